@@ -1,0 +1,113 @@
+//! What a step asks the outside world to do, as data.
+//!
+//! Decision: there is no list of "messages for after the write" here. A message that promises something durable (a vote,
+//! an acknowledgement, a candidate's request, which stands on its own vote) stays inside the node until
+//! [`Input::Persisted`](crate::Input::Persisted) names its write. Why: whoever performs actions cannot reply before persisting, because he does
+//! not have the reply. Would change if: a caller needed to see promises before they may leave.
+
+use alloc::vec::Vec;
+
+use crate::entry::{Command, Entry};
+use crate::event::Event;
+use crate::message::Message;
+use crate::types::{ClientId, NodeId, Term};
+
+/// Everything a node wants done since it was last asked. Perform the fields from top to bottom.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Actions {
+    /// One atomic, durable write. Answer with `Input::Persisted(write.number)` once it is on disk. Writes must reach the disk
+    /// in the order of their numbers.
+    pub persist: Option<Write>,
+    /// Messages that may leave now, in order for each receiver.
+    pub send: Vec<(NodeId, Message)>,
+    /// Committed entries in log order, each exactly once per run. Answer with `Input::Applied` as they are applied; no more than
+    /// [`Config::apply_window`](crate::Config) of them are outstanding.
+    pub apply: Vec<Entry>,
+    /// Proposals this node could not take. Nothing was appended for them; asking again is safe.
+    pub refused: Vec<Refused>,
+    /// What was decided and by which rule, for people who watch.
+    pub events: Vec<Event>,
+}
+
+impl Actions {
+    /// Whether there is nothing to do.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.persist.is_none()
+            && self.send.is_empty()
+            && self.apply.is_empty()
+            && self.refused.is_empty()
+            && self.events.is_empty()
+    }
+}
+
+/// What must be on disk before a node may call itself elected, answer a vote or acknowledge entries (figure 2,
+/// "updated on stable storage before responding to RPCs").
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Write {
+    /// Name of this write, counted up by one from 1 in each run of a node.
+    pub number: WriteNumber,
+    /// Term and vote, if they changed.
+    pub hard_state: Option<HardState>,
+    /// Entries to append, without gaps. Whatever the disk holds at or after the first of them is replaced.
+    pub entries: Vec<Entry>,
+}
+
+/// Name of one write of one run.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct WriteNumber(pub u64);
+
+/// The durable part of a node beside its log (figure 2, "persistent state").
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct HardState {
+    /// Latest term the node has seen.
+    pub term: Term,
+    /// Who got its vote in that term.
+    pub vote: Option<NodeId>,
+}
+
+/// What a disk gives back at start.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Restored {
+    /// Term and vote.
+    pub hard_state: HardState,
+    /// All entries from index 1, without gaps.
+    pub entries: Vec<Entry>,
+}
+
+/// A proposal this node could not take.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Refused {
+    /// Whose command.
+    pub client: ClientId,
+    /// Which command.
+    pub sequence: u64,
+    /// Why.
+    pub reason: RefusalReason,
+}
+
+impl Refused {
+    pub(crate) fn new(command: &Command, reason: RefusalReason) -> Self {
+        Refused { client: command.client, sequence: command.sequence, reason }
+    }
+}
+
+/// Why a proposal was not taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum RefusalReason {
+    /// No leader is known: an election runs, or this node is cut off.
+    #[error("no leader is known")]
+    NoLeader,
+    /// The leader holds as many uncommitted entries or bytes as it may.
+    #[error("the leader's window of uncommitted entries is full")]
+    Busy,
+    /// The leader is handing over to another node.
+    #[error("leadership is being handed over")]
+    HandingOver,
+    /// The command is larger than one entry may be.
+    #[error("the command is larger than an entry may be")]
+    TooLarge,
+}

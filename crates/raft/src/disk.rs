@@ -1,0 +1,180 @@
+//! Writes under way, and the promises that wait for them.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use crate::actions::{HardState, Write, WriteNumber};
+use crate::log::Log;
+use crate::message::Message;
+use crate::types::{Index, LogPosition, Moment, NodeId};
+
+/// What the node has asked its disk to do, and what the disk has done. Writes complete in order; several may be under way.
+#[derive(Clone, Debug)]
+pub(crate) struct Disk {
+    /// Term and vote as of the last write handed out.
+    hard_state: HardState,
+    /// Last index handed out that the log still holds.
+    written: Index,
+    /// Last index known to be on disk that the log still holds.
+    durable: Index,
+    last_number: WriteNumber,
+    under_way: VecDeque<UnderWay>,
+    /// Promises made since the last write was handed out.
+    promises: Vec<(NodeId, Message)>,
+}
+
+#[derive(Clone, Debug)]
+struct UnderWay {
+    number: WriteNumber,
+    /// Last entry written, unless the log cut it off meanwhile: then its completion says nothing about the log.
+    last: Option<LogPosition>,
+    since: Moment,
+    promises: Vec<(NodeId, Message)>,
+}
+
+impl Disk {
+    pub(crate) fn new(hard_state: HardState, last: Index) -> Self {
+        Disk {
+            hard_state,
+            written: last,
+            durable: last,
+            last_number: WriteNumber(0),
+            under_way: VecDeque::new(),
+            promises: Vec::new(),
+        }
+    }
+
+    /// Highest index on disk.
+    pub(crate) fn durable(&self) -> Index {
+        self.durable
+    }
+
+    /// Highest index on disk or on its way there.
+    pub(crate) fn written(&self) -> Index {
+        self.written
+    }
+
+    /// Since when the oldest write has been under way.
+    pub(crate) fn waiting_since(&self) -> Option<Moment> {
+        self.under_way.front().map(|write| write.since)
+    }
+
+    /// A message that may leave only when everything the node knows now is on disk.
+    pub(crate) fn promise(&mut self, to: NodeId, message: Message) {
+        self.promises.push((to, message));
+    }
+
+    /// The log dropped everything at and after `from`. Completions of writes that reached there are no longer believed:
+    /// an entry of the same term may come back to the same index while an older write is still on its way.
+    pub(crate) fn truncated(&mut self, from: Index) {
+        self.written = self.written.min(from.previous());
+        self.durable = self.durable.min(from.previous());
+        for write in &mut self.under_way {
+            if write.last.is_some_and(|last| last.index >= from) {
+                write.last = None;
+            }
+        }
+    }
+
+    /// The write that brings the disk up to date, if it is not; promises that wait for nothing are moved to `send`.
+    pub(crate) fn flush(
+        &mut self,
+        now: Moment,
+        hard_state: HardState,
+        log: &Log,
+        send: &mut Vec<(NodeId, Message)>,
+    ) -> Option<Write> {
+        let entries = log.from(self.written.next());
+        if entries.is_empty() && hard_state == self.hard_state {
+            match self.under_way.back_mut() {
+                Some(write) => write.promises.append(&mut self.promises),
+                None => send.append(&mut self.promises),
+            }
+            return None;
+        }
+        self.last_number = WriteNumber(self.last_number.0 + 1);
+        let write = Write {
+            number: self.last_number,
+            hard_state: (hard_state != self.hard_state).then_some(hard_state),
+            entries: entries.to_vec(),
+        };
+        self.under_way.push_back(UnderWay {
+            number: self.last_number,
+            last: Some(log.last()),
+            since: now,
+            promises: core::mem::take(&mut self.promises),
+        });
+        self.hard_state = hard_state;
+        self.written = log.last().index;
+        Some(write)
+    }
+
+    /// Everything up to `number` is on disk: moves the promises that waited for it to `send`.
+    pub(crate) fn persisted(&mut self, number: WriteNumber, log: &Log, send: &mut Vec<(NodeId, Message)>) {
+        assert!(number <= self.last_number, "a write completed that was never asked for");
+        while let Some(mut write) = self.under_way.pop_front_if(|write| write.number <= number) {
+            send.append(&mut write.promises);
+            if let Some(last) = write.last {
+                assert!(log.matches(last), "a believed write must still be in the log");
+                self.durable = self.durable.max(last.index);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entry::{Entry, Payload};
+    use crate::message::Body;
+    use crate::types::{Stamp, Term};
+
+    fn entry(index: u64, term: u64) -> Entry {
+        Entry { term: Term(term), index: Index(index), stamp: Stamp(0), payload: Payload::Empty }
+    }
+
+    fn promise() -> (NodeId, Message) {
+        (NodeId(2), Message { term: Term(1), body: Body::VoteReply { granted: true } })
+    }
+
+    fn flush(disk: &mut Disk, log: &Log) -> (Option<Write>, usize) {
+        let mut send = Vec::new();
+        let write = disk.flush(Moment(0), HardState::default(), log, &mut send);
+        (write, send.len())
+    }
+
+    /// Figure 2: "Updated on stable storage before responding to RPCs".
+    #[test]
+    fn a_promise_waits_for_the_newest_write_under_way() {
+        let mut log = Log::restore(Vec::new()).unwrap();
+        let mut disk = Disk::new(HardState::default(), Index(0));
+        log.push(entry(1, 1));
+        assert_eq!(flush(&mut disk, &log).0.unwrap().entries.len(), 1);
+        disk.promise(promise().0, promise().1);
+        assert_eq!(flush(&mut disk, &log), (None, 0));
+        let mut sent = Vec::new();
+        disk.persisted(WriteNumber(1), &log, &mut sent);
+        assert_eq!(sent, [promise()]);
+        disk.promise(promise().0, promise().1);
+        assert_eq!(flush(&mut disk, &log), (None, 1), "with nothing under way it may leave at once");
+    }
+
+    #[test]
+    fn the_completion_of_a_write_whose_entries_were_cut_off_and_came_back_is_not_believed() {
+        let mut log = Log::restore(Vec::new()).unwrap();
+        let mut disk = Disk::new(HardState::default(), Index(0));
+        log.push(entry(1, 1));
+        flush(&mut disk, &log);
+        for term in [2, 3] {
+            log.truncate(Index(1));
+            disk.truncated(Index(1));
+            log.push(entry(1, term));
+            flush(&mut disk, &log);
+        }
+        let mut sent = Vec::new();
+        disk.persisted(WriteNumber(2), &log, &mut sent);
+        assert_eq!(disk.durable(), Index(0), "the disk holds the entry of term 2, the log the one of term 3");
+        disk.persisted(WriteNumber(3), &log, &mut sent);
+        assert_eq!(disk.durable(), Index(1));
+    }
+}

@@ -1,0 +1,124 @@
+//! Log entries: what is replicated.
+
+use alloc::sync::Arc;
+
+use crate::types::{ClientId, Index, LogPosition, Stamp, Term};
+
+/// One entry of the replicated log (section 5.3), with the leader's game clock.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Entry {
+    /// Term of the leader that appended it.
+    pub term: Term,
+    /// Place in the log.
+    pub index: Index,
+    /// Game clock of the leader when it appended it, in milliseconds.
+    pub stamp: Stamp,
+    /// What it says.
+    pub payload: Payload,
+}
+
+/// What an entry says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Payload {
+    /// Nothing: the entry with which a new leader commits what earlier terms left behind (section 5.4.2, and 8).
+    Empty,
+    /// A command of the game.
+    Command(Command),
+}
+
+/// A command as its proposer made it. `(client, sequence)` names it for ever: whoever proposes it again, and however
+/// often it reaches the log, it is applied once (section 8).
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Command {
+    /// Who proposed it.
+    pub client: ClientId,
+    /// Which of the client's commands it is, counted from 1.
+    pub sequence: u64,
+    /// The command, opaque to consensus.
+    pub bytes: Bytes,
+}
+
+impl Entry {
+    /// Fixed part of an entry's size in bytes, as counted against windows and bounds.
+    pub const OVERHEAD: usize = 48;
+
+    /// Term and index.
+    #[must_use]
+    pub fn position(&self) -> LogPosition {
+        LogPosition { term: self.term, index: self.index }
+    }
+
+    /// Size in bytes as counted against windows and bounds: the command plus [`Entry::OVERHEAD`].
+    #[must_use]
+    pub fn size(&self) -> usize {
+        Self::OVERHEAD
+            + match &self.payload {
+                Payload::Empty => 0,
+                Payload::Command(command) => command.bytes.len(),
+            }
+    }
+}
+
+/// Immutable bytes, cheap to clone: every queue and log on one machine shares one copy.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Bytes(Arc<[u8]>);
+
+impl core::ops::Deref for Bytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl From<alloc::vec::Vec<u8>> for Bytes {
+    fn from(bytes: alloc::vec::Vec<u8>) -> Self {
+        Bytes(bytes.into())
+    }
+}
+
+impl From<&[u8]> for Bytes {
+    fn from(bytes: &[u8]) -> Self {
+        Bytes(bytes.into())
+    }
+}
+
+#[cfg(feature = "serde")]
+mod serde_bytes {
+    use super::Bytes;
+    use core::fmt;
+    use serde::de::{Error, Visitor};
+
+    impl serde::Serialize for Bytes {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.serialize_bytes(self)
+        }
+    }
+
+    impl<'de> serde::Deserialize<'de> for Bytes {
+        fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            struct OneCopy;
+
+            impl Visitor<'_> for OneCopy {
+                type Value = Bytes;
+
+                fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    f.write_str("bytes")
+                }
+
+                fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Bytes, E> {
+                    Ok(bytes.into())
+                }
+
+                fn visit_byte_buf<E: Error>(self, bytes: alloc::vec::Vec<u8>) -> Result<Bytes, E> {
+                    Ok(bytes.into())
+                }
+            }
+
+            deserializer.deserialize_bytes(OneCopy)
+        }
+    }
+}

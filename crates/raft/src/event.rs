@@ -1,0 +1,202 @@
+//! Why a node did what it did: one record for each decision worth watching, with the rule it follows.
+
+use core::fmt;
+
+use crate::types::{Index, LogPosition, Moment, NodeId, Term};
+
+/// One decision of one node.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Event {
+    /// When, on the node's own clock.
+    pub at: Moment,
+    /// The node's term after the decision.
+    pub term: Term,
+    /// What was decided, and why.
+    pub decision: Decision,
+}
+
+/// What was decided, and why. `Display` gives one sentence, [`Decision::rule`] the place it comes from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Decision {
+    /// No leader was heard of in time; the node asks whether it could win.
+    AskedForPreVotes,
+    /// The node stands for election.
+    StoodForElection {
+        /// The old leader asked for it.
+        transfer: bool,
+    },
+    /// A majority voted for the node.
+    WonElection {
+        /// How many voted for it, itself included.
+        votes: usize,
+    },
+    /// A vote was given away.
+    Voted {
+        /// To whom.
+        candidate: NodeId,
+        /// It was a pre-vote, which binds nobody.
+        pre: bool,
+    },
+    /// A vote was refused.
+    RefusedVote {
+        /// To whom.
+        candidate: NodeId,
+        /// It was a pre-vote.
+        pre: bool,
+        /// Why.
+        because: VoteRefusal,
+    },
+    /// The node follows a leader it did not know.
+    FollowsLeader {
+        /// Whom.
+        leader: NodeId,
+    },
+    /// The node saw a later term than its own and gave up what it was.
+    SawLaterTerm {
+        /// Who told it.
+        from: NodeId,
+    },
+    /// A leader gave up leading.
+    SteppedDown {
+        /// Why.
+        because: StepDown,
+    },
+    /// Entries of an earlier leader that were never committed were cut off.
+    Truncated {
+        /// First index that was cut.
+        from: Index,
+        /// Last index that was cut.
+        to: Index,
+        /// The leader whose log replaces them.
+        leader: NodeId,
+    },
+    /// A follower refused entries because its log differs; the leader tries again from further back.
+    LogsDiffer {
+        /// Which follower.
+        follower: NodeId,
+        /// Where it is tried next.
+        next: Index,
+    },
+    /// The first entry of the leader's own term is committed, and with it all before.
+    CommittedOwnTerm {
+        /// Commit index.
+        index: Index,
+    },
+    /// The leader asked another node to take over.
+    HandsOver {
+        /// Whom.
+        to: NodeId,
+    },
+    /// Handing over took too long and was given up.
+    HandOverFailed {
+        /// To whom.
+        to: NodeId,
+    },
+    /// A message that no correct peer sends was ignored.
+    IgnoredNonsense {
+        /// From whom.
+        from: NodeId,
+        /// What was wrong with it.
+        what: &'static str,
+    },
+}
+
+/// Why a vote was refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum VoteRefusal {
+    /// The candidate's term is over.
+    OldTerm,
+    /// The vote of this term went to another.
+    VotedFor(NodeId),
+    /// The candidate's log misses entries that this node has.
+    LogBehind {
+        /// This node's last entry.
+        mine: LogPosition,
+        /// The candidate's last entry.
+        theirs: LogPosition,
+    },
+    /// A leader was heard of just now.
+    LeaderAlive(NodeId),
+}
+
+/// Why a leader gave up leading.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StepDown {
+    /// No majority answered for the longest election timeout.
+    LostQuorum,
+    /// Its own disk did not answer for the longest election timeout.
+    DiskHangs,
+    /// A later term began.
+    LaterTerm,
+}
+
+impl Decision {
+    /// Where the rule is written: a section of the Raft paper (extended version), of Ongaro's thesis, or of this crate.
+    #[must_use]
+    pub fn rule(&self) -> &'static str {
+        match self {
+            Decision::AskedForPreVotes | Decision::Voted { pre: true, .. } => "thesis 9.6",
+            Decision::StoodForElection { transfer: true }
+            | Decision::HandsOver { .. }
+            | Decision::HandOverFailed { .. } => "thesis 3.10",
+            Decision::StoodForElection { transfer: false }
+            | Decision::WonElection { .. }
+            | Decision::Voted { pre: false, .. }
+            | Decision::FollowsLeader { .. } => "Raft 5.2",
+            Decision::RefusedVote { because, .. } => match because {
+                VoteRefusal::OldTerm | VoteRefusal::VotedFor(_) => "Raft 5.2",
+                VoteRefusal::LogBehind { .. } => "Raft 5.4.1",
+                VoteRefusal::LeaderAlive(_) => "thesis 4.2.3",
+            },
+            Decision::SawLaterTerm { .. } | Decision::SteppedDown { because: StepDown::LaterTerm } => "Raft 5.1",
+            Decision::SteppedDown { because: StepDown::LostQuorum } => "thesis 6.2",
+            Decision::SteppedDown { because: StepDown::DiskHangs } => "Raftian: a leader must be able to store",
+            Decision::Truncated { .. } | Decision::LogsDiffer { .. } => "Raft 5.3",
+            Decision::CommittedOwnTerm { .. } => "Raft 5.4.2",
+            Decision::IgnoredNonsense { .. } => "Raftian: answer the world, never trust it",
+        }
+    }
+}
+
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Decision::AskedForPreVotes => write!(f, "heard of no leader in time and asks who would vote for it"),
+            Decision::StoodForElection { transfer: false } => write!(f, "stands for election"),
+            Decision::StoodForElection { transfer: true } => write!(f, "stands for election, asked by the old leader"),
+            Decision::WonElection { votes } => write!(f, "leads: {votes} votes are a majority"),
+            Decision::Voted { candidate, pre: true } => write!(f, "would vote for {candidate}"),
+            Decision::Voted { candidate, pre: false } => write!(f, "votes for {candidate}"),
+            Decision::RefusedVote { candidate, pre, because } => {
+                write!(f, "refuses {candidate} a {}: ", if *pre { "pre-vote" } else { "vote" })?;
+                match because {
+                    VoteRefusal::OldTerm => write!(f, "its term is over"),
+                    VoteRefusal::VotedFor(other) => write!(f, "the vote went to {other}"),
+                    VoteRefusal::LogBehind { mine, theirs } => {
+                        write!(f, "my last entry {mine} is newer than its {theirs}")
+                    }
+                    VoteRefusal::LeaderAlive(leader) => write!(f, "leader {leader} is alive"),
+                }
+            }
+            Decision::FollowsLeader { leader } => write!(f, "follows {leader}"),
+            Decision::SawLaterTerm { from } => write!(f, "learns of a later term from {from}"),
+            Decision::SteppedDown { because } => write!(
+                f,
+                "stops leading: {}",
+                match because {
+                    StepDown::LostQuorum => "no majority answers",
+                    StepDown::DiskHangs => "its own disk does not answer",
+                    StepDown::LaterTerm => "a later term began",
+                }
+            ),
+            Decision::Truncated { from, to, leader } => {
+                write!(f, "cuts uncommitted {from} to {to}, which {leader}'s log replaces")
+            }
+            Decision::LogsDiffer { follower, next } => write!(f, "tries {follower} again from {next}: the logs differ"),
+            Decision::CommittedOwnTerm { index } => write!(f, "commits {index}, the first entry of its own term"),
+            Decision::HandsOver { to } => write!(f, "hands leadership to {to}"),
+            Decision::HandOverFailed { to } => write!(f, "gives up handing over to {to}"),
+            Decision::IgnoredNonsense { from, what } => write!(f, "ignores a message from {from}: {what}"),
+        }
+    }
+}

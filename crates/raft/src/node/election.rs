@@ -1,0 +1,201 @@
+//! Leader election: section 5.2, the voting restriction of 5.4.1, pre-vote (thesis 9.6) and leader stickiness (thesis 4.2.3).
+
+use alloc::collections::BTreeSet;
+
+use super::Node;
+use crate::event::{Decision, StepDown, VoteRefusal};
+use crate::message::{Body, Message};
+use crate::role::{Campaign, Follower, Role};
+use crate::types::{LogPosition, NodeId, Term};
+
+impl Node {
+    /// No leader was heard of in time (section 5.2), or the last campaign came to nothing.
+    pub(super) fn on_election_timeout(&mut self) {
+        match (&self.role, self.config.pre_vote) {
+            (Role::Leader(_), _) => {}
+            (_, true) => self.ask_for_pre_votes(),
+            (_, false) => self.stand_for_election(false),
+        }
+    }
+
+    /// Enters a later term as a follower: "If RPC request or response contains term T > currentTerm: set currentTerm = T, convert to
+    /// follower" (figure 2).
+    pub(super) fn enter_later_term(&mut self, term: Term, from: NodeId) {
+        assert!(term > self.hard_state.term, "terms never go back");
+        let was_leader = matches!(self.role, Role::Leader(_));
+        // A follower's timer runs on: only a leader or a granted vote sets it back.
+        let election_deadline = match &self.role {
+            Role::Follower(follower) => follower.election_deadline,
+            Role::PreCandidate(_) | Role::Candidate(_) | Role::Leader(_) => self.draw_election_deadline(),
+        };
+        self.hard_state.term = term;
+        self.hard_state.vote = None;
+        self.role = Role::Follower(Follower { leader: None, election_deadline });
+        self.note(if was_leader {
+            Decision::SteppedDown { because: StepDown::LaterTerm }
+        } else {
+            Decision::SawLaterTerm { from }
+        });
+    }
+
+    /// Stops leading within the term.
+    pub(super) fn step_down(&mut self, because: StepDown) {
+        let election_deadline = self.draw_election_deadline();
+        self.role = Role::Follower(Follower { leader: None, election_deadline });
+        self.note(Decision::SteppedDown { because });
+    }
+
+    /// The leader this node believes alive: itself, or one heard of within the shortest election timeout.
+    pub(super) fn live_leader(&self) -> Option<NodeId> {
+        match &self.role {
+            _ if !self.config.check_quorum => None,
+            Role::Leader(_) => Some(self.config.id),
+            Role::Follower(Follower { leader: Some((leader, heard)), .. }) => {
+                (self.now.since(*heard) < self.config.election_timeout.0).then_some(*leader)
+            }
+            Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) => None,
+        }
+    }
+
+    fn new_campaign(&mut self) -> Campaign {
+        Campaign { granted: BTreeSet::from([self.config.id]), election_deadline: self.draw_election_deadline() }
+    }
+
+    /// Asks who would vote for it, without entering the next term (thesis 9.6).
+    fn ask_for_pre_votes(&mut self) {
+        let campaign = self.new_campaign();
+        let last = self.log.last();
+        let term = self.hard_state.term.next();
+        self.role = Role::PreCandidate(campaign);
+        self.note(Decision::AskedForPreVotes);
+        for peer in self.others() {
+            self.actions.send.push((peer, Message { term, body: Body::PreVote { last } }));
+        }
+        self.count_votes();
+    }
+
+    /// "To begin an election, a follower increments its current term and transitions to candidate state. It then votes for itself and
+    /// issues RequestVote RPCs" (section 5.2). The requests stand on the vote, so they wait for it to be on disk.
+    fn stand_for_election(&mut self, transfer: bool) {
+        self.hard_state.term = self.hard_state.term.next();
+        self.hard_state.vote = Some(self.config.id);
+        let campaign = self.new_campaign();
+        self.role = Role::Candidate(campaign);
+        self.note(Decision::StoodForElection { transfer });
+        let last = self.log.last();
+        for peer in self.others() {
+            self.promise(peer, Body::RequestVote { last, transfer });
+        }
+        self.count_votes();
+    }
+
+    /// Changes nothing, whatever the answer: no term, no vote, no timer.
+    pub(super) fn on_pre_vote(&mut self, from: NodeId, term: Term, last: LogPosition) {
+        let refusal = if let Some(leader) = self.live_leader() {
+            Some(VoteRefusal::LeaderAlive(leader))
+        } else if term <= self.hard_state.term {
+            Some(VoteRefusal::OldTerm)
+        } else {
+            self.log_refusal(last)
+        };
+        match refusal {
+            Some(because) => self.refuse_vote(from, true, because),
+            None => {
+                self.note(Decision::Voted { candidate: from, pre: true });
+                // The grant names the term it is for; this node does not enter it.
+                self.actions.send.push((from, Message { term, body: Body::PreVoteReply { granted: true } }));
+            }
+        }
+    }
+
+    pub(super) fn on_pre_vote_reply(&mut self, from: NodeId, term: Term, granted: bool) {
+        let next_term = self.hard_state.term.next();
+        match &mut self.role {
+            Role::PreCandidate(campaign) if granted && term == next_term => {
+                campaign.granted.insert(from);
+                self.count_votes();
+            }
+            // A refusal counts for nothing beyond its term; a grant for another term is stale.
+            Role::PreCandidate(_) | Role::Follower(_) | Role::Candidate(_) | Role::Leader(_) => {}
+        }
+    }
+
+    /// RequestVote (figure 2): "grant vote if votedFor is null or candidateId, and candidate's log is at least as up-to-date as
+    /// receiver's log".
+    pub(super) fn on_request_vote(&mut self, from: NodeId, term: Term, last: LogPosition) {
+        let refusal = match self.hard_state.vote {
+            _ if term < self.hard_state.term => Some(VoteRefusal::OldTerm),
+            Some(other) if other != from => Some(VoteRefusal::VotedFor(other)),
+            Some(_) | None => self.log_refusal(last),
+        };
+        if let Some(because) = refusal {
+            return self.refuse_vote(from, false, because);
+        }
+        // Only a follower can get here with its vote free or given to `from`: a candidate or leader voted for itself, and a
+        // pre-candidate has not entered a new term.
+        match &self.role {
+            Role::Follower(Follower { leader: Some((leader, _)), .. }) => {
+                // The election of this term is over: a vote now could change nothing but this node's timer.
+                let because = VoteRefusal::LeaderAlive(*leader);
+                return self.refuse_vote(from, false, because);
+            }
+            Role::Follower(_) | Role::PreCandidate(_) => {}
+            Role::Candidate(_) | Role::Leader(_) => unreachable!("a candidate has voted for itself"),
+        }
+        self.hard_state.vote = Some(from);
+        let election_deadline = self.draw_election_deadline();
+        self.role = Role::Follower(Follower { leader: None, election_deadline });
+        self.note(Decision::Voted { candidate: from, pre: false });
+        self.promise(from, Body::VoteReply { granted: true });
+    }
+
+    pub(super) fn on_vote_reply(&mut self, from: NodeId, term: Term, granted: bool) {
+        match &mut self.role {
+            Role::Candidate(campaign) if granted && term == self.hard_state.term => {
+                campaign.granted.insert(from);
+                self.count_votes();
+            }
+            Role::Candidate(_) | Role::Follower(_) | Role::PreCandidate(_) | Role::Leader(_) => {}
+        }
+    }
+
+    /// The leader asks this node to take over (thesis 3.10): it does not wait and needs no pre-vote.
+    pub(super) fn on_timeout_now(&mut self, from: NodeId, term: Term) {
+        match &self.role {
+            Role::Follower(Follower { leader: Some((leader, _)), .. })
+                if term == self.hard_state.term && *leader == from =>
+            {
+                self.stand_for_election(true);
+            }
+            Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) | Role::Leader(_) => {}
+        }
+    }
+
+    /// Moves on if a majority granted.
+    fn count_votes(&mut self) {
+        let (Role::PreCandidate(campaign) | Role::Candidate(campaign)) = &self.role else { return };
+        if !self.config.membership.is_quorum(|id| campaign.granted.contains(&id)) {
+            return;
+        }
+        let votes = campaign.granted.len();
+        match &self.role {
+            Role::PreCandidate(_) => self.stand_for_election(false),
+            Role::Candidate(_) => self.become_leader(votes),
+            Role::Follower(_) | Role::Leader(_) => {}
+        }
+    }
+
+    /// "If the logs have last entries with different terms, then the log with the later term is more up-to-date. If the logs end
+    /// with the same term, then whichever log is longer is more up-to-date" (section 5.4.1).
+    fn log_refusal(&self, theirs: LogPosition) -> Option<VoteRefusal> {
+        let mine = self.log.last();
+        (theirs < mine).then_some(VoteRefusal::LogBehind { mine, theirs })
+    }
+
+    /// Refuses with this node's own term, so that a candidate that is behind learns of it (else it could never win again).
+    pub(super) fn refuse_vote(&mut self, candidate: NodeId, pre: bool, because: VoteRefusal) {
+        self.note(Decision::RefusedVote { candidate, pre, because });
+        let body = if pre { Body::PreVoteReply { granted: false } } else { Body::VoteReply { granted: false } };
+        self.send(candidate, body);
+    }
+}

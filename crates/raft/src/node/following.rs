@@ -1,0 +1,113 @@
+//! The receiver's side of AppendEntries (figure 2, and section 5.3).
+
+use alloc::vec::Vec;
+
+use super::Node;
+use crate::entry::Entry;
+use crate::event::Decision;
+use crate::message::{AppendEntries, AppendReply, AppendResult, Body};
+use crate::role::{Follower, Role};
+use crate::types::{Index, LogPosition, Moment, NodeId, Stamp, Term};
+
+impl Node {
+    pub(super) fn on_append_entries(&mut self, from: NodeId, term: Term, append: AppendEntries) {
+        let AppendEntries { previous, commit, probe, entries } = append;
+        if term < self.hard_state.term {
+            // "Reply false if term < currentTerm" (figure 2); the reply's term makes the old leader step down.
+            return self.reply_conflict(from, previous, None);
+        }
+        if let Err(what) = check_shape(term, previous, &entries) {
+            return self.ignore(from, what);
+        }
+        if !self.follow(from) {
+            return self.ignore(from, "it appends in a term that another node leads");
+        }
+        if !self.log.matches(previous) && previous.index > self.log.base().index {
+            // "Reply false if log doesn't contain an entry at prevLogIndex whose term matches prevLogTerm" (figure 2).
+            return self.reply_conflict(from, previous, probe);
+        }
+        let answer_wanted = probe.is_some() || !entries.is_empty();
+        let up_to = Index(previous.index.0 + entries.len() as u64).max(self.log.base().index);
+        if let Err(what) = self.append(from, entries) {
+            return self.ignore(from, what);
+        }
+        // "If leaderCommit > commitIndex, set commitIndex = min(leaderCommit, index of last new entry)" (figure 2).
+        self.commit = self.commit.max(commit.min(up_to));
+        if answer_wanted {
+            self.promise(from, Body::AppendReply(AppendReply { probe, result: AppendResult::Matched { up_to } }));
+        }
+    }
+
+    /// Takes `from` as the leader of this term and sets the election timer back. False if the term has another leader.
+    fn follow(&mut self, from: NodeId) -> bool {
+        let known = match &self.role {
+            Role::Leader(_) => return false,
+            Role::Follower(Follower { leader: Some((leader, _)), .. }) if *leader != from => return false,
+            Role::Follower(Follower { leader: Some(_), .. }) => true,
+            // "If the leader's term is at least as large as the candidate's current term, then the candidate recognizes the leader as
+            // legitimate and returns to follower state" (section 5.2).
+            Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) => false,
+        };
+        let election_deadline = self.draw_election_deadline();
+        self.role = Role::Follower(Follower { leader: Some((from, self.now)), election_deadline });
+        if !known {
+            self.note(Decision::FollowsLeader { leader: from });
+        }
+        true
+    }
+
+    /// "If an existing entry conflicts with a new one (same index but different terms), delete the existing entry and all that follow it.
+    /// Append any new entries not already in the log" (figure 2). A suffix that does not conflict stays: an old message may arrive twice.
+    fn append(&mut self, from: NodeId, entries: Vec<Entry>) -> Result<(), &'static str> {
+        let covered = self.log.base().index;
+        let mut fresh =
+            entries.into_iter().skip_while(|entry| entry.index <= covered || self.log.matches(entry.position()));
+        let Some(first) = fresh.next() else { return Ok(()) };
+        let rest: Vec<Entry> = fresh.collect();
+        if first.index <= self.commit {
+            return Err("it would replace committed entries");
+        }
+        let before = first.index.previous();
+        if self.log.stamp_at(before).is_some_and(|stamp| first.stamp < stamp) {
+            return Err("its game clock goes back");
+        }
+        if first.index <= self.log.last().index {
+            let to = self.log.last().index;
+            self.log.truncate(first.index);
+            self.disk.truncated(first.index);
+            self.note(Decision::Truncated { from: first.index, to, leader: from });
+        }
+        self.log.push(first);
+        for entry in rest {
+            self.log.push(entry);
+        }
+        Ok(())
+    }
+
+    fn reply_conflict(&mut self, to: NodeId, previous: LogPosition, probe: Option<Moment>) {
+        let hint = self.log.last_of_term_at_most(previous.index, previous.term);
+        let result = AppendResult::Conflict { refused: previous.index, hint };
+        self.send(to, Body::AppendReply(AppendReply { probe, result }));
+    }
+}
+
+/// What every correct leader's message satisfies, checked before anything is believed.
+fn check_shape(term: Term, previous: LogPosition, entries: &[Entry]) -> Result<(), &'static str> {
+    if previous.term > term || (previous.index == Index(0)) != (previous.term == Term(0)) {
+        return Err("its previous entry cannot exist");
+    }
+    let mut last = (previous, Stamp(0));
+    for entry in entries {
+        if entry.index != last.0.index.next() || entry.index == last.0.index {
+            return Err("its entries have a gap");
+        }
+        if entry.term < last.0.term || entry.term > term || entry.term == Term(0) {
+            return Err("the terms of its entries are not in order");
+        }
+        if entry.stamp < last.1 {
+            return Err("its game clock goes back");
+        }
+        last = (entry.position(), entry.stamp);
+    }
+    Ok(())
+}

@@ -1,0 +1,52 @@
+//! What must hold after every step, in release builds too. A violation is a bug of ours, and stopping is safer than going on.
+
+use super::Node;
+use crate::role::Role;
+use crate::types::{Index, NodeId, Term};
+
+/// What was true before, to see that it never goes back.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Seen {
+    term: Term,
+    vote: Option<NodeId>,
+    commit: Index,
+    /// Term led and the length of the log then.
+    led: Option<(Term, Index)>,
+}
+
+impl Node {
+    /// Checks in constant time; the properties that need several nodes are checked by the simulator.
+    pub(super) fn assert_invariants(&mut self) {
+        let term = self.hard_state.term;
+        assert!(term >= self.seen.term, "terms never go back");
+        if term == self.seen.term {
+            let kept = self.seen.vote.is_none() || self.hard_state.vote == self.seen.vote;
+            assert!(kept, "a vote is never taken back within its term (section 5.2)");
+        }
+        assert!(self.commit >= self.seen.commit, "the commit index never goes back");
+        assert!(self.applied <= self.delivered && self.delivered <= self.commit, "only committed entries are applied");
+        assert!(self.commit <= self.log.last().index, "only entries of the log are committed");
+        assert!(self.disk.durable() <= self.disk.written(), "what is on disk was written");
+        assert!(self.disk.written() <= self.log.last().index, "what was written is in the log");
+        assert!(self.log.last().term <= term, "no entry is of a later term than the node");
+        let led = match &self.role {
+            Role::Leader(leader) => {
+                assert_eq!(self.hard_state.vote, Some(self.config.id), "a leader voted for itself");
+                assert!(leader.first_of_term <= self.log.last().index, "a leader has an entry of its own term");
+                assert!(!leader.peers.contains_key(&self.config.id), "a leader does not replicate to itself");
+                Some((term, self.log.last().index))
+            }
+            Role::Candidate(_) => {
+                assert_eq!(self.hard_state.vote, Some(self.config.id), "a candidate voted for itself");
+                None
+            }
+            Role::Follower(_) | Role::PreCandidate(_) => None,
+        };
+        if let (Some((before, length)), Some((now, last))) = (self.seen.led, led)
+            && before == now
+        {
+            assert!(last >= length, "a leader never overwrites or deletes entries of its log (section 5.3)");
+        }
+        self.seen = Seen { term, vote: self.hard_state.vote, commit: self.commit, led };
+    }
+}

@@ -1,0 +1,92 @@
+//! Proposals: appended by a leader, forwarded by a follower.
+
+use alloc::vec::Vec;
+
+use super::Node;
+use crate::actions::{RefusalReason, Refused};
+use crate::entry::{Command, Entry, Payload};
+use crate::message::Body;
+use crate::role::{Leader, Role};
+use crate::types::NodeId;
+
+impl Node {
+    /// Commands of this node's own clients. What cannot be taken is reported.
+    pub(super) fn propose(&mut self, commands: Vec<Command>) {
+        let to_leader = match &self.role {
+            Role::Leader(_) => None,
+            Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) => Some(self.leader()),
+        };
+        match to_leader {
+            None => {
+                for command in commands {
+                    if let Err((command, reason)) = self.append_command(command) {
+                        self.actions.refused.push(Refused::new(&command, reason));
+                    }
+                }
+            }
+            Some(Some(leader)) => self.forward(leader, commands),
+            Some(None) => {
+                let refused = commands.iter().map(|command| Refused::new(command, RefusalReason::NoLeader));
+                self.actions.refused.extend(refused);
+            }
+        }
+    }
+
+    /// Commands that another node forwarded. Whatever cannot be taken is dropped: its proposer asks again. A node that does not
+    /// lead drops them all, so that nothing is forwarded twice.
+    pub(super) fn on_forward(&mut self, commands: Vec<Command>) {
+        if matches!(self.role, Role::Leader(_)) {
+            for command in commands {
+                let _dropped = self.append_command(command).is_err();
+            }
+        }
+    }
+
+    fn append_command(&mut self, command: Command) -> Result<(), (Command, RefusalReason)> {
+        let Role::Leader(leader) = &self.role else { return Err((command, RefusalReason::NoLeader)) };
+        match self.refusal(leader, &command) {
+            Some(reason) => Err((command, reason)),
+            None => {
+                self.append_own(Payload::Command(command));
+                Ok(())
+            }
+        }
+    }
+
+    fn refusal(&self, leader: &Leader, command: &Command) -> Option<RefusalReason> {
+        let uncommitted = self.log.last().index.0 - self.commit.0;
+        if command.bytes.len() > self.config.max_command_bytes {
+            Some(RefusalReason::TooLarge)
+        } else if leader.hand_over.is_some() {
+            Some(RefusalReason::HandingOver)
+        } else if uncommitted >= self.config.max_uncommitted_entries as u64
+            || leader.uncommitted_bytes >= self.config.max_uncommitted_bytes
+        {
+            Some(RefusalReason::Busy)
+        } else {
+            None
+        }
+    }
+
+    /// Sends commands on to the leader, in messages no larger than an AppendEntries may be.
+    fn forward(&mut self, leader: NodeId, commands: Vec<Command>) {
+        let mut batch = Vec::new();
+        let mut bytes = 0;
+        for command in commands {
+            if command.bytes.len() > self.config.max_command_bytes {
+                self.actions.refused.push(Refused::new(&command, RefusalReason::TooLarge));
+                continue;
+            }
+            let size = Entry::OVERHEAD + command.bytes.len();
+            if !batch.is_empty() && bytes + size > self.config.max_append_bytes {
+                self.send(leader, Body::Forward { commands: core::mem::take(&mut batch) });
+                bytes = 0;
+            }
+            bytes += size;
+            batch.push(command);
+        }
+        if !batch.is_empty() {
+            self.send(leader, Body::Forward { commands: batch });
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The four roles and what belongs to each alone.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+
+use crate::progress::Progress;
+use crate::status::RoleKind;
+use crate::types::{Index, Moment, NodeId, Stamp};
+
+/// What a node is at the moment (figure 4, with the pre-candidate of thesis 9.6).
+#[derive(Clone, Debug)]
+pub(crate) enum Role {
+    /// Follows a leader, or waits for one.
+    Follower(Follower),
+    /// Asks who would vote for it in the next term, without entering that term.
+    PreCandidate(Campaign),
+    /// Stands for election in its term.
+    Candidate(Campaign),
+    /// Leads its term.
+    Leader(Leader),
+}
+
+/// A follower's state.
+#[derive(Clone, Debug)]
+pub(crate) struct Follower {
+    /// The leader of this term, once heard of, and when it was last heard of.
+    pub(crate) leader: Option<(NodeId, Moment)>,
+    /// When the follower gives up waiting.
+    pub(crate) election_deadline: Moment,
+}
+
+/// State of a (pre-)candidate.
+#[derive(Clone, Debug)]
+pub(crate) struct Campaign {
+    /// Who granted, the candidate itself included.
+    pub(crate) granted: BTreeSet<NodeId>,
+    /// When it tries again.
+    pub(crate) election_deadline: Moment,
+}
+
+/// A leader's state (figure 2, "volatile state on leaders").
+#[derive(Clone, Debug)]
+pub(crate) struct Leader {
+    /// The followers.
+    pub(crate) peers: BTreeMap<NodeId, Progress>,
+    /// When the next heartbeat leaves.
+    pub(crate) heartbeat_due: Moment,
+    /// First index of the leader's own term. Only from there on may it count replicas (section 5.4.2).
+    pub(crate) first_of_term: Index,
+    /// The game clock: this stamp at this moment, running since.
+    pub(crate) clock: (Stamp, Moment),
+    /// Bytes of entries not yet committed.
+    pub(crate) uncommitted_bytes: usize,
+    /// A hand-over in progress.
+    pub(crate) hand_over: Option<HandOver>,
+}
+
+/// A hand-over in progress (thesis 3.10).
+#[derive(Clone, Debug)]
+pub(crate) struct HandOver {
+    /// To whom.
+    pub(crate) to: NodeId,
+    /// When it is given up.
+    pub(crate) deadline: Moment,
+    /// The successor was told.
+    pub(crate) told: bool,
+}
+
+impl Role {
+    pub(crate) fn kind(&self) -> RoleKind {
+        match self {
+            Role::Follower(_) => RoleKind::Follower,
+            Role::PreCandidate(_) => RoleKind::PreCandidate,
+            Role::Candidate(_) => RoleKind::Candidate,
+            Role::Leader(_) => RoleKind::Leader,
+        }
+    }
+}
+
+impl Leader {
+    /// The game clock at `now`.
+    pub(crate) fn stamp(&self, now: Moment) -> Stamp {
+        let (stamp, since) = self.clock;
+        Stamp(stamp.0.saturating_add(now.since(since).as_micros() as u64 / 1000))
+    }
+}
