@@ -12,7 +12,7 @@ use crate::event::Event;
 use crate::message::Message;
 use crate::types::{ClientId, NodeId, Term};
 
-/// Everything a node wants done since it was last asked. Perform the fields from top to bottom.
+/// Everything a node wants done since it was last asked. No field waits for another: what must wait is not given out yet.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Actions {
     /// One atomic, durable write. Answer with `Input::Persisted(write.number)` once it is on disk. Writes must reach the disk

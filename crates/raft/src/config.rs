@@ -39,11 +39,14 @@ pub struct Config {
     /// Most entries handed out for applying and not yet reported as applied. Default 4,096: a stalled reader stops the
     /// hand-out, not the node.
     pub apply_window: usize,
-    /// Largest command in bytes. Default 64 KiB.
+    /// Largest command in bytes. Default [`Config::MAX_COMMAND_BYTES`].
     pub max_command_bytes: usize,
 }
 
 impl Config {
+    /// Default bound of a command, 64 KiB: several fit into every message.
+    pub const MAX_COMMAND_BYTES: usize = 64 * 1024;
+
     /// The defaults, for one member of a cluster.
     #[must_use]
     pub fn new(id: NodeId, membership: Membership, seed: u64) -> Self {
@@ -62,16 +65,19 @@ impl Config {
             max_uncommitted_entries: 65_536,
             max_uncommitted_bytes: 16 * 1024 * 1024,
             apply_window: 4096,
-            max_command_bytes: 64 * 1024,
+            max_command_bytes: Self::MAX_COMMAND_BYTES,
         }
     }
 
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
-        let (shortest, longest) = self.election_timeout;
+        // In the microseconds that moments count: less than one is nothing, and more than fits is for ever.
+        let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        let (shortest, longest) = (micros(self.election_timeout.0), micros(self.election_timeout.1));
+        let heartbeat = micros(self.heartbeat);
         if !self.membership.contains(self.id) {
             return Err(ConfigError::NotAMember(self.id));
         }
-        if self.heartbeat.is_zero() || self.heartbeat * 2 > shortest || shortest >= longest {
+        if heartbeat == 0 || heartbeat > shortest / 2 || shortest >= longest || longest == u64::MAX {
             return Err(ConfigError::Timing);
         }
         let bounds = [

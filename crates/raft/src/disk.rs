@@ -13,6 +13,8 @@ use crate::types::{Index, LogPosition, Moment, NodeId};
 pub(crate) struct Disk {
     /// Term and vote as of the last write handed out.
     hard_state: HardState,
+    /// Term and vote known to be on disk.
+    durable_hard_state: HardState,
     /// Last index handed out that the log still holds.
     written: Index,
     /// Last index known to be on disk that the log still holds.
@@ -26,6 +28,7 @@ pub(crate) struct Disk {
 #[derive(Clone, Debug)]
 struct UnderWay {
     number: WriteNumber,
+    hard_state: HardState,
     /// Last entry written, unless the log cut it off meanwhile: then its completion says nothing about the log.
     last: Option<LogPosition>,
     since: Moment,
@@ -36,6 +39,7 @@ impl Disk {
     pub(crate) fn new(hard_state: HardState, last: Index) -> Self {
         Disk {
             hard_state,
+            durable_hard_state: hard_state,
             written: last,
             durable: last,
             last_number: WriteNumber(0),
@@ -47,6 +51,11 @@ impl Disk {
     /// Highest index on disk.
     pub(crate) fn durable(&self) -> Index {
         self.durable
+    }
+
+    /// Term and vote on disk.
+    pub(crate) fn durable_hard_state(&self) -> HardState {
+        self.durable_hard_state
     }
 
     /// Highest index on disk or on its way there.
@@ -100,6 +109,7 @@ impl Disk {
         };
         self.under_way.push_back(UnderWay {
             number: self.last_number,
+            hard_state,
             last: Some(log.last()),
             since: now,
             promises: core::mem::take(&mut self.promises),
@@ -114,6 +124,7 @@ impl Disk {
         assert!(number <= self.last_number, "a write completed that was never asked for");
         while let Some(mut write) = self.under_way.pop_front_if(|write| write.number <= number) {
             send.append(&mut write.promises);
+            self.durable_hard_state = write.hard_state;
             if let Some(last) = write.last {
                 assert!(log.matches(last), "a believed write must still be in the log");
                 self.durable = self.durable.max(last.index);

@@ -10,9 +10,11 @@
 //! let membership = Membership::new([NodeId(1)]).unwrap();
 //! let mut node = Node::new(Config::new(NodeId(1), membership, 7), Restored::default(), Moment(0)).unwrap();
 //! node.step(node.wake_at(), Input::Wake);
+//! let write = node.take_actions().persist.expect("it votes for itself");
+//! node.step(Moment(400_000), Input::Persisted(write.number));
 //! assert_eq!(node.role(), RoleKind::Leader);
 //!
-//! let write = node.take_actions().persist.expect("a vote and an entry are to be written");
+//! let write = node.take_actions().persist.expect("it appends the first entry of its term");
 //! assert!(node.take_actions().apply.is_empty(), "nothing is committed before it is on a majority's disks");
 //! node.step(Moment(500_000), Input::Persisted(write.number));
 //! assert_eq!(node.take_actions().apply.len(), 1);

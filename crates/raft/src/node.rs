@@ -77,6 +77,9 @@ impl Node {
         if log.last().term > restored.hard_state.term {
             return Err(ConfigError::DamagedLog("it holds an entry of a later term than the node's own"));
         }
+        if restored.hard_state.term > Term::LAST {
+            return Err(ConfigError::DamagedLog("its term cannot exist"));
+        }
         let dice = Dice::new(config.seed);
         let mut node = Node {
             dice,
@@ -227,6 +230,9 @@ impl Node {
             return self.ignore(from, "its sender is not another member");
         }
         let Message { term, body } = message;
+        if term > Term::LAST {
+            return self.ignore(from, "its term cannot exist");
+        }
         if term > self.hard_state.term && !matches!(body, Body::PreVote { .. } | Body::PreVoteReply { granted: true }) {
             if let Body::RequestVote { transfer: false, .. } = body
                 && let Some(leader) = self.live_leader()
@@ -251,6 +257,7 @@ impl Node {
 
     fn on_persisted(&mut self, number: WriteNumber) {
         self.disk.persisted(number, &self.log, &mut self.actions.send);
+        self.count_own_vote();
         self.advance_commit();
     }
 

@@ -97,9 +97,10 @@ impl Progress {
     pub(crate) fn on_conflict(&mut self, refused: Index, candidate: Index) -> bool {
         let stale = match &self.flow {
             Flow::Probe { .. } => refused != self.next.previous(),
-            Flow::Replicate(_) => refused <= self.matched,
+            Flow::Replicate(_) => false,
         };
-        if stale {
+        // A follower that refuses what it acknowledged has lost its disk; trying again at once would go on for ever.
+        if stale || refused <= self.matched {
             return false;
         }
         self.next = candidate.min(refused.previous()).max(self.matched).next();

@@ -47,6 +47,9 @@ pub struct Stamp(pub u64);
 pub struct ClientId(pub u64);
 
 impl Term {
+    /// The last term a node may enter. One more is kept free, so that the term after it is still a later one.
+    pub(crate) const LAST: Term = Term(u64::MAX - 1);
+
     /// The term after this one.
     #[must_use]
     pub fn next(self) -> Term {

@@ -13,6 +13,11 @@ impl Node {
     pub(super) fn on_election_timeout(&mut self) {
         match (&self.role, self.config.pre_vote) {
             (Role::Leader(_), _) => {}
+            (_, _) if self.hard_state.term >= Term::LAST => {
+                // Only a peer that lies gets a cluster here. There is no term left to stand in, and none may be led twice.
+                let election_deadline = self.draw_election_deadline();
+                self.role = Role::Follower(Follower { leader: None, election_deadline });
+            }
             (_, true) => self.ask_for_pre_votes(),
             (_, false) => self.stand_for_election(false),
         }
@@ -58,12 +63,13 @@ impl Node {
     }
 
     fn new_campaign(&mut self) -> Campaign {
-        Campaign { granted: BTreeSet::from([self.config.id]), election_deadline: self.draw_election_deadline() }
+        Campaign { granted: BTreeSet::new(), election_deadline: self.draw_election_deadline() }
     }
 
     /// Asks who would vote for it, without entering the next term (thesis 9.6).
     fn ask_for_pre_votes(&mut self) {
-        let campaign = self.new_campaign();
+        let mut campaign = self.new_campaign();
+        campaign.granted.insert(self.config.id);
         let last = self.log.last();
         let term = self.hard_state.term.next();
         self.role = Role::PreCandidate(campaign);
@@ -75,7 +81,8 @@ impl Node {
     }
 
     /// "To begin an election, a follower increments its current term and transitions to candidate state. It then votes for itself and
-    /// issues RequestVote RPCs" (section 5.2). The requests stand on the vote, so they wait for it to be on disk.
+    /// issues RequestVote RPCs" (section 5.2). The requests stand on the vote, so they wait for it to be on disk, and so does the vote itself
+    /// before it counts: else a single voter could lead one term twice, with a crash in between.
     fn stand_for_election(&mut self, transfer: bool) {
         self.hard_state.term = self.hard_state.term.next();
         self.hard_state.vote = Some(self.config.id);
@@ -86,7 +93,16 @@ impl Node {
         for peer in self.others() {
             self.promise(peer, Body::RequestVote { last, transfer });
         }
-        self.count_votes();
+    }
+
+    /// A candidate's vote for itself counts once it is on disk.
+    pub(super) fn count_own_vote(&mut self) {
+        if let Role::Candidate(campaign) = &mut self.role
+            && self.disk.durable_hard_state() == self.hard_state
+            && campaign.granted.insert(self.config.id)
+        {
+            self.count_votes();
+        }
     }
 
     /// Changes nothing, whatever the answer: no term, no vote, no timer.
@@ -163,7 +179,7 @@ impl Node {
     pub(super) fn on_timeout_now(&mut self, from: NodeId, term: Term) {
         match &self.role {
             Role::Follower(Follower { leader: Some((leader, _)), .. })
-                if term == self.hard_state.term && *leader == from =>
+                if term == self.hard_state.term && *leader == from && term < Term::LAST =>
             {
                 self.stand_for_election(true);
             }

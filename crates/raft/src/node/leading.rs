@@ -138,9 +138,11 @@ impl Node {
             send: &mut self.actions.send,
         };
         for (id, progress) in &mut leader.peers {
-            match &mut progress.flow {
-                // A lost probe is sent again.
-                Flow::Probe { sent } => *sent = false,
+            match progress.flow {
+                // It leaves with entries when actions are taken.
+                Flow::Probe { sent: false } => {}
+                // A lost probe is asked again, without the entries: a follower that is down must not be sent them with every heartbeat.
+                Flow::Probe { sent: true } => sender.append(*id, progress, &[], true),
                 // The heartbeat speaks of the last entry sent, so a follower that missed some says so even with the window full.
                 Flow::Replicate(_) => sender.append(*id, progress, &[], true),
             }

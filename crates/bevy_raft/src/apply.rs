@@ -1,0 +1,133 @@
+//! Committed entries become the truth.
+
+use bevy_ecs::prelude::*;
+use bevy_ecs::schedule::ScheduleLabel;
+use raftian_raft::{ClientId, Command, Entry, Index, Payload, Stamp, Term, Verdict};
+
+use crate::command::{AnyCommand, CommandRegistry, ReplicatedCommand};
+use crate::plugin::{AppliedLog, RaftNode};
+use crate::propose::{Outbox, Outcome, ProposalId, ProposalOutcome};
+use crate::status::RaftStatus;
+
+/// Most entries applied in one frame. More than ten thousand a second at 60 frames; whatever is left waits in the node.
+pub const APPLY_BUDGET: usize = 256;
+
+/// An app this many entries behind is catching up: presentation may want to skip sounds and sparks.
+pub const CATCHING_UP: u64 = 64;
+
+/// Runs once per committed command, in log order. Its systems are the only writers of replicated state; they read the command from
+/// [`CommittedEntry`]. Two systems that touch the same data must be ordered: ambiguity is an error.
+#[derive(ScheduleLabel, Clone, PartialEq, Eq, Hash, Debug)]
+pub struct ApplyCommitted;
+
+/// Where a command stands in the log, and who proposed it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct EntryFacts {
+    /// Its index.
+    pub index: Index,
+    /// Its term.
+    pub term: Term,
+    /// The game clock when its leader took it.
+    pub stamp: Stamp,
+    /// Who proposed it.
+    pub client: ClientId,
+    /// Which of the client's commands it is.
+    pub sequence: u64,
+}
+
+/// The command being applied, for systems of [`ApplyCommitted`].
+#[derive(Resource, Default)]
+pub struct CommittedEntry {
+    current: Option<(EntryFacts, AnyCommand)>,
+}
+
+impl CommittedEntry {
+    /// The command, if it is a `C`.
+    #[must_use]
+    pub fn command<C: ReplicatedCommand>(&self) -> Option<&C> {
+        self.current.as_ref().and_then(|(_, command)| command.downcast_ref())
+    }
+
+    /// Where it stands. `None` outside [`ApplyCommitted`].
+    #[must_use]
+    pub fn facts(&self) -> Option<EntryFacts> {
+        self.current.as_ref().map(|(facts, _)| *facts)
+    }
+}
+
+/// A command was applied on this machine: for sound, light and numbers that fly. Triggered after [`ApplyCommitted`] ran for it; the order of
+/// several observers is arbitrary, so they must not write replicated state.
+#[derive(Event, Clone, Debug)]
+pub struct Committed<C: ReplicatedCommand> {
+    /// The command.
+    pub command: C,
+    /// Where it stands in the log.
+    pub entry: EntryFacts,
+    /// Its proposal, if this app made it.
+    pub proposal: Option<ProposalId>,
+    /// This app is replaying what it missed.
+    pub catching_up: bool,
+}
+
+/// Pulls committed entries and applies them.
+pub(crate) fn apply_committed(world: &mut World, mut entries: Local<Vec<Entry>>) {
+    let Some(mut node) = world.get_resource_mut::<RaftNode>() else { return };
+    entries.clear();
+    node.get().take_committed(APPLY_BUDGET, &mut entries);
+    for entry in entries.drain(..) {
+        let index = entry.index;
+        let expected = world.resource::<AppliedLog>().index.next();
+        assert_eq!(index, expected, "entries are applied in log order without gaps");
+        match &entry.payload {
+            Payload::Empty => {}
+            Payload::Command(command) => apply_command(world, &entry, command),
+        }
+        world.resource_mut::<AppliedLog>().index = index;
+    }
+    let applied = world.resource::<AppliedLog>().index;
+    world.resource_mut::<RaftStatus>().applied = applied;
+}
+
+fn apply_command(world: &mut World, entry: &Entry, command: &Command) {
+    let Command { client, sequence, bytes } = command;
+    let facts =
+        EntryFacts { index: entry.index, term: entry.term, stamp: entry.stamp, client: *client, sequence: *sequence };
+    let verdict = world.resource_mut::<AppliedLog>().sessions.admit(*client, *sequence);
+    // Every machine comes to the same verdict. A command too far ahead stays pending with its client, who proposes it again.
+    if verdict == Verdict::TooFarAhead {
+        return;
+    }
+    let proposal = world.resource_mut::<Outbox>().committed(*client, *sequence);
+    if verdict == Verdict::Repeat {
+        // Ours and still pending: it was applied by the machine from which this app took over its state.
+        if let Some(id) = proposal {
+            world.trigger(ProposalOutcome { id, outcome: Outcome::Committed(facts) });
+        }
+        return;
+    }
+    let decoded = world.resource::<CommandRegistry>().decode(bytes);
+    match decoded {
+        Ok((codec, command)) => {
+            world.resource_mut::<CommittedEntry>().current = Some((facts, command));
+            world.run_schedule(ApplyCommitted);
+            if let Some((facts, command)) = world.resource_mut::<CommittedEntry>().current.take() {
+                let commit = world.resource::<RaftStatus>().view.as_ref().map_or(Index(0), |view| view.status.commit);
+                let catching_up = commit.0.saturating_sub(facts.index.0) > CATCHING_UP;
+                (codec.announce)(world, &command, facts, proposal, catching_up);
+            }
+        }
+        // The bytes are the same everywhere, so every machine of this build skips them alike.
+        Err(reason) => {
+            tracing::error!(
+                index = entry.index.0,
+                client = client.0,
+                sequence,
+                reason,
+                "a committed command cannot be read and has no effect"
+            )
+        }
+    }
+    if let Some(id) = proposal {
+        world.trigger(ProposalOutcome { id, outcome: Outcome::Committed(facts) });
+    }
+}

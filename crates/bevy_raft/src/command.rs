@@ -1,0 +1,125 @@
+//! Commands that are replicated, and their names on the wire.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+
+use bevy_app::App;
+use bevy_ecs::prelude::*;
+use raftian_node::wire::{self, WireError};
+use raftian_raft::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
+
+use crate::apply::{Committed, EntryFacts};
+use crate::propose::ProposalId;
+
+/// A command that every machine applies. It must mean the same everywhere: name things by stable ids, never by `Entity`, and
+/// leave out floats, time and chance.
+pub trait ReplicatedCommand: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static {
+    /// Its name on the wire, with a version: "game.attack/1". Change it when the meaning changes.
+    const NAME: &'static str;
+}
+
+/// Registers replicated commands.
+pub trait AddReplicatedCommand {
+    /// Lets `C` be proposed and applied. Every machine of a match must register the same commands.
+    ///
+    /// # Panics
+    /// If another command has the same name or the same tag.
+    fn add_replicated_command<C: ReplicatedCommand>(&mut self) -> &mut Self;
+}
+
+impl AddReplicatedCommand for App {
+    fn add_replicated_command<C: ReplicatedCommand>(&mut self) -> &mut Self {
+        self.world_mut().get_resource_or_init::<CommandRegistry>().register::<C>();
+        self
+    }
+}
+
+/// The commands this program knows.
+#[derive(Resource, Default)]
+pub struct CommandRegistry {
+    codecs: BTreeMap<u32, Codec>,
+}
+
+pub(crate) type AnyCommand = Box<dyn Any + Send + Sync>;
+
+/// What is done with commands of one type, by functions that know it.
+#[derive(Clone, Copy)]
+pub(crate) struct Codec {
+    name: &'static str,
+    decode: fn(&[u8]) -> Result<AnyCommand, WireError>,
+    describe: fn(&[u8]) -> Option<String>,
+    pub(crate) announce: fn(&mut World, &AnyCommand, EntryFacts, Option<ProposalId>, bool),
+}
+
+/// Bytes of the tag before an encoded command.
+const TAG_BYTES: usize = 4;
+
+impl CommandRegistry {
+    fn register<C: ReplicatedCommand>(&mut self) {
+        let codec = Codec {
+            name: C::NAME,
+            decode: |bytes| Ok(Box::new(wire::decode_value::<C>(bytes)?)),
+            describe: |bytes| wire::decode_value::<C>(bytes).ok().map(|command| format!("{command:?}")),
+            announce: |world, command, entry, proposal, catching_up| {
+                if let Some(command) = command.downcast_ref::<C>() {
+                    world.trigger(Committed { command: command.clone(), entry, proposal, catching_up });
+                }
+            },
+        };
+        if let Some(other) = self.codecs.insert(tag(C::NAME), codec) {
+            panic!("the commands {:?} and {:?} have the same tag: rename one", other.name, C::NAME);
+        }
+    }
+
+    /// A hash of the names of all registered commands: equal in programs that understand each other.
+    #[must_use]
+    pub fn protocol_hash(&self) -> u64 {
+        let mut names: Vec<_> = self.codecs.values().map(|codec| codec.name).collect();
+        names.sort_unstable();
+        let digest = Sha256::digest(names.join("\n"));
+        u64::from_be_bytes(digest[..8].try_into().expect("a SHA-256 digest has 32 bytes"))
+    }
+
+    /// The command in words, or why it cannot be read.
+    #[must_use]
+    pub fn describe(&self, bytes: &[u8]) -> String {
+        let unknown = || "(a command this program does not know)".to_owned();
+        self.find(bytes).map_or_else(unknown, |(codec, rest)| {
+            (codec.describe)(rest).unwrap_or_else(|| format!("({} with damaged content)", codec.name))
+        })
+    }
+
+    pub(crate) fn encode<C: ReplicatedCommand>(&self, command: &C) -> Result<Bytes, WireError> {
+        let mut bytes = tag(C::NAME).to_le_bytes().to_vec();
+        bytes.extend(wire::encode_value(command)?);
+        Ok(bytes.into())
+    }
+
+    pub(crate) fn knows<C: ReplicatedCommand>(&self) -> bool {
+        self.codecs.contains_key(&tag(C::NAME))
+    }
+
+    /// The codec and the decoded command; the error says what is wrong with the bytes.
+    pub(crate) fn decode(&self, bytes: &[u8]) -> Result<(Codec, AnyCommand), String> {
+        let (codec, rest) = self.find(bytes).ok_or("no registered command has its tag")?;
+        match (codec.decode)(rest) {
+            Ok(command) => Ok((codec, command)),
+            Err(error) => Err(format!("{}: {error}", codec.name)),
+        }
+    }
+
+    fn find<'a>(&self, bytes: &'a [u8]) -> Option<(Codec, &'a [u8])> {
+        let (tag, rest) = bytes.split_first_chunk::<TAG_BYTES>()?;
+        Some((*self.codecs.get(&u32::from_le_bytes(*tag))?, rest))
+    }
+}
+
+/// The first bytes of the name's SHA-256: stable over builds, and independent of the order of registration.
+fn tag(name: &str) -> u32 {
+    let digest = Sha256::digest(name);
+    u32::from_le_bytes([digest[0], digest[1], digest[2], digest[3]])
+}

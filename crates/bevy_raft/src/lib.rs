@@ -1,0 +1,74 @@
+//! A Bevy plugin for games without a host: what players order is replicated with Raft, and every machine applies it in the
+//! same order. Whoever leaves, the rest play on.
+//!
+//! ```
+//! use bevy_app::prelude::*;
+//! use bevy_ecs::prelude::*;
+//! use bevy_raft::prelude::*;
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Clone, Debug, Serialize, Deserialize)]
+//! struct Add(u32);
+//!
+//! impl ReplicatedCommand for Add {
+//!     const NAME: &'static str = "example.add/1";
+//! }
+//!
+//! #[derive(Resource, Default)]
+//! struct Sum(u32);
+//!
+//! /// The truth: runs once per committed command, in the same order on every machine.
+//! fn add(entry: Res<CommittedEntry>, mut sum: ResMut<Sum>) {
+//!     if let Some(Add(n)) = entry.command::<Add>() {
+//!         sum.0 += n;
+//!     }
+//! }
+//!
+//! let mut cluster = test_app::TestCluster::new(3, |app| {
+//!     app.add_replicated_command::<Add>().init_resource::<Sum>().add_systems(ApplyCommitted, add);
+//! });
+//! cluster.elect();
+//! cluster.app(1).world_mut().propose(Add(5));
+//! cluster.run_until(|apps| apps.iter().all(|app| app.world().resource::<Sum>().0 == 5));
+//! ```
+//!
+//! # How a command travels
+//! [`propose`](ProposeExt::propose) puts it in the outbox; [`RaftSystems::Propose`] gives it to the node with the name `(client, sequence)`; the cluster commits it;
+//! [`RaftSystems::Apply`] pulls it, drops repeats, runs the [`ApplyCommitted`] schedule, and then triggers [`Committed<C>`] and, on the machine that proposed
+//! it, [`ProposalOutcome`]. A command that gets no answer is proposed again under the same name and applied once, so nobody
+//! ever hears "unknown".
+//!
+//! # Decisions
+//! **One ordered schedule writes the truth.** Decision: replicated state is written by systems of [`ApplyCommitted`], which runs once per entry and
+//! refuses ambiguous order; events are for presentation. Why: Bevy drops unread messages after two updates and runs the observers of one event in
+//! no fixed order. Would change if: Bevy ordered observers.
+//!
+//! **Entries are pulled within a budget.** Decision: at most [`APPLY_BUDGET`] entries a frame are taken from the node, which stops handing out when nobody
+//! takes. Why: a window that stood still loses nothing and no queue grows. Would change if: never seen to matter.
+//!
+//! **The node has its own thread.** Decision: [`RaftPlugin::new`] takes a node that runs beside the frames; [`RaftPlugin::in_schedule`] pumps one inside them. Why:
+//! frames stop when a window is hidden, elections must not. The second is for tests and for reading.
+
+mod apply;
+mod command;
+mod plugin;
+mod propose;
+mod status;
+pub mod test_app;
+
+pub use apply::{APPLY_BUDGET, ApplyCommitted, CATCHING_UP, Committed, CommittedEntry, EntryFacts};
+pub use command::{AddReplicatedCommand, CommandRegistry, ReplicatedCommand};
+pub use plugin::{AppliedLog, RaftClock, RaftNode, RaftPlugin, RaftSystems};
+pub use propose::{
+    MAX_PENDING, Outbox, Outcome, PendingProposal, ProposalId, ProposalOutcome, ProposeExt, REFUSED_RETRY, Rejection,
+    UNANSWERED_RETRY,
+};
+pub use status::{RaftRole, RaftStatus, has_quorum, is_leader};
+
+/// What most games need.
+pub mod prelude {
+    pub use crate::{
+        AddReplicatedCommand, ApplyCommitted, Committed, CommittedEntry, Outcome, ProposalId, ProposalOutcome,
+        ProposeExt, RaftPlugin, RaftRole, RaftStatus, RaftSystems, ReplicatedCommand, has_quorum, is_leader, test_app,
+    };
+}

@@ -1,0 +1,140 @@
+//! The plugin: resources, sets and their order.
+
+use std::sync::{Mutex, PoisonError};
+
+use bevy_app::prelude::*;
+use bevy_ecs::prelude::*;
+use bevy_ecs::schedule::{LogLevel, ScheduleBuildSettings, SingleThreadedExecutor};
+use bevy_state::app::{AppExtStates, StatesPlugin};
+use raftian_node::{Clock, Replica};
+use raftian_raft::{ClientId, Index, Moment, Sessions};
+
+use crate::apply::{self, ApplyCommitted, CommittedEntry};
+use crate::command::CommandRegistry;
+use crate::propose::{self, Outbox};
+use crate::status::{self, RaftRole, RaftStatus};
+
+/// Connects an app to its node. Add it after `DefaultPlugins` or `StatesPlugin`, if the app has them.
+pub struct RaftPlugin {
+    node: Mutex<Option<RaftNode>>,
+    clock: RaftClock,
+    client: ClientId,
+}
+
+impl RaftPlugin {
+    /// A node that runs on its own thread, such as a [`NodeHandle`](raftian_node::NodeHandle). The default.
+    pub fn new(node: impl Replica + 'static) -> Self {
+        RaftPlugin {
+            node: Mutex::new(Some(RaftNode::new(node))),
+            clock: RaftClock::Real(Clock::start()),
+            client: raftian_node::fresh_client_id(),
+        }
+    }
+
+    /// A node that the app's own systems pump, on this clock.
+    pub fn in_schedule(node: impl Replica + 'static, clock: RaftClock) -> Self {
+        RaftPlugin { clock, ..Self::new(node) }
+    }
+
+    /// Uses this client id instead of a fresh one. It must never have been used before in the same log.
+    #[must_use]
+    pub fn with_client(mut self, client: ClientId) -> Self {
+        self.client = client;
+        self
+    }
+}
+
+/// Where the plugin's work happens.
+#[derive(SystemSet, Clone, PartialEq, Eq, Hash, Debug)]
+pub enum RaftSystems {
+    /// `PreUpdate`: the node works, if it is pumped by the app; [`RaftStatus`] and [`RaftRole`] are brought up to date.
+    Receive,
+    /// `PreUpdate`, after `Receive`: committed entries are applied.
+    Apply,
+    /// `PostUpdate`: new proposals and those without an answer go to the node.
+    Propose,
+}
+
+/// The clock on which a node in the schedule is pumped. Nodes on their own thread have their own.
+#[derive(Resource, Clone, Copy, Debug)]
+pub enum RaftClock {
+    /// Real time.
+    Real(Clock),
+    /// The time that was set: for tests, which move it by hand.
+    Manual(Moment),
+}
+
+impl RaftClock {
+    fn now(self) -> Moment {
+        match self {
+            RaftClock::Real(clock) => clock.now(),
+            RaftClock::Manual(now) => now,
+        }
+    }
+}
+
+/// The node this app is a program of. Remove the resource to detach it, insert one to attach another; keep [`AppliedLog`] and the game's own
+/// replicated state with the node they belong to.
+#[derive(Resource)]
+pub struct RaftNode {
+    replica: Mutex<Box<dyn Replica>>,
+}
+
+impl RaftNode {
+    /// A node to attach.
+    pub fn new(node: impl Replica + 'static) -> Self {
+        RaftNode { replica: Mutex::new(Box::new(node)) }
+    }
+
+    pub(crate) fn get(&mut self) -> &mut dyn Replica {
+        self.replica.get_mut().unwrap_or_else(PoisonError::into_inner).as_mut()
+    }
+}
+
+/// How far the log has been applied in this app, and which commands of which client were.
+#[derive(Resource, Clone, Debug, Default)]
+pub struct AppliedLog {
+    /// Last index applied.
+    pub index: Index,
+    /// Which commands were applied.
+    pub sessions: Sessions,
+}
+
+impl Plugin for RaftPlugin {
+    fn build(&self, app: &mut App) {
+        if !app.is_plugin_added::<StatesPlugin>() {
+            app.add_plugins(StatesPlugin);
+        }
+        let node = self.node.lock().unwrap_or_else(PoisonError::into_inner).take();
+        app.insert_resource(node.expect("a plugin is built once"));
+        app.insert_resource(self.clock);
+        app.insert_resource(Outbox::new(self.client));
+        app.init_resource::<AppliedLog>().init_resource::<RaftStatus>().init_resource::<CommandRegistry>();
+        app.init_resource::<CommittedEntry>().init_state::<RaftRole>();
+
+        app.init_schedule(ApplyCommitted).edit_schedule(ApplyCommitted, |schedule| {
+            // One entry is little work: threads would cost more than they bring, and an order left open would be a divergence.
+            schedule.set_executor(SingleThreadedExecutor::new());
+            schedule.set_build_settings(ScheduleBuildSettings {
+                ambiguity_detection: LogLevel::Error,
+                ..ScheduleBuildSettings::default()
+            });
+        });
+
+        app.configure_sets(PreUpdate, (RaftSystems::Receive, RaftSystems::Apply).chain());
+        app.add_systems(
+            PreUpdate,
+            (
+                (pump, status::refresh).chain().in_set(RaftSystems::Receive),
+                apply::apply_committed.in_set(RaftSystems::Apply),
+            ),
+        );
+        app.add_systems(PostUpdate, (propose::hand_to_node, pump).chain().in_set(RaftSystems::Propose));
+    }
+}
+
+fn pump(node: Option<ResMut<RaftNode>>, clock: Res<RaftClock>) {
+    if let Some(mut node) = node {
+        node.get().pump(clock.now());
+    }
+}

@@ -1,0 +1,202 @@
+//! The plugin in several apps of one process, over links in memory and a clock moved by hand.
+
+use bevy_ecs::prelude::*;
+use bevy_raft::prelude::*;
+use bevy_raft::test_app::TestCluster;
+use bevy_raft::{AppliedLog, MAX_PENDING, Rejection};
+use bevy_state::prelude::*;
+use raftian_raft::NodeId;
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Append(u32);
+
+impl ReplicatedCommand for Append {
+    const NAME: &'static str = "test.append/1";
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Unregistered;
+
+impl ReplicatedCommand for Unregistered {
+    const NAME: &'static str = "test.unregistered/1";
+}
+
+/// The replicated truth: everything appended, in order.
+#[derive(Resource, Default, Debug, PartialEq, Eq, Clone)]
+struct Truth(Vec<u32>);
+
+/// What was announced on this machine.
+#[derive(Resource, Default)]
+struct Heard {
+    committed: Vec<(u32, Option<ProposalId>)>,
+    outcomes: Vec<(ProposalId, Outcome)>,
+    led: u32,
+}
+
+fn append(entry: Res<CommittedEntry>, mut truth: ResMut<Truth>) {
+    if let Some(Append(n)) = entry.command::<Append>() {
+        truth.0.push(*n);
+    }
+}
+
+fn cluster(size: u64) -> TestCluster {
+    TestCluster::new(size, |app| {
+        app.add_replicated_command::<Append>().init_resource::<Truth>().init_resource::<Heard>();
+        app.add_systems(ApplyCommitted, append);
+        app.add_systems(OnEnter(RaftRole::Leader), |mut heard: ResMut<Heard>| heard.led += 1);
+        app.add_observer(|hit: On<Committed<Append>>, truth: Res<Truth>, mut heard: ResMut<Heard>| {
+            assert_eq!(truth.0.last(), Some(&hit.command.0), "announced after it was applied");
+            heard.committed.push((hit.command.0, hit.proposal));
+        });
+        app.add_observer(|outcome: On<ProposalOutcome>, mut heard: ResMut<Heard>| {
+            heard.outcomes.push((outcome.id, outcome.outcome.clone()));
+        });
+    })
+}
+
+fn truth(app: &bevy_app::App) -> &[u32] {
+    &app.world().resource::<Truth>().0
+}
+
+fn everywhere(apps: &[bevy_app::App], wanted: &[u32]) -> bool {
+    apps.iter().all(|app| truth(app) == wanted)
+}
+
+#[test]
+fn a_command_of_any_machine_is_applied_on_every_machine_in_the_same_order() {
+    let mut cluster = cluster(3);
+    cluster.elect();
+    for id in 1..=3 {
+        for n in 0..5 {
+            cluster.app(id).world_mut().propose(Append(id as u32 * 10 + n));
+        }
+    }
+    cluster.run_until(|apps| apps.iter().all(|app| truth(app).len() == 15));
+    let first = truth(&cluster.apps()[0]).to_vec();
+    assert!(everywhere(cluster.apps(), &first));
+    for id in 1..=3 {
+        let own: Vec<_> = first.iter().copied().filter(|n| *n as u64 / 10 == id).collect();
+        assert_eq!(own, (0..5).map(|n| id as u32 * 10 + n).collect::<Vec<_>>(), "a machine's orders keep their order");
+    }
+}
+
+#[test]
+fn nothing_changes_before_the_command_is_committed() {
+    let mut cluster = cluster(3);
+    let leader = cluster.elect();
+    cluster.network().isolate(NodeId(leader));
+    cluster.app(leader).world_mut().propose(Append(1));
+    for _ in 0..100 {
+        cluster.frame();
+        assert!(everywhere(cluster.apps(), &[]));
+    }
+    assert_eq!(cluster.app(leader).world().resource::<RaftStatus>().pending, 1, "it is still wanted");
+    cluster.network().heal();
+    cluster.run_until(|apps| everywhere(apps, &[1]));
+}
+
+#[test]
+fn the_proposer_hears_of_its_proposal_once_and_the_others_hear_of_the_command_only() {
+    let mut cluster = cluster(3);
+    cluster.elect();
+    let id = cluster.app(2).world_mut().propose(Append(7));
+    cluster.run_until(|apps| everywhere(apps, &[7]));
+    for app in 1..=3 {
+        let heard = cluster.app(app).world().resource::<Heard>();
+        let proposal = (app == 2).then_some(id);
+        assert_eq!(heard.committed, [(7, proposal)]);
+        assert_eq!(heard.outcomes.len(), usize::from(app == 2));
+    }
+    let heard = cluster.app(2).world().resource::<Heard>();
+    assert!(
+        matches!(&heard.outcomes[0], (outcome_id, Outcome::Committed(facts)) if *outcome_id == id && facts.index.0 > 0)
+    );
+}
+
+#[test]
+fn a_command_that_a_dying_leader_may_or_may_not_have_committed_is_applied_once() {
+    for frames in 0..12 {
+        let mut cluster = cluster(3);
+        let leader = cluster.elect();
+        let follower = leader % 3 + 1;
+        cluster.app(follower).world_mut().propose(Append(1));
+        for _ in 0..frames {
+            cluster.frame();
+        }
+        cluster.freeze(leader, true);
+        cluster.network().isolate(NodeId(leader));
+        cluster.run_until(|apps| apps.iter().filter(|app| truth(app) == [1]).count() >= 2);
+        cluster.network().heal();
+        cluster.freeze(leader, false);
+        cluster.app(follower).world_mut().propose(Append(2));
+        cluster.run_until(|apps| everywhere(apps, &[1, 2]));
+    }
+}
+
+#[test]
+fn a_window_that_stood_still_catches_up_and_loses_nothing() {
+    let mut cluster = cluster(3);
+    let leader = cluster.elect();
+    let sleeper = leader % 3 + 1;
+    cluster.freeze(sleeper, true);
+    let wanted: Vec<u32> = (0..1000).collect();
+    for batch in wanted.chunks(100) {
+        for n in batch {
+            cluster.app(leader).world_mut().propose(Append(*n));
+        }
+        cluster.run_until(|apps| truth(&apps[leader as usize - 1]).last() == batch.last());
+    }
+    assert_eq!(truth(&cluster.apps()[sleeper as usize - 1]), []);
+    cluster.freeze(sleeper, false);
+    cluster.run_until(|apps| everywhere(apps, &wanted));
+}
+
+#[test]
+fn without_a_majority_proposals_wait_and_the_conditions_say_so() {
+    let mut cluster = cluster(3);
+    let leader = cluster.elect();
+    let world = cluster.app(leader).world_mut();
+    assert!(world.run_system_cached(has_quorum).unwrap() && world.run_system_cached(is_leader).unwrap());
+    cluster.network().isolate(NodeId(leader));
+    let index = leader as usize - 1;
+    cluster.run_until(|apps| *apps[index].world().resource::<State<RaftRole>>().get() != RaftRole::Leader);
+    let world = cluster.app(leader).world_mut();
+    assert!(!world.run_system_cached(has_quorum).unwrap() && !world.run_system_cached(is_leader).unwrap());
+    assert_eq!(world.resource::<Heard>().led, 1, "the role is a state that can be entered");
+}
+
+#[test]
+fn what_cannot_be_proposed_is_rejected_at_once_and_by_name() {
+    let mut cluster = cluster(1);
+    let world = cluster.app(1).world_mut();
+    let unregistered = world.propose(Unregistered);
+    for n in 0..MAX_PENDING as u32 {
+        world.propose(Append(n));
+    }
+    let surplus = world.propose(Append(0));
+    let outcomes = &world.resource::<Heard>().outcomes;
+    assert_eq!(outcomes[0], (unregistered, Outcome::Rejected(Rejection::NotRegistered("test.unregistered/1"))));
+    assert_eq!(outcomes[1], (surplus, Outcome::Rejected(Rejection::Busy)));
+    cluster.run_until(|apps| truth(&apps[0]).len() == MAX_PENDING);
+}
+
+#[test]
+fn repeats_in_the_log_leave_the_same_memory_on_every_machine() {
+    let mut cluster = cluster(3);
+    let leader = cluster.elect();
+    // Cut every way back to one follower: it proposes, the leader commits, the proposer hears nothing and asks again.
+    let proposer = leader % 3 + 1;
+    cluster.network().cut(NodeId(leader), NodeId(proposer));
+    cluster.app(proposer).world_mut().propose(Append(5));
+    for _ in 0..10 {
+        cluster.frame();
+    }
+    cluster.network().heal();
+    cluster.run_until(|apps| everywhere(apps, &[5]));
+    cluster.app(leader).world_mut().propose(Append(6));
+    cluster.run_until(|apps| everywhere(apps, &[5, 6]));
+    let sessions: Vec<_> =
+        cluster.apps().iter().map(|app| app.world().resource::<AppliedLog>().sessions.clone()).collect();
+    assert!(sessions.iter().all(|s| *s == sessions[0]));
+}

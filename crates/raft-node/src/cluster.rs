@@ -1,0 +1,272 @@
+//! Who belongs to a cluster and how they find and recognise each other: identities and node files.
+//!
+//! Decision: members recognise each other by the fingerprints of self-signed certificates that each node file lists.
+//! Why: there is no host who could be a certificate authority, and a list of hashes is what friends can exchange. Would
+//! change if: members could join a running match; then the replicated log must carry the list.
+
+mod generate;
+mod identity;
+mod node_file;
+
+use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use raftian_raft::NodeId;
+
+pub use generate::{NewCluster, default_member_name, generate};
+pub use identity::{Fingerprint, Identity, ParseFingerprintError};
+pub use node_file::{MAX_FILE, NodeFile};
+
+/// Most members of a cluster: 9. A majority of nine bears four failures, and every further member makes each commit
+/// slower.
+pub const MAX_MEMBERS: usize = 9;
+
+/// Longest name of a cluster or member, in characters: 32. It has to fit a table in the game and a line of a log.
+pub const MAX_NAME: usize = 32;
+
+/// All that one node has to know to take part.
+#[derive(Clone, Debug)]
+pub struct NodeConfig {
+    /// Which member it is.
+    pub id: NodeId,
+    /// Its own name among the members.
+    pub name: String,
+    /// Name of the cluster, unique through its random end; part of the store, so that files of two matches never mix.
+    pub cluster: String,
+    /// Where its one UDP port is.
+    pub listen: SocketAddr,
+    /// All members, itself included, in order of their ids; one to [`MAX_MEMBERS`].
+    pub members: Vec<Member>,
+    /// Directory for its store.
+    pub data: PathBuf,
+    /// How patient it is.
+    pub timing: Timing,
+    /// Its key and certificate.
+    pub identity: Identity,
+}
+
+/// One member as the others know it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Member {
+    /// Its id.
+    pub id: NodeId,
+    /// Its name, one to [`MAX_NAME`] printable characters.
+    pub name: String,
+    /// Where the others reach it.
+    pub address: SocketAddr,
+    /// Hash of its certificate, by which it is recognised.
+    pub fingerprint: Fingerprint,
+}
+
+/// How long a node waits for what.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Timing {
+    /// Shortest and longest election timeout.
+    pub election: (Duration, Duration),
+    /// Time between two heartbeats of a leader.
+    pub heartbeat: Duration,
+}
+
+impl Default for Timing {
+    /// 150 to 300 ms and 50 ms: the values of the Raft paper (section 9.3), for machines in one room or country.
+    fn default() -> Self {
+        Timing {
+            election: (Duration::from_millis(150), Duration::from_millis(300)),
+            heartbeat: Duration::from_millis(50),
+        }
+    }
+}
+
+/// Why a cluster or node file cannot be written or used. Each names the file or key, the reason and a remedy.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// A file or directory cannot be read.
+    #[error("cannot read {}: {reason}; check the path and the permissions", path.display())]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// What the file system said.
+        reason: String,
+    },
+    /// A file or directory cannot be written.
+    #[error("cannot write {}: {reason}; check the permissions and the free space", path.display())]
+    Unwritable {
+        /// Which.
+        path: PathBuf,
+        /// What the file system said.
+        reason: String,
+    },
+    /// The directory for a new cluster holds something already.
+    #[error(
+        "{} already exists and is not empty; choose another directory, or remove this one if its keys and matches may \
+         be lost",
+        path.display()
+    )]
+    NotEmpty {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The text is not a node file.
+    #[error("{} is no valid node file: {reason}", path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// What the parser met, with line and column.
+        reason: String,
+    },
+    /// A value in a node file, or of a new cluster, cannot be used.
+    #[error("{}: `{key}`: {reason}; {remedy}", path.display())]
+    Invalid {
+        /// The file, or the directory of a new cluster.
+        path: PathBuf,
+        /// Which value.
+        key: String,
+        /// What is wrong with it.
+        reason: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// Making a key or certificate failed.
+    #[error("cannot make a key: {reason}")]
+    Key {
+        /// What the cryptography library said.
+        reason: String,
+    },
+    /// No port could be opened for an embedded node.
+    #[error("cannot open a UDP port on {address}: {reason}")]
+    NoPort {
+        /// Where.
+        address: SocketAddr,
+        /// What the system said.
+        reason: String,
+    },
+}
+
+/// One node of a cluster that lives in this process, with the port that is already its own.
+#[derive(Debug)]
+pub struct EmbeddedNode {
+    /// Its configuration; `listen` and the members' addresses are the ports that were opened.
+    pub config: NodeConfig,
+    /// Its open port, for [`QuicOptions`](crate::quic::QuicOptions).
+    pub socket: UdpSocket,
+}
+
+/// A cluster of `nodes` members in one process: fresh identities, ports on the loopback interface that the system
+/// chose, stores below `directory` in `n1`, `n2` and so on. Writes nothing to disk.
+pub fn embedded(nodes: usize, name: &str, directory: &Path) -> Result<Vec<EmbeddedNode>, ClusterError> {
+    let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let mut parts = Vec::new();
+    let mut members = Vec::new();
+    for id in (1..).take(nodes) {
+        let open = || {
+            let socket = UdpSocket::bind(loopback)?;
+            Ok((socket.local_addr()?, socket))
+        };
+        let (address, socket) = open()
+            .map_err(|error: std::io::Error| ClusterError::NoPort { address: loopback, reason: error.to_string() })?;
+        let identity = Identity::generate()?;
+        let fingerprint = identity.fingerprint();
+        members.push(Member { id: NodeId(id), name: default_member_name(id), address, fingerprint });
+        parts.push((address, socket, identity));
+    }
+    let cluster = generate::unique_name(name, &members);
+    let nodes = members.iter().zip(parts).map(|(member, (listen, socket, identity))| {
+        let config = NodeConfig {
+            id: member.id,
+            name: member.name.clone(),
+            cluster: cluster.clone(),
+            listen,
+            members: members.clone(),
+            data: directory.join(member.id.to_string()),
+            timing: Timing::default(),
+            identity,
+        };
+        config.validated(directory)?;
+        Ok(EmbeddedNode { config, socket })
+    });
+    nodes.collect()
+}
+
+impl NodeConfig {
+    /// The member called `id`.
+    #[must_use]
+    pub fn member(&self, id: NodeId) -> Option<&Member> {
+        self.members.iter().find(|member| member.id == id)
+    }
+
+    /// Checks all rules that concern values rather than syntax; complaints name `file`.
+    fn validated(&self, file: &Path) -> Result<(), ClusterError> {
+        let invalid = |key: &str, reason: String, remedy| {
+            Err(ClusterError::Invalid { path: file.to_owned(), key: key.to_owned(), reason, remedy })
+        };
+        check_name("cluster", &self.cluster, MAX_NAME + generate::UNIQUE_END)
+            .or_else(|reason| invalid("cluster", reason, "copy the line from the file of another member"))?;
+        if self.members.is_empty() || self.members.len() > MAX_MEMBERS {
+            let reason = format!("there are {} members", self.members.len());
+            return invalid("member", reason, "list between 1 and 9 members, this node included");
+        }
+        let mut ids = BTreeSet::new();
+        let mut fingerprints = BTreeSet::new();
+        for member in &self.members {
+            let key = format!("member {}", member.id.0);
+            if !ids.insert(member.id) {
+                return invalid(&key, "two members have this id".to_owned(), "give each member its own `id`");
+            }
+            if !fingerprints.insert(member.fingerprint) {
+                let reason = "another member has the same fingerprint".to_owned();
+                return invalid(&key, reason, "give each node its own key and certificate");
+            }
+            check_name("name", &member.name, MAX_NAME)
+                .or_else(|reason| invalid(&key, reason, "choose another `name`"))?;
+            if member.address.port() == 0 || member.address.ip().is_unspecified() {
+                let reason = format!("nobody can be reached at {}", member.address);
+                return invalid(&key, reason, "write the address and port at which the others reach it");
+            }
+        }
+        let Some(own) = self.member(self.id) else {
+            let reason = format!("no member has the id {}", self.id.0);
+            return invalid("id", reason, "use the id of one of the members");
+        };
+        if own.fingerprint != self.identity.fingerprint() {
+            let reason =
+                format!("it is {}, but member {} is {}", self.identity.fingerprint(), self.id.0, own.fingerprint);
+            let remedy = "use the certificate that belongs to this member, or correct its `fingerprint` in every file";
+            return invalid("certificate", reason, remedy);
+        }
+        self.timing.validated().or_else(|(key, reason, remedy)| invalid(key, reason, remedy))
+    }
+}
+
+impl Timing {
+    fn validated(&self) -> Result<(), (&'static str, String, &'static str)> {
+        let (shortest, longest) = self.election;
+        if self.heartbeat.is_zero() {
+            return Err(("timing.heartbeat_ms", "it is 0".to_owned(), "use 50, or a tenth of the longest round trip"));
+        }
+        if shortest < self.heartbeat.saturating_mul(2) {
+            let reason = format!("{shortest:?} is less than two heartbeats of {:?}", self.heartbeat);
+            return Err(("timing.election_ms", reason, "one lost heartbeat must not start an election; raise it"));
+        }
+        if shortest >= longest {
+            let reason = format!("{shortest:?} is not before {longest:?}");
+            return Err(("timing.election_ms", reason, "write the shorter time first, and leave room for chance"));
+        }
+        Ok(())
+    }
+}
+
+/// Accepts one to `longest` printable characters.
+fn check_name(what: &str, name: &str, longest: usize) -> Result<(), String> {
+    match name.chars().count() {
+        0 => Err(format!("the {what} is empty")),
+        count if count > longest => Err(format!("the {what} has {count} characters, more than {longest}")),
+        _ if name.chars().any(char::is_control) => Err(format!("the {what} has characters that cannot be shown")),
+        _ if name.trim() != name => Err(format!("the {what} begins or ends with a space")),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

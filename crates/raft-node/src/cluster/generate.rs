@@ -1,0 +1,199 @@
+//! Writing the files of a new cluster.
+
+use std::fs;
+use std::io::{self, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use raftian_raft::NodeId;
+use sha2::{Digest, Sha256};
+
+use super::node_file::SCHEMA;
+use super::{ClusterError, Identity, MAX_MEMBERS, MAX_NAME, Member, Timing, check_name};
+
+/// Characters that [`unique_name`] appends: a dash and eight hexadecimal digits.
+pub(super) const UNIQUE_END: usize = 9;
+
+/// What a new cluster shall be like.
+#[derive(Clone, Debug)]
+pub struct NewCluster {
+    /// How many nodes, 1 to [`MAX_MEMBERS`].
+    pub nodes: usize,
+    /// Where all of them listen at first; the files can be edited for several machines.
+    pub host: IpAddr,
+    /// Port of the first node; the others take the following ones.
+    pub base_port: u16,
+    /// Name of the cluster. Eight hexadecimal digits are appended, so that no two clusters are alike.
+    pub name: String,
+    /// Names of the members in order; members without one get theirs from [`default_member_name`].
+    pub member_names: Vec<String>,
+    /// How patient the nodes are.
+    pub timing: Timing,
+}
+
+impl Default for NewCluster {
+    /// Five nodes on ports 8000 to 8004 of this machine.
+    fn default() -> Self {
+        NewCluster {
+            nodes: 5,
+            host: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            base_port: 8000,
+            name: "raftian".to_owned(),
+            member_names: Vec::new(),
+            timing: Timing::default(),
+        }
+    }
+}
+
+/// Name of member `id` if nobody chose one: "raftian" for 1, then "bob1", "bob2" and so on.
+#[must_use]
+pub fn default_member_name(id: u64) -> String {
+    match id {
+        1 => "raftian".to_owned(),
+        id => format!("bob{}", id.saturating_sub(1)),
+    }
+}
+
+/// Writes a new cluster below `directory`: for each node `n<id>/node.toml`, `key.pem` (readable by its owner only) and
+/// `certificate.pem`. Returns the paths of the node files. Refuses a directory that holds anything, since it could be
+/// keys.
+pub fn generate(directory: &Path, options: &NewCluster) -> Result<Vec<PathBuf>, ClusterError> {
+    let addresses = checked_addresses(directory, options)?;
+    refuse_used(directory)?;
+    let mut members = Vec::new();
+    let mut armours = Vec::new();
+    for (id, &address) in (1..).zip(&addresses) {
+        let (identity, armour) = Identity::generate_with_pem()?;
+        let chosen = usize::try_from(id - 1).ok().and_then(|at| options.member_names.get(at));
+        let name = chosen.cloned().unwrap_or_else(|| default_member_name(id));
+        members.push(Member { id: NodeId(id), name, address, fingerprint: identity.fingerprint() });
+        armours.push(armour);
+    }
+    let cluster = unique_name(&options.name, &members);
+    let mut files = Vec::new();
+    for (member, armour) in members.iter().zip(&armours) {
+        let home = directory.join(member.id.to_string());
+        fs::create_dir_all(&home).map_err(|error| unwritable(&home, &error))?;
+        write_new(&home.join("key.pem"), &armour.key, true)?;
+        write_new(&home.join("certificate.pem"), &armour.certificate, false)?;
+        let file = home.join("node.toml");
+        write_new(&file, &node_toml(member, &cluster, &members, options.timing), false)?;
+        files.push(file);
+    }
+    Ok(files)
+}
+
+/// `name` and the start of a hash over all fingerprints: as random as the keys behind them.
+pub(super) fn unique_name(name: &str, members: &[Member]) -> String {
+    let mut hash = Sha256::new();
+    members.iter().for_each(|member| hash.update(member.fingerprint.bytes()));
+    let hash = hash.finalize();
+    hash.iter().take((UNIQUE_END - 1) / 2).fold(format!("{name}-"), |name, byte| format!("{name}{byte:02x}"))
+}
+
+/// Addresses of all nodes, once every option is known to be usable.
+fn checked_addresses(directory: &Path, options: &NewCluster) -> Result<Vec<SocketAddr>, ClusterError> {
+    let invalid = |key: &str, reason: String, remedy| ClusterError::Invalid {
+        path: directory.to_owned(),
+        key: key.to_owned(),
+        reason,
+        remedy,
+    };
+    if options.nodes == 0 || options.nodes > MAX_MEMBERS {
+        return Err(invalid("nodes", format!("{} is not possible", options.nodes), "choose between 1 and 9 nodes"));
+    }
+    check_name("name", &options.name, MAX_NAME).map_err(|reason| invalid("name", reason, "choose another name"))?;
+    if options.member_names.len() > options.nodes {
+        let reason = format!("{} names for {} nodes", options.member_names.len(), options.nodes);
+        return Err(invalid("member names", reason, "name no more members than there are nodes"));
+    }
+    for name in &options.member_names {
+        check_name("name", name, MAX_NAME).map_err(|reason| invalid("member names", reason, "choose another name"))?;
+    }
+    options.timing.validated().map_err(|(key, reason, remedy)| invalid(key, reason, remedy))?;
+    if options.host.is_unspecified() {
+        let reason = format!("nobody can be reached at {}", options.host);
+        return Err(invalid("host", reason, "name an address at which the others reach it"));
+    }
+    let address = |at: usize| {
+        let port = options.base_port.checked_add(u16::try_from(at).ok()?).filter(|port| *port != 0)?;
+        Some(SocketAddr::new(options.host, port))
+    };
+    (0..options.nodes).map(address).collect::<Option<_>>().ok_or_else(|| {
+        let reason = format!("{} leaves no room for {} ports", options.base_port, options.nodes);
+        invalid("base port", reason, "choose a port between 1 and 65527")
+    })
+}
+
+fn refuse_used(directory: &Path) -> Result<(), ClusterError> {
+    match fs::read_dir(directory) {
+        Ok(mut found) => match found.next() {
+            None => Ok(()),
+            Some(_) => Err(ClusterError::NotEmpty { path: directory.to_owned() }),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(ClusterError::Unreadable { path: directory.to_owned(), reason: error.to_string() }),
+    }
+}
+
+/// Creates the file at `path`, which must not exist, and makes it durable. A `secret` one is its owner's only, from the
+/// first moment on.
+fn write_new(path: &Path, text: &str, secret: bool) -> Result<(), ClusterError> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    if secret {
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    }
+    // Elsewhere the permissions of the directory decide.
+    #[cfg(not(unix))]
+    let _ = secret;
+    options
+        .open(path)
+        .and_then(|mut file| {
+            file.write_all(text.as_bytes())?;
+            file.sync_all()
+        })
+        .map_err(|error| unwritable(path, &error))
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> ClusterError {
+    ClusterError::Unwritable { path: path.to_owned(), reason: error.to_string() }
+}
+
+fn node_toml(own: &Member, cluster: &str, members: &[Member], timing: Timing) -> String {
+    let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
+    let (shortest, longest) = timing.election;
+    let mut text = format!(
+        "# Node {id} of the cluster {cluster}. Paths are relative to this file.\n\
+         # Its owner keeps key.pem; all other lines may be shown to everybody.\n\
+         schema = {SCHEMA}\n\
+         cluster = {quoted_cluster}\n\
+         id = {id}\n\
+         # Where this node listens, on UDP.\n\
+         listen = \"{address}\"\n\
+         key = \"key.pem\"\n\
+         certificate = \"certificate.pem\"\n\
+         data = \"data\"\n\
+         \n\
+         [timing]\n\
+         election_ms = [{shortest}, {longest}]\n\
+         heartbeat_ms = {heartbeat}\n",
+        id = own.id.0,
+        quoted_cluster = quoted(cluster),
+        address = own.address,
+        shortest = shortest.as_millis(),
+        longest = longest.as_millis(),
+        heartbeat = timing.heartbeat.as_millis(),
+    );
+    for member in members {
+        text += &format!(
+            "\n[[member]]\nid = {}\nname = {}\naddress = \"{}\"\nfingerprint = \"{}\"\n",
+            member.id.0,
+            quoted(&member.name),
+            member.address,
+            member.fingerprint,
+        );
+    }
+    text
+}

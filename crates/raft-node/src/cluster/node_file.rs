@@ -1,0 +1,133 @@
+//! Reading `node.toml`.
+
+use std::fs;
+use std::io::Read;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use raftian_raft::NodeId;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use serde::Deserialize;
+
+use super::{ClusterError, Fingerprint, Identity, Member, NodeConfig, Timing};
+
+/// Version of the node file's layout.
+pub(super) const SCHEMA: u32 = 1;
+
+/// Longest node, key or certificate file in bytes: 64 KiB, many times what nine members need.
+pub const MAX_FILE: u64 = 64 * 1024;
+
+/// A `node.toml` as it is written. Paths in it are relative to its directory.
+#[derive(Deserialize, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct NodeFile {
+    schema: u32,
+    cluster: String,
+    id: u64,
+    listen: SocketAddr,
+    key: PathBuf,
+    certificate: PathBuf,
+    data: PathBuf,
+    timing: TimingTable,
+    member: Vec<MemberTable>,
+}
+
+#[derive(Deserialize, Debug)]
+#[serde(deny_unknown_fields)]
+struct TimingTable {
+    election_ms: [u32; 2],
+    heartbeat_ms: u32,
+}
+
+#[derive(Deserialize, Debug)]
+#[serde(deny_unknown_fields)]
+struct MemberTable {
+    id: u64,
+    name: String,
+    address: SocketAddr,
+    fingerprint: String,
+}
+
+impl NodeFile {
+    /// The configuration in the file at `path`, with the key and certificate it names, checked as a whole: a node that
+    /// got it can start. Unknown keys are errors, since they are misspelt keys.
+    pub fn read(path: &Path) -> Result<NodeConfig, ClusterError> {
+        let text = String::from_utf8(read(path)?).map_err(|error| ClusterError::Syntax {
+            path: path.to_owned(),
+            reason: format!("it is not UTF-8 text: {error}"),
+        })?;
+        let file: NodeFile = toml::from_str(&text)
+            .map_err(|error| ClusterError::Syntax { path: path.to_owned(), reason: error.to_string() })?;
+        file.into_config(path)
+    }
+
+    fn into_config(self, path: &Path) -> Result<NodeConfig, ClusterError> {
+        let invalid = |key: &str, reason: String, remedy| ClusterError::Invalid {
+            path: path.to_owned(),
+            key: key.to_owned(),
+            reason,
+            remedy,
+        };
+        if self.schema != SCHEMA {
+            let reason = format!("it is {}, this build reads {SCHEMA}", self.schema);
+            return Err(invalid("schema", reason, "use the build that wrote the file, or make a new cluster"));
+        }
+        let beside = |name: &Path| path.parent().unwrap_or(Path::new("")).join(name);
+        let certificate_file = beside(&self.certificate);
+        let certificate = CertificateDer::from_pem_slice(&read(&certificate_file)?).map_err(|error| {
+            invalid("certificate", format!("{}: {error}", certificate_file.display()), "it must be a PEM certificate")
+        })?;
+        let key_file = beside(&self.key);
+        let key = PrivateKeyDer::from_pem_slice(&read(&key_file)?).map_err(|error| {
+            invalid("key", format!("{}: {error}", key_file.display()), "it must be a PEM private key")
+        })?;
+        let mut members = Vec::new();
+        for member in self.member {
+            let fingerprint = member.fingerprint.parse::<Fingerprint>().map_err(|error| {
+                let remedy = "copy the line from a file that the member's owner sent";
+                invalid(&format!("member {} fingerprint", member.id), error.to_string(), remedy)
+            })?;
+            let id = NodeId(member.id);
+            members.push(Member { id, name: member.name, address: member.address, fingerprint });
+        }
+        members.sort_by_key(|member| member.id);
+        let id = NodeId(self.id);
+        let name = members.iter().find(|member| member.id == id).map(|member| member.name.clone());
+        let [shortest, longest] = self.timing.election_ms.map(|ms| Duration::from_millis(ms.into()));
+        let config = NodeConfig {
+            id,
+            // Without an own entry the check below fails, and the name is never seen.
+            name: name.unwrap_or_default(),
+            cluster: self.cluster,
+            listen: self.listen,
+            members,
+            data: beside(&self.data),
+            timing: Timing {
+                election: (shortest, longest),
+                heartbeat: Duration::from_millis(self.timing.heartbeat_ms.into()),
+            },
+            identity: Identity::from_der(certificate, key),
+        };
+        config.validated(path)?;
+        config
+            .identity
+            .fits_its_key()
+            .map_err(|reason| invalid("key", reason, "use the key that was made together with the certificate"))?;
+        Ok(config)
+    }
+}
+
+/// The file at `path`, no more than [`MAX_FILE`] of it.
+fn read(path: &Path) -> Result<Vec<u8>, ClusterError> {
+    let unreadable = |reason: String| ClusterError::Unreadable { path: path.to_owned(), reason };
+    let mut bytes = Vec::new();
+    fs::File::open(path)
+        .and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes))
+        .map_err(|error| unreadable(error.to_string()))?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(unreadable(format!("it is longer than {MAX_FILE} bytes")));
+    }
+    Ok(bytes)
+}

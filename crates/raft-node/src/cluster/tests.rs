@@ -1,0 +1,189 @@
+use std::fs;
+
+use super::*;
+
+fn made(options: &NewCluster) -> (tempfile::TempDir, Vec<PathBuf>) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let files = generate(&directory.path().join("match"), options).expect("a new cluster");
+    (directory, files)
+}
+
+#[test]
+fn a_new_cluster_reads_back_as_what_was_asked_for() {
+    let (directory, files) = made(&NewCluster::default());
+    let base = directory.path().join("match");
+    let nodes: Vec<_> = files.iter().map(|file| NodeFile::read(file).expect("a valid file")).collect();
+    assert_eq!(nodes.len(), 5);
+    for (at, node) in nodes.iter().enumerate() {
+        let id = at as u64 + 1;
+        assert_eq!(node.id, NodeId(id));
+        assert_eq!(files[at], base.join(format!("n{id}/node.toml")));
+        assert_eq!(node.data, base.join(format!("n{id}/data")));
+        assert_eq!(node.listen, SocketAddr::from(([127, 0, 0, 1], 7999 + id as u16)));
+        assert_eq!(node.members, nodes[0].members, "all files list the same members");
+        assert_eq!(node.member(node.id).expect("itself").fingerprint, node.identity.fingerprint());
+        assert_eq!(node.timing, Timing::default());
+        assert_eq!(node.cluster, nodes[0].cluster);
+    }
+    let names: Vec<_> = nodes.iter().map(|node| node.name.as_str()).collect();
+    assert_eq!(names, ["raftian", "bob1", "bob2", "bob3", "bob4"]);
+    assert!(nodes[0].cluster.starts_with("raftian-") && nodes[0].cluster.len() == 16, "{}", nodes[0].cluster);
+    let (_other, files) = made(&NewCluster::default());
+    assert_ne!(NodeFile::read(&files[0]).expect("a valid file").cluster, nodes[0].cluster);
+}
+
+#[test]
+fn names_survive_whatever_they_contain() {
+    let name = "Zoë \"the # hash\" \\ '".to_owned();
+    let options =
+        NewCluster { nodes: 2, name: "l'été".to_owned(), member_names: vec![name.clone()], ..Default::default() };
+    let (_directory, files) = made(&options);
+    let node = NodeFile::read(&files[1]).expect("a valid file");
+    assert_eq!((node.members[0].name.as_str(), node.name.as_str()), (name.as_str(), "bob1"));
+    assert!(node.cluster.starts_with("l'été-"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_key_is_its_owners_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let (_directory, files) = made(&NewCluster { nodes: 1, ..Default::default() });
+    let key = files[0].with_file_name("key.pem");
+    assert_eq!(fs::metadata(key).expect("a key").permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn a_directory_that_holds_anything_is_left_alone() {
+    let (directory, _) = made(&NewCluster::default());
+    let base = directory.path().join("match");
+    let key = fs::read(base.join("n1/key.pem")).expect("a key");
+    let again = generate(&base, &NewCluster::default());
+    assert_eq!(again, Err(ClusterError::NotEmpty { path: base.clone() }));
+    assert_eq!(fs::read(base.join("n1/key.pem")).expect("a key"), key);
+    let empty = directory.path().join("empty");
+    fs::create_dir(&empty).expect("a directory");
+    assert!(generate(&empty, &NewCluster { nodes: 1, ..Default::default() }).is_ok());
+}
+
+#[test]
+fn an_impossible_cluster_is_refused_before_anything_is_written() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("match");
+    let slow = Timing { heartbeat: Duration::from_millis(200), ..Timing::default() };
+    let impossible = [
+        ("nodes", NewCluster { nodes: 0, ..Default::default() }),
+        ("nodes", NewCluster { nodes: 10, ..Default::default() }),
+        ("base port", NewCluster { base_port: 65533, ..Default::default() }),
+        ("base port", NewCluster { base_port: 0, ..Default::default() }),
+        ("name", NewCluster { name: String::new(), ..Default::default() }),
+        ("name", NewCluster { name: "a\nb".to_owned(), ..Default::default() }),
+        ("member names", NewCluster { nodes: 1, member_names: vec!["a".into(), "b".into()], ..Default::default() }),
+        ("host", NewCluster { host: Ipv4Addr::UNSPECIFIED.into(), ..Default::default() }),
+        ("timing.election_ms", NewCluster { timing: slow, ..Default::default() }),
+    ];
+    for (expected, options) in impossible {
+        match generate(&path, &options) {
+            Err(ClusterError::Invalid { key, .. }) => assert_eq!(key, expected),
+            other => panic!("{options:?} gave {other:?}"),
+        }
+        assert!(!path.exists());
+    }
+}
+
+/// The complaint about a node file of which `from` was replaced by `to`.
+fn complaint(from: &str, to: &str) -> String {
+    let (_directory, files) = made(&NewCluster { nodes: 2, ..Default::default() });
+    let text = fs::read_to_string(&files[0]).expect("a node file");
+    assert!(text.contains(from), "{text}");
+    fs::write(&files[0], text.replacen(from, to, 1)).expect("a node file");
+    let error = NodeFile::read(&files[0]).expect_err(to).to_string();
+    assert!(error.contains("n1/node.toml"), "the file is named: {error}");
+    error
+}
+
+#[test]
+fn every_mistake_in_a_node_file_is_named_with_a_remedy() {
+    let fingerprints = |text: &str| text.contains("sha256:") && text.contains("64 hexadecimal digits");
+    assert!(complaint("schema = 1", "schema = 2").contains("`schema`: it is 2"));
+    assert!(complaint("heartbeat_ms", "heart_beat_ms").contains("heart_beat_ms"));
+    assert!(complaint("\nid = 1", "\nid = 3").contains("`id`: no member has the id 3; use the id of one"));
+    assert!(complaint("[[member]]\nid = 1", "[[member]]\nid = 2").contains("two members have this id"));
+    assert!(fingerprints(&complaint("sha256:", "sha1:")));
+    assert!(fingerprints(&complaint("sha256:", "sha256:00")));
+    assert!(complaint("[150, 300]", "[300, 150]").contains("not before"));
+    assert!(complaint("[150, 300]", "[99, 300]").contains("less than two heartbeats"));
+    assert!(complaint("heartbeat_ms = 50", "heartbeat_ms = 0").contains("heartbeat_ms`: it is 0"));
+    assert!(complaint("address = \"127.0.0.1:8001\"", "address = \"0.0.0.0:8001\"").contains("nobody can be reached"));
+    assert!(complaint("listen = \"127.0.0.1:8000\"", "listen = \"here\"").contains("listen"));
+    assert!(complaint("name = \"bob1\"", "name = \"\"").contains("the name is empty"));
+    assert!(complaint("cluster = \"", "cluster = \" ").contains("`cluster`"));
+    assert!(complaint("schema = 1", "schema = ").contains("no valid node file"));
+}
+
+#[test]
+fn a_key_or_certificate_of_another_node_is_noticed() {
+    let (_directory, files) = made(&NewCluster { nodes: 2, ..Default::default() });
+    let swap = |name: &str| fs::copy(files[1].with_file_name(name), files[0].with_file_name(name)).expect("a copy");
+    swap("key.pem");
+    let error = NodeFile::read(&files[0]).expect_err("a foreign key").to_string();
+    assert!(error.contains("`key`") && error.contains("made together"), "{error}");
+    swap("certificate.pem");
+    let error = NodeFile::read(&files[0]).expect_err("a foreign certificate").to_string();
+    assert!(error.contains("`certificate`") && error.contains("member 1 is sha256:"), "{error}");
+    fs::write(files[0].with_file_name("certificate.pem"), "nothing").expect("a file");
+    let error = NodeFile::read(&files[0]).expect_err("no certificate").to_string();
+    assert!(error.contains("certificate.pem") && error.contains("PEM certificate"), "{error}");
+    fs::remove_file(files[0].with_file_name("certificate.pem")).expect("a file");
+    let error = NodeFile::read(&files[0]).expect_err("no certificate").to_string();
+    assert!(error.contains("cannot read") && error.contains("certificate.pem"), "{error}");
+}
+
+#[test]
+fn what_is_no_node_file_is_a_clear_error() {
+    let directory = tempfile::tempdir().expect("a directory");
+    assert!(matches!(NodeFile::read(directory.path()), Err(ClusterError::Unreadable { .. })));
+    let file = directory.path().join("node.toml");
+    fs::write(&file, [0xff, 0xfe]).expect("a file");
+    assert!(matches!(NodeFile::read(&file), Err(ClusterError::Syntax { .. })));
+    fs::write(&file, vec![b'#'; MAX_FILE as usize + 1]).expect("a file");
+    assert!(matches!(NodeFile::read(&file), Err(ClusterError::Unreadable { .. })));
+}
+
+#[test]
+fn an_embedded_cluster_has_open_ports_and_no_files() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let nodes = embedded(3, "lab", directory.path()).expect("a cluster");
+    for node in &nodes {
+        assert_eq!(node.socket.local_addr().expect("an address"), node.config.listen);
+        assert_eq!(node.config.member(node.config.id).expect("itself").address, node.config.listen);
+        assert_eq!(node.config.members, nodes[0].config.members);
+    }
+    assert_eq!(nodes[2].config.data, directory.path().join("n3"));
+    assert_eq!(fs::read_dir(directory.path()).expect("a directory").count(), 0);
+    assert!(embedded(10, "lab", directory.path()).is_err());
+}
+
+#[test]
+fn a_fingerprint_reads_as_it_is_written() {
+    let fingerprint = Fingerprint::of(b"abc");
+    let text = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    assert_eq!(fingerprint.to_string(), text);
+    assert_eq!(text.parse(), Ok(fingerprint));
+    for wrong in [
+        "",
+        "sha256:",
+        &text[7..],
+        &text[..70],
+        "sha256:é816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+    ] {
+        assert_eq!(wrong.parse::<Fingerprint>(), Err(ParseFingerprintError));
+    }
+}
+
+#[test]
+fn an_identity_does_not_show_its_key() {
+    let identity = Identity::generate().expect("an identity");
+    assert_eq!(identity.clone().fingerprint(), identity.fingerprint());
+    let text = format!("{identity:?}");
+    assert!(text.contains("sha256:") && text.len() < 120, "{text}");
+}

@@ -1,0 +1,89 @@
+//! Links inside one process, for several nodes that one program pumps.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use raftian_raft::{Message, NodeId};
+
+use crate::links::Links;
+
+/// Messages that may wait for one node. Beyond them the newest is lost, as on a real network.
+pub const MEMORY_INBOX: usize = 16_384;
+
+/// A network in memory: every message arrives in order, at the receiver's next pump, unless its link is cut.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryNetwork {
+    shared: Arc<Mutex<Shared>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    inboxes: BTreeMap<NodeId, VecDeque<(NodeId, Message)>>,
+    cut: BTreeSet<(NodeId, NodeId)>,
+}
+
+impl MemoryNetwork {
+    /// A network without nodes.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The links of node `id`.
+    #[must_use]
+    pub fn links(&self, id: NodeId) -> MemoryLinks {
+        self.lock().inboxes.insert(id, VecDeque::new());
+        MemoryLinks { id, network: self.clone() }
+    }
+
+    /// Cuts the link from `from` to `to`, this way only. What is under way is lost.
+    pub fn cut(&self, from: NodeId, to: NodeId) {
+        let mut shared = self.lock();
+        shared.cut.insert((from, to));
+        if let Some(inbox) = shared.inboxes.get_mut(&to) {
+            inbox.retain(|(sender, _)| *sender != from);
+        }
+    }
+
+    /// Cuts `id` off from every other node, both ways.
+    pub fn isolate(&self, id: NodeId) {
+        let others: Vec<_> = self.lock().inboxes.keys().copied().filter(|other| *other != id).collect();
+        for other in others {
+            self.cut(id, other);
+            self.cut(other, id);
+        }
+    }
+
+    /// Mends every link.
+    pub fn heal(&self) {
+        self.lock().cut.clear();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        // A panic elsewhere leaves a queue of whole messages: nothing to repair.
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One node's end of a [`MemoryNetwork`].
+#[derive(Debug)]
+pub struct MemoryLinks {
+    id: NodeId,
+    network: MemoryNetwork,
+}
+
+impl Links for MemoryLinks {
+    fn send(&mut self, to: NodeId, message: Message) {
+        let mut shared = self.network.lock();
+        if shared.cut.contains(&(self.id, to)) {
+            return;
+        }
+        if let Some(inbox) = shared.inboxes.get_mut(&to).filter(|inbox| inbox.len() < MEMORY_INBOX) {
+            inbox.push_back((self.id, message));
+        }
+    }
+
+    fn receive(&mut self) -> Option<(NodeId, Message)> {
+        self.network.lock().inboxes.get_mut(&self.id)?.pop_front()
+    }
+}

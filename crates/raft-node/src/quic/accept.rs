@@ -1,0 +1,196 @@
+//! The receiving half of all links: accepts connections and reads messages and requests from them.
+
+use std::sync::Arc;
+use std::sync::PoisonError;
+
+use quinn::{Connection, Endpoint, Incoming, RecvStream, SendStream, VarInt};
+use raftian_raft::{Message, NodeId};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::counters::count;
+use super::links::{Delivery, Shared};
+use super::{
+    ANSWER_TIMEOUT, CONNECT_TIMEOUT, MAX_CONNECTIONS, MAX_REQUEST, MAX_REQUESTS, MAX_RESPONSE, MAX_STREAMS,
+    ServiceRequest, code, tls, worth_telling,
+};
+use crate::wire;
+
+/// Accepts connections until the endpoint closes.
+pub(super) async fn accept(endpoint: Endpoint, shared: Arc<Shared>) {
+    let mut connections = JoinSet::new();
+    loop {
+        let incoming = tokio::select! {
+            incoming = endpoint.accept() => incoming,
+            Some(_) = connections.join_next() => continue,
+        };
+        match incoming {
+            None => return,
+            Some(incoming) if connections.len() >= MAX_CONNECTIONS => {
+                count(&shared.counters.refused_handshakes, 1);
+                incoming.refuse();
+            }
+            Some(incoming) => drop(connections.spawn(serve(incoming, Arc::clone(&shared)))),
+        }
+    }
+}
+
+/// One connection, from its first packet to its end.
+async fn serve(incoming: Incoming, shared: Arc<Shared>) {
+    let address = incoming.remote_address();
+    let connection = match timeout(CONNECT_TIMEOUT, async { incoming.accept()?.await }).await {
+        Ok(Ok(connection)) => connection,
+        failed => {
+            let refused = count(&shared.counters.refused_handshakes, 1);
+            if worth_telling(refused) {
+                let reason = failed.map_or("too slow".to_owned(), |failed| {
+                    failed.err().map_or_else(String::new, |error| error.to_string())
+                });
+                tracing::warn!(%address, %reason, refused, "refused a connection");
+            }
+            return;
+        }
+    };
+    match tls::peer(&connection) {
+        Some(fingerprint) if fingerprint == shared.own => serve_operator(connection, shared).await,
+        Some(fingerprint) => match shared.members.get(&fingerprint) {
+            Some(&from) => serve_peer(connection, from, shared).await,
+            None => connection.close(code::STRANGER, b"not a member"),
+        },
+        None => connection.close(code::STRANGER, b"no certificate"),
+    }
+}
+
+/// Reads the streams of the member `from`.
+async fn serve_peer(connection: Connection, from: NodeId, shared: Arc<Shared>) {
+    tracing::debug!(peer = %from, address = %connection.remote_address(), "accepted");
+    let older = {
+        let mut accepted = shared.accepted.lock().unwrap_or_else(PoisonError::into_inner);
+        accepted.insert(from, connection.clone())
+    };
+    if let Some(older) = older {
+        older.close(code::SUPERSEDED, b"a newer connection took its place");
+    }
+    // The welcome that tells the other side that its certificate was accepted.
+    match connection.open_uni().await {
+        Ok(mut welcome) => drop(welcome.finish()),
+        Err(_) => return,
+    }
+    let mut streams = JoinSet::new();
+    loop {
+        tokio::select! {
+            stream = connection.accept_uni() => match stream {
+                Ok(stream) => drop(streams.spawn(read_messages(stream, from, Arc::clone(&shared)))),
+                Err(reason) => {
+                    tracing::debug!(peer = %from, %reason, "no longer sends");
+                    return;
+                }
+            },
+            Some(_) = streams.join_next() => {}
+        }
+        // QUIC itself lets no peer open more.
+        debug_assert!(streams.len() <= MAX_STREAMS as usize + 1, "streams of {from} outlive their end");
+    }
+}
+
+/// Delivers the messages on one stream until it ends or carries something else.
+async fn read_messages(mut stream: RecvStream, from: NodeId, shared: Arc<Shared>) {
+    let Some(counters) = shared.counters.peer(from) else { return };
+    loop {
+        let (size, message) = match read_frame(&mut stream).await {
+            Ok(Some(read)) => read,
+            Ok(None) => return,
+            Err(error) => {
+                let errors = count(&counters.decode_errors, 1);
+                if worth_telling(errors) {
+                    tracing::warn!(peer = %from, %error, errors, "closed a stream that carries no messages");
+                }
+                // It may be gone already; then there is nothing to stop.
+                let _ = stream.stop(code::GARBAGE);
+                return;
+            }
+        };
+        if shared.is_cut() {
+            count(&counters.dropped, 1);
+            continue;
+        }
+        // At most `MAX_FRAME`, which is below `INBOX_BYTES`: waiting for that much always ends.
+        let size = u32::try_from(size).unwrap_or(u32::MAX);
+        let Ok(room) = Arc::clone(&shared.inbox_room).acquire_many_owned(size).await else { return };
+        if shared.inbox.send(Delivery { from, message, _room: room }).await.is_err() {
+            return;
+        }
+        count(&counters.received, 1);
+        shared.notify.notify_one();
+    }
+}
+
+/// The next message and the size of its frame; `None` at the end of the stream, also a sudden one.
+async fn read_frame(stream: &mut RecvStream) -> Result<Option<(usize, Message)>, wire::WireError> {
+    let mut length = [0; wire::LENGTH_BYTES];
+    if stream.read_exact(&mut length).await.is_err() {
+        return Ok(None);
+    }
+    let size = wire::frame_size(length)?;
+    let mut frame = vec![0; size];
+    if stream.read_exact(&mut frame).await.is_err() {
+        return Ok(None);
+    }
+    wire::decode_message(&frame).map(|message| Some((size, message)))
+}
+
+/// Answers the requests of the operator's tool.
+async fn serve_operator(connection: Connection, shared: Arc<Shared>) {
+    connection.set_max_concurrent_bi_streams(VarInt::from_u32(MAX_REQUESTS));
+    connection.set_max_concurrent_uni_streams(VarInt::from_u32(0));
+    let mut requests = JoinSet::new();
+    loop {
+        tokio::select! {
+            request = connection.accept_bi() => match request {
+                Ok((send, receive)) => drop(requests.spawn(answer(send, receive, Arc::clone(&shared)))),
+                Err(_) => return,
+            },
+            Some(_) = requests.join_next() => {}
+        }
+    }
+}
+
+async fn answer(mut send: SendStream, mut receive: RecvStream, shared: Arc<Shared>) {
+    let refusal = match respond(&mut receive, &shared).await {
+        Ok(answer) => match send.write_all(&answer).await {
+            Ok(()) => send.finish().err().map(|_| code::NO_ANSWER),
+            Err(_) => None,
+        },
+        Err(refusal) => Some(refusal),
+    };
+    if let Some(refusal) = refusal {
+        // Either half may be closed already by the asker, who then wants no reason.
+        let _ = receive.stop(refusal);
+        let _ = send.reset(refusal);
+    }
+}
+
+/// The node's answer to the request in `receive`, or the code that says why there is none.
+async fn respond(receive: &mut RecvStream, shared: &Shared) -> Result<Vec<u8>, VarInt> {
+    let body = match timeout(ANSWER_TIMEOUT, receive.read_to_end(MAX_REQUEST)).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(quinn::ReadToEndError::TooLong)) => return Err(code::TOO_LARGE),
+        Ok(Err(quinn::ReadToEndError::Read(_))) | Err(_) => return Err(code::NO_ANSWER),
+    };
+    let (respond, answer) = oneshot::channel();
+    match shared.requests.try_send(ServiceRequest { body, respond }) {
+        Ok(()) => shared.notify.notify_one(),
+        Err(TrySendError::Full(_)) => {
+            count(&shared.counters.refused_requests, 1);
+            return Err(code::BUSY);
+        }
+        Err(TrySendError::Closed(_)) => return Err(code::NO_ANSWER),
+    }
+    match timeout(ANSWER_TIMEOUT, answer).await {
+        Ok(Ok(answer)) if answer.len() <= MAX_RESPONSE => Ok(answer),
+        Ok(Ok(_)) => Err(code::TOO_LARGE),
+        Ok(Err(_)) | Err(_) => Err(code::NO_ANSWER),
+    }
+}

@@ -1,0 +1,147 @@
+//! The operator's tool: asks a running node something, with the node's own key.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use quinn::{Connection, ConnectionError, Endpoint, ReadError, ReadToEndError, VarInt, WriteError};
+use tokio::runtime::Handle;
+use tokio::time::timeout;
+
+use super::{MAX_REQUEST, MAX_RESPONSE, code, tls};
+use crate::cluster::{Identity, NodeConfig};
+
+/// Why a node gave no answer.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Nobody answers there.
+    #[error("no node answers at {address} (waited {patience:?}); is it running?")]
+    Unreachable {
+        /// Where.
+        address: SocketAddr,
+        /// How long it was tried.
+        patience: Duration,
+    },
+    /// A node is there, but with another key.
+    #[error("the node at {address} has another key than this configuration; use the `node.toml` it was started with")]
+    Refused {
+        /// Where.
+        address: SocketAddr,
+    },
+    /// A node is there, but of a build that speaks another wire version.
+    #[error("the node at {address} is of another build that does not understand this one")]
+    ForeignProtocol {
+        /// Where.
+        address: SocketAddr,
+    },
+    /// The node is there, but too many requests wait already.
+    #[error("the node is busy with other requests; ask again later")]
+    Busy,
+    /// The node is there, but did not answer in time.
+    #[error("the node is there but does not answer; it may be starting, ending or overloaded")]
+    NoAnswer,
+    /// The request or the answer is longer than it may be.
+    #[error("the request or its answer is too long")]
+    TooLarge,
+    /// The exchange broke off.
+    #[error("the exchange with the node broke off: {reason}")]
+    Protocol {
+        /// What QUIC said.
+        reason: String,
+    },
+    /// This side cannot even begin.
+    #[error("cannot ask: {reason}")]
+    Local {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Sends `body`, at most [`MAX_REQUEST`] bytes, to the running node of `config` and gives its answer, at most
+/// [`MAX_RESPONSE`] bytes. Takes no longer than `patience`.
+pub async fn request(config: &NodeConfig, body: Vec<u8>, patience: Duration) -> Result<Vec<u8>, ClientError> {
+    if body.len() > MAX_REQUEST {
+        return Err(ClientError::TooLarge);
+    }
+    let address = reachable(config.listen);
+    let local = |reason: String| ClientError::Local { reason };
+    let tls = tls::client(&config.identity, config.identity.fingerprint()).map_err(|error| local(error.to_string()))?;
+    let from: IpAddr = if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let endpoint = Endpoint::client(SocketAddr::new(from, 0)).map_err(|error| local(error.to_string()))?;
+    let mut connected = false;
+    let ask = async {
+        let connecting = endpoint
+            .connect_with(tls, address, Identity::SERVER_NAME)
+            .map_err(|error| ClientError::Local { reason: error.to_string() })?;
+        let connection = connecting.await.map_err(|error| broken(address, patience, &error))?;
+        connected = true;
+        let answer = exchange(&connection, &body).await;
+        answer.map_err(|error| match connection.close_reason() {
+            Some(reason) => broken(address, patience, &reason),
+            None => error,
+        })
+    };
+    let answer = timeout(patience, ask).await;
+    endpoint.close(code::CLOSED, b"");
+    match answer {
+        Ok(answer) => answer,
+        Err(_) if connected => Err(ClientError::NoAnswer),
+        Err(_) => Err(ClientError::Unreachable { address, patience }),
+    }
+}
+
+/// [`request`] for callers without a tokio runtime; inside one it is an error.
+pub fn request_blocking(config: &NodeConfig, body: Vec<u8>, patience: Duration) -> Result<Vec<u8>, ClientError> {
+    if Handle::try_current().is_ok() {
+        return Err(ClientError::Local { reason: "a blocking request inside an async runtime".to_owned() });
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| ClientError::Local { reason: error.to_string() })?;
+    runtime.block_on(request(config, body, patience))
+}
+
+async fn exchange(connection: &Connection, body: &[u8]) -> Result<Vec<u8>, ClientError> {
+    let protocol = |error: &dyn std::error::Error| ClientError::Protocol { reason: error.to_string() };
+    let (mut send, mut receive) = connection.open_bi().await.map_err(|error| protocol(&error))?;
+    match send.write_all(body).await {
+        Ok(()) => send.finish().map_err(|error| protocol(&error))?,
+        // The reason comes with the answer.
+        Err(WriteError::Stopped(_)) => {}
+        Err(error) => return Err(protocol(&error)),
+    }
+    match receive.read_to_end(MAX_RESPONSE).await {
+        Ok(answer) => Ok(answer),
+        Err(ReadToEndError::TooLong) => Err(ClientError::TooLarge),
+        Err(ReadToEndError::Read(ReadError::Reset(reason))) => Err(refusal(reason)),
+        Err(error) => Err(protocol(&error)),
+    }
+}
+
+fn refusal(reason: VarInt) -> ClientError {
+    match reason {
+        code::BUSY => ClientError::Busy,
+        code::TOO_LARGE => ClientError::TooLarge,
+        code::NO_ANSWER => ClientError::NoAnswer,
+        other => ClientError::Protocol { reason: format!("the node gave the code {other}") },
+    }
+}
+
+fn broken(address: SocketAddr, patience: Duration, error: &ConnectionError) -> ClientError {
+    match (tls::alert(error), error) {
+        (Some(tls::Alert::Refused), _) => ClientError::Refused { address },
+        (Some(tls::Alert::ForeignProtocol), _) => ClientError::ForeignProtocol { address },
+        (None, ConnectionError::TimedOut) => ClientError::Unreachable { address, patience },
+        (None, error) => ClientError::Protocol { reason: error.to_string() },
+    }
+}
+
+/// Where a node that listens on `address` is reached from its own machine.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}

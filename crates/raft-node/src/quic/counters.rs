@@ -1,0 +1,109 @@
+//! What happened on the links, readable from any thread while they run.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use raftian_raft::NodeId;
+
+/// Counts of all links of one node. Every count starts at 0 with the node and only grows.
+#[derive(Debug)]
+pub struct LinkCounters {
+    peers: BTreeMap<NodeId, PeerCounters>,
+    pub(super) refused_handshakes: AtomicU64,
+    pub(super) refused_requests: AtomicU64,
+}
+
+impl LinkCounters {
+    pub(super) fn new(peers: impl IntoIterator<Item = NodeId>) -> Self {
+        LinkCounters {
+            peers: peers.into_iter().map(|id| (id, PeerCounters::default())).collect(),
+            refused_handshakes: AtomicU64::new(0),
+            refused_requests: AtomicU64::new(0),
+        }
+    }
+
+    /// Counts of the link with `peer`, if it is one.
+    #[must_use]
+    pub fn peer(&self, peer: NodeId) -> Option<&PeerCounters> {
+        self.peers.get(&peer)
+    }
+
+    /// Counts of all peers, in order of their ids.
+    pub fn peers(&self) -> impl Iterator<Item = (NodeId, &PeerCounters)> {
+        self.peers.iter().map(|(id, counters)| (*id, counters))
+    }
+
+    /// Attempts to connect to this node that ended before they were welcome: strangers, port scans, broken handshakes.
+    #[must_use]
+    pub fn refused_handshakes(&self) -> u64 {
+        self.refused_handshakes.load(Ordering::Relaxed)
+    }
+
+    /// Requests of the operator's tool that were turned away because too many waited.
+    #[must_use]
+    pub fn refused_requests(&self) -> u64 {
+        self.refused_requests.load(Ordering::Relaxed)
+    }
+}
+
+/// Counts of the link with one peer.
+#[derive(Debug, Default)]
+pub struct PeerCounters {
+    pub(super) connected: AtomicBool,
+    pub(super) connects: AtomicU64,
+    pub(super) refused: AtomicU64,
+    pub(super) sent: AtomicU64,
+    pub(super) received: AtomicU64,
+    pub(super) dropped: AtomicU64,
+    pub(super) decode_errors: AtomicU64,
+}
+
+impl PeerCounters {
+    /// Whether our connection to the peer stands and the peer has accepted us.
+    #[must_use]
+    pub fn connected(&self) -> bool {
+        self.connected.load(Ordering::Relaxed)
+    }
+
+    /// How often our connection to the peer came to stand.
+    #[must_use]
+    pub fn connects(&self) -> u64 {
+        self.connects.load(Ordering::Relaxed)
+    }
+
+    /// How often we dialled it and one of us refused the other's certificate or wire version.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    /// Messages handed to our connection to it.
+    #[must_use]
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    /// Messages that came from it.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
+    }
+
+    /// Messages to or from it that were thrown away: a full queue, a lost connection, or the link was cut.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Streams of its that were closed because they carried no messages.
+    #[must_use]
+    pub fn decode_errors(&self) -> u64 {
+        self.decode_errors.load(Ordering::Relaxed)
+    }
+}
+
+/// Adds `by` to `counter` and gives the new count.
+pub(super) fn count(counter: &AtomicU64, by: usize) -> u64 {
+    let by = u64::try_from(by).unwrap_or(u64::MAX);
+    counter.fetch_add(by, Ordering::Relaxed).wrapping_add(by)
+}

@@ -1,0 +1,219 @@
+//! The sending half of a link: keeps one connection to one peer and writes messages to it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use quinn::{Connection, ConnectionError, Endpoint, SendStream};
+use raftian_raft::Message;
+use sha2::{Digest, Sha256};
+use tokio::sync::mpsc::Receiver;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::counters::{PeerCounters, count};
+use super::links::Shared;
+use super::{BACKOFF_MAX, BACKOFF_MIN, CONNECT_TIMEOUT, WRITE_BATCH, code, tls, worth_telling};
+use crate::cluster::{Fingerprint, Identity, Member};
+use crate::wire;
+
+/// One peer to dial, and how.
+pub(super) struct Dialler {
+    pub(super) endpoint: Endpoint,
+    pub(super) config: quinn::ClientConfig,
+    pub(super) peer: Member,
+    pub(super) outbox: Receiver<Message>,
+    pub(super) shared: Arc<Shared>,
+}
+
+/// Why there is no connection.
+enum Down {
+    /// The node ends, or nobody sends any more.
+    Ended,
+    /// One side refused the other's certificate or wire version.
+    Refused(tls::Alert),
+    /// Anything else.
+    Lost(String),
+}
+
+impl Dialler {
+    /// Connects, sends and connects again until the node ends.
+    pub(super) async fn run(mut self) {
+        let mut failures: u32 = 0;
+        loop {
+            let down = match self.connect().await {
+                Ok((connection, stream)) => {
+                    if failures > 0 {
+                        self.discard();
+                    }
+                    let since = Instant::now();
+                    let down = self.send_over(&connection, stream).await;
+                    if since.elapsed() >= BACKOFF_MAX {
+                        failures = 0;
+                    }
+                    down
+                }
+                Err(down) => down,
+            };
+            failures = failures.saturating_add(1);
+            if matches!(down, Down::Ended) {
+                return;
+            }
+            self.tell(&down, failures);
+            sleep(backoff(failures, self.shared.own, self.peer.fingerprint)).await;
+        }
+    }
+
+    fn counters(&self) -> Option<&PeerCounters> {
+        self.shared.counters.peer(self.peer.id)
+    }
+
+    /// A connection that the peer has accepted, and the stream to send on.
+    async fn connect(&self) -> Result<(Connection, SendStream), Down> {
+        let connecting = match self.endpoint.connect_with(self.config.clone(), self.peer.address, Identity::SERVER_NAME)
+        {
+            Ok(connecting) => connecting,
+            Err(quinn::ConnectError::EndpointStopping) => return Err(Down::Ended),
+            Err(error) => return Err(Down::Lost(error.to_string())),
+        };
+        let agree = async {
+            let connection = connecting.await?;
+            // The welcome, see the module above.
+            drop(connection.accept_uni().await?);
+            let stream = connection.open_uni().await?;
+            Ok((connection, stream))
+        };
+        match timeout(CONNECT_TIMEOUT, agree).await {
+            Ok(agreed) => agreed.map_err(|error| down(&error)),
+            Err(_) => Err(Down::Lost("nobody answers".to_owned())),
+        }
+    }
+
+    async fn send_over(&mut self, connection: &Connection, stream: SendStream) -> Down {
+        let id = self.peer.id;
+        if let Some(counters) = self.counters() {
+            counters.connected.store(true, Ordering::Relaxed);
+            count(&counters.connects, 1);
+        }
+        tracing::info!(peer = %id, address = %self.peer.address, "connected");
+        let down = self.pump(connection, stream).await;
+        if let Some(counters) = self.counters() {
+            counters.connected.store(false, Ordering::Relaxed);
+        }
+        connection.close(code::CLOSED, b"");
+        down
+    }
+
+    /// Writes what arrives in the outbox until the connection is lost.
+    async fn pump(&mut self, connection: &Connection, mut stream: SendStream) -> Down {
+        let mut frames = Vec::with_capacity(WRITE_BATCH);
+        loop {
+            let first = tokio::select! {
+                biased;
+                error = connection.closed() => return down(&error),
+                first = self.outbox.recv() => first,
+            };
+            let Some(first) = first else { return Down::Ended };
+            frames.clear();
+            let mut messages = self.add(first, &mut frames);
+            while frames.len() < WRITE_BATCH
+                && let Ok(message) = self.outbox.try_recv()
+            {
+                messages += self.add(message, &mut frames);
+            }
+            if let Err(error) = stream.write_all(&frames).await {
+                if let Some(counters) = self.counters() {
+                    count(&counters.dropped, messages);
+                }
+                return match connection.close_reason() {
+                    Some(reason) => down(&reason),
+                    None => Down::Lost(error.to_string()),
+                };
+            }
+            if let Some(counters) = self.counters() {
+                count(&counters.sent, messages);
+            }
+        }
+    }
+
+    /// Appends the frame of `message` unless it must not leave; gives how many messages were appended.
+    fn add(&self, message: Message, frames: &mut Vec<u8>) -> usize {
+        match wire::encode_message(&message) {
+            Ok(frame) if !self.shared.is_cut() => {
+                frames.extend(frame);
+                return 1;
+            }
+            Ok(_) => {}
+            Err(error) => tracing::error!(peer = %self.peer.id, %error, "a message cannot be sent"),
+        }
+        if let Some(counters) = self.counters() {
+            count(&counters.dropped, 1);
+        }
+        0
+    }
+
+    /// Throws away what was said to a peer that was not there; it is out of date.
+    fn discard(&mut self) {
+        let mut messages = 0;
+        while self.outbox.try_recv().is_ok() {
+            messages += 1;
+        }
+        if let Some(counters) = self.counters() {
+            count(&counters.dropped, messages);
+        }
+    }
+
+    fn tell(&self, down: &Down, failures: u32) {
+        let peer = self.peer.id;
+        let tell = worth_telling(failures.into());
+        match down {
+            Down::Ended => {}
+            Down::Refused(alert) => {
+                let refused = self.counters().map_or(0, |counters| count(&counters.refused, 1));
+                if worth_telling(refused) {
+                    let address = self.peer.address;
+                    tracing::warn!(%peer, %address, ?alert, refused, "refused: another node or build is there");
+                }
+            }
+            Down::Lost(reason) if tell => tracing::info!(%peer, %reason, failures, "not connected"),
+            Down::Lost(reason) => tracing::debug!(%peer, %reason, failures, "not connected"),
+        }
+    }
+}
+
+fn down(error: &ConnectionError) -> Down {
+    match (error, tls::alert(error)) {
+        (ConnectionError::LocallyClosed, _) => Down::Ended,
+        (_, Some(alert)) => Down::Refused(alert),
+        (error, None) => Down::Lost(error.to_string()),
+    }
+}
+
+/// Pause before the next attempt: doubles up to [`BACKOFF_MAX`], minus up to half of it. The part taken off depends on
+/// both ends and the attempt, so that nodes which lost each other together do not return together.
+fn backoff(failures: u32, own: Fingerprint, peer: Fingerprint) -> Duration {
+    let doublings = failures.saturating_sub(1).min(16);
+    let longest = BACKOFF_MIN.saturating_mul(1 << doublings).min(BACKOFF_MAX);
+    let mut hash = Sha256::new();
+    hash.update(own.bytes());
+    hash.update(peer.bytes());
+    hash.update(failures.to_le_bytes());
+    let shares = u32::from(hash.finalize()[0]);
+    longest - longest * shares / 512
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_a_second_and_differ_between_links() {
+        let (a, b) = (Fingerprint::of(b"a"), Fingerprint::of(b"b"));
+        for failures in 1..100 {
+            let pause = backoff(failures, a, b);
+            assert!(pause >= BACKOFF_MIN / 2 && pause <= BACKOFF_MAX, "{pause:?} after {failures}");
+        }
+        assert!(backoff(1, a, b) <= BACKOFF_MIN);
+        assert!(backoff(u32::MAX, a, b) >= BACKOFF_MAX / 2);
+        assert_ne!(backoff(9, a, b), backoff(9, b, a));
+    }
+}

@@ -1,0 +1,205 @@
+//! A node's links as its driver sees them: queues, counters and the tasks behind them.
+
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use quinn::{Connection, Endpoint, TokioRuntime};
+use raftian_raft::{Message, NodeId};
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::JoinSet;
+
+use super::accept::accept;
+use super::counters::{LinkCounters, count};
+use super::dial::Dialler;
+use super::{INBOX, INBOX_BYTES, LinkError, OUTBOX, REQUEST_QUEUE, ServiceRequest, code, endpoint, tls};
+use crate::cluster::{Fingerprint, Identity, Member, NodeConfig};
+use crate::links::Links;
+
+/// One node's links to all its peers, over one UDP port. They work while the tokio runtime they were started in is
+/// polled, and end when this value is dropped.
+#[derive(Debug)]
+pub struct QuicLinks {
+    endpoint: Endpoint,
+    outboxes: BTreeMap<NodeId, mpsc::Sender<Message>>,
+    inbox: mpsc::Receiver<Delivery>,
+    pub(super) shared: Arc<Shared>,
+    /// Dropping it ends every task below it.
+    tasks: JoinSet<()>,
+}
+
+/// What all tasks of one node's links have in common.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) own: Fingerprint,
+    pub(super) members: BTreeMap<Fingerprint, NodeId>,
+    pub(super) counters: Arc<LinkCounters>,
+    pub(super) inbox: mpsc::Sender<Delivery>,
+    /// One permit per byte that may wait in the inbox.
+    pub(super) inbox_room: Arc<Semaphore>,
+    pub(super) requests: mpsc::Sender<ServiceRequest>,
+    pub(super) notify: Arc<Notify>,
+    /// The newest accepted connection of each member, so that an older one can be closed.
+    pub(super) accepted: Mutex<BTreeMap<NodeId, Connection>>,
+    cut: AtomicBool,
+}
+
+impl Shared {
+    pub(super) fn is_cut(&self) -> bool {
+        self.cut.load(Ordering::Relaxed)
+    }
+}
+
+/// A message in the inbox. Taking it out makes room for the next.
+#[derive(Debug)]
+pub(super) struct Delivery {
+    pub(super) from: NodeId,
+    pub(super) message: Message,
+    pub(super) _room: OwnedSemaphorePermit,
+}
+
+/// What links need to start.
+#[derive(Debug)]
+pub struct QuicOptions {
+    /// The node's open UDP port. It is opened before anything starts, so that a port chosen by the system can be told
+    /// to the others first.
+    pub socket: UdpSocket,
+    /// Which member the node is.
+    pub id: NodeId,
+    /// All members. One whose address is wrong is never reached, but can reach us.
+    pub members: Vec<Member>,
+    /// The node's key and certificate.
+    pub identity: Identity,
+}
+
+impl QuicOptions {
+    /// Links of the node `config` over `socket`.
+    #[must_use]
+    pub fn new(socket: UdpSocket, config: &NodeConfig) -> Self {
+        QuicOptions { socket, id: config.id, members: config.members.clone(), identity: config.identity.clone() }
+    }
+
+    /// Links of the node `config` over the port it is told to listen on, which is opened now.
+    pub fn bind(config: &NodeConfig) -> Result<Self, LinkError> {
+        let socket = UdpSocket::bind(config.listen)
+            .map_err(|error| LinkError::Socket { reason: format!("{}: {error}", config.listen) })?;
+        Ok(Self::new(socket, config))
+    }
+}
+
+impl QuicLinks {
+    /// Starts the links, and gives the queue of the operator tool's requests with them. `notify` is signalled whenever
+    /// a message or request arrives. Must be called inside the tokio runtime that will carry the links.
+    pub fn start(
+        options: QuicOptions,
+        notify: Arc<Notify>,
+    ) -> Result<(QuicLinks, mpsc::Receiver<ServiceRequest>), LinkError> {
+        Handle::try_current().map_err(|_| LinkError::NoRuntime)?;
+        let QuicOptions { socket, id, members, identity } = options;
+        let own = identity.fingerprint();
+        let peers = || members.iter().filter(|member| member.id != id);
+        let pins = members.iter().map(|member| member.fingerprint).chain([own]);
+        let server = tls::server(&identity, pins)?;
+        let endpoint = Endpoint::new(endpoint(&identity), Some(server), socket, Arc::new(TokioRuntime))
+            .map_err(|error| LinkError::Socket { reason: error.to_string() })?;
+        let (inbox_sender, inbox) = mpsc::channel(INBOX);
+        let (request_sender, requests) = mpsc::channel(REQUEST_QUEUE);
+        let shared = Arc::new(Shared {
+            own,
+            members: peers().map(|member| (member.fingerprint, member.id)).collect(),
+            counters: Arc::new(LinkCounters::new(peers().map(|member| member.id))),
+            inbox: inbox_sender,
+            inbox_room: Arc::new(Semaphore::new(INBOX_BYTES)),
+            requests: request_sender,
+            notify,
+            accepted: Mutex::default(),
+            cut: AtomicBool::new(false),
+        });
+        let mut tasks = JoinSet::new();
+        tasks.spawn(accept(endpoint.clone(), Arc::clone(&shared)));
+        let mut outboxes = BTreeMap::new();
+        for peer in peers() {
+            let (sender, outbox) = mpsc::channel(OUTBOX);
+            outboxes.insert(peer.id, sender);
+            let dialler = Dialler {
+                endpoint: endpoint.clone(),
+                config: tls::client(&identity, peer.fingerprint)?,
+                peer: peer.clone(),
+                outbox,
+                shared: Arc::clone(&shared),
+            };
+            tasks.spawn(dialler.run());
+        }
+        Ok((QuicLinks { endpoint, outboxes, inbox, shared, tasks }, requests))
+    }
+
+    /// Address of the node's port.
+    pub fn local_address(&self) -> Result<SocketAddr, LinkError> {
+        self.endpoint.local_addr().map_err(|error| LinkError::Socket { reason: error.to_string() })
+    }
+
+    /// The counts, for any thread.
+    #[must_use]
+    pub fn counters(&self) -> Arc<LinkCounters> {
+        Arc::clone(&self.shared.counters)
+    }
+
+    /// Cuts this node off, or ends that: while cut, every message in either direction is dropped and counted.
+    /// Connections stand, and the operator's tool is still served.
+    pub fn set_cut(&self, cut: bool) {
+        self.shared.cut.store(cut, Ordering::Relaxed);
+    }
+
+    /// Whether this node is cut off.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        self.shared.is_cut()
+    }
+
+    /// Says goodbye to all peers; gives up waiting for that after `patience`. Afterwards nothing is sent or received
+    /// any more, and dropping the links frees the port.
+    pub async fn close(&mut self, patience: Duration) {
+        self.endpoint.close(code::CLOSED, b"the node ends");
+        self.tasks.shutdown().await;
+        if tokio::time::timeout(patience, self.endpoint.wait_idle()).await.is_err() {
+            tracing::debug!("closed before all goodbyes were sent");
+        }
+    }
+}
+
+impl Links for QuicLinks {
+    /// At the bound [`OUTBOX`] the message is dropped and counted.
+    fn send(&mut self, to: NodeId, message: Message) {
+        let Some(outbox) = self.outboxes.get(&to) else {
+            tracing::debug!(%to, "dropped a message to nobody");
+            return;
+        };
+        if (self.shared.is_cut() || outbox.try_send(message).is_err())
+            && let Some(counters) = self.shared.counters.peer(to)
+        {
+            count(&counters.dropped, 1);
+        }
+    }
+
+    fn receive(&mut self) -> Option<(NodeId, Message)> {
+        while let Ok(Delivery { from, message, _room }) = self.inbox.try_recv() {
+            if !self.shared.is_cut() {
+                return Some((from, message));
+            }
+            if let Some(counters) = self.shared.counters.peer(from) {
+                count(&counters.dropped, 1);
+            }
+        }
+        None
+    }
+}
+
+impl Drop for QuicLinks {
+    fn drop(&mut self) {
+        // Again after `close`, where it changes nothing.
+        self.endpoint.close(code::CLOSED, b"the node ends");
+    }
+}

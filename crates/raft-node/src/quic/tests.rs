@@ -1,0 +1,504 @@
+use std::net::{SocketAddr, UdpSocket};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quinn::{Connection, Endpoint};
+use raftian_raft::{Body, ClientId, Command, Message, NodeId, Term};
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{Instant, timeout};
+
+use super::client::{ClientError, request};
+use super::*;
+use crate::cluster::{EmbeddedNode, Fingerprint, NodeConfig, embedded};
+use crate::links::Links;
+use crate::wire;
+
+/// How long any single thing may take, on the slowest machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A running node without consensus: what it receives, a test looks at.
+struct Node {
+    config: NodeConfig,
+    links: QuicLinks,
+    requests: mpsc::Receiver<ServiceRequest>,
+    notify: Arc<Notify>,
+}
+
+impl Node {
+    fn start(node: EmbeddedNode) -> Self {
+        Self::start_on(node.socket, node.config)
+    }
+
+    fn start_on(socket: UdpSocket, config: NodeConfig) -> Self {
+        let notify = Arc::new(Notify::new());
+        let (links, requests) =
+            QuicLinks::start(QuicOptions::new(socket, &config), Arc::clone(&notify)).expect("links start");
+        Node { config, links, requests, notify }
+    }
+
+    fn peer(&self, id: u64) -> Arc<LinkCounters> {
+        let counters = self.links.counters();
+        assert!(counters.peer(NodeId(id)).is_some(), "no peer n{id}");
+        counters
+    }
+
+    /// Gives the runtime a turn until `probe` says yes.
+    async fn until(&self, what: &str, probe: impl Fn(&LinkCounters) -> bool) {
+        let counters = self.links.counters();
+        eventually(what, || probe(&counters)).await;
+    }
+
+    async fn connected_to(&self, id: u64) {
+        self.until("connected", |counters| counters.peer(NodeId(id)).is_some_and(PeerCounters::connected)).await;
+    }
+
+    /// Waits for the next message; only the notification may wake it.
+    async fn receive(&mut self) -> (NodeId, Message) {
+        let wait = async {
+            loop {
+                if let Some(received) = self.links.receive() {
+                    return received;
+                }
+                self.notify.notified().await;
+            }
+        };
+        timeout(PATIENCE, wait).await.expect("a message in time")
+    }
+}
+
+async fn eventually(what: &str, mut probe: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !probe() {
+        assert!(Instant::now() < deadline, "not {what} in time");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+fn cluster(nodes: usize) -> Vec<EmbeddedNode> {
+    embedded(nodes, "test", Path::new("nowhere")).expect("a cluster")
+}
+
+fn two() -> (Node, Node) {
+    let mut nodes = cluster(2).into_iter().map(Node::start);
+    (nodes.next().expect("n1"), nodes.next().expect("n2"))
+}
+
+fn says(term: u64) -> Message {
+    Message { term: Term(term), body: Body::VoteReply { granted: true } }
+}
+
+fn large(term: u64) -> Message {
+    let command = Command { client: ClientId(1), sequence: 1, bytes: vec![1; wire::MAX_FRAME - 64].into() };
+    Message { term: Term(term), body: Body::Forward { commands: vec![command] } }
+}
+
+/// A hand-made connection to `to` with the identity of `from`, to misbehave with. Comes with its endpoint, which must
+/// live.
+async fn connect(from: &NodeConfig, to: SocketAddr, expected: Fingerprint) -> (Endpoint, Connection) {
+    let endpoint = Endpoint::client(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
+    let config = tls::client(&from.identity, expected).expect("settings");
+    let connecting = endpoint.connect_with(config, to, "raftian").expect("an attempt");
+    (endpoint, timeout(PATIENCE, connecting).await.expect("in time").expect("a connection"))
+}
+
+#[tokio::test]
+async fn two_nodes_exchange_messages_in_order() {
+    let (mut a, mut b) = two();
+    for term in 1..=100 {
+        a.links.send(NodeId(2), says(term));
+        b.links.send(NodeId(1), says(term));
+    }
+    for term in 1..=100 {
+        assert_eq!(b.receive().await, (NodeId(1), says(term)));
+        assert_eq!(a.receive().await, (NodeId(2), says(term)));
+    }
+    a.links.send(NodeId(2), large(7));
+    assert!(b.receive().await == (NodeId(1), large(7)), "the largest message arrives whole");
+    let counters = a.peer(2);
+    let counters = counters.peer(NodeId(2)).expect("a peer");
+    assert_eq!((counters.sent(), counters.received(), counters.dropped()), (101, 100, 0));
+    assert_eq!((counters.connects(), counters.refused(), counters.decode_errors()), (1, 0, 0));
+    a.links.send(NodeId(9), says(1));
+}
+
+#[tokio::test]
+async fn five_nodes_all_reach_each_other() {
+    let mut nodes: Vec<_> = cluster(5).into_iter().map(Node::start).collect();
+    for node in &nodes {
+        for peer in (1..=5).filter(|peer| NodeId(*peer) != node.config.id) {
+            node.connected_to(peer).await;
+        }
+    }
+    for node in &mut nodes {
+        for peer in 1..=5 {
+            node.links.send(NodeId(peer), says(node.config.id.0));
+        }
+    }
+    for node in &mut nodes {
+        for _ in 0..4 {
+            let (from, message) = node.receive().await;
+            assert_eq!(message, says(from.0), "the sender is who it says it is");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_foreign_key_is_refused_in_both_directions() {
+    let mut nodes = cluster(2).into_iter();
+    let (a, b) = (nodes.next().expect("n1"), nodes.next().expect("n2"));
+    // A stranger sits where the second node should be, and knows the first one.
+    let stranger = cluster(1).remove(0);
+    let mut disguised = b.config.clone();
+    disguised.identity = stranger.config.identity;
+    let mut a = Node::start(a);
+    let mut stranger = Node::start_on(b.socket, disguised);
+    let refuses = |counters: &LinkCounters, peer| counters.peer(NodeId(peer)).is_some_and(|peer| peer.refused() > 1);
+    a.until("refusing to talk to a stranger", |counters| refuses(counters, 2)).await;
+    a.until("refusing to listen to a stranger", |counters| counters.refused_handshakes() > 1).await;
+    stranger.until("refused", |counters| refuses(counters, 1)).await;
+    a.links.send(NodeId(2), says(1));
+    stranger.links.send(NodeId(1), says(1));
+    a.until("still refusing", |counters| counters.refused_handshakes() > 3).await;
+    assert_eq!((a.links.receive(), stranger.links.receive()), (None, None));
+    assert_eq!(a.peer(2).peer(NodeId(2)).map(PeerCounters::connects), Some(0));
+    assert_eq!(stranger.peer(1).peer(NodeId(1)).map(PeerCounters::connects), Some(0));
+}
+
+#[tokio::test]
+async fn a_node_without_any_certificate_is_refused() {
+    let a = Node::start(cluster(1).remove(0));
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(a.config.identity.certificate().clone()).expect("a certificate");
+    let mut tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .expect("TLS 1.3")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    tls.alpn_protocols = vec![b"raftian/1".to_vec()];
+    let tls = quinn::crypto::rustls::QuicClientConfig::try_from(tls).expect("settings");
+    let endpoint = Endpoint::client(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
+    let config = quinn::ClientConfig::new(Arc::new(tls));
+    let connecting = endpoint.connect_with(config, a.config.listen, "raftian").expect("an attempt");
+    if let Ok(connection) = timeout(PATIENCE, connecting).await.expect("in time") {
+        let reason = timeout(PATIENCE, connection.closed()).await.expect("refused in time");
+        assert_eq!(tls::alert(&reason), Some(tls::Alert::Refused), "{reason}");
+    }
+    a.until("counted", |counters| counters.refused_handshakes() == 1).await;
+}
+
+#[tokio::test]
+async fn a_node_of_another_wire_version_is_refused_as_such() {
+    let mut nodes = cluster(2).into_iter();
+    let (a, b) = (nodes.next().expect("n1"), nodes.next().expect("n2"));
+    let a = Node::start(a);
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(a.config.identity.certificate().clone()).expect("a certificate");
+    let mut tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .expect("TLS 1.3")
+        .with_root_certificates(roots)
+        .with_client_auth_cert(vec![b.config.identity.certificate().clone()], b.config.identity.key().clone_key())
+        .expect("an identity");
+    tls.alpn_protocols = vec![b"raftian/0".to_vec()];
+    let tls = quinn::crypto::rustls::QuicClientConfig::try_from(tls).expect("settings");
+    let endpoint = Endpoint::client(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
+    let config = quinn::ClientConfig::new(Arc::new(tls));
+    let connecting = endpoint.connect_with(config, a.config.listen, "raftian").expect("an attempt");
+    let error = timeout(PATIENCE, connecting).await.expect("in time").expect_err("another version");
+    assert_eq!(tls::alert(&error), Some(tls::Alert::ForeignProtocol), "{error}");
+}
+
+#[tokio::test]
+async fn the_sender_is_told_by_the_certificate() {
+    let mut nodes = cluster(3).into_iter();
+    let mut a = Node::start(nodes.next().expect("n1"));
+    for node in nodes {
+        let (_endpoint, connection) = connect(&node.config, a.config.listen, a.config.identity.fingerprint()).await;
+        let mut stream = connection.open_uni().await.expect("a stream");
+        stream.write_all(&wire::encode_message(&says(5)).expect("small")).await.expect("written");
+        assert_eq!(a.receive().await, (node.config.id, says(5)));
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_restarts_on_its_port_is_found_again() {
+    let (mut a, mut b) = two();
+    a.links.send(NodeId(2), says(1));
+    assert_eq!(b.receive().await, (NodeId(1), says(1)));
+    b.connected_to(1).await;
+    for restart in 1..=2 {
+        if restart == 1 {
+            b.links.close(Duration::from_secs(1)).await;
+        }
+        // The second time without a goodbye: dropped, as by a crash.
+        let config = b.config.clone();
+        drop(b);
+        let mut socket = None;
+        eventually("rid of the old port", || {
+            socket = UdpSocket::bind(config.listen).ok();
+            socket.is_some()
+        })
+        .await;
+        b = Node::start_on(socket.expect("bound"), config);
+        let mut received = None;
+        // Raft repeats itself too.
+        eventually("reached again", || {
+            a.links.send(NodeId(2), says(10 + restart));
+            received = b.links.receive();
+            received.is_some()
+        })
+        .await;
+        assert_eq!(received, Some((NodeId(1), says(10 + restart))));
+        b.connected_to(1).await;
+        while b.links.receive().is_some() {}
+    }
+    a.until("connected three times", |counters| counters.peer(NodeId(2)).is_some_and(|peer| peer.connects() >= 3))
+        .await;
+}
+
+/// The restarted node resets connections it does not know, so the other side need not wait for its idle timeout.
+#[tokio::test]
+async fn a_crashed_peer_is_noticed_before_the_idle_timeout() {
+    let mut nodes = cluster(2).into_iter();
+    let (a, b) = (nodes.next().expect("n1"), nodes.next().expect("n2"));
+    let mut a = Node::start(a);
+    let config = b.config.clone();
+    // Runs where it can be stopped without a word.
+    let (crash, crashed) = std::sync::mpsc::channel::<()>();
+    let crashing = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let b = runtime.block_on(async {
+            let b = Node::start(b);
+            b.connected_to(1).await;
+            eventually("crashed", || crashed.try_recv().is_ok()).await;
+            b
+        });
+        // The runtime is not polled any more, so nothing more is sent.
+        drop(b);
+        drop(runtime);
+    });
+    a.connected_to(2).await;
+    crash.send(()).expect("alive");
+    crashing.join().expect("no panic");
+    let mut socket = None;
+    eventually("rid of the old port", || {
+        socket = UdpSocket::bind(config.listen).ok();
+        socket.is_some()
+    })
+    .await;
+    let started = Instant::now();
+    let mut b = Node::start_on(socket.expect("bound"), config);
+    let mut received = None;
+    eventually("reached again", || {
+        a.links.send(NodeId(2), says(2));
+        received = b.links.receive();
+        received.is_some()
+    })
+    .await;
+    assert_eq!(received, Some((NodeId(1), says(2))));
+    assert!(started.elapsed() < IDLE_TIMEOUT, "noticed after {:?} only", started.elapsed());
+}
+
+#[tokio::test]
+async fn garbage_closes_its_stream_and_nothing_else() {
+    let mut nodes = cluster(3).into_iter();
+    let mut a = Node::start(nodes.next().expect("n1"));
+    let b = nodes.next().expect("n2");
+    let mut c = Node::start(nodes.next().expect("n3"));
+    let (_endpoint, connection) = connect(&b.config, a.config.listen, a.config.identity.fingerprint()).await;
+    let foreign_version = [2, 0, 0, 0, wire::WIRE_VERSION + 1, 0];
+    let nonsense = [3, 0, 0, 0, wire::WIRE_VERSION, 0xff, 0xff];
+    let oversize = (wire::MAX_FRAME as u32 + 1).to_le_bytes();
+    let frames: [&[u8]; 5] = [&oversize, &[0xff; 4], &[0; 4], &foreign_version, &nonsense];
+    for frame in frames {
+        let mut stream = connection.open_uni().await.expect("a stream");
+        stream.write_all(frame).await.expect("written");
+        let stopped = timeout(PATIENCE, stream.stopped()).await.expect("in time").expect("still connected");
+        assert_eq!(stopped, Some(code::GARBAGE));
+    }
+    let counters = a.peer(2);
+    assert_eq!(counters.peer(NodeId(2)).map(PeerCounters::decode_errors), Some(5));
+    let mut stream = connection.open_uni().await.expect("a stream");
+    stream.write_all(&wire::encode_message(&says(1)).expect("small")).await.expect("written");
+    assert_eq!(a.receive().await, (NodeId(2), says(1)), "the connection goes on");
+    c.links.send(NodeId(1), says(2));
+    assert_eq!(a.receive().await, (NodeId(3), says(2)), "and so does the node");
+}
+
+#[tokio::test]
+async fn a_cut_node_neither_sends_nor_receives_until_it_is_mended() {
+    let (mut a, mut b) = two();
+    a.connected_to(2).await;
+    b.connected_to(1).await;
+    a.links.set_cut(true);
+    assert!(a.links.is_cut());
+    a.links.send(NodeId(2), says(1));
+    b.links.send(NodeId(1), says(2));
+    a.until("dropping", |counters| counters.peer(NodeId(2)).is_some_and(|peer| peer.dropped() == 2)).await;
+    assert_eq!((a.links.receive(), b.links.receive()), (None, None));
+    a.links.set_cut(false);
+    a.links.send(NodeId(2), says(3));
+    b.links.send(NodeId(1), says(4));
+    assert_eq!(b.receive().await, (NodeId(1), says(3)));
+    assert_eq!(a.receive().await, (NodeId(2), says(4)));
+}
+
+#[tokio::test]
+async fn a_full_outbox_drops_the_newest_and_counts_it() {
+    let mut nodes = cluster(2).into_iter();
+    let mut a = Node::start(nodes.next().expect("n1"));
+    // The second node never starts.
+    let _silent = nodes.next().expect("n2");
+    for term in 0..OUTBOX as u64 + 10 {
+        a.links.send(NodeId(2), says(term));
+    }
+    assert_eq!(a.peer(2).peer(NodeId(2)).map(PeerCounters::dropped), Some(10));
+}
+
+#[tokio::test]
+async fn a_node_that_does_not_listen_slows_its_senders_and_loses_nothing_it_took() {
+    let (mut a, mut b) = two();
+    a.connected_to(2).await;
+    let mut sent = 0;
+    // Far more than every queue on the way holds.
+    for _ in 0..40 {
+        a.links.send(NodeId(2), large(1));
+        sent += 1;
+        tokio::task::yield_now().await;
+    }
+    eventually("held back", || b.links.shared.inbox_room.available_permits() < wire::MAX_FRAME).await;
+    let mut received = 0;
+    eventually("delivered", || {
+        while b.links.receive().is_some() {
+            received += 1;
+        }
+        received == sent
+    })
+    .await;
+    assert_eq!(b.links.shared.inbox_room.available_permits(), INBOX_BYTES);
+}
+
+#[tokio::test]
+async fn an_operator_asks_and_is_answered() {
+    let mut a = Node::start(cluster(1).remove(0));
+    let config = a.config.clone();
+    let serve = async {
+        let asked = timeout(PATIENCE, a.requests.recv()).await.expect("in time").expect("a request");
+        assert_eq!(asked.body, b"status");
+        asked.respond.send(vec![7; MAX_RESPONSE]).expect("somebody waits");
+    };
+    let (answer, ()) = tokio::join!(request(&config, b"status".to_vec(), PATIENCE), serve);
+    assert_eq!(answer.map(|answer| answer.len()), Ok(MAX_RESPONSE));
+    timeout(PATIENCE, a.notify.notified()).await.expect("the node was woken");
+}
+
+#[test]
+fn an_operator_without_a_runtime_asks_and_is_answered() {
+    let node = cluster(1).remove(0);
+    let config = node.config.clone();
+    let (end, ended) = tokio::sync::oneshot::channel::<()>();
+    let thread = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let mut a = Node::start(node);
+            let asked = a.requests.recv().await.expect("a request");
+            asked.respond.send(b"fine".to_vec()).expect("somebody waits");
+            let _ = ended.await;
+        });
+    });
+    assert_eq!(client::request_blocking(&config, Vec::new(), PATIENCE), Ok(b"fine".to_vec()));
+    drop(end);
+    thread.join().expect("no panic");
+}
+
+#[tokio::test]
+async fn an_operator_is_told_why_there_is_no_answer() {
+    let mut nodes = cluster(2).into_iter();
+    let a = nodes.next().expect("n1");
+    let silent = nodes.next().expect("n2");
+    let config = a.config.clone();
+    let short = Duration::from_millis(200);
+
+    let nobody = request(&silent.config, Vec::new(), short).await;
+    assert_eq!(nobody, Err(ClientError::Unreachable { address: silent.config.listen, patience: short }));
+
+    let mut a = Node::start(a);
+    assert_eq!(request(&config, vec![0; MAX_REQUEST + 1], PATIENCE).await, Err(ClientError::TooLarge));
+    assert_eq!(request(&config, Vec::new(), short).await, Err(ClientError::NoAnswer), "nobody took it");
+
+    let dropped = async { drop(timeout(PATIENCE, async { (a.requests.recv().await, a.requests.recv().await) }).await) };
+    let (answer, ()) = tokio::join!(request(&config, Vec::new(), PATIENCE), dropped);
+    assert_eq!(answer, Err(ClientError::NoAnswer), "it was dropped");
+
+    let long = async {
+        let asked = timeout(PATIENCE, a.requests.recv()).await.expect("in time").expect("a request");
+        asked.respond.send(vec![0; MAX_RESPONSE + 1]).expect("somebody waits");
+    };
+    let (answer, ()) = tokio::join!(request(&config, Vec::new(), PATIENCE), long);
+    assert_eq!(answer, Err(ClientError::TooLarge));
+
+    let mut stranger = config.clone();
+    stranger.identity = crate::cluster::Identity::generate().expect("an identity");
+    let refused = request(&stranger, Vec::new(), PATIENCE).await;
+    assert_eq!(refused, Err(ClientError::Refused { address: config.listen }));
+    let blocking = client::request_blocking(&config, Vec::new(), PATIENCE);
+    assert!(matches!(blocking, Err(ClientError::Local { .. })), "{blocking:?}");
+}
+
+#[tokio::test]
+async fn requests_beyond_the_queue_are_told_that_the_node_is_busy() {
+    let a = Node::start(cluster(1).remove(0));
+    let config = a.config.clone();
+    let (_endpoint, connection) = connect(&config, config.listen, config.identity.fingerprint()).await;
+    let mut waiting = Vec::new();
+    // Each stream gives up its place at the node's end only when it is reset, so a few connections are needed.
+    let mut connections = vec![(_endpoint, connection)];
+    while waiting.len() < REQUEST_QUEUE {
+        if waiting.len() % MAX_REQUESTS as usize == 0 && !waiting.is_empty() {
+            connections.push(connect(&config, config.listen, config.identity.fingerprint()).await);
+        }
+        let (_, connection) = connections.last().expect("one");
+        let (mut send, receive) = timeout(PATIENCE, connection.open_bi()).await.expect("in time").expect("a stream");
+        send.write_all(b"?").await.expect("written");
+        send.finish().expect("finished");
+        waiting.push((send, receive));
+    }
+    eventually("full", || a.requests.len() == REQUEST_QUEUE).await;
+    assert_eq!(request(&config, Vec::new(), PATIENCE).await, Err(ClientError::Busy));
+    assert_eq!(a.links.counters().refused_requests(), 1);
+}
+
+#[tokio::test]
+async fn a_member_may_not_ask_as_an_operator() {
+    let mut nodes = cluster(2).into_iter();
+    let a = Node::start(nodes.next().expect("n1"));
+    let b = nodes.next().expect("n2");
+    let (_endpoint, connection) = connect(&b.config, a.config.listen, a.config.identity.fingerprint()).await;
+    // The welcome shows that the connection stands; a request stream never opens.
+    timeout(PATIENCE, connection.accept_uni()).await.expect("in time").expect("welcome");
+    assert!(timeout(Duration::from_millis(100), connection.open_bi()).await.is_err());
+}
+
+#[tokio::test]
+async fn dropped_links_end_their_tasks() {
+    let (a, b) = two();
+    a.connected_to(2).await;
+    b.connected_to(1).await;
+    let shared = Arc::downgrade(&a.links.shared);
+    drop(a);
+    eventually("ended", || shared.strong_count() == 0).await;
+    b.until("disconnected", |counters| counters.peer(NodeId(1)).is_some_and(|peer| !peer.connected())).await;
+}
+
+#[test]
+fn links_without_a_runtime_are_an_error() {
+    let node = cluster(1).remove(0);
+    let started = QuicLinks::start(QuicOptions::new(node.socket, &node.config), Arc::default()).map(drop);
+    assert_eq!(started, Err(LinkError::NoRuntime));
+    let taken = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let config = NodeConfig { listen: taken.local_addr().expect("an address"), ..node.config };
+    assert!(matches!(QuicOptions::bind(&config), Err(LinkError::Socket { .. })));
+}

@@ -1,0 +1,142 @@
+//! A thread that waits for the disk, so that the node does not have to.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use raftian_raft::{NodeId, Write, WriteNumber};
+
+use super::{Store, StoreError};
+
+/// Most writes that may wait for the disk. The core's windows keep it far lower; a disk this far behind is taken for
+/// dead and the node stops ([`StoreError::Hanging`]).
+pub const WRITE_QUEUE: usize = 1024;
+
+/// Longest silence of the disk that dropping a [`WriterThread`] waits for: 5 seconds. A disk that hangs longer keeps
+/// its thread and file for itself, so the process can end.
+pub const CLOSE_WAIT: Duration = Duration::from_secs(5);
+
+/// A store on a thread of its own, "raft-disk-" and the node's id. One submission is one durable write there; a failed
+/// one ends the thread. Dropping it finishes the writes already queued and closes the store.
+#[derive(Debug)]
+pub struct WriterThread {
+    /// `None` only while dropping.
+    queue: Option<Sender<Write>>,
+    results: Receiver<Result<WriteNumber, StoreError>>,
+    thread: Option<JoinHandle<()>>,
+    /// Submitted and not yet reported; bounds both channels.
+    outstanding: usize,
+}
+
+impl WriterThread {
+    /// Moves `store`, which must complete each write within `submit`, to a new thread. `notify` is called on that
+    /// thread after each completion or failure, so that whoever drives the node can come and look.
+    pub fn start(
+        id: NodeId,
+        store: impl Store + 'static,
+        notify: Arc<dyn Fn() + Send + Sync>,
+    ) -> Result<Self, StoreError> {
+        let (queue, writes) = channel();
+        let (report, results) = channel();
+        let thread = std::thread::Builder::new()
+            .name(format!("raft-disk-{}", id.0))
+            .spawn(move || {
+                // Dropped last, also by a panic: whoever waits for a completion must learn that none will come.
+                let _farewell = NotifyAtEnd(Arc::clone(&notify));
+                run(store, &writes, report, &*notify);
+            })
+            .map_err(|error| StoreError::Stopped { reason: format!("it could not be started: {error}") })?;
+        Ok(WriterThread { queue: Some(queue), results, thread: Some(thread), outstanding: 0 })
+    }
+}
+
+impl Store for WriterThread {
+    fn submit(&mut self, write: Write) -> Result<(), StoreError> {
+        if self.outstanding >= WRITE_QUEUE {
+            return Err(StoreError::Hanging);
+        }
+        match self.queue.as_ref().map(|queue| queue.send(write)) {
+            Some(Ok(())) => {
+                self.outstanding += 1;
+                Ok(())
+            }
+            Some(Err(_)) | None => Err(match self.results.try_iter().find_map(Result::err) {
+                Some(error) => error,
+                None => StoreError::Stopped { reason: "an earlier write failed".to_owned() },
+            }),
+        }
+    }
+
+    fn completed(&mut self) -> Option<Result<WriteNumber, StoreError>> {
+        if self.outstanding == 0 {
+            return None;
+        }
+        let result = match self.results.try_recv() {
+            Ok(result) => result,
+            Err(TryRecvError::Empty) => return None,
+            Err(TryRecvError::Disconnected) => {
+                Err(StoreError::Stopped { reason: "it ended with writes unfinished".to_owned() })
+            }
+        };
+        // After an error nothing more will come, and the error is told once.
+        self.outstanding = if result.is_ok() { self.outstanding - 1 } else { 0 };
+        Some(result)
+    }
+}
+
+impl Drop for WriterThread {
+    fn drop(&mut self) {
+        self.queue = None;
+        loop {
+            match self.results.recv_timeout(CLOSE_WAIT) {
+                Ok(_) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => {
+                    tracing::warn!("the disk does not answer; leaving its thread behind");
+                    return;
+                }
+            }
+        }
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the thread that writes to disk ended by a panic");
+        }
+    }
+}
+
+fn run(
+    mut store: impl Store,
+    writes: &Receiver<Write>,
+    report: Sender<Result<WriteNumber, StoreError>>,
+    notify: &dyn Fn(),
+) {
+    while let Ok(write) = writes.recv() {
+        let mut alive = true;
+        if let Err(error) = store.submit(write) {
+            alive = false;
+            // Nobody is left to hear it if this fails.
+            let _ = report.send(Err(error));
+        }
+        while alive && let Some(result) = store.completed() {
+            alive = result.is_ok();
+            alive &= report.send(result).is_ok();
+        }
+        notify();
+        if !alive {
+            break;
+        }
+    }
+    // Before the report channel closes: whoever sees it closed may open the same file again.
+    drop(store);
+    drop(report);
+}
+
+struct NotifyAtEnd(Arc<dyn Fn() + Send + Sync>);
+
+impl Drop for NotifyAtEnd {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
