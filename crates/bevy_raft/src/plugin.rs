@@ -24,8 +24,13 @@ pub struct RaftPlugin {
 impl RaftPlugin {
     /// A node that runs on its own thread, such as a [`NodeHandle`](raftian_node::NodeHandle). The default.
     pub fn new(node: impl Replica + 'static) -> Self {
+        Self::attached(RaftNode::new(node))
+    }
+
+    /// A node that was detached from another app. Insert the [`AppliedLog`] it was detached with, after adding the plugin.
+    pub fn attached(node: RaftNode) -> Self {
         RaftPlugin {
-            node: Mutex::new(Some(RaftNode::new(node))),
+            node: Mutex::new(Some(node)),
             clock: RaftClock::Real(Clock::start()),
             client: raftian_node::fresh_client_id(),
         }

@@ -27,5 +27,5 @@ pub mod wire;
 pub use clock::Clock;
 pub use names::{fresh_client_id, fresh_seed};
 pub use replica::{ProposeError, Pumped, Replica};
-pub use thread::{NodeControl, NodeHandle, NodeOptions, PROPOSAL_QUEUE, StartError};
+pub use thread::{NodeControl, NodeHandle, NodeOptions, PROPOSAL_QUEUE, Requests, StartError};
 pub use view::NodeView;

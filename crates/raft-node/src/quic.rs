@@ -132,6 +132,13 @@ pub struct ServiceRequest {
     pub respond: oneshot::Sender<Vec<u8>>,
 }
 
+impl ServiceRequest {
+    /// Answers. Nothing happens if nobody waits any more.
+    pub fn answer(self, answer: Vec<u8>) {
+        let _nobody_waits = self.respond.send(answer).is_err();
+    }
+}
+
 /// Settings of every connection, dialled or accepted.
 fn transport() -> Arc<TransportConfig> {
     let mut transport = TransportConfig::default();

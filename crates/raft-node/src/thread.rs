@@ -71,6 +71,19 @@ pub struct NodeHandle {
     thread: Option<JoinHandle<()>>,
 }
 
+/// What the local operator's tools ask of a node.
+#[derive(Debug)]
+pub struct Requests {
+    queue: mpsc::Receiver<ServiceRequest>,
+}
+
+impl Requests {
+    /// The next request, if one waits.
+    pub fn try_next(&mut self) -> Option<ServiceRequest> {
+        self.queue.try_recv().ok()
+    }
+}
+
 /// Remote control of a running node, for anybody: look at it, pause it, cut it off, stop it.
 #[derive(Clone, Debug)]
 pub struct NodeControl {
@@ -155,8 +168,8 @@ impl NodeHandle {
     }
 
     /// Requests of the local operator's tools, as opaque bytes to be answered. There is one queue: the second call gives `None`.
-    pub fn take_requests(&mut self) -> Option<mpsc::Receiver<ServiceRequest>> {
-        self.requests.take()
+    pub fn take_requests(&mut self) -> Option<Requests> {
+        self.requests.take().map(|queue| Requests { queue })
     }
 
     /// Stops the node: hands leadership over if it leads, closes its links, waits for its thread. At most about two seconds.

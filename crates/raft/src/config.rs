@@ -113,3 +113,26 @@ pub enum ConfigError {
     #[error("the restored log is damaged: {0}")]
     DamagedLog(&'static str),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn timing(heartbeat: Duration, shortest: Duration, longest: Duration) -> Result<(), ConfigError> {
+        let mut config = Config::new(NodeId(1), Membership::new([NodeId(1)]).unwrap(), 1);
+        (config.heartbeat, config.election_timeout) = (heartbeat, (shortest, longest));
+        config.validate()
+    }
+
+    /// What is different in nanoseconds may be equal to a node, whose moments are microseconds.
+    #[test]
+    fn timing_is_checked_in_the_unit_of_moments() {
+        let (ms, ns) = (Duration::from_millis, Duration::from_nanos);
+        assert_eq!(timing(ms(75), ms(150), ms(300)), Ok(()));
+        assert_eq!(timing(ms(76), ms(150), ms(300)), Err(ConfigError::Timing));
+        assert_eq!(timing(ms(50), ms(150), ms(150) + ns(999)), Err(ConfigError::Timing), "nothing to draw from");
+        assert_eq!(timing(ns(999), ms(150), ms(300)), Err(ConfigError::Timing), "a heartbeat at every moment");
+        assert_eq!(timing(Duration::MAX, ms(150), ms(300)), Err(ConfigError::Timing));
+        assert_eq!(timing(ms(50), ms(150), Duration::MAX), Err(ConfigError::Timing));
+    }
+}

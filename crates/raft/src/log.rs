@@ -96,6 +96,14 @@ impl Log {
         self.entries.push(entry);
     }
 
+    /// Appends entries, each following the one before it.
+    pub(crate) fn extend(&mut self, entries: impl ExactSizeIterator<Item = Entry>) {
+        self.entries.reserve(entries.len());
+        for entry in entries {
+            self.push(entry);
+        }
+    }
+
     /// Drops every entry at and after `from`, which must be after the base.
     pub(crate) fn truncate(&mut self, from: Index) {
         assert!(from > self.base.index, "a snapshot is never truncated");

@@ -44,9 +44,14 @@ impl Membership {
     }
 
     /// The largest value that a majority has reached: the value at the majority's place when all are sorted downwards
-    /// (the rule for commitment in figure 2). Sorted in a fixed array, so it allocates nothing.
+    /// (the rule for commitment in figure 2). Sorted in a fixed array, so it allocates nothing; a small one for the
+    /// clusters there are, because this runs with every acknowledgement.
     pub fn reached_by_majority<T: Copy + Ord + Default>(&self, value: impl Fn(NodeId) -> T) -> T {
-        let mut values = [T::default(); Self::MAX_VOTERS];
+        if self.voters.len() <= 9 { self.sorted::<T, 9>(value) } else { self.sorted::<T, { Self::MAX_VOTERS }>(value) }
+    }
+
+    fn sorted<T: Copy + Ord + Default, const ROOM: usize>(&self, value: impl Fn(NodeId) -> T) -> T {
+        let mut values = [T::default(); ROOM];
         let values = &mut values[..self.voters.len()];
         for (slot, id) in values.iter_mut().zip(&self.voters) {
             *slot = value(*id);

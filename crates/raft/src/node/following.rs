@@ -60,27 +60,23 @@ impl Node {
     /// Append any new entries not already in the log" (figure 2). A suffix that does not conflict stays: an old message may arrive twice.
     fn append(&mut self, from: NodeId, entries: Vec<Entry>) -> Result<(), &'static str> {
         let covered = self.log.base().index;
-        let mut fresh =
-            entries.into_iter().skip_while(|entry| entry.index <= covered || self.log.matches(entry.position()));
-        let Some(first) = fresh.next() else { return Ok(()) };
-        let rest: Vec<Entry> = fresh.collect();
-        if first.index <= self.commit {
+        let known = |entry: &&Entry| entry.index <= covered || self.log.matches(entry.position());
+        let known = entries.iter().take_while(known).count();
+        let Some(Entry { index: first, stamp, .. }) = entries.get(known) else { return Ok(()) };
+        let (first, stamp) = (*first, *stamp);
+        if first <= self.commit {
             return Err("it would replace committed entries");
         }
-        let before = first.index.previous();
-        if self.log.stamp_at(before).is_some_and(|stamp| first.stamp < stamp) {
+        if self.log.stamp_at(first.previous()).is_some_and(|before| stamp < before) {
             return Err("its game clock goes back");
         }
-        if first.index <= self.log.last().index {
-            let to = self.log.last().index;
-            self.log.truncate(first.index);
-            self.disk.truncated(first.index);
-            self.note(Decision::Truncated { from: first.index, to, leader: from });
+        let to = self.log.last().index;
+        if first <= to {
+            self.log.truncate(first);
+            self.disk.truncated(first);
+            self.note(Decision::Truncated { from: first, to, leader: from });
         }
-        self.log.push(first);
-        for entry in rest {
-            self.log.push(entry);
-        }
+        self.log.extend(entries.into_iter().skip(known));
         Ok(())
     }
 

@@ -1,0 +1,83 @@
+//! What no replicated commit can be faster than: an echo over the same transport, and a sync of the same disk.
+
+use std::fs::File;
+use std::io::{Seek, SeekFrom, Write};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use quinn::{ClientConfig, Endpoint, RecvStream, SendStream, ServerConfig};
+use raftian_node::cluster::Identity;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::runtime::Runtime;
+
+const BYTES: usize = 64;
+
+pub(crate) struct Floor {
+    runtime: Runtime,
+    streams: (SendStream, RecvStream),
+    _client: Endpoint,
+    file: File,
+}
+
+impl Floor {
+    /// An echo over QUIC from one thread to another, and a preallocated file.
+    pub(crate) fn new() -> Self {
+        let identity = Identity::generate().expect("a key");
+        let certificate = CertificateDer::from(identity.certificate().to_vec());
+        let key = PrivateKeyDer::try_from(identity.key().to_vec()).expect("a key in PKCS#8");
+        let server = ServerConfig::with_single_cert(vec![certificate.clone()], key).expect("a certificate");
+        let (tell, address) = std::sync::mpsc::channel();
+        std::thread::spawn(move || runtime().block_on(serve(server, tell)));
+        let address = address.recv().expect("the server listens");
+
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(certificate).expect("a self-signed certificate");
+        let config = ClientConfig::with_root_certificates(Arc::new(roots)).expect("roots");
+        let runtime = runtime();
+        let (client, streams) = runtime.block_on(async {
+            let mut client = Endpoint::client(loopback()).expect("a port");
+            client.set_default_client_config(config);
+            let connection = client.connect(address, Identity::SERVER_NAME).expect("an address").await;
+            (client, connection.expect("a connection").open_bi().await.expect("a stream"))
+        });
+        let mut file = tempfile::tempfile().expect("a file");
+        file.write_all(&[0; 4096]).and_then(|()| file.sync_all()).expect("a disk");
+        Floor { runtime, streams, _client: client, file }
+    }
+
+    pub(crate) fn echo(&mut self) -> Duration {
+        let (send, receive) = &mut self.streams;
+        let start = Instant::now();
+        self.runtime.block_on(async {
+            send.write_all(&[1; BYTES]).await.expect("the echo lives");
+            receive.read_exact(&mut [0; BYTES]).await.expect("the echo answers");
+        });
+        start.elapsed()
+    }
+
+    pub(crate) fn sync(&mut self) -> Duration {
+        let start = Instant::now();
+        self.file.seek(SeekFrom::Start(0)).expect("a file");
+        self.file.write_all(&[2; BYTES]).expect("a disk");
+        self.file.sync_data().expect("a disk");
+        start.elapsed()
+    }
+}
+
+async fn serve(config: ServerConfig, tell: std::sync::mpsc::Sender<SocketAddr>) {
+    let endpoint = Endpoint::server(config, loopback()).expect("a port");
+    tell.send(endpoint.local_addr().expect("an address")).expect("somebody waits");
+    let connection = endpoint.accept().await.expect("a client").await.expect("a handshake");
+    let (mut send, mut receive) = connection.accept_bi().await.expect("a stream");
+    let mut buffer = [0; BYTES];
+    while receive.read_exact(&mut buffer).await.is_ok() && send.write_all(&buffer).await.is_ok() {}
+}
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
+}
+
+fn loopback() -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, 0).into()
+}

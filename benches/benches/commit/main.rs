@@ -1,0 +1,122 @@
+//! From a proposal to its commit, over real QUIC and real disks, beside what the machine needs for one echo and one sync.
+//!
+//! `cargo bench -p raftian-benches --bench commit`
+
+mod floor;
+
+use std::time::{Duration, Instant};
+
+use raftian_node::cluster::embedded;
+use raftian_node::quic::QuicOptions;
+use raftian_node::{NodeHandle, NodeOptions, Replica, fresh_seed};
+use raftian_raft::{Bytes, ClientId, Command, Config, Membership, NodeId, Payload};
+
+/// Measured proposals of one round.
+const SAMPLES: usize = 400;
+
+/// Rounds of all rows, taken in turn so that a busy moment of the machine hits every row alike.
+const ROUNDS: usize = 3;
+
+struct Cluster {
+    nodes: Vec<NodeHandle>,
+    sequence: u64,
+    _directory: tempfile::TempDir,
+}
+
+impl Cluster {
+    fn new(size: usize) -> Self {
+        let directory = tempfile::tempdir().expect("a directory for stores");
+        let members = embedded(size, "bench", directory.path()).expect("keys and ports");
+        let membership = Membership::new((1..=size as u64).map(NodeId)).expect("a cluster");
+        let nodes = members.into_iter().map(|member| {
+            let links = QuicOptions::new(member.socket, &member.config);
+            let raft = Config::new(member.config.id, membership.clone(), fresh_seed());
+            let store = member.config.data.join("raft.redb");
+            let cluster = member.config.cluster.clone();
+            NodeHandle::start(NodeOptions { raft, cluster, store, links }).expect("a node")
+        });
+        let mut cluster = Cluster { nodes: nodes.collect(), sequence: 0, _directory: directory };
+        cluster.leader();
+        cluster
+    }
+
+    fn leader(&mut self) -> usize {
+        loop {
+            let leaders: Vec<_> = self.nodes.iter().map(|node| node.view().status.leader).collect();
+            if let Some(leader) = leaders[0]
+                && leaders.iter().all(|other| *other == Some(leader))
+            {
+                return leader.0 as usize - 1;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Time until the proposer itself takes the committed command. It looks all the time, as fast as it can.
+    fn commit(&mut self, proposer: usize) -> Duration {
+        self.sequence += 1;
+        let bytes = Bytes::from([7u8; 16].as_slice());
+        let command = Command { client: ClientId(1), sequence: self.sequence, bytes };
+        let start = Instant::now();
+        self.nodes[proposer].propose(command).expect("an idle node has room");
+        let mut taken = Vec::new();
+        loop {
+            self.nodes[proposer].take_committed(64, &mut taken);
+            let mine = |payload: &Payload| matches!(payload, Payload::Command(c) if c.sequence == self.sequence);
+            if taken.iter().any(|entry| mine(&entry.payload)) {
+                break;
+            }
+            std::thread::yield_now();
+        }
+        let took = start.elapsed();
+        for (_, node) in self.nodes.iter_mut().enumerate().filter(|(id, _)| *id != proposer) {
+            node.take_committed(64, &mut Vec::new());
+        }
+        took
+    }
+}
+
+fn quantiles(mut times: Vec<Duration>) -> [f64; 3] {
+    times.sort_unstable();
+    [0.5, 0.95, 0.99].map(|q| times[((times.len() - 1) as f64 * q) as usize].as_secs_f64() * 1000.0)
+}
+
+fn main() {
+    if std::env::args().any(|argument| argument == "--test") {
+        return;
+    }
+    let mut floor = floor::Floor::new();
+    let mut clusters: Vec<_> = [1, 3, 5].map(Cluster::new).into();
+    let mut rows: Vec<(String, Vec<Duration>)> =
+        vec![("one QUIC echo, 64 bytes".into(), vec![]), ("one write and fdatasync, 64 bytes".into(), vec![])];
+    for size in [1, 3, 5] {
+        rows.push((format!("commit, {size} nodes, proposed at the leader"), vec![]));
+        if size > 1 {
+            rows.push((format!("commit, {size} nodes, proposed at a follower"), vec![]));
+        }
+    }
+    for _ in 0..ROUNDS {
+        let mut row = 0;
+        let mut measure = |one: &mut dyn FnMut() -> Duration| {
+            rows[row].1.extend((0..SAMPLES).map(|_| one()));
+            row += 1;
+        };
+        measure(&mut || floor.echo());
+        measure(&mut || floor.sync());
+        for cluster in &mut clusters {
+            let leader = cluster.leader();
+            measure(&mut || cluster.commit(leader));
+            let size = cluster.nodes.len();
+            if size > 1 {
+                measure(&mut || cluster.commit((leader + 1) % size));
+            }
+        }
+    }
+    let table: Vec<_> = rows.into_iter().map(|(name, times)| (name, quantiles(times))).collect();
+    let floor = table[0].1[0] + table[1].1[0];
+    println!("{:<44}{:>9}{:>9}{:>9}{:>16}", "milliseconds", "p50", "p95", "p99", "p50 / floor");
+    for (name, [p50, p95, p99]) in &table {
+        println!("{name:<44}{p50:>9.3}{p95:>9.3}{p99:>9.3}{:>16.2}", p50 / floor);
+    }
+    println!("floor: one echo and one sync, {floor:.3} ms; {} samples a row", SAMPLES * ROUNDS);
+}

@@ -1,0 +1,90 @@
+//! The command line: `raftian` and its commands.
+
+mod cluster;
+mod exit;
+mod node;
+mod order;
+mod output;
+#[cfg(feature = "client")]
+mod play;
+mod status;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+pub use exit::{Exit, Failure};
+
+/// A strategy game without a host: every player's machine is a Raft node.
+///
+/// Without a command it opens a match of five real nodes in one window: click a city, and press F3 to watch them agree.
+#[derive(Parser, Debug)]
+#[command(name = "raftian", version, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[cfg(feature = "client")]
+    #[command(flatten)]
+    window: play::WindowFlags,
+    /// What to log to standard error: error, warn, info, debug, trace, or a filter such as `raftian_node=debug`.
+    #[arg(long, global = true, value_name = "LEVEL", env = "RAFTIAN_LOG", default_value = "warn")]
+    log_level: String,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Make the keys and configurations of a new cluster.
+    #[command(subcommand)]
+    Cluster(cluster::ClusterCommand),
+    /// Run one member without a window until it is interrupted.
+    Node(node::NodeArgs),
+    /// Ask a running member how it is.
+    Status(status::StatusArgs),
+    /// Let a running member propose an order and wait for its commit.
+    Order(order::OrderArgs),
+    /// Open a window as one member of a cluster.
+    #[cfg(feature = "client")]
+    Play(play::PlayArgs),
+}
+
+/// Which member is meant.
+#[derive(Args, Debug)]
+struct MemberArgs {
+    /// The member's node file, as written by `raftian cluster new`.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+/// Runs the command line of this process. The result is the process's exit code.
+#[must_use]
+pub fn run() -> Exit {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _closed = error.print().is_err();
+            return if error.use_stderr() { Exit::Usage } else { Exit::Success };
+        }
+    };
+    if let Err(failure) = output::start_log(&cli.log_level) {
+        return failure.report();
+    }
+    let result = match cli.command {
+        Some(Command::Cluster(command)) => cluster::run(command),
+        Some(Command::Node(args)) => node::run(&args),
+        Some(Command::Status(args)) => status::run(&args),
+        Some(Command::Order(args)) => order::run(&args),
+        #[cfg(feature = "client")]
+        Some(Command::Play(args)) => play::run_member(&args),
+        #[cfg(feature = "client")]
+        None => play::run_embedded(&cli.window),
+        #[cfg(not(feature = "client"))]
+        None => Err(Failure::new(
+            Exit::NoDisplay,
+            "this build has no window; run a member with `raftian node`, or see `raftian --help`",
+        )),
+    };
+    match result {
+        Ok(exit) => exit,
+        Err(failure) => failure.report(),
+    }
+}

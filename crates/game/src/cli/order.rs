@@ -1,0 +1,111 @@
+//! `raftian order`.
+
+use std::time::{Duration, Instant};
+
+use clap::{Args, Subcommand};
+use raftian_node::cluster::NodeFile;
+use serde::Serialize;
+
+use super::output::{failed, print, print_json};
+use super::status::{ask, unexpected};
+use super::{Exit, Failure, MemberArgs};
+use crate::realm::{CityId, Order};
+use crate::service::{Answer, CommittedOrder, Question};
+
+/// Name and version of the document's shape.
+const SCHEMA: &str = "raftian.order/1";
+
+/// Longest time for one question, a little more than a member holds an answer back.
+const ONE_QUESTION: Duration = Duration::from_secs(3);
+
+#[derive(Args, Debug)]
+pub(super) struct OrderArgs {
+    #[command(flatten)]
+    member: MemberArgs,
+    #[command(subcommand)]
+    order: OrderCommand,
+    /// Print one JSON document instead of text.
+    #[arg(long, global = true)]
+    json: bool,
+    /// How long to wait for the commit, in seconds.
+    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 5.0, value_parser = seconds)]
+    timeout: f64,
+}
+
+#[derive(Subcommand, Debug)]
+enum OrderCommand {
+    /// Attack a city.
+    Attack {
+        /// The city's number.
+        city: u8,
+    },
+}
+
+/// What `raftian order --json` prints.
+#[derive(Serialize)]
+struct OrderDocument {
+    schema: &'static str,
+    ok: bool,
+    city: u8,
+    #[serde(flatten)]
+    committed: CommittedOrder,
+}
+
+pub(super) fn run(args: &OrderArgs) -> Result<Exit, Failure> {
+    let OrderCommand::Attack { city } = args.order;
+    let committed = propose(args, CityId(city)).map_err(|failure| failed(args.json, SCHEMA, failure))?;
+    if args.json {
+        print_json(&OrderDocument { schema: SCHEMA, ok: true, city, committed })?;
+    } else {
+        let CommittedOrder { index, term, effect, health } = committed;
+        print(&format!("committed at index {index} in term {term}: P{city} {effect}, {health} hp left"));
+    }
+    Ok(Exit::Success)
+}
+
+fn propose(args: &OrderArgs, city: CityId) -> Result<CommittedOrder, Failure> {
+    let config = NodeFile::read(&args.member.config)?;
+    let deadline = Instant::now() + Duration::from_secs_f64(args.timeout);
+    let mut question = Question::Order { order: Order::Attack { city } };
+    let mut proposed = false;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if proposed && left.is_zero() {
+            return Err(too_late(args.timeout));
+        }
+        match ask(&config, &question, left.clamp(Duration::from_millis(200), ONE_QUESTION)) {
+            Ok(Answer::Committed(committed)) => return Ok(committed),
+            Ok(Answer::Waiting { ticket }) => {
+                proposed = true;
+                question = Question::Outcome { ticket };
+            }
+            Ok(other) => return Err(unexpected(&other)),
+            // The member holds its answer back for as long as it can; our own deadline came first.
+            Err(failure) if failure.exit == Exit::Network && deadline <= Instant::now() && is_running(&config) => {
+                return Err(too_late(args.timeout));
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
+}
+
+fn is_running(config: &raftian_node::cluster::NodeConfig) -> bool {
+    matches!(ask(config, &Question::Status, ONE_QUESTION), Ok(Answer::Status(_)))
+}
+
+fn too_late(timeout: f64) -> Failure {
+    Failure::new(
+        Exit::NoQuorum,
+        format!(
+            "the order was not committed within {timeout} s: the member reaches no majority. It keeps proposing the order, \
+             so it may still take effect once, later; look with `raftian status`"
+        ),
+    )
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if (0.1..=3600.0).contains(&seconds) => Ok(seconds),
+        _ => Err("give a number of seconds from 0.1 to 3600".to_owned()),
+    }
+}

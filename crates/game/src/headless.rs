@@ -1,0 +1,59 @@
+//! A member without a window: the same Bevy app, updated whenever its node has something for it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bevy::app::TaskPoolPlugin;
+use bevy::diagnostic::FrameCountPlugin;
+use bevy::prelude::*;
+use bevy::state::app::StatesPlugin;
+use bevy_raft::prelude::*;
+use raftian_node::NodeHandle;
+
+use crate::replication;
+use crate::seat::Seat;
+use crate::service::{self, OwnMember, ServiceDesk};
+use crate::wake::Wake;
+
+/// Longest sleep between two updates: proposals that wait for an answer are looked at this often even if the node is silent.
+pub const LONGEST_SLEEP: Duration = Duration::from_millis(100);
+
+/// A headless app in this seat: Bevy's minimum, the plugin, and the game's rules.
+#[must_use]
+pub fn app(seat: Seat) -> App {
+    let mut app = App::new();
+    app.add_plugins((TaskPoolPlugin::default(), FrameCountPlugin, StatesPlugin))
+        .add_plugins((RaftPlugin::attached(seat.node), replication::plugin))
+        .insert_resource(seat.log)
+        .insert_resource(seat.realm);
+    app
+}
+
+/// Runs a member until it is `asked_to_stop`, which is looked at every [`LONGEST_SLEEP`]; then its node hands over and stops.
+///
+/// # Errors
+/// Why the node stopped by itself.
+pub fn run(mut node: NodeHandle, member: OwnMember, asked_to_stop: impl Fn() -> bool) -> Result<(), String> {
+    let wake = Wake::new();
+    let desk = node.take_requests().map(ServiceDesk::new);
+    let waker = Arc::clone(&wake);
+    node.control().set_waker(Arc::new(move || waker.raise()));
+    let control = node.control();
+    let mut app = app(Seat::fresh(node));
+    app.add_plugins(service::plugin).insert_resource(member);
+    if let Some(desk) = desk {
+        app.insert_resource(desk);
+    }
+    app.finish();
+    app.cleanup();
+    while !asked_to_stop() {
+        app.update();
+        if !control.is_running() {
+            return Err(control.view().stopped.unwrap_or_else(|| "it ended".to_owned()));
+        }
+        wake.wait(LONGEST_SLEEP);
+    }
+    // Dropping the app drops its node, which hands leadership over first.
+    drop(app);
+    Ok(())
+}

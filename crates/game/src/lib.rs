@@ -1,0 +1,28 @@
+//! Raftian: a strategy game without a host, in which every player's machine is a Raft node.
+//!
+//! [`realm`] is the truth: plain rules without Bevy. [`replication`] applies committed orders to it and to the entities of [`projection`], in one
+//! place. `view` draws those, `play` proposes what is clicked, `overlay` shows consensus at work; none of them writes the truth.
+//! [`headless`] runs a member without a window, [`embedded`] a whole match in one process, and [`cli`] is the command line.
+
+pub mod classic_layout;
+pub mod cli;
+pub mod cluster_view;
+pub mod embedded;
+pub mod headless;
+#[cfg(feature = "client")]
+pub mod overlay;
+#[cfg(feature = "client")]
+mod play;
+pub mod projection;
+pub mod realm;
+#[cfg(feature = "client")]
+mod remote;
+pub mod replication;
+pub mod seat;
+pub mod service;
+pub mod status_document;
+#[cfg(feature = "client")]
+pub mod view;
+pub mod wake;
+#[cfg(feature = "client")]
+pub mod window;

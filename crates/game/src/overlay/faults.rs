@@ -1,0 +1,126 @@
+//! Which faults can be put on whom, and the keys that do.
+
+use bevy::prelude::*;
+use bevy_egui::input::EguiWantsInput;
+use raftian_raft::RoleKind;
+
+use super::Selected;
+use super::facts::{Condition, condition};
+use crate::cluster_view::{ClusterView, Fault, FaultKind, MemberView};
+
+/// Something that can be done to a member.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Offer {
+    /// What.
+    pub(super) kind: FaultKind,
+    /// In a word.
+    pub(super) word: &'static str,
+    /// In a sentence.
+    pub(super) meaning: &'static str,
+    /// It would change something now.
+    pub(super) possible: bool,
+}
+
+/// What a row of buttons offers, always in the same places.
+pub(super) fn offers(view: &ClusterView, member: &MemberView) -> [Offer; 6] {
+    let runs = condition(member) != Condition::Down;
+    let node = member.node.as_ref().filter(|_| runs);
+    let paused = node.is_some_and(|node| node.paused);
+    let cut = node.is_some_and(|node| node.cut);
+    let leads = node.is_some_and(|node| node.status.role == RoleKind::Leader && !node.paused);
+    let offer = |kind, word, meaning, possible| Offer { kind, word, meaning, possible: possible && view.embedded };
+    let pause = if paused { ("resume", "Let it go on") } else { ("pause", "Freeze it; it keeps its memory") };
+    let links = if cut { ("mend", "Mend its links") } else { ("cut", "Cut all its links") };
+    [
+        offer(FaultKind::Kill, "kill", "Stop it at once, as a power cut does", runs),
+        offer(FaultKind::Restart, "restart", "Start it again from its disk", !runs),
+        offer(FaultKind::Pause(!paused), pause.0, pause.1, runs),
+        offer(FaultKind::Cut(!cut), links.0, links.1, runs),
+        offer(FaultKind::HandOver, "hand over", "Let it hand leadership to another", leads),
+        offer(FaultKind::TakeSeat, "sit", "Play through it in this window", view.seat != Some(member.id)),
+    ]
+}
+
+/// The fault that a key asks for, on `selected`. H needs no selection: it mends every cut.
+fn faults_of(key: KeyCode, view: &ClusterView, selected: Option<&MemberView>) -> Vec<Fault> {
+    if key == KeyCode::KeyH {
+        let cut = view.members.iter().filter(|member| member.node.as_ref().is_some_and(|node| node.cut));
+        return cut.map(|member| Fault { member: member.id, kind: FaultKind::Cut(false) }).collect();
+    }
+    let Some(member) = selected else { return vec![] };
+    let asked = |kind: FaultKind| match key {
+        KeyCode::KeyK => kind == FaultKind::Kill,
+        KeyCode::KeyR => kind == FaultKind::Restart,
+        KeyCode::KeyP => matches!(kind, FaultKind::Pause(_)),
+        KeyCode::KeyX => matches!(kind, FaultKind::Cut(_)),
+        _ => false,
+    };
+    let wanted = offers(view, member).into_iter().filter(|offer| offer.possible && asked(offer.kind));
+    wanted.map(|offer| Fault { member: member.id, kind: offer.kind }).collect()
+}
+
+/// K, R, P and X concern the selected member; H mends all.
+pub(super) fn press_keys(
+    mut commands: Commands,
+    keys: Res<ButtonInput<KeyCode>>,
+    egui: Option<Res<EguiWantsInput>>,
+    view: Res<ClusterView>,
+    selected: Res<Selected>,
+) {
+    if !view.embedded || egui.is_some_and(|egui| egui.wants_any_keyboard_input()) {
+        return;
+    }
+    let member = selected.0.and_then(|id| view.member(id));
+    for &key in keys.get_just_pressed() {
+        for fault in faults_of(key, &view, member) {
+            commands.trigger(fault);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::overlay::facts::tests::{cluster, node};
+    use raftian_raft::NodeId;
+
+    fn possible(view: &ClusterView, place: usize) -> Vec<&'static str> {
+        let offers = offers(view, &view.members[place]);
+        offers.iter().filter(|offer| offer.possible).map(|offer| offer.word).collect()
+    }
+
+    #[test]
+    fn a_member_is_offered_what_would_change_something() {
+        let mut view = cluster(vec![node(1, 1), node(2, 1), node(3, 1)]);
+        view.members[1].node.as_mut().unwrap().status.role = RoleKind::Leader;
+        view.members[1].node.as_mut().unwrap().paused = true;
+        view.members[2].node.as_mut().unwrap().cut = true;
+        assert_eq!(possible(&view, 0), ["kill", "pause", "cut"]);
+        assert_eq!(possible(&view, 1), ["kill", "resume", "cut", "sit"]);
+        assert_eq!(possible(&view, 2), ["kill", "pause", "mend", "sit"]);
+        view.members[1].node.as_mut().unwrap().paused = false;
+        assert_eq!(possible(&view, 1), ["kill", "pause", "cut", "hand over", "sit"]);
+        view.members[1].up = false;
+        assert_eq!(possible(&view, 1), ["restart", "sit"]);
+        view.embedded = false;
+        assert!((0..3).all(|place| possible(&view, place).is_empty()));
+    }
+
+    #[test]
+    fn keys_concern_the_selected_member_and_h_mends_all() {
+        let mut view = cluster(vec![node(1, 1), node(2, 1)]);
+        for member in &mut view.members {
+            member.node.as_mut().unwrap().cut = true;
+        }
+        let pressed = |key, selected| -> Vec<(u64, FaultKind)> {
+            faults_of(key, &view, selected).iter().map(|fault| (fault.member.0, fault.kind)).collect()
+        };
+        let second = view.member(NodeId(2));
+        assert_eq!(pressed(KeyCode::KeyK, second), [(2, FaultKind::Kill)]);
+        assert_eq!(pressed(KeyCode::KeyP, second), [(2, FaultKind::Pause(true))]);
+        assert_eq!(pressed(KeyCode::KeyX, second), [(2, FaultKind::Cut(false))]);
+        assert_eq!(pressed(KeyCode::KeyR, second), []);
+        assert_eq!(pressed(KeyCode::KeyK, None), []);
+        assert_eq!(pressed(KeyCode::KeyH, None), [(1, FaultKind::Cut(false)), (2, FaultKind::Cut(false))]);
+    }
+}

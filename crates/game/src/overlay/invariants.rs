@@ -1,0 +1,248 @@
+//! The promises of Raft, checked on the running cluster (figure 3 of the paper, as far as one can see it from here).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use raftian_node::NodeView;
+use raftian_raft::{ClientId, Entry, Index, NodeId, Payload, RoleKind, Term};
+
+use super::facts::short_hash;
+use crate::cluster_view::ClusterView;
+
+/// Terms, entries and states that are remembered, each. The oldest is dropped: nothing seen of it later is checked.
+const REMEMBERED: usize = 4096;
+
+/// A promise, and how it broke.
+#[derive(Clone, Debug)]
+pub(super) struct Light {
+    /// The promise in a few words.
+    pub(super) promise: &'static str,
+    /// Where it is made.
+    pub(super) rule: &'static str,
+    /// How it was first broken; a broken promise stays broken.
+    pub(super) broken: Option<Broken>,
+}
+
+/// How a promise was broken.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Broken {
+    /// When, in the program's own time.
+    pub(super) at: Duration,
+    /// What was seen.
+    pub(super) what: String,
+}
+
+/// The term of a committed entry, what names its command, and where it was first seen.
+type Identity = (Term, Option<(ClientId, u64)>);
+
+/// Everything that was seen of the cluster and must not be contradicted.
+#[derive(Clone, Debug)]
+pub(super) struct Invariants {
+    lights: [Light; 4],
+    leaders: BTreeMap<Term, NodeId>,
+    commits: BTreeMap<NodeId, Index>,
+    entries: BTreeMap<Index, (Identity, NodeId)>,
+    states: BTreeMap<Index, (u64, NodeId)>,
+}
+
+const ELECTION: usize = 0;
+const COMMIT: usize = 1;
+const LOGS: usize = 2;
+const STATES: usize = 3;
+
+impl Default for Invariants {
+    fn default() -> Self {
+        let light = |promise, rule| Light { promise, rule, broken: None };
+        Self {
+            lights: [
+                light("one leader per term", "Raft 5.2, election safety"),
+                light("commits never go back", "Raft figure 2, commitIndex increases monotonically"),
+                light("committed logs agree", "Raft 5.3 and 5.4, log matching and leader completeness"),
+                light("states agree", "Raft 5.4.3, state machine safety"),
+            ],
+            leaders: BTreeMap::new(),
+            commits: BTreeMap::new(),
+            entries: BTreeMap::new(),
+            states: BTreeMap::new(),
+        }
+    }
+}
+
+impl Invariants {
+    /// The promises, in a fixed order.
+    pub(super) fn lights(&self) -> &[Light] {
+        &self.lights
+    }
+
+    /// Takes in the pictures that came at `at`. A member in `born` was started again and may know less than before.
+    pub(super) fn look(&mut self, view: &ClusterView, born: &[NodeId], at: Duration) {
+        for id in born {
+            self.commits.remove(id);
+        }
+        for member in &view.members {
+            if let Some(node) = &member.node {
+                self.look_at_leader(view, node, at);
+                self.look_at_commit(view, node, at);
+                self.look_at_log(view, node, at);
+            }
+            if let Some(state) = member.state {
+                let first = remember(&mut self.states, state.index, (state.hash, member.id));
+                if first.0 != state.hash {
+                    let (one, other) = (view.name(first.1), &member.name);
+                    let (before, hash) = (short_hash(first.0), short_hash(state.hash));
+                    self.breaks(STATES, at, format!("after {} {one} has {before} and {other} {hash}", state.index));
+                }
+            }
+        }
+    }
+
+    fn look_at_leader(&mut self, view: &ClusterView, node: &NodeView, at: Duration) {
+        let status = &node.status;
+        if status.role == RoleKind::Leader {
+            let first = remember(&mut self.leaders, status.term, status.id);
+            if first != status.id {
+                let (one, other) = (view.name(first), view.name(status.id));
+                self.breaks(ELECTION, at, format!("{one} and {other} both lead in {}", status.term));
+            }
+        }
+    }
+
+    fn look_at_commit(&mut self, view: &ClusterView, node: &NodeView, at: Duration) {
+        let (id, commit) = (node.status.id, node.status.commit);
+        if let Some(before) = self.commits.insert(id, commit).filter(|&before| before > commit) {
+            self.breaks(COMMIT, at, format!("{} went back from {before} to {commit}", view.name(id)));
+        }
+    }
+
+    fn look_at_log(&mut self, view: &ClusterView, node: &NodeView, at: Duration) {
+        let id = node.status.id;
+        for entry in node.tail.iter().filter(|entry| entry.index <= node.status.commit) {
+            let seen = identity(entry);
+            let (first, owner) = remember(&mut self.entries, entry.index, (seen, id));
+            if first != seen {
+                let (one, other) = (view.name(owner), view.name(id));
+                let what = if first.0 == seen.0 { "another command".into() } else { seen.0.to_string() };
+                self.breaks(
+                    LOGS,
+                    at,
+                    format!("at {} {one} committed an entry of {} and {other} {what}", entry.index, first.0),
+                );
+            }
+        }
+    }
+
+    fn breaks(&mut self, light: usize, at: Duration, what: String) {
+        self.lights[light].broken.get_or_insert(Broken { at, what });
+    }
+}
+
+fn identity(entry: &Entry) -> Identity {
+    let command = match &entry.payload {
+        Payload::Empty => None,
+        Payload::Command(command) => Some((command.client, command.sequence)),
+    };
+    (entry.term, command)
+}
+
+/// What was first seen under `key`, which is `seen` if that is now.
+fn remember<K: Ord, V: Copy>(memory: &mut BTreeMap<K, V>, key: K, seen: V) -> V {
+    let first = *memory.entry(key).or_insert(seen);
+    while memory.len() > REMEMBERED {
+        memory.pop_first();
+    }
+    first
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster_view::AppliedState;
+    use crate::overlay::facts::tests::{cluster, node};
+    use raftian_raft::Stamp;
+
+    fn leading(id: u64, term: u64) -> NodeView {
+        let mut node = node(id, term);
+        node.status.role = RoleKind::Leader;
+        node
+    }
+
+    fn logging(id: u64, commit: u64, terms: &[u64]) -> NodeView {
+        let mut node = node(id, 9);
+        node.status.commit = Index(commit);
+        let entry = |(place, &term): (usize, &u64)| Entry {
+            term: Term(term),
+            index: Index(place as u64 + 1),
+            stamp: Stamp(0),
+            payload: Payload::Empty,
+        };
+        node.tail = terms.iter().enumerate().map(entry).collect();
+        node
+    }
+
+    fn state(index: u64, hash: u64) -> Option<AppliedState> {
+        Some(AppliedState { index: Index(index), hash })
+    }
+
+    /// Which promises break when these pictures are seen one after another.
+    fn broken(views: Vec<ClusterView>) -> Vec<&'static str> {
+        let mut invariants = Invariants::default();
+        for (second, view) in views.iter().enumerate() {
+            invariants.look(view, &[], Duration::from_secs(second as u64));
+        }
+        invariants.lights().iter().filter(|light| light.broken.is_some()).map(|light| light.promise).collect()
+    }
+
+    #[test]
+    fn two_leaders_of_one_term_are_seen_even_one_after_another() {
+        assert!(broken(vec![cluster(vec![leading(1, 3), leading(2, 4)])]).is_empty());
+        let one_after_another = vec![cluster(vec![leading(1, 3)]), cluster(vec![node(1, 3), leading(2, 3)])];
+        assert_eq!(broken(one_after_another), ["one leader per term"]);
+    }
+
+    #[test]
+    fn a_commit_that_goes_back_is_seen_but_not_after_a_restart() {
+        let views = [9, 8].map(|commit| cluster(vec![logging(1, commit, &[])]));
+        assert_eq!(broken(views.to_vec()), ["commits never go back"]);
+        let mut restarted = Invariants::default();
+        restarted.look(&views[0], &[], Duration::ZERO);
+        restarted.look(&views[1], &[NodeId(1)], Duration::ZERO);
+        assert!(restarted.lights().iter().all(|light| light.broken.is_none()));
+    }
+
+    #[test]
+    fn only_committed_entries_must_agree() {
+        let logs = |commit| cluster(vec![logging(1, 3, &[1, 1, 2]), logging(2, commit, &[1, 1, 1])]);
+        assert!(broken(vec![logs(2)]).is_empty());
+        assert_eq!(broken(vec![logs(3)]), ["committed logs agree"]);
+    }
+
+    #[test]
+    fn states_at_one_index_must_agree_whenever_they_are_seen() {
+        let mut first = cluster(vec![node(1, 1), node(2, 1)]);
+        let mut second = first.clone();
+        (first.members[0].state, first.members[1].state) = (state(5, 7), state(4, 1));
+        (second.members[0].state, second.members[1].state) = (state(6, 8), state(5, 7));
+        assert!(broken(vec![first.clone(), second.clone()]).is_empty());
+        second.members[1].state = state(5, 9);
+        assert_eq!(broken(vec![first, second]), ["states agree"]);
+    }
+
+    #[test]
+    fn the_first_breach_is_kept() {
+        let mut invariants = Invariants::default();
+        for (second, term) in [(1, 3), (2, 4)] {
+            invariants.look(&cluster(vec![leading(1, term), leading(2, term)]), &[], Duration::from_secs(second));
+        }
+        let broken = invariants.lights()[ELECTION].broken.clone().unwrap();
+        assert_eq!(broken, Broken { at: Duration::from_secs(1), what: "m1 and m2 both lead in t3".into() });
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let mut invariants = Invariants::default();
+        for term in 0..2 * REMEMBERED as u64 {
+            invariants.look(&cluster(vec![leading(1, term)]), &[], Duration::ZERO);
+        }
+        assert_eq!(invariants.leaders.len(), REMEMBERED);
+    }
+}

@@ -1,0 +1,167 @@
+//! The ends of all logs in common columns: one column per index.
+
+use raftian_node::NodeView;
+use raftian_raft::{Entry, Index, NodeId};
+
+use super::facts::{leader_node, live_node, peer};
+use crate::cluster_view::ClusterView;
+
+/// Most columns of entries.
+pub(super) const MOST_COLUMNS: usize = 24;
+
+/// The visible part of all logs.
+pub(super) struct Grid<'a> {
+    /// Index of the first column.
+    pub(super) first: Index,
+    /// Number of columns. The last one is free, for what comes next.
+    pub(super) columns: usize,
+    /// One lane per member, in the order of the members.
+    pub(super) lanes: Vec<Lane<'a>>,
+}
+
+/// The log of one member.
+pub(super) struct Lane<'a> {
+    /// Whose.
+    pub(super) id: NodeId,
+    /// Its entries; none if its log cannot be seen from here.
+    pub(super) node: Option<&'a NodeView>,
+    /// matchIndex and nextIndex, if a leader keeps them for this member.
+    pub(super) progress: Option<(Index, Index)>,
+}
+
+/// How far an entry has come on one member.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Fate {
+    /// It may still be cut off.
+    Appended,
+    /// It will never change.
+    Committed,
+    /// It is part of the state.
+    Applied,
+}
+
+impl<'a> Grid<'a> {
+    /// The last indexes of the longest log, in at most `fit` columns.
+    pub(super) fn new(view: &'a ClusterView, fit: usize) -> Self {
+        let lanes: Vec<_> = view
+            .members
+            .iter()
+            .map(|member| Lane {
+                id: member.id,
+                node: member.node.as_ref(),
+                progress: peer(view, member.id).map(|peer| (peer.matched, peer.next)),
+            })
+            .collect();
+        let live = view.members.iter().filter_map(live_node).chain(leader_node(view));
+        let known = live.map(|node| node.status.last.index).chain(lanes.iter().filter_map(|lane| {
+            // Of a member elsewhere only its progress is known; what a dead one once appended must not push the others aside.
+            lane.progress.map(|(matched, _)| matched)
+        }));
+        let last = known.max().unwrap_or_default();
+        let columns = fit.clamp(2, MOST_COLUMNS + 1);
+        let first = Index(last.0.saturating_sub(columns as u64 - 2).max(1));
+        Grid { first, columns, lanes }
+    }
+
+    /// The column of an index, if it is visible.
+    pub(super) fn column(&self, index: Index) -> Option<usize> {
+        let column = usize::try_from(index.0.checked_sub(self.first.0)?).ok()?;
+        (column < self.columns).then_some(column)
+    }
+
+    /// The index of a column.
+    pub(super) fn index(&self, column: usize) -> Index {
+        Index(self.first.0.saturating_add(column as u64))
+    }
+}
+
+impl<'a> Lane<'a> {
+    /// The entry at an index and its fate, if both are known.
+    pub(super) fn entry(&self, index: Index) -> Option<(&'a Entry, Fate)> {
+        let node = self.node?;
+        let place = node.tail.partition_point(|entry| entry.index < index);
+        let entry = node.tail.get(place).filter(|entry| entry.index == index)?;
+        Some((entry, fate(node, index)))
+    }
+}
+
+fn fate(node: &NodeView, index: Index) -> Fate {
+    match &node.status {
+        status if index <= status.applied.min(status.commit) => Fate::Applied,
+        status if index <= status.commit => Fate::Committed,
+        _ => Fate::Appended,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::overlay::facts::tests::{cluster, node};
+    use raftian_raft::{LogPosition, Payload, PeerStatus, RoleKind, Stamp, Term};
+    use std::time::Duration;
+
+    fn with_log(id: u64, indexes: std::ops::RangeInclusive<u64>) -> NodeView {
+        let mut node = node(id, 1);
+        node.status.last = LogPosition { term: Term(1), index: Index(*indexes.end()) };
+        node.tail = indexes
+            .map(|index| Entry { term: Term(1), index: Index(index), stamp: Stamp(0), payload: Payload::Empty })
+            .collect();
+        node
+    }
+
+    fn leading(mut node: NodeView, follower: u64, matched: u64) -> NodeView {
+        node.status.role = RoleKind::Leader;
+        node.status.peers = vec![PeerStatus {
+            id: NodeId(follower),
+            matched: Index(matched),
+            next: Index(matched + 1),
+            round_trip: None,
+            silent_for: Duration::ZERO,
+        }];
+        node
+    }
+
+    #[test]
+    fn columns_end_one_after_the_longest_log() {
+        let view = cluster(vec![with_log(1, 70..=100), with_log(2, 60..=91)]);
+        let grid = Grid::new(&view, 11);
+        assert_eq!((grid.first, grid.columns, grid.index(10)), (Index(91), 11, Index(101)));
+        assert_eq!([90, 91, 101, 102].map(|index| grid.column(Index(index))), [None, Some(0), Some(10), None]);
+        assert_eq!(Grid::new(&view, 1000).columns, MOST_COLUMNS + 1);
+    }
+
+    #[test]
+    fn a_short_log_starts_in_the_first_column() {
+        let view = cluster(vec![with_log(1, 1..=3)]);
+        assert_eq!(Grid::new(&view, 11).first, Index(1));
+        assert_eq!(Grid::new(&ClusterView::default(), 0).first, Index(1));
+        assert_eq!(Grid::new(&ClusterView::default(), 0).column(Index(0)), None);
+    }
+
+    #[test]
+    fn a_dead_members_long_tail_does_not_push_the_others_aside() {
+        let mut view = cluster(vec![with_log(1, 70..=100), with_log(2, 170..=200)]);
+        view.members[1].up = false;
+        assert_eq!(Grid::new(&view, 11).first, Index(91));
+    }
+
+    #[test]
+    fn entries_are_found_by_index_and_know_their_fate() {
+        let mut own = with_log(1, 70..=73);
+        (own.status.commit, own.status.applied) = (Index(72), Index(71));
+        let view = cluster(vec![own]);
+        let lane = &Grid::new(&view, 11).lanes[0];
+        let fates = [69, 70, 71, 72, 73, 74].map(|index| lane.entry(Index(index)).map(|(_, fate)| fate));
+        let (applied, committed) = (Some(Fate::Applied), Some(Fate::Committed));
+        assert_eq!(fates, [None, applied, applied, committed, Some(Fate::Appended), None]);
+    }
+
+    #[test]
+    fn the_leader_knows_how_far_a_member_elsewhere_has_come() {
+        let mut view = cluster(vec![leading(with_log(1, 70..=100), 2, 95), node(2, 1)]);
+        view.members[1].node = None;
+        let grid = Grid::new(&view, 11);
+        assert_eq!((grid.lanes[0].progress, grid.lanes[1].progress), (None, Some((Index(95), Index(96)))));
+        assert!(grid.lanes[1].entry(Index(95)).is_none());
+    }
+}

@@ -1,0 +1,249 @@
+//! The table of members, one row each, with the buttons that put faults on them.
+
+use bevy_egui::egui::{
+    Align2, Button, Color32, Id, Painter, Rect, RichText, Sense, Stroke, StrokeKind, Ui, pos2, vec2,
+};
+use raftian_raft::Index;
+
+use super::facts::{Condition, condition, leader, milliseconds, peer, short_hash};
+use super::faults::offers;
+use super::look::{BAD, CHOSEN, FAINT, SMALL, TEXT, WARN, WEAK, digits, put, term_colour, words};
+use super::{Screen, marks};
+use crate::cluster_view::{ClusterView, Fault, MemberView};
+
+const ROW: f32 = 23.0;
+const GAP: f32 = 8.0;
+
+/// A column: its heading, its width, whether it holds numbers, and what it means.
+struct Column(&'static str, f32, bool, &'static str);
+
+const COLUMNS: [Column; 13] = [
+    Column("member", 128.0, false, "Name and id"),
+    Column("role", 84.0, false, "What it is in its term"),
+    Column("link", 48.0, false, "Whether it runs and can be reached"),
+    Column("term", 38.0, true, "currentTerm"),
+    Column("vote", 46.0, false, "votedFor"),
+    Column("last", 48.0, true, "Index of its last entry"),
+    Column("commit", 48.0, true, "commitIndex"),
+    Column("applied", 48.0, true, "lastApplied"),
+    Column("match", 48.0, true, "matchIndex: how far the leader knows its log to be equal"),
+    Column("next", 48.0, true, "nextIndex: what the leader sends it next"),
+    Column("rtt ms", 44.0, true, "Round trip from the leader, its disk included"),
+    Column("state", 64.0, true, "Hash of its state after the last applied entry"),
+    Column("", 0.0, false, ""),
+];
+
+/// Widths of the buttons, in the order of the offers; the first two share a place, as one of them is always impossible.
+const BUTTONS: [f32; 5] = [46.0, 50.0, 38.0, 60.0, 26.0];
+const BUTTON_GAP: f32 = 3.0;
+
+pub(super) fn show(ui: &mut Ui, screen: &mut Screen) {
+    let table: f32 = COLUMNS.iter().map(|column| column.1 + GAP).sum();
+    let buttons: f32 = BUTTONS.iter().map(|width| width + BUTTON_GAP).sum();
+    let width = ui.available_width();
+    let in_rows = screen.view.embedded && width >= table + buttons;
+    ui.spacing_mut().item_spacing.y = 1.0;
+    headings(ui, width);
+    let view = screen.view;
+    for member in &view.members {
+        row(ui, width, member, in_rows.then_some(buttons), screen);
+    }
+    if view.members.is_empty() {
+        ui.label(RichText::new("No cluster").color(FAINT));
+    }
+    ui.spacing_mut().item_spacing.y = 4.0;
+    if view.embedded {
+        hints(ui, in_rows, screen);
+    }
+}
+
+fn headings(ui: &mut Ui, width: f32) {
+    let (area, response) = ui.allocate_exact_size(vec2(width, 15.0), Sense::hover());
+    let mut under_mouse = "";
+    for (column, cell) in cells(area) {
+        let (at, align) = anchor(cell, column.2);
+        put(ui.painter(), at, align, column.0, words(SMALL), WEAK, cell.width());
+        if response.hover_pos().is_some_and(|mouse| cell.contains(mouse)) {
+            under_mouse = column.3;
+        }
+    }
+    if !under_mouse.is_empty() {
+        response.on_hover_text_at_pointer(under_mouse);
+    }
+}
+
+fn cells(row: Rect) -> impl Iterator<Item = (&'static Column, Rect)> {
+    let mut left = row.left() + 4.0;
+    COLUMNS.iter().map(move |column| {
+        let cell = Rect::from_min_size(pos2(left, row.top()), vec2(column.1, row.height()));
+        left += column.1 + GAP;
+        (column, cell)
+    })
+}
+
+fn anchor(cell: Rect, number: bool) -> (bevy_egui::egui::Pos2, Align2) {
+    if number { (cell.right_center(), Align2::RIGHT_CENTER) } else { (cell.left_center(), Align2::LEFT_CENTER) }
+}
+
+fn row(ui: &mut Ui, width: f32, member: &MemberView, buttons: Option<f32>, screen: &mut Screen) {
+    let (area, _) = ui.allocate_exact_size(vec2(width, ROW), Sense::hover());
+    let response = ui.interact(area, Id::new(("overlay row", member.id)), Sense::click());
+    let chosen = screen.selected == Some(member.id);
+    if response.clicked() {
+        screen.selected = (!chosen).then_some(member.id);
+    }
+    let painter = ui.painter();
+    let down = condition(member) == Condition::Down;
+    if let Some(node) = member.node.as_ref().filter(|_| !down) {
+        let strength = if response.hovered() { 0.22 } else { 0.13 };
+        painter.rect_filled(area, 3.0, term_colour(node.status.term).gamma_multiply(strength));
+    } else {
+        painter.rect_filled(area, 3.0, Color32::from_white_alpha(if response.hovered() { 10 } else { 5 }));
+    }
+    if chosen {
+        painter.rect_stroke(area, 3.0, Stroke::new(1.5, CHOSEN), StrokeKind::Inside);
+    }
+    let leads = leader(screen.view) == Some(member.id);
+    for ((place, (column, cell)), (text, colour)) in cells(area).enumerate().zip(texts(member, leads, screen.view)) {
+        if place == 0 {
+            name(painter, cell, member, leads, screen.view);
+            continue;
+        }
+        let font = if column.2 { digits(12.0) } else { words(12.0) };
+        let (at, align) = anchor(cell, column.2);
+        put(painter, at, align, &text, font, colour, cell.width() + 2.0);
+    }
+    if let Some(taken) = buttons {
+        let corner = pos2(area.right() - taken - 2.0, area.top() + 2.5);
+        fault_buttons(ui, Rect::from_min_size(corner, vec2(taken, ROW - 5.0)), member, screen);
+    }
+}
+
+fn name(painter: &Painter, cell: Rect, member: &MemberView, leads: bool, view: &ClusterView) {
+    marks::disc(painter, pos2(cell.left() + 8.0, cell.center().y), 5.0, member, leads);
+    let mut left = cell.left() + 22.0;
+    let mut write = |text: &str, size, colour| {
+        let at = pos2(left, cell.center().y);
+        left = put(painter, at, Align2::LEFT_CENTER, text, words(size), colour, cell.right() - left).right() + 5.0;
+    };
+    let colour = if condition(member) == Condition::Down { WEAK } else { TEXT };
+    write(&member.name, 13.0, colour);
+    if view.seat == Some(member.id) {
+        write("you", SMALL, CHOSEN);
+    }
+    write(&member.id.to_string(), SMALL, WEAK);
+    if leads {
+        marks::crown(painter, pos2(cell.right() - 1.0, cell.center().y), 10.0, TEXT);
+    }
+}
+
+/// What stands in the columns. What is not known is a dash.
+fn texts(member: &MemberView, leads: bool, view: &ClusterView) -> [(String, Color32); COLUMNS.len()] {
+    let dash = || ("–".to_owned(), FAINT);
+    let condition = condition(member);
+    let link = match condition {
+        Condition::Up => WEAK,
+        Condition::Down => BAD,
+        Condition::Paused | Condition::Cut => WARN,
+    };
+    let place = |index: Index, expected: Index| (index.0.to_string(), if index < expected { WARN } else { TEXT });
+    // Of a member that is down, what it last said is shown, but as a thing of the past.
+    let fade = |(text, colour)| (text, if condition == Condition::Down { FAINT } else { colour });
+    let node = member.node.as_ref();
+    let of_node = |show: &dyn Fn(&raftian_raft::Status) -> (String, Color32)| {
+        node.map_or_else(dash, |node| fade(show(&node.status)))
+    };
+    let peer = peer(view, member.id);
+    let known_role = if leads { ("leader".to_owned(), TEXT) } else { dash() };
+    [
+        (member.name.clone(), TEXT),
+        node.map_or(known_role, |node| fade((node.status.role.name().to_owned(), TEXT))),
+        (condition.word().to_owned(), link),
+        of_node(&|status| (status.term.0.to_string(), TEXT)),
+        of_node(&|status| status.vote.map_or_else(dash, |vote| (view.name(vote), TEXT))),
+        of_node(&|status| (status.last.index.0.to_string(), TEXT)),
+        of_node(&|status| place(status.commit, status.commit)),
+        of_node(&|status| place(status.applied, status.commit)),
+        peer.map_or_else(dash, |peer| (peer.matched.0.to_string(), TEXT)),
+        peer.map_or_else(dash, |peer| (peer.next.0.to_string(), TEXT)),
+        peer.and_then(|peer| peer.round_trip).map_or_else(dash, |trip| (milliseconds(trip), TEXT)),
+        member.state.map_or_else(dash, |state| {
+            let agrees = view.members.iter().filter_map(|other| other.state);
+            let agrees = agrees.filter(|other| other.index == state.index).all(|other| other.hash == state.hash);
+            fade((short_hash(state.hash), if agrees { TEXT } else { BAD }))
+        }),
+        (String::new(), TEXT),
+    ]
+}
+
+fn fault_buttons(ui: &mut Ui, area: Rect, member: &MemberView, screen: &mut Screen) {
+    let [kill, restart, others @ ..] = offers(screen.view, member);
+    let first = if restart.possible { restart } else { kill };
+    let mut left = area.left();
+    for (offer, width) in [first].into_iter().chain(others).zip(BUTTONS) {
+        let place = Rect::from_min_size(pos2(left, area.top()), vec2(width, area.height()));
+        left += width + BUTTON_GAP;
+        let text = RichText::new(offer.word).font(words(SMALL));
+        let pressed = ui.add_enabled_ui(offer.possible, |ui| ui.put(place, Button::new(text)));
+        if pressed.inner.on_hover_text(offer.meaning).clicked() {
+            screen.faults.push(Fault { member: member.id, kind: offer.kind });
+        }
+    }
+}
+
+/// The keys of the selected member; its buttons, if rows have no room for them.
+fn hints(ui: &mut Ui, in_rows: bool, screen: &mut Screen) {
+    let view = screen.view;
+    let selected = screen.selected.and_then(|id| view.member(id));
+    ui.horizontal(|ui| {
+        let hint = match selected {
+            Some(member) => format!("{}:  K kill  R restart  P pause  X cut    H mend all", member.name),
+            None => "Press a row to select a member for the keys K R P X;  H mends all cuts".to_owned(),
+        };
+        ui.label(RichText::new(hint).font(words(SMALL)).color(WEAK));
+        if let Some(member) = selected.filter(|_| !in_rows) {
+            let width = BUTTONS.iter().map(|width| width + BUTTON_GAP).sum();
+            let (area, _) = ui.allocate_exact_size(vec2(width, ROW - 5.0), Sense::hover());
+            fault_buttons(ui, area, member, screen);
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::overlay::facts::tests::{cluster, node};
+    use raftian_raft::{NodeId, RoleKind};
+
+    fn words_of(view: &ClusterView, place: usize) -> Vec<String> {
+        let member = &view.members[place];
+        texts(member, leader(view) == Some(member.id), view).into_iter().skip(1).map(|(text, _)| text).collect()
+    }
+
+    #[test]
+    fn a_member_elsewhere_shows_what_is_known_and_dashes() {
+        let mut own = node(1, 7);
+        own.status.leader = Some(NodeId(2));
+        own.status.vote = Some(NodeId(2));
+        let mut view = cluster(vec![own, node(2, 1)]);
+        view.members[1].node = None;
+        assert_eq!(words_of(&view, 0)[..5], ["follower", "up", "7", "m2", "0"]);
+        assert_eq!(words_of(&view, 1)[..5], ["leader", "up", "–", "–", "–"]);
+    }
+
+    #[test]
+    fn the_leaders_view_of_a_follower_stands_in_the_followers_row() {
+        let mut own = node(1, 7);
+        own.status.role = RoleKind::Leader;
+        own.status.peers = vec![raftian_raft::PeerStatus {
+            id: NodeId(2),
+            matched: Index(40),
+            next: Index(41),
+            round_trip: Some(std::time::Duration::from_micros(1500)),
+            silent_for: std::time::Duration::ZERO,
+        }];
+        let view = cluster(vec![own, node(2, 7)]);
+        assert_eq!(words_of(&view, 1)[7..10], ["40", "41", "1.5"]);
+        assert_eq!(words_of(&view, 0)[7..10], ["–", "–", "–"]);
+    }
+}

@@ -1,0 +1,189 @@
+//! The debug overlay: what every member of the cluster does and why, over the running game.
+//!
+//! F3 leads from nothing to a strip, on to the full panel and back to nothing; Shift+F3 shows or hides the full panel at once.
+//! The overlay only reads. What it may order, an embedded member's [`Fault`]s, leaves as events that the program's cluster
+//! observes; [`ClusterView`] is filled by whoever runs the game, and [`CommitLatency`] by whoever proposes.
+//!
+//! Everything that is worked out stands in functions without egui and is tested; [`watch`] keeps what one picture cannot
+//! tell: past decisions, broken invariants, when a timer began.
+
+mod facts;
+mod faults;
+mod invariants;
+mod lanes;
+pub mod latency;
+mod lives;
+mod log_grid;
+mod look;
+mod marks;
+mod members;
+mod panel;
+mod plots;
+mod rate;
+mod ring;
+mod story;
+mod strip;
+mod timers;
+mod watch;
+mod why;
+
+pub use latency::CommitLatency;
+pub use watch::Watched;
+
+use bevy::prelude::*;
+use bevy::time::Real;
+use bevy::time::common_conditions::on_real_timer;
+use bevy_egui::{EguiContexts, EguiPlugin, EguiPrimaryContextPass};
+use bevy_raft::{CommandRegistry, RaftStatus};
+use raftian_raft::NodeId;
+use std::time::Duration;
+
+use crate::cluster_view::{ClusterView, Fault};
+
+/// How often the cluster is looked at while the overlay is hidden: often enough to miss no broken invariant that lasts.
+const HIDDEN_WATCH: Duration = Duration::from_millis(250);
+
+/// How much of the overlay is shown. Insert it before [`plugin`] to start with another mode than the hidden one.
+#[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OverlayMode {
+    /// Nothing.
+    #[default]
+    Hidden,
+    /// One line at the top of the window.
+    Strip,
+    /// The line and the panel.
+    Full,
+}
+
+impl OverlayMode {
+    /// The mode after a press of F3.
+    #[must_use]
+    pub fn next(self) -> Self {
+        match self {
+            Self::Hidden => Self::Strip,
+            Self::Strip => Self::Full,
+            Self::Full => Self::Hidden,
+        }
+    }
+
+    /// The mode after a press of Shift+F3.
+    #[must_use]
+    pub fn full_or_hidden(self) -> Self {
+        match self {
+            Self::Hidden | Self::Strip => Self::Full,
+            Self::Full => Self::Hidden,
+        }
+    }
+}
+
+/// The member whose decisions are listed and whom the fault keys concern; `None` means everyone and no one.
+#[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Selected(pub Option<NodeId>);
+
+/// Adds the overlay, and egui if the program has none. Needs a window and `DefaultPlugins`.
+pub fn plugin(app: &mut App) {
+    if !app.is_plugin_added::<EguiPlugin>() {
+        app.add_plugins(EguiPlugin::default());
+    }
+    let shown = |mode: Res<OverlayMode>| *mode != OverlayMode::Hidden;
+    app.init_resource::<OverlayMode>()
+        .init_resource::<ClusterView>()
+        .init_resource::<CommitLatency>()
+        .init_resource::<Selected>()
+        .init_resource::<Watched>()
+        .add_systems(Update, (switch_mode, faults::press_keys.run_if(resource_equals(OverlayMode::Full))))
+        .add_systems(PostUpdate, look_at_cluster.run_if(shown.or_else(on_real_timer(HIDDEN_WATCH))))
+        .add_systems(EguiPrimaryContextPass, draw.run_if(shown));
+}
+
+fn switch_mode(keys: Res<ButtonInput<KeyCode>>, mut mode: ResMut<OverlayMode>) {
+    if keys.just_pressed(KeyCode::F3) {
+        let shift = keys.any_pressed([KeyCode::ShiftLeft, KeyCode::ShiftRight]);
+        *mode = if shift { mode.full_or_hidden() } else { mode.next() };
+    }
+}
+
+fn look_at_cluster(view: Res<ClusterView>, time: Res<Time<Real>>, mut watched: ResMut<Watched>) {
+    watched.look(&view, time.elapsed());
+}
+
+/// What the sections of the overlay show, and what their buttons ask for.
+struct Screen<'a> {
+    view: &'a ClusterView,
+    watched: &'a Watched,
+    latency: &'a CommitLatency,
+    commands: Option<&'a CommandRegistry>,
+    /// Orders without an answer yet, if this program proposes any.
+    pending: Option<usize>,
+    /// The frame's time.
+    now: Duration,
+    selected: Option<NodeId>,
+    faults: Vec<Fault>,
+}
+
+fn draw(
+    mut commands: Commands,
+    mut contexts: EguiContexts,
+    mode: Res<OverlayMode>,
+    view: Res<ClusterView>,
+    watched: Res<Watched>,
+    latency: Res<CommitLatency>,
+    registry: Option<Res<CommandRegistry>>,
+    status: Option<Res<RaftStatus>>,
+    time: Res<Time<Real>>,
+    mut selected: ResMut<Selected>,
+    mut dressed: Local<bool>,
+) -> Result {
+    let context = contexts.ctx_mut()?;
+    if !*dressed {
+        look::dress(context);
+        *dressed = true;
+    }
+    let mut screen = Screen {
+        view: &view,
+        watched: &watched,
+        latency: &latency,
+        commands: registry.as_deref(),
+        pending: status.map(|status| status.pending),
+        now: time.elapsed(),
+        selected: selected.0.filter(|&id| view.member(id).is_some()),
+        faults: Vec::new(),
+    };
+    strip::show(context, &screen);
+    if *mode == OverlayMode::Full {
+        panel::show(context, &mut screen);
+    }
+    let Screen { selected: chosen, faults, .. } = screen;
+    selected.set_if_neq(Selected(chosen));
+    for fault in faults {
+        commands.trigger(fault);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn press(app: &mut App, keys: &[KeyCode]) -> OverlayMode {
+        let mut input = app.world_mut().resource_mut::<ButtonInput<KeyCode>>();
+        input.reset_all();
+        keys.iter().for_each(|&key| input.press(key));
+        app.update();
+        *app.world().resource::<OverlayMode>()
+    }
+
+    #[test]
+    fn f3_goes_round_and_with_shift_straight_to_the_ends() {
+        let mut app = App::new();
+        app.init_resource::<ButtonInput<KeyCode>>()
+            .insert_resource(OverlayMode::Strip)
+            .add_systems(Update, switch_mode);
+        let f3 = [KeyCode::F3];
+        let shifted = [KeyCode::ShiftLeft, KeyCode::F3];
+        let rounds = [&f3[..], &f3, &f3, &shifted, &shifted, &shifted].map(|keys| press(&mut app, keys));
+        use OverlayMode::{Full, Hidden, Strip};
+        assert_eq!(rounds, [Full, Hidden, Strip, Full, Hidden, Full]);
+        assert_eq!(press(&mut app, &[KeyCode::KeyK]), Full);
+    }
+}

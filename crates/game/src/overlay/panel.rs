@@ -1,0 +1,108 @@
+//! The full panel: its window, its sections and the lights.
+
+use bevy_egui::egui::{self, Color32, Context, Id, Rect, RichText, Sense, Ui, pos2, vec2};
+use std::time::Duration;
+
+use super::invariants::Light;
+use super::look::{BAD, GOOD, LINE, SMALL, TEXT, WEAK, words};
+use super::{Screen, lanes, marks, members, plots, ring, story, strip, why};
+
+/// Space between the panel and the window's edges at the start.
+const MARGIN: f32 = 8.0;
+/// The panel's size at the start in logical pixels, if the window has room for it.
+const SIZE: egui::Vec2 = vec2(1180.0, 668.0);
+/// From this width on, sections stand beside each other.
+const WIDE: f32 = 720.0;
+/// Width of the ring beside the logs, and of the plots beside the decisions.
+const RING: f32 = 262.0;
+const PLOTS: f32 = 380.0;
+
+pub(super) fn show(context: &Context, screen: &mut Screen) {
+    let whole = context.content_rect();
+    let free = Rect::from_min_max(pos2(whole.min.x, whole.min.y + strip::HEIGHT), whole.max);
+    let size = SIZE.min(free.size() - 2.0 * vec2(MARGIN, MARGIN)).max(vec2(200.0, 120.0));
+    let corner = pos2(free.center().x - size.x / 2.0, free.max.y - size.y - MARGIN);
+    egui::Window::new(RichText::new("CONSENSUS").font(words(13.0)).color(WEAK))
+        .id(Id::new("overlay panel"))
+        .default_pos(corner)
+        .default_size(size)
+        .min_size([320.0, 120.0])
+        .constrain_to(free)
+        .vscroll(true)
+        .show(context, |ui| sections(ui, screen));
+}
+
+fn sections(ui: &mut Ui, screen: &mut Screen) {
+    ui.set_min_width(ui.available_width());
+    lights(ui, screen);
+    members::show(ui, screen);
+    let wide = ui.available_width() >= WIDE;
+    beside(ui, wide, RING, screen, ring::show, lanes::show);
+    // The wide section comes first here, so the narrow one is measured from the right.
+    let first = ui.available_width() - PLOTS - ui.spacing().item_spacing.x;
+    beside(ui, wide, first, screen, why::show, plots::show);
+}
+
+/// Two sections beside each other, the first with a fixed width; one below the other in a narrow panel.
+fn beside(
+    ui: &mut Ui,
+    wide: bool,
+    width: f32,
+    screen: &mut Screen,
+    left: impl FnOnce(&mut Ui, &mut Screen),
+    right: impl FnOnce(&mut Ui, &mut Screen),
+) {
+    if !wide {
+        left(ui, screen);
+        right(ui, screen);
+        return;
+    }
+    ui.horizontal_top(|ui| {
+        ui.vertical(|ui| {
+            ui.set_width(width);
+            left(ui, screen);
+        });
+        ui.vertical(|ui| right(ui, screen));
+    });
+}
+
+/// The name of a section.
+pub(super) fn heading(ui: &mut Ui, title: &str) {
+    ui.label(RichText::new(title).font(words(SMALL)).color(WEAK));
+}
+
+fn lights(ui: &mut Ui, screen: &Screen) {
+    ui.horizontal_wrapped(|ui| {
+        ui.spacing_mut().item_spacing.x = 6.0;
+        for light in screen.watched.invariants.lights() {
+            let colour = if light.broken.is_some() { BAD } else { GOOD };
+            let lamp = ui.scope(|ui| {
+                marks::inline(ui, 12.0, |painter, middle| {
+                    painter.circle_filled(middle, 4.0, colour);
+                    painter.circle_stroke(middle, 5.5, (1.0, colour.gamma_multiply(0.4)));
+                });
+                let text = if light.broken.is_some() { BAD } else { TEXT };
+                ui.label(RichText::new(light.promise).font(words(12.0)).color(text));
+            });
+            let hovered = ui.interact(lamp.response.rect, Id::new(light.promise), Sense::hover());
+            hovered.on_hover_ui(|ui| explain(ui, light, screen.now));
+            ui.add_space(8.0);
+        }
+    });
+    let (line, _) = ui.allocate_exact_size(vec2(ui.available_width(), 3.0), Sense::hover());
+    ui.painter().hline(line.x_range(), line.center().y, (1.0, LINE));
+}
+
+fn explain(ui: &mut Ui, light: &Light, now: Duration) {
+    let line = |ui: &mut Ui, text: String, colour: Color32| {
+        ui.label(RichText::new(text).color(colour));
+    };
+    match &light.broken {
+        None => line(ui, "Has held in every picture seen.".into(), GOOD),
+        Some(broken) => {
+            let ago = story::ago(now.saturating_sub(broken.at).as_secs_f64());
+            line(ui, format!("Broken {ago} ago: {}.", broken.what), BAD);
+        }
+    }
+    line(ui, light.rule.into(), WEAK);
+}

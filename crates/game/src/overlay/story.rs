@@ -1,0 +1,170 @@
+//! The decisions of all members as one story.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use raftian_node::NodeView;
+use raftian_raft::{Event, NodeId};
+
+use crate::cluster_view::ClusterView;
+
+/// Decisions kept, of all members together. The oldest is dropped.
+const TOLD: usize = 512;
+
+/// Decisions in the order in which they were made. They outlive the member that made them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Story {
+    told: VecDeque<Told>,
+    last: BTreeMap<NodeId, Event>,
+}
+
+/// One decision, and when.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Told {
+    /// Seconds of the program's own time; below zero for what happened before it began.
+    pub(super) at: f64,
+    /// Who decided.
+    pub(super) who: NodeId,
+    /// What.
+    pub(super) event: Event,
+}
+
+impl Story {
+    /// Takes in the pictures that came at `at`. Clocks of nodes are never compared: each decision is placed by how long ago its
+    /// own node says it was.
+    pub(super) fn look(&mut self, view: &ClusterView, at: Duration) {
+        let mut ordered = true;
+        for node in view.members.iter().filter_map(|member| member.node.as_ref()) {
+            let who = node.status.id;
+            for event in self.news(node) {
+                let at = at.as_secs_f64() - node.now.since(event.at).as_secs_f64();
+                ordered &= self.told.back().is_none_or(|last| last.at <= at);
+                self.told.push_back(Told { at, who, event: event.clone() });
+            }
+            if let Some(event) = node.events.last() {
+                self.last.insert(who, event.clone());
+            }
+        }
+        if !ordered {
+            self.told.make_contiguous().sort_by(|a, b| a.at.total_cmp(&b.at));
+        }
+        while self.told.len() > TOLD {
+            self.told.pop_front();
+        }
+    }
+
+    /// What follows the last decision that was told; all that was not, if that one is gone.
+    fn news<'a>(&self, node: &'a NodeView) -> Vec<&'a Event> {
+        let events = &node.events;
+        match self.last.get(&node.status.id) {
+            last if last == events.last() => vec![],
+            last => match events.iter().rposition(|event| Some(event) == last) {
+                Some(place) => events[place + 1..].iter().collect(),
+                None => events.iter().filter(|event| !self.was_told(node.status.id, event)).collect(),
+            },
+        }
+    }
+
+    fn was_told(&self, who: NodeId, event: &Event) -> bool {
+        self.told.iter().any(|told| told.who == who && told.event == *event)
+    }
+
+    /// Newest first: the decisions of one member, or of all.
+    pub(super) fn newest(&self, of: Option<NodeId>) -> impl Iterator<Item = &Told> {
+        self.told.iter().rev().filter(move |told| of.is_none_or(|who| told.who == who))
+    }
+}
+
+/// A sentence with the names of members instead of their ids.
+pub(super) fn with_names(sentence: &str, view: &ClusterView) -> String {
+    let mut named = String::with_capacity(sentence.len());
+    let mut word = String::new();
+    // The end of the sentence ends its last word.
+    for letter in sentence.chars().map(Some).chain([None]) {
+        match letter {
+            Some(letter) if letter.is_alphanumeric() => word.push(letter),
+            end => {
+                let member = view.members.iter().find(|member| member.id.to_string() == word);
+                named.push_str(member.map_or(&word, |member| &member.name));
+                word.clear();
+                named.extend(end);
+            }
+        }
+    }
+    named
+}
+
+/// How long ago, in few letters.
+pub(super) fn ago(seconds: f64) -> String {
+    match seconds.max(0.0) {
+        seconds if seconds < 9.95 => format!("{seconds:.1} s"),
+        seconds if seconds < 120.0 => format!("{seconds:.0} s"),
+        seconds if seconds < 7200.0 => format!("{:.0} min", seconds / 60.0),
+        seconds => format!("{:.0} h", seconds / 3600.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::overlay::facts::tests::{cluster, node};
+    use raftian_raft::{Decision, Moment, Term};
+
+    fn picture(id: u64, now: u64, events: &[u64]) -> NodeView {
+        let mut node = node(id, 1);
+        node.now = Moment(now * 1_000_000);
+        let event =
+            |&at| Event { at: Moment(at * 1_000_000), term: Term(at), decision: Decision::WonElection { votes: 3 } };
+        node.events = events.iter().map(event).collect();
+        node
+    }
+
+    fn newest(story: &Story, of: Option<u64>) -> Vec<(u64, u64)> {
+        story.newest(of.map(NodeId)).map(|told| (told.who.0, told.event.term.0)).collect()
+    }
+
+    #[test]
+    fn decisions_of_nodes_with_unlike_clocks_are_merged_by_age() {
+        let mut story = Story::default();
+        story.look(&cluster(vec![picture(1, 100, &[97, 99]), picture(2, 10, &[8])]), Duration::from_secs(50));
+        assert_eq!(newest(&story, None), [(1, 99), (2, 8), (1, 97)]);
+        assert_eq!(newest(&story, Some(1)), [(1, 99), (1, 97)]);
+        assert_eq!(story.newest(None).next().unwrap().at, 49.0);
+    }
+
+    #[test]
+    fn every_decision_is_told_once_and_survives_a_restart() {
+        let mut story = Story::default();
+        for (second, (now, events)) in
+            [(10, &[8][..]), (10, &[8]), (12, &[8, 11]), (1, &[1]), (2, &[1, 2])].into_iter().enumerate()
+        {
+            story.look(&cluster(vec![picture(1, now, events)]), Duration::from_secs(second as u64));
+        }
+        assert_eq!(newest(&story, None), [(1, 2), (1, 1), (1, 11), (1, 8)]);
+    }
+
+    #[test]
+    fn what_is_gone_from_a_full_list_is_still_told_once() {
+        let mut story = Story::default();
+        story.look(&cluster(vec![picture(1, 10, &[1, 2])]), Duration::from_secs(1));
+        story.look(&cluster(vec![picture(1, 10, &[5, 6])]), Duration::from_secs(2));
+        let many: Vec<u64> = (7..2000).collect();
+        story.look(&cluster(vec![picture(1, 2000, &many)]), Duration::from_secs(3));
+        assert_eq!((story.told.len(), newest(&story, None)[0]), (TOLD, (1, 1999)));
+    }
+
+    #[test]
+    fn names_replace_whole_ids_only() {
+        let view = cluster(vec![node(1, 1), node(12, 1)]);
+        assert_eq!(
+            with_names("refuses n12 a vote: it went to n1, not n120", &view),
+            "refuses m12 a vote: it went to m1, not n120"
+        );
+        assert_eq!(with_names("", &view), "");
+    }
+
+    #[test]
+    fn ages_have_few_letters() {
+        assert_eq!([-1.0, 3.14, 42.4, 600.0, 9000.0].map(ago), ["0.0 s", "3.1 s", "42 s", "10 min", "2 h"]);
+    }
+}

@@ -1,0 +1,44 @@
+//! What one picture of the cluster cannot tell, gathered from one picture after another.
+
+use std::time::Duration;
+
+use bevy::prelude::*;
+
+use super::invariants::Invariants;
+use super::lives::Lives;
+use super::rate::CommitRate;
+use super::story::Story;
+use super::timers::Timers;
+use crate::cluster_view::ClusterView;
+
+/// The past of the cluster as far as it was seen: decisions, commits per second, timers, and every invariant that broke.
+#[derive(Resource, Clone, Debug, Default)]
+pub struct Watched {
+    lives: Lives,
+    pub(super) timers: Timers,
+    pub(super) rate: CommitRate,
+    pub(super) story: Story,
+    pub(super) invariants: Invariants,
+}
+
+impl Watched {
+    /// Takes in the picture that came at `at`, the program's own time.
+    pub fn look(&mut self, view: &ClusterView, at: Duration) {
+        let born = self.lives.look(view);
+        self.timers.look(view, at);
+        self.rate.look(view, at);
+        self.story.look(view, at);
+        self.invariants.look(view, &born, at);
+    }
+
+    /// Forgets everything, as must be done when the window turns to another cluster, whose terms and indexes start anew.
+    pub fn forget(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Whether no invariant was ever seen broken.
+    #[must_use]
+    pub fn all_hold(&self) -> bool {
+        self.invariants.lights().iter().all(|light| light.broken.is_none())
+    }
+}

@@ -1,0 +1,57 @@
+//! The decisions of one member or of all, each with the rule that asked for it.
+
+use bevy_egui::egui::text::{LayoutJob, TextFormat};
+use bevy_egui::egui::{Button, Color32, Frame, Margin, RichText, ScrollArea, Ui};
+use raftian_raft::NodeId;
+
+use super::look::{FAINT, SMALL, TEXT, WEAK, WELL, digits, term_colour, words};
+use super::panel::heading;
+use super::story::{Told, ago, with_names};
+use super::{Screen, look};
+
+/// Decisions listed.
+const LISTED: usize = 80;
+const HEIGHT: f32 = 150.0;
+
+pub(super) fn show(ui: &mut Ui, screen: &mut Screen) {
+    ui.horizontal(|ui| {
+        heading(ui, "WHY");
+        ui.spacing_mut().item_spacing.x = 4.0;
+        chip(ui, "everyone", None, screen);
+        for member in &screen.view.members {
+            chip(ui, &member.name, Some(member.id), screen);
+        }
+    });
+    Frame::NONE.fill(WELL).corner_radius(4.0).inner_margin(Margin::symmetric(8, 5)).show(ui, |ui| {
+        let list = ScrollArea::vertical().id_salt("decisions").max_height(HEIGHT).min_scrolled_height(HEIGHT);
+        list.auto_shrink(false).show(ui, |ui| {
+            ui.spacing_mut().item_spacing.y = 2.0;
+            let mut told = screen.watched.story.newest(screen.selected).take(LISTED).peekable();
+            if told.peek().is_none() {
+                ui.label(RichText::new("Nothing was decided yet").color(FAINT));
+            }
+            for told in told {
+                ui.label(sentence(told, screen));
+            }
+        });
+    });
+}
+
+fn chip(ui: &mut Ui, name: &str, who: Option<NodeId>, screen: &mut Screen) {
+    let text = RichText::new(name).font(words(SMALL));
+    if ui.add(Button::new(text).selected(screen.selected == who).frame_when_inactive(false)).clicked() {
+        screen.selected = who;
+    }
+}
+
+fn sentence(told: &Told, screen: &Screen) -> LayoutJob {
+    let mut line = LayoutJob::default();
+    let mut write = |text: &str, font, colour: Color32| line.append(text, 0.0, TextFormat::simple(font, colour));
+    let ago = ago(screen.now.as_secs_f64() - told.at);
+    write(&format!("{ago:>6}  "), digits(SMALL), FAINT);
+    write(&format!("{:>3} ", told.event.term.to_string()), digits(SMALL), term_colour(told.event.term));
+    write(&format!(" {} ", screen.view.name(told.who)), words(look::SIZE), TEXT);
+    write(&with_names(&told.event.decision.to_string(), screen.view), words(look::SIZE), WEAK);
+    write(&format!("   {}", told.event.decision.rule()), words(SMALL), FAINT);
+    line
+}

@@ -1,0 +1,84 @@
+//! The player's side of a match: clicks become proposals, and what becomes of them is shown.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bevy::prelude::*;
+use bevy::time::Real;
+use bevy_raft::prelude::*;
+
+use crate::cluster_view::ClusterView;
+use crate::overlay::latency::CommitLatency;
+use crate::realm::{CityId, Order};
+use crate::view::footer::FooterFacts;
+use crate::view::input::CityClicked;
+use crate::view::pending::Pending;
+
+/// This player's orders that wait for their commit: their targets, and when they were clicked.
+#[derive(Resource, Default)]
+struct Waiting(BTreeMap<ProposalId, (CityId, Duration)>);
+
+/// Proposes what is clicked. Needs [`ClusterView`] to be kept.
+pub(crate) fn plugin(app: &mut App) {
+    app.init_resource::<Waiting>()
+        .add_observer(propose_attack)
+        .add_observer(settle)
+        .add_systems(PreUpdate, (tell_footer, name_window).after(RaftSystems::Apply));
+}
+
+fn propose_attack(
+    clicked: On<CityClicked>,
+    time: Res<Time<Real>>,
+    mut commands: Commands,
+    mut waiting: ResMut<Waiting>,
+    mut pending: ResMut<Pending>,
+) {
+    let proposal = commands.propose(Order::Attack { city: clicked.city });
+    waiting.0.insert(proposal, (clicked.city, time.elapsed()));
+    pending.add(clicked.city);
+}
+
+fn settle(
+    outcome: On<ProposalOutcome>,
+    time: Res<Time<Real>>,
+    mut waiting: ResMut<Waiting>,
+    mut pending: ResMut<Pending>,
+    mut latency: ResMut<CommitLatency>,
+    mut facts: ResMut<FooterFacts>,
+) {
+    let Some((city, clicked)) = waiting.0.remove(&outcome.id) else { return };
+    pending.settle(city);
+    match &outcome.outcome {
+        Outcome::Committed(_) => latency.record(time.elapsed().saturating_sub(clicked)),
+        Outcome::Rejected(rejection) => facts.notice = Some(rejection.to_string()),
+    }
+}
+
+fn tell_footer(status: Res<RaftStatus>, cluster: Res<ClusterView>, mut facts: ResMut<FooterFacts>) {
+    let stopped = status.view.as_ref().and_then(|view| view.stopped.clone());
+    let notice = match (cluster.seat, &status.view) {
+        (None, _) => Some("every node is down: start one in the overlay (F3)".to_owned()),
+        (_, Some(view)) if view.paused => Some("your node is paused: let it go on in the overlay (F3)".to_owned()),
+        (_, Some(view)) if view.cut => Some("your node is cut off: mend its links in the overlay (F3)".to_owned()),
+        _ => stopped.map(|reason| format!("your node has stopped: {reason}")),
+    };
+    let told = FooterFacts {
+        me: cluster.seat.map(|id| format!("{} ({id})", cluster.name(id))).unwrap_or_default(),
+        leader: status.leader().map(|leader| cluster.name(leader)),
+        term: status.term().0,
+        quorum: status.leader().is_some(),
+        notice,
+    };
+    facts.set_if_neq(told);
+}
+
+/// The window is called after the member behind it, as in the original.
+fn name_window(cluster: Res<ClusterView>, mut windows: Query<&mut Window>) {
+    let Some(seat) = cluster.seat else { return };
+    let name = cluster.name(seat);
+    for mut window in &mut windows {
+        if window.title != name {
+            window.title.clone_from(&name);
+        }
+    }
+}

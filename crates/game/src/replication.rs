@@ -1,0 +1,121 @@
+//! The realm on the replicated log: committed orders become its state, and nothing else does.
+
+use bevy::prelude::*;
+use bevy_raft::prelude::*;
+use bevy_raft::{AppliedLog, EntryFacts};
+use raftian_raft::Index;
+use sha2::{Digest, Sha256};
+
+use crate::cluster_view::AppliedState;
+use crate::projection::{self, City, Health, ProjectionSystems, ReplicatedRealm};
+use crate::realm::{Order, Outcome as Effect, Realm};
+
+/// Cities of a classic match: the four of the original and one more, so that five players have one each.
+pub const CITIES: u8 = 5;
+
+impl ReplicatedCommand for Order {
+    const NAME: &'static str = "raftian.order/1";
+}
+
+/// What the last committed order did: read by observers of [`Committed<Order>`], which are triggered right after it was applied.
+#[derive(Resource, Clone, Copy, Debug, Default)]
+pub struct LastEffect(pub Option<(Index, Effect)>);
+
+/// The hash of this machine's replicated state. Brought up to date once a frame, after everything was applied.
+#[derive(Resource, Clone, Copy, Debug, Default)]
+pub struct OwnState(pub AppliedState);
+
+/// Applies committed orders to the realm and to the entities that show it. Add it after [`RaftPlugin`].
+pub fn plugin(app: &mut App) {
+    app.add_plugins(projection::plugin)
+        .add_replicated_command::<Order>()
+        .insert_resource(ReplicatedRealm(Realm::new_classic(CITIES)))
+        .init_resource::<LastEffect>()
+        .init_resource::<OwnState>()
+        .add_systems(ApplyCommitted, apply_orders)
+        .configure_sets(PreUpdate, ProjectionSystems.after(RaftSystems::Apply))
+        .add_systems(PreUpdate, hash_state.after(RaftSystems::Apply).run_if(state_may_have_changed));
+}
+
+/// The one writer of the realm, and of the health that entities show.
+fn apply_orders(
+    entry: Res<CommittedEntry>,
+    mut realm: ResMut<ReplicatedRealm>,
+    mut cities: Query<(&City, &mut Health)>,
+    mut last: ResMut<LastEffect>,
+) {
+    let (Some(order), Some(EntryFacts { index, .. })) = (entry.command::<Order>(), entry.facts()) else { return };
+    last.0 = Some((index, realm.0.apply(order)));
+    projection::project(&realm.0, &mut cities);
+}
+
+fn state_may_have_changed(log: Option<Res<AppliedLog>>, realm: Option<Res<ReplicatedRealm>>) -> bool {
+    log.is_some_and(|log| log.is_changed()) && realm.is_some()
+}
+
+fn hash_state(log: Res<AppliedLog>, realm: Res<ReplicatedRealm>, mut own: ResMut<OwnState>) {
+    own.0 = applied_state(&log, &realm.0);
+}
+
+/// The state of one machine: everything that applying the log changes, at the last applied index. The hash is the first eight bytes of
+/// a SHA-256 over the realm's own hash and every session (client, floor, count and sequences above it), all as
+/// big-endian 64-bit numbers.
+#[must_use]
+pub fn applied_state(log: &AppliedLog, realm: &Realm) -> AppliedState {
+    let mut hasher = Sha256::new();
+    hasher.update(realm.state_hash().to_be_bytes());
+    for (client, floor, ahead) in log.sessions.iter() {
+        let ahead: Vec<u64> = ahead.collect();
+        for number in [client.0, floor, ahead.len() as u64].into_iter().chain(ahead) {
+            hasher.update(number.to_be_bytes());
+        }
+    }
+    let digest = hasher.finalize();
+    let hash = u64::from_be_bytes(digest[..8].try_into().expect("a SHA-256 digest has 32 bytes"));
+    AppliedState { index: log.index, hash }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::realm::CityId;
+    use bevy_raft::test_app::TestCluster;
+
+    fn health(app: &mut App, city: u8) -> i32 {
+        let mut cities = app.world_mut().query::<(&City, &Health)>();
+        cities.iter(app.world()).find(|(shown, _)| shown.0 == CityId(city)).map_or(0, |(_, health)| health.0)
+    }
+
+    #[test]
+    fn an_order_of_one_machine_lowers_the_health_that_every_machine_shows() {
+        let mut cluster = TestCluster::new(3, |app| {
+            app.add_plugins(plugin);
+        });
+        cluster.elect();
+        for _ in 0..5 {
+            cluster.app(2).world_mut().propose(Order::Attack { city: CityId(3) });
+        }
+        cluster.app(1).world_mut().propose(Order::Attack { city: CityId(1) });
+        cluster.run_until(|apps| apps.iter().all(|app| app.world().resource::<AppliedLog>().index.0 == 7));
+        cluster.frame();
+        let mut states = Vec::new();
+        for id in 1..=3 {
+            let app = cluster.app(id);
+            assert_eq!([health(app, 1), health(app, 2), health(app, 3)], [70, 100, -20]);
+            states.push(app.world().resource::<OwnState>().0);
+        }
+        assert!(states.iter().all(|state| *state == states[0] && state.index.0 == 7));
+    }
+
+    #[test]
+    fn the_hash_tells_states_apart() {
+        let mut realm = Realm::new_classic(CITIES);
+        let mut log = AppliedLog::default();
+        let before = applied_state(&log, &realm).hash;
+        realm.apply(&Order::Attack { city: CityId(1) });
+        let hit = applied_state(&log, &realm).hash;
+        log.sessions.admit(raftian_raft::ClientId(1), 1);
+        let remembered = applied_state(&log, &realm).hash;
+        assert!(before != hit && hit != remembered);
+    }
+}

@@ -1,0 +1,216 @@
+//! What a running member does for its operator's tools: `raftian status` and `raftian order`.
+//!
+//! The tools ask over the member's own QUIC port, and are let in by the member's own key. Questions and answers are JSON.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use bevy::prelude::*;
+use bevy_raft::prelude::*;
+use bevy_raft::{EntryFacts, Outbox};
+use raftian_node::cluster::NodeConfig;
+use raftian_node::quic::ServiceRequest;
+use raftian_node::{NodeControl, Requests};
+use serde::{Deserialize, Serialize};
+
+use crate::projection::ReplicatedRealm;
+use crate::realm::{CityId, Order, Outcome as Effect};
+use crate::replication::{LastEffect, OwnState};
+use crate::status_document::{self, StatusDocument};
+
+/// How long an answer is held back while an order waits for its commit. Then the tool is told to ask again.
+const HOLD: Duration = Duration::from_secs(2);
+
+/// Orders remembered for tools that ask again. The oldest is forgotten.
+const TICKETS: usize = 1024;
+
+/// A question of a tool.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "kebab-case")]
+pub enum Question {
+    /// How the member is.
+    Status,
+    /// Propose an order.
+    Order {
+        /// The order.
+        order: Order,
+    },
+    /// What became of an order proposed before.
+    Outcome {
+        /// The ticket of its answer.
+        ticket: u64,
+    },
+}
+
+/// An answer to a tool.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "kebab-case")]
+pub enum Answer {
+    /// How the member is.
+    Status(Box<StatusDocument>),
+    /// The order waits for its commit; ask for this ticket.
+    Waiting {
+        /// Name of the order in this run of the member.
+        ticket: u64,
+    },
+    /// The order is committed and applied.
+    Committed(CommittedOrder),
+    /// The question or order cannot be taken.
+    Refused {
+        /// Why, and what to do.
+        reason: String,
+    },
+}
+
+/// An order's place in the log and what it did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommittedOrder {
+    /// Its index.
+    pub index: u64,
+    /// Its term.
+    pub term: u64,
+    /// What it did, in words: "hit" or "already dead".
+    pub effect: String,
+    /// The target's health afterwards.
+    pub health: i32,
+}
+
+/// The member's desk for its operator's tools.
+#[derive(Resource)]
+pub struct ServiceDesk {
+    requests: Requests,
+    started: Instant,
+    next_ticket: u64,
+    orders: BTreeMap<u64, OrderAtDesk>,
+    /// Requests whose answer is held back, and until when.
+    held: Vec<(u64, Instant, ServiceRequest)>,
+}
+
+struct OrderAtDesk {
+    proposal: ProposalId,
+    answer: Option<Answer>,
+}
+
+/// Who this member is, for its status document.
+#[derive(Resource, Clone, Debug)]
+pub struct OwnMember {
+    /// Its configuration.
+    pub config: NodeConfig,
+    /// Its node.
+    pub control: NodeControl,
+}
+
+impl ServiceDesk {
+    /// A desk that answers `requests`.
+    #[must_use]
+    pub fn new(requests: Requests) -> Self {
+        ServiceDesk { requests, started: Instant::now(), next_ticket: 1, orders: BTreeMap::new(), held: Vec::new() }
+    }
+}
+
+/// Answers the tools. Needs [`ServiceDesk`] and [`OwnMember`].
+pub fn plugin(app: &mut App) {
+    app.add_systems(
+        PreUpdate,
+        (take_requests, answer_held).chain().after(RaftSystems::Apply).run_if(resource_exists::<ServiceDesk>),
+    )
+    .add_observer(note_outcome);
+}
+
+fn take_requests(
+    mut desk: ResMut<ServiceDesk>,
+    mut commands: Commands,
+    member: Res<OwnMember>,
+    status: Res<RaftStatus>,
+    outbox: Res<Outbox>,
+    own: Res<OwnState>,
+    realm: Option<Res<ReplicatedRealm>>,
+) {
+    while let Some(request) = desk.requests.try_next() {
+        match serde_json::from_slice(&request.body) {
+            Err(error) => reply(request, &Answer::Refused { reason: format!("the question cannot be read: {error}") }),
+            Ok(Question::Status) => {
+                let uptime = desk.started.elapsed();
+                let realm = realm.as_ref().map(|realm| &realm.0);
+                let pending = outbox.pending().len();
+                match status_document::of(&member, &status, own.0, pending, realm, uptime) {
+                    Some(document) => reply(request, &Answer::Status(Box::new(document))),
+                    None => reply(request, &Answer::Refused { reason: "the member is not ready yet".to_owned() }),
+                }
+            }
+            Ok(Question::Order { order }) => match realm.as_ref().map(|realm| unknown_city(realm, order)) {
+                None => reply(request, &Answer::Refused { reason: "there is no match yet".to_owned() }),
+                Some(Some(reason)) => reply(request, &Answer::Refused { reason }),
+                Some(None) => {
+                    let ticket = desk.next_ticket;
+                    desk.next_ticket += 1;
+                    let proposal = commands.propose(order);
+                    desk.orders.insert(ticket, OrderAtDesk { proposal, answer: None });
+                    while desk.orders.len() > TICKETS {
+                        desk.orders.pop_first();
+                    }
+                    desk.held.push((ticket, Instant::now() + HOLD, request));
+                }
+            },
+            Ok(Question::Outcome { ticket }) => desk.held.push((ticket, Instant::now() + HOLD, request)),
+        }
+    }
+}
+
+/// Answers what has its answer, and what has waited long enough.
+fn answer_held(mut desk: ResMut<ServiceDesk>) {
+    let now = Instant::now();
+    for (ticket, deadline, request) in std::mem::take(&mut desk.held) {
+        match desk.orders.get(&ticket).map(|order| &order.answer) {
+            None => reply(request, &Answer::Refused { reason: format!("no order has the ticket {ticket}") }),
+            Some(Some(answer)) => reply(request, answer),
+            Some(None) if now >= deadline => reply(request, &Answer::Waiting { ticket }),
+            Some(None) => desk.held.push((ticket, deadline, request)),
+        }
+    }
+}
+
+fn note_outcome(
+    outcome: On<ProposalOutcome>,
+    desk: Option<ResMut<ServiceDesk>>,
+    last: Option<Res<LastEffect>>,
+    realm: Option<Res<ReplicatedRealm>>,
+) {
+    let Some(mut desk) = desk else { return };
+    let Some(order) = desk.orders.values_mut().find(|order| order.proposal == outcome.id) else { return };
+    order.answer = Some(match &outcome.outcome {
+        Outcome::Rejected(rejection) => Answer::Refused { reason: rejection.to_string() },
+        Outcome::Committed(facts) => {
+            Answer::Committed(committed(*facts, last.and_then(|last| last.0), realm.as_deref()))
+        }
+    });
+}
+
+/// The outcome is triggered right after its order was applied, so the last effect is the order's own.
+fn committed(
+    facts: EntryFacts,
+    last: Option<(raftian_raft::Index, Effect)>,
+    realm: Option<&ReplicatedRealm>,
+) -> CommittedOrder {
+    let effect = last.filter(|(index, _)| *index == facts.index).map(|(_, effect)| effect);
+    let health = |city| realm.and_then(|realm| realm.0.health(city)).map_or(0, |health| health.0);
+    let (effect, health) = match effect {
+        Some(Effect::Hit { health_after, .. }) => ("hit", health_after.0),
+        Some(Effect::AlreadyDead { city }) => ("already dead", health(city)),
+        Some(Effect::NoSuchCity { .. }) | None => ("none", 0),
+    };
+    CommittedOrder { index: facts.index.0, term: facts.term.0, effect: effect.to_owned(), health }
+}
+
+fn unknown_city(realm: &ReplicatedRealm, order: Order) -> Option<String> {
+    let Order::Attack { city } = order;
+    let known: Vec<String> = realm.0.cities().map(|(CityId(number), _)| number.to_string()).collect();
+    (realm.0.health(city).is_none()).then(|| format!("there is no city {}; choose one of {}", city.0, known.join(", ")))
+}
+
+fn reply(request: ServiceRequest, answer: &Answer) {
+    match serde_json::to_vec(answer) {
+        Ok(bytes) => request.answer(bytes),
+        Err(error) => error!(%error, "an answer to a tool cannot be written"),
+    }
+}

@@ -1,0 +1,194 @@
+//! The status of one member as a document, for people and programs.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use bevy_raft::RaftStatus;
+use serde::{Deserialize, Serialize};
+
+use crate::cluster_view::AppliedState;
+use crate::realm::Realm;
+use crate::service::OwnMember;
+
+/// Name and version of the document's shape.
+pub const SCHEMA: &str = "raftian.status/1";
+
+/// What `raftian status --json` prints. Ids are numbers; times are in milliseconds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StatusDocument {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// Always true: a failure prints another document.
+    pub ok: bool,
+    /// Version of the program.
+    pub version: String,
+    /// Name of the cluster.
+    pub cluster: String,
+    /// The member's id.
+    pub id: u64,
+    /// The member's name.
+    pub name: String,
+    /// follower, pre-candidate, candidate or leader.
+    pub role: String,
+    /// Its term.
+    pub term: u64,
+    /// Whom it voted for in that term.
+    pub vote: Option<u64>,
+    /// The leader it knows of, itself included.
+    pub leader: Option<u64>,
+    /// Its commit index.
+    pub commit: u64,
+    /// Last index applied to its state.
+    pub applied: u64,
+    /// Index of its last entry.
+    pub last_index: u64,
+    /// Term of its last entry.
+    pub last_term: u64,
+    /// Last index on its own disk.
+    pub durable: u64,
+    /// Hash of its replicated state after `applied`, sixteen hexadecimal digits.
+    pub state_hash: String,
+    /// The game clock of its last entry.
+    pub stamp_ms: u64,
+    /// Its own proposals without an answer.
+    pub pending: usize,
+    /// The other members.
+    pub peers: Vec<PeerDocument>,
+    /// Attempts to connect that were turned away.
+    pub refused_handshakes: u64,
+    /// How long it has been running.
+    pub uptime_ms: u64,
+    /// The cities and their health.
+    pub cities: Vec<CityDocument>,
+}
+
+/// Another member, as seen by this one.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PeerDocument {
+    /// Its id.
+    pub id: u64,
+    /// Its name.
+    pub name: String,
+    /// Its address.
+    pub address: String,
+    /// Whether our connection to it stands.
+    pub connected: bool,
+    /// matchIndex, if this member leads.
+    pub matched: Option<u64>,
+    /// nextIndex, if this member leads.
+    pub next: Option<u64>,
+    /// Round trip of a heartbeat and its answer, if this member leads.
+    pub rtt_ms: Option<f64>,
+    /// Time since its last answer, if this member leads.
+    pub silent_ms: Option<u64>,
+}
+
+/// One city.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CityDocument {
+    /// Its number.
+    pub city: u8,
+    /// Its hit points.
+    pub health: i32,
+    /// Whether it has fallen.
+    pub dead: bool,
+}
+
+/// The document of this member; `None` before its node has shown itself.
+#[must_use]
+pub fn of(
+    member: &OwnMember,
+    status: &RaftStatus,
+    state: AppliedState,
+    pending: usize,
+    realm: Option<&Realm>,
+    uptime: Duration,
+) -> Option<StatusDocument> {
+    let node = &status.view.as_ref()?.status;
+    let links = member.control.links();
+    let others = member.config.members.iter().filter(|other| other.id != member.config.id);
+    let peers = others.map(|other| {
+        let progress = node.peers.iter().find(|peer| peer.id == other.id);
+        PeerDocument {
+            id: other.id.0,
+            name: other.name.clone(),
+            address: other.address.to_string(),
+            connected: links.peer(other.id).is_some_and(|link| link.connected()),
+            matched: progress.map(|peer| peer.matched.0),
+            next: progress.map(|peer| peer.next.0),
+            rtt_ms: progress.and_then(|peer| peer.round_trip).map(|rtt| rtt.as_secs_f64() * 1000.0),
+            silent_ms: progress.map(|peer| millis(peer.silent_for)),
+        }
+    });
+    let cities = realm.map(|realm| {
+        let city = |(city, health): (crate::realm::CityId, crate::realm::Health)| CityDocument {
+            city: city.0,
+            health: health.0,
+            dead: health.is_dead(),
+        };
+        realm.cities().map(city).collect()
+    });
+    Some(StatusDocument {
+        schema: SCHEMA.to_owned(),
+        ok: true,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        cluster: member.config.cluster.clone(),
+        id: member.config.id.0,
+        name: member.config.name.clone(),
+        role: node.role.name().to_owned(),
+        term: node.term.0,
+        vote: node.vote.map(|vote| vote.0),
+        leader: node.leader.map(|leader| leader.0),
+        commit: node.commit.0,
+        applied: state.index.0,
+        last_index: node.last.index.0,
+        last_term: node.last.term.0,
+        durable: node.durable.0,
+        state_hash: format!("{:016x}", state.hash),
+        stamp_ms: node.stamp.0,
+        pending,
+        peers: peers.collect(),
+        refused_handshakes: links.refused_handshakes(),
+        uptime_ms: millis(uptime),
+        cities: cities.unwrap_or_default(),
+    })
+}
+
+impl StatusDocument {
+    /// The document for people: a few aligned lines.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let mut text = String::new();
+        let leader = self.leader.map_or("none".to_owned(), |leader| {
+            let name = self.peers.iter().find(|peer| peer.id == leader).map_or(&self.name, |peer| &peer.name);
+            format!("{name} (n{leader})")
+        });
+        // Writing to a string cannot fail.
+        let mut line = |label: &str, value: String| {
+            let _ = writeln!(text, "{label:<11}{value}");
+        };
+        line("member", format!("{} (n{}) of {}", self.name, self.id, self.cluster));
+        line("role", format!("{} in term {}, leader {leader}", self.role, self.term));
+        line("log", format!("last #{}, committed #{}, applied #{}", self.last_index, self.commit, self.applied));
+        line("state", format!("{} after #{}", self.state_hash, self.applied));
+        line("uptime", format!("{:.1} s", self.uptime_ms as f64 / 1000.0));
+        for peer in &self.peers {
+            let link = if peer.connected { "connected" } else { "unreachable" };
+            let progress = match (peer.matched, peer.rtt_ms) {
+                (Some(matched), Some(rtt)) => format!(", has #{matched}, {rtt:.1} ms"),
+                (Some(matched), None) => format!(", has #{matched}"),
+                (None, _) => String::new(),
+            };
+            line("peer", format!("{} (n{}) at {}, {link}{progress}", peer.name, peer.id, peer.address));
+        }
+        for city in &self.cities {
+            let fallen = if city.dead { ", fallen" } else { "" };
+            line("city", format!("P{} {} hp{fallen}", city.city, city.health));
+        }
+        text
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

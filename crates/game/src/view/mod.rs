@@ -1,0 +1,65 @@
+//! The window of classic mode: an ECS projection drawn, and clicks turned into events.
+//!
+//! The view reads [`City`](crate::projection::City) and [`Health`](crate::projection::Health) and writes neither. What a
+//! player presses leaves as [`CityClicked`](input::CityClicked); whoever proposes orders observes it, keeps
+//! [`Pending`](pending::Pending) and [`FooterFacts`](footer::FooterFacts) up to date, and never needs to know how anything is drawn.
+//!
+//! Everything stands on the canvas of [`classic_layout`](crate::classic_layout), which [`canvas`] scales into the window.
+
+mod banner;
+mod board;
+pub mod canvas;
+mod fonts;
+pub mod footer;
+pub mod header;
+mod hover;
+pub mod input;
+mod outline;
+pub mod pending;
+pub mod screenshot;
+mod shapes;
+mod sparks;
+mod text;
+
+use crate::classic_layout::{HEIGHT, WIDTH};
+use bevy::prelude::*;
+use bevy::window::WindowResolution;
+
+/// The order of the view's systems in `Update`.
+#[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ViewSystems {
+    /// Mouse and keys become events, the header's message and the hovered city.
+    Input,
+    /// Entities are drawn from what is known now.
+    Draw,
+}
+
+/// Draws classic mode and reads the player's input. Needs `DefaultPlugins` and [`projection::plugin`](crate::projection::plugin).
+pub fn plugin(app: &mut App) {
+    app.configure_sets(Update, (ViewSystems::Input, ViewSystems::Draw).chain()).add_plugins((
+        canvas::plugin,
+        fonts::plugin,
+        shapes::plugin,
+        text::plugin,
+        board::plugin,
+        header::plugin,
+        footer::plugin,
+        banner::plugin,
+        input::plugin,
+        hover::plugin,
+        pending::plugin,
+        sparks::plugin,
+        screenshot::plugin,
+    ));
+}
+
+/// The window of classic mode: 1000×1200 logical pixels, resizable, made smaller at start if the screen is.
+pub fn window(title: impl Into<String>) -> Window {
+    Window {
+        title: title.into(),
+        name: Some("raftian".into()),
+        resolution: WindowResolution::new(WIDTH as u32, HEIGHT as u32),
+        resize_constraints: WindowResizeConstraints { min_width: 250.0, min_height: 300.0, ..default() },
+        ..default()
+    }
+}

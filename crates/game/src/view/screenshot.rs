@@ -1,0 +1,85 @@
+//! A picture of the window, taken after a while, and then the end: for tests, documentation and bug reports.
+
+use bevy::prelude::*;
+use bevy::render::view::screenshot::{Screenshot, ScreenshotCaptured};
+use bevy::time::Real;
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long the renderer may take. A hidden window is never drawn, and then the picture would never come.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A picture to take. Insert it before the app runs. The app ends with success once the file is written, and with an error and a
+/// line on the standard error if that fails or no picture comes within 20 seconds.
+#[derive(Resource, Clone, Debug, PartialEq, Eq)]
+pub struct ScreenshotPlan {
+    /// The file to write; its name ends in `.png`. An existing file is replaced.
+    pub file: PathBuf,
+    /// How long after the start the picture is taken.
+    pub after: Duration,
+}
+
+pub(super) fn plugin(app: &mut App) {
+    app.add_systems(Update, take_picture.run_if(resource_exists::<ScreenshotPlan>));
+}
+
+fn take_picture(
+    mut commands: Commands,
+    plan: Res<ScreenshotPlan>,
+    time: Res<Time<Real>>,
+    mut asked_at: Local<Option<Duration>>,
+    mut exit: MessageWriter<AppExit>,
+) {
+    let now = time.elapsed();
+    match *asked_at {
+        None if now >= plan.after => {
+            *asked_at = Some(now);
+            commands.spawn(Screenshot::primary_window()).observe(write_picture);
+        }
+        Some(asked_at) if now.saturating_sub(asked_at) >= PATIENCE => {
+            eprintln!("raftian: no picture for {} came within {PATIENCE:?}", plan.file.display());
+            exit.write(AppExit::error());
+        }
+        _ => {}
+    }
+}
+
+fn write_picture(captured: On<ScreenshotCaptured>, plan: Res<ScreenshotPlan>, mut exit: MessageWriter<AppExit>) {
+    match save(&captured.image, &plan.file) {
+        Ok(()) => exit.write(AppExit::Success),
+        Err(problem) => {
+            eprintln!("raftian: the picture {} was not written: {problem}", plan.file.display());
+            exit.write(AppExit::error())
+        }
+    };
+}
+
+/// Writes an image as an opaque PNG.
+fn save(image: &Image, file: &Path) -> Result<(), Box<dyn Error>> {
+    if file.extension().is_none_or(|extension| !extension.eq_ignore_ascii_case("png")) {
+        return Err("the file's name does not end in .png".into());
+    }
+    image.clone().try_into_dynamic()?.to_rgb8().save(file)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_picture_lands_in_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("map.png");
+        save(&Image::default(), &file).unwrap();
+        assert!(std::fs::read(file).unwrap().starts_with(b"\x89PNG"));
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(save(&Image::default(), &folder.path().join("none/map.png")).is_err());
+        assert!(save(&Image::default(), &folder.path().join("map.txt")).is_err());
+    }
+}

@@ -1,0 +1,32 @@
+//! Lets a loop without a window sleep until there is something to do.
+
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+/// A flag that one thread waits for and others raise.
+#[derive(Debug, Default)]
+pub struct Wake {
+    raised: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Wake {
+    /// A flag that is down.
+    #[must_use]
+    pub fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    /// Raises the flag.
+    pub fn raise(&self) {
+        *self.raised.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.changed.notify_one();
+    }
+
+    /// Waits until the flag is raised, at most `longest`, and takes it down.
+    pub fn wait(&self, longest: Duration) {
+        let raised = self.raised.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.changed.wait_timeout_while(raised, longest, |raised| !*raised);
+        *waited.unwrap_or_else(PoisonError::into_inner).0 = false;
+    }
+}

@@ -1,0 +1,76 @@
+//! The game in a window: behind it either one member of a cluster of processes, or a whole match in this one.
+
+use std::time::Duration;
+
+use bevy::log::LogPlugin;
+use bevy::prelude::*;
+use bevy_raft::RaftPlugin;
+use raftian_node::NodeHandle;
+
+use crate::embedded::{self, Embedded};
+use crate::service::{self, OwnMember, ServiceDesk};
+use crate::view::screenshot::ScreenshotPlan;
+use crate::{overlay, play, remote, replication, view};
+
+/// What the command line says about the window.
+#[derive(Clone, Debug, Default)]
+pub struct WindowOptions {
+    /// A picture to take, and then the end.
+    pub screenshot: Option<ScreenshotPlan>,
+    /// Most frames a second; as many as the display shows if `None`.
+    pub frame_cap: Option<u32>,
+    /// Show the overlay from the start.
+    pub overlay: bool,
+}
+
+/// Plays an embedded match.
+pub fn play_embedded(embedded: Embedded, node: NodeHandle, options: &WindowOptions) -> AppExit {
+    let title = embedded.seat_config().map_or("raftian".to_owned(), |config| config.name.clone());
+    let mut app = base(&title, node, options);
+    app.insert_resource(embedded).add_plugins(embedded::plugin);
+    app.run()
+}
+
+/// Plays as one member of a cluster whose other members run elsewhere.
+pub fn play_member(mut node: NodeHandle, member: OwnMember, options: &WindowOptions) -> AppExit {
+    let desk = node.take_requests().map(ServiceDesk::new);
+    let mut app = base(&member.config.name, node, options);
+    app.insert_resource(member).add_plugins((remote::plugin, service::plugin));
+    if let Some(desk) = desk {
+        app.insert_resource(desk);
+    }
+    app.run()
+}
+
+fn base(title: &str, node: NodeHandle, options: &WindowOptions) -> App {
+    let mut app = App::new();
+    let window = WindowPlugin { primary_window: Some(view::window(title)), ..default() };
+    // The command line has set up the log already.
+    app.add_plugins(DefaultPlugins.set(window).disable::<LogPlugin>())
+        // A frame that fails to draw something must not end a match.
+        .set_error_handler(bevy::ecs::error::warn)
+        .add_plugins((RaftPlugin::new(node), replication::plugin, view::plugin, overlay::plugin, play::plugin));
+    if options.overlay {
+        app.insert_resource(overlay::OverlayMode::Full);
+    }
+    if let Some(plan) = &options.screenshot {
+        app.insert_resource(plan.clone());
+    }
+    if let Some(cap) = options.frame_cap.filter(|cap| *cap > 0) {
+        let frame = Duration::from_secs(1) / cap;
+        app.insert_resource(FrameCap { frame, last: std::time::Instant::now() }).add_systems(Last, keep_cap);
+    }
+    app
+}
+
+/// The original's `clock.tick(60)`: a frame lasts at least this long.
+#[derive(Resource)]
+struct FrameCap {
+    frame: Duration,
+    last: std::time::Instant,
+}
+
+fn keep_cap(mut cap: ResMut<FrameCap>) {
+    std::thread::sleep(cap.frame.saturating_sub(cap.last.elapsed()));
+    cap.last = std::time::Instant::now();
+}

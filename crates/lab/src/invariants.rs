@@ -1,0 +1,143 @@
+//! The properties of Raft, checked on what nodes show after every step. One property, one file.
+//!
+//! Each has a `check` that is told what one node shows, remembers what it needs, and a test that feeds it a violating history.
+
+mod applied_is_durable;
+mod commit_goes_forward;
+mod committed_on_majority;
+mod durable_before_promised;
+mod election_safety;
+mod exactly_once;
+mod game_clock;
+mod leader_append_only;
+mod leader_completeness;
+mod log_matching;
+mod one_vote_per_term;
+#[cfg(test)]
+mod sample;
+mod state_machine_safety;
+mod terms_go_forward;
+
+use std::fmt;
+
+use raftian_raft::{Command, Entry, Index, Message, NodeId, Restored, RoleKind, Term};
+
+pub use applied_is_durable::AppliedIsDurable;
+pub use commit_goes_forward::CommitGoesForward;
+pub use committed_on_majority::CommittedOnMajority;
+pub use durable_before_promised::DurableBeforePromised;
+pub use election_safety::ElectionSafety;
+pub use exactly_once::ExactlyOnce;
+pub use game_clock::GameClock;
+pub use leader_append_only::LeaderAppendOnly;
+pub use leader_completeness::LeaderCompleteness;
+pub use log_matching::LogMatching;
+pub use one_vote_per_term::OneVotePerTerm;
+pub use state_machine_safety::StateMachineSafety;
+pub use terms_go_forward::TermsGoForward;
+
+/// What one node shows after a step, and what the disks hold.
+#[derive(Clone, Copy, Debug)]
+pub struct Observation<'a> {
+    /// Which node.
+    pub id: NodeId,
+    /// Which run of it: counted up by each restart.
+    pub run: u64,
+    /// Its term.
+    pub term: Term,
+    /// Its role.
+    pub role: RoleKind,
+    /// Its commit index.
+    pub commit: Index,
+    /// Its log, from index 1.
+    pub log: &'a [Entry],
+    /// What it applied in this run, from index 1.
+    pub applied: &'a [Entry],
+    /// Commands that took effect in this run.
+    pub effects: &'a [Command],
+    /// What its disk holds.
+    pub image: &'a Restored,
+    /// What the disks of all voters hold, this one's included.
+    pub images: &'a [&'a Restored],
+    /// Messages it is about to send.
+    pub sent: &'a [(NodeId, Message)],
+}
+
+impl<'a> Observation<'a> {
+    /// The entry at `index` of the node's log.
+    pub(crate) fn entry(&self, index: Index) -> Option<&'a Entry> {
+        entry_at(self.log, index)
+    }
+}
+
+/// The entry at `index` of a log that begins at index 1.
+pub(crate) fn entry_at(log: &[Entry], index: Index) -> Option<&Entry> {
+    index.0.checked_sub(1).and_then(|place| log.get(usize::try_from(place).ok()?))
+}
+
+/// A property that did not hold.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Violation {
+    /// Its name.
+    pub property: &'static str,
+    /// What was seen.
+    pub what: String,
+}
+
+impl Violation {
+    pub(crate) fn new(property: &'static str, what: impl Into<String>) -> Self {
+        Violation { property, what: what.into() }
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is violated: {}", self.property, self.what)
+    }
+}
+
+/// All properties of one run.
+#[derive(Debug, Default)]
+pub struct Invariants {
+    election_safety: ElectionSafety,
+    leader_append_only: LeaderAppendOnly,
+    log_matching: LogMatching,
+    leader_completeness: LeaderCompleteness,
+    state_machine_safety: StateMachineSafety,
+    committed_on_majority: CommittedOnMajority,
+    durable_before_promised: DurableBeforePromised,
+    applied_is_durable: AppliedIsDurable,
+    terms_go_forward: TermsGoForward,
+    one_vote_per_term: OneVotePerTerm,
+    commit_goes_forward: CommitGoesForward,
+    game_clock: GameClock,
+    exactly_once: ExactlyOnce,
+}
+
+impl Invariants {
+    /// Checks every property on what a node shows now.
+    ///
+    /// # Errors
+    /// The first property that does not hold.
+    pub fn check(&mut self, seen: &Observation<'_>) -> Result<(), Violation> {
+        self.election_safety.check(seen)?;
+        self.leader_append_only.check(seen)?;
+        self.log_matching.check(seen)?;
+        self.leader_completeness.check(seen)?;
+        self.state_machine_safety.check(seen)?;
+        self.committed_on_majority.check(seen)?;
+        self.durable_before_promised.check(seen)?;
+        self.applied_is_durable.check(seen)?;
+        self.terms_go_forward.check(seen)?;
+        self.one_vote_per_term.check(seen)?;
+        self.commit_goes_forward.check(seen)?;
+        self.game_clock.check(seen)?;
+        self.exactly_once.check(seen)
+    }
+
+    /// Forgets what a node promised before its disk was wiped.
+    pub fn forget(&mut self, id: NodeId) {
+        self.terms_go_forward.forget(id);
+        self.one_vote_per_term.forget(id);
+    }
+}

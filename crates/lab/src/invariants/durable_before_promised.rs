@@ -1,0 +1,88 @@
+//! Reply after persisting (figure 2): "Persistent state on all servers: (Updated on stable storage before responding to RPCs)".
+
+use raftian_raft::{AppendResult, Body, Message, NodeId};
+
+use super::{Observation, Violation};
+
+/// Remembers nothing: each message is held against the sender's disk at the moment it leaves.
+#[derive(Debug, Default)]
+pub struct DurableBeforePromised;
+
+impl DurableBeforePromised {
+    /// Checks what a node sends. What a later term has replaced on the disk meanwhile was there, or can no longer count.
+    ///
+    /// # Errors
+    /// If a vote, a candidacy or an acknowledgement leaves before the disk holds it.
+    pub fn check(&mut self, seen: &Observation<'_>) -> Result<(), Violation> {
+        for (to, message) in seen.sent {
+            if let Some(missing) = missing(seen, *to, message) {
+                let what = format!("{} sends {to} {message:?}, but on its disk {missing}", seen.id);
+                return Err(Violation::new("durable before promised", what));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn missing(seen: &Observation<'_>, to: NodeId, message: &Message) -> Option<&'static str> {
+    let (vote, up_to) = match &message.body {
+        Body::RequestVote { .. } => (Some(seen.id), None),
+        Body::VoteReply { granted: true } => (Some(to), None),
+        Body::AppendReply(reply) => match reply.result {
+            AppendResult::Matched { up_to } => (None, Some(up_to)),
+            AppendResult::Conflict { .. } => return None,
+        },
+        // A leader's own entries may leave while its disk writes them (thesis 10.2.1), but it was elected on a durable vote.
+        Body::AppendEntries(_) | Body::TimeoutNow => (None, None),
+        Body::PreVote { .. }
+        | Body::PreVoteReply { .. }
+        | Body::VoteReply { granted: false }
+        | Body::Forward { .. } => return None,
+    };
+    let on_disk = seen.image.hard_state;
+    if on_disk.term < message.term {
+        return Some("is an earlier term");
+    }
+    if on_disk.term > message.term {
+        return None;
+    }
+    if vote.is_some() && on_disk.vote != vote {
+        return Some("is another vote");
+    }
+    if up_to.is_some_and(|up_to| up_to.0 > seen.image.entries.len() as u64) {
+        return Some("are fewer entries");
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::invariants::sample::Sample;
+    use raftian_raft::{AppendReply, Index, LogPosition, Term};
+
+    fn send(sample: Sample, body: Body) -> Result<(), Violation> {
+        sample.sent(2, Message { term: Term(3), body }).show(|seen| DurableBeforePromised.check(seen))
+    }
+
+    #[test]
+    fn a_vote_that_is_not_on_disk_is_seen() {
+        let granted = || Body::VoteReply { granted: true };
+        assert!(send(Sample::node(1, 3).on_disk(3, Some(2)), granted()).is_ok());
+        assert!(send(Sample::node(1, 3).on_disk(3, None), granted()).is_err());
+        assert!(send(Sample::node(1, 3).on_disk(2, Some(2)), granted()).is_err());
+        assert!(send(Sample::node(1, 4).on_disk(4, None), granted()).is_ok(), "the disk has gone on to a later term");
+        let request = Body::RequestVote { last: LogPosition::default(), transfer: false };
+        assert!(send(Sample::node(1, 3).on_disk(3, Some(2)), request).is_err(), "a candidate stands on its own vote");
+    }
+
+    #[test]
+    fn an_acknowledgement_of_entries_that_are_not_on_disk_is_seen() {
+        let matched = |up_to| {
+            Body::AppendReply(AppendReply { probe: None, result: AppendResult::Matched { up_to: Index(up_to) } })
+        };
+        let node = || Sample::node(1, 3).disk(&[1, 2]).on_disk(3, None);
+        assert!(send(node(), matched(2)).is_ok());
+        assert!(send(node(), matched(3)).is_err());
+    }
+}

@@ -1,0 +1,49 @@
+//! Exactly once (section 8): "if a client repeats a command, the state machine responds immediately without re-executing the request".
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use raftian_raft::{ClientId, NodeId};
+
+use super::{Observation, Violation};
+
+/// Which commands took effect in each node's newest run.
+#[derive(Debug, Default)]
+pub struct ExactlyOnce {
+    effects: BTreeMap<NodeId, (u64, BTreeSet<(ClientId, u64)>)>,
+}
+
+impl ExactlyOnce {
+    /// Checks what a node shows.
+    ///
+    /// # Errors
+    /// If a command took effect twice.
+    pub fn check(&mut self, seen: &Observation<'_>) -> Result<(), Violation> {
+        let (run, effects) = self.effects.entry(seen.id).or_default();
+        if *run != seen.run {
+            (*run, *effects) = (seen.run, BTreeSet::new());
+        }
+        for command in seen.effects.iter().skip(effects.len()) {
+            if !effects.insert((command.client, command.sequence)) {
+                let what = format!("{} applied {command:?} twice", seen.id);
+                return Err(Violation::new("exactly once", what));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::invariants::sample::Sample;
+
+    #[test]
+    fn a_command_that_takes_effect_twice_is_seen() {
+        let mut property = ExactlyOnce::default();
+        assert!(Sample::node(1, 1).effects(&[(1, 1), (1, 2)]).show(|seen| property.check(seen)).is_ok());
+        assert!(Sample::node(1, 1).in_run(2).effects(&[(1, 1)]).show(|seen| property.check(seen)).is_ok());
+        assert!(
+            Sample::node(1, 1).in_run(2).effects(&[(1, 1), (1, 2), (1, 1)]).show(|seen| property.check(seen)).is_err()
+        );
+    }
+}

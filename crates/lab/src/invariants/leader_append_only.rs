@@ -1,0 +1,49 @@
+//! Leader append-only (figure 3): "A leader never overwrites or deletes entries in its log; it only appends new entries" (section 5.3).
+
+use std::collections::BTreeMap;
+
+use raftian_raft::{LogPosition, NodeId, RoleKind, Term};
+
+use super::{Observation, Violation};
+
+/// The end of each leader's log when it was last seen.
+#[derive(Debug, Default)]
+pub struct LeaderAppendOnly {
+    ends: BTreeMap<NodeId, (Term, LogPosition)>,
+}
+
+impl LeaderAppendOnly {
+    /// Checks what a node shows. With log matching, an entry that is still in place says that all before it are.
+    ///
+    /// # Errors
+    /// If a leader lost an entry that it had in the same term.
+    pub fn check(&mut self, seen: &Observation<'_>) -> Result<(), Violation> {
+        let Some(last) = seen.log.last().filter(|_| seen.role == RoleKind::Leader) else { return Ok(()) };
+        let before = self.ends.insert(seen.id, (seen.term, last.position()));
+        match before {
+            Some((term, end))
+                if term == seen.term && seen.entry(end.index).is_none_or(|entry| entry.term != end.term) =>
+            {
+                let what = format!("{} leads {term} and had {end}, now its log ends with {}", seen.id, last.position());
+                Err(Violation::new("leader append-only", what))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::invariants::sample::Sample;
+
+    #[test]
+    fn a_leader_that_deletes_or_overwrites_is_seen() {
+        for shorter in [&[1, 2][..], &[1, 1, 2]] {
+            let mut property = LeaderAppendOnly::default();
+            assert!(Sample::leader(1, 3).log(&[1, 2, 3]).show(|seen| property.check(seen)).is_ok());
+            assert!(Sample::leader(1, 3).log(&[1, 2, 3, 3]).show(|seen| property.check(seen)).is_ok());
+            assert!(Sample::leader(1, 3).log(shorter).show(|seen| property.check(seen)).is_err());
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! Clusters of the shipping Raft core in a world that one seed decides.
+//!
+//! [`Simulation`] holds real [`Node`](raftian_raft::Node)s on simulated links, disks and time. Nothing happens unless the caller says
+//! so, every property of [`invariants`] is checked after every step, and [`storm`] lets a seed say it.
+//!
+//! ```
+//! use raftian_lab::{Setup, Simulation};
+//! use std::time::Duration;
+//!
+//! let mut cluster = Simulation::new(Setup::cluster(3, 7));
+//! let leader = cluster.settle(Duration::from_secs(2)).unwrap();
+//! cluster.propose(leader, 1, 1, b"attack").unwrap();
+//! cluster.settle(Duration::from_secs(1)).unwrap();
+//! assert!(cluster.ids().all(|id| cluster.host(id).effects().len() == 1));
+//! ```
+//!
+//! # What is simulated
+//! Links lose, repeat, reorder and cut; disks hold writes back and lose the ones not yet done; machines crash and come back; each
+//! machine's clock starts elsewhere. Not simulated here: torn writes, rotten bits, codecs and sockets, which belong to the node.
+
+pub mod invariants;
+pub mod simulation;
+pub mod storm;
+
+pub use simulation::{Setup, Simulation};

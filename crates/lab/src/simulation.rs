@@ -1,0 +1,279 @@
+//! A deterministic cluster: shipping nodes on simulated links, disks and time.
+//!
+//! No time passes and no message moves unless the caller says so. Writes complete at once unless the disk is held. All properties of
+//! [`crate::invariants`] are checked after every step; the first violation panics with the last lines of the trace, or is kept
+//! for [`Simulation::violation`] if the setup is lenient.
+
+mod act;
+mod disk;
+mod faults;
+mod host;
+mod links;
+mod setup;
+mod tally;
+mod trace;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use raftian_raft::{ClientId, Command, Input, Moment, Node, NodeId, RefusalReason, RoleKind};
+
+use crate::invariants::{Invariants, Violation};
+use links::Links;
+use trace::Trace;
+
+pub use host::{Host, Recorded, Recording};
+pub use links::{Envelope, Kind};
+pub use setup::Setup;
+pub use tally::Tally;
+
+/// A cluster in a world of its own.
+pub struct Simulation {
+    setup: Setup,
+    now: Moment,
+    hosts: BTreeMap<NodeId, Host>,
+    links: Links,
+    invariants: Invariants,
+    violation: Option<Violation>,
+    trace: Trace,
+    tally: Tally,
+}
+
+/// A cluster did not come to rest in time. `Display` says where each node was.
+#[derive(Debug)]
+pub struct Unsettled(String);
+
+impl fmt::Display for Unsettled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Unsettled {}
+
+impl Simulation {
+    /// Most messages that one call delivers: a cluster that talks on without time passing is broken, and this tells.
+    pub const MOST_DELIVERIES: usize = 100_000;
+
+    /// A cluster whose nodes have just started from the disks of `setup`.
+    #[must_use]
+    pub fn new(mut setup: Setup) -> Self {
+        let images = setup.images.clone();
+        let mut hosts = BTreeMap::new();
+        for (id, image) in images {
+            // No two clocks agree: moments of different nodes are never compared.
+            let ahead = id.0.wrapping_mul(7_777_777_777) % 1_000_000_000_000;
+            hosts.insert(id, Host::new(setup.config(id, 0), image, ahead));
+        }
+        let trace = Trace::new(std::mem::take(&mut setup.trace).max(1));
+        let mut simulation = Simulation {
+            setup,
+            now: Moment(0),
+            hosts,
+            links: Links::default(),
+            invariants: Invariants::default(),
+            violation: None,
+            trace,
+            tally: Tally::default(),
+        };
+        for id in simulation.ids().collect::<Vec<_>>() {
+            simulation.start(id);
+        }
+        simulation
+    }
+
+    /// The nodes, in order of their ids.
+    pub fn ids(&self) -> impl Iterator<Item = NodeId> + use<> {
+        self.hosts.keys().copied().collect::<Vec<_>>().into_iter()
+    }
+
+    /// The simulation's time, from 0.
+    #[must_use]
+    pub fn now(&self) -> Moment {
+        self.now
+    }
+
+    /// One machine. Panics if there is none of this id.
+    #[must_use]
+    pub fn host(&self, id: NodeId) -> &Host {
+        self.hosts.get(&id).expect("the cluster has this machine")
+    }
+
+    /// The node of a running machine. Panics if the machine is down.
+    #[must_use]
+    pub fn node(&self, id: NodeId) -> &Node {
+        self.host(id).node().expect("the machine runs")
+    }
+
+    /// Whether the machine runs.
+    #[must_use]
+    pub fn is_up(&self, id: NodeId) -> bool {
+        self.host(id).node().is_some()
+    }
+
+    /// The running nodes that lead some term, in order of their ids. A cut-off leader may be among them.
+    #[must_use]
+    pub fn leaders(&self) -> Vec<NodeId> {
+        let nodes = self.hosts.values().filter_map(Host::node);
+        nodes.filter(|node| node.role() == RoleKind::Leader).map(Node::id).collect()
+    }
+
+    /// Messages on their way, oldest first.
+    pub fn queued(&self) -> impl ExactSizeIterator<Item = &Envelope> + '_ {
+        self.links.queue().iter()
+    }
+
+    /// The first violation seen, if the setup is lenient.
+    #[must_use]
+    pub fn violation(&self) -> Option<&Violation> {
+        self.violation.as_ref()
+    }
+
+    /// How often what was decided, over all nodes.
+    #[must_use]
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// The last things that happened, one a line.
+    #[must_use]
+    pub fn trace(&self) -> String {
+        self.trace.to_string()
+    }
+
+    /// Proposes a command at a node. Acceptance says only that it was appended or forwarded.
+    ///
+    /// # Errors
+    /// The node's reason for not taking it.
+    pub fn propose(&mut self, at: NodeId, client: u64, sequence: u64, bytes: &[u8]) -> Result<(), RefusalReason> {
+        let command = Command { client: ClientId(client), sequence, bytes: bytes.into() };
+        let before = self.host(at).refused.len();
+        self.input(at, Input::Propose(vec![command]));
+        self.host(at).refused.get(before).map_or(Ok(()), |refused| Err(refused.reason))
+    }
+
+    /// The node's election timer fires now.
+    pub fn campaign(&mut self, id: NodeId) {
+        self.input(id, Input::Campaign);
+    }
+
+    /// The node hands leadership over.
+    pub fn hand_over(&mut self, id: NodeId, to: Option<NodeId>) {
+        self.input(id, Input::HandOver(to));
+    }
+
+    /// This node's next timer fires, whichever it is: its clock jumps there, no other clock moves.
+    pub fn tick(&mut self, id: NodeId) {
+        let now = self.now;
+        let host = self.host_mut(id);
+        host.ahead += host.wake_at().map_or(0, |at| at.0.saturating_sub(now.0));
+        self.input(id, Input::Wake);
+    }
+
+    /// Time passes for all; due timers fire, each exactly when it is due; nothing is delivered.
+    pub fn advance(&mut self, by: Duration) {
+        let end = self.now.after(by);
+        while let Some((at, id)) = self.next_wake()
+            && at <= end
+        {
+            self.wake(at, id);
+        }
+        self.now = end;
+    }
+
+    /// Delivers what matches now, oldest first, each once; what that causes stays queued. Gives back how many.
+    pub fn deliver(&mut self, matches: impl Fn(&Envelope) -> bool) -> usize {
+        let taken = self.links.take(matches);
+        let count = taken.len();
+        for envelope in taken {
+            self.hand_in(envelope);
+        }
+        count
+    }
+
+    /// Delivers the oldest message that matches. False if none does.
+    pub fn deliver_one(&mut self, matches: impl Fn(&Envelope) -> bool) -> bool {
+        let place = self.links.queue().iter().position(matches);
+        place.is_some_and(|place| self.deliver_at(place))
+    }
+
+    /// Delivers the message at this place of the queue. False if there is none.
+    pub fn deliver_at(&mut self, place: usize) -> bool {
+        let envelope = self.links.take_at(place);
+        envelope.map(|envelope| self.hand_in(envelope)).is_some()
+    }
+
+    /// Delivers until nothing is queued; no time passes, held disks stay held. Gives back how many.
+    pub fn stabilize(&mut self) -> usize {
+        for delivered in 0..Self::MOST_DELIVERIES {
+            if !self.deliver_at(0) {
+                return delivered;
+            }
+        }
+        self.violated(Violation::new("quiet", "the nodes talk on without time passing"));
+        Self::MOST_DELIVERIES
+    }
+
+    /// Time passes for all and everything is delivered at once.
+    pub fn run(&mut self, by: Duration) {
+        let end = self.now.after(by);
+        self.stabilize();
+        while let Some((at, id)) = self.next_wake()
+            && at <= end
+            && self.violation.is_none()
+        {
+            self.wake(at, id);
+            self.stabilize();
+        }
+        self.now = end;
+    }
+
+    /// Lets up to `up_to` of time pass and delivers everything at once, until one node leads, every running node follows it, and all have
+    /// committed and applied its whole log. Gives back the leader.
+    ///
+    /// # Errors
+    /// If that did not happen in time.
+    pub fn settle(&mut self, up_to: Duration) -> Result<NodeId, Unsettled> {
+        let end = self.now.after(up_to);
+        loop {
+            self.stabilize();
+            if let Some(leader) = self.settled() {
+                return Ok(leader);
+            }
+            match self.next_wake() {
+                Some((at, id)) if at <= end && self.violation.is_none() => self.wake(at, id),
+                Some(_) | None => return Err(self.unsettled(up_to)),
+            }
+        }
+    }
+
+    /// The leader, if the cluster is at rest as [`Simulation::settle`] wants it.
+    #[must_use]
+    pub fn settled(&self) -> Option<NodeId> {
+        let [leader] = self.leaders()[..] else { return None };
+        let last = self.node(leader).last();
+        let at_rest = |host: &Host| {
+            host.node().is_none_or(|node| {
+                let same_log = node.last() == last && node.leader() == Some(leader);
+                same_log && node.commit() == last.index && host.applied().len() as u64 == last.index.0
+            })
+        };
+        self.hosts.values().all(at_rest).then_some(leader)
+    }
+
+    fn unsettled(&self, up_to: Duration) -> Unsettled {
+        let mut text = format!("no rest within {up_to:?}:");
+        for (id, host) in &self.hosts {
+            match host.node() {
+                Some(node) => {
+                    let leader = node.leader().map_or("nobody".to_string(), |leader| leader.to_string());
+                    let (role, term, last, commit) = (node.role(), node.term(), node.last(), node.commit());
+                    text += &format!("\n  {id} {role} {term}, follows {leader}, last {last}, commit {commit}");
+                }
+                None => text += &format!("\n  {id} is down"),
+            }
+        }
+        Unsettled(format!("{text}\n{}", self.trace))
+    }
+}

@@ -1,0 +1,129 @@
+//! What can go wrong: lost, repeated and held messages, cuts, held disks, crashes.
+
+use raftian_raft::{Input, NodeId};
+
+use super::Simulation;
+use super::host::Life;
+use super::links::Envelope;
+use super::trace::Line;
+
+impl Simulation {
+    /// Loses everything on its way that matches. Gives back how much.
+    pub fn drop_messages(&mut self, matches: impl Fn(&Envelope) -> bool) -> usize {
+        let lost = self.links.take(matches);
+        let count = lost.len();
+        for envelope in lost {
+            self.trace.push(self.now, Line::Lost(envelope));
+        }
+        count
+    }
+
+    /// Puts a copy of everything that matches behind all others; the originals stay. Gives back how many.
+    pub fn duplicate(&mut self, matches: impl Fn(&Envelope) -> bool) -> usize {
+        let copies = self.copies(matches);
+        let count = copies.len();
+        self.inject(copies);
+        count
+    }
+
+    /// Copies of everything on its way that matches, to be put back later with [`Simulation::inject`].
+    #[must_use]
+    pub fn copies(&self, matches: impl Fn(&Envelope) -> bool) -> Vec<Envelope> {
+        self.queued().filter(|envelope| matches(envelope)).cloned().collect()
+    }
+
+    /// Sends messages again, or messages that nobody sent: they are queued behind all others.
+    pub fn inject(&mut self, messages: impl IntoIterator<Item = Envelope>) {
+        for envelope in messages {
+            self.links.send(envelope.from, envelope.to, self.now, envelope.message);
+        }
+    }
+
+    /// Cuts one direction of a link; what is under way there is lost.
+    pub fn cut(&mut self, from: NodeId, to: NodeId) {
+        self.links.cut(from, to);
+        self.trace.push(self.now, Line::Links("cut", Some((from, to))));
+    }
+
+    /// Cuts a node off, both ways.
+    pub fn isolate(&mut self, id: NodeId) {
+        for other in self.ids().filter(|other| *other != id) {
+            self.cut(id, other);
+            self.cut(other, id);
+        }
+    }
+
+    /// Cuts every link between nodes of different groups; a node in no group is a group of its own.
+    pub fn partition(&mut self, groups: &[&[NodeId]]) {
+        let together = |a: NodeId, b: NodeId| groups.iter().any(|group| group.contains(&a) && group.contains(&b));
+        for from in self.ids() {
+            for to in self.ids().filter(|to| *to != from && !together(from, *to)) {
+                self.cut(from, to);
+            }
+        }
+    }
+
+    /// Mends every link.
+    pub fn heal(&mut self) {
+        self.links.heal();
+        self.trace.push(self.now, Line::Links("heal", None));
+    }
+
+    /// From now on writes of this machine wait.
+    pub fn hold_disk(&mut self, id: NodeId) {
+        self.host_mut(id).disk.hold(true);
+        self.trace.push(self.now, Line::Did(id, "has its disk held"));
+    }
+
+    /// Whether writes of this machine wait.
+    #[must_use]
+    pub fn is_disk_held(&self, id: NodeId) -> bool {
+        self.host(id).disk.is_held()
+    }
+
+    /// Performs the oldest `count` writes that wait; later ones wait on.
+    pub fn complete_writes(&mut self, id: NodeId, count: usize) {
+        let number = self.host_mut(id).disk.complete(count);
+        if let Some(number) = number
+            && self.is_up(id)
+        {
+            self.trace.push(self.now, Line::Did(id, "has writes done"));
+            self.input(id, Input::Persisted(number));
+        }
+    }
+
+    /// Performs all writes that wait, and later ones at once.
+    pub fn release_disk(&mut self, id: NodeId) {
+        self.host_mut(id).disk.hold(false);
+        self.complete_writes(id, usize::MAX);
+    }
+
+    /// The machine stops: memory is lost, and with it every promise not yet sent; so are the writes its disk has not done.
+    /// What it sent before is still on its way.
+    pub fn crash(&mut self, id: NodeId) {
+        self.crash_keeping(id, 0);
+    }
+
+    /// A crash between two writes: the oldest `kept` that waited were done, but nobody was told.
+    pub fn crash_keeping(&mut self, id: NodeId, kept: usize) {
+        let host = self.host_mut(id);
+        host.disk.crash(kept);
+        host.forget(Life::Down);
+        self.trace.push(self.now, Line::Did(id, "crashes"));
+    }
+
+    /// Starts a machine that is down, from its disk.
+    pub fn restart(&mut self, id: NodeId) {
+        assert!(!self.is_up(id), "only a machine that is down can start");
+        self.start(id);
+    }
+
+    /// A machine comes back under its old id with an empty disk. Raft does not allow for that: what the cluster promised may break, but
+    /// no node may. The properties that span runs forget this node.
+    pub fn wipe(&mut self, id: NodeId) {
+        self.crash(id);
+        self.host_mut(id).wipe();
+        self.invariants.forget(id);
+        self.start(id);
+    }
+}

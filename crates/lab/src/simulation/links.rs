@@ -1,0 +1,161 @@
+//! Links between machines: a queue of messages on their way, and the cuts that lose them.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::fmt;
+
+use raftian_raft::{AppendResult, Body, Message, Moment, NodeId};
+
+/// One message on its way.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Envelope {
+    /// Counted up with every message of a run; a copy has its own.
+    pub serial: u64,
+    /// Who sent it.
+    pub from: NodeId,
+    /// Whom it is for.
+    pub to: NodeId,
+    /// When it was sent, in the simulation's time.
+    pub sent: Moment,
+    /// The message.
+    pub message: Message,
+}
+
+/// The kinds of messages, as transcripts name them.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Kind {
+    /// `pre-vote`
+    PreVote,
+    /// `pre-vote-reply`
+    PreVoteReply,
+    /// `request-vote`
+    RequestVote,
+    /// `vote-reply`
+    VoteReply,
+    /// `append`: AppendEntries with or without entries.
+    Append,
+    /// `heartbeat`: AppendEntries without entries.
+    Heartbeat,
+    /// `append-reply`
+    AppendReply,
+    /// `timeout-now`
+    TimeoutNow,
+    /// `forward`
+    Forward,
+}
+
+impl Kind {
+    /// The narrowest kind of a message.
+    #[must_use]
+    pub fn of(message: &Message) -> Kind {
+        match &message.body {
+            Body::PreVote { .. } => Kind::PreVote,
+            Body::PreVoteReply { .. } => Kind::PreVoteReply,
+            Body::RequestVote { .. } => Kind::RequestVote,
+            Body::VoteReply { .. } => Kind::VoteReply,
+            Body::AppendEntries(append) if append.entries.is_empty() => Kind::Heartbeat,
+            Body::AppendEntries(_) => Kind::Append,
+            Body::AppendReply(_) => Kind::AppendReply,
+            Body::TimeoutNow => Kind::TimeoutNow,
+            Body::Forward { .. } => Kind::Forward,
+        }
+    }
+
+    /// The word for it in transcripts.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::PreVote => "pre-vote",
+            Kind::PreVoteReply => "pre-vote-reply",
+            Kind::RequestVote => "request-vote",
+            Kind::VoteReply => "vote-reply",
+            Kind::Append => "append",
+            Kind::Heartbeat => "heartbeat",
+            Kind::AppendReply => "append-reply",
+            Kind::TimeoutNow => "timeout-now",
+            Kind::Forward => "forward",
+        }
+    }
+}
+
+impl Envelope {
+    /// Whether the message is of this kind. [`Kind::Append`] covers heartbeats.
+    #[must_use]
+    pub fn is(&self, kind: Kind) -> bool {
+        let own = Kind::of(&self.message);
+        own == kind || (own == Kind::Heartbeat && kind == Kind::Append)
+    }
+
+    /// Whether it goes from node `from` to node `to`.
+    #[must_use]
+    pub fn between(&self, from: u64, to: u64) -> bool {
+        self.from == NodeId(from) && self.to == NodeId(to)
+    }
+}
+
+impl fmt::Display for Envelope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, term) = (Kind::of(&self.message).name(), self.message.term);
+        write!(f, "{}->{} {kind} {term}", self.from, self.to)?;
+        match &self.message.body {
+            Body::PreVote { last } | Body::RequestVote { last, .. } => write!(f, " last {last}"),
+            Body::PreVoteReply { granted } | Body::VoteReply { granted } => {
+                write!(f, " {}", if *granted { "granted" } else { "refused" })
+            }
+            Body::AppendEntries(append) => {
+                write!(f, " {} after {}, commit {}", append.entries.len(), append.previous, append.commit)
+            }
+            Body::AppendReply(reply) => match reply.result {
+                AppendResult::Matched { up_to } => write!(f, " matched {up_to}"),
+                AppendResult::Conflict { refused, hint } => write!(f, " refused {refused}, hint {hint}"),
+            },
+            Body::TimeoutNow => Ok(()),
+            Body::Forward { commands } => write!(f, " {} commands", commands.len()),
+        }
+    }
+}
+
+/// All links of a cluster.
+#[derive(Debug, Default)]
+pub(crate) struct Links {
+    queue: VecDeque<Envelope>,
+    cuts: BTreeSet<(NodeId, NodeId)>,
+    serial: u64,
+}
+
+impl Links {
+    /// Puts a message behind all others, unless its link is cut.
+    pub(crate) fn send(&mut self, from: NodeId, to: NodeId, sent: Moment, message: Message) {
+        if !self.cuts.contains(&(from, to)) {
+            self.serial += 1;
+            self.queue.push_back(Envelope { serial: self.serial, from, to, sent, message });
+        }
+    }
+
+    /// Messages on their way, oldest first.
+    pub(crate) fn queue(&self) -> &VecDeque<Envelope> {
+        &self.queue
+    }
+
+    /// Takes the message at this place of the queue.
+    pub(crate) fn take_at(&mut self, place: usize) -> Option<Envelope> {
+        self.queue.remove(place)
+    }
+
+    /// Takes all that match now, oldest first.
+    pub(crate) fn take(&mut self, matches: impl Fn(&Envelope) -> bool) -> Vec<Envelope> {
+        let (taken, kept) = self.queue.drain(..).partition(|envelope| matches(envelope));
+        self.queue = kept;
+        Vec::from(taken as VecDeque<_>)
+    }
+
+    /// Cuts one direction; what is under way there is lost. Gives back how much.
+    pub(crate) fn cut(&mut self, from: NodeId, to: NodeId) -> usize {
+        self.cuts.insert((from, to));
+        self.take(|envelope| envelope.from == from && envelope.to == to).len()
+    }
+
+    /// Mends every cut.
+    pub(crate) fn heal(&mut self) {
+        self.cuts.clear();
+    }
+}

@@ -1,0 +1,98 @@
+//! How a simulated cluster begins.
+
+use std::collections::BTreeMap;
+
+use raftian_raft::{Config, Entry, Index, Membership, NodeId, Payload, Restored, Stamp, Term};
+
+/// The beginning of a [`Simulation`](super::Simulation): who is in it, with which settings and which disks.
+pub struct Setup {
+    pub(crate) seed: u64,
+    pub(crate) images: BTreeMap<NodeId, Restored>,
+    pub(crate) changes: Vec<Box<dyn Fn(&mut Config)>>,
+    pub(crate) recorded: bool,
+    pub(crate) strict: bool,
+    pub(crate) trace: usize,
+}
+
+impl Setup {
+    /// Lines of trace kept unless told otherwise: what a failure prints.
+    pub const TRACE: usize = 40;
+
+    /// Nodes `n1` to `n{size}` with empty disks, from one seed.
+    #[must_use]
+    pub fn cluster(size: u64, seed: u64) -> Self {
+        let images = (1..=size).map(|id| (NodeId(id), Restored::default())).collect();
+        Setup { seed, images, changes: Vec::new(), recorded: false, strict: true, trace: Self::TRACE }
+    }
+
+    /// Changes the settings of every node.
+    #[must_use]
+    pub fn configure(mut self, change: impl Fn(&mut Config) + 'static) -> Self {
+        self.changes.push(Box::new(change));
+        self
+    }
+
+    /// Gives a node a log of empty entries with these terms, and at least the term of the last of them.
+    #[must_use]
+    pub fn log(mut self, id: u64, terms: &[u64]) -> Self {
+        let image = self.image(id);
+        image.entries = terms.iter().zip(1..).map(|(term, index)| empty_entry(index, *term)).collect();
+        let last = terms.last().map_or(Term(0), |term| Term(*term));
+        image.hard_state.term = image.hard_state.term.max(last);
+        self
+    }
+
+    /// Gives a node a term; its vote in it is free.
+    #[must_use]
+    pub fn term(mut self, id: u64, term: u64) -> Self {
+        let image = self.image(id);
+        image.hard_state.term = Term(term);
+        image.hard_state.vote = None;
+        self
+    }
+
+    /// Gives away a node's vote of its term.
+    #[must_use]
+    pub fn vote(mut self, id: u64, to: u64) -> Self {
+        self.image(id).hard_state.vote = Some(NodeId(to));
+        self
+    }
+
+    /// Keeps a [`Recording`](super::Recording) of every run of every node.
+    #[must_use]
+    pub fn recorded(mut self) -> Self {
+        self.recorded = true;
+        self
+    }
+
+    /// Keeps the first violation for [`Simulation::violation`](super::Simulation::violation) instead of panicking with it.
+    #[must_use]
+    pub fn lenient(mut self) -> Self {
+        self.strict = false;
+        self
+    }
+
+    /// Keeps this many lines of trace.
+    #[must_use]
+    pub fn trace(mut self, lines: usize) -> Self {
+        self.trace = lines;
+        self
+    }
+
+    pub(crate) fn config(&self, id: NodeId, seed: u64) -> Config {
+        let membership = Membership::new(self.images.keys().copied()).expect("a simulated cluster has voters");
+        let mut config = Config::new(id, membership, seed);
+        for change in &self.changes {
+            change(&mut config);
+        }
+        config
+    }
+
+    fn image(&mut self, id: u64) -> &mut Restored {
+        self.images.get_mut(&NodeId(id)).expect("only a node of the cluster has a disk to preset")
+    }
+}
+
+fn empty_entry(index: u64, term: u64) -> Entry {
+    Entry { term: Term(term), index: Index(index), stamp: Stamp(0), payload: Payload::Empty }
+}

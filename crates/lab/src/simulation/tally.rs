@@ -1,0 +1,59 @@
+//! How often what was decided: a run that tested nothing shows here.
+
+use std::collections::BTreeMap;
+
+use raftian_raft::{Decision, StepDown};
+
+/// Counts of decisions by name.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Tally(BTreeMap<&'static str, u64>);
+
+impl Tally {
+    /// Counts one occurrence.
+    pub fn count(&mut self, name: &'static str) {
+        *self.0.entry(name).or_default() += 1;
+    }
+
+    /// How often `name` was counted.
+    #[must_use]
+    pub fn of(&self, name: &str) -> u64 {
+        self.0.get(name).copied().unwrap_or_default()
+    }
+
+    /// Adds another run's counts.
+    pub fn add(&mut self, other: &Tally) {
+        for (name, count) in &other.0 {
+            *self.0.entry(name).or_default() += count;
+        }
+    }
+
+    /// Every name with its count, in order of the names.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        self.0.iter().map(|(name, count)| (*name, *count))
+    }
+
+    pub(crate) fn decided(&mut self, decision: &Decision) {
+        self.count(match decision {
+            Decision::AskedForPreVotes => "asked for pre-votes",
+            Decision::StoodForElection { transfer: false } => "stood for election",
+            Decision::StoodForElection { transfer: true } => "stood for election when asked to",
+            Decision::WonElection { .. } => "won an election",
+            Decision::Voted { pre: true, .. } => "granted a pre-vote",
+            Decision::Voted { pre: false, .. } => "voted",
+            Decision::RefusedVote { pre: true, .. } => "refused a pre-vote",
+            Decision::RefusedVote { pre: false, .. } => "refused a vote",
+            Decision::FollowsLeader { .. } => "followed a leader",
+            Decision::SawLaterTerm { .. } => "saw a later term",
+            Decision::SteppedDown { because: StepDown::LostQuorum } => "stepped down without quorum",
+            Decision::SteppedDown { because: StepDown::DiskHangs } => "stepped down with a hung disk",
+            Decision::SteppedDown { because: StepDown::LaterTerm } => "stepped down in a later term",
+            Decision::Truncated { from, to, .. } if from == to => "truncated one entry",
+            Decision::Truncated { .. } => "truncated several entries",
+            Decision::LogsDiffer { .. } => "found a differing log",
+            Decision::CommittedOwnTerm { .. } => "committed its own term",
+            Decision::HandsOver { .. } => "handed over",
+            Decision::HandOverFailed { .. } => "gave up handing over",
+            Decision::IgnoredNonsense { .. } => "ignored nonsense",
+        });
+    }
+}

@@ -1,0 +1,195 @@
+//! A cluster of real processes on free ports, in a directory of its own.
+
+use std::net::UdpSocket;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// Longest wait for a condition: generous, because the machine may be busy; a healthy cluster needs a second.
+pub(crate) const WAIT: Duration = Duration::from_secs(60);
+
+/// Runs the program to its end.
+pub(crate) fn raftian(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_raftian"))
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .expect("the program can be started")
+}
+
+/// Waits until `condition` holds.
+pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + WAIT;
+    while !condition() {
+        assert!(Instant::now() < deadline, "not within {WAIT:?}: {what}");
+        std::thread::sleep(Duration::from_millis(30));
+    }
+}
+
+pub(crate) struct Cluster {
+    directory: tempfile::TempDir,
+    configs: Vec<String>,
+    members: Vec<Option<Child>>,
+}
+
+impl Cluster {
+    /// Files of a cluster of `nodes` members; nothing runs yet.
+    pub(crate) fn new(nodes: usize) -> Self {
+        let directory = tempfile::tempdir().expect("there is room for a cluster");
+        let path = directory.path().join("cluster");
+        let base_port = free_ports(nodes as u16).to_string();
+        let path_text = path.to_str().expect("a temporary path is text");
+        let made = raftian(&["cluster", "new", path_text, "--nodes", &nodes.to_string(), "--base-port", &base_port]);
+        assert!(made.status.success(), "{made:?}");
+        let configs: Vec<String> = String::from_utf8_lossy(&made.stdout).lines().map(str::to_owned).collect();
+        assert_eq!(configs.len(), nodes, "one path a line: {made:?}");
+        assert!(configs.iter().all(|config| Path::new(config).is_file()));
+        Cluster { directory, configs, members: (0..nodes).map(|_| None).collect() }
+    }
+
+    pub(crate) fn directory(&self) -> &str {
+        self.directory.path().to_str().expect("a temporary path is text")
+    }
+
+    pub(crate) fn config(&self, id: u64) -> &str {
+        &self.configs[id as usize - 1]
+    }
+
+    pub(crate) fn store(&self, id: u64) -> PathBuf {
+        Path::new(self.config(id)).with_file_name("data").join("raft.redb")
+    }
+
+    pub(crate) fn start_all(&mut self) {
+        for id in 1..=self.configs.len() as u64 {
+            self.start(id);
+        }
+        self.leader();
+    }
+
+    /// Starts a member and waits until it answers.
+    pub(crate) fn start(&mut self, id: u64) {
+        let child = Command::new(env!("CARGO_BIN_EXE_raftian"))
+            .args(["node", "--config", self.config(id)])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("the program can be started");
+        self.members[id as usize - 1] = Some(child);
+        eventually("the member answers", || {
+            raftian(&["status", "--config", self.config(id), "--json"]).status.success()
+        });
+    }
+
+    /// The power cut: SIGKILL.
+    pub(crate) fn kill(&mut self, id: u64) {
+        let mut child = self.members[id as usize - 1].take().expect("the member runs");
+        child.kill().expect("a child can be killed");
+        child.wait().expect("a killed child ends");
+    }
+
+    /// SIGTERM; gives the exit code.
+    pub(crate) fn terminate(&mut self, id: u64) -> Option<i32> {
+        let mut child = self.members[id as usize - 1].take().expect("the member runs");
+        let sent = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+        assert!(sent.is_ok_and(|status| status.success()));
+        child.wait().expect("a terminated child ends").code()
+    }
+
+    pub(crate) fn status(&self, id: u64) -> Value {
+        let output = raftian(&["status", "--config", self.config(id), "--json"]);
+        assert!(output.status.success(), "{output:?}");
+        let status: Value = serde_json::from_slice(&output.stdout).expect("a status is JSON");
+        assert_eq!(status["schema"], "raftian.status/1");
+        status
+    }
+
+    /// Waits until all running members follow one leader; gives its id.
+    pub(crate) fn leader(&self) -> u64 {
+        let running: Vec<u64> =
+            (1..).zip(&self.members).filter(|(_, child)| child.is_some()).map(|(id, _)| id).collect();
+        let mut leader = None;
+        eventually("one leader is followed by all", || {
+            let leaders: Vec<_> = running.iter().map(|id| self.status(*id)["leader"].as_u64()).collect();
+            leader = leaders[0];
+            leader.is_some() && leaders.iter().all(|other| *other == leader)
+        });
+        leader.expect("it was just seen")
+    }
+
+    /// Lets the member propose an attack and gives the document of its commit.
+    pub(crate) fn order(&self, id: u64, city: u8) -> Value {
+        let city = city.to_string();
+        let output = raftian(&["order", "--config", self.config(id), "attack", &city, "--json", "--timeout", "30"]);
+        assert!(output.status.success(), "{output:?}");
+        serde_json::from_slice(&output.stdout).expect("an order's answer is JSON")
+    }
+
+    /// Gives the member a key of another cluster. Its own file is consistent; the others know nothing of it.
+    pub(crate) fn forge_key(&self, id: u64) {
+        let stranger = Cluster::new(1);
+        let own = Path::new(self.config(id));
+        let foreign = Path::new(stranger.config(1));
+        for file in ["key.pem", "certificate.pem"] {
+            std::fs::copy(foreign.with_file_name(file), own.with_file_name(file)).expect("keys are files");
+        }
+        let (before, after) = (fingerprint(own, id), fingerprint(foreign, 1));
+        rewrite(own, &before, &after);
+    }
+
+    /// Lets the member's file claim the address and certificate of another, so that its tool asks that one.
+    pub(crate) fn point_at(&self, id: u64, other: u64) {
+        let own = Path::new(self.config(id));
+        let (mine, theirs) = (address(own, id), address(own, other));
+        rewrite(own, &mine, "127.0.0.1:1");
+        rewrite(own, &theirs, &mine);
+        rewrite(own, "127.0.0.1:1", &theirs);
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        for child in self.members.iter_mut().flatten() {
+            let _ended_already = child.kill().is_err();
+            let _ended_already = child.wait().is_err();
+        }
+    }
+}
+
+fn rewrite(file: &Path, before: &str, after: &str) {
+    let text = std::fs::read_to_string(file).expect("a node file is text");
+    assert!(text.contains(before), "{before} is in {}", file.display());
+    std::fs::write(file, text.replace(before, after)).expect("a node file can be written");
+}
+
+/// A value of the `[[member]]` with this id, found without the program's own reader.
+fn member_value(file: &Path, id: u64, key: &str) -> String {
+    let text = std::fs::read_to_string(file).expect("a node file is text");
+    let members = text.split("[[member]]").skip(1);
+    let member = members.into_iter().find(|member| member.lines().any(|line| line.trim() == format!("id = {id}")));
+    let line =
+        member.expect("the member is listed").lines().find(|line| line.starts_with(key)).expect("it has the key");
+    line.split('"').nth(1).expect("the value is text").to_owned()
+}
+
+fn fingerprint(file: &Path, id: u64) -> String {
+    member_value(file, id, "fingerprint")
+}
+
+fn address(file: &Path, id: u64) -> String {
+    member_value(file, id, "address")
+}
+
+/// The first of `count` UDP ports in a row that are free now.
+fn free_ports(count: u16) -> u16 {
+    let free = |port: u16| UdpSocket::bind(("127.0.0.1", port)).is_ok();
+    for _ in 0..1000 {
+        let probe = UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port is free");
+        let first = probe.port();
+        if first < u16::MAX - count && (first..first + count).all(free) {
+            return first;
+        }
+    }
+    panic!("no {count} free ports in a row");
+}

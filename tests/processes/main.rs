@@ -1,0 +1,190 @@
+//! The real program: separate processes, sockets, disks and kill signals.
+
+mod cluster;
+
+use cluster::{Cluster, eventually, raftian};
+
+/// Attacks committed so far on each of the five cities.
+fn healths(status: &serde_json::Value) -> Vec<i64> {
+    let cities = status["cities"].as_array().expect("a status lists the cities");
+    cities.iter().map(|city| city["health"].as_i64().expect("a city has health")).collect()
+}
+
+#[test]
+fn an_order_survives_the_death_of_the_leader_and_every_machine_ends_equal() {
+    let mut cluster = Cluster::new(3);
+    cluster.start_all();
+    let leader = cluster.leader();
+    let follower = leader % 3 + 1;
+    let other = follower % 3 + 1;
+
+    // An order by a follower is committed and seen everywhere.
+    let first = cluster.order(follower, 3);
+    assert_eq!((first["ok"].as_bool(), first["effect"].as_str()), (Some(true), Some("hit")));
+    for id in 1..=3 {
+        eventually("the order is applied", || healths(&cluster.status(id)) == [100, 100, 70, 100, 100]);
+    }
+
+    // kill −9 the leader; the next order commits in a later term.
+    cluster.kill(leader);
+    let second = cluster.order(follower, 3);
+    assert!(second["term"].as_u64() > first["term"].as_u64(), "a new leader leads a later term: {first} {second}");
+    assert!(second["index"].as_u64() > first["index"].as_u64());
+    eventually("the survivors agree", || {
+        let (a, b) = (cluster.status(follower), cluster.status(other));
+        healths(&a)[2] == 40 && a["state_hash"] == b["state_hash"] && a["applied"] == b["applied"]
+    });
+
+    // The dead one comes back from its disk and misses nothing.
+    cluster.start(leader);
+    cluster.order(leader, 1);
+    eventually("all three are equal", || {
+        let statuses: Vec<_> = (1..=3).map(|id| cluster.status(id)).collect();
+        let wanted = [70, 100, 40, 100, 100];
+        statuses.iter().all(|status| {
+            healths(status) == wanted
+                && status["state_hash"] == statuses[0]["state_hash"]
+                && status["applied"] == statuses[0]["applied"]
+        })
+    });
+}
+
+#[test]
+fn a_whole_cluster_that_lost_its_power_remembers_every_committed_order() {
+    let mut cluster = Cluster::new(3);
+    cluster.start_all();
+    for city in [1, 2, 2, 3, 3, 3, 5, 5, 5, 5] {
+        cluster.order(2, city);
+    }
+    let before = cluster.status(2);
+    for id in 1..=3 {
+        cluster.kill(id);
+    }
+    cluster.start_all();
+    for id in 1..=3 {
+        eventually("every order is there again", || healths(&cluster.status(id)) == [70, 40, 10, 100, -20]);
+    }
+    assert!(cluster.status(1)["applied"].as_u64() >= before["applied"].as_u64());
+}
+
+#[test]
+fn a_fallen_city_takes_orders_without_effect() {
+    let mut cluster = Cluster::new(1);
+    cluster.start_all();
+    for _ in 0..4 {
+        assert_eq!(cluster.order(1, 4)["effect"], "hit");
+    }
+    let fifth = cluster.order(1, 4);
+    assert_eq!((fifth["effect"].as_str(), fifth["health"].as_i64()), (Some("already dead"), Some(-20)));
+}
+
+#[test]
+fn a_node_with_a_foreign_key_is_refused() {
+    let mut cluster = Cluster::new(3);
+    cluster.start(1);
+    cluster.start(2);
+    // It claims to be n3, with a key that the others do not know.
+    cluster.forge_key(3);
+    cluster.start(3);
+    eventually("its attempts are turned away", || cluster.status(1)["refused_handshakes"].as_u64() > Some(0));
+    let committed = cluster.order(1, 2);
+    assert_eq!(committed["ok"].as_bool(), Some(true), "the two others are a majority without it");
+    let forged = cluster.status(3);
+    assert_eq!((forged["leader"].as_u64(), healths(&forged)[1]), (None, 100), "it learns nothing");
+    // The forged key does not open the true member's desk either.
+    let refused = raftian(&["status", "--config", cluster.config(3), "--json"]);
+    assert!(refused.status.success(), "its own desk knows it");
+    cluster.kill(3);
+    cluster.point_at(3, 1);
+    assert_eq!(raftian(&["status", "--config", cluster.config(3)]).status.code(), Some(9), "another member's does not");
+}
+
+#[test]
+fn without_a_majority_an_order_is_not_committed_and_the_exit_code_says_so() {
+    let mut cluster = Cluster::new(3);
+    cluster.start_all();
+    cluster.order(1, 1);
+    cluster.kill(2);
+    cluster.kill(3);
+    let asked = raftian(&["order", "--config", cluster.config(1), "attack", "1", "--timeout", "1", "--json"]);
+    assert_eq!(asked.status.code(), Some(5), "{asked:?}");
+    let document: serde_json::Value = serde_json::from_slice(&asked.stdout).expect("a failure is a document too");
+    assert_eq!((document["ok"].as_bool(), document["schema"].as_str()), (Some(false), Some("raftian.order/1")));
+    assert_eq!(healths(&cluster.status(1)), [70, 100, 100, 100, 100], "nothing changes before it is committed");
+    // It was told that the order may take effect once, later.
+    cluster.start(2);
+    eventually("the order takes effect once", || healths(&cluster.status(1))[0] == 40);
+}
+
+#[test]
+fn an_interrupted_leader_hands_over_and_leaves_with_its_own_exit_code() {
+    let mut cluster = Cluster::new(3);
+    cluster.start_all();
+    let leader = cluster.leader();
+    let follower = leader % 3 + 1;
+    let term = cluster.status(follower)["term"].as_u64().expect("a status has a term");
+    assert_eq!(cluster.terminate(leader), Some(143));
+    eventually("another leads", || {
+        let status = cluster.status(follower);
+        status["leader"].as_u64().is_some_and(|now| now != leader) && status["term"].as_u64() > Some(term)
+    });
+}
+
+#[test]
+fn mistakes_end_in_their_exit_codes_and_say_what_to_do() {
+    let cluster = Cluster::new(1);
+    let cases: [(&[&str], i32, &str); 6] = [
+        (&["status", "--config", cluster.config(1)], 4, "running"),
+        (&["status", "--config", "/nowhere/node.toml"], 3, "/nowhere/node.toml"),
+        (&["order", "--config", cluster.config(1), "attack", "seven"], 2, "invalid value"),
+        (&["frobnicate"], 2, "unrecognized"),
+        (&["cluster", "new", cluster.directory(), "--nodes", "3"], 3, "not empty"),
+        (&["node", "--config", cluster.config(1), "--log-level", "=="], 2, "--log-level"),
+    ];
+    for (arguments, code, word) in cases {
+        let output = raftian(arguments);
+        let words = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {words}");
+        assert!(words.contains(word), "{arguments:?} should mention {word:?}: {words}");
+    }
+}
+
+#[test]
+fn an_unknown_city_is_refused_before_it_is_proposed() {
+    let mut cluster = Cluster::new(1);
+    cluster.start_all();
+    let before = cluster.status(1)["last_index"].as_u64();
+    let output = raftian(&["order", "--config", cluster.config(1), "attack", "9"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("there is no city 9"));
+    assert_eq!(cluster.status(1)["last_index"].as_u64(), before);
+}
+
+#[test]
+fn a_damaged_store_is_named_and_refused() {
+    let mut cluster = Cluster::new(1);
+    cluster.start_all();
+    cluster.order(1, 1);
+    cluster.terminate(1);
+    let store = cluster.store(1);
+    let mut bytes = std::fs::read(&store).expect("the store is a file");
+    for byte in bytes.iter_mut().skip(4096) {
+        *byte ^= 0x5a;
+    }
+    std::fs::write(&store, bytes).expect("the store can be written");
+    let output = raftian(&["node", "--config", cluster.config(1)]);
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(7), "{words}");
+    assert!(words.contains("raft.redb") && words.contains("damaged"), "{words}");
+}
+
+#[test]
+fn the_status_for_people_names_the_leader_and_the_cities() {
+    let mut cluster = Cluster::new(3);
+    cluster.start_all();
+    let leader = cluster.leader();
+    let output = raftian(&["status", "--config", cluster.config(leader)]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains(&format!("(n{leader})")) && text.contains("P5 100 hp"), "{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+}

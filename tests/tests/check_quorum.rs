@@ -1,0 +1,128 @@
+//! Check-quorum (thesis 6.2), leader stickiness (thesis 4.2.3), and leaders whose disk hangs.
+
+use std::time::Duration;
+
+use raftian_lab::simulation::{Envelope, Kind};
+use raftian_lab::{Setup, Simulation};
+use raftian_raft::{Body, LogPosition, Message, Moment, NodeId, RoleKind, Term};
+
+const N1: NodeId = NodeId(1);
+const N2: NodeId = NodeId(2);
+const N3: NodeId = NodeId(3);
+const SECOND: Duration = Duration::from_secs(1);
+
+fn led_by_n1(size: u64) -> Simulation {
+    let mut cluster = Simulation::new(Setup::cluster(size, 1));
+    cluster.campaign(N1);
+    cluster.stabilize();
+    assert_eq!(cluster.leaders(), [N1]);
+    cluster
+}
+
+/// "A leader in Raft steps down if an election timeout elapses without a successful round of heartbeats to a majority of its cluster" (6.2).
+#[test]
+fn a_leader_that_lost_its_quorum_steps_down() {
+    let mut cluster = led_by_n1(5);
+    cluster.partition(&[&[N1, N2]]);
+    let (_, longest) = cluster.node(N1).config().election_timeout;
+    cluster.run(longest);
+    assert_eq!(cluster.node(N1).role(), RoleKind::Leader, "it waits for the longest election timeout");
+    cluster.run(Duration::from_millis(100));
+    assert_ne!(cluster.node(N1).role(), RoleKind::Leader);
+    assert_eq!(cluster.propose(N1, 1, 1, b"x"), Err(raftian_raft::RefusalReason::NoLeader));
+}
+
+#[test]
+fn a_leader_that_hears_a_bare_majority_goes_on() {
+    let mut cluster = led_by_n1(5);
+    cluster.partition(&[&[N1, N2, N3]]);
+    cluster.run(5 * SECOND);
+    assert_eq!(cluster.leaders(), [N1]);
+}
+
+/// A leader that is heard but hears nobody keeps the others from electing one who could work.
+#[test]
+fn a_leader_that_hears_nobody_steps_down_and_another_leads() {
+    let mut cluster = led_by_n1(3);
+    cluster.cut(N2, N1);
+    cluster.cut(N3, N1);
+    cluster.run(2 * SECOND);
+    let leaders = cluster.leaders();
+    assert!(leaders.len() == 1 && leaders[0] != N1, "{leaders:?} lead");
+}
+
+/// "If a server receives a RequestVote request within the minimum election timeout of hearing from a current leader, it does not update its
+/// term or grant its vote" (thesis 4.2.3).
+#[test]
+fn a_follower_of_a_live_leader_ignores_a_later_term() {
+    let mut cluster = led_by_n1(3);
+    let last = LogPosition { term: Term(9), index: raftian_raft::Index(9) };
+    let ask = |transfer| Message { term: Term(9), body: Body::RequestVote { last, transfer } };
+    let from_n3 = |message| [Envelope { serial: 0, from: N3, to: N2, sent: Moment(0), message }];
+    let (shortest, _) = cluster.node(N2).config().election_timeout;
+
+    cluster.inject(from_n3(ask(false)));
+    cluster.deliver(|_| true);
+    assert_eq!((cluster.node(N2).term(), cluster.node(N2).leader()), (Term(1), Some(N1)));
+    cluster.drop_messages(|_| true);
+
+    cluster.isolate(N2);
+    cluster.advance(shortest - Duration::from_millis(1));
+    cluster.heal();
+    cluster.drop_messages(|_| true);
+    cluster.inject(from_n3(ask(false)));
+    cluster.deliver(|m| m.to == N2);
+    assert_eq!(cluster.node(N2).term(), Term(1), "the minimum election timeout is not over");
+}
+
+#[test]
+fn a_follower_that_has_not_heard_of_its_leader_for_long_votes() {
+    let mut cluster = led_by_n1(3);
+    let (shortest, _) = cluster.node(N2).config().election_timeout;
+    cluster.isolate(N1);
+    cluster.advance(shortest);
+    let last = LogPosition { term: Term(9), index: raftian_raft::Index(9) };
+    let message = Message { term: Term(9), body: Body::RequestVote { last, transfer: false } };
+    cluster.drop_messages(|_| true);
+    cluster.inject([Envelope { serial: 0, from: N3, to: N2, sent: Moment(0), message }]);
+    cluster.deliver(|m| m.is(Kind::RequestVote));
+    assert_eq!(cluster.node(N2).status().vote, Some(N3));
+}
+
+/// A leader that can send but not store keeps its followers quiet and commits with their disks alone; it must go.
+#[test]
+fn a_leader_whose_disk_hangs_steps_down_and_another_leads() {
+    let mut cluster = led_by_n1(3);
+    cluster.hold_disk(N1);
+    cluster.propose(N1, 1, 1, b"x").unwrap();
+    cluster.run(2 * SECOND);
+    let leaders = cluster.leaders();
+    assert!(leaders.len() == 1 && leaders[0] != N1, "{leaders:?} lead");
+    assert_eq!(cluster.tally().of("stepped down with a hung disk"), 1);
+    cluster.release_disk(N1);
+    cluster.settle(SECOND).unwrap();
+}
+
+/// An idle leader is not asked to write, so nothing is known against its disk.
+#[test]
+fn a_held_disk_without_writes_is_no_hung_disk() {
+    let mut cluster = led_by_n1(3);
+    cluster.hold_disk(N1);
+    cluster.run(2 * SECOND);
+    assert_eq!(cluster.leaders(), [N1]);
+}
+
+/// Followers that cannot store cannot acknowledge: a leader of a majority of those leads nobody.
+#[test]
+fn a_leader_whose_followers_disks_hang_steps_down() {
+    let mut cluster = led_by_n1(3);
+    cluster.hold_disk(N2);
+    cluster.hold_disk(N3);
+    cluster.propose(N1, 1, 1, b"x").unwrap();
+    cluster.run(SECOND / 2);
+    assert_ne!(cluster.node(N1).role(), RoleKind::Leader);
+    cluster.release_disk(N2);
+    cluster.release_disk(N3);
+    cluster.settle(2 * SECOND).unwrap();
+    assert!(cluster.ids().all(|id| cluster.host(id).effects().len() == 1));
+}

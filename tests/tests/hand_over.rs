@@ -1,0 +1,133 @@
+//! Handing leadership over: thesis 3.10.
+
+use std::time::Duration;
+
+use raftian_lab::simulation::{Envelope, Kind};
+use raftian_lab::{Setup, Simulation};
+use raftian_raft::{Body, Message, Moment, NodeId, RefusalReason, RoleKind, Term};
+
+const N1: NodeId = NodeId(1);
+const N2: NodeId = NodeId(2);
+const N3: NodeId = NodeId(3);
+const SECOND: Duration = Duration::from_secs(1);
+
+fn led_by_n1(setup: Setup) -> Simulation {
+    let mut cluster = Simulation::new(setup);
+    cluster.campaign(N1);
+    cluster.stabilize();
+    assert_eq!(cluster.leaders(), [N1]);
+    cluster
+}
+
+/// "The prior leader sends a TimeoutNow request to the target server" (thesis 3.10), which neither waits nor asks for pre-votes, and is not
+/// refused for the old leader's sake.
+#[test]
+fn leadership_goes_to_the_named_follower_without_any_time_passing() {
+    let mut cluster = led_by_n1(Setup::cluster(5, 1));
+    cluster.hand_over(N1, Some(N3));
+    cluster.stabilize();
+    assert_eq!(cluster.leaders(), [N3]);
+    assert_eq!(cluster.tally().of("stood for election when asked to"), 1);
+}
+
+/// Without a name it goes to the follower that has most.
+#[test]
+fn leadership_goes_to_the_best_follower() {
+    let mut cluster = led_by_n1(Setup::cluster(5, 1));
+    cluster.isolate(N2);
+    cluster.isolate(N3);
+    cluster.isolate(NodeId(5));
+    cluster.propose(N1, 1, 1, b"x").unwrap();
+    cluster.stabilize();
+    cluster.heal();
+    cluster.hand_over(N1, None);
+    cluster.stabilize();
+    assert_eq!(cluster.leaders(), [NodeId(4)]);
+}
+
+/// "The prior leader fully updates the target server's log" (thesis 3.10) before it says so.
+#[test]
+fn a_successor_is_told_only_when_it_has_the_whole_log() {
+    let mut cluster = led_by_n1(Setup::cluster(3, 1));
+    cluster.propose(N1, 1, 1, b"x").unwrap();
+    cluster.deliver(|m| m.between(1, 2));
+    cluster.hand_over(N1, Some(N3));
+    assert_eq!(cluster.copies(|m| m.is(Kind::TimeoutNow)).len(), 0);
+    cluster.deliver(|m| m.between(1, 3));
+    cluster.deliver(|m| m.between(3, 1));
+    assert_eq!(cluster.copies(|m| m.is(Kind::TimeoutNow)).len(), 1);
+    cluster.stabilize();
+    assert_eq!(cluster.leaders(), [N3]);
+    assert_eq!(cluster.host(N3).effects().len(), 1);
+}
+
+/// "The prior leader stops accepting new client requests" (thesis 3.10), and "if leadership transfer does not complete after about an election
+/// timeout, the prior leader aborts the transfer and resumes accepting client requests".
+#[test]
+fn a_leader_refuses_commands_meanwhile_and_takes_them_again_when_it_fails() {
+    let mut cluster = led_by_n1(Setup::cluster(3, 1));
+    cluster.crash(N3);
+    cluster.propose(N1, 1, 1, b"x").unwrap();
+    cluster.stabilize();
+    cluster.hand_over(N1, Some(N3));
+    assert_eq!(cluster.propose(N1, 1, 2, b"y"), Err(RefusalReason::HandingOver));
+    cluster.run(SECOND / 2);
+    assert_eq!(cluster.leaders(), [N1]);
+    assert_eq!(cluster.tally().of("gave up handing over"), 1);
+    cluster.propose(N1, 1, 2, b"y").unwrap();
+    cluster.stabilize();
+    assert_eq!(cluster.host(N2).effects().len(), 2);
+}
+
+/// TimeoutNow may be lost after it was sent.
+#[test]
+fn a_lost_timeout_now_ends_the_hand_over_and_another_may_begin() {
+    let mut cluster = led_by_n1(Setup::cluster(3, 1));
+    cluster.hand_over(N1, Some(N2));
+    cluster.drop_messages(|m| m.is(Kind::TimeoutNow));
+    cluster.run(SECOND / 2);
+    assert_eq!(cluster.leaders(), [N1]);
+    cluster.hand_over(N1, Some(N2));
+    cluster.stabilize();
+    assert_eq!(cluster.leaders(), [N2]);
+}
+
+/// It may come late: the term it was sent in is over.
+#[test]
+fn a_timeout_now_of_an_earlier_term_is_ignored() {
+    let mut cluster = led_by_n1(Setup::cluster(3, 1));
+    cluster.hand_over(N1, Some(N2));
+    let late = cluster.copies(|m| m.is(Kind::TimeoutNow));
+    cluster.stabilize();
+    assert_eq!(cluster.leaders(), [N2]);
+    cluster.hand_over(N2, Some(N3));
+    cluster.stabilize();
+    cluster.inject(late);
+    cluster.stabilize();
+    assert_eq!(cluster.leaders(), [N3]);
+}
+
+/// Only the leader of the term may ask.
+#[test]
+fn a_timeout_now_from_another_follower_is_ignored() {
+    let mut cluster = led_by_n1(Setup::cluster(3, 1));
+    let message = Message { term: Term(1), body: Body::TimeoutNow };
+    cluster.inject([Envelope { serial: 0, from: N3, to: N2, sent: Moment(0), message }]);
+    cluster.stabilize();
+    assert_eq!((cluster.leaders(), cluster.node(N1).term()), (vec![N1], Term(1)));
+}
+
+/// Handing over to oneself, to a stranger, or without leading does nothing.
+#[test]
+fn a_hand_over_that_makes_no_sense_is_ignored() {
+    let mut cluster = led_by_n1(Setup::cluster(3, 1));
+    cluster.hand_over(N1, Some(N1));
+    cluster.hand_over(N1, Some(NodeId(99)));
+    cluster.hand_over(N2, Some(N3));
+    cluster.propose(N1, 1, 1, b"x").unwrap();
+    cluster.stabilize();
+    assert_eq!((cluster.leaders(), cluster.node(N2).role()), (vec![N1], RoleKind::Follower));
+    let mut alone = led_by_n1(Setup::cluster(1, 1));
+    alone.hand_over(N1, None);
+    alone.propose(N1, 1, 1, b"x").unwrap();
+}

@@ -1,0 +1,252 @@
+//! A member that lies: whatever it says, no node panics, and what is nonsense on its face is counted and ignored.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use raftian_lab::simulation::Envelope;
+use raftian_lab::{Setup, Simulation};
+use raftian_raft::{
+    AppendEntries, AppendReply, AppendResult, Body, ClientId, Command, Config, Entry, Index, Input, LogPosition,
+    Membership, Message, Moment, Node, NodeId, Payload, Restored, RoleKind, Stamp, Term, WriteNumber,
+};
+
+const N1: NodeId = NodeId(1);
+const N2: NodeId = NodeId(2);
+const N3: NodeId = NodeId(3);
+
+/// Small numbers, which hit the log, and the ends of the range, which overflow.
+fn number() -> impl Strategy<Value = u64> {
+    prop_oneof![8 => 0u64..12, 1 => u64::MAX - 3..=u64::MAX, 1 => any::<u64>()]
+}
+
+fn position() -> impl Strategy<Value = LogPosition> {
+    (number(), number()).prop_map(|(term, index)| LogPosition { term: Term(term), index: Index(index) })
+}
+
+fn command() -> impl Strategy<Value = Command> {
+    (number(), number(), vec(any::<u8>(), 0..4)).prop_map(|(client, sequence, bytes)| Command {
+        client: ClientId(client),
+        sequence,
+        bytes: bytes.into(),
+    })
+}
+
+fn entry() -> impl Strategy<Value = Entry> {
+    let payload = prop_oneof![Just(Payload::Empty), command().prop_map(Payload::Command)];
+    (number(), number(), number(), payload).prop_map(|(term, index, stamp, payload)| Entry {
+        term: Term(term),
+        index: Index(index),
+        stamp: Stamp(stamp),
+        payload,
+    })
+}
+
+/// Entries of any content, and runs without gaps that pass the gate.
+fn entries() -> impl Strategy<Value = Vec<Entry>> {
+    let run = (number(), number(), number(), 0u64..5).prop_map(|(term, first, stamp, count)| {
+        let entry = |offset| Entry {
+            term: Term(term),
+            index: Index(first.wrapping_add(offset)),
+            stamp: Stamp(stamp),
+            payload: Payload::Empty,
+        };
+        (0..count).map(entry).collect()
+    });
+    prop_oneof![vec(entry(), 0..4), run]
+}
+
+fn body() -> impl Strategy<Value = Body> {
+    let moment = || proptest::option::of(number().prop_map(Moment));
+    let append = (position(), number(), moment(), entries()).prop_map(|(previous, commit, probe, entries)| {
+        Body::AppendEntries(AppendEntries { previous, commit: Index(commit), probe, entries })
+    });
+    let result = prop_oneof![
+        number().prop_map(|up_to| AppendResult::Matched { up_to: Index(up_to) }),
+        (number(), position()).prop_map(|(refused, hint)| AppendResult::Conflict { refused: Index(refused), hint }),
+    ];
+    prop_oneof![
+        1 => position().prop_map(|last| Body::PreVote { last }),
+        1 => any::<bool>().prop_map(|granted| Body::PreVoteReply { granted }),
+        1 => (position(), any::<bool>()).prop_map(|(last, transfer)| Body::RequestVote { last, transfer }),
+        1 => any::<bool>().prop_map(|granted| Body::VoteReply { granted }),
+        3 => append,
+        2 => (moment(), result).prop_map(|(probe, result)| Body::AppendReply(AppendReply { probe, result })),
+        1 => Just(Body::TimeoutNow),
+        1 => vec(command(), 0..3).prop_map(|commands| Body::Forward { commands }),
+    ]
+}
+
+/// What happens to the node beside the lies.
+#[derive(Clone, Debug)]
+enum Beside {
+    Hear(u64, u64, Body),
+    Wait,
+    Campaign,
+    Propose,
+    HandOver,
+    Write,
+}
+
+fn beside() -> impl Strategy<Value = Beside> {
+    prop_oneof![
+        8 => (0u64..5, number(), body()).prop_map(|(from, term, body)| Beside::Hear(from, term, body)),
+        1 => Just(Beside::Wait),
+        1 => Just(Beside::Campaign),
+        1 => Just(Beside::Propose),
+        1 => Just(Beside::HandOver),
+        3 => Just(Beside::Write),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 3_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// All release-build assertions of the node are on; none may be reached from outside.
+    #[test]
+    fn no_message_makes_a_node_panic(pre_vote: bool, check_quorum: bool, log in 0u64..4, steps in vec(beside(), 1..60)) {
+        let mut config = Config::new(N1, Membership::new([N1, N2, N3]).unwrap(), 1);
+        (config.pre_vote, config.check_quorum) = (pre_vote, check_quorum);
+        let mut restored = Restored::default();
+        for index in 1..=log {
+            restored.entries.push(Entry { term: Term(1), index: Index(index), stamp: Stamp(index), payload: Payload::Empty });
+            restored.hard_state.term = Term(1);
+        }
+        let mut node = Node::new(config, restored, Moment(0)).unwrap();
+        let mut now = Moment(0);
+        let mut newest = WriteNumber(0);
+        for step in steps {
+            now = now.after(std::time::Duration::from_millis(7));
+            let input = match step {
+                Beside::Hear(from, term, body) => {
+                    // Half of all messages are of the node's own term, or they would say nothing to it.
+                    let term = if term % 2 == 0 { node.term() } else { Term(term) };
+                    Input::Receive { from: NodeId(from), message: Message { term, body } }
+                }
+                Beside::Wait => {
+                    now = now.max(node.wake_at());
+                    Input::Wake
+                }
+                Beside::Campaign => Input::Campaign,
+                Beside::Propose => Input::Propose(vec![Command { client: ClientId(1), sequence: 1, bytes: vec![1].into() }]),
+                Beside::HandOver => Input::HandOver(None),
+                Beside::Write => Input::Persisted(newest),
+            };
+            node.step(now, input);
+            let actions = node.take_actions();
+            newest = actions.persist.map_or(newest, |write| write.number);
+            if let Some(last) = actions.apply.last() {
+                node.step(now, Input::Applied(last.index));
+            }
+        }
+    }
+}
+
+fn tell(cluster: &mut Simulation, from: NodeId, to: NodeId, term: u64, body: Body) {
+    let message = Message { term: Term(term), body };
+    cluster.inject([Envelope { serial: 0, from, to, sent: Moment(0), message }]);
+    cluster.deliver(|_| true);
+}
+
+/// A term near the end of numbers must not be passed: the one after it would be the same, with the same votes once more.
+#[test]
+fn the_last_term_is_entered_but_never_stood_for_twice() {
+    let mut cluster = Simulation::new(Setup::cluster(3, 1).configure(|config| config.pre_vote = false));
+    tell(&mut cluster, N3, N1, u64::MAX, Body::VoteReply { granted: false });
+    assert_eq!((cluster.node(N1).term(), cluster.tally().of("ignored nonsense")), (Term(0), 1));
+    tell(&mut cluster, N3, N1, u64::MAX - 1, Body::VoteReply { granted: false });
+    let last = LogPosition::default();
+    tell(&mut cluster, N3, N1, u64::MAX - 1, Body::RequestVote { last, transfer: false });
+    assert_eq!(cluster.node(N1).status().vote, Some(N3));
+    for _ in 0..5 {
+        cluster.campaign(N1);
+        cluster.tick(N1);
+    }
+    let status = cluster.node(N1).status();
+    assert_eq!((status.term, status.vote, status.role), (Term(u64::MAX - 1), Some(N3), RoleKind::Follower));
+}
+
+/// Messages no correct member sends are named in the events, so that somebody may see who sends them.
+#[test]
+fn nonsense_is_counted() {
+    let entry = |term, index| Entry { term: Term(term), index: Index(index), stamp: Stamp(0), payload: Payload::Empty };
+    let append = |previous: (u64, u64), entries| {
+        let previous = LogPosition { term: Term(previous.0), index: Index(previous.1) };
+        Body::AppendEntries(AppendEntries { previous, commit: Index(0), probe: None, entries })
+    };
+    let start = || Simulation::new(Setup::cluster(3, 1).log(1, &[1]).term(1, 2));
+    for body in [
+        append((0, 0), vec![entry(1, 2)]),
+        append((1, 1), vec![entry(2, 2), entry(2, 4)]),
+        append((1, 1), vec![entry(2, 2), entry(1, 3)]),
+        append((1, 1), vec![entry(3, 2)]),
+        append((0, 0), vec![entry(0, 1)]),
+        append((9, 1), vec![]),
+        append((1, 0), vec![]),
+        append((0, 1), vec![]),
+    ] {
+        let mut cluster = start();
+        tell(&mut cluster, N2, N1, 2, body.clone());
+        assert_eq!(cluster.tally().of("ignored nonsense"), 1, "{body:?}");
+        assert_eq!(cluster.node(N1).last().index, Index(1));
+    }
+    let mut cluster = start();
+    tell(&mut cluster, NodeId(9), N1, 5, Body::TimeoutNow);
+    assert_eq!((cluster.tally().of("ignored nonsense"), cluster.node(N1).term()), (1, Term(2)), "n9 is no member");
+}
+
+/// A leader that would replace what is committed is not obeyed, whatever its term.
+#[test]
+fn committed_entries_are_never_cut_off() {
+    let mut cluster = Simulation::new(Setup::cluster(3, 1));
+    cluster.campaign(N1);
+    cluster.stabilize();
+    cluster.propose(N1, 1, 1, b"x").unwrap();
+    cluster.stabilize();
+    let before = cluster.node(N2).entries_from(Index(1)).to_vec();
+    let entries = vec![Entry { term: Term(9), index: Index(1), stamp: Stamp(0), payload: Payload::Empty }];
+    let append = AppendEntries { previous: LogPosition::default(), commit: Index(1), probe: None, entries };
+    tell(&mut cluster, N3, N2, 9, Body::AppendEntries(append));
+    assert_eq!(cluster.node(N2).entries_from(Index(1)), before);
+    assert_eq!(cluster.tally().of("ignored nonsense"), 1);
+}
+
+/// A follower that acknowledges what it was never sent, or refuses what cannot be refused, moves nothing out of the log.
+#[test]
+fn answers_that_make_no_sense_leave_the_leader_sound() {
+    let mut cluster = Simulation::new(Setup::cluster(3, 1));
+    cluster.campaign(N1);
+    cluster.stabilize();
+    let commit = cluster.node(N1).commit();
+    let reply = |result| Body::AppendReply(AppendReply { probe: Some(Moment(u64::MAX)), result });
+    let hint = LogPosition { term: Term(u64::MAX), index: Index(u64::MAX) };
+    tell(&mut cluster, N2, N1, 1, reply(AppendResult::Matched { up_to: Index(u64::MAX) }));
+    for refused in [0, 1, 2, u64::MAX] {
+        tell(&mut cluster, N2, N1, 1, reply(AppendResult::Conflict { refused: Index(refused), hint }));
+    }
+    assert_eq!((cluster.leaders(), cluster.node(N1).commit()), (vec![N1], commit));
+    cluster.propose(N1, 1, 1, b"x").unwrap();
+    cluster.stabilize();
+    assert_eq!(cluster.settled(), Some(N1));
+}
+
+/// A leader that would turn the game clock back is not obeyed, within one message or from one to the next.
+#[test]
+fn the_game_clock_is_not_turned_back() {
+    let mut cluster = Simulation::new(Setup::cluster(3, 1));
+    let append = |previous: u64, stamps: &[u64]| {
+        let entry = |(stamp, index): (&u64, u64)| Entry {
+            term: Term(1),
+            index: Index(index),
+            stamp: Stamp(*stamp),
+            payload: Payload::Empty,
+        };
+        let previous = LogPosition { term: Term(previous.min(1)), index: Index(previous) };
+        let entries = stamps.iter().zip(previous.index.0 + 1..).map(entry).collect();
+        Body::AppendEntries(AppendEntries { previous, commit: Index(0), probe: None, entries })
+    };
+    tell(&mut cluster, N3, N1, 1, append(0, &[5, 9]));
+    tell(&mut cluster, N3, N1, 1, append(2, &[8]));
+    tell(&mut cluster, N3, N1, 1, append(2, &[9, 12, 11]));
+    assert_eq!((cluster.node(N1).last().index, cluster.tally().of("ignored nonsense")), (Index(2), 2));
+    tell(&mut cluster, N3, N1, 1, append(2, &[9, 12]));
+    assert_eq!(cluster.node(N1).last().index, Index(4));
+}

@@ -1,0 +1,218 @@
+//! Live nodes in one process: real QUIC on loopback, real stores, real threads.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use raftian_node::cluster::{EmbeddedNode, NodeConfig, embedded};
+use raftian_node::quic::QuicOptions;
+use raftian_node::{NodeHandle, NodeOptions, ProposeError, Replica, StartError, fresh_seed};
+use raftian_raft::{Bytes, ClientId, Command, Config, Entry, Membership, NodeId, Payload, RoleKind};
+
+const WAIT: Duration = Duration::from_secs(60);
+
+struct Cluster {
+    configs: Vec<NodeConfig>,
+    nodes: Vec<Option<NodeHandle>>,
+    applied: Vec<Vec<Entry>>,
+    _directory: tempfile::TempDir,
+}
+
+fn start(config: &NodeConfig, links: QuicOptions) -> Result<NodeHandle, StartError> {
+    let membership = Membership::new(config.members.iter().map(|member| member.id)).expect("there are members");
+    let raft = Config::new(config.id, membership, fresh_seed());
+    NodeHandle::start(NodeOptions {
+        raft,
+        cluster: config.cluster.clone(),
+        store: config.data.join("raft.redb"),
+        links,
+    })
+}
+
+impl Cluster {
+    fn new(size: usize) -> Self {
+        let directory = tempfile::tempdir().expect("there is room");
+        let members = embedded(size, "test", directory.path()).expect("there are ports");
+        let mut cluster =
+            Cluster { configs: Vec::new(), nodes: Vec::new(), applied: vec![Vec::new(); size], _directory: directory };
+        for EmbeddedNode { config, socket } in members {
+            let links = QuicOptions::new(socket, &config);
+            cluster.nodes.push(Some(start(&config, links).expect("the node starts")));
+            cluster.configs.push(config);
+        }
+        cluster
+    }
+
+    fn node(&mut self, id: u64) -> &mut NodeHandle {
+        self.nodes[id as usize - 1].as_mut().expect("the node runs")
+    }
+
+    fn restart(&mut self, id: u64) {
+        let config = &self.configs[id as usize - 1];
+        let links = QuicOptions::bind(config).expect("its port is free again");
+        self.nodes[id as usize - 1] = Some(start(config, links).expect("the node starts again"));
+        self.applied[id as usize - 1].clear();
+    }
+
+    fn kill(&mut self, id: u64) {
+        let node = self.nodes[id as usize - 1].take().expect("the node runs");
+        node.control().kill();
+        drop(node);
+    }
+
+    /// Takes what is committed everywhere, until `done` holds for the running nodes.
+    fn until(&mut self, what: &str, mut done: impl FnMut(&mut Self) -> bool) {
+        let deadline = Instant::now() + WAIT;
+        loop {
+            for (node, applied) in self.nodes.iter_mut().zip(&mut self.applied) {
+                if let Some(node) = node {
+                    node.take_committed(1000, applied);
+                }
+            }
+            if done(self) {
+                return;
+            }
+            let views: Vec<_> = self.nodes.iter().flatten().map(|node| node.view().status).collect();
+            assert!(Instant::now() < deadline, "not within {WAIT:?}: {what}: {views:#?}");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    fn leader(&mut self) -> u64 {
+        let mut leader = None;
+        self.until("one leader is followed by all", |cluster| {
+            let mut leaders = cluster.nodes.iter().flatten().map(|node| node.view().status.leader);
+            leader = leaders.next().flatten();
+            leader.is_some_and(|id| cluster.nodes[id.0 as usize - 1].is_some()) && leaders.all(|other| other == leader)
+        });
+        leader.expect("it was just seen").0
+    }
+
+    fn commands(&self, id: u64) -> Vec<u64> {
+        let entries = &self.applied[id as usize - 1];
+        let commands = entries.iter().filter_map(|entry| match &entry.payload {
+            Payload::Command(command) => Some(command.sequence),
+            Payload::Empty => None,
+        });
+        commands.collect()
+    }
+
+    fn running(&self) -> impl Iterator<Item = u64> + '_ {
+        (1..).zip(&self.nodes).filter(|(_, node)| node.is_some()).map(|(id, _)| id)
+    }
+}
+
+fn command(sequence: u64) -> Command {
+    Command { client: ClientId(1), sequence, bytes: Bytes::from(b"attack".as_slice()) }
+}
+
+#[test]
+fn commands_reach_every_node_in_one_order_and_outlive_the_leader() {
+    let mut cluster = Cluster::new(3);
+    let leader = cluster.leader();
+    let follower = leader % 3 + 1;
+    for sequence in 1..=200 {
+        cluster.node(follower).propose(command(sequence)).expect("there is room");
+    }
+    cluster.until("all are applied everywhere", |cluster| {
+        (1..=3).all(|id| cluster.commands(id) == (1..=200).collect::<Vec<_>>())
+    });
+
+    cluster.kill(leader);
+    cluster.leader();
+    cluster.node(follower).propose(command(201)).expect("there is room");
+    cluster
+        .until("the survivors go on", |cluster| cluster.running().all(|id| cluster.commands(id).last() == Some(&201)));
+
+    cluster.restart(leader);
+    cluster.until("the dead one has everything again", |cluster| {
+        cluster.commands(leader) == (1..=201).collect::<Vec<_>>()
+    });
+    let first = cluster.applied[0].clone();
+    assert!(
+        cluster
+            .applied
+            .iter()
+            .all(|applied| applied[..first.len().min(applied.len())] == first[..first.len().min(applied.len())])
+    );
+}
+
+#[test]
+fn a_node_that_was_cut_off_steps_down_and_comes_back_without_deposing_anybody() {
+    let mut cluster = Cluster::new(3);
+    let leader = cluster.leader();
+    cluster.node(leader).control().cut(true);
+    cluster.until("it gives up leading", |cluster| cluster.node(leader).view().status.role != RoleKind::Leader);
+    cluster.until("the others elect one of themselves", |cluster| {
+        let others: Vec<_> = (1..=3).filter(|id| *id != leader).collect();
+        let views: Vec<_> = others.iter().map(|id| cluster.node(*id).view().status).collect();
+        views[0].leader.is_some_and(|now| now != NodeId(leader)) && views[0].leader == views[1].leader
+    });
+    let other = leader % 3 + 1;
+    let term = cluster.node(other).view().status.term;
+    cluster.node(leader).control().cut(false);
+    assert_ne!(cluster.leader(), leader);
+    assert_eq!(cluster.node(other).view().status.term, term, "its return starts no election");
+}
+
+#[test]
+fn a_paused_leader_is_replaced_and_follows_when_it_goes_on() {
+    let mut cluster = Cluster::new(3);
+    let leader = cluster.leader();
+    let other = leader % 3 + 1;
+    cluster.node(leader).control().pause(true);
+    cluster.until("another leads", |cluster| {
+        cluster.node(other).view().status.leader.is_some_and(|now| now != NodeId(leader))
+    });
+    cluster.node(leader).control().pause(false);
+    cluster.until("it follows", |cluster| {
+        let (old, new) = (cluster.node(leader).view().status, cluster.node(other).view().status);
+        old.term == new.term && old.leader == new.leader && old.leader.is_some()
+    });
+}
+
+#[test]
+fn a_stopping_leader_hands_over_before_it_leaves() {
+    let mut cluster = Cluster::new(3);
+    let leader = cluster.leader();
+    let node = cluster.nodes[leader as usize - 1].take().expect("the node runs");
+    let control = node.control();
+    node.stop();
+    let last = control.view();
+    assert!(last.stopped.is_some() && last.status.role != RoleKind::Leader, "{:?}", last.status);
+    assert!(last.status.leader.is_none_or(|now| now != NodeId(leader)));
+    assert_ne!(cluster.leader(), leader);
+}
+
+#[test]
+fn a_window_that_takes_nothing_stops_the_hand_out_but_not_the_cluster() {
+    let mut cluster = Cluster::new(1);
+    cluster.leader();
+    let window = Config::new(NodeId(1), Membership::new([NodeId(1)]).expect("one"), 0).apply_window as u64;
+    let wanted = window + 500;
+    let mut sequence = 1;
+    let deadline = Instant::now() + WAIT;
+    while cluster.node(1).view().status.commit.0 < wanted {
+        match cluster.node(1).propose(command(sequence)) {
+            Ok(()) => sequence += 1,
+            Err(ProposeError::Busy) => std::thread::sleep(Duration::from_millis(1)),
+            Err(error) => panic!("{error}"),
+        }
+        assert!(Instant::now() < deadline && sequence < wanted * 4);
+    }
+    assert!(cluster.node(1).view().status.applied.0 <= 10, "nobody took anything");
+    cluster
+        .until("everything is there when it is asked for", |cluster| cluster.commands(1).len() as u64 == sequence - 1);
+    assert!(cluster.commands(1).iter().copied().eq(1..sequence));
+}
+
+#[test]
+fn the_second_program_on_one_store_is_refused_by_name() {
+    let mut cluster = Cluster::new(1);
+    cluster.leader();
+    let config = NodeConfig { listen: ([127, 0, 0, 1], 0).into(), ..cluster.configs[0].clone() };
+    let links = QuicOptions::bind(&config).expect("another port is free");
+    let Err(error) = start(&config, links) else { panic!("two programs share one store") };
+    let words = error.to_string();
+    assert!(words.contains("in use") && words.contains("raft.redb"), "{words}");
+    assert!(Path::new(&config.data).join("raft.redb").is_file());
+}

@@ -1,0 +1,110 @@
+//! The real window: what it draws before and after orders that real nodes committed. Needs a display, which `.ci/run` provides.
+
+#[path = "../processes/cluster.rs"]
+#[expect(dead_code, reason = "shared with the tests of processes, which use all of it")]
+mod cluster;
+mod picture;
+
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use cluster::{Cluster, eventually, raftian};
+use picture::Picture;
+
+/// Centres of the cities 1 to 5 in the original's coordinates.
+const CENTRES: [(u32, u32); 5] = [(625, 725), (875, 225), (375, 225), (125, 975), (125, 225)];
+
+/// Takes a picture of the window of member 1.
+fn photograph(cluster: &Cluster, name: &str) -> Picture {
+    let file = format!("{}/{name}.png", cluster.directory());
+    let shot = raftian(&["play", "--config", cluster.config(1), "--screenshot", &file, "--after", "6"]);
+    assert!(shot.status.success(), "{shot:?}");
+    Picture::read(&file)
+}
+
+#[test]
+#[ignore = "needs a display"]
+fn the_classic_board_is_drawn_and_committed_hits_fade_its_cities() {
+    let mut cluster = Cluster::new(3);
+    cluster.start(2);
+    cluster.start(3);
+    cluster.leader();
+
+    let before = photograph(&cluster, "before");
+    assert_eq!(before.size(), (1000, 1200));
+    let full = [[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 0], [255, 0, 255]];
+    assert_eq!(CENTRES.map(|at| before.pixel(at)), full);
+    // A city is 80 by 80: its corner pixels are its own, the ones outside the map's.
+    let (blue, grey) = ([0, 0, 255], [125, 125, 125]);
+    assert_eq!([(335, 185), (414, 264)].map(|at| before.pixel(at)), [blue, blue]);
+    assert_eq!([(333, 185), (416, 264)].map(|at| before.pixel(at)), [grey, grey]);
+    // Header and footer are white, the map is grey, and black lines part its cells.
+    assert_eq!([(20, 20), (980, 90), (980, 1180)].map(|at| before.pixel(at)), [[255; 3]; 3]);
+    for line in [250, 500, 750] {
+        assert!(before.has_black_line_near(line, 600, true), "an upright line at {line}");
+        assert!(before.has_black_line_near(600, 100 + line, false), "a level line at {line}");
+    }
+    assert!(before.ink((200, 10, 800, 90)) > 500, "the header says something");
+
+    for (city, hits) in [(1, 1), (2, 2), (3, 3), (4, 4)] {
+        for _ in 0..hits {
+            assert_eq!(cluster.order(2, city)["effect"], "hit");
+        }
+    }
+    let after = photograph(&cluster, "after");
+    let faded = [[255, 65, 65], [105, 255, 105], [155, 155, 255], [55, 55, 33], [255, 0, 255]];
+    assert_eq!(CENTRES.map(|at| after.pixel(at)), faded);
+}
+
+#[test]
+#[ignore = "needs a display"]
+fn a_click_on_a_city_is_committed_by_five_nodes_in_one_process() {
+    let directory = tempfile::tempdir().expect("there is room for a picture");
+    let file = directory.path().join("clicked.png");
+    let mut game = Command::new(env!("CARGO_BIN_EXE_raftian"))
+        .args(["--after", "15", "--screenshot"])
+        .arg(&file)
+        .stdin(Stdio::null())
+        .spawn()
+        .expect("the program can be started");
+    let mut window = String::new();
+    eventually("the window opens", || {
+        window =
+            xdotool(&["search", "--onlyvisible", "--name", "^raftian$"]).lines().next().unwrap_or_default().to_owned();
+        !window.is_empty()
+    });
+    // The original needs one click for one hit. Clicks before the first frame are nobody's, so there are three.
+    let deadline = Instant::now() + Duration::from_secs(6);
+    for pause in [3, 1, 1] {
+        std::thread::sleep(Duration::from_secs(pause).min(deadline.saturating_duration_since(Instant::now())));
+        xdotool(&["mousemove", "--window", &window, "375", "225"]);
+        xdotool(&["click", "1"]);
+    }
+    assert!(game.wait().expect("the game ends").success());
+    let picture = Picture::read(&file);
+    let hit = [[65, 65, 255], [105, 105, 255], [155, 155, 255]];
+    let seen = picture.pixel(CENTRES[2]);
+    assert!(hit.contains(&seen), "city 3 shows {seen:?}");
+    assert_eq!(picture.pixel(CENTRES[0]), [255, 0, 0], "no other city was hit");
+}
+
+#[test]
+#[ignore = "needs a display"]
+fn without_a_display_the_window_says_what_to_do_instead() {
+    for display in ["", ":4711"] {
+        let output = Command::new(env!("CARGO_BIN_EXE_raftian"))
+            .env_remove("WAYLAND_DISPLAY")
+            .env("DISPLAY", display)
+            .stdin(Stdio::null())
+            .output()
+            .expect("the program can be started");
+        let words = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(11), "{words}");
+        assert!(words.contains("raftian node --config"), "{words}");
+    }
+}
+
+fn xdotool(arguments: &[&str]) -> String {
+    let output = Command::new("xdotool").args(arguments).output().expect("xdotool is installed");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
