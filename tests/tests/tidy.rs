@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Longest file that is still read from top to bottom.
-const LONGEST_FILE: usize = 460;
+/// Longest file that is still read from top to bottom. Tests are read one at a time and may be longer.
+const LONGEST_FILE: usize = 380;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests lie in the workspace").to_owned()
@@ -76,7 +76,8 @@ fn the_view_and_the_overlay_write_no_truth() {
 fn consensus_time_is_read_in_one_place() {
     let mut found = lines_with(&sources("crates/raft-node/src"), &["Instant::now", "SystemTime::now"]);
     // The thread sleeps and publishes by the wall, the links and the tools wait for the world; the driver does neither.
-    let allowed = ["clock.rs", "thread.rs", "names.rs", "quic/", "quic.rs", "store/writer.rs"];
+    let allowed =
+        ["clock.rs", "thread.rs", "thread/", "names.rs", "quic/", "quic.rs", "store/writer.rs", "store/tests.rs"];
     found.retain(|line| !allowed.iter().any(|file| line.contains(&format!("crates/raft-node/src/{file}"))));
     assert_eq!(found, Vec::<String>::new());
 }
@@ -86,6 +87,7 @@ fn no_file_is_too_long_to_be_read_from_the_top() {
     let long: Vec<_> = ["crates", "tests", "benches"]
         .iter()
         .flat_map(|folder| sources(folder))
+        .filter(|(name, _)| !name.ends_with("/tests.rs"))
         .filter(|(_, text)| text.lines().count() > LONGEST_FILE)
         .map(|(name, text)| format!("{name}: {} lines", text.lines().count()))
         .collect();

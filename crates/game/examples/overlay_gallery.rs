@@ -2,13 +2,14 @@
 //!
 //! `cargo run --example overlay_gallery [PICTURE.png SECONDS]` takes a picture after some seconds and ends. Five members play for
 //! some seconds; then Dee dies, Ed is cut off, and Cy, which lost the leader, stands for election, so that no order is
-//! committed any more. The buttons and keys of the overlay work, F3 shows and hides it.
+//! committed any more. The buttons and keys of the overlay work, F3 shows and hides it. E shows what a program sees that
+//! runs one member only, D lets the states diverge.
 
 #![allow(elided_lifetimes_in_paths, reason = "system parameters hide their lifetimes by the engine's convention")]
 
 use bevy::prelude::*;
 use bevy::time::Real;
-use bevy_raft::{AddReplicatedCommand, ReplicatedCommand};
+use bevy_raft::{AddReplicatedCommand, RaftStatus, ReplicatedCommand};
 use raftian::cluster_view::{AppliedState, ClusterView, Fault, FaultKind, MemberView};
 use raftian::overlay::{self, CommitLatency, OverlayMode};
 use raftian::projection::{self, ReplicatedRealm};
@@ -46,6 +47,8 @@ struct Made {
     appended: Vec<u64>,
     told: [bool; 3],
     seat: usize,
+    embedded: bool,
+    diverged: bool,
 }
 
 /// One made-up member.
@@ -68,6 +71,7 @@ fn main() -> AppExit {
         .add_replicated_command::<Order>()
         .insert_resource(ReplicatedRealm(Realm::new_classic(5)))
         .insert_resource(Made::new())
+        .insert_resource(RaftStatus { pending: 1, ..default() })
         .add_observer(suffer)
         .add_systems(PreUpdate, live);
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -85,8 +89,14 @@ fn id(place: usize) -> NodeId {
 impl Made {
     fn new() -> Self {
         let member = Member { up: true, last: PAST, commit: PAST, ..default() };
-        let mut made =
-            Made { members: std::array::from_fn(|_| member.clone()), appended: vec![], told: [false; 3], seat: ADA };
+        let mut made = Made {
+            members: std::array::from_fn(|_| member.clone()),
+            appended: vec![],
+            told: [false; 3],
+            seat: ADA,
+            embedded: true,
+            diverged: false,
+        };
         let [leader, bo] = [NodeId(5), id(BO)];
         made.tell(ED, 0, 6, Decision::SteppedDown { because: StepDown::LostQuorum });
         made.tell(BO, 180, 6, Decision::AskedForPreVotes);
@@ -124,8 +134,9 @@ impl Made {
     /// Orders come, entries spread, a majority commits.
     fn step(&mut self, now: u64, latency: &mut CommitLatency) {
         let pace = [90, 340, 150, 610, 220, 130, 480][self.appended.len() % 7];
-        if self.appended.last().is_none_or(|last| now >= last + pace) && self.appended.len() < 60 + now as usize / 2000
-        {
+        // Without a majority the players soon stop to order.
+        let pace = if now < TROUBLE[1] { pace } else { pace * 12 };
+        if self.appended.last().is_none_or(|last| now >= last + pace) {
             self.appended.push(now);
         }
         let leads = self.reachable(BO);
@@ -253,25 +264,35 @@ fn encoded(order: &Order) -> Vec<u8> {
 
 fn live(
     time: Res<Time<Real>>,
+    keys: Res<ButtonInput<KeyCode>>,
     mut made: ResMut<Made>,
     mut latency: ResMut<CommitLatency>,
     mut view: ResMut<ClusterView>,
 ) {
     let now = time.elapsed().as_millis() as u64 + 400;
+    made.embedded ^= keys.just_pressed(KeyCode::KeyE);
+    made.diverged ^= keys.just_pressed(KeyCode::KeyD);
     made.step(now, &mut latency);
     made.trouble(now);
     let member = |place: usize| {
         let node = made.node(place, now);
         let index = node.status.applied;
+        let wrong = u64::from(made.diverged && place == CY) << 63;
+        let state = AppliedState { index, hash: index.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ wrong };
+        let shown = made.embedded || place == made.seat;
         MemberView {
             id: id(place),
             name: NAMES[place].to_owned(),
-            node: Some(node),
+            node: shown.then_some(node),
             up: made.members[place].up,
-            state: Some(AppliedState { index, hash: index.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) }),
+            state: shown.then_some(state),
         }
     };
-    *view = ClusterView { members: (0..NAMES.len()).map(member).collect(), seat: Some(id(made.seat)), embedded: true };
+    *view = ClusterView {
+        members: (0..NAMES.len()).map(member).collect(),
+        seat: Some(id(made.seat)),
+        embedded: made.embedded,
+    };
 }
 
 fn suffer(fault: On<Fault>, mut made: ResMut<Made>, time: Res<Time<Real>>) {

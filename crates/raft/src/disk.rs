@@ -8,6 +8,10 @@ use crate::log::Log;
 use crate::message::Message;
 use crate::types::{Index, LogPosition, Moment, NodeId};
 
+/// Most writes under way: one that is being synced and one that is ready to follow it. Whatever comes meanwhile becomes one write after
+/// them, so a slow disk makes writes larger instead of their queue longer.
+const MOST_UNDER_WAY: usize = 2;
+
 /// What the node has asked its disk to do, and what the disk has done. Writes complete in order; several may be under way.
 #[derive(Clone, Debug)]
 pub(crate) struct Disk {
@@ -85,7 +89,8 @@ impl Disk {
         }
     }
 
-    /// The write that brings the disk up to date, if it is not; promises that wait for nothing are moved to `send`.
+    /// The write that brings the disk up to date, if it is not and there is room for one under way; promises that wait for nothing
+    /// are moved to `send`.
     pub(crate) fn flush(
         &mut self,
         now: Moment,
@@ -99,6 +104,10 @@ impl Disk {
                 Some(write) => write.promises.append(&mut self.promises),
                 None => send.append(&mut self.promises),
             }
+            return None;
+        }
+        if self.under_way.len() >= MOST_UNDER_WAY {
+            // The promises stand on what is not handed out yet: they wait for the write that will hold it.
             return None;
         }
         self.last_number = WriteNumber(self.last_number.0 + 1);
@@ -171,20 +180,44 @@ mod tests {
     }
 
     #[test]
+    fn a_disk_that_lags_gets_larger_writes_and_not_more_of_them() {
+        let mut log = Log::restore(Vec::new()).unwrap();
+        let mut disk = Disk::new(HardState::default(), Index(0));
+        for index in 1..=10 {
+            log.push(entry(index, 1));
+            disk.promise(promise().0, promise().1);
+            let (write, sent) = flush(&mut disk, &log);
+            assert_eq!((write.is_some(), sent), (index <= MOST_UNDER_WAY as u64, 0));
+        }
+        let mut sent = Vec::new();
+        disk.persisted(WriteNumber(1), &log, &mut sent);
+        assert_eq!((sent.len(), disk.durable()), (1, Index(1)));
+        let write = flush(&mut disk, &log).0.unwrap();
+        assert_eq!((write.entries.first().map(|e| e.index), write.entries.len()), (Some(Index(3)), 8));
+        disk.persisted(write.number, &log, &mut sent);
+        assert_eq!((sent.len(), disk.durable()), (10, Index(10)), "every promise left with the write it stands on");
+    }
+
+    #[test]
     fn the_completion_of_a_write_whose_entries_were_cut_off_and_came_back_is_not_believed() {
         let mut log = Log::restore(Vec::new()).unwrap();
         let mut disk = Disk::new(HardState::default(), Index(0));
         log.push(entry(1, 1));
         flush(&mut disk, &log);
+        let mut sent = Vec::new();
         for term in [2, 3] {
             log.truncate(Index(1));
             disk.truncated(Index(1));
             log.push(entry(1, term));
-            flush(&mut disk, &log);
+            assert!(flush(&mut disk, &log).0.is_some());
+            disk.persisted(WriteNumber(term - 1), &log, &mut sent);
+            assert_eq!(
+                disk.durable(),
+                Index(0),
+                "the disk holds the entry of term {}, the log that of {term}",
+                term - 1
+            );
         }
-        let mut sent = Vec::new();
-        disk.persisted(WriteNumber(2), &log, &mut sent);
-        assert_eq!(disk.durable(), Index(0), "the disk holds the entry of term 2, the log the one of term 3");
         disk.persisted(WriteNumber(3), &log, &mut sent);
         assert_eq!(disk.durable(), Index(1));
     }

@@ -9,7 +9,7 @@ use super::facts::{Condition, condition};
 use super::log_grid::{Fate, Grid, Lane};
 use super::look::{CHOSEN, FAINT, LINE, SMALL, TEXT, WARN, WEAK, WELL, digits, put, term_colour, words};
 use super::panel::heading;
-use super::{Screen, marks};
+use super::{Screen, marks, ring};
 use crate::cluster_view::{ClusterView, MemberView};
 
 /// Width of the names before the lanes.
@@ -51,7 +51,7 @@ pub(super) fn show(ui: &mut Ui, screen: &mut Screen) {
     let cell = ((width - NAMES - 8.0) / grid.columns as f32).clamp(4.0, CELL[1]);
     let members = &screen.view.members;
     // As tall as the ring beside it where there are few members, so both end together.
-    let height = (TOP + members.len() as f32 * (TALL + MARKERS + 6.0) + 24.0).max(240.0);
+    let height = (TOP + members.len() as f32 * (TALL + MARKERS + 6.0) + 24.0).max(ring::HEIGHT);
     let (response, painter) = ui.allocate_painter(vec2(width, height), Sense::hover());
     let area = response.rect;
     painter.rect_filled(area, 4.0, WELL);
@@ -210,8 +210,9 @@ fn legend(painter: &Painter, at: Pos2, right: f32) {
         painter.circle_filled(area.center(), 3.0, WEAK);
     });
     item("next", &|area| marks::triangle(painter, area.center() - vec2(0.0, 4.0), 8.0, CHOSEN));
-    item("number: term;  – : empty entry of a new leader", &|area| {
+    item("term;  – a new leader's empty entry", &|area| {
         painter.rect_stroke(area, 2.0, Stroke::new(1.0, LINE), StrokeKind::Inside);
+        painter.text(area.center(), Align2::CENTER_CENTER, "7", digits(10.0), WEAK);
     });
 }
 

@@ -15,7 +15,7 @@ pub(super) const GROUND: Color32 = Color32::from_rgb(21, 24, 30);
 /// Ground of pictures inside the panel.
 pub(super) const WELL: Color32 = Color32::from_rgb(14, 16, 20);
 /// Ground of the strip, which lets the game shine through.
-pub(super) const STRIP: Color32 = Color32::from_rgba_premultiplied(15, 17, 21, 225);
+pub(super) const STRIP: Color32 = Color32::from_rgba_premultiplied(18, 21, 26, 250);
 /// Thin lines and borders.
 pub(super) const LINE: Color32 = Color32::from_rgb(52, 58, 69);
 /// What is to be read.
@@ -116,6 +116,7 @@ pub(super) fn dress(context: &Context) {
         let widgets = &mut visuals.widgets;
         widgets.noninteractive.fg_stroke.color = TEXT;
         widgets.noninteractive.bg_stroke.color = LINE;
+        widgets.open.weak_bg_fill = Color32::from_rgb(30, 34, 42);
         widgets.inactive.fg_stroke.color = TEXT;
         widgets.inactive.weak_bg_fill = Color32::from_rgb(44, 50, 61);
         widgets.hovered.weak_bg_fill = Color32::from_rgb(60, 68, 82);

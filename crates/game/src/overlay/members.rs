@@ -1,7 +1,8 @@
 //! The table of members, one row each, with the buttons that put faults on them.
 
 use bevy_egui::egui::{
-    Align2, Button, Color32, Id, Painter, Rect, RichText, Sense, Stroke, StrokeKind, Ui, pos2, vec2,
+    Align2, Button, Color32, Direction, Id, Layout, Painter, Rect, RichText, Sense, Stroke, StrokeKind, Ui, UiBuilder,
+    pos2, vec2,
 };
 use raftian_raft::Index;
 
@@ -12,29 +13,29 @@ use super::{Screen, marks};
 use crate::cluster_view::{ClusterView, Fault, MemberView};
 
 const ROW: f32 = 23.0;
-const GAP: f32 = 8.0;
+const GAP: f32 = 6.0;
 
 /// A column: its heading, its width, whether it holds numbers, and what it means.
 struct Column(&'static str, f32, bool, &'static str);
 
 const COLUMNS: [Column; 13] = [
-    Column("member", 128.0, false, "Name and id"),
-    Column("role", 84.0, false, "What it is in its term"),
-    Column("link", 48.0, false, "Whether it runs and can be reached"),
-    Column("term", 38.0, true, "currentTerm"),
-    Column("vote", 46.0, false, "votedFor"),
-    Column("last", 48.0, true, "Index of its last entry"),
-    Column("commit", 48.0, true, "commitIndex"),
-    Column("applied", 48.0, true, "lastApplied"),
-    Column("match", 48.0, true, "matchIndex: how far the leader knows its log to be equal"),
-    Column("next", 48.0, true, "nextIndex: what the leader sends it next"),
-    Column("rtt ms", 44.0, true, "Round trip from the leader, its disk included"),
-    Column("state", 64.0, true, "Hash of its state after the last applied entry"),
+    Column("member", 118.0, false, "Name and id"),
+    Column("role", 78.0, false, "What it is in its term"),
+    Column("link", 42.0, false, "Whether it runs and can be reached"),
+    Column("term", 32.0, true, "currentTerm"),
+    Column("vote", 40.0, false, "votedFor"),
+    Column("last", 44.0, true, "Index of its last entry"),
+    Column("commit", 44.0, true, "commitIndex"),
+    Column("applied", 44.0, true, "lastApplied"),
+    Column("match", 44.0, true, "matchIndex: how far the leader knows its log to be equal"),
+    Column("next", 44.0, true, "nextIndex: what the leader sends it next"),
+    Column("rtt ms", 40.0, true, "Round trip from the leader, its disk included"),
+    Column("state", 60.0, true, "Hash of its state after the last applied entry"),
     Column("", 0.0, false, ""),
 ];
 
 /// Widths of the buttons, in the order of the offers; the first two share a place, as one of them is always impossible.
-const BUTTONS: [f32; 5] = [46.0, 50.0, 38.0, 60.0, 26.0];
+const BUTTONS: [f32; 5] = [46.0, 50.0, 38.0, 62.0, 26.0];
 const BUTTON_GAP: f32 = 3.0;
 
 pub(super) fn show(ui: &mut Ui, screen: &mut Screen) {
@@ -133,7 +134,7 @@ fn name(painter: &Painter, cell: Rect, member: &MemberView, leads: bool, view: &
     }
     write(&member.id.to_string(), SMALL, WEAK);
     if leads {
-        marks::crown(painter, pos2(cell.right() - 1.0, cell.center().y), 10.0, TEXT);
+        marks::crown(painter, pos2(cell.right() - 8.0, cell.center().y), 10.0, TEXT);
     }
 }
 
@@ -184,8 +185,11 @@ fn fault_buttons(ui: &mut Ui, area: Rect, member: &MemberView, screen: &mut Scre
         let place = Rect::from_min_size(pos2(left, area.top()), vec2(width, area.height()));
         left += width + BUTTON_GAP;
         let text = RichText::new(offer.word).font(words(SMALL));
-        let pressed = ui.add_enabled_ui(offer.possible, |ui| ui.put(place, Button::new(text)));
-        if pressed.inner.on_hover_text(offer.meaning).clicked() {
+        // A child of its own, because putting a widget into the row would make the row taller.
+        let layout = Layout::centered_and_justified(Direction::TopDown);
+        let mut child = ui.new_child(UiBuilder::new().id_salt(offer.word).max_rect(place).layout(layout));
+        let pressed = child.add_enabled(offer.possible, Button::new(text));
+        if pressed.on_hover_text(offer.meaning).clicked() {
             screen.faults.push(Fault { member: member.id, kind: offer.kind });
         }
     }

@@ -10,7 +10,7 @@ use super::{Screen, lanes, marks, members, plots, ring, story, strip, why};
 /// Space between the panel and the window's edges at the start.
 const MARGIN: f32 = 8.0;
 /// The panel's size at the start in logical pixels, if the window has room for it.
-const SIZE: egui::Vec2 = vec2(1180.0, 668.0);
+const SIZE: egui::Vec2 = vec2(1180.0, 674.0);
 /// From this width on, sections stand beside each other.
 const WIDE: f32 = 720.0;
 /// Width of the ring beside the logs, and of the plots beside the decisions.

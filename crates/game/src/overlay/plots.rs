@@ -1,7 +1,9 @@
 //! Commits per second, and how long an order takes from the press to the commit.
 
-use bevy_egui::egui::{RichText, Ui, vec2};
-use egui_plot::{Bar, BarChart, GridMark, HLine, Plot, Points};
+use std::ops::RangeInclusive;
+
+use bevy_egui::egui::{Rangef, RichText, Ui, vec2};
+use egui_plot::{AxisHints, Bar, BarChart, GridMark, HLine, Plot, Points};
 
 use super::Screen;
 use super::facts::milliseconds;
@@ -9,7 +11,7 @@ use super::look::{CHOSEN, FAINT, GOOD, SMALL, TEXT, WARN, WEAK, digits, words};
 use super::panel::heading;
 use super::rate::SECONDS;
 
-const HEIGHT: f32 = 66.0;
+const HEIGHT: f32 = 72.0;
 
 pub(super) fn show(ui: &mut Ui, screen: &mut Screen) {
     ui.spacing_mut().item_spacing.y = 2.0;
@@ -41,7 +43,7 @@ fn figure(ui: &mut Ui, text: &str) {
 }
 
 /// A plot that only shows: dragging or scrolling it would fight with the panel's own scrolling.
-fn plot(ui: &Ui, name: &str) -> Plot<'static> {
+fn plot(ui: &Ui, name: &str, x: fn(GridMark, &RangeInclusive<f64>) -> String) -> Plot<'static> {
     Plot::new(name)
         .height(HEIGHT)
         .width(ui.available_width())
@@ -51,9 +53,14 @@ fn plot(ui: &Ui, name: &str) -> Plot<'static> {
         .allow_boxed_zoom(false)
         .allow_double_click_reset(false)
         .show_crosshair(false)
-        .y_axis_min_width(28.0)
+        .custom_x_axes(vec![axis(AxisHints::new_x(), 40.0..=70.0).formatter(x)])
+        .custom_y_axes(vec![axis(AxisHints::new_y(), 8.0..=14.0).min_thickness(30.0)])
         .set_margin_fraction(vec2(0.0, 0.08))
         .include_y(0.0)
+}
+
+fn axis(hints: AxisHints<'static>, spacing: RangeInclusive<f32>) -> AxisHints<'static> {
+    hints.label_spacing(Rangef::from(spacing)).tick_label_color(WEAK).tick_label_font(digits(9.5))
 }
 
 fn rate(ui: &mut Ui, screen: &Screen) {
@@ -63,11 +70,10 @@ fn rate(ui: &mut Ui, screen: &Screen) {
         .bars(screen.now)
         .map(|(ago, commits)| Bar::new(ago, commits as f64).width(0.8).fill(GOOD.gamma_multiply(0.8)))
         .collect();
-    plot(ui, "commit rate")
+    plot(ui, "commit rate", |mark, _| format!("{:.0}s", mark.value))
         .include_x(-(SECONDS as f64))
         .include_x(0.0)
         .include_y(4.0)
-        .x_axis_formatter(|mark: GridMark, _| format!("{:.0} s", mark.value))
         .show(ui, |plot| plot.bar_chart(BarChart::new("commits", bars).color(GOOD).allow_hover(false)));
 }
 
@@ -76,11 +82,10 @@ fn latency(ui: &mut Ui, screen: &Screen) {
     let count = samples.len() as f64;
     let points: Vec<_> = samples.map(|(place, time)| [place as f64 - count, time.as_secs_f64() * 1000.0]).collect();
     let percentiles = screen.latency.percentiles();
-    plot(ui, "commit latency")
+    plot(ui, "commit latency", |mark, _| format!("{:.0}", mark.value))
         .include_x(-count.max(20.0))
         .include_x(0.0)
         .include_y(10.0)
-        .x_axis_formatter(|mark: GridMark, _| format!("{:.0}", mark.value))
         .show(ui, |plot| {
             plot.points(Points::new("orders", points).color(CHOSEN).radius(1.6).allow_hover(false));
             if let Some([p50, p95, _]) = percentiles {

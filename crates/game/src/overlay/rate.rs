@@ -99,6 +99,6 @@ mod tests {
         let rate = rate(&[(1.0, 1), (1e9, 5)]);
         assert_eq!(counts(&rate).len(), SECONDS + 1);
         assert_eq!(counts(&rate)[..2], [4, 0]);
-        assert_eq!(counts(&CommitRate::default()), []);
+        assert_eq!(counts(&CommitRate::default()), [0; 0]);
     }
 }

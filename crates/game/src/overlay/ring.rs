@@ -4,12 +4,13 @@ use bevy_egui::egui::{Align2, Color32, FontId, Painter, Pos2, Sense, Shape, Stro
 use raftian_raft::RoleKind;
 
 use super::facts::{Condition, condition, leader};
-use super::look::{BAD, CHOSEN, FAINT, LINE, TEXT, WARN, WEAK, WELL, digits, put, words};
+use super::look::{BAD, CHOSEN, FAINT, LINE, TEXT, WARN, WEAK, WELL, digits, fitted, words};
 use super::panel::heading;
 use super::{Screen, marks};
 use crate::cluster_view::MemberView;
 
-const HEIGHT: f32 = 240.0;
+/// Height of the picture.
+pub(super) const HEIGHT: f32 = 230.0;
 /// Space around a disc for its border and its timer.
 const AROUND: f32 = 12.0;
 /// Height of the name below a disc.
@@ -60,14 +61,13 @@ fn links(painter: &Painter, places: &Places, screen: &Screen) {
     for (to, member) in members.iter().enumerate().filter(|&(to, _)| to != from) {
         let free = places.radius + AROUND;
         let Some(ends) = marks::between(places.middles[from], places.middles[to], free) else { continue };
-        match [condition(&members[from]), condition(member)] {
-            conditions if conditions.contains(&Condition::Cut) => cut_link(painter, ends),
-            conditions if conditions.contains(&Condition::Down) => {
-                painter.extend(Shape::dotted_line(&ends, LINE, 6.0, 1.0));
-            }
-            _ => {
-                painter.line_segment(ends, Stroke::new(1.5, WEAK));
-            }
+        let ends_of = [&members[from], member];
+        if ends_of.iter().any(|end| condition(end) == Condition::Down) {
+            painter.extend(Shape::dotted_line(&ends, LINE, 6.0, 1.0));
+        } else if ends_of.iter().any(|end| end.node.as_ref().is_some_and(|node| node.cut)) {
+            cut_link(painter, ends);
+        } else {
+            painter.line_segment(ends, Stroke::new(1.5, WEAK));
         }
     }
 }
@@ -110,7 +110,11 @@ fn node(painter: &Painter, at: Pos2, radius: f32, member: &MemberView, screen: &
         _ => TEXT,
     };
     let below = at + vec2(0.0, radius + AROUND - 1.0);
-    put(painter, below, Align2::CENTER_TOP, &member.name, words(12.0), colour, 90.0);
+    // Behind the name nothing shows: a link may pass there.
+    let name = fitted(painter, &member.name, words(12.0), colour, 90.0);
+    let area = Align2::CENTER_TOP.anchor_size(below, name.size());
+    painter.rect_filled(area, 2.0, WELL.gamma_multiply(0.85));
+    painter.galley(area.min, name, colour);
 }
 
 fn bold(size: f32) -> FontId {
@@ -125,9 +129,9 @@ mod tests {
     #[test]
     fn discs_keep_apart_and_inside_whatever_their_number() {
         for count in 1..=9 {
-            let Places { middles, radius } = places(pos2(150.0, 120.0), 262.0, 240.0, count);
+            let Places { middles, radius } = places(pos2(150.0, HEIGHT / 2.0), 262.0, HEIGHT, count);
             for (place, at) in middles.iter().enumerate() {
-                assert!((radius + AROUND - 1.0..=240.0 - radius - AROUND).contains(&at.y), "{count}: {at:?}");
+                assert!((radius + AROUND - 1.0..=HEIGHT - radius - AROUND).contains(&at.y), "{count}: {at:?}");
                 let near = middles[..place].iter().map(|other| other.distance(*at)).fold(f32::MAX, f32::min);
                 assert!(near > 2.0 * (radius + AROUND / 2.0), "{count}: {near} for {radius}");
             }

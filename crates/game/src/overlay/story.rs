@@ -97,10 +97,10 @@ pub(super) fn with_names(sentence: &str, view: &ClusterView) -> String {
 /// How long ago, in few letters.
 pub(super) fn ago(seconds: f64) -> String {
     match seconds.max(0.0) {
-        seconds if seconds < 9.95 => format!("{seconds:.1} s"),
-        seconds if seconds < 120.0 => format!("{seconds:.0} s"),
-        seconds if seconds < 7200.0 => format!("{:.0} min", seconds / 60.0),
-        seconds => format!("{:.0} h", seconds / 3600.0),
+        seconds if seconds < 9.95 => format!("{seconds:.1}s"),
+        seconds if seconds < 120.0 => format!("{seconds:.0}s"),
+        seconds if seconds < 7200.0 => format!("{:.0}min", seconds / 60.0),
+        seconds => format!("{:.0}h", seconds / 3600.0),
     }
 }
 
@@ -165,6 +165,6 @@ mod tests {
 
     #[test]
     fn ages_have_few_letters() {
-        assert_eq!([-1.0, 3.14, 42.4, 600.0, 9000.0].map(ago), ["0.0 s", "3.1 s", "42 s", "10 min", "2 h"]);
+        assert_eq!([-1.0, 3.12, 42.4, 600.0, 9000.0].map(ago), ["0.0s", "3.1s", "42s", "10min", "2h"]);
     }
 }

@@ -9,7 +9,7 @@ use super::look::{BAD, FAINT, GOOD, STRIP, TEXT, WARN, WEAK, digits, term_colour
 use super::marks;
 
 /// Height of the strip in logical pixels.
-pub(super) const HEIGHT: f32 = 26.0;
+pub(super) const HEIGHT: f32 = 24.0;
 
 pub(super) fn show(context: &Context, screen: &Screen) {
     let whole = context.content_rect();
@@ -93,7 +93,7 @@ fn line(ui: &mut Ui, screen: &Screen) {
 }
 
 fn dot(ui: &mut Ui) {
-    ui.label(RichText::new("·").color(FAINT));
+    ui.label(RichText::new("·").color(WEAK));
 }
 
 fn weak(ui: &mut Ui, text: &str) {

@@ -4,7 +4,7 @@ use bevy_egui::egui::text::{LayoutJob, TextFormat};
 use bevy_egui::egui::{Button, Color32, Frame, Margin, RichText, ScrollArea, Ui};
 use raftian_raft::NodeId;
 
-use super::look::{FAINT, SMALL, TEXT, WEAK, WELL, digits, term_colour, words};
+use super::look::{CHOSEN, FAINT, SMALL, TEXT, WEAK, WELL, digits, term_colour, words};
 use super::panel::heading;
 use super::story::{Told, ago, with_names};
 use super::{Screen, look};
@@ -38,8 +38,11 @@ pub(super) fn show(ui: &mut Ui, screen: &mut Screen) {
 }
 
 fn chip(ui: &mut Ui, name: &str, who: Option<NodeId>, screen: &mut Screen) {
-    let text = RichText::new(name).font(words(SMALL));
-    if ui.add(Button::new(text).selected(screen.selected == who).frame_when_inactive(false)).clicked() {
+    let chosen = screen.selected == who;
+    let text = RichText::new(name).font(words(SMALL)).color(if chosen { TEXT } else { WEAK });
+    let fill = if chosen { CHOSEN.gamma_multiply(0.4) } else { Color32::TRANSPARENT };
+    let button = Button::new(text).fill(fill);
+    if ui.add(button).clicked() {
         screen.selected = who;
     }
 }

@@ -268,11 +268,13 @@ async fn a_crashed_peer_is_noticed_before_the_idle_timeout() {
     let config = b.config.clone();
     // Runs where it can be stopped without a word.
     let (crash, crashed) = std::sync::mpsc::channel::<()>();
+    let (tell, connected) = tokio::sync::oneshot::channel();
     let crashing = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let b = runtime.block_on(async {
             let b = Node::start(b);
             b.connected_to(1).await;
+            tell.send(()).expect("somebody waits");
             eventually("crashed", || crashed.try_recv().is_ok()).await;
             b
         });
@@ -281,6 +283,8 @@ async fn a_crashed_peer_is_noticed_before_the_idle_timeout() {
         drop(runtime);
     });
     a.connected_to(2).await;
+    // From here on this thread does not poll `a` until the other has crashed, so it must have connected before.
+    connected.await.expect("it connects");
     crash.send(()).expect("alive");
     crashing.join().expect("no panic");
     let mut socket = None;
