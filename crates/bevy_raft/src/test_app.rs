@@ -55,7 +55,6 @@ impl TestCluster {
     }
 
     /// All apps, in order of their ids.
-    #[must_use]
     pub fn apps(&self) -> &[App] {
         &self.apps
     }

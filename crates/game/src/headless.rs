@@ -19,7 +19,6 @@ use crate::wake::Wake;
 pub const LONGEST_SLEEP: Duration = Duration::from_millis(100);
 
 /// A headless app in this seat: Bevy's minimum, the plugin, and the game's rules.
-#[must_use]
 pub fn app(seat: Seat) -> App {
     let mut app = App::new();
     app.add_plugins((TaskPoolPlugin::default(), FrameCountPlugin, StatesPlugin))

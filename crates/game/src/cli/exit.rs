@@ -93,8 +93,8 @@ impl From<ClientError> for Failure {
         let exit = match &error {
             ClientError::Refused { .. } => Exit::Refused,
             ClientError::ForeignProtocol { .. } => Exit::Version,
-            ClientError::Local { .. } | ClientError::TooLarge { .. } | ClientError::Protocol { .. } => Exit::Unexpected,
-            _ => Exit::Network,
+            ClientError::Local { .. } | ClientError::TooLarge | ClientError::Protocol { .. } => Exit::Unexpected,
+            ClientError::Unreachable { .. } | ClientError::Busy | ClientError::NoAnswer => Exit::Network,
         };
         Failure::new(exit, error.to_string())
     }
