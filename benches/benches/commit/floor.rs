@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use quinn::{ClientConfig, Endpoint, RecvStream, SendStream, ServerConfig};
 use raftian_node::cluster::Identity;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::runtime::Runtime;
 
 const BYTES: usize = 64;
@@ -24,8 +23,8 @@ impl Floor {
     /// An echo over QUIC from one thread to another, and a preallocated file.
     pub(crate) fn new() -> Self {
         let identity = Identity::generate().expect("a key");
-        let certificate = CertificateDer::from(identity.certificate().to_vec());
-        let key = PrivateKeyDer::try_from(identity.key().to_vec()).expect("a key in PKCS#8");
+        let certificate = identity.certificate().clone();
+        let key = identity.key().clone_key();
         let server = ServerConfig::with_single_cert(vec![certificate.clone()], key).expect("a certificate");
         let (tell, address) = std::sync::mpsc::channel();
         std::thread::spawn(move || runtime().block_on(serve(server, tell)));

@@ -4,7 +4,7 @@
 //! The overlay only reads. What it may order, an embedded member's [`Fault`]s, leaves as events that the program's cluster
 //! observes; [`ClusterView`] is filled by whoever runs the game, and [`CommitLatency`] by whoever proposes.
 //!
-//! Everything that is worked out stands in functions without egui and is tested; [`watch`] keeps what one picture cannot
+//! Everything that is worked out stands in functions without egui and is tested; [`Watched`] keeps what one picture cannot
 //! tell: past decisions, broken invariants, when a timer began.
 
 mod facts;
