@@ -118,3 +118,15 @@ fn a_follower_cut_off_from_the_leader_alone_cannot_start_elections() {
     assert_eq!(cluster.node(N3).role(), RoleKind::PreCandidate);
     assert_eq!(cluster.host(N2).effects().len(), 19, "the last one is still on its way");
 }
+
+/// A leader that asks for votes leads no longer: stickiness protects leaders from others, not from themselves.
+#[test]
+fn a_leader_that_restarted_at_once_is_not_refused_for_its_own_sake() {
+    let mut cluster = Simulation::new(Setup::cluster(3, 11));
+    let leader = cluster.settle(Duration::from_secs(2)).expect("a leader");
+    cluster.crash(leader);
+    cluster.restart(leader);
+    cluster.campaign(leader);
+    cluster.stabilize();
+    assert_eq!(cluster.node(leader).role(), RoleKind::Leader);
+}

@@ -12,6 +12,10 @@ use crate::types::{Index, LogPosition, Moment, NodeId};
 /// them, so a slow disk makes writes larger instead of their queue longer.
 const MOST_UNDER_WAY: usize = 2;
 
+/// Most promises that wait for the disk. While it hangs every heartbeat asks for one more; beyond the bound they are dropped, as a network
+/// would, and the peers ask again.
+const MOST_PROMISES: usize = 4096;
+
 /// What the node has asked its disk to do, and what the disk has done. Writes complete in order; several may be under way.
 #[derive(Clone, Debug)]
 pub(crate) struct Disk {
@@ -74,7 +78,10 @@ impl Disk {
 
     /// A message that may leave only when everything the node knows now is on disk.
     pub(crate) fn promise(&mut self, to: NodeId, message: Message) {
-        self.promises.push((to, message));
+        let waiting = self.promises.len() + self.under_way.iter().map(|write| write.promises.len()).sum::<usize>();
+        if waiting < MOST_PROMISES {
+            self.promises.push((to, message));
+        }
     }
 
     /// The log dropped everything at and after `from`. Completions of writes that reached there are no longer believed:
@@ -196,6 +203,20 @@ mod tests {
         assert_eq!((write.entries.first().map(|e| e.index), write.entries.len()), (Some(Index(3)), 8));
         disk.persisted(write.number, &log, &mut sent);
         assert_eq!((sent.len(), disk.durable()), (10, Index(10)), "every promise left with the write it stands on");
+    }
+
+    #[test]
+    fn promises_that_wait_for_a_hanging_disk_are_bounded() {
+        let mut log = Log::restore(Vec::new()).unwrap();
+        let mut disk = Disk::new(HardState::default(), Index(0));
+        log.push(entry(1, 1));
+        for _ in 0..3 {
+            flush(&mut disk, &log);
+            (0..MOST_PROMISES).for_each(|_| disk.promise(promise().0, promise().1));
+        }
+        let mut sent = Vec::new();
+        disk.persisted(WriteNumber(1), &log, &mut sent);
+        assert_eq!(sent.len() + disk.promises.len(), MOST_PROMISES);
     }
 
     #[test]

@@ -235,7 +235,7 @@ impl Node {
         }
         if term > self.hard_state.term && !matches!(body, Body::PreVote { .. } | Body::PreVoteReply { granted: true }) {
             if let Body::RequestVote { transfer: false, .. } = body
-                && let Some(leader) = self.live_leader()
+                && let Some(leader) = self.live_leader_other_than(from)
             {
                 // "If a server receives a RequestVote request within the minimum election timeout of hearing from a current leader,
                 // it does not update its term or grant its vote" (thesis 4.2.3).

@@ -50,13 +50,15 @@ impl Node {
         self.note(Decision::SteppedDown { because });
     }
 
-    /// The leader this node believes alive: itself, or one heard of within the shortest election timeout.
-    pub(super) fn live_leader(&self) -> Option<NodeId> {
+    /// The leader this node believes alive: itself, or one heard of within the shortest election timeout. A `candidate` leads no
+    /// longer, so it does not stand in its own way, as after a quick restart.
+    pub(super) fn live_leader_other_than(&self, candidate: NodeId) -> Option<NodeId> {
         match &self.role {
             _ if !self.config.check_quorum => None,
             Role::Leader(_) => Some(self.config.id),
             Role::Follower(Follower { leader: Some((leader, heard)), .. }) => {
-                (self.now.since(*heard) < self.config.election_timeout.0).then_some(*leader)
+                let alive = self.now.since(*heard) < self.config.election_timeout.0;
+                (alive && *leader != candidate).then_some(*leader)
             }
             Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) => None,
         }
@@ -107,7 +109,7 @@ impl Node {
 
     /// Changes nothing, whatever the answer: no term, no vote, no timer.
     pub(super) fn on_pre_vote(&mut self, from: NodeId, term: Term, last: LogPosition) {
-        let refusal = if let Some(leader) = self.live_leader() {
+        let refusal = if let Some(leader) = self.live_leader_other_than(from) {
             Some(VoteRefusal::LeaderAlive(leader))
         } else if term <= self.hard_state.term {
             Some(VoteRefusal::OldTerm)
