@@ -19,7 +19,8 @@ fn led_by_n1(size: u64) -> Simulation {
     cluster
 }
 
-/// "A leader in Raft steps down if an election timeout elapses without a successful round of heartbeats to a majority of its cluster" (6.2).
+/// "A leader in Raft steps down if an election timeout elapses without a successful round of heartbeats to a majority
+/// of its cluster" (6.2).
 #[test]
 fn a_leader_that_lost_its_quorum_steps_down() {
     let mut cluster = led_by_n1(5);
@@ -51,8 +52,8 @@ fn a_leader_that_hears_nobody_steps_down_and_another_leads() {
     assert!(leaders.len() == 1 && leaders[0] != N1, "{leaders:?} lead");
 }
 
-/// "If a server receives a RequestVote request within the minimum election timeout of hearing from a current leader, it does not update its
-/// term or grant its vote" (thesis 4.2.3).
+/// "If a server receives a RequestVote request within the minimum election timeout of hearing from a current leader, it
+/// does not update its term or grant its vote" (thesis 4.2.3).
 #[test]
 fn a_follower_of_a_live_leader_ignores_a_later_term() {
     let mut cluster = led_by_n1(3);

@@ -27,7 +27,8 @@ fn figure_8_c() -> Simulation {
         cluster.deliver(|m| m.is(kind));
     }
     assert_eq!((cluster.node(N1).role(), cluster.node(N1).term()), (RoleKind::Leader, Term(4)));
-    // The first append is refused, the second brings index 2, of term 2; the third, with the leader's own entry, is lost.
+    // The first append is refused, the second brings index 2, of term 2; the third, with the leader's own entry, is
+    // lost.
     cluster.deliver(to_n3);
     cluster.deliver(to_n3);
     cluster.deliver(to_n3);
@@ -37,7 +38,8 @@ fn figure_8_c() -> Simulation {
     cluster
 }
 
-/// "A log entry from an earlier term … is stored on a majority of servers, yet can still be overwritten by a future leader" (figure 8).
+/// "A log entry from an earlier term … is stored on a majority of servers, yet can still be overwritten by a future
+/// leader" (figure 8).
 #[test]
 fn an_entry_of_an_earlier_term_on_a_majority_is_not_committed_by_counting() {
     let mut cluster = figure_8_c();
@@ -63,7 +65,8 @@ fn an_entry_of_an_earlier_term_on_a_majority_is_not_committed_by_counting() {
     assert_eq!(terms(&cluster, N1)[..2], [1, 3]);
 }
 
-/// "Once an entry from the current term has been committed in this way, then all prior entries are committed indirectly" (5.4.2; figure 8 e).
+/// "Once an entry from the current term has been committed in this way, then all prior entries are committed
+/// indirectly" (5.4.2; figure 8 e).
 #[test]
 fn an_entry_of_the_own_term_commits_all_before_it() {
     let mut cluster = figure_8_c();
@@ -132,8 +135,8 @@ fn the_commit_index_is_pushed_as_soon_as_it_moves() {
     assert!(cluster.ids().all(|id| cluster.host(id).effects().len() == 1), "without any time passing");
 }
 
-/// "If leaderCommit > commitIndex, set commitIndex = min(leaderCommit, index of last new entry)" (figure 2): what lies beyond the entries of
-/// the message may be another leader's.
+/// "If leaderCommit > commitIndex, set commitIndex = min(leaderCommit, index of last new entry)" (figure 2): what lies
+/// beyond the entries of the message may be another leader's.
 #[test]
 fn a_follower_commits_only_what_the_message_speaks_of() {
     let setup = Setup::cluster(3, 1).log(1, &[1, 2]).log(2, &[1, 2]).log(3, &[1, 1, 1]).term(3, 2);

@@ -128,8 +128,9 @@ fn a_restarted_node_applies_everything_again_from_the_start() {
     }
 }
 
-/// "Raft never commits log entries from previous terms by counting replicas" and never loses one it committed: a crash of any node at any
-/// point of two commands' lives, with any number of its writes done, takes nothing that anybody saw committed.
+/// "Raft never commits log entries from previous terms by counting replicas" and never loses one it committed: a crash
+/// of any node at any point of two commands' lives, with any number of its writes done, takes nothing that anybody saw
+/// committed.
 #[test]
 fn a_crash_at_any_point_loses_nothing_that_was_committed() {
     let mut points = 0;
@@ -160,7 +161,8 @@ fn a_crash_at_any_point_loses_nothing_that_was_committed() {
     assert!(points > 200, "only {points} points were tried");
 }
 
-/// An election of n1 and two proposals, with every disk held: the first `point` of all deliveries and writes, or `None` if there are fewer.
+/// An election of n1 and two proposals, with every disk held: the first `point` of all deliveries and writes, or `None`
+/// if there are fewer.
 fn up_to(point: usize) -> Option<Simulation> {
     let mut cluster = Simulation::new(Setup::cluster(3, 1));
     for id in cluster.ids() {

@@ -32,7 +32,8 @@ fn a_quiet_cluster_elects_one_leader_and_keeps_it() {
     }
 }
 
-/// "A candidate wins an election if it receives votes from a majority of the servers in the full cluster for the same term" (5.2).
+/// "A candidate wins an election if it receives votes from a majority of the servers in the full cluster for the same
+/// term" (5.2).
 #[test]
 fn a_minority_elects_nobody_and_the_majority_does() {
     let mut cluster = Simulation::new(Setup::cluster(5, 2));
@@ -43,7 +44,8 @@ fn a_minority_elects_nobody_and_the_majority_does() {
     assert_eq!(cluster.node(N1).term(), Term(0), "asking for pre-votes enters no term");
 }
 
-/// "If many followers become candidates at the same time, votes could be split so that no candidate obtains a majority" (5.2).
+/// "If many followers become candidates at the same time, votes could be split so that no candidate obtains a majority"
+/// (5.2).
 #[test]
 fn a_split_vote_elects_nobody_and_the_next_election_does() {
     let mut cluster = Simulation::new(without_pre_vote(4));
@@ -57,7 +59,8 @@ fn a_split_vote_elects_nobody_and_the_next_election_does() {
     assert!(cluster.node(leader).term() > Term(1));
 }
 
-/// "Each server will vote for at most one candidate in a given term, on a first-come-first-served basis" (5.2), also across a crash.
+/// "Each server will vote for at most one candidate in a given term, on a first-come-first-served basis" (5.2), also
+/// across a crash.
 #[test]
 fn a_restarted_node_remembers_whom_it_voted_for() {
     let mut cluster = Simulation::new(without_pre_vote(3));
@@ -86,8 +89,8 @@ fn a_node_votes_anew_in_every_term() {
     }
 }
 
-/// "If the logs have last entries with different terms, then the log with the later term is more up-to-date. If the logs end with the
-/// same term, then whichever log is longer is more up-to-date" (5.4.1).
+/// "If the logs have last entries with different terms, then the log with the later term is more up-to-date. If the
+/// logs end with the same term, then whichever log is longer is more up-to-date" (5.4.1).
 #[test]
 fn a_candidate_with_an_older_log_is_refused() {
     for (candidate, voter, granted) in [
@@ -107,8 +110,8 @@ fn a_candidate_with_an_older_log_is_refused() {
     }
 }
 
-/// "If the leader's term is at least as large as the candidate's current term, then the candidate recognizes the leader as legitimate
-/// and returns to follower state" (5.2).
+/// "If the leader's term is at least as large as the candidate's current term, then the candidate recognizes the leader
+/// as legitimate and returns to follower state" (5.2).
 #[test]
 fn a_candidate_follows_the_leader_of_its_term() {
     let mut cluster = Simulation::new(without_pre_vote(3));
@@ -180,7 +183,8 @@ fn each_election_timeout_is_drawn_anew_from_the_interval() {
     assert!(drawn.len() > 40 && longest - shortest > *drawn.last().unwrap() - *drawn.first().unwrap());
 }
 
-/// A term is a promise not to act in earlier ones (5.1): "If a server receives a request with a stale term number, it rejects the request".
+/// A term is a promise not to act in earlier ones (5.1): "If a server receives a request with a stale term number, it
+/// rejects the request".
 #[test]
 fn a_request_of_an_earlier_term_is_refused_with_the_later_term() {
     let mut cluster = Simulation::new(without_pre_vote(3).term(2, 7));
@@ -208,8 +212,8 @@ fn a_follower_that_knows_the_leader_of_the_term_gives_no_vote_in_it() {
     assert_eq!((cluster.node(N4).status().vote, cluster.node(N4).wake_at()), (None, deadline));
 }
 
-/// A candidate that cannot win must not keep those who can from standing: a follower's timer is set back by a leader or by a vote it
-/// gives, not by a later term.
+/// A candidate that cannot win must not keep those who can from standing: a follower's timer is set back by a leader or
+/// by a vote it gives, not by a later term.
 #[test]
 fn a_refused_candidate_does_not_set_the_timers_of_others_back() {
     let mut cluster = Simulation::new(without_pre_vote(3).log(2, &[1]).log(3, &[1]));

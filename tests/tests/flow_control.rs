@@ -106,7 +106,8 @@ fn a_message_holds_no_more_than_allowed() {
     }
 }
 
-/// A leader holds a bounded number of uncommitted entries; then it says so, and it takes more as soon as they are committed.
+/// A leader holds a bounded number of uncommitted entries; then it says so, and it takes more as soon as they are
+/// committed.
 #[test]
 fn a_leader_that_cannot_commit_refuses_at_its_bound_and_recovers() {
     for by_bytes in [false, true] {
@@ -144,8 +145,8 @@ fn a_command_that_is_too_large_is_refused_by_leader_and_follower() {
     assert_eq!(cluster.host(N3).effects().len(), 1);
 }
 
-/// A follower that came back with an empty disk under its old id refuses what it acknowledged. It is not served, but it must not be
-/// asked again and again without time passing either.
+/// A follower that came back with an empty disk under its old id refuses what it acknowledged. It is not served, but it
+/// must not be asked again and again without time passing either.
 #[test]
 fn a_follower_that_lost_its_disk_does_not_start_an_endless_exchange() {
     let mut cluster = led_by_n1(Setup::cluster(3, 1));

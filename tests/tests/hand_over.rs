@@ -19,8 +19,8 @@ fn led_by_n1(setup: Setup) -> Simulation {
     cluster
 }
 
-/// "The prior leader sends a TimeoutNow request to the target server" (thesis 3.10), which neither waits nor asks for pre-votes, and is not
-/// refused for the old leader's sake.
+/// "The prior leader sends a TimeoutNow request to the target server" (thesis 3.10), which neither waits nor asks for
+/// pre-votes, and is not refused for the old leader's sake.
 #[test]
 fn leadership_goes_to_the_named_follower_without_any_time_passing() {
     let mut cluster = led_by_n1(Setup::cluster(5, 1));
@@ -61,8 +61,8 @@ fn a_successor_is_told_only_when_it_has_the_whole_log() {
     assert_eq!(cluster.host(N3).effects().len(), 1);
 }
 
-/// "The prior leader stops accepting new client requests" (thesis 3.10), and "if leadership transfer does not complete after about an election
-/// timeout, the prior leader aborts the transfer and resumes accepting client requests".
+/// "The prior leader stops accepting new client requests" (thesis 3.10), and "if leadership transfer does not complete
+/// after about an election timeout, the prior leader aborts the transfer and resumes accepting client requests".
 #[test]
 fn a_leader_refuses_commands_meanwhile_and_takes_them_again_when_it_fails() {
     let mut cluster = led_by_n1(Setup::cluster(3, 1));

@@ -146,7 +146,8 @@ fn tell(cluster: &mut Simulation, from: NodeId, to: NodeId, term: u64, body: Bod
     cluster.deliver(|_| true);
 }
 
-/// A term near the end of numbers must not be passed: the one after it would be the same, with the same votes once more.
+/// A term near the end of numbers must not be passed: the one after it would be the same, with the same votes once
+/// more.
 #[test]
 fn the_last_term_is_entered_but_never_stood_for_twice() {
     let mut cluster = Simulation::new(Setup::cluster(3, 1).configure(|config| config.pre_vote = false));
@@ -209,7 +210,8 @@ fn committed_entries_are_never_cut_off() {
     assert_eq!(cluster.tally().of("ignored nonsense"), 1);
 }
 
-/// A follower that acknowledges what it was never sent, or refuses what cannot be refused, moves nothing out of the log.
+/// A follower that acknowledges what it was never sent, or refuses what cannot be refused, moves nothing out of the
+/// log.
 #[test]
 fn answers_that_make_no_sense_leave_the_leader_sound() {
     let mut cluster = Simulation::new(Setup::cluster(3, 1));

@@ -19,8 +19,8 @@ fn led_by_n1(setup: Setup) -> Simulation {
     cluster
 }
 
-/// "A candidate only increments its term if it first learns from a majority of the cluster that they would be willing to grant the
-/// candidate their votes" (thesis 9.6).
+/// "A candidate only increments its term if it first learns from a majority of the cluster that they would be willing
+/// to grant the candidate their votes" (thesis 9.6).
 #[test]
 fn asking_for_pre_votes_enters_no_term_and_gives_no_vote_away() {
     let mut cluster = Simulation::new(Setup::cluster(3, 1));

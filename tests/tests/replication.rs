@@ -24,7 +24,8 @@ fn led_by_n1(setup: Setup) -> Simulation {
     cluster
 }
 
-/// "When the entry has been safely replicated …, the leader applies the entry to its state machine" (5.3), and so does everybody, in log order.
+/// "When the entry has been safely replicated …, the leader applies the entry to its state machine" (5.3), and so does
+/// everybody, in log order.
 #[test]
 fn every_node_applies_every_command_in_the_same_order() {
     let mut cluster = led_by_n1(Setup::cluster(5, 1));
@@ -39,7 +40,8 @@ fn every_node_applies_every_command_in_the_same_order() {
     }
 }
 
-/// "When the leader at the top comes to power, it is possible that any of scenarios (a–f) could occur in follower logs" (figure 7).
+/// "When the leader at the top comes to power, it is possible that any of scenarios (a–f) could occur in follower logs"
+/// (figure 7).
 const FIGURE_7: [(&str, &[u64]); 6] = [
     ("a", &[1, 1, 1, 4, 4, 5, 5, 6, 6]),
     ("b", &[1, 1, 1, 4]),
@@ -71,7 +73,8 @@ fn the_leader_of_figure_7_brings_all_six_followers_in_line() {
     }
 }
 
-/// "One AppendEntries RPC will be required for each term with conflicting entries, rather than one RPC per entry" (end of 5.3).
+/// "One AppendEntries RPC will be required for each term with conflicting entries, rather than one RPC per entry" (end
+/// of 5.3).
 #[test]
 fn at_most_one_refusal_is_spent_on_each_conflicting_term() {
     for ((name, log), id) in FIGURE_7.iter().zip(2..) {
@@ -102,7 +105,8 @@ fn at_most_one_refusal_is_spent_on_each_conflicting_term() {
     }
 }
 
-/// "If followers crash or run slowly, or if network packets are lost, the leader retries AppendEntries RPCs indefinitely" (5.3).
+/// "If followers crash or run slowly, or if network packets are lost, the leader retries AppendEntries RPCs
+/// indefinitely" (5.3).
 #[test]
 fn a_follower_that_was_down_catches_up() {
     let mut cluster = led_by_n1(Setup::cluster(3, 4).configure(|config| config.max_append_entries = 3));
@@ -117,8 +121,9 @@ fn a_follower_that_was_down_catches_up() {
     assert_eq!(cluster.host(N3).effects().len(), 100);
 }
 
-/// "If an existing entry conflicts with a new one (same index but different terms), delete the existing entry and all that follow it"
-/// (figure 2), and not otherwise: an old message that comes again must not cut off what was acknowledged since.
+/// "If an existing entry conflicts with a new one (same index but different terms), delete the existing entry and all
+/// that follow it" (figure 2), and not otherwise: an old message that comes again must not cut off what was
+/// acknowledged since.
 #[test]
 fn an_old_append_that_arrives_again_deletes_nothing() {
     let mut cluster = led_by_n1(Setup::cluster(3, 2));
@@ -187,8 +192,8 @@ fn a_proposal_without_a_leader_is_refused() {
     assert_eq!(cluster.propose(N2, 1, 1, b"x"), Err(raftian_raft::RefusalReason::NoLeader));
 }
 
-/// "Until the leader has discovered where it and the follower's logs match, the leader can send AppendEntries with no entries (like heartbeats)
-/// to save bandwidth" (thesis 3.5 says as much of a follower that does not answer).
+/// "Until the leader has discovered where it and the follower's logs match, the leader can send AppendEntries with no
+/// entries (like heartbeats) to save bandwidth" (thesis 3.5 says as much of a follower that does not answer).
 #[test]
 fn a_follower_that_is_down_is_not_sent_entries_with_every_heartbeat() {
     let mut cluster = led_by_n1(Setup::cluster(3, 6));

@@ -1,5 +1,5 @@
-//! Random storms over the shipping core, then peace. Any property violated, any panic, any peace without rest is a failure, and a
-//! failure is one line that replays it.
+//! Random storms over the shipping core, then peace. Any property violated, any panic, any peace without rest is a
+//! failure, and a failure is one line that replays it.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -1,4 +1,5 @@
-//! Rules about the code that the compiler does not know: where the dangerous things may be, and who may write the truth.
+//! Rules about the code that the compiler does not know: where the dangerous things may be, and who may write the
+//! truth.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
-//! The real window: what it draws before and after orders that real nodes committed. Needs a display, which `.ci/run` provides.
+//! The real window: what it draws before and after orders that real nodes committed. Needs a display, which `.ci/run`
+//! provides.
 
 #[path = "../processes/cluster.rs"]
 #[expect(dead_code, reason = "shared with the tests of processes, which use all of it")]

@@ -1,4 +1,5 @@
-//! From a proposal to its commit, over real QUIC and real disks, beside what the machine needs for one echo and one sync.
+//! From a proposal to its commit, over real QUIC and real disks, beside what the machine needs for one echo and one
+//! sync.
 //!
 //! `cargo bench -p raftian-benches --bench commit`
 
@@ -33,7 +34,10 @@ impl Cluster {
             let raft = Config::new(member.config.id, membership.clone(), fresh_seed());
             let store = member.config.data.join("raft.redb");
             let cluster = member.config.cluster.clone();
-            NodeHandle::start(NodeOptions { raft, cluster, store, links }).expect("a node")
+            let node = NodeHandle::start(NodeOptions { raft, cluster, store, links }).expect("a node");
+            let bench = std::thread::current();
+            node.control().set_waker(std::sync::Arc::new(move || bench.unpark()));
+            node
         });
         let mut cluster = Cluster { nodes: nodes.collect(), sequence: 0, _directory: directory };
         cluster.leader();
@@ -52,7 +56,7 @@ impl Cluster {
         }
     }
 
-    /// Time until the proposer itself takes the committed command. It looks all the time, as fast as it can.
+    /// Time until the proposer itself takes the committed command. It sleeps until its node wakes it, as a program does.
     fn commit(&mut self, proposer: usize) -> Duration {
         self.sequence += 1;
         let bytes = Bytes::from([7u8; 16].as_slice());
@@ -66,7 +70,7 @@ impl Cluster {
             if taken.iter().any(|entry| mine(&entry.payload)) {
                 break;
             }
-            std::thread::yield_now();
+            std::thread::park_timeout(Duration::from_millis(20));
         }
         let took = start.elapsed();
         for (_, node) in self.nodes.iter_mut().enumerate().filter(|(id, _)| *id != proposer) {

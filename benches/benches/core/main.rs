@@ -1,8 +1,9 @@
 //! Commits per second of the consensus core alone, beside TiKV's raft-rs, in the same run.
 //!
-//! Three nodes in memory on one thread. A batch of 16-byte commands is proposed to the leader and everything is delivered until every
-//! node has applied all of them; then the next batch. Both keep their whole log in memory, once, and no clock ticks. A node steps all that
-//! is queued for it before it is asked what it wants done, on both sides. Rounds of the two alternate, so both see the same machine. Only ratios within one run mean anything.
+//! Three nodes in memory on one thread. A batch of 16-byte commands is proposed to the leader and everything is
+//! delivered until every node has applied all of them; then the next batch. Both keep their whole log in memory, once,
+//! and no clock ticks. A node steps all that is queued for it before it is asked what it wants done, on both sides.
+//! Rounds of the two alternate, so both see the same machine. Only ratios within one run mean anything.
 //!
 //! `cargo bench -p raftian-benches --bench core [-- --json FILE]`
 

@@ -15,8 +15,8 @@ pub const APPLY_BUDGET: usize = 256;
 /// An app this many entries behind is catching up: presentation may want to skip sounds and sparks.
 pub const CATCHING_UP: u64 = 64;
 
-/// Runs once per committed command, in log order. Its systems are the only writers of replicated state; they read the command from
-/// [`CommittedEntry`]. Two systems that touch the same data must be ordered: ambiguity is an error.
+/// Runs once per committed command, in log order. Its systems are the only writers of replicated state; they read the
+/// command from [`CommittedEntry`]. Two systems that touch the same data must be ordered: ambiguity is an error.
 #[derive(ScheduleLabel, Clone, PartialEq, Eq, Hash, Debug)]
 pub struct ApplyCommitted;
 
@@ -55,8 +55,8 @@ impl CommittedEntry {
     }
 }
 
-/// A command was applied on this machine: for sound, light and numbers that fly. Triggered after [`ApplyCommitted`] ran for it; the order of
-/// several observers is arbitrary, so they must not write replicated state.
+/// A command was applied on this machine: for sound, light and numbers that fly. Triggered after [`ApplyCommitted`] ran
+/// for it; the order of several observers is arbitrary, so they must not write replicated state.
 #[derive(Event, Clone, Debug)]
 pub struct Committed<C: ReplicatedCommand> {
     /// The command.
@@ -93,7 +93,8 @@ fn apply_command(world: &mut World, entry: &Entry, command: &Command) {
     let facts =
         EntryFacts { index: entry.index, term: entry.term, stamp: entry.stamp, client: *client, sequence: *sequence };
     let verdict = world.resource_mut::<AppliedLog>().sessions.admit(*client, *sequence);
-    // Every machine comes to the same verdict. A command too far ahead stays pending with its client, who proposes it again.
+    // Every machine comes to the same verdict. A command too far ahead stays pending with its client, who proposes it
+    // again.
     if verdict == Verdict::TooFarAhead {
         return;
     }

@@ -15,8 +15,8 @@ use sha2::{Digest, Sha256};
 use crate::apply::{Committed, EntryFacts};
 use crate::propose::ProposalId;
 
-/// A command that every machine applies. It must mean the same everywhere: name things by stable ids, never by `Entity`, and
-/// leave out floats, time and chance.
+/// A command that every machine applies. It must mean the same everywhere: name things by stable ids, never by
+/// `Entity`, and leave out floats, time and chance.
 pub trait ReplicatedCommand: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static {
     /// Its name on the wire, with a version: "game.attack/1". Change it when the meaning changes.
     const NAME: &'static str;
@@ -73,15 +73,6 @@ impl CommandRegistry {
         if let Some(other) = self.codecs.insert(tag(C::NAME), codec) {
             panic!("the commands {:?} and {:?} have the same tag: rename one", other.name, C::NAME);
         }
-    }
-
-    /// A hash of the names of all registered commands: equal in programs that understand each other.
-    #[must_use]
-    pub fn protocol_hash(&self) -> u64 {
-        let mut names: Vec<_> = self.codecs.values().map(|codec| codec.name).collect();
-        names.sort_unstable();
-        let digest = Sha256::digest(names.join("\n"));
-        u64::from_be_bytes(digest[..8].try_into().expect("a SHA-256 digest has 32 bytes"))
     }
 
     /// The command in words, or why it cannot be read.

@@ -1,5 +1,5 @@
-//! A Bevy plugin for games without a host: what players order is replicated with Raft, and every machine applies it in the
-//! same order. Whoever leaves, the rest play on.
+//! A Bevy plugin for games without a host: what players order is replicated with Raft, and every machine applies it in
+//! the same order. Whoever leaves, the rest play on.
 //!
 //! ```
 //! use bevy_app::prelude::*;
@@ -33,21 +33,24 @@
 //! ```
 //!
 //! # How a command travels
-//! [`propose`](ProposeExt::propose) puts it in the outbox; [`RaftSystems::Propose`] gives it to the node with the name `(client, sequence)`; the cluster commits it;
-//! [`RaftSystems::Apply`] pulls it, drops repeats, runs the [`ApplyCommitted`] schedule, and then triggers [`Committed<C>`] and, on the machine that proposed
-//! it, [`ProposalOutcome`]. A command that gets no answer is proposed again under the same name and applied once, so nobody
+//! [`propose`](ProposeExt::propose) puts it in the outbox; [`RaftSystems::Propose`] gives it to the node with the name
+//! `(client, sequence)`; the cluster commits it; [`RaftSystems::Apply`] pulls it, drops repeats, runs the
+//! [`ApplyCommitted`] schedule, and then triggers [`Committed<C>`] and, on the machine that proposed it,
+//! [`ProposalOutcome`]. A command that gets no answer is proposed again under the same name and applied once, so nobody
 //! ever hears "unknown".
 //!
 //! # Decisions
-//! **One ordered schedule writes the truth.** Decision: replicated state is written by systems of [`ApplyCommitted`], which runs once per entry and
-//! refuses ambiguous order; events are for presentation. Why: Bevy drops unread messages after two updates and runs the observers of one event in
-//! no fixed order. Would change if: Bevy ordered observers.
+//! **One ordered schedule writes the truth.** Decision: replicated state is written by systems of [`ApplyCommitted`],
+//! which runs once per entry and refuses ambiguous order; events are for presentation. Why: Bevy drops unread messages
+//! after two updates and runs the observers of one event in no fixed order. Would change if: Bevy ordered observers.
 //!
-//! **Entries are pulled within a budget.** Decision: at most [`APPLY_BUDGET`] entries a frame are taken from the node, which stops handing out when nobody
-//! takes. Why: a window that stood still loses nothing and no queue grows. Would change if: never seen to matter.
+//! **Entries are pulled within a budget.** Decision: at most [`APPLY_BUDGET`] entries a frame are taken from the node,
+//! which stops handing out when nobody takes. Why: a window that stood still loses nothing and no queue grows. Would
+//! change if: never seen to matter.
 //!
-//! **The node has its own thread.** Decision: [`RaftPlugin::new`] takes a node that runs beside the frames; [`RaftPlugin::in_schedule`] pumps one inside them. Why:
-//! frames stop when a window is hidden, elections must not. The second is for tests and for reading.
+//! **The node has its own thread.** Decision: [`RaftPlugin::new`] takes a node that runs beside the frames;
+//! [`RaftPlugin::in_schedule`] pumps one inside them. Why: frames stop when a window is hidden, elections must not. The
+//! second is for tests and for reading.
 
 mod apply;
 mod command;

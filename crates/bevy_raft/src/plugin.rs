@@ -27,7 +27,8 @@ impl RaftPlugin {
         Self::attached(RaftNode::new(node))
     }
 
-    /// A node that was detached from another app. Insert the [`AppliedLog`] it was detached with, after adding the plugin.
+    /// A node that was detached from another app. Insert the [`AppliedLog`] it was detached with, after adding the
+    /// plugin.
     pub fn attached(node: RaftNode) -> Self {
         RaftPlugin {
             node: Mutex::new(Some(node)),
@@ -78,8 +79,8 @@ impl RaftClock {
     }
 }
 
-/// The node this app is a program of. Remove the resource to detach it, insert one to attach another; keep [`AppliedLog`] and the game's own
-/// replicated state with the node they belong to.
+/// The node this app is a program of. Remove the resource to detach it, insert one to attach another; keep
+/// [`AppliedLog`] and the game's own replicated state with the node they belong to.
 #[derive(Resource)]
 pub struct RaftNode {
     replica: Mutex<Box<dyn Replica>>,
@@ -118,7 +119,8 @@ impl Plugin for RaftPlugin {
         app.init_resource::<CommittedEntry>().init_state::<RaftRole>();
 
         app.init_schedule(ApplyCommitted).edit_schedule(ApplyCommitted, |schedule| {
-            // One entry is little work: threads would cost more than they bring, and an order left open would be a divergence.
+            // One entry is little work: threads would cost more than they bring, and an order left open would be a
+            // divergence.
             schedule.set_executor(SingleThreadedExecutor::new());
             schedule.set_build_settings(ScheduleBuildSettings {
                 ambiguity_detection: LogLevel::Error,

@@ -12,8 +12,8 @@ use crate::apply::EntryFacts;
 use crate::command::{CommandRegistry, ReplicatedCommand};
 use crate::plugin::RaftNode;
 
-/// Most proposals of one app without an answer. Half of what sessions remember, so that a command can never be too far ahead. At the bound
-/// a proposal is rejected as busy.
+/// Most proposals of one app without an answer. Half of what sessions remember, so that a command can never be too far
+/// ahead. At the bound a proposal is rejected as busy.
 pub const MAX_PENDING: usize = 512;
 
 /// A proposal that got no answer is made again after this time on the node's clock: a few round trips over a bad line.
@@ -204,7 +204,8 @@ pub(crate) fn hand_to_node(node: Option<ResMut<RaftNode>>, mut outbox: ResMut<Ou
 }
 
 impl Given {
-    /// Whether the proposal must be made again: the node is another, it has a leader that did not get it, or it took too long.
+    /// Whether the proposal must be made again: the node is another, it has a leader that did not get it, or it took
+    /// too long.
     fn is_over(self, now: Given) -> bool {
         let waited = now.at.since(self.at);
         self.node != now.node

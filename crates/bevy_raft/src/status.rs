@@ -58,8 +58,8 @@ pub fn is_leader(status: Res<RaftStatus>) -> bool {
     status.leader().is_some_and(|leader| Some(leader) == status.id())
 }
 
-/// Run condition: the node knows a leader that a majority follows, so proposals can be committed. A node that is cut off notices
-/// within its longest election timeout.
+/// Run condition: the node knows a leader that a majority follows, so proposals can be committed. A node that is cut
+/// off notices within its longest election timeout.
 pub fn has_quorum(status: Res<RaftStatus>) -> bool {
     status.leader().is_some()
 }

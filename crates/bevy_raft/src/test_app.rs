@@ -1,4 +1,5 @@
-//! Several apps in one process, over links in memory and a clock moved by hand: for tests of games, without sockets or sleep.
+//! Several apps in one process, over links in memory and a clock moved by hand: for tests of games, without sockets or
+//! sleep.
 
 use std::time::Duration;
 

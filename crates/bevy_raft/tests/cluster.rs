@@ -200,3 +200,15 @@ fn repeats_in_the_log_leave_the_same_memory_on_every_machine() {
         cluster.apps().iter().map(|app| app.world().resource::<AppliedLog>().sessions.clone()).collect();
     assert!(sessions.iter().all(|s| *s == sessions[0]));
 }
+
+/// Two systems that write the same truth in no order would make machines diverge.
+#[test]
+#[should_panic(expected = "conflict")]
+fn an_order_left_open_in_the_applying_schedule_is_an_error() {
+    let mut cluster = TestCluster::new(1, |app| {
+        app.add_replicated_command::<Append>().init_resource::<Truth>();
+        app.add_systems(ApplyCommitted, (append, |mut truth: ResMut<Truth>| truth.0.push(0)));
+    });
+    cluster.app(1).world_mut().propose(Append(1));
+    cluster.run_until(|apps| !truth(&apps[0]).is_empty());
+}

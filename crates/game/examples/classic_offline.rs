@@ -1,6 +1,7 @@
 //! Classic mode on one machine without consensus: a click is applied at once. Shows what the view needs from a game.
 //!
-//! `cargo run --example classic_offline [PICTURE.png SECONDS]` takes a picture after some seconds and ends; R starts again.
+//! `cargo run --example classic_offline [PICTURE.png SECONDS]` takes a picture after some seconds and ends; R starts
+//! again.
 
 use bevy::prelude::*;
 use raftian::projection::{self, ReplicatedRealm};

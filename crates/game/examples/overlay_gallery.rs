@@ -1,9 +1,9 @@
 //! The debug overlay over a made-up cluster, to be looked at without a network.
 //!
-//! `cargo run --example overlay_gallery [PICTURE.png SECONDS]` takes a picture after some seconds and ends. Five members play for
-//! some seconds; then Dee dies, Ed is cut off, and Cy, which lost the leader, stands for election, so that no order is
-//! committed any more. The buttons and keys of the overlay work, F3 shows and hides it. E shows what a program sees that
-//! runs one member only, D lets the states diverge.
+//! `cargo run --example overlay_gallery [PICTURE.png SECONDS]` takes a picture after some seconds and ends. Five
+//! members play for some seconds; then Dee dies, Ed is cut off, and Cy, which lost the leader, stands for election, so
+//! that no order is committed any more. The buttons and keys of the overlay work, F3 shows and hides it. E shows what a
+//! program sees that runs one member only, D lets the states diverge.
 
 #![allow(elided_lifetimes_in_paths, reason = "system parameters hide their lifetimes by the engine's convention")]
 

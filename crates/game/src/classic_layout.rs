@@ -1,7 +1,8 @@
 //! Where classic mode puts things and in which colours: integer arithmetic on a canvas of 1000×1200 units.
 //!
-//! Coordinates start at the top left and grow to the right and downwards. A unit is one pixel of the original window; the view
-//! scales the whole canvas. Nothing here knows the engine, so the look of classic mode is tested without a window.
+//! Coordinates start at the top left and grow to the right and downwards. A unit is one pixel of the original window;
+//! the view scales the whole canvas. Nothing here knows the engine, so the look of classic mode is tested without a
+//! window.
 
 use crate::realm::{CityId, Health};
 
@@ -105,7 +106,8 @@ pub fn city_at(x: i32, y: i32) -> Option<CityId> {
 /// Colour of a city: it fades towards white with every hit, and a fallen one is covered by dark.
 ///
 /// The colour is that of the original's translucent square on a white ground, worked out here and drawn opaque: blue is
-/// (0,0,255), (65,65,255), (105,105,255), (155,155,255) and, fallen, (33,33,55). A number outside 1 to 5 is drawn black.
+/// (0,0,255), (65,65,255), (105,105,255), (155,155,255) and, fallen, (33,33,55). A number outside 1 to 5 is drawn
+/// black.
 pub fn city_colour(city: CityId, health: Health) -> Rgb {
     let Some((_, full)) = place(city) else { return BLACK };
     let faded = over(full, fading_alpha(health), WHITE);

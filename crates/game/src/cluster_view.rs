@@ -4,8 +4,8 @@ use bevy::prelude::*;
 use raftian_node::NodeView;
 use raftian_raft::{Index, NodeId};
 
-/// Every member of the cluster as far as it can be seen from here. In an embedded match all of them run in this process and show
-/// everything; otherwise only our own does, and the others are known by what our node knows of them.
+/// Every member of the cluster as far as it can be seen from here. In an embedded match all of them run in this process
+/// and show everything; otherwise only our own does, and the others are known by what our node knows of them.
 #[derive(Resource, Clone, Debug, Default)]
 pub struct ClusterView {
     /// All members, in order of their ids.
@@ -31,7 +31,8 @@ pub struct MemberView {
     pub state: Option<AppliedState>,
 }
 
-/// The hash of replicated state, and where in the log it holds. Equal indexes have equal hashes, or the machines have diverged.
+/// The hash of replicated state, and where in the log it holds. Equal indexes have equal hashes, or the machines have
+/// diverged.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct AppliedState {
     /// Last index applied.
@@ -53,8 +54,8 @@ impl ClusterView {
         self.members.iter().find(|member| member.id == id)
     }
 
-    /// Whether all states that are known at the same index are equal. Two machines at different indexes say nothing about each
-    /// other.
+    /// Whether all states that are known at the same index are equal. Two machines at different indexes say nothing
+    /// about each other.
     #[must_use]
     pub fn states_agree(&self) -> bool {
         let states: Vec<_> = self.members.iter().filter_map(|member| member.state).collect();

@@ -1,8 +1,9 @@
 //! A whole match in one process: five real nodes over QUIC on loopback, one of them behind this window.
 //!
-//! Decision: the members without the window run the same headless app as `raftian node`, each on a thread of its own, and the window
-//! can take over any member's seat by moving that member's state, node included, into itself. Why: killing the leader must never end
-//! the match, also when the leader is behind the window. Would change if: a window could show several members at once.
+//! Decision: the members without the window run the same headless app as `raftian node`, each on a thread of its own,
+//! and the window can take over any member's seat by moving that member's state, node included, into itself. Why:
+//! killing the leader must never end the match, also when the leader is behind the window. Would change if: a window
+//! could show several members at once.
 
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
@@ -201,7 +202,8 @@ fn run_background(
     }
 }
 
-/// The window's side: keeps [`ClusterView`] up to date, carries out [`Fault`]s, and moves to another seat when its own is gone.
+/// The window's side: keeps [`ClusterView`] up to date, carries out [`Fault`]s, and moves to another seat when its own
+/// is gone.
 pub fn plugin(app: &mut App) {
     app.init_resource::<ClusterView>()
         .init_resource::<FaultQueue>()

@@ -15,7 +15,8 @@ use crate::seat::Seat;
 use crate::service::{self, OwnMember, ServiceDesk};
 use crate::wake::Wake;
 
-/// Longest sleep between two updates: proposals that wait for an answer are looked at this often even if the node is silent.
+/// Longest sleep between two updates: proposals that wait for an answer are looked at this often even if the node is
+/// silent.
 pub const LONGEST_SLEEP: Duration = Duration::from_millis(100);
 
 /// A headless app in this seat: Bevy's minimum, the plugin, and the game's rules.
@@ -28,7 +29,8 @@ pub fn app(seat: Seat) -> App {
     app
 }
 
-/// Runs a member until it is `asked_to_stop`, which is looked at every [`LONGEST_SLEEP`]; then its node hands over and stops.
+/// Runs a member until it is `asked_to_stop`, which is looked at every [`LONGEST_SLEEP`]; then its node hands over and
+/// stops.
 ///
 /// # Errors
 /// Why the node stopped by itself.

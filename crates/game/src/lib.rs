@@ -1,8 +1,9 @@
 //! Raftian: a strategy game without a host, in which every player's machine is a Raft node.
 //!
-//! [`realm`] is the truth: plain rules without Bevy. [`replication`] applies committed orders to it and to the entities of [`projection`], in one
-//! place. `view` draws those, `play` proposes what is clicked, `overlay` shows consensus at work; none of them writes the truth.
-//! [`headless`] runs a member without a window, [`embedded`] a whole match in one process, and [`cli`] is the command line.
+//! [`realm`] is the truth: plain rules without Bevy. [`replication`] applies committed orders to it and to the entities
+//! of [`projection`], in one place. `view` draws those, `play` proposes what is clicked, `overlay` shows consensus at
+//! work; none of them writes the truth. [`headless`] runs a member without a window, [`embedded`] a whole match in one
+//! process, and [`cli`] is the command line.
 
 pub mod classic_layout;
 pub mod cli;

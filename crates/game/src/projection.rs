@@ -1,9 +1,9 @@
 //! The realm as entities: what the engine's systems read instead of the truth.
 //!
-//! [`ReplicatedRealm`] is the truth, and only the code that applies committed orders writes it. For each of its cities there is one
-//! entity with [`City`] and [`Health`]. The code that applies an order calls [`project`] in the same schedule run; whoever
-//! changes the realm in another way (a snapshot, a new match) need not: the plugin notices and catches up before the next
-//! `Update`. Nothing ever flows back from an entity to the realm.
+//! [`ReplicatedRealm`] is the truth, and only the code that applies committed orders writes it. For each of its cities
+//! there is one entity with [`City`] and [`Health`]. The code that applies an order calls [`project`] in the same
+//! schedule run; whoever changes the realm in another way (a snapshot, a new match) need not: the plugin notices and
+//! catches up before the next `Update`. Nothing ever flows back from an entity to the realm.
 
 use crate::realm::{self, CityId, Realm};
 use bevy::prelude::*;
@@ -43,8 +43,8 @@ impl From<Health> for realm::Health {
 
 /// The systems in `PreUpdate` that bring the entities in line with a changed [`ReplicatedRealm`].
 ///
-/// Code that applies orders in `PreUpdate` belongs before this set; code that applies them later is seen one frame later, unless
-/// it calls [`project`] itself.
+/// Code that applies orders in `PreUpdate` belongs before this set; code that applies them later is seen one frame
+/// later, unless it calls [`project`] itself.
 #[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ProjectionSystems;
 

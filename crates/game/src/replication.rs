@@ -17,7 +17,8 @@ impl ReplicatedCommand for Order {
     const NAME: &'static str = "raftian.order/1";
 }
 
-/// What the last committed order did: read by observers of [`Committed<Order>`], which are triggered right after it was applied.
+/// What the last committed order did: read by observers of [`Committed<Order>`], which are triggered right after it was
+/// applied.
 #[derive(Resource, Clone, Copy, Debug, Default)]
 pub struct LastEffect(pub Option<(Index, Effect)>);
 
@@ -57,9 +58,9 @@ fn hash_state(log: Res<AppliedLog>, realm: Res<ReplicatedRealm>, mut own: ResMut
     own.0 = applied_state(&log, &realm.0);
 }
 
-/// The state of one machine: everything that applying the log changes, at the last applied index. The hash is the first eight bytes of
-/// a SHA-256 over the realm's own hash and every session (client, floor, count and sequences above it), all as
-/// big-endian 64-bit numbers.
+/// The state of one machine: everything that applying the log changes, at the last applied index. The hash is the first
+/// eight bytes of a SHA-256 over the realm's own hash and every session (client, floor, count and sequences above it),
+/// all as big-endian 64-bit numbers.
 #[must_use]
 pub fn applied_state(log: &AppliedLog, realm: &Realm) -> AppliedState {
     let mut hasher = Sha256::new();

@@ -1,6 +1,7 @@
 //! What a running member does for its operator's tools: `raftian status` and `raftian order`.
 //!
-//! The tools ask over the member's own QUIC port, and are let in by the member's own key. Questions and answers are JSON.
+//! The tools ask over the member's own QUIC port, and are let in by the member's own key. Questions and answers are
+//! JSON.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

@@ -1,6 +1,7 @@
 //! The properties of Raft, checked on what nodes show after every step. One property, one file.
 //!
-//! Each has a `check` that is told what one node shows, remembers what it needs, and a test that feeds it a violating history.
+//! Each has a `check` that is told what one node shows, remembers what it needs, and a test that feeds it a violating
+//! history.
 
 mod applied_is_durable;
 mod commit_goes_forward;

@@ -1,7 +1,7 @@
 //! Clusters of the shipping Raft core in a world that one seed decides.
 //!
-//! [`Simulation`] holds real [`Node`](raftian_raft::Node)s on simulated links, disks and time. Nothing happens unless the caller says
-//! so, every property of [`invariants`] is checked after every step, and [`storm`] lets a seed say it.
+//! [`Simulation`] holds real [`Node`](raftian_raft::Node)s on simulated links, disks and time. Nothing happens unless
+//! the caller says so, every property of [`invariants`] is checked after every step, and [`storm`] lets a seed say it.
 //!
 //! ```
 //! use raftian_lab::{Setup, Simulation};
@@ -15,8 +15,9 @@
 //! ```
 //!
 //! # What is simulated
-//! Links lose, repeat, reorder and cut; disks hold writes back and lose the ones not yet done; machines crash and come back; each
-//! machine's clock starts elsewhere. Not simulated here: torn writes, rotten bits, codecs and sockets, which belong to the node.
+//! Links lose, repeat, reorder and cut; disks hold writes back and lose the ones not yet done; machines crash and come
+//! back; each machine's clock starts elsewhere. Not simulated here: torn writes, rotten bits, codecs and sockets, which
+//! belong to the node.
 
 pub mod invariants;
 pub mod simulation;

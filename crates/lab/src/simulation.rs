@@ -1,8 +1,8 @@
 //! A deterministic cluster: shipping nodes on simulated links, disks and time.
 //!
-//! No time passes and no message moves unless the caller says so. Writes complete at once unless the disk is held. All properties of
-//! [`crate::invariants`] are checked after every step; the first violation panics with the last lines of the trace, or is kept
-//! for [`Simulation::violation`] if the setup is lenient.
+//! No time passes and no message moves unless the caller says so. Writes complete at once unless the disk is held. All
+//! properties of [`crate::invariants`] are checked after every step; the first violation panics with the last lines of
+//! the trace, or is kept for [`Simulation::violation`] if the setup is lenient.
 
 mod act;
 mod disk;
@@ -229,8 +229,8 @@ impl Simulation {
         self.now = end;
     }
 
-    /// Lets up to `up_to` of time pass and delivers everything at once, until one node leads, every running node follows it, and all have
-    /// committed and applied its whole log. Gives back the leader.
+    /// Lets up to `up_to` of time pass and delivers everything at once, until one node leads, every running node
+    /// follows it, and all have committed and applied its whole log. Gives back the leader.
     ///
     /// # Errors
     /// If that did not happen in time.

@@ -1,7 +1,7 @@
 //! A storm: a seed decides what happens to a cluster, then peace comes and everything must be well.
 //!
-//! Each seed draws its own mix of faults and settings (a swarm): uniform faults alone miss the interesting corners. Some faults wait for
-//! their moment: a crash right after the message just handled, a cut right after an election.
+//! Each seed draws its own mix of faults and settings (a swarm): uniform faults alone miss the interesting corners.
+//! Some faults wait for their moment: a crash right after the message just handled, a cut right after an election.
 
 mod weather;
 
@@ -35,8 +35,8 @@ impl Storm {
     /// Runs the storm, then the peace after it. Gives back what happened how often.
     ///
     /// # Panics
-    /// If a property of [`crate::invariants`] is violated, a node panics, or peace does not end with one leader, equal logs, and every command in
-    /// effect exactly once. The message ends with what happened last.
+    /// If a property of [`crate::invariants`] is violated, a node panics, or peace does not end with one leader, equal
+    /// logs, and every command in effect exactly once. The message ends with what happened last.
     #[must_use]
     pub fn run(&self) -> Tally {
         let mut dice = weather::dice(self.seed);
@@ -227,7 +227,8 @@ impl Run {
         }
     }
 
-    /// Everything is mended; clients ask again until they hear. "Raft … depends on … a majority of servers" being up for long enough.
+    /// Everything is mended; clients ask again until they hear. "Raft … depends on … a majority of servers" being up
+    /// for long enough.
     fn peace(&mut self) {
         self.cluster.heal();
         for id in self.cluster.ids() {

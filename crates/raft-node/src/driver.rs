@@ -1,4 +1,5 @@
-//! The one loop of a node: inbox, step, persist, send, deliver. A thread, a test and a Bevy schedule call the same function.
+//! The one loop of a node: inbox, step, persist, send, deliver. A thread, a test and a Bevy schedule call the same
+//! function.
 
 use std::collections::VecDeque;
 
@@ -10,11 +11,12 @@ use crate::links::Links;
 use crate::store::{Store, StoreError};
 use crate::view::NodeView;
 
-/// Most messages taken from the links before actions are performed: bounds the size of one write and one round of messages.
+/// Most messages taken from the links before actions are performed: bounds the size of one write and one round of
+/// messages.
 pub const INBOX_BATCH: usize = 1024;
 
-/// Most rounds of one pump. Beyond them the driver returns to its caller, who must pump again at once: a flood of messages
-/// cannot keep a frame.
+/// Most rounds of one pump. Beyond them the driver returns to its caller, who must pump again at once: a flood of
+/// messages cannot keep a frame.
 pub const ROUNDS: usize = 32;
 
 /// Events kept to be looked at. The oldest is dropped.
@@ -56,8 +58,8 @@ impl<S: Store, L: Links> Driver<S, L> {
         })
     }
 
-    /// Does everything that can be done at `now` and tells when to come again if nothing else happens; that is `now` itself if
-    /// there is more to do.
+    /// Does everything that can be done at `now` and tells when to come again if nothing else happens; that is `now`
+    /// itself if there is more to do.
     ///
     /// # Errors
     /// A failed write is final: nothing that waited for it has left, and the node must not be pumped again.
@@ -83,8 +85,8 @@ impl<S: Store, L: Links> Driver<S, L> {
         Ok(now)
     }
 
-    /// Messages leave before the write is submitted: none of them stands on it, and a store that writes in place would keep
-    /// them waiting (thesis 10.2.1).
+    /// Messages leave before the write is submitted: none of them stands on it, and a store that writes in place would
+    /// keep them waiting (thesis 10.2.1).
     fn perform(&mut self, actions: Actions) -> Result<(), StoreError> {
         for (to, message) in actions.send {
             self.links.send(to, message);
@@ -112,7 +114,8 @@ impl<S: Store, L: Links> Driver<S, L> {
         }
     }
 
-    /// Moves every committed entry that was handed out to `into`. They count as applied when [`Driver::applied`] says so.
+    /// Moves every committed entry that was handed out to `into`. They count as applied when [`Driver::applied`] says
+    /// so.
     pub fn hand_out(&mut self, into: &mut Vec<Entry>) {
         into.extend(self.committed.drain(..));
     }

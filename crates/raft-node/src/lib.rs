@@ -1,15 +1,17 @@
 //! One live Raft node: durable store, wire format, QUIC links, driver and thread.
 //!
-//! [`Driver::pump`](driver::Driver::pump) is the one loop: inbox, step, persist, send, deliver. [`NodeHandle`] runs it on a thread of its own over a
-//! [`RedbStore`](store::RedbStore) and [`QuicLinks`](quic::QuicLinks); a test or a Bevy schedule pumps it over a [`MemoryStore`](store::MemoryStore) and [`MemoryLinks`](memory_links::MemoryLinks).
+//! [`Driver::pump`](driver::Driver::pump) is the one loop: inbox, step, persist, send, deliver. [`NodeHandle`] runs it
+//! on a thread of its own over a [`RedbStore`](store::RedbStore) and [`QuicLinks`](quic::QuicLinks); a test or a Bevy
+//! schedule pumps it over a [`MemoryStore`](store::MemoryStore) and [`MemoryLinks`](memory_links::MemoryLinks).
 //!
 //! # Decisions
-//! **Writes have their own thread.** Decision: a [`WriterThread`](store::WriterThread) syncs while the node goes on. Why: a slow disk must be seen by the
-//! node's timers, and a leader's messages need not wait for its own disk (thesis 10.2.1). Would change if: the store could
-//! submit and complete by itself.
+//! **Writes have their own thread.** Decision: a [`WriterThread`](store::WriterThread) syncs while the node goes on.
+//! Why: a slow disk must be seen by the node's timers, and a leader's messages need not wait for its own disk (thesis
+//! 10.2.1). Would change if: the store could submit and complete by itself.
 //!
-//! **Taking is applying.** Decision: an entry that the program took counts as applied; it keeps no applied index on disk. Why: the program's state
-//! lives in memory and is rebuilt from the log, so the two cannot disagree. Would change if: a game kept its state on disk.
+//! **Taking is applying.** Decision: an entry that the program took counts as applied; it keeps no applied index on
+//! disk. Why: the program's state lives in memory and is rebuilt from the log, so the two cannot disagree. Would change
+//! if: a game kept its state on disk.
 
 mod clock;
 pub mod cluster;

@@ -9,7 +9,8 @@ use crate::view::NodeView;
 
 /// A member of the cluster as the program above it sees it: commands go in, committed entries come out.
 ///
-/// Two implementations: [`NodeHandle`](crate::NodeHandle), whose node runs on its own thread, and [`Pumped`], which the program pumps itself.
+/// Two implementations: [`NodeHandle`](crate::NodeHandle), whose node runs on its own thread, and [`Pumped`], which the
+/// program pumps itself.
 pub trait Replica: Send {
     /// Lets the node work at `now` on its clock. A node on its own thread needs no letting.
     fn pump(&mut self, now: Moment);

@@ -157,12 +157,14 @@ impl NodeHandle {
         self.control.clone()
     }
 
-    /// Requests of the local operator's tools, as opaque bytes to be answered. There is one queue: the second call gives `None`.
+    /// Requests of the local operator's tools, as opaque bytes to be answered. There is one queue: the second call
+    /// gives `None`.
     pub fn take_requests(&mut self) -> Option<Requests> {
         self.requests.take().map(|queue| Requests { queue })
     }
 
-    /// Stops the node: hands leadership over if it leads, closes its links, waits for its thread. At most about two seconds.
+    /// Stops the node: hands leadership over if it leads, closes its links, waits for its thread. At most about two
+    /// seconds.
     pub fn stop(mut self) {
         self.stop_and_join();
     }
@@ -229,8 +231,8 @@ impl NodeControl {
         view
     }
 
-    /// Calls `waker` from the node's thread whenever it showed something new, at once for entries to take and within a heartbeat for a
-    /// request; instead of the waker set before. It must not block.
+    /// Calls `waker` from the node's thread whenever it showed something new, at once for entries to take and within a
+    /// heartbeat for a request; instead of the waker set before. It must not block.
     pub fn set_waker(&self, waker: Arc<dyn Fn() + Send + Sync>) {
         lock(&self.shared.waker).0 = Some(waker);
     }

@@ -1,9 +1,10 @@
 //! What a step asks the outside world to do, as data.
 //!
-//! Decision: there is no list of "messages for after the write" here. A message that promises something durable (a vote,
-//! an acknowledgement, a candidate's request, which stands on its own vote) stays inside the node until
-//! [`Input::Persisted`](crate::Input::Persisted) names its write. Why: whoever performs actions cannot reply before persisting, because he does
-//! not have the reply. Would change if: a caller needed to see promises before they may leave.
+//! Decision: there is no list of "messages for after the write" here. A message that promises something durable (a
+//! vote, an acknowledgement, a candidate's request, which stands on its own vote) stays inside the node until
+//! [`Input::Persisted`](crate::Input::Persisted) names its write. Why: whoever performs actions cannot reply before
+//! persisting, because he does not have the reply. Would change if: a caller needed to see promises before they may
+//! leave.
 
 use alloc::vec::Vec;
 
@@ -12,16 +13,17 @@ use crate::event::Event;
 use crate::message::Message;
 use crate::types::{ClientId, NodeId, Term};
 
-/// Everything a node wants done since it was last asked. No field waits for another: what must wait is not given out yet.
+/// Everything a node wants done since it was last asked. No field waits for another: what must wait is not given out
+/// yet.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Actions {
-    /// One atomic, durable write. Answer with `Input::Persisted(write.number)` once it is on disk. Writes must reach the disk
-    /// in the order of their numbers.
+    /// One atomic, durable write. Answer with `Input::Persisted(write.number)` once it is on disk. Writes must reach
+    /// the disk in the order of their numbers.
     pub persist: Option<Write>,
     /// Messages that may leave now, in order for each receiver.
     pub send: Vec<(NodeId, Message)>,
-    /// Committed entries in log order, each exactly once per run. Answer with `Input::Applied` as they are applied; no more than
-    /// [`Config::apply_window`](crate::Config) of them are outstanding.
+    /// Committed entries in log order, each exactly once per run. Answer with `Input::Applied` as they are applied; no
+    /// more than [`Config::apply_window`](crate::Config) of them are outstanding.
     pub apply: Vec<Entry>,
     /// Proposals this node could not take. Nothing was appended for them; asking again is safe.
     pub refused: Vec<Refused>,

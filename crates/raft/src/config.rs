@@ -5,7 +5,8 @@ use core::time::Duration;
 use crate::membership::Membership;
 use crate::types::NodeId;
 
-/// Settings of one node. Start from [`Config::new`] and change fields; [`Node::new`](crate::Node::new) refuses what cannot work.
+/// Settings of one node. Start from [`Config::new`] and change fields; [`Node::new`](crate::Node::new) refuses what
+/// cannot work.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// This node.
@@ -20,15 +21,16 @@ pub struct Config {
     pub heartbeat: Duration,
     /// Ask before standing for election (thesis 9.6), so a node that was cut off does not depose a leader. Default on.
     pub pre_vote: bool,
-    /// A leader that has not heard from a majority for the longest election timeout steps down, and followers of a live leader
-    /// refuse votes (thesis 6.2, 4.2.3). Default on.
+    /// A leader that has not heard from a majority for the longest election timeout steps down, and followers of a live
+    /// leader refuse votes (thesis 6.2, 4.2.3). Default on.
     pub check_quorum: bool,
     /// Most entries in one AppendEntries. Default 1,024: bounds the work of one step.
     pub max_append_entries: usize,
-    /// Most bytes of entries in one AppendEntries, but always at least one entry. Default 256 KiB: a quarter of a wire frame.
+    /// Most bytes of entries in one AppendEntries, but always at least one entry. Default 256 KiB: a quarter of a wire
+    /// frame.
     pub max_append_bytes: usize,
-    /// Most AppendEntries with entries in flight to one follower. Default 64. At the bound nothing more is sent to it until
-    /// it answers.
+    /// Most AppendEntries with entries in flight to one follower. Default 64. At the bound nothing more is sent to it
+    /// until it answers.
     pub inflight_messages: usize,
     /// Most bytes of entries in flight to one follower. Default 4 MiB. Same behaviour at the bound.
     pub inflight_bytes: usize,

@@ -5,8 +5,9 @@ use core::time::Duration;
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
 
-/// A seeded source of durations. It is a value: a copy of a node draws what the node would have drawn. The generator of rand is not
-/// `Clone`, so each eight draws are the first of a ChaCha8 stream named by seed and count; a block of the cipher has room for eight.
+/// A seeded source of durations. It is a value: a copy of a node draws what the node would have drawn. The generator of
+/// rand is not `Clone`, so each eight draws are the first of a ChaCha8 stream named by seed and count; a block of the
+/// cipher has room for eight.
 #[derive(Clone, Debug)]
 pub(crate) struct Dice {
     seed: u64,
@@ -19,8 +20,8 @@ impl Dice {
         Dice { seed, draws: 0, block: [0; 8] }
     }
 
-    /// A duration from `shortest..longest`, in whole microseconds. Every one is equally likely, but for less than one part in 2^20 while the
-    /// range is below half a year.
+    /// A duration from `shortest..longest`, in whole microseconds. Every one is equally likely, but for less than one
+    /// part in 2^20 while the range is below half a year.
     pub(crate) fn duration(&mut self, (shortest, longest): (Duration, Duration)) -> Duration {
         let (shortest, longest) = (shortest.as_micros() as u64, longest.as_micros() as u64);
         let width = u128::from(longest - shortest);

@@ -8,15 +8,16 @@ use crate::log::Log;
 use crate::message::Message;
 use crate::types::{Index, LogPosition, Moment, NodeId};
 
-/// Most writes under way: one that is being synced and one that is ready to follow it. Whatever comes meanwhile becomes one write after
-/// them, so a slow disk makes writes larger instead of their queue longer.
+/// Most writes under way: one that is being synced and one that is ready to follow it. Whatever comes meanwhile becomes
+/// one write after them, so a slow disk makes writes larger instead of their queue longer.
 const MOST_UNDER_WAY: usize = 2;
 
-/// Most promises that wait for the disk. While it hangs every heartbeat asks for one more; beyond the bound they are dropped, as a network
-/// would, and the peers ask again.
+/// Most promises that wait for the disk. While it hangs every heartbeat asks for one more; beyond the bound they are
+/// dropped, as a network would, and the peers ask again.
 const MOST_PROMISES: usize = 4096;
 
-/// What the node has asked its disk to do, and what the disk has done. Writes complete in order; several may be under way.
+/// What the node has asked its disk to do, and what the disk has done. Writes complete in order; several may be under
+/// way.
 #[derive(Clone, Debug)]
 pub(crate) struct Disk {
     /// Term and vote as of the last write handed out.
@@ -96,8 +97,8 @@ impl Disk {
         }
     }
 
-    /// The write that brings the disk up to date, if it is not and there is room for one under way; promises that wait for nothing
-    /// are moved to `send`.
+    /// The write that brings the disk up to date, if it is not and there is room for one under way; promises that wait
+    /// for nothing are moved to `send`.
     pub(crate) fn flush(
         &mut self,
         now: Moment,

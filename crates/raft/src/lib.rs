@@ -1,8 +1,8 @@
 //! Raft consensus as a value.
 //!
-//! [`Node`] is a struct: it takes an [`Input`] and the time, and gives back [`Actions`] for somebody else to perform. It holds no
-//! socket, file, clock, thread or global, and its only randomness is a ChaCha8 generator seeded from its [`Config`]. A recorded
-//! list of inputs replays a node bit for bit.
+//! [`Node`] is a struct: it takes an [`Input`] and the time, and gives back [`Actions`] for somebody else to perform.
+//! It holds no socket, file, clock, thread or global, and its only randomness is a ChaCha8 generator seeded from its
+//! [`Config`]. A recorded list of inputs replays a node bit for bit.
 //!
 //! ```
 //! use raftian_raft::{Config, Input, Membership, Moment, Node, NodeId, Restored, RoleKind};
@@ -21,12 +21,13 @@
 //! ```
 //!
 //! # Where the paper is
-//! Sections and figures without a name are those of Ongaro and Ousterhout, "In Search of an Understandable Consensus Algorithm
-//! (Extended Version)"; "thesis" is Ongaro's "Consensus: Bridging Theory and Practice". Names follow them.
+//! Sections and figures without a name are those of Ongaro and Ousterhout, "In Search of an Understandable Consensus
+//! Algorithm (Extended Version)"; "thesis" is Ongaro's "Consensus: Bridging Theory and Practice". Names follow them.
 //!
 //! # Where we deviate
 //! * The RPCs are one-way messages, each with its sender's term; an answer is matched by what it says.
-//! * A refused AppendEntries carries a hint (end of section 5.3), so at most one refusal is spent on each conflicting term.
+//! * A refused AppendEntries carries a hint (end of section 5.3), so at most one refusal is spent on each conflicting
+//!   term.
 //! * The commit index is sent as soon as it moves, without waiting for the next command or heartbeat.
 //! * Pre-vote, check-quorum and leader stickiness (thesis 9.6, 6.2, 4.2.3) are on unless switched off.
 //! * A follower applies an entry only when it is on its own disk too.
@@ -35,11 +36,12 @@
 //! # Decisions
 //! **Promises stay inside.** See `actions.rs`: what must not leave before a write is done is not given out before.
 //!
-//! **The log is in memory.** Decision: all entries after the last snapshot are held in memory and the disk is read once, at start. Why: no
-//! storage call inside the algorithm, so no error path in it. Would change if: a game's log between two snapshots outgrew memory.
+//! **The log is in memory.** Decision: all entries after the last snapshot are held in memory and the disk is read
+//! once, at start. Why: no storage call inside the algorithm, so no error path in it. Would change if: a game's log
+//! between two snapshots outgrew memory.
 //!
-//! **Time is stepped with every input.** Decision: due timers fire at the end of any step. Why: a node that is busy with messages cannot
-//! miss its own deadline. Would change if: profiles showed the check to cost anything.
+//! **Time is stepped with every input.** Decision: due timers fire at the end of any step. Why: a node that is busy
+//! with messages cannot miss its own deadline. Would change if: profiles showed the check to cost anything.
 #![no_std]
 
 extern crate alloc;

@@ -111,8 +111,8 @@ impl Log {
         self.entries.truncate(keep);
     }
 
-    /// The last position at or before `index` whose term is not later than `term`: where logs of two nodes may still be equal
-    /// (end of section 5.3). Terms never go back along a log, so it is found by bisection.
+    /// The last position at or before `index` whose term is not later than `term`: where logs of two nodes may still be
+    /// equal (end of section 5.3). Terms never go back along a log, so it is found by bisection.
     pub(crate) fn last_of_term_at_most(&self, index: Index, term: Term) -> LogPosition {
         let end =
             usize::try_from(index.0.saturating_sub(self.base.index.0)).unwrap_or(usize::MAX).min(self.entries.len());

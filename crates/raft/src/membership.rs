@@ -4,14 +4,16 @@ use alloc::collections::BTreeSet;
 
 use crate::types::NodeId;
 
-/// The voters of a cluster. One set today; a joint configuration (section 6) will be two sets behind the same questions.
+/// The voters of a cluster. One set today; a joint configuration (section 6) will be two sets behind the same
+/// questions.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Membership {
     voters: BTreeSet<NodeId>,
 }
 
 impl Membership {
-    /// Most voters a cluster may have. Every node keeps state for every other, and a message to each leaves per heartbeat.
+    /// Most voters a cluster may have. Every node keeps state for every other, and a message to each leaves per
+    /// heartbeat.
     pub const MAX_VOTERS: usize = 256;
 
     /// A cluster of these voters; `None` if there are none or more than [`Membership::MAX_VOTERS`].

@@ -21,9 +21,9 @@ use alloc::vec::Vec;
 
 /// One member of a Raft cluster.
 ///
-/// Feed it with [`Node::step`], then perform what [`Node::take_actions`] gives, and wake it at [`Node::wake_at`]. Several steps may
-/// be taken before actions are: they share one write and one round of messages. No step fails and none panics on what a peer
-/// sent; a broken invariant of the node itself does panic, in release builds too.
+/// Feed it with [`Node::step`], then perform what [`Node::take_actions`] gives, and wake it at [`Node::wake_at`].
+/// Several steps may be taken before actions are: they share one write and one round of messages. No step fails and
+/// none panics on what a peer sent; a broken invariant of the node itself does panic, in release builds too.
 #[derive(Clone, Debug)]
 pub struct Node {
     config: Config,
@@ -100,7 +100,8 @@ impl Node {
         Ok(node)
     }
 
-    /// Takes one input at `now`, which counts as the latest known time if the clock went back. Timers that are due fire too.
+    /// Takes one input at `now`, which counts as the latest known time if the clock went back. Timers that are due fire
+    /// too.
     pub fn step(&mut self, now: Moment, input: Input) {
         self.now = self.now.max(now);
         match input {
@@ -237,8 +238,8 @@ impl Node {
             if let Body::RequestVote { transfer: false, .. } = body
                 && let Some(leader) = self.live_leader_other_than(from)
             {
-                // "If a server receives a RequestVote request within the minimum election timeout of hearing from a current leader,
-                // it does not update its term or grant its vote" (thesis 4.2.3).
+                // "If a server receives a RequestVote request within the minimum election timeout of hearing from a
+                // current leader, it does not update its term or grant its vote" (thesis 4.2.3).
                 return self.refuse_vote(from, false, crate::event::VoteRefusal::LeaderAlive(leader));
             }
             self.enter_later_term(term, from);

@@ -92,8 +92,9 @@ impl Progress {
         news
     }
 
-    /// The follower refused entries after `refused`; `candidate` is the leader's best guess where the logs agree. Answers
-    /// to messages sent before an earlier refusal was handled are stale and change nothing. Tells whether it did.
+    /// The follower refused entries after `refused`; `candidate` is the leader's best guess where the logs agree.
+    /// Answers to messages sent before an earlier refusal was handled are stale and change nothing. Tells whether it
+    /// did.
     pub(crate) fn on_conflict(&mut self, refused: Index, candidate: Index) -> bool {
         let stale = match &self.flow {
             Flow::Probe { .. } => refused != self.next.previous(),

@@ -4,12 +4,13 @@ use alloc::collections::{BTreeMap, BTreeSet};
 
 use crate::types::ClientId;
 
-/// The replicated memory of applied commands. Every node that applies the same entries holds the same sessions, so every node
-/// drops the same repeats.
+/// The replicated memory of applied commands. Every node that applies the same entries holds the same sessions, so
+/// every node drops the same repeats.
 ///
-/// A client may have several commands under way, and they may reach the log out of order; so a session is a floor below which all
-/// sequences were applied, and the set of those above it. The set is bounded by [`Sessions::MAX_AHEAD`]: a command further
-/// ahead of the floor is refused by every node alike, and its client must first bring in the ones it left out.
+/// A client may have several commands under way, and they may reach the log out of order; so a session is a floor below
+/// which all sequences were applied, and the set of those above it. The set is bounded by [`Sessions::MAX_AHEAD`]: a
+/// command further ahead of the floor is refused by every node alike, and its client must first bring in the ones it
+/// left out.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Sessions {
     clients: BTreeMap<ClientId, Session>,

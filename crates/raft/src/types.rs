@@ -8,7 +8,8 @@ use core::time::Duration;
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct NodeId(pub u64);
 
-/// A term: the logical clock of Raft (section 5.1). Terms start at 0 (nobody ever stood for election) and never go back.
+/// A term: the logical clock of Raft (section 5.1). Terms start at 0 (nobody ever stood for election) and never go
+/// back.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Term(pub u64);

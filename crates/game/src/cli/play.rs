@@ -71,8 +71,8 @@ fn ended(exit: &AppExit) -> Exit {
 const NO_WINDOW: &str = "run a member without a window with `raftian node --config FILE`, \
                          made by `raftian cluster new DIR`; `raftian --help` shows more";
 
-/// Says so before anything starts if there is nowhere to open a window, and turns the engine's panics about a missing display or
-/// GPU into the same sentence.
+/// Says so before anything starts if there is nowhere to open a window, and turns the engine's panics about a missing
+/// display or GPU into the same sentence.
 fn need_display() -> Result<(), Failure> {
     let named = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     if cfg!(all(unix, not(target_os = "macos"))) && !named("DISPLAY") && !named("WAYLAND_DISPLAY") {

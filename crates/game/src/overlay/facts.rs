@@ -46,7 +46,8 @@ pub(super) fn live_node(member: &MemberView) -> Option<&NodeView> {
     member.node.as_ref().filter(|_| condition(member) != Condition::Down)
 }
 
-/// The picture of the leader, if it runs here. Of several that believe to lead, as after a cut, the one of the latest term.
+/// The picture of the leader, if it runs here. Of several that believe to lead, as after a cut, the one of the latest
+/// term.
 pub(super) fn leader_node(view: &ClusterView) -> Option<&NodeView> {
     let leaders = view.members.iter().filter_map(live_node).filter(|node| node.status.role == RoleKind::Leader);
     leaders.max_by_key(|node| node.status.term)

@@ -54,7 +54,8 @@ impl<'a> Grid<'a> {
             .collect();
         let live = view.members.iter().filter_map(live_node).chain(leader_node(view));
         let known = live.map(|node| node.status.last.index).chain(lanes.iter().filter_map(|lane| {
-            // Of a member elsewhere only its progress is known; what a dead one once appended must not push the others aside.
+            // Of a member elsewhere only its progress is known; what a dead one once appended must not push the others
+            // aside.
             lane.progress.map(|(matched, _)| matched)
         }));
         let last = known.max().unwrap_or_default();

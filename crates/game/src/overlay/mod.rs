@@ -1,11 +1,12 @@
 //! The debug overlay: what every member of the cluster does and why, over the running game.
 //!
-//! F3 leads from nothing to a strip, on to the full panel and back to nothing; Shift+F3 shows or hides the full panel at once.
-//! The overlay only reads. What it may order, an embedded member's [`Fault`]s, leaves as events that the program's cluster
-//! observes; [`ClusterView`] is filled by whoever runs the game, and [`CommitLatency`] by whoever proposes.
+//! F3 leads from nothing to a strip, on to the full panel and back to nothing; Shift+F3 shows or hides the full panel
+//! at once. The overlay only reads. What it may order, an embedded member's [`Fault`]s, leaves as events that the
+//! program's cluster observes; [`ClusterView`] is filled by whoever runs the game, and [`CommitLatency`] by whoever
+//! proposes.
 //!
-//! Everything that is worked out stands in functions without egui and is tested; [`Watched`] keeps what one picture cannot
-//! tell: past decisions, broken invariants, when a timer began.
+//! Everything that is worked out stands in functions without egui and is tested; [`Watched`] keeps what one picture
+//! cannot tell: past decisions, broken invariants, when a timer began.
 
 mod facts;
 mod faults;

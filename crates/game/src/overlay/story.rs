@@ -30,8 +30,8 @@ pub(super) struct Told {
 }
 
 impl Story {
-    /// Takes in the pictures that came at `at`. Clocks of nodes are never compared: each decision is placed by how long ago its
-    /// own node says it was.
+    /// Takes in the pictures that came at `at`. Clocks of nodes are never compared: each decision is placed by how long
+    /// ago its own node says it was.
     pub(super) fn look(&mut self, view: &ClusterView, at: Duration) {
         let mut ordered = true;
         for node in view.members.iter().filter_map(|member| member.node.as_ref()) {

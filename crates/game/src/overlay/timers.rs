@@ -44,8 +44,8 @@ impl Timers {
         }
     }
 
-    /// The part of a circle that is left at `at`, from 1 down to 0. A leader's circle is its heartbeat, any other's the longest
-    /// election timer. `None` if the member's timer is unknown or does not run.
+    /// The part of a circle that is left at `at`, from 1 down to 0. A leader's circle is its heartbeat, any other's the
+    /// longest election timer. `None` if the member's timer is unknown or does not run.
     pub(super) fn left(&self, member: &MemberView, at: Duration) -> Option<f32> {
         let timer = self.timers.get(&member.id)?;
         let whole = if member.node.as_ref()?.status.role == RoleKind::Leader { timer.period } else { self.longest };

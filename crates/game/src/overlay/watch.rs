@@ -11,7 +11,8 @@ use super::story::Story;
 use super::timers::Timers;
 use crate::cluster_view::ClusterView;
 
-/// The past of the cluster as far as it was seen: decisions, commits per second, timers, and every invariant that broke.
+/// The past of the cluster as far as it was seen: decisions, commits per second, timers, and every invariant that
+/// broke.
 #[derive(Resource, Clone, Debug, Default)]
 pub struct Watched {
     lives: Lives,
@@ -31,7 +32,8 @@ impl Watched {
         self.invariants.look(view, &born, at);
     }
 
-    /// Forgets everything, as must be done when the window turns to another cluster, whose terms and indexes start anew.
+    /// Forgets everything, as must be done when the window turns to another cluster, whose terms and indexes start
+    /// anew.
     pub fn forget(&mut self) {
         *self = Self::default();
     }

@@ -86,7 +86,8 @@ mod tests {
         }
     }
 
-    /// Every sequence of up to seven orders over two cities and one that does not exist: 3^7 matches, each step checked.
+    /// Every sequence of up to seven orders over two cities and one that does not exist: 3^7 matches, each step
+    /// checked.
     #[test]
     fn health_depends_only_on_the_number_of_hits() {
         for mut code in 0..3_u32.pow(7) {

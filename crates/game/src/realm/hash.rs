@@ -1,5 +1,5 @@
-//! The state hash. Its encoding is written down at [`Realm::state_hash`] and pinned by a test, because machines of different
-//! builds compare it.
+//! The state hash. Its encoding is written down at [`Realm::state_hash`] and pinned by a test, because machines of
+//! different builds compare it.
 
 use super::Realm;
 use sha2::{Digest, Sha256};

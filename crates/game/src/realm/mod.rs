@@ -1,8 +1,8 @@
 //! The realm: the replicated truth of a match and the rules that change it.
 //!
-//! Plain data and integer rules. There is no engine, clock, chance, float or unordered collection in here, so two machines that
-//! apply the same orders in the same sequence hold equal realms, and bots, replays and the simulator run the very rules of the
-//! game without a window. [`Realm::state_hash`] is how machines check that they agree.
+//! Plain data and integer rules. There is no engine, clock, chance, float or unordered collection in here, so two
+//! machines that apply the same orders in the same sequence hold equal realms, and bots, replays and the simulator run
+//! the very rules of the game without a window. [`Realm::state_hash`] is how machines check that they agree.
 
 mod classic;
 mod hash;
@@ -51,7 +51,8 @@ pub enum Outcome {
         /// Health after the hit; the hit was deadly if this [is dead](Health::is_dead).
         health_after: Health,
     },
-    /// The city had already fallen: nothing changed. Two players may order the last hit at once; the log decides who was first.
+    /// The city had already fallen: nothing changed. Two players may order the last hit at once; the log decides who
+    /// was first.
     AlreadyDead {
         /// The target.
         city: CityId,
@@ -65,7 +66,8 @@ pub enum Outcome {
 
 /// The replicated state of one match in classic mode.
 ///
-/// A snapshot of a match is a serialised realm. Reading one back refuses a value that the rules cannot produce, see [`ImpossibleRealm`].
+/// A snapshot of a match is a serialised realm. Reading one back refuses a value that the rules cannot produce, see
+/// [`ImpossibleRealm`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "BTreeMap<CityId, Health>", into = "BTreeMap<CityId, Health>")]
 pub struct Realm {
@@ -98,7 +100,8 @@ impl Realm {
         self.cities.iter().map(|(&city, &health)| (city, health))
     }
 
-    /// A fingerprint of the whole state: the first eight bytes, big-endian, of the SHA-256 of the realm's canonical encoding.
+    /// A fingerprint of the whole state: the first eight bytes, big-endian, of the SHA-256 of the realm's canonical
+    /// encoding.
     ///
     /// Equal realms have equal hashes on every machine and build. The canonical encoding is, byte by byte:
     ///

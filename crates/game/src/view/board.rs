@@ -46,7 +46,8 @@ fn lay_out(mut commands: Commands) {
     }
 }
 
-/// A grid line is one unit wide, but never thinner than a pixel and always on whole pixels: between pixels it would vanish.
+/// A grid line is one unit wide, but never thinner than a pixel and always on whole pixels: between pixels it would
+/// vanish.
 fn draw_grid(canvas: Res<Canvas>, mut lines: Query<(&GridLine, &mut Sprite, &mut Transform)>) {
     let [x, y, side] = [MAP.x, MAP.y, MAP.width].map(|units| units as f32);
     let width = canvas.pixels_per_unit.round().max(1.0) / canvas.pixels_per_unit;

@@ -1,8 +1,8 @@
 //! The canvas of classic mode scaled into the window, with a calm frame where the window's shape differs.
 //!
-//! One unit of [`classic_layout`](crate::classic_layout) is one unit of the 2D world with y turned over: the point (x, y) of
-//! the canvas is (x, -y) in the world. The canvas' top left corner always falls on a whole pixel, so at scale 1 each unit is
-//! exactly one pixel and at any other scale flat areas stay flat.
+//! One unit of [`classic_layout`](crate::classic_layout) is one unit of the 2D world with y turned over: the point (x,
+//! y) of the canvas is (x, -y) in the world. The canvas' top left corner always falls on a whole pixel, so at scale 1
+//! each unit is exactly one pixel and at any other scale flat areas stay flat.
 
 use crate::classic_layout::{Area, HEIGHT, Rgb, WIDTH};
 use bevy::camera::ScalingMode;
@@ -57,7 +57,8 @@ impl Canvas {
         Self { pixels_per_unit, scale_factor, origin, window }
     }
 
-    /// The unit of the canvas below a point of the window, given in physical pixels. In the frame it lies outside the canvas.
+    /// The unit of the canvas below a point of the window, given in physical pixels. In the frame it lies outside the
+    /// canvas.
     pub fn unit_at(&self, pixel: Vec2) -> IVec2 {
         ((pixel - self.origin) / self.pixels_per_unit).floor().as_ivec2()
     }
@@ -105,8 +106,8 @@ pub(super) fn block(area: Area, colour: Rgb, depth: f32) -> (Sprite, Transform) 
     (Sprite::from_color(rgb(colour), size), Transform::from_translation(middle(area, depth)))
 }
 
-/// The colours of classic mode are exact bytes, so nothing between a sprite and the screen may change them. Blending stays linear,
-/// the engine's default: egui panels can be drawn into no other kind of target.
+/// The colours of classic mode are exact bytes, so nothing between a sprite and the screen may change them. Blending
+/// stays linear, the engine's default: egui panels can be drawn into no other kind of target.
 fn spawn_camera(mut commands: Commands) {
     commands.spawn((
         Name::new("Canvas camera"),

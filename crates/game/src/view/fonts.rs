@@ -4,8 +4,8 @@ use bevy::prelude::*;
 
 const RAJDHANI_BOLD: &[u8] = include_bytes!("../../../../assets/fonts/Rajdhani-Bold.ttf");
 
-/// The typeface of everything on the canvas. One bold weight: linear blending thins small dark letters on a light ground, so the
-/// lighter weights are hard to read in labels.
+/// The typeface of everything on the canvas. One bold weight: linear blending thins small dark letters on a light
+/// ground, so the lighter weights are hard to read in labels.
 #[derive(Resource)]
 pub(super) struct Typeface(pub(super) Handle<Font>);
 

@@ -14,7 +14,8 @@ pub const SHOWN_FOR: Duration = Duration::from_millis(500);
 
 const SIZE: f32 = 60.0;
 
-/// What the header says. The message is local: it tells the player that the press was understood, not that anything happened.
+/// What the header says. The message is local: it tells the player that the press was understood, not that anything
+/// happened.
 #[derive(Resource, Clone, Debug, Default)]
 pub struct HeaderText {
     message: Option<(String, Duration)>,

@@ -1,10 +1,12 @@
 //! The window of classic mode: an ECS projection drawn, and clicks turned into events.
 //!
-//! The view reads [`City`](crate::projection::City) and [`Health`](crate::projection::Health) and writes neither. What a
-//! player presses leaves as [`CityClicked`](input::CityClicked); whoever proposes orders observes it, keeps
-//! [`Pending`](pending::Pending) and [`FooterFacts`](footer::FooterFacts) up to date, and never needs to know how anything is drawn.
+//! The view reads [`City`](crate::projection::City) and [`Health`](crate::projection::Health) and writes neither. What
+//! a player presses leaves as [`CityClicked`](input::CityClicked); whoever proposes orders observes it, keeps
+//! [`Pending`](pending::Pending) and [`FooterFacts`](footer::FooterFacts) up to date, and never needs to know how
+//! anything is drawn.
 //!
-//! Everything stands on the canvas of [`classic_layout`](crate::classic_layout), which [`canvas`] scales into the window.
+//! Everything stands on the canvas of [`classic_layout`](crate::classic_layout), which [`canvas`] scales into the
+//! window.
 
 mod banner;
 mod board;
@@ -34,7 +36,8 @@ pub enum ViewSystems {
     Draw,
 }
 
-/// Draws classic mode and reads the player's input. Needs `DefaultPlugins` and [`projection::plugin`](crate::projection::plugin).
+/// Draws classic mode and reads the player's input. Needs `DefaultPlugins` and
+/// [`projection::plugin`](crate::projection::plugin).
 pub fn plugin(app: &mut App) {
     app.configure_sets(Update, (ViewSystems::Input, ViewSystems::Draw).chain()).add_plugins((
         canvas::plugin,

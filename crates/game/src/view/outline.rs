@@ -3,7 +3,8 @@
 use crate::classic_layout::Area;
 use bevy::math::Vec2;
 
-/// Length of a dash and of the gap after it. Their sum divides the way around every outline used, so the march has no seam.
+/// Length of a dash and of the gap after it. Their sum divides the way around every outline used, so the march has no
+/// seam.
 const DASH: f32 = 10.0;
 const GAP: f32 = 6.0;
 const THICKNESS: f32 = 3.0;

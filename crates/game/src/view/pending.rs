@@ -15,8 +15,8 @@ const MARGIN: i32 = 12;
 /// Units per second that the dashes march.
 const SPEED: f32 = 48.0;
 
-/// How many orders of this player wait for commit, per city. Filled by the code that proposes orders: nothing else changes
-/// on the screen until an order is committed.
+/// How many orders of this player wait for commit, per city. Filled by the code that proposes orders: nothing else
+/// changes on the screen until an order is committed.
 #[derive(Resource, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pending {
     counts: BTreeMap<CityId, u32>,
@@ -29,7 +29,8 @@ impl Pending {
         *count = count.saturating_add(1);
     }
 
-    /// One order for `city` waits no more: it was committed, refused or given up. Without a waiting one this does nothing.
+    /// One order for `city` waits no more: it was committed, refused or given up. Without a waiting one this does
+    /// nothing.
     pub fn settle(&mut self, city: CityId) {
         if let Some(count) = self.counts.get_mut(&city) {
             *count -= 1;

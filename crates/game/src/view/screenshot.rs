@@ -10,8 +10,8 @@ use std::time::Duration;
 /// How long the renderer may take. A hidden window is never drawn, and then the picture would never come.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A picture to take. Insert it before the app runs. The app ends with success once the file is written, and with an error and a
-/// line on the standard error if that fails or no picture comes within 20 seconds.
+/// A picture to take. Insert it before the app runs. The app ends with success once the file is written, and with an
+/// error and a line on the standard error if that fails or no picture comes within 20 seconds.
 #[derive(Resource, Clone, Debug, PartialEq, Eq)]
 pub struct ScreenshotPlan {
     /// The file to write; its name ends in `.png`. An existing file is replaced.

@@ -36,7 +36,8 @@ pub(super) fn plugin(app: &mut App) {
     app.add_systems(Update, (ignite, burn).chain().in_set(ViewSystems::Draw));
 }
 
-/// A shower for each city that lost health since the last look. A city seen for the first time is no news, nor is a new match.
+/// A shower for each city that lost health since the last look. A city seen for the first time is no news, nor is a new
+/// match.
 fn ignite(
     mut commands: Commands,
     time: Res<Time<Real>>,

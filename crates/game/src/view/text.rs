@@ -1,7 +1,7 @@
 //! Text that stands on the canvas and is sharp at every scale.
 //!
-//! The engine rasterises glyphs for the window's scale factor and stretches them by the camera. Here the glyphs are rasterised in
-//! the size in which they appear, and a text starts on a whole pixel.
+//! The engine rasterises glyphs for the window's scale factor and stretches them by the camera. Here the glyphs are
+//! rasterised in the size in which they appear, and a text starts on a whole pixel.
 
 use super::canvas::{Canvas, rgb};
 use crate::classic_layout::Rgb;
@@ -84,8 +84,8 @@ fn place_texts(canvas: Res<Canvas>, mut texts: Query<(Ref<CanvasText>, Ref<TextL
     }
 }
 
-/// At most `limit` characters of a name that somebody else chose, with an ellipsis where it was cut. Line breaks and other
-/// control characters are left out, because a name must not draw outside its line.
+/// At most `limit` characters of a name that somebody else chose, with an ellipsis where it was cut. Line breaks and
+/// other control characters are left out, because a name must not draw outside its line.
 pub(super) fn shortened(name: &str, limit: usize) -> String {
     let mut visible = name.chars().filter(|character| !character.is_control());
     let mut short: String = visible.by_ref().take(limit).collect();

@@ -1,4 +1,5 @@
-//! The commit index (figure 2): "index of highest log entry known to be committed (initialized to 0, increases monotonically)".
+//! The commit index (figure 2): "index of highest log entry known to be committed (initialized to 0, increases
+//! monotonically)".
 
 use std::collections::BTreeMap;
 
@@ -16,7 +17,8 @@ impl CommitGoesForward {
     /// Checks what a node shows.
     ///
     /// # Errors
-    /// If the commit index or the number of applied entries went back within a run, or if either is ahead of what it rests on.
+    /// If the commit index or the number of applied entries went back within a run, or if either is ahead of what it
+    /// rests on.
     pub fn check(&mut self, seen: &Observation<'_>) -> Result<(), Violation> {
         let now = (seen.run, seen.commit, seen.applied.len());
         let before = self.seen.insert(seen.id, now).unwrap_or(now);

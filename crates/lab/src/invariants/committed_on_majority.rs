@@ -1,5 +1,5 @@
-//! Commitment (section 5.3): "A log entry is committed once the leader that created the entry has replicated it on a majority of the
-//! servers". Checked on the disks, not on what nodes say of them.
+//! Commitment (section 5.3): "A log entry is committed once the leader that created the entry has replicated it on a
+//! majority of the servers". Checked on the disks, not on what nodes say of them.
 
 use std::collections::BTreeMap;
 

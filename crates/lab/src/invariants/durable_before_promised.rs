@@ -1,4 +1,5 @@
-//! Reply after persisting (figure 2): "Persistent state on all servers: (Updated on stable storage before responding to RPCs)".
+//! Reply after persisting (figure 2): "Persistent state on all servers: (Updated on stable storage before responding to
+//! RPCs)".
 
 use raftian_raft::{AppendResult, Body, Message, NodeId};
 
@@ -9,7 +10,8 @@ use super::{Observation, Violation};
 pub struct DurableBeforePromised;
 
 impl DurableBeforePromised {
-    /// Checks what a node sends. What a later term has replaced on the disk meanwhile was there, or can no longer count.
+    /// Checks what a node sends. What a later term has replaced on the disk meanwhile was there, or can no longer
+    /// count.
     ///
     /// # Errors
     /// If a vote, a candidacy or an acknowledgement leaves before the disk holds it.
@@ -32,7 +34,8 @@ fn missing(seen: &Observation<'_>, to: NodeId, message: &Message) -> Option<&'st
             AppendResult::Matched { up_to } => (None, Some(up_to)),
             AppendResult::Conflict { .. } => return None,
         },
-        // A leader's own entries may leave while its disk writes them (thesis 10.2.1), but it was elected on a durable vote.
+        // A leader's own entries may leave while its disk writes them (thesis 10.2.1), but it was elected on a durable
+        // vote.
         Body::AppendEntries(_) | Body::TimeoutNow => (None, None),
         Body::PreVote { .. }
         | Body::PreVoteReply { .. }

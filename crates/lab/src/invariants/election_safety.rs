@@ -16,7 +16,8 @@ impl ElectionSafety {
     /// Checks what a node shows.
     ///
     /// # Errors
-    /// If a term has two leaders, or the same one in two of its runs: a restarted leader must win again, in a later term.
+    /// If a term has two leaders, or the same one in two of its runs: a restarted leader must win again, in a later
+    /// term.
     pub fn check(&mut self, seen: &Observation<'_>) -> Result<(), Violation> {
         if seen.role != RoleKind::Leader {
             return Ok(());

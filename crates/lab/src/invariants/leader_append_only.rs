@@ -1,4 +1,5 @@
-//! Leader append-only (figure 3): "A leader never overwrites or deletes entries in its log; it only appends new entries" (section 5.3).
+//! Leader append-only (figure 3): "A leader never overwrites or deletes entries in its log; it only appends new
+//! entries" (section 5.3).
 
 use std::collections::BTreeMap;
 

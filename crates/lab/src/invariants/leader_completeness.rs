@@ -1,5 +1,5 @@
-//! Leader completeness (figure 3): "If a log entry is committed in a given term, then that entry will be present in the logs of the
-//! leaders for all higher-numbered terms" (section 5.4).
+//! Leader completeness (figure 3): "If a log entry is committed in a given term, then that entry will be present in the
+//! logs of the leaders for all higher-numbered terms" (section 5.4).
 
 use raftian_raft::{Index, LogPosition, RoleKind, Term};
 

@@ -1,5 +1,5 @@
-//! Log matching (figure 3): "If two logs contain an entry with the same index and term, then the logs are identical in all entries
-//! up through the given index" (section 5.3).
+//! Log matching (figure 3): "If two logs contain an entry with the same index and term, then the logs are identical in
+//! all entries up through the given index" (section 5.3).
 //!
 //! Checked as the paper proves it: an index and a term name one entry, and that entry has one predecessor.
 

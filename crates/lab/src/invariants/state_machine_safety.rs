@@ -1,5 +1,5 @@
-//! State machine safety (figure 3): "If a server has applied a log entry at a given index to its state machine, no other server will ever
-//! apply a different log entry for the same index" (section 5.4.3).
+//! State machine safety (figure 3): "If a server has applied a log entry at a given index to its state machine, no
+//! other server will ever apply a different log entry for the same index" (section 5.4.3).
 
 use std::collections::BTreeMap;
 

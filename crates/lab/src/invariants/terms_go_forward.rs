@@ -1,4 +1,5 @@
-//! Terms (section 5.1): "current terms … increases monotonically over time", in memory within a run and on disk for ever.
+//! Terms (section 5.1): "current terms … increases monotonically over time", in memory within a run and on disk for
+//! ever.
 
 use std::collections::BTreeMap;
 

@@ -98,8 +98,8 @@ impl Simulation {
         self.complete_writes(id, usize::MAX);
     }
 
-    /// The machine stops: memory is lost, and with it every promise not yet sent; so are the writes its disk has not done.
-    /// What it sent before is still on its way.
+    /// The machine stops: memory is lost, and with it every promise not yet sent; so are the writes its disk has not
+    /// done. What it sent before is still on its way.
     pub fn crash(&mut self, id: NodeId) {
         self.crash_keeping(id, 0);
     }
@@ -118,8 +118,8 @@ impl Simulation {
         self.start(id);
     }
 
-    /// A machine comes back under its old id with an empty disk. Raft does not allow for that: what the cluster promised may break, but
-    /// no node may. The properties that span runs forget this node.
+    /// A machine comes back under its old id with an empty disk. Raft does not allow for that: what the cluster
+    /// promised may break, but no node may. The properties that span runs forget this node.
     pub fn wipe(&mut self, id: NodeId) {
         self.crash(id);
         self.host_mut(id).wipe();

@@ -65,7 +65,8 @@ impl Setup {
         self
     }
 
-    /// Keeps the first violation for [`Simulation::violation`](super::Simulation::violation) instead of panicking with it.
+    /// Keeps the first violation for [`Simulation::violation`](super::Simulation::violation) instead of panicking with
+    /// it.
     #[must_use]
     pub fn lenient(mut self) -> Self {
         self.strict = false;

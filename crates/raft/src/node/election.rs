@@ -1,4 +1,5 @@
-//! Leader election: section 5.2, the voting restriction of 5.4.1, pre-vote (thesis 9.6) and leader stickiness (thesis 4.2.3).
+//! Leader election: section 5.2, the voting restriction of 5.4.1, pre-vote (thesis 9.6) and leader stickiness (thesis
+//! 4.2.3).
 
 use alloc::collections::BTreeSet;
 
@@ -14,7 +15,8 @@ impl Node {
         match (&self.role, self.config.pre_vote) {
             (Role::Leader(_), _) => {}
             (_, _) if self.hard_state.term >= Term::LAST => {
-                // Only a peer that lies gets a cluster here. There is no term left to stand in, and none may be led twice.
+                // Only a peer that lies gets a cluster here. There is no term left to stand in, and none may be led
+                // twice.
                 let election_deadline = self.draw_election_deadline();
                 self.role = Role::Follower(Follower { leader: None, election_deadline });
             }
@@ -23,8 +25,8 @@ impl Node {
         }
     }
 
-    /// Enters a later term as a follower: "If RPC request or response contains term T > currentTerm: set currentTerm = T, convert to
-    /// follower" (figure 2).
+    /// Enters a later term as a follower: "If RPC request or response contains term T > currentTerm: set currentTerm =
+    /// T, convert to follower" (figure 2).
     pub(super) fn enter_later_term(&mut self, term: Term, from: NodeId) {
         assert!(term > self.hard_state.term, "terms never go back");
         let was_leader = matches!(self.role, Role::Leader(_));
@@ -50,8 +52,8 @@ impl Node {
         self.note(Decision::SteppedDown { because });
     }
 
-    /// The leader this node believes alive: itself, or one heard of within the shortest election timeout. A `candidate` leads no
-    /// longer, so it does not stand in its own way, as after a quick restart.
+    /// The leader this node believes alive: itself, or one heard of within the shortest election timeout. A `candidate`
+    /// leads no longer, so it does not stand in its own way, as after a quick restart.
     pub(super) fn live_leader_other_than(&self, candidate: NodeId) -> Option<NodeId> {
         match &self.role {
             _ if !self.config.check_quorum => None,
@@ -82,9 +84,10 @@ impl Node {
         self.count_votes();
     }
 
-    /// "To begin an election, a follower increments its current term and transitions to candidate state. It then votes for itself and
-    /// issues RequestVote RPCs" (section 5.2). The requests stand on the vote, so they wait for it to be on disk, and so does the vote itself
-    /// before it counts: else a single voter could lead one term twice, with a crash in between.
+    /// "To begin an election, a follower increments its current term and transitions to candidate state. It then votes
+    /// for itself and issues RequestVote RPCs" (section 5.2). The requests stand on the vote, so they wait for it to be
+    /// on disk, and so does the vote itself before it counts: else a single voter could lead one term twice, with a
+    /// crash in between.
     fn stand_for_election(&mut self, transfer: bool) {
         self.hard_state.term = self.hard_state.term.next();
         self.hard_state.vote = Some(self.config.id);
@@ -138,8 +141,8 @@ impl Node {
         }
     }
 
-    /// RequestVote (figure 2): "grant vote if votedFor is null or candidateId, and candidate's log is at least as up-to-date as
-    /// receiver's log".
+    /// RequestVote (figure 2): "grant vote if votedFor is null or candidateId, and candidate's log is at least as
+    /// up-to-date as receiver's log".
     pub(super) fn on_request_vote(&mut self, from: NodeId, term: Term, last: LogPosition) {
         let refusal = match self.hard_state.vote {
             _ if term < self.hard_state.term => Some(VoteRefusal::OldTerm),
@@ -149,8 +152,8 @@ impl Node {
         if let Some(because) = refusal {
             return self.refuse_vote(from, false, because);
         }
-        // Only a follower can get here with its vote free or given to `from`: a candidate or leader voted for itself, and a
-        // pre-candidate has not entered a new term.
+        // Only a follower can get here with its vote free or given to `from`: a candidate or leader voted for itself,
+        // and a pre-candidate has not entered a new term.
         match &self.role {
             Role::Follower(Follower { leader: Some((leader, _)), .. }) => {
                 // The election of this term is over: a vote now could change nothing but this node's timer.
@@ -203,14 +206,15 @@ impl Node {
         }
     }
 
-    /// "If the logs have last entries with different terms, then the log with the later term is more up-to-date. If the logs end
-    /// with the same term, then whichever log is longer is more up-to-date" (section 5.4.1).
+    /// "If the logs have last entries with different terms, then the log with the later term is more up-to-date. If the
+    /// logs end with the same term, then whichever log is longer is more up-to-date" (section 5.4.1).
     fn log_refusal(&self, theirs: LogPosition) -> Option<VoteRefusal> {
         let mine = self.log.last();
         (theirs < mine).then_some(VoteRefusal::LogBehind { mine, theirs })
     }
 
-    /// Refuses with this node's own term, so that a candidate that is behind learns of it (else it could never win again).
+    /// Refuses with this node's own term, so that a candidate that is behind learns of it (else it could never win
+    /// again).
     pub(super) fn refuse_vote(&mut self, candidate: NodeId, pre: bool, because: VoteRefusal) {
         self.note(Decision::RefusedVote { candidate, pre, because });
         let body = if pre { Body::PreVoteReply { granted: false } } else { Body::VoteReply { granted: false } };

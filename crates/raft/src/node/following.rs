@@ -44,8 +44,8 @@ impl Node {
             Role::Leader(_) => return false,
             Role::Follower(Follower { leader: Some((leader, _)), .. }) if *leader != from => return false,
             Role::Follower(Follower { leader: Some(_), .. }) => true,
-            // "If the leader's term is at least as large as the candidate's current term, then the candidate recognizes the leader as
-            // legitimate and returns to follower state" (section 5.2).
+            // "If the leader's term is at least as large as the candidate's current term, then the candidate recognizes
+            // the leader as legitimate and returns to follower state" (section 5.2).
             Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) => false,
         };
         let election_deadline = self.draw_election_deadline();
@@ -56,8 +56,9 @@ impl Node {
         true
     }
 
-    /// "If an existing entry conflicts with a new one (same index but different terms), delete the existing entry and all that follow it.
-    /// Append any new entries not already in the log" (figure 2). A suffix that does not conflict stays: an old message may arrive twice.
+    /// "If an existing entry conflicts with a new one (same index but different terms), delete the existing entry and
+    /// all that follow it. Append any new entries not already in the log" (figure 2). A suffix that does not conflict
+    /// stays: an old message may arrive twice.
     fn append(&mut self, from: NodeId, entries: Vec<Entry>) -> Result<(), &'static str> {
         let covered = self.log.base().index;
         let known = |entry: &&Entry| entry.index <= covered || self.log.matches(entry.position());

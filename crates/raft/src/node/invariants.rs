@@ -1,4 +1,5 @@
-//! What must hold after every step, in release builds too. A violation is a bug of ours, and stopping is safer than going on.
+//! What must hold after every step, in release builds too. A violation is a bug of ours, and stopping is safer than
+//! going on.
 
 use super::Node;
 use crate::role::Role;

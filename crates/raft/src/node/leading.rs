@@ -1,5 +1,5 @@
-//! The leader's side: replication (section 5.3), commitment (5.4.2), heartbeats, check-quorum (thesis 6.2) and hand-over
-//! (thesis 3.10).
+//! The leader's side: replication (section 5.3), commitment (5.4.2), heartbeats, check-quorum (thesis 6.2) and
+//! hand-over (thesis 3.10).
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -15,8 +15,8 @@ use crate::role::{HandOver, Leader, Role};
 use crate::types::{Index, LogPosition, Moment, NodeId, Term};
 
 impl Node {
-    /// A majority voted for this node. It appends an empty entry: only an entry of its own term may be counted, and with it all
-    /// earlier ones become committed (section 5.4.2, and 8).
+    /// A majority voted for this node. It appends an empty entry: only an entry of its own term may be counted, and
+    /// with it all earlier ones become committed (section 5.4.2, and 8).
     pub(super) fn become_leader(&mut self, votes: usize) {
         let last = self.log.last().index;
         let peers: BTreeMap<_, _> = self.others().into_iter().map(|id| (id, Progress::new(last, self.now))).collect();
@@ -76,8 +76,8 @@ impl Node {
         }
     }
 
-    /// "If there exists an N such that N > commitIndex, a majority of matchIndex[i] ≥ N, and log[N].term == currentTerm: set
-    /// commitIndex = N" (figure 2). The leader counts itself only up to what is on its own disk.
+    /// "If there exists an N such that N > commitIndex, a majority of matchIndex[i] ≥ N, and log[N].term ==
+    /// currentTerm: set commitIndex = N" (figure 2). The leader counts itself only up to what is on its own disk.
     pub(super) fn advance_commit(&mut self) {
         let Role::Leader(leader) = &mut self.role else { return };
         let own = (self.config.id, self.disk.durable());
@@ -112,11 +112,13 @@ impl Node {
         }
         leader.heartbeat_due = self.now.after(self.config.heartbeat);
         let longest = self.config.election_timeout.1;
-        // A write that was handed out long ago and is not on disk yet: this node cannot commit, so it must not keep others from it.
+        // A write that was handed out long ago and is not on disk yet: this node cannot commit, so it must not keep
+        // others from it.
         if self.disk.waiting_since().is_some_and(|since| self.now.since(since) > longest) {
             return self.step_down(StepDown::DiskHangs);
         }
-        // "A leader steps down if an election timeout elapses without a successful round of heartbeats to a majority" (thesis 6.2).
+        // "A leader steps down if an election timeout elapses without a successful round of heartbeats to a majority"
+        // (thesis 6.2).
         let own = (self.config.id, self.now);
         let contact = self.config.membership.reached_by_majority(|id| {
             if id == own.0 { own.1 } else { leader.peers.get(&id).map_or(Moment(0), |progress| progress.heard) }
@@ -141,9 +143,11 @@ impl Node {
             match progress.flow {
                 // It leaves with entries when actions are taken.
                 Flow::Probe { sent: false } => {}
-                // A lost probe is asked again, without the entries: a follower that is down must not be sent them with every heartbeat.
+                // A lost probe is asked again, without the entries: a follower that is down must not be sent them with
+                // every heartbeat.
                 Flow::Probe { sent: true } => sender.append(*id, progress, &[], true),
-                // The heartbeat speaks of the last entry sent, so a follower that missed some says so even with the window full.
+                // The heartbeat speaks of the last entry sent, so a follower that missed some says so even with the
+                // window full.
                 Flow::Replicate(_) => sender.append(*id, progress, &[], true),
             }
         }

@@ -32,8 +32,8 @@ impl Node {
         }
     }
 
-    /// Commands that another node forwarded. Whatever cannot be taken is dropped: its proposer asks again. A node that does not
-    /// lead drops them all, so that nothing is forwarded twice.
+    /// Commands that another node forwarded. Whatever cannot be taken is dropped: its proposer asks again. A node that
+    /// does not lead drops them all, so that nothing is forwarded twice.
     pub(super) fn on_forward(&mut self, commands: Vec<Command>) {
         if matches!(self.role, Role::Leader(_)) {
             for command in commands {
