@@ -93,7 +93,9 @@ fn a_click_on_a_city_is_committed_by_five_nodes_in_one_process() {
 #[ignore = "needs a display"]
 fn without_a_display_the_window_says_what_to_do_instead() {
     for display in ["", ":4711"] {
+        let directory = tempfile::tempdir().expect("there is room for a match");
         let output = Command::new(env!("CARGO_BIN_EXE_raftian"))
+            .env("TMPDIR", directory.path())
             .env_remove("WAYLAND_DISPLAY")
             .env("DISPLAY", display)
             .stdin(Stdio::null())
@@ -102,6 +104,29 @@ fn without_a_display_the_window_says_what_to_do_instead() {
         let words = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(11), "{words}");
         assert!(words.contains("raftian node --config"), "{words}");
+        let left = std::fs::read_dir(directory.path()).expect("a directory").count();
+        assert_eq!(left, 0, "what had started leaves nothing behind");
+    }
+}
+
+#[test]
+#[ignore = "needs a display"]
+fn an_interrupted_window_ends_its_match_and_leaves_with_its_own_exit_code() {
+    for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
+        let directory = tempfile::tempdir().expect("there is room for a match");
+        let mut game = Command::new(env!("CARGO_BIN_EXE_raftian"))
+            .env("TMPDIR", directory.path())
+            .stdin(Stdio::null())
+            .spawn()
+            .expect("the program can be started");
+        eventually("the window opens", || {
+            !xdotool(&["search", "--onlyvisible", "--name", "^raftian$"]).trim().is_empty()
+        });
+        let sent = Command::new("kill").args([signal, &game.id().to_string()]).status();
+        assert!(sent.is_ok_and(|status| status.success()));
+        assert_eq!(game.wait().expect("the game ends").code(), Some(code), "{signal}");
+        let left: Vec<_> = std::fs::read_dir(directory.path()).expect("a directory").flatten().collect();
+        assert!(left.is_empty(), "the match leaves nothing behind: {left:?}");
     }
 }
 

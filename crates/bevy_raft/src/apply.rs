@@ -93,8 +93,8 @@ fn apply_command(world: &mut World, entry: &Entry, command: &Command) {
     let facts =
         EntryFacts { index: entry.index, term: entry.term, stamp: entry.stamp, client: *client, sequence: *sequence };
     let verdict = world.resource_mut::<AppliedLog>().sessions.admit(*client, *sequence);
-    // Every machine comes to the same verdict. A command too far ahead stays pending with its client, who proposes it
-    // again.
+    // Every machine comes to the same verdict. Our own outbox never goes so far ahead; another client's may, and then
+    // proposes the command again.
     if verdict == Verdict::TooFarAhead {
         return;
     }

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use bevy_ecs::prelude::*;
 use raftian_node::ProposeError;
-use raftian_raft::{Bytes, ClientId, Command, Config, Moment, NodeId, RefusalReason, Term};
+use raftian_raft::{Bytes, ClientId, Command, Config, Moment, NodeId, RefusalReason, Sessions, Term};
 
 use crate::apply::EntryFacts;
 use crate::command::{CommandRegistry, ReplicatedCommand};
 use crate::plugin::RaftNode;
 
-/// Most proposals of one app without an answer. Half of what sessions remember, so that a command can never be too far
-/// ahead. At the bound a proposal is rejected as busy.
+/// Most proposals of one app without an answer. At the bound a proposal is rejected as busy; so is one that is as far
+/// ahead of the oldest without an answer as sessions can remember.
 pub const MAX_PENDING: usize = 512;
 
 /// A proposal that got no answer is made again after this time on the node's clock: a few round trips over a bad line.
@@ -144,7 +144,8 @@ impl Outbox {
     }
 
     fn add(&mut self, id: ProposalId, bytes: Bytes) -> Result<(), Rejection> {
-        if self.pending.len() >= MAX_PENDING {
+        let oldest = self.pending.keys().next().copied().unwrap_or(self.last_sequence + 1);
+        if self.pending.len() >= MAX_PENDING || self.last_sequence + 1 - oldest >= Sessions::MAX_AHEAD {
             return Err(Rejection::Busy);
         }
         if bytes.len() > Config::MAX_COMMAND_BYTES {
@@ -208,7 +209,9 @@ impl Given {
     /// too long.
     fn is_over(self, now: Given) -> bool {
         let waited = now.at.since(self.at);
+        // Another node, or the same after a restart, whose clock starts anew: what was given is gone.
         self.node != now.node
+            || now.at < self.at
             || (now.leader.is_some() && self.leader != now.leader)
             || (self.refused && waited >= REFUSED_RETRY)
             || waited >= UNANSWERED_RETRY

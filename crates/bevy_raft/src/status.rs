@@ -59,7 +59,7 @@ pub fn is_leader(status: Res<RaftStatus>) -> bool {
 }
 
 /// Run condition: the node knows a leader that a majority follows, so proposals can be committed. A node that is cut
-/// off notices within its longest election timeout.
+/// off notices within its longest election timeout and a heartbeat.
 pub fn has_quorum(status: Res<RaftStatus>) -> bool {
     status.leader().is_some()
 }

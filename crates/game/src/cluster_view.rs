@@ -75,7 +75,7 @@ pub struct Fault {
 /// What can be done to an embedded member.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FaultKind {
-    /// Stop it at once, as a power cut does.
+    /// Stop it at once, without a word to the others.
     Kill,
     /// Start it again from its disk.
     Restart,

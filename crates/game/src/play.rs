@@ -18,9 +18,17 @@ use crate::view::pending::Pending;
 #[derive(Resource, Default)]
 struct Waiting(BTreeMap<ProposalId, (CityId, Duration)>);
 
+/// Why the last rejected order was rejected, and when.
+#[derive(Resource, Default)]
+struct Rejected(Option<(String, Duration)>);
+
+/// How long a rejection is told.
+const NOTICE_SHOWN_FOR: Duration = Duration::from_secs(4);
+
 /// Proposes what is clicked. Needs [`ClusterView`] to be kept.
 pub(crate) fn plugin(app: &mut App) {
     app.init_resource::<Waiting>()
+        .init_resource::<Rejected>()
         .add_observer(propose_attack)
         .add_observer(settle)
         .add_systems(PreUpdate, (tell_footer, name_window).after(RaftSystems::Apply));
@@ -44,23 +52,32 @@ fn settle(
     mut waiting: ResMut<Waiting>,
     mut pending: ResMut<Pending>,
     mut latency: ResMut<CommitLatency>,
-    mut facts: ResMut<FooterFacts>,
+    mut rejected: ResMut<Rejected>,
 ) {
     let Some((city, clicked)) = waiting.0.remove(&outcome.id) else { return };
     pending.settle(city);
     match &outcome.outcome {
         Outcome::Committed(_) => latency.record(time.elapsed().saturating_sub(clicked)),
-        Outcome::Rejected(rejection) => facts.notice = Some(rejection.to_string()),
+        Outcome::Rejected(rejection) => rejected.0 = Some((rejection.to_string(), time.elapsed())),
     }
 }
 
-fn tell_footer(status: Res<RaftStatus>, cluster: Res<ClusterView>, mut facts: ResMut<FooterFacts>) {
+fn tell_footer(
+    status: Res<RaftStatus>,
+    cluster: Res<ClusterView>,
+    rejected: Res<Rejected>,
+    time: Res<Time<Real>>,
+    mut facts: ResMut<FooterFacts>,
+) {
+    let rejection = rejected.0.as_ref().filter(|(_, at)| time.elapsed().saturating_sub(*at) < NOTICE_SHOWN_FOR);
     let stopped = status.view.as_ref().and_then(|view| view.stopped.clone());
     let notice = match (cluster.seat, &status.view) {
         (None, _) => Some("every node is down: start one in the overlay (F3)".to_owned()),
         (_, Some(view)) if view.paused => Some("your node is paused: let it go on in the overlay (F3)".to_owned()),
         (_, Some(view)) if view.cut => Some("your node is cut off: mend its links in the overlay (F3)".to_owned()),
-        _ => stopped.map(|reason| format!("your node has stopped: {reason}")),
+        _ => stopped
+            .map(|reason| format!("your node has stopped: {reason}"))
+            .or_else(|| rejection.map(|(reason, _)| reason.clone())),
     };
     let told = FooterFacts {
         me: cluster.seat.map(|id| format!("{} ({id})", cluster.name(id))).unwrap_or_default(),

@@ -11,7 +11,7 @@ use bevy_raft::prelude::*;
 use bevy_raft::{EntryFacts, Outbox};
 use raftian_node::cluster::NodeConfig;
 use raftian_node::quic::ServiceRequest;
-use raftian_node::{NodeControl, Requests};
+use raftian_node::{NodeControl, Requests, fresh_seed};
 use serde::{Deserialize, Serialize};
 
 use crate::projection::ReplicatedRealm;
@@ -24,6 +24,10 @@ const HOLD: Duration = Duration::from_secs(2);
 
 /// Orders remembered for tools that ask again. The oldest is forgotten.
 const TICKETS: usize = 1024;
+
+/// Tickets start at a random number, so that one of an earlier run is not taken for one of this. It is small enough for
+/// every reader of JSON.
+const TICKET_SHIFT: u32 = 12;
 
 /// A question of a tool.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -56,11 +60,18 @@ pub enum Answer {
     },
     /// The order is committed and applied.
     Committed(CommittedOrder),
-    /// The question or order cannot be taken.
+    /// The question makes no sense: asking again will not help.
     Refused {
         /// Why, and what to do.
         reason: String,
     },
+    /// The member cannot take it now; nothing was proposed.
+    NotNow {
+        /// Why.
+        reason: String,
+    },
+    /// The member knows nothing of the order, so it may have been committed or not.
+    UnknownTicket,
 }
 
 /// An order's place in the log and what it did.
@@ -105,7 +116,13 @@ impl ServiceDesk {
     /// A desk that answers `requests`.
     #[must_use]
     pub fn new(requests: Requests) -> Self {
-        ServiceDesk { requests, started: Instant::now(), next_ticket: 1, orders: BTreeMap::new(), held: Vec::new() }
+        ServiceDesk {
+            requests,
+            started: Instant::now(),
+            next_ticket: fresh_seed() >> TICKET_SHIFT,
+            orders: BTreeMap::new(),
+            held: Vec::new(),
+        }
     }
 }
 
@@ -136,11 +153,11 @@ fn take_requests(
                 let pending = outbox.pending().len();
                 match status_document::of(&member, &status, own.0, pending, realm, uptime) {
                     Some(document) => reply(request, &Answer::Status(Box::new(document))),
-                    None => reply(request, &Answer::Refused { reason: "the member is not ready yet".to_owned() }),
+                    None => reply(request, &Answer::NotNow { reason: "the member is not ready yet".to_owned() }),
                 }
             }
             Ok(Question::Order { order }) => match realm.as_ref().map(|realm| unknown_city(realm, order)) {
-                None => reply(request, &Answer::Refused { reason: "there is no match yet".to_owned() }),
+                None => reply(request, &Answer::NotNow { reason: "there is no match yet".to_owned() }),
                 Some(Some(reason)) => reply(request, &Answer::Refused { reason }),
                 Some(None) => {
                     let ticket = desk.next_ticket;
@@ -163,7 +180,7 @@ fn answer_held(mut desk: ResMut<ServiceDesk>) {
     let now = Instant::now();
     for (ticket, deadline, request) in std::mem::take(&mut desk.held) {
         match desk.orders.get(&ticket).map(|order| &order.answer) {
-            None => reply(request, &Answer::Refused { reason: format!("no order has the ticket {ticket}") }),
+            None => reply(request, &Answer::UnknownTicket),
             Some(Some(answer)) => reply(request, answer),
             Some(None) if now >= deadline => reply(request, &Answer::Waiting { ticket }),
             Some(None) => desk.held.push((ticket, deadline, request)),
@@ -180,7 +197,7 @@ fn note_outcome(
     let Some(mut desk) = desk else { return };
     let Some(order) = desk.orders.values_mut().find(|order| order.proposal == outcome.id) else { return };
     order.answer = Some(match &outcome.outcome {
-        Outcome::Rejected(rejection) => Answer::Refused { reason: rejection.to_string() },
+        Outcome::Rejected(rejection) => Answer::NotNow { reason: rejection.to_string() },
         Outcome::Committed(facts) => {
             Answer::Committed(committed(*facts, last.and_then(|last| last.0), realm.as_deref()))
         }

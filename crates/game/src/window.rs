@@ -1,7 +1,10 @@
 //! The game in a window: behind it either one member of a cluster of processes, or a whole match in this one.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use bevy::diagnostic::FrameCount;
 use bevy::log::LogPlugin;
 use bevy::prelude::*;
 use bevy_raft::RaftPlugin;
@@ -21,6 +24,16 @@ pub struct WindowOptions {
     pub frame_cap: Option<u32>,
     /// Show the overlay from the start.
     pub overlay: bool,
+    /// Raised when the window is to close.
+    pub end: Arc<AtomicBool>,
+}
+
+/// Whether any window of this process has got as far as its second frame: then there is a display and a renderer.
+static DRAWN: AtomicBool = AtomicBool::new(false);
+
+/// See [`DRAWN`].
+pub(crate) fn has_drawn() -> bool {
+    DRAWN.load(Ordering::Acquire)
 }
 
 /// Plays an embedded match.
@@ -50,6 +63,13 @@ fn base(title: &str, node: NodeHandle, options: &WindowOptions) -> App {
         // A frame that fails to draw something must not end a match.
         .set_error_handler(bevy::ecs::error::warn)
         .add_plugins((RaftPlugin::new(node), replication::plugin, view::plugin, overlay::plugin, play::plugin));
+    app.add_systems(First, |frames: Res<FrameCount>| DRAWN.store(frames.0 > 1, Ordering::Release));
+    let end = Arc::clone(&options.end);
+    app.add_systems(Update, move |mut exit: MessageWriter<AppExit>| {
+        if end.load(Ordering::Acquire) {
+            exit.write(AppExit::Success);
+        }
+    });
     if options.overlay {
         app.insert_resource(overlay::OverlayMode::Full);
     }

@@ -88,7 +88,7 @@ enum Order {
     Pause(bool),
     Cut(bool),
     HandOver(Option<NodeId>),
-    /// Stop at once, like a power cut.
+    /// Stop at once, without a word.
     Kill,
     /// Hand over, close, stop.
     Stop,
@@ -163,14 +163,16 @@ impl NodeHandle {
         self.requests.take().map(|queue| Requests { queue })
     }
 
-    /// Stops the node: hands leadership over if it leads, closes its links, waits for its thread. At most about two
-    /// seconds.
+    /// Stops the node: hands leadership over if it leads, closes its links, waits for its thread. At most
+    /// about two seconds, and five more if its disk hangs.
     pub fn stop(mut self) {
         self.stop_and_join();
     }
 
     fn stop_and_join(&mut self) {
-        let _gone_already = self.control.orders.try_send(Order::Stop).is_err();
+        let _gone_or_full = self.control.orders.try_send(Order::Stop).is_err();
+        // The node takes a closed queue of proposals for the same order, which cannot get lost.
+        self.proposals = mpsc::channel(1).0;
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
@@ -226,7 +228,7 @@ impl NodeControl {
     pub fn view(&self) -> NodeView {
         let mut view = self.view.borrow().clone();
         if self.orders.is_closed() && view.stopped.is_none() {
-            view.stopped = Some("it was stopped".to_owned());
+            view.stopped = Some("it has ended".to_owned());
         }
         view
     }
@@ -264,7 +266,7 @@ impl NodeControl {
         self.order(Order::HandOver(to));
     }
 
-    /// Stops it at once, as a power cut would. What was not on disk is lost to it.
+    /// Stops it at once, without a word to anybody. Only writes that its disk was already given are finished.
     pub fn kill(&self) {
         self.order(Order::Kill);
     }

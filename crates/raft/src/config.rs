@@ -19,7 +19,8 @@ pub struct Config {
     pub election_timeout: (Duration, Duration),
     /// Time between a leader's heartbeats. Default 50 ms. At most half of the shortest election timeout.
     pub heartbeat: Duration,
-    /// Ask before standing for election (thesis 9.6), so a node that was cut off does not depose a leader. Default on.
+    /// Ask before standing for election (thesis 9.6): together with `check_quorum`, a node that was cut off does not
+    /// depose a leader. Default on.
     pub pre_vote: bool,
     /// A leader that has not heard from a majority for the longest election timeout steps down, and followers of a live
     /// leader refuse votes (thesis 6.2, 4.2.3). Default on.

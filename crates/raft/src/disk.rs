@@ -72,7 +72,7 @@ impl Disk {
         self.written
     }
 
-    /// Since when the oldest write has been under way.
+    /// Since when the disk has been busy with the oldest write.
     pub(crate) fn waiting_since(&self) -> Option<Moment> {
         self.under_way.front().map(|write| write.since)
     }
@@ -137,7 +137,7 @@ impl Disk {
     }
 
     /// Everything up to `number` is on disk: moves the promises that waited for it to `send`.
-    pub(crate) fn persisted(&mut self, number: WriteNumber, log: &Log, send: &mut Vec<(NodeId, Message)>) {
+    pub(crate) fn persisted(&mut self, now: Moment, number: WriteNumber, log: &Log, send: &mut Vec<(NodeId, Message)>) {
         assert!(number <= self.last_number, "a write completed that was never asked for");
         while let Some(mut write) = self.under_way.pop_front_if(|write| write.number <= number) {
             send.append(&mut write.promises);
@@ -146,6 +146,10 @@ impl Disk {
                 assert!(log.matches(last), "a believed write must still be in the log");
                 self.durable = self.durable.max(last.index);
             }
+        }
+        // The disk turns to the next write only now; what waited behind another did not hang.
+        if let Some(next) = self.under_way.front_mut() {
+            next.since = next.since.max(now);
         }
     }
 }
@@ -181,7 +185,7 @@ mod tests {
         disk.promise(promise().0, promise().1);
         assert_eq!(flush(&mut disk, &log), (None, 0));
         let mut sent = Vec::new();
-        disk.persisted(WriteNumber(1), &log, &mut sent);
+        disk.persisted(Moment(0), WriteNumber(1), &log, &mut sent);
         assert_eq!(sent, [promise()]);
         disk.promise(promise().0, promise().1);
         assert_eq!(flush(&mut disk, &log), (None, 1), "with nothing under way it may leave at once");
@@ -198,12 +202,27 @@ mod tests {
             assert_eq!((write.is_some(), sent), (index <= MOST_UNDER_WAY as u64, 0));
         }
         let mut sent = Vec::new();
-        disk.persisted(WriteNumber(1), &log, &mut sent);
+        disk.persisted(Moment(0), WriteNumber(1), &log, &mut sent);
         assert_eq!((sent.len(), disk.durable()), (1, Index(1)));
         let write = flush(&mut disk, &log).0.unwrap();
         assert_eq!((write.entries.first().map(|e| e.index), write.entries.len()), (Some(Index(3)), 8));
-        disk.persisted(write.number, &log, &mut sent);
+        disk.persisted(Moment(0), write.number, &log, &mut sent);
         assert_eq!((sent.len(), disk.durable()), (10, Index(10)), "every promise left with the write it stands on");
+    }
+
+    #[test]
+    fn a_write_that_waited_behind_another_did_not_hang() {
+        let mut log = Log::restore(Vec::new()).unwrap();
+        let mut disk = Disk::new(HardState::default(), Index(0));
+        for index in 1..=2 {
+            log.push(entry(index, 1));
+            flush(&mut disk, &log);
+        }
+        assert_eq!(disk.waiting_since(), Some(Moment(0)));
+        disk.persisted(Moment(200), WriteNumber(1), &log, &mut Vec::new());
+        assert_eq!(disk.waiting_since(), Some(Moment(200)));
+        disk.persisted(Moment(400), WriteNumber(2), &log, &mut Vec::new());
+        assert_eq!(disk.waiting_since(), None);
     }
 
     #[test]
@@ -216,7 +235,7 @@ mod tests {
             (0..MOST_PROMISES).for_each(|_| disk.promise(promise().0, promise().1));
         }
         let mut sent = Vec::new();
-        disk.persisted(WriteNumber(1), &log, &mut sent);
+        disk.persisted(Moment(0), WriteNumber(1), &log, &mut sent);
         assert_eq!(sent.len() + disk.promises.len(), MOST_PROMISES);
     }
 
@@ -232,7 +251,7 @@ mod tests {
             disk.truncated(Index(1));
             log.push(entry(1, term));
             assert!(flush(&mut disk, &log).0.is_some());
-            disk.persisted(WriteNumber(term - 1), &log, &mut sent);
+            disk.persisted(Moment(0), WriteNumber(term - 1), &log, &mut sent);
             assert_eq!(
                 disk.durable(),
                 Index(0),
@@ -240,7 +259,7 @@ mod tests {
                 term - 1
             );
         }
-        disk.persisted(WriteNumber(3), &log, &mut sent);
+        disk.persisted(Moment(0), WriteNumber(3), &log, &mut sent);
         assert_eq!(disk.durable(), Index(1));
     }
 }

@@ -257,7 +257,7 @@ impl Node {
     }
 
     fn on_persisted(&mut self, number: WriteNumber) {
-        self.disk.persisted(number, &self.log, &mut self.actions.send);
+        self.disk.persisted(self.now, number, &self.log, &mut self.actions.send);
         self.count_own_vote();
         self.advance_commit();
     }

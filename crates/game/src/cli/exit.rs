@@ -7,6 +7,8 @@ use raftian_node::cluster::ClusterError;
 use raftian_node::quic::client::ClientError;
 use raftian_node::store::StoreError;
 
+use crate::embedded::EmbeddedError;
+
 /// How a process ends. The numbers are a public interface.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Exit {
@@ -73,6 +75,18 @@ impl From<ClusterError> for Failure {
             _ => Exit::Configuration,
         };
         Failure::new(exit, error.to_string())
+    }
+}
+
+impl From<EmbeddedError> for Failure {
+    fn from(error: EmbeddedError) -> Self {
+        let message = error.to_string();
+        let exit = match error {
+            EmbeddedError::Directory(_) => Exit::Unexpected,
+            EmbeddedError::Cluster(cause) => Failure::from(cause).exit,
+            EmbeddedError::Member(_, cause) => Failure::from(cause).exit,
+        };
+        Failure { exit, message }
     }
 }
 

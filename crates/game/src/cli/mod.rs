@@ -7,6 +7,7 @@ mod order;
 mod output;
 #[cfg(feature = "client")]
 mod play;
+mod signals;
 mod status;
 
 use std::path::PathBuf;

@@ -79,14 +79,32 @@ fn propose(args: &OrderArgs, city: CityId) -> Result<CommittedOrder, Failure> {
                 proposed = true;
                 question = Question::Outcome { ticket };
             }
+            Ok(Answer::UnknownTicket) => return Err(unknown("the member was started anew meanwhile")),
             Ok(other) => return Err(unexpected(&other)),
             // The member holds its answer back for as long as it can; our own deadline came first.
             Err(failure) if failure.exit == Exit::Network && deadline <= Instant::now() && is_running(&config) => {
                 return Err(too_late(args.timeout));
             }
+            Err(failure) if proposed || may_have_arrived(&failure, &config) => return Err(unknown(&failure.message)),
             Err(failure) => return Err(failure),
         }
     }
+}
+
+/// Whether the question may have reached the member although no answer came back: it is there now, and knows our key.
+fn may_have_arrived(failure: &Failure, config: &raftian_node::cluster::NodeConfig) -> bool {
+    matches!(failure.exit, Exit::Network | Exit::Unexpected) && is_running(config)
+}
+
+/// Nobody knows what became of the order.
+fn unknown(reason: &str) -> Failure {
+    Failure::new(
+        Exit::NoQuorum,
+        format!(
+            "the order may have been committed or not: {reason}. Look with `raftian status` before ordering it again, \
+             which would be another order"
+        ),
+    )
 }
 
 fn is_running(config: &raftian_node::cluster::NodeConfig) -> bool {

@@ -1,11 +1,14 @@
 //! `raftian` and `raftian play`: the game in a window.
 
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bevy::app::AppExit;
 use clap::Args;
 
+use super::signals::{Asked, watch_signals};
 use super::{Exit, Failure, MemberArgs, node};
 use crate::embedded::Embedded;
 use crate::view::screenshot::ScreenshotPlan;
@@ -40,62 +43,72 @@ const EMBEDDED_NODES: usize = 5;
 
 pub(super) fn run_embedded(flags: &WindowFlags) -> Result<Exit, Failure> {
     need_display()?;
-    let (embedded, node) =
-        Embedded::start(EMBEDDED_NODES).map_err(|error| Failure::new(Exit::Unexpected, error.to_string()))?;
-    Ok(ended(&window::play_embedded(embedded, node, &flags.options())))
+    let asked = watch_signals()?;
+    let (embedded, node) = Embedded::start(EMBEDDED_NODES)?;
+    in_window(&asked, || window::play_embedded(embedded, node, &flags.options(&asked)))
 }
 
 pub(super) fn run_member(args: &PlayArgs) -> Result<Exit, Failure> {
     need_display()?;
+    let asked = watch_signals()?;
     let (node, member) = node::start(&args.member)?;
-    Ok(ended(&window::play_member(node, member, &args.window.options())))
+    in_window(&asked, || window::play_member(node, member, &args.window.options(&asked)))
 }
 
 impl WindowFlags {
-    fn options(&self) -> WindowOptions {
+    fn options(&self, asked: &Asked) -> WindowOptions {
         let screenshot = self.screenshot.as_ref().map(|file| ScreenshotPlan {
             file: file.clone(),
             after: Duration::from_secs(self.after.unwrap_or(1).into()),
         });
-        WindowOptions { screenshot, frame_cap: self.fps, overlay: self.overlay }
-    }
-}
-
-fn ended(exit: &AppExit) -> Exit {
-    match exit {
-        AppExit::Success => Exit::Success,
-        AppExit::Error(_) => Exit::Unexpected,
+        WindowOptions { screenshot, frame_cap: self.fps, overlay: self.overlay, end: Arc::clone(&asked.to_end) }
     }
 }
 
 const NO_WINDOW: &str = "run a member without a window with `raftian node --config FILE`, \
                          made by `raftian cluster new DIR`; `raftian --help` shows more";
 
-/// Says so before anything starts if there is nowhere to open a window, and turns the engine's panics about a missing
-/// display or GPU into the same sentence.
+/// Says so before anything starts if there is nowhere to open a window.
 fn need_display() -> Result<(), Failure> {
     let named = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     if cfg!(all(unix, not(target_os = "macos"))) && !named("DISPLAY") && !named("WAYLAND_DISPLAY") {
         let message = format!("there is no display (neither DISPLAY nor WAYLAND_DISPLAY is set); {NO_WINDOW}");
         return Err(Failure::new(Exit::NoDisplay, message));
     }
+    Ok(())
+}
+
+/// Runs a window to its end. The engine panics where it finds no display or GPU; until the first frame such a panic is
+/// turned into a sentence, after everything that had started was ended by unwinding.
+fn in_window(asked: &Asked, run: impl FnOnce() -> AppExit) -> Result<Exit, Failure> {
     let otherwise = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        let text = panic.payload_as_str().unwrap_or_default();
-        let missing = if text.contains("event loop") {
-            Some("the display cannot be opened")
-        } else if text.contains("GPU") || text.contains("adapter") {
-            Some("there is no GPU and no software renderer (on Debian: apt-get install mesa-vulkan-drivers)")
-        } else {
-            None
-        };
-        match missing {
-            Some(missing) => {
-                eprintln!("raftian: {missing}; {NO_WINDOW}");
-                std::process::exit(Exit::NoDisplay as i32);
-            }
-            None => otherwise(panic),
+        if window::has_drawn() || missing(panic.payload_as_str()).is_none() {
+            otherwise(panic);
         }
     }));
-    Ok(())
+    match std::panic::catch_unwind(AssertUnwindSafe(run)) {
+        Ok(_) if asked.to_end() => Ok(asked.exit()),
+        Ok(AppExit::Success) => Ok(Exit::Success),
+        Ok(AppExit::Error(_)) => Ok(Exit::Unexpected),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+            match missing(text).filter(|_| !window::has_drawn()) {
+                Some(missing) => Err(Failure::new(Exit::NoDisplay, format!("{missing}; {NO_WINDOW}"))),
+                None => std::panic::resume_unwind(panic),
+            }
+        }
+    }
+}
+
+/// What the engine missed, by the words of its panic.
+fn missing(panic: Option<&str>) -> Option<&'static str> {
+    let text = panic?;
+    if text.contains("event loop") {
+        Some("the display cannot be opened")
+    } else if text.contains("GPU") || text.contains("adapter") {
+        Some("there is no GPU and no software renderer (on Debian: apt-get install mesa-vulkan-drivers)")
+    } else {
+        None
+    }
 }

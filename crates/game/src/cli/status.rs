@@ -53,7 +53,8 @@ pub(super) fn ask(config: &NodeConfig, question: &Question, patience: Duration) 
 pub(super) fn unexpected(answer: &Answer) -> Failure {
     match answer {
         Answer::Refused { reason } => Failure::new(Exit::Usage, reason.clone()),
-        Answer::Status(_) | Answer::Waiting { .. } | Answer::Committed(_) => {
+        Answer::NotNow { reason } => Failure::new(Exit::NoQuorum, format!("the member cannot take it now: {reason}")),
+        Answer::UnknownTicket | Answer::Status(_) | Answer::Waiting { .. } | Answer::Committed(_) => {
             Failure::new(Exit::Version, "the member answers another question; is it of this version?")
         }
     }

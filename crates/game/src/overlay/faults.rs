@@ -32,7 +32,7 @@ pub(super) fn offers(view: &ClusterView, member: &MemberView) -> [Offer; 6] {
     let pause = if paused { ("resume", "Let it go on") } else { ("pause", "Freeze it; it keeps its memory") };
     let links = if cut { ("mend", "Mend its links") } else { ("cut", "Cut all its links") };
     [
-        offer(FaultKind::Kill, "kill", "Stop it at once, as a power cut does", runs),
+        offer(FaultKind::Kill, "kill", "Stop it at once, without a word to the others", runs),
         offer(FaultKind::Restart, "restart", "Start it again from its disk", !runs),
         offer(FaultKind::Pause(!paused), pause.0, pause.1, runs),
         offer(FaultKind::Cut(!cut), links.0, links.1, runs),

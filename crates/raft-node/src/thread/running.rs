@@ -116,11 +116,13 @@ impl RunningNode {
                 Some(Some(Order::Pause(paused))) => {
                     self.paused = paused;
                     self.publish_now();
+                    self.wake_program();
                 }
                 Some(Some(Order::Cut(cut))) => {
                     self.cut = cut;
                     self.driver.links_mut().set_cut(cut);
                     self.publish_now();
+                    self.wake_program();
                 }
                 Some(Some(Order::HandOver(to))) => self.driver.hand_over(to),
                 Some(Some(Order::Kill)) => return,

@@ -1,0 +1,50 @@
+//! Interrupts: the first ends the program in an orderly way, the second at once.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use signal_hook::consts::SIGTERM;
+
+use super::{Exit, Failure};
+
+/// Whether and how the program was asked to end.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Asked {
+    /// It was asked at all.
+    pub(super) to_end: Arc<AtomicBool>,
+    /// It was asked by SIGTERM.
+    by_term: Arc<AtomicBool>,
+}
+
+/// Watches for interrupts from now on.
+pub(super) fn watch_signals() -> Result<Asked, Failure> {
+    let failed =
+        |error: &dyn std::fmt::Display| Failure::new(Exit::Unexpected, format!("signals cannot be handled: {error}"));
+    let asked = Asked::default();
+    let to_end = Arc::clone(&asked.to_end);
+    ctrlc::set_handler(move || {
+        if to_end.swap(true, Ordering::AcqRel) {
+            std::process::exit(Exit::Interrupted as i32);
+        }
+    })
+    .map_err(|error| failed(&error))?;
+    // Looked at only when the program has stopped, long after both handlers ran.
+    signal_hook::flag::register(SIGTERM, Arc::clone(&asked.by_term)).map_err(|error| failed(&error))?;
+    Ok(asked)
+}
+
+impl Asked {
+    /// Whether it was asked to end.
+    pub(super) fn to_end(&self) -> bool {
+        self.to_end.load(Ordering::Acquire)
+    }
+
+    /// The exit code of a program that ended in an orderly way: success, unless it was asked to.
+    pub(super) fn exit(&self) -> Exit {
+        match (self.to_end(), self.by_term.load(Ordering::Acquire)) {
+            (false, _) => Exit::Success,
+            (true, false) => Exit::Interrupted,
+            (true, true) => Exit::Terminated,
+        }
+    }
+}
