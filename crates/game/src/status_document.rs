@@ -13,7 +13,7 @@ use crate::service::OwnMember;
 /// Name and version of the document's shape.
 pub const SCHEMA: &str = "raftian.status/1";
 
-/// What `raftian status --json` prints. Ids are numbers; times are in milliseconds.
+/// What `raftian status --json` prints. Ids are numbers; times are in the unit their name ends with, else in seconds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct StatusDocument {
     /// [`SCHEMA`].
@@ -56,8 +56,8 @@ pub struct StatusDocument {
     pub peers: Vec<PeerDocument>,
     /// Attempts to connect that were turned away.
     pub refused_handshakes: u64,
-    /// How long it has been running.
-    pub uptime_ms: u64,
+    /// How long it has been running, in seconds.
+    pub uptime: f64,
     /// The cities and their health.
     pub cities: Vec<CityDocument>,
 }
@@ -149,7 +149,7 @@ pub fn of(
         pending,
         peers: peers.collect(),
         refused_handshakes: links.refused_handshakes(),
-        uptime_ms: millis(uptime),
+        uptime: uptime.as_secs_f64(),
         cities: cities.unwrap_or_default(),
     })
 }
@@ -171,7 +171,7 @@ impl StatusDocument {
         line("role", format!("{} in term {}, leader {leader}", self.role, self.term));
         line("log", format!("last #{}, committed #{}, applied #{}", self.last_index, self.commit, self.applied));
         line("state", format!("{} after #{}", self.state_hash, self.applied));
-        line("uptime", format!("{:.1} s", self.uptime_ms as f64 / 1000.0));
+        line("uptime", format!("{:.1} s", self.uptime));
         for peer in &self.peers {
             let link = if peer.connected { "connected" } else { "unreachable" };
             let progress = match (peer.matched, peer.rtt_ms) {

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use raftian_node::cluster::NodeFile;
 use serde::Serialize;
 
-use super::output::{failed, print, print_json};
+use super::output::{failed, print, print_json, seconds};
 use super::status::{ask, unexpected};
 use super::{Exit, Failure, MemberArgs};
 use crate::realm::{CityId, Order};
@@ -119,11 +119,4 @@ fn too_late(timeout: f64) -> Failure {
              so it may still take effect once, later; look with `raftian status`"
         ),
     )
-}
-
-fn seconds(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(seconds) if (0.1..=3600.0).contains(&seconds) => Ok(seconds),
-        _ => Err("give a number of seconds from 0.1 to 3600".to_owned()),
-    }
 }

@@ -1,4 +1,4 @@
-//! Where words go: data to standard output, everything else to standard error.
+//! Where words go: data to standard output, everything else to standard error. And how numbers come in.
 
 use std::io::{IsTerminal, Write};
 
@@ -55,4 +55,12 @@ pub(super) fn failed(json: bool, schema: &str, failure: Failure) -> Failure {
         }
     }
     failure
+}
+
+/// A number of seconds from the command line.
+pub(super) fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if (0.1..=3600.0).contains(&seconds) => Ok(seconds),
+        _ => Err("give a number of seconds from 0.1 to 3600".to_owned()),
+    }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bevy::app::AppExit;
 use clap::Args;
 
+use super::output::seconds;
 use super::signals::{Asked, watch_signals};
 use super::{Exit, Failure, MemberArgs, node};
 use crate::embedded::Embedded;
@@ -28,8 +29,8 @@ pub(super) struct WindowFlags {
     #[arg(long, value_name = "FILE", requires = "after")]
     screenshot: Option<PathBuf>,
     /// When to take the picture, in seconds after the start.
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3600))]
-    after: Option<u32>,
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    after: Option<f64>,
     /// Most frames a second; without it, as many as the display shows.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     fps: Option<u32>,
@@ -59,7 +60,7 @@ impl WindowFlags {
     fn options(&self, asked: &Asked) -> WindowOptions {
         let screenshot = self.screenshot.as_ref().map(|file| ScreenshotPlan {
             file: file.clone(),
-            after: Duration::from_secs(self.after.unwrap_or(1).into()),
+            after: Duration::from_secs_f64(self.after.unwrap_or(1.0)),
         });
         WindowOptions { screenshot, frame_cap: self.fps, overlay: self.overlay, end: Arc::clone(&asked.to_end) }
     }
