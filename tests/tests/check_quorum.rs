@@ -4,12 +4,8 @@ use std::time::Duration;
 
 use raftian_lab::simulation::{Envelope, Kind};
 use raftian_lab::{Setup, Simulation};
-use raftian_raft::{Body, LogPosition, Message, Moment, NodeId, RoleKind, Term};
-
-const N1: NodeId = NodeId(1);
-const N2: NodeId = NodeId(2);
-const N3: NodeId = NodeId(3);
-const SECOND: Duration = Duration::from_secs(1);
+use raftian_raft::{Body, LogPosition, Message, Moment, RoleKind, Term};
+use raftian_tests::{N1, N2, N3, SECOND};
 
 fn led_by_n1(size: u64) -> Simulation {
     let mut cluster = Simulation::new(Setup::cluster(size, 1));

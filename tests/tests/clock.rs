@@ -1,11 +1,8 @@
 //! The game clock: stamps on entries, set by the leader, never going back, standing still without a leader.
 
-use std::time::Duration;
-
 use raftian_lab::{Setup, Simulation};
 use raftian_raft::{NodeId, Stamp};
-
-const SECOND: Duration = Duration::from_secs(1);
+use raftian_tests::SECOND;
 
 fn newest_stamp(cluster: &Simulation) -> u64 {
     cluster.ids().filter(|id| cluster.is_up(*id)).map(|id| cluster.node(id).status().stamp.0).max().unwrap()

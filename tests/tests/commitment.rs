@@ -5,12 +5,7 @@ use std::time::Duration;
 use raftian_lab::simulation::{Envelope, Kind};
 use raftian_lab::{Setup, Simulation};
 use raftian_raft::{AppendEntries, Body, Index, LogPosition, Message, Moment, NodeId, RoleKind, Term};
-
-const N1: NodeId = NodeId(1);
-const N2: NodeId = NodeId(2);
-const N3: NodeId = NodeId(3);
-const N5: NodeId = NodeId(5);
-const SECOND: Duration = Duration::from_secs(1);
+use raftian_tests::{N1, N2, N3, N5, SECOND};
 
 fn terms(cluster: &Simulation, id: NodeId) -> Vec<u64> {
     cluster.node(id).entries_from(Index(1)).iter().map(|entry| entry.term.0).collect()

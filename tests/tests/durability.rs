@@ -1,27 +1,16 @@
 //! What must be on disk before it is said (figure 2), and what a crash may take.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
+
+use std::collections::BTreeSet;
 
 use raftian_lab::simulation::Kind;
 use raftian_lab::{Setup, Simulation};
 use raftian_raft::{
-    AppendEntries, Body, Config, Entry, Index, Input, LogPosition, Membership, Message, Moment, Node, NodeId, Payload,
+    AppendEntries, Body, Config, Entry, Index, Input, LogPosition, Membership, Message, Moment, Node, Payload,
     Restored, RoleKind, Stamp, Term,
 };
-
-const N1: NodeId = NodeId(1);
-const N2: NodeId = NodeId(2);
-const N3: NodeId = NodeId(3);
-const SECOND: Duration = Duration::from_secs(1);
-
-fn led_by_n1(setup: Setup) -> Simulation {
-    let mut cluster = Simulation::new(setup);
-    cluster.campaign(N1);
-    cluster.stabilize();
-    assert_eq!(cluster.leaders(), [N1]);
-    cluster
-}
+use raftian_tests::{N1, N2, N3, SECOND, led_by_n1};
 
 /// "Updated on stable storage before responding to RPCs" (figure 2): the vote.
 #[test]

@@ -1,16 +1,9 @@
 //! Leader election: section 5.2 and the restriction of section 5.4.1.
 
-use std::time::Duration;
-
 use raftian_lab::simulation::{Envelope, Kind};
 use raftian_lab::{Setup, Simulation};
 use raftian_raft::{Body, LogPosition, Message, Moment, NodeId, RoleKind, Term};
-
-const N1: NodeId = NodeId(1);
-const N2: NodeId = NodeId(2);
-const N3: NodeId = NodeId(3);
-const N4: NodeId = NodeId(4);
-const SECOND: Duration = Duration::from_secs(1);
+use raftian_tests::{N1, N2, N3, N4, SECOND};
 
 fn without_pre_vote(size: u64) -> Setup {
     Setup::cluster(size, 1).configure(|config| config.pre_vote = false)

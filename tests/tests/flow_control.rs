@@ -4,22 +4,8 @@ use std::time::Duration;
 
 use raftian_lab::simulation::{Envelope, Kind};
 use raftian_lab::{Setup, Simulation};
-use raftian_raft::{
-    Body, ClientId, Command, Config, Index, Input, Membership, Moment, Node, NodeId, RefusalReason, Restored,
-};
-
-const N1: NodeId = NodeId(1);
-const N2: NodeId = NodeId(2);
-const N3: NodeId = NodeId(3);
-const SECOND: Duration = Duration::from_secs(1);
-
-fn led_by_n1(setup: Setup) -> Simulation {
-    let mut cluster = Simulation::new(setup);
-    cluster.campaign(N1);
-    cluster.stabilize();
-    assert_eq!(cluster.leaders(), [N1]);
-    cluster
-}
+use raftian_raft::{Body, ClientId, Command, Config, Index, Input, Membership, Moment, Node, RefusalReason, Restored};
+use raftian_tests::{N1, N2, N3, SECOND, led_by_n1};
 
 fn entries(envelope: &Envelope) -> usize {
     match &envelope.message.body {

@@ -1,23 +1,9 @@
 //! Handing leadership over: thesis 3.10.
 
-use std::time::Duration;
-
+use raftian_lab::Setup;
 use raftian_lab::simulation::{Envelope, Kind};
-use raftian_lab::{Setup, Simulation};
 use raftian_raft::{Body, Message, Moment, NodeId, RefusalReason, RoleKind, Term};
-
-const N1: NodeId = NodeId(1);
-const N2: NodeId = NodeId(2);
-const N3: NodeId = NodeId(3);
-const SECOND: Duration = Duration::from_secs(1);
-
-fn led_by_n1(setup: Setup) -> Simulation {
-    let mut cluster = Simulation::new(setup);
-    cluster.campaign(N1);
-    cluster.stabilize();
-    assert_eq!(cluster.leaders(), [N1]);
-    cluster
-}
+use raftian_tests::{N1, N2, N3, SECOND, led_by_n1};
 
 /// "The prior leader sends a TimeoutNow request to the target server" (thesis 3.10), which neither waits nor asks for
 /// pre-votes, and is not refused for the old leader's sake.

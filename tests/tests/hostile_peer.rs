@@ -8,10 +8,7 @@ use raftian_raft::{
     AppendEntries, AppendReply, AppendResult, Body, ClientId, Command, Config, Entry, Index, Input, LogPosition,
     Membership, Message, Moment, Node, NodeId, Payload, Restored, RoleKind, Stamp, Term, WriteNumber,
 };
-
-const N1: NodeId = NodeId(1);
-const N2: NodeId = NodeId(2);
-const N3: NodeId = NodeId(3);
+use raftian_tests::{N1, N2, N3};
 
 /// Small numbers, which hit the log, and the ends of the range, which overflow.
 fn number() -> impl Strategy<Value = u64> {

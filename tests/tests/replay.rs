@@ -1,12 +1,9 @@
 //! A recorded list of inputs replays a node bit for bit, and a seed replays a cluster.
 
-use std::time::Duration;
-
 use raftian_lab::simulation::{Recorded, Recording};
 use raftian_lab::{Setup, Simulation};
 use raftian_raft::{Actions, Node, NodeId};
-
-const SECOND: Duration = Duration::from_secs(1);
+use raftian_tests::SECOND;
 
 /// A cluster that has seen elections, losses, a crash and a hand-over.
 fn eventful(seed: u64) -> Simulation {

@@ -5,25 +5,13 @@ use std::time::Duration;
 use raftian_lab::simulation::Kind;
 use raftian_lab::{Setup, Simulation};
 use raftian_raft::{Body, Index, NodeId, Term};
-
-const N1: NodeId = NodeId(1);
-const N2: NodeId = NodeId(2);
-const N3: NodeId = NodeId(3);
-const SECOND: Duration = Duration::from_secs(1);
+use raftian_tests::{N1, N2, N3, SECOND, led_by_n1};
 
 fn terms(cluster: &Simulation, id: NodeId) -> Vec<u64> {
     cluster.node(id).entries_from(Index(1)).iter().map(|entry| entry.term.0).collect()
 }
 
 /// Three nodes led by n1.
-fn led_by_n1(setup: Setup) -> Simulation {
-    let mut cluster = Simulation::new(setup);
-    cluster.campaign(N1);
-    cluster.stabilize();
-    assert_eq!(cluster.leaders(), [N1]);
-    cluster
-}
-
 /// "When the entry has been safely replicated …, the leader applies the entry to its state machine" (5.3), and so does
 /// everybody, in log order.
 #[test]

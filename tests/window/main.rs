@@ -24,7 +24,7 @@ fn photograph(cluster: &Cluster, name: &str) -> Picture {
 }
 
 #[test]
-#[ignore = "needs a display"]
+#[ignore = "needs a display and a Vulkan driver; .ci/run starts both and runs it with --ignored"]
 fn the_classic_board_is_drawn_and_committed_hits_fade_its_cities() {
     let mut cluster = Cluster::new(3);
     cluster.start(2);
@@ -58,7 +58,7 @@ fn the_classic_board_is_drawn_and_committed_hits_fade_its_cities() {
 }
 
 #[test]
-#[ignore = "needs a display"]
+#[ignore = "needs a display and a Vulkan driver; .ci/run starts both and runs it with --ignored"]
 fn a_click_on_a_city_is_committed_by_five_nodes_in_one_process() {
     let directory = tempfile::tempdir().expect("there is room for a picture");
     let file = directory.path().join("clicked.png");
@@ -90,7 +90,7 @@ fn a_click_on_a_city_is_committed_by_five_nodes_in_one_process() {
 }
 
 #[test]
-#[ignore = "needs a display"]
+#[ignore = "needs a display and a Vulkan driver; .ci/run starts both and runs it with --ignored"]
 fn without_a_display_the_window_says_what_to_do_instead() {
     for display in ["", ":4711"] {
         let directory = tempfile::tempdir().expect("there is room for a match");
@@ -110,7 +110,7 @@ fn without_a_display_the_window_says_what_to_do_instead() {
 }
 
 #[test]
-#[ignore = "needs a display"]
+#[ignore = "needs a display and a Vulkan driver; .ci/run starts both and runs it with --ignored"]
 fn an_interrupted_window_ends_its_match_and_leaves_with_its_own_exit_code() {
     for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
         let directory = tempfile::tempdir().expect("there is room for a match");

@@ -1,0 +1,104 @@
+//! The operator's tool: who may ask, and what it is told.
+
+use super::*;
+
+#[tokio::test]
+async fn an_operator_asks_and_is_answered() {
+    let mut a = Node::start(cluster(1).remove(0));
+    let config = a.config.clone();
+    let serve = async {
+        let asked = timeout(PATIENCE, a.requests.recv()).await.expect("in time").expect("a request");
+        assert_eq!(asked.body, b"status");
+        asked.respond.send(vec![7; MAX_RESPONSE]).expect("somebody waits");
+    };
+    let (answer, ()) = tokio::join!(request(&config, b"status".to_vec(), PATIENCE), serve);
+    assert_eq!(answer.map(|answer| answer.len()), Ok(MAX_RESPONSE));
+    timeout(PATIENCE, a.notify.notified()).await.expect("the node was woken");
+}
+
+#[test]
+fn an_operator_without_a_runtime_asks_and_is_answered() {
+    let node = cluster(1).remove(0);
+    let config = node.config.clone();
+    let (end, ended) = tokio::sync::oneshot::channel::<()>();
+    let thread = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let mut a = Node::start(node);
+            let asked = a.requests.recv().await.expect("a request");
+            asked.respond.send(b"fine".to_vec()).expect("somebody waits");
+            let _ = ended.await;
+        });
+    });
+    assert_eq!(client::request_blocking(&config, Vec::new(), PATIENCE), Ok(b"fine".to_vec()));
+    drop(end);
+    thread.join().expect("no panic");
+}
+
+#[tokio::test]
+async fn an_operator_is_told_why_there_is_no_answer() {
+    let mut nodes = cluster(2).into_iter();
+    let a = nodes.next().expect("n1");
+    let silent = nodes.next().expect("n2");
+    let config = a.config.clone();
+    let short = Duration::from_millis(200);
+
+    let nobody = request(&silent.config, Vec::new(), short).await;
+    assert_eq!(nobody, Err(ClientError::Unreachable { address: silent.config.listen, patience: short }));
+
+    let mut a = Node::start(a);
+    assert_eq!(request(&config, vec![0; MAX_REQUEST + 1], PATIENCE).await, Err(ClientError::TooLarge));
+    assert_eq!(request(&config, Vec::new(), short).await, Err(ClientError::NoAnswer), "nobody took it");
+
+    let dropped = async { drop(timeout(PATIENCE, async { (a.requests.recv().await, a.requests.recv().await) }).await) };
+    let (answer, ()) = tokio::join!(request(&config, Vec::new(), PATIENCE), dropped);
+    assert_eq!(answer, Err(ClientError::NoAnswer), "it was dropped");
+
+    let long = async {
+        let asked = timeout(PATIENCE, a.requests.recv()).await.expect("in time").expect("a request");
+        asked.respond.send(vec![0; MAX_RESPONSE + 1]).expect("somebody waits");
+    };
+    let (answer, ()) = tokio::join!(request(&config, Vec::new(), PATIENCE), long);
+    assert_eq!(answer, Err(ClientError::TooLarge));
+
+    let mut stranger = config.clone();
+    stranger.identity = crate::cluster::Identity::generate().expect("an identity");
+    let refused = request(&stranger, Vec::new(), PATIENCE).await;
+    assert_eq!(refused, Err(ClientError::Refused { address: config.listen }));
+    let blocking = client::request_blocking(&config, Vec::new(), PATIENCE);
+    assert!(matches!(blocking, Err(ClientError::Local { .. })), "{blocking:?}");
+}
+
+#[tokio::test]
+async fn requests_beyond_the_queue_are_told_that_the_node_is_busy() {
+    let a = Node::start(cluster(1).remove(0));
+    let config = a.config.clone();
+    let (_endpoint, connection) = connect(&config, config.listen, config.identity.fingerprint()).await;
+    let mut waiting = Vec::new();
+    // Each stream gives up its place at the node's end only when it is reset, so a few connections are needed.
+    let mut connections = vec![(_endpoint, connection)];
+    while waiting.len() < REQUEST_QUEUE {
+        if waiting.len() % MAX_REQUESTS as usize == 0 && !waiting.is_empty() {
+            connections.push(connect(&config, config.listen, config.identity.fingerprint()).await);
+        }
+        let (_, connection) = connections.last().expect("one");
+        let (mut send, receive) = timeout(PATIENCE, connection.open_bi()).await.expect("in time").expect("a stream");
+        send.write_all(b"?").await.expect("written");
+        send.finish().expect("finished");
+        waiting.push((send, receive));
+    }
+    eventually("full", || a.requests.len() == REQUEST_QUEUE).await;
+    assert_eq!(request(&config, Vec::new(), PATIENCE).await, Err(ClientError::Busy));
+    assert_eq!(a.links.counters().refused_requests(), 1);
+}
+
+#[tokio::test]
+async fn a_member_may_not_ask_as_an_operator() {
+    let mut nodes = cluster(2).into_iter();
+    let a = Node::start(nodes.next().expect("n1"));
+    let b = nodes.next().expect("n2");
+    let (_endpoint, connection) = connect(&b.config, a.config.listen, a.config.identity.fingerprint()).await;
+    // The welcome shows that the connection stands; a request stream never opens.
+    timeout(PATIENCE, connection.accept_uni()).await.expect("in time").expect("welcome");
+    assert!(timeout(Duration::from_millis(100), connection.open_bi()).await.is_err());
+}
