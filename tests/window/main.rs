@@ -6,8 +6,8 @@
 mod cluster;
 mod picture;
 
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use cluster::{Cluster, eventually, raftian};
 use picture::Picture;
@@ -63,29 +63,24 @@ fn a_click_on_a_city_is_committed_by_five_nodes_in_one_process() {
     let directory = tempfile::tempdir().expect("there is room for a picture");
     let file = directory.path().join("clicked.png");
     let mut game = Command::new(env!("CARGO_BIN_EXE_raftian"))
-        .args(["--after", "15", "--screenshot"])
+        .args(["--after", "20", "--screenshot"])
         .arg(&file)
         .stdin(Stdio::null())
         .spawn()
         .expect("the program can be started");
-    let mut window = String::new();
-    eventually("the window opens", || {
-        window =
-            xdotool(&["search", "--onlyvisible", "--name", "^raftian$"]).lines().next().unwrap_or_default().to_owned();
-        !window.is_empty()
-    });
-    // The original needs one click for one hit. Clicks before the first frame are nobody's, so there are three.
-    let deadline = Instant::now() + Duration::from_secs(6);
-    for pause in [3, 1, 1] {
-        std::thread::sleep(Duration::from_secs(pause).min(deadline.saturating_duration_since(Instant::now())));
+    let window = window_of(&game);
+    // Clicks before the first frame and before the first leader are nobody's, so there is one every second to the end.
+    let ended = loop {
+        if let Some(ended) = game.try_wait().expect("the game can be waited for") {
+            break ended;
+        }
         xdotool(&["mousemove", "--window", &window, "375", "225"]);
         xdotool(&["click", "1"]);
-    }
-    assert!(game.wait().expect("the game ends").success());
+        std::thread::sleep(Duration::from_secs(1));
+    };
+    assert!(ended.success());
     let picture = Picture::read(&file);
-    let hit = [[65, 65, 255], [105, 105, 255], [155, 155, 255]];
-    let seen = picture.pixel(CENTRES[2]);
-    assert!(hit.contains(&seen), "city 3 shows {seen:?}");
+    assert_ne!(picture.pixel(CENTRES[2]), [0, 0, 255], "city 3 was hit");
     assert_eq!(picture.pixel(CENTRES[0]), [255, 0, 0], "no other city was hit");
 }
 
@@ -119,15 +114,24 @@ fn an_interrupted_window_ends_its_match_and_leaves_with_its_own_exit_code() {
             .stdin(Stdio::null())
             .spawn()
             .expect("the program can be started");
-        eventually("the window opens", || {
-            !xdotool(&["search", "--onlyvisible", "--name", "^raftian$"]).trim().is_empty()
-        });
+        window_of(&game);
         let sent = Command::new("kill").args([signal, &game.id().to_string()]).status();
         assert!(sent.is_ok_and(|status| status.success()));
         assert_eq!(game.wait().expect("the game ends").code(), Some(code), "{signal}");
         let left: Vec<_> = std::fs::read_dir(directory.path()).expect("a directory").flatten().collect();
         assert!(left.is_empty(), "the match leaves nothing behind: {left:?}");
     }
+}
+
+/// Waits for the window of `game`. It is looked for by process, because its title changes with the member behind it.
+fn window_of(game: &Child) -> String {
+    let process = game.id().to_string();
+    let mut window = String::new();
+    eventually("the window opens", || {
+        window = xdotool(&["search", "--onlyvisible", "--pid", &process]).lines().next().unwrap_or_default().to_owned();
+        !window.is_empty()
+    });
+    window
 }
 
 fn xdotool(arguments: &[&str]) -> String {
