@@ -11,7 +11,8 @@ use alloc::vec::Vec;
 use crate::entry::{Command, Entry};
 use crate::event::Event;
 use crate::message::Message;
-use crate::types::{ClientId, NodeId, Term};
+use crate::snapshot::{LogStart, Snapshot};
+use crate::types::{ClientId, Incarnation, NodeId, Term};
 
 /// Everything a node wants done since it was last asked. No field waits for another: what must wait is not given out
 /// yet.
@@ -52,6 +53,13 @@ pub struct Write {
     pub number: WriteNumber,
     /// Term and vote, if they changed.
     pub hard_state: Option<HardState>,
+    /// A snapshot to be kept in place of the one on disk, if any.
+    pub snapshot: Option<Snapshot>,
+    /// Where the log on disk begins from now on: entries up to there are dropped.
+    pub start: Option<LogStart>,
+    /// Every entry on disk is dropped, before `entries` are appended: a snapshot replaces them, and they differ from the
+    /// log it belongs to.
+    pub discard: bool,
     /// Entries to append, without gaps. Whatever the disk holds at or after the first of them is replaced.
     pub entries: Vec<Entry>,
 }
@@ -76,7 +84,13 @@ pub struct HardState {
 pub struct Restored {
     /// Term and vote.
     pub hard_state: HardState,
-    /// All entries from index 1, without gaps.
+    /// Which life of the node the disk belongs to.
+    pub incarnation: Incarnation,
+    /// The newest snapshot, if one was ever taken.
+    pub snapshot: Option<Snapshot>,
+    /// Where the log begins; never after the snapshot.
+    pub start: LogStart,
+    /// All entries after `start`, without gaps.
     pub entries: Vec<Entry>,
 }
 

@@ -122,6 +122,9 @@ impl Disk {
         let write = Write {
             number: self.last_number,
             hard_state: (hard_state != self.hard_state).then_some(hard_state),
+            snapshot: None,
+            start: None,
+            discard: false,
             entries: entries.to_vec(),
         };
         self.under_way.push_back(UnderWay {

@@ -2,6 +2,7 @@
 
 use alloc::sync::Arc;
 
+use crate::membership::Membership;
 use crate::types::{ClientId, Index, LogPosition, Stamp, Term};
 
 /// One entry of the replicated log (section 5.3), with the leader's game clock.
@@ -26,6 +27,10 @@ pub enum Payload {
     Empty,
     /// A command of the game.
     Command(Command),
+    /// The members from here on. A node goes by the newest in its log, committed or not (section 6).
+    Membership(Membership),
+    /// A command as a witness keeps it: that it was there, not what it said.
+    Withheld,
 }
 
 /// A command as its proposer made it. `(client, sequence)` names it for ever: whoever proposes it again, and however
@@ -56,8 +61,9 @@ impl Entry {
     pub fn size(&self) -> usize {
         Self::OVERHEAD
             + match &self.payload {
-                Payload::Empty => 0,
+                Payload::Empty | Payload::Withheld => 0,
                 Payload::Command(command) => command.bytes.len(),
+                Payload::Membership(membership) => membership.members().len() * Self::OVERHEAD,
             }
     }
 }

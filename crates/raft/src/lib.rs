@@ -61,6 +61,7 @@ mod node;
 mod progress;
 mod role;
 mod sessions;
+mod snapshot;
 mod status;
 mod types;
 
@@ -68,9 +69,10 @@ pub use actions::{Actions, HardState, RefusalReason, Refused, Restored, Write, W
 pub use config::{Config, ConfigError};
 pub use entry::{Bytes, Command, Entry, Payload};
 pub use event::{Decision, Event, StepDown, VoteRefusal};
-pub use membership::Membership;
+pub use membership::{Change, Member, Membership, MembershipError, Standing};
 pub use message::{AppendEntries, AppendReply, AppendResult, Body, Message};
 pub use node::{Input, Node};
 pub use sessions::{Sessions, Verdict};
+pub use snapshot::{LogStart, Snapshot, SnapshotName};
 pub use status::{PeerStatus, RoleKind, Status};
-pub use types::{ClientId, Index, LogPosition, Moment, NodeId, Stamp, Term};
+pub use types::{ClientId, Incarnation, Index, LogPosition, Moment, NodeId, Stamp, Term};
