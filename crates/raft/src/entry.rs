@@ -6,7 +6,7 @@ use crate::membership::Membership;
 use crate::types::{ClientId, Index, LogPosition, Stamp, Term};
 
 /// One entry of the replicated log (section 5.3), with the leader's game clock.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Entry {
     /// Term of the leader that appended it.
@@ -20,7 +20,7 @@ pub struct Entry {
 }
 
 /// What an entry says.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Payload {
     /// Nothing: the entry with which a new leader commits what earlier terms left behind (section 5.4.2, and 8).
@@ -35,7 +35,7 @@ pub enum Payload {
 
 /// A command as its proposer made it. `(client, sequence)` names it for ever: whoever proposes it again, and however
 /// often it reaches the log, it is applied once (section 8).
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Command {
     /// Who proposed it.
@@ -69,7 +69,7 @@ impl Entry {
 }
 
 /// Immutable bytes, cheap to clone: every queue and log on one machine shares one copy.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Bytes(Arc<[u8]>);
 
 impl core::ops::Deref for Bytes {
