@@ -17,13 +17,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use raftian_raft::{ClientId, Command, Input, Moment, Node, NodeId, RefusalReason, RoleKind};
+use raftian_raft::{Change, ClientId, Command, Index, Moment, Node, NodeId, OrderRefusal, ReadId, RefusalReason, RoleKind};
 
 use crate::invariants::{Invariants, Violation};
+use host::SimDriver;
 use links::Links;
 use trace::Trace;
 
-pub use host::{Host, Recorded, Recording};
+pub use host::Host;
 pub use links::{Envelope, Kind};
 pub use setup::Setup;
 pub use tally::Tally;
@@ -149,18 +150,49 @@ impl Simulation {
     pub fn propose(&mut self, at: NodeId, client: u64, sequence: u64, bytes: &[u8]) -> Result<(), RefusalReason> {
         let command = Command { client: ClientId(client), sequence, bytes: bytes.into() };
         let before = self.host(at).refused.len();
-        self.input(at, Input::Propose(vec![command]));
+        self.input(at, |driver| driver.propose(vec![command]));
         self.host(at).refused.get(before).map_or(Ok(()), |refused| Err(refused.reason))
     }
 
     /// The node's election timer fires now.
     pub fn campaign(&mut self, id: NodeId) {
-        self.input(id, Input::Campaign);
+        self.input(id, |driver| driver.campaign());
     }
 
     /// The node hands leadership over.
-    pub fn hand_over(&mut self, id: NodeId, to: Option<NodeId>) {
-        self.input(id, Input::HandOver(to));
+    ///
+    /// # Errors
+    /// The node's reason for not beginning to.
+    pub fn hand_over(&mut self, id: NodeId, to: Option<NodeId>) -> Result<(), OrderRefusal> {
+        self.order(id, |driver| driver.hand_over(to))
+    }
+
+    /// The node changes the members.
+    ///
+    /// # Errors
+    /// The node's reason for not appending the change.
+    pub fn change_membership(&mut self, id: NodeId, change: Change) -> Result<(), OrderRefusal> {
+        self.order(id, |driver| driver.change_membership(change))
+    }
+
+    fn order(&mut self, id: NodeId, order: impl FnOnce(&mut SimDriver)) -> Result<(), OrderRefusal> {
+        let before = self.host(id).orders.len();
+        self.input(id, order);
+        // A node that stopped over it has told so.
+        self.host(id).orders.get(before).copied().unwrap_or(Ok(()))
+    }
+
+    /// A read at a node; the answer comes to [`Host::reads`]. Its id must be new.
+    pub fn read(&mut self, id: NodeId, read: ReadId, lease: bool) {
+        self.invariants.reads_see_commits.asked(read);
+        self.input(id, |driver| driver.read(read, lease));
+    }
+
+    /// The node's program takes a snapshot of what it has applied; the log is dropped up to `compact_to`, or as the
+    /// settings say.
+    pub fn compact(&mut self, id: NodeId, compact_to: Option<Index>) {
+        self.take_snapshot(id, compact_to);
+        self.input(id, |_| {});
     }
 
     /// This node's next timer fires, whichever it is: its clock jumps there, no other clock moves.
@@ -168,7 +200,7 @@ impl Simulation {
         let now = self.now;
         let host = self.host_mut(id);
         host.ahead += host.wake_at().map_or(0, |at| at.0.saturating_sub(now.0));
-        self.input(id, Input::Wake);
+        self.input(id, |_| {});
     }
 
     /// Time passes for all; due timers fire, each exactly when it is due; nothing is delivered.
@@ -256,7 +288,7 @@ impl Simulation {
         let at_rest = |host: &Host| {
             host.node().is_none_or(|node| {
                 let same_log = node.last() == last && node.leader() == Some(leader);
-                same_log && node.commit() == last.index && host.applied().len() as u64 == last.index.0
+                same_log && node.commit() == last.index && node.applied() == last.index
             })
         };
         self.hosts.values().all(at_rest).then_some(leader)

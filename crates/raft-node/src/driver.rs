@@ -217,6 +217,12 @@ impl<S: Store, L: Links> Driver<S, L> {
         self.events.drain(..).collect()
     }
 
+    /// Ends the node and gives its disk back.
+    #[must_use]
+    pub fn into_store(self) -> S {
+        self.store
+    }
+
     /// The disk, to look at it or to disturb it.
     pub fn store_mut(&mut self) -> &mut S {
         &mut self.store

@@ -331,6 +331,12 @@ impl Node {
         self.incarnation
     }
 
+    /// Where its log starts.
+    #[must_use]
+    pub fn log_start(&self) -> crate::snapshot::LogStart {
+        self.log.start()
+    }
+
     /// Its newest snapshot.
     #[must_use]
     pub fn snapshot(&self) -> Option<&Snapshot> {

@@ -2,13 +2,15 @@
 
 use std::collections::VecDeque;
 
+use raftian_node::store::{Store, StoreError};
 use raftian_raft::{Restored, Write, WriteNumber};
 
-/// A disk that performs writes in order, at once or when told to.
+/// A disk that performs writes in order, when told to.
 #[derive(Debug, Default)]
 pub(crate) struct SimDisk {
     image: Restored,
     pending: VecDeque<Write>,
+    done: VecDeque<WriteNumber>,
     held: bool,
 }
 
@@ -35,38 +37,51 @@ impl SimDisk {
         self.held
     }
 
-    /// Takes a write; performs it at once unless the disk is held. Gives the number to report.
-    pub(crate) fn write(&mut self, write: Write) -> Option<WriteNumber> {
-        self.pending.push_back(write);
-        if self.held { None } else { self.complete(usize::MAX) }
-    }
-
-    /// Performs the oldest `count` of the waiting writes. Gives the number to report.
-    pub(crate) fn complete(&mut self, count: usize) -> Option<WriteNumber> {
+    /// Performs the oldest `count` of the waiting writes. Tells whether there were any.
+    pub(crate) fn complete(&mut self, count: usize) -> bool {
         let count = count.min(self.pending.len());
-        let mut newest = None;
         for write in self.pending.drain(..count) {
-            newest = Some(write.number);
+            self.done.push_back(write.number);
             perform(&mut self.image, write);
         }
-        newest
+        count > 0
     }
 
     /// A crash: the oldest `kept` of the waiting writes were done without anybody hearing of it, the others are lost.
     pub(crate) fn crash(&mut self, kept: usize) {
-        let _unreported = self.complete(kept);
+        self.complete(kept);
         self.pending.clear();
+        self.done.clear();
         self.held = false;
     }
 }
 
-/// One atomic write: "whatever the disk holds at or after the first of the entries is replaced".
+impl Store for SimDisk {
+    fn submit(&mut self, write: Write) -> Result<(), StoreError> {
+        self.pending.push_back(write);
+        Ok(())
+    }
+
+    fn completed(&mut self) -> Option<Result<WriteNumber, StoreError>> {
+        self.done.pop_front().map(Ok)
+    }
+}
+
+/// One atomic write, as [`Write`] says.
 fn perform(image: &mut Restored, write: Write) {
-    if let Some(hard_state) = write.hard_state {
-        image.hard_state = hard_state;
+    image.hard_state = write.hard_state.unwrap_or(image.hard_state);
+    if let Some(snapshot) = write.snapshot {
+        image.snapshot = Some(snapshot);
+    }
+    if write.discard {
+        image.entries.clear();
+    }
+    if let Some(start) = write.start {
+        image.entries.retain(|entry| entry.index > start.position.index);
+        image.start = start;
     }
     if let Some(first) = write.entries.first() {
-        let keep = usize::try_from(first.index.0 - 1).expect("a simulated log fits in memory");
+        let keep = usize::try_from(first.index.0 - image.start.position.index.0 - 1).expect("a log fits in memory");
         assert!(keep <= image.entries.len(), "a write must not leave a gap in the log on disk");
         image.entries.truncate(keep);
         image.entries.extend(write.entries);

@@ -1,11 +1,19 @@
 //! One machine: its node, its disk, its clock, and the state machine above.
 
+use std::collections::BTreeMap;
+
+use raftian_node::driver::{Committed, Driver};
+use raftian_node::wire;
 use raftian_raft::{
-    Actions, Command, Config, Entry, HardState, Input, Moment, Node, NodeId, Payload, Refused, Restored, Sessions,
-    Verdict,
+    Bytes, Command, Config, Entry, Incarnation, Index, Moment, Node, NodeId, OrderRefusal, Payload, ReadId, ReadRefusal,
+    Refused, Restored, Sessions, Verdict,
 };
 
 use super::disk::SimDisk;
+use super::links::SimLinks;
+
+/// The shipping driver on a simulated disk and simulated links.
+pub(crate) type SimDriver = Driver<SimDisk, SimLinks>;
 
 /// One machine of a simulated cluster.
 #[derive(Debug)]
@@ -13,45 +21,62 @@ pub struct Host {
     pub(crate) config: Config,
     pub(crate) run: u64,
     pub(crate) life: Life,
-    pub(crate) disk: SimDisk,
     /// How far this machine's clock is ahead of the simulation's, in microseconds.
     pub(crate) ahead: u64,
     pub(crate) refused: Vec<Refused>,
-    pub(crate) recordings: Vec<Recording>,
-    applied: Vec<Entry>,
-    sessions: Sessions,
-    effects: Vec<Command>,
+    pub(crate) orders: Vec<Result<(), OrderRefusal>>,
+    pub(crate) reads: BTreeMap<ReadId, Result<Index, ReadRefusal>>,
+    pub(crate) restores: u64,
+    state: State,
 }
 
 /// Whether a machine runs.
 #[derive(Debug)]
 pub(crate) enum Life {
-    Up(Box<Node>),
-    Down,
-    /// The node broke an invariant of its own and stopped.
-    Panicked(String),
+    Up(Box<SimDriver>),
+    Down(SimDisk),
+    /// The node stopped by itself: it broke an invariant of its own, or its disk failed.
+    Stopped(SimDisk, String),
 }
 
-/// Everything that one run of a node was told and asked for, enough to replay it bit for bit.
-#[derive(Clone, Debug)]
-pub struct Recording {
-    /// Settings of the node.
-    pub config: Config,
-    /// What its disk gave back.
-    pub restored: Restored,
-    /// When it started, on its own clock.
-    pub started: Moment,
-    /// What happened to it, in order.
-    pub steps: Vec<Recorded>,
+/// The state machine of the simulation: it remembers everything it applied, each command once.
+#[derive(Debug, Default)]
+struct State {
+    applied: Vec<Entry>,
+    effects: Vec<Command>,
+    sessions: Sessions,
 }
 
-/// One thing that happened to a node.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Recorded {
-    /// It was stepped.
-    Stepped(Moment, Input),
-    /// It was asked for its actions and gave these.
-    Acted(Actions),
+impl State {
+    fn apply(&mut self, entry: Entry) {
+        if let Payload::Command(command) = &entry.payload
+            && self.sessions.admit(command.client, command.sequence) == Verdict::Apply
+        {
+            self.effects.push(command.clone());
+        }
+        self.applied.push(entry);
+    }
+
+    /// Everything applied, entry by entry, each after its length in four bytes: from that the rest follows.
+    fn save(&self) -> Bytes {
+        let mut bytes = Vec::new();
+        for entry in &self.applied {
+            let entry = wire::encode_value(entry).expect("a simulated entry fits a frame");
+            bytes.extend((entry.len() as u32).to_le_bytes());
+            bytes.extend(entry);
+        }
+        bytes.into()
+    }
+
+    fn restore(mut bytes: &[u8]) -> Self {
+        let mut state = State::default();
+        while let Some((length, rest)) = bytes.split_first_chunk::<4>() {
+            let (entry, rest) = rest.split_at(u32::from_le_bytes(*length) as usize);
+            state.apply(wire::decode_value(entry).expect("a snapshot holds what was saved"));
+            bytes = rest;
+        }
+        state
+    }
 }
 
 impl Host {
@@ -59,39 +84,64 @@ impl Host {
         Host {
             config,
             run: 0,
-            life: Life::Down,
-            disk: SimDisk::new(image),
+            life: Life::Down(SimDisk::new(image)),
             ahead,
             refused: Vec::new(),
-            recordings: Vec::new(),
-            applied: Vec::new(),
-            sessions: Sessions::default(),
-            effects: Vec::new(),
+            orders: Vec::new(),
+            reads: BTreeMap::new(),
+            restores: 0,
+            state: State::default(),
         }
     }
 
     /// Its node, if the machine runs.
     #[must_use]
     pub fn node(&self) -> Option<&Node> {
+        self.driver().map(Driver::node)
+    }
+
+    pub(crate) fn driver(&self) -> Option<&SimDriver> {
         match &self.life {
-            Life::Up(node) => Some(node),
-            Life::Down | Life::Panicked(_) => None,
+            Life::Up(driver) => Some(driver),
+            Life::Down(_) | Life::Stopped(..) => None,
         }
     }
 
-    pub(crate) fn node_mut(&mut self) -> Option<&mut Node> {
+    pub(crate) fn driver_mut(&mut self) -> Option<&mut SimDriver> {
         match &mut self.life {
-            Life::Up(node) => Some(node),
-            Life::Down | Life::Panicked(_) => None,
+            Life::Up(driver) => Some(driver),
+            Life::Down(_) | Life::Stopped(..) => None,
+        }
+    }
+
+    pub(crate) fn disk(&self) -> &SimDisk {
+        match &self.life {
+            Life::Up(driver) => driver.store(),
+            Life::Down(disk) | Life::Stopped(disk, _) => disk,
+        }
+    }
+
+    pub(crate) fn disk_mut(&mut self) -> &mut SimDisk {
+        match &mut self.life {
+            Life::Up(driver) => driver.store_mut(),
+            Life::Down(disk) | Life::Stopped(disk, _) => disk,
+        }
+    }
+
+    /// Takes the disk out of a machine that is about to be down.
+    pub(crate) fn take_disk(&mut self) -> SimDisk {
+        match std::mem::replace(&mut self.life, Life::Down(SimDisk::default())) {
+            Life::Up(driver) => driver.into_store(),
+            Life::Down(disk) | Life::Stopped(disk, _) => disk,
         }
     }
 
     /// Why its node stopped by itself, if it did.
     #[must_use]
-    pub fn panic_message(&self) -> Option<&str> {
+    pub fn stopped(&self) -> Option<&str> {
         match &self.life {
-            Life::Panicked(message) => Some(message),
-            Life::Up(_) | Life::Down => None,
+            Life::Stopped(_, why) => Some(why),
+            Life::Up(_) | Life::Down(_) => None,
         }
     }
 
@@ -104,25 +154,31 @@ impl Host {
     /// What its disk holds, without the writes under way.
     #[must_use]
     pub fn image(&self) -> &Restored {
-        self.disk.image()
+        self.disk().image()
+    }
+
+    /// Which life of the member its disk belongs to.
+    #[must_use]
+    pub fn incarnation(&self) -> Incarnation {
+        self.image().incarnation
     }
 
     /// Writes that its disk has not done yet.
     #[must_use]
     pub fn writes_under_way(&self) -> usize {
-        self.disk.pending()
+        self.disk().pending()
     }
 
-    /// Every entry applied in this run, in order.
+    /// Every entry that is in its state, from index 1: applied in this run, or part of a snapshot it began with.
     #[must_use]
     pub fn applied(&self) -> &[Entry] {
-        &self.applied
+        &self.state.applied
     }
 
-    /// Commands that took effect in this run, in order: repeats left out.
+    /// Commands that took effect in its state, in order: repeats left out.
     #[must_use]
     pub fn effects(&self) -> &[Command] {
-        &self.effects
+        &self.state.effects
     }
 
     /// Proposals its node refused in this run, in order.
@@ -131,10 +187,16 @@ impl Host {
         &self.refused
     }
 
-    /// Recordings of its runs, if the simulation records.
+    /// Answers to changes of the members and hand-overs in this run, in order.
     #[must_use]
-    pub fn recordings(&self) -> &[Recording] {
-        &self.recordings
+    pub fn orders(&self) -> &[Result<(), OrderRefusal>] {
+        &self.orders
+    }
+
+    /// Reads of this run that were answered or refused.
+    #[must_use]
+    pub fn reads(&self) -> &BTreeMap<ReadId, Result<Index, ReadRefusal>> {
+        &self.reads
     }
 
     /// The simulation's time on this machine's clock.
@@ -150,26 +212,34 @@ impl Host {
     /// Forgets what memory held.
     pub(crate) fn forget(&mut self, life: Life) {
         self.life = life;
-        self.applied.clear();
-        self.effects.clear();
         self.refused.clear();
-        self.sessions = Sessions::default();
+        self.orders.clear();
+        self.reads.clear();
+        self.restores = 0;
+        self.state = State::default();
     }
 
-    /// Loses everything on disk.
+    /// Loses everything on disk: what comes back is another life of the member.
     pub(crate) fn wipe(&mut self) {
-        self.disk = SimDisk::new(Restored { hard_state: HardState::default(), entries: Vec::new() });
+        let incarnation = Incarnation(self.incarnation().0 + 1);
+        self.life = Life::Down(SimDisk::new(Restored { incarnation, ..Restored::default() }));
     }
 
-    /// The state machine of the simulation: it remembers what it applied, each command once.
-    pub(crate) fn apply(&mut self, entries: Vec<Entry>) {
-        for entry in entries {
-            if let Payload::Command(command) = &entry.payload
-                && self.sessions.admit(command.client, command.sequence) == Verdict::Apply
-            {
-                self.effects.push(command.clone());
+    /// Puts what is committed in force.
+    pub(crate) fn apply(&mut self, committed: Vec<Committed>) {
+        for committed in committed {
+            match committed {
+                Committed::Entry(entry) => self.state.apply(entry),
+                Committed::Snapshot(snapshot) => {
+                    self.restores += 1;
+                    self.state = State::restore(snapshot.data.as_deref().unwrap_or_default());
+                }
             }
-            self.applied.push(entry);
         }
+    }
+
+    /// The state as it is now, and the last index in it.
+    pub(crate) fn save(&self) -> (Index, Bytes) {
+        (Index(self.state.applied.len() as u64), self.state.save())
     }
 }

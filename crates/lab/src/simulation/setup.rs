@@ -8,8 +8,8 @@ use raftian_raft::{Config, Entry, Index, Membership, NodeId, Payload, Restored, 
 pub struct Setup {
     pub(crate) seed: u64,
     pub(crate) images: BTreeMap<NodeId, Restored>,
+    pub(crate) membership: Membership,
     pub(crate) changes: Vec<Box<dyn Fn(&mut Config)>>,
-    pub(crate) recorded: bool,
     pub(crate) strict: bool,
     pub(crate) trace: usize,
 }
@@ -21,8 +21,22 @@ impl Setup {
     /// Nodes `n1` to `n{size}` with empty disks, from one seed.
     #[must_use]
     pub fn cluster(size: u64, seed: u64) -> Self {
-        let images = (1..=size).map(|id| (NodeId(id), Restored::default())).collect();
-        Setup { seed, images, changes: Vec::new(), recorded: false, strict: true, trace: Self::TRACE }
+        let membership = Membership::new((1..=size).map(NodeId)).expect("a simulated cluster has voters");
+        Self::members(membership, seed)
+    }
+
+    /// A cluster of these members with empty disks, from one seed.
+    #[must_use]
+    pub fn members(membership: Membership, seed: u64) -> Self {
+        let images = membership.members().map(|(id, _)| (id, Restored::default())).collect();
+        Setup { seed, images, membership, changes: Vec::new(), strict: true, trace: Self::TRACE }
+    }
+
+    /// Adds a machine with an empty disk that is not a member yet.
+    #[must_use]
+    pub fn outsider(mut self, id: u64) -> Self {
+        self.images.entry(NodeId(id)).or_default();
+        self
     }
 
     /// Changes the settings of every node.
@@ -58,13 +72,6 @@ impl Setup {
         self
     }
 
-    /// Keeps a [`Recording`](super::Recording) of every run of every node.
-    #[must_use]
-    pub fn recorded(mut self) -> Self {
-        self.recorded = true;
-        self
-    }
-
     /// Keeps the first violation for [`Simulation::violation`](super::Simulation::violation) instead of panicking with
     /// it.
     #[must_use]
@@ -81,8 +88,7 @@ impl Setup {
     }
 
     pub(crate) fn config(&self, id: NodeId, seed: u64) -> Config {
-        let membership = Membership::new(self.images.keys().copied()).expect("a simulated cluster has voters");
-        let mut config = Config::new(id, membership, seed);
+        let mut config = Config::new(id, self.membership.clone(), seed);
         for change in &self.changes {
             change(&mut config);
         }
