@@ -17,15 +17,18 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use raftian_raft::{Change, ClientId, Command, Index, Moment, Node, NodeId, OrderRefusal, ReadId, RefusalReason, RoleKind};
+use raftian_raft::{
+    Change, ClientId, Command, Index, Moment, Node, NodeId, OrderRefusal, ReadId, RefusalReason, RoleKind,
+};
 
 use crate::invariants::{Invariants, Violation};
 use host::SimDriver;
 use links::Links;
 use trace::Trace;
 
-pub use host::Host;
+pub use host::{Host, Recording};
 pub use links::{Envelope, Kind};
+pub use raftian_node::driver::Recorded;
 pub use setup::Setup;
 pub use tally::Tally;
 

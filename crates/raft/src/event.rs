@@ -248,9 +248,9 @@ impl Decision {
             | Decision::LeavesJoint { .. }
             | Decision::RolledBackMembers { .. } => "Raft 6",
             Decision::Promotes { .. } => "thesis 4.2.1",
-            Decision::TookSnapshot { .. }
-            | Decision::SendsSnapshot { .. }
-            | Decision::InstalledSnapshot { .. } => "Raft 7",
+            Decision::TookSnapshot { .. } | Decision::SendsSnapshot { .. } | Decision::InstalledSnapshot { .. } => {
+                "Raft 7"
+            }
             Decision::ConfirmedReads { .. } => "thesis 6.4",
             Decision::ReadByLease => "thesis 6.4.1",
             Decision::MetStranger { .. } | Decision::IsStranger { .. } => {

@@ -72,7 +72,8 @@ pub use entry::{Bytes, Command, Entry, Payload};
 pub use event::{Decision, Event, StepDown, VoteRefusal};
 pub use membership::{Change, Member, Membership, MembershipError, Standing};
 pub use message::{
-    AppendEntries, AppendReply, AppendResult, Body, InstallSnapshot, Message, Probe, SnapshotReply, SnapshotResult, StateHash,
+    AppendEntries, AppendReply, AppendResult, Body, InstallSnapshot, Message, Probe, SnapshotReply, SnapshotResult,
+    StateHash,
 };
 pub use node::{Input, Node, TakenSnapshot};
 pub use reads::{ReadAnswer, ReadId, ReadRefusal};

@@ -205,7 +205,7 @@ impl Log {
 #[cfg(test)]
 mod tests {
     use super::*;
-        use proptest::prelude::*;
+    use proptest::prelude::*;
 
     fn entry(index: u64, term: u64) -> Entry {
         Entry { term: Term(term), index: Index(index), stamp: Stamp(index), payload: Payload::Empty }

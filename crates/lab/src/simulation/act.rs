@@ -53,12 +53,17 @@ impl Simulation {
     pub(super) fn start(&mut self, id: NodeId) {
         let run = self.host(id).run + 1;
         let config = self.setup.config(id, mix(self.setup.seed, id.0, run));
-        let now = self.now;
+        let (now, recorded) = (self.now, self.setup.recorded);
         let host = self.host_mut(id);
         let (started, restored, disk) = (host.clock(now), host.image().clone(), host.take_disk());
-        let driver = Driver::new(config.clone(), restored, disk, SimLinks::default(), started)
+        let restored_copy = restored.clone();
+        let mut driver = Driver::new(config.clone(), restored, disk, SimLinks::default(), started)
             .expect("a simulated disk gives back what was written");
+        if recorded {
+            driver.record();
+        }
         host.run = run;
+        host.began_with = (started, restored_copy);
         host.config = config;
         host.forget(Life::Up(Box::new(driver)));
         self.trace.push(now, Line::Did(id, "starts"));

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use raftian_node::driver::{Committed, Driver};
+use raftian_node::driver::{Committed, Driver, Recorded};
 use raftian_node::wire;
 use raftian_raft::{
-    Bytes, Command, Config, Entry, Incarnation, Index, Moment, Node, NodeId, OrderRefusal, Payload, ReadId, ReadRefusal,
-    Refused, Restored, Sessions, Verdict,
+    Bytes, Command, Config, Entry, Incarnation, Index, Moment, Node, NodeId, OrderRefusal, Payload, ReadId,
+    ReadRefusal, Refused, Restored, Sessions, Verdict,
 };
 
 use super::disk::SimDisk;
@@ -27,7 +27,23 @@ pub struct Host {
     pub(crate) orders: Vec<Result<(), OrderRefusal>>,
     pub(crate) reads: BTreeMap<ReadId, Result<Index, ReadRefusal>>,
     pub(crate) restores: u64,
+    pub(crate) recordings: Vec<Recording>,
+    /// When this run began on the machine's clock, and from which disk.
+    pub(crate) began_with: (Moment, Restored),
     state: State,
+}
+
+/// Everything that one run of a node was told and asked for, enough to replay it bit for bit.
+#[derive(Clone, Debug)]
+pub struct Recording {
+    /// Settings of the node.
+    pub config: Config,
+    /// What its disk gave back.
+    pub restored: Restored,
+    /// When it started, on its own clock.
+    pub started: Moment,
+    /// What happened to it, in order.
+    pub steps: Vec<Recorded>,
 }
 
 /// Whether a machine runs.
@@ -90,8 +106,23 @@ impl Host {
             orders: Vec::new(),
             reads: BTreeMap::new(),
             restores: 0,
+            recordings: Vec::new(),
+            began_with: (Moment(0), Restored::default()),
             state: State::default(),
         }
+    }
+
+    /// Recordings of its runs, if the simulation records.
+    #[must_use]
+    pub fn recordings(&self) -> Vec<Recording> {
+        self.recordings.iter().cloned().chain(self.recording()).collect()
+    }
+
+    /// The recording of the present run.
+    fn recording(&self) -> Option<Recording> {
+        let steps = self.driver().map(|driver| driver.recording().to_vec()).filter(|steps| !steps.is_empty())?;
+        let (started, restored) = self.began_with.clone();
+        Some(Recording { config: self.config.clone(), restored, started, steps })
     }
 
     /// Its node, if the machine runs.
@@ -130,6 +161,8 @@ impl Host {
 
     /// Takes the disk out of a machine that is about to be down.
     pub(crate) fn take_disk(&mut self) -> SimDisk {
+        let recording = self.recording();
+        self.recordings.extend(recording);
         match std::mem::replace(&mut self.life, Life::Down(SimDisk::default())) {
             Life::Up(driver) => driver.into_store(),
             Life::Down(disk) | Life::Stopped(disk, _) => disk,

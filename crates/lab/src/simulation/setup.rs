@@ -10,6 +10,7 @@ pub struct Setup {
     pub(crate) images: BTreeMap<NodeId, Restored>,
     pub(crate) membership: Membership,
     pub(crate) changes: Vec<Box<dyn Fn(&mut Config)>>,
+    pub(crate) recorded: bool,
     pub(crate) strict: bool,
     pub(crate) trace: usize,
 }
@@ -29,7 +30,7 @@ impl Setup {
     #[must_use]
     pub fn members(membership: Membership, seed: u64) -> Self {
         let images = membership.members().map(|(id, _)| (id, Restored::default())).collect();
-        Setup { seed, images, membership, changes: Vec::new(), strict: true, trace: Self::TRACE }
+        Setup { seed, images, membership, changes: Vec::new(), recorded: false, strict: true, trace: Self::TRACE }
     }
 
     /// Adds a machine with an empty disk that is not a member yet.
@@ -69,6 +70,13 @@ impl Setup {
     #[must_use]
     pub fn vote(mut self, id: u64, to: u64) -> Self {
         self.image(id).hard_state.vote = Some(NodeId(to));
+        self
+    }
+
+    /// Keeps a [`Recording`](super::Recording) of every run of every node.
+    #[must_use]
+    pub fn recorded(mut self) -> Self {
+        self.recorded = true;
         self
     }
 

@@ -91,7 +91,7 @@ impl Node {
         if !self.follow(from) {
             return self.ignore(from, "it sends a snapshot in a term that another node leads");
         }
-        let rewinds = part.repair && position.index >= self.log.base().index && position.index <= self.commit;
+        let rewinds = part.repair && position.index <= self.commit && self.log.matches(position);
         if position.index <= self.commit && !rewinds {
             // Committed here too, so equal: there is nothing to install.
             return self.promise(from, reply(SnapshotResult::Installed));
