@@ -71,6 +71,7 @@
 //! release-disk n1 1                  # one of them completes, the disk stays held
 //! release-disk n1                    # all complete, and later ones at once
 //! stabilize                          # deliver and complete writes until quiet; no time passes
+//! run 2s                             # exactly that much time passes; all is delivered and written at once
 //! settle 2s                          # up to that much time passes, until one leader and equal commits; else an error
 //!
 //! expect leader n1

@@ -55,6 +55,7 @@ const STATEMENTS: &[(&str, Reader)] = &[
     ("hold-disk", |words| words.node().map(Step::HoldDisk).map(Statement::Step)),
     ("release-disk", |words| step::release_disk(words).map(Statement::Step)),
     ("stabilize", |_| Ok(Statement::Step(Step::Stabilize))),
+    ("run", |words| words.duration().map(Step::Run).map(Statement::Step)),
     ("settle", |words| words.duration().map(Step::Settle).map(Statement::Step)),
     ("expect", |words| expect::expect(words).map(Step::Expect).map(Statement::Step)),
 ];

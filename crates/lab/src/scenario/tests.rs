@@ -206,7 +206,7 @@ proptest! {
 fn language() -> impl Strategy<Value = String> {
     const WORDS: &str = "cluster option log term vote commit campaign tick advance deliver drop dup replay partition cut \
         isolate heal propose read lease-read transfer member compact crash restart wipe hold-disk release-disk \
-        stabilize settle expect leader no-leader leader-of role last first log-equal applied config next match refused \
+        stabilize run settle expect leader no-leader leader-of role last first log-equal applied config next match refused \
         accepted queued alive n1 n2 n3 n4 n999 n18446744073709551616 * n1->n2 *->* n1->* -> n->n | >= > # \" \"x\" \"\" as \
         c7#3 c#1 c99999999999999999999#1 0 1 18446744073709551615 99999999999999999999 150ms 2s 5us 1..2 150ms..300ms .. on \
         off none pending voters learners outgoing witness add join learner remove later append heartbeat é \u{0} \n \n \n";
@@ -348,8 +348,12 @@ fn step() -> impl Strategy<Value = Step> {
         (node(), node()).prop_map(|(from, to)| Step::Transfer { from, to }),
         (node(), change()).prop_map(|(node, change)| Step::Member { node, change }),
     ];
-    let time =
-        prop_oneof![duration().prop_map(Step::Advance), duration().prop_map(Step::Settle), Just(Step::Stabilize),];
+    let time = prop_oneof![
+        duration().prop_map(Step::Advance),
+        duration().prop_map(Step::Run),
+        duration().prop_map(Step::Settle),
+        Just(Step::Stabilize),
+    ];
     prop_oneof![messages, machines, clients, time, expect().prop_map(Step::Expect)]
 }
 

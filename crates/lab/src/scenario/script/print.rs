@@ -104,6 +104,7 @@ impl fmt::Display for Step {
             Step::ReleaseDisk { node, count: None } => write!(f, "release-disk {node}"),
             Step::ReleaseDisk { node, count: Some(count) } => write!(f, "release-disk {node} {count}"),
             Step::Stabilize => write!(f, "stabilize"),
+            Step::Run(by) => write!(f, "run {}", Span(*by)),
             Step::Settle(up_to) => write!(f, "settle {}", Span(*up_to)),
             Step::Expect(expect) => write!(f, "expect {expect}"),
         }

@@ -95,6 +95,8 @@ pub enum Step {
     },
     /// `stabilize`
     Stabilize,
+    /// `run D`: so much time passes for all, and everything is delivered at once.
+    Run(Duration),
     /// `settle D`
     Settle(Duration),
     /// `expect …`
