@@ -20,6 +20,7 @@
 //! belong to the node.
 
 pub mod invariants;
+pub mod scenario;
 pub mod simulation;
 pub mod storm;
 
