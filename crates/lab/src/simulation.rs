@@ -264,8 +264,8 @@ impl Simulation {
         self.now = end;
     }
 
-    /// Lets up to `up_to` of time pass and delivers everything at once, until one node leads, every running node
-    /// follows it, and all have committed and applied its whole log. Gives back the leader.
+    /// Lets up to `up_to` of time pass and delivers everything at once, until the cluster is at rest as
+    /// [`Simulation::settled`] says. Gives back the leader.
     ///
     /// # Errors
     /// If that did not happen in time.
@@ -283,18 +283,23 @@ impl Simulation {
         }
     }
 
-    /// The leader, if the cluster is at rest as [`Simulation::settle`] wants it.
+    /// The leader, if the cluster is at rest: one member leads, and every member that runs has committed and applied its
+    /// whole log, as far as the leader's.
     #[must_use]
     pub fn settled(&self) -> Option<NodeId> {
-        let [leader] = self.leaders()[..] else { return None };
-        let last = self.node(leader).last();
-        let at_rest = |host: &Host| {
-            host.node().is_none_or(|node| {
-                let same_log = node.last() == last && node.leader() == Some(leader);
-                same_log && node.commit() == last.index && node.applied() == last.index
-            })
+        let members = |id: &NodeId, leader: &Node| {
+            let member = leader.membership().member(*id);
+            member.is_some_and(|member| member.incarnation == self.host(*id).incarnation())
         };
-        self.hosts.values().all(at_rest).then_some(leader)
+        let leading: Vec<_> = self.leaders().into_iter().filter(|id| members(id, self.node(*id))).collect();
+        let [leader] = leading[..] else { return None };
+        let leader = self.node(leader);
+        let last = leader.last().index;
+        let at_rest = |(id, host): (&NodeId, &Host)| {
+            let rests = |node: &Node| node.commit() == last && node.last().index == last && node.applied() == last;
+            !members(id, leader) || host.node().is_none_or(rests)
+        };
+        self.hosts.iter().all(at_rest).then(|| leader.id())
     }
 
     fn unsettled(&self, up_to: Duration) -> Unsettled {

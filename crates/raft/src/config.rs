@@ -128,6 +128,14 @@ impl Config {
         self.adaptive_timeout.map_or(self.election_timeout.1, |(_, ceiling)| ceiling * 2)
     }
 
+    /// Whether a node can run with these settings; [`Node::new`](crate::Node::new) asks the same.
+    ///
+    /// # Errors
+    /// The first thing that cannot work.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        self.validate()
+    }
+
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
         // In the microseconds that moments count: less than one is nothing, and more than fits is for ever.
         let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);

@@ -136,7 +136,7 @@ impl Node {
             started: now,
             hard_state: restored.hard_state,
             disk: Disk::new(restored.hard_state, log.last().index, covered.index),
-            commit: covered.index,
+            commit: covered.index.max(restored.committed.min(log.last().index)),
             // The state of a snapshot is handed out before anything else.
             machine: Machine { restore: restored.snapshot.is_some(), ..Machine::default() },
             log,

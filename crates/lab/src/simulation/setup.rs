@@ -66,6 +66,13 @@ impl Setup {
         self
     }
 
+    /// Tells a node that this index is committed.
+    #[must_use]
+    pub fn commit(mut self, id: u64, index: u64) -> Self {
+        self.image(id).committed = Index(index);
+        self
+    }
+
     /// Gives away a node's vote of its term.
     #[must_use]
     pub fn vote(mut self, id: u64, to: u64) -> Self {
