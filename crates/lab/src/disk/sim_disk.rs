@@ -363,3 +363,6 @@ impl StorageBackend for SimDisk {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
