@@ -17,10 +17,12 @@
 mod change;
 mod crash;
 mod file;
+mod media;
 mod sim_disk;
 mod store;
 
 pub use change::{Change, Fate, Rest, SECTOR};
 pub use crash::CrashStyle;
-pub use sim_disk::{MOST_UNSYNCED, Operation, SimDisk};
+pub use media::{MOST_UNSYNCED, Operation};
+pub use sim_disk::SimDisk;
 pub use store::{Backup, DiskStore, Unusable};

@@ -10,7 +10,7 @@ use super::change::{Change, Fate, Rest};
 pub enum CrashStyle {
     /// All are lost: the machine had kept them in memory.
     Lost,
-    /// All survive: the process died, the machine did not.
+    /// All survive: the machine had written its memory back, though nobody had waited for that.
     Applied,
     /// The first of them survive, up to one that is torn.
     InOrder,

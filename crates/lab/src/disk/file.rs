@@ -104,6 +104,12 @@ impl StoreFile {
         self.resolve();
     }
 
+    /// The process dies, the machine does not.
+    pub(super) fn kill(&mut self) {
+        self.disk.kill();
+        self.store = None;
+    }
+
     /// The process ends in an orderly way and closes its file.
     pub(super) fn close(&mut self) {
         self.store = None;
@@ -140,17 +146,25 @@ impl StoreFile {
     }
 
     /// Opens the file again. "The store gives back what was durable": all of what it confirmed, nothing that it was not
-    /// given, and of the write in doubt all or nothing.
+    /// given, and of the write in doubt all or nothing. It is durable from then on: a node stands on what it was given.
     pub(super) fn restart(&mut self) -> Result<(), Unusable> {
         assert!(self.store.is_none(), "only a machine that is off can start");
         let (store, restored) = self.open(&self.disk, Incarnation::default()).map_err(Unusable::Refused)?;
         self.decide(&restored);
-        if restored != *self.owed.image() {
-            let what = format!("{} gives back {}", self.id, difference(&restored, self.owed.image()));
-            return Err(Unusable::Lied(Violation::new("the store gives back what was durable", what)));
-        }
+        self.compare("gives back", &restored)?;
+        let (_, durable) =
+            self.open(&SimDisk::holding(self.disk.image()), Incarnation::default()).map_err(Unusable::Refused)?;
+        self.compare("has started and would, if power were lost now, give back", &durable)?;
         self.store = Some(store);
         Ok(())
+    }
+
+    fn compare(&self, how: &str, found: &Restored) -> Result<(), Unusable> {
+        if found == self.owed.image() {
+            return Ok(());
+        }
+        let what = format!("{} {how} {}", self.id, difference(found, self.owed.image()));
+        Err(Unusable::Lied(Violation::new("the store gives back what was durable", what)))
     }
 }
 

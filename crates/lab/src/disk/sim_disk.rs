@@ -1,6 +1,5 @@
-//! A disk of bytes: what is on it, what is only on its way there, and what goes wrong.
+//! A disk of bytes, on which everything goes wrong that a caller asks for.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,60 +9,18 @@ use redb::StorageBackend;
 
 use super::change::{Change, Fate, SECTOR};
 use super::crash::CrashStyle;
+use super::media::{Faults, Media, Operation};
 use crate::simulation::Tally;
-
-/// Most bytes on their way between two syncs: 64 MiB. Beyond it the oldest change becomes durable by itself, as if the
-/// machine had written its memory back.
-pub const MOST_UNSYNCED: usize = 64 * 1024 * 1024;
 
 /// A handle to a simulated disk; clones share the disk. Nothing on it happens by chance but what a caller's dice decide.
 ///
-/// A crash is a loss of power: clones made before it fail from then on, the handle it was asked of goes on.
+/// A crash or a kill ends the life of every clone made before it: they fail from then on. The handle it was asked of
+/// goes on.
 #[derive(Clone, Debug, Default)]
 pub struct SimDisk {
     media: Arc<Mutex<Media>>,
-    /// Which time the power was on when this handle was made.
-    power: u64,
-}
-
-/// One thing that a disk was asked to do, as a recording keeps it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Operation {
-    /// A change, durable with the next sync.
-    Change(Change),
-    /// Everything before it is durable.
-    Sync,
-}
-
-#[derive(Debug, Default)]
-struct Media {
-    /// What is durable.
-    image: Vec<u8>,
-    /// What a read sees.
-    view: Vec<u8>,
-    /// What separates the two, in order.
-    changes: Vec<Change>,
-    /// Bytes in `changes`.
-    unsynced: usize,
-    power: u64,
-    recording: Option<Vec<Operation>>,
-    faults: Faults,
-    tally: Tally,
-}
-
-#[derive(Debug, Default)]
-struct Faults {
-    /// Operations until the power is cut.
-    power_cut_in: Option<u64>,
-    /// Seed of what the next sync, which fails, leaves behind.
-    next_sync_fails: Option<u64>,
-    syncs_lie: bool,
-    full: bool,
-    failing_reads: u64,
-    bad_sectors: BTreeSet<usize>,
-    next_read_flips: Option<u64>,
-    /// By which number the next write's place is replaced.
-    next_write_strays: Option<u64>,
+    /// In which life of the machine this handle was made.
+    life: u64,
 }
 
 impl SimDisk {
@@ -71,7 +28,7 @@ impl SimDisk {
     #[must_use]
     pub fn holding(image: Vec<u8>) -> Self {
         let media = Media { view: image.clone(), image, ..Media::default() };
-        SimDisk { media: Arc::new(Mutex::new(media)), power: 0 }
+        SimDisk { media: Arc::new(Mutex::new(media)), life: 0 }
     }
 
     /// What is durable now: a crash that loses everything else leaves exactly this.
@@ -131,20 +88,32 @@ impl SimDisk {
         self.cut_power();
     }
 
+    /// The process dies and the machine does not: what no sync has made durable is still on its way, and read by the
+    /// next process.
+    pub fn kill(&mut self) {
+        self.end_life();
+        self.media().tally.count("disk: lost its process");
+    }
+
     fn cut_power(&mut self) {
+        self.end_life();
         let mut media = self.media();
-        media.power += 1;
         media.changes.clear();
         media.unsynced = 0;
         media.view = media.image.clone();
+        media.tally.count("disk: lost power");
+    }
+
+    fn end_life(&mut self) {
+        let mut media = self.media();
+        media.life += 1;
         // What is wrong with the disk itself survives, what waited for an operation does not.
         let Faults { syncs_lie, full, ref mut bad_sectors, .. } = media.faults;
         let bad_sectors = std::mem::take(bad_sectors);
         media.faults = Faults { syncs_lie, full, bad_sectors, ..Faults::default() };
-        media.tally.count("disk: lost power");
-        let power = media.power;
+        let life = media.life;
         drop(media);
-        self.power = power;
+        self.life = life;
     }
 
     /// After `operations` more writes, syncs and changes of the length everything fails, as if the power were gone;
@@ -199,10 +168,10 @@ impl SimDisk {
         self.media.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The disk, if this handle still has power.
+    /// The disk, if this handle is of this life and there is power.
     fn powered(&self) -> io::Result<MutexGuard<'_, Media>> {
         let media = self.media();
-        if media.power != self.power || media.faults.power_cut_in == Some(0) {
+        if media.life != self.life || media.faults.power_cut_in == Some(0) {
             return Err(io::Error::new(io::ErrorKind::BrokenPipe, "the power is gone"));
         }
         Ok(media)
@@ -213,68 +182,6 @@ impl SimDisk {
         let mut media = self.powered()?;
         media.faults.power_cut_in = media.faults.power_cut_in.map(|left| left - 1);
         Ok(media)
-    }
-}
-
-impl Media {
-    fn ask(&mut self, operation: impl FnOnce() -> Operation) {
-        if let Some(recording) = &mut self.recording {
-            recording.push(operation());
-        }
-    }
-
-    fn change(&mut self, change: Change) {
-        change.apply(&mut self.view, &Fate::Applied);
-        if let Change::Write { at, bytes } = &change {
-            self.unsynced += bytes.len();
-            let sectors = at / SECTOR..(at + bytes.len()).div_ceil(SECTOR);
-            self.faults.bad_sectors.retain(|sector| !sectors.contains(sector));
-        }
-        self.changes.push(change);
-        while self.unsynced > MOST_UNSYNCED {
-            let oldest = self.changes.remove(0);
-            if let Change::Write { bytes, .. } = &oldest {
-                self.unsynced -= bytes.len();
-            }
-            oldest.apply(&mut self.image, &Fate::Applied);
-        }
-    }
-
-    /// Every change that is not durable meets its fate; those without one are lost.
-    fn settle(&mut self, fates: &[Fate]) {
-        let fates = fates.iter().chain(std::iter::repeat(&Fate::Lost));
-        for (change, fate) in self.changes.drain(..).zip(fates) {
-            change.apply(&mut self.image, fate);
-            self.tally.count(match fate {
-                Fate::Lost => "disk: lost a change",
-                Fate::Applied => "disk: kept a change that was not synced",
-                Fate::Torn { .. } => "disk: tore a change",
-            });
-        }
-        self.unsynced = 0;
-    }
-
-    fn flip(&mut self, bit: u64) -> bool {
-        let Some(at) = usize::try_from(bit / 8).ok().filter(|at| *at < self.image.len()) else { return false };
-        let mask = 1 << (bit % 8);
-        self.image[at] ^= mask;
-        let covered = |change: &Change| match change {
-            Change::Write { at: start, bytes } => (*start..start + bytes.len()).contains(&at),
-            Change::Resize(len) => *len <= at,
-        };
-        // A change on its way covers the damage, for readers and for good once it is synced.
-        if !self.changes.iter().any(covered) && at < self.view.len() {
-            self.view[at] ^= mask;
-        }
-        self.tally.count("disk: flipped a bit");
-        true
-    }
-
-    /// Where a write to `at` goes when it strays: another sector of the disk.
-    fn stray(&self, at: usize, chance: u64) -> usize {
-        let sectors = (self.view.len() / SECTOR).max(1);
-        let by = usize::try_from(chance % (sectors.max(2) as u64 - 1)).unwrap_or(0) + 1;
-        (at / SECTOR + by) % sectors * SECTOR + at % SECTOR
     }
 }
 

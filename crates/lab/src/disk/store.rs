@@ -154,23 +154,38 @@ impl DiskStore {
     /// A crash in the middle of a write: as [`DiskStore::crash`], but of the oldest write that is not kept something may
     /// have reached the disk. `dice` and `style` decide what; after the next start it is done or it is not.
     pub fn crash_midway(&mut self, kept: usize, dice: &mut ChaCha8Rng, style: CrashStyle) {
+        self.begin(kept, dice);
+        if let Inner::File(file) = &mut self.inner {
+            file.crash(dice, style);
+        }
+        self.forget();
+    }
+
+    /// The process dies in the middle of a write, as in [`DiskStore::crash_midway`], but the machine does not: what the
+    /// write left in its memory is what the next process reads. Whether that write is done is open until
+    /// [`DiskStore::restart`], or until power is lost, which [`DiskStore::crash`] says.
+    pub fn kill_midway(&mut self, kept: usize, dice: &mut ChaCha8Rng) {
+        self.begin(kept, dice);
+        if let Inner::File(file) = &mut self.inner {
+            file.kill();
+        }
+        self.forget();
+    }
+
+    /// Performs the oldest `kept` of the waiting writes, and of the next one as much as `dice` say.
+    fn begin(&mut self, kept: usize, dice: &mut ChaCha8Rng) {
         self.complete(kept);
-        let cut_short = if self.failed.is_none() { self.waiting.pop_front() } else { None };
-        match &mut self.inner {
-            Inner::Image(store) => {
-                if let Some(write) = cut_short.filter(|_| dice.random()) {
+        let next = if self.failed.is_none() { self.waiting.pop_front() } else { None };
+        match (&mut self.inner, next) {
+            (_, None) => {}
+            (Inner::File(file), Some(write)) => file.cut_short(write, dice),
+            (Inner::Image(store), Some(write)) => {
+                if dice.random() {
                     store.submit(write).expect("a write that the core asked for");
                     store.completed();
                 }
             }
-            Inner::File(file) => {
-                if let Some(write) = cut_short {
-                    file.cut_short(write, dice);
-                }
-                file.crash(dice, style);
-            }
         }
-        self.forget();
     }
 
     /// The process ends in an orderly way: waiting writes are done, and the file is closed. The machine is off until

@@ -1,4 +1,5 @@
 use super::*;
+use crate::disk::MOST_UNSYNCED;
 
 fn dice(seed: u64) -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(seed)
@@ -60,6 +61,18 @@ fn handles_made_before_a_crash_have_no_power() {
     disk.crash(&mut dice(1), CrashStyle::Applied);
     assert!(old.write(0, &[9]).is_err() && old.sync_data().is_err() && old.set_len(0).is_err() && old.len().is_err());
     assert_eq!(view(&disk), [2, 1, 1, 1, 1, 1, 1, 1]);
+}
+
+#[test]
+fn what_a_killed_process_wrote_is_still_on_its_way() {
+    let mut disk = disk();
+    let old = disk.clone();
+    write(&old, 0, 2);
+    disk.kill();
+    assert!(old.sync_data().is_err());
+    assert_eq!((view(&disk)[0], durable(&disk)[0], disk.unsynced()), (2, 1, 1));
+    disk.sync_data().expect("a sync");
+    assert_eq!(durable(&disk)[0], 2, "a sync is of the file, whoever wrote");
 }
 
 #[test]

@@ -103,6 +103,27 @@ fn a_crash_in_the_middle_of_a_write_does_it_or_does_not() {
     }
 }
 
+/// Whoever starts stands on what it was given: if a dead process left it in memory only, the start must sync it first.
+#[test]
+fn what_a_process_that_died_left_behind_is_durable_once_it_was_given_back() {
+    let mut dice = ChaCha8Rng::seed_from_u64(1);
+    for make in [|| DiskStore::in_memory(Restored::default()), || DiskStore::on_disk(ID, Restored::default())] {
+        let mut done = 0;
+        for _ in 0..100 {
+            let mut store = make();
+            submit(&mut store, 1..=8);
+            store.complete(2);
+            store.kill_midway(2, &mut dice);
+            let given = store.restart().expect("a sound disk").clone();
+            assert!([after(4), after(5)].contains(&given));
+            store.crash(0);
+            assert_eq!(store.restart(), Ok(&given));
+            done += u64::from(given == after(5));
+        }
+        assert!((10..=90).contains(&done), "the write in the middle was done {done} times in 100");
+    }
+}
+
 #[test]
 fn a_disk_begins_with_any_image() {
     let image = Restored {
