@@ -5,7 +5,6 @@
 //! the trace, or is kept for [`Simulation::violation`] if the setup is lenient.
 
 mod act;
-mod disk;
 mod faults;
 mod host;
 mod links;
@@ -21,6 +20,7 @@ use raftian_raft::{
     Change, ClientId, Command, Index, Moment, Node, NodeId, OrderRefusal, ReadId, RefusalReason, RoleKind,
 };
 
+use crate::disk::DiskStore;
 use crate::invariants::{Invariants, Violation};
 use host::SimDriver;
 use links::Links;
@@ -68,7 +68,9 @@ impl Simulation {
         for (id, image) in images {
             // No two clocks agree: moments of different nodes are never compared.
             let ahead = id.0.wrapping_mul(7_777_777_777) % 1_000_000_000_000;
-            hosts.insert(id, Host::new(setup.config(id, 0), image, ahead));
+            let disk =
+                if setup.real_store { DiskStore::on_disk(id, image) } else { DiskStore::in_memory(image) };
+            hosts.insert(id, Host::new(setup.config(id, 0), disk, ahead));
         }
         let trace = Trace::new(std::mem::take(&mut setup.trace).max(1));
         let mut simulation = Simulation {

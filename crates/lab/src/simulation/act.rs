@@ -55,7 +55,15 @@ impl Simulation {
         let config = self.setup.config(id, mix(self.setup.seed, id.0, run));
         let (now, recorded) = (self.now, self.setup.recorded);
         let host = self.host_mut(id);
-        let (started, restored, disk) = (host.clock(now), host.image().clone(), host.take_disk());
+        let (started, mut disk) = (host.clock(now), host.take_disk());
+        if !std::mem::take(&mut host.fresh_disk)
+            && let Err(unusable) = disk.restart()
+        {
+            host.life = Life::Stopped(disk, format!("{unusable:?}"));
+            let what = format!("{id} cannot start from its disk: {unusable:?}");
+            return self.violated(Violation::new("the store gives back what was durable", what));
+        }
+        let restored = disk.image().clone();
         let restored_copy = restored.clone();
         let mut driver = Driver::new(config.clone(), restored, disk, SimLinks::default(), started)
             .expect("a simulated disk gives back what was written");
@@ -119,7 +127,11 @@ impl Simulation {
             again = true;
         }
         let disk = self.host_mut(id).disk_mut();
-        again | (!disk.is_held() && disk.complete(usize::MAX))
+        let writes = disk.pending() > 0 && !disk.is_held();
+        if writes {
+            disk.complete(usize::MAX);
+        }
+        again || writes
     }
 
     /// The machine's program writes its state down.

@@ -83,7 +83,10 @@ impl Simulation {
 
     /// Performs the oldest `count` writes that wait; later ones wait on.
     pub fn complete_writes(&mut self, id: NodeId, count: usize) {
-        if self.host_mut(id).disk_mut().complete(count) && self.is_up(id) {
+        let disk = self.host_mut(id).disk_mut();
+        let any = disk.pending() > 0;
+        disk.complete(count);
+        if any && self.is_up(id) {
             self.trace.push(self.now, Line::Did(id, "has writes done"));
             self.input(id, |_| {});
         }

@@ -9,11 +9,11 @@ use raftian_raft::{
     ReadRefusal, Refused, Restored, Sessions, Verdict,
 };
 
-use super::disk::SimDisk;
+use crate::disk::DiskStore;
 use super::links::SimLinks;
 
 /// The shipping driver on a simulated disk and simulated links.
-pub(crate) type SimDriver = Driver<SimDisk, SimLinks>;
+pub(crate) type SimDriver = Driver<DiskStore, SimLinks>;
 
 /// One machine of a simulated cluster.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub struct Host {
     pub(crate) config: Config,
     pub(crate) run: u64,
     pub(crate) life: Life,
+    /// Its disk was never started from.
+    pub(crate) fresh_disk: bool,
     /// How far this machine's clock is ahead of the simulation's, in microseconds.
     pub(crate) ahead: u64,
     pub(crate) refused: Vec<Refused>,
@@ -50,9 +52,9 @@ pub struct Recording {
 #[derive(Debug)]
 pub(crate) enum Life {
     Up(Box<SimDriver>),
-    Down(SimDisk),
+    Down(DiskStore),
     /// The node stopped by itself: it broke an invariant of its own, or its disk failed.
-    Stopped(SimDisk, String),
+    Stopped(DiskStore, String),
 }
 
 /// The state machine of the simulation: it remembers everything it applied, each command once.
@@ -96,11 +98,12 @@ impl State {
 }
 
 impl Host {
-    pub(crate) fn new(config: Config, image: Restored, ahead: u64) -> Self {
+    pub(crate) fn new(config: Config, disk: DiskStore, ahead: u64) -> Self {
         Host {
             config,
             run: 0,
-            life: Life::Down(SimDisk::new(image)),
+            life: Life::Down(disk),
+            fresh_disk: true,
             ahead,
             refused: Vec::new(),
             orders: Vec::new(),
@@ -145,14 +148,14 @@ impl Host {
         }
     }
 
-    pub(crate) fn disk(&self) -> &SimDisk {
+    pub(crate) fn disk(&self) -> &DiskStore {
         match &self.life {
             Life::Up(driver) => driver.store(),
             Life::Down(disk) | Life::Stopped(disk, _) => disk,
         }
     }
 
-    pub(crate) fn disk_mut(&mut self) -> &mut SimDisk {
+    pub(crate) fn disk_mut(&mut self) -> &mut DiskStore {
         match &mut self.life {
             Life::Up(driver) => driver.store_mut(),
             Life::Down(disk) | Life::Stopped(disk, _) => disk,
@@ -160,10 +163,11 @@ impl Host {
     }
 
     /// Takes the disk out of a machine that is about to be down.
-    pub(crate) fn take_disk(&mut self) -> SimDisk {
+    pub(crate) fn take_disk(&mut self) -> DiskStore {
         let recording = self.recording();
         self.recordings.extend(recording);
-        match std::mem::replace(&mut self.life, Life::Down(SimDisk::default())) {
+        let placeholder = DiskStore::in_memory(Restored::default());
+        match std::mem::replace(&mut self.life, Life::Down(placeholder)) {
             Life::Up(driver) => driver.into_store(),
             Life::Down(disk) | Life::Stopped(disk, _) => disk,
         }
@@ -254,8 +258,11 @@ impl Host {
 
     /// Loses everything on disk: what comes back is another life of the member.
     pub(crate) fn wipe(&mut self) {
-        let incarnation = Incarnation(self.incarnation().0 + 1);
-        self.life = Life::Down(SimDisk::new(Restored { incarnation, ..Restored::default() }));
+        let blank = Restored { incarnation: Incarnation(self.incarnation().0 + 1), ..Restored::default() };
+        let has_bytes = self.disk().disk().is_some();
+        let id = self.config.id;
+        let disk = if has_bytes { DiskStore::on_disk(id, blank) } else { DiskStore::in_memory(blank) };
+        (self.life, self.fresh_disk) = (Life::Down(disk), true);
     }
 
     /// Puts what is committed in force.

@@ -12,6 +12,8 @@ pub struct Setup {
     pub(crate) changes: Vec<Box<dyn Fn(&mut Config)>>,
     pub(crate) recorded: bool,
     pub(crate) strict: bool,
+    pub(crate) real_store: bool,
+    pub(crate) codec: bool,
     pub(crate) trace: usize,
 }
 
@@ -30,7 +32,7 @@ impl Setup {
     #[must_use]
     pub fn members(membership: Membership, seed: u64) -> Self {
         let images = membership.members().map(|(id, _)| (id, Restored::default())).collect();
-        Setup { seed, images, membership, changes: Vec::new(), recorded: false, strict: true, trace: Self::TRACE }
+        Setup { seed, images, membership, changes: Vec::new(), recorded: false, real_store: false, codec: false, strict: true, trace: Self::TRACE }
     }
 
     /// Adds a machine with an empty disk that is not a member yet.
@@ -84,6 +86,20 @@ impl Setup {
     #[must_use]
     pub fn recorded(mut self) -> Self {
         self.recorded = true;
+        self
+    }
+
+    /// Gives every machine the real store on a simulated disk of bytes, in place of one that keeps values in memory.
+    #[must_use]
+    pub fn real_store(mut self) -> Self {
+        self.real_store = true;
+        self
+    }
+
+    /// Sends every message as the bytes of the wire.
+    #[must_use]
+    pub fn codec(mut self) -> Self {
+        self.codec = true;
         self
     }
 
