@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use raftian_node::cluster::{EmbeddedNode, NodeConfig, embedded};
+use raftian_node::driver::Committed;
 use raftian_node::quic::QuicOptions;
 use raftian_node::{NodeHandle, NodeOptions, ProposeError, Replica, StartError, fresh_seed};
 use raftian_raft::{Bytes, ClientId, Command, Config, Entry, Membership, NodeId, Payload, RoleKind};
@@ -65,7 +66,12 @@ impl Cluster {
         loop {
             for (node, applied) in self.nodes.iter_mut().zip(&mut self.applied) {
                 if let Some(node) = node {
-                    node.take_committed(1000, applied);
+                    let mut committed = Vec::new();
+                    node.take_committed(1000, &mut committed);
+                    applied.extend(committed.into_iter().filter_map(|committed| match committed {
+                        Committed::Entry(entry) => Some(entry),
+                        Committed::Snapshot(_) => None,
+                    }));
                 }
             }
             if done(self) {
@@ -91,7 +97,7 @@ impl Cluster {
         let entries = &self.applied[id as usize - 1];
         let commands = entries.iter().filter_map(|entry| match &entry.payload {
             Payload::Command(command) => Some(command.sequence),
-            Payload::Empty => None,
+            Payload::Empty | Payload::Membership(_) | Payload::Withheld => None,
         });
         commands.collect()
     }

@@ -108,7 +108,9 @@
 //! At most [`Cluster::MOST_VOTERS`](script::Cluster::MOST_VOTERS) voters, machines up to `n128`, 100,000 preset entries
 //! of one log, a day in one statement. More is an error of its line.
 
+mod expectations;
 mod parse;
+mod run;
 pub mod script;
 mod words;
 
@@ -117,6 +119,7 @@ mod tests;
 
 use std::fmt;
 
+pub use run::{Failure, run};
 pub use script::Script;
 
 /// Why a transcript could not be read. `Display` is `FILE:LINE: what was wrong: what was expected`.

@@ -199,7 +199,7 @@ impl Run {
         let to = self.any(|_, _| true);
         if let Some(leader) = leaders.first() {
             let to = to.filter(|_| self.dice.random_bool(0.5));
-            self.cluster.hand_over(*leader, to);
+            let _refused = self.cluster.hand_over(*leader, to);
         }
     }
 

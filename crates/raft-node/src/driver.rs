@@ -4,7 +4,8 @@
 use std::collections::VecDeque;
 
 use raftian_raft::{
-    Actions, Command, Config, ConfigError, Entry, Event, Index, Input, Moment, Node, NodeId, Refused, Restored,
+    Actions, Change, Command, Config, ConfigError, Entry, Event, Index, Input, Moment, Node, NodeId, OrderRefusal,
+    ReadAnswer, ReadId, Refused, Restored, Snapshot, StateHash, TakenSnapshot,
 };
 
 use crate::links::Links;
@@ -28,17 +29,54 @@ pub const TAIL_SHOWN: usize = 32;
 /// Refusals kept until they are taken. The oldest is dropped: its proposer's own timer finds it.
 pub const REFUSED_KEPT: usize = 4096;
 
+/// Answers to reads, changes and hand-overs kept until they are taken. The oldest is dropped; whoever asked asks again.
+pub const ANSWERS_KEPT: usize = 8192;
+
+/// What the log gives its program, in one order.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Committed {
+    /// The next entry.
+    Entry(Entry),
+    /// A state that takes the place of everything before: at a start, or because a leader had to send it.
+    Snapshot(Snapshot),
+}
+
+impl Committed {
+    /// The last index that it covers.
+    #[must_use]
+    pub fn index(&self) -> Index {
+        match self {
+            Committed::Entry(entry) => entry.index,
+            Committed::Snapshot(snapshot) => snapshot.position.index,
+        }
+    }
+}
+
 /// A node with a disk and links, to be pumped.
 #[derive(Debug)]
 pub struct Driver<S, L> {
     node: Node,
     store: S,
     links: L,
-    /// Entries handed out and not yet taken, bounded by the core's apply window.
-    committed: VecDeque<Entry>,
+    /// Handed out and not yet taken, bounded by the core's apply window.
+    committed: VecDeque<Committed>,
     refused: VecDeque<Refused>,
+    reads: VecDeque<ReadAnswer>,
+    orders: VecDeque<Result<(), OrderRefusal>>,
     events: VecDeque<Event>,
+    snapshot_due: bool,
     now: Moment,
+    recording: Option<Vec<Recorded>>,
+}
+
+/// One thing that happened to the node of a [`Driver`]: with the settings and the disk it started from, all of them
+/// replay it bit for bit.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Recorded {
+    /// It was stepped.
+    Stepped(Moment, Input),
+    /// It was asked for its actions and gave these.
+    Acted(Actions),
 }
 
 impl<S: Store, L: Links> Driver<S, L> {
@@ -53,8 +91,12 @@ impl<S: Store, L: Links> Driver<S, L> {
             links,
             committed: VecDeque::new(),
             refused: VecDeque::new(),
+            reads: VecDeque::new(),
+            orders: VecDeque::new(),
             events: VecDeque::new(),
+            snapshot_due: false,
             now,
+            recording: None,
         })
     }
 
@@ -68,21 +110,42 @@ impl<S: Store, L: Links> Driver<S, L> {
         for _ in 0..ROUNDS {
             for _ in 0..INBOX_BATCH {
                 let Some((from, message)) = self.links.receive() else { break };
-                self.node.step(now, Input::Receive { from, message });
+                self.step(Input::Receive { from, message });
             }
             while let Some(completed) = self.store.completed() {
-                self.node.step(now, Input::Persisted(completed?));
+                self.step(Input::Persisted(completed?));
             }
             if self.node.wake_at() <= now {
-                self.node.step(now, Input::Wake);
+                self.step(Input::Wake);
             }
             let actions = self.node.take_actions();
+            if let Some(recording) = &mut self.recording {
+                recording.push(Recorded::Acted(actions.clone()));
+            }
             if actions.is_empty() {
                 return Ok(self.node.wake_at());
             }
             self.perform(actions)?;
         }
         Ok(now)
+    }
+
+    fn step(&mut self, input: Input) {
+        if let Some(recording) = &mut self.recording {
+            recording.push(Recorded::Stepped(self.now, input.clone()));
+        }
+        self.node.step(self.now, input);
+    }
+
+    /// Keeps what happens to the node from now on, without bound: for tests, not for a long match.
+    pub fn record(&mut self) {
+        self.recording.get_or_insert_default();
+    }
+
+    /// What was recorded so far.
+    #[must_use]
+    pub fn recording(&self) -> &[Recorded] {
+        self.recording.as_deref().unwrap_or_default()
     }
 
     /// Messages leave before the write is submitted: none of them stands on it, and a store that writes in place would
@@ -94,7 +157,15 @@ impl<S: Store, L: Links> Driver<S, L> {
         if let Some(write) = actions.persist {
             self.store.submit(write)?;
         }
-        self.committed.extend(actions.apply);
+        if let Some(snapshot) = actions.restore {
+            // Whatever was not taken yet is part of it.
+            self.committed.clear();
+            self.committed.push_back(Committed::Snapshot(snapshot));
+        }
+        self.committed.extend(actions.apply.into_iter().map(Committed::Entry));
+        self.snapshot_due |= actions.snapshot_due;
+        push_bounded(&mut self.reads, actions.reads, ANSWERS_KEPT);
+        push_bounded(&mut self.orders, actions.orders, ANSWERS_KEPT);
         push_bounded(&mut self.refused, actions.refused, REFUSED_KEPT);
         push_bounded(&mut self.events, actions.events, EVENTS_KEPT);
         Ok(())
@@ -102,27 +173,26 @@ impl<S: Store, L: Links> Driver<S, L> {
 
     /// Proposes commands. What becomes of them is told by the log, or by [`Driver::take_refused`] after the next pump.
     pub fn propose(&mut self, commands: Vec<Command>) {
-        self.node.step(self.now, Input::Propose(commands));
+        self.step(Input::Propose(commands));
     }
 
-    /// Moves up to `most` committed entries to `into`, in log order, each once. Taking them counts as applying them.
-    pub fn take_committed(&mut self, most: usize, into: &mut Vec<Entry>) {
+    /// Moves up to `most` of what is committed to `into`, in log order, each once. Taking it counts as applying it.
+    pub fn take_committed(&mut self, most: usize, into: &mut Vec<Committed>) {
         let count = most.min(self.committed.len());
         into.extend(self.committed.drain(..count));
         if let Some(last) = into.last().filter(|_| count > 0) {
-            self.node.step(self.now, Input::Applied(last.index));
+            self.step(Input::Applied(last.index()));
         }
     }
 
-    /// Moves every committed entry that was handed out to `into`. They count as applied when [`Driver::applied`] says
-    /// so.
-    pub fn hand_out(&mut self, into: &mut Vec<Entry>) {
+    /// Moves everything committed that was handed out to `into`. It counts as applied when [`Driver::applied`] says so.
+    pub fn hand_out(&mut self, into: &mut Vec<Committed>) {
         into.extend(self.committed.drain(..));
     }
 
     /// Everything up to `index` has been applied by whoever got it.
     pub fn applied(&mut self, index: Index) {
-        self.node.step(self.now, Input::Applied(index));
+        self.step(Input::Applied(index));
     }
 
     /// Proposals that were refused since the last call.
@@ -132,7 +202,68 @@ impl<S: Store, L: Links> Driver<S, L> {
 
     /// Hands leadership over, if this node leads.
     pub fn hand_over(&mut self, to: Option<NodeId>) {
-        self.node.step(self.now, Input::HandOver(to));
+        self.step(Input::HandOver(to));
+    }
+
+    /// Changes the members, if this node leads. The answer is in [`Driver::take_orders`] after the next pump.
+    pub fn change_membership(&mut self, change: Change) {
+        self.step(Input::ChangeMembership(change));
+    }
+
+    /// Asks from which index on a read may be answered; see [`Driver::take_reads`].
+    pub fn read(&mut self, id: ReadId, lease: bool) {
+        self.step(Input::Read { id, lease });
+    }
+
+    /// Whether the core asked for a snapshot since the last call. Answer with [`Driver::take_snapshot`].
+    pub fn snapshot_due(&mut self) -> bool {
+        std::mem::take(&mut self.snapshot_due)
+    }
+
+    /// The program wrote its state down, as of what it last applied.
+    pub fn take_snapshot(&mut self, taken: TakenSnapshot) {
+        self.step(Input::TakeSnapshot(taken));
+    }
+
+    /// The hash of the program's state after one entry.
+    pub fn state_hash(&mut self, state: StateHash) {
+        self.step(Input::StateHash(state));
+    }
+
+    /// The election timer fires now.
+    pub fn campaign(&mut self) {
+        self.step(Input::Campaign);
+    }
+
+    /// Reads that may be answered now, or never, since the last call.
+    pub fn take_reads(&mut self) -> Vec<ReadAnswer> {
+        self.reads.drain(..).collect()
+    }
+
+    /// Answers to changes of the members and hand-overs since the last call, in their order.
+    pub fn take_orders(&mut self) -> Vec<Result<(), OrderRefusal>> {
+        self.orders.drain(..).collect()
+    }
+
+    /// Decisions since the last call. They are no longer shown by [`Driver::view`] then.
+    pub fn take_events(&mut self) -> Vec<Event> {
+        self.events.drain(..).collect()
+    }
+
+    /// Ends the node and gives its disk back.
+    #[must_use]
+    pub fn into_store(self) -> S {
+        self.store
+    }
+
+    /// The disk, to look at it or to disturb it.
+    pub fn store_mut(&mut self) -> &mut S {
+        &mut self.store
+    }
+
+    /// The disk.
+    pub fn store(&self) -> &S {
+        &self.store
     }
 
     /// The consensus state.
@@ -143,6 +274,16 @@ impl<S: Store, L: Links> Driver<S, L> {
     /// The links, to look at their counters or to cut them.
     pub fn links_mut(&mut self) -> &mut L {
         &mut self.links
+    }
+
+    /// The links.
+    pub fn links(&self) -> &L {
+        &self.links
+    }
+
+    /// The clock, which never goes back: what happens before the next pump happens at this moment.
+    pub fn set_now(&mut self, now: Moment) {
+        self.now = self.now.max(now);
     }
 
     /// What the node looks like from outside.

@@ -1,8 +1,8 @@
 //! What a program needs of its node, however that is driven.
 
-use raftian_raft::{Command, Entry, Moment, Refused};
+use raftian_raft::{Command, Moment, Refused};
 
-use crate::driver::Driver;
+use crate::driver::{Committed, Driver};
 use crate::links::Links;
 use crate::store::Store;
 use crate::view::NodeView;
@@ -21,8 +21,9 @@ pub trait Replica: Send {
     /// [`ProposeError`]; the command was not taken, and proposing it again is safe.
     fn propose(&mut self, command: Command) -> Result<(), ProposeError>;
 
-    /// Moves up to `most` committed entries to `into`, in log order, each once. Taking them counts as applying them.
-    fn take_committed(&mut self, most: usize, into: &mut Vec<Entry>);
+    /// Moves up to `most` of what is committed to `into`, in log order, each once. Taking it counts as
+    /// applying it.
+    fn take_committed(&mut self, most: usize, into: &mut Vec<Committed>);
 
     /// Proposals refused since the last call.
     fn take_refused(&mut self) -> Vec<Refused>;
@@ -79,7 +80,7 @@ impl<S: Store, L: Links + Send> Replica for Pumped<S, L> {
         Ok(())
     }
 
-    fn take_committed(&mut self, most: usize, into: &mut Vec<Entry>) {
+    fn take_committed(&mut self, most: usize, into: &mut Vec<Committed>) {
         self.driver.take_committed(most, into);
     }
 

@@ -1,19 +1,31 @@
-//! Where a node's promises are kept: term, vote and log entries.
+//! Where a node's promises are kept: term, vote, snapshot and log entries.
 //!
 //! A [`Store`] takes the core's writes in order and tells when each is durable. [`RedbStore`] is the real one, a single
 //! file; [`WriterThread`] moves any store off the node's thread, so that a hanging disk is seen instead of suffered;
 //! [`MemoryStore`] keeps nothing beyond the process.
+//!
+//! # What one write does
+//! In this order, and all of it or nothing: term and vote are replaced; the snapshot replaces the one before; `discard`
+//! drops every entry; `start` drops the entries up to it and is where the log begins from then on; the entries replace
+//! whatever is at or after the first of them. A write after which the log would have a hole, or would begin after what
+//! the snapshot covers, is an error and changes nothing.
 
+mod check;
+mod extent;
 mod file;
+mod memory;
 mod seal;
+mod snapshot;
 mod writer;
 
-use std::collections::VecDeque;
 use std::path::PathBuf;
 
-use raftian_raft::{Entry, HardState, Index, Restored, Write, WriteNumber};
+use raftian_raft::{Index, Write, WriteNumber};
 
+pub use extent::MAX_SNAPSHOT;
 pub use file::{CACHE_BYTES, RedbStore, SCHEMA};
+pub use memory::MemoryStore;
+pub use snapshot::CHUNK_BYTES;
 pub use writer::{CLOSE_WAIT, WRITE_QUEUE, WriterThread};
 
 /// The durable half of a node. Writes take effect whole and in the order of their submission.
@@ -92,14 +104,40 @@ pub enum StoreError {
         reason: String,
     },
     /// A write would leave a hole in the log, which no correct core asks for.
-    #[error("write {number} starts at entry {first}, but the log in the store ends at {end}")]
+    #[error("write {number} has entry {first}, but the log in the store begins after {start} and ends at {end}")]
     Gap {
         /// Which write.
         number: u64,
-        /// Its first entry.
+        /// The entry that does not fit.
         first: Index,
+        /// Last entry that the store does not keep.
+        start: Index,
         /// Last entry of the store.
         end: Index,
+    },
+    /// A write would let the log begin where no snapshot covers what came before, or before where it began until then.
+    /// No correct core asks for either.
+    #[error(
+        "write {number} lets the log begin after {start}, but that must be between {earliest}, where it begins now, \
+         and {covered}, the last entry that the snapshot covers"
+    )]
+    Uncovered {
+        /// Which write.
+        number: u64,
+        /// Where the log would begin.
+        start: Index,
+        /// Where it begins now.
+        earliest: Index,
+        /// The last entry that the snapshot covers; zero without one.
+        covered: Index,
+    },
+    /// A write holds a snapshot that is larger than [`MAX_SNAPSHOT`].
+    #[error("write {number} holds a snapshot of {size} bytes; a store keeps one of at most {MAX_SNAPSHOT}")]
+    SnapshotTooLarge {
+        /// Which write.
+        number: u64,
+        /// Size of its snapshot in bytes.
+        size: usize,
     },
     /// The disk is so far behind that it must be taken for dead.
     #[error("{WRITE_QUEUE} writes wait for the disk; it hangs, the node must stop")]
@@ -110,70 +148,6 @@ pub enum StoreError {
         /// Why, as far as known.
         reason: String,
     },
-}
-
-/// A store that lives as long as the process; writes are "durable" at once. For tests, and for nodes whose time and
-/// disk are simulated.
-#[derive(Clone, Debug, Default)]
-pub struct MemoryStore {
-    hard_state: HardState,
-    entries: Vec<Entry>,
-    /// Holds no more than the submissions since the last call of `completed`.
-    completed: VecDeque<WriteNumber>,
-}
-
-impl MemoryStore {
-    /// An empty store.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// A store that already holds `restored`.
-    #[must_use]
-    pub fn holding(restored: Restored) -> Self {
-        MemoryStore { hard_state: restored.hard_state, entries: restored.entries, completed: VecDeque::new() }
-    }
-
-    /// What a node that starts from this store is given.
-    #[must_use]
-    pub fn restored(&self) -> Restored {
-        Restored { hard_state: self.hard_state, entries: self.entries.clone() }
-    }
-}
-
-impl Store for MemoryStore {
-    fn submit(&mut self, write: Write) -> Result<(), StoreError> {
-        let end = self.entries.last().map_or(Index(0), |entry| entry.index);
-        refuse_gap(&write, end)?;
-        if let Some(first) = write.entries.first() {
-            let kept = self.entries.partition_point(|entry| entry.index < first.index);
-            self.entries.truncate(kept);
-        }
-        self.entries.extend(write.entries);
-        self.hard_state = write.hard_state.unwrap_or(self.hard_state);
-        self.completed.push_back(write.number);
-        Ok(())
-    }
-
-    fn completed(&mut self) -> Option<Result<WriteNumber, StoreError>> {
-        self.completed.pop_front().map(Ok)
-    }
-}
-
-/// Checks that `write` continues or replaces a log that ends at `end`, and has no hole itself.
-fn refuse_gap(write: &Write, end: Index) -> Result<(), StoreError> {
-    let mut end = match write.entries.first() {
-        Some(first) if first.index > Index(0) => end.min(first.index.previous()),
-        _ => end,
-    };
-    for entry in &write.entries {
-        if entry.index != end.next() {
-            return Err(StoreError::Gap { number: write.number.0, first: entry.index, end });
-        }
-        end = entry.index;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use raftian_raft::{Command, Config, ConfigError, Entry, Moment, NodeId, Refused};
+use raftian_raft::{Command, Config, ConfigError, Moment, NodeId, Refused};
 use tokio::sync::{Notify, mpsc, watch};
 
+use crate::driver::Committed;
 use crate::quic::{LinkCounters, LinkError, QuicOptions, ServiceRequest};
 use crate::replica::{ProposeError, Replica};
 use crate::store::StoreError;
@@ -107,7 +108,7 @@ struct Shared {
 /// Bounded by the core's apply window and [`REFUSED_KEPT`](crate::driver::REFUSED_KEPT).
 #[derive(Debug, Default)]
 struct Outgoing {
-    committed: VecDeque<Entry>,
+    committed: VecDeque<Committed>,
     refused: VecDeque<Refused>,
 }
 
@@ -199,7 +200,7 @@ impl Replica for NodeHandle {
         })
     }
 
-    fn take_committed(&mut self, most: usize, into: &mut Vec<Entry>) {
+    fn take_committed(&mut self, most: usize, into: &mut Vec<Committed>) {
         let shared = &self.control.shared;
         let before = into.len();
         {
@@ -207,8 +208,8 @@ impl Replica for NodeHandle {
             let count = most.min(outgoing.committed.len());
             into.extend(outgoing.committed.drain(..count));
         }
-        if let Some(last) = into.get(before..).and_then(<[Entry]>::last) {
-            shared.taken.store(last.index.0, Ordering::Release);
+        if let Some(last) = into.get(before..).and_then(<[Committed]>::last) {
+            shared.taken.store(last.index().0, Ordering::Release);
             shared.wake_node.notify_one();
         }
     }

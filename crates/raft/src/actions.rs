@@ -10,8 +10,11 @@ use alloc::vec::Vec;
 
 use crate::entry::{Command, Entry};
 use crate::event::Event;
+use crate::membership::MembershipError;
 use crate::message::Message;
-use crate::types::{ClientId, NodeId, Term};
+use crate::reads::ReadAnswer;
+use crate::snapshot::{LogStart, Snapshot};
+use crate::types::{ClientId, Incarnation, Index, NodeId, Term};
 
 /// Everything a node wants done since it was last asked. No field waits for another: what must wait is not given out
 /// yet.
@@ -25,6 +28,17 @@ pub struct Actions {
     /// Committed entries in log order, each exactly once per run. Answer with `Input::Applied` as they are applied; no
     /// more than [`Config::apply_window`](crate::Config) of them are outstanding.
     pub apply: Vec<Entry>,
+    /// A snapshot that takes the place of everything applied so far, to be put in force before `apply`: at the start of a
+    /// run, or when a leader had to send one.
+    pub restore: Option<Snapshot>,
+    /// It is time for a snapshot: answer with `Input::TakeSnapshot` of the state as applied. Asked for once until
+    /// answered.
+    pub snapshot_due: bool,
+    /// Reads that may be answered now, or never.
+    pub reads: Vec<ReadAnswer>,
+    /// Answers to `Input::ChangeMembership` and `Input::HandOver`, in their order: a change was appended, a hand-over
+    /// was begun.
+    pub orders: Vec<Result<(), OrderRefusal>>,
     /// Proposals this node could not take. Nothing was appended for them; asking again is safe.
     pub refused: Vec<Refused>,
     /// What was decided and by which rule, for people who watch.
@@ -38,6 +52,10 @@ impl Actions {
         self.persist.is_none()
             && self.send.is_empty()
             && self.apply.is_empty()
+            && self.restore.is_none()
+            && !self.snapshot_due
+            && self.reads.is_empty()
+            && self.orders.is_empty()
             && self.refused.is_empty()
             && self.events.is_empty()
     }
@@ -52,6 +70,13 @@ pub struct Write {
     pub number: WriteNumber,
     /// Term and vote, if they changed.
     pub hard_state: Option<HardState>,
+    /// A snapshot to be kept in place of the one on disk, if any.
+    pub snapshot: Option<Snapshot>,
+    /// Where the log on disk begins from now on: entries up to there are dropped.
+    pub start: Option<LogStart>,
+    /// Every entry on disk is dropped, before `entries` are appended: a snapshot replaces them, and they differ from the
+    /// log it belongs to.
+    pub discard: bool,
     /// Entries to append, without gaps. Whatever the disk holds at or after the first of them is replaced.
     pub entries: Vec<Entry>,
 }
@@ -76,7 +101,15 @@ pub struct HardState {
 pub struct Restored {
     /// Term and vote.
     pub hard_state: HardState,
-    /// All entries from index 1, without gaps.
+    /// An index that is known to be committed; 0 says nothing. Saves a node from waiting to be told again.
+    pub committed: Index,
+    /// Which life of the node the disk belongs to.
+    pub incarnation: Incarnation,
+    /// The newest snapshot, if one was ever taken.
+    pub snapshot: Option<Snapshot>,
+    /// Where the log begins; never after the snapshot.
+    pub start: LogStart,
+    /// All entries after `start`, without gaps.
     pub entries: Vec<Entry>,
 }
 
@@ -95,6 +128,30 @@ impl Refused {
     pub(crate) fn new(command: &Command, reason: RefusalReason) -> Self {
         Refused { client: command.client, sequence: command.sequence, reason }
     }
+}
+
+/// Why a change of the membership, or a hand-over, was not begun.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum OrderRefusal {
+    /// This node does not lead.
+    #[error("only the leader can do that{}", .0.map_or(alloc::string::String::new(), |id| alloc::format!(": ask {id}")))]
+    NotLeader(Option<NodeId>),
+    /// The leader has not committed an entry of its own term yet, so it cannot know whether an earlier change is
+    /// committed.
+    #[error("the leader is too new; try again in a moment")]
+    TooNew,
+    /// One change at a time (thesis 4.1).
+    #[error("an earlier change of the members is not committed yet")]
+    ChangeUnderWay,
+    /// Leadership is being handed over.
+    #[error("leadership is being handed over")]
+    HandingOver,
+    /// No other member could lead.
+    #[error("no other member can take over")]
+    NoSuccessor,
+    /// The membership cannot become that.
+    #[error(transparent)]
+    Membership(#[from] MembershipError),
 }
 
 /// Why a proposal was not taken.

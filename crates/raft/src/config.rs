@@ -11,7 +11,8 @@ use crate::types::NodeId;
 pub struct Config {
     /// This node.
     pub id: NodeId,
-    /// Who votes. Must contain `id`.
+    /// The members the cluster was founded with, the same at every node. A node that is not among them waits until a
+    /// leader adds it; once the log holds a membership, that counts.
     pub membership: Membership,
     /// Seed of this node's ChaCha8 generator, from which its election timeouts are drawn.
     pub seed: u64,
@@ -44,11 +45,44 @@ pub struct Config {
     pub apply_window: usize,
     /// Largest command in bytes. Default [`Config::MAX_COMMAND_BYTES`].
     pub max_command_bytes: usize,
+    /// Of two candidates with equal logs the one of higher priority is preferred: a node refuses one of lower priority
+    /// than its own. Default 0.
+    pub priority: u8,
+    /// Answers [`Input::Read`](crate::Input::Read) with `lease` from the leader's clock while a majority cannot have
+    /// elected another (thesis 6.4.1). Needs `check_quorum` at every node, and clocks whose rates differ by less than
+    /// [`Config::LEASE_DRIFT`]. Default off.
+    pub lease_reads: bool,
+    /// Lets election timeouts follow the measured round trips within these bounds, in place of `election_timeout`; all
+    /// nodes must have the same. Default off.
+    pub adaptive_timeout: Option<(Duration, Duration)>,
+    /// Entries applied since the last snapshot after which the next one is asked for. Default none: the state machine
+    /// must be able to make one.
+    pub snapshot_entries: Option<u64>,
+    /// Bytes of entries applied since the last snapshot after which the next one is asked for. Default none.
+    pub snapshot_bytes: Option<usize>,
+    /// Entries that stay in the log behind a snapshot, so that a follower that is a little behind needs none. A leader
+    /// keeps up to ten times as many for followers that answer. Default 1,024.
+    pub snapshot_keep: u64,
+    /// Bytes of a snapshot in one message. Default 64 KiB.
+    pub snapshot_chunk: usize,
+    /// Chunks of a snapshot in flight to one follower. Default 8.
+    pub snapshot_inflight: u64,
+    /// Largest snapshot taken from a leader, in bytes. Default 64 MiB. A larger one is ignored, with an event.
+    pub max_snapshot_bytes: u64,
+    /// How long a member that is [`Standing::Joining`](crate::Standing::Joining) must have kept up before it becomes a
+    /// voter. Default 1 s.
+    pub promote_after: Duration,
+    /// Reads that may wait at one node. Default 4,096. Beyond them reads are refused as busy.
+    pub max_reads: usize,
 }
 
 impl Config {
     /// Default bound of a command, 64 KiB: several fit into every message.
     pub const MAX_COMMAND_BYTES: usize = 64 * 1024;
+
+    /// Part of a lease that is given up for clocks of different rates: one in this many. A lease lasts nine tenths of the
+    /// shortest election timeout.
+    pub const LEASE_DRIFT: u32 = 10;
 
     /// The defaults, for one member of a cluster.
     #[must_use]
@@ -69,7 +103,37 @@ impl Config {
             max_uncommitted_bytes: 16 * 1024 * 1024,
             apply_window: 4096,
             max_command_bytes: Self::MAX_COMMAND_BYTES,
+            priority: 0,
+            lease_reads: false,
+            adaptive_timeout: None,
+            snapshot_entries: None,
+            snapshot_bytes: None,
+            snapshot_keep: 1024,
+            snapshot_chunk: 64 * 1024,
+            snapshot_inflight: 8,
+            max_snapshot_bytes: 64 * 1024 * 1024,
+            promote_after: Duration::from_secs(1),
+            max_reads: 4096,
         }
+    }
+
+    /// How long a node that heard of a leader refuses votes for others (thesis 4.2.3): no follower of that leader may give
+    /// up sooner.
+    pub(crate) fn stickiness(&self) -> Duration {
+        self.adaptive_timeout.map_or(self.election_timeout.0, |(floor, _)| floor)
+    }
+
+    /// How long nobody waits longer than for a leader: after it a silent majority is lost, a hand-over has failed.
+    pub(crate) fn patience(&self) -> Duration {
+        self.adaptive_timeout.map_or(self.election_timeout.1, |(_, ceiling)| ceiling * 2)
+    }
+
+    /// Whether a node can run with these settings; [`Node::new`](crate::Node::new) asks the same.
+    ///
+    /// # Errors
+    /// The first thing that cannot work.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        self.validate()
     }
 
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
@@ -77,13 +141,20 @@ impl Config {
         let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         let (shortest, longest) = (micros(self.election_timeout.0), micros(self.election_timeout.1));
         let heartbeat = micros(self.heartbeat);
-        if !self.membership.contains(self.id) {
-            return Err(ConfigError::NotAMember(self.id));
-        }
         if heartbeat == 0 || heartbeat > shortest / 2 || shortest >= longest || longest == u64::MAX {
             return Err(ConfigError::Timing);
         }
+        if let Some((floor, ceiling)) = self.adaptive_timeout
+            && (heartbeat > micros(floor) / 2 || floor >= ceiling || micros(ceiling) > u64::MAX / 4)
+        {
+            return Err(ConfigError::AdaptiveTiming);
+        }
+        if self.lease_reads && !self.check_quorum {
+            return Err(ConfigError::LeaseWithoutQuorum);
+        }
         let bounds = [
+            ("snapshot_chunk", self.snapshot_chunk),
+            ("snapshot_inflight", usize::try_from(self.snapshot_inflight).unwrap_or(usize::MAX)),
             ("max_append_entries", self.max_append_entries),
             ("max_append_bytes", self.max_append_bytes),
             ("inflight_messages", self.inflight_messages),
@@ -103,9 +174,12 @@ impl Config {
 /// Why a node could not be made.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// The node is not among the voters.
-    #[error("node {0} is not a voter of its own cluster; add it to the membership")]
-    NotAMember(NodeId),
+    /// The bounds of the adaptive timeout cannot elect or keep a leader.
+    #[error("adaptive timing cannot work: need 2 × heartbeat ≤ floor < ceiling")]
+    AdaptiveTiming,
+    /// A lease stands on followers that refuse votes while a leader is alive.
+    #[error("lease reads need check_quorum; switch it on, or lease_reads off")]
+    LeaseWithoutQuorum,
     /// The timing cannot elect or keep a leader.
     #[error("timing cannot work: need 0 < 2 × heartbeat ≤ shortest election timeout < longest election timeout")]
     Timing,

@@ -29,6 +29,11 @@ impl Dice {
         Duration::from_micros(shortest + offset as u64)
     }
 
+    /// A number from which one can count up without end.
+    pub(crate) fn number(&mut self) -> u64 {
+        self.draw() >> 1
+    }
+
     fn draw(&mut self) -> u64 {
         let (count, place) = (self.draws / 8, (self.draws % 8) as usize);
         if place == 0 {

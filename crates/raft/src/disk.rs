@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use crate::actions::{HardState, Write, WriteNumber};
 use crate::log::Log;
 use crate::message::Message;
+use crate::snapshot::{LogStart, Snapshot};
 use crate::types::{Index, LogPosition, Moment, NodeId};
 
 /// Most writes under way: one that is being synced and one that is ready to follow it. Whatever comes meanwhile becomes
@@ -32,6 +33,24 @@ pub(crate) struct Disk {
     under_way: VecDeque<UnderWay>,
     /// Promises made since the last write was handed out.
     promises: Vec<(NodeId, Message)>,
+    /// What the next write must hold beside term, vote and entries.
+    next: Extra,
+    /// The newest snapshot known to be on disk.
+    durable_snapshot: Index,
+}
+
+/// What a write holds beside term, vote and entries.
+#[derive(Clone, Debug, Default)]
+struct Extra {
+    snapshot: Option<Snapshot>,
+    start: Option<LogStart>,
+    discard: bool,
+}
+
+impl Extra {
+    fn is_empty(&self) -> bool {
+        self.snapshot.is_none() && self.start.is_none() && !self.discard
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -40,12 +59,13 @@ struct UnderWay {
     hard_state: HardState,
     /// Last entry written, unless the log cut it off meanwhile: then its completion says nothing about the log.
     last: Option<LogPosition>,
+    snapshot: Option<Index>,
     since: Moment,
     promises: Vec<(NodeId, Message)>,
 }
 
 impl Disk {
-    pub(crate) fn new(hard_state: HardState, last: Index) -> Self {
+    pub(crate) fn new(hard_state: HardState, last: Index, snapshot: Index) -> Self {
         Disk {
             hard_state,
             durable_hard_state: hard_state,
@@ -54,7 +74,14 @@ impl Disk {
             last_number: WriteNumber(0),
             under_way: VecDeque::new(),
             promises: Vec::new(),
+            next: Extra::default(),
+            durable_snapshot: snapshot,
         }
+    }
+
+    /// Last index that the newest snapshot on disk covers.
+    pub(crate) fn durable_snapshot(&self) -> Index {
+        self.durable_snapshot
     }
 
     /// Highest index on disk.
@@ -97,6 +124,23 @@ impl Disk {
         }
     }
 
+    /// The node took a snapshot of its own, and its log now begins at `start`.
+    pub(crate) fn compacted(&mut self, snapshot: Option<Snapshot>, start: LogStart) {
+        self.next.snapshot = snapshot.or(self.next.snapshot.take());
+        self.next.start = Some(start);
+    }
+
+    /// A leader's snapshot takes the place of the log up to where it ends. If the log does not go on from there, all of
+    /// it is replaced; then only what was committed, up to `commit`, is still equal on disk.
+    pub(crate) fn installed(&mut self, snapshot: Snapshot, start: LogStart, discard: bool, commit: Index) {
+        self.next.snapshot = Some(snapshot);
+        self.next.start = Some(start);
+        if discard {
+            self.next.discard = true;
+            self.truncated(commit.next());
+        }
+    }
+
     /// The write that brings the disk up to date, if it is not and there is room for one under way; promises that wait
     /// for nothing are moved to `send`.
     pub(crate) fn flush(
@@ -106,8 +150,8 @@ impl Disk {
         log: &Log,
         send: &mut Vec<(NodeId, Message)>,
     ) -> Option<Write> {
-        let entries = log.from(self.written.next());
-        if entries.is_empty() && hard_state == self.hard_state {
+        let entries = log.from(self.written.max(log.base().index).next());
+        if entries.is_empty() && hard_state == self.hard_state && self.next.is_empty() {
             match self.under_way.back_mut() {
                 Some(write) => write.promises.append(&mut self.promises),
                 None => send.append(&mut self.promises),
@@ -122,12 +166,16 @@ impl Disk {
         let write = Write {
             number: self.last_number,
             hard_state: (hard_state != self.hard_state).then_some(hard_state),
+            snapshot: self.next.snapshot.take(),
+            start: self.next.start.take(),
+            discard: core::mem::take(&mut self.next.discard),
             entries: entries.to_vec(),
         };
         self.under_way.push_back(UnderWay {
             number: self.last_number,
             hard_state,
             last: Some(log.last()),
+            snapshot: write.snapshot.as_ref().map(|snapshot| snapshot.position.index),
             since: now,
             promises: core::mem::take(&mut self.promises),
         });
@@ -143,9 +191,11 @@ impl Disk {
             send.append(&mut write.promises);
             self.durable_hard_state = write.hard_state;
             if let Some(last) = write.last {
-                assert!(log.matches(last), "a believed write must still be in the log");
+                let still_there = last.index < log.base().index || log.matches(last);
+                assert!(still_there, "a believed write must still be in the log");
                 self.durable = self.durable.max(last.index);
             }
+            self.durable_snapshot = write.snapshot.unwrap_or(self.durable_snapshot);
         }
         // The disk turns to the next write only now; what waited behind another did not hang.
         if let Some(next) = self.under_way.front_mut() {
@@ -165,8 +215,12 @@ mod tests {
         Entry { term: Term(term), index: Index(index), stamp: Stamp(0), payload: Payload::Empty }
     }
 
+    fn empty_log() -> Log {
+        Log::after(LogStart::default(), crate::membership::Membership::new([NodeId(1)]).unwrap())
+    }
+
     fn promise() -> (NodeId, Message) {
-        (NodeId(2), Message { term: Term(1), body: Body::VoteReply { granted: true } })
+        (NodeId(2), Message::new(Term(1), Body::VoteReply { granted: true }))
     }
 
     fn flush(disk: &mut Disk, log: &Log) -> (Option<Write>, usize) {
@@ -178,8 +232,8 @@ mod tests {
     /// Figure 2: "Updated on stable storage before responding to RPCs".
     #[test]
     fn a_promise_waits_for_the_newest_write_under_way() {
-        let mut log = Log::restore(Vec::new()).unwrap();
-        let mut disk = Disk::new(HardState::default(), Index(0));
+        let mut log = empty_log();
+        let mut disk = Disk::new(HardState::default(), Index(0), Index(0));
         log.push(entry(1, 1));
         assert_eq!(flush(&mut disk, &log).0.unwrap().entries.len(), 1);
         disk.promise(promise().0, promise().1);
@@ -193,8 +247,8 @@ mod tests {
 
     #[test]
     fn a_disk_that_lags_gets_larger_writes_and_not_more_of_them() {
-        let mut log = Log::restore(Vec::new()).unwrap();
-        let mut disk = Disk::new(HardState::default(), Index(0));
+        let mut log = empty_log();
+        let mut disk = Disk::new(HardState::default(), Index(0), Index(0));
         for index in 1..=10 {
             log.push(entry(index, 1));
             disk.promise(promise().0, promise().1);
@@ -212,8 +266,8 @@ mod tests {
 
     #[test]
     fn a_write_that_waited_behind_another_did_not_hang() {
-        let mut log = Log::restore(Vec::new()).unwrap();
-        let mut disk = Disk::new(HardState::default(), Index(0));
+        let mut log = empty_log();
+        let mut disk = Disk::new(HardState::default(), Index(0), Index(0));
         for index in 1..=2 {
             log.push(entry(index, 1));
             flush(&mut disk, &log);
@@ -227,8 +281,8 @@ mod tests {
 
     #[test]
     fn promises_that_wait_for_a_hanging_disk_are_bounded() {
-        let mut log = Log::restore(Vec::new()).unwrap();
-        let mut disk = Disk::new(HardState::default(), Index(0));
+        let mut log = empty_log();
+        let mut disk = Disk::new(HardState::default(), Index(0), Index(0));
         log.push(entry(1, 1));
         for _ in 0..3 {
             flush(&mut disk, &log);
@@ -241,8 +295,8 @@ mod tests {
 
     #[test]
     fn the_completion_of_a_write_whose_entries_were_cut_off_and_came_back_is_not_believed() {
-        let mut log = Log::restore(Vec::new()).unwrap();
-        let mut disk = Disk::new(HardState::default(), Index(0));
+        let mut log = empty_log();
+        let mut disk = Disk::new(HardState::default(), Index(0), Index(0));
         log.push(entry(1, 1));
         flush(&mut disk, &log);
         let mut sent = Vec::new();

@@ -2,10 +2,11 @@
 
 use alloc::sync::Arc;
 
+use crate::membership::Membership;
 use crate::types::{ClientId, Index, LogPosition, Stamp, Term};
 
 /// One entry of the replicated log (section 5.3), with the leader's game clock.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Entry {
     /// Term of the leader that appended it.
@@ -19,18 +20,22 @@ pub struct Entry {
 }
 
 /// What an entry says.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Payload {
     /// Nothing: the entry with which a new leader commits what earlier terms left behind (section 5.4.2, and 8).
     Empty,
     /// A command of the game.
     Command(Command),
+    /// The members from here on. A node goes by the newest in its log, committed or not (section 6).
+    Membership(Membership),
+    /// A command as a witness keeps it: that it was there, not what it said.
+    Withheld,
 }
 
 /// A command as its proposer made it. `(client, sequence)` names it for ever: whoever proposes it again, and however
 /// often it reaches the log, it is applied once (section 8).
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Command {
     /// Who proposed it.
@@ -56,14 +61,15 @@ impl Entry {
     pub fn size(&self) -> usize {
         Self::OVERHEAD
             + match &self.payload {
-                Payload::Empty => 0,
+                Payload::Empty | Payload::Withheld => 0,
                 Payload::Command(command) => command.bytes.len(),
+                Payload::Membership(membership) => membership.members().len() * Self::OVERHEAD,
             }
     }
 }
 
 /// Immutable bytes, cheap to clone: every queue and log on one machine shares one copy.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Bytes(Arc<[u8]>);
 
 impl core::ops::Deref for Bytes {

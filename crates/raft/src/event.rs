@@ -92,6 +92,79 @@ pub enum Decision {
         /// To whom.
         to: NodeId,
     },
+    /// The leader changes the members.
+    ChangesMembers {
+        /// Index of the entry that says so.
+        index: Index,
+        /// The voters change by way of a joint configuration.
+        joint: bool,
+    },
+    /// The joint configuration is committed; the leader appends the new one alone.
+    LeavesJoint {
+        /// Index of that entry.
+        index: Index,
+    },
+    /// A joining member has kept up long enough and is made a voter.
+    Promotes {
+        /// Which member.
+        member: NodeId,
+    },
+    /// An uncommitted change of the members was cut off with the entry that brought it.
+    RolledBackMembers {
+        /// Index of that entry.
+        index: Index,
+    },
+    /// A snapshot of this node's own state was taken.
+    TookSnapshot {
+        /// The last entry it covers.
+        index: Index,
+        /// The log now begins after this index.
+        log_after: Index,
+    },
+    /// What a follower needs is not in the log any more; it gets a snapshot.
+    SendsSnapshot {
+        /// To whom.
+        follower: NodeId,
+        /// The last entry it covers.
+        index: Index,
+    },
+    /// A leader's snapshot took the place of this node's state.
+    InstalledSnapshot {
+        /// Whose.
+        leader: NodeId,
+        /// The last entry it covers.
+        index: Index,
+        /// Entries after it agreed with it and stay.
+        tail_kept: bool,
+    },
+    /// A majority confirmed a round of reads.
+    ConfirmedReads {
+        /// Which round.
+        round: u64,
+        /// How many reads it answers.
+        count: usize,
+    },
+    /// A read was answered from the leader's clock.
+    ReadByLease,
+    /// A member answered that is not the one the members know: its disk was lost, or it was removed.
+    MetStranger {
+        /// Who.
+        peer: NodeId,
+        /// Which life of it.
+        incarnation: crate::types::Incarnation,
+    },
+    /// This node was taken for an earlier life of itself, whose disk is lost: it must be removed and added again.
+    IsStranger {
+        /// Who took it for that.
+        peer: NodeId,
+    },
+    /// A follower's state differs from this node's at the same index; it gets a snapshot.
+    StateDiverged {
+        /// Which follower.
+        follower: NodeId,
+        /// At which index.
+        index: Index,
+    },
     /// A message that no correct peer sends was ignored.
     IgnoredNonsense {
         /// From whom.
@@ -117,6 +190,15 @@ pub enum VoteRefusal {
     },
     /// A leader was heard of just now.
     LeaderAlive(NodeId),
+    /// This node has just started and may have promised a leader not to vote for a while.
+    JustStarted,
+    /// This node's log is as good and its priority higher.
+    LowerPriority {
+        /// This node's.
+        mine: u8,
+        /// The candidate's.
+        theirs: u8,
+    },
 }
 
 /// Why a leader gave up leading.
@@ -128,6 +210,10 @@ pub enum StepDown {
     DiskHangs,
     /// A later term began.
     LaterTerm,
+    /// The members it committed are without it.
+    Removed,
+    /// A majority has another state than this node at the same index.
+    Diverged,
 }
 
 impl Decision {
@@ -147,10 +233,29 @@ impl Decision {
                 VoteRefusal::OldTerm | VoteRefusal::VotedFor(_) => "Raft 5.2",
                 VoteRefusal::LogBehind { .. } => "Raft 5.4.1",
                 VoteRefusal::LeaderAlive(_) => "thesis 4.2.3",
+                VoteRefusal::JustStarted => "thesis 6.4.1",
+                VoteRefusal::LowerPriority { .. } => "Raftian: the preferred node first, logs being equal",
             },
             Decision::SawLaterTerm { .. } | Decision::SteppedDown { because: StepDown::LaterTerm } => "Raft 5.1",
             Decision::SteppedDown { because: StepDown::LostQuorum } => "thesis 6.2",
             Decision::SteppedDown { because: StepDown::DiskHangs } => "Raftian: a leader must be able to store",
+            Decision::SteppedDown { because: StepDown::Removed } => "thesis 4.2.2",
+            Decision::SteppedDown { because: StepDown::Diverged } | Decision::StateDiverged { .. } => {
+                "Raftian: equal logs make equal states"
+            }
+            Decision::ChangesMembers { joint: false, .. } => "thesis 4.1",
+            Decision::ChangesMembers { joint: true, .. }
+            | Decision::LeavesJoint { .. }
+            | Decision::RolledBackMembers { .. } => "Raft 6",
+            Decision::Promotes { .. } => "thesis 4.2.1",
+            Decision::TookSnapshot { .. } | Decision::SendsSnapshot { .. } | Decision::InstalledSnapshot { .. } => {
+                "Raft 7"
+            }
+            Decision::ConfirmedReads { .. } => "thesis 6.4",
+            Decision::ReadByLease => "thesis 6.4.1",
+            Decision::MetStranger { .. } | Decision::IsStranger { .. } => {
+                "Raftian: who lost its disk lost its promises"
+            }
             Decision::Truncated { .. } | Decision::LogsDiffer { .. } => "Raft 5.3",
             Decision::CommittedOwnTerm { .. } => "Raft 5.4.2",
             Decision::IgnoredNonsense { .. } => "Raftian: answer the world, never trust it",
@@ -176,6 +281,10 @@ impl fmt::Display for Decision {
                         write!(f, "my last entry {mine} is newer than its {theirs}")
                     }
                     VoteRefusal::LeaderAlive(leader) => write!(f, "leader {leader} is alive"),
+                    VoteRefusal::JustStarted => write!(f, "it may have promised a leader to wait"),
+                    VoteRefusal::LowerPriority { mine, theirs } => {
+                        write!(f, "my priority {mine} is higher than its {theirs}, and my log as good")
+                    }
                 }
             }
             Decision::FollowsLeader { leader } => write!(f, "follows {leader}"),
@@ -187,6 +296,8 @@ impl fmt::Display for Decision {
                     StepDown::LostQuorum => "no majority answers",
                     StepDown::DiskHangs => "its own disk does not answer",
                     StepDown::LaterTerm => "a later term began",
+                    StepDown::Removed => "it is no voter any more",
+                    StepDown::Diverged => "a majority has another state at the same index",
                 }
             ),
             Decision::Truncated { from, to, leader } => {
@@ -196,6 +307,36 @@ impl fmt::Display for Decision {
             Decision::CommittedOwnTerm { index } => write!(f, "commits {index}, the first entry of its own term"),
             Decision::HandsOver { to } => write!(f, "hands leadership to {to}"),
             Decision::HandOverFailed { to } => write!(f, "gives up handing over to {to}"),
+            Decision::ChangesMembers { index, joint: false } => write!(f, "changes the members with {index}"),
+            Decision::ChangesMembers { index, joint: true } => {
+                write!(f, "changes the voters with {index}, old and new ones together until it is committed")
+            }
+            Decision::LeavesJoint { index } => write!(f, "leaves the old voters behind with {index}"),
+            Decision::Promotes { member } => write!(f, "makes {member}, which has kept up, a voter"),
+            Decision::RolledBackMembers { index } => write!(f, "goes back to the members before {index}"),
+            Decision::TookSnapshot { index, log_after } => {
+                write!(f, "takes a snapshot at {index}; its log begins after {log_after}")
+            }
+            Decision::SendsSnapshot { follower, index } => {
+                write!(f, "sends {follower} a snapshot at {index}: the log does not reach back far enough")
+            }
+            Decision::InstalledSnapshot { leader, index, tail_kept } => {
+                write!(f, "installs {leader}'s snapshot at {index}")?;
+                f.write_str(if *tail_kept { " and keeps its log after it" } else { " in place of its log" })
+            }
+            Decision::ConfirmedReads { round, count } => {
+                write!(f, "still leads: a majority answered round {round}, for {count} reads")
+            }
+            Decision::ReadByLease => write!(f, "answers a read by its clock"),
+            Decision::MetStranger { peer, incarnation } => {
+                write!(f, "ignores {peer}: its disk {} is not the one the members know", incarnation.0)
+            }
+            Decision::IsStranger { peer } => {
+                write!(f, "is taken by {peer} for a node whose disk is lost; remove and add it")
+            }
+            Decision::StateDiverged { follower, index } => {
+                write!(f, "sees {follower} in another state at {index} and replaces it by a snapshot")
+            }
             Decision::IgnoredNonsense { from, what } => write!(f, "ignores a message from {from}: {what}"),
         }
     }

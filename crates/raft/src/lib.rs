@@ -59,18 +59,25 @@ mod membership;
 mod message;
 mod node;
 mod progress;
+mod reads;
 mod role;
 mod sessions;
+mod snapshot;
 mod status;
 mod types;
 
-pub use actions::{Actions, HardState, RefusalReason, Refused, Restored, Write, WriteNumber};
+pub use actions::{Actions, HardState, OrderRefusal, RefusalReason, Refused, Restored, Write, WriteNumber};
 pub use config::{Config, ConfigError};
 pub use entry::{Bytes, Command, Entry, Payload};
 pub use event::{Decision, Event, StepDown, VoteRefusal};
-pub use membership::Membership;
-pub use message::{AppendEntries, AppendReply, AppendResult, Body, Message};
-pub use node::{Input, Node};
+pub use membership::{Change, Member, Membership, MembershipError, Standing};
+pub use message::{
+    AppendEntries, AppendReply, AppendResult, Body, InstallSnapshot, Message, Probe, SnapshotReply, SnapshotResult,
+    StateHash,
+};
+pub use node::{Input, Node, TakenSnapshot};
+pub use reads::{ReadAnswer, ReadId, ReadRefusal};
 pub use sessions::{Sessions, Verdict};
-pub use status::{PeerStatus, RoleKind, Status};
-pub use types::{ClientId, Index, LogPosition, Moment, NodeId, Stamp, Term};
+pub use snapshot::{LogStart, Snapshot, SnapshotName};
+pub use status::{FlowKind, PeerStatus, RoleKind, Status};
+pub use types::{ClientId, Incarnation, Index, LogPosition, Moment, NodeId, Stamp, Term};

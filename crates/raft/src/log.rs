@@ -1,24 +1,35 @@
-//! The log in memory: every entry after the last snapshot.
+//! The log in memory: every entry after the last snapshot, and some before it for peers that are a little behind.
 
 use alloc::vec::Vec;
 
-use crate::entry::Entry;
+use crate::entry::{Entry, Payload};
+use crate::membership::Membership;
+use crate::snapshot::LogStart;
 use crate::types::{Index, LogPosition, Stamp, Term};
 
-/// Entries without gaps after `base`. The base is the position that a snapshot covers; without one it is zero.
+/// Entries without gaps after `start`, and the memberships they bring.
 #[derive(Clone, Debug)]
 pub(crate) struct Log {
-    base: LogPosition,
-    base_stamp: Stamp,
+    start: LogStart,
     entries: Vec<Entry>,
+    /// The memberships in the log with their indexes, after the one that was in force before it. Never empty.
+    memberships: Vec<(Index, Membership)>,
+    /// Where the last entry stands that a witness has forgotten the contents of.
+    withheld: Option<Index>,
 }
 
 impl Log {
-    /// A log restored from disk, or why no node could have written it.
-    pub(crate) fn restore(entries: Vec<Entry>) -> Result<Self, &'static str> {
-        let mut previous = (LogPosition::default(), Stamp::default());
+    /// A log restored from disk, or why no node could have written it. `founding` is the membership as of `since`, which
+    /// is the snapshot's or the cluster's first.
+    pub(crate) fn restore(
+        start: LogStart,
+        (since, founding): (Index, Membership),
+        entries: Vec<Entry>,
+    ) -> Result<Self, &'static str> {
+        let mut previous = (start.position, start.stamp);
+        let mut log = Log { start, entries: Vec::new(), memberships: alloc::vec![(since, founding)], withheld: None };
         for entry in &entries {
-            if entry.index != previous.0.index.next() {
+            if entry.index != previous.0.index.next() || entry.index == previous.0.index {
                 return Err("its indexes have a gap");
             }
             if entry.term < previous.0.term || entry.term == Term(0) {
@@ -28,33 +39,83 @@ impl Log {
                 return Err("its game clock goes back");
             }
             previous = (entry.position(), entry.stamp);
+            log.look_at(entry, since);
         }
-        Ok(Log { base: LogPosition::default(), base_stamp: Stamp::default(), entries })
+        log.entries = entries;
+        Ok(log)
+    }
+
+    /// A log without entries, after a snapshot.
+    pub(crate) fn after(start: LogStart, membership: Membership) -> Self {
+        let memberships = alloc::vec![(start.position.index, membership)];
+        Log { start, entries: Vec::new(), memberships, withheld: None }
+    }
+
+    fn look_at(&mut self, entry: &Entry, since: Index) {
+        match &entry.payload {
+            Payload::Membership(membership) if entry.index > since => {
+                self.memberships.push((entry.index, membership.clone()));
+            }
+            Payload::Withheld => self.withheld = Some(entry.index),
+            Payload::Membership(_) | Payload::Empty | Payload::Command(_) => {}
+        }
     }
 
     /// Position before the first entry held.
     pub(crate) fn base(&self) -> LogPosition {
-        self.base
+        self.start.position
+    }
+
+    /// Where it starts.
+    pub(crate) fn start(&self) -> LogStart {
+        self.start
     }
 
     /// Position of the last entry.
     pub(crate) fn last(&self) -> LogPosition {
-        self.entries.last().map_or(self.base, Entry::position)
+        self.entries.last().map_or(self.start.position, Entry::position)
     }
 
     /// Game clock of the last entry.
     pub(crate) fn last_stamp(&self) -> Stamp {
-        self.entries.last().map_or(self.base_stamp, |entry| entry.stamp)
+        self.entries.last().map_or(self.start.stamp, |entry| entry.stamp)
+    }
+
+    /// The members by the newest entry that says so: "a server always uses the latest configuration in its log,
+    /// regardless of whether the entry is committed" (section 6).
+    pub(crate) fn membership(&self) -> &Membership {
+        &self.newest_membership().1
+    }
+
+    /// Index of the entry that made the membership what it is.
+    pub(crate) fn membership_index(&self) -> Index {
+        self.newest_membership().0
+    }
+
+    fn newest_membership(&self) -> &(Index, Membership) {
+        self.memberships.last().expect("there is always the membership before the log")
+    }
+
+    /// The members as of `index`, which must not be before the log's first membership.
+    pub(crate) fn membership_at(&self, index: Index) -> &Membership {
+        let newer = self.memberships.partition_point(|(at, _)| *at <= index);
+        &self.memberships[newer.saturating_sub(1)].1
+    }
+
+    /// Whether every entry after `index` says what it says: false at a witness.
+    pub(crate) fn is_whole_after(&self, index: Index) -> bool {
+        self.withheld.is_none_or(|withheld| withheld <= index)
     }
 
     /// Term of the entry at `index`; `None` outside the log. The base counts as part of it.
     pub(crate) fn term_at(&self, index: Index) -> Option<Term> {
-        if index == self.base.index { Some(self.base.term) } else { self.get(index).map(|entry| entry.term) }
+        let base = self.start.position;
+        if index == base.index { Some(base.term) } else { self.get(index).map(|entry| entry.term) }
     }
 
     /// Game clock of the entry at `index`; `None` outside the log.
     pub(crate) fn stamp_at(&self, index: Index) -> Option<Stamp> {
-        if index == self.base.index { Some(self.base_stamp) } else { self.get(index).map(|entry| entry.stamp) }
+        if index == self.start.position.index { Some(self.start.stamp) } else { self.get(index).map(|e| e.stamp) }
     }
 
     /// Position at `index`; `None` outside the log.
@@ -62,19 +123,21 @@ impl Log {
         self.term_at(index).map(|term| LogPosition { term, index })
     }
 
-    /// Whether the entry at `position.index` has `position.term` (the consistency check of section 5.3).
+    /// Whether the entry at `position.index` has `position.term` (the consistency check of section 5.3). Below the base
+    /// nothing matches: what was there is not known any more.
     pub(crate) fn matches(&self, position: LogPosition) -> bool {
         self.term_at(position.index) == Some(position.term)
     }
 
     /// The entry at `index`.
     pub(crate) fn get(&self, index: Index) -> Option<&Entry> {
-        index.0.checked_sub(self.base.index.0 + 1).and_then(|offset| self.entries.get(usize::try_from(offset).ok()?))
+        let place = index.0.checked_sub(self.start.position.index.0 + 1)?;
+        self.entries.get(usize::try_from(place).ok()?)
     }
 
     /// Entries from `from` to the end; empty if `from` is after the end. `from` must be after the base.
     pub(crate) fn from(&self, from: Index) -> &[Entry] {
-        let offset = usize::try_from(from.0.saturating_sub(self.base.index.0 + 1)).unwrap_or(usize::MAX);
+        let offset = usize::try_from(from.0.saturating_sub(self.start.position.index.0 + 1)).unwrap_or(usize::MAX);
         self.entries.get(offset..).unwrap_or(&[])
     }
 
@@ -93,6 +156,7 @@ impl Log {
     /// Appends the next entry. Its index must follow the last one's: callers build it so.
     pub(crate) fn push(&mut self, entry: Entry) {
         assert_eq!(entry.index, self.last().index.next(), "an appended entry must follow the last one");
+        self.look_at(&entry, Index(0));
         self.entries.push(entry);
     }
 
@@ -104,44 +168,65 @@ impl Log {
         }
     }
 
-    /// Drops every entry at and after `from`, which must be after the base.
+    /// Drops every entry at and after `from`, which must be after the base. Memberships they brought are undone with
+    /// them.
     pub(crate) fn truncate(&mut self, from: Index) {
-        assert!(from > self.base.index, "a snapshot is never truncated");
-        let keep = usize::try_from(from.0 - self.base.index.0 - 1).unwrap_or(usize::MAX);
+        assert!(from > self.start.position.index, "a snapshot is never truncated");
+        let keep = usize::try_from(from.0 - self.start.position.index.0 - 1).unwrap_or(usize::MAX);
         self.entries.truncate(keep);
+        self.memberships.retain(|(at, _)| *at < from);
+        if self.withheld.is_some_and(|at| at >= from) {
+            let last = self.entries.iter().rev().find(|entry| entry.payload == Payload::Withheld);
+            self.withheld = last.map(|entry| entry.index);
+        }
+    }
+
+    /// Drops the entries up to `up_to`, which must be in the log and covered by a snapshot (section 7).
+    pub(crate) fn compact(&mut self, up_to: Index) {
+        let position = self.position_at(up_to).expect("only entries of the log are compacted");
+        let stamp = self.stamp_at(up_to).expect("only entries of the log are compacted");
+        let count = usize::try_from(up_to.0 - self.start.position.index.0).expect("the log fits in memory");
+        self.entries.drain(..count);
+        self.start = LogStart { position, stamp };
+        let newer = self.memberships.partition_point(|(at, _)| *at <= up_to);
+        self.memberships.drain(..newer.saturating_sub(1));
     }
 
     /// The last position at or before `index` whose term is not later than `term`: where logs of two nodes may still be
     /// equal (end of section 5.3). Terms never go back along a log, so it is found by bisection.
     pub(crate) fn last_of_term_at_most(&self, index: Index, term: Term) -> LogPosition {
-        let end =
-            usize::try_from(index.0.saturating_sub(self.base.index.0)).unwrap_or(usize::MAX).min(self.entries.len());
+        let behind = usize::try_from(index.0.saturating_sub(self.start.position.index.0)).unwrap_or(usize::MAX);
+        let end = behind.min(self.entries.len());
         let count = self.entries[..end].partition_point(|entry| entry.term <= term);
-        if count == 0 { self.base } else { self.entries[count - 1].position() }
+        if count == 0 { self.start.position } else { self.entries[count - 1].position() }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::entry::Payload;
     use proptest::prelude::*;
 
     fn entry(index: u64, term: u64) -> Entry {
         Entry { term: Term(term), index: Index(index), stamp: Stamp(index), payload: Payload::Empty }
     }
 
+    fn restore(entries: Vec<Entry>) -> Result<Log, &'static str> {
+        let founding = Membership::new([crate::types::NodeId(1)]).unwrap();
+        Log::restore(LogStart::default(), (Index(0), founding), entries)
+    }
+
     fn log(terms: &[u64]) -> Log {
-        Log::restore(terms.iter().zip(1..).map(|(term, index)| entry(index, *term)).collect()).unwrap()
+        restore(terms.iter().zip(1..).map(|(term, index)| entry(index, *term)).collect()).unwrap()
     }
 
     #[test]
     fn a_gap_or_a_falling_term_or_clock_is_a_damaged_log() {
-        assert!(Log::restore(alloc::vec![entry(2, 1)]).is_err());
-        assert!(Log::restore(alloc::vec![entry(1, 2), entry(2, 1)]).is_err());
+        assert!(restore(alloc::vec![entry(2, 1)]).is_err());
+        assert!(restore(alloc::vec![entry(1, 2), entry(2, 1)]).is_err());
         let mut late = entry(1, 1);
         late.stamp = Stamp(9);
-        assert!(Log::restore(alloc::vec![late, entry(2, 1)]).is_err());
+        assert!(restore(alloc::vec![late, entry(2, 1)]).is_err());
     }
 
     #[test]

@@ -1,107 +1,317 @@
-//! Who votes, and what a majority of them is.
+//! Who is in the cluster, who votes, and what a majority of them is: sections 6 and thesis 4.
 
-use alloc::collections::BTreeSet;
+use alloc::collections::BTreeMap;
 
-use crate::types::NodeId;
+use crate::types::{Incarnation, NodeId};
 
-/// The voters of a cluster. One set today; a joint configuration (section 6) will be two sets behind the same
-/// questions.
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// The members of a cluster. While the voters change from one set to another it is joint (section 6): then whatever
+/// needs a majority needs one of each set.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "Parts", into = "Parts"))]
 pub struct Membership {
-    voters: BTreeSet<NodeId>,
+    members: BTreeMap<NodeId, Member>,
+}
+
+/// What one member is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Member {
+    /// Which life of the member: a node whose disk was lost comes back with another, and is not this member.
+    pub incarnation: Incarnation,
+    /// What it is from now on; `None` for one that leaves with the joint configuration.
+    pub standing: Option<Standing>,
+    /// How it voted before, as long as the configuration is joint.
+    pub outgoing: Option<Standing>,
+}
+
+/// What a member may do.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Standing {
+    /// It votes, stores, applies and may lead.
+    Voter,
+    /// It votes and remembers which entries there are, but not what they say; so it never leads and applies nothing.
+    Witness,
+    /// It stores and applies, but does not vote (thesis 4.2.1).
+    Learner,
+    /// A learner that becomes a voter by itself once it has kept up with the leader for a while.
+    Joining,
+}
+
+/// One step from one membership to the next.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Change {
+    /// Adds a member, or gives one another standing.
+    Set(NodeId, Incarnation, Standing),
+    /// Removes a member.
+    Remove(NodeId),
+    /// Replaces all members; who is not named leaves.
+    Replace(alloc::vec::Vec<(NodeId, Incarnation, Standing)>),
+}
+
+/// Why a membership cannot be, or cannot follow another.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum MembershipError {
+    /// Nobody would vote.
+    #[error("a cluster needs at least one voter that may lead")]
+    NoVoters,
+    /// More members than a node keeps state for.
+    #[error("a cluster has at most {} members", Membership::MAX_MEMBERS)]
+    TooMany,
+    /// The voters are already changing.
+    #[error("the voters are already changing; wait until that is done")]
+    Joint,
+    /// The member to be removed is none.
+    #[error("{0} is no member")]
+    NoMember(NodeId),
+    /// A voter came back with an empty disk: its old life must be removed before the new one is added, or one vote
+    /// could count for two.
+    #[error("{0} is a voter with another disk; remove it before it is added again")]
+    OtherIncarnation(NodeId),
+    /// What a witness has forgotten cannot be given back to it in place.
+    #[error("{0} is a witness, or would become one with a full log; remove it and add it with an empty disk")]
+    WitnessForEver(NodeId),
+    /// Nothing would change.
+    #[error("nothing would change")]
+    Nothing,
+}
+
+impl Standing {
+    /// Whether it counts in majorities.
+    #[must_use]
+    pub fn votes(self) -> bool {
+        match self {
+            Standing::Voter | Standing::Witness => true,
+            Standing::Learner | Standing::Joining => false,
+        }
+    }
 }
 
 impl Membership {
-    /// Most voters a cluster may have. Every node keeps state for every other, and a message to each leaves per
-    /// heartbeat.
-    pub const MAX_VOTERS: usize = 256;
+    /// Most members of a cluster. Every node keeps state for every other, and a message to each leaves per heartbeat.
+    pub const MAX_MEMBERS: usize = 256;
 
-    /// A cluster of these voters; `None` if there are none or more than [`Membership::MAX_VOTERS`].
-    #[must_use]
-    pub fn new(voters: impl IntoIterator<Item = NodeId>) -> Option<Self> {
-        let voters: BTreeSet<_> = voters.into_iter().collect();
-        (1..=Self::MAX_VOTERS).contains(&voters.len()).then_some(Membership { voters })
+    /// A cluster of these voters, all in their first life.
+    ///
+    /// # Errors
+    /// If there are none or too many.
+    pub fn new(voters: impl IntoIterator<Item = NodeId>) -> Result<Self, MembershipError> {
+        Self::of(voters.into_iter().map(|id| (id, Incarnation::default(), Standing::Voter)))
     }
 
-    /// Whether `id` votes.
+    /// A cluster of these members.
+    ///
+    /// # Errors
+    /// If nobody in it may lead, or there are too many.
+    pub fn of(members: impl IntoIterator<Item = (NodeId, Incarnation, Standing)>) -> Result<Self, MembershipError> {
+        let member =
+            |(id, incarnation, standing)| (id, Member { incarnation, standing: Some(standing), outgoing: None });
+        Membership { members: members.into_iter().map(member).collect() }.checked()
+    }
+
+    fn checked(self) -> Result<Self, MembershipError> {
+        let joint = self.is_joint();
+        if !self.members.values().any(|member| member.standing == Some(Standing::Voter)) {
+            Err(MembershipError::NoVoters)
+        } else if self.members.len() > Self::MAX_MEMBERS {
+            Err(MembershipError::TooMany)
+        } else if !joint && self.members.values().any(|member| member.standing.is_none()) {
+            Err(MembershipError::Nothing)
+        } else {
+            Ok(self)
+        }
+    }
+
+    /// Whether `id` is a member of any standing.
     #[must_use]
     pub fn contains(&self, id: NodeId) -> bool {
-        self.voters.contains(&id)
+        self.members.contains_key(&id)
     }
 
-    /// The voters in order of their ids.
-    pub fn voters(&self) -> impl ExactSizeIterator<Item = NodeId> + '_ {
-        self.voters.iter().copied()
-    }
-
-    /// The smallest number of voters that any two sets of that size share a voter.
+    /// What `id` is.
     #[must_use]
-    pub fn majority(&self) -> usize {
-        self.voters.len() / 2 + 1
+    pub fn member(&self, id: NodeId) -> Option<&Member> {
+        self.members.get(&id)
     }
 
-    /// Whether the voters for which `agrees` holds are a majority.
+    /// All members in order of their ids.
+    pub fn members(&self) -> impl ExactSizeIterator<Item = (NodeId, &Member)> + '_ {
+        self.members.iter().map(|(id, member)| (*id, member))
+    }
+
+    /// The voters, witnesses included, in order of their ids; in a joint configuration those of the new one.
+    pub fn voters(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.with(|member| member.standing.is_some_and(Standing::votes))
+    }
+
+    /// The voters of the old configuration while it is joint.
+    pub fn outgoing(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.with(|member| member.outgoing.is_some())
+    }
+
+    /// Who is or becomes a learner.
+    pub fn learners(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.with(|member| member.standing.is_some_and(|standing| !standing.votes()))
+    }
+
+    fn with(&self, holds: fn(&Member) -> bool) -> impl Iterator<Item = NodeId> + '_ {
+        self.members.iter().filter(move |(_, member)| holds(member)).map(|(id, _)| *id)
+    }
+
+    /// Whether the voters are changing.
+    #[must_use]
+    pub fn is_joint(&self) -> bool {
+        self.members.values().any(|member| member.outgoing.is_some())
+    }
+
+    /// Whether `id` counts in majorities, of the old or the new voters.
+    #[must_use]
+    pub fn votes(&self, id: NodeId) -> bool {
+        self.members.get(&id).is_some_and(Member::votes)
+    }
+
+    /// Whether the voters for which `agrees` holds are a majority, of both sets in a joint configuration.
     pub fn is_quorum(&self, agrees: impl Fn(NodeId) -> bool) -> bool {
-        self.voters.iter().filter(|id| agrees(**id)).count() >= self.majority()
+        self.reached_by_majority(agrees)
     }
 
     /// The largest value that a majority has reached: the value at the majority's place when all are sorted downwards
-    /// (the rule for commitment in figure 2). Sorted in a fixed array, so it allocates nothing; a small one for the
-    /// clusters there are, because this runs with every acknowledgement.
+    /// (the rule for commitment in figure 2), and in a joint configuration the smaller of the two. Sorted in a fixed
+    /// array, so it allocates nothing; a small one for the clusters there are, because this runs with every
+    /// acknowledgement.
     pub fn reached_by_majority<T: Copy + Ord + Default>(&self, value: impl Fn(NodeId) -> T) -> T {
-        if self.voters.len() <= 9 { self.sorted::<T, 9>(value) } else { self.sorted::<T, { Self::MAX_VOTERS }>(value) }
+        if self.members.len() <= 9 {
+            self.reached::<T, 9>(value)
+        } else {
+            self.reached::<T, { Self::MAX_MEMBERS }>(value)
+        }
     }
 
-    fn sorted<T: Copy + Ord + Default, const ROOM: usize>(&self, value: impl Fn(NodeId) -> T) -> T {
-        let mut values = [T::default(); ROOM];
-        let values = &mut values[..self.voters.len()];
-        for (slot, id) in values.iter_mut().zip(&self.voters) {
-            *slot = value(*id);
+    fn reached<T: Copy + Ord + Default, const ROOM: usize>(&self, value: impl Fn(NodeId) -> T) -> T {
+        let (mut new, mut old) = ([T::default(); ROOM], [T::default(); ROOM]);
+        let (mut new_count, mut old_count) = (0, 0);
+        for (id, member) in &self.members {
+            let reached = value(*id);
+            if member.standing.is_some_and(Standing::votes) {
+                new[new_count] = reached;
+                new_count += 1;
+            }
+            if member.outgoing.is_some() {
+                old[old_count] = reached;
+                old_count += 1;
+            }
         }
-        let place = values.len() - self.majority();
-        *values.select_nth_unstable(place).1
+        let new = at_majority(&mut new[..new_count]);
+        if old_count == 0 { new } else { new.min(at_majority(&mut old[..old_count])) }
+    }
+
+    /// The membership after `change`. It is joint if more than one voter comes or goes; a single one may change at once,
+    /// because then any two majorities share a voter (thesis 4.1).
+    ///
+    /// # Errors
+    /// If the result cannot be, or this membership is itself joint.
+    pub fn after(&self, change: &Change) -> Result<Membership, MembershipError> {
+        if self.is_joint() {
+            return Err(MembershipError::Joint);
+        }
+        let mut next: BTreeMap<_, _> =
+            self.members.iter().filter_map(|(id, m)| Some((*id, (m.incarnation, m.standing?)))).collect();
+        match change {
+            Change::Set(id, incarnation, standing) => {
+                next.insert(*id, (*incarnation, *standing));
+            }
+            Change::Remove(id) => {
+                next.remove(id).ok_or(MembershipError::NoMember(*id))?;
+            }
+            Change::Replace(members) => {
+                next = members.iter().map(|(id, incarnation, standing)| (*id, (*incarnation, *standing))).collect();
+            }
+        }
+        for (id, (incarnation, standing)) in &next {
+            if let Some(Member { incarnation: before, standing: Some(was), .. }) = self.members.get(id) {
+                if was.votes() && before != incarnation {
+                    return Err(MembershipError::OtherIncarnation(*id));
+                }
+                if was != standing && before == incarnation && [was, standing].contains(&&Standing::Witness) {
+                    return Err(MembershipError::WitnessForEver(*id));
+                }
+            }
+        }
+        let next = Self::of(next.into_iter().map(|(id, (incarnation, standing))| (id, incarnation, standing)))?;
+        if next == *self {
+            return Err(MembershipError::Nothing);
+        }
+        let changed =
+            self.voters().filter(|id| !next.votes(*id)).count() + next.voters().filter(|id| !self.votes(*id)).count();
+        if changed <= 1 { Ok(next) } else { self.joined_with(next) }
+    }
+
+    /// The joint configuration of this one and `next`.
+    fn joined_with(&self, next: Membership) -> Result<Membership, MembershipError> {
+        let mut members = next.members;
+        for (id, before) in self.members.iter().filter(|(_, member)| member.votes()) {
+            let leaving = Member { incarnation: before.incarnation, standing: None, outgoing: None };
+            members.entry(*id).or_insert(leaving).outgoing = before.standing;
+        }
+        Membership { members }.checked()
+    }
+
+    /// The membership that a joint one becomes when it is committed; any other stays what it is.
+    #[must_use]
+    pub fn left(&self) -> Membership {
+        let stays =
+            |(id, member): (&NodeId, &Member)| member.standing.map(|_| (*id, Member { outgoing: None, ..*member }));
+        Membership { members: self.members.iter().filter_map(stays).collect() }
+    }
+}
+
+impl Member {
+    /// Whether it counts in majorities, of the old or the new voters.
+    #[must_use]
+    pub fn votes(&self) -> bool {
+        self.outgoing.is_some() || self.standing.is_some_and(Standing::votes)
+    }
+
+    /// Whether it may lead: it votes, and keeps what entries say.
+    #[must_use]
+    pub fn may_lead(&self) -> bool {
+        [self.standing, self.outgoing].contains(&Some(Standing::Voter)) && !self.is_witness()
+    }
+
+    /// Whether entries reach it without what they say.
+    #[must_use]
+    pub fn is_witness(&self) -> bool {
+        [self.standing, self.outgoing].contains(&Some(Standing::Witness))
+    }
+}
+
+/// The value that more than half of `values` have reached.
+fn at_majority<T: Copy + Ord + Default>(values: &mut [T]) -> T {
+    let Some(place) = values.len().checked_sub(values.len() / 2 + 1) else { return T::default() };
+    *values.select_nth_unstable(place).1
+}
+
+/// What is written: whoever reads it builds a checked [`Membership`] from it.
+#[cfg(feature = "serde")]
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Parts(BTreeMap<NodeId, Member>);
+
+#[cfg(feature = "serde")]
+impl From<Membership> for Parts {
+    fn from(membership: Membership) -> Self {
+        Parts(membership.members)
+    }
+}
+
+#[cfg(feature = "serde")]
+impl TryFrom<Parts> for Membership {
+    type Error = MembershipError;
+
+    fn try_from(Parts(members): Parts) -> Result<Self, MembershipError> {
+        Membership { members }.checked()
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use alloc::vec::Vec;
-    use proptest::prelude::*;
-
-    #[test]
-    fn a_cluster_without_voters_or_with_too_many_cannot_be_made() {
-        assert_eq!(Membership::new([]), None);
-        assert_eq!(Membership::new((0..=Membership::MAX_VOTERS as u64).map(NodeId)), None);
-    }
-
-    #[test]
-    fn a_majority_is_more_than_half() {
-        for (voters, majority) in [(1, 1), (2, 2), (3, 2), (4, 3), (5, 3), (6, 4), (7, 4)] {
-            assert_eq!(Membership::new((1..=voters).map(NodeId)).unwrap().majority(), majority);
-        }
-    }
-
-    proptest! {
-        /// Naive model: try every value and count who reached it.
-        #[test]
-        fn the_majority_value_is_the_largest_that_enough_voters_reached(values in prop::collection::vec(0u64..20, 1..12)) {
-            let membership = Membership::new((0..values.len() as u64).map(NodeId)).unwrap();
-            let naive = (0..20)
-                .filter(|v| values.iter().filter(|x| *x >= v).count() * 2 > values.len())
-                .max()
-                .unwrap();
-            prop_assert_eq!(membership.reached_by_majority(|id| values[id.0 as usize]), naive);
-        }
-
-        #[test]
-        fn two_quorums_always_share_a_voter(count in 1u64..10, a: u16, b: u16) {
-            let membership = Membership::new((0..count).map(NodeId)).unwrap();
-            let chosen = |mask: u16| move |id: NodeId| mask & (1 << id.0) != 0;
-            if membership.is_quorum(chosen(a)) && membership.is_quorum(chosen(b)) {
-                let shared: Vec<_> = membership.voters().filter(|id| a & b & (1 << id.0) != 0).collect();
-                prop_assert!(!shared.is_empty());
-            }
-        }
-    }
-}
+mod tests;

@@ -1,28 +1,36 @@
-//! What nodes say to each other: the RPCs of figure 2 as one-way messages, each carrying its sender's term.
+//! What nodes say to each other: the RPCs of figures 2 and 13 as one-way messages, each carrying its sender's term.
 
 use alloc::vec::Vec;
 
-use crate::entry::{Command, Entry};
-use crate::types::{Index, LogPosition, Moment, Term};
+use crate::entry::{Bytes, Command, Entry};
+use crate::membership::Membership;
+use crate::snapshot::SnapshotName;
+use crate::types::{Incarnation, Index, LogPosition, Moment, Stamp, Term};
 
 /// One message. Who sent it is told by the link that delivered it, never by the message.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Message {
     /// The sender's current term; in a pre-vote and its grant, the term the sender would stand in.
     pub term: Term,
+    /// Which life of the sender speaks.
+    pub sender: Incarnation,
+    /// Which life of the receiver is meant. Another one must not answer for it.
+    pub receiver: Incarnation,
     /// What it says.
     pub body: Body,
 }
 
 /// What a message says.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Body {
     /// "Would you vote for me?" Changes nothing at the receiver (thesis 9.6).
     PreVote {
         /// The sender's last entry.
         last: LogPosition,
+        /// The sender's [`Config::priority`](crate::Config::priority).
+        priority: u8,
     },
     /// Answer to [`Body::PreVote`]. A refusal carries the refuser's own term.
     PreVoteReply {
@@ -35,6 +43,8 @@ pub enum Body {
         last: LogPosition,
         /// The old leader asked for this election (thesis 3.10), so leader stickiness does not apply.
         transfer: bool,
+        /// The sender's [`Config::priority`](crate::Config::priority).
+        priority: u8,
     },
     /// Answer to [`Body::RequestVote`].
     VoteReply {
@@ -45,6 +55,10 @@ pub enum Body {
     AppendEntries(AppendEntries),
     /// Answer to [`Body::AppendEntries`].
     AppendReply(AppendReply),
+    /// InstallSnapshot (figure 13): a part of a snapshot.
+    InstallSnapshot(InstallSnapshot),
+    /// Answer to [`Body::InstallSnapshot`].
+    SnapshotReply(SnapshotReply),
     /// "Stand for election now" (thesis 3.10).
     TimeoutNow,
     /// Commands that reached a follower, on their way to the leader. Carries no promise: the proposer asks again.
@@ -52,35 +66,140 @@ pub enum Body {
         /// The commands.
         commands: Vec<Command>,
     },
+    /// "From which index on may I answer a read?" (thesis 6.4, from a follower).
+    Read {
+        /// Names the question at the follower, never used twice.
+        token: u64,
+    },
+    /// Answer to [`Body::Read`].
+    ReadReply {
+        /// The follower's token, given back.
+        token: u64,
+        /// The read index, confirmed by a majority; `None` if the receiver of the question does not lead.
+        index: Option<Index>,
+    },
+}
+
+impl Message {
+    /// A message between nodes in their first lives.
+    #[must_use]
+    pub fn new(term: Term, body: Body) -> Self {
+        Message { term, sender: Incarnation::default(), receiver: Incarnation::default(), body }
+    }
+}
+
+/// What a leader sends to have it echoed: made by the leader alone, so nobody can confirm what was not asked yet.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Probe {
+    /// Moment of sending on the leader's clock: measures the round trip.
+    pub sent: Moment,
+    /// The leader's newest round of reads when it was sent (thesis 6.4): an answer confirms that round and earlier ones.
+    pub round: u64,
+}
+
+impl Body {
+    /// Whether it asks something of its receiver, who need not know the sender as a member for that. Leadership is
+    /// handed to, and commands and reads are asked by, members only.
+    pub(crate) fn is_request(&self) -> bool {
+        match self {
+            Body::PreVote { .. } | Body::RequestVote { .. } | Body::AppendEntries(_) | Body::InstallSnapshot(_) => true,
+            Body::PreVoteReply { .. }
+            | Body::VoteReply { .. }
+            | Body::AppendReply(_)
+            | Body::SnapshotReply(_)
+            | Body::TimeoutNow
+            | Body::Forward { .. }
+            | Body::Read { .. }
+            | Body::ReadReply { .. } => false,
+        }
+    }
 }
 
 /// AppendEntries (figure 2).
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct AppendEntries {
     /// The entry before the first of `entries`, in the leader's log.
     pub previous: LogPosition,
     /// The leader's commit index.
     pub commit: Index,
-    /// Moment of sending on the leader's clock, echoed in the answer: a leader-made token that measures the round trip.
-    /// Without one, and without entries, no answer is wanted unless the logs differ.
-    pub probe: Option<Moment>,
+    /// Echoed in the answer. Without one, and without entries, no answer is wanted unless the logs differ.
+    pub probe: Option<Probe>,
+    /// Round trip between the two as the leader has measured it, in microseconds, with its usual deviations; 0 if it has
+    /// not. The follower's election timeout may adapt to it.
+    pub round_trip: u32,
     /// Entries after `previous`, without gaps.
     pub entries: Vec<Entry>,
 }
 
 /// Answer to AppendEntries.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct AppendReply {
     /// The leader's probe, given back.
-    pub probe: Option<Moment>,
+    pub probe: Option<Probe>,
     /// Whether the logs matched.
     pub result: AppendResult,
+    /// The newest state hash of the follower, for the leader to compare with its own.
+    pub state: Option<StateHash>,
+}
+
+/// What the state machine was after one entry: equal at equal indexes on all nodes, or one of them is broken.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct StateHash {
+    /// The last entry applied.
+    pub index: Index,
+    /// Hash of the state after it.
+    pub hash: u64,
+}
+
+/// InstallSnapshot (figure 13): some bytes of a snapshot. Chunks are taken in order; one that is lost is sent again from
+/// where the follower says it stopped.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct InstallSnapshot {
+    /// Which snapshot.
+    pub name: SnapshotName,
+    /// Game clock of the last entry it covers.
+    pub stamp: Stamp,
+    /// The members as of that entry.
+    pub membership: Membership,
+    /// Where in the snapshot the bytes belong.
+    pub offset: u64,
+    /// The bytes; `None` for a witness, which gets no state.
+    pub bytes: Option<Bytes>,
+    /// The follower's state differs from what the log makes of it: it must take this one though it needs no entry.
+    pub repair: bool,
+    /// Echoed in the answer.
+    pub probe: Probe,
+}
+
+/// Answer to InstallSnapshot.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct SnapshotReply {
+    /// The leader's probe, given back.
+    pub probe: Probe,
+    /// The last entry the snapshot covers.
+    pub position: LogPosition,
+    /// How far it got.
+    pub result: SnapshotResult,
+}
+
+/// How far a snapshot got.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum SnapshotResult {
+    /// So many bytes from its beginning have arrived.
+    Received(u64),
+    /// Everything it covers is durable at the follower.
+    Installed,
 }
 
 /// Whether the follower's log matched at the leader's `previous`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum AppendResult {
     /// Everything up to `up_to` equals the leader's log and is on the follower's disk.

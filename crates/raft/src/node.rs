@@ -1,10 +1,18 @@
 //! The node: input in, actions out.
 
+mod changes;
 mod election;
 mod following;
+mod gate;
 mod invariants;
 mod leading;
+mod machine;
 mod proposals;
+mod reads;
+mod sending;
+mod snapshots;
+mod states;
+mod status;
 
 use crate::actions::{Actions, HardState, Restored, WriteNumber};
 use crate::config::{Config, ConfigError};
@@ -13,11 +21,17 @@ use crate::disk::Disk;
 use crate::entry::{Command, Entry};
 use crate::event::{Decision, Event};
 use crate::log::Log;
-use crate::message::{Body, Message};
+use crate::membership::{Change, Membership};
+use crate::message::{Message, StateHash};
+use crate::reads::{OwnReads, ReadId};
 use crate::role::{Follower, Role};
-use crate::status::{PeerStatus, RoleKind, Status};
-use crate::types::{Index, LogPosition, Moment, NodeId, Term};
+use crate::snapshot::{Incoming, Snapshot};
+use crate::status::RoleKind;
+use crate::types::{Incarnation, Index, LogPosition, Moment, NodeId, Term};
 use alloc::vec::Vec;
+
+use machine::Machine;
+pub use snapshots::TakenSnapshot;
 
 /// One member of a Raft cluster.
 ///
@@ -27,17 +41,26 @@ use alloc::vec::Vec;
 #[derive(Clone, Debug)]
 pub struct Node {
     config: Config,
+    incarnation: Incarnation,
     dice: Dice,
     now: Moment,
+    started: Moment,
     hard_state: HardState,
     log: Log,
     disk: Disk,
     commit: Index,
-    /// Last index handed out for applying.
-    delivered: Index,
-    /// Last index reported as applied.
-    applied: Index,
+    /// The state machine's side: what was handed out and what came of it.
+    machine: Machine,
     role: Role,
+    /// Who sent the message in hand, and which life of it.
+    speaker: Option<(NodeId, Incarnation)>,
+    /// The newest snapshot, its own or a leader's.
+    snapshot: Option<Snapshot>,
+    /// A leader's snapshot that is still arriving.
+    incoming: Option<Incoming>,
+    reads: OwnReads,
+    /// Round trip to the leader as it measured it, in microseconds; 0 if unknown.
+    round_trip: u32,
     actions: Actions,
     seen: invariants::Seen,
 }
@@ -60,8 +83,23 @@ pub enum Input {
     Persisted(WriteNumber),
     /// Every handed-out entry up to here has been applied.
     Applied(Index),
-    /// Hand leadership to this node, or to the best follower. Ignored by nodes that do not lead.
+    /// Hand leadership to this node, or to the best follower. Answered in [`Actions::orders`].
     HandOver(Option<NodeId>),
+    /// Change the members (section 6). Answered in [`Actions::orders`]; it is in force as soon as it is appended, and
+    /// stays if it is committed.
+    ChangeMembership(Change),
+    /// A read that must see every command committed before now, without going through the log (thesis 6.4). Answered in
+    /// [`Actions::reads`].
+    Read {
+        /// Names the answer.
+        id: ReadId,
+        /// The leader's clock may answer, if [`Config::lease_reads`] is on.
+        lease: bool,
+    },
+    /// The state machine's state, in answer to [`Actions::snapshot_due`] or on its own account.
+    TakeSnapshot(TakenSnapshot),
+    /// Hash of the state machine's state after one entry, at indexes that all nodes agree on, such as each 256th.
+    StateHash(StateHash),
     /// The election timer fires now.
     Campaign,
 }
@@ -73,30 +111,47 @@ impl Node {
     /// If the settings cannot work, or the restored log is not one that a node could have written.
     pub fn new(config: Config, restored: Restored, now: Moment) -> Result<Self, ConfigError> {
         config.validate()?;
-        let log = Log::restore(restored.entries).map_err(ConfigError::DamagedLog)?;
+        let damaged = ConfigError::DamagedLog;
+        let covered = restored.snapshot.as_ref().map_or(LogPosition::default(), |snapshot| snapshot.position);
+        if restored.start.position > covered {
+            return Err(damaged("it begins after its snapshot"));
+        }
+        let founding = restored.snapshot.as_ref().map_or(&config.membership, |snapshot| &snapshot.membership).clone();
+        let log = Log::restore(restored.start, (covered.index, founding), restored.entries).map_err(damaged)?;
+        if log.last() < covered || log.term_at(covered.index) != Some(covered.term) {
+            return Err(damaged("it does not reach its snapshot"));
+        }
         if log.last().term > restored.hard_state.term {
-            return Err(ConfigError::DamagedLog("it holds an entry of a later term than the node's own"));
+            return Err(damaged("it holds an entry of a later term than the node's own"));
         }
         if restored.hard_state.term > Term::LAST {
-            return Err(ConfigError::DamagedLog("its term cannot exist"));
+            return Err(damaged("its term cannot exist"));
         }
-        let dice = Dice::new(config.seed);
+        let mut dice = Dice::new(config.seed);
+        let token = dice.number();
         let mut node = Node {
             dice,
+            incarnation: restored.incarnation,
             now,
+            started: now,
             hard_state: restored.hard_state,
-            disk: Disk::new(restored.hard_state, log.last().index),
-            commit: log.base().index,
-            delivered: log.base().index,
-            applied: log.base().index,
+            disk: Disk::new(restored.hard_state, log.last().index, covered.index),
+            commit: covered.index.max(restored.committed.min(log.last().index)),
+            // The state of a snapshot is handed out before anything else.
+            machine: Machine { restore: restored.snapshot.is_some(), ..Machine::default() },
             log,
-            role: Role::Follower(Follower { leader: None, election_deadline: now }),
+            role: Role::Follower(Follower::waiting(now)),
+            speaker: None,
+            snapshot: restored.snapshot,
+            incoming: None,
+            // Tokens of an earlier run may still be on their way: a new run begins elsewhere.
+            reads: OwnReads { token, ..OwnReads::default() },
+            round_trip: 0,
             actions: Actions::default(),
             seen: invariants::Seen::default(),
             config,
         };
-        let election_deadline = node.draw_election_deadline();
-        node.role = Role::Follower(Follower { leader: None, election_deadline });
+        node.wait_for_leader();
         Ok(node)
     }
 
@@ -104,13 +159,24 @@ impl Node {
     /// too.
     pub fn step(&mut self, now: Moment, input: Input) {
         self.now = self.now.max(now);
+        self.speaker = None;
         match input {
             Input::Receive { from, message } => self.receive(from, message),
             Input::Propose(commands) => self.propose(commands),
             Input::Wake => {}
             Input::Persisted(number) => self.on_persisted(number),
             Input::Applied(index) => self.on_applied(index),
-            Input::HandOver(to) => self.hand_over(to),
+            Input::HandOver(to) => {
+                let begun = self.hand_over(to);
+                self.actions.orders.push(begun);
+            }
+            Input::ChangeMembership(change) => {
+                let begun = self.change_membership(&change);
+                self.actions.orders.push(begun);
+            }
+            Input::Read { id, lease } => self.read(id, lease),
+            Input::TakeSnapshot(taken) => self.take_snapshot(taken),
+            Input::StateHash(state) => self.on_state_hash(state),
             Input::Campaign => self.on_election_timeout(),
         }
         self.fire_timers();
@@ -121,8 +187,10 @@ impl Node {
     #[must_use]
     pub fn take_actions(&mut self) -> Actions {
         self.replicate_to_all();
-        self.actions.persist = self.disk.flush(self.now, self.hard_state, &self.log, &mut self.actions.send);
         self.hand_out_committed();
+        self.ask_for_snapshot();
+        self.answer_reads();
+        self.actions.persist = self.disk.flush(self.now, self.hard_state, &self.log, &mut self.actions.send);
         self.assert_invariants();
         core::mem::take(&mut self.actions)
     }
@@ -130,14 +198,15 @@ impl Node {
     /// When the node must be stepped again if nothing else happens: exact, no polling tick.
     #[must_use]
     pub fn wake_at(&self) -> Moment {
-        match &self.role {
+        let timer = match &self.role {
             Role::Follower(follower) => follower.election_deadline,
             Role::PreCandidate(campaign) | Role::Candidate(campaign) => campaign.election_deadline,
             Role::Leader(leader) => {
                 let hand_over = leader.hand_over.as_ref().map(|hand_over| hand_over.deadline);
                 hand_over.map_or(leader.heartbeat_due, |deadline| deadline.min(leader.heartbeat_due))
             }
-        }
+        };
+        self.reads.deadline().map_or(timer, |deadline| deadline.min(timer))
     }
 
     /// This node's id.
@@ -150,39 +219,6 @@ impl Node {
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.config
-    }
-
-    /// What it looks like from outside.
-    #[must_use]
-    pub fn status(&self) -> Status {
-        let peers = match &self.role {
-            Role::Leader(leader) => leader.peers.iter().map(|(id, progress)| PeerStatus {
-                id: *id,
-                matched: progress.matched,
-                next: progress.next,
-                round_trip: progress.round_trip,
-                silent_for: self.now.since(progress.heard),
-            }),
-            Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) => return self.status_with(Vec::new()),
-        };
-        self.status_with(peers.collect())
-    }
-
-    fn status_with(&self, peers: Vec<PeerStatus>) -> Status {
-        Status {
-            id: self.config.id,
-            term: self.hard_state.term,
-            vote: self.hard_state.vote,
-            role: self.role.kind(),
-            leader: self.leader(),
-            commit: self.commit,
-            applied: self.applied,
-            last: self.log.last(),
-            durable: self.disk.durable(),
-            stamp: self.log.last_stamp(),
-            deadline: self.wake_at(),
-            peers,
-        }
     }
 
     /// Its role.
@@ -202,7 +238,7 @@ impl Node {
     pub fn leader(&self) -> Option<NodeId> {
         match &self.role {
             Role::Leader(_) => Some(self.config.id),
-            Role::Follower(follower) => follower.leader.map(|(leader, _)| leader),
+            Role::Follower(follower) => follower.leader.map(|leader| leader.id),
             Role::PreCandidate(_) | Role::Candidate(_) => None,
         }
     }
@@ -225,57 +261,45 @@ impl Node {
         self.log.from(from.max(self.log.base().index.next()))
     }
 
-    /// Takes a message through the gate: the sender must be a member, and terms are compared (section 5.1).
-    fn receive(&mut self, from: NodeId, message: Message) {
-        if from == self.config.id || !self.config.membership.contains(from) {
-            return self.ignore(from, "its sender is not another member");
-        }
-        let Message { term, body } = message;
-        if term > Term::LAST {
-            return self.ignore(from, "its term cannot exist");
-        }
-        if term > self.hard_state.term && !matches!(body, Body::PreVote { .. } | Body::PreVoteReply { granted: true }) {
-            if let Body::RequestVote { transfer: false, .. } = body
-                && let Some(leader) = self.live_leader_other_than(from)
-            {
-                // "If a server receives a RequestVote request within the minimum election timeout of hearing from a
-                // current leader, it does not update its term or grant its vote" (thesis 4.2.3).
-                return self.refuse_vote(from, false, crate::event::VoteRefusal::LeaderAlive(leader));
-            }
-            self.enter_later_term(term, from);
-        }
-        match body {
-            Body::PreVote { last } => self.on_pre_vote(from, term, last),
-            Body::PreVoteReply { granted } => self.on_pre_vote_reply(from, term, granted),
-            Body::RequestVote { last, .. } => self.on_request_vote(from, term, last),
-            Body::VoteReply { granted } => self.on_vote_reply(from, term, granted),
-            Body::AppendEntries(append) => self.on_append_entries(from, term, append),
-            Body::AppendReply(reply) => self.on_append_reply(from, term, reply),
-            Body::TimeoutNow => self.on_timeout_now(from, term),
-            Body::Forward { commands } => self.on_forward(commands),
-        }
+    /// The members by the newest entry of its log that says so (section 6).
+    #[must_use]
+    pub fn membership(&self) -> &Membership {
+        self.log.membership()
+    }
+
+    /// Which life of the node this is.
+    #[must_use]
+    pub fn incarnation(&self) -> Incarnation {
+        self.incarnation
+    }
+
+    /// Where its log starts.
+    #[must_use]
+    pub fn log_start(&self) -> crate::snapshot::LogStart {
+        self.log.start()
+    }
+
+    /// Its newest snapshot.
+    #[must_use]
+    pub fn snapshot(&self) -> Option<&Snapshot> {
+        self.snapshot.as_ref()
+    }
+
+    /// The last index reported as applied.
+    #[must_use]
+    pub fn applied(&self) -> Index {
+        self.machine.applied
+    }
+
+    /// The last entry that its newest snapshot covers.
+    fn covered(&self) -> LogPosition {
+        self.snapshot.as_ref().map_or(LogPosition::default(), |snapshot| snapshot.position)
     }
 
     fn on_persisted(&mut self, number: WriteNumber) {
         self.disk.persisted(self.now, number, &self.log, &mut self.actions.send);
         self.count_own_vote();
         self.advance_commit();
-    }
-
-    fn on_applied(&mut self, index: Index) {
-        assert!(index <= self.delivered, "an entry was applied that was never handed out");
-        self.applied = self.applied.max(index);
-    }
-
-    /// Hands out what is committed, on this node's own disk, and within the apply window.
-    fn hand_out_committed(&mut self) {
-        let window = Index(self.applied.0.saturating_add(self.config.apply_window as u64));
-        let end = self.commit.min(self.disk.durable()).min(window);
-        if end > self.delivered {
-            let count = (end.0 - self.delivered.0) as usize;
-            self.actions.apply.extend_from_slice(&self.log.from(self.delivered.next())[..count]);
-            self.delivered = end;
-        }
     }
 
     fn fire_timers(&mut self) {
@@ -289,26 +313,34 @@ impl Node {
             Role::Leader(_) => self.fire_leader_timers(),
             Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) => {}
         }
+        self.give_up_reads();
     }
 
-    /// "Election timeouts are chosen randomly from a fixed interval" (section 5.2), anew each time.
+    /// "Election timeouts are chosen randomly from a fixed interval" (section 5.2), anew each time; from one that follows
+    /// the measured round trips if the settings say so.
     fn draw_election_deadline(&mut self) -> Moment {
-        let timeout = self.dice.duration(self.config.election_timeout);
+        let range = match self.config.adaptive_timeout {
+            Some((floor, ceiling)) if self.round_trip > 0 => {
+                let round_trip = core::time::Duration::from_micros(u64::from(self.round_trip));
+                let shortest = ((self.config.heartbeat + round_trip) * 2).clamp(floor, ceiling);
+                (shortest, shortest * 2)
+            }
+            Some(_) | None => self.config.election_timeout,
+        };
+        let timeout = self.dice.duration(range);
         self.now.after(timeout)
     }
 
-    fn others(&self) -> Vec<NodeId> {
-        self.config.membership.voters().filter(|id| *id != self.config.id).collect()
+    /// Becomes a follower that knows no leader and waits for one.
+    fn wait_for_leader(&mut self) {
+        let election_deadline = self.draw_election_deadline();
+        self.role = Role::Follower(Follower::waiting(election_deadline));
     }
 
-    /// Sends a message that promises nothing.
-    fn send(&mut self, to: NodeId, body: Body) {
-        self.actions.send.push((to, Message { term: self.hard_state.term, body }));
-    }
-
-    /// Sends a message once everything known now is on disk.
-    fn promise(&mut self, to: NodeId, body: Body) {
-        self.disk.promise(to, Message { term: self.hard_state.term, body });
+    /// Every other node that counts in majorities.
+    fn other_voters(&self) -> Vec<NodeId> {
+        let voters = self.log.membership().members().filter(|(id, member)| *id != self.config.id && member.votes());
+        voters.map(|(id, _)| id).collect()
     }
 
     fn note(&mut self, decision: Decision) {

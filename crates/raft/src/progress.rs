@@ -3,11 +3,17 @@
 use alloc::collections::VecDeque;
 use core::time::Duration;
 
-use crate::types::{Index, Moment};
+use crate::message::{Probe, StateHash};
+use crate::snapshot::{Snapshot, SnapshotName};
+use crate::types::{Incarnation, Index, Moment};
 
 /// A leader's view of one follower.
 #[derive(Clone, Debug)]
 pub(crate) struct Progress {
+    /// Which life of it the members know; answers of another do not count.
+    pub(crate) incarnation: Incarnation,
+    /// It is a witness: entries reach it without their commands.
+    pub(crate) witness: bool,
     /// Highest index known to be equal and durable there (matchIndex).
     pub(crate) matched: Index,
     /// Next index to send (nextIndex).
@@ -16,10 +22,49 @@ pub(crate) struct Progress {
     pub(crate) flow: Flow,
     /// Highest commit index sent to it.
     pub(crate) commit_sent: Index,
-    /// When it last answered this leader, on the leader's clock.
+    /// When it last answered this leader, on the leader's clock; when the leader began, if it never did.
     pub(crate) heard: Moment,
-    /// Round trip of the last answered probe, storage included.
-    pub(crate) round_trip: Option<Duration>,
+    /// It has answered this leader.
+    pub(crate) answered: bool,
+    /// When the newest answered probe was sent, on the leader's clock: the follower heard of the leader no earlier.
+    pub(crate) confirmed: Moment,
+    /// Newest round of reads that it has confirmed.
+    pub(crate) round: u64,
+    /// Round trips of answered probes, storage included.
+    pub(crate) round_trip: RoundTrip,
+    /// Since when it has kept up with the leader.
+    pub(crate) caught_up: Option<Moment>,
+    /// The newest state hash it told.
+    pub(crate) state: Option<StateHash>,
+    /// Its state differs from what the log makes of it: it needs a snapshot newer than this index.
+    pub(crate) diverged: Option<Index>,
+}
+
+/// Smoothed round trips and their deviation, as in RFC 6298.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct RoundTrip {
+    /// The last one.
+    pub(crate) last: Option<Duration>,
+    smoothed: Duration,
+    deviation: Duration,
+}
+
+impl RoundTrip {
+    fn measured(&mut self, sample: Duration) {
+        if self.last.is_none() {
+            (self.smoothed, self.deviation) = (sample, sample / 2);
+        } else {
+            let off = self.smoothed.abs_diff(sample);
+            self.deviation = self.deviation * 3 / 4 + off / 4;
+            self.smoothed = self.smoothed * 7 / 8 + sample / 8;
+        }
+        self.last = Some(sample);
+    }
+
+    /// What hardly any round trip exceeds: the smoothed one and four deviations, in microseconds; 0 if unknown.
+    pub(crate) fn bound(&self) -> u32 {
+        u32::try_from((self.smoothed + self.deviation * 4).as_micros()).unwrap_or(u32::MAX)
+    }
 }
 
 /// How entries are sent to a follower.
@@ -32,6 +77,57 @@ pub(crate) enum Flow {
     },
     /// The logs agree: entries stream without waiting for answers, within the window.
     Replicate(Window),
+    /// What it needs first is no longer in the log: a snapshot is on its way, in chunks.
+    Snapshot(Transfer),
+}
+
+/// A snapshot on its way to one follower.
+#[derive(Clone, Debug)]
+pub(crate) struct Transfer {
+    /// The snapshot. It stays the same until it has arrived, whatever newer one there is.
+    pub(crate) snapshot: Snapshot,
+    /// What it is called.
+    pub(crate) name: SnapshotName,
+    /// Bytes that have arrived.
+    pub(crate) received: u64,
+    /// Bytes that have left.
+    pub(crate) sent: u64,
+    /// The first chunk has left, which an empty snapshot has too.
+    pub(crate) begun: bool,
+    /// What the follower said last, which is less than `received` if it lost what it had.
+    said: u64,
+    /// Something arrived since the last heartbeat; if not, what is under way counts as lost.
+    moved: bool,
+    /// It answers. One that does not gets one chunk at a time.
+    pub(crate) answers: bool,
+    /// It repairs a follower whose state went astray.
+    pub(crate) repair: bool,
+}
+
+impl Transfer {
+    pub(crate) fn new(snapshot: Snapshot, witness: bool, repair: bool) -> Self {
+        let snapshot = if witness { Snapshot { data: None, ..snapshot } } else { snapshot };
+        let name = SnapshotName::of(snapshot.position, snapshot.data.as_deref().unwrap_or_default());
+        Transfer { snapshot, name, received: 0, sent: 0, begun: false, said: 0, moved: true, answers: true, repair }
+    }
+
+    /// So many bytes have arrived.
+    pub(crate) fn on_received(&mut self, bytes: u64) {
+        self.moved |= bytes > self.received;
+        self.answers |= self.moved;
+        self.said = bytes.min(self.name.size);
+        self.received = self.received.max(self.said);
+        self.sent = self.sent.max(self.received);
+    }
+
+    /// A heartbeat has passed: if nothing arrived meanwhile, everything after what did is sent again.
+    pub(crate) fn on_heartbeat(&mut self) {
+        if !core::mem::take(&mut self.moved) {
+            self.received = self.said;
+            self.sent = self.said;
+            (self.begun, self.answers) = (false, false);
+        }
+    }
 }
 
 /// AppendEntries under way to one follower, bounded in messages and in bytes.
@@ -66,14 +162,33 @@ impl Window {
 
 impl Progress {
     /// A follower of which nothing is known: try right after the leader's last entry (section 5.3).
-    pub(crate) fn new(last: Index, now: Moment) -> Self {
+    pub(crate) fn new(last: Index, now: Moment, incarnation: Incarnation, witness: bool) -> Self {
         Progress {
+            incarnation,
+            witness,
             matched: Index(0),
             next: last.next(),
             flow: Flow::Probe { sent: false },
             commit_sent: Index(0),
             heard: now,
-            round_trip: None,
+            answered: false,
+            confirmed: Moment(0),
+            round: 0,
+            round_trip: RoundTrip::default(),
+            caught_up: None,
+            state: None,
+            diverged: None,
+        }
+    }
+
+    /// It answered, perhaps to a probe.
+    pub(crate) fn on_answer(&mut self, probe: Option<Probe>, now: Moment) {
+        self.heard = now;
+        self.answered = true;
+        if let Some(Probe { sent, round }) = probe {
+            self.round_trip.measured(now.since(sent));
+            self.confirmed = self.confirmed.max(sent);
+            self.round = self.round.max(round);
         }
     }
 
@@ -88,8 +203,22 @@ impl Progress {
                 self.flow = Flow::Replicate(Window::default());
             }
             Flow::Replicate(window) => window.acknowledge(self.matched),
+            // It may have got there another way, as from an earlier leader; unless its state is what must be replaced.
+            Flow::Snapshot(transfer) => {
+                if !transfer.repair && self.matched >= transfer.name.position.index {
+                    self.installed();
+                }
+            }
         }
         news
+    }
+
+    /// Everything a snapshot covers is there: entries follow.
+    pub(crate) fn installed(&mut self) {
+        self.next = self.matched.next();
+        self.flow = Flow::Replicate(Window::default());
+        self.commit_sent = Index(0);
+        self.diverged = None;
     }
 
     /// The follower refused entries after `refused`; `candidate` is the leader's best guess where the logs agree.
@@ -99,6 +228,7 @@ impl Progress {
         let stale = match &self.flow {
             Flow::Probe { .. } => refused != self.next.previous(),
             Flow::Replicate(_) => false,
+            Flow::Snapshot(_) => true,
         };
         // A follower that refuses what it acknowledged has lost its disk; trying again at once would go on for ever.
         if stale || refused <= self.matched {
@@ -131,7 +261,7 @@ mod tests {
 
     #[test]
     fn a_stale_refusal_changes_nothing() {
-        let mut progress = Progress::new(Index(9), Moment(0));
+        let mut progress = Progress::new(Index(9), Moment(0), Incarnation(0), false);
         assert!(progress.on_conflict(Index(9), Index(5)));
         assert_eq!(progress.next, Index(6));
         assert!(!progress.on_conflict(Index(9), Index(3)), "its message was sent before the first refusal");

@@ -3,8 +3,9 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 
 use crate::progress::Progress;
+use crate::reads::LeaderReads;
 use crate::status::RoleKind;
-use crate::types::{Index, Moment, NodeId, Stamp};
+use crate::types::{Incarnation, Index, Moment, NodeId, Stamp};
 
 /// What a node is at the moment (figure 4, with the pre-candidate of thesis 9.6).
 #[derive(Clone, Debug)]
@@ -19,13 +20,30 @@ pub(crate) enum Role {
     Leader(Leader),
 }
 
+/// The leader a follower has heard of in its term.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KnownLeader {
+    pub(crate) id: NodeId,
+    /// Which life of it. Not asked of the members: the follower may not know yet that it is one.
+    pub(crate) incarnation: Incarnation,
+    /// When it was last heard of.
+    pub(crate) heard: Moment,
+}
+
 /// A follower's state.
 #[derive(Clone, Debug)]
 pub(crate) struct Follower {
-    /// The leader of this term, once heard of, and when it was last heard of.
-    pub(crate) leader: Option<(NodeId, Moment)>,
+    /// The leader of this term, once heard of.
+    pub(crate) leader: Option<KnownLeader>,
     /// When the follower gives up waiting.
     pub(crate) election_deadline: Moment,
+}
+
+impl Follower {
+    /// Waits for a leader of whom it has not heard.
+    pub(crate) fn waiting(election_deadline: Moment) -> Self {
+        Follower { leader: None, election_deadline }
+    }
 }
 
 /// State of a (pre-)candidate.
@@ -52,6 +70,11 @@ pub(crate) struct Leader {
     pub(crate) uncommitted_bytes: usize,
     /// A hand-over in progress.
     pub(crate) hand_over: Option<HandOver>,
+    /// A successor was told to stand. It may do so at any time later in this term, past every follower's stickiness, so
+    /// the leader's clock says nothing any more about who else leads.
+    pub(crate) lease_broken: bool,
+    /// Reads that wait for a majority to confirm that this node still leads (thesis 6.4).
+    pub(crate) reads: LeaderReads,
 }
 
 /// A hand-over in progress (thesis 3.10).

@@ -3,7 +3,8 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use crate::types::{Index, LogPosition, Moment, NodeId, Stamp, Term};
+use crate::membership::Membership;
+use crate::types::{Incarnation, Index, LogPosition, Moment, NodeId, Stamp, Term};
 
 /// A snapshot of one node's protocol state.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -30,6 +31,16 @@ pub struct Status {
     pub stamp: Stamp,
     /// When its election timer ends; for a leader, when its next heartbeat is due.
     pub deadline: Moment,
+    /// The members by the newest entry of its log that says so.
+    pub membership: Membership,
+    /// Index of that entry.
+    pub membership_index: Index,
+    /// The last entry its newest snapshot covers; 0 without one.
+    pub snapshot: Index,
+    /// The last entry its log does not hold any more; 0 if it holds all.
+    pub log_after: Index,
+    /// Which life of the node this is.
+    pub incarnation: Incarnation,
     /// A leader's view of its followers; empty for others.
     pub peers: Vec<PeerStatus>,
 }
@@ -47,6 +58,24 @@ pub struct PeerStatus {
     pub round_trip: Option<Duration>,
     /// Time since its last answer.
     pub silent_for: Duration,
+    /// How entries reach it.
+    pub flow: FlowKind,
+}
+
+/// How entries reach a follower.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum FlowKind {
+    /// Where the logs agree is being found out.
+    Probe,
+    /// Entries stream.
+    Replicate,
+    /// A snapshot is on its way.
+    Snapshot {
+        /// Bytes that have arrived.
+        received: u64,
+        /// Its size in bytes.
+        size: u64,
+    },
 }
 
 /// The role of a node, without what belongs to it.

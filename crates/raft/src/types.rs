@@ -47,6 +47,12 @@ pub struct Stamp(pub u64);
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ClientId(pub u64);
 
+/// Which life of a node: drawn when its disk is first prepared. A node that lost its disk lost its promises with it, so
+/// under the same id it is somebody else. The first members of a cluster are known by zero unless told otherwise.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Incarnation(pub u64);
+
 impl Term {
     /// The last term a node may enter. One more is kept free, so that the term after it is still a later one.
     pub(crate) const LAST: Term = Term(u64::MAX - 1);

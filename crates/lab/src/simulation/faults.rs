@@ -1,6 +1,6 @@
 //! What can go wrong: lost, repeated and held messages, cuts, held disks, crashes.
 
-use raftian_raft::{Input, NodeId};
+use raftian_raft::NodeId;
 
 use super::Simulation;
 use super::host::Life;
@@ -71,30 +71,30 @@ impl Simulation {
 
     /// From now on writes of this machine wait.
     pub fn hold_disk(&mut self, id: NodeId) {
-        self.host_mut(id).disk.hold(true);
+        self.host_mut(id).disk_mut().hold(true);
         self.trace.push(self.now, Line::Did(id, "has its disk held"));
     }
 
     /// Whether writes of this machine wait.
     #[must_use]
     pub fn is_disk_held(&self, id: NodeId) -> bool {
-        self.host(id).disk.is_held()
+        self.host(id).disk().is_held()
     }
 
     /// Performs the oldest `count` writes that wait; later ones wait on.
     pub fn complete_writes(&mut self, id: NodeId, count: usize) {
-        let number = self.host_mut(id).disk.complete(count);
-        if let Some(number) = number
-            && self.is_up(id)
-        {
+        let disk = self.host_mut(id).disk_mut();
+        let any = disk.pending() > 0;
+        disk.complete(count);
+        if any && self.is_up(id) {
             self.trace.push(self.now, Line::Did(id, "has writes done"));
-            self.input(id, Input::Persisted(number));
+            self.input(id, |_| {});
         }
     }
 
     /// Performs all writes that wait, and later ones at once.
     pub fn release_disk(&mut self, id: NodeId) {
-        self.host_mut(id).disk.hold(false);
+        self.host_mut(id).disk_mut().hold(false);
         self.complete_writes(id, usize::MAX);
     }
 
@@ -107,8 +107,9 @@ impl Simulation {
     /// A crash between two writes: the oldest `kept` that waited were done, but nobody was told.
     pub fn crash_keeping(&mut self, id: NodeId, kept: usize) {
         let host = self.host_mut(id);
-        host.disk.crash(kept);
-        host.forget(Life::Down);
+        let mut disk = host.take_disk();
+        disk.crash(kept);
+        host.forget(Life::Down(disk));
         self.trace.push(self.now, Line::Did(id, "crashes"));
     }
 

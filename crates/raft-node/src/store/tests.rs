@@ -4,10 +4,16 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use raftian_raft::{ClientId, Command, NodeId, Payload, Stamp, Term};
+use raftian_raft::{
+    ClientId, Command, Entry, HardState, Incarnation, LogPosition, LogStart, Membership, NodeId, Payload, Restored,
+    Snapshot, Stamp, Standing, Term,
+};
 use redb::{ReadableTable, StorageBackend, TableDefinition};
 
 use super::*;
+
+mod model;
+mod snapshots;
 
 const CLUSTER: &str = "test-0123";
 const ENTRIES: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("entries");
@@ -29,7 +35,7 @@ impl Disk {
     }
 
     fn open(&self) -> Result<(RedbStore, Restored), StoreError> {
-        RedbStore::with_backend(self.clone(), Path::new("disk"), NodeId(1), CLUSTER)
+        RedbStore::with_backend(self.clone(), Path::new("disk"), NodeId(1), CLUSTER, Incarnation::default())
     }
 }
 
@@ -62,6 +68,10 @@ impl StorageBackend for Disk {
     }
 }
 
+fn open_file(file: &Path) -> Result<(RedbStore, Restored), StoreError> {
+    RedbStore::open(file, NodeId(1), CLUSTER, Incarnation::default())
+}
+
 fn entry(index: u64, term: u64) -> Entry {
     let command = Command { client: ClientId(7), sequence: index, bytes: vec![index as u8; 24].into() };
     Entry { term: Term(term), index: Index(index), stamp: Stamp(index * 10), payload: Payload::Command(command) }
@@ -72,7 +82,33 @@ fn vote(term: u64, vote: u64) -> HardState {
 }
 
 fn write(number: u64, hard_state: Option<HardState>, entries: impl IntoIterator<Item = Entry>) -> Write {
-    Write { number: WriteNumber(number), hard_state, entries: entries.into_iter().collect() }
+    let entries = entries.into_iter().collect();
+    Write { number: WriteNumber(number), hard_state, snapshot: None, start: None, discard: false, entries }
+}
+
+/// Bytes that differ from place to place, so that a chunk at another's place would be seen.
+fn state(size: usize, first: u8) -> Vec<u8> {
+    (0..size).map(|place| first.wrapping_add((place / 1000) as u8)).collect()
+}
+
+fn snapshot(index: u64, term: u64, data: Option<Vec<u8>>) -> Snapshot {
+    let voters = [1, 2, 3].map(|id| (NodeId(id), Incarnation(id), Standing::Voter));
+    let witness = (NodeId(4), Incarnation(0), Standing::Witness);
+    Snapshot {
+        position: LogPosition { term: Term(term), index: Index(index) },
+        stamp: Stamp(index * 10),
+        membership: Membership::of(voters.into_iter().chain([witness])).expect("a cluster"),
+        data: data.map(Into::into),
+    }
+}
+
+/// Keeps `snapshot` and drops the log up to `start`.
+fn compaction(number: u64, snapshot: Snapshot, start: LogStart) -> Write {
+    Write { snapshot: Some(snapshot), start: Some(start), ..write(number, None, []) }
+}
+
+fn start(index: u64, term: u64) -> LogStart {
+    snapshot(index, term, None).start()
 }
 
 fn submit(store: &mut impl Store, write: Write) {
@@ -93,7 +129,7 @@ fn history() -> Vec<Write> {
 
 fn after_history() -> Restored {
     let entries = (1..=17).map(|index| entry(index, 1)).chain((18..=31).map(|index| entry(index, 3)));
-    Restored { hard_state: vote(3, 1), entries: entries.collect() }
+    Restored { hard_state: vote(3, 1), entries: entries.collect(), ..Restored::default() }
 }
 
 fn tell(store: &mut impl Store) {
@@ -113,12 +149,12 @@ fn told_disk() -> Vec<u8> {
 fn a_restart_gives_what_was_written() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("new/below/raft.redb");
-    let (mut store, restored) = RedbStore::open(&file, NodeId(1), CLUSTER).expect("a new file");
+    let (mut store, restored) = open_file(&file).expect("a new file");
     assert_eq!(restored, Restored::default());
     tell(&mut store);
     drop(store);
     for _ in 0..2 {
-        let (_, restored) = RedbStore::open(&file, NodeId(1), CLUSTER).expect("the same file");
+        let (_, restored) = open_file(&file).expect("the same file");
         assert_eq!(restored, after_history());
     }
 }
@@ -144,7 +180,7 @@ fn a_vote_survives_on_its_own() {
     let (mut store, _) = disk.open().expect("a new disk");
     submit(&mut store, write(1, Some(vote(5, 3)), []));
     drop(store);
-    assert_eq!(disk.open().expect("the same disk").1, Restored { hard_state: vote(5, 3), entries: vec![] });
+    assert_eq!(disk.open().expect("the same disk").1, Restored { hard_state: vote(5, 3), ..Restored::default() });
 }
 
 #[test]
@@ -162,7 +198,7 @@ fn a_write_with_a_hole_is_refused_and_changes_nothing() {
     let disk = Disk::default();
     let (mut store, _) = disk.open().expect("a new disk");
     tell(&mut store);
-    let gap = |first, end| Err(StoreError::Gap { number: 5, first: Index(first), end: Index(end) });
+    let gap = |first, end| Err(StoreError::Gap { number: 5, first: Index(first), start: Index(0), end: Index(end) });
     assert_eq!(store.submit(write(5, None, [entry(33, 3)])), gap(33, 31));
     assert_eq!(store.submit(write(5, None, [entry(32, 3), entry(34, 3)])), gap(34, 32));
     assert_eq!(store.submit(write(5, None, [entry(0, 3)])), gap(0, 31));
@@ -175,8 +211,8 @@ fn a_write_with_a_hole_is_refused_and_changes_nothing() {
 fn the_file_of_another_node_or_cluster_is_refused_by_name() {
     let disk = Disk::holding(told_disk());
     let open = |node, cluster| {
-        let error = RedbStore::with_backend(disk.clone(), Path::new("n1.redb"), node, cluster).map(drop);
-        error.expect_err("a foreign file").to_string()
+        let error = RedbStore::with_backend(disk.clone(), Path::new("n1.redb"), node, cluster, Incarnation::default());
+        error.map(drop).expect_err("a foreign file").to_string()
     };
     let node = open(NodeId(2), CLUSTER);
     assert!(node.contains("n1.redb") && node.contains("node n1") && node.contains("node n2"), "{node}");
@@ -189,25 +225,25 @@ fn the_file_of_another_node_or_cluster_is_refused_by_name() {
 fn a_second_process_is_told_that_the_file_is_in_use() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("raft.redb");
-    let _store = RedbStore::open(&file, NodeId(1), CLUSTER).expect("a new file");
-    let error = RedbStore::open(&file, NodeId(1), CLUSTER).map(drop);
+    let _store = open_file(&file).expect("a new file");
+    let error = open_file(&file).map(drop);
     assert_eq!(error, Err(StoreError::InUse { file }));
 }
 
 #[test]
 fn what_is_no_store_is_a_clear_error() {
     let directory = tempfile::tempdir().expect("a directory");
-    let error = RedbStore::open(directory.path(), NodeId(1), CLUSTER).map(drop).expect_err("a directory");
+    let error = open_file(directory.path()).map(drop).expect_err("a directory");
     assert!(matches!(error, StoreError::NoAccess { .. }) && error.to_string().contains("directory"), "{error}");
 
     let file = directory.path().join("file");
     for contents in ["", "x", "not a database at all"] {
         std::fs::write(&file, contents).expect("a file");
-        let error = RedbStore::open(&file, NodeId(1), CLUSTER).map(drop).expect_err("no store");
+        let error = open_file(&file).map(drop).expect_err("no store");
         assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
     }
     let below = file.join("raft.redb");
-    let error = RedbStore::open(&below, NodeId(1), CLUSTER).map(drop).expect_err("below a file");
+    let error = open_file(&below).map(drop).expect_err("below a file");
     assert!(matches!(error, StoreError::NoAccess { .. }), "{error}");
 }
 
@@ -216,7 +252,7 @@ fn an_unfinished_creation_is_begun_again() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("raft.redb");
     std::fs::write(directory.path().join("raft.redb.new"), [0; 4096]).expect("a leftover");
-    let (_, restored) = RedbStore::open(&file, NodeId(1), CLUSTER).expect("a new file");
+    let (_, restored) = open_file(&file).expect("a new file");
     assert_eq!(restored, Restored::default());
 }
 
@@ -328,7 +364,7 @@ fn eventually<T>(mut probe: impl FnMut() -> Option<T>) -> T {
 fn a_writer_thread_completes_in_order_notifies_and_closes_the_file() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("raft.redb");
-    let (store, _) = RedbStore::open(&file, NodeId(1), CLUSTER).expect("a new file");
+    let (store, _) = open_file(&file).expect("a new file");
     let notified = Arc::new(AtomicUsize::new(0));
     let notify = Arc::clone(&notified);
     let count = move || {
@@ -345,7 +381,7 @@ fn a_writer_thread_completes_in_order_notifies_and_closes_the_file() {
     eventually(|| (notified.load(Ordering::SeqCst) == 4).then_some(()));
     assert_eq!(thread.submit(write(5, None, [entry(32, 3)])), Ok(()));
     drop(thread);
-    let (_, restored) = RedbStore::open(&file, NodeId(1), CLUSTER).expect("the file is free again");
+    let (_, restored) = open_file(&file).expect("the file is free again");
     assert_eq!(restored.entries.len(), 32, "what was queued is finished first");
 }
 

@@ -56,16 +56,14 @@ impl Store for WriterThread {
         if self.outstanding >= WRITE_QUEUE {
             return Err(StoreError::Hanging);
         }
-        match self.queue.as_ref().map(|queue| queue.send(write)) {
-            Some(Ok(())) => {
-                self.outstanding += 1;
-                Ok(())
-            }
-            Some(Err(_)) | None => Err(match self.results.try_iter().find_map(Result::err) {
-                Some(error) => error,
-                None => StoreError::Stopped { reason: "an earlier write failed".to_owned() },
-            }),
+        if self.queue.as_ref().is_some_and(|queue| queue.send(write).is_ok()) {
+            self.outstanding += 1;
+            return Ok(());
         }
+        Err(match self.results.try_iter().find_map(Result::err) {
+            Some(error) => error,
+            None => StoreError::Stopped { reason: "an earlier write failed".to_owned() },
+        })
     }
 
     fn completed(&mut self) -> Option<Result<WriteNumber, StoreError>> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use raftian_raft::{Command, Index, RoleKind};
+use raftian_raft::{Command, Incarnation, Index, RoleKind};
 use tokio::sync::{mpsc, watch};
 
 use super::{NodeOptions, Order, PROPOSAL_QUEUE, Shared, StartError, lock};
@@ -75,7 +75,7 @@ fn open(
     shared: &Shared,
 ) -> Result<(NodeDriver, Clock, mpsc::Receiver<ServiceRequest>), StartError> {
     let id = options.raft.id;
-    let (store, restored) = RedbStore::open(&options.store, id, &options.cluster)?;
+    let (store, restored) = RedbStore::open(&options.store, id, &options.cluster, Incarnation::default())?;
     let wake = Arc::clone(&shared.wake_node);
     let store = WriterThread::start(id, store, Arc::new(move || wake.notify_one()))?;
     let (links, requests) = QuicLinks::start(options.links, Arc::clone(&shared.wake_node))?;

@@ -5,7 +5,7 @@ use alloc::collections::BTreeSet;
 
 use super::Node;
 use crate::event::{Decision, StepDown, VoteRefusal};
-use crate::message::{Body, Message};
+use crate::message::Body;
 use crate::role::{Campaign, Follower, Role};
 use crate::types::{LogPosition, NodeId, Term};
 
@@ -14,15 +14,20 @@ impl Node {
     pub(super) fn on_election_timeout(&mut self) {
         match (&self.role, self.config.pre_vote) {
             (Role::Leader(_), _) => {}
-            (_, _) if self.hard_state.term >= Term::LAST => {
-                // Only a peer that lies gets a cluster here. There is no term left to stand in, and none may be led
-                // twice.
-                let election_deadline = self.draw_election_deadline();
-                self.role = Role::Follower(Follower { leader: None, election_deadline });
-            }
+            // Only a peer that lies gets a cluster to the last term. There is none left to stand in, and none may be
+            // led twice.
+            (_, _) if self.hard_state.term >= Term::LAST || !self.may_lead() => self.wait_for_leader(),
             (_, true) => self.ask_for_pre_votes(),
             (_, false) => self.stand_for_election(false),
         }
+    }
+
+    /// Whether this node may stand for election: it votes, under this life, and knows what every entry says.
+    pub(super) fn may_lead(&self) -> bool {
+        let member = self.log.membership().member(self.config.id);
+        let is_voter = member.is_some_and(|member| member.may_lead() && member.incarnation == self.incarnation);
+        let has_state = self.snapshot.as_ref().is_none_or(|snapshot| snapshot.data.is_some());
+        is_voter && has_state && self.log.is_whole_after(self.log.base().index)
     }
 
     /// Enters a later term as a follower: "If RPC request or response contains term T > currentTerm: set currentTerm =
@@ -30,6 +35,7 @@ impl Node {
     pub(super) fn enter_later_term(&mut self, term: Term, from: NodeId) {
         assert!(term > self.hard_state.term, "terms never go back");
         let was_leader = matches!(self.role, Role::Leader(_));
+        self.refuse_reads();
         // A follower's timer runs on: only a leader or a granted vote sets it back.
         let election_deadline = match &self.role {
             Role::Follower(follower) => follower.election_deadline,
@@ -37,7 +43,7 @@ impl Node {
         };
         self.hard_state.term = term;
         self.hard_state.vote = None;
-        self.role = Role::Follower(Follower { leader: None, election_deadline });
+        self.role = Role::Follower(Follower::waiting(election_deadline));
         self.note(if was_leader {
             Decision::SteppedDown { because: StepDown::LaterTerm }
         } else {
@@ -47,20 +53,24 @@ impl Node {
 
     /// Stops leading within the term.
     pub(super) fn step_down(&mut self, because: StepDown) {
-        let election_deadline = self.draw_election_deadline();
-        self.role = Role::Follower(Follower { leader: None, election_deadline });
+        self.refuse_reads();
+        self.wait_for_leader();
         self.note(Decision::SteppedDown { because });
     }
 
-    /// The leader this node believes alive: itself, or one heard of within the shortest election timeout. A `candidate`
-    /// leads no longer, so it does not stand in its own way, as after a quick restart.
-    pub(super) fn live_leader_other_than(&self, candidate: NodeId) -> Option<NodeId> {
+    /// Why this node must not help `candidate` to an election yet: a leader is alive, itself or one heard of lately
+    /// (thesis 4.2.3); or it has just started, may have heard of one before, and leaders trust their clocks. A
+    /// `candidate` leads no longer, so it does not stand in its own way, as after a quick restart.
+    pub(super) fn leader_hindrance(&self, candidate: NodeId) -> Option<VoteRefusal> {
+        let lately = |since| self.now.since(since) < self.config.stickiness();
+        if self.config.lease_reads && lately(self.started) {
+            return Some(VoteRefusal::JustStarted);
+        }
         match &self.role {
             _ if !self.config.check_quorum => None,
-            Role::Leader(_) => Some(self.config.id),
-            Role::Follower(Follower { leader: Some((leader, heard)), .. }) => {
-                let alive = self.now.since(*heard) < self.config.election_timeout.0;
-                (alive && *leader != candidate).then_some(*leader)
+            Role::Leader(_) => Some(VoteRefusal::LeaderAlive(self.config.id)),
+            Role::Follower(Follower { leader: Some(leader), .. }) => {
+                (lately(leader.heard) && leader.id != candidate).then_some(VoteRefusal::LeaderAlive(leader.id))
             }
             Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) => None,
         }
@@ -74,12 +84,14 @@ impl Node {
     fn ask_for_pre_votes(&mut self) {
         let mut campaign = self.new_campaign();
         campaign.granted.insert(self.config.id);
-        let last = self.log.last();
+        let (last, priority) = (self.log.last(), self.config.priority);
         let term = self.hard_state.term.next();
+        self.refuse_reads();
         self.role = Role::PreCandidate(campaign);
         self.note(Decision::AskedForPreVotes);
-        for peer in self.others() {
-            self.actions.send.push((peer, Message { term, body: Body::PreVote { last } }));
+        for peer in self.other_voters() {
+            let message = self.message(peer, term, Body::PreVote { last, priority });
+            self.actions.send.push((peer, message));
         }
         self.count_votes();
     }
@@ -92,11 +104,12 @@ impl Node {
         self.hard_state.term = self.hard_state.term.next();
         self.hard_state.vote = Some(self.config.id);
         let campaign = self.new_campaign();
+        self.refuse_reads();
         self.role = Role::Candidate(campaign);
         self.note(Decision::StoodForElection { transfer });
-        let last = self.log.last();
-        for peer in self.others() {
-            self.promise(peer, Body::RequestVote { last, transfer });
+        let (last, priority) = (self.log.last(), self.config.priority);
+        for peer in self.other_voters() {
+            self.promise(peer, Body::RequestVote { last, transfer, priority });
         }
     }
 
@@ -111,20 +124,21 @@ impl Node {
     }
 
     /// Changes nothing, whatever the answer: no term, no vote, no timer.
-    pub(super) fn on_pre_vote(&mut self, from: NodeId, term: Term, last: LogPosition) {
-        let refusal = if let Some(leader) = self.live_leader_other_than(from) {
-            Some(VoteRefusal::LeaderAlive(leader))
+    pub(super) fn on_pre_vote(&mut self, from: NodeId, term: Term, last: LogPosition, priority: u8) {
+        let refusal = if let Some(hindrance) = self.leader_hindrance(from) {
+            Some(hindrance)
         } else if term <= self.hard_state.term {
             Some(VoteRefusal::OldTerm)
         } else {
-            self.log_refusal(last)
+            self.log_refusal(last, Some(priority))
         };
         match refusal {
             Some(because) => self.refuse_vote(from, true, because),
             None => {
                 self.note(Decision::Voted { candidate: from, pre: true });
                 // The grant names the term it is for; this node does not enter it.
-                self.actions.send.push((from, Message { term, body: Body::PreVoteReply { granted: true } }));
+                let grant = self.message(from, term, Body::PreVoteReply { granted: true });
+                self.actions.send.push((from, grant));
             }
         }
     }
@@ -142,12 +156,13 @@ impl Node {
     }
 
     /// RequestVote (figure 2): "grant vote if votedFor is null or candidateId, and candidate's log is at least as
-    /// up-to-date as receiver's log".
-    pub(super) fn on_request_vote(&mut self, from: NodeId, term: Term, last: LogPosition) {
+    /// up-to-date as receiver's log". The `priority` of a candidate that the old leader asked to stand does not count.
+    pub(super) fn on_request_vote(&mut self, from: NodeId, term: Term, last: LogPosition, priority: Option<u8>) {
         let refusal = match self.hard_state.vote {
             _ if term < self.hard_state.term => Some(VoteRefusal::OldTerm),
             Some(other) if other != from => Some(VoteRefusal::VotedFor(other)),
-            Some(_) | None => self.log_refusal(last),
+            Some(_) => self.log_refusal(last, None),
+            None => self.log_refusal(last, priority),
         };
         if let Some(because) = refusal {
             return self.refuse_vote(from, false, because);
@@ -155,17 +170,16 @@ impl Node {
         // Only a follower can get here with its vote free or given to `from`: a candidate or leader voted for itself,
         // and a pre-candidate has not entered a new term.
         match &self.role {
-            Role::Follower(Follower { leader: Some((leader, _)), .. }) => {
+            Role::Follower(Follower { leader: Some(leader), .. }) => {
                 // The election of this term is over: a vote now could change nothing but this node's timer.
-                let because = VoteRefusal::LeaderAlive(*leader);
+                let because = VoteRefusal::LeaderAlive(leader.id);
                 return self.refuse_vote(from, false, because);
             }
             Role::Follower(_) | Role::PreCandidate(_) => {}
             Role::Candidate(_) | Role::Leader(_) => unreachable!("a candidate has voted for itself"),
         }
         self.hard_state.vote = Some(from);
-        let election_deadline = self.draw_election_deadline();
-        self.role = Role::Follower(Follower { leader: None, election_deadline });
+        self.wait_for_leader();
         self.note(Decision::Voted { candidate: from, pre: false });
         self.promise(from, Body::VoteReply { granted: true });
     }
@@ -183,8 +197,8 @@ impl Node {
     /// The leader asks this node to take over (thesis 3.10): it does not wait and needs no pre-vote.
     pub(super) fn on_timeout_now(&mut self, from: NodeId, term: Term) {
         match &self.role {
-            Role::Follower(Follower { leader: Some((leader, _)), .. })
-                if term == self.hard_state.term && *leader == from && term < Term::LAST =>
+            Role::Follower(Follower { leader: Some(leader), .. })
+                if term == self.hard_state.term && leader.id == from && term < Term::LAST && self.may_lead() =>
             {
                 self.stand_for_election(true);
             }
@@ -195,7 +209,7 @@ impl Node {
     /// Moves on if a majority granted.
     fn count_votes(&mut self) {
         let (Role::PreCandidate(campaign) | Role::Candidate(campaign)) = &self.role else { return };
-        if !self.config.membership.is_quorum(|id| campaign.granted.contains(&id)) {
+        if !self.log.membership().is_quorum(|id| campaign.granted.contains(&id)) {
             return;
         }
         let votes = campaign.granted.len();
@@ -208,9 +222,17 @@ impl Node {
 
     /// "If the logs have last entries with different terms, then the log with the later term is more up-to-date. If the
     /// logs end with the same term, then whichever log is longer is more up-to-date" (section 5.4.1).
-    fn log_refusal(&self, theirs: LogPosition) -> Option<VoteRefusal> {
+    ///
+    /// Of two equal logs the one with the higher priority is preferred, if its node may lead.
+    fn log_refusal(&self, theirs: LogPosition, priority: Option<u8>) -> Option<VoteRefusal> {
         let mine = self.log.last();
-        (theirs < mine).then_some(VoteRefusal::LogBehind { mine, theirs })
+        match priority {
+            _ if theirs < mine => Some(VoteRefusal::LogBehind { mine, theirs }),
+            Some(priority) if theirs == mine && priority < self.config.priority && self.may_lead() => {
+                Some(VoteRefusal::LowerPriority { mine: self.config.priority, theirs: priority })
+            }
+            Some(_) | None => None,
+        }
     }
 
     /// Refuses with this node's own term, so that a candidate that is behind learns of it (else it could never win

@@ -5,13 +5,13 @@ use alloc::vec::Vec;
 use super::Node;
 use crate::entry::Entry;
 use crate::event::Decision;
-use crate::message::{AppendEntries, AppendReply, AppendResult, Body};
-use crate::role::{Follower, Role};
-use crate::types::{Index, LogPosition, Moment, NodeId, Stamp, Term};
+use crate::message::{AppendEntries, AppendReply, AppendResult, Body, Probe};
+use crate::role::{Follower, KnownLeader, Role};
+use crate::types::{Index, LogPosition, NodeId, Stamp, Term};
 
 impl Node {
     pub(super) fn on_append_entries(&mut self, from: NodeId, term: Term, append: AppendEntries) {
-        let AppendEntries { previous, commit, probe, entries } = append;
+        let AppendEntries { previous, commit, probe, round_trip, entries } = append;
         if term < self.hard_state.term {
             // "Reply false if term < currentTerm" (figure 2); the reply's term makes the old leader step down.
             return self.reply_conflict(from, previous, None);
@@ -22,34 +22,45 @@ impl Node {
         if !self.follow(from) {
             return self.ignore(from, "it appends in a term that another node leads");
         }
+        self.round_trip = round_trip;
         if !self.log.matches(previous) && previous.index > self.log.base().index {
             // "Reply false if log doesn't contain an entry at prevLogIndex whose term matches prevLogTerm" (figure 2).
             return self.reply_conflict(from, previous, probe);
         }
-        let answer_wanted = probe.is_some() || !entries.is_empty();
+        let is_heartbeat = probe.is_some() && entries.is_empty();
+        let answer_wanted = is_heartbeat || !entries.is_empty();
         let up_to = Index(previous.index.0 + entries.len() as u64).max(self.log.base().index);
         if let Err(what) = self.append(from, entries) {
             return self.ignore(from, what);
         }
         // "If leaderCommit > commitIndex, set commitIndex = min(leaderCommit, index of last new entry)" (figure 2).
         self.commit = self.commit.max(commit.min(up_to));
-        if answer_wanted {
-            self.promise(from, Body::AppendReply(AppendReply { probe, result: AppendResult::Matched { up_to } }));
+        if is_heartbeat && self.disk.durable_hard_state() == self.hard_state {
+            // A heartbeat need not wait for a slow disk: the answer says how far the disk is.
+            let result = AppendResult::Matched { up_to: up_to.min(self.disk.durable()) };
+            self.send(from, Body::AppendReply(AppendReply { probe, result, state: self.newest_state() }));
+        } else if answer_wanted {
+            let state = self.newest_state();
+            self.promise(
+                from,
+                Body::AppendReply(AppendReply { probe, result: AppendResult::Matched { up_to }, state }),
+            );
         }
     }
 
     /// Takes `from` as the leader of this term and sets the election timer back. False if the term has another leader.
-    fn follow(&mut self, from: NodeId) -> bool {
+    pub(super) fn follow(&mut self, from: NodeId) -> bool {
         let known = match &self.role {
             Role::Leader(_) => return false,
-            Role::Follower(Follower { leader: Some((leader, _)), .. }) if *leader != from => return false,
+            Role::Follower(Follower { leader: Some(leader), .. }) if leader.id != from => return false,
             Role::Follower(Follower { leader: Some(_), .. }) => true,
             // "If the leader's term is at least as large as the candidate's current term, then the candidate recognizes
             // the leader as legitimate and returns to follower state" (section 5.2).
             Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) => false,
         };
         let election_deadline = self.draw_election_deadline();
-        self.role = Role::Follower(Follower { leader: Some((from, self.now)), election_deadline });
+        let leader = KnownLeader { id: from, incarnation: self.life_of(from), heard: self.now };
+        self.role = Role::Follower(Follower { leader: Some(leader), election_deadline });
         if !known {
             self.note(Decision::FollowsLeader { leader: from });
         }
@@ -73,6 +84,10 @@ impl Node {
         }
         let to = self.log.last().index;
         if first <= to {
+            let members = self.log.membership_index();
+            if members >= first {
+                self.note(Decision::RolledBackMembers { index: members });
+            }
             self.log.truncate(first);
             self.disk.truncated(first);
             self.note(Decision::Truncated { from: first, to, leader: from });
@@ -81,10 +96,10 @@ impl Node {
         Ok(())
     }
 
-    fn reply_conflict(&mut self, to: NodeId, previous: LogPosition, probe: Option<Moment>) {
+    pub(super) fn reply_conflict(&mut self, to: NodeId, previous: LogPosition, probe: Option<Probe>) {
         let hint = self.log.last_of_term_at_most(previous.index, previous.term);
         let result = AppendResult::Conflict { refused: previous.index, hint };
-        self.send(to, Body::AppendReply(AppendReply { probe, result }));
+        self.send(to, Body::AppendReply(AppendReply { probe, result, state: None }));
     }
 }
 

@@ -25,7 +25,11 @@ impl Node {
             assert!(kept, "a vote is never taken back within its term (section 5.2)");
         }
         assert!(self.commit >= self.seen.commit, "the commit index never goes back");
-        assert!(self.applied <= self.delivered && self.delivered <= self.commit, "only committed entries are applied");
+        let machine = &self.machine;
+        assert!(machine.applied <= machine.delivered, "only what was handed out is applied");
+        assert!(machine.delivered <= self.commit, "only committed entries are handed out");
+        assert!(self.log.base() <= self.covered(), "only what a snapshot covers leaves the log");
+        assert!(self.covered().index <= self.commit, "a snapshot covers only committed entries");
         assert!(self.commit <= self.log.last().index, "only entries of the log are committed");
         assert!(self.disk.durable() <= self.disk.written(), "what is on disk was written");
         assert!(self.disk.written() <= self.log.last().index, "what was written is in the log");

@@ -1,0 +1,193 @@
+//! What a file must be before a node trusts it, and what is said of one that is not.
+
+use std::io;
+use std::path::Path;
+
+use raftian_raft::{Entry, HardState, Incarnation, Index, LogPosition, LogStart, NodeId, Restored};
+use redb::{Database, DatabaseError, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, TableError};
+use serde::de::DeserializeOwned;
+
+use super::StoreError;
+use super::file::{
+    CLUSTER_KEY, END_KEY, ENTRIES, HARD_STATE_KEY, INCARNATION_KEY, META, NODE_KEY, SCHEMA, SCHEMA_KEY, START_KEY,
+    STATE, entry_place,
+};
+use super::seal::unseal;
+use super::snapshot::{self, Kept};
+use crate::wire;
+
+/// The file under examination, so that each complaint names it.
+#[derive(Clone, Copy)]
+pub(super) struct File<'a>(pub(super) &'a Path);
+
+impl File<'_> {
+    pub(super) fn identify(self, database: &Database, node: NodeId, cluster: &str) -> Result<(), StoreError> {
+        let read = database.begin_read().map_err(|error| self.database("the file", error))?;
+        let meta = read.open_table(META).map_err(|error| self.no_table("meta", error))?;
+        let schema: u32 = self.value(&meta, "meta", SCHEMA_KEY)?;
+        if schema != SCHEMA {
+            return Err(self.foreign("schema", schema.to_string(), SCHEMA.to_string()));
+        }
+        let found: String = self.value(&meta, "meta", CLUSTER_KEY)?;
+        if found != cluster {
+            return Err(self.foreign("cluster", found, cluster.to_owned()));
+        }
+        let found: NodeId = self.value(&meta, "meta", NODE_KEY)?;
+        if found != node { Err(self.foreign("node", found.to_string(), node.to_string())) } else { Ok(()) }
+    }
+
+    /// What a sound file holds, and the generation of its snapshot.
+    pub(super) fn restored(self, database: &Database) -> Result<(Restored, u64), StoreError> {
+        let read = database.begin_read().map_err(|error| self.database("the file", error))?;
+        let meta = read.open_table(META).map_err(|error| self.no_table("meta", error))?;
+        let state = read.open_table(STATE).map_err(|error| self.no_table("state", error))?;
+        let incarnation: Incarnation = self.value(&meta, "meta", INCARNATION_KEY)?;
+        let hard_state: HardState = self.value(&state, "state", HARD_STATE_KEY)?;
+        let Kept { generation, snapshot } = snapshot::get(self, &read, &state)?;
+        let start: LogStart = self.value(&state, "state", START_KEY)?;
+        let end: Index = self.value(&state, "state", END_KEY)?;
+        let entries = self.entries(&read, start, end)?;
+        let committed = raftian_raft::Index(0);
+        let restored = Restored { hard_state, committed, incarnation, snapshot, start, entries };
+        self.agrees(&restored)?;
+        Ok((restored, generation))
+    }
+
+    /// All entries: those after `start` up to `end`, without gaps.
+    fn entries(self, read: &ReadTransaction, start: LogStart, end: Index) -> Result<Vec<Entry>, StoreError> {
+        let table = read.open_table(ENTRIES).map_err(|error| self.no_table("entries", error))?;
+        let mut entries: Vec<Entry> = Vec::new();
+        let mut newest = start.position;
+        for row in table.iter().map_err(|error| self.database("table entries", error))? {
+            let (key, value) = row.map_err(|error| self.database("table entries", error))?;
+            let entry = self.entry(key.value(), value.value(), newest)?;
+            newest = entry.position();
+            entries.push(entry);
+        }
+        if newest.index != end {
+            let reason = format!("the log should end at {end}, but it ends at {}", newest.index);
+            return Err(self.damaged("table entries", reason));
+        }
+        Ok(entries)
+    }
+
+    /// Checks that the parts are of one node: that log and snapshot meet, and nothing is of a term it never entered.
+    fn agrees(self, restored: &Restored) -> Result<(), StoreError> {
+        let Restored { hard_state, snapshot, start, entries, .. } = restored;
+        let covered = snapshot.as_ref().map_or(LogPosition::default(), |snapshot| snapshot.position);
+        if start.position.index > covered.index {
+            let reason =
+                format!("the log begins after {}, but the snapshot covers only up to {covered}", start.position);
+            return Err(self.damaged("table state", reason));
+        }
+        let place = covered.index.0 - start.position.index.0;
+        let in_log = match usize::try_from(place) {
+            Ok(0) => Some(start.position),
+            Ok(place) => entries.get(place - 1).map(Entry::position),
+            Err(_) => None,
+        };
+        if let Some(found) = in_log.filter(|found| *found != covered) {
+            let reason = format!("the snapshot ends at {covered}, where the log has {found}");
+            return Err(self.damaged("table state", reason));
+        }
+        if covered.term > hard_state.term {
+            let reason = format!("its term {} is later than the node's own {}", covered.term, hard_state.term);
+            return Err(self.damaged("the snapshot", reason));
+        }
+        if let Some(entry) = entries.last().filter(|entry| entry.term > hard_state.term) {
+            let reason = format!("its term {} is later than the node's own {}", entry.term, hard_state.term);
+            return Err(self.damaged(&entry_place(entry.index.0), reason));
+        }
+        Ok(())
+    }
+
+    /// One entry, which must be the one after `newest` and of no earlier term.
+    fn entry(self, key: u64, sealed: &[u8], newest: LogPosition) -> Result<Entry, StoreError> {
+        let (place, expected) = (entry_place(key), newest.index.next());
+        if key != expected.0 {
+            return Err(self.damaged(&entry_place(expected.0), format!("it is missing; the next one is #{key}")));
+        }
+        let entry: Entry = self.open_seal(&place, &place, sealed)?;
+        if entry.index != expected {
+            return Err(self.damaged(&place, format!("it says that it is {}", entry.index)));
+        }
+        if entry.term < newest.term {
+            let reason = format!("its term {} is earlier than {} before it", entry.term, newest.term);
+            return Err(self.damaged(&place, reason));
+        }
+        Ok(entry)
+    }
+
+    fn value<T: DeserializeOwned>(
+        self,
+        table: &ReadOnlyTable<&'static str, &'static [u8]>,
+        name: &str,
+        key: &str,
+    ) -> Result<T, StoreError> {
+        let found = self.value_if_any(table, name, key)?;
+        found.ok_or_else(|| self.damaged(&value_place(name, key), "it is missing"))
+    }
+
+    pub(super) fn value_if_any<T: DeserializeOwned>(
+        self,
+        table: &ReadOnlyTable<&'static str, &'static [u8]>,
+        name: &str,
+        key: &str,
+    ) -> Result<Option<T>, StoreError> {
+        let place = value_place(name, key);
+        match table.get(key).map_err(|error| self.database(&place, error))? {
+            Some(sealed) => self.open_seal(&place, key, sealed.value()).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn open_seal<T: DeserializeOwned>(self, place: &str, sealed_for: &str, sealed: &[u8]) -> Result<T, StoreError> {
+        let value = unseal(sealed_for, sealed).ok_or_else(|| self.damaged(place, "its checksum does not match"))?;
+        wire::decode_value(value).map_err(|error| self.damaged(place, error))
+    }
+
+    pub(super) fn no_table(self, name: &str, error: TableError) -> StoreError {
+        match error {
+            TableError::TableDoesNotExist(_) => {
+                self.damaged(&format!("table {name}"), "it is missing, so this is no store of a node")
+            }
+            error => self.database(&format!("table {name}"), error),
+        }
+    }
+
+    /// What redb says when it cannot open the file.
+    pub(super) fn not_opened(self, error: DatabaseError) -> StoreError {
+        match error {
+            DatabaseError::DatabaseAlreadyOpen => StoreError::InUse { file: self.0.to_owned() },
+            error => self.database("the file", error),
+        }
+    }
+
+    /// What redb says about the bytes at `place`: the fault of the disk's contents, or of the way to them.
+    pub(super) fn database(self, place: &str, error: impl Into<redb::Error>) -> StoreError {
+        match error.into() {
+            redb::Error::Io(error)
+                if !matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof) =>
+            {
+                self.no_access(error)
+            }
+            error => self.damaged(place, error),
+        }
+    }
+
+    pub(super) fn no_access(self, reason: impl ToString) -> StoreError {
+        StoreError::NoAccess { file: self.0.to_owned(), reason: reason.to_string() }
+    }
+
+    pub(super) fn damaged(self, place: &str, reason: impl ToString) -> StoreError {
+        StoreError::Damaged { file: self.0.to_owned(), place: place.to_owned(), reason: reason.to_string() }
+    }
+
+    fn foreign(self, what: &'static str, found: String, expected: String) -> StoreError {
+        StoreError::Foreign { file: self.0.to_owned(), what, found, expected }
+    }
+}
+
+fn value_place(table: &str, key: &str) -> String {
+    format!("table {table}, key {key:?}")
+}

@@ -1,0 +1,64 @@
+//! Which entries a store holds, and whether a write fits them.
+
+use raftian_raft::{Index, Restored, Write};
+
+use super::StoreError;
+
+/// Largest state in a snapshot, in bytes: 256 MiB. It lies in memory as a whole, at the node that makes it and at the
+/// one that takes it, and a machine with a gigabyte must be able to do both. A larger one is an error.
+pub const MAX_SNAPSHOT: usize = 256 * 1024 * 1024;
+
+/// The borders of what a store holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Extent {
+    /// The last entry that is not kept; zero if none was ever dropped.
+    pub(super) start: Index,
+    /// The last entry; `start` if there is none after it.
+    pub(super) end: Index,
+    /// The last entry that the snapshot covers; zero without one.
+    covered: Index,
+}
+
+impl Extent {
+    pub(super) fn of(restored: &Restored) -> Self {
+        let start = restored.start.position.index;
+        Extent {
+            start,
+            end: restored.entries.last().map_or(start, |entry| entry.index),
+            covered: restored.snapshot.as_ref().map_or(Index(0), |snapshot| snapshot.position.index),
+        }
+    }
+
+    /// The borders once `write` is done, or why it must not be done.
+    pub(super) fn after(self, write: &Write) -> Result<Extent, StoreError> {
+        let number = write.number.0;
+        let mut after = self;
+        if let Some(snapshot) = &write.snapshot {
+            if snapshot.len() > MAX_SNAPSHOT {
+                return Err(StoreError::SnapshotTooLarge { number, size: snapshot.len() });
+            }
+            after.covered = snapshot.position.index;
+        }
+        if let Some(start) = write.start {
+            after.start = start.position.index;
+        }
+        if after.start < self.start || after.start > after.covered {
+            let (start, covered) = (after.start, after.covered);
+            return Err(StoreError::Uncovered { number, start, earliest: self.start, covered });
+        }
+        after.end = if write.discard { after.start } else { self.end.max(after.start) };
+        if let Some(first) = write.entries.first()
+            && first.index > after.start
+        {
+            after.end = after.end.min(first.index.previous());
+        }
+        for entry in &write.entries {
+            if entry.index != after.end.next() {
+                let Extent { start, end, .. } = after;
+                return Err(StoreError::Gap { number, first: entry.index, start, end });
+            }
+            after.end = entry.index;
+        }
+        Ok(after)
+    }
+}

@@ -1,0 +1,74 @@
+//! The store that keeps nothing beyond the process.
+
+use std::collections::VecDeque;
+
+use raftian_raft::{Restored, Write, WriteNumber};
+
+use super::extent::Extent;
+use super::{Store, StoreError};
+
+/// A store that lives as long as the process; writes are "durable" at once. For tests, and for nodes whose time and
+/// disk are simulated. It is also the plainest account of what a write does, which the real store is compared with.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryStore {
+    image: Restored,
+    /// Holds no more than the submissions since the last call of `completed`.
+    completed: VecDeque<WriteNumber>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A store that already holds `restored`.
+    #[must_use]
+    pub fn holding(restored: Restored) -> Self {
+        MemoryStore { image: restored, completed: VecDeque::new() }
+    }
+
+    /// What a node that starts from this store is given.
+    #[must_use]
+    pub fn restored(&self) -> Restored {
+        self.image.clone()
+    }
+
+    /// The same, to look at.
+    #[must_use]
+    pub fn image(&self) -> &Restored {
+        &self.image
+    }
+}
+
+impl Store for MemoryStore {
+    fn submit(&mut self, write: Write) -> Result<(), StoreError> {
+        let _after = Extent::of(&self.image).after(&write)?;
+        let Write { number, hard_state, snapshot, start, discard, entries } = write;
+        let image = &mut self.image;
+        image.hard_state = hard_state.unwrap_or(image.hard_state);
+        if snapshot.is_some() {
+            image.snapshot = snapshot;
+        }
+        if discard {
+            image.entries.clear();
+        }
+        if let Some(start) = start {
+            let dropped = image.entries.partition_point(|entry| entry.index <= start.position.index);
+            image.entries.drain(..dropped);
+            image.start = start;
+        }
+        if let Some(first) = entries.first() {
+            let kept = image.entries.partition_point(|entry| entry.index < first.index);
+            image.entries.truncate(kept);
+        }
+        image.entries.extend(entries);
+        self.completed.push_back(number);
+        Ok(())
+    }
+
+    fn completed(&mut self) -> Option<Result<WriteNumber, StoreError>> {
+        self.completed.pop_front().map(Ok)
+    }
+}

@@ -1,0 +1,97 @@
+//! Changes of the members: section 6, thesis 4.
+
+use super::Node;
+use crate::actions::OrderRefusal;
+use crate::entry::Payload;
+use crate::event::{Decision, StepDown};
+use crate::membership::{Change, Membership, Standing};
+use crate::progress::Progress;
+use crate::role::Role;
+
+impl Node {
+    /// Appends a membership. It is in force at once: "each server adopts the new configuration as soon as it is added to
+    /// its log" (thesis 4.1); and there is only one uncommitted at any time.
+    pub(super) fn change_membership(&mut self, change: &Change) -> Result<(), OrderRefusal> {
+        let known = self.leader();
+        let Role::Leader(leader) = &self.role else { return Err(OrderRefusal::NotLeader(known)) };
+        if self.commit < leader.first_of_term {
+            // A change of an earlier leader may be committed or not; together with it a second one could leave two
+            // majorities that do not meet.
+            return Err(OrderRefusal::TooNew);
+        }
+        if leader.hand_over.is_some() {
+            return Err(OrderRefusal::HandingOver);
+        }
+        if self.log.membership_index() > self.commit {
+            return Err(OrderRefusal::ChangeUnderWay);
+        }
+        let next = self.log.membership().after(change)?;
+        let joint = next.is_joint();
+        self.append_membership(next);
+        self.note(Decision::ChangesMembers { index: self.log.last().index, joint });
+        Ok(())
+    }
+
+    fn append_membership(&mut self, membership: Membership) {
+        self.append_own(Payload::Membership(membership));
+        self.sync_peers();
+        // A cluster of one commits by itself.
+        self.advance_commit();
+    }
+
+    /// Keeps a view of each other member, and of nobody else.
+    pub(super) fn sync_peers(&mut self) {
+        let Role::Leader(leader) = &mut self.role else { return };
+        let (last, membership) = (self.log.last().index, self.log.membership());
+        leader.peers.retain(|id, progress| {
+            membership.member(*id).is_some_and(|member| member.incarnation == progress.incarnation)
+        });
+        for (id, member) in membership.members().filter(|(id, _)| *id != self.config.id) {
+            let new = || Progress::new(last, self.now, member.incarnation, member.is_witness());
+            leader.peers.entry(id).or_insert_with(new).witness = member.is_witness();
+        }
+    }
+
+    /// The newest membership is committed. A joint one is left: "once C_old,new has been committed … it is now safe for
+    /// the leader to create a log entry describing C_new" (section 6). A leader without a vote in it steps down: it
+    /// "manages the cluster without including itself" only so long (thesis 4.2.2).
+    pub(super) fn members_committed(&mut self) {
+        let membership = self.log.membership();
+        if membership.is_joint() {
+            let left = membership.left();
+            self.append_membership(left);
+            self.note(Decision::LeavesJoint { index: self.log.last().index });
+        } else if membership.member(self.config.id).is_none_or(|member| !member.may_lead()) {
+            // The others learn of the commitment from this leader, who will not be there to tell them later.
+            self.replicate_to_all();
+            self.step_down(StepDown::Removed);
+        }
+    }
+
+    /// Makes a joining member a voter once it has kept up for a while (thesis 4.2.1): one that is new and slow would keep
+    /// the others waiting.
+    pub(super) fn promote_learners(&mut self) {
+        let Role::Leader(leader) = &mut self.role else { return };
+        let mut ready = None;
+        for (id, member) in self.log.membership().members() {
+            let Some(progress) = leader.peers.get_mut(&id).filter(|_| member.standing == Some(Standing::Joining))
+            else {
+                continue;
+            };
+            let alive = progress.answered && self.now.since(progress.heard) <= self.config.stickiness();
+            if alive && progress.matched >= self.commit {
+                let since = *progress.caught_up.get_or_insert(self.now);
+                if self.now.since(since) >= self.config.promote_after {
+                    ready = ready.or(Some((id, member.incarnation)));
+                }
+            } else {
+                progress.caught_up = None;
+            }
+        }
+        if let Some((member, incarnation)) = ready
+            && self.change_membership(&Change::Set(member, incarnation, Standing::Voter)).is_ok()
+        {
+            self.note(Decision::Promotes { member });
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! ReadIndex (thesis 6.4) and lease reads (thesis 6.4.1).
+
+use core::time::Duration;
+
+use super::Node;
+use crate::config::Config;
+use crate::event::Decision;
+use crate::message::Body;
+use crate::reads::{Asker, ReadAnswer, ReadId, ReadRefusal};
+use crate::role::Role;
+use crate::types::{Index, Moment, NodeId, Term};
+
+impl Node {
+    /// A read of this node's own program.
+    pub(super) fn read(&mut self, id: ReadId, lease: bool) {
+        let member = self.log.membership().member(self.config.id);
+        if member.is_some_and(|member| member.is_witness()) {
+            return self.refuse_read(id, ReadRefusal::Witness);
+        }
+        let waiting = self.reads.len() + if let Role::Leader(leader) = &self.role { leader.reads.len() } else { 0 };
+        if waiting >= self.config.max_reads {
+            return self.refuse_read(id, ReadRefusal::Busy);
+        }
+        match (&self.role, self.leader()) {
+            (Role::Leader(_), _) if lease && self.holds_lease() => {
+                self.note(Decision::ReadByLease);
+                self.reads.confirmed.push_back((id, self.commit));
+            }
+            (Role::Leader(_), _) => self.ask_majority(Asker::Own(id)),
+            (_, Some(leader)) => {
+                let token = self.reads.token;
+                self.reads.token = token.wrapping_add(1);
+                let deadline = self.now.after(self.config.patience());
+                self.reads.asked.insert(token, (id, deadline));
+                self.send(leader, Body::Read { token });
+            }
+            (_, None) => self.refuse_read(id, ReadRefusal::NoLeader),
+        }
+    }
+
+    /// A follower asks for its program.
+    pub(super) fn on_read(&mut self, from: NodeId, token: u64) {
+        match &self.role {
+            Role::Leader(leader) if leader.reads.len() < self.config.max_reads => {
+                self.ask_majority(Asker::Peer(from, token));
+            }
+            Role::Leader(_) | Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) => {
+                self.send(from, Body::ReadReply { token, index: None });
+            }
+        }
+    }
+
+    /// "The leader … saves its current commit index in a local variable readIndex … issues a new round of heartbeats and
+    /// waits for their acknowledgments from a majority" (thesis 6.4). Before its first commitment it does not know what
+    /// is committed, so the read waits for that.
+    fn ask_majority(&mut self, asker: Asker) {
+        let Role::Leader(leader) = &mut self.role else { return };
+        if self.commit < leader.first_of_term {
+            leader.reads.early.push_back(asker);
+        } else {
+            leader.reads.ask(asker, self.commit);
+        }
+    }
+
+    /// The first entry of the leader's own term is committed: what waited for that may be asked now.
+    pub(super) fn ask_early_reads(&mut self) {
+        let Role::Leader(leader) = &mut self.role else { return };
+        for asker in core::mem::take(&mut leader.reads.early) {
+            leader.reads.ask(asker, self.commit);
+        }
+    }
+
+    /// Answers the reads whose round a majority has confirmed. An answer to an earlier round confirms nothing later.
+    pub(super) fn confirm_reads(&mut self) {
+        let Role::Leader(leader) = &mut self.role else { return };
+        if leader.reads.waiting.is_empty() {
+            return;
+        }
+        let (own, newest) = (self.config.id, leader.reads.round);
+        let confirmed = self.log.membership().reached_by_majority(|id| {
+            if id == own { newest } else { leader.peers.get(&id).map_or(0, |progress| progress.round) }
+        });
+        let count = leader.reads.waiting.iter().take_while(|(_, _, round)| *round <= confirmed).count();
+        if count == 0 {
+            return;
+        }
+        let answered: alloc::vec::Vec<_> = leader.reads.waiting.drain(..count).collect();
+        self.note(Decision::ConfirmedReads { round: confirmed, count });
+        for (asker, index, _) in answered {
+            match asker {
+                Asker::Own(id) => self.reads.confirmed.push_back((id, index)),
+                Asker::Peer(peer, token) => self.send(peer, Body::ReadReply { token, index: Some(index) }),
+            }
+        }
+    }
+
+    pub(super) fn on_read_reply(&mut self, term: Term, token: u64, index: Option<Index>) {
+        // A leader of an earlier term may not know that it leads no longer; its answer was confirmed when it led, but the
+        // question may have been asked after that.
+        if term < self.hard_state.term {
+            return;
+        }
+        if let Some((id, _)) = self.reads.asked.remove(&token) {
+            match index {
+                Some(index) => self.reads.confirmed.push_back((id, index)),
+                None => self.refuse_read(id, ReadRefusal::NoLeader),
+            }
+        }
+    }
+
+    /// Gives out every confirmed read whose index is applied.
+    pub(super) fn answer_reads(&mut self) {
+        let applied = if self.machine.restore { Index(0) } else { self.machine.applied };
+        let (answers, waiting) = (&mut self.actions.reads, &mut self.reads.confirmed);
+        waiting.retain(|(id, index)| {
+            if *index <= applied {
+                answers.push(ReadAnswer { id: *id, result: Ok(*index) });
+            }
+            *index > applied
+        });
+    }
+
+    /// The leader is lost, or leads no longer: nobody will answer what was asked of it.
+    pub(super) fn refuse_reads(&mut self) {
+        for (id, _) in core::mem::take(&mut self.reads.asked).into_values() {
+            self.refuse_read(id, ReadRefusal::NoLeader);
+        }
+        let Role::Leader(leader) = &mut self.role else { return };
+        let reads = core::mem::take(&mut leader.reads);
+        for asker in reads.early.into_iter().chain(reads.waiting.into_iter().map(|(asker, _, _)| asker)) {
+            match asker {
+                Asker::Own(id) => self.refuse_read(id, ReadRefusal::NoLeader),
+                Asker::Peer(peer, token) => self.send(peer, Body::ReadReply { token, index: None }),
+            }
+        }
+    }
+
+    /// Questions to a leader that were lost on the way.
+    pub(super) fn give_up_reads(&mut self) {
+        while let Some(first) = self.reads.asked.first_entry()
+            && first.get().1 <= self.now
+        {
+            let (id, _) = first.remove();
+            self.refuse_read(id, ReadRefusal::NoLeader);
+        }
+    }
+
+    fn refuse_read(&mut self, id: ReadId, refusal: ReadRefusal) {
+        self.actions.reads.push(ReadAnswer { id, result: Err(refusal) });
+    }
+
+    /// Whether nobody else can lead yet: a majority heard of this leader so lately that it still refuses other
+    /// candidates (thesis 6.4.1). Counted from when the messages left, and shortened for clocks that run differently.
+    fn holds_lease(&self) -> bool {
+        let Role::Leader(leader) = &self.role else { return false };
+        if !self.config.lease_reads || leader.lease_broken || self.commit < leader.first_of_term {
+            return false;
+        }
+        let own = (self.config.id, self.now);
+        let heard = self.log.membership().reached_by_majority(|id| {
+            if id == own.0 { own.1 } else { leader.peers.get(&id).map_or(Moment(0), |progress| progress.confirmed) }
+        });
+        self.now.since(heard) < lease(&self.config) && heard > Moment(0)
+    }
+}
+
+fn lease(config: &Config) -> Duration {
+    let whole = config.stickiness();
+    whole - whole / Config::LEASE_DRIFT
+}

@@ -1,0 +1,203 @@
+//! What a leader sends to its followers: entries, heartbeats, the commit index, and snapshots.
+
+use alloc::vec::Vec;
+
+use super::Node;
+use crate::config::Config;
+use crate::entry::{Entry, Payload};
+use crate::event::{Decision, Event};
+use crate::log::Log;
+use crate::message::{AppendEntries, Body, InstallSnapshot, Message, Probe};
+use crate::progress::{Flow, Progress, Transfer};
+use crate::role::{Leader, Role};
+use crate::snapshot::Snapshot;
+use crate::types::{Incarnation, Index, LogPosition, Moment, NodeId, Term};
+
+impl Node {
+    pub(super) fn send_heartbeats(&mut self) {
+        let (Role::Leader(leader), mut sender) = self.sender() else { return };
+        for (id, progress) in &mut leader.peers {
+            match &mut progress.flow {
+                // It leaves with entries when actions are taken.
+                Flow::Probe { sent: false } => {}
+                // A lost probe is asked again, without the entries: a follower that is down must not be sent them with
+                // every heartbeat.
+                Flow::Probe { sent: true } => sender.append(*id, progress, &[], true),
+                // The heartbeat speaks of the last entry sent, so a follower that missed some says so even with the
+                // window full.
+                Flow::Replicate(_) => sender.append(*id, progress, &[], true),
+                Flow::Snapshot(transfer) => {
+                    transfer.on_heartbeat();
+                    sender.append(*id, progress, &[], true);
+                }
+            }
+        }
+    }
+
+    /// Sends every follower what it lacks and may be sent, the commit index as soon as it moved, and a new round if
+    /// reads wait for one (thesis 6.4).
+    pub(super) fn replicate_to_all(&mut self) {
+        let (Role::Leader(leader), mut sender) = self.sender() else { return };
+        let ask = leader.reads.wants_round();
+        if ask {
+            leader.reads.round += 1;
+            sender.round = leader.reads.round;
+        }
+        let Leader { peers, .. } = leader;
+        for (id, progress) in peers {
+            sender.replicate(*id, progress);
+            if ask {
+                sender.append(*id, progress, &[], true);
+            }
+        }
+        if ask {
+            self.confirm_reads();
+        }
+    }
+
+    fn sender(&mut self) -> (&mut Role, Sender<'_>) {
+        let round = match &self.role {
+            Role::Leader(leader) => leader.reads.round,
+            Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) => 0,
+        };
+        let sender = Sender {
+            config: &self.config,
+            log: &self.log,
+            snapshot: self.snapshot.as_ref(),
+            incarnation: self.incarnation,
+            term: self.hard_state.term,
+            commit: self.commit,
+            now: self.now,
+            round,
+            send: &mut self.actions.send,
+            events: &mut self.actions.events,
+            snapshot_due: &mut self.actions.snapshot_due,
+        };
+        (&mut self.role, sender)
+    }
+}
+
+/// What is needed to build messages to followers, borrowed apart from the leader's view of them.
+struct Sender<'a> {
+    config: &'a Config,
+    log: &'a Log,
+    snapshot: Option<&'a Snapshot>,
+    incarnation: Incarnation,
+    term: Term,
+    commit: Index,
+    now: Moment,
+    round: u64,
+    send: &'a mut Vec<(NodeId, Message)>,
+    events: &'a mut Vec<Event>,
+    snapshot_due: &'a mut bool,
+}
+
+impl<'a> Sender<'a> {
+    fn replicate(&mut self, to: NodeId, progress: &mut Progress) {
+        let last = self.log.last().index;
+        if progress.diverged.is_some() || progress.next <= self.log.base().index {
+            self.begin_snapshot(to, progress);
+        }
+        loop {
+            match &mut progress.flow {
+                Flow::Probe { sent: true } => return,
+                Flow::Probe { sent } => {
+                    *sent = true;
+                    let batch = self.batch(progress.next);
+                    return self.append(to, progress, batch, true);
+                }
+                Flow::Snapshot(_) => return self.send_chunks(to, progress),
+                Flow::Replicate(window) => {
+                    if progress.next > last
+                        || !window.has_room(self.config.inflight_messages, self.config.inflight_bytes)
+                    {
+                        break;
+                    }
+                    let batch = self.batch(progress.next);
+                    let end = Index(progress.next.0 + batch.len() as u64 - 1);
+                    window.push(end, batch.iter().map(Entry::size).sum());
+                    self.append(to, progress, batch, true);
+                    progress.next = end.next();
+                }
+            }
+        }
+        if self.commit.min(progress.next.previous()) > progress.commit_sent {
+            self.append(to, progress, &[], false);
+        }
+    }
+
+    /// A follower that needs what is not in the log any more, or whose state went astray, gets the newest snapshot; in
+    /// the second case one that was taken since.
+    fn begin_snapshot(&mut self, to: NodeId, progress: &mut Progress) {
+        if matches!(progress.flow, Flow::Snapshot(_)) {
+            return;
+        }
+        let repair = progress.diverged.is_some();
+        match self.snapshot.filter(|snapshot| progress.diverged.is_none_or(|at| snapshot.position.index >= at)) {
+            Some(snapshot) => {
+                let decision = Decision::SendsSnapshot { follower: to, index: snapshot.position.index };
+                self.events.push(Event { at: self.now, term: self.term, decision });
+                progress.flow = Flow::Snapshot(Transfer::new(snapshot.clone(), progress.witness, repair));
+            }
+            None => *self.snapshot_due = true,
+        }
+    }
+
+    fn send_chunks(&mut self, to: NodeId, progress: &mut Progress) {
+        let (chunk, sender, receiver) = (self.config.snapshot_chunk as u64, self.incarnation, progress.incarnation);
+        let Flow::Snapshot(transfer) = &mut progress.flow else { return };
+        let window = if transfer.answers { self.config.snapshot_inflight.saturating_mul(chunk) } else { chunk };
+        let Transfer { snapshot, name, repair, .. } = transfer;
+        while (transfer.sent < name.size || !transfer.begun) && transfer.sent - transfer.received < window {
+            let end = name.size.min(transfer.sent + chunk);
+            let part = snapshot.data.as_ref().map(|data| data[transfer.sent as usize..end as usize].into());
+            let message = InstallSnapshot {
+                name: *name,
+                stamp: snapshot.stamp,
+                membership: snapshot.membership.clone(),
+                offset: transfer.sent,
+                bytes: part,
+                repair: *repair,
+                probe: Probe { sent: self.now, round: self.round },
+            };
+            let body = Body::InstallSnapshot(message);
+            self.send.push((to, Message { term: self.term, sender, receiver, body }));
+            (transfer.sent, transfer.begun) = (end, true);
+        }
+    }
+
+    fn append(&mut self, to: NodeId, progress: &mut Progress, entries: &[Entry], probe: bool) {
+        let previous = self.previous(progress);
+        let end = Index(previous.index.0 + entries.len() as u64);
+        progress.commit_sent = progress.commit_sent.max(self.commit.min(end));
+        let append = AppendEntries {
+            previous,
+            commit: self.commit,
+            probe: probe.then_some(Probe { sent: self.now, round: self.round }),
+            round_trip: progress.round_trip.bound(),
+            entries: if progress.witness { entries.iter().map(withheld).collect() } else { entries.to_vec() },
+        };
+        let (sender, receiver) = (self.incarnation, progress.incarnation);
+        self.send.push((to, Message { term: self.term, sender, receiver, body: Body::AppendEntries(append) }));
+    }
+
+    fn batch(&self, from: Index) -> &'a [Entry] {
+        self.log.batch(from, self.config.max_append_entries, self.config.max_append_bytes)
+    }
+
+    /// The entry before the next one to send. Where that is not in the log any more, the beginning of all logs, on which
+    /// everybody agrees: then the message carries nothing but the news that there is a leader.
+    fn previous(&self, progress: &Progress) -> LogPosition {
+        self.log.position_at(progress.next.previous()).unwrap_or_default()
+    }
+}
+
+/// The entry as a witness keeps it.
+fn withheld(entry: &Entry) -> Entry {
+    let payload = match &entry.payload {
+        Payload::Command(_) | Payload::Withheld => Payload::Withheld,
+        Payload::Empty => Payload::Empty,
+        Payload::Membership(membership) => Payload::Membership(membership.clone()),
+    };
+    Entry { payload, ..*entry }
+}

@@ -1,0 +1,86 @@
+//! Snapshots: the state at one index in place of the log up to there (section 7, thesis 5).
+
+use alloc::vec::Vec;
+
+use crate::entry::Bytes;
+use crate::membership::Membership;
+use crate::types::{LogPosition, Stamp};
+
+/// The replicated state after one entry, and what the log knew there.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Snapshot {
+    /// The last entry it covers.
+    pub position: LogPosition,
+    /// Game clock of that entry.
+    pub stamp: Stamp,
+    /// The members as of that entry.
+    pub membership: Membership,
+    /// The state, opaque to consensus; what was applied exactly once belongs into it. `None` at a witness, which keeps
+    /// none.
+    pub data: Option<Bytes>,
+}
+
+/// Where the log that a node keeps begins: right after this entry, which a snapshot covers.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct LogStart {
+    /// The last entry that is not kept; zero if none was ever dropped.
+    pub position: LogPosition,
+    /// Its game clock.
+    pub stamp: Stamp,
+}
+
+impl Snapshot {
+    /// Where a log begins that holds nothing the snapshot covers.
+    #[must_use]
+    pub fn start(&self) -> LogStart {
+        LogStart { position: self.position, stamp: self.stamp }
+    }
+
+    /// Size of the state in bytes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.data.as_ref().map_or(0, |data| data.len())
+    }
+
+    /// Whether there is no state in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// What of a snapshot has arrived: a prefix of its bytes. It outlives leaders, so that the next one goes on where the
+/// last one stopped, if it sends the same snapshot.
+#[derive(Clone, Debug)]
+pub(crate) struct Incoming {
+    /// What tells this snapshot from others.
+    pub(crate) name: SnapshotName,
+    /// The bytes so far.
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// What tells one snapshot from another. Two nodes' snapshots at one position may differ in their bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct SnapshotName {
+    /// The last entry it covers.
+    pub position: LogPosition,
+    /// Its size in bytes.
+    pub size: u64,
+    /// FNV-1a over its bytes: finds a mix-up, not a forgery, which the transport rules out.
+    pub hash: u64,
+}
+
+impl SnapshotName {
+    /// The name of a snapshot with this position and these bytes.
+    #[must_use]
+    pub fn of(position: LogPosition, bytes: &[u8]) -> Self {
+        SnapshotName { position, size: bytes.len() as u64, hash: fnv1a(bytes) }
+    }
+}
+
+fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
