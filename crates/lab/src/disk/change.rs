@@ -19,7 +19,7 @@ pub enum Change {
 }
 
 /// What became of a change that no sync had made durable.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Fate {
     /// It did not happen.
     Lost,
@@ -36,7 +36,7 @@ pub enum Fate {
 }
 
 /// What a torn write leaves where it did not write.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Rest {
     /// What was there before.
     Old,

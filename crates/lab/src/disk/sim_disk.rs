@@ -231,8 +231,7 @@ impl StorageBackend for SimDisk {
         media.ask(|| Operation::Sync);
         if let Some(seed) = media.faults.next_sync_fails.take() {
             let mut dice = ChaCha8Rng::seed_from_u64(seed);
-            let style = CrashStyle::ALL[dice.random_range(0..CrashStyle::ALL.len())];
-            let fates = style.fates(&media.changes, &mut dice);
+            let fates = CrashStyle::any(&mut dice).fates(&media.changes, &mut dice);
             media.settle(&fates);
             media.tally.count("disk: failed a sync");
             return Err(io::Error::other("the disk could not write what it held"));
