@@ -25,8 +25,8 @@ pub enum Fate {
     Lost,
     /// It happened.
     Applied,
-    /// Some of its sectors were written. A change within one sector, and one of the length, cannot be torn: it happens if
-    /// the first is `true`.
+    /// Some of its sectors were written. A change within one sector, and one of the length, cannot be torn: it happens
+    /// if the first is `true`.
     Torn {
         /// For each sector that it touches, whether it was written.
         written: Vec<bool>,

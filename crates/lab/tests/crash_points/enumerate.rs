@@ -92,8 +92,8 @@ fn changes(trace: &[Operation]) -> impl Iterator<Item = &Change> {
     })
 }
 
-/// What may become of `tail`, each outcome once. Where its last change is lost, the crash is one of the point before, and
-/// not tried again unless more is `promised` by now.
+/// What may become of `tail`, each outcome once. Where its last change is lost, the crash is one of the point before,
+/// and not tried again unless more is `promised` by now.
 fn outcomes(tail: &[&Change], promised: bool, dice: &mut ChaCha8Rng) -> Vec<Vec<Fate>> {
     let count = tail.len();
     let subset = |survives: &mut dyn FnMut(usize) -> bool| -> Vec<Fate> {
@@ -206,8 +206,8 @@ impl Point<'_> {
         let mut found = format!("{found:?}");
         found.truncate(found.floor_char_boundary(2000));
         panic!(
-            "after {} operations, with {} writes confirmed and {} begun, what a crash left {what}: {found}; the changes \
-             since the last sync met {fates:?}",
+            "after {} operations, with {} writes confirmed and {} begun, what a crash left {what}: {found}; \
+             the changes since the last sync met {fates:?}",
             self.issued, self.confirmed, self.submitted
         )
     }

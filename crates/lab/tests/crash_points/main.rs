@@ -1,8 +1,8 @@
 //! Every point at which power can be lost while a store is written to.
 //!
-//! A session of random writes is recorded as what it asked of the disk. Then, for every prefix of that, and for each way
-//! in which what was not synced may survive, the store is opened again. It must hold what it held after some write that
-//! was submitted, and no write that was confirmed may be missing. A refusal is as wrong as a lie.
+//! A session of random writes is recorded as what it asked of the disk. Then, for every prefix of that, and for each
+//! way in which what was not synced may survive, the store is opened again. It must hold what it held after some write
+//! that was submitted, and no write that was confirmed may be missing. A refusal is as wrong as a lie.
 
 mod enumerate;
 mod session;

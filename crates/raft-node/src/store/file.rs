@@ -233,8 +233,8 @@ fn create(path: &Path, node: NodeId, cluster: &str, incarnation: Incarnation) ->
     sync_directory(directory).map_err(|error| place.no_access(error))
 }
 
-/// Creates `directory` and those above it that are missing, durably: whoever loses the name of a directory loses what is
-/// in it.
+/// Creates `directory` and those above it that are missing, durably: whoever loses the name of a directory loses what
+/// is in it.
 fn create_directories(directory: &Path) -> io::Result<()> {
     let missing: Vec<_> = directory.ancestors().take_while(|above| !above.exists()).collect();
     fs::create_dir_all(directory)?;
