@@ -3,11 +3,15 @@
 //! Clusters live in memory and in one process. Every node applies every command, each keeps its whole log, no clock
 //! ticks and nothing is lost. Ours and raft-rs are values: one thread proposes batches and carries every message; a
 //! batch is over when every node has applied it, and a node steps all that is queued for it before it is asked what it
-//! wants done. Rounds of the systems alternate, so all see the same machine; only ratios within one run mean anything.
+//! wants done. openraft is a set of tasks: two threads, and as many clients with one command each as the others have
+//! commands in a batch. Rounds of the systems alternate, so all see the same machine; only ratios within one run mean
+//! anything.
 //!
-//! `cargo peers [-- --json FILE]`
+//! `cargo peers [-- --json FILE]`; `cargo bench -p raftian-benches --bench peers` leaves openraft out.
 
 mod machine;
+#[cfg(feature = "openraft")]
+mod openraft;
 mod options;
 mod raft_rs;
 mod raftian;
@@ -28,6 +32,10 @@ use workload::{Cell, Load, System, batches};
 const SYSTEMS: &[System] = &[
     System { name: "raftian", load: Load::Batch, run: batches::<raftian::Cluster> },
     System { name: "raft-rs 0.7", load: Load::Batch, run: batches::<raft_rs::Cluster> },
+    #[cfg(feature = "openraft")]
+    System { name: "openraft 0.9", load: Load::Clients, run: openraft::v0_9::run },
+    #[cfg(feature = "openraft")]
+    System { name: "openraft 0.10", load: Load::Clients, run: openraft::v0_10::run },
 ];
 
 /// How long and how often is measured.

@@ -83,5 +83,5 @@ fn known(start: &str) -> Result<String, String> {
         return Ok(start.to_owned());
     }
     let names: Vec<_> = SYSTEMS.iter().map(|system| system.name).collect();
-    Err(format!("this build measures {}", names.join(", ")))
+    Err(format!("this build measures {}; openraft needs the feature `openraft`", names.join(", ")))
 }

@@ -57,9 +57,10 @@ pub(crate) fn compare(rows: &mut [Row], ours: &str) {
 /// What stands above the lines.
 pub(crate) fn heading(effort: &Effort, machine: &Machine) -> String {
     let Effort { rounds, slice } = effort;
+    let missing = if cfg!(feature = "openraft") { "" } else { "openraft is left out: `cargo peers` has it\n" };
     format!(
         "commits/s in memory, median of {rounds} rounds of {} ms, {}\n\
-         batch: one thread, one batch under way\n\
+         batch: one thread, one batch under way; clients: two threads, one command of each client under way\n{missing}\
          {:<14} {:>5} {:>5} {:>13} {:>12} {:>12}\n",
         slice.as_millis(),
         machine.line(),

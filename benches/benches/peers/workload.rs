@@ -14,7 +14,7 @@ pub(crate) struct Cell {
     pub(crate) nodes: u64,
     /// Bytes of one command, at least the 8 of its number.
     pub(crate) bytes: usize,
-    /// Commands under way at a time: one batch of so many.
+    /// Commands under way at a time: one batch of so many, or so many clients with one each.
     pub(crate) load: usize,
 }
 
@@ -32,6 +32,8 @@ impl Cell {
 pub(crate) enum Load {
     /// One proposer hands over whole batches, each when the one before is applied everywhere.
     Batch,
+    /// Many clients, each with one command under way.
+    Clients,
 }
 
 impl Load {
@@ -39,6 +41,7 @@ impl Load {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Load::Batch => "batch",
+            Load::Clients => "clients",
         }
     }
 }
@@ -92,7 +95,7 @@ pub(crate) struct Tally {
     pub(crate) applied: u64,
     /// Depends on their order, which must be the same on every node.
     chain: u64,
-    /// Does not depend on their order, so that it can be told beforehand.
+    /// Does not depend on their order, so that it can be told beforehand what concurrent clients amount to.
     sum: u64,
 }
 
