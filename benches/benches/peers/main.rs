@@ -5,10 +5,11 @@
 //! batch is over when every node has applied it, and a node steps all that is queued for it before it is asked what it
 //! wants done. openraft is a set of tasks: two threads, and as many clients with one command each as the others have
 //! commands in a batch. Rounds of the systems alternate, so all see the same machine; only ratios within one run mean
-//! anything.
+//! anything. `--durable` asks the other question, what a durable write costs beside the same bytes without a store.
 //!
 //! `cargo peers [-- --json FILE]`; `cargo bench -p raftian-benches --bench peers` leaves openraft out.
 
+mod durable;
 mod machine;
 #[cfg(feature = "openraft")]
 mod openraft;
@@ -51,6 +52,8 @@ fn main() -> ExitCode {
     let done = if !options.measures() {
         check(&options);
         Ok(())
+    } else if options.durable {
+        weigh_durable(&options)
     } else {
         compare(&options)
     };
@@ -70,6 +73,7 @@ fn check(options: &Options) {
             system.rate(cell, cell.load as u64, Duration::from_nanos(1));
         }
     }
+    durable::measure(Duration::ZERO);
     println!("every system did its work; `cargo bench` measures it");
 }
 
@@ -88,6 +92,17 @@ fn compare(options: &Options) -> Result<(), Box<dyn Error>> {
         write(path, &report::document(&machine, &effort, &rows))?;
     }
     Ok(())
+}
+
+fn weigh_durable(options: &Options) -> Result<(), Box<dyn Error>> {
+    let machine = Machine::here();
+    let rows = durable::measure(options.effort().slice * 10);
+    print!("{}", durable::table(&rows, &machine));
+    println!("{}", machine.verdict());
+    match &options.json {
+        Some(path) => write(path, &durable::document(&machine, &rows)),
+        None => Ok(()),
+    }
 }
 
 /// All systems in one cell, in turns.

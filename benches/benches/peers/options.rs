@@ -22,6 +22,9 @@ pub(crate) struct Options {
     /// A look of twenty seconds instead of a measurement of four minutes
     #[arg(long)]
     quick: bool,
+    /// Measures durable writes of one node instead of clusters in memory
+    #[arg(long)]
+    pub(crate) durable: bool,
     /// Only systems whose name starts like this
     #[arg(long, value_name = "NAME", value_parser = known)]
     system: Option<String>,
