@@ -9,6 +9,7 @@
 //!
 //! `cargo peers [-- --json FILE]`; `cargo bench -p raftian-benches --bench peers` leaves openraft out.
 
+mod chart;
 mod durable;
 mod machine;
 #[cfg(feature = "openraft")]
@@ -90,6 +91,7 @@ fn compare(options: &Options) -> Result<(), Box<dyn Error>> {
     println!("{}", machine.verdict());
     if let Some(path) = &options.json {
         write(path, &report::document(&machine, &effort, &rows))?;
+        chart::draw(&path.with_extension("svg"), &rows, &machine)?;
     }
     Ok(())
 }

@@ -16,7 +16,7 @@ const LOADS: [u64; 4] = [1, 64, 1024, 4096];
 #[derive(Parser, Debug)]
 #[command(name = "peers")]
 pub(crate) struct Options {
-    /// Writes the results to FILE
+    /// Writes the results to FILE, and a chart beside it that ends in .svg
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
     /// A look of twenty seconds instead of a measurement of four minutes
