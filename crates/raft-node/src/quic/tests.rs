@@ -1,4 +1,5 @@
 mod operator;
+mod snapshots;
 
 use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
