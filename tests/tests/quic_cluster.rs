@@ -6,25 +6,25 @@ use std::time::{Duration, Instant};
 use raftian_node::cluster::{EmbeddedNode, NodeConfig, embedded};
 use raftian_node::driver::Committed;
 use raftian_node::quic::QuicOptions;
-use raftian_node::{NodeHandle, NodeOptions, ProposeError, Replica, StartError, fresh_seed};
-use raftian_raft::{Bytes, ClientId, Command, Config, Entry, Membership, NodeId, Payload, RoleKind};
+use raftian_node::{AskError, NodeHandle, NodeOptions, Replica, StartError, fresh_seed};
+use raftian_raft::{Bytes, ClientId, Command, Config, Incarnation, Membership, NodeId, Payload, RoleKind};
 
 const WAIT: Duration = Duration::from_secs(60);
 
 struct Cluster {
     configs: Vec<NodeConfig>,
     nodes: Vec<Option<NodeHandle>>,
-    applied: Vec<Vec<Entry>>,
+    applied: Vec<Vec<Committed>>,
     _directory: tempfile::TempDir,
 }
 
 fn start(config: &NodeConfig, links: QuicOptions) -> Result<NodeHandle, StartError> {
-    let membership = Membership::new(config.members.iter().map(|member| member.id)).expect("there are members");
-    let raft = Config::new(config.id, membership, fresh_seed());
+    let raft = Config::new(config.id, config.founding().expect("there are members"), fresh_seed());
     NodeHandle::start(NodeOptions {
         raft,
         cluster: config.cluster.clone(),
         store: config.data.join("raft.redb"),
+        incarnation: Incarnation::default(),
         links,
     })
 }
@@ -66,12 +66,7 @@ impl Cluster {
         loop {
             for (node, applied) in self.nodes.iter_mut().zip(&mut self.applied) {
                 if let Some(node) = node {
-                    let mut committed = Vec::new();
-                    node.take_committed(1000, &mut committed);
-                    applied.extend(committed.into_iter().filter_map(|committed| match committed {
-                        Committed::Entry(entry) => Some(entry),
-                        Committed::Snapshot(_) => None,
-                    }));
+                    node.take_committed(1000, applied);
                 }
             }
             if done(self) {
@@ -94,10 +89,12 @@ impl Cluster {
     }
 
     fn commands(&self, id: u64) -> Vec<u64> {
-        let entries = &self.applied[id as usize - 1];
-        let commands = entries.iter().filter_map(|entry| match &entry.payload {
-            Payload::Command(command) => Some(command.sequence),
-            Payload::Empty | Payload::Membership(_) | Payload::Withheld => None,
+        let commands = self.applied[id as usize - 1].iter().filter_map(|committed| match committed {
+            Committed::Entry(entry) => match &entry.payload {
+                Payload::Command(command) => Some(command.sequence),
+                Payload::Empty | Payload::Membership(_) | Payload::Withheld => None,
+            },
+            Committed::Snapshot(_) => panic!("nobody takes snapshots here"),
         });
         commands.collect()
     }
@@ -202,7 +199,7 @@ fn a_window_that_takes_nothing_stops_the_hand_out_but_not_the_cluster() {
         assert!(Instant::now() < deadline, "{:?}", cluster.node(1).view().status);
         match cluster.node(1).propose(command(sequence)) {
             Ok(()) if sequence < wanted => sequence += 1,
-            Ok(()) | Err(ProposeError::Busy) => std::thread::sleep(Duration::from_millis(1)),
+            Ok(()) | Err(AskError::Busy) => std::thread::sleep(Duration::from_millis(1)),
             Err(error) => panic!("{error}"),
         }
     }

@@ -8,9 +8,10 @@ mod floor;
 use std::time::{Duration, Instant};
 
 use raftian_node::cluster::embedded;
+use raftian_node::driver::Committed;
 use raftian_node::quic::QuicOptions;
 use raftian_node::{NodeHandle, NodeOptions, Replica, fresh_seed};
-use raftian_raft::{Bytes, ClientId, Command, Config, Membership, NodeId, Payload};
+use raftian_raft::{Bytes, ClientId, Command, Config, Incarnation, Payload};
 
 /// Measured proposals of one round.
 const SAMPLES: usize = 400;
@@ -28,13 +29,13 @@ impl Cluster {
     fn new(size: usize) -> Self {
         let directory = tempfile::tempdir().expect("a directory for stores");
         let members = embedded(size, "bench", directory.path()).expect("keys and ports");
-        let membership = Membership::new((1..=size as u64).map(NodeId)).expect("a cluster");
         let nodes = members.into_iter().map(|member| {
             let links = QuicOptions::new(member.socket, &member.config);
-            let raft = Config::new(member.config.id, membership.clone(), fresh_seed());
+            let raft = Config::new(member.config.id, member.config.founding().expect("a cluster"), fresh_seed());
             let store = member.config.data.join("raft.redb");
             let cluster = member.config.cluster.clone();
-            let node = NodeHandle::start(NodeOptions { raft, cluster, store, links }).expect("a node");
+            let options = NodeOptions { raft, cluster, store, incarnation: Incarnation::default(), links };
+            let node = NodeHandle::start(options).expect("a node");
             let bench = std::thread::current();
             node.control().set_waker(std::sync::Arc::new(move || bench.unpark()));
             node
@@ -67,7 +68,7 @@ impl Cluster {
         loop {
             self.nodes[proposer].take_committed(64, &mut taken);
             let mine = |payload: &Payload| matches!(payload, Payload::Command(c) if c.sequence == self.sequence);
-            if taken.iter().any(|entry| mine(&entry.payload)) {
+            if taken.iter().any(|taken| matches!(taken, Committed::Entry(entry) if mine(&entry.payload))) {
                 break;
             }
             std::thread::park_timeout(Duration::from_millis(20));

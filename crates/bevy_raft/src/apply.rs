@@ -2,6 +2,7 @@
 
 use bevy_ecs::prelude::*;
 use bevy_ecs::schedule::ScheduleLabel;
+use raftian_node::driver as node;
 use raftian_raft::{ClientId, Command, Entry, Index, Payload, Stamp, Term, Verdict};
 
 use crate::command::{AnyCommand, CommandRegistry, ReplicatedCommand};
@@ -70,17 +71,22 @@ pub struct Committed<C: ReplicatedCommand> {
 }
 
 /// Pulls committed entries and applies them.
-pub(crate) fn apply_committed(world: &mut World, mut entries: Local<Vec<Entry>>) {
+pub(crate) fn apply_committed(world: &mut World, mut taken: Local<Vec<node::Committed>>) {
     let Some(mut node) = world.get_resource_mut::<RaftNode>() else { return };
-    entries.clear();
-    node.get().take_committed(APPLY_BUDGET, &mut entries);
-    for entry in entries.drain(..) {
+    taken.clear();
+    node.get().take_committed(APPLY_BUDGET, &mut taken);
+    for committed in taken.drain(..) {
+        let node::Committed::Entry(entry) = committed else {
+            let mut node = world.resource_mut::<RaftNode>();
+            return node.get().give_up("the app has no state that a snapshot could restore".to_owned());
+        };
         let index = entry.index;
         let expected = world.resource::<AppliedLog>().index.next();
         assert_eq!(index, expected, "entries are applied in log order without gaps");
         match &entry.payload {
-            Payload::Empty => {}
             Payload::Command(command) => apply_command(world, &entry, command),
+            // The members are the core's affair, and a witness has no app to hand anything to.
+            Payload::Empty | Payload::Membership(_) | Payload::Withheld => {}
         }
         world.resource_mut::<AppliedLog>().index = index;
     }

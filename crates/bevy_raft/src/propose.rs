@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bevy_ecs::prelude::*;
-use raftian_node::ProposeError;
+use raftian_node::AskError;
 use raftian_raft::{Bytes, ClientId, Command, Config, Moment, NodeId, RefusalReason, Sessions, Term};
 
 use crate::apply::EntryFacts;
@@ -199,7 +199,7 @@ pub(crate) fn hand_to_node(node: Option<ResMut<RaftNode>>, mut outbox: ResMut<Ou
                 proposal.attempts += 1;
             }
             // What the node cannot take now is tried again next frame.
-            Err(ProposeError::Busy | ProposeError::Stopped) => return,
+            Err(AskError::Busy | AskError::Stopped) => return,
         }
     }
 }

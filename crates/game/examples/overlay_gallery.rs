@@ -18,8 +18,8 @@ use raftian::view::{self, screenshot::ScreenshotPlan};
 use raftian_node::NodeView;
 use raftian_node::wire;
 use raftian_raft::{
-    ClientId, Command, Decision, Entry, Event, Index, LogPosition, Moment, NodeId, Payload, PeerStatus, RoleKind,
-    Stamp, Status, StepDown, Term, VoteRefusal,
+    ClientId, Command, Decision, Entry, Event, FlowKind, Incarnation, Index, LogPosition, Membership, Moment, NodeId,
+    Payload, PeerStatus, RoleKind, Stamp, Status, StepDown, Term, VoteRefusal,
 };
 use sha2::{Digest, Sha256};
 use std::time::Duration;
@@ -210,6 +210,11 @@ impl Made {
             durable: Index(member.last),
             stamp: Stamp(now),
             deadline: Moment(deadline * 1000),
+            membership: Membership::new((0..NAMES.len()).map(id)).expect("a cluster"),
+            membership_index: Index(0),
+            snapshot: Index(PAST - PAST % 256),
+            log_after: Index(0),
+            incarnation: Incarnation::default(),
             peers: if leads { self.peers(now) } else { vec![] },
         };
         let tail = (member.last.saturating_sub(31)..=member.last).map(|index| self.entry(index)).collect();
@@ -231,6 +236,7 @@ impl Made {
             next: Index(self.members[place].last + 1),
             round_trip: Some(Duration::from_micros(DELAYS[place] * 2150 + now / 300 % 17 * 40)),
             silent_for: Duration::ZERO,
+            flow: FlowKind::Replicate,
         };
         [ADA, CY, DEE, ED].map(peer).to_vec()
     }

@@ -5,7 +5,6 @@
 //! killing the leader must never end the match, also when the leader is behind the window. Would change if: a window
 //! could show several members at once.
 
-use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -15,7 +14,7 @@ use bevy::prelude::*;
 use raftian_node::cluster::{self, ClusterError, NodeConfig};
 use raftian_node::quic::QuicOptions;
 use raftian_node::{NodeControl, NodeHandle, NodeOptions, StartError, fresh_seed};
-use raftian_raft::{Config, Membership, NodeId};
+use raftian_raft::{Config, Incarnation, MembershipError, NodeId};
 
 use crate::cluster_view::{AppliedState, ClusterView, Fault, FaultKind, MemberView};
 use crate::headless;
@@ -66,13 +65,14 @@ struct Background {
 }
 
 /// Options for the consensus core of the member `config`.
-#[must_use]
-pub fn raft_config(config: &NodeConfig) -> Option<Config> {
-    let membership = Membership::new(config.members.iter().map(|member| member.id))?;
-    let mut raft = Config::new(config.id, membership, fresh_seed());
+///
+/// # Errors
+/// If the cluster has no members.
+pub fn raft_config(config: &NodeConfig) -> Result<Config, MembershipError> {
+    let mut raft = Config::new(config.id, config.founding()?, fresh_seed());
     raft.election_timeout = config.timing.election;
     raft.heartbeat = config.timing.heartbeat;
-    Some(raft)
+    Ok(raft)
 }
 
 /// Starts the node of `config` over `links`.
@@ -80,9 +80,9 @@ pub fn raft_config(config: &NodeConfig) -> Option<Config> {
 /// # Errors
 /// Those of [`NodeHandle::start`].
 pub fn start_node(config: &NodeConfig, links: QuicOptions) -> Result<NodeHandle, StartError> {
-    let raft = raft_config(config).ok_or_else(|| StartError::Thread("it has no members".to_owned()))?;
-    let store: PathBuf = config.data.join("raft.redb");
-    NodeHandle::start(NodeOptions { raft, cluster: config.cluster.clone(), store, links })
+    let raft = raft_config(config).map_err(|error| StartError::Thread(error.to_string()))?;
+    let (cluster, store) = (config.cluster.clone(), config.data.join("raft.redb"));
+    NodeHandle::start(NodeOptions { raft, cluster, store, incarnation: Incarnation::default(), links })
 }
 
 impl Embedded {

@@ -13,7 +13,7 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use raftian_raft::NodeId;
+use raftian_raft::{Membership, MembershipError, NodeId};
 
 pub use generate::{NewCluster, default_member_name, generate};
 pub use identity::{Fingerprint, Identity, ParseFingerprintError};
@@ -194,6 +194,14 @@ impl NodeConfig {
     #[must_use]
     pub fn member(&self, id: NodeId) -> Option<&Member> {
         self.members.iter().find(|member| member.id == id)
+    }
+
+    /// The members as the cluster was founded: all that are listed, each with a vote, in its first life.
+    ///
+    /// # Errors
+    /// If there are none.
+    pub fn founding(&self) -> Result<Membership, MembershipError> {
+        Membership::new(self.members.iter().map(|member| member.id))
     }
 
     /// Checks all rules that concern values rather than syntax; complaints name `file`.

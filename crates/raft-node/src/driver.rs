@@ -220,14 +220,25 @@ impl<S: Store, L: Links> Driver<S, L> {
         std::mem::take(&mut self.snapshot_due)
     }
 
-    /// The program wrote its state down, as of what it last applied.
+    /// The program wrote its state down, as of what it last applied. While another state waits to be taken in place of
+    /// that one, it is of no use, and asked for again.
     pub fn take_snapshot(&mut self, taken: TakenSnapshot) {
-        self.step(Input::TakeSnapshot(taken));
+        if self.is_state_replaced() {
+            self.snapshot_due = true;
+        } else {
+            self.step(Input::TakeSnapshot(taken));
+        }
     }
 
-    /// The hash of the program's state after one entry.
+    /// The hash of the program's state after one entry; ignored while another state waits to be taken in its place.
     pub fn state_hash(&mut self, state: StateHash) {
-        self.step(Input::StateHash(state));
+        if !self.is_state_replaced() {
+            self.step(Input::StateHash(state));
+        }
+    }
+
+    fn is_state_replaced(&self) -> bool {
+        matches!(self.committed.front(), Some(Committed::Snapshot(_)))
     }
 
     /// The election timer fires now.
@@ -302,7 +313,8 @@ impl<S: Store, L: Links> Driver<S, L> {
     }
 }
 
-fn push_bounded<T>(queue: &mut VecDeque<T>, items: Vec<T>, bound: usize) {
+/// Appends `items`; beyond `bound` the oldest are dropped.
+pub(crate) fn push_bounded<T>(queue: &mut VecDeque<T>, items: Vec<T>, bound: usize) {
     queue.extend(items);
     if queue.len() > bound {
         queue.drain(..queue.len() - bound);

@@ -10,8 +10,13 @@
 //! 10.2.1). Would change if: the store could submit and complete by itself.
 //!
 //! **Taking is applying.** Decision: an entry that the program took counts as applied; it keeps no applied index on
-//! disk. Why: the program's state lives in memory and is rebuilt from the log, so the two cannot disagree. Would change
-//! if: a game kept its state on disk.
+//! disk. Why: the program's state lives in memory and is rebuilt from the newest snapshot and the log, so the two cannot
+//! disagree. Would change if: a game kept its state on disk.
+//!
+//! **A program says of which life of its state it speaks.** Decision: a snapshot that replaces the program's state
+//! begins a new life of it, and what the thread hears of an earlier one is dropped. Why: a state that went astray is
+//! replaced by an earlier one, so the same index comes twice, and only one of them may be believed. Would change if:
+//! repairs were never needed.
 
 mod clock;
 pub mod cluster;
@@ -28,6 +33,6 @@ pub mod wire;
 
 pub use clock::Clock;
 pub use names::{fresh_client_id, fresh_seed};
-pub use replica::{ProposeError, Pumped, Replica};
-pub use thread::{NodeControl, NodeHandle, NodeOptions, PROPOSAL_QUEUE, Requests, StartError};
+pub use replica::{AskError, Pumped, Replica};
+pub use thread::{ASK_QUEUE, NodeControl, NodeHandle, NodeOptions, PROPOSAL_QUEUE, READ_QUEUE, Requests, StartError};
 pub use view::NodeView;

@@ -1,9 +1,12 @@
 //! Links over QUIC: one UDP port per node, each peer known by its certificate.
 //!
-//! Every node dials every other and sends on the one stream of its own connection; it receives on the connections that
-//! the others dialled. So each direction heals by itself, and nobody has to agree on who calls whom. Whoever accepts a
+//! Every node dials every other and sends on the streams of its own connection; it receives on the connections that the
+//! others dialled. So each direction heals by itself, and nobody has to agree on who calls whom. Whoever accepts a
 //! connection opens an empty stream as a welcome: in TLS 1.3 the dialling side is done before the other has looked at
 //! its certificate, and only the welcome says that both have agreed.
+//!
+//! Snapshots leave on a stream of their own, which yields to the other: heartbeats and answers never queue behind them,
+//! neither here nor at the receiver, and a lost packet of a snapshot holds up nothing else.
 //!
 //! A connection that shows the node's own certificate is its operator's tool; see [`client`].
 
@@ -31,6 +34,10 @@ pub use links::{QuicLinks, QuicOptions};
 /// the bound the newest message is dropped and counted, since Raft sends again.
 pub const OUTBOX: usize = 256;
 
+/// Most parts of snapshots that wait for one peer: several times what the core has under way to it by default. Behaves
+/// like [`OUTBOX`].
+pub const SNAPSHOT_OUTBOX: usize = 32;
+
 /// Most messages that wait for the node. At the bound streams are no longer read, and QUIC slows the senders down.
 pub const INBOX: usize = 1024;
 
@@ -43,7 +50,8 @@ pub const WRITE_BATCH: usize = 64 * 1024;
 /// Most accepted connections at a time, ten per possible member. More are refused.
 pub const MAX_CONNECTIONS: usize = 90;
 
-/// Most streams in one direction that a peer may have open: consensus needs one, the rest is room for snapshots.
+/// Most streams in one direction that a peer may have open: consensus needs one and snapshots another; the rest is room
+/// for streams that were closed and not yet forgotten.
 pub const MAX_STREAMS: u32 = 4;
 
 /// Most requests that the operator's tool may have under way on one connection.

@@ -1,6 +1,8 @@
 //! What a program needs of its node, however that is driven.
 
-use raftian_raft::{Command, Moment, Refused};
+use raftian_raft::{
+    Change, Command, Moment, NodeId, OrderRefusal, ReadAnswer, ReadId, Refused, StateHash, TakenSnapshot,
+};
 
 use crate::driver::{Committed, Driver};
 use crate::links::Links;
@@ -10,7 +12,8 @@ use crate::view::NodeView;
 /// A member of the cluster as the program above it sees it: commands go in, committed entries come out.
 ///
 /// Two implementations: [`NodeHandle`](crate::NodeHandle), whose node runs on its own thread, and [`Pumped`], which the
-/// program pumps itself.
+/// program pumps itself. Whatever asks something of the node fails with [`AskError`], and then nothing was asked; asking
+/// again is safe.
 pub trait Replica: Send {
     /// Lets the node work at `now` on its clock. A node on its own thread needs no letting.
     fn pump(&mut self, now: Moment);
@@ -18,25 +21,71 @@ pub trait Replica: Send {
     /// Proposes a command.
     ///
     /// # Errors
-    /// [`ProposeError`]; the command was not taken, and proposing it again is safe.
-    fn propose(&mut self, command: Command) -> Result<(), ProposeError>;
+    /// [`AskError`].
+    fn propose(&mut self, command: Command) -> Result<(), AskError>;
 
-    /// Moves up to `most` of what is committed to `into`, in log order, each once. Taking it counts as
-    /// applying it.
+    /// Moves up to `most` of what is committed to `into`, in log order, each once. Taking it counts as applying it, so
+    /// all of it must be applied before anything else is said or asked of the state. A snapshot takes the place of all
+    /// that was applied before; what follows it may have been applied before it too.
     fn take_committed(&mut self, most: usize, into: &mut Vec<Committed>);
 
     /// Proposals refused since the last call.
     fn take_refused(&mut self) -> Vec<Refused>;
 
+    /// Whether the node asked for a snapshot since the last call. Answer with [`Replica::take_snapshot`].
+    fn snapshot_due(&mut self) -> bool;
+
+    /// Gives the node the state as of what was taken last.
+    ///
+    /// # Errors
+    /// [`AskError`].
+    fn take_snapshot(&mut self, taken: TakenSnapshot) -> Result<(), AskError>;
+
+    /// Tells the node the hash of the state after one entry, the last that was taken or one before.
+    ///
+    /// # Errors
+    /// [`AskError`]; one that is not told only lets a broken state be found later.
+    fn state_hash(&mut self, state: StateHash) -> Result<(), AskError>;
+
+    /// Asks from which index on a read sees every command committed before now (thesis 6.4); see
+    /// [`Replica::take_reads`]. With `lease` the leader's clock may answer (thesis 6.4.1).
+    ///
+    /// # Errors
+    /// [`AskError`].
+    fn read(&mut self, id: ReadId, lease: bool) -> Result<(), AskError>;
+
+    /// Reads that were answered since the last call. The state may be looked at for a read with an index once everything
+    /// taken so far is applied.
+    fn take_reads(&mut self) -> Vec<ReadAnswer>;
+
+    /// Asks for a change of the members (section 6); see [`Replica::take_orders`].
+    ///
+    /// # Errors
+    /// [`AskError`].
+    fn change_membership(&mut self, change: Change) -> Result<(), AskError>;
+
+    /// Asks the node to hand leadership to `to`, or to the best follower; see [`Replica::take_orders`].
+    ///
+    /// # Errors
+    /// [`AskError`].
+    fn hand_over(&mut self, to: Option<NodeId>) -> Result<(), AskError>;
+
+    /// Answers to this program's changes and hand-overs since the last call, in the order in which it asked.
+    fn take_orders(&mut self) -> Vec<Result<(), OrderRefusal>>;
+
+    /// Stops the node for good: its program cannot go on, and must not pretend to. The reason is shown in
+    /// [`NodeView::stopped`].
+    fn give_up(&mut self, reason: String);
+
     /// What the node looks like.
     fn view(&self) -> NodeView;
 }
 
-/// Why a node did not take a command.
+/// Why a node did not take what its program gave it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum ProposeError {
-    /// As many commands wait for the node as may.
-    #[error("the node's queue of proposals is full; propose again later")]
+pub enum AskError {
+    /// As much of this kind waits for the node as may.
+    #[error("too much waits for the node already; ask again later")]
     Busy,
     /// The node has stopped.
     #[error("the node has stopped")]
@@ -60,6 +109,15 @@ impl<S: Store, L: Links> Pumped<S, L> {
     pub fn driver_mut(&mut self) -> &mut Driver<S, L> {
         &mut self.driver
     }
+
+    /// Lets the driver do what `ask` says, unless the node has stopped. The core bounds what waits.
+    fn ask(&mut self, ask: impl FnOnce(&mut Driver<S, L>)) -> Result<(), AskError> {
+        if self.stopped.is_some() {
+            return Err(AskError::Stopped);
+        }
+        ask(&mut self.driver);
+        Ok(())
+    }
 }
 
 impl<S: Store, L: Links + Send> Replica for Pumped<S, L> {
@@ -72,20 +130,54 @@ impl<S: Store, L: Links + Send> Replica for Pumped<S, L> {
         }
     }
 
-    fn propose(&mut self, command: Command) -> Result<(), ProposeError> {
-        if self.stopped.is_some() {
-            return Err(ProposeError::Stopped);
-        }
-        self.driver.propose(vec![command]);
-        Ok(())
+    fn propose(&mut self, command: Command) -> Result<(), AskError> {
+        self.ask(|driver| driver.propose(vec![command]))
     }
 
     fn take_committed(&mut self, most: usize, into: &mut Vec<Committed>) {
-        self.driver.take_committed(most, into);
+        if self.stopped.is_none() {
+            self.driver.take_committed(most, into);
+        }
     }
 
     fn take_refused(&mut self) -> Vec<Refused> {
         self.driver.take_refused()
+    }
+
+    fn snapshot_due(&mut self) -> bool {
+        self.driver.snapshot_due()
+    }
+
+    fn take_snapshot(&mut self, taken: TakenSnapshot) -> Result<(), AskError> {
+        self.ask(|driver| driver.take_snapshot(taken))
+    }
+
+    fn state_hash(&mut self, state: StateHash) -> Result<(), AskError> {
+        self.ask(|driver| driver.state_hash(state))
+    }
+
+    fn read(&mut self, id: ReadId, lease: bool) -> Result<(), AskError> {
+        self.ask(|driver| driver.read(id, lease))
+    }
+
+    fn take_reads(&mut self) -> Vec<ReadAnswer> {
+        self.driver.take_reads()
+    }
+
+    fn change_membership(&mut self, change: Change) -> Result<(), AskError> {
+        self.ask(|driver| driver.change_membership(change))
+    }
+
+    fn hand_over(&mut self, to: Option<NodeId>) -> Result<(), AskError> {
+        self.ask(|driver| driver.hand_over(to))
+    }
+
+    fn take_orders(&mut self) -> Vec<Result<(), OrderRefusal>> {
+        self.driver.take_orders()
+    }
+
+    fn give_up(&mut self, reason: String) {
+        self.stopped.get_or_insert(reason);
     }
 
     fn view(&self) -> NodeView {

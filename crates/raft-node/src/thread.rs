@@ -1,24 +1,38 @@
 //! A node on its own thread: consensus never waits for a frame, a frame never waits for consensus.
 
+mod control;
+mod outgoing;
 mod running;
 
-use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use raftian_raft::{Command, Config, ConfigError, Moment, NodeId, Refused};
-use tokio::sync::{Notify, mpsc, watch};
+use raftian_raft::{
+    Change, Command, Config, ConfigError, Incarnation, Moment, NodeId, OrderRefusal, ReadAnswer, ReadId, Refused,
+    StateHash, TakenSnapshot,
+};
+use tokio::sync::{Notify, mpsc};
 
+use self::control::{Order, Waker};
+use self::outgoing::Outgoing;
 use crate::driver::Committed;
-use crate::quic::{LinkCounters, LinkError, QuicOptions, ServiceRequest};
-use crate::replica::{ProposeError, Replica};
+use crate::quic::{LinkError, QuicOptions, ServiceRequest};
+use crate::replica::{AskError, Replica};
 use crate::store::StoreError;
 use crate::view::NodeView;
 
-/// Proposals that may wait for the node. At the bound [`ProposeError::Busy`].
+pub use self::control::NodeControl;
+
+/// Proposals that may wait for the node. At the bound [`AskError::Busy`].
 pub const PROPOSAL_QUEUE: usize = 1024;
+
+/// Reads that may wait for the node. At the bound [`AskError::Busy`].
+pub const READ_QUEUE: usize = 1024;
+
+/// Snapshots, state hashes, changes of the members and hand-overs that may wait for the node. There is rarely more than
+/// one of each. At the bound [`AskError::Busy`].
+pub const ASK_QUEUE: usize = 64;
 
 /// Control commands that may wait for the node. At the bound they are dropped; they come from a person's buttons.
 const CONTROL_QUEUE: usize = 64;
@@ -32,6 +46,9 @@ pub struct NodeOptions {
     pub cluster: String,
     /// The store's file. Its directory must exist.
     pub store: PathBuf,
+    /// Which life of the node begins if there is no store yet: zero for one of the founding members, another for each
+    /// disk that takes the place of a lost one. The members know each other by it.
+    pub incarnation: Incarnation,
     /// Its links.
     pub links: QuicOptions,
 }
@@ -48,6 +65,9 @@ pub enum StartError {
     /// Its port cannot be used.
     #[error(transparent)]
     Links(#[from] LinkError),
+    /// A message that its settings allow would not fit into one frame.
+    #[error("{0} allows messages that are larger than a frame may be; it must be at most {1}")]
+    Frame(&'static str, usize),
     /// The system gave it no thread or runtime.
     #[error("the node's thread cannot be started: {0}")]
     Thread(String),
@@ -58,6 +78,8 @@ pub enum StartError {
 pub struct NodeHandle {
     control: NodeControl,
     proposals: mpsc::Sender<Command>,
+    reads: mpsc::Sender<(ReadId, bool)>,
+    asks: mpsc::Sender<Ask>,
     requests: Option<mpsc::Receiver<ServiceRequest>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -75,50 +97,30 @@ impl Requests {
     }
 }
 
-/// Remote control of a running node, for anybody: look at it, pause it, cut it off, stop it.
-#[derive(Clone, Debug)]
-pub struct NodeControl {
-    orders: mpsc::Sender<Order>,
-    view: watch::Receiver<NodeView>,
-    links: Arc<LinkCounters>,
-    shared: Arc<Shared>,
-}
-
-#[derive(Debug)]
-enum Order {
-    Pause(bool),
-    Cut(bool),
-    HandOver(Option<NodeId>),
-    /// Stop at once, without a word.
-    Kill,
-    /// Hand over, close, stop.
-    Stop,
-}
-
 /// What the node's thread and the program's share. Locks are held for moving a few entries, never while applying.
 #[derive(Debug, Default)]
 struct Shared {
     outgoing: Mutex<Outgoing>,
-    /// Last index the program took.
-    taken: AtomicU64,
     wake_node: Arc<Notify>,
     waker: Mutex<Waker>,
 }
 
-/// Bounded by the core's apply window and [`REFUSED_KEPT`](crate::driver::REFUSED_KEPT).
-#[derive(Debug, Default)]
-struct Outgoing {
-    committed: VecDeque<Committed>,
-    refused: VecDeque<Refused>,
+/// What a program asks of its node beside proposals and reads. What it says of its state is marked with the life of that
+/// state.
+#[derive(Debug)]
+enum Ask {
+    Snapshot(u64, TakenSnapshot),
+    StateHash(u64, StateHash),
+    Change(Change),
+    HandOver(Option<NodeId>),
 }
 
-#[derive(Default)]
-struct Waker(Option<Arc<dyn Fn() + Send + Sync>>);
-
-impl std::fmt::Debug for Waker {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if self.0.is_some() { "Waker" } else { "no waker" })
-    }
+/// The node's ends of the program's queues.
+#[derive(Debug)]
+struct FromProgram {
+    proposals: mpsc::Receiver<Command>,
+    reads: mpsc::Receiver<(ReadId, bool)>,
+    asks: mpsc::Receiver<Ask>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -136,17 +138,22 @@ impl NodeHandle {
         let shared = Arc::new(Shared::default());
         let (orders, orders_in) = mpsc::channel(CONTROL_QUEUE);
         let (proposals, proposals_in) = mpsc::channel(PROPOSAL_QUEUE);
+        let (reads, reads_in) = mpsc::channel(READ_QUEUE);
+        let (asks, asks_in) = mpsc::channel(ASK_QUEUE);
+        let program = FromProgram { proposals: proposals_in, reads: reads_in, asks: asks_in };
         let (started, wait) = std::sync::mpsc::sync_channel(1);
         let for_thread = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name(format!("raft-node-{}", id.0))
-            .spawn(move || running::run(options, for_thread, orders_in, proposals_in, &started))
+            .spawn(move || running::run(options, for_thread, orders_in, program, &started))
             .map_err(|error| StartError::Thread(error.to_string()))?;
         let (view, links, requests) =
             wait.recv().map_err(|_| StartError::Thread("it ended before it reported".to_owned()))??;
         Ok(NodeHandle {
             control: NodeControl { orders, view, links, shared },
             proposals,
+            reads,
+            asks,
             requests: Some(requests),
             thread: Some(thread),
         })
@@ -190,91 +197,85 @@ impl Drop for NodeHandle {
     }
 }
 
+impl NodeHandle {
+    fn outgoing(&self) -> MutexGuard<'_, Outgoing> {
+        lock(&self.control.shared.outgoing)
+    }
+
+    /// Asks something that the node looks at in its next turn, which is at once.
+    fn ask(&mut self, ask: Ask) -> Result<(), AskError> {
+        self.asks.try_send(ask).map_err(refusal)?;
+        self.control.shared.wake_node.notify_one();
+        Ok(())
+    }
+}
+
+fn refusal<T>(error: mpsc::error::TrySendError<T>) -> AskError {
+    match error {
+        mpsc::error::TrySendError::Full(_) => AskError::Busy,
+        mpsc::error::TrySendError::Closed(_) => AskError::Stopped,
+    }
+}
+
 impl Replica for NodeHandle {
     fn pump(&mut self, _now: Moment) {}
 
-    fn propose(&mut self, command: Command) -> Result<(), ProposeError> {
-        self.proposals.try_send(command).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => ProposeError::Busy,
-            mpsc::error::TrySendError::Closed(_) => ProposeError::Stopped,
-        })
+    fn propose(&mut self, command: Command) -> Result<(), AskError> {
+        self.proposals.try_send(command).map_err(refusal)
     }
 
     fn take_committed(&mut self, most: usize, into: &mut Vec<Committed>) {
-        let shared = &self.control.shared;
-        let before = into.len();
-        {
-            let mut outgoing = lock(&shared.outgoing);
-            let count = most.min(outgoing.committed.len());
-            into.extend(outgoing.committed.drain(..count));
-        }
-        if let Some(last) = into.get(before..).and_then(<[Committed]>::last) {
-            shared.taken.store(last.index().0, Ordering::Release);
-            shared.wake_node.notify_one();
+        if self.outgoing().take_committed(most, into) {
+            self.control.shared.wake_node.notify_one();
         }
     }
 
     fn take_refused(&mut self) -> Vec<Refused> {
-        lock(&self.control.shared.outgoing).refused.drain(..).collect()
+        self.outgoing().refused.drain(..).collect()
+    }
+
+    fn snapshot_due(&mut self) -> bool {
+        std::mem::take(&mut self.outgoing().snapshot_due)
+    }
+
+    fn take_snapshot(&mut self, taken: TakenSnapshot) -> Result<(), AskError> {
+        let life = self.outgoing().life();
+        self.ask(Ask::Snapshot(life, taken))
+    }
+
+    fn state_hash(&mut self, state: StateHash) -> Result<(), AskError> {
+        let life = self.outgoing().life();
+        self.ask(Ask::StateHash(life, state))
+    }
+
+    fn read(&mut self, id: ReadId, lease: bool) -> Result<(), AskError> {
+        self.reads.try_send((id, lease)).map_err(refusal)?;
+        self.control.shared.wake_node.notify_one();
+        Ok(())
+    }
+
+    fn take_reads(&mut self) -> Vec<ReadAnswer> {
+        self.outgoing().reads.drain(..).collect()
+    }
+
+    fn change_membership(&mut self, change: Change) -> Result<(), AskError> {
+        self.ask(Ask::Change(change))
+    }
+
+    fn hand_over(&mut self, to: Option<NodeId>) -> Result<(), AskError> {
+        self.ask(Ask::HandOver(to))
+    }
+
+    fn take_orders(&mut self) -> Vec<Result<(), OrderRefusal>> {
+        self.outgoing().orders.drain(..).collect()
+    }
+
+    fn give_up(&mut self, reason: String) {
+        self.outgoing().given_up.get_or_insert(reason);
+        self.control.shared.wake_node.notify_one();
     }
 
     fn view(&self) -> NodeView {
         self.control.view()
-    }
-}
-
-impl NodeControl {
-    /// What the node looked like a moment ago.
-    #[must_use]
-    pub fn view(&self) -> NodeView {
-        let mut view = self.view.borrow().clone();
-        if self.orders.is_closed() && view.stopped.is_none() {
-            view.stopped = Some("it has ended".to_owned());
-        }
-        view
-    }
-
-    /// Calls `waker` from the node's thread whenever it showed something new, at once for entries to take and within a
-    /// heartbeat for a request; instead of the waker set before. It must not block.
-    pub fn set_waker(&self, waker: Arc<dyn Fn() + Send + Sync>) {
-        lock(&self.shared.waker).0 = Some(waker);
-    }
-
-    /// Counts of its links.
-    #[must_use]
-    pub fn links(&self) -> &LinkCounters {
-        &self.links
-    }
-
-    /// Whether it runs, paused or not.
-    #[must_use]
-    pub fn is_running(&self) -> bool {
-        !self.orders.is_closed()
-    }
-
-    /// Pauses or resumes it: a paused node keeps its memory, and everybody else thinks it dead.
-    pub fn pause(&self, paused: bool) {
-        self.order(Order::Pause(paused));
-    }
-
-    /// Cuts it off from all others, or mends that.
-    pub fn cut(&self, cut: bool) {
-        self.order(Order::Cut(cut));
-    }
-
-    /// Lets it hand leadership over, to `to` or to the best follower.
-    pub fn hand_over(&self, to: Option<NodeId>) {
-        self.order(Order::HandOver(to));
-    }
-
-    /// Stops it at once, without a word to anybody. Only writes that its disk was already given are finished.
-    pub fn kill(&self) {
-        self.order(Order::Kill);
-    }
-
-    fn order(&self, order: Order) {
-        if self.orders.try_send(order).is_err() {
-            tracing::warn!("a node took no order: it has stopped, or too many wait");
-        }
     }
 }

@@ -94,7 +94,9 @@ impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
         let exit = match &error {
             StartError::Store(StoreError::Damaged { .. } | StoreError::Gap { .. }) => Exit::Damaged,
-            StartError::Store(StoreError::Foreign { .. }) | StartError::Config(_) => Exit::Configuration,
+            StartError::Store(StoreError::Foreign { .. }) | StartError::Config(_) | StartError::Frame(..) => {
+                Exit::Configuration
+            }
             StartError::Store(_) | StartError::Thread(_) => Exit::Unexpected,
             StartError::Links(_) => Exit::Network,
         };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use raftian_node::NodeView;
-use raftian_raft::{NodeId, PeerStatus, RoleKind};
+use raftian_raft::{Member, NodeId, PeerStatus, RoleKind, Standing};
 
 use crate::cluster_view::{ClusterView, MemberView};
 
@@ -66,6 +66,28 @@ pub(super) fn peer(view: &ClusterView, follower: NodeId) -> Option<&PeerStatus> 
     leader_node(view)?.status.peers.iter().find(|peer| peer.id == follower)
 }
 
+/// What a member is by the newest membership known here, if it is something else than a voter.
+pub(super) fn standing(view: &ClusterView, id: NodeId) -> Option<&'static str> {
+    let nodes = view.members.iter().filter_map(live_node);
+    let newest = leader_node(view).or_else(|| nodes.max_by_key(|node| node.status.membership_index))?;
+    match newest.status.membership.member(id) {
+        None => Some("no member"),
+        Some(Member { standing: Some(Standing::Voter), .. }) => None,
+        Some(member) => Some(standing_word(member)),
+    }
+}
+
+/// What a member is, in a word.
+pub(super) fn standing_word(member: &Member) -> &'static str {
+    match member.standing {
+        Some(Standing::Voter) => "voter",
+        Some(Standing::Witness) => "witness",
+        Some(Standing::Learner) => "learner",
+        Some(Standing::Joining) => "joining",
+        None => "leaving",
+    }
+}
+
 /// The median round trip to the followers of a leader; `None` for one that leads nobody.
 pub(super) fn median_round_trip(node: &NodeView) -> Option<Duration> {
     let mut trips: Vec<_> = node.status.peers.iter().filter_map(|peer| peer.round_trip).collect();
@@ -88,7 +110,7 @@ pub(super) fn short_hash(hash: u64) -> String {
 pub(super) mod tests {
     use super::*;
     use bevy::prelude::default;
-    use raftian_raft::{Index, LogPosition, Moment, Stamp, Status, Term};
+    use raftian_raft::{FlowKind, Incarnation, Index, LogPosition, Membership, Moment, Stamp, Status, Term};
 
     /// A follower of nobody with an empty log.
     pub(in crate::overlay) fn node(id: u64, term: u64) -> NodeView {
@@ -104,6 +126,11 @@ pub(super) mod tests {
             durable: Index(0),
             stamp: Stamp(0),
             deadline: Moment(0),
+            membership: Membership::new((1..=9).map(NodeId)).unwrap(),
+            membership_index: Index(0),
+            snapshot: Index(0),
+            log_after: Index(0),
+            incarnation: Incarnation(0),
             peers: vec![],
         };
         NodeView { status, now: Moment(0), tail: vec![], events: vec![], paused: false, cut: false, stopped: None }
@@ -163,6 +190,7 @@ pub(super) mod tests {
                 next: Index(1),
                 round_trip: ms.map(Duration::from_millis),
                 silent_for: default(),
+                flow: FlowKind::Replicate,
             })
             .to_vec();
         assert_eq!(median_round_trip(&own), Some(Duration::from_millis(4)));

@@ -32,8 +32,23 @@ pub(super) struct Broken {
     pub(super) what: String,
 }
 
-/// The term of a committed entry, what names its command, and where it was first seen.
-type Identity = (Term, Option<(ClientId, u64)>);
+/// A committed entry: its term, and what it says as far as that is looked at.
+type Identity = (Term, Said);
+
+/// What tells entries of one term apart.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Said {
+    Nothing,
+    Command(ClientId, u64),
+    Members,
+    /// A witness keeps only that there was something.
+    Withheld,
+}
+
+fn differ(one: Identity, other: Identity) -> bool {
+    let unknown = one.1 == Said::Withheld || other.1 == Said::Withheld;
+    one.0 != other.0 || (!unknown && one.1 != other.1)
+}
 
 /// Everything that was seen of the cluster and must not be contradicted.
 #[derive(Clone, Debug)]
@@ -118,10 +133,16 @@ impl Invariants {
         let id = node.status.id;
         for entry in node.tail.iter().filter(|entry| entry.index <= node.status.commit) {
             let seen = identity(entry);
-            let (first, owner) = remember(&mut self.entries, entry.index, (seen, id));
-            if first != seen {
+            let known = self.entries.get(&entry.index).filter(|_| seen.1 == Said::Withheld);
+            let (first, owner) = match known {
+                Some(known) => *known,
+                // What a witness forgot is nothing to compare others with.
+                None if seen.1 == Said::Withheld => continue,
+                None => remember(&mut self.entries, entry.index, (seen, id)),
+            };
+            if differ(first, seen) {
                 let (one, other) = (view.name(owner), view.name(id));
-                let what = if first.0 == seen.0 { "another command".into() } else { seen.0.to_string() };
+                let what = if first.0 == seen.0 { "another one".into() } else { seen.0.to_string() };
                 self.breaks(
                     LOGS,
                     at,
@@ -137,11 +158,13 @@ impl Invariants {
 }
 
 fn identity(entry: &Entry) -> Identity {
-    let command = match &entry.payload {
-        Payload::Empty => None,
-        Payload::Command(command) => Some((command.client, command.sequence)),
+    let said = match &entry.payload {
+        Payload::Empty => Said::Nothing,
+        Payload::Command(command) => Said::Command(command.client, command.sequence),
+        Payload::Membership(_) => Said::Members,
+        Payload::Withheld => Said::Withheld,
     };
-    (entry.term, command)
+    (entry.term, said)
 }
 
 /// What was first seen under `key`, which is `seen` if that is now.
@@ -214,6 +237,18 @@ mod tests {
         let logs = |commit| cluster(vec![logging(1, 3, &[1, 1, 2]), logging(2, commit, &[1, 1, 1])]);
         assert!(broken(vec![logs(2)]).is_empty());
         assert_eq!(broken(vec![logs(3)]), ["committed logs agree"]);
+    }
+
+    #[test]
+    fn a_witness_contradicts_nobody_who_knows_more_but_for_the_term() {
+        let mut witness = logging(2, 3, &[1, 1, 2]);
+        witness.tail.iter_mut().for_each(|entry| entry.payload = Payload::Withheld);
+        let views = |term| {
+            let others = cluster(vec![logging(1, 3, &[1, 1, term])]);
+            vec![cluster(vec![witness.clone()]), others, cluster(vec![witness.clone()])]
+        };
+        assert!(broken(views(2)).is_empty());
+        assert_eq!(broken(views(1)), ["committed logs agree"]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use bevy_egui::egui::{
 };
 use raftian_raft::{Entry, Index, Payload};
 
-use super::facts::{Condition, condition};
+use super::facts::{Condition, condition, standing_word};
 use super::log_grid::{Fate, Grid, Lane};
 use super::look::{CHOSEN, FAINT, LINE, SMALL, TEXT, WARN, WEAK, WELL, digits, put, term_colour, words};
 use super::panel::heading;
@@ -110,6 +110,9 @@ fn paint_lane(
     let last = sheet.cell(place, grid.columns.saturating_sub(1));
     let ground = Rect::from_min_max(first.min - vec2(1.0, 1.0), last.max + vec2(1.0, 1.0));
     painter.rect_filled(ground, 2.0, Color32::from_white_alpha(6));
+    if let Some(snapshot) = lane.node.map(|node| node.status.log_after).filter(|after| *after >= grid.first) {
+        covered(painter, &sheet.cell(place, 0).union(sheet.cell(place, grid.last_column(snapshot))), snapshot);
+    }
     for column in 0..grid.columns {
         if let Some((entry, fate)) = lane.entry(grid.index(column)) {
             let strength = if down { 0.35 } else { 1.0 };
@@ -154,10 +157,22 @@ fn paint_entry(painter: &Painter, cell: Rect, entry: &Entry, fate: Fate, strengt
             colour
         }
     };
-    let label = if entry.payload == Payload::Empty { "–".to_owned() } else { entry.term.0.to_string() };
+    let label = match &entry.payload {
+        Payload::Empty => "–".to_owned(),
+        Payload::Membership(_) => "M".to_owned(),
+        Payload::Command(_) | Payload::Withheld => entry.term.0.to_string(),
+    };
     if label.len() as f32 * 6.0 <= cell.width() {
         painter.text(cell.center(), Align2::CENTER_CENTER, label, digits(10.0), text);
     }
+}
+
+/// What a snapshot stands for and the log does not hold any more.
+fn covered(painter: &Painter, area: &Rect, up_to: Index) {
+    painter.rect_filled(*area, 2.0, Color32::from_white_alpha(14));
+    let text = format!("snapshot up to {up_to}");
+    let at = area.left_center() + vec2(6.0, 0.0);
+    put(painter, at, Align2::LEFT_CENTER, &text, words(SMALL), WEAK, area.width() - 8.0);
 }
 
 /// A bracket at the right end of the last applied entry.
@@ -210,7 +225,7 @@ fn legend(painter: &Painter, at: Pos2, right: f32) {
         painter.circle_filled(area.center(), 3.0, WEAK);
     });
     item("next", &|area| marks::triangle(painter, area.center() - vec2(0.0, 4.0), 8.0, CHOSEN));
-    item("term;  – a new leader's empty entry", &|area| {
+    item("term;  – a new leader's empty entry;  M members", &|area| {
         painter.rect_stroke(area, 2.0, Stroke::new(1.0, LINE), StrokeKind::Inside);
         painter.text(area.center(), Align2::CENTER_CENTER, "7", digits(10.0), WEAK);
     });
@@ -243,6 +258,15 @@ fn describe(ui: &mut Ui, entry: &Entry, fate: Fate, screen: &Screen) {
             ui.label(text);
             let client = command.client.0;
             weak(ui, format!("client {client:016x}, its command {}    stamp {} ms", command.sequence, entry.stamp.0));
+        }
+        Payload::Membership(membership) => {
+            ui.label("The members from here on");
+            for (id, member) in membership.members() {
+                weak(ui, format!("{}: {}", screen.view.name(id), standing_word(member)));
+            }
+        }
+        Payload::Withheld => {
+            ui.label("A command; a witness keeps only that it was there");
         }
     }
     weak(ui, holders(screen.view, entry));

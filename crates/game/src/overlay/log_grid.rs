@@ -70,6 +70,12 @@ impl<'a> Grid<'a> {
         (column < self.columns).then_some(column)
     }
 
+    /// The column of an index, or the nearest one to it.
+    pub(super) fn last_column(&self, index: Index) -> usize {
+        let column = usize::try_from(index.0.saturating_sub(self.first.0)).unwrap_or(usize::MAX);
+        column.min(self.columns.saturating_sub(1))
+    }
+
     /// The index of a column.
     pub(super) fn index(&self, column: usize) -> Index {
         Index(self.first.0.saturating_add(column as u64))
@@ -118,6 +124,7 @@ mod tests {
             next: Index(matched + 1),
             round_trip: None,
             silent_for: Duration::ZERO,
+            flow: raftian_raft::FlowKind::Replicate,
         }];
         node
     }

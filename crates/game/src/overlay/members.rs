@@ -4,9 +4,9 @@ use bevy_egui::egui::{
     Align2, Button, Color32, Direction, Id, Layout, Painter, Rect, RichText, Sense, Stroke, StrokeKind, Ui, UiBuilder,
     pos2, vec2,
 };
-use raftian_raft::Index;
+use raftian_raft::{FlowKind, Index, RoleKind};
 
-use super::facts::{Condition, condition, leader, milliseconds, peer, short_hash};
+use super::facts::{Condition, condition, leader, milliseconds, peer, short_hash, standing};
 use super::faults::offers;
 use super::look::{BAD, CHOSEN, FAINT, SMALL, TEXT, WARN, WEAK, digits, put, term_colour, words};
 use super::{Screen, marks};
@@ -20,7 +20,7 @@ struct Column(&'static str, f32, bool, &'static str);
 
 const COLUMNS: [Column; 13] = [
     Column("member", 118.0, false, "Name and id"),
-    Column("role", 78.0, false, "What it is in its term"),
+    Column("role", 78.0, false, "What it is in its term, or among the members if it cannot vote or lead"),
     Column("link", 42.0, false, "Whether it runs and can be reached"),
     Column("term", 32.0, true, "currentTerm"),
     Column("vote", 40.0, false, "votedFor"),
@@ -28,7 +28,12 @@ const COLUMNS: [Column; 13] = [
     Column("commit", 44.0, true, "commitIndex"),
     Column("applied", 44.0, true, "lastApplied"),
     Column("match", 44.0, true, "matchIndex: how far the leader knows its log to be equal"),
-    Column("next", 44.0, true, "nextIndex: what the leader sends it next"),
+    Column(
+        "next",
+        44.0,
+        true,
+        "nextIndex: what the leader sends it next; how much has arrived while that is a snapshot",
+    ),
     Column("rtt ms", 40.0, true, "Round trip from the leader, its disk included"),
     Column("state", 60.0, true, "Hash of its state after the last applied entry"),
     Column("", 0.0, false, ""),
@@ -155,10 +160,17 @@ fn texts(member: &MemberView, leads: bool, view: &ClusterView) -> [(String, Colo
         node.map_or_else(dash, |node| fade(show(&node.status)))
     };
     let peer = peer(view, member.id);
-    let known_role = if leads { ("leader".to_owned(), TEXT) } else { dash() };
+    let standing = standing(view, member.id);
+    let role = match (node, standing) {
+        _ if leads && node.is_none() => ("leader".to_owned(), TEXT),
+        (Some(node), _) if node.status.role != RoleKind::Follower => fade((node.status.role.name().to_owned(), TEXT)),
+        (_, Some(standing)) => fade((standing.to_owned(), TEXT)),
+        (Some(node), None) => fade((node.status.role.name().to_owned(), TEXT)),
+        (None, None) => dash(),
+    };
     [
         (member.name.clone(), TEXT),
-        node.map_or(known_role, |node| fade((node.status.role.name().to_owned(), TEXT))),
+        role,
         (condition.word().to_owned(), link),
         of_node(&|status| (status.term.0.to_string(), TEXT)),
         of_node(&|status| status.vote.map_or_else(dash, |vote| (view.name(vote), TEXT))),
@@ -166,7 +178,10 @@ fn texts(member: &MemberView, leads: bool, view: &ClusterView) -> [(String, Colo
         of_node(&|status| place(status.commit, status.commit)),
         of_node(&|status| place(status.applied, status.commit)),
         peer.map_or_else(dash, |peer| (peer.matched.0.to_string(), TEXT)),
-        peer.map_or_else(dash, |peer| (peer.next.0.to_string(), TEXT)),
+        peer.map_or_else(dash, |peer| match peer.flow {
+            FlowKind::Probe | FlowKind::Replicate => (peer.next.0.to_string(), TEXT),
+            FlowKind::Snapshot { received, size } => (format!("{}%", received * 100 / size.max(1)), WARN),
+        }),
         peer.and_then(|peer| peer.round_trip).map_or_else(dash, |trip| (milliseconds(trip), TEXT)),
         member.state.map_or_else(dash, |state| {
             let agrees = view.members.iter().filter_map(|other| other.state);
@@ -217,7 +232,7 @@ fn hints(ui: &mut Ui, in_rows: bool, screen: &mut Screen) {
 mod tests {
     use super::*;
     use crate::overlay::facts::tests::{cluster, node};
-    use raftian_raft::{NodeId, RoleKind};
+    use raftian_raft::{Incarnation, Membership, NodeId, RoleKind, Standing};
 
     fn words_of(view: &ClusterView, place: usize) -> Vec<String> {
         let member = &view.members[place];
@@ -245,9 +260,27 @@ mod tests {
             next: Index(41),
             round_trip: Some(std::time::Duration::from_micros(1500)),
             silent_for: std::time::Duration::ZERO,
+            flow: FlowKind::Replicate,
         }];
-        let view = cluster(vec![own, node(2, 7)]);
+        let mut view = cluster(vec![own, node(2, 7)]);
         assert_eq!(words_of(&view, 1)[7..10], ["40", "41", "1.5"]);
         assert_eq!(words_of(&view, 0)[7..10], ["–", "–", "–"]);
+        let leader = view.members[0].node.as_mut().unwrap();
+        leader.status.peers[0].flow = FlowKind::Snapshot { received: 30, size: 120 };
+        assert_eq!(words_of(&view, 1)[7..10], ["40", "25%", "1.5"], "a snapshot is on its way");
+    }
+
+    #[test]
+    fn who_does_not_follow_like_a_voter_is_called_what_it_is() {
+        let mut own = node(1, 7);
+        own.status.leader = Some(NodeId(1));
+        own.status.role = RoleKind::Leader;
+        let members = [(1, Standing::Voter), (2, Standing::Learner), (3, Standing::Witness), (4, Standing::Voter)];
+        let members = members.map(|(id, standing)| (NodeId(id), Incarnation(0), standing));
+        own.status.membership = Membership::of(members).unwrap();
+        let mut view = cluster(vec![own, node(2, 7), node(3, 7), node(4, 7), node(5, 7)]);
+        view.members[1].node = None;
+        let roles: Vec<_> = (0..5).map(|place| words_of(&view, place).remove(0)).collect();
+        assert_eq!(roles, ["leader", "learner", "witness", "follower", "no member"]);
     }
 }

@@ -24,6 +24,7 @@ fn a_new_cluster_reads_back_as_what_was_asked_for() {
         assert_eq!(node.member(node.id).expect("itself").fingerprint, node.identity.fingerprint());
         assert_eq!(node.timing, Timing::default());
         assert_eq!(node.cluster, nodes[0].cluster);
+        assert!(node.founding().expect("a cluster").voters().eq(node.members.iter().map(|member| member.id)));
     }
     let names: Vec<_> = nodes.iter().map(|node| node.name.as_str()).collect();
     assert_eq!(names, ["raftian", "bob1", "bob2", "bob3", "bob4"]);

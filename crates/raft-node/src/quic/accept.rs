@@ -128,7 +128,7 @@ async fn read_messages(mut stream: RecvStream, from: NodeId, shared: Arc<Shared>
 }
 
 /// The next message and the size of its frame; `None` at the end of the stream, also a sudden one.
-async fn read_frame(stream: &mut RecvStream) -> Result<Option<(usize, Message)>, wire::WireError> {
+pub(super) async fn read_frame(stream: &mut RecvStream) -> Result<Option<(usize, Message)>, wire::WireError> {
     let mut length = [0; wire::LENGTH_BYTES];
     if stream.read_exact(&mut length).await.is_err() {
         return Ok(None);

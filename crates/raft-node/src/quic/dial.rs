@@ -1,11 +1,11 @@
-//! The sending half of a link: keeps one connection to one peer and writes messages to it.
+//! The sending half of a link: keeps one connection to one peer and writes messages to its streams.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use quinn::{Connection, ConnectionError, Endpoint, SendStream};
-use raftian_raft::Message;
+use raftian_raft::{Message, NodeId};
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc::Receiver;
 use tokio::time::{Instant, sleep, timeout};
@@ -16,12 +16,16 @@ use super::{BACKOFF_MAX, BACKOFF_MIN, CONNECT_TIMEOUT, WRITE_BATCH, code, tls, w
 use crate::cluster::{Fingerprint, Identity, Member};
 use crate::wire;
 
+/// Priority of the stream for snapshots: behind consensus, which has 0.
+const SNAPSHOT_PRIORITY: i32 = -1;
+
 /// One peer to dial, and how.
 pub(super) struct Dialler {
     pub(super) endpoint: Endpoint,
     pub(super) config: quinn::ClientConfig,
     pub(super) peer: Member,
     pub(super) outbox: Receiver<Message>,
+    pub(super) snapshots: Receiver<Message>,
     pub(super) shared: Arc<Shared>,
 }
 
@@ -95,7 +99,11 @@ impl Dialler {
             count(&counters.connects, 1);
         }
         tracing::info!(peer = %id, address = %self.peer.address, "connected");
-        let down = self.pump(connection, stream).await;
+        let way = Way { peer: id, shared: &self.shared, connection };
+        let down = tokio::select! {
+            down = way.carry(&mut self.outbox, stream) => down,
+            down = way.carry_snapshots(&mut self.snapshots) => down,
+        };
         if let Some(counters) = self.counters() {
             counters.connected.store(false, Ordering::Relaxed);
         }
@@ -103,58 +111,10 @@ impl Dialler {
         down
     }
 
-    /// Writes what arrives in the outbox until the connection is lost.
-    async fn pump(&mut self, connection: &Connection, mut stream: SendStream) -> Down {
-        let mut frames = Vec::with_capacity(WRITE_BATCH);
-        loop {
-            let first = tokio::select! {
-                biased;
-                error = connection.closed() => return down(&error),
-                first = self.outbox.recv() => first,
-            };
-            let Some(first) = first else { return Down::Ended };
-            frames.clear();
-            let mut messages = self.add(first, &mut frames);
-            while frames.len() < WRITE_BATCH
-                && let Ok(message) = self.outbox.try_recv()
-            {
-                messages += self.add(message, &mut frames);
-            }
-            if let Err(error) = stream.write_all(&frames).await {
-                if let Some(counters) = self.counters() {
-                    count(&counters.dropped, messages);
-                }
-                return match connection.close_reason() {
-                    Some(reason) => down(&reason),
-                    None => Down::Lost(error.to_string()),
-                };
-            }
-            if let Some(counters) = self.counters() {
-                count(&counters.sent, messages);
-            }
-        }
-    }
-
-    /// Appends the frame of `message` unless it must not leave; gives how many messages were appended.
-    fn add(&self, message: Message, frames: &mut Vec<u8>) -> usize {
-        match wire::encode_message(&message) {
-            Ok(frame) if !self.shared.is_cut() => {
-                frames.extend(frame);
-                return 1;
-            }
-            Ok(_) => {}
-            Err(error) => tracing::error!(peer = %self.peer.id, %error, "a message cannot be sent"),
-        }
-        if let Some(counters) = self.counters() {
-            count(&counters.dropped, 1);
-        }
-        0
-    }
-
     /// Throws away what was said to a peer that was not there; it is out of date.
     fn discard(&mut self) {
         let mut messages = 0;
-        while self.outbox.try_recv().is_ok() {
+        while self.outbox.try_recv().is_ok() || self.snapshots.try_recv().is_ok() {
             messages += 1;
         }
         if let Some(counters) = self.counters() {
@@ -176,6 +136,93 @@ impl Dialler {
             }
             Down::Lost(reason) if tell => tracing::info!(%peer, %reason, failures, "not connected"),
             Down::Lost(reason) => tracing::debug!(%peer, %reason, failures, "not connected"),
+        }
+    }
+}
+
+/// A connection that stands, and what is needed to send over it.
+struct Way<'a> {
+    peer: NodeId,
+    shared: &'a Shared,
+    connection: &'a Connection,
+}
+
+impl Way<'_> {
+    /// Writes the snapshots of the outbox to a stream of their own until the connection is lost. It is opened when the
+    /// first one comes, for most peers never, and yields to consensus.
+    async fn carry_snapshots(&self, outbox: &mut Receiver<Message>) -> Down {
+        let first = tokio::select! {
+            biased;
+            error = self.connection.closed() => return down(&error),
+            first = outbox.recv() => first,
+        };
+        let Some(first) = first else { return Down::Ended };
+        let stream = match self.connection.open_uni().await {
+            Ok(stream) => stream,
+            Err(error) => return down(&error),
+        };
+        // Consensus has priority 0. Only a closed stream refuses one, and says so with the next write.
+        let _closed = stream.set_priority(SNAPSHOT_PRIORITY).is_err();
+        self.carry_from(Some(first), outbox, stream).await
+    }
+
+    /// Writes what arrives in the outbox until the connection is lost.
+    async fn carry(&self, outbox: &mut Receiver<Message>, stream: SendStream) -> Down {
+        self.carry_from(None, outbox, stream).await
+    }
+
+    async fn carry_from(
+        &self,
+        mut waiting: Option<Message>,
+        outbox: &mut Receiver<Message>,
+        mut stream: SendStream,
+    ) -> Down {
+        let mut frames = Vec::with_capacity(WRITE_BATCH);
+        loop {
+            let first = match waiting.take() {
+                Some(first) => Some(first),
+                None => tokio::select! {
+                    biased;
+                    error = self.connection.closed() => return down(&error),
+                    first = outbox.recv() => first,
+                },
+            };
+            let Some(first) = first else { return Down::Ended };
+            frames.clear();
+            let mut messages = self.add(first, &mut frames);
+            while frames.len() < WRITE_BATCH
+                && let Ok(message) = outbox.try_recv()
+            {
+                messages += self.add(message, &mut frames);
+            }
+            if let Err(error) = stream.write_all(&frames).await {
+                self.count(|counters| &counters.dropped, messages);
+                return match self.connection.close_reason() {
+                    Some(reason) => down(&reason),
+                    None => Down::Lost(error.to_string()),
+                };
+            }
+            self.count(|counters| &counters.sent, messages);
+        }
+    }
+
+    /// Appends the frame of `message` unless it must not leave; gives how many messages were appended.
+    fn add(&self, message: Message, frames: &mut Vec<u8>) -> usize {
+        match wire::encode_message(&message) {
+            Ok(frame) if !self.shared.is_cut() => {
+                frames.extend(frame);
+                return 1;
+            }
+            Ok(_) => {}
+            Err(error) => tracing::error!(peer = %self.peer, %error, "a message cannot be sent"),
+        }
+        self.count(|counters| &counters.dropped, 1);
+        0
+    }
+
+    fn count(&self, counter: impl Fn(&PeerCounters) -> &AtomicU64, by: usize) {
+        if let Some(counters) = self.shared.counters.peer(self.peer) {
+            count(counter(counters), by);
         }
     }
 }

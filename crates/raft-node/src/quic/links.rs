@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use quinn::{Connection, Endpoint, TokioRuntime};
-use raftian_raft::{Message, NodeId};
+use raftian_raft::{Body, Message, NodeId};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
@@ -15,7 +15,9 @@ use tokio::task::JoinSet;
 use super::accept::accept;
 use super::counters::{LinkCounters, count};
 use super::dial::Dialler;
-use super::{INBOX, INBOX_BYTES, LinkError, OUTBOX, REQUEST_QUEUE, ServiceRequest, code, endpoint, tls};
+use super::{
+    INBOX, INBOX_BYTES, LinkError, OUTBOX, REQUEST_QUEUE, SNAPSHOT_OUTBOX, ServiceRequest, code, endpoint, tls,
+};
 use crate::cluster::{Fingerprint, Identity, Member, NodeConfig};
 use crate::links::Links;
 
@@ -24,11 +26,37 @@ use crate::links::Links;
 #[derive(Debug)]
 pub struct QuicLinks {
     endpoint: Endpoint,
-    outboxes: BTreeMap<NodeId, mpsc::Sender<Message>>,
+    outboxes: BTreeMap<NodeId, Outboxes>,
     inbox: mpsc::Receiver<Delivery>,
     pub(super) shared: Arc<Shared>,
     /// Dropping it ends every task below it.
     tasks: JoinSet<()>,
+}
+
+/// What waits for one peer, each on its way to a stream of its own.
+#[derive(Debug)]
+struct Outboxes {
+    messages: mpsc::Sender<Message>,
+    snapshots: mpsc::Sender<Message>,
+}
+
+impl Outboxes {
+    fn of(&self, body: &Body) -> &mpsc::Sender<Message> {
+        match body {
+            Body::InstallSnapshot(_) => &self.snapshots,
+            Body::PreVote { .. }
+            | Body::PreVoteReply { .. }
+            | Body::RequestVote { .. }
+            | Body::VoteReply { .. }
+            | Body::AppendEntries(_)
+            | Body::AppendReply(_)
+            | Body::SnapshotReply(_)
+            | Body::TimeoutNow
+            | Body::Forward { .. }
+            | Body::Read { .. }
+            | Body::ReadReply { .. } => &self.messages,
+        }
+    }
 }
 
 /// What all tasks of one node's links have in common.
@@ -122,13 +150,15 @@ impl QuicLinks {
         tasks.spawn(accept(endpoint.clone(), Arc::clone(&shared)));
         let mut outboxes = BTreeMap::new();
         for peer in peers() {
-            let (sender, outbox) = mpsc::channel(OUTBOX);
-            outboxes.insert(peer.id, sender);
+            let (messages, outbox) = mpsc::channel(OUTBOX);
+            let (snapshots, snapshot_outbox) = mpsc::channel(SNAPSHOT_OUTBOX);
+            outboxes.insert(peer.id, Outboxes { messages, snapshots });
             let dialler = Dialler {
                 endpoint: endpoint.clone(),
                 config: tls::client(&identity, peer.fingerprint)?,
                 peer: peer.clone(),
                 outbox,
+                snapshots: snapshot_outbox,
                 shared: Arc::clone(&shared),
             };
             tasks.spawn(dialler.run());
@@ -171,12 +201,13 @@ impl QuicLinks {
 }
 
 impl Links for QuicLinks {
-    /// At the bound [`OUTBOX`] the message is dropped and counted.
+    /// At the bound, [`OUTBOX`] or [`SNAPSHOT_OUTBOX`], the message is dropped and counted.
     fn send(&mut self, to: NodeId, message: Message) {
-        let Some(outbox) = self.outboxes.get(&to) else {
+        let Some(outboxes) = self.outboxes.get(&to) else {
             tracing::debug!(%to, "dropped a message to nobody");
             return;
         };
+        let outbox = outboxes.of(&message.body);
         if (self.shared.is_cut() || outbox.try_send(message).is_err())
             && let Some(counters) = self.shared.counters.peer(to)
         {

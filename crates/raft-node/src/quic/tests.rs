@@ -1,4 +1,5 @@
 mod operator;
+mod snapshots;
 
 use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
@@ -87,12 +88,12 @@ fn two() -> (Node, Node) {
 }
 
 fn says(term: u64) -> Message {
-    Message { term: Term(term), body: Body::VoteReply { granted: true } }
+    Message::new(Term(term), Body::VoteReply { granted: true })
 }
 
 fn large(term: u64) -> Message {
     let command = Command { client: ClientId(1), sequence: 1, bytes: vec![1; wire::MAX_FRAME - 64].into() };
-    Message { term: Term(term), body: Body::Forward { commands: vec![command] } }
+    Message::new(Term(term), Body::Forward { commands: vec![command] })
 }
 
 /// A hand-made connection to `to` with the identity of `from`, to misbehave with. Comes with its endpoint, which must
@@ -178,7 +179,7 @@ async fn a_node_without_any_certificate_is_refused() {
         .expect("TLS 1.3")
         .with_root_certificates(roots)
         .with_no_client_auth();
-    tls.alpn_protocols = vec![b"raftian/1".to_vec()];
+    tls.alpn_protocols = vec![format!("raftian/{}", wire::WIRE_VERSION).into_bytes()];
     let tls = quinn::crypto::rustls::QuicClientConfig::try_from(tls).expect("settings");
     let endpoint = Endpoint::client(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
     let config = quinn::ClientConfig::new(Arc::new(tls));

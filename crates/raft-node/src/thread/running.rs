@@ -1,18 +1,20 @@
 //! The node's thread: opens everything, then turns its one loop until it is told to stop.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use raftian_raft::{Command, Incarnation, Index, RoleKind};
+use raftian_raft::{Command, Config, Index, ReadId, RoleKind};
 use tokio::sync::{mpsc, watch};
 
-use super::{NodeOptions, Order, PROPOSAL_QUEUE, Shared, StartError, lock};
+use super::outgoing::News;
+use super::{ASK_QUEUE, Ask, FromProgram, NodeOptions, Order, PROPOSAL_QUEUE, READ_QUEUE, Shared, StartError, lock};
 use crate::clock::Clock;
-use crate::driver::{Driver, REFUSED_KEPT};
+use crate::driver::Driver;
 use crate::quic::{LinkCounters, QuicLinks, ServiceRequest};
 use crate::store::{RedbStore, StoreError, WriterThread};
 use crate::view::NodeView;
+use crate::wire::MAX_CONTENT;
 
 /// Shortest time between two published views: a person sees no more, and it keeps publishing off the commit path.
 const PUBLISH_EVERY: Duration = Duration::from_millis(5);
@@ -32,7 +34,7 @@ pub(super) fn run(
     options: NodeOptions,
     shared: Arc<Shared>,
     orders: mpsc::Receiver<Order>,
-    proposals: mpsc::Receiver<Command>,
+    program: FromProgram,
     started: &std::sync::mpsc::SyncSender<Started>,
 ) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -58,11 +60,12 @@ pub(super) fn run(
                     shared,
                     publish,
                     published: Instant::now(),
-                    taken: Index(0),
+                    taken: (0, Index(0)),
+                    ordered: VecDeque::new(),
                     paused: false,
                     cut: false,
                 };
-                node.run(orders, proposals).await;
+                node.run(orders, program).await;
                 tracing::info!(%id, "the node has stopped");
             }
         }
@@ -75,12 +78,26 @@ fn open(
     shared: &Shared,
 ) -> Result<(NodeDriver, Clock, mpsc::Receiver<ServiceRequest>), StartError> {
     let id = options.raft.id;
-    let (store, restored) = RedbStore::open(&options.store, id, &options.cluster, Incarnation::default())?;
+    check_frames(&options.raft)?;
+    let (store, restored) = RedbStore::open(&options.store, id, &options.cluster, options.incarnation)?;
     let wake = Arc::clone(&shared.wake_node);
     let store = WriterThread::start(id, store, Arc::new(move || wake.notify_one()))?;
     let (links, requests) = QuicLinks::start(options.links, Arc::clone(&shared.wake_node))?;
     let clock = Clock::start();
     Ok((Driver::new(options.raft, restored, store, links, clock.now())?, clock, requests))
+}
+
+/// Refuses settings by which a message could be larger than a frame: it would never leave.
+fn check_frames(raft: &Config) -> Result<(), StartError> {
+    let bounds = [
+        ("max_append_bytes", raft.max_append_bytes),
+        ("max_command_bytes", raft.max_command_bytes),
+        ("snapshot_chunk", raft.snapshot_chunk),
+    ];
+    match bounds.iter().find(|(_, bound)| *bound > MAX_CONTENT) {
+        Some((name, _)) => Err(StartError::Frame(name, MAX_CONTENT)),
+        None => Ok(()),
+    }
 }
 
 struct RunningNode {
@@ -89,24 +106,78 @@ struct RunningNode {
     shared: Arc<Shared>,
     publish: watch::Sender<NodeView>,
     published: Instant,
-    taken: Index,
+    /// What the program was last known to have taken, and in which life of its state.
+    taken: (u64, Index),
+    /// Who waits for the answers to changes and hand-overs, in their order.
+    ordered: VecDeque<Orderer>,
     paused: bool,
     cut: bool,
 }
 
+/// Who asked for a change of the members or a hand-over.
+enum Orderer {
+    /// The program, which takes the answer.
+    Program,
+    /// A person, who sees what comes of it.
+    Person,
+}
+
+/// What came from the program and was not given to the core yet.
+#[derive(Default)]
+struct Inbox {
+    proposals: Vec<Command>,
+    reads: Vec<(ReadId, bool)>,
+    asks: Vec<Ask>,
+}
+
+impl Inbox {
+    /// Takes what waits, up to the size of each queue.
+    fn gather(&mut self, program: &mut FromProgram) {
+        while self.proposals.len() < PROPOSAL_QUEUE
+            && let Ok(command) = program.proposals.try_recv()
+        {
+            self.proposals.push(command);
+        }
+        while self.reads.len() < READ_QUEUE
+            && let Ok(read) = program.reads.try_recv()
+        {
+            self.reads.push(read);
+        }
+        while self.asks.len() < ASK_QUEUE
+            && let Ok(ask) = program.asks.try_recv()
+        {
+            self.asks.push(ask);
+        }
+    }
+}
+
+/// Why a node stops by itself.
+enum Fatal {
+    /// A failed write: nothing that waited for it has left, and nothing more will.
+    Store(StoreError),
+    /// Its program cannot go on.
+    Program(String),
+}
+
+impl From<StoreError> for Fatal {
+    fn from(error: StoreError) -> Self {
+        Fatal::Store(error)
+    }
+}
+
 impl RunningNode {
-    async fn run(mut self, mut orders: mpsc::Receiver<Order>, mut proposals: mpsc::Receiver<Command>) {
-        let mut batch = Vec::new();
+    async fn run(mut self, mut orders: mpsc::Receiver<Order>, mut program: FromProgram) {
+        let mut inbox = Inbox::default();
         loop {
-            let wake_at = match self.work(&mut proposals, &mut batch) {
+            let wake_at = match self.work(&mut program, &mut inbox) {
                 Ok(wake_at) => wake_at,
-                Err(error) => return self.stop_after(&error),
+                Err(fatal) => return self.stop_after(&fatal),
             };
             let order = tokio::select! {
                 biased;
                 order = orders.recv() => Some(order),
                 () = self.shared.wake_node.notified() => None,
-                received = proposals.recv_many(&mut batch, PROPOSAL_QUEUE), if !self.paused => {
+                received = program.proposals.recv_many(&mut inbox.proposals, PROPOSAL_QUEUE), if !self.paused => {
                     if received == 0 { Some(None) } else { None }
                 }
                 () = tokio::time::sleep_until(wake_at.into()), if !self.paused => None,
@@ -124,7 +195,10 @@ impl RunningNode {
                     self.publish_now();
                     self.wake_program();
                 }
-                Some(Some(Order::HandOver(to))) => self.driver.hand_over(to),
+                Some(Some(Order::HandOver(to))) => {
+                    self.driver.hand_over(to);
+                    self.ordered.push_back(Orderer::Person);
+                }
                 Some(Some(Order::Kill)) => return,
                 // A program that dropped its handle without a word is gone; its node leaves in an orderly way.
                 Some(Some(Order::Stop) | None) => return self.leave().await,
@@ -132,27 +206,19 @@ impl RunningNode {
         }
     }
 
-    /// One turn: proposals, consensus, deliveries. Tells when to come again.
-    fn work(
-        &mut self,
-        proposals: &mut mpsc::Receiver<Command>,
-        batch: &mut Vec<Command>,
-    ) -> Result<Instant, StoreError> {
+    /// One turn: consensus, deliveries, and what the program said and asks. Tells when to come again.
+    fn work(&mut self, program: &mut FromProgram, inbox: &mut Inbox) -> Result<Instant, Fatal> {
         if self.paused {
             return Ok(Instant::now());
         }
-        while batch.len() < PROPOSAL_QUEUE
-            && let Ok(command) = proposals.try_recv()
-        {
-            batch.push(command);
-        }
+        inbox.gather(program);
         let mut wake_at = self.driver.pump(self.clock.now())?;
-        if !batch.is_empty() {
-            self.driver.propose(std::mem::take(batch));
+        let mut news = self.deliver()?;
+        if self.hear(inbox) {
             wake_at = self.driver.pump(self.clock.now())?;
+            news |= self.deliver()?;
         }
         let wake_at = self.clock.instant(wake_at);
-        let news = self.deliver();
         if !news && self.published.elapsed() < PUBLISH_EVERY {
             // Whatever changed in this turn is shown soon, even if nothing else happens.
             return Ok(wake_at.min(self.published + PUBLISH_EVERY));
@@ -162,25 +228,79 @@ impl RunningNode {
         Ok(wake_at)
     }
 
-    /// Moves committed entries and refusals to where the program takes them. Tells whether there were any.
-    fn deliver(&mut self) -> bool {
-        let taken = Index(self.shared.taken.load(Ordering::Acquire));
-        if taken > self.taken {
-            self.taken = taken;
-            self.driver.applied(taken);
-        }
-        let refused = self.driver.take_refused();
-        let mut committed = Vec::new();
-        self.driver.hand_out(&mut committed);
-        if refused.is_empty() && committed.is_empty() {
-            return false;
+    /// Moves what the core gives its program to where it is taken. Tells whether there was anything.
+    fn deliver(&mut self) -> Result<bool, Fatal> {
+        let mut news = News {
+            refused: self.driver.take_refused(),
+            reads: self.driver.take_reads(),
+            snapshot_due: self.driver.snapshot_due(),
+            ..News::default()
+        };
+        self.driver.hand_out(&mut news.committed);
+        for answer in self.driver.take_orders() {
+            match (self.ordered.pop_front(), answer) {
+                (Some(Orderer::Program), answer) => news.orders.push(answer),
+                (Some(Orderer::Person) | None, Err(refusal)) => tracing::warn!(%refusal, "not handed over"),
+                (Some(Orderer::Person) | None, Ok(())) => {}
+            }
         }
         let mut outgoing = lock(&self.shared.outgoing);
-        outgoing.committed.extend(committed);
-        outgoing.refused.extend(refused);
-        let surplus = outgoing.refused.len().saturating_sub(REFUSED_KEPT);
-        outgoing.refused.drain(..surplus);
-        true
+        if let Some(reason) = &outgoing.given_up {
+            return Err(Fatal::Program(reason.clone()));
+        }
+        let any = !news.is_empty();
+        outgoing.hand_out(news);
+        Ok(any)
+    }
+
+    /// Gives the core what the program took, proposed and asked. Tells whether there was anything. It comes right after
+    /// [`RunningNode::deliver`], so that nothing about a state that is being replaced is believed.
+    fn hear(&mut self, inbox: &mut Inbox) -> bool {
+        let Inbox { proposals, reads, asks } = inbox;
+        let mut any = !(proposals.is_empty() && reads.is_empty() && asks.is_empty());
+        let taken = lock(&self.shared.outgoing).taken().filter(|taken| *taken != self.taken);
+        if let Some(taken) = taken {
+            any = true;
+            self.taken = taken;
+            self.driver.applied(taken.1);
+        }
+        if !proposals.is_empty() {
+            self.driver.propose(std::mem::take(proposals));
+        }
+        for (id, lease) in reads.drain(..) {
+            self.driver.read(id, lease);
+        }
+        for ask in asks.drain(..) {
+            self.hear_ask(ask);
+        }
+        any
+    }
+
+    fn hear_ask(&mut self, ask: Ask) {
+        match ask {
+            Ask::Snapshot(life, taken) => {
+                let mut outgoing = lock(&self.shared.outgoing);
+                if outgoing.is_current(life) {
+                    drop(outgoing);
+                    self.driver.take_snapshot(taken);
+                } else {
+                    outgoing.snapshot_due = true;
+                }
+            }
+            Ask::StateHash(life, state) => {
+                if lock(&self.shared.outgoing).is_current(life) {
+                    self.driver.state_hash(state);
+                }
+            }
+            Ask::Change(change) => {
+                self.driver.change_membership(change);
+                self.ordered.push_back(Orderer::Program);
+            }
+            Ask::HandOver(to) => {
+                self.driver.hand_over(to);
+                self.ordered.push_back(Orderer::Program);
+            }
+        }
     }
 
     /// Shows the node to whoever looks.
@@ -196,11 +316,14 @@ impl RunningNode {
         }
     }
 
-    /// A failed write: nothing that waited for it has left, and nothing more will.
-    fn stop_after(mut self, error: &StoreError) {
-        tracing::error!(%error, "the node stops");
+    fn stop_after(mut self, fatal: &Fatal) {
+        let reason = match fatal {
+            Fatal::Store(error) => error.to_string(),
+            Fatal::Program(reason) => reason.clone(),
+        };
+        tracing::error!(reason, "the node stops");
         self.published = Instant::now();
-        let view = NodeView { stopped: Some(error.to_string()), ..self.driver.view() };
+        let view = NodeView { stopped: Some(reason), ..self.driver.view() };
         self.publish.send_replace(view);
         self.wake_program();
     }

@@ -1,0 +1,143 @@
+//! What waits between a node's thread and its program.
+
+use std::collections::VecDeque;
+
+use raftian_raft::{Index, OrderRefusal, ReadAnswer, Refused};
+
+use crate::driver::{ANSWERS_KEPT, Committed, REFUSED_KEPT, push_bounded};
+
+/// What the node gives its program, and what the program says it took. Both sides lock it for moving a few entries.
+///
+/// A snapshot takes the place of the program's state, also of a later one that went astray. So whatever the program
+/// says of its state counts only if it was said after the newest snapshot was taken: it is marked with [`Outgoing::life`].
+#[derive(Debug, Default)]
+pub(super) struct Outgoing {
+    /// Bounded by the core's apply window; a snapshot, if there is one, is the first.
+    committed: VecDeque<Committed>,
+    pub(super) refused: VecDeque<Refused>,
+    pub(super) reads: VecDeque<ReadAnswer>,
+    pub(super) orders: VecDeque<Result<(), OrderRefusal>>,
+    /// The core asked for a snapshot and none was given.
+    pub(super) snapshot_due: bool,
+    /// Why the program cannot go on with this node.
+    pub(super) given_up: Option<String>,
+    /// Snapshots handed out.
+    handed: u64,
+    /// The one that the program took last.
+    life: u64,
+    /// Last index that the program took in this life.
+    taken: Index,
+}
+
+/// What one turn of the node brought for its program.
+#[derive(Debug, Default)]
+pub(super) struct News {
+    pub(super) committed: Vec<Committed>,
+    pub(super) refused: Vec<Refused>,
+    pub(super) reads: Vec<ReadAnswer>,
+    pub(super) orders: Vec<Result<(), OrderRefusal>>,
+    pub(super) snapshot_due: bool,
+}
+
+impl News {
+    pub(super) fn is_empty(&self) -> bool {
+        let News { committed, refused, reads, orders, snapshot_due } = self;
+        committed.is_empty() && refused.is_empty() && reads.is_empty() && orders.is_empty() && !snapshot_due
+    }
+}
+
+impl Outgoing {
+    /// The node's side: puts the news where the program takes them.
+    pub(super) fn hand_out(&mut self, news: News) {
+        for committed in news.committed {
+            if matches!(committed, Committed::Snapshot(_)) {
+                // Whatever was not taken yet is part of it, or went astray with the state.
+                self.committed.clear();
+                self.handed += 1;
+            }
+            self.committed.push_back(committed);
+        }
+        push_bounded(&mut self.refused, news.refused, REFUSED_KEPT);
+        push_bounded(&mut self.reads, news.reads, ANSWERS_KEPT);
+        push_bounded(&mut self.orders, news.orders, ANSWERS_KEPT);
+        self.snapshot_due |= news.snapshot_due;
+    }
+
+    /// The program's side: moves up to `most` of what is committed to `into`. Tells whether there was any. A program that
+    /// gave up gets no more.
+    pub(super) fn take_committed(&mut self, most: usize, into: &mut Vec<Committed>) -> bool {
+        let count = if self.given_up.is_some() { 0 } else { most.min(self.committed.len()) };
+        for committed in self.committed.drain(..count) {
+            if matches!(committed, Committed::Snapshot(_)) {
+                self.life = self.handed;
+            }
+            self.taken = committed.index();
+            into.push(committed);
+        }
+        count > 0
+    }
+
+    /// Which life of the program's state it is: one for each snapshot that was put in its place.
+    pub(super) fn life(&self) -> u64 {
+        self.life
+    }
+
+    /// Whether the program's state in its life `life` is still the one that the node goes by.
+    pub(super) fn is_current(&self, life: u64) -> bool {
+        life == self.handed
+    }
+
+    /// The life of the program's state and the last index that it took; `None` while a snapshot waits to be taken first.
+    pub(super) fn taken(&self) -> Option<(u64, Index)> {
+        self.is_current(self.life).then_some((self.life, self.taken))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use raftian_raft::{Entry, LogPosition, Membership, NodeId, Payload, Snapshot, Stamp, Term};
+
+    fn entries(indexes: std::ops::RangeInclusive<u64>) -> Vec<Committed> {
+        let entry = |index| Entry { term: Term(1), index: Index(index), stamp: Stamp(0), payload: Payload::Empty };
+        indexes.map(|index| Committed::Entry(entry(index))).collect()
+    }
+
+    fn snapshot(index: u64) -> Committed {
+        let position = LogPosition { term: Term(1), index: Index(index) };
+        let membership = Membership::new([NodeId(1)]).expect("a cluster");
+        Committed::Snapshot(Snapshot { position, stamp: Stamp(0), membership, data: None })
+    }
+
+    fn take(outgoing: &mut Outgoing, most: usize) -> Vec<u64> {
+        let mut taken = Vec::new();
+        outgoing.take_committed(most, &mut taken);
+        taken.iter().map(|committed| committed.index().0).collect()
+    }
+
+    #[test]
+    fn a_snapshot_takes_the_place_of_what_was_not_taken_yet() {
+        let mut outgoing = Outgoing::default();
+        outgoing.hand_out(News { committed: entries(1..=9), ..News::default() });
+        assert_eq!(take(&mut outgoing, 3), [1, 2, 3]);
+        let repair = [snapshot(2)].into_iter().chain(entries(3..=9)).collect();
+        outgoing.hand_out(News { committed: repair, ..News::default() });
+        assert_eq!(take(&mut outgoing, 3), [2, 3, 4]);
+        assert_eq!(outgoing.taken(), Some((1, Index(4))));
+    }
+
+    /// A program that stood at #9 when its state went astray must not be taken for one that applied #9 again.
+    #[test]
+    fn what_was_taken_before_a_snapshot_does_not_count_after_it() {
+        let mut outgoing = Outgoing::default();
+        outgoing.hand_out(News { committed: entries(1..=9), ..News::default() });
+        assert_eq!(take(&mut outgoing, 20).len(), 9);
+        let life = outgoing.life();
+        assert_eq!((outgoing.taken(), outgoing.is_current(life)), (Some((0, Index(9))), true));
+        outgoing.hand_out(News { committed: vec![snapshot(5)], ..News::default() });
+        assert_eq!((outgoing.taken(), outgoing.is_current(life)), (None, false));
+        assert_eq!(take(&mut outgoing, 20), [5]);
+        assert_eq!((outgoing.taken(), outgoing.is_current(outgoing.life())), (Some((1, Index(5))), true));
+        assert!(!outgoing.is_current(life), "what was said in the life before is still not believed");
+    }
+}

@@ -1,0 +1,367 @@
+use proptest::prelude::*;
+use raftian_raft::{
+    AppendEntries, AppendReply, AppendResult, Body, Change, ClientId, Command, Config, Entry, Incarnation, Index,
+    InstallSnapshot, LogPosition, Membership, Moment, NodeId, Payload, Probe, SnapshotName, SnapshotReply,
+    SnapshotResult, Stamp, Standing, StateHash, Term,
+};
+
+use super::*;
+
+fn at(term: u64, index: u64) -> LogPosition {
+    LogPosition { term: Term(term), index: Index(index) }
+}
+
+fn command(client: u64, sequence: u64, bytes: &[u8]) -> Command {
+    Command { client: ClientId(client), sequence, bytes: bytes.into() }
+}
+
+fn entry(term: u64, index: u64, stamp: u64, payload: Payload) -> Entry {
+    Entry { term: Term(term), index: Index(index), stamp: Stamp(stamp), payload }
+}
+
+fn probe(sent: u64, round: u64) -> Probe {
+    Probe { sent: Moment(sent), round }
+}
+
+/// Two voters, and a third on its way to take the place of both: every form that a member can have.
+fn joint() -> Membership {
+    let founding = Membership::new([NodeId(1), NodeId(2)]).expect("a cluster");
+    let members = [(2, 0, Standing::Learner), (3, 9, Standing::Voter), (4, 0, Standing::Witness)];
+    let members = members.map(|(id, life, standing)| (NodeId(id), Incarnation(life), standing));
+    founding.after(&Change::Replace(members.to_vec())).expect("a joint configuration")
+}
+
+fn chunk(bytes: Option<&[u8]>) -> InstallSnapshot {
+    InstallSnapshot {
+        name: SnapshotName { position: at(3, 9), size: 70_000, hash: 0xfe },
+        stamp: Stamp(99),
+        membership: Membership::new([NodeId(1)]).expect("a cluster"),
+        offset: 300,
+        bytes: bytes.map(Into::into),
+        repair: true,
+        probe: probe(5, 6),
+    }
+}
+
+/// One message per variant, with the bytes it has had since wire version 2.
+fn golden() -> Vec<(Message, &'static str)> {
+    let message = |term, body| Message { sender: Incarnation(7), ..Message::new(Term(term), body) };
+    let append = |entries| {
+        Body::AppendEntries(AppendEntries {
+            previous: at(3, 9),
+            commit: Index(8),
+            probe: Some(probe(5, 6)),
+            round_trip: 1500,
+            entries,
+        })
+    };
+    let reply = |probe, result, state| Body::AppendReply(AppendReply { probe, result, state });
+    let matched = AppendResult::Matched { up_to: Index(11) };
+    let conflict = AppendResult::Conflict { refused: Index(9), hint: at(2, 6) };
+    let state = StateHash { index: Index(8), hash: 0xfe };
+    let received = |result| Body::SnapshotReply(SnapshotReply { probe: probe(5, 6), position: at(3, 9), result });
+    vec![
+        (message(3, Body::PreVote { last: at(2, 7), priority: 1 }), "08000000 02 03 07 00 00 02 07 01"),
+        (message(3, Body::PreVoteReply { granted: true }), "06000000 02 03 07 00 01 01"),
+        (
+            message(300, Body::RequestVote { last: at(2, 70_000), transfer: true, priority: 0 }),
+            "0f000000 02 fb2c01 07 00 02 02 fc70110100 01 00",
+        ),
+        (message(3, Body::VoteReply { granted: false }), "06000000 02 03 07 00 03 00"),
+        (
+            message(
+                4,
+                append(vec![
+                    entry(4, 10, 99, Payload::Empty),
+                    entry(4, 11, 100, Payload::Command(command(1, 2, &[0xaa, 0xbb]))),
+                    entry(4, 12, 100, Payload::Membership(joint())),
+                    entry(4, 13, 100, Payload::Withheld),
+                ]),
+            ),
+            "3a000000 02 04 07 00 04 03 09 08 01 05 06 fbdc05 04 \
+             04 0a 63 00 \
+             04 0b 64 01 01 02 02 aa bb \
+             04 0c 64 02 04 01 00 00 01 00 02 00 01 02 01 00 03 09 01 00 00 04 00 01 01 00 \
+             04 0d 64 03",
+        ),
+        (
+            message(4, reply(Some(probe(5, 6)), matched, Some(state))),
+            "0f000000 02 04 07 00 05 01 05 06 00 0b 01 08 fbfe00",
+        ),
+        (message(4, reply(None, conflict, None)), "0b000000 02 04 07 00 05 00 01 09 02 06 00"),
+        (
+            message(4, Body::InstallSnapshot(chunk(Some(&[0xaa, 0xbb])))),
+            "20000000 02 04 07 00 06 03 09 fc70110100 fbfe00 63 01 01 00 01 00 00 fb2c01 01 02 aa bb 01 05 06",
+        ),
+        (
+            message(4, Body::InstallSnapshot(chunk(None))),
+            "1d000000 02 04 07 00 06 03 09 fc70110100 fbfe00 63 01 01 00 01 00 00 fb2c01 00 01 05 06",
+        ),
+        (message(4, received(SnapshotResult::Received(300))), "0d000000 02 04 07 00 07 05 06 03 09 00 fb2c01"),
+        (message(4, received(SnapshotResult::Installed)), "0a000000 02 04 07 00 07 05 06 03 09 01"),
+        (message(4, Body::TimeoutNow), "05000000 02 04 07 00 08"),
+        (
+            message(4, Body::Forward { commands: vec![command(u64::MAX, 1, &[1, 2, 3])] }),
+            "14000000 02 04 07 00 09 01 fdffffffffffffffff 01 03 01 02 03",
+        ),
+        (message(4, Body::Read { token: 8 }), "06000000 02 04 07 00 0a 08"),
+        (message(4, Body::ReadReply { token: 8, index: Some(Index(9)) }), "08000000 02 04 07 00 0b 08 01 09"),
+        (
+            Message { receiver: Incarnation(300), ..message(4, Body::ReadReply { token: 8, index: None }) },
+            "09000000 02 04 07 fb2c01 0b 08 00",
+        ),
+    ]
+}
+
+fn hex(text: &str) -> Vec<u8> {
+    let digits: Vec<u32> = text.chars().filter_map(|c| c.to_digit(16)).collect();
+    digits.chunks(2).map(|pair| u8::try_from(pair[0] * 16 + pair[1]).expect("two digits")).collect()
+}
+
+fn any_position() -> impl Strategy<Value = LogPosition> {
+    (any::<u64>(), any::<u64>()).prop_map(|(term, index)| at(term, index))
+}
+
+fn any_command() -> impl Strategy<Value = Command> {
+    (any::<u64>(), any::<u64>(), prop::collection::vec(any::<u8>(), 0..64))
+        .prop_map(|(client, sequence, bytes)| command(client, sequence, &bytes))
+}
+
+fn any_membership() -> impl Strategy<Value = Membership> {
+    let standing = prop::sample::select(vec![Standing::Voter, Standing::Witness, Standing::Learner, Standing::Joining]);
+    prop::collection::vec((any::<u64>(), any::<u64>(), standing), 0..6).prop_map(|members| {
+        let founding = Membership::new([NodeId(1), NodeId(2), NodeId(3)]).expect("a cluster");
+        let members = members.into_iter().map(|(id, life, standing)| (NodeId(id), Incarnation(life), standing));
+        let wanted = members.chain([(NodeId(7), Incarnation(0), Standing::Voter)]).collect();
+        founding.after(&Change::Replace(wanted)).unwrap_or(founding)
+    })
+}
+
+fn any_payload() -> impl Strategy<Value = Payload> {
+    prop_oneof![
+        Just(Payload::Empty),
+        Just(Payload::Withheld),
+        any_command().prop_map(Payload::Command),
+        any_membership().prop_map(Payload::Membership),
+    ]
+}
+
+fn any_entry() -> impl Strategy<Value = Entry> {
+    (any_position(), any::<u64>(), any_payload())
+        .prop_map(|(position, stamp, payload)| entry(position.term.0, position.index.0, stamp, payload))
+}
+
+fn any_probe() -> impl Strategy<Value = Probe> {
+    (any::<u64>(), any::<u64>()).prop_map(|(sent, round)| probe(sent, round))
+}
+
+fn any_append() -> impl Strategy<Value = Body> {
+    let entries = prop::collection::vec(any_entry(), 0..8);
+    (any_position(), any::<u64>(), prop::option::of(any_probe()), any::<u32>(), entries).prop_map(
+        |(previous, commit, probe, round_trip, entries)| {
+            Body::AppendEntries(AppendEntries { previous, commit: Index(commit), probe, round_trip, entries })
+        },
+    )
+}
+
+fn any_append_reply() -> impl Strategy<Value = Body> {
+    let result = prop_oneof![
+        any::<u64>().prop_map(|up_to| AppendResult::Matched { up_to: Index(up_to) }),
+        (any::<u64>(), any_position())
+            .prop_map(|(refused, hint)| AppendResult::Conflict { refused: Index(refused), hint }),
+    ];
+    let state = (any::<u64>(), any::<u64>()).prop_map(|(index, hash)| StateHash { index: Index(index), hash });
+    (prop::option::of(any_probe()), result, prop::option::of(state))
+        .prop_map(|(probe, result, state)| Body::AppendReply(AppendReply { probe, result, state }))
+}
+
+fn any_snapshot() -> impl Strategy<Value = Body> {
+    let bytes = prop::option::of(prop::collection::vec(any::<u8>(), 0..64));
+    (any_position(), any::<[u64; 4]>(), any_membership(), bytes, any::<bool>(), any_probe()).prop_map(
+        |(position, [size, hash, stamp, offset], membership, bytes, repair, probe)| {
+            let (name, stamp) = (SnapshotName { position, size, hash }, Stamp(stamp));
+            let bytes = bytes.map(Into::into);
+            Body::InstallSnapshot(InstallSnapshot { name, stamp, membership, offset, bytes, repair, probe })
+        },
+    )
+}
+
+fn any_snapshot_reply() -> impl Strategy<Value = Body> {
+    let result = prop_oneof![Just(SnapshotResult::Installed), any::<u64>().prop_map(SnapshotResult::Received)];
+    (any_probe(), any_position(), result)
+        .prop_map(|(probe, position, result)| Body::SnapshotReply(SnapshotReply { probe, position, result }))
+}
+
+fn any_body() -> impl Strategy<Value = Body> {
+    prop_oneof![
+        (any_position(), any::<u8>()).prop_map(|(last, priority)| Body::PreVote { last, priority }),
+        any::<bool>().prop_map(|granted| Body::PreVoteReply { granted }),
+        (any_position(), any::<bool>(), any::<u8>()).prop_map(|(last, transfer, priority)| Body::RequestVote {
+            last,
+            transfer,
+            priority
+        }),
+        any::<bool>().prop_map(|granted| Body::VoteReply { granted }),
+        any_append(),
+        any_append_reply(),
+        any_snapshot(),
+        any_snapshot_reply(),
+        Just(Body::TimeoutNow),
+        prop::collection::vec(any_command(), 0..8).prop_map(|commands| Body::Forward { commands }),
+        any::<u64>().prop_map(|token| Body::Read { token }),
+        (any::<u64>(), prop::option::of(any::<u64>()))
+            .prop_map(|(token, index)| Body::ReadReply { token, index: index.map(Index) }),
+    ]
+}
+
+fn any_message() -> impl Strategy<Value = Message> {
+    (any::<[u64; 3]>(), any_body()).prop_map(|([term, sender, receiver], body)| {
+        let (sender, receiver) = (Incarnation(sender), Incarnation(receiver));
+        Message { term: Term(term), sender, receiver, body }
+    })
+}
+
+#[test]
+fn every_message_has_the_bytes_it_always_had() {
+    for (message, bytes) in golden() {
+        assert_eq!(encode_message(&message).as_deref(), Ok(&hex(bytes)[..]), "{message:?}");
+        assert_eq!(decode_message(&hex(bytes)[LENGTH_BYTES..]), Ok(message));
+    }
+}
+
+#[test]
+fn every_truncated_frame_is_an_error() {
+    for (message, _) in golden() {
+        let frame = encode_message(&message).expect("small");
+        let body = &frame[LENGTH_BYTES..];
+        for end in 0..body.len() {
+            assert!(decode_message(&body[..end]).is_err(), "{message:?} cut at {end}");
+        }
+    }
+}
+
+#[test]
+fn bytes_after_the_message_are_an_error() {
+    let mut frame = encode_message(&golden()[0].0).expect("small");
+    frame.extend([0, 0]);
+    assert_eq!(decode_message(&frame[LENGTH_BYTES..]), Err(WireError::TrailingBytes { count: 2 }));
+}
+
+#[test]
+fn a_frame_of_another_version_is_refused_by_its_number() {
+    let mut frame = encode_message(&golden()[0].0).expect("small");
+    frame[LENGTH_BYTES] = 9;
+    assert_eq!(decode_message(&frame[LENGTH_BYTES..]), Err(WireError::ForeignVersion { found: 9 }));
+}
+
+#[test]
+fn an_oversized_message_is_refused_by_both_sides() {
+    let commands = vec![command(1, 1, &vec![7; MAX_FRAME])];
+    let message = Message::new(Term(1), Body::Forward { commands });
+    assert!(matches!(encode_message(&message), Err(WireError::TooLarge { size }) if size > MAX_FRAME));
+    let size = MAX_FRAME + 1;
+    assert_eq!(decode_message(&vec![WIRE_VERSION; size]), Err(WireError::TooLarge { size }));
+    assert_eq!(decode_value::<u8>(&vec![0; size]), Err(WireError::TooLarge { size }));
+    assert_eq!(frame_size(u32::MAX.to_le_bytes()), Err(WireError::TooLarge { size: u32::MAX as usize }));
+    assert_eq!(frame_size([0; LENGTH_BYTES]), Err(WireError::Empty));
+}
+
+#[test]
+fn whatever_fits_a_frame_makes_the_journey() {
+    let one_large = vec![command(1, 1, &vec![7; MAX_FRAME - 32])];
+    let many_small: Vec<Command> = (0..MAX_FRAME as u64 / 8).map(|n| command(1, n, &[7; 2])).collect();
+    for commands in [one_large, many_small] {
+        let message = Message::new(Term(1), Body::Forward { commands });
+        let frame = encode_message(&message).expect("fits");
+        assert!(frame.len() > MAX_FRAME / 2, "a large frame");
+        assert!(decode_message(&frame[LENGTH_BYTES..]) == Ok(message), "the message changed on the way");
+    }
+}
+
+/// What the core may put into one message by its default settings, at the worst.
+#[test]
+fn the_largest_messages_of_the_core_fit_a_frame() {
+    let config = Config::new(NodeId(1), Membership::new([NodeId(1)]).expect("a cluster"), 1);
+    assert!(config.max_append_bytes <= MAX_CONTENT && config.max_command_bytes <= MAX_CONTENT);
+    assert!(config.snapshot_chunk <= MAX_CONTENT);
+    let last = u64::MAX;
+    let crowd = (0..Membership::MAX_MEMBERS as u64).map(|id| NodeId(last - id));
+    let crowd = Membership::of(crowd.map(|id| (id, Incarnation(last), Standing::Voter))).expect("a cluster");
+    let life = Incarnation(last);
+    let fits = |body| {
+        let message = Message { term: Term(last), sender: life, receiver: life, body };
+        let size = encode_message(&message).expect("it fits a frame").len();
+        assert!(size < MAX_FRAME * 3 / 4, "{size} bytes leave little room");
+    };
+
+    let batch = |payload: Payload| {
+        let one = entry(last, last, last, payload);
+        let count = (MAX_CONTENT / one.size()).max(1);
+        AppendEntries {
+            previous: at(last, last),
+            commit: Index(last),
+            probe: Some(probe(last, last)),
+            round_trip: u32::MAX,
+            entries: vec![one; count],
+        }
+    };
+    for size in [0, 1, 300, MAX_CONTENT - Entry::OVERHEAD, MAX_CONTENT] {
+        fits(Body::AppendEntries(batch(Payload::Command(command(last, last, &vec![7; size])))));
+    }
+    fits(Body::AppendEntries(batch(Payload::Empty)));
+    fits(Body::AppendEntries(batch(Payload::Membership(crowd.clone()))));
+    fits(Body::Forward { commands: vec![command(last, last, &[]); MAX_CONTENT / Entry::OVERHEAD] });
+    fits(Body::InstallSnapshot(InstallSnapshot {
+        name: SnapshotName { position: at(last, last), size: last, hash: last },
+        stamp: Stamp(last),
+        membership: crowd,
+        offset: last,
+        bytes: Some(vec![7; MAX_CONTENT].into()),
+        repair: true,
+        probe: probe(last, last),
+    }));
+}
+
+#[test]
+fn a_length_that_lies_is_an_error_not_an_allocation() {
+    // AppendEntries that announces 2^64 - 1 entries, then nothing.
+    let frame = hex("02 04 00 00 04 03 09 08 00 00 fdffffffffffffffff");
+    assert!(matches!(decode_message(&frame), Err(WireError::Malformed { .. })));
+    // Forward with one command of 2^32 - 1 bytes, then nothing.
+    let frame = hex("02 04 00 00 09 01 01 01 fcffffffff");
+    assert!(matches!(decode_message(&frame), Err(WireError::Malformed { .. })));
+}
+
+proptest! {
+    #[test]
+    fn a_message_survives_the_journey(message in any_message()) {
+        let frame = encode_message(&message).expect("small");
+        let (length, body) = frame.split_at(LENGTH_BYTES);
+        prop_assert_eq!(frame_size(length.try_into().expect("four bytes")), Ok(body.len()));
+        prop_assert_eq!(decode_message(body), Ok(message));
+    }
+
+    #[test]
+    fn an_entry_survives_the_journey(entry in any_entry()) {
+        let bytes = encode_value(&entry).expect("small");
+        prop_assert_eq!(decode_value::<Entry>(&bytes), Ok(entry));
+    }
+
+    #[test]
+    fn arbitrary_bytes_never_panic(mut bytes in prop::collection::vec(any::<u8>(), 0..512)) {
+        let _ = decode_message(&bytes);
+        let _ = decode_value::<Entry>(&bytes);
+        if let Some(version) = bytes.first_mut() {
+            *version = WIRE_VERSION;
+        }
+        let _ = decode_message(&bytes);
+    }
+
+    #[test]
+    fn a_damaged_frame_never_panics(message in any_message(), at in any::<prop::sample::Index>(), bit in 0..8u8) {
+        let mut frame = encode_message(&message).expect("small").split_off(LENGTH_BYTES);
+        let at = at.index(frame.len());
+        frame[at] ^= 1 << bit;
+        let _ = decode_message(&frame);
+    }
+}
