@@ -21,6 +21,7 @@
 
 pub mod disk;
 pub mod invariants;
+pub mod linearizability;
 pub mod scenario;
 pub mod simulation;
 pub mod storm;

@@ -18,11 +18,14 @@ struct Arguments {
 enum Command {
     /// Runs transcripts and says which did not go as they say.
     Scenario(cli::scenario::Arguments),
+    /// Lets faults rain on simulated clusters, and looks whether they survive.
+    Storm(cli::storm::Arguments),
 }
 
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Scenario(arguments) => cli::scenario::run(&arguments),
+        Command::Storm(arguments) => cli::storm::run(&arguments),
     }
     .into()
 }

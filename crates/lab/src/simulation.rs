@@ -24,7 +24,7 @@ use crate::disk::DiskStore;
 use crate::invariants::{Invariants, Violation};
 use host::SimDriver;
 use links::Links;
-use trace::Trace;
+use trace::{Line, Trace};
 
 pub use host::{Host, Recording};
 pub use links::{Envelope, Kind};
@@ -42,6 +42,9 @@ pub struct Simulation {
     violation: Option<Violation>,
     trace: Trace,
     tally: Tally,
+    /// What happened so far, in one number: two runs that do the same have the same.
+    digest: u64,
+    steps: u64,
 }
 
 /// A cluster did not come to rest in time. `Display` says where each node was.
@@ -68,11 +71,10 @@ impl Simulation {
         for (id, image) in images {
             // No two clocks agree: moments of different nodes are never compared.
             let ahead = id.0.wrapping_mul(7_777_777_777) % 1_000_000_000_000;
-            let disk =
-                if setup.real_store { DiskStore::on_disk(id, image) } else { DiskStore::in_memory(image) };
+            let disk = if setup.real_store { DiskStore::on_disk(id, image) } else { DiskStore::in_memory(image) };
             hosts.insert(id, Host::new(setup.config(id, 0), disk, ahead));
         }
-        let trace = Trace::new(std::mem::take(&mut setup.trace).max(1));
+        let trace = Trace::new(std::mem::take(&mut setup.trace));
         let mut simulation = Simulation {
             setup,
             now: Moment(0),
@@ -82,6 +84,8 @@ impl Simulation {
             violation: None,
             trace,
             tally: Tally::default(),
+            digest: 0,
+            steps: 0,
         };
         for id in simulation.ids().collect::<Vec<_>>() {
             simulation.start(id);
@@ -140,6 +144,25 @@ impl Simulation {
     #[must_use]
     pub fn tally(&self) -> &Tally {
         &self.tally
+    }
+
+    /// How many messages arrived, and how often a node was given something to do.
+    #[must_use]
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// Loses the message at this place of the queue.
+    pub fn drop_at(&mut self, place: usize) {
+        if let Some(envelope) = self.links.take_at(place) {
+            self.trace.push(self.now, Line::Lost(envelope));
+        }
+    }
+
+    /// What happened so far, in one number: two runs that did the same have the same.
+    #[must_use]
+    pub fn digest(&self) -> u64 {
+        self.digest
     }
 
     /// The last things that happened, one a line.
@@ -272,10 +295,18 @@ impl Simulation {
     /// # Errors
     /// If that did not happen in time.
     pub fn settle(&mut self, up_to: Duration) -> Result<NodeId, Unsettled> {
+        self.settle_among(up_to, |_| true)
+    }
+
+    /// As [`Simulation::settle`], with no regard for other machines than these.
+    ///
+    /// # Errors
+    /// If that did not happen in time.
+    pub fn settle_among(&mut self, up_to: Duration, among: impl Fn(NodeId) -> bool) -> Result<NodeId, Unsettled> {
         let end = self.now.after(up_to);
         loop {
             self.stabilize();
-            if let Some(leader) = self.settled() {
+            if let Some(leader) = self.settled_among(&among) {
                 return Ok(leader);
             }
             match self.next_wake() {
@@ -289,8 +320,12 @@ impl Simulation {
     /// whole log, as far as the leader's.
     #[must_use]
     pub fn settled(&self) -> Option<NodeId> {
+        self.settled_among(&|_| true)
+    }
+
+    fn settled_among(&self, among: &impl Fn(NodeId) -> bool) -> Option<NodeId> {
         let members = |id: &NodeId, leader: &Node| {
-            let member = leader.membership().member(*id);
+            let member = leader.membership().member(*id).filter(|_| among(*id));
             member.is_some_and(|member| member.incarnation == self.host(*id).incarnation())
         };
         let leading: Vec<_> = self.leaders().into_iter().filter(|id| members(id, self.node(*id))).collect();

@@ -87,7 +87,7 @@ pub struct Write {
 pub struct WriteNumber(pub u64);
 
 /// The durable part of a node beside its log (figure 2, "persistent state").
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct HardState {
     /// Latest term the node has seen.
@@ -97,7 +97,7 @@ pub struct HardState {
 }
 
 /// What a disk gives back at start.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Restored {
     /// Term and vote.
     pub hard_state: HardState,

@@ -8,7 +8,7 @@ use crate::snapshot::LogStart;
 use crate::types::{Index, LogPosition, Stamp, Term};
 
 /// Entries without gaps after `start`, and the memberships they bring.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub(crate) struct Log {
     start: LogStart,
     entries: Vec<Entry>,

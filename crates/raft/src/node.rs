@@ -11,6 +11,7 @@ mod proposals;
 mod reads;
 mod sending;
 mod snapshots;
+mod state;
 mod states;
 mod status;
 

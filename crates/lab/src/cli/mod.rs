@@ -1,6 +1,7 @@
 //! The subcommands, and how they end.
 
 pub(crate) mod scenario;
+pub(crate) mod storm;
 
 use std::process::ExitCode;
 

@@ -19,14 +19,14 @@ pub enum Change {
 }
 
 /// What became of a change that no sync had made durable.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Fate {
     /// It did not happen.
     Lost,
     /// It happened.
     Applied,
-    /// Some of its sectors were written. A change within one sector, and one of the length, cannot be torn: it happens if
-    /// the first is `true`.
+    /// Some of its sectors were written. A change within one sector, and one of the length, cannot be torn: it happens
+    /// if the first is `true`.
     Torn {
         /// For each sector that it touches, whether it was written.
         written: Vec<bool>,
@@ -36,7 +36,7 @@ pub enum Fate {
 }
 
 /// What a torn write leaves where it did not write.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Rest {
     /// What was there before.
     Old,

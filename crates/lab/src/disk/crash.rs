@@ -25,6 +25,12 @@ impl CrashStyle {
     pub const ALL: [CrashStyle; 5] =
         [CrashStyle::Lost, CrashStyle::Applied, CrashStyle::InOrder, CrashStyle::AnyOrder, CrashStyle::Torn];
 
+    /// One of them, by chance.
+    #[must_use]
+    pub fn any(dice: &mut ChaCha8Rng) -> CrashStyle {
+        Self::ALL[dice.random_range(0..Self::ALL.len())]
+    }
+
     /// What becomes of each of `changes`.
     #[must_use]
     pub fn fates(self, changes: &[Change], dice: &mut ChaCha8Rng) -> Vec<Fate> {

@@ -12,7 +12,7 @@ use super::crash::CrashStyle;
 use super::media::{Faults, Media, Operation};
 use crate::simulation::Tally;
 
-/// A handle to a simulated disk; clones share the disk. Nothing on it happens by chance but what a caller's dice decide.
+/// A handle to a simulated disk; clones share the disk. Nothing happens to it by chance but what a caller's dice say.
 ///
 /// A crash or a kill ends the life of every clone made before it: they fail from then on. The handle it was asked of
 /// goes on.
@@ -122,8 +122,8 @@ impl SimDisk {
         self.media().faults.power_cut_in = Some(operations);
     }
 
-    /// The next sync fails. Of what it should have made durable all or some is, and some may be torn, as `dice` decide as
-    /// for a crash; reads still see all of it, and no later sync tries again.
+    /// The next sync fails. Of what it should have made durable all or some is, and some may be torn, as `dice` decide,
+    /// like in a crash; reads still see all of it, and no later sync tries again.
     pub fn fail_next_sync(&self, dice: &mut ChaCha8Rng) {
         self.media().faults.next_sync_fails = Some(dice.random());
     }
@@ -148,8 +148,8 @@ impl SimDisk {
         self.media().faults.next_read_flips = Some(dice.random());
     }
 
-    /// Flips one bit for good; `bit` counts from the first of the disk. Tells whether the disk is that long. Outside the
-    /// model.
+    /// Flips one bit for good; `bit` counts from the first of the disk. Tells whether the disk is that long. Outside
+    /// the model.
     pub fn flip_bit(&self, bit: u64) -> bool {
         self.media().flip(bit)
     }
@@ -231,8 +231,7 @@ impl StorageBackend for SimDisk {
         media.ask(|| Operation::Sync);
         if let Some(seed) = media.faults.next_sync_fails.take() {
             let mut dice = ChaCha8Rng::seed_from_u64(seed);
-            let style = CrashStyle::ALL[dice.random_range(0..CrashStyle::ALL.len())];
-            let fates = style.fates(&media.changes, &mut dice);
+            let fates = CrashStyle::any(&mut dice).fates(&media.changes, &mut dice);
             media.settle(&fates);
             media.tally.count("disk: failed a sync");
             return Err(io::Error::other("the disk could not write what it held"));

@@ -15,8 +15,8 @@ use crate::invariants::Violation;
 /// A store whose writes take as long as the simulation likes.
 ///
 /// A submitted write waits; [`DiskStore::complete`] performs the oldest, and only then [`Store::completed`] tells of
-/// them. [`DiskStore::image`] is what a crash at this moment would leave. At most [`WRITE_QUEUE`] writes wait, as with a
-/// real node's disk; one more is [`StoreError::Hanging`].
+/// them. [`DiskStore::image`] is what a crash at this moment would leave. At most [`WRITE_QUEUE`] writes wait, as with
+/// a real node's disk; one more is [`StoreError::Hanging`].
 #[derive(Debug)]
 pub struct DiskStore {
     inner: Inner,
@@ -111,8 +111,8 @@ impl DiskStore {
         self.held
     }
 
-    /// Performs the oldest `count` of the waiting writes, or all if there are fewer. Tells how many became durable; after
-    /// one that failed none is performed any more.
+    /// Performs the oldest `count` of the waiting writes, or all if there are fewer. Tells how many became durable;
+    /// after one that failed none is performed any more.
     pub fn complete(&mut self, count: usize) -> usize {
         let mut done = 0;
         while done < count
@@ -151,8 +151,8 @@ impl DiskStore {
         self.forget();
     }
 
-    /// A crash in the middle of a write: as [`DiskStore::crash`], but of the oldest write that is not kept something may
-    /// have reached the disk. `dice` and `style` decide what; after the next start it is done or it is not.
+    /// A crash in the middle of a write: as [`DiskStore::crash`], but something of the oldest write that is not kept
+    /// may have reached the disk. `dice` and `style` decide what; after the next start it is done or it is not.
     pub fn crash_midway(&mut self, kept: usize, dice: &mut ChaCha8Rng, style: CrashStyle) {
         self.begin(kept, dice);
         if let Inner::File(file) = &mut self.inner {
@@ -163,7 +163,8 @@ impl DiskStore {
 
     /// The process dies in the middle of a write, as in [`DiskStore::crash_midway`], but the machine does not: what the
     /// write left in its memory is what the next process reads. Whether that write is done is open until
-    /// [`DiskStore::restart`], or until power is lost, which [`DiskStore::crash`] says.
+    /// [`DiskStore::restart`], or until [`DiskStore::crash`] takes the power too. After a failed sync it is open even
+    /// then, because memory and disk differ and nobody can tell: such a machine must crash instead.
     pub fn kill_midway(&mut self, kept: usize, dice: &mut ChaCha8Rng) {
         self.begin(kept, dice);
         if let Inner::File(file) = &mut self.inner {

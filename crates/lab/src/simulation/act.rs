@@ -4,6 +4,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use raftian_node::driver::{Committed, Driver};
+use raftian_node::wire;
 use raftian_raft::{Index, Message, Moment, NodeId, ReadAnswer, TakenSnapshot};
 
 use super::Simulation;
@@ -15,6 +16,7 @@ use crate::invariants::{Observation, Violation};
 impl Simulation {
     /// Gives a node something to do now and performs what follows from it.
     pub(super) fn input(&mut self, id: NodeId, input: impl FnOnce(&mut SimDriver)) {
+        self.steps += 1;
         let now = self.now;
         let host = self.host_mut(id);
         let clock = host.clock(now);
@@ -26,19 +28,50 @@ impl Simulation {
         self.perform(id);
     }
 
-    /// A message arrives; a machine that is down does not hear it.
+    /// A message arrives; a machine that is down does not hear it, one that is paused hears it later.
     pub(super) fn hand_in(&mut self, envelope: Envelope) {
+        self.happened(envelope.serial);
         if !self.is_up(envelope.to) {
             return self.trace.push(self.now, Line::Lost(envelope));
         }
-        let (to, from, message) = (envelope.to, envelope.from, envelope.message.clone());
-        self.trace.push(self.now, Line::Delivered(envelope));
+        if self.trace.is_kept() {
+            self.trace.push(self.now, Line::Delivered(envelope.clone()));
+        }
+        let Envelope { from, to, message, .. } = envelope;
+        let message = if self.setup.codec { self.through_the_wire(message) } else { message };
+        if self.host(to).paused {
+            return self.host_mut(to).mailbox.push((from, message));
+        }
         self.input(to, |driver| driver.links_mut().inbox.push_back((from, message)));
+    }
+
+    /// What the receiver makes of the bytes that the sender makes of a message.
+    fn through_the_wire(&mut self, message: Message) -> Message {
+        let decoded =
+            wire::encode_message(&message).and_then(|frame| wire::decode_message(&frame[wire::LENGTH_BYTES..]));
+        match decoded {
+            Ok(decoded) if decoded == message => decoded,
+            Ok(decoded) => {
+                let what = format!("{message:?} arrives as {decoded:?}");
+                self.violated(Violation::new("the wire changes nothing", what));
+                message
+            }
+            Err(error) => {
+                self.violated(Violation::new("the wire takes every message", format!("{error}: {message:?}")));
+                message
+            }
+        }
+    }
+
+    /// Something happened that two equal runs must have in common.
+    pub(super) fn happened(&mut self, what: u64) {
+        self.digest = mix(self.digest, self.now.0, what);
     }
 
     /// The next timer of any node, in the simulation's time.
     pub(super) fn next_wake(&self) -> Option<(Moment, NodeId)> {
-        self.hosts.iter().filter_map(|(id, host)| Some((host.wake_at()?, *id))).min()
+        let awake = self.hosts.iter().filter(|(_, host)| !host.paused);
+        awake.filter_map(|(id, host)| Some((host.wake_at()?, *id))).min()
     }
 
     pub(super) fn wake(&mut self, at: Moment, id: NodeId) {
@@ -60,6 +93,10 @@ impl Simulation {
             && let Err(unusable) = disk.restart()
         {
             host.life = Life::Stopped(disk, format!("{unusable:?}"));
+            if host.damaged {
+                // Bytes on it were changed behind the store's back: refusing them is right.
+                return self.tally.count("refused a damaged store");
+            }
             let what = format!("{id} cannot start from its disk: {unusable:?}");
             return self.violated(Violation::new("the store gives back what was durable", what));
         }
@@ -113,6 +150,7 @@ impl Simulation {
         host.reads.extend(reads.iter().map(|answer| (answer.id, answer.result)));
         for event in events {
             self.tally.decided(&event.decision);
+            self.happened(id.0 << 32 | event.term.0);
             self.trace.push(self.now, Line::Decided(id, event));
         }
         self.observe(id, &sent);
@@ -157,7 +195,9 @@ impl Simulation {
     /// The node stops by itself, as it must when its disk fails. Nothing more to do for it.
     fn stopped(&mut self, id: NodeId, why: String) -> bool {
         let host = self.host_mut(id);
-        let disk = host.take_disk();
+        let mut disk = host.take_disk();
+        // Its process is over; whether the write that failed is on the disk shows at the next start.
+        disk.crash(0);
         host.life = Life::Stopped(disk, why);
         self.trace.push(self.now, Line::Did(id, "stops: its disk failed"));
         false

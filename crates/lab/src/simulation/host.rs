@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use raftian_node::driver::{Committed, Driver, Recorded};
 use raftian_node::wire;
 use raftian_raft::{
-    Bytes, Command, Config, Entry, Incarnation, Index, Moment, Node, NodeId, OrderRefusal, Payload, ReadId,
+    Bytes, Command, Config, Entry, Incarnation, Index, Message, Moment, Node, NodeId, OrderRefusal, Payload, ReadId,
     ReadRefusal, Refused, Restored, Sessions, Verdict,
 };
 
-use crate::disk::DiskStore;
 use super::links::SimLinks;
+use crate::disk::DiskStore;
 
 /// The shipping driver on a simulated disk and simulated links.
 pub(crate) type SimDriver = Driver<DiskStore, SimLinks>;
@@ -23,6 +23,12 @@ pub struct Host {
     pub(crate) life: Life,
     /// Its disk was never started from.
     pub(crate) fresh_disk: bool,
+    /// Bytes on its disk were changed behind the store's back.
+    pub(crate) damaged: bool,
+    /// It stands still: what arrives waits, and its timers do not fire.
+    pub(crate) paused: bool,
+    /// What arrived while it was paused.
+    pub(crate) mailbox: Vec<(NodeId, Message)>,
     /// How far this machine's clock is ahead of the simulation's, in microseconds.
     pub(crate) ahead: u64,
     pub(crate) refused: Vec<Refused>,
@@ -62,6 +68,7 @@ pub(crate) enum Life {
 struct State {
     applied: Vec<Entry>,
     effects: Vec<Command>,
+    effects_at: Vec<Index>,
     sessions: Sessions,
 }
 
@@ -71,6 +78,7 @@ impl State {
             && self.sessions.admit(command.client, command.sequence) == Verdict::Apply
         {
             self.effects.push(command.clone());
+            self.effects_at.push(entry.index);
         }
         self.applied.push(entry);
     }
@@ -104,6 +112,9 @@ impl Host {
             run: 0,
             life: Life::Down(disk),
             fresh_disk: true,
+            damaged: false,
+            paused: false,
+            mailbox: Vec::new(),
             ahead,
             refused: Vec::new(),
             orders: Vec::new(),
@@ -218,6 +229,30 @@ impl Host {
         &self.state.effects
     }
 
+    /// The indexes of [`Host::effects`] in the log.
+    #[must_use]
+    pub fn effects_at(&self) -> &[Index] {
+        &self.state.effects_at
+    }
+
+    /// Settings of its node.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Which run of the machine this is: counted up by each start.
+    #[must_use]
+    pub fn run(&self) -> u64 {
+        self.run
+    }
+
+    /// Run, and how often its state was replaced in it: while both stay, the state only grows.
+    #[must_use]
+    pub fn life(&self) -> (u64, u64) {
+        (self.run, self.restores)
+    }
+
     /// Proposals its node refused in this run, in order.
     #[must_use]
     pub fn refused(&self) -> &[Refused] {
@@ -249,6 +284,8 @@ impl Host {
     /// Forgets what memory held.
     pub(crate) fn forget(&mut self, life: Life) {
         self.life = life;
+        self.paused = false;
+        self.mailbox.clear();
         self.refused.clear();
         self.orders.clear();
         self.reads.clear();
@@ -262,7 +299,7 @@ impl Host {
         let has_bytes = self.disk().disk().is_some();
         let id = self.config.id;
         let disk = if has_bytes { DiskStore::on_disk(id, blank) } else { DiskStore::in_memory(blank) };
-        (self.life, self.fresh_disk) = (Life::Down(disk), true);
+        (self.life, self.fresh_disk, self.damaged) = (Life::Down(disk), true, false);
     }
 
     /// Puts what is committed in force.

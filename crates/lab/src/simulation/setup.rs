@@ -32,7 +32,17 @@ impl Setup {
     #[must_use]
     pub fn members(membership: Membership, seed: u64) -> Self {
         let images = membership.members().map(|(id, _)| (id, Restored::default())).collect();
-        Setup { seed, images, membership, changes: Vec::new(), recorded: false, real_store: false, codec: false, strict: true, trace: Self::TRACE }
+        Setup {
+            seed,
+            images,
+            membership,
+            changes: Vec::new(),
+            recorded: false,
+            real_store: false,
+            codec: false,
+            strict: true,
+            trace: Self::TRACE,
+        }
     }
 
     /// Adds a machine with an empty disk that is not a member yet.

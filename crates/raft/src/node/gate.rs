@@ -23,7 +23,7 @@ impl Node {
             match self.log.membership().member(from) {
                 Some(member) if member.incarnation == sender => {}
                 Some(_) => return self.note(Decision::MetStranger { peer: from, incarnation: sender }),
-                None => return self.ignore(from, "its sender is no member"),
+                None => return self.note(Decision::MetStranger { peer: from, incarnation: sender }),
             }
         }
         if term > Term::LAST {

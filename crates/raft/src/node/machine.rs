@@ -8,7 +8,7 @@ use crate::message::StateHash;
 use crate::types::Index;
 
 /// What the state machine above was given, and what it said.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Hash, Debug, Default)]
 pub(super) struct Machine {
     /// Last index handed out for applying.
     pub(super) delivered: Index,

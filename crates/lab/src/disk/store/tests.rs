@@ -252,3 +252,39 @@ fn a_queue_beyond_its_bound_is_a_hanging_disk() {
         assert_eq!(store.submit(write(1)), Err(StoreError::Hanging));
     }
 }
+
+/// No store on one disk can survive these; it may refuse to start, and it must not fall over.
+#[test]
+fn what_is_outside_the_model_is_refused_or_noticed_and_never_a_panic() {
+    // For each fault: how often it was harmless, refused, and noticed only because the lab knows what was durable.
+    let mut counts = [[0; 3]; 4];
+    for seed in 0..400 {
+        let mut dice = ChaCha8Rng::seed_from_u64(seed);
+        let mut store = DiskStore::on_disk(ID, Restored::default());
+        submit(&mut store, 1..=12);
+        store.complete(6);
+        let (fault, disk) = (seed as usize % 4, store.disk().expect("bytes"));
+        match fault {
+            0 => disk.misdirect_next_write(&mut dice),
+            1 => disk.flip_in_next_read(&mut dice),
+            2 => disk.lie(true),
+            _ => {
+                let bits = disk.image().len() as u64 * 8;
+                (0..64).for_each(|_| assert!(disk.flip_bit(dice.random_range(0..bits))));
+            }
+        }
+        store.complete(dice.random_range(1..=5));
+        match dice.random_range(0..3) {
+            0 => store.close(),
+            1 => store.kill_midway(0, &mut dice),
+            _ => store.crash_midway(0, &mut dice, CrashStyle::Torn),
+        }
+        counts[fault][match store.restart() {
+            Ok(_) => 0,
+            Err(Unusable::Refused(_)) => 1,
+            Err(Unusable::Lied(_)) => 2,
+        }] += 1;
+    }
+    let [_misdirected, _misread, lying, rotten] = counts;
+    assert!(lying[0] == 0 && lying[2] > 10 && rotten[1] > 10, "{counts:?}");
+}

@@ -1,4 +1,4 @@
-//! The peer: raft-rs 0.7 as its own example drives it, with settings under which it is fast.
+//! raft-rs 0.7 as its own example drives it, with settings under which it is fast.
 
 use std::collections::VecDeque;
 
@@ -6,7 +6,9 @@ use raft::eraftpb::{Entry, Message, MessageType};
 use raft::storage::MemStorage;
 use raft::{Config, RawNode, StateRole};
 
-/// Three nodes and what is under way between them.
+use super::workload::{Batched, Cell, Commands, Tally};
+
+/// The nodes and what is under way between them.
 pub(crate) struct Cluster {
     hosts: Vec<Host>,
     queue: VecDeque<Message>,
@@ -14,16 +16,13 @@ pub(crate) struct Cluster {
 
 struct Host {
     node: RawNode<MemStorage>,
-    applied: u64,
-    sum: u64,
+    tally: Tally,
 }
 
-impl super::Cluster for Cluster {
-    const NAME: &'static str = "raft-rs 0.7";
-
-    fn elected() -> Self {
+impl Batched for Cluster {
+    fn elected(cell: Cell) -> Self {
         let logger = slog::Logger::root(slog::Discard, slog::o!());
-        let voters: Vec<u64> = (1..=super::NODES).collect();
+        let voters: Vec<u64> = (1..=cell.nodes).collect();
         let host = |id: &u64| {
             // Its default sends one entry a message.
             let config = Config {
@@ -36,7 +35,7 @@ impl super::Cluster for Cluster {
             };
             let storage = MemStorage::new_with_conf_state((voters.clone(), Vec::new()));
             let node = RawNode::new(&config, storage, &logger).expect("the settings are valid");
-            Host { node, applied: 0, sum: 0 }
+            Host { node, tally: Tally::default() }
         };
         let mut cluster = Cluster { hosts: voters.iter().map(host).collect(), queue: VecDeque::new() };
         cluster.hosts[0].node.campaign().expect("a follower may stand");
@@ -46,8 +45,8 @@ impl super::Cluster for Cluster {
         cluster
     }
 
-    fn commit(&mut self, first: u64, count: usize) {
-        let entry = |number| Entry { data: super::command(number).to_vec().into(), ..Entry::default() };
+    fn commit(&mut self, commands: &mut Commands, first: u64, count: usize) {
+        let entry = |number| Entry { data: commands.numbered(number).to_vec().into(), ..Entry::default() };
         let entries = (first..first + count as u64).map(entry).collect::<Vec<_>>();
         // One proposal of many entries: proposed one by one, each would leave in a message of its own.
         let mut message = Message { from: 1, entries: entries.into(), ..Message::default() };
@@ -57,10 +56,8 @@ impl super::Cluster for Cluster {
         self.deliver();
     }
 
-    fn applied(&self) -> (u64, u64) {
-        let sum = self.hosts[0].sum;
-        assert!(self.hosts.iter().all(|host| host.sum == sum));
-        (self.hosts.iter().map(|host| host.applied).sum(), sum)
+    fn tallies(&self) -> Vec<Tally> {
+        self.hosts.iter().map(|host| host.tally).collect()
     }
 }
 
@@ -106,8 +103,7 @@ impl Host {
     fn apply(&mut self, entries: Vec<Entry>) {
         for entry in entries {
             if !entry.data.is_empty() {
-                self.applied += 1;
-                self.sum = super::checksum(self.sum, &entry.data);
+                self.tally.apply(&entry.data);
             }
         }
     }

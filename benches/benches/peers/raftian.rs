@@ -1,4 +1,4 @@
-//! Our side: three nodes, their messages in one queue, their writes counted and reported done at once.
+//! Our side: the nodes, their messages in one queue, their writes counted and reported done at once.
 
 use std::collections::VecDeque;
 
@@ -6,7 +6,9 @@ use raftian_raft::{
     ClientId, Command, Config, Input, Membership, Message, Moment, Node, NodeId, Payload, Restored, RoleKind,
 };
 
-/// Three nodes and what is under way between them.
+use super::workload::{Batched, Cell, Commands, Tally};
+
+/// The nodes and what is under way between them.
 pub(crate) struct Cluster {
     hosts: Vec<Host>,
     queue: VecDeque<(NodeId, NodeId, Message)>,
@@ -16,22 +18,19 @@ struct Host {
     node: Node,
     /// How many entries it wanted written. The log itself is in the node, as the peer's is in its storage.
     written: u64,
-    applied: u64,
-    sum: u64,
+    tally: Tally,
 }
 
 /// No clock ticks: the whole run is one moment.
 const NOW: Moment = Moment(1);
 
-impl super::Cluster for Cluster {
-    const NAME: &'static str = "raftian";
-
-    fn elected() -> Self {
-        let ids = || (1..=super::NODES).map(NodeId);
+impl Batched for Cluster {
+    fn elected(cell: Cell) -> Self {
+        let ids = || (1..=cell.nodes).map(NodeId);
         let host = |id| {
             let membership = Membership::new(ids()).expect("a few voters");
             let node = Node::new(Config::new(id, membership, id.0), Restored::default(), NOW).expect("defaults work");
-            Host { node, written: 0, applied: 0, sum: 0 }
+            Host { node, written: 0, tally: Tally::default() }
         };
         let mut cluster = Cluster { hosts: ids().map(host).collect(), queue: VecDeque::new() };
         cluster.step(0, Input::Campaign);
@@ -40,17 +39,16 @@ impl super::Cluster for Cluster {
         cluster
     }
 
-    fn commit(&mut self, first: u64, count: usize) {
-        let command =
-            |sequence| Command { client: ClientId(1), sequence, bytes: super::command(sequence).as_slice().into() };
+    fn commit(&mut self, commands: &mut Commands, first: u64, count: usize) {
+        let command = |sequence| Command { client: ClientId(1), sequence, bytes: commands.numbered(sequence).into() };
         self.step(0, Input::Propose((first..first + count as u64).map(command).collect()));
         self.deliver();
     }
 
-    fn applied(&self) -> (u64, u64) {
-        let sum = self.hosts[0].sum;
-        assert!(self.hosts.iter().all(|host| host.sum == sum && host.written == host.applied + 1));
-        (self.hosts.iter().map(|host| host.applied).sum(), sum)
+    fn tallies(&self) -> Vec<Tally> {
+        // One entry more than commands: the empty one of the leader's term.
+        assert!(self.hosts.iter().all(|host| host.written == host.tally.applied + 1));
+        self.hosts.iter().map(|host| host.tally).collect()
     }
 }
 
@@ -88,8 +86,7 @@ impl Cluster {
                 let index = last.index;
                 for entry in &actions.apply {
                     if let Payload::Command(command) = &entry.payload {
-                        host.applied += 1;
-                        host.sum = super::checksum(host.sum, &command.bytes);
+                        host.tally.apply(&command.bytes);
                     }
                 }
                 host.node.step(NOW, Input::Applied(index));
