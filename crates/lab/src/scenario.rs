@@ -25,7 +25,7 @@
 //! option snapshot-bytes 100000       # bytes of entries after which it does
 //! option snapshot-chunk 16           # bytes of a snapshot in one message
 //! option election 150ms..300ms       # this is what it is without the option
-//! option heartbeat 50ms              # this too; at most half of the shortest election timeout
+//! option heartbeat 50ms              # this too; shorter than the shortest election timeout
 //! option priority n1 2               # the higher, the sooner it stands
 //! option seed 7                      # of all dice
 //!

@@ -137,6 +137,18 @@ impl Storm {
         Storm { seed, nodes, events: Self::EVENTS, everything: false, only: None, trace: 0 }
     }
 
+    /// The command that runs it again.
+    #[must_use]
+    pub fn replay(&self) -> String {
+        let Storm { seed, nodes, events, everything, only, .. } = self;
+        let everything = if *everything { " --everything" } else { "" };
+        let only = only.as_ref().filter(|only| !only.is_empty()).map_or(String::new(), |only| {
+            let numbers: Vec<_> = only.iter().map(u64::to_string).collect();
+            format!(" --only {}", numbers.join(","))
+        });
+        format!("cargo lab storm --seed {seed} --nodes {nodes} --events {events}{everything}{only} --trace")
+    }
+
     /// Runs the storm, then the peace after it.
     ///
     /// # Errors
@@ -230,8 +242,12 @@ impl Run {
             }
             fault => {
                 if self.strikes(number) {
-                    let what = self.fault(fault);
-                    self.faults.extend(what.map(|what| (number, what)));
+                    // Recorded before it strikes: it may be the one that sinks the cluster.
+                    self.faults.push((number, format!("{fault:?}")));
+                    match self.fault(fault) {
+                        Some(what) => self.faults.last_mut().expect("it was just recorded").1 = what,
+                        None => drop(self.faults.pop()),
+                    }
                 }
             }
         }

@@ -117,19 +117,8 @@ fn sunk(arguments: &Arguments, storm: &Storm, wreck: Wreck) -> Exit {
         eprintln!("  event {number}: {fault}");
     }
     eprintln!("{}", wreck.what);
-    eprintln!("replay: {}", replay(&small));
+    eprintln!("replay: {}", small.replay());
     Exit::Violated
-}
-
-/// The command that runs a storm again.
-fn replay(storm: &Storm) -> String {
-    let Storm { seed, nodes, events, everything, only, .. } = storm;
-    let everything = if *everything { " --everything" } else { "" };
-    let only = only.as_ref().filter(|only| !only.is_empty()).map_or(String::new(), |only| {
-        let numbers: Vec<_> = only.iter().map(u64::to_string).collect();
-        format!(" --only {}", numbers.join(","))
-    });
-    format!("cargo lab storm --seed {seed} --nodes {nodes} --events {events}{everything}{only} --trace")
 }
 
 fn print(tally: &Tally) {

@@ -91,16 +91,14 @@ fn setup(script: &Script, lines: usize) -> Result<Setup, String> {
 
 fn configure(settings: &[Setting], config: &mut Config) {
     let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+    let mut adaptive = false;
     for setting in settings {
         match *setting {
             Setting::PreVote(on) => config.pre_vote = on,
             Setting::CheckQuorum(on) => config.check_quorum = on,
             Setting::Lease(on) => config.lease_reads = on,
-            Setting::Adaptive(on) => {
-                let (shortest, longest) = config.election_timeout;
-                let floor = (shortest / 3).max(config.heartbeat * 2);
-                config.adaptive_timeout = on.then_some((floor, longest.max(floor * 2)));
-            }
+            // Its bounds follow from the timeouts, whichever comes first.
+            Setting::Adaptive(on) => adaptive = on,
             Setting::MaxAppendEntries(most) => config.max_append_entries = size(most),
             Setting::Inflight(most) => config.inflight_messages = size(most),
             Setting::InflightBytes(most) => config.inflight_bytes = size(most),
@@ -117,6 +115,11 @@ fn configure(settings: &[Setting], config: &mut Config) {
             }
             Setting::Priority { .. } | Setting::Seed(_) => {}
         }
+    }
+    if adaptive {
+        let (shortest, longest) = config.election_timeout;
+        let floor = (shortest / 3).max(config.heartbeat * 2);
+        config.adaptive_timeout = Some((floor, longest.max(floor * 2)));
     }
 }
 
@@ -155,7 +158,7 @@ impl Runner {
                 let chosen = self.chosen(select);
                 let copies = self.cluster.copies(|envelope| chosen.contains(&envelope.serial));
                 match later {
-                    Some(name) => drop(self.kept.insert(name.clone(), copies)),
+                    Some(name) => self.kept.entry(name.clone()).or_default().extend(copies),
                     None => self.cluster.inject(copies),
                 }
             }
@@ -175,7 +178,7 @@ impl Runner {
                 self.last = Some(begun.map_err(|refusal| refusal.to_string()));
             }
             Step::Member { node, change } => {
-                let change = self.change(change);
+                let change = self.change(*node, change);
                 let begun = self.cluster.change_membership(self.up(*node)?, change);
                 self.last = Some(begun.map_err(|refusal| refusal.to_string()));
             }
@@ -255,16 +258,21 @@ impl Runner {
         Ok(())
     }
 
-    /// A change by the disks that the machines have now: one that was wiped is another member.
-    fn change(&self, change: &script::Change) -> Change {
+    /// A change by the disks that the machines have now: one that was wiped is another member. A witness that is named
+    /// among the voters stays one.
+    fn change(&self, at: NodeId, change: &script::Change) -> Change {
         let life = |id: NodeId| self.cluster.host(id).incarnation();
+        let voter = |id: NodeId| {
+            let member = self.cluster.host(at).node().and_then(|node| node.membership().member(id).copied());
+            if member.is_some_and(|member| member.is_witness()) { Standing::Witness } else { Standing::Voter }
+        };
         match change {
             script::Change::Add(id) => Change::Set(*id, life(*id), Standing::Voter),
             script::Change::Join(id) => Change::Set(*id, life(*id), Standing::Joining),
             script::Change::Learner(id) => Change::Set(*id, life(*id), Standing::Learner),
             script::Change::Remove(id) => Change::Remove(*id),
             script::Change::Voters { voters, learners } => {
-                let voters = voters.iter().map(|id| (*id, life(*id), Standing::Voter));
+                let voters = voters.iter().map(|id| (*id, life(*id), voter(*id)));
                 let learners = learners.iter().map(|id| (*id, life(*id), Standing::Learner));
                 Change::Replace(voters.chain(learners).collect())
             }

@@ -146,8 +146,8 @@ fn an_error_names_file_line_what_was_wrong_and_what_was_expected() {
         ("cluster 3\noption election 300ms..150ms", "`300ms..150ms` holds nothing"),
         ("cluster 3\noption election 150ms", "`150ms` is not a range"),
         (
-            "cluster 3\noption heartbeat 80ms",
-            "2: heartbeats every 80ms with election timeouts of 150ms to 300ms cannot work",
+            "cluster 3\noption heartbeat 150ms",
+            "2: heartbeats every 150ms with election timeouts of 150ms to 300ms cannot work",
         ),
         ("cluster 3\nexpect", "expected an expectation, one of: leader no-leader leader-of"),
         ("cluster 3\nexpect leaders", "`leaders` is not an expectation: expected one of: leader no-leader"),

@@ -93,6 +93,9 @@ impl Simulation {
             && let Err(unusable) = disk.restart()
         {
             host.life = Life::Stopped(disk, format!("{unusable:?}"));
+            if host.full {
+                return self.tally.count("could not start from a full disk");
+            }
             if host.damaged {
                 // Bytes on it were changed behind the store's back: refusing them is right.
                 return self.tally.count("refused a damaged store");

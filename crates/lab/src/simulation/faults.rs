@@ -167,6 +167,7 @@ impl Simulation {
     pub fn fill_disk(&mut self, id: NodeId, full: bool) {
         if let Some(disk) = self.host(id).disk().disk() {
             disk.fill(full);
+            self.host_mut(id).full = full;
             self.trace.push(self.now, Line::Did(id, if full { "has a full disk" } else { "has room on its disk" }));
         }
     }

@@ -25,6 +25,8 @@ pub struct Host {
     pub(crate) fresh_disk: bool,
     /// Bytes on its disk were changed behind the store's back.
     pub(crate) damaged: bool,
+    /// Its disk is full.
+    pub(crate) full: bool,
     /// It stands still: what arrives waits, and its timers do not fire.
     pub(crate) paused: bool,
     /// What arrived while it was paused.
@@ -113,6 +115,7 @@ impl Host {
             life: Life::Down(disk),
             fresh_disk: true,
             damaged: false,
+            full: false,
             paused: false,
             mailbox: Vec::new(),
             ahead,
@@ -191,6 +194,12 @@ impl Host {
             Life::Stopped(_, why) => Some(why),
             Life::Up(_) | Life::Down(_) => None,
         }
+    }
+
+    /// Whether bytes on its disk were changed behind the store's back.
+    #[must_use]
+    pub fn is_damaged(&self) -> bool {
+        self.damaged
     }
 
     /// Which machine it is.

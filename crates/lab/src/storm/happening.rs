@@ -39,8 +39,8 @@ impl Run {
         let to = self.cluster.queued().nth(place).map(|envelope| envelope.to).expect("the place is in the queue");
         self.cluster.deliver_at(place);
         if self.chance(self.weather.crash_after_message) && self.strikes(number) && self.cluster.is_up(to) {
-            self.crash(to);
             self.faults.push((number, format!("{to} crashes right after a message")));
+            self.crash(to);
         }
     }
 

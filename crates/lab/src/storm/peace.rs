@@ -33,7 +33,14 @@ impl Run {
         let patience = self.weather.election_timeout.1 * 80;
         let in_core = |id: NodeId| core.contains(&id);
         for _ in 0..MOST_ROUNDS {
-            let leader = match self.cluster.settle_among(patience, in_core) {
+            let settled = self.cluster.settle_among(patience, in_core);
+            // A sync that was made to fail before peace may strike only now; the machine starts again.
+            let down: Vec<_> = core.iter().copied().filter(|id| self.can_start(*id)).collect();
+            if !down.is_empty() {
+                down.iter().for_each(|id| self.cluster.restart(*id));
+                continue;
+            }
+            let leader = match settled {
                 Ok(leader) => leader,
                 Err(error) => panic!("no peace in {core:?}: {error}"),
             };
@@ -83,12 +90,14 @@ impl Run {
         if self.cluster.is_up(id) {
             self.cluster.release_disk(id);
         }
-        // A sync that was made to fail may still lie in wait: then the machine starts once more.
-        for _ in 0..3 {
-            if !self.cluster.is_up(id) {
-                self.cluster.restart(id);
-            }
+        if self.can_start(id) {
+            self.cluster.restart(id);
         }
+    }
+
+    /// Whether a machine is down and its disk not known to be damaged.
+    fn can_start(&self, id: NodeId) -> bool {
+        !self.cluster.is_up(id) && !self.cluster.host(id).is_damaged()
     }
 
     fn break_for_good(&mut self, id: NodeId, core: &BTreeSet<NodeId>) {

@@ -58,14 +58,14 @@ fn is_commit_of(preset: &Preset, id: NodeId) -> bool {
 /// The rule of the core, told with a line instead of by a node that does not start.
 fn check_timing(script: &Script) -> Result<(), WrongAt> {
     let ((shortest, longest), heartbeat) = script.timing();
-    if !heartbeat.is_zero() && heartbeat.saturating_mul(2) <= shortest {
+    if !heartbeat.is_zero() && heartbeat < shortest {
         return Ok(());
     }
     let timing = script.options.iter().rfind(|option| option.what.is_timing());
     let line = timing.map_or(script.cluster.line, |option| option.line);
     let found =
         format!("heartbeats every {heartbeat:?} with election timeouts of {shortest:?} to {longest:?} cannot work");
-    Err((line, format!("{found}: expected 0 < 2 × heartbeat ≤ the shortest election timeout")))
+    Err((line, format!("{found}: expected 0 < heartbeat < the shortest election timeout")))
 }
 
 /// Names must be given before they are used.
