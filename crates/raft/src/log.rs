@@ -96,6 +96,12 @@ impl Log {
         self.memberships.last().expect("there is always the membership before the log")
     }
 
+    /// The members before the newest change, if the log still knows.
+    pub(crate) fn membership_before(&self) -> Option<&Membership> {
+        let before = self.memberships.len().checked_sub(2)?;
+        self.memberships.get(before).map(|(_, membership)| membership)
+    }
+
     /// The members as of `index`, which must not be before the log's first membership.
     pub(crate) fn membership_at(&self, index: Index) -> &Membership {
         let newer = self.memberships.partition_point(|(at, _)| *at <= index);

@@ -196,6 +196,9 @@ fn any_up(cluster: &Simulation, dice: &mut ChaCha8Rng) -> Option<NodeId> {
 }
 
 fn propose(cluster: &mut Simulation, at: NodeId, number: usize, client: &Client, sequence: u64) -> Result<(), ()> {
+    if !cluster.is_up(at) {
+        return Err(());
+    }
     let (key, value) = client.updates[sequence as usize - 1];
     let mut bytes = key.to_le_bytes().to_vec();
     bytes.extend(value.to_le_bytes());
