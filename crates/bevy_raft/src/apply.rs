@@ -99,11 +99,6 @@ fn apply_command(world: &mut World, entry: &Entry, command: &Command) {
     let facts =
         EntryFacts { index: entry.index, term: entry.term, stamp: entry.stamp, client: *client, sequence: *sequence };
     let verdict = world.resource_mut::<AppliedLog>().sessions.admit(*client, *sequence);
-    // Every machine comes to the same verdict. Our own outbox never goes so far ahead; another client's may, and then
-    // proposes the command again.
-    if verdict == Verdict::TooFarAhead {
-        return;
-    }
     let proposal = world.resource_mut::<Outbox>().committed(*client, *sequence);
     if verdict == Verdict::Repeat {
         // Ours and still pending: it was applied by the machine from which this app took over its state.
