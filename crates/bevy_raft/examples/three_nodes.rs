@@ -11,8 +11,12 @@ impl ReplicatedCommand for Add {
     const NAME: &'static str = "example.add/1";
 }
 
-#[derive(Resource, Default)]
+#[derive(Resource, Default, Serialize, Deserialize)]
 struct Sum(u32);
+
+impl ReplicatedState for Sum {
+    const NAME: &'static str = "example.sum/1";
+}
 
 fn add(entry: Res<CommittedEntry>, mut sum: ResMut<Sum>) {
     if let Some(Add(n)) = entry.command::<Add>() {
@@ -22,7 +26,8 @@ fn add(entry: Res<CommittedEntry>, mut sum: ResMut<Sum>) {
 
 fn main() {
     let mut cluster = test_app::TestCluster::new(3, |app| {
-        app.add_replicated_command::<Add>().init_resource::<Sum>().add_systems(ApplyCommitted, add);
+        app.add_replicated_command::<Add>().init_resource::<Sum>().add_replicated_state::<Sum>();
+        app.add_systems(ApplyCommitted, add);
         app.add_observer(|added: On<Committed<Add>>, status: Res<RaftStatus>, sum: Res<Sum>| {
             println!(
                 "node {} applied {:?} as {}: sum {}",

@@ -8,6 +8,7 @@ use raftian_raft::{ClientId, Command, Entry, Index, Payload, Stamp, Term, Verdic
 use crate::command::{AnyCommand, CommandRegistry, ReplicatedCommand};
 use crate::plugin::{AppliedLog, RaftNode};
 use crate::propose::{Outbox, Outcome, ProposalId, ProposalOutcome};
+use crate::state;
 use crate::status::RaftStatus;
 
 /// Most entries applied in one frame. More than ten thousand a second at 60 frames; whatever is left waits in the node.
@@ -57,7 +58,9 @@ impl CommittedEntry {
 }
 
 /// A command was applied on this machine: for sound, light and numbers that fly. Triggered after [`ApplyCommitted`] ran
-/// for it; the order of several observers is arbitrary, so they must not write replicated state.
+/// for it; the order of several observers is arbitrary, so they must not write replicated state. Triggered at most once:
+/// not for a command that is part of a snapshot, and not again for one that is applied again after a repair; see
+/// [`StateRestored`](crate::StateRestored).
 #[derive(Event, Clone, Debug)]
 pub struct Committed<C: ReplicatedCommand> {
     /// The command.
@@ -76,22 +79,37 @@ pub(crate) fn apply_committed(world: &mut World, mut taken: Local<Vec<node::Comm
     taken.clear();
     node.get().take_committed(APPLY_BUDGET, &mut taken);
     for committed in taken.drain(..) {
-        let node::Committed::Entry(entry) = committed else {
-            let mut node = world.resource_mut::<RaftNode>();
-            return node.get().give_up("the app has no state that a snapshot could restore".to_owned());
-        };
-        let index = entry.index;
-        let expected = world.resource::<AppliedLog>().index.next();
-        assert_eq!(index, expected, "entries are applied in log order without gaps");
-        match &entry.payload {
-            Payload::Command(command) => apply_command(world, &entry, command),
-            // The members are the core's affair, and a witness has no app to hand anything to.
-            Payload::Empty | Payload::Membership(_) | Payload::Withheld => {}
+        match committed {
+            node::Committed::Entry(entry) => apply_entry(world, &entry),
+            node::Committed::Snapshot(snapshot) => {
+                if let Err(reason) = state::restore(world, &snapshot) {
+                    // Going on without it would be another state than everybody else's.
+                    tracing::error!(reason, "this machine cannot go on");
+                    world.resource_mut::<RaftNode>().get().give_up(reason);
+                    break;
+                }
+            }
         }
-        world.resource_mut::<AppliedLog>().index = index;
     }
+    taken.clear();
     let applied = world.resource::<AppliedLog>().index;
     world.resource_mut::<RaftStatus>().applied = applied;
+    state::snapshot_if_due(world);
+}
+
+fn apply_entry(world: &mut World, entry: &Entry) {
+    let index = entry.index;
+    let expected = world.resource::<AppliedLog>().index.next();
+    assert_eq!(index, expected, "entries are applied in log order without gaps");
+    match &entry.payload {
+        Payload::Command(command) => apply_command(world, entry, command),
+        // The members are the core's affair, and a witness has no app to hand anything to.
+        Payload::Empty | Payload::Membership(_) | Payload::Withheld => {}
+    }
+    let mut log = world.resource_mut::<AppliedLog>();
+    log.index = index;
+    log.announced = log.announced.max(index);
+    state::tell_hash(world, index);
 }
 
 fn apply_command(world: &mut World, entry: &Entry, command: &Command) {
@@ -99,14 +117,10 @@ fn apply_command(world: &mut World, entry: &Entry, command: &Command) {
     let facts =
         EntryFacts { index: entry.index, term: entry.term, stamp: entry.stamp, client: *client, sequence: *sequence };
     let verdict = world.resource_mut::<AppliedLog>().sessions.admit(*client, *sequence);
-    // Every machine comes to the same verdict. Our own outbox never goes so far ahead; another client's may, and then
-    // proposes the command again.
-    if verdict == Verdict::TooFarAhead {
-        return;
-    }
     let proposal = world.resource_mut::<Outbox>().committed(*client, *sequence);
     if verdict == Verdict::Repeat {
-        // Ours and still pending: it was applied by the machine from which this app took over its state.
+        // Ours and still pending: it is part of a snapshot, or was applied by the machine from which this app took over
+        // its state.
         if let Some(id) = proposal {
             world.trigger(ProposalOutcome { id, outcome: Outcome::Committed(facts) });
         }
@@ -117,7 +131,9 @@ fn apply_command(world: &mut World, entry: &Entry, command: &Command) {
         Ok((codec, command)) => {
             world.resource_mut::<CommittedEntry>().current = Some((facts, command));
             world.run_schedule(ApplyCommitted);
-            if let Some((facts, command)) = world.resource_mut::<CommittedEntry>().current.take() {
+            let taken = world.resource_mut::<CommittedEntry>().current.take();
+            let announced = world.resource::<AppliedLog>().announced;
+            if let Some((facts, command)) = taken.filter(|(facts, _)| facts.index > announced) {
                 let commit = world.resource::<RaftStatus>().view.as_ref().map_or(Index(0), |view| view.status.commit);
                 let catching_up = commit.0.saturating_sub(facts.index.0) > CATCHING_UP;
                 (codec.announce)(world, &command, facts, proposal, catching_up);

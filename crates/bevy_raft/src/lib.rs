@@ -14,8 +14,12 @@
 //!     const NAME: &'static str = "example.add/1";
 //! }
 //!
-//! #[derive(Resource, Default)]
+//! #[derive(Resource, Default, Serialize, Deserialize)]
 //! struct Sum(u32);
+//!
+//! impl ReplicatedState for Sum {
+//!     const NAME: &'static str = "example.sum/1";
+//! }
 //!
 //! /// The truth: runs once per committed command, in the same order on every machine.
 //! fn add(entry: Res<CommittedEntry>, mut sum: ResMut<Sum>) {
@@ -25,7 +29,8 @@
 //! }
 //!
 //! let mut cluster = test_app::TestCluster::new(3, |app| {
-//!     app.add_replicated_command::<Add>().init_resource::<Sum>().add_systems(ApplyCommitted, add);
+//!     app.add_replicated_command::<Add>().add_systems(ApplyCommitted, add);
+//!     app.init_resource::<Sum>().add_replicated_state::<Sum>();
 //! });
 //! cluster.elect();
 //! cluster.app(1).world_mut().propose(Add(5));
@@ -39,6 +44,17 @@
 //! [`ProposalOutcome`]. A command that gets no answer is proposed again under the same name and applied once, so nobody
 //! ever hears "unknown".
 //!
+//! # Snapshots
+//! State that is registered with [`add_replicated_state`](AddReplicatedState::add_replicated_state) is written down when
+//! the node asks for it, together with the memory of which commands were applied; the log before that is dropped. A
+//! machine that was away for too long, or starts again, gets the state back in the place where it stands between entries,
+//! and [`StateRestored`] is triggered: whatever was derived from the state is derived anew. A proposal whose command comes
+//! back inside a snapshot is answered too, because it is proposed again and recognised. A snapshot that this build cannot
+//! read stops the node and says why.
+//!
+//! After every [`STATE_HASH_EVERY`]th entry machines compare hashes of that state. One that differs from the others, by a
+//! bug or a broken memory, gets theirs.
+//!
 //! # Decisions
 //! **One ordered schedule writes the truth.** Decision: replicated state is written by systems of [`ApplyCommitted`],
 //! which runs once per entry and refuses ambiguous order; events are for presentation. Why: Bevy drops unread messages
@@ -48,6 +64,11 @@
 //! which stops handing out when nobody takes. Why: a window that stood still loses nothing and no queue grows. Would
 //! change if: never seen to matter.
 //!
+//! **State is registered, not found.** Decision: an app names the resources that snapshots hold, and their serde form is
+//! the format. Why: a resource that was forgotten shows as a difference between machines at the next restart or hash, a
+//! resource too many as well; and the same types serve saved games. Would change if: a state became too large to be
+//! written down within a frame.
+//!
 //! **The node has its own thread.** Decision: [`RaftPlugin::new`] takes a node that runs beside the frames;
 //! [`RaftPlugin::in_schedule`] pumps one inside them. Why: frames stop when a window is hidden, elections must not. The
 //! second is for tests and for reading.
@@ -56,6 +77,7 @@ mod apply;
 mod command;
 mod plugin;
 mod propose;
+mod state;
 mod status;
 pub mod test_app;
 
@@ -66,12 +88,14 @@ pub use propose::{
     MAX_PENDING, Outbox, Outcome, PendingProposal, ProposalId, ProposalOutcome, ProposeExt, REFUSED_RETRY, Rejection,
     UNANSWERED_RETRY,
 };
+pub use state::{AddReplicatedState, ReplicatedState, STATE_HASH_EVERY, StateRestored};
 pub use status::{RaftRole, RaftStatus, has_quorum, is_leader};
 
 /// What most games need.
 pub mod prelude {
     pub use crate::{
-        AddReplicatedCommand, ApplyCommitted, Committed, CommittedEntry, Outcome, ProposalId, ProposalOutcome,
-        ProposeExt, RaftPlugin, RaftRole, RaftStatus, RaftSystems, ReplicatedCommand, has_quorum, is_leader, test_app,
+        AddReplicatedCommand, AddReplicatedState, ApplyCommitted, Committed, CommittedEntry, Outcome, ProposalId,
+        ProposalOutcome, ProposeExt, RaftPlugin, RaftRole, RaftStatus, RaftSystems, ReplicatedCommand, ReplicatedState,
+        StateRestored, has_quorum, is_leader, test_app,
     };
 }

@@ -12,6 +12,7 @@ use raftian_raft::{ClientId, Index, Moment, Sessions};
 use crate::apply::{self, ApplyCommitted, CommittedEntry};
 use crate::command::CommandRegistry;
 use crate::propose::{self, Outbox};
+use crate::state::StateRegistry;
 use crate::status::{self, RaftRole, RaftStatus};
 
 /// Connects an app to its node. Add it after `DefaultPlugins` or `StatesPlugin`, if the app has them.
@@ -84,12 +85,14 @@ impl RaftClock {
 #[derive(Resource)]
 pub struct RaftNode {
     replica: Mutex<Box<dyn Replica>>,
+    /// The node asked for a snapshot and has not got it yet.
+    pub(crate) snapshot_wanted: bool,
 }
 
 impl RaftNode {
     /// A node to attach.
     pub fn new(node: impl Replica + 'static) -> Self {
-        RaftNode { replica: Mutex::new(Box::new(node)) }
+        RaftNode { replica: Mutex::new(Box::new(node)), snapshot_wanted: false }
     }
 
     pub(crate) fn get(&mut self) -> &mut dyn Replica {
@@ -104,6 +107,8 @@ pub struct AppliedLog {
     pub index: Index,
     /// Which commands were applied.
     pub sessions: Sessions,
+    /// The highest index that was ever applied. An entry that is applied again, after a repair, is not announced again.
+    pub(crate) announced: Index,
 }
 
 impl Plugin for RaftPlugin {
@@ -116,6 +121,7 @@ impl Plugin for RaftPlugin {
         app.insert_resource(self.clock);
         app.insert_resource(Outbox::new(self.client));
         app.init_resource::<AppliedLog>().init_resource::<RaftStatus>().init_resource::<CommandRegistry>();
+        app.init_resource::<StateRegistry>();
         app.init_resource::<CommittedEntry>().init_state::<RaftRole>();
 
         app.init_schedule(ApplyCommitted).edit_schedule(ApplyCommitted, |schedule| {

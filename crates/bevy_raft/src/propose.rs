@@ -38,7 +38,8 @@ pub struct ProposalOutcome {
 /// What became of a proposal: there is no third possibility.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Outcome {
-    /// It is committed and was applied here.
+    /// It is committed and was applied here. Of a command that reached this machine as part of a snapshot, the facts are
+    /// those of a later entry that repeats it.
     Committed(EntryFacts),
     /// It never left this app, and never will.
     Rejected(Rejection),

@@ -1,14 +1,15 @@
 //! Several apps in one process, over links in memory and a clock moved by hand: for tests of games, without sockets or
 //! sleep.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bevy_app::{App, TaskPoolPlugin};
 use raftian_node::Pumped;
 use raftian_node::driver::Driver;
 use raftian_node::memory_links::{MemoryLinks, MemoryNetwork};
-use raftian_node::store::MemoryStore;
-use raftian_raft::{ClientId, Config, Membership, Moment, NodeId, Restored};
+use raftian_node::store::{MemoryStore, Store, StoreError};
+use raftian_raft::{ClientId, Config, Membership, Moment, NodeId, Write, WriteNumber};
 
 use crate::plugin::{RaftClock, RaftPlugin};
 use crate::status::RaftStatus;
@@ -22,32 +23,74 @@ pub const MOST_FRAMES: usize = 12_000;
 /// A cluster of apps, one for each node `1..=size`.
 pub struct TestCluster {
     apps: Vec<App>,
+    disks: Vec<Disk>,
     network: MemoryNetwork,
     now: Moment,
     stopped: Vec<bool>,
+    settings: Settings,
+    set_up: Box<dyn FnMut(&mut App)>,
+    /// Apps started so far: each is another client.
+    started: u64,
 }
+
+type Settings = Box<dyn Fn(&mut Config)>;
 
 impl TestCluster {
     /// `size` headless apps, each with its own node in its schedule; `set_up` adds the game to each.
     ///
     /// # Panics
     /// If `size` is not a possible cluster size.
-    pub fn new(size: u64, mut set_up: impl FnMut(&mut App)) -> Self {
-        let network = MemoryNetwork::new();
-        let membership = Membership::new((1..=size).map(NodeId)).expect("a cluster has 1 to 256 nodes");
-        let apps = (1..=size).map(NodeId).map(|id| {
-            let config = Config::new(id, membership.clone(), id.0);
-            let node = new_node(config, Restored::default(), network.links(id), Moment(0));
-            let mut app = App::new();
-            app.add_plugins(TaskPoolPlugin::default());
-            let plugin = RaftPlugin::in_schedule(node, RaftClock::Manual(Moment(0))).with_client(ClientId(id.0));
-            app.add_plugins(plugin);
-            set_up(&mut app);
-            app.finish();
-            app.cleanup();
-            app
-        });
-        TestCluster { apps: apps.collect(), network, now: Moment(0), stopped: vec![false; size as usize] }
+    pub fn new(size: u64, set_up: impl FnMut(&mut App) + 'static) -> Self {
+        Self::with_settings(size, |_| {}, set_up)
+    }
+
+    /// The same, with other than the default settings for every node.
+    ///
+    /// # Panics
+    /// If `size` is not a possible cluster size, or the settings cannot work.
+    pub fn with_settings(
+        size: u64,
+        settings: impl Fn(&mut Config) + 'static,
+        set_up: impl FnMut(&mut App) + 'static,
+    ) -> Self {
+        let mut cluster = TestCluster {
+            apps: Vec::new(),
+            disks: (0..size).map(|_| Disk::default()).collect(),
+            network: MemoryNetwork::new(),
+            now: Moment(0),
+            stopped: vec![false; size as usize],
+            settings: Box::new(settings),
+            set_up: Box::new(set_up),
+            started: 0,
+        };
+        for id in 1..=size {
+            let app = cluster.start(id);
+            cluster.apps.push(app);
+        }
+        cluster
+    }
+
+    /// An app for node `id`, as its disk left it.
+    fn start(&mut self, id: u64) -> App {
+        self.started += 1;
+        let members = (1..=self.disks.len() as u64).map(NodeId);
+        let membership = Membership::new(members).expect("a cluster has 1 to 256 nodes");
+        let mut config = Config::new(NodeId(id), membership, self.started);
+        (self.settings)(&mut config);
+        let node = new_node(config, self.disks[id as usize - 1].clone(), self.network.links(NodeId(id)), self.now);
+        let mut app = App::new();
+        app.add_plugins(TaskPoolPlugin::default());
+        let plugin = RaftPlugin::in_schedule(node, RaftClock::Manual(self.now));
+        app.add_plugins(plugin.with_client(ClientId(self.started)));
+        (self.set_up)(&mut app);
+        app.finish();
+        app.cleanup();
+        app
+    }
+
+    /// Starts the app of node `id` anew: only what is on its disk is left.
+    pub fn restart(&mut self, id: u64) {
+        self.apps[id as usize - 1] = self.start(id);
     }
 
     /// The app of node `id`.
@@ -119,7 +162,32 @@ impl TestCluster {
 }
 
 /// A node in memory that its app pumps.
-fn new_node(config: Config, restored: Restored, links: MemoryLinks, now: Moment) -> Pumped<MemoryStore, MemoryLinks> {
-    let driver = Driver::new(config, restored, MemoryStore::default(), links, now);
-    Pumped::new(driver.expect("the default settings work"))
+fn new_node(config: Config, disk: Disk, links: MemoryLinks, now: Moment) -> Pumped<Disk, MemoryLinks> {
+    let restored = disk.lock(|store| {
+        // What an earlier node was not told any more is not told to this one.
+        *store = MemoryStore::holding(store.restored());
+        store.restored()
+    });
+    Pumped::new(Driver::new(config, restored, disk, links, now).expect("the settings work"))
+}
+
+/// A disk that outlives the node that writes to it.
+#[derive(Clone, Debug, Default)]
+struct Disk(Arc<Mutex<MemoryStore>>);
+
+impl Disk {
+    fn lock<T>(&self, act: impl FnOnce(&mut MemoryStore) -> T) -> T {
+        // A panic elsewhere leaves whole writes: nothing to repair.
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Store for Disk {
+    fn submit(&mut self, write: Write) -> Result<(), StoreError> {
+        self.lock(|store| store.submit(write))
+    }
+
+    fn completed(&mut self) -> Option<Result<WriteNumber, StoreError>> {
+        self.lock(Store::completed)
+    }
 }

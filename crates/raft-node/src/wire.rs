@@ -40,12 +40,29 @@ const FORMAT: bincode::config::Configuration<
     bincode::config::Limit<MAX_CLAIM>,
 > = bincode::config::standard().with_limit::<MAX_CLAIM>();
 
+/// Largest state that [`encode_state`] writes and [`decode_state`] reads, in bytes: 64 MiB, which is also what a node
+/// takes from its leader by [default](raftian_raft::Config::max_snapshot_bytes).
+pub const MAX_STATE: usize = 64 * 1024 * 1024;
+
+/// As [`FORMAT`], for states: a claim may be as many times larger than the largest of them.
+const STATE_FORMAT: bincode::config::Configuration<
+    bincode::config::LittleEndian,
+    bincode::config::Varint,
+    bincode::config::Limit<{ 16 * MAX_STATE }>,
+> = bincode::config::standard().with_limit::<{ 16 * MAX_STATE }>();
+
 /// Why bytes could not be written or understood.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum WireError {
     /// The encoded value is larger than [`MAX_FRAME`].
     #[error("{size} bytes are more than the {MAX_FRAME} bytes that one frame may carry")]
     TooLarge {
+        /// Its size in bytes.
+        size: usize,
+    },
+    /// The encoded state is larger than [`MAX_STATE`].
+    #[error("a state of {size} bytes is larger than the {MAX_STATE} bytes that are sent as one")]
+    StateTooLarge {
         /// Its size in bytes.
         size: usize,
     },
@@ -96,7 +113,7 @@ pub fn decode_message(frame: &[u8]) -> Result<Message, WireError> {
     refuse_oversize(frame)?;
     match frame.split_first() {
         None => Err(WireError::Empty),
-        Some((&WIRE_VERSION, body)) => decode_exactly(body),
+        Some((&WIRE_VERSION, body)) => decode_exactly(body, FORMAT),
         Some((&found, _)) => Err(WireError::ForeignVersion { found }),
     }
 }
@@ -123,7 +140,22 @@ pub fn encode_value<T: Serialize>(value: &T) -> Result<Vec<u8>, WireError> {
 /// Value in `bytes`, all of them. Never panics; bounded like [`decode_message`].
 pub fn decode_value<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, WireError> {
     refuse_oversize(bytes)?;
-    decode_exactly(bytes)
+    decode_exactly(bytes, FORMAT)
+}
+
+/// Bytes of a program's state, for snapshots. Fails with [`WireError::StateTooLarge`] above [`MAX_STATE`].
+pub fn encode_state<T: Serialize>(state: &T) -> Result<Vec<u8>, WireError> {
+    let mut bytes = Vec::new();
+    encode_into(state, &mut bytes)?;
+    if bytes.len() > MAX_STATE { Err(WireError::StateTooLarge { size: bytes.len() }) } else { Ok(bytes) }
+}
+
+/// State in `bytes`, all of them. Never panics; a length that lies reserves no more than a gigabyte.
+pub fn decode_state<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, WireError> {
+    if bytes.len() > MAX_STATE {
+        return Err(WireError::StateTooLarge { size: bytes.len() });
+    }
+    decode_exactly(bytes, STATE_FORMAT)
 }
 
 fn encode_into<T: Serialize>(value: &T, bytes: &mut Vec<u8>) -> Result<(), WireError> {
@@ -132,8 +164,8 @@ fn encode_into<T: Serialize>(value: &T, bytes: &mut Vec<u8>) -> Result<(), WireE
         .map_err(|error| WireError::NotEncodable { reason: error.to_string() })
 }
 
-fn decode_exactly<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, WireError> {
-    let (value, read) = bincode::serde::decode_from_slice(bytes, FORMAT)
+fn decode_exactly<T: DeserializeOwned>(bytes: &[u8], format: impl bincode::config::Config) -> Result<T, WireError> {
+    let (value, read) = bincode::serde::decode_from_slice(bytes, format)
         .map_err(|error| WireError::Malformed { reason: error.to_string() })?;
     match bytes.len().saturating_sub(read) {
         0 => Ok(value),

@@ -9,15 +9,14 @@ use crate::types::ClientId;
 /// every node drops the same repeats.
 ///
 /// A client may have several commands under way, and they may reach the log out of order; so a session is a floor below
-/// which all sequences were applied, and the set of those above it. The set is bounded by [`Sessions::MAX_AHEAD`]: a
-/// command further ahead of the floor is refused by every node alike, and its client must first bring in the ones it
-/// left out.
+/// which all sequences count as applied, and the set of those applied above it. The set is bounded: the floor follows
+/// the highest sequence at a distance of [`Sessions::MAX_AHEAD`]. A client that never proposes a command so far beyond
+/// the oldest one it still waits for loses none by that.
 ///
 /// There are at most [`Sessions::MAX_CLIENTS`] sessions. Beyond them the client that was silent for longest is forgotten,
-/// by every node at the same entry. A client that comes to a full memory may be one that was forgotten: whatever is
-/// [`Sessions::MAX_AHEAD`] or more before its first command there counts as applied, because no client leaves out one
-/// that old. What it repeats from between is applied twice, so nobody may still be asking when as many others came after
-/// it.
+/// by every node at the same entry. When it comes again it goes on where it was; but of a command that it had proposed
+/// before, a copy that arrives only now would be applied once more. So nobody may still be asking when that many others
+/// came after it.
 #[derive(Clone, Debug, Default)]
 pub struct Sessions {
     clients: BTreeMap<ClientId, Session>,
@@ -44,12 +43,10 @@ pub enum Verdict {
     Apply,
     /// It was applied before.
     Repeat,
-    /// It is further ahead of its client's other commands than can be remembered.
-    TooFarAhead,
 }
 
 impl Sessions {
-    /// How many commands a client may have applied beyond its oldest missing one.
+    /// How far a client may propose beyond the oldest command that it still waits for.
     pub const MAX_AHEAD: u64 = 1024;
 
     /// How many clients are remembered. A player draws a new client for each run of the program, so it is that many runs.
@@ -57,14 +54,10 @@ impl Sessions {
 
     /// Records the command `(client, sequence)` and says whether it is to be applied.
     pub fn admit(&mut self, client: ClientId, sequence: u64) -> Verdict {
-        let full = self.clients.len() >= Self::MAX_CLIENTS;
         let Some(session) = self.clients.get_mut(&client) else {
-            let floor = if full { sequence.saturating_sub(Self::MAX_AHEAD) } else { 0 };
-            let mut session = Session { floor, ..Session::default() };
+            let mut session = Session::default();
             let verdict = session.admit(sequence);
-            if verdict == Verdict::Apply {
-                self.remember(client, session);
-            }
+            self.remember(client, session);
             return verdict;
         };
         let verdict = session.admit(sequence);
@@ -131,7 +124,8 @@ impl Session {
             return Verdict::Repeat;
         }
         if sequence - self.floor > Sessions::MAX_AHEAD {
-            return Verdict::TooFarAhead;
+            self.floor = sequence - Sessions::MAX_AHEAD;
+            self.ahead = self.ahead.split_off(&self.floor.saturating_add(1));
         }
         self.ahead.insert(sequence);
         while self.ahead.remove(&self.floor.saturating_add(1)) {
@@ -159,12 +153,15 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_command_too_far_ahead_is_refused_and_may_come_again_later() {
+    fn what_was_left_out_far_behind_counts_as_applied() {
         let mut sessions = Sessions::default();
-        let far = Sessions::MAX_AHEAD + 1;
-        assert_eq!(sessions.admit(ClientId(1), far), Verdict::TooFarAhead);
-        assert_eq!(sessions.admit(ClientId(1), 1), Verdict::Apply);
-        assert_eq!(sessions.admit(ClientId(1), far), Verdict::Apply);
+        let (client, newest) = (ClientId(1), Sessions::MAX_AHEAD + 5);
+        assert_eq!(sessions.admit(client, 1), Verdict::Apply);
+        assert_eq!(sessions.admit(client, 3), Verdict::Apply);
+        assert_eq!(sessions.admit(client, newest), Verdict::Apply);
+        assert_eq!([2, 5].map(|left_out| sessions.admit(client, left_out)), [Verdict::Repeat; 2]);
+        assert_eq!([6, newest - 1].map(|recent| sessions.admit(client, recent)), [Verdict::Apply; 2]);
+        assert_eq!(sessions.iter().next().map(|(_, floor, ahead)| (floor, ahead.count())), Some((6, 2)));
     }
 
     fn full() -> Sessions {
@@ -189,12 +186,10 @@ mod tests {
     #[test]
     fn a_client_that_was_forgotten_goes_on_where_it_was() {
         let mut sessions = full();
-        assert_eq!(sessions.admit(ClientId(9_000), 5_000), Verdict::Apply, "it is not told that it is too far ahead");
-        assert_eq!(sessions.admit(ClientId(9_000), 4_990), Verdict::Apply, "it may have been under way");
-        assert_eq!(sessions.admit(ClientId(9_000), 5_000 - Sessions::MAX_AHEAD), Verdict::Repeat);
-        let mut fresh = Sessions::default();
-        assert_eq!(fresh.admit(ClientId(9_000), 5_000), Verdict::TooFarAhead, "nobody was forgotten yet");
-        assert_eq!(fresh, Sessions::default(), "whoever is refused is not remembered");
+        for sequence in 5_000..7_000 {
+            assert_eq!(sessions.admit(ClientId(9_000), sequence), Verdict::Apply);
+        }
+        assert_eq!(sessions.admit(ClientId(9_000), 5_000), Verdict::Repeat);
     }
 
     /// A hostile proposer may use any number.

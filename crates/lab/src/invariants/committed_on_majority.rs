@@ -33,7 +33,12 @@ impl CommittedOnMajority {
         }
         let holds = |id: NodeId| {
             let image = seen.images.iter().find(|(other, _)| *other == id).map(|(_, image)| *image);
+            let member = seen.membership.member(id);
             image.is_some_and(|image| {
+                // A disk that was lost may have held it: its acknowledgement may have been on its way when it was lost.
+                if member.is_some_and(|member| member.incarnation != image.incarnation) {
+                    return true;
+                }
                 let start = image.start.position.index;
                 let entry = entry_after(start, &image.entries, seen.commit);
                 start >= seen.commit || entry.is_some_and(|entry| entry.term == seen.term)

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 use raftian_raft::{
-    AppendEntries, AppendReply, AppendResult, Body, Change, ClientId, Command, Config, Entry, Incarnation, Index,
-    InstallSnapshot, LogPosition, Membership, Moment, NodeId, Payload, Probe, SnapshotName, SnapshotReply,
+    AppendEntries, AppendReply, AppendResult, Body, Bytes, Change, ClientId, Command, Config, Entry, Incarnation,
+    Index, InstallSnapshot, LogPosition, Membership, Moment, NodeId, Payload, Probe, SnapshotName, SnapshotReply,
     SnapshotResult, Stamp, Standing, StateHash, Term,
 };
 
@@ -320,6 +320,21 @@ fn the_largest_messages_of_the_core_fit_a_frame() {
         repair: true,
         probe: probe(last, last),
     }));
+}
+
+#[test]
+fn a_state_may_be_larger_than_a_frame_and_no_larger_than_a_node_takes() {
+    let state: Vec<u64> = (0..MAX_FRAME as u64).collect();
+    let bytes = encode_state(&state).expect("a few frames");
+    assert!(bytes.len() > 2 * MAX_FRAME);
+    assert!(decode_state::<Vec<u64>>(&bytes).as_ref() == Ok(&state), "the state changed on the way");
+    assert!(decode_state::<Vec<u64>>(&bytes[..bytes.len() - 1]).is_err());
+    let size = MAX_STATE + 1;
+    assert_eq!(decode_state::<u8>(&vec![0; size]), Err(WireError::StateTooLarge { size }));
+    assert!(matches!(encode_state(&Bytes::from(vec![0; size])), Err(WireError::StateTooLarge { .. })));
+    assert_eq!(MAX_STATE as u64, Config::new(NodeId(1), joint(), 1).max_snapshot_bytes);
+    // Bytes that announce 2^64 - 1 of themselves, then nothing.
+    assert!(matches!(decode_state::<Bytes>(&hex("fdffffffffffffffff")), Err(WireError::Malformed { .. })));
 }
 
 #[test]

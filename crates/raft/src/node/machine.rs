@@ -18,6 +18,9 @@ pub(super) struct Machine {
     pub(super) highest: Index,
     /// The newest snapshot must be handed out before any more entries.
     pub(super) restore: bool,
+    /// It was a witness and has let entries pass without their contents: no entry can be applied to what it has, until a
+    /// snapshot brings a state.
+    pub(super) stateless: bool,
     /// A snapshot was asked for and has not come.
     pub(super) snapshot_asked: bool,
     /// Bytes of entries handed out since the newest snapshot.
@@ -46,6 +49,7 @@ impl Node {
             self.machine.delivered = covered;
             self.machine.highest = self.machine.highest.max(covered);
             self.machine.bytes = 0;
+            self.machine.stateless = snapshot.data.is_none();
             if snapshot.data.is_some() {
                 self.actions.restore = Some(snapshot.clone());
             } else {
@@ -54,8 +58,8 @@ impl Node {
         }
         let machine = &mut self.machine;
         let window = Index(machine.applied.0.saturating_add(self.config.apply_window as u64));
-        let keeps_state = self.log.membership().member(self.config.id).is_none_or(|member| !member.is_witness())
-            && self.log.is_whole_after(machine.delivered);
+        let witness = self.log.membership().member(self.config.id).is_some_and(|member| member.is_witness());
+        let keeps_state = !witness && !machine.stateless && self.log.is_whole_after(machine.delivered);
         let durable = self.commit.min(self.disk.durable());
         let end = if keeps_state { durable.min(window) } else { durable };
         if end <= machine.delivered {
@@ -71,7 +75,8 @@ impl Node {
         if keeps_state {
             self.actions.apply.extend_from_slice(entries);
         } else {
-            // A witness has nothing to apply.
+            // A witness has nothing to apply, nor has one that was a witness.
+            machine.stateless = true;
             machine.applied = end;
         }
     }
