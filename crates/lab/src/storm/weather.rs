@@ -107,7 +107,7 @@ impl Weather {
             (Event::FailDisk, bytes * sometimes(dice, 0.001, 0.01)),
             (Event::FillDisk, bytes * sometimes(dice, 0.001, 0.01)),
             (Event::Wipe, sometimes(dice, 0.000_5, 0.003)),
-            (Event::Rot, bytes * sometimes(dice, 0.000_5, 0.003)),
+            (Event::Rot, bytes * sometimes(dice, 0.002, 0.01)),
             (Event::Pause, pause),
             (Event::Resume, pause * 1.5),
             (Event::JumpClock, if bad_clocks { 0.005 } else { 0.0 }),
