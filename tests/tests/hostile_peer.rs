@@ -236,7 +236,7 @@ fn nonsense_is_counted() {
     }
     let mut cluster = start();
     tell(&mut cluster, NodeId(9), N1, 5, Body::TimeoutNow);
-    assert_eq!((cluster.tally().of("ignored nonsense"), cluster.node(N1).term()), (1, Term(2)), "n9 is no member");
+    assert_eq!((cluster.tally().of("met a stranger"), cluster.node(N1).term()), (1, Term(2)), "n9 is no member");
 }
 
 /// A leader that would replace what is committed is not obeyed, whatever its term.

@@ -32,8 +32,7 @@ impl Node {
             member.is_some_and(|member| member.may_lead() && member.incarnation == self.incarnation)
         };
         let undecided = self.log.membership_index() > self.commit;
-        let is_voter =
-            among(self.log.membership()) || (undecided && self.log.membership_before().is_some_and(among));
+        let is_voter = among(self.log.membership()) || (undecided && self.log.membership_before().is_some_and(among));
         let has_state = self.snapshot.as_ref().is_none_or(|snapshot| snapshot.data.is_some());
         is_voter && has_state && self.log.is_whole_after(self.log.base().index)
     }
