@@ -7,7 +7,7 @@
 //! commands in a batch. Rounds of the systems alternate, so all see the same machine; only ratios within one run mean
 //! anything. `--durable` asks the other question, what a durable write costs beside the same bytes without a store.
 //!
-//! `cargo peers [-- --json FILE]`; `cargo bench -p raftian-benches --bench peers` leaves openraft out.
+//! `cargo bench -p raftian-benches --bench peers [-- --json FILE]`, or `cargo peers [-- --json FILE]`.
 
 mod chart;
 mod durable;
@@ -50,6 +50,10 @@ pub(crate) struct Effort {
 
 fn main() -> ExitCode {
     let options = Options::read();
+    #[cfg(not(feature = "openraft"))]
+    if options.wants_openraft() {
+        return with_openraft();
+    }
     let done = if !options.measures() {
         check(&options);
         Ok(())
@@ -62,6 +66,23 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("peers: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs this benchmark again, built with openraft. openraft asks for features of shared crates with which every build of
+/// the workspace would build Bevy once more, so only this one build has it.
+#[cfg(not(feature = "openraft"))]
+fn with_openraft() -> ExitCode {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let package = ["bench", "--package", "raftian-benches", "--features", "openraft", "--bench", "peers", "--"];
+    let arguments = std::env::args_os().skip(1).filter(|argument| argument != "--bench");
+    match std::process::Command::new(cargo).args(package).args(arguments).status() {
+        Ok(status) if status.success() => ExitCode::SUCCESS,
+        Ok(status) => ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)),
+        Err(error) => {
+            eprintln!("peers: cargo cannot be called to build openraft: {error}; --without-openraft does without");
             ExitCode::FAILURE
         }
     }
