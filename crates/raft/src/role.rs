@@ -70,6 +70,8 @@ pub(crate) struct Leader {
     pub(crate) uncommitted_bytes: usize,
     /// A hand-over in progress.
     pub(crate) hand_over: Option<HandOver>,
+    /// It leads without a vote, until the membership that says so is committed, and with it everything it appended.
+    pub(crate) leaving: bool,
     /// A successor was told to stand. It may do so at any time later in this term, past every follower's stickiness, so
     /// the leader's clock says nothing any more about who else leads.
     pub(crate) lease_broken: bool,

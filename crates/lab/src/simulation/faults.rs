@@ -7,7 +7,7 @@ use super::Simulation;
 use super::host::Life;
 use super::links::Envelope;
 use super::trace::Line;
-use crate::disk::CrashStyle;
+use crate::disk::{CrashStyle, SimDisk};
 
 impl Simulation {
     /// Loses everything on its way that matches. Gives back how much.
@@ -172,10 +172,12 @@ impl Simulation {
         }
     }
 
-    /// A bit on the disk of a machine that is down changes, if the disk has bytes.
-    pub fn flip_bit(&mut self, id: NodeId, bit: u64) {
+    /// A bit on the disk of a machine that is down changes, if the disk has bytes: at this part of its length, from 0 to
+    /// 1.
+    pub fn flip_bit(&mut self, id: NodeId, place: f64) {
         let host = self.host_mut(id);
-        if host.disk().disk().is_some_and(|disk| disk.flip_bit(bit)) {
+        let flip = |disk: &SimDisk| disk.flip_bit((disk.image().len() as f64 * 8.0 * place) as u64);
+        if host.disk().disk().is_some_and(flip) {
             host.damaged = true;
             self.trace.push(self.now, Line::Did(id, "has a rotten bit on its disk"));
         }

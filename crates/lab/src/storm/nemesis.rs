@@ -189,7 +189,8 @@ impl Run {
         }
         self.wiped.insert(id);
         self.tally.count("rotted a bit");
-        self.cluster.flip_bit(id, self.dice.random());
+        let place = self.dice.random_range(0.0..1.0);
+        self.cluster.flip_bit(id, place);
         Some(format!("a bit rots on the disk of {id}"))
     }
 

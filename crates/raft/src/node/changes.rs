@@ -39,10 +39,16 @@ impl Node {
         self.advance_commit();
     }
 
+    /// Whether this node leads without a vote in the newest membership.
+    pub(super) fn is_leaving(&self) -> bool {
+        matches!(&self.role, Role::Leader(leader) if leader.leaving)
+    }
+
     /// Keeps a view of each other member, and of nobody else.
     pub(super) fn sync_peers(&mut self) {
         let Role::Leader(leader) = &mut self.role else { return };
         let (last, membership) = (self.log.last().index, self.log.membership());
+        leader.leaving = membership.member(self.config.id).is_none_or(|member| !member.may_lead());
         leader.peers.retain(|id, progress| {
             membership.member(*id).is_some_and(|member| member.incarnation == progress.incarnation)
         });
@@ -61,8 +67,9 @@ impl Node {
             let left = membership.left();
             self.append_membership(left);
             self.note(Decision::LeavesJoint { index: self.log.last().index });
-        } else if membership.member(self.config.id).is_none_or(|member| !member.may_lead()) {
-            // The others learn of the commitment from this leader, who will not be there to tell them later.
+        } else if self.is_leaving() && self.commit == self.log.last().index {
+            // Everything it appended is committed: a witness may be the only other that has some of it, and could give it
+            // to nobody. The others learn of the commitment from this leader, who will not be there to tell them later.
             self.replicate_to_all();
             self.step_down(StepDown::Removed);
         }

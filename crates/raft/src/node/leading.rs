@@ -24,6 +24,7 @@ impl Node {
             clock: (self.log.last_stamp(), self.now),
             uncommitted_bytes,
             hand_over: None,
+            leaving: false,
             lease_broken: false,
             reads: LeaderReads::default(),
         });
@@ -87,7 +88,7 @@ impl Node {
         if reached < leader.first_of_term || reached <= self.commit {
             return;
         }
-        let (before, first) = (self.commit, self.commit < leader.first_of_term);
+        let (before, first, leader_is_leaving) = (self.commit, self.commit < leader.first_of_term, leader.leaving);
         let count = (reached.0 - self.commit.0) as usize;
         let committed: usize = self.log.from(self.commit.next())[..count].iter().map(Entry::size).sum();
         leader.uncommitted_bytes -= committed;
@@ -98,7 +99,8 @@ impl Node {
         }
         // A new leader may find a change that was committed before it led; its own are committed as they are reached.
         let members = self.log.membership_index();
-        if members <= reached && (first || members > before) {
+        let news = first || members > before || leader_is_leaving;
+        if members <= reached && news {
             self.members_committed();
         }
     }

@@ -57,7 +57,7 @@ impl Node {
         let uncommitted = self.log.last().index.0 - self.commit.0;
         if command.bytes.len() > self.config.max_command_bytes {
             Some(RefusalReason::TooLarge)
-        } else if leader.hand_over.is_some() {
+        } else if leader.hand_over.is_some() || leader.leaving {
             Some(RefusalReason::HandingOver)
         } else if uncommitted >= self.config.max_uncommitted_entries as u64
             || leader.uncommitted_bytes >= self.config.max_uncommitted_bytes

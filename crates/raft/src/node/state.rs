@@ -58,8 +58,17 @@ fn hash_role(role: &Role, hasher: &mut impl Hasher) {
 }
 
 fn hash_leader(leader: &Leader, hasher: &mut impl Hasher) {
-    let Leader { peers, heartbeat_due: _, first_of_term, clock: _, uncommitted_bytes, hand_over, lease_broken, reads } =
-        leader;
+    let Leader {
+        peers,
+        heartbeat_due: _,
+        first_of_term,
+        clock: _,
+        uncommitted_bytes,
+        hand_over,
+        leaving: _,
+        lease_broken,
+        reads,
+    } = leader;
     let hand_over = hand_over.as_ref().map(|HandOver { to, deadline: _, told }| (to, told));
     (first_of_term, uncommitted_bytes, hand_over, lease_broken, reads, peers.len()).hash(hasher);
     for (id, progress) in peers {
