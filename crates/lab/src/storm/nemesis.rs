@@ -237,6 +237,8 @@ impl Run {
         let next = membership.after(&change).ok()?;
         let sound =
             |id: NodeId| !self.wiped.contains(&id) || next.member(id).is_some_and(|m| m.incarnation == life(id));
+        // A rotten disk is as good as lost, though its node has not noticed yet.
+        let sound = |id: NodeId| sound(id) && !self.cluster.host(id).is_damaged();
         let able = |wanted: &raftian_raft::Membership| {
             wanted.is_quorum(|id| sound(id) && wanted.member(id).is_some_and(|m| m.incarnation == life(id)))
         };
