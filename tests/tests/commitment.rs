@@ -137,8 +137,8 @@ fn a_follower_commits_only_what_the_message_speaks_of() {
     let setup = Setup::cluster(3, 1).log(1, &[1, 2]).log(2, &[1, 2]).log(3, &[1, 1, 1]).term(3, 2);
     let mut cluster = Simulation::new(setup);
     let previous = LogPosition { term: Term(1), index: Index(1) };
-    let append = AppendEntries { previous, commit: Index(2), probe: None, entries: Vec::new() };
-    let message = Message { term: Term(2), body: Body::AppendEntries(append) };
+    let append = AppendEntries { previous, commit: Index(2), probe: None, round_trip: 0, entries: Vec::new() };
+    let message = Message::new(Term(2), Body::AppendEntries(append));
     cluster.inject([Envelope { serial: 0, from: N1, to: N3, sent: Moment(0), message }]);
     cluster.deliver(|_| true);
     assert_eq!(cluster.node(N3).commit(), Index(1));

@@ -10,7 +10,7 @@ fn without_pre_vote(size: u64) -> Setup {
 }
 
 fn from_nobody(from: NodeId, to: NodeId, term: u64, body: Body) -> [Envelope; 1] {
-    [Envelope { serial: 0, from, to, sent: Moment(0), message: Message { term: Term(term), body } }]
+    [Envelope { serial: 0, from, to, sent: Moment(0), message: Message::new(Term(term), body) }]
 }
 
 /// "A server remains in follower state as long as it receives valid RPCs from a leader or candidate" (5.2).
@@ -182,10 +182,10 @@ fn each_election_timeout_is_drawn_anew_from_the_interval() {
 fn a_request_of_an_earlier_term_is_refused_with_the_later_term() {
     let mut cluster = Simulation::new(without_pre_vote(3).term(2, 7));
     let last = LogPosition::default();
-    cluster.inject(from_nobody(N1, N2, 3, Body::RequestVote { last, transfer: false }));
+    cluster.inject(from_nobody(N1, N2, 3, Body::RequestVote { last, transfer: false, priority: 0 }));
     cluster.deliver(|_| true);
     let replies = cluster.copies(|m| m.between(2, 1));
-    assert_eq!(replies[0].message, Message { term: Term(7), body: Body::VoteReply { granted: false } });
+    assert_eq!(replies[0].message, Message::new(Term(7), Body::VoteReply { granted: false }));
 }
 
 /// The leader of a term is known: another vote in it could only set this node's timer back.
@@ -200,7 +200,7 @@ fn a_follower_that_knows_the_leader_of_the_term_gives_no_vote_in_it() {
     assert_eq!((cluster.node(N4).leader(), cluster.node(N4).status().vote), (Some(N1), None));
     let last = LogPosition { term: Term(9), index: raftian_raft::Index(9) };
     let deadline = cluster.node(N4).wake_at();
-    cluster.inject(from_nobody(N2, N4, term, Body::RequestVote { last, transfer: false }));
+    cluster.inject(from_nobody(N2, N4, term, Body::RequestVote { last, transfer: false, priority: 0 }));
     cluster.deliver(|m| m.between(2, 4));
     assert_eq!((cluster.node(N4).status().vote, cluster.node(N4).wake_at()), (None, deadline));
 }

@@ -5,8 +5,9 @@ use proptest::prelude::*;
 use raftian_lab::simulation::Envelope;
 use raftian_lab::{Setup, Simulation};
 use raftian_raft::{
-    AppendEntries, AppendReply, AppendResult, Body, ClientId, Command, Config, Entry, Index, Input, LogPosition,
-    Membership, Message, Moment, Node, NodeId, Payload, Restored, RoleKind, Stamp, Term, WriteNumber,
+    AppendEntries, AppendReply, AppendResult, Body, Bytes, ClientId, Command, Config, Entry, Incarnation, Index, Input,
+    InstallSnapshot, LogPosition, Membership, Message, Moment, Node, NodeId, Payload, Probe, Restored, RoleKind,
+    SnapshotName, SnapshotReply, SnapshotResult, Stamp, Standing, StateHash, Term, WriteNumber,
 };
 use raftian_tests::{N1, N2, N3};
 
@@ -28,13 +29,49 @@ fn command() -> impl Strategy<Value = Command> {
 }
 
 fn entry() -> impl Strategy<Value = Entry> {
-    let payload = prop_oneof![Just(Payload::Empty), command().prop_map(Payload::Command)];
+    let payload = prop_oneof![
+        3 => Just(Payload::Empty),
+        3 => command().prop_map(Payload::Command),
+        1 => membership().prop_map(Payload::Membership),
+        1 => Just(Payload::Withheld),
+    ];
     (number(), number(), number(), payload).prop_map(|(term, index, stamp, payload)| Entry {
         term: Term(term),
         index: Index(index),
         stamp: Stamp(stamp),
         payload,
     })
+}
+
+/// Members of every standing, of the cluster and others.
+fn membership() -> impl Strategy<Value = Membership> {
+    let standing =
+        prop_oneof![Just(Standing::Voter), Just(Standing::Witness), Just(Standing::Learner), Just(Standing::Joining)];
+    let members = vec((1u64..6, 0u64..2, standing), 1..6);
+    members.prop_filter_map("nobody could lead", |members| {
+        let member = |(id, life, standing)| (NodeId(id), Incarnation(life), standing);
+        Membership::of(members.into_iter().map(member)).ok()
+    })
+}
+
+/// Parts of snapshots, from whole small ones to nonsense.
+fn snapshot_part() -> impl Strategy<Value = Body> {
+    let bytes = || proptest::option::of(vec(any::<u8>(), 0..6));
+    let place = (prop_oneof![Just(0), number()], prop_oneof![Just(None), number().prop_map(Some)]);
+    (position(), number(), membership(), bytes(), place, any::<bool>()).prop_map(
+        |(position, stamp, membership, bytes, (offset, size), repair)| {
+            let name = SnapshotName::of(position, bytes.as_deref().unwrap_or_default());
+            Body::InstallSnapshot(InstallSnapshot {
+                name: SnapshotName { size: size.unwrap_or(name.size), ..name },
+                stamp: Stamp(stamp),
+                membership,
+                offset,
+                bytes: bytes.map(Bytes::from),
+                repair,
+                probe: Probe { sent: Moment(stamp), round: offset },
+            })
+        },
+    )
 }
 
 /// Entries of any content, and runs without gaps that pass the gate.
@@ -52,21 +89,32 @@ fn entries() -> impl Strategy<Value = Vec<Entry>> {
 }
 
 fn body() -> impl Strategy<Value = Body> {
-    let moment = || proptest::option::of(number().prop_map(Moment));
+    let moment =
+        || proptest::option::of((number(), number()).prop_map(|(sent, round)| Probe { sent: Moment(sent), round }));
+    let state =
+        || proptest::option::of((number(), number()).prop_map(|(index, hash)| StateHash { index: Index(index), hash }));
     let append = (position(), number(), moment(), entries()).prop_map(|(previous, commit, probe, entries)| {
-        Body::AppendEntries(AppendEntries { previous, commit: Index(commit), probe, entries })
+        Body::AppendEntries(AppendEntries { previous, commit: Index(commit), probe, round_trip: 7, entries })
     });
     let result = prop_oneof![
         number().prop_map(|up_to| AppendResult::Matched { up_to: Index(up_to) }),
         (number(), position()).prop_map(|(refused, hint)| AppendResult::Conflict { refused: Index(refused), hint }),
     ];
     prop_oneof![
-        1 => position().prop_map(|last| Body::PreVote { last }),
+        1 => position().prop_map(|last| Body::PreVote { last, priority: 0 }),
         1 => any::<bool>().prop_map(|granted| Body::PreVoteReply { granted }),
-        1 => (position(), any::<bool>()).prop_map(|(last, transfer)| Body::RequestVote { last, transfer }),
+        1 => (position(), any::<bool>()).prop_map(|(last, transfer)| Body::RequestVote { last, transfer, priority: 0 }),
         1 => any::<bool>().prop_map(|granted| Body::VoteReply { granted }),
         3 => append,
-        2 => (moment(), result).prop_map(|(probe, result)| Body::AppendReply(AppendReply { probe, result })),
+        2 => (moment(), result, state()).prop_map(|(probe, result, state)| Body::AppendReply(AppendReply { probe, result, state })),
+        2 => snapshot_part(),
+        1 => (position(), number(), any::<bool>()).prop_map(|(position, bytes, installed)| {
+            let result = if installed { SnapshotResult::Installed } else { SnapshotResult::Received(bytes) };
+            Body::SnapshotReply(SnapshotReply { probe: Probe { sent: Moment(bytes), round: bytes }, position, result })
+        }),
+        1 => number().prop_map(|token| Body::Read { token }),
+        1 => (number(), proptest::option::of(number()))
+            .prop_map(|(token, index)| Body::ReadReply { token, index: index.map(Index) }),
         1 => Just(Body::TimeoutNow),
         1 => vec(command(), 0..3).prop_map(|commands| Body::Forward { commands }),
     ]
@@ -116,7 +164,7 @@ proptest! {
                 Beside::Hear(from, term, body) => {
                     // Half of all messages are of the node's own term, or they would say nothing to it.
                     let term = if term % 2 == 0 { node.term() } else { Term(term) };
-                    Input::Receive { from: NodeId(from), message: Message { term, body } }
+                    Input::Receive { from: NodeId(from), message: Message::new(term, body) }
                 }
                 Beside::Wait => {
                     now = now.max(node.wake_at());
@@ -138,7 +186,7 @@ proptest! {
 }
 
 fn tell(cluster: &mut Simulation, from: NodeId, to: NodeId, term: u64, body: Body) {
-    let message = Message { term: Term(term), body };
+    let message = Message::new(Term(term), body);
     cluster.inject([Envelope { serial: 0, from, to, sent: Moment(0), message }]);
     cluster.deliver(|_| true);
 }
@@ -152,7 +200,7 @@ fn the_last_term_is_entered_but_never_stood_for_twice() {
     assert_eq!((cluster.node(N1).term(), cluster.tally().of("ignored nonsense")), (Term(0), 1));
     tell(&mut cluster, N3, N1, u64::MAX - 1, Body::VoteReply { granted: false });
     let last = LogPosition::default();
-    tell(&mut cluster, N3, N1, u64::MAX - 1, Body::RequestVote { last, transfer: false });
+    tell(&mut cluster, N3, N1, u64::MAX - 1, Body::RequestVote { last, transfer: false, priority: 0 });
     assert_eq!(cluster.node(N1).status().vote, Some(N3));
     for _ in 0..5 {
         cluster.campaign(N1);
@@ -168,7 +216,7 @@ fn nonsense_is_counted() {
     let entry = |term, index| Entry { term: Term(term), index: Index(index), stamp: Stamp(0), payload: Payload::Empty };
     let append = |previous: (u64, u64), entries| {
         let previous = LogPosition { term: Term(previous.0), index: Index(previous.1) };
-        Body::AppendEntries(AppendEntries { previous, commit: Index(0), probe: None, entries })
+        Body::AppendEntries(AppendEntries { previous, commit: Index(0), probe: None, round_trip: 0, entries })
     };
     let start = || Simulation::new(Setup::cluster(3, 1).log(1, &[1]).term(1, 2));
     for body in [
@@ -188,7 +236,7 @@ fn nonsense_is_counted() {
     }
     let mut cluster = start();
     tell(&mut cluster, NodeId(9), N1, 5, Body::TimeoutNow);
-    assert_eq!((cluster.tally().of("ignored nonsense"), cluster.node(N1).term()), (1, Term(2)), "n9 is no member");
+    assert_eq!((cluster.tally().of("met a stranger"), cluster.node(N1).term()), (1, Term(2)), "n9 is no member");
 }
 
 /// A leader that would replace what is committed is not obeyed, whatever its term.
@@ -201,7 +249,8 @@ fn committed_entries_are_never_cut_off() {
     cluster.stabilize();
     let before = cluster.node(N2).entries_from(Index(1)).to_vec();
     let entries = vec![Entry { term: Term(9), index: Index(1), stamp: Stamp(0), payload: Payload::Empty }];
-    let append = AppendEntries { previous: LogPosition::default(), commit: Index(1), probe: None, entries };
+    let append =
+        AppendEntries { previous: LogPosition::default(), commit: Index(1), probe: None, round_trip: 0, entries };
     tell(&mut cluster, N3, N2, 9, Body::AppendEntries(append));
     assert_eq!(cluster.node(N2).entries_from(Index(1)), before);
     assert_eq!(cluster.tally().of("ignored nonsense"), 1);
@@ -215,7 +264,13 @@ fn answers_that_make_no_sense_leave_the_leader_sound() {
     cluster.campaign(N1);
     cluster.stabilize();
     let commit = cluster.node(N1).commit();
-    let reply = |result| Body::AppendReply(AppendReply { probe: Some(Moment(u64::MAX)), result });
+    let reply = |result| {
+        Body::AppendReply(AppendReply {
+            probe: Some(Probe { sent: Moment(u64::MAX), round: u64::MAX }),
+            result,
+            state: None,
+        })
+    };
     let hint = LogPosition { term: Term(u64::MAX), index: Index(u64::MAX) };
     tell(&mut cluster, N2, N1, 1, reply(AppendResult::Matched { up_to: Index(u64::MAX) }));
     for refused in [0, 1, 2, u64::MAX] {
@@ -240,7 +295,7 @@ fn the_game_clock_is_not_turned_back() {
         };
         let previous = LogPosition { term: Term(previous.min(1)), index: Index(previous) };
         let entries = stamps.iter().zip(previous.index.0 + 1..).map(entry).collect();
-        Body::AppendEntries(AppendEntries { previous, commit: Index(0), probe: None, entries })
+        Body::AppendEntries(AppendEntries { previous, commit: Index(0), probe: None, round_trip: 0, entries })
     };
     tell(&mut cluster, N3, N1, 1, append(0, &[5, 9]));
     tell(&mut cluster, N3, N1, 1, append(2, &[8]));

@@ -25,7 +25,7 @@ fn answering_a_pre_vote_changes_nothing() {
         let mut cluster = Simulation::new(Setup::cluster(3, 1).log(2, &[1]));
         cluster.hold_disk(N2);
         let (before, disk) = (cluster.node(N2).status(), cluster.host(N2).image().clone());
-        let message = Message { term: Term(10), body: Body::PreVote { last } };
+        let message = Message::new(Term(10), Body::PreVote { last, priority: 0 });
         cluster.inject([Envelope { serial: 0, from: N1, to: N2, sent: Moment(0), message }]);
         cluster.deliver(|_| true);
         assert_eq!(cluster.queued().len(), 1, "it answers");
@@ -55,7 +55,7 @@ fn without_pre_vote_a_node_that_was_cut_off_does() {
     cluster.isolate(N3);
     cluster.run(5 * SECOND);
     cluster.heal();
-    cluster.settle(SECOND).unwrap();
+    cluster.run(SECOND);
     assert!(cluster.node(N1).term() > term);
 }
 
@@ -81,7 +81,7 @@ fn a_grant_for_another_term_does_not_count() {
     cluster.deliver(|m| m.between(1, 2));
     let stale = cluster.copies(|m| m.is(Kind::PreVoteReply));
     cluster.drop_messages(|_| true);
-    let later = Message { term: Term(4), body: Body::VoteReply { granted: false } };
+    let later = Message::new(Term(4), Body::VoteReply { granted: false });
     cluster.inject([Envelope { serial: 0, from: N3, to: N1, sent: Moment(0), message: later }]);
     cluster.stabilize();
     cluster.campaign(N1);

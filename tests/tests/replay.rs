@@ -12,7 +12,7 @@ fn eventful(seed: u64) -> Simulation {
         let leader = cluster.settle(2 * SECOND).unwrap();
         cluster.propose(leader, 1, sequence, b"x").unwrap();
         match sequence % 6 {
-            0 => cluster.hand_over(leader, None),
+            0 => drop(cluster.hand_over(leader, None)),
             1 => cluster.isolate(leader),
             2 => cluster.heal(),
             3 => {
@@ -49,7 +49,7 @@ fn a_recorded_node_does_the_same_again() {
     let mut steps = 0;
     for id in cluster.ids() {
         let recordings = cluster.host(id).recordings();
-        for recording in recordings {
+        for recording in &recordings {
             steps += replay(recording).1;
         }
         let (again, _) = replay(recordings.last().unwrap());
@@ -69,7 +69,7 @@ fn a_seed_decides_everything() {
 #[test]
 fn a_copied_node_goes_on_as_the_original() {
     let cluster = eventful(5);
-    let recording = cluster.host(NodeId(2)).recordings().last().unwrap();
+    let recording = cluster.host(NodeId(2)).recordings().pop().unwrap();
     let mut node = Node::new(recording.config.clone(), recording.restored.clone(), recording.started).unwrap();
     let half = recording.steps.len() / 2;
     let run = |node: &mut Node, steps: &[Recorded]| -> Vec<Actions> {

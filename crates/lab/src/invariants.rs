@@ -13,15 +13,18 @@ mod game_clock;
 mod leader_append_only;
 mod leader_completeness;
 mod log_matching;
+mod one_change_at_a_time;
 mod one_vote_per_term;
+mod reads_see_commits;
 #[cfg(test)]
 mod sample;
+mod snapshots_agree;
 mod state_machine_safety;
 mod terms_go_forward;
 
 use std::fmt;
 
-use raftian_raft::{Command, Entry, Index, Message, NodeId, Restored, RoleKind, Term};
+use raftian_raft::{Command, Entry, Index, LogPosition, Membership, Message, NodeId, Restored, RoleKind, Term};
 
 pub use applied_is_durable::AppliedIsDurable;
 pub use commit_goes_forward::CommitGoesForward;
@@ -33,7 +36,10 @@ pub use game_clock::GameClock;
 pub use leader_append_only::LeaderAppendOnly;
 pub use leader_completeness::LeaderCompleteness;
 pub use log_matching::LogMatching;
+pub use one_change_at_a_time::OneChangeAtATime;
 pub use one_vote_per_term::OneVotePerTerm;
+pub use reads_see_commits::ReadsSeeCommits;
+pub use snapshots_agree::SnapshotsAgree;
 pub use state_machine_safety::StateMachineSafety;
 pub use terms_go_forward::TermsGoForward;
 
@@ -50,16 +56,22 @@ pub struct Observation<'a> {
     pub role: RoleKind,
     /// Its commit index.
     pub commit: Index,
-    /// Its log, from index 1.
+    /// Position before the first entry of its log.
+    pub start: LogPosition,
+    /// Its log after that.
     pub log: &'a [Entry],
-    /// What it applied in this run, from index 1.
+    /// The members it goes by.
+    pub membership: &'a Membership,
+    /// How often in this run its state was replaced by a snapshot.
+    pub restores: u64,
+    /// What it applied, from index 1; what a snapshot covers is in its state too.
     pub applied: &'a [Entry],
-    /// Commands that took effect in this run.
+    /// Commands that took effect, of those.
     pub effects: &'a [Command],
     /// What its disk holds.
     pub image: &'a Restored,
-    /// What the disks of all voters hold, this one's included.
-    pub images: &'a [&'a Restored],
+    /// What all disks hold, this one's included.
+    pub images: &'a [(NodeId, &'a Restored)],
     /// Messages it is about to send.
     pub sent: &'a [(NodeId, Message)],
 }
@@ -67,13 +79,28 @@ pub struct Observation<'a> {
 impl<'a> Observation<'a> {
     /// The entry at `index` of the node's log.
     pub(crate) fn entry(&self, index: Index) -> Option<&'a Entry> {
-        entry_at(self.log, index)
+        entry_after(self.start.index, self.log, index)
+    }
+
+    /// Term of the entry at `index` of the node's log; the start of the log counts as part of it.
+    pub(crate) fn term_at(&self, index: Index) -> Option<Term> {
+        if index == self.start.index { Some(self.start.term) } else { self.entry(index).map(|entry| entry.term) }
+    }
+
+    /// Index of the last entry of its log.
+    pub(crate) fn last(&self) -> Index {
+        self.log.last().map_or(self.start.index, |entry| entry.index)
     }
 }
 
-/// The entry at `index` of a log that begins at index 1.
-pub(crate) fn entry_at(log: &[Entry], index: Index) -> Option<&Entry> {
-    index.0.checked_sub(1).and_then(|place| log.get(usize::try_from(place).ok()?))
+/// The entry at `index` of a log that begins after `start`.
+pub(crate) fn entry_after(start: Index, log: &[Entry], index: Index) -> Option<&Entry> {
+    index.0.checked_sub(start.0 + 1).and_then(|place| log.get(usize::try_from(place).ok()?))
+}
+
+/// Index of the last entry that a disk holds, in its log or in its snapshot.
+pub(crate) fn last_on(image: &Restored) -> Index {
+    image.entries.last().map_or(image.start.position.index, |entry| entry.index)
 }
 
 /// A property that did not hold.
@@ -113,6 +140,10 @@ pub struct Invariants {
     commit_goes_forward: CommitGoesForward,
     game_clock: GameClock,
     exactly_once: ExactlyOnce,
+    one_change_at_a_time: OneChangeAtATime,
+    snapshots_agree: SnapshotsAgree,
+    /// Told of reads by whoever asks them.
+    pub(crate) reads_see_commits: ReadsSeeCommits,
 }
 
 impl Invariants {
@@ -133,7 +164,10 @@ impl Invariants {
         self.one_vote_per_term.check(seen)?;
         self.commit_goes_forward.check(seen)?;
         self.game_clock.check(seen)?;
-        self.exactly_once.check(seen)
+        self.exactly_once.check(seen)?;
+        self.one_change_at_a_time.check(seen)?;
+        self.snapshots_agree.check(seen)?;
+        self.reads_see_commits.check(seen)
     }
 
     /// Forgets what a node promised before its disk was wiped.

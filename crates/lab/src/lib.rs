@@ -16,10 +16,13 @@
 //!
 //! # What is simulated
 //! Links lose, repeat, reorder and cut; disks hold writes back and lose the ones not yet done; machines crash and come
-//! back; each machine's clock starts elsewhere. Not simulated here: torn writes, rotten bits, codecs and sockets, which
-//! belong to the node.
+//! back; each machine's clock starts elsewhere. [`disk`] has the real store on disks that tear writes and rot. Not
+//! simulated here: codecs and sockets, which belong to the node.
 
+pub mod disk;
 pub mod invariants;
+pub mod linearizability;
+pub mod scenario;
 pub mod simulation;
 pub mod storm;
 

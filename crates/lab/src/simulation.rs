@@ -5,7 +5,6 @@
 //! the trace, or is kept for [`Simulation::violation`] if the setup is lenient.
 
 mod act;
-mod disk;
 mod faults;
 mod host;
 mod links;
@@ -17,14 +16,19 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use raftian_raft::{ClientId, Command, Input, Moment, Node, NodeId, RefusalReason, RoleKind};
+use raftian_raft::{
+    Change, ClientId, Command, Index, Moment, Node, NodeId, OrderRefusal, ReadId, RefusalReason, RoleKind,
+};
 
+use crate::disk::DiskStore;
 use crate::invariants::{Invariants, Violation};
+use host::SimDriver;
 use links::Links;
-use trace::Trace;
+use trace::{Line, Trace};
 
-pub use host::{Host, Recorded, Recording};
+pub use host::{Host, Recording};
 pub use links::{Envelope, Kind};
+pub use raftian_node::driver::Recorded;
 pub use setup::Setup;
 pub use tally::Tally;
 
@@ -38,6 +42,9 @@ pub struct Simulation {
     violation: Option<Violation>,
     trace: Trace,
     tally: Tally,
+    /// What happened so far, in one number: two runs that do the same have the same.
+    digest: u64,
+    steps: u64,
 }
 
 /// A cluster did not come to rest in time. `Display` says where each node was.
@@ -64,9 +71,10 @@ impl Simulation {
         for (id, image) in images {
             // No two clocks agree: moments of different nodes are never compared.
             let ahead = id.0.wrapping_mul(7_777_777_777) % 1_000_000_000_000;
-            hosts.insert(id, Host::new(setup.config(id, 0), image, ahead));
+            let disk = if setup.real_store { DiskStore::on_disk(id, image) } else { DiskStore::in_memory(image) };
+            hosts.insert(id, Host::new(setup.config(id, 0), disk, ahead));
         }
-        let trace = Trace::new(std::mem::take(&mut setup.trace).max(1));
+        let trace = Trace::new(std::mem::take(&mut setup.trace));
         let mut simulation = Simulation {
             setup,
             now: Moment(0),
@@ -76,6 +84,8 @@ impl Simulation {
             violation: None,
             trace,
             tally: Tally::default(),
+            digest: 0,
+            steps: 0,
         };
         for id in simulation.ids().collect::<Vec<_>>() {
             simulation.start(id);
@@ -136,6 +146,25 @@ impl Simulation {
         &self.tally
     }
 
+    /// How many messages arrived, and how often a node was given something to do.
+    #[must_use]
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// Loses the message at this place of the queue.
+    pub fn drop_at(&mut self, place: usize) {
+        if let Some(envelope) = self.links.take_at(place) {
+            self.trace.push(self.now, Line::Lost(envelope));
+        }
+    }
+
+    /// What happened so far, in one number: two runs that did the same have the same.
+    #[must_use]
+    pub fn digest(&self) -> u64 {
+        self.digest
+    }
+
     /// The last things that happened, one a line.
     #[must_use]
     pub fn trace(&self) -> String {
@@ -149,18 +178,49 @@ impl Simulation {
     pub fn propose(&mut self, at: NodeId, client: u64, sequence: u64, bytes: &[u8]) -> Result<(), RefusalReason> {
         let command = Command { client: ClientId(client), sequence, bytes: bytes.into() };
         let before = self.host(at).refused.len();
-        self.input(at, Input::Propose(vec![command]));
+        self.input(at, |driver| driver.propose(vec![command]));
         self.host(at).refused.get(before).map_or(Ok(()), |refused| Err(refused.reason))
     }
 
     /// The node's election timer fires now.
     pub fn campaign(&mut self, id: NodeId) {
-        self.input(id, Input::Campaign);
+        self.input(id, |driver| driver.campaign());
     }
 
     /// The node hands leadership over.
-    pub fn hand_over(&mut self, id: NodeId, to: Option<NodeId>) {
-        self.input(id, Input::HandOver(to));
+    ///
+    /// # Errors
+    /// The node's reason for not beginning to.
+    pub fn hand_over(&mut self, id: NodeId, to: Option<NodeId>) -> Result<(), OrderRefusal> {
+        self.order(id, |driver| driver.hand_over(to))
+    }
+
+    /// The node changes the members.
+    ///
+    /// # Errors
+    /// The node's reason for not appending the change.
+    pub fn change_membership(&mut self, id: NodeId, change: Change) -> Result<(), OrderRefusal> {
+        self.order(id, |driver| driver.change_membership(change))
+    }
+
+    fn order(&mut self, id: NodeId, order: impl FnOnce(&mut SimDriver)) -> Result<(), OrderRefusal> {
+        let before = self.host(id).orders.len();
+        self.input(id, order);
+        // A node that stopped over it has told so.
+        self.host(id).orders.get(before).copied().unwrap_or(Ok(()))
+    }
+
+    /// A read at a node; the answer comes to [`Host::reads`]. Its id must be new.
+    pub fn read(&mut self, id: NodeId, read: ReadId, lease: bool) {
+        self.invariants.reads_see_commits.asked(read);
+        self.input(id, |driver| driver.read(read, lease));
+    }
+
+    /// The node's program takes a snapshot of what it has applied; the log is dropped up to `compact_to`, or as the
+    /// settings say.
+    pub fn compact(&mut self, id: NodeId, compact_to: Option<Index>) {
+        self.take_snapshot(id, compact_to);
+        self.input(id, |_| {});
     }
 
     /// This node's next timer fires, whichever it is: its clock jumps there, no other clock moves.
@@ -168,7 +228,7 @@ impl Simulation {
         let now = self.now;
         let host = self.host_mut(id);
         host.ahead += host.wake_at().map_or(0, |at| at.0.saturating_sub(now.0));
-        self.input(id, Input::Wake);
+        self.input(id, |_| {});
     }
 
     /// Time passes for all; due timers fire, each exactly when it is due; nothing is delivered.
@@ -229,16 +289,24 @@ impl Simulation {
         self.now = end;
     }
 
-    /// Lets up to `up_to` of time pass and delivers everything at once, until one node leads, every running node
-    /// follows it, and all have committed and applied its whole log. Gives back the leader.
+    /// Lets up to `up_to` of time pass and delivers everything at once, until the cluster is at rest as
+    /// [`Simulation::settled`] says. Gives back the leader.
     ///
     /// # Errors
     /// If that did not happen in time.
     pub fn settle(&mut self, up_to: Duration) -> Result<NodeId, Unsettled> {
+        self.settle_among(up_to, |_| true)
+    }
+
+    /// As [`Simulation::settle`], with no regard for other machines than these.
+    ///
+    /// # Errors
+    /// If that did not happen in time.
+    pub fn settle_among(&mut self, up_to: Duration, among: impl Fn(NodeId) -> bool) -> Result<NodeId, Unsettled> {
         let end = self.now.after(up_to);
         loop {
             self.stabilize();
-            if let Some(leader) = self.settled() {
+            if let Some(leader) = self.settled_among(&among) {
                 return Ok(leader);
             }
             match self.next_wake() {
@@ -248,18 +316,27 @@ impl Simulation {
         }
     }
 
-    /// The leader, if the cluster is at rest as [`Simulation::settle`] wants it.
+    /// The leader, if the cluster is at rest: one member leads, and every member that runs has committed and applied its
+    /// whole log, as far as the leader's.
     #[must_use]
     pub fn settled(&self) -> Option<NodeId> {
-        let [leader] = self.leaders()[..] else { return None };
-        let last = self.node(leader).last();
-        let at_rest = |host: &Host| {
-            host.node().is_none_or(|node| {
-                let same_log = node.last() == last && node.leader() == Some(leader);
-                same_log && node.commit() == last.index && host.applied().len() as u64 == last.index.0
-            })
+        self.settled_among(&|_| true)
+    }
+
+    fn settled_among(&self, among: &impl Fn(NodeId) -> bool) -> Option<NodeId> {
+        let members = |id: &NodeId, leader: &Node| {
+            let member = leader.membership().member(*id).filter(|_| among(*id));
+            member.is_some_and(|member| member.incarnation == self.host(*id).incarnation())
         };
-        self.hosts.values().all(at_rest).then_some(leader)
+        let leading: Vec<_> = self.leaders().into_iter().filter(|id| members(id, self.node(*id))).collect();
+        let [leader] = leading[..] else { return None };
+        let leader = self.node(leader);
+        let last = leader.last().index;
+        let at_rest = |(id, host): (&NodeId, &Host)| {
+            let rests = |node: &Node| node.commit() == last && node.last().index == last && node.applied() == last;
+            !members(id, leader) || host.node().is_none_or(rests)
+        };
+        self.hosts.iter().all(at_rest).then(|| leader.id())
     }
 
     fn unsettled(&self, up_to: Duration) -> Unsettled {

@@ -1,101 +1,273 @@
-//! A storm: a seed decides what happens to a cluster, then peace comes and everything must be well.
+//! A storm: a seed decides what happens to a cluster, then peace comes for a part of it, and there everything must be
+//! well.
 //!
-//! Each seed draws its own mix of faults and settings (a swarm): uniform faults alone miss the interesting corners.
-//! Some faults wait for their moment: a crash right after the message just handled, a cut right after an election.
+//! Each seed draws its own mix of faults and settings ([`weather`]). Some faults wait for their moment: a crash right
+//! after the message just handled, a cut right after an election. First faults (safety), then peace (liveness): a
+//! quorum is healed, and whatever is not part of it stays broken for good.
+//!
+//! # What is not simulated
+//! Sockets, QUIC, threads and the operating system: real processes are for that. A machine whose old disk is put back
+//! (a restored backup) forgets promises without anybody knowing; Raft does not survive that, and neither do we.
 
+mod clients;
+mod happening;
+mod minimise;
+mod nemesis;
+mod peace;
 mod weather;
 
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use raftian_raft::NodeId;
-use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
+use rand::{RngExt, SeedableRng};
 
 use crate::simulation::{Setup, Simulation, Tally};
-use weather::Weather;
+use clients::Clients;
+use weather::{Event, Weather};
+
+pub use minimise::minimise;
 
 /// One storm, named by its seed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Storm {
     /// Decides everything.
     pub seed: u64,
-    /// Size of the cluster.
+    /// Voters of the cluster at the beginning.
     pub nodes: u64,
     /// How many things happen before peace.
-    pub events: usize,
+    pub events: u64,
+    /// Every machine has the real store, and every message is sent as bytes, whatever the seed says.
+    pub everything: bool,
+    /// Of the events that are faults only these happen; `None` leaves them all.
+    pub only: Option<BTreeSet<u64>>,
+    /// Lines of trace kept.
+    pub trace: usize,
 }
+
+/// What a storm was.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Report {
+    /// What happened how often.
+    pub tally: Tally,
+    /// Everything that happened, in one number.
+    pub digest: u64,
+    /// Events simulated: messages, timers, faults and calls of clients.
+    pub steps: u64,
+    /// Time that passed for the cluster.
+    pub time: Duration,
+}
+
+/// A storm that a cluster did not survive.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Wreck {
+    /// What was violated, with the last lines of the trace if they were kept.
+    pub what: String,
+    /// The faults that struck: the number of the event, and what it was.
+    pub faults: Vec<(u64, String)>,
+}
+
+/// What a run of many storms must have met: a run without one of these has not tested it.
+pub const RARE: [&str; 47] = [
+    "asked for a change of members",
+    "called again",
+    "changed one member",
+    "confirmed reads",
+    "crashed in recovery",
+    "crashed in the middle of a write",
+    "crashed with writes under way",
+    "cut off a fresh leader",
+    "cut the cluster to a bridge",
+    "cut the cluster to a ring",
+    "entered a joint configuration",
+    "filled a disk",
+    "found a differing log",
+    "gave up a call",
+    "gave up handing over",
+    "heard of a read",
+    "installed a snapshot and kept its tail",
+    "installed a snapshot in place of its log",
+    "left a joint configuration",
+    "left a machine cut off for good",
+    "left a machine down for good",
+    "left a machine that hears and is not heard",
+    "left a machine that is heard and does not hear",
+    "lost a disk",
+    "made a clock jump",
+    "made a sync fail",
+    "met a stranger",
+    "paused",
+    "promoted a learner",
+    "read by lease",
+    "refused a damaged store",
+    "refused a pre-vote",
+    "refused a vote",
+    "replayed an old message",
+    "rolled back a change of members",
+    "sent a snapshot",
+    "stepped down in a later term",
+    "stepped down when removed",
+    "stepped down with a hung disk",
+    "stepped down without quorum",
+    "stood for election when asked to",
+    "took a snapshot",
+    "truncated one entry",
+    "truncated several entries",
+    "was a stranger",
+    "was found linearizable by clients alone",
+    "was refused a read",
+];
 
 /// Most messages on their way in a storm; beyond them the oldest is lost, as in a full buffer.
 const MOST_QUEUED: usize = 256;
 
-/// Clients that propose; each command of each must take effect exactly once.
-const CLIENTS: u64 = 4;
+/// Messages of the past that may come again.
+const MOST_REMEMBERED: usize = 64;
 
 impl Storm {
-    /// Runs the storm, then the peace after it. Gives back what happened how often.
-    ///
-    /// # Panics
-    /// If a property of [`crate::invariants`] is violated, a node panics, or peace does not end with one leader, equal
-    /// logs, and every command in effect exactly once. The message ends with what happened last.
+    /// Events before peace unless told otherwise.
+    pub const EVENTS: u64 = 2_000;
+
+    /// The storm of a seed, of a size that the seed decides too.
     #[must_use]
-    pub fn run(&self) -> Tally {
-        let mut dice = weather::dice(self.seed);
-        let weather = Weather::draw(&mut dice);
-        let setup = Setup::cluster(self.nodes, self.seed).configure({
-            let weather = weather.clone();
-            move |config| weather.configure(config)
+    pub fn of(seed: u64) -> Self {
+        let nodes = [3, 3, 5, 4, 2, 3, 5, 1, 7, 6, 3, 5][(seed % 12) as usize];
+        Storm { seed, nodes, events: Self::EVENTS, everything: false, only: None, trace: 0 }
+    }
+
+    /// The command that runs it again.
+    #[must_use]
+    pub fn replay(&self) -> String {
+        let Storm { seed, nodes, events, everything, only, .. } = self;
+        let everything = if *everything { " --everything" } else { "" };
+        let only = only.as_ref().filter(|only| !only.is_empty()).map_or(String::new(), |only| {
+            let numbers: Vec<_> = only.iter().map(u64::to_string).collect();
+            format!(" --only {}", numbers.join(","))
         });
-        let mut run = Run {
-            cluster: Simulation::new(setup),
-            dice,
-            weather,
-            proposed: vec![0; CLIENTS as usize],
-            fresh_leader: None,
-            tally: Tally::default(),
-        };
-        for _ in 0..self.events {
-            run.event();
+        format!("cargo lab storm --seed {seed} --nodes {nodes} --events {events}{everything}{only} --trace")
+    }
+
+    /// Runs the storm, then the peace after it.
+    ///
+    /// # Errors
+    /// If a property of [`crate::invariants`] is violated, a node panics, or peace does not end with one leader, equal
+    /// logs, every command in effect exactly once, and a history that one copy of the data could have shown.
+    pub fn run(&self) -> Result<Report, Wreck> {
+        let weather = Weather::draw(self.seed, self.nodes, self.everything);
+        let mut run = Run::new(self, weather);
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            for number in 0..self.events {
+                run.event(number);
+            }
+            run.peace();
+        }));
+        match result {
+            Ok(()) => {
+                run.tally.add(run.cluster.tally());
+                let time = Duration::from_micros(run.cluster.now().0);
+                Ok(Report { digest: run.cluster.digest(), steps: run.cluster.steps(), time, tally: run.tally })
+            }
+            Err(panic) => {
+                let text = panic.downcast_ref::<String>().cloned();
+                let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+                Err(Wreck { what: text.unwrap_or_default(), faults: run.faults })
+            }
         }
-        run.peace();
-        run.tally.add(run.cluster.tally());
-        run.tally
     }
 }
 
 struct Run {
     cluster: Simulation,
+    /// A stream of its own for each event, so that leaving one out leaves the others as they are.
     dice: ChaCha8Rng,
     weather: Weather,
-    /// How many commands each client has proposed.
-    proposed: Vec<u64>,
+    clients: Clients,
+    only: Option<BTreeSet<u64>>,
+    faults: Vec<(u64, String)>,
     fresh_leader: Option<NodeId>,
+    /// Messages of the past, to come again much later.
+    past: Vec<crate::simulation::Envelope>,
+    /// Machines whose disks are lost: they must not count in what is to survive.
+    wiped: BTreeSet<NodeId>,
     tally: Tally,
 }
 
 impl Run {
+    fn new(storm: &Storm, weather: Weather) -> Self {
+        let members = weather.membership.members().len() as u64;
+        let mut setup = Setup::members(weather.membership.clone(), storm.seed).trace(storm.trace);
+        for id in members + 1..=members + weather.outsiders {
+            setup = setup.outsider(id);
+        }
+        setup = setup.configure({
+            let weather = weather.clone();
+            move |config| weather.configure(config)
+        });
+        setup = if weather.real_store { setup.real_store() } else { setup };
+        setup = if weather.codec { setup.codec() } else { setup };
+        Run {
+            cluster: Simulation::new(setup),
+            dice: ChaCha8Rng::seed_from_u64(storm.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(1)),
+            clients: Clients::new(weather.clients, weather.keys),
+            weather,
+            only: storm.only.clone(),
+            faults: Vec::new(),
+            fresh_leader: None,
+            past: Vec::new(),
+            wiped: BTreeSet::new(),
+            tally: Tally::default(),
+        }
+    }
+
     /// One thing happens, and a little time passes.
-    fn event(&mut self) {
+    fn event(&mut self, number: u64) {
+        self.dice.set_stream(number);
+        self.dice.set_word_pos(0);
         let pace = self.weather.pace.as_micros() as u64;
         let passes = self.dice.random_range(0..=2 * pace);
+        self.drift(passes);
         self.cluster.advance(Duration::from_micros(passes));
         while self.cluster.queued().len() > MOST_QUEUED {
-            let oldest = self.cluster.queued().next().map(|envelope| envelope.serial);
-            self.cluster.drop_messages(|envelope| Some(envelope.serial) == oldest);
+            self.cluster.drop_at(0);
         }
-        let roll = self.dice.random_range(0.0..1.0);
-        match self.weather.pick(roll) {
-            weather::Event::Deliver => self.deliver(),
-            weather::Event::Propose => self.propose(),
-            weather::Event::Cut => self.cut(),
-            weather::Event::Heal => self.cluster.heal(),
-            weather::Event::Crash => self.crash_any(),
-            weather::Event::Restart => self.restart_any(),
-            weather::Event::HoldDisk => self.hold_any(),
-            weather::Event::ReleaseDisk => self.release_any(),
-            weather::Event::HandOver => self.hand_over(),
-            weather::Event::Campaign => self.campaign(),
+        let event = self.weather.pick(self.dice.random_range(0.0..1.0));
+        match event {
+            Event::Deliver => self.deliver(number),
+            Event::Propose => self.clients.call(&mut self.cluster, &mut self.dice, false, &mut self.tally),
+            Event::Read => {
+                let lease = self.weather.lease_reads && self.dice.random_bool(0.5);
+                self.clients.read(&mut self.cluster, &mut self.dice, lease, &mut self.tally);
+            }
+            fault => {
+                if self.strikes(number) {
+                    // Recorded before it strikes: it may be the one that sinks the cluster.
+                    self.faults.push((number, format!("{fault:?}")));
+                    match self.fault(fault) {
+                        Some(what) => self.faults.last_mut().expect("it was just recorded").1 = what,
+                        None => drop(self.faults.pop()),
+                    }
+                }
+            }
         }
-        self.cut_off_fresh_leader();
+        self.cut_off_fresh_leader(number);
+        self.clients.hear(&self.cluster, &mut self.tally);
+    }
+
+    /// Whether a fault may strike as this event: all may, unless only some of them are to be replayed.
+    fn strikes(&self, number: u64) -> bool {
+        self.only.as_ref().is_none_or(|only| only.contains(&number))
+    }
+
+    /// Clocks run differently: odd ones faster, even ones slower.
+    fn drift(&mut self, passes: u64) {
+        let parts = passes as i64 * self.weather.drift / 1_000_000;
+        if parts != 0 {
+            for id in self.cluster.ids() {
+                self.cluster.jump_clock(id, if id.0 % 2 == 1 { parts } else { -parts });
+            }
+        }
     }
 
     fn chance(&mut self, probability: f64) -> bool {
@@ -106,180 +278,4 @@ impl Run {
         let ids: Vec<_> = self.cluster.ids().filter(|id| which(&self.cluster, *id)).collect();
         (!ids.is_empty()).then(|| ids[self.dice.random_range(0..ids.len())])
     }
-
-    /// One message arrives, is lost, or is repeated; sometimes it is the last that its receiver hears.
-    fn deliver(&mut self) {
-        let queued = self.cluster.queued().len();
-        if queued == 0 {
-            return;
-        }
-        let place = if self.chance(self.weather.reorder) { self.dice.random_range(0..queued) } else { 0 };
-        let envelope = self.cluster.queued().nth(place).cloned().expect("the place is in the queue");
-        if self.chance(self.weather.lose) {
-            self.cluster.drop_messages(|other| other.serial == envelope.serial);
-            return;
-        }
-        let to = envelope.to;
-        if self.chance(self.weather.repeat) {
-            self.tally.count("repeated a message");
-            self.cluster.inject([envelope]);
-        }
-        self.cluster.deliver_at(place);
-        if self.chance(self.weather.crash_after_message) && self.cluster.is_up(to) {
-            self.crash(to);
-        }
-    }
-
-    /// A new command, or an old one again because its proposer heard nothing, at any node.
-    fn propose(&mut self) {
-        let Some(at) = self.any(Simulation::is_up) else { return };
-        let client = self.dice.random_range(0..CLIENTS);
-        let newest = self.proposed[client as usize];
-        let again = newest > 0 && self.chance(0.3);
-        let sequence = if again { self.dice.random_range(1..=newest) } else { newest + 1 };
-        self.proposed[client as usize] = newest.max(sequence);
-        self.tally.count(if again { "proposed again" } else { "proposed" });
-        if self.cluster.propose(at, client + 1, sequence, &text(client + 1, sequence)).is_err() {
-            self.tally.count("refused a proposal");
-        }
-    }
-
-    fn cut(&mut self) {
-        let Some(id) = self.any(|_, _| true) else { return };
-        self.tally.count("cut");
-        match self.dice.random_range(0..3) {
-            0 => self.cluster.isolate(id),
-            1 => {
-                let Some(other) = self.any(|_, other| other != id) else { return };
-                self.cluster.cut(id, other);
-            }
-            _ => {
-                let (left, right): (Vec<_>, Vec<_>) = self.cluster.ids().partition(|_| self.dice.random_bool(0.5));
-                self.cluster.partition(&[&left, &right]);
-            }
-        }
-    }
-
-    fn crash_any(&mut self) {
-        if let Some(id) = self.any(Simulation::is_up) {
-            self.crash(id);
-        }
-    }
-
-    /// The crash may fall before, between or after the writes under way.
-    fn crash(&mut self, id: NodeId) {
-        let under_way = self.cluster.host(id).writes_under_way();
-        let kept = self.dice.random_range(0..=under_way);
-        self.tally.count(if under_way > 0 { "crashed with writes under way" } else { "crashed" });
-        self.cluster.crash_keeping(id, kept);
-    }
-
-    fn restart_any(&mut self) {
-        if let Some(id) = self.any(|cluster, id| !cluster.is_up(id)) {
-            self.cluster.restart(id);
-        }
-    }
-
-    fn hold_any(&mut self) {
-        if let Some(id) = self.any(Simulation::is_up) {
-            self.cluster.hold_disk(id);
-        }
-    }
-
-    fn release_any(&mut self) {
-        let Some(id) = self.any(|cluster, id| cluster.is_up(id) && cluster.is_disk_held(id)) else { return };
-        match self.dice.random_range(0..3) {
-            0 => self.cluster.release_disk(id),
-            count => self.cluster.complete_writes(id, count),
-        }
-    }
-
-    fn hand_over(&mut self) {
-        let leaders = self.cluster.leaders();
-        let to = self.any(|_, _| true);
-        if let Some(leader) = leaders.first() {
-            let to = to.filter(|_| self.dice.random_bool(0.5));
-            self.cluster.hand_over(*leader, to);
-        }
-    }
-
-    fn campaign(&mut self) {
-        if let Some(id) = self.any(Simulation::is_up) {
-            self.cluster.campaign(id);
-        }
-    }
-
-    /// A leader that was just elected is cut off one way: the moment at which old and new leaders overlap.
-    fn cut_off_fresh_leader(&mut self) {
-        let newest = self.cluster.leaders().into_iter().max_by_key(|id| self.cluster.node(*id).term());
-        if newest == self.fresh_leader {
-            return;
-        }
-        self.fresh_leader = newest;
-        if let Some(leader) = newest
-            && self.chance(self.weather.cut_fresh_leader)
-        {
-            self.tally.count("cut off a fresh leader");
-            let outwards = self.dice.random_bool(0.5);
-            for other in self.cluster.ids().filter(|other| *other != leader) {
-                if outwards { self.cluster.cut(leader, other) } else { self.cluster.cut(other, leader) }
-            }
-        }
-    }
-
-    /// Everything is mended; clients ask again until they hear. "Raft … depends on … a majority of servers" being up
-    /// for long enough.
-    fn peace(&mut self) {
-        self.cluster.heal();
-        for id in self.cluster.ids() {
-            if self.cluster.is_up(id) {
-                self.cluster.release_disk(id);
-            } else {
-                self.cluster.restart(id);
-            }
-        }
-        let patience = self.weather.election_timeout.1 * 40;
-        for _ in 0..=self.proposed.iter().sum::<u64>() {
-            let leader = self.cluster.settle(patience).unwrap_or_else(|error| panic!("no peace: {error}"));
-            let missing = self.missing(leader);
-            for (client, sequence) in &missing {
-                if self.cluster.propose(leader, *client, *sequence, &text(*client, *sequence)).is_err() {
-                    break;
-                }
-            }
-            if missing.is_empty() {
-                return self.all_is_well(leader);
-            }
-            // A hand-over that the storm broke off refuses commands until it is given up.
-            self.cluster.run(self.weather.election_timeout.1);
-        }
-        panic!("commands are still missing:\n{}", self.cluster.trace());
-    }
-
-    fn missing(&self, at: NodeId) -> Vec<(u64, u64)> {
-        let effects = self.cluster.host(at).effects();
-        let done: std::collections::BTreeSet<_> = effects.iter().map(|c| (c.client.0, c.sequence)).collect();
-        let all = (1..).zip(&self.proposed).flat_map(|(client, newest)| (1..=*newest).map(move |s| (client, s)));
-        all.filter(|command| !done.contains(command)).collect()
-    }
-
-    fn all_is_well(&mut self, leader: NodeId) {
-        let proposed: u64 = self.proposed.iter().sum();
-        for id in self.cluster.ids() {
-            let (host, first) = (self.cluster.host(id), self.cluster.host(leader));
-            assert_eq!(host.effects().len() as u64, proposed, "every command takes effect once at {id}");
-            assert_eq!(host.effects(), first.effects(), "{id} and {leader} saw the same commands in the same order");
-            assert_eq!(host.applied(), first.applied(), "{id} and {leader} have equal logs");
-            assert_eq!(host.image().entries, first.image().entries, "the disks of {id} and {leader} hold equal logs");
-        }
-        assert_eq!(self.cluster.tally().of("ignored nonsense"), 0, "no node takes another's message for nonsense");
-        let repeats = self.cluster.host(leader).applied().len() as u64 - proposed;
-        if repeats > 0 {
-            self.tally.count("had repeats or empty entries in the log");
-        }
-    }
-}
-
-fn text(client: u64, sequence: u64) -> Vec<u8> {
-    format!("c{client}#{sequence}").into_bytes()
 }

@@ -66,6 +66,17 @@ pub struct Driver<S, L> {
     events: VecDeque<Event>,
     snapshot_due: bool,
     now: Moment,
+    recording: Option<Vec<Recorded>>,
+}
+
+/// One thing that happened to the node of a [`Driver`]: with the settings and the disk it started from, all of them
+/// replay it bit for bit.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Recorded {
+    /// It was stepped.
+    Stepped(Moment, Input),
+    /// It was asked for its actions and gave these.
+    Acted(Actions),
 }
 
 impl<S: Store, L: Links> Driver<S, L> {
@@ -85,6 +96,7 @@ impl<S: Store, L: Links> Driver<S, L> {
             events: VecDeque::new(),
             snapshot_due: false,
             now,
+            recording: None,
         })
     }
 
@@ -98,21 +110,42 @@ impl<S: Store, L: Links> Driver<S, L> {
         for _ in 0..ROUNDS {
             for _ in 0..INBOX_BATCH {
                 let Some((from, message)) = self.links.receive() else { break };
-                self.node.step(now, Input::Receive { from, message });
+                self.step(Input::Receive { from, message });
             }
             while let Some(completed) = self.store.completed() {
-                self.node.step(now, Input::Persisted(completed?));
+                self.step(Input::Persisted(completed?));
             }
             if self.node.wake_at() <= now {
-                self.node.step(now, Input::Wake);
+                self.step(Input::Wake);
             }
             let actions = self.node.take_actions();
+            if let Some(recording) = &mut self.recording {
+                recording.push(Recorded::Acted(actions.clone()));
+            }
             if actions.is_empty() {
                 return Ok(self.node.wake_at());
             }
             self.perform(actions)?;
         }
         Ok(now)
+    }
+
+    fn step(&mut self, input: Input) {
+        if let Some(recording) = &mut self.recording {
+            recording.push(Recorded::Stepped(self.now, input.clone()));
+        }
+        self.node.step(self.now, input);
+    }
+
+    /// Keeps what happens to the node from now on, without bound: for tests, not for a long match.
+    pub fn record(&mut self) {
+        self.recording.get_or_insert_default();
+    }
+
+    /// What was recorded so far.
+    #[must_use]
+    pub fn recording(&self) -> &[Recorded] {
+        self.recording.as_deref().unwrap_or_default()
     }
 
     /// Messages leave before the write is submitted: none of them stands on it, and a store that writes in place would
@@ -140,7 +173,7 @@ impl<S: Store, L: Links> Driver<S, L> {
 
     /// Proposes commands. What becomes of them is told by the log, or by [`Driver::take_refused`] after the next pump.
     pub fn propose(&mut self, commands: Vec<Command>) {
-        self.node.step(self.now, Input::Propose(commands));
+        self.step(Input::Propose(commands));
     }
 
     /// Moves up to `most` of what is committed to `into`, in log order, each once. Taking it counts as applying it.
@@ -148,7 +181,7 @@ impl<S: Store, L: Links> Driver<S, L> {
         let count = most.min(self.committed.len());
         into.extend(self.committed.drain(..count));
         if let Some(last) = into.last().filter(|_| count > 0) {
-            self.node.step(self.now, Input::Applied(last.index()));
+            self.step(Input::Applied(last.index()));
         }
     }
 
@@ -159,7 +192,7 @@ impl<S: Store, L: Links> Driver<S, L> {
 
     /// Everything up to `index` has been applied by whoever got it.
     pub fn applied(&mut self, index: Index) {
-        self.node.step(self.now, Input::Applied(index));
+        self.step(Input::Applied(index));
     }
 
     /// Proposals that were refused since the last call.
@@ -169,17 +202,17 @@ impl<S: Store, L: Links> Driver<S, L> {
 
     /// Hands leadership over, if this node leads.
     pub fn hand_over(&mut self, to: Option<NodeId>) {
-        self.node.step(self.now, Input::HandOver(to));
+        self.step(Input::HandOver(to));
     }
 
     /// Changes the members, if this node leads. The answer is in [`Driver::take_orders`] after the next pump.
     pub fn change_membership(&mut self, change: Change) {
-        self.node.step(self.now, Input::ChangeMembership(change));
+        self.step(Input::ChangeMembership(change));
     }
 
     /// Asks from which index on a read may be answered; see [`Driver::take_reads`].
     pub fn read(&mut self, id: ReadId, lease: bool) {
-        self.node.step(self.now, Input::Read { id, lease });
+        self.step(Input::Read { id, lease });
     }
 
     /// Whether the core asked for a snapshot since the last call. Answer with [`Driver::take_snapshot`].
@@ -193,14 +226,14 @@ impl<S: Store, L: Links> Driver<S, L> {
         if self.is_state_replaced() {
             self.snapshot_due = true;
         } else {
-            self.node.step(self.now, Input::TakeSnapshot(taken));
+            self.step(Input::TakeSnapshot(taken));
         }
     }
 
     /// The hash of the program's state after one entry; ignored while another state waits to be taken in its place.
     pub fn state_hash(&mut self, state: StateHash) {
         if !self.is_state_replaced() {
-            self.node.step(self.now, Input::StateHash(state));
+            self.step(Input::StateHash(state));
         }
     }
 
@@ -210,7 +243,7 @@ impl<S: Store, L: Links> Driver<S, L> {
 
     /// The election timer fires now.
     pub fn campaign(&mut self) {
-        self.node.step(self.now, Input::Campaign);
+        self.step(Input::Campaign);
     }
 
     /// Reads that may be answered now, or never, since the last call.
@@ -226,6 +259,12 @@ impl<S: Store, L: Links> Driver<S, L> {
     /// Decisions since the last call. They are no longer shown by [`Driver::view`] then.
     pub fn take_events(&mut self) -> Vec<Event> {
         self.events.drain(..).collect()
+    }
+
+    /// Ends the node and gives its disk back.
+    #[must_use]
+    pub fn into_store(self) -> S {
+        self.store
     }
 
     /// The disk, to look at it or to disturb it.

@@ -14,7 +14,7 @@ use crate::membership::MembershipError;
 use crate::message::Message;
 use crate::reads::ReadAnswer;
 use crate::snapshot::{LogStart, Snapshot};
-use crate::types::{ClientId, Incarnation, NodeId, Term};
+use crate::types::{ClientId, Incarnation, Index, NodeId, Term};
 
 /// Everything a node wants done since it was last asked. No field waits for another: what must wait is not given out
 /// yet.
@@ -87,7 +87,7 @@ pub struct Write {
 pub struct WriteNumber(pub u64);
 
 /// The durable part of a node beside its log (figure 2, "persistent state").
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct HardState {
     /// Latest term the node has seen.
@@ -97,10 +97,12 @@ pub struct HardState {
 }
 
 /// What a disk gives back at start.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Restored {
     /// Term and vote.
     pub hard_state: HardState,
+    /// An index that is known to be committed; 0 says nothing. Saves a node from waiting to be told again.
+    pub committed: Index,
     /// Which life of the node the disk belongs to.
     pub incarnation: Incarnation,
     /// The newest snapshot, if one was ever taken.

@@ -18,7 +18,8 @@ pub struct Config {
     pub seed: u64,
     /// Election timeout, drawn anew from `min..max` each time the timer is set (section 5.2). Default 150–300 ms.
     pub election_timeout: (Duration, Duration),
-    /// Time between a leader's heartbeats. Default 50 ms. At most half of the shortest election timeout.
+    /// Time between a leader's heartbeats. Default 50 ms. Shorter than the shortest election
+    /// timeout; a third of it lets one be lost.
     pub heartbeat: Duration,
     /// Ask before standing for election (thesis 9.6): together with `check_quorum`, a node that was cut off does not
     /// depose a leader. Default on.
@@ -128,16 +129,24 @@ impl Config {
         self.adaptive_timeout.map_or(self.election_timeout.1, |(_, ceiling)| ceiling * 2)
     }
 
+    /// Whether a node can run with these settings; [`Node::new`](crate::Node::new) asks the same.
+    ///
+    /// # Errors
+    /// The first thing that cannot work.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        self.validate()
+    }
+
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
         // In the microseconds that moments count: less than one is nothing, and more than fits is for ever.
         let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         let (shortest, longest) = (micros(self.election_timeout.0), micros(self.election_timeout.1));
         let heartbeat = micros(self.heartbeat);
-        if heartbeat == 0 || heartbeat > shortest / 2 || shortest >= longest || longest == u64::MAX {
+        if heartbeat == 0 || heartbeat >= shortest || shortest >= longest || longest == u64::MAX {
             return Err(ConfigError::Timing);
         }
         if let Some((floor, ceiling)) = self.adaptive_timeout
-            && (heartbeat > micros(floor) / 2 || floor >= ceiling || micros(ceiling) > u64::MAX / 4)
+            && (heartbeat >= micros(floor) || floor >= ceiling || micros(ceiling) > u64::MAX / 4)
         {
             return Err(ConfigError::AdaptiveTiming);
         }
@@ -167,13 +176,13 @@ impl Config {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The bounds of the adaptive timeout cannot elect or keep a leader.
-    #[error("adaptive timing cannot work: need 2 × heartbeat ≤ floor < ceiling")]
+    #[error("adaptive timing cannot work: need heartbeat < floor < ceiling")]
     AdaptiveTiming,
     /// A lease stands on followers that refuse votes while a leader is alive.
     #[error("lease reads need check_quorum; switch it on, or lease_reads off")]
     LeaseWithoutQuorum,
     /// The timing cannot elect or keep a leader.
-    #[error("timing cannot work: need 0 < 2 × heartbeat ≤ shortest election timeout < longest election timeout")]
+    #[error("timing cannot work: need 0 < heartbeat < shortest election timeout < longest election timeout")]
     Timing,
     /// A bound of zero would stop the node for ever.
     #[error("{0} is zero; it must be at least 1")]
@@ -197,8 +206,8 @@ mod tests {
     #[test]
     fn timing_is_checked_in_the_unit_of_moments() {
         let (ms, ns) = (Duration::from_millis, Duration::from_nanos);
-        assert_eq!(timing(ms(75), ms(150), ms(300)), Ok(()));
-        assert_eq!(timing(ms(76), ms(150), ms(300)), Err(ConfigError::Timing));
+        assert_eq!(timing(ms(149), ms(150), ms(300)), Ok(()));
+        assert_eq!(timing(ms(150), ms(150), ms(300)), Err(ConfigError::Timing));
         assert_eq!(timing(ms(50), ms(150), ms(150) + ns(999)), Err(ConfigError::Timing), "nothing to draw from");
         assert_eq!(timing(ns(999), ms(150), ms(300)), Err(ConfigError::Timing), "a heartbeat at every moment");
         assert_eq!(timing(Duration::MAX, ms(150), ms(300)), Err(ConfigError::Timing));

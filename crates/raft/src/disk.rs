@@ -2,6 +2,7 @@
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::hash::{Hash, Hasher};
 
 use crate::actions::{HardState, Write, WriteNumber};
 use crate::log::Log;
@@ -40,7 +41,7 @@ pub(crate) struct Disk {
 }
 
 /// What a write holds beside term, vote and entries.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Hash, Debug, Default)]
 struct Extra {
     snapshot: Option<Snapshot>,
     start: Option<LogStart>,
@@ -200,6 +201,28 @@ impl Disk {
         // The disk turns to the next write only now; what waited behind another did not hang.
         if let Some(next) = self.under_way.front_mut() {
             next.since = next.since.max(now);
+        }
+    }
+}
+
+/// Without moments, and with writes named by how old they are: nodes that differ in nothing else do the same.
+impl Hash for Disk {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        let Disk {
+            hard_state,
+            durable_hard_state,
+            written,
+            durable,
+            last_number,
+            under_way,
+            promises,
+            next,
+            durable_snapshot,
+        } = self;
+        (hard_state, durable_hard_state, written, durable, promises, next, durable_snapshot).hash(hasher);
+        under_way.len().hash(hasher);
+        for UnderWay { number, hard_state, last, snapshot, since: _, promises } in under_way {
+            (last_number.0 - number.0, hard_state, last, snapshot, promises).hash(hasher);
         }
     }
 }

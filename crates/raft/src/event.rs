@@ -146,7 +146,7 @@ pub enum Decision {
     },
     /// A read was answered from the leader's clock.
     ReadByLease,
-    /// A member answered that is not the one the members know: its disk was lost, or it was removed.
+    /// Somebody answered who is no member: removed, or a member whose disk was lost.
     MetStranger {
         /// Who.
         peer: NodeId,
@@ -248,9 +248,9 @@ impl Decision {
             | Decision::LeavesJoint { .. }
             | Decision::RolledBackMembers { .. } => "Raft 6",
             Decision::Promotes { .. } => "thesis 4.2.1",
-            Decision::TookSnapshot { .. }
-            | Decision::SendsSnapshot { .. }
-            | Decision::InstalledSnapshot { .. } => "Raft 7",
+            Decision::TookSnapshot { .. } | Decision::SendsSnapshot { .. } | Decision::InstalledSnapshot { .. } => {
+                "Raft 7"
+            }
             Decision::ConfirmedReads { .. } => "thesis 6.4",
             Decision::ReadByLease => "thesis 6.4.1",
             Decision::MetStranger { .. } | Decision::IsStranger { .. } => {
@@ -329,7 +329,7 @@ impl fmt::Display for Decision {
             }
             Decision::ReadByLease => write!(f, "answers a read by its clock"),
             Decision::MetStranger { peer, incarnation } => {
-                write!(f, "ignores {peer}: its disk {} is not the one the members know", incarnation.0)
+                write!(f, "ignores {peer} in its life {}, which is no member", incarnation.0)
             }
             Decision::IsStranger { peer } => {
                 write!(f, "is taken by {peer} for a node whose disk is lost; remove and add it")

@@ -29,6 +29,10 @@
 //! * A refused AppendEntries carries a hint (end of section 5.3), so at most one refusal is spent on each conflicting
 //!   term.
 //! * The commit index is sent as soon as it moves, without waiting for the next command or heartbeat.
+//! * A heartbeat is answered without waiting for the follower's disk; the answer speaks only of what is on it.
+//! * Members are in lives ([`Incarnation`]): a node that lost its disk is not the member it was.
+//! * A membership with one voter more or less is one entry (thesis 4.1); any other change is joint (section 6), and the
+//!   leader leaves the joint configuration by itself.
 //! * Pre-vote, check-quorum and leader stickiness (thesis 9.6, 6.2, 4.2.3) are on unless switched off.
 //! * A follower applies an entry only when it is on its own disk too.
 //! * A leader whose disk hangs steps down.
@@ -72,7 +76,8 @@ pub use entry::{Bytes, Command, Entry, Payload};
 pub use event::{Decision, Event, StepDown, VoteRefusal};
 pub use membership::{Change, Member, Membership, MembershipError, Standing};
 pub use message::{
-    AppendEntries, AppendReply, AppendResult, Body, InstallSnapshot, Message, Probe, SnapshotReply, SnapshotResult, StateHash,
+    AppendEntries, AppendReply, AppendResult, Body, InstallSnapshot, Message, Probe, SnapshotReply, SnapshotResult,
+    StateHash,
 };
 pub use node::{Input, Node, TakenSnapshot};
 pub use reads::{ReadAnswer, ReadId, ReadRefusal};

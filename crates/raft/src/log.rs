@@ -8,7 +8,7 @@ use crate::snapshot::LogStart;
 use crate::types::{Index, LogPosition, Stamp, Term};
 
 /// Entries without gaps after `start`, and the memberships they bring.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub(crate) struct Log {
     start: LogStart,
     entries: Vec<Entry>,
@@ -94,6 +94,12 @@ impl Log {
 
     fn newest_membership(&self) -> &(Index, Membership) {
         self.memberships.last().expect("there is always the membership before the log")
+    }
+
+    /// The members before the newest change, if the log still knows.
+    pub(crate) fn membership_before(&self) -> Option<&Membership> {
+        let before = self.memberships.len().checked_sub(2)?;
+        self.memberships.get(before).map(|(_, membership)| membership)
     }
 
     /// The members as of `index`, which must not be before the log's first membership.
@@ -205,7 +211,7 @@ impl Log {
 #[cfg(test)]
 mod tests {
     use super::*;
-        use proptest::prelude::*;
+    use proptest::prelude::*;
 
     fn entry(index: u64, term: u64) -> Entry {
         Entry { term: Term(term), index: Index(index), stamp: Stamp(index), payload: Payload::Empty }

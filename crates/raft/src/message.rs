@@ -99,19 +99,16 @@ pub struct Probe {
 }
 
 impl Body {
-    /// Whether it asks something of its receiver, who need not know the sender as a member for that; commands and reads
-    /// are asked by members only.
+    /// Whether it asks something of its receiver, who need not know the sender as a member for that. Leadership is
+    /// handed to, and commands and reads are asked by, members only.
     pub(crate) fn is_request(&self) -> bool {
         match self {
-            Body::PreVote { .. }
-            | Body::RequestVote { .. }
-            | Body::AppendEntries(_)
-            | Body::InstallSnapshot(_)
-            | Body::TimeoutNow => true,
+            Body::PreVote { .. } | Body::RequestVote { .. } | Body::AppendEntries(_) | Body::InstallSnapshot(_) => true,
             Body::PreVoteReply { .. }
             | Body::VoteReply { .. }
             | Body::AppendReply(_)
             | Body::SnapshotReply(_)
+            | Body::TimeoutNow
             | Body::Forward { .. }
             | Body::Read { .. }
             | Body::ReadReply { .. } => false,

@@ -3,13 +3,17 @@
 mod changes;
 mod election;
 mod following;
+mod gate;
 mod invariants;
 mod leading;
+mod machine;
 mod proposals;
 mod reads;
 mod sending;
 mod snapshots;
+mod state;
 mod states;
+mod status;
 
 use crate::actions::{Actions, HardState, Restored, WriteNumber};
 use crate::config::{Config, ConfigError};
@@ -19,15 +23,15 @@ use crate::entry::{Command, Entry};
 use crate::event::{Decision, Event};
 use crate::log::Log;
 use crate::membership::{Change, Membership};
-use crate::message::{Body, Message, StateHash};
-use crate::progress::{Flow, Progress};
+use crate::message::{Message, StateHash};
 use crate::reads::{OwnReads, ReadId};
-use crate::role::{Follower, KnownLeader, Role};
+use crate::role::{Follower, Role};
 use crate::snapshot::{Incoming, Snapshot};
-use crate::status::{FlowKind, PeerStatus, RoleKind, Status};
+use crate::status::RoleKind;
 use crate::types::{Incarnation, Index, LogPosition, Moment, NodeId, Term};
 use alloc::vec::Vec;
 
+use machine::Machine;
 pub use snapshots::TakenSnapshot;
 
 /// One member of a Raft cluster.
@@ -60,25 +64,6 @@ pub struct Node {
     round_trip: u32,
     actions: Actions,
     seen: invariants::Seen,
-}
-
-/// What the state machine above was given, and what it said.
-#[derive(Clone, Debug, Default)]
-struct Machine {
-    /// Last index handed out for applying.
-    delivered: Index,
-    /// Last index reported as applied.
-    applied: Index,
-    /// Highest index ever handed out in this run; a repair takes `delivered` back.
-    highest: Index,
-    /// The newest snapshot must be handed out before any more entries.
-    restore: bool,
-    /// A snapshot was asked for and has not come.
-    snapshot_asked: bool,
-    /// Bytes of entries handed out since the newest snapshot.
-    bytes: usize,
-    /// Its newest state hashes, oldest first.
-    hashes: alloc::collections::VecDeque<StateHash>,
 }
 
 /// What can happen to a node.
@@ -152,7 +137,7 @@ impl Node {
             started: now,
             hard_state: restored.hard_state,
             disk: Disk::new(restored.hard_state, log.last().index, covered.index),
-            commit: covered.index,
+            commit: covered.index.max(restored.committed.min(log.last().index)),
             // The state of a snapshot is handed out before anything else.
             machine: Machine { restore: restored.snapshot.is_some(), ..Machine::default() },
             log,
@@ -237,48 +222,6 @@ impl Node {
         &self.config
     }
 
-    /// What it looks like from outside.
-    #[must_use]
-    pub fn status(&self) -> Status {
-        let peer = |(id, progress): (&NodeId, &Progress)| PeerStatus {
-            id: *id,
-            matched: progress.matched,
-            next: progress.next,
-            round_trip: progress.round_trip.last,
-            silent_for: self.now.since(progress.heard),
-            flow: match &progress.flow {
-                Flow::Probe { .. } => FlowKind::Probe,
-                Flow::Replicate(_) => FlowKind::Replicate,
-                Flow::Snapshot(transfer) => {
-                    FlowKind::Snapshot { received: transfer.received, size: transfer.name.size }
-                }
-            },
-        };
-        let peers = match &self.role {
-            Role::Leader(leader) => leader.peers.iter().map(peer).collect(),
-            Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) => Vec::new(),
-        };
-        Status {
-            id: self.config.id,
-            term: self.hard_state.term,
-            vote: self.hard_state.vote,
-            role: self.role.kind(),
-            leader: self.leader(),
-            commit: self.commit,
-            applied: self.machine.applied,
-            last: self.log.last(),
-            durable: self.disk.durable(),
-            stamp: self.log.last_stamp(),
-            deadline: self.wake_at(),
-            membership: self.log.membership().clone(),
-            membership_index: self.log.membership_index(),
-            snapshot: self.covered().index,
-            log_after: self.log.base().index,
-            incarnation: self.incarnation,
-            peers,
-        }
-    }
-
     /// Its role.
     #[must_use]
     pub fn role(&self) -> RoleKind {
@@ -331,6 +274,12 @@ impl Node {
         self.incarnation
     }
 
+    /// Where its log starts.
+    #[must_use]
+    pub fn log_start(&self) -> crate::snapshot::LogStart {
+        self.log.start()
+    }
+
     /// Its newest snapshot.
     #[must_use]
     pub fn snapshot(&self) -> Option<&Snapshot> {
@@ -348,120 +297,10 @@ impl Node {
         self.snapshot.as_ref().map_or(LogPosition::default(), |snapshot| snapshot.position)
     }
 
-    /// Takes a message through the gate: it must be for this life of this node, an answer must come from a member, and
-    /// terms are compared (section 5.1). A request may come from a node this one does not know as a member yet, or not
-    /// any more: "servers process incoming RPC requests without consulting their current configurations" (thesis 4.1).
-    fn receive(&mut self, from: NodeId, message: Message) {
-        if from == self.config.id {
-            return self.ignore(from, "its sender is not another node");
-        }
-        self.speaker = Some((from, message.sender));
-        if message.receiver != self.incarnation {
-            return self.on_misaddressed(from, &message);
-        }
-        let Message { term, sender, body, .. } = message;
-        if !body.is_request() {
-            match self.log.membership().member(from) {
-                Some(member) if member.incarnation == sender => {}
-                Some(_) => return self.note(Decision::MetStranger { peer: from, incarnation: sender }),
-                None => return self.ignore(from, "its sender is no member"),
-            }
-        }
-        if term > Term::LAST {
-            return self.ignore(from, "its term cannot exist");
-        }
-        if term > self.hard_state.term && !matches!(body, Body::PreVote { .. } | Body::PreVoteReply { granted: true }) {
-            if let Body::RequestVote { transfer: false, .. } = body
-                && let Some(because) = self.leader_hindrance(from)
-            {
-                // "If a server receives a RequestVote request within the minimum election timeout of hearing from a
-                // current leader, it does not update its term or grant its vote" (thesis 4.2.3).
-                return self.refuse_vote(from, false, because);
-            }
-            self.enter_later_term(term, from);
-        }
-        match body {
-            Body::PreVote { last, priority } => self.on_pre_vote(from, term, last, priority),
-            Body::PreVoteReply { granted } => self.on_pre_vote_reply(from, term, granted),
-            Body::RequestVote { last, transfer, priority } => {
-                self.on_request_vote(from, term, last, (!transfer).then_some(priority));
-            }
-            Body::VoteReply { granted } => self.on_vote_reply(from, term, granted),
-            Body::AppendEntries(append) => self.on_append_entries(from, term, append),
-            Body::AppendReply(reply) => self.on_append_reply(from, term, reply),
-            Body::InstallSnapshot(part) => self.on_install_snapshot(from, term, part),
-            Body::SnapshotReply(reply) => self.on_snapshot_reply(from, term, reply),
-            Body::TimeoutNow => self.on_timeout_now(from, term),
-            Body::Forward { commands } => self.on_forward(commands),
-            Body::Read { token } => self.on_read(from, token),
-            Body::ReadReply { token, index } => self.on_read_reply(term, token, index),
-        }
-    }
-
-    /// Somebody means an earlier life of this node, or a later one. Its disk is not the one that life promised on, so it
-    /// must not answer for it; a leader is told who is there instead.
-    fn on_misaddressed(&mut self, from: NodeId, message: &Message) {
-        if let Body::AppendEntries(append) = &message.body
-            && append.probe.is_some()
-        {
-            self.note(Decision::IsStranger { peer: from });
-            self.reply_conflict(from, append.previous, None);
-        }
-    }
-
     fn on_persisted(&mut self, number: WriteNumber) {
         self.disk.persisted(self.now, number, &self.log, &mut self.actions.send);
         self.count_own_vote();
         self.advance_commit();
-    }
-
-    fn on_applied(&mut self, index: Index) {
-        let machine = &mut self.machine;
-        assert!(index <= machine.highest, "an entry was applied that was never handed out");
-        // What was handed out before a repair may be reported after it.
-        machine.applied = machine.applied.max(index.min(machine.delivered));
-    }
-
-    /// Hands out what is committed, on this node's own disk, and within the apply window; a snapshot first.
-    fn hand_out_committed(&mut self) {
-        if self.machine.restore {
-            let Some(snapshot) = &self.snapshot else { unreachable!("a snapshot is restored only if there is one") };
-            let covered = snapshot.position.index;
-            if self.disk.durable_snapshot() < covered {
-                return;
-            }
-            self.machine.restore = false;
-            self.machine.delivered = covered;
-            self.machine.highest = self.machine.highest.max(covered);
-            self.machine.bytes = 0;
-            if snapshot.data.is_some() {
-                self.actions.restore = Some(snapshot.clone());
-            } else {
-                self.machine.applied = covered;
-            }
-        }
-        let machine = &mut self.machine;
-        let window = Index(machine.applied.0.saturating_add(self.config.apply_window as u64));
-        let keeps_state = self.log.membership().member(self.config.id).is_none_or(|member| !member.is_witness())
-            && self.log.is_whole_after(machine.delivered);
-        let durable = self.commit.min(self.disk.durable());
-        let end = if keeps_state { durable.min(window) } else { durable };
-        if end <= machine.delivered {
-            return;
-        }
-        let count = (end.0 - machine.delivered.0) as usize;
-        let entries = &self.log.from(machine.delivered.next())[..count];
-        if self.config.snapshot_bytes.is_some() {
-            machine.bytes += entries.iter().map(Entry::size).sum::<usize>();
-        }
-        machine.delivered = end;
-        machine.highest = machine.highest.max(end);
-        if keeps_state {
-            self.actions.apply.extend_from_slice(entries);
-        } else {
-            // A witness has nothing to apply.
-            machine.applied = end;
-        }
     }
 
     fn fire_timers(&mut self) {
@@ -503,36 +342,6 @@ impl Node {
     fn other_voters(&self) -> Vec<NodeId> {
         let voters = self.log.membership().members().filter(|(id, member)| *id != self.config.id && member.votes());
         voters.map(|(id, _)| id).collect()
-    }
-
-    /// Which life of another node a message to it means: the one it was last heard as in this matter, or the one the
-    /// members know.
-    fn life_of(&self, id: NodeId) -> Incarnation {
-        match (&self.role, self.speaker) {
-            (_, Some((speaker, incarnation))) if speaker == id => incarnation,
-            (Role::Follower(Follower { leader: Some(KnownLeader { id: leader, incarnation, .. }), .. }), _)
-                if *leader == id =>
-            {
-                *incarnation
-            }
-            _ => self.log.membership().member(id).map_or(Incarnation::default(), |member| member.incarnation),
-        }
-    }
-
-    fn message(&self, to: NodeId, term: Term, body: Body) -> Message {
-        Message { term, sender: self.incarnation, receiver: self.life_of(to), body }
-    }
-
-    /// Sends a message that promises nothing.
-    fn send(&mut self, to: NodeId, body: Body) {
-        let message = self.message(to, self.hard_state.term, body);
-        self.actions.send.push((to, message));
-    }
-
-    /// Sends a message once everything known now is on disk.
-    fn promise(&mut self, to: NodeId, body: Body) {
-        let message = self.message(to, self.hard_state.term, body);
-        self.disk.promise(to, message);
     }
 
     fn note(&mut self, decision: Decision) {

@@ -68,7 +68,7 @@ impl RoundTrip {
 }
 
 /// How entries are sent to a follower.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub(crate) enum Flow {
     /// Where the logs agree is unknown: one message at a time, again with each heartbeat.
     Probe {
@@ -82,7 +82,7 @@ pub(crate) enum Flow {
 }
 
 /// A snapshot on its way to one follower.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub(crate) struct Transfer {
     /// The snapshot. It stays the same until it has arrived, whatever newer one there is.
     pub(crate) snapshot: Snapshot,
@@ -131,7 +131,7 @@ impl Transfer {
 }
 
 /// AppendEntries under way to one follower, bounded in messages and in bytes.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Hash, Debug, Default)]
 pub(crate) struct Window {
     sent: VecDeque<(Index, usize)>,
     bytes: usize,

@@ -33,7 +33,7 @@ pub enum ReadRefusal {
 }
 
 /// Who asked a leader.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Asker {
     /// Its own program.
     Own(ReadId),
@@ -42,7 +42,7 @@ pub(crate) enum Asker {
 }
 
 /// A leader's reads, oldest first.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Hash, Debug, Default)]
 pub(crate) struct LeaderReads {
     /// Asked before the leader had committed an entry of its own term: only then does it know what is committed.
     pub(crate) early: VecDeque<Asker>,

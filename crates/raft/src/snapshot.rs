@@ -7,7 +7,7 @@ use crate::membership::Membership;
 use crate::types::{LogPosition, Stamp};
 
 /// The replicated state after one entry, and what the log knew there.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Snapshot {
     /// The last entry it covers.
@@ -53,7 +53,7 @@ impl Snapshot {
 
 /// What of a snapshot has arrived: a prefix of its bytes. It outlives leaders, so that the next one goes on where the
 /// last one stopped, if it sends the same snapshot.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub(crate) struct Incoming {
     /// What tells this snapshot from others.
     pub(crate) name: SnapshotName,

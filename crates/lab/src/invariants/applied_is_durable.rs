@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use raftian_raft::NodeId;
 
-use super::{Observation, Violation, entry_at};
+use super::{Observation, Violation, entry_after};
 
 /// How much each run of each node had applied when last seen.
 #[derive(Debug, Default)]
 pub struct AppliedIsDurable {
-    checked: BTreeMap<(NodeId, u64), usize>,
+    checked: BTreeMap<(NodeId, u64, u64), usize>,
 }
 
 impl AppliedIsDurable {
@@ -18,9 +18,12 @@ impl AppliedIsDurable {
     /// # Errors
     /// If it applied an entry that is not on its disk, or beyond its commit index.
     pub fn check(&mut self, seen: &Observation<'_>) -> Result<(), Violation> {
-        let checked = self.checked.entry((seen.id, seen.run)).or_default();
+        let checked = self.checked.entry((seen.id, seen.run, seen.restores)).or_default();
+        let covered = seen.image.snapshot.as_ref().map_or_else(Default::default, |snapshot| snapshot.position.index);
+        let start = seen.image.start.position.index;
         for entry in seen.applied.iter().skip(*checked) {
-            if entry_at(&seen.image.entries, entry.index) != Some(entry) || entry.index > seen.commit {
+            let held = entry.index <= covered || entry_after(start, &seen.image.entries, entry.index) == Some(entry);
+            if !held || entry.index > seen.commit {
                 let what = format!("{} applied {} (commit {})", seen.id, entry.position(), seen.commit);
                 return Err(Violation::new("applied is durable", what));
             }

@@ -10,7 +10,7 @@ use super::{Observation, Violation};
 /// Each node's run, and its commit index and number of applied entries in it, as last seen.
 #[derive(Debug, Default)]
 pub struct CommitGoesForward {
-    seen: BTreeMap<NodeId, (u64, Index, usize)>,
+    seen: BTreeMap<NodeId, ((u64, u64), Index, usize)>,
 }
 
 impl CommitGoesForward {
@@ -20,15 +20,15 @@ impl CommitGoesForward {
     /// If the commit index or the number of applied entries went back within a run, or if either is ahead of what it
     /// rests on.
     pub fn check(&mut self, seen: &Observation<'_>) -> Result<(), Violation> {
-        let now = (seen.run, seen.commit, seen.applied.len());
+        let now = ((seen.run, seen.restores), seen.commit, seen.applied.len());
         let before = self.seen.insert(seen.id, now).unwrap_or(now);
-        let back = before.0 == now.0 && (now.1 < before.1 || now.2 < before.2);
-        let ahead = now.2 as u64 > now.1.0 || now.1.0 > seen.log.len() as u64;
+        let back = before.0.0 == now.0.0 && now.1 < before.1 || before.0 == now.0 && now.2 < before.2;
+        let ahead = now.2 as u64 > now.1.0 || now.1 > seen.last();
         if back || ahead {
             let what = format!(
-                "{} has {} entries, committed {} and applied {}, before {} and {}",
+                "{} has entries to {}, committed {} and applied {}, before {} and {}",
                 seen.id,
-                seen.log.len(),
+                seen.last(),
                 now.1,
                 now.2,
                 before.1,

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use raftian_raft::{Index, NodeId, RoleKind};
+use raftian_raft::{Index, Membership, NodeId, RoleKind};
 
-use super::{Observation, Violation, entry_at};
+use super::{Observation, Violation, entry_after};
 
 /// The commit index of each run of each leader as last seen.
 #[derive(Debug, Default)]
@@ -23,7 +23,7 @@ impl CommittedOnMajority {
         if seen.role != RoleKind::Leader || seen.commit <= before {
             return Ok(());
         }
-        let term = seen.entry(seen.commit).map(|entry| entry.term);
+        let term = seen.term_at(seen.commit);
         if term != Some(seen.term) {
             let what = format!(
                 "{} leads {} and counted replicas of {}, which is of {term:?}",
@@ -31,17 +31,36 @@ impl CommittedOnMajority {
             );
             return Err(Violation::new("commitment of the own term only (5.4.2)", what));
         }
-        let holds = |image: &&&raftian_raft::Restored| {
-            entry_at(&image.entries, seen.commit).is_some_and(|entry| entry.term == seen.term)
+        let holds = |id: NodeId| {
+            let image = seen.images.iter().find(|(other, _)| *other == id).map(|(_, image)| *image);
+            let member = seen.membership.member(id);
+            image.is_some_and(|image| {
+                // A disk that was lost may have held it: its acknowledgement may have been on its way when it was lost.
+                if member.is_some_and(|member| member.incarnation != image.incarnation) {
+                    return true;
+                }
+                let start = image.start.position.index;
+                let entry = entry_after(start, &image.entries, seen.commit);
+                start >= seen.commit || entry.is_some_and(|entry| entry.term == seen.term)
+            })
         };
-        let holders = seen.images.iter().filter(holds).count();
-        if holders * 2 <= seen.images.len() {
-            let what =
-                format!("{} committed {}, which is on {holders} of {} disks", seen.id, seen.commit, seen.images.len());
+        if !held_by_majority(seen.membership, holds) {
+            let holders: Vec<_> = seen.images.iter().map(|(id, _)| *id).filter(|id| holds(*id)).collect();
+            let what = format!("{} committed {}, which is on the disks of {holders:?} alone", seen.id, seen.commit);
             return Err(Violation::new("commitment", what));
         }
         Ok(())
     }
+}
+
+/// Whether more than half of the voters hold it, and of the old ones too while they change (section 6): counted one by
+/// one, apart from how the core counts.
+fn held_by_majority(membership: &Membership, holds: impl Fn(NodeId) -> bool) -> bool {
+    let majority = |voters: Vec<NodeId>| {
+        let holders = voters.iter().filter(|id| holds(**id)).count();
+        voters.is_empty() || holders * 2 > voters.len()
+    };
+    majority(membership.voters().collect()) && majority(membership.outgoing().collect())
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! Reply after persisting (figure 2): "Persistent state on all servers: (Updated on stable storage before responding to
 //! RPCs)".
 
-use raftian_raft::{AppendResult, Body, Message, NodeId};
+use raftian_raft::{AppendResult, Body, Message, NodeId, SnapshotResult};
 
-use super::{Observation, Violation};
+use super::{Observation, Violation, last_on};
 
 /// Remembers nothing: each message is held against the sender's disk at the moment it leaves.
 #[derive(Debug, Default)]
@@ -36,11 +36,17 @@ fn missing(seen: &Observation<'_>, to: NodeId, message: &Message) -> Option<&'st
         },
         // A leader's own entries may leave while its disk writes them (thesis 10.2.1), but it was elected on a durable
         // vote.
-        Body::AppendEntries(_) | Body::TimeoutNow => (None, None),
+        Body::AppendEntries(_) | Body::InstallSnapshot(_) | Body::TimeoutNow => (None, None),
+        Body::SnapshotReply(reply) => match reply.result {
+            SnapshotResult::Installed => (None, Some(reply.position.index)),
+            SnapshotResult::Received(_) => return None,
+        },
         Body::PreVote { .. }
         | Body::PreVoteReply { .. }
         | Body::VoteReply { granted: false }
-        | Body::Forward { .. } => return None,
+        | Body::Forward { .. }
+        | Body::Read { .. }
+        | Body::ReadReply { .. } => return None,
     };
     let on_disk = seen.image.hard_state;
     if on_disk.term < message.term {
@@ -52,7 +58,7 @@ fn missing(seen: &Observation<'_>, to: NodeId, message: &Message) -> Option<&'st
     if vote.is_some() && on_disk.vote != vote {
         return Some("is another vote");
     }
-    if up_to.is_some_and(|up_to| up_to.0 > seen.image.entries.len() as u64) {
+    if up_to.is_some_and(|up_to| up_to > last_on(seen.image)) {
         return Some("are fewer entries");
     }
     None
@@ -65,7 +71,7 @@ mod tests {
     use raftian_raft::{AppendReply, Index, LogPosition, Term};
 
     fn send(sample: Sample, body: Body) -> Result<(), Violation> {
-        sample.sent(2, Message { term: Term(3), body }).show(|seen| DurableBeforePromised.check(seen))
+        sample.sent(2, Message::new(Term(3), body)).show(|seen| DurableBeforePromised.check(seen))
     }
 
     #[test]
@@ -75,14 +81,18 @@ mod tests {
         assert!(send(Sample::node(1, 3).on_disk(3, None), granted()).is_err());
         assert!(send(Sample::node(1, 3).on_disk(2, Some(2)), granted()).is_err());
         assert!(send(Sample::node(1, 4).on_disk(4, None), granted()).is_ok(), "the disk has gone on to a later term");
-        let request = Body::RequestVote { last: LogPosition::default(), transfer: false };
+        let request = Body::RequestVote { last: LogPosition::default(), transfer: false, priority: 0 };
         assert!(send(Sample::node(1, 3).on_disk(3, Some(2)), request).is_err(), "a candidate stands on its own vote");
     }
 
     #[test]
     fn an_acknowledgement_of_entries_that_are_not_on_disk_is_seen() {
         let matched = |up_to| {
-            Body::AppendReply(AppendReply { probe: None, result: AppendResult::Matched { up_to: Index(up_to) } })
+            Body::AppendReply(AppendReply {
+                probe: None,
+                result: AppendResult::Matched { up_to: Index(up_to) },
+                state: None,
+            })
         };
         let node = || Sample::node(1, 3).disk(&[1, 2]).on_disk(3, None);
         assert!(send(node(), matched(2)).is_ok());

@@ -10,7 +10,7 @@ use super::{Observation, Violation};
 /// Which commands took effect in each node's newest run.
 #[derive(Debug, Default)]
 pub struct ExactlyOnce {
-    effects: BTreeMap<NodeId, (u64, BTreeSet<(ClientId, u64)>)>,
+    effects: BTreeMap<NodeId, ((u64, u64), BTreeSet<(ClientId, u64)>)>,
 }
 
 impl ExactlyOnce {
@@ -20,8 +20,8 @@ impl ExactlyOnce {
     /// If a command took effect twice.
     pub fn check(&mut self, seen: &Observation<'_>) -> Result<(), Violation> {
         let (run, effects) = self.effects.entry(seen.id).or_default();
-        if *run != seen.run {
-            (*run, *effects) = (seen.run, BTreeSet::new());
+        if *run != (seen.run, seen.restores) {
+            (*run, *effects) = ((seen.run, seen.restores), BTreeSet::new());
         }
         for command in seen.effects.iter().skip(effects.len()) {
             if !effects.insert((command.client, command.sequence)) {

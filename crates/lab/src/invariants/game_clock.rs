@@ -22,7 +22,7 @@ impl GameClock {
         let before = self.checked.insert(seen.id, last.position());
         // Entries up to one that was checked and is still in place were checked with it.
         let kept = before.filter(|end| seen.entry(end.index).is_some_and(|entry| entry.term == end.term));
-        let from = kept.map_or(0, |end| end.index.previous().0 as usize);
+        let from = kept.map_or(0, |end| (end.index.0 - seen.start.index.0 - 1) as usize);
         match seen.log[from..].windows(2).find(|pair| pair[1].stamp < pair[0].stamp) {
             Some(pair) => {
                 let what = format!("{} has {:?} before {:?}", seen.id, pair[0], pair[1]);

@@ -23,7 +23,7 @@ impl LeaderAppendOnly {
         let before = self.ends.insert(seen.id, (seen.term, last.position()));
         match before {
             Some((term, end))
-                if term == seen.term && seen.entry(end.index).is_none_or(|entry| entry.term != end.term) =>
+                if term == seen.term && end.index >= seen.start.index && seen.term_at(end.index) != Some(end.term) =>
             {
                 let what = format!("{} leads {term} and had {end}, now its log ends with {}", seen.id, last.position());
                 Err(Violation::new("leader append-only", what))

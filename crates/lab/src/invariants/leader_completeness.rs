@@ -3,7 +3,7 @@
 
 use raftian_raft::{Index, LogPosition, RoleKind, Term};
 
-use super::{Observation, Violation, entry_at};
+use super::{Observation, Violation};
 
 /// What was committed, and in which term a node first knew it.
 #[derive(Debug, Default)]
@@ -23,7 +23,7 @@ impl LeaderCompleteness {
         if new_leader {
             // An old candidate may learn late that it won: it owes only what was committed before its own term.
             for (position, _) in self.committed.iter().filter(|(_, term)| *term < seen.term) {
-                if seen.entry(position.index).is_none_or(|entry| entry.term != position.term) {
+                if position.index >= seen.start.index && seen.term_at(position.index) != Some(position.term) {
                     let what = format!("{} leads {} without the committed {position}", seen.id, seen.term);
                     return Err(Violation::new("leader completeness", what));
                 }
@@ -32,7 +32,8 @@ impl LeaderCompleteness {
         let known = Index(self.committed.len() as u64);
         let last_known = seen.commit.min(known);
         if let Some((position, _)) = last_known.0.checked_sub(1).and_then(|place| self.committed.get(place as usize))
-            && entry_at(seen.log, last_known).is_none_or(|entry| entry.term != position.term)
+            && last_known >= seen.start.index
+            && seen.term_at(last_known) != Some(position.term)
         {
             let what = format!("{} committed up to {} without {position}", seen.id, seen.commit);
             return Err(Violation::new("leader completeness", what));

@@ -3,9 +3,9 @@
 //!
 //! Checked as the paper proves it: an index and a term name one entry, and that entry has one predecessor.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
-use raftian_raft::{Entry, LogPosition, NodeId, Term};
+use raftian_raft::{Entry, LogPosition, NodeId, Payload, Term};
 
 use super::{Observation, Violation};
 
@@ -13,7 +13,34 @@ use super::{Observation, Violation};
 #[derive(Debug, Default)]
 pub struct LogMatching {
     entries: BTreeMap<LogPosition, (Entry, Term)>,
-    logs: BTreeMap<NodeId, Vec<Term>>,
+    logs: BTreeMap<NodeId, Known>,
+}
+
+/// The terms of a log after its start.
+#[derive(Debug, Default)]
+struct Known {
+    start: LogPosition,
+    terms: VecDeque<Term>,
+}
+
+impl Known {
+    /// Drops what `seen` no longer shows, at either end.
+    fn keep(&mut self, seen: &Observation<'_>) {
+        let dropped = seen.start.index.0.checked_sub(self.start.index.0).and_then(|count| usize::try_from(count).ok());
+        match dropped.filter(|count| *count <= self.terms.len()) {
+            Some(count) => drop(self.terms.drain(..count)),
+            None => self.terms.clear(),
+        }
+        self.start = seen.start;
+        let same = match self.terms.back() {
+            // An entry that is still in place says that all before it are.
+            Some(last) if seen.log.get(self.terms.len() - 1).is_some_and(|entry| entry.term == *last) => {
+                self.terms.len()
+            }
+            Some(_) | None => self.terms.iter().zip(seen.log).take_while(|(term, entry)| **term == entry.term).count(),
+        };
+        self.terms.truncate(same);
+    }
 }
 
 impl LogMatching {
@@ -23,16 +50,16 @@ impl LogMatching {
     /// If one position names two entries, or one entry has two predecessors.
     pub fn check(&mut self, seen: &Observation<'_>) -> Result<(), Violation> {
         let known = self.logs.entry(seen.id).or_default();
-        let same = known.iter().zip(seen.log).take_while(|(term, entry)| **term == entry.term).count();
-        known.truncate(same);
-        for entry in &seen.log[same..] {
-            let before = known.last().copied().unwrap_or_default();
-            if entry.index.0 != known.len() as u64 + 1 {
-                let what = format!("{} has {} at place {}", seen.id, entry.position(), known.len() + 1);
+        known.keep(seen);
+        for entry in &seen.log[known.terms.len()..] {
+            let before = known.terms.back().copied().unwrap_or(seen.start.term);
+            let place = seen.start.index.0 + known.terms.len() as u64 + 1;
+            if entry.index.0 != place {
+                let what = format!("{} has {} at place {place}", seen.id, entry.position());
                 return Err(Violation::new("log matching", what));
             }
             let (first, first_before) = self.entries.entry(entry.position()).or_insert_with(|| (entry.clone(), before));
-            if first != entry || *first_before != before {
+            if !same(first, entry) || *first_before != before {
                 let position = entry.position();
                 let what = format!(
                     "{} has {position} = {entry:?} after {before}, another node {first:?} after {first_before}",
@@ -40,10 +67,18 @@ impl LogMatching {
                 );
                 return Err(Violation::new("log matching", what));
             }
-            known.push(entry.term);
+            known.terms.push_back(entry.term);
         }
         Ok(())
     }
+}
+
+/// Whether two nodes mean the same entry. A witness keeps only that there was a command.
+fn same(one: &Entry, other: &Entry) -> bool {
+    let forgotten = |a: &Entry, b: &Entry| {
+        a.payload == Payload::Withheld && matches!(b.payload, Payload::Command(_)) && a.stamp == b.stamp
+    };
+    one == other || (one.position() == other.position() && (forgotten(one, other) || forgotten(other, one)))
 }
 
 #[cfg(test)]

@@ -54,7 +54,7 @@ mod tests {
         let mut property = OneVotePerTerm::default();
         assert!(Sample::node(1, 3).on_disk(3, Some(2)).show(|seen| property.check(seen)).is_ok());
         assert!(Sample::node(1, 4).on_disk(4, Some(3)).show(|seen| property.check(seen)).is_ok());
-        let granted = || Message { term: Term(3), body: Body::VoteReply { granted: true } };
+        let granted = || Message::new(Term(3), Body::VoteReply { granted: true });
         assert!(Sample::node(1, 4).sent(2, granted()).show(|seen| property.check(seen)).is_ok());
         assert!(Sample::node(1, 4).sent(3, granted()).show(|seen| property.check(seen)).is_err());
         assert!(Sample::node(1, 3).on_disk(3, Some(1)).show(|seen| property.check(seen)).is_err());

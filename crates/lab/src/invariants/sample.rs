@@ -1,7 +1,8 @@
 //! Made-up observations, for planting violations.
 
 use raftian_raft::{
-    ClientId, Command, Entry, HardState, Index, Message, NodeId, Payload, Restored, RoleKind, Stamp, Term,
+    ClientId, Command, Entry, HardState, Index, LogPosition, Membership, Message, NodeId, Payload, Restored, RoleKind,
+    Snapshot, Stamp, Term,
 };
 
 use super::Observation;
@@ -89,6 +90,23 @@ impl Sample {
         self
     }
 
+    /// Makes the entry at `index` this membership.
+    pub(super) fn membership(mut self, index: usize, membership: Membership) -> Self {
+        self.log[index - 1].payload = Payload::Membership(membership);
+        self
+    }
+
+    /// A snapshot on disk, beside the log.
+    pub(super) fn snapshot(mut self, term: u64, index: u64, data: &[u8]) -> Self {
+        self.image.snapshot = Some(Snapshot {
+            position: LogPosition { term: Term(term), index: Index(index) },
+            stamp: Stamp(0),
+            membership: three(),
+            data: Some(data.into()),
+        });
+        self
+    }
+
     /// The log on disk.
     pub(super) fn disk(mut self, terms: &[u64]) -> Self {
         self.image.entries = entries(terms);
@@ -113,14 +131,20 @@ impl Sample {
     }
 
     pub(super) fn show<T>(&self, look: impl FnOnce(&Observation<'_>) -> T) -> T {
-        let images: Vec<_> = std::iter::once(&self.image).chain(&self.others).collect();
+        let own = std::iter::once((self.id, &self.image));
+        let others = (1..).map(NodeId).filter(|id| *id != self.id).zip(&self.others);
+        let images: Vec<_> = own.chain(others).collect();
+        let membership = Membership::new(images.iter().map(|(id, _)| *id)).expect("a sample has a voter");
         look(&Observation {
             id: self.id,
             run: self.run,
             term: self.term,
             role: self.role,
             commit: self.commit,
+            start: LogPosition::default(),
             log: &self.log,
+            membership: &membership,
+            restores: 0,
             applied: &self.applied,
             effects: &self.effects,
             image: &self.image,
@@ -128,6 +152,10 @@ impl Sample {
             sent: &self.sent,
         })
     }
+}
+
+fn three() -> Membership {
+    Membership::new([1, 2, 3].map(NodeId)).expect("there are voters")
 }
 
 fn entries(terms: &[u64]) -> Vec<Entry> {

@@ -11,7 +11,7 @@ use super::{Observation, Violation};
 #[derive(Debug, Default)]
 pub struct StateMachineSafety {
     applied: Vec<Entry>,
-    checked: BTreeMap<(NodeId, u64), usize>,
+    checked: BTreeMap<(NodeId, u64, u64), usize>,
 }
 
 impl StateMachineSafety {
@@ -20,7 +20,7 @@ impl StateMachineSafety {
     /// # Errors
     /// If it applied another entry than another node at the same index, skipped one, or applied one twice.
     pub fn check(&mut self, seen: &Observation<'_>) -> Result<(), Violation> {
-        let checked = self.checked.entry((seen.id, seen.run)).or_default();
+        let checked = self.checked.entry((seen.id, seen.run, seen.restores)).or_default();
         for (place, entry) in seen.applied.iter().enumerate().skip(*checked) {
             if place == self.applied.len() {
                 self.applied.push(entry.clone());

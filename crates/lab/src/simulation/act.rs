@@ -1,42 +1,82 @@
-//! Stepping a node and performing what it asks for.
+//! Pumping a node and doing what it asks for.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use raftian_raft::{Actions, Input, Message, Moment, Node, NodeId};
+use raftian_node::driver::{Committed, Driver};
+use raftian_node::wire;
+use raftian_raft::{Index, Message, Moment, NodeId, ReadAnswer, TakenSnapshot};
 
 use super::Simulation;
-use super::host::{Host, Life, Recorded, Recording};
-use super::links::Envelope;
+use super::host::{Host, Life, SimDriver};
+use super::links::{Envelope, SimLinks};
 use super::trace::Line;
 use crate::invariants::{Observation, Violation};
 
 impl Simulation {
-    /// Gives a node an input now and performs what follows from it.
-    pub(super) fn input(&mut self, id: NodeId, input: Input) {
-        assert!(self.is_up(id), "only a running machine takes inputs");
-        self.step(id, input);
+    /// Gives a node something to do now and performs what follows from it.
+    pub(super) fn input(&mut self, id: NodeId, input: impl FnOnce(&mut SimDriver)) {
+        self.steps += 1;
+        let now = self.now;
+        let host = self.host_mut(id);
+        let clock = host.clock(now);
+        let driver = host.driver_mut().expect("only a running machine takes inputs");
+        driver.set_now(clock);
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| input(driver))) {
+            self.panicked(id, &*panic);
+        }
         self.perform(id);
     }
 
-    /// A message arrives; a machine that is down does not hear it.
+    /// A message arrives; a machine that is down does not hear it, one that is paused hears it later.
     pub(super) fn hand_in(&mut self, envelope: Envelope) {
+        self.happened(envelope.serial);
         if !self.is_up(envelope.to) {
             return self.trace.push(self.now, Line::Lost(envelope));
         }
-        let (to, from, message) = (envelope.to, envelope.from, envelope.message.clone());
-        self.trace.push(self.now, Line::Delivered(envelope));
-        self.input(to, Input::Receive { from, message });
+        if self.trace.is_kept() {
+            self.trace.push(self.now, Line::Delivered(envelope.clone()));
+        }
+        let Envelope { from, to, message, .. } = envelope;
+        let message = if self.setup.codec { self.through_the_wire(message) } else { message };
+        if self.host(to).paused {
+            return self.host_mut(to).mailbox.push((from, message));
+        }
+        self.input(to, |driver| driver.links_mut().inbox.push_back((from, message)));
+    }
+
+    /// What the receiver makes of the bytes that the sender makes of a message.
+    fn through_the_wire(&mut self, message: Message) -> Message {
+        let decoded =
+            wire::encode_message(&message).and_then(|frame| wire::decode_message(&frame[wire::LENGTH_BYTES..]));
+        match decoded {
+            Ok(decoded) if decoded == message => decoded,
+            Ok(decoded) => {
+                let what = format!("{message:?} arrives as {decoded:?}");
+                self.violated(Violation::new("the wire changes nothing", what));
+                message
+            }
+            Err(error) => {
+                self.violated(Violation::new("the wire takes every message", format!("{error}: {message:?}")));
+                message
+            }
+        }
+    }
+
+    /// Something happened that two equal runs must have in common.
+    pub(super) fn happened(&mut self, what: u64) {
+        self.digest = mix(self.digest, self.now.0, what);
     }
 
     /// The next timer of any node, in the simulation's time.
     pub(super) fn next_wake(&self) -> Option<(Moment, NodeId)> {
-        self.hosts.iter().filter_map(|(id, host)| Some((host.wake_at()?, *id))).min()
+        let awake = self.hosts.iter().filter(|(_, host)| !host.paused);
+        awake.filter_map(|(id, host)| Some((host.wake_at()?, *id))).min()
     }
 
     pub(super) fn wake(&mut self, at: Moment, id: NodeId) {
         self.now = self.now.max(at);
-        self.input(id, Input::Wake);
+        self.input(id, |_| {});
         if self.host(id).wake_at().is_some_and(|next| next <= self.now) {
             self.violated(Violation::new("timers", format!("{id} wants to be woken at a moment that is over")));
         }
@@ -48,109 +88,148 @@ impl Simulation {
         let config = self.setup.config(id, mix(self.setup.seed, id.0, run));
         let (now, recorded) = (self.now, self.setup.recorded);
         let host = self.host_mut(id);
-        let (started, restored) = (host.clock(now), host.image().clone());
-        if recorded {
-            let (config, restored) = (config.clone(), restored.clone());
-            host.recordings.push(Recording { config, restored, started, steps: Vec::new() });
+        let (started, mut disk) = (host.clock(now), host.take_disk());
+        if !std::mem::take(&mut host.fresh_disk)
+            && let Err(unusable) = disk.restart()
+        {
+            host.life = Life::Stopped(disk, format!("{unusable:?}"));
+            if host.full {
+                return self.tally.count("could not start from a full disk");
+            }
+            if host.damaged {
+                // Bytes on it were changed behind the store's back: refusing them is right.
+                return self.tally.count("refused a damaged store");
+            }
+            let what = format!("{id} cannot start from its disk: {unusable:?}");
+            return self.violated(Violation::new("the store gives back what was durable", what));
         }
-        let node = Node::new(config.clone(), restored, started).expect("a simulated disk gives back what was written");
+        let restored = disk.image().clone();
+        let restored_copy = restored.clone();
+        let mut driver = Driver::new(config.clone(), restored, disk, SimLinks::default(), started)
+            .expect("a simulated disk gives back what was written");
+        if recorded {
+            driver.record();
+        }
         host.run = run;
+        host.began_with = (started, restored_copy);
         host.config = config;
-        host.forget(Life::Up(Box::new(node)));
+        host.forget(Life::Up(Box::new(driver)));
         self.trace.push(now, Line::Did(id, "starts"));
-        self.observe(id, &[]);
+        self.perform(id);
     }
 
     pub(super) fn host_mut(&mut self, id: NodeId) -> &mut Host {
         self.hosts.get_mut(&id).expect("the cluster has this machine")
     }
 
-    /// Steps until the node wants nothing more.
+    /// Pumps the node until it wants nothing more, and does what it asks for.
     pub(super) fn perform(&mut self, id: NodeId) {
-        while let Some(actions) = self.ask(id) {
-            let host = self.host_mut(id);
-            let mut answers = Vec::new();
-            if let Some(number) = actions.persist.and_then(|write| host.disk.write(write)) {
-                answers.push(Input::Persisted(number));
-            }
-            if let Some(last) = actions.apply.last() {
-                answers.push(Input::Applied(last.index));
-                host.apply(actions.apply);
-            }
-            host.refused.extend(actions.refused);
-            for event in actions.events {
-                self.tally.decided(&event.decision);
-                self.trace.push(self.now, Line::Decided(id, event));
-            }
-            self.observe(id, &actions.send);
-            for (to, message) in actions.send {
-                self.links.send(id, to, self.now, message);
-            }
-            if answers.is_empty() {
-                return;
-            }
-            for answer in answers {
-                self.step(id, answer);
-            }
-        }
+        while self.pump(id) {}
     }
 
-    /// One step, whatever comes of it.
-    pub(super) fn step(&mut self, id: NodeId, input: Input) {
-        let (now, recorded) = (self.now, self.setup.recorded);
+    /// One pump and its consequences. Tells whether there is more to do.
+    fn pump(&mut self, id: NodeId) -> bool {
+        let now = self.now;
         let host = self.host_mut(id);
-        let now = host.clock(now);
-        if recorded && let Some(recording) = host.recordings.last_mut() {
-            recording.steps.push(Recorded::Stepped(now, input.clone()));
+        let clock = host.clock(now);
+        let Some(driver) = host.driver_mut() else { return false };
+        let mut again = match catch_unwind(AssertUnwindSafe(|| driver.pump(clock))) {
+            Ok(Ok(wake_at)) => wake_at <= clock && driver.node().wake_at() > clock,
+            Ok(Err(error)) => return self.stopped(id, error.to_string()),
+            Err(panic) => return self.panicked(id, &*panic),
+        };
+        let mut committed = Vec::new();
+        driver.hand_out(&mut committed);
+        let (refused, orders, reads) = (driver.take_refused(), driver.take_orders(), driver.take_reads());
+        let (events, sent) = (driver.take_events(), std::mem::take(&mut driver.links_mut().outbox));
+        let snapshot_due = driver.snapshot_due();
+        if let Some(last) = committed.last().map(Committed::index) {
+            driver.applied(last);
+            again = true;
         }
-        let Some(node) = host.node_mut() else { return };
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| node.step(now, input))) {
-            self.panicked(id, &*panic);
+        host.apply(committed);
+        host.refused.extend(refused);
+        host.orders.extend(orders);
+        host.reads.extend(reads.iter().map(|answer| (answer.id, answer.result)));
+        for event in events {
+            self.tally.decided(&event.decision);
+            self.happened(id.0 << 32 | event.term.0);
+            self.trace.push(self.now, Line::Decided(id, event));
+        }
+        self.observe(id, &sent);
+        for answer in reads {
+            self.read_answered(answer);
+        }
+        for (to, message) in sent {
+            self.links.send(id, to, self.now, message);
+        }
+        if snapshot_due {
+            self.take_snapshot(id, None);
+            again = true;
+        }
+        let disk = self.host_mut(id).disk_mut();
+        let writes = disk.pending() > 0 && !disk.is_held();
+        if writes {
+            disk.complete(usize::MAX);
+        }
+        again || writes
+    }
+
+    /// The machine's program writes its state down.
+    pub(super) fn take_snapshot(&mut self, id: NodeId, compact_to: Option<Index>) {
+        let (index, data) = self.host(id).save();
+        if let Some(driver) = self.host_mut(id).driver_mut() {
+            driver.take_snapshot(TakenSnapshot { index, data, compact_to });
         }
     }
 
-    /// What the node wants done; `None` if nothing.
-    fn ask(&mut self, id: NodeId) -> Option<Actions> {
-        let recorded = self.setup.recorded;
+    fn read_answered(&mut self, answer: ReadAnswer) {
+        let reads = &mut self.invariants.reads_see_commits;
+        match answer.result {
+            Ok(index) => {
+                if let Err(violation) = reads.answered(answer.id, index) {
+                    self.violated(violation);
+                }
+            }
+            Err(_) => reads.refused(answer.id),
+        }
+    }
+
+    /// The node stops by itself, as it must when its disk fails. Nothing more to do for it.
+    fn stopped(&mut self, id: NodeId, why: String) -> bool {
         let host = self.host_mut(id);
-        let node = host.node_mut()?;
-        match catch_unwind(AssertUnwindSafe(|| node.take_actions())) {
-            Ok(actions) => {
-                if recorded && let Some(recording) = host.recordings.last_mut() {
-                    recording.steps.push(Recorded::Acted(actions.clone()));
-                }
-                let nothing = actions.is_empty();
-                if nothing {
-                    self.observe(id, &[]);
-                }
-                (!nothing).then_some(actions)
-            }
-            Err(panic) => {
-                self.panicked(id, &*panic);
-                None
-            }
-        }
+        let mut disk = host.take_disk();
+        // Its process is over; whether the write that failed is on the disk shows at the next start.
+        disk.crash(0);
+        host.life = Life::Stopped(disk, why);
+        self.trace.push(self.now, Line::Did(id, "stops: its disk failed"));
+        false
     }
 
-    fn panicked(&mut self, id: NodeId, panic: &(dyn Any + Send)) {
+    fn panicked(&mut self, id: NodeId, panic: &(dyn Any + Send)) -> bool {
         let text = panic.downcast_ref::<&str>().map(|text| (*text).to_string());
         let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-        self.host_mut(id).life = Life::Panicked(text.clone());
+        self.stopped(id, text.clone());
         self.violated(Violation::new("nodes stay alive", format!("{id} panicked: {text}")));
+        false
     }
 
     /// Checks every property on what the node shows now.
     pub(super) fn observe(&mut self, id: NodeId, sent: &[(NodeId, Message)]) {
-        let images: Vec<_> = self.hosts.values().map(Host::image).collect();
+        let images: Vec<_> = self.hosts.iter().map(|(id, host)| (*id, host.image())).collect();
         let host = &self.hosts[&id];
         let Some(node) = host.node() else { return };
+        let log = node.entries_from(Index(1));
         let seen = Observation {
             id,
             run: host.run,
             term: node.term(),
             role: node.role(),
             commit: node.commit(),
-            log: node.entries_from(raftian_raft::Index(1)),
+            start: node.log_start().position,
+            log,
+            membership: node.membership(),
+            restores: host.restores,
             applied: host.applied(),
             effects: host.effects(),
             image: host.image(),

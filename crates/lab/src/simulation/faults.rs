@@ -1,11 +1,13 @@
 //! What can go wrong: lost, repeated and held messages, cuts, held disks, crashes.
 
-use raftian_raft::{Input, NodeId};
+use raftian_raft::NodeId;
+use rand::rngs::ChaCha8Rng;
 
 use super::Simulation;
 use super::host::Life;
 use super::links::Envelope;
 use super::trace::Line;
+use crate::disk::CrashStyle;
 
 impl Simulation {
     /// Loses everything on its way that matches. Gives back how much.
@@ -71,30 +73,30 @@ impl Simulation {
 
     /// From now on writes of this machine wait.
     pub fn hold_disk(&mut self, id: NodeId) {
-        self.host_mut(id).disk.hold(true);
+        self.host_mut(id).disk_mut().hold(true);
         self.trace.push(self.now, Line::Did(id, "has its disk held"));
     }
 
     /// Whether writes of this machine wait.
     #[must_use]
     pub fn is_disk_held(&self, id: NodeId) -> bool {
-        self.host(id).disk.is_held()
+        self.host(id).disk().is_held()
     }
 
     /// Performs the oldest `count` writes that wait; later ones wait on.
     pub fn complete_writes(&mut self, id: NodeId, count: usize) {
-        let number = self.host_mut(id).disk.complete(count);
-        if let Some(number) = number
-            && self.is_up(id)
-        {
+        let disk = self.host_mut(id).disk_mut();
+        let any = disk.pending() > 0;
+        disk.complete(count);
+        if any && self.is_up(id) {
             self.trace.push(self.now, Line::Did(id, "has writes done"));
-            self.input(id, Input::Persisted(number));
+            self.input(id, |_| {});
         }
     }
 
     /// Performs all writes that wait, and later ones at once.
     pub fn release_disk(&mut self, id: NodeId) {
-        self.host_mut(id).disk.hold(false);
+        self.host_mut(id).disk_mut().hold(false);
         self.complete_writes(id, usize::MAX);
     }
 
@@ -107,9 +109,76 @@ impl Simulation {
     /// A crash between two writes: the oldest `kept` that waited were done, but nobody was told.
     pub fn crash_keeping(&mut self, id: NodeId, kept: usize) {
         let host = self.host_mut(id);
-        host.disk.crash(kept);
-        host.forget(Life::Down);
+        let mut disk = host.take_disk();
+        disk.crash(kept);
+        host.forget(Life::Down(disk));
         self.trace.push(self.now, Line::Did(id, "crashes"));
+    }
+
+    /// A crash in the middle of a write: the oldest `kept` that waited were done, of the next something may have reached
+    /// the disk.
+    pub fn crash_midway(&mut self, id: NodeId, kept: usize, dice: &mut ChaCha8Rng, style: CrashStyle) {
+        let host = self.host_mut(id);
+        let mut disk = host.take_disk();
+        disk.crash_midway(kept, dice, style);
+        host.forget(Life::Down(disk));
+        self.trace.push(self.now, Line::Did(id, "crashes in the middle of a write"));
+    }
+
+    /// The machine stands still: what arrives waits, and its timers do not fire.
+    pub fn pause(&mut self, id: NodeId) {
+        self.host_mut(id).paused = true;
+        self.trace.push(self.now, Line::Did(id, "is paused"));
+    }
+
+    /// A paused machine goes on, with everything that arrived meanwhile.
+    pub fn resume(&mut self, id: NodeId) {
+        let host = self.host_mut(id);
+        host.paused = false;
+        let mailbox = std::mem::take(&mut host.mailbox);
+        self.trace.push(self.now, Line::Did(id, "goes on"));
+        if self.is_up(id) {
+            self.input(id, |driver| driver.links_mut().inbox.extend(mailbox));
+        }
+    }
+
+    /// Whether the machine stands still.
+    #[must_use]
+    pub fn is_paused(&self, id: NodeId) -> bool {
+        self.host(id).paused
+    }
+
+    /// The machine's clock jumps, forwards or backwards. Backwards is beyond the model: nodes count it as standing
+    /// still.
+    pub fn jump_clock(&mut self, id: NodeId, micros: i64) {
+        let host = self.host_mut(id);
+        host.ahead = host.ahead.saturating_add_signed(micros);
+    }
+
+    /// The next write of this machine fails, if its disk has bytes.
+    pub fn fail_disk(&mut self, id: NodeId, dice: &mut ChaCha8Rng) {
+        if let Some(disk) = self.host(id).disk().disk() {
+            disk.fail_next_sync(dice);
+            self.trace.push(self.now, Line::Did(id, "has a sync that will fail"));
+        }
+    }
+
+    /// The machine's disk is full, or has room again, if it has bytes.
+    pub fn fill_disk(&mut self, id: NodeId, full: bool) {
+        if let Some(disk) = self.host(id).disk().disk() {
+            disk.fill(full);
+            self.host_mut(id).full = full;
+            self.trace.push(self.now, Line::Did(id, if full { "has a full disk" } else { "has room on its disk" }));
+        }
+    }
+
+    /// A bit on the disk of a machine that is down changes, if the disk has bytes.
+    pub fn flip_bit(&mut self, id: NodeId, bit: u64) {
+        let host = self.host_mut(id);
+        if host.disk().disk().is_some_and(|disk| disk.flip_bit(bit)) {
+            host.damaged = true;
+            self.trace.push(self.now, Line::Did(id, "has a rotten bit on its disk"));
+        }
     }
 
     /// Starts a machine that is down, from its disk.

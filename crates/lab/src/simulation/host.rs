@@ -1,11 +1,19 @@
 //! One machine: its node, its disk, its clock, and the state machine above.
 
+use std::collections::BTreeMap;
+
+use raftian_node::driver::{Committed, Driver, Recorded};
+use raftian_node::wire;
 use raftian_raft::{
-    Actions, Command, Config, Entry, HardState, Input, Moment, Node, NodeId, Payload, Refused, Restored, Sessions,
-    Verdict,
+    Bytes, Command, Config, Entry, Incarnation, Index, Message, Moment, Node, NodeId, OrderRefusal, Payload, ReadId,
+    ReadRefusal, Refused, Restored, Sessions, Verdict,
 };
 
-use super::disk::SimDisk;
+use super::links::SimLinks;
+use crate::disk::DiskStore;
+
+/// The shipping driver on a simulated disk and simulated links.
+pub(crate) type SimDriver = Driver<DiskStore, SimLinks>;
 
 /// One machine of a simulated cluster.
 #[derive(Debug)]
@@ -13,23 +21,26 @@ pub struct Host {
     pub(crate) config: Config,
     pub(crate) run: u64,
     pub(crate) life: Life,
-    pub(crate) disk: SimDisk,
+    /// Its disk was never started from.
+    pub(crate) fresh_disk: bool,
+    /// Bytes on its disk were changed behind the store's back.
+    pub(crate) damaged: bool,
+    /// Its disk is full.
+    pub(crate) full: bool,
+    /// It stands still: what arrives waits, and its timers do not fire.
+    pub(crate) paused: bool,
+    /// What arrived while it was paused.
+    pub(crate) mailbox: Vec<(NodeId, Message)>,
     /// How far this machine's clock is ahead of the simulation's, in microseconds.
     pub(crate) ahead: u64,
     pub(crate) refused: Vec<Refused>,
+    pub(crate) orders: Vec<Result<(), OrderRefusal>>,
+    pub(crate) reads: BTreeMap<ReadId, Result<Index, ReadRefusal>>,
+    pub(crate) restores: u64,
     pub(crate) recordings: Vec<Recording>,
-    applied: Vec<Entry>,
-    sessions: Sessions,
-    effects: Vec<Command>,
-}
-
-/// Whether a machine runs.
-#[derive(Debug)]
-pub(crate) enum Life {
-    Up(Box<Node>),
-    Down,
-    /// The node broke an invariant of its own and stopped.
-    Panicked(String),
+    /// When this run began on the machine's clock, and from which disk.
+    pub(crate) began_with: (Moment, Restored),
+    state: State,
 }
 
 /// Everything that one run of a node was told and asked for, enough to replay it bit for bit.
@@ -45,54 +56,150 @@ pub struct Recording {
     pub steps: Vec<Recorded>,
 }
 
-/// One thing that happened to a node.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Recorded {
-    /// It was stepped.
-    Stepped(Moment, Input),
-    /// It was asked for its actions and gave these.
-    Acted(Actions),
+/// Whether a machine runs.
+#[derive(Debug)]
+pub(crate) enum Life {
+    Up(Box<SimDriver>),
+    Down(DiskStore),
+    /// The node stopped by itself: it broke an invariant of its own, or its disk failed.
+    Stopped(DiskStore, String),
+}
+
+/// The state machine of the simulation: it remembers everything it applied, each command once.
+#[derive(Debug, Default)]
+struct State {
+    applied: Vec<Entry>,
+    effects: Vec<Command>,
+    effects_at: Vec<Index>,
+    sessions: Sessions,
+}
+
+impl State {
+    fn apply(&mut self, entry: Entry) {
+        if let Payload::Command(command) = &entry.payload
+            && self.sessions.admit(command.client, command.sequence) == Verdict::Apply
+        {
+            self.effects.push(command.clone());
+            self.effects_at.push(entry.index);
+        }
+        self.applied.push(entry);
+    }
+
+    /// Everything applied, entry by entry, each after its length in four bytes: from that the rest follows.
+    fn save(&self) -> Bytes {
+        let mut bytes = Vec::new();
+        for entry in &self.applied {
+            let entry = wire::encode_value(entry).expect("a simulated entry fits a frame");
+            bytes.extend((entry.len() as u32).to_le_bytes());
+            bytes.extend(entry);
+        }
+        bytes.into()
+    }
+
+    fn restore(mut bytes: &[u8]) -> Self {
+        let mut state = State::default();
+        while let Some((length, rest)) = bytes.split_first_chunk::<4>() {
+            let (entry, rest) = rest.split_at(u32::from_le_bytes(*length) as usize);
+            state.apply(wire::decode_value(entry).expect("a snapshot holds what was saved"));
+            bytes = rest;
+        }
+        state
+    }
 }
 
 impl Host {
-    pub(crate) fn new(config: Config, image: Restored, ahead: u64) -> Self {
+    pub(crate) fn new(config: Config, disk: DiskStore, ahead: u64) -> Self {
         Host {
             config,
             run: 0,
-            life: Life::Down,
-            disk: SimDisk::new(image),
+            life: Life::Down(disk),
+            fresh_disk: true,
+            damaged: false,
+            full: false,
+            paused: false,
+            mailbox: Vec::new(),
             ahead,
             refused: Vec::new(),
+            orders: Vec::new(),
+            reads: BTreeMap::new(),
+            restores: 0,
             recordings: Vec::new(),
-            applied: Vec::new(),
-            sessions: Sessions::default(),
-            effects: Vec::new(),
+            began_with: (Moment(0), Restored::default()),
+            state: State::default(),
         }
+    }
+
+    /// Recordings of its runs, if the simulation records.
+    #[must_use]
+    pub fn recordings(&self) -> Vec<Recording> {
+        self.recordings.iter().cloned().chain(self.recording()).collect()
+    }
+
+    /// The recording of the present run.
+    fn recording(&self) -> Option<Recording> {
+        let steps = self.driver().map(|driver| driver.recording().to_vec()).filter(|steps| !steps.is_empty())?;
+        let (started, restored) = self.began_with.clone();
+        Some(Recording { config: self.config.clone(), restored, started, steps })
     }
 
     /// Its node, if the machine runs.
     #[must_use]
     pub fn node(&self) -> Option<&Node> {
+        self.driver().map(Driver::node)
+    }
+
+    pub(crate) fn driver(&self) -> Option<&SimDriver> {
         match &self.life {
-            Life::Up(node) => Some(node),
-            Life::Down | Life::Panicked(_) => None,
+            Life::Up(driver) => Some(driver),
+            Life::Down(_) | Life::Stopped(..) => None,
         }
     }
 
-    pub(crate) fn node_mut(&mut self) -> Option<&mut Node> {
+    pub(crate) fn driver_mut(&mut self) -> Option<&mut SimDriver> {
         match &mut self.life {
-            Life::Up(node) => Some(node),
-            Life::Down | Life::Panicked(_) => None,
+            Life::Up(driver) => Some(driver),
+            Life::Down(_) | Life::Stopped(..) => None,
+        }
+    }
+
+    pub(crate) fn disk(&self) -> &DiskStore {
+        match &self.life {
+            Life::Up(driver) => driver.store(),
+            Life::Down(disk) | Life::Stopped(disk, _) => disk,
+        }
+    }
+
+    pub(crate) fn disk_mut(&mut self) -> &mut DiskStore {
+        match &mut self.life {
+            Life::Up(driver) => driver.store_mut(),
+            Life::Down(disk) | Life::Stopped(disk, _) => disk,
+        }
+    }
+
+    /// Takes the disk out of a machine that is about to be down.
+    pub(crate) fn take_disk(&mut self) -> DiskStore {
+        let recording = self.recording();
+        self.recordings.extend(recording);
+        let placeholder = DiskStore::in_memory(Restored::default());
+        match std::mem::replace(&mut self.life, Life::Down(placeholder)) {
+            Life::Up(driver) => driver.into_store(),
+            Life::Down(disk) | Life::Stopped(disk, _) => disk,
         }
     }
 
     /// Why its node stopped by itself, if it did.
     #[must_use]
-    pub fn panic_message(&self) -> Option<&str> {
+    pub fn stopped(&self) -> Option<&str> {
         match &self.life {
-            Life::Panicked(message) => Some(message),
-            Life::Up(_) | Life::Down => None,
+            Life::Stopped(_, why) => Some(why),
+            Life::Up(_) | Life::Down(_) => None,
         }
+    }
+
+    /// Whether bytes on its disk were changed behind the store's back.
+    #[must_use]
+    pub fn is_damaged(&self) -> bool {
+        self.damaged
     }
 
     /// Which machine it is.
@@ -104,25 +211,55 @@ impl Host {
     /// What its disk holds, without the writes under way.
     #[must_use]
     pub fn image(&self) -> &Restored {
-        self.disk.image()
+        self.disk().image()
+    }
+
+    /// Which life of the member its disk belongs to.
+    #[must_use]
+    pub fn incarnation(&self) -> Incarnation {
+        self.image().incarnation
     }
 
     /// Writes that its disk has not done yet.
     #[must_use]
     pub fn writes_under_way(&self) -> usize {
-        self.disk.pending()
+        self.disk().pending()
     }
 
-    /// Every entry applied in this run, in order.
+    /// Every entry that is in its state, from index 1: applied in this run, or part of a snapshot it began with.
     #[must_use]
     pub fn applied(&self) -> &[Entry] {
-        &self.applied
+        &self.state.applied
     }
 
-    /// Commands that took effect in this run, in order: repeats left out.
+    /// Commands that took effect in its state, in order: repeats left out.
     #[must_use]
     pub fn effects(&self) -> &[Command] {
-        &self.effects
+        &self.state.effects
+    }
+
+    /// The indexes of [`Host::effects`] in the log.
+    #[must_use]
+    pub fn effects_at(&self) -> &[Index] {
+        &self.state.effects_at
+    }
+
+    /// Settings of its node.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Which run of the machine this is: counted up by each start.
+    #[must_use]
+    pub fn run(&self) -> u64 {
+        self.run
+    }
+
+    /// Run, and how often its state was replaced in it: while both stay, the state only grows.
+    #[must_use]
+    pub fn life(&self) -> (u64, u64) {
+        (self.run, self.restores)
     }
 
     /// Proposals its node refused in this run, in order.
@@ -131,10 +268,16 @@ impl Host {
         &self.refused
     }
 
-    /// Recordings of its runs, if the simulation records.
+    /// Answers to changes of the members and hand-overs in this run, in order.
     #[must_use]
-    pub fn recordings(&self) -> &[Recording] {
-        &self.recordings
+    pub fn orders(&self) -> &[Result<(), OrderRefusal>] {
+        &self.orders
+    }
+
+    /// Reads of this run that were answered or refused.
+    #[must_use]
+    pub fn reads(&self) -> &BTreeMap<ReadId, Result<Index, ReadRefusal>> {
+        &self.reads
     }
 
     /// The simulation's time on this machine's clock.
@@ -150,26 +293,39 @@ impl Host {
     /// Forgets what memory held.
     pub(crate) fn forget(&mut self, life: Life) {
         self.life = life;
-        self.applied.clear();
-        self.effects.clear();
+        self.paused = false;
+        self.mailbox.clear();
         self.refused.clear();
-        self.sessions = Sessions::default();
+        self.orders.clear();
+        self.reads.clear();
+        self.restores = 0;
+        self.state = State::default();
     }
 
-    /// Loses everything on disk.
+    /// Loses everything on disk: what comes back is another life of the member.
     pub(crate) fn wipe(&mut self) {
-        self.disk = SimDisk::new(Restored { hard_state: HardState::default(), entries: Vec::new() });
+        let blank = Restored { incarnation: Incarnation(self.incarnation().0 + 1), ..Restored::default() };
+        let has_bytes = self.disk().disk().is_some();
+        let id = self.config.id;
+        let disk = if has_bytes { DiskStore::on_disk(id, blank) } else { DiskStore::in_memory(blank) };
+        (self.life, self.fresh_disk, self.damaged) = (Life::Down(disk), true, false);
     }
 
-    /// The state machine of the simulation: it remembers what it applied, each command once.
-    pub(crate) fn apply(&mut self, entries: Vec<Entry>) {
-        for entry in entries {
-            if let Payload::Command(command) = &entry.payload
-                && self.sessions.admit(command.client, command.sequence) == Verdict::Apply
-            {
-                self.effects.push(command.clone());
+    /// Puts what is committed in force.
+    pub(crate) fn apply(&mut self, committed: Vec<Committed>) {
+        for committed in committed {
+            match committed {
+                Committed::Entry(entry) => self.state.apply(entry),
+                Committed::Snapshot(snapshot) => {
+                    self.restores += 1;
+                    self.state = State::restore(snapshot.data.as_deref().unwrap_or_default());
+                }
             }
-            self.applied.push(entry);
         }
+    }
+
+    /// The state as it is now, and the last index in it.
+    pub(crate) fn save(&self) -> (Index, Bytes) {
+        (Index(self.state.applied.len() as u64), self.state.save())
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 
-use raftian_raft::{AppendResult, Body, Message, Moment, NodeId};
+use raftian_raft::{AppendResult, Body, Message, Moment, NodeId, SnapshotResult};
 
 /// One message on its way.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -41,6 +41,14 @@ pub enum Kind {
     TimeoutNow,
     /// `forward`
     Forward,
+    /// `snapshot`
+    Snapshot,
+    /// `snapshot-reply`
+    SnapshotReply,
+    /// `read`
+    Read,
+    /// `read-reply`
+    ReadReply,
 }
 
 impl Kind {
@@ -57,6 +65,10 @@ impl Kind {
             Body::AppendReply(_) => Kind::AppendReply,
             Body::TimeoutNow => Kind::TimeoutNow,
             Body::Forward { .. } => Kind::Forward,
+            Body::InstallSnapshot(_) => Kind::Snapshot,
+            Body::SnapshotReply(_) => Kind::SnapshotReply,
+            Body::Read { .. } => Kind::Read,
+            Body::ReadReply { .. } => Kind::ReadReply,
         }
     }
 
@@ -73,6 +85,10 @@ impl Kind {
             Kind::AppendReply => "append-reply",
             Kind::TimeoutNow => "timeout-now",
             Kind::Forward => "forward",
+            Kind::Snapshot => "snapshot",
+            Kind::SnapshotReply => "snapshot-reply",
+            Kind::Read => "read",
+            Kind::ReadReply => "read-reply",
         }
     }
 }
@@ -97,7 +113,7 @@ impl fmt::Display for Envelope {
         let (kind, term) = (Kind::of(&self.message).name(), self.message.term);
         write!(f, "{}->{} {kind} {term}", self.from, self.to)?;
         match &self.message.body {
-            Body::PreVote { last } | Body::RequestVote { last, .. } => write!(f, " last {last}"),
+            Body::PreVote { last, .. } | Body::RequestVote { last, .. } => write!(f, " last {last}"),
             Body::PreVoteReply { granted } | Body::VoteReply { granted } => {
                 write!(f, " {}", if *granted { "granted" } else { "refused" })
             }
@@ -110,7 +126,35 @@ impl fmt::Display for Envelope {
             },
             Body::TimeoutNow => Ok(()),
             Body::Forward { commands } => write!(f, " {} commands", commands.len()),
+            Body::InstallSnapshot(part) => {
+                let bytes = part.bytes.as_ref().map_or(0, |bytes| bytes.len());
+                write!(f, " {}, bytes {} + {bytes} of {}", part.name.position, part.offset, part.name.size)
+            }
+            Body::SnapshotReply(reply) => match reply.result {
+                SnapshotResult::Received(bytes) => write!(f, " {} received {bytes}", reply.position),
+                SnapshotResult::Installed => write!(f, " {} installed", reply.position),
+            },
+            Body::Read { token } => write!(f, " {token:x}"),
+            Body::ReadReply { token, index: Some(index) } => write!(f, " {token:x} at {index}"),
+            Body::ReadReply { token, index: None } => write!(f, " {token:x} refused"),
         }
+    }
+}
+
+/// One machine's end of the links: what arrived and was not taken yet, and what it sent.
+#[derive(Debug, Default)]
+pub(crate) struct SimLinks {
+    pub(crate) inbox: VecDeque<(NodeId, Message)>,
+    pub(crate) outbox: Vec<(NodeId, Message)>,
+}
+
+impl raftian_node::links::Links for SimLinks {
+    fn send(&mut self, to: NodeId, message: Message) {
+        self.outbox.push((to, message));
+    }
+
+    fn receive(&mut self) -> Option<(NodeId, Message)> {
+        self.inbox.pop_front()
     }
 }
 

@@ -8,9 +8,12 @@ use raftian_raft::{Config, Entry, Index, Membership, NodeId, Payload, Restored, 
 pub struct Setup {
     pub(crate) seed: u64,
     pub(crate) images: BTreeMap<NodeId, Restored>,
+    pub(crate) membership: Membership,
     pub(crate) changes: Vec<Box<dyn Fn(&mut Config)>>,
     pub(crate) recorded: bool,
     pub(crate) strict: bool,
+    pub(crate) real_store: bool,
+    pub(crate) codec: bool,
     pub(crate) trace: usize,
 }
 
@@ -21,8 +24,32 @@ impl Setup {
     /// Nodes `n1` to `n{size}` with empty disks, from one seed.
     #[must_use]
     pub fn cluster(size: u64, seed: u64) -> Self {
-        let images = (1..=size).map(|id| (NodeId(id), Restored::default())).collect();
-        Setup { seed, images, changes: Vec::new(), recorded: false, strict: true, trace: Self::TRACE }
+        let membership = Membership::new((1..=size).map(NodeId)).expect("a simulated cluster has voters");
+        Self::members(membership, seed)
+    }
+
+    /// A cluster of these members with empty disks, from one seed.
+    #[must_use]
+    pub fn members(membership: Membership, seed: u64) -> Self {
+        let images = membership.members().map(|(id, _)| (id, Restored::default())).collect();
+        Setup {
+            seed,
+            images,
+            membership,
+            changes: Vec::new(),
+            recorded: false,
+            real_store: false,
+            codec: false,
+            strict: true,
+            trace: Self::TRACE,
+        }
+    }
+
+    /// Adds a machine with an empty disk that is not a member yet.
+    #[must_use]
+    pub fn outsider(mut self, id: u64) -> Self {
+        self.images.entry(NodeId(id)).or_default();
+        self
     }
 
     /// Changes the settings of every node.
@@ -51,6 +78,13 @@ impl Setup {
         self
     }
 
+    /// Tells a node that this index is committed.
+    #[must_use]
+    pub fn commit(mut self, id: u64, index: u64) -> Self {
+        self.image(id).committed = Index(index);
+        self
+    }
+
     /// Gives away a node's vote of its term.
     #[must_use]
     pub fn vote(mut self, id: u64, to: u64) -> Self {
@@ -62,6 +96,20 @@ impl Setup {
     #[must_use]
     pub fn recorded(mut self) -> Self {
         self.recorded = true;
+        self
+    }
+
+    /// Gives every machine the real store on a simulated disk of bytes, in place of one that keeps values in memory.
+    #[must_use]
+    pub fn real_store(mut self) -> Self {
+        self.real_store = true;
+        self
+    }
+
+    /// Sends every message as the bytes of the wire.
+    #[must_use]
+    pub fn codec(mut self) -> Self {
+        self.codec = true;
         self
     }
 
@@ -81,8 +129,7 @@ impl Setup {
     }
 
     pub(crate) fn config(&self, id: NodeId, seed: u64) -> Config {
-        let membership = Membership::new(self.images.keys().copied()).expect("a simulated cluster has voters");
-        let mut config = Config::new(id, membership, seed);
+        let mut config = Config::new(id, self.membership.clone(), seed);
         for change in &self.changes {
             change(&mut config);
         }

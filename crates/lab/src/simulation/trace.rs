@@ -29,7 +29,15 @@ impl Trace {
         Trace { bound, lines: VecDeque::new() }
     }
 
+    /// Whether lines are kept; if not, nobody need make them.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.bound > 0
+    }
+
     pub(crate) fn push(&mut self, at: Moment, line: Line) {
+        if self.bound == 0 {
+            return;
+        }
         if self.lines.len() >= self.bound {
             self.lines.pop_front();
         }

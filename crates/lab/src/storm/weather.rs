@@ -1,8 +1,9 @@
-//! What one seed's storm is made of.
+//! What one seed's storm is made of: a swarm of options, each drawn anew for each seed. Uniform faults alone miss the
+//! interesting corners.
 
 use std::time::Duration;
 
-use raftian_raft::Config;
+use raftian_raft::{Config, Incarnation, Membership, NodeId, Standing};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
@@ -15,40 +16,57 @@ pub(super) struct Weather {
     pub(super) reorder: f64,
     /// Chance that a message is lost.
     pub(super) lose: f64,
-    /// Chance that a message arrives again later.
+    /// Chance that a message arrives again at once.
     pub(super) repeat: f64,
+    /// Chance that an old message arrives again.
+    pub(super) replay: f64,
     /// Chance that a node crashes right after a message.
     pub(super) crash_after_message: f64,
     /// Chance that a new leader is cut off.
     pub(super) cut_fresh_leader: f64,
     pub(super) election_timeout: (Duration, Duration),
-    weights: [(Event, f64); 10],
-    pre_vote: bool,
-    check_quorum: bool,
-    batch: usize,
-    inflight: usize,
-    inflight_bytes: usize,
-    uncommitted: usize,
-    apply_window: usize,
+    /// Clocks of the machines run this much faster or slower, in parts of a million.
+    pub(super) drift: i64,
+    /// The members of the beginning.
+    pub(super) membership: Membership,
+    /// Machines that are no members at the beginning.
+    pub(super) outsiders: u64,
+    /// The real store on a disk of bytes, instead of one of values.
+    pub(super) real_store: bool,
+    /// Messages travel as bytes.
+    pub(super) codec: bool,
+    /// Clients, and keys they share.
+    pub(super) clients: u64,
+    pub(super) keys: u32,
+    pub(super) lease_reads: bool,
+    weights: Vec<(Event, f64)>,
+    config: Config,
+    priorities: Vec<u8>,
 }
 
 /// What can happen next.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Event {
     Deliver,
     Propose,
+    Read,
     Cut,
     Heal,
     Crash,
     Restart,
     HoldDisk,
     ReleaseDisk,
+    FailDisk,
+    FillDisk,
+    Wipe,
+    Rot,
+    Pause,
+    Resume,
+    JumpClock,
     HandOver,
     Campaign,
-}
-
-pub(super) fn dice(seed: u64) -> ChaCha8Rng {
-    ChaCha8Rng::seed_from_u64(seed)
+    Compact,
+    ChangeMembers,
 }
 
 /// Uniform in the logarithm: small and large values are equally likely to be met.
@@ -62,66 +80,125 @@ fn sometimes(dice: &mut ChaCha8Rng, low: f64, high: f64) -> f64 {
 }
 
 impl Weather {
-    pub(super) fn draw(dice: &mut ChaCha8Rng) -> Self {
+    pub(super) fn draw(seed: u64, nodes: u64, everything: bool) -> Self {
+        let dice = &mut ChaCha8Rng::seed_from_u64(seed);
+        let membership = members(dice, nodes);
+        let learners = membership.learners().count() as u64;
         let shortest = Duration::from_millis(log_uniform(dice, 20.0, 400.0) as u64);
-        let spread = log_uniform(dice, 1.2, 3.0);
-        let pace = shortest.div_f64(log_uniform(dice, 10.0, 200.0));
+        let election_timeout = (shortest, shortest.mul_f64(log_uniform(dice, 1.2, 3.0)));
+        let lease_reads = dice.random_bool(0.4);
+        // Leases stand on clocks whose rates differ by less than a tenth; and on ones that do not jump.
+        let bad_clocks = !lease_reads && dice.random_bool(0.3);
+        let drift = if bad_clocks { 100_000 } else { [0, 40_000][usize::from(dice.random_bool(0.5))] };
         let cut = sometimes(dice, 0.001, 0.02);
-        let crash = sometimes(dice, 0.001, 0.02);
-        let crash_after_message = sometimes(dice, 0.001, 0.03);
         let hold = sometimes(dice, 0.001, 0.05);
-        let weights = [
+        let pause = sometimes(dice, 0.001, 0.01);
+        let real_store = everything || dice.random_bool(0.15);
+        let bytes = if real_store { 1.0 } else { 0.0 };
+        let weights = vec![
             (Event::Propose, log_uniform(dice, 0.01, 0.3)),
+            (Event::Read, sometimes(dice, 0.01, 0.2)),
             (Event::Cut, cut),
             (Event::Heal, cut * 0.7),
-            (Event::Crash, crash),
+            (Event::Crash, sometimes(dice, 0.001, 0.02)),
             (Event::Restart, 0.03),
             (Event::HoldDisk, hold),
             (Event::ReleaseDisk, hold * 2.0),
+            (Event::FailDisk, bytes * sometimes(dice, 0.001, 0.01)),
+            (Event::FillDisk, bytes * sometimes(dice, 0.001, 0.01)),
+            (Event::Wipe, sometimes(dice, 0.000_5, 0.003)),
+            (Event::Rot, bytes * sometimes(dice, 0.002, 0.01)),
+            (Event::Pause, pause),
+            (Event::Resume, pause * 1.5),
+            (Event::JumpClock, if bad_clocks { 0.005 } else { 0.0 }),
             (Event::HandOver, sometimes(dice, 0.001, 0.02)),
             (Event::Campaign, sometimes(dice, 0.001, 0.02)),
+            (Event::Compact, sometimes(dice, 0.001, 0.05)),
+            (Event::ChangeMembers, sometimes(dice, 0.002, 0.05)),
             (Event::Deliver, 1.0),
         ];
+        let config = settings(dice, membership.clone(), election_timeout, lease_reads);
+        let priorities = (0..16).map(|_| dice.random_range(0..3)).collect();
         Weather {
-            pace,
+            pace: shortest.div_f64(log_uniform(dice, 10.0, 200.0)),
             reorder: sometimes(dice, 0.01, 1.0),
             lose: sometimes(dice, 0.005, 0.3),
             repeat: sometimes(dice, 0.005, 0.5),
-            crash_after_message,
+            replay: sometimes(dice, 0.001, 0.05),
+            crash_after_message: sometimes(dice, 0.001, 0.03),
             cut_fresh_leader: sometimes(dice, 0.01, 0.6),
-            election_timeout: (shortest, shortest.mul_f64(spread)),
+            election_timeout,
+            drift,
+            outsiders: dice.random_range(0..=2) + u64::from(learners == 0 && dice.random_bool(0.3)),
+            membership,
+            real_store,
+            codec: everything || dice.random_bool(0.3),
+            clients: log_uniform(dice, 1.0, 16.0) as u64,
+            keys: log_uniform(dice, 1.0, 20.0) as u32,
+            lease_reads,
             weights,
-            pre_vote: dice.random_bool(0.75),
-            check_quorum: dice.random_bool(0.75),
-            batch: log_uniform(dice, 1.0, 64.0) as usize,
-            inflight: log_uniform(dice, 1.0, 32.0) as usize,
-            inflight_bytes: log_uniform(dice, 100.0, 100_000.0) as usize,
-            uncommitted: log_uniform(dice, 4.0, 1000.0) as usize,
-            apply_window: log_uniform(dice, 1.0, 1000.0) as usize,
+            config,
+            priorities: if dice.random_bool(0.3) { priorities } else { Vec::new() },
         }
     }
 
     pub(super) fn configure(&self, config: &mut Config) {
-        config.election_timeout = self.election_timeout;
-        config.heartbeat = self.election_timeout.0 / 3;
-        config.pre_vote = self.pre_vote;
-        config.check_quorum = self.check_quorum;
-        config.max_append_entries = self.batch;
-        config.inflight_messages = self.inflight;
-        config.inflight_bytes = self.inflight_bytes;
-        config.max_uncommitted_entries = self.uncommitted;
-        config.apply_window = self.apply_window;
+        let (id, membership, seed) = (config.id, config.membership.clone(), config.seed);
+        let priority = self.priorities.get(id.0 as usize % 16).copied().unwrap_or_default();
+        *config = Config { id, membership, seed, priority, ..self.config.clone() };
     }
 
     /// The event at this place, from 0 to 1, of all events laid side by side.
     pub(super) fn pick(&self, place: f64) -> Event {
         let mut rest = place * self.weights.iter().map(|(_, weight)| weight).sum::<f64>();
-        for (event, weight) in self.weights {
-            if rest < weight {
-                return event;
+        for (event, weight) in &self.weights {
+            if rest < *weight {
+                return *event;
             }
             rest -= weight;
         }
         Event::Deliver
     }
+}
+
+/// So many voters, sometimes one of them a witness, and sometimes learners beside them.
+fn members(dice: &mut ChaCha8Rng, nodes: u64) -> Membership {
+    let witness = (nodes >= 3 && dice.random_bool(0.15)).then(|| NodeId(dice.random_range(1..=nodes)));
+    let learners = if dice.random_bool(0.3) { dice.random_range(1..=2) } else { 0 };
+    let standing = |id: NodeId| match id {
+        id if Some(id) == witness => Standing::Witness,
+        id if id.0 > nodes => [Standing::Learner, Standing::Joining][(id.0 % 2) as usize],
+        _ => Standing::Voter,
+    };
+    let members = (1..=nodes + learners).map(NodeId).map(|id| (id, Incarnation::default(), standing(id)));
+    Membership::of(members).expect("a storm has a voter")
+}
+
+fn settings(
+    dice: &mut ChaCha8Rng,
+    membership: Membership,
+    election_timeout: (Duration, Duration),
+    lease_reads: bool,
+) -> Config {
+    let heartbeat = election_timeout.0 / 3;
+    let mut config = Config::new(NodeId(1), membership, 0);
+    config.election_timeout = election_timeout;
+    config.heartbeat = heartbeat;
+    config.lease_reads = lease_reads;
+    config.check_quorum = lease_reads || dice.random_bool(0.75);
+    config.pre_vote = dice.random_bool(0.75);
+    config.adaptive_timeout = dice.random_bool(0.2).then(|| (heartbeat * 2, election_timeout.1 * 2));
+    config.max_append_entries = log_uniform(dice, 1.0, 64.0) as usize;
+    config.inflight_messages = log_uniform(dice, 1.0, 32.0) as usize;
+    config.inflight_bytes = log_uniform(dice, 100.0, 100_000.0) as usize;
+    config.max_uncommitted_entries = log_uniform(dice, 4.0, 1000.0) as usize;
+    config.apply_window = log_uniform(dice, 1.0, 1000.0) as usize;
+    config.snapshot_entries = dice.random_bool(0.6).then(|| log_uniform(dice, 5.0, 300.0) as u64);
+    config.snapshot_bytes = dice.random_bool(0.2).then(|| log_uniform(dice, 500.0, 20_000.0) as usize);
+    config.snapshot_keep = dice.random_range(0..50);
+    config.snapshot_chunk = log_uniform(dice, 32.0, 65_536.0) as usize;
+    config.snapshot_inflight = dice.random_range(1..=8);
+    config.promote_after = election_timeout.1 * dice.random_range(1..10);
+    config.max_reads = log_uniform(dice, 1.0, 100.0) as usize;
+    config
 }

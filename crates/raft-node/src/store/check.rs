@@ -47,7 +47,8 @@ impl File<'_> {
         let start: LogStart = self.value(&state, "state", START_KEY)?;
         let end: Index = self.value(&state, "state", END_KEY)?;
         let entries = self.entries(&read, start, end)?;
-        let restored = Restored { hard_state, incarnation, snapshot, start, entries };
+        let committed = raftian_raft::Index(0);
+        let restored = Restored { hard_state, committed, incarnation, snapshot, start, entries };
         self.agrees(&restored)?;
         Ok((restored, generation))
     }

@@ -15,7 +15,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use raftian_raft::{HardState, Incarnation, Index, LogStart, NodeId, Restored, Write, WriteNumber};
-use redb::{Database, Durability, ReadableDatabase, StorageBackend, TableDefinition, WriteTransaction};
+use redb::{Database, Durability, StorageBackend, TableDefinition, WriteTransaction};
 use serde::Serialize;
 
 use super::check::File;
@@ -81,8 +81,8 @@ impl RedbStore {
         Self::restore(database, path, node, cluster)
     }
 
-    /// The same store over any storage, such as a simulated disk; an empty one is initialised. `label` stands for the
-    /// file in errors.
+    /// The same store over any storage, such as a simulated disk; one of length zero is initialised, which is not safe
+    /// against a crash. `label` stands for the file in errors.
     pub fn with_backend(
         backend: impl StorageBackend,
         label: &Path,
@@ -93,8 +93,7 @@ impl RedbStore {
         let place = File(label);
         let empty = backend.len().map_err(|error| place.no_access(error))? == 0;
         let database = settings().create_with_backend(backend).map_err(|error| place.not_opened(error))?;
-        // A crash during the first initialisation leaves a database without tables, which is as good as new.
-        if empty || has_no_tables(&database).map_err(|error| place.database("the file", error))? {
+        if empty {
             initialise(&database, node, cluster, incarnation).map_err(|reason| place.no_access(reason))?;
         }
         Self::restore(database, label, node, cluster)
@@ -219,11 +218,8 @@ fn settings() -> redb::Builder {
 /// under the final name.
 fn create(path: &Path, node: NodeId, cluster: &str, incarnation: Incarnation) -> Result<(), StoreError> {
     let place = File(path);
-    let directory = match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
-    fs::create_dir_all(directory).map_err(|error| place.no_access(error))?;
+    let directory = directory_of(path);
+    create_directories(directory).map_err(|error| place.no_access(error))?;
     let mut unfinished = path.as_os_str().to_owned();
     unfinished.push(".new");
     match fs::remove_file(&unfinished) {
@@ -235,6 +231,22 @@ fn create(path: &Path, node: NodeId, cluster: &str, incarnation: Incarnation) ->
     database.close().map_err(|error| place.no_access(error))?;
     fs::rename(&unfinished, path).map_err(|error| place.no_access(error))?;
     sync_directory(directory).map_err(|error| place.no_access(error))
+}
+
+/// Creates `directory` and those above it that are missing, durably: whoever loses the name of a directory loses what
+/// is in it.
+fn create_directories(directory: &Path) -> io::Result<()> {
+    let missing: Vec<_> = directory.ancestors().take_while(|above| !above.exists()).collect();
+    fs::create_dir_all(directory)?;
+    missing.into_iter().try_for_each(|created| sync_directory(directory_of(created)))
+}
+
+/// Where the name of `path` is kept.
+pub(super) fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    }
 }
 
 /// Makes the names in `directory` durable; a file whose name is lost in a crash is lost.
@@ -267,10 +279,6 @@ fn initialise(database: &Database, node: NodeId, cluster: &str, incarnation: Inc
     snapshot::initialise(&transaction)?;
     transaction.commit()?;
     Ok(())
-}
-
-fn has_no_tables(database: &Database) -> Result<bool, redb::Error> {
-    Ok(database.begin_read()?.list_tables()?.next().is_none())
 }
 
 pub(super) fn sealed(place: &str, value: &impl Serialize) -> Result<Vec<u8>, wire::WireError> {

@@ -10,6 +10,7 @@ use raftian_raft::{
 };
 use redb::{ReadableTable, StorageBackend, TableDefinition};
 
+use super::file::directory_of;
 use super::*;
 
 mod model;
@@ -245,6 +246,23 @@ fn what_is_no_store_is_a_clear_error() {
     let below = file.join("raft.redb");
     let error = open_file(&below).map(drop).expect_err("below a file");
     assert!(matches!(error, StoreError::NoAccess { .. }), "{error}");
+}
+
+/// Whatever took the tables away took the vote with them.
+#[test]
+fn a_database_without_tables_is_no_new_store() {
+    let disk = Disk::default();
+    drop(redb::Database::builder().create_with_backend(disk.clone()).expect("a new database"));
+    let error = disk.open().map(drop).expect_err("no store");
+    assert!(matches!(&error, StoreError::Damaged { place, .. } if place == "table meta"), "{error}");
+}
+
+#[test]
+fn a_file_without_a_directory_goes_to_the_current_one() {
+    assert_eq!(directory_of(Path::new("raft.redb")), Path::new("."));
+    assert_eq!(directory_of(Path::new("data")), Path::new("."));
+    assert_eq!(directory_of(Path::new("/data")), Path::new("/"));
+    assert_eq!(directory_of(Path::new("a/b/raft.redb")), Path::new("a/b"));
 }
 
 #[test]

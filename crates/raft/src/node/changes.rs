@@ -74,7 +74,8 @@ impl Node {
         let Role::Leader(leader) = &mut self.role else { return };
         let mut ready = None;
         for (id, member) in self.log.membership().members() {
-            let Some(progress) = leader.peers.get_mut(&id).filter(|_| member.standing == Some(Standing::Joining)) else {
+            let Some(progress) = leader.peers.get_mut(&id).filter(|_| member.standing == Some(Standing::Joining))
+            else {
                 continue;
             };
             let alive = progress.answered && self.now.since(progress.heard) <= self.config.stickiness();

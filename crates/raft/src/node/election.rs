@@ -5,6 +5,7 @@ use alloc::collections::BTreeSet;
 
 use super::Node;
 use crate::event::{Decision, StepDown, VoteRefusal};
+use crate::membership::Membership;
 use crate::message::Body;
 use crate::role::{Campaign, Follower, Role};
 use crate::types::{LogPosition, NodeId, Term};
@@ -22,10 +23,16 @@ impl Node {
         }
     }
 
-    /// Whether this node may stand for election: it votes, under this life, and knows what every entry says.
+    /// Whether this node may stand for election: it votes, under this life, and knows what every entry says. One that is
+    /// about to lose its vote may, until it knows that this is committed: "it might still be needed until the C_new entry
+    /// is committed" (thesis 4.2.2), being perhaps the only one that has the entry.
     pub(super) fn may_lead(&self) -> bool {
-        let member = self.log.membership().member(self.config.id);
-        let is_voter = member.is_some_and(|member| member.may_lead() && member.incarnation == self.incarnation);
+        let among = |membership: &Membership| {
+            let member = membership.member(self.config.id);
+            member.is_some_and(|member| member.may_lead() && member.incarnation == self.incarnation)
+        };
+        let undecided = self.log.membership_index() > self.commit;
+        let is_voter = among(self.log.membership()) || (undecided && self.log.membership_before().is_some_and(among));
         let has_state = self.snapshot.as_ref().is_none_or(|snapshot| snapshot.data.is_some());
         is_voter && has_state && self.log.is_whole_after(self.log.base().index)
     }

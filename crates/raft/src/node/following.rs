@@ -41,7 +41,10 @@ impl Node {
             self.send(from, Body::AppendReply(AppendReply { probe, result, state: self.newest_state() }));
         } else if answer_wanted {
             let state = self.newest_state();
-            self.promise(from, Body::AppendReply(AppendReply { probe, result: AppendResult::Matched { up_to }, state }));
+            self.promise(
+                from,
+                Body::AppendReply(AppendReply { probe, result: AppendResult::Matched { up_to }, state }),
+            );
         }
     }
 

@@ -13,8 +13,8 @@ use crate::types::{Index, Moment, NodeId, Term};
 impl Node {
     /// A read of this node's own program.
     pub(super) fn read(&mut self, id: ReadId, lease: bool) {
-        let member = self.log.membership().member(self.config.id);
-        if member.is_some_and(|member| member.is_witness()) {
+        let witness = self.log.membership().member(self.config.id).is_some_and(|member| member.is_witness());
+        if witness || self.machine.stateless {
             return self.refuse_read(id, ReadRefusal::Witness);
         }
         let waiting = self.reads.len() + if let Role::Leader(leader) = &self.role { leader.reads.len() } else { 0 };

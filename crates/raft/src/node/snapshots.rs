@@ -23,14 +23,14 @@ pub struct TakenSnapshot {
 }
 
 impl Node {
-    /// Asks for a snapshot when so much was applied since the last one. A witness takes its own, which is empty.
+    /// Asks for a snapshot when so much was applied since the last one. A witness takes its own, without a state.
     pub(super) fn ask_for_snapshot(&mut self) {
         let covered = self.covered().index;
         let entries = self.machine.applied.0.saturating_sub(covered.0);
         let many = self.config.snapshot_entries.is_some_and(|most| entries >= most.max(1));
         let large = self.config.snapshot_bytes.is_some_and(|most| entries > 0 && self.machine.bytes >= most);
         let due = many || large || self.actions.snapshot_due;
-        let witness = self.log.membership().member(self.config.id).is_some_and(|member| member.is_witness());
+        let witness = self.machine.stateless;
         self.actions.snapshot_due = due && !witness && !self.machine.restore && !self.machine.snapshot_asked;
         self.machine.snapshot_asked |= self.actions.snapshot_due;
         if due && witness && !self.machine.restore {
@@ -91,7 +91,7 @@ impl Node {
         if !self.follow(from) {
             return self.ignore(from, "it sends a snapshot in a term that another node leads");
         }
-        let rewinds = part.repair && position.index >= self.log.base().index && position.index <= self.commit;
+        let rewinds = part.repair && position.index <= self.commit && self.log.matches(position);
         if position.index <= self.commit && !rewinds {
             // Committed here too, so equal: there is nothing to install.
             return self.promise(from, reply(SnapshotResult::Installed));

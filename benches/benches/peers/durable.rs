@@ -1,0 +1,146 @@
+//! What a durable write of one node costs: its store beside the same bytes in a file that is already there.
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{Seek, SeekFrom, Write as _};
+use std::time::{Duration, Instant};
+
+use raftian_node::store::{RedbStore, Store};
+use raftian_node::wire;
+use raftian_raft::{ClientId, Command, Entry, Index, NodeId, Payload, Stamp, Term, Write, WriteNumber};
+use serde_json::{Value, json};
+
+use super::machine::Machine;
+use super::report::median;
+use super::workload::Commands;
+
+/// Entries of one write.
+const ENTRIES: [u64; 2] = [1, 64];
+/// Bytes of one command.
+const BYTES: [usize; 2] = [16, 1024];
+/// Size of the raw file: 16 MiB, written before anything is measured. At its end writing starts over.
+const FILE_BYTES: usize = 16 << 20;
+/// Pairs of writes before the clock counts, and the fewest that are measured.
+const PAIRS: usize = 5;
+
+/// One size of write.
+pub(crate) struct Row {
+    entries: u64,
+    bytes: usize,
+    ours: Vec<f64>,
+    raw: Vec<f64>,
+}
+
+impl Row {
+    fn ratio(&self) -> f64 {
+        median(&self.ours.iter().zip(&self.raw).map(|(ours, raw)| ours / raw).collect::<Vec<_>>())
+    }
+}
+
+/// Every size, for so long: a write of ours and a raw one in turns, so that both see the same disk.
+pub(crate) fn measure(each: Duration) -> Vec<Row> {
+    let sizes = BYTES.into_iter().flat_map(|bytes| ENTRIES.into_iter().map(move |entries| (bytes, entries)));
+    sizes.map(|(bytes, entries)| row(bytes, entries, each)).collect()
+}
+
+fn row(bytes: usize, entries: u64, each: Duration) -> Row {
+    // Beside the build, which is on a disk: the directory for temporary files may be memory.
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("cargo made the directory");
+    let path = directory.path().join("raft.redb");
+    let (mut store, _) = RedbStore::open(&path, NodeId(1), "peers").expect("a new store");
+    let mut raw = Raw::new(tempfile::tempfile_in(directory.path()).expect("a file beside the store"));
+    let mut commands = Commands::new(bytes);
+    let mut row = Row { entries, bytes, ours: Vec::new(), raw: Vec::new() };
+    let start = Instant::now();
+    for pair in 0.. {
+        let write = write(&mut commands, pair, entries);
+        let encode = |entry| wire::encode_value(entry).expect("an entry fits");
+        let encoded: Vec<u8> = write.entries.iter().flat_map(encode).collect();
+        let ours = timed(|| store.submit(write).expect("the disk works"));
+        assert!(store.completed().is_some_and(|done| done.is_ok()), "a write is durable when it returns");
+        let floor = timed(|| raw.write(&encoded));
+        if pair as usize >= PAIRS {
+            row.ours.push(ours);
+            row.raw.push(floor);
+        }
+        if row.ours.len() >= PAIRS && start.elapsed() >= each {
+            break;
+        }
+    }
+    row
+}
+
+fn timed(work: impl FnOnce()) -> f64 {
+    let start = Instant::now();
+    work();
+    start.elapsed().as_secs_f64()
+}
+
+fn write(commands: &mut Commands, before: u64, count: u64) -> Write {
+    let entry = |index| {
+        let command = Command { client: ClientId(1), sequence: index, bytes: commands.numbered(index).into() };
+        Entry { term: Term(1), index: Index(index), stamp: Stamp(index), payload: Payload::Command(command) }
+    };
+    let entries = (before * count + 1..=(before + 1) * count).map(entry).collect();
+    Write { number: WriteNumber(before + 1), hard_state: None, entries }
+}
+
+/// A file that does not grow, written from front to end.
+struct Raw {
+    file: File,
+    at: usize,
+}
+
+impl Raw {
+    fn new(mut file: File) -> Self {
+        file.write_all(&vec![0; FILE_BYTES]).and_then(|()| file.sync_all()).expect("the disk works");
+        Raw { file, at: FILE_BYTES }
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        if self.at + bytes.len() > FILE_BYTES {
+            self.at = 0;
+            self.file.seek(SeekFrom::Start(0)).expect("a file has a front");
+        }
+        self.file.write_all(bytes).and_then(|()| self.file.sync_data()).expect("the disk works");
+        self.at += bytes.len();
+    }
+}
+
+/// For people.
+pub(crate) fn table(rows: &[Row], machine: &Machine) -> String {
+    let mut text = format!(
+        "one durable write, median, {}\n{:>8} {:>6} {:>7} {:>12} {:>12} {:>12}\n",
+        machine.line(),
+        "entries",
+        "bytes",
+        "writes",
+        "our store",
+        "raw file",
+        "ours/raw"
+    );
+    for row in rows {
+        let micros = |times: &[f64]| format!("{:.0} µs", median(times) * 1e6);
+        let (ours, raw) = (micros(&row.ours), micros(&row.raw));
+        let Row { entries, bytes, .. } = row;
+        let _ =
+            writeln!(text, "{entries:>8} {bytes:>6} {:>7} {ours:>12} {raw:>12} {:>11.2}x", row.ours.len(), row.ratio());
+    }
+    text
+}
+
+/// For programs.
+pub(crate) fn document(machine: &Machine, rows: &[Row]) -> Value {
+    let line = |row: &Row| {
+        let micros = |times: &[f64]| (median(times) * 1e7).round() / 10.0;
+        json!({
+            "entries": row.entries,
+            "bytes": row.bytes,
+            "writes": row.ours.len(),
+            "store_us": micros(&row.ours),
+            "raw_us": micros(&row.raw),
+            "store_to_raw": (row.ratio() * 100.0).round() / 100.0,
+        })
+    };
+    json!({ "machine": machine.json(), "durable": rows.iter().map(line).collect::<Vec<_>>() })
+}

@@ -1,0 +1,97 @@
+//! What was measured, as a table for people and as a document for programs.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use super::Effort;
+use super::machine::Machine;
+use super::workload::{Cell, System};
+
+/// One system in one cell.
+pub(crate) struct Row {
+    pub(crate) system: &'static System,
+    pub(crate) cell: Cell,
+    /// Commits a second, one for each round.
+    pub(crate) rates: Vec<f64>,
+    /// How many times as fast ours is.
+    pub(crate) ratio: Option<f64>,
+}
+
+impl Row {
+    pub(crate) fn commits(&self) -> f64 {
+        median(&self.rates)
+    }
+
+    fn json(&self) -> Value {
+        let Cell { nodes, bytes, load } = self.cell;
+        let whole = |rate: f64| rate.round() as u64;
+        let edge = |pick: fn(f64, f64) -> f64| whole(self.rates.iter().copied().reduce(pick).unwrap_or_default());
+        json!({
+            "system": self.system.name,
+            "nodes": nodes,
+            "bytes": bytes,
+            self.system.load.name(): load,
+            "commits_per_s": whole(self.commits()),
+            "lowest": edge(f64::min),
+            "highest": edge(f64::max),
+            "raftian_to_this": self.ratio.map(|ratio| (ratio * 100.0).round() / 100.0),
+        })
+    }
+}
+
+pub(crate) fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted[sorted.len() / 2]
+}
+
+/// Fills in the ratios: the median over the rounds, since what slows the machine down slows neighbours alike.
+pub(crate) fn compare(rows: &mut [Row], ours: &str) {
+    let Some(ours) = rows.iter().find(|row| row.system.name == ours).map(|row| row.rates.clone()) else { return };
+    for row in rows {
+        row.ratio = Some(median(&ours.iter().zip(&row.rates).map(|(ours, that)| ours / that).collect::<Vec<_>>()));
+    }
+}
+
+/// What stands above the lines.
+pub(crate) fn heading(effort: &Effort, machine: &Machine) -> String {
+    let Effort { rounds, slice } = effort;
+    let missing = if cfg!(feature = "openraft") { "" } else { "openraft is left out: `cargo peers` has it\n" };
+    format!(
+        "commits/s in memory, median of {rounds} rounds of {} ms, {}\n\
+         batch: one thread, one batch under way; clients: two threads, one command of each client under way\n{missing}\
+         {:<14} {:>5} {:>5} {:>13} {:>12} {:>12}\n",
+        slice.as_millis(),
+        machine.line(),
+        "system",
+        "nodes",
+        "bytes",
+        "load",
+        "commits/s",
+        "raftian/this",
+    )
+}
+
+/// The lines of one cell.
+pub(crate) fn lines(rows: &[Row]) -> String {
+    let mut text = String::new();
+    for row in rows {
+        let Cell { nodes, bytes, load } = row.cell;
+        let load = format!("{} {load:>5}", row.system.load.name());
+        let ratio = row.ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}x"));
+        let commits = row.commits();
+        let _ = writeln!(text, "{:<14} {nodes:>5} {bytes:>5} {load:>13} {commits:>12.0} {ratio:>12}", row.system.name);
+    }
+    text
+}
+
+/// Everything, for programs.
+pub(crate) fn document(machine: &Machine, effort: &Effort, rows: &[Row]) -> Value {
+    json!({
+        "machine": machine.json(),
+        "rounds": effort.rounds,
+        "slice_ms": effort.slice.as_millis() as u64,
+        "rows": rows.iter().map(Row::json).collect::<Vec<_>>(),
+    })
+}

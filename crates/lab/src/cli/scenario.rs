@@ -1,0 +1,99 @@
+//! `cargo lab scenario FILE…`
+
+use std::path::{Path, PathBuf};
+
+use raftian_lab::scenario::{self, Script};
+
+use super::Exit;
+
+/// Lines of trace that a failure prints.
+const LINES_OF_A_FAILURE: usize = 40;
+
+/// Lines of trace kept for `--trace`.
+const LINES_OF_A_TRACE: usize = 1_000_000;
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Transcripts, or directories of files that end in `.scenario`.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Prints everything that happened.
+    #[arg(long)]
+    trace: bool,
+    /// Prints nothing about transcripts that go as they say.
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Exit {
+    let mut worst = Exit::Success;
+    let mut count = 0;
+    for file in &arguments.files {
+        match transcripts(file) {
+            Ok(files) => {
+                for file in files {
+                    count += 1;
+                    worst = worst.max(one(&file, arguments));
+                }
+            }
+            Err(error) => {
+                eprintln!("{}: {error}", file.display());
+                worst = worst.max(Exit::Configuration);
+            }
+        }
+    }
+    if count == 0 && worst == Exit::Success {
+        eprintln!("no file ends in .scenario: name transcripts, or a directory that holds some");
+        worst = Exit::Configuration;
+    }
+    if !arguments.quiet && count > 1 && worst == Exit::Success {
+        println!("{count} transcripts went as they say");
+    }
+    worst
+}
+
+/// The file itself, or every transcript in a directory, in order of their names.
+fn transcripts(path: &Path) -> std::io::Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let entries = std::fs::read_dir(path)?.collect::<Result<Vec<_>, _>>()?;
+    let mut files: Vec<_> = entries.into_iter().map(|entry| entry.path()).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "scenario"));
+    files.sort();
+    Ok(files)
+}
+
+fn one(file: &Path, arguments: &Arguments) -> Exit {
+    let name = file.display().to_string();
+    let text = match std::fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) => {
+            eprintln!("{name}: cannot be read: {error}");
+            return Exit::Configuration;
+        }
+    };
+    let script = match Script::parse(&name, &text) {
+        Ok(script) => script,
+        Err(error) => {
+            eprintln!("{error}");
+            return Exit::Configuration;
+        }
+    };
+    let lines = if arguments.trace { LINES_OF_A_TRACE } else { LINES_OF_A_FAILURE };
+    match scenario::run(&script, lines) {
+        Ok(trace) => {
+            if arguments.trace {
+                print!("{trace}");
+            }
+            if !arguments.quiet {
+                println!("{name}: ok");
+            }
+            Exit::Success
+        }
+        Err(failure) => {
+            eprintln!("{name}:{}: {failure}", failure.line);
+            if failure.violation { Exit::Violated } else { Exit::Failed }
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! `cargo lab storm`
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use raftian_lab::simulation::Tally;
+use raftian_lab::storm::{RARE, Report, Storm, Wreck, minimise};
+
+use super::Exit;
+
+/// Lines of trace that a failure prints.
+const LINES_OF_A_FAILURE: usize = 200;
+
+/// Storms from which on a run must have met every rare event.
+const ENOUGH_STORMS: u64 = 1_000;
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// One seed, from which everything follows.
+    #[arg(long, conflicts_with_all = ["seeds", "minutes"])]
+    seed: Option<u64>,
+    /// Seeds from A up to, but not including, B.
+    #[arg(long, value_name = "A..B", value_parser = range, conflicts_with = "minutes")]
+    seeds: Option<Range<u64>>,
+    /// Fresh seeds for so many minutes.
+    #[arg(long, value_name = "M")]
+    minutes: Option<f64>,
+    /// Voters at the beginning; without it the seed decides that too.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=9))]
+    nodes: Option<u64>,
+    /// How many things happen before peace.
+    #[arg(long, default_value_t = Storm::EVENTS)]
+    events: u64,
+    /// Every machine has the real store on a disk of bytes, and every message travels as bytes.
+    #[arg(long)]
+    everything: bool,
+    /// Of the faults only these strike, by the numbers of their events, as a failure prints them.
+    #[arg(long, value_delimiter = ',', requires = "seed")]
+    only: Option<Vec<u64>>,
+    /// Prints what happened, with --seed.
+    #[arg(long, requires = "seed")]
+    trace: bool,
+    /// Threads; as many as there are cores unless told otherwise.
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Prints one line for each seed with the digest of everything that happened.
+    #[arg(long)]
+    digests: bool,
+}
+
+fn range(text: &str) -> Result<Range<u64>, String> {
+    let parsed = text.split_once("..").and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
+    parsed.filter(|range: &Range<u64>| !range.is_empty()).ok_or_else(|| format!("`{text}` is not A..B with A below B"))
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Exit {
+    if let Some(seed) = arguments.seed {
+        return one(arguments, seed);
+    }
+    let fresh = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
+    let (seeds, minutes) = match (&arguments.seeds, arguments.minutes) {
+        (Some(seeds), _) => (seeds.clone(), None),
+        (None, minutes) => (fresh..u64::MAX, Some(minutes.unwrap_or(1.0).clamp(0.01, 100_000.0))),
+    };
+    println!("storms from seed {}", seeds.start);
+    let sea = Sea::new(seeds, minutes);
+    let threads = arguments.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    std::panic::set_hook(Box::new(|_| {}));
+    std::thread::scope(|scope| {
+        for _ in 0..threads.max(1) {
+            scope.spawn(|| sea.sail(arguments));
+        }
+    });
+    sea.tell(arguments)
+}
+
+fn storm(arguments: &Arguments, seed: u64) -> Storm {
+    let storm = Storm { events: arguments.events, everything: arguments.everything, ..Storm::of(seed) };
+    Storm { nodes: arguments.nodes.unwrap_or(storm.nodes), ..storm }
+}
+
+/// One seed, twice: the second run must do the same.
+fn one(arguments: &Arguments, seed: u64) -> Exit {
+    let only: Option<BTreeSet<u64>> = arguments.only.as_ref().map(|only| only.iter().copied().collect());
+    let lines = if arguments.trace { usize::MAX } else { 0 };
+    let storm = Storm { only, trace: lines, ..storm(arguments, seed) };
+    std::panic::set_hook(Box::new(|_| {}));
+    let first = storm.run();
+    match first {
+        Ok(report) => {
+            if storm.run().as_ref() != Ok(&report) {
+                eprintln!("seed {seed} did two different things in two runs");
+                return Exit::Violated;
+            }
+            print(&report.tally);
+            println!("seed {seed} survived; digest {:016x}", report.digest);
+            Exit::Success
+        }
+        Err(wreck) => sunk(arguments, &storm, wreck),
+    }
+}
+
+/// Says what sank a cluster, with as few faults as it takes.
+fn sunk(arguments: &Arguments, storm: &Storm, wreck: Wreck) -> Exit {
+    eprintln!("seed {} sank the cluster:\n{}\n", storm.seed, wreck.what.lines().next().unwrap_or_default());
+    let (small, _) = if storm.only.is_some() { (storm.clone(), wreck) } else { minimise(storm, wreck) };
+    let lines = if arguments.trace { usize::MAX } else { LINES_OF_A_FAILURE };
+    let Err(wreck) = (Storm { trace: lines, ..small.clone() }).run() else {
+        eprintln!("and survived when it was run again: something is not decided by the seed");
+        return Exit::Violated;
+    };
+    eprintln!("with these faults alone:");
+    for (number, fault) in &wreck.faults {
+        eprintln!("  event {number}: {fault}");
+    }
+    eprintln!("{}", wreck.what);
+    eprintln!("replay: {}", small.replay());
+    Exit::Violated
+}
+
+fn print(tally: &Tally) {
+    for (name, count) in tally.iter() {
+        println!("{count:>10}  {name}");
+    }
+}
+
+/// Seeds that are still to be tried, and what came of the others.
+struct Sea {
+    next: AtomicU64,
+    end: u64,
+    deadline: Option<Instant>,
+    sunk: AtomicBool,
+    started: Instant,
+    log: Mutex<Log>,
+}
+
+#[derive(Default)]
+struct Log {
+    tally: Tally,
+    storms: u64,
+    steps: u64,
+    time: Duration,
+    wreck: Option<(Storm, Wreck)>,
+}
+
+impl Sea {
+    fn new(seeds: Range<u64>, minutes: Option<f64>) -> Self {
+        let started = Instant::now();
+        Sea {
+            next: AtomicU64::new(seeds.start),
+            end: seeds.end,
+            deadline: minutes.map(|minutes| started + Duration::from_secs_f64(minutes * 60.0)),
+            sunk: AtomicBool::new(false),
+            started,
+            log: Mutex::new(Log::default()),
+        }
+    }
+
+    /// Takes seeds until there are none, time is up, or a cluster sank.
+    fn sail(&self, arguments: &Arguments) {
+        loop {
+            let seed = self.next.fetch_add(1, Ordering::Relaxed);
+            let over = self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+            if seed >= self.end || over || self.sunk.load(Ordering::Relaxed) {
+                return;
+            }
+            let storm = storm(arguments, seed);
+            let result = storm.run();
+            let mut log = self.log.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            match result {
+                Ok(Report { tally, digest, steps, time }) => {
+                    if arguments.digests {
+                        println!("seed {seed} digest {digest:016x}");
+                    }
+                    log.tally.add(&tally);
+                    log.storms += 1;
+                    log.steps += steps;
+                    log.time += time;
+                }
+                Err(wreck) => {
+                    self.sunk.store(true, Ordering::Relaxed);
+                    log.wreck.get_or_insert((storm, wreck));
+                }
+            }
+        }
+    }
+
+    fn tell(self, arguments: &Arguments) -> Exit {
+        let elapsed = self.started.elapsed();
+        let log = self.log.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some((storm, wreck)) = log.wreck {
+            return sunk(arguments, &storm, wreck);
+        }
+        print(&log.tally);
+        let rate = log.steps as f64 / elapsed.as_secs_f64();
+        println!(
+            "{} storms survived: {} events in {:.1} s, {rate:.0} a second; {:.1} hours passed for the clusters",
+            log.storms,
+            log.steps,
+            elapsed.as_secs_f64(),
+            log.time.as_secs_f64() / 3600.0
+        );
+        let never: Vec<_> = RARE.iter().filter(|name| log.tally.of(name) == 0).collect();
+        for name in &never {
+            println!("never: {name}");
+        }
+        if !never.is_empty() && log.storms >= ENOUGH_STORMS {
+            eprintln!("a run of {} storms must have met all of these", log.storms);
+            return Exit::Failed;
+        }
+        Exit::Success
+    }
+}

@@ -1,0 +1,103 @@
+//! How a crash treats what no sync had made durable.
+
+use rand::RngExt;
+use rand::rngs::ChaCha8Rng;
+
+use super::change::{Change, Fate, Rest};
+
+/// How a crash treats the changes since the last sync. All styles but the first two draw by chance.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CrashStyle {
+    /// All are lost: the machine had kept them in memory.
+    Lost,
+    /// All survive: the machine had written its memory back, though nobody had waited for that.
+    Applied,
+    /// The first of them survive, up to one that is torn.
+    InOrder,
+    /// Each survives or is lost by itself.
+    AnyOrder,
+    /// Each survives, is lost, or is torn by itself.
+    Torn,
+}
+
+impl CrashStyle {
+    /// Every style.
+    pub const ALL: [CrashStyle; 5] =
+        [CrashStyle::Lost, CrashStyle::Applied, CrashStyle::InOrder, CrashStyle::AnyOrder, CrashStyle::Torn];
+
+    /// One of them, by chance.
+    #[must_use]
+    pub fn any(dice: &mut ChaCha8Rng) -> CrashStyle {
+        Self::ALL[dice.random_range(0..Self::ALL.len())]
+    }
+
+    /// What becomes of each of `changes`.
+    #[must_use]
+    pub fn fates(self, changes: &[Change], dice: &mut ChaCha8Rng) -> Vec<Fate> {
+        let cut = dice.random_range(0..=changes.len());
+        let fate = |(place, change): (usize, &Change)| match self {
+            CrashStyle::Lost => Fate::Lost,
+            CrashStyle::Applied => Fate::Applied,
+            CrashStyle::InOrder if place < cut => Fate::Applied,
+            CrashStyle::InOrder if place == cut => torn(change.sectors(), dice),
+            CrashStyle::InOrder => Fate::Lost,
+            CrashStyle::AnyOrder => either(dice),
+            CrashStyle::Torn if dice.random() => torn(change.sectors(), dice),
+            CrashStyle::Torn => either(dice),
+        };
+        changes.iter().enumerate().map(fate).collect()
+    }
+}
+
+fn either(dice: &mut ChaCha8Rng) -> Fate {
+    if dice.random() { Fate::Applied } else { Fate::Lost }
+}
+
+/// A tear through `sectors` sectors: from the front, from the back, or anywhere.
+pub(crate) fn torn(sectors: usize, dice: &mut ChaCha8Rng) -> Fate {
+    let cut = dice.random_range(0..=sectors);
+    let written = match dice.random_range(0..3) {
+        0 => (0..sectors).map(|sector| sector < cut).collect(),
+        1 => (0..sectors).map(|sector| sector >= cut).collect(),
+        _ => (0..sectors).map(|_| dice.random()).collect(),
+    };
+    Fate::Torn { written, rest: if dice.random() { Rest::Old } else { Rest::Zeros } }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+
+    use super::*;
+
+    #[test]
+    fn each_style_draws_what_it_says_and_the_seed_decides() {
+        let changes: Vec<_> = (0..9).map(|n| Change::Write { at: n * 4096, bytes: vec![1; 4096] }).collect();
+        let mut met = Vec::new();
+        for seed in 0..50 {
+            for style in CrashStyle::ALL {
+                let draw = || style.fates(&changes, &mut ChaCha8Rng::seed_from_u64(seed));
+                let fates = draw();
+                assert_eq!(fates, draw());
+                let is_torn = |fate: &Fate| matches!(fate, Fate::Torn { .. });
+                match style {
+                    CrashStyle::Lost => assert!(fates.iter().all(|fate| *fate == Fate::Lost)),
+                    CrashStyle::Applied => assert!(fates.iter().all(|fate| *fate == Fate::Applied)),
+                    CrashStyle::InOrder => {
+                        let whole = fates.iter().take_while(|fate| **fate == Fate::Applied).count();
+                        assert!(fates.iter().skip(whole + 1).all(|fate| *fate == Fate::Lost));
+                    }
+                    CrashStyle::AnyOrder => assert!(!fates.iter().any(is_torn)),
+                    CrashStyle::Torn => {}
+                }
+                met.extend(fates.into_iter().filter(is_torn));
+            }
+        }
+        for rest in [Rest::Old, Rest::Zeros] {
+            for written in [[true, true, true, false, false, false, false, false], [false; 8], [true; 8]] {
+                let fate = Fate::Torn { written: written.to_vec(), rest };
+                assert!(met.contains(&fate), "{fate:?} was never drawn");
+            }
+        }
+    }
+}

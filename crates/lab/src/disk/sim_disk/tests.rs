@@ -1,0 +1,241 @@
+use super::*;
+use crate::disk::MOST_UNSYNCED;
+
+fn dice(seed: u64) -> ChaCha8Rng {
+    ChaCha8Rng::seed_from_u64(seed)
+}
+
+/// A disk of eight sectors of ones.
+fn disk() -> SimDisk {
+    SimDisk::holding(vec![1; 8 * SECTOR])
+}
+
+fn write(disk: &SimDisk, sector: usize, value: u8) {
+    disk.write((sector * SECTOR) as u64, &[value; SECTOR]).expect("a write");
+}
+
+/// One byte of each sector, as a read sees it.
+fn view(disk: &SimDisk) -> Vec<u8> {
+    let mut out = vec![0; usize::try_from(disk.len().expect("power")).expect("small")];
+    disk.read(0, &mut out).expect("a read");
+    out.chunks(SECTOR).map(|sector| sector[7]).collect()
+}
+
+/// One byte of each sector, as a crash would leave it.
+fn durable(disk: &SimDisk) -> Vec<u8> {
+    disk.image().chunks(SECTOR).map(|sector| sector[7]).collect()
+}
+
+fn read(disk: &SimDisk, sector: usize) -> io::Result<()> {
+    disk.read((sector * SECTOR) as u64, &mut [0; SECTOR])
+}
+
+#[test]
+fn what_is_synced_survives_and_what_is_not_may_be_lost() {
+    let mut disk = disk();
+    write(&disk, 0, 2);
+    disk.sync_data().expect("a sync");
+    write(&disk, 1, 3);
+    disk.set_len(16 * SECTOR as u64).expect("room");
+    assert_eq!((view(&disk).len(), view(&disk)[1], disk.unsynced()), (16, 3, 2));
+    assert_eq!(durable(&disk), [2, 1, 1, 1, 1, 1, 1, 1]);
+    disk.crash(&mut dice(1), CrashStyle::Lost);
+    assert_eq!((view(&disk), disk.unsynced()), (vec![2, 1, 1, 1, 1, 1, 1, 1], 0));
+}
+
+#[test]
+fn each_change_that_was_not_synced_meets_its_own_fate() {
+    let mut disk = disk();
+    disk.set_len(10 * SECTOR as u64).expect("room");
+    (0..10).for_each(|sector| write(&disk, sector, 2));
+    let fates = [Fate::Lost, Fate::Lost, Fate::Applied, Fate::Lost, Fate::Applied];
+    disk.crash_with(&[&fates[..], &vec![Fate::Applied; 6]].concat());
+    assert_eq!(view(&disk), [1, 2, 1, 2, 2, 2, 2, 2], "the new length was lost, and what lay beyond the old one");
+}
+
+#[test]
+fn handles_made_before_a_crash_have_no_power() {
+    let mut disk = disk();
+    let old = disk.clone();
+    write(&old, 0, 2);
+    disk.crash(&mut dice(1), CrashStyle::Applied);
+    assert!(old.write(0, &[9]).is_err() && old.sync_data().is_err() && old.set_len(0).is_err() && old.len().is_err());
+    assert_eq!(view(&disk), [2, 1, 1, 1, 1, 1, 1, 1]);
+}
+
+#[test]
+fn what_a_killed_process_wrote_is_still_on_its_way() {
+    let mut disk = disk();
+    let old = disk.clone();
+    write(&old, 0, 2);
+    disk.kill();
+    assert!(old.sync_data().is_err());
+    assert_eq!((view(&disk)[0], durable(&disk)[0], disk.unsynced()), (2, 1, 1));
+    disk.sync_data().expect("a sync");
+    assert_eq!(durable(&disk)[0], 2, "a sync is of the file, whoever wrote");
+}
+
+#[test]
+fn after_the_operations_that_it_was_given_the_power_is_gone() {
+    let mut disk = disk();
+    disk.cut_power_after(2);
+    write(&disk, 0, 2);
+    disk.sync_data().expect("power for a sync");
+    assert!(disk.write(0, &[9]).is_err() && disk.sync_data().is_err() && read(&disk, 0).is_err());
+    disk.crash(&mut dice(1), CrashStyle::Applied);
+    assert_eq!(view(&disk), [2, 1, 1, 1, 1, 1, 1, 1]);
+}
+
+/// What a file system does when it cannot write a page back: it says so once and takes the page for clean.
+#[test]
+fn a_failed_sync_is_not_made_good_by_a_later_one() {
+    let (mut kept, mut lost) = (0, 0);
+    for seed in 0..64 {
+        let mut disk = disk();
+        disk.fail_next_sync(&mut dice(seed));
+        (0..4).for_each(|sector| write(&disk, sector, 2));
+        assert!(disk.sync_data().is_err());
+        assert_eq!(view(&disk), [2, 2, 2, 2, 1, 1, 1, 1], "memory still has it");
+        write(&disk, 7, 3);
+        disk.sync_data().expect("only one sync fails");
+        disk.crash(&mut dice(seed), CrashStyle::Applied);
+        assert_eq!(view(&disk)[4..], [1, 1, 1, 3]);
+        kept += view(&disk).iter().filter(|sector| **sector == 2).count();
+        lost += view(&disk)[..4].iter().filter(|sector| **sector == 1).count();
+    }
+    assert!(kept > 40 && lost > 40, "kept {kept} and lost {lost} of 256");
+}
+
+#[test]
+fn a_full_disk_cuts_a_write_short_and_does_not_grow() {
+    let disk = disk();
+    disk.fill(true);
+    let error = disk.write(0, &[2; 4 * SECTOR]).expect_err("no room");
+    assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+    assert_eq!(view(&disk), [2, 2, 1, 1, 1, 1, 1, 1]);
+    assert!(disk.set_len(9 * SECTOR as u64).is_err());
+    disk.set_len(4 * SECTOR as u64).expect("less is possible");
+    disk.fill(false);
+    disk.set_len(9 * SECTOR as u64).expect("room");
+    assert_eq!(view(&disk), [2, 2, 1, 1, 0, 0, 0, 0, 0]);
+}
+
+#[test]
+fn reads_fail_as_often_as_told_and_where_a_sector_is_bad() {
+    let mut disk = disk();
+    disk.fail_reads(2);
+    assert!(read(&disk, 0).is_err() && read(&disk, 0).is_err() && read(&disk, 0).is_ok());
+    disk.spoil_sector(3 * SECTOR + 9);
+    assert!(read(&disk, 2).is_ok() && read(&disk, 3).is_err() && read(&disk, 4).is_ok());
+    disk.crash(&mut dice(1), CrashStyle::Lost);
+    assert!(read(&disk, 3).is_err(), "a bad sector outlives a crash");
+    write(&disk, 3, 2);
+    assert!(read(&disk, 3).is_ok(), "a write gives it another place");
+    let beyond = disk.read(8 * SECTOR as u64, &mut [0]).expect_err("beyond the end");
+    assert_eq!(beyond.kind(), io::ErrorKind::UnexpectedEof);
+    assert!(disk.write(8 * SECTOR as u64, &[0]).is_err());
+}
+
+#[test]
+fn a_flipped_bit_is_seen_unless_a_change_on_its_way_covers_it() {
+    let bit = |sector: usize| ((sector * SECTOR + 7) * 8 + 2) as u64;
+    let disk = disk();
+    write(&disk, 2, 2);
+    assert!(disk.flip_bit(bit(1)) && disk.flip_bit(bit(2)) && !disk.flip_bit(bit(8)));
+    assert_eq!(view(&disk), [1, 5, 2, 1, 1, 1, 1, 1]);
+    assert_eq!(durable(&disk), [1, 5, 5, 1, 1, 1, 1, 1]);
+    disk.sync_data().expect("a sync");
+    assert_eq!(durable(&disk), view(&disk));
+    disk.flip_in_next_read(&mut dice(1));
+    let mut out = [0; SECTOR];
+    disk.read(0, &mut out).expect("a read");
+    assert_eq!(out.iter().map(|byte| (byte ^ 1).count_ones()).sum::<u32>(), 1);
+    assert!(view(&disk) == [1, 5, 2, 1, 1, 1, 1, 1]);
+}
+
+#[test]
+fn a_misdirected_write_changes_another_sector() {
+    for seed in 0..32 {
+        let disk = disk();
+        disk.misdirect_next_write(&mut dice(seed));
+        write(&disk, 3, 2);
+        let after = view(&disk);
+        assert!(after[3] == 1 && after.iter().filter(|sector| **sector == 2).count() == 1, "{after:?}");
+        write(&disk, 3, 4);
+        assert_eq!(view(&disk)[3], 4, "only one write strays");
+    }
+}
+
+#[test]
+fn a_disk_that_lies_confirms_what_it_does_not_do() {
+    let mut disk = disk();
+    disk.lie(true);
+    write(&disk, 0, 2);
+    disk.sync_data().expect("it says so");
+    assert_eq!(durable(&disk), [1; 8]);
+    disk.crash(&mut dice(1), CrashStyle::Lost);
+    assert_eq!(view(&disk), [1; 8]);
+}
+
+#[test]
+fn an_old_image_takes_the_place_of_everything() {
+    let mut disk = disk();
+    let old = disk.image();
+    write(&disk, 0, 2);
+    disk.sync_data().expect("a sync");
+    disk.put_back(old);
+    assert_eq!((view(&disk), disk.unsynced()), (vec![1; 8], 0));
+}
+
+#[test]
+fn beyond_the_bound_the_oldest_change_becomes_durable_by_itself() {
+    let disk = disk();
+    disk.set_len(MOST_UNSYNCED as u64 / 2 + 8).expect("room");
+    let half = vec![2; MOST_UNSYNCED / 2];
+    for _ in 0..2 {
+        disk.write(0, &half).expect("a write");
+    }
+    assert_eq!((disk.unsynced(), disk.image().len()), (3, 8 * SECTOR));
+    disk.write(0, &[3]).expect("a write");
+    assert_eq!((disk.unsynced(), disk.image()[0]), (2, 2));
+}
+
+#[test]
+fn a_recording_holds_every_operation_in_order() {
+    let disk = disk();
+    disk.write(0, &[9]).expect("a write");
+    disk.record();
+    disk.write(5, &[2, 3]).expect("a write");
+    disk.sync_data().expect("a sync");
+    disk.set_len(3).expect("less");
+    assert_eq!(disk.recorded(), 3);
+    let expected = [
+        Operation::Change(Change::Write { at: 5, bytes: vec![2, 3] }),
+        Operation::Sync,
+        Operation::Change(Change::Resize(3)),
+    ];
+    assert_eq!(disk.recording(), expected);
+    assert!(disk.recording().is_empty());
+}
+
+#[test]
+fn everything_that_happened_is_counted() {
+    let mut disk = disk();
+    write(&disk, 0, 2);
+    disk.sync_data().expect("a sync");
+    write(&disk, 0, 3);
+    write(&disk, 0, 4);
+    disk.crash_with(&[Fate::Applied]);
+    let tally = disk.tally();
+    let counted: Vec<_> = tally.iter().collect();
+    assert_eq!(
+        counted,
+        [
+            ("disk: kept a change that was not synced", 1),
+            ("disk: lost a change", 1),
+            ("disk: lost power", 1),
+            ("disk: synced", 1),
+            ("disk: wrote", 3)
+        ]
+    );
+}

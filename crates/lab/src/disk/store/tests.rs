@@ -1,0 +1,290 @@
+use raftian_raft::{
+    ClientId, Command, Entry, HardState, Incarnation, Index, LogPosition, LogStart, Membership, Payload, Snapshot,
+    Stamp, Term,
+};
+use rand::SeedableRng;
+
+use super::*;
+
+const ID: NodeId = NodeId(3);
+
+fn entry(index: u64, term: u64) -> Entry {
+    let command = Command { client: ClientId(7), sequence: index, bytes: vec![index as u8; 24].into() };
+    Entry { term: Term(term), index: Index(index), stamp: Stamp(index), payload: Payload::Command(command) }
+}
+
+fn snapshot(index: u64, term: u64) -> Snapshot {
+    Snapshot {
+        position: LogPosition { term: Term(term), index: Index(index) },
+        stamp: Stamp(index),
+        membership: Membership::new([ID]).expect("a cluster"),
+        data: Some(vec![index as u8; 3000].into()),
+    }
+}
+
+/// Write `number` appends one entry of term `number`; every fifth compacts as well.
+fn write(number: u64) -> Write {
+    let snapshot = number.is_multiple_of(5).then(|| snapshot(number - 1, number - 1));
+    Write {
+        number: WriteNumber(number),
+        hard_state: Some(HardState { term: Term(number), vote: Some(ID) }),
+        start: snapshot.as_ref().map(Snapshot::start),
+        snapshot,
+        discard: false,
+        entries: vec![entry(number, number)],
+    }
+}
+
+/// What is durable after the first `count` writes.
+fn after(count: u64) -> Restored {
+    let mut model = MemoryStore::new();
+    (1..=count).for_each(|number| model.submit(write(number)).expect("a sound write"));
+    model.restored()
+}
+
+fn both() -> [DiskStore; 2] {
+    [DiskStore::in_memory(Restored::default()), DiskStore::on_disk(ID, Restored::default())]
+}
+
+fn submit(store: &mut DiskStore, numbers: impl IntoIterator<Item = u64>) {
+    numbers.into_iter().for_each(|number| store.submit(write(number)).expect("a sound store"));
+}
+
+fn reports(store: &mut DiskStore) -> Vec<u64> {
+    std::iter::from_fn(|| store.completed()).map(|report| report.expect("a sound write").0).collect()
+}
+
+#[test]
+fn nothing_is_done_before_it_is_completed_and_then_in_order() {
+    for mut store in both() {
+        submit(&mut store, 1..=4);
+        assert_eq!((store.pending(), reports(&mut store), store.image()), (4, vec![], &Restored::default()));
+        assert_eq!(store.complete(3), 3);
+        assert_eq!((store.pending(), reports(&mut store), store.image()), (1, vec![1, 2, 3], &after(3)));
+        assert_eq!(store.complete(usize::MAX), 1);
+        assert_eq!((reports(&mut store), store.image()), (vec![4], &after(4)));
+    }
+}
+
+#[test]
+fn a_crash_keeps_what_it_is_told_to_and_tells_nobody() {
+    for mut store in both() {
+        submit(&mut store, 1..=9);
+        store.complete(2);
+        store.hold(true);
+        store.crash(4);
+        assert_eq!((store.pending(), store.is_held(), reports(&mut store)), (0, false, vec![]));
+        assert_eq!(store.image(), &after(6), "a machine that is off shows what it will give back");
+        assert_eq!(store.restart(), Ok(&after(6)));
+        submit(&mut store, 7..=8);
+        store.complete(2);
+        store.crash(0);
+        assert_eq!(store.restart(), Ok(&after(8)));
+    }
+}
+
+#[test]
+fn a_crash_in_the_middle_of_a_write_does_it_or_does_not() {
+    let mut dice = ChaCha8Rng::seed_from_u64(1);
+    for make in [|| DiskStore::in_memory(Restored::default()), || DiskStore::on_disk(ID, Restored::default())] {
+        let mut done = 0;
+        for round in 0..100 {
+            let mut store = make();
+            submit(&mut store, 1..=8);
+            store.complete(2);
+            let style = CrashStyle::ALL[round % CrashStyle::ALL.len()];
+            store.crash_midway(2, &mut dice, style);
+            let shown = store.image().clone();
+            assert!([after(4), after(5)].contains(&shown), "{style:?}");
+            assert_eq!(store.restart(), Ok(&shown), "{style:?}");
+            done += u64::from(shown == after(5));
+        }
+        assert!((10..=90).contains(&done), "the write in the middle was done {done} times in 100");
+    }
+}
+
+/// Whoever starts stands on what it was given: if a dead process left it in memory only, the start must sync it first.
+#[test]
+fn what_a_process_that_died_left_behind_is_durable_once_it_was_given_back() {
+    let mut dice = ChaCha8Rng::seed_from_u64(1);
+    for make in [|| DiskStore::in_memory(Restored::default()), || DiskStore::on_disk(ID, Restored::default())] {
+        let mut done = 0;
+        for _ in 0..100 {
+            let mut store = make();
+            submit(&mut store, 1..=8);
+            store.complete(2);
+            store.kill_midway(2, &mut dice);
+            let given = store.restart().expect("a sound disk").clone();
+            assert!([after(4), after(5)].contains(&given));
+            store.crash(0);
+            assert_eq!(store.restart(), Ok(&given));
+            done += u64::from(given == after(5));
+        }
+        assert!((10..=90).contains(&done), "the write in the middle was done {done} times in 100");
+    }
+}
+
+#[test]
+fn a_disk_begins_with_any_image() {
+    let image = Restored {
+        committed: Index(0),
+        hard_state: HardState { term: Term(6), vote: None },
+        incarnation: Incarnation(9),
+        snapshot: Some(snapshot(7, 5)),
+        start: LogStart { position: LogPosition { term: Term(5), index: Index(6) }, stamp: Stamp(6) },
+        entries: vec![entry(7, 5), entry(8, 6)],
+    };
+    for mut store in [DiskStore::in_memory(image.clone()), DiskStore::on_disk(ID, image.clone())] {
+        assert_eq!(store.image(), &image);
+        store.close();
+        assert_eq!(store.restart(), Ok(&image));
+    }
+}
+
+#[test]
+fn an_orderly_end_does_what_waits() {
+    for mut store in both() {
+        submit(&mut store, 1..=5);
+        store.close();
+        assert_eq!(store.restart(), Ok(&after(5)));
+    }
+}
+
+#[test]
+fn an_old_image_that_is_put_back_is_what_the_machine_starts_from() {
+    for mut store in both() {
+        submit(&mut store, 1..=6);
+        store.complete(4);
+        let backup = store.backup();
+        store.complete(2);
+        store.put_back(&backup);
+        assert_eq!(store.restart(), Ok(&after(4)));
+        submit(&mut store, 5..=5);
+        store.complete(1);
+        assert_eq!(store.image(), &after(5));
+    }
+}
+
+#[test]
+fn a_failed_write_is_told_once_and_is_done_or_is_not() {
+    let mut done = 0;
+    for seed in 0..40 {
+        let mut store = DiskStore::on_disk(ID, Restored::default());
+        submit(&mut store, 1..=4);
+        store.complete(2);
+        assert_eq!(reports(&mut store), [1, 2]);
+        store.disk().expect("bytes").fail_next_sync(&mut ChaCha8Rng::seed_from_u64(seed));
+        assert_eq!(store.complete(2), 0);
+        assert!(matches!(store.completed(), Some(Err(StoreError::WriteFailed { number: 3, .. }))));
+        assert_eq!((store.completed(), store.pending()), (None, 1));
+        assert!(store.submit(write(5)).is_err());
+        store.crash(1);
+        let shown = store.image().clone();
+        assert!([after(2), after(3)].contains(&shown));
+        assert_eq!(store.restart(), Ok(&shown));
+        done += u64::from(shown == after(3));
+    }
+    assert!((1..40).contains(&done), "the failed write was done {done} times in 40");
+}
+
+#[test]
+fn a_full_disk_fails_the_write_and_loses_nothing_older() {
+    let mut store = DiskStore::on_disk(ID, Restored::default());
+    submit(&mut store, 1..=3);
+    store.complete(2);
+    store.disk().expect("bytes").fill(true);
+    assert_eq!(store.complete(1), 0);
+    assert!(matches!(reports_error(&mut store), StoreError::WriteFailed { number: 3, .. }));
+    store.crash(0);
+    store.disk().expect("bytes").fill(false);
+    assert_eq!(store.restart(), Ok(&after(2)));
+}
+
+fn reports_error(store: &mut DiskStore) -> StoreError {
+    std::iter::from_fn(|| store.completed()).find_map(Result::err).expect("an error")
+}
+
+#[test]
+fn a_disk_that_cannot_be_read_is_refused_and_read_again_later() {
+    let mut store = DiskStore::on_disk(ID, Restored::default());
+    submit(&mut store, 1..=3);
+    store.complete(3);
+    store.crash(0);
+    store.disk().expect("bytes").fail_reads(1);
+    assert!(matches!(store.restart(), Err(Unusable::Refused(StoreError::NoAccess { .. }))));
+    assert_eq!(store.restart(), Ok(&after(3)));
+}
+
+#[test]
+fn a_disk_that_lies_about_its_syncs_is_caught() {
+    let mut caught = 0;
+    for seed in 0..20 {
+        let mut dice = ChaCha8Rng::seed_from_u64(seed);
+        let mut store = DiskStore::on_disk(ID, Restored::default());
+        submit(&mut store, 1..=6);
+        store.complete(3);
+        store.disk().expect("bytes").lie(true);
+        store.complete(3);
+        store.crash_midway(0, &mut dice, CrashStyle::ALL[seed as usize % CrashStyle::ALL.len()]);
+        caught += u64::from(store.restart().is_err());
+    }
+    assert!(caught >= 8, "the planted lie was caught {caught} times in 20");
+}
+
+#[test]
+fn a_store_that_gives_back_another_image_is_caught() {
+    let mut store = DiskStore::on_disk(ID, Restored::default());
+    submit(&mut store, 1..=6);
+    store.complete(3);
+    let old = store.disk().expect("bytes").image();
+    store.complete(3);
+    // The bytes of an old copy with the debts of a new one: a disk that forgot.
+    let forgetful = Backup { bytes: Some(old), owed: after(6) };
+    store.put_back(&forgetful);
+    let Err(Unusable::Lied(violation)) = store.restart() else { panic!("it was not caught") };
+    assert!(violation.to_string().contains("the store gives back what was durable is violated"), "{violation}");
+}
+
+#[test]
+fn a_queue_beyond_its_bound_is_a_hanging_disk() {
+    for mut store in both() {
+        submit(&mut store, 1..=WRITE_QUEUE as u64);
+        assert_eq!(store.submit(write(1)), Err(StoreError::Hanging));
+    }
+}
+
+/// No store on one disk can survive these; it may refuse to start, and it must not fall over.
+#[test]
+fn what_is_outside_the_model_is_refused_or_noticed_and_never_a_panic() {
+    // For each fault: how often it was harmless, refused, and noticed only because the lab knows what was durable.
+    let mut counts = [[0; 3]; 4];
+    for seed in 0..400 {
+        let mut dice = ChaCha8Rng::seed_from_u64(seed);
+        let mut store = DiskStore::on_disk(ID, Restored::default());
+        submit(&mut store, 1..=12);
+        store.complete(6);
+        let (fault, disk) = (seed as usize % 4, store.disk().expect("bytes"));
+        match fault {
+            0 => disk.misdirect_next_write(&mut dice),
+            1 => disk.flip_in_next_read(&mut dice),
+            2 => disk.lie(true),
+            _ => {
+                let bits = disk.image().len() as u64 * 8;
+                (0..64).for_each(|_| assert!(disk.flip_bit(dice.random_range(0..bits))));
+            }
+        }
+        store.complete(dice.random_range(1..=5));
+        match dice.random_range(0..3) {
+            0 => store.close(),
+            1 => store.kill_midway(0, &mut dice),
+            _ => store.crash_midway(0, &mut dice, CrashStyle::Torn),
+        }
+        counts[fault][match store.restart() {
+            Ok(_) => 0,
+            Err(Unusable::Refused(_)) => 1,
+            Err(Unusable::Lied(_)) => 2,
+        }] += 1;
+    }
+    let [_misdirected, _misread, lying, rotten] = counts;
+    assert!(lying[0] == 0 && lying[2] > 10 && rotten[1] > 10, "{counts:?}");
+}

@@ -1,0 +1,187 @@
+//! What a transcript expects, held against what the cluster shows.
+
+use std::collections::BTreeSet;
+use std::fmt::Display;
+
+use raftian_raft::{Index, Membership, Node, NodeId, PeerStatus, RoleKind, Standing};
+
+use super::run::{Runner, covers};
+use super::script::{Answer, Expect, RoleName, Select};
+
+/// Checks once; waits for nothing.
+pub(super) fn check(runner: &Runner, expect: &Expect) -> Result<(), String> {
+    match expect {
+        Expect::Leader(id) => leads(runner, *id),
+        Expect::NoLeader => match &runner.cluster.leaders()[..] {
+            [] => Ok(()),
+            leaders => Err(format!("no leader was expected, but {} leads", list(leaders))),
+        },
+        Expect::LeaderOf(id, leader) => {
+            same(&format!("the leader that {id} believes in"), &name(*leader), &name(node(runner, *id)?.leader()))
+        }
+        Expect::Role(id, role) => {
+            same(&format!("the role of {id}"), role.name(), role_of(runner, node(runner, *id)?).name())
+        }
+        Expect::Term(id, term) => same(&format!("the term of {id}"), term.0, node(runner, *id)?.term().0),
+        Expect::Vote(id, vote) => {
+            same(&format!("the vote of {id}"), &name(*vote), &name(node(runner, *id)?.status().vote))
+        }
+        Expect::Log(id, terms) => {
+            let terms: Vec<_> = terms.iter().map(|term| term.0).collect();
+            same(&format!("the terms in the log of {id}"), list(&terms), list(&log(node(runner, *id)?)))
+        }
+        Expect::Last(id, index) => same(&format!("the last index of {id}"), index.0, node(runner, *id)?.last().index.0),
+        Expect::First(id, index) => {
+            let first = node(runner, *id)?.log_start().position.index.0 + 1;
+            same(&format!("the first index of {id}"), index.0, first)
+        }
+        Expect::LogEqual(ids) => logs_equal(runner, ids),
+        Expect::Commit(id, wanted) => {
+            let commit = node(runner, *id)?.commit().0;
+            holds(wanted.holds(commit), &format!("the commit index of {id}"), wanted, commit)
+        }
+        Expect::Applied(id, wanted) => {
+            let effects = runner.cluster.host(*id).effects();
+            let quoted = |text: &str| format!("\"{text}\"");
+            let seen: Vec<_> = effects.iter().map(|c| quoted(&String::from_utf8_lossy(&c.bytes))).collect();
+            let wanted: Vec<_> = wanted.iter().map(|text| quoted(text)).collect();
+            same(&format!("the commands applied by {id}"), list(&wanted), list(&seen))
+        }
+        Expect::Config { node: id, voters, outgoing, learners } => {
+            let wanted = members(voters, outgoing, learners);
+            same(&format!("the members known to {id}"), wanted, configuration(node(runner, *id)?.membership()))
+        }
+        Expect::Read(name, answer) => read(runner, name, *answer),
+        Expect::Next(id, peer, index) => {
+            same(&format!("nextIndex of {id} for {peer}"), index.0, progress(runner, *id, *peer)?.next.0)
+        }
+        Expect::Match(id, peer, index) => {
+            same(&format!("matchIndex of {id} for {peer}"), index.0, progress(runner, *id, *peer)?.matched.0)
+        }
+        Expect::Refused => match &runner.last {
+            Some(Err(_)) => Ok(()),
+            Some(Ok(())) => Err("a refusal was expected, but it was accepted".to_owned()),
+            None => Err("a refusal was expected, but nothing was asked for yet".to_owned()),
+        },
+        Expect::Accepted => match &runner.last {
+            Some(Ok(())) => Ok(()),
+            Some(Err(why)) => Err(format!("acceptance was expected, but it was refused: {why}")),
+            None => Err("acceptance was expected, but nothing was asked for yet".to_owned()),
+        },
+        Expect::Queued { link, kind, count } => {
+            let select = Select { link: *link, kind: *kind, most: None };
+            let queued = runner.cluster.queued().filter(|envelope| covers(envelope, &select)).count() as u64;
+            let kind = kind.map_or("messages".to_owned(), |kind| format!("messages of kind {}", kind.name()));
+            same(&format!("the number of {kind} queued at {} us", runner.now().0), *count, queued)
+        }
+        Expect::Alive(id) => runner.up(*id).map(drop),
+    }
+}
+
+fn node(runner: &Runner, id: NodeId) -> Result<&Node, String> {
+    runner.up(id).map(|id| runner.cluster.node(id))
+}
+
+fn same<T: PartialEq + Display>(what: &str, wanted: T, seen: T) -> Result<(), String> {
+    holds(wanted == seen, what, wanted, seen)
+}
+
+fn holds(holds: bool, what: &str, wanted: impl Display, seen: impl Display) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(format!("{what}: expected {wanted}, saw {seen}")) }
+}
+
+fn name(id: Option<NodeId>) -> String {
+    id.map_or("none".to_owned(), |id| id.to_string())
+}
+
+fn list(items: &[impl Display]) -> String {
+    let items: Vec<_> = items.iter().map(ToString::to_string).collect();
+    if items.is_empty() { "none".to_owned() } else { items.join(" ") }
+}
+
+/// It leads, and nobody leads a later term.
+fn leads(runner: &Runner, id: NodeId) -> Result<(), String> {
+    let node = node(runner, id)?;
+    let newest = runner.cluster.leaders().into_iter().max_by_key(|leader| runner.cluster.node(*leader).term());
+    if node.role() == RoleKind::Leader && newest == Some(id) {
+        return Ok(());
+    }
+    let seen = newest
+        .map_or("nobody leads".to_owned(), |leader| format!("{leader} leads {}", runner.cluster.node(leader).term()));
+    Err(format!("{id} was expected to lead: it is {} in {}, and {seen}", role_of(runner, node).name(), node.term()))
+}
+
+fn role_of(_runner: &Runner, node: &Node) -> RoleName {
+    let standing = node.membership().member(node.id()).map(|member| (member.standing, member.votes()));
+    match (node.role(), standing) {
+        (RoleKind::Leader, _) => RoleName::Leader,
+        (RoleKind::Candidate, _) => RoleName::Candidate,
+        (RoleKind::PreCandidate, _) => RoleName::PreCandidate,
+        (RoleKind::Follower, Some((Some(Standing::Witness), _))) => RoleName::Witness,
+        (RoleKind::Follower, Some((Some(Standing::Learner | Standing::Joining), false))) => RoleName::Learner,
+        (RoleKind::Follower, _) => RoleName::Follower,
+    }
+}
+
+fn log(node: &Node) -> Vec<u64> {
+    node.entries_from(Index(1)).iter().map(|entry| entry.term.0).collect()
+}
+
+/// Equal where both logs still have entries, and of one length.
+fn logs_equal(runner: &Runner, ids: &BTreeSet<NodeId>) -> Result<(), String> {
+    let mut logs = Vec::new();
+    for id in ids {
+        let node = node(runner, *id)?;
+        logs.push((*id, node.log_start().position.index.0, log(node), node.last()));
+    }
+    let Some((first, start, terms, last)) = logs.first() else { return Ok(()) };
+    for (id, other_start, other_terms, other_last) in &logs[1..] {
+        let from = *start.max(other_start);
+        let after = |start: u64, terms: &[u64]| terms.iter().skip((from - start) as usize).copied().collect::<Vec<_>>();
+        let (one, other) = (after(*start, terms), after(*other_start, other_terms));
+        if last != other_last || one != other {
+            let (one, other) = (list(&one), list(&other));
+            return Err(format!(
+                "the logs of {first} and {id} differ after {from}: {one} (last {last}), and {other} (last {other_last})"
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn members(voters: &BTreeSet<NodeId>, outgoing: &BTreeSet<NodeId>, learners: &BTreeSet<NodeId>) -> String {
+    let part = |word: &str, ids: &BTreeSet<NodeId>| {
+        let ids: Vec<_> = ids.iter().copied().collect();
+        if ids.is_empty() { String::new() } else { format!(" {word} {}", list(&ids)) }
+    };
+    format!("voters{}{}{}", part("", voters).trim_end(), part("outgoing", outgoing), part("learners", learners))
+}
+
+fn configuration(membership: &Membership) -> String {
+    members(&membership.voters().collect(), &membership.outgoing().collect(), &membership.learners().collect())
+}
+
+fn read(runner: &Runner, name: &str, wanted: Answer) -> Result<(), String> {
+    let Some((at, id)) = runner.reads.get(name) else { return Err(format!("no read is called `{name}`")) };
+    let seen = runner.cluster.host(*at).reads().get(id);
+    let ok = match (wanted, seen) {
+        (Answer::At(wanted), Some(Ok(index))) => wanted.holds(index.0),
+        (Answer::Pending, None) | (Answer::Refused, Some(Err(_))) => true,
+        (Answer::At(_) | Answer::Pending | Answer::Refused, _) => false,
+    };
+    let seen = match seen {
+        None => "pending".to_owned(),
+        Some(Ok(index)) => index.0.to_string(),
+        Some(Err(refusal)) => format!("refused ({refusal})"),
+    };
+    holds(ok, &format!("the read {name}"), wanted, seen)
+}
+
+fn progress(runner: &Runner, leader: NodeId, peer: NodeId) -> Result<PeerStatus, String> {
+    let status = node(runner, leader)?.status();
+    if status.role != RoleKind::Leader {
+        return Err(format!("{leader} does not lead, so it keeps no index for {peer}"));
+    }
+    let found = status.peers.into_iter().find(|status| status.id == peer);
+    found.ok_or_else(|| format!("{leader} sends nothing to {peer}, which is no member"))
+}

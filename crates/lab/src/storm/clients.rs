@@ -1,0 +1,213 @@
+//! Clients: they call, ask again elsewhere when they hear nothing, sometimes give up, and remember what they heard.
+
+use std::collections::BTreeMap;
+
+use raftian_raft::{NodeId, ReadId};
+use rand::RngExt;
+use rand::rngs::ChaCha8Rng;
+
+use crate::linearizability::{Answer, Call, Committed, History, Ticket, Verdict, black_box, witness};
+use crate::simulation::{Simulation, Tally};
+
+/// All clients of a storm, and what they heard.
+pub(super) struct Clients {
+    keys: u32,
+    clients: Vec<Client>,
+    reads: Vec<Read>,
+    /// Names reads, and makes every value a new one.
+    counter: u64,
+    history: History,
+    /// What each machine's state says, brought up to date as it applies.
+    machines: BTreeMap<NodeId, Machine>,
+}
+
+#[derive(Default)]
+struct Client {
+    /// Its updates so far: key and value of each sequence from 1.
+    updates: Vec<(u32, u64)>,
+    /// The one it waits for: its ticket, and where it was asked last.
+    waiting: Option<(Ticket, NodeId)>,
+}
+
+/// A read that was not answered yet.
+struct Read {
+    id: ReadId,
+    ticket: Ticket,
+    key: u32,
+    at: NodeId,
+    run: u64,
+}
+
+#[derive(Default)]
+struct Machine {
+    life: (u64, u64),
+    seen: usize,
+    lists: BTreeMap<u32, Vec<u64>>,
+    /// Index of every update in effect.
+    done: BTreeMap<(u64, u64), u64>,
+}
+
+impl Clients {
+    pub(super) fn new(clients: u64, keys: u32) -> Self {
+        Clients {
+            keys: keys.max(1),
+            clients: (0..clients.max(1)).map(|_| Client::default()).collect(),
+            reads: Vec::new(),
+            counter: 0,
+            history: History::default(),
+            machines: BTreeMap::new(),
+        }
+    }
+
+    /// How many updates were ever asked for.
+    pub(super) fn asked(&self) -> u64 {
+        self.clients.iter().map(|client| client.updates.len() as u64).sum()
+    }
+
+    /// A client asks for an update, or asks for its last one again at another node.
+    pub(super) fn call(&mut self, cluster: &mut Simulation, dice: &mut ChaCha8Rng, again: bool, tally: &mut Tally) {
+        let Some(at) = any_up(cluster, dice) else { return };
+        let number = dice.random_range(0..self.clients.len());
+        let client = &mut self.clients[number];
+        let gives_up = dice.random_bool(0.2);
+        if client.waiting.is_none() || (gives_up && !again) {
+            if client.waiting.is_some() {
+                tally.count("gave up a call");
+            }
+            let (key, value) = (dice.random_range(0..self.keys), self.counter);
+            self.counter += 1;
+            client.updates.push((key, value));
+            let sequence = client.updates.len() as u64;
+            client.waiting = Some((self.history.invoke(number as u64 + 1, sequence, key, Call::Append(value)), at));
+            tally.count("called");
+        } else {
+            tally.count("called again");
+        }
+        if let Some((_, asked)) = &mut client.waiting {
+            *asked = at;
+        }
+        let sequence = client.updates.len() as u64;
+        if propose(cluster, at, number, client, sequence).is_err() {
+            tally.count("was refused a call");
+        }
+    }
+
+    /// A client reads at some node.
+    pub(super) fn read(&mut self, cluster: &mut Simulation, dice: &mut ChaCha8Rng, lease: bool, tally: &mut Tally) {
+        let Some(at) = any_up(cluster, dice) else { return };
+        let (key, client) = (dice.random_range(0..self.keys), dice.random_range(0..self.clients.len()));
+        self.counter += 1;
+        let id = ReadId(self.counter);
+        let ticket = self.history.invoke(client as u64 + 1, 0, key, Call::Read);
+        self.reads.push(Read { id, ticket, key, at, run: cluster.host(at).run() });
+        tally.count(if lease { "read with a lease" } else { "read" });
+        cluster.read(at, id, lease);
+    }
+
+    /// Clients hear what the nodes they asked have applied, and what was read there.
+    pub(super) fn hear(&mut self, cluster: &Simulation, tally: &mut Tally) {
+        for id in cluster.ids() {
+            let host = cluster.host(id);
+            let machine = self.machines.entry(id).or_default();
+            if machine.life != host.life() {
+                *machine = Machine { life: host.life(), ..Machine::default() };
+            }
+            for (command, index) in host.effects().iter().zip(host.effects_at()).skip(machine.seen) {
+                let (key, value) = decode(&command.bytes);
+                machine.lists.entry(key).or_default().push(value);
+                machine.done.insert((command.client.0, command.sequence), index.0);
+            }
+            machine.seen = host.effects().len();
+        }
+        for (number, client) in self.clients.iter_mut().enumerate() {
+            if let Some((ticket, at)) = client.waiting
+                && let Some(index) = self.machines[&at].done.get(&(number as u64 + 1, client.updates.len() as u64))
+            {
+                self.history.answer(ticket, Answer::Written { index: *index });
+                client.waiting = None;
+                tally.count("heard of an update");
+            }
+        }
+        let (history, machines) = (&mut self.history, &self.machines);
+        self.reads.retain(|read| {
+            let host = cluster.host(read.at);
+            match host.reads().get(&read.id) {
+                Some(Ok(_)) => {
+                    let list = machines[&read.at].lists.get(&read.key).cloned().unwrap_or_default();
+                    let index = host.applied().len() as u64;
+                    history.answer(read.ticket, Answer::Value { list, index });
+                    tally.count("heard of a read");
+                    false
+                }
+                // A client that is refused, or whose node restarted, does not know; a read leaves nothing behind.
+                Some(Err(_)) => {
+                    tally.count("was refused a read");
+                    false
+                }
+                None => host.run() == read.run,
+            }
+        });
+    }
+
+    /// Updates that are not in effect at this node: which client's, and which of them.
+    pub(super) fn missing(&self, at: NodeId) -> Vec<(usize, u64)> {
+        let done = self.machines.get(&at).map(|machine| &machine.done);
+        let all = self.clients.iter().enumerate();
+        let all = all.flat_map(|(number, client)| (1..=client.updates.len() as u64).map(move |s| (number, s)));
+        all.filter(|(number, sequence)| done.is_none_or(|done| !done.contains_key(&(*number as u64 + 1, *sequence))))
+            .collect()
+    }
+
+    /// Asks for an update again. False if it is refused.
+    pub(super) fn insist(&self, cluster: &mut Simulation, at: NodeId, (number, sequence): (usize, u64)) -> bool {
+        propose(cluster, at, number, &self.clients[number], sequence).is_ok()
+    }
+
+    /// Holds what clients heard against the log of a node that has everything.
+    ///
+    /// # Panics
+    /// If one copy of the data could not have shown it.
+    pub(super) fn judge(&self, cluster: &Simulation, at: NodeId, tally: &mut Tally) {
+        let host = cluster.host(at);
+        let log: Vec<_> = host
+            .effects()
+            .iter()
+            .zip(host.effects_at())
+            .map(|(command, index)| {
+                let (key, value) = decode(&command.bytes);
+                let (client, sequence) = (command.client.0, command.sequence);
+                Committed { index: index.0, client, sequence, key, call: Call::Append(value) }
+            })
+            .collect();
+        if let Err(lie) = witness::check(&self.history, &log) {
+            panic!("the history is not linearizable: {lie}\n{}", cluster.trace());
+        }
+        match black_box::check(&self.history, black_box::STATES_PER_KEY) {
+            Verdict::Linearizable => tally.count("was found linearizable by clients alone"),
+            Verdict::Undecided { .. } => tally.count("was left undecided by the black box"),
+            Verdict::Violated(stuck) => panic!("the history is not linearizable: {stuck}\n{}", cluster.trace()),
+        }
+    }
+}
+
+fn any_up(cluster: &Simulation, dice: &mut ChaCha8Rng) -> Option<NodeId> {
+    let up: Vec<_> = cluster.ids().filter(|id| cluster.is_up(*id) && !cluster.is_paused(*id)).collect();
+    (!up.is_empty()).then(|| up[dice.random_range(0..up.len())])
+}
+
+fn propose(cluster: &mut Simulation, at: NodeId, number: usize, client: &Client, sequence: u64) -> Result<(), ()> {
+    if !cluster.is_up(at) {
+        return Err(());
+    }
+    let (key, value) = client.updates[sequence as usize - 1];
+    let mut bytes = key.to_le_bytes().to_vec();
+    bytes.extend(value.to_le_bytes());
+    cluster.propose(at, number as u64 + 1, sequence, &bytes).map_err(drop)
+}
+
+/// Key and value of an update.
+fn decode(bytes: &[u8]) -> (u32, u64) {
+    let (key, value) = bytes.split_at(4);
+    let (key, value) = (key.try_into().expect("four bytes"), value.try_into().expect("an update has twelve bytes"));
+    (u32::from_le_bytes(key), u64::from_le_bytes(value))
+}

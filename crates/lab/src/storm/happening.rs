@@ -1,0 +1,66 @@
+//! Messages: they arrive, are lost, repeated, overtaken; and sometimes the receiver or a new leader is struck just then.
+
+use rand::RngExt;
+
+use super::{MOST_REMEMBERED, Run};
+
+impl Run {
+    /// One message arrives, is lost, or is repeated; sometimes it is the last that its receiver hears.
+    pub(super) fn deliver(&mut self, number: u64) {
+        let queued = self.cluster.queued().len();
+        if queued == 0 {
+            return;
+        }
+        let place = if self.chance(self.weather.reorder) { self.dice.random_range(0..queued) } else { 0 };
+        if self.chance(self.weather.lose) {
+            self.tally.count("lost a message");
+            self.cluster.drop_at(place);
+            return;
+        }
+        let (repeat, replay) = (self.chance(self.weather.repeat), self.chance(self.weather.replay));
+        if repeat || self.weather.replay > 0.0 {
+            let envelope = self.cluster.queued().nth(place).cloned().expect("the place is in the queue");
+            if repeat {
+                self.tally.count("repeated a message");
+                self.cluster.inject([envelope.clone()]);
+            }
+            if self.past.len() < MOST_REMEMBERED {
+                self.past.push(envelope);
+            } else {
+                let slot = self.dice.random_range(0..MOST_REMEMBERED);
+                self.past[slot] = envelope;
+            }
+        }
+        if replay {
+            let old = self.past[self.dice.random_range(0..self.past.len())].clone();
+            self.tally.count("replayed an old message");
+            self.cluster.inject([old]);
+        }
+        let to = self.cluster.queued().nth(place).map(|envelope| envelope.to).expect("the place is in the queue");
+        self.cluster.deliver_at(place);
+        if self.chance(self.weather.crash_after_message) && self.strikes(number) && self.cluster.is_up(to) {
+            self.faults.push((number, format!("{to} crashes right after a message")));
+            self.crash(to);
+        }
+    }
+
+    /// A leader that was just elected is cut off one way: the moment at which old and new leaders overlap.
+    pub(super) fn cut_off_fresh_leader(&mut self, number: u64) {
+        let newest = self.cluster.leaders().into_iter().max_by_key(|id| self.cluster.node(*id).term());
+        if newest == self.fresh_leader {
+            return;
+        }
+        self.fresh_leader = newest;
+        if let Some(leader) = newest
+            && self.chance(self.weather.cut_fresh_leader)
+            && self.strikes(number)
+        {
+            self.tally.count("cut off a fresh leader");
+            let outwards = self.dice.random_bool(0.5);
+            for other in self.cluster.ids().filter(|other| *other != leader) {
+                if outwards { self.cluster.cut(leader, other) } else { self.cluster.cut(other, leader) }
+            }
+            self.faults.push((number, format!("{leader}, just elected, is cut off")));
+        }
+    }
+}

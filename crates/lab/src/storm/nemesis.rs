@@ -1,0 +1,253 @@
+//! Faults, and what operators do.
+
+use raftian_raft::{Change, Index, NodeId, Standing};
+use rand::RngExt;
+
+use super::Run;
+use super::weather::Event;
+use crate::disk::CrashStyle;
+use crate::simulation::Simulation;
+
+impl Run {
+    /// Strikes, if it finds a target. Says what it did.
+    pub(super) fn fault(&mut self, event: Event) -> Option<String> {
+        match event {
+            Event::Deliver | Event::Propose | Event::Read => None,
+            Event::Cut => self.cut(),
+            Event::Heal => {
+                self.cluster.heal();
+                Some("all links are whole".to_owned())
+            }
+            Event::Crash => {
+                let id = self.any(Simulation::is_up)?;
+                Some(self.crash(id))
+            }
+            Event::Restart => self.restart_any(),
+            Event::HoldDisk => {
+                let id = self.any(Simulation::is_up)?;
+                self.cluster.hold_disk(id);
+                Some(format!("the disk of {id} hangs"))
+            }
+            Event::ReleaseDisk => self.release_any(),
+            Event::FailDisk => {
+                let id = self.any(Simulation::is_up)?;
+                self.tally.count("made a sync fail");
+                self.cluster.fail_disk(id, &mut self.dice);
+                Some(format!("the next sync of {id} fails"))
+            }
+            Event::FillDisk => {
+                let id = self.any(Simulation::is_up)?;
+                let full = self.dice.random_bool(0.5);
+                self.tally.count(if full { "filled a disk" } else { "made room on a disk" });
+                self.cluster.fill_disk(id, full);
+                Some(format!("the disk of {id} is {}", if full { "full" } else { "not full any more" }))
+            }
+            Event::Wipe => self.wipe_any(),
+            Event::Rot => self.rot_any(),
+            Event::Pause => {
+                let id = self.any(|cluster, id| cluster.is_up(id) && !cluster.is_paused(id))?;
+                self.tally.count("paused");
+                self.cluster.pause(id);
+                Some(format!("{id} stands still"))
+            }
+            Event::Resume => {
+                let id = self.any(Simulation::is_paused)?;
+                self.cluster.resume(id);
+                Some(format!("{id} goes on"))
+            }
+            Event::JumpClock => {
+                let id = self.any(|_, _| true)?;
+                let most = self.weather.election_timeout.1.as_micros() as i64 * 3;
+                let by = self.dice.random_range(-most..=most);
+                self.tally.count("made a clock jump");
+                self.cluster.jump_clock(id, by);
+                Some(format!("the clock of {id} jumps by {by} us"))
+            }
+            Event::HandOver => {
+                let leader = *self.cluster.leaders().first()?;
+                let to = self.any(|_, _| true).filter(|_| self.dice.random_bool(0.5));
+                let _refused = self.cluster.hand_over(leader, to).is_err();
+                Some(format!("{leader} hands over to {to:?}"))
+            }
+            Event::Campaign => {
+                let id = self.any(|cluster, id| cluster.is_up(id) && !cluster.is_paused(id))?;
+                self.cluster.campaign(id);
+                Some(format!("the election timer of {id} fires"))
+            }
+            Event::Compact => {
+                let id = self.any(Simulation::is_up)?;
+                let applied = self.cluster.node(id).applied().0;
+                let to = self.dice.random_bool(0.5).then(|| Index(self.dice.random_range(0..=applied)));
+                self.cluster.compact(id, to);
+                Some(format!("{id} takes a snapshot and drops its log up to {to:?}"))
+            }
+            Event::ChangeMembers => self.change_members(),
+        }
+    }
+
+    fn cut(&mut self) -> Option<String> {
+        let id = self.any(|_, _| true)?;
+        self.tally.count("cut");
+        match self.dice.random_range(0..5) {
+            0 => {
+                self.cluster.isolate(id);
+                Some(format!("{id} is cut off"))
+            }
+            1 => {
+                let other = self.any(|_, other| other != id)?;
+                self.cluster.cut(id, other);
+                Some(format!("{id} is cut off from {other}, one way"))
+            }
+            2 => {
+                // A ring: everybody hears one neighbour on each side, so no majority is whole.
+                self.tally.count("cut the cluster to a ring");
+                let ids: Vec<_> = self.cluster.ids().collect();
+                for (place, from) in ids.iter().enumerate() {
+                    for (other, to) in ids.iter().enumerate() {
+                        let apart = place.abs_diff(other);
+                        if apart > 1 && apart != ids.len() - 1 {
+                            self.cluster.cut(*from, *to);
+                        }
+                    }
+                }
+                Some("only neighbours hear each other".to_owned())
+            }
+            3 => {
+                // A bridge: one node hears both halves, which do not hear each other.
+                self.tally.count("cut the cluster to a bridge");
+                let (left, right): (Vec<_>, Vec<_>) = self.cluster.ids().partition(|_| self.dice.random_bool(0.5));
+                for from in &left {
+                    for to in right.iter().filter(|to| **to != id && *from != id) {
+                        self.cluster.cut(*from, *to);
+                        self.cluster.cut(*to, *from);
+                    }
+                }
+                Some(format!("{left:?} and {right:?} hear each other through {id} only"))
+            }
+            _ => {
+                let (left, right): (Vec<_>, Vec<_>) = self.cluster.ids().partition(|_| self.dice.random_bool(0.5));
+                self.cluster.partition(&[&left, &right]);
+                Some(format!("{left:?} and {right:?} do not hear each other"))
+            }
+        }
+    }
+
+    /// The crash may fall before, between, after or in the middle of the writes under way.
+    pub(super) fn crash(&mut self, id: NodeId) -> String {
+        let under_way = self.cluster.host(id).writes_under_way();
+        let kept = self.dice.random_range(0..=under_way);
+        self.tally.count(if under_way > 0 { "crashed with writes under way" } else { "crashed" });
+        if kept < under_way && self.dice.random_bool(0.5) {
+            let style = CrashStyle::ALL[self.dice.random_range(0..CrashStyle::ALL.len())];
+            self.tally.count("crashed in the middle of a write");
+            self.cluster.crash_midway(id, kept, &mut self.dice, style);
+            return format!("{id} crashes in the middle of write {kept} of {under_way}: {style:?}");
+        }
+        self.cluster.crash_keeping(id, kept);
+        format!("{id} crashes, {kept} of {under_way} writes are done")
+    }
+
+    fn restart_any(&mut self) -> Option<String> {
+        let id = self.any(|cluster, id| !cluster.is_up(id))?;
+        self.cluster.restart(id);
+        if self.cluster.is_up(id) && self.dice.random_bool(0.1) {
+            self.tally.count("crashed in recovery");
+            self.crash(id);
+            return Some(format!("{id} starts and crashes at once"));
+        }
+        Some(format!("{id} starts"))
+    }
+
+    fn release_any(&mut self) -> Option<String> {
+        let id = self.any(|cluster, id| cluster.is_up(id) && cluster.is_disk_held(id))?;
+        match self.dice.random_range(0..3) {
+            0 => self.cluster.release_disk(id),
+            count => self.cluster.complete_writes(id, count),
+        }
+        Some(format!("the disk of {id} does something"))
+    }
+
+    /// A disk is lost, if the cluster can bear it: Raft survives as many losses as leave a majority, no more.
+    fn wipe_any(&mut self) -> Option<String> {
+        let id = self.any(|_, _| true)?;
+        if !self.survives_without(id) {
+            return None;
+        }
+        self.tally.count("lost a disk");
+        self.wiped.insert(id);
+        self.cluster.wipe(id);
+        Some(format!("{id} comes back with an empty disk"))
+    }
+
+    fn rot_any(&mut self) -> Option<String> {
+        let id = self.any(|_, _| true)?;
+        if !self.survives_without(id) {
+            return None;
+        }
+        if self.cluster.is_up(id) {
+            self.cluster.crash(id);
+        }
+        self.wiped.insert(id);
+        self.tally.count("rotted a bit");
+        self.cluster.flip_bit(id, self.dice.random());
+        Some(format!("a bit rots on the disk of {id}"))
+    }
+
+    /// Whether every membership that anybody goes by still has a majority of disks without this one and those lost
+    /// before, and somebody in it who may lead.
+    pub(super) fn survives_without(&self, id: NodeId) -> bool {
+        let sound = |other: NodeId| other != id && !self.wiped.contains(&other);
+        self.cluster.memberships().iter().all(|membership| {
+            let lead = membership.members().filter(|(id, member)| sound(*id) && member.may_lead()).count();
+            // Entries that only a witness and a lost disk had could not be given back by anybody.
+            let witnesses = membership.members().any(|(_, member)| member.is_witness());
+            membership.is_quorum(sound) && lead > 0 && !witnesses
+        })
+    }
+
+    fn change_members(&mut self) -> Option<String> {
+        let leader = *self.cluster.leaders().first()?;
+        let membership = self.cluster.node(leader).membership().clone();
+        let id = self.any(|_, _| true)?;
+        let life = |id: NodeId| self.cluster.host(id).incarnation();
+        let change = match self.dice.random_range(0..6) {
+            0 => Change::Remove(id),
+            1 => Change::Set(id, life(id), Standing::Voter),
+            2 => Change::Set(id, life(id), Standing::Joining),
+            3 => Change::Set(id, life(id), Standing::Learner),
+            _ => {
+                let chosen: Vec<_> = self.cluster.ids().filter(|_| self.dice.random_bool(0.6)).collect();
+                Change::Replace(chosen.iter().map(|id| (*id, life(*id), Standing::Voter)).collect())
+            }
+        };
+        // Who was a witness has no state to apply commands to. Operators know not to make it something else with the
+        // disk that it has.
+        let first = &self.weather.membership;
+        let was_witness = |id: NodeId| first.member(id).is_some_and(|m| m.is_witness() && m.incarnation == life(id));
+        let named: Vec<NodeId> = match &change {
+            Change::Set(id, ..) => vec![*id],
+            Change::Remove(_) => Vec::new(),
+            Change::Replace(members) => members.iter().map(|(id, ..)| *id).collect(),
+        };
+        if named.into_iter().any(was_witness) {
+            return None;
+        }
+        // What a change leaves must be able to go on without the disks that are lost.
+        let next = membership.after(&change).ok()?;
+        let sound =
+            |id: NodeId| !self.wiped.contains(&id) || next.member(id).is_some_and(|m| m.incarnation == life(id));
+        let able = |wanted: &raftian_raft::Membership| {
+            wanted.is_quorum(|id| sound(id) && wanted.member(id).is_some_and(|m| m.incarnation == life(id)))
+        };
+        if !able(&next) || !able(&next.left()) {
+            return None;
+        }
+        let begun = self.cluster.change_membership(leader, change.clone());
+        self.tally.count(if begun.is_ok() {
+            "asked for a change of members"
+        } else {
+            "was refused a change of members"
+        });
+        Some(format!("{leader} is asked for {change:?}: {begun:?}"))
+    }
+}

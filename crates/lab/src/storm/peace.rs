@@ -1,0 +1,187 @@
+//! Peace: a quorum is healed, and everything else stays broken for good. There the cluster must come to rest with
+//! nothing lost.
+
+use std::collections::BTreeSet;
+
+use raftian_raft::NodeId;
+use rand::RngExt;
+
+use super::Run;
+use crate::simulation::Simulation;
+
+/// How often commands are asked for again before peace counts as failed.
+const MOST_ROUNDS: usize = 2_000;
+
+impl Run {
+    /// "Raft … depends on … a majority of servers" that can talk to each other for long enough (section 5.6): no more
+    /// than that is granted.
+    ///
+    /// # Panics
+    /// If there is no rest, or something is lost.
+    pub(super) fn peace(&mut self) {
+        self.dice.set_stream(u64::MAX);
+        self.dice.set_word_pos(0);
+        let core = self.choose_core();
+        self.cluster.heal();
+        for id in self.cluster.ids() {
+            if core.contains(&id) {
+                self.heal(id);
+            } else {
+                self.break_for_good(id, &core);
+            }
+        }
+        let patience = self.weather.election_timeout.1 * 80;
+        let in_core = |id: NodeId| core.contains(&id);
+        for _ in 0..MOST_ROUNDS {
+            let settled = self.cluster.settle_among(patience, in_core);
+            // A sync that was made to fail before peace may strike only now; the machine starts again.
+            let down: Vec<_> = core.iter().copied().filter(|id| self.can_start(*id)).collect();
+            if !down.is_empty() {
+                down.iter().for_each(|id| self.cluster.restart(*id));
+                continue;
+            }
+            let leader = match settled {
+                Ok(leader) => leader,
+                Err(error) => panic!("no peace in {core:?}: {error}"),
+            };
+            self.clients.hear(&self.cluster, &mut self.tally);
+            let missing = self.clients.missing(leader);
+            for update in &missing {
+                if !self.clients.insist(&mut self.cluster, leader, *update) {
+                    break;
+                }
+            }
+            if missing.is_empty() {
+                return self.all_is_well(leader, &core);
+            }
+            // A hand-over that the storm broke off refuses commands until it is given up.
+            self.cluster.run(self.weather.election_timeout.1);
+        }
+        panic!("commands are still missing:\n{}", self.cluster.trace());
+    }
+
+    /// Machines that are enough for every membership that anybody goes by; random ones beside them.
+    fn choose_core(&mut self) -> BTreeSet<NodeId> {
+        let memberships = self.cluster.memberships();
+        let sound = |id: NodeId| !self.wiped.contains(&id);
+        // What only a witness remembers nobody can give back, so with one everybody is needed.
+        let witnesses = memberships.iter().any(|m| m.members().any(|(_, member)| member.is_witness()));
+        let mut others: Vec<_> = self.cluster.ids().collect();
+        let mut core: BTreeSet<_> = others.iter().copied().collect();
+        while !witnesses && !others.is_empty() {
+            let without = others.swap_remove(self.dice.random_range(0..others.len()));
+            let rest = |id: NodeId| id != without && core.contains(&id) && sound(id);
+            let enough = memberships.iter().all(|membership| {
+                let leaders = membership.members().filter(|(id, member)| rest(*id) && member.may_lead());
+                membership.is_quorum(rest) && leaders.count() > 0
+            });
+            if enough && self.dice.random_bool(0.7) {
+                core.remove(&without);
+            }
+        }
+        core
+    }
+
+    fn heal(&mut self, id: NodeId) {
+        if self.cluster.is_paused(id) {
+            self.cluster.resume(id);
+        }
+        self.cluster.fill_disk(id, false);
+        if self.cluster.is_up(id) {
+            self.cluster.release_disk(id);
+        }
+        if self.can_start(id) {
+            self.cluster.restart(id);
+        }
+    }
+
+    /// Whether a machine is down and its disk not known to be damaged.
+    fn can_start(&self, id: NodeId) -> bool {
+        !self.cluster.is_up(id) && !self.cluster.host(id).is_damaged()
+    }
+
+    fn break_for_good(&mut self, id: NodeId, core: &BTreeSet<NodeId>) {
+        // A machine that is heard but does not hear stands for election for ever; only pre-vote and check-quorum
+        // together keep it from deposing others.
+        let harmless = self.cluster.ids().next().is_some_and(|id| {
+            let config = self.cluster.host(id).config();
+            config.pre_vote && config.check_quorum
+        });
+        match self.dice.random_range(0..4) {
+            0 if self.cluster.is_up(id) => {
+                self.crash(id);
+                self.tally.count("left a machine down for good");
+            }
+            1 => {
+                self.tally.count("left a machine that hears and is not heard");
+                core.iter().for_each(|other| self.cluster.cut(id, *other));
+            }
+            2 if harmless => {
+                self.tally.count("left a machine that is heard and does not hear");
+                core.iter().for_each(|other| self.cluster.cut(*other, id));
+            }
+            _ => {
+                self.tally.count("left a machine cut off for good");
+                self.cluster.isolate(id);
+            }
+        }
+    }
+
+    fn all_is_well(&mut self, leader: NodeId, core: &BTreeSet<NodeId>) {
+        let asked = self.clients.asked();
+        let first = self.cluster.host(leader);
+        let membership = self.cluster.node(leader).membership().clone();
+        for (id, member) in membership.members().filter(|(id, _)| core.contains(id)) {
+            let host = self.cluster.host(id);
+            if member.is_witness() || host.incarnation() != member.incarnation || !self.cluster.is_up(id) {
+                continue;
+            }
+            assert_eq!(host.effects().len() as u64, asked, "every command takes effect once at {id}");
+            assert_eq!(host.effects(), first.effects(), "{id} and {leader} saw the same commands in the same order");
+            assert_eq!(host.applied(), first.applied(), "{id} and {leader} applied the same entries");
+        }
+        assert_eq!(self.cluster.tally().of("ignored nonsense"), 0, "no node takes another's message for nonsense");
+        self.stays(leader);
+        self.clients.judge(&self.cluster, leader, &mut self.tally);
+    }
+
+    /// Where nothing goes wrong any more nobody deposes a leader; not even a node that was removed and does not know it,
+    /// as long as pre-vote and check-quorum are on (thesis 4.2.3).
+    fn stays(&mut self, leader: NodeId) {
+        let config = self.cluster.host(leader).config();
+        if !(config.pre_vote && config.check_quorum) {
+            return;
+        }
+        let term = self.cluster.node(leader).term();
+        self.cluster.run(self.weather.election_timeout.1 * 20);
+        let leads = self.cluster.is_up(leader) && self.cluster.node(leader).term() == term;
+        let leads = leads && self.cluster.leaders().contains(&leader);
+        assert!(leads, "{leader} led {term} in peace and does not any more\n{}", self.cluster.trace());
+    }
+}
+
+impl Simulation {
+    /// Every membership that some machine goes by, or would after a restart.
+    pub(super) fn memberships(&self) -> Vec<raftian_raft::Membership> {
+        let mut all: Vec<raftian_raft::Membership> = Vec::new();
+        let mut add = |membership: &raftian_raft::Membership| {
+            if !all.contains(membership) {
+                all.push(membership.clone());
+            }
+        };
+        for id in self.ids() {
+            let host = self.host(id);
+            if let Some(node) = host.node() {
+                add(node.membership());
+            }
+            let image = host.image();
+            add(image.snapshot.as_ref().map_or(&host.config().membership, |snapshot| &snapshot.membership));
+            for entry in &image.entries {
+                if let raftian_raft::Payload::Membership(membership) = &entry.payload {
+                    add(membership);
+                }
+            }
+        }
+        all
+    }
+}

@@ -1,0 +1,110 @@
+//! Memberships against naive models.
+
+use super::*;
+use alloc::vec::Vec;
+use proptest::prelude::*;
+
+fn ids(numbers: &[u64]) -> impl Iterator<Item = NodeId> + '_ {
+    numbers.iter().copied().map(NodeId)
+}
+
+fn voters(numbers: &[u64]) -> Change {
+    Change::Replace(ids(numbers).map(|id| (id, Incarnation::default(), Standing::Voter)).collect())
+}
+
+#[test]
+fn a_cluster_without_voters_or_with_too_many_cannot_be_made() {
+    assert_eq!(Membership::new([]), Err(MembershipError::NoVoters));
+    assert_eq!(Membership::new((0..=256).map(NodeId)), Err(MembershipError::TooMany));
+    let witness = (NodeId(1), Incarnation(0), Standing::Witness);
+    assert_eq!(Membership::of([witness]), Err(MembershipError::NoVoters), "a witness alone cannot lead");
+}
+
+/// Thesis 4.1: a single server may be added or removed at once; more need a joint configuration (section 6).
+#[test]
+fn more_than_one_voter_changes_by_way_of_a_joint_configuration() {
+    let three = Membership::new(ids(&[1, 2, 3])).unwrap();
+    let four = three.after(&Change::Set(NodeId(4), Incarnation(0), Standing::Voter)).unwrap();
+    assert!(!four.is_joint() && four.votes(NodeId(4)));
+    let joint = three.after(&voters(&[3, 4, 5])).unwrap();
+    assert!(joint.is_joint());
+    assert_eq!(joint.outgoing().collect::<Vec<_>>(), ids(&[1, 2, 3]).collect::<Vec<_>>());
+    assert!(!joint.is_quorum(|id| id.0 <= 3), "a majority of the old alone does not decide");
+    assert!(!joint.is_quorum(|id| id.0 >= 3), "nor one of the new alone");
+    assert!(joint.is_quorum(|id| [2, 3, 4].contains(&id.0)));
+    assert_eq!(joint.after(&Change::Remove(NodeId(1))), Err(MembershipError::Joint));
+    assert_eq!(joint.left(), Membership::new(ids(&[3, 4, 5])).unwrap());
+}
+
+#[test]
+fn a_voter_that_becomes_a_learner_votes_until_the_joint_configuration_is_left() {
+    let three = Membership::new(ids(&[1, 2, 3])).unwrap();
+    let target = [(1, Standing::Voter), (2, Standing::Learner), (4, Standing::Voter)];
+    let target = target.map(|(id, standing)| (NodeId(id), Incarnation(0), standing)).to_vec();
+    let joint = three.after(&Change::Replace(target)).unwrap();
+    assert!(joint.votes(NodeId(2)) && joint.learners().eq(ids(&[2])));
+    assert!(!joint.left().votes(NodeId(2)));
+}
+
+#[test]
+fn a_voter_with_another_disk_must_be_removed_before_it_is_added() {
+    let three = Membership::new(ids(&[1, 2, 3])).unwrap();
+    let again = Change::Set(NodeId(3), Incarnation(9), Standing::Voter);
+    assert_eq!(three.after(&again), Err(MembershipError::OtherIncarnation(NodeId(3))));
+    let two = three.after(&Change::Remove(NodeId(3))).unwrap();
+    assert_eq!(two.after(&again).unwrap().member(NodeId(3)).unwrap().incarnation, Incarnation(9));
+    assert_eq!(two.after(&Change::Remove(NodeId(3))), Err(MembershipError::NoMember(NodeId(3))));
+    assert_eq!(two.after(&voters(&[1, 2])), Err(MembershipError::Nothing));
+}
+
+#[test]
+fn what_a_witness_forgot_cannot_be_given_back_in_place() {
+    let witness = (NodeId(3), Incarnation(0), Standing::Witness);
+    let cluster = Membership::of(ids(&[1, 2]).map(|id| (id, Incarnation(0), Standing::Voter)).chain([witness]));
+    let promoted = Change::Set(NodeId(3), Incarnation(0), Standing::Voter);
+    assert_eq!(cluster.unwrap().after(&promoted), Err(MembershipError::WitnessForEver(NodeId(3))));
+}
+
+/// Whether more than half of those that `counts` holds for agree, counted one by one.
+fn naive(membership: &Membership, counts: impl Fn(&Member) -> bool, agrees: impl Fn(NodeId) -> bool) -> bool {
+    let all: Vec<_> = membership.members().filter(|(_, m)| counts(m)).map(|(id, _)| id).collect();
+    all.is_empty() || all.iter().filter(|id| agrees(**id)).count() * 2 > all.len()
+}
+
+proptest! {
+    /// Naive model: try every value and count who reached it, in the new and in the old configuration.
+    #[test]
+    fn the_majority_value_is_the_largest_that_enough_voters_reached(
+        values in prop::collection::vec(0u64..20, 12),
+        old in prop::collection::btree_set(0u64..12, 1..9),
+        new in prop::collection::btree_set(0u64..12, 1..9),
+    ) {
+        let old = Membership::new(old.into_iter().map(NodeId)).unwrap();
+        let membership = old.after(&voters(&new.into_iter().collect::<Vec<_>>())).unwrap_or(old);
+        let value = |id: NodeId| values[id.0 as usize];
+        let new_votes = |m: &Member| m.standing.is_some_and(Standing::votes);
+        let reached = |v: u64| naive(&membership, new_votes, |id| value(id) >= v)
+            && naive(&membership, |m| m.outgoing.is_some(), |id| value(id) >= v);
+        let naive = (0..20).filter(|v| reached(*v)).max().unwrap();
+        prop_assert_eq!(membership.reached_by_majority(value), naive);
+        prop_assert_eq!(membership.is_quorum(|id| value(id) >= naive), true);
+        prop_assert_eq!(membership.is_quorum(|id| value(id) > naive), false);
+    }
+
+    /// "There is no time at which decisions could be made unilaterally by either" (section 6).
+    #[test]
+    fn quorums_before_during_and_after_a_change_share_a_voter(
+        old in prop::collection::btree_set(0u64..8, 1..7),
+        new in prop::collection::btree_set(0u64..8, 1..7),
+        (a, b) in (any::<u16>(), any::<u16>()),
+    ) {
+        let before = Membership::new(old.into_iter().map(NodeId)).unwrap();
+        let Ok(next) = before.after(&voters(&new.into_iter().collect::<Vec<_>>())) else { return Ok(()) };
+        let chosen = |mask: u16| move |id: NodeId| mask & (1 << id.0) != 0;
+        for (one, other) in [(&before, &before), (&before, &next), (&next, &next), (&next, &next.left())] {
+            if one.is_quorum(chosen(a)) && other.is_quorum(chosen(b)) {
+                prop_assert!(a & b != 0, "{one:?} and {other:?}");
+            }
+        }
+    }
+}

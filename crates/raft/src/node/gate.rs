@@ -1,0 +1,100 @@
+//! Where messages come in and go out: who may say what to whom, and in which life.
+
+use super::Node;
+use crate::event::Decision;
+use crate::message::{Body, Message};
+use crate::role::{Follower, KnownLeader, Role};
+use crate::types::{Incarnation, NodeId, Term};
+
+impl Node {
+    /// Takes a message through the gate: it must be for this life of this node, an answer must come from a member, and
+    /// terms are compared (section 5.1). A request may come from a node this one does not know as a member yet, or not
+    /// any more: "servers process incoming RPC requests without consulting their current configurations" (thesis 4.1).
+    pub(super) fn receive(&mut self, from: NodeId, message: Message) {
+        if from == self.config.id {
+            return self.ignore(from, "its sender is not another node");
+        }
+        self.speaker = Some((from, message.sender));
+        if message.receiver != self.incarnation {
+            return self.on_misaddressed(from, &message);
+        }
+        let Message { term, sender, body, .. } = message;
+        if !body.is_request() {
+            match self.log.membership().member(from) {
+                Some(member) if member.incarnation == sender => {}
+                Some(_) => return self.note(Decision::MetStranger { peer: from, incarnation: sender }),
+                None => return self.note(Decision::MetStranger { peer: from, incarnation: sender }),
+            }
+        }
+        if term > Term::LAST {
+            return self.ignore(from, "its term cannot exist");
+        }
+        if term > self.hard_state.term && !matches!(body, Body::PreVote { .. } | Body::PreVoteReply { granted: true }) {
+            if let Body::RequestVote { transfer: false, .. } = body
+                && let Some(because) = self.leader_hindrance(from)
+            {
+                // "If a server receives a RequestVote request within the minimum election timeout of hearing from a
+                // current leader, it does not update its term or grant its vote" (thesis 4.2.3).
+                return self.refuse_vote(from, false, because);
+            }
+            self.enter_later_term(term, from);
+        }
+        match body {
+            Body::PreVote { last, priority } => self.on_pre_vote(from, term, last, priority),
+            Body::PreVoteReply { granted } => self.on_pre_vote_reply(from, term, granted),
+            Body::RequestVote { last, transfer, priority } => {
+                self.on_request_vote(from, term, last, (!transfer).then_some(priority));
+            }
+            Body::VoteReply { granted } => self.on_vote_reply(from, term, granted),
+            Body::AppendEntries(append) => self.on_append_entries(from, term, append),
+            Body::AppendReply(reply) => self.on_append_reply(from, term, reply),
+            Body::InstallSnapshot(part) => self.on_install_snapshot(from, term, part),
+            Body::SnapshotReply(reply) => self.on_snapshot_reply(from, term, reply),
+            Body::TimeoutNow => self.on_timeout_now(from, term),
+            Body::Forward { commands } => self.on_forward(commands),
+            Body::Read { token } => self.on_read(from, token),
+            Body::ReadReply { token, index } => self.on_read_reply(term, token, index),
+        }
+    }
+
+    /// Somebody means an earlier life of this node, or a later one. Its disk is not the one that life promised on, so it
+    /// must not answer for it; a leader is told who is there instead.
+    fn on_misaddressed(&mut self, from: NodeId, message: &Message) {
+        if let Body::AppendEntries(append) = &message.body
+            && append.probe.is_some()
+        {
+            self.note(Decision::IsStranger { peer: from });
+            self.reply_conflict(from, append.previous, None);
+        }
+    }
+
+    /// Which life of another node a message to it means: the one it was last heard as in this matter, or the one the
+    /// members know.
+    pub(super) fn life_of(&self, id: NodeId) -> Incarnation {
+        match (&self.role, self.speaker) {
+            (_, Some((speaker, incarnation))) if speaker == id => incarnation,
+            (Role::Follower(Follower { leader: Some(KnownLeader { id: leader, incarnation, .. }), .. }), _)
+                if *leader == id =>
+            {
+                *incarnation
+            }
+            _ => self.log.membership().member(id).map_or(Incarnation::default(), |member| member.incarnation),
+        }
+    }
+
+    pub(super) fn message(&self, to: NodeId, term: Term, body: Body) -> Message {
+        Message { term, sender: self.incarnation, receiver: self.life_of(to), body }
+    }
+
+    /// Sends a message that promises nothing.
+    pub(super) fn send(&mut self, to: NodeId, body: Body) {
+        let message = self.message(to, self.hard_state.term, body);
+        self.actions.send.push((to, message));
+    }
+
+    /// Sends a message once everything known now is on disk.
+    pub(super) fn promise(&mut self, to: NodeId, body: Body) {
+        let message = self.message(to, self.hard_state.term, body);
+        self.disk.promise(to, message);
+    }
+}

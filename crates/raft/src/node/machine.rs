@@ -1,0 +1,83 @@
+//! The state machine's side: what it is given, in log order and each once.
+
+use alloc::collections::VecDeque;
+
+use super::Node;
+use crate::entry::Entry;
+use crate::message::StateHash;
+use crate::types::Index;
+
+/// What the state machine above was given, and what it said.
+#[derive(Clone, Hash, Debug, Default)]
+pub(super) struct Machine {
+    /// Last index handed out for applying.
+    pub(super) delivered: Index,
+    /// Last index reported as applied.
+    pub(super) applied: Index,
+    /// Highest index ever handed out in this run; a repair takes `delivered` back.
+    pub(super) highest: Index,
+    /// The newest snapshot must be handed out before any more entries.
+    pub(super) restore: bool,
+    /// It was a witness and has let entries pass without their contents: no entry can be applied to what it has, until a
+    /// snapshot brings a state.
+    pub(super) stateless: bool,
+    /// A snapshot was asked for and has not come.
+    pub(super) snapshot_asked: bool,
+    /// Bytes of entries handed out since the newest snapshot.
+    pub(super) bytes: usize,
+    /// Its newest state hashes, oldest first.
+    pub(super) hashes: VecDeque<StateHash>,
+}
+
+impl Node {
+    pub(super) fn on_applied(&mut self, index: Index) {
+        let machine = &mut self.machine;
+        assert!(index <= machine.highest, "an entry was applied that was never handed out");
+        // What was handed out before a repair may be reported after it.
+        machine.applied = machine.applied.max(index.min(machine.delivered));
+    }
+
+    /// Hands out what is committed, on this node's own disk, and within the apply window; a snapshot first.
+    pub(super) fn hand_out_committed(&mut self) {
+        if self.machine.restore {
+            let Some(snapshot) = &self.snapshot else { unreachable!("a snapshot is restored only if there is one") };
+            let covered = snapshot.position.index;
+            if self.disk.durable_snapshot() < covered {
+                return;
+            }
+            self.machine.restore = false;
+            self.machine.delivered = covered;
+            self.machine.highest = self.machine.highest.max(covered);
+            self.machine.bytes = 0;
+            self.machine.stateless = snapshot.data.is_none();
+            if snapshot.data.is_some() {
+                self.actions.restore = Some(snapshot.clone());
+            } else {
+                self.machine.applied = covered;
+            }
+        }
+        let machine = &mut self.machine;
+        let window = Index(machine.applied.0.saturating_add(self.config.apply_window as u64));
+        let witness = self.log.membership().member(self.config.id).is_some_and(|member| member.is_witness());
+        let keeps_state = !witness && !machine.stateless && self.log.is_whole_after(machine.delivered);
+        let durable = self.commit.min(self.disk.durable());
+        let end = if keeps_state { durable.min(window) } else { durable };
+        if end <= machine.delivered {
+            return;
+        }
+        let count = (end.0 - machine.delivered.0) as usize;
+        let entries = &self.log.from(machine.delivered.next())[..count];
+        if self.config.snapshot_bytes.is_some() {
+            machine.bytes += entries.iter().map(Entry::size).sum::<usize>();
+        }
+        machine.delivered = end;
+        machine.highest = machine.highest.max(end);
+        if keeps_state {
+            self.actions.apply.extend_from_slice(entries);
+        } else {
+            // A witness has nothing to apply, nor has one that was a witness.
+            machine.stateless = true;
+            machine.applied = end;
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! A node's state as model checkers compare it: without time and chance.
+
+use core::hash::{Hash, Hasher};
+
+use super::Node;
+use crate::progress::Progress;
+use crate::reads::OwnReads;
+use crate::role::{Campaign, Follower, HandOver, KnownLeader, Leader, Role};
+
+impl Node {
+    /// Feeds `hasher` with everything that decides what this node answers to inputs in which time plays no part: two
+    /// nodes with the same settings that feed the same do the same, once their actions are taken. Left out are moments,
+    /// measured round trips, dice, events, and the memory of the node's own assertions.
+    ///
+    /// Every field is named here, so that a new one has to be put on one side or the other.
+    pub fn hash_state(&self, hasher: &mut impl Hasher) {
+        let Node {
+            config: _,
+            incarnation,
+            dice: _,
+            now: _,
+            started: _,
+            hard_state,
+            log,
+            disk,
+            commit,
+            machine,
+            role,
+            speaker: _,
+            snapshot,
+            incoming,
+            reads,
+            round_trip: _,
+            actions: _,
+            seen: _,
+        } = self;
+        (incarnation, hard_state, log, disk, commit, machine, snapshot, incoming).hash(hasher);
+        hash_role(role, hasher);
+        let OwnReads { asked, confirmed, token } = reads;
+        (confirmed, token, asked.len()).hash(hasher);
+        for (token, (id, _given_up)) in asked {
+            (token, id).hash(hasher);
+        }
+    }
+}
+
+fn hash_role(role: &Role, hasher: &mut impl Hasher) {
+    role.kind().hash(hasher);
+    match role {
+        Role::Follower(Follower { leader, election_deadline: _ }) => {
+            let known = leader.map(|KnownLeader { id, incarnation, heard: _ }| (id, incarnation));
+            known.hash(hasher);
+        }
+        Role::PreCandidate(Campaign { granted, election_deadline: _ })
+        | Role::Candidate(Campaign { granted, election_deadline: _ }) => granted.hash(hasher),
+        Role::Leader(leader) => hash_leader(leader, hasher),
+    }
+}
+
+fn hash_leader(leader: &Leader, hasher: &mut impl Hasher) {
+    let Leader { peers, heartbeat_due: _, first_of_term, clock: _, uncommitted_bytes, hand_over, lease_broken, reads } =
+        leader;
+    let hand_over = hand_over.as_ref().map(|HandOver { to, deadline: _, told }| (to, told));
+    (first_of_term, uncommitted_bytes, hand_over, lease_broken, reads, peers.len()).hash(hasher);
+    for (id, progress) in peers {
+        let Progress {
+            incarnation,
+            witness,
+            matched,
+            next,
+            flow,
+            commit_sent,
+            heard: _,
+            answered,
+            confirmed: _,
+            round,
+            round_trip: _,
+            caught_up: _,
+            state,
+            diverged,
+        } = progress;
+        (id, incarnation, witness, matched, next, flow).hash(hasher);
+        (commit_sent, answered, round, state, diverged).hash(hasher);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::hash::DefaultHasher;
+
+    use super::*;
+    use crate::node::Input;
+    use crate::{Config, Membership, Moment, NodeId, Restored};
+
+    fn state(node: &Node) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        node.hash_state(&mut hasher);
+        hasher.finish()
+    }
+
+    fn campaigns(at: Moment, seed: u64) -> Node {
+        let membership = Membership::new([NodeId(1), NodeId(2)]).unwrap();
+        let mut node = Node::new(Config::new(NodeId(1), membership, seed), Restored::default(), at).unwrap();
+        node.step(at, Input::Campaign);
+        let _actions = node.take_actions();
+        node
+    }
+
+    #[test]
+    fn nodes_that_differ_in_time_alone_are_in_the_same_state() {
+        assert_eq!(state(&campaigns(Moment(5), 1)), state(&campaigns(Moment(9_000), 1)));
+    }
+
+    #[test]
+    fn nodes_that_did_something_else_are_in_different_states() {
+        let mut node = campaigns(Moment(5), 1);
+        let asking = state(&node);
+        node.step(Moment(5), Input::Receive { from: NodeId(2), message: granted() });
+        let write = node.take_actions().persist.expect("it stands for election");
+        let standing = state(&node);
+        node.step(Moment(5), Input::Persisted(write.number));
+        let _actions = node.take_actions();
+        assert_ne!(asking, standing);
+        assert_ne!(standing, state(&node), "its vote is on disk");
+    }
+
+    fn granted() -> crate::Message {
+        crate::Message::new(crate::Term(1), crate::Body::PreVoteReply { granted: true })
+    }
+}

@@ -1,0 +1,53 @@
+//! What a node shows of itself.
+
+use alloc::vec::Vec;
+
+use super::Node;
+use crate::progress::{Flow, Progress};
+use crate::role::Role;
+use crate::status::{FlowKind, PeerStatus, Status};
+use crate::types::NodeId;
+
+impl Node {
+    /// What it looks like from outside.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let peer = |(id, progress): (&NodeId, &Progress)| PeerStatus {
+            id: *id,
+            matched: progress.matched,
+            next: progress.next,
+            round_trip: progress.round_trip.last,
+            silent_for: self.now.since(progress.heard),
+            flow: match &progress.flow {
+                Flow::Probe { .. } => FlowKind::Probe,
+                Flow::Replicate(_) => FlowKind::Replicate,
+                Flow::Snapshot(transfer) => {
+                    FlowKind::Snapshot { received: transfer.received, size: transfer.name.size }
+                }
+            },
+        };
+        let peers = match &self.role {
+            Role::Leader(leader) => leader.peers.iter().map(peer).collect(),
+            Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) => Vec::new(),
+        };
+        Status {
+            id: self.config.id,
+            term: self.hard_state.term,
+            vote: self.hard_state.vote,
+            role: self.role.kind(),
+            leader: self.leader(),
+            commit: self.commit,
+            applied: self.machine.applied,
+            last: self.log.last(),
+            durable: self.disk.durable(),
+            stamp: self.log.last_stamp(),
+            deadline: self.wake_at(),
+            membership: self.log.membership().clone(),
+            membership_index: self.log.membership_index(),
+            snapshot: self.covered().index,
+            log_after: self.log.base().index,
+            incarnation: self.incarnation,
+            peers,
+        }
+    }
+}
