@@ -126,6 +126,13 @@ impl Cluster {
         serde_json::from_slice(&output.stdout).expect("an order's answer is JSON")
     }
 
+    /// Lets every member take a snapshot after so many entries.
+    pub(crate) fn snapshot_every(&self, entries: u64) {
+        for config in &self.configs {
+            rewrite(Path::new(config), "snapshot_entries = 4096", &format!("snapshot_entries = {entries}"));
+        }
+    }
+
     /// Gives the member a key of another cluster. Its own file is consistent; the others know nothing of it.
     pub(crate) fn forge_key(&self, id: u64) {
         let stranger = Cluster::new(1);

@@ -68,6 +68,45 @@ fn a_whole_cluster_that_lost_its_power_remembers_every_committed_order() {
 }
 
 #[test]
+fn a_member_that_was_dead_for_long_gets_a_snapshot_and_the_log_stays_short() {
+    let mut cluster = Cluster::new(3);
+    cluster.snapshot_every(5);
+    cluster.start_all();
+    cluster.order(1, 2);
+    let dead = cluster.leader() % 3 + 1;
+    let other = dead % 3 + 1;
+    cluster.kill(dead);
+    let cities = [1, 1, 3].into_iter().chain([4; 22]);
+    for city in cities {
+        cluster.order(other, city);
+    }
+    eventually("the log that it needs is gone", || cluster.status(other)["log_after"].as_u64() > Some(10));
+    cluster.start(dead);
+    let wanted = [40, 70, 70, -20, 100];
+    eventually("it shows what the others do", || healths(&cluster.status(dead)) == wanted);
+    let status = cluster.status(dead);
+    assert!(status["snapshot"].as_u64() > Some(10) && status["log_after"].as_u64() > Some(10), "{status}");
+    eventually("all three are equal", || {
+        let states: Vec<_> =
+            (1..=3).map(|id| cluster.status(id)).map(|s| (s["applied"].clone(), s["state_hash"].clone())).collect();
+        states.iter().all(|state| *state == states[0])
+    });
+    let standings = status["membership"]["members"].as_array().expect("it lists the members").clone();
+    assert!(standings.len() == 3 && standings.iter().all(|member| member["standing"] == "voter"), "{standings:?}");
+
+    // From its own snapshot, too, everybody comes back.
+    (1..=3).for_each(|id| cluster.kill(id));
+    cluster.start_all();
+    cluster.order(dead, 5);
+    for id in 1..=3 {
+        eventually("every order is there again", || healths(&cluster.status(id)) == [40, 70, 70, -20, 70]);
+    }
+    let text = raftian(&["status", "--config", cluster.config(dead)]);
+    let text = String::from_utf8_lossy(&text.stdout).into_owned();
+    assert!(text.contains("the log begins after #") && text.contains("members    n1; n2; n3"), "{text}");
+}
+
+#[test]
 fn a_fallen_city_takes_orders_without_effect() {
     let mut cluster = Cluster::new(1);
     cluster.start_all();

@@ -72,6 +72,9 @@ pub fn raft_config(config: &NodeConfig) -> Result<Config, MembershipError> {
     let mut raft = Config::new(config.id, config.founding()?, fresh_seed());
     raft.election_timeout = config.timing.election;
     raft.heartbeat = config.timing.heartbeat;
+    raft.snapshot_entries = Some(config.snapshot_entries);
+    // Behind a snapshot no more stays than comes between two of them.
+    raft.snapshot_keep = raft.snapshot_keep.min(config.snapshot_entries);
     Ok(raft)
 }
 

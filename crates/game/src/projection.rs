@@ -7,9 +7,11 @@
 
 use crate::realm::{self, CityId, Realm};
 use bevy::prelude::*;
+use serde::{Deserialize, Serialize};
 
-/// The replicated truth of the match this machine takes part in. Absent while there is no match.
-#[derive(Resource, Clone, Debug, PartialEq, Eq)]
+/// The replicated truth of the match this machine takes part in. Absent while there is no match. Its serde form is a
+/// part of snapshots.
+#[derive(Resource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReplicatedRealm(pub Realm);
 
 /// Marks the entity of a city. The number never changes; a city that leaves the realm takes its entity with it.

@@ -17,6 +17,14 @@ impl ReplicatedCommand for Order {
     const NAME: &'static str = "raftian.order/1";
 }
 
+impl ReplicatedState for ReplicatedRealm {
+    const NAME: &'static str = "raftian.realm/1";
+
+    fn hash(&self) -> u64 {
+        self.0.state_hash()
+    }
+}
+
 /// What the last committed order did: read by observers of [`Committed<Order>`], which are triggered right after it was
 /// applied.
 #[derive(Resource, Clone, Copy, Debug, Default)]
@@ -31,6 +39,7 @@ pub fn plugin(app: &mut App) {
     app.add_plugins(projection::plugin)
         .add_replicated_command::<Order>()
         .insert_resource(ReplicatedRealm(Realm::new_classic(CITIES)))
+        .add_replicated_state::<ReplicatedRealm>()
         .init_resource::<LastEffect>()
         .init_resource::<OwnState>()
         .add_systems(ApplyCommitted, apply_orders)
@@ -81,6 +90,7 @@ mod tests {
     use super::*;
     use crate::realm::CityId;
     use bevy_raft::test_app::TestCluster;
+    use raftian_raft::{Config, NodeId};
 
     fn health(app: &mut App, city: u8) -> i32 {
         let mut cities = app.world_mut().query::<(&City, &Health)>();
@@ -106,6 +116,37 @@ mod tests {
             states.push(app.world().resource::<OwnState>().0);
         }
         assert!(states.iter().all(|state| *state == states[0] && state.index.0 == 7));
+    }
+
+    /// The entities are derived from the realm: they follow it also when a snapshot takes its place.
+    #[test]
+    fn a_machine_that_was_away_shows_the_health_that_came_with_a_snapshot() {
+        let settings = |config: &mut Config| {
+            (config.snapshot_entries, config.snapshot_keep) = (Some(10), 1);
+        };
+        let mut cluster = TestCluster::with_settings(3, settings, |app| {
+            app.add_plugins(plugin);
+        });
+        let leader = cluster.elect();
+        let away = leader % 3 + 1;
+        cluster.frame();
+        assert_eq!(health(cluster.app(away), 2), 100);
+        cluster.network().isolate(NodeId(away));
+        for city in [2, 2, 3, 4, 4, 4, 4].into_iter().chain([5; 30]) {
+            cluster.app(leader).world_mut().propose(Order::Attack { city: CityId(city) });
+        }
+        let view = |app: &App| app.world().resource::<RaftStatus>().view.clone();
+        cluster.run_until(|apps| view(&apps[leader as usize - 1]).is_some_and(|view| view.status.log_after.0 > 7));
+        cluster.network().heal();
+        cluster.run_until(|apps| {
+            let mut indexes = apps.iter().map(|app| app.world().resource::<AppliedLog>().index);
+            indexes.all(|index| index.0 >= 38)
+        });
+        cluster.frame();
+        assert!(view(cluster.app(away)).is_some_and(|view| view.status.log_after.0 > 7), "it came with a snapshot");
+        for id in 1..=3 {
+            assert_eq!((1..=5).map(|city| health(cluster.app(id), city)).collect::<Vec<_>>(), [100, 40, 70, -20, -20]);
+        }
     }
 
     #[test]

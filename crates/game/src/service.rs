@@ -81,7 +81,8 @@ pub struct CommittedOrder {
     pub index: u64,
     /// Its term.
     pub term: u64,
-    /// What it did, in words: "hit" or "already dead".
+    /// What it did, in words: "hit" or "already dead"; "applied before" if this member got it with a snapshot and cannot
+    /// tell.
     pub effect: String,
     /// The target's health afterwards.
     pub health: i32,
@@ -100,6 +101,7 @@ pub struct ServiceDesk {
 
 struct OrderAtDesk {
     proposal: ProposalId,
+    city: CityId,
     answer: Option<Answer>,
 }
 
@@ -163,7 +165,8 @@ fn take_requests(
                     let ticket = desk.next_ticket;
                     desk.next_ticket += 1;
                     let proposal = commands.propose(order);
-                    desk.orders.insert(ticket, OrderAtDesk { proposal, answer: None });
+                    let Order::Attack { city } = order;
+                    desk.orders.insert(ticket, OrderAtDesk { proposal, city, answer: None });
                     while desk.orders.len() > TICKETS {
                         desk.orders.pop_first();
                     }
@@ -199,23 +202,26 @@ fn note_outcome(
     order.answer = Some(match &outcome.outcome {
         Outcome::Rejected(rejection) => Answer::NotNow { reason: rejection.to_string() },
         Outcome::Committed(facts) => {
-            Answer::Committed(committed(*facts, last.and_then(|last| last.0), realm.as_deref()))
+            Answer::Committed(committed(*facts, order.city, last.and_then(|last| last.0), realm.as_deref()))
         }
     });
 }
 
-/// The outcome is triggered right after its order was applied, so the last effect is the order's own.
+/// The outcome is triggered right after its order was applied, so the last effect is the order's own, unless the order
+/// was applied as part of a snapshot.
 fn committed(
     facts: EntryFacts,
+    city: CityId,
     last: Option<(raftian_raft::Index, Effect)>,
     realm: Option<&ReplicatedRealm>,
 ) -> CommittedOrder {
     let effect = last.filter(|(index, _)| *index == facts.index).map(|(_, effect)| effect);
-    let health = |city| realm.and_then(|realm| realm.0.health(city)).map_or(0, |health| health.0);
+    let health = || realm.and_then(|realm| realm.0.health(city)).map_or(0, |health| health.0);
     let (effect, health) = match effect {
         Some(Effect::Hit { health_after, .. }) => ("hit", health_after.0),
-        Some(Effect::AlreadyDead { city }) => ("already dead", health(city)),
-        Some(Effect::NoSuchCity { .. }) | None => ("none", 0),
+        Some(Effect::AlreadyDead { .. }) => ("already dead", health()),
+        Some(Effect::NoSuchCity { .. }) => ("none", 0),
+        None => ("applied before", health()),
     };
     CommittedOrder { index: facts.index.0, term: facts.term.0, effect: effect.to_owned(), health }
 }

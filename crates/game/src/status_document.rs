@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use bevy_raft::RaftStatus;
+use raftian_raft::{FlowKind, Member, NodeId, Standing, Status};
 use serde::{Deserialize, Serialize};
 
 use crate::cluster_view::AppliedState;
@@ -46,13 +47,21 @@ pub struct StatusDocument {
     pub last_term: u64,
     /// Last index on its own disk.
     pub durable: u64,
+    /// Last index that its newest snapshot covers; 0 without one.
+    pub snapshot: u64,
+    /// Last index that its log does not hold any more; 0 if it holds all.
+    pub log_after: u64,
+    /// Which life of the member it is: another one for each disk.
+    pub incarnation: u64,
     /// Hash of its replicated state after `applied`, sixteen hexadecimal digits.
     pub state_hash: String,
     /// The game clock of its last entry.
     pub stamp_ms: u64,
     /// Its own proposals without an answer.
     pub pending: usize,
-    /// The other members.
+    /// The members by its log, itself included.
+    pub membership: MembershipDocument,
+    /// The other members that its node file lists.
     pub peers: Vec<PeerDocument>,
     /// Attempts to connect that were turned away.
     pub refused_handshakes: u64,
@@ -81,6 +90,41 @@ pub struct PeerDocument {
     pub rtt_ms: Option<f64>,
     /// Time since its last answer, if this member leads.
     pub silent_ms: Option<u64>,
+    /// The snapshot that is on its way to it, if this member leads and sends one.
+    pub snapshot: Option<TransferDocument>,
+}
+
+/// A snapshot on its way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransferDocument {
+    /// Bytes that have arrived.
+    pub received: u64,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+/// Who belongs to the cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MembershipDocument {
+    /// Index of the entry that says so; 0 for the founding members.
+    pub index: u64,
+    /// The voters are changing: old and new ones decide together.
+    pub joint: bool,
+    /// The members.
+    pub members: Vec<StandingDocument>,
+}
+
+/// What one member is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StandingDocument {
+    /// Its id.
+    pub id: u64,
+    /// voter, witness, learner, joining, or leaving.
+    pub standing: String,
+    /// What it was before, while the voters are changing.
+    pub before: Option<String>,
+    /// Which life of it is meant.
+    pub incarnation: u64,
 }
 
 /// One city.
@@ -118,6 +162,10 @@ pub fn of(
             next: progress.map(|peer| peer.next.0),
             rtt_ms: progress.and_then(|peer| peer.round_trip).map(|rtt| rtt.as_secs_f64() * 1000.0),
             silent_ms: progress.map(|peer| millis(peer.silent_for)),
+            snapshot: progress.and_then(|peer| match peer.flow {
+                FlowKind::Probe | FlowKind::Replicate => None,
+                FlowKind::Snapshot { received, size } => Some(TransferDocument { received, size }),
+            }),
         }
     });
     let cities = realm.map(|realm| {
@@ -144,14 +192,45 @@ pub fn of(
         last_index: node.last.index.0,
         last_term: node.last.term.0,
         durable: node.durable.0,
+        snapshot: node.snapshot.0,
+        log_after: node.log_after.0,
+        incarnation: node.incarnation.0,
         state_hash: format!("{:016x}", state.hash),
         stamp_ms: node.stamp.0,
         pending,
+        membership: membership(node),
         peers: peers.collect(),
         refused_handshakes: links.refused_handshakes(),
         uptime: uptime.as_secs_f64(),
         cities: cities.unwrap_or_default(),
     })
+}
+
+fn membership(node: &Status) -> MembershipDocument {
+    let word = |standing: Option<Standing>| standing_word(standing).to_owned();
+    let member = |(id, member): (NodeId, &Member)| StandingDocument {
+        id: id.0,
+        standing: word(member.standing),
+        before: member.outgoing.map(|before| word(Some(before))),
+        incarnation: member.incarnation.0,
+    };
+    MembershipDocument {
+        index: node.membership_index.0,
+        joint: node.membership.is_joint(),
+        members: node.membership.members().map(member).collect(),
+    }
+}
+
+/// What a member is, in a word; `None` for one that leaves.
+#[must_use]
+pub fn standing_word(standing: Option<Standing>) -> &'static str {
+    match standing {
+        Some(Standing::Voter) => "voter",
+        Some(Standing::Witness) => "witness",
+        Some(Standing::Learner) => "learner",
+        Some(Standing::Joining) => "joining",
+        None => "leaving",
+    }
 }
 
 impl StatusDocument {
@@ -170,14 +249,19 @@ impl StatusDocument {
         line("member", format!("{} (n{}) of {}", self.name, self.id, self.cluster));
         line("role", format!("{} in term {}, leader {leader}", self.role, self.term));
         line("log", format!("last #{}, committed #{}, applied #{}", self.last_index, self.commit, self.applied));
+        if self.snapshot > 0 {
+            line("snapshot", format!("up to #{}; the log begins after #{}", self.snapshot, self.log_after));
+        }
         line("state", format!("{} after #{}", self.state_hash, self.applied));
+        line("members", self.membership.to_text());
         line("uptime", format!("{:.1} s", self.uptime));
         for peer in &self.peers {
             let link = if peer.connected { "connected" } else { "unreachable" };
-            let progress = match (peer.matched, peer.rtt_ms) {
-                (Some(matched), Some(rtt)) => format!(", has #{matched}, {rtt:.1} ms"),
-                (Some(matched), None) => format!(", has #{matched}"),
-                (None, _) => String::new(),
+            let progress = match (peer.matched, peer.rtt_ms, &peer.snapshot) {
+                (Some(_), _, Some(transfer)) => format!(", gets a snapshot, {}%", transfer.percent()),
+                (Some(matched), Some(rtt), None) => format!(", has #{matched}, {rtt:.1} ms"),
+                (Some(matched), None, None) => format!(", has #{matched}"),
+                (None, ..) => String::new(),
             };
             line("peer", format!("{} (n{}) at {}, {link}{progress}", peer.name, peer.id, peer.address));
         }
@@ -186,6 +270,26 @@ impl StatusDocument {
             line("city", format!("P{} {} hp{fallen}", city.city, city.health));
         }
         text
+    }
+}
+
+impl TransferDocument {
+    fn percent(&self) -> u64 {
+        self.received.saturating_mul(100) / self.size.max(1)
+    }
+}
+
+impl MembershipDocument {
+    /// One line: whoever is no voter is said what it is.
+    fn to_text(&self) -> String {
+        let member = |member: &StandingDocument| match (member.standing.as_str(), &member.before) {
+            ("voter", None) => format!("n{}", member.id),
+            (standing, None) => format!("n{} {standing}", member.id),
+            (standing, Some(before)) => format!("n{} {standing}, before {before}", member.id),
+        };
+        let members: Vec<_> = self.members.iter().map(member).collect();
+        let changing = if self.joint { "; the voters are changing" } else { "" };
+        format!("{}{changing}", members.join("; "))
     }
 }
 

@@ -23,6 +23,10 @@ pub use node_file::{MAX_FILE, NodeFile};
 /// slower.
 pub const MAX_MEMBERS: usize = 9;
 
+/// Entries between two snapshots unless a node file says otherwise: 4,096, a few minutes of a lively match. A log of that
+/// length is read within milliseconds at start.
+pub const SNAPSHOT_ENTRIES: u64 = 4096;
+
 /// Longest name of a cluster or member, in characters: 32. It has to fit a table in the game and a line of a log.
 pub const MAX_NAME: usize = 32;
 
@@ -43,6 +47,9 @@ pub struct NodeConfig {
     pub data: PathBuf,
     /// How patient it is.
     pub timing: Timing,
+    /// Entries applied after which it takes the next snapshot and drops what came before; at least 1. Each member may
+    /// have its own.
+    pub snapshot_entries: u64,
     /// Its key and certificate.
     pub identity: Identity,
 }
@@ -181,6 +188,7 @@ pub fn embedded(nodes: usize, name: &str, directory: &Path) -> Result<Vec<Embedd
             members: members.clone(),
             data: directory.join(member.id.to_string()),
             timing: Timing::default(),
+            snapshot_entries: SNAPSHOT_ENTRIES,
             identity,
         };
         config.validated(directory)?;
@@ -242,6 +250,10 @@ impl NodeConfig {
                 format!("it is {}, but member {} is {}", self.identity.fingerprint(), self.id.0, own.fingerprint);
             let remedy = "use the certificate that belongs to this member, or correct its `fingerprint` in every file";
             return invalid("certificate", reason, remedy);
+        }
+        if self.snapshot_entries == 0 {
+            let remedy = "use 4096, or leave the line out";
+            return invalid("snapshot_entries", "it is 0".to_owned(), remedy);
         }
         self.timing.validated().or_else(|(key, reason, remedy)| invalid(key, reason, remedy))
     }

@@ -6,6 +6,7 @@ use raftian_node::NodeView;
 use raftian_raft::{Member, NodeId, PeerStatus, RoleKind, Standing};
 
 use crate::cluster_view::{ClusterView, MemberView};
+use crate::status_document::standing_word;
 
 /// Whether a member can do anything, and what keeps it from it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -73,18 +74,7 @@ pub(super) fn standing(view: &ClusterView, id: NodeId) -> Option<&'static str> {
     match newest.status.membership.member(id) {
         None => Some("no member"),
         Some(Member { standing: Some(Standing::Voter), .. }) => None,
-        Some(member) => Some(standing_word(member)),
-    }
-}
-
-/// What a member is, in a word.
-pub(super) fn standing_word(member: &Member) -> &'static str {
-    match member.standing {
-        Some(Standing::Voter) => "voter",
-        Some(Standing::Witness) => "witness",
-        Some(Standing::Learner) => "learner",
-        Some(Standing::Joining) => "joining",
-        None => "leaving",
+        Some(member) => Some(standing_word(member.standing)),
     }
 }
 

@@ -5,12 +5,13 @@ use bevy_egui::egui::{
 };
 use raftian_raft::{Entry, Index, Payload};
 
-use super::facts::{Condition, condition, standing_word};
+use super::facts::{Condition, condition};
 use super::log_grid::{Fate, Grid, Lane};
 use super::look::{CHOSEN, FAINT, LINE, SMALL, TEXT, WARN, WEAK, WELL, digits, put, term_colour, words};
 use super::panel::heading;
 use super::{Screen, marks, ring};
 use crate::cluster_view::{ClusterView, MemberView};
+use crate::status_document::standing_word;
 
 /// Width of the names before the lanes.
 const NAMES: f32 = 84.0;
@@ -262,7 +263,7 @@ fn describe(ui: &mut Ui, entry: &Entry, fate: Fate, screen: &Screen) {
         Payload::Membership(membership) => {
             ui.label("The members from here on");
             for (id, member) in membership.members() {
-                weak(ui, format!("{}: {}", screen.view.name(id), standing_word(member)));
+                weak(ui, format!("{}: {}", screen.view.name(id), standing_word(member.standing)));
             }
         }
         Payload::Withheld => {

@@ -9,7 +9,7 @@ use raftian_raft::NodeId;
 use sha2::{Digest, Sha256};
 
 use super::node_file::SCHEMA;
-use super::{ClusterError, Identity, MAX_MEMBERS, MAX_NAME, Member, Timing, check_name};
+use super::{ClusterError, Identity, MAX_MEMBERS, MAX_NAME, Member, SNAPSHOT_ENTRIES, Timing, check_name};
 
 /// Characters that [`unique_name`] appends: a dash and eight hexadecimal digits.
 pub(super) const UNIQUE_END: usize = 9;
@@ -175,6 +175,8 @@ fn node_toml(own: &Member, cluster: &str, members: &[Member], timing: Timing) ->
          key = \"key.pem\"\n\
          certificate = \"certificate.pem\"\n\
          data = \"data\"\n\
+         # How many entries its log grows by before a snapshot takes their place.\n\
+         snapshot_entries = {SNAPSHOT_ENTRIES}\n\
          \n\
          [timing]\n\
          election_ms = [{shortest}, {longest}]\n\

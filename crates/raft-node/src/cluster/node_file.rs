@@ -11,7 +11,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde::Deserialize;
 
-use super::{ClusterError, Fingerprint, Identity, Member, NodeConfig, Timing};
+use super::{ClusterError, Fingerprint, Identity, Member, NodeConfig, SNAPSHOT_ENTRIES, Timing};
 
 /// Version of the node file's layout.
 pub(super) const SCHEMA: u32 = 1;
@@ -30,8 +30,15 @@ pub struct NodeFile {
     key: PathBuf,
     certificate: PathBuf,
     data: PathBuf,
+    #[serde(default = "snapshot_entries")]
+    snapshot_entries: u64,
     timing: TimingTable,
     member: Vec<MemberTable>,
+}
+
+/// Of a file that does not say.
+fn snapshot_entries() -> u64 {
+    SNAPSHOT_ENTRIES
 }
 
 #[derive(Deserialize, Debug)]
@@ -108,6 +115,7 @@ impl NodeFile {
                 election: (shortest, longest),
                 heartbeat: Duration::from_millis(self.timing.heartbeat_ms.into()),
             },
+            snapshot_entries: self.snapshot_entries,
             identity: Identity::from_der(certificate, key),
         };
         config.validated(path)?;

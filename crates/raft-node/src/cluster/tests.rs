@@ -23,6 +23,7 @@ fn a_new_cluster_reads_back_as_what_was_asked_for() {
         assert_eq!(node.members, nodes[0].members, "all files list the same members");
         assert_eq!(node.member(node.id).expect("itself").fingerprint, node.identity.fingerprint());
         assert_eq!(node.timing, Timing::default());
+        assert_eq!(node.snapshot_entries, SNAPSHOT_ENTRIES);
         assert_eq!(node.cluster, nodes[0].cluster);
         assert!(node.founding().expect("a cluster").voters().eq(node.members.iter().map(|member| member.id)));
     }
@@ -119,6 +120,17 @@ fn every_mistake_in_a_node_file_is_named_with_a_remedy() {
     assert!(complaint("name = \"bob1\"", "name = \"\"").contains("the name is empty"));
     assert!(complaint("cluster = \"", "cluster = \" ").contains("`cluster`"));
     assert!(complaint("schema = 1", "schema = ").contains("no valid node file"));
+    assert!(complaint("snapshot_entries = 4096", "snapshot_entries = 0").contains("`snapshot_entries`: it is 0"));
+}
+
+#[test]
+fn a_node_file_need_not_say_how_often_snapshots_are_taken() {
+    let (_directory, files) = made(&NewCluster { nodes: 1, ..Default::default() });
+    let text = fs::read_to_string(&files[0]).expect("a node file");
+    for (line, entries) in [("", SNAPSHOT_ENTRIES), ("snapshot_entries = 7\n", 7)] {
+        fs::write(&files[0], text.replace("snapshot_entries = 4096\n", line)).expect("a node file");
+        assert_eq!(NodeFile::read(&files[0]).expect("a valid file").snapshot_entries, entries);
+    }
 }
 
 #[test]
