@@ -37,7 +37,7 @@ fn replay(recording: &Recording) -> (Node, usize) {
     for step in &recording.steps {
         match step {
             Recorded::Stepped(now, input) => node.step(*now, input.clone()),
-            Recorded::Acted(actions) => assert_eq!(node.take_actions(), *actions),
+            Recorded::Acted(actions) => assert_eq!(node.take_actions(), **actions),
         }
     }
     (node, recording.steps.len())

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use raftian_node::store::{RedbStore, Store};
 use raftian_node::wire;
-use raftian_raft::{ClientId, Command, Entry, Index, NodeId, Payload, Stamp, Term, Write, WriteNumber};
+use raftian_raft::{ClientId, Command, Entry, Incarnation, Index, NodeId, Payload, Stamp, Term, Write, WriteNumber};
 use serde_json::{Value, json};
 
 use super::machine::Machine;
@@ -47,7 +47,7 @@ fn row(bytes: usize, entries: u64, each: Duration) -> Row {
     // Beside the build, which is on a disk: the directory for temporary files may be memory.
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("cargo made the directory");
     let path = directory.path().join("raft.redb");
-    let (mut store, _) = RedbStore::open(&path, NodeId(1), "peers").expect("a new store");
+    let (mut store, _) = RedbStore::open(&path, NodeId(1), "peers", Incarnation::default()).expect("a new store");
     let mut raw = Raw::new(tempfile::tempfile_in(directory.path()).expect("a file beside the store"));
     let mut commands = Commands::new(bytes);
     let mut row = Row { entries, bytes, ours: Vec::new(), raw: Vec::new() };
@@ -82,7 +82,8 @@ fn write(commands: &mut Commands, before: u64, count: u64) -> Write {
         Entry { term: Term(1), index: Index(index), stamp: Stamp(index), payload: Payload::Command(command) }
     };
     let entries = (before * count + 1..=(before + 1) * count).map(entry).collect();
-    Write { number: WriteNumber(before + 1), hard_state: None, entries }
+    let number = WriteNumber(before + 1);
+    Write { number, hard_state: None, snapshot: None, start: None, discard: false, entries }
 }
 
 /// A file that does not grow, written from front to end.

@@ -76,7 +76,7 @@ pub enum Recorded {
     /// It was stepped.
     Stepped(Moment, Input),
     /// It was asked for its actions and gave these.
-    Acted(Actions),
+    Acted(Box<Actions>),
 }
 
 impl<S: Store, L: Links> Driver<S, L> {
@@ -120,7 +120,7 @@ impl<S: Store, L: Links> Driver<S, L> {
             }
             let actions = self.node.take_actions();
             if let Some(recording) = &mut self.recording {
-                recording.push(Recorded::Acted(actions.clone()));
+                recording.push(Recorded::Acted(Box::new(actions.clone())));
             }
             if actions.is_empty() {
                 return Ok(self.node.wake_at());

@@ -269,7 +269,6 @@ impl Host {
     }
 
     /// Answers to changes of the members and hand-overs in this run, in order.
-    #[must_use]
     pub fn orders(&self) -> &[Result<(), OrderRefusal>] {
         &self.orders
     }

@@ -56,6 +56,7 @@ impl Model {
 
     fn restored(&self) -> Restored {
         Restored {
+            committed: Index(0),
             hard_state: if self.voted { vote(self.term, 1) } else { HardState::default() },
             incarnation: Incarnation::default(),
             snapshot: self.snapshot.clone(),
