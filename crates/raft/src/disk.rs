@@ -191,6 +191,10 @@ impl Disk {
         assert!(number <= self.last_number, "a write completed that was never asked for");
         while let Some(mut write) = self.under_way.pop_front_if(|write| write.number <= number) {
             send.append(&mut write.promises);
+            if self.promises.capacity() == 0 {
+                // The room of the old promises serves the next ones.
+                self.promises = write.promises;
+            }
             self.durable_hard_state = write.hard_state;
             if let Some(last) = write.last {
                 let still_there = last.index < log.base().index || log.matches(last);
