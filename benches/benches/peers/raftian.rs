@@ -73,27 +73,25 @@ impl Cluster {
     fn act(&mut self, place: usize) {
         let host = &mut self.hosts[place];
         let id = host.node.id();
-        loop {
-            let mut actions = host.node.take_actions();
-            let mut again = false;
-            if let Some(write) = actions.persist {
+        while host.node.has_work() {
+            let work = host.node.work();
+            let persisted = work.persist.map(|write| {
                 host.written += write.entries.len() as u64;
-                host.node.step(NOW, Input::Persisted(write.number));
-                again = true;
-            }
-            self.queue.extend(actions.send.drain(..).map(|(to, message)| (id, to, message)));
-            if let Some(last) = actions.apply.last() {
-                let index = last.index;
-                for entry in &actions.apply {
-                    if let Payload::Command(command) = &entry.payload {
-                        host.tally.apply(&command.bytes);
-                    }
+                write.number
+            });
+            self.queue.extend(work.others.send.drain(..).map(|(to, message)| (id, to, message)));
+            work.others.events.clear();
+            for entry in work.apply {
+                if let Payload::Command(command) = &entry.payload {
+                    host.tally.apply(&command.bytes);
                 }
-                host.node.step(NOW, Input::Applied(index));
-                again = true;
             }
-            if !again {
-                return;
+            let applied = work.apply.last().map(|entry| entry.index);
+            if let Some(number) = persisted {
+                host.node.step(NOW, Input::Persisted(number));
+            }
+            if let Some(index) = applied {
+                host.node.step(NOW, Input::Applied(index));
             }
         }
     }

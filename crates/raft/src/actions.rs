@@ -61,11 +61,24 @@ impl Actions {
     }
 }
 
+/// Everything a node wants done, as [`Actions`] are, but with the entries looked at where they lie in its log: whoever
+/// writes and applies them on the spot need not have copies.
+#[derive(Debug)]
+pub struct Work<'a> {
+    /// As [`Actions::persist`].
+    pub persist: Option<Write<&'a [Entry]>>,
+    /// As [`Actions::apply`].
+    pub apply: &'a [Entry],
+    /// Everything else, to be emptied; its `persist` is none and its `apply` empty. What is left in it is offered again
+    /// with the next work, and its buffers are used again.
+    pub others: &'a mut Actions,
+}
+
 /// What must be on disk before a node may call itself elected, answer a vote or acknowledge entries (figure 2,
 /// "updated on stable storage before responding to RPCs").
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct Write {
+pub struct Write<Entries = Vec<Entry>> {
     /// Name of this write, counted up by one from 1 in each run of a node.
     pub number: WriteNumber,
     /// Term and vote, if they changed.
@@ -78,7 +91,15 @@ pub struct Write {
     /// log it belongs to.
     pub discard: bool,
     /// Entries to append, without gaps. Whatever the disk holds at or after the first of them is replaced.
-    pub entries: Vec<Entry>,
+    pub entries: Entries,
+}
+
+impl<Entries> Write<Entries> {
+    /// The same write with its entries in another shape.
+    pub(crate) fn map<Others>(self, shape: impl FnOnce(Entries) -> Others) -> Write<Others> {
+        let Write { number, hard_state, snapshot, start, discard, entries } = self;
+        Write { number, hard_state, snapshot, start, discard, entries: shape(entries) }
+    }
 }
 
 /// Name of one write of one run.

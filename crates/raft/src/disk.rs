@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::hash::{Hash, Hasher};
 
 use crate::actions::{HardState, Write, WriteNumber};
+use crate::entry::Entry;
 use crate::log::Log;
 use crate::message::Message;
 use crate::snapshot::{LogStart, Snapshot};
@@ -144,13 +145,13 @@ impl Disk {
 
     /// The write that brings the disk up to date, if it is not and there is room for one under way; promises that wait
     /// for nothing are moved to `send`.
-    pub(crate) fn flush(
+    pub(crate) fn flush<'a>(
         &mut self,
         now: Moment,
         hard_state: HardState,
-        log: &Log,
+        log: &'a Log,
         send: &mut Vec<(NodeId, Message)>,
-    ) -> Option<Write> {
+    ) -> Option<Write<&'a [Entry]>> {
         let entries = log.from(self.written.max(log.base().index).next());
         if entries.is_empty() && hard_state == self.hard_state && self.next.is_empty() {
             match self.under_way.back_mut() {
@@ -170,7 +171,7 @@ impl Disk {
             snapshot: self.next.snapshot.take(),
             start: self.next.start.take(),
             discard: core::mem::take(&mut self.next.discard),
-            entries: entries.to_vec(),
+            entries,
         };
         self.under_way.push_back(UnderWay {
             number: self.last_number,
@@ -190,6 +191,10 @@ impl Disk {
         assert!(number <= self.last_number, "a write completed that was never asked for");
         while let Some(mut write) = self.under_way.pop_front_if(|write| write.number <= number) {
             send.append(&mut write.promises);
+            if self.promises.capacity() == 0 {
+                // The room of the old promises serves the next ones.
+                self.promises = write.promises;
+            }
             self.durable_hard_state = write.hard_state;
             if let Some(last) = write.last {
                 let still_there = last.index < log.base().index || log.matches(last);
@@ -230,7 +235,7 @@ impl Hash for Disk {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::entry::{Entry, Payload};
+    use crate::entry::Payload;
     use crate::message::Body;
     use crate::types::{Stamp, Term};
 
@@ -246,7 +251,7 @@ mod tests {
         (NodeId(2), Message::new(Term(1), Body::VoteReply { granted: true }))
     }
 
-    fn flush(disk: &mut Disk, log: &Log) -> (Option<Write>, usize) {
+    fn flush<'a>(disk: &mut Disk, log: &'a Log) -> (Option<Write<&'a [Entry]>>, usize) {
         let mut send = Vec::new();
         let write = disk.flush(Moment(0), HardState::default(), log, &mut send);
         (write, send.len())

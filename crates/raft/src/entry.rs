@@ -1,6 +1,8 @@
 //! Log entries: what is replicated.
 
 use alloc::sync::Arc;
+use core::fmt;
+use core::hash::{Hash, Hasher};
 
 use crate::membership::Membership;
 use crate::types::{ClientId, Index, LogPosition, Stamp, Term};
@@ -68,27 +70,75 @@ impl Entry {
     }
 }
 
-/// Immutable bytes, cheap to clone: every queue and log on one machine shares one copy.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub struct Bytes(Arc<[u8]>);
+/// Immutable bytes, cheap to clone: short ones lie in place, and of longer ones every queue and log on one machine
+/// shares one copy.
+#[derive(Clone)]
+pub struct Bytes(Place);
+
+/// Where bytes are. Equal bytes are in equal places: the length alone decides.
+#[derive(Clone)]
+enum Place {
+    /// At most [`Bytes::SHORT`] of them, here.
+    Here {
+        len: u8,
+        bytes: [u8; Bytes::SHORT],
+    },
+    Shared(Arc<[u8]>),
+}
+
+impl Bytes {
+    /// As many as fit beside their length in the room that a shared copy needs for its address and length, with the tag
+    /// that tells one from the other.
+    const SHORT: usize = 22;
+}
 
 impl core::ops::Deref for Bytes {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        &self.0
+        match &self.0 {
+            Place::Here { len, bytes } => &bytes[..usize::from(*len)],
+            Place::Shared(bytes) => bytes,
+        }
     }
 }
 
 impl From<alloc::vec::Vec<u8>> for Bytes {
     fn from(bytes: alloc::vec::Vec<u8>) -> Self {
-        Bytes(bytes.into())
+        bytes.as_slice().into()
     }
 }
 
 impl From<&[u8]> for Bytes {
     fn from(bytes: &[u8]) -> Self {
-        Bytes(bytes.into())
+        Bytes(match u8::try_from(bytes.len()) {
+            Ok(len) if bytes.len() <= Self::SHORT => {
+                let mut here = [0; Self::SHORT];
+                here[..bytes.len()].copy_from_slice(bytes);
+                Place::Here { len, bytes: here }
+            }
+            _ => Place::Shared(bytes.into()),
+        })
+    }
+}
+
+impl PartialEq for Bytes {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Bytes {}
+
+impl Hash for Bytes {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        (**self).hash(hasher);
+    }
+}
+
+impl fmt::Debug for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Bytes").field(&&**self).finish()
     }
 }
 

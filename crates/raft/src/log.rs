@@ -147,16 +147,18 @@ impl Log {
         self.entries.get(offset..).unwrap_or(&[])
     }
 
-    /// Entries from `from`, at most `count` of them and at most `bytes` in sum, but at least one if there is one.
-    pub(crate) fn batch(&self, from: Index, count: usize, bytes: usize) -> &[Entry] {
+    /// Entries from `from`, at most `count` of them and at most `bytes` in sum, but at least one if there is one. Gives
+    /// the sum too.
+    pub(crate) fn batch(&self, from: Index, count: usize, bytes: usize) -> (&[Entry], usize) {
         let rest = self.from(from);
-        let mut sum = 0;
-        let fits = rest.iter().take(count).take_while(|entry| {
-            sum += entry.size();
-            sum <= bytes
-        });
-        let len = fits.count().max(1).min(rest.len());
-        &rest[..len]
+        let (mut len, mut sum) = (0, 0);
+        for size in rest.iter().take(count).map(Entry::size) {
+            if len > 0 && sum + size > bytes {
+                break;
+            }
+            (len, sum) = (len + 1, sum + size);
+        }
+        (&rest[..len], sum)
     }
 
     /// Appends the next entry. Its index must follow the last one's: callers build it so.
@@ -167,11 +169,14 @@ impl Log {
     }
 
     /// Appends entries, each following the one before it.
-    pub(crate) fn extend(&mut self, entries: impl ExactSizeIterator<Item = Entry>) {
-        self.entries.reserve(entries.len());
-        for entry in entries {
-            self.push(entry);
+    pub(crate) fn extend(&mut self, mut entries: Vec<Entry>) {
+        let mut next = self.last().index.next();
+        for entry in &entries {
+            assert_eq!(entry.index, next, "an appended entry must follow the last one");
+            self.look_at(entry, Index(0));
+            next = next.next();
         }
+        self.entries.append(&mut entries);
     }
 
     /// Drops every entry at and after `from`, which must be after the base. Memberships they brought are undone with
@@ -238,10 +243,15 @@ mod tests {
     #[test]
     fn a_batch_has_at_least_one_entry_however_small_the_byte_bound() {
         let log = log(&[1, 1, 1]);
-        assert_eq!(log.batch(Index(1), 10, 1).len(), 1);
-        assert_eq!(log.batch(Index(2), 10, usize::MAX).len(), 2);
-        assert_eq!(log.batch(Index(1), 2, usize::MAX).len(), 2);
-        assert_eq!(log.batch(Index(4), 10, usize::MAX).len(), 0);
+        let batch = |from, count, bytes| {
+            let (entries, sum) = log.batch(Index(from), count, bytes);
+            assert_eq!(sum, entries.iter().map(Entry::size).sum());
+            entries.len()
+        };
+        assert_eq!(batch(1, 10, 1), 1);
+        assert_eq!(batch(2, 10, usize::MAX), 2);
+        assert_eq!(batch(1, 2, usize::MAX), 2);
+        assert_eq!(batch(4, 10, usize::MAX), 0);
     }
 
     proptest! {

@@ -15,7 +15,7 @@ mod state;
 mod states;
 mod status;
 
-use crate::actions::{Actions, HardState, Restored, WriteNumber};
+use crate::actions::{Actions, HardState, Restored, Work, WriteNumber};
 use crate::config::{Config, ConfigError};
 use crate::dice::Dice;
 use crate::disk::Disk;
@@ -63,6 +63,8 @@ pub struct Node {
     /// Round trip to the leader as it measured it, in microseconds; 0 if unknown.
     round_trip: u32,
     actions: Actions,
+    /// Something happened since it was last asked what it wants done.
+    stirred: bool,
     seen: invariants::Seen,
 }
 
@@ -149,6 +151,8 @@ impl Node {
             reads: OwnReads { token, ..OwnReads::default() },
             round_trip: 0,
             actions: Actions::default(),
+            // A restored node hands out at once what its disk knows.
+            stirred: true,
             seen: invariants::Seen::default(),
             config,
         };
@@ -161,6 +165,7 @@ impl Node {
     pub fn step(&mut self, now: Moment, input: Input) {
         self.now = self.now.max(now);
         self.speaker = None;
+        self.stirred = true;
         match input {
             Input::Receive { from, message } => self.receive(from, message),
             Input::Propose(commands) => self.propose(commands),
@@ -187,13 +192,33 @@ impl Node {
     /// Everything to be done since the last call.
     #[must_use]
     pub fn take_actions(&mut self) -> Actions {
+        let Work { persist, apply, others } = self.work();
+        Actions {
+            persist: persist.map(|write| write.map(<[Entry]>::to_vec)),
+            apply: apply.to_vec(),
+            ..core::mem::take(others)
+        }
+    }
+
+    /// Whether there may be anything to be done: something happened since the last call, or the caller left something.
+    #[must_use]
+    pub fn has_work(&self) -> bool {
+        self.stirred || !self.actions.is_empty()
+    }
+
+    /// The same as [`Node::take_actions`], without copies of entries.
+    #[must_use]
+    pub fn work(&mut self) -> Work<'_> {
         self.replicate_to_all();
-        self.hand_out_committed();
+        let (first, count) = self.hand_out_committed();
         self.ask_for_snapshot();
         self.answer_reads();
-        self.actions.persist = self.disk.flush(self.now, self.hard_state, &self.log, &mut self.actions.send);
+        // What follows makes the end of the log what was written, and changes nothing else that is asserted.
         self.assert_invariants();
-        core::mem::take(&mut self.actions)
+        self.stirred = false;
+        let persist = self.disk.flush(self.now, self.hard_state, &self.log, &mut self.actions.send);
+        let apply = &self.log.from(first)[..count];
+        Work { persist, apply, others: &mut self.actions }
     }
 
     /// When the node must be stepped again if nothing else happens: exact, no polling tick.

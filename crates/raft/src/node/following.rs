@@ -70,7 +70,7 @@ impl Node {
     /// "If an existing entry conflicts with a new one (same index but different terms), delete the existing entry and
     /// all that follow it. Append any new entries not already in the log" (figure 2). A suffix that does not conflict
     /// stays: an old message may arrive twice.
-    fn append(&mut self, from: NodeId, entries: Vec<Entry>) -> Result<(), &'static str> {
+    fn append(&mut self, from: NodeId, mut entries: Vec<Entry>) -> Result<(), &'static str> {
         let covered = self.log.base().index;
         let known = |entry: &&Entry| entry.index <= covered || self.log.matches(entry.position());
         let known = entries.iter().take_while(known).count();
@@ -92,7 +92,8 @@ impl Node {
             self.disk.truncated(first);
             self.note(Decision::Truncated { from: first, to, leader: from });
         }
-        self.log.extend(entries.into_iter().skip(known));
+        entries.drain(..known);
+        self.log.extend(entries);
         Ok(())
     }
 

@@ -37,13 +37,15 @@ impl Node {
         machine.applied = machine.applied.max(index.min(machine.delivered));
     }
 
-    /// Hands out what is committed, on this node's own disk, and within the apply window; a snapshot first.
-    pub(super) fn hand_out_committed(&mut self) {
+    /// Hands out what is committed, on this node's own disk, and within the apply window; a snapshot first. Gives the
+    /// first of the entries to be applied and how many there are.
+    pub(super) fn hand_out_committed(&mut self) -> (Index, usize) {
+        let nothing = (self.log.base().index.next(), 0);
         if self.machine.restore {
             let Some(snapshot) = &self.snapshot else { unreachable!("a snapshot is restored only if there is one") };
             let covered = snapshot.position.index;
             if self.disk.durable_snapshot() < covered {
-                return;
+                return nothing;
             }
             self.machine.restore = false;
             self.machine.delivered = covered;
@@ -57,27 +59,31 @@ impl Node {
             }
         }
         let machine = &mut self.machine;
+        let durable = self.commit.min(self.disk.durable());
+        if durable <= machine.delivered {
+            return nothing;
+        }
         let window = Index(machine.applied.0.saturating_add(self.config.apply_window as u64));
         let witness = self.log.membership().member(self.config.id).is_some_and(|member| member.is_witness());
         let keeps_state = !witness && !machine.stateless && self.log.is_whole_after(machine.delivered);
-        let durable = self.commit.min(self.disk.durable());
         let end = if keeps_state { durable.min(window) } else { durable };
         if end <= machine.delivered {
-            return;
+            return nothing;
         }
+        let first = machine.delivered.next();
         let count = (end.0 - machine.delivered.0) as usize;
-        let entries = &self.log.from(machine.delivered.next())[..count];
         if self.config.snapshot_bytes.is_some() {
+            let entries = &self.log.from(first)[..count];
             machine.bytes += entries.iter().map(Entry::size).sum::<usize>();
         }
         machine.delivered = end;
         machine.highest = machine.highest.max(end);
         if keeps_state {
-            self.actions.apply.extend_from_slice(entries);
-        } else {
-            // A witness has nothing to apply, nor has one that was a witness.
-            machine.stateless = true;
-            machine.applied = end;
+            return (first, count);
         }
+        // A witness has nothing to apply, nor has one that was a witness.
+        machine.stateless = true;
+        machine.applied = end;
+        nothing
     }
 }

@@ -110,6 +110,9 @@ impl Node {
 
     /// Gives out every confirmed read whose index is applied.
     pub(super) fn answer_reads(&mut self) {
+        if self.reads.confirmed.is_empty() {
+            return;
+        }
         let applied = if self.machine.restore { Index(0) } else { self.machine.applied };
         let (answers, waiting) = (&mut self.actions.reads, &mut self.reads.confirmed);
         waiting.retain(|(id, index)| {

@@ -37,6 +37,9 @@ impl Node {
     /// Sends every follower what it lacks and may be sent, the commit index as soon as it moved, and a new round if
     /// reads wait for one (thesis 6.4).
     pub(super) fn replicate_to_all(&mut self) {
+        if !matches!(self.role, Role::Leader(_)) {
+            return;
+        }
         let (Role::Leader(leader), mut sender) = self.sender() else { return };
         let ask = leader.reads.wants_round();
         if ask {
@@ -72,6 +75,7 @@ impl Node {
             send: &mut self.actions.send,
             events: &mut self.actions.events,
             snapshot_due: &mut self.actions.snapshot_due,
+            batch: None,
         };
         (&mut self.role, sender)
     }
@@ -90,6 +94,8 @@ struct Sender<'a> {
     send: &'a mut Vec<(NodeId, Message)>,
     events: &'a mut Vec<Event>,
     snapshot_due: &'a mut bool,
+    /// Where the newest batch begins, its entries and their bytes: followers that keep up are sent the same.
+    batch: Option<(Index, &'a [Entry], usize)>,
 }
 
 impl<'a> Sender<'a> {
@@ -103,7 +109,7 @@ impl<'a> Sender<'a> {
                 Flow::Probe { sent: true } => return,
                 Flow::Probe { sent } => {
                     *sent = true;
-                    let batch = self.batch(progress.next);
+                    let (batch, _) = self.batch(progress.next);
                     return self.append(to, progress, batch, true);
                 }
                 Flow::Snapshot(_) => return self.send_chunks(to, progress),
@@ -113,9 +119,9 @@ impl<'a> Sender<'a> {
                     {
                         break;
                     }
-                    let batch = self.batch(progress.next);
+                    let (batch, bytes) = self.batch(progress.next);
                     let end = Index(progress.next.0 + batch.len() as u64 - 1);
-                    window.push(end, batch.iter().map(Entry::size).sum());
+                    window.push(end, bytes);
                     self.append(to, progress, batch, true);
                     progress.next = end.next();
                 }
@@ -181,8 +187,17 @@ impl<'a> Sender<'a> {
         self.send.push((to, Message { term: self.term, sender, receiver, body: Body::AppendEntries(append) }));
     }
 
-    fn batch(&self, from: Index) -> &'a [Entry] {
-        self.log.batch(from, self.config.max_append_entries, self.config.max_append_bytes)
+    /// The entries of one message from `from` on, and their bytes.
+    fn batch(&mut self, from: Index) -> (&'a [Entry], usize) {
+        match self.batch {
+            Some((first, entries, bytes)) if first == from => (entries, bytes),
+            Some(_) | None => {
+                let (entries, bytes) =
+                    self.log.batch(from, self.config.max_append_entries, self.config.max_append_bytes);
+                self.batch = Some((from, entries, bytes));
+                (entries, bytes)
+            }
+        }
     }
 
     /// The entry before the next one to send. Where that is not in the log any more, the beginning of all logs, on which

@@ -32,6 +32,7 @@ impl Node {
             reads,
             round_trip: _,
             actions: _,
+            stirred: _,
             seen: _,
         } = self;
         (incarnation, hard_state, log, disk, commit, machine, snapshot, incoming).hash(hasher);
