@@ -69,8 +69,8 @@ pub struct Work<'a> {
     pub persist: Option<Write<&'a [Entry]>>,
     /// As [`Actions::apply`].
     pub apply: &'a [Entry],
-    /// Everything else, to be emptied; its `persist` is none and its `apply` empty. What is left in it is offered again
-    /// with the next work, and its buffers are used again.
+    /// Everything else, to be emptied; its `persist` is none and its `apply` empty. Its lists are used again: what is
+    /// left in them is offered again with the next work.
     pub others: &'a mut Actions,
 }
 
@@ -190,4 +190,34 @@ pub enum RefusalReason {
     /// The command is larger than one entry may be.
     #[error("the command is larger than an entry may be")]
     TooLarge,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Config, Input, Membership, Moment, Node};
+
+    #[test]
+    fn work_is_what_actions_are_and_leaves_nothing_to_do() {
+        let membership = Membership::new([NodeId(1)]).unwrap();
+        let mut node = Node::new(Config::new(NodeId(1), membership, 1), Restored::default(), Moment(0)).unwrap();
+        let (mut written, mut applied) = (0, 0);
+        node.step(Moment(0), Input::Campaign);
+        while node.has_work() {
+            let copied = node.clone().take_actions();
+            let Work { persist, apply, others } = node.work();
+            let write = persist.map(|write| write.map(<[Entry]>::to_vec));
+            assert_eq!(copied, Actions { persist: write, apply: apply.to_vec(), ..core::mem::take(others) });
+            assert!(!node.has_work());
+            if let Some(write) = copied.persist {
+                written += write.entries.len();
+                node.step(Moment(0), Input::Persisted(write.number));
+            }
+            if let Some(last) = copied.apply.last() {
+                applied += copied.apply.len();
+                node.step(Moment(0), Input::Applied(last.index));
+            }
+        }
+        assert_eq!((written, applied), (1, 1), "the empty entry of its term");
+    }
 }

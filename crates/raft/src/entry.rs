@@ -178,3 +178,25 @@ mod serde_bytes {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_and_long_bytes_are_what_they_were_made_of() {
+        let all = [7; 2 * Bytes::SHORT];
+        for len in 0..all.len() {
+            let bytes = Bytes::from(&all[..len]);
+            assert_eq!(*bytes.clone(), all[..len]);
+            assert_eq!((bytes == Bytes::from(&all[..]), matches!(bytes.0, Place::Here { .. })), (false, len <= 22));
+        }
+    }
+
+    /// Logs are long: on the usual machine an entry with a short command in it fills one line of a cache.
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn an_entry_is_small() {
+        assert_eq!(size_of::<Entry>(), 64);
+    }
+}

@@ -209,13 +209,13 @@ impl Node {
     /// The same as [`Node::take_actions`], without copies of entries.
     #[must_use]
     pub fn work(&mut self) -> Work<'_> {
+        self.stirred = false;
         self.replicate_to_all();
         let (first, count) = self.hand_out_committed();
         self.ask_for_snapshot();
         self.answer_reads();
         // What follows makes the end of the log what was written, and changes nothing else that is asserted.
         self.assert_invariants();
-        self.stirred = false;
         let persist = self.disk.flush(self.now, self.hard_state, &self.log, &mut self.actions.send);
         let apply = &self.log.from(first)[..count];
         Work { persist, apply, others: &mut self.actions }

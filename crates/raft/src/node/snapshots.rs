@@ -60,6 +60,8 @@ impl Node {
         self.machine.bytes = 0;
         self.disk.compacted(Some(snapshot.clone()), self.log.start());
         self.snapshot = Some(snapshot);
+        // Who needs what has just left the log must be sent this.
+        self.stirred = true;
         self.note(Decision::TookSnapshot { index, log_after: self.log.base().index });
     }
 
