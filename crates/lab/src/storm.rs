@@ -1,9 +1,9 @@
 //! A storm: a seed decides what happens to a cluster, then peace comes for a part of it, and there everything must be
 //! well.
 //!
-//! Each seed draws its own mix of faults and settings ([`weather`]). Some faults wait for their moment: a crash right
-//! after the message just handled, a cut right after an election. First faults (safety), then peace (liveness): a
-//! quorum is healed, and whatever is not part of it stays broken for good.
+//! Each seed draws its own mix of faults and settings (`storm/weather.rs`). Some faults wait for their moment: a crash
+//! right after the message just handled, a cut right after an election. First faults (safety), then peace (liveness):
+//! a quorum is healed, and whatever is not part of it stays broken for good.
 //!
 //! # What is not simulated
 //! Sockets, QUIC, threads and the operating system: real processes are for that. A machine whose old disk is put back
