@@ -15,6 +15,9 @@ use crate::types::{Index, LogPosition, Moment, NodeId};
 /// one write after them, so a slow disk makes writes larger instead of their queue longer.
 const MOST_UNDER_WAY: usize = 2;
 
+/// A disk that writes a snapshot at 10 MB a second is slow and does not hang: so many bytes it may take a microsecond for.
+const SLOW_BYTES_PER_MICRO: u64 = 10;
+
 /// Most promises that wait for the disk. While it hangs every heartbeat asks for one more; beyond the bound they are
 /// dropped, as a network would, and the peers ask again.
 const MOST_PROMISES: usize = 4096;
@@ -62,6 +65,8 @@ struct UnderWay {
     /// Last entry written, unless the log cut it off meanwhile: then its completion says nothing about the log.
     last: Option<LogPosition>,
     snapshot: Option<Index>,
+    /// Size of the snapshot in bytes.
+    bytes: u64,
     since: Moment,
     promises: Vec<(NodeId, Message)>,
 }
@@ -101,9 +106,9 @@ impl Disk {
         self.written
     }
 
-    /// Since when the disk has been busy with the oldest write.
+    /// Since when the disk has been busy with the oldest write, less the time that a large one may take.
     pub(crate) fn waiting_since(&self) -> Option<Moment> {
-        self.under_way.front().map(|write| write.since)
+        self.under_way.front().map(|write| Moment(write.since.0.saturating_add(write.bytes / SLOW_BYTES_PER_MICRO)))
     }
 
     /// A message that may leave only when everything the node knows now is on disk.
@@ -178,6 +183,7 @@ impl Disk {
             hard_state,
             last: Some(log.last()),
             snapshot: write.snapshot.as_ref().map(|snapshot| snapshot.position.index),
+            bytes: write.snapshot.as_ref().map_or(0, |snapshot| snapshot.len() as u64),
             since: now,
             promises: core::mem::take(&mut self.promises),
         });
@@ -226,7 +232,7 @@ impl Hash for Disk {
         } = self;
         (hard_state, durable_hard_state, written, durable, promises, next, durable_snapshot).hash(hasher);
         under_way.len().hash(hasher);
-        for UnderWay { number, hard_state, last, snapshot, since: _, promises } in under_way {
+        for UnderWay { number, hard_state, last, snapshot, bytes: _, since: _, promises } in under_way {
             (last_number.0 - number.0, hard_state, last, snapshot, promises).hash(hasher);
         }
     }
@@ -305,6 +311,22 @@ mod tests {
         assert_eq!(disk.waiting_since(), Some(Moment(200)));
         disk.persisted(Moment(400), WriteNumber(2), &log, &mut Vec::new());
         assert_eq!(disk.waiting_since(), None);
+    }
+
+    #[test]
+    fn a_large_snapshot_may_take_its_time() {
+        let mut log = empty_log();
+        let mut disk = Disk::new(HardState::default(), Index(0), Index(0));
+        log.push(entry(1, 1));
+        let snapshot = Snapshot {
+            position: log.last(),
+            stamp: Stamp(0),
+            membership: log.membership().clone(),
+            data: Some(alloc::vec![0; 20_000].into()),
+        };
+        disk.compacted(Some(snapshot), LogStart::default());
+        flush(&mut disk, &log);
+        assert_eq!(disk.waiting_since(), Some(Moment(2_000)), "20 kB at 10 MB a second");
     }
 
     #[test]

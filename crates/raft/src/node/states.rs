@@ -26,8 +26,9 @@ impl Node {
         self.machine.hashes.back().copied()
     }
 
-    /// A follower in another state gets a snapshot; unless a majority is in that state, and this leader is the one that
-    /// went astray.
+    /// A follower in another state gets a snapshot, once a majority shares this leader's; if a majority shares the
+    /// follower's, it is the leader that went astray. As long as neither is known nothing is replaced: two nodes alone
+    /// cannot tell who is right, and witnesses have no state to ask for.
     pub(super) fn compare_state(&mut self, from: NodeId, theirs: StateHash) {
         let Role::Leader(leader) = &mut self.role else { return };
         let Some(progress) = leader.peers.get_mut(&from) else { return };
@@ -40,6 +41,12 @@ impl Node {
         let agrees = |id: NodeId| leader.peers.get(&id).is_some_and(|progress| progress.state == Some(theirs));
         if self.log.membership().is_quorum(agrees) {
             return self.step_down(StepDown::Diverged);
+        }
+        let (own, mine) = (self.config.id, *mine);
+        let shares =
+            |id: NodeId| id == own || leader.peers.get(&id).is_some_and(|progress| progress.state == Some(mine));
+        if !self.log.membership().is_quorum(shares) {
+            return;
         }
         if let Some(progress) = leader.peers.get_mut(&from) {
             progress.diverged = Some(theirs.index);
