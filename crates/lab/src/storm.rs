@@ -191,6 +191,8 @@ struct Run {
     past: Vec<crate::simulation::Envelope>,
     /// Machines whose disks are lost: they must not count in what is to survive.
     wiped: BTreeSet<NodeId>,
+    /// Removed machines that were switched off in peace.
+    switched_off: BTreeSet<NodeId>,
     tally: Tally,
 }
 
@@ -217,6 +219,7 @@ impl Run {
             fresh_leader: None,
             past: Vec::new(),
             wiped: BTreeSet::new(),
+            switched_off: BTreeSet::new(),
             tally: Tally::default(),
         }
     }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use raftian_raft::NodeId;
+use raftian_raft::{Body, Entry, Membership, NodeId, Payload};
 use rand::RngExt;
 
 use super::Run;
@@ -38,6 +38,9 @@ impl Run {
             let down: Vec<_> = core.iter().copied().filter(|id| self.can_start(*id)).collect();
             if !down.is_empty() {
                 down.iter().for_each(|id| self.cluster.restart(*id));
+                continue;
+            }
+            if settled.is_err() && self.switch_off_removed() {
                 continue;
             }
             let leader = match settled {
@@ -95,18 +98,42 @@ impl Run {
         }
     }
 
+    /// Whether a machine that is no member, or hears nobody, deposes no leader: that takes pre-vote and check-quorum
+    /// (thesis 4.2.3).
+    fn strangers_are_harmless(&self) -> bool {
+        self.cluster.ids().next().is_some_and(|id| {
+            let config = self.cluster.host(id).config();
+            config.pre_vote && config.check_quorum
+        })
+    }
+
+    /// Where removed machines that do not know it disturb the others, their operator has to switch them off. Tells
+    /// whether there was one to be switched off.
+    fn switch_off_removed(&mut self) -> bool {
+        let up: Vec<_> = self.cluster.ids().filter(|id| self.cluster.is_up(*id)).collect();
+        let newest = up.iter().max_by_key(|id| self.cluster.node(**id).commit());
+        let Some(members) = newest.map(|id| self.cluster.node(*id).membership().clone()) else { return false };
+        let removed: Vec<_> = up.into_iter().filter(|id| !members.contains(*id)).collect();
+        if self.strangers_are_harmless() || removed.is_empty() {
+            return false;
+        }
+        self.tally.count("had removed machines switched off");
+        for id in &removed {
+            self.cluster.crash(*id);
+            self.switched_off.insert(*id);
+        }
+        true
+    }
+
     /// Whether a machine is down and its disk not known to be damaged.
     fn can_start(&self, id: NodeId) -> bool {
-        !self.cluster.is_up(id) && !self.cluster.host(id).is_damaged()
+        !self.cluster.is_up(id) && !self.cluster.host(id).is_damaged() && !self.switched_off.contains(&id)
     }
 
     fn break_for_good(&mut self, id: NodeId, core: &BTreeSet<NodeId>) {
         // A machine that is heard but does not hear stands for election for ever; only pre-vote and check-quorum
         // together keep it from deposing others.
-        let harmless = self.cluster.ids().next().is_some_and(|id| {
-            let config = self.cluster.host(id).config();
-            config.pre_vote && config.check_quorum
-        });
+        let harmless = self.strangers_are_harmless();
         match self.dice.random_range(0..4) {
             0 if self.cluster.is_up(id) => {
                 self.crash(id);
@@ -161,10 +188,10 @@ impl Run {
 }
 
 impl Simulation {
-    /// Every membership that some machine goes by, or would after a restart.
-    pub(super) fn memberships(&self) -> Vec<raftian_raft::Membership> {
-        let mut all: Vec<raftian_raft::Membership> = Vec::new();
-        let mut add = |membership: &raftian_raft::Membership| {
+    /// Every membership that some machine goes by, or would after a restart or the next message.
+    pub(super) fn memberships(&self) -> Vec<Membership> {
+        let mut all: Vec<Membership> = Vec::new();
+        let mut add = |membership: &Membership| {
             if !all.contains(membership) {
                 all.push(membership.clone());
             }
@@ -176,12 +203,23 @@ impl Simulation {
             }
             let image = host.image();
             add(image.snapshot.as_ref().map_or(&host.config().membership, |snapshot| &snapshot.membership));
-            for entry in &image.entries {
-                if let raftian_raft::Payload::Membership(membership) = &entry.payload {
-                    add(membership);
-                }
+            image.entries.iter().filter_map(changes).for_each(&mut add);
+        }
+        for envelope in self.queued() {
+            match &envelope.message.body {
+                Body::AppendEntries(append) => append.entries.iter().filter_map(changes).for_each(&mut add),
+                Body::InstallSnapshot(part) => add(&part.membership),
+                _ => {}
             }
         }
         all
+    }
+}
+
+/// The membership that an entry brings, if it does.
+fn changes(entry: &Entry) -> Option<&Membership> {
+    match &entry.payload {
+        Payload::Membership(membership) => Some(membership),
+        Payload::Empty | Payload::Command(_) | Payload::Withheld => None,
     }
 }

@@ -75,6 +75,7 @@ impl Node {
             send: &mut self.actions.send,
             events: &mut self.actions.events,
             snapshot_due: &mut self.actions.snapshot_due,
+            durable: self.disk.durable(),
             batch: None,
         };
         (&mut self.role, sender)
@@ -92,6 +93,8 @@ struct Sender<'a> {
     now: Moment,
     round: u64,
     send: &'a mut Vec<(NodeId, Message)>,
+    /// Last index on the leader's own disk.
+    durable: Index,
     events: &'a mut Vec<Event>,
     snapshot_due: &'a mut bool,
     /// Where the newest batch begins, its entries and their bytes: followers that keep up are sent the same.
@@ -100,7 +103,12 @@ struct Sender<'a> {
 
 impl<'a> Sender<'a> {
     fn replicate(&mut self, to: NodeId, progress: &mut Progress) {
-        let last = self.log.last().index;
+        let mut last = self.log.last().index;
+        if progress.witness {
+            // Not before its own disk has them: a witness with an entry that a crash took from everybody else would
+            // refuse all others its vote for ever, and could give it to nobody.
+            last = last.min(self.durable);
+        }
         if progress.diverged.is_some() || progress.next <= self.log.base().index {
             self.begin_snapshot(to, progress);
         }
@@ -109,7 +117,7 @@ impl<'a> Sender<'a> {
                 Flow::Probe { sent: true } => return,
                 Flow::Probe { sent } => {
                     *sent = true;
-                    let (batch, _) = self.batch(progress.next);
+                    let (batch, _) = self.batch(progress.next, last);
                     return self.append(to, progress, batch, true);
                 }
                 Flow::Snapshot(_) => return self.send_chunks(to, progress),
@@ -119,7 +127,7 @@ impl<'a> Sender<'a> {
                     {
                         break;
                     }
-                    let (batch, bytes) = self.batch(progress.next);
+                    let (batch, bytes) = self.batch(progress.next, last);
                     let end = Index(progress.next.0 + batch.len() as u64 - 1);
                     window.push(end, bytes);
                     self.append(to, progress, batch, true);
@@ -187,8 +195,17 @@ impl<'a> Sender<'a> {
         self.send.push((to, Message { term: self.term, sender, receiver, body: Body::AppendEntries(append) }));
     }
 
-    /// The entries of one message from `from` on, and their bytes.
-    fn batch(&mut self, from: Index) -> (&'a [Entry], usize) {
+    /// The entries of one message from `from` on, none of them after `last`, and their bytes.
+    fn batch(&mut self, from: Index, last: Index) -> (&'a [Entry], usize) {
+        let (entries, bytes) = self.widest_batch(from);
+        let fits = usize::try_from(last.next().0.saturating_sub(from.0)).unwrap_or(usize::MAX);
+        match entries.get(..fits) {
+            Some(fitting) if fits < entries.len() => (fitting, fitting.iter().map(Entry::size).sum()),
+            Some(_) | None => (entries, bytes),
+        }
+    }
+
+    fn widest_batch(&mut self, from: Index) -> (&'a [Entry], usize) {
         match self.batch {
             Some((first, entries, bytes)) if first == from => (entries, bytes),
             Some(_) | None => {
