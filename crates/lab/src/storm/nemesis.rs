@@ -202,7 +202,9 @@ impl Run {
             let lead = membership.members().filter(|(id, member)| sound(*id) && member.may_lead()).count();
             // Entries that only a witness and a lost disk had could not be given back by anybody.
             let witnesses = membership.members().any(|(_, member)| member.is_witness());
-            membership.is_quorum(sound) && lead > 0 && !witnesses
+            // One that is joining may become a voter at any moment.
+            let joining = membership.member(id).is_some_and(|member| member.standing == Some(Standing::Joining));
+            membership.is_quorum(sound) && lead > 0 && !witnesses && !joining
         })
     }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use raftian_raft::{Body, Entry, Membership, NodeId, Payload};
+use raftian_raft::{Body, Entry, Membership, NodeId, Payload, Standing};
 use rand::RngExt;
 
 use super::Run;
@@ -76,7 +76,9 @@ impl Run {
             let rest = |id: NodeId| id != without && core.contains(&id) && sound(id);
             let enough = memberships.iter().all(|membership| {
                 let leaders = membership.members().filter(|(id, member)| rest(*id) && member.may_lead());
-                membership.is_quorum(rest) && leaders.count() > 0
+                // One that is joining may become a voter at any moment.
+                let joining = membership.member(without).is_some_and(|m| m.standing == Some(Standing::Joining));
+                membership.is_quorum(rest) && leaders.count() > 0 && !joining
             });
             if enough && self.dice.random_bool(0.7) {
                 core.remove(&without);
