@@ -1,11 +1,13 @@
 //! A node's state as model checkers compare it: without time and chance.
 
 use core::hash::{Hash, Hasher};
+use core::time::Duration;
 
 use super::Node;
 use crate::progress::Progress;
 use crate::reads::OwnReads;
 use crate::role::{Campaign, Follower, HandOver, KnownLeader, Leader, Role};
+use crate::types::Moment;
 
 impl Node {
     /// Feeds `hasher` with everything that decides what this node answers to inputs in which time plays no part: two
@@ -41,6 +43,27 @@ impl Node {
         (confirmed, token, asked.len()).hash(hasher);
         for (token, (id, _given_up)) in asked {
             (token, id).hash(hasher);
+        }
+    }
+
+    /// Feeds `hasher` with how long ago everything was that this node compares with its clock, where time does play a
+    /// part. Beyond the longest election timeout all is equally long ago. Left out are the election timer, which is the
+    /// dice's, and measured round trips.
+    pub fn hash_ages(&self, hasher: &mut impl Hasher) {
+        let long_ago = self.config.patience() + Duration::from_micros(1);
+        let age = |moment: Moment| self.now.since(moment).min(long_ago);
+        let left = |moment: Moment| moment.since(self.now);
+        (age(self.started), self.disk.waiting_since().map(age), self.reads.deadline().map(left)).hash(hasher);
+        match &self.role {
+            Role::Follower(follower) => follower.leader.map(|leader| age(leader.heard)).hash(hasher),
+            Role::PreCandidate(_) | Role::Candidate(_) => {}
+            Role::Leader(leader) => {
+                let hand_over = leader.hand_over.as_ref().map(|hand_over| left(hand_over.deadline));
+                (left(leader.heartbeat_due), hand_over).hash(hasher);
+                for progress in leader.peers.values() {
+                    (age(progress.heard), age(progress.confirmed), progress.caught_up.map(age)).hash(hasher);
+                }
+            }
         }
     }
 }
@@ -100,7 +123,7 @@ mod tests {
 
     use super::*;
     use crate::node::Input;
-    use crate::{Config, Membership, Moment, NodeId, Restored};
+    use crate::{Config, Membership, NodeId, Restored};
 
     fn state(node: &Node) -> u64 {
         let mut hasher = DefaultHasher::new();

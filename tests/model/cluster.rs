@@ -1,0 +1,329 @@
+//! The model: a cluster of shipping nodes, one event at a time.
+
+use std::hash::{Hash, Hasher};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use raftian_raft::{Body, ClientId, Command, Config, Input, Message, Moment, Node, NodeId, ReadId, Restored, RoleKind};
+use stateright::{Model, Property};
+
+use crate::action::{Action, Spent};
+use crate::bounds::{Beginning, Bounds, Time};
+use crate::host::{Disk, Host, Outcome};
+use crate::key::key;
+use crate::network::{Network, timeless, unmeasured};
+use crate::plant::Plant;
+use crate::properties::{self, Broken, History};
+use crate::sights::{Sight, Sights};
+
+/// A model of one configuration, with or without a planted bug.
+#[derive(Clone)]
+pub(crate) struct Cluster {
+    pub(crate) bounds: Bounds,
+    pub(crate) plant: Option<Plant>,
+    /// What was met in any state.
+    pub(crate) sights: Sights,
+    /// The state that is looked for, if it is one.
+    pub(crate) seeks: Option<fn(&[Arc<Host>]) -> bool>,
+}
+
+/// Not a property, but the state that is looked for.
+pub(crate) const SOUGHT: &str = "the state that is looked for";
+
+/// Everything that decides what can happen next.
+#[derive(Clone)]
+pub(crate) struct World {
+    pub(crate) hosts: Vec<Arc<Host>>,
+    pub(crate) network: Network,
+    pub(crate) spent: Spent,
+    pub(crate) history: Arc<History>,
+    pub(crate) broken: Option<Broken>,
+}
+
+impl Hash for World {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        for host in &self.hosts {
+            host.key.hash(hasher);
+        }
+        (&self.network, &self.spent, &self.history, self.broken.is_some()).hash(hasher);
+    }
+}
+
+/// As the checker tells states apart: by their hashes.
+impl PartialEq for World {
+    fn eq(&self, other: &Self) -> bool {
+        key(self) == key(other)
+    }
+}
+
+impl Cluster {
+    /// Microseconds between two ticks. The shortest election timeout is two of them, the longest three: a timer may fire
+    /// from the shortest on when an event says so, and does at the longest, so what the dice say in between is no matter.
+    /// All ticks of a run together are less than a millisecond, so that stamps of entries are always 0.
+    const TICK: u64 = 160;
+
+    /// With these dice no timer is ever drawn that fires at the shortest by itself.
+    const SEED: u64 = 3;
+
+    pub(crate) fn new(bounds: &Bounds, plant: Option<Plant>) -> Self {
+        let mut bounds = bounds.clone();
+        if plant == Some(Plant::DiskLies) {
+            bounds.disk = Disk::Lying;
+        }
+        Cluster { bounds, plant, sights: Sights::default(), seeks: None }
+    }
+
+    fn config(&self, id: NodeId, run: u64) -> Config {
+        // Reads of different runs are named differently, as the seeds of a real node's runs differ.
+        let mut config = Config::new(id, self.bounds.members.clone(), Self::SEED << 16 | id.0 << 8 | run);
+        let micros = std::time::Duration::from_micros;
+        (config.heartbeat, config.election_timeout) = match self.bounds.time {
+            Time::Still => (micros(1), (micros(u64::MAX / 4), micros(u64::MAX / 2))),
+            Time::Apart | Time::Together => (micros(Self::TICK), (micros(2 * Self::TICK), micros(3 * Self::TICK))),
+        };
+        (config.pre_vote, config.check_quorum, config.snapshot_keep) = (false, false, 0);
+        (self.bounds.configure)(&mut config);
+        config
+    }
+
+    fn begin(&self) -> World {
+        let ids = self.bounds.members.members().count() as u64 + self.bounds.outsiders;
+        let images = match self.bounds.beginning {
+            Beginning::Disks(disks) => disks(self.plant),
+            Beginning::Empty | Beginning::Led => vec![Restored::default(); ids as usize],
+        };
+        let start = |(id, image)| {
+            let mut host = Host::start(self.config(NodeId(id), 1), image, 1, Moment(1));
+            host.input(Input::Wake, self.bounds.disk, &mut Outcome::default());
+            Arc::new(host.seal(self.tick()))
+        };
+        let mut world = World {
+            hosts: (1..).zip(images).map(start).collect(),
+            network: Network::new(self.bounds.wire),
+            spent: Spent::default(),
+            history: Arc::default(),
+            broken: None,
+        };
+        if matches!(self.bounds.beginning, Beginning::Led) {
+            self.lead(&mut world);
+        }
+        world
+    }
+
+    /// Makes n1 the leader, lets it commit, and forgets how.
+    fn lead(&self, world: &mut World) {
+        let mut wide = Cluster { plant: None, ..self.clone() };
+        (wide.bounds.disk, wide.bounds.wire) = (Disk::Prompt, crate::network::Wire::Holds(usize::MAX));
+        world.network = Network::new(wide.bounds.wire);
+        if self.aging() {
+            // Whoever has just started may refuse to vote.
+            for place in 0..world.hosts.len() {
+                wide.pass(world, world.hosts[place].id(), 2 * Self::TICK);
+            }
+            world.network.clear();
+        }
+        wide.input(world, NodeId(1), Input::Campaign);
+        while let Some(envelope) = world.network.take_first() {
+            wide.input(world, envelope.to, Input::Receive { from: envelope.from, message: envelope.message });
+        }
+        world.network = Network::new(self.bounds.wire);
+        assert!(world.broken.is_none() && world.hosts[0].node.role() == RoleKind::Leader);
+    }
+
+    /// Whether the election timer of `host` may fire now.
+    pub(crate) fn may_stand(&self, host: &Host) -> bool {
+        !self.aging() || host.clock.waited() >= host.node.config().election_timeout.0
+    }
+
+    fn tick(&self) -> Option<u128> {
+        self.aging().then_some(Self::TICK.into())
+    }
+
+    /// How old things are matters.
+    fn aging(&self) -> bool {
+        self.bounds.time != Time::Still
+    }
+
+    pub(crate) fn host<'a>(&self, world: &'a World, id: NodeId) -> &'a Arc<Host> {
+        &world.hosts[id.0 as usize - 1]
+    }
+
+    /// One event at one machine: `happens` changes it, then everything is checked and what it sent is on its way.
+    fn at(&self, world: &mut World, id: NodeId, happens: impl FnOnce(&mut Host, &mut Outcome)) {
+        let place = id.0 as usize - 1;
+        let before = Arc::clone(&world.hosts[place]);
+        let mut host = Host::clone(&before);
+        let mut outcome = Outcome::default();
+        if catch_unwind(AssertUnwindSafe(|| happens(&mut host, &mut outcome))).is_err() {
+            let what = format!("{id} panicked").into();
+            world.broken.get_or_insert(Broken { property: properties::NODES_STAY_ALIVE, what });
+            return;
+        }
+        for (to, message) in outcome.sent {
+            if to.0 as usize <= world.hosts.len() && (self.bounds.carries)(&message) {
+                let message = if self.aging() { unmeasured(message) } else { timeless(message) };
+                world.network.send(id, to, message);
+            }
+        }
+        let may_bury = !self.plant.is_some_and(Plant::listens_to_the_past);
+        if may_bury && host.image().hard_state != before.image().hard_state {
+            world.network.bury(id, host.image().hard_state.term);
+        }
+        host.idle = false;
+        let host = Arc::new(host.seal(self.tick()));
+        world.hosts[place] = Arc::clone(&host);
+        let history = Arc::make_mut(&mut world.history);
+        let mut checked = history.check(&before, &host, &world.hosts);
+        for answer in outcome.reads {
+            checked = checked.and(history.answers(answer.id, answer.result.ok()));
+            self.sights.when(answer.result.is_ok(), Sight::ReadAnswered);
+        }
+        if self.plant == Some(Plant::ReplicasCounted) {
+            checked = checked.and(history.counts_replicas(&world.hosts));
+        }
+        self.sights.note(&outcome.decisions, &host, &world.hosts);
+        if let Err(broken) = checked {
+            world.broken.get_or_insert(broken);
+        }
+    }
+
+    fn input(&self, world: &mut World, id: NodeId, input: Input) {
+        let disk = self.bounds.disk;
+        self.at(world, id, |host, outcome| host.input(input, disk, outcome));
+    }
+
+    /// The node's clock goes on, and what is due happens.
+    fn pass(&self, world: &mut World, id: NodeId, micros: u64) {
+        let disk = self.bounds.disk;
+        self.at(world, id, |host, outcome| {
+            host.clock.now.0 += micros;
+            host.input(Input::Wake, disk, outcome);
+        });
+    }
+
+    fn crash(&self, world: &mut World, id: NodeId, kept: usize) {
+        let host = self.host(world, id);
+        let mut image = host.crash(kept);
+        if self.plant == Some(Plant::VoteForgotten) {
+            image.hard_state.vote = None;
+        }
+        let (run, now) = (host.run + 1, host.clock.now);
+        Arc::make_mut(&mut world.history).forgets(|read| read.0 >> 8 == id.0);
+        let (config, disk) = (self.config(id, run), self.bounds.disk);
+        self.at(world, id, |host, outcome| {
+            *host = Host::start(config, image, run, now);
+            host.input(Input::Wake, disk, outcome);
+        });
+    }
+
+    fn read(&self, world: &mut World, id: NodeId) {
+        let read = ReadId(id.0 << 8 | u64::from(world.spent.reads));
+        let history = Arc::make_mut(&mut world.history);
+        history.asks(read);
+        let host = self.host(world, id);
+        if self.plant == Some(Plant::ReadsUnconfirmed) && host.node.role() == RoleKind::Leader {
+            let commit = host.node.commit();
+            let answer = Arc::make_mut(&mut world.history).answers(read, Some(commit));
+            if let Err(broken) = answer {
+                world.broken.get_or_insert(broken);
+            }
+            return;
+        }
+        let lease = host.node.config().lease_reads;
+        self.input(world, id, Input::Read { id: read, lease });
+    }
+
+    /// What a node that had the planted bug would have understood.
+    fn understood(&self, mut message: Message, node: &Node) -> Message {
+        match (self.plant, &mut message.body) {
+            (Some(Plant::OldVotes), Body::VoteReply { .. })
+            | (Some(Plant::OldAcknowledgements), Body::AppendReply(_)) => {
+                message.term = message.term.max(node.term());
+            }
+            (Some(Plant::HeartbeatProves), Body::AppendEntries(append)) if append.entries.is_empty() => {
+                append.previous = node.last();
+            }
+            (Some(Plant::AppendsUnchecked), Body::AppendEntries(append)) => {
+                let own = node.entries_from(append.previous.index).first();
+                append.previous = own.map_or(append.previous, |entry| entry.position());
+            }
+            _ => {}
+        }
+        message
+    }
+}
+
+impl Model for Cluster {
+    type State = World;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<World> {
+        vec![self.begin()]
+    }
+
+    fn actions(&self, world: &World, actions: &mut Vec<Action>) {
+        if world.broken.is_none() {
+            crate::action::possible(self, world, actions);
+        }
+    }
+
+    fn next_state(&self, before: &World, action: Action) -> Option<World> {
+        let mut world = before.clone();
+        world.spent.spend(action);
+        let disk = self.bounds.disk;
+        match action {
+            Action::Campaign(id) => self.input(&mut world, id, Input::Campaign),
+            Action::Deliver(place) => {
+                let envelope = before.network.get(place);
+                world.network.arrived(place);
+                let message = self.understood(envelope.message.clone(), &self.host(before, envelope.to).node);
+                self.input(&mut world, envelope.to, Input::Receive { from: envelope.from, message });
+            }
+            Action::Propose(id) => {
+                let sequence = u64::from(world.spent.proposals);
+                let command = Command { client: ClientId(1), sequence, bytes: Vec::new().into() };
+                self.input(&mut world, id, Input::Propose(vec![command]));
+            }
+            Action::Heartbeat(id) => self.pass(&mut world, id, 1),
+            Action::Write(id) => self.at(&mut world, id, |host, outcome| host.write(disk, outcome)),
+            Action::Crash(id, kept) => self.crash(&mut world, id, kept),
+            Action::Snapshot(id) => {
+                let input = self.host(before, id).snapshot(self.plant == Some(Plant::SnapshotShort))?;
+                self.input(&mut world, id, input);
+            }
+            Action::Change(id) => {
+                let change = (self.bounds.changes)().swap_remove(usize::from(before.spent.changes));
+                self.input(&mut world, id, Input::ChangeMembership(change));
+            }
+            Action::Read(id) => self.read(&mut world, id),
+            Action::HandOver(id, to) => self.input(&mut world, id, Input::HandOver(Some(to))),
+            Action::Tick(None) => {
+                let drifts = self.plant == Some(Plant::ClocksDrift);
+                for host in before.hosts.iter().skip(usize::from(drifts)) {
+                    self.pass(&mut world, host.id(), Self::TICK);
+                }
+            }
+            Action::Tick(Some(id)) => self.pass(&mut world, id, Self::TICK),
+        }
+        Some(world)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        fn holds(world: &World, property: &str) -> bool {
+            world.broken.as_ref().is_none_or(|broken| broken.property != property)
+        }
+        use properties::*;
+        vec![
+            Property::always(ELECTION_SAFETY, |_, world| holds(world, ELECTION_SAFETY)),
+            Property::always(LOG_MATCHING, |_, world| holds(world, LOG_MATCHING)),
+            Property::always(LEADER_COMPLETENESS, |_, world| holds(world, LEADER_COMPLETENESS)),
+            Property::always(STATE_MACHINE_SAFETY, |_, world| holds(world, STATE_MACHINE_SAFETY)),
+            Property::always(COMMITMENT, |_, world| holds(world, COMMITMENT)),
+            Property::always(READS_SEE_COMMITS, |_, world| holds(world, READS_SEE_COMMITS)),
+            Property::always(NODES_STAY_ALIVE, |_, world| holds(world, NODES_STAY_ALIVE)),
+            Property::sometimes(SOUGHT, |cluster, world: &World| {
+                cluster.seeks.is_some_and(|sought| sought(&world.hosts))
+            }),
+        ]
+    }
+}

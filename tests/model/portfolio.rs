@@ -1,0 +1,302 @@
+//! The configurations.
+
+use raftian_raft::{
+    Body, Change, Entry, HardState, Incarnation, Index, Membership, Message, NodeId, Payload, Restored, Stamp,
+    Standing, Term,
+};
+
+use crate::bounds::{Beginning, Bounds, Time};
+use crate::host::Disk;
+use crate::network::Wire;
+use crate::plant::Plant;
+use crate::sights::Sight;
+
+/// One configuration: what may happen, what must be met in it, and the bugs that must be found in it.
+pub(crate) struct Configuration {
+    pub(crate) name: &'static str,
+    pub(crate) bounds: Bounds,
+    pub(crate) must_meet: &'static [Sight],
+    pub(crate) plants: &'static [Plant],
+}
+
+/// Elections alone.
+fn votes(message: &Message) -> bool {
+    matches!(
+        message.body,
+        Body::PreVote { .. } | Body::PreVoteReply { .. } | Body::RequestVote { .. } | Body::VoteReply { .. }
+    )
+}
+
+/// Everything but what only saves time: the commit index on its own, which the next entries bring too.
+fn no_news(message: &Message) -> bool {
+    match &message.body {
+        Body::AppendEntries(append) => append.probe.is_some() || !append.entries.is_empty(),
+        _ => true,
+    }
+}
+
+fn member(id: u64, standing: Standing) -> (NodeId, Incarnation, Standing) {
+    (NodeId(id), Incarnation::default(), standing)
+}
+
+fn members(members: &[(u64, Standing)]) -> Membership {
+    Membership::of(members.iter().map(|(id, standing)| member(*id, *standing))).expect("somebody may lead")
+}
+
+fn entry(index: u64, payload: Payload) -> Entry {
+    Entry { term: Term(1), index: Index(index), stamp: Stamp(0), payload }
+}
+
+/// n1 led term 1 with its own vote alone, and began to give its place to n2, who is a learner: n2 has the new members on
+/// disk, n1 crashed before it had.
+fn half_swapped(plant: Option<Plant>) -> Vec<Restored> {
+    let old = members(&[(1, Standing::Voter), (2, Standing::Learner)]);
+    let change = Change::Replace(vec![member(2, Standing::Voter)]);
+    let joint = old.after(&change).expect("the voters may change");
+    let next = if plant == Some(Plant::VotersSwapped) { joint.left() } else { joint };
+    let disk =
+        |vote, entries| Restored { hard_state: HardState { term: Term(1), vote }, entries, ..Restored::default() };
+    let first = entry(1, Payload::Empty);
+    vec![disk(Some(NodeId(1)), vec![first.clone()]), disk(None, vec![first, entry(2, Payload::Membership(next))])]
+}
+
+/// The name of the configuration of figure 8.
+pub(crate) const FIGURE_8: &str = "figure 8";
+
+pub(crate) fn portfolio() -> Vec<Configuration> {
+    vec![
+        Configuration {
+            name: "votes",
+            bounds: Bounds { terms: 2, crashes: 1, campaigns: 3, carries: votes, ..Bounds::voters(3) },
+            must_meet: &[Sight::Led],
+            plants: &[Plant::VoteForgotten, Plant::OldVotes],
+        },
+        Configuration {
+            name: "votes, slow disks",
+            bounds: Bounds {
+                terms: 2,
+                crashes: 1,
+                campaigns: 3,
+                disk: Disk::Slow,
+                carries: votes,
+                wire: Wire::Holds(3),
+                ..Bounds::voters(3)
+            },
+            must_meet: &[Sight::Led],
+            plants: &[Plant::DiskLies],
+        },
+        Configuration {
+            name: "pre-votes",
+            bounds: Bounds {
+                terms: 2,
+                crashes: 1,
+                campaigns: 3,
+                carries: votes,
+                wire: Wire::Holds(3),
+                configure: |config| config.pre_vote = true,
+                ..Bounds::voters(3)
+            },
+            must_meet: &[Sight::Led, Sight::PreVoted],
+            plants: &[Plant::VoteForgotten],
+        },
+        Configuration {
+            name: FIGURE_8,
+            bounds: Bounds {
+                terms: 4,
+                campaigns: 4,
+                wire: Wire::Holds(2),
+                configure: |config| config.max_append_entries = 1,
+                ..Bounds::voters(3)
+            },
+            must_meet: &[Sight::Figure8, Sight::Truncated],
+            plants: &[Plant::ReplicasCounted, Plant::AppendsUnchecked],
+        },
+        Configuration {
+            name: "replication",
+            bounds: Bounds {
+                terms: 2,
+                proposals: 1,
+                heartbeats: 1,
+                campaigns: 1,
+                wire: Wire::Holds(3),
+                beginning: Beginning::Led,
+                ..Bounds::voters(3)
+            },
+            must_meet: &[Sight::Truncated, Sight::TwoLedAtOnce, Sight::Committed],
+            plants: &[Plant::HeartbeatProves],
+        },
+        Configuration {
+            name: "replication, repeated",
+            bounds: Bounds {
+                terms: 2,
+                proposals: 1,
+                heartbeats: 1,
+                campaigns: 1,
+                wire: Wire::Repeats(4),
+                beginning: Beginning::Led,
+                ..Bounds::voters(3)
+            },
+            must_meet: &[Sight::Truncated, Sight::TwoLedAtOnce, Sight::Committed],
+            plants: &[Plant::HeartbeatProves],
+        },
+        Configuration {
+            name: "replication, slow disks",
+            bounds: Bounds {
+                terms: 2,
+                crashes: 1,
+                campaigns: 1,
+                proposals: 1,
+                disk: Disk::Slow,
+                wire: Wire::Holds(3),
+                carries: no_news,
+                beginning: Beginning::Led,
+                ..Bounds::voters(3)
+            },
+            must_meet: &[Sight::Committed],
+            plants: &[Plant::DiskLies, Plant::OldAcknowledgements],
+        },
+        Configuration {
+            name: "reads",
+            bounds: Bounds {
+                terms: 2,
+                reads: 2,
+                campaigns: 1,
+                wire: Wire::Holds(3),
+                beginning: Beginning::Led,
+                ..Bounds::voters(3)
+            },
+            must_meet: &[Sight::ReadAnswered, Sight::TwoLedAtOnce],
+            plants: &[Plant::ReadsUnconfirmed],
+        },
+        Configuration {
+            name: "snapshots",
+            bounds: Bounds {
+                terms: 2,
+                proposals: 1,
+                snapshots: 1,
+                campaigns: 1,
+                wire: Wire::Holds(3),
+                beginning: Beginning::Led,
+                ..Bounds::voters(3)
+            },
+            must_meet: &[Sight::SnapshotInstalled],
+            plants: &[Plant::SnapshotShort],
+        },
+        Configuration {
+            name: "snapshots, slow disks",
+            bounds: Bounds {
+                terms: 1,
+                proposals: 1,
+                snapshots: 2,
+                crashes: 1,
+                disk: Disk::Slow,
+                wire: Wire::Holds(3),
+                beginning: Beginning::Led,
+                ..Bounds::voters(3)
+            },
+            must_meet: &[Sight::SnapshotInstalled],
+            plants: &[Plant::DiskLies],
+        },
+        Configuration {
+            name: "a voter is added",
+            bounds: Bounds {
+                terms: 2,
+                campaigns: 2,
+                crashes: 1,
+                beginning: Beginning::Led,
+                wire: Wire::Holds(3),
+                outsiders: 1,
+                changes: || vec![Change::Set(NodeId(3), Incarnation::default(), Standing::Voter)],
+                ..Bounds::voters(2)
+            },
+            must_meet: &[Sight::Committed],
+            plants: &[Plant::VoteForgotten],
+        },
+        Configuration {
+            name: "the leader gives its place away",
+            bounds: Bounds {
+                terms: 3,
+                campaigns: 3,
+                crashes: 1,
+                beginning: Beginning::Disks(half_swapped),
+                ..Bounds::members(members(&[(1, Standing::Voter), (2, Standing::Learner)]))
+            },
+            must_meet: &[Sight::JointLeft, Sight::MembersRolledBack],
+            plants: &[Plant::VotersSwapped],
+        },
+        Configuration {
+            name: "joint",
+            bounds: Bounds {
+                terms: 2,
+                campaigns: 2,
+                crashes: 1,
+                beginning: Beginning::Led,
+                wire: Wire::Holds(3),
+                changes: || vec![Change::Replace(vec![member(2, Standing::Voter)])],
+                ..Bounds::voters(3)
+            },
+            must_meet: &[Sight::JointLeft, Sight::MembersRolledBack, Sight::RemovedSteppedDown],
+            plants: &[Plant::VoteForgotten],
+        },
+        Configuration {
+            name: "hand-over",
+            bounds: Bounds {
+                terms: 3,
+                hand_overs: 1,
+                campaigns: 1,
+                crashes: 1,
+                wire: Wire::Holds(3),
+                beginning: Beginning::Led,
+                ..Bounds::voters(3)
+            },
+            must_meet: &[Sight::HandedOver],
+            plants: &[Plant::VoteForgotten],
+        },
+        Configuration {
+            name: "check-quorum",
+            bounds: Bounds {
+                terms: 2,
+                ticks: 6,
+                time: Time::Apart,
+                wire: Wire::Holds(2),
+                beginning: Beginning::Led,
+                reads: 1,
+                campaigns: 2,
+                configure: |config| config.check_quorum = true,
+                ..Bounds::voters(3)
+            },
+            must_meet: &[Sight::QuorumLost, Sight::LeaderAlive, Sight::TwoLedAtOnce],
+            plants: &[Plant::ReadsUnconfirmed],
+        },
+        Configuration {
+            name: "leases",
+            bounds: Bounds {
+                terms: 2,
+                ticks: 4,
+                time: Time::Together,
+                wire: Wire::Holds(3),
+                beginning: Beginning::Led,
+                reads: 1,
+                crashes: 0,
+                campaigns: 1,
+                configure: |config| (config.check_quorum, config.lease_reads) = (true, true),
+                ..Bounds::voters(3)
+            },
+            must_meet: &[Sight::ReadByLease, Sight::TwoLedAtOnce],
+            plants: &[Plant::ClocksDrift],
+        },
+        Configuration {
+            name: "a witness",
+            bounds: Bounds {
+                terms: 2,
+                campaigns: 2,
+                proposals: 1,
+                crashes: 1,
+                wire: Wire::Holds(2),
+                ..Bounds::members(members(&[(1, Standing::Voter), (2, Standing::Voter), (3, Standing::Witness)]))
+            },
+            must_meet: &[Sight::Committed],
+            plants: &[Plant::VoteForgotten],
+        },
+    ]
+}

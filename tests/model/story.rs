@@ -1,0 +1,67 @@
+//! The way to a state, one event a line, in the words of the scenario language as far as it has them.
+
+use std::fmt::Write;
+
+use raftian_lab::simulation::Kind;
+use stateright::Path;
+
+use crate::action::Action;
+use crate::cluster::World;
+use crate::host::Host;
+
+/// What happened on the way to the last state of `path`, and where every node is then.
+pub(crate) fn tell(path: Path<World, Action>) -> String {
+    let mut story = String::new();
+    for (world, action) in path.into_vec() {
+        match action {
+            Some(action) => line(&mut story, &world, action),
+            None => ending(&mut story, &world),
+        }
+    }
+    story
+}
+
+fn line(story: &mut String, world: &World, action: Action) {
+    let read = world.spent.reads + 1;
+    let told = match action {
+        Action::Campaign(id) => writeln!(story, "campaign {id}"),
+        Action::Deliver(place) => {
+            let envelope = world.network.get(place);
+            let (from, to, kind) = (envelope.from, envelope.to, Kind::of(&envelope.message).name());
+            writeln!(story, "{:<40}# {envelope}", format!("deliver {from}->{to} {kind}"))
+        }
+        Action::Propose(id) => writeln!(story, "propose {id} \"{}\"", world.spent.proposals + 1),
+        Action::Heartbeat(id) => writeln!(story, "tick {id}"),
+        Action::Write(id) => writeln!(story, "release-disk {id} 1"),
+        Action::Crash(id, 0) => writeln!(story, "crash {id}\nrestart {id}"),
+        Action::Crash(id, kept) => writeln!(story, "release-disk {id} {kept}\ncrash {id}\nrestart {id}"),
+        Action::Snapshot(id) => {
+            let applied = world.hosts.iter().find(|host| host.id() == id).map_or(0, |host| host.node.applied().0);
+            writeln!(story, "compact {id} {applied}")
+        }
+        Action::Change(id) => writeln!(story, "member {id} …"),
+        Action::Read(id) => writeln!(story, "read {id} as r{read}"),
+        Action::HandOver(id, to) => writeln!(story, "transfer {id} {to}"),
+        Action::Tick(Some(id)) => writeln!(story, "# the clock of {id} goes on"),
+        Action::Tick(None) => writeln!(story, "# all clocks go on"),
+    };
+    told.expect("a string takes what it is given");
+}
+
+fn ending(story: &mut String, world: &World) {
+    for host in &world.hosts {
+        let (id, role, term, commit) = (host.id(), host.node.role(), host.node.term(), host.node.commit());
+        writeln!(story, "# {id} {role} {term}, commit {commit}, log {}", log(host)).expect("a string takes it");
+    }
+    if let Some(broken) = &world.broken {
+        writeln!(story, "# {} is violated: {}", broken.property, broken.what).expect("a string takes it");
+    }
+}
+
+/// The terms of its entries.
+fn log(host: &Host) -> String {
+    let start = host.node.log_start().position.index;
+    let terms = host.node.entries_from(start.next()).iter().map(|entry| entry.term.0.to_string());
+    let before = (start.0 > 0).then(|| format!("(up to {start})"));
+    before.into_iter().chain(terms).collect::<Vec<_>>().join(" ")
+}
