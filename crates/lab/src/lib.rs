@@ -20,6 +20,7 @@
 //! simulated here: codecs and sockets, which belong to the node.
 
 pub mod disk;
+pub mod fuzz;
 pub mod invariants;
 pub mod linearizability;
 pub mod scenario;

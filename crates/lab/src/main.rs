@@ -1,4 +1,4 @@
-//! `cargo lab`: transcripts and storms on the shipping core.
+//! `cargo lab`: transcripts, storms and fuzzing on the shipping core.
 
 mod cli;
 
@@ -18,6 +18,8 @@ struct Arguments {
 enum Command {
     /// Runs transcripts and says which did not go as they say.
     Scenario(cli::scenario::Arguments),
+    /// Throws bytes at decoders, stores, nodes and clusters, and looks whether they are answered as they should.
+    Fuzz(cli::fuzz::Arguments),
     /// Lets faults rain on simulated clusters, and looks whether they survive.
     Storm(cli::storm::Arguments),
 }
@@ -25,6 +27,7 @@ enum Command {
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Scenario(arguments) => cli::scenario::run(&arguments),
+        Command::Fuzz(arguments) => cli::fuzz::run(&arguments),
         Command::Storm(arguments) => cli::storm::run(&arguments),
     }
     .into()

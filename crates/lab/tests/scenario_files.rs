@@ -1,9 +1,9 @@
-//! The transcripts in `tests/scenarios`: every one parses, and says what it is about.
+//! The transcripts in `tests/scenarios`: every one parses, says what it is about, and goes as it says.
 
 use std::fs;
 use std::path::Path;
 
-use raftian_lab::scenario::Script;
+use raftian_lab::scenario::{Script, run};
 
 /// Every transcript with its name, in order.
 fn transcripts() -> Vec<(String, String)> {
@@ -29,6 +29,16 @@ fn every_scenario_parses() {
 }
 
 #[test]
+fn every_scenario_goes_as_it_says() {
+    let failures: Vec<_> = transcripts()
+        .iter()
+        .filter_map(|(name, text)| run(&Script::parse(name, text).ok()?, 20).err())
+        .map(|failure| failure.to_string())
+        .collect();
+    assert!(failures.is_empty(), "\n{}", failures.join("\n"));
+}
+
+#[test]
 fn every_scenario_begins_with_what_it_tells_and_looks_at_something() {
     for (name, text) in transcripts() {
         assert!(text.starts_with("# "), "{name} does not begin with a comment that says why");
@@ -36,7 +46,7 @@ fn every_scenario_begins_with_what_it_tells_and_looks_at_something() {
     }
 }
 
-/// Each of the bugs that shipped elsewhere (the list is in the design notes) has a transcript of its own.
+/// Each of the bugs that shipped elsewhere has a transcript of its own.
 #[test]
 fn each_of_the_26_bugs_has_a_scenario() {
     let transcripts = transcripts();

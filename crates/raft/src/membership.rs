@@ -75,6 +75,10 @@ pub enum MembershipError {
     /// Nothing would change.
     #[error("nothing would change")]
     Nothing,
+    /// No change leads to a member that was what this one is said to have been: who did not vote has no old vote, and a
+    /// witness was always one. Only bytes from elsewhere can say so.
+    #[error("{0} cannot have become what it is said to be")]
+    Impossible(NodeId),
 }
 
 impl Standing {
@@ -118,6 +122,8 @@ impl Membership {
             Err(MembershipError::TooMany)
         } else if !joint && self.members.values().any(|member| member.standing.is_none()) {
             Err(MembershipError::Nothing)
+        } else if let Some((id, _)) = self.members.iter().find(|(_, member)| !member.is_possible()) {
+            Err(MembershipError::Impossible(*id))
         } else {
             Ok(self)
         }
@@ -277,6 +283,13 @@ impl Member {
     #[must_use]
     pub fn may_lead(&self) -> bool {
         [self.standing, self.outgoing].contains(&Some(Standing::Voter)) && !self.is_witness()
+    }
+
+    /// Whether a change of the members leads here.
+    fn is_possible(&self) -> bool {
+        let Some(before) = self.outgoing else { return true };
+        let witness = |standing| standing == Standing::Witness;
+        before.votes() && self.standing.is_none_or(|standing| witness(standing) == witness(before))
     }
 
     /// Whether entries reach it without what they say.

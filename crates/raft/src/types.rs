@@ -65,6 +65,10 @@ impl Term {
 }
 
 impl Index {
+    /// The last index that a peer may say an entry has. As much again is free after it, so a log that is brought there
+    /// can be counted on from without end.
+    pub(crate) const LAST: Index = Index(u64::MAX / 2);
+
     /// The place after this one.
     #[must_use]
     pub fn next(self) -> Index {

@@ -1,5 +1,6 @@
 //! The subcommands, and how they end.
 
+pub(crate) mod fuzz;
 pub(crate) mod scenario;
 pub(crate) mod storm;
 

@@ -20,6 +20,24 @@ fn a_cluster_without_voters_or_with_too_many_cannot_be_made() {
     assert_eq!(Membership::of([witness]), Err(MembershipError::NoVoters), "a witness alone cannot lead");
 }
 
+/// Found by fuzzing the wire: one member, a voter from now on and a witness until then, would never have stood.
+#[test]
+fn what_no_change_leads_to_is_refused() {
+    let member = |standing, outgoing| Member { incarnation: Incarnation(0), standing, outgoing };
+    let of =
+        |second| Membership { members: [(NodeId(1), member(Some(Standing::Voter), None)), (NodeId(2), second)].into() };
+    let (voter, witness, learner) = (Some(Standing::Voter), Some(Standing::Witness), Some(Standing::Learner));
+    for (standing, outgoing) in
+        [(voter, witness), (witness, voter), (learner, witness), (voter, learner), (None, learner)]
+    {
+        let error = of(member(standing, outgoing)).checked();
+        assert_eq!(error, Err(MembershipError::Impossible(NodeId(2))), "{standing:?} after {outgoing:?}");
+    }
+    for (standing, outgoing) in [(voter, voter), (learner, voter), (None, voter), (None, witness), (witness, witness)] {
+        assert!(of(member(standing, outgoing)).checked().is_ok(), "{standing:?} after {outgoing:?}");
+    }
+}
+
 /// Thesis 4.1: a single server may be added or removed at once; more need a joint configuration (section 6).
 #[test]
 fn more_than_one_voter_changes_by_way_of_a_joint_configuration() {

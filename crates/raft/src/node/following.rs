@@ -111,7 +111,7 @@ fn check_shape(term: Term, previous: LogPosition, entries: &[Entry]) -> Result<(
     }
     let mut last = (previous, Stamp(0));
     for entry in entries {
-        if entry.index != last.0.index.next() || entry.index == last.0.index {
+        if entry.index != last.0.index.next() || entry.index > Index::LAST {
             return Err("its entries have a gap");
         }
         if entry.term < last.0.term || entry.term > term || entry.term == Term(0) {

@@ -119,7 +119,7 @@ impl Node {
     fn check_part(&self, term: Term, part: &InstallSnapshot) -> Result<(), &'static str> {
         let LogPosition { term: last_term, index } = part.name.position;
         let length = part.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);
-        if last_term > term || last_term == Term(0) || index == Index(0) || index.0 == u64::MAX {
+        if last_term > term || last_term == Term(0) || index == Index(0) || index > Index::LAST {
             Err("its snapshot covers an entry that cannot exist")
         } else if part.name.size > self.config.max_snapshot_bytes {
             Err("its snapshot is larger than this node takes")

@@ -89,12 +89,12 @@ fn hash_leader(leader: &Leader, hasher: &mut impl Hasher) {
         clock: _,
         uncommitted_bytes,
         hand_over,
-        leaving: _,
+        leaving,
         lease_broken,
         reads,
     } = leader;
     let hand_over = hand_over.as_ref().map(|HandOver { to, deadline: _, told }| (to, told));
-    (first_of_term, uncommitted_bytes, hand_over, lease_broken, reads, peers.len()).hash(hasher);
+    (first_of_term, uncommitted_bytes, hand_over, leaving, lease_broken, reads, peers.len()).hash(hasher);
     for (id, progress) in peers {
         let Progress {
             incarnation,

@@ -1,0 +1,118 @@
+//! `cargo lab fuzz TARGET|all`
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use raftian_lab::fuzz::{Answer, Answers, Finding, Fuzz, TARGETS, Target, judge, target};
+
+use super::Exit;
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// What is fuzzed: `all`, or one of those that `cargo lab fuzz list` names.
+    target: String,
+    /// Seconds for each target.
+    #[arg(long, default_value_t = 60.0, value_name = "N")]
+    seconds: f64,
+    /// From which all inputs follow; a fresh one unless told.
+    #[arg(long, value_name = "S")]
+    seed: Option<u64>,
+    /// Only this input of the seed.
+    #[arg(long, value_name = "I", requires = "seed")]
+    number: Option<u64>,
+    /// Only this input, in hexadecimal digits.
+    #[arg(long, value_name = "BYTES", conflicts_with_all = ["seed", "input"])]
+    hex: Option<String>,
+    /// Only this input, from a file.
+    #[arg(long, value_name = "FILE", conflicts_with = "seed")]
+    input: Option<PathBuf>,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Exit {
+    if arguments.target == "list" {
+        for Target { name, about, .. } in TARGETS {
+            println!("{name:<12} {about}");
+        }
+        return Exit::Success;
+    }
+    let targets = match (arguments.target.as_str(), target(&arguments.target)) {
+        (_, Some(target)) => vec![target],
+        ("all", None) => TARGETS.to_vec(),
+        (unknown, None) => {
+            let names: Vec<_> = TARGETS.iter().map(|target| target.name).collect();
+            eprintln!("`{unknown}` is no target; there are {}, and `all`", names.join(", "));
+            return Exit::Configuration;
+        }
+    };
+    let given = match given(arguments) {
+        Ok(given) => given,
+        Err(error) => {
+            eprintln!("{error}");
+            return Exit::Configuration;
+        }
+    };
+    if given.is_none() {
+        // A panic is told as a finding; where it was is told when its input is given.
+        std::panic::set_hook(Box::new(|_| {}));
+    }
+    let mut worst = Exit::Success;
+    for target in targets {
+        worst = worst.max(match &given {
+            Some(input) => one(&target, input),
+            None => many(arguments, target),
+        });
+    }
+    worst
+}
+
+/// The input that is given on the command line, if one is.
+fn given(arguments: &Arguments) -> Result<Option<Vec<u8>>, String> {
+    if let Some(hex) = &arguments.hex {
+        let digits: Option<Vec<_>> = hex.chars().map(|digit| digit.to_digit(16).map(|digit| digit as u8)).collect();
+        let digits = digits.filter(|digits| digits.len().is_multiple_of(2));
+        let digits = digits.ok_or_else(|| format!("`{hex}` is not pairs of hexadecimal digits"))?;
+        return Ok(Some(digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()));
+    }
+    let read = |file: &PathBuf| std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()));
+    arguments.input.as_ref().map(read).transpose()
+}
+
+fn one(target: &Target, input: &[u8]) -> Exit {
+    match judge(target, input) {
+        Ok(Answer::Taken) => {
+            println!("{}: {} bytes make sense and are answered as they should", target.name, input.len())
+        }
+        Ok(Answer::Refused) => println!("{}: {} bytes are refused as they should", target.name, input.len()),
+        Err(what) => {
+            eprintln!("{}: {what}", target.name);
+            return Exit::Violated;
+        }
+    }
+    Exit::Success
+}
+
+fn many(arguments: &Arguments, target: Target) -> Exit {
+    let fresh = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
+    let seed = arguments.seed.unwrap_or_else(fresh);
+    let fuzz = Fuzz::new(target, seed);
+    if let Some(number) = arguments.number {
+        return fuzz.try_one(number).map_or_else(|finding| tell(&finding), |_| one(&target, &fuzz.input(number)));
+    }
+    println!("{} from seed {seed}", target.name);
+    let began = Instant::now();
+    let time = Duration::from_secs_f64(arguments.seconds.clamp(0.0, 1e6));
+    match fuzz.run(|_| began.elapsed() < time) {
+        Ok(Answers { taken, refused }) => {
+            let (inputs, seconds) = (taken + refused, began.elapsed().as_secs_f64());
+            let rate = inputs as f64 / seconds.max(1e-9);
+            println!("{}: {inputs} inputs in {seconds:.1} s ({rate:.0}/s), {taken} made sense", target.name);
+            Exit::Success
+        }
+        Err(finding) => tell(&finding),
+    }
+}
+
+fn tell(finding: &Finding) -> Exit {
+    eprintln!("{finding}");
+    Exit::Violated
+}

@@ -1,0 +1,49 @@
+//! Choices read from bytes.
+
+/// Bytes that decide one thing after another. When they are used up, everything that is still asked is decided as zero.
+pub(super) struct Choices<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Choices<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Choices { rest: bytes }
+    }
+
+    /// Whether all are made.
+    pub(super) fn are_made(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    pub(super) fn byte(&mut self) -> u8 {
+        self.rest.split_off_first().copied().unwrap_or_default()
+    }
+
+    /// One of `count` possibilities, of at most 256.
+    pub(super) fn of(&mut self, count: usize) -> usize {
+        usize::from(self.byte()) % count.max(1)
+    }
+
+    pub(super) fn coin(&mut self) -> bool {
+        self.byte() % 2 == 1
+    }
+
+    /// A small number, which hits something, or one at the end of the range, which overflows, or any.
+    pub(super) fn number(&mut self) -> u64 {
+        match self.byte() {
+            small @ ..0xE0 => u64::from(small % 12),
+            large @ 0xE0..0xF0 => u64::MAX - u64::from(large % 4),
+            0xF0.. => (0..8).fold(0, |number, _| number << 8 | u64::from(self.byte())),
+        }
+    }
+
+    /// A few bytes.
+    pub(super) fn bytes(&mut self, most: usize) -> Vec<u8> {
+        (0..self.of(most + 1)).map(|_| self.byte()).collect()
+    }
+
+    /// Something, or nothing.
+    pub(super) fn maybe<T>(&mut self, something: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        self.coin().then(|| something(self))
+    }
+}
