@@ -23,6 +23,8 @@ pub(crate) enum Action {
     /// A crash, with the oldest so many writes under way done, and the restart: a node that is down does nothing in
     /// between, so nothing is lost by taking both for one event.
     Crash(NodeId, usize),
+    /// The disk is lost. Who comes back under its name is another life of the member.
+    Wipe(NodeId),
     /// The node takes a snapshot of all it has applied, and drops the log behind it.
     Snapshot(NodeId),
     /// The leader takes the next change of the members.
@@ -42,6 +44,7 @@ pub(crate) struct Spent {
     pub(crate) proposals: u8,
     pub(crate) heartbeats: u8,
     pub(crate) crashes: u8,
+    pub(crate) wipes: u8,
     pub(crate) snapshots: u8,
     pub(crate) changes: u8,
     pub(crate) reads: u8,
@@ -56,6 +59,7 @@ impl Spent {
             Action::Propose(_) => &mut self.proposals,
             Action::Heartbeat(_) => &mut self.heartbeats,
             Action::Crash(..) => &mut self.crashes,
+            Action::Wipe(_) => &mut self.wipes,
             Action::Snapshot(_) => &mut self.snapshots,
             Action::Change(_) => &mut self.changes,
             Action::Read(_) => &mut self.reads,
@@ -99,6 +103,7 @@ pub(crate) fn possible(cluster: &Cluster, world: &World, actions: &mut Vec<Actio
             may(spent.snapshots, bounds.snapshots, Action::Snapshot(id));
         }
         if did_something(host) {
+            may(spent.wipes, bounds.wipes, Action::Wipe(id));
             for kept in 0..=host.writes_pending() {
                 may(spent.crashes, bounds.crashes, Action::Crash(id, kept));
             }

@@ -46,6 +46,7 @@ pub(crate) struct Bounds {
     pub(crate) proposals: u8,
     pub(crate) heartbeats: u8,
     pub(crate) crashes: u8,
+    pub(crate) wipes: u8,
     pub(crate) snapshots: u8,
     pub(crate) reads: u8,
     pub(crate) hand_overs: u8,
@@ -76,6 +77,7 @@ impl Bounds {
         one("proposals", |bounds| bounds.proposals += 1);
         one("heartbeats", |bounds| bounds.heartbeats += 1);
         one("crashes", |bounds| bounds.crashes += 1);
+        one("wipes", |bounds| bounds.wipes += 1);
         one("snapshots", |bounds| bounds.snapshots += 1);
         one("reads", |bounds| bounds.reads += 1);
         one("hand-overs", |bounds| bounds.hand_overs += 1);
@@ -108,6 +110,7 @@ impl Bounds {
             proposals: 0,
             heartbeats: 0,
             crashes: 0,
+            wipes: 0,
             snapshots: 0,
             reads: 0,
             hand_overs: 0,

@@ -202,11 +202,21 @@ impl Cluster {
     }
 
     fn crash(&self, world: &mut World, id: NodeId, kept: usize) {
-        let host = self.host(world, id);
-        let mut image = host.crash(kept);
+        let mut image = self.host(world, id).crash(kept);
         if self.plant == Some(Plant::VoteForgotten) {
             image.hard_state.vote = None;
         }
+        self.restart(world, id, image);
+    }
+
+    fn wipe(&self, world: &mut World, id: NodeId) {
+        let mut incarnation = self.host(world, id).node.incarnation();
+        incarnation.0 += u64::from(self.plant != Some(Plant::LostDiskTrusted));
+        self.restart(world, id, Restored { incarnation, ..Restored::default() });
+    }
+
+    fn restart(&self, world: &mut World, id: NodeId, image: Restored) {
+        let host = self.host(world, id);
         let (run, now) = (host.run + 1, host.clock.now);
         Arc::make_mut(&mut world.history).forgets(|read| read.0 >> 8 == id.0);
         let (config, disk) = (self.config(id, run), self.bounds.disk);
@@ -287,6 +297,7 @@ impl Model for Cluster {
             Action::Heartbeat(id) => self.pass(&mut world, id, 1),
             Action::Write(id) => self.at(&mut world, id, |host, outcome| host.write(disk, outcome)),
             Action::Crash(id, kept) => self.crash(&mut world, id, kept),
+            Action::Wipe(id) => self.wipe(&mut world, id),
             Action::Snapshot(id) => {
                 let input = self.host(before, id).snapshot(self.plant == Some(Plant::SnapshotShort))?;
                 self.input(&mut world, id, input);

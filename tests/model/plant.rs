@@ -20,6 +20,8 @@ pub(crate) enum Plant {
     HeartbeatProves,
     /// A leader answers reads without asking a majority whether it still leads.
     ReadsUnconfirmed,
+    /// Who lost its disk comes back as the same member.
+    LostDiskTrusted,
     /// A snapshot says it covers one entry more than it does.
     SnapshotShort,
     /// The voters changed from one set to another without a joint configuration in between.
@@ -45,6 +47,7 @@ impl Plant {
             Plant::OldAcknowledgements => "an old acknowledgement is believed",
             Plant::HeartbeatProves => "a heartbeat is taken for equal logs",
             Plant::ReadsUnconfirmed => "a read is answered without a round",
+            Plant::LostDiskTrusted => "who lost its disk is still believed",
             Plant::SnapshotShort => "a snapshot lacks its last entry",
             Plant::VotersSwapped => "the voters change without a joint step",
             Plant::ClocksDrift => "the leader's clock stands still",

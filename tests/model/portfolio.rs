@@ -198,6 +198,35 @@ pub(crate) fn portfolio() -> Vec<Configuration> {
             plants: &[Plant::DiskLies],
         },
         Configuration {
+            name: "a lost disk",
+            bounds: Bounds {
+                terms: 2,
+                proposals: 1,
+                wipes: 1,
+                campaigns: 1,
+                wire: Wire::Holds(3),
+                beginning: Beginning::Led,
+                ..Bounds::voters(3)
+            },
+            must_meet: &[Sight::Stranger, Sight::Committed],
+            plants: &[Plant::LostDiskTrusted],
+        },
+        Configuration {
+            name: "a newcomer needs a snapshot",
+            bounds: Bounds {
+                terms: 2,
+                campaigns: 1,
+                snapshots: 1,
+                beginning: Beginning::Led,
+                wire: Wire::Holds(3),
+                outsiders: 1,
+                changes: || vec![Change::Set(NodeId(3), Incarnation::default(), Standing::Voter)],
+                ..Bounds::voters(2)
+            },
+            must_meet: &[Sight::SnapshotInstalled],
+            plants: &[Plant::SnapshotShort],
+        },
+        Configuration {
             name: "a voter is added",
             bounds: Bounds {
                 terms: 2,
@@ -262,7 +291,7 @@ pub(crate) fn portfolio() -> Vec<Configuration> {
                 beginning: Beginning::Led,
                 reads: 1,
                 campaigns: 2,
-                configure: |config| config.check_quorum = true,
+                configure: |config| (config.check_quorum, config.pre_vote) = (true, true),
                 ..Bounds::voters(3)
             },
             must_meet: &[Sight::QuorumLost, Sight::LeaderAlive, Sight::TwoLedAtOnce],
@@ -274,10 +303,10 @@ pub(crate) fn portfolio() -> Vec<Configuration> {
                 terms: 2,
                 ticks: 4,
                 time: Time::Together,
-                wire: Wire::Holds(3),
+                wire: Wire::Holds(2),
                 beginning: Beginning::Led,
                 reads: 1,
-                crashes: 0,
+                crashes: 1,
                 campaigns: 1,
                 configure: |config| (config.check_quorum, config.lease_reads) = (true, true),
                 ..Bounds::voters(3)

@@ -120,7 +120,15 @@ impl History {
                     format!("{id} leads {term} and counted replicas of {commit}, not of its term"),
                 );
             }
-            let holds = |id: NodeId| hosts.iter().any(|other| other.id() == id && on_the_disk_of(other, host, commit));
+            // What was on a disk that is lost was acknowledged when it was there.
+            let is_lost = |other: &Host| {
+                let member = host.node.membership().member(other.id());
+                member.is_none_or(|member| member.incarnation != other.node.incarnation())
+            };
+            let holds = |id: NodeId| {
+                let mut holders = hosts.iter().filter(|other| other.id() == id);
+                holders.any(|other| on_the_disk_of(other, host, commit) || is_lost(other))
+            };
             if !majority(host.node.membership(), holds) {
                 return broken(COMMITMENT, format!("{id} committed {commit} in {term} without a majority"));
             }

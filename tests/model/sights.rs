@@ -43,6 +43,8 @@ pub(crate) enum Sight {
     PreVoted,
     /// A leader's clock answered a read.
     ReadByLease,
+    /// A node was taken for an earlier life of itself, and said so.
+    Stranger,
     /// Figure 8 (c): an entry of an earlier term is on a majority of disks and not committed, though a leader has it,
     /// and another disk holds a later entry in its place.
     Figure8,
@@ -85,6 +87,7 @@ impl Sights {
                 Decision::RefusedVote { because: VoteRefusal::LeaderAlive(_), .. } => Sight::LeaderAlive,
                 Decision::SteppedDown { because: StepDown::Removed } => Sight::RemovedSteppedDown,
                 Decision::SteppedDown { because: StepDown::LostQuorum } => Sight::QuorumLost,
+                Decision::IsStranger { .. } => Sight::Stranger,
                 Decision::ReadByLease => Sight::ReadByLease,
                 _ => continue,
             };

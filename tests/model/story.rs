@@ -35,6 +35,7 @@ fn line(story: &mut String, world: &World, action: Action) {
         Action::Write(id) => writeln!(story, "release-disk {id} 1"),
         Action::Crash(id, 0) => writeln!(story, "crash {id}\nrestart {id}"),
         Action::Crash(id, kept) => writeln!(story, "release-disk {id} {kept}\ncrash {id}\nrestart {id}"),
+        Action::Wipe(id) => writeln!(story, "wipe {id}"),
         Action::Snapshot(id) => {
             let applied = world.hosts.iter().find(|host| host.id() == id).map_or(0, |host| host.node.applied().0);
             writeln!(story, "compact {id} {applied}")
