@@ -141,7 +141,7 @@ pub struct Invariants {
     game_clock: GameClock,
     exactly_once: ExactlyOnce,
     one_change_at_a_time: OneChangeAtATime,
-    snapshots_agree: SnapshotsAgree,
+    pub(crate) snapshots_agree: SnapshotsAgree,
     /// Told of reads by whoever asks them.
     pub(crate) reads_see_commits: ReadsSeeCommits,
 }

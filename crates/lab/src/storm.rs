@@ -70,11 +70,12 @@ pub struct Wreck {
 }
 
 /// What a run of many storms must have met: a run without one of these has not tested it.
-pub const RARE: [&str; 47] = [
+pub const RARE: [&str; 51] = [
     "asked for a change of members",
     "called again",
     "changed one member",
     "confirmed reads",
+    "corrupted a message",
     "crashed in recovery",
     "crashed in the middle of a write",
     "crashed with writes under way",
@@ -89,6 +90,7 @@ pub const RARE: [&str; 47] = [
     "heard of a read",
     "installed a snapshot and kept its tail",
     "installed a snapshot in place of its log",
+    "led a state astray",
     "left a joint configuration",
     "left a machine cut off for good",
     "left a machine down for good",
@@ -106,6 +108,8 @@ pub const RARE: [&str; 47] = [
     "refused a vote",
     "replayed an old message",
     "rolled back a change of members",
+    "repaired a state that went astray",
+    "saw a diverged state",
     "sent a snapshot",
     "stepped down in a later term",
     "stepped down when removed",
@@ -191,6 +195,8 @@ struct Run {
     past: Vec<crate::simulation::Envelope>,
     /// Machines whose disks are lost: they must not count in what is to survive.
     wiped: BTreeSet<NodeId>,
+    /// Clocks were set back by this much in all: for so long one may stand still.
+    set_back: Duration,
     /// Removed machines that were switched off in peace.
     switched_off: BTreeSet<NodeId>,
     tally: Tally,
@@ -209,6 +215,9 @@ impl Run {
         });
         setup = if weather.real_store { setup.real_store() } else { setup };
         setup = if weather.codec { setup.codec() } else { setup };
+        if let Some(entries) = weather.hash_every {
+            setup = setup.hash_every(entries);
+        }
         Run {
             cluster: Simulation::new(setup),
             dice: ChaCha8Rng::seed_from_u64(storm.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(1)),
@@ -219,6 +228,7 @@ impl Run {
             fresh_leader: None,
             past: Vec::new(),
             wiped: BTreeSet::new(),
+            set_back: Duration::ZERO,
             switched_off: BTreeSet::new(),
             tally: Tally::default(),
         }

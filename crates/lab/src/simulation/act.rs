@@ -129,7 +129,7 @@ impl Simulation {
 
     /// One pump and its consequences. Tells whether there is more to do.
     fn pump(&mut self, id: NodeId) -> bool {
-        let now = self.now;
+        let (now, hash_every) = (self.now, self.setup.hash_every);
         let host = self.host_mut(id);
         let clock = host.clock(now);
         let Some(driver) = host.driver_mut() else { return false };
@@ -147,16 +147,24 @@ impl Simulation {
             driver.applied(last);
             again = true;
         }
-        host.apply(committed);
+        let was_astray = host.is_astray();
+        let hashes = host.apply(committed, hash_every);
+        let repaired = was_astray && !host.is_astray();
         host.refused.extend(refused);
         host.orders.extend(orders);
         host.reads.extend(reads.iter().map(|answer| (answer.id, answer.result)));
+        if repaired {
+            self.tally.count("repaired a state that went astray");
+        }
         for event in events {
             self.tally.decided(&event.decision);
             self.happened(id.0 << 32 | event.term.0);
             self.trace.push(self.now, Line::Decided(id, event));
         }
         self.observe(id, &sent);
+        if let Some(driver) = self.host_mut(id).driver_mut() {
+            hashes.into_iter().for_each(|hash| driver.state_hash(hash));
+        }
         for answer in reads {
             self.read_answered(answer);
         }
@@ -249,8 +257,8 @@ impl Simulation {
     }
 }
 
-/// A seed for one run of one node: SplitMix64's output function over the three numbers.
-fn mix(seed: u64, id: u64, run: u64) -> u64 {
+/// A seed for one run of one node, and other numbers that are to look random: SplitMix64's output function over the three numbers.
+pub(super) fn mix(seed: u64, id: u64, run: u64) -> u64 {
     let mut z = seed.wrapping_add(id << 32).wrapping_add(run).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);

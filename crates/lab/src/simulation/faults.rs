@@ -183,6 +183,14 @@ impl Simulation {
         }
     }
 
+    /// The state of a machine's program becomes something that does not follow from the log, as by a bug or a bit that
+    /// flipped in memory. From then on snapshots may differ.
+    pub fn go_astray(&mut self, id: NodeId) {
+        self.host_mut(id).go_astray();
+        self.invariants.snapshots_agree.states_may_differ();
+        self.trace.push(self.now, Line::Did(id, "has a state that went astray"));
+    }
+
     /// Starts a machine that is down, from its disk.
     pub fn restart(&mut self, id: NodeId) {
         assert!(!self.is_up(id), "only a machine that is down can start");

@@ -6,9 +6,10 @@ use raftian_node::driver::{Committed, Driver, Recorded};
 use raftian_node::wire;
 use raftian_raft::{
     Bytes, Command, Config, Entry, Incarnation, Index, Message, Moment, Node, NodeId, OrderRefusal, Payload, ReadId,
-    ReadRefusal, Refused, Restored, Sessions, Verdict,
+    ReadRefusal, Refused, Restored, Sessions, StateHash, Verdict,
 };
 
+use super::act::mix;
 use super::links::SimLinks;
 use crate::disk::DiskStore;
 
@@ -72,6 +73,10 @@ struct State {
     effects: Vec<Command>,
     effects_at: Vec<Index>,
     sessions: Sessions,
+    /// All effects in one number.
+    hash: u64,
+    /// What is in the state and does not follow from the log: 0 unless the state went astray.
+    astray: u64,
 }
 
 impl State {
@@ -79,15 +84,18 @@ impl State {
         if let Payload::Command(command) = &entry.payload
             && self.sessions.admit(command.client, command.sequence) == Verdict::Apply
         {
+            self.hash = mix(self.hash, command.client.0, command.sequence);
+            self.hash = command.bytes.iter().fold(self.hash, |hash, byte| hash.rotate_left(8) ^ u64::from(*byte));
             self.effects.push(command.clone());
             self.effects_at.push(entry.index);
         }
         self.applied.push(entry);
     }
 
-    /// Everything applied, entry by entry, each after its length in four bytes: from that the rest follows.
+    /// What went astray, then everything applied, entry by entry, each after its length in four bytes: from that the
+    /// rest follows.
     fn save(&self) -> Bytes {
-        let mut bytes = Vec::new();
+        let mut bytes = self.astray.to_le_bytes().to_vec();
         for entry in &self.applied {
             let entry = wire::encode_value(entry).expect("a simulated entry fits a frame");
             bytes.extend((entry.len() as u32).to_le_bytes());
@@ -96,8 +104,9 @@ impl State {
         bytes.into()
     }
 
-    fn restore(mut bytes: &[u8]) -> Self {
-        let mut state = State::default();
+    fn restore(bytes: &[u8]) -> Self {
+        let (astray, mut bytes) = bytes.split_first_chunk().expect("a snapshot holds what was saved");
+        let mut state = State { astray: u64::from_le_bytes(*astray), ..State::default() };
         while let Some((length, rest)) = bytes.split_first_chunk::<4>() {
             let (entry, rest) = rest.split_at(u32::from_le_bytes(*length) as usize);
             state.apply(wire::decode_value(entry).expect("a snapshot holds what was saved"));
@@ -238,6 +247,23 @@ impl Host {
         &self.state.effects
     }
 
+    /// All of its state in one number, at the last index of [`Host::applied`].
+    #[must_use]
+    pub fn state_hash(&self) -> u64 {
+        mix(self.state.hash, self.state.astray, 0)
+    }
+
+    /// From now on its state is not what the log makes of it.
+    pub(crate) fn go_astray(&mut self) {
+        self.state.astray = mix(self.state.hash, self.state.astray, 1);
+    }
+
+    /// Whether something is in its state that does not follow from the log.
+    #[must_use]
+    pub fn is_astray(&self) -> bool {
+        self.state.astray != 0
+    }
+
     /// The indexes of [`Host::effects`] in the log.
     #[must_use]
     pub fn effects_at(&self) -> &[Index] {
@@ -310,17 +336,25 @@ impl Host {
         (self.life, self.fresh_disk, self.damaged) = (Life::Down(disk), true, false);
     }
 
-    /// Puts what is committed in force.
-    pub(crate) fn apply(&mut self, committed: Vec<Committed>) {
+    /// Puts what is committed in force. Gives back the hashes of the state at every index that `hash_every` divides.
+    pub(crate) fn apply(&mut self, committed: Vec<Committed>, hash_every: Option<u64>) -> Vec<StateHash> {
+        let mut hashes = Vec::new();
         for committed in committed {
             match committed {
-                Committed::Entry(entry) => self.state.apply(entry),
+                Committed::Entry(entry) => {
+                    let index = entry.index;
+                    self.state.apply(entry);
+                    if hash_every.is_some_and(|every| index.0.is_multiple_of(every)) {
+                        hashes.push(StateHash { index, hash: self.state_hash() });
+                    }
+                }
                 Committed::Snapshot(snapshot) => {
                     self.restores += 1;
-                    self.state = State::restore(snapshot.data.as_deref().unwrap_or_default());
+                    self.state = State::restore(snapshot.data.as_deref().expect("only a witness's has no state"));
                 }
             }
         }
+        hashes
     }
 
     /// The state as it is now, and the last index in it.

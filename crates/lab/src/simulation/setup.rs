@@ -14,6 +14,7 @@ pub struct Setup {
     pub(crate) strict: bool,
     pub(crate) real_store: bool,
     pub(crate) codec: bool,
+    pub(crate) hash_every: Option<u64>,
     pub(crate) trace: usize,
 }
 
@@ -40,6 +41,7 @@ impl Setup {
             recorded: false,
             real_store: false,
             codec: false,
+            hash_every: None,
             strict: true,
             trace: Self::TRACE,
         }
@@ -110,6 +112,13 @@ impl Setup {
     #[must_use]
     pub fn codec(mut self) -> Self {
         self.codec = true;
+        self
+    }
+
+    /// Every machine's program tells the hash of its state at every index that this divides.
+    #[must_use]
+    pub fn hash_every(mut self, entries: u64) -> Self {
+        self.hash_every = Some(entries.max(1));
         self
     }
 

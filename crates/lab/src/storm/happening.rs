@@ -1,5 +1,6 @@
 //! Messages: they arrive, are lost, repeated, overtaken; and sometimes the receiver or a new leader is struck just then.
 
+use raftian_node::wire;
 use rand::RngExt;
 
 use super::{MOST_REMEMBERED, Run};
@@ -16,6 +17,9 @@ impl Run {
             self.tally.count("lost a message");
             self.cluster.drop_at(place);
             return;
+        }
+        if self.chance(self.weather.corrupt) {
+            return self.corrupt(place);
         }
         let (repeat, replay) = (self.chance(self.weather.repeat), self.chance(self.weather.replay));
         if repeat || self.weather.replay > 0.0 {
@@ -42,6 +46,20 @@ impl Run {
             self.faults.push((number, format!("{to} crashes right after a message")));
             self.crash(to);
         }
+    }
+
+    /// Bytes change on the way. What arrives then is thrown away, as QUIC throws away a packet whose seal is broken; no
+    /// decoder may mind having seen it.
+    fn corrupt(&mut self, place: usize) {
+        let envelope = self.cluster.queued().nth(place).cloned().expect("the place is in the queue");
+        let mut frame = wire::encode_message(&envelope.message).expect("a simulated message fits a frame");
+        for _ in 0..self.dice.random_range(1..4) {
+            let at = self.dice.random_range(0..frame.len());
+            frame[at] ^= self.dice.random_range(1..=255);
+        }
+        self.tally.count("corrupted a message");
+        let _whatever_it_says_now = wire::decode_message(&frame[wire::LENGTH_BYTES..]);
+        self.cluster.drop_at(place);
     }
 
     /// A leader that was just elected is cut off one way: the moment at which old and new leaders overlap.

@@ -1,5 +1,7 @@
 //! Faults, and what operators do.
 
+use std::time::Duration;
+
 use raftian_raft::{Change, Index, NodeId, Standing};
 use rand::RngExt;
 
@@ -60,6 +62,7 @@ impl Run {
                 let most = self.weather.election_timeout.1.as_micros() as i64 * 3;
                 let by = self.dice.random_range(-most..=most);
                 self.tally.count("made a clock jump");
+                self.set_back += Duration::from_micros(by.min(0).unsigned_abs());
                 self.cluster.jump_clock(id, by);
                 Some(format!("the clock of {id} jumps by {by} us"))
             }
@@ -82,6 +85,7 @@ impl Run {
                 Some(format!("{id} takes a snapshot and drops its log up to {to:?}"))
             }
             Event::ChangeMembers => self.change_members(),
+            Event::GoAstray => self.go_astray(),
         }
     }
 
@@ -192,6 +196,17 @@ impl Run {
         let place = self.dice.random_range(0.0..1.0);
         self.cluster.flip_bit(id, place);
         Some(format!("a bit rots on the disk of {id}"))
+    }
+
+    /// A state changes behind the program's back. One at a time: hashes tell who is right only where most are.
+    fn go_astray(&mut self) -> Option<String> {
+        if self.cluster.ids().any(|id| self.cluster.host(id).is_astray()) {
+            return None;
+        }
+        let id = self.any(Simulation::is_up)?;
+        self.tally.count("led a state astray");
+        self.cluster.go_astray(id);
+        Some(format!("the state of {id} goes astray"))
     }
 
     /// Whether every membership that anybody goes by still has a majority of disks without this one and those lost

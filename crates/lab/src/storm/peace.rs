@@ -30,6 +30,8 @@ impl Run {
                 self.break_for_good(id, &core);
             }
         }
+        // A leader whose clock stands still is deposed, and rightly.
+        self.cluster.run(self.set_back);
         let patience = self.weather.election_timeout.1 * 80;
         let in_core = |id: NodeId| core.contains(&id);
         for _ in 0..MOST_ROUNDS {
@@ -55,12 +57,15 @@ impl Run {
                 }
             }
             if missing.is_empty() {
+                if !self.states_agree(leader, &core) {
+                    continue;
+                }
                 return self.all_is_well(leader, &core);
             }
             // A hand-over that the storm broke off refuses commands until it is given up.
             self.cluster.run(self.weather.election_timeout.1);
         }
-        panic!("commands are still missing:\n{}", self.cluster.trace());
+        panic!("commands are still missing, or states still differ:\n{}", self.cluster.trace());
     }
 
     /// Machines that are enough for every membership that anybody goes by; random ones beside them.
@@ -156,6 +161,29 @@ impl Run {
         }
     }
 
+    /// Whether no state of the core differs from one that most voters have. If one does, a command comes once more, which
+    /// changes nothing, until hashes are compared again.
+    fn states_agree(&mut self, leader: NodeId, core: &BTreeSet<NodeId>) -> bool {
+        let membership = self.cluster.node(leader).membership().clone();
+        let has_state = |id: NodeId| {
+            let member = membership.member(id).filter(|member| !member.is_witness() && core.contains(&id));
+            member.is_some_and(|member| {
+                self.cluster.is_up(id) && self.cluster.host(id).incarnation() == member.incarnation
+            })
+        };
+        let states: Vec<_> = self.cluster.ids().filter(|id| has_state(*id)).collect();
+        let hash = |id: NodeId| self.cluster.host(id).state_hash();
+        let most = |one: &&NodeId| membership.is_quorum(|id| states.contains(&id) && hash(id) == hash(**one));
+        let Some(right) = states.iter().find(most).map(|id| hash(*id)) else { return true };
+        if states.iter().all(|id| hash(*id) == right) {
+            return true;
+        }
+        let Some(command) = self.cluster.host(leader).effects().last().cloned() else { return true };
+        let (client, sequence) = (command.client.0, command.sequence);
+        let _refused = self.cluster.propose(leader, client, sequence, &command.bytes);
+        false
+    }
+
     fn all_is_well(&mut self, leader: NodeId, core: &BTreeSet<NodeId>) {
         let asked = self.clients.asked();
         let first = self.cluster.host(leader);
@@ -178,11 +206,17 @@ impl Run {
     /// as long as pre-vote and check-quorum are on (thesis 4.2.3).
     fn stays(&mut self, leader: NodeId) {
         let config = self.cluster.host(leader).config();
-        if !(config.pre_vote && config.check_quorum) {
+        // A leader whose state went astray goes as soon as a majority turns out to have another.
+        let astray = self.cluster.ids().any(|id| self.cluster.host(id).is_astray());
+        if !(config.pre_vote && config.check_quorum) || astray {
             return;
         }
         let term = self.cluster.node(leader).term();
         self.cluster.run(self.weather.election_timeout.1 * 20);
+        if self.cluster.host(leader).stopped().is_some() {
+            // A sync that was made to fail before peace has struck only now.
+            return;
+        }
         let leads = self.cluster.is_up(leader) && self.cluster.node(leader).term() == term;
         let leads = leads && self.cluster.leaders().contains(&leader);
         assert!(leads, "{leader} led {term} in peace and does not any more\n{}", self.cluster.trace());

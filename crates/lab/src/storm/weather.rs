@@ -20,6 +20,8 @@ pub(super) struct Weather {
     pub(super) repeat: f64,
     /// Chance that an old message arrives again.
     pub(super) replay: f64,
+    /// Chance that bytes of a message change on their way.
+    pub(super) corrupt: f64,
     /// Chance that a node crashes right after a message.
     pub(super) crash_after_message: f64,
     /// Chance that a new leader is cut off.
@@ -39,6 +41,8 @@ pub(super) struct Weather {
     pub(super) clients: u64,
     pub(super) keys: u32,
     pub(super) lease_reads: bool,
+    /// Entries from one hash of the state to the next, if states are compared.
+    pub(super) hash_every: Option<u64>,
     weights: Vec<(Event, f64)>,
     config: Config,
     priorities: Vec<u8>,
@@ -67,6 +71,7 @@ pub(super) enum Event {
     Campaign,
     Compact,
     ChangeMembers,
+    GoAstray,
 }
 
 /// Uniform in the logarithm: small and large values are equally likely to be met.
@@ -95,7 +100,7 @@ impl Weather {
         let pause = sometimes(dice, 0.001, 0.01);
         let real_store = everything || dice.random_bool(0.15);
         let bytes = if real_store { 1.0 } else { 0.0 };
-        let weights = vec![
+        let mut weights = vec![
             (Event::Propose, log_uniform(dice, 0.01, 0.3)),
             (Event::Read, sometimes(dice, 0.01, 0.2)),
             (Event::Cut, cut),
@@ -117,6 +122,13 @@ impl Weather {
             (Event::ChangeMembers, sometimes(dice, 0.002, 0.05)),
             (Event::Deliver, 1.0),
         ];
+        // Drawn from dice of its own, so that what the seeds kept so far stand for stays as it is.
+        let dice_of_states = &mut ChaCha8Rng::seed_from_u64(!seed);
+        let hash_every = dice_of_states.random_bool(0.3).then(|| log_uniform(dice_of_states, 1.0, 50.0) as u64);
+        let corrupt = sometimes(dice_of_states, 0.001, 0.05);
+        if hash_every.is_some() {
+            weights.push((Event::GoAstray, sometimes(dice_of_states, 0.000_5, 0.005)));
+        }
         let config = settings(dice, membership.clone(), election_timeout, lease_reads);
         let priorities = (0..16).map(|_| dice.random_range(0..3)).collect();
         Weather {
@@ -125,6 +137,7 @@ impl Weather {
             lose: sometimes(dice, 0.005, 0.3),
             repeat: sometimes(dice, 0.005, 0.5),
             replay: sometimes(dice, 0.001, 0.05),
+            corrupt,
             crash_after_message: sometimes(dice, 0.001, 0.03),
             cut_fresh_leader: sometimes(dice, 0.01, 0.6),
             election_timeout,
@@ -136,6 +149,7 @@ impl Weather {
             clients: log_uniform(dice, 1.0, 16.0) as u64,
             keys: log_uniform(dice, 1.0, 20.0) as u32,
             lease_reads,
+            hash_every,
             weights,
             config,
             priorities: if dice.random_bool(0.3) { priorities } else { Vec::new() },

@@ -1,8 +1,11 @@
 //! State hashes: equal logs make equal states, so a node with another one at the same index is broken.
 
+use alloc::vec::Vec;
+
 use super::Node;
 use crate::event::{Decision, StepDown};
 use crate::message::StateHash;
+use crate::progress::Progress;
 use crate::role::Role;
 use crate::types::NodeId;
 
@@ -26,31 +29,40 @@ impl Node {
         self.machine.hashes.back().copied()
     }
 
-    /// A follower in another state gets a snapshot, once a majority shares this leader's; if a majority shares the
-    /// follower's, it is the leader that went astray. As long as neither is known nothing is replaced: two nodes alone
-    /// cannot tell who is right, and witnesses have no state to ask for.
+    /// A follower in another state gets a snapshot, once a majority shares this leader's; if a majority shares another,
+    /// it is the leader that went astray. As long as neither is known nothing is replaced: two nodes alone cannot tell
+    /// who is right, and witnesses have no state to ask for.
+    ///
+    /// Each answer may be the last that is missing, so all that is known of its index is compared.
     pub(super) fn compare_state(&mut self, from: NodeId, theirs: StateHash) {
         let Role::Leader(leader) = &mut self.role else { return };
         let Some(progress) = leader.peers.get_mut(&from) else { return };
         progress.state = Some(theirs);
-        let same_place = |mine: &&StateHash| mine.index == theirs.index;
-        let Some(mine) = self.machine.hashes.iter().find(same_place) else { return };
-        if mine.hash == theirs.hash || progress.diverged.is_some() {
+        let index = theirs.index;
+        let Some(mine) = self.machine.hashes.iter().copied().find(|mine| mine.index == index) else { return };
+        let differs = |progress: &Progress| progress.state.is_some_and(|state| state.index == index && state != mine);
+        let differing: Vec<_> = leader.peers.iter().filter(|(_, progress)| differs(progress)).collect();
+        if differing.iter().all(|(_, progress)| progress.diverged.is_some()) {
             return;
         }
-        let agrees = |id: NodeId| leader.peers.get(&id).is_some_and(|progress| progress.state == Some(theirs));
-        if self.log.membership().is_quorum(agrees) {
+        let has = |id: NodeId, state| leader.peers.get(&id).is_some_and(|progress| progress.state == state);
+        let membership = self.log.membership();
+        if differing.iter().any(|(_, progress)| membership.is_quorum(|id| has(id, progress.state))) {
             return self.step_down(StepDown::Diverged);
         }
-        let (own, mine) = (self.config.id, *mine);
-        let shares =
-            |id: NodeId| id == own || leader.peers.get(&id).is_some_and(|progress| progress.state == Some(mine));
-        if !self.log.membership().is_quorum(shares) {
+        let own = self.config.id;
+        if !membership.is_quorum(|id| id == own || has(id, Some(mine))) {
             return;
         }
-        if let Some(progress) = leader.peers.get_mut(&from) {
-            progress.diverged = Some(theirs.index);
+        let fresh = |(id, progress): &(&NodeId, &Progress)| progress.diverged.is_none().then_some(**id);
+        let strays: Vec<_> = differing.iter().filter_map(fresh).collect();
+        for follower in &strays {
+            if let Some(progress) = leader.peers.get_mut(follower) {
+                progress.diverged = Some(index);
+            }
         }
-        self.note(Decision::StateDiverged { follower: from, index: theirs.index });
+        for follower in strays {
+            self.note(Decision::StateDiverged { follower, index });
+        }
     }
 }
