@@ -20,6 +20,7 @@
 //! option inflight-bytes 1000         # bytes of entries under way to one follower
 //! option max-uncommitted 10          # entries a leader holds uncommitted before it refuses proposals
 //! option apply-window 5              # entries handed out for applying and not yet reported
+//! option hash-every 1                # entries from one hash of the states to the next; never unless told
 //! option snapshot-keep 2             # entries kept behind a snapshot for slow followers
 //! option snapshot-entries 20         # entries after which a node takes a snapshot by itself
 //! option snapshot-bytes 100000       # bytes of entries after which it does
@@ -67,6 +68,7 @@
 //! crash n1                           # loses what was not synced
 //! restart n1                         # from its disk
 //! wipe n1                            # restarts with an empty disk under the same id
+//! astray n1                          # its state becomes what does not follow from the log
 //! hold-disk n1                       # its writes wait
 //! release-disk n1 1                  # one of them completes, the disk stays held
 //! release-disk n1                    # all complete, and later ones at once
@@ -84,6 +86,7 @@
 //! expect last n1 7
 //! expect first n1 4
 //! expect log-equal n1 n2 n3
+//! expect state-equal n1 n2           # the same entries applied, and the same hash
 //! expect commit n1 2
 //! expect commit n1 >= 2
 //! expect applied n1 "x" "y"          # commands applied, in order, those in snapshots too; none if none

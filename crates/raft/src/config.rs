@@ -213,4 +213,70 @@ mod tests {
         assert_eq!(timing(Duration::MAX, ms(150), ms(300)), Err(ConfigError::Timing));
         assert_eq!(timing(ms(50), ms(150), Duration::MAX), Err(ConfigError::Timing));
     }
+
+    #[test]
+    fn adaptive_timing_has_bounds_of_its_own() {
+        let adaptive = |floor: Duration, ceiling: Duration| {
+            let mut config = Config::new(NodeId(1), Membership::new([NodeId(1)]).unwrap(), 1);
+            config.adaptive_timeout = Some((floor, ceiling));
+            config.check()
+        };
+        let (us, largest) = (Duration::from_micros, Duration::from_micros(u64::MAX / 4));
+        assert_eq!(adaptive(us(50_001), us(50_002)), Ok(()));
+        assert_eq!(adaptive(us(50_001), largest), Ok(()));
+        for (floor, ceiling) in [(50_000, 60_000), (60_000, 60_000), (60_000, 59_999)] {
+            assert_eq!(adaptive(us(floor), us(ceiling)), Err(ConfigError::AdaptiveTiming), "{floor} to {ceiling}");
+        }
+        assert_eq!(adaptive(us(50_001), largest + us(1)), Err(ConfigError::AdaptiveTiming), "more than can be waited");
+    }
+
+    #[test]
+    fn who_measures_waits_within_the_bounds_of_what_is_measured() {
+        let mut config = Config::new(NodeId(1), Membership::new([NodeId(1)]).unwrap(), 1);
+        let ms = Duration::from_millis;
+        assert_eq!((config.stickiness(), config.patience()), (ms(150), ms(300)));
+        config.adaptive_timeout = Some((ms(60), ms(500)));
+        assert_eq!(
+            (config.stickiness(), config.patience()),
+            (ms(60), ms(1_000)),
+            "the longest draw is twice the ceiling"
+        );
+    }
+
+    #[test]
+    fn no_bound_is_zero_and_no_lease_stands_on_nothing() {
+        type Bound = fn(&mut Config);
+        let bounds: [(&str, Bound); 10] = [
+            ("snapshot_chunk", |config| config.snapshot_chunk = 0),
+            ("snapshot_inflight", |config| config.snapshot_inflight = 0),
+            ("max_append_entries", |config| config.max_append_entries = 0),
+            ("max_append_bytes", |config| config.max_append_bytes = 0),
+            ("inflight_messages", |config| config.inflight_messages = 0),
+            ("inflight_bytes", |config| config.inflight_bytes = 0),
+            ("max_uncommitted_entries", |config| config.max_uncommitted_entries = 0),
+            ("max_uncommitted_bytes", |config| config.max_uncommitted_bytes = 0),
+            ("apply_window", |config| config.apply_window = 0),
+            ("max_command_bytes", |config| config.max_command_bytes = 0),
+        ];
+        let sound = Config::new(NodeId(1), Membership::new([NodeId(1)]).unwrap(), 1);
+        for (name, zero) in bounds {
+            let mut config = sound.clone();
+            zero(&mut config);
+            assert_eq!(config.check(), Err(ConfigError::ZeroBound(name)));
+        }
+        let config = Config { lease_reads: true, check_quorum: false, ..sound };
+        assert_eq!(config.check(), Err(ConfigError::LeaseWithoutQuorum));
+    }
+
+    /// The documentation of each field promises its default; these are the ones in bytes.
+    #[test]
+    fn sizes_are_what_their_documentation_says() {
+        let config = Config::new(NodeId(1), Membership::new([NodeId(1)]).unwrap(), 1);
+        assert_eq!(config.max_append_bytes, 262_144);
+        assert_eq!(config.inflight_bytes, 4_194_304);
+        assert_eq!(config.max_uncommitted_bytes, 16_777_216);
+        assert_eq!(config.max_command_bytes, 65_536);
+        assert_eq!(config.snapshot_chunk, 65_536);
+        assert_eq!(config.max_snapshot_bytes, 67_108_864);
+    }
 }

@@ -66,4 +66,18 @@ mod tests {
         }
         assert!(tenths.iter().all(|count| (850..1_150).contains(count)), "{tenths:?}");
     }
+
+    #[test]
+    fn numbers_differ_from_draw_to_draw_and_leave_room_to_count_on() {
+        let mut numbers: alloc::vec::Vec<_> = (0..4)
+            .flat_map(|seed| {
+                let mut dice = Dice::new(seed);
+                core::array::from_fn::<_, 25, _>(|_| dice.number())
+            })
+            .collect();
+        assert!(numbers.iter().all(|number| *number <= u64::MAX / 2));
+        numbers.sort_unstable();
+        numbers.dedup();
+        assert_eq!(numbers.len(), 100);
+    }
 }

@@ -36,6 +36,7 @@ pub(super) fn check(runner: &Runner, expect: &Expect) -> Result<(), String> {
             same(&format!("the first index of {id}"), index.0, first)
         }
         Expect::LogEqual(ids) => logs_equal(runner, ids),
+        Expect::StateEqual(ids) => states_equal(runner, ids),
         Expect::Commit(id, wanted) => {
             let commit = node(runner, *id)?.commit().0;
             holds(wanted.holds(commit), &format!("the commit index of {id}"), wanted, commit)
@@ -128,6 +129,20 @@ fn log(node: &Node) -> Vec<u64> {
 }
 
 /// Equal where both logs still have entries, and of one length.
+fn states_equal(runner: &Runner, ids: &BTreeSet<NodeId>) -> Result<(), String> {
+    let mut states = Vec::new();
+    for id in ids {
+        let host = runner.cluster.host(runner.up(*id)?);
+        states.push((*id, host.applied().len(), host.state_hash()));
+    }
+    let Some((first, applied, hash)) = states.first() else { return Ok(()) };
+    match states.iter().find(|(_, other, other_hash)| (other, other_hash) != (applied, hash)) {
+        None => Ok(()),
+        Some((id, other, _)) if other == applied => Err(format!("the states of {first} and {id} differ at {applied}")),
+        Some((id, other, _)) => Err(format!("{first} has applied {applied} entries, and {id} {other}")),
+    }
+}
+
 fn logs_equal(runner: &Runner, ids: &BTreeSet<NodeId>) -> Result<(), String> {
     let mut logs = Vec::new();
     for id in ids {

@@ -51,6 +51,7 @@ const STATEMENTS: &[(&str, Reader)] = &[
     ("compact", |words| step::compact(words).map(Statement::Step)),
     ("crash", |words| words.node().map(Step::Crash).map(Statement::Step)),
     ("restart", |words| words.node().map(Step::Restart).map(Statement::Step)),
+    ("astray", |words| words.node().map(Step::Astray).map(Statement::Step)),
     ("wipe", |words| words.node().map(Step::Wipe).map(Statement::Step)),
     ("hold-disk", |words| words.node().map(Step::HoldDisk).map(Statement::Step)),
     ("release-disk", |words| step::release_disk(words).map(Statement::Step)),

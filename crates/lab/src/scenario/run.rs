@@ -72,6 +72,11 @@ fn setup(script: &Script, lines: usize) -> Result<Setup, String> {
         _ => None,
     });
     let mut setup = Setup::members(membership.clone(), seed.unwrap_or(1)).lenient().trace(lines);
+    for setting in &settings {
+        if let Setting::HashEvery(entries) = setting {
+            setup = setup.hash_every(*entries);
+        }
+    }
     for id in &script.joiners {
         setup = setup.outsider(id.0);
     }
@@ -113,7 +118,7 @@ fn configure(settings: &[Setting], config: &mut Config) {
             Setting::Priority { node, priority } if node == config.id => {
                 config.priority = u8::try_from(priority).unwrap_or(u8::MAX);
             }
-            Setting::Priority { .. } | Setting::Seed(_) => {}
+            Setting::Priority { .. } | Setting::Seed(_) | Setting::HashEvery(_) => {}
         }
     }
     if adaptive {
@@ -190,6 +195,7 @@ impl Runner {
                 }
                 self.cluster.restart(*node);
             }
+            Step::Astray(node) => self.cluster.go_astray(self.up(*node)?),
             Step::Wipe(node) => self.cluster.wipe(*node),
             Step::HoldDisk(node) => self.cluster.hold_disk(*node),
             Step::ReleaseDisk { node, count: None } => self.cluster.release_disk(*node),

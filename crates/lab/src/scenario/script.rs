@@ -73,6 +73,8 @@ pub enum Setting {
     MaxUncommitted(u64),
     /// `apply-window N`: entries handed out for applying and not yet reported.
     ApplyWindow(u64),
+    /// `hash-every N`: entries from one hash of the states to the next; without it states are not compared.
+    HashEvery(u64),
     /// `snapshot-keep N`: entries kept behind a snapshot for followers that are slow.
     SnapshotKeep(u64),
     /// `snapshot-entries N`: entries after which a node takes a snapshot by itself.

@@ -27,7 +27,7 @@ fn every_line_of_the_documented_grammar_parses() {
     let block = documentation.split("//! ```text\n").nth(1).unwrap().split("//! ```").next().unwrap();
     let text: String = block.lines().map(|line| line.trim_start_matches("//!").to_string() + "\n").collect();
     let script = parse(&text);
-    assert!(script.options.len() == 17 && script.presets.len() == 5 && script.steps.len() > 60);
+    assert!(script.options.len() == 18 && script.presets.len() == 5 && script.steps.len() > 60);
     assert_eq!(script.joiners, [NodeId(8), NodeId(9), NodeId(10)].into());
 }
 
@@ -205,9 +205,9 @@ proptest! {
 
 fn language() -> impl Strategy<Value = String> {
     const WORDS: &str = "cluster option log term vote commit campaign tick advance deliver drop dup replay partition cut \
-        isolate heal propose read lease-read transfer member compact crash restart wipe hold-disk release-disk \
-        stabilize run settle expect leader no-leader leader-of role last first log-equal applied config next match refused \
-        accepted queued alive n1 n2 n3 n4 n999 n18446744073709551616 * n1->n2 *->* n1->* -> n->n | >= > # \" \"x\" \"\" as \
+        isolate heal propose read lease-read transfer member compact crash restart wipe astray hold-disk release-disk \
+        stabilize run settle expect leader no-leader leader-of role last first log-equal state-equal applied config next match \
+        refused accepted queued alive n1 n2 n3 n4 n999 n18446744073709551616 * n1->n2 *->* n1->* -> n->n | >= > # \" \"x\" \"\" as \
         c7#3 c#1 c99999999999999999999#1 0 1 18446744073709551615 99999999999999999999 150ms 2s 5us 1..2 150ms..300ms .. on \
         off none pending voters learners outgoing witness add join learner remove later append heartbeat é \u{0} \n \n \n";
     let words: Vec<_> = WORDS.split(' ').filter(|word| !word.is_empty()).map(str::to_string).collect();
@@ -271,6 +271,7 @@ fn setting() -> impl Strategy<Value = Setting> {
         number.clone().prop_map(Setting::MaxUncommitted),
         number.clone().prop_map(Setting::ApplyWindow),
         number.clone().prop_map(Setting::SnapshotKeep),
+        number.clone().prop_map(Setting::HashEvery),
         number.clone().prop_map(Setting::SnapshotEntries),
         number.clone().prop_map(Setting::SnapshotBytes),
         number.prop_map(Setting::SnapshotChunk),
@@ -338,6 +339,7 @@ fn step() -> impl Strategy<Value = Step> {
         node().prop_map(Step::Crash),
         node().prop_map(Step::Restart),
         node().prop_map(Step::Wipe),
+        node().prop_map(Step::Astray),
         node().prop_map(Step::HoldDisk),
         (node(), prop::option::of(1u64..)).prop_map(|(node, count)| Step::ReleaseDisk { node, count }),
         (node(), 1u64..).prop_map(|(node, up_to)| Step::Compact { node, up_to: Index(up_to) }),
@@ -394,6 +396,7 @@ fn expect() -> impl Strategy<Value = Expect> {
         Just(Expect::Refused),
         Just(Expect::Accepted),
         nodes(1..9, 2).prop_map(Expect::LogEqual),
+        nodes(1..9, 2).prop_map(Expect::StateEqual),
         (node(), prop::collection::vec(command(), 0..4)).prop_map(|(node, commands)| Expect::Applied(node, commands)),
         (node(), nodes(1..5, 1), nodes(1..5, 0), nodes(5..9, 0))
             .prop_map(|(node, voters, outgoing, learners)| Expect::Config { node, voters, outgoing, learners }),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use raftian_raft::Index;
+use raftian_raft::{Index, NodeId};
 
 use super::opening::{a_term, terms};
 use super::step::kind;
@@ -22,7 +22,8 @@ const EXPECTATIONS: &[(&str, Reader)] = &[
     ("log", |words| Ok(Expect::Log(words.node()?, terms(words, 1)?))),
     ("last", |words| Ok(Expect::Last(words.node()?, index(words)?))),
     ("first", |words| Ok(Expect::First(words.node()?, index(words)?))),
-    ("log-equal", log_equal),
+    ("log-equal", |words| some_nodes(words, "log").map(Expect::LogEqual)),
+    ("state-equal", |words| some_nodes(words, "state").map(Expect::StateEqual)),
     ("commit", |words| Ok(Expect::Commit(words.node()?, wanted(words)?))),
     ("applied", applied),
     ("config", config),
@@ -65,12 +66,12 @@ fn answer(words: &mut Words<'_>) -> Result<Answer, Wrong> {
         .one_of("an answer, a number, `>=` and a number", &[("pending", Answer::Pending), ("refused", Answer::Refused)])
 }
 
-fn log_equal(words: &mut Words<'_>) -> Result<Expect, Wrong> {
+fn some_nodes(words: &mut Words<'_>, what: &str) -> Result<BTreeSet<NodeId>, Wrong> {
     let nodes = words.nodes()?;
     if nodes.len() < 2 {
-        return Err("one log is always equal to itself: expected two nodes or more".into());
+        return Err(format!("one {what} is always equal to itself: expected two nodes or more"));
     }
-    Ok(Expect::LogEqual(nodes))
+    Ok(nodes)
 }
 
 fn applied(words: &mut Words<'_>) -> Result<Expect, Wrong> {

@@ -57,6 +57,7 @@ const OPTIONS: &[(&str, Value)] = &[
     ("inflight-bytes", Value::Number(1, Setting::InflightBytes)),
     ("max-uncommitted", Value::Number(1, Setting::MaxUncommitted)),
     ("apply-window", Value::Number(1, Setting::ApplyWindow)),
+    ("hash-every", Value::Number(1, Setting::HashEvery)),
     ("snapshot-keep", Value::Number(0, Setting::SnapshotKeep)),
     ("snapshot-entries", Value::Number(1, Setting::SnapshotEntries)),
     ("snapshot-bytes", Value::Number(1, Setting::SnapshotBytes)),

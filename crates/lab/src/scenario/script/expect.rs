@@ -29,6 +29,8 @@ pub enum Expect {
     First(NodeId, Index),
     /// `log-equal nX nY…`
     LogEqual(BTreeSet<NodeId>),
+    /// `state-equal nX nY…`
+    StateEqual(BTreeSet<NodeId>),
     /// `commit nX [>=] N`
     Commit(NodeId, Wanted),
     /// `applied nX "…"…`

@@ -39,6 +39,7 @@ impl fmt::Display for Setting {
             Setting::InflightBytes(most) => write!(f, "inflight-bytes {most}"),
             Setting::MaxUncommitted(most) => write!(f, "max-uncommitted {most}"),
             Setting::ApplyWindow(most) => write!(f, "apply-window {most}"),
+            Setting::HashEvery(entries) => write!(f, "hash-every {entries}"),
             Setting::SnapshotKeep(kept) => write!(f, "snapshot-keep {kept}"),
             Setting::SnapshotEntries(after) => write!(f, "snapshot-entries {after}"),
             Setting::SnapshotBytes(after) => write!(f, "snapshot-bytes {after}"),
@@ -99,6 +100,7 @@ impl fmt::Display for Step {
             Step::Compact { node, up_to } => write!(f, "compact {node} {}", up_to.0),
             Step::Crash(node) => write!(f, "crash {node}"),
             Step::Restart(node) => write!(f, "restart {node}"),
+            Step::Astray(node) => write!(f, "astray {node}"),
             Step::Wipe(node) => write!(f, "wipe {node}"),
             Step::HoldDisk(node) => write!(f, "hold-disk {node}"),
             Step::ReleaseDisk { node, count: None } => write!(f, "release-disk {node}"),
@@ -142,6 +144,7 @@ impl fmt::Display for Expect {
             Expect::Last(node, index) => write!(f, "last {node} {}", index.0),
             Expect::First(node, index) => write!(f, "first {node} {}", index.0),
             Expect::LogEqual(nodes) => clause(f, "log-equal", nodes),
+            Expect::StateEqual(nodes) => clause(f, "state-equal", nodes),
             Expect::Commit(node, wanted) => write!(f, "commit {node} {wanted}"),
             Expect::Applied(node, commands) => {
                 write!(f, "applied {node}")?;

@@ -84,6 +84,8 @@ pub enum Step {
     Restart(NodeId),
     /// `wipe nX`
     Wipe(NodeId),
+    /// `astray nX`: its state becomes something that does not follow from the log.
+    Astray(NodeId),
     /// `hold-disk nX`
     HoldDisk(NodeId),
     /// `release-disk nX [COUNT]`: with a count only that many writes complete, and the disk stays held.
