@@ -48,7 +48,7 @@ impl Node {
             Body::VoteReply { granted } => self.on_vote_reply(from, term, granted),
             Body::AppendEntries(append) => self.on_append_entries(from, term, append),
             Body::AppendReply(reply) => self.on_append_reply(from, term, reply),
-            Body::InstallSnapshot(part) => self.on_install_snapshot(from, term, part),
+            Body::InstallSnapshot(part) => self.on_install_snapshot(from, term, *part),
             Body::SnapshotReply(reply) => self.on_snapshot_reply(from, term, reply),
             Body::TimeoutNow => self.on_timeout_now(from, term),
             Body::Forward { commands } => self.on_forward(commands),
