@@ -38,7 +38,7 @@ impl Node {
             Role::Leader(leader) => {
                 assert_eq!(self.hard_state.vote, Some(self.config.id), "a leader voted for itself");
                 assert!(leader.first_of_term <= self.log.last().index, "a leader has an entry of its own term");
-                assert!(!leader.peers.contains_key(&self.config.id), "a leader does not replicate to itself");
+                assert!(leader.peers.get(self.config.id).is_none(), "a leader does not replicate to itself");
                 Some((term, self.log.last().index))
             }
             Role::Candidate(_) => {

@@ -31,24 +31,24 @@ impl Node {
     /// cannot tell who is right, and witnesses have no state to ask for.
     pub(super) fn compare_state(&mut self, from: NodeId, theirs: StateHash) {
         let Role::Leader(leader) = &mut self.role else { return };
-        let Some(progress) = leader.peers.get_mut(&from) else { return };
+        let Some(progress) = leader.peers.get_mut(from) else { return };
         progress.state = Some(theirs);
         let same_place = |mine: &&StateHash| mine.index == theirs.index;
         let Some(mine) = self.machine.hashes.iter().find(same_place) else { return };
         if mine.hash == theirs.hash || progress.diverged.is_some() {
             return;
         }
-        let agrees = |id: NodeId| leader.peers.get(&id).is_some_and(|progress| progress.state == Some(theirs));
+        let agrees = |id: NodeId| leader.peers.get(id).is_some_and(|progress| progress.state == Some(theirs));
         if self.log.membership().is_quorum(agrees) {
             return self.step_down(StepDown::Diverged);
         }
         let (own, mine) = (self.config.id, *mine);
         let shares =
-            |id: NodeId| id == own || leader.peers.get(&id).is_some_and(|progress| progress.state == Some(mine));
+            |id: NodeId| id == own || leader.peers.get(id).is_some_and(|progress| progress.state == Some(mine));
         if !self.log.membership().is_quorum(shares) {
             return;
         }
-        if let Some(progress) = leader.peers.get_mut(&from) {
+        if let Some(progress) = leader.peers.get_mut(from) {
             progress.diverged = Some(theirs.index);
         }
         self.note(Decision::StateDiverged { follower: from, index: theirs.index });
