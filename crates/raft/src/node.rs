@@ -203,6 +203,7 @@ impl Node {
 
     /// Whether there may be anything to be done: something happened since the last call, or the caller left something.
     #[must_use]
+    #[inline]
     pub fn has_work(&self) -> bool {
         self.stirred || !self.actions.is_empty()
     }

@@ -18,8 +18,8 @@ impl Node {
         if message.receiver != self.incarnation {
             return self.on_misaddressed(from, &message);
         }
-        let Message { term, sender, body, .. } = message;
-        if !body.is_request() {
+        let (term, sender) = (message.term, message.sender);
+        if !message.body.is_request() {
             match self.log.membership().member(from) {
                 Some(member) if member.incarnation == sender => {}
                 Some(_) => return self.note(Decision::MetStranger { peer: from, incarnation: sender }),
@@ -29,8 +29,10 @@ impl Node {
         if term > Term::LAST {
             return self.ignore(from, "its term cannot exist");
         }
-        if term > self.hard_state.term && !matches!(body, Body::PreVote { .. } | Body::PreVoteReply { granted: true }) {
-            if let Body::RequestVote { transfer: false, .. } = body
+        if term > self.hard_state.term
+            && !matches!(message.body, Body::PreVote { .. } | Body::PreVoteReply { granted: true })
+        {
+            if let Body::RequestVote { transfer: false, .. } = message.body
                 && let Some(because) = self.leader_hindrance(from)
             {
                 // "If a server receives a RequestVote request within the minimum election timeout of hearing from a
@@ -39,7 +41,8 @@ impl Node {
             }
             self.enter_later_term(term, from);
         }
-        match body {
+        // Moved from where it is: what a message says is most of its size.
+        match message.body {
             Body::PreVote { last, priority } => self.on_pre_vote(from, term, last, priority),
             Body::PreVoteReply { granted } => self.on_pre_vote_reply(from, term, granted),
             Body::RequestVote { last, transfer, priority } => {
