@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// Most bytes of commands in one run: 128 MiB, so that it fits any machine with systems that drop nothing from their logs.
+/// Most bytes of commands in one run: 128 MiB, so that it fits any machine even with systems whose logs keep all.
 const LOG_BYTES: usize = 128 << 20;
 /// Most commands in one run, for the same reason: each costs about a hundred bytes on every node.
 const LOG_COMMANDS: usize = 1 << 19;
@@ -19,7 +19,7 @@ pub(crate) struct Cell {
 }
 
 impl Cell {
-    /// How many commands take about `slice` at `rate` commands a second: whole loads, and no more than one run may hold.
+    /// How many commands take about `slice` at `rate` commands a second: whole loads, and no more than a run may hold.
     pub(crate) fn commands(self, rate: f64, slice: Duration) -> u64 {
         let fits = (LOG_BYTES / self.bytes).min(LOG_COMMANDS);
         let wanted = ((rate * slice.as_secs_f64()) as usize).clamp(1, fits);
@@ -110,8 +110,8 @@ impl Tally {
 }
 
 fn hash(bytes: &[u8]) -> u64 {
-    // Not all of the bytes: reading a kilobyte on every node takes longer than agreeing on it, and every system would pay
-    // it alike, which would only hide how they differ.
+    // Not all of the bytes: reading a kilobyte on every node takes longer than agreeing on it. Every system would pay it
+    // alike, so it would only hide how they differ.
     let number = bytes.first_chunk().map_or(0, |word| u64::from_le_bytes(*word));
     let end = bytes.last_chunk().map_or(0, |word| u64::from_le_bytes(*word));
     number.wrapping_add(end ^ bytes.len() as u64)

@@ -56,8 +56,8 @@ pub enum Body {
     AppendEntries(AppendEntries),
     /// Answer to [`Body::AppendEntries`].
     AppendReply(AppendReply),
-    /// InstallSnapshot (figure 13): a part of a snapshot. It is rare and large, so it lies elsewhere: every message is as
-    /// large as the largest that does not, and messages are moved often.
+    /// InstallSnapshot (figure 13): a part of a snapshot. It is rare and large, so it lies elsewhere: every message is
+    /// as large as the largest that does not, and messages are moved often.
     InstallSnapshot(Box<InstallSnapshot>),
     /// Answer to [`Body::InstallSnapshot`].
     SnapshotReply(SnapshotReply),

@@ -81,8 +81,8 @@ impl SnapshotName {
     }
 }
 
-/// Four lanes that do not wait for each other, so it is read about as fast as memory: a node must not miss its heartbeat
-/// over a large state. Every step can be undone, so states that differ in one word alone always differ here.
+/// Four lanes that do not wait for each other, so it is read about as fast as memory: a node must not miss its
+/// heartbeat over a large state. Every step can be undone, so states that differ in one word alone always differ here.
 fn fingerprint(bytes: &[u8]) -> u64 {
     const PRIME: u64 = 0x0100_0000_01b3;
     let step = |hash: u64, word: u64| (hash.rotate_left(23) ^ word).wrapping_mul(PRIME);

@@ -59,8 +59,8 @@ impl Node {
         self.role = Role::Follower(Follower::waiting(election_deadline));
     }
 
-    /// Whether something may want to be done after this input, timers apart. Asking in vain costs as much as an input does,
-    /// so what comes with each command is looked at closely.
+    /// Whether something may want to be done after this input, timers apart. Asking in vain costs as much as an input
+    /// does, so what comes with each command is looked at closely.
     pub(super) fn is_stirred_by(&self, input: &Input) -> bool {
         match input {
             Input::Wake => false,
