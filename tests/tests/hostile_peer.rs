@@ -61,7 +61,7 @@ fn snapshot_part() -> impl Strategy<Value = Body> {
     (position(), number(), membership(), bytes(), place, any::<bool>()).prop_map(
         |(position, stamp, membership, bytes, (offset, size), repair)| {
             let name = SnapshotName::of(position, bytes.as_deref().unwrap_or_default());
-            Body::InstallSnapshot(InstallSnapshot {
+            let part = InstallSnapshot {
                 name: SnapshotName { size: size.unwrap_or(name.size), ..name },
                 stamp: Stamp(stamp),
                 membership,
@@ -69,7 +69,8 @@ fn snapshot_part() -> impl Strategy<Value = Body> {
                 bytes: bytes.map(Bytes::from),
                 repair,
                 probe: Probe { sent: Moment(stamp), round: offset },
-            })
+            };
+            Body::InstallSnapshot(part.into())
         },
     )
 }

@@ -1,11 +1,12 @@
 //! Commits per second of the consensus core beside other implementations of Raft in Rust, in the same run.
 //!
-//! Clusters live in memory and in one process. Every node applies every command, each keeps its whole log, no clock
-//! ticks and nothing is lost. Ours and raft-rs are values: one thread proposes batches and carries every message; a
-//! batch is over when every node has applied it, and a node steps all that is queued for it before it is asked what it
-//! wants done. openraft is a set of tasks: two threads, and as many clients with one command each as the others have
-//! commands in a batch. Rounds of the systems alternate, so all see the same machine; only ratios within one run mean
-//! anything. `--durable` asks the other question, what a durable write costs beside the same bytes without a store.
+//! Clusters live in memory and in one process. Every node applies every command, no clock ticks and nothing is lost.
+//! Ours and raft-rs are values: one thread proposes batches that were made outside the clock and carries every message;
+//! a batch is over when every node has applied it, a node steps all that is queued for it before it is asked what it
+//! wants done, and it drops applied entries from its log as it goes. openraft is a set of tasks: two threads, and as
+//! many clients with one command each as the others have commands in a batch. Rounds of the systems alternate, so all
+//! see the same machine; only ratios within one run mean anything. `--durable` asks the other question, what a durable
+//! write costs beside the same bytes without a store.
 //!
 //! `cargo bench -p raftian-benches --bench peers [-- --json FILE]`, or `cargo peers [-- --json FILE]`.
 

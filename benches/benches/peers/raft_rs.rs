@@ -1,22 +1,24 @@
 //! raft-rs 0.7 as its own example drives it, with settings under which it is fast.
 
-use std::collections::VecDeque;
-
 use raft::eraftpb::{Entry, Message, MessageType};
 use raft::storage::MemStorage;
 use raft::{Config, RawNode, StateRole};
 
-use super::workload::{Batched, Cell, Commands, Tally};
+use super::workload::{Batched, Cell, Commands, LOG_ENTRIES, Tally};
 
 /// The nodes and what is under way between them.
 pub(crate) struct Cluster {
     hosts: Vec<Host>,
-    queue: VecDeque<Message>,
 }
 
 struct Host {
     node: RawNode<MemStorage>,
     tally: Tally,
+    /// What it has said and nobody has heard.
+    said: Vec<Message>,
+    /// The last entry applied, and the last one before its log.
+    applied: u64,
+    dropped: u64,
 }
 
 impl Batched for Cluster {
@@ -35,24 +37,30 @@ impl Batched for Cluster {
             };
             let storage = MemStorage::new_with_conf_state((voters.clone(), Vec::new()));
             let node = RawNode::new(&config, storage, &logger).expect("the settings are valid");
-            Host { node, tally: Tally::default() }
+            Host { node, tally: Tally::default(), said: Vec::new(), applied: 0, dropped: 0 }
         };
-        let mut cluster = Cluster { hosts: voters.iter().map(host).collect(), queue: VecDeque::new() };
+        let mut cluster = Cluster { hosts: voters.iter().map(host).collect() };
         cluster.hosts[0].node.campaign().expect("a follower may stand");
-        cluster.ready(0);
+        cluster.hosts[0].ready();
         cluster.deliver();
         assert_eq!(cluster.hosts[0].node.raft.state, StateRole::Leader);
         cluster
     }
 
-    fn commit(&mut self, commands: &mut Commands, first: u64, count: usize) {
+    type Batch = Message;
+
+    fn batch(commands: &mut Commands, first: u64, count: usize) -> Message {
         let entry = |number| Entry { data: commands.numbered(number).to_vec().into(), ..Entry::default() };
         let entries = (first..first + count as u64).map(entry).collect::<Vec<_>>();
         // One proposal of many entries: proposed one by one, each would leave in a message of its own.
         let mut message = Message { from: 1, entries: entries.into(), ..Message::default() };
         message.set_msg_type(MessageType::MsgPropose);
-        self.hosts[0].node.raft.step(message).expect("the leader takes it");
-        self.ready(0);
+        message
+    }
+
+    fn commit(&mut self, batch: Message) {
+        self.hosts[0].node.raft.step(batch).expect("the leader takes it");
+        self.hosts[0].ready();
         self.deliver();
     }
 
@@ -63,45 +71,64 @@ impl Batched for Cluster {
 
 impl Cluster {
     fn deliver(&mut self) {
-        while !self.queue.is_empty() {
-            for message in self.queue.drain(..) {
-                self.hosts[message.to as usize - 1].node.step(message).expect("its peers are sound");
-            }
+        loop {
+            let mut quiet = true;
             for place in 0..self.hosts.len() {
-                self.ready(place);
-            }
-        }
-    }
-
-    /// Everything that the node wants done, in the order of the library's own example.
-    fn ready(&mut self, place: usize) {
-        let host = &mut self.hosts[place];
-        while host.node.has_ready() {
-            let mut ready = host.node.ready();
-            self.queue.extend(ready.take_messages());
-            host.apply(ready.take_committed_entries());
-            {
-                let mut storage = host.node.store().wl();
-                storage.append(ready.entries()).expect("entries follow each other");
-                if let Some(hard_state) = ready.hs() {
-                    storage.set_hardstate(hard_state.clone());
+                for message in std::mem::take(&mut self.hosts[place].said) {
+                    quiet = false;
+                    self.hosts[message.to as usize - 1].node.step(message).expect("its peers are sound");
                 }
             }
-            self.queue.extend(ready.take_persisted_messages());
-            let mut light = host.node.advance(ready);
-            if let Some(commit) = light.commit_index() {
-                host.node.store().wl().mut_hard_state().set_commit(commit);
+            if quiet {
+                return;
             }
-            self.queue.extend(light.take_messages());
-            host.apply(light.take_committed_entries());
-            host.node.advance_apply();
+            for host in &mut self.hosts {
+                host.ready();
+            }
         }
     }
 }
 
 impl Host {
+    /// Everything that the node wants done, in the order of the library's own example.
+    fn ready(&mut self) {
+        while self.node.has_ready() {
+            let mut ready = self.node.ready();
+            self.say(ready.take_messages());
+            self.apply(ready.take_committed_entries());
+            {
+                let mut storage = self.node.store().wl();
+                storage.append(ready.entries()).expect("entries follow each other");
+                if let Some(hard_state) = ready.hs() {
+                    storage.set_hardstate(hard_state.clone());
+                }
+            }
+            self.say(ready.take_persisted_messages());
+            let mut light = self.node.advance(ready);
+            if let Some(commit) = light.commit_index() {
+                self.node.store().wl().mut_hard_state().set_commit(commit);
+            }
+            self.say(light.take_messages());
+            self.apply(light.take_committed_entries());
+            self.node.advance_apply();
+            if self.applied - self.dropped >= LOG_ENTRIES {
+                self.dropped = self.applied;
+                self.node.store().wl().compact(self.applied).expect("applied entries may be dropped");
+            }
+        }
+    }
+
+    fn say(&mut self, messages: Vec<Message>) {
+        if self.said.is_empty() {
+            self.said = messages;
+        } else {
+            self.said.extend(messages);
+        }
+    }
+
     fn apply(&mut self, entries: Vec<Entry>) {
         for entry in entries {
+            self.applied = entry.index;
             if !entry.data.is_empty() {
                 self.tally.apply(&entry.data);
             }

@@ -1,17 +1,17 @@
-//! Our side: the nodes, their messages in one queue, their writes counted and reported done at once.
-
-use std::collections::VecDeque;
+//! Our side: the nodes, what each has said, their writes counted and reported done at once.
 
 use raftian_raft::{
-    ClientId, Command, Config, Input, Membership, Message, Moment, Node, NodeId, Payload, Restored, RoleKind,
+    ClientId, Command, Config, Index, Input, Membership, Message, Moment, Node, NodeId, Payload, Restored, RoleKind,
+    TakenSnapshot,
 };
 
-use super::workload::{Batched, Cell, Commands, Tally};
+use super::workload::{Batched, Cell, Commands, LOG_ENTRIES, Tally};
 
 /// The nodes and what is under way between them.
 pub(crate) struct Cluster {
     hosts: Vec<Host>,
-    queue: VecDeque<(NodeId, NodeId, Message)>,
+    /// What is being delivered, empty between two nodes.
+    under_way: Vec<(NodeId, Message)>,
 }
 
 struct Host {
@@ -19,6 +19,11 @@ struct Host {
     /// How many entries it wanted written. The log itself is in the node, as the peer's is in its storage.
     written: u64,
     tally: Tally,
+    /// What it has said and nobody has heard.
+    said: Vec<(NodeId, Message)>,
+    /// The last entry applied, and the last one before its log.
+    applied: Index,
+    dropped: Index,
 }
 
 /// No clock ticks: the whole run is one moment.
@@ -30,18 +35,25 @@ impl Batched for Cluster {
         let host = |id| {
             let membership = Membership::new(ids()).expect("a few voters");
             let node = Node::new(Config::new(id, membership, id.0), Restored::default(), NOW).expect("defaults work");
-            Host { node, written: 0, tally: Tally::default() }
+            let (tally, said) = (Tally::default(), Vec::new());
+            Host { node, written: 0, tally, said, applied: Index(0), dropped: Index(0) }
         };
-        let mut cluster = Cluster { hosts: ids().map(host).collect(), queue: VecDeque::new() };
+        let mut cluster = Cluster { hosts: ids().map(host).collect(), under_way: Vec::new() };
         cluster.step(0, Input::Campaign);
         cluster.deliver();
         assert_eq!(cluster.hosts[0].node.role(), RoleKind::Leader);
         cluster
     }
 
-    fn commit(&mut self, commands: &mut Commands, first: u64, count: usize) {
+    type Batch = Vec<Command>;
+
+    fn batch(commands: &mut Commands, first: u64, count: usize) -> Vec<Command> {
         let command = |sequence| Command { client: ClientId(1), sequence, bytes: commands.numbered(sequence).into() };
-        self.step(0, Input::Propose((first..first + count as u64).map(command).collect()));
+        (first..first + count as u64).map(command).collect()
+    }
+
+    fn commit(&mut self, batch: Vec<Command>) {
+        self.step(0, Input::Propose(batch));
         self.deliver();
     }
 
@@ -54,44 +66,64 @@ impl Batched for Cluster {
 
 impl Cluster {
     fn deliver(&mut self) {
-        while !self.queue.is_empty() {
-            for (from, to, message) in self.queue.drain(..) {
-                self.hosts[to.0 as usize - 1].node.step(NOW, Input::Receive { from, message });
-            }
+        loop {
+            let mut quiet = true;
             for place in 0..self.hosts.len() {
-                self.act(place);
+                let host = &mut self.hosts[place];
+                let from = host.node.id();
+                std::mem::swap(&mut self.under_way, &mut host.said);
+                for (to, message) in self.under_way.drain(..) {
+                    quiet = false;
+                    self.hosts[to.0 as usize - 1].node.step(NOW, Input::Receive { from, message });
+                }
+            }
+            if quiet {
+                return;
+            }
+            for host in &mut self.hosts {
+                host.act();
             }
         }
     }
 
     fn step(&mut self, place: usize, input: Input) {
         self.hosts[place].node.step(NOW, input);
-        self.act(place);
+        self.hosts[place].act();
     }
+}
 
+impl Host {
     /// Everything that the node wants done.
-    fn act(&mut self, place: usize) {
-        let host = &mut self.hosts[place];
-        let id = host.node.id();
-        while host.node.has_work() {
-            let work = host.node.work();
+    fn act(&mut self) {
+        while self.node.has_work() {
+            let work = self.node.work();
             let persisted = work.persist.map(|write| {
-                host.written += write.entries.len() as u64;
+                self.written += write.entries.len() as u64;
                 write.number
             });
-            self.queue.extend(work.others.send.drain(..).map(|(to, message)| (id, to, message)));
+            if self.said.is_empty() {
+                std::mem::swap(&mut self.said, &mut work.others.send);
+            } else {
+                self.said.append(&mut work.others.send);
+            }
             work.others.events.clear();
             for entry in work.apply {
                 if let Payload::Command(command) = &entry.payload {
-                    host.tally.apply(&command.bytes);
+                    self.tally.apply(&command.bytes);
                 }
             }
             let applied = work.apply.last().map(|entry| entry.index);
             if let Some(number) = persisted {
-                host.node.step(NOW, Input::Persisted(number));
+                self.node.step(NOW, Input::Persisted(number));
             }
             if let Some(index) = applied {
-                host.node.step(NOW, Input::Applied(index));
+                self.node.step(NOW, Input::Applied(index));
+                self.applied = index;
+            }
+            if self.applied.0 - self.dropped.0 >= LOG_ENTRIES {
+                self.dropped = self.applied;
+                let (index, data) = (self.applied, Vec::new().into());
+                self.node.step(NOW, Input::TakeSnapshot(TakenSnapshot { index, data, compact_to: Some(index) }));
             }
         }
     }

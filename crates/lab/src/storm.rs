@@ -39,12 +39,24 @@ pub struct Storm {
     pub nodes: u64,
     /// How many things happen before peace.
     pub events: u64,
-    /// Every machine has the real store, and every message is sent as bytes, whatever the seed says.
-    pub everything: bool,
+    /// What the machines are made of.
+    pub machines: Machines,
     /// Of the events that are faults only these happen; `None` leaves them all.
     pub only: Option<BTreeSet<u64>>,
     /// Lines of trace kept.
     pub trace: usize,
+}
+
+/// What of a machine is real beside the node and its driver.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Machines {
+    /// The seed decides.
+    #[default]
+    Drawn,
+    /// Every machine has the real store, and every message is sent as bytes.
+    Everything,
+    /// Disks and messages hold values, never bytes.
+    Bare,
 }
 
 /// What a storm was.
@@ -138,19 +150,23 @@ impl Storm {
     #[must_use]
     pub fn of(seed: u64) -> Self {
         let nodes = [3, 3, 5, 4, 2, 3, 5, 1, 7, 6, 3, 5][(seed % 12) as usize];
-        Storm { seed, nodes, events: Self::EVENTS, everything: false, only: None, trace: 0 }
+        Storm { seed, nodes, events: Self::EVENTS, machines: Machines::Drawn, only: None, trace: 0 }
     }
 
     /// The command that runs it again.
     #[must_use]
     pub fn replay(&self) -> String {
-        let Storm { seed, nodes, events, everything, only, .. } = self;
-        let everything = if *everything { " --everything" } else { "" };
+        let Storm { seed, nodes, events, machines, only, .. } = self;
+        let machines = match machines {
+            Machines::Drawn => "",
+            Machines::Everything => " --everything",
+            Machines::Bare => " --bare",
+        };
         let only = only.as_ref().filter(|only| !only.is_empty()).map_or(String::new(), |only| {
             let numbers: Vec<_> = only.iter().map(u64::to_string).collect();
             format!(" --only {}", numbers.join(","))
         });
-        format!("cargo lab storm --seed {seed} --nodes {nodes} --events {events}{everything}{only} --trace")
+        format!("cargo lab storm --seed {seed} --nodes {nodes} --events {events}{machines}{only} --trace")
     }
 
     /// Runs the storm, then the peace after it.
@@ -159,7 +175,7 @@ impl Storm {
     /// If a property of [`crate::invariants`] is violated, a node panics, or peace does not end with one leader, equal
     /// logs, every command in effect exactly once, and a history that one copy of the data could have shown.
     pub fn run(&self) -> Result<Report, Wreck> {
-        let weather = Weather::draw(self.seed, self.nodes, self.everything);
+        let weather = Weather::draw(self.seed, self.nodes, self.machines);
         let mut run = Run::new(self, weather);
         let result = catch_unwind(AssertUnwindSafe(|| {
             for number in 0..self.events {

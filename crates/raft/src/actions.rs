@@ -48,6 +48,7 @@ pub struct Actions {
 impl Actions {
     /// Whether there is nothing to do.
     #[must_use]
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.persist.is_none()
             && self.send.is_empty()

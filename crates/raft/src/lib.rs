@@ -62,6 +62,7 @@ mod log;
 mod membership;
 mod message;
 mod node;
+mod peers;
 mod progress;
 mod reads;
 mod role;

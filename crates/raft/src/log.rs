@@ -51,14 +51,19 @@ impl Log {
         Log { start, entries: Vec::new(), memberships, withheld: None }
     }
 
+    #[inline]
     fn look_at(&mut self, entry: &Entry, since: Index) {
         match &entry.payload {
-            Payload::Membership(membership) if entry.index > since => {
-                self.memberships.push((entry.index, membership.clone()));
-            }
+            Payload::Membership(membership) if entry.index > since => self.adopt(entry.index, membership),
             Payload::Withheld => self.withheld = Some(entry.index),
             Payload::Membership(_) | Payload::Empty | Payload::Command(_) => {}
         }
+    }
+
+    /// Apart from its caller, which every entry passes through.
+    #[cold]
+    fn adopt(&mut self, index: Index, membership: &Membership) {
+        self.memberships.push((index, membership.clone()));
     }
 
     /// Position before the first entry held.

@@ -14,6 +14,7 @@ mod snapshots;
 mod state;
 mod states;
 mod status;
+mod timers;
 
 use crate::actions::{Actions, HardState, Restored, Work, WriteNumber};
 use crate::config::{Config, ConfigError};
@@ -165,7 +166,7 @@ impl Node {
     pub fn step(&mut self, now: Moment, input: Input) {
         self.now = self.now.max(now);
         self.speaker = None;
-        self.stirred = true;
+        self.stirred |= self.is_stirred_by(&input);
         match input {
             Input::Receive { from, message } => self.receive(from, message),
             Input::Propose(commands) => self.propose(commands),
@@ -202,6 +203,7 @@ impl Node {
 
     /// Whether there may be anything to be done: something happened since the last call, or the caller left something.
     #[must_use]
+    #[inline]
     pub fn has_work(&self) -> bool {
         self.stirred || !self.actions.is_empty()
     }
@@ -219,20 +221,6 @@ impl Node {
         let persist = self.disk.flush(self.now, self.hard_state, &self.log, &mut self.actions.send);
         let apply = &self.log.from(first)[..count];
         Work { persist, apply, others: &mut self.actions }
-    }
-
-    /// When the node must be stepped again if nothing else happens: exact, no polling tick.
-    #[must_use]
-    pub fn wake_at(&self) -> Moment {
-        let timer = match &self.role {
-            Role::Follower(follower) => follower.election_deadline,
-            Role::PreCandidate(campaign) | Role::Candidate(campaign) => campaign.election_deadline,
-            Role::Leader(leader) => {
-                let hand_over = leader.hand_over.as_ref().map(|hand_over| hand_over.deadline);
-                hand_over.map_or(leader.heartbeat_due, |deadline| deadline.min(leader.heartbeat_due))
-            }
-        };
-        self.reads.deadline().map_or(timer, |deadline| deadline.min(timer))
     }
 
     /// This node's id.
@@ -326,41 +314,6 @@ impl Node {
         self.disk.persisted(self.now, number, &self.log, &mut self.actions.send);
         self.count_own_vote();
         self.advance_commit();
-    }
-
-    fn fire_timers(&mut self) {
-        match &self.role {
-            Role::Follower(Follower { election_deadline, .. }) if *election_deadline <= self.now => {
-                self.on_election_timeout();
-            }
-            Role::PreCandidate(campaign) | Role::Candidate(campaign) if campaign.election_deadline <= self.now => {
-                self.on_election_timeout();
-            }
-            Role::Leader(_) => self.fire_leader_timers(),
-            Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) => {}
-        }
-        self.give_up_reads();
-    }
-
-    /// "Election timeouts are chosen randomly from a fixed interval" (section 5.2), anew each time; from one that follows
-    /// the measured round trips if the settings say so.
-    fn draw_election_deadline(&mut self) -> Moment {
-        let range = match self.config.adaptive_timeout {
-            Some((floor, ceiling)) if self.round_trip > 0 => {
-                let round_trip = core::time::Duration::from_micros(u64::from(self.round_trip));
-                let shortest = ((self.config.heartbeat + round_trip) * 2).clamp(floor, ceiling);
-                (shortest, shortest * 2)
-            }
-            Some(_) | None => self.config.election_timeout,
-        };
-        let timeout = self.dice.duration(range);
-        self.now.after(timeout)
-    }
-
-    /// Becomes a follower that knows no leader and waits for one.
-    fn wait_for_leader(&mut self) {
-        let election_deadline = self.draw_election_deadline();
-        self.role = Role::Follower(Follower::waiting(election_deadline));
     }
 
     /// Every other node that counts in majorities.

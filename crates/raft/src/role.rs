@@ -1,8 +1,8 @@
 //! The four roles and what belongs to each alone.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeSet;
 
-use crate::progress::Progress;
+use crate::peers::Peers;
 use crate::reads::LeaderReads;
 use crate::status::RoleKind;
 use crate::types::{Incarnation, Index, Moment, NodeId, Stamp};
@@ -59,7 +59,7 @@ pub(crate) struct Campaign {
 #[derive(Clone, Debug)]
 pub(crate) struct Leader {
     /// The followers.
-    pub(crate) peers: BTreeMap<NodeId, Progress>,
+    pub(crate) peers: Peers,
     /// When the next heartbeat leaves.
     pub(crate) heartbeat_due: Moment,
     /// First index of the leader's own term. Only from there on may it count replicas (section 5.4.2).

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use raftian_lab::simulation::Tally;
-use raftian_lab::storm::{RARE, Report, Storm, Wreck, minimise};
+use raftian_lab::storm::{Machines, RARE, Report, Storm, Wreck, minimise};
 
 use super::Exit;
 
@@ -37,6 +37,9 @@ pub(crate) struct Arguments {
     /// Every machine has the real store on a disk of bytes, and every message travels as bytes.
     #[arg(long)]
     everything: bool,
+    /// Disks and messages hold values, never bytes: faster, and with fewer faults.
+    #[arg(long, conflicts_with = "everything")]
+    bare: bool,
     /// Of the faults only these strike, by the numbers of their events, as a failure prints them.
     #[arg(long, value_delimiter = ',', requires = "seed")]
     only: Option<Vec<u64>>,
@@ -78,7 +81,12 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
 }
 
 fn storm(arguments: &Arguments, seed: u64) -> Storm {
-    let storm = Storm { events: arguments.events, everything: arguments.everything, ..Storm::of(seed) };
+    let machines = match (arguments.everything, arguments.bare) {
+        (true, _) => Machines::Everything,
+        (false, true) => Machines::Bare,
+        (false, false) => Machines::Drawn,
+    };
+    let storm = Storm { events: arguments.events, machines, ..Storm::of(seed) };
     Storm { nodes: arguments.nodes.unwrap_or(storm.nodes), ..storm }
 }
 

@@ -33,7 +33,7 @@ fn body(choices: &mut Choices<'_>, node: &Node, term: Term) -> Body {
         3 => Body::VoteReply { granted: choices.coin() },
         4..=7 => Body::AppendEntries(append(choices, node, term)),
         8 | 9 => Body::AppendReply(append_reply(choices, node)),
-        10 | 11 => Body::InstallSnapshot(part(choices, node)),
+        10 | 11 => Body::InstallSnapshot(part(choices, node).into()),
         12 => {
             let result =
                 if choices.coin() { SnapshotResult::Installed } else { SnapshotResult::Received(choices.number()) };

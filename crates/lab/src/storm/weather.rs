@@ -7,6 +7,8 @@ use raftian_raft::{Config, Incarnation, Membership, NodeId, Standing};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
+use super::Machines;
+
 /// Settings of the nodes, and how often each fault strikes.
 #[derive(Clone, Debug)]
 pub(super) struct Weather {
@@ -84,8 +86,21 @@ fn sometimes(dice: &mut ChaCha8Rng, low: f64, high: f64) -> f64 {
     if dice.random_bool(0.5) { log_uniform(dice, low, high) } else { 0.0 }
 }
 
+/// Whether the machines have what so many of the drawn ones have. Bare ones are drawn too, so that the rest of their
+/// weather is that of the seed.
+fn has(machines: Machines, dice: &mut ChaCha8Rng, chance: f64) -> bool {
+    match machines {
+        Machines::Everything => true,
+        Machines::Drawn => dice.random_bool(chance),
+        Machines::Bare => {
+            let _left_out = dice.random_bool(chance);
+            false
+        }
+    }
+}
+
 impl Weather {
-    pub(super) fn draw(seed: u64, nodes: u64, everything: bool) -> Self {
+    pub(super) fn draw(seed: u64, nodes: u64, machines: Machines) -> Self {
         let dice = &mut ChaCha8Rng::seed_from_u64(seed);
         let membership = members(dice, nodes);
         let learners = membership.learners().count() as u64;
@@ -98,7 +113,7 @@ impl Weather {
         let cut = sometimes(dice, 0.001, 0.02);
         let hold = sometimes(dice, 0.001, 0.05);
         let pause = sometimes(dice, 0.001, 0.01);
-        let real_store = everything || dice.random_bool(0.15);
+        let real_store = has(machines, dice, 0.15);
         let bytes = if real_store { 1.0 } else { 0.0 };
         let mut weights = vec![
             (Event::Propose, log_uniform(dice, 0.01, 0.3)),
@@ -145,7 +160,7 @@ impl Weather {
             outsiders: dice.random_range(0..=2) + u64::from(learners == 0 && dice.random_bool(0.3)),
             membership,
             real_store,
-            codec: everything || dice.random_bool(0.3),
+            codec: has(machines, dice, 0.3),
             clients: log_uniform(dice, 1.0, 16.0) as u64,
             keys: log_uniform(dice, 1.0, 20.0) as u32,
             lease_reads,

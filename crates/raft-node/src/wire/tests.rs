@@ -90,11 +90,11 @@ fn golden() -> Vec<(Message, &'static str)> {
         ),
         (message(4, reply(None, conflict, None)), "0b000000 02 04 07 00 05 00 01 09 02 06 00"),
         (
-            message(4, Body::InstallSnapshot(chunk(Some(&[0xaa, 0xbb])))),
+            message(4, Body::InstallSnapshot(chunk(Some(&[0xaa, 0xbb])).into())),
             "20000000 02 04 07 00 06 03 09 fc70110100 fbfe00 63 01 01 00 01 00 00 fb2c01 01 02 aa bb 01 05 06",
         ),
         (
-            message(4, Body::InstallSnapshot(chunk(None))),
+            message(4, Body::InstallSnapshot(chunk(None).into())),
             "1d000000 02 04 07 00 06 03 09 fc70110100 fbfe00 63 01 01 00 01 00 00 fb2c01 00 01 05 06",
         ),
         (message(4, received(SnapshotResult::Received(300))), "0d000000 02 04 07 00 07 05 06 03 09 00 fb2c01"),
@@ -181,7 +181,8 @@ fn any_snapshot() -> impl Strategy<Value = Body> {
         |(position, [size, hash, stamp, offset], membership, bytes, repair, probe)| {
             let (name, stamp) = (SnapshotName { position, size, hash }, Stamp(stamp));
             let bytes = bytes.map(Into::into);
-            Body::InstallSnapshot(InstallSnapshot { name, stamp, membership, offset, bytes, repair, probe })
+            let part = InstallSnapshot { name, stamp, membership, offset, bytes, repair, probe };
+            Body::InstallSnapshot(part.into())
         },
     )
 }
@@ -311,7 +312,7 @@ fn the_largest_messages_of_the_core_fit_a_frame() {
     fits(Body::AppendEntries(batch(Payload::Empty)));
     fits(Body::AppendEntries(batch(Payload::Membership(crowd.clone()))));
     fits(Body::Forward { commands: vec![command(last, last, &[]); MAX_CONTENT / Entry::OVERHEAD] });
-    fits(Body::InstallSnapshot(InstallSnapshot {
+    let part = InstallSnapshot {
         name: SnapshotName { position: at(last, last), size: last, hash: last },
         stamp: Stamp(last),
         membership: crowd,
@@ -319,7 +320,8 @@ fn the_largest_messages_of_the_core_fit_a_frame() {
         bytes: Some(vec![7; MAX_CONTENT].into()),
         repair: true,
         probe: probe(last, last),
-    }));
+    };
+    fits(Body::InstallSnapshot(part.into()));
 }
 
 #[test]

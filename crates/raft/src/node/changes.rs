@@ -50,11 +50,11 @@ impl Node {
         let (last, membership) = (self.log.last().index, self.log.membership());
         leader.leaving = membership.member(self.config.id).is_none_or(|member| !member.may_lead());
         leader.peers.retain(|id, progress| {
-            membership.member(*id).is_some_and(|member| member.incarnation == progress.incarnation)
+            membership.member(id).is_some_and(|member| member.incarnation == progress.incarnation)
         });
         for (id, member) in membership.members().filter(|(id, _)| *id != self.config.id) {
             let new = || Progress::new(last, self.now, member.incarnation, member.is_witness());
-            leader.peers.entry(id).or_insert_with(new).witness = member.is_witness();
+            leader.peers.entry(id, new).witness = member.is_witness();
         }
     }
 
@@ -81,8 +81,7 @@ impl Node {
         let Role::Leader(leader) = &mut self.role else { return };
         let mut ready = None;
         for (id, member) in self.log.membership().members() {
-            let Some(progress) = leader.peers.get_mut(&id).filter(|_| member.standing == Some(Standing::Joining))
-            else {
+            let Some(progress) = leader.peers.get_mut(id).filter(|_| member.standing == Some(Standing::Joining)) else {
                 continue;
             };
             let alive = progress.answered && self.now.since(progress.heard) <= self.config.stickiness();

@@ -18,8 +18,8 @@ impl Node {
         if message.receiver != self.incarnation {
             return self.on_misaddressed(from, &message);
         }
-        let Message { term, sender, body, .. } = message;
-        if !body.is_request() {
+        let (term, sender) = (message.term, message.sender);
+        if !message.body.is_request() {
             match self.log.membership().member(from) {
                 Some(member) if member.incarnation == sender => {}
                 Some(_) => return self.note(Decision::MetStranger { peer: from, incarnation: sender }),
@@ -29,8 +29,10 @@ impl Node {
         if term > Term::LAST {
             return self.ignore(from, "its term cannot exist");
         }
-        if term > self.hard_state.term && !matches!(body, Body::PreVote { .. } | Body::PreVoteReply { granted: true }) {
-            if let Body::RequestVote { transfer: false, .. } = body
+        if term > self.hard_state.term
+            && !matches!(message.body, Body::PreVote { .. } | Body::PreVoteReply { granted: true })
+        {
+            if let Body::RequestVote { transfer: false, .. } = message.body
                 && let Some(because) = self.leader_hindrance(from)
             {
                 // "If a server receives a RequestVote request within the minimum election timeout of hearing from a
@@ -39,7 +41,8 @@ impl Node {
             }
             self.enter_later_term(term, from);
         }
-        match body {
+        // Moved from where it is: what a message says is most of its size.
+        match message.body {
             Body::PreVote { last, priority } => self.on_pre_vote(from, term, last, priority),
             Body::PreVoteReply { granted } => self.on_pre_vote_reply(from, term, granted),
             Body::RequestVote { last, transfer, priority } => {
@@ -48,7 +51,7 @@ impl Node {
             Body::VoteReply { granted } => self.on_vote_reply(from, term, granted),
             Body::AppendEntries(append) => self.on_append_entries(from, term, append),
             Body::AppendReply(reply) => self.on_append_reply(from, term, reply),
-            Body::InstallSnapshot(part) => self.on_install_snapshot(from, term, part),
+            Body::InstallSnapshot(part) => self.on_install_snapshot(from, term, *part),
             Body::SnapshotReply(reply) => self.on_snapshot_reply(from, term, reply),
             Body::TimeoutNow => self.on_timeout_now(from, term),
             Body::Forward { commands } => self.on_forward(commands),

@@ -18,40 +18,41 @@ pub(super) struct Seen {
 impl Node {
     /// Checks in constant time; the properties that need several nodes are checked by the simulator.
     pub(super) fn assert_invariants(&mut self) {
-        let term = self.hard_state.term;
+        let (term, vote, last) = (self.hard_state.term, self.hard_state.vote, self.log.last());
         assert!(term >= self.seen.term, "terms never go back");
         if term == self.seen.term {
-            let kept = self.seen.vote.is_none() || self.hard_state.vote == self.seen.vote;
+            let kept = self.seen.vote.is_none() || vote == self.seen.vote;
             assert!(kept, "a vote is never taken back within its term (section 5.2)");
         }
+        let (machine, covered) = (&self.machine, self.covered());
+        let (durable, written) = (self.disk.durable(), self.disk.written());
         assert!(self.commit >= self.seen.commit, "the commit index never goes back");
-        let machine = &self.machine;
         assert!(machine.applied <= machine.delivered, "only what was handed out is applied");
         assert!(machine.delivered <= self.commit, "only committed entries are handed out");
-        assert!(self.log.base() <= self.covered(), "only what a snapshot covers leaves the log");
-        assert!(self.covered().index <= self.commit, "a snapshot covers only committed entries");
-        assert!(self.commit <= self.log.last().index, "only entries of the log are committed");
-        assert!(self.disk.durable() <= self.disk.written(), "what is on disk was written");
-        assert!(self.disk.written() <= self.log.last().index, "what was written is in the log");
-        assert!(self.log.last().term <= term, "no entry is of a later term than the node");
+        assert!(self.log.base() <= covered, "only what a snapshot covers leaves the log");
+        assert!(covered.index <= self.commit, "a snapshot covers only committed entries");
+        assert!(self.commit <= last.index, "only entries of the log are committed");
+        assert!(durable <= written, "what is on disk was written");
+        assert!(written <= last.index, "what was written is in the log");
+        assert!(last.term <= term, "no entry is of a later term than the node");
         let led = match &self.role {
             Role::Leader(leader) => {
-                assert_eq!(self.hard_state.vote, Some(self.config.id), "a leader voted for itself");
-                assert!(leader.first_of_term <= self.log.last().index, "a leader has an entry of its own term");
-                assert!(!leader.peers.contains_key(&self.config.id), "a leader does not replicate to itself");
-                Some((term, self.log.last().index))
+                assert_eq!(vote, Some(self.config.id), "a leader voted for itself");
+                assert!(leader.first_of_term <= last.index, "a leader has an entry of its own term");
+                assert!(leader.peers.get(self.config.id).is_none(), "a leader does not replicate to itself");
+                Some((term, last.index))
             }
             Role::Candidate(_) => {
-                assert_eq!(self.hard_state.vote, Some(self.config.id), "a candidate voted for itself");
+                assert_eq!(vote, Some(self.config.id), "a candidate voted for itself");
                 None
             }
             Role::Follower(_) | Role::PreCandidate(_) => None,
         };
-        if let (Some((before, length)), Some((now, last))) = (self.seen.led, led)
+        if let (Some((before, length)), Some((now, end))) = (self.seen.led, led)
             && before == now
         {
-            assert!(last >= length, "a leader never overwrites or deletes entries of its log (section 5.3)");
+            assert!(end >= length, "a leader never overwrites or deletes entries of its log (section 5.3)");
         }
-        self.seen = Seen { term, vote: self.hard_state.vote, commit: self.commit, led };
+        self.seen = Seen { term, vote, commit: self.commit, led };
     }
 }

@@ -1,13 +1,12 @@
 //! The leader's side: replication (section 5.3), commitment (5.4.2), heartbeats, check-quorum (thesis 6.2) and
 //! hand-over (thesis 3.10).
 
-use alloc::collections::BTreeMap;
-
 use super::Node;
 use crate::actions::OrderRefusal;
 use crate::entry::{Entry, Payload};
 use crate::event::{Decision, StepDown};
 use crate::message::{AppendReply, AppendResult, Body};
+use crate::peers::Peers;
 use crate::reads::LeaderReads;
 use crate::role::{HandOver, Leader, Role};
 use crate::types::{Index, Moment, NodeId, Term};
@@ -18,7 +17,7 @@ impl Node {
     pub(super) fn become_leader(&mut self, votes: usize) {
         let uncommitted_bytes = self.log.from(self.commit.next()).iter().map(Entry::size).sum();
         self.role = Role::Leader(Leader {
-            peers: BTreeMap::new(),
+            peers: Peers::default(),
             heartbeat_due: self.now.after(self.config.heartbeat),
             first_of_term: self.log.last().index.next(),
             clock: (self.log.last_stamp(), self.now),
@@ -51,7 +50,7 @@ impl Node {
         if term < self.hard_state.term {
             return;
         }
-        let Some(progress) = leader.peers.get_mut(&from) else { return };
+        let Some(progress) = leader.peers.get_mut(from) else { return };
         progress.on_answer(reply.probe, self.now);
         match reply.result {
             AppendResult::Matched { up_to } if up_to > self.log.last().index => {
@@ -83,7 +82,7 @@ impl Node {
         let Role::Leader(leader) = &mut self.role else { return };
         let own = (self.config.id, self.disk.durable());
         let reached = self.log.membership().reached_by_majority(|id| {
-            if id == own.0 { own.1 } else { leader.peers.get(&id).map_or(Index(0), |progress| progress.matched) }
+            if id == own.0 { own.1 } else { leader.peers.get(id).map_or(Index(0), |progress| progress.matched) }
         });
         if reached < leader.first_of_term || reached <= self.commit {
             return;
@@ -129,7 +128,7 @@ impl Node {
         // (thesis 6.2).
         let own = (self.config.id, self.now);
         let contact = self.log.membership().reached_by_majority(|id| {
-            if id == own.0 { own.1 } else { leader.peers.get(&id).map_or(Moment(0), |progress| progress.heard) }
+            if id == own.0 { own.1 } else { leader.peers.get(id).map_or(Moment(0), |progress| progress.heard) }
         });
         if self.config.check_quorum && self.now.since(contact) > longest {
             return self.step_down(StepDown::LostQuorum);
@@ -143,14 +142,14 @@ impl Node {
         let known = self.leader();
         let Role::Leader(leader) = &mut self.role else { return Err(OrderRefusal::NotLeader(known)) };
         let lately = self.config.stickiness();
-        let may_lead = |id: &NodeId| self.log.membership().member(*id).is_some_and(|member| member.may_lead());
-        let able = leader.peers.iter().filter(|(id, _)| may_lead(id));
+        let may_lead = |id: NodeId| self.log.membership().member(id).is_some_and(|member| member.may_lead());
+        let able = leader.peers.iter().filter(|(id, _)| may_lead(*id));
         let to = match to {
-            Some(to) => able.map(|(id, _)| *id).find(|id| *id == to),
+            Some(to) => able.map(|(id, _)| id).find(|id| *id == to),
             None => able
                 .filter(|(_, progress)| progress.answered && self.now.since(progress.heard) < lately)
                 .max_by_key(|(_, progress)| progress.matched)
-                .map(|(id, _)| *id),
+                .map(|(id, _)| id),
         };
         let to = to.ok_or(OrderRefusal::NoSuccessor)?;
         leader.hand_over = Some(HandOver { to, deadline: self.now.after(self.config.patience()), told: false });
@@ -163,7 +162,7 @@ impl Node {
     pub(super) fn tell_successor(&mut self) {
         let Role::Leader(leader) = &mut self.role else { return };
         let Some(hand_over) = leader.hand_over.as_mut().filter(|hand_over| !hand_over.told) else { return };
-        if leader.peers.get(&hand_over.to).is_some_and(|progress| progress.matched == self.log.last().index) {
+        if leader.peers.get(hand_over.to).is_some_and(|progress| progress.matched == self.log.last().index) {
             hand_over.told = true;
             leader.lease_broken = true;
             let to = hand_over.to;

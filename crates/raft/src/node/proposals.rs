@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use super::Node;
 use crate::actions::{RefusalReason, Refused};
+use crate::config::Config;
 use crate::entry::{Command, Entry, Payload};
 use crate::message::Body;
 use crate::role::{Leader, Role};
@@ -17,13 +18,7 @@ impl Node {
             Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) => Some(self.leader()),
         };
         match to_leader {
-            None => {
-                for command in commands {
-                    if let Err((command, reason)) = self.append_command(command) {
-                        self.actions.refused.push(Refused::new(&command, reason));
-                    }
-                }
-            }
+            None => self.append_commands(commands, true),
             Some(Some(leader)) => self.forward(leader, commands),
             Some(None) => {
                 let refused = commands.iter().map(|command| Refused::new(command, RefusalReason::NoLeader));
@@ -36,35 +31,27 @@ impl Node {
     /// does not lead drops them all, so that nothing is forwarded twice.
     pub(super) fn on_forward(&mut self, commands: Vec<Command>) {
         if matches!(self.role, Role::Leader(_)) {
-            for command in commands {
-                let _dropped = self.append_command(command).is_err();
-            }
+            self.append_commands(commands, false);
         }
     }
 
-    fn append_command(&mut self, command: Command) -> Result<(), (Command, RefusalReason)> {
-        let Role::Leader(leader) = &self.role else { return Err((command, RefusalReason::NoLeader)) };
-        match self.refusal(leader, &command) {
-            Some(reason) => Err((command, reason)),
-            None => {
-                self.append_own(Payload::Command(command));
-                Ok(())
+    /// Appends to the leader's own log what may be appended, and reports the rest if anybody wants to know.
+    fn append_commands(&mut self, commands: Vec<Command>, report: bool) {
+        let Role::Leader(leader) = &mut self.role else { unreachable!("only a leader appends on its own") };
+        let (term, stamp) = (self.hard_state.term, leader.stamp(self.now));
+        let mut index = self.log.last().index;
+        for command in commands {
+            let refusal = refusal(&self.config, leader, index.0 - self.commit.0, &command);
+            if let Some(reason) = refusal {
+                if report {
+                    self.actions.refused.push(Refused::new(&command, reason));
+                }
+                continue;
             }
-        }
-    }
-
-    fn refusal(&self, leader: &Leader, command: &Command) -> Option<RefusalReason> {
-        let uncommitted = self.log.last().index.0 - self.commit.0;
-        if command.bytes.len() > self.config.max_command_bytes {
-            Some(RefusalReason::TooLarge)
-        } else if leader.hand_over.is_some() || leader.leaving {
-            Some(RefusalReason::HandingOver)
-        } else if uncommitted >= self.config.max_uncommitted_entries as u64
-            || leader.uncommitted_bytes >= self.config.max_uncommitted_bytes
-        {
-            Some(RefusalReason::Busy)
-        } else {
-            None
+            index = index.next();
+            let entry = Entry { term, index, stamp, payload: Payload::Command(command) };
+            leader.uncommitted_bytes += entry.size();
+            self.log.push(entry);
         }
     }
 
@@ -88,5 +75,20 @@ impl Node {
         if !batch.is_empty() {
             self.send(leader, Body::Forward { commands: batch });
         }
+    }
+}
+
+/// Why a leader with so many uncommitted entries does not take a command.
+fn refusal(config: &Config, leader: &Leader, uncommitted: u64, command: &Command) -> Option<RefusalReason> {
+    if command.bytes.len() > config.max_command_bytes {
+        Some(RefusalReason::TooLarge)
+    } else if leader.hand_over.is_some() || leader.leaving {
+        Some(RefusalReason::HandingOver)
+    } else if uncommitted >= config.max_uncommitted_entries as u64
+        || leader.uncommitted_bytes >= config.max_uncommitted_bytes
+    {
+        Some(RefusalReason::Busy)
+    } else {
+        None
     }
 }

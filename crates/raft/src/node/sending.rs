@@ -16,19 +16,19 @@ use crate::types::{Incarnation, Index, LogPosition, Moment, NodeId, Term};
 impl Node {
     pub(super) fn send_heartbeats(&mut self) {
         let (Role::Leader(leader), mut sender) = self.sender() else { return };
-        for (id, progress) in &mut leader.peers {
+        for (id, progress) in leader.peers.iter_mut() {
             match &mut progress.flow {
                 // It leaves with entries when actions are taken.
                 Flow::Probe { sent: false } => {}
                 // A lost probe is asked again, without the entries: a follower that is down must not be sent them with
                 // every heartbeat.
-                Flow::Probe { sent: true } => sender.append(*id, progress, &[], true),
+                Flow::Probe { sent: true } => sender.append(id, progress, &[], true),
                 // The heartbeat speaks of the last entry sent, so a follower that missed some says so even with the
                 // window full.
-                Flow::Replicate(_) => sender.append(*id, progress, &[], true),
+                Flow::Replicate(_) => sender.append(id, progress, &[], true),
                 Flow::Snapshot(transfer) => {
                     transfer.on_heartbeat();
-                    sender.append(*id, progress, &[], true);
+                    sender.append(id, progress, &[], true);
                 }
             }
         }
@@ -47,10 +47,10 @@ impl Node {
             sender.round = leader.reads.round;
         }
         let Leader { peers, .. } = leader;
-        for (id, progress) in peers {
-            sender.replicate(*id, progress);
+        for (id, progress) in peers.iter_mut() {
+            sender.replicate(id, progress);
             if ask {
-                sender.append(*id, progress, &[], true);
+                sender.append(id, progress, &[], true);
             }
         }
         if ask {
@@ -174,7 +174,7 @@ impl<'a> Sender<'a> {
                 repair: *repair,
                 probe: Probe { sent: self.now, round: self.round },
             };
-            let body = Body::InstallSnapshot(message);
+            let body = Body::InstallSnapshot(message.into());
             self.send.push((to, Message { term: self.term, sender, receiver, body }));
             (transfer.sent, transfer.begun) = (end, true);
         }

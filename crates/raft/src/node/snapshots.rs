@@ -71,7 +71,7 @@ impl Node {
         let keep = self.config.snapshot_keep;
         let target = covered.0.saturating_sub(keep);
         let Role::Leader(leader) = &self.role else { return Index(target) };
-        let waits_for = leader.peers.values().filter(|progress| {
+        let waits_for = leader.peers.iter().map(|(_, progress)| progress).filter(|progress| {
             let alive = progress.answered && self.now.since(progress.heard) < self.config.patience();
             alive && !matches!(progress.flow, Flow::Snapshot(_))
         });
@@ -185,7 +185,7 @@ impl Node {
         if term < self.hard_state.term {
             return;
         }
-        let Some(progress) = leader.peers.get_mut(&from) else { return };
+        let Some(progress) = leader.peers.get_mut(from) else { return };
         progress.on_answer(Some(reply.probe), self.now);
         match (&mut progress.flow, reply.result) {
             (Flow::Snapshot(transfer), SnapshotResult::Received(bytes)) if transfer.name.position == reply.position => {

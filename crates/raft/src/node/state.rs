@@ -60,7 +60,7 @@ impl Node {
             Role::Leader(leader) => {
                 let hand_over = leader.hand_over.as_ref().map(|hand_over| left(hand_over.deadline));
                 (left(leader.heartbeat_due), hand_over).hash(hasher);
-                for progress in leader.peers.values() {
+                for (_, progress) in leader.peers.iter() {
                     (age(progress.heard), age(progress.confirmed), progress.caught_up.map(age)).hash(hasher);
                 }
             }
@@ -95,7 +95,7 @@ fn hash_leader(leader: &Leader, hasher: &mut impl Hasher) {
     } = leader;
     let hand_over = hand_over.as_ref().map(|HandOver { to, deadline: _, told }| (to, told));
     (first_of_term, uncommitted_bytes, hand_over, leaving, lease_broken, reads, peers.len()).hash(hasher);
-    for (id, progress) in peers {
+    for (id, progress) in peers.iter() {
         let Progress {
             incarnation,
             witness,

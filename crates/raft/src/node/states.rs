@@ -36,7 +36,7 @@ impl Node {
     /// Each answer may be the last that is missing, so all that is known of its index is compared.
     pub(super) fn compare_state(&mut self, from: NodeId, theirs: StateHash) {
         let Role::Leader(leader) = &mut self.role else { return };
-        let Some(progress) = leader.peers.get_mut(&from) else { return };
+        let Some(progress) = leader.peers.get_mut(from) else { return };
         progress.state = Some(theirs);
         let index = theirs.index;
         let Some(mine) = self.machine.hashes.iter().copied().find(|mine| mine.index == index) else { return };
@@ -45,7 +45,7 @@ impl Node {
         if differing.iter().all(|(_, progress)| progress.diverged.is_some()) {
             return;
         }
-        let has = |id: NodeId, state| leader.peers.get(&id).is_some_and(|progress| progress.state == state);
+        let has = |id: NodeId, state| leader.peers.get(id).is_some_and(|progress| progress.state == state);
         let membership = self.log.membership();
         if differing.iter().any(|(_, progress)| membership.is_quorum(|id| has(id, progress.state))) {
             return self.step_down(StepDown::Diverged);
@@ -54,10 +54,10 @@ impl Node {
         if !membership.is_quorum(|id| id == own || has(id, Some(mine))) {
             return;
         }
-        let fresh = |(id, progress): &(&NodeId, &Progress)| progress.diverged.is_none().then_some(**id);
+        let fresh = |(id, progress): &(NodeId, &Progress)| progress.diverged.is_none().then_some(*id);
         let strays: Vec<_> = differing.iter().filter_map(fresh).collect();
         for follower in &strays {
-            if let Some(progress) = leader.peers.get_mut(follower) {
+            if let Some(progress) = leader.peers.get_mut(*follower) {
                 progress.diverged = Some(index);
             }
         }

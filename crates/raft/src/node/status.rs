@@ -12,8 +12,8 @@ impl Node {
     /// What it looks like from outside.
     #[must_use]
     pub fn status(&self) -> Status {
-        let peer = |(id, progress): (&NodeId, &Progress)| PeerStatus {
-            id: *id,
+        let peer = |(id, progress): (NodeId, &Progress)| PeerStatus {
+            id,
             matched: progress.matched,
             next: progress.next,
             round_trip: progress.round_trip.last,

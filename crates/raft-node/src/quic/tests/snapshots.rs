@@ -23,7 +23,7 @@ fn chunk(number: u64, chunks: u64) -> Message {
         repair: false,
         probe: Probe { sent: Moment(number), round: 0 },
     };
-    Message::new(Term(1), Body::InstallSnapshot(body))
+    Message::new(Term(1), Body::InstallSnapshot(body.into()))
 }
 
 fn received(part: &InstallSnapshot) -> Message {
