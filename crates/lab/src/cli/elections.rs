@@ -54,12 +54,12 @@ pub struct Arguments {
     output: Output,
 }
 
-/// On or off.
+/// Whether nodes ask first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
 pub enum Switch {
-    /// It is.
+    /// As the game's nodes do.
     On,
-    /// It is not.
+    /// As the nodes of the study.
     Off,
 }
 
