@@ -65,6 +65,16 @@ fn clusters_that_hear_nothing_are_exit_code_5() {
 }
 
 #[test]
+fn a_killed_process_is_replaced_and_none_is_left() {
+    let output = lab(&["--real-processes", "3", "--reps", "1", "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", error(&output));
+    let document: Value = serde_json::from_slice(&output.stdout).expect("one document");
+    let row = &document["rows"][0];
+    assert!(row["time_ms_mean"].as_f64().is_some_and(|time| time > 0.0) && row["messages_mean"].is_null(), "{row}");
+    assert_eq!((&row["nodes"], &document["params"]["crash_leader"]), (&Value::from(3), &Value::Bool(true)));
+}
+
+#[test]
 fn a_report_needs_nothing_but_itself() {
     let folder = tempfile::tempdir().expect("a folder");
     let folder = folder.path().join("report");

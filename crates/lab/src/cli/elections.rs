@@ -1,11 +1,12 @@
 //! `cargo lab elections`
 
+use std::path::PathBuf;
 use std::time::Instant;
 
 use super::Exit;
 use super::output::{Output, Results};
 use crate::elections::ranges::{Share, Sizes, Span, Time};
-use crate::elections::{Row, Settings, Study, charts, results};
+use crate::elections::{Row, Settings, Study, World, charts, processes, results};
 use crate::report::document::Document;
 use crate::report::environment::Environment;
 use crate::report::page::Page;
@@ -47,11 +48,41 @@ pub struct Arguments {
     /// Real time: every node is a thread, and clusters run one after the other.
     #[arg(long)]
     threads: bool,
+    /// Real time: N nodes are processes with disks, over QUIC; measures how long it takes to replace a killed leader.
+    #[arg(long, value_name = "N", conflicts_with_all = ["sizes", "threads"], value_parser = clap::value_parser!(u64).range(3..))]
+    real_processes: Option<u64>,
     /// How long a cluster may take, in its own time.
     #[arg(long, value_name = "TIME", default_value_t = Settings::default().limit)]
     limit: Time,
     #[command(flatten)]
     output: Output,
+}
+
+/// One node of `--real-processes`, started by it.
+#[derive(clap::Args)]
+pub struct NodeArguments {
+    file: PathBuf,
+    #[arg(long)]
+    seed: u64,
+    #[arg(long)]
+    timeout: Span,
+    #[arg(long)]
+    heartbeat: Time,
+    #[arg(long, value_enum)]
+    pre_vote: Switch,
+}
+
+/// Runs the node until stdin ends.
+pub fn run_node(arguments: &NodeArguments) -> Exit {
+    let &NodeArguments { ref file, seed, timeout, heartbeat, pre_vote } = arguments;
+    let settings = Settings { timeout, heartbeat, pre_vote: pre_vote == Switch::On, ..Settings::default() };
+    match processes::live(file, &settings, seed) {
+        Ok(()) => Exit::Success,
+        Err(error) => {
+            eprintln!("{}: {error}", file.display());
+            Exit::Unexpected
+        }
+    }
 }
 
 /// Whether nodes ask first.
@@ -72,10 +103,15 @@ impl Arguments {
             loss: self.loss,
             poll: self.poll,
             pre_vote: self.pre_vote == Switch::On,
-            crash_leader: self.crash_leader,
+            crash_leader: self.crash_leader || self.real_processes.is_some(),
             limit: self.limit,
         };
-        Study { sizes: self.sizes.clone(), reps: self.reps, seed: self.seed, settings, threads: self.threads }
+        let (sizes, world) = match self.real_processes {
+            Some(nodes) => (Sizes(vec![nodes]), World::Processes),
+            None if self.threads => (self.sizes.clone(), World::Threads),
+            None => (self.sizes.clone(), World::Virtual),
+        };
+        Study { sizes, reps: self.reps, seed: self.seed, settings, world }
     }
 }
 
@@ -91,6 +127,13 @@ pub fn run(arguments: &Arguments) -> Exit {
     let began = Instant::now();
     let rows = study.run(output.threads(), &|nodes| progress.advance(nodes));
     progress.finish();
+    let rows = match rows {
+        Ok(rows) => rows,
+        Err(error) => {
+            eprintln!("{error}");
+            return Exit::Unexpected;
+        }
+    };
     if !output.quiet {
         eprintln!("{runs} clusters in {:.2} s", began.elapsed().as_secs_f64());
     }
@@ -112,18 +155,20 @@ fn told(study: &Study, rows: &[Row], output: &Output) -> Results {
     let (table, remarks, environment) = (results::table(rows), results::remarks(study, rows), Environment::here());
     let what =
         if study.settings.crash_leader { "From the crash of a leader to the next" } else { "From start to leader" };
-    let time = if study.threads { "real" } else { "virtual" };
     let text = format!(
-        "{what} in {time} time: {} runs of each size, seed {}\n\n{}\n{}\n",
+        "{what}, in {}: {} runs of each size, seed {}\n\n{}\n{}",
+        study.world.name(),
         study.reps,
         study.seed,
         table.lines(),
-        remarks.join("\n")
+        remarks.iter().map(|remark| format!("{remark}\n")).collect::<String>()
     );
     let next = if output.out.is_none() { "charts and a report of this: add --out DIR\n" } else { "" };
     let page = Page {
         title: "Leader elections".to_owned(),
-        about: std::iter::once(format!("{what}, on the shipping core in {time} time.")).chain(remarks).collect(),
+        about: std::iter::once(format!("{what}, on the shipping core in {}.", study.world.name()))
+            .chain(remarks)
+            .collect(),
         command: command.clone(),
         tables: vec![(format!("{} runs of each size", study.reps), table)],
         facts: facts(study, &environment),
@@ -144,7 +189,7 @@ fn told(study: &Study, rows: &[Row], output: &Output) -> Results {
 }
 
 fn facts(study: &Study, environment: &Environment) -> Vec<(String, String)> {
-    let Study { sizes, reps, seed, settings, threads } = study;
+    let Study { sizes, reps, seed, settings, world } = study;
     let Settings { timeout, heartbeat, delay, loss, poll, pre_vote, crash_leader, limit } = settings;
     let fact = |name: &str, value: String| (name.to_owned(), value);
     let on = |on: bool| if on { "on" } else { "off" }.to_owned();
@@ -159,7 +204,7 @@ fn facts(study: &Study, environment: &Environment) -> Vec<(String, String)> {
         fact("poll of election timers", if poll.0.is_zero() { "none".to_owned() } else { poll.to_string() }),
         fact("pre-vote", on(*pre_vote)),
         fact("crash of the first leader", on(*crash_leader)),
-        fact("time", if *threads { "real, every node a thread" } else { "virtual" }.to_owned()),
+        fact("world", world.name().to_owned()),
         fact("time limit", limit.to_string()),
         fact("machine", environment.line()),
     ]

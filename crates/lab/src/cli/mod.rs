@@ -13,6 +13,9 @@ use std::process::ExitCode;
 pub enum Command {
     /// Measures how long clusters of many sizes take to elect a leader, and how many elections that takes.
     Elections(elections::Arguments),
+    /// One node of `elections --real-processes`, started by it.
+    #[command(hide = true)]
+    ElectionsNode(elections::NodeArguments),
     /// Runs transcripts and says which did not go as they say.
     Scenario(scenario::Arguments),
     /// Throws bytes at decoders, stores, nodes and clusters, and looks whether they are answered as they should.
@@ -26,6 +29,7 @@ impl Command {
     pub fn run(&self) -> Exit {
         match self {
             Command::Elections(arguments) => elections::run(arguments),
+            Command::ElectionsNode(arguments) => elections::run_node(arguments),
             Command::Scenario(arguments) => scenario::run(arguments),
             Command::Fuzz(arguments) => fuzz::run(arguments),
             Command::Storm(arguments) => storm::run(arguments),

@@ -24,8 +24,18 @@ pub struct Outcome {
     pub steps: u64,
 }
 
+/// Elects a leader of so many nodes, and another if the settings let the first crash. Everything follows from `seed`.
+pub(super) fn run(settings: &Settings, size: u64, seed: u64) -> Outcome {
+    let mut cluster = Cluster::new(settings, size, seed);
+    let first = cluster.elect();
+    if !settings.crash_leader || first.time.is_none() {
+        return first;
+    }
+    if cluster.crash_leader() { cluster.elect() } else { Outcome { time: None, ..first } }
+}
+
 /// Nodes, links and time.
-pub(super) struct Cluster<'a> {
+struct Cluster<'a> {
     settings: &'a Settings,
     nodes: Vec<Node>,
     /// When each node looks at its timers next, so that earlier plans are known to be stale.
@@ -44,8 +54,8 @@ pub(super) struct Cluster<'a> {
 }
 
 impl<'a> Cluster<'a> {
-    /// So many nodes that know of no leader, at the beginning of time. Everything follows from `seed`.
-    pub(super) fn new(settings: &'a Settings, size: u64, seed: u64) -> Self {
+    /// So many nodes that know of no leader, at the beginning of time.
+    fn new(settings: &'a Settings, size: u64, seed: u64) -> Self {
         let mut dice = ChaCha8Rng::seed_from_u64(seed);
         let membership = Membership::crowd((1..=size).map(NodeId)).expect("a study has no empty cluster");
         let loss = settings.loss.draw(&mut dice);
@@ -73,7 +83,7 @@ impl<'a> Cluster<'a> {
     }
 
     /// Runs until there is a leader, and gives what that took.
-    pub(super) fn elect(&mut self) -> Outcome {
+    fn elect(&mut self) -> Outcome {
         let (began, limit) = (self.now, self.now.after(self.settings.limit.0));
         (self.count, self.stood) = (Outcome::default(), Vec::new());
         let leader = self.run(limit, |cluster, place| cluster.leads(place));
@@ -85,7 +95,7 @@ impl<'a> Cluster<'a> {
     }
 
     /// Lets the leader settle and crashes it, at any point of its heartbeat. False if there is no leader to crash.
-    pub(super) fn crash_leader(&mut self) -> bool {
+    fn crash_leader(&mut self) -> bool {
         for place in 0..self.nodes.len() as u32 {
             // A leader is elected in the middle of a step, with everything still to be done.
             self.perform(place);

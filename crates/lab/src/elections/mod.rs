@@ -9,7 +9,7 @@
 //! use raftian_lab::elections::Study;
 //!
 //! let study = Study { sizes: "3,13".parse().unwrap(), reps: 2_000, ..Study::default() };
-//! for row in study.run(2, &|_| ()) {
+//! for row in study.run(2, &|_| ()).unwrap() {
 //!     let time = row.time_ms.unwrap().mean;
 //!     assert!((time / row.theory_ms - 1.0).abs() < 0.02, "{} nodes: {time} ms", row.nodes);
 //! }
@@ -25,9 +25,12 @@
 //! any more, for which half of a cluster must stand in one microsecond.
 //!
 //! # Virtual and real time
-//! With [`Study::threads`] each node is a thread with the driver that ships and messages go through memory, one cluster
+//! In [`World::Threads`] each node is a thread with the driver that ships and messages go through memory, one cluster
 //! after the other, in as much time as elections take. Then messages include the leader's first to everybody, steps are
-//! only messages that were taken, and the same seed gives the same timeouts but not the same rows.
+//! only messages that were taken, and the same seed gives the same timeouts but not the same rows. In
+//! [`World::Processes`] each is a process with its own disk, over QUIC on the loopback interface, and what is measured is
+//! always how long it takes to replace a leader that was killed: a first election would be that of nodes which are still
+//! starting. Messages and steps are not counted then.
 //!
 //! # Decisions
 //! **No pre-vote unless asked for.** Decision: [`Settings::pre_vote`] is off by default, although the core's is on. Why:
@@ -48,6 +51,7 @@
 
 pub mod charts;
 mod cluster;
+pub mod processes;
 mod queue;
 pub mod ranges;
 pub mod results;
@@ -61,7 +65,6 @@ use raftian_raft::{Membership, NodeId};
 use serde_json::{Value, json};
 
 use crate::report::spread;
-use cluster::Cluster;
 pub use cluster::Outcome;
 use ranges::{Share, Sizes, Span, Time};
 pub use row::{COLUMNS, Row};
@@ -71,6 +74,9 @@ const MOST_RUNS: u64 = 2_000_000;
 
 /// Largest cluster on threads.
 const MOST_THREADS: u64 = 1_000;
+
+/// Largest cluster of processes: as many members as node files name.
+const MOST_PROCESSES: u64 = raftian_node::cluster::MAX_MEMBERS as u64;
 
 /// What every cluster of a study has in common.
 #[derive(Clone, PartialEq, Debug)]
@@ -104,8 +110,20 @@ pub struct Study {
     pub seed: u64,
     /// What they have in common.
     pub settings: Settings,
-    /// Real time on threads, in place of virtual time.
-    pub threads: bool,
+    /// Where they live.
+    pub world: World,
+}
+
+/// Where clusters live.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum World {
+    /// In virtual time.
+    #[default]
+    Virtual,
+    /// In real time, each node on a thread.
+    Threads,
+    /// In real time, each node in a process.
+    Processes,
 }
 
 impl Default for Settings {
@@ -131,7 +149,7 @@ impl Default for Study {
             reps: 3,
             seed: 1,
             settings: Settings::default(),
-            threads: false,
+            world: World::Virtual,
         }
     }
 }
@@ -176,12 +194,7 @@ impl Study {
                 "--crash-leader needs clusters of 3 nodes and more: one or two cannot do without one".to_owned()
             );
         }
-        if self.threads && settings.crash_leader {
-            return Err("--threads measures first elections: leave --crash-leader out".to_owned());
-        }
-        if self.threads && sizes.0.iter().any(|nodes| *nodes > MOST_THREADS) {
-            return Err(format!("--threads takes clusters of at most {MOST_THREADS} nodes"));
-        }
+        self.world.check(sizes, settings)?;
         if settings.limit.0 <= settings.timeout.to {
             return Err("--limit must be longer than the longest election timeout".to_owned());
         }
@@ -195,48 +208,43 @@ impl Study {
 
     /// Runs all clusters on so many threads, on which the rows do not depend, and tells `done` the size after each run.
     ///
-    /// # Panics
-    /// If [`Study::check`] finds something.
-    #[must_use]
-    pub fn run(&self, threads: usize, done: &(dyn Fn(u64) + Sync)) -> Vec<Row> {
-        self.check().expect("a study is checked before it is run");
+    /// # Errors
+    /// What [`Study::check`] finds, or why processes cannot be started.
+    pub fn run(&self, threads: usize, done: &(dyn Fn(u64) + Sync)) -> Result<Vec<Row>, String> {
+        self.check()?;
         let reps = self.reps as usize;
-        // On threads one cluster after the other, or they would wait for each other's cores.
-        let threads = if self.threads { 1 } else { threads };
+        // In real time one cluster after the other, or they would wait for each other's cores.
+        let threads = if self.world == World::Virtual { threads } else { 1 };
         let outcomes = spread::spread(threads, self.sizes.0.len() * reps, |number| {
             let nodes = self.sizes.0[number / reps];
             let outcome = self.one(nodes, (number % reps) as u64);
             done(nodes);
             outcome
         });
+        let outcomes = outcomes.into_iter().collect::<Result<Vec<_>, _>>()?;
         let of_size =
             |(nodes, runs): (&u64, &[Outcome])| Row::new(*nodes, self.settings.theory_ms(*nodes), runs.to_vec());
-        self.sizes.0.iter().zip(outcomes.chunks(reps)).map(of_size).collect()
+        Ok(self.sizes.0.iter().zip(outcomes.chunks(reps)).map(of_size).collect())
     }
 
-    /// One cluster.
-    #[must_use]
-    pub fn one(&self, nodes: u64, rep: u64) -> Outcome {
-        let seed = spread::seed(self.seed, &[nodes, rep]);
-        if self.threads {
-            return threads::elect(&self.settings, nodes, seed);
+    /// One cluster, of a study that was checked.
+    fn one(&self, nodes: u64, rep: u64) -> Result<Outcome, String> {
+        let (settings, seed) = (&self.settings, spread::seed(self.seed, &[nodes, rep]));
+        match self.world {
+            World::Virtual => Ok(cluster::run(settings, nodes, seed)),
+            World::Threads => Ok(threads::elect(settings, nodes, seed)),
+            World::Processes => processes::replace_leader(settings, nodes, seed),
         }
-        let mut cluster = Cluster::new(&self.settings, nodes, seed);
-        let first = cluster.elect();
-        if !self.settings.crash_leader || first.time.is_none() {
-            return first;
-        }
-        if cluster.crash_leader() { cluster.elect() } else { Outcome { time: None, ..first } }
     }
 
     /// Everything that decides the rows, for programs.
     #[must_use]
     pub fn json(&self) -> Value {
-        let Study { sizes, reps, seed, settings, threads } = self;
+        let Study { sizes, reps, seed, settings, world } = self;
         let Settings { timeout, heartbeat, delay, loss, poll, pre_vote, crash_leader, limit } = settings;
         let ms = |duration: Duration| duration.as_micros() as f64 / 1e3;
         json!({
-            "sizes": sizes.0, "reps": reps, "seed": seed, "time": if *threads { "real" } else { "virtual" },
+            "sizes": sizes.0, "reps": reps, "seed": seed, "world": world.name(),
             "timeout_ms": [ms(timeout.from), ms(timeout.to)], "heartbeat_ms": ms(heartbeat.0),
             "delay_ms": [ms(delay.from), ms(delay.to)], "loss": [loss.from, loss.to],
             "poll_ms": ms(poll.0), "pre_vote": pre_vote, "crash_leader": crash_leader, "limit_ms": ms(limit.0),
@@ -246,15 +254,52 @@ impl Study {
     /// The options that say the same on a command line.
     #[must_use]
     pub fn options(&self) -> String {
-        let Study { sizes, reps, seed, settings, threads } = self;
+        let Study { sizes, reps, seed, settings, world } = self;
         let Settings { timeout, heartbeat, delay, loss, poll, pre_vote, crash_leader, limit } = settings;
         let pre_vote = if *pre_vote { "on" } else { "off" };
-        let crash = if *crash_leader { " --crash-leader" } else { "" };
-        let threads = if *threads { " --threads" } else { "" };
+        let crash = if *crash_leader && *world != World::Processes { " --crash-leader" } else { "" };
+        let (sizes, world) = match world {
+            World::Virtual => (format!("--sizes {sizes}"), ""),
+            World::Threads => (format!("--sizes {sizes}"), " --threads"),
+            World::Processes => (format!("--real-processes {sizes}"), ""),
+        };
         format!(
-            "--sizes {sizes} --reps {reps} --seed {seed} --timeout {timeout} --heartbeat {heartbeat} --delay {delay} \
-             --loss {loss} --poll {poll} --pre-vote {pre_vote} --limit {limit}{crash}{threads}"
+            "{sizes} --reps {reps} --seed {seed} --timeout {timeout} --heartbeat {heartbeat} --delay {delay} \
+             --loss {loss} --poll {poll} --pre-vote {pre_vote} --limit {limit}{crash}{world}"
         )
+    }
+}
+
+impl World {
+    /// What it is called.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            World::Virtual => "virtual time",
+            World::Threads => "real time, each node a thread",
+            World::Processes => "real time, each node a process",
+        }
+    }
+
+    fn check(self, sizes: &Sizes, settings: &Settings) -> Result<(), String> {
+        let largest = sizes.0.last().copied().unwrap_or_default();
+        let bare = settings.is_ideal() && settings.poll.0.is_zero();
+        match self {
+            World::Threads if settings.crash_leader => {
+                Err("--threads measures first elections: leave --crash-leader out".to_owned())
+            }
+            World::Threads if largest > MOST_THREADS => {
+                Err(format!("--threads takes clusters of at most {MOST_THREADS} nodes"))
+            }
+            World::Processes if largest > MOST_PROCESSES => {
+                Err(format!("--real-processes takes 3 to {MOST_PROCESSES} nodes"))
+            }
+            World::Processes if !bare => {
+                Err("--real-processes has the network and timers there are: leave --delay, --loss and --poll out"
+                    .to_owned())
+            }
+            World::Virtual | World::Threads | World::Processes => Ok(()),
+        }
     }
 }
 

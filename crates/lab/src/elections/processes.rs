@@ -9,15 +9,15 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use raftian_node::cluster::{NewCluster, NodeFile, Timing, generate};
+use raftian_node::cluster::{NewCluster, NodeFile, generate};
 use raftian_node::quic::QuicOptions;
 use raftian_node::{NodeHandle, NodeOptions, Replica};
-use raftian_raft::{Config, Decision, Incarnation, RoleKind, Term};
+use raftian_raft::{Decision, Incarnation, Term};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
@@ -105,9 +105,8 @@ fn start(
     directory: &Path,
     say: &Sender<Said>,
 ) -> Result<Nodes, String> {
-    let timing = Timing { election: (settings.timeout.from, settings.timeout.to), heartbeat: settings.heartbeat.0 };
     let base_port = free_ports(size as u16, dice)?;
-    let new = NewCluster { nodes: size as usize, base_port, timing, ..NewCluster::default() };
+    let new = NewCluster { nodes: size as usize, base_port, ..NewCluster::default() };
     let files = generate(&directory.join("cluster"), &new).map_err(|error| error.to_string())?;
     let program = std::env::current_exe().map_err(|error| format!("this program is not found: {error}"))?;
     let mut nodes = Nodes(Vec::new());
@@ -117,6 +116,7 @@ fn start(
             .arg("elections-node")
             .arg(file)
             .args(["--seed", &dice.random::<u64>().to_string()])
+            .args(["--timeout", &settings.timeout.to_string(), "--heartbeat", &settings.heartbeat.to_string()])
             .args(["--pre-vote", if settings.pre_vote { "on" } else { "off" }])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -132,9 +132,11 @@ fn start(
 /// Hears a node until it ends.
 fn listen(place: usize, said: impl BufRead, say: &Sender<Said>) {
     for line in said.lines().map_while(Result::ok) {
-        let Some((what, term)) = line.split_once(' ') else { continue };
-        let Ok(term) = term.parse().map(Term) else { continue };
-        let said = Said { place, stands: what == "stands", term, at: Instant::now() };
+        let words: Vec<_> = line.split(' ').collect();
+        let [what, term, ago] = words[..] else { continue };
+        let (Ok(term), Ok(ago)) = (term.parse(), ago.parse()) else { continue };
+        let at = Instant::now().checked_sub(Duration::from_micros(ago)).unwrap_or_else(Instant::now);
+        let said = Said { place, stands: what == "stands", term: Term(term), at };
         if say.send(said).is_err() {
             return;
         }
@@ -148,27 +150,26 @@ fn free_ports(count: u16, dice: &mut ChaCha8Rng) -> Result<u16, String> {
     drawn.find(free).ok_or_else(|| format!("no {count} UDP ports in a row are free in {PORTS:?}"))
 }
 
-/// The life of one node: runs it until stdin ends, and says on stdout when it stands and when it leads.
+/// The life of one node: runs it until stdin ends, and says on stdout in which term it stands or leads, and how many
+/// microseconds ago that was: it looks at itself now and then.
 ///
 /// # Errors
 /// If it cannot be started, or has stopped.
-pub fn live(file: &Path, seed: u64, pre_vote: bool) -> Result<(), String> {
+pub fn live(file: &Path, settings: &Settings, seed: u64) -> Result<(), String> {
     let config = NodeFile::read(file).map_err(|error| error.to_string())?;
     let founding = config.founding().map_err(|error| error.to_string())?;
-    let raft = Config {
-        pre_vote,
-        election_timeout: config.timing.election,
-        heartbeat: config.timing.heartbeat,
-        ..Config::new(config.id, founding, seed)
-    };
+    let raft = settings.config(config.id, founding, seed);
     std::fs::create_dir_all(&config.data).map_err(|error| format!("{}: {error}", config.data.display()))?;
     let links = QuicOptions::bind(&config).map_err(|error| error.to_string())?;
     let (cluster, store) = (config.cluster.clone(), config.data.join("raft.redb"));
     let options = NodeOptions { raft, cluster, store, incarnation: Incarnation::default(), links };
     let mut node = NodeHandle::start(options).map_err(|error| error.to_string())?;
     let (wake, woken): (SyncSender<()>, _) = sync_channel(1);
-    // Full means that it is awake already.
-    node.control().set_waker(Arc::new(move || drop(wake.try_send(()))));
+    let waker = move || {
+        // Full means that it is awake already.
+        let _full = wake.try_send(());
+    };
+    node.control().set_waker(Arc::new(waker));
     thread::spawn(|| {
         let _end = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
         std::process::exit(0);
@@ -195,7 +196,10 @@ pub fn live(file: &Path, seed: u64, pre_vote: bool) -> Result<(), String> {
                 }
                 _ => continue,
             };
-            writeln!(out, "{what} {}", event.term.0).and_then(|()| out.flush()).map_err(|error| error.to_string())?;
+            let ago = view.now.since(event.at).as_micros();
+            writeln!(out, "{what} {} {ago}", event.term.0)
+                .and_then(|()| out.flush())
+                .map_err(|error| error.to_string())?;
         }
         drop(out);
         let _woken_or_late = woken.recv_timeout(GLANCE);

@@ -21,9 +21,9 @@ pub struct Row {
     pub elections: Option<Summary>,
     /// Split votes of all runs.
     pub split_votes: u64,
-    /// Messages for a leader.
+    /// Messages for a leader; `None` if none were counted.
     pub messages: Option<Summary>,
-    /// Inputs for a leader.
+    /// Inputs for a leader; `None` if none were counted.
     pub steps: Option<Summary>,
     /// Mean time to elect without delay or loss, by theory, in milliseconds.
     pub theory_ms: f64,
@@ -48,14 +48,15 @@ impl Row {
     pub(super) fn new(nodes: u64, theory_ms: f64, runs: Vec<Outcome>) -> Self {
         let elected = || runs.iter().filter_map(|run| Some((run, run.time?)));
         let summary = |of: fn(&Outcome) -> u64| Summary::of(elected().map(|(run, _)| of(run) as f64).collect());
+        let counted = |summary: &Summary| summary.max > 0.0;
         Row {
             nodes,
             unfinished: (runs.len() - elected().count()) as u64,
             time_ms: Summary::of(elected().map(|(_, time)| time.as_secs_f64() * 1e3).collect()),
             elections: summary(|run| run.elections),
             split_votes: runs.iter().map(|run| run.split_votes).sum(),
-            messages: summary(|run| run.messages),
-            steps: summary(|run| run.steps),
+            messages: summary(|run| run.messages).filter(counted),
+            steps: summary(|run| run.steps).filter(counted),
             theory_ms,
             runs,
         }

@@ -10,7 +10,7 @@ fn study(sizes: &str, reps: u64, change: impl Fn(&mut Settings)) -> Study {
 
 /// Every mean is within four standard errors of theory, which one in ten thousand would exceed by chance.
 fn agrees(study: &Study) {
-    for row in study.run(2, &|_| ()) {
+    for row in study.run(2, &|_| ()).unwrap() {
         let times: Vec<_> = row.runs.iter().map(|run| run.time.expect("a leader").as_secs_f64() * 1e3).collect();
         let (count, mean) = (times.len() as f64, row.time_ms.unwrap().mean);
         let variance = times.iter().map(|time| (time - mean).powi(2)).sum::<f64>() / (count - 1.0);
@@ -42,7 +42,8 @@ fn a_crashed_leader_is_replaced_as_theory_says() {
 /// Two timers in one microsecond are two candidates, and the first has every free vote.
 #[test]
 fn equal_timeouts_hold_more_elections_and_split_no_vote() {
-    let rows = study("101", 100, |settings| settings.timeout = "150ms..151ms".parse().unwrap()).run(2, &|_| ());
+    let rows =
+        study("101", 100, |settings| settings.timeout = "150ms..151ms".parse().unwrap()).run(2, &|_| ()).unwrap();
     assert!(rows[0].elections.unwrap().max > 1.0, "{:?}", rows[0].elections);
     assert_eq!((rows[0].split_votes, rows[0].unfinished), (0, 0));
 }
@@ -50,7 +51,7 @@ fn equal_timeouts_hold_more_elections_and_split_no_vote() {
 #[test]
 fn pre_vote_takes_no_time_where_messages_take_none() {
     let times = |pre_vote| {
-        let rows = study("3,13,53", 20, |settings| settings.pre_vote = pre_vote).run(2, &|_| ());
+        let rows = study("3,13,53", 20, |settings| settings.pre_vote = pre_vote).run(2, &|_| ()).unwrap();
         rows.iter().flat_map(|row| row.runs.iter().map(|run| run.time)).collect::<Vec<_>>()
     };
     assert_eq!(times(true), times(false));
@@ -61,7 +62,7 @@ fn delay_and_loss_split_votes_and_still_elect() {
     let rough = |settings: &mut Settings| {
         (settings.delay, settings.loss) = ("0..20ms".parse().unwrap(), "0..10%".parse().unwrap());
     };
-    let rows = study("5,33", 40, rough).run(2, &|_| ());
+    let rows = study("5,33", 40, rough).run(2, &|_| ()).unwrap();
     assert!(rows.iter().all(|row| row.unfinished == 0));
     assert!(rows[1].elections.unwrap().mean > 1.5, "{:?}", rows[1].elections);
     assert!(rows[1].time_ms.unwrap().mean > rows[1].theory_ms);
@@ -73,7 +74,7 @@ fn without_messages_there_is_no_leader_and_the_run_ends() {
     let deaf = |settings: &mut Settings| {
         (settings.loss, settings.limit) = ("100%".parse().unwrap(), "2s".parse().unwrap());
     };
-    let rows = study("3", 2, deaf).run(1, &|_| ());
+    let rows = study("3", 2, deaf).run(1, &|_| ()).unwrap();
     assert_eq!((rows[0].unfinished, rows[0].time_ms), (2, None));
     assert!(rows[0].split_votes > 2 && rows[0].json()["time_ms_mean"].is_null());
 }
@@ -81,15 +82,15 @@ fn without_messages_there_is_no_leader_and_the_run_ends() {
 #[test]
 fn rows_depend_on_the_seed_and_not_on_the_threads() {
     let rough = study("3,13", 30, |settings| settings.delay = "0..20ms".parse().unwrap());
-    assert_eq!(rough.run(1, &|_| ()), rough.run(5, &|_| ()));
-    assert_ne!(rough.run(1, &|_| ()), Study { seed: 2, ..rough.clone() }.run(1, &|_| ()));
+    assert_eq!(rough.run(1, &|_| ()).unwrap(), rough.run(5, &|_| ()).unwrap());
+    assert_ne!(rough.run(1, &|_| ()).unwrap(), Study { seed: 2, ..rough.clone() }.run(1, &|_| ()).unwrap());
 }
 
 /// Real time is at the machine's mercy, so little is asked of it.
 #[test]
 fn nodes_on_threads_elect_a_leader_too() {
-    let study = Study { threads: true, ..study("1,5", 2, |_| ()) };
-    for row in study.run(2, &|_| ()) {
+    let study = Study { world: World::Threads, ..study("1,5", 2, |_| ()) };
+    for row in study.run(2, &|_| ()).unwrap() {
         assert_eq!(row.unfinished, 0, "{row:?}");
         assert!(row.time_ms.unwrap().mean >= 150.0 && row.elections.unwrap().mean >= 1.0, "{row:?}");
     }
@@ -97,7 +98,7 @@ fn nodes_on_threads_elect_a_leader_too() {
 
 #[test]
 fn messages_and_steps_grow_with_the_number_of_nodes() {
-    let rows = study("53..193/20", 3, |_| ()).run(2, &|_| ());
+    let rows = study("53..193/20", 3, |_| ()).run(2, &|_| ()).unwrap();
     let (messages, steps) = (results::messages_growth(&rows).unwrap(), results::steps_growth(&rows).unwrap());
     assert!((messages.slope - 2.0).abs() < 0.01, "a request and a vote for each: {messages:?}");
     assert!(
@@ -117,16 +118,19 @@ fn what_cannot_be_run_is_told() {
     refused(study("3", 0, |_| ()), "not between 1 and");
     refused(study("3,5", u64::MAX, |_| ()), "not between 1 and");
     refused(study("3", 1, |settings| settings.timeout = "50..90ms".parse().unwrap()), "heartbeat");
-    let on_threads = |study: Study| Study { threads: true, ..study };
+    let on_threads = |study: Study| Study { world: World::Threads, ..study };
     refused(on_threads(study("3", 1, |settings| settings.crash_leader = true)), "leave --crash-leader out");
     refused(on_threads(study("1001", 1, |_| ())), "at most 1000");
+    let processes = |study: Study| Study { world: World::Processes, ..study };
+    refused(processes(study("10", 1, |_| ())), "3 to 9");
+    refused(processes(study("3", 1, |settings| settings.poll = "50ms".parse().unwrap())), "leave --delay");
     refused(study("3", 1, |settings| settings.limit = "300ms".parse().unwrap()), "--limit");
 }
 
 #[test]
 fn what_is_written_has_the_shape_that_was_promised() {
     let study = study("3,13", 2, |_| ());
-    let rows = study.run(1, &|_| ());
+    let rows = study.run(1, &|_| ()).unwrap();
     let csv = results::csv(&rows);
     let lines: Vec<_> = csv.lines().collect();
     assert!(lines[0].starts_with("cluster_size,run,time_to_leader_s,elections_held,"));
