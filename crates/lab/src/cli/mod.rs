@@ -1,7 +1,9 @@
 //! The subcommands, and how they end: for `cargo lab`, and for any other program that offers them.
 
 pub mod elections;
+pub mod failover;
 pub mod fuzz;
+mod matches;
 pub mod output;
 pub mod scenario;
 pub mod storm;
@@ -16,6 +18,8 @@ pub enum Command {
     /// One node of `elections --real-processes`, started by it.
     #[command(hide = true)]
     ElectionsNode(elections::NodeArguments),
+    /// Crashes a machine in each of many matches, and measures how long they stand still and whether orders are lost.
+    Failover(failover::Arguments),
     /// Runs transcripts and says which did not go as they say.
     Scenario(scenario::Arguments),
     /// Throws bytes at decoders, stores, nodes and clusters, and looks whether they are answered as they should.
@@ -30,6 +34,7 @@ impl Command {
         match self {
             Command::Elections(arguments) => elections::run(arguments),
             Command::ElectionsNode(arguments) => elections::run_node(arguments),
+            Command::Failover(arguments) => failover::run(arguments),
             Command::Scenario(arguments) => scenario::run(arguments),
             Command::Fuzz(arguments) => fuzz::run(arguments),
             Command::Storm(arguments) => storm::run(arguments),

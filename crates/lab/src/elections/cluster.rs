@@ -7,7 +7,7 @@ use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
 use super::Settings;
-use super::queue::{Letter, Next, Queue};
+use crate::queue::{Next, Queue};
 
 /// What it took to elect one leader.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -34,6 +34,14 @@ pub(super) fn run(settings: &Settings, size: u64, seed: u64) -> Outcome {
     if cluster.crash_leader() { cluster.elect() } else { Outcome { time: None, ..first } }
 }
 
+/// A message between two nodes, by their places in the cluster.
+#[derive(Debug)]
+struct Letter {
+    from: u32,
+    to: u32,
+    message: Message,
+}
+
 /// Nodes, links and time.
 struct Cluster<'a> {
     settings: &'a Settings,
@@ -42,7 +50,7 @@ struct Cluster<'a> {
     looks: Vec<Moment>,
     /// Where in the interval of polling each node began to look.
     phases: Vec<u64>,
-    queue: Queue,
+    queue: Queue<Letter>,
     now: Moment,
     dice: ChaCha8Rng,
     loss: f64,

@@ -52,7 +52,6 @@
 pub mod charts;
 mod cluster;
 pub mod processes;
-mod queue;
 pub mod ranges;
 pub mod results;
 mod row;

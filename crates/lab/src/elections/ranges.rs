@@ -104,7 +104,7 @@ pub struct Span {
 
 impl Span {
     /// A time from the span, in whole microseconds.
-    pub(super) fn draw(self, dice: &mut ChaCha8Rng) -> Duration {
+    pub(crate) fn draw(self, dice: &mut ChaCha8Rng) -> Duration {
         let micros = |duration: Duration| duration.as_micros() as u64;
         if self.from == self.to {
             return self.to;
@@ -169,7 +169,7 @@ pub struct Share {
 
 impl Share {
     /// A share from the range.
-    pub(super) fn draw(self, dice: &mut ChaCha8Rng) -> f64 {
+    pub(crate) fn draw(self, dice: &mut ChaCha8Rng) -> f64 {
         self.from + (self.to - self.from) * dice.random_range(0.0..=1.0)
     }
 }

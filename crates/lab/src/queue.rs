@@ -1,28 +1,20 @@
-//! What is about to happen in a cluster: messages on their way, and timers.
+//! What is about to happen in a cluster: letters on their way, and timers.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
 
-use raftian_raft::{Message, Moment};
+use raftian_raft::Moment;
 
 /// Most messages on their way at once, which are some 200 MB. Ten thousand nodes with delays have hundreds of
 /// candidates before the first request arrives, each with a message to everybody. Beyond the bound messages are lost
 /// like any others.
 const MOST_UNDER_WAY: usize = 1_000_000;
 
-/// A message between two nodes, by their places in the cluster.
-#[derive(Debug)]
-pub(super) struct Letter {
-    pub(super) from: u32,
-    pub(super) to: u32,
-    pub(super) message: Message,
-}
-
 /// What happens next.
 #[derive(Debug)]
-pub(super) enum Next {
-    /// A message arrives.
+pub(crate) enum Next<Letter> {
+    /// A letter arrives: a message, or whatever else was put in to be given back at its time.
     Arrives(Letter),
     /// A node looks at its timers.
     Looks(u32),
@@ -30,11 +22,11 @@ pub(super) enum Next {
 
 /// In order of time, and at one time in the order in which it was put in: so equal timers go off before any message
 /// that one of them sends arrives.
-#[derive(Debug, Default)]
-pub(super) struct Queue {
+#[derive(Debug)]
+pub(crate) struct Queue<Letter> {
     heap: BinaryHeap<Reverse<(Moment, u64, What)>>,
     count: u64,
-    /// Messages under way by their places; the heap holds places alone, because it moves what it holds.
+    /// Letters under way by their places; the heap holds places alone, because it moves what it holds.
     letters: Vec<Option<Letter>>,
     free: Vec<u32>,
 }
@@ -45,9 +37,15 @@ enum What {
     Looks(u32),
 }
 
-impl Queue {
-    /// Puts a message in. False if it is lost, because too many are under way.
-    pub(super) fn send(&mut self, at: Moment, letter: Letter) -> bool {
+impl<Letter> Default for Queue<Letter> {
+    fn default() -> Self {
+        Queue { heap: BinaryHeap::new(), count: 0, letters: Vec::new(), free: Vec::new() }
+    }
+}
+
+impl<Letter> Queue<Letter> {
+    /// Puts a letter in. False if it is lost, because too many are under way.
+    pub(crate) fn send(&mut self, at: Moment, letter: Letter) -> bool {
         let place = match self.free.pop() {
             Some(place) => {
                 self.letters[place as usize] = Some(letter);
@@ -64,7 +62,7 @@ impl Queue {
     }
 
     /// Lets a node look at its timers at that time.
-    pub(super) fn look(&mut self, at: Moment, node: u32) {
+    pub(crate) fn look(&mut self, at: Moment, node: u32) {
         self.push(at, What::Looks(node));
     }
 
@@ -74,7 +72,7 @@ impl Queue {
     }
 
     /// Takes out what happens next, if it does until `limit`.
-    pub(super) fn next_until(&mut self, limit: Moment) -> Option<(Moment, Next)> {
+    pub(crate) fn next_until(&mut self, limit: Moment) -> Option<(Moment, Next<Letter>)> {
         let first = self.heap.peek_mut().filter(|first| first.0.0 <= limit)?;
         let Reverse((at, _, what)) = PeekMut::pop(first);
         let next = match what {

@@ -1,0 +1,46 @@
+//! What the experiments on matches do in common: check, play, tell.
+
+use std::time::Instant;
+
+use super::Exit;
+use super::output::Output;
+use crate::matches::findings::Findings;
+use crate::report::threshold;
+
+/// Plays so many matches, unless something was asked that cannot be, and gives what came out and how many steps it took.
+/// A violation is worse than anything else that can be found.
+pub(super) fn run(
+    output: &Output,
+    (name, matches): (&'static str, u64),
+    quantities: &[&str],
+    checked: Result<(), String>,
+    play: impl FnOnce(usize, &(dyn Fn(u64) + Sync)) -> Result<(Findings, u64), String>,
+) -> Exit {
+    if let Err(error) = checked.and_then(|()| threshold::check_names(&output.asserted, quantities)) {
+        eprintln!("{error}");
+        return Exit::Usage;
+    }
+    let (progress, began) = (output.progress(name, matches), Instant::now());
+    let played = play(output.threads(), &|size| progress.advance(size));
+    progress.finish();
+    let (findings, steps) = match played {
+        Ok(played) => played,
+        Err(error) => {
+            eprintln!("{error}");
+            return Exit::Usage;
+        }
+    };
+    if !output.quiet {
+        let (seconds, count) = (began.elapsed().as_secs_f64(), steps as f64 / 1e6);
+        eprintln!("{matches} matches, {count:.1} million steps in {seconds:.2} s: {:.1} million/s", count / seconds);
+    }
+    let (violation, command) = (findings.violation.clone(), format!("cargo lab {name} {}", findings.options));
+    let exit = output.give(findings.results(output));
+    match violation {
+        Some(violation) => {
+            eprintln!("{violation}\nreplay: {command}");
+            Exit::Violated
+        }
+        None => exit,
+    }
+}

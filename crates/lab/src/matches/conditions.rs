@@ -1,0 +1,194 @@
+//! What every match of an experiment has in common.
+
+use std::time::Duration;
+
+use raftian_raft::{Config, Membership, NodeId};
+use serde_json::{Map, Value, json};
+
+use super::{MOST_MACHINES, MOST_ORDERS, SNAPSHOT_EVERY};
+use crate::elections::ranges::{Share, Span, Time};
+
+/// Most orders a second that a player gives.
+const FASTEST: f64 = 1000.0;
+
+/// Most matches of one experiment; each leaves at most a few hundred numbers.
+const MOST_MATCHES: u64 = 100_000;
+
+/// Settings of nodes, links, disks and players.
+#[derive(Clone, PartialEq, Debug, clap::Args)]
+pub struct Conditions {
+    /// Election timeouts are drawn from here, evenly.
+    #[arg(long, value_name = "A..B", default_value_t = Conditions::default().timeout)]
+    pub timeout: Span,
+    /// Time between a leader's heartbeats.
+    #[arg(long, value_name = "TIME", default_value_t = Conditions::default().heartbeat)]
+    pub heartbeat: Time,
+    /// Time that each message takes, evenly from a range or always the same.
+    #[arg(long, value_name = "A..B|TIME", default_value_t = Conditions::default().delay)]
+    pub delay: Span,
+    /// Share of messages that are lost; from a range it is drawn for each match.
+    #[arg(long, value_name = "A..B%|SHARE", default_value_t = Conditions::default().loss)]
+    pub loss: Share,
+    /// Time until a write is durable.
+    #[arg(long, value_name = "TIME", default_value_t = Conditions::default().disk)]
+    pub disk: Time,
+    /// Orders that each player gives in a second, at random moments.
+    #[arg(long, value_name = "N", default_value_t = Conditions::default().rate)]
+    pub rate: f64,
+    /// After so long a player gives an order again that had no effect yet.
+    #[arg(long, value_name = "TIME", default_value_t = Conditions::default().patience)]
+    pub patience: Time,
+    /// Plants a bug, to see that it is found.
+    #[arg(long, value_name = "BUG", value_enum, hide = true)]
+    pub plant: Option<Plant>,
+}
+
+/// Bugs that must be found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub enum Plant {
+    /// Players are told of an effect as soon as they click.
+    Lost,
+    /// An order that was given twice has two effects.
+    Doubled,
+    /// The first machine makes something else of one order.
+    Diverged,
+}
+
+/// How many matches, and from which seed.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Series {
+    /// Matches of each kind.
+    pub reps: u64,
+    /// From which everything follows.
+    pub seed: u64,
+    /// What they have in common.
+    pub conditions: Conditions,
+}
+
+impl Default for Conditions {
+    fn default() -> Self {
+        let ms = Duration::from_millis;
+        Conditions {
+            timeout: Span { from: ms(150), to: ms(300) },
+            heartbeat: Time(ms(50)),
+            delay: Span { from: ms(1), to: ms(5) },
+            loss: Share::default(),
+            disk: Time(Duration::from_micros(150)),
+            rate: 10.0,
+            patience: Time(ms(100)),
+            plant: None,
+        }
+    }
+}
+
+impl Conditions {
+    /// Whether a match of so many machines and so long can be played.
+    ///
+    /// # Errors
+    /// What cannot be, and what to do.
+    pub fn check(&self, machines: u64, time: Duration) -> Result<(), String> {
+        if machines > MOST_MACHINES {
+            return Err(format!("{machines} machines are too many: a match has at most {MOST_MACHINES}"));
+        }
+        if !(self.rate > 0.0 && self.rate <= FASTEST) {
+            return Err(format!("--rate: a player gives more than 0 and at most {FASTEST} orders a second"));
+        }
+        let orders = self.rate * machines as f64 * time.as_secs_f64();
+        if orders > MOST_ORDERS {
+            return Err(format!(
+                "{machines} players would give {orders:.0} orders, and at most {MOST_ORDERS} are kept: lower --rate, or \
+                 play for a shorter time"
+            ));
+        }
+        if self.patience.0 < Duration::from_millis(1) {
+            return Err("--patience is at least 1ms, or players would give orders without end".to_owned());
+        }
+        if self.disk.0 > Duration::from_secs(10) {
+            return Err("--disk is at most 10s".to_owned());
+        }
+        if self.loss.to >= 1.0 {
+            return Err("--loss is below 100%, or nobody ever leads".to_owned());
+        }
+        let alone = Membership::new([NodeId(1)]).map_err(|error| error.to_string())?;
+        let checked = self.config(NodeId(1), alone, 0).check();
+        checked.map_err(|error| format!("--timeout and --heartbeat: {error}"))
+    }
+
+    /// What each node is told; `seed` is the node's own.
+    pub(super) fn config(&self, id: NodeId, founders: Membership, seed: u64) -> Config {
+        Config {
+            election_timeout: (self.timeout.from, self.timeout.to),
+            heartbeat: self.heartbeat.0,
+            snapshot_entries: Some(SNAPSHOT_EVERY),
+            ..Config::new(id, founders, seed)
+        }
+    }
+
+    fn options(&self) -> String {
+        let Conditions { timeout, heartbeat, delay, loss, disk, rate, patience, plant } = self;
+        let plant = match plant {
+            Some(Plant::Lost) => " --plant lost",
+            Some(Plant::Doubled) => " --plant doubled",
+            Some(Plant::Diverged) => " --plant diverged",
+            None => "",
+        };
+        format!(
+            "--timeout {timeout} --heartbeat {heartbeat} --delay {delay} --loss {loss} --disk {disk} --rate {rate} \
+             --patience {patience}{plant}"
+        )
+    }
+}
+
+impl Series {
+    /// Whether so many matches can be played for each of `kinds`.
+    ///
+    /// # Errors
+    /// If there are none, or too many.
+    pub fn check(&self, kinds: usize) -> Result<(), String> {
+        let matches = (kinds as u64).checked_mul(self.reps);
+        match matches.filter(|matches| (1..=MOST_MATCHES).contains(matches)) {
+            Some(_) => Ok(()),
+            None => Err(format!("{kinds} kinds times {} matches are not between 1 and {MOST_MATCHES}", self.reps)),
+        }
+    }
+
+    /// The options that say the same on a command line.
+    #[must_use]
+    pub fn options(&self) -> String {
+        format!("--reps {} --seed {} {}", self.reps, self.seed, self.conditions.options())
+    }
+
+    /// The same for programs.
+    #[must_use]
+    pub fn json(&self) -> Map<String, Value> {
+        let Conditions { timeout, heartbeat, delay, loss, disk, rate, patience, plant } = &self.conditions;
+        let ms = |duration: Duration| duration.as_micros() as f64 / 1e3;
+        let value = json!({
+            "reps": self.reps, "seed": self.seed,
+            "timeout_ms": [ms(timeout.from), ms(timeout.to)], "heartbeat_ms": ms(heartbeat.0),
+            "delay_ms": [ms(delay.from), ms(delay.to)], "loss": [loss.from, loss.to], "disk_ms": ms(disk.0),
+            "rate": rate, "patience_ms": ms(patience.0), "plant": plant.map(|plant| format!("{plant:?}")),
+        });
+        match value {
+            Value::Object(object) => object,
+            _ => Map::new(),
+        }
+    }
+
+    /// The same for people.
+    #[must_use]
+    pub fn facts(&self) -> Vec<(String, String)> {
+        let Conditions { timeout, heartbeat, delay, loss, disk, rate, patience, .. } = &self.conditions;
+        let fact = |name: &str, value: String| (name.to_owned(), value);
+        vec![
+            fact("matches of each kind", self.reps.to_string()),
+            fact("seed", format!("{}; that of a match follows from it, its kind and its number", self.seed)),
+            fact("election timeout", timeout.to_string()),
+            fact("heartbeat", heartbeat.to_string()),
+            fact("delay of a message", delay.to_string()),
+            fact("lost messages", loss.to_string()),
+            fact("time of a write", disk.to_string()),
+            fact("orders of a player", format!("{rate} a second, at random moments; given again after {patience}")),
+        ]
+    }
+}

@@ -1,0 +1,157 @@
+//! How long a match stands still when a machine crashes, and whether anything is lost.
+//!
+//! In each match players give orders; at a random moment one machine crashes, comes back some time later, and catches up.
+//!
+//! # What is measured
+//! *Stop*: from the crash until the first order that was not committed by then has its effect at a survivor. *Next
+//! leader*: from the crash until an election is won. *Gap*: the longest time between two orders that were committed one
+//! after the other, from the crash to the end. *Catch-up*: from its return until the machine has had every effect that
+//! there was at its return. *Lost* and *doubled* orders must be 0, and all states equal at the end.
+
+mod tell;
+
+use std::time::Duration;
+
+use raftian_raft::Moment;
+use rand::rngs::ChaCha8Rng;
+use rand::{RngExt, SeedableRng};
+
+use super::play::Account;
+use super::{Match, Series};
+use crate::elections::ranges::{Sizes, Time};
+use crate::report::spread;
+
+pub use tell::{QUANTITIES, SCHEMA, findings};
+
+/// Time before the crash: a leader is elected in it.
+const WARM_UP: Duration = Duration::from_secs(2);
+/// The crash comes at any moment within this time after that.
+const WINDOW: Duration = Duration::from_secs(1);
+/// How long a first leader is waited for.
+const LATE: Duration = Duration::from_secs(30);
+/// Time after the return.
+const AFTER: Duration = Duration::from_secs(3);
+/// How long states may take to be equal at the end.
+const SETTLE: Duration = Duration::from_secs(60);
+
+/// Who crashes.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, clap::ValueEnum)]
+pub enum Who {
+    /// The machine that leads.
+    #[default]
+    Leader,
+    /// One that does not lead.
+    Follower,
+    /// Any of them.
+    Any,
+}
+
+/// Sizes of matches, and what happens in each.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Failover {
+    /// Numbers of machines.
+    pub sizes: Sizes,
+    /// Who crashes.
+    pub who: Who,
+    /// How long it is away.
+    pub down: Time,
+    /// How often, and under which conditions.
+    pub series: Series,
+}
+
+/// What came of one match.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Outcome {
+    /// From the crash to the first effect of an order that was not committed before.
+    pub stop: Option<Duration>,
+    /// From the crash to the next leader, if the leader crashed.
+    pub leader: Option<Duration>,
+    /// Longest time without a commit.
+    pub gap: Duration,
+    /// From the return until the machine had what it had missed.
+    pub caught_up: Option<Duration>,
+    /// Players had no order without an effect at the end, and no machine was behind.
+    pub settled: bool,
+    /// What became of all orders.
+    pub account: Account,
+    /// Inputs that nodes took.
+    pub steps: u64,
+}
+
+impl Failover {
+    /// Whether it can be run.
+    ///
+    /// # Errors
+    /// What cannot be, and what to do.
+    pub fn check(&self) -> Result<(), String> {
+        self.series.check(self.sizes.0.len())?;
+        if self.sizes.0.first().is_some_and(|smallest| *smallest < 2) {
+            return Err("--sizes: a match that goes on without one machine has at least 2".to_owned());
+        }
+        let largest = self.sizes.0.last().copied().unwrap_or_default();
+        self.series.conditions.check(largest, WARM_UP + WINDOW + self.down.0 + AFTER)
+    }
+
+    /// Plays all matches on so many threads, on which nothing depends, and tells `done` the size after each. Gives the
+    /// outcomes of each size.
+    ///
+    /// # Errors
+    /// What [`Failover::check`] finds.
+    pub fn run(&self, threads: usize, done: &(dyn Fn(u64) + Sync)) -> Result<Vec<(u64, Vec<Outcome>)>, String> {
+        self.check()?;
+        let reps = self.series.reps as usize;
+        let outcomes = spread::spread(threads, self.sizes.0.len() * reps, |number| {
+            let size = self.sizes.0[number / reps];
+            let outcome = self.one(size, spread::seed(self.series.seed, &[size, (number % reps) as u64]));
+            done(size);
+            outcome
+        });
+        Ok(self.sizes.0.iter().copied().zip(outcomes.chunks(reps).map(<[Outcome]>::to_vec)).collect())
+    }
+
+    /// One match.
+    #[must_use]
+    pub fn one(&self, size: u64, seed: u64) -> Outcome {
+        let mut dice = ChaCha8Rng::seed_from_u64(seed);
+        let mut game = Match::new(&self.series.conditions, size, dice.random());
+        game.run_for(WARM_UP + Duration::from_micros(dice.random_range(0..WINDOW.as_micros() as u64)));
+        let leader = led(&mut game);
+        let victim = match (self.who, leader) {
+            (Who::Leader, Some(leader)) => leader,
+            (Who::Follower, Some(leader)) => (leader + dice.random_range(1..game.size())) % game.size(),
+            (Who::Any, _) | (_, None) => dice.random_range(0..game.size()),
+        };
+        let crashed = game.now();
+        game.crash(victim);
+        game.watch_for_progress(game.everybody() & !(1 << victim));
+        game.run_for(self.down.0);
+        let back = game.now();
+        game.restart(victim);
+        game.watch_for_equality(1 << victim);
+        game.run_for(AFTER);
+        let gap = game.ledger().longest_gap(game.now());
+        let settled = game.settle(SETTLE).is_some();
+        let since = |then: Moment, since: Moment| then.since(since);
+        Outcome {
+            stop: game.progress(),
+            leader: game
+                .won_after(crashed, game.everybody())
+                .filter(|_| leader == Some(victim))
+                .map(|at| since(at, crashed)),
+            gap,
+            caught_up: game.equality().map(|at| since(at, back)),
+            settled,
+            account: game.account(),
+            steps: game.steps(),
+        }
+    }
+}
+
+/// The leader, waited for if there is none yet.
+pub(super) fn led(game: &mut Match) -> Option<usize> {
+    let limit = game.now().after(LATE);
+    while game.leader().is_none() && game.now() < limit {
+        game.run_for(Duration::from_millis(10));
+    }
+    game.leader()
+}

@@ -1,0 +1,287 @@
+//! Failovers as a table, as documents and as charts.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::{Failover, Outcome, Who};
+use crate::matches::findings::{Findings, cell, most, shares, summary_json, wrong};
+use crate::matches::theory;
+use crate::report::chart::{Axis, COLOURS, Chart, Series, Shape};
+use crate::report::csv;
+use crate::report::document::number;
+use crate::report::statistics::Summary;
+use crate::report::table::Table;
+
+/// Name of the document's shape. Its rows have `machines`, `matches`, `stop_ms_{mean,median,p95,max}`,
+/// `leader_ms_{mean,median,p95,max}`, `theory_leader_ms` ([`theory::next_leader_ms`]), `gap_ms_{mean,median,p95,max}`,
+/// `catch_up_ms_{mean,median,p95,max}`, `orders`, `lost`, `doubled`, `unequal` (matches that ended with different
+/// states), `unfinished` (matches that did not go on, or in which not every order had its effect), and `steps`. What
+/// could not be measured is `null`.
+pub const SCHEMA: &str = "raftian.lab.failover/1";
+
+/// What can be asked about with `--assert`, over all sizes but those that have no majority without one machine, whose
+/// stop lasts until it returns; these count in `lost`, `doubled`, `unequal` and `unfinished` alone.
+pub const QUANTITIES: [&str; 10] = [
+    "stop_ms_mean",
+    "stop_ms_p95",
+    "stop_ms_max",
+    "gap_ms_max",
+    "leader_off_percent_max",
+    "catch_up_ms_max",
+    "lost",
+    "doubled",
+    "unequal",
+    "unfinished",
+];
+
+const COLUMNS: [(&str, &str); 13] = [
+    ("size", ""),
+    ("stop", "mean ms"),
+    ("stop", "median"),
+    ("stop", "p95"),
+    ("stop", "max"),
+    ("gap", "max ms"),
+    ("leader", "mean ms"),
+    ("theory", "ms"),
+    ("catch-up", "mean ms"),
+    ("orders", ""),
+    ("lost", ""),
+    ("doubled", ""),
+    ("equal", ""),
+];
+
+fn ms(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
+
+/// All matches of one size.
+struct Row<'a> {
+    machines: u64,
+    runs: &'a [Outcome],
+    stop: Option<Summary>,
+    leader: Option<Summary>,
+    gap: Option<Summary>,
+    caught_up: Option<Summary>,
+    theory: Option<f64>,
+}
+
+impl<'a> Row<'a> {
+    fn new(study: &Failover, machines: u64, runs: &'a [Outcome]) -> Self {
+        let summary = |of: fn(&Outcome) -> Option<Duration>| Summary::of(runs.iter().filter_map(of).map(ms).collect());
+        let theory = theory::next_leader_ms(&study.series.conditions, machines);
+        Row {
+            machines,
+            runs,
+            stop: summary(|run| run.stop),
+            leader: summary(|run| run.leader),
+            gap: summary(|run| Some(run.gap)),
+            caught_up: summary(|run| run.caught_up),
+            theory: theory.filter(|_| study.who == Who::Leader),
+        }
+    }
+
+    fn sum(&self, of: fn(&Outcome) -> u64) -> u64 {
+        self.runs.iter().map(of).sum()
+    }
+
+    fn unequal(&self) -> u64 {
+        self.sum(|run| u64::from(!run.account.equal))
+    }
+
+    fn unfinished(&self) -> u64 {
+        self.sum(|run| u64::from(run.stop.is_none() || !run.settled))
+    }
+
+    /// Whether the others go on without the one that crashed.
+    fn goes_on(&self) -> bool {
+        (self.machines - 1) * 2 > self.machines
+    }
+
+    fn cells(&self) -> Vec<String> {
+        let stop = |pick: fn(Summary) -> f64| cell(self.stop.map(pick), 0);
+        let equal = self.runs.len() as u64 - self.unequal();
+        vec![
+            self.machines.to_string(),
+            stop(|stop| stop.mean),
+            stop(|stop| stop.median),
+            stop(|stop| stop.p95),
+            stop(|stop| stop.max),
+            cell(self.gap.map(|gap| gap.max), 0),
+            cell(self.leader.map(|leader| leader.mean), 1),
+            cell(self.theory, 1),
+            cell(self.caught_up.map(|caught_up| caught_up.mean), 0),
+            self.sum(|run| run.account.clicked).to_string(),
+            self.sum(|run| run.account.lost).to_string(),
+            self.sum(|run| run.account.doubled).to_string(),
+            format!("{equal}/{}", self.runs.len()),
+        ]
+    }
+
+    fn json(&self) -> Value {
+        let mut row = Map::new();
+        row.insert("machines".to_owned(), self.machines.into());
+        row.insert("matches".to_owned(), self.runs.len().into());
+        summary_json("stop_ms", self.stop, &mut row);
+        summary_json("leader_ms", self.leader, &mut row);
+        row.insert("theory_leader_ms".to_owned(), self.theory.map_or(Value::Null, number));
+        summary_json("gap_ms", self.gap, &mut row);
+        summary_json("catch_up_ms", self.caught_up, &mut row);
+        for (name, value) in [
+            ("orders", self.sum(|run| run.account.clicked)),
+            ("lost", self.sum(|run| run.account.lost)),
+            ("doubled", self.sum(|run| run.account.doubled)),
+            ("unequal", self.unequal()),
+            ("unfinished", self.unfinished()),
+            ("steps", self.sum(|run| run.steps)),
+        ] {
+            row.insert(name.to_owned(), value.into());
+        }
+        Value::Object(row)
+    }
+}
+
+/// Everything that came out.
+#[must_use]
+pub fn findings(study: &Failover, outcomes: &[(u64, Vec<Outcome>)]) -> Findings {
+    let rows: Vec<_> = outcomes.iter().map(|(machines, runs)| Row::new(study, *machines, runs)).collect();
+    let mut table = Table::new(&COLUMNS);
+    rows.iter().for_each(|row| table.row(row.cells()));
+    let who = match study.who {
+        Who::Leader => "the leader",
+        Who::Follower => "a follower",
+        Who::Any => "any machine",
+    };
+    let mut params = study.series.json();
+    params.insert("sizes".to_owned(), json!(study.sizes.0));
+    params.insert("who".to_owned(), format!("{:?}", study.who).to_lowercase().into());
+    params.insert("down_ms".to_owned(), ms(study.down.0).into());
+    let mut facts = study.series.facts();
+    facts.push(("who crashes".to_owned(), format!("{who}, for {}", study.down)));
+    let violation = outcomes.iter().find_map(|(machines, runs)| {
+        let tell =
+            |(rep, run): (usize, &Outcome)| wrong(&run.account, run.settled, &format!("{machines} machines"), rep);
+        runs.iter().enumerate().find_map(tell)
+    });
+    Findings {
+        name: "failover",
+        schema: SCHEMA,
+        title: "Failover",
+        about: format!(
+            "A crash of {who} in {} matches of each size, seed {}: how long no order has an effect",
+            study.series.reps, study.series.seed
+        ),
+        remarks: remarks(study, &rows),
+        table,
+        csv: csv(outcomes),
+        rows: rows.iter().map(Row::json).collect(),
+        params,
+        options: format!(
+            "--sizes {} --who {} --down {} {}",
+            study.sizes,
+            format!("{:?}", study.who).to_lowercase(),
+            study.down,
+            study.series.options()
+        ),
+        quantities: quantities(&rows),
+        charts: charts(study, &rows),
+        facts,
+        violation,
+    }
+}
+
+fn remarks(study: &Failover, rows: &[Row]) -> Vec<String> {
+    let mut remarks = Vec::new();
+    if rows.iter().any(|row| !row.goes_on()) {
+        remarks
+            .push(format!("2 machines are no majority without one: they go on when it is back, after {}", study.down));
+    }
+    if study.who == Who::Leader {
+        remarks.push("theory is the mean time to the next leader, if no vote is split and nothing is lost".to_owned());
+    }
+    remarks
+}
+
+fn quantities(rows: &[Row]) -> Vec<(&'static str, f64)> {
+    let going = || rows.iter().filter(|row| row.goes_on());
+    let stops = || going().flat_map(|row| row.runs).filter_map(|run| run.stop).map(ms).collect::<Vec<_>>();
+    let stop = Summary::of(stops());
+    let off = going().filter_map(|row| Some(((row.leader?.mean / row.theory? - 1.0) * 100.0).abs()));
+    let sum = |of: fn(&Row) -> u64| rows.iter().map(of).sum::<u64>() as f64;
+    let measured = [
+        stop.map_or(f64::NAN, |stop| stop.mean),
+        stop.map_or(f64::NAN, |stop| stop.p95),
+        stop.map_or(f64::NAN, |stop| stop.max),
+        most(going().filter_map(|row| row.gap).map(|gap| gap.max)),
+        most(off),
+        most(going().filter_map(|row| row.caught_up).map(|caught_up| caught_up.max)),
+        sum(|row| row.sum(|run| run.account.lost)),
+        sum(|row| row.sum(|run| run.account.doubled)),
+        sum(|row| row.unequal()),
+        sum(|row| row.unfinished()),
+    ];
+    QUANTITIES.into_iter().zip(measured).collect()
+}
+
+/// Every match in a line, times in seconds, empty where there was none.
+fn csv(outcomes: &[(u64, Vec<Outcome>)]) -> String {
+    let heads =
+        ["machines", "match", "stop_s", "leader_s", "gap_s", "catch_up_s", "orders", "lost", "doubled", "equal"];
+    let seconds = |time: Option<Duration>| time.map_or(String::new(), |time| format!("{:.6}", time.as_secs_f64()));
+    let lines = outcomes.iter().flat_map(|(machines, runs)| {
+        (1..).zip(runs).map(move |(number, run)| {
+            let times = [run.stop, run.leader, Some(run.gap), run.caught_up].map(seconds);
+            let counts = [run.account.clicked, run.account.lost, run.account.doubled].map(|count| count.to_string());
+            let mut line = vec![machines.to_string(), i32::to_string(&number)];
+            line.extend(times);
+            line.extend(counts);
+            line.push(run.account.equal.to_string());
+            line
+        })
+    });
+    csv::document(&heads, lines)
+}
+
+fn charts(study: &Failover, rows: &[Row]) -> Vec<(&'static str, Chart)> {
+    let going: Vec<_> = rows.iter().filter(|row| row.goes_on() && row.stop.is_some()).collect();
+    if going.is_empty() {
+        return Vec::new();
+    }
+    let curve = |(number, row): (usize, &&Row)| Series {
+        name: format!("{} machines", row.machines),
+        colour: COLOURS[number % COLOURS.len()],
+        shape: Shape::Line,
+        points: shares(row.runs.iter().filter_map(|run| run.stop).map(ms).collect()),
+    };
+    let stops = Chart {
+        title: "How long no order has an effect after a crash".to_owned(),
+        x: Axis::measures("stop (ms)").from_zero(),
+        y: Axis::measures("matches with at most so long a stop (%)").from_zero(),
+        series: going.iter().enumerate().map(curve).collect(),
+    };
+    let of = |pick: &dyn Fn(&Row) -> Option<f64>| -> Vec<(f64, f64)> {
+        going.iter().filter_map(|row| Some((row.machines as f64, pick(row)?))).collect()
+    };
+    let mut series = Vec::new();
+    let mut add = |name: &str, colour: usize, shape: Shape, points: Vec<(f64, f64)>| {
+        if !points.is_empty() {
+            series.push(Series { name: name.to_owned(), colour: COLOURS[colour], shape, points });
+        }
+    };
+    let single = going.iter().flat_map(|row| {
+        let at = row.machines as f64;
+        let stops: Vec<_> = row.runs.iter().filter_map(|run| run.stop).map(ms).collect();
+        shares(stops).into_iter().step_by(4).map(move |(stop, _)| (at, stop))
+    });
+    add("stop: single matches", 5, Shape::Cloud, single.collect());
+    add("stop: mean", 0, Shape::Dots, of(&|row| row.stop.map(|stop| stop.mean)));
+    add("next leader: mean", 2, Shape::Dots, of(&|row| row.leader.map(|leader| leader.mean)));
+    add("next leader: theory", 1, Shape::Line, of(&|row| row.theory));
+    let sizes = Chart {
+        title: format!("Size of the match and failover, {} matches of each", study.series.reps),
+        x: Axis::counts("machines"),
+        y: Axis::measures("time after the crash (ms)").from_zero(),
+        series,
+    };
+    vec![("failover-stops", stops), ("failover-sizes", sizes)]
+}

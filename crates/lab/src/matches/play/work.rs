@@ -1,0 +1,165 @@
+//! Stepping a node, and doing what it asks for.
+
+use raftian_raft::{Decision, Input, Moment, TakenSnapshot, Work, Write};
+
+use super::{Chase, Happening, Match, Probe};
+use crate::matches::machine::place as place_of;
+use crate::matches::state::{Applied, State};
+use crate::matches::{Plant, ledger::Ledger};
+
+impl Match {
+    /// Gives a node something, does what follows, and plans when it looks at its timers. A machine that is down takes
+    /// nothing.
+    pub(super) fn step(&mut self, place: usize, input: Input) {
+        let Some(node) = &mut self.machines[place].node else { return };
+        self.steps += 1;
+        node.step(self.now, input);
+        while self.perform(place) {}
+        self.plan(place);
+    }
+
+    /// Plans to look at a node's timers when the first is due, unless it looks sooner anyway.
+    pub(super) fn plan(&mut self, place: usize) {
+        let machine = &mut self.machines[place];
+        let Some(node) = &machine.node else { return };
+        let due = node.wake_at().max(self.now);
+        if due < machine.looks {
+            machine.looks = due;
+            self.queue.look(due, place as u32);
+        }
+    }
+
+    /// Does what a node wants done. False if that is nothing.
+    pub(super) fn perform(&mut self, place: usize) -> bool {
+        let Match { machines, ledger, letters, won, now, .. } = self;
+        let machine = &mut machines[place];
+        machine.note(place, ledger, *now);
+        let Some(node) = machine.node.as_mut().filter(|node| node.has_work()) else { return false };
+        let Work { persist, apply, others } = node.work();
+        let write = persist.map(|write| {
+            let Write { number, hard_state, snapshot, start, discard, entries } = write;
+            Write { number, hard_state, snapshot, start, discard, entries: entries.to_vec() }
+        });
+        let mut applied = None;
+        if let Some(snapshot) = others.restore.take() {
+            machine.state = State::restore(snapshot.data.as_deref().expect("no machine of a match is a witness"));
+            ledger.reached(place as u32, machine.state.count, machine.state.hash);
+            applied = Some(machine.state.index);
+        }
+        for entry in apply {
+            let done = machine.state.apply(entry, self.conditions.plant);
+            if self.conditions.plant == Some(Plant::Diverged) && place == 0 && machine.state.count == PLANTED {
+                machine.state.hash ^= 1;
+            }
+            let (client, sequence) = match done {
+                Applied::Nothing => continue,
+                Applied::Effect(client, sequence) => {
+                    ledger.effect(client, sequence, machine.state.count);
+                    ledger.reached(place as u32, machine.state.count, machine.state.hash);
+                    notice(&mut self.probe, ledger, (place, *now), (client, sequence));
+                    (client, sequence)
+                }
+                Applied::Repeat(client, sequence) => (client, sequence),
+            };
+            // Told of a repeat too: its effect may have come with a snapshot.
+            if client == machine.player.client && machine.player.pending.remove(&sequence) {
+                ledger.told(client, sequence, *now);
+            }
+        }
+        if let Some(last) = apply.last() {
+            applied = Some(last.index);
+        }
+        for event in others.events.drain(..) {
+            match event.decision {
+                Decision::WonElection { .. } => won.push((*now, event.term, place)),
+                Decision::Promotes { .. } => self.orders.promoted += 1,
+                _ => {}
+            }
+        }
+        for answer in others.orders.drain(..) {
+            match answer {
+                Ok(()) => self.orders.made += 1,
+                Err(_) => self.orders.refused += 1,
+            }
+        }
+        // Its player asks again by itself.
+        others.refused.clear();
+        letters.append(&mut others.send);
+        let snapshot_due = std::mem::take(&mut others.snapshot_due);
+        if applied.is_some() {
+            catch_up(&mut self.chase, machine.state.count, place, *now);
+        }
+        if let Some(index) = applied {
+            self.steps += 1;
+            node.step(*now, Input::Applied(index));
+        }
+        if snapshot_due {
+            let State { index, .. } = machine.state;
+            let taken = TakenSnapshot { index, data: machine.state.save(), compact_to: None };
+            node.step(*now, Input::TakeSnapshot(taken));
+        }
+        self.send_all(place);
+        if let Some(write) = write {
+            self.write(place, write);
+        }
+        true
+    }
+
+    fn write(&mut self, place: usize, write: Write) {
+        let (at, disk) = (self.now.after(self.conditions.disk.0), self.conditions.disk.0);
+        let machine = &mut self.machines[place];
+        let run = machine.run;
+        if !disk.is_zero() {
+            machine.writing.push_back(write);
+            return self.put(at, Happening::Written { place, run });
+        }
+        if let Some((number, node)) = machine.keep(write).zip(machine.node.as_mut()) {
+            self.steps += 1;
+            node.step(self.now, Input::Persisted(number));
+        }
+    }
+
+    fn send_all(&mut self, place: usize) {
+        let mut letters = std::mem::take(&mut self.letters);
+        let from = self.machines[place].id;
+        for (to, message) in letters.drain(..) {
+            let receiver = place_of(to);
+            let lost = self.loss > 0.0 && rand::RngExt::random_bool(&mut self.dice, self.loss);
+            if lost || receiver >= self.machines.len() || self.cut[place] >> receiver & 1 == 1 {
+                continue;
+            }
+            let at = self.now.after(self.conditions.delay.draw(&mut self.dice));
+            // Beyond the queue's bound a message is lost like any other.
+            self.queue.send(at, Happening::Arrives { from, to, message });
+        }
+        self.letters = letters;
+    }
+}
+
+/// The effect after which the planted bug strikes.
+const PLANTED: u64 = 20;
+
+/// Whether this effect is what a probe waits for.
+fn notice(
+    probe: &mut Option<Probe>,
+    ledger: &Ledger,
+    (place, now): (usize, Moment),
+    (client, sequence): (raftian_raft::ClientId, u64),
+) {
+    let Some(Probe { since, among, seen: seen @ None }) = probe else { return };
+    let news = ledger.order(client, sequence).and_then(|order| order.committed).is_some_and(|at| at > *since);
+    if news && *among >> place & 1 == 1 {
+        *seen = Some(now);
+    }
+}
+
+/// Whether this machine has now what a chase waits for.
+fn catch_up(chase: &mut Option<Chase>, count: u64, place: usize, now: Moment) {
+    let Some(Chase { effects, waiting, done: done @ None }) = chase else { return };
+    if *waiting >> place & 1 == 1 && count >= *effects {
+        *waiting &= !(1 << place);
+        if *waiting == 0 {
+            *done = Some(now);
+        }
+    }
+}

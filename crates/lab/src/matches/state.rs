@@ -1,0 +1,95 @@
+//! The state machine of a match: which orders had an effect, in one number.
+
+use raftian_raft::{Bytes, ClientId, Entry, Index, Payload, Sessions, Verdict};
+
+use super::Plant;
+
+/// What the log has made of a machine.
+#[derive(Clone, Debug, Default)]
+pub(super) struct State {
+    /// Effects so far.
+    pub(super) count: u64,
+    /// All of them, in their order.
+    pub(super) hash: u64,
+    /// The last entry that is in it.
+    pub(super) index: Index,
+    pub(super) sessions: Sessions,
+}
+
+/// What one entry did.
+pub(super) enum Applied {
+    /// Nothing: it is no order.
+    Nothing,
+    /// An order had its effect.
+    Effect(ClientId, u64),
+    /// An order that had its effect before.
+    Repeat(ClientId, u64),
+}
+
+impl State {
+    /// Applies the next entry, with a planted bug if one is.
+    pub(super) fn apply(&mut self, entry: &Entry, plant: Option<Plant>) -> Applied {
+        self.index = entry.index;
+        let Payload::Command(command) = &entry.payload else { return Applied::Nothing };
+        let (client, sequence) = (command.client, command.sequence);
+        let verdict = self.sessions.admit(client, sequence);
+        if verdict == Verdict::Repeat && plant != Some(Plant::Doubled) {
+            return Applied::Repeat(client, sequence);
+        }
+        self.count += 1;
+        self.hash = mixed(self.hash ^ mixed(client.0) ^ sequence.rotate_left(32));
+        Applied::Effect(client, sequence)
+    }
+
+    /// The canonical form: words of eight bytes, the lowest first.
+    pub(super) fn save(&self) -> Bytes {
+        let mut words = vec![self.count, self.hash, self.index.0];
+        for (client, floor, ahead) in self.sessions.iter() {
+            let ahead: Vec<_> = ahead.collect();
+            words.extend([client.0, floor, ahead.len() as u64]);
+            words.extend(ahead);
+        }
+        words.into_iter().flat_map(u64::to_le_bytes).collect::<Vec<u8>>().into()
+    }
+
+    /// The state that was saved. Panics on anything else: nobody but [`State::save`] makes snapshots of a match.
+    pub(super) fn restore(bytes: &[u8]) -> Self {
+        let words: Vec<u64> = bytes.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word)).collect();
+        let [count, hash, index, told @ ..] = words.as_slice() else { panic!("a snapshot of a match has three words") };
+        let (mut told, mut sessions) = (told, Vec::new());
+        while let [client, floor, ahead, rest @ ..] = told {
+            let (ahead, rest) = rest.split_at(*ahead as usize);
+            sessions.push((ClientId(*client), *floor, ahead.to_vec()));
+            told = rest;
+        }
+        let sessions = Sessions::restore(sessions).expect("a snapshot of a match holds sessions");
+        State { count: *count, hash: *hash, index: Index(*index), sessions }
+    }
+}
+
+/// The finaliser of SplitMix64.
+fn mixed(mut bits: u64) -> u64 {
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^ (bits >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use raftian_raft::{Command, Stamp, Term};
+
+    #[test]
+    fn a_state_is_what_was_saved_of_it() {
+        let mut state = State::default();
+        for (index, client, sequence) in [(1, 1, 1), (2, 2, 3), (3, 2, 5), (4, 1, 1)] {
+            let command = Command { client: ClientId(client), sequence, bytes: Vec::new().into() };
+            let entry =
+                Entry { term: Term(1), index: Index(index), stamp: Stamp(0), payload: Payload::Command(command) };
+            state.apply(&entry, None);
+        }
+        let restored = State::restore(&state.save());
+        assert_eq!((restored.count, restored.hash, restored.index), (3, state.hash, Index(4)));
+        assert_eq!(restored.sessions, state.sessions);
+    }
+}
