@@ -5,6 +5,7 @@ pub mod failover;
 pub mod fuzz;
 mod matches;
 pub mod output;
+pub mod partition;
 pub mod scenario;
 pub mod storm;
 
@@ -20,6 +21,8 @@ pub enum Command {
     ElectionsNode(elections::NodeArguments),
     /// Crashes a machine in each of many matches, and measures how long they stand still and whether orders are lost.
     Failover(failover::Arguments),
+    /// Cuts links of many matches in many shapes, and measures who goes on and when everybody is equal again.
+    Partition(partition::Arguments),
     /// Runs transcripts and says which did not go as they say.
     Scenario(scenario::Arguments),
     /// Throws bytes at decoders, stores, nodes and clusters, and looks whether they are answered as they should.
@@ -35,6 +38,7 @@ impl Command {
             Command::Elections(arguments) => elections::run(arguments),
             Command::ElectionsNode(arguments) => elections::run_node(arguments),
             Command::Failover(arguments) => failover::run(arguments),
+            Command::Partition(arguments) => partition::run(arguments),
             Command::Scenario(arguments) => scenario::run(arguments),
             Command::Fuzz(arguments) => fuzz::run(arguments),
             Command::Storm(arguments) => storm::run(arguments),

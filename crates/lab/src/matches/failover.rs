@@ -24,15 +24,15 @@ use crate::report::spread;
 pub use tell::{QUANTITIES, SCHEMA, findings};
 
 /// Time before the crash: a leader is elected in it.
-const WARM_UP: Duration = Duration::from_secs(2);
+pub(super) const WARM_UP: Duration = Duration::from_secs(2);
 /// The crash comes at any moment within this time after that.
-const WINDOW: Duration = Duration::from_secs(1);
+pub(super) const WINDOW: Duration = Duration::from_secs(1);
 /// How long a first leader is waited for.
 const LATE: Duration = Duration::from_secs(30);
 /// Time after the return.
-const AFTER: Duration = Duration::from_secs(3);
+pub(super) const AFTER: Duration = Duration::from_secs(3);
 /// How long states may take to be equal at the end.
-const SETTLE: Duration = Duration::from_secs(60);
+pub(super) const SETTLE: Duration = Duration::from_secs(60);
 
 /// Who crashes.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, clap::ValueEnum)]

@@ -1,7 +1,7 @@
 //! Whole matches in virtual time: machines with disks, links between them, and players who give orders.
 //!
 //! A [`Match`] runs the shipping core on [`MemoryStore`](raftian_node::store::MemoryStore)s that take their time. What
-//! happens to it, such as a crash or a cut, is up to an experiment: [`failover`]. Every order
+//! happens to it, such as a crash or a cut, is up to an experiment: [`failover`] or [`partition`]. Every order
 //! is followed by a [`Ledger`](ledger::Ledger) from the click to its effect, and every effect on every machine is
 //! compared with that of the others.
 //!
@@ -50,6 +50,7 @@ pub mod failover;
 pub mod findings;
 pub mod ledger;
 mod machine;
+pub mod partition;
 mod play;
 mod state;
 pub mod theory;

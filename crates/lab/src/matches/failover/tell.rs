@@ -271,7 +271,7 @@ fn charts(study: &Failover, rows: &[Row]) -> Vec<(&'static str, Chart)> {
     let single = going.iter().flat_map(|row| {
         let at = row.machines as f64;
         let stops: Vec<_> = row.runs.iter().filter_map(|run| run.stop).map(ms).collect();
-        shares(stops).into_iter().step_by(4).map(move |(stop, _)| (at, stop))
+        shares(stops).into_iter().map(move |(stop, _)| (at, stop))
     });
     add("stop: single matches", 5, Shape::Cloud, single.collect());
     add("stop: mean", 0, Shape::Dots, of(&|row| row.stop.map(|stop| stop.mean)));

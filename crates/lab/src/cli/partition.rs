@@ -1,0 +1,69 @@
+//! `cargo lab partition`
+
+use std::time::Duration;
+
+use clap::ValueEnum;
+
+use super::Exit;
+use super::output::Output;
+use crate::elections::ranges::Time;
+use crate::matches::partition::{self, Partition, Shape};
+use crate::matches::{Conditions, Series};
+
+/// Which links are cut, how often, and under which conditions.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// leader-alone, leader-minority, halves, one-way-out, one-way-in, bridge, several with commas, or all.
+    #[arg(long, value_name = "SHAPE,SHAPE|all", default_value = "all")]
+    shape: String,
+    /// Machines of each match.
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    machines: u64,
+    /// How long links stay cut.
+    #[arg(long = "for", value_name = "TIME", default_value_t = Time(Duration::from_secs(5)))]
+    lasts: Time,
+    /// Matches of each shape.
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    reps: u64,
+    /// From which everything follows.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    #[command(flatten)]
+    conditions: Conditions,
+    #[command(flatten)]
+    output: Output,
+}
+
+fn shapes(text: &str) -> Result<Vec<Shape>, String> {
+    if text == "all" {
+        return Ok(Shape::ALL.to_vec());
+    }
+    let known = Shape::ALL.map(Shape::name).join(", ");
+    let shape = |name: &str| {
+        Shape::from_str(name.trim(), false).map_err(|_| format!("--shape: `{name}` is none of {known}; all has each"))
+    };
+    let mut shapes = text.split(',').map(shape).collect::<Result<Vec<_>, _>>()?;
+    shapes.sort_unstable();
+    shapes.dedup();
+    Ok(shapes)
+}
+
+/// Measures cuts, and gives what came out to everybody who asked for it.
+pub fn run(arguments: &Arguments) -> Exit {
+    let Arguments { shape, machines, lasts, reps, seed, conditions, output } = arguments;
+    let shapes = match shapes(shape) {
+        Ok(shapes) => shapes,
+        Err(error) => {
+            eprintln!("{error}");
+            return Exit::Usage;
+        }
+    };
+    let matches = shapes.len() as u64 * reps;
+    let series = Series { reps: *reps, seed: *seed, conditions: conditions.clone() };
+    let study = Partition { shapes, machines: *machines, lasts: *lasts, series };
+    super::matches::run(output, ("partition", matches), &partition::QUANTITIES, study.check(), |threads, done| {
+        let outcomes = study.run(threads, done)?;
+        let steps = outcomes.iter().flat_map(|(_, runs)| runs).map(|run| run.steps).sum();
+        Ok((partition::findings(&study, &outcomes), steps))
+    })
+}

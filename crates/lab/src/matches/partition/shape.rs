@@ -1,0 +1,114 @@
+//! Which links are cut.
+
+/// A shape of a cut.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, clap::ValueEnum)]
+pub enum Shape {
+    /// The leader is alone.
+    LeaderAlone,
+    /// The leader is with as many others as are just no majority.
+    LeaderMinority,
+    /// Half of the machines, rounded down, are without the leader; of an even number neither half is a majority.
+    Halves,
+    /// Nothing that the leader says arrives, but it hears everybody.
+    OneWayOut,
+    /// The leader hears nobody, but everybody hears it.
+    OneWayIn,
+    /// Two sides, of which one has the leader, reach each other through one machine between them only.
+    Bridge,
+}
+
+/// What a shape does to machines, which are sets of bits.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Sides {
+    /// From whom nothing reaches whom.
+    pub(super) cuts: Vec<(u64, u64)>,
+    /// Those among whom orders can be committed; nobody if there is no majority.
+    pub(super) going_on: u64,
+    /// Those who are cut off from them.
+    pub(super) cut_off: u64,
+    /// Those who cannot commit anything by themselves.
+    pub(super) without_majority: u64,
+}
+
+impl Shape {
+    /// All of them.
+    pub const ALL: [Shape; 6] =
+        [Shape::LeaderAlone, Shape::LeaderMinority, Shape::Halves, Shape::OneWayOut, Shape::OneWayIn, Shape::Bridge];
+
+    /// As it is written on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Shape::LeaderAlone => "leader-alone",
+            Shape::LeaderMinority => "leader-minority",
+            Shape::Halves => "halves",
+            Shape::OneWayOut => "one-way-out",
+            Shape::OneWayIn => "one-way-in",
+            Shape::Bridge => "bridge",
+        }
+    }
+
+    /// What is cut among so many machines, of which one leads.
+    pub(super) fn sides(self, size: usize, leader: usize) -> Sides {
+        let all = u64::MAX >> (64 - size);
+        // So many machines, the leader first and then those after it.
+        let from_leader = |count: usize| (0..count).fold(0, |set, step| set | 1u64 << ((leader + step) % size));
+        let alone = from_leader(1);
+        let both_ways = |one: u64, other: u64| vec![(one, other), (other, one)];
+        match self {
+            Shape::LeaderAlone => Sides::of(both_ways(alone, all & !alone), all & !alone, alone),
+            Shape::LeaderMinority => {
+                let few = from_leader((size - 1) / 2);
+                Sides::of(both_ways(few, all & !few), all & !few, few)
+            }
+            Shape::Halves => {
+                let rest = from_leader(size - size / 2);
+                let cuts = both_ways(rest, all & !rest);
+                if size.is_multiple_of(2) {
+                    Sides { cuts, going_on: 0, cut_off: all, without_majority: all }
+                } else {
+                    Sides::of(cuts, rest, all & !rest)
+                }
+            }
+            Shape::OneWayOut => Sides::of(vec![(alone, all & !alone)], all & !alone, alone),
+            Shape::OneWayIn => Sides::of(vec![(all & !alone, alone)], all & !alone, alone),
+            Shape::Bridge => {
+                let left = from_leader(size / 2);
+                let bridge = from_leader(size / 2 + 1) & !left;
+                let right = all & !left & !bridge;
+                // With the bridge, the right side could be a majority too; so it may commit.
+                let cuts = both_ways(left, right);
+                Sides { cuts, going_on: left | bridge, cut_off: right, without_majority: 0 }
+            }
+        }
+    }
+}
+
+impl Sides {
+    fn of(cuts: Vec<(u64, u64)>, going_on: u64, cut_off: u64) -> Self {
+        Sides { cuts, going_on, cut_off, without_majority: cut_off }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_can_go_on_is_a_majority_and_who_is_cut_off_is_none() {
+        for (size, leader) in (3..=9).flat_map(|size| (0..size).map(move |leader| (size, leader))) {
+            for shape in Shape::ALL {
+                let sides = shape.sides(size, leader);
+                let majority = |set: u64| set.count_ones() as usize * 2 > size;
+                let halved = shape == Shape::Halves && size % 2 == 0;
+                assert!(majority(sides.going_on) != halved, "{shape:?} of {size}");
+                assert!(halved || !majority(sides.cut_off), "{shape:?} of {size}");
+                assert_eq!(sides.going_on | sides.cut_off, u64::MAX >> (64 - size), "{shape:?} of {size}");
+                assert!(
+                    sides.cuts.iter().all(|(from, to)| from & to == 0 && *from != 0 && *to != 0),
+                    "{shape:?} of {size}"
+                );
+            }
+        }
+    }
+}
