@@ -1,5 +1,6 @@
 //! The subcommands, and how they end: for `cargo lab`, and for any other program that offers them.
 
+pub mod churn;
 pub mod elections;
 pub mod failover;
 pub mod fuzz;
@@ -23,6 +24,8 @@ pub enum Command {
     Failover(failover::Arguments),
     /// Cuts links of many matches in many shapes, and measures who goes on and when everybody is equal again.
     Partition(partition::Arguments),
+    /// Lets machines leave, crash, come back and join all the time, and measures what players notice of it.
+    Churn(churn::Arguments),
     /// Runs transcripts and says which did not go as they say.
     Scenario(scenario::Arguments),
     /// Throws bytes at decoders, stores, nodes and clusters, and looks whether they are answered as they should.
@@ -39,6 +42,7 @@ impl Command {
             Command::ElectionsNode(arguments) => elections::run_node(arguments),
             Command::Failover(arguments) => failover::run(arguments),
             Command::Partition(arguments) => partition::run(arguments),
+            Command::Churn(arguments) => churn::run(arguments),
             Command::Scenario(arguments) => scenario::run(arguments),
             Command::Fuzz(arguments) => fuzz::run(arguments),
             Command::Storm(arguments) => storm::run(arguments),

@@ -1,7 +1,7 @@
 //! Whole matches in virtual time: machines with disks, links between them, and players who give orders.
 //!
 //! A [`Match`] runs the shipping core on [`MemoryStore`](raftian_node::store::MemoryStore)s that take their time. What
-//! happens to it, such as a crash or a cut, is up to an experiment: [`failover`] or [`partition`]. Every order
+//! happens to it, such as a crash or a cut, is up to an experiment: [`failover`], [`partition`] or [`churn`]. Every order
 //! is followed by a [`Ledger`](ledger::Ledger) from the click to its effect, and every effect on every machine is
 //! compared with that of the others.
 //!
@@ -45,6 +45,7 @@
 //! effect, every other order of effects, and every snapshot of something else. Would change if: states could differ
 //! without an effect.
 
+pub mod churn;
 mod conditions;
 pub mod failover;
 pub mod findings;
@@ -56,7 +57,7 @@ mod state;
 pub mod theory;
 
 pub use conditions::{Conditions, Plant, Series};
-pub use play::Match;
+pub use play::{Account, Match, Orders};
 
 /// Most machines of a match: as many as a set of them has room for in one word.
 pub const MOST_MACHINES: u64 = 64;

@@ -30,11 +30,11 @@ pub use shape::Shape;
 use shape::Sides;
 pub use tell::{QUANTITIES, SCHEMA, findings};
 
-/// Effects are counted in so long parts, from [`BEFORE`] the cut on.
+/// Waiting orders are counted so often, from [`BEFORE`] the cut on.
 pub const PART: Duration = Duration::from_millis(100);
-/// From when before the cut effects are counted.
+/// From when before the cut they are counted.
 pub const BEFORE: Duration = Duration::from_secs(1);
-/// Until when after healing effects are counted.
+/// Until when after healing they are counted.
 const BEYOND: Duration = Duration::from_secs(2);
 /// Longest cut: each match keeps two bytes for each [`PART`].
 const LONGEST: Duration = Duration::from_secs(60);
@@ -67,8 +67,8 @@ pub struct Outcome {
     pub minority_committed: u64,
     /// From healing until machines were equal.
     pub equal_after: Option<Duration>,
-    /// Effects in each [`PART`].
-    pub effects: Vec<u16>,
+    /// Orders that waited for their effect at the end of each [`PART`].
+    pub waiting: Vec<u16>,
     /// Players had no order without an effect at the end, and no machine was behind.
     pub settled: bool,
     /// What became of all orders.
@@ -137,24 +137,33 @@ impl Partition {
             minority_clicked,
             minority_committed,
             equal_after: game.equality().map(|at| at.since(healed)),
-            effects: self.effects(&game, cut),
+            waiting: self.waiting(&game, cut),
             settled,
             account: game.account(),
             steps: game.steps(),
         }
     }
 
-    /// How many orders had their effect where they were given, in each part of the time around the cut.
-    fn effects(&self, game: &Match, cut: Moment) -> Vec<u16> {
+    /// How many orders waited for their effect at the end of each part of the time around the cut.
+    fn waiting(&self, game: &Match, cut: Moment) -> Vec<u16> {
         let parts = (BEFORE + self.lasts.0 + BEYOND).as_micros() / PART.as_micros();
-        let mut effects = vec![0u16; parts as usize];
         let begin = Moment(cut.0 - BEFORE.as_micros() as u64);
-        for at in game.ledger().orders().filter_map(|order| order.applied).filter(|at| *at >= begin) {
-            if let Some(part) = effects.get_mut((at.since(begin).as_micros() / PART.as_micros()) as usize) {
-                *part = part.saturating_add(1);
+        let mut changes = vec![0i32; parts as usize];
+        let mut change = |at: Moment, by: i32| {
+            if let Some(part) = changes.get_mut((at.since(begin).as_micros() / PART.as_micros()) as usize) {
+                *part += by;
             }
+        };
+        for order in game.ledger().orders() {
+            change(order.clicked, 1);
+            order.applied.into_iter().for_each(|at| change(at, -1));
         }
-        effects
+        let mut waiting = 0;
+        let sum = |change: i32| {
+            waiting += change;
+            waiting.clamp(0, i32::from(u16::MAX)) as u16
+        };
+        changes.into_iter().map(sum).collect()
     }
 }
 

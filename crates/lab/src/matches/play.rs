@@ -14,7 +14,7 @@ use super::machine::{Machine, Player, name, place};
 use super::{Conditions, Plant};
 use crate::queue::{Next, Queue};
 
-pub(super) use faults::Orders;
+pub use faults::Orders;
 
 /// How often [`Match::settle`] looks.
 const SLICE: Duration = Duration::from_millis(10);

@@ -248,13 +248,10 @@ fn csv(outcomes: &[(Shape, Vec<Outcome>)]) -> String {
 fn charts(study: &Partition, rows: &[Row]) -> Vec<(&'static str, Chart)> {
     let colour = |number: usize| COLOURS[number % COLOURS.len()];
     let mean = |row: &Row| -> Vec<(f64, f64)> {
-        let parts = row.runs.first().map_or(0, |run| run.effects.len());
-        let rate = |part: usize| {
-            let effects: f64 = row.runs.iter().map(|run| f64::from(run.effects[part])).sum();
-            effects / row.runs.len() as f64 / PART.as_secs_f64()
-        };
-        let at = |part: usize| (part as f64 + 0.5) * PART.as_secs_f64() - BEFORE.as_secs_f64();
-        (0..parts).map(|part| (at(part), rate(part))).collect()
+        let parts = row.runs.first().map_or(0, |run| run.waiting.len());
+        let waiting = |part: usize| row.runs.iter().map(|run| f64::from(run.waiting[part])).sum::<f64>();
+        let at = |part: usize| (part + 1) as f64 * PART.as_secs_f64() - BEFORE.as_secs_f64();
+        (0..parts).map(|part| (at(part), waiting(part) / row.runs.len() as f64)).collect()
     };
     let over_time = |(number, row): (usize, &Row)| Series {
         name: row.shape.name().to_owned(),
@@ -262,14 +259,14 @@ fn charts(study: &Partition, rows: &[Row]) -> Vec<(&'static str, Chart)> {
         shape: Drawn::Line,
         points: mean(row),
     };
-    let effects = Chart {
+    let waiting = Chart {
         title: format!(
-            "Orders around a cut from 0 to {} s, mean of {} matches",
+            "Orders that wait for their effect; links are cut from 0 to {} s; mean of {} matches",
             study.lasts.0.as_secs_f64(),
             study.series.reps
         ),
         x: Axis::measures("time since the cut (s)"),
-        y: Axis::measures("orders that have their effect, per second").from_zero(),
+        y: Axis::measures("orders of all players that wait").from_zero(),
         series: rows.iter().enumerate().map(over_time).collect(),
     };
     let stop = |(number, row): (usize, &Row)| Series {
@@ -285,7 +282,7 @@ fn charts(study: &Partition, rows: &[Row]) -> Vec<(&'static str, Chart)> {
         y: Axis::measures("matches with at most so long a stop (%)").from_zero(),
         series: going.map(stop).collect(),
     };
-    let mut charts = vec![("partition-orders", effects)];
+    let mut charts = vec![("partition-waiting", waiting)];
     if !stops.series.is_empty() {
         charts.push(("partition-stops", stops));
     }
