@@ -169,18 +169,18 @@ fn charts(study: &Churn, run: &Outcome) -> Vec<(&'static str, Chart)> {
     if !top.is_finite() {
         return Vec::new();
     }
-    let turn = |(turn, colour): (Turn, usize)| Series {
-        name: turn.name().to_owned(),
-        colour: COLOURS[colour],
-        shape: Shape::Dashes,
-        points: run
-            .happened
-            .iter()
-            .filter(|(_, happened)| *happened == turn)
-            .flat_map(|(at, _)| [(*at, 0.0), (*at, top)])
-            .collect(),
+    // Turns are dots in rows above the curves, which they would hide otherwise.
+    let turn = |(row, (turn, colour)): (usize, (Turn, usize))| {
+        let times = run.happened.iter().filter(|(_, happened)| *happened == turn);
+        let height = top * (1.06 + 0.04 * (Turn::ALL.len() - row) as f64);
+        Series {
+            name: format!("{} (dots above)", turn.name()),
+            colour: COLOURS[colour],
+            shape: Shape::Cloud,
+            points: times.map(|(at, _)| (*at, height)).collect(),
+        }
     };
-    let mut series: Vec<_> = Turn::ALL.into_iter().zip([4, 1, 3, 2]).map(turn).collect();
+    let mut series: Vec<_> = Turn::ALL.into_iter().zip([4, 1, 3, 2]).enumerate().map(turn).collect();
     series.retain(|series| !series.points.is_empty());
     let line = |name: &str, colour, shape, pick: fn(&(f64, f64, f64)) -> (f64, f64)| Series {
         name: name.to_owned(),
