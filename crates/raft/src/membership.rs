@@ -97,9 +97,9 @@ impl Standing {
 impl Membership {
     /// Most members of a cluster. Every node keeps state for every other, and a message to each leaves per heartbeat.
     ///
-    /// Decision: the bound is kept wherever a membership comes from elsewhere or changes; [`Membership::crowd`] alone goes
-    /// without it. Why: bytes from a peer must not decide how much a node holds; an experiment holds its ten thousand
-    /// nodes anyway. Would change if: larger clusters were to be run for real.
+    /// Decision: the bound is kept wherever a membership comes from elsewhere or changes; [`Membership::crowd`] alone
+    /// goes without it. Why: bytes from a peer must not decide how much a node holds; an experiment holds its ten
+    /// thousand nodes anyway. Would change if: larger clusters were to be run for real.
     pub const MAX_MEMBERS: usize = 256;
 
     /// A cluster of these voters, all in their first life.
@@ -200,15 +200,18 @@ impl Membership {
     }
 
     /// The largest value that a majority has reached: the value at the majority's place when all are sorted downwards
-    /// (the rule for commitment in figure 2), and in a joint configuration the smaller of the two. Sorted in an array, a
-    /// small one for the clusters there are, because this runs with every acknowledgement; only a crowd allocates.
+    /// (the rule for commitment in figure 2), and in a joint configuration the smaller of the two. Sorted in an array,
+    /// a small one for the clusters there are, because this runs with every acknowledgement; only a crowd allocates.
     pub fn reached_by_majority<T: Copy + Ord + Default>(&self, value: impl Fn(NodeId) -> T) -> T {
         const MAX: usize = Membership::MAX_MEMBERS;
-        match self.members.len() {
-            0..=FEW => self.reached(value, &mut [T::default(); FEW], &mut [T::default(); FEW]),
-            ..=MAX => self.reached(value, &mut [T::default(); MAX], &mut [T::default(); MAX]),
+        let members = self.members.len();
+        if members <= FEW {
+            self.reached(value, &mut [T::default(); FEW], &mut [T::default(); FEW])
+        } else if members <= MAX {
+            self.reached(value, &mut [T::default(); MAX], &mut [T::default(); MAX])
+        } else {
             // A crowd is never joint.
-            members => self.reached(value, &mut vec![T::default(); members], &mut []),
+            self.reached(value, &mut vec![T::default(); members], &mut [])
         }
     }
 

@@ -49,7 +49,8 @@ pub struct Arguments {
     #[arg(long)]
     threads: bool,
     /// Real time: N nodes are processes with disks, over QUIC; measures how long it takes to replace a killed leader.
-    #[arg(long, value_name = "N", conflicts_with_all = ["sizes", "threads"], value_parser = clap::value_parser!(u64).range(3..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(3..))]
+    #[arg(conflicts_with_all = ["sizes", "threads"])]
     real_processes: Option<u64>,
     /// How long a cluster may take, in its own time.
     #[arg(long, value_name = "TIME", default_value_t = Settings::default().limit)]

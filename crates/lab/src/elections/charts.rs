@@ -16,7 +16,6 @@ const POINTS: u32 = 100;
 
 const NODES: &str = "cluster size (nodes)";
 const HELD: &str = "elections held for a leader";
-const TIME: &str = "time to elect (ms)";
 
 /// Clusters of fewer nodes were slow in the study, others fast.
 const STUDY_EDGE: f64 = 13.0;
@@ -53,7 +52,7 @@ fn elections(study: &Study, rows: &[Row]) -> Chart {
     series.push(Series { name, colour: COLOURS[0], shape: Shape::Dots, points: mean });
     if study.settings.is_ideal() {
         let points = across(rows, 1.0);
-        let name = "theory: one, for the first to stand has every vote".into();
+        let name = "theory without delay: one, for the first to stand has every vote".into();
         series.push(Series { name, colour: COLOURS[1], shape: Shape::Dashes, points });
     }
     let held = Axis::measures(HELD).from_zero();
@@ -70,6 +69,7 @@ fn times(study: &Study, rows: &[Row]) -> Chart {
     sizes.dedup();
     let theory = sizes.into_iter().map(|nodes| (nodes as f64, study.settings.theory_ms(nodes))).collect();
     let poll = study.settings.poll;
+    let who = if study.settings.crash_leader { " of those who are left" } else { "" };
     let how = if poll.0.is_zero() {
         "the first timeout".to_owned()
     } else {
@@ -77,7 +77,7 @@ fn times(study: &Study, rows: &[Row]) -> Chart {
     };
     let ideal = if study.settings.is_ideal() { "" } else { ", without delay and loss" };
     let mut series = vec![
-        Series { name: format!("theory: {how}{ideal}"), colour: COLOURS[1], shape: Shape::Line, points: theory },
+        Series { name: format!("theory: {how}{who}{ideal}"), colour: COLOURS[1], shape: Shape::Line, points: theory },
         Series {
             name: format!("mean of {} runs", study.reps),
             colour: COLOURS[0],
@@ -88,8 +88,9 @@ fn times(study: &Study, rows: &[Row]) -> Chart {
     if !study.settings.crash_leader {
         let (first, last) = (first as f64, last as f64);
         let edge = STUDY_EDGE.clamp(first, last);
-        let (small, large) = STUDY_MS;
-        let points = vec![(first, small), (edge, small), (edge, large), (last, large)];
+        let small = [(first, STUDY_MS.0), (edge, STUDY_MS.0)].into_iter().filter(|_| first < STUDY_EDGE);
+        let large = [(edge, STUDY_MS.1), (last, STUDY_MS.1)].into_iter().filter(|_| last > STUDY_EDGE);
+        let points = small.chain(large).collect();
         let name = "the study saw about 230 ms below 13 nodes, about 160 ms above".into();
         series.push(Series { name, colour: COLOURS[4], shape: Shape::Dashes, points });
     }
@@ -98,7 +99,7 @@ fn times(study: &Study, rows: &[Row]) -> Chart {
     } else {
         "Cluster size and time to elect"
     };
-    chart(title, Axis::counts(NODES), Axis::measures(TIME), series)
+    chart(title, Axis::counts(NODES), Axis::measures(time_name(study)), series)
 }
 
 /// Time to elect against elections held: the mean time of all runs that held as many elections, and how many they are.
@@ -116,7 +117,6 @@ fn both(study: &Study, rows: &[Row]) -> Chart {
     let points: Vec<_> = largest.iter().map(|(held, times)| (**held as f64, mean(times))).collect();
     let labels = largest.iter().map(|(_, times)| format!("n={}", times.len())).collect();
     let spread = groups.iter().flat_map(|(held, times)| thinned(times).map(|time| (*held as f64, time))).collect();
-    let most = groups.last_key_value().map_or(STUDY_MOST, |(held, _)| *held as f64);
     let mut series = vec![
         Series { name: "single runs".into(), colour: COLOURS[5], shape: Shape::Cloud, points: spread },
         Series {
@@ -127,11 +127,11 @@ fn both(study: &Study, rows: &[Row]) -> Chart {
         },
     ];
     if !study.settings.crash_leader {
-        let points = vec![(1.0, STUDY_MS.1), (most.max(STUDY_MOST), STUDY_MS.1)];
+        let points = vec![(1.0, STUDY_MS.1), (STUDY_MOST, STUDY_MS.1)];
         let name = "the study: with three elections as fast as ever, about 160 ms".into();
         series.push(Series { name, colour: COLOURS[4], shape: Shape::Dashes, points });
     }
-    chart("Time to elect and elections held", Axis::counts(HELD), Axis::measures(TIME), series)
+    chart("Time to elect and elections held", Axis::counts(HELD), Axis::measures(time_name(study)), series)
 }
 
 /// At most a hundred of many values, from the smallest to the largest: more dots on one place say nothing.
@@ -140,6 +140,11 @@ fn thinned(times: &[f64]) -> impl Iterator<Item = f64> {
     sorted.sort_by(f64::total_cmp);
     let shown = sorted.len().min(100);
     (0..shown).map(move |place| sorted[place * (sorted.len() - 1) / (shown - 1).max(1)])
+}
+
+/// Name and unit of what was measured.
+fn time_name(study: &Study) -> &'static str {
+    if study.settings.crash_leader { "time to the next leader (ms)" } else { "time to elect (ms)" }
 }
 
 fn across(rows: &[Row], value: f64) -> Vec<(f64, f64)> {

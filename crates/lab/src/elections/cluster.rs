@@ -209,8 +209,8 @@ impl<'a> Cluster<'a> {
     }
 }
 
-/// The first look at a timer that is due, of a node that looks so often and began in this phase of the interval; without
-/// an interval it looks at once.
+/// The first look at a timer that is due, of a node that looks so often and began in this phase of the interval;
+/// without an interval it looks at once.
 pub(super) fn polled(due: Moment, (poll, phase): (u64, u64)) -> Moment {
     if poll == 0 { due } else { Moment(phase.saturating_add(due.0.saturating_sub(phase).div_ceil(poll) * poll)) }
 }

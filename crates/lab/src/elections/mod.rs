@@ -16,26 +16,26 @@
 //! ```
 //!
 //! # What is counted
-//! An *election* is held whenever a node stands for it. A *split vote* is a term in which somebody stood and nobody won.
-//! *Messages* are those sent before there was a leader, and *steps* the inputs that all nodes took until then.
+//! An *election* is held whenever a node stands for it. A *split vote* is a term in which somebody stood and nobody
+//! won. *Messages* are those sent before there was a leader, and *steps* the inputs that all nodes took until then.
 //!
 //! Without delay nothing splits a vote in clusters of three and more: everybody gets the first candidate's request at
-//! the moment it stands. Two timers that go off in the same microsecond make two candidates, of which the first in order
-//! of place has every free vote; that is one more election held, and a split vote only if free votes are no majority
-//! any more, for which half of a cluster must stand in one microsecond.
+//! the moment it stands. Two timers that go off in the same microsecond make two candidates, of which the first in
+//! order of place has every free vote; that is one more election held, and a split vote only if free votes are no
+//! majority any more, for which half of a cluster must stand in one microsecond.
 //!
 //! # Virtual and real time
 //! In [`World::Threads`] each node is a thread with the driver that ships and messages go through memory, one cluster
 //! after the other, in as much time as elections take. Then messages include the leader's first to everybody, steps are
 //! only messages that were taken, and the same seed gives the same timeouts but not the same rows. In
-//! [`World::Processes`] each is a process with its own disk, over QUIC on the loopback interface, and what is measured is
-//! always how long it takes to replace a leader that was killed: a first election would be that of nodes which are still
-//! starting. Messages and steps are not counted then.
+//! [`World::Processes`] each is a process with its own disk, over QUIC on the loopback interface, and what is measured
+//! is always how long it takes to replace a leader that was killed: a first election would be that of nodes which are
+//! still starting. Messages and steps are not counted then.
 //!
 //! # Decisions
-//! **No pre-vote unless asked for.** Decision: [`Settings::pre_vote`] is off by default, although the core's is on. Why:
-//! the study's nodes had none, and with it a candidate that cannot win does not stand, so elections held could not be
-//! compared. Without delay both take the same time. Would change if: the study were not what this is compared with.
+//! **No pre-vote unless asked for.** Decision: [`Settings::pre_vote`] is off by default, although the core's is on.
+//! Why: the study's nodes had none, and with it a candidate that cannot win does not stand, so elections held could not
+//! be compared. Without delay both take the same time. Would change if: the study were not what this is compared with.
 //!
 //! **Check-quorum stays on.** Decision: everything else is as in the core's settings. Why: it is the shipping core that
 //! is measured; in a first election there is no leader to be loyal to, and after a crash it costs time only where

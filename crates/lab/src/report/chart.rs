@@ -133,6 +133,8 @@ impl Chart {
                     chart.draw_series(LineSeries::new(points.iter().copied(), stroke))?;
                     chart.draw_series(dots(5))?;
                 }
+                // One point is no line and would not be seen.
+                Shape::Line if points.len() == 1 => drop(chart.draw_series(dots(5))?),
                 Shape::Line => drop(chart.draw_series(LineSeries::new(points.iter().copied(), stroke))?),
                 Shape::Cloud => drop(chart.draw_series(dots(3))?),
                 Shape::Dashes => {
