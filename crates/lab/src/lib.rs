@@ -23,6 +23,7 @@ pub mod disk;
 pub mod fuzz;
 pub mod invariants;
 pub mod linearizability;
+pub mod proxy;
 pub mod scenario;
 pub mod simulation;
 pub mod storm;
