@@ -2,6 +2,7 @@
 //!
 //! [`Simulation`] holds real [`Node`](raftian_raft::Node)s on simulated links, disks and time. Nothing happens unless
 //! the caller says so, every property of [`invariants`] is checked after every step, and [`storm`] lets a seed say it.
+//! [`elections`] measures many clusters in a lighter world, and [`report`] tells what came out.
 //!
 //! ```
 //! use raftian_lab::{Setup, Simulation};
@@ -19,11 +20,14 @@
 //! back; each machine's clock starts elsewhere. [`disk`] has the real store on disks that tear writes and rot. Not
 //! simulated here: codecs and sockets, which belong to the node.
 
+pub mod cli;
 pub mod disk;
+pub mod elections;
 pub mod fuzz;
 pub mod invariants;
 pub mod linearizability;
 pub mod proxy;
+pub mod report;
 pub mod scenario;
 pub mod simulation;
 pub mod storm;

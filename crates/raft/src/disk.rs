@@ -18,8 +18,9 @@ const MOST_UNDER_WAY: usize = 2;
 /// A disk that writes a snapshot at 10 MB a second is slow and does not hang: so many bytes it may take a microsecond for.
 const SLOW_BYTES_PER_MICRO: u64 = 10;
 
-/// Most promises that wait for the disk. While it hangs every heartbeat asks for one more; beyond the bound they are
-/// dropped, as a network would, and the peers ask again.
+/// Most promises that wait for the disk, or one for each member if they are more, as a candidate makes. While the disk
+/// hangs every heartbeat asks for one more; beyond the bound they are dropped, as a network would, and the peers ask
+/// again.
 const MOST_PROMISES: usize = 4096;
 
 /// What the node has asked its disk to do, and what the disk has done. Writes complete in order; several may be under
@@ -111,10 +112,10 @@ impl Disk {
         self.under_way.front().map(|write| Moment(write.since.0.saturating_add(write.bytes / SLOW_BYTES_PER_MICRO)))
     }
 
-    /// A message that may leave only when everything the node knows now is on disk.
-    pub(crate) fn promise(&mut self, to: NodeId, message: Message) {
+    /// A message that may leave only when everything the node knows now is on disk, of a node with so many `members`.
+    pub(crate) fn promise(&mut self, members: usize, to: NodeId, message: Message) {
         let waiting = self.promises.len() + self.under_way.iter().map(|write| write.promises.len()).sum::<usize>();
-        if waiting < MOST_PROMISES {
+        if waiting < MOST_PROMISES.max(members) {
             self.promises.push((to, message));
         }
     }
@@ -270,12 +271,12 @@ mod tests {
         let mut disk = Disk::new(HardState::default(), Index(0), Index(0));
         log.push(entry(1, 1));
         assert_eq!(flush(&mut disk, &log).0.unwrap().entries.len(), 1);
-        disk.promise(promise().0, promise().1);
+        disk.promise(1, promise().0, promise().1);
         assert_eq!(flush(&mut disk, &log), (None, 0));
         let mut sent = Vec::new();
         disk.persisted(Moment(0), WriteNumber(1), &log, &mut sent);
         assert_eq!(sent, [promise()]);
-        disk.promise(promise().0, promise().1);
+        disk.promise(1, promise().0, promise().1);
         assert_eq!(flush(&mut disk, &log), (None, 1), "with nothing under way it may leave at once");
     }
 
@@ -285,7 +286,7 @@ mod tests {
         let mut disk = Disk::new(HardState::default(), Index(0), Index(0));
         for index in 1..=10 {
             log.push(entry(index, 1));
-            disk.promise(promise().0, promise().1);
+            disk.promise(1, promise().0, promise().1);
             let (write, sent) = flush(&mut disk, &log);
             assert_eq!((write.is_some(), sent), (index <= MOST_UNDER_WAY as u64, 0));
         }
@@ -336,7 +337,7 @@ mod tests {
         log.push(entry(1, 1));
         for _ in 0..3 {
             flush(&mut disk, &log);
-            (0..MOST_PROMISES).for_each(|_| disk.promise(promise().0, promise().1));
+            (0..MOST_PROMISES).for_each(|_| disk.promise(1, promise().0, promise().1));
         }
         let mut sent = Vec::new();
         disk.persisted(Moment(0), WriteNumber(1), &log, &mut sent);

@@ -1,16 +1,18 @@
 //! Who is in the cluster, who votes, and what a majority of them is: sections 6 and thesis 4.
 
 use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec;
 
 use crate::types::{Incarnation, NodeId};
 
 /// The members of a cluster. While the voters change from one set to another it is joint (section 6): then whatever
-/// needs a majority needs one of each set.
+/// needs a majority needs one of each set. A copy shares the members with the original.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(try_from = "Parts", into = "Parts"))]
 pub struct Membership {
-    members: BTreeMap<NodeId, Member>,
+    members: Arc<BTreeMap<NodeId, Member>>,
 }
 
 /// What one member is.
@@ -94,6 +96,10 @@ impl Standing {
 
 impl Membership {
     /// Most members of a cluster. Every node keeps state for every other, and a message to each leaves per heartbeat.
+    ///
+    /// Decision: the bound is kept wherever a membership comes from elsewhere or changes; [`Membership::crowd`] alone
+    /// goes without it. Why: bytes from a peer must not decide how much a node holds; an experiment holds its ten
+    /// thousand nodes anyway. Would change if: larger clusters were to be run for real.
     pub const MAX_MEMBERS: usize = 256;
 
     /// A cluster of these voters, all in their first life.
@@ -111,7 +117,18 @@ impl Membership {
     pub fn of(members: impl IntoIterator<Item = (NodeId, Incarnation, Standing)>) -> Result<Self, MembershipError> {
         let member =
             |(id, incarnation, standing)| (id, Member { incarnation, standing: Some(standing), outgoing: None });
-        Membership { members: members.into_iter().map(member).collect() }.checked()
+        Membership { members: Arc::new(members.into_iter().map(member).collect()) }.checked()
+    }
+
+    /// A cluster of any number of voters, for experiments in one process. More than [`Membership::MAX_MEMBERS`] can
+    /// elect and replicate, but neither change nor travel: nobody takes a change of them, or reads them from bytes.
+    ///
+    /// # Errors
+    /// If there are none.
+    pub fn crowd(voters: impl IntoIterator<Item = NodeId>) -> Result<Self, MembershipError> {
+        let voter = Member { incarnation: Incarnation::default(), standing: Some(Standing::Voter), outgoing: None };
+        let members: BTreeMap<_, _> = voters.into_iter().map(|id| (id, voter)).collect();
+        if members.is_empty() { Err(MembershipError::NoVoters) } else { Ok(Membership { members: Arc::new(members) }) }
     }
 
     fn checked(self) -> Result<Self, MembershipError> {
@@ -183,21 +200,22 @@ impl Membership {
     }
 
     /// The largest value that a majority has reached: the value at the majority's place when all are sorted downwards
-    /// (the rule for commitment in figure 2), and in a joint configuration the smaller of the two. Sorted in a fixed
-    /// array, so it allocates nothing; a small one for the clusters there are, because this runs with every
-    /// acknowledgement.
+    /// (the rule for commitment in figure 2), and in a joint configuration the smaller of the two. Sorted in an array,
+    /// a small one for the clusters there are, because this runs with every acknowledgement; only a crowd allocates.
     pub fn reached_by_majority<T: Copy + Ord + Default>(&self, value: impl Fn(NodeId) -> T) -> T {
-        if self.members.len() <= FEW {
-            self.reached::<T, FEW>(value)
-        } else {
-            self.reached::<T, { Self::MAX_MEMBERS }>(value)
+        const MAX: usize = Membership::MAX_MEMBERS;
+        match self.members.len() {
+            0..=9 => self.reached(value, &mut [T::default(); 9], &mut [T::default(); 9]),
+            10..=MAX => self.reached(value, &mut [T::default(); MAX], &mut [T::default(); MAX]),
+            // A crowd is never joint.
+            members => self.reached(value, &mut vec![T::default(); members], &mut []),
         }
     }
 
-    fn reached<T: Copy + Ord + Default, const ROOM: usize>(&self, value: impl Fn(NodeId) -> T) -> T {
-        let (mut new, mut old) = ([T::default(); ROOM], [T::default(); ROOM]);
+    /// With room for what the new and the old voters have reached.
+    fn reached<T: Copy + Ord + Default>(&self, value: impl Fn(NodeId) -> T, new: &mut [T], old: &mut [T]) -> T {
         let (mut new_count, mut old_count) = (0, 0);
-        for (id, member) in &self.members {
+        for (id, member) in self.members.iter() {
             let reached = value(*id);
             if member.standing.is_some_and(Standing::votes) {
                 new[new_count] = reached;
@@ -255,12 +273,12 @@ impl Membership {
 
     /// The joint configuration of this one and `next`.
     fn joined_with(&self, next: Membership) -> Result<Membership, MembershipError> {
-        let mut members = next.members;
+        let mut members = Arc::unwrap_or_clone(next.members);
         for (id, before) in self.members.iter().filter(|(_, member)| member.votes()) {
             let leaving = Member { incarnation: before.incarnation, standing: None, outgoing: None };
             members.entry(*id).or_insert(leaving).outgoing = before.standing;
         }
-        Membership { members }.checked()
+        Membership { members: Arc::new(members) }.checked()
     }
 
     /// The membership that a joint one becomes when it is committed; any other stays what it is.
@@ -268,7 +286,7 @@ impl Membership {
     pub fn left(&self) -> Membership {
         let stays =
             |(id, member): (&NodeId, &Member)| member.standing.map(|_| (*id, Member { outgoing: None, ..*member }));
-        Membership { members: self.members.iter().filter_map(stays).collect() }
+        Membership { members: Arc::new(self.members.iter().filter_map(stays).collect()) }
     }
 }
 
@@ -328,7 +346,7 @@ struct Parts(BTreeMap<NodeId, Member>);
 #[cfg(feature = "serde")]
 impl From<Membership> for Parts {
     fn from(membership: Membership) -> Self {
-        Parts(membership.members)
+        Parts(Arc::unwrap_or_clone(membership.members))
     }
 }
 
@@ -337,7 +355,7 @@ impl TryFrom<Parts> for Membership {
     type Error = MembershipError;
 
     fn try_from(Parts(members): Parts) -> Result<Self, MembershipError> {
-        Membership { members }.checked()
+        Membership { members: Arc::new(members) }.checked()
     }
 }
 

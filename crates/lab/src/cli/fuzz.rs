@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use raftian_lab::fuzz::{Answer, Answers, Finding, Fuzz, TARGETS, Target, judge, target};
+use crate::fuzz::{Answer, Answers, Finding, Fuzz, TARGETS, Target, judge, target};
 
 use super::Exit;
 
+/// What is fuzzed, with which inputs.
 #[derive(clap::Args)]
-pub(crate) struct Arguments {
+pub struct Arguments {
     /// What is fuzzed: `all`, or one of those that `cargo lab fuzz list` names.
     target: String,
     /// Seconds for each target.
@@ -28,7 +29,8 @@ pub(crate) struct Arguments {
     input: Option<PathBuf>,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Exit {
+/// Throws inputs at one target or all, and says what was not answered as it should be.
+pub fn run(arguments: &Arguments) -> Exit {
     if arguments.target == "list" {
         for Target { name, about, .. } in TARGETS {
             println!("{name:<12} {about}");

@@ -1,18 +1,55 @@
-//! The subcommands, and how they end.
+//! The subcommands, and how they end: for `cargo lab`, and for any other program that offers them.
 
-pub(crate) mod fuzz;
-pub(crate) mod scenario;
-pub(crate) mod storm;
+pub mod elections;
+pub mod fuzz;
+pub mod output;
+pub mod scenario;
+pub mod storm;
 
 use std::process::ExitCode;
 
+/// The subcommands.
+#[derive(clap::Subcommand)]
+pub enum Command {
+    /// Measures how long clusters of many sizes take to elect a leader, and how many elections that takes.
+    Elections(elections::Arguments),
+    /// One node of `elections --real-processes`, started by it.
+    #[command(hide = true)]
+    ElectionsNode(elections::NodeArguments),
+    /// Runs transcripts and says which did not go as they say.
+    Scenario(scenario::Arguments),
+    /// Throws bytes at decoders, stores, nodes and clusters, and looks whether they are answered as they should.
+    Fuzz(fuzz::Arguments),
+    /// Lets faults rain on simulated clusters, and looks whether they survive.
+    Storm(storm::Arguments),
+}
+
+impl Command {
+    /// Runs it. What was found out goes to stdout, everything else to stderr.
+    pub fn run(&self) -> Exit {
+        match self {
+            Command::Elections(arguments) => elections::run(arguments),
+            Command::ElectionsNode(arguments) => elections::run_node(arguments),
+            Command::Scenario(arguments) => scenario::run(arguments),
+            Command::Fuzz(arguments) => fuzz::run(arguments),
+            Command::Storm(arguments) => storm::run(arguments),
+        }
+    }
+}
+
 /// How a run ends. The numbers are those of the game's own command line.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(crate) enum Exit {
+pub enum Exit {
     /// Everything went as it should.
     Success = 0,
+    /// Something failed that should not have, such as writing a file.
+    Unexpected = 1,
+    /// The command line says what cannot be.
+    Usage = 2,
     /// A file cannot be read or understood.
     Configuration = 3,
+    /// No leader was elected in time.
+    NoLeader = 5,
     /// A property of Raft was violated.
     Violated = 8,
     /// Something that was stated did not hold.

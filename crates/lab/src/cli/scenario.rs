@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use raftian_lab::scenario::{self, Script};
+use crate::scenario::{self, Script};
 
 use super::Exit;
 
@@ -12,8 +12,9 @@ const LINES_OF_A_FAILURE: usize = 40;
 /// Lines of trace kept for `--trace`.
 const LINES_OF_A_TRACE: usize = 1_000_000;
 
+/// Which transcripts are run.
 #[derive(clap::Args)]
-pub(crate) struct Arguments {
+pub struct Arguments {
     /// Transcripts, or directories of files that end in `.scenario`.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -25,7 +26,8 @@ pub(crate) struct Arguments {
     quiet: bool,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Exit {
+/// Runs transcripts and says which did not go as they say.
+pub fn run(arguments: &Arguments) -> Exit {
     let mut worst = Exit::Success;
     let mut count = 0;
     for file in &arguments.files {

@@ -6,8 +6,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use raftian_lab::simulation::Tally;
-use raftian_lab::storm::{Machines, RARE, Report, Storm, Wreck, minimise};
+use crate::simulation::Tally;
+use crate::storm::{Machines, RARE, Report, Storm, Wreck, minimise};
 
 use super::Exit;
 
@@ -17,8 +17,9 @@ const LINES_OF_A_FAILURE: usize = 200;
 /// Storms from which on a run must have met every rare event.
 const ENOUGH_STORMS: u64 = 1_000;
 
+/// Which storms there are.
 #[derive(clap::Args)]
-pub(crate) struct Arguments {
+pub struct Arguments {
     /// One seed, from which everything follows.
     #[arg(long, conflicts_with_all = ["seeds", "minutes"])]
     seed: Option<u64>,
@@ -59,7 +60,8 @@ fn range(text: &str) -> Result<Range<u64>, String> {
     parsed.filter(|range: &Range<u64>| !range.is_empty()).ok_or_else(|| format!("`{text}` is not A..B with A below B"))
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Exit {
+/// Lets storms rain, and says which cluster did not survive.
+pub fn run(arguments: &Arguments) -> Exit {
     if let Some(seed) = arguments.seed {
         return one(arguments, seed);
     }

@@ -20,12 +20,25 @@ fn a_cluster_without_voters_or_with_too_many_cannot_be_made() {
     assert_eq!(Membership::of([witness]), Err(MembershipError::NoVoters), "a witness alone cannot lead");
 }
 
+#[test]
+fn a_crowd_has_majorities_but_does_not_change() {
+    assert_eq!(Membership::crowd([]), Err(MembershipError::NoVoters));
+    assert_eq!(Membership::crowd(ids(&[1, 2, 3])), Membership::new(ids(&[1, 2, 3])));
+    let crowd = Membership::crowd((1..=1_000).map(NodeId)).unwrap();
+    assert!(crowd.is_quorum(|id| id.0 <= 501) && !crowd.is_quorum(|id| id.0 <= 500));
+    assert_eq!(crowd.reached_by_majority(|id| id.0), 500);
+    let newcomer = Change::Set(NodeId(1_001), Incarnation(0), Standing::Voter);
+    assert_eq!(crowd.after(&newcomer), Err(MembershipError::TooMany));
+}
+
 /// Found by fuzzing the wire: one member, a voter from now on and a witness until then, would never have stood.
 #[test]
 fn what_no_change_leads_to_is_refused() {
     let member = |standing, outgoing| Member { incarnation: Incarnation(0), standing, outgoing };
-    let of =
-        |second| Membership { members: [(NodeId(1), member(Some(Standing::Voter), None)), (NodeId(2), second)].into() };
+    let of = |second| {
+        let members = [(NodeId(1), member(Some(Standing::Voter), None)), (NodeId(2), second)];
+        Membership { members: Arc::new(members.into()) }
+    };
     let (voter, witness, learner) = (Some(Standing::Voter), Some(Standing::Witness), Some(Standing::Learner));
     for (standing, outgoing) in
         [(voter, witness), (witness, voter), (learner, witness), (voter, learner), (None, learner)]

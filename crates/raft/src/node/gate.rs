@@ -98,6 +98,6 @@ impl Node {
     /// Sends a message once everything known now is on disk.
     pub(super) fn promise(&mut self, to: NodeId, body: Body) {
         let message = self.message(to, self.hard_state.term, body);
-        self.disk.promise(to, message);
+        self.disk.promise(self.log.membership().members().len(), to, message);
     }
 }

@@ -1,0 +1,212 @@
+//! `cargo lab elections`
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use super::Exit;
+use super::output::{Output, Results};
+use crate::elections::ranges::{Share, Sizes, Span, Time};
+use crate::elections::{Row, Settings, Study, World, charts, processes, results};
+use crate::report::document::Document;
+use crate::report::environment::Environment;
+use crate::report::page::Page;
+use crate::report::threshold;
+
+/// Which clusters elect a leader, how often, and under which conditions.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Sizes of clusters: a range with both ends and a step, or a list.
+    #[arg(long, value_name = "N..N/STEP|N,N", default_value_t = Study::default().sizes)]
+    sizes: Sizes,
+    /// Clusters of each size.
+    #[arg(long, value_name = "N", default_value_t = Study::default().reps)]
+    reps: u64,
+    /// From which everything follows.
+    #[arg(long, value_name = "N", default_value_t = Study::default().seed)]
+    seed: u64,
+    /// Election timeouts are drawn from here, evenly.
+    #[arg(long, value_name = "A..B", default_value_t = Settings::default().timeout)]
+    timeout: Span,
+    /// Time between a leader's heartbeats.
+    #[arg(long, value_name = "TIME", default_value_t = Settings::default().heartbeat)]
+    heartbeat: Time,
+    /// Time that each message takes, evenly from a range or always the same.
+    #[arg(long, value_name = "A..B|TIME", default_value_t = Settings::default().delay)]
+    delay: Span,
+    /// Share of messages that are lost; from a range it is drawn for each run.
+    #[arg(long, value_name = "A..B%|SHARE", default_value_t = Settings::default().loss)]
+    loss: Share,
+    /// Nodes look at their election timers only this often, as those of the study did every 50ms.
+    #[arg(long, value_name = "TIME", default_value_t = Settings::default().poll)]
+    poll: Time,
+    /// Ask others before standing for election.
+    #[arg(long, value_name = "on|off", value_enum, default_value_t = Switch::Off)]
+    pre_vote: Switch,
+    /// Lets the first leader crash, and measures from then to the next leader.
+    #[arg(long)]
+    crash_leader: bool,
+    /// Real time: every node is a thread, and clusters run one after the other.
+    #[arg(long)]
+    threads: bool,
+    /// Real time: N nodes are processes with disks, over QUIC; measures how long it takes to replace a killed leader.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(3..))]
+    #[arg(conflicts_with_all = ["sizes", "threads"])]
+    real_processes: Option<u64>,
+    /// How long a cluster may take, in its own time.
+    #[arg(long, value_name = "TIME", default_value_t = Settings::default().limit)]
+    limit: Time,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// One node of `--real-processes`, started by it.
+#[derive(clap::Args)]
+pub struct NodeArguments {
+    file: PathBuf,
+    #[arg(long)]
+    seed: u64,
+    #[arg(long)]
+    timeout: Span,
+    #[arg(long)]
+    heartbeat: Time,
+    #[arg(long, value_enum)]
+    pre_vote: Switch,
+}
+
+/// Runs the node until stdin ends.
+pub fn run_node(arguments: &NodeArguments) -> Exit {
+    let &NodeArguments { ref file, seed, timeout, heartbeat, pre_vote } = arguments;
+    let settings = Settings { timeout, heartbeat, pre_vote: pre_vote == Switch::On, ..Settings::default() };
+    match processes::live(file, &settings, seed) {
+        Ok(()) => Exit::Success,
+        Err(error) => {
+            eprintln!("{}: {error}", file.display());
+            Exit::Unexpected
+        }
+    }
+}
+
+/// Whether nodes ask first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub enum Switch {
+    /// As the game's nodes do.
+    On,
+    /// As the nodes of the study.
+    Off,
+}
+
+impl Arguments {
+    fn study(&self) -> Study {
+        let settings = Settings {
+            timeout: self.timeout,
+            heartbeat: self.heartbeat,
+            delay: self.delay,
+            loss: self.loss,
+            poll: self.poll,
+            pre_vote: self.pre_vote == Switch::On,
+            crash_leader: self.crash_leader || self.real_processes.is_some(),
+            limit: self.limit,
+        };
+        let (sizes, world) = match self.real_processes {
+            Some(nodes) => (Sizes(vec![nodes]), World::Processes),
+            None if self.threads => (self.sizes.clone(), World::Threads),
+            None => (self.sizes.clone(), World::Virtual),
+        };
+        Study { sizes, reps: self.reps, seed: self.seed, settings, world }
+    }
+}
+
+/// Measures elections, and gives what came out to everybody who asked for it.
+pub fn run(arguments: &Arguments) -> Exit {
+    let (study, output) = (arguments.study(), &arguments.output);
+    if let Err(error) = study.check().and_then(|()| threshold::check_names(&output.asserted, &results::QUANTITIES)) {
+        eprintln!("{error}");
+        return Exit::Usage;
+    }
+    let runs = study.sizes.0.len() as u64 * study.reps;
+    let progress = output.progress("elections", runs);
+    let began = Instant::now();
+    let rows = study.run(output.threads(), &|nodes| progress.advance(nodes));
+    progress.finish();
+    let rows = match rows {
+        Ok(rows) => rows,
+        Err(error) => {
+            eprintln!("{error}");
+            return Exit::Unexpected;
+        }
+    };
+    if !output.quiet {
+        eprintln!("{runs} clusters in {:.2} s", began.elapsed().as_secs_f64());
+    }
+    let leaderless = rows.iter().find(|row| row.time_ms.is_none());
+    let exit = output.give(told(&study, &rows, output));
+    match leaderless {
+        Some(Row { nodes, .. }) => {
+            eprintln!("no cluster of {nodes} nodes had a leader in time: raise --limit, or let less be late and lost");
+            Exit::NoLeader.max(exit)
+        }
+        None => exit,
+    }
+}
+
+fn told(study: &Study, rows: &[Row], output: &Output) -> Results {
+    let verdicts = threshold::judge(&output.asserted, &results::quantities(rows));
+    let elected = rows.iter().all(|row| row.time_ms.is_some());
+    let command = format!("cargo lab elections {}", study.options());
+    let (table, remarks, environment) = (results::table(rows), results::remarks(study, rows), Environment::here());
+    let what =
+        if study.settings.crash_leader { "From the crash of a leader to the next" } else { "From start to leader" };
+    let text = format!(
+        "{what}, in {}: {} runs of each size, seed {}\n\n{}\n{}",
+        study.world.name(),
+        study.reps,
+        study.seed,
+        table.lines(),
+        remarks.iter().map(|remark| format!("{remark}\n")).collect::<String>()
+    );
+    let next = if output.out.is_none() { "charts and a report of this: add --out DIR\n" } else { "" };
+    let page = Page {
+        title: "Leader elections".to_owned(),
+        about: std::iter::once(format!("{what}, on the shipping core in {}.", study.world.name()))
+            .chain(remarks)
+            .collect(),
+        command: command.clone(),
+        tables: vec![(format!("{} runs of each size", study.reps), table)],
+        facts: facts(study, &environment),
+        ..Page::default()
+    };
+    let document = Document {
+        schema: results::SCHEMA,
+        ok: elected && verdicts.iter().all(threshold::Verdict::holds),
+        params: study.json(),
+        rows: rows.iter().map(Row::json).collect(),
+        more: results::more(rows),
+        verdicts,
+        environment,
+        command,
+    };
+    let charts = if elected { charts::all(study, rows) } else { Vec::new() };
+    Results { name: "elections", text: text + next, csv: results::csv(rows), document, charts, page }
+}
+
+fn facts(study: &Study, environment: &Environment) -> Vec<(String, String)> {
+    let Study { sizes, reps, seed, settings, world } = study;
+    let Settings { timeout, heartbeat, delay, loss, poll, pre_vote, crash_leader, limit } = settings;
+    let fact = |name: &str, value: String| (name.to_owned(), value);
+    let on = |on: bool| if on { "on" } else { "off" }.to_owned();
+    vec![
+        fact("sizes", format!("{sizes} nodes")),
+        fact("runs of each size", reps.to_string()),
+        fact("seed", format!("{seed}; that of a run follows from it, its size and its number")),
+        fact("election timeout", timeout.to_string()),
+        fact("heartbeat", heartbeat.to_string()),
+        fact("delay of a message", delay.to_string()),
+        fact("lost messages", loss.to_string()),
+        fact("poll of election timers", if poll.0.is_zero() { "none".to_owned() } else { poll.to_string() }),
+        fact("pre-vote", on(*pre_vote)),
+        fact("crash of the first leader", on(*crash_leader)),
+        fact("world", world.name().to_owned()),
+        fact("time limit", limit.to_string()),
+        fact("machine", environment.line()),
+    ]
+}

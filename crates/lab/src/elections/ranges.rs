@@ -1,0 +1,269 @@
+//! Sizes, times and shares as they are written on the command line.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use rand::RngExt;
+use rand::rngs::ChaCha8Rng;
+
+/// Largest cluster of an experiment. A candidate and its voters exchange two messages for each node, and all of them
+/// are held in memory at once.
+pub const MOST_NODES: u64 = 10_000;
+
+/// Most sizes of one study.
+const MOST_SIZES: usize = 1_000;
+
+/// Longest time that is taken for an answer: an hour.
+const LONGEST: Duration = Duration::from_secs(3600);
+
+/// Sizes of clusters, upwards and each once.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Sizes(pub Vec<u64>);
+
+impl FromStr for Sizes {
+    type Err = String;
+
+    /// Reads `3,13,53` and `3..193/10`, which is from 3 to 193 in steps of ten, both ends included.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = |word: &str| {
+            let number = word.trim().parse().ok().filter(|size| (1..=MOST_NODES).contains(size));
+            number.ok_or_else(|| {
+                format!("`{word}` is no size of a cluster: give 1 to {MOST_NODES}, as in 3..193/10 or 3,13,53")
+            })
+        };
+        let mut sizes = Vec::new();
+        for part in text.split(',') {
+            let Some((from, rest)) = part.split_once("..") else {
+                sizes.push(number(part)?);
+                continue;
+            };
+            let (to, step) = rest.split_once('/').unwrap_or((rest, "1"));
+            let (from, to, step) = (number(from)?, number(to)?, number(step)?);
+            if from > to {
+                return Err(format!("`{part}` goes down: write {to}..{from}"));
+            }
+            sizes.extend((from..=to).step_by(step as usize));
+        }
+        sizes.sort_unstable();
+        sizes.dedup();
+        if sizes.len() > MOST_SIZES {
+            return Err(format!(
+                "{} sizes are too many: at most {MOST_SIZES}; a larger step, as in 3..9993/10, has fewer",
+                sizes.len()
+            ));
+        }
+        Ok(Sizes(sizes))
+    }
+}
+
+impl fmt::Display for Sizes {
+    /// As a list, or as a range where it is one.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let [first, second, .., last] = self.0[..]
+            && self.0.windows(2).all(|pair| pair[1] - pair[0] == second - first)
+        {
+            return write!(f, "{first}..{last}/{}", second - first);
+        }
+        let sizes: Vec<_> = self.0.iter().map(u64::to_string).collect();
+        f.write_str(&sizes.join(","))
+    }
+}
+
+/// A length of time: `50ms`, `1.5s`, `200us`, `0`.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Time(pub Duration);
+
+impl FromStr for Time {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        time(text, None).map(Time)
+    }
+}
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.as_micros() {
+            0 => f.write_str("0"),
+            micros if micros % 1_000_000 == 0 => write!(f, "{}s", micros / 1_000_000),
+            micros if micros % 1_000 == 0 => write!(f, "{}ms", micros / 1_000),
+            micros => write!(f, "{micros}us"),
+        }
+    }
+}
+
+/// From a shortest to a longest time, each in between equally likely: `0..20ms`, or `5ms` for always the same.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Span {
+    /// The shortest.
+    pub from: Duration,
+    /// The longest.
+    pub to: Duration,
+}
+
+impl Span {
+    /// A time from the span, in whole microseconds.
+    pub(super) fn draw(self, dice: &mut ChaCha8Rng) -> Duration {
+        let micros = |duration: Duration| duration.as_micros() as u64;
+        if self.from == self.to {
+            return self.to;
+        }
+        Duration::from_micros(dice.random_range(micros(self.from)..=micros(self.to)))
+    }
+}
+
+impl FromStr for Span {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let Some((from, to)) = text.split_once("..") else {
+            let same = time(text, None)?;
+            return Ok(Span { from: same, to: same });
+        };
+        // In `0..20ms` the unit counts for both.
+        let unit = to.trim().trim_start_matches(|letter: char| letter.is_ascii_digit() || letter == '.');
+        let (to, from) = (time(to, None)?, time(from, Some(unit))?);
+        if from > to {
+            return Err(format!("`{text}` goes down: write the shorter time first"));
+        }
+        Ok(Span { from, to })
+    }
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.from == self.to { Time(self.to).fmt(f) } else { write!(f, "{}..{}", Time(self.from), Time(self.to)) }
+    }
+}
+
+/// Whole microseconds, which is what moments are counted in. A number without a unit takes `unit`; 0 needs none.
+fn time(text: &str, unit: Option<&str>) -> Result<Duration, String> {
+    let text = text.trim();
+    let digits = text.trim_end_matches(char::is_alphabetic);
+    let help = || format!("`{text}` is no time: give a number and a unit, as in 150ms, 200us or 1.5s");
+    let number: f64 = digits.parse().map_err(|_| help())?;
+    let seconds = match (&text[digits.len()..], unit) {
+        ("s", _) | ("", Some("s")) => number,
+        ("ms", _) | ("", Some("ms")) => number / 1e3,
+        ("us", _) | ("", Some("us")) => number / 1e6,
+        ("", _) if number == 0.0 => 0.0,
+        ("", _) => return Err(format!("`{text}` has no unit: write {text}ms, {text}us or {text}s")),
+        _ => return Err(help()),
+    };
+    let micros = (seconds * 1e6).round();
+    if !(0.0..=LONGEST.as_micros() as f64).contains(&micros) {
+        return Err(format!("`{text}` is not between 0 and an hour"));
+    }
+    Ok(Duration::from_micros(micros as u64))
+}
+
+/// A share from a lowest to a highest: `0..10%`, or `5%` for always the same.
+#[derive(Clone, Copy, PartialEq, Default, Debug)]
+pub struct Share {
+    /// The lowest, from 0 to 1.
+    pub from: f64,
+    /// The highest, from 0 to 1.
+    pub to: f64,
+}
+
+impl Share {
+    /// A share from the range.
+    pub(super) fn draw(self, dice: &mut ChaCha8Rng) -> f64 {
+        self.from + (self.to - self.from) * dice.random_range(0.0..=1.0)
+    }
+}
+
+impl FromStr for Share {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let help = || format!("`{text}` is no share: give percents, as in 5% or 0..10%");
+        let number = text.trim().strip_suffix('%').or((text.trim() == "0").then_some("0")).ok_or_else(help)?;
+        let (from, to) = number.split_once("..").unwrap_or((number, number));
+        let percents = |word: &str| word.trim().trim_end_matches('%').parse::<f64>().map_err(|_| help());
+        let (from, to) = (percents(from)?, percents(to)?);
+        if !(0.0..=100.0).contains(&from) || !(0.0..=100.0).contains(&to) {
+            return Err(format!("`{text}` is not between 0% and 100%"));
+        }
+        if from > to {
+            return Err(format!("`{text}` goes down: write the smaller share first"));
+        }
+        Ok(Share { from: from / 100.0, to: to / 100.0 })
+    }
+}
+
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let percents = |share: f64| (share * 1e8).round() / 1e6;
+        if self.from == self.to {
+            write!(f, "{}%", percents(self.to))
+        } else {
+            write!(f, "{}..{}%", percents(self.from), percents(self.to))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn same<T: FromStr<Err = String> + fmt::Display>(text: &str) -> String {
+        let parsed = text.parse::<T>().unwrap_or_else(|error| panic!("{text}: {error}"));
+        let printed = parsed.to_string();
+        assert_eq!(printed.parse::<T>().unwrap().to_string(), printed, "what is printed is read again");
+        printed
+    }
+
+    #[test]
+    fn sizes_are_lists_and_ranges_with_both_ends() {
+        assert_eq!("3..193/10".parse::<Sizes>().unwrap().0.len(), 20);
+        assert_eq!("3..9/2".parse::<Sizes>().unwrap().0, [3, 5, 7, 9]);
+        assert_eq!("53,3,13,3".parse::<Sizes>().unwrap().0, [3, 13, 53]);
+        assert_eq!((same::<Sizes>("3..193/10"), same::<Sizes>("3,13,53")), ("3..193/10".into(), "3,13,53".into()));
+        for (wrong, hint) in [
+            ("0", "1 to 10000"),
+            ("9..3", "write 3..9"),
+            ("x", "as in"),
+            ("3..9/0", "1 to"),
+            ("", "no size"),
+            ("1..10000", "too many"),
+        ] {
+            assert!(wrong.parse::<Sizes>().unwrap_err().contains(hint), "{wrong}: {:?}", wrong.parse::<Sizes>());
+        }
+    }
+
+    #[test]
+    fn times_have_units_and_a_range_may_name_it_once() {
+        let (ms, span) = (Duration::from_millis, |text: &str| text.parse::<Span>().unwrap());
+        assert_eq!(span("0..20ms"), Span { from: ms(0), to: ms(20) });
+        assert_eq!(span("150..300ms"), Span { from: ms(150), to: ms(300) });
+        assert_eq!(span("500us..2ms"), Span { from: Duration::from_micros(500), to: ms(2) });
+        assert_eq!(span("0.5..1s"), Span { from: ms(500), to: ms(1_000) });
+        assert_eq!((span("5ms"), span("0")), (Span { from: ms(5), to: ms(5) }, Span::default()));
+        assert_eq!((same::<Span>("0..20ms"), same::<Time>("1.5s")), ("0..20ms".into(), "1500ms".into()));
+        for (wrong, hint) in [
+            ("20", "write 20ms"),
+            ("20..0ms", "goes down"),
+            ("fast", "number and a unit"),
+            ("5min", "number and a unit"),
+            ("-1ms", "between"),
+            ("2..", "number and a unit"),
+            ("3601s", "an hour"),
+        ] {
+            assert!(wrong.parse::<Span>().unwrap_err().contains(hint), "{wrong}: {:?}", wrong.parse::<Span>());
+        }
+    }
+
+    #[test]
+    fn shares_are_percents() {
+        assert_eq!("0..10%".parse::<Share>().unwrap(), Share { from: 0.0, to: 0.1 });
+        assert_eq!(
+            (same::<Share>("5%"), same::<Share>("0"), same::<Share>("0..10%")),
+            ("5%".into(), "0%".into(), "0..10%".into())
+        );
+        for (wrong, hint) in [("5", "percents"), ("10..5%", "goes down"), ("101%", "between"), ("x%", "percents")] {
+            assert!(wrong.parse::<Share>().unwrap_err().contains(hint), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! Curves over two axes, as SVG.
+
+use std::error::Error;
+use std::ops::Range;
+
+use plotters::coord::Shift;
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+
+/// Pixels of a chart.
+pub const SIZE: (u32, u32) = (1200, 760);
+
+/// Colours that people who see fewer of them can tell apart, too, on light and on dark.
+pub const COLOURS: [RGBColor; 6] = [
+    RGBColor(0, 114, 178),
+    RGBColor(213, 94, 0),
+    RGBColor(0, 158, 115),
+    RGBColor(204, 121, 167),
+    RGBColor(128, 128, 128),
+    RGBColor(86, 180, 233),
+];
+
+/// Letters and axes; on a dark page it gives way to the page's own colour.
+const INK: RGBColor = RGBColor(40, 40, 40);
+/// Lines behind the curves, seen on light and on dark.
+const MESH: RGBColor = RGBColor(160, 160, 160);
+/// Pixels of the title and of each line of names.
+const TITLE: u32 = 56;
+const NAME: u32 = 28;
+
+/// Pixels that a label takes to the right and downwards.
+const LABEL: (i32, i32) = (64, 18);
+/// Labelled points of which more are drawn smaller.
+const CROWDED: usize = 40;
+
+/// One chart.
+#[derive(Clone, Debug)]
+pub struct Chart {
+    /// Stands above it.
+    pub title: String,
+    /// What is drawn to the right.
+    pub x: Axis,
+    /// What is drawn upwards.
+    pub y: Axis,
+    /// The curves, each with its name in a line of its own; later ones lie above earlier ones.
+    pub series: Vec<Series>,
+}
+
+/// One axis. It holds all values, with a little room on both sides, but none below zero that is not needed.
+#[derive(Clone, Debug)]
+pub struct Axis {
+    /// Name and unit.
+    pub name: String,
+    /// It counts something: only whole numbers are named.
+    pub counts: bool,
+    /// Begins at zero, whatever the values.
+    pub from_zero: bool,
+}
+
+/// One curve or cloud of points.
+#[derive(Clone, Debug)]
+pub struct Series {
+    /// What it is, said above the chart.
+    pub name: String,
+    /// Its colour.
+    pub colour: RGBColor,
+    /// How it is drawn.
+    pub shape: Shape,
+    /// Its points.
+    pub points: Vec<(f64, f64)>,
+}
+
+/// How a series is drawn.
+#[derive(Clone, Debug)]
+pub enum Shape {
+    /// A line with a dot at each point.
+    Dots,
+    /// A line without dots.
+    Line,
+    /// Dashes between each two points, which belong together: what others published, or a bound.
+    Dashes,
+    /// Dots without a line, each with its text beside it, where no earlier one is in the way.
+    Labelled(Vec<String>),
+    /// Small dots without a line.
+    Cloud,
+}
+
+type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+
+impl Chart {
+    /// The chart as an SVG document on white.
+    ///
+    /// # Errors
+    /// If it has no point, or one that is no number.
+    pub fn svg(&self) -> Result<String, String> {
+        let mut text = String::new();
+        self.draw(&mut text).map_err(|error| format!("the chart `{}` cannot be drawn: {error}", self.title))?;
+        Ok(text)
+    }
+
+    fn draw(&self, text: &mut String) -> Result<(), Box<dyn Error>> {
+        let (x, y) = (self.range(&self.x, |point| point.0)?, self.range(&self.y, |point| point.1)?);
+        let (x_labels, y_labels) = (self.x.labels(&x, 12), self.y.labels(&y, 10));
+        let root = SVGBackend::with_string(text, SIZE).into_drawing_area();
+        root.fill(&WHITE)?;
+        let (head, body) = root.split_vertically(TITLE + NAME * self.series.len() as u32);
+        self.head(&head)?;
+        let mut chart = ChartBuilder::on(&body)
+            .margin(16)
+            .margin_right(36)
+            .x_label_area_size(62)
+            .y_label_area_size(92)
+            .build_cartesian_2d(x, y)?;
+        chart
+            .configure_mesh()
+            .x_desc(self.x.name.as_str())
+            .y_desc(self.y.name.as_str())
+            .x_labels(x_labels)
+            .y_labels(y_labels)
+            .x_label_formatter(&|value| short(*value))
+            .y_label_formatter(&|value| short(*value))
+            .label_style(font(18))
+            .axis_desc_style(font(20))
+            .max_light_lines(0)
+            .bold_line_style(MESH.mix(0.4))
+            .axis_style(INK)
+            .draw()?;
+        for Series { colour, shape, points, .. } in &self.series {
+            let stroke = colour.stroke_width(3);
+            let dots = |radius| points.iter().map(move |point| Circle::new(*point, radius, colour.filled()));
+            match shape {
+                Shape::Dots => {
+                    chart.draw_series(LineSeries::new(points.iter().copied(), stroke))?;
+                    chart.draw_series(dots(5))?;
+                }
+                // One point is no line and would not be seen.
+                Shape::Line if points.len() == 1 => drop(chart.draw_series(dots(5))?),
+                Shape::Line => drop(chart.draw_series(LineSeries::new(points.iter().copied(), stroke))?),
+                Shape::Cloud => drop(chart.draw_series(dots(3))?),
+                Shape::Dashes => {
+                    for pair in points.chunks(2) {
+                        chart.draw_series(DashedLineSeries::new(pair.iter().copied(), 10, 7, stroke))?;
+                    }
+                }
+                Shape::Labelled(labels) => {
+                    chart.draw_series(dots(if points.len() > CROWDED { 3 } else { 6 }))?;
+                    let mut taken: Vec<(i32, i32)> = Vec::new();
+                    for (point, label) in points.iter().zip(labels) {
+                        let (x, y) = chart.backend_coord(point);
+                        let free = |(left, top): &(i32, i32)| (x - left).abs() > LABEL.0 || (y - top).abs() > LABEL.1;
+                        if taken.iter().all(free) {
+                            taken.push((x, y));
+                            root.draw(&Text::new(label.as_str(), (x + 10, y - 4), left(17)))?;
+                        }
+                    }
+                }
+            }
+        }
+        drop(chart);
+        root.present()?;
+        Ok(())
+    }
+
+    fn head(&self, head: &Area<'_>) -> Result<(), Box<dyn Error>> {
+        head.draw(&Text::new(self.title.as_str(), (20, 16), font(30)))?;
+        for (line, Series { name, colour, shape, .. }) in self.series.iter().enumerate() {
+            let y = (TITLE + NAME * line as u32 + NAME / 2) as i32;
+            match shape {
+                Shape::Line | Shape::Dots => {
+                    head.draw(&PathElement::new([(20, y), (60, y)], colour.stroke_width(3)))?;
+                }
+                Shape::Dashes => {
+                    for x in [20, 36, 52] {
+                        head.draw(&PathElement::new([(x, y), (x + 9, y)], colour.stroke_width(3)))?;
+                    }
+                }
+                Shape::Cloud | Shape::Labelled(_) => {}
+            }
+            if !matches!(shape, Shape::Line | Shape::Dashes) {
+                head.draw(&Circle::new((40, y), 5, colour.filled()))?;
+            }
+            head.draw(&Text::new(name.as_str(), (72, y), left(19)))?;
+        }
+        Ok(())
+    }
+
+    fn range(&self, axis: &Axis, of: fn(&(f64, f64)) -> f64) -> Result<Range<f64>, &'static str> {
+        let values = || self.series.iter().flat_map(|series| &series.points).map(of);
+        let (lowest, highest) = (values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max));
+        if !(lowest.is_finite() && highest.is_finite()) {
+            return Err("it has no point");
+        }
+        let lowest = if axis.from_zero { lowest.min(0.0) } else { lowest };
+        let room = if highest > lowest { (highest - lowest) * 0.06 } else { highest.abs().max(1.0) * 0.1 };
+        let from = if lowest >= 0.0 { (lowest - room).max(0.0) } else { lowest - room };
+        Ok(from..highest + room)
+    }
+}
+
+impl Axis {
+    /// An axis of measurements.
+    #[must_use]
+    pub fn measures(name: &str) -> Self {
+        Axis { name: name.to_owned(), counts: false, from_zero: false }
+    }
+
+    /// An axis of whole numbers.
+    #[must_use]
+    pub fn counts(name: &str) -> Self {
+        Axis { name: name.to_owned(), counts: true, from_zero: false }
+    }
+
+    /// The same axis, from zero on.
+    #[must_use]
+    pub fn from_zero(self) -> Self {
+        Axis { from_zero: true, ..self }
+    }
+
+    /// How many numbers are named, at most `most`.
+    fn labels(&self, range: &Range<f64>, most: usize) -> usize {
+        if self.counts { most.min((range.end.floor() - range.start.ceil()).max(0.0) as usize + 1) } else { most }
+    }
+}
+
+/// A chart for a page of any colour: nothing behind it, and letters and axes in the page's own.
+#[must_use]
+pub fn on_any_ground(svg: &str) -> String {
+    let hex = |colour: RGBColor| format!("\"#{:02X}{:02X}{:02X}\"", colour.0, colour.1, colour.2);
+    svg.replacen(&format!("fill={}", hex(WHITE)), "fill=\"none\"", 1).replace(&hex(INK), "\"currentColor\"")
+}
+
+/// Without digits that say nothing.
+fn short(value: f64) -> String {
+    let text = format!("{value:.2}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+fn font(size: u32) -> TextStyle<'static> {
+    ("sans-serif", size).into_font().color(&INK)
+}
+
+fn left(size: u32) -> TextStyle<'static> {
+    font(size).pos(Pos::new(HPos::Left, VPos::Center))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chart(points: Vec<(f64, f64)>) -> Chart {
+        let series = |shape| Series { name: "curve".into(), colour: COLOURS[0], shape, points: points.clone() };
+        let labels = points.iter().map(|point| format!("n={}", point.0)).collect();
+        let shapes = [Shape::Dots, Shape::Line, Shape::Dashes, Shape::Labelled(labels), Shape::Cloud];
+        let series = shapes.map(series).into();
+        Chart { title: "Time".into(), x: Axis::counts("nodes"), y: Axis::measures("time (ms)").from_zero(), series }
+    }
+
+    #[test]
+    fn a_chart_says_what_its_axes_are() {
+        let svg = chart(vec![(3.0, 187.5), (13.0, 160.7)]).svg().unwrap();
+        for text in ["nodes", "time (ms)", "Time", "curve", "n=13"] {
+            assert!(svg.contains(text), "{text} is not in {svg}");
+        }
+        assert!(chart(vec![(3.0, 1.0)]).svg().is_ok(), "one point is enough");
+        assert!(chart(Vec::new()).svg().is_err() && chart(vec![(1.0, f64::INFINITY)]).svg().is_err());
+    }
+
+    #[test]
+    fn a_chart_for_any_page_has_no_ground_and_no_ink_of_its_own() {
+        let svg = on_any_ground(&chart(vec![(3.0, 187.5), (13.0, 160.7)]).svg().unwrap());
+        assert!(svg.contains("currentColor") && !svg.contains("#282828") && !svg.contains("#FFFFFF"));
+    }
+}

@@ -1,0 +1,70 @@
+//! Many independent runs on every core.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// As many threads as can run at once.
+#[must_use]
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// What `run` gives for each number below `count`, in their order, whoever worked on them: `run` must depend on
+/// nothing but its number. Each of the `threads` (at least one) holds one run at a time; results are kept until all are
+/// there.
+pub fn spread<T: Send>(threads: usize, count: usize, run: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let next = AtomicUsize::new(0);
+    let results = Mutex::new(Vec::with_capacity(count));
+    std::thread::scope(|scope| {
+        for _ in 0..threads.clamp(1, count.max(1)) {
+            scope.spawn(|| {
+                let mut mine = Vec::new();
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= count {
+                        break;
+                    }
+                    mine.push((number, run(number)));
+                }
+                results.lock().unwrap_or_else(std::sync::PoisonError::into_inner).append(&mut mine);
+            });
+        }
+    });
+    let mut results = results.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    results.sort_unstable_by_key(|(number, _)| *number);
+    results.into_iter().map(|(_, result)| result).collect()
+}
+
+/// A seed of its own for each run of a study: from the study's seed and what tells the runs apart, in order.
+#[must_use]
+pub fn seed(study: u64, which: &[u64]) -> u64 {
+    which.iter().fold(mixed(study), |seed, part| mixed(seed ^ mixed(part.wrapping_add(0x9e37_79b9_7f4a_7c15))))
+}
+
+/// The finaliser of SplitMix64: every bit of the input moves about half of the bits of the output.
+fn mixed(mut bits: u64) -> u64 {
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^ (bits >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_are_in_order_whoever_worked_on_them() {
+        let expected: Vec<_> = (0..1_000).map(|number| number * number).collect();
+        for threads in [0, 1, 7] {
+            assert_eq!(spread(threads, 1_000, |number| number * number), expected);
+        }
+        assert_eq!(spread(4, 0, |number| number), Vec::<usize>::new());
+    }
+
+    #[test]
+    fn no_two_runs_of_a_study_share_a_seed() {
+        let seeds: std::collections::BTreeSet<_> =
+            (0..200).flat_map(|size| (0..200).map(move |rep| seed(7, &[size, rep]))).collect();
+        assert_eq!(seeds.len(), 40_000);
+    }
+}

@@ -1,0 +1,87 @@
+//! Means, quantiles and growth.
+
+/// Mean, median and 95th percentile of what was measured.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Summary {
+    /// Arithmetic mean.
+    pub mean: f64,
+    /// The middle value, or the mean of the two in the middle.
+    pub median: f64,
+    /// The smallest value that at least 95 of 100 do not exceed.
+    pub p95: f64,
+    /// The largest.
+    pub max: f64,
+}
+
+impl Summary {
+    /// Of `values`, in any order; `None` if there are none.
+    #[must_use]
+    pub fn of(mut values: Vec<f64>) -> Option<Self> {
+        values.sort_by(f64::total_cmp);
+        let (count, max) = (values.len(), *values.last()?);
+        Some(Summary {
+            mean: values.iter().sum::<f64>() / count as f64,
+            median: (values[(count - 1) / 2] + values[count / 2]) / 2.0,
+            p95: values[(count * 95).div_ceil(100) - 1],
+            max,
+        })
+    }
+}
+
+/// How something grows with the size of a cluster: as a power of it, and along a line.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Growth {
+    /// `k` of the closest `c * n^k`: the slope of the least squares in logarithms.
+    pub exponent: f64,
+    /// How much each further node adds, by least squares.
+    pub slope: f64,
+    /// Where that line begins, at no node.
+    pub intercept: f64,
+}
+
+impl Growth {
+    /// Of points of size and value; `None` with fewer than two sizes, or where a logarithm does not exist.
+    #[must_use]
+    pub fn of(points: &[(f64, f64)]) -> Option<Self> {
+        if points.iter().any(|(size, value)| *size <= 0.0 || *value <= 0.0) {
+            return None;
+        }
+        let logarithms: Vec<_> = points.iter().map(|(size, value)| (size.ln(), value.ln())).collect();
+        let (exponent, _) = line(&logarithms)?;
+        let (slope, intercept) = line(points)?;
+        Some(Growth { exponent, slope, intercept })
+    }
+}
+
+/// Slope and intercept of the least squares.
+fn line(points: &[(f64, f64)]) -> Option<(f64, f64)> {
+    let count = points.len() as f64;
+    let mean = |of: fn(&(f64, f64)) -> f64| points.iter().map(of).sum::<f64>() / count;
+    let (x, y) = (mean(|point| point.0), mean(|point| point.1));
+    let spread: f64 = points.iter().map(|point| (point.0 - x).powi(2)).sum();
+    let slope = points.iter().map(|point| (point.0 - x) * (point.1 - y)).sum::<f64>() / spread;
+    slope.is_finite().then_some((slope, y - slope * x))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_of_one_to_a_hundred() {
+        let summary = Summary::of((1..=100).rev().map(f64::from).collect()).unwrap();
+        assert_eq!(summary, Summary { mean: 50.5, median: 50.5, p95: 95.0, max: 100.0 });
+        assert_eq!(Summary::of(Vec::new()), None);
+        assert_eq!(Summary::of(vec![7.0]).unwrap().p95, 7.0);
+    }
+
+    #[test]
+    fn growth_finds_powers_and_lines() {
+        let squares: Vec<_> = (1..10).map(|n| (f64::from(n), f64::from(3 * n * n))).collect();
+        assert!((Growth::of(&squares).unwrap().exponent - 2.0).abs() < 1e-9);
+        let straight: Vec<_> = (1..10).map(|n| (f64::from(n), f64::from(2 * n + 5))).collect();
+        let growth = Growth::of(&straight).unwrap();
+        assert!((growth.slope - 2.0).abs() < 1e-9 && (growth.intercept - 5.0).abs() < 1e-9);
+        assert_eq!(Growth::of(&straight[..1]), None, "one size does not grow");
+    }
+}
