@@ -2,7 +2,8 @@
 //!
 //! [`Simulation`] holds real [`Node`](raftian_raft::Node)s on simulated links, disks and time. Nothing happens unless
 //! the caller says so, every property of [`invariants`] is checked after every step, and [`storm`] lets a seed say it.
-//! [`elections`] measures many clusters in a lighter world, and [`report`] tells what came out.
+//! [`elections`] measures many clusters in a lighter world, [`latency`] measures real ones behind a [`proxy`], and
+//! [`report`] tells what came out.
 //!
 //! ```
 //! use raftian_lab::{Setup, Simulation};
@@ -25,6 +26,7 @@ pub mod disk;
 pub mod elections;
 pub mod fuzz;
 pub mod invariants;
+pub mod latency;
 pub mod linearizability;
 pub mod proxy;
 pub mod report;

@@ -2,6 +2,7 @@
 
 pub mod elections;
 pub mod fuzz;
+pub mod latency;
 pub mod output;
 pub mod scenario;
 pub mod storm;
@@ -16,6 +17,8 @@ pub enum Command {
     /// One node of `elections --real-processes`, started by it.
     #[command(hide = true)]
     ElectionsNode(elections::NodeArguments),
+    /// Measures how long orders take from click to sight on real nodes over bad networks, and where that time goes.
+    Latency(latency::Arguments),
     /// Runs transcripts and says which did not go as they say.
     Scenario(scenario::Arguments),
     /// Throws bytes at decoders, stores, nodes and clusters, and looks whether they are answered as they should.
@@ -30,6 +33,7 @@ impl Command {
         match self {
             Command::Elections(arguments) => elections::run(arguments),
             Command::ElectionsNode(arguments) => elections::run_node(arguments),
+            Command::Latency(arguments) => latency::run(arguments),
             Command::Scenario(arguments) => scenario::run(arguments),
             Command::Fuzz(arguments) => fuzz::run(arguments),
             Command::Storm(arguments) => storm::run(arguments),
