@@ -4,7 +4,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use raftian_lab::simulation::Tally;
-use raftian_lab::storm::{Storm, minimise};
+use raftian_lab::storm::{Machines, Storm, minimise};
 
 const SEEDS: u64 = 300;
 
@@ -89,7 +89,7 @@ fn fresh_seeds_survive_storms() {
 #[test]
 fn a_seed_decides_everything() {
     for seed in 0..5 {
-        let storm = Storm { everything: seed % 2 == 0, ..Storm::of(seed) };
+        let storm = Storm { machines: [Machines::Drawn, Machines::Everything][(seed % 2) as usize], ..Storm::of(seed) };
         assert_eq!(storm.run(), storm.run());
     }
 }
@@ -98,6 +98,6 @@ fn a_seed_decides_everything() {
 #[test]
 fn the_real_store_and_the_wire_survive_storms_too() {
     for seed in 0..20 {
-        let _tally = run(Storm { everything: true, ..storm(seed, 3) });
+        let _tally = run(Storm { machines: Machines::Everything, ..storm(seed, 3) });
     }
 }

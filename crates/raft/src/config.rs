@@ -54,7 +54,7 @@ pub struct Config {
     /// [`Config::LEASE_DRIFT`]. Default off.
     pub lease_reads: bool,
     /// Lets election timeouts follow the measured round trips within these bounds, in place of `election_timeout`; all
-    /// nodes must have the same. Default off.
+    /// nodes must have the same. Needs `pre_vote` at every node. Default off.
     pub adaptive_timeout: Option<(Duration, Duration)>,
     /// Entries applied since the last snapshot after which the next one is asked for. Default none: the state machine
     /// must be able to make one.
@@ -150,6 +150,9 @@ impl Config {
         {
             return Err(ConfigError::AdaptiveTiming);
         }
+        if self.adaptive_timeout.is_some() && !self.pre_vote {
+            return Err(ConfigError::AdaptiveWithoutPreVote);
+        }
         if self.lease_reads && !self.check_quorum {
             return Err(ConfigError::LeaseWithoutQuorum);
         }
@@ -178,6 +181,10 @@ pub enum ConfigError {
     /// The bounds of the adaptive timeout cannot elect or keep a leader.
     #[error("adaptive timing cannot work: need heartbeat < floor < ceiling")]
     AdaptiveTiming,
+    /// Timeouts that differ from node to node let the shortest raise the term for ever, if it does not ask first: whoever
+    /// could win is never in time.
+    #[error("adaptive timing needs pre_vote; switch it on, or adaptive_timeout off")]
+    AdaptiveWithoutPreVote,
     /// A lease stands on followers that refuse votes while a leader is alive.
     #[error("lease reads need check_quorum; switch it on, or lease_reads off")]
     LeaseWithoutQuorum,
@@ -228,6 +235,17 @@ mod tests {
             assert_eq!(adaptive(us(floor), us(ceiling)), Err(ConfigError::AdaptiveTiming), "{floor} to {ceiling}");
         }
         assert_eq!(adaptive(us(50_001), largest + us(1)), Err(ConfigError::AdaptiveTiming), "more than can be waited");
+    }
+
+    /// Found by a storm: a member that did not know that it had become one again stood at its shortest timeout, over and
+    /// over; the only one that could win waited twice as long, as it measured, and always came a term too late.
+    #[test]
+    fn adaptive_timing_needs_pre_votes() {
+        let mut config = Config::new(NodeId(1), Membership::new([NodeId(1)]).unwrap(), 1);
+        config.adaptive_timeout = Some((Duration::from_millis(60), Duration::from_millis(500)));
+        assert_eq!(config.check(), Ok(()));
+        config.pre_vote = false;
+        assert_eq!(config.check(), Err(ConfigError::AdaptiveWithoutPreVote));
     }
 
     #[test]

@@ -204,11 +204,14 @@ impl Membership {
     /// a small one for the clusters there are, because this runs with every acknowledgement; only a crowd allocates.
     pub fn reached_by_majority<T: Copy + Ord + Default>(&self, value: impl Fn(NodeId) -> T) -> T {
         const MAX: usize = Membership::MAX_MEMBERS;
-        match self.members.len() {
-            0..=9 => self.reached(value, &mut [T::default(); 9], &mut [T::default(); 9]),
-            10..=MAX => self.reached(value, &mut [T::default(); MAX], &mut [T::default(); MAX]),
+        let members = self.members.len();
+        if members <= FEW {
+            self.reached(value, &mut [T::default(); FEW], &mut [T::default(); FEW])
+        } else if members <= MAX {
+            self.reached(value, &mut [T::default(); MAX], &mut [T::default(); MAX])
+        } else {
             // A crowd is never joint.
-            members => self.reached(value, &mut vec![T::default(); members], &mut []),
+            self.reached(value, &mut vec![T::default(); members], &mut [])
         }
     }
 

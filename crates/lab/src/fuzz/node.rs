@@ -61,7 +61,8 @@ impl Bench {
         let switches = choices.byte();
         (config.pre_vote, config.check_quorum) = (switches & 1 == 0, switches & 2 == 0);
         config.lease_reads = config.check_quorum && switches & 4 != 0;
-        config.adaptive_timeout = (switches & 8 != 0).then(|| (Duration::from_millis(100), Duration::from_millis(400)));
+        let adaptive = config.pre_vote && switches & 8 != 0;
+        config.adaptive_timeout = adaptive.then(|| (Duration::from_millis(100), Duration::from_millis(400)));
         config.snapshot_entries = (switches & 16 != 0).then_some(2);
         (config.snapshot_keep, config.snapshot_chunk) = (u64::from(switches >> 6), 1 + choices.of(4));
         (config.max_append_entries, config.inflight_messages) = (1 + choices.of(4), 1 + choices.of(4));

@@ -216,7 +216,8 @@ fn settings(
     config.lease_reads = lease_reads;
     config.check_quorum = lease_reads || dice.random_bool(0.75);
     config.pre_vote = dice.random_bool(0.75);
-    config.adaptive_timeout = dice.random_bool(0.2).then(|| (heartbeat * 2, election_timeout.1 * 2));
+    let adaptive = dice.random_bool(0.2) && config.pre_vote;
+    config.adaptive_timeout = adaptive.then(|| (heartbeat * 2, election_timeout.1 * 2));
     config.max_append_entries = log_uniform(dice, 1.0, 64.0) as usize;
     config.inflight_messages = log_uniform(dice, 1.0, 32.0) as usize;
     config.inflight_bytes = log_uniform(dice, 100.0, 100_000.0) as usize;
