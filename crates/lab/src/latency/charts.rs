@@ -62,7 +62,12 @@ fn parts(study: &Study, name: &str, label: fn(&Cell) -> String, rows: &[&Row]) -
         [(place - BAR / 2.0, theory), (place + BAR / 2.0, theory)]
     });
     let points = theory.collect();
-    series.push(Series { name: "theory".to_owned(), colour: COLOURS[5], shape: Shape::Dashes, points });
+    series.push(Series {
+        name: "theory: round trips, one write, half a frame".to_owned(),
+        colour: COLOURS[5],
+        shape: Shape::Dashes,
+        points,
+    });
     let leaders = rows.iter().filter(|row| row.origin == Origin::Leader).count();
     let who = match leaders {
         0 => "orders at a follower".to_owned(),

@@ -65,16 +65,15 @@ impl Direction {
         let (mut one, mut two) = (vec![0; LARGEST], vec![0; LARGEST]);
         let mut queue = Queue::new(set, Dice::new(seed, stream), Instant::now());
         loop {
+            // Before any sleep: a timer would make a datagram without delay wait for its next tick.
+            while let Some(Parcel { way, bytes }) = queue.take(Instant::now()) {
+                // The receiver's socket may be gone, which is what loopback networks tell at once.
+                let _gone = outs[way].send_to(&bytes, receiver).await.is_err();
+            }
             let due = queue.next_due();
             let (way, got, buffer) = tokio::select! {
                 biased;
-                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
-                    while let Some(Parcel { way, bytes }) = queue.take(Instant::now()) {
-                        // The receiver's socket may be gone, which is what loopback networks tell at once.
-                        let _gone = outs[way].send_to(&bytes, receiver).await.is_err();
-                    }
-                    continue;
-                }
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => continue,
                 got = called_in.recv_from(&mut one) => (0, got, &one),
                 got = answered_in.recv_from(&mut two) => (1, got, &two),
             };

@@ -28,9 +28,9 @@
 //!
 //! # Decisions
 //! **Real timers.** Decision: one tokio task for each direction sleeps until the next datagram is due. Why: the endpoints
-//! are real and cannot be lied to about time. So a datagram arrives up to a millisecond late, which is what a tokio timer
-//! counts in, and what the machine makes of it is not in the seed. Would change if: delays below a millisecond were
-//! measured.
+//! are real and cannot be lied to about time. So a datagram with a delay arrives up to two milliseconds late, for tokio's
+//! timers count in milliseconds; one without leaves at once; and what the machine makes of both is not in the seed.
+//! Would change if: delays below a millisecond were measured.
 //!
 //! **Chance goes by place, not by time.** Decision: each direction has one stream of a ChaCha8 generator, and each
 //! datagram takes the same number of draws from it, whatever its shape. Why: the n-th datagram of a direction meets the
