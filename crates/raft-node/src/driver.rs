@@ -10,6 +10,7 @@ use raftian_raft::{
 
 use crate::links::Links;
 use crate::store::{Store, StoreError};
+use crate::trace::{Step, Trace};
 use crate::view::NodeView;
 
 /// Most messages taken from the links before actions are performed: bounds the size of one write and one round of
@@ -67,6 +68,7 @@ pub struct Driver<S, L> {
     snapshot_due: bool,
     now: Moment,
     recording: Option<Vec<Recorded>>,
+    trace: Trace,
 }
 
 /// One thing that happened to the node of a [`Driver`]: with the settings and the disk it started from, all of them
@@ -97,6 +99,7 @@ impl<S: Store, L: Links> Driver<S, L> {
             snapshot_due: false,
             now,
             recording: None,
+            trace: Trace::default(),
         })
     }
 
@@ -110,10 +113,13 @@ impl<S: Store, L: Links> Driver<S, L> {
         for _ in 0..ROUNDS {
             for _ in 0..INBOX_BATCH {
                 let Some((from, message)) = self.links.receive() else { break };
+                self.trace.tell(Step::Received(from, &message));
                 self.step(Input::Receive { from, message });
             }
             while let Some(completed) = self.store.completed() {
-                self.step(Input::Persisted(completed?));
+                let number = completed?;
+                self.trace.tell(Step::Written(number));
+                self.step(Input::Persisted(number));
             }
             if self.node.wake_at() <= now {
                 self.step(Input::Wake);
@@ -142,6 +148,11 @@ impl<S: Store, L: Links> Driver<S, L> {
         self.recording.get_or_insert_default();
     }
 
+    /// Tells `trace` from now on, instead of the one before.
+    pub fn set_trace(&mut self, trace: Trace) {
+        self.trace = trace;
+    }
+
     /// What was recorded so far.
     #[must_use]
     pub fn recording(&self) -> &[Recorded] {
@@ -155,12 +166,16 @@ impl<S: Store, L: Links> Driver<S, L> {
             self.links.send(to, message);
         }
         if let Some(write) = actions.persist {
+            self.trace.tell(Step::Writing(&write));
             self.store.submit(write)?;
         }
         if let Some(snapshot) = actions.restore {
             // Whatever was not taken yet is part of it.
             self.committed.clear();
             self.committed.push_back(Committed::Snapshot(snapshot));
+        }
+        if !actions.apply.is_empty() {
+            self.trace.tell(Step::Committed(&actions.apply));
         }
         self.committed.extend(actions.apply.into_iter().map(Committed::Entry));
         self.snapshot_due |= actions.snapshot_due;
@@ -173,6 +188,7 @@ impl<S: Store, L: Links> Driver<S, L> {
 
     /// Proposes commands. What becomes of them is told by the log, or by [`Driver::take_refused`] after the next pump.
     pub fn propose(&mut self, commands: Vec<Command>) {
+        self.trace.tell(Step::Took(&commands));
         self.step(Input::Propose(commands));
     }
 
@@ -187,6 +203,9 @@ impl<S: Store, L: Links> Driver<S, L> {
 
     /// Moves everything committed that was handed out to `into`. It counts as applied when [`Driver::applied`] says so.
     pub fn hand_out(&mut self, into: &mut Vec<Committed>) {
+        if let Some(last) = self.committed.back() {
+            self.trace.tell(Step::HandedOut(last.index()));
+        }
         into.extend(self.committed.drain(..));
     }
 

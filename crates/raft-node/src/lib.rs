@@ -28,6 +28,7 @@ pub mod quic;
 mod replica;
 pub mod store;
 mod thread;
+pub mod trace;
 mod view;
 pub mod wire;
 

@@ -20,6 +20,7 @@ use crate::driver::Committed;
 use crate::quic::{LinkError, QuicOptions, ServiceRequest};
 use crate::replica::{AskError, Replica};
 use crate::store::StoreError;
+use crate::trace::Trace;
 use crate::view::NodeView;
 
 pub use self::control::NodeControl;
@@ -134,6 +135,14 @@ impl NodeHandle {
     /// # Errors
     /// [`StartError`], when nothing was started.
     pub fn start(options: NodeOptions) -> Result<Self, StartError> {
+        Self::start_traced(options, Trace::default())
+    }
+
+    /// Starts a node that tells `trace` its moments from the first on.
+    ///
+    /// # Errors
+    /// Those of [`NodeHandle::start`].
+    pub fn start_traced(options: NodeOptions, trace: Trace) -> Result<Self, StartError> {
         let id = options.raft.id;
         let shared = Arc::new(Shared::default());
         let (orders, orders_in) = mpsc::channel(CONTROL_QUEUE);
@@ -145,7 +154,7 @@ impl NodeHandle {
         let for_thread = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name(format!("raft-node-{}", id.0))
-            .spawn(move || running::run(options, for_thread, orders_in, program, &started))
+            .spawn(move || running::run(options, trace, for_thread, orders_in, program, &started))
             .map_err(|error| StartError::Thread(error.to_string()))?;
         let (view, links, requests) =
             wait.recv().map_err(|_| StartError::Thread("it ended before it reported".to_owned()))??;

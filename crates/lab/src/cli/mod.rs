@@ -4,6 +4,7 @@ pub mod churn;
 pub mod elections;
 pub mod failover;
 pub mod fuzz;
+pub mod latency;
 mod matches;
 pub mod output;
 pub mod partition;
@@ -20,6 +21,8 @@ pub enum Command {
     /// One node of `elections --real-processes`, started by it.
     #[command(hide = true)]
     ElectionsNode(elections::NodeArguments),
+    /// Measures how long orders take from click to sight on real nodes over bad networks, and where that time goes.
+    Latency(latency::Arguments),
     /// Crashes a machine in each of many matches, and measures how long they stand still and whether orders are lost.
     Failover(failover::Arguments),
     /// Cuts links of many matches in many shapes, and measures who goes on and when everybody is equal again.
@@ -40,6 +43,7 @@ impl Command {
         match self {
             Command::Elections(arguments) => elections::run(arguments),
             Command::ElectionsNode(arguments) => elections::run_node(arguments),
+            Command::Latency(arguments) => latency::run(arguments),
             Command::Failover(arguments) => failover::run(arguments),
             Command::Partition(arguments) => partition::run(arguments),
             Command::Churn(arguments) => churn::run(arguments),

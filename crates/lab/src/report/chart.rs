@@ -83,6 +83,9 @@ pub enum Shape {
     Labelled(Vec<String>),
     /// Small dots without a line.
     Cloud,
+    /// Bars from zero up to each point, of this width, with texts above them, or none. What a stack's upper bars stand
+    /// on is drawn over them: the largest sum comes first.
+    Bars(f64, Vec<String>),
 }
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
@@ -137,6 +140,17 @@ impl Chart {
                 Shape::Line if points.len() == 1 => drop(chart.draw_series(dots(5))?),
                 Shape::Line => drop(chart.draw_series(LineSeries::new(points.iter().copied(), stroke))?),
                 Shape::Cloud => drop(chart.draw_series(dots(3))?),
+                Shape::Bars(width, labels) => {
+                    let half = width / 2.0;
+                    let bars =
+                        points.iter().map(|(x, y)| Rectangle::new([(x - half, 0.0), (x + half, *y)], colour.filled()));
+                    chart.draw_series(bars)?;
+                    for (point, label) in points.iter().zip(labels) {
+                        let (x, y) = chart.backend_coord(point);
+                        let style = font(17).pos(Pos::new(HPos::Center, VPos::Bottom));
+                        root.draw(&Text::new(label.as_str(), (x, y - 4), style))?;
+                    }
+                }
                 Shape::Dashes => {
                     for pair in points.chunks(2) {
                         chart.draw_series(DashedLineSeries::new(pair.iter().copied(), 10, 7, stroke))?;
@@ -174,9 +188,12 @@ impl Chart {
                         head.draw(&PathElement::new([(x, y), (x + 9, y)], colour.stroke_width(3)))?;
                     }
                 }
+                Shape::Bars(..) => {
+                    head.draw(&Rectangle::new([(30, y - 8), (50, y + 8)], colour.filled()))?;
+                }
                 Shape::Cloud | Shape::Labelled(_) => {}
             }
-            if !matches!(shape, Shape::Line | Shape::Dashes) {
+            if !matches!(shape, Shape::Line | Shape::Dashes | Shape::Bars(..)) {
                 head.draw(&Circle::new((40, y), 5, colour.filled()))?;
             }
             head.draw(&Text::new(name.as_str(), (72, y), left(19)))?;
@@ -250,7 +267,8 @@ mod tests {
     fn chart(points: Vec<(f64, f64)>) -> Chart {
         let series = |shape| Series { name: "curve".into(), colour: COLOURS[0], shape, points: points.clone() };
         let labels = points.iter().map(|point| format!("n={}", point.0)).collect();
-        let shapes = [Shape::Dots, Shape::Line, Shape::Dashes, Shape::Labelled(labels), Shape::Cloud];
+        let bars = Shape::Bars(0.8, vec!["bar".into()]);
+        let shapes = [bars, Shape::Dots, Shape::Line, Shape::Dashes, Shape::Labelled(labels), Shape::Cloud];
         let series = shapes.map(series).into();
         Chart { title: "Time".into(), x: Axis::counts("nodes"), y: Axis::measures("time (ms)").from_zero(), series }
     }

@@ -28,6 +28,13 @@ impl Summary {
     }
 }
 
+/// The smallest of `sorted` values, upwards, that at least `percent` of 100 do not exceed; `None` if there are none.
+#[must_use]
+pub fn quantile(sorted: &[f64], percent: usize) -> Option<f64> {
+    let place = (sorted.len() * percent.min(100)).div_ceil(100).max(1) - 1;
+    sorted.get(place).copied()
+}
+
 /// How something grows with the size of a cluster: as a power of it, and along a line.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Growth {
@@ -73,6 +80,14 @@ mod tests {
         assert_eq!(summary, Summary { mean: 50.5, median: 50.5, p95: 95.0, max: 100.0 });
         assert_eq!(Summary::of(Vec::new()), None);
         assert_eq!(Summary::of(vec![7.0]).unwrap().p95, 7.0);
+    }
+
+    #[test]
+    fn a_quantile_is_one_of_the_values() {
+        let values: Vec<_> = (1..=200).map(f64::from).collect();
+        let of = |percent| quantile(&values, percent);
+        assert_eq!([of(0), of(50), of(99), of(100)], [Some(1.0), Some(100.0), Some(198.0), Some(200.0)]);
+        assert_eq!((quantile(&[7.0], 99), quantile(&[], 50)), (Some(7.0), None));
     }
 
     #[test]

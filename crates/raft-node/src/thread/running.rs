@@ -32,6 +32,7 @@ type NodeDriver = Driver<WriterThread, QuicLinks>;
 /// The thread: opens everything, reports, then loops.
 pub(super) fn run(
     options: NodeOptions,
+    trace: super::Trace,
     shared: Arc<Shared>,
     orders: mpsc::Receiver<Order>,
     program: FromProgram,
@@ -51,6 +52,7 @@ pub(super) fn run(
                 let _nobody_waits = started.send(Err(error)).is_err();
             }
             Ok((mut driver, clock, requests)) => {
+                driver.set_trace(trace);
                 let (publish, view) = watch::channel(driver.view());
                 let links = driver.links_mut().counters();
                 let _nobody_waits = started.send(Ok((view, links, requests))).is_err();

@@ -1,0 +1,166 @@
+//! `cargo lab latency`
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use super::Exit;
+use super::output::{Output, Results};
+use crate::elections::ranges::{Share, Sizes, Time};
+use crate::latency::lists::{List, Rate};
+use crate::latency::results::{self, Row};
+use crate::latency::{Origin, Study, charts};
+use crate::report::document::Document;
+use crate::report::environment::Environment;
+use crate::report::page::Page;
+use crate::report::threshold;
+
+/// Which clusters take orders, over which networks, and how many.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Sizes of clusters, 2 to 8: a list, or a range with both ends and a step.
+    #[arg(long, value_name = "N,N|N..N", default_value_t = Study::default().nodes)]
+    nodes: Sizes,
+    /// Round trips between any two nodes.
+    #[arg(long, value_name = "T,T", default_value_t = Study::default().rtts)]
+    rtt: List<Time>,
+    /// Shares of datagrams that are lost, each way.
+    #[arg(long, value_name = "P,P%", default_value_t = Study::default().losses)]
+    loss: List<Share>,
+    /// Orders a second at each origin, 0.1 to 1000.
+    #[arg(long, value_name = "R,R", default_value_t = Study::default().rates)]
+    rate: List<Rate>,
+    /// Where orders are clicked.
+    #[arg(long, value_enum, default_value_t = Where::Both, value_name = "WHERE")]
+    origin: Where,
+    /// How long orders are clicked for each combination.
+    #[arg(long, value_name = "S", default_value_t = Study::default().seconds)]
+    seconds: f64,
+    /// Frames a second.
+    #[arg(long, value_name = "N", default_value_t = Study::default().fps)]
+    fps: f64,
+    /// From which clicks, losses and election timeouts follow, but not what the machine makes of them.
+    #[arg(long, value_name = "N", default_value_t = Study::default().seed)]
+    seed: u64,
+    /// Measures every combination, not only one varied value at a time.
+    #[arg(long)]
+    full: bool,
+    /// Where the stores are, in a folder of its own; the system's folder for temporary files unless told otherwise.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// Nodes at which orders are clicked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub enum Where {
+    /// The node that leads.
+    Leader,
+    /// One that follows.
+    Follower,
+    /// Both at once.
+    Both,
+}
+
+impl Arguments {
+    fn study(&self) -> Study {
+        let origins = match self.origin {
+            Where::Leader => vec![Origin::Leader],
+            Where::Follower => vec![Origin::Follower],
+            Where::Both => vec![Origin::Leader, Origin::Follower],
+        };
+        Study {
+            nodes: self.nodes.clone(),
+            rtts: self.rtt.clone(),
+            losses: self.loss.clone(),
+            rates: self.rate.clone(),
+            origins,
+            seconds: self.seconds,
+            fps: self.fps,
+            seed: self.seed,
+            full: self.full,
+        }
+    }
+}
+
+/// Measures orders, and gives what came out to everybody who asked for it.
+pub fn run(arguments: &Arguments) -> Exit {
+    let (study, output) = (arguments.study(), &arguments.output);
+    if let Err(error) = study.check().and_then(|()| threshold::check_names(&output.asserted, &results::QUANTITIES)) {
+        eprintln!("{error}");
+        return Exit::Usage;
+    }
+    let directory = arguments.data.clone().unwrap_or_else(std::env::temp_dir);
+    let cells = study.cells();
+    let progress = output.progress("latency", cells.len() as u64);
+    let began = Instant::now();
+    let mut rows = Vec::new();
+    // One after the other: cells that run at once would wait for each other's processors and disk.
+    for cell in &cells {
+        match study.measure(cell, &directory) {
+            Ok(measured) => rows.extend(measured),
+            Err(error) => {
+                progress.finish();
+                eprintln!("{error}");
+                return Exit::NoLeader;
+            }
+        }
+        progress.advance(cell.nodes);
+    }
+    progress.finish();
+    if !output.quiet {
+        eprintln!("{} of {} combinations in {:.0} s", cells.len(), study.grid().len(), began.elapsed().as_secs_f64());
+    }
+    output.give(told(&study, &rows, output))
+}
+
+fn told(study: &Study, rows: &[Row], output: &Output) -> Results {
+    let verdicts = threshold::judge(&output.asserted, &results::quantities(rows));
+    let command = format!("cargo lab latency {}", study.options());
+    let (table, remarks, environment) = (results::table(rows), results::remarks(study, rows), Environment::here());
+    let what = format!(
+        "From click to sight, on real nodes with disks and QUIC: {} s each, seed {}",
+        study.seconds, study.seed
+    );
+    let text = format!(
+        "{what}\n\n{}\n{}",
+        table.lines(),
+        remarks.iter().map(|remark| format!("{remark}\n")).collect::<String>()
+    );
+    let next = if output.out.is_none() { "charts and a report of this: add --out DIR\n" } else { "" };
+    let page = Page {
+        title: "Latency of orders".to_owned(),
+        about: std::iter::once(format!("{what}.")).chain(remarks).collect(),
+        command: command.clone(),
+        tables: vec![("From click to sight".to_owned(), table)],
+        facts: facts(study, &environment),
+        ..Page::default()
+    };
+    let document = Document {
+        schema: results::SCHEMA,
+        ok: rows.iter().all(|row| row.measured.lost == 0) && verdicts.iter().all(threshold::Verdict::holds),
+        params: study.json(),
+        rows: rows.iter().map(Row::json).collect(),
+        more: results::more(study, rows),
+        verdicts,
+        environment,
+        command,
+    };
+    let charts = charts::all(study, rows);
+    Results { name: "latency", text: text + next, csv: results::csv(rows), document, charts, page }
+}
+
+fn facts(study: &Study, environment: &Environment) -> Vec<(String, String)> {
+    let Study { nodes, rtts, losses, rates, seconds, fps, seed, .. } = study;
+    let fact = |name: &str, value: String| (name.to_owned(), value);
+    vec![
+        fact("nodes", nodes.to_string()),
+        fact("round trip", format!("{rtts}, half of it each way, through a proxy on the loopback interface")),
+        fact("lost datagrams", losses.to_string()),
+        fact("orders a second at each origin", rates.to_string()),
+        fact("seconds of orders", seconds.to_string()),
+        fact("frames a second", fps.to_string()),
+        fact("seed", format!("{seed}; it decides clicks, losses and election timeouts")),
+        fact("machine", environment.line()),
+    ]
+}

@@ -1,0 +1,225 @@
+//! What the nodes of one cluster tell of themselves, and the parts of an order's way that follow from it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use raftian_node::trace::{Step, Trace};
+use raftian_raft::{AppendResult, Body, Index, NodeId, Payload, WriteNumber};
+
+/// Moments of all nodes, by their places. One clock times them all: they are threads of one process.
+#[derive(Clone, Debug)]
+pub(super) struct Moments(Vec<Arc<Mutex<Node>>>);
+
+/// Moments of one node, the first of each kind. Bounded by the orders of one cell.
+#[derive(Debug, Default)]
+struct Node {
+    /// By the order's number.
+    took: HashMap<u64, Instant>,
+    /// By the order's number: where it first was committed.
+    places: HashMap<u64, Index>,
+    /// By the entry's index: given to the disk.
+    writing: HashMap<Index, Instant>,
+    /// By the entry's index: durable.
+    written: HashMap<Index, Instant>,
+    /// First and last index of writes under way.
+    under_way: BTreeMap<WriteNumber, (Index, Index)>,
+    /// By node: up to where it said to have everything, and when that was heard. Both only grow.
+    heard: BTreeMap<NodeId, Vec<(Index, Instant)>>,
+    committed: HashMap<Index, Instant>,
+    handed: Vec<(Index, Instant)>,
+    writes: Vec<Duration>,
+}
+
+/// Where the time of one order went, click to sight; together they are all of it.
+#[derive(Clone, Copy, PartialEq, Default, Debug)]
+pub struct Parts {
+    /// From the click until the node took it.
+    pub queue: Duration,
+    /// Messages on their way, and whatever nodes did beside writing.
+    pub network: Duration,
+    /// The write that the commit waited for.
+    pub disk: Duration,
+    /// From the commit at this node until the program could take it.
+    pub apply: Duration,
+    /// Until the next frame took it.
+    pub frame: Duration,
+}
+
+impl Parts {
+    /// From click to sight.
+    #[must_use]
+    pub fn total(&self) -> Duration {
+        let Parts { queue, network, disk, apply, frame } = *self;
+        queue + network + disk + apply + frame
+    }
+
+    /// In their order, in milliseconds.
+    #[must_use]
+    pub fn millis(&self) -> [f64; 5] {
+        let Parts { queue, network, disk, apply, frame } = *self;
+        [queue, network, disk, apply, frame].map(|part| part.as_secs_f64() * 1e3)
+    }
+}
+
+impl Moments {
+    pub(super) fn of(nodes: usize) -> Self {
+        Moments((0..nodes).map(|_| Arc::default()).collect())
+    }
+
+    /// Whom the node at `place` tells.
+    pub(super) fn trace(&self, place: usize) -> Trace {
+        let node = Arc::clone(&self.0[place]);
+        Trace::to(move |step| lock(&node).hear(step, Instant::now()))
+    }
+
+    /// All writes with entries, in milliseconds.
+    pub(super) fn writes_ms(&self) -> Vec<f64> {
+        let of = |node: &Arc<Mutex<Node>>| lock(node).writes.clone();
+        self.0.iter().flat_map(of).map(|write| write.as_secs_f64() * 1e3).collect()
+    }
+
+    /// The parts of order `number`, clicked and seen at the node at `place`. What is not known of its way, because it led
+    /// past a change of leaders, counts as network.
+    pub(super) fn parts(&self, number: u64, place: usize, clicked: Instant, seen: Instant) -> Parts {
+        let origin = lock(&self.0[place]);
+        let took = origin.took.get(&number).copied().unwrap_or(clicked).clamp(clicked, seen);
+        let index = origin.places.get(&number).copied();
+        let at = |moment: Option<Instant>, from: Instant| moment.unwrap_or(seen).clamp(from, seen);
+        let committed = at(index.and_then(|index| origin.committed.get(&index).copied()), took);
+        let handed = at(index.and_then(|index| origin.handed(index)), committed);
+        drop(origin);
+        let way = committed - took;
+        let disk = index.and_then(|index| self.disk(index)).unwrap_or_default().min(way);
+        Parts { queue: took - clicked, network: way - disk, disk, apply: handed - committed, frame: seen - handed }
+    }
+
+    /// How long the commit of an entry waited for a disk: the majority's last answer was that of the leader's own disk,
+    /// or of a follower whose write lies between two messages.
+    fn disk(&self, index: Index) -> Option<Duration> {
+        let nodes: Vec<_> = self.0.iter().map(|node| lock(node)).collect();
+        let writing = |place: usize| nodes[place].writing.get(&index).copied();
+        // A leader writes before anybody can have heard of the entry.
+        let leader = (0..nodes.len()).filter(|place| writing(*place).is_some()).min_by_key(|place| writing(*place))?;
+        let mut answers: Vec<(Instant, usize)> = (0..nodes.len())
+            .filter_map(|place| {
+                let own = || nodes[leader].written.get(&index).copied();
+                let answer = if place == leader { own() } else { nodes[leader].heard_of(place, index) };
+                Some((answer?, place))
+            })
+            .collect();
+        answers.sort_unstable();
+        let (_, last) = *answers.get(nodes.len() / 2)?;
+        Some(nodes[last].written.get(&index)?.saturating_duration_since(writing(last)?))
+    }
+}
+
+fn lock(node: &Mutex<Node>) -> MutexGuard<'_, Node> {
+    node.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Node {
+    fn hear(&mut self, step: Step<'_>, now: Instant) {
+        match step {
+            Step::Took(commands) => {
+                for command in commands {
+                    self.took.entry(command.sequence).or_insert(now);
+                }
+            }
+            Step::Received(from, message) => {
+                if let Body::AppendReply(reply) = &message.body
+                    && let AppendResult::Matched { up_to } = reply.result
+                {
+                    let heard = self.heard.entry(from).or_default();
+                    if heard.last().is_none_or(|(last, _)| *last < up_to) {
+                        heard.push((up_to, now));
+                    }
+                }
+            }
+            Step::Writing(write) => {
+                if let (Some(first), Some(last)) = (write.entries.first(), write.entries.last()) {
+                    self.under_way.insert(write.number, (first.index, last.index));
+                    for entry in &write.entries {
+                        self.writing.entry(entry.index).or_insert(now);
+                    }
+                }
+            }
+            Step::Written(number) => {
+                if let Some((first, last)) = self.under_way.remove(&number) {
+                    for index in (first.0..=last.0).map(Index) {
+                        self.written.entry(index).or_insert(now);
+                    }
+                    self.writes.extend(self.writing.get(&last).map(|began| now.saturating_duration_since(*began)));
+                }
+            }
+            Step::Committed(entries) => {
+                for entry in entries {
+                    self.committed.entry(entry.index).or_insert(now);
+                    if let Payload::Command(command) = &entry.payload {
+                        self.places.entry(command.sequence).or_insert(entry.index);
+                    }
+                }
+            }
+            Step::HandedOut(index) => self.handed.push((index, now)),
+        }
+    }
+
+    fn handed(&self, index: Index) -> Option<Instant> {
+        let place = self.handed.partition_point(|(up_to, _)| *up_to < index);
+        self.handed.get(place).map(|(_, moment)| *moment)
+    }
+
+    fn heard_of(&self, place: usize, index: Index) -> Option<Instant> {
+        let heard = self.heard.get(&NodeId(place as u64 + 1))?;
+        heard.get(heard.partition_point(|(up_to, _)| *up_to < index)).map(|(_, moment)| *moment)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use raftian_raft::{AppendReply, Bytes, ClientId, Command, Entry, Incarnation, Message, Stamp, Term, Write};
+
+    /// An order at a follower of three: forwarded, written by all, answered by the other follower first.
+    #[test]
+    fn the_parts_are_those_of_the_way_that_the_commit_waited_for() {
+        let start = Instant::now();
+        let ms = |ms| start + Duration::from_millis(ms);
+        let command = Command { client: ClientId(1), sequence: 7, bytes: Bytes::from(b"x".as_slice()) };
+        let payload = Payload::Command(command.clone());
+        let entry = Entry { term: Term(1), index: Index(3), stamp: Stamp(0), payload };
+        let write = Write {
+            number: WriteNumber(1),
+            hard_state: None,
+            snapshot: None,
+            start: None,
+            discard: false,
+            entries: vec![entry.clone()],
+        };
+        let matched = AppendResult::Matched { up_to: Index(3) };
+        let body = Body::AppendReply(AppendReply { probe: None, result: matched, state: None });
+        let answer = Message { term: Term(1), sender: Incarnation(0), receiver: Incarnation(0), body };
+        let moments = Moments::of(3);
+        let tell = |place: usize, step: Step<'_>, at| lock(&moments.0[place]).hear(step, ms(at));
+        tell(1, Step::Took(std::slice::from_ref(&command)), 2);
+        for (place, writing, written) in [(0, 12, 17), (1, 22, 40), (2, 22, 26)] {
+            tell(place, Step::Writing(&write), writing);
+            tell(place, Step::Written(WriteNumber(1)), written);
+        }
+        tell(0, Step::Received(NodeId(3), &answer), 36);
+        tell(0, Step::Received(NodeId(2), &answer), 50);
+        tell(1, Step::Committed(std::slice::from_ref(&entry)), 46);
+        tell(1, Step::HandedOut(Index(3)), 47);
+        let parts = moments.parts(7, 1, ms(0), ms(60));
+        assert_eq!(parts.millis(), [2.0, 40.0, 4.0, 1.0, 13.0]);
+        assert_eq!(parts.total(), Duration::from_millis(60));
+        assert_eq!(moments.writes_ms(), [5.0, 18.0, 4.0]);
+
+        let lost = moments.parts(8, 1, ms(0), ms(60));
+        assert_eq!(
+            (lost.total(), lost.disk),
+            (Duration::from_millis(60), Duration::ZERO),
+            "an unknown way adds up, too"
+        );
+    }
+}

@@ -1,0 +1,80 @@
+use super::*;
+
+fn short(nodes: u64, origins: Vec<Origin>) -> Study {
+    let only = |rate| List(vec![Rate(rate)]);
+    Study {
+        nodes: Sizes(vec![nodes]),
+        rtts: "10ms".parse().unwrap(),
+        losses: "0".parse().unwrap(),
+        rates: only(20.0),
+        origins,
+        seconds: 0.5,
+        ..Study::default()
+    }
+}
+
+#[test]
+fn one_value_varies_at_a_time_unless_all_are_asked_for() {
+    let study = Study::default();
+    assert_eq!((study.cells().len(), study.grid().len()), (1 + 3 + 3 + 2 + 2, 4 * 4 * 3 * 3));
+    let centre = study.centre();
+    assert_eq!((centre.nodes, centre.rtt.as_millis(), centre.loss, centre.rate), (3, 20, 0.0, 10.0));
+    let full = Study { full: true, ..study };
+    assert_eq!(full.cells(), full.grid());
+    let elsewhere = Study { nodes: Sizes(vec![5, 8]), rtts: "80,200ms".parse().unwrap(), ..full };
+    assert_eq!((elsewhere.centre().nodes, elsewhere.centre().rtt.as_millis()), (5, 80));
+}
+
+#[test]
+fn theory_is_one_round_trip_at_the_leader_and_two_at_a_follower() {
+    let cell = Study::default().centre();
+    let frame = 1e3 / 60.0 / 2.0;
+    assert!((cell.theory_ms(Origin::Leader, 2.0) - (20.0 + 2.0 + frame)).abs() < 1e-9);
+    assert!((cell.theory_ms(Origin::Follower, 2.0) - (40.0 + 2.0 + frame)).abs() < 1e-9);
+}
+
+#[test]
+fn what_cannot_be_measured_is_told_with_its_option() {
+    let study = Study::default();
+    assert_eq!(study.check(), Ok(()));
+    for (wrong, option) in [
+        (Study { nodes: Sizes(vec![1]), ..study.clone() }, "--nodes"),
+        (Study { nodes: Sizes(vec![9]), ..study.clone() }, "--nodes"),
+        (Study { rtts: "2s".parse().unwrap(), ..study.clone() }, "--rtt"),
+        (Study { losses: "60%".parse().unwrap(), ..study.clone() }, "--loss"),
+        (Study { losses: "0..5%".parse().unwrap(), ..study.clone() }, "--loss"),
+        (Study { fps: f64::NAN, ..study.clone() }, "--fps"),
+        (Study { seconds: 0.0, ..study.clone() }, "--seconds"),
+        (Study { rates: List(vec![Rate(1e3)]), seconds: 1e3, ..study }, "--seconds"),
+    ] {
+        assert!(wrong.check().unwrap_err().contains(option), "{option}");
+    }
+}
+
+#[test]
+fn every_order_of_a_real_cluster_is_seen_and_its_parts_add_up() {
+    let study = short(3, vec![Origin::Leader, Origin::Follower]);
+    let rows = study.measure(&study.centre(), &std::env::temp_dir()).unwrap();
+    assert_eq!(rows.iter().map(|row| row.origin).collect::<Vec<_>>(), study.origins);
+    for row in &rows {
+        assert_eq!((row.measured.orders.len(), row.measured.lost), (10, 0));
+        for parts in &row.measured.orders {
+            let trips = if row.origin == Origin::Leader { 1 } else { 2 };
+            assert!(
+                parts.network + parts.disk >= Duration::from_millis(10) * trips,
+                "nothing outruns the network: {parts:?}"
+            );
+            let sum: f64 = parts.millis().iter().sum();
+            assert!((sum - parts.total().as_secs_f64() * 1e3).abs() < 1e-6);
+        }
+        let (json, mean): (Value, f64) = (row.json(), row.parts_ms().iter().sum());
+        assert!((json["mean_ms"].as_f64().unwrap() - mean).abs() < 0.01, "{json}");
+    }
+    let quantities = results::quantities(&rows);
+    assert_eq!((quantities[0], quantities[1]), (("orders", 20.0), ("lost", 0.0)));
+    assert!(results::table(&rows).lines().lines().all(|line| line.chars().count() <= 100));
+    assert_eq!(results::csv(&rows).lines().count(), 1 + 20);
+    for (name, chart) in charts::all(&study, &rows) {
+        assert!(chart.svg().is_ok(), "{name}");
+    }
+}

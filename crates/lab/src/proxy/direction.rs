@@ -1,0 +1,235 @@
+//! The task of one direction: takes datagrams in, asks chance, and sends them when they are due.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::UdpSocket;
+use tokio::time::{Instant, sleep_until};
+
+use super::Set;
+use super::counters::count;
+use super::shape::{Dice, Shape};
+
+/// Most datagrams of one direction under way: at 1,452 bytes each some 6 MB, and at 1,000 datagrams a second four
+/// seconds of delay. At the bound the newest is dropped and counted, as a full router does.
+pub const UNDER_WAY: usize = 4096;
+
+/// Largest datagram there is.
+const LARGEST: usize = 65_536;
+
+/// One direction, before it runs.
+pub(super) struct Direction {
+    /// Whose datagrams it takes; others are counted as strangers.
+    pub(super) sender: SocketAddr,
+    pub(super) receiver: SocketAddr,
+    pub(super) ways: [Way; 2],
+    pub(super) set: Arc<Set>,
+    pub(super) seed: u64,
+    pub(super) stream: u64,
+}
+
+/// Where datagrams come in and go out.
+pub(super) struct Way {
+    pub(super) into: std::net::UdpSocket,
+    pub(super) out: std::net::UdpSocket,
+}
+
+/// What is under way.
+struct Queue {
+    set: Arc<Set>,
+    dice: Dice,
+    /// By the moment they are due and a number that keeps their order.
+    parcels: BTreeMap<(Instant, u64), Parcel>,
+    numbered: u64,
+    /// When the last datagram that was not late is due: nobody overtakes it.
+    last_due: Instant,
+    /// When the rate limit has passed all that it let in.
+    passed: Instant,
+}
+
+struct Parcel {
+    way: usize,
+    bytes: Vec<u8>,
+}
+
+impl Direction {
+    /// Carries datagrams until the task is dropped.
+    pub(super) async fn carry(self) {
+        let Direction { sender, receiver, ways, set, seed, stream } = self;
+        let [called, answered] = ways;
+        let opened = [called.into, called.out, answered.into, answered.out].map(UdpSocket::from_std);
+        let [Ok(called_in), Ok(called_out), Ok(answered_in), Ok(answered_out)] = opened else { return };
+        let outs = [called_out, answered_out];
+        let (mut one, mut two) = (vec![0; LARGEST], vec![0; LARGEST]);
+        let mut queue = Queue::new(set, Dice::new(seed, stream), Instant::now());
+        loop {
+            // Before any sleep: a timer would make a datagram without delay wait for its next tick.
+            while let Some(Parcel { way, bytes }) = queue.take(Instant::now()) {
+                // The receiver's socket may be gone, which is what loopback networks tell at once.
+                let _gone = outs[way].send_to(&bytes, receiver).await.is_err();
+            }
+            let due = queue.next_due();
+            let (way, got, buffer) = tokio::select! {
+                biased;
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => continue,
+                got = called_in.recv_from(&mut one) => (0, got, &one),
+                got = answered_in.recv_from(&mut two) => (1, got, &two),
+            };
+            match got {
+                Ok((length, from)) if from == sender => queue.put(way, &buffer[..length], Instant::now()),
+                Ok(_) => count(&queue.set.counters.strangers),
+                // Some systems report here that an earlier datagram reached nobody. The next call waits for a datagram.
+                Err(_) => tokio::task::yield_now().await,
+            }
+        }
+    }
+}
+
+impl Queue {
+    fn new(set: Arc<Set>, dice: Dice, now: Instant) -> Self {
+        Queue { set, dice, parcels: BTreeMap::new(), numbered: 0, last_due: now, passed: now }
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        self.parcels.first_key_value().map(|((due, _), _)| *due)
+    }
+
+    /// A datagram comes.
+    fn put(&mut self, way: usize, datagram: &[u8], now: Instant) {
+        let (shape, cut) = {
+            let now = self.set.lock();
+            (now.shape, now.cut)
+        };
+        let set = Arc::clone(&self.set);
+        let counters = &set.counters;
+        let fate = self.dice.fate(&shape);
+        if cut {
+            count(&counters.cut);
+        } else if fate.lost {
+            count(&counters.lost);
+        } else if let Some(passed) = self.pass(&shape, datagram.len(), now) {
+            let mut bytes = datagram.to_vec();
+            if let Some((place, bits)) = fate.corrupted
+                && let Some(byte) = bytes.get_mut((place * datagram.len() as f64) as usize)
+            {
+                *byte ^= bits;
+                count(&counters.corrupted);
+            }
+            let mut due = (passed + fate.delay).max(self.last_due);
+            if fate.late {
+                count(&counters.late);
+                due += shape.late.by;
+            } else {
+                self.last_due = due;
+            }
+            if fate.duplicated {
+                count(&counters.duplicated);
+                self.keep(due, Parcel { way, bytes: bytes.clone() });
+            }
+            self.keep(due, Parcel { way, bytes });
+        } else {
+            count(&counters.dropped);
+        }
+        // Last: whoever waits for this count finds all others done.
+        count(&counters.received);
+    }
+
+    /// When the rate limit has let a datagram pass; `None` if there is no room for it to wait.
+    fn pass(&mut self, shape: &Shape, length: usize, now: Instant) -> Option<Instant> {
+        let Some(rate) = shape.rate else { return Some(now) };
+        let begins = self.passed.max(now);
+        let waiting = begins.saturating_duration_since(now).as_secs_f64() * rate as f64;
+        if waiting + length as f64 > shape.queue.max(length as u64) as f64 {
+            return None;
+        }
+        self.passed = begins + Duration::from_secs_f64(length as f64 / rate as f64);
+        Some(self.passed)
+    }
+
+    fn keep(&mut self, due: Instant, parcel: Parcel) {
+        if self.parcels.len() >= UNDER_WAY {
+            return count(&self.set.counters.dropped);
+        }
+        self.numbered += 1;
+        self.parcels.insert((due, self.numbered), parcel);
+    }
+
+    /// The next datagram that is due and not cut.
+    fn take(&mut self, now: Instant) -> Option<Parcel> {
+        while let Some(first) = self.parcels.first_entry().filter(|first| first.key().0 <= now) {
+            let parcel = first.remove();
+            if self.set.lock().cut {
+                count(&self.set.counters.cut);
+            } else {
+                count(&self.set.counters.forwarded);
+                return Some(parcel);
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::super::Now;
+    use super::super::counters::{Counters, Counts};
+    use super::super::shape::{Delay, Late};
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn queue(shape: Shape) -> (Queue, Instant) {
+        let (now, start) = (Mutex::new(Now { shape, cut: false }), Instant::now());
+        let set = Arc::new(Set { now, counters: Counters::default() });
+        (Queue::new(set, Dice::new(1, 0), start), start)
+    }
+
+    /// Everything in the order in which it leaves, with the moment it is due.
+    fn drained(mut queue: Queue, start: Instant) -> (Vec<(Duration, Vec<u8>)>, Counts) {
+        let mut left = Vec::new();
+        while let Some(due) = queue.next_due() {
+            let taken = queue.take(due).map(|parcel| (due - start, parcel.bytes));
+            left.extend(taken);
+        }
+        (left, queue.set.counters.now())
+    }
+
+    #[test]
+    fn a_rate_lets_one_after_the_other_pass_and_its_queue_has_a_bound() {
+        let (mut queue, start) = queue(Shape { rate: Some(1_000), queue: 300, ..Shape::default() });
+        (0..5).for_each(|number| queue.put(0, &[number; 100], start));
+        let (left, counts) = drained(queue, start);
+        assert_eq!(left.iter().map(|(due, _)| *due).collect::<Vec<_>>(), [100 * MS, 200 * MS, 300 * MS]);
+        assert_eq!((counts.received, counts.forwarded, counts.dropped), (5, 3, 2));
+    }
+
+    #[test]
+    fn delay_that_varies_keeps_order_and_late_ones_are_overtaken() {
+        let (mut varied, start) = queue(Shape { delay: Delay::Uniform(MS, 50 * MS), ..Shape::default() });
+        (0..100).for_each(|number| varied.put(0, &[number], start + MS * u32::from(number)));
+        let (left, _) = drained(varied, start);
+        assert!(left.iter().map(|(_, bytes)| bytes[0]).eq(0..100));
+
+        let late = Late { share: 0.2, by: 10 * MS };
+        let (mut mixed, start) = queue(Shape { late, ..Shape::default() });
+        (0..100).for_each(|number| mixed.put(0, &[number], start + MS * u32::from(number)));
+        let (left, counts) = drained(mixed, start);
+        assert!((5..40).contains(&counts.late), "{counts:?}");
+        assert!(!left.iter().map(|(_, bytes)| bytes[0]).is_sorted());
+    }
+
+    #[test]
+    fn at_the_bound_the_newest_is_dropped_and_a_cut_takes_what_is_under_way() {
+        let (mut queue, start) = queue(Shape { delay: Delay::Fixed(MS), ..Shape::default() });
+        (0..UNDER_WAY + 3).for_each(|_| queue.put(0, b"x", start));
+        let counts = queue.set.counters.now();
+        assert_eq!((counts.received, counts.dropped), (UNDER_WAY as u64 + 3, 3));
+        queue.set.lock().cut = true;
+        assert!(queue.take(start + 2 * MS).is_none());
+        assert_eq!(queue.set.counters.now().cut, UNDER_WAY as u64);
+    }
+}

@@ -1,0 +1,177 @@
+//! What one direction does to datagrams.
+
+use std::time::Duration;
+
+use rand::rngs::ChaCha8Rng;
+use rand::{RngExt, SeedableRng};
+
+/// Longest delay of one datagram: a minute. Longer ones are cut to it.
+pub const LONGEST_DELAY: Duration = Duration::from_secs(60);
+
+/// What one direction is like. The default passes everything on at once.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Shape {
+    /// How long a datagram takes.
+    pub delay: Delay,
+    /// Share of datagrams that are lost, from 0 to 1.
+    pub loss: f64,
+    /// Share of datagrams that arrive twice, from 0 to 1; the copy comes right after the first.
+    pub duplication: f64,
+    /// Datagrams that later ones may overtake.
+    pub late: Late,
+    /// Share of datagrams of which one byte is another on arrival, from 0 to 1. Empty ones cannot be damaged.
+    pub corruption: f64,
+    /// Bytes that may pass in a second, headers of UDP and IP not counted; `None` for any number.
+    pub rate: Option<u64>,
+    /// Bytes that may wait for the rate. A datagram that finds no room is dropped.
+    pub queue: u64,
+}
+
+/// How long datagrams take.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Delay {
+    /// Always the same time.
+    Fixed(Duration),
+    /// Each time in between is equally likely.
+    Uniform(Duration, Duration),
+    /// At least the first; beyond it, exponentially distributed with the second as mean.
+    Exponential(Duration, Duration),
+}
+
+/// Which datagrams come late, and how late.
+#[derive(Clone, Copy, PartialEq, Default, Debug)]
+pub struct Late {
+    /// Share of datagrams, from 0 to 1.
+    pub share: f64,
+    /// Time that they take beyond their delay. Whatever comes meanwhile does not wait for them.
+    pub by: Duration,
+}
+
+impl Default for Shape {
+    fn default() -> Self {
+        Shape {
+            delay: Delay::Fixed(Duration::ZERO),
+            loss: 0.0,
+            duplication: 0.0,
+            late: Late::default(),
+            corruption: 0.0,
+            rate: None,
+            queue: 64 * 1024,
+        }
+    }
+}
+
+impl Shape {
+    /// Says what cannot be.
+    ///
+    /// # Errors
+    /// If a share is none, a uniform delay goes down, or the rate is 0, which is a cut.
+    pub fn check(&self) -> Result<(), String> {
+        let shares = [self.loss, self.duplication, self.late.share, self.corruption];
+        if let Some(share) = shares.into_iter().find(|share| !(0.0..=1.0).contains(share)) {
+            return Err(format!("{share} is no share: it must be between 0 and 1"));
+        }
+        match self.delay {
+            Delay::Uniform(from, to) if from > to => Err("the shorter delay must come first".to_owned()),
+            _ if self.rate == Some(0) => Err("a rate of 0 is a cut".to_owned()),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What chance says of one datagram.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) struct Fate {
+    pub(super) lost: bool,
+    pub(super) duplicated: bool,
+    pub(super) late: bool,
+    /// Which byte is damaged, as a share of the length, and what is added to its bits.
+    pub(super) corrupted: Option<(f64, u8)>,
+    pub(super) delay: Duration,
+}
+
+/// The chance of one direction.
+#[derive(Debug)]
+pub(super) struct Dice(ChaCha8Rng);
+
+impl Dice {
+    pub(super) fn new(seed: u64, stream: u64) -> Self {
+        let mut dice = ChaCha8Rng::seed_from_u64(seed);
+        dice.set_stream(stream);
+        Dice(dice)
+    }
+
+    /// The fate of the next datagram: seven draws, whatever the shape.
+    pub(super) fn fate(&mut self, shape: &Shape) -> Fate {
+        let [lost, duplicated, late, corrupted, place, bits, delay]: [f64; 7] =
+            std::array::from_fn(|_| self.0.random_range(0.0..1.0));
+        let damage = (corrupted < shape.corruption).then(|| (place, 1 + (bits * 255.0) as u8));
+        Fate {
+            lost: lost < shape.loss,
+            duplicated: duplicated < shape.duplication,
+            late: late < shape.late.share,
+            corrupted: damage,
+            delay: shape.delay.at(delay).min(LONGEST_DELAY),
+        }
+    }
+}
+
+impl Delay {
+    /// The delay that a share of `part` of all datagrams stays below.
+    fn at(self, part: f64) -> Duration {
+        match self {
+            Delay::Fixed(delay) => delay,
+            Delay::Uniform(from, to) => from + (to.saturating_sub(from)).mul_f64(part),
+            // `part` is below 1, so the logarithm is of no zero; its largest value is about 37.
+            Delay::Exponential(least, mean) => least + mean.mul_f64(-(1.0 - part).ln()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn delays_have_the_means_they_are_given() {
+        for (delay, mean, least) in [
+            (Delay::Fixed(5 * MS), 5.0, 5.0),
+            (Delay::Uniform(2 * MS, 10 * MS), 6.0, 2.0),
+            (Delay::Exponential(3 * MS, 4 * MS), 7.0, 3.0),
+        ] {
+            let (mut dice, shape) = (Dice::new(1, 0), Shape { delay, ..Shape::default() });
+            let drawn: Vec<f64> = (0..20_000).map(|_| dice.fate(&shape).delay.as_secs_f64() * 1e3).collect();
+            let drawn_mean = drawn.iter().sum::<f64>() / drawn.len() as f64;
+            assert!((drawn_mean - mean).abs() < 0.1, "{delay:?}: {drawn_mean}");
+            assert!(drawn.iter().all(|delay| *delay >= least - 1e-9), "{delay:?}");
+        }
+    }
+
+    #[test]
+    fn the_nth_datagram_meets_the_same_chance_under_another_shape() {
+        let (mut calm, mut bad) = (Dice::new(7, 3), Dice::new(7, 3));
+        let storm = Shape { loss: 0.5, corruption: 0.5, ..Shape::default() };
+        for _ in 0..100 {
+            calm.fate(&Shape::default());
+            bad.fate(&storm);
+        }
+        assert_eq!(calm.fate(&storm), bad.fate(&storm));
+        assert_ne!(Dice::new(7, 4).0.random::<u64>(), Dice::new(7, 3).0.random::<u64>(), "each direction has its own");
+    }
+
+    #[test]
+    fn what_cannot_be_is_told() {
+        let shape = Shape::default();
+        assert_eq!(shape.check(), Ok(()));
+        for wrong in [
+            Shape { loss: 1.1, ..shape },
+            Shape { corruption: f64::NAN, ..shape },
+            Shape { delay: Delay::Uniform(2 * MS, MS), ..shape },
+            Shape { rate: Some(0), ..shape },
+        ] {
+            assert!(wrong.check().is_err(), "{wrong:?}");
+        }
+    }
+}
