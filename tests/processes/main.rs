@@ -227,3 +227,18 @@ fn the_status_for_people_names_the_leader_and_the_cities() {
     assert!(text.contains(&format!("(n{leader})")) && text.contains("P5 100 hp"), "{text}");
     assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
 }
+
+#[test]
+fn experiments_run_from_the_game_and_its_exit_codes_say_what_came_of_them() {
+    let measured =
+        raftian(&["lab", "elections", "--sizes", "3,5", "--reps", "4", "--json", "--assert", "nodes_max<=5"]);
+    assert_eq!(measured.status.code(), Some(2), "there is no such quantity");
+    let measured = raftian(&["lab", "elections", "--sizes", "3,5", "--reps", "4", "--json"]);
+    assert_eq!(measured.status.code(), Some(0));
+    let document: serde_json::Value = serde_json::from_slice(&measured.stdout).unwrap();
+    assert_eq!(document["schema"], "raftian.lab.elections/1");
+    let nodes: Vec<_> = document["rows"].as_array().unwrap().iter().map(|row| row["nodes"].as_u64()).collect();
+    assert_eq!(nodes, [Some(3), Some(5)]);
+    let missed = raftian(&["lab", "elections", "--sizes", "3", "--quiet", "--assert", "max_elections<=0"]);
+    assert_eq!(missed.status.code(), Some(10), "{}", String::from_utf8_lossy(&missed.stderr));
+}

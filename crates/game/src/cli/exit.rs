@@ -28,14 +28,32 @@ pub enum Exit {
     Version = 6,
     /// A file is damaged.
     Damaged = 7,
+    /// Replicas differ, or another property of Raft was violated.
+    Violated = 8,
     /// A key was refused.
     Refused = 9,
+    /// Something that was stated with `--assert` did not hold.
+    Failed = 10,
     /// There is no display or GPU for a window.
     NoDisplay = 11,
     /// Interrupted from the keyboard, after leaving the cluster.
     Interrupted = 130,
     /// Told to end (SIGTERM), after leaving the cluster.
     Terminated = 143,
+}
+
+impl From<raftian_lab::cli::Exit> for Exit {
+    fn from(exit: raftian_lab::cli::Exit) -> Self {
+        match exit {
+            raftian_lab::cli::Exit::Success => Exit::Success,
+            raftian_lab::cli::Exit::Unexpected => Exit::Unexpected,
+            raftian_lab::cli::Exit::Usage => Exit::Usage,
+            raftian_lab::cli::Exit::Configuration => Exit::Configuration,
+            raftian_lab::cli::Exit::NoLeader => Exit::NoQuorum,
+            raftian_lab::cli::Exit::Violated => Exit::Violated,
+            raftian_lab::cli::Exit::Failed => Exit::Failed,
+        }
+    }
 }
 
 impl Termination for Exit {

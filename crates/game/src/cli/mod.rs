@@ -43,6 +43,9 @@ enum Command {
     Status(status::StatusArgs),
     /// Let a running member propose an order and wait for its commit.
     Order(order::OrderArgs),
+    /// Measure, storm and fuzz clusters of the same consensus core: the commands of `cargo lab`.
+    #[command(subcommand)]
+    Lab(raftian_lab::cli::Command),
     /// Open a window as one member of a cluster.
     #[cfg(feature = "client")]
     Play(play::PlayArgs),
@@ -74,6 +77,7 @@ pub fn run() -> Exit {
         Some(Command::Node(args)) => node::run(&args),
         Some(Command::Status(args)) => status::run(&args),
         Some(Command::Order(args)) => order::run(&args),
+        Some(Command::Lab(command)) => Ok(command.run().into()),
         #[cfg(feature = "client")]
         Some(Command::Play(args)) => play::run_member(&args),
         #[cfg(feature = "client")]

@@ -9,7 +9,7 @@ use crate::matches::churn::{self, Churn};
 use crate::matches::{Conditions, Series};
 
 /// How often somebody comes or goes, how long, and under which conditions.
-#[derive(clap::Args)]
+#[derive(clap::Args, Debug)]
 pub struct Arguments {
     /// Machines at the beginning.
     #[arg(long, value_name = "N", default_value_t = 5)]

@@ -13,7 +13,7 @@ use crate::report::page::Page;
 use crate::report::threshold;
 
 /// Which clusters elect a leader, how often, and under which conditions.
-#[derive(clap::Args)]
+#[derive(clap::Args, Debug)]
 pub struct Arguments {
     /// Sizes of clusters: a range with both ends and a step, or a list.
     #[arg(long, value_name = "N..N/STEP|N,N", default_value_t = Study::default().sizes)]
@@ -60,7 +60,7 @@ pub struct Arguments {
 }
 
 /// One node of `--real-processes`, started by it.
-#[derive(clap::Args)]
+#[derive(clap::Args, Debug)]
 pub struct NodeArguments {
     file: PathBuf,
     #[arg(long)]

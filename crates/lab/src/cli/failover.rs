@@ -8,7 +8,7 @@ use crate::matches::{Conditions, Series};
 use std::time::Duration;
 
 /// Which matches lose a machine, how often, and under which conditions.
-#[derive(clap::Args)]
+#[derive(clap::Args, Debug)]
 pub struct Arguments {
     /// Numbers of machines: a range with both ends and a step, or a list.
     #[arg(long, value_name = "N..N/STEP|N,N", default_value_t = Sizes((2..=7).collect()))]

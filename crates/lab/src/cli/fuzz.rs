@@ -8,7 +8,7 @@ use crate::fuzz::{Answer, Answers, Finding, Fuzz, TARGETS, Target, judge, target
 use super::Exit;
 
 /// What is fuzzed, with which inputs.
-#[derive(clap::Args)]
+#[derive(clap::Args, Debug)]
 pub struct Arguments {
     /// What is fuzzed: `all`, or one of those that `cargo lab fuzz list` names.
     target: String,

@@ -15,7 +15,7 @@ use crate::report::page::Page;
 use crate::report::threshold;
 
 /// Which clusters take orders, over which networks, and how many.
-#[derive(clap::Args)]
+#[derive(clap::Args, Debug)]
 pub struct Arguments {
     /// Sizes of clusters, 2 to 8: a list, or a range with both ends and a step.
     #[arg(long, value_name = "N,N|N..N", default_value_t = Study::default().nodes)]

@@ -14,7 +14,7 @@ pub mod storm;
 use std::process::ExitCode;
 
 /// The subcommands.
-#[derive(clap::Subcommand)]
+#[derive(clap::Subcommand, Debug)]
 pub enum Command {
     /// Measures how long clusters of many sizes take to elect a leader, and how many elections that takes.
     Elections(elections::Arguments),

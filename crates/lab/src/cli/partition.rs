@@ -11,7 +11,7 @@ use crate::matches::partition::{self, Partition, Shape};
 use crate::matches::{Conditions, Series};
 
 /// Which links are cut, how often, and under which conditions.
-#[derive(clap::Args)]
+#[derive(clap::Args, Debug)]
 pub struct Arguments {
     /// leader-alone, leader-minority, halves, one-way-out, one-way-in, bridge, several with commas, or all.
     #[arg(long, value_name = "SHAPE,SHAPE|all", default_value = "all")]

@@ -13,7 +13,7 @@ const LINES_OF_A_FAILURE: usize = 40;
 const LINES_OF_A_TRACE: usize = 1_000_000;
 
 /// Which transcripts are run.
-#[derive(clap::Args)]
+#[derive(clap::Args, Debug)]
 pub struct Arguments {
     /// Transcripts, or directories of files that end in `.scenario`.
     #[arg(required = true, value_name = "FILE")]

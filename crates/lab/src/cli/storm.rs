@@ -18,7 +18,7 @@ const LINES_OF_A_FAILURE: usize = 200;
 const ENOUGH_STORMS: u64 = 1_000;
 
 /// Which storms there are.
-#[derive(clap::Args)]
+#[derive(clap::Args, Debug)]
 pub struct Arguments {
     /// One seed, from which everything follows.
     #[arg(long, conflicts_with_all = ["seeds", "minutes"])]

@@ -287,7 +287,9 @@ mod tests {
         }
         assert_eq!(ledger.doubled, 1);
         let mut sessions = Sessions::default();
-        (1..=2).for_each(|sequence| drop(sessions.admit(client, sequence)));
+        for sequence in 1..=2 {
+            let _admitted = sessions.admit(client, sequence);
+        }
         (1..=3).for_each(|sequence| ledger.told(client, sequence, Moment(9)));
         assert_eq!(ledger.lost(&sessions), 1);
         assert_eq!(ledger.lost(&Sessions::default()), 3);
