@@ -48,3 +48,47 @@ impl fmt::Debug for Trace {
         f.write_str(if self.0.is_some() { "Trace" } else { "no trace" })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::driver::Driver;
+    use crate::memory_links::MemoryNetwork;
+    use crate::store::MemoryStore;
+    use raftian_raft::{Bytes, ClientId, Config, Membership, Moment, Restored};
+
+    #[test]
+    fn a_command_is_taken_written_committed_and_handed_out_in_this_order() {
+        let own = NodeId(1);
+        let config = Config::new(own, Membership::new([own]).expect("one"), 7);
+        let links = MemoryNetwork::new().links(own);
+        let mut driver =
+            Driver::new(config, Restored::default(), MemoryStore::new(), links, Moment(0)).expect("it can run");
+        let mut now = Moment(0);
+        while driver.node().status().leader.is_none() {
+            now = driver.pump(now).expect("memory takes every write");
+        }
+        driver.hand_out(&mut Vec::new());
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let ears = Arc::clone(&told);
+        driver.set_trace(Trace::to(move |step| {
+            let name = match step {
+                Step::Took(commands) => format!("took {}", commands[0].sequence),
+                Step::Received(..) => "received".to_owned(),
+                Step::Writing(write) => format!("writing {}", write.entries.len()),
+                Step::Written(_) => "written".to_owned(),
+                Step::Committed(entries) => format!("committed {}", entries[0].index.0),
+                Step::HandedOut(index) => format!("handed out {}", index.0),
+            };
+            ears.lock().expect("nobody panicked").push(name);
+        }));
+        let bytes = Bytes::from(b"x".as_slice());
+        driver.propose(vec![Command { client: ClientId(1), sequence: 9, bytes }]);
+        driver.pump(now).expect("memory takes every write");
+        driver.hand_out(&mut Vec::new());
+        let told = told.lock().expect("nobody panicked").clone();
+        assert_eq!(told, ["took 9", "writing 1", "written", "committed 2", "handed out 2"]);
+    }
+}

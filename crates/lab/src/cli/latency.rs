@@ -8,7 +8,7 @@ use super::output::{Output, Results};
 use crate::elections::ranges::{Share, Sizes, Time};
 use crate::latency::lists::{List, Rate};
 use crate::latency::results::{self, Row};
-use crate::latency::{Origin, Study, charts};
+use crate::latency::{Origin, Study, Unmeasured, charts};
 use crate::report::document::Document;
 use crate::report::environment::Environment;
 use crate::report::page::Page;
@@ -94,15 +94,17 @@ pub fn run(arguments: &Arguments) -> Exit {
     let cells = study.cells();
     let progress = output.progress("latency", cells.len() as u64);
     let began = Instant::now();
-    let mut rows = Vec::new();
+    let (mut rows, mut unmeasured) = (Vec::new(), Vec::new());
     // One after the other: cells that run at once would wait for each other's processors and disk.
     for cell in &cells {
         match study.measure(cell, &directory) {
             Ok(measured) => rows.extend(measured),
-            Err(error) => {
+            // The others may still be measured.
+            Err(error @ Unmeasured::NoQuorum(..)) => unmeasured.push(error.to_string()),
+            Err(Unmeasured::Machine(reason)) => {
                 progress.finish();
-                eprintln!("{error}");
-                return Exit::NoLeader;
+                eprintln!("{reason}");
+                return Exit::Unexpected;
             }
         }
         progress.advance(cell.nodes);
@@ -111,13 +113,17 @@ pub fn run(arguments: &Arguments) -> Exit {
     if !output.quiet {
         eprintln!("{} of {} combinations in {:.0} s", cells.len(), study.grid().len(), began.elapsed().as_secs_f64());
     }
-    output.give(told(&study, &rows, output))
+    let exit = output.give(told(&study, &rows, &unmeasured, output));
+    unmeasured.iter().for_each(|error| eprintln!("{error}: let less be late and lost"));
+    if unmeasured.is_empty() { exit } else { Exit::NoLeader.max(exit) }
 }
 
-fn told(study: &Study, rows: &[Row], output: &Output) -> Results {
+fn told(study: &Study, rows: &[Row], unmeasured: &[String], output: &Output) -> Results {
     let verdicts = threshold::judge(&output.asserted, &results::quantities(rows));
     let command = format!("cargo lab latency {}", study.options());
-    let (table, remarks, environment) = (results::table(rows), results::remarks(study, rows), Environment::here());
+    let (table, environment) = (results::table(rows), Environment::here());
+    let mut remarks = results::remarks(study, rows);
+    remarks.extend(unmeasured.iter().cloned());
     let what = format!(
         "From click to sight, on real nodes with disks and QUIC: {} s each, seed {}",
         study.seconds, study.seed
@@ -138,10 +144,12 @@ fn told(study: &Study, rows: &[Row], output: &Output) -> Results {
     };
     let document = Document {
         schema: results::SCHEMA,
-        ok: rows.iter().all(|row| row.measured.lost == 0) && verdicts.iter().all(threshold::Verdict::holds),
+        ok: unmeasured.is_empty()
+            && rows.iter().all(|row| row.measured.lost == 0)
+            && verdicts.iter().all(threshold::Verdict::holds),
         params: study.json(),
         rows: rows.iter().map(Row::json).collect(),
-        more: results::more(study, rows),
+        more: results::more(study, rows, unmeasured),
         verdicts,
         environment,
         command,

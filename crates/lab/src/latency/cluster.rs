@@ -13,7 +13,7 @@ use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
 use super::moments::{Moments, Parts};
-use super::{Cell, Origin};
+use super::{Cell, Origin, Unmeasured};
 use crate::proxy::{Delay, Proxy, Shape};
 use crate::report::spread;
 
@@ -71,7 +71,7 @@ struct Cluster {
 }
 
 /// Measures one cell, in real time, with stores below `directory`: for each origin what came of its orders.
-pub(super) fn measure(cell: &Cell, seed: u64, directory: &Path) -> Result<Vec<(Origin, Measured)>, String> {
+pub(super) fn measure(cell: &Cell, seed: u64, directory: &Path) -> Result<Vec<(Origin, Measured)>, Unmeasured> {
     let mut cluster = Cluster::start(cell, seed, directory)?;
     let leader = cluster.ready(cell)?;
     let place = |origin: &Origin| match origin {
@@ -107,6 +107,10 @@ pub(super) fn measure(cell: &Cell, seed: u64, directory: &Path) -> Result<Vec<(O
     Ok(measured)
 }
 
+fn machine(error: impl std::fmt::Display) -> Unmeasured {
+    Unmeasured::Machine(error.to_string())
+}
+
 impl Cell {
     /// Times of an origin's clicks from the start on: one in each of equal slots, anywhere in it.
     fn clicks(&self, dice: &mut ChaCha8Rng) -> impl Iterator<Item = Duration> {
@@ -117,23 +121,24 @@ impl Cell {
 }
 
 impl Cluster {
-    fn start(cell: &Cell, seed: u64, directory: &Path) -> Result<Self, String> {
+    fn start(cell: &Cell, seed: u64, directory: &Path) -> Result<Self, Unmeasured> {
         let delay = Delay::Fixed(cell.rtt / 2);
         let shape = Shape { delay, loss: cell.loss, ..Shape::default() };
-        let mut members = embedded(cell.nodes as usize, "latency", directory).map_err(|error| error.to_string())?;
-        let proxy = Proxy::between(&mut members, shape, spread::seed(seed, &[0])).map_err(|error| error.to_string())?;
+        let mut members = embedded(cell.nodes as usize, "latency", directory).map_err(machine)?;
+        let proxy = Proxy::between(&mut members, shape, spread::seed(seed, &[0])).map_err(machine)?;
         let moments = Moments::of(members.len());
         let mut nodes = Vec::new();
         for (place, EmbeddedNode { config, socket }) in members.into_iter().enumerate() {
-            let founding = config.founding().map_err(|error| error.to_string())?;
+            let founding = config.founding().map_err(machine)?;
             let mut raft = Config::new(config.id, founding, spread::seed(seed, &[1, config.id.0]));
             raft.heartbeat = HEARTBEAT;
             raft.election_timeout = (ELECTION.0 + cell.rtt * 4, ELECTION.1 + cell.rtt * 4);
-            std::fs::create_dir_all(&config.data).map_err(|error| format!("{}: {error}", config.data.display()))?;
+            std::fs::create_dir_all(&config.data)
+                .map_err(|error| Unmeasured::Machine(format!("{}: {error}", config.data.display())))?;
             let links = QuicOptions::new(socket, &config);
             let (cluster, store) = (config.cluster, config.data.join("raft.redb"));
             let options = NodeOptions { raft, cluster, store, incarnation: Incarnation::default(), links };
-            let node = NodeHandle::start_traced(options, moments.trace(place)).map_err(|error| error.to_string())?;
+            let node = NodeHandle::start_traced(options, moments.trace(place)).map_err(machine)?;
             nodes.push(node);
         }
         let (pending, repeats) = (BTreeMap::new(), BTreeMap::new());
@@ -141,7 +146,7 @@ impl Cluster {
     }
 
     /// Waits until all are connected and follow one leader, and gives its place.
-    fn ready(&mut self, cell: &Cell) -> Result<usize, String> {
+    fn ready(&mut self, cell: &Cell) -> Result<usize, Unmeasured> {
         let deadline = Instant::now() + READY + cell.rtt * 50;
         loop {
             let leader = self.nodes[0].view().status.leader;
@@ -153,13 +158,13 @@ impl Cluster {
                 return Ok(id as usize - 1);
             }
             if Instant::now() > deadline {
-                return Err(format!("{} has no leader that all follow", cell.name()));
+                return Err(Unmeasured::NoQuorum(cell.name(), "has no leader that all follow"));
             }
             std::thread::sleep(cell.frame());
         }
     }
 
-    fn warm_up(&mut self, cell: &Cell, places: &[usize]) -> Result<(), String> {
+    fn warm_up(&mut self, cell: &Cell, places: &[usize]) -> Result<(), Unmeasured> {
         let deadline = Instant::now() + READY + cell.rtt * 50;
         for _ in 0..WARM_UP {
             for place in places {
@@ -167,7 +172,7 @@ impl Cluster {
             }
             while !self.pending.is_empty() {
                 if Instant::now() > deadline {
-                    return Err(format!("{} commits nothing", cell.name()));
+                    return Err(Unmeasured::NoQuorum(cell.name(), "commits nothing"));
                 }
                 std::thread::sleep(cell.frame());
                 self.frame()?;
@@ -178,7 +183,7 @@ impl Cluster {
     }
 
     /// Clicks at their times and frames at theirs, until every order is seen or `deadline`.
-    fn play(&mut self, cell: &Cell, clicks: &[(Instant, usize)], deadline: Instant) -> Result<(), String> {
+    fn play(&mut self, cell: &Cell, clicks: &[(Instant, usize)], deadline: Instant) -> Result<(), Unmeasured> {
         let (mut clicks, mut frame) = (clicks.iter().peekable(), Instant::now() + cell.frame());
         while clicks.peek().is_some() || !self.pending.is_empty() {
             let next = clicks.peek().map_or(frame, |(at, _)| frame.min(*at));
@@ -201,7 +206,7 @@ impl Cluster {
         Ok(())
     }
 
-    fn click(&mut self, origin: usize, clicked: Instant, measured: bool) -> Result<(), String> {
+    fn click(&mut self, origin: usize, clicked: Instant, measured: bool) -> Result<(), Unmeasured> {
         self.orders += 1;
         let again = clicked + UNANSWERED_RETRY;
         self.pending.insert(self.orders, Pending { origin, clicked, again, measured });
@@ -209,17 +214,19 @@ impl Cluster {
     }
 
     /// A queue that is full takes it at the next attempt.
-    fn propose(&mut self, number: u64, origin: usize) -> Result<(), String> {
+    fn propose(&mut self, number: u64, origin: usize) -> Result<(), Unmeasured> {
         let bytes = Bytes::from(b"attack the north".as_slice());
         let command = Command { client: ClientId(1), sequence: number, bytes };
         match self.nodes[origin].propose(command) {
             Ok(()) | Err(raftian_node::AskError::Busy) => Ok(()),
-            Err(raftian_node::AskError::Stopped) => Err(format!("node {} has stopped", origin + 1)),
+            Err(raftian_node::AskError::Stopped) => {
+                Err(Unmeasured::Machine(format!("node {} has stopped", origin + 1)))
+            }
         }
     }
 
     /// One frame of every program: takes what is committed, and proposes again what has no answer.
-    fn frame(&mut self) -> Result<(), String> {
+    fn frame(&mut self) -> Result<(), Unmeasured> {
         let mut taken = Vec::new();
         for (place, node) in self.nodes.iter_mut().enumerate() {
             taken.clear();

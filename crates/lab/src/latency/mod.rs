@@ -128,8 +128,14 @@ pub struct Cell {
 
 /// Why a cell could not be measured.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Unmeasured(pub String);
+pub enum Unmeasured {
+    /// It has no leader in time, or commits nothing.
+    #[error("{0} {1} in time")]
+    NoQuorum(String, &'static str),
+    /// The machine does not give what it needs, or a node has stopped.
+    #[error("{0}")]
+    Machine(String),
+}
 
 impl Default for Study {
     fn default() -> Self {
@@ -277,8 +283,8 @@ impl Study {
     pub fn measure(&self, cell: &Cell, directory: &Path) -> Result<Vec<results::Row>, Unmeasured> {
         let which = [cell.nodes, cell.rtt.as_micros() as u64, (cell.loss * 1e6) as u64, (cell.rate * 1e3) as u64];
         let folder = tempfile::tempdir_in(directory)
-            .map_err(|error| Unmeasured(format!("no folder below {}: {error}", directory.display())))?;
-        let measured = cluster::measure(cell, spread::seed(self.seed, &which), folder.path()).map_err(Unmeasured)?;
+            .map_err(|error| Unmeasured::Machine(format!("no folder below {}: {error}", directory.display())))?;
+        let measured = cluster::measure(cell, spread::seed(self.seed, &which), folder.path())?;
         Ok(measured.into_iter().map(|(origin, measured)| results::Row::new(cell.clone(), origin, measured)).collect())
     }
 

@@ -13,7 +13,8 @@ use crate::report::table::Table;
 /// `orders` (seen), `lost` (never seen), `again` (proposed again), `leader_changes` (new terms), `p50_ms`, `p95_ms`,
 /// `p99_ms`, `max_ms`, `mean_ms`, the means of the parts `queue_ms`, `network_ms`, `disk_ms`, `apply_ms` and `frame_ms`,
 /// whose sum is `mean_ms`, `write_ms` (median of all writes), `theory_ms`, and `off_ms`, which is `p50_ms` less theory.
-/// What could not be measured is `null`.
+/// What could not be measured is `null`, and
+/// a combination whose cluster had no leader in time is not among the rows but named in `unmeasured`.
 pub const SCHEMA: &str = "raftian.lab.latency/1";
 
 /// Names of the parts, in their order.
@@ -214,11 +215,12 @@ pub fn csv(rows: &[Row]) -> String {
 
 /// What the document says beside its rows.
 #[must_use]
-pub fn more(study: &Study, rows: &[Row]) -> Map<String, Value> {
+pub fn more(study: &Study, rows: &[Row], unmeasured: &[String]) -> Map<String, Value> {
     let quantities: Map<_, _> =
         quantities(rows).iter().map(|(name, value)| ((*name).to_owned(), number(*value))).collect();
     let cells = json!({ "measured": study.cells().len(), "of": study.grid().len() });
-    [("quantities".to_owned(), Value::Object(quantities)), ("combinations".to_owned(), cells)].into_iter().collect()
+    let more = [("quantities", Value::Object(quantities)), ("combinations", cells), ("unmeasured", json!(unmeasured))];
+    more.map(|(name, value)| (name.to_owned(), value)).into_iter().collect()
 }
 
 fn millis(duration: Duration) -> f64 {
