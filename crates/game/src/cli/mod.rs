@@ -45,7 +45,7 @@ enum Command {
     Order(order::OrderArgs),
     /// Measure, storm and fuzz clusters of the same consensus core: the commands of `cargo lab`.
     #[command(subcommand)]
-    Lab(raftian_lab::cli::Command),
+    Lab(Box<raftian_lab::cli::Command>),
     /// Open a window as one member of a cluster.
     #[cfg(feature = "client")]
     Play(play::PlayArgs),
