@@ -29,6 +29,7 @@ pub mod invariants;
 pub mod latency;
 pub mod linearizability;
 pub mod matches;
+mod mixed;
 pub mod proxy;
 mod queue;
 pub mod report;

@@ -1,12 +1,10 @@
 //! A study's rows as a table, as documents, and as quantities that can be asked about.
 
-use std::time::Duration;
-
 use serde_json::{Map, Value, json};
 
 use super::{Cell, Measured, Origin, Parts, Study};
 use crate::report::document::number;
-use crate::report::statistics::{Summary, quantile};
+use crate::report::statistics::{Summary, ms, quantile};
 use crate::report::table::Table;
 
 /// Name of the document's shape. Each row has `nodes`, `rtt_ms`, `loss` (0 to 1), `rate` (orders a second), `origin`,
@@ -41,7 +39,7 @@ impl Row {
     /// A row of these measurements.
     #[must_use]
     pub fn new(cell: Cell, origin: Origin, measured: Measured) -> Self {
-        let mut totals: Vec<_> = measured.orders.iter().map(|parts| millis(parts.total())).collect();
+        let mut totals: Vec<_> = measured.orders.iter().map(|parts| ms(parts.total())).collect();
         totals.sort_by(f64::total_cmp);
         Row { cell, origin, measured, totals }
     }
@@ -81,7 +79,7 @@ impl Row {
             None => "-".to_owned(),
         };
         let Cell { nodes, rtt, loss, rate, .. } = &self.cell;
-        let mut cells = vec![nodes.to_string(), short(millis(*rtt)), short(loss * 100.0), short(*rate)];
+        let mut cells = vec![nodes.to_string(), short(ms(*rtt)), short(loss * 100.0), short(*rate)];
         cells.extend([self.origin.name().to_owned(), self.totals.len().to_string()]);
         cells.extend([50, 95, 99, 100].map(|percent| tell(self.quantile_ms(percent))));
         cells.push(tell(Some(self.theory_ms())));
@@ -97,7 +95,7 @@ impl Row {
         let Measured { lost, again, elections, write_ms, .. } = &self.measured;
         let quantile = |percent| self.quantile_ms(percent).map(number);
         let mut row = json!({
-            "nodes": nodes, "rtt_ms": number(millis(*rtt)), "loss": loss, "rate": rate, "origin": self.origin.name(),
+            "nodes": nodes, "rtt_ms": number(ms(*rtt)), "loss": loss, "rate": rate, "origin": self.origin.name(),
             "orders": self.totals.len(), "lost": lost, "again": again, "leader_changes": elections,
             "p50_ms": quantile(50), "p95_ms": quantile(95), "p99_ms": quantile(99), "max_ms": quantile(100),
             "mean_ms": Summary::of(self.totals.clone()).map(|summary| number(summary.mean)),
@@ -201,11 +199,11 @@ pub fn csv(rows: &[Row]) -> String {
     heads.extend(["queue_ms", "network_ms", "disk_ms", "apply_ms", "frame_ms"]);
     let lines = rows.iter().flat_map(|row| {
         let Cell { nodes, rtt, loss, rate, .. } = &row.cell;
-        let cell = [nodes.to_string(), short(millis(*rtt)), loss.to_string(), rate.to_string()];
+        let cell = [nodes.to_string(), short(ms(*rtt)), loss.to_string(), rate.to_string()];
         row.measured.orders.iter().map(move |parts| {
             let mut line = cell.to_vec();
             line.push(row.origin.name().to_owned());
-            line.push(format!("{:.3}", millis(parts.total())));
+            line.push(format!("{:.3}", ms(parts.total())));
             line.extend(parts.millis().map(|part| format!("{part:.3}")));
             line
         })
@@ -221,10 +219,6 @@ pub fn more(study: &Study, rows: &[Row], unmeasured: &[String]) -> Map<String, V
     let cells = json!({ "measured": study.cells().len(), "of": study.grid().len() });
     let more = [("quantities", Value::Object(quantities)), ("combinations", cells), ("unmeasured", json!(unmeasured))];
     more.map(|(name, value)| (name.to_owned(), value)).into_iter().collect()
-}
-
-fn millis(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e3
 }
 
 /// Without digits that say nothing.

@@ -26,6 +26,7 @@ use super::play::{Account, Orders};
 use super::{Match, Series};
 use crate::elections::ranges::Time;
 use crate::report::spread;
+use crate::report::statistics::quantile;
 
 pub use tell::{QUANTITIES, SCHEMA, findings};
 use turns::Turns;
@@ -185,11 +186,7 @@ impl Given {
     fn quantiles(&self) -> [f64; 4] {
         let mut sorted: Vec<_> = self.latencies.iter().map(|(_, latency)| *latency).collect();
         sorted.sort_by(f64::total_cmp);
-        let at = |percent: usize| {
-            let place = (sorted.len() * percent).div_ceil(100).max(1) - 1;
-            sorted.get(place).copied().unwrap_or(f64::NAN)
-        };
-        [at(50), at(95), at(99), at(100)]
+        [50, 95, 99, 100].map(|percent| quantile(&sorted, percent).unwrap_or(f64::NAN))
     }
 
     /// Each second in which orders were given, with their median and longest latency.

@@ -2,6 +2,8 @@
 
 use raftian_raft::{Bytes, ClientId, Entry, Index, Payload, Sessions, Verdict};
 
+use crate::mixed::mixed;
+
 use super::Plant;
 
 /// What the log has made of a machine.
@@ -65,13 +67,6 @@ impl State {
         let sessions = Sessions::restore(sessions).expect("a snapshot of a match holds sessions");
         State { count: *count, hash: *hash, index: Index(*index), sessions }
     }
-}
-
-/// The finaliser of SplitMix64.
-fn mixed(mut bits: u64) -> u64 {
-    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    bits ^ (bits >> 31)
 }
 
 #[cfg(test)]

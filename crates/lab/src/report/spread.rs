@@ -3,6 +3,8 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::mixed::mixed;
+
 /// As many threads as can run at once.
 #[must_use]
 pub fn cores() -> usize {
@@ -39,13 +41,6 @@ pub fn spread<T: Send>(threads: usize, count: usize, run: impl Fn(usize) -> T + 
 #[must_use]
 pub fn seed(study: u64, which: &[u64]) -> u64 {
     which.iter().fold(mixed(study), |seed, part| mixed(seed ^ mixed(part.wrapping_add(0x9e37_79b9_7f4a_7c15))))
-}
-
-/// The finaliser of SplitMix64: every bit of the input moves about half of the bits of the output.
-fn mixed(mut bits: u64) -> u64 {
-    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    bits ^ (bits >> 31)
 }
 
 #[cfg(test)]

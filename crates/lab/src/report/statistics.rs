@@ -1,5 +1,13 @@
 //! Means, quantiles and growth.
 
+use std::time::Duration;
+
+/// A duration in milliseconds, as every table and document gives it.
+#[must_use]
+pub fn ms(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
+
 /// Mean, median and 95th percentile of what was measured.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Summary {

@@ -12,6 +12,7 @@ use super::host::{Host, Life, SimDriver};
 use super::links::{Envelope, SimLinks};
 use super::trace::Line;
 use crate::invariants::{Observation, Violation};
+use crate::mixed::mixed;
 
 impl Simulation {
     /// Gives a node something to do now and performs what follows from it.
@@ -257,10 +258,7 @@ impl Simulation {
     }
 }
 
-/// A seed for one run of one node, and other numbers that are to look random: SplitMix64's output function over the three numbers.
+/// A seed for one run of one node, and other numbers that are to look random, from three.
 pub(super) fn mix(seed: u64, id: u64, run: u64) -> u64 {
-    let mut z = seed.wrapping_add(id << 32).wrapping_add(run).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
+    mixed(seed.wrapping_add(id << 32).wrapping_add(run).wrapping_mul(0x9E37_79B9_7F4A_7C15))
 }

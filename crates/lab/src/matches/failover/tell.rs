@@ -10,7 +10,7 @@ use crate::matches::theory;
 use crate::report::chart::{Axis, COLOURS, Chart, Series, Shape};
 use crate::report::csv;
 use crate::report::document::number;
-use crate::report::statistics::Summary;
+use crate::report::statistics::{Summary, ms};
 use crate::report::table::Table;
 
 /// Name of the document's shape. Its rows have `machines`, `matches`, `stop_ms_{mean,median,p95,max}`,
@@ -50,10 +50,6 @@ const COLUMNS: [(&str, &str); 13] = [
     ("doubled", ""),
     ("equal", ""),
 ];
-
-fn ms(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e3
-}
 
 /// All matches of one size.
 struct Row<'a> {

@@ -8,7 +8,7 @@ use super::{BEFORE, Outcome, PART, Partition, Shape};
 use crate::matches::findings::{Findings, cell, most, shares, summary_json, wrong};
 use crate::report::chart::{Axis, COLOURS, Chart, Series, Shape as Drawn};
 use crate::report::csv;
-use crate::report::statistics::Summary;
+use crate::report::statistics::{Summary, ms};
 use crate::report::table::Table;
 
 /// Name of the document's shape. Its rows have `shape`, `matches`, `went_on` (matches in which an order had its effect
@@ -48,10 +48,6 @@ const COLUMNS: [(&str, &str); 13] = [
     ("dbl.", ""),
     ("equal", ""),
 ];
-
-fn ms(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e3
-}
 
 /// All matches of one shape.
 struct Row<'a> {
