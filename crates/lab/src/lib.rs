@@ -30,6 +30,7 @@ pub mod latency;
 pub mod linearizability;
 pub mod matches;
 mod mixed;
+mod processes;
 pub mod proxy;
 mod queue;
 pub mod report;

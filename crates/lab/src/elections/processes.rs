@@ -6,15 +6,13 @@
 //! becomes of the experiment, no node outlives it.
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::{Ipv4Addr, UdpSocket};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use raftian_node::cluster::{NewCluster, NodeFile, generate};
+use raftian_node::cluster::NodeFile;
 use raftian_node::quic::QuicOptions;
 use raftian_node::{NodeHandle, NodeOptions, Replica};
 use raftian_raft::{Decision, Incarnation, Term};
@@ -23,12 +21,7 @@ use rand::{RngExt, SeedableRng};
 
 use super::cluster::split_votes;
 use super::{Outcome, Settings};
-
-/// Ports from which a free range is drawn: below those that systems give out by themselves.
-const PORTS: std::ops::Range<u16> = 20_000..32_000;
-
-/// How often a free range of ports is looked for.
-const ATTEMPTS: usize = 50;
+use crate::processes::{self, Processes};
 
 /// How often a node looks at itself if nobody wakes it.
 const GLANCE: Duration = Duration::from_millis(20);
@@ -39,19 +32,6 @@ struct Said {
     stands: bool,
     term: Term,
     at: Instant,
-}
-
-/// Nodes that are killed when this is dropped.
-struct Nodes(Vec<Child>);
-
-impl Drop for Nodes {
-    fn drop(&mut self) {
-        for node in &mut self.0 {
-            // It may have ended by itself; either way it is waited for.
-            let _ended = node.kill();
-            let _status = node.wait();
-        }
-    }
 }
 
 /// Starts one cluster, kills its first leader, and measures until the next leads. The seed decides what nodes draw, but
@@ -104,22 +84,14 @@ fn start(
     dice: &mut ChaCha8Rng,
     directory: &Path,
     say: &Sender<Said>,
-) -> Result<Nodes, String> {
-    let base_port = free_ports(size as u16, dice)?;
-    let new = NewCluster { nodes: size as usize, base_port, ..NewCluster::default() };
-    let files = generate(&directory.join("cluster"), &new).map_err(|error| error.to_string())?;
-    let program = std::env::current_exe().map_err(|error| format!("this program is not found: {error}"))?;
-    let mut nodes = Nodes(Vec::new());
-    for (place, file) in files.iter().enumerate() {
-        let mut node = Command::new(&program)
-            .args(std::env::args().skip(1).take_while(|word| word != "elections"))
-            .arg("elections-node")
+) -> Result<Processes, String> {
+    let mut nodes = Processes::default();
+    for (place, file) in processes::node_files(directory, size as usize, dice)?.iter().enumerate() {
+        let mut node = processes::again("elections", "elections-node")?
             .arg(file)
             .args(["--seed", &dice.random::<u64>().to_string()])
             .args(["--timeout", &settings.timeout.to_string(), "--heartbeat", &settings.heartbeat.to_string()])
             .args(["--pre-vote", if settings.pre_vote { "on" } else { "off" }])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
             .spawn()
             .map_err(|error| format!("a node cannot be started: {error}"))?;
         let (said, say) = (node.stdout.take(), say.clone());
@@ -141,13 +113,6 @@ fn listen(place: usize, said: impl BufRead, say: &Sender<Said>) {
             return;
         }
     }
-}
-
-/// The first of so many UDP ports in a row that are free at this moment.
-fn free_ports(count: u16, dice: &mut ChaCha8Rng) -> Result<u16, String> {
-    let free = |first: &u16| (*first..first + count).all(|port| UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok());
-    let mut drawn = (0..ATTEMPTS).map(|_| dice.random_range(PORTS.start..PORTS.end - count));
-    drawn.find(free).ok_or_else(|| format!("no {count} UDP ports in a row are free in {PORTS:?}"))
 }
 
 /// The life of one node: runs it until stdin ends, and says on stdout in which term it stands or leads, and how many
