@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use raftian_node::cluster::{EmbeddedNode, NodeConfig, embedded};
 use raftian_node::driver::Committed;
 use raftian_node::quic::QuicOptions;
-use raftian_node::{AskError, NodeHandle, NodeOptions, Replica, StartError, fresh_seed};
+use raftian_node::{AskError, NodeHandle, NodeOptions, Pumped, Replica, StartError, fresh_seed};
 use raftian_raft::{Bytes, ClientId, Command, Config, Incarnation, Membership, NodeId, Payload, RoleKind};
 
 const WAIT: Duration = Duration::from_secs(60);
@@ -18,15 +18,19 @@ struct Cluster {
     _directory: tempfile::TempDir,
 }
 
-fn start(config: &NodeConfig, links: QuicOptions) -> Result<NodeHandle, StartError> {
+fn options(config: &NodeConfig, links: QuicOptions) -> NodeOptions {
     let raft = Config::new(config.id, config.founding().expect("there are members"), fresh_seed());
-    NodeHandle::start(NodeOptions {
+    NodeOptions {
         raft,
         cluster: config.cluster.clone(),
         store: config.data.join("raft.redb"),
         incarnation: Incarnation::default(),
         links,
-    })
+    }
+}
+
+fn start(config: &NodeConfig, links: QuicOptions) -> Result<NodeHandle, StartError> {
+    NodeHandle::start(options(config, links))
 }
 
 impl Cluster {
@@ -220,4 +224,33 @@ fn the_second_program_on_one_store_is_refused_by_name() {
     let words = error.to_string();
     assert!(words.contains("in use") && words.contains("raft.redb"), "{words}");
     assert!(Path::new(&config.data).join("raft.redb").is_file());
+}
+
+#[test]
+fn a_node_that_its_program_pumps_plays_with_nodes_on_threads_and_leaves_its_port_behind() {
+    let mut cluster = Cluster::new(3);
+    cluster.kill(3);
+    let config = cluster.configs[2].clone();
+    let start = || Pumped::start(options(&config, QuicOptions::bind(&config).expect("its port is free")));
+    for round in 1..=2 {
+        let (mut node, clock) = start().expect("the node starts");
+        let mut applied = Vec::new();
+        let mut proposed = None;
+        cluster.until("a command of the pumped node is committed everywhere", |cluster| {
+            node.pump(clock.now());
+            node.take_committed(1000, &mut applied);
+            let refused = !node.take_refused().is_empty();
+            let term = node.view().status.leader.map(|_| node.view().status.term);
+            if term.is_some() && (proposed != term || refused) {
+                node.propose(command(round)).expect("there is room");
+                proposed = term;
+            }
+            let here = applied.iter().any(|committed| {
+                matches!(committed, Committed::Entry(entry)
+                    if matches!(&entry.payload, Payload::Command(command) if command.sequence == round))
+            });
+            here && [1, 2].iter().all(|id| cluster.commands(*id).contains(&round))
+        });
+        assert_eq!(node.view().stopped, None);
+    }
 }

@@ -1,8 +1,9 @@
 //! One live Raft node: durable store, wire format, QUIC links, driver and thread.
 //!
 //! [`Driver::pump`](driver::Driver::pump) is the one loop: inbox, step, persist, send, deliver. [`NodeHandle`] runs it
-//! on a thread of its own over a [`RedbStore`](store::RedbStore) and [`QuicLinks`](quic::QuicLinks); a test or a Bevy
-//! schedule pumps it over a [`MemoryStore`](store::MemoryStore) and [`MemoryLinks`](memory_links::MemoryLinks).
+//! on a thread of its own over a [`RedbStore`](store::RedbStore) and [`QuicLinks`](quic::QuicLinks). A program that
+//! would rather pump it itself has [`Pumped`], over the same, or in tests over a [`MemoryStore`](store::MemoryStore) and
+//! [`MemoryLinks`](memory_links::MemoryLinks).
 //!
 //! # Decisions
 //! **Writes have their own thread.** Decision: a [`WriterThread`](store::WriterThread) syncs while the node goes on.
@@ -24,6 +25,7 @@ pub mod driver;
 pub mod links;
 pub mod memory_links;
 mod names;
+mod pumped;
 pub mod quic;
 mod replica;
 pub mod store;
@@ -34,6 +36,7 @@ pub mod wire;
 
 pub use clock::Clock;
 pub use names::{fresh_client_id, fresh_seed};
-pub use replica::{AskError, Pumped, Replica};
+pub use pumped::Pumped;
+pub use replica::{AskError, Replica};
 pub use thread::{ASK_QUEUE, NodeControl, NodeHandle, NodeOptions, PROPOSAL_QUEUE, READ_QUEUE, Requests, StartError};
 pub use view::NodeView;

@@ -4,15 +4,13 @@ use raftian_raft::{
     Change, Command, Moment, NodeId, OrderRefusal, ReadAnswer, ReadId, Refused, StateHash, TakenSnapshot,
 };
 
-use crate::driver::{Committed, Driver};
-use crate::links::Links;
-use crate::store::Store;
+use crate::driver::Committed;
 use crate::view::NodeView;
 
 /// A member of the cluster as the program above it sees it: commands go in, committed entries come out.
 ///
-/// Two implementations: [`NodeHandle`](crate::NodeHandle), whose node runs on its own thread, and [`Pumped`], which the
-/// program pumps itself. Whatever asks something of the node fails with [`AskError`], and then nothing was asked; asking
+/// Two implementations: [`NodeHandle`](crate::NodeHandle), whose node runs on its own thread, and [`Pumped`](crate::Pumped),
+/// which the program pumps itself. Whatever asks something of the node fails with [`AskError`], and then nothing was asked; asking
 /// again is safe.
 pub trait Replica: Send {
     /// Lets the node work at `now` on its clock. A node on its own thread needs no letting.
@@ -90,97 +88,4 @@ pub enum AskError {
     /// The node has stopped.
     #[error("the node has stopped")]
     Stopped,
-}
-
-/// A driver that its program pumps. It stops for good when its store fails.
-#[derive(Debug)]
-pub struct Pumped<S, L> {
-    driver: Driver<S, L>,
-    stopped: Option<String>,
-}
-
-impl<S: Store, L: Links> Pumped<S, L> {
-    /// Takes the driver.
-    pub fn new(driver: Driver<S, L>) -> Self {
-        Pumped { driver, stopped: None }
-    }
-
-    /// The driver.
-    pub fn driver_mut(&mut self) -> &mut Driver<S, L> {
-        &mut self.driver
-    }
-
-    /// Lets the driver do what `ask` says, unless the node has stopped. The core bounds what waits.
-    fn ask(&mut self, ask: impl FnOnce(&mut Driver<S, L>)) -> Result<(), AskError> {
-        if self.stopped.is_some() {
-            return Err(AskError::Stopped);
-        }
-        ask(&mut self.driver);
-        Ok(())
-    }
-}
-
-impl<S: Store, L: Links + Send> Replica for Pumped<S, L> {
-    fn pump(&mut self, now: Moment) {
-        if self.stopped.is_none()
-            && let Err(error) = self.driver.pump(now)
-        {
-            tracing::error!(%error, "the node stops");
-            self.stopped = Some(error.to_string());
-        }
-    }
-
-    fn propose(&mut self, command: Command) -> Result<(), AskError> {
-        self.ask(|driver| driver.propose(vec![command]))
-    }
-
-    fn take_committed(&mut self, most: usize, into: &mut Vec<Committed>) {
-        if self.stopped.is_none() {
-            self.driver.take_committed(most, into);
-        }
-    }
-
-    fn take_refused(&mut self) -> Vec<Refused> {
-        self.driver.take_refused()
-    }
-
-    fn snapshot_due(&mut self) -> bool {
-        self.driver.snapshot_due()
-    }
-
-    fn take_snapshot(&mut self, taken: TakenSnapshot) -> Result<(), AskError> {
-        self.ask(|driver| driver.take_snapshot(taken))
-    }
-
-    fn state_hash(&mut self, state: StateHash) -> Result<(), AskError> {
-        self.ask(|driver| driver.state_hash(state))
-    }
-
-    fn read(&mut self, id: ReadId, lease: bool) -> Result<(), AskError> {
-        self.ask(|driver| driver.read(id, lease))
-    }
-
-    fn take_reads(&mut self) -> Vec<ReadAnswer> {
-        self.driver.take_reads()
-    }
-
-    fn change_membership(&mut self, change: Change) -> Result<(), AskError> {
-        self.ask(|driver| driver.change_membership(change))
-    }
-
-    fn hand_over(&mut self, to: Option<NodeId>) -> Result<(), AskError> {
-        self.ask(|driver| driver.hand_over(to))
-    }
-
-    fn take_orders(&mut self) -> Vec<Result<(), OrderRefusal>> {
-        self.driver.take_orders()
-    }
-
-    fn give_up(&mut self, reason: String) {
-        self.stopped.get_or_insert(reason);
-    }
-
-    fn view(&self) -> NodeView {
-        NodeView { stopped: self.stopped.clone(), ..self.driver.view() }
-    }
 }

@@ -24,6 +24,7 @@ use crate::trace::Trace;
 use crate::view::NodeView;
 
 pub use self::control::NodeControl;
+pub(crate) use self::running::open;
 
 /// Proposals that may wait for the node. At the bound [`AskError::Busy`].
 pub const PROPOSAL_QUEUE: usize = 1024;

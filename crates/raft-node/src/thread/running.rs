@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use raftian_raft::{Command, Config, Index, ReadId, RoleKind};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 use super::outgoing::News;
 use super::{ASK_QUEUE, Ask, FromProgram, NodeOptions, Order, PROPOSAL_QUEUE, READ_QUEUE, Shared, StartError, lock};
@@ -47,7 +47,7 @@ pub(super) fn run(
     };
     runtime.block_on(async {
         let id = options.raft.id;
-        match open(options, &shared) {
+        match open(options, &shared.wake_node) {
             Err(error) => {
                 let _nobody_waits = started.send(Err(error)).is_err();
             }
@@ -75,16 +75,18 @@ pub(super) fn run(
     runtime.shutdown_background();
 }
 
-fn open(
+/// Opens store and links, inside the runtime that will carry the links. `wake` is signalled when there is something to
+/// do.
+pub(crate) fn open(
     options: NodeOptions,
-    shared: &Shared,
+    wake: &Arc<Notify>,
 ) -> Result<(NodeDriver, Clock, mpsc::Receiver<ServiceRequest>), StartError> {
     let id = options.raft.id;
     check_frames(&options.raft)?;
     let (store, restored) = RedbStore::open(&options.store, id, &options.cluster, options.incarnation)?;
-    let wake = Arc::clone(&shared.wake_node);
-    let store = WriterThread::start(id, store, Arc::new(move || wake.notify_one()))?;
-    let (links, requests) = QuicLinks::start(options.links, Arc::clone(&shared.wake_node))?;
+    let notify = Arc::clone(wake);
+    let store = WriterThread::start(id, store, Arc::new(move || notify.notify_one()))?;
+    let (links, requests) = QuicLinks::start(options.links, Arc::clone(wake))?;
     let clock = Clock::start();
     Ok((Driver::new(options.raft, restored, store, links, clock.now())?, clock, requests))
 }

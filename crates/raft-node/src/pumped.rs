@@ -1,0 +1,175 @@
+//! A node that its program pumps.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use raftian_raft::{
+    Change, Command, Moment, NodeId, OrderRefusal, ReadAnswer, ReadId, Refused, StateHash, TakenSnapshot,
+};
+use tokio::sync::oneshot;
+
+use crate::clock::Clock;
+use crate::driver::{Committed, Driver};
+use crate::links::Links;
+use crate::quic::QuicLinks;
+use crate::replica::{AskError, Replica};
+use crate::store::{Store, WriterThread};
+use crate::thread::{self, NodeOptions, StartError};
+use crate::view::NodeView;
+
+/// A driver that its program pumps. It stops for good when its store fails.
+#[derive(Debug)]
+pub struct Pumped<S, L> {
+    driver: Driver<S, L>,
+    stopped: Option<String>,
+    /// Ends after the driver, whose links it carries.
+    _sockets: Option<Sockets>,
+}
+
+/// The thread on which sockets are waited for. It ends when this is dropped.
+#[derive(Debug)]
+struct Sockets {
+    /// `None` only while dropping.
+    end: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Sockets {
+    fn drop(&mut self) {
+        self.end = None;
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the thread of a node's sockets had panicked");
+        }
+    }
+}
+
+impl Pumped<WriterThread, QuicLinks> {
+    /// Starts the node that [`NodeHandle::start`](crate::NodeHandle::start) starts, but for its program to pump, on the
+    /// clock that is given back: disk and sockets are waited for on threads of their own, and all thinking is done
+    /// inside [`Replica::pump`]. Pumped less often than its shortest election timeout, it is no good leader. The local
+    /// operator's tools are not served.
+    ///
+    /// # Errors
+    /// [`StartError`], when nothing was started.
+    pub fn start(options: NodeOptions) -> Result<(Self, Clock), StartError> {
+        let id = options.raft.id;
+        let (started, wait) = std::sync::mpsc::sync_channel(1);
+        let (end, ended) = oneshot::channel::<()>();
+        let thread = std::thread::Builder::new()
+            .name(format!("raft-links-{}", id.0))
+            .spawn(move || carry(options, &started, ended))
+            .map_err(|error| StartError::Thread(error.to_string()))?;
+        let sockets = Sockets { end: Some(end), thread: Some(thread) };
+        let (driver, clock) =
+            wait.recv().map_err(|_| StartError::Thread("it ended before it reported".to_owned()))??;
+        Ok((Pumped { _sockets: Some(sockets), ..Pumped::new(driver) }, clock))
+    }
+}
+
+type Opened = Result<(Driver<WriterThread, QuicLinks>, Clock), StartError>;
+
+/// Opens the node and carries its links until told to end.
+fn carry(options: NodeOptions, started: &std::sync::mpsc::SyncSender<Opened>, ended: oneshot::Receiver<()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    match runtime {
+        Ok(runtime) => {
+            runtime.block_on(async {
+                // Nobody sleeps until a message comes: the program comes and looks.
+                let opened = thread::open(options, &Arc::default()).map(|(driver, clock, _)| (driver, clock));
+                if started.send(opened).is_ok() {
+                    let _ended = ended.await;
+                }
+            });
+            runtime.shutdown_background();
+        }
+        Err(error) => {
+            let _nobody_waits = started.send(Err(StartError::Thread(error.to_string()))).is_err();
+        }
+    }
+}
+
+impl<S: Store, L: Links> Pumped<S, L> {
+    /// Takes the driver.
+    pub fn new(driver: Driver<S, L>) -> Self {
+        Pumped { driver, stopped: None, _sockets: None }
+    }
+
+    /// The driver.
+    pub fn driver_mut(&mut self) -> &mut Driver<S, L> {
+        &mut self.driver
+    }
+
+    /// Lets the driver do what `ask` says, unless the node has stopped. The core bounds what waits.
+    fn ask(&mut self, ask: impl FnOnce(&mut Driver<S, L>)) -> Result<(), AskError> {
+        if self.stopped.is_some() {
+            return Err(AskError::Stopped);
+        }
+        ask(&mut self.driver);
+        Ok(())
+    }
+}
+
+impl<S: Store, L: Links + Send> Replica for Pumped<S, L> {
+    fn pump(&mut self, now: Moment) {
+        if self.stopped.is_none()
+            && let Err(error) = self.driver.pump(now)
+        {
+            tracing::error!(%error, "the node stops");
+            self.stopped = Some(error.to_string());
+        }
+    }
+
+    fn propose(&mut self, command: Command) -> Result<(), AskError> {
+        self.ask(|driver| driver.propose(vec![command]))
+    }
+
+    fn take_committed(&mut self, most: usize, into: &mut Vec<Committed>) {
+        if self.stopped.is_none() {
+            self.driver.take_committed(most, into);
+        }
+    }
+
+    fn take_refused(&mut self) -> Vec<Refused> {
+        self.driver.take_refused()
+    }
+
+    fn snapshot_due(&mut self) -> bool {
+        self.driver.snapshot_due()
+    }
+
+    fn take_snapshot(&mut self, taken: TakenSnapshot) -> Result<(), AskError> {
+        self.ask(|driver| driver.take_snapshot(taken))
+    }
+
+    fn state_hash(&mut self, state: StateHash) -> Result<(), AskError> {
+        self.ask(|driver| driver.state_hash(state))
+    }
+
+    fn read(&mut self, id: ReadId, lease: bool) -> Result<(), AskError> {
+        self.ask(|driver| driver.read(id, lease))
+    }
+
+    fn take_reads(&mut self) -> Vec<ReadAnswer> {
+        self.driver.take_reads()
+    }
+
+    fn change_membership(&mut self, change: Change) -> Result<(), AskError> {
+        self.ask(|driver| driver.change_membership(change))
+    }
+
+    fn hand_over(&mut self, to: Option<NodeId>) -> Result<(), AskError> {
+        self.ask(|driver| driver.hand_over(to))
+    }
+
+    fn take_orders(&mut self) -> Vec<Result<(), OrderRefusal>> {
+        self.driver.take_orders()
+    }
+
+    fn give_up(&mut self, reason: String) {
+        self.stopped.get_or_insert(reason);
+    }
+
+    fn view(&self) -> NodeView {
+        NodeView { stopped: self.stopped.clone(), ..self.driver.view() }
+    }
+}
