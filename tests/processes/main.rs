@@ -242,3 +242,61 @@ fn experiments_run_from_the_game_and_its_exit_codes_say_what_came_of_them() {
     let missed = raftian(&["lab", "elections", "--sizes", "3", "--quiet", "--assert", "max_elections<=0"]);
     assert_eq!(missed.status.code(), Some(10), "{}", String::from_utf8_lossy(&missed.stderr));
 }
+
+#[test]
+fn frames_are_measured_without_a_display_beside_a_node_in_each_place() {
+    let output = raftian(&[
+        "lab",
+        "responsiveness",
+        "--headless",
+        "--dots",
+        "10",
+        "--heartbeat",
+        "50ms",
+        "--fps",
+        "60",
+        "--seconds",
+        "1",
+        "--rounds",
+        "1",
+        "--orders",
+        "5",
+        "--json",
+        "--progress",
+        "never",
+    ]);
+    assert!(output.status.success(), "{output:?}");
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).expect("one document");
+    assert_eq!(document["schema"], "raftian.lab.responsiveness/1");
+    let rows = document["rows"].as_array().expect("rows");
+    let servers: Vec<_> = rows.iter().map(|row| row["server"].as_str().expect("a name")).collect();
+    assert_eq!(servers, ["none", "schedule", "thread", "process"]);
+    for row in rows {
+        // The machine may be busy: at most what the cap lets through, and something.
+        let fps = row["fps_mean"].as_f64().expect("a number");
+        assert!((1.0..=66.0).contains(&fps), "{row}");
+        assert!(row["adapter"].is_null(), "nothing draws: {row}");
+        let in_window = ["schedule", "thread"].contains(&row["server"].as_str().expect("a name"));
+        assert_eq!(row["led"].is_number(), in_window, "{row}");
+        assert_eq!(row["orders"].as_u64().expect("a number") > 0, in_window, "{row}");
+        assert_eq!(row["messages_per_s"].as_f64().is_some_and(|sent| sent > 0.0), in_window, "{row}");
+    }
+}
+
+#[test]
+fn a_scene_that_cannot_be_shown_says_why() {
+    for (scene, code, hint) in [
+        ("{}", 2, "the scene cannot be read"),
+        (
+            r#"{"dots":1,"fps":null,"warm_up":0.0,"seconds":1,"headless":true,"orders":0.0,"seed":1,
+                "node":{"file":"/nowhere/node.toml","in_schedule":false}}"#,
+            3,
+            "/nowhere/node.toml",
+        ),
+    ] {
+        let output = raftian(&["lab", "dots", scene]);
+        let words = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{words}");
+        assert!(words.contains(hint), "{words}");
+    }
+}

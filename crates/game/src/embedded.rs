@@ -78,14 +78,22 @@ pub fn raft_config(config: &NodeConfig) -> Result<Config, MembershipError> {
     Ok(raft)
 }
 
+/// All that the node of `config` needs to start over `links`.
+///
+/// # Errors
+/// If the cluster has no members.
+pub fn node_options(config: &NodeConfig, links: QuicOptions) -> Result<NodeOptions, MembershipError> {
+    let (cluster, store) = (config.cluster.clone(), config.data.join("raft.redb"));
+    Ok(NodeOptions { raft: raft_config(config)?, cluster, store, incarnation: Incarnation::default(), links })
+}
+
 /// Starts the node of `config` over `links`.
 ///
 /// # Errors
 /// Those of [`NodeHandle::start`].
 pub fn start_node(config: &NodeConfig, links: QuicOptions) -> Result<NodeHandle, StartError> {
-    let raft = raft_config(config).map_err(|error| StartError::Thread(error.to_string()))?;
-    let (cluster, store) = (config.cluster.clone(), config.data.join("raft.redb"));
-    NodeHandle::start(NodeOptions { raft, cluster, store, incarnation: Incarnation::default(), links })
+    let options = node_options(config, links).map_err(|error| StartError::Thread(error.to_string()))?;
+    NodeHandle::start(options)
 }
 
 impl Embedded {

@@ -3,12 +3,14 @@
 //! [`realm`] is the truth: plain rules without Bevy. [`replication`] applies committed orders to it and to the entities
 //! of [`projection`], in one place. `view` draws those, `play` proposes what is clicked, `overlay` shows consensus at
 //! work; none of them writes the truth. [`headless`] runs a member without a window, [`embedded`] a whole match in one
-//! process, and [`cli`] is the command line.
+//! process, and [`cli`] is the command line. [`dots`] is the window of an experiment.
 
 pub mod classic_layout;
 pub mod cli;
 pub mod cluster_view;
+pub mod dots;
 pub mod embedded;
+mod frame_cap;
 pub mod headless;
 #[cfg(feature = "client")]
 pub mod overlay;

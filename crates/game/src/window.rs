@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use bevy::diagnostic::FrameCount;
 use bevy::log::LogPlugin;
@@ -13,7 +12,7 @@ use raftian_node::NodeHandle;
 use crate::embedded::{self, Embedded};
 use crate::service::{self, OwnMember, ServiceDesk};
 use crate::view::screenshot::ScreenshotPlan;
-use crate::{overlay, play, remote, replication, view};
+use crate::{frame_cap, overlay, play, remote, replication, view};
 
 /// What the command line says about the window.
 #[derive(Clone, Debug, Default)]
@@ -34,6 +33,11 @@ static DRAWN: AtomicBool = AtomicBool::new(false);
 /// See [`DRAWN`].
 pub(crate) fn has_drawn() -> bool {
     DRAWN.load(Ordering::Acquire)
+}
+
+/// Lets [`has_drawn`] speak of this app's window.
+pub(crate) fn tell_when_drawn(app: &mut App) {
+    app.add_systems(First, |frames: Res<FrameCount>| DRAWN.store(frames.0 > 1, Ordering::Release));
 }
 
 /// Plays an embedded match.
@@ -63,7 +67,7 @@ fn base(title: &str, node: NodeHandle, options: &WindowOptions) -> App {
         // A frame that fails to draw something must not end a match.
         .set_error_handler(bevy::ecs::error::warn)
         .add_plugins((RaftPlugin::new(node), replication::plugin, view::plugin, overlay::plugin, play::plugin));
-    app.add_systems(First, |frames: Res<FrameCount>| DRAWN.store(frames.0 > 1, Ordering::Release));
+    tell_when_drawn(&mut app);
     let end = Arc::clone(&options.end);
     app.add_systems(Update, move |mut exit: MessageWriter<AppExit>| {
         if end.load(Ordering::Acquire) {
@@ -77,20 +81,7 @@ fn base(title: &str, node: NodeHandle, options: &WindowOptions) -> App {
         app.insert_resource(plan.clone());
     }
     if let Some(cap) = options.frame_cap.filter(|cap| *cap > 0) {
-        let frame = Duration::from_secs(1) / cap;
-        app.insert_resource(FrameCap { frame, last: std::time::Instant::now() }).add_systems(Last, keep_cap);
+        frame_cap::plugin(&mut app, cap);
     }
     app
-}
-
-/// The original's `clock.tick(60)`: a frame lasts at least this long.
-#[derive(Resource)]
-struct FrameCap {
-    frame: Duration,
-    last: std::time::Instant,
-}
-
-fn keep_cap(mut cap: ResMut<FrameCap>) {
-    std::thread::sleep(cap.frame.saturating_sub(cap.last.elapsed()));
-    cap.last = std::time::Instant::now();
 }

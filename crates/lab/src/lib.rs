@@ -3,7 +3,8 @@
 //! [`Simulation`] holds real [`Node`](raftian_raft::Node)s on simulated links, disks and time. Nothing happens unless
 //! the caller says so, every property of [`invariants`] is checked after every step, and [`storm`] lets a seed say it.
 //! [`elections`] measures many clusters in a lighter world, [`matches`](mod@matches) whole matches with players who give
-//! orders, [`latency`] real nodes behind a [`proxy`], and [`report`] tells what came out.
+//! orders, [`latency`] real nodes behind a [`proxy`], [`responsiveness`] frames beside a node, and [`report`] tells what
+//! came out.
 //!
 //! ```
 //! use raftian_lab::{Setup, Simulation};
@@ -34,6 +35,7 @@ mod processes;
 pub mod proxy;
 mod queue;
 pub mod report;
+pub mod responsiveness;
 pub mod scenario;
 pub mod simulation;
 pub mod storm;

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use raftian_node::cluster::{NewCluster, generate};
+use raftian_node::cluster::{NewCluster, Timing, generate};
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
@@ -32,9 +32,14 @@ impl Drop for Processes {
 ///
 /// # Errors
 /// If there are no ports, or files cannot be written.
-pub(crate) fn node_files(directory: &Path, size: usize, dice: &mut ChaCha8Rng) -> Result<Vec<PathBuf>, String> {
+pub(crate) fn node_files(
+    directory: &Path,
+    size: usize,
+    timing: Timing,
+    dice: &mut ChaCha8Rng,
+) -> Result<Vec<PathBuf>, String> {
     let base_port = free_ports(size as u16, dice)?;
-    let new = NewCluster { nodes: size, base_port, ..NewCluster::default() };
+    let new = NewCluster { nodes: size, base_port, timing, ..NewCluster::default() };
     generate(&directory.join("cluster"), &new).map_err(|error| error.to_string())
 }
 

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod exit;
+mod lab;
 mod node;
 mod order;
 mod output;
@@ -45,7 +46,7 @@ enum Command {
     Order(order::OrderArgs),
     /// Measure, storm and fuzz clusters of the same consensus core: the commands of `cargo lab`.
     #[command(subcommand)]
-    Lab(Box<raftian_lab::cli::Command>),
+    Lab(lab::LabCommand),
     /// Open a window as one member of a cluster.
     #[cfg(feature = "client")]
     Play(play::PlayArgs),
@@ -77,7 +78,7 @@ pub fn run() -> Exit {
         Some(Command::Node(args)) => node::run(&args),
         Some(Command::Status(args)) => status::run(&args),
         Some(Command::Order(args)) => order::run(&args),
-        Some(Command::Lab(command)) => Ok(command.run().into()),
+        Some(Command::Lab(command)) => lab::run(&command),
         #[cfg(feature = "client")]
         Some(Command::Play(args)) => play::run_member(&args),
         #[cfg(feature = "client")]

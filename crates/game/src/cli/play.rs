@@ -70,7 +70,7 @@ const NO_WINDOW: &str = "run a member without a window with `raftian node --conf
                          made by `raftian cluster new DIR`; `raftian --help` shows more";
 
 /// Says so before anything starts if there is nowhere to open a window.
-fn need_display() -> Result<(), Failure> {
+pub(super) fn need_display() -> Result<(), Failure> {
     let named = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     if cfg!(all(unix, not(target_os = "macos"))) && !named("DISPLAY") && !named("WAYLAND_DISPLAY") {
         let message = format!("there is no display (neither DISPLAY nor WAYLAND_DISPLAY is set); {NO_WINDOW}");
@@ -79,27 +79,31 @@ fn need_display() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Runs a window to its end. The engine panics where it finds no display or GPU; until the first frame such a panic is
-/// turned into a sentence, after everything that had started was ended by unwinding.
+/// Runs a window to its end.
 fn in_window(asked: &Asked, run: impl FnOnce() -> AppExit) -> Result<Exit, Failure> {
+    match or_missing(run)? {
+        _ if asked.to_end() => Ok(asked.exit()),
+        AppExit::Success => Ok(Exit::Success),
+        AppExit::Error(_) => Ok(Exit::Unexpected),
+    }
+}
+
+/// The engine panics where it finds no display or GPU; until the first frame such a panic is turned into a sentence,
+/// after everything that had started was ended by unwinding.
+pub(super) fn or_missing<T>(run: impl FnOnce() -> T) -> Result<T, Failure> {
     let otherwise = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         if window::has_drawn() || missing(panic.payload_as_str()).is_none() {
             otherwise(panic);
         }
     }));
-    match std::panic::catch_unwind(AssertUnwindSafe(run)) {
-        Ok(_) if asked.to_end() => Ok(asked.exit()),
-        Ok(AppExit::Success) => Ok(Exit::Success),
-        Ok(AppExit::Error(_)) => Ok(Exit::Unexpected),
-        Err(panic) => {
-            let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-            match missing(text).filter(|_| !window::has_drawn()) {
-                Some(missing) => Err(Failure::new(Exit::NoDisplay, format!("{missing}; {NO_WINDOW}"))),
-                None => std::panic::resume_unwind(panic),
-            }
+    std::panic::catch_unwind(AssertUnwindSafe(run)).map_err(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        match missing(text).filter(|_| !window::has_drawn()) {
+            Some(missing) => Failure::new(Exit::NoDisplay, format!("{missing}; {NO_WINDOW}")),
+            None => std::panic::resume_unwind(panic),
         }
-    }
+    })
 }
 
 /// What the engine missed, by the words of its panic.

@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
+use raftian_raft::NodeId;
+
 use super::Exit;
-use super::output::{Output, Results};
+use super::output::{Output, Results, named};
 use crate::elections::ranges::{Share, Sizes, Span, Time};
 use crate::elections::{Row, Settings, Study, World, charts, processes, results};
 use crate::report::document::Document;
@@ -59,7 +61,7 @@ pub struct Arguments {
     output: Output,
 }
 
-/// One node of `--real-processes`, started by it.
+/// One node in a process, for `--real-processes` and other experiments.
 #[derive(clap::Args, Debug)]
 pub struct NodeArguments {
     file: PathBuf,
@@ -71,13 +73,16 @@ pub struct NodeArguments {
     heartbeat: Time,
     #[arg(long, value_enum)]
     pre_vote: Switch,
+    /// Id of the node that shall lead.
+    #[arg(long)]
+    leader: Option<u64>,
 }
 
 /// Runs the node until stdin ends.
 pub fn run_node(arguments: &NodeArguments) -> Exit {
-    let &NodeArguments { ref file, seed, timeout, heartbeat, pre_vote } = arguments;
+    let &NodeArguments { ref file, seed, timeout, heartbeat, pre_vote, leader } = arguments;
     let settings = Settings { timeout, heartbeat, pre_vote: pre_vote == Switch::On, ..Settings::default() };
-    match processes::live(file, &settings, seed) {
+    match processes::live(file, &settings, seed, leader.map(NodeId)) {
         Ok(()) => Exit::Success,
         Err(error) => {
             eprintln!("{}: {error}", file.display());
@@ -186,7 +191,15 @@ fn told(study: &Study, rows: &[Row], output: &Output) -> Results {
         command,
     };
     let charts = if elected { charts::all(study, rows) } else { Vec::new() };
-    Results { name: "elections", text: text + next, csv: results::csv(rows), document, charts, page }
+    Results {
+        name: "elections",
+        text: text + next,
+        csv: results::csv(rows),
+        document,
+        charts: named(charts),
+        files: Vec::new(),
+        page,
+    }
 }
 
 fn facts(study: &Study, environment: &Environment) -> Vec<(String, String)> {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use super::Exit;
-use super::output::{Output, Results};
+use super::output::{Output, Results, named};
 use crate::elections::ranges::{Share, Sizes, Time};
 use crate::latency::lists::{List, Rate};
 use crate::latency::results::{self, Row};
@@ -155,7 +155,15 @@ fn told(study: &Study, rows: &[Row], unmeasured: &[String], output: &Output) -> 
         command,
     };
     let charts = charts::all(study, rows);
-    Results { name: "latency", text: text + next, csv: results::csv(rows), document, charts, page }
+    Results {
+        name: "latency",
+        text: text + next,
+        csv: results::csv(rows),
+        document,
+        charts: named(charts),
+        files: Vec::new(),
+        page,
+    }
 }
 
 fn facts(study: &Study, environment: &Environment) -> Vec<(String, String)> {

@@ -8,6 +8,7 @@ pub mod latency;
 mod matches;
 pub mod output;
 pub mod partition;
+pub mod responsiveness;
 pub mod scenario;
 pub mod storm;
 
@@ -21,6 +22,8 @@ pub enum Command {
     /// One node of `elections --real-processes`, started by it.
     #[command(hide = true)]
     ElectionsNode(elections::NodeArguments),
+    /// Measures frames of a window beside a Raft node in its schedule, a thread or a process, and orders beside frames.
+    Responsiveness(responsiveness::Arguments),
     /// Measures how long orders take from click to sight on real nodes over bad networks, and where that time goes.
     Latency(latency::Arguments),
     /// Crashes a machine in each of many matches, and measures how long they stand still and whether orders are lost.
@@ -38,11 +41,12 @@ pub enum Command {
 }
 
 impl Command {
-    /// Runs it. What was found out goes to stdout, everything else to stderr.
-    pub fn run(&self) -> Exit {
+    /// Runs it, as a command of `host`. What was found out goes to stdout, everything else to stderr.
+    pub fn run(&self, host: Host) -> Exit {
         match self {
             Command::Elections(arguments) => elections::run(arguments),
             Command::ElectionsNode(arguments) => elections::run_node(arguments),
+            Command::Responsiveness(arguments) => responsiveness::run(arguments, host),
             Command::Latency(arguments) => latency::run(arguments),
             Command::Failover(arguments) => failover::run(arguments),
             Command::Partition(arguments) => partition::run(arguments),
@@ -52,6 +56,15 @@ impl Command {
             Command::Storm(arguments) => storm::run(arguments),
         }
     }
+}
+
+/// Which program has the commands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Host {
+    /// `lab`, which has no window; where one is needed it builds the game.
+    Lab,
+    /// The game, which shows a [`Scene`](crate::responsiveness::scene::Scene) on `dots SCENE` beside these commands.
+    Game,
 }
 
 /// How a run ends. The numbers are those of the game's own command line.

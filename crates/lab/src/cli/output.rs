@@ -47,9 +47,16 @@ pub struct Results {
     /// For programs.
     pub document: Document,
     /// Charts with the names of their files.
-    pub charts: Vec<(&'static str, Chart)>,
+    pub charts: Vec<(String, Chart)>,
+    /// Further files of a report, by name.
+    pub files: Vec<(String, String)>,
     /// The report, but for charts and thresholds.
     pub page: Page,
+}
+
+/// Charts whose files have names of their own.
+pub(crate) fn named(charts: Vec<(&'static str, Chart)>) -> Vec<(String, Chart)> {
+    charts.into_iter().map(|(file, chart)| (file.to_owned(), chart)).collect()
 }
 
 impl Output {
@@ -92,9 +99,12 @@ impl Output {
         }
         let Some(folder) = &self.out else { return Ok(()) };
         std::fs::create_dir_all(folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
-        let Results { name, csv, document, charts, mut page, .. } = results;
+        let Results { name, csv, document, charts, files, mut page, .. } = results;
         write(&folder.join(format!("{name}.csv")), csv.as_bytes())?;
         write(&folder.join(format!("{name}.json")), document.text().as_bytes())?;
+        for (file, text) in files {
+            write(&folder.join(file), text.as_bytes())?;
+        }
         for (file, chart) in charts {
             let svg = chart.svg()?;
             write(&folder.join(format!("{file}.svg")), svg.as_bytes())?;

@@ -12,10 +12,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, s
 use std::thread;
 use std::time::{Duration, Instant};
 
-use raftian_node::cluster::NodeFile;
+use raftian_node::cluster::{NodeFile, Timing};
 use raftian_node::quic::QuicOptions;
 use raftian_node::{NodeHandle, NodeOptions, Replica};
-use raftian_raft::{Decision, Incarnation, Term};
+use raftian_raft::{Decision, Incarnation, NodeId, RoleKind, Term};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
@@ -86,7 +86,7 @@ fn start(
     say: &Sender<Said>,
 ) -> Result<Processes, String> {
     let mut nodes = Processes::default();
-    for (place, file) in processes::node_files(directory, size as usize, dice)?.iter().enumerate() {
+    for (place, file) in processes::node_files(directory, size as usize, Timing::default(), dice)?.iter().enumerate() {
         let mut node = processes::again("elections", "elections-node")?
             .arg(file)
             .args(["--seed", &dice.random::<u64>().to_string()])
@@ -116,11 +116,11 @@ fn listen(place: usize, said: impl BufRead, say: &Sender<Said>) {
 }
 
 /// The life of one node: runs it until stdin ends, and says on stdout in which term it stands or leads, and how many
-/// microseconds ago that was: it looks at itself now and then.
+/// microseconds ago that was: it looks at itself now and then. Until `favourite` has led, whoever leads hands over to it.
 ///
 /// # Errors
 /// If it cannot be started, or has stopped.
-pub fn live(file: &Path, settings: &Settings, seed: u64) -> Result<(), String> {
+pub fn live(file: &Path, settings: &Settings, seed: u64, mut favourite: Option<NodeId>) -> Result<(), String> {
     let config = NodeFile::read(file).map_err(|error| error.to_string())?;
     let founding = config.founding().map_err(|error| error.to_string())?;
     let raft = settings.config(config.id, founding, seed);
@@ -147,6 +147,12 @@ pub fn live(file: &Path, settings: &Settings, seed: u64) -> Result<(), String> {
         let view = node.view();
         if let Some(reason) = view.stopped {
             return Err(reason);
+        }
+        favourite = favourite.filter(|favourite| view.status.leader != Some(*favourite));
+        if favourite.is_some() && view.status.role == RoleKind::Leader {
+            // Refused or under way, it is asked again at the next glance.
+            let _answers = node.take_orders();
+            let _refused = node.hand_over(favourite);
         }
         let mut out = std::io::stdout().lock();
         for event in &view.events {

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::ledger::Violation;
-use crate::cli::output::{Output, Results};
+use crate::cli::output::{Output, Results, named};
 use crate::report::chart::Chart;
 use crate::report::document::{Document, number};
 use crate::report::environment::Environment;
@@ -78,7 +78,8 @@ impl Findings {
             environment,
             command,
         };
-        Results { name: self.name, text, csv: self.csv, document, charts: self.charts, page }
+        let charts = named(self.charts);
+        Results { name: self.name, text, csv: self.csv, document, charts, files: Vec::new(), page }
     }
 }
 

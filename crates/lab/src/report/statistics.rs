@@ -36,6 +36,34 @@ impl Summary {
     }
 }
 
+/// A mean, and how far it may be off.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Interval {
+    /// Arithmetic mean.
+    pub mean: f64,
+    /// The true mean is at most this far from it in 95 of 100 such samples.
+    pub off: f64,
+}
+
+/// Quantiles 0.975 of Student's distribution for 1 to 30 degrees of freedom.
+const STUDENT: [f64; 30] = [
+    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131, 2.120,
+    2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
+];
+
+impl Interval {
+    /// Of independent `values` that scatter as a bell; `None` with fewer than two.
+    #[must_use]
+    pub fn of(values: &[f64]) -> Option<Self> {
+        let freedom = values.len().checked_sub(1).filter(|freedom| *freedom > 0)?;
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / freedom as f64;
+        // Beyond the table by its expansion in the degrees of freedom, right to three digits.
+        let student = STUDENT.get(freedom - 1).copied().unwrap_or(1.960 + 2.4 / freedom as f64);
+        Some(Interval { mean, off: student * (variance / values.len() as f64).sqrt() })
+    }
+}
+
 /// The smallest of `sorted` values, upwards, that at least `percent` of 100 do not exceed; `None` if there are none.
 #[must_use]
 pub fn quantile(sorted: &[f64], percent: usize) -> Option<f64> {
@@ -88,6 +116,18 @@ mod tests {
         assert_eq!(summary, Summary { mean: 50.5, median: 50.5, p95: 95.0, max: 100.0 });
         assert_eq!(Summary::of(Vec::new()), None);
         assert_eq!(Summary::of(vec![7.0]).unwrap().p95, 7.0);
+    }
+
+    #[test]
+    fn an_interval_of_five_values_by_hand() {
+        let Interval { mean, off } = Interval::of(&[1.0, 2.0, 3.0, 4.0, 5.0]).unwrap();
+        // Deviation sqrt(2.5), of the mean sqrt(0.5), times 2.776.
+        assert!((mean - 3.0).abs() < 1e-12 && (off - 1.963).abs() < 1e-3, "{mean} {off}");
+        assert_eq!(Interval::of(&[1.0]), None);
+        let many: Vec<_> = (0..61).map(|place| f64::from(place % 2)).collect();
+        // 2.000 for 60 degrees of freedom.
+        let spread = Interval::of(&many).unwrap().off / 2.0 * (61.0_f64).sqrt();
+        assert!((spread - 0.504).abs() < 1e-3, "{spread}");
     }
 
     #[test]

@@ -1,0 +1,134 @@
+//! A window in which dots walk, as a game that does nothing else, to measure its frames beside a Raft node.
+//!
+//! The experiment is [`raftian_lab::responsiveness`]; this is what it opens, once for each combination, in a process of
+//! its own. The node is that of the game: the same plugin, the same store and links.
+
+mod meter;
+mod walk;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bevy::app::ScheduleRunnerPlugin;
+use bevy::prelude::*;
+use bevy::state::app::StatesPlugin;
+use bevy_raft::RaftClock;
+use bevy_raft::prelude::*;
+use raftian_lab::responsiveness::scene::{Scene, SceneNode, Seen};
+use raftian_node::cluster::{ClusterError, NodeFile};
+use raftian_node::quic::{LinkError, QuicOptions};
+use raftian_node::{NodeHandle, Pumped, StartError};
+use raftian_raft::MembershipError;
+use serde::{Deserialize, Serialize};
+
+use crate::embedded::node_options;
+use crate::frame_cap;
+use meter::{Meter, Sent};
+
+/// Why nothing was measured.
+#[derive(Debug, thiserror::Error)]
+pub enum DotsError {
+    /// The node's file cannot be used.
+    #[error(transparent)]
+    File(#[from] ClusterError),
+    /// The node's port cannot be opened.
+    #[error(transparent)]
+    Links(#[from] LinkError),
+    /// The node's cluster has no members.
+    #[error(transparent)]
+    Members(#[from] MembershipError),
+    /// The node does not start.
+    #[error(transparent)]
+    Node(#[from] StartError),
+    /// Somebody closed the window.
+    #[error("the window was closed before everything was measured")]
+    Closed,
+    /// This build has no window.
+    #[error("this build has no window: build it with its default features, or measure with --headless")]
+    NoWindow,
+}
+
+/// What an order of this window says: nothing, as often as asked for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Nudge;
+
+impl ReplicatedCommand for Nudge {
+    const NAME: &'static str = "raftian.dots.nudge/1";
+}
+
+/// Shows `scene` until everything is measured.
+///
+/// # Errors
+/// [`DotsError`].
+///
+/// # Panics
+/// Without a display or graphics adapter, as the engine does.
+pub fn show(scene: &Scene) -> Result<Seen, DotsError> {
+    let seen = Arc::new(Mutex::new(None));
+    let mut app = App::new();
+    if scene.headless {
+        app.add_plugins((MinimalPlugins.set(ScheduleRunnerPlugin::default()), StatesPlugin));
+    } else {
+        window(&mut app)?;
+    }
+    let sent = match &scene.node {
+        Some(node) => Some(start_node(&mut app, node)?),
+        None => None,
+    };
+    walk::plugin(&mut app, scene.dots, scene.seed, !scene.headless);
+    meter::plugin(&mut app, Meter::new(scene, sent, Arc::clone(&seen)));
+    if let Some(fps) = scene.fps {
+        frame_cap::plugin(&mut app, fps);
+    }
+    app.run();
+    let seen = seen.lock().unwrap_or_else(PoisonError::into_inner).take();
+    seen.ok_or(DotsError::Closed)
+}
+
+/// Connects the app to its node, and gives a count of the messages that it sent.
+fn start_node(app: &mut App, SceneNode { file, in_schedule }: &SceneNode) -> Result<Sent, DotsError> {
+    let config = NodeFile::read(Path::new(file))?;
+    let options = node_options(&config, QuicOptions::bind(&config)?)?;
+    let sent: Sent = if *in_schedule {
+        let (mut node, clock) = Pumped::start(options)?;
+        let counters = node.driver_mut().links().counters();
+        app.add_plugins(RaftPlugin::in_schedule(node, RaftClock::Real(clock)));
+        Box::new(move || counters.peers().map(|(_, peer)| peer.sent()).sum())
+    } else {
+        let node = NodeHandle::start(options)?;
+        let control = node.control();
+        app.add_plugins(RaftPlugin::new(node));
+        Box::new(move || control.links().peers().map(|(_, peer)| peer.sent()).sum())
+    };
+    app.add_replicated_command::<Nudge>();
+    Ok(sent)
+}
+
+#[cfg(feature = "client")]
+fn window(app: &mut App) -> Result<(), DotsError> {
+    use bevy::log::LogPlugin;
+    use bevy::window::{PresentMode, WindowResolution};
+    use bevy::winit::WinitSettings;
+
+    let window = Window {
+        title: "raftian lab responsiveness".into(),
+        name: Some("raftian".into()),
+        resolution: WindowResolution::new(walk::WIDTH as u32, walk::HEIGHT as u32),
+        // As many frames as there can be.
+        present_mode: PresentMode::AutoNoVsync,
+        ..default()
+    };
+    // The command line has set up the log already.
+    app.add_plugins(
+        DefaultPlugins.set(WindowPlugin { primary_window: Some(window), ..default() }).disable::<LogPlugin>(),
+    )
+    .insert_resource(WinitSettings::continuous())
+    .insert_resource(ClearColor(Color::BLACK));
+    crate::window::tell_when_drawn(app);
+    Ok(())
+}
+
+#[cfg(not(feature = "client"))]
+fn window(_: &mut App) -> Result<(), DotsError> {
+    Err(DotsError::NoWindow)
+}

@@ -1,0 +1,200 @@
+//! One window, and the processes beside it.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use raftian_raft::NodeId;
+use rand::rngs::ChaCha8Rng;
+use rand::{RngExt, SeedableRng};
+
+use super::scene::{Scene, SceneNode, Seen};
+use super::{Cell, NODES, Server, Study, WARM_UP};
+use crate::elections::ranges::Span;
+use crate::processes::{self, Processes};
+use crate::report::spread;
+
+/// The member behind the window, which leads.
+const LEADER: NodeId = NodeId(1);
+
+/// How long a window may take to open, to wait for its node, and to close.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// How often it is looked whether a window has ended.
+const GLANCE: Duration = Duration::from_millis(20);
+
+/// How a window ends that finds no display: the game's exit code for it.
+const NO_DISPLAY: i32 = 11;
+
+/// What a window logs, unless the game is told otherwise.
+const LOG: &str = "RAFTIAN_LOG";
+
+/// Which program opens windows.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Program {
+    /// This one.
+    Own,
+    /// Another, a build of the game.
+    Game(PathBuf),
+}
+
+/// Where windows open.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Stage {
+    /// What opens them.
+    pub program: Program,
+    /// They do not open at all: only their schedules run.
+    pub headless: bool,
+}
+
+/// Why a cell could not be measured.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Unmeasured {
+    /// There is no display, or nothing that draws.
+    #[error("there is no display or no graphics adapter")]
+    NoDisplay,
+    /// Something does not work.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl From<String> for Unmeasured {
+    fn from(reason: String) -> Self {
+        Unmeasured::Failed(reason)
+    }
+}
+
+impl Program {
+    /// Builds the game as it is played, and gives its program. The first time that takes many minutes.
+    ///
+    /// # Errors
+    /// If there is no Cargo or the build fails.
+    pub fn build() -> Result<Self, String> {
+        let hint = "a built game has the same experiment: `raftian lab responsiveness`";
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut build = Command::new(cargo)
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .args(["build", "--release", "--package", "raftian", "--bin", "raftian"])
+            .args(["--message-format", "json-render-diagnostics"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|error| format!("Cargo cannot be started to build the window: {error}; {hint}"))?;
+        let told = build.stdout.take().map(BufReader::new);
+        let built =
+            told.and_then(|told| told.lines().map_while(Result::ok).filter_map(|line| executable(&line)).last());
+        let ended = build.wait().map_err(|error| error.to_string())?;
+        match built.filter(|_| ended.success()) {
+            Some(game) => Ok(Program::Game(game)),
+            None => Err(format!("the window cannot be built; {hint}")),
+        }
+    }
+
+    fn command(&self) -> Result<Command, String> {
+        match self {
+            Program::Own => processes::again("responsiveness", "dots"),
+            Program::Game(game) => {
+                let mut window = Command::new(game);
+                window.args(["lab", "dots"]).stdout(Stdio::piped());
+                Ok(window)
+            }
+        }
+    }
+}
+
+/// The program that a line of Cargo's speaks of.
+fn executable(line: &str) -> Option<PathBuf> {
+    let message: serde_json::Value = serde_json::from_str(line).ok()?;
+    let named = message["target"]["name"] == "raftian";
+    message["executable"].as_str().filter(|_| named).map(PathBuf::from)
+}
+
+impl Stage {
+    /// Measures one cell once, in real time.
+    ///
+    /// # Errors
+    /// [`Unmeasured`].
+    pub fn measure(&self, study: &Study, cell: &Cell, round: u64) -> Result<Seen, Unmeasured> {
+        let which = [round, cell.dots.into(), cell.server as u64, cell.heartbeat.0.as_millis() as u64];
+        let mut dice = ChaCha8Rng::seed_from_u64(spread::seed(study.seed, &which));
+        let directory = tempfile::tempdir().map_err(|error| format!("no directory for nodes: {error}"))?;
+        let mut running = Processes::default();
+        let node = match cell.server {
+            Server::None => None,
+            _ => start_nodes(cell, directory.path(), &mut dice, &mut running)?,
+        };
+        let scene = Scene {
+            dots: cell.dots,
+            fps: cell.cap.0,
+            warm_up: WARM_UP.as_secs_f64(),
+            seconds: study.seconds,
+            headless: self.headless,
+            orders: study.orders,
+            seed: dice.random(),
+            node,
+        };
+        self.show(&scene, &mut running)
+    }
+
+    fn show(&self, scene: &Scene, running: &mut Processes) -> Result<Seen, Unmeasured> {
+        let told = serde_json::to_string(scene).map_err(|error| error.to_string())?;
+        let mut window = self.program.command()?;
+        if std::env::var_os(LOG).is_none() {
+            // That a renderer is slow is told below the table, and not by each window.
+            window.env(LOG, "error");
+        }
+        let window = window.arg(told).stdin(Stdio::null()).spawn();
+        running.0.push(window.map_err(|error| format!("no window can be started: {error}"))?);
+        let Some(window) = running.0.last_mut() else { return Err(Unmeasured::NoDisplay) };
+        let mut said = window.stdout.take();
+        let heard = std::thread::spawn(move || {
+            let mut text = String::new();
+            said.as_mut().map(|said| said.read_to_string(&mut text)).transpose().map(|_| text)
+        });
+        let deadline = Instant::now() + PATIENCE + Duration::from_secs(scene.seconds);
+        let status = loop {
+            match window.try_wait().map_err(|error| error.to_string())? {
+                Some(status) => break status,
+                None if Instant::now() > deadline => Err("a window did not end in time".to_owned())?,
+                None => std::thread::sleep(GLANCE),
+            }
+        };
+        let text =
+            heard.join().map_err(|_| "nobody heard the window".to_owned())?.map_err(|error| error.to_string())?;
+        match status.code() {
+            Some(0) => serde_json::from_str(&text)
+                .map_err(|error| Unmeasured::Failed(format!("the window said what nobody understands: {error}"))),
+            Some(NO_DISPLAY) => Err(Unmeasured::NoDisplay),
+            _ => Err(Unmeasured::Failed(format!("a window failed ({status})"))),
+        }
+    }
+}
+
+/// Starts all nodes of a cluster that have a process of their own, and gives the one that has not.
+fn start_nodes(
+    cell: &Cell,
+    directory: &Path,
+    dice: &mut ChaCha8Rng,
+    running: &mut Processes,
+) -> Result<Option<SceneNode>, String> {
+    let timing = cell.timing();
+    let files = processes::node_files(directory, NODES, timing, dice)?;
+    let (from, to) = timing.election;
+    let mut in_window = None;
+    for (place, file) in files.into_iter().enumerate() {
+        if place == 0 && cell.server != Server::Process {
+            in_window = Some(SceneNode { file, in_schedule: cell.server == Server::Schedule });
+            continue;
+        }
+        let node = processes::again("responsiveness", "elections-node")?
+            .arg(file)
+            .args(["--seed", &dice.random::<u64>().to_string()])
+            .args(["--timeout", &Span { from, to }.to_string(), "--heartbeat", &cell.heartbeat.to_string()])
+            .args(["--pre-vote", "on", "--leader", &LEADER.0.to_string()])
+            .stdout(Stdio::null())
+            .spawn();
+        running.0.push(node.map_err(|error| format!("a node cannot be started: {error}"))?);
+    }
+    Ok(in_window)
+}
