@@ -33,7 +33,7 @@ impl RaftPlugin {
     pub fn attached(node: RaftNode) -> Self {
         RaftPlugin {
             node: Mutex::new(Some(node)),
-            clock: RaftClock::Real(Clock::start()),
+            clock: RaftClock::Elsewhere,
             client: raftian_node::fresh_client_id(),
         }
     }
@@ -62,9 +62,11 @@ pub enum RaftSystems {
     Propose,
 }
 
-/// The clock on which a node in the schedule is pumped. Nodes on their own thread have their own.
+/// The clock on which the node is pumped by the app.
 #[derive(Resource, Clone, Copy, Debug)]
 pub enum RaftClock {
+    /// It is not: it has a thread and a clock of its own.
+    Elsewhere,
     /// Real time.
     Real(Clock),
     /// The time that was set: for tests, which move it by hand.
@@ -72,10 +74,11 @@ pub enum RaftClock {
 }
 
 impl RaftClock {
-    fn now(self) -> Moment {
+    fn now(self) -> Option<Moment> {
         match self {
-            RaftClock::Real(clock) => clock.now(),
-            RaftClock::Manual(now) => now,
+            RaftClock::Elsewhere => None,
+            RaftClock::Real(clock) => Some(clock.now()),
+            RaftClock::Manual(now) => Some(now),
         }
     }
 }
@@ -135,19 +138,27 @@ impl Plugin for RaftPlugin {
         });
 
         app.configure_sets(PreUpdate, (RaftSystems::Receive, RaftSystems::Apply).chain());
+        // Each system that runs costs a change of threads, which is more than most of these do: a node that is pumped
+        // elsewhere is not pumped here, and nothing is handed over where nothing waits.
+        let pumped = |clock: Res<RaftClock>| !matches!(*clock, RaftClock::Elsewhere);
         app.add_systems(
             PreUpdate,
             (
-                (pump, status::refresh).chain().in_set(RaftSystems::Receive),
+                (pump.run_if(pumped), status::refresh).chain().in_set(RaftSystems::Receive),
                 apply::apply_committed.in_set(RaftSystems::Apply),
             ),
         );
-        app.add_systems(PostUpdate, (propose::hand_to_node, pump).chain().in_set(RaftSystems::Propose));
+        app.add_systems(
+            PostUpdate,
+            (propose::hand_to_node.run_if(propose::something_waits), pump.run_if(pumped))
+                .chain()
+                .in_set(RaftSystems::Propose),
+        );
     }
 }
 
 fn pump(node: Option<ResMut<RaftNode>>, clock: Res<RaftClock>) {
-    if let Some(mut node) = node {
-        node.get().pump(clock.now());
+    if let (Some(mut node), Some(now)) = (node, clock.now()) {
+        node.get().pump(now);
     }
 }

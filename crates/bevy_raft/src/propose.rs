@@ -164,6 +164,11 @@ impl Outbox {
     }
 }
 
+/// Run condition: a proposal has no answer yet.
+pub(crate) fn something_waits(outbox: Res<Outbox>) -> bool {
+    !outbox.pending.is_empty()
+}
+
 /// Gives the node what it was never given, what it refused a while ago, and what got no answer.
 pub(crate) fn hand_to_node(node: Option<ResMut<RaftNode>>, mut outbox: ResMut<Outbox>) {
     let Some(mut node) = node else { return };
@@ -177,9 +182,6 @@ pub(crate) fn hand_to_node(node: Option<ResMut<RaftNode>>, mut outbox: ResMut<Ou
                 tracing::error!(sequence = refused.sequence, "the node's command bound is smaller than the wire's");
             }
         }
-    }
-    if outbox.pending.is_empty() {
-        return;
     }
     let view = node.view();
     let now = Given {

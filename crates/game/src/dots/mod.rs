@@ -9,7 +9,7 @@ mod walk;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bevy::app::ScheduleRunnerPlugin;
+use bevy::input::InputPlugin;
 use bevy::prelude::*;
 use bevy::state::app::StatesPlugin;
 use bevy_raft::RaftClock;
@@ -67,7 +67,8 @@ pub fn show(scene: &Scene) -> Result<Seen, DotsError> {
     let seen = Arc::new(Mutex::new(None));
     let mut app = App::new();
     if scene.headless {
-        app.add_plugins((MinimalPlugins.set(ScheduleRunnerPlugin::default()), StatesPlugin));
+        // The schedules that a game has anyway, so that a node does not pay for running them at all.
+        app.add_plugins((MinimalPlugins, StatesPlugin, TransformPlugin, InputPlugin));
     } else {
         window(&mut app)?;
     }
