@@ -34,6 +34,7 @@ mod processes;
 pub mod proxy;
 mod queue;
 pub mod report;
+mod retries;
 pub mod scenario;
 pub mod simulation;
 pub mod storm;

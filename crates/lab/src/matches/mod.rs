@@ -56,7 +56,7 @@ mod play;
 mod state;
 pub mod theory;
 
-pub use conditions::{Conditions, Plant, Series};
+pub use conditions::{Conditions, Plant, Series, World};
 pub use play::{Account, Match, Orders};
 
 /// Most machines of a match: as many as a set of them has room for in one word.

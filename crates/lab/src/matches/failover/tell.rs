@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Failover, Outcome, Who};
 use crate::matches::findings::{Findings, cell, most, shares, summary_json, wrong};
-use crate::matches::theory;
+use crate::matches::{World, theory};
 use crate::report::chart::{Axis, COLOURS, Chart, Series, Shape};
 use crate::report::csv;
 use crate::report::document::number;
@@ -17,7 +17,8 @@ use crate::report::table::Table;
 /// `leader_ms_{mean,median,p95,max}`, `theory_leader_ms` ([`theory::next_leader_ms`]), `gap_ms_{mean,median,p95,max}`,
 /// `catch_up_ms_{mean,median,p95,max}`, `orders`, `lost`, `doubled`, `unequal` (matches that ended with different
 /// states), `unfinished` (matches that did not go on, or in which not every order had its effect), and `steps`. What
-/// could not be measured is `null`.
+/// could not be measured is `null`, as are the steps of processes. `world` among its parameters is `virtual` or
+/// `processes`.
 pub const SCHEMA: &str = "raftian.lab.failover/1";
 
 /// What can be asked about with `--assert`, over all sizes but those that have no majority without one machine, whose
@@ -60,6 +61,7 @@ struct Row<'a> {
     gap: Option<Summary>,
     caught_up: Option<Summary>,
     theory: Option<f64>,
+    world: World,
 }
 
 impl<'a> Row<'a> {
@@ -74,6 +76,7 @@ impl<'a> Row<'a> {
             gap: summary(|run| Some(run.gap)),
             caught_up: summary(|run| run.caught_up),
             theory: theory.filter(|_| study.who == Who::Leader),
+            world: study.series.world,
         }
     }
 
@@ -129,10 +132,11 @@ impl<'a> Row<'a> {
             ("doubled", self.sum(|run| run.account.doubled)),
             ("unequal", self.unequal()),
             ("unfinished", self.unfinished()),
-            ("steps", self.sum(|run| run.steps)),
         ] {
             row.insert(name.to_owned(), value.into());
         }
+        let steps = Some(self.sum(|run| run.steps)).filter(|_| self.world == World::Virtual);
+        row.insert("steps".to_owned(), steps.into());
         Value::Object(row)
     }
 }
@@ -164,8 +168,13 @@ pub fn findings(study: &Failover, outcomes: &[(u64, Vec<Outcome>)]) -> Findings 
         schema: SCHEMA,
         title: "Failover",
         about: format!(
-            "A crash of {who} in {} matches of each size, seed {}: how long no order has an effect",
-            study.series.reps, study.series.seed
+            "A crash of {who} in {} matches {}, seed {}: how long no order has an effect",
+            study.series.reps,
+            match study.series.world {
+                World::Virtual => "of each size",
+                World::Processes => "of processes that are killed",
+            },
+            study.series.seed
         ),
         remarks: remarks(study, &rows),
         table,
@@ -173,7 +182,11 @@ pub fn findings(study: &Failover, outcomes: &[(u64, Vec<Outcome>)]) -> Findings 
         rows: rows.iter().map(Row::json).collect(),
         params,
         options: format!(
-            "--sizes {} --who {} --down {} {}",
+            "{} {} --who {} --down {} {}",
+            match study.series.world {
+                World::Virtual => "--sizes",
+                World::Processes => "--real-processes",
+            },
             study.sizes,
             format!("{:?}", study.who).to_lowercase(),
             study.down,
@@ -192,8 +205,17 @@ fn remarks(study: &Failover, rows: &[Row]) -> Vec<String> {
         remarks
             .push(format!("2 machines are no majority without one: they go on when it is back, after {}", study.down));
     }
-    if study.who == Who::Leader {
-        remarks.push("theory is the mean time to the next leader, if no vote is split and nothing is lost".to_owned());
+    let theory = "theory is the mean time to the next leader, if no vote is split";
+    match study.series.world {
+        World::Virtual if study.who == Who::Leader => remarks.push(format!("{theory} and nothing is lost")),
+        World::Processes if study.who == Who::Leader => {
+            remarks.push(format!("{theory} and links and disks take no time"))
+        }
+        World::Virtual | World::Processes => {}
+    }
+    let unfinished: u64 = rows.iter().map(Row::unfinished).sum();
+    if unfinished > 0 {
+        remarks.push(format!("{unfinished} matches did not go on, or had orders without an effect at the end"));
     }
     remarks
 }
