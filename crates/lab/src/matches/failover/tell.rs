@@ -275,31 +275,46 @@ fn charts(study: &Failover, rows: &[Row]) -> Vec<(&'static str, Chart)> {
         title: "How long no order has an effect after a crash".to_owned(),
         x: Axis::measures("stop (ms)").from_zero(),
         y: Axis::measures("matches with at most so long a stop (%)").from_zero(),
-        series: going.iter().enumerate().map(curve).collect(),
+        series: going.iter().enumerate().map(curve).chain(beside(&going)).collect(),
     };
+    if going.len() == 1 {
+        return vec![("failover-stops", stops)];
+    }
     let of = |pick: &dyn Fn(&Row) -> Option<f64>| -> Vec<(f64, f64)> {
         going.iter().filter_map(|row| Some((row.machines as f64, pick(row)?))).collect()
-    };
-    let mut series = Vec::new();
-    let mut add = |name: &str, colour: usize, shape: Shape, points: Vec<(f64, f64)>| {
-        if !points.is_empty() {
-            series.push(Series { name: name.to_owned(), colour: COLOURS[colour], shape, points });
-        }
     };
     let single = going.iter().flat_map(|row| {
         let at = row.machines as f64;
         let stops: Vec<_> = row.runs.iter().filter_map(|run| run.stop).map(ms).collect();
         shares(stops).into_iter().map(move |(stop, _)| (at, stop))
     });
-    add("stop: single matches", 5, Shape::Cloud, single.collect());
-    add("stop: mean", 0, Shape::Dots, of(&|row| row.stop.map(|stop| stop.mean)));
-    add("next leader: mean", 2, Shape::Dots, of(&|row| row.leader.map(|leader| leader.mean)));
-    add("next leader: theory", 1, Shape::Line, of(&|row| row.theory));
+    let drawn = [
+        series("stop: single matches", 5, Shape::Cloud, single.collect()),
+        series("stop: mean", 0, Shape::Dots, of(&|row| row.stop.map(|stop| stop.mean))),
+        series("next leader: mean", 2, Shape::Dots, of(&|row| row.leader.map(|leader| leader.mean))),
+        series("next leader: theory", 1, Shape::Line, of(&|row| row.theory)),
+    ];
     let sizes = Chart {
         title: format!("Size of the match and failover, {} matches of each", study.series.reps),
         x: Axis::counts("machines"),
         y: Axis::measures("time after the crash (ms)").from_zero(),
-        series,
+        series: drawn.into_iter().flatten().collect(),
     };
     vec![("failover-stops", stops), ("failover-sizes", sizes)]
+}
+
+/// What stands beside the stops of a single size, because there is nothing to compare it with: next leaders, and theory.
+fn beside(going: &[&Row]) -> Vec<Series> {
+    let [row] = going else { return Vec::new() };
+    let leaders = shares(row.runs.iter().filter_map(|run| run.leader).map(ms).collect());
+    let theory = row.theory.map(|theory| vec![(theory, 0.0), (theory, 100.0)]).unwrap_or_default();
+    let leaders = series("next leader", 2, Shape::Line, leaders);
+    let theory = series("next leader: theory of the mean", 1, Shape::Dashes, theory);
+    leaders.into_iter().chain(theory).collect()
+}
+
+/// What is drawn of some points, unless there are none.
+fn series(name: &str, colour: usize, shape: Shape, points: Vec<(f64, f64)>) -> Option<Series> {
+    let drawn = Series { name: name.to_owned(), colour: COLOURS[colour], shape, points };
+    Some(drawn).filter(|drawn| !drawn.points.is_empty())
 }
