@@ -172,7 +172,7 @@ pub fn findings(study: &Failover, outcomes: &[(u64, Vec<Outcome>)]) -> Findings 
             study.series.reps,
             match study.series.world {
                 World::Virtual => "of each size",
-                World::Processes => "of processes that are killed",
+                World::Processes => "of real processes",
             },
             study.series.seed
         ),
