@@ -1,13 +1,13 @@
 //! `cargo lab failover`
 
+use std::path::PathBuf;
+use std::time::Duration;
+
 use super::Exit;
 use super::output::Output;
 use crate::elections::ranges::{Sizes, Span, Time};
-use crate::matches::failover::processes;
-use crate::matches::failover::{self, Failover, Who};
+use crate::matches::failover::{self, Failover, Who, processes};
 use crate::matches::{Conditions, Series, World};
-use std::path::PathBuf;
-use std::time::Duration;
 
 /// Most processes: as many members as node files name.
 const MOST_PROCESSES: u64 = raftian_node::cluster::MAX_MEMBERS as u64;
@@ -18,7 +18,8 @@ pub struct Arguments {
     /// Numbers of machines: a range with both ends and a step, or a list.
     #[arg(long, value_name = "N..N/STEP|N,N", default_value_t = Sizes((2..=7).collect()))]
     sizes: Sizes,
-    /// Real time: N machines, 3 to 9, are processes with disks, over QUIC; one is killed, and started again on its disk.
+    /// Real time: N machines, 3 to 9, are processes with disks, over QUIC; one is killed, and started again on its
+    /// disk.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(3..=MOST_PROCESSES))]
     #[arg(conflicts_with_all = ["sizes", "delay", "loss", "disk", "patience", "plant"])]
     real_processes: Option<u64>,

@@ -7,9 +7,8 @@ use super::output::Output;
 use crate::matches::findings::Findings;
 use crate::report::threshold;
 
-/// Plays so many matches, unless something was asked that cannot be, and gives what came out and how many steps it took,
-/// or 0 if they were not counted.
-/// A violation is worse than anything else that can be found.
+/// Plays so many matches, unless something was asked that cannot be, and gives what came out and how many steps it
+/// took, or 0 if they were not counted. A violation is worse than anything else that can be found.
 pub(super) fn run(
     output: &Output,
     (name, matches): (&'static str, u64),

@@ -1,8 +1,9 @@
 //! How long it takes from a click until the order is seen, and where that time goes.
 //!
-//! Real nodes do it, unless a simulation is asked for: each with its thread, its store on disk and its QUIC links on the loopback interface, which pass a
-//! [`proxy`](crate::proxy) that delays each datagram by half a round trip and loses some. A program clicks at times that
-//! a seed draws, and a frame loop takes what is committed, sixty times a second unless told otherwise.
+//! Real nodes do it, unless a simulation is asked for: each with its thread, its store on disk and its QUIC links on
+//! the loopback interface, which pass a [`proxy`](crate::proxy) that delays each datagram by half a round trip and
+//! loses some. A program clicks at times that a seed draws, and a frame loop takes what is committed, sixty times a
+//! second unless told otherwise.
 //!
 //! # The parts of an order's time
 //! One clock times all nodes, for they are threads of one process. An order that is clicked at node O and led by L goes
@@ -22,14 +23,14 @@
 //! was refused or had no answer, or whose leader changed, has that there, too.
 //!
 //! # In virtual time
-//! In [`World::Virtual`] the same program clicks on the drivers that ship, and what is around them takes the time that it
-//! is told: each message half a round trip, each write a fixed time, one after the other, and everything else none. There
-//! is no machine in it, so the same seed gives the same document, and what is left over theory is what the protocol does,
-//! such as a write that waits for another. Queue and apply are then zero.
+//! In [`World::Virtual`] the same program clicks on the drivers that ship, and what is around them takes the time that
+//! it is told: each message half a round trip, each write a fixed time, one after the other, and everything else none.
+//! There is no machine in it, so the same seed gives the same document, and what is left over theory is what the
+//! protocol does, such as a write that waits for another. Queue and apply are then zero.
 //!
 //! Loss means something else there. A real link is a QUIC stream, which sends lost datagrams again after about a round
-//! trip and lets nothing overtake them. A simulated link has no transport above it, so a lost message is gone, and
-//! only Raft and the program repair it: an entry comes with the next heartbeat's repair, and an order that was lost on its
+//! trip and lets nothing overtake them. A simulated link has no transport above it, so a lost message is gone, and only
+//! Raft and the program repair it: an entry comes with the next heartbeat's repair, and an order that was lost on its
 //! way to the leader is proposed again after 500 ms. So tails under loss are longer in virtual time, and show what the
 //! transport is good for; a simulated QUIC would only show what we believe of it.
 //!
@@ -248,9 +249,9 @@ impl Study {
         cells
     }
 
-    /// Measures all cells and tells `done` the size after each. Gives the rows, and why some have none. Virtual ones are
-    /// measured on so many threads, on which nothing depends; real ones one after the other: cells that run at once would
-    /// wait for each other's processors and disk.
+    /// Measures all cells and tells `done` the size after each. Gives the rows, and why some have none. Virtual ones
+    /// are measured on so many threads, on which nothing depends; real ones one after the other: cells that run at once
+    /// would wait for each other's processors and disk.
     ///
     /// # Errors
     /// If the machine has no room, or a node has stopped.

@@ -1,5 +1,5 @@
-//! The simulated world of a cell: the driver that ships, in virtual time, on links and disks that take the time they are
-//! told.
+//! The simulated world of a cell: the driver that ships, in virtual time, on links and disks that take the time they
+//! are told.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

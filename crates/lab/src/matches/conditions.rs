@@ -181,7 +181,8 @@ impl Series {
         format!("--reps {} --seed {} {}", self.reps, self.seed, self.conditions.options(self.world))
     }
 
-    /// The same for programs; links and disks of processes are those that there are, so what is asked of them is `null`.
+    /// The same for programs; links and disks of processes are those that there are, so what is asked of them is
+    /// `null`.
     #[must_use]
     pub fn json(&self) -> Map<String, Value> {
         let Conditions { timeout, heartbeat, delay, loss, disk, rate, patience, plant } = &self.conditions;

@@ -9,9 +9,10 @@
 //! there was at its return. *Lost* and *doubled* orders must be 0, and all states equal at the end.
 //!
 //! # Virtual and real time
-//! In [`World::Processes`] each machine is a process of its own, which is killed without a word and started again on its
-//! disk; see [`processes`]. The same is measured there, in the same columns. The seed decides who crashes, what nodes draw
-//! and when players click, but not what the machine makes of it, so two runs differ by some milliseconds.
+//! In [`World::Processes`] each machine is a process of its own, which is killed without a word and started again on
+//! its disk; see [`processes`]. The same is measured there, in the same columns. The seed decides who crashes, what
+//! nodes draw and when players click, but not what the machine makes of it, so no two runs are quite equal. How long a
+//! match goes on before the crash and after the return is shorter there, because it is real time.
 
 pub mod processes;
 mod tell;

@@ -6,11 +6,13 @@
 //! match, no machine outlives it.
 //!
 //! # What differs from virtual time
-//! A machine is killed with SIGKILL, or what the system has in its place, so memory and whatever was not written are
-//! lost; it starts again as a new process on its old disk. Players wait as the game does: 50 ms after a refusal, 500 ms
-//! without an answer. Times are those at which the match heard of things, which is some tenths of a millisecond late. What
-//! a killed machine had said is heard to the end, and counts as said when it was killed. Catching up includes the start of
-//! the process.
+//! A machine is killed with SIGKILL, or what the system has in its place, so its memory is lost, and it starts again as
+//! a new process on its old disk. What it had given to the system is not lost with it: disks that lose what was not
+//! synced are in storms. Players wait as the game does: 50 ms after a refusal, 500 ms without an answer. Times are those
+//! at which the match heard of things, some tenths of a millisecond late. What a killed machine had said is heard to the
+//! end, and counts as said when it was killed. A leader says what is committed a moment after it told the others; if it
+//! is killed in between, that order counts as the first after the crash, and the stop as too short. Catching up includes
+//! the start of the process.
 
 mod node;
 mod records;

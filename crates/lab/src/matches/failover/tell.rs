@@ -303,7 +303,8 @@ fn charts(study: &Failover, rows: &[Row]) -> Vec<(&'static str, Chart)> {
     vec![("failover-stops", stops), ("failover-sizes", sizes)]
 }
 
-/// What stands beside the stops of a single size, because there is nothing to compare it with: next leaders, and theory.
+/// What stands beside the stops of a single size, because there is nothing to compare it with: next leaders, and
+/// theory.
 fn beside(going: &[&Row]) -> Vec<Series> {
     let [row] = going else { return Vec::new() };
     let leaders = shares(row.runs.iter().filter_map(|run| run.leader).map(ms).collect());

@@ -42,10 +42,11 @@ impl Records {
         self.0.iter().filter_map(|record| count(&record.said)).max().unwrap_or_default()
     }
 
-    /// Enters everything into a ledger that knows all clicks. Gives the longest time between two commits after the crash.
+    /// Enters everything into a ledger that knows all clicks. Gives the longest time between two commits after the
+    /// crash.
     ///
-    /// Commits are entered in the order of time, states in that of their effects: processes are heard as their lines come,
-    /// so one may seem to be ahead of the first that got there.
+    /// Commits are entered in the order of time, states in that of their effects: processes are heard as their lines
+    /// come, so one may seem to be ahead of the first that got there.
     pub(super) fn enter(&self, ledger: &mut Ledger, happened: Happened) -> Duration {
         let Happened { crashed, over, .. } = happened;
         let mut in_time: Vec<_> = self.0.iter().collect();
