@@ -2,9 +2,9 @@
 //!
 //! [`Simulation`] holds real [`Node`](raftian_raft::Node)s on simulated links, disks and time. Nothing happens unless
 //! the caller says so, every property of [`invariants`] is checked after every step, and [`storm`] lets a seed say it.
-//! [`elections`] measures many clusters in a lighter world, [`matches`](mod@matches) whole matches with players who give
-//! orders, [`latency`] real nodes behind a [`proxy`], [`responsiveness`] frames beside a node, and [`report`] tells what
-//! came out.
+//! [`elections`] measures many clusters in a lighter world, [`matches`](mod@matches) whole matches with players who
+//! give orders, [`latency`] where the time of an order goes, on real nodes behind a [`proxy`] or in virtual time,
+//! [`responsiveness`] frames beside a node, and [`report`] tells what came out.
 //!
 //! ```
 //! use raftian_lab::{Setup, Simulation};
@@ -36,6 +36,7 @@ pub mod proxy;
 mod queue;
 pub mod report;
 pub mod responsiveness;
+mod retries;
 pub mod scenario;
 pub mod simulation;
 pub mod storm;

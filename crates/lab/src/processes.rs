@@ -4,7 +4,11 @@ use std::net::{Ipv4Addr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use raftian_node::cluster::{NewCluster, Timing, generate};
+use raftian_node::cluster::{NewCluster, NodeFile, Timing, generate};
+use raftian_node::quic::QuicOptions;
+use raftian_node::trace::Trace;
+use raftian_node::{NodeHandle, NodeOptions};
+use raftian_raft::{Config, Incarnation, Membership, NodeId};
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
@@ -64,4 +68,24 @@ pub(crate) fn again(experiment: &str, command: &str) -> Result<Command, String> 
         .stdin(Stdio::piped())
         .stdout(Stdio::piped());
     Ok(again)
+}
+
+/// Starts the node of a file, with its store on disk and its QUIC links, as `settings` tell for its id and the founding
+/// members.
+///
+/// # Errors
+/// If the file cannot be read, or the node cannot be started.
+pub(crate) fn start_node(
+    file: &Path,
+    settings: impl FnOnce(NodeId, Membership) -> Config,
+    trace: Trace,
+) -> Result<NodeHandle, String> {
+    let config = NodeFile::read(file).map_err(|error| error.to_string())?;
+    let founding = config.founding().map_err(|error| error.to_string())?;
+    let raft = settings(config.id, founding);
+    std::fs::create_dir_all(&config.data).map_err(|error| format!("{}: {error}", config.data.display()))?;
+    let links = QuicOptions::bind(&config).map_err(|error| error.to_string())?;
+    let (cluster, store) = (config.cluster.clone(), config.data.join("raft.redb"));
+    let options = NodeOptions { raft, cluster, store, incarnation: Incarnation::default(), links };
+    NodeHandle::start_traced(options, trace).map_err(|error| error.to_string())
 }

@@ -54,6 +54,25 @@ fn a_report_says_what_was_measured_and_what_was_left_out() {
 }
 
 #[test]
+fn in_virtual_time_equal_seeds_give_equal_documents_whatever_the_number_of_threads() {
+    let document = |jobs: &str, seed: &str| {
+        let arguments =
+            ["--simulated", "--full", "--nodes=3,8", "--seconds=1", "--json", "--quiet", "--assert=lost<=0"];
+        let output = lab(&[&arguments[..], &["--jobs", jobs, "--seed", seed]].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", error(&output));
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let first = document("1", "7");
+    assert_eq!(first, document("3", "7"));
+    let (one, other): (Value, Value) =
+        (serde_json::from_str(&first).unwrap(), serde_json::from_str(&document("1", "8")).unwrap());
+    assert_ne!(one["rows"], other["rows"]);
+    assert_eq!((&one["schema"], &one["ok"]), (&"raftian.lab.latency/1".into(), &true.into()));
+    assert_eq!((&one["params"]["world"], &one["params"]["write_ms"]), (&"virtual".into(), &1.0.into()));
+    assert_eq!(one["rows"].as_array().map(Vec::len), Some(2 * 4 * 3 * 3 * 2));
+}
+
+#[test]
 fn a_threshold_that_fails_is_exit_code_10() {
     let cell = ["--nodes=2", "--rtt=10ms", "--loss=0", "--rate=20", "--seconds=0.2", "--quiet"];
     let output = lab(&[&cell[..], &["--assert=p50_ms<10"]].concat());
@@ -63,16 +82,20 @@ fn a_threshold_that_fails_is_exit_code_10() {
 
 #[test]
 fn what_cannot_be_asked_is_exit_code_2_and_says_what_can() {
-    for (argument, hint) in [
-        ("--assert=speed<=3", "p50_ms"),
-        ("--nodes=9", "2 to 8"),
-        ("--rtt=20", "write 20ms"),
-        ("--loss=0.1", "percents"),
-        ("--rate=0", "0.1 to 1000"),
-        ("--fps=0", "1 to 1000"),
+    for (arguments, hint) in [
+        (&["--assert=speed<=3"][..], "p50_ms"),
+        (&["--nodes=9"], "2 to 8"),
+        (&["--rtt=20"], "write 20ms"),
+        (&["--loss=0.1"], "percents"),
+        (&["--rate=0"], "0.1 to 1000"),
+        (&["--fps=0"], "1 to 1000"),
+        (&["--write=1ms"], "--simulated"),
+        (&["--simulated", "--write=2s"], "at most 1s"),
+        (&["--simulated", "--write=2"], "write 2ms"),
+        (&["--simulated", "--data=/tmp"], "cannot be used with"),
     ] {
-        let output = lab(&[argument]);
-        assert_eq!(output.status.code(), Some(2), "{argument}: {}", error(&output));
-        assert!(error(&output).contains(hint), "{argument}: {}", error(&output));
+        let output = lab(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", error(&output));
+        assert!(error(&output).contains(hint), "{arguments:?}: {}", error(&output));
     }
 }

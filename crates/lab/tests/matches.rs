@@ -42,6 +42,24 @@ fn equal_seeds_give_equal_documents_whatever_the_number_of_threads() {
 }
 
 #[test]
+fn a_killed_process_comes_back_and_nothing_is_lost() {
+    let arguments = ["failover", "--real-processes", "3", "--reps", "1", "--down", "500ms", "--json", "--quiet"];
+    let output = lab(&[&arguments[..], &["--assert", "lost==0", "--assert", "doubled==0"]].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", error(&output));
+    let document: Value = serde_json::from_slice(&output.stdout).expect("one document");
+    assert_eq!((&document["schema"], &document["ok"]), (&"raftian.lab.failover/1".into(), &true.into()));
+    assert_eq!((&document["params"]["world"], &document["params"]["disk_ms"]), (&"processes".into(), &Value::Null));
+    let row = &document["rows"][0];
+    assert_eq!((&row["machines"], &row["matches"], &row["steps"]), (&3.into(), &1.into(), &Value::Null));
+    for none in ["lost", "doubled", "unequal", "unfinished"] {
+        assert_eq!(row[none], 0, "{row}");
+    }
+    for some in ["stop_ms_mean", "leader_ms_mean", "theory_leader_ms", "catch_up_ms_mean", "orders"] {
+        assert!(row[some].as_f64().is_some_and(|some| some > 0.0), "{some}: {row}");
+    }
+}
+
+#[test]
 fn a_violation_is_exit_code_8_and_says_which() {
     for (bug, word) in
         [("lost", "which has none"), ("doubled", "had two effects"), ("diverged", "not that of the others")]
@@ -79,6 +97,11 @@ fn what_cannot_be_asked_is_exit_code_2_and_says_what_can() {
         (&["failover", "--loss", "100%"], "below 100%"),
         (&["failover", "--timeout", "40..60ms"], "heartbeat"),
         (&["failover", "--who", "nobody"], "possible values"),
+        (&["failover", "--real-processes", "2"], "3..=9"),
+        (&["failover", "--real-processes", "10"], "3..=9"),
+        (&["failover", "--real-processes", "3", "--delay", "5ms"], "cannot be used with"),
+        (&["failover", "--real-processes", "3", "--sizes", "3"], "cannot be used with"),
+        (&["failover", "--real-processes", "9", "--rate", "1000", "--down", "3s"], "lower --rate"),
         (&["partition", "--shape", "star"], "one-way-in"),
         (&["partition", "--machines", "2"], "at least 3"),
         (&["partition", "--for", "2"], "write 2ms"),

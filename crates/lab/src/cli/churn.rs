@@ -6,7 +6,7 @@ use super::Exit;
 use super::output::Output;
 use crate::elections::ranges::Time;
 use crate::matches::churn::{self, Churn};
-use crate::matches::{Conditions, Series};
+use crate::matches::{Conditions, Series, World};
 
 /// How often somebody comes or goes, how long, and under which conditions.
 #[derive(clap::Args, Debug)]
@@ -38,8 +38,8 @@ pub struct Arguments {
 /// Measures coming and going, and gives what came out to everybody who asked for it.
 pub fn run(arguments: &Arguments) -> Exit {
     let &Arguments { machines, every, minutes, bound, reps, seed, ref conditions, ref output } = arguments;
-    let study =
-        Churn { machines, every, minutes, bound, series: Series { reps, seed, conditions: conditions.clone() } };
+    let series = Series { reps, seed, world: World::Virtual, conditions: conditions.clone() };
+    let study = Churn { machines, every, minutes, bound, series };
     super::matches::run(output, ("churn", reps), &churn::QUANTITIES, study.check(), |threads, done| {
         let runs = study.run(threads, done)?;
         let steps = runs.iter().map(|run| run.steps).sum();

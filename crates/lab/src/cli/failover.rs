@@ -1,11 +1,16 @@
 //! `cargo lab failover`
 
+use std::path::PathBuf;
+use std::time::Duration;
+
 use super::Exit;
 use super::output::Output;
-use crate::elections::ranges::{Sizes, Time};
-use crate::matches::failover::{self, Failover, Who};
-use crate::matches::{Conditions, Series};
-use std::time::Duration;
+use crate::elections::ranges::{Sizes, Span, Time};
+use crate::matches::failover::{self, Failover, Who, processes};
+use crate::matches::{Conditions, Series, World};
+
+/// Most processes: as many members as node files name.
+const MOST_PROCESSES: u64 = raftian_node::cluster::MAX_MEMBERS as u64;
 
 /// Which matches lose a machine, how often, and under which conditions.
 #[derive(clap::Args, Debug)]
@@ -13,33 +18,79 @@ pub struct Arguments {
     /// Numbers of machines: a range with both ends and a step, or a list.
     #[arg(long, value_name = "N..N/STEP|N,N", default_value_t = Sizes((2..=7).collect()))]
     sizes: Sizes,
-    /// Matches of each size.
-    #[arg(long, value_name = "N", default_value_t = 200)]
-    reps: u64,
+    /// Real time: N machines, 3 to 9, are processes with disks, over QUIC; one is killed, and started again on its
+    /// disk.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(3..=MOST_PROCESSES))]
+    #[arg(conflicts_with_all = ["sizes", "delay", "loss", "disk", "patience", "plant"])]
+    real_processes: Option<u64>,
+    /// Matches of each size: 200 unless told otherwise, and 8 of real processes.
+    #[arg(long, value_name = "N")]
+    reps: Option<u64>,
     /// From which everything follows.
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
     /// Who crashes.
     #[arg(long, value_enum, default_value_t, value_name = "WHO")]
     who: Who,
-    /// How long the machine is away.
-    #[arg(long, value_name = "TIME", default_value_t = Time(Duration::from_secs(3)))]
-    down: Time,
+    /// How long the machine is away: 3s unless told otherwise, and 1s of real processes.
+    #[arg(long, value_name = "TIME")]
+    down: Option<Time>,
     #[command(flatten)]
     conditions: Conditions,
     #[command(flatten)]
     output: Output,
 }
 
+/// One machine of `--real-processes`, started by it.
+#[derive(clap::Args, Debug)]
+pub struct NodeArguments {
+    file: PathBuf,
+    #[arg(long)]
+    seed: u64,
+    #[arg(long)]
+    timeout: Span,
+    #[arg(long)]
+    heartbeat: Time,
+}
+
+/// Runs the machine until stdin ends.
+pub fn run_node(arguments: &NodeArguments) -> Exit {
+    let &NodeArguments { ref file, seed, timeout, heartbeat } = arguments;
+    let conditions = Conditions { timeout, heartbeat, ..Conditions::default() }.of_processes();
+    match processes::live(file, &conditions, seed) {
+        Ok(()) => Exit::Success,
+        Err(error) => {
+            eprintln!("{}: {error}", file.display());
+            Exit::Unexpected
+        }
+    }
+}
+
+impl Arguments {
+    fn study(&self) -> Failover {
+        let &Arguments { ref sizes, real_processes, reps, seed, who, down, ref conditions, .. } = self;
+        let (world, sizes, conditions, usual) = match real_processes {
+            Some(size) => (World::Processes, Sizes(vec![size]), conditions.of_processes(), (8, 1)),
+            None => (World::Virtual, sizes.clone(), conditions.clone(), (200, 3)),
+        };
+        let series = Series { reps: reps.unwrap_or(usual.0), seed, world, conditions };
+        Failover { sizes, who, down: down.unwrap_or(Time(Duration::from_secs(usual.1))), series }
+    }
+}
+
 /// Measures failovers, and gives what came out to everybody who asked for it.
 pub fn run(arguments: &Arguments) -> Exit {
-    let Arguments { sizes, reps, seed, who, down, conditions, output } = arguments;
-    let series = Series { reps: *reps, seed: *seed, conditions: conditions.clone() };
-    let study = Failover { sizes: sizes.clone(), who: *who, down: *down, series };
-    let matches = sizes.0.len() as u64 * reps;
-    super::matches::run(output, ("failover", matches), &failover::QUANTITIES, study.check(), |threads, done| {
-        let outcomes = study.run(threads, done)?;
-        let steps = outcomes.iter().flat_map(|(_, runs)| runs).map(|run| run.steps).sum();
-        Ok((failover::findings(&study, &outcomes), steps))
-    })
+    let study = arguments.study();
+    let matches = (study.sizes.0.len() as u64).saturating_mul(study.series.reps);
+    super::matches::run(
+        &arguments.output,
+        ("failover", matches),
+        &failover::QUANTITIES,
+        study.check(),
+        |threads, done| {
+            let outcomes = study.run(threads, done)?;
+            let steps = outcomes.iter().flat_map(|(_, runs)| runs).map(|run| run.steps).sum();
+            Ok((failover::findings(&study, &outcomes), steps))
+        },
+    )
 }

@@ -8,7 +8,7 @@ use super::output::{Output, Results, named};
 use crate::elections::ranges::{Share, Sizes, Time};
 use crate::latency::lists::{List, Rate};
 use crate::latency::results::{self, Row};
-use crate::latency::{Origin, Study, Unmeasured, charts};
+use crate::latency::{self, Origin, Study, World, charts};
 use crate::report::document::Document;
 use crate::report::environment::Environment;
 use crate::report::page::Page;
@@ -44,8 +44,14 @@ pub struct Arguments {
     /// Measures every combination, not only one varied value at a time.
     #[arg(long)]
     full: bool,
+    /// Virtual time: links and disks take exactly the time they are told, and a lost message is not sent again by QUIC.
+    #[arg(long)]
+    simulated: bool,
+    /// Time of a write on a simulated disk.
+    #[arg(long, value_name = "TIME", default_value_t = latency::WRITE, requires = "simulated")]
+    write: Time,
     /// Where the stores are, in a folder of its own; the system's folder for temporary files unless told otherwise.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with = "simulated")]
     data: Option<PathBuf>,
     #[command(flatten)]
     output: Output,
@@ -79,6 +85,7 @@ impl Arguments {
             fps: self.fps,
             seed: self.seed,
             full: self.full,
+            world: if self.simulated { World::Virtual(self.write) } else { World::Real },
         }
     }
 }
@@ -91,27 +98,20 @@ pub fn run(arguments: &Arguments) -> Exit {
         return Exit::Usage;
     }
     let directory = arguments.data.clone().unwrap_or_else(std::env::temp_dir);
-    let cells = study.cells();
-    let progress = output.progress("latency", cells.len() as u64);
+    let cells = study.cells().len();
+    let progress = output.progress("latency", cells as u64);
     let began = Instant::now();
-    let (mut rows, mut unmeasured) = (Vec::new(), Vec::new());
-    // One after the other: cells that run at once would wait for each other's processors and disk.
-    for cell in &cells {
-        match study.measure(cell, &directory) {
-            Ok(measured) => rows.extend(measured),
-            // The others may still be measured.
-            Err(error @ Unmeasured::NoQuorum(..)) => unmeasured.push(error.to_string()),
-            Err(Unmeasured::Machine(reason)) => {
-                progress.finish();
-                eprintln!("{reason}");
-                return Exit::Unexpected;
-            }
-        }
-        progress.advance(cell.nodes);
-    }
+    let measured = study.run(output.threads(), &directory, &|nodes| progress.advance(nodes));
     progress.finish();
+    let (rows, unmeasured) = match measured {
+        Ok(measured) => measured,
+        Err(reason) => {
+            eprintln!("{reason}");
+            return Exit::Unexpected;
+        }
+    };
     if !output.quiet {
-        eprintln!("{} of {} combinations in {:.0} s", cells.len(), study.grid().len(), began.elapsed().as_secs_f64());
+        eprintln!("{cells} of {} combinations in {:.1} s", study.grid().len(), began.elapsed().as_secs_f64());
     }
     let exit = output.give(told(&study, &rows, &unmeasured, output));
     unmeasured.iter().for_each(|error| eprintln!("{error}: let less be late and lost"));
@@ -124,10 +124,11 @@ fn told(study: &Study, rows: &[Row], unmeasured: &[String], output: &Output) -> 
     let (table, environment) = (results::table(rows), Environment::here());
     let mut remarks = results::remarks(study, rows);
     remarks.extend(unmeasured.iter().cloned());
-    let what = format!(
-        "From click to sight, on real nodes with disks and QUIC: {} s each, seed {}",
-        study.seconds, study.seed
-    );
+    let on = match study.world {
+        World::Real => "on real nodes with disks and QUIC".to_owned(),
+        World::Virtual(write) => format!("in virtual time, with writes of {write}"),
+    };
+    let what = format!("From click to sight, {on}: {} s each, seed {}", study.seconds, study.seed);
     let text = format!(
         "{what}\n\n{}\n{}",
         table.lines(),
@@ -167,16 +168,22 @@ fn told(study: &Study, rows: &[Row], unmeasured: &[String], output: &Output) -> 
 }
 
 fn facts(study: &Study, environment: &Environment) -> Vec<(String, String)> {
-    let Study { nodes, rtts, losses, rates, seconds, fps, seed, .. } = study;
+    let Study { nodes, rtts, losses, rates, seconds, fps, seed, world, .. } = study;
+    let (way, lost, decides) = match world {
+        World::Real => {
+            ("through a proxy on the loopback interface", "lost datagrams", "clicks, losses and election timeouts")
+        }
+        World::Virtual(_) => ("in virtual time", "lost messages", "everything"),
+    };
     let fact = |name: &str, value: String| (name.to_owned(), value);
     vec![
         fact("nodes", nodes.to_string()),
-        fact("round trip", format!("{rtts}, half of it each way, through a proxy on the loopback interface")),
-        fact("lost datagrams", losses.to_string()),
+        fact("round trip", format!("{rtts}, half of it each way, {way}")),
+        fact(lost, losses.to_string()),
         fact("orders a second at each origin", rates.to_string()),
         fact("seconds of orders", seconds.to_string()),
         fact("frames a second", fps.to_string()),
-        fact("seed", format!("{seed}; it decides clicks, losses and election timeouts")),
+        fact("seed", format!("{seed}; it decides {decides}")),
         fact("machine", environment.line()),
     ]
 }

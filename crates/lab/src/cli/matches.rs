@@ -7,8 +7,8 @@ use super::output::Output;
 use crate::matches::findings::Findings;
 use crate::report::threshold;
 
-/// Plays so many matches, unless something was asked that cannot be, and gives what came out and how many steps it took.
-/// A violation is worse than anything else that can be found.
+/// Plays so many matches, unless something was asked that cannot be, and gives what came out and how many steps it
+/// took, or 0 if they were not counted. A violation is worse than anything else that can be found.
 pub(super) fn run(
     output: &Output,
     (name, matches): (&'static str, u64),
@@ -27,12 +27,13 @@ pub(super) fn run(
         Ok(played) => played,
         Err(error) => {
             eprintln!("{error}");
-            return Exit::Usage;
+            return Exit::Unexpected;
         }
     };
     if !output.quiet {
         let (seconds, count) = (began.elapsed().as_secs_f64(), steps as f64 / 1e6);
-        eprintln!("{matches} matches, {count:.1} million steps in {seconds:.2} s: {:.1} million/s", count / seconds);
+        let speed = format!(", {count:.1} million steps: {:.1} million/s", count / seconds);
+        eprintln!("{matches} matches in {seconds:.2} s{}", if steps == 0 { String::new() } else { speed });
     }
     let (violation, command) = (findings.violation.clone(), format!("cargo lab {name} {}", findings.options));
     let exit = output.give(findings.results(output));

@@ -28,6 +28,9 @@ pub enum Command {
     Latency(latency::Arguments),
     /// Crashes a machine in each of many matches, and measures how long they stand still and whether orders are lost.
     Failover(failover::Arguments),
+    /// One machine of `failover --real-processes`, started by it.
+    #[command(hide = true)]
+    FailoverNode(failover::NodeArguments),
     /// Cuts links of many matches in many shapes, and measures who goes on and when everybody is equal again.
     Partition(partition::Arguments),
     /// Lets machines leave, crash, come back and join all the time, and measures what players notice of it.
@@ -49,6 +52,7 @@ impl Command {
             Command::Responsiveness(arguments) => responsiveness::run(arguments, host),
             Command::Latency(arguments) => latency::run(arguments),
             Command::Failover(arguments) => failover::run(arguments),
+            Command::FailoverNode(arguments) => failover::run_node(arguments),
             Command::Partition(arguments) => partition::run(arguments),
             Command::Churn(arguments) => churn::run(arguments),
             Command::Scenario(arguments) => scenario::run(arguments),

@@ -8,7 +8,7 @@ use super::Exit;
 use super::output::Output;
 use crate::elections::ranges::Time;
 use crate::matches::partition::{self, Partition, Shape};
-use crate::matches::{Conditions, Series};
+use crate::matches::{Conditions, Series, World};
 
 /// Which links are cut, how often, and under which conditions.
 #[derive(clap::Args, Debug)]
@@ -59,7 +59,7 @@ pub fn run(arguments: &Arguments) -> Exit {
         }
     };
     let matches = shapes.len() as u64 * reps;
-    let series = Series { reps: *reps, seed: *seed, conditions: conditions.clone() };
+    let series = Series { reps: *reps, seed: *seed, world: World::Virtual, conditions: conditions.clone() };
     let study = Partition { shapes, machines: *machines, lasts: *lasts, series };
     super::matches::run(output, ("partition", matches), &partition::QUANTITIES, study.check(), |threads, done| {
         let outcomes = study.run(threads, done)?;

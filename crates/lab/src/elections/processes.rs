@@ -12,10 +12,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, s
 use std::thread;
 use std::time::{Duration, Instant};
 
-use raftian_node::cluster::{NodeFile, Timing};
-use raftian_node::quic::QuicOptions;
-use raftian_node::{NodeHandle, NodeOptions, Replica};
-use raftian_raft::{Decision, Incarnation, NodeId, RoleKind, Term};
+use raftian_node::Replica;
+use raftian_node::cluster::Timing;
+use raftian_node::trace::Trace;
+use raftian_raft::{Decision, NodeId, RoleKind, Term};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
@@ -121,14 +121,8 @@ fn listen(place: usize, said: impl BufRead, say: &Sender<Said>) {
 /// # Errors
 /// If it cannot be started, or has stopped.
 pub fn live(file: &Path, settings: &Settings, seed: u64, mut favourite: Option<NodeId>) -> Result<(), String> {
-    let config = NodeFile::read(file).map_err(|error| error.to_string())?;
-    let founding = config.founding().map_err(|error| error.to_string())?;
-    let raft = settings.config(config.id, founding, seed);
-    std::fs::create_dir_all(&config.data).map_err(|error| format!("{}: {error}", config.data.display()))?;
-    let links = QuicOptions::bind(&config).map_err(|error| error.to_string())?;
-    let (cluster, store) = (config.cluster.clone(), config.data.join("raft.redb"));
-    let options = NodeOptions { raft, cluster, store, incarnation: Incarnation::default(), links };
-    let mut node = NodeHandle::start(options).map_err(|error| error.to_string())?;
+    let settings = |id, founding| settings.config(id, founding, seed);
+    let mut node = processes::start_node(file, settings, Trace::default())?;
     let (wake, woken): (SyncSender<()>, _) = sync_channel(1);
     let waker = move || {
         // Full means that it is awake already.

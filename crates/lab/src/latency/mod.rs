@@ -1,8 +1,9 @@
 //! How long it takes from a click until the order is seen, and where that time goes.
 //!
-//! Real nodes do it: each with its thread, its store on disk and its QUIC links on the loopback interface, which pass a
-//! [`proxy`](crate::proxy) that delays each datagram by half a round trip and loses some. A program clicks at times that
-//! a seed draws, and a frame loop takes what is committed, sixty times a second unless told otherwise.
+//! Real nodes do it, unless a simulation is asked for: each with its thread, its store on disk and its QUIC links on
+//! the loopback interface, which pass a [`proxy`](crate::proxy) that delays each datagram by half a round trip and
+//! loses some. A program clicks at times that a seed draws, and a frame loop takes what is committed, sixty times a
+//! second unless told otherwise.
 //!
 //! # The parts of an order's time
 //! One clock times all nodes, for they are threads of one process. An order that is clicked at node O and led by L goes
@@ -20,6 +21,18 @@
 //! L's message and its own answer. So network is both ways between O and L, if they are two, and both between L and that
 //! follower, with what the nodes, QUIC and its retransmissions made of them; an order that was proposed again because it
 //! was refused or had no answer, or whose leader changed, has that there, too.
+//!
+//! # In virtual time
+//! In [`World::Virtual`] the same program clicks on the drivers that ship, and what is around them takes the time that
+//! it is told: each message half a round trip, each write a fixed time, one after the other, and everything else none.
+//! There is no machine in it, so the same seed gives the same document, and what is left over theory is what the
+//! protocol does, such as a write that waits for another. Queue and apply are then zero.
+//!
+//! Loss means something else there. A real link is a QUIC stream, which sends lost datagrams again after about a round
+//! trip and lets nothing overtake them. A simulated link has no transport above it, so a lost message is gone, and only
+//! Raft and the program repair it: an entry comes with the next heartbeat's repair, and an order that was lost on its
+//! way to the leader is proposed again after 500 ms. So tails under loss are longer in virtual time, and show what the
+//! transport is good for; a simulated QUIC would only show what we believe of it.
 //!
 //! # What physics asks for
 //! At the leader a commit takes one round trip and one write: the message to the followers and the leader's own write
@@ -45,29 +58,41 @@
 //! many orders as its rate says, at least one, and frames and clicks stay independent. Would change if: bursts were
 //! measured.
 
+mod cell;
 pub mod charts;
 mod cluster;
 pub mod lists;
 mod moments;
+mod real;
 pub mod results;
+mod simulated;
 
 use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
+pub use cell::{Cell, Origin};
 pub use cluster::Measured;
 use lists::{List, Rate};
 pub use moments::Parts;
 
 use crate::elections::ranges::{Share, Sizes, Time};
 use crate::report::spread;
+use crate::report::statistics::ms;
 
 /// Fewest and most nodes of a cluster.
 pub const NODES: (u64, u64) = (2, 8);
 
 /// Longest round trip: with it an election still ends well within the time a cluster has to be ready.
 const LONGEST_RTT: Duration = Duration::from_secs(1);
+
+/// Longest write of a simulated disk.
+const LONGEST_WRITE: Duration = Duration::from_secs(1);
+
+/// Time of a write on a simulated disk unless told otherwise: about what a store takes for it on the disk of a small
+/// server, with its sync (median 0.9 to 1.1 ms in this study's own `write_ms`).
+pub const WRITE: Time = Time(Duration::from_millis(1));
 
 /// Most orders of one cell at one origin: some hundred bytes each at every node.
 const MOST_ORDERS: u64 = 100_000;
@@ -96,34 +121,18 @@ pub struct Study {
     pub seed: u64,
     /// Every combination, not only those on the axes.
     pub full: bool,
+    /// Where nodes live.
+    pub world: World,
 }
 
-/// Where an order is clicked.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Origin {
-    /// At the node that leads.
-    Leader,
-    /// At the next node after it.
-    Follower,
-}
-
-/// One combination.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Cell {
-    /// Nodes.
-    pub nodes: u64,
-    /// Round trip between any two.
-    pub rtt: Duration,
-    /// Share of datagrams that are lost, each way.
-    pub loss: f64,
-    /// Orders a second at each origin.
-    pub rate: f64,
-    /// Where orders are clicked, at all of them at once.
-    pub origins: Vec<Origin>,
-    /// How long orders are clicked.
-    pub seconds: Duration,
-    /// Frames a second.
-    pub fps: f64,
+/// Where nodes live.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum World {
+    /// In real time: with stores on disk, over QUIC through a proxy.
+    #[default]
+    Real,
+    /// In virtual time, with disks that take so long for a write.
+    Virtual(Time),
 }
 
 /// Why a cell could not be measured.
@@ -151,49 +160,8 @@ impl Default for Study {
             fps: 60.0,
             seed: 1,
             full: false,
+            world: World::Real,
         }
-    }
-}
-
-impl Origin {
-    /// What it is called.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Origin::Leader => "leader",
-            Origin::Follower => "follower",
-        }
-    }
-}
-
-impl Cell {
-    /// For messages.
-    #[must_use]
-    pub fn name(&self) -> String {
-        let loss = Share { from: self.loss, to: self.loss };
-        format!("a cluster of {} nodes, {} and {loss} loss", self.nodes, Time(self.rtt))
-    }
-
-    /// Orders at each origin, at least one.
-    #[must_use]
-    pub fn orders(&self) -> u64 {
-        ((self.rate * self.seconds.as_secs_f64()).round() as u64).max(1)
-    }
-
-    /// Time of one frame.
-    #[must_use]
-    pub fn frame(&self) -> Duration {
-        Duration::from_secs_f64(1.0 / self.fps)
-    }
-
-    /// Median time from click to sight by theory, in milliseconds, if a write takes `write_ms`; see the module.
-    #[must_use]
-    pub fn theory_ms(&self, origin: Origin, write_ms: f64) -> f64 {
-        let trips = match origin {
-            Origin::Leader => 1.0,
-            Origin::Follower => 2.0,
-        };
-        self.rtt.as_secs_f64() * 1e3 * trips + write_ms + 500.0 / self.fps
     }
 }
 
@@ -220,6 +188,11 @@ impl Study {
         }
         if !(0.1..=3_600.0).contains(&self.seconds) {
             return Err(format!("--seconds: {} is not between 0.1 and 3600", self.seconds));
+        }
+        if let World::Virtual(write) = self.world
+            && write.0 > LONGEST_WRITE
+        {
+            return Err(format!("--write: {write} is too long; give at most {}", Time(LONGEST_WRITE)));
         }
         match self.grid().iter().map(Cell::orders).max() {
             Some(orders) if orders > MOST_ORDERS => {
@@ -276,24 +249,77 @@ impl Study {
         cells
     }
 
-    /// Measures one cell, with its stores in a folder of its own below `directory`, which is emptied afterwards.
+    /// Measures all cells and tells `done` the size after each. Gives the rows, and why some have none. Virtual ones
+    /// are measured on so many threads, on which nothing depends; real ones one after the other: cells that run at once
+    /// would wait for each other's processors and disk.
+    ///
+    /// # Errors
+    /// If the machine has no room, or a node has stopped.
+    pub fn run(
+        &self,
+        threads: usize,
+        directory: &Path,
+        done: &(dyn Fn(u64) + Sync),
+    ) -> Result<(Vec<results::Row>, Vec<String>), String> {
+        let cells = self.cells();
+        let one = |cell: &Cell| {
+            let measured = self.measure(cell, directory);
+            done(cell.nodes);
+            match measured {
+                Ok(rows) => Ok(Ok(rows)),
+                // The others may still be measured.
+                Err(error @ Unmeasured::NoQuorum(..)) => Ok(Err(error.to_string())),
+                Err(Unmeasured::Machine(reason)) => Err(reason),
+            }
+        };
+        let measured = match self.world {
+            World::Real => cells.iter().map(one).collect::<Result<Vec<_>, _>>()?,
+            World::Virtual(_) => {
+                let measured = spread::spread(threads, cells.len(), |number| one(&cells[number]));
+                measured.into_iter().collect::<Result<Vec<_>, _>>()?
+            }
+        };
+        let (mut rows, mut unmeasured) = (Vec::new(), Vec::new());
+        for cell in measured {
+            match cell {
+                Ok(measured) => rows.extend(measured),
+                Err(error) => unmeasured.push(error),
+            }
+        }
+        Ok((rows, unmeasured))
+    }
+
+    /// Measures one cell; if it is real, with its stores in a folder of its own below `directory`, which is emptied
+    /// afterwards.
     ///
     /// # Errors
     /// If it has no leader in time, commits nothing, or the machine has no room.
     pub fn measure(&self, cell: &Cell, directory: &Path) -> Result<Vec<results::Row>, Unmeasured> {
         let which = [cell.nodes, cell.rtt.as_micros() as u64, (cell.loss * 1e6) as u64, (cell.rate * 1e3) as u64];
-        let folder = tempfile::tempdir_in(directory)
-            .map_err(|error| Unmeasured::Machine(format!("no folder below {}: {error}", directory.display())))?;
-        let measured = cluster::measure(cell, spread::seed(self.seed, &which), folder.path())?;
+        let seed = spread::seed(self.seed, &which);
+        let measured = match self.world {
+            World::Virtual(write) => cluster::simulate(cell, seed, write.0)?,
+            World::Real => {
+                let folder = tempfile::tempdir_in(directory).map_err(|error| {
+                    Unmeasured::Machine(format!("no folder below {}: {error}", directory.display()))
+                })?;
+                cluster::measure(cell, seed, folder.path())?
+            }
+        };
         Ok(measured.into_iter().map(|(origin, measured)| results::Row::new(cell.clone(), origin, measured)).collect())
     }
 
     /// Everything that decides what is asked of the nodes, for programs.
     #[must_use]
     pub fn json(&self) -> Value {
-        let Study { nodes, rtts, losses, rates, origins, seconds, fps, seed, full } = self;
+        let Study { nodes, rtts, losses, rates, origins, seconds, fps, seed, full, world } = self;
+        let (world, write) = match world {
+            World::Real => ("real", None),
+            World::Virtual(write) => ("virtual", Some(ms(write.0))),
+        };
         json!({
-            "nodes": nodes.0, "rtt_ms": rtts.0.iter().map(|rtt| rtt.0.as_secs_f64() * 1e3).collect::<Vec<_>>(),
+            "world": world, "write_ms": write,
+            "nodes": nodes.0, "rtt_ms": rtts.0.iter().map(|rtt| ms(rtt.0)).collect::<Vec<_>>(),
             "loss": losses.0.iter().map(|loss| loss.to).collect::<Vec<_>>(),
             "rate": rates.0.iter().map(|rate| rate.0).collect::<Vec<_>>(),
             "origins": origins.iter().map(|origin| origin.name()).collect::<Vec<_>>(),
@@ -304,12 +330,16 @@ impl Study {
     /// The options that say the same on a command line.
     #[must_use]
     pub fn options(&self) -> String {
-        let Study { nodes, rtts, losses, rates, origins, seconds, fps, seed, full } = self;
+        let Study { nodes, rtts, losses, rates, origins, seconds, fps, seed, full, world } = self;
         let origin = if let [one] = origins[..] { one.name() } else { "both" };
         let full = if *full { " --full" } else { "" };
+        let world = match world {
+            World::Real => String::new(),
+            World::Virtual(write) => format!(" --simulated --write {write}"),
+        };
         format!(
             "--nodes {nodes} --rtt {rtts} --loss {losses} --rate {rates} --origin {origin} --seconds {seconds} \
-             --fps {fps} --seed {seed}{full}"
+             --fps {fps} --seed {seed}{full}{world}"
         )
     }
 }

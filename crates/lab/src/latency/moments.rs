@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use raftian_node::trace::{Step, Trace};
 use raftian_raft::{AppendResult, Body, Index, NodeId, Payload, WriteNumber};
 
-/// Moments of all nodes, by their places. One clock times them all: they are threads of one process.
+/// Moments of all nodes, by their places. One clock times them all: they are threads of one process, or live in
+/// one virtual time.
 #[derive(Clone, Debug)]
 pub(super) struct Moments(Vec<Arc<Mutex<Node>>>);
 
@@ -67,10 +68,10 @@ impl Moments {
         Moments((0..nodes).map(|_| Arc::default()).collect())
     }
 
-    /// Whom the node at `place` tells.
-    pub(super) fn trace(&self, place: usize) -> Trace {
+    /// Whom the node at `place` tells, by this clock.
+    pub(super) fn trace(&self, place: usize, now: impl Fn() -> Instant + Send + 'static) -> Trace {
         let node = Arc::clone(&self.0[place]);
-        Trace::to(move |step| lock(&node).hear(step, Instant::now()))
+        Trace::to(move |step| lock(&node).hear(step, now()))
     }
 
     /// All writes with entries, in milliseconds.

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Cell, Measured, Origin, Parts, Study};
+use super::{Cell, Measured, Origin, Parts, Study, World};
 use crate::report::document::number;
 use crate::report::statistics::{Summary, ms, quantile};
 use crate::report::table::Table;
@@ -12,7 +12,8 @@ use crate::report::table::Table;
 /// `p99_ms`, `max_ms`, `mean_ms`, the means of the parts `queue_ms`, `network_ms`, `disk_ms`, `apply_ms` and `frame_ms`,
 /// whose sum is `mean_ms`, `write_ms` (median of all writes), `theory_ms`, and `off_ms`, which is `p50_ms` less theory.
 /// What could not be measured is `null`, and
-/// a combination whose cluster had no leader in time is not among the rows but named in `unmeasured`.
+/// a combination whose cluster had no leader in time is not among the rows but named in `unmeasured`. `world` among the
+/// parameters is `real` or `virtual`, where a write takes `write_ms`.
 pub const SCHEMA: &str = "raftian.lab.latency/1";
 
 /// Names of the parts, in their order.
@@ -167,6 +168,9 @@ pub fn remarks(study: &Study, rows: &[Row]) -> Vec<String> {
             1e3 / study.fps
         ),
     ];
+    if matches!(study.world, World::Virtual(_)) && rows.iter().any(|row| row.cell.loss > 0.0) {
+        remarks.push("in virtual time a lost message is gone; over QUIC it would be sent again".to_owned());
+    }
     for row in rows.iter().filter(|row| row.measured.again + row.measured.elections > 0) {
         let Measured { again, elections, .. } = row.measured;
         remarks.push(format!(
@@ -178,10 +182,12 @@ pub fn remarks(study: &Study, rows: &[Row]) -> Vec<String> {
     }
     let (measured, all) = (study.cells().len(), study.grid().len());
     if measured < all {
-        remarks.push(format!(
-            "{measured} of {all} combinations, one value varied at a time; --full measures all, in about {:.0} min",
-            minutes(study)
-        ));
+        let long = match study.world {
+            World::Real => format!(", in about {:.0} min", minutes(study)),
+            World::Virtual(_) => String::new(),
+        };
+        remarks
+            .push(format!("{measured} of {all} combinations, one value varied at a time; --full measures all{long}"));
     }
     remarks
 }

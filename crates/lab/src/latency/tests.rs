@@ -78,3 +78,35 @@ fn every_order_of_a_real_cluster_is_seen_and_its_parts_add_up() {
         assert!(chart.svg().is_ok(), "{name}");
     }
 }
+
+#[test]
+fn in_virtual_time_an_order_takes_what_physics_asks_for_and_no_more() {
+    let write = Time(Duration::from_micros(700));
+    let study =
+        Study { world: World::Virtual(write), seconds: 5.0, ..short(5, vec![Origin::Leader, Origin::Follower]) };
+    let rows = study.measure(&study.centre(), &std::env::temp_dir()).unwrap();
+    for row in &rows {
+        assert_eq!((row.measured.orders.len(), row.measured.lost, row.measured.again), (100, 0, 0));
+        assert!((row.measured.write_ms - 0.7).abs() < 1e-9);
+        let trips = if row.origin == Origin::Leader { 1 } else { 2 };
+        let mut undisturbed = 0;
+        for parts in &row.measured.orders {
+            // Clicks are in nanoseconds, and a world in microseconds.
+            assert!(parts.queue < Duration::from_micros(1) && parts.apply.is_zero(), "{parts:?}");
+            assert!(parts.frame <= Duration::from_micros(16_668), "{parts:?}");
+            let way = Duration::from_millis(10) * trips + write.0;
+            assert!(parts.network + parts.disk >= way, "nothing outruns the network: {parts:?}");
+            undisturbed += usize::from(parts.network + parts.disk == way && parts.disk == write.0);
+        }
+        assert!(undisturbed > 80, "{undisturbed} orders met no other");
+    }
+}
+
+#[test]
+fn in_virtual_time_a_lost_message_is_gone_and_its_order_is_not() {
+    let lossy = Study { losses: "20%".parse().unwrap(), seconds: 10.0, ..short(3, vec![Origin::Follower]) };
+    let study = Study { world: World::Virtual(WRITE), ..lossy };
+    let rows = study.measure(&study.centre(), &std::env::temp_dir()).unwrap();
+    assert_eq!((rows[0].measured.orders.len(), rows[0].measured.lost), (200, 0));
+    assert!(rows[0].measured.again > 10, "{} were proposed again", rows[0].measured.again);
+}

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{MOST_MACHINES, MOST_ORDERS, SNAPSHOT_EVERY};
 use crate::elections::ranges::{Share, Span, Time};
+use crate::retries::UNANSWERED_RETRY;
 
 /// Most orders a second that a player gives.
 const FASTEST: f64 = 1000.0;
@@ -54,13 +55,25 @@ pub enum Plant {
     Diverged,
 }
 
-/// How many matches, and from which seed.
+/// Where matches are played.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum World {
+    /// In virtual time, on simulated links and disks.
+    #[default]
+    Virtual,
+    /// In real time: each machine is a process with its disk, over QUIC on the loopback interface.
+    Processes,
+}
+
+/// How many matches, where, and from which seed.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Series {
     /// Matches of each kind.
     pub reps: u64,
-    /// From which everything follows.
+    /// From which everything follows; of processes, all that people decide, but not what the machine makes of it.
     pub seed: u64,
+    /// Where they are played.
+    pub world: World,
     /// What they have in common.
     pub conditions: Conditions,
 }
@@ -124,8 +137,18 @@ impl Conditions {
         }
     }
 
-    fn options(&self) -> String {
+    /// The same for processes: links and disks are those that there are, and players are as patient as the game.
+    #[must_use]
+    pub fn of_processes(&self) -> Self {
+        let (delay, loss, disk) = (Span::default(), Share::default(), Time::default());
+        Conditions { delay, loss, disk, patience: Time(UNANSWERED_RETRY), plant: None, ..self.clone() }
+    }
+
+    fn options(&self, world: World) -> String {
         let Conditions { timeout, heartbeat, delay, loss, disk, rate, patience, plant } = self;
+        if world == World::Processes {
+            return format!("--timeout {timeout} --heartbeat {heartbeat} --rate {rate}");
+        }
         let plant = match plant {
             Some(Plant::Lost) => " --plant lost",
             Some(Plant::Doubled) => " --plant doubled",
@@ -155,20 +178,24 @@ impl Series {
     /// The options that say the same on a command line.
     #[must_use]
     pub fn options(&self) -> String {
-        format!("--reps {} --seed {} {}", self.reps, self.seed, self.conditions.options())
+        format!("--reps {} --seed {} {}", self.reps, self.seed, self.conditions.options(self.world))
     }
 
-    /// The same for programs.
+    /// The same for programs; links and disks of processes are those that there are, so what is asked of them is
+    /// `null`.
     #[must_use]
     pub fn json(&self) -> Map<String, Value> {
         let Conditions { timeout, heartbeat, delay, loss, disk, rate, patience, plant } = &self.conditions;
         let ms = |duration: Duration| duration.as_micros() as f64 / 1e3;
-        let value = json!({
-            "reps": self.reps, "seed": self.seed,
+        let mut value = json!({
+            "reps": self.reps, "seed": self.seed, "world": self.world.name(),
             "timeout_ms": [ms(timeout.from), ms(timeout.to)], "heartbeat_ms": ms(heartbeat.0),
             "delay_ms": [ms(delay.from), ms(delay.to)], "loss": [loss.from, loss.to], "disk_ms": ms(disk.0),
             "rate": rate, "patience_ms": ms(patience.0), "plant": plant.map(|plant| format!("{plant:?}")),
         });
+        if self.world == World::Processes {
+            ["delay_ms", "loss", "disk_ms"].into_iter().for_each(|given| value[given] = Value::Null);
+        }
         match value {
             Value::Object(object) => object,
             _ => Map::new(),
@@ -180,15 +207,35 @@ impl Series {
     pub fn facts(&self) -> Vec<(String, String)> {
         let Conditions { timeout, heartbeat, delay, loss, disk, rate, patience, .. } = &self.conditions;
         let fact = |name: &str, value: String| (name.to_owned(), value);
-        vec![
+        let mut facts = vec![
             fact("matches of each kind", self.reps.to_string()),
             fact("seed", format!("{}; that of a match follows from it, its kind and its number", self.seed)),
             fact("election timeout", timeout.to_string()),
             fact("heartbeat", heartbeat.to_string()),
-            fact("delay of a message", delay.to_string()),
-            fact("lost messages", loss.to_string()),
-            fact("time of a write", disk.to_string()),
             fact("orders of a player", format!("{rate} a second, at random moments; given again after {patience}")),
-        ]
+        ];
+        match self.world {
+            World::Virtual => facts.extend([
+                fact("delay of a message", delay.to_string()),
+                fact("lost messages", loss.to_string()),
+                fact("time of a write", disk.to_string()),
+            ]),
+            World::Processes => facts.extend([
+                fact("links", "QUIC on the loopback interface, between processes".to_owned()),
+                fact("disks", "a store of each process in the folder for temporary files".to_owned()),
+            ]),
+        }
+        facts
+    }
+}
+
+impl World {
+    /// What documents call it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            World::Virtual => "virtual",
+            World::Processes => "processes",
+        }
     }
 }

@@ -7,7 +7,14 @@
 //! leader*: from the crash until an election is won. *Gap*: the longest time between two orders that were committed one
 //! after the other, from the crash to the end. *Catch-up*: from its return until the machine has had every effect that
 //! there was at its return. *Lost* and *doubled* orders must be 0, and all states equal at the end.
+//!
+//! # Virtual and real time
+//! In [`World::Processes`] each machine is a process of its own, which is killed without a word and started again on
+//! its disk; see [`processes`]. The same is measured there, in the same columns. The seed decides who crashes, what
+//! nodes draw and when players click, but not what the machine makes of it, so no two runs are quite equal. How long a
+//! match goes on before the crash and after the return is shorter there, because it is real time.
 
+pub mod processes;
 mod tell;
 
 use std::time::Duration;
@@ -17,7 +24,7 @@ use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
 use super::play::Account;
-use super::{Match, Series};
+use super::{MOST_ORDERS, Match, Series, World};
 use crate::elections::ranges::{Sizes, Time};
 use crate::report::spread;
 
@@ -74,8 +81,19 @@ pub struct Outcome {
     pub settled: bool,
     /// What became of all orders.
     pub account: Account,
-    /// Inputs that nodes took.
+    /// Inputs that nodes took; 0 of processes, which do not count them.
     pub steps: u64,
+}
+
+impl Who {
+    /// The machine that crashes of so many, one of which may lead.
+    fn among(self, size: usize, leader: Option<usize>, dice: &mut ChaCha8Rng) -> usize {
+        match (self, leader) {
+            (Who::Leader, Some(leader)) => leader,
+            (Who::Follower, Some(leader)) => (leader + dice.random_range(1..size)) % size,
+            (Who::Any, _) | (_, None) => dice.random_range(0..size),
+        }
+    }
 }
 
 impl Failover {
@@ -89,38 +107,53 @@ impl Failover {
             return Err("--sizes: a match that goes on without one machine has at least 2".to_owned());
         }
         let largest = self.sizes.0.last().copied().unwrap_or_default();
-        self.series.conditions.check(largest, WARM_UP + WINDOW + self.down.0 + AFTER)
+        let (time, conditions) = (WARM_UP + WINDOW + self.down.0 + AFTER, &self.series.conditions);
+        conditions.check(largest, time)?;
+        // Each process tells of each order.
+        let told = conditions.rate * (largest * largest) as f64 * time.as_secs_f64();
+        if self.series.world == World::Processes && told > MOST_ORDERS {
+            return Err(format!(
+                "{largest} processes would tell of {told:.0} effects, and at most {MOST_ORDERS} are kept: \
+                                lower --rate, or let the machine be away for a shorter time"
+            ));
+        }
+        Ok(())
     }
 
     /// Plays all matches on so many threads, on which nothing depends, and tells `done` the size after each. Gives the
-    /// outcomes of each size.
+    /// outcomes of each size. In real time it is one match after the other, or they would wait for each other's cores.
     ///
     /// # Errors
-    /// What [`Failover::check`] finds.
+    /// What [`Failover::check`] finds, or why processes cannot go on.
     pub fn run(&self, threads: usize, done: &(dyn Fn(u64) + Sync)) -> Result<Vec<(u64, Vec<Outcome>)>, String> {
         self.check()?;
         let reps = self.series.reps as usize;
-        let outcomes = spread::spread(threads, self.sizes.0.len() * reps, |number| {
+        let one = |number: usize| {
             let size = self.sizes.0[number / reps];
-            let outcome = self.one(size, spread::seed(self.series.seed, &[size, (number % reps) as u64]));
+            let seed = spread::seed(self.series.seed, &[size, (number % reps) as u64]);
+            let outcome = match self.series.world {
+                World::Virtual => Ok(self.one(size, seed)),
+                World::Processes => processes::play(self, size, seed),
+            };
             done(size);
             outcome
-        });
+        };
+        let count = self.sizes.0.len() * reps;
+        let outcomes = match self.series.world {
+            World::Virtual => spread::spread(threads, count, one).into_iter().collect::<Result<Vec<_>, _>>()?,
+            World::Processes => (0..count).map(one).collect::<Result<Vec<_>, _>>()?,
+        };
         Ok(self.sizes.0.iter().copied().zip(outcomes.chunks(reps).map(<[Outcome]>::to_vec)).collect())
     }
 
-    /// One match.
+    /// One match in virtual time.
     #[must_use]
     pub fn one(&self, size: u64, seed: u64) -> Outcome {
         let mut dice = ChaCha8Rng::seed_from_u64(seed);
         let mut game = Match::new(&self.series.conditions, size, dice.random());
         game.run_for(WARM_UP + Duration::from_micros(dice.random_range(0..WINDOW.as_micros() as u64)));
         let leader = led(&mut game);
-        let victim = match (self.who, leader) {
-            (Who::Leader, Some(leader)) => leader,
-            (Who::Follower, Some(leader)) => (leader + dice.random_range(1..game.size())) % game.size(),
-            (Who::Any, _) | (_, None) => dice.random_range(0..game.size()),
-        };
+        let victim = self.who.among(game.size(), leader, &mut dice);
         let crashed = game.now();
         game.crash(victim);
         game.watch_for_progress(game.everybody() & !(1 << victim));

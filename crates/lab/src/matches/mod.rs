@@ -3,7 +3,7 @@
 //! A [`Match`] runs the shipping core on [`MemoryStore`](raftian_node::store::MemoryStore)s that take their time. What
 //! happens to it, such as a crash or a cut, is up to an experiment: [`failover`], [`partition`] or [`churn`]. Every order
 //! is followed by a [`Ledger`](ledger::Ledger) from the click to its effect, and every effect on every machine is
-//! compared with that of the others.
+//! compared with that of the others. A failover can be played by real [`processes`](failover::processes), too.
 //!
 //! ```
 //! use raftian_lab::matches::{Conditions, Match};
@@ -56,7 +56,7 @@ mod play;
 mod state;
 pub mod theory;
 
-pub use conditions::{Conditions, Plant, Series};
+pub use conditions::{Conditions, Plant, Series, World};
 pub use play::{Account, Match, Orders};
 
 /// Most machines of a match: as many as a set of them has room for in one word.

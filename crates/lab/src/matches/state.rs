@@ -45,27 +45,37 @@ impl State {
 
     /// The canonical form: words of eight bytes, the lowest first.
     pub(super) fn save(&self) -> Bytes {
+        self.words().into_iter().flat_map(u64::to_le_bytes).collect::<Vec<u8>>().into()
+    }
+
+    /// The state that was saved. Panics on anything else: nobody but [`State::save`] makes snapshots of a match.
+    pub(super) fn restore(bytes: &[u8]) -> Self {
+        let words: Vec<u64> = bytes.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word)).collect();
+        State::of_words(&words).expect("a snapshot of a match holds a state")
+    }
+
+    /// The whole state.
+    pub(super) fn words(&self) -> Vec<u64> {
         let mut words = vec![self.count, self.hash, self.index.0];
         for (client, floor, ahead) in self.sessions.iter() {
             let ahead: Vec<_> = ahead.collect();
             words.extend([client.0, floor, ahead.len() as u64]);
             words.extend(ahead);
         }
-        words.into_iter().flat_map(u64::to_le_bytes).collect::<Vec<u8>>().into()
+        words
     }
 
-    /// The state that was saved. Panics on anything else: nobody but [`State::save`] makes snapshots of a match.
-    pub(super) fn restore(bytes: &[u8]) -> Self {
-        let words: Vec<u64> = bytes.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word)).collect();
-        let [count, hash, index, told @ ..] = words.as_slice() else { panic!("a snapshot of a match has three words") };
+    /// The state of these words; `None` if they are none.
+    pub(super) fn of_words(words: &[u64]) -> Option<Self> {
+        let [count, hash, index, told @ ..] = words else { return None };
         let (mut told, mut sessions) = (told, Vec::new());
         while let [client, floor, ahead, rest @ ..] = told {
-            let (ahead, rest) = rest.split_at(*ahead as usize);
+            let (ahead, rest) = rest.split_at_checked(usize::try_from(*ahead).ok()?)?;
             sessions.push((ClientId(*client), *floor, ahead.to_vec()));
             told = rest;
         }
-        let sessions = Sessions::restore(sessions).expect("a snapshot of a match holds sessions");
-        State { count: *count, hash: *hash, index: Index(*index), sessions }
+        let sessions = Sessions::restore(sessions).ok().filter(|_| told.is_empty())?;
+        Some(State { count: *count, hash: *hash, index: Index(*index), sessions })
     }
 }
 
@@ -86,5 +96,7 @@ mod tests {
         let restored = State::restore(&state.save());
         assert_eq!((restored.count, restored.hash, restored.index), (3, state.hash, Index(4)));
         assert_eq!(restored.sessions, state.sessions);
+        let words = state.words();
+        assert!((0..words.len()).all(|len| [3, 6, 8].contains(&len) || State::of_words(&words[..len]).is_none()));
     }
 }

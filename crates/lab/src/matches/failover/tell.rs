@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Failover, Outcome, Who};
 use crate::matches::findings::{Findings, cell, most, shares, summary_json, wrong};
-use crate::matches::theory;
+use crate::matches::{World, theory};
 use crate::report::chart::{Axis, COLOURS, Chart, Series, Shape};
 use crate::report::csv;
 use crate::report::document::number;
@@ -17,7 +17,8 @@ use crate::report::table::Table;
 /// `leader_ms_{mean,median,p95,max}`, `theory_leader_ms` ([`theory::next_leader_ms`]), `gap_ms_{mean,median,p95,max}`,
 /// `catch_up_ms_{mean,median,p95,max}`, `orders`, `lost`, `doubled`, `unequal` (matches that ended with different
 /// states), `unfinished` (matches that did not go on, or in which not every order had its effect), and `steps`. What
-/// could not be measured is `null`.
+/// could not be measured is `null`, as are the steps of processes. `world` among its parameters is `virtual` or
+/// `processes`.
 pub const SCHEMA: &str = "raftian.lab.failover/1";
 
 /// What can be asked about with `--assert`, over all sizes but those that have no majority without one machine, whose
@@ -60,6 +61,7 @@ struct Row<'a> {
     gap: Option<Summary>,
     caught_up: Option<Summary>,
     theory: Option<f64>,
+    world: World,
 }
 
 impl<'a> Row<'a> {
@@ -74,6 +76,7 @@ impl<'a> Row<'a> {
             gap: summary(|run| Some(run.gap)),
             caught_up: summary(|run| run.caught_up),
             theory: theory.filter(|_| study.who == Who::Leader),
+            world: study.series.world,
         }
     }
 
@@ -129,10 +132,11 @@ impl<'a> Row<'a> {
             ("doubled", self.sum(|run| run.account.doubled)),
             ("unequal", self.unequal()),
             ("unfinished", self.unfinished()),
-            ("steps", self.sum(|run| run.steps)),
         ] {
             row.insert(name.to_owned(), value.into());
         }
+        let steps = Some(self.sum(|run| run.steps)).filter(|_| self.world == World::Virtual);
+        row.insert("steps".to_owned(), steps.into());
         Value::Object(row)
     }
 }
@@ -164,8 +168,13 @@ pub fn findings(study: &Failover, outcomes: &[(u64, Vec<Outcome>)]) -> Findings 
         schema: SCHEMA,
         title: "Failover",
         about: format!(
-            "A crash of {who} in {} matches of each size, seed {}: how long no order has an effect",
-            study.series.reps, study.series.seed
+            "A crash of {who} in {} matches {}, seed {}: how long no order has an effect",
+            study.series.reps,
+            match study.series.world {
+                World::Virtual => "of each size",
+                World::Processes => "of real processes",
+            },
+            study.series.seed
         ),
         remarks: remarks(study, &rows),
         table,
@@ -173,7 +182,11 @@ pub fn findings(study: &Failover, outcomes: &[(u64, Vec<Outcome>)]) -> Findings 
         rows: rows.iter().map(Row::json).collect(),
         params,
         options: format!(
-            "--sizes {} --who {} --down {} {}",
+            "{} {} --who {} --down {} {}",
+            match study.series.world {
+                World::Virtual => "--sizes",
+                World::Processes => "--real-processes",
+            },
             study.sizes,
             format!("{:?}", study.who).to_lowercase(),
             study.down,
@@ -192,8 +205,17 @@ fn remarks(study: &Failover, rows: &[Row]) -> Vec<String> {
         remarks
             .push(format!("2 machines are no majority without one: they go on when it is back, after {}", study.down));
     }
-    if study.who == Who::Leader {
-        remarks.push("theory is the mean time to the next leader, if no vote is split and nothing is lost".to_owned());
+    let theory = "theory is the mean time to the next leader, if no vote is split";
+    match study.series.world {
+        World::Virtual if study.who == Who::Leader => remarks.push(format!("{theory} and nothing is lost")),
+        World::Processes if study.who == Who::Leader => {
+            remarks.push(format!("{theory} and links and disks take no time"))
+        }
+        World::Virtual | World::Processes => {}
+    }
+    let unfinished: u64 = rows.iter().map(Row::unfinished).sum();
+    if unfinished > 0 {
+        remarks.push(format!("{unfinished} matches did not go on, or had orders without an effect at the end"));
     }
     remarks
 }
@@ -253,31 +275,47 @@ fn charts(study: &Failover, rows: &[Row]) -> Vec<(&'static str, Chart)> {
         title: "How long no order has an effect after a crash".to_owned(),
         x: Axis::measures("stop (ms)").from_zero(),
         y: Axis::measures("matches with at most so long a stop (%)").from_zero(),
-        series: going.iter().enumerate().map(curve).collect(),
+        series: going.iter().enumerate().map(curve).chain(beside(&going)).collect(),
     };
+    if going.len() == 1 {
+        return vec![("failover-stops", stops)];
+    }
     let of = |pick: &dyn Fn(&Row) -> Option<f64>| -> Vec<(f64, f64)> {
         going.iter().filter_map(|row| Some((row.machines as f64, pick(row)?))).collect()
-    };
-    let mut series = Vec::new();
-    let mut add = |name: &str, colour: usize, shape: Shape, points: Vec<(f64, f64)>| {
-        if !points.is_empty() {
-            series.push(Series { name: name.to_owned(), colour: COLOURS[colour], shape, points });
-        }
     };
     let single = going.iter().flat_map(|row| {
         let at = row.machines as f64;
         let stops: Vec<_> = row.runs.iter().filter_map(|run| run.stop).map(ms).collect();
         shares(stops).into_iter().map(move |(stop, _)| (at, stop))
     });
-    add("stop: single matches", 5, Shape::Cloud, single.collect());
-    add("stop: mean", 0, Shape::Dots, of(&|row| row.stop.map(|stop| stop.mean)));
-    add("next leader: mean", 2, Shape::Dots, of(&|row| row.leader.map(|leader| leader.mean)));
-    add("next leader: theory", 1, Shape::Line, of(&|row| row.theory));
+    let drawn = [
+        series("stop: single matches", 5, Shape::Cloud, single.collect()),
+        series("stop: mean", 0, Shape::Dots, of(&|row| row.stop.map(|stop| stop.mean))),
+        series("next leader: mean", 2, Shape::Dots, of(&|row| row.leader.map(|leader| leader.mean))),
+        series("next leader: theory", 1, Shape::Line, of(&|row| row.theory)),
+    ];
     let sizes = Chart {
         title: format!("Size of the match and failover, {} matches of each", study.series.reps),
         x: Axis::counts("machines"),
         y: Axis::measures("time after the crash (ms)").from_zero(),
-        series,
+        series: drawn.into_iter().flatten().collect(),
     };
     vec![("failover-stops", stops), ("failover-sizes", sizes)]
+}
+
+/// What stands beside the stops of a single size, because there is nothing to compare it with: next leaders, and
+/// theory.
+fn beside(going: &[&Row]) -> Vec<Series> {
+    let [row] = going else { return Vec::new() };
+    let leaders = shares(row.runs.iter().filter_map(|run| run.leader).map(ms).collect());
+    let theory = row.theory.map(|theory| vec![(theory, 0.0), (theory, 100.0)]).unwrap_or_default();
+    let leaders = series("next leader", 2, Shape::Line, leaders);
+    let theory = series("next leader: theory of the mean", 1, Shape::Dashes, theory);
+    leaders.into_iter().chain(theory).collect()
+}
+
+/// What is drawn of some points, unless there are none.
+fn series(name: &str, colour: usize, shape: Shape, points: Vec<(f64, f64)>) -> Option<Series> {
+    let drawn = Series { name: name.to_owned(), colour: COLOURS[colour], shape, points };
+    Some(drawn).filter(|drawn| !drawn.points.is_empty())
 }

@@ -1,0 +1,84 @@
+//! The real world of a cell: nodes on threads of their own with stores on disk, and QUIC through a proxy.
+
+use std::path::Path;
+use std::time::Instant;
+
+use raftian_node::cluster::{EmbeddedNode, embedded};
+use raftian_node::driver::Committed;
+use raftian_node::quic::QuicOptions;
+use raftian_node::{AskError, NodeHandle, NodeOptions, Replica};
+use raftian_raft::{Command, Incarnation, NodeId, Refused, Term};
+
+use super::cluster::{MOST_TAKEN, Nodes, machine};
+use super::moments::Moments;
+use super::{Cell, Unmeasured};
+use crate::proxy::{Delay, Proxy, Shape};
+use crate::report::spread;
+
+/// Nodes and what is between them.
+pub(super) struct Real {
+    nodes: Vec<NodeHandle>,
+    // The nodes end before their network does.
+    _proxy: Proxy,
+}
+
+impl Real {
+    /// Starts the nodes of a cell, with stores below `directory`, which tell `moments` of themselves.
+    pub(super) fn start(cell: &Cell, seed: u64, directory: &Path, moments: &Moments) -> Result<Self, Unmeasured> {
+        let delay = Delay::Fixed(cell.rtt / 2);
+        let shape = Shape { delay, loss: cell.loss, ..Shape::default() };
+        let mut members = embedded(cell.nodes as usize, "latency", directory).map_err(machine)?;
+        let proxy = Proxy::between(&mut members, shape, spread::seed(seed, &[0])).map_err(machine)?;
+        let mut nodes = Vec::new();
+        for (place, EmbeddedNode { config, socket }) in members.into_iter().enumerate() {
+            let raft = cell.config(config.id, config.founding().map_err(machine)?, seed);
+            std::fs::create_dir_all(&config.data)
+                .map_err(|error| Unmeasured::Machine(format!("{}: {error}", config.data.display())))?;
+            let links = QuicOptions::new(socket, &config);
+            let (cluster, store) = (config.cluster, config.data.join("raft.redb"));
+            let options = NodeOptions { raft, cluster, store, incarnation: Incarnation::default(), links };
+            let node = NodeHandle::start_traced(options, moments.trace(place, Instant::now)).map_err(machine)?;
+            nodes.push(node);
+        }
+        Ok(Real { nodes, _proxy: proxy })
+    }
+}
+
+impl Nodes for Real {
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn wait_until(&mut self, then: Instant) -> Result<(), Unmeasured> {
+        std::thread::sleep(then.saturating_duration_since(Instant::now()));
+        Ok(())
+    }
+
+    fn propose(&mut self, place: usize, command: Command) -> Result<(), Unmeasured> {
+        match self.nodes[place].propose(command) {
+            Ok(()) | Err(AskError::Busy) => Ok(()),
+            Err(AskError::Stopped) => Err(Unmeasured::Machine(format!("node {} has stopped", place + 1))),
+        }
+    }
+
+    fn take(&mut self, place: usize, into: &mut Vec<Committed>) -> Result<Vec<Refused>, Unmeasured> {
+        let node = &mut self.nodes[place];
+        node.take_committed(MOST_TAKEN, into);
+        Ok(node.take_refused())
+    }
+
+    fn leader(&self, place: usize) -> Option<NodeId> {
+        let node = &self.nodes[place];
+        let connected = node.control().links().peers().all(|(_, counters)| counters.connected());
+        node.view().status.leader.filter(|_| connected)
+    }
+
+    fn term(&self, place: usize) -> Term {
+        self.nodes[place].view().status.term
+    }
+
+    fn end(self) {
+        // Nobody needs an orderly farewell.
+        self.nodes.iter().for_each(|node| node.control().kill());
+    }
+}

@@ -1,0 +1,213 @@
+//! The simulated world of a cell: the driver that ships, in virtual time, on links and disks that take the time they
+//! are told.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use raftian_node::driver::{Committed, Driver};
+use raftian_node::links::Links;
+use raftian_node::store::{MemoryStore, Store, StoreError};
+use raftian_raft::{Command, Membership, Message, Moment, NodeId, Refused, Restored, Term, Write, WriteNumber};
+use rand::rngs::ChaCha8Rng;
+use rand::{RngExt, SeedableRng};
+
+use super::cluster::{MOST_TAKEN, Nodes, machine};
+use super::moments::Moments;
+use super::{Cell, Unmeasured};
+use crate::queue::{Next, Queue};
+use crate::report::spread;
+
+/// Nodes, what is on its way between them, and what time it is.
+pub(super) struct Simulated {
+    nodes: Vec<Node>,
+    queue: Queue<Letter>,
+    clock: VirtualClock,
+    dice: ChaCha8Rng,
+    delay: Duration,
+    loss: f64,
+}
+
+struct Node {
+    driver: Driver<SlowStore, Ends>,
+    /// Where its program takes what is committed.
+    committed: VecDeque<Committed>,
+    /// When it looks at its timers and its disk next, so that earlier plans are known to be stale.
+    looks: Moment,
+}
+
+struct Letter {
+    from: NodeId,
+    to: NodeId,
+    message: Message,
+}
+
+/// What time it is in a world, for everybody in it: moments from an instant on, of which only differences count.
+#[derive(Clone)]
+struct VirtualClock {
+    beginning: Instant,
+    now: Arc<AtomicU64>,
+}
+
+impl VirtualClock {
+    fn moment(&self) -> Moment {
+        Moment(self.now.load(Ordering::Relaxed))
+    }
+
+    fn instant(&self) -> Instant {
+        self.beginning + Duration::from_micros(self.moment().0)
+    }
+
+    fn set(&self, now: Moment) {
+        self.now.store(now.0, Ordering::Relaxed);
+    }
+}
+
+/// A store whose writes are durable after a fixed time, one after the other as on the thread that writes.
+struct SlowStore {
+    store: MemoryStore,
+    under_way: VecDeque<(Moment, Write)>,
+    clock: VirtualClock,
+    write: Duration,
+}
+
+impl Store for SlowStore {
+    fn submit(&mut self, write: Write) -> Result<(), StoreError> {
+        let begins = self.under_way.back().map_or(self.clock.moment(), |(done, _)| *done);
+        self.under_way.push_back((begins.after(self.write), write));
+        Ok(())
+    }
+
+    fn completed(&mut self) -> Option<Result<WriteNumber, StoreError>> {
+        let now = self.clock.moment();
+        let (_, write) = self.under_way.pop_front_if(|(done, _)| *done <= now)?;
+        match self.store.submit(write) {
+            Ok(()) => self.store.completed(),
+            Err(error) => Some(Err(error)),
+        }
+    }
+}
+
+/// A node's ends of its links.
+#[derive(Default)]
+struct Ends {
+    arrived: VecDeque<(NodeId, Message)>,
+    sent: Vec<(NodeId, Message)>,
+}
+
+impl Links for Ends {
+    fn send(&mut self, to: NodeId, message: Message) {
+        self.sent.push((to, message));
+    }
+
+    fn receive(&mut self) -> Option<(NodeId, Message)> {
+        self.arrived.pop_front()
+    }
+}
+
+impl Simulated {
+    /// Starts the nodes of a cell, which tell `moments` of themselves. A write takes so long.
+    pub(super) fn start(cell: &Cell, seed: u64, write: Duration, moments: &Moments) -> Result<Self, Unmeasured> {
+        let clock = VirtualClock { beginning: Instant::now(), now: Arc::default() };
+        let founding = Membership::new((1..=cell.nodes).map(NodeId)).map_err(machine)?;
+        let mut nodes = Vec::new();
+        for place in 0..cell.nodes as usize {
+            let config = cell.config(NodeId(place as u64 + 1), founding.clone(), seed);
+            let (store, under_way) = (MemoryStore::new(), VecDeque::new());
+            let store = SlowStore { store, under_way, clock: clock.clone(), write };
+            let mut driver =
+                Driver::new(config, Restored::default(), store, Ends::default(), Moment(0)).map_err(machine)?;
+            let ears = clock.clone();
+            driver.set_trace(moments.trace(place, move || ears.instant()));
+            nodes.push(Node { driver, committed: VecDeque::new(), looks: Moment(u64::MAX) });
+        }
+        let (dice, queue) = (ChaCha8Rng::seed_from_u64(spread::seed(seed, &[0])), Queue::default());
+        let mut world = Simulated { nodes, queue, clock, dice, delay: cell.rtt / 2, loss: cell.loss };
+        (0..world.nodes.len()).try_for_each(|place| world.pump(place))?;
+        Ok(world)
+    }
+
+    /// Lets a node do everything that can be done now, and plans when it does the next.
+    fn pump(&mut self, place: usize) -> Result<(), Unmeasured> {
+        let now = self.clock.moment();
+        let Node { driver, committed, looks } = &mut self.nodes[place];
+        let timer = driver.pump(now).map_err(machine)?;
+        let mut news = Vec::new();
+        driver.hand_out(&mut news);
+        committed.extend(news);
+        let written = driver.store().under_way.front().map_or(timer, |(done, _)| *done);
+        let next = timer.min(written).max(now);
+        if next < *looks {
+            *looks = next;
+            self.queue.look(next, place as u32);
+        }
+        let (from, sent) = (NodeId(place as u64 + 1), std::mem::take(&mut driver.links_mut().sent));
+        for (to, message) in sent {
+            if self.loss == 0.0 || !self.dice.random_bool(self.loss) {
+                // Beyond the queue's bound a message is lost like any other.
+                self.queue.send(now.after(self.delay), Letter { from, to, message });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Nodes for Simulated {
+    fn now(&self) -> Instant {
+        self.clock.instant()
+    }
+
+    fn wait_until(&mut self, then: Instant) -> Result<(), Unmeasured> {
+        // The first microsecond at which it is not earlier.
+        let micros = then.saturating_duration_since(self.clock.beginning).as_nanos().div_ceil(1_000);
+        let limit = Moment(u64::try_from(micros).unwrap_or(u64::MAX)).max(self.clock.moment());
+        while let Some((at, next)) = self.queue.next_until(limit) {
+            self.clock.set(at);
+            match next {
+                Next::Looks(place) if self.nodes[place as usize].looks != at => {}
+                Next::Looks(place) => {
+                    self.nodes[place as usize].looks = Moment(u64::MAX);
+                    self.pump(place as usize)?;
+                }
+                Next::Arrives(Letter { from, to, message }) => {
+                    let place = to.0 as usize - 1;
+                    self.nodes[place].driver.links_mut().arrived.push_back((from, message));
+                    self.pump(place)?;
+                }
+            }
+        }
+        self.clock.set(limit);
+        Ok(())
+    }
+
+    fn propose(&mut self, place: usize, command: Command) -> Result<(), Unmeasured> {
+        let now = self.clock.moment();
+        let driver = &mut self.nodes[place].driver;
+        driver.set_now(now);
+        driver.propose(vec![command]);
+        self.pump(place)
+    }
+
+    fn take(&mut self, place: usize, into: &mut Vec<Committed>) -> Result<Vec<Refused>, Unmeasured> {
+        let now = self.clock.moment();
+        let Node { driver, committed, .. } = &mut self.nodes[place];
+        into.extend(committed.drain(..committed.len().min(MOST_TAKEN)));
+        if let Some(last) = into.last() {
+            driver.set_now(now);
+            driver.applied(last.index());
+            self.pump(place)?;
+        }
+        Ok(self.nodes[place].driver.take_refused())
+    }
+
+    fn leader(&self, place: usize) -> Option<NodeId> {
+        self.nodes[place].driver.node().status().leader
+    }
+
+    fn term(&self, place: usize) -> Term {
+        self.nodes[place].driver.node().term()
+    }
+
+    fn end(self) {}
+}

@@ -1,0 +1,329 @@
+//! A match of real processes: the node that ships, on real disks, over QUIC on the loopback interface, in real time.
+//!
+//! This program starts itself once for each machine, with the words before `failover` on its command line and then
+//! `failover-node`. A machine is told on stdin which orders its player gives, and says on stdout what it knows as
+//! committed, each effect with the state after it, and when it leads. It ends when stdin does: whatever becomes of the
+//! match, no machine outlives it.
+//!
+//! # What differs from virtual time
+//! A machine is killed with SIGKILL, or what the system has in its place, so its memory is lost, and it starts again as
+//! a new process on its old disk. What it had given to the system is not lost with it: disks that lose what was not
+//! synced are in storms. Players wait as the game does: 50 ms after a refusal, 500 ms without an answer. Times are those
+//! at which the match heard of things, some tenths of a millisecond late. What a killed machine had said is heard to the
+//! end, and counts as said when it was killed. A leader says what is committed a moment after it told the others; if it
+//! is killed in between, that order counts as the first after the crash, and the stop as too short. Catching up includes
+//! the start of the process.
+
+mod node;
+mod records;
+mod said;
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use raftian_node::Clock;
+use raftian_node::cluster::Timing;
+use raftian_raft::Moment;
+use rand::rngs::ChaCha8Rng;
+use rand::{RngExt, SeedableRng};
+
+use self::records::{Happened, Record, Records};
+use self::said::{Said, Told};
+use super::{Account, Failover, Outcome};
+use crate::matches::Conditions;
+use crate::matches::ledger::Ledger;
+use crate::matches::machine::Player;
+use crate::matches::state::State;
+use crate::processes::{self, Processes};
+
+pub use node::live;
+
+/// How long machines may take until all know a leader.
+const LATE: Duration = Duration::from_secs(30);
+/// Time with a leader before the crash.
+const WARM_UP: Duration = Duration::from_millis(500);
+/// The crash comes at any moment within this time after that.
+const WINDOW: Duration = Duration::from_millis(500);
+/// Time after the return.
+const AFTER: Duration = Duration::from_secs(1);
+/// How long states may take to be equal at the end.
+const SETTLE: Duration = Duration::from_secs(20);
+/// How often that is looked at.
+const SLICE: Duration = Duration::from_millis(10);
+
+/// A line of a machine, when it was heard; `None` at the end of its run.
+type Heard = (usize, u64, Instant, Option<Said>);
+
+/// Machines, their players, and what was heard of them.
+struct Game<'a> {
+    conditions: &'a Conditions,
+    files: Vec<PathBuf>,
+    processes: Processes,
+    /// For each machine how many runs came before this one, and when the last of them was killed.
+    runs: Vec<(u64, Moment)>,
+    players: Vec<(Player, Clicks)>,
+    /// The newest terms in which each machine led, and knew who leads.
+    terms: Vec<(u64, u64)>,
+    /// The answers to the last question for all states.
+    states: Vec<Option<State>>,
+    ledger: Ledger,
+    records: Records,
+    clock: Clock,
+    say: Sender<Heard>,
+    heard: Receiver<Heard>,
+}
+
+/// When a player clicks next, and what decides that.
+struct Clicks {
+    next: Moment,
+    dice: ChaCha8Rng,
+}
+
+/// One match of so many machines.
+///
+/// # Errors
+/// If machines cannot be started or end by themselves, or have no leader in time.
+pub(super) fn play(study: &Failover, size: u64, seed: u64) -> Result<Outcome, String> {
+    let mut dice = ChaCha8Rng::seed_from_u64(seed);
+    let directory = tempfile::tempdir().map_err(|error| format!("no directory for processes: {error}"))?;
+    let mut game = Game::start(&study.series.conditions, size as usize, &mut dice, directory.path())?;
+    if !game.wait_for(LATE, |game| game.leader().is_some())? {
+        return Err(format!("{size} processes have no leader that all know within {LATE:?}: let other programs rest"));
+    }
+    game.run_for(WARM_UP + Duration::from_micros(dice.random_range(0..WINDOW.as_micros() as u64)))?;
+    let leader = game.leader();
+    let victim = study.who.among(size as usize, leader, &mut dice);
+    let crashed = game.kill(victim)?;
+    game.run_for(study.down.0)?;
+    let effects = game.records.effects();
+    let back = game.restart(victim, &mut dice)?;
+    game.run_for(AFTER)?;
+    let happened = Happened { victim, crashed, back, over: game.clock.now() };
+    game.players.iter_mut().for_each(|(player, _)| player.clicks = false);
+    let settled = game.settle()?;
+    let Game { mut ledger, records, states, .. } = game;
+    let gap = records.enter(&mut ledger, happened);
+    Ok(Outcome {
+        stop: records.stop(&ledger, happened),
+        leader: records.next_leader(happened).filter(|_| leader == Some(victim)),
+        gap,
+        caught_up: records.caught_up(happened, effects),
+        settled,
+        account: account(&mut ledger, &states),
+        steps: 0,
+    })
+}
+
+/// What became of all orders, as the machines' last states have it.
+fn account(ledger: &mut Ledger, states: &[Option<State>]) -> Account {
+    let lost = states.iter().flatten().map(|state| ledger.lost(&state.sessions)).max().unwrap_or_default();
+    let mut last: Vec<_> = states.iter().map(|state| state.as_ref().map(|state| (state.count, state.hash))).collect();
+    last.dedup();
+    Account {
+        clicked: ledger.orders().count() as u64,
+        applied: ledger.orders().filter(|order| order.applied.is_some()).count() as u64,
+        lost,
+        doubled: ledger.doubled,
+        minority_commits: 0,
+        equal: last.len() == 1 && ledger.diverged == 0,
+        violation: ledger.violation.clone(),
+    }
+}
+
+impl Clicks {
+    fn new(now: Moment, rate: f64, seed: u64) -> Self {
+        let mut clicks = Clicks { next: now, dice: ChaCha8Rng::seed_from_u64(seed) };
+        clicks.advance(rate);
+        clicks
+    }
+
+    /// Random moments that do not depend on each other.
+    fn advance(&mut self, rate: f64) {
+        let chance: f64 = self.dice.random_range(f64::MIN_POSITIVE..1.0);
+        self.next = self.next.after(Duration::from_secs_f64((-chance.ln() / rate).min(3600.0)));
+    }
+}
+
+impl<'a> Game<'a> {
+    fn start(conditions: &'a Conditions, size: usize, dice: &mut ChaCha8Rng, directory: &Path) -> Result<Self, String> {
+        let (clock, (say, heard)) = (Clock::start(), channel());
+        let files = processes::node_files(directory, size, Timing::default(), dice)?;
+        let mut ledger = Ledger::default();
+        let mut player = |place| {
+            let clicks = Clicks::new(clock.now(), conditions.rate, dice.random());
+            (Player::new(ledger.enter(place)), clicks)
+        };
+        let players = (0..size as u32).map(&mut player).collect();
+        let (runs, terms) = (vec![(0, Moment(0)); size], vec![(0, 0); size]);
+        let states = (0..size).map(|_| None).collect();
+        let (processes, records) = (Processes::default(), Records::default());
+        let mut game =
+            Game { conditions, files, processes, runs, players, terms, states, ledger, records, clock, say, heard };
+        for place in 0..size {
+            let process = game.spawn(place, dice.random())?;
+            game.processes.0.push(process);
+        }
+        Ok(game)
+    }
+
+    /// Starts a machine, and a thread that hears it.
+    fn spawn(&self, place: usize, seed: u64) -> Result<Child, String> {
+        let Conditions { timeout, heartbeat, .. } = self.conditions;
+        let mut process = processes::again("failover", "failover-node")?
+            .arg(&self.files[place])
+            .args(["--seed", &seed.to_string()])
+            .args(["--timeout", &timeout.to_string(), "--heartbeat", &heartbeat.to_string()])
+            .spawn()
+            .map_err(|error| format!("machine {} cannot be started: {error}", place + 1))?;
+        let (run, say) = (self.runs[place].0, self.say.clone());
+        if let Some(out) = process.stdout.take() {
+            thread::spawn(move || listen(place, run, out, &say));
+        }
+        Ok(process)
+    }
+
+    /// Kills a machine at once, without a word. Gives the moment.
+    fn kill(&mut self, place: usize) -> Result<Moment, String> {
+        let process = &mut self.processes.0[place];
+        let killed = process.kill().and_then(|()| process.wait());
+        let now = self.clock.now();
+        killed.map_err(|error| format!("machine {} cannot be killed: {error}", place + 1))?;
+        let (run, player) = (self.runs[place].0, &mut self.players[place].0);
+        self.runs[place] = (run + 1, now);
+        self.terms[place] = (0, 0);
+        self.ledger.end(player.client, now);
+        player.clicks = false;
+        player.pending.clear();
+        Ok(now)
+    }
+
+    /// Starts a machine again on its disk, with a new player. Gives the moment.
+    fn restart(&mut self, place: usize, dice: &mut ChaCha8Rng) -> Result<Moment, String> {
+        let now = self.clock.now();
+        let client = self.ledger.enter(place as u32);
+        self.players[place] = (Player::new(client), Clicks::new(now, self.conditions.rate, dice.random()));
+        self.processes.0[place] = self.spawn(place, dice.random())?;
+        Ok(now)
+    }
+
+    fn tell(&mut self, place: usize, told: Told) -> Result<(), String> {
+        let Some(stdin) = &mut self.processes.0[place].stdin else { return Ok(()) };
+        writeln!(stdin, "{told}").map_err(|error| format!("machine {} hears nothing: {error}", place + 1))
+    }
+
+    fn run_for(&mut self, time: Duration) -> Result<(), String> {
+        self.run_until(self.clock.now().after(time))
+    }
+
+    /// Hears machines and lets players click until then.
+    fn run_until(&mut self, until: Moment) -> Result<(), String> {
+        while self.clock.now() < until {
+            self.click()?;
+            let clicks = self.players.iter().filter(|(player, _)| player.clicks).map(|(_, clicks)| clicks.next);
+            let next = self.clock.instant(clicks.min().unwrap_or(until).min(until));
+            match self.heard.recv_timeout(next.saturating_duration_since(Instant::now())) {
+                Ok(heard) => self.hear(heard)?,
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until something is so, which is looked at again and again. False if it is not within `limit`.
+    fn wait_for(&mut self, limit: Duration, is_so: impl Fn(&Self) -> bool) -> Result<bool, String> {
+        let late = self.clock.now().after(limit);
+        while !is_so(self) {
+            if self.clock.now() >= late {
+                return Ok(false);
+            }
+            self.run_for(SLICE)?;
+        }
+        Ok(true)
+    }
+
+    /// Players whose time has come give an order.
+    fn click(&mut self) -> Result<(), String> {
+        let now = self.clock.now();
+        for place in 0..self.players.len() {
+            let (player, clicks) = &mut self.players[place];
+            if !player.clicks || clicks.next > now {
+                continue;
+            }
+            clicks.advance(self.conditions.rate);
+            let client = player.client;
+            let next = self.ledger.clients()[(client.0 - 1) as usize].orders.len() as u64 + 1;
+            if player.has_room(next) {
+                let sequence = self.ledger.click(client, now);
+                player.pending.insert(sequence);
+                self.tell(place, Told::Order(client, sequence))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn hear(&mut self, (place, run, at, said): Heard) -> Result<(), String> {
+        let (now_running, killed) = self.runs[place];
+        let runs = run == now_running;
+        let Some(said) = said else {
+            let by_itself = format!("machine {} has ended by itself; what it said of that is above", place + 1);
+            return if runs { Err(by_itself) } else { Ok(()) };
+        };
+        let ago = if let Said::Leads { ago, .. } = said { Duration::from_micros(ago) } else { Duration::ZERO };
+        let mut at = Moment(self.clock.now().0.saturating_sub((at.elapsed() + ago).as_micros() as u64));
+        match &said {
+            _ if !runs => at = at.min(killed),
+            Said::Leads { term, .. } => self.terms[place].0 = *term,
+            Said::Follows(term) => self.terms[place].1 = *term,
+            Said::Done(client, sequence) if *client == self.players[place].0.client => {
+                self.players[place].0.pending.remove(sequence);
+            }
+            Said::State(words) => self.states[place] = State::of_words(words),
+            Said::Done(..) | Said::Committed(..) | Said::Effect { .. } | Said::Restored(..) => {}
+        }
+        if !matches!(said, Said::State(_)) {
+            self.records.0.push(Record { at, place, run, said });
+        }
+        Ok(())
+    }
+
+    /// The machine that leads in the newest term that all know.
+    fn leader(&self) -> Option<usize> {
+        let newest = self.terms.iter().map(|(led, _)| *led).max().filter(|newest| *newest > 0)?;
+        let known = self.terms.iter().all(|(_, followed)| *followed == newest);
+        self.terms.iter().position(|(led, _)| *led == newest).filter(|_| known)
+    }
+
+    /// Asks all machines for their states until each has all effects, and no player waits for one. False if that is not
+    /// so in time.
+    fn settle(&mut self) -> Result<bool, String> {
+        let late = self.clock.now().after(SETTLE);
+        loop {
+            self.states.fill_with(|| None);
+            (0..self.files.len()).try_for_each(|place| self.tell(place, Told::State))?;
+            let answered = self.wait_for(SETTLE, |game| game.states.iter().all(Option::is_some))?;
+            let effects = self.records.effects();
+            let has_all = |state: &Option<State>| state.as_ref().is_some_and(|state| state.count == effects);
+            if self.states.iter().all(has_all) && self.players.iter().all(|(player, _)| player.pending.is_empty()) {
+                return Ok(true);
+            }
+            if !answered || self.clock.now() >= late {
+                return Ok(false);
+            }
+            self.run_for(SLICE)?;
+        }
+    }
+}
+
+/// Hears a machine until it ends.
+fn listen(place: usize, run: u64, out: ChildStdout, say: &Sender<Heard>) {
+    let lines = BufReader::new(out).lines().map_while(Result::ok);
+    for said in lines.filter_map(|line| Said::read(&line)).map(Some).chain([None]) {
+        if say.send((place, run, Instant::now(), said)).is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! The life of one machine of a match: a node, the state that its log makes, and a player who gives orders again.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufRead, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use raftian_node::driver::Committed;
+use raftian_node::trace::{Step, Trace};
+use raftian_node::{AskError, NodeHandle, NodeView, Replica};
+use raftian_raft::{ClientId, Command, Decision, Entry, Payload, TakenSnapshot, Term};
+
+use super::said::{Said, Told};
+use crate::matches::Conditions;
+use crate::matches::state::{Applied, State};
+use crate::processes;
+use crate::retries::REFUSED_RETRY;
+
+/// How often a machine looks at its node if nothing happens.
+const GLANCE: Duration = Duration::from_millis(20);
+
+/// What may wait for a machine's program. Beyond it the match waits until there is room.
+const QUEUE: usize = 1024;
+
+/// Most of what is committed that is taken at once.
+const MOST_TAKEN: usize = 4096;
+
+/// Why the program of a machine wakes.
+enum Wakes {
+    /// The node has something for it.
+    Node,
+    /// The match says something.
+    Told(Told),
+}
+
+/// The program of one machine.
+struct Program {
+    node: NodeHandle,
+    state: State,
+    /// Orders without an effect, and when each is proposed again.
+    pending: BTreeMap<(ClientId, u64), Instant>,
+    patience: Duration,
+    /// The newest terms that were told of: in which it led, and in which it knew who leads.
+    led: Term,
+    followed: Term,
+}
+
+/// Runs the node of a file until stdin ends: takes orders there, and says on stdout what becomes of them.
+///
+/// # Errors
+/// If the node cannot be started, or has stopped.
+pub fn live(file: &Path, conditions: &Conditions, seed: u64) -> Result<(), String> {
+    let trace = Trace::to(|step| {
+        if let Step::Committed(entries) = step {
+            let committed =
+                entries.iter().filter_map(order).map(|(client, sequence)| Said::Committed(client, sequence));
+            // Nobody hears it any more if this fails; then stdin has ended, too.
+            let _unheard = say(committed);
+        }
+    });
+    let node = processes::start_node(file, |id, founding| conditions.config(id, founding, seed), trace)?;
+    let (wake, woken) = sync_channel(QUEUE);
+    let waker = wake.clone();
+    let waker = move || {
+        // Full means that it is awake already.
+        let _full = waker.try_send(Wakes::Node);
+    };
+    node.control().set_waker(Arc::new(waker));
+    thread::spawn(move || listen(&wake));
+    let (pending, patience) = (BTreeMap::new(), conditions.patience.0);
+    let mut program = Program { node, state: State::default(), pending, patience, led: Term(0), followed: Term(0) };
+    program.run(&woken)
+}
+
+/// Hears the match until stdin ends, and the machine with it: it does not outlive the match.
+fn listen(wake: &SyncSender<Wakes>) {
+    for told in io::stdin().lock().lines().map_while(Result::ok).filter_map(|line| Told::read(&line)) {
+        if wake.send(Wakes::Told(told)).is_err() {
+            break;
+        }
+    }
+    std::process::exit(0);
+}
+
+/// Says some lines, whole and in this order.
+fn say(lines: impl Iterator<Item = Said>) -> Result<(), String> {
+    let text: String = lines.map(|said| format!("{said}\n")).collect();
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| format!("nobody hears it: {error}"))
+}
+
+/// The order of an entry, if it has one.
+fn order(entry: &Entry) -> Option<(ClientId, u64)> {
+    match &entry.payload {
+        Payload::Command(command) => Some((command.client, command.sequence)),
+        _ => None,
+    }
+}
+
+impl Program {
+    fn run(&mut self, woken: &Receiver<Wakes>) -> Result<(), String> {
+        let mut taken = Vec::new();
+        loop {
+            let mut said = Vec::new();
+            taken.clear();
+            self.node.take_committed(MOST_TAKEN, &mut taken);
+            taken.iter().for_each(|committed| self.apply(committed, &mut said));
+            self.snapshot();
+            let view = self.node.view();
+            self.tell_of_leaders(&view, &mut said);
+            if let Some(reason) = view.stopped {
+                return Err(reason);
+            }
+            self.ask_again()?;
+            say(said.into_iter())?;
+            let next = self.pending.values().min().map(|at| at.saturating_duration_since(Instant::now()));
+            match woken.recv_timeout(next.unwrap_or(GLANCE).min(GLANCE)) {
+                Ok(Wakes::Told(Told::Order(client, sequence))) => {
+                    self.pending.insert((client, sequence), Instant::now() + self.patience);
+                    self.propose(client, sequence)?;
+                }
+                Ok(Wakes::Told(Told::State)) => say([Said::State(self.state.words())].into_iter())?,
+                Ok(Wakes::Node) | Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            }
+        }
+    }
+
+    fn apply(&mut self, committed: &Committed, said: &mut Vec<Said>) {
+        let entry = match committed {
+            Committed::Entry(entry) => entry,
+            Committed::Snapshot(snapshot) => {
+                self.state = State::restore(snapshot.data.as_deref().unwrap_or_default());
+                said.push(Said::Restored(self.state.count, self.state.hash));
+                return;
+            }
+        };
+        let (client, sequence) = match self.state.apply(entry, None) {
+            Applied::Nothing => return,
+            Applied::Repeat(client, sequence) => (client, sequence),
+            Applied::Effect(client, sequence) => {
+                said.push(Said::Effect { count: self.state.count, hash: self.state.hash, client, sequence });
+                (client, sequence)
+            }
+        };
+        // Told of a repeat too: its effect may have come with a snapshot.
+        if self.pending.remove(&(client, sequence)).is_some() {
+            said.push(Said::Done(client, sequence));
+        }
+    }
+
+    /// A node that is too busy for a snapshot asks again.
+    fn snapshot(&mut self) {
+        if self.node.snapshot_due() {
+            let taken = TakenSnapshot { index: self.state.index, data: self.state.save(), compact_to: None };
+            let _asked_again = self.node.take_snapshot(taken);
+        }
+    }
+
+    fn tell_of_leaders(&mut self, view: &NodeView, said: &mut Vec<Said>) {
+        for event in &view.events {
+            if matches!(event.decision, Decision::WonElection { .. }) && event.term > self.led {
+                self.led = event.term;
+                let ago = view.now.since(event.at).as_micros() as u64;
+                said.push(Said::Leads { term: event.term.0, ago });
+            }
+        }
+        if view.status.leader.is_some() && view.status.term > self.followed {
+            self.followed = view.status.term;
+            said.push(Said::Follows(view.status.term.0));
+        }
+    }
+
+    /// Proposes every order whose time has come, those that were refused sooner than the others.
+    fn ask_again(&mut self) -> Result<(), String> {
+        let now = Instant::now();
+        for refused in self.node.take_refused() {
+            if let Some(again) = self.pending.get_mut(&(refused.client, refused.sequence)) {
+                *again = now + REFUSED_RETRY;
+            }
+        }
+        let due: Vec<_> = self.pending.iter().filter(|(_, at)| **at <= now).map(|(order, _)| *order).collect();
+        for (client, sequence) in due {
+            self.pending.insert((client, sequence), now + self.patience);
+            self.propose(client, sequence)?;
+        }
+        Ok(())
+    }
+
+    /// A queue that is full takes it at the next attempt.
+    fn propose(&mut self, client: ClientId, sequence: u64) -> Result<(), String> {
+        let bytes: Vec<u8> = [client.0, sequence].into_iter().flat_map(u64::to_le_bytes).collect();
+        match self.node.propose(Command { client, sequence, bytes: bytes.into() }) {
+            Ok(()) | Err(AskError::Busy) => Ok(()),
+            Err(AskError::Stopped) => Err(self.node.view().stopped.unwrap_or_else(|| "the node has ended".to_owned())),
+        }
+    }
+}
