@@ -199,6 +199,47 @@ mod tests {
     use crate::{Config, Input, Membership, Moment, Node};
 
     #[test]
+    fn anything_to_do_is_something() {
+        assert!(Actions::default().is_empty());
+        let snapshot = Snapshot {
+            position: crate::LogPosition::default(),
+            stamp: crate::Stamp(0),
+            membership: Membership::new([NodeId(1)]).unwrap(),
+            data: None,
+        };
+        let entry =
+            Entry { term: crate::Term(1), index: Index(1), stamp: crate::Stamp(0), payload: crate::Payload::Empty };
+        let write = Write {
+            number: WriteNumber(1),
+            hard_state: None,
+            snapshot: None,
+            start: None,
+            discard: false,
+            entries: Vec::new(),
+        };
+        let message = Message::new(crate::Term(1), crate::Body::TimeoutNow);
+        let read = ReadAnswer { id: crate::ReadId(1), result: Ok(Index(1)) };
+        let refused = Refused { client: crate::ClientId(1), sequence: 1, reason: RefusalReason::TooLarge };
+        let decision = crate::Decision::ReadByLease;
+        let event = Event { at: Moment(0), term: crate::Term(1), decision };
+        let none = Actions::default;
+        let all = [
+            Actions { persist: Some(write), ..none() },
+            Actions { send: alloc::vec![(NodeId(2), message)], ..none() },
+            Actions { apply: alloc::vec![entry], ..none() },
+            Actions { restore: Some(snapshot), ..none() },
+            Actions { snapshot_due: true, ..none() },
+            Actions { reads: alloc::vec![read], ..none() },
+            Actions { orders: alloc::vec![Ok(())], ..none() },
+            Actions { refused: alloc::vec![refused], ..none() },
+            Actions { events: alloc::vec![event], ..none() },
+        ];
+        for something in all {
+            assert!(!something.is_empty(), "{something:?}");
+        }
+    }
+
+    #[test]
     fn work_is_what_actions_are_and_leaves_nothing_to_do() {
         let membership = Membership::new([NodeId(1)]).unwrap();
         let mut node = Node::new(Config::new(NodeId(1), membership, 1), Restored::default(), Moment(0)).unwrap();

@@ -193,6 +193,33 @@ mod tests {
         }
     }
 
+    #[test]
+    fn bytes_are_told_apart_by_what_they_say_and_not_by_where_they_lie() {
+        let hash = |bytes: &dyn Fn(&mut std::hash::DefaultHasher)| {
+            let mut hasher = std::hash::DefaultHasher::new();
+            bytes(&mut hasher);
+            hasher.finish()
+        };
+        for len in [0, 1, Bytes::SHORT, Bytes::SHORT + 1] {
+            let plain = alloc::vec![7_u8; len];
+            let bytes = Bytes::from(&plain[..]);
+            assert_eq!(hash(&|hasher| bytes.hash(hasher)), hash(&|hasher| plain[..].hash(hasher)), "{len}");
+            let longer = Bytes::from(&[&plain[..], &[8]].concat()[..]);
+            assert_ne!(hash(&|hasher| bytes.hash(hasher)), hash(&|hasher| longer.hash(hasher)), "{len}");
+        }
+        assert_eq!(alloc::format!("{:?}", Bytes::from(&[1_u8, 2][..])), "Bytes([1, 2])");
+    }
+
+    #[test]
+    fn an_entry_counts_with_its_command_or_its_members() {
+        let size = |payload| Entry { term: Term(1), index: Index(1), stamp: Stamp(0), payload }.size();
+        let command = Command { client: ClientId(1), sequence: 1, bytes: Bytes::from(&[7_u8; 100][..]) };
+        assert_eq!(size(Payload::Empty), Entry::OVERHEAD);
+        assert_eq!(size(Payload::Command(command)), Entry::OVERHEAD + 100);
+        let members = Membership::new((1..=3).map(crate::types::NodeId)).unwrap();
+        assert_eq!(size(Payload::Membership(members)), 4 * Entry::OVERHEAD);
+    }
+
     /// Logs are long: on the usual machine an entry with a short command in it fills one line of a cache.
     #[test]
     #[cfg(target_pointer_width = "64")]

@@ -223,6 +223,15 @@ pub enum AppendResult {
 mod tests {
     use super::*;
 
+    #[test]
+    fn only_candidates_and_leaders_ask_without_being_known() {
+        let last = LogPosition::default();
+        let asks = [Body::PreVote { last, priority: 0 }, Body::RequestVote { last, transfer: false, priority: 0 }];
+        assert!(asks.iter().all(Body::is_request));
+        let answers = [Body::PreVoteReply { granted: true }, Body::VoteReply { granted: true }, Body::TimeoutNow];
+        assert!(!answers.iter().any(Body::is_request));
+    }
+
     /// On the usual machine a message with its receiver fits two lines of a cache.
     #[test]
     #[cfg(target_pointer_width = "64")]

@@ -68,10 +68,27 @@ mod tests {
     use super::*;
     use crate::types::{Incarnation, Index, Moment};
 
+    fn new(last: u64) -> impl FnOnce() -> Progress {
+        move || Progress::new(Index(last), Moment(0), Incarnation(0), false)
+    }
+
+    #[test]
+    fn a_crowd_is_in_order_and_each_is_there_once() {
+        let mut peers = Peers::default();
+        // 7 and 101 have no common divisor, so that is every second number up to 200, in no order.
+        for id in (0..101).map(|step| step * 7 % 101 * 2).chain([100]) {
+            peers.entry(NodeId(id), new(id));
+        }
+        assert!(peers.iter().map(|(id, _)| id.0).eq((0..101).map(|id| id * 2)));
+        for id in 0..=202 {
+            let expected = (id % 2 == 0 && id <= 200).then(|| Index(id + 1));
+            assert_eq!(peers.get(NodeId(id)).map(|progress| progress.next), expected, "{id}");
+        }
+    }
+
     #[test]
     fn peers_are_in_order_and_each_is_there_once() {
         let mut peers = Peers::default();
-        let new = |last| move || Progress::new(Index(last), Moment(0), Incarnation(0), false);
         for id in [5, 2, 9, 2] {
             peers.entry(NodeId(id), new(id));
         }

@@ -259,6 +259,65 @@ mod tests {
         assert_eq!((window.sent.len(), window.bytes), (0, 0));
     }
 
+    /// RFC 6298, 2.2 and 2.3, with its constants 1/8, 1/4 and 4.
+    #[test]
+    fn round_trips_are_smoothed() {
+        let us = Duration::from_micros;
+        let mut trips = RoundTrip::default();
+        assert_eq!((trips.last, trips.bound()), (None, 0));
+        trips.measured(us(800));
+        assert_eq!((trips.smoothed, trips.deviation, trips.bound()), (us(800), us(400), 2_400));
+        trips.measured(us(1_600));
+        assert_eq!((trips.smoothed, trips.deviation, trips.bound()), (us(900), us(500), 2_900));
+        trips.measured(us(900));
+        assert_eq!((trips.last, trips.smoothed, trips.deviation), (Some(us(900)), us(900), us(375)));
+    }
+
+    fn transfer(size: usize, repair: bool) -> Transfer {
+        let position = crate::types::LogPosition { term: crate::types::Term(1), index: Index(5) };
+        let membership = crate::membership::Membership::new([crate::types::NodeId(1)]).unwrap();
+        let data = Some(alloc::vec![7; size].into());
+        Transfer::new(Snapshot { position, stamp: crate::types::Stamp(0), membership, data }, false, repair)
+    }
+
+    #[test]
+    fn a_transfer_goes_on_after_what_arrived_and_starts_again_there_when_nothing_moves() {
+        let mut transfer = transfer(100, false);
+        (transfer.sent, transfer.begun) = (60, true);
+        transfer.on_received(40);
+        assert_eq!((transfer.received, transfer.sent, transfer.answers), (40, 60, true));
+        transfer.on_heartbeat();
+        assert_eq!((transfer.received, transfer.sent, transfer.begun), (40, 60, true), "something moved");
+        transfer.on_received(40);
+        transfer.on_heartbeat();
+        assert_eq!((transfer.received, transfer.sent, transfer.begun), (40, 40, false), "the rest counts as lost");
+        assert!(!transfer.answers);
+        transfer.sent = 60;
+        transfer.on_received(40);
+        assert!(!transfer.answers, "an old answer is none");
+        transfer.on_received(50);
+        assert_eq!((transfer.received, transfer.sent, transfer.answers), (50, 60, true));
+        transfer.on_heartbeat();
+        // It lost what it had, and more than there is cannot arrive.
+        transfer.on_received(10);
+        assert_eq!((transfer.received, transfer.sent), (50, 60));
+        transfer.on_heartbeat();
+        assert_eq!((transfer.received, transfer.sent), (10, 10));
+        transfer.on_received(1_000);
+        assert_eq!((transfer.received, transfer.sent), (100, 100));
+    }
+
+    #[test]
+    fn a_follower_that_has_what_a_snapshot_covers_gets_entries_unless_its_state_is_to_be_replaced() {
+        for (repair, matched, goes_on) in [(false, 4, false), (false, 5, true), (false, 6, true), (true, 6, false)] {
+            let mut progress = Progress::new(Index(9), Moment(0), Incarnation(0), false);
+            progress.flow = Flow::Snapshot(transfer(100, repair));
+            assert!(progress.on_matched(Index(matched)));
+            assert_eq!(matches!(progress.flow, Flow::Replicate(_)), goes_on, "{repair} {matched}");
+            assert!(!progress.on_matched(Index(matched)), "that is no news");
+        }
+    }
+
     #[test]
     fn a_stale_refusal_changes_nothing() {
         let mut progress = Progress::new(Index(9), Moment(0), Incarnation(0), false);

@@ -89,3 +89,23 @@ impl OwnReads {
         self.asked.first_key_value().map(|(_, (_, deadline))| *deadline)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_read_without_an_answer_counts_against_the_bound() {
+        let mut leader = LeaderReads::default();
+        assert!(!leader.wants_round());
+        leader.early.extend([Asker::Own(ReadId(1)), Asker::Peer(NodeId(2), 7)]);
+        (1..=3).for_each(|id| leader.ask(Asker::Own(ReadId(id)), Index(9)));
+        assert_eq!((leader.len(), leader.wants_round()), (5, true));
+        leader.round += 1;
+        assert!(!leader.wants_round(), "it was sent");
+        let mut own = OwnReads::default();
+        own.asked.extend([(1, (ReadId(1), Moment(50))), (2, (ReadId(2), Moment(60)))]);
+        own.confirmed.push_back((ReadId(3), Index(4)));
+        assert_eq!((own.len(), own.deadline()), (3, Some(Moment(50))));
+    }
+}

@@ -108,3 +108,25 @@ impl Leader {
         Stamp(stamp.0.saturating_add(now.since(since).as_micros() as u64 / 1000))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_game_clock_runs_on_from_where_the_leader_took_it_over_and_never_back() {
+        let leader = Leader {
+            peers: Peers::default(),
+            heartbeat_due: Moment(0),
+            first_of_term: Index(1),
+            clock: (Stamp(700), Moment(5_000)),
+            uncommitted_bytes: 0,
+            hand_over: None,
+            leaving: false,
+            lease_broken: false,
+            reads: LeaderReads::default(),
+        };
+        let stamps = [4_000, 5_000, 5_999, 6_000, 1_005_000].map(|now| leader.stamp(Moment(now)).0);
+        assert_eq!(stamps, [700, 700, 700, 701, 1_700], "milliseconds of the game for microseconds here");
+    }
+}

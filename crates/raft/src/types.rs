@@ -119,3 +119,29 @@ impl fmt::Display for LogPosition {
         write!(f, "{}{}", self.term, self.index)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::*;
+
+    #[test]
+    fn names_are_short_and_tell_nodes_terms_and_indexes_apart() {
+        let position = LogPosition { term: Term(2), index: Index(7) };
+        let names = [NodeId(1).to_string(), Term(2).to_string(), Index(7).to_string(), position.to_string()];
+        assert_eq!(names, ["n1", "t2", "#7", "t2#7"]);
+    }
+
+    #[test]
+    fn time_does_not_run_over_its_ends() {
+        let second = Duration::from_secs(1);
+        assert_eq!(Moment(5).after(second), Moment(1_000_005));
+        assert_eq!(Moment(u64::MAX).after(second), Moment(u64::MAX));
+        assert_eq!(Moment(0).after(Duration::MAX), Moment(u64::MAX));
+        assert_eq!(
+            (Moment(9).since(Moment(4)), Moment(4).since(Moment(9))),
+            (Duration::from_micros(5), Duration::ZERO)
+        );
+    }
+}

@@ -16,6 +16,9 @@ fn voters(numbers: &[u64]) -> Change {
 fn a_cluster_without_voters_or_with_too_many_cannot_be_made() {
     assert_eq!(Membership::new([]), Err(MembershipError::NoVoters));
     assert_eq!(Membership::new((0..=256).map(NodeId)), Err(MembershipError::TooMany));
+    let most = Membership::MAX_MEMBERS as u64;
+    let full = Membership::new((1..=most).map(NodeId)).expect("so many may be");
+    assert!(full.contains(NodeId(most)) && !full.contains(NodeId(most + 1)));
     let witness = (NodeId(1), Incarnation(0), Standing::Witness);
     assert_eq!(Membership::of([witness]), Err(MembershipError::NoVoters), "a witness alone cannot lead");
 }

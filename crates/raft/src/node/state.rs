@@ -157,6 +157,38 @@ mod tests {
         assert_ne!(standing, state(&node), "its vote is on disk");
     }
 
+    #[test]
+    fn a_node_tells_what_its_disk_knew_of_it_and_what_it_decided() {
+        let voter = (NodeId(1), crate::Incarnation(7), crate::Standing::Voter);
+        let membership = Membership::of([voter]).unwrap();
+        let position = crate::LogPosition { term: crate::Term(3), index: crate::Index(8) };
+        let snapshot = crate::Snapshot {
+            position,
+            stamp: crate::Stamp(5),
+            membership: membership.clone(),
+            data: Some(crate::Bytes::from(&[][..])),
+        };
+        let restored = Restored {
+            hard_state: crate::HardState { term: crate::Term(3), ..Default::default() },
+            incarnation: crate::Incarnation(7),
+            start: snapshot.start(),
+            snapshot: Some(snapshot.clone()),
+            ..Restored::default()
+        };
+        let mut node = Node::new(Config::new(NodeId(1), membership, 1), restored, Moment(0)).unwrap();
+        assert_eq!((node.incarnation(), node.snapshot()), (crate::Incarnation(7), Some(&snapshot)));
+        let _restore = node.take_actions();
+        assert!(!node.has_work());
+        node.step(Moment(1), Input::Campaign);
+        assert!(node.has_work());
+        let decided: std::vec::Vec<_> = node.take_actions().events.into_iter().map(|event| event.decision).collect();
+        let stands = crate::Decision::StoodForElection { transfer: false };
+        assert!(decided.contains(&stands), "{decided:?}");
+        // What its caller left lying is still to be done, whatever was asked for since.
+        let _work = node.work();
+        assert!(!node.has_work());
+    }
+
     fn granted() -> crate::Message {
         crate::Message::new(crate::Term(1), crate::Body::PreVoteReply { granted: true })
     }

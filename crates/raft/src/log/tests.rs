@@ -1,0 +1,203 @@
+//! The log against a plain vector.
+
+use super::*;
+use proptest::prelude::*;
+
+fn entry(index: u64, term: u64) -> Entry {
+    Entry { term: Term(term), index: Index(index), stamp: Stamp(index), payload: Payload::Empty }
+}
+
+fn restore(entries: Vec<Entry>) -> Result<Log, &'static str> {
+    let founding = Membership::new([crate::types::NodeId(1)]).unwrap();
+    Log::restore(LogStart::default(), (Index(0), founding), entries)
+}
+
+fn log(terms: &[u64]) -> Log {
+    restore(terms.iter().zip(1..).map(|(term, index)| entry(index, *term)).collect()).unwrap()
+}
+
+#[test]
+fn a_gap_or_a_falling_term_or_clock_is_a_damaged_log() {
+    assert!(restore(alloc::vec![entry(2, 1)]).is_err());
+    assert!(restore(alloc::vec![entry(1, 2), entry(2, 1)]).is_err());
+    let mut late = entry(1, 1);
+    late.stamp = Stamp(9);
+    assert!(restore(alloc::vec![late, entry(2, 1)]).is_err());
+}
+
+#[test]
+fn a_batch_has_at_least_one_entry_however_small_the_byte_bound() {
+    let log = log(&[1, 1, 1]);
+    let batch = |from, count, bytes| {
+        let (entries, sum) = log.batch(Index(from), count, bytes);
+        assert_eq!(sum, entries.iter().map(Entry::size).sum());
+        entries.len()
+    };
+    assert_eq!(batch(1, 10, 1), 1);
+    assert_eq!(batch(2, 10, usize::MAX), 2);
+    assert_eq!(batch(1, 2, usize::MAX), 2);
+    assert_eq!(batch(4, 10, usize::MAX), 0);
+}
+
+/// What is done to a log.
+#[derive(Clone, Copy, Debug)]
+enum Act {
+    Push {
+        newer: u64,
+        later: u64,
+        kind: u64,
+    },
+    /// At this of the places where it may be.
+    Truncate(u64),
+    Compact(u64),
+}
+
+fn acts() -> impl Strategy<Value = Vec<Act>> {
+    let push = (0u64..3, 0u64..3, 0u64..6).prop_map(|(newer, later, kind)| Act::Push { newer, later, kind });
+    let act = prop_oneof![5 => push, 1 => (0u64..9).prop_map(Act::Truncate), 1 => (0u64..9).prop_map(Act::Compact)];
+    prop::collection::vec(act, 0..40)
+}
+
+fn members(of: u64) -> Membership {
+    Membership::new([crate::types::NodeId(1), crate::types::NodeId(of)]).unwrap()
+}
+
+/// Everything that was ever pushed and not truncated, and how much of it is compacted.
+struct Naive {
+    entries: Vec<Entry>,
+    base: usize,
+}
+
+impl Naive {
+    fn push(&mut self, newer: u64, later: u64, kind: u64) -> Entry {
+        let last = self.entries.last();
+        let (term, stamp) = last.map_or((1, 0), |last| (last.term.0, last.stamp.0));
+        let index = self.entries.len() as u64 + 1;
+        let payload = match kind {
+            0 => Payload::Withheld,
+            1 => Payload::Membership(members(index + 1)),
+            _ => Payload::Empty,
+        };
+        let entry = Entry { term: Term(term + newer), index: Index(index), stamp: Stamp(stamp + later), payload };
+        self.entries.push(entry.clone());
+        entry
+    }
+
+    fn held(&self) -> &[Entry] {
+        &self.entries[self.base..]
+    }
+
+    /// The entry at `index`, unless it is compacted.
+    fn get(&self, index: u64) -> Option<&Entry> {
+        self.held().iter().find(|entry| entry.index.0 == index)
+    }
+
+    /// The same of one that may be the base, too.
+    fn known(&self, index: u64) -> Option<(Term, Stamp)> {
+        let at_base = index == self.base as u64;
+        match (index, at_base) {
+            (0, true) => Some((Term(0), Stamp(0))),
+            _ => self
+                .entries
+                .iter()
+                .find(|entry| entry.index.0 == index && index >= self.base as u64)
+                .map(|entry| (entry.term, entry.stamp)),
+        }
+    }
+
+    /// Memberships up to `index`, oldest first: the founding one and all that entries brought.
+    fn memberships(&self, index: u64) -> Vec<(u64, Membership)> {
+        let brought = self.entries.iter().filter_map(|entry| match &entry.payload {
+            Payload::Membership(membership) => Some((entry.index.0, membership.clone())),
+            Payload::Empty | Payload::Withheld | Payload::Command(_) => None,
+        });
+        let founding = Membership::new([crate::types::NodeId(1)]).unwrap();
+        core::iter::once((0, founding)).chain(brought).filter(|(at, _)| *at <= index).collect()
+    }
+}
+
+fn agrees(log: &Log, naive: &Naive) -> Result<(), TestCaseError> {
+    let (base, last) = (naive.base as u64, naive.entries.len() as u64);
+    prop_assert_eq!((log.base().index.0, log.last().index.0), (base, last));
+    prop_assert_eq!(Some((log.start().position.term, log.start().stamp)), naive.known(base));
+    prop_assert_eq!(Some((log.last().term, log.last_stamp())), naive.known(last));
+    for index in 0..last + 3 {
+        let at = Index(index);
+        prop_assert_eq!(log.get(at), naive.get(index));
+        prop_assert_eq!(log.term_at(at), naive.known(index).map(|(term, _)| term));
+        prop_assert_eq!(log.stamp_at(at), naive.known(index).map(|(_, stamp)| stamp));
+        prop_assert_eq!(log.position_at(at).map(|position| position.index), naive.known(index).map(|_| at));
+        for term in 0..last + 3 {
+            let position = LogPosition { term: Term(term), index: at };
+            prop_assert_eq!(log.matches(position), naive.known(index).is_some_and(|(at, _)| at.0 == term));
+            let older = naive.held().iter().rev().find(|entry| entry.index <= at && entry.term.0 <= term);
+            let expected = older.map_or(log.base(), Entry::position);
+            prop_assert_eq!(log.last_of_term_at_most(at, Term(term)), expected);
+        }
+        let whole = !naive.entries.iter().any(|entry| entry.payload == Payload::Withheld && entry.index > at);
+        prop_assert!(index < base || log.is_whole_after(at) == whole);
+        if index > base {
+            prop_assert_eq!(log.from(at), &naive.entries[naive.entries.len().min(index as usize - 1)..]);
+        }
+        // Members as of before the base are known only as those that hold there.
+        if index >= base {
+            let expected = naive.memberships(index).pop().map(|(_, membership)| membership);
+            prop_assert_eq!(Some(log.membership_at(at)), expected.as_ref());
+        }
+    }
+    let all = naive.memberships(last);
+    let (at, newest) = all.last().expect("there is the founding one");
+    prop_assert_eq!((log.membership_index().0, log.membership()), (*at, newest));
+    let before = all.len().checked_sub(2).map(|before| &all[before].1);
+    prop_assert_eq!(log.membership_before(), before.filter(|_| *at > base));
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn operations_agree_with_a_plain_vector(acts in acts()) {
+        let (mut log, mut naive) = (log(&[]), Naive { entries: Vec::new(), base: 0 });
+        for act in acts {
+            match act {
+                Act::Push { newer, later, kind } => log.push(naive.push(newer, later, kind)),
+                Act::Truncate(place) => {
+                    let from = (naive.base as u64 + 1 + place).min(naive.entries.len() as u64 + 1);
+                    log.truncate(Index(from));
+                    naive.entries.truncate(from as usize - 1);
+                }
+                Act::Compact(place) => {
+                    naive.base = (naive.base + place as usize).min(naive.entries.len());
+                    log.compact(Index(naive.base as u64));
+                }
+            }
+            agrees(&log, &naive)?;
+        }
+        // A disk that gives back what it was given makes the same log.
+        let since = naive.memberships(naive.base as u64).pop().expect("there is the founding one");
+        let restored = Log::restore(log.start(), (Index(since.0), since.1), naive.held().to_vec());
+        agrees(&restored.map_err(TestCaseError::fail)?, &naive)?;
+    }
+
+    #[test]
+    fn a_batch_is_the_longest_that_fits(
+        sizes in prop::collection::vec(0usize..40, 1..9),
+        from in 1u64..9,
+        count in 1usize..9,
+        bytes in 0usize..300,
+    ) {
+        let entries = sizes.iter().zip(1..).map(|(size, index)| {
+            let command = crate::entry::Command {
+                client: crate::types::ClientId(1),
+                sequence: index,
+                bytes: alloc::vec![7; *size].into(),
+            };
+            Entry { payload: Payload::Command(command), ..entry(index, 1) }
+        });
+        let log = restore(entries.collect()).unwrap();
+        let (batch, sum) = log.batch(Index(from), count, bytes);
+        let rest = log.from(Index(from));
+        let fits = |len: &usize| *len == 1 || rest[..*len].iter().map(Entry::size).sum::<usize>() <= bytes;
+        let longest = (1..=rest.len().min(count)).take_while(fits).last().unwrap_or(0);
+        prop_assert_eq!((batch, sum), (&rest[..longest], rest[..longest].iter().map(Entry::size).sum()));
+    }
+}
