@@ -153,6 +153,36 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
+    fn sessions_are_equal_if_they_say_the_same_of_every_command() {
+        let of = |commands: &[(u64, u64)]| {
+            let mut sessions = Sessions::default();
+            for (client, sequence) in commands {
+                sessions.admit(ClientId(*client), *sequence);
+            }
+            sessions
+        };
+        assert_eq!(of(&[(1, 1), (1, 2), (2, 5)]), of(&[(1, 2), (1, 1), (1, 1), (2, 5)]));
+        for other in [&[][..], &[(1, 1)], &[(1, 1), (1, 2)], &[(1, 1), (2, 5)], &[(1, 2), (1, 1), (2, 6)]] {
+            assert_ne!(of(&[(1, 1), (1, 2), (2, 5)]), of(other), "{other:?}");
+        }
+        assert_ne!(of(&[(1, 1), (2, 5)]), of(&[(3, 1), (2, 5)]));
+        assert_ne!(of(&[(1, 1), (2, 5)]), of(&[(2, 5), (1, 1)]), "who was silent for longest is another");
+    }
+
+    #[test]
+    fn a_session_remembers_exactly_as_far_ahead_as_it_says() {
+        let far = |ahead: u64| Sessions::restore([(ClientId(1), 10, alloc::vec![10 + ahead])]);
+        assert!(far(Sessions::MAX_AHEAD).is_ok());
+        assert_eq!(far(Sessions::MAX_AHEAD + 1), Err("a session remembers further ahead than it may"));
+        let mut sessions = far(Sessions::MAX_AHEAD - 1).unwrap();
+        assert_eq!(sessions.admit(ClientId(1), 10 + Sessions::MAX_AHEAD), Verdict::Apply);
+        assert_eq!(sessions.admit(ClientId(1), 11), Verdict::Apply, "nothing was left out yet");
+        let mut sessions = far(Sessions::MAX_AHEAD - 1).unwrap();
+        assert_eq!(sessions.admit(ClientId(1), 11 + Sessions::MAX_AHEAD), Verdict::Apply);
+        assert_eq!(sessions.admit(ClientId(1), 11), Verdict::Repeat, "it was left out far behind");
+    }
+
+    #[test]
     fn what_was_left_out_far_behind_counts_as_applied() {
         let mut sessions = Sessions::default();
         let (client, newest) = (ClientId(1), Sessions::MAX_AHEAD + 5);

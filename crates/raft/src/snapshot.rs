@@ -102,6 +102,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_witness_has_a_snapshot_without_a_state() {
+        let membership = Membership::new([crate::types::NodeId(1)]).unwrap();
+        let of =
+            |data| Snapshot { position: LogPosition::default(), stamp: Stamp(0), membership: membership.clone(), data };
+        let (none, some) = (of(None), of(Some(Bytes::from(&[7_u8; 3][..]))));
+        assert_eq!([none.len(), some.len()], [0, 3]);
+        assert!(none.is_empty() && !some.is_empty());
+    }
+
+    #[test]
     fn a_state_with_one_other_bit_or_length_has_another_name() {
         let state = [7; 100];
         let name = |bytes: &[u8]| SnapshotName::of(LogPosition::default(), bytes).hash;

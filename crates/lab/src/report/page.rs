@@ -52,7 +52,7 @@ impl Page {
         for sentence in &self.about {
             let _ = writeln!(html, "<p>{}</p>", escaped(sentence));
         }
-        let _ = writeln!(html, "<p>The same numbers again:</p>\n<pre>{}</pre>", escaped(&self.command));
+        let _ = writeln!(html, "<p>To repeat it:</p>\n<pre>{}</pre>", escaped(&self.command));
         if !self.verdicts.is_empty() {
             html.push_str("<h2>Thresholds</h2>\n<ul>\n");
             for verdict in &self.verdicts {

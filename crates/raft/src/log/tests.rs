@@ -25,6 +25,19 @@ fn a_gap_or_a_falling_term_or_clock_is_a_damaged_log() {
     assert!(restore(alloc::vec![late, entry(2, 1)]).is_err());
 }
 
+/// A tail is kept behind a snapshot: what it says of the members is older than what the snapshot says.
+#[test]
+fn members_in_a_tail_behind_a_snapshot_are_history() {
+    let at = |index, payload| Entry { payload, ..entry(index, 1) };
+    let changes = [Payload::Membership(members(2)), Payload::Membership(members(3)), Payload::Empty];
+    let entries: Vec<_> = (1..).zip(changes).map(|(index, payload)| at(index, payload)).collect();
+    for since in [2, 3] {
+        let log = Log::restore(LogStart::default(), (Index(since), members(3)), entries.clone()).unwrap();
+        assert_eq!((log.membership_index(), log.membership()), (Index(since), &members(3)));
+        assert_eq!(log.membership_before(), None, "what was before is not known any more");
+    }
+}
+
 #[test]
 fn a_batch_has_at_least_one_entry_however_small_the_byte_bound() {
     let log = log(&[1, 1, 1]);
