@@ -22,6 +22,15 @@ const ATTEMPTS: usize = 50;
 #[derive(Default, Debug)]
 pub(crate) struct Processes(pub(crate) Vec<Child>);
 
+impl Processes {
+    /// Takes one more, and lends it.
+    pub(crate) fn add(&mut self, process: Child) -> &mut Child {
+        let place = self.0.len();
+        self.0.push(process);
+        &mut self.0[place]
+    }
+}
+
 impl Drop for Processes {
     fn drop(&mut self) {
         for process in &mut self.0 {

@@ -145,8 +145,7 @@ impl Stage {
             window.env(LOG, "error");
         }
         let window = window.arg(told).stdin(Stdio::null()).spawn();
-        running.0.push(window.map_err(|error| format!("no window can be started: {error}"))?);
-        let Some(window) = running.0.last_mut() else { return Err(Unmeasured::NoDisplay) };
+        let window = running.add(window.map_err(|error| format!("no window can be started: {error}"))?);
         let mut said = window.stdout.take();
         let heard = std::thread::spawn(move || {
             let mut text = String::new();
@@ -194,7 +193,7 @@ fn start_nodes(
             .args(["--pre-vote", "on", "--leader", &LEADER.0.to_string()])
             .stdout(Stdio::null())
             .spawn();
-        running.0.push(node.map_err(|error| format!("a node cannot be started: {error}"))?);
+        running.add(node.map_err(|error| format!("a node cannot be started: {error}"))?);
     }
     Ok(in_window)
 }

@@ -165,7 +165,7 @@ impl<'a> Game<'a> {
             Game { conditions, files, processes, runs, players, terms, states, ledger, records, clock, say, heard };
         for place in 0..size {
             let process = game.spawn(place, dice.random())?;
-            game.processes.0.push(process);
+            game.processes.add(process);
         }
         Ok(game)
     }
