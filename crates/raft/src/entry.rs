@@ -195,17 +195,12 @@ mod tests {
 
     #[test]
     fn bytes_are_told_apart_by_what_they_say_and_not_by_where_they_lie() {
-        let hash = |bytes: &dyn Fn(&mut std::hash::DefaultHasher)| {
-            let mut hasher = std::hash::DefaultHasher::new();
-            bytes(&mut hasher);
-            hasher.finish()
-        };
         for len in [0, 1, Bytes::SHORT, Bytes::SHORT + 1] {
             let plain = alloc::vec![7_u8; len];
             let bytes = Bytes::from(&plain[..]);
-            assert_eq!(hash(&|hasher| bytes.hash(hasher)), hash(&|hasher| plain[..].hash(hasher)), "{len}");
+            assert_eq!(crate::hashed::of(&bytes), crate::hashed::of(&plain[..]), "{len}");
             let longer = Bytes::from(&[&plain[..], &[8]].concat()[..]);
-            assert_ne!(hash(&|hasher| bytes.hash(hasher)), hash(&|hasher| longer.hash(hasher)), "{len}");
+            assert_ne!(crate::hashed::of(&bytes), crate::hashed::of(&longer), "{len}");
         }
         assert_eq!(alloc::format!("{:?}", Bytes::from(&[1_u8, 2][..])), "Bytes([1, 2])");
     }

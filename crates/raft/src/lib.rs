@@ -86,3 +86,15 @@ pub use sessions::{Sessions, Verdict};
 pub use snapshot::{LogStart, Snapshot, SnapshotName};
 pub use status::{FlowKind, PeerStatus, RoleKind, Status};
 pub use types::{ClientId, Incarnation, Index, LogPosition, Moment, NodeId, Stamp, Term};
+
+#[cfg(test)]
+mod hashed {
+    use core::hash::{Hash, Hasher};
+
+    /// The hash of `value`, the same within one run of the tests.
+    pub(crate) fn of(value: &(impl Hash + ?Sized)) -> u64 {
+        let mut hasher = std::hash::DefaultHasher::new();
+        value.hash(&mut hasher);
+        hasher.finish()
+    }
+}

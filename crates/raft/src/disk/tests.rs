@@ -89,11 +89,7 @@ fn a_log_that_begins_later_is_written_with_and_without_a_snapshot() {
 
 #[test]
 fn disks_are_told_apart_by_what_is_under_way_and_not_by_its_numbers() {
-    let hash = |disk: &Disk| {
-        let mut hasher = std::hash::DefaultHasher::new();
-        disk.hash(&mut hasher);
-        hasher.finish()
-    };
+    let hash = |disk: &Disk| crate::hashed::of(disk);
     // So many writes are done, and then so many under way.
     let disk = |done: u64, under_way: u64| {
         let (mut disk, mut log) = (Disk::new(HardState::default(), Index(0), Index(0)), empty_log());
