@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use raftian_raft::{
     Actions, Change, Command, Config, ConfigError, Entry, Event, Index, Input, Moment, Node, NodeId, OrderRefusal,
-    ReadAnswer, ReadId, Refused, Restored, Snapshot, StateHash, TakenSnapshot,
+    ReadAnswer, ReadId, Refused, Restored, Snapshot, StateHash, TakenSnapshot, Work,
 };
 
 use crate::links::Links;
@@ -124,14 +124,9 @@ impl<S: Store, L: Links> Driver<S, L> {
             if self.node.wake_at() <= now {
                 self.step(Input::Wake);
             }
-            let actions = self.node.take_actions();
-            if let Some(recording) = &mut self.recording {
-                recording.push(Recorded::Acted(Box::new(actions.clone())));
-            }
-            if actions.is_empty() {
+            if !self.work()? {
                 return Ok(self.node.wake_at());
             }
-            self.perform(actions)?;
         }
         Ok(now)
     }
@@ -159,31 +154,42 @@ impl<S: Store, L: Links> Driver<S, L> {
         self.recording.as_deref().unwrap_or_default()
     }
 
+    /// Does what the node wants done now, if anything.
+    ///
     /// Messages leave before the write is submitted: none of them stands on it, and a store that writes in place would
     /// keep them waiting (thesis 10.2.1).
-    fn perform(&mut self, actions: Actions) -> Result<(), StoreError> {
-        for (to, message) in actions.send {
+    fn work(&mut self) -> Result<bool, StoreError> {
+        let work = self.node.work();
+        if let Some(recording) = &mut self.recording {
+            recording.push(Recorded::Acted(Box::new(work.to_actions())));
+        }
+        if work.is_empty() {
+            return Ok(false);
+        }
+        let Work { persist, apply, others } = work;
+        for (to, message) in others.send.drain(..) {
             self.links.send(to, message);
         }
-        if let Some(write) = actions.persist {
+        if let Some(write) = persist {
+            let write = write.map(<[Entry]>::to_vec);
             self.trace.tell(Step::Writing(&write));
             self.store.submit(write)?;
         }
-        if let Some(snapshot) = actions.restore {
+        if let Some(snapshot) = others.restore.take() {
             // Whatever was not taken yet is part of it.
             self.committed.clear();
             self.committed.push_back(Committed::Snapshot(snapshot));
         }
-        if !actions.apply.is_empty() {
-            self.trace.tell(Step::Committed(&actions.apply));
+        if !apply.is_empty() {
+            self.trace.tell(Step::Committed(apply));
         }
-        self.committed.extend(actions.apply.into_iter().map(Committed::Entry));
-        self.snapshot_due |= actions.snapshot_due;
-        push_bounded(&mut self.reads, actions.reads, ANSWERS_KEPT);
-        push_bounded(&mut self.orders, actions.orders, ANSWERS_KEPT);
-        push_bounded(&mut self.refused, actions.refused, REFUSED_KEPT);
-        push_bounded(&mut self.events, actions.events, EVENTS_KEPT);
-        Ok(())
+        self.committed.extend(apply.iter().cloned().map(Committed::Entry));
+        self.snapshot_due |= std::mem::take(&mut others.snapshot_due);
+        push_bounded(&mut self.reads, others.reads.drain(..), ANSWERS_KEPT);
+        push_bounded(&mut self.orders, others.orders.drain(..), ANSWERS_KEPT);
+        push_bounded(&mut self.refused, others.refused.drain(..), REFUSED_KEPT);
+        push_bounded(&mut self.events, others.events.drain(..), EVENTS_KEPT);
+        Ok(true)
     }
 
     /// Proposes commands. What becomes of them is told by the log, or by [`Driver::take_refused`] after the next pump.
@@ -333,7 +339,7 @@ impl<S: Store, L: Links> Driver<S, L> {
 }
 
 /// Appends `items`; beyond `bound` the oldest are dropped.
-pub(crate) fn push_bounded<T>(queue: &mut VecDeque<T>, items: Vec<T>, bound: usize) {
+pub(crate) fn push_bounded<T>(queue: &mut VecDeque<T>, items: impl IntoIterator<Item = T>, bound: usize) {
     queue.extend(items);
     if queue.len() > bound {
         queue.drain(..queue.len() - bound);

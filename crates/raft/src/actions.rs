@@ -75,6 +75,25 @@ pub struct Work<'a> {
     pub others: &'a mut Actions,
 }
 
+impl Work<'_> {
+    /// Whether there is nothing to do.
+    #[must_use]
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.persist.is_none() && self.apply.is_empty() && self.others.is_empty()
+    }
+
+    /// A copy, entries included.
+    #[must_use]
+    pub fn to_actions(&self) -> Actions {
+        Actions {
+            persist: self.persist.clone().map(|write| write.map(<[Entry]>::to_vec)),
+            apply: self.apply.to_vec(),
+            ..self.others.clone()
+        }
+    }
+}
+
 /// What must be on disk before a node may call itself elected, answer a vote or acknowledge entries (figure 2,
 /// "updated on stable storage before responding to RPCs").
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -97,7 +116,7 @@ pub struct Write<Entries = Vec<Entry>> {
 
 impl<Entries> Write<Entries> {
     /// The same write with its entries in another shape.
-    pub(crate) fn map<Others>(self, shape: impl FnOnce(Entries) -> Others) -> Write<Others> {
+    pub fn map<Others>(self, shape: impl FnOnce(Entries) -> Others) -> Write<Others> {
         let Write { number, hard_state, snapshot, start, discard, entries } = self;
         Write { number, hard_state, snapshot, start, discard, entries: shape(entries) }
     }
@@ -247,10 +266,11 @@ mod tests {
         node.step(Moment(0), Input::Campaign);
         while node.has_work() {
             let copied = node.clone().take_actions();
-            let Work { persist, apply, others } = node.work();
-            let write = persist.map(|write| write.map(<[Entry]>::to_vec));
-            assert_eq!(copied, Actions { persist: write, apply: apply.to_vec(), ..core::mem::take(others) });
-            assert!(!node.has_work());
+            let work = node.work();
+            assert_eq!(work.is_empty(), copied.is_empty());
+            assert_eq!(work.to_actions(), copied);
+            *work.others = Actions::default();
+            assert!(node.work().is_empty() && !node.has_work());
             if let Some(write) = copied.persist {
                 written += write.entries.len();
                 node.step(Moment(0), Input::Persisted(write.number));
