@@ -9,10 +9,15 @@
 //! drops every entry; `start` drops the entries up to it and is where the log begins from then on; the entries replace
 //! whatever is at or after the first of them. A write after which the log would have a hole, or would begin after what
 //! the snapshot covers, is an error and changes nothing.
+//!
+//! # What a start refuses
+//! A file that is damaged, or of another node, cluster or layout; one that is older than what this node has confirmed,
+//! and none where there was one: see [`RedbStore::guard`].
 
 mod check;
 mod extent;
 mod file;
+mod mark;
 mod memory;
 mod seal;
 mod snapshot;
@@ -24,6 +29,7 @@ use raftian_raft::{Index, Write, WriteNumber};
 
 pub use extent::MAX_SNAPSHOT;
 pub use file::{CACHE_BYTES, RedbStore, SCHEMA};
+pub use mark::MARK_BYTES;
 pub use memory::MemoryStore;
 pub use snapshot::CHUNK_BYTES;
 pub use writer::{CLOSE_WAIT, WRITE_QUEUE, WriterThread};
@@ -68,7 +74,7 @@ pub enum StoreError {
     Foreign {
         /// The file.
         file: PathBuf,
-        /// What differs: "schema", "node" or "cluster".
+        /// What differs: "schema", "node", "cluster" or "life".
         what: &'static str,
         /// What the file says.
         found: String,
@@ -88,6 +94,37 @@ pub enum StoreError {
         place: String,
         /// What was found there.
         reason: String,
+    },
+    /// The file is sound and this node's, but not the newest: it was put back from a copy, or its disk lost what it had
+    /// confirmed.
+    #[error(
+        "the store {} is older than this node: it holds {found} writes, and {promised} were confirmed, says {}. \
+         Put the newest file back, or replace this member by a new one: what it forgot could be a vote",
+        file.display(), mark.display()
+    )]
+    Outdated {
+        /// The file.
+        file: PathBuf,
+        /// The mark beside it.
+        mark: PathBuf,
+        /// Writes that the file holds.
+        found: u64,
+        /// Writes that were confirmed.
+        promised: u64,
+    },
+    /// There is no file, though this node had one.
+    #[error(
+        "the store {} is gone: {promised} writes to it were confirmed, says {}. Put the file back, or replace this \
+         member by a new one: an empty file under the old id could forget a vote",
+        file.display(), mark.display()
+    )]
+    Lost {
+        /// The file.
+        file: PathBuf,
+        /// The mark beside it.
+        mark: PathBuf,
+        /// Writes that were confirmed.
+        promised: u64,
     },
     /// A write did not reach the disk, so nobody knows what it holds.
     #[error(

@@ -111,7 +111,12 @@ impl From<EmbeddedError> for Failure {
 impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
         let exit = match &error {
-            StartError::Store(StoreError::Damaged { .. } | StoreError::Gap { .. }) => Exit::Damaged,
+            StartError::Store(
+                StoreError::Damaged { .. }
+                | StoreError::Gap { .. }
+                | StoreError::Outdated { .. }
+                | StoreError::Lost { .. },
+            ) => Exit::Damaged,
             StartError::Store(StoreError::Foreign { .. }) | StartError::Config(_) | StartError::Frame(..) => {
                 Exit::Configuration
             }

@@ -9,8 +9,8 @@ use serde::de::DeserializeOwned;
 
 use super::StoreError;
 use super::file::{
-    CLUSTER_KEY, END_KEY, ENTRIES, HARD_STATE_KEY, INCARNATION_KEY, META, NODE_KEY, SCHEMA, SCHEMA_KEY, START_KEY,
-    STATE, entry_place,
+    CLUSTER_KEY, Counts, END_KEY, ENTRIES, HARD_STATE_KEY, INCARNATION_KEY, META, NODE_KEY, SCHEMA, SCHEMA_KEY,
+    START_KEY, STATE, WRITES_KEY, entry_place,
 };
 use super::seal::unseal;
 use super::snapshot::{self, Kept};
@@ -36,8 +36,8 @@ impl File<'_> {
         if found != node { Err(self.foreign("node", found.to_string(), node.to_string())) } else { Ok(()) }
     }
 
-    /// What a sound file holds, and the generation of its snapshot.
-    pub(super) fn restored(self, database: &Database) -> Result<(Restored, u64), StoreError> {
+    /// What a sound file holds, and what it counted.
+    pub(super) fn restored(self, database: &Database) -> Result<(Restored, Counts), StoreError> {
         let read = database.begin_read().map_err(|error| self.database("the file", error))?;
         let meta = read.open_table(META).map_err(|error| self.no_table("meta", error))?;
         let state = read.open_table(STATE).map_err(|error| self.no_table("state", error))?;
@@ -46,11 +46,12 @@ impl File<'_> {
         let Kept { generation, snapshot } = snapshot::get(self, &read, &state)?;
         let start: LogStart = self.value(&state, "state", START_KEY)?;
         let end: Index = self.value(&state, "state", END_KEY)?;
+        let writes: u64 = self.value(&state, "state", WRITES_KEY)?;
         let entries = self.entries(&read, start, end)?;
         let committed = raftian_raft::Index(0);
         let restored = Restored { hard_state, committed, incarnation, snapshot, start, entries };
         self.agrees(&restored)?;
-        Ok((restored, generation))
+        Ok((restored, Counts { generation, writes }))
     }
 
     /// All entries: those after `start` up to `end`, without gaps.

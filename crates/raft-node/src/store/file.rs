@@ -4,7 +4,7 @@
 //! cannot be reordered, and a crash leaves the file as it was before or after the write, never between. redb's
 //! two-phase commit would flush twice; what it buys is against an attacker who steers crashes, not against crashes.
 //! Would change if: damage to the very newest commit of a node that lost power had to be told from a torn commit; redb
-//! then falls back to the commit before, as it must for a torn one.
+//! then falls back to the commit before, as it must for a torn one, and only the mark ([`RedbStore::guard`]) can tell.
 //!
 //! Decision: every open checks the whole file. Why: redb may panic over a damaged file that was closed cleanly unless
 //! it is asked to look first, and a log of a match is read whole at start anyway.
@@ -15,17 +15,19 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use raftian_raft::{HardState, Incarnation, Index, LogStart, NodeId, Restored, Write, WriteNumber};
-use redb::{Database, Durability, StorageBackend, TableDefinition, WriteTransaction};
+use redb::backends::FileBackend;
+use redb::{Database, DatabaseError, Durability, StorageBackend, TableDefinition, WriteTransaction};
 use serde::Serialize;
 
 use super::check::File;
 use super::extent::Extent;
+use super::mark::{Confirmed, Mark, Owner};
 use super::seal::seal;
 use super::{Store, StoreError, snapshot};
 use crate::wire;
 
 /// Version of the file's layout. A file of another version is refused, never guessed at.
-pub const SCHEMA: u32 = 2;
+pub const SCHEMA: u32 = 3;
 
 /// Memory for redb's page cache: 16 MiB. Log and snapshot are read once, at start, and then only written, so more would
 /// be idle.
@@ -44,24 +46,41 @@ pub(super) const HARD_STATE_KEY: &str = "hard state";
 pub(super) const START_KEY: &str = "start";
 /// Index of the last entry: without it a log that lost its tail would look like a shorter log.
 pub(super) const END_KEY: &str = "end";
+/// How many writes there were.
+pub(super) const WRITES_KEY: &str = "writes";
 
 /// A node's durable state in one redb file. A write is durable when [`Store::submit`] returns.
 #[derive(Debug)]
 pub struct RedbStore {
     database: Database,
     file: PathBuf,
+    owner: Owner,
+    life: Incarnation,
     extent: Extent,
-    /// Of the newest snapshot; zero if there is none.
-    generation: u64,
+    counts: Counts,
+    /// Raised after every write, if there is one.
+    mark: Option<Mark>,
     /// Holds no more than the submissions since the last call of `completed`.
     completed: VecDeque<WriteNumber>,
     failed: Option<StoreError>,
+}
+
+/// What a store counts.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Counts {
+    /// Which snapshot the newest one is; zero if there is none.
+    pub(super) generation: u64,
+    /// Writes since the file was created.
+    pub(super) writes: u64,
 }
 
 impl RedbStore {
     /// The store of `node` of `cluster` in the file at `path`, and what it held. Creates the file, and the directories
     /// above it, if there is none; refuses a file of another node, cluster or schema, and one that is damaged. A file
     /// that is created now is of the life `incarnation`; one that exists keeps its own, which is in what it held.
+    ///
+    /// Beside it lies its mark, under the same name with `.mark` behind: see [`RedbStore::guard`]. Where there is a mark
+    /// of this life and no store, the store was lost, and none is created.
     pub fn open(
         path: &Path,
         node: NodeId,
@@ -74,11 +93,21 @@ impl RedbStore {
             // redb would take an empty file for a new one, and this node would forget its vote.
             Ok(found) if found.len() == 0 => return Err(place.damaged("the file", "it is empty")),
             Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => create(path, node, cluster, incarnation)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                refuse_lost(path, &Owner::new(node, cluster), incarnation)?;
+                create(path, node, cluster, incarnation)?;
+            }
             Err(error) => return Err(place.no_access(error)),
         }
         let database = settings().open(path).map_err(|error| place.not_opened(error))?;
-        Self::restore(database, path, node, cluster)
+        let (mut store, restored) = Self::restore(database, path, node, cluster)?;
+        let mark = mark_of(path);
+        let created = !mark.exists();
+        store.guard(open_mark(&mark).map_err(|error| File(&mark).no_access(error))?)?;
+        if created {
+            sync_directory(directory_of(&mark)).map_err(|error| File(&mark).no_access(error))?;
+        }
+        Ok((store, restored))
     }
 
     /// The same store over any storage, such as a simulated disk; one of length zero is initialised, which is not safe
@@ -99,6 +128,29 @@ impl RedbStore {
         Self::restore(database, label, node, cluster)
     }
 
+    /// Keeps a mark on `backend`, of [`MARK_BYTES`](super::MARK_BYTES), from now on: how many writes this store has
+    /// confirmed. A mark that is behind, of another node or cluster, or not whole is replaced.
+    ///
+    /// # Errors
+    /// [`StoreError::Outdated`] if the mark tells of more writes than this store holds, [`StoreError::Foreign`] if it is
+    /// of another life of this node.
+    pub fn guard(&mut self, backend: impl StorageBackend) -> Result<(), StoreError> {
+        let (file, mark) = (self.file.clone(), mark_of(&self.file));
+        let no_access = |error: io::Error| File(&mark).no_access(error);
+        let own = Confirmed { life: self.life, writes: self.counts.writes };
+        if let Some(known) = self.owner.read(&backend).map_err(no_access)? {
+            if known.life != own.life {
+                let (found, expected) = (own.life.0.to_string(), known.life.0.to_string());
+                return Err(StoreError::Foreign { file, what: "life", found, expected });
+            }
+            if known.writes > own.writes {
+                return Err(StoreError::Outdated { file, mark, found: own.writes, promised: known.writes });
+            }
+        }
+        self.mark = Some(Mark::begin(self.owner.clone(), own, backend).map_err(no_access)?);
+        Ok(())
+    }
+
     fn restore(
         database: Database,
         file: &Path,
@@ -107,26 +159,30 @@ impl RedbStore {
     ) -> Result<(RedbStore, Restored), StoreError> {
         let place = File(file);
         place.identify(&database, node, cluster)?;
-        let (restored, generation) = place.restored(&database)?;
+        let (restored, counts) = place.restored(&database)?;
         let store = RedbStore {
             database,
             file: file.to_owned(),
+            owner: Owner::new(node, cluster),
+            life: restored.incarnation,
             extent: Extent::of(&restored),
-            generation,
+            counts,
+            mark: None,
             completed: VecDeque::new(),
             failed: None,
         };
         Ok((store, restored))
     }
 
-    fn commit(&self, write: &Write, after: Extent, generation: u64) -> Result<(), WriteError> {
+    fn commit(&self, write: &Write, after: Extent, counts: Counts) -> Result<(), WriteError> {
         let mut transaction = self.database.begin_write()?;
         transaction.set_durability(Durability::Immediate)?;
         if let Some(snapshot) = &write.snapshot {
-            snapshot::put(&transaction, snapshot, generation)?;
+            snapshot::put(&transaction, snapshot, counts.generation)?;
         }
         {
             let mut state = transaction.open_table(STATE)?;
+            state.insert(WRITES_KEY, sealed(WRITES_KEY, &counts.writes)?.as_slice())?;
             if let Some(hard_state) = &write.hard_state {
                 state.insert(HARD_STATE_KEY, sealed(HARD_STATE_KEY, hard_state)?.as_slice())?;
             }
@@ -139,6 +195,8 @@ impl RedbStore {
         }
         self.commit_entries(&transaction, write, after)?;
         transaction.commit()?;
+        // Never before: a mark that is ahead would condemn a sound store.
+        self.mark.as_ref().map_or(Ok(()), |mark| mark.set(counts.writes))?;
         Ok(())
     }
 
@@ -168,11 +226,14 @@ impl Store for RedbStore {
             return Err(error.clone());
         }
         let after = self.extent.after(&write)?;
-        let generation = self.generation + u64::from(write.snapshot.is_some());
-        match self.commit(&write, after, generation) {
+        let counts = Counts {
+            generation: self.counts.generation + u64::from(write.snapshot.is_some()),
+            writes: self.counts.writes + 1,
+        };
+        match self.commit(&write, after, counts) {
             Ok(()) => {
                 self.extent = after;
-                self.generation = generation;
+                self.counts = counts;
                 self.completed.push_back(write.number);
                 Ok(())
             }
@@ -212,6 +273,37 @@ fn settings() -> redb::Builder {
     let mut settings = Database::builder();
     settings.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
     settings
+}
+
+/// The mark of the store at `path`.
+fn mark_of(path: &Path) -> PathBuf {
+    let mut mark = path.as_os_str().to_owned();
+    mark.push(".mark");
+    mark.into()
+}
+
+fn open_mark(mark: &Path) -> io::Result<FileBackend> {
+    let file = fs::File::options().read(true).write(true).create(true).truncate(false).open(mark)?;
+    FileBackend::new(file).map_err(|error| match error {
+        DatabaseError::Storage(redb::StorageError::Io(error)) => error,
+        error => io::Error::other(error),
+    })
+}
+
+/// A node that wrote to a store which is not there any more must not begin with an empty one, but in another life. The
+/// mark of the life before goes.
+fn refuse_lost(path: &Path, owner: &Owner, incarnation: Incarnation) -> Result<(), StoreError> {
+    let mark = mark_of(path);
+    if !mark.exists() {
+        return Ok(());
+    }
+    let no_access = |error: io::Error| File(&mark).no_access(error);
+    match open_mark(&mark).and_then(|backend| owner.read(&backend)).map_err(no_access)? {
+        Some(Confirmed { life, writes: promised }) if life == incarnation && promised > 0 => {
+            Err(StoreError::Lost { file: path.to_owned(), mark, promised })
+        }
+        Some(_) | None => fs::remove_file(&mark).map_err(no_access),
+    }
 }
 
 /// Writes a fresh store beside `path` and moves it there when it is whole, so that a crash never leaves half a file
@@ -274,6 +366,7 @@ fn initialise(database: &Database, node: NodeId, cluster: &str, incarnation: Inc
         state.insert(HARD_STATE_KEY, sealed(HARD_STATE_KEY, &HardState::default())?.as_slice())?;
         state.insert(START_KEY, sealed(START_KEY, &LogStart::default())?.as_slice())?;
         state.insert(END_KEY, sealed(END_KEY, &Index(0))?.as_slice())?;
+        state.insert(WRITES_KEY, sealed(WRITES_KEY, &0_u64)?.as_slice())?;
         transaction.open_table(ENTRIES)?;
     }
     snapshot::initialise(&transaction)?;

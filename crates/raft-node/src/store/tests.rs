@@ -13,22 +13,24 @@ use redb::{ReadableTable, StorageBackend, TableDefinition};
 use super::file::directory_of;
 use super::*;
 
+mod marks;
 mod model;
 mod snapshots;
 
 const CLUSTER: &str = "test-0123";
 const ENTRIES: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("entries");
 
-/// A disk in memory that can be told to fail its flushes.
+/// A disk in memory that can be told to fail its flushes or its writes.
 #[derive(Clone, Debug, Default)]
 struct Disk {
     bytes: Arc<Mutex<Vec<u8>>>,
     broken: Arc<AtomicBool>,
+    full: Arc<AtomicBool>,
 }
 
 impl Disk {
     fn holding(bytes: Vec<u8>) -> Self {
-        Disk { bytes: Arc::new(Mutex::new(bytes)), broken: Arc::default() }
+        Disk { bytes: Arc::new(Mutex::new(bytes)), ..Disk::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<u8>> {
@@ -63,6 +65,9 @@ impl StorageBackend for Disk {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        if self.full.load(Ordering::SeqCst) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         let start = usize::try_from(offset).expect("small");
         self.lock()[start..start + data.len()].copy_from_slice(data);
         Ok(())

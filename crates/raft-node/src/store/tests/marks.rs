@@ -1,0 +1,136 @@
+//! The mark beside the file: what an older copy of a store, and none, are taken for.
+
+use std::fs;
+use std::path::PathBuf;
+
+use super::*;
+
+struct Home(tempfile::TempDir);
+
+impl Home {
+    fn new() -> Self {
+        Home(tempfile::tempdir().expect("a directory"))
+    }
+
+    fn file(&self) -> PathBuf {
+        self.0.path().join("raft.redb")
+    }
+
+    fn mark(&self) -> PathBuf {
+        self.0.path().join("raft.redb.mark")
+    }
+
+    fn open(&self) -> Result<(RedbStore, Restored), StoreError> {
+        open_file(&self.file())
+    }
+
+    /// A store after the history, and a copy of its file from after the first `writes` of it.
+    fn told(&self, writes: usize) -> Vec<u8> {
+        let (mut store, _) = self.open().expect("a new file");
+        history().into_iter().take(writes).for_each(|write| submit(&mut store, write));
+        drop(store);
+        let copy = fs::read(self.file()).expect("a file");
+        let (mut store, _) = self.open().expect("the same file");
+        history().into_iter().skip(writes).for_each(|write| submit(&mut store, write));
+        copy
+    }
+}
+
+#[test]
+fn an_older_copy_that_was_put_back_is_refused() {
+    for writes in 0..history().len() {
+        let home = Home::new();
+        let copy = home.told(writes);
+        fs::write(home.file(), copy).expect("writable");
+        let expected = StoreError::Outdated {
+            file: home.file(),
+            mark: home.mark(),
+            found: writes as u64,
+            promised: history().len() as u64,
+        };
+        for _ in 0..2 {
+            assert_eq!(home.open().map(drop), Err(expected.clone()), "asking again does not help");
+        }
+        let text = expected.to_string();
+        assert!(text.contains("raft.redb is older") && text.contains("raft.redb.mark"), "{text}");
+    }
+}
+
+/// The mark is behind if lost power took its newest bytes: then the store is newer than it had to be.
+#[test]
+fn a_mark_that_is_behind_or_missing_condemns_nothing() {
+    let home = Home::new();
+    let (mut store, _) = home.open().expect("a new file");
+    let earlier = fs::read(home.mark()).expect("it is created with the store");
+    assert_eq!(earlier.len(), MARK_BYTES);
+    tell(&mut store);
+    drop(store);
+    let newest = fs::read(home.mark()).expect("a mark");
+    assert_ne!(newest, earlier);
+    for mark in [Some(earlier), Some(vec![0; MARK_BYTES]), Some(vec![7; 3]), Some(Vec::new()), None] {
+        match mark {
+            Some(bytes) => fs::write(home.mark(), bytes).expect("writable"),
+            None => fs::remove_file(home.mark()).expect("there is one"),
+        }
+        assert_eq!(home.open().expect("a sound store").1, after_history());
+        assert_eq!(fs::read(home.mark()).expect("a mark"), newest);
+    }
+}
+
+#[test]
+fn a_store_that_is_gone_is_not_begun_again() {
+    let home = Home::new();
+    home.told(1);
+    fs::remove_file(home.file()).expect("there is one");
+    let expected = StoreError::Lost { file: home.file(), mark: home.mark(), promised: history().len() as u64 };
+    assert_eq!(home.open().map(drop), Err(expected.clone()));
+    assert!(!home.file().exists());
+    let text = expected.to_string();
+    assert!(text.contains("raft.redb is gone: 4 writes") && text.contains("raft.redb.mark"), "{text}");
+    // As another life, in another cluster or as another node it has promised nothing.
+    let others = [
+        (NodeId(1), CLUSTER, Incarnation(8)),
+        (NodeId(1), "other", Incarnation::default()),
+        (NodeId(2), CLUSTER, Incarnation::default()),
+    ];
+    for (node, cluster, life) in others {
+        let (mut store, _) = RedbStore::open(&home.file(), node, cluster, life).expect("a new store");
+        submit(&mut store, write(1, Some(vote(1, 1)), []));
+        drop(store);
+        let again = RedbStore::open(&home.file(), node, cluster, life).expect("the same store").1;
+        assert_eq!(again.hard_state, vote(1, 1));
+        fs::remove_file(home.file()).expect("there is one");
+    }
+}
+
+#[test]
+fn the_store_of_an_earlier_life_is_refused() {
+    let home = Home::new();
+    home.told(1);
+    let copy = fs::read(home.file()).expect("a file");
+    fs::remove_file(home.file()).expect("there is one");
+    drop(RedbStore::open(&home.file(), NodeId(1), CLUSTER, Incarnation(8)).expect("another life"));
+    fs::write(home.file(), copy).expect("writable");
+    let error = home.open().map(drop).expect_err("an earlier life").to_string();
+    assert!(error.contains("life 0") && error.contains("life 8"), "{error}");
+}
+
+#[test]
+fn a_store_that_confirmed_nothing_may_be_begun_again() {
+    let home = Home::new();
+    drop(home.open().expect("a new file"));
+    fs::remove_file(home.file()).expect("there is one");
+    assert_eq!(home.open().expect("a new file").1, Restored::default());
+}
+
+#[test]
+fn a_mark_that_cannot_be_written_stops_the_node() {
+    let (disk, mark) = (Disk::default(), Disk::default());
+    let (mut store, _) = disk.open().expect("a new disk");
+    store.guard(mark.clone()).expect("a new mark");
+    submit(&mut store, write(1, Some(vote(1, 1)), []));
+    mark.full.store(true, Ordering::SeqCst);
+    let failed = store.submit(write(2, Some(vote(2, 1)), []));
+    assert!(matches!(&failed, Err(StoreError::WriteFailed { number: 2, .. })), "{failed:?}");
+    assert_eq!(store.submit(write(3, Some(vote(3, 1)), [])), failed);
+}
