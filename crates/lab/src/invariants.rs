@@ -71,9 +71,32 @@ pub struct Observation<'a> {
     /// What its disk holds.
     pub image: &'a Restored,
     /// What all disks hold, this one's included.
-    pub images: &'a [(NodeId, &'a Restored)],
+    pub images: Images<'a>,
     /// Messages it is about to send.
     pub sent: &'a [(NodeId, Message)],
+}
+
+/// What all disks hold. Few observations ask, so it is looked up and not listed.
+#[derive(Clone, Copy)]
+pub struct Images<'a>(&'a dyn Fn(NodeId) -> Option<&'a Restored>);
+
+impl<'a> Images<'a> {
+    /// Those that `look` finds.
+    pub fn new(look: &'a dyn Fn(NodeId) -> Option<&'a Restored>) -> Self {
+        Images(look)
+    }
+
+    /// What the disk of `id` holds, if there is such a machine.
+    #[must_use]
+    pub fn of(self, id: NodeId) -> Option<&'a Restored> {
+        (self.0)(id)
+    }
+}
+
+impl fmt::Debug for Images<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Images")
+    }
 }
 
 impl<'a> Observation<'a> {

@@ -110,6 +110,11 @@ impl Simulation {
         self.hosts.get(&id).expect("the cluster has this machine")
     }
 
+    /// All machines, in order of their ids.
+    pub fn hosts(&self) -> impl Iterator<Item = &Host> {
+        self.hosts.values()
+    }
+
     /// The node of a running machine. Panics if the machine is down.
     #[must_use]
     pub fn node(&self, id: NodeId) -> &Node {

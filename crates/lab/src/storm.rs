@@ -24,7 +24,7 @@ use raftian_raft::NodeId;
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
-use crate::simulation::{Setup, Simulation, Tally};
+use crate::simulation::{Host, Setup, Simulation, Tally};
 use clients::Clients;
 use weather::{Event, Weather};
 
@@ -304,7 +304,12 @@ impl Run {
     }
 
     fn any(&mut self, which: impl Fn(&Simulation, NodeId) -> bool) -> Option<NodeId> {
-        let ids: Vec<_> = self.cluster.ids().filter(|id| which(&self.cluster, *id)).collect();
-        (!ids.is_empty()).then(|| ids[self.dice.random_range(0..ids.len())])
+        let fitting = || self.cluster.hosts().map(Host::id).filter(|id| which(&self.cluster, *id));
+        let count = fitting().count();
+        if count == 0 {
+            return None;
+        }
+        let place = self.dice.random_range(0..count);
+        fitting().nth(place)
     }
 }

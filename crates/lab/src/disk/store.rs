@@ -99,6 +99,12 @@ impl DiskStore {
         self.waiting.len()
     }
 
+    /// Whether [`Store::completed`] has something to tell.
+    #[must_use]
+    pub(crate) fn has_reports(&self) -> bool {
+        !self.reports.is_empty()
+    }
+
     /// Marks the disk as one that does not answer, or one that does again. Nothing else happens: who drives the store
     /// asks [`DiskStore::is_held`] before it completes anything.
     pub fn hold(&mut self, held: bool) {

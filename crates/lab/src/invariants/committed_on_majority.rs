@@ -32,9 +32,8 @@ impl CommittedOnMajority {
             return Err(Violation::new("commitment of the own term only (5.4.2)", what));
         }
         let holds = |id: NodeId| {
-            let image = seen.images.iter().find(|(other, _)| *other == id).map(|(_, image)| *image);
             let member = seen.membership.member(id);
-            image.is_some_and(|image| {
+            seen.images.of(id).is_some_and(|image| {
                 // A disk that was lost may have held it: its acknowledgement may have been on its way when it was lost.
                 if member.is_some_and(|member| member.incarnation != image.incarnation) {
                     return true;
@@ -45,7 +44,7 @@ impl CommittedOnMajority {
             })
         };
         if !held_by_majority(seen.membership, holds) {
-            let holders: Vec<_> = seen.images.iter().map(|(id, _)| *id).filter(|id| holds(*id)).collect();
+            let holders: Vec<_> = seen.membership.members().map(|(id, _)| id).filter(|id| holds(*id)).collect();
             let what = format!("{} committed {}, which is on the disks of {holders:?} alone", seen.id, seen.commit);
             return Err(Violation::new("commitment", what));
         }

@@ -5,7 +5,7 @@ use raftian_raft::{
     Snapshot, Stamp, Term,
 };
 
-use super::Observation;
+use super::{Images, Observation};
 
 /// What an observation borrows, owned.
 #[derive(Clone)]
@@ -134,6 +134,7 @@ impl Sample {
         let own = std::iter::once((self.id, &self.image));
         let others = (1..).map(NodeId).filter(|id| *id != self.id).zip(&self.others);
         let images: Vec<_> = own.chain(others).collect();
+        let image = |id| images.iter().find(|(other, _)| *other == id).map(|(_, image)| *image);
         let membership = Membership::new(images.iter().map(|(id, _)| *id)).expect("a sample has a voter");
         look(&Observation {
             id: self.id,
@@ -148,7 +149,7 @@ impl Sample {
             applied: &self.applied,
             effects: &self.effects,
             image: &self.image,
-            images: &images,
+            images: Images::new(&image),
             sent: &self.sent,
         })
     }

@@ -11,7 +11,7 @@ use super::Simulation;
 use super::host::{Host, Life, SimDriver};
 use super::links::{Envelope, SimLinks};
 use super::trace::Line;
-use crate::invariants::{Observation, Violation};
+use crate::invariants::{Images, Observation, Violation};
 use crate::mixed::mixed;
 
 impl Simulation {
@@ -125,7 +125,16 @@ impl Simulation {
 
     /// Pumps the node until it wants nothing more, and does what it asks for.
     pub(super) fn perform(&mut self, id: NodeId) {
-        while self.pump(id) {}
+        while self.pump(id) && self.wants_more(id) {}
+    }
+
+    /// Whether another pump could do anything: if not, there is nothing new to be observed either.
+    fn wants_more(&self, id: NodeId) -> bool {
+        let (host, now) = (self.host(id), self.now);
+        host.driver().is_some_and(|driver| {
+            let told = driver.store().has_reports() || !driver.links().inbox.is_empty();
+            told || driver.node().has_work() || driver.node().wake_at() <= host.clock(now)
+        })
     }
 
     /// One pump and its consequences. Tells whether there is more to do.
@@ -225,7 +234,7 @@ impl Simulation {
 
     /// Checks every property on what the node shows now.
     pub(super) fn observe(&mut self, id: NodeId, sent: &[(NodeId, Message)]) {
-        let images: Vec<_> = self.hosts.iter().map(|(id, host)| (*id, host.image())).collect();
+        let look = |id| self.hosts.get(&id).map(Host::image);
         let host = &self.hosts[&id];
         let Some(node) = host.node() else { return };
         let log = node.entries_from(Index(1));
@@ -242,7 +251,7 @@ impl Simulation {
             applied: host.applied(),
             effects: host.effects(),
             image: host.image(),
-            images: &images,
+            images: Images::new(&look),
             sent,
         };
         if let Err(violation) = self.invariants.check(&seen) {

@@ -7,7 +7,7 @@ use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
 use crate::linearizability::{Answer, Call, Committed, History, Ticket, Verdict, black_box, witness};
-use crate::simulation::{Simulation, Tally};
+use crate::simulation::{Host, Simulation, Tally};
 
 /// All clients of a storm, and what they heard.
 pub(super) struct Clients {
@@ -19,6 +19,8 @@ pub(super) struct Clients {
     history: History,
     /// What each machine's state says, brought up to date as it applies.
     machines: BTreeMap<NodeId, Machine>,
+    /// Somebody asked since clients last listened.
+    asked: bool,
 }
 
 #[derive(Default)]
@@ -42,9 +44,31 @@ struct Read {
 struct Machine {
     life: (u64, u64),
     seen: usize,
+    /// Reads of this run that it was seen to have answered.
+    answered: usize,
     lists: BTreeMap<u32, Vec<u64>>,
     /// Index of every update in effect.
     done: BTreeMap<(u64, u64), u64>,
+}
+
+impl Machine {
+    /// Brings it up to date. Tells whether there is anything that it did not say before.
+    fn look_at(&mut self, host: &Host) -> bool {
+        let same = self.life == host.life();
+        if same && self.seen == host.effects().len() && self.answered == host.reads().len() {
+            return false;
+        }
+        if !same {
+            *self = Machine { life: host.life(), ..Machine::default() };
+        }
+        for (command, index) in host.effects().iter().zip(host.effects_at()).skip(self.seen) {
+            let (key, value) = decode(&command.bytes);
+            self.lists.entry(key).or_default().push(value);
+            self.done.insert((command.client.0, command.sequence), index.0);
+        }
+        (self.seen, self.answered) = (host.effects().len(), host.reads().len());
+        true
+    }
 }
 
 impl Clients {
@@ -56,6 +80,7 @@ impl Clients {
             counter: 0,
             history: History::default(),
             machines: BTreeMap::new(),
+            asked: false,
         }
     }
 
@@ -86,6 +111,7 @@ impl Clients {
         if let Some((_, asked)) = &mut client.waiting {
             *asked = at;
         }
+        self.asked = true;
         let sequence = client.updates.len() as u64;
         if propose(cluster, at, number, client, sequence).is_err() {
             tally.count("was refused a call");
@@ -100,24 +126,22 @@ impl Clients {
         let id = ReadId(self.counter);
         let ticket = self.history.invoke(client as u64 + 1, 0, key, Call::Read);
         self.reads.push(Read { id, ticket, key, at, run: cluster.host(at).run() });
+        self.asked = true;
         tally.count(if lease { "read with a lease" } else { "read" });
         cluster.read(at, id, lease);
     }
 
     /// Clients hear what the nodes they asked have applied, and what was read there.
     pub(super) fn hear(&mut self, cluster: &Simulation, tally: &mut Tally) {
-        for id in cluster.ids() {
-            let host = cluster.host(id);
-            let machine = self.machines.entry(id).or_default();
-            if machine.life != host.life() {
-                *machine = Machine { life: host.life(), ..Machine::default() };
-            }
-            for (command, index) in host.effects().iter().zip(host.effects_at()).skip(machine.seen) {
-                let (key, value) = decode(&command.bytes);
-                machine.lists.entry(key).or_default().push(value);
-                machine.done.insert((command.client.0, command.sequence), index.0);
-            }
-            machine.seen = host.effects().len();
+        let mut news = std::mem::take(&mut self.asked);
+        if self.machines.is_empty() {
+            self.machines = cluster.ids().map(|id| (id, Machine::default())).collect();
+        }
+        for (machine, host) in self.machines.values_mut().zip(cluster.hosts()) {
+            news |= machine.look_at(host);
+        }
+        if !news {
+            return;
         }
         for (number, client) in self.clients.iter_mut().enumerate() {
             if let Some((ticket, at)) = client.waiting

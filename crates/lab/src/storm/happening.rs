@@ -1,9 +1,11 @@
 //! Messages: they arrive, are lost, repeated, overtaken; and sometimes the receiver or a new leader is struck just then.
 
 use raftian_node::wire;
+use raftian_raft::{Node, RoleKind};
 use rand::RngExt;
 
 use super::{MOST_REMEMBERED, Run};
+use crate::simulation::Host;
 
 impl Run {
     /// One message arrives, is lost, or is repeated; sometimes it is the last that its receiver hears.
@@ -64,7 +66,8 @@ impl Run {
 
     /// A leader that was just elected is cut off one way: the moment at which old and new leaders overlap.
     pub(super) fn cut_off_fresh_leader(&mut self, number: u64) {
-        let newest = self.cluster.leaders().into_iter().max_by_key(|id| self.cluster.node(*id).term());
+        let leaders = self.cluster.hosts().filter_map(Host::node).filter(|node| node.role() == RoleKind::Leader);
+        let newest = leaders.max_by_key(|node| node.term()).map(Node::id);
         if newest == self.fresh_leader {
             return;
         }
