@@ -6,8 +6,9 @@
 //! a quorum is healed, and whatever is not part of it stays broken for good.
 //!
 //! # What is not simulated
-//! Sockets, QUIC, threads and the operating system: real processes are for that. A machine whose old disk is put back
-//! (a restored backup) forgets promises without anybody knowing; Raft does not survive that, and neither do we.
+//! Sockets, QUIC, threads and the operating system: real processes are for that. An old store that is put back is
+//! noticed by the mark beside it; where the mark is as old, as in the image of a whole machine, the node forgets promises
+//! without anybody knowing. Raft does not survive that, and neither do we.
 
 mod clients;
 mod happening;
@@ -16,7 +17,7 @@ mod nemesis;
 mod peace;
 mod weather;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ use raftian_raft::NodeId;
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
+use crate::disk::Backup;
 use crate::simulation::{Host, Setup, Simulation, Tally};
 use clients::Clients;
 use weather::{Event, Weather};
@@ -82,7 +84,7 @@ pub struct Wreck {
 }
 
 /// What a run of many storms must have met: a run without one of these has not tested it.
-pub const RARE: [&str; 51] = [
+pub const RARE: [&str; 53] = [
     "asked for a change of members",
     "called again",
     "changed one member",
@@ -114,10 +116,12 @@ pub const RARE: [&str; 51] = [
     "met a stranger",
     "paused",
     "promoted a learner",
+    "put an old disk back",
     "read by lease",
     "refused a damaged store",
     "refused a pre-vote",
     "refused a vote",
+    "refused an old store",
     "replayed an old message",
     "rolled back a change of members",
     "repaired a state that went astray",
@@ -211,6 +215,8 @@ struct Run {
     past: Vec<crate::simulation::Envelope>,
     /// Machines whose disks are lost: they must not count in what is to survive.
     wiped: BTreeSet<NodeId>,
+    /// Copies of disks, to be put back later.
+    copies: BTreeMap<NodeId, Backup>,
     /// Clocks were set back by this much in all: for so long one may stand still.
     set_back: Duration,
     /// Removed machines that were switched off in peace.
@@ -244,6 +250,7 @@ impl Run {
             fresh_leader: None,
             past: Vec::new(),
             wiped: BTreeSet::new(),
+            copies: BTreeMap::new(),
             set_back: Duration::ZERO,
             switched_off: BTreeSet::new(),
             tally: Tally::default(),

@@ -24,6 +24,8 @@ const MOST_OPERATIONS: u64 = 24;
 pub(super) struct StoreFile {
     id: NodeId,
     disk: SimDisk,
+    /// The file beside it with the mark of what was confirmed.
+    mark: SimDisk,
     /// `None` while the machine is off.
     store: Option<RedbStore>,
     /// What is durable as far as it was confirmed.
@@ -35,9 +37,10 @@ pub(super) struct StoreFile {
 impl StoreFile {
     /// A new file that durably holds `image`.
     pub(super) fn new(id: NodeId, image: Restored) -> Self {
-        let disk = SimDisk::default();
-        let mut file = StoreFile { id, disk, store: None, owed: MemoryStore::default(), doubted: None };
-        let (store, created) = file.open(&file.disk, image.incarnation).expect("a new disk without faults");
+        let (disk, mark) = (SimDisk::default(), SimDisk::default());
+        let mut file = StoreFile { id, disk, mark, store: None, owed: MemoryStore::default(), doubted: None };
+        let (mut store, created) = file.open(&file.disk, image.incarnation).expect("a new disk without faults");
+        store.guard(file.mark.clone()).expect("a new mark on a disk without faults");
         file.store = Some(store);
         file.owed = MemoryStore::holding(created);
         let first = Write {
@@ -93,6 +96,7 @@ impl StoreFile {
     /// Power is lost.
     pub(super) fn crash(&mut self, dice: &mut ChaCha8Rng, style: CrashStyle) {
         self.disk.crash(dice, style);
+        self.mark.crash(dice, style);
         self.store = None;
         self.resolve();
     }
@@ -100,6 +104,7 @@ impl StoreFile {
     /// Power is lost, or was cut off after an orderly end; whatever was not synced is gone.
     pub(super) fn crash_between_writes(&mut self) {
         self.disk.crash_with(&[]);
+        self.mark.crash_with(&[]);
         self.store = None;
         self.resolve();
     }
@@ -107,6 +112,7 @@ impl StoreFile {
     /// The process dies, the machine does not.
     pub(super) fn kill(&mut self) {
         self.disk.kill();
+        self.mark.kill();
         self.store = None;
     }
 
@@ -137,7 +143,15 @@ impl StoreFile {
         }
     }
 
-    /// Puts a former image in place of everything, and what was owed then.
+    /// Whether a start from these bytes would be refused because they are older than what the mark says was confirmed, or
+    /// of an earlier life. The machine must be off.
+    pub(super) fn knows_newer_than(&self, bytes: &[u8]) -> bool {
+        let opened = self.open(&SimDisk::holding(bytes.to_vec()), Incarnation::default());
+        let guarded = opened.and_then(|(mut store, _)| store.guard(SimDisk::holding(self.mark.image())));
+        matches!(guarded, Err(StoreError::Outdated { .. } | StoreError::Foreign { .. }))
+    }
+
+    /// Puts a former image in place of the store, and what was owed then. The mark stays.
     pub(super) fn put_back(&mut self, bytes: Vec<u8>, owed: Restored) {
         self.disk.put_back(bytes);
         self.store = None;
@@ -149,7 +163,8 @@ impl StoreFile {
     /// given, and of the write in doubt all or nothing. It is durable from then on: a node stands on what it was given.
     pub(super) fn restart(&mut self) -> Result<(), Unusable> {
         assert!(self.store.is_none(), "only a machine that is off can start");
-        let (store, restored) = self.open(&self.disk, Incarnation::default()).map_err(Unusable::Refused)?;
+        let (mut store, restored) = self.open(&self.disk, Incarnation::default()).map_err(Unusable::Refused)?;
+        store.guard(self.mark.clone()).map_err(Unusable::Refused)?;
         self.decide(&restored);
         self.compare("gives back", &restored)?;
         let (_, durable) =

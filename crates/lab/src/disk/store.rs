@@ -230,8 +230,18 @@ impl DiskStore {
         Backup { owed: self.image().clone(), bytes: self.disk().map(SimDisk::image) }
     }
 
-    /// Puts a copy back, as somebody who restores a disk does: whatever the node promised since then is forgotten. The
-    /// machine is off until [`DiskStore::restart`].
+    /// Whether a machine that is off would notice that this copy was put back: its mark, which is no part of the copy,
+    /// tells of newer writes. Without bytes there is no mark.
+    #[must_use]
+    pub fn knows_newer_than(&self, backup: &Backup) -> bool {
+        match (&self.inner, &backup.bytes) {
+            (Inner::File(file), Some(bytes)) => file.knows_newer_than(bytes),
+            (Inner::Image(_) | Inner::File(_), _) => false,
+        }
+    }
+
+    /// Puts a copy back, as somebody who restores a store does: whatever the node promised since then is forgotten, by
+    /// the store and not by the mark beside it. The machine is off until [`DiskStore::restart`].
     ///
     /// # Panics
     /// If it is a copy of the other kind of disk.

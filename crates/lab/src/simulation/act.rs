@@ -4,6 +4,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use raftian_node::driver::{Committed, Driver};
+use raftian_node::store::StoreError;
 use raftian_node::wire;
 use raftian_raft::{Index, Message, Moment, NodeId, ReadAnswer, TakenSnapshot};
 
@@ -11,6 +12,7 @@ use super::Simulation;
 use super::host::{Host, Life, SimDriver};
 use super::links::{Envelope, SimLinks};
 use super::trace::Line;
+use crate::disk::Unusable;
 use crate::invariants::{Images, Observation, Violation};
 use crate::mixed::mixed;
 
@@ -93,13 +95,15 @@ impl Simulation {
         if !std::mem::take(&mut host.fresh_disk)
             && let Err(unusable) = disk.restart()
         {
+            let old = matches!(unusable, Unusable::Refused(StoreError::Outdated { .. } | StoreError::Foreign { .. }));
             host.life = Life::Stopped(disk, format!("{unusable:?}"));
             if host.full {
                 return self.tally.count("could not start from a full disk");
             }
             if host.damaged {
                 // Bytes on it were changed behind the store's back: refusing them is right.
-                return self.tally.count("refused a damaged store");
+                let what = if old { "refused an old store" } else { "refused a damaged store" };
+                return self.tally.count(what);
             }
             let what = format!("{id} cannot start from its disk: {unusable:?}");
             return self.violated(Violation::new("the store gives back what was durable", what));

@@ -7,7 +7,8 @@ use super::Simulation;
 use super::host::Life;
 use super::links::Envelope;
 use super::trace::Line;
-use crate::disk::{CrashStyle, SimDisk};
+use crate::disk::{Backup, CrashStyle, SimDisk};
+use crate::invariants::Violation;
 
 impl Simulation {
     /// Loses everything on its way that matches. Gives back how much.
@@ -125,6 +126,15 @@ impl Simulation {
         self.trace.push(self.now, Line::Did(id, "crashes in the middle of a write"));
     }
 
+    /// The machine ends in an orderly way: the writes that wait are done, but nobody is told any more.
+    pub fn stop(&mut self, id: NodeId) {
+        let host = self.host_mut(id);
+        let mut disk = host.take_disk();
+        disk.close();
+        host.forget(Life::Down(disk));
+        self.trace.push(self.now, Line::Did(id, "ends"));
+    }
+
     /// The machine stands still: what arrives waits, and its timers do not fire.
     pub fn pause(&mut self, id: NodeId) {
         self.host_mut(id).paused = true;
@@ -181,6 +191,29 @@ impl Simulation {
             host.damaged = true;
             self.trace.push(self.now, Line::Did(id, "has a rotten bit on its disk"));
         }
+    }
+
+    /// A copy of the disk of a machine as it is now.
+    #[must_use]
+    pub fn copy_disk(&self, id: NodeId) -> Backup {
+        self.host(id).disk().backup()
+    }
+
+    /// Puts an old copy of the store on the disk of a machine that is down, and starts the machine, which must notice.
+    /// False, and nothing happens, if its mark cannot tell: Raft does not survive that.
+    pub fn put_back(&mut self, id: NodeId, copy: &Backup) -> bool {
+        let host = self.host_mut(id);
+        if host.node().is_some() || !host.disk().knows_newer_than(copy) {
+            return false;
+        }
+        host.disk_mut().put_back(copy);
+        host.damaged = true;
+        self.trace.push(self.now, Line::Did(id, "has an old store put back"));
+        self.start(id);
+        if self.is_up(id) {
+            self.violated(Violation::new("an old store is refused", format!("{id} started from it")));
+        }
+        true
     }
 
     /// The state of a machine's program becomes something that does not follow from the log, as by a bug or a bit that

@@ -86,6 +86,7 @@ impl Run {
             }
             Event::ChangeMembers => self.change_members(),
             Event::GoAstray => self.go_astray(),
+            Event::PutBack => self.copy_or_put_back(),
         }
     }
 
@@ -196,6 +197,34 @@ impl Run {
         let place = self.dice.random_range(0.0..1.0);
         self.cluster.flip_bit(id, place);
         Some(format!("a bit rots on the disk of {id}"))
+    }
+
+    /// Somebody keeps a copy of a disk, and puts it back much later, as if it were the newest. The machine must notice and
+    /// stay down: it is as good as lost. Where lost power took the mark back as far as the copy nobody could notice, and
+    /// it does not happen.
+    fn copy_or_put_back(&mut self) -> Option<String> {
+        let id = self.any(|cluster, id| !cluster.host(id).is_damaged())?;
+        let Some(copy) = self.copies.remove(&id) else {
+            self.copies.insert(id, self.cluster.copy_disk(id));
+            return Some(format!("somebody copies the disk of {id}"));
+        };
+        if self.wiped.contains(&id) || !self.survives_without(id) {
+            return None;
+        }
+        if self.cluster.is_up(id) {
+            if self.dice.random_bool(0.5) {
+                self.cluster.stop(id);
+            } else {
+                self.crash(id);
+            }
+        }
+        if !self.cluster.put_back(id, &copy) {
+            self.tally.count("kept an old disk that nobody would notice");
+            return Some(format!("{id} is down, and its copy stays where it is"));
+        }
+        self.wiped.insert(id);
+        self.tally.count("put an old disk back");
+        Some(format!("{id} has an old disk put back"))
     }
 
     /// A state changes behind the program's back. One at a time: hashes tell who is right only where most are.

@@ -74,6 +74,7 @@ pub(super) enum Event {
     Compact,
     ChangeMembers,
     GoAstray,
+    PutBack,
 }
 
 /// Uniform in the logarithm: small and large values are equally likely to be met.
@@ -143,6 +144,11 @@ impl Weather {
         let corrupt = sometimes(dice_of_states, 0.001, 0.05);
         if hash_every.is_some() {
             weights.push((Event::GoAstray, sometimes(dice_of_states, 0.000_5, 0.005)));
+        }
+        if real_store {
+            // Of its own dice too: the corruption and the states of the seeds kept so far stay as they are.
+            let dice_of_copies = &mut ChaCha8Rng::seed_from_u64(seed.rotate_left(32) ^ u64::MAX / 3);
+            weights.push((Event::PutBack, sometimes(dice_of_copies, 0.001, 0.01)));
         }
         let config = settings(dice, membership.clone(), election_timeout, lease_reads);
         let priorities = (0..16).map(|_| dice.random_range(0..3)).collect();
