@@ -217,6 +217,43 @@ fn a_damaged_store_is_named_and_refused() {
     assert!(words.contains("raft.redb") && words.contains("damaged"), "{words}");
 }
 
+/// A vote that was given, or an order that was acknowledged, must not be forgotten with the disk that had it.
+#[test]
+fn a_member_whose_disk_was_lost_or_put_back_from_a_copy_stays_down_and_the_others_play_on() {
+    let mut cluster = Cluster::new(3);
+    cluster.start_all();
+    let leader = cluster.leader();
+    let stray = leader % 3 + 1;
+    cluster.order(leader, 1);
+    cluster.kill(stray);
+    let store = cluster.store(stray);
+    let copy = std::fs::read(&store).expect("the store is a file");
+    cluster.start(stray);
+    cluster.order(leader, 2);
+    let told = cluster.status(leader)["last_index"].as_u64();
+    eventually("the member has it too", || cluster.status(stray)["last_index"].as_u64() >= told);
+    cluster.kill(stray);
+    let newest = std::fs::read(&store).expect("the store is a file");
+
+    let refused = |word: &str| {
+        let output = raftian(&["node", "--config", cluster.config(stray)]);
+        let words = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(7), "{words}");
+        assert!(words.contains("raft.redb") && words.contains("raft.mark") && words.contains(word), "{words}");
+    };
+    std::fs::write(&store, copy).expect("the store can be written");
+    refused("older");
+    std::fs::remove_dir_all(store.parent().expect("it lies in a directory")).expect("it can be removed");
+    refused("gone");
+    cluster.order(leader, 3);
+
+    // The newest file is what it takes to be that member again.
+    std::fs::create_dir(store.parent().expect("it lay in a directory")).expect("it can be created");
+    std::fs::write(&store, newest).expect("the store can be written");
+    cluster.start(stray);
+    cluster.order(stray, 4);
+}
+
 #[test]
 fn the_status_for_people_names_the_leader_and_the_cities() {
     let mut cluster = Cluster::new(3);

@@ -7,7 +7,7 @@ use raftian_node::cluster::{EmbeddedNode, NodeConfig, embedded};
 use raftian_node::driver::Committed;
 use raftian_node::quic::QuicOptions;
 use raftian_node::{AskError, NodeHandle, NodeOptions, Pumped, Replica, StartError, fresh_seed};
-use raftian_raft::{Bytes, ClientId, Command, Config, Incarnation, Membership, NodeId, Payload, RoleKind};
+use raftian_raft::{Bytes, ClientId, Command, Config, Membership, NodeId, Payload, RoleKind};
 
 const WAIT: Duration = Duration::from_secs(60);
 
@@ -20,13 +20,7 @@ struct Cluster {
 
 fn options(config: &NodeConfig, links: QuicOptions) -> NodeOptions {
     let raft = Config::new(config.id, config.founding().expect("there are members"), fresh_seed());
-    NodeOptions {
-        raft,
-        cluster: config.cluster.clone(),
-        store: config.data.join("raft.redb"),
-        incarnation: Incarnation::default(),
-        links,
-    }
+    NodeOptions::new(config, raft, links)
 }
 
 fn start(config: &NodeConfig, links: QuicOptions) -> Result<NodeHandle, StartError> {

@@ -99,7 +99,9 @@ impl Row {
         for round in 0..rounds {
             let mut disk = Disk::new(directory.as_ref().map(|directory| {
                 let path = directory.path().join(format!("{round}.redb"));
-                RedbStore::open(&path, NodeId(2), "catch_up", Incarnation::default()).expect("a new store").0
+                RedbStore::open(&path, &path.with_extension("mark"), NodeId(2), "catch_up", Incarnation::default())
+                    .expect("a new store")
+                    .0
             }));
             let took = Pair::new(lack).catch_up(&mut disk);
             let floor = match &mut raw {

@@ -11,7 +11,7 @@ use raftian_node::cluster::embedded;
 use raftian_node::driver::Committed;
 use raftian_node::quic::QuicOptions;
 use raftian_node::{NodeHandle, NodeOptions, Replica, fresh_seed};
-use raftian_raft::{Bytes, ClientId, Command, Config, Incarnation, Payload};
+use raftian_raft::{Bytes, ClientId, Command, Config, Payload};
 
 /// Measured proposals of one round.
 const SAMPLES: usize = 400;
@@ -32,10 +32,7 @@ impl Cluster {
         let nodes = members.into_iter().map(|member| {
             let links = QuicOptions::new(member.socket, &member.config);
             let raft = Config::new(member.config.id, member.config.founding().expect("a cluster"), fresh_seed());
-            let store = member.config.data.join("raft.redb");
-            let cluster = member.config.cluster.clone();
-            let options = NodeOptions { raft, cluster, store, incarnation: Incarnation::default(), links };
-            let node = NodeHandle::start(options).expect("a node");
+            let node = NodeHandle::start(NodeOptions::new(&member.config, raft, links)).expect("a node");
             let bench = std::thread::current();
             node.control().set_waker(std::sync::Arc::new(move || bench.unpark()));
             node

@@ -10,7 +10,7 @@ use bevy_raft::prelude::*;
 use raftian_node::cluster::embedded;
 use raftian_node::quic::QuicOptions;
 use raftian_node::{NodeHandle, NodeOptions, fresh_seed};
-use raftian_raft::{Config, Incarnation, NodeId};
+use raftian_raft::{Config, NodeId};
 use serde::{Deserialize, Serialize};
 
 /// A frame at 60 a second. The app sleeps for the rest of it, as one with a display does.
@@ -46,9 +46,7 @@ fn with_node(directory: &std::path::Path) -> App {
     let member = embedded(1, "bench", directory).expect("keys and ports").remove(0);
     let links = QuicOptions::new(member.socket, &member.config);
     let raft = Config::new(NodeId(1), member.config.founding().expect("a cluster"), fresh_seed());
-    let store = member.config.data.join("raft.redb");
-    let options =
-        NodeOptions { raft, cluster: member.config.cluster, store, incarnation: Incarnation::default(), links };
+    let options = NodeOptions::new(&member.config, raft, links);
     let mut app = bare();
     app.add_plugins(RaftPlugin::new(NodeHandle::start(options).expect("a node")));
     app.add_replicated_command::<Add>().init_resource::<Sum>().add_systems(ApplyCommitted, add);

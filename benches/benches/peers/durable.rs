@@ -47,7 +47,9 @@ fn row(bytes: usize, entries: u64, each: Duration) -> Row {
     // Beside the build, which is on a disk: the directory for temporary files may be memory.
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("cargo made the directory");
     let path = directory.path().join("raft.redb");
-    let (mut store, _) = RedbStore::open(&path, NodeId(1), "peers", Incarnation::default()).expect("a new store");
+    let (mut store, _) =
+        RedbStore::open(&path, &path.with_extension("mark"), NodeId(1), "peers", Incarnation::default())
+            .expect("a new store");
     let mut raw = Raw::new(tempfile::tempfile_in(directory.path()).expect("a file beside the store"));
     let mut commands = Commands::new(bytes);
     let mut row = Row { entries, bytes, ours: Vec::new(), raw: Vec::new() };

@@ -14,7 +14,7 @@ use bevy::prelude::*;
 use raftian_node::cluster::{self, ClusterError, NodeConfig};
 use raftian_node::quic::QuicOptions;
 use raftian_node::{NodeControl, NodeHandle, NodeOptions, StartError, fresh_seed};
-use raftian_raft::{Config, Incarnation, MembershipError, NodeId};
+use raftian_raft::{Config, MembershipError, NodeId};
 
 use crate::cluster_view::{AppliedState, ClusterView, Fault, FaultKind, MemberView};
 use crate::headless;
@@ -83,8 +83,7 @@ pub fn raft_config(config: &NodeConfig) -> Result<Config, MembershipError> {
 /// # Errors
 /// If the cluster has no members.
 pub fn node_options(config: &NodeConfig, links: QuicOptions) -> Result<NodeOptions, MembershipError> {
-    let (cluster, store) = (config.cluster.clone(), config.data.join("raft.redb"));
-    Ok(NodeOptions { raft: raft_config(config)?, cluster, store, incarnation: Incarnation::default(), links })
+    Ok(NodeOptions::new(config, raft_config(config)?, links))
 }
 
 /// Starts the node of `config` over `links`.

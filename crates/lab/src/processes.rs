@@ -8,7 +8,7 @@ use raftian_node::cluster::{NewCluster, NodeFile, Timing, generate};
 use raftian_node::quic::QuicOptions;
 use raftian_node::trace::Trace;
 use raftian_node::{NodeHandle, NodeOptions};
-use raftian_raft::{Config, Incarnation, Membership, NodeId};
+use raftian_raft::{Config, Membership, NodeId};
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
@@ -94,7 +94,5 @@ pub(crate) fn start_node(
     let raft = settings(config.id, founding);
     std::fs::create_dir_all(&config.data).map_err(|error| format!("{}: {error}", config.data.display()))?;
     let links = QuicOptions::bind(&config).map_err(|error| error.to_string())?;
-    let (cluster, store) = (config.cluster.clone(), config.data.join("raft.redb"));
-    let options = NodeOptions { raft, cluster, store, incarnation: Incarnation::default(), links };
-    NodeHandle::start_traced(options, trace).map_err(|error| error.to_string())
+    NodeHandle::start_traced(NodeOptions::new(&config, raft, links), trace).map_err(|error| error.to_string())
 }

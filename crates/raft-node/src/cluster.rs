@@ -45,6 +45,9 @@ pub struct NodeConfig {
     pub members: Vec<Member>,
     /// Directory for its store.
     pub data: PathBuf,
+    /// File that remembers how much its store has confirmed. Apart from `data`, so that a store which is lost or put
+    /// back from a copy is noticed.
+    pub mark: PathBuf,
     /// How patient it is.
     pub timing: Timing,
     /// Entries applied after which it takes the next snapshot and drops what came before; at least 1. Each member may
@@ -187,6 +190,7 @@ pub fn embedded(nodes: usize, name: &str, directory: &Path) -> Result<Vec<Embedd
             listen,
             members: members.clone(),
             data: directory.join(member.id.to_string()),
+            mark: directory.join(format!("{}.mark", member.id)),
             timing: Timing::default(),
             snapshot_entries: SNAPSHOT_ENTRIES,
             identity,

@@ -105,7 +105,7 @@ pub enum StoreError {
     Outdated {
         /// The file.
         file: PathBuf,
-        /// The mark beside it.
+        /// Its mark.
         mark: PathBuf,
         /// Writes that the file holds.
         found: u64,
@@ -121,7 +121,7 @@ pub enum StoreError {
     Lost {
         /// The file.
         file: PathBuf,
-        /// The mark beside it.
+        /// Its mark.
         mark: PathBuf,
         /// Writes that were confirmed.
         promised: u64,

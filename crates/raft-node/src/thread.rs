@@ -16,6 +16,7 @@ use tokio::sync::{Notify, mpsc};
 
 use self::control::{Order, Waker};
 use self::outgoing::Outgoing;
+use crate::cluster::NodeConfig;
 use crate::driver::Committed;
 use crate::quic::{LinkError, QuicOptions, ServiceRequest};
 use crate::replica::{AskError, Replica};
@@ -46,13 +47,31 @@ pub struct NodeOptions {
     pub raft: Config,
     /// Name of the cluster: a store remembers it and refuses another.
     pub cluster: String,
-    /// The store's file. Its directory must exist.
+    /// The store's file.
     pub store: PathBuf,
+    /// The file with the store's mark, best where it is not lost together with the store; see
+    /// [`RedbStore::open`](crate::store::RedbStore::open).
+    pub mark: PathBuf,
     /// Which life of the node begins if there is no store yet: zero for one of the founding members, another for each
     /// disk that takes the place of a lost one. The members know each other by it.
     pub incarnation: Incarnation,
     /// Its links.
     pub links: QuicOptions,
+}
+
+impl NodeOptions {
+    /// Those of the member `config` in its first life.
+    #[must_use]
+    pub fn new(config: &NodeConfig, raft: Config, links: QuicOptions) -> Self {
+        NodeOptions {
+            raft,
+            cluster: config.cluster.clone(),
+            store: config.data.join("raft.redb"),
+            mark: config.mark.clone(),
+            incarnation: Incarnation::default(),
+            links,
+        }
+    }
 }
 
 /// Why a node could not be started.

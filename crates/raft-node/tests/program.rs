@@ -26,8 +26,7 @@ struct Cluster {
 fn start(config: &NodeConfig, links: QuicOptions, set: impl FnOnce(&mut Config)) -> Result<NodeHandle, StartError> {
     let mut raft = Config::new(config.id, config.founding().expect("there are members"), fresh_seed());
     set(&mut raft);
-    let (cluster, store) = (config.cluster.clone(), config.data.join("raft.redb"));
-    NodeHandle::start(NodeOptions { raft, cluster, store, incarnation: Incarnation::default(), links })
+    NodeHandle::start(NodeOptions::new(config, raft, links))
 }
 
 impl Cluster {

@@ -40,7 +40,7 @@ impl StoreFile {
         let (disk, mark) = (SimDisk::default(), SimDisk::default());
         let mut file = StoreFile { id, disk, mark, store: None, owed: MemoryStore::default(), doubted: None };
         let (mut store, created) = file.open(&file.disk, image.incarnation).expect("a new disk without faults");
-        store.guard(file.mark.clone()).expect("a new mark on a disk without faults");
+        file.guard(&mut store, &file.mark).expect("a new mark on a disk without faults");
         file.store = Some(store);
         file.owed = MemoryStore::holding(created);
         let first = Write {
@@ -58,6 +58,10 @@ impl StoreFile {
     fn open(&self, disk: &SimDisk, incarnation: Incarnation) -> Result<(RedbStore, Restored), StoreError> {
         let label = format!("disk of {}", self.id);
         RedbStore::with_backend(disk.clone(), Path::new(&label), self.id, CLUSTER, incarnation)
+    }
+
+    fn guard(&self, store: &mut RedbStore, mark: &SimDisk) -> Result<(), StoreError> {
+        store.guard(mark.clone(), Path::new(&format!("mark of {}", self.id)))
     }
 
     pub(super) fn image(&self) -> &Restored {
@@ -147,7 +151,7 @@ impl StoreFile {
     /// of an earlier life. The machine must be off.
     pub(super) fn knows_newer_than(&self, bytes: &[u8]) -> bool {
         let opened = self.open(&SimDisk::holding(bytes.to_vec()), Incarnation::default());
-        let guarded = opened.and_then(|(mut store, _)| store.guard(SimDisk::holding(self.mark.image())));
+        let guarded = opened.and_then(|(mut store, _)| self.guard(&mut store, &SimDisk::holding(self.mark.image())));
         matches!(guarded, Err(StoreError::Outdated { .. } | StoreError::Foreign { .. }))
     }
 
@@ -164,7 +168,7 @@ impl StoreFile {
     pub(super) fn restart(&mut self) -> Result<(), Unusable> {
         assert!(self.store.is_none(), "only a machine that is off can start");
         let (mut store, restored) = self.open(&self.disk, Incarnation::default()).map_err(Unusable::Refused)?;
-        store.guard(self.mark.clone()).map_err(Unusable::Refused)?;
+        self.guard(&mut store, &self.mark).map_err(Unusable::Refused)?;
         self.decide(&restored);
         self.compare("gives back", &restored)?;
         let (_, durable) =

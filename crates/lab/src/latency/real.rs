@@ -7,7 +7,7 @@ use raftian_node::cluster::{EmbeddedNode, embedded};
 use raftian_node::driver::Committed;
 use raftian_node::quic::QuicOptions;
 use raftian_node::{AskError, NodeHandle, NodeOptions, Replica};
-use raftian_raft::{Command, Incarnation, NodeId, Refused, Term};
+use raftian_raft::{Command, NodeId, Refused, Term};
 
 use super::cluster::{MOST_TAKEN, Nodes, machine};
 use super::moments::Moments;
@@ -35,8 +35,7 @@ impl Real {
             std::fs::create_dir_all(&config.data)
                 .map_err(|error| Unmeasured::Machine(format!("{}: {error}", config.data.display())))?;
             let links = QuicOptions::new(socket, &config);
-            let (cluster, store) = (config.cluster, config.data.join("raft.redb"));
-            let options = NodeOptions { raft, cluster, store, incarnation: Incarnation::default(), links };
+            let options = NodeOptions::new(&config, raft, links);
             let node = NodeHandle::start_traced(options, moments.trace(place, Instant::now)).map_err(machine)?;
             nodes.push(node);
         }

@@ -6,7 +6,7 @@ use raftian_node::cluster::{EmbeddedNode, embedded};
 use raftian_node::driver::Committed;
 use raftian_node::quic::QuicOptions;
 use raftian_node::{NodeHandle, NodeOptions, Replica};
-use raftian_raft::{Bytes, ClientId, Command, Config, Incarnation, Payload};
+use raftian_raft::{Bytes, ClientId, Command, Config, Payload};
 
 use super::*;
 
@@ -173,13 +173,7 @@ impl Cluster {
         let proxy = Proxy::between(&mut members, shape, 7).expect("a proxy");
         let start = |EmbeddedNode { config, socket }: EmbeddedNode| {
             let raft = Config::new(config.id, config.founding().expect("there are members"), config.id.0);
-            NodeHandle::start(NodeOptions {
-                raft,
-                cluster: config.cluster.clone(),
-                store: config.data.join("raft.redb"),
-                incarnation: Incarnation::default(),
-                links: QuicOptions::new(socket, &config),
-            })
+            NodeHandle::start(NodeOptions::new(&config, raft, QuicOptions::new(socket, &config)))
         };
         let nodes = members.into_iter().map(|member| start(member).expect("the node starts")).collect();
         Cluster { nodes, sequences: vec![Vec::new(); 3], proxy, _directory: directory }

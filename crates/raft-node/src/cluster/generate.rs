@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use raftian_raft::NodeId;
 use sha2::{Digest, Sha256};
 
-use super::node_file::SCHEMA;
+use super::node_file::{MARK, SCHEMA};
 use super::{ClusterError, Identity, MAX_MEMBERS, MAX_NAME, Member, SNAPSHOT_ENTRIES, Timing, check_name};
 
 /// Characters that [`unique_name`] appends: a dash and eight hexadecimal digits.
@@ -175,6 +175,8 @@ fn node_toml(own: &Member, cluster: &str, members: &[Member], timing: Timing) ->
          key = \"key.pem\"\n\
          certificate = \"certificate.pem\"\n\
          data = \"data\"\n\
+         # Remembers how much is in there, so that an old copy of it is noticed, and its loss: keep it elsewhere.\n\
+         mark = \"{MARK}\"\n\
          # How many entries its log grows by before a snapshot takes their place.\n\
          snapshot_entries = {SNAPSHOT_ENTRIES}\n\
          \n\

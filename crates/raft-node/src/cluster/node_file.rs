@@ -16,6 +16,9 @@ use super::{ClusterError, Fingerprint, Identity, Member, NodeConfig, SNAPSHOT_EN
 /// Version of the node file's layout.
 pub(super) const SCHEMA: u32 = 1;
 
+/// Where a node's mark is unless its file says otherwise: beside the node file.
+pub(super) const MARK: &str = "raft.mark";
+
 /// Longest node, key or certificate file in bytes: 64 KiB, many times what nine members need.
 pub const MAX_FILE: u64 = 64 * 1024;
 
@@ -30,10 +33,17 @@ pub struct NodeFile {
     key: PathBuf,
     certificate: PathBuf,
     data: PathBuf,
+    #[serde(default = "mark")]
+    mark: PathBuf,
     #[serde(default = "snapshot_entries")]
     snapshot_entries: u64,
     timing: TimingTable,
     member: Vec<MemberTable>,
+}
+
+/// Of a file that does not say.
+fn mark() -> PathBuf {
+    MARK.into()
 }
 
 /// Of a file that does not say.
@@ -111,6 +121,7 @@ impl NodeFile {
             listen: self.listen,
             members,
             data: beside(&self.data),
+            mark: beside(&self.mark),
             timing: Timing {
                 election: (shortest, longest),
                 heartbeat: Duration::from_millis(self.timing.heartbeat_ms.into()),

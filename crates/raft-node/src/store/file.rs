@@ -79,10 +79,12 @@ impl RedbStore {
     /// above it, if there is none; refuses a file of another node, cluster or schema, and one that is damaged. A file
     /// that is created now is of the life `incarnation`; one that exists keeps its own, which is in what it held.
     ///
-    /// Beside it lies its mark, under the same name with `.mark` behind: see [`RedbStore::guard`]. Where there is a mark
-    /// of this life and no store, the store was lost, and none is created.
+    /// `mark` is the file of its mark, of [`MARK_BYTES`](super::MARK_BYTES): see [`RedbStore::guard`]. Where there is a
+    /// mark of this life and no store, the store was lost, and none is created. It serves best in a directory that is
+    /// not lost or copied together with the store's.
     pub fn open(
         path: &Path,
+        mark: &Path,
         node: NodeId,
         cluster: &str,
         incarnation: Incarnation,
@@ -94,18 +96,18 @@ impl RedbStore {
             Ok(found) if found.len() == 0 => return Err(place.damaged("the file", "it is empty")),
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                refuse_lost(path, &Owner::new(node, cluster), incarnation)?;
+                refuse_lost(path, mark, &Owner::new(node, cluster), incarnation)?;
                 create(path, node, cluster, incarnation)?;
             }
             Err(error) => return Err(place.no_access(error)),
         }
         let database = settings().open(path).map_err(|error| place.not_opened(error))?;
         let (mut store, restored) = Self::restore(database, path, node, cluster)?;
-        let mark = mark_of(path);
         let created = !mark.exists();
-        store.guard(open_mark(&mark).map_err(|error| File(&mark).no_access(error))?)?;
+        create_directories(directory_of(mark)).map_err(|error| File(mark).no_access(error))?;
+        store.guard(open_mark(mark).map_err(|error| File(mark).no_access(error))?, mark)?;
         if created {
-            sync_directory(directory_of(&mark)).map_err(|error| File(&mark).no_access(error))?;
+            sync_directory(directory_of(mark)).map_err(|error| File(mark).no_access(error))?;
         }
         Ok((store, restored))
     }
@@ -129,14 +131,15 @@ impl RedbStore {
     }
 
     /// Keeps a mark on `backend`, of [`MARK_BYTES`](super::MARK_BYTES), from now on: how many writes this store has
-    /// confirmed. A mark that is behind, of another node or cluster, or not whole is replaced.
+    /// confirmed. A mark that is behind, of another node or cluster, or not whole is replaced. `label` stands for its
+    /// file in errors.
     ///
     /// # Errors
     /// [`StoreError::Outdated`] if the mark tells of more writes than this store holds, [`StoreError::Foreign`] if it is
     /// of another life of this node.
-    pub fn guard(&mut self, backend: impl StorageBackend) -> Result<(), StoreError> {
-        let (file, mark) = (self.file.clone(), mark_of(&self.file));
-        let no_access = |error: io::Error| File(&mark).no_access(error);
+    pub fn guard(&mut self, backend: impl StorageBackend, label: &Path) -> Result<(), StoreError> {
+        let (file, mark) = (self.file.clone(), label.to_owned());
+        let no_access = |error: io::Error| File(label).no_access(error);
         let own = Confirmed { life: self.life, writes: self.counts.writes };
         if let Some(known) = self.owner.read(&backend).map_err(no_access)? {
             if known.life != own.life {
@@ -275,13 +278,6 @@ fn settings() -> redb::Builder {
     settings
 }
 
-/// The mark of the store at `path`.
-fn mark_of(path: &Path) -> PathBuf {
-    let mut mark = path.as_os_str().to_owned();
-    mark.push(".mark");
-    mark.into()
-}
-
 fn open_mark(mark: &Path) -> io::Result<FileBackend> {
     let file = fs::File::options().read(true).write(true).create(true).truncate(false).open(mark)?;
     FileBackend::new(file).map_err(|error| match error {
@@ -292,17 +288,16 @@ fn open_mark(mark: &Path) -> io::Result<FileBackend> {
 
 /// A node that wrote to a store which is not there any more must not begin with an empty one, but in another life. The
 /// mark of the life before goes.
-fn refuse_lost(path: &Path, owner: &Owner, incarnation: Incarnation) -> Result<(), StoreError> {
-    let mark = mark_of(path);
+fn refuse_lost(path: &Path, mark: &Path, owner: &Owner, incarnation: Incarnation) -> Result<(), StoreError> {
     if !mark.exists() {
         return Ok(());
     }
-    let no_access = |error: io::Error| File(&mark).no_access(error);
-    match open_mark(&mark).and_then(|backend| owner.read(&backend)).map_err(no_access)? {
+    let no_access = |error: io::Error| File(mark).no_access(error);
+    match open_mark(mark).and_then(|backend| owner.read(&backend)).map_err(no_access)? {
         Some(Confirmed { life, writes: promised }) if life == incarnation && promised > 0 => {
-            Err(StoreError::Lost { file: path.to_owned(), mark, promised })
+            Err(StoreError::Lost { file: path.to_owned(), mark: mark.to_owned(), promised })
         }
-        Some(_) | None => fs::remove_file(&mark).map_err(no_access),
+        Some(_) | None => fs::remove_file(mark).map_err(no_access),
     }
 }
 

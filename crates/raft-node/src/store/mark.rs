@@ -1,4 +1,4 @@
-//! The mark beside a store: how many writes the store has confirmed, so that an older copy of it is noticed.
+//! The mark of a store: how many writes the store has confirmed, so that an older copy of it is noticed.
 //!
 //! A store that is put back from a copy is sound and belongs to this node, and yet it has forgotten votes and
 //! acknowledgements, which others count on ("each server will vote for at most one candidate in a given term",

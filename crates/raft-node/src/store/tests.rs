@@ -1,5 +1,5 @@
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -74,8 +74,13 @@ impl StorageBackend for Disk {
     }
 }
 
+/// The mark of the store in `file`, when it is nowhere else.
+fn mark_of(file: &Path) -> PathBuf {
+    file.with_extension("mark")
+}
+
 fn open_file(file: &Path) -> Result<(RedbStore, Restored), StoreError> {
-    RedbStore::open(file, NodeId(1), CLUSTER, Incarnation::default())
+    RedbStore::open(file, &mark_of(file), NodeId(1), CLUSTER, Incarnation::default())
 }
 
 fn entry(index: u64, term: u64) -> Entry {

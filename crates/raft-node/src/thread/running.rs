@@ -83,7 +83,7 @@ pub(crate) fn open(
 ) -> Result<(NodeDriver, Clock, mpsc::Receiver<ServiceRequest>), StartError> {
     let id = options.raft.id;
     check_frames(&options.raft)?;
-    let (store, restored) = RedbStore::open(&options.store, id, &options.cluster, options.incarnation)?;
+    let (store, restored) = RedbStore::open(&options.store, &options.mark, id, &options.cluster, options.incarnation)?;
     let notify = Arc::clone(wake);
     let store = WriterThread::start(id, store, Arc::new(move || notify.notify_one()))?;
     let (links, requests) = QuicLinks::start(options.links, Arc::clone(wake))?;

@@ -1,9 +1,7 @@
-//! The mark beside the file: what an older copy of a store, and none, are taken for.
-
-use std::fs;
-use std::path::PathBuf;
+//! The mark of the file: what an older copy of a store, and none, are taken for.
 
 use super::*;
+use std::fs;
 
 struct Home(tempfile::TempDir);
 
@@ -17,7 +15,7 @@ impl Home {
     }
 
     fn mark(&self) -> PathBuf {
-        self.0.path().join("raft.redb.mark")
+        mark_of(&self.file())
     }
 
     fn open(&self) -> Result<(RedbStore, Restored), StoreError> {
@@ -52,7 +50,7 @@ fn an_older_copy_that_was_put_back_is_refused() {
             assert_eq!(home.open().map(drop), Err(expected.clone()), "asking again does not help");
         }
         let text = expected.to_string();
-        assert!(text.contains("raft.redb is older") && text.contains("raft.redb.mark"), "{text}");
+        assert!(text.contains("raft.redb is older") && text.contains("raft.mark"), "{text}");
     }
 }
 
@@ -86,7 +84,7 @@ fn a_store_that_is_gone_is_not_begun_again() {
     assert_eq!(home.open().map(drop), Err(expected.clone()));
     assert!(!home.file().exists());
     let text = expected.to_string();
-    assert!(text.contains("raft.redb is gone: 4 writes") && text.contains("raft.redb.mark"), "{text}");
+    assert!(text.contains("raft.redb is gone: 4 writes") && text.contains("raft.mark"), "{text}");
     // As another life, in another cluster or as another node it has promised nothing.
     let others = [
         (NodeId(1), CLUSTER, Incarnation(8)),
@@ -94,10 +92,10 @@ fn a_store_that_is_gone_is_not_begun_again() {
         (NodeId(2), CLUSTER, Incarnation::default()),
     ];
     for (node, cluster, life) in others {
-        let (mut store, _) = RedbStore::open(&home.file(), node, cluster, life).expect("a new store");
+        let (mut store, _) = RedbStore::open(&home.file(), &home.mark(), node, cluster, life).expect("a new store");
         submit(&mut store, write(1, Some(vote(1, 1)), []));
         drop(store);
-        let again = RedbStore::open(&home.file(), node, cluster, life).expect("the same store").1;
+        let again = RedbStore::open(&home.file(), &home.mark(), node, cluster, life).expect("the same store").1;
         assert_eq!(again.hard_state, vote(1, 1));
         fs::remove_file(home.file()).expect("there is one");
     }
@@ -109,7 +107,7 @@ fn the_store_of_an_earlier_life_is_refused() {
     home.told(1);
     let copy = fs::read(home.file()).expect("a file");
     fs::remove_file(home.file()).expect("there is one");
-    drop(RedbStore::open(&home.file(), NodeId(1), CLUSTER, Incarnation(8)).expect("another life"));
+    drop(RedbStore::open(&home.file(), &home.mark(), NodeId(1), CLUSTER, Incarnation(8)).expect("another life"));
     fs::write(home.file(), copy).expect("writable");
     let error = home.open().map(drop).expect_err("an earlier life").to_string();
     assert!(error.contains("life 0") && error.contains("life 8"), "{error}");
@@ -127,7 +125,7 @@ fn a_store_that_confirmed_nothing_may_be_begun_again() {
 fn a_mark_that_cannot_be_written_stops_the_node() {
     let (disk, mark) = (Disk::default(), Disk::default());
     let (mut store, _) = disk.open().expect("a new disk");
-    store.guard(mark.clone()).expect("a new mark");
+    store.guard(mark.clone(), Path::new("mark")).expect("a new mark");
     submit(&mut store, write(1, Some(vote(1, 1)), []));
     mark.full.store(true, Ordering::SeqCst);
     let failed = store.submit(write(2, Some(vote(2, 1)), []));

@@ -146,7 +146,8 @@ fn a_store_keeps_the_life_it_was_created_in() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("raft.redb");
     for given in [5, 6] {
-        let (_, restored) = RedbStore::open(&file, NodeId(1), CLUSTER, Incarnation(given)).expect("a sound file");
+        let (_, restored) =
+            RedbStore::open(&file, &mark_of(&file), NodeId(1), CLUSTER, Incarnation(given)).expect("a sound file");
         assert_eq!(restored.incarnation, Incarnation(5));
     }
 }
