@@ -38,6 +38,8 @@ pub(crate) struct Progress {
     pub(crate) state: Option<StateHash>,
     /// Its state differs from what the log makes of it: it needs a snapshot newer than this index.
     pub(crate) diverged: Option<Index>,
+    /// Hashes up to this index are of a state that was replaced, however late they arrive.
+    pub(crate) replaced: Index,
 }
 
 /// Smoothed round trips and their deviation, as in RFC 6298.
@@ -178,6 +180,7 @@ impl Progress {
             caught_up: None,
             state: None,
             diverged: None,
+            replaced: Index(0),
         }
     }
 

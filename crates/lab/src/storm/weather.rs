@@ -147,7 +147,7 @@ impl Weather {
         }
         if real_store {
             // Of its own dice too: the corruption and the states of the seeds kept so far stay as they are.
-            let dice_of_copies = &mut ChaCha8Rng::seed_from_u64(seed.rotate_left(32) ^ u64::MAX / 3);
+            let dice_of_copies = &mut ChaCha8Rng::seed_from_u64(seed.rotate_left(32) ^ (u64::MAX / 3));
             weights.push((Event::PutBack, sometimes(dice_of_copies, 0.001, 0.01)));
         }
         let config = settings(dice, membership.clone(), election_timeout, lease_reads);

@@ -193,6 +193,10 @@ impl Node {
             }
             (Flow::Snapshot(transfer), SnapshotResult::Installed) if transfer.name.position == reply.position => {
                 progress.matched = progress.matched.max(reply.position.index);
+                if transfer.repair {
+                    // What it told before it was repaired may still be on its way, and reaches no further than this log.
+                    progress.replaced = self.log.last().index;
+                }
                 progress.installed();
                 self.advance_commit();
                 self.tell_successor();

@@ -111,9 +111,10 @@ fn hash_leader(leader: &Leader, hasher: &mut impl Hasher) {
             caught_up: _,
             state,
             diverged,
+            replaced,
         } = progress;
         (id, incarnation, witness, matched, next, flow).hash(hasher);
-        (commit_sent, answered, round, state, diverged).hash(hasher);
+        (commit_sent, answered, round, state, diverged, replaced).hash(hasher);
     }
 }
 

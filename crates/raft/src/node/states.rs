@@ -37,6 +37,9 @@ impl Node {
     pub(super) fn compare_state(&mut self, from: NodeId, theirs: StateHash) {
         let Role::Leader(leader) = &mut self.role else { return };
         let Some(progress) = leader.peers.get_mut(from) else { return };
+        if theirs.index <= progress.replaced {
+            return;
+        }
         progress.state = Some(theirs);
         let index = theirs.index;
         let Some(mine) = self.machine.hashes.iter().copied().find(|mine| mine.index == index) else { return };
