@@ -330,3 +330,6 @@ impl Node {
         self.note(Decision::IgnoredNonsense { from, what });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -159,6 +159,35 @@ mod tests {
     }
 
     #[test]
+    fn a_node_that_has_heard_of_the_leader_is_in_another_state() {
+        let hears = |body| {
+            let membership = Membership::new([1, 2, 3].map(NodeId)).unwrap();
+            let mut node = Node::new(Config::new(NodeId(1), membership, 1), Restored::default(), Moment(5)).unwrap();
+            let message = crate::Message::new(crate::Term(1), body);
+            node.step(Moment(5), Input::Receive { from: NodeId(2), message });
+            while node.has_work() {
+                if let Some(write) = node.take_actions().persist {
+                    node.step(Moment(5), Input::Persisted(write.number));
+                }
+            }
+            assert_eq!(node.term(), crate::Term(1));
+            state(&node)
+        };
+        let append = crate::AppendEntries {
+            previous: crate::LogPosition::default(),
+            commit: crate::Index(0),
+            probe: None,
+            round_trip: 0,
+            entries: alloc::vec::Vec::new(),
+        };
+        assert_ne!(
+            hears(crate::Body::AppendEntries(append)),
+            hears(crate::Body::VoteReply { granted: false }),
+            "both are in the term, and only one follows"
+        );
+    }
+
+    #[test]
     fn a_node_tells_what_its_disk_knew_of_it_and_what_it_decided() {
         let voter = (NodeId(1), crate::Incarnation(7), crate::Standing::Voter);
         let membership = Membership::of([voter]).unwrap();
