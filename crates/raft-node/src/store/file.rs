@@ -286,15 +286,17 @@ fn open_mark(mark: &Path) -> io::Result<FileBackend> {
     })
 }
 
-/// A node that wrote to a store which is not there any more must not begin with an empty one, but in another life. The
-/// mark of the life before goes.
+/// A node that wrote to a store which is not there any more must not begin with an empty one, but in another life, which
+/// is never its first again. The mark of the life before goes.
 fn refuse_lost(path: &Path, mark: &Path, owner: &Owner, incarnation: Incarnation) -> Result<(), StoreError> {
     if !mark.exists() {
         return Ok(());
     }
     let no_access = |error: io::Error| File(mark).no_access(error);
     match open_mark(mark).and_then(|backend| owner.read(&backend)).map_err(no_access)? {
-        Some(Confirmed { life, writes: promised }) if life == incarnation && promised > 0 => {
+        Some(Confirmed { life, writes: promised })
+            if promised > 0 && [life, Incarnation::default()].contains(&incarnation) =>
+        {
             Err(StoreError::Lost { file: path.to_owned(), mark: mark.to_owned(), promised })
         }
         Some(_) | None => fs::remove_file(mark).map_err(no_access),

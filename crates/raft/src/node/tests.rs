@@ -457,3 +457,26 @@ fn a_log_that_no_node_could_have_written_is_refused() {
     }
     assert!(start(Restored { hard_state: hard_state(Term::LAST.0), ..sound }).is_ok());
 }
+
+/// "It might still be needed until the C_new entry is committed" (thesis 4.2.2), and no longer.
+#[test]
+fn a_node_that_loses_its_vote_stands_only_while_that_is_undecided() {
+    let entry = |index, payload| Entry { term: TERM, index: Index(index), stamp: Stamp(0), payload };
+    let stands = |committed: u64| {
+        let members = three(Standing::Voter);
+        let without = members.after(&Change::Remove(NodeId(1))).unwrap();
+        let restored = Restored {
+            hard_state: HardState { term: TERM, vote: None },
+            committed: Index(committed),
+            entries: vec![entry(1, Payload::Empty), entry(2, Payload::Membership(without))],
+            ..Restored::default()
+        };
+        let mut config = Config::new(NodeId(1), members, 1);
+        config.pre_vote = false;
+        let mut node = Node::new(config, restored, NOW).unwrap();
+        node.step(NOW, Input::Campaign);
+        node.role() == RoleKind::Candidate
+    };
+    assert!(stands(1));
+    assert!(!stands(2));
+}

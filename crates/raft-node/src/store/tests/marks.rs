@@ -85,7 +85,7 @@ fn a_store_that_is_gone_is_not_begun_again() {
     assert!(!home.file().exists());
     let text = expected.to_string();
     assert!(text.contains("raft.redb is gone: 4 writes") && text.contains("raft.mark"), "{text}");
-    // As another life, in another cluster or as another node it has promised nothing.
+    // In another life, in another cluster or as another node it has promised nothing.
     let others = [
         (NodeId(1), CLUSTER, Incarnation(8)),
         (NodeId(1), "other", Incarnation::default()),
@@ -99,6 +99,16 @@ fn a_store_that_is_gone_is_not_begun_again() {
         assert_eq!(again.hard_state, vote(1, 1));
         fs::remove_file(home.file()).expect("there is one");
     }
+}
+
+#[test]
+fn a_later_life_that_lost_its_store_does_not_begin_as_the_first() {
+    let home = Home::new();
+    let (mut store, _) = RedbStore::open(&home.file(), &home.mark(), NodeId(1), CLUSTER, Incarnation(8)).expect("new");
+    submit(&mut store, write(1, Some(vote(1, 1)), []));
+    drop(store);
+    fs::remove_file(home.file()).expect("there is one");
+    assert!(matches!(home.open().map(drop), Err(StoreError::Lost { promised: 1, .. })));
 }
 
 #[test]
