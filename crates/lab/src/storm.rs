@@ -72,6 +72,8 @@ pub struct Report {
     pub steps: u64,
     /// Time that passed for the cluster.
     pub time: Duration,
+    /// The last things that happened, one a line, as many as were to be kept.
+    pub trace: String,
 }
 
 /// A storm that a cluster did not survive.
@@ -191,7 +193,8 @@ impl Storm {
             Ok(()) => {
                 run.tally.add(run.cluster.tally());
                 let time = Duration::from_micros(run.cluster.now().0);
-                Ok(Report { digest: run.cluster.digest(), steps: run.cluster.steps(), time, tally: run.tally })
+                let (digest, steps, trace) = (run.cluster.digest(), run.cluster.steps(), run.cluster.trace());
+                Ok(Report { digest, steps, time, tally: run.tally, trace })
             }
             Err(panic) => {
                 let text = panic.downcast_ref::<String>().cloned();

@@ -105,6 +105,7 @@ fn one(arguments: &Arguments, seed: u64) -> Exit {
                 eprintln!("seed {seed} did two different things in two runs");
                 return Exit::Violated;
             }
+            print!("{}", report.trace);
             print(&report.tally);
             println!("seed {seed} survived; digest {:016x}", report.digest);
             Exit::Success
@@ -181,7 +182,7 @@ impl Sea {
             let result = storm.run();
             let mut log = self.log.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             match result {
-                Ok(Report { tally, digest, steps, time }) => {
+                Ok(Report { tally, digest, steps, time, trace: _ }) => {
                     if arguments.digests {
                         println!("seed {seed} digest {digest:016x}");
                     }
