@@ -44,6 +44,14 @@ pub struct Backup {
     bytes: Option<Vec<u8>>,
 }
 
+impl Backup {
+    /// The same bytes, of a disk that owes `owed`: what the machine confirmed since the copy was made stays confirmed.
+    #[must_use]
+    pub fn owing(&self, owed: &Restored) -> Backup {
+        Backup { owed: owed.clone(), bytes: self.bytes.clone() }
+    }
+}
+
 /// Why a machine cannot start from its disk.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Unusable {

@@ -206,7 +206,9 @@ impl Simulation {
         if host.node().is_some() || !host.disk().knows_newer_than(copy) {
             return false;
         }
-        host.disk_mut().put_back(copy);
+        // Whatever it confirmed since may be on its way, and counts.
+        let forgetful = copy.owing(host.image());
+        host.disk_mut().put_back(&forgetful);
         host.damaged = true;
         self.trace.push(self.now, Line::Did(id, "has an old store put back"));
         self.start(id);

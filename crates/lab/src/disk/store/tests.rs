@@ -274,9 +274,8 @@ fn a_store_that_gives_back_another_image_is_caught() {
     let mut store = DiskStore::on_disk(ID, Restored::default());
     submit(&mut store, 1..=6);
     store.complete(3);
-    let old = store.disk().expect("bytes").image();
     // The bytes of a copy with the debts of a later one: a disk that forgot.
-    let forgetful = Backup { bytes: Some(old), owed: after(6) };
+    let forgetful = store.backup().owing(&after(6));
     store.put_back(&forgetful);
     let Err(Unusable::Lied(violation)) = store.restart() else { panic!("it was not caught") };
     assert!(violation.to_string().contains("the store gives back what was durable is violated"), "{violation}");
