@@ -30,6 +30,8 @@ fn a_follower_whose_state_went_astray_is_repaired_and_keeps_its_log() {
     (2..=3).for_each(|sequence| order(&mut cluster, sequence));
     assert!(alike(&cluster));
     assert!(cluster.node(N2).last() > last);
+    // Nor do heartbeats bring up again what is mended, whoever answers them.
+    cluster.run(SECOND);
     assert_eq!(cluster.tally().of("saw a diverged state"), 1);
     assert_eq!(cluster.tally().of("sent a snapshot"), 1);
 }

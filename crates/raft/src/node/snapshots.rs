@@ -194,7 +194,9 @@ impl Node {
             (Flow::Snapshot(transfer), SnapshotResult::Installed) if transfer.name.position == reply.position => {
                 progress.matched = progress.matched.max(reply.position.index);
                 if transfer.repair {
-                    // What it told before it was repaired may still be on its way, and reaches no further than this log.
+                    // What it told before it was repaired is of a state that is gone. Some of it may still be on its way;
+                    // that reaches no further than this log.
+                    progress.state = None;
                     progress.replaced = self.log.last().index;
                 }
                 progress.installed();

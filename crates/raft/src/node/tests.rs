@@ -408,6 +408,8 @@ fn a_repaired_follower_is_believed_only_in_what_it_tells_of_later_entries() {
     let result = crate::message::SnapshotResult::Installed;
     let probe = Probe { sent: NOW, round: 0 };
     hear(&mut node, 2, Body::SnapshotReply(crate::message::SnapshotReply { probe, position, result }));
+    tell(&mut node, 3, 1, 7);
+    assert_eq!(strays(&mut node), 0, "n2 has told nothing since");
     tell(&mut node, 2, 1, 8);
     assert_eq!(strays(&mut node), 0, "that came late");
     propose(&mut node, [1]);
