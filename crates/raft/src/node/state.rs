@@ -188,6 +188,41 @@ mod tests {
     }
 
     #[test]
+    fn a_leader_that_knows_more_of_a_follower_is_in_another_state() {
+        let leads = |matched: u64| {
+            let membership = Membership::new([1, 2, 3, 4, 5].map(NodeId)).unwrap();
+            let mut config = Config::new(NodeId(1), membership, 1);
+            config.pre_vote = false;
+            let mut node = Node::new(config, Restored::default(), Moment(5)).unwrap();
+            let settle = |node: &mut Node| {
+                while node.has_work() {
+                    if let Some(write) = node.take_actions().persist {
+                        node.step(Moment(5), Input::Persisted(write.number));
+                    }
+                }
+            };
+            node.step(Moment(5), Input::Campaign);
+            settle(&mut node);
+            let up_to = crate::Index(matched);
+            let result = crate::AppendResult::Matched { up_to };
+            let answer = crate::AppendReply { probe: None, result, state: None };
+            for (from, body) in [
+                (2, crate::Body::VoteReply { granted: true }),
+                (3, crate::Body::VoteReply { granted: true }),
+                (4, crate::Body::AppendReply(answer)),
+            ] {
+                let message = crate::Message::new(crate::Term(1), body);
+                node.step(Moment(5), Input::Receive { from: NodeId(from), message });
+                settle(&mut node);
+            }
+            assert_eq!((node.role(), node.commit()), (crate::RoleKind::Leader, crate::Index(0)));
+            state(&node)
+        };
+        assert_eq!(leads(1), leads(1));
+        assert_ne!(leads(0), leads(1));
+    }
+
+    #[test]
     fn a_node_tells_what_its_disk_knew_of_it_and_what_it_decided() {
         let voter = (NodeId(1), crate::Incarnation(7), crate::Standing::Voter);
         let membership = Membership::of([voter]).unwrap();

@@ -1,0 +1,83 @@
+//! Who stands, who votes, and for how long.
+
+use super::*;
+
+#[test]
+fn the_election_timeout_follows_a_measured_round_trip_and_no_unknown_one() {
+    let ms = core::time::Duration::from_millis;
+    let waits = |round_trip: u32| {
+        let mut node = node(three(Standing::Voter), |config| {
+            config.pre_vote = true;
+            config.adaptive_timeout = Some((ms(120), ms(2_000)));
+        });
+        let Body::AppendEntries(append) = heartbeat() else { unreachable!() };
+        // The first tells, the second sets the timer by it.
+        (0..2).for_each(|_| hear(&mut node, 2, Body::AppendEntries(AppendEntries { round_trip, ..append.clone() })));
+        core::time::Duration::from_micros(node.wake_at().0 - NOW.0)
+    };
+    assert!((ms(150)..ms(300)).contains(&waits(0)), "that of the settings");
+    assert!((ms(120)..ms(240)).contains(&waits(1)), "no less than the shortest");
+    assert!((ms(700)..ms(1_400)).contains(&waits(300_000)), "twice the heartbeat and the round trip");
+    assert!((ms(2_000)..ms(4_000)).contains(&waits(30_000_000)), "no more than the longest");
+}
+
+/// "It might still be needed until the C_new entry is committed" (thesis 4.2.2), and no longer.
+#[test]
+fn a_node_that_loses_its_vote_stands_only_while_that_is_undecided() {
+    let entry = |index, payload| Entry { term: TERM, index: Index(index), stamp: Stamp(0), payload };
+    let stands = |committed: u64| {
+        let members = three(Standing::Voter);
+        let without = members.after(&Change::Remove(NodeId(1))).unwrap();
+        let restored = Restored {
+            hard_state: HardState { term: TERM, vote: None },
+            committed: Index(committed),
+            entries: vec![entry(1, Payload::Empty), entry(2, Payload::Membership(without))],
+            ..Restored::default()
+        };
+        let mut config = Config::new(NodeId(1), members, 1);
+        config.pre_vote = false;
+        let mut node = Node::new(config, restored, NOW).unwrap();
+        node.step(NOW, Input::Campaign);
+        node.role() == RoleKind::Candidate
+    };
+    assert!(stands(1));
+    assert!(!stands(2));
+}
+
+/// "Each server will vote for at most one candidate in a given term" (section 5.2), and say so as often as it is asked.
+#[test]
+fn a_candidate_that_asks_again_gets_the_same_answer() {
+    let mut node = node(three(Standing::Voter), |_| {});
+    let ask = Body::RequestVote { last: LogPosition::default(), transfer: false, priority: 0 };
+    let mut answers = |from: u64| {
+        hear(&mut node, from, ask.clone());
+        let mut sent = Vec::new();
+        while node.has_work() {
+            sent.extend(write(&mut node).send);
+        }
+        sent.into_iter().map(|(to, message)| (to.0, message.body)).collect::<Vec<_>>()
+    };
+    let granted = |granted| Body::VoteReply { granted };
+    assert_eq!(answers(2), [(2, granted(true))]);
+    assert_eq!(answers(2), [(2, granted(true))]);
+    assert_eq!(answers(3), [(3, granted(false))]);
+}
+
+/// A node whose disk was lost is not the member that it was: its answers count for nothing.
+#[test]
+fn another_life_answers_for_nobody() {
+    let mut node = node(three(Standing::Voter), |_| {});
+    node.step(NOW, Input::Campaign);
+    write(&mut node);
+    let hear_as = |node: &mut Node, life: u64, body: Body| {
+        let message = Message { sender: Incarnation(life), ..Message::new(TERM, body) };
+        node.step(NOW, Input::Receive { from: NodeId(2), message });
+        decisions(&write(node), |decision| matches!(decision, Decision::MetStranger { .. }))
+    };
+    assert_eq!(hear_as(&mut node, 5, Body::VoteReply { granted: true }), 1);
+    assert_eq!(node.role(), RoleKind::Candidate);
+    assert_eq!(hear_as(&mut node, 0, Body::VoteReply { granted: true }), 0);
+    assert_eq!(node.role(), RoleKind::Leader);
+    assert_eq!(hear_as(&mut node, 5, answer(1)), 1);
+    assert_eq!(node.commit(), Index(0));
+}

@@ -1,0 +1,120 @@
+//! What a follower takes, refuses and sends on.
+
+use super::*;
+
+#[test]
+fn commands_are_forwarded_in_messages_within_the_bound() {
+    let mut node = follower(|config| {
+        config.max_command_bytes = 10;
+        config.max_append_bytes = 3 * (Entry::OVERHEAD + 10) + 1;
+    });
+    let large = [command(8, 11)];
+    node.step(NOW, Input::Propose((1..=7).map(|sequence| command(sequence, 10)).chain(large).collect()));
+    let actions = node.take_actions();
+    let forwarded: Vec<Vec<u64>> = actions
+        .send
+        .iter()
+        .map(|(to, message)| match &message.body {
+            Body::Forward { commands } if *to == NodeId(2) => commands.iter().map(|c| c.sequence).collect(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(forwarded, [vec![1, 2, 3], vec![4, 5, 6], vec![7]]);
+    assert_eq!(actions.refused.iter().map(|refused| refused.sequence).collect::<Vec<_>>(), [8]);
+}
+
+/// Exactly as much as fits is no more than fits.
+#[test]
+fn a_forward_may_be_as_large_as_the_bound() {
+    let mut node = follower(|config| {
+        config.max_command_bytes = 10;
+        config.max_append_bytes = 2 * (Entry::OVERHEAD + 10);
+    });
+    propose(&mut node, 1..=4);
+    assert_eq!(node.take_actions().send.len(), 2);
+}
+
+#[test]
+fn what_no_correct_peer_sends_is_told_and_ignored() {
+    let mut node = follower(|_| {});
+    node.step(NOW, Input::Receive { from: NodeId(1), message: Message::new(TERM, heartbeat()) });
+    assert_eq!(nonsense(&node.take_actions()), 1, "from itself");
+    hear(&mut node, 3, heartbeat());
+    let actions = node.take_actions();
+    assert_eq!((nonsense(&actions), actions.send.len()), (1, 0), "a second leader of the term");
+    assert_eq!(node.leader(), Some(NodeId(2)));
+    let later = Message::new(Term(Term::LAST.0 + 1), heartbeat());
+    node.step(NOW, Input::Receive { from: NodeId(2), message: later });
+    assert_eq!((nonsense(&node.take_actions()), node.term()), (1, TERM), "a term that cannot exist");
+}
+
+#[test]
+fn entries_end_where_indexes_do() {
+    let append = |index: u64| {
+        let mut node = follower(|_| {});
+        let previous = LogPosition { term: TERM, index: Index(index - 1) };
+        let entries = vec![Entry { term: TERM, index: Index(index), stamp: Stamp(0), payload: Payload::Empty }];
+        hear(
+            &mut node,
+            2,
+            Body::AppendEntries(AppendEntries { previous, commit: Index(0), probe: None, round_trip: 0, entries }),
+        );
+        let actions = node.take_actions();
+        (nonsense(&actions), actions.send.len())
+    };
+    assert_eq!(append(Index::LAST.0), (0, 1), "it lacks what comes before, and says so");
+    assert_eq!(append(Index::LAST.0 + 1), (1, 0));
+}
+
+#[test]
+fn a_leader_is_followed_once() {
+    let mut node = node(three(Standing::Voter), |_| {});
+    let follows = |node: &mut Node| {
+        hear(node, 2, heartbeat());
+        decisions(&write(node), |decision| matches!(decision, Decision::FollowsLeader { .. }))
+    };
+    assert_eq!([follows(&mut node), follows(&mut node)], [1, 0]);
+}
+
+#[test]
+fn only_a_truncated_change_of_members_is_rolled_back() {
+    let entry = |index, payload| Entry { term: TERM, index: Index(index), stamp: Stamp(0), payload };
+    let rolled_back = |members_at: u64| {
+        let members = Payload::Membership(three(Standing::Voter).after(&Change::Remove(NodeId(3))).unwrap());
+        let payload = |index| if index == members_at { members.clone() } else { Payload::Empty };
+        let restored = Restored {
+            hard_state: HardState { term: TERM, vote: None },
+            entries: (1..=3).map(|index| entry(index, payload(index))).collect(),
+            ..Restored::default()
+        };
+        let config = Config::new(NodeId(1), three(Standing::Voter), 1);
+        let mut node = Node::new(config, restored, NOW).unwrap();
+        let (previous, term) = (LogPosition { term: TERM, index: Index(1) }, Term(2));
+        let entries = vec![Entry { term, ..entry(2, Payload::Empty) }];
+        let append = AppendEntries { previous, commit: Index(0), probe: None, round_trip: 0, entries };
+        let message = Message::new(term, Body::AppendEntries(append));
+        node.step(NOW, Input::Receive { from: NodeId(2), message });
+        let actions = node.take_actions();
+        assert_eq!(decisions(&actions, |decision| matches!(decision, Decision::Truncated { .. })), 1);
+        decisions(&actions, |decision| matches!(decision, Decision::RolledBackMembers { .. }))
+    };
+    assert_eq!([1, 2, 3].map(rolled_back), [0, 1, 1]);
+}
+
+/// A follower need not know yet that its leader came back in another life, to speak to that one.
+#[test]
+fn a_leader_is_spoken_to_in_the_life_it_speaks_in() {
+    let mut node = node(three(Standing::Voter), |_| {});
+    let message = Message { sender: Incarnation(5), ..Message::new(TERM, heartbeat()) };
+    node.step(NOW, Input::Receive { from: NodeId(2), message });
+    while node.has_work() {
+        write(&mut node);
+    }
+    propose(&mut node, [1]);
+    let sent = write(&mut node).send;
+    assert_eq!(sent.iter().map(|(to, message)| (to.0, message.receiver.0)).collect::<Vec<_>>(), [(2, 5)]);
+    node.step(NOW, Input::Campaign);
+    write(&mut node);
+    let asked = write(&mut node).send;
+    assert_eq!(asked.iter().map(|(to, message)| (to.0, message.receiver.0)).collect::<Vec<_>>(), [(2, 0), (3, 0)]);
+}

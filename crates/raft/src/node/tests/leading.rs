@@ -1,0 +1,178 @@
+//! What a leader sends, waits for, and compares.
+
+use super::*;
+
+/// A disk is slow for a while without anything being wrong with it.
+#[test]
+fn a_leader_bears_a_slow_disk_for_as_long_as_it_would_bear_silence() {
+    let mut node = leader(three(Standing::Voter), |_| {});
+    write(&mut node);
+    propose(&mut node, [1]);
+    let _under_way = node.take_actions();
+    let patience = node.config().patience().as_micros() as u64;
+    let mut leads_at = |since: u64| {
+        let now = Moment(NOW.0 + since);
+        for id in 2..=3 {
+            let result = AppendResult::Matched { up_to: Index(1) };
+            let message = Message::new(TERM, Body::AppendReply(AppendReply { probe: None, result, state: None }));
+            node.step(now, Input::Receive { from: NodeId(id), message });
+        }
+        let _actions = node.take_actions();
+        node.role() == RoleKind::Leader
+    };
+    assert!(leads_at(60_000) && leads_at(patience), "it waits");
+    assert!(!leads_at(patience + 60_000), "it hangs");
+}
+
+/// A witness with an entry that a crash took from everybody else could give it to nobody.
+#[test]
+fn a_witness_is_sent_no_more_than_the_leader_has_on_its_own_disk() {
+    let mut node = leader(three(Standing::Witness), |_| {});
+    write(&mut node);
+    write(&mut node);
+    (2..=3).for_each(|id| matched(&mut node, id, 1));
+    write(&mut node);
+    propose(&mut node, [1]);
+    let first = node.take_actions().persist.expect("a write").number;
+    propose(&mut node, [2, 3]);
+    let mut sent = node.take_actions().send;
+    node.step(NOW, Input::Persisted(first));
+    sent.extend(node.take_actions().send);
+    let entries = |to: u64| {
+        let of = |(id, message): &(NodeId, Message)| match &message.body {
+            Body::AppendEntries(append) if *id == NodeId(to) => append.entries.iter().map(|e| e.index.0).collect(),
+            _ => Vec::new(),
+        };
+        sent.iter().flat_map(of).collect::<Vec<_>>()
+    };
+    assert_eq!(entries(3), [2], "the second write is not done");
+    assert_eq!(entries(2), [3, 4], "a voter gets them before, from when they are appended");
+}
+
+/// A hash of a state that was replaced tells nothing of the one in its place.
+#[test]
+fn a_repaired_follower_is_believed_only_in_what_it_tells_of_later_entries() {
+    let mut node = leader(three(Standing::Voter), |_| {});
+    write(&mut node);
+    let tell = |node: &mut Node, from: u64, index: u64, hash: u64| {
+        let state = Some(StateHash { index: Index(index), hash });
+        let result = AppendResult::Matched { up_to: Index(index) };
+        hear(node, from, Body::AppendReply(AppendReply { probe: None, result, state }));
+    };
+    let strays = |node: &mut Node| {
+        let actions = write(node);
+        actions.events.iter().filter(|event| matches!(event.decision, Decision::StateDiverged { .. })).count()
+    };
+    node.step(NOW, Input::StateHash(StateHash { index: Index(1), hash: 7 }));
+    tell(&mut node, 3, 1, 7);
+    tell(&mut node, 2, 1, 8);
+    assert_eq!(strays(&mut node), 1);
+    node.step(NOW, Input::Applied(Index(1)));
+    node.step(NOW, Input::TakeSnapshot(TakenSnapshot { index: Index(1), data: vec![1].into(), compact_to: None }));
+    let sent = write(&mut node).send;
+    let part = sent.iter().find_map(|(to, message)| match &message.body {
+        Body::InstallSnapshot(part) if *to == NodeId(2) => Some(part),
+        _ => None,
+    });
+    let position = part.expect("the repair").name.position;
+    let result = crate::message::SnapshotResult::Installed;
+    let probe = Probe { sent: NOW, round: 0 };
+    hear(&mut node, 2, Body::SnapshotReply(crate::message::SnapshotReply { probe, position, result }));
+    tell(&mut node, 3, 1, 7);
+    assert_eq!(strays(&mut node), 0, "n2 has told nothing since");
+    tell(&mut node, 2, 1, 8);
+    assert_eq!(strays(&mut node), 0, "that came late");
+    propose(&mut node, [1]);
+    write(&mut node);
+    node.step(NOW, Input::StateHash(StateHash { index: Index(2), hash: 70 }));
+    tell(&mut node, 3, 2, 70);
+    tell(&mut node, 2, 2, 80);
+    assert_eq!(strays(&mut node), 1, "that is news");
+}
+
+/// "A new server … catches up" before it gets a vote (thesis 4.2.1), and one that is silent has not.
+#[test]
+fn a_joining_member_that_is_behind_or_silent_gets_no_vote() {
+    let promoted = |up_to: u64, answers: bool| {
+        let mut node = leader(three(Standing::Joining), |_| {});
+        write(&mut node);
+        matched(&mut node, 2, 1);
+        write(&mut node);
+        assert_eq!(node.commit(), Index(1));
+        for beat in 1..60 {
+            let now = Moment(NOW.0 + beat * 50_000);
+            at(&mut node, now, 2, answer(1));
+            if answers || beat == 1 {
+                at(&mut node, now, 3, answer(up_to));
+            }
+            node.step(now, Input::Wake);
+            write(&mut node);
+        }
+        assert_eq!(node.role(), RoleKind::Leader);
+        node.membership().member(NodeId(3)).unwrap().standing != Some(Standing::Joining)
+    };
+    assert!(promoted(1, true));
+    assert!(!promoted(0, true), "it is behind");
+    assert!(!promoted(1, false), "it is silent");
+}
+
+#[test]
+#[should_panic(expected = "only entries of the log are committed")]
+fn a_broken_invariant_stops_the_node() {
+    let mut node = leader(three(Standing::Voter), |_| {});
+    node.commit = Index(9);
+    node.step(NOW, Input::Wake);
+}
+
+#[test]
+#[should_panic(expected = "a leader never overwrites or deletes entries of its log")]
+fn a_leader_that_loses_entries_stops() {
+    let mut node = leader(three(Standing::Voter), |_| {});
+    propose(&mut node, 1..=3);
+    node.log.truncate(Index(3));
+    node.step(NOW, Input::Wake);
+}
+
+#[test]
+fn leadership_is_handed_to_the_follower_that_has_most_of_those_that_answered_lately() {
+    let handed_to = |silent: bool| {
+        let mut node = leader(three(Standing::Voter), |_| {});
+        write(&mut node);
+        propose(&mut node, 1..=3);
+        write(&mut node);
+        at(&mut node, NOW, 3, answer(4));
+        let now = Moment(NOW.0 + if silent { node.config().stickiness().as_micros() as u64 } else { 0 });
+        at(&mut node, now, 2, answer(1));
+        node.step(now, Input::HandOver(None));
+        let actions = node.take_actions();
+        actions.events.iter().find_map(|event| match event.decision {
+            Decision::HandsOver { to } => Some(to.0),
+            _ => None,
+        })
+    };
+    assert_eq!(handed_to(false), Some(3));
+    assert_eq!(handed_to(true), Some(2));
+    let mut node = leader(three(Standing::Voter), |_| {});
+    node.step(NOW, Input::HandOver(None));
+    assert_eq!(node.take_actions().orders, [Err(crate::OrderRefusal::NoSuccessor)], "nobody has answered");
+}
+
+/// A follower that is a little behind is still compared.
+#[test]
+fn the_newest_sixteen_hashes_are_kept_to_compare_with() {
+    let compares = |told: u64, index: u64| {
+        let mut node = leader(three(Standing::Voter), |_| {});
+        write(&mut node);
+        propose(&mut node, 1..=20);
+        write(&mut node);
+        (1..=told).for_each(|index| node.step(NOW, Input::StateHash(StateHash { index: Index(index), hash: 7 })));
+        for (from, hash) in [(3, 7), (2, 8)] {
+            let state = Some(StateHash { index: Index(index), hash });
+            let result = AppendResult::Matched { up_to: Index(index) };
+            hear(&mut node, from, Body::AppendReply(AppendReply { probe: None, result, state }));
+        }
+        decisions(&node.take_actions(), |decision| matches!(decision, Decision::StateDiverged { .. })) == 1
+    };
+    assert!(compares(16, 1) && compares(17, 2));
+    assert!(!compares(17, 1));
+}

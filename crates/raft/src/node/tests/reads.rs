@@ -1,0 +1,69 @@
+//! Bounds of reads, and what applying sets going.
+
+use super::*;
+
+#[test]
+fn reads_of_followers_are_bounded_at_the_leader() {
+    let mut node = leader(three(Standing::Voter), |config| config.max_reads = 2);
+    write(&mut node);
+    (1..=3).for_each(|token| hear(&mut node, 2, Body::Read { token }));
+    let actions = node.take_actions();
+    let refused = |(_, message): &&(NodeId, Message)| matches!(message.body, Body::ReadReply { index: None, .. });
+    let refused: Vec<_> = actions.send.iter().filter(refused).map(|(_, message)| message.body.clone()).collect();
+    assert_eq!(refused, [Body::ReadReply { token: 3, index: None }]);
+}
+
+#[test]
+fn reads_of_the_own_program_are_bounded_whether_asked_or_confirmed() {
+    let mut node = follower(|config| config.max_reads = 2);
+    (1..=3).for_each(|id| node.step(NOW, Input::Read { id: ReadId(id), lease: false }));
+    let busy = ReadAnswer { id: ReadId(3), result: Err(ReadRefusal::Busy) };
+    assert_eq!(node.take_actions().reads, [busy]);
+    let mut node = leader(three(Standing::Voter), |config| config.max_reads = 2);
+    (1..=3).for_each(|id| node.step(NOW, Input::Read { id: ReadId(id), lease: false }));
+    assert_eq!(node.take_actions().reads, [busy], "early ones count");
+}
+
+/// Whoever asks `has_work` after each input misses nothing, and asks in vain rarely.
+#[test]
+fn applying_stirs_a_node_that_waits_for_it_and_no_other() {
+    let applied = |set: fn(&mut Config), ask: bool, propose_more: bool| {
+        let mut node = node(alone(), set);
+        node.step(NOW, Input::Campaign);
+        settle(&mut node);
+        propose(&mut node, if propose_more { 1..=2 } else { 1..=1 });
+        let mut handed_out = Index(0);
+        while node.has_work() {
+            handed_out = write(&mut node).apply.last().map_or(handed_out, |entry| entry.index);
+        }
+        if ask {
+            node.step(NOW, Input::Read { id: ReadId(1), lease: false });
+            write(&mut node);
+            assert!(!node.has_work(), "the read waits");
+        }
+        node.step(NOW, Input::Applied(handed_out));
+        node.has_work()
+    };
+    assert!(!applied(|_| {}, false, false), "nothing waits");
+    assert!(applied(|config| config.apply_window = 1, false, true), "an entry waits for room");
+    assert!(applied(|_| {}, true, false), "a read waits for its index");
+    assert!(applied(|config| config.snapshot_entries = Some(2), false, false), "a snapshot may be due");
+    assert!(applied(|config| config.snapshot_bytes = Some(2), false, false), "a snapshot may be due");
+}
+
+/// The deadline of a read is not that of the leader.
+#[test]
+fn a_read_that_nobody_answers_is_given_up_without_an_election() {
+    let mut node = follower(|_| {});
+    node.step(NOW, Input::Read { id: ReadId(4), lease: false });
+    write(&mut node);
+    let patience = node.config().patience().as_micros() as u64;
+    let later = Moment(NOW.0 + patience - 1);
+    at(&mut node, later, 2, heartbeat());
+    write(&mut node);
+    let given_up = Moment(NOW.0 + patience);
+    assert_eq!(node.wake_at(), given_up);
+    node.step(given_up, Input::Wake);
+    assert_eq!(node.take_actions().reads, [ReadAnswer { id: ReadId(4), result: Err(ReadRefusal::NoLeader) }]);
+    assert_eq!(node.leader(), Some(NodeId(2)));
+}

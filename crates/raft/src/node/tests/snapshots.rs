@@ -1,0 +1,228 @@
+//! Snapshots at the edge of what is taken, sent and restored.
+
+use super::*;
+
+fn snapshot_part(term: u64, index: u64, size: usize) -> InstallSnapshot {
+    let state: Vec<u8> = vec![5; size];
+    InstallSnapshot {
+        name: SnapshotName::of(LogPosition { term: Term(term), index: Index(index) }, &state),
+        stamp: Stamp(0),
+        membership: three(Standing::Voter),
+        offset: 0,
+        bytes: Some(state.into()),
+        repair: false,
+        probe: Probe { sent: NOW, round: 0 },
+    }
+}
+
+#[test]
+fn a_snapshot_is_taken_within_its_bounds_and_not_beyond_them() {
+    let install = |part: InstallSnapshot| {
+        let mut node = follower(|config| config.max_snapshot_bytes = 64);
+        hear(&mut node, 2, Body::InstallSnapshot(part.into()));
+        (nonsense(&node.take_actions()), node.commit())
+    };
+    assert_eq!(install(snapshot_part(1, 9, 64)), (0, Index(9)));
+    assert_eq!(install(snapshot_part(1, Index::LAST.0, 0)), (0, Index::LAST));
+    let refused = [
+        snapshot_part(1, 9, 65),
+        snapshot_part(2, 9, 8),
+        snapshot_part(0, 9, 8),
+        snapshot_part(1, 0, 8),
+        snapshot_part(1, Index::LAST.0 + 1, 8),
+        InstallSnapshot { offset: 1, ..snapshot_part(1, 9, 8) },
+        InstallSnapshot { offset: u64::MAX, ..snapshot_part(1, 9, 8) },
+    ];
+    for part in refused {
+        assert_eq!(install(part.clone()), (1, Index(0)), "{part:?}");
+    }
+}
+
+/// A snapshot of nothing would stand for a log that nobody has.
+#[test]
+fn nothing_applied_is_nothing_to_take_a_snapshot_of() {
+    let mut node = node(alone(), |_| {});
+    node.step(
+        NOW,
+        Input::TakeSnapshot(TakenSnapshot { index: Index(0), data: Bytes::from(&[][..]), compact_to: None }),
+    );
+    assert_eq!(node.take_actions().persist, None);
+    assert_eq!(node.snapshot(), None);
+}
+
+#[test]
+fn a_snapshot_of_what_was_not_applied_yet_is_of_no_use() {
+    let mut node = node(alone(), |_| {});
+    node.step(NOW, Input::Campaign);
+    settle(&mut node);
+    propose(&mut node, [1]);
+    while node.has_work() {
+        write(&mut node);
+    }
+    assert_eq!((node.applied(), node.commit()), (Index(1), Index(2)));
+    for (index, taken) in [(3, None), (2, None), (1, Some(Index(1)))] {
+        node.step(
+            NOW,
+            Input::TakeSnapshot(TakenSnapshot { index: Index(index), data: vec![1].into(), compact_to: None }),
+        );
+        assert_eq!(node.snapshot().map(|snapshot| snapshot.position.index), taken, "taken at {index}");
+    }
+}
+
+/// The log waits for a slow follower, but not for one that says nothing.
+#[test]
+fn the_log_keeps_what_a_follower_that_answers_still_lacks() {
+    let dropped_up_to = |answers: bool, silence: u64| {
+        let mut node = leader(three(Standing::Voter), |config| config.snapshot_keep = 2);
+        write(&mut node);
+        propose(&mut node, 1..=20);
+        write(&mut node);
+        matched(&mut node, 2, 21);
+        if answers {
+            matched(&mut node, 3, 5);
+        }
+        write(&mut node);
+        node.step(NOW, Input::Applied(Index(21)));
+        let later = Moment(NOW.0 + silence);
+        matched(&mut node, 2, 21);
+        let data = vec![1].into();
+        node.step(later, Input::TakeSnapshot(TakenSnapshot { index: Index(21), data, compact_to: None }));
+        node.log_start().position.index.0
+    };
+    let patience = Config::new(NodeId(1), alone(), 1).patience().as_micros() as u64;
+    assert_eq!(dropped_up_to(true, 0), 5);
+    assert_eq!(dropped_up_to(true, patience - 1), 5);
+    assert_eq!(dropped_up_to(true, patience), 19, "it was not heard for as long as a leader waits");
+    assert_eq!(dropped_up_to(false, 0), 19, "it never answered");
+}
+
+#[test]
+fn a_snapshot_is_due_after_so_many_bytes_however_they_were_handed_out() {
+    let empty = Entry { term: TERM, index: Index(1), stamp: Stamp(0), payload: Payload::Empty }.size();
+    let each = Entry::OVERHEAD + 10;
+    let mut node = node(alone(), |config| config.snapshot_bytes = Some(empty + 3 * each));
+    node.step(NOW, Input::Campaign);
+    assert!(!settle(&mut node));
+    let due: Vec<bool> = (1..=3)
+        .map(|sequence| {
+            propose(&mut node, [sequence]);
+            settle(&mut node)
+        })
+        .collect();
+    assert_eq!(due, [false, false, true]);
+    let applied = node.applied();
+    node.step(NOW, Input::TakeSnapshot(TakenSnapshot { index: applied, data: Bytes::from(&[][..]), compact_to: None }));
+    propose(&mut node, [4]);
+    assert!(!settle(&mut node), "the count begins again");
+}
+
+#[test]
+fn a_log_that_no_node_could_have_written_is_refused() {
+    let entry = |term, index| Entry { term: Term(term), index: Index(index), stamp: Stamp(0), payload: Payload::Empty };
+    let position = |term, index| LogPosition { term: Term(term), index: Index(index) };
+    let hard_state = |term| HardState { term: Term(term), vote: None };
+    let snapshot = |term, index| {
+        let membership = three(Standing::Voter);
+        Snapshot { position: position(term, index), stamp: Stamp(0), membership, data: Some(Bytes::from(&[][..])) }
+    };
+    let sound = Restored {
+        hard_state: hard_state(2),
+        snapshot: Some(snapshot(1, 3)),
+        start: snapshot(1, 2).start(),
+        entries: vec![entry(1, 3), entry(2, 4)],
+        ..Restored::default()
+    };
+    let start = |restored: Restored| {
+        Node::new(Config::new(NodeId(1), three(Standing::Voter), 1), restored, NOW).map(|node| node.last())
+    };
+    assert_eq!(start(sound.clone()), Ok(position(2, 4)));
+    assert_eq!(
+        start(Restored { start: snapshot(1, 3).start(), entries: vec![entry(2, 4)], ..sound.clone() }),
+        Ok(position(2, 4))
+    );
+    let damaged = [
+        (Restored { snapshot: None, ..sound.clone() }, "it begins after its snapshot"),
+        (Restored { snapshot: Some(snapshot(2, 5)), ..sound.clone() }, "it does not reach its snapshot"),
+        (Restored { snapshot: Some(snapshot(2, 3)), ..sound.clone() }, "it does not reach its snapshot"),
+        (
+            Restored { hard_state: hard_state(1), ..sound.clone() },
+            "it holds an entry of a later term than the node's own",
+        ),
+        (Restored { hard_state: hard_state(Term::LAST.0 + 1), ..sound.clone() }, "its term cannot exist"),
+    ];
+    for (restored, why) in damaged {
+        assert_eq!(start(restored), Err(ConfigError::DamagedLog(why)));
+    }
+    assert!(start(Restored { hard_state: hard_state(Term::LAST.0), ..sound }).is_ok());
+}
+
+fn chunks(actions: &Actions) -> Vec<u64> {
+    let offset = |(_, message): &(NodeId, Message)| match &message.body {
+        Body::InstallSnapshot(part) => Some(part.offset),
+        _ => None,
+    };
+    actions.send.iter().filter_map(offset).collect()
+}
+
+/// A leader of nobody but n2, which needs a snapshot of 40 bytes in chunks of 4, two of them in flight.
+fn sending() -> (Node, Actions) {
+    let mut node = leader(three(Standing::Voter), |config| {
+        config.snapshot_keep = 0;
+        config.snapshot_chunk = 4;
+        config.snapshot_inflight = 2;
+    });
+    write(&mut node);
+    propose(&mut node, 1..=3);
+    write(&mut node);
+    matched(&mut node, 3, 4);
+    write(&mut node);
+    node.step(NOW, Input::Applied(Index(4)));
+    node.step(NOW, Input::TakeSnapshot(TakenSnapshot { index: Index(4), data: vec![1; 40].into(), compact_to: None }));
+    let actions = write(&mut node);
+    (node, actions)
+}
+
+#[test]
+fn a_snapshot_is_sent_within_its_window_and_goes_on_with_its_own_answers_alone() {
+    let (mut node, first) = sending();
+    assert_eq!(chunks(&first), [0, 4]);
+    let mut goes_on = |index: u64, received: u64| {
+        let position = LogPosition { term: TERM, index: Index(index) };
+        let result = crate::message::SnapshotResult::Received(received);
+        let probe = Probe { sent: NOW, round: 0 };
+        hear(&mut node, 2, Body::SnapshotReply(crate::message::SnapshotReply { probe, position, result }));
+        chunks(&write(&mut node))
+    };
+    assert_eq!(goes_on(3, 4), [], "that is about another snapshot");
+    assert_eq!(goes_on(4, 4), [8]);
+    assert_eq!(goes_on(4, 12), [12, 16]);
+}
+
+#[test]
+fn chunks_of_two_snapshots_are_not_mixed() {
+    let mut node = follower(|_| {});
+    let mut gets = |part: &InstallSnapshot, from: usize, to: usize| {
+        let bytes = part.bytes.as_ref().map(|bytes| bytes[from..to].into());
+        let part = InstallSnapshot { offset: from as u64, bytes, ..part.clone() };
+        hear(&mut node, 2, Body::InstallSnapshot(part.into()));
+        let sent = write(&mut node).send;
+        let of = |(_, message): &(NodeId, Message)| match &message.body {
+            Body::SnapshotReply(reply) => Some(reply.result),
+            _ => None,
+        };
+        sent.iter().find_map(of)
+    };
+    let received = |bytes| Some(crate::message::SnapshotResult::Received(bytes));
+    let (one, other) = (snapshot_part(1, 9, 8), snapshot_part(1, 12, 16));
+    assert_eq!(gets(&one, 0, 4), received(4));
+    assert_eq!(gets(&one, 0, 4), received(4), "it came twice");
+    assert_eq!(gets(&other, 4, 8), received(0), "of this one nothing has come");
+    assert_eq!(gets(&other, 0, 4), received(4));
+}
+
+#[test]
+fn a_bound_of_no_bytes_asks_for_no_snapshot_of_nothing() {
+    let mut node = node(three(Standing::Voter), |config| config.snapshot_bytes = Some(0));
+    node.step(NOW, Input::Wake);
+    assert!(!node.take_actions().snapshot_due);
+}
