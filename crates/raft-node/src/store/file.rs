@@ -15,15 +15,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use raftian_raft::{HardState, Incarnation, Index, LogStart, NodeId, Restored, Write, WriteNumber};
-use redb::backends::FileBackend;
-use redb::{Database, DatabaseError, Durability, StorageBackend, TableDefinition, WriteTransaction};
+use redb::{Database, Durability, StorageBackend, TableDefinition, WriteTransaction};
 use serde::Serialize;
 
 use super::check::File;
 use super::extent::Extent;
 use super::mark::{Confirmed, Mark, Owner};
 use super::seal::seal;
-use super::{Store, StoreError, snapshot};
+use super::{Store, StoreError, mark, snapshot};
 use crate::wire;
 
 /// Version of the file's layout. A file of another version is refused, never guessed at.
@@ -79,12 +78,12 @@ impl RedbStore {
     /// above it, if there is none; refuses a file of another node, cluster or schema, and one that is damaged. A file
     /// that is created now is of the life `incarnation`; one that exists keeps its own, which is in what it held.
     ///
-    /// `mark` is the file of its mark, of [`MARK_BYTES`](super::MARK_BYTES): see [`RedbStore::guard`]. Where there is a
+    /// `marked` is the file of its mark, of [`MARK_BYTES`](super::MARK_BYTES): see [`RedbStore::guard`]. Where there is a
     /// mark of this life and no store, the store was lost, and none is created. It serves best in a directory that is
     /// not lost or copied together with the store's.
     pub fn open(
         path: &Path,
-        mark: &Path,
+        marked: &Path,
         node: NodeId,
         cluster: &str,
         incarnation: Incarnation,
@@ -96,18 +95,19 @@ impl RedbStore {
             Ok(found) if found.len() == 0 => return Err(place.damaged("the file", "it is empty")),
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                refuse_lost(path, mark, &Owner::new(node, cluster), incarnation)?;
+                refuse_lost(path, marked, &Owner::new(node, cluster), incarnation)?;
                 create(path, node, cluster, incarnation)?;
             }
             Err(error) => return Err(place.no_access(error)),
         }
         let database = settings().open(path).map_err(|error| place.not_opened(error))?;
         let (mut store, restored) = Self::restore(database, path, node, cluster)?;
-        let created = !mark.exists();
-        create_directories(directory_of(mark)).map_err(|error| File(mark).no_access(error))?;
-        store.guard(open_mark(mark).map_err(|error| File(mark).no_access(error))?, mark)?;
+        let no_mark = |error: io::Error| File(marked).no_access(error);
+        let created = !marked.exists();
+        create_directories(directory_of(marked)).map_err(no_mark)?;
+        store.guard(mark::open(marked).map_err(no_mark)?, marked)?;
         if created {
-            sync_directory(directory_of(mark)).map_err(|error| File(mark).no_access(error))?;
+            sync_directory(directory_of(marked)).map_err(no_mark)?;
         }
         Ok((store, restored))
     }
@@ -278,28 +278,20 @@ fn settings() -> redb::Builder {
     settings
 }
 
-fn open_mark(mark: &Path) -> io::Result<FileBackend> {
-    let file = fs::File::options().read(true).write(true).create(true).truncate(false).open(mark)?;
-    FileBackend::new(file).map_err(|error| match error {
-        DatabaseError::Storage(redb::StorageError::Io(error)) => error,
-        error => io::Error::other(error),
-    })
-}
-
 /// A node that wrote to a store which is not there any more must not begin with an empty one, but in another life, which
 /// is never its first again. The mark of the life before goes.
-fn refuse_lost(path: &Path, mark: &Path, owner: &Owner, incarnation: Incarnation) -> Result<(), StoreError> {
-    if !mark.exists() {
+fn refuse_lost(path: &Path, marked: &Path, owner: &Owner, incarnation: Incarnation) -> Result<(), StoreError> {
+    if !marked.exists() {
         return Ok(());
     }
-    let no_access = |error: io::Error| File(mark).no_access(error);
-    match open_mark(mark).and_then(|backend| owner.read(&backend)).map_err(no_access)? {
+    let no_access = |error: io::Error| File(marked).no_access(error);
+    match mark::open(marked).and_then(|backend| owner.read(&backend)).map_err(no_access)? {
         Some(Confirmed { life, writes: promised })
             if promised > 0 && [life, Incarnation::default()].contains(&incarnation) =>
         {
-            Err(StoreError::Lost { file: path.to_owned(), mark: mark.to_owned(), promised })
+            Err(StoreError::Lost { file: path.to_owned(), mark: marked.to_owned(), promised })
         }
-        Some(_) | None => fs::remove_file(mark).map_err(no_access),
+        Some(_) | None => fs::remove_file(marked).map_err(no_access),
     }
 }
 

@@ -10,10 +10,12 @@
 //! mark are put back together, as with the image of a whole machine, or where lost power took the mark back as far as
 //! the copy: nothing on one machine can. Would change if: peers remembered for each other how far each of them was.
 
-use std::io;
+use std::path::Path;
+use std::{fs, io};
 
 use raftian_raft::{Incarnation, NodeId};
-use redb::StorageBackend;
+use redb::backends::FileBackend;
+use redb::{DatabaseError, StorageBackend, StorageError};
 
 use super::seal::{seal, unseal};
 
@@ -59,6 +61,15 @@ impl Owner {
     }
 }
 
+/// The file of a mark, created if there is none.
+pub(super) fn open(path: &Path) -> io::Result<FileBackend> {
+    let file = fs::File::options().read(true).write(true).create(true).truncate(false).open(path)?;
+    FileBackend::new(file).map_err(|error| match error {
+        DatabaseError::Storage(StorageError::Io(error)) => error,
+        error => io::Error::other(error),
+    })
+}
+
 /// A mark that is kept up to date.
 #[derive(Debug)]
 pub(super) struct Mark {
@@ -102,12 +113,7 @@ mod tests {
     #[test]
     fn a_mark_is_read_by_its_owner_alone() {
         let directory = tempfile::tempdir().expect("a directory");
-        let file = || {
-            let mut options = std::fs::File::options();
-            let file = options.read(true).write(true).create(true).truncate(false);
-            let file = file.open(directory.path().join("mark")).expect("a file");
-            redb::backends::FileBackend::new(file).expect("nobody else has it open")
-        };
+        let file = || open(&directory.path().join("mark")).expect("nobody else has it open");
         let owner = Owner::new(NodeId(1), "test");
         let confirmed = |writes| Confirmed { life: Incarnation(7), writes };
         assert_eq!(owner.read(&file()).expect("readable"), None);
