@@ -8,6 +8,7 @@ fn the_election_timeout_follows_a_measured_round_trip_and_no_unknown_one() {
     let waits = |round_trip: u32| {
         let mut node = node(three(Standing::Voter), |config| {
             config.pre_vote = true;
+            config.election_timeout = (ms(400), ms(500));
             config.adaptive_timeout = Some((ms(120), ms(2_000)));
         });
         let Body::AppendEntries(append) = heartbeat() else { unreachable!() };
@@ -15,7 +16,7 @@ fn the_election_timeout_follows_a_measured_round_trip_and_no_unknown_one() {
         (0..2).for_each(|_| hear(&mut node, 2, Body::AppendEntries(AppendEntries { round_trip, ..append.clone() })));
         core::time::Duration::from_micros(node.wake_at().0 - NOW.0)
     };
-    assert!((ms(150)..ms(300)).contains(&waits(0)), "that of the settings");
+    assert!((ms(400)..ms(500)).contains(&waits(0)), "that of the settings");
     assert!((ms(120)..ms(240)).contains(&waits(1)), "no less than the shortest");
     assert!((ms(700)..ms(1_400)).contains(&waits(300_000)), "twice the heartbeat and the round trip");
     assert!((ms(2_000)..ms(4_000)).contains(&waits(30_000_000)), "no more than the longest");

@@ -176,3 +176,32 @@ fn the_newest_sixteen_hashes_are_kept_to_compare_with() {
     assert!(compares(16, 1) && compares(17, 2));
     assert!(!compares(17, 1));
 }
+
+/// What is committed makes room for as much again, to the byte.
+#[test]
+fn uncommitted_bytes_are_given_back_as_they_were_taken() {
+    let each = Entry::OVERHEAD + 10;
+    let mut node = node(alone(), |config| config.max_uncommitted_bytes = 2 * each + 1);
+    node.step(NOW, Input::Campaign);
+    settle(&mut node);
+    for first in [1, 5, 9] {
+        propose(&mut node, first..first + 4);
+        let actions = write(&mut node);
+        let refused: Vec<u64> = actions.refused.iter().map(|refused| refused.sequence).collect();
+        assert_eq!(refused, [first + 3]);
+        settle(&mut node);
+        assert_eq!(node.commit(), node.last().index);
+    }
+}
+
+#[test]
+fn a_command_may_be_as_large_as_the_bound_wherever_it_comes_from() {
+    let mut node = leader(three(Standing::Voter), |config| config.max_command_bytes = 10);
+    let commands = || (9..=12).map(|size| command(size, size as usize)).collect::<Vec<_>>();
+    node.step(NOW, Input::Propose(commands()));
+    let refused: Vec<u64> = node.take_actions().refused.iter().map(|refused| refused.sequence).collect();
+    assert_eq!(refused, [11, 12]);
+    let last = node.last().index;
+    hear(&mut node, 2, Body::Forward { commands: commands() });
+    assert_eq!(node.last().index.0 - last.0, 2);
+}

@@ -67,3 +67,32 @@ fn a_read_that_nobody_answers_is_given_up_without_an_election() {
     assert_eq!(node.take_actions().reads, [ReadAnswer { id: ReadId(4), result: Err(ReadRefusal::NoLeader) }]);
     assert_eq!(node.leader(), Some(NodeId(2)));
 }
+
+/// A leader that nobody has answered holds no lease, however young its clock is.
+#[test]
+fn a_lease_takes_answers() {
+    let early = Moment(1_000);
+    let mut config = Config::new(NodeId(1), three(Standing::Voter), 1);
+    (config.pre_vote, config.lease_reads) = (false, true);
+    let mut node = Node::new(config, Restored::default(), early).unwrap();
+    node.step(early, Input::Campaign);
+    let write_at = |node: &mut Node, now: Moment| {
+        if let Some(write) = node.take_actions().persist {
+            node.step(now, Input::Persisted(write.number));
+        }
+    };
+    write_at(&mut node, early);
+    at(&mut node, early, 2, Body::VoteReply { granted: true });
+    write_at(&mut node, early);
+    at(&mut node, early, 2, answer(1));
+    assert_eq!(node.commit(), Index(1));
+    let reads_by_lease = |node: &mut Node, id: u64| {
+        node.step(early, Input::Read { id: ReadId(id), lease: true });
+        decisions(&node.take_actions(), |decision| matches!(decision, Decision::ReadByLease)) == 1
+    };
+    assert!(!reads_by_lease(&mut node, 1), "that answer echoes nothing");
+    let result = AppendResult::Matched { up_to: Index(1) };
+    let probe = Some(Probe { sent: early, round: 0 });
+    at(&mut node, early, 2, Body::AppendReply(AppendReply { probe, result, state: None }));
+    assert!(reads_by_lease(&mut node, 2));
+}

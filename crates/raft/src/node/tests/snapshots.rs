@@ -1,6 +1,7 @@
 //! Snapshots at the edge of what is taken, sent and restored.
 
 use super::*;
+use crate::message::{SnapshotReply, SnapshotResult};
 
 fn snapshot_part(term: u64, index: u64, size: usize) -> InstallSnapshot {
     let state: Vec<u8> = vec![5; size];
@@ -186,16 +187,18 @@ fn sending() -> (Node, Actions) {
 fn a_snapshot_is_sent_within_its_window_and_goes_on_with_its_own_answers_alone() {
     let (mut node, first) = sending();
     assert_eq!(chunks(&first), [0, 4]);
-    let mut goes_on = |index: u64, received: u64| {
+    let mut goes_on = |term: u64, index: u64, result: SnapshotResult| {
         let position = LogPosition { term: TERM, index: Index(index) };
-        let result = crate::message::SnapshotResult::Received(received);
-        let probe = Probe { sent: NOW, round: 0 };
-        hear(&mut node, 2, Body::SnapshotReply(crate::message::SnapshotReply { probe, position, result }));
+        let reply = SnapshotReply { probe: Probe { sent: NOW, round: 0 }, position, result };
+        let message = Message::new(Term(term), Body::SnapshotReply(reply));
+        node.step(NOW, Input::Receive { from: NodeId(2), message });
         chunks(&write(&mut node))
     };
-    assert_eq!(goes_on(3, 4), [], "that is about another snapshot");
-    assert_eq!(goes_on(4, 4), [8]);
-    assert_eq!(goes_on(4, 12), [12, 16]);
+    assert_eq!(goes_on(1, 3, SnapshotResult::Received(4)), [], "that is about another snapshot");
+    assert_eq!(goes_on(1, 3, SnapshotResult::Installed), [], "and so is that");
+    assert_eq!(goes_on(0, 4, SnapshotResult::Received(4)), [], "that was for the leader of another term");
+    assert_eq!(goes_on(1, 4, SnapshotResult::Received(4)), [8]);
+    assert_eq!(goes_on(1, 4, SnapshotResult::Received(12)), [12, 16]);
 }
 
 #[test]
@@ -212,7 +215,7 @@ fn chunks_of_two_snapshots_are_not_mixed() {
         };
         sent.iter().find_map(of)
     };
-    let received = |bytes| Some(crate::message::SnapshotResult::Received(bytes));
+    let received = |bytes| Some(SnapshotResult::Received(bytes));
     let (one, other) = (snapshot_part(1, 9, 8), snapshot_part(1, 12, 16));
     assert_eq!(gets(&one, 0, 4), received(4));
     assert_eq!(gets(&one, 0, 4), received(4), "it came twice");
