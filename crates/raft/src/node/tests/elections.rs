@@ -82,3 +82,15 @@ fn another_life_answers_for_nobody() {
     assert_eq!(hear_as(&mut node, 5, answer(1)), 1);
     assert_eq!(node.commit(), Index(0));
 }
+
+/// The last term is one like any other, but that nobody stands after it.
+#[test]
+fn terms_end_where_they_can_be_counted() {
+    let mut node = node(three(Standing::Voter), |_| {});
+    let last = |body| Message::new(Term::LAST, body);
+    node.step(NOW, Input::Receive { from: NodeId(2), message: last(heartbeat()) });
+    assert_eq!((node.term(), node.leader()), (Term::LAST, Some(NodeId(2))));
+    node.step(NOW, Input::Receive { from: NodeId(2), message: last(Body::TimeoutNow) });
+    node.step(NOW, Input::Campaign);
+    assert_eq!((node.term(), node.role()), (Term::LAST, RoleKind::Follower));
+}

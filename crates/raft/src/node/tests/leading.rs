@@ -165,7 +165,10 @@ fn the_newest_sixteen_hashes_are_kept_to_compare_with() {
         write(&mut node);
         propose(&mut node, 1..=20);
         write(&mut node);
-        (1..=told).for_each(|index| node.step(NOW, Input::StateHash(StateHash { index: Index(index), hash: 7 })));
+        // What is told again takes no room.
+        for index in (1..=told).flat_map(|index| [index; 3]) {
+            node.step(NOW, Input::StateHash(StateHash { index: Index(index), hash: 7 }));
+        }
         for (from, hash) in [(3, 7), (2, 8)] {
             let state = Some(StateHash { index: Index(index), hash });
             let result = AppendResult::Matched { up_to: Index(index) };
@@ -204,4 +207,19 @@ fn a_command_may_be_as_large_as_the_bound_wherever_it_comes_from() {
     let last = node.last().index;
     hear(&mut node, 2, Body::Forward { commands: commands() });
     assert_eq!(node.last().index.0 - last.0, 2);
+}
+
+#[test]
+fn the_first_commitment_of_a_term_is_told_once() {
+    let mut node = node(alone(), |_| {});
+    node.step(NOW, Input::Campaign);
+    let mut told = 0;
+    for sequence in 1..=3 {
+        while node.has_work() {
+            let actions = write(&mut node);
+            told += decisions(&actions, |decision| matches!(decision, Decision::CommittedOwnTerm { .. }));
+        }
+        propose(&mut node, [sequence]);
+    }
+    assert_eq!(told, 1);
 }

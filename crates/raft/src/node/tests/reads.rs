@@ -96,3 +96,21 @@ fn a_lease_takes_answers() {
     at(&mut node, early, 2, Body::AppendReply(AppendReply { probe, result, state: None }));
     assert!(reads_by_lease(&mut node, 2));
 }
+
+/// A leader of an earlier term confirmed the read when it led, but the question may have been asked after that.
+#[test]
+fn an_answer_of_an_earlier_term_answers_no_read() {
+    let mut node = follower(|_| {});
+    node.step(NOW, Input::Read { id: ReadId(4), lease: false });
+    let asked = write(&mut node).send;
+    let token = asked.iter().find_map(|(_, message)| match message.body {
+        Body::Read { token } => Some(token),
+        _ => None,
+    });
+    let body = Body::ReadReply { token: token.expect("it asks the leader"), index: Some(Index(0)) };
+    let earlier = Message::new(Term(0), body.clone());
+    node.step(NOW, Input::Receive { from: NodeId(2), message: earlier });
+    assert_eq!(write(&mut node).reads, []);
+    hear(&mut node, 2, body);
+    assert_eq!(write(&mut node).reads, [ReadAnswer { id: ReadId(4), result: Ok(Index(0)) }]);
+}
