@@ -50,6 +50,8 @@ fn a_batch_has_at_least_one_entry_however_small_the_byte_bound() {
     assert_eq!(batch(2, 10, usize::MAX), 2);
     assert_eq!(batch(1, 2, usize::MAX), 2);
     assert_eq!(batch(4, 10, usize::MAX), 0);
+    let each = entry(1, 1).size();
+    assert_eq!([2 * each - 1, 2 * each, 2 * each + 1].map(|bytes| batch(1, 10, bytes)), [1, 2, 2]);
 }
 
 /// What is done to a log.

@@ -118,3 +118,34 @@ fn a_leader_is_spoken_to_in_the_life_it_speaks_in() {
     let asked = write(&mut node).send;
     assert_eq!(asked.iter().map(|(to, message)| (to.0, message.receiver.0)).collect::<Vec<_>>(), [(2, 0), (3, 0)]);
 }
+
+/// A node that lost its disk answers nobody who means the member that it was; it only tells the leader who is there.
+#[test]
+fn a_leader_that_means_another_life_is_told_so() {
+    let mut node = node(three(Standing::Voter), |_| {});
+    for body in [heartbeat(), Body::RequestVote { last: LogPosition::default(), transfer: false, priority: 0 }] {
+        let is_heartbeat = matches!(body, Body::AppendEntries(_));
+        let message = Message { receiver: Incarnation(5), ..Message::new(TERM, body) };
+        node.step(NOW, Input::Receive { from: NodeId(2), message });
+        let actions = write(&mut node);
+        let told = decisions(&actions, |decision| matches!(decision, Decision::IsStranger { peer: NodeId(2) }));
+        assert_eq!((told, actions.send.len()), if is_heartbeat { (1, 1) } else { (0, 0) });
+        assert_eq!((node.term(), node.leader()), (Term(0), None));
+    }
+}
+
+/// Each is spoken to in its own life, whoever is speaking.
+#[test]
+fn a_candidate_asks_each_member_in_its_own_life() {
+    let lives = [(NodeId(1), Incarnation(0)), (NodeId(2), Incarnation(0)), (NodeId(3), Incarnation(7))];
+    let members = Membership::of(lives.map(|(id, life)| (id, life, Standing::Voter))).unwrap();
+    let mut node = node(members, |_| {});
+    hear(&mut node, 2, heartbeat());
+    hear(&mut node, 2, Body::TimeoutNow);
+    write(&mut node);
+    let asked = write(&mut node).send;
+    let of = |(to, message): &(NodeId, Message)| {
+        matches!(message.body, Body::RequestVote { .. }).then_some((to.0, message.receiver.0))
+    };
+    assert_eq!(asked.iter().filter_map(of).collect::<Vec<_>>(), [(2, 0), (3, 7)]);
+}

@@ -223,3 +223,23 @@ fn the_first_commitment_of_a_term_is_told_once() {
     }
     assert_eq!(told, 1);
 }
+
+/// "If leadership transfer does not complete after about an election timeout, the prior leader aborts the transfer"
+/// (thesis 3.10), and not before.
+#[test]
+fn a_hand_over_is_given_up_when_its_time_is_over() {
+    let mut node = leader(three(Standing::Voter), |_| {});
+    write(&mut node);
+    at(&mut node, NOW, 2, answer(0));
+    node.step(NOW, Input::HandOver(Some(NodeId(2))));
+    let patience = node.config().patience().as_micros() as u64;
+    let mut gives_up = |since: u64| {
+        for id in 2..=3 {
+            at(&mut node, Moment(NOW.0 + since), id, answer(0));
+        }
+        decisions(&write(&mut node), |decision| matches!(decision, Decision::HandOverFailed { .. })) == 1
+    };
+    assert!(!gives_up(60_000) && !gives_up(patience - 1));
+    assert!(gives_up(patience));
+    assert!(!gives_up(patience + 60_000), "it was told");
+}
