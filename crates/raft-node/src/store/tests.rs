@@ -389,6 +389,15 @@ fn eventually<T>(mut probe: impl FnMut() -> Option<T>) -> T {
 }
 
 #[test]
+fn a_writer_thread_takes_any_number_of_writes_as_long_as_they_are_done() {
+    let mut thread = WriterThread::start(NodeId(1), MemoryStore::new(), Arc::new(|| {})).expect("a thread");
+    for number in 1..=WRITE_QUEUE as u64 + 1 {
+        assert_eq!(thread.submit(write(number, Some(vote(number, 1)), [])), Ok(()));
+        assert_eq!(eventually(|| thread.completed()), Ok(WriteNumber(number)));
+    }
+}
+
+#[test]
 fn a_writer_thread_completes_in_order_notifies_and_closes_the_file() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("raft.redb");
