@@ -291,7 +291,10 @@ fn refuse_lost(path: &Path, marked: &Path, owner: &Owner, incarnation: Incarnati
         {
             Err(StoreError::Lost { file: path.to_owned(), mark: marked.to_owned(), promised })
         }
-        Some(_) | None => fs::remove_file(marked).map_err(no_access),
+        // Durably: if it came back after a loss of power, it would condemn the store that is about to be created.
+        Some(_) | None => {
+            fs::remove_file(marked).and_then(|()| sync_directory(directory_of(marked))).map_err(no_access)
+        }
     }
 }
 
