@@ -90,7 +90,7 @@ fn a_repaired_follower_is_believed_only_in_what_it_tells_of_later_entries() {
     assert_eq!(strays(&mut node), 1, "that is news");
 }
 
-/// "A new server … catches up" before it gets a vote (thesis 4.2.1), and one that is silent has not.
+/// A new server has to catch up before it gets a vote (thesis 4.2.1), and one that is silent has not.
 #[test]
 fn a_joining_member_that_is_behind_or_silent_gets_no_vote() {
     let promoted = |up_to: u64, answers: bool| {
