@@ -76,6 +76,12 @@ fn clusters_of_every_size_survive_storms() {
     }
 }
 
+/// An acknowledgement was on its way when an old copy of the store behind it was put back.
+#[test]
+fn a_seed_that_once_sank_a_cluster_sinks_none() {
+    let _tally = run(storm(30_242, 5));
+}
+
 /// A seed nobody has tried: each run of the tests explores a little further.
 #[test]
 fn fresh_seeds_survive_storms() {
