@@ -187,6 +187,9 @@ pub enum OrderRefusal {
     /// Leadership is being handed over.
     #[error("leadership is being handed over")]
     HandingOver,
+    /// The chosen member has not answered for the longest election timeout.
+    #[error("{0} does not answer; choose another member, or wait until it is back")]
+    Silent(NodeId),
     /// No other member could lead.
     #[error("no other member can take over")]
     NoSuccessor,

@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use crate::membership::Membership;
+use crate::planted::PlantedFault;
 use crate::types::NodeId;
 
 /// Settings of one node. Start from [`Config::new`] and change fields; [`Node::new`](crate::Node::new) refuses what
@@ -47,20 +48,31 @@ pub struct Config {
     /// Largest command in bytes. Default [`Config::MAX_COMMAND_BYTES`].
     pub max_command_bytes: usize,
     /// Of two candidates with equal logs the one of higher priority is preferred: a node refuses one of lower priority
-    /// than its own. Default 0.
+    /// than its own, for at most the longest election timeout after the last leader. Default 0.
     pub priority: u8,
     /// Answers [`Input::Read`](crate::Input::Read) with `lease` from the leader's clock while a majority cannot have
     /// elected another (thesis 6.4.1). Needs `check_quorum` at every node, and clocks whose rates differ by less than
-    /// [`Config::LEASE_DRIFT`]. Default off.
+    /// [`Config::LEASE_DRIFT`] and that go on while the machine is suspended: a clock that stands still makes the lease look
+    /// young. A node whose leader was heard lately does not stand for election, not even when asked to. Default off.
     pub lease_reads: bool,
-    /// Lets election timeouts follow the measured round trips within these bounds, in place of `election_timeout`; all
-    /// nodes must have the same. Needs `pre_vote` at every node. Default off.
+    /// Floor and ceiling of adaptive election timeouts, which follow the measured round trips in place of
+    /// `election_timeout`. Without a measurement the timeout begins at the floor; it doubles with each campaign that came
+    /// to nothing, up to the ceiling. The floor is at most the shortest `election_timeout`, so that a node without
+    /// adaptive timeouts never gives up a leader sooner. All nodes must have the same. Needs `pre_vote` at every node.
+    /// Default off.
     pub adaptive_timeout: Option<(Duration, Duration)>,
-    /// Entries applied since the last snapshot after which the next one is asked for. Default none: the state machine
-    /// must be able to make one.
+    /// How long one write may take before the disk counts as hung; a leader then steps down. A snapshot may take longer, at
+    /// 10 MB a second. Default 2 s: far above what a busy disk takes, which is slow and not hung.
+    pub disk_timeout: Duration,
+    /// Entries from one snapshot of a member to its next. The members are staggered: the first in the order of ids takes
+    /// its first snapshot after this many entries, each other one a part of the interval later. Default none: the state
+    /// machine must be able to make one.
     pub snapshot_entries: Option<u64>,
-    /// Bytes of entries applied since the last snapshot after which the next one is asked for. Default none.
+    /// Bytes of entries applied since the last snapshot after which the first member takes its next one; the others wait
+    /// for up to half as many more. Default none.
     pub snapshot_bytes: Option<usize>,
+    /// Time until the program is asked again for a snapshot that it declined. Default 1 s.
+    pub snapshot_retry: Duration,
     /// Entries that stay in the log behind a snapshot, so that a follower that is a little behind needs none. A leader
     /// keeps up to ten times as many for followers that answer. Default 1,024.
     pub snapshot_keep: u64,
@@ -70,11 +82,14 @@ pub struct Config {
     pub snapshot_inflight: u64,
     /// Largest snapshot taken from a leader, in bytes. Default 64 MiB. A larger one is ignored, with an event.
     pub max_snapshot_bytes: u64,
-    /// How long a member that is [`Standing::Joining`](crate::Standing::Joining) must have kept up before it becomes a
-    /// voter. Default 1 s.
+    /// How long the rounds in which a [`Standing::Joining`](crate::Standing::Joining) member catches up must each have
+    /// taken less than the longest election timeout, before it becomes a voter (thesis 4.2.1). Default 1 s.
     pub promote_after: Duration,
     /// Reads that may wait at one node. Default 4,096. Beyond them reads are refused as busy.
     pub max_reads: usize,
+    /// A fault of the past, planted again for a test that must find it.
+    #[cfg(feature = "planted")]
+    pub planted: Option<PlantedFault>,
 }
 
 impl Config {
@@ -107,19 +122,36 @@ impl Config {
             priority: 0,
             lease_reads: false,
             adaptive_timeout: None,
+            disk_timeout: Duration::from_secs(2),
             snapshot_entries: None,
             snapshot_bytes: None,
+            snapshot_retry: Duration::from_secs(1),
             snapshot_keep: 1024,
             snapshot_chunk: 64 * 1024,
             snapshot_inflight: 8,
             max_snapshot_bytes: 64 * 1024 * 1024,
             promote_after: Duration::from_secs(1),
             max_reads: 4096,
+            #[cfg(feature = "planted")]
+            planted: None,
         }
     }
 
-    /// How long a node that heard of a leader refuses votes for others (thesis 4.2.3): no follower of that leader may give
-    /// up sooner.
+    /// Whether this fault is planted: never, without the feature.
+    #[cfg(feature = "planted")]
+    pub(crate) fn has_planted(&self, fault: PlantedFault) -> bool {
+        self.planted == Some(fault)
+    }
+
+    /// Whether this fault is planted: never, without the feature.
+    #[cfg(not(feature = "planted"))]
+    #[expect(clippy::unused_self, reason = "it is the same call with the feature")]
+    pub(crate) fn has_planted(&self, _fault: PlantedFault) -> bool {
+        false
+    }
+
+    /// How long a node that heard a leader refuses votes for others (thesis 4.2.3): the shortest election timeout that any
+    /// member may draw, so no follower of that leader gives up sooner.
     pub(crate) fn stickiness(&self) -> Duration {
         self.adaptive_timeout.map_or(self.election_timeout.0, |(floor, _)| floor)
     }
@@ -150,13 +182,21 @@ impl Config {
         {
             return Err(ConfigError::AdaptiveTiming);
         }
+        if let Some((floor, _)) = self.adaptive_timeout
+            && floor > self.election_timeout.0
+            && !self.has_planted(PlantedFault::DrawsBelowFloor)
+        {
+            return Err(ConfigError::AdaptiveFloor { floor, shortest: self.election_timeout.0 });
+        }
         if self.adaptive_timeout.is_some() && !self.pre_vote {
             return Err(ConfigError::AdaptiveWithoutPreVote);
         }
         if self.lease_reads && !self.check_quorum {
             return Err(ConfigError::LeaseWithoutQuorum);
         }
+        let disk_timeout = usize::try_from(self.disk_timeout.as_micros()).unwrap_or(usize::MAX);
         let bounds = [
+            ("disk_timeout", disk_timeout),
             ("snapshot_chunk", self.snapshot_chunk),
             ("snapshot_inflight", usize::try_from(self.snapshot_inflight).unwrap_or(usize::MAX)),
             ("max_append_entries", self.max_append_entries),
@@ -181,6 +221,17 @@ pub enum ConfigError {
     /// The bounds of the adaptive timeout cannot elect or keep a leader.
     #[error("adaptive timing cannot work: need heartbeat < floor < ceiling")]
     AdaptiveTiming,
+    /// Members without a measurement would give a leader up sooner than others count on.
+    #[error(
+        "the floor of adaptive_timeout, {floor:?}, is above the shortest election_timeout, {shortest:?}; lower the floor or \
+         raise election_timeout"
+    )]
+    AdaptiveFloor {
+        /// The floor.
+        floor: Duration,
+        /// The shortest election timeout.
+        shortest: Duration,
+    },
     /// Timeouts that differ from node to node let the shortest raise the term for ever, if it does not ask first: whoever
     /// could win is never in time.
     #[error("adaptive timing needs pre_vote; switch it on, or adaptive_timeout off")]
@@ -264,7 +315,8 @@ mod tests {
     #[test]
     fn no_bound_is_zero_and_no_lease_stands_on_nothing() {
         type Bound = fn(&mut Config);
-        let bounds: [(&str, Bound); 10] = [
+        let bounds: [(&str, Bound); 11] = [
+            ("disk_timeout", |config| config.disk_timeout = Duration::ZERO),
             ("snapshot_chunk", |config| config.snapshot_chunk = 0),
             ("snapshot_inflight", |config| config.snapshot_inflight = 0),
             ("max_append_entries", |config| config.max_append_entries = 0),

@@ -43,6 +43,11 @@ pub(crate) struct Disk {
     next: Extra,
     /// The newest snapshot known to be on disk.
     durable_snapshot: Index,
+    /// Lowest index that a truncation cut off and that no write handed out since has replaced: the disk, or a write under
+    /// way, may still hold entries from there on.
+    cut_off: Option<Index>,
+    /// A fault of the past is planted: see [`PlantedFault::LosesTruncation`](crate::PlantedFault::LosesTruncation).
+    pub(crate) loses_truncation: bool,
 }
 
 /// What a write holds beside term, vote and entries.
@@ -84,6 +89,8 @@ impl Disk {
             promises: Vec::new(),
             next: Extra::default(),
             durable_snapshot: snapshot,
+            cut_off: None,
+            loses_truncation: false,
         }
     }
 
@@ -123,6 +130,9 @@ impl Disk {
     /// The log dropped everything at and after `from`. Completions of writes that reached there are no longer believed:
     /// an entry of the same term may come back to the same index while an older write is still on its way.
     pub(crate) fn truncated(&mut self, from: Index) {
+        if from <= self.written {
+            self.cut_off = Some(self.cut_off.map_or(from, |earlier| earlier.min(from)));
+        }
         self.written = self.written.min(from.previous());
         self.durable = self.durable.min(from.previous());
         for write in &mut self.under_way {
@@ -158,7 +168,11 @@ impl Disk {
         log: &'a Log,
         send: &mut Vec<(NodeId, Message)>,
     ) -> Option<Write<&'a [Entry]>> {
-        let entries = log.from(self.written.max(log.base().index).next());
+        // Entries replace whatever the disk holds from the first of them on. If a snapshot has covered the first one that
+        // a truncation cut off, none of them stands there any more: the disk gives up its log and takes all of this one.
+        let base = log.base().index;
+        let replaces_log = self.cut_off.is_some_and(|from| from <= base) && !self.loses_truncation;
+        let entries = log.from(if replaces_log { base } else { self.written.max(base) }.next());
         if entries.is_empty() && hard_state == self.hard_state && self.next.is_empty() {
             match self.under_way.back_mut() {
                 Some(write) => write.promises.append(&mut self.promises),
@@ -176,7 +190,7 @@ impl Disk {
             hard_state: (hard_state != self.hard_state).then_some(hard_state),
             snapshot: self.next.snapshot.take(),
             start: self.next.start.take(),
-            discard: core::mem::take(&mut self.next.discard),
+            discard: core::mem::take(&mut self.next.discard) || replaces_log,
             entries,
         };
         self.under_way.push_back(UnderWay {
@@ -190,6 +204,7 @@ impl Disk {
         });
         self.hard_state = hard_state;
         self.written = log.last().index;
+        self.cut_off = None;
         Some(write)
     }
 
@@ -230,8 +245,10 @@ impl Hash for Disk {
             promises,
             next,
             durable_snapshot,
+            cut_off,
+            loses_truncation: _,
         } = self;
-        (hard_state, durable_hard_state, written, durable, promises, next, durable_snapshot).hash(hasher);
+        (hard_state, durable_hard_state, written, durable, promises, next, durable_snapshot, cut_off).hash(hasher);
         under_way.len().hash(hasher);
         for UnderWay { number, hard_state, last, snapshot, bytes: _, since: _, promises } in under_way {
             (last_number.0 - number.0, hard_state, last, snapshot, promises).hash(hasher);

@@ -137,6 +137,24 @@ pub enum Decision {
         /// Entries after it agreed with it and stay.
         tail_kept: bool,
     },
+    /// A leader's snapshot is larger than this node takes.
+    RefusedLargeSnapshot {
+        /// Whose.
+        leader: NodeId,
+        /// Its size in bytes.
+        size: u64,
+        /// The limit here in bytes.
+        limit: u64,
+    },
+    /// A follower refused a snapshot for its size; it is not sent again until there is another.
+    SnapshotTooLarge {
+        /// Which follower.
+        follower: NodeId,
+        /// The snapshot's size in bytes.
+        size: u64,
+        /// The follower's limit in bytes.
+        limit: u64,
+    },
     /// A majority confirmed a round of reads.
     ConfirmedReads {
         /// Which round.
@@ -164,6 +182,26 @@ pub enum Decision {
         follower: NodeId,
         /// At which index.
         index: Index,
+    },
+    /// A follower refused entries that it had acknowledged: its disk does not hold what was durable there, as after a
+    /// restore from a backup. It counts for nothing until it is removed and added again.
+    LostAcknowledged {
+        /// Which follower.
+        follower: NodeId,
+        /// The last entry it had acknowledged.
+        acknowledged: Index,
+        /// The entry it refused.
+        refused: Index,
+    },
+    /// A leader's log differs from this node's at a committed entry: one of the two lost what it had on disk. The message
+    /// was ignored.
+    ContradictsCommitted {
+        /// The leader.
+        from: NodeId,
+        /// The committed entry here.
+        mine: LogPosition,
+        /// The entry there.
+        theirs: LogPosition,
     },
     /// A message that no correct peer sends was ignored.
     IgnoredNonsense {
@@ -217,6 +255,18 @@ pub enum StepDown {
 }
 
 impl Decision {
+    /// Whether a person must look at it: a member lost what it had stored, or cannot be brought up to date.
+    #[must_use]
+    pub fn is_alarm(&self) -> bool {
+        matches!(
+            self,
+            Decision::LostAcknowledged { .. }
+                | Decision::ContradictsCommitted { .. }
+                | Decision::RefusedLargeSnapshot { .. }
+                | Decision::SnapshotTooLarge { .. }
+        )
+    }
+
     /// Where the rule is written: a section of the Raft paper (extended version), of Ongaro's thesis, or of this crate.
     #[must_use]
     pub fn rule(&self) -> &'static str {
@@ -248,9 +298,11 @@ impl Decision {
             | Decision::LeavesJoint { .. }
             | Decision::RolledBackMembers { .. } => "Raft 6",
             Decision::Promotes { .. } => "thesis 4.2.1",
-            Decision::TookSnapshot { .. } | Decision::SendsSnapshot { .. } | Decision::InstalledSnapshot { .. } => {
-                "Raft 7"
-            }
+            Decision::TookSnapshot { .. }
+            | Decision::SendsSnapshot { .. }
+            | Decision::InstalledSnapshot { .. }
+            | Decision::RefusedLargeSnapshot { .. }
+            | Decision::SnapshotTooLarge { .. } => "Raft 7",
             Decision::ConfirmedReads { .. } => "thesis 6.4",
             Decision::ReadByLease => "thesis 6.4.1",
             Decision::MetStranger { .. } | Decision::IsStranger { .. } => {
@@ -258,6 +310,8 @@ impl Decision {
             }
             Decision::Truncated { .. } | Decision::LogsDiffer { .. } => "Raft 5.3",
             Decision::CommittedOwnTerm { .. } => "Raft 5.4.2",
+            Decision::ContradictsCommitted { .. } => "Raft 5.4.3",
+            Decision::LostAcknowledged { .. } => "Raft 5.3: what is acknowledged is on stable storage",
             Decision::IgnoredNonsense { .. } => "Raftian: answer the world, never trust it",
         }
     }
@@ -327,6 +381,14 @@ impl fmt::Display for Decision {
             Decision::ConfirmedReads { round, count } => {
                 write!(f, "still leads: a majority answered round {round}, for {count} reads")
             }
+            Decision::RefusedLargeSnapshot { leader, size, limit } => {
+                write!(f, "refuses {leader}'s snapshot of {size} bytes: it takes at most {limit}")
+            }
+            Decision::SnapshotTooLarge { follower, size, limit } => write!(
+                f,
+                "cannot bring {follower} up to date: the snapshot has {size} bytes and {follower} takes at most {limit}; \
+                 raise max_snapshot_bytes there"
+            ),
             Decision::ReadByLease => write!(f, "answers a read by its clock"),
             Decision::MetStranger { peer, incarnation } => {
                 write!(f, "ignores {peer} in its life {}, which is no member", incarnation.0)
@@ -337,6 +399,16 @@ impl fmt::Display for Decision {
             Decision::StateDiverged { follower, index } => {
                 write!(f, "sees {follower} in another state at {index} and replaces it by a snapshot")
             }
+            Decision::LostAcknowledged { follower, acknowledged, refused } => write!(
+                f,
+                "counts {follower} no more: it acknowledged {acknowledged} and refuses {refused}, so its disk lost what it \
+                 held; remove it and add it again"
+            ),
+            Decision::ContradictsCommitted { from, mine, theirs } => write!(
+                f,
+                "ignores {from}, which leads with {theirs} where {mine} is committed here: one of the two lost what it had on \
+                 disk"
+            ),
             Decision::IgnoredNonsense { from, what } => write!(f, "ignores a message from {from}: {what}"),
         }
     }

@@ -63,6 +63,7 @@ mod membership;
 mod message;
 mod node;
 mod peers;
+mod planted;
 mod progress;
 mod reads;
 mod role;
@@ -81,6 +82,7 @@ pub use message::{
     StateHash,
 };
 pub use node::{Input, Node, TakenSnapshot};
+pub use planted::PlantedFault;
 pub use reads::{ReadAnswer, ReadId, ReadRefusal};
 pub use sessions::{Sessions, Verdict};
 pub use snapshot::{LogStart, Snapshot, SnapshotName};

@@ -3,6 +3,7 @@
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec;
+use alloc::vec::Vec;
 
 use crate::types::{Incarnation, NodeId};
 
@@ -13,6 +14,9 @@ use crate::types::{Incarnation, NodeId};
 #[cfg_attr(feature = "serde", serde(try_from = "Parts", into = "Parts"))]
 pub struct Membership {
     members: Arc<BTreeMap<NodeId, Member>>,
+    /// Witnesses that were removed, with the incarnation of the disk each had: it holds entries without their contents, so
+    /// it cannot serve as another kind of member. Forgotten when the id is a member again.
+    former_witnesses: Arc<BTreeMap<NodeId, Incarnation>>,
 }
 
 /// What one member is.
@@ -74,6 +78,10 @@ pub enum MembershipError {
     /// What a witness has forgotten cannot be given back to it in place.
     #[error("{0} is a witness, or would become one with a full log; remove it and add it with an empty disk")]
     WitnessForEver(NodeId),
+    /// A witness that was removed is to come back as another kind of member, with a disk that never held what its entries
+    /// say.
+    #[error("{0} was a witness and its disk never held a state; add it as a witness, or with an empty disk")]
+    FormerWitness(NodeId),
     /// Nothing would change.
     #[error("nothing would change")]
     Nothing,
@@ -117,7 +125,7 @@ impl Membership {
     pub fn of(members: impl IntoIterator<Item = (NodeId, Incarnation, Standing)>) -> Result<Self, MembershipError> {
         let member =
             |(id, incarnation, standing)| (id, Member { incarnation, standing: Some(standing), outgoing: None });
-        Membership { members: Arc::new(members.into_iter().map(member).collect()) }.checked()
+        Membership::with_members(members.into_iter().map(member).collect()).checked()
     }
 
     /// A cluster of any number of voters, for experiments in one process. More than [`Membership::MAX_MEMBERS`] can
@@ -128,7 +136,11 @@ impl Membership {
     pub fn crowd(voters: impl IntoIterator<Item = NodeId>) -> Result<Self, MembershipError> {
         let voter = Member { incarnation: Incarnation::default(), standing: Some(Standing::Voter), outgoing: None };
         let members: BTreeMap<_, _> = voters.into_iter().map(|id| (id, voter)).collect();
-        if members.is_empty() { Err(MembershipError::NoVoters) } else { Ok(Membership { members: Arc::new(members) }) }
+        if members.is_empty() { Err(MembershipError::NoVoters) } else { Ok(Membership::with_members(members)) }
+    }
+
+    fn with_members(members: BTreeMap<NodeId, Member>) -> Self {
+        Membership { members: Arc::new(members), former_witnesses: Arc::default() }
     }
 
     fn checked(self) -> Result<Self, MembershipError> {
@@ -264,8 +276,15 @@ impl Membership {
                     return Err(MembershipError::WitnessForEver(*id));
                 }
             }
+            if *standing != Standing::Witness && self.former_witnesses.get(id) == Some(incarnation) {
+                return Err(MembershipError::FormerWitness(*id));
+            }
         }
-        let next = Self::of(next.into_iter().map(|(id, (incarnation, standing))| (id, incarnation, standing)))?;
+        let mut next = Self::of(next.into_iter().map(|(id, (incarnation, standing))| (id, incarnation, standing)))?;
+        next.former_witnesses = self.former_witnesses_after(&next.members);
+        if next.former_witnesses.len() > Self::MAX_MEMBERS {
+            return Err(MembershipError::TooMany);
+        }
         if next == *self {
             return Err(MembershipError::Nothing);
         }
@@ -281,7 +300,8 @@ impl Membership {
             let leaving = Member { incarnation: before.incarnation, standing: None, outgoing: None };
             members.entry(*id).or_insert(leaving).outgoing = before.standing;
         }
-        Membership { members: Arc::new(members) }.checked()
+        let former_witnesses = self.former_witnesses_after(&members);
+        Membership { members: Arc::new(members), former_witnesses }.checked()
     }
 
     /// The membership that a joint one becomes when it is committed; any other stays what it is.
@@ -289,7 +309,29 @@ impl Membership {
     pub fn left(&self) -> Membership {
         let stays =
             |(id, member): (&NodeId, &Member)| member.standing.map(|_| (*id, Member { outgoing: None, ..*member }));
-        Membership { members: Arc::new(self.members.iter().filter_map(stays).collect()) }
+        let members = self.members.iter().filter_map(stays).collect();
+        let former_witnesses = self.former_witnesses_after(&members);
+        Membership { members: Arc::new(members), former_witnesses }
+    }
+
+    /// The former witnesses when `next` are the members: no id is in both.
+    fn former_witnesses_after(&self, next: &BTreeMap<NodeId, Member>) -> Arc<BTreeMap<NodeId, Incarnation>> {
+        let leaves = |(id, member): &(&NodeId, &Member)| member.is_witness() && !next.contains_key(id);
+        let leaving: Vec<_> =
+            self.members.iter().filter(leaves).map(|(id, member)| (*id, member.incarnation)).collect();
+        let mut former = Arc::clone(&self.former_witnesses);
+        if !leaving.is_empty() || former.keys().any(|id| next.contains_key(id)) {
+            let known = Arc::make_mut(&mut former);
+            known.extend(leaving);
+            known.retain(|id, _| !next.contains_key(id));
+        }
+        former
+    }
+
+    /// Forgets who was a witness, as this crate once did.
+    #[cfg(feature = "planted")]
+    pub(crate) fn without_former_witnesses(&self) -> Membership {
+        Membership { members: Arc::clone(&self.members), former_witnesses: Arc::default() }
     }
 }
 
@@ -341,7 +383,8 @@ fn at_majority<T: Copy + Ord + Default>(values: &mut [T]) -> T {
     values[place]
 }
 
-/// What is written: whoever reads it builds a checked [`Membership`] from it.
+/// What is written: whoever reads it builds a checked [`Membership`] from it. A former witness is a member of no standing,
+/// old or new.
 #[cfg(feature = "serde")]
 #[derive(serde::Serialize, serde::Deserialize)]
 struct Parts(BTreeMap<NodeId, Member>);
@@ -349,7 +392,12 @@ struct Parts(BTreeMap<NodeId, Member>);
 #[cfg(feature = "serde")]
 impl From<Membership> for Parts {
     fn from(membership: Membership) -> Self {
-        Parts(Arc::unwrap_or_clone(membership.members))
+        let former = |(id, incarnation): (&NodeId, &Incarnation)| {
+            (*id, Member { incarnation: *incarnation, standing: None, outgoing: None })
+        };
+        let mut parts = Arc::unwrap_or_clone(membership.members);
+        parts.extend(membership.former_witnesses.iter().map(former));
+        Parts(parts)
     }
 }
 
@@ -357,8 +405,18 @@ impl From<Membership> for Parts {
 impl TryFrom<Parts> for Membership {
     type Error = MembershipError;
 
-    fn try_from(Parts(members): Parts) -> Result<Self, MembershipError> {
-        Membership { members: Arc::new(members) }.checked()
+    fn try_from(Parts(mut parts): Parts) -> Result<Self, MembershipError> {
+        let is_former = |member: &Member| member.standing.is_none() && member.outgoing.is_none();
+        let former: BTreeMap<_, _> = parts
+            .iter()
+            .filter(|(_, member)| is_former(member))
+            .map(|(id, member)| (*id, member.incarnation))
+            .collect();
+        parts.retain(|_, member| !is_former(member));
+        if former.len() > Membership::MAX_MEMBERS {
+            return Err(MembershipError::TooMany);
+        }
+        Membership { members: Arc::new(parts), former_witnesses: Arc::new(former) }.checked()
     }
 }
 

@@ -90,10 +90,13 @@ impl Message {
     }
 }
 
-/// What a leader sends to have it echoed: made by the leader alone, so nobody can confirm what was not asked yet.
+/// Sent by a leader and echoed in the answer. Only the leader makes one, so no answer can confirm a round that was not
+/// sent yet; it names the leader's term, so no later leadership of the same node takes the answer for its own.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Probe {
+    /// Term of the leader that sent it. A term has one leader, so this identifies the leadership.
+    pub term: Term,
     /// Moment of sending on the leader's clock: measures the round trip.
     pub sent: Moment,
     /// The leader's newest round of reads when it was sent (thesis 6.4): an answer confirms that round and earlier ones.
@@ -139,7 +142,7 @@ pub struct AppendEntries {
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct AppendReply {
-    /// The leader's probe, given back.
+    /// The leader's probe, echoed. None if the request had none or was [`AppendResult::Stale`].
     pub probe: Option<Probe>,
     /// Whether the logs matched.
     pub result: AppendResult,
@@ -182,8 +185,8 @@ pub struct InstallSnapshot {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct SnapshotReply {
-    /// The leader's probe, given back.
-    pub probe: Probe,
+    /// The leader's probe, echoed. None if the request was [`SnapshotResult::Stale`].
+    pub probe: Option<Probe>,
     /// The last entry the snapshot covers.
     pub position: LogPosition,
     /// How far it got.
@@ -198,6 +201,19 @@ pub enum SnapshotResult {
     Received(u64),
     /// Everything it covers is durable at the follower.
     Installed,
+    /// The request is of an earlier term. Carries nothing but the term of the message.
+    Stale,
+    /// The snapshot is larger than the follower takes: [`Config::max_snapshot_bytes`](crate::Config::max_snapshot_bytes)
+    /// there. It must not be sent again.
+    TooLarge {
+        /// The follower's limit in bytes.
+        limit: u64,
+    },
+    /// A repair that ends before the follower's log begins: what follows it would be missing. A newer one is needed.
+    TooOld {
+        /// Last index that the follower's log no longer holds.
+        base: Index,
+    },
 }
 
 /// Whether the follower's log matched at the leader's `previous`.
@@ -217,6 +233,9 @@ pub enum AppendResult {
         /// one refused. One hint skips a whole conflicting term (end of section 5.3).
         hint: LogPosition,
     },
+    /// The request is of an earlier term, or for another incarnation of the follower. Carries nothing but the term and
+    /// the incarnation of the message.
+    Stale,
 }
 
 #[cfg(test)]
@@ -236,6 +255,6 @@ mod tests {
     #[test]
     #[cfg(target_pointer_width = "64")]
     fn a_message_is_small() {
-        assert_eq!(size_of::<Message>(), 112);
+        assert_eq!(size_of::<Message>(), 120);
     }
 }

@@ -25,6 +25,7 @@ use crate::event::{Decision, Event};
 use crate::log::Log;
 use crate::membership::{Change, Membership};
 use crate::message::{Message, StateHash};
+use crate::planted::PlantedFault;
 use crate::reads::{OwnReads, ReadId};
 use crate::role::{Follower, Role};
 use crate::snapshot::{Incoming, Snapshot};
@@ -54,6 +55,15 @@ pub struct Node {
     /// The state machine's side: what was handed out and what came of it.
     machine: Machine,
     role: Role,
+    /// The last leader heard in any term, and when. It outlives the term: what a follower promised that leader does not
+    /// end when a later term is learned of (thesis 4.2.3, 6.4.1).
+    last_leader: Option<(NodeId, Moment)>,
+    /// Campaigns that came to nothing since a leader was heard.
+    failed_campaigns: u32,
+    /// When a candidate was first refused for its priority since a leader was heard.
+    preferred_since: Option<Moment>,
+    /// When term or vote changed last.
+    hard_state_changed: Moment,
     /// Who sent the message in hand, and which life of it.
     speaker: Option<(NodeId, Incarnation)>,
     /// The newest snapshot, its own or a leader's.
@@ -102,6 +112,9 @@ pub enum Input {
     },
     /// The state machine's state, in answer to [`Actions::snapshot_due`] or on its own account.
     TakeSnapshot(TakenSnapshot),
+    /// The program cannot take the snapshot that [`Actions::snapshot_due`] asked for; it is asked again after
+    /// [`Config::snapshot_retry`].
+    DeclineSnapshot,
     /// Hash of the state machine's state after one entry, at indexes that all nodes agree on, such as each 256th.
     StateHash(StateHash),
     /// The election timer fires now.
@@ -133,18 +146,24 @@ impl Node {
         }
         let mut dice = Dice::new(config.seed);
         let token = dice.number();
+        let mut disk = Disk::new(restored.hard_state, log.last().index, covered.index);
+        disk.loses_truncation = config.has_planted(PlantedFault::LosesTruncation);
         let mut node = Node {
             dice,
             incarnation: restored.incarnation,
             now,
             started: now,
             hard_state: restored.hard_state,
-            disk: Disk::new(restored.hard_state, log.last().index, covered.index),
+            disk,
             commit: covered.index.max(restored.committed.min(log.last().index)),
             // The state of a snapshot is handed out before anything else.
             machine: Machine { restore: restored.snapshot.is_some(), ..Machine::default() },
             log,
             role: Role::Follower(Follower::waiting(now)),
+            last_leader: None,
+            failed_campaigns: 0,
+            preferred_since: None,
+            hard_state_changed: now,
             speaker: None,
             snapshot: restored.snapshot,
             incoming: None,
@@ -183,6 +202,7 @@ impl Node {
             }
             Input::Read { id, lease } => self.read(id, lease),
             Input::TakeSnapshot(taken) => self.take_snapshot(taken),
+            Input::DeclineSnapshot => self.decline_snapshot(),
             Input::StateHash(state) => self.on_state_hash(state),
             Input::Campaign => self.on_election_timeout(),
         }
@@ -305,13 +325,21 @@ impl Node {
         self.machine.applied
     }
 
+    fn is_hard_state_durable(&self) -> bool {
+        self.disk.durable_hard_state() == self.hard_state
+    }
+
     /// The last entry that its newest snapshot covers.
     fn covered(&self) -> LogPosition {
         self.snapshot.as_ref().map_or(LogPosition::default(), |snapshot| snapshot.position)
     }
 
     fn on_persisted(&mut self, number: WriteNumber) {
+        let hard_state_was_durable = self.is_hard_state_durable();
         self.disk.persisted(self.now, number, &self.log, &mut self.actions.send);
+        if !hard_state_was_durable && self.is_hard_state_durable() {
+            self.extend_election_deadline();
+        }
         self.count_own_vote();
         self.advance_commit();
     }

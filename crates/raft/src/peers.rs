@@ -18,6 +18,11 @@ impl Peers {
         self.0.get(self.place(id).ok()?).map(|(_, progress)| progress)
     }
 
+    /// The follower, if what it acknowledges counts.
+    pub(crate) fn counted(&self, id: NodeId) -> Option<&Progress> {
+        self.get(id).filter(|progress| progress.lost.is_none())
+    }
+
     pub(crate) fn get_mut(&mut self, id: NodeId) -> Option<&mut Progress> {
         let place = self.place(id).ok()?;
         self.0.get_mut(place).map(|(_, progress)| progress)

@@ -7,6 +7,26 @@ use crate::message::{Probe, StateHash};
 use crate::snapshot::{Snapshot, SnapshotName};
 use crate::types::{Incarnation, Index, Moment};
 
+/// State hashes kept of each node, at 16 bytes each: members that are this many hashes apart are still compared. Beyond
+/// them the oldest is dropped.
+pub(crate) const MAX_STATE_HASHES: usize = 1024;
+
+/// Appends `state` if it is newer than the newest, and drops the oldest beyond [`MAX_STATE_HASHES`].
+pub(crate) fn push_state(states: &mut VecDeque<StateHash>, state: StateHash) {
+    if states.back().is_none_or(|newest| newest.index < state.index) {
+        states.push_back(state);
+        if states.len() > MAX_STATE_HASHES {
+            states.pop_front();
+        }
+    }
+}
+
+/// The hash at `index`, among hashes in order of their indexes.
+pub(crate) fn state_at(states: &VecDeque<StateHash>, index: Index) -> Option<StateHash> {
+    let place = states.binary_search_by_key(&index, |state| state.index).ok()?;
+    states.get(place).copied()
+}
+
 /// A leader's view of one follower.
 #[derive(Clone, Debug)]
 pub(crate) struct Progress {
@@ -16,6 +36,11 @@ pub(crate) struct Progress {
     pub(crate) witness: bool,
     /// Highest index known to be equal and durable there (matchIndex).
     pub(crate) matched: Index,
+    /// When that became known, on the leader's clock.
+    pub(crate) matched_at: Moment,
+    /// It refused entries that it had acknowledged: its disk does not hold what was durable there. It counts for nothing
+    /// any more, for as long as this node leads.
+    pub(crate) lost: Option<Index>,
     /// Next index to send (nextIndex).
     pub(crate) next: Index,
     /// How entries are sent to it.
@@ -32,14 +57,52 @@ pub(crate) struct Progress {
     pub(crate) round: u64,
     /// Round trips of answered probes, storage included.
     pub(crate) round_trip: RoundTrip,
-    /// Since when it has kept up with the leader.
-    pub(crate) caught_up: Option<Moment>,
-    /// The newest state hash it told.
-    pub(crate) state: Option<StateHash>,
-    /// Its state differs from what the log makes of it: it needs a snapshot newer than this index.
-    pub(crate) diverged: Option<Index>,
+    /// Rounds of catching up, while it is joining.
+    pub(crate) catch_up: Option<CatchUp>,
+    /// State hashes it reported, oldest first, at most [`MAX_STATE_HASHES`].
+    pub(crate) states: VecDeque<StateHash>,
+    /// Highest index at which its state was this leader's.
+    pub(crate) agreed: Index,
+    /// Its state differs from what the log makes of it: it needs a snapshot that ends at or after this index.
+    pub(crate) repair_at: Option<Index>,
     /// Hashes up to this index are of a state that was replaced, however late they arrive.
     pub(crate) replaced: Index,
+}
+
+/// Rounds in which a joining member catches up: "each round replicates all the log entries present in the leader's log at
+/// the start of the round to the new server's log" (thesis 4.2.1).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CatchUp {
+    /// Last entry of the leader's log at the start of the round.
+    target: Index,
+    /// When the round began.
+    began: Moment,
+    /// When the first of an unbroken row of quick rounds began.
+    quick_since: Option<Moment>,
+}
+
+impl CatchUp {
+    pub(crate) fn new(last: Index, now: Moment) -> Self {
+        CatchUp { target: last, began: now, quick_since: None }
+    }
+
+    /// Ends the round if all of it has arrived, and begins the next one. A round that takes longer than `timeout` breaks
+    /// the row.
+    pub(crate) fn update(&mut self, matched: Index, last: Index, timeout: Duration, now: Moment) {
+        if now.since(self.began) > timeout {
+            self.quick_since = None;
+        } else if matched >= self.target {
+            self.quick_since = self.quick_since.or(Some(self.began));
+        }
+        if matched >= self.target {
+            (self.target, self.began) = (last, now);
+        }
+    }
+
+    /// How long rounds have been quick.
+    pub(crate) fn quick_for(&self, now: Moment) -> Option<Duration> {
+        self.quick_since.map(|since| now.since(since))
+    }
 }
 
 /// Smoothed round trips and their deviation, as in RFC 6298.
@@ -96,38 +159,56 @@ pub(crate) struct Transfer {
     pub(crate) sent: u64,
     /// The first chunk has left, which an empty snapshot has too.
     pub(crate) begun: bool,
-    /// What the follower said last, which is less than `received` if it lost what it had.
-    said: u64,
-    /// Something arrived since the last heartbeat; if not, what is under way counts as lost.
-    moved: bool,
+    /// What the follower reported last, which is less than `received` if it lost what it had.
+    reported: u64,
+    /// When the transfer began.
+    pub(crate) began: Moment,
+    /// When bytes last arrived, or were last sent again.
+    moved: Moment,
     /// It answers. One that does not gets one chunk at a time.
     pub(crate) answers: bool,
+    /// The follower takes no snapshot of this size: it is not sent any more.
+    pub(crate) refused: bool,
     /// It repairs a follower whose state went astray.
     pub(crate) repair: bool,
 }
 
 impl Transfer {
-    pub(crate) fn new(snapshot: Snapshot, witness: bool, repair: bool) -> Self {
+    pub(crate) fn new(snapshot: Snapshot, witness: bool, repair: bool, now: Moment) -> Self {
         let snapshot = if witness { Snapshot { data: None, ..snapshot } } else { snapshot };
         let name = SnapshotName::of(snapshot.position, snapshot.data.as_deref().unwrap_or_default());
-        Transfer { snapshot, name, received: 0, sent: 0, begun: false, said: 0, moved: true, answers: true, repair }
+        Transfer {
+            snapshot,
+            name,
+            received: 0,
+            sent: 0,
+            begun: false,
+            reported: 0,
+            began: now,
+            moved: now,
+            answers: true,
+            refused: false,
+            repair,
+        }
     }
 
-    /// So many bytes have arrived.
-    pub(crate) fn on_received(&mut self, bytes: u64) {
-        self.moved |= bytes > self.received;
-        self.answers |= self.moved;
-        self.said = bytes.min(self.name.size);
-        self.received = self.received.max(self.said);
+    /// The follower has this many bytes from the beginning.
+    pub(crate) fn on_received(&mut self, bytes: u64, now: Moment) {
+        if bytes > self.received {
+            self.moved = now;
+            self.answers = true;
+        }
+        self.reported = bytes.min(self.name.size);
+        self.received = self.received.max(self.reported);
         self.sent = self.sent.max(self.received);
     }
 
-    /// A heartbeat has passed: if nothing arrived meanwhile, everything after what did is sent again.
-    pub(crate) fn on_heartbeat(&mut self) {
-        if !core::mem::take(&mut self.moved) {
-            self.received = self.said;
-            self.sent = self.said;
-            (self.begun, self.answers) = (false, false);
+    /// If nothing arrived for `timeout`, everything after what did is sent again.
+    pub(crate) fn resend_after(&mut self, timeout: Duration, now: Moment) {
+        if now.since(self.moved) >= timeout {
+            self.received = self.reported;
+            self.sent = self.reported;
+            (self.begun, self.answers, self.moved) = (false, false, now);
         }
     }
 }
@@ -169,6 +250,8 @@ impl Progress {
             incarnation,
             witness,
             matched: Index(0),
+            matched_at: now,
+            lost: None,
             next: last.next(),
             flow: Flow::Probe { sent: false },
             commit_sent: Index(0),
@@ -177,9 +260,10 @@ impl Progress {
             confirmed: Moment(0),
             round: 0,
             round_trip: RoundTrip::default(),
-            caught_up: None,
-            state: None,
-            diverged: None,
+            catch_up: None,
+            states: VecDeque::new(),
+            agreed: Index(0),
+            repair_at: None,
             replaced: Index(0),
         }
     }
@@ -188,7 +272,7 @@ impl Progress {
     pub(crate) fn on_answer(&mut self, probe: Option<Probe>, now: Moment) {
         self.heard = now;
         self.answered = true;
-        if let Some(Probe { sent, round }) = probe {
+        if let Some(Probe { term: _, sent, round }) = probe {
             self.round_trip.measured(now.since(sent));
             self.confirmed = self.confirmed.max(sent);
             self.round = self.round.max(round);
@@ -196,9 +280,11 @@ impl Progress {
     }
 
     /// The follower has everything up to `up_to`. Tells whether that was news.
-    pub(crate) fn on_matched(&mut self, up_to: Index) -> bool {
+    pub(crate) fn on_matched(&mut self, up_to: Index, now: Moment) -> bool {
         let news = up_to > self.matched;
-        self.matched = self.matched.max(up_to);
+        if news {
+            (self.matched, self.matched_at) = (up_to, now);
+        }
         self.next = self.next.max(self.matched.next());
         match &mut self.flow {
             Flow::Probe { .. } => {
@@ -221,7 +307,23 @@ impl Progress {
         self.next = self.matched.next();
         self.flow = Flow::Replicate(Window::default());
         self.commit_sent = Index(0);
-        self.diverged = None;
+        self.repair_at = None;
+    }
+
+    /// Whether a refusal of the entry at `refused` proves that the follower lost what it had acknowledged: its request left
+    /// after the acknowledgement had arrived. An earlier request may have been overtaken.
+    pub(crate) fn proves_loss(&self, refused: Index, probe: Option<Probe>) -> bool {
+        self.lost.is_none() && refused <= self.matched && probe.is_some_and(|probe| probe.sent > self.matched_at)
+    }
+
+    /// From now on it is a follower of which nothing is known, and which does not count.
+    pub(crate) fn lose(&mut self, candidate: Index) {
+        self.lost = Some(self.matched);
+        self.matched = Index(0);
+        self.next = candidate.next();
+        self.flow = Flow::Probe { sent: false };
+        self.commit_sent = Index(0);
+        self.catch_up = None;
     }
 
     /// The follower refused entries after `refused`; `candidate` is the leader's best guess where the logs agree.
@@ -233,7 +335,6 @@ impl Progress {
             Flow::Replicate(_) => false,
             Flow::Snapshot(_) => true,
         };
-        // A follower that refuses what it acknowledged has lost its disk; trying again at once would go on for ever.
         if stale || refused <= self.matched {
             return false;
         }
@@ -280,33 +381,33 @@ mod tests {
         let position = crate::types::LogPosition { term: crate::types::Term(1), index: Index(5) };
         let membership = crate::membership::Membership::new([crate::types::NodeId(1)]).unwrap();
         let data = Some(alloc::vec![7; size].into());
-        Transfer::new(Snapshot { position, stamp: crate::types::Stamp(0), membership, data }, false, repair)
+        Transfer::new(Snapshot { position, stamp: crate::types::Stamp(0), membership, data }, false, repair, Moment(0))
     }
 
     #[test]
-    fn a_transfer_goes_on_after_what_arrived_and_starts_again_there_when_nothing_moves() {
+    fn a_transfer_is_resent_from_what_arrived_when_nothing_moves() {
+        let timeout = Duration::from_micros(10);
         let mut transfer = transfer(100, false);
         (transfer.sent, transfer.begun) = (60, true);
-        transfer.on_received(40);
+        transfer.on_received(40, Moment(5));
         assert_eq!((transfer.received, transfer.sent, transfer.answers), (40, 60, true));
-        transfer.on_heartbeat();
+        transfer.resend_after(timeout, Moment(14));
         assert_eq!((transfer.received, transfer.sent, transfer.begun), (40, 60, true), "something moved");
-        transfer.on_received(40);
-        transfer.on_heartbeat();
+        transfer.on_received(40, Moment(14));
+        transfer.resend_after(timeout, Moment(15));
         assert_eq!((transfer.received, transfer.sent, transfer.begun), (40, 40, false), "the rest counts as lost");
         assert!(!transfer.answers);
         transfer.sent = 60;
-        transfer.on_received(40);
+        transfer.on_received(40, Moment(16));
         assert!(!transfer.answers, "an old answer is none");
-        transfer.on_received(50);
+        transfer.on_received(50, Moment(17));
         assert_eq!((transfer.received, transfer.sent, transfer.answers), (50, 60, true));
-        transfer.on_heartbeat();
         // It lost what it had, and more than there is cannot arrive.
-        transfer.on_received(10);
+        transfer.on_received(10, Moment(18));
         assert_eq!((transfer.received, transfer.sent), (50, 60));
-        transfer.on_heartbeat();
+        transfer.resend_after(timeout, Moment(27));
         assert_eq!((transfer.received, transfer.sent), (10, 10));
-        transfer.on_received(1_000);
+        transfer.on_received(1_000, Moment(28));
         assert_eq!((transfer.received, transfer.sent), (100, 100));
     }
 
@@ -315,9 +416,9 @@ mod tests {
         for (repair, matched, goes_on) in [(false, 4, false), (false, 5, true), (false, 6, true), (true, 6, false)] {
             let mut progress = Progress::new(Index(9), Moment(0), Incarnation(0), false);
             progress.flow = Flow::Snapshot(transfer(100, repair));
-            assert!(progress.on_matched(Index(matched)));
+            assert!(progress.on_matched(Index(matched), Moment(0)));
             assert_eq!(matches!(progress.flow, Flow::Replicate(_)), goes_on, "{repair} {matched}");
-            assert!(!progress.on_matched(Index(matched)), "that is no news");
+            assert!(!progress.on_matched(Index(matched), Moment(0)), "that is no news");
         }
     }
 
@@ -328,7 +429,7 @@ mod tests {
         assert_eq!(progress.next, Index(6));
         assert!(!progress.on_conflict(Index(9), Index(3)), "its message was sent before the first refusal");
         assert_eq!(progress.next, Index(6));
-        assert!(progress.on_matched(Index(5)));
+        assert!(progress.on_matched(Index(5), Moment(0)));
         assert!(!progress.on_conflict(Index(4), Index(1)), "what is known to be equal cannot be refused");
         assert_eq!((progress.matched, progress.next), (Index(5), Index(6)));
     }

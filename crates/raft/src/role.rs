@@ -26,7 +26,7 @@ pub(crate) struct KnownLeader {
     pub(crate) id: NodeId,
     /// Which life of it. Not asked of the members: the follower may not know yet that it is one.
     pub(crate) incarnation: Incarnation,
-    /// When it was last heard of.
+    /// When its last message arrived.
     pub(crate) heard: Moment,
 }
 
@@ -97,6 +97,17 @@ impl Role {
             Role::PreCandidate(_) => RoleKind::PreCandidate,
             Role::Candidate(_) => RoleKind::Candidate,
             Role::Leader(_) => RoleKind::Leader,
+        }
+    }
+}
+
+impl Role {
+    /// When its election timer ends; a leader has none.
+    pub(crate) fn election_deadline_mut(&mut self) -> Option<&mut Moment> {
+        match self {
+            Role::Follower(follower) => Some(&mut follower.election_deadline),
+            Role::PreCandidate(campaign) | Role::Candidate(campaign) => Some(&mut campaign.election_deadline),
+            Role::Leader(_) => None,
         }
     }
 }

@@ -60,6 +60,9 @@ pub struct PeerStatus {
     pub silent_for: Duration,
     /// How entries reach it.
     pub flow: FlowKind,
+    /// It refused entries that it had acknowledged, the last of them at this index: its disk lost them, and it counts for
+    /// nothing until it is removed and added again.
+    pub lost: Option<Index>,
 }
 
 /// How entries reach a follower.

@@ -40,7 +40,7 @@ fn what_no_change_leads_to_is_refused() {
     let member = |standing, outgoing| Member { incarnation: Incarnation(0), standing, outgoing };
     let of = |second| {
         let members = [(NodeId(1), member(Some(Standing::Voter), None)), (NodeId(2), second)];
-        Membership { members: Arc::new(members.into()) }
+        Membership::with_members(members.into())
     };
     let (voter, witness, learner) = (Some(Standing::Voter), Some(Standing::Witness), Some(Standing::Learner));
     for (standing, outgoing) in
@@ -97,6 +97,28 @@ fn what_a_witness_forgot_cannot_be_given_back_in_place() {
     let cluster = Membership::of(ids(&[1, 2]).map(|id| (id, Incarnation(0), Standing::Voter)).chain([witness]));
     let promoted = Change::Set(NodeId(3), Incarnation(0), Standing::Voter);
     assert_eq!(cluster.unwrap().after(&promoted), Err(MembershipError::WitnessForEver(NodeId(3))));
+}
+
+/// Its disk holds entries whose contents nobody knows from it.
+#[test]
+fn a_former_witness_comes_back_as_a_witness_or_with_an_empty_disk() {
+    let witness = (NodeId(3), Incarnation(0), Standing::Witness);
+    let members = ids(&[1, 2]).map(|id| (id, Incarnation(0), Standing::Voter)).chain([witness]);
+    let with_witness = Membership::of(members).unwrap();
+    let removed = with_witness.after(&Change::Remove(NodeId(3))).unwrap();
+    let replaced = with_witness.after(&voters(&[4, 5])).unwrap();
+    assert_eq!(replaced.left().members().count(), 2);
+    for without in [removed, replaced.left()] {
+        for standing in [Standing::Voter, Standing::Learner, Standing::Joining] {
+            let again = without.after(&Change::Set(NodeId(3), Incarnation(0), standing));
+            assert_eq!(again, Err(MembershipError::FormerWitness(NodeId(3))), "{standing:?}");
+        }
+        let witness_again = without.after(&Change::Set(NodeId(3), Incarnation(0), Standing::Witness)).unwrap();
+        assert!(witness_again.member(NodeId(3)).unwrap().is_witness());
+        let empty = without.after(&Change::Set(NodeId(3), Incarnation(1), Standing::Voter)).unwrap();
+        assert!(empty.votes(NodeId(3)));
+        assert_eq!(empty.members().count(), without.members().count() + 1, "it is a member once");
+    }
 }
 
 /// Whether more than half of those that `counts` holds for agree, counted one by one.

@@ -4,8 +4,9 @@ use super::Node;
 use crate::actions::OrderRefusal;
 use crate::entry::Payload;
 use crate::event::{Decision, StepDown};
-use crate::membership::{Change, Membership, Standing};
-use crate::progress::Progress;
+use crate::membership::{Change, Membership, MembershipError, Standing};
+use crate::planted::PlantedFault;
+use crate::progress::{CatchUp, Progress};
 use crate::role::Role;
 
 impl Node {
@@ -25,11 +26,23 @@ impl Node {
         if self.log.membership_index() > self.commit {
             return Err(OrderRefusal::ChangeUnderWay);
         }
-        let next = self.log.membership().after(change)?;
+        let next = self.membership_after(change)?;
         let joint = next.is_joint();
         self.append_membership(next);
         self.note(Decision::ChangesMembers { index: self.log.last().index, joint });
         Ok(())
+    }
+
+    #[cfg(feature = "planted")]
+    fn membership_after(&self, change: &Change) -> Result<Membership, MembershipError> {
+        let forgets = self.config.has_planted(PlantedFault::CountsFormerWitness);
+        let membership = self.log.membership();
+        if forgets { membership.without_former_witnesses().after(change) } else { membership.after(change) }
+    }
+
+    #[cfg(not(feature = "planted"))]
+    fn membership_after(&self, change: &Change) -> Result<Membership, MembershipError> {
+        self.log.membership().after(change)
     }
 
     fn append_membership(&mut self, membership: Membership) {
@@ -75,23 +88,27 @@ impl Node {
         }
     }
 
-    /// Makes a joining member a voter once it has kept up for a while (thesis 4.2.1): one that is new and slow would keep
-    /// the others waiting.
+    /// Makes a joining member a voter once its rounds of catching up were quick for a while: "if the last round lasts less
+    /// than an election timeout, then the leader adds the new server to the cluster" (thesis 4.2.1). Being behind the
+    /// newest entry is no hindrance; under a steady stream of commands every follower is.
     pub(super) fn promote_learners(&mut self) {
         let Role::Leader(leader) = &mut self.role else { return };
+        let last = self.log.last().index;
+        let only_in_quiet = self.config.has_planted(PlantedFault::PromotesOnlyInQuiet);
         let mut ready = None;
         for (id, member) in self.log.membership().members() {
             let Some(progress) = leader.peers.get_mut(id).filter(|_| member.standing == Some(Standing::Joining)) else {
                 continue;
             };
             let alive = progress.answered && self.now.since(progress.heard) <= self.config.stickiness();
-            if alive && progress.matched >= self.commit {
-                let since = *progress.caught_up.get_or_insert(self.now);
-                if self.now.since(since) >= self.config.promote_after {
-                    ready = ready.or(Some((id, member.incarnation)));
-                }
-            } else {
-                progress.caught_up = None;
+            if !alive || (only_in_quiet && progress.matched < self.commit) {
+                progress.catch_up = None;
+                continue;
+            }
+            let catch_up = progress.catch_up.get_or_insert(CatchUp::new(last, self.now));
+            catch_up.update(progress.matched, last, self.config.patience(), self.now);
+            if catch_up.quick_for(self.now).is_some_and(|quick| quick >= self.config.promote_after) {
+                ready = ready.or(Some((id, member.incarnation)));
             }
         }
         if let Some((member, incarnation)) = ready

@@ -7,12 +7,24 @@ use super::Node;
 use crate::event::{Decision, StepDown, VoteRefusal};
 use crate::membership::Membership;
 use crate::message::Body;
+use crate::planted::PlantedFault;
 use crate::role::{Campaign, Follower, Role};
 use crate::types::{LogPosition, NodeId, Term};
 
 impl Node {
     /// No leader was heard of in time (section 5.2), or the last campaign came to nothing.
     pub(super) fn on_election_timeout(&mut self) {
+        if !self.is_hard_state_durable() {
+            // A vote that is not on disk yet may still decide this election; nobody can stand in a later term sooner.
+            return self.rearm_election_timer();
+        }
+        if self.config.lease_reads && self.leader_hindrance(self.config.id).is_some() {
+            // The leader may answer reads by its clock as long as this node waits, and it counts this node's own vote too.
+            return self.rearm_election_timer();
+        }
+        if matches!(self.role, Role::PreCandidate(_) | Role::Candidate(_)) {
+            self.failed_campaigns = self.failed_campaigns.saturating_add(1);
+        }
         match (&self.role, self.config.pre_vote) {
             (Role::Leader(_), _) => {}
             // Only a peer that lies gets a cluster to the last term. There is none left to stand in, and none may be
@@ -50,6 +62,7 @@ impl Node {
         };
         self.hard_state.term = term;
         self.hard_state.vote = None;
+        self.hard_state_changed = self.now;
         self.role = Role::Follower(Follower::waiting(election_deadline));
         self.note(if was_leader {
             Decision::SteppedDown { because: StepDown::LaterTerm }
@@ -73,14 +86,17 @@ impl Node {
         if self.config.lease_reads && lately(self.started) {
             return Some(VoteRefusal::JustStarted);
         }
-        match &self.role {
-            _ if !self.config.check_quorum => None,
-            Role::Leader(_) => Some(VoteRefusal::LeaderAlive(self.config.id)),
-            Role::Follower(Follower { leader: Some(leader), .. }) => {
-                (lately(leader.heard) && leader.id != candidate).then_some(VoteRefusal::LeaderAlive(leader.id))
-            }
-            Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) => None,
+        if !self.config.check_quorum {
+            return None;
         }
+        if matches!(self.role, Role::Leader(_)) {
+            return Some(VoteRefusal::LeaderAlive(self.config.id));
+        }
+        let (leader, heard) = self.last_leader?;
+        if self.config.has_planted(PlantedFault::ForgetsLeaderWithTerm) && self.leader() != Some(leader) {
+            return None;
+        }
+        (lately(heard) && leader != candidate).then_some(VoteRefusal::LeaderAlive(leader))
     }
 
     fn new_campaign(&mut self) -> Campaign {
@@ -110,6 +126,7 @@ impl Node {
     fn stand_for_election(&mut self, transfer: bool) {
         self.hard_state.term = self.hard_state.term.next();
         self.hard_state.vote = Some(self.config.id);
+        self.hard_state_changed = self.now;
         let campaign = self.new_campaign();
         self.refuse_reads();
         self.role = Role::Candidate(campaign);
@@ -169,7 +186,11 @@ impl Node {
             _ if term < self.hard_state.term => Some(VoteRefusal::OldTerm),
             Some(other) if other != from => Some(VoteRefusal::VotedFor(other)),
             Some(_) => self.log_refusal(last, None),
-            None => self.log_refusal(last, priority),
+            // In this term nobody has asked for a vote that it gave; a leader of an earlier one may still count on it.
+            None => {
+                let hindrance = priority.and_then(|_| self.leader_hindrance(from));
+                hindrance.or_else(|| self.log_refusal(last, priority))
+            }
         };
         if let Some(because) = refusal {
             return self.refuse_vote(from, false, because);
@@ -185,7 +206,10 @@ impl Node {
             Role::Follower(_) | Role::PreCandidate(_) => {}
             Role::Candidate(_) | Role::Leader(_) => unreachable!("a candidate has voted for itself"),
         }
-        self.hard_state.vote = Some(from);
+        if self.hard_state.vote.is_none() {
+            self.hard_state.vote = Some(from);
+            self.hard_state_changed = self.now;
+        }
         self.wait_for_leader();
         self.note(Decision::Voted { candidate: from, pre: false });
         self.promise(from, Body::VoteReply { granted: true });
@@ -230,16 +254,24 @@ impl Node {
     /// "If the logs have last entries with different terms, then the log with the later term is more up-to-date. If the
     /// logs end with the same term, then whichever log is longer is more up-to-date" (section 5.4.1).
     ///
-    /// Of two equal logs the one with the higher priority is preferred, if its node may lead.
-    fn log_refusal(&self, theirs: LogPosition, priority: Option<u8>) -> Option<VoteRefusal> {
+    /// Of two equal logs the one with the higher priority is preferred, if its node may lead. Not for ever: it may hear too
+    /// few to win, and then whoever can must not be kept from it.
+    fn log_refusal(&mut self, theirs: LogPosition, priority: Option<u8>) -> Option<VoteRefusal> {
         let mine = self.log.last();
         match priority {
             _ if theirs < mine => Some(VoteRefusal::LogBehind { mine, theirs }),
-            Some(priority) if theirs == mine && priority < self.config.priority && self.may_lead() => {
+            Some(priority)
+                if theirs == mine && priority < self.config.priority && self.may_lead() && self.may_prefer_itself() =>
+            {
                 Some(VoteRefusal::LowerPriority { mine: self.config.priority, theirs: priority })
             }
             Some(_) | None => None,
         }
+    }
+
+    fn may_prefer_itself(&mut self) -> bool {
+        let since = *self.preferred_since.get_or_insert(self.now);
+        self.now.since(since) < self.config.patience() || self.config.has_planted(PlantedFault::PrefersForEver)
     }
 
     /// Refuses with this node's own term, so that a candidate that is behind learns of it (else it could never win

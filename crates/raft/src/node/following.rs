@@ -6,6 +6,7 @@ use super::Node;
 use crate::entry::Entry;
 use crate::event::Decision;
 use crate::message::{AppendEntries, AppendReply, AppendResult, Body, Probe};
+use crate::planted::PlantedFault;
 use crate::role::{Follower, KnownLeader, Role};
 use crate::types::{Index, LogPosition, NodeId, Stamp, Term};
 
@@ -13,8 +14,12 @@ impl Node {
     pub(super) fn on_append_entries(&mut self, from: NodeId, term: Term, append: AppendEntries) {
         let AppendEntries { previous, commit, probe, round_trip, entries } = append;
         if term < self.hard_state.term {
-            // "Reply false if term < currentTerm" (figure 2); the reply's term makes the old leader step down.
-            return self.reply_conflict(from, previous, None);
+            // "Reply false if term < currentTerm" (figure 2); the reply's term makes the old leader step down. It echoes
+            // nothing: the same node may lead again when it arrives.
+            if self.config.has_planted(PlantedFault::EchoesStaleProbes) {
+                return self.reply_conflict(from, previous, probe);
+            }
+            return self.reply_stale(from);
         }
         if let Err(what) = check_shape(term, previous, &entries) {
             return self.ignore(from, what);
@@ -23,9 +28,17 @@ impl Node {
             return self.ignore(from, "it appends in a term that another node leads");
         }
         self.round_trip = round_trip;
+        if let Some(mine) = self.contradiction(previous) {
+            return self.ignore_contradiction(from, mine, previous);
+        }
         if !self.log.matches(previous) && previous.index > self.log.base().index {
             // "Reply false if log doesn't contain an entry at prevLogIndex whose term matches prevLogTerm" (figure 2).
             return self.reply_conflict(from, previous, probe);
+        }
+        if let Some((mine, theirs)) =
+            entries.iter().find_map(|entry| Some((self.contradiction(entry.position())?, entry.position())))
+        {
+            return self.ignore_contradiction(from, mine, theirs);
         }
         let is_heartbeat = probe.is_some() && entries.is_empty();
         let answer_wanted = is_heartbeat || !entries.is_empty();
@@ -35,7 +48,7 @@ impl Node {
         }
         // "If leaderCommit > commitIndex, set commitIndex = min(leaderCommit, index of last new entry)" (figure 2).
         self.commit = self.commit.max(commit.min(up_to));
-        if is_heartbeat && self.disk.durable_hard_state() == self.hard_state {
+        if is_heartbeat && self.is_hard_state_durable() {
             // A heartbeat need not wait for a slow disk: the answer says how far the disk is.
             let result = AppendResult::Matched { up_to: up_to.min(self.disk.durable()) };
             self.send(from, Body::AppendReply(AppendReply { probe, result, state: self.newest_state() }));
@@ -58,9 +71,12 @@ impl Node {
             // the leader as legitimate and returns to follower state" (section 5.2).
             Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) => false,
         };
+        self.failed_campaigns = 0;
         let election_deadline = self.draw_election_deadline();
         let leader = KnownLeader { id: from, incarnation: self.life_of(from), heard: self.now };
         self.role = Role::Follower(Follower { leader: Some(leader), election_deadline });
+        self.last_leader = Some((from, self.now));
+        self.end_campaigning();
         if !known {
             self.note(Decision::FollowsLeader { leader: from });
         }
@@ -71,14 +87,10 @@ impl Node {
     /// all that follow it. Append any new entries not already in the log" (figure 2). A suffix that does not conflict
     /// stays: an old message may arrive twice.
     fn append(&mut self, from: NodeId, mut entries: Vec<Entry>) -> Result<(), &'static str> {
-        let covered = self.log.base().index;
-        let known = |entry: &&Entry| entry.index <= covered || self.log.matches(entry.position());
-        let known = entries.iter().take_while(known).count();
+        let known = entries.iter().take_while(|entry| self.holds(entry.position())).count();
         let Some(Entry { index: first, stamp, .. }) = entries.get(known) else { return Ok(()) };
         let (first, stamp) = (*first, *stamp);
-        if first <= self.commit {
-            return Err("it would replace committed entries");
-        }
+        assert!(first > self.commit, "an entry that contradicts a committed one was ignored before");
         if self.log.stamp_at(first.previous()).is_some_and(|before| stamp < before) {
             return Err("its game clock goes back");
         }
@@ -97,7 +109,35 @@ impl Node {
         Ok(())
     }
 
-    pub(super) fn reply_conflict(&mut self, to: NodeId, previous: LogPosition, probe: Option<Probe>) {
+    /// Whether the entry at `position` is known to be in the log. Below the base it was, and is covered by a snapshot.
+    fn holds(&self, position: LogPosition) -> bool {
+        position.index < self.log.base().index || self.log.matches(position)
+    }
+
+    /// This node's committed entry at the index of `theirs`, if it is of another term. Below the base only the order of
+    /// terms is still known.
+    pub(super) fn contradiction(&self, theirs: LogPosition) -> Option<LogPosition> {
+        let base = self.log.base();
+        if theirs.index < base.index {
+            return (theirs.term > base.term).then_some(base);
+        }
+        let mine = self.log.position_at(theirs.index).filter(|mine| mine.index <= self.commit)?;
+        (mine.term != theirs.term).then_some(mine)
+    }
+
+    /// Ignores a message whose sender's log differs from this one where it is committed: "the committed entry is present
+    /// in the logs of the leaders for all higher-numbered terms" (section 5.4.3), so one of the two has lost its disk or
+    /// its mind.
+    pub(super) fn ignore_contradiction(&mut self, from: NodeId, mine: LogPosition, theirs: LogPosition) {
+        self.note(Decision::ContradictsCommitted { from, mine, theirs });
+    }
+
+    /// Answers a request that was not looked at.
+    pub(super) fn reply_stale(&mut self, to: NodeId) {
+        self.send(to, Body::AppendReply(AppendReply { probe: None, result: AppendResult::Stale, state: None }));
+    }
+
+    fn reply_conflict(&mut self, to: NodeId, previous: LogPosition, probe: Option<Probe>) {
         let hint = self.log.last_of_term_at_most(previous.index, previous.term);
         let result = AppendResult::Conflict { refused: previous.index, hint };
         self.send(to, Body::AppendReply(AppendReply { probe, result, state: None }));

@@ -67,7 +67,7 @@ impl Node {
             && append.probe.is_some()
         {
             self.note(Decision::IsStranger { peer: from });
-            self.reply_conflict(from, append.previous, None);
+            self.reply_stale(from);
         }
     }
 

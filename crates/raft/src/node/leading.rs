@@ -3,10 +3,12 @@
 
 use super::Node;
 use crate::actions::OrderRefusal;
+use crate::config::Config;
 use crate::entry::{Entry, Payload};
 use crate::event::{Decision, StepDown};
-use crate::message::{AppendReply, AppendResult, Body};
+use crate::message::{AppendReply, AppendResult, Body, Probe};
 use crate::peers::Peers;
+use crate::planted::PlantedFault;
 use crate::reads::LeaderReads;
 use crate::role::{HandOver, Leader, Role};
 use crate::types::{Index, Moment, NodeId, Term};
@@ -27,6 +29,7 @@ impl Node {
             lease_broken: false,
             reads: LeaderReads::default(),
         });
+        self.end_campaigning();
         self.sync_peers();
         self.note(Decision::WonElection { votes });
         self.append_own(Payload::Empty);
@@ -47,24 +50,32 @@ impl Node {
 
     pub(super) fn on_append_reply(&mut self, from: NodeId, term: Term, reply: AppendReply) {
         let Role::Leader(leader) = &mut self.role else { return };
-        if term < self.hard_state.term {
+        if term < self.hard_state.term || reply.result == AppendResult::Stale {
             return;
+        }
+        if !answers_this_leader(&self.config, self.hard_state.term, self.now, reply.probe) {
+            return self.ignore(from, "it answers what this leader has not sent");
         }
         let Some(progress) = leader.peers.get_mut(from) else { return };
         progress.on_answer(reply.probe, self.now);
         match reply.result {
+            AppendResult::Stale => {}
             AppendResult::Matched { up_to } if up_to > self.log.last().index => {
                 self.ignore(from, "it acknowledges entries that were never sent");
             }
             AppendResult::Matched { up_to } => {
-                if progress.on_matched(up_to) {
+                if progress.on_matched(up_to, self.now) {
                     self.advance_commit();
                     self.tell_successor();
                 }
             }
             AppendResult::Conflict { refused, hint } => {
                 let candidate = self.log.last_of_term_at_most(hint.index, hint.term).index;
-                if progress.on_conflict(refused, candidate.min(hint.index)) {
+                if progress.proves_loss(refused, reply.probe) {
+                    let acknowledged = progress.matched;
+                    progress.lose(candidate.min(hint.index));
+                    self.note(Decision::LostAcknowledged { follower: from, acknowledged, refused });
+                } else if progress.on_conflict(refused, candidate.min(hint.index)) {
                     let next = progress.next;
                     self.note(Decision::LogsDiffer { follower: from, next });
                 }
@@ -82,7 +93,7 @@ impl Node {
         let Role::Leader(leader) = &mut self.role else { return };
         let own = (self.config.id, self.disk.durable());
         let reached = self.log.membership().reached_by_majority(|id| {
-            if id == own.0 { own.1 } else { leader.peers.get(id).map_or(Index(0), |progress| progress.matched) }
+            if id == own.0 { own.1 } else { leader.peers.counted(id).map_or(Index(0), |progress| progress.matched) }
         });
         if reached < leader.first_of_term || reached <= self.commit {
             return;
@@ -121,14 +132,14 @@ impl Node {
         let longest = self.config.patience();
         // A write that was handed out long ago and is not on disk yet: this node cannot commit, so it must not keep
         // others from it.
-        if self.disk.waiting_since().is_some_and(|since| self.now.since(since) > longest) {
+        if self.disk.waiting_since().is_some_and(|since| self.now.since(since) > self.config.disk_timeout) {
             return self.step_down(StepDown::DiskHangs);
         }
         // "A leader steps down if an election timeout elapses without a successful round of heartbeats to a majority"
         // (thesis 6.2).
         let own = (self.config.id, self.now);
         let contact = self.log.membership().reached_by_majority(|id| {
-            if id == own.0 { own.1 } else { leader.peers.get(id).map_or(Moment(0), |progress| progress.heard) }
+            if id == own.0 { own.1 } else { leader.peers.counted(id).map_or(Moment(0), |progress| progress.heard) }
         });
         if self.config.check_quorum && self.now.since(contact) > longest {
             return self.step_down(StepDown::LostQuorum);
@@ -141,8 +152,15 @@ impl Node {
     pub(super) fn hand_over(&mut self, to: Option<NodeId>) -> Result<(), OrderRefusal> {
         let known = self.leader();
         let Role::Leader(leader) = &mut self.role else { return Err(OrderRefusal::NotLeader(known)) };
-        let lately = self.config.stickiness();
-        let may_lead = |id: NodeId| self.log.membership().member(id).is_some_and(|member| member.may_lead());
+        let (lately, patience) = (self.config.stickiness(), self.config.patience());
+        let may_lead = |id: NodeId| {
+            let lost = leader.peers.counted(id).is_none();
+            !lost && self.log.membership().member(id).is_some_and(|member| member.may_lead())
+        };
+        let silent = |to: NodeId| leader.peers.get(to).is_some_and(|peer| self.now.since(peer.heard) >= patience);
+        if let Some(to) = to.filter(|to| may_lead(*to) && silent(*to)) {
+            return Err(OrderRefusal::Silent(to));
+        }
         let able = leader.peers.iter().filter(|(id, _)| may_lead(*id));
         let to = match to {
             Some(to) => able.map(|(id, _)| id).find(|id| *id == to),
@@ -169,4 +187,11 @@ impl Node {
             self.send(to, Body::TimeoutNow);
         }
     }
+}
+
+/// Whether an echoed probe was sent by the leader of `term`, before `now`. One that was sent before this leadership began
+/// proves nothing about it.
+pub(super) fn answers_this_leader(config: &Config, term: Term, now: Moment, probe: Option<Probe>) -> bool {
+    let sent_here = |probe: Probe| probe.term == term && probe.sent <= now;
+    config.has_planted(PlantedFault::EchoesStaleProbes) || probe.is_none_or(sent_here)
 }

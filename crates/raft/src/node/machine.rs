@@ -5,7 +5,7 @@ use alloc::collections::VecDeque;
 use super::Node;
 use crate::entry::Entry;
 use crate::message::StateHash;
-use crate::types::Index;
+use crate::types::{Index, Moment};
 
 /// What the state machine above was given, and what it said.
 #[derive(Clone, Hash, Debug, Default)]
@@ -23,6 +23,8 @@ pub(super) struct Machine {
     pub(super) stateless: bool,
     /// A snapshot was asked for and has not come.
     pub(super) snapshot_asked: bool,
+    /// The program could not take a snapshot: it is not asked again before this moment.
+    pub(super) ask_not_before: Moment,
     /// Bytes of entries handed out since the newest snapshot.
     pub(super) bytes: usize,
     /// Its newest state hashes, oldest first.

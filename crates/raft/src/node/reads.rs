@@ -78,7 +78,7 @@ impl Node {
         }
         let (own, newest) = (self.config.id, leader.reads.round);
         let confirmed = self.log.membership().reached_by_majority(|id| {
-            if id == own { newest } else { leader.peers.get(id).map_or(0, |progress| progress.round) }
+            if id == own { newest } else { leader.peers.counted(id).map_or(0, |progress| progress.round) }
         });
         let count = leader.reads.waiting.iter().take_while(|(_, _, round)| *round <= confirmed).count();
         if count == 0 {
@@ -161,7 +161,7 @@ impl Node {
         }
         let own = (self.config.id, self.now);
         let heard = self.log.membership().reached_by_majority(|id| {
-            if id == own.0 { own.1 } else { leader.peers.get(id).map_or(Moment(0), |progress| progress.confirmed) }
+            if id == own.0 { own.1 } else { leader.peers.counted(id).map_or(Moment(0), |progress| progress.confirmed) }
         });
         self.now.since(heard) < lease(&self.config) && heard > Moment(0)
     }

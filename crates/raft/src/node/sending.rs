@@ -1,6 +1,7 @@
 //! What a leader sends to its followers: entries, heartbeats, the commit index, and snapshots.
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use super::Node;
 use crate::config::Config;
@@ -27,7 +28,11 @@ impl Node {
                 // window full.
                 Flow::Replicate(_) => sender.append(id, progress, &[], true),
                 Flow::Snapshot(transfer) => {
-                    transfer.on_heartbeat();
+                    // A round trip longer than a heartbeat must not look like a loss.
+                    let measured =
+                        progress.round_trip.last.map(|_| Duration::from_micros(u64::from(progress.round_trip.bound())));
+                    let timeout = measured.unwrap_or_else(|| sender.config.patience());
+                    transfer.resend_after(timeout.max(sender.config.heartbeat * 2), sender.now);
                     sender.append(id, progress, &[], true);
                 }
             }
@@ -70,6 +75,7 @@ impl Node {
             incarnation: self.incarnation,
             term: self.hard_state.term,
             commit: self.commit,
+            applied: self.machine.applied,
             now: self.now,
             round,
             send: &mut self.actions.send,
@@ -90,6 +96,8 @@ struct Sender<'a> {
     incarnation: Incarnation,
     term: Term,
     commit: Index,
+    /// Last entry in the state that a snapshot would hold.
+    applied: Index,
     now: Moment,
     round: u64,
     send: &'a mut Vec<(NodeId, Message)>,
@@ -109,7 +117,7 @@ impl<'a> Sender<'a> {
             // refuse all others its vote for ever, and could give it to nobody.
             last = last.min(self.durable);
         }
-        if progress.diverged.is_some() || progress.next <= self.log.base().index {
+        if progress.repair_at.is_some() || progress.next <= self.log.base().index {
             self.begin_snapshot(to, progress);
         }
         loop {
@@ -143,23 +151,35 @@ impl<'a> Sender<'a> {
     /// A follower that needs what is not in the log any more, or whose state went astray, gets the newest snapshot; in
     /// the second case one that was taken since.
     fn begin_snapshot(&mut self, to: NodeId, progress: &mut Progress) {
-        if matches!(progress.flow, Flow::Snapshot(_)) {
-            return;
+        match &progress.flow {
+            // Another one may be small enough; and to a follower that was silent so long that the entries after its snapshot
+            // are gone, the newest one is sent instead.
+            Flow::Snapshot(transfer)
+                if (transfer.refused
+                    || (!transfer.answers && transfer.name.position.index < self.log.base().index))
+                    && self.snapshot.is_some_and(|newest| newest.position > transfer.name.position) => {}
+            Flow::Snapshot(_) => return,
+            Flow::Probe { .. } | Flow::Replicate(_) => {}
         }
-        let repair = progress.diverged.is_some();
-        match self.snapshot.filter(|snapshot| progress.diverged.is_none_or(|at| snapshot.position.index >= at)) {
+        let repair = progress.repair_at.is_some();
+        match self.snapshot.filter(|snapshot| progress.repair_at.is_none_or(|at| snapshot.position.index >= at)) {
             Some(snapshot) => {
                 let decision = Decision::SendsSnapshot { follower: to, index: snapshot.position.index };
                 self.events.push(Event { at: self.now, term: self.term, decision });
-                progress.flow = Flow::Snapshot(Transfer::new(snapshot.clone(), progress.witness, repair));
+                progress.flow = Flow::Snapshot(Transfer::new(snapshot.clone(), progress.witness, repair, self.now));
             }
-            None => *self.snapshot_due = true,
+            // Asked for earlier, one would come that is too old again.
+            None if progress.repair_at.is_none_or(|at| at <= self.applied) => *self.snapshot_due = true,
+            None => {}
         }
     }
 
     fn send_chunks(&mut self, to: NodeId, progress: &mut Progress) {
         let (chunk, sender, receiver) = (self.config.snapshot_chunk as u64, self.incarnation, progress.incarnation);
         let Flow::Snapshot(transfer) = &mut progress.flow else { return };
+        if transfer.refused {
+            return;
+        }
         let window = if transfer.answers { self.config.snapshot_inflight.saturating_mul(chunk) } else { chunk };
         let Transfer { snapshot, name, repair, .. } = transfer;
         while (transfer.sent < name.size || !transfer.begun) && transfer.sent - transfer.received < window {
@@ -172,7 +192,7 @@ impl<'a> Sender<'a> {
                 offset: transfer.sent,
                 bytes: part,
                 repair: *repair,
-                probe: Probe { sent: self.now, round: self.round },
+                probe: self.probe(),
             };
             let body = Body::InstallSnapshot(message.into());
             self.send.push((to, Message { term: self.term, sender, receiver, body }));
@@ -187,12 +207,16 @@ impl<'a> Sender<'a> {
         let append = AppendEntries {
             previous,
             commit: self.commit,
-            probe: probe.then_some(Probe { sent: self.now, round: self.round }),
+            probe: probe.then(|| self.probe()),
             round_trip: progress.round_trip.bound(),
             entries: if progress.witness { entries.iter().map(withheld).collect() } else { entries.to_vec() },
         };
         let (sender, receiver) = (self.incarnation, progress.incarnation);
         self.send.push((to, Message { term: self.term, sender, receiver, body: Body::AppendEntries(append) }));
+    }
+
+    fn probe(&self) -> Probe {
+        Probe { term: self.term, sent: self.now, round: self.round }
     }
 
     /// The entries of one message from `from` on, none of them after `last`, and their bytes.

@@ -1,14 +1,16 @@
 //! Snapshots taken, sent and installed: section 7, figure 13.
 
 use super::Node;
+use super::leading::answers_this_leader;
 use crate::entry::Bytes;
 use crate::event::Decision;
 use crate::log::Log;
 use crate::message::{Body, InstallSnapshot, SnapshotReply, SnapshotResult};
+use crate::planted::PlantedFault;
 use crate::progress::Flow;
 use crate::role::Role;
 use crate::snapshot::{Incoming, Snapshot, SnapshotName};
-use crate::types::{Index, LogPosition, NodeId, Term};
+use crate::types::{Index, LogPosition, Moment, NodeId, Term};
 
 /// The state machine's state at one index, as its program wrote it down.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -23,19 +25,45 @@ pub struct TakenSnapshot {
 }
 
 impl Node {
-    /// Asks for a snapshot when so much was applied since the last one. A witness takes its own, without a state.
+    /// Asks for a snapshot when enough was applied since the last one. A witness takes its own, without a state.
+    ///
+    /// Members are staggered: each has its own place among them, and with it its own indexes at which a snapshot is due, so
+    /// that no majority pauses over its snapshots at the same entry.
     pub(super) fn ask_for_snapshot(&mut self) {
-        let covered = self.covered().index;
-        let entries = self.machine.applied.0.saturating_sub(covered.0);
-        let many = self.config.snapshot_entries.is_some_and(|most| entries >= most.max(1));
-        let large = self.config.snapshot_bytes.is_some_and(|most| entries > 0 && self.machine.bytes >= most);
-        let due = many || large || self.actions.snapshot_due;
+        let (place, members) = self.place_among_members();
+        let (covered, applied) = (self.covered().index.0, self.machine.applied.0);
+        let many = self.config.snapshot_entries.is_some_and(|every| {
+            let every = every.max(1);
+            // The indexes `every`, 2 · `every`, … of the first member, and those between them of the others.
+            let offset = every.saturating_mul(place) / members;
+            let due_at = applied.saturating_sub(offset) / every * every + offset;
+            due_at > covered && due_at > offset
+        });
+        let large = self.config.snapshot_bytes.is_some_and(|most| {
+            let more = most / 2 * usize::try_from(place).unwrap_or(0) / usize::try_from(members).unwrap_or(1).max(1);
+            applied > covered && self.machine.bytes >= most.saturating_add(more)
+        });
+        let due = (many || large || self.actions.snapshot_due) && self.now >= self.machine.ask_not_before;
         let witness = self.machine.stateless;
         self.actions.snapshot_due = due && !witness && !self.machine.restore && !self.machine.snapshot_asked;
         self.machine.snapshot_asked |= self.actions.snapshot_due;
         if due && witness && !self.machine.restore {
             self.cover(self.machine.applied, None, None);
         }
+    }
+
+    /// This node's place in the order of the members' ids, and how many there are; the first of one, if it is none.
+    fn place_among_members(&self) -> (u64, u64) {
+        let members = self.log.membership().members();
+        let count = members.len() as u64;
+        let place = self.log.membership().members().position(|(id, _)| id == self.config.id);
+        place.map_or((0, 1), |place| (place as u64, count))
+    }
+
+    /// The program could not write its state down.
+    pub(super) fn decline_snapshot(&mut self) {
+        self.machine.snapshot_asked = false;
+        self.machine.ask_not_before = self.now.after(self.config.snapshot_retry);
     }
 
     /// The program wrote its state down.
@@ -71,21 +99,35 @@ impl Node {
         let keep = self.config.snapshot_keep;
         let target = covered.0.saturating_sub(keep);
         let Role::Leader(leader) = &self.role else { return Index(target) };
-        let waits_for = leader.peers.iter().map(|(_, progress)| progress).filter(|progress| {
-            let alive = progress.answered && self.now.since(progress.heard) < self.config.patience();
-            alive && !matches!(progress.flow, Flow::Snapshot(_))
+        let alive = leader
+            .peers
+            .iter()
+            .map(|(_, progress)| progress)
+            .filter(|progress| progress.answered && self.now.since(progress.heard) < self.config.patience());
+        let compacts_under_transfer = self.config.has_planted(PlantedFault::CompactsUnderTransfer);
+        let needed = alive.filter_map(|progress| match &progress.flow {
+            Flow::Snapshot(_) if compacts_under_transfer => None,
+            // It goes on after what the snapshot covers; without those entries it would need another one, for ever.
+            Flow::Snapshot(transfer) => Some(transfer.name.position.index.0.max(progress.matched.0)),
+            Flow::Probe { .. } | Flow::Replicate(_) => Some(progress.matched.0),
         });
-        let slowest = waits_for.map(|progress| progress.matched.0).min().unwrap_or(target);
+        let slowest = needed.min().unwrap_or(target);
         Index(target.min(slowest).max(covered.0.saturating_sub(keep.saturating_mul(10))))
     }
 
     /// InstallSnapshot (figure 13). Chunks are gathered in order; the last one puts the snapshot in force.
     pub(super) fn on_install_snapshot(&mut self, from: NodeId, term: Term, part: InstallSnapshot) {
         let position = part.name.position;
-        let reply = |result| Body::SnapshotReply(SnapshotReply { probe: part.probe, position, result });
+        let reply = |result| Body::SnapshotReply(SnapshotReply { probe: Some(part.probe), position, result });
         if term < self.hard_state.term {
-            // "Reply immediately if term < currentTerm"; the reply's term makes the old leader step down.
-            return self.send(from, reply(SnapshotResult::Received(0)));
+            // "Reply immediately if term < currentTerm"; the reply's term makes the old leader step down. It echoes
+            // nothing: the same node may lead again when it arrives.
+            let stale = if self.config.has_planted(PlantedFault::EchoesStaleProbes) {
+                reply(SnapshotResult::Received(0))
+            } else {
+                Body::SnapshotReply(SnapshotReply { probe: None, position, result: SnapshotResult::Stale })
+            };
+            return self.send(from, stale);
         }
         if let Err(what) = self.check_part(term, &part) {
             return self.ignore(from, what);
@@ -93,11 +135,27 @@ impl Node {
         if !self.follow(from) {
             return self.ignore(from, "it sends a snapshot in a term that another node leads");
         }
-        let rewinds = part.repair && position.index <= self.commit && self.log.matches(position);
-        if position.index <= self.commit && !rewinds {
-            // Committed here too, so equal: there is nothing to install.
-            return self.promise(from, reply(SnapshotResult::Installed));
+        if part.name.size > self.config.max_snapshot_bytes {
+            let limit = self.config.max_snapshot_bytes;
+            self.note(Decision::RefusedLargeSnapshot { leader: from, size: part.name.size, limit });
+            return self.send(from, reply(SnapshotResult::TooLarge { limit }));
         }
+        let base = self.log.base().index;
+        if position.index <= self.commit {
+            if let Some(mine) = self.contradiction(position) {
+                return self.ignore_contradiction(from, mine, position);
+            }
+            if !part.repair {
+                // Committed here too, so equal: there is nothing to install.
+                return self.promise(from, reply(SnapshotResult::Installed));
+            }
+            if position.index < base {
+                // Installed, it would leave a gap before the log; acknowledged without that, the repair would count as
+                // done.
+                return self.send(from, reply(SnapshotResult::TooOld { base }));
+            }
+        }
+        let rewinds = position.index <= self.commit;
         let whole = match part.bytes {
             None => None,
             Some(bytes) => match self.gather(part.name, part.offset, &bytes) {
@@ -121,8 +179,6 @@ impl Node {
         let length = part.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);
         if last_term > term || last_term == Term(0) || index == Index(0) || index > Index::LAST {
             Err("its snapshot covers an entry that cannot exist")
-        } else if part.name.size > self.config.max_snapshot_bytes {
-            Err("its snapshot is larger than this node takes")
         } else if part.offset.checked_add(length).is_none_or(|end| end > part.name.size) {
             Err("its chunk lies outside its snapshot")
         } else {
@@ -182,29 +238,49 @@ impl Node {
 
     pub(super) fn on_snapshot_reply(&mut self, from: NodeId, term: Term, reply: SnapshotReply) {
         let Role::Leader(leader) = &mut self.role else { return };
-        if term < self.hard_state.term {
+        if term < self.hard_state.term || reply.result == SnapshotResult::Stale {
             return;
         }
+        if !answers_this_leader(&self.config, self.hard_state.term, self.now, reply.probe) {
+            return self.ignore(from, "it answers what this leader has not sent");
+        }
         let Some(progress) = leader.peers.get_mut(from) else { return };
-        progress.on_answer(Some(reply.probe), self.now);
+        let planted = self.config.has_planted(PlantedFault::EchoesStaleProbes);
+        progress.on_answer(reply.probe, self.now);
+        let sent = reply.probe.map_or(Moment(0), |probe| probe.sent);
         match (&mut progress.flow, reply.result) {
-            (Flow::Snapshot(transfer), SnapshotResult::Received(bytes)) if transfer.name.position == reply.position => {
-                transfer.on_received(bytes);
+            // An answer to an earlier transfer of the same snapshot says nothing about this one.
+            (Flow::Snapshot(transfer), _)
+                if transfer.name.position != reply.position || (sent < transfer.began && !planted) => {}
+            (Flow::Snapshot(transfer), SnapshotResult::Received(bytes)) => transfer.on_received(bytes, self.now),
+            (Flow::Snapshot(transfer), SnapshotResult::TooLarge { limit }) => {
+                let (size, reported) = (transfer.name.size, transfer.refused);
+                transfer.refused = true;
+                if !reported {
+                    self.note(Decision::SnapshotTooLarge { follower: from, size, limit });
+                }
             }
-            (Flow::Snapshot(transfer), SnapshotResult::Installed) if transfer.name.position == reply.position => {
-                progress.matched = progress.matched.max(reply.position.index);
-                if transfer.repair {
+            (Flow::Snapshot(_), SnapshotResult::TooOld { base }) => {
+                // A newer one follows as soon as there is one.
+                progress.repair_at = progress.repair_at.map(|at| at.max(base));
+                progress.flow = Flow::Probe { sent: true };
+            }
+            (Flow::Snapshot(transfer), SnapshotResult::Installed) => {
+                let repair = transfer.repair;
+                let _news = progress.on_matched(reply.position.index, self.now);
+                if repair {
                     // What it told before it was repaired is of a state that is gone. Some of it may still be on its way;
                     // that reaches no further than this log.
-                    progress.state = None;
+                    progress.states.clear();
                     progress.replaced = self.log.last().index;
                 }
                 progress.installed();
                 self.advance_commit();
                 self.tell_successor();
             }
+            (Flow::Snapshot(_), SnapshotResult::Stale) => {}
             // An answer to a snapshot that is not being sent any more.
-            (Flow::Probe { .. } | Flow::Replicate(_) | Flow::Snapshot(_), _) => {}
+            (Flow::Probe { .. } | Flow::Replicate(_), _) => {}
         }
         self.confirm_reads();
     }

@@ -28,6 +28,10 @@ impl Node {
             commit,
             machine,
             role,
+            last_leader,
+            failed_campaigns: _,
+            preferred_since,
+            hard_state_changed: _,
             speaker: _,
             snapshot,
             incoming,
@@ -39,6 +43,7 @@ impl Node {
         } = self;
         (incarnation, hard_state, log, disk, commit, machine, snapshot, incoming).hash(hasher);
         hash_role(role, hasher);
+        (last_leader.map(|(id, _heard)| id), preferred_since.is_some()).hash(hasher);
         let OwnReads { asked, confirmed, token } = reads;
         (confirmed, token, asked.len()).hash(hasher);
         for (token, (id, _given_up)) in asked {
@@ -50,10 +55,11 @@ impl Node {
     /// part. Beyond the longest election timeout all is equally long ago. Left out are the election timer, which is the
     /// dice's, and measured round trips.
     pub fn hash_ages(&self, hasher: &mut impl Hasher) {
-        let long_ago = self.config.patience() + Duration::from_micros(1);
+        let long_ago = self.config.patience().max(self.config.disk_timeout) + Duration::from_micros(1);
         let age = |moment: Moment| self.now.since(moment).min(long_ago);
         let left = |moment: Moment| moment.since(self.now);
         (age(self.started), self.disk.waiting_since().map(age), self.reads.deadline().map(left)).hash(hasher);
+        (self.last_leader.map(|(_, heard)| age(heard)), self.preferred_since.map(age)).hash(hasher);
         match &self.role {
             Role::Follower(follower) => follower.leader.map(|leader| age(leader.heard)).hash(hasher),
             Role::PreCandidate(_) | Role::Candidate(_) => {}
@@ -61,7 +67,12 @@ impl Node {
                 let hand_over = leader.hand_over.as_ref().map(|hand_over| left(hand_over.deadline));
                 (left(leader.heartbeat_due), hand_over).hash(hasher);
                 for (_, progress) in leader.peers.iter() {
-                    (age(progress.heard), age(progress.confirmed), progress.caught_up.map(age)).hash(hasher);
+                    (age(progress.heard), age(progress.confirmed)).hash(hasher);
+                    progress
+                        .catch_up
+                        .and_then(|catch_up| catch_up.quick_for(self.now))
+                        .map(|d| d.min(long_ago))
+                        .hash(hasher);
                 }
             }
         }
@@ -100,6 +111,8 @@ fn hash_leader(leader: &Leader, hasher: &mut impl Hasher) {
             incarnation,
             witness,
             matched,
+            matched_at: _,
+            lost,
             next,
             flow,
             commit_sent,
@@ -108,13 +121,14 @@ fn hash_leader(leader: &Leader, hasher: &mut impl Hasher) {
             confirmed: _,
             round,
             round_trip: _,
-            caught_up: _,
-            state,
-            diverged,
+            catch_up: _,
+            states,
+            agreed,
+            repair_at,
             replaced,
         } = progress;
         (id, incarnation, witness, matched, next, flow).hash(hasher);
-        (commit_sent, answered, round, state, diverged, replaced).hash(hasher);
+        (commit_sent, answered, round, lost, states, agreed, repair_at, replaced).hash(hasher);
     }
 }
 

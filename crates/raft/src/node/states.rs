@@ -5,23 +5,14 @@ use alloc::vec::Vec;
 use super::Node;
 use crate::event::{Decision, StepDown};
 use crate::message::StateHash;
-use crate::progress::Progress;
+use crate::progress::{push_state, state_at};
 use crate::role::Role;
 use crate::types::NodeId;
-
-/// Newest state hashes that a node keeps to compare with. A follower that is further behind is compared later.
-const HASHES_KEPT: usize = 16;
 
 impl Node {
     /// The state machine told its hash.
     pub(super) fn on_state_hash(&mut self, state: StateHash) {
-        let hashes = &mut self.machine.hashes;
-        if hashes.back().is_none_or(|newest| newest.index < state.index) {
-            hashes.push_back(state);
-            if hashes.len() > HASHES_KEPT {
-                hashes.pop_front();
-            }
-        }
+        push_state(&mut self.machine.hashes, state);
     }
 
     /// What a follower tells its leader.
@@ -33,35 +24,43 @@ impl Node {
     /// it is the leader that went astray. As long as neither is known nothing is replaced: two nodes alone cannot tell
     /// who is right, and witnesses have no state to ask for.
     ///
-    /// Each answer may be the last that is missing, so all that is known of its index is compared.
+    /// Members may be far apart, so a follower agrees at every index up to the last at which it was seen to agree.
     pub(super) fn compare_state(&mut self, from: NodeId, theirs: StateHash) {
         let Role::Leader(leader) = &mut self.role else { return };
         let Some(progress) = leader.peers.get_mut(from) else { return };
         if theirs.index <= progress.replaced {
             return;
         }
-        progress.state = Some(theirs);
+        push_state(&mut progress.states, theirs);
         let index = theirs.index;
-        let Some(mine) = self.machine.hashes.iter().copied().find(|mine| mine.index == index) else { return };
-        let differs = |progress: &Progress| progress.state.is_some_and(|state| state.index == index && state != mine);
-        let differing: Vec<_> = leader.peers.iter().filter(|(_, progress)| differs(progress)).collect();
-        if differing.iter().all(|(_, progress)| progress.diverged.is_some()) {
+        let Some(mine) = state_at(&self.machine.hashes, index) else { return };
+        if theirs == mine {
+            progress.agreed = progress.agreed.max(index);
+        }
+        let state = |id: NodeId| leader.peers.get(id).and_then(|progress| state_at(&progress.states, index));
+        let differing: Vec<_> =
+            leader.peers.iter().filter_map(|(id, _)| Some((id, state(id).filter(|state| *state != mine)?))).collect();
+        let known = |id: NodeId| leader.peers.get(id).is_some_and(|progress| progress.repair_at.is_some());
+        if differing.iter().all(|(id, _)| known(*id)) {
             return;
         }
-        let has = |id: NodeId, state| leader.peers.get(id).is_some_and(|progress| progress.state == state);
         let membership = self.log.membership();
-        if differing.iter().any(|(_, progress)| membership.is_quorum(|id| has(id, progress.state))) {
+        let is_shared = |other: StateHash| membership.is_quorum(|id| state(id) == Some(other));
+        if differing.iter().any(|(_, other)| is_shared(*other)) {
             return self.step_down(StepDown::Diverged);
         }
         let own = self.config.id;
-        if !membership.is_quorum(|id| id == own || has(id, Some(mine))) {
+        let agrees = |id: NodeId| {
+            let agreed = leader.peers.get(id).is_some_and(|progress| progress.agreed >= index);
+            id == own || agreed || state(id) == Some(mine)
+        };
+        if !membership.is_quorum(agrees) {
             return;
         }
-        let fresh = |(id, progress): &(NodeId, &Progress)| progress.diverged.is_none().then_some(*id);
-        let strays: Vec<_> = differing.iter().filter_map(fresh).collect();
+        let strays: Vec<_> = differing.into_iter().map(|(id, _)| id).filter(|id| !known(*id)).collect();
         for follower in &strays {
             if let Some(progress) = leader.peers.get_mut(*follower) {
-                progress.diverged = Some(index);
+                progress.repair_at = Some(index);
             }
         }
         for follower in strays {

@@ -18,6 +18,7 @@ impl Node {
             next: progress.next,
             round_trip: progress.round_trip.last,
             silent_for: self.now.since(progress.heard),
+            lost: progress.lost,
             flow: match &progress.flow {
                 Flow::Probe { .. } => FlowKind::Probe,
                 Flow::Replicate(_) => FlowKind::Replicate,

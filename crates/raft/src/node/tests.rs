@@ -61,7 +61,7 @@ fn follower(set: impl FnOnce(&mut Config)) -> Node {
 }
 
 fn heartbeat() -> Body {
-    let probe = Some(Probe { sent: NOW, round: 0 });
+    let probe = Some(Probe { term: crate::types::Term(1), sent: NOW, round: 0 });
     let previous = LogPosition::default();
     Body::AppendEntries(AppendEntries { previous, commit: Index(0), probe, round_trip: 0, entries: Vec::new() })
 }

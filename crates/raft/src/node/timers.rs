@@ -1,6 +1,9 @@
 //! When a node acts without being told to, and when it has something to say.
 
+use core::time::Duration;
+
 use super::{Input, Node};
+use crate::planted::PlantedFault;
 use crate::role::{Follower, Role};
 use crate::types::Moment;
 
@@ -38,19 +41,55 @@ impl Node {
         self.give_up_reads();
     }
 
-    /// "Election timeouts are chosen randomly from a fixed interval" (section 5.2), anew each time; from one that follows
-    /// the measured round trips if the settings say so.
+    /// "Election timeouts are chosen randomly from a fixed interval" (section 5.2), anew each time; adaptive ones from an
+    /// interval that follows the measured round trip and doubles with each campaign that came to nothing.
     pub(super) fn draw_election_deadline(&mut self) -> Moment {
         let range = match self.config.adaptive_timeout {
-            Some((floor, ceiling)) if self.round_trip > 0 => {
-                let round_trip = core::time::Duration::from_micros(u64::from(self.round_trip));
-                let shortest = ((self.config.heartbeat + round_trip) * 2).clamp(floor, ceiling);
-                (shortest, shortest * 2)
+            Some((floor, ceiling)) if self.round_trip > 0 => self.adaptive_range(floor, ceiling),
+            Some((floor, ceiling)) if !self.config.has_planted(PlantedFault::DrawsBelowFloor) => {
+                self.adaptive_range(floor, ceiling)
             }
             Some(_) | None => self.config.election_timeout,
         };
         let timeout = self.dice.duration(range);
         self.now.after(timeout)
+    }
+
+    fn adaptive_range(&self, floor: Duration, ceiling: Duration) -> (Duration, Duration) {
+        let round_trip = Duration::from_micros(u64::from(self.round_trip));
+        let measured =
+            if round_trip.is_zero() { floor } else { ((self.config.heartbeat + round_trip) * 2).clamp(floor, ceiling) };
+        let doubled = measured.saturating_mul(1_u32.checked_shl(self.failed_campaigns).unwrap_or(u32::MAX));
+        let shortest = doubled.min(ceiling);
+        (shortest, shortest * 2)
+    }
+
+    /// The timer runs anew in the same role.
+    pub(super) fn rearm_election_timer(&mut self) {
+        let deadline = self.draw_election_deadline();
+        if let Some(election_deadline) = self.role.election_deadline_mut() {
+            *election_deadline = deadline;
+        }
+    }
+
+    /// Term and vote have reached the disk. An election takes the time of the disks too: a voter counts its timeout from
+    /// when its vote leaves, and a candidate gives the disks of the others as much time as its own took.
+    pub(super) fn extend_election_deadline(&mut self) {
+        let took = self.now.since(self.hard_state_changed);
+        if took > self.config.disk_timeout {
+            // That disk hung; it says nothing about how long the next write takes.
+            return;
+        }
+        let by = if matches!(self.role, Role::Candidate(_)) { took * 2 } else { took };
+        if let Some(election_deadline) = self.role.election_deadline_mut() {
+            *election_deadline = election_deadline.after(by);
+        }
+    }
+
+    /// A leader is known: campaigns count from here again.
+    pub(super) fn end_campaigning(&mut self) {
+        self.failed_campaigns = 0;
+        self.preferred_since = None;
     }
 
     /// Becomes a follower that knows no leader and waits for one.
@@ -79,6 +118,7 @@ impl Node {
             | Input::ChangeMembership(_)
             | Input::Read { .. }
             | Input::TakeSnapshot(_)
+            | Input::DeclineSnapshot
             | Input::StateHash(_)
             | Input::Campaign => true,
         }

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn the_election_timeout_follows_a_measured_round_trip_and_no_unknown_one() {
+fn an_adaptive_timeout_follows_the_round_trip_and_begins_at_the_floor() {
     let ms = core::time::Duration::from_millis;
     let waits = |round_trip: u32| {
         let mut node = node(three(Standing::Voter), |config| {
@@ -16,10 +16,80 @@ fn the_election_timeout_follows_a_measured_round_trip_and_no_unknown_one() {
         (0..2).for_each(|_| hear(&mut node, 2, Body::AppendEntries(AppendEntries { round_trip, ..append.clone() })));
         core::time::Duration::from_micros(node.wake_at().0 - NOW.0)
     };
-    assert!((ms(400)..ms(500)).contains(&waits(0)), "that of the settings");
+    assert!((ms(120)..ms(240)).contains(&waits(0)), "the floor, as long as nothing is measured");
     assert!((ms(120)..ms(240)).contains(&waits(1)), "no less than the shortest");
     assert!((ms(700)..ms(1_400)).contains(&waits(300_000)), "twice the heartbeat and the round trip");
     assert!((ms(2_000)..ms(4_000)).contains(&waits(30_000_000)), "no more than the longest");
+}
+
+#[test]
+fn an_adaptive_timeout_doubles_with_each_failed_campaign() {
+    let ms = core::time::Duration::from_millis;
+    let mut node = node(three(Standing::Voter), |config| {
+        config.pre_vote = true;
+        config.adaptive_timeout = Some((ms(100), ms(700)));
+    });
+    let mut waits = || {
+        let now = node.wake_at();
+        node.step(now, Input::Wake);
+        let _actions = node.take_actions();
+        core::time::Duration::from_micros(node.wake_at().0 - now.0)
+    };
+    for shortest in [100, 200, 400, 700, 700] {
+        let waited = waits();
+        assert!((ms(shortest)..ms(shortest * 2)).contains(&waited), "{shortest} ms: {waited:?}");
+    }
+    hear(&mut node, 2, heartbeat());
+    let waited = core::time::Duration::from_micros(node.wake_at().0 - node.now.0);
+    assert!((ms(100)..ms(200)).contains(&waited), "a leader was heard: {waited:?}");
+}
+
+/// What a follower promised a leader (thesis 4.2.3) does not end with the term in which it heard that leader.
+#[test]
+fn a_follower_refuses_votes_after_it_learned_of_a_later_term() {
+    for lately in [true, false] {
+        let mut node = follower(|_| {});
+        let later = Term(5);
+        let stale = Body::VoteReply { granted: false };
+        node.step(NOW, Input::Receive { from: NodeId(3), message: Message::new(later, stale) });
+        assert_eq!((node.term(), node.leader()), (later, None));
+        let now = if lately { NOW } else { NOW.after(node.config().stickiness()) };
+        let ask = Body::RequestVote { last: LogPosition::default(), transfer: false, priority: 0 };
+        node.step(now, Input::Receive { from: NodeId(3), message: Message::new(later, ask) });
+        assert_eq!(node.hard_state.vote, (!lately).then_some(NodeId(3)), "{lately}");
+    }
+}
+
+/// A preferred node that cannot win must not keep the only one that can from leading.
+#[test]
+fn a_preferred_node_refuses_lower_priorities_for_a_bounded_time() {
+    let mut node = node(three(Standing::Voter), |config| config.priority = 5);
+    let ask = Body::PreVote { last: LogPosition::default(), priority: 0 };
+    let mut grants = |now: Moment| {
+        node.step(now, Input::Receive { from: NodeId(2), message: Message::new(Term(node.term().0 + 1), ask.clone()) });
+        let sent = node.take_actions().send;
+        sent.iter().any(|(_, message)| message.body == Body::PreVoteReply { granted: true })
+    };
+    assert!(!grants(NOW) && !grants(Moment(NOW.0 + 100)));
+    assert!(grants(NOW.after(Config::new(NodeId(1), alone(), 1).patience())));
+}
+
+/// On slow disks an election takes the time of the writes, and no node may give it up meanwhile.
+#[test]
+fn a_candidate_waits_for_its_own_vote_to_be_durable() {
+    let mut node = node(three(Standing::Voter), |config| config.pre_vote = true);
+    node.step(NOW, Input::Campaign);
+    let granted = Message::new(TERM, Body::PreVoteReply { granted: true });
+    node.step(NOW, Input::Receive { from: NodeId(2), message: granted });
+    let number = node.take_actions().persist.expect("its vote").number;
+    let slow = 900_000;
+    while node.wake_at().0 < NOW.0 + slow {
+        node.step(node.wake_at(), Input::Wake);
+        assert_eq!((node.role(), node.term()), (RoleKind::Candidate, TERM));
+    }
+    let done = Moment(NOW.0 + slow);
+    node.step(done, Input::Persisted(number));
+    assert!(node.wake_at() >= done.after(core::time::Duration::from_micros(2 * slow)), "as long for the others' disks");
 }
 
 /// "It might still be needed until the C_new entry is committed" (thesis 4.2.2), and no longer.

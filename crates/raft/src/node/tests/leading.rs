@@ -4,12 +4,12 @@ use super::*;
 
 /// A disk is slow for a while without anything being wrong with it.
 #[test]
-fn a_leader_bears_a_slow_disk_for_as_long_as_it_would_bear_silence() {
+fn a_leader_steps_down_when_a_write_takes_longer_than_the_disk_timeout() {
     let mut node = leader(three(Standing::Voter), |_| {});
     write(&mut node);
     propose(&mut node, [1]);
     let _under_way = node.take_actions();
-    let patience = node.config().patience().as_micros() as u64;
+    let timeout = node.config().disk_timeout.as_micros() as u64;
     let mut leads_at = |since: u64| {
         let now = Moment(NOW.0 + since);
         for id in 2..=3 {
@@ -20,8 +20,8 @@ fn a_leader_bears_a_slow_disk_for_as_long_as_it_would_bear_silence() {
         let _actions = node.take_actions();
         node.role() == RoleKind::Leader
     };
-    assert!(leads_at(60_000) && leads_at(patience), "it waits");
-    assert!(!leads_at(patience + 60_000), "it hangs");
+    assert!(leads_at(60_000) && leads_at(timeout), "it waits");
+    assert!(!leads_at(timeout + 60_000), "it hangs");
 }
 
 /// A witness with an entry that a crash took from everybody else could give it to nobody.
@@ -76,8 +76,8 @@ fn a_repaired_follower_is_believed_only_in_what_it_tells_of_later_entries() {
     });
     let position = part.expect("the repair").name.position;
     let result = crate::message::SnapshotResult::Installed;
-    let probe = Probe { sent: NOW, round: 0 };
-    hear(&mut node, 2, Body::SnapshotReply(crate::message::SnapshotReply { probe, position, result }));
+    let probe = Probe { term: crate::types::Term(1), sent: NOW, round: 0 };
+    hear(&mut node, 2, Body::SnapshotReply(crate::message::SnapshotReply { probe: Some(probe), position, result }));
     tell(&mut node, 3, 1, 7);
     assert_eq!(strays(&mut node), 0, "n2 has told nothing since");
     tell(&mut node, 2, 1, 8);
@@ -157,13 +157,13 @@ fn leadership_is_handed_to_the_follower_that_has_most_of_those_that_answered_lat
     assert_eq!(node.take_actions().orders, [Err(crate::OrderRefusal::NoSuccessor)], "nobody has answered");
 }
 
-/// A follower that is a little behind is still compared.
+/// A follower that is far behind is still compared.
 #[test]
-fn the_newest_sixteen_hashes_are_kept_to_compare_with() {
+fn a_thousand_hashes_are_kept_to_compare_with() {
     let compares = |told: u64, index: u64| {
         let mut node = leader(three(Standing::Voter), |_| {});
         write(&mut node);
-        propose(&mut node, 1..=20);
+        propose(&mut node, 1..=1_030);
         write(&mut node);
         // What is told again takes no room.
         for index in (1..=told).flat_map(|index| [index; 3]) {
@@ -176,8 +176,83 @@ fn the_newest_sixteen_hashes_are_kept_to_compare_with() {
         }
         decisions(&node.take_actions(), |decision| matches!(decision, Decision::StateDiverged { .. })) == 1
     };
-    assert!(compares(16, 1) && compares(17, 2));
-    assert!(!compares(17, 1));
+    assert!(compares(1_024, 1) && compares(1_025, 2));
+    assert!(!compares(1_025, 1));
+}
+
+/// Followers that never report the hash of the same entry are compared too.
+#[test]
+fn a_follower_that_agrees_later_agreed_before() {
+    let mut node = leader(three(Standing::Voter), |_| {});
+    write(&mut node);
+    propose(&mut node, 1..=9);
+    write(&mut node);
+    (1..=9).for_each(|index| node.step(NOW, Input::StateHash(StateHash { index: Index(index), hash: 7 })));
+    for (from, index, hash) in [(3, 9, 7), (2, 4, 8)] {
+        let state = Some(StateHash { index: Index(index), hash });
+        let result = AppendResult::Matched { up_to: Index(index) };
+        hear(&mut node, from, Body::AppendReply(AppendReply { probe: None, result, state }));
+    }
+    let diverged = Decision::StateDiverged { follower: NodeId(2), index: Index(4) };
+    assert_eq!(decisions(&node.take_actions(), |decision| *decision == diverged), 1);
+}
+
+/// A leader believes no answer to what an earlier leader sent, though both were the same node.
+#[test]
+fn a_probe_of_an_earlier_term_counts_for_nothing() {
+    let mut node = leader(three(Standing::Voter), |_| {});
+    write(&mut node);
+    let probe = Some(Probe { term: Term(0), sent: NOW, round: 9 });
+    let result = AppendResult::Matched { up_to: Index(1) };
+    hear(&mut node, 2, Body::AppendReply(AppendReply { probe, result, state: None }));
+    assert_eq!((nonsense(&node.take_actions()), node.commit()), (1, Index(0)));
+    let stale = AppendReply { probe: None, result: AppendResult::Stale, state: None };
+    hear(&mut node, 2, Body::AppendReply(stale));
+    assert_eq!(nonsense(&node.take_actions()), 0);
+    node.step(NOW, Input::HandOver(None));
+    assert_eq!(node.take_actions().orders, [Err(crate::OrderRefusal::NoSuccessor)], "nobody has answered this leader");
+}
+
+/// A follower restored from a backup refuses what it acknowledged: it lost part of its disk and must not count.
+#[test]
+fn a_follower_that_refuses_what_it_acknowledged_counts_no_more() {
+    let mut node = leader(three(Standing::Voter), |_| {});
+    write(&mut node);
+    propose(&mut node, [1]);
+    write(&mut node);
+    let refusal = |sent: Moment| {
+        let result = AppendResult::Conflict { refused: Index(2), hint: LogPosition::default() };
+        let probe = Some(Probe { term: TERM, sent, round: 0 });
+        Body::AppendReply(AppendReply { probe, result, state: None })
+    };
+    matched(&mut node, 2, 2);
+    assert_eq!(node.commit(), Index(2));
+    hear(&mut node, 2, refusal(NOW));
+    assert_eq!(node.status().peers[0].lost, None, "the refusal may have been overtaken");
+    let later = Moment(NOW.0 + 10);
+    at(&mut node, later, 2, refusal(Moment(NOW.0 + 5)));
+    assert_eq!(node.status().peers[0].lost, Some(Index(2)));
+    let lost = Decision::LostAcknowledged { follower: NodeId(2), acknowledged: Index(2), refused: Index(2) };
+    assert_eq!(decisions(&node.take_actions(), |decision| *decision == lost), 1);
+    propose(&mut node, [2]);
+    write(&mut node);
+    matched(&mut node, 2, 3);
+    assert_eq!(node.commit(), Index(2), "its acknowledgements do not count");
+    matched(&mut node, 3, 3);
+    assert_eq!(node.commit(), Index(3));
+}
+
+#[test]
+fn a_transfer_to_a_silent_member_is_refused_at_once() {
+    let mut node = leader(three(Standing::Voter), |_| {});
+    write(&mut node);
+    let late = NOW.after(node.config().patience());
+    at(&mut node, late, 2, answer(1));
+    let _actions = node.take_actions();
+    node.step(late, Input::HandOver(Some(NodeId(3))));
+    assert_eq!(node.take_actions().orders, [Err(crate::OrderRefusal::Silent(NodeId(3)))]);
+    node.step(late, Input::HandOver(Some(NodeId(2))));
+    assert_eq!(node.take_actions().orders, [Ok(())]);
 }
 
 /// What is committed makes room for as much again, to the byte.

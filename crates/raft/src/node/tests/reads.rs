@@ -71,10 +71,13 @@ fn a_read_that_nobody_answers_is_given_up_without_an_election() {
 /// A leader that nobody has answered holds no lease, however young its clock is.
 #[test]
 fn a_lease_takes_answers() {
-    let early = Moment(1_000);
+    let start = Moment(1_000);
     let mut config = Config::new(NodeId(1), three(Standing::Voter), 1);
     (config.pre_vote, config.lease_reads) = (false, true);
-    let mut node = Node::new(config, Restored::default(), early).unwrap();
+    let mut node = Node::new(config, Restored::default(), start).unwrap();
+    node.step(start, Input::Campaign);
+    assert_eq!(node.role(), RoleKind::Follower, "it may have promised a leader to wait");
+    let early = start.after(node.config().stickiness());
     node.step(early, Input::Campaign);
     let write_at = |node: &mut Node, now: Moment| {
         if let Some(write) = node.take_actions().persist {
@@ -92,7 +95,7 @@ fn a_lease_takes_answers() {
     };
     assert!(!reads_by_lease(&mut node, 1), "that answer echoes nothing");
     let result = AppendResult::Matched { up_to: Index(1) };
-    let probe = Some(Probe { sent: early, round: 0 });
+    let probe = Some(Probe { term: crate::types::Term(1), sent: early, round: 0 });
     at(&mut node, early, 2, Body::AppendReply(AppendReply { probe, result, state: None }));
     assert!(reads_by_lease(&mut node, 2));
 }

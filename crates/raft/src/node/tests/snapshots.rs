@@ -12,7 +12,7 @@ fn snapshot_part(term: u64, index: u64, size: usize) -> InstallSnapshot {
         offset: 0,
         bytes: Some(state.into()),
         repair: false,
-        probe: Probe { sent: NOW, round: 0 },
+        probe: Probe { term: crate::types::Term(1), sent: NOW, round: 0 },
     }
 }
 
@@ -26,7 +26,6 @@ fn a_snapshot_is_taken_within_its_bounds_and_not_beyond_them() {
     assert_eq!(install(snapshot_part(1, 9, 64)), (0, Index(9)));
     assert_eq!(install(snapshot_part(1, Index::LAST.0, 0)), (0, Index::LAST));
     let refused = [
-        snapshot_part(1, 9, 65),
         snapshot_part(2, 9, 8),
         snapshot_part(0, 9, 8),
         snapshot_part(1, 0, 8),
@@ -37,6 +36,133 @@ fn a_snapshot_is_taken_within_its_bounds_and_not_beyond_them() {
     for part in refused {
         assert_eq!(install(part.clone()), (1, Index(0)), "{part:?}");
     }
+}
+
+fn snapshot_replies(actions: &Actions) -> Vec<SnapshotResult> {
+    let replies = actions.send.iter().filter_map(|(_, message)| match &message.body {
+        Body::SnapshotReply(reply) => Some(reply.result),
+        _ => None,
+    });
+    replies.collect()
+}
+
+/// Where it stands a leader would send it for ever.
+#[test]
+fn a_snapshot_that_is_too_large_is_refused_with_the_limit() {
+    let mut node = follower(|config| config.max_snapshot_bytes = 64);
+    hear(&mut node, 2, Body::InstallSnapshot(snapshot_part(1, 9, 65).into()));
+    let actions = node.take_actions();
+    assert_eq!((snapshot_replies(&actions), node.commit()), (vec![SnapshotResult::TooLarge { limit: 64 }], Index(0)));
+}
+
+/// n1, whose log begins after entry 5 of a snapshot, and that has committed it.
+fn compacted() -> Node {
+    let mut node = follower(|_| {});
+    hear(&mut node, 2, Body::InstallSnapshot(snapshot_part(1, 5, 8).into()));
+    while node.has_work() {
+        write(&mut node);
+    }
+    assert_eq!((node.log_start().position.index, node.commit()), (Index(5), Index(5)));
+    node
+}
+
+#[test]
+fn a_snapshot_that_ends_with_another_entry_than_the_committed_one_is_ignored() {
+    let mut node = compacted();
+    let part = InstallSnapshot { probe: Probe { term: Term(2), sent: NOW, round: 0 }, ..snapshot_part(2, 5, 8) };
+    let message = Message::new(Term(2), Body::InstallSnapshot(part.into()));
+    node.step(NOW, Input::Receive { from: NodeId(2), message });
+    let actions = node.take_actions();
+    assert_eq!(snapshot_replies(&actions), []);
+    let contradicts = |decision: &Decision| matches!(decision, Decision::ContradictsCommitted { .. });
+    assert_eq!(decisions(&actions, contradicts), 1);
+}
+
+/// Acknowledged without being installed, a repair would count as done.
+#[test]
+fn a_repair_that_ends_before_the_log_begins_is_refused() {
+    let mut node = compacted();
+    let part = InstallSnapshot { repair: true, ..snapshot_part(1, 3, 8) };
+    hear(&mut node, 2, Body::InstallSnapshot(part.into()));
+    assert_eq!(snapshot_replies(&node.take_actions()), [SnapshotResult::TooOld { base: Index(5) }]);
+}
+
+#[test]
+fn a_stale_request_is_answered_without_its_probe() {
+    let mut node = compacted();
+    let message = Message::new(Term(7), Body::VoteReply { granted: false });
+    node.step(NOW, Input::Receive { from: NodeId(3), message });
+    hear(&mut node, 2, Body::InstallSnapshot(snapshot_part(1, 9, 8).into()));
+    hear(&mut node, 2, heartbeat());
+    let mut replies = 0;
+    while node.has_work() {
+        for (_, message) in write(&mut node).send {
+            match message.body {
+                Body::SnapshotReply(SnapshotReply { probe: None, result: SnapshotResult::Stale, .. })
+                | Body::AppendReply(AppendReply { probe: None, result: AppendResult::Stale, .. }) => replies += 1,
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert_eq!(replies, 2);
+}
+
+/// Entries below the base are covered by a snapshot; the one at the base is still known.
+#[test]
+fn an_append_that_contradicts_the_entry_at_the_base_is_ignored() {
+    for (term, ignored) in [(1, 0), (2, 1)] {
+        let mut node = compacted();
+        let entry =
+            |index, term| Entry { term: Term(term), index: Index(index), stamp: Stamp(0), payload: Payload::Empty };
+        let previous = LogPosition { term: Term(1), index: Index(4) };
+        let entries = vec![entry(5, term), entry(6, 2)];
+        let append = AppendEntries { previous, commit: Index(0), probe: None, round_trip: 0, entries };
+        node.step(NOW, Input::Receive { from: NodeId(2), message: Message::new(Term(2), Body::AppendEntries(append)) });
+        let contradicts = |decision: &Decision| matches!(decision, Decision::ContradictsCommitted { .. });
+        assert_eq!(decisions(&node.take_actions(), contradicts), ignored, "{term}");
+        assert_eq!(node.last().index, Index(6 - ignored as u64));
+    }
+}
+
+/// No majority pauses over its snapshots at the same entry.
+#[test]
+fn members_take_their_snapshots_at_entries_of_their_own() {
+    let mut taken = Vec::new();
+    for id in 1..=3 {
+        let mut config = Config::new(NodeId(id), three(Standing::Voter), 1);
+        (config.snapshot_entries, config.snapshot_keep, config.pre_vote) = (Some(6), 0, false);
+        let mut node = Node::new(config, Restored::default(), NOW).unwrap();
+        for index in 1..=30_u64 {
+            let entry = Entry { term: TERM, index: Index(index), stamp: Stamp(0), payload: Payload::Empty };
+            let previous = LogPosition { term: Term((index > 1).into()), index: Index(index - 1) };
+            let commit = Index(index);
+            let append = AppendEntries { previous, commit, probe: None, round_trip: 0, entries: vec![entry] };
+            hear(&mut node, id % 3 + 1, Body::AppendEntries(append));
+            if settle(&mut node) {
+                taken.push((id, index));
+                let data = Bytes::from(&[1][..]);
+                node.step(NOW, Input::TakeSnapshot(TakenSnapshot { index: Index(index), data, compact_to: None }));
+            }
+        }
+    }
+    let of = |id: u64| taken.iter().filter(|(by, _)| *by == id).map(|(_, index)| *index).collect::<Vec<_>>();
+    assert_eq!(of(1), [6, 12, 18, 24, 30]);
+    assert_eq!((of(2), of(3)), (vec![8, 14, 20, 26], vec![10, 16, 22, 28]));
+}
+
+/// "Not now" is an answer: one failed attempt must not end snapshots for good.
+#[test]
+fn a_declined_snapshot_is_asked_for_again_later() {
+    let mut node = node(alone(), |config| config.snapshot_entries = Some(2));
+    node.step(NOW, Input::Campaign);
+    settle(&mut node);
+    propose(&mut node, [1]);
+    assert!(settle(&mut node));
+    node.step(NOW, Input::DeclineSnapshot);
+    propose(&mut node, [2]);
+    assert!(!settle(&mut node), "not at once");
+    node.step(NOW.after(node.config().snapshot_retry), Input::Wake);
+    assert!(settle(&mut node));
 }
 
 /// A snapshot of nothing would stand for a log that nobody has.
@@ -189,7 +315,8 @@ fn a_snapshot_is_sent_within_its_window_and_goes_on_with_its_own_answers_alone()
     assert_eq!(chunks(&first), [0, 4]);
     let mut goes_on = |term: u64, index: u64, result: SnapshotResult| {
         let position = LogPosition { term: TERM, index: Index(index) };
-        let reply = SnapshotReply { probe: Probe { sent: NOW, round: 0 }, position, result };
+        let reply =
+            SnapshotReply { probe: Some(Probe { term: crate::types::Term(1), sent: NOW, round: 0 }), position, result };
         let message = Message::new(Term(term), Body::SnapshotReply(reply));
         node.step(NOW, Input::Receive { from: NodeId(2), message });
         chunks(&write(&mut node))
