@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use raftian_raft::{
-    Actions, Change, Command, Config, ConfigError, Entry, Event, Index, Input, Moment, Node, NodeId, OrderRefusal,
+    Actions, Change, Command, Config, ConfigError, Decision, Entry, Event, Index, Input, Moment, Node, NodeId, OrderRefusal,
     ReadAnswer, ReadId, Refused, Restored, Snapshot, StateHash, TakenSnapshot, Work,
 };
 
@@ -65,6 +65,8 @@ pub struct Driver<S, L> {
     reads: VecDeque<ReadAnswer>,
     orders: VecDeque<Result<(), OrderRefusal>>,
     events: VecDeque<Event>,
+    /// The last decision that was logged because a person must look at it.
+    last_alarm: Option<Decision>,
     snapshot_due: bool,
     now: Moment,
     recording: Option<Vec<Recorded>>,
@@ -96,6 +98,7 @@ impl<S: Store, L: Links> Driver<S, L> {
             reads: VecDeque::new(),
             orders: VecDeque::new(),
             events: VecDeque::new(),
+            last_alarm: None,
             snapshot_due: false,
             now,
             recording: None,
@@ -188,6 +191,13 @@ impl<S: Store, L: Links> Driver<S, L> {
         push_bounded(&mut self.reads, others.reads.drain(..), ANSWERS_KEPT);
         push_bounded(&mut self.orders, others.orders.drain(..), ANSWERS_KEPT);
         push_bounded(&mut self.refused, others.refused.drain(..), REFUSED_KEPT);
+        for event in others.events.iter().filter(|event| event.decision.is_alarm()) {
+            // It repeats with every message of that member.
+            if self.last_alarm.as_ref() != Some(&event.decision) {
+                tracing::error!(term = event.term.0, "this node {}", event.decision);
+                self.last_alarm = Some(event.decision.clone());
+            }
+        }
         push_bounded(&mut self.events, others.events.drain(..), EVENTS_KEPT);
         Ok(true)
     }
@@ -235,8 +245,10 @@ impl<S: Store, L: Links> Driver<S, L> {
         self.step(Input::ChangeMembership(change));
     }
 
-    /// Asks from which index on a read may be answered; see [`Driver::take_reads`].
-    pub fn read(&mut self, id: ReadId, lease: bool) {
+    /// Asks at `now` from which index on a read may be answered; see [`Driver::take_reads`]. A lease is judged at the
+    /// moment of the question, however long ago the last pump was.
+    pub fn read(&mut self, now: Moment, id: ReadId, lease: bool) {
+        self.set_now(now);
         self.step(Input::Read { id, lease });
     }
 
@@ -253,6 +265,11 @@ impl<S: Store, L: Links> Driver<S, L> {
         } else {
             self.step(Input::TakeSnapshot(taken));
         }
+    }
+
+    /// The program cannot write its state down now; it is asked again later.
+    pub fn decline_snapshot(&mut self) {
+        self.step(Input::DeclineSnapshot);
     }
 
     /// The hash of the program's state after one entry; ignored while another state waits to be taken in its place.

@@ -141,12 +141,16 @@ impl<S: Store, L: Links + Send> Replica for Pumped<S, L> {
         self.ask(|driver| driver.take_snapshot(taken))
     }
 
+    fn decline_snapshot(&mut self) -> Result<(), AskError> {
+        self.ask(Driver::decline_snapshot)
+    }
+
     fn state_hash(&mut self, state: StateHash) -> Result<(), AskError> {
         self.ask(|driver| driver.state_hash(state))
     }
 
-    fn read(&mut self, id: ReadId, lease: bool) -> Result<(), AskError> {
-        self.ask(|driver| driver.read(id, lease))
+    fn read(&mut self, now: Moment, id: ReadId, lease: bool) -> Result<(), AskError> {
+        self.ask(|driver| driver.read(now, id, lease))
     }
 
     fn take_reads(&mut self) -> Vec<ReadAnswer> {

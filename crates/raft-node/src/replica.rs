@@ -39,18 +39,26 @@ pub trait Replica: Send {
     /// [`AskError`].
     fn take_snapshot(&mut self, taken: TakenSnapshot) -> Result<(), AskError>;
 
+    /// Answers that the state cannot be written down now. The node asks again after
+    /// [`Config::snapshot_retry`](raftian_raft::Config::snapshot_retry).
+    ///
+    /// # Errors
+    /// [`AskError`].
+    fn decline_snapshot(&mut self) -> Result<(), AskError>;
+
     /// Tells the node the hash of the state after one entry, the last that was taken or one before.
     ///
     /// # Errors
     /// [`AskError`]; one that is not told only lets a broken state be found later.
     fn state_hash(&mut self, state: StateHash) -> Result<(), AskError>;
 
-    /// Asks from which index on a read sees every command committed before now (thesis 6.4); see
-    /// [`Replica::take_reads`]. With `lease` the leader's clock may answer (thesis 6.4.1).
+    /// Asks from which index on a read sees every command committed before `now` (thesis 6.4); see
+    /// [`Replica::take_reads`]. With `lease` the leader's clock may answer (thesis 6.4.1), so `now` must be the present on
+    /// the node's clock, not the moment of the last pump. A node on its own thread looks at its clock itself.
     ///
     /// # Errors
     /// [`AskError`].
-    fn read(&mut self, id: ReadId, lease: bool) -> Result<(), AskError>;
+    fn read(&mut self, now: Moment, id: ReadId, lease: bool) -> Result<(), AskError>;
 
     /// Reads that were answered since the last call. The state may be looked at for a read with an index once everything
     /// taken so far is applied.

@@ -131,6 +131,7 @@ struct Shared {
 #[derive(Debug)]
 enum Ask {
     Snapshot(u64, TakenSnapshot),
+    DeclineSnapshot,
     StateHash(u64, StateHash),
     Change(Change),
     HandOver(Option<NodeId>),
@@ -272,12 +273,16 @@ impl Replica for NodeHandle {
         self.ask(Ask::Snapshot(life, taken))
     }
 
+    fn decline_snapshot(&mut self) -> Result<(), AskError> {
+        self.ask(Ask::DeclineSnapshot)
+    }
+
     fn state_hash(&mut self, state: StateHash) -> Result<(), AskError> {
         let life = self.outgoing().life();
         self.ask(Ask::StateHash(life, state))
     }
 
-    fn read(&mut self, id: ReadId, lease: bool) -> Result<(), AskError> {
+    fn read(&mut self, _now: Moment, id: ReadId, lease: bool) -> Result<(), AskError> {
         self.reads.try_send((id, lease)).map_err(refusal)?;
         self.control.shared.wake_node.notify_one();
         Ok(())

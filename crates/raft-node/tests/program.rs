@@ -7,8 +7,8 @@ use raftian_node::driver::Committed;
 use raftian_node::quic::QuicOptions;
 use raftian_node::{AskError, NodeHandle, NodeOptions, READ_QUEUE, Replica, StartError, fresh_seed};
 use raftian_raft::{
-    Bytes, Change, ClientId, Command, Config, FlowKind, Incarnation, Index, Member, NodeId, OrderRefusal, ReadAnswer,
-    ReadId, RoleKind, Standing, TakenSnapshot,
+    Bytes, Change, ClientId, Command, Config, FlowKind, Incarnation, Index, Member, Moment, NodeId, OrderRefusal,
+    ReadAnswer, ReadId, RoleKind, Standing, TakenSnapshot,
 };
 
 const WAIT: Duration = Duration::from_secs(60);
@@ -159,7 +159,7 @@ fn a_read_of_any_program_sees_every_command_committed_before_it() {
         let commit = Index(sequence + 1);
         cluster.until("committed", |cluster| cluster.applied(leader) >= commit);
         for id in [leader, follower] {
-            cluster.node(id).read(ReadId(sequence), false).expect("there is room");
+            cluster.node(id).read(Moment(0), ReadId(sequence), false).expect("there is room");
             let mut answers = Vec::new();
             cluster.until("answered", |cluster| {
                 answers.extend(cluster.node(id).take_reads());
@@ -222,9 +222,9 @@ fn what_the_node_has_no_room_for_is_refused_at_once() {
     cluster.node(1).control().pause(true);
     cluster.until("it stands still", |cluster| cluster.node(1).view().paused);
     for id in 0..READ_QUEUE as u64 {
-        cluster.node(1).read(ReadId(id), false).expect("there is room");
+        cluster.node(1).read(Moment(0), ReadId(id), false).expect("there is room");
     }
-    assert_eq!(cluster.node(1).read(ReadId(0), false), Err(AskError::Busy));
+    assert_eq!(cluster.node(1).read(Moment(0), ReadId(0), false), Err(AskError::Busy));
     cluster.node(1).control().pause(false);
     let mut answered = 0;
     cluster.until("all are answered", |cluster| {
@@ -245,7 +245,7 @@ fn a_program_that_gives_up_stops_its_node_and_says_why() {
     assert!(taken.is_empty(), "{taken:?}");
     cluster.until("it has stopped", |cluster| !cluster.node(1).control().is_running());
     assert_eq!(cluster.node(1).view().stopped.as_deref(), Some("the state cannot be read"));
-    assert_eq!(cluster.node(1).read(ReadId(1), false), Err(AskError::Stopped));
+    assert_eq!(cluster.node(1).read(Moment(0), ReadId(1), false), Err(AskError::Stopped));
 }
 
 #[test]

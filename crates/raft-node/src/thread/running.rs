@@ -272,7 +272,7 @@ impl RunningNode {
             self.driver.propose(std::mem::take(proposals));
         }
         for (id, lease) in reads.drain(..) {
-            self.driver.read(id, lease);
+            self.driver.read(self.clock.now(), id, lease);
         }
         for ask in asks.drain(..) {
             self.hear_ask(ask);
@@ -291,6 +291,7 @@ impl RunningNode {
                     outgoing.snapshot_due = true;
                 }
             }
+            Ask::DeclineSnapshot => self.driver.decline_snapshot(),
             Ask::StateHash(life, state) => {
                 if lock(&self.shared.outgoing).is_current(life) {
                     self.driver.state_hash(state);
@@ -339,6 +340,16 @@ impl RunningNode {
             let deadline = Instant::now() + HAND_OVER_WAIT;
             while self.driver.node().role() == RoleKind::Leader && Instant::now() < deadline {
                 let Ok(wake_at) = self.driver.pump(self.clock.now()) else { return };
+                if self.driver.take_orders().iter().any(Result::is_err) {
+                    // A leader that was just elected may not have heard of anybody yet; one whose followers are silent has
+                    // no successor to wait for.
+                    let status = self.driver.node().status();
+                    let longest = self.driver.node().config().election_timeout.1;
+                    if status.peers.iter().all(|peer| peer.silent_for >= longest) {
+                        break;
+                    }
+                    self.driver.hand_over(None);
+                }
                 let until = self.clock.instant(wake_at).min(deadline);
                 tokio::select! {
                     () = self.shared.wake_node.notified() => {}

@@ -20,7 +20,7 @@ fn entry(term: u64, index: u64, stamp: u64, payload: Payload) -> Entry {
 }
 
 fn probe(sent: u64, round: u64) -> Probe {
-    Probe { sent: Moment(sent), round }
+    Probe { term: Term(4), sent: Moment(sent), round }
 }
 
 /// Two voters, and a third on its way to take the place of both: every form that a member can have.
@@ -43,7 +43,7 @@ fn chunk(bytes: Option<&[u8]>) -> InstallSnapshot {
     }
 }
 
-/// One message per variant, with the bytes it has had since wire version 2.
+/// One message per variant, with the bytes it has had since wire version 3.
 fn golden() -> Vec<(Message, &'static str)> {
     let message = |term, body| Message { sender: Incarnation(7), ..Message::new(Term(term), body) };
     let append = |entries| {
@@ -59,15 +59,16 @@ fn golden() -> Vec<(Message, &'static str)> {
     let matched = AppendResult::Matched { up_to: Index(11) };
     let conflict = AppendResult::Conflict { refused: Index(9), hint: at(2, 6) };
     let state = StateHash { index: Index(8), hash: 0xfe };
-    let received = |result| Body::SnapshotReply(SnapshotReply { probe: probe(5, 6), position: at(3, 9), result });
+    let received = |result| Body::SnapshotReply(SnapshotReply { probe: Some(probe(5, 6)), position: at(3, 9), result });
+    let stale = SnapshotReply { probe: None, position: at(3, 9), result: SnapshotResult::Stale };
     vec![
-        (message(3, Body::PreVote { last: at(2, 7), priority: 1 }), "08000000 02 03 07 00 00 02 07 01"),
-        (message(3, Body::PreVoteReply { granted: true }), "06000000 02 03 07 00 01 01"),
+        (message(3, Body::PreVote { last: at(2, 7), priority: 1 }), "08000000 03 03 07 00 00 02 07 01"),
+        (message(3, Body::PreVoteReply { granted: true }), "06000000 03 03 07 00 01 01"),
         (
             message(300, Body::RequestVote { last: at(2, 70_000), transfer: true, priority: 0 }),
-            "0f000000 02 fb2c01 07 00 02 02 fc70110100 01 00",
+            "0f000000 03 fb2c01 07 00 02 02 fc70110100 01 00",
         ),
-        (message(3, Body::VoteReply { granted: false }), "06000000 02 03 07 00 03 00"),
+        (message(3, Body::VoteReply { granted: false }), "06000000 03 03 07 00 03 00"),
         (
             message(
                 4,
@@ -78,7 +79,7 @@ fn golden() -> Vec<(Message, &'static str)> {
                     entry(4, 13, 100, Payload::Withheld),
                 ]),
             ),
-            "3a000000 02 04 07 00 04 03 09 08 01 05 06 fbdc05 04 \
+            "3b000000 03 04 07 00 04 03 09 08 01 04 05 06 fbdc05 04 \
              04 0a 63 00 \
              04 0b 64 01 01 02 02 aa bb \
              04 0c 64 02 04 01 00 00 01 00 02 00 01 02 01 00 03 09 01 00 00 04 00 01 01 00 \
@@ -86,29 +87,39 @@ fn golden() -> Vec<(Message, &'static str)> {
         ),
         (
             message(4, reply(Some(probe(5, 6)), matched, Some(state))),
-            "0f000000 02 04 07 00 05 01 05 06 00 0b 01 08 fbfe00",
+            "10000000 03 04 07 00 05 01 04 05 06 00 0b 01 08 fbfe00",
         ),
-        (message(4, reply(None, conflict, None)), "0b000000 02 04 07 00 05 00 01 09 02 06 00"),
+        (message(4, reply(None, conflict, None)), "0b000000 03 04 07 00 05 00 01 09 02 06 00"),
+        (message(4, reply(None, AppendResult::Stale, None)), "08000000 03 04 07 00 05 00 02 00"),
         (
             message(4, Body::InstallSnapshot(chunk(Some(&[0xaa, 0xbb])).into())),
-            "20000000 02 04 07 00 06 03 09 fc70110100 fbfe00 63 01 01 00 01 00 00 fb2c01 01 02 aa bb 01 05 06",
+            "21000000 03 04 07 00 06 03 09 fc70110100 fbfe00 63 01 01 00 01 00 00 fb2c01 01 02 aa bb 01 04 05 06",
         ),
         (
             message(4, Body::InstallSnapshot(chunk(None).into())),
-            "1d000000 02 04 07 00 06 03 09 fc70110100 fbfe00 63 01 01 00 01 00 00 fb2c01 00 01 05 06",
+            "1e000000 03 04 07 00 06 03 09 fc70110100 fbfe00 63 01 01 00 01 00 00 fb2c01 00 01 04 05 06",
         ),
-        (message(4, received(SnapshotResult::Received(300))), "0d000000 02 04 07 00 07 05 06 03 09 00 fb2c01"),
-        (message(4, received(SnapshotResult::Installed)), "0a000000 02 04 07 00 07 05 06 03 09 01"),
-        (message(4, Body::TimeoutNow), "05000000 02 04 07 00 08"),
+        (message(4, received(SnapshotResult::Received(300))), "0f000000 03 04 07 00 07 01 04 05 06 03 09 00 fb2c01"),
+        (message(4, received(SnapshotResult::Installed)), "0c000000 03 04 07 00 07 01 04 05 06 03 09 01"),
+        (message(4, Body::SnapshotReply(stale)), "09000000 03 04 07 00 07 00 03 09 02"),
+        (
+            message(4, received(SnapshotResult::TooLarge { limit: 300 })),
+            "0f000000 03 04 07 00 07 01 04 05 06 03 09 03 fb2c01",
+        ),
+        (
+            message(4, received(SnapshotResult::TooOld { base: Index(8) })),
+            "0d000000 03 04 07 00 07 01 04 05 06 03 09 04 08",
+        ),
+        (message(4, Body::TimeoutNow), "05000000 03 04 07 00 08"),
         (
             message(4, Body::Forward { commands: vec![command(u64::MAX, 1, &[1, 2, 3])] }),
-            "14000000 02 04 07 00 09 01 fdffffffffffffffff 01 03 01 02 03",
+            "14000000 03 04 07 00 09 01 fdffffffffffffffff 01 03 01 02 03",
         ),
-        (message(4, Body::Read { token: 8 }), "06000000 02 04 07 00 0a 08"),
-        (message(4, Body::ReadReply { token: 8, index: Some(Index(9)) }), "08000000 02 04 07 00 0b 08 01 09"),
+        (message(4, Body::Read { token: 8 }), "06000000 03 04 07 00 0a 08"),
+        (message(4, Body::ReadReply { token: 8, index: Some(Index(9)) }), "08000000 03 04 07 00 0b 08 01 09"),
         (
             Message { receiver: Incarnation(300), ..message(4, Body::ReadReply { token: 8, index: None }) },
-            "09000000 02 04 07 fb2c01 0b 08 00",
+            "09000000 03 04 07 fb2c01 0b 08 00",
         ),
     ]
 }
@@ -152,7 +163,11 @@ fn any_entry() -> impl Strategy<Value = Entry> {
 }
 
 fn any_probe() -> impl Strategy<Value = Probe> {
-    (any::<u64>(), any::<u64>()).prop_map(|(sent, round)| probe(sent, round))
+    (any::<u64>(), any::<u64>(), any::<u64>()).prop_map(|(term, sent, round)| Probe {
+        term: Term(term),
+        sent: Moment(sent),
+        round,
+    })
 }
 
 fn any_append() -> impl Strategy<Value = Body> {
@@ -169,6 +184,7 @@ fn any_append_reply() -> impl Strategy<Value = Body> {
         any::<u64>().prop_map(|up_to| AppendResult::Matched { up_to: Index(up_to) }),
         (any::<u64>(), any_position())
             .prop_map(|(refused, hint)| AppendResult::Conflict { refused: Index(refused), hint }),
+        Just(AppendResult::Stale),
     ];
     let state = (any::<u64>(), any::<u64>()).prop_map(|(index, hash)| StateHash { index: Index(index), hash });
     (prop::option::of(any_probe()), result, prop::option::of(state))
@@ -188,8 +204,14 @@ fn any_snapshot() -> impl Strategy<Value = Body> {
 }
 
 fn any_snapshot_reply() -> impl Strategy<Value = Body> {
-    let result = prop_oneof![Just(SnapshotResult::Installed), any::<u64>().prop_map(SnapshotResult::Received)];
-    (any_probe(), any_position(), result)
+    let result = prop_oneof![
+        Just(SnapshotResult::Installed),
+        Just(SnapshotResult::Stale),
+        any::<u64>().prop_map(SnapshotResult::Received),
+        any::<u64>().prop_map(|limit| SnapshotResult::TooLarge { limit }),
+        any::<u64>().prop_map(|base| SnapshotResult::TooOld { base: Index(base) }),
+    ];
+    (prop::option::of(any_probe()), any_position(), result)
         .prop_map(|(probe, position, result)| Body::SnapshotReply(SnapshotReply { probe, position, result }))
 }
 
@@ -228,6 +250,17 @@ fn every_message_has_the_bytes_it_always_had() {
         assert_eq!(encode_message(&message).as_deref(), Ok(&hex(bytes)[..]), "{message:?}");
         assert_eq!(decode_message(&hex(bytes)[LENGTH_BYTES..]), Ok(message));
     }
+}
+
+/// A former witness is written as a member of no standing, and read back as what it was.
+#[test]
+fn former_witnesses_travel_with_the_members() {
+    let members = [(1, Standing::Voter), (2, Standing::Voter), (3, Standing::Witness)];
+    let members = members.map(|(id, standing)| (NodeId(id), Incarnation(9), standing));
+    let without = Membership::of(members).expect("a cluster").after(&Change::Remove(NodeId(3))).expect("it may leave");
+    let bytes = encode_value(&without).expect("small");
+    assert_eq!(bytes, hex("03 01 09 01 00 00 02 09 01 00 00 03 09 00 00"));
+    assert_eq!(decode_value(&bytes), Ok(without));
 }
 
 #[test]
@@ -342,10 +375,10 @@ fn a_state_may_be_larger_than_a_frame_and_no_larger_than_a_node_takes() {
 #[test]
 fn a_length_that_lies_is_an_error_not_an_allocation() {
     // AppendEntries that announces 2^64 - 1 entries, then nothing.
-    let frame = hex("02 04 00 00 04 03 09 08 00 00 fdffffffffffffffff");
+    let frame = hex("03 04 00 00 04 03 09 08 00 00 fdffffffffffffffff");
     assert!(matches!(decode_message(&frame), Err(WireError::Malformed { .. })));
     // Forward with one command of 2^32 - 1 bytes, then nothing.
-    let frame = hex("02 04 00 00 09 01 01 01 fcffffffff");
+    let frame = hex("03 04 00 00 09 01 01 01 fcffffffff");
     assert!(matches!(decode_message(&frame), Err(WireError::Malformed { .. })));
 }
 

@@ -21,7 +21,7 @@ fn chunk(number: u64, chunks: u64) -> Message {
         offset: number * CHUNK as u64,
         bytes: Some(vec![number as u8; CHUNK].into()),
         repair: false,
-        probe: Probe { sent: Moment(number), round: 0 },
+        probe: Probe { term: Term(1), sent: Moment(number), round: 0 },
     };
     Message::new(Term(1), Body::InstallSnapshot(body.into()))
 }
@@ -29,7 +29,7 @@ fn chunk(number: u64, chunks: u64) -> Message {
 fn received(part: &InstallSnapshot) -> Message {
     let arrived = part.offset + part.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);
     let (position, result) = (part.name.position, SnapshotResult::Received(arrived));
-    Message::new(Term(1), Body::SnapshotReply(SnapshotReply { probe: part.probe, position, result }))
+    Message::new(Term(1), Body::SnapshotReply(SnapshotReply { probe: Some(part.probe), position, result }))
 }
 
 #[tokio::test]
