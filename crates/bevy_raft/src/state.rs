@@ -201,8 +201,11 @@ pub(crate) fn snapshot_if_due(world: &mut World) {
             let taken = TakenSnapshot { index, data: bytes.into(), compact_to: None };
             node.snapshot_wanted = node.get().take_snapshot(taken) == Err(AskError::Busy);
         }
-        // The log stays as long as it is, and the node asks no more: better than to end a match.
-        Err(error) => tracing::error!(%index, %error, "the state cannot be written down for a snapshot"),
+        // The log stays as long as it is, and the node asks again later: better than to end a match.
+        Err(error) => {
+            tracing::error!(%index, %error, "the state cannot be written down for a snapshot; it is tried again");
+            node.snapshot_wanted = node.get().decline_snapshot() == Err(AskError::Busy);
+        }
     }
 }
 

@@ -237,6 +237,7 @@ impl Made {
             round_trip: Some(Duration::from_micros(DELAYS[place] * 2150 + now / 300 % 17 * 40)),
             silent_for: Duration::ZERO,
             flow: FlowKind::Replicate,
+            lost: None,
         };
         [ADA, CY, DEE, ED].map(peer).to_vec()
     }

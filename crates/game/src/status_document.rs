@@ -92,6 +92,10 @@ pub struct PeerDocument {
     pub silent_ms: Option<u64>,
     /// The snapshot that is on its way to it, if this member leads and sends one.
     pub snapshot: Option<TransferDocument>,
+    /// The last entry that it had acknowledged before it refused some of those, if this member leads: its disk lost them,
+    /// and it counts for nothing until it is removed and added again.
+    #[serde(default)]
+    pub lost: Option<u64>,
 }
 
 /// A snapshot on its way.
@@ -162,6 +166,7 @@ pub fn of(
             next: progress.map(|peer| peer.next.0),
             rtt_ms: progress.and_then(|peer| peer.round_trip).map(|rtt| rtt.as_secs_f64() * 1000.0),
             silent_ms: progress.map(|peer| millis(peer.silent_for)),
+            lost: progress.and_then(|peer| peer.lost).map(|index| index.0),
             snapshot: progress.and_then(|peer| match peer.flow {
                 FlowKind::Probe | FlowKind::Replicate => None,
                 FlowKind::Snapshot { received, size } => Some(TransferDocument { received, size }),

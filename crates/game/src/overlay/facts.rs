@@ -181,6 +181,7 @@ pub(super) mod tests {
                 round_trip: ms.map(Duration::from_millis),
                 silent_for: default(),
                 flow: FlowKind::Replicate,
+                lost: None,
             })
             .to_vec();
         assert_eq!(median_round_trip(&own), Some(Duration::from_millis(4)));

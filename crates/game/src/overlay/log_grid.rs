@@ -125,6 +125,7 @@ mod tests {
             round_trip: None,
             silent_for: Duration::ZERO,
             flow: raftian_raft::FlowKind::Replicate,
+            lost: None,
         }];
         node
     }

@@ -261,6 +261,7 @@ mod tests {
             round_trip: Some(std::time::Duration::from_micros(1500)),
             silent_for: std::time::Duration::ZERO,
             flow: FlowKind::Replicate,
+            lost: None,
         }];
         let mut view = cluster(vec![own, node(2, 7)]);
         assert_eq!(words_of(&view, 1)[7..10], ["40", "41", "1.5"]);
