@@ -92,7 +92,7 @@ fn a_leader_whose_disk_hangs_steps_down_and_another_leads() {
     let mut cluster = led_by_n1(3);
     cluster.hold_disk(N1);
     cluster.propose(N1, 1, 1, b"x").unwrap();
-    cluster.run(2 * SECOND);
+    cluster.run(4 * SECOND);
     let leaders = cluster.leaders();
     assert!(leaders.len() == 1 && leaders[0] != N1, "{leaders:?} lead");
     assert_eq!(cluster.tally().of("stepped down with a hung disk"), 1);

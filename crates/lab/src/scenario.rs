@@ -15,6 +15,7 @@
 //! option checkquorum off             # leaders step down without a quorum, followers stick to a leader; on unless off
 //! option lease on                    # `lease-read` may be answered from the leader's lease; off unless switched on
 //! option adaptive on                 # election timeouts from measured round trips; off unless switched on
+//! option adaptive 100ms..1s          # the same with this floor and this ceiling
 //! option max-append-entries 1        # entries in one message
 //! option inflight 4                  # messages with entries under way to one follower
 //! option inflight-bytes 1000         # bytes of entries under way to one follower
@@ -25,13 +26,18 @@
 //! option snapshot-entries 20         # entries after which a node takes a snapshot by itself
 //! option snapshot-bytes 100000       # bytes of entries after which it does
 //! option snapshot-chunk 16           # bytes of a snapshot in one message
+//! option snapshot-inflight 2         # chunks under way to one follower
+//! option max-snapshot-bytes 1000     # the largest snapshot a node takes
 //! option election 150ms..300ms       # this is what it is without the option
 //! option heartbeat 50ms              # this too; shorter than the shortest election timeout
+//! option disk-timeout 300ms          # a write that takes longer counts as hung; 2s without the option
+//! option promote-after 1s            # how long a joining member must have kept up
 //! option priority n1 2               # the higher, the sooner it stands
 //! option seed 7                      # of all dice
 //!
 //! log n1 1 1 2 4                     # terms of entries 1 to 4, none below the one before; raises the term to 4
 //! log * 1                            # the same for every node; of two presets for one node the later one counts
+//! entry n1 4 "x"                     # one more entry behind those of `log`, with a command
 //! term n1 4                          # at least the term of the last entry, whatever stands here
 //! vote n1 n2                         # in the term it begins in; `none` takes it back
 //! commit n1 1                        # no more than there are entries
@@ -50,6 +56,11 @@
 //! dup n1->n2 append 1 later old      # keeps it aside as `old`
 //! replay old                         # delivers what was kept aside as `old`
 //! partition n1 n2 | n3 n4            # nodes of different groups do not hear each other; n5 to n7 are alone
+//! partition only n1 n2 | n3 n4       # the same in place of all earlier cuts
+//! delay n1->n2 20ms                  # its messages take that long where time passes; `deliver` by name does not wait
+//! clock n1 110%                      # it runs faster from now on
+//! pause n1                           # it stands still, and what arrives waits
+//! resume n1
 //! cut n1->n2                         # one way
 //! cut *->n3                          # n3 hears nobody
 //! isolate n3                         # both ways
@@ -59,8 +70,10 @@
 //! read n1 as r1                      # ReadIndex
 //! lease-read n1 as r2                # from the lease
 //! transfer n1 n3                     # n1 hands leadership to n3
+//! transfer n1                        # to the follower that has most
 //! member n1 add n8                   # a voter; n8 was no member, so it is there with an empty disk from the beginning
 //! member n1 learner n9               # a learner that stays one
+//! member n1 witness n11              # a voter that keeps no state
 //! member n1 join n10                 # a learner that becomes a voter once it has kept up
 //! member n1 remove n2                # neither voter nor learner any more
 //! member n1 voters n1 n3 n4 learners n5  # these and no others; joint if more than one voter changes
@@ -69,6 +82,12 @@
 //! restart n1                         # from its disk
 //! wipe n1                            # restarts with an empty disk under the same id
 //! astray n1                          # its state becomes what does not follow from the log
+//! tear n1                            # crashes in the middle of a write
+//! fail-disk n1                       # its next write fails
+//! fill-disk n1                       # no room on it
+//! free-disk n1                       # room again
+//! copy-disk n1 as old                # all of it, the rollback guard included
+//! put-back n1 old                    # is what it was then, and n1 starts from it
 //! hold-disk n1                       # its writes wait
 //! release-disk n1 1                  # one of them completes, the disk stays held
 //! release-disk n1                    # all complete, and later ones at once
@@ -76,11 +95,15 @@
 //! run 2s                             # exactly that much time passes; all is delivered and written at once
 //! settle 2s                          # up to that much time passes, until one leader and equal commits; else an error
 //!
+//! until leader within 2s             # time passes and all is delivered until it holds; an error after that
+//!
 //! expect leader n1
+//! expect leader                      # whoever it is
+//! expect not leader n1               # the opposite of any of these, if it can be looked at
 //! expect no-leader
 //! expect leader-of n2 n1             # whom n2 believes; `none` for nobody
 //! expect role n2 follower            # follower pre-candidate candidate leader learner witness
-//! expect term n1 3
+//! expect term n1 3                   # where a number is expected, `>= 3` and `<= 3` are bounds
 //! expect vote n1 n2                  # or `none`
 //! expect log n1 1 1 2                # terms of the entries after the snapshot; none for an empty log
 //! expect last n1 7
@@ -95,11 +118,13 @@
 //! expect read r1 >= 4
 //! expect read r1 pending
 //! expect read r1 refused
+//! expect read r1 refused "witness"   # for a reason with this in it
 //! expect next n1 n2 5                # nextIndex
 //! expect match n1 n2 4               # matchIndex
 //! expect refused                     # the last propose, member, read or transfer
+//! expect refused "not committed"     # for a reason with this in it
 //! expect accepted
-//! expect queued n1->n2 append 1      # exactly so many; without a kind, of any
+//! expect queued n1->n2 append 1      # without a kind, of any
 //! expect alive n1                    # it has not stopped or panicked
 //! ```
 //!
@@ -122,7 +147,7 @@ mod tests;
 
 use std::fmt;
 
-pub use run::{Failure, run};
+pub use run::{Failure, run, run_planted};
 pub use script::Script;
 
 /// Why a transcript could not be read. `Display` is `FILE:LINE: what was wrong: what was expected`.

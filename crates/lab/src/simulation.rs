@@ -218,7 +218,8 @@ impl Simulation {
     /// A read at a node; the answer comes to [`Host::reads`]. Its id must be new.
     pub fn read(&mut self, id: NodeId, read: ReadId, lease: bool) {
         self.invariants.reads_see_commits.asked(read);
-        self.input(id, |driver| driver.read(read, lease));
+        let now = self.host(id).clock(self.now);
+        self.input(id, |driver| driver.read(now, read, lease));
     }
 
     /// The node's program takes a snapshot of what it has applied; the log is dropped up to `compact_to`, or as the
@@ -269,12 +270,11 @@ impl Simulation {
         envelope.map(|envelope| self.hand_in(envelope)).is_some()
     }
 
-    /// Delivers until nothing is queued; no time passes, held disks stay held. Gives back how many.
+    /// Delivers until nothing is due; no time passes, held disks stay held. Gives back how many.
     pub fn stabilize(&mut self) -> usize {
         for delivered in 0..Self::MOST_DELIVERIES {
-            if !self.deliver_at(0) {
-                return delivered;
-            }
+            let Some(envelope) = self.links.take_due(self.now) else { return delivered };
+            self.hand_in(envelope);
         }
         self.violated(Violation::new("quiet", "the nodes talk on without time passing"));
         Self::MOST_DELIVERIES
@@ -284,14 +284,29 @@ impl Simulation {
     pub fn run(&mut self, by: Duration) {
         let end = self.now.after(by);
         self.stabilize();
-        while let Some((at, id)) = self.next_wake()
-            && at <= end
-            && self.violation.is_none()
-        {
-            self.wake(at, id);
-            self.stabilize();
-        }
+        while self.violation.is_none() && self.proceed(end) {}
         self.now = end;
+    }
+
+    /// Time passes to the next timer or message that is due, at most to `end`. False if there is none.
+    fn proceed(&mut self, end: Moment) -> bool {
+        match (self.next_wake(), self.links.next_due()) {
+            (Some((at, id)), due) if at <= end && due.is_none_or(|due| at <= due) => self.wake(at, id),
+            (_, Some(due)) if due <= end => self.now = self.now.max(due),
+            _ => return false,
+        }
+        self.stabilize();
+        true
+    }
+
+    /// From now on messages from `from` to `to` take `by`, where time passes and everything is delivered.
+    pub fn delay(&mut self, from: NodeId, to: NodeId, by: Duration) {
+        self.links.delay(from, to, by);
+    }
+
+    /// No link delays its messages any more.
+    pub fn clear_delays(&mut self) {
+        self.links.clear_delays();
     }
 
     /// Lets up to `up_to` of time pass and delivers everything at once, until the cluster is at rest as
@@ -309,14 +324,13 @@ impl Simulation {
     /// If that did not happen in time.
     pub fn settle_among(&mut self, up_to: Duration, among: impl Fn(NodeId) -> bool) -> Result<NodeId, Unsettled> {
         let end = self.now.after(up_to);
+        self.stabilize();
         loop {
-            self.stabilize();
             if let Some(leader) = self.settled_among(&among) {
                 return Ok(leader);
             }
-            match self.next_wake() {
-                Some((at, id)) if at <= end && self.violation.is_none() => self.wake(at, id),
-                Some(_) | None => return Err(self.unsettled(up_to)),
+            if self.violation.is_some() || !self.proceed(end) {
+                return Err(self.unsettled(up_to));
             }
         }
     }

@@ -10,6 +10,7 @@
 //! noticed by the mark beside it; where the mark is as old, as in the image of a whole machine, the node forgets promises
 //! without anybody knowing. Raft does not survive that, and neither do we.
 
+mod aimed;
 mod clients;
 mod happening;
 mod minimise;
@@ -21,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use raftian_raft::NodeId;
+use raftian_raft::{NodeId, PlantedFault};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
@@ -47,6 +48,8 @@ pub struct Storm {
     pub only: Option<BTreeSet<u64>>,
     /// Lines of trace kept.
     pub trace: usize,
+    /// A fault of the past that is planted in every node, with the feature `planted`.
+    pub planted: Option<PlantedFault>,
 }
 
 /// What of a machine is real beside the node and its driver.
@@ -86,7 +89,8 @@ pub struct Wreck {
 }
 
 /// What a run of many storms must have met: a run without one of these has not tested it.
-pub const RARE: [&str; 53] = [
+pub const RARE: [&str; 61] = [
+    "asked a deposed leader for a read",
     "asked for a change of members",
     "called again",
     "changed one member",
@@ -96,10 +100,13 @@ pub const RARE: [&str; 53] = [
     "crashed in the middle of a write",
     "crashed with writes under way",
     "cut off a fresh leader",
+    "cut off a leader in office",
     "cut the cluster to a bridge",
     "cut the cluster to a ring",
     "entered a joint configuration",
+    "elected the only node that hears a quorum",
     "filled a disk",
+    "finished a slow transfer under load",
     "found a differing log",
     "gave up a call",
     "gave up handing over",
@@ -107,6 +114,7 @@ pub const RARE: [&str; 53] = [
     "installed a snapshot and kept its tail",
     "installed a snapshot in place of its log",
     "led a state astray",
+    "learned of a later term behind the leader",
     "left a joint configuration",
     "left a machine cut off for good",
     "left a machine down for good",
@@ -118,8 +126,10 @@ pub const RARE: [&str; 53] = [
     "met a stranger",
     "paused",
     "promoted a learner",
+    "promoted a member under load",
     "put an old disk back",
     "read by lease",
+    "received a late message of an earlier leadership",
     "refused a damaged store",
     "refused a pre-vote",
     "refused a vote",
@@ -134,6 +144,7 @@ pub const RARE: [&str; 53] = [
     "stepped down with a hung disk",
     "stepped down without quorum",
     "stood for election when asked to",
+    "superseded a tail that was not written yet",
     "took a snapshot",
     "truncated one entry",
     "truncated several entries",
@@ -156,7 +167,7 @@ impl Storm {
     #[must_use]
     pub fn of(seed: u64) -> Self {
         let nodes = [3, 3, 5, 4, 2, 3, 5, 1, 7, 6, 3, 5][(seed % 12) as usize];
-        Storm { seed, nodes, events: Self::EVENTS, machines: Machines::Drawn, only: None, trace: 0 }
+        Storm { seed, nodes, events: Self::EVENTS, machines: Machines::Drawn, only: None, trace: 0, planted: None }
     }
 
     /// The command that runs it again.
@@ -172,7 +183,8 @@ impl Storm {
             let numbers: Vec<_> = only.iter().map(u64::to_string).collect();
             format!(" --only {}", numbers.join(","))
         });
-        format!("cargo lab storm --seed {seed} --nodes {nodes} --events {events}{machines}{only} --trace")
+        let planted = self.planted.map_or(String::new(), |fault| format!(" --plant {}", fault.name()));
+        format!("cargo lab storm --seed {seed} --nodes {nodes} --events {events}{machines}{only}{planted} --trace")
     }
 
     /// Runs the storm, then the peace after it.
@@ -181,7 +193,7 @@ impl Storm {
     /// If a property of [`crate::invariants`] is violated, a node panics, or peace does not end with one leader, equal
     /// logs, every command in effect exactly once, and a history that one copy of the data could have shown.
     pub fn run(&self) -> Result<Report, Wreck> {
-        let weather = Weather::draw(self.seed, self.nodes, self.machines);
+        let weather = Weather::draw(self.seed, self.nodes, self.machines, self.planted);
         let mut run = Run::new(self, weather);
         let result = catch_unwind(AssertUnwindSafe(|| {
             for number in 0..self.events {
@@ -216,6 +228,8 @@ struct Run {
     fresh_leader: Option<NodeId>,
     /// Messages of the past, to come again much later.
     past: Vec<crate::simulation::Envelope>,
+    /// Requests of leaders, to come again when the same node leads a later term.
+    earlier: BTreeMap<NodeId, Vec<crate::simulation::Envelope>>,
     /// Machines whose disks are lost: they must not count in what is to survive.
     wiped: BTreeSet<NodeId>,
     /// Copies of disks, to be put back later.
@@ -252,6 +266,7 @@ impl Run {
             faults: Vec::new(),
             fresh_leader: None,
             past: Vec::new(),
+            earlier: BTreeMap::new(),
             wiped: BTreeSet::new(),
             copies: BTreeMap::new(),
             set_back: Duration::ZERO,

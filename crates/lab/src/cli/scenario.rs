@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use raftian_raft::PlantedFault;
+
 use crate::scenario::{self, Script};
 
 use super::Exit;
@@ -21,6 +23,9 @@ pub struct Arguments {
     /// Prints everything that happened.
     #[arg(long)]
     trace: bool,
+    /// Plants a fault of the past in every node: some transcript must fail. Needs a build with `--features planted`.
+    #[arg(long, value_name = "NAME", value_parser = super::storm::planted)]
+    plant: Option<PlantedFault>,
     /// Prints nothing about transcripts that go as they say.
     #[arg(short, long)]
     quiet: bool,
@@ -83,7 +88,7 @@ fn one(file: &Path, arguments: &Arguments) -> Exit {
         }
     };
     let lines = if arguments.trace { LINES_OF_A_TRACE } else { LINES_OF_A_FAILURE };
-    match scenario::run(&script, lines) {
+    match scenario::run_planted(&script, lines, arguments.plant) {
         Ok(trace) => {
             if arguments.trace {
                 print!("{trace}");

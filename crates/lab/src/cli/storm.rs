@@ -6,6 +6,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use raftian_raft::PlantedFault;
+
 use crate::simulation::Tally;
 use crate::storm::{Machines, RARE, Report, Storm, Wreck, minimise};
 
@@ -44,6 +46,9 @@ pub struct Arguments {
     /// Of the faults only these strike, by the numbers of their events, as a failure prints them.
     #[arg(long, value_delimiter = ',', requires = "seed")]
     only: Option<Vec<u64>>,
+    /// Plants a fault of the past in every node: the storms must find it. Needs a build with `--features planted`.
+    #[arg(long, value_name = "NAME", value_parser = planted)]
+    plant: Option<PlantedFault>,
     /// Prints what happened, with --seed.
     #[arg(long, requires = "seed")]
     trace: bool,
@@ -53,6 +58,17 @@ pub struct Arguments {
     /// Prints one line for each seed with the digest of everything that happened.
     #[arg(long)]
     digests: bool,
+}
+
+pub(super) fn planted(name: &str) -> Result<PlantedFault, String> {
+    let names = || PlantedFault::ALL.map(PlantedFault::name).join(", ");
+    let fault = PlantedFault::ALL.into_iter().find(|fault| fault.name() == name);
+    let fault = fault.ok_or_else(|| format!("`{name}` is no planted fault: expected one of {}", names()))?;
+    if cfg!(feature = "planted") {
+        Ok(fault)
+    } else {
+        Err("this build has no faults to plant: build it with `--features planted`".to_owned())
+    }
 }
 
 fn range(text: &str) -> Result<Range<u64>, String> {
@@ -88,7 +104,7 @@ fn storm(arguments: &Arguments, seed: u64) -> Storm {
         (false, true) => Machines::Bare,
         (false, false) => Machines::Drawn,
     };
-    let storm = Storm { events: arguments.events, machines, ..Storm::of(seed) };
+    let storm = Storm { events: arguments.events, machines, planted: arguments.plant, ..Storm::of(seed) };
     Storm { nodes: arguments.nodes.unwrap_or(storm.nodes), ..storm }
 }
 

@@ -163,6 +163,16 @@ impl StoreFile {
         self.owed = MemoryStore::holding(owed);
     }
 
+    /// Puts a former image in place of the mark.
+    pub(super) fn put_back_guard(&mut self, bytes: Vec<u8>) {
+        self.mark.put_back(bytes);
+    }
+
+    /// The bytes of the mark.
+    pub(super) fn guard_image(&self) -> Vec<u8> {
+        self.mark.image()
+    }
+
     /// Opens the file again. "The store gives back what was durable": all of what it confirmed, nothing that it was not
     /// given, and of the write in doubt all or nothing. It is durable from then on: a node stands on what it was given.
     pub(super) fn restart(&mut self) -> Result<(), Unusable> {

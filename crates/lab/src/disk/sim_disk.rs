@@ -128,6 +128,11 @@ impl SimDisk {
         self.media().faults.next_sync_fails = Some(dice.random());
     }
 
+    /// Whether a sync is set up to fail.
+    pub fn will_fail(&self) -> bool {
+        self.media().faults.next_sync_fails.is_some()
+    }
+
     /// While it is full, a write is cut short and fails, and the disk does not grow.
     pub fn fill(&self, full: bool) {
         self.media().faults.full = full;

@@ -42,13 +42,15 @@ pub struct Backup {
     owed: Restored,
     /// The bytes, if it is a disk of bytes.
     bytes: Option<Vec<u8>>,
+    /// The bytes of the rollback guard beside it.
+    guard: Option<Vec<u8>>,
 }
 
 impl Backup {
     /// The same bytes, of a disk that owes `owed`: what the machine confirmed since the copy was made stays confirmed.
     #[must_use]
     pub fn owing(&self, owed: &Restored) -> Backup {
-        Backup { owed: owed.clone(), bytes: self.bytes.clone() }
+        Backup { owed: owed.clone(), ..self.clone() }
     }
 }
 
@@ -235,7 +237,11 @@ impl DiskStore {
     /// A copy of what is durable now.
     #[must_use]
     pub fn backup(&self) -> Backup {
-        Backup { owed: self.image().clone(), bytes: self.disk().map(SimDisk::image) }
+        let guard = match &self.inner {
+            Inner::Image(_) => None,
+            Inner::File(file) => Some(file.guard_image()),
+        };
+        Backup { owed: self.image().clone(), bytes: self.disk().map(SimDisk::image), guard }
     }
 
     /// Whether a machine that is off would notice that this copy was put back: its mark, which is no part of the copy,
@@ -260,6 +266,17 @@ impl DiskStore {
             (Inner::Image(_), Some(_)) | (Inner::File(_), None) => panic!("a backup fits the kind of disk it is of"),
         }
         self.forget();
+    }
+
+    /// As [`DiskStore::put_back`], with the rollback guard beside the store.
+    ///
+    /// # Panics
+    /// If it is a copy of the other kind of disk.
+    pub fn put_back_whole(&mut self, backup: &Backup) {
+        self.put_back(backup);
+        if let (Inner::File(file), Some(guard)) = (&mut self.inner, &backup.guard) {
+            file.put_back_guard(guard.clone());
+        }
     }
 }
 

@@ -32,12 +32,18 @@ fn body(choices: &mut Choices<'_>, node: &Node, term: Term) -> Body {
         }
         3 => Body::VoteReply { granted: choices.coin() },
         4..=7 => Body::AppendEntries(append(choices, node, term)),
-        8 | 9 => Body::AppendReply(append_reply(choices, node)),
-        10 | 11 => Body::InstallSnapshot(part(choices, node).into()),
+        8 | 9 => Body::AppendReply(append_reply(choices, node, term)),
+        10 | 11 => Body::InstallSnapshot(part(choices, node, term).into()),
         12 => {
-            let result =
-                if choices.coin() { SnapshotResult::Installed } else { SnapshotResult::Received(choices.number()) };
-            Body::SnapshotReply(SnapshotReply { probe: probe(choices), position: position(choices, node), result })
+            let result = match choices.of(8) {
+                0 => SnapshotResult::Stale,
+                1 => SnapshotResult::TooLarge { limit: choices.number() },
+                2 => SnapshotResult::TooOld { base: Index(choices.number()) },
+                3..=5 => SnapshotResult::Installed,
+                _ => SnapshotResult::Received(choices.number()),
+            };
+            let probe = choices.maybe(|choices| probe(choices, term));
+            Body::SnapshotReply(SnapshotReply { probe, position: position(choices, node), result })
         }
         13 => Body::TimeoutNow,
         14 => Body::Forward { commands: (0..choices.of(3)).map(|_| command(choices)).collect() },
@@ -61,8 +67,9 @@ fn position(choices: &mut Choices<'_>, node: &Node) -> LogPosition {
     }
 }
 
-fn probe(choices: &mut Choices<'_>) -> Probe {
-    Probe { sent: Moment(choices.number()), round: choices.number() }
+fn probe(choices: &mut Choices<'_>, term: Term) -> Probe {
+    let term = if choices.of(8) == 7 { Term(choices.number()) } else { term };
+    Probe { term, sent: Moment(choices.number()), round: choices.number() }
 }
 
 fn append(choices: &mut Choices<'_>, node: &Node, term: Term) -> AppendEntries {
@@ -79,24 +86,24 @@ fn append(choices: &mut Choices<'_>, node: &Node, term: Term) -> AppendEntries {
     AppendEntries {
         previous,
         commit: if choices.coin() { node.last().index } else { Index(choices.number()) },
-        probe: choices.maybe(probe),
+        probe: choices.maybe(|choices| probe(choices, term)),
         round_trip: u32::from(choices.byte()) << choices.of(24),
         entries,
     }
 }
 
-fn append_reply(choices: &mut Choices<'_>, node: &Node) -> AppendReply {
-    let result = if choices.coin() {
-        AppendResult::Matched { up_to: position(choices, node).index }
-    } else {
-        AppendResult::Conflict { refused: position(choices, node).index, hint: position(choices, node) }
+fn append_reply(choices: &mut Choices<'_>, node: &Node, term: Term) -> AppendReply {
+    let result = match choices.of(8) {
+        0 => AppendResult::Stale,
+        1..=4 => AppendResult::Conflict { refused: position(choices, node).index, hint: position(choices, node) },
+        _ => AppendResult::Matched { up_to: position(choices, node).index },
     };
     let state = |choices: &mut Choices<'_>| StateHash { index: Index(choices.number()), hash: choices.number() };
-    AppendReply { probe: choices.maybe(probe), result, state: choices.maybe(state) }
+    AppendReply { probe: choices.maybe(|choices| probe(choices, term)), result, state: choices.maybe(state) }
 }
 
 /// A part of a snapshot, from whole small ones to nonsense.
-fn part(choices: &mut Choices<'_>, node: &Node) -> InstallSnapshot {
+fn part(choices: &mut Choices<'_>, node: &Node, term: Term) -> InstallSnapshot {
     let (position, bytes) = (position(choices, node), choices.maybe(|choices| choices.bytes(6)));
     let name = SnapshotName::of(position, bytes.as_deref().unwrap_or_default());
     let whole = choices.of(4) != 0;
@@ -107,7 +114,7 @@ fn part(choices: &mut Choices<'_>, node: &Node) -> InstallSnapshot {
         offset: if whole { 0 } else { choices.number() },
         bytes: bytes.map(Bytes::from),
         repair: choices.of(4) == 0,
-        probe: probe(choices),
+        probe: probe(choices, term),
     }
 }
 

@@ -63,6 +63,8 @@ impl Bench {
         config.lease_reads = config.check_quorum && switches & 4 != 0;
         let adaptive = config.pre_vote && switches & 8 != 0;
         config.adaptive_timeout = adaptive.then(|| (Duration::from_millis(100), Duration::from_millis(400)));
+        // A disk hangs within the few moments that an input has.
+        config.disk_timeout = config.election_timeout.1;
         config.snapshot_entries = (switches & 16 != 0).then_some(2);
         (config.snapshot_keep, config.snapshot_chunk) = (u64::from(switches >> 6), 1 + choices.of(4));
         (config.max_append_entries, config.inflight_messages) = (1 + choices.of(4), 1 + choices.of(4));
@@ -134,7 +136,7 @@ impl Bench {
     fn is_acknowledged(&mut self) -> Result<(), String> {
         self.writes(usize::MAX)?;
         let result = AppendResult::Matched { up_to: self.node.last().index };
-        let probe = Some(Probe { sent: self.now, round: u64::MAX });
+        let probe = Some(Probe { term: self.node.term(), sent: self.now, round: u64::MAX });
         let body = Body::AppendReply(AppendReply { probe, result, state: None });
         self.hears_of_all(&Message::new(self.node.term(), body))
     }

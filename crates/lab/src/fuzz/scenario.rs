@@ -47,7 +47,7 @@ fn is_short(script: &Script) -> bool {
         && script.steps.len() <= 40
         && script.presets.len() <= 20
         && script.steps.iter().all(|step| match &step.what {
-            Step::Advance(by) | Step::Run(by) | Step::Settle(by) => *by <= long,
+            Step::Advance(by) | Step::Run(by) | Step::Settle(by) | Step::Until { within: by, .. } => *by <= long,
             _ => true,
         })
 }

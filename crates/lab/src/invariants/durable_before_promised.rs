@@ -32,14 +32,17 @@ fn missing(seen: &Observation<'_>, to: NodeId, message: &Message) -> Option<&'st
         Body::VoteReply { granted: true } => (Some(to), None),
         Body::AppendReply(reply) => match reply.result {
             AppendResult::Matched { up_to } => (None, Some(up_to)),
-            AppendResult::Conflict { .. } => return None,
+            AppendResult::Conflict { .. } | AppendResult::Stale => return None,
         },
         // A leader's own entries may leave while its disk writes them (thesis 10.2.1), but it was elected on a durable
         // vote.
         Body::AppendEntries(_) | Body::InstallSnapshot(_) | Body::TimeoutNow => (None, None),
         Body::SnapshotReply(reply) => match reply.result {
             SnapshotResult::Installed => (None, Some(reply.position.index)),
-            SnapshotResult::Received(_) => return None,
+            SnapshotResult::Received(_)
+            | SnapshotResult::Stale
+            | SnapshotResult::TooLarge { .. }
+            | SnapshotResult::TooOld { .. } => return None,
         },
         Body::PreVote { .. }
         | Body::PreVoteReply { .. }

@@ -6,12 +6,23 @@ use std::fmt::Display;
 use raftian_raft::{Index, Membership, Node, NodeId, PeerStatus, RoleKind, Standing};
 
 use super::run::{Runner, covers};
-use super::script::{Answer, Expect, RoleName, Select};
+use super::script::{Answer, Expect, RoleName, Select, Wanted};
 
 /// Checks once; waits for nothing.
 pub(super) fn check(runner: &Runner, expect: &Expect) -> Result<(), String> {
     match expect {
         Expect::Leader(id) => leads(runner, *id),
+        Expect::AnyLeader => match &runner.cluster.leaders()[..] {
+            [] => Err("a leader was expected, but nobody leads".to_owned()),
+            _ => Ok(()),
+        },
+        Expect::Not(expect) => {
+            check_is_possible(runner, expect)?;
+            match check(runner, expect) {
+                Ok(()) => Err(format!("`{expect}` was not expected, but it holds")),
+                Err(_) => Ok(()),
+            }
+        }
         Expect::NoLeader => match &runner.cluster.leaders()[..] {
             [] => Ok(()),
             leaders => Err(format!("no leader was expected, but {} leads", list(leaders))),
@@ -22,7 +33,7 @@ pub(super) fn check(runner: &Runner, expect: &Expect) -> Result<(), String> {
         Expect::Role(id, role) => {
             same(&format!("the role of {id}"), role.name(), role_of(runner, node(runner, *id)?).name())
         }
-        Expect::Term(id, term) => same(&format!("the term of {id}"), term.0, node(runner, *id)?.term().0),
+        Expect::Term(id, wanted) => holds(*wanted, &format!("the term of {id}"), node(runner, *id)?.term().0),
         Expect::Vote(id, vote) => {
             same(&format!("the vote of {id}"), &name(*vote), &name(node(runner, *id)?.status().vote))
         }
@@ -30,16 +41,18 @@ pub(super) fn check(runner: &Runner, expect: &Expect) -> Result<(), String> {
             let terms: Vec<_> = terms.iter().map(|term| term.0).collect();
             same(&format!("the terms in the log of {id}"), list(&terms), list(&log(node(runner, *id)?)))
         }
-        Expect::Last(id, index) => same(&format!("the last index of {id}"), index.0, node(runner, *id)?.last().index.0),
-        Expect::First(id, index) => {
+        Expect::Last(id, wanted) => {
+            holds(*wanted, &format!("the last index of {id}"), node(runner, *id)?.last().index.0)
+        }
+        Expect::First(id, wanted) => {
             let first = node(runner, *id)?.log_start().position.index.0 + 1;
-            same(&format!("the first index of {id}"), index.0, first)
+            holds(*wanted, &format!("the first index of {id}"), first)
         }
         Expect::LogEqual(ids) => logs_equal(runner, ids),
         Expect::StateEqual(ids) => states_equal(runner, ids),
         Expect::Commit(id, wanted) => {
             let commit = node(runner, *id)?.commit().0;
-            holds(wanted.holds(commit), &format!("the commit index of {id}"), wanted, commit)
+            holds(*wanted, &format!("the commit index of {id}"), commit)
         }
         Expect::Applied(id, wanted) => {
             let effects = runner.cluster.host(*id).effects();
@@ -52,15 +65,19 @@ pub(super) fn check(runner: &Runner, expect: &Expect) -> Result<(), String> {
             let wanted = members(voters, outgoing, learners);
             same(&format!("the members known to {id}"), wanted, configuration(node(runner, *id)?.membership()))
         }
-        Expect::Read(name, answer) => read(runner, name, *answer),
-        Expect::Next(id, peer, index) => {
-            same(&format!("nextIndex of {id} for {peer}"), index.0, progress(runner, *id, *peer)?.next.0)
+        Expect::Read(name, answer) => read(runner, name, answer),
+        Expect::Next(id, peer, wanted) => {
+            holds(*wanted, &format!("nextIndex of {id} for {peer}"), progress(runner, *id, *peer)?.next.0)
         }
-        Expect::Match(id, peer, index) => {
-            same(&format!("matchIndex of {id} for {peer}"), index.0, progress(runner, *id, *peer)?.matched.0)
+        Expect::Match(id, peer, wanted) => {
+            holds(*wanted, &format!("matchIndex of {id} for {peer}"), progress(runner, *id, *peer)?.matched.0)
         }
-        Expect::Refused => match &runner.last {
-            Some(Err(_)) => Ok(()),
+        Expect::Refused(why) => match &runner.last {
+            Some(Err(reason)) if says(reason, why.as_ref()) => Ok(()),
+            Some(Err(reason)) => {
+                let why = why.as_deref().unwrap_or_default();
+                Err(format!("a refusal with `{why}` was expected, but it was refused: {reason}"))
+            }
             Some(Ok(())) => Err("a refusal was expected, but it was accepted".to_owned()),
             None => Err("a refusal was expected, but nothing was asked for yet".to_owned()),
         },
@@ -73,7 +90,7 @@ pub(super) fn check(runner: &Runner, expect: &Expect) -> Result<(), String> {
             let select = Select { link: *link, kind: *kind, most: None };
             let queued = runner.cluster.queued().filter(|envelope| covers(envelope, &select)).count() as u64;
             let kind = kind.map_or("messages".to_owned(), |kind| format!("messages of kind {}", kind.name()));
-            same(&format!("the number of {kind} queued at {} us", runner.now().0), *count, queued)
+            holds(*count, &format!("the number of {kind} queued at {} us", runner.now().0), queued)
         }
         Expect::Alive(id) => runner.up(*id).map(drop),
     }
@@ -84,11 +101,47 @@ fn node(runner: &Runner, id: NodeId) -> Result<&Node, String> {
 }
 
 fn same<T: PartialEq + Display>(what: &str, wanted: T, seen: T) -> Result<(), String> {
-    holds(wanted == seen, what, wanted, seen)
+    if wanted == seen { Ok(()) } else { Err(differs(what, wanted, seen)) }
 }
 
-fn holds(holds: bool, what: &str, wanted: impl Display, seen: impl Display) -> Result<(), String> {
-    if holds { Ok(()) } else { Err(format!("{what}: expected {wanted}, saw {seen}")) }
+fn holds(wanted: Wanted, what: &str, seen: u64) -> Result<(), String> {
+    if wanted.holds(seen) { Ok(()) } else { Err(differs(what, wanted, seen)) }
+}
+
+fn differs(what: &str, wanted: impl Display, seen: impl Display) -> String {
+    format!("{what}: expected {wanted}, saw {seen}")
+}
+
+/// Whether a reason holds the words that were expected of it.
+fn says(reason: &str, why: Option<&String>) -> bool {
+    why.is_none_or(|why| reason.contains(why.as_str()))
+}
+
+/// What cannot be looked at, such as the log of a node that is down, is no negation either.
+fn check_is_possible(runner: &Runner, expect: &Expect) -> Result<(), String> {
+    match expect {
+        Expect::Leader(_)
+        | Expect::AnyLeader
+        | Expect::NoLeader
+        | Expect::Not(_)
+        | Expect::Alive(_)
+        | Expect::Applied(..)
+        | Expect::Queued { .. }
+        | Expect::Read(..) => Ok(()),
+        Expect::LeaderOf(id, _)
+        | Expect::Role(id, _)
+        | Expect::Term(id, _)
+        | Expect::Vote(id, _)
+        | Expect::Log(id, _)
+        | Expect::Last(id, _)
+        | Expect::First(id, _)
+        | Expect::Commit(id, _)
+        | Expect::Config { node: id, .. } => runner.up(*id).map(drop),
+        Expect::LogEqual(ids) | Expect::StateEqual(ids) => ids.iter().try_for_each(|id| runner.up(*id).map(drop)),
+        Expect::Next(id, peer, _) | Expect::Match(id, peer, _) => progress(runner, *id, *peer).map(drop),
+        Expect::Refused(_) | Expect::Accepted if runner.last.is_none() => Err("nothing was asked for yet".to_owned()),
+        Expect::Refused(_) | Expect::Accepted => Ok(()),
+    }
 }
 
 fn name(id: Option<NodeId>) -> String {
@@ -176,20 +229,21 @@ fn configuration(membership: &Membership) -> String {
     members(&membership.voters().collect(), &membership.outgoing().collect(), &membership.learners().collect())
 }
 
-fn read(runner: &Runner, name: &str, wanted: Answer) -> Result<(), String> {
+fn read(runner: &Runner, name: &str, wanted: &Answer) -> Result<(), String> {
     let Some((at, id)) = runner.reads.get(name) else { return Err(format!("no read is called `{name}`")) };
     let seen = runner.cluster.host(*at).reads().get(id);
     let ok = match (wanted, seen) {
         (Answer::At(wanted), Some(Ok(index))) => wanted.holds(index.0),
-        (Answer::Pending, None) | (Answer::Refused, Some(Err(_))) => true,
-        (Answer::At(_) | Answer::Pending | Answer::Refused, _) => false,
+        (Answer::Pending, None) => true,
+        (Answer::Refused(why), Some(Err(refusal))) => says(&refusal.to_string(), why.as_ref()),
+        (Answer::At(_) | Answer::Pending | Answer::Refused(_), _) => false,
     };
     let seen = match seen {
         None => "pending".to_owned(),
         Some(Ok(index)) => index.0.to_string(),
         Some(Err(refusal)) => format!("refused ({refusal})"),
     };
-    holds(ok, &format!("the read {name}"), wanted, seen)
+    if ok { Ok(()) } else { Err(differs(&format!("the read {name}"), wanted, seen)) }
 }
 
 fn progress(runner: &Runner, leader: NodeId, peer: NodeId) -> Result<PeerStatus, String> {

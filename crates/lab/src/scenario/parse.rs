@@ -31,6 +31,7 @@ const STATEMENTS: &[(&str, Reader)] = &[
     ("log", |words| opening::log(words).map(Statement::Preset)),
     ("term", |words| opening::term(words).map(Statement::Preset)),
     ("vote", |words| opening::vote(words).map(Statement::Preset)),
+    ("entry", |words| opening::entry(words).map(Statement::Preset)),
     ("commit", |words| opening::commit(words).map(Statement::Preset)),
     ("campaign", |words| words.node().map(Step::Campaign).map(Statement::Step)),
     ("tick", |words| words.node().map(Step::Tick).map(Statement::Step)),
@@ -42,6 +43,10 @@ const STATEMENTS: &[(&str, Reader)] = &[
     ("partition", |words| step::partition(words).map(Statement::Step)),
     ("cut", |words| words.link().map(Step::Cut).map(Statement::Step)),
     ("isolate", |words| words.node().map(Step::Isolate).map(Statement::Step)),
+    ("delay", |words| Ok(Statement::Step(Step::Delay { link: words.link()?, by: words.duration()? }))),
+    ("clock", |words| Ok(Statement::Step(Step::Clock { node: words.node()?, percent: words.percent()? }))),
+    ("pause", |words| words.node().map(Step::Pause).map(Statement::Step)),
+    ("resume", |words| words.node().map(Step::Resume).map(Statement::Step)),
     ("heal", |_| Ok(Statement::Step(Step::Heal))),
     ("propose", |words| step::propose(words).map(Statement::Step)),
     ("read", |words| step::read(words, false).map(Statement::Step)),
@@ -55,9 +60,16 @@ const STATEMENTS: &[(&str, Reader)] = &[
     ("wipe", |words| words.node().map(Step::Wipe).map(Statement::Step)),
     ("hold-disk", |words| words.node().map(Step::HoldDisk).map(Statement::Step)),
     ("release-disk", |words| step::release_disk(words).map(Statement::Step)),
+    ("fail-disk", |words| words.node().map(Step::FailDisk).map(Statement::Step)),
+    ("fill-disk", |words| words.node().map(Step::FillDisk).map(Statement::Step)),
+    ("free-disk", |words| words.node().map(Step::FreeDisk).map(Statement::Step)),
+    ("tear", |words| words.node().map(Step::Tear).map(Statement::Step)),
+    ("copy-disk", |words| step::copy_disk(words).map(Statement::Step)),
+    ("put-back", |words| Ok(Statement::Step(Step::PutBack { node: words.node()?, name: words.name()? }))),
     ("stabilize", |_| Ok(Statement::Step(Step::Stabilize))),
     ("run", |words| words.duration().map(Step::Run).map(Statement::Step)),
     ("settle", |words| words.duration().map(Step::Settle).map(Statement::Step)),
+    ("until", |words| step::until(words).map(Statement::Step)),
     ("expect", |words| expect::expect(words).map(Step::Expect).map(Statement::Step)),
 ];
 
@@ -142,7 +154,10 @@ impl Draft {
 /// The nodes that a step makes members.
 fn newcomers(step: &Step) -> BTreeSet<NodeId> {
     match step {
-        Step::Member { change: Change::Add(node) | Change::Join(node) | Change::Learner(node), .. } => [*node].into(),
+        Step::Member {
+            change: Change::Add(node) | Change::Join(node) | Change::Learner(node) | Change::Witness(node),
+            ..
+        } => [*node].into(),
         Step::Member { change: Change::Voters { voters, learners }, .. } => voters.union(learners).copied().collect(),
         _ => BTreeSet::new(),
     }

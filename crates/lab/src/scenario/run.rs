@@ -2,13 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use raftian_raft::{
-    Change, ClientId, Config, Incarnation, Membership, Moment, NodeId, ReadId, RefusalReason, Standing,
+    Change, ClientId, Config, Incarnation, Membership, Moment, NodeId, PlantedFault, ReadId, RefusalReason, Standing,
 };
+use rand::SeedableRng;
+use rand::rngs::ChaCha8Rng;
 
-use super::script::{self, Select, Setting, Step};
+use super::script::{self, Expect, Select, Setting, Step};
 use super::{Script, expectations};
+use crate::disk::{Backup, CrashStyle};
 use crate::simulation::{Envelope, Kind, Setup, Simulation};
 use script::KindName;
 
@@ -37,8 +41,16 @@ impl fmt::Display for Failure {
 /// # Errors
 /// The first statement that could not be done, did not hold, or violated a property of Raft.
 pub fn run(script: &Script, lines: usize) -> Result<String, Failure> {
+    run_planted(script, lines, None)
+}
+
+/// As [`run`], with a fault of the past planted in every node: without the feature `planted` it is not.
+///
+/// # Errors
+/// Those of [`run`].
+pub fn run_planted(script: &Script, lines: usize, planted: Option<PlantedFault>) -> Result<String, Failure> {
     let fails = |line, what: String| Failure { line, what, violation: false, trace: String::new() };
-    let setup = setup(script, lines).map_err(|what| fails(script.cluster.line, what))?;
+    let setup = setup(script, lines, planted).map_err(|what| fails(script.cluster.line, what))?;
     let mut runner = Runner::new(Simulation::new(setup));
     for step in &script.steps {
         let done = runner.step(&step.what);
@@ -53,7 +65,7 @@ pub fn run(script: &Script, lines: usize) -> Result<String, Failure> {
 }
 
 /// The cluster as a transcript begins it.
-fn setup(script: &Script, lines: usize) -> Result<Setup, String> {
+fn setup(script: &Script, lines: usize, planted: Option<PlantedFault>) -> Result<Setup, String> {
     let cluster = &script.cluster;
     let standing = |id: NodeId| {
         if cluster.witnesses.contains(&id) {
@@ -77,6 +89,9 @@ fn setup(script: &Script, lines: usize) -> Result<Setup, String> {
             setup = setup.hash_every(*entries);
         }
     }
+    if script.steps.iter().any(|step| needs_bytes(&step.what)) {
+        setup = setup.real_store();
+    }
     for id in &script.joiners {
         setup = setup.outsider(id.0);
     }
@@ -84,26 +99,61 @@ fn setup(script: &Script, lines: usize) -> Result<Setup, String> {
         let beginning = script.beginning(id);
         let terms: Vec<_> = beginning.log.iter().map(|term| term.0).collect();
         setup = setup.log(id.0, &terms).term(id.0, beginning.term.0).commit(id.0, beginning.commit.0);
+        for (index, command) in &beginning.commands {
+            setup = setup.command(id.0, *index, command.as_bytes());
+        }
         if let Some(vote) = beginning.vote {
             setup = setup.vote(id.0, vote.0);
         }
     }
+    let configure = move |config: &mut Config| {
+        plant(config, planted);
+        configure(&settings, config);
+    };
     let mut sample = Config::new(NodeId(1), membership, 1);
-    configure(&settings, &mut sample);
+    configure(&mut sample);
     sample.check().map_err(|error| error.to_string())?;
-    Ok(setup.configure(move |config| configure(&settings, config)))
+    Ok(setup.configure(configure))
+}
+
+#[cfg(feature = "planted")]
+fn plant(config: &mut Config, planted: Option<PlantedFault>) {
+    config.planted = planted;
+}
+
+#[cfg(feature = "planted")]
+fn has_planted(config: &Config, fault: PlantedFault) -> bool {
+    config.planted == Some(fault)
+}
+
+#[cfg(not(feature = "planted"))]
+fn has_planted(_config: &Config, _fault: PlantedFault) -> bool {
+    false
+}
+
+#[cfg(not(feature = "planted"))]
+fn plant(_config: &mut Config, _planted: Option<PlantedFault>) {}
+
+/// Whether a step is about the bytes on a disk.
+fn needs_bytes(step: &Step) -> bool {
+    matches!(step, Step::FailDisk(_) | Step::FillDisk(_) | Step::FreeDisk(_) | Step::Tear(_))
 }
 
 fn configure(settings: &[Setting], config: &mut Config) {
     let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
-    let mut adaptive = false;
+    let (mut adaptive, mut bounds) = (false, None);
     for setting in settings {
         match *setting {
             Setting::PreVote(on) => config.pre_vote = on,
             Setting::CheckQuorum(on) => config.check_quorum = on,
             Setting::Lease(on) => config.lease_reads = on,
             // Its bounds follow from the timeouts, whichever comes first.
-            Setting::Adaptive(on) => adaptive = on,
+            Setting::Adaptive(on) => (adaptive, bounds) = (on, None),
+            Setting::AdaptiveWithin { floor, ceiling } => (adaptive, bounds) = (true, Some((floor, ceiling))),
+            Setting::DiskTimeout(timeout) => config.disk_timeout = timeout,
+            Setting::PromoteAfter(after) => config.promote_after = after,
+            Setting::MaxSnapshotBytes(most) => config.max_snapshot_bytes = most,
+            Setting::SnapshotInflight(most) => config.snapshot_inflight = most,
             Setting::MaxAppendEntries(most) => config.max_append_entries = size(most),
             Setting::Inflight(most) => config.inflight_messages = size(most),
             Setting::InflightBytes(most) => config.inflight_bytes = size(most),
@@ -124,7 +174,9 @@ fn configure(settings: &[Setting], config: &mut Config) {
     if adaptive {
         let (shortest, longest) = config.election_timeout;
         let floor = (shortest / 3).max(config.heartbeat * 2);
-        config.adaptive_timeout = Some((floor, longest.max(floor * 2)));
+        let beyond = has_planted(config, PlantedFault::DrawsBelowFloor);
+        let floor = if beyond { floor } else { floor.min(shortest) };
+        config.adaptive_timeout = bounds.or(Some((floor, longest.max(floor * 2))));
     }
 }
 
@@ -136,12 +188,23 @@ pub(super) struct Runner {
     /// What became of the last propose, member, read or transfer: why it was refused, if it was.
     pub(super) last: Option<Result<(), String>>,
     kept: BTreeMap<String, Vec<Envelope>>,
+    copies: BTreeMap<String, Backup>,
+    /// Decides how a failing disk fails.
+    rng: ChaCha8Rng,
     proposals: u64,
 }
 
 impl Runner {
     fn new(cluster: Simulation) -> Self {
-        Runner { cluster, reads: BTreeMap::new(), last: None, kept: BTreeMap::new(), proposals: 0 }
+        Runner {
+            cluster,
+            reads: BTreeMap::new(),
+            last: None,
+            kept: BTreeMap::new(),
+            copies: BTreeMap::new(),
+            rng: ChaCha8Rng::seed_from_u64(1),
+            proposals: 0,
+        }
     }
 
     fn step(&mut self, step: &Step) -> Result<(), String> {
@@ -168,18 +231,49 @@ impl Runner {
                 }
             }
             Step::Replay(name) => self.replay(name)?,
-            Step::Partition(groups) => {
+            Step::Partition { groups, only } => {
+                if *only {
+                    self.cluster.heal();
+                }
                 let groups: Vec<Vec<_>> = groups.iter().map(|group| group.iter().copied().collect()).collect();
                 let groups: Vec<&[NodeId]> = groups.iter().map(Vec::as_slice).collect();
                 self.cluster.partition(&groups);
             }
             Step::Cut(link) => self.cut(|from, to| link.covers(from, to)),
+            Step::Delay { link, by } => {
+                let (ids, by) = (self.cluster.ids().collect::<Vec<_>>(), *by);
+                for (from, to) in ids.iter().flat_map(|from| ids.iter().map(move |to| (*from, *to))) {
+                    if from != to && link.covers(from, to) {
+                        self.cluster.delay(from, to, by);
+                    }
+                }
+            }
+            Step::Clock { node, percent } => self.cluster.set_clock_rate(*node, *percent),
+            Step::Pause(node) => {
+                let node = self.up(*node)?;
+                self.cluster.pause(node);
+            }
+            Step::Resume(node) => self.cluster.resume(*node),
+            Step::FailDisk(node) => self.cluster.fail_disk(*node, &mut self.rng),
+            Step::FillDisk(node) => self.cluster.fill_disk(*node, true),
+            Step::FreeDisk(node) => self.cluster.fill_disk(*node, false),
+            Step::Tear(node) => {
+                let node = self.up(*node)?;
+                self.cluster.crash_midway(node, 0, &mut self.rng, CrashStyle::Torn);
+            }
+            Step::CopyDisk { node, name } => {
+                self.copies.insert(name.clone(), self.cluster.copy_disk(*node));
+            }
+            Step::PutBack { node, name } => {
+                let Some(copy) = self.copies.get(name) else { return Err(format!("no copy is called `{name}`")) };
+                self.cluster.put_back_whole(*node, copy);
+            }
             Step::Isolate(node) => self.cluster.isolate(*node),
             Step::Heal => self.cluster.heal(),
             Step::Propose { node, name, command } => self.propose(*node, *name, command)?,
             Step::Read { node, name, lease } => self.read(*node, name, *lease)?,
             Step::Transfer { from, to } => {
-                let begun = self.cluster.hand_over(self.up(*from)?, Some(*to));
+                let begun = self.cluster.hand_over(self.up(*from)?, *to);
                 self.last = Some(begun.map_err(|refusal| refusal.to_string()));
             }
             Step::Member { node, change } => {
@@ -194,6 +288,7 @@ impl Runner {
                     self.cluster.crash(*node);
                 }
                 self.cluster.restart(*node);
+                self.up(*node)?;
             }
             Step::Astray(node) => self.cluster.go_astray(self.up(*node)?),
             Step::Wipe(node) => self.cluster.wipe(*node),
@@ -204,9 +299,28 @@ impl Runner {
             }
             Step::Run(by) => self.cluster.run(*by),
             Step::Settle(by) => drop(self.cluster.settle(*by).map_err(|unsettled| unsettled.to_string())?),
+            Step::Until { expect, within } => return self.until(expect, *within),
             Step::Expect(expect) => return expectations::check(self, expect),
         }
         Ok(())
+    }
+
+    /// Time passes, and everything is delivered, until `expect` holds.
+    fn until(&mut self, expect: &Expect, within: Duration) -> Result<(), String> {
+        let mut left = within;
+        self.cluster.stabilize();
+        loop {
+            let held = expectations::check(self, expect);
+            match (held, left.is_zero() || self.cluster.violation().is_some()) {
+                (Ok(()), _) => return Ok(()),
+                (Err(what), true) => return Err(format!("not within {within:?}: {what}")),
+                (Err(_), false) => {
+                    let step = left.min(Duration::from_millis(1));
+                    self.cluster.run(step);
+                    left -= step;
+                }
+            }
+        }
     }
 
     /// A node that must be running for this.
@@ -276,6 +390,7 @@ impl Runner {
             script::Change::Add(id) => Change::Set(*id, life(*id), Standing::Voter),
             script::Change::Join(id) => Change::Set(*id, life(*id), Standing::Joining),
             script::Change::Learner(id) => Change::Set(*id, life(*id), Standing::Learner),
+            script::Change::Witness(id) => Change::Set(*id, life(*id), Standing::Witness),
             script::Change::Remove(id) => Change::Remove(*id),
             script::Change::Voters { voters, learners } => {
                 let voters = voters.iter().map(|id| (*id, life(*id), voter(*id)));

@@ -5,7 +5,7 @@ mod names;
 mod print;
 mod step;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use raftian_raft::{Index, NodeId, Term};
@@ -99,6 +99,21 @@ pub enum Setting {
         /// The higher, the sooner it stands.
         priority: u64,
     },
+    /// `disk-timeout D`: a write that takes longer counts as hung.
+    DiskTimeout(Duration),
+    /// `promote-after D`: how long a joining member must have kept up.
+    PromoteAfter(Duration),
+    /// `max-snapshot-bytes N`: the largest snapshot a node takes.
+    MaxSnapshotBytes(u64),
+    /// `snapshot-inflight N`: chunks of a snapshot under way to one follower.
+    SnapshotInflight(u64),
+    /// `adaptive A..B`: on, with this floor and this ceiling.
+    AdaptiveWithin {
+        /// The floor.
+        floor: Duration,
+        /// The ceiling.
+        ceiling: Duration,
+    },
     /// `seed N`: of all dice of the cluster.
     Seed(u64),
 }
@@ -121,6 +136,8 @@ pub enum OnDisk {
     Term(Term),
     /// `vote`: in the term the node begins in.
     Vote(Option<NodeId>),
+    /// `entry`: one more entry behind those of `log`, with this command.
+    Entry(Term, String),
     /// `commit`: what the node knows to be committed.
     Commit(Index),
 }
@@ -130,6 +147,8 @@ pub enum OnDisk {
 pub struct Beginning {
     /// Terms of its entries.
     pub log: Vec<Term>,
+    /// Commands of some of them, by their index.
+    pub commands: BTreeMap<u64, String>,
     /// Its term: as preset, and at least that of its last entry.
     pub term: Term,
     /// Its vote in that term.
@@ -162,7 +181,14 @@ impl Script {
                 continue;
             }
             match &preset.what {
-                OnDisk::Log(terms) => sum.log.clone_from(terms),
+                OnDisk::Log(terms) => {
+                    sum.log.clone_from(terms);
+                    sum.commands.clear();
+                }
+                OnDisk::Entry(term, command) => {
+                    sum.log.push(*term);
+                    sum.commands.insert(sum.log.len() as u64, command.clone());
+                }
                 OnDisk::Term(term) => sum.term = *term,
                 OnDisk::Vote(vote) => sum.vote = *vote,
                 OnDisk::Commit(index) => sum.commit = *index,

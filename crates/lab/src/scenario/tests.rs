@@ -27,8 +27,8 @@ fn every_line_of_the_documented_grammar_parses() {
     let block = documentation.split("//! ```text\n").nth(1).unwrap().split("//! ```").next().unwrap();
     let text: String = block.lines().map(|line| line.trim_start_matches("//!").to_string() + "\n").collect();
     let script = parse(&text);
-    assert!(script.options.len() == 18 && script.presets.len() == 5 && script.steps.len() > 60);
-    assert_eq!(script.joiners, [NodeId(8), NodeId(9), NodeId(10)].into());
+    assert!(script.options.len() == 23 && script.presets.len() == 6 && script.steps.len() > 80);
+    assert_eq!(script.joiners, [NodeId(8), NodeId(9), NodeId(10), NodeId(11)].into());
 }
 
 #[test]
@@ -77,8 +77,20 @@ fn presets_of_a_node_are_summed_up_and_a_term_is_never_below_its_log() {
     let script = parse("cluster 2\nlog * 1 1\nlog n1 1 3\nterm * 2\nvote n1 n2\ncommit * 2\nmember n1 add n9");
     let terms = |terms: &[u64]| terms.iter().copied().map(Term).collect();
     let (n1, n2) = (script.beginning(NodeId(1)), script.beginning(NodeId(2)));
-    assert_eq!(n1, Beginning { log: terms(&[1, 3]), term: Term(3), vote: Some(NodeId(2)), commit: Index(2) });
-    assert_eq!(n2, Beginning { log: terms(&[1, 1]), term: Term(2), vote: None, commit: Index(2) });
+    assert_eq!(
+        n1,
+        Beginning {
+            log: terms(&[1, 3]),
+            term: Term(3),
+            vote: Some(NodeId(2)),
+            commit: Index(2),
+            ..Beginning::default()
+        }
+    );
+    assert_eq!(
+        n2,
+        Beginning { log: terms(&[1, 1]), term: Term(2), vote: None, commit: Index(2), ..Beginning::default() }
+    );
     assert_eq!(script.beginning(NodeId(9)), Beginning::default(), "whoever joins has an empty disk");
 }
 
@@ -206,7 +218,8 @@ proptest! {
 fn language() -> impl Strategy<Value = String> {
     const WORDS: &str = "cluster option log term vote commit campaign tick advance deliver drop dup replay partition cut \
         isolate heal propose read lease-read transfer member compact crash restart wipe astray hold-disk release-disk \
-        stabilize run settle expect leader no-leader leader-of role last first log-equal state-equal applied config next match \
+        stabilize run settle until within not only delay clock pause resume tear fail-disk fill-disk free-disk copy-disk \
+        put-back entry 110% <= expect leader no-leader leader-of role last first log-equal state-equal applied config next match \
         refused accepted queued alive n1 n2 n3 n4 n999 n18446744073709551616 * n1->n2 *->* n1->* -> n->n | >= > # \" \"x\" \"\" as \
         c7#3 c#1 c99999999999999999999#1 0 1 18446744073709551615 99999999999999999999 150ms 2s 5us 1..2 150ms..300ms .. on \
         off none pending voters learners outgoing witness add join learner remove later append heartbeat é \u{0} \n \n \n";
@@ -233,7 +246,8 @@ fn script() -> impl Strategy<Value = Script> {
         // Names are given before they are used, and everybody who joins is in the list of those who do.
         let named = ["a", "old-1"].map(|name| {
             let dup = Step::Dup { select: Select::default(), later: Some(name.into()) };
-            [dup, Step::Read { node: NodeId(1), name: name.into(), lease: false }]
+            let copy = Step::CopyDisk { node: NodeId(1), name: name.into() };
+            [dup, copy, Step::Read { node: NodeId(1), name: name.into(), lease: false }]
         });
         let joins = Step::Member { node: NodeId(1), change: Change::Join(NodeId(8)) };
         let steps = named.into_iter().flatten().chain([joins]).chain(steps).map(numbered).collect();
@@ -274,6 +288,14 @@ fn setting() -> impl Strategy<Value = Setting> {
         number.clone().prop_map(Setting::HashEvery),
         number.clone().prop_map(Setting::SnapshotEntries),
         number.clone().prop_map(Setting::SnapshotBytes),
+        number.clone().prop_map(Setting::SnapshotInflight),
+        number.clone().prop_map(Setting::MaxSnapshotBytes),
+        duration().prop_map(Setting::DiskTimeout),
+        duration().prop_map(Setting::PromoteAfter),
+        (1u64..900, 1u64..900).prop_map(|(floor, more)| Setting::AdaptiveWithin {
+            floor: Duration::from_millis(floor),
+            ceiling: Duration::from_millis(floor + more),
+        }),
         number.prop_map(Setting::SnapshotChunk),
         (200u64..900, 1u64..900).prop_map(|(shortest, more)| Setting::Election {
             shortest: Duration::from_millis(shortest),
@@ -328,7 +350,9 @@ fn step() -> impl Strategy<Value = Step> {
         select().prop_map(Step::Drop),
         (select(), prop::option::of(name())).prop_map(|(select, later)| Step::Dup { select, later }),
         name().prop_map(Step::Replay),
-        (nodes(1..4, 1), nodes(4..8, 1)).prop_map(|(a, b)| Step::Partition(vec![a, b])),
+        (nodes(1..4, 1), nodes(4..8, 1), any::<bool>())
+            .prop_map(|(a, b, only)| Step::Partition { groups: vec![a, b], only }),
+        (link(), duration()).prop_map(|(link, by)| Step::Delay { link, by }),
         link().prop_map(Step::Cut),
         node().prop_map(Step::Isolate),
         Just(Step::Heal),
@@ -341,13 +365,22 @@ fn step() -> impl Strategy<Value = Step> {
         node().prop_map(Step::Wipe),
         node().prop_map(Step::Astray),
         node().prop_map(Step::HoldDisk),
+        node().prop_map(Step::Pause),
+        node().prop_map(Step::Resume),
+        node().prop_map(Step::FailDisk),
+        node().prop_map(Step::FillDisk),
+        node().prop_map(Step::FreeDisk),
+        node().prop_map(Step::Tear),
+        (node(), name()).prop_map(|(node, name)| Step::CopyDisk { node, name }),
+        (node(), name()).prop_map(|(node, name)| Step::PutBack { node, name }),
+        (node(), 1u64..=1_000).prop_map(|(node, percent)| Step::Clock { node, percent }),
         (node(), prop::option::of(1u64..)).prop_map(|(node, count)| Step::ReleaseDisk { node, count }),
         (node(), 1u64..).prop_map(|(node, up_to)| Step::Compact { node, up_to: Index(up_to) }),
     ];
     let clients = prop_oneof![
         (node(), client, command()).prop_map(|(node, name, command)| Step::Propose { node, name, command }),
         (node(), name(), any::<bool>()).prop_map(|(node, name, lease)| Step::Read { node, name, lease }),
-        (node(), node()).prop_map(|(from, to)| Step::Transfer { from, to }),
+        (node(), prop::option::of(node())).prop_map(|(from, to)| Step::Transfer { from, to }),
         (node(), change()).prop_map(|(node, change)| Step::Member { node, change }),
     ];
     let time = prop_oneof![
@@ -356,7 +389,8 @@ fn step() -> impl Strategy<Value = Step> {
         duration().prop_map(Step::Settle),
         Just(Step::Stabilize),
     ];
-    prop_oneof![messages, machines, clients, time, expect().prop_map(Step::Expect)]
+    let until = (expectation(), duration()).prop_map(|(expect, within)| Step::Until { expect, within });
+    prop_oneof![messages, machines, clients, time, expectation().prop_map(Step::Expect), until]
 }
 
 fn change() -> impl Strategy<Value = Change> {
@@ -364,43 +398,55 @@ fn change() -> impl Strategy<Value = Change> {
         node().prop_map(Change::Add),
         node().prop_map(Change::Join),
         node().prop_map(Change::Learner),
+        node().prop_map(Change::Witness),
         node().prop_map(Change::Remove),
         (nodes(1..5, 1), nodes(5..9, 0)).prop_map(|(voters, learners)| Change::Voters { voters, learners }),
     ]
 }
 
+fn expectation() -> impl Strategy<Value = Expect> {
+    prop_oneof![3 => expect(), 1 => expect().prop_map(|expect| Expect::Not(Box::new(expect)))]
+}
+
 fn expect() -> impl Strategy<Value = Expect> {
-    let index = || any::<u64>().prop_map(Index);
-    let wanted = || prop_oneof![any::<u64>().prop_map(Wanted::Exactly), any::<u64>().prop_map(Wanted::AtLeast)];
-    let answer = prop_oneof![Just(Answer::Pending), Just(Answer::Refused), wanted().prop_map(Answer::At)];
+    let wanted = || {
+        prop_oneof![
+            any::<u64>().prop_map(Wanted::Exactly),
+            any::<u64>().prop_map(Wanted::AtLeast),
+            any::<u64>().prop_map(Wanted::AtMost)
+        ]
+    };
+    let why = || prop::option::of(command());
+    let answer = prop_oneof![Just(Answer::Pending), why().prop_map(Answer::Refused), wanted().prop_map(Answer::At)];
     let one_node = prop_oneof![
         node().prop_map(Expect::Leader),
         (node(), prop::option::of(node())).prop_map(|(node, leader)| Expect::LeaderOf(node, leader)),
         (node(), prop::sample::select(RoleName::ALL.to_vec())).prop_map(|(node, role)| Expect::Role(node, role)),
-        (node(), 0..u64::MAX).prop_map(|(node, term)| Expect::Term(node, Term(term))),
+        (node(), wanted()).prop_map(|(node, wanted)| Expect::Term(node, wanted)),
         (node(), prop::option::of(node())).prop_map(|(node, vote)| Expect::Vote(node, vote)),
         (node(), prop::collection::vec((1..u64::MAX).prop_map(Term), 0..6))
             .prop_map(|(node, terms)| Expect::Log(node, terms)),
         node().prop_map(Expect::Alive),
     ];
     let places = prop_oneof![
-        (node(), index()).prop_map(|(node, index)| Expect::Last(node, index)),
-        (node(), index()).prop_map(|(node, index)| Expect::First(node, index)),
+        (node(), wanted()).prop_map(|(node, wanted)| Expect::Last(node, wanted)),
+        (node(), wanted()).prop_map(|(node, wanted)| Expect::First(node, wanted)),
         (node(), wanted()).prop_map(|(node, wanted)| Expect::Commit(node, wanted)),
-        (node(), node(), index()).prop_map(|(leader, follower, index)| Expect::Next(leader, follower, index)),
-        (node(), node(), index()).prop_map(|(leader, follower, index)| Expect::Match(leader, follower, index)),
+        (node(), node(), wanted()).prop_map(|(leader, follower, wanted)| Expect::Next(leader, follower, wanted)),
+        (node(), node(), wanted()).prop_map(|(leader, follower, wanted)| Expect::Match(leader, follower, wanted)),
         (name(), answer).prop_map(|(name, answer)| Expect::Read(name, answer)),
     ];
     let others = prop_oneof![
         Just(Expect::NoLeader),
-        Just(Expect::Refused),
+        Just(Expect::AnyLeader),
+        why().prop_map(Expect::Refused),
         Just(Expect::Accepted),
         nodes(1..9, 2).prop_map(Expect::LogEqual),
         nodes(1..9, 2).prop_map(Expect::StateEqual),
         (node(), prop::collection::vec(command(), 0..4)).prop_map(|(node, commands)| Expect::Applied(node, commands)),
         (node(), nodes(1..5, 1), nodes(1..5, 0), nodes(5..9, 0))
             .prop_map(|(node, voters, outgoing, learners)| Expect::Config { node, voters, outgoing, learners }),
-        (link(), kind(), any::<u64>()).prop_map(|(link, kind, count)| Expect::Queued { link, kind, count }),
+        (link(), kind(), wanted()).prop_map(|(link, kind, count)| Expect::Queued { link, kind, count }),
     ];
     prop_oneof![one_node, places, others]
 }

@@ -34,7 +34,7 @@ enum Word<'a> {
 }
 
 impl<'a> Words<'a> {
-    /// Splits a line at blanks. A quote ends at the next `"`, `#` begins a comment, and `|` and `>=` stand alone.
+    /// Splits a line at blanks. A quote ends at the next `"`, `#` begins a comment, and `|`, `>=` and `<=` stand alone.
     pub(super) fn of(line: &'a str) -> Result<Self, Wrong> {
         let mut words = Vec::new();
         let mut rest = line.trim_start();
@@ -46,7 +46,7 @@ impl<'a> Words<'a> {
                 words.push(Word::Quoted(&quote[..end]));
                 end + 2
             } else {
-                let end = ["|", ">="].iter().find(|word| rest.starts_with(**word));
+                let end = ["|", ">=", "<="].iter().find(|word| rest.starts_with(**word));
                 let end = end.map_or_else(|| end_of_word(rest), |word| word.len());
                 words.push(Word::Bare(&rest[..end]));
                 end
@@ -72,6 +72,34 @@ impl<'a> Words<'a> {
             None => Ok(()),
             Some(word) => Err(format!("{} is one word too many: expected the end of the line", word.shown())),
         }
+    }
+
+    /// `within D` at the end of the line: what stands before it is read as if the line ended there.
+    pub(super) fn within(&mut self) -> Result<Duration, Wrong> {
+        let expected = "expected `within` and a duration like `2s` at the end of the line";
+        match self.words[self.next..] {
+            [.., Word::Bare("within"), Word::Bare(last)] => {
+                let within = duration(last)?;
+                self.words.truncate(self.words.len() - 2);
+                Ok(within)
+            }
+            _ => Err(expected.into()),
+        }
+    }
+
+    /// A rate like `110%`.
+    pub(super) fn percent(&mut self) -> Result<u64, Wrong> {
+        let word = self.word("a rate like `110%`")?;
+        let digits = word.strip_suffix('%').filter(|digits| is_number(digits));
+        let percent = digits.and_then(|digits| digits.parse().ok()).filter(|percent| (1..=1_000).contains(percent));
+        percent.ok_or_else(|| format!("{} is not a rate: expected one like `110%`, of 1% to 1000%", shown(word)))
+    }
+
+    /// The quoted text that comes next, if one does.
+    pub(super) fn quoted(&mut self) -> Option<String> {
+        let Some(Word::Quoted(text)) = self.words.get(self.next) else { return None };
+        self.next += 1;
+        Some((*text).to_string())
     }
 
     /// The next word, whatever it is.
@@ -286,8 +314,9 @@ fn end_of_word(text: &str) -> usize {
                 let client = text[..place].strip_prefix('c').is_some_and(is_number);
                 !(client && text[place + 1..].starts_with(|next: char| next.is_ascii_digit()))
             }
-            // `->` is part of a link, `>=` stands alone.
+            // `->` is part of a link, `>=` and `<=` stand alone.
             '>' => before != '-' && text[place + 1..].starts_with('='),
+            '<' => text[place + 1..].starts_with('='),
             c => c.is_whitespace(),
         };
         if ends {

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use raftian_node::driver::{Committed, Driver};
 use raftian_node::store::StoreError;
 use raftian_node::wire;
-use raftian_raft::{Index, Message, Moment, NodeId, ReadAnswer, TakenSnapshot};
+use raftian_raft::{Index, Message, Moment, Node, NodeId, ReadAnswer, TakenSnapshot};
 
 use super::Simulation;
 use super::host::{Host, Life, SimDriver};
@@ -110,8 +110,13 @@ impl Simulation {
         }
         let restored = disk.image().clone();
         let restored_copy = restored.clone();
+        if let Err(error) = Node::new(config.clone(), restored.clone(), started) {
+            let why = format!("{id} cannot start from what it wrote: {error}");
+            host.life = Life::Stopped(disk, why.clone());
+            return self.violated(Violation::new("a node starts from what it wrote", why));
+        }
         let mut driver = Driver::new(config.clone(), restored, disk, SimLinks::default(), started)
-            .expect("a simulated disk gives back what was written");
+            .expect("the same node was made a line above");
         if recorded {
             driver.record();
         }

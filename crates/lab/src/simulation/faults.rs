@@ -165,6 +165,12 @@ impl Simulation {
         host.ahead = host.ahead.saturating_add_signed(micros);
     }
 
+    /// From now on the machine's clock runs at `percent` of the true rate.
+    pub fn set_clock_rate(&mut self, id: NodeId, percent: u64) {
+        let now = self.now;
+        self.host_mut(id).set_clock_rate(now, percent);
+    }
+
     /// The next write of this machine fails, if its disk has bytes.
     pub fn fail_disk(&mut self, id: NodeId, dice: &mut ChaCha8Rng) {
         if let Some(disk) = self.host(id).disk().disk() {
@@ -216,6 +222,19 @@ impl Simulation {
             self.violated(Violation::new("an old store is refused", format!("{id} started from it")));
         }
         true
+    }
+
+    /// Everything on the disk of a machine, its rollback guard included, becomes what it was when `copy` was made, and the
+    /// machine starts from it. Raft does not allow for that, and nothing on this machine can notice: what the cluster
+    /// promised may break, but no node may. The properties that span runs forget this node.
+    pub fn put_back_whole(&mut self, id: NodeId, copy: &Backup) {
+        if self.is_up(id) {
+            self.crash(id);
+        }
+        self.host_mut(id).disk_mut().put_back_whole(copy);
+        self.invariants.forget(id);
+        self.trace.push(self.now, Line::Did(id, "has its whole disk put back from a copy"));
+        self.start(id);
     }
 
     /// The state of a machine's program becomes something that does not follow from the log, as by a bug or a bit that

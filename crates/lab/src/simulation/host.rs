@@ -34,6 +34,8 @@ pub struct Host {
     pub(crate) mailbox: Vec<(NodeId, Message)>,
     /// How far this machine's clock is ahead of the simulation's, in microseconds.
     pub(crate) ahead: u64,
+    /// Its clock runs at this rate, in percent, since this moment of the simulation.
+    pub(crate) rate: (u64, Moment),
     pub(crate) refused: Vec<Refused>,
     pub(crate) orders: Vec<Result<(), OrderRefusal>>,
     pub(crate) reads: BTreeMap<ReadId, Result<Index, ReadRefusal>>,
@@ -128,6 +130,7 @@ impl Host {
             paused: false,
             mailbox: Vec::new(),
             ahead,
+            rate: (100, Moment(0)),
             refused: Vec::new(),
             orders: Vec::new(),
             reads: BTreeMap::new(),
@@ -203,6 +206,12 @@ impl Host {
             Life::Stopped(_, why) => Some(why),
             Life::Up(_) | Life::Down(_) => None,
         }
+    }
+
+    /// Whether a write of its disk may still fail: a failing sync is prepared, or it is full.
+    #[must_use]
+    pub fn disk_may_fail(&self) -> bool {
+        self.full || self.disk().disk().is_some_and(|disk| disk.will_fail())
     }
 
     /// Whether bytes on its disk were changed behind the store's back.
@@ -307,12 +316,26 @@ impl Host {
 
     /// The simulation's time on this machine's clock.
     pub(crate) fn clock(&self, now: Moment) -> Moment {
-        Moment(now.0.saturating_add(self.ahead))
+        let (percent, since) = self.rate;
+        let passed = now.0.saturating_sub(since.0);
+        let ran = u128::from(passed) * u128::from(percent) / 100;
+        let ran = u64::try_from(ran).unwrap_or(u64::MAX);
+        Moment((now.0 - passed).saturating_add(ran).saturating_add(self.ahead))
+    }
+
+    /// From `now` on the clock runs at `percent` of the true rate.
+    pub(crate) fn set_clock_rate(&mut self, now: Moment, percent: u64) {
+        self.ahead = self.clock(now).0.saturating_sub(now.0);
+        self.rate = (percent, now);
     }
 
     /// When the node wants to be woken, in the simulation's time.
     pub(crate) fn wake_at(&self) -> Option<Moment> {
-        self.node().map(|node| Moment(node.wake_at().0.saturating_sub(self.ahead)))
+        let (percent, since) = self.rate;
+        let at = self.node()?.wake_at().0.saturating_sub(self.ahead);
+        let after = at.saturating_sub(since.0);
+        let passes = (u128::from(after) * 100).div_ceil(u128::from(percent));
+        Some(Moment((at - after).saturating_add(u64::try_from(passes).unwrap_or(u64::MAX))))
     }
 
     /// Forgets what memory held.

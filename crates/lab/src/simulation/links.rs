@@ -1,7 +1,8 @@
 //! Links between machines: a queue of messages on their way, and the cuts that lose them.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
+use std::time::Duration;
 
 use raftian_raft::{AppendResult, Body, Message, Moment, NodeId, SnapshotResult};
 
@@ -123,6 +124,7 @@ impl fmt::Display for Envelope {
             Body::AppendReply(reply) => match reply.result {
                 AppendResult::Matched { up_to } => write!(f, " matched {up_to}"),
                 AppendResult::Conflict { refused, hint } => write!(f, " refused {refused}, hint {hint}"),
+                AppendResult::Stale => write!(f, " stale"),
             },
             Body::TimeoutNow => Ok(()),
             Body::Forward { commands } => write!(f, " {} commands", commands.len()),
@@ -133,6 +135,9 @@ impl fmt::Display for Envelope {
             Body::SnapshotReply(reply) => match reply.result {
                 SnapshotResult::Received(bytes) => write!(f, " {} received {bytes}", reply.position),
                 SnapshotResult::Installed => write!(f, " {} installed", reply.position),
+                SnapshotResult::Stale => write!(f, " stale"),
+                SnapshotResult::TooLarge { limit } => write!(f, " larger than {limit}"),
+                SnapshotResult::TooOld { base } => write!(f, " older than {base}"),
             },
             Body::Read { token } => write!(f, " {token:x}"),
             Body::ReadReply { token, index: Some(index) } => write!(f, " {token:x} at {index}"),
@@ -163,6 +168,8 @@ impl raftian_node::links::Links for SimLinks {
 pub(crate) struct Links {
     queue: VecDeque<Envelope>,
     cuts: BTreeSet<(NodeId, NodeId)>,
+    /// Time that messages of a link take; none where nothing is said.
+    delays: BTreeMap<(NodeId, NodeId), Duration>,
     serial: u64,
 }
 
@@ -178,6 +185,38 @@ impl Links {
     /// Messages on their way, oldest first.
     pub(crate) fn queue(&self) -> &VecDeque<Envelope> {
         &self.queue
+    }
+
+    /// From now on messages of this link take `by`, unless they are delivered by hand.
+    pub(crate) fn delay(&mut self, from: NodeId, to: NodeId, by: Duration) {
+        self.delays.insert((from, to), by);
+    }
+
+    /// No message takes any time.
+    pub(crate) fn clear_delays(&mut self) {
+        self.delays.clear();
+    }
+
+    fn due(&self, envelope: &Envelope) -> Moment {
+        let delay = self.delays.get(&(envelope.from, envelope.to));
+        delay.map_or(envelope.sent, |delay| envelope.sent.after(*delay))
+    }
+
+    /// When the next message is due.
+    pub(crate) fn next_due(&self) -> Option<Moment> {
+        if self.delays.is_empty() {
+            return self.queue.front().map(|envelope| envelope.sent);
+        }
+        self.queue.iter().map(|envelope| self.due(envelope)).min()
+    }
+
+    /// Takes the oldest message that is due.
+    pub(crate) fn take_due(&mut self, now: Moment) -> Option<Envelope> {
+        if self.delays.is_empty() {
+            return self.queue.pop_front();
+        }
+        let place = self.queue.iter().position(|envelope| self.due(envelope) <= now)?;
+        self.queue.remove(place)
     }
 
     /// Takes the message at this place of the queue.

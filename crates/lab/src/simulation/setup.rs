@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use raftian_raft::{Config, Entry, Index, Membership, NodeId, Payload, Restored, Stamp, Term};
+use raftian_raft::{ClientId, Command, Config, Entry, Index, Membership, NodeId, Payload, Restored, Stamp, Term};
 
 /// The beginning of a [`Simulation`](super::Simulation): who is in it, with which settings and which disks.
 pub struct Setup {
@@ -68,6 +68,17 @@ impl Setup {
         image.entries = terms.iter().zip(1..).map(|(term, index)| empty_entry(index, *term)).collect();
         let last = terms.last().map_or(Term(0), |term| Term(*term));
         image.hard_state.term = image.hard_state.term.max(last);
+        self
+    }
+
+    /// Makes the entry at `index` of a node's log a command of a client that never made another.
+    #[must_use]
+    pub fn command(mut self, id: u64, index: u64, bytes: &[u8]) -> Self {
+        let client = ClientId(u64::MAX / 2 + index);
+        let command = Command { client, sequence: 1, bytes: bytes.into() };
+        let place = usize::try_from(index).unwrap_or(usize::MAX).saturating_sub(1);
+        let entry = self.image(id).entries.get_mut(place).expect("only an entry of the log holds a command");
+        entry.payload = Payload::Command(command);
         self
     }
 

@@ -120,7 +120,12 @@ impl Clients {
 
     /// A client reads at some node.
     pub(super) fn read(&mut self, cluster: &mut Simulation, dice: &mut ChaCha8Rng, lease: bool, tally: &mut Tally) {
-        let Some(at) = any_up(cluster, dice) else { return };
+        // Half of the reads are asked where a stale answer would come from, if there is such a leader.
+        let deposed = deposed_leader(cluster).filter(|_| dice.random_bool(0.5));
+        let Some(at) = deposed.or_else(|| any_up(cluster, dice)) else { return };
+        if deposed.is_some() {
+            tally.count("asked a deposed leader for a read");
+        }
         let (key, client) = (dice.random_range(0..self.keys), dice.random_range(0..self.clients.len()));
         self.counter += 1;
         let id = ReadId(self.counter);
@@ -217,6 +222,12 @@ impl Clients {
 fn any_up(cluster: &Simulation, dice: &mut ChaCha8Rng) -> Option<NodeId> {
     let up: Vec<_> = cluster.ids().filter(|id| cluster.is_up(*id) && !cluster.is_paused(*id)).collect();
     (!up.is_empty()).then(|| up[dice.random_range(0..up.len())])
+}
+
+/// A node that believes to lead while another one leads a later term.
+fn deposed_leader(cluster: &Simulation) -> Option<NodeId> {
+    let newest = cluster.newest_leader()?;
+    cluster.leaders().into_iter().find(|id| *id != newest && !cluster.is_paused(*id))
 }
 
 fn propose(cluster: &mut Simulation, at: NodeId, number: usize, client: &Client, sequence: u64) -> Result<(), ()> {

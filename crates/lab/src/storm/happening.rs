@@ -43,7 +43,11 @@ impl Run {
             self.cluster.inject([old]);
         }
         let to = self.cluster.queued().nth(place).map(|envelope| envelope.to).expect("the place is in the queue");
+        let delivered = self.cluster.queued().nth(place).cloned();
         self.cluster.deliver_at(place);
+        if let Some(envelope) = delivered.filter(|_| self.weather.keeps_requests) {
+            self.remember_request(&envelope);
+        }
         if self.chance(self.weather.crash_after_message) && self.strikes(number) && self.cluster.is_up(to) {
             self.faults.push((number, format!("{to} crashes right after a message")));
             self.crash(to);

@@ -87,6 +87,10 @@ impl Run {
             Event::ChangeMembers => self.change_members(),
             Event::GoAstray => self.go_astray(),
             Event::PutBack => self.copy_or_put_back(),
+            Event::ReplayEarlier => self.replay_earlier_leadership(),
+            Event::CutLeader => self.cut_off_leader(),
+            Event::SupersedeTail => self.supersede_tail(),
+            Event::LaterTerm => self.later_term_behind_the_leader(),
         }
     }
 
@@ -267,18 +271,6 @@ impl Run {
                 Change::Replace(chosen.iter().map(|id| (*id, life(*id), Standing::Voter)).collect())
             }
         };
-        // Who was a witness has no state to apply commands to. Operators know not to make it something else with the
-        // disk that it has.
-        let first = &self.weather.membership;
-        let was_witness = |id: NodeId| first.member(id).is_some_and(|m| m.is_witness() && m.incarnation == life(id));
-        let named: Vec<NodeId> = match &change {
-            Change::Set(id, ..) => vec![*id],
-            Change::Remove(_) => Vec::new(),
-            Change::Replace(members) => members.iter().map(|(id, ..)| *id).collect(),
-        };
-        if named.into_iter().any(was_witness) {
-            return None;
-        }
         // What a change leaves must be able to go on without the disks that are lost.
         let next = membership.after(&change).ok()?;
         let sound =

@@ -60,7 +60,11 @@ impl Run {
                 if !self.states_agree(leader, &core) {
                     continue;
                 }
-                return self.all_is_well(leader, &core);
+                self.all_is_well(leader, &core);
+                if self.cluster.leaders().contains(&leader) {
+                    self.aimed_phases(leader, &core);
+                }
+                return;
             }
             // A hand-over that the storm broke off refuses commands until it is given up.
             self.cluster.run(self.weather.election_timeout.1);
@@ -107,7 +111,7 @@ impl Run {
 
     /// Whether a machine that is no member, or hears nobody, deposes no leader: that takes pre-vote and check-quorum
     /// (thesis 4.2.3).
-    fn strangers_are_harmless(&self) -> bool {
+    pub(super) fn strangers_are_harmless(&self) -> bool {
         self.cluster.ids().next().is_some_and(|id| {
             let config = self.cluster.host(id).config();
             config.pre_vote && config.check_quorum
@@ -133,7 +137,7 @@ impl Run {
     }
 
     /// Whether a machine is down and its disk not known to be damaged.
-    fn can_start(&self, id: NodeId) -> bool {
+    pub(super) fn can_start(&self, id: NodeId) -> bool {
         !self.cluster.is_up(id) && !self.cluster.host(id).is_damaged() && !self.switched_off.contains(&id)
     }
 

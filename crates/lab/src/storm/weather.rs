@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use raftian_raft::{Config, Incarnation, Membership, NodeId, Standing};
+use raftian_raft::{Config, Incarnation, Membership, NodeId, PlantedFault, Standing};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
@@ -45,6 +45,8 @@ pub(super) struct Weather {
     pub(super) lease_reads: bool,
     /// Entries from one hash of the state to the next, if states are compared.
     pub(super) hash_every: Option<u64>,
+    /// Requests of leaders are kept, to come again when the same node leads a later term.
+    pub(super) keeps_requests: bool,
     weights: Vec<(Event, f64)>,
     config: Config,
     priorities: Vec<u8>,
@@ -75,6 +77,10 @@ pub(super) enum Event {
     ChangeMembers,
     GoAstray,
     PutBack,
+    ReplayEarlier,
+    CutLeader,
+    SupersedeTail,
+    LaterTerm,
 }
 
 /// Uniform in the logarithm: small and large values are equally likely to be met.
@@ -101,7 +107,7 @@ fn has(machines: Machines, dice: &mut ChaCha8Rng, chance: f64) -> bool {
 }
 
 impl Weather {
-    pub(super) fn draw(seed: u64, nodes: u64, machines: Machines) -> Self {
+    pub(super) fn draw(seed: u64, nodes: u64, machines: Machines, planted: Option<PlantedFault>) -> Self {
         let dice = &mut ChaCha8Rng::seed_from_u64(seed);
         let membership = members(dice, nodes);
         let learners = membership.learners().count() as u64;
@@ -150,7 +156,24 @@ impl Weather {
             let dice_of_copies = &mut ChaCha8Rng::seed_from_u64(seed.rotate_left(32) ^ (u64::MAX / 3));
             weights.push((Event::PutBack, sometimes(dice_of_copies, 0.001, 0.01)));
         }
-        let config = settings(dice, membership.clone(), election_timeout, lease_reads);
+        let dice_of_aims = &mut ChaCha8Rng::seed_from_u64(seed.rotate_left(16) ^ (u64::MAX / 5));
+        let replay_earlier = sometimes(dice_of_aims, 0.002, 0.05);
+        weights.push((Event::ReplayEarlier, replay_earlier));
+        weights.push((Event::CutLeader, sometimes(dice_of_aims, 0.001, 0.02)));
+        weights.push((Event::SupersedeTail, sometimes(dice_of_aims, 0.001, 0.01)));
+        let later_term = sometimes(dice_of_aims, 0.001, 0.01);
+        weights.push((Event::LaterTerm, later_term));
+        let mut config = settings(dice, membership.clone(), election_timeout, lease_reads);
+        if let Some((_, ceiling)) = config.adaptive_timeout {
+            // Any floor that is not refused.
+            let floor = config.heartbeat.mul_f64(log_uniform(dice_of_aims, 1.05, 12.0)).min(ceiling / 2);
+            let beyond = planted == Some(PlantedFault::DrawsBelowFloor);
+            config.adaptive_timeout = Some((if beyond { floor } else { floor.min(election_timeout.0) }, ceiling));
+        }
+        #[cfg(feature = "planted")]
+        {
+            config.planted = planted;
+        }
         let priorities = (0..16).map(|_| dice.random_range(0..3)).collect();
         Weather {
             pace: shortest.div_f64(log_uniform(dice, 10.0, 200.0)),
@@ -171,6 +194,7 @@ impl Weather {
             keys: log_uniform(dice, 1.0, 20.0) as u32,
             lease_reads,
             hash_every,
+            keeps_requests: replay_earlier > 0.0 || later_term > 0.0,
             weights,
             config,
             priorities: if dice.random_bool(0.3) { priorities } else { Vec::new() },
@@ -181,6 +205,11 @@ impl Weather {
         let (id, membership, seed) = (config.id, config.membership.clone(), config.seed);
         let priority = self.priorities.get(id.0 as usize % 16).copied().unwrap_or_default();
         *config = Config { id, membership, seed, priority, ..self.config.clone() };
+    }
+
+    /// Whether clocks jump, or run more differently than leases allow for.
+    pub(super) fn has_bad_clocks(&self) -> bool {
+        self.drift >= 100_000
     }
 
     /// The event at this place, from 0 to 1, of all events laid side by side.
@@ -224,6 +253,7 @@ fn settings(
     config.pre_vote = dice.random_bool(0.75);
     let adaptive = dice.random_bool(0.2) && config.pre_vote;
     config.adaptive_timeout = adaptive.then(|| (heartbeat * 2, election_timeout.1 * 2));
+    config.disk_timeout = election_timeout.1 * 2;
     config.max_append_entries = log_uniform(dice, 1.0, 64.0) as usize;
     config.inflight_messages = log_uniform(dice, 1.0, 32.0) as usize;
     config.inflight_bytes = log_uniform(dice, 100.0, 100_000.0) as usize;

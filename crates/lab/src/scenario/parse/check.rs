@@ -38,6 +38,12 @@ fn check_presets(script: &Script) -> Result<(), WrongAt> {
     }
     for id in script.cluster.members() {
         let beginning = script.beginning(id);
+        if let Some(fall) = beginning.log.windows(2).find(|pair| pair[1] < pair[0]) {
+            let adds = |preset: &&Numbered<Preset>| matches!(preset.what.what, OnDisk::Entry(..));
+            let line = script.presets.iter().rfind(adds).map_or(script.cluster.line, |preset| preset.line);
+            let (before, after) = (fall[0].0, fall[1].0);
+            return Err((line, format!("term {after} stands behind term {before}: expected terms that never fall")));
+        }
         if beginning.commit.0 > beginning.log.len() as u64 {
             let sets = |preset: &&Numbered<_>| is_commit_of(&preset.what, id);
             let line = script.presets.iter().rfind(sets).map_or(script.cluster.line, |preset| preset.line);
@@ -70,7 +76,7 @@ fn check_timing(script: &Script) -> Result<(), WrongAt> {
 
 /// Names must be given before they are used.
 fn check_names(steps: &[Numbered<Step>]) -> Result<(), WrongAt> {
-    let (mut kept, mut reads) = (BTreeSet::new(), BTreeSet::new());
+    let (mut kept, mut reads, mut copies) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for step in steps {
         let (name, given, giver) = match &step.what {
             Step::Dup { later: Some(name), .. } => {
@@ -81,8 +87,16 @@ fn check_names(steps: &[Numbered<Step>]) -> Result<(), WrongAt> {
                 reads.insert(name);
                 continue;
             }
+            Step::CopyDisk { name, .. } => {
+                copies.insert(name);
+                continue;
+            }
+            Step::PutBack { name, .. } => (name, &copies, "copy-disk nX as NAME"),
             Step::Replay(name) => (name, &kept, "dup … later NAME"),
-            Step::Expect(Expect::Read(name, _)) => (name, &reads, "read nX as NAME"),
+            Step::Expect(expect) | Step::Until { expect, .. } => match read_of(expect) {
+                Some(name) => (name, &reads, "read nX as NAME"),
+                None => continue,
+            },
             _ => continue,
         };
         if !given.contains(name) {
@@ -95,4 +109,13 @@ fn check_names(steps: &[Numbered<Step>]) -> Result<(), WrongAt> {
         }
     }
     Ok(())
+}
+
+/// The read that an expectation is about.
+fn read_of(expect: &Expect) -> Option<&String> {
+    match expect {
+        Expect::Read(name, _) => Some(name),
+        Expect::Not(expect) => read_of(expect),
+        _ => None,
+    }
 }

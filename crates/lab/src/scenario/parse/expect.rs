@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use raftian_raft::{Index, NodeId};
+use raftian_raft::NodeId;
 
-use super::opening::{a_term, terms};
+use super::opening::terms;
 use super::step::kind;
 use crate::scenario::script::{Answer, Expect, RoleName, Wanted};
 use crate::scenario::words::{Words, Wrong};
@@ -13,57 +13,68 @@ type Reader = fn(&mut Words<'_>) -> Result<Expect, Wrong>;
 
 /// Every expectation by its first word.
 const EXPECTATIONS: &[(&str, Reader)] = &[
-    ("leader", |words| Ok(Expect::Leader(words.node()?))),
+    ("leader", |words| Ok(if words.at_end() { Expect::AnyLeader } else { Expect::Leader(words.node()?) })),
     ("no-leader", |_| Ok(Expect::NoLeader)),
     ("leader-of", |words| Ok(Expect::LeaderOf(words.node()?, words.node_or_none()?))),
     ("role", |words| Ok(Expect::Role(words.node()?, role(words)?))),
-    ("term", |words| Ok(Expect::Term(words.node()?, a_term(words, 0)?))),
+    ("term", |words| Ok(Expect::Term(words.node()?, wanted_of(words, "a term")?))),
     ("vote", |words| Ok(Expect::Vote(words.node()?, words.node_or_none()?))),
     ("log", |words| Ok(Expect::Log(words.node()?, terms(words, 1)?))),
-    ("last", |words| Ok(Expect::Last(words.node()?, index(words)?))),
-    ("first", |words| Ok(Expect::First(words.node()?, index(words)?))),
+    ("last", |words| Ok(Expect::Last(words.node()?, wanted(words)?))),
+    ("first", |words| Ok(Expect::First(words.node()?, wanted(words)?))),
     ("log-equal", |words| some_nodes(words, "log").map(Expect::LogEqual)),
     ("state-equal", |words| some_nodes(words, "state").map(Expect::StateEqual)),
     ("commit", |words| Ok(Expect::Commit(words.node()?, wanted(words)?))),
     ("applied", applied),
     ("config", config),
     ("read", |words| Ok(Expect::Read(words.name()?, answer(words)?))),
-    ("next", |words| Ok(Expect::Next(words.node()?, words.node()?, index(words)?))),
-    ("match", |words| Ok(Expect::Match(words.node()?, words.node()?, index(words)?))),
-    ("refused", |_| Ok(Expect::Refused)),
+    ("next", |words| Ok(Expect::Next(words.node()?, words.node()?, wanted(words)?))),
+    ("match", |words| Ok(Expect::Match(words.node()?, words.node()?, wanted(words)?))),
+    ("refused", |words| Ok(Expect::Refused(words.quoted()))),
     ("accepted", |_| Ok(Expect::Accepted)),
     ("queued", queued),
     ("alive", |words| Ok(Expect::Alive(words.node()?))),
 ];
 
-/// `expect …`
+/// `expect [not] …`
 pub(super) fn expect(words: &mut Words<'_>) -> Result<Expect, Wrong> {
+    let negated = words.take("not");
     let read = words.one_of("an expectation", EXPECTATIONS)?;
-    read(words)
+    let expect = read(words)?;
+    Ok(if negated { Expect::Not(Box::new(expect)) } else { expect })
 }
 
 fn role(words: &mut Words<'_>) -> Result<RoleName, Wrong> {
     words.one_of("a role", &RoleName::ALL.map(|role| (role.name(), role)))
 }
 
-fn index(words: &mut Words<'_>) -> Result<Index, Wrong> {
-    words.number("an index", 0..=u64::MAX).map(Index)
-}
-
-/// `N`, `>= N`
+/// `N`, `>= N`, `<= N`
 fn wanted(words: &mut Words<'_>) -> Result<Wanted, Wrong> {
-    let least = words.take(">=");
-    let index = index(words)?.0;
-    Ok(if least { Wanted::AtLeast(index) } else { Wanted::Exactly(index) })
+    wanted_of(words, "an index")
 }
 
-/// `N`, `>= N`, `pending`, `refused`
+fn wanted_of(words: &mut Words<'_>, what: &str) -> Result<Wanted, Wrong> {
+    let (least, most) = (words.take(">="), words.take("<="));
+    let number = words.number(what, 0..=u64::MAX)?;
+    Ok(match (least, most) {
+        (true, _) => Wanted::AtLeast(number),
+        (false, true) => Wanted::AtMost(number),
+        (false, false) => Wanted::Exactly(number),
+    })
+}
+
+/// Whether a number or a bound of one comes next.
+fn at_wanted(words: &Words<'_>) -> bool {
+    words.at_number() || words.at(">=") || words.at("<=")
+}
+
+/// `N`, `>= N`, `<= N`, `pending`, `refused ["…"]`
 fn answer(words: &mut Words<'_>) -> Result<Answer, Wrong> {
-    if words.at_number() || words.at(">=") {
+    if at_wanted(words) {
         return wanted(words).map(Answer::At);
     }
-    words
-        .one_of("an answer, a number, `>=` and a number", &[("pending", Answer::Pending), ("refused", Answer::Refused)])
+    let pending = words.one_of("an answer, a number, `>=` and a number", &[("pending", true), ("refused", false)])?;
+    Ok(if pending { Answer::Pending } else { Answer::Refused(words.quoted()) })
 }
 
 fn some_nodes(words: &mut Words<'_>, what: &str) -> Result<BTreeSet<NodeId>, Wrong> {
@@ -100,9 +111,9 @@ fn config(words: &mut Words<'_>) -> Result<Expect, Wrong> {
     Ok(Expect::Config { node, voters, outgoing, learners })
 }
 
-/// `queued A->B [kind] N`
+/// `queued A->B [kind] [>=|<=] N`
 fn queued(words: &mut Words<'_>) -> Result<Expect, Wrong> {
     let link = words.link()?;
-    let kind = if words.at_number() { None } else { Some(kind(words)?) };
-    Ok(Expect::Queued { link, kind, count: words.number("a count of messages", 0..=u64::MAX)? })
+    let kind = if at_wanted(words) { None } else { Some(kind(words)?) };
+    Ok(Expect::Queued { link, kind, count: wanted_of(words, "a count of messages")? })
 }

@@ -1,6 +1,7 @@
 //! What stands before the first step: the cluster, options and presets.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use raftian_raft::{Index, Term};
 
@@ -43,6 +44,8 @@ enum Value {
     Number(u64, fn(u64) -> Setting),
     Election,
     Heartbeat,
+    Adaptive,
+    Duration(fn(Duration) -> Setting),
     Priority,
     Seed,
 }
@@ -51,7 +54,7 @@ const OPTIONS: &[(&str, Value)] = &[
     ("prevote", Value::Switch(Setting::PreVote)),
     ("checkquorum", Value::Switch(Setting::CheckQuorum)),
     ("lease", Value::Switch(Setting::Lease)),
-    ("adaptive", Value::Switch(Setting::Adaptive)),
+    ("adaptive", Value::Adaptive),
     ("max-append-entries", Value::Number(1, Setting::MaxAppendEntries)),
     ("inflight", Value::Number(1, Setting::Inflight)),
     ("inflight-bytes", Value::Number(1, Setting::InflightBytes)),
@@ -62,6 +65,10 @@ const OPTIONS: &[(&str, Value)] = &[
     ("snapshot-entries", Value::Number(1, Setting::SnapshotEntries)),
     ("snapshot-bytes", Value::Number(1, Setting::SnapshotBytes)),
     ("snapshot-chunk", Value::Number(1, Setting::SnapshotChunk)),
+    ("snapshot-inflight", Value::Number(1, Setting::SnapshotInflight)),
+    ("max-snapshot-bytes", Value::Number(0, Setting::MaxSnapshotBytes)),
+    ("disk-timeout", Value::Duration(Setting::DiskTimeout)),
+    ("promote-after", Value::Duration(Setting::PromoteAfter)),
     ("election", Value::Election),
     ("heartbeat", Value::Heartbeat),
     ("priority", Value::Priority),
@@ -77,6 +84,14 @@ pub(super) fn option(words: &mut Words<'_>) -> Result<Setting, Wrong> {
             let (shortest, longest) = words.range()?;
             Setting::Election { shortest, longest }
         }
+        Value::Adaptive if words.at("on") || words.at("off") => {
+            Setting::Adaptive(words.one_of("a switch", &[("on", true), ("off", false)])?)
+        }
+        Value::Adaptive => {
+            let (floor, ceiling) = words.range()?;
+            Setting::AdaptiveWithin { floor, ceiling }
+        }
+        Value::Duration(make) => make(words.duration()?),
         Value::Heartbeat => Setting::Heartbeat(words.duration()?),
         Value::Priority => {
             Setting::Priority { node: words.node()?, priority: words.number("a priority", 0..=u64::MAX)? }
@@ -105,6 +120,12 @@ pub(super) fn term(words: &mut Words<'_>) -> Result<Preset, Wrong> {
 pub(super) fn vote(words: &mut Words<'_>) -> Result<Preset, Wrong> {
     let (node, vote) = (words.node_or_all()?, words.node_or_none()?);
     Ok(Preset { node, what: OnDisk::Vote(vote) })
+}
+
+/// `entry nX|* TERM "…"`
+pub(super) fn entry(words: &mut Words<'_>) -> Result<Preset, Wrong> {
+    let (node, term) = (words.node_or_all()?, a_term(words, 1)?);
+    Ok(Preset { node, what: OnDisk::Entry(term, words.command()?) })
 }
 
 /// `commit nX|* N`

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use raftian_raft::Index;
 
+use super::expect::expect;
 use crate::scenario::script::{Change, KindName, Select, Step};
 use crate::scenario::words::{Words, Wrong};
 
@@ -26,6 +27,7 @@ pub(super) fn dup(words: &mut Words<'_>) -> Result<Step, Wrong> {
 
 /// `partition nX… | nY…`
 pub(super) fn partition(words: &mut Words<'_>) -> Result<Step, Wrong> {
+    let only = words.take("only");
     let mut groups = vec![words.nodes()?];
     while words.take("|") {
         let group = words.nodes()?;
@@ -34,7 +36,7 @@ pub(super) fn partition(words: &mut Words<'_>) -> Result<Step, Wrong> {
         }
         groups.push(group);
     }
-    Ok(Step::Partition(groups))
+    Ok(Step::Partition { groups, only })
 }
 
 /// `propose nX [as cY#Z] "…"`
@@ -51,9 +53,11 @@ pub(super) fn read(words: &mut Words<'_>, lease: bool) -> Result<Step, Wrong> {
     Ok(Step::Read { node, name: words.name()?, lease })
 }
 
-/// `transfer nX nY`
+/// `transfer nX [nY]`
 pub(super) fn transfer(words: &mut Words<'_>) -> Result<Step, Wrong> {
-    Ok(Step::Transfer { from: words.node()?, to: words.node()? })
+    let from = words.node()?;
+    let to = if words.at_end() { None } else { Some(words.node()?) };
+    Ok(Step::Transfer { from, to })
 }
 
 /// How a change begins.
@@ -62,6 +66,7 @@ enum Verb {
     Add,
     Join,
     Learner,
+    Witness,
     Remove,
     Voters,
 }
@@ -70,17 +75,19 @@ const VERBS: &[(&str, Verb)] = &[
     ("add", Verb::Add),
     ("join", Verb::Join),
     ("learner", Verb::Learner),
+    ("witness", Verb::Witness),
     ("remove", Verb::Remove),
     ("voters", Verb::Voters),
 ];
 
-/// `member nX add|join|learner|remove nY`, `member nX voters nY… [learners nZ…]`
+/// `member nX add|join|learner|witness|remove nY`, `member nX voters nY… [learners nZ…]`
 pub(super) fn member(words: &mut Words<'_>) -> Result<Step, Wrong> {
     let node = words.node()?;
     let change = match words.one_of("a change of the membership", VERBS)? {
         Verb::Add => Change::Add(words.node()?),
         Verb::Join => Change::Join(words.node()?),
         Verb::Learner => Change::Learner(words.node()?),
+        Verb::Witness => Change::Witness(words.node()?),
         Verb::Remove => Change::Remove(words.node()?),
         Verb::Voters => {
             let voters = words.nodes()?;
@@ -92,6 +99,19 @@ pub(super) fn member(words: &mut Words<'_>) -> Result<Step, Wrong> {
         }
     };
     Ok(Step::Member { node, change })
+}
+
+/// `copy-disk nX as NAME`
+pub(super) fn copy_disk(words: &mut Words<'_>) -> Result<Step, Wrong> {
+    let node = words.node()?;
+    words.one_of("the word before the copy's name", &[("as", ())])?;
+    Ok(Step::CopyDisk { node, name: words.name()? })
+}
+
+/// `until EXPECTATION within D`
+pub(super) fn until(words: &mut Words<'_>) -> Result<Step, Wrong> {
+    let within = words.within()?;
+    Ok(Step::Until { expect: expect(words)?, within })
 }
 
 /// `compact nX N`

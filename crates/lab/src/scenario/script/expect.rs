@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use raftian_raft::{Index, NodeId, Term};
+use raftian_raft::{NodeId, Term};
 
 use super::{KindName, Link, RoleName};
 
@@ -11,6 +11,10 @@ use super::{KindName, Link, RoleName};
 pub enum Expect {
     /// `leader nX`
     Leader(NodeId),
+    /// `leader`: some node leads.
+    AnyLeader,
+    /// `not …`: the expectation behind it does not hold, though it can be looked at.
+    Not(Box<Expect>),
     /// `no-leader`
     NoLeader,
     /// `leader-of nX nY|none`: whom nX believes.
@@ -18,20 +22,20 @@ pub enum Expect {
     /// `role nX WORD`
     Role(NodeId, RoleName),
     /// `term nX N`
-    Term(NodeId, Term),
+    Term(NodeId, Wanted),
     /// `vote nX nY|none`
     Vote(NodeId, Option<NodeId>),
     /// `log nX T…`: terms of the entries after the snapshot.
     Log(NodeId, Vec<Term>),
-    /// `last nX N`
-    Last(NodeId, Index),
+    /// `last nX [>=|<=] N`
+    Last(NodeId, Wanted),
     /// `first nX N`: first entry after the snapshot.
-    First(NodeId, Index),
+    First(NodeId, Wanted),
     /// `log-equal nX nY…`
     LogEqual(BTreeSet<NodeId>),
     /// `state-equal nX nY…`
     StateEqual(BTreeSet<NodeId>),
-    /// `commit nX [>=] N`
+    /// `commit nX [>=|<=] N`
     Commit(NodeId, Wanted),
     /// `applied nX "…"…`
     Applied(NodeId, Vec<String>),
@@ -49,11 +53,11 @@ pub enum Expect {
     /// `read NAME …`
     Read(String, Answer),
     /// `next nX nY N`: nextIndex of leader nX for nY.
-    Next(NodeId, NodeId, Index),
+    Next(NodeId, NodeId, Wanted),
     /// `match nX nY N`: matchIndex.
-    Match(NodeId, NodeId, Index),
-    /// `refused`: the last propose, member, read or transfer.
-    Refused,
+    Match(NodeId, NodeId, Wanted),
+    /// `refused ["…"]`: the last propose, member, read or transfer, for a reason that holds these words.
+    Refused(Option<String>),
     /// `accepted`: the same.
     Accepted,
     /// `queued A->B [kind] N`
@@ -62,31 +66,33 @@ pub enum Expect {
         link: Link,
         /// Of which kind; `None` is any.
         kind: Option<KindName>,
-        /// How many, exactly.
-        count: u64,
+        /// How many.
+        count: Wanted,
     },
     /// `alive nX`
     Alive(NodeId),
 }
 
-/// A number, or a lower bound of one.
+/// A number, or a bound of one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Wanted {
     /// `N`
     Exactly(u64),
     /// `>= N`
     AtLeast(u64),
+    /// `<= N`
+    AtMost(u64),
 }
 
 /// What became of a read.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Answer {
     /// It was answered at this index.
     At(Wanted),
     /// `pending`: it was taken and not answered yet.
     Pending,
-    /// `refused`
-    Refused,
+    /// `refused ["…"]`, for a reason that holds these words.
+    Refused(Option<String>),
 }
 
 impl Wanted {
@@ -96,6 +102,7 @@ impl Wanted {
         match self {
             Wanted::Exactly(wanted) => value == wanted,
             Wanted::AtLeast(least) => value >= least,
+            Wanted::AtMost(most) => value <= most,
         }
     }
 }

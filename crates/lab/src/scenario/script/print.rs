@@ -47,6 +47,11 @@ impl fmt::Display for Setting {
             Setting::Election { shortest, longest } => write!(f, "election {}..{}", Span(*shortest), Span(*longest)),
             Setting::Heartbeat(every) => write!(f, "heartbeat {}", Span(*every)),
             Setting::Priority { node, priority } => write!(f, "priority {node} {priority}"),
+            Setting::DiskTimeout(timeout) => write!(f, "disk-timeout {}", Span(*timeout)),
+            Setting::PromoteAfter(after) => write!(f, "promote-after {}", Span(*after)),
+            Setting::MaxSnapshotBytes(most) => write!(f, "max-snapshot-bytes {most}"),
+            Setting::SnapshotInflight(most) => write!(f, "snapshot-inflight {most}"),
+            Setting::AdaptiveWithin { floor, ceiling } => write!(f, "adaptive {}..{}", Span(*floor), Span(*ceiling)),
             Setting::Seed(seed) => write!(f, "seed {seed}"),
         }
     }
@@ -62,6 +67,7 @@ impl fmt::Display for Preset {
             }
             OnDisk::Term(term) => write!(f, "term {node} {}", term.0),
             OnDisk::Vote(vote) => write!(f, "vote {node} {}", OrNone(*vote)),
+            OnDisk::Entry(term, command) => write!(f, "entry {node} {} \"{command}\"", term.0),
             OnDisk::Commit(index) => write!(f, "commit {node} {}", index.0),
         }
     }
@@ -79,13 +85,23 @@ impl fmt::Display for Step {
             Step::Dup { select, later: None } => write!(f, "dup {select}"),
             Step::Dup { select, later: Some(name) } => write!(f, "dup {select} later {name}"),
             Step::Replay(name) => write!(f, "replay {name}"),
-            Step::Partition(groups) => {
-                write!(f, "partition")?;
+            Step::Partition { groups, only } => {
+                write!(f, "partition{}", if *only { " only" } else { "" })?;
                 for (place, group) in groups.iter().enumerate() {
                     clause(f, if place == 0 { "" } else { " |" }, group)?;
                 }
                 Ok(())
             }
+            Step::Delay { link, by } => write!(f, "delay {link} {}", Span(*by)),
+            Step::Clock { node, percent } => write!(f, "clock {node} {percent}%"),
+            Step::Pause(node) => write!(f, "pause {node}"),
+            Step::Resume(node) => write!(f, "resume {node}"),
+            Step::FailDisk(node) => write!(f, "fail-disk {node}"),
+            Step::FillDisk(node) => write!(f, "fill-disk {node}"),
+            Step::FreeDisk(node) => write!(f, "free-disk {node}"),
+            Step::Tear(node) => write!(f, "tear {node}"),
+            Step::CopyDisk { node, name } => write!(f, "copy-disk {node} as {name}"),
+            Step::PutBack { node, name } => write!(f, "put-back {node} {name}"),
             Step::Cut(link) => write!(f, "cut {link}"),
             Step::Isolate(node) => write!(f, "isolate {node}"),
             Step::Heal => write!(f, "heal"),
@@ -95,7 +111,8 @@ impl fmt::Display for Step {
             }
             Step::Read { node, name, lease: false } => write!(f, "read {node} as {name}"),
             Step::Read { node, name, lease: true } => write!(f, "lease-read {node} as {name}"),
-            Step::Transfer { from, to } => write!(f, "transfer {from} {to}"),
+            Step::Transfer { from, to: None } => write!(f, "transfer {from}"),
+            Step::Transfer { from, to: Some(to) } => write!(f, "transfer {from} {to}"),
             Step::Member { node, change } => write!(f, "member {node} {change}"),
             Step::Compact { node, up_to } => write!(f, "compact {node} {}", up_to.0),
             Step::Crash(node) => write!(f, "crash {node}"),
@@ -108,6 +125,7 @@ impl fmt::Display for Step {
             Step::Stabilize => write!(f, "stabilize"),
             Step::Run(by) => write!(f, "run {}", Span(*by)),
             Step::Settle(up_to) => write!(f, "settle {}", Span(*up_to)),
+            Step::Until { expect, within } => write!(f, "until {expect} within {}", Span(*within)),
             Step::Expect(expect) => write!(f, "expect {expect}"),
         }
     }
@@ -119,6 +137,7 @@ impl fmt::Display for Change {
             Change::Add(node) => write!(f, "add {node}"),
             Change::Join(node) => write!(f, "join {node}"),
             Change::Learner(node) => write!(f, "learner {node}"),
+            Change::Witness(node) => write!(f, "witness {node}"),
             Change::Remove(node) => write!(f, "remove {node}"),
             Change::Voters { voters, learners } => {
                 clause(f, "voters", voters)?;
@@ -132,17 +151,19 @@ impl fmt::Display for Expect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Expect::Leader(node) => write!(f, "leader {node}"),
+            Expect::AnyLeader => write!(f, "leader"),
+            Expect::Not(expect) => write!(f, "not {expect}"),
             Expect::NoLeader => write!(f, "no-leader"),
             Expect::LeaderOf(node, leader) => write!(f, "leader-of {node} {}", OrNone(*leader)),
             Expect::Role(node, role) => write!(f, "role {node} {role}"),
-            Expect::Term(node, term) => write!(f, "term {node} {}", term.0),
+            Expect::Term(node, term) => write!(f, "term {node} {term}"),
             Expect::Vote(node, vote) => write!(f, "vote {node} {}", OrNone(*vote)),
             Expect::Log(node, terms) => {
                 write!(f, "log {node}")?;
                 terms.iter().try_for_each(|term| write!(f, " {}", term.0))
             }
-            Expect::Last(node, index) => write!(f, "last {node} {}", index.0),
-            Expect::First(node, index) => write!(f, "first {node} {}", index.0),
+            Expect::Last(node, index) => write!(f, "last {node} {index}"),
+            Expect::First(node, index) => write!(f, "first {node} {index}"),
             Expect::LogEqual(nodes) => clause(f, "log-equal", nodes),
             Expect::StateEqual(nodes) => clause(f, "state-equal", nodes),
             Expect::Commit(node, wanted) => write!(f, "commit {node} {wanted}"),
@@ -157,9 +178,10 @@ impl fmt::Display for Expect {
                 clause(f, " learners", learners)
             }
             Expect::Read(name, answer) => write!(f, "read {name} {answer}"),
-            Expect::Next(leader, follower, index) => write!(f, "next {leader} {follower} {}", index.0),
-            Expect::Match(leader, follower, index) => write!(f, "match {leader} {follower} {}", index.0),
-            Expect::Refused => write!(f, "refused"),
+            Expect::Next(leader, follower, index) => write!(f, "next {leader} {follower} {index}"),
+            Expect::Match(leader, follower, index) => write!(f, "match {leader} {follower} {index}"),
+            Expect::Refused(None) => write!(f, "refused"),
+            Expect::Refused(Some(why)) => write!(f, "refused \"{why}\""),
             Expect::Accepted => write!(f, "accepted"),
             Expect::Queued { link, kind: None, count } => write!(f, "queued {link} {count}"),
             Expect::Queued { link, kind: Some(kind), count } => write!(f, "queued {link} {kind} {count}"),
@@ -187,7 +209,8 @@ impl fmt::Display for Answer {
         match self {
             Answer::At(wanted) => write!(f, "{wanted}"),
             Answer::Pending => write!(f, "pending"),
-            Answer::Refused => write!(f, "refused"),
+            Answer::Refused(None) => write!(f, "refused"),
+            Answer::Refused(Some(why)) => write!(f, "refused \"{why}\""),
         }
     }
 }
@@ -197,6 +220,7 @@ impl fmt::Display for Wanted {
         match self {
             Wanted::Exactly(value) => write!(f, "{value}"),
             Wanted::AtLeast(least) => write!(f, ">= {least}"),
+            Wanted::AtMost(most) => write!(f, "<= {most}"),
         }
     }
 }

@@ -31,8 +31,54 @@ pub enum Step {
     },
     /// `replay NAME`
     Replay(String),
-    /// `partition a b | c d`: groups that hear each other. A node in none of them is alone.
-    Partition(Vec<BTreeSet<NodeId>>),
+    /// `partition [only] a b | c d`: groups that hear each other. A node in none of them is alone. With `only` all earlier
+    /// cuts are mended first.
+    Partition {
+        /// The groups.
+        groups: Vec<BTreeSet<NodeId>>,
+        /// Whether earlier cuts are mended.
+        only: bool,
+    },
+    /// `delay A->B D`: messages of these links take that long where time passes.
+    Delay {
+        /// Which links.
+        link: Link,
+        /// How long.
+        by: Duration,
+    },
+    /// `clock nX N%`: the clock of this node runs at this rate, of time that passes from now on.
+    Clock {
+        /// Whose.
+        node: NodeId,
+        /// Percent of the true rate, 1 to 1,000.
+        percent: u64,
+    },
+    /// `pause nX`: it stands still; what arrives waits.
+    Pause(NodeId),
+    /// `resume nX`
+    Resume(NodeId),
+    /// `fail-disk nX`: its next write fails.
+    FailDisk(NodeId),
+    /// `fill-disk nX`
+    FillDisk(NodeId),
+    /// `free-disk nX`
+    FreeDisk(NodeId),
+    /// `tear nX`: it crashes in the middle of a write.
+    Tear(NodeId),
+    /// `copy-disk nX as NAME`
+    CopyDisk {
+        /// Whose.
+        node: NodeId,
+        /// How the copy is called.
+        name: String,
+    },
+    /// `put-back nX NAME`: an old copy takes the place of its disk, its rollback guard included, and it starts from that.
+    PutBack {
+        /// Whose.
+        node: NodeId,
+        /// Which copy.
+        name: String,
+    },
     /// `cut A->B`
     Cut(Link),
     /// `isolate nX`
@@ -57,12 +103,12 @@ pub enum Step {
         /// Whether the leader's lease may answer it.
         lease: bool,
     },
-    /// `transfer nX nY`
+    /// `transfer nX [nY]`
     Transfer {
         /// The leader.
         from: NodeId,
-        /// Its successor.
-        to: NodeId,
+        /// Its successor; `None` leaves the choice to it.
+        to: Option<NodeId>,
     },
     /// `member nX …`
     Member {
@@ -101,6 +147,13 @@ pub enum Step {
     Run(Duration),
     /// `settle D`
     Settle(Duration),
+    /// `until … within D`: time passes and everything is delivered until it holds; an error if it does not in time.
+    Until {
+        /// What must come to hold.
+        expect: Expect,
+        /// Within which time.
+        within: Duration,
+    },
     /// `expect …`
     Expect(Expect),
 }
@@ -114,6 +167,8 @@ pub enum Change {
     Join(NodeId),
     /// `learner nX`: a learner that stays one.
     Learner(NodeId),
+    /// `witness nX`: one more voter, that keeps no state.
+    Witness(NodeId),
     /// `remove nX`
     Remove(NodeId),
     /// `voters … [learners …]`: from now on these and no others.
