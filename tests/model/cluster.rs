@@ -246,9 +246,15 @@ impl Cluster {
     /// What a node that had the planted bug would have understood.
     fn understood(&self, mut message: Message, node: &Node) -> Message {
         match (self.plant, &mut message.body) {
-            (Some(Plant::OldVotes), Body::VoteReply { .. })
-            | (Some(Plant::OldAcknowledgements), Body::AppendReply(_)) => {
+            (Some(Plant::OldVotes), Body::VoteReply { .. }) => {
                 message.term = message.term.max(node.term());
+            }
+            (Some(Plant::OldAcknowledgements), Body::AppendReply(reply)) => {
+                message.term = message.term.max(node.term());
+                // Both guards are down: the term of the message, and that of the probe in it.
+                if let Some(probe) = &mut reply.probe {
+                    probe.term = message.term;
+                }
             }
             (Some(Plant::HeartbeatProves), Body::AppendEntries(append)) if append.entries.is_empty() => {
                 append.previous = node.last();

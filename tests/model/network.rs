@@ -137,7 +137,7 @@ pub(crate) fn timeless(message: Message) -> Message {
         Body::AppendEntries(append) => append.probe.as_mut(),
         Body::AppendReply(reply) => reply.probe.as_mut(),
         Body::InstallSnapshot(part) => Some(&mut part.probe),
-        Body::SnapshotReply(reply) => Some(&mut reply.probe),
+        Body::SnapshotReply(reply) => reply.probe.as_mut(),
         Body::PreVote { .. }
         | Body::PreVoteReply { .. }
         | Body::RequestVote { .. }

@@ -4,8 +4,8 @@
 use std::collections::VecDeque;
 
 use raftian_raft::{
-    Actions, Change, Command, Config, ConfigError, Decision, Entry, Event, Index, Input, Moment, Node, NodeId, OrderRefusal,
-    ReadAnswer, ReadId, Refused, Restored, Snapshot, StateHash, TakenSnapshot, Work,
+    Actions, Change, Command, Config, ConfigError, Decision, Entry, Event, Index, Input, Moment, Node, NodeId,
+    OrderRefusal, ReadAnswer, ReadId, Refused, Restored, Snapshot, StateHash, TakenSnapshot, Work,
 };
 
 use crate::links::Links;
