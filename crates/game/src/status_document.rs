@@ -93,7 +93,7 @@ pub struct PeerDocument {
     /// The snapshot that is on its way to it, if this member leads and sends one.
     pub snapshot: Option<TransferDocument>,
     /// The last entry that it had acknowledged before it refused some of those, if this member leads: its disk lost them,
-    /// and it counts for nothing until it is removed and added again.
+    /// and this member does not count it while it leads. A later leader does not know.
     #[serde(default)]
     pub lost: Option<u64>,
 }

@@ -48,7 +48,8 @@ pub struct Config {
     /// Largest command in bytes. Default [`Config::MAX_COMMAND_BYTES`].
     pub max_command_bytes: usize,
     /// Of two candidates with equal logs the one of higher priority is preferred: a node refuses one of lower priority
-    /// than its own, for at most the longest election timeout after the last leader. Default 0.
+    /// than its own, for at most the longest election timeout after the first such refusal since a leader was heard.
+    /// Default 0.
     pub priority: u8,
     /// Answers [`Input::Read`](crate::Input::Read) with `lease` from the leader's clock while a majority cannot have
     /// elected another (thesis 6.4.1). Needs `check_quorum` at every node, and clocks whose rates differ by less than

@@ -184,7 +184,8 @@ pub enum Decision {
         index: Index,
     },
     /// A follower refused entries that it had acknowledged: its disk does not hold what was durable there, as after a
-    /// restore from a backup. It counts for nothing until it is removed and added again.
+    /// restore from a backup. This leader does not count it any more; a later leader does not know, so the operator must
+    /// remove it and add it again.
     LostAcknowledged {
         /// Which follower.
         follower: NodeId,
@@ -401,7 +402,7 @@ impl fmt::Display for Decision {
             }
             Decision::LostAcknowledged { follower, acknowledged, refused } => write!(
                 f,
-                "counts {follower} no more: it acknowledged {acknowledged} and refuses {refused}, so its disk lost what it \
+                "no longer counts {follower} while it leads: it acknowledged {acknowledged} and refuses {refused}, so its disk lost what it \
                  held; remove it and add it again"
             ),
             Decision::ContradictsCommitted { from, mine, theirs } => write!(

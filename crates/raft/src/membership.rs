@@ -78,8 +78,7 @@ pub enum MembershipError {
     /// What a witness has forgotten cannot be given back to it in place.
     #[error("{0} is a witness, or would become one with a full log; remove it and add it with an empty disk")]
     WitnessForEver(NodeId),
-    /// A witness that was removed is to come back as another kind of member, with a disk that never held what its entries
-    /// say.
+    /// A removed witness would be added as another kind of member with the same disk, which holds no entry contents.
     #[error("{0} was a witness and its disk never held a state; add it as a witness, or with an empty disk")]
     FormerWitness(NodeId),
     /// Nothing would change.
@@ -383,8 +382,8 @@ fn at_majority<T: Copy + Ord + Default>(values: &mut [T]) -> T {
     values[place]
 }
 
-/// What is written: whoever reads it builds a checked [`Membership`] from it. A former witness is a member of no standing,
-/// old or new.
+/// Serialized form of [`Membership`]; deserializing validates it. A former witness is encoded as a member with neither a
+/// current nor an outgoing standing.
 #[cfg(feature = "serde")]
 #[derive(serde::Serialize, serde::Deserialize)]
 struct Parts(BTreeMap<NodeId, Member>);

@@ -99,7 +99,7 @@ fn what_a_witness_forgot_cannot_be_given_back_in_place() {
     assert_eq!(cluster.unwrap().after(&promoted), Err(MembershipError::WitnessForEver(NodeId(3))));
 }
 
-/// Its disk holds entries whose contents nobody knows from it.
+/// The disk of a witness holds log positions without the contents of the entries.
 #[test]
 fn a_former_witness_comes_back_as_a_witness_or_with_an_empty_disk() {
     let witness = (NodeId(3), Incarnation(0), Standing::Witness);

@@ -71,12 +71,12 @@ impl Node {
             // the leader as legitimate and returns to follower state" (section 5.2).
             Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) => false,
         };
-        self.failed_campaigns = 0;
+        // Before the draw: the adaptive timeout depends on the number of failed campaigns.
+        self.end_campaigning();
         let election_deadline = self.draw_election_deadline();
         let leader = KnownLeader { id: from, incarnation: self.life_of(from), heard: self.now };
         self.role = Role::Follower(Follower { leader: Some(leader), election_deadline });
         self.last_leader = Some((from, self.now));
-        self.end_campaigning();
         if !known {
             self.note(Decision::FollowsLeader { leader: from });
         }
@@ -125,9 +125,9 @@ impl Node {
         (mine.term != theirs.term).then_some(mine)
     }
 
-    /// Ignores a message whose sender's log differs from this one where it is committed: "the committed entry is present
-    /// in the logs of the leaders for all higher-numbered terms" (section 5.4.3), so one of the two has lost its disk or
-    /// its mind.
+    /// Reports a leader whose log differs from this one at a committed index. Leader completeness rules that out: "if a log
+    /// entry is committed in a given term, then that entry will be present in the logs of the leaders for all
+    /// higher-numbered terms" (figure 3). One of the two nodes has lost durable entries.
     pub(super) fn ignore_contradiction(&mut self, from: NodeId, mine: LogPosition, theirs: LogPosition) {
         self.note(Decision::ContradictsCommitted { from, mine, theirs });
     }

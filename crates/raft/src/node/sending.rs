@@ -152,8 +152,8 @@ impl<'a> Sender<'a> {
     /// the second case one that was taken since.
     fn begin_snapshot(&mut self, to: NodeId, progress: &mut Progress) {
         match &progress.flow {
-            // Another one may be small enough; and to a follower that was silent so long that the entries after its snapshot
-            // are gone, the newest one is sent instead.
+            // Switch to the newest snapshot if this one was refused as too large, or if the follower stopped replying and
+            // the entries after this snapshot have been compacted.
             Flow::Snapshot(transfer)
                 if (transfer.refused
                     || (!transfer.answers && transfer.name.position.index < self.log.base().index))

@@ -249,7 +249,7 @@ impl Node {
         progress.on_answer(reply.probe, self.now);
         let sent = reply.probe.map_or(Moment(0), |probe| probe.sent);
         match (&mut progress.flow, reply.result) {
-            // An answer to an earlier transfer of the same snapshot says nothing about this one.
+            // The reply belongs to an earlier transfer of the same snapshot.
             (Flow::Snapshot(transfer), _)
                 if transfer.name.position != reply.position || (sent < transfer.began && !planted) => {}
             (Flow::Snapshot(transfer), SnapshotResult::Received(bytes)) => transfer.on_received(bytes, self.now),

@@ -77,7 +77,7 @@ impl Node {
     pub(super) fn extend_election_deadline(&mut self) {
         let took = self.now.since(self.hard_state_changed);
         if took > self.config.disk_timeout {
-            // That disk hung; it says nothing about how long the next write takes.
+            // The disk hung; the duration of that write is no estimate for the next one.
             return;
         }
         let by = if matches!(self.role, Role::Candidate(_)) { took * 2 } else { took };
