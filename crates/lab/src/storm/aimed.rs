@@ -74,7 +74,7 @@ impl Run {
         }
         self.cluster.drop_messages(|envelope| envelope.from == old);
         if !self.cluster.is_up(old) {
-            return None;
+            return Some(format!("the disk of {old} hangs, and {old} stops"));
         }
         // What the next leader sends first reaches it when it goes on.
         self.cluster.pause(old);
@@ -120,8 +120,10 @@ impl Run {
         self.cluster.heal();
         self.cluster.isolate(ahead);
         self.cluster.run(self.weather.election_timeout.1 * 2);
+        // Returned as a fault: it has changed the cluster, so a replay needs it.
+        let was_cut_off = Some(format!("{ahead} is cut off for two election timeouts"));
         if !self.cluster.leaders().contains(&leader) || !self.cluster.is_up(ahead) {
-            return None;
+            return was_cut_off;
         }
         self.cluster.heal();
         self.cluster.cut(leader, ahead);
@@ -133,7 +135,7 @@ impl Run {
             .filter_map(|(_, sent)| sent.iter().find(|envelope| envelope.to == ahead).cloned())
             .collect();
         if old.is_empty() {
-            return None;
+            return was_cut_off;
         }
         self.tally.count("learned of a later term behind the leader");
         let among_others = |envelope: &Envelope| envelope.from != leader && envelope.to != leader;
