@@ -192,8 +192,8 @@ impl Host {
         let mut hasher = Folding::default();
         self.node.hash_state(&mut hasher);
         (self.disk.image(), self.run, &self.state, self.idle, self.pending.len()).hash(&mut hasher);
-        for Write { number: _, hard_state, snapshot, start, discard, entries } in &self.pending {
-            (hard_state, snapshot, start, discard, entries).hash(&mut hasher);
+        for Write { number: _, hard_state, snapshot, start, discard, incarnation, entries } in &self.pending {
+            (hard_state, snapshot, start, discard, incarnation, entries).hash(&mut hasher);
         }
         if let Some(tick) = tick {
             let left = self.node.wake_at().since(self.clock.now).as_micros();

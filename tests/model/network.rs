@@ -111,7 +111,8 @@ fn is_over(message: &Message, term: Term) -> bool {
         | Body::AppendReply(_)
         | Body::SnapshotReply(_)
         | Body::TimeoutNow
-        | Body::ReadReply { .. } => message.term < term,
+        | Body::ReadReply { .. }
+        | Body::LostEntries { .. } => message.term < term,
         Body::PreVoteReply { .. } => message.term <= term,
         Body::PreVote { .. }
         | Body::RequestVote { .. }
@@ -145,7 +146,8 @@ pub(crate) fn timeless(message: Message) -> Message {
         | Body::TimeoutNow
         | Body::Forward { .. }
         | Body::Read { .. }
-        | Body::ReadReply { .. } => None,
+        | Body::ReadReply { .. }
+        | Body::LostEntries { .. } => None,
     };
     if let Some(probe) = probe {
         probe.sent = Moment(0);

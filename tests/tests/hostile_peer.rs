@@ -122,6 +122,7 @@ fn body() -> impl Strategy<Value = Body> {
         1 => (number(), proptest::option::of(number()))
             .prop_map(|(token, index)| Body::ReadReply { token, index: index.map(Index) }),
         1 => Just(Body::TimeoutNow),
+        1 => number().prop_map(|acknowledged| Body::LostEntries { acknowledged: Index(acknowledged) }),
         1 => vec(command(), 0..3).prop_map(|commands| Body::Forward { commands }),
     ]
 }

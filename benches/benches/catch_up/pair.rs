@@ -43,12 +43,14 @@ impl Disk {
     }
 
     fn write(&mut self, write: Write<&[Entry]>) -> WriteNumber {
-        let Write { number, hard_state, snapshot, start, discard, entries } = write;
+        let Write { number, hard_state, snapshot, start, discard, incarnation, entries } = write;
         let bytes = snapshot.as_ref().map_or(0, Snapshot::len) + entries.iter().map(Entry::size).sum::<usize>();
         self.written.extend((bytes > 0).then_some(bytes));
         if let Some(store) = &mut self.store {
             let entries = entries.to_vec();
-            store.submit(Write { number, hard_state, snapshot, start, discard, entries }).expect("the disk works");
+            store
+                .submit(Write { number, hard_state, snapshot, start, discard, incarnation, entries })
+                .expect("the disk works");
             assert!(store.completed().is_some_and(|done| done.is_ok()), "a write is durable when it returns");
         }
         number

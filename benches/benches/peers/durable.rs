@@ -85,7 +85,7 @@ fn write(commands: &mut Commands, before: u64, count: u64) -> Write {
     };
     let entries = (before * count + 1..=(before + 1) * count).map(entry).collect();
     let number = WriteNumber(before + 1);
-    Write { number, hard_state: None, snapshot: None, start: None, discard: false, entries }
+    Write { number, hard_state: None, snapshot: None, start: None, discard: false, incarnation: None, entries }
 }
 
 /// A file that does not grow, written from front to end.

@@ -64,6 +64,10 @@ struct Background {
     thread: JoinHandle<()>,
 }
 
+/// Bytes of entries without a snapshot at which a member takes no more: 64 MiB, some hundred thousand orders. Only a program
+/// that stands still gets there, as behind a window that the system does not draw.
+const MAX_LOG_BYTES: usize = 64 * 1024 * 1024;
+
 /// Options for the consensus core of the member `config`.
 ///
 /// # Errors
@@ -73,6 +77,7 @@ pub fn raft_config(config: &NodeConfig) -> Result<Config, MembershipError> {
     raft.election_timeout = config.timing.election;
     raft.heartbeat = config.timing.heartbeat;
     raft.snapshot_entries = Some(config.snapshot_entries);
+    raft.max_log_bytes = Some(MAX_LOG_BYTES);
     // Behind a snapshot no more stays than comes between two of them.
     raft.snapshot_keep = raft.snapshot_keep.min(config.snapshot_entries);
     Ok(raft)

@@ -8,7 +8,7 @@ use bevy::diagnostic::FrameCountPlugin;
 use bevy::prelude::*;
 use bevy::state::app::StatesPlugin;
 use bevy_raft::prelude::*;
-use raftian_node::NodeHandle;
+use raftian_node::{NodeHandle, Stopped};
 
 use crate::replication;
 use crate::seat::Seat;
@@ -34,7 +34,7 @@ pub fn app(seat: Seat) -> App {
 ///
 /// # Errors
 /// Why the node stopped by itself.
-pub fn run(mut node: NodeHandle, member: OwnMember, asked_to_stop: impl Fn() -> bool) -> Result<(), String> {
+pub fn run(mut node: NodeHandle, member: OwnMember, asked_to_stop: impl Fn() -> bool) -> Result<(), Stopped> {
     let wake = Wake::new();
     let desk = node.take_requests().map(ServiceDesk::new);
     let waker = Arc::clone(&wake);
@@ -50,7 +50,7 @@ pub fn run(mut node: NodeHandle, member: OwnMember, asked_to_stop: impl Fn() -> 
     while !asked_to_stop() {
         app.update();
         if !control.is_running() {
-            return Err(control.view().stopped.unwrap_or_else(|| "it ended".to_owned()));
+            return Err(control.view().stopped.unwrap_or(Stopped::Ended));
         }
         wake.wait(LONGEST_SLEEP);
     }

@@ -14,6 +14,7 @@
 //! option prevote off                 # ask before standing (thesis 9.6); on unless switched off
 //! option checkquorum off             # leaders step down without a quorum, followers stick to a leader; on unless off
 //! option lease on                    # `lease-read` may be answered from the leader's lease; off unless switched on
+//! option replace-incarnations off    # a member whose disk was lost joins again by itself unless off
 //! option adaptive on                 # election timeouts from measured round trips; off unless switched on
 //! option adaptive 100ms..1s          # the same with this floor and this ceiling
 //! option max-append-entries 1        # entries in one message
@@ -25,6 +26,7 @@
 //! option snapshot-keep 2             # entries kept behind a snapshot for slow followers
 //! option snapshot-entries 20         # entries after which a node takes a snapshot by itself
 //! option snapshot-bytes 100000       # bytes of entries after which it does
+//! option max-log-bytes 9000           # bytes of entries without a snapshot at which a log is full; unbounded without it
 //! option snapshot-chunk 16           # bytes of a snapshot in one message
 //! option snapshot-inflight 2         # chunks under way to one follower
 //! option max-snapshot-bytes 1000     # the largest snapshot a node takes
@@ -130,7 +132,7 @@
 //!
 //! Kinds of messages: `pre-vote`, `pre-vote-reply`, `request-vote`, `vote-reply`, `append` (with or without entries),
 //! `append-reply`, `heartbeat` (an append without entries), `heartbeat-reply`, `snapshot`, `snapshot-reply`,
-//! `timeout-now`, `forward`, `forward-reply`, `read`, `read-reply`.
+//! `timeout-now`, `forward`, `forward-reply`, `read`, `read-reply`, `lost-entries`.
 //!
 //! # Bounds
 //! At most [`Cluster::MOST_VOTERS`](script::Cluster::MOST_VOTERS) voters, machines up to `n128`, 100,000 preset entries

@@ -15,6 +15,7 @@ mod clients;
 mod happening;
 mod minimise;
 mod nemesis;
+mod old_copy;
 mod peace;
 mod weather;
 
@@ -89,7 +90,7 @@ pub struct Wreck {
 }
 
 /// What a run of many storms must have met: a run without one of these has not tested it.
-pub const RARE: [&str; 61] = [
+pub const RARE: [&str; 62] = [
     "asked a deposed leader for a read",
     "asked for a change of members",
     "called again",
@@ -120,6 +121,7 @@ pub const RARE: [&str; 61] = [
     "left a machine down for good",
     "left a machine that hears and is not heard",
     "left a machine that is heard and does not hear",
+    "joined again after an old copy",
     "lost a disk",
     "made a clock jump",
     "made a sync fail",

@@ -4,8 +4,8 @@
 use std::collections::VecDeque;
 
 use raftian_raft::{
-    Actions, Change, Command, Config, ConfigError, Decision, Entry, Event, Index, Input, Moment, Node, NodeId,
-    OrderRefusal, ReadAnswer, ReadId, Refused, Restored, Snapshot, StateHash, TakenSnapshot, Work,
+    Actions, Change, Command, Config, ConfigError, Decision, Entry, Event, Index, Input, LogPosition, Moment, Node,
+    NodeId, OrderRefusal, ReadAnswer, ReadId, Refused, Restored, Snapshot, StateHash, TakenSnapshot, Work,
 };
 
 use crate::links::Links;
@@ -67,10 +67,26 @@ pub struct Driver<S, L> {
     events: VecDeque<Event>,
     /// The last decision that was logged because a person must look at it.
     last_alarm: Option<Decision>,
+    contradiction: Option<Contradiction>,
     snapshot_due: bool,
     now: Moment,
     recording: Option<Vec<Recorded>>,
     trace: Trace,
+}
+
+/// Evidence that a durable entry was lost: a leader has another entry than this node at an index that is committed here.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error(
+    "{from} leads with {theirs} where {mine} is committed here: this node or a majority of the others has lost entries \
+     that were on disk. Find out whose disk was replaced by an older copy before this node is started again"
+)]
+pub struct Contradiction {
+    /// The leader.
+    pub from: NodeId,
+    /// The committed entry here.
+    pub mine: LogPosition,
+    /// The entry there.
+    pub theirs: LogPosition,
 }
 
 /// One thing that happened to the node of a [`Driver`]: with the settings and the disk it started from, all of them
@@ -99,6 +115,7 @@ impl<S: Store, L: Links> Driver<S, L> {
             orders: VecDeque::new(),
             events: VecDeque::new(),
             last_alarm: None,
+            contradiction: None,
             snapshot_due: false,
             now,
             recording: None,
@@ -196,6 +213,9 @@ impl<S: Store, L: Links> Driver<S, L> {
             if self.last_alarm.as_ref() != Some(&event.decision) {
                 tracing::error!(term = event.term.0, "this node {}", event.decision);
                 self.last_alarm = Some(event.decision.clone());
+            }
+            if let Decision::ContradictsCommitted { from, mine, theirs } = event.decision {
+                self.contradiction.get_or_insert(Contradiction { from, mine, theirs });
             }
         }
         push_bounded(&mut self.events, others.events.drain(..), EVENTS_KEPT);
@@ -301,6 +321,12 @@ impl<S: Store, L: Links> Driver<S, L> {
     /// Decisions since the last call. They are no longer shown by [`Driver::view`] then.
     pub fn take_events(&mut self) -> Vec<Event> {
         self.events.drain(..).collect()
+    }
+
+    /// The first contradiction to a committed entry that this node has met.
+    #[must_use]
+    pub fn contradiction(&self) -> Option<Contradiction> {
+        self.contradiction
     }
 
     /// Ends the node and gives its disk back.

@@ -39,4 +39,4 @@ pub use names::{fresh_client_id, fresh_seed};
 pub use pumped::Pumped;
 pub use replica::{AskError, Replica};
 pub use thread::{ASK_QUEUE, NodeControl, NodeHandle, NodeOptions, PROPOSAL_QUEUE, READ_QUEUE, Requests, StartError};
-pub use view::NodeView;
+pub use view::{NodeView, Stopped};

@@ -15,13 +15,13 @@ use crate::quic::QuicLinks;
 use crate::replica::{AskError, Replica};
 use crate::store::{Store, WriterThread};
 use crate::thread::{self, NodeOptions, StartError};
-use crate::view::NodeView;
+use crate::view::{NodeView, Stopped};
 
-/// A driver that its program pumps. It stops for good when its store fails.
+/// A driver that its program pumps. It stops for good as [`Stopped`] says.
 #[derive(Debug)]
 pub struct Pumped<S, L> {
     driver: Driver<S, L>,
-    stopped: Option<String>,
+    stopped: Option<Stopped>,
     /// Ends after the driver, whose links it carries.
     _sockets: Option<Sockets>,
 }
@@ -111,11 +111,14 @@ impl<S: Store, L: Links> Pumped<S, L> {
 
 impl<S: Store, L: Links + Send> Replica for Pumped<S, L> {
     fn pump(&mut self, now: Moment) {
-        if self.stopped.is_none()
-            && let Err(error) = self.driver.pump(now)
-        {
-            tracing::error!(%error, "the node stops");
-            self.stopped = Some(error.to_string());
+        if self.stopped.is_some() {
+            return;
+        }
+        let pumped = self.driver.pump(now).map_err(Stopped::from);
+        let contradiction = self.driver.contradiction().map(Stopped::from);
+        if let Some(stopped) = pumped.err().or(contradiction) {
+            tracing::error!(reason = %stopped, "the node stops");
+            self.stopped = Some(stopped);
         }
     }
 
@@ -170,7 +173,7 @@ impl<S: Store, L: Links + Send> Replica for Pumped<S, L> {
     }
 
     fn give_up(&mut self, reason: String) {
-        self.stopped.get_or_insert(reason);
+        self.stopped.get_or_insert(Stopped::Program(reason));
     }
 
     fn view(&self) -> NodeView {

@@ -7,7 +7,7 @@
 //! # What one write does
 //! In this order, and all of it or nothing: term and vote are replaced; the snapshot replaces the one before; `discard`
 //! drops every entry; `start` drops the entries up to it and is where the log begins from then on; the entries replace
-//! whatever is at or after the first of them. A write after which the log would have a hole, or would begin after what
+//! whatever is at or after the first of them; an incarnation replaces the one before. A write after which the log would have a hole, or would begin after what
 //! the snapshot covers, is an error and changes nothing.
 //!
 //! # What a start refuses

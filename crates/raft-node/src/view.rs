@@ -2,6 +2,9 @@
 
 use raftian_raft::{Entry, Event, Moment, Status};
 
+use crate::driver::Contradiction;
+use crate::store::StoreError;
+
 /// A picture of one node, made by the node itself. Cheap enough to be made many times a second.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NodeView {
@@ -18,5 +21,26 @@ pub struct NodeView {
     /// Its links are cut.
     pub cut: bool,
     /// It has stopped for good, and why.
-    pub stopped: Option<String>,
+    pub stopped: Option<Stopped>,
+}
+
+/// Why a node has stopped for good.
+///
+/// Decision: a node whose committed entry is contradicted stops. Why: some durable entry is lost, and each further order
+/// would make two histories out of one; a person must choose. A member that lies can stop the others that way. Would
+/// change if: committed heads were signed, so that the evidence told which side is wrong.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Stopped {
+    /// A failed write: nothing that waited for it has left, and nothing more will.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A leader has another entry where one is committed here.
+    #[error(transparent)]
+    Contradiction(#[from] Contradiction),
+    /// Its program cannot go on.
+    #[error("{0}")]
+    Program(String),
+    /// It was told to end.
+    #[error("it has ended")]
+    Ended,
 }

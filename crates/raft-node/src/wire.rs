@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 /// Version of the byte format. It leads every frame and names the QUIC protocol, so builds that would misread each
 /// other refuse each other instead.
-pub const WIRE_VERSION: u8 = 3;
+pub const WIRE_VERSION: u8 = 4;
 
 /// Largest frame and largest value, in bytes: 1 MiB. A batch of entries between nodes stays far below it, and a
 /// receiver that reserves this much for each open stream still fits a small machine. Anything larger is an error on

@@ -110,6 +110,8 @@ pub struct Write<Entries = Vec<Entry>> {
     /// Every entry on disk is dropped, before `entries` are appended: a snapshot replaces them, and they differ from the
     /// log it belongs to.
     pub discard: bool,
+    /// The node begins this incarnation: see [`Restored::incarnation`].
+    pub incarnation: Option<Incarnation>,
     /// Entries to append, without gaps. Whatever the disk holds at or after the first of them is replaced.
     pub entries: Entries,
 }
@@ -117,8 +119,8 @@ pub struct Write<Entries = Vec<Entry>> {
 impl<Entries> Write<Entries> {
     /// The same write with its entries in another shape.
     pub fn map<Others>(self, shape: impl FnOnce(Entries) -> Others) -> Write<Others> {
-        let Write { number, hard_state, snapshot, start, discard, entries } = self;
-        Write { number, hard_state, snapshot, start, discard, entries: shape(entries) }
+        let Write { number, hard_state, snapshot, start, discard, incarnation, entries } = self;
+        Write { number, hard_state, snapshot, start, discard, incarnation, entries: shape(entries) }
     }
 }
 
@@ -237,6 +239,7 @@ mod tests {
             snapshot: None,
             start: None,
             discard: false,
+            incarnation: None,
             entries: Vec::new(),
         };
         let message = Message::new(crate::Term(1), crate::Body::TimeoutNow);

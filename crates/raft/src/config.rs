@@ -72,6 +72,12 @@ pub struct Config {
     /// Bytes of entries applied since the last snapshot after which the first member takes its next one; the others wait
     /// for up to half as many more. Default none.
     pub snapshot_bytes: Option<usize>,
+    /// Bytes of committed entries that no snapshot covers at which a log is full: a leader refuses commands as busy, a follower takes no
+    /// entries, until the next snapshot, which is due at once; a leader whose program has not applied what is committed
+    /// hands over. So a program that stands still, as behind a hidden window,
+    /// does not let its log grow for ever. Default none; where snapshots are taken, far more than comes between two of
+    /// them.
+    pub max_log_bytes: Option<usize>,
     /// Time until the program is asked again for a snapshot that it declined. Default 1 s.
     pub snapshot_retry: Duration,
     /// Entries that stay in the log behind a snapshot, so that a follower that is a little behind needs none. A leader
@@ -86,6 +92,11 @@ pub struct Config {
     /// How long the rounds in which a [`Standing::Joining`](crate::Standing::Joining) member catches up must each have
     /// taken less than the longest election timeout, before it becomes a voter (thesis 4.2.1). Default 1 s.
     pub promote_after: Duration,
+    /// A leader replaces a member by another incarnation of it that answers, if the registered one lost entries that it had
+    /// acknowledged or has been silent for the longest election timeout; a follower that lost such entries begins another
+    /// incarnation. A voter is promoted again once it has caught up. Default on; off, the operator removes such a member
+    /// and adds it again.
+    pub replace_incarnations: bool,
     /// Reads that may wait at one node. Default 4,096. Beyond them reads are refused as busy.
     pub max_reads: usize,
     /// A fault of the past, planted again for a test that must find it.
@@ -126,12 +137,14 @@ impl Config {
             disk_timeout: Duration::from_secs(2),
             snapshot_entries: None,
             snapshot_bytes: None,
+            max_log_bytes: None,
             snapshot_retry: Duration::from_secs(1),
             snapshot_keep: 1024,
             snapshot_chunk: 64 * 1024,
             snapshot_inflight: 8,
             max_snapshot_bytes: 64 * 1024 * 1024,
             promote_after: Duration::from_secs(1),
+            replace_incarnations: true,
             max_reads: 4096,
             #[cfg(feature = "planted")]
             planted: None,

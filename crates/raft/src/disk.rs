@@ -9,7 +9,7 @@ use crate::entry::Entry;
 use crate::log::Log;
 use crate::message::Message;
 use crate::snapshot::{LogStart, Snapshot};
-use crate::types::{Index, LogPosition, Moment, NodeId};
+use crate::types::{Incarnation, Index, LogPosition, Moment, NodeId};
 
 /// Most writes under way: one that is being synced and one that is ready to follow it. Whatever comes meanwhile becomes
 /// one write after them, so a slow disk makes writes larger instead of their queue longer.
@@ -56,11 +56,12 @@ struct Extra {
     snapshot: Option<Snapshot>,
     start: Option<LogStart>,
     discard: bool,
+    incarnation: Option<Incarnation>,
 }
 
 impl Extra {
     fn is_empty(&self) -> bool {
-        self.snapshot.is_none() && self.start.is_none() && !self.discard
+        self.snapshot.is_none() && self.start.is_none() && !self.discard && self.incarnation.is_none()
     }
 }
 
@@ -71,6 +72,7 @@ struct UnderWay {
     /// Last entry written, unless the log cut it off meanwhile: then its completion says nothing about the log.
     last: Option<LogPosition>,
     snapshot: Option<Index>,
+    incarnation: Option<Incarnation>,
     /// Size of the snapshot in bytes.
     bytes: u64,
     since: Moment,
@@ -159,6 +161,19 @@ impl Disk {
         }
     }
 
+    /// The next write begins `incarnation`. What the node promised before must not leave any more: it was promised under
+    /// the old one.
+    pub(crate) fn begin_incarnation(&mut self, incarnation: Incarnation) {
+        self.next.incarnation = Some(incarnation);
+        self.promises.clear();
+        self.under_way.iter_mut().for_each(|write| write.promises.clear());
+    }
+
+    /// Whether an incarnation was begun and is not on disk yet.
+    pub(crate) fn begins_incarnation(&self) -> bool {
+        self.next.incarnation.is_some() || self.under_way.iter().any(|write| write.incarnation.is_some())
+    }
+
     /// The write that brings the disk up to date, if it is not and there is room for one under way; promises that wait
     /// for nothing are moved to `send`.
     pub(crate) fn flush<'a>(
@@ -191,6 +206,7 @@ impl Disk {
             snapshot: self.next.snapshot.take(),
             start: self.next.start.take(),
             discard: core::mem::take(&mut self.next.discard) || replaces_log,
+            incarnation: self.next.incarnation.take(),
             entries,
         };
         self.under_way.push_back(UnderWay {
@@ -198,6 +214,7 @@ impl Disk {
             hard_state,
             last: Some(log.last()),
             snapshot: write.snapshot.as_ref().map(|snapshot| snapshot.position.index),
+            incarnation: write.incarnation,
             bytes: write.snapshot.as_ref().map_or(0, |snapshot| snapshot.len() as u64),
             since: now,
             promises: core::mem::take(&mut self.promises),
@@ -208,9 +225,17 @@ impl Disk {
         Some(write)
     }
 
-    /// Everything up to `number` is on disk: moves the promises that waited for it to `send`.
-    pub(crate) fn persisted(&mut self, now: Moment, number: WriteNumber, log: &Log, send: &mut Vec<(NodeId, Message)>) {
+    /// Everything up to `number` is on disk: moves the promises that waited for it to `send`. Returns the incarnation that
+    /// began with it, if one did.
+    pub(crate) fn persisted(
+        &mut self,
+        now: Moment,
+        number: WriteNumber,
+        log: &Log,
+        send: &mut Vec<(NodeId, Message)>,
+    ) -> Option<Incarnation> {
         assert!(number <= self.last_number, "a write completed that was never asked for");
+        let mut incarnation = None;
         while let Some(mut write) = self.under_way.pop_front_if(|write| write.number <= number) {
             send.append(&mut write.promises);
             if self.promises.capacity() == 0 {
@@ -224,11 +249,13 @@ impl Disk {
                 self.durable = self.durable.max(last.index);
             }
             self.durable_snapshot = write.snapshot.unwrap_or(self.durable_snapshot);
+            incarnation = write.incarnation.or(incarnation);
         }
         // The disk turns to the next write only now; what waited behind another did not hang.
         if let Some(next) = self.under_way.front_mut() {
             next.since = next.since.max(now);
         }
+        incarnation
     }
 }
 
@@ -250,8 +277,8 @@ impl Hash for Disk {
         } = self;
         (hard_state, durable_hard_state, written, durable, promises, next, durable_snapshot, cut_off).hash(hasher);
         under_way.len().hash(hasher);
-        for UnderWay { number, hard_state, last, snapshot, bytes: _, since: _, promises } in under_way {
-            (last_number.0 - number.0, hard_state, last, snapshot, promises).hash(hasher);
+        for UnderWay { number, hard_state, last, snapshot, incarnation, bytes: _, since: _, promises } in under_way {
+            (last_number.0 - number.0, hard_state, last, snapshot, incarnation, promises).hash(hasher);
         }
     }
 }

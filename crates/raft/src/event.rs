@@ -171,7 +171,7 @@ pub enum Decision {
         /// Which life of it.
         incarnation: crate::types::Incarnation,
     },
-    /// This node was taken for an earlier life of itself, whose disk is lost: it must be removed and added again.
+    /// This node was taken for an earlier life of itself, whose disk is lost: it has to join again.
     IsStranger {
         /// Who took it for that.
         peer: NodeId,
@@ -184,8 +184,9 @@ pub enum Decision {
         index: Index,
     },
     /// A follower refused entries that it had acknowledged: its disk does not hold what was durable there, as after a
-    /// restore from a backup. This leader does not count it any more; a later leader does not know, so the operator must
-    /// remove it and add it again.
+    /// restore from a backup. It is not counted any more. It joins again under another incarnation, if
+    /// [`Config::replace_incarnations`](crate::Config::replace_incarnations) is on there and here; a witness has to be
+    /// removed and added again.
     LostAcknowledged {
         /// Which follower.
         follower: NodeId,
@@ -193,6 +194,25 @@ pub enum Decision {
         acknowledged: Index,
         /// The entry it refused.
         refused: Index,
+        /// It is a witness.
+        witness: bool,
+    },
+    /// This node refused entries that it had acknowledged, and begins another incarnation: its disk lost them, and may have
+    /// lost a vote.
+    BeginsIncarnation {
+        /// The leader that has the acknowledgement.
+        leader: NodeId,
+        /// The last entry that was acknowledged to it.
+        acknowledged: Index,
+        /// The incarnation that begins.
+        incarnation: crate::types::Incarnation,
+    },
+    /// A member answers under another incarnation, and the registered one is gone: it takes its place.
+    ReplacesIncarnation {
+        /// Which member.
+        member: NodeId,
+        /// The incarnation that answers.
+        incarnation: crate::types::Incarnation,
     },
     /// A leader's log differs from this node's at a committed entry: one of the two lost what it had on disk. The message
     /// was ignored.
@@ -262,6 +282,7 @@ impl Decision {
         matches!(
             self,
             Decision::LostAcknowledged { .. }
+                | Decision::BeginsIncarnation { .. }
                 | Decision::ContradictsCommitted { .. }
                 | Decision::RefusedLargeSnapshot { .. }
                 | Decision::SnapshotTooLarge { .. }
@@ -306,9 +327,10 @@ impl Decision {
             | Decision::SnapshotTooLarge { .. } => "Raft 7",
             Decision::ConfirmedReads { .. } => "thesis 6.4",
             Decision::ReadByLease => "thesis 6.4.1",
-            Decision::MetStranger { .. } | Decision::IsStranger { .. } => {
-                "Raftian: who lost its disk lost its promises"
-            }
+            Decision::MetStranger { .. }
+            | Decision::IsStranger { .. }
+            | Decision::BeginsIncarnation { .. }
+            | Decision::ReplacesIncarnation { .. } => "Raftian: who lost its disk lost its promises",
             Decision::Truncated { .. } | Decision::LogsDiffer { .. } => "Raft 5.3",
             Decision::CommittedOwnTerm { .. } => "Raft 5.4.2",
             Decision::ContradictsCommitted { .. } => "Raft 5.4.3",
@@ -395,16 +417,32 @@ impl fmt::Display for Decision {
                 write!(f, "ignores {peer} in its life {}, which is no member", incarnation.0)
             }
             Decision::IsStranger { peer } => {
-                write!(f, "is taken by {peer} for a node whose disk is lost; remove and add it")
+                write!(f, "is taken by {peer} for an incarnation whose disk is lost, until it has joined again")
             }
             Decision::StateDiverged { follower, index } => {
                 write!(f, "sees {follower} in another state at {index} and replaces it by a snapshot")
             }
-            Decision::LostAcknowledged { follower, acknowledged, refused } => write!(
+            Decision::LostAcknowledged { follower, acknowledged, refused, witness } => {
+                write!(
+                    f,
+                    "no longer counts {follower}: it acknowledged {acknowledged} and refuses {refused}, so its disk lost \
+                     entries; "
+                )?;
+                f.write_str(if *witness {
+                    "remove it and add it again with an empty disk"
+                } else {
+                    "it must join again under another incarnation"
+                })
+            }
+            Decision::BeginsIncarnation { leader, acknowledged, incarnation } => write!(
                 f,
-                "no longer counts {follower} while it leads: it acknowledged {acknowledged} and refuses {refused}, so its disk lost what it \
-                 held; remove it and add it again"
+                "begins incarnation {}: {leader} has its acknowledgement of {acknowledged}, which its disk does not hold \
+                 any more; was an older copy put back? It joins again as soon as a majority of the others agrees",
+                incarnation.0
             ),
+            Decision::ReplacesIncarnation { member, incarnation } => {
+                write!(f, "lets {member} join again under incarnation {}", incarnation.0)
+            }
             Decision::ContradictsCommitted { from, mine, theirs } => write!(
                 f,
                 "ignores {from}, which leads with {theirs} where {mine} is committed here: one of the two lost what it had on \

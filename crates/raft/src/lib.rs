@@ -30,7 +30,7 @@
 //!   term.
 //! * The commit index is sent as soon as it moves, without waiting for the next command or heartbeat.
 //! * A heartbeat is answered without waiting for the follower's disk; the answer speaks only of what is on it.
-//! * Members are in lives ([`Incarnation`]): a node that lost its disk is not the member it was.
+//! * Members have incarnations ([`Incarnation`]): a node that lost its disk is not the member it was, and joins again.
 //! * A membership with one voter more or less is one entry (thesis 4.1); any other change is joint (section 6), and the
 //!   leader leaves the joint configuration by itself.
 //! * Pre-vote, check-quorum and leader stickiness (thesis 9.6, 6.2, 4.2.3) are on unless switched off.

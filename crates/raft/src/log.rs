@@ -16,6 +16,10 @@ pub(crate) struct Log {
     memberships: Vec<(Index, Membership)>,
     /// Where the last entry stands that a witness has forgotten the contents of.
     withheld: Option<Index>,
+    /// The last entry that the newest snapshot covers.
+    covered: Index,
+    /// Bytes of the entries after it.
+    uncovered_bytes: usize,
 }
 
 impl Log {
@@ -27,7 +31,14 @@ impl Log {
         entries: Vec<Entry>,
     ) -> Result<Self, &'static str> {
         let mut previous = (start.position, start.stamp);
-        let mut log = Log { start, entries: Vec::new(), memberships: alloc::vec![(since, founding)], withheld: None };
+        let mut log = Log {
+            start,
+            entries: Vec::new(),
+            memberships: alloc::vec![(since, founding)],
+            withheld: None,
+            covered: since.max(start.position.index),
+            uncovered_bytes: entries.iter().filter(|entry| entry.index > since).map(Entry::size).sum(),
+        };
         for entry in &entries {
             if entry.index != previous.0.index.next() || entry.index == previous.0.index {
                 return Err("its indexes have a gap");
@@ -48,7 +59,23 @@ impl Log {
     /// A log without entries, after a snapshot.
     pub(crate) fn after(start: LogStart, membership: Membership) -> Self {
         let memberships = alloc::vec![(start.position.index, membership)];
-        Log { start, entries: Vec::new(), memberships, withheld: None }
+        let covered = start.position.index;
+        Log { start, entries: Vec::new(), memberships, withheld: None, covered, uncovered_bytes: 0 }
+    }
+
+    /// Bytes of the entries that no snapshot covers.
+    pub(crate) fn uncovered_bytes(&self) -> usize {
+        self.uncovered_bytes
+    }
+
+    /// A snapshot covers the entries up to `index`, which must be in the log.
+    pub(crate) fn cover(&mut self, index: Index) {
+        if index > self.covered {
+            let count = usize::try_from(index.0 - self.covered.0).expect("the log fits in memory");
+            let bytes: usize = self.from(self.covered.next())[..count].iter().map(Entry::size).sum();
+            self.uncovered_bytes -= bytes;
+            self.covered = index;
+        }
     }
 
     #[inline]
@@ -170,6 +197,7 @@ impl Log {
     pub(crate) fn push(&mut self, entry: Entry) {
         assert_eq!(entry.index, self.last().index.next(), "an appended entry must follow the last one");
         self.look_at(&entry, Index(0));
+        self.uncovered_bytes += entry.size();
         self.entries.push(entry);
     }
 
@@ -179,6 +207,7 @@ impl Log {
         for entry in &entries {
             assert_eq!(entry.index, next, "an appended entry must follow the last one");
             self.look_at(entry, Index(0));
+            self.uncovered_bytes += entry.size();
             next = next.next();
         }
         self.entries.append(&mut entries);
@@ -187,7 +216,9 @@ impl Log {
     /// Drops every entry at and after `from`, which must be after the base. Memberships they brought are undone with
     /// them.
     pub(crate) fn truncate(&mut self, from: Index) {
-        assert!(from > self.start.position.index, "a snapshot is never truncated");
+        assert!(from > self.covered, "a snapshot is never truncated");
+        let bytes: usize = self.from(from).iter().map(Entry::size).sum();
+        self.uncovered_bytes -= bytes;
         let keep = usize::try_from(from.0 - self.start.position.index.0 - 1).unwrap_or(usize::MAX);
         self.entries.truncate(keep);
         self.memberships.retain(|(at, _)| *at < from);
@@ -199,6 +230,7 @@ impl Log {
 
     /// Drops the entries up to `up_to`, which must be in the log and covered by a snapshot (section 7).
     pub(crate) fn compact(&mut self, up_to: Index) {
+        self.cover(up_to);
         let position = self.position_at(up_to).expect("only entries of the log are compacted");
         let stamp = self.stamp_at(up_to).expect("only entries of the log are compacted");
         let count = usize::try_from(up_to.0 - self.start.position.index.0).expect("the log fits in memory");

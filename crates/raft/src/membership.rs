@@ -71,7 +71,7 @@ pub enum MembershipError {
     /// The member to be removed is none.
     #[error("{0} is no member")]
     NoMember(NodeId),
-    /// A voter came back with an empty disk: its old life must be removed before the new one is added, or one vote
+    /// A voter would be replaced by another incarnation of it that votes too, or by way of a joint configuration: one vote
     /// could count for two.
     #[error("{0} is a voter with another disk; remove it before it is added again")]
     OtherIncarnation(NodeId),
@@ -268,7 +268,7 @@ impl Membership {
         }
         for (id, (incarnation, standing)) in &next {
             if let Some(Member { incarnation: before, standing: Some(was), .. }) = self.members.get(id) {
-                if was.votes() && before != incarnation {
+                if was.votes() && standing.votes() && before != incarnation {
                     return Err(MembershipError::OtherIncarnation(*id));
                 }
                 if was != standing && before == incarnation && [was, standing].contains(&&Standing::Witness) {
@@ -289,7 +289,17 @@ impl Membership {
         }
         let changed =
             self.voters().filter(|id| !next.votes(*id)).count() + next.voters().filter(|id| !self.votes(*id)).count();
-        if changed <= 1 { Ok(next) } else { self.joined_with(next) }
+        if changed <= 1 {
+            return Ok(next);
+        }
+        // A joint configuration has one incarnation of each member, which must be the one that votes in the old set.
+        let replaced = self.members.iter().find(|(id, before)| {
+            before.votes() && next.member(**id).is_some_and(|member| member.incarnation != before.incarnation)
+        });
+        match replaced {
+            Some((id, _)) => Err(MembershipError::OtherIncarnation(*id)),
+            None => self.joined_with(next),
+        }
     }
 
     /// The joint configuration of this one and `next`.

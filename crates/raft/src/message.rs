@@ -80,6 +80,12 @@ pub enum Body {
         /// The read index, confirmed by a majority; `None` if the receiver of the question does not lead.
         index: Option<Index>,
     },
+    /// From a leader to a follower that refused an entry it had acknowledged: its disk lost entries, and may have lost a
+    /// vote. It must begin another incarnation.
+    LostEntries {
+        /// The last entry that the follower had acknowledged.
+        acknowledged: Index,
+    },
 }
 
 impl Message {
@@ -108,7 +114,11 @@ impl Body {
     /// handed to, and commands and reads are asked by, members only.
     pub(crate) fn is_request(&self) -> bool {
         match self {
-            Body::PreVote { .. } | Body::RequestVote { .. } | Body::AppendEntries(_) | Body::InstallSnapshot(_) => true,
+            Body::PreVote { .. }
+            | Body::RequestVote { .. }
+            | Body::AppendEntries(_)
+            | Body::InstallSnapshot(_)
+            | Body::LostEntries { .. } => true,
             Body::PreVoteReply { .. }
             | Body::VoteReply { .. }
             | Body::AppendReply(_)
@@ -142,7 +152,7 @@ pub struct AppendEntries {
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct AppendReply {
-    /// The leader's probe, echoed. None if the request had none or was [`AppendResult::Stale`].
+    /// The leader's probe, echoed. None if the request had none or was of an earlier term.
     pub probe: Option<Probe>,
     /// Whether the logs matched.
     pub result: AppendResult,
@@ -232,6 +242,12 @@ pub enum AppendResult {
         /// The follower's last entry that could still match: at or before `refused`, and of no later term than the
         /// one refused. One hint skips a whole conflicting term (end of section 5.3).
         hint: LogPosition,
+    },
+    /// As [`AppendResult::Matched`], but the log has no room for what follows:
+    /// [`Config::max_log_bytes`](crate::Config::max_log_bytes) there.
+    Full {
+        /// Last index that is equal and durable.
+        up_to: Index,
     },
     /// The request is of an earlier term, or for another incarnation of the follower. Carries nothing but the term and
     /// the incarnation of the message.

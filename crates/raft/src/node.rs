@@ -4,6 +4,7 @@ mod changes;
 mod election;
 mod following;
 mod gate;
+mod incarnations;
 mod invariants;
 mod leading;
 mod machine;
@@ -325,6 +326,17 @@ impl Node {
         self.machine.applied
     }
 
+    /// Whether the log takes no more entries until a snapshot covers some. Uncommitted ones do not count: what a leader
+    /// lets be of them is bounded anyway, and a later one may need to add an entry before any of them is committed
+    /// (section 5.4.2).
+    fn is_log_full(&self) -> bool {
+        let uncovered = self.log.uncovered_bytes();
+        self.config.max_log_bytes.is_some_and(|most| {
+            uncovered >= most
+                && uncovered - self.log.from(self.commit.next()).iter().map(Entry::size).sum::<usize>() >= most
+        })
+    }
+
     fn is_hard_state_durable(&self) -> bool {
         self.disk.durable_hard_state() == self.hard_state
     }
@@ -336,7 +348,9 @@ impl Node {
 
     fn on_persisted(&mut self, number: WriteNumber) {
         let hard_state_was_durable = self.is_hard_state_durable();
-        self.disk.persisted(self.now, number, &self.log, &mut self.actions.send);
+        if let Some(incarnation) = self.disk.persisted(self.now, number, &self.log, &mut self.actions.send) {
+            self.incarnation = incarnation;
+        }
         if !hard_state_was_durable && self.is_hard_state_durable() {
             self.extend_election_deadline();
         }

@@ -302,6 +302,14 @@ impl Progress {
         news
     }
 
+    /// The follower takes no more entries: it is asked again with each heartbeat, without any.
+    pub(crate) fn pause(&mut self) {
+        if matches!(self.flow, Flow::Replicate(_)) {
+            self.next = self.matched.next();
+            self.flow = Flow::Probe { sent: true };
+        }
+    }
+
     /// Everything a snapshot covers is there: entries follow.
     pub(crate) fn installed(&mut self) {
         self.next = self.matched.next();

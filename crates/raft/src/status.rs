@@ -60,8 +60,8 @@ pub struct PeerStatus {
     pub silent_for: Duration,
     /// How entries reach it.
     pub flow: FlowKind,
-    /// It refused entries that it had acknowledged, the last of them at this index: its disk lost them, and this
-    /// leader does not count it any more. A later leader does not know.
+    /// It refused entries that it had acknowledged, the last of them at this index: its disk lost them, and it does not
+    /// count any more until it has joined again under another incarnation.
     pub lost: Option<Index>,
 }
 

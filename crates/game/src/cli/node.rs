@@ -1,9 +1,9 @@
 //! `raftian node`.
 
 use clap::Args;
-use raftian_node::NodeHandle;
 use raftian_node::cluster::{NodeConfig, NodeFile};
 use raftian_node::quic::QuicOptions;
+use raftian_node::{NodeHandle, Stopped};
 
 use super::output::print;
 use super::signals::watch_signals;
@@ -22,9 +22,16 @@ pub(super) fn run(args: &NodeArgs) -> Result<Exit, Failure> {
     let asked = watch_signals()?;
     let (node, member) = start(&args.member)?;
     print(&format!("{} (n{}) listens on {}", member.config.name, member.config.id.0, member.config.listen));
-    headless::run(node, member, || asked.to_end())
-        .map_err(|reason| Failure::new(Exit::Unexpected, format!("the node has stopped: {reason}")))?;
+    headless::run(node, member, || asked.to_end()).map_err(failure)?;
     Ok(asked.exit())
+}
+
+fn failure(stopped: Stopped) -> Failure {
+    let exit = match stopped {
+        Stopped::Contradiction(_) => Exit::Violated,
+        Stopped::Store(_) | Stopped::Program(_) | Stopped::Ended => Exit::Unexpected,
+    };
+    Failure::new(exit, format!("the node has stopped: {stopped}"))
 }
 
 /// Starts the node of a member's file.

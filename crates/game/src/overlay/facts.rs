@@ -100,6 +100,7 @@ pub(super) fn short_hash(hash: u64) -> String {
 pub(super) mod tests {
     use super::*;
     use bevy::prelude::default;
+    use raftian_node::Stopped;
     use raftian_raft::{FlowKind, Incarnation, Index, LogPosition, Membership, Moment, Stamp, Status, Term};
 
     /// A follower of nobody with an empty log.
@@ -157,7 +158,7 @@ pub(super) mod tests {
         view.members[0].up = false;
         assert_eq!(leader(&view), None);
         view.members[0].up = true;
-        view.members[0].node.as_mut().unwrap().stopped = Some("disk full".into());
+        view.members[0].node.as_mut().unwrap().stopped = Some(Stopped::Program("disk full".into()));
         assert_eq!((leader(&view), condition(&view.members[0])), (None, Condition::Down));
     }
 

@@ -27,7 +27,12 @@ const COLUMNS: [Column; 13] = [
     Column("last", 44.0, true, "Index of its last entry"),
     Column("commit", 44.0, true, "commitIndex"),
     Column("applied", 44.0, true, "lastApplied"),
-    Column("match", 44.0, true, "matchIndex: how far the leader knows its log to be equal"),
+    Column(
+        "match",
+        44.0,
+        true,
+        "matchIndex: how far the leader knows its log to be equal; red if its disk lost what it had acknowledged",
+    ),
     Column(
         "next",
         44.0,
@@ -177,7 +182,8 @@ fn texts(member: &MemberView, leads: bool, view: &ClusterView) -> [(String, Colo
         of_node(&|status| (status.last.index.0.to_string(), TEXT)),
         of_node(&|status| place(status.commit, status.commit)),
         of_node(&|status| place(status.applied, status.commit)),
-        peer.map_or_else(dash, |peer| (peer.matched.0.to_string(), TEXT)),
+        // Until one whose disk lost entries has joined again, what it acknowledges does not count.
+        peer.map_or_else(dash, |peer| (peer.matched.0.to_string(), if peer.lost.is_some() { BAD } else { TEXT })),
         peer.map_or_else(dash, |peer| match peer.flow {
             FlowKind::Probe | FlowKind::Replicate => (peer.next.0.to_string(), TEXT),
             FlowKind::Snapshot { received, size } => (format!("{}%", received * 100 / size.max(1)), WARN),

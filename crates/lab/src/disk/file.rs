@@ -38,7 +38,8 @@ impl StoreFile {
     /// A new file that durably holds `image`.
     pub(super) fn new(id: NodeId, image: Restored) -> Self {
         let (disk, mark) = (SimDisk::default(), SimDisk::default());
-        let mut file = StoreFile { id, disk, mark, store: None, owed: MemoryStore::default(), doubted: None };
+        let mut file =
+            StoreFile { id, disk, mark, store: None, owed: MemoryStore::default(), doubted: None };
         let (mut store, created) = file.open(&file.disk, image.incarnation).expect("a new disk without faults");
         file.guard(&mut store, &file.mark).expect("a new mark on a disk without faults");
         file.store = Some(store);
@@ -49,6 +50,7 @@ impl StoreFile {
             snapshot: image.snapshot,
             start: Some(image.start),
             discard: false,
+            incarnation: None,
             entries: image.entries,
         };
         file.perform(first).expect("an image that a store can hold, on a disk without faults");

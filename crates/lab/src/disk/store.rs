@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use raftian_node::store::{MemoryStore, Store, StoreError, WRITE_QUEUE};
-use raftian_raft::{NodeId, Restored, Write, WriteNumber};
+use raftian_raft::{Index, NodeId, Restored, Write, WriteNumber};
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
@@ -47,6 +47,12 @@ pub struct Backup {
 }
 
 impl Backup {
+    /// The last entry in it, or covered by its snapshot.
+    #[must_use]
+    pub fn last(&self) -> Index {
+        self.owed.entries.last().map_or(self.owed.start.position.index, |entry| entry.index)
+    }
+
     /// The same bytes, of a disk that owes `owed`: what the machine confirmed since the copy was made stays confirmed.
     #[must_use]
     pub fn owing(&self, owed: &Restored) -> Backup {

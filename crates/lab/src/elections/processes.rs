@@ -140,7 +140,7 @@ pub fn live(file: &Path, settings: &Settings, seed: u64, mut favourite: Option<N
         node.take_committed(1024, &mut taken);
         let view = node.view();
         if let Some(reason) = view.stopped {
-            return Err(reason);
+            return Err(reason.to_string());
         }
         favourite = favourite.filter(|favourite| view.status.leader != Some(*favourite));
         if favourite.is_some() && view.status.role == RoleKind::Leader {

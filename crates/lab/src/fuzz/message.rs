@@ -45,6 +45,7 @@ fn body(choices: &mut Choices<'_>, node: &Node, term: Term) -> Body {
             let probe = choices.maybe(|choices| probe(choices, term));
             Body::SnapshotReply(SnapshotReply { probe, position: position(choices, node), result })
         }
+        13 if choices.coin() => Body::LostEntries { acknowledged: Index(choices.number()) },
         13 => Body::TimeoutNow,
         14 => Body::Forward { commands: (0..choices.of(3)).map(|_| command(choices)).collect() },
         _ if choices.coin() => Body::Read { token: choices.number() },
@@ -96,6 +97,7 @@ fn append_reply(choices: &mut Choices<'_>, node: &Node, term: Term) -> AppendRep
     let result = match choices.of(8) {
         0 => AppendResult::Stale,
         1..=4 => AppendResult::Conflict { refused: position(choices, node).index, hint: position(choices, node) },
+        5 => AppendResult::Full { up_to: position(choices, node).index },
         _ => AppendResult::Matched { up_to: position(choices, node).index },
     };
     let state = |choices: &mut Choices<'_>| StateHash { index: Index(choices.number()), hash: choices.number() };

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use raftian_raft::{
-    Change, Entry, Incarnation, Index, LogPosition, Membership, Message, NodeId, Payload, ReadId, Snapshot, Stamp,
-    Standing, Term,
+    Body, Change, Entry, Incarnation, Index, LogPosition, Membership, Message, NodeId, Payload, ReadId, Snapshot,
+    Stamp, Standing, Term,
 };
 
 use crate::simulation::{Kind, Setup, Simulation};
@@ -56,6 +56,7 @@ fn traffic() -> Vec<Message> {
     quiet(&mut cluster, &mut said);
     let _ = cluster.hand_over(n1, Some(n2));
     quiet(&mut cluster, &mut said);
+    said.push(Message::new(Term(2), Body::LostEntries { acknowledged: Index(9) }));
     said
 }
 
@@ -72,7 +73,7 @@ pub(super) fn entries() -> Vec<Entry> {
     let mut entries = vec![at(1, Payload::Empty), at(70_000, Payload::Withheld)];
     entries.extend((2..).zip(memberships()).map(|(index, membership)| at(index, Payload::Membership(membership))));
     let commands = messages().into_iter().filter_map(|message| match message.body {
-        raftian_raft::Body::AppendEntries(append) => Some(append.entries),
+        Body::AppendEntries(append) => Some(append.entries),
         _ => None,
     });
     entries.extend(commands.flatten().take(8));
@@ -115,6 +116,6 @@ mod tests {
     #[test]
     fn the_samples_have_every_kind_of_message() {
         let kinds: std::collections::BTreeSet<_> = messages().iter().map(Kind::of).collect();
-        assert_eq!(kinds.len(), 13, "{kinds:?}");
+        assert_eq!(kinds.len(), 14, "{kinds:?}");
     }
 }

@@ -91,6 +91,7 @@ fn writes() -> Vec<Write> {
         snapshot: None,
         start: None,
         discard: false,
+        incarnation: None,
         entries,
     };
     let cut = |write: Write, snapshot: Snapshot, discard| {

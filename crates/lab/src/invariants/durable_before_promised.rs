@@ -31,7 +31,7 @@ fn missing(seen: &Observation<'_>, to: NodeId, message: &Message) -> Option<&'st
         Body::RequestVote { .. } => (Some(seen.id), None),
         Body::VoteReply { granted: true } => (Some(to), None),
         Body::AppendReply(reply) => match reply.result {
-            AppendResult::Matched { up_to } => (None, Some(up_to)),
+            AppendResult::Matched { up_to } | AppendResult::Full { up_to } => (None, Some(up_to)),
             AppendResult::Conflict { .. } | AppendResult::Stale => return None,
         },
         // A leader's own entries may leave while its disk writes them (thesis 10.2.1), but it was elected on a durable
@@ -49,7 +49,8 @@ fn missing(seen: &Observation<'_>, to: NodeId, message: &Message) -> Option<&'st
         | Body::VoteReply { granted: false }
         | Body::Forward { .. }
         | Body::Read { .. }
-        | Body::ReadReply { .. } => return None,
+        | Body::ReadReply { .. }
+        | Body::LostEntries { .. } => return None,
     };
     let on_disk = seen.image.hard_state;
     if on_disk.term < message.term {

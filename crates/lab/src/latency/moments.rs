@@ -195,6 +195,7 @@ mod tests {
             snapshot: None,
             start: None,
             discard: false,
+            incarnation: None,
             entries: vec![entry.clone()],
         };
         let matched = AppendResult::Matched { up_to: Index(3) };

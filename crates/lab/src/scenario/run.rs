@@ -147,6 +147,7 @@ fn configure(settings: &[Setting], config: &mut Config) {
             Setting::PreVote(on) => config.pre_vote = on,
             Setting::CheckQuorum(on) => config.check_quorum = on,
             Setting::Lease(on) => config.lease_reads = on,
+            Setting::ReplaceIncarnations(on) => config.replace_incarnations = on,
             // Its bounds follow from the timeouts, whichever comes first.
             Setting::Adaptive(on) => (adaptive, bounds) = (on, None),
             Setting::AdaptiveWithin { floor, ceiling } => (adaptive, bounds) = (true, Some((floor, ceiling))),
@@ -162,6 +163,7 @@ fn configure(settings: &[Setting], config: &mut Config) {
             Setting::SnapshotKeep(entries) => config.snapshot_keep = entries,
             Setting::SnapshotEntries(entries) => config.snapshot_entries = Some(entries),
             Setting::SnapshotBytes(bytes) => config.snapshot_bytes = Some(size(bytes)),
+            Setting::MaxLogBytes(bytes) => config.max_log_bytes = Some(size(bytes)),
             Setting::SnapshotChunk(bytes) => config.snapshot_chunk = size(bytes),
             Setting::Election { shortest, longest } => config.election_timeout = (shortest, longest),
             Setting::Heartbeat(every) => config.heartbeat = every,
@@ -428,6 +430,7 @@ fn is_kind(envelope: &Envelope, kind: KindName) -> bool {
         KindName::ForwardReply => return false,
         KindName::Read => Kind::Read,
         KindName::ReadReply => Kind::ReadReply,
+        KindName::LostEntries => Kind::LostEntries,
     };
     envelope.is(kind)
 }

@@ -114,6 +114,10 @@ pub enum Setting {
         /// The ceiling.
         ceiling: Duration,
     },
+    /// `replace-incarnations on|off`: members whose disk was lost join again by themselves.
+    ReplaceIncarnations(bool),
+    /// `max-log-bytes N`: bytes of entries that no snapshot covers at which a log is full.
+    MaxLogBytes(u64),
     /// `seed N`: of all dice of the cluster.
     Seed(u64),
 }

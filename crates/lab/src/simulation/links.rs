@@ -50,6 +50,8 @@ pub enum Kind {
     Read,
     /// `read-reply`
     ReadReply,
+    /// `lost-entries`
+    LostEntries,
 }
 
 impl Kind {
@@ -70,6 +72,7 @@ impl Kind {
             Body::SnapshotReply(_) => Kind::SnapshotReply,
             Body::Read { .. } => Kind::Read,
             Body::ReadReply { .. } => Kind::ReadReply,
+            Body::LostEntries { .. } => Kind::LostEntries,
         }
     }
 
@@ -90,6 +93,7 @@ impl Kind {
             Kind::SnapshotReply => "snapshot-reply",
             Kind::Read => "read",
             Kind::ReadReply => "read-reply",
+            Kind::LostEntries => "lost-entries",
         }
     }
 }
@@ -123,6 +127,7 @@ impl fmt::Display for Envelope {
             }
             Body::AppendReply(reply) => match reply.result {
                 AppendResult::Matched { up_to } => write!(f, " matched {up_to}"),
+                AppendResult::Full { up_to } => write!(f, " matched {up_to}, no room for more"),
                 AppendResult::Conflict { refused, hint } => write!(f, " refused {refused}, hint {hint}"),
                 AppendResult::Stale => write!(f, " stale"),
             },
@@ -142,6 +147,7 @@ impl fmt::Display for Envelope {
             Body::Read { token } => write!(f, " {token:x}"),
             Body::ReadReply { token, index: Some(index) } => write!(f, " {token:x} at {index}"),
             Body::ReadReply { token, index: None } => write!(f, " {token:x} refused"),
+            Body::LostEntries { acknowledged } => write!(f, " acknowledged {acknowledged}"),
         }
     }
 }

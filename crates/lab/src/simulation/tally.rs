@@ -67,6 +67,8 @@ impl Tally {
             Decision::RefusedLargeSnapshot { .. } => "refused a large snapshot",
             Decision::SnapshotTooLarge { .. } => "had a snapshot refused for its size",
             Decision::LostAcknowledged { .. } => "saw an acknowledgement withdrawn",
+            Decision::BeginsIncarnation { .. } => "began another incarnation",
+            Decision::ReplacesIncarnation { .. } => "replaced an incarnation",
             Decision::ContradictsCommitted { .. } => "saw a committed entry contradicted",
             Decision::ConfirmedReads { .. } => "confirmed reads",
             Decision::ReadByLease => "read by lease",

@@ -176,16 +176,17 @@ impl Run {
         if !harmless || has_witness || astray || may_fail || self.weather.has_bad_clocks() || membership.is_joint() {
             return;
         }
-        match self.dice.random_range(0..4) {
+        match self.dice.random_range(0..5) {
             0 => self.join_under_load(leader),
             1 => self.transfer_under_load(leader, core),
             2 => self.only_one_can_lead(&membership, core),
+            3 => self.rejoin_from_an_old_copy(leader, core),
             _ => {}
         }
     }
 
     /// One more command of a client that has asked for it before: it moves the log and changes nothing else.
-    fn repeat_a_command(&mut self, leader: NodeId) -> bool {
+    pub(super) fn repeat_a_command(&mut self, leader: NodeId) -> bool {
         if !self.cluster.is_up(leader) {
             return false;
         }

@@ -261,6 +261,8 @@ fn settings(
     config.apply_window = log_uniform(dice, 1.0, 1000.0) as usize;
     config.snapshot_entries = dice.random_bool(0.6).then(|| log_uniform(dice, 5.0, 300.0) as u64);
     config.snapshot_bytes = dice.random_bool(0.2).then(|| log_uniform(dice, 500.0, 20_000.0) as usize);
+    let bounded = config.snapshot_entries.is_some() && dice.random_bool(0.3);
+    config.max_log_bytes = bounded.then(|| log_uniform(dice, 300.0, 20_000.0) as usize);
     config.snapshot_keep = dice.random_range(0..50);
     config.snapshot_chunk = log_uniform(dice, 32.0, 65_536.0) as usize;
     config.snapshot_inflight = dice.random_range(1..=8);

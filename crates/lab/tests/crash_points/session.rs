@@ -82,7 +82,15 @@ fn draw(dice: &mut ChaCha8Rng, number: WriteNumber, held: &Restored, size: Size)
     let last = held.entries.last().map_or(start, Entry::position).index;
     let covered = held.snapshot.as_ref().map_or(Index(0), |snapshot| snapshot.position.index);
     let hard_state = Some(HardState { term, vote: dice.random_bool(0.5).then_some(NodeId(1)) });
-    let mut write = Write { number, hard_state, snapshot: None, start: None, discard: false, entries: Vec::new() };
+    let mut write = Write {
+        number,
+        hard_state,
+        snapshot: None,
+        start: None,
+        discard: false,
+        incarnation: dice.random_ratio(1, 12).then(|| Incarnation(dice.random())),
+        entries: Vec::new(),
+    };
     match dice.random_range(0..10) {
         0 => {}
         1..=5 => {

@@ -54,7 +54,8 @@ impl Outboxes {
             | Body::TimeoutNow
             | Body::Forward { .. }
             | Body::Read { .. }
-            | Body::ReadReply { .. } => &self.messages,
+            | Body::ReadReply { .. }
+            | Body::LostEntries { .. } => &self.messages,
         }
     }
 }

@@ -9,8 +9,8 @@ use serde::de::DeserializeOwned;
 
 use super::StoreError;
 use super::file::{
-    CLUSTER_KEY, Counts, END_KEY, ENTRIES, HARD_STATE_KEY, INCARNATION_KEY, META, NODE_KEY, SCHEMA, SCHEMA_KEY,
-    START_KEY, STATE, WRITES_KEY, entry_place,
+    CLUSTER_KEY, Counts, END_KEY, ENTRIES, HARD_STATE_KEY, INCARNATION_KEY, META, NODE_KEY, PREVIOUS_INCARNATION_KEY,
+    SCHEMA, SCHEMA_KEY, START_KEY, STATE, WRITES_KEY, entry_place,
 };
 use super::seal::unseal;
 use super::snapshot::{self, Kept};
@@ -52,6 +52,13 @@ impl File<'_> {
         let restored = Restored { hard_state, committed, incarnation, snapshot, start, entries };
         self.agrees(&restored)?;
         Ok((restored, Counts { generation, writes }))
+    }
+
+    /// The incarnation before the one the file holds, if the node began another one.
+    pub(super) fn previous_incarnation(self, database: &Database) -> Result<Option<Incarnation>, StoreError> {
+        let read = database.begin_read().map_err(|error| self.database("the file", error))?;
+        let meta = read.open_table(META).map_err(|error| self.no_table("meta", error))?;
+        self.value_if_any(&meta, "meta", PREVIOUS_INCARNATION_KEY)
     }
 
     /// All entries: those after `start` up to `end`, without gaps.

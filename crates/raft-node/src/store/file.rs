@@ -40,6 +40,8 @@ pub(super) const SCHEMA_KEY: &str = "schema";
 pub(super) const NODE_KEY: &str = "node";
 pub(super) const CLUSTER_KEY: &str = "cluster";
 pub(super) const INCARNATION_KEY: &str = "incarnation";
+/// The incarnation before, if the node began another one: the mark may still be of that one.
+pub(super) const PREVIOUS_INCARNATION_KEY: &str = "previous incarnation";
 pub(super) const HARD_STATE_KEY: &str = "hard state";
 /// Where the log begins.
 pub(super) const START_KEY: &str = "start";
@@ -55,6 +57,7 @@ pub struct RedbStore {
     file: PathBuf,
     owner: Owner,
     life: Incarnation,
+    previous_incarnation: Option<Incarnation>,
     extent: Extent,
     counts: Counts,
     /// Raised after every write, if there is one.
@@ -136,13 +139,13 @@ impl RedbStore {
     ///
     /// # Errors
     /// [`StoreError::Outdated`] if the mark tells of more writes than this store holds, [`StoreError::Foreign`] if it is
-    /// of another life of this node.
+    /// of another life of this node, unless that is the one before.
     pub fn guard(&mut self, backend: impl StorageBackend, label: &Path) -> Result<(), StoreError> {
         let (file, mark) = (self.file.clone(), label.to_owned());
         let no_access = |error: io::Error| File(label).no_access(error);
         let own = Confirmed { life: self.life, writes: self.counts.writes };
         if let Some(known) = self.owner.read(&backend).map_err(no_access)? {
-            if known.life != own.life {
+            if known.life != own.life && Some(known.life) != self.previous_incarnation {
                 let (found, expected) = (own.life.0.to_string(), known.life.0.to_string());
                 return Err(StoreError::Foreign { file, what: "life", found, expected });
             }
@@ -163,11 +166,13 @@ impl RedbStore {
         let place = File(file);
         place.identify(&database, node, cluster)?;
         let (restored, counts) = place.restored(&database)?;
+        let previous_incarnation = place.previous_incarnation(&database)?;
         let store = RedbStore {
             database,
             file: file.to_owned(),
             owner: Owner::new(node, cluster),
             life: restored.incarnation,
+            previous_incarnation,
             extent: Extent::of(&restored),
             counts,
             mark: None,
@@ -196,10 +201,23 @@ impl RedbStore {
                 state.insert(END_KEY, sealed(END_KEY, &after.end)?.as_slice())?;
             }
         }
+        if let Some(incarnation) = &write.incarnation {
+            let mut meta = transaction.open_table(META)?;
+            let previous = sealed(PREVIOUS_INCARNATION_KEY, &self.life)?;
+            meta.insert(PREVIOUS_INCARNATION_KEY, previous.as_slice())?;
+            meta.insert(INCARNATION_KEY, sealed(INCARNATION_KEY, incarnation)?.as_slice())?;
+        }
         self.commit_entries(&transaction, write, after)?;
         transaction.commit()?;
         // Never before: a mark that is ahead would condemn a sound store.
-        self.mark.as_ref().map_or(Ok(()), |mark| mark.set(counts.writes))?;
+        let confirmed = Confirmed { life: write.incarnation.unwrap_or(self.life), writes: counts.writes };
+        if let Some(mark) = &self.mark {
+            mark.set(confirmed)?;
+            if write.incarnation.is_some() {
+                // So the mark is of this incarnation or of the one before, which the store knows.
+                mark.sync()?;
+            }
+        }
         Ok(())
     }
 
@@ -237,6 +255,10 @@ impl Store for RedbStore {
             Ok(()) => {
                 self.extent = after;
                 self.counts = counts;
+                if let Some(incarnation) = write.incarnation {
+                    self.previous_incarnation = Some(self.life);
+                    self.life = incarnation;
+                }
                 self.completed.push_back(write.number);
                 Ok(())
             }

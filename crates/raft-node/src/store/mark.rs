@@ -4,7 +4,8 @@
 //! acknowledgements, which others count on ("each server will vote for at most one candidate in a given term",
 //! section 5.2). So does a store whose disk lost what it had confirmed, and one that was deleted.
 //!
-//! Decision: a small file of its own, written after every durable write and flushed only at the start and at the end.
+//! Decision: a small file of its own, written after every durable write and flushed only at the start, at the end, and when an
+//! incarnation begins.
 //! Why: it may fall behind when power is lost, but it is never ahead of what was confirmed, so a sound store is never
 //! refused, and without a flush it costs a fraction of the write that it follows. It notices nothing where store and
 //! mark are put back together, as with the image of a whole machine, or where lost power took the mark back as far as
@@ -74,7 +75,6 @@ pub(super) fn open(path: &Path) -> io::Result<FileBackend> {
 #[derive(Debug)]
 pub(super) struct Mark {
     owner: Owner,
-    life: Incarnation,
     backend: Box<dyn StorageBackend>,
 }
 
@@ -84,15 +84,20 @@ impl Mark {
         if backend.len()? != MARK_BYTES as u64 {
             backend.set_len(MARK_BYTES as u64)?;
         }
-        let mark = Mark { owner, life: confirmed.life, backend: Box::new(backend) };
-        mark.set(confirmed.writes)?;
-        mark.backend.sync_data()?;
+        let mark = Mark { owner, backend: Box::new(backend) };
+        mark.set(confirmed)?;
+        mark.sync()?;
         Ok(mark)
     }
 
-    /// Marks that so many writes are confirmed; durable when the system gets to it.
-    pub(super) fn set(&self, writes: u64) -> io::Result<()> {
-        self.backend.write(0, &self.owner.seal(Confirmed { life: self.life, writes }))
+    /// Marks what is confirmed; durable when the system gets to it.
+    pub(super) fn set(&self, confirmed: Confirmed) -> io::Result<()> {
+        self.backend.write(0, &self.owner.seal(confirmed))
+    }
+
+    /// Makes what was marked durable.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        self.backend.sync_data()
     }
 }
 
@@ -118,7 +123,7 @@ mod tests {
         let confirmed = |writes| Confirmed { life: Incarnation(7), writes };
         assert_eq!(owner.read(&file()).expect("readable"), None);
         let mark = Mark::begin(owner.clone(), confirmed(3), file()).expect("writable");
-        mark.set(5).expect("writable");
+        mark.set(confirmed(5)).expect("writable");
         drop(mark);
         assert_eq!(owner.read(&file()).expect("readable"), Some(confirmed(5)));
         for other in [Owner::new(NodeId(2), "test"), Owner::new(NodeId(1), "best")] {

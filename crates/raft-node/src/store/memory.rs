@@ -45,8 +45,9 @@ impl MemoryStore {
 impl Store for MemoryStore {
     fn submit(&mut self, write: Write) -> Result<(), StoreError> {
         let _after = Extent::of(&self.image).after(&write)?;
-        let Write { number, hard_state, snapshot, start, discard, entries } = write;
+        let Write { number, hard_state, snapshot, start, discard, incarnation, entries } = write;
         let image = &mut self.image;
+        image.incarnation = incarnation.unwrap_or(image.incarnation);
         image.hard_state = hard_state.unwrap_or(image.hard_state);
         if snapshot.is_some() {
             image.snapshot = snapshot;

@@ -94,7 +94,15 @@ fn vote(term: u64, vote: u64) -> HardState {
 
 fn write(number: u64, hard_state: Option<HardState>, entries: impl IntoIterator<Item = Entry>) -> Write {
     let entries = entries.into_iter().collect();
-    Write { number: WriteNumber(number), hard_state, snapshot: None, start: None, discard: false, entries }
+    Write {
+        number: WriteNumber(number),
+        hard_state,
+        snapshot: None,
+        start: None,
+        discard: false,
+        incarnation: None,
+        entries,
+    }
 }
 
 /// Bytes that differ from place to place, so that a chunk at another's place would be seen.

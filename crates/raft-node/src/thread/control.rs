@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::{Shared, lock};
 use crate::quic::LinkCounters;
-use crate::view::NodeView;
+use crate::view::{NodeView, Stopped};
 
 /// Remote control of a running node, for anybody: look at it, pause it, cut it off, stop it.
 #[derive(Clone, Debug)]
@@ -44,7 +44,7 @@ impl NodeControl {
     pub fn view(&self) -> NodeView {
         let mut view = self.view.borrow().clone();
         if self.orders.is_closed() && view.stopped.is_none() {
-            view.stopped = Some("it has ended".to_owned());
+            view.stopped = Some(Stopped::Ended);
         }
         view
     }

@@ -12,8 +12,8 @@ use super::{ASK_QUEUE, Ask, FromProgram, NodeOptions, Order, PROPOSAL_QUEUE, REA
 use crate::clock::Clock;
 use crate::driver::Driver;
 use crate::quic::{LinkCounters, QuicLinks, ServiceRequest};
-use crate::store::{RedbStore, StoreError, WriterThread};
-use crate::view::NodeView;
+use crate::store::{RedbStore, WriterThread};
+use crate::view::{NodeView, Stopped};
 use crate::wire::MAX_CONTENT;
 
 /// Shortest time between two published views: a person sees no more, and it keeps publishing off the commit path.
@@ -155,27 +155,13 @@ impl Inbox {
     }
 }
 
-/// Why a node stops by itself.
-enum Fatal {
-    /// A failed write: nothing that waited for it has left, and nothing more will.
-    Store(StoreError),
-    /// Its program cannot go on.
-    Program(String),
-}
-
-impl From<StoreError> for Fatal {
-    fn from(error: StoreError) -> Self {
-        Fatal::Store(error)
-    }
-}
-
 impl RunningNode {
     async fn run(mut self, mut orders: mpsc::Receiver<Order>, mut program: FromProgram) {
         let mut inbox = Inbox::default();
         loop {
             let wake_at = match self.work(&mut program, &mut inbox) {
                 Ok(wake_at) => wake_at,
-                Err(fatal) => return self.stop_after(&fatal),
+                Err(stopped) => return self.stop_after(stopped),
             };
             let order = tokio::select! {
                 biased;
@@ -211,7 +197,7 @@ impl RunningNode {
     }
 
     /// One turn: consensus, deliveries, and what the program said and asks. Tells when to come again.
-    fn work(&mut self, program: &mut FromProgram, inbox: &mut Inbox) -> Result<Instant, Fatal> {
+    fn work(&mut self, program: &mut FromProgram, inbox: &mut Inbox) -> Result<Instant, Stopped> {
         if self.paused {
             return Ok(Instant::now());
         }
@@ -221,6 +207,9 @@ impl RunningNode {
         if self.hear(inbox) {
             wake_at = self.driver.pump(self.clock.now())?;
             news |= self.deliver()?;
+        }
+        if let Some(contradiction) = self.driver.contradiction() {
+            return Err(contradiction.into());
         }
         let wake_at = self.clock.instant(wake_at);
         if !news && self.published.elapsed() < PUBLISH_EVERY {
@@ -233,7 +222,7 @@ impl RunningNode {
     }
 
     /// Moves what the core gives its program to where it is taken. Tells whether there was anything.
-    fn deliver(&mut self) -> Result<bool, Fatal> {
+    fn deliver(&mut self) -> Result<bool, Stopped> {
         let mut news = News {
             refused: self.driver.take_refused(),
             reads: self.driver.take_reads(),
@@ -250,7 +239,7 @@ impl RunningNode {
         }
         let mut outgoing = lock(&self.shared.outgoing);
         if let Some(reason) = &outgoing.given_up {
-            return Err(Fatal::Program(reason.clone()));
+            return Err(Stopped::Program(reason.clone()));
         }
         let any = !news.is_empty();
         outgoing.hand_out(news);
@@ -321,14 +310,10 @@ impl RunningNode {
         }
     }
 
-    fn stop_after(mut self, fatal: &Fatal) {
-        let reason = match fatal {
-            Fatal::Store(error) => error.to_string(),
-            Fatal::Program(reason) => reason.clone(),
-        };
-        tracing::error!(reason, "the node stops");
+    fn stop_after(mut self, stopped: Stopped) {
+        tracing::error!(reason = %stopped, "the node stops");
         self.published = Instant::now();
-        let view = NodeView { stopped: Some(reason), ..self.driver.view() };
+        let view = NodeView { stopped: Some(stopped), ..self.driver.view() };
         self.publish.send_replace(view);
         self.wake_program();
     }

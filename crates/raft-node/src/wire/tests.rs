@@ -43,7 +43,7 @@ fn chunk(bytes: Option<&[u8]>) -> InstallSnapshot {
     }
 }
 
-/// One message per variant, with the bytes it has had since wire version 3.
+/// One message per variant, with the bytes it has had since wire version 4.
 fn golden() -> Vec<(Message, &'static str)> {
     let message = |term, body| Message { sender: Incarnation(7), ..Message::new(Term(term), body) };
     let append = |entries| {
@@ -62,13 +62,13 @@ fn golden() -> Vec<(Message, &'static str)> {
     let received = |result| Body::SnapshotReply(SnapshotReply { probe: Some(probe(5, 6)), position: at(3, 9), result });
     let stale = SnapshotReply { probe: None, position: at(3, 9), result: SnapshotResult::Stale };
     vec![
-        (message(3, Body::PreVote { last: at(2, 7), priority: 1 }), "08000000 03 03 07 00 00 02 07 01"),
-        (message(3, Body::PreVoteReply { granted: true }), "06000000 03 03 07 00 01 01"),
+        (message(3, Body::PreVote { last: at(2, 7), priority: 1 }), "08000000 04 03 07 00 00 02 07 01"),
+        (message(3, Body::PreVoteReply { granted: true }), "06000000 04 03 07 00 01 01"),
         (
             message(300, Body::RequestVote { last: at(2, 70_000), transfer: true, priority: 0 }),
-            "0f000000 03 fb2c01 07 00 02 02 fc70110100 01 00",
+            "0f000000 04 fb2c01 07 00 02 02 fc70110100 01 00",
         ),
-        (message(3, Body::VoteReply { granted: false }), "06000000 03 03 07 00 03 00"),
+        (message(3, Body::VoteReply { granted: false }), "06000000 04 03 07 00 03 00"),
         (
             message(
                 4,
@@ -79,7 +79,7 @@ fn golden() -> Vec<(Message, &'static str)> {
                     entry(4, 13, 100, Payload::Withheld),
                 ]),
             ),
-            "3b000000 03 04 07 00 04 03 09 08 01 04 05 06 fbdc05 04 \
+            "3b000000 04 04 07 00 04 03 09 08 01 04 05 06 fbdc05 04 \
              04 0a 63 00 \
              04 0b 64 01 01 02 02 aa bb \
              04 0c 64 02 04 01 00 00 01 00 02 00 01 02 01 00 03 09 01 00 00 04 00 01 01 00 \
@@ -87,40 +87,42 @@ fn golden() -> Vec<(Message, &'static str)> {
         ),
         (
             message(4, reply(Some(probe(5, 6)), matched, Some(state))),
-            "10000000 03 04 07 00 05 01 04 05 06 00 0b 01 08 fbfe00",
+            "10000000 04 04 07 00 05 01 04 05 06 00 0b 01 08 fbfe00",
         ),
-        (message(4, reply(None, conflict, None)), "0b000000 03 04 07 00 05 00 01 09 02 06 00"),
-        (message(4, reply(None, AppendResult::Stale, None)), "08000000 03 04 07 00 05 00 02 00"),
+        (message(4, reply(None, conflict, None)), "0b000000 04 04 07 00 05 00 01 09 02 06 00"),
+        (message(4, reply(None, AppendResult::Full { up_to: Index(9) }, None)), "09000000 04 04 07 00 05 00 02 09 00"),
+        (message(4, reply(None, AppendResult::Stale, None)), "08000000 04 04 07 00 05 00 03 00"),
         (
             message(4, Body::InstallSnapshot(chunk(Some(&[0xaa, 0xbb])).into())),
-            "21000000 03 04 07 00 06 03 09 fc70110100 fbfe00 63 01 01 00 01 00 00 fb2c01 01 02 aa bb 01 04 05 06",
+            "21000000 04 04 07 00 06 03 09 fc70110100 fbfe00 63 01 01 00 01 00 00 fb2c01 01 02 aa bb 01 04 05 06",
         ),
         (
             message(4, Body::InstallSnapshot(chunk(None).into())),
-            "1e000000 03 04 07 00 06 03 09 fc70110100 fbfe00 63 01 01 00 01 00 00 fb2c01 00 01 04 05 06",
+            "1e000000 04 04 07 00 06 03 09 fc70110100 fbfe00 63 01 01 00 01 00 00 fb2c01 00 01 04 05 06",
         ),
-        (message(4, received(SnapshotResult::Received(300))), "0f000000 03 04 07 00 07 01 04 05 06 03 09 00 fb2c01"),
-        (message(4, received(SnapshotResult::Installed)), "0c000000 03 04 07 00 07 01 04 05 06 03 09 01"),
-        (message(4, Body::SnapshotReply(stale)), "09000000 03 04 07 00 07 00 03 09 02"),
+        (message(4, received(SnapshotResult::Received(300))), "0f000000 04 04 07 00 07 01 04 05 06 03 09 00 fb2c01"),
+        (message(4, received(SnapshotResult::Installed)), "0c000000 04 04 07 00 07 01 04 05 06 03 09 01"),
+        (message(4, Body::SnapshotReply(stale)), "09000000 04 04 07 00 07 00 03 09 02"),
         (
             message(4, received(SnapshotResult::TooLarge { limit: 300 })),
-            "0f000000 03 04 07 00 07 01 04 05 06 03 09 03 fb2c01",
+            "0f000000 04 04 07 00 07 01 04 05 06 03 09 03 fb2c01",
         ),
         (
             message(4, received(SnapshotResult::TooOld { base: Index(8) })),
-            "0d000000 03 04 07 00 07 01 04 05 06 03 09 04 08",
+            "0d000000 04 04 07 00 07 01 04 05 06 03 09 04 08",
         ),
-        (message(4, Body::TimeoutNow), "05000000 03 04 07 00 08"),
+        (message(4, Body::TimeoutNow), "05000000 04 04 07 00 08"),
         (
             message(4, Body::Forward { commands: vec![command(u64::MAX, 1, &[1, 2, 3])] }),
-            "14000000 03 04 07 00 09 01 fdffffffffffffffff 01 03 01 02 03",
+            "14000000 04 04 07 00 09 01 fdffffffffffffffff 01 03 01 02 03",
         ),
-        (message(4, Body::Read { token: 8 }), "06000000 03 04 07 00 0a 08"),
-        (message(4, Body::ReadReply { token: 8, index: Some(Index(9)) }), "08000000 03 04 07 00 0b 08 01 09"),
+        (message(4, Body::Read { token: 8 }), "06000000 04 04 07 00 0a 08"),
+        (message(4, Body::ReadReply { token: 8, index: Some(Index(9)) }), "08000000 04 04 07 00 0b 08 01 09"),
         (
             Message { receiver: Incarnation(300), ..message(4, Body::ReadReply { token: 8, index: None }) },
-            "09000000 03 04 07 fb2c01 0b 08 00",
+            "09000000 04 04 07 fb2c01 0b 08 00",
         ),
+        (message(4, Body::LostEntries { acknowledged: Index(9) }), "06000000 04 04 07 00 0c 09"),
     ]
 }
 
@@ -184,6 +186,7 @@ fn any_append_reply() -> impl Strategy<Value = Body> {
         any::<u64>().prop_map(|up_to| AppendResult::Matched { up_to: Index(up_to) }),
         (any::<u64>(), any_position())
             .prop_map(|(refused, hint)| AppendResult::Conflict { refused: Index(refused), hint }),
+        any::<u64>().prop_map(|up_to| AppendResult::Full { up_to: Index(up_to) }),
         Just(AppendResult::Stale),
     ];
     let state = (any::<u64>(), any::<u64>()).prop_map(|(index, hash)| StateHash { index: Index(index), hash });
@@ -234,6 +237,7 @@ fn any_body() -> impl Strategy<Value = Body> {
         any::<u64>().prop_map(|token| Body::Read { token }),
         (any::<u64>(), prop::option::of(any::<u64>()))
             .prop_map(|(token, index)| Body::ReadReply { token, index: index.map(Index) }),
+        any::<u64>().prop_map(|acknowledged| Body::LostEntries { acknowledged: Index(acknowledged) }),
     ]
 }
 
@@ -375,10 +379,10 @@ fn a_state_may_be_larger_than_a_frame_and_no_larger_than_a_node_takes() {
 #[test]
 fn a_length_that_lies_is_an_error_not_an_allocation() {
     // AppendEntries that announces 2^64 - 1 entries, then nothing.
-    let frame = hex("03 04 00 00 04 03 09 08 00 00 fdffffffffffffffff");
+    let frame = hex("04 04 00 00 04 03 09 08 00 00 fdffffffffffffffff");
     assert!(matches!(decode_message(&frame), Err(WireError::Malformed { .. })));
     // Forward with one command of 2^32 - 1 bytes, then nothing.
-    let frame = hex("03 04 00 00 09 01 01 01 fcffffffff");
+    let frame = hex("04 04 00 00 09 01 01 01 fcffffffff");
     assert!(matches!(decode_message(&frame), Err(WireError::Malformed { .. })));
 }
 

@@ -6,7 +6,7 @@ use super::*;
 use crate::types::Incarnation;
 
 /// One of each, with where its rule is written and a word of its sentence that no other has.
-fn all() -> [(Decision, &'static str, &'static str); 38] {
+fn all() -> [(Decision, &'static str, &'static str); 42] {
     use Decision::*;
     let (a, index) = (NodeId(2), Index(7));
     let at = |term| LogPosition { term: Term(term), index: Index(3) };
@@ -50,6 +50,22 @@ fn all() -> [(Decision, &'static str, &'static str); 38] {
         (ConfirmedReads { round: 4, count: 2 }, "thesis 6.4", "round 4, for 2 reads"),
         (ReadByLease, "thesis 6.4.1", "by its clock"),
         (MetStranger { peer: a, incarnation: Incarnation(5) }, "Raftian: who lost", "n2 in its life 5"),
+        (
+            LostAcknowledged { follower: a, acknowledged: Index(9), refused: index, witness: false },
+            "Raft 5.3",
+            "must join again",
+        ),
+        (
+            LostAcknowledged { follower: a, acknowledged: Index(9), refused: index, witness: true },
+            "Raft 5.3",
+            "remove it and add it again",
+        ),
+        (
+            BeginsIncarnation { leader: a, acknowledged: index, incarnation: Incarnation(5) },
+            "Raftian: who lost",
+            "begins incarnation 5: n2 has its acknowledgement of #7",
+        ),
+        (ReplacesIncarnation { member: a, incarnation: Incarnation(5) }, "Raftian: who lost", "n2 join again under"),
         (StateDiverged { follower: a, index }, "Raftian: equal logs", "sees n2 in another state at #7"),
         (IgnoredNonsense { from: a, what: "odd" }, "Raftian: answer", "from n2: odd"),
     ]

@@ -64,12 +64,19 @@ enum Act {
     },
     /// At this of the places where it may be.
     Truncate(u64),
+    Cover(u64),
     Compact(u64),
 }
 
 fn acts() -> impl Strategy<Value = Vec<Act>> {
     let push = (0u64..3, 0u64..3, 0u64..6).prop_map(|(newer, later, kind)| Act::Push { newer, later, kind });
-    let act = prop_oneof![5 => push, 1 => (0u64..9).prop_map(Act::Truncate), 1 => (0u64..9).prop_map(Act::Compact)];
+    let place = || 0u64..9;
+    let act = prop_oneof![
+        5 => push,
+        1 => place().prop_map(Act::Truncate),
+        1 => place().prop_map(Act::Cover),
+        1 => place().prop_map(Act::Compact),
+    ];
     prop::collection::vec(act, 0..40)
 }
 
@@ -77,9 +84,10 @@ fn members(of: u64) -> Membership {
     Membership::new([crate::types::NodeId(1), crate::types::NodeId(of)]).unwrap()
 }
 
-/// Everything that was ever pushed and not truncated, and how much of it is compacted.
+/// Everything that was ever pushed and not truncated, and how much of it is covered and compacted.
 struct Naive {
     entries: Vec<Entry>,
+    covered: usize,
     base: usize,
 }
 
@@ -136,6 +144,8 @@ fn agrees(log: &Log, naive: &Naive) -> Result<(), TestCaseError> {
     prop_assert_eq!((log.base().index.0, log.last().index.0), (base, last));
     prop_assert_eq!(Some((log.start().position.term, log.start().stamp)), naive.known(base));
     prop_assert_eq!(Some((log.last().term, log.last_stamp())), naive.known(last));
+    let uncovered = &naive.entries[naive.covered..];
+    prop_assert_eq!(log.uncovered_bytes(), uncovered.iter().map(Entry::size).sum::<usize>());
     for index in 0..last + 3 {
         let at = Index(index);
         prop_assert_eq!(log.get(at), naive.get(index));
@@ -171,17 +181,22 @@ fn agrees(log: &Log, naive: &Naive) -> Result<(), TestCaseError> {
 proptest! {
     #[test]
     fn operations_agree_with_a_plain_vector(acts in acts()) {
-        let (mut log, mut naive) = (log(&[]), Naive { entries: Vec::new(), base: 0 });
+        let (mut log, mut naive) = (log(&[]), Naive { entries: Vec::new(), covered: 0, base: 0 });
         for act in acts {
             match act {
                 Act::Push { newer, later, kind } => log.push(naive.push(newer, later, kind)),
                 Act::Truncate(place) => {
-                    let from = (naive.base as u64 + 1 + place).min(naive.entries.len() as u64 + 1);
+                    let from = (naive.covered as u64 + 1 + place).min(naive.entries.len() as u64 + 1);
                     log.truncate(Index(from));
                     naive.entries.truncate(from as usize - 1);
                 }
+                Act::Cover(place) => {
+                    naive.covered = (naive.covered + place as usize).min(naive.entries.len());
+                    log.cover(Index(naive.covered as u64));
+                }
                 Act::Compact(place) => {
                     naive.base = (naive.base + place as usize).min(naive.entries.len());
+                    naive.covered = naive.covered.max(naive.base);
                     log.compact(Index(naive.base as u64));
                 }
             }
@@ -190,6 +205,7 @@ proptest! {
         // A disk that gives back what it was given makes the same log.
         let since = naive.memberships(naive.base as u64).pop().expect("there is the founding one");
         let restored = Log::restore(log.start(), (Index(since.0), since.1), naive.held().to_vec());
+        naive.covered = naive.base;
         agrees(&restored.map_err(TestCaseError::fail)?, &naive)?;
     }
 

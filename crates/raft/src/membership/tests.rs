@@ -92,6 +92,19 @@ fn a_voter_with_another_disk_must_be_removed_before_it_is_added() {
 }
 
 #[test]
+fn a_voter_with_another_disk_may_join_in_one_step_and_only_alone() {
+    let three = Membership::new(ids(&[1, 2, 3])).unwrap();
+    let joins = three.after(&Change::Set(NodeId(3), Incarnation(9), Standing::Joining)).unwrap();
+    assert!(!joins.is_joint() && !joins.votes(NodeId(3)));
+    let voter = joins.after(&Change::Set(NodeId(3), Incarnation(9), Standing::Voter)).unwrap();
+    assert_eq!(voter.member(NodeId(3)).unwrap().incarnation, Incarnation(9));
+    // With a second change the configuration would be joint, and the old vote would be the new disk's.
+    let members = [(1, 0, Standing::Voter), (3, 9, Standing::Joining), (4, 0, Standing::Voter)];
+    let members = members.map(|(id, life, standing)| (NodeId(id), Incarnation(life), standing)).to_vec();
+    assert_eq!(three.after(&Change::Replace(members)), Err(MembershipError::OtherIncarnation(NodeId(3))));
+}
+
+#[test]
 fn what_a_witness_forgot_cannot_be_given_back_in_place() {
     let witness = (NodeId(3), Incarnation(0), Standing::Witness);
     let cluster = Membership::of(ids(&[1, 2]).map(|id| (id, Incarnation(0), Standing::Voter)).chain([witness]));

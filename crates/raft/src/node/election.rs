@@ -14,6 +14,9 @@ use crate::types::{LogPosition, NodeId, Term};
 impl Node {
     /// No leader was heard of in time (section 5.2), or the last campaign came to nothing.
     pub(super) fn on_election_timeout(&mut self) {
+        if self.disk.begins_incarnation() {
+            return self.rearm_election_timer();
+        }
         if !self.is_hard_state_durable() {
             // A vote that is not on disk yet may still decide this election; nobody can stand in a later term sooner.
             return self.rearm_election_timer();

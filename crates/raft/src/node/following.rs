@@ -19,7 +19,7 @@ impl Node {
             if self.config.has_planted(PlantedFault::EchoesStaleProbes) {
                 return self.reply_conflict(from, previous, probe);
             }
-            return self.reply_stale(from);
+            return self.reply_stale(from, None);
         }
         if let Err(what) = check_shape(term, previous, &entries) {
             return self.ignore(from, what);
@@ -42,23 +42,24 @@ impl Node {
         }
         let is_heartbeat = probe.is_some() && entries.is_empty();
         let answer_wanted = is_heartbeat || !entries.is_empty();
-        let up_to = Index(previous.index.0 + entries.len() as u64).max(self.log.base().index);
-        if let Err(what) = self.append(from, entries) {
-            return self.ignore(from, what);
-        }
+        let up_to = match self.append(from, previous.index, entries) {
+            Ok(up_to) => up_to.max(self.log.base().index),
+            Err(what) => return self.ignore(from, what),
+        };
         // "If leaderCommit > commitIndex, set commitIndex = min(leaderCommit, index of last new entry)" (figure 2).
         self.commit = self.commit.max(commit.min(up_to));
         if is_heartbeat && self.is_hard_state_durable() {
             // A heartbeat need not wait for a slow disk: the answer says how far the disk is.
-            let result = AppendResult::Matched { up_to: up_to.min(self.disk.durable()) };
+            let result = self.matched(up_to.min(self.disk.durable()));
             self.send(from, Body::AppendReply(AppendReply { probe, result, state: self.newest_state() }));
         } else if answer_wanted {
-            let state = self.newest_state();
-            self.promise(
-                from,
-                Body::AppendReply(AppendReply { probe, result: AppendResult::Matched { up_to }, state }),
-            );
+            let (result, state) = (self.matched(up_to), self.newest_state());
+            self.promise(from, Body::AppendReply(AppendReply { probe, result, state }));
         }
+    }
+
+    fn matched(&self, up_to: Index) -> AppendResult {
+        if self.is_log_full() { AppendResult::Full { up_to } } else { AppendResult::Matched { up_to } }
     }
 
     /// Takes `from` as the leader of this term and sets the election timer back. False if the term has another leader.
@@ -85,14 +86,18 @@ impl Node {
 
     /// "If an existing entry conflicts with a new one (same index but different terms), delete the existing entry and
     /// all that follow it. Append any new entries not already in the log" (figure 2). A suffix that does not conflict
-    /// stays: an old message may arrive twice.
-    fn append(&mut self, from: NodeId, mut entries: Vec<Entry>) -> Result<(), &'static str> {
+    /// stays: an old message may arrive twice. A full log takes none. Returns the last index up to which the logs are equal.
+    fn append(&mut self, from: NodeId, previous: Index, mut entries: Vec<Entry>) -> Result<Index, &'static str> {
+        let all = Index(previous.0 + entries.len() as u64);
         let known = entries.iter().take_while(|entry| self.holds(entry.position())).count();
-        let Some(Entry { index: first, stamp, .. }) = entries.get(known) else { return Ok(()) };
+        let Some(Entry { index: first, stamp, .. }) = entries.get(known) else { return Ok(all) };
         let (first, stamp) = (*first, *stamp);
         assert!(first > self.commit, "an entry that contradicts a committed one was ignored before");
         if self.log.stamp_at(first.previous()).is_some_and(|before| stamp < before) {
             return Err("its game clock goes back");
+        }
+        if self.is_log_full() {
+            return Ok(first.previous());
         }
         let to = self.log.last().index;
         if first <= to {
@@ -106,7 +111,7 @@ impl Node {
         }
         entries.drain(..known);
         self.log.extend(entries);
-        Ok(())
+        Ok(all)
     }
 
     /// Whether the entry at `position` is known to be in the log. Below the base it was, and is covered by a snapshot.
@@ -133,8 +138,8 @@ impl Node {
     }
 
     /// Answers a request that was not looked at.
-    pub(super) fn reply_stale(&mut self, to: NodeId) {
-        self.send(to, Body::AppendReply(AppendReply { probe: None, result: AppendResult::Stale, state: None }));
+    pub(super) fn reply_stale(&mut self, to: NodeId, probe: Option<Probe>) {
+        self.send(to, Body::AppendReply(AppendReply { probe, result: AppendResult::Stale, state: None }));
     }
 
     fn reply_conflict(&mut self, to: NodeId, previous: LogPosition, probe: Option<Probe>) {

@@ -15,15 +15,19 @@ impl Node {
             return self.ignore(from, "its sender is not another node");
         }
         self.speaker = Some((from, message.sender));
+        if self.disk.begins_incarnation() {
+            // Neither incarnation may answer: the old one has ended, and the new one is not on disk yet.
+            return;
+        }
         if message.receiver != self.incarnation {
             return self.on_misaddressed(from, &message);
         }
         let (term, sender) = (message.term, message.sender);
         if !message.body.is_request() {
-            match self.log.membership().member(from) {
-                Some(member) if member.incarnation == sender => {}
-                Some(_) => return self.note(Decision::MetStranger { peer: from, incarnation: sender }),
-                None => return self.note(Decision::MetStranger { peer: from, incarnation: sender }),
+            let is_member = self.log.membership().member(from).is_some_and(|member| member.incarnation == sender);
+            if !is_member {
+                self.note(Decision::MetStranger { peer: from, incarnation: sender });
+                return self.replace_incarnation(from, &message);
             }
         }
         if term > Term::LAST {
@@ -57,6 +61,7 @@ impl Node {
             Body::Forward { commands } => self.on_forward(commands),
             Body::Read { token } => self.on_read(from, token),
             Body::ReadReply { token, index } => self.on_read_reply(term, token, index),
+            Body::LostEntries { acknowledged } => self.on_lost_entries(from, term, acknowledged),
         }
     }
 
@@ -67,7 +72,7 @@ impl Node {
             && append.probe.is_some()
         {
             self.note(Decision::IsStranger { peer: from });
-            self.reply_stale(from);
+            self.reply_stale(from, append.probe);
         }
     }
 

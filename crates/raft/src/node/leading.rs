@@ -60,11 +60,15 @@ impl Node {
         progress.on_answer(reply.probe, self.now);
         match reply.result {
             AppendResult::Stale => {}
-            AppendResult::Matched { up_to } if up_to > self.log.last().index => {
+            AppendResult::Matched { up_to } | AppendResult::Full { up_to } if up_to > self.log.last().index => {
                 self.ignore(from, "it acknowledges entries that were never sent");
             }
-            AppendResult::Matched { up_to } => {
-                if progress.on_matched(up_to, self.now) {
+            AppendResult::Matched { up_to } | AppendResult::Full { up_to } => {
+                let news = progress.on_matched(up_to, self.now);
+                if matches!(reply.result, AppendResult::Full { .. }) {
+                    progress.pause();
+                }
+                if news {
                     self.advance_commit();
                     self.tell_successor();
                 }
@@ -74,7 +78,9 @@ impl Node {
                 if progress.proves_loss(refused, reply.probe) {
                     let acknowledged = progress.matched;
                     progress.lose(candidate.min(hint.index));
-                    self.note(Decision::LostAcknowledged { follower: from, acknowledged, refused });
+                    let witness = progress.witness;
+                    self.note(Decision::LostAcknowledged { follower: from, acknowledged, refused, witness });
+                    self.end_incarnation(from, acknowledged, witness);
                 } else if progress.on_conflict(refused, candidate.min(hint.index)) {
                     let next = progress.next;
                     self.note(Decision::LogsDiffer { follower: from, next });
@@ -144,8 +150,13 @@ impl Node {
         if self.config.check_quorum && self.now.since(contact) > longest {
             return self.step_down(StepDown::LostQuorum);
         }
+        if self.is_log_full() && self.machine.applied < self.commit {
+            // Its program stands still, so no snapshot makes room. Another member's may go on.
+            let _no_successor = self.hand_over(None).is_err();
+        }
         self.promote_learners();
         self.send_heartbeats();
+        self.end_lost_incarnations();
     }
 
     /// Starts handing leadership over, to `to` or to the voter that has most and answered lately.

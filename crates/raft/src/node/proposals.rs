@@ -37,11 +37,13 @@ impl Node {
 
     /// Appends to the leader's own log what may be appended, and reports the rest if anybody wants to know.
     fn append_commands(&mut self, commands: Vec<Command>, report: bool) {
+        let full = self.is_log_full();
         let Role::Leader(leader) = &mut self.role else { unreachable!("only a leader appends on its own") };
         let (term, stamp) = (self.hard_state.term, leader.stamp(self.now));
         let mut index = self.log.last().index;
         for command in commands {
             let refusal = refusal(&self.config, leader, index.0 - self.commit.0, &command);
+            let refusal = refusal.or(full.then_some(RefusalReason::Busy));
             if let Some(reason) = refusal {
                 if report {
                     self.actions.refused.push(Refused::new(&command, reason));

@@ -39,11 +39,12 @@ impl Node {
             let due_at = applied.saturating_sub(offset) / every * every + offset;
             due_at > covered && due_at > offset
         });
+        let full = self.is_log_full() && applied > covered;
         let large = self.config.snapshot_bytes.is_some_and(|most| {
             let more = most / 2 * usize::try_from(place).unwrap_or(0) / usize::try_from(members).unwrap_or(1).max(1);
             applied > covered && self.machine.bytes >= most.saturating_add(more)
         });
-        let due = (many || large || self.actions.snapshot_due) && self.now >= self.machine.ask_not_before;
+        let due = (many || large || full || self.actions.snapshot_due) && self.now >= self.machine.ask_not_before;
         let witness = self.machine.stateless;
         self.actions.snapshot_due = due && !witness && !self.machine.restore && !self.machine.snapshot_asked;
         self.machine.snapshot_asked |= self.actions.snapshot_due;
@@ -81,6 +82,7 @@ impl Node {
         let stamp = self.log.stamp_at(index).unwrap_or_default();
         let membership = self.log.membership_at(index).clone();
         let snapshot = Snapshot { position, stamp, membership, data };
+        self.log.cover(index);
         let log_after = compact_to.unwrap_or_else(|| self.compaction_target(index)).min(index);
         if log_after > self.log.base().index {
             self.log.compact(log_after);
@@ -213,6 +215,7 @@ impl Node {
         let tail_kept = self.log.matches(position);
         let commit = self.commit;
         if tail_kept {
+            self.log.cover(position.index);
             self.log.compact(position.index);
         } else {
             self.log = Log::after(snapshot.start(), snapshot.membership.clone());
@@ -228,6 +231,7 @@ impl Node {
     /// The state went astray: the leader's takes its place, and what follows in the log is applied again.
     fn rewind_to(&mut self, snapshot: Snapshot) {
         let index = snapshot.position.index;
+        self.log.cover(index);
         self.disk.compacted(Some(snapshot.clone()), self.log.start());
         self.snapshot = Some(snapshot);
         self.machine.restore = true;

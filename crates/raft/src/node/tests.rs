@@ -14,6 +14,7 @@ use crate::{ConfigError, Standing};
 
 mod elections;
 mod following;
+mod incarnations;
 mod leading;
 mod reads;
 mod snapshots;

@@ -31,6 +31,7 @@ fn write(number: u64) -> Write {
         start: snapshot.as_ref().map(Snapshot::start),
         snapshot,
         discard: false,
+        incarnation: None,
         entries: vec![entry(number, number)],
     }
 }

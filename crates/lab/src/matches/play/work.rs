@@ -37,8 +37,8 @@ impl Match {
         let Some(node) = machine.node.as_mut().filter(|node| node.has_work()) else { return false };
         let Work { persist, apply, others } = node.work();
         let write = persist.map(|write| {
-            let Write { number, hard_state, snapshot, start, discard, entries } = write;
-            Write { number, hard_state, snapshot, start, discard, entries: entries.to_vec() }
+            let Write { number, hard_state, snapshot, start, discard, incarnation, entries } = write;
+            Write { number, hard_state, snapshot, start, discard, incarnation, entries: entries.to_vec() }
         });
         let mut applied = None;
         if let Some(snapshot) = others.restore.take() {

@@ -19,6 +19,7 @@ pub enum KindName {
     ForwardReply,
     Read,
     ReadReply,
+    LostEntries,
 }
 
 /// Roles of nodes.
@@ -35,7 +36,7 @@ pub enum RoleName {
 
 impl KindName {
     /// All of them.
-    pub const ALL: [KindName; 15] = [
+    pub const ALL: [KindName; 16] = [
         KindName::PreVote,
         KindName::PreVoteReply,
         KindName::RequestVote,
@@ -51,6 +52,7 @@ impl KindName {
         KindName::ForwardReply,
         KindName::Read,
         KindName::ReadReply,
+        KindName::LostEntries,
     ];
 
     /// The word for it.
@@ -72,6 +74,7 @@ impl KindName {
             KindName::ForwardReply => "forward-reply",
             KindName::Read => "read",
             KindName::ReadReply => "read-reply",
+            KindName::LostEntries => "lost-entries",
         }
     }
 }

@@ -123,6 +123,37 @@ fn the_store_of_an_earlier_life_is_refused() {
     assert!(error.contains("life 0") && error.contains("life 8"), "{error}");
 }
 
+fn begins(number: u64, incarnation: u64) -> Write {
+    Write { incarnation: Some(Incarnation(incarnation)), ..write(number, None, []) }
+}
+
+/// Power may be lost between the store's write and the mark's, so the store tells which incarnation came before.
+#[test]
+fn a_mark_of_the_incarnation_before_is_behind_and_condemns_nothing() {
+    let home = Home::new();
+    let (mut store, _) = home.open().expect("a new file");
+    submit(&mut store, write(1, Some(vote(1, 1)), []));
+    let earlier = fs::read(home.mark()).expect("a mark");
+    let old_copy = fs::read(home.file()).expect("a file");
+    submit(&mut store, begins(2, 8));
+    drop(store);
+    fs::write(home.mark(), &earlier).expect("writable");
+    let (mut store, restored) = home.open().expect("a sound store");
+    assert_eq!((restored.incarnation, restored.hard_state), (Incarnation(8), vote(1, 1)));
+    submit(&mut store, begins(3, 9));
+    submit(&mut store, begins(4, 10));
+    drop(store);
+    assert_eq!(home.open().expect("a sound store").1.incarnation, Incarnation(10));
+    let newest = fs::read(home.file()).expect("a file");
+    fs::write(home.file(), old_copy).expect("writable");
+    let error = home.open().map(drop).expect_err("an earlier incarnation").to_string();
+    assert!(error.contains("life 0") && error.contains("life 10"), "{error}");
+    fs::write(home.file(), newest).expect("writable");
+    fs::write(home.mark(), earlier).expect("writable");
+    let error = home.open().map(drop).expect_err("only the last one before is known").to_string();
+    assert!(error.contains("life 0") && error.contains("life 10"), "{error}");
+}
+
 #[test]
 fn a_store_that_confirmed_nothing_may_be_begun_again() {
     let home = Home::new();

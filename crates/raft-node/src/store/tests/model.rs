@@ -15,6 +15,8 @@ enum Step {
     Compact { covered: u64, kept: u64, size: Option<usize> },
     /// A snapshot of a leader that is `ahead` replaces everything, followed by `count` entries.
     Install { ahead: u64, count: u64, size: Option<usize> },
+    /// The node begins another incarnation.
+    Begin,
     /// The store is closed and opened again.
     Reopen,
 }
@@ -30,6 +32,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         6 => (0..6u64, 0..12u64).prop_map(|(back, count)| Step::Append { back, count }),
         2 => (0..=16u64, 0..8u64, any_size()).prop_map(|(covered, kept, size)| Step::Compact { covered, kept, size }),
         1 => (1..9u64, 0..4u64, any_size()).prop_map(|(ahead, count, size)| Step::Install { ahead, count, size }),
+        1 => Just(Step::Begin),
         2 => Just(Step::Reopen),
     ]
 }
@@ -38,6 +41,7 @@ fn any_step() -> impl Strategy<Value = Step> {
 #[derive(Debug, Default)]
 struct Model {
     term: u64,
+    incarnation: u64,
     voted: bool,
     /// Term of each entry from index 1 on; those that a leader's snapshot skipped have the term of its last one.
     terms: Vec<u64>,
@@ -58,7 +62,7 @@ impl Model {
         Restored {
             committed: Index(0),
             hard_state: if self.voted { vote(self.term, 1) } else { HardState::default() },
-            incarnation: Incarnation::default(),
+            incarnation: Incarnation(self.incarnation),
             snapshot: self.snapshot.clone(),
             start: self.start_at(self.start),
             entries: self.entries(self.start),
@@ -71,6 +75,10 @@ impl Model {
         self.term += 1;
         match *step {
             Step::Vote | Step::Reopen => {}
+            Step::Begin => {
+                self.incarnation = number;
+                write.incarnation = Some(Incarnation(number));
+            }
             Step::Append { back, count } => {
                 let covered = self.snapshot.as_ref().map_or(0, |snapshot| snapshot.position.index.0 as usize);
                 let kept = self.terms.len().saturating_sub(back as usize).max(covered);

@@ -149,3 +149,46 @@ fn a_candidate_asks_each_member_in_its_own_life() {
     };
     assert_eq!(asked.iter().filter_map(of).collect::<Vec<_>>(), [(2, 0), (3, 7)]);
 }
+
+/// Entries of 10 bytes each and their overhead, in answer to which nothing but room is of interest.
+fn commands(previous: LogPosition, count: u64) -> Body {
+    let entry = |index| {
+        let payload = Payload::Command(command(index, 10));
+        Entry { term: TERM, index: Index(index), stamp: Stamp(0), payload }
+    };
+    let entries = (previous.index.0 + 1..=previous.index.0 + count).map(entry).collect();
+    let probe = Some(Probe { term: TERM, sent: NOW, round: 0 });
+    Body::AppendEntries(AppendEntries { previous, commit: Index(2), probe, round_trip: 0, entries })
+}
+
+/// A program that applies nothing, as behind a hidden window, takes no snapshots either.
+#[test]
+fn a_full_log_takes_entries_again_after_a_snapshot() {
+    let mut node = follower(|config| config.max_log_bytes = Some(2 * (Entry::OVERHEAD + 10)));
+    hear(&mut node, 2, commands(LogPosition::default(), 2));
+    let answers = |node: &mut Node| {
+        let mut answers = Vec::new();
+        while node.has_work() {
+            let sent = write(node).send.into_iter();
+            answers.extend(sent.filter_map(|(_, message)| match message.body {
+                Body::AppendReply(reply) => Some(reply.result),
+                _ => None,
+            }));
+        }
+        answers
+    };
+    let full = AppendResult::Full { up_to: Index(2) };
+    assert_eq!((answers(&mut node), node.last().index), (vec![full], Index(2)));
+    let second = LogPosition { term: TERM, index: Index(2) };
+    hear(&mut node, 2, commands(second, 0));
+    hear(&mut node, 2, commands(second, 1));
+    assert_eq!((answers(&mut node), node.commit()), (vec![full, full], Index(2)));
+    node.step(NOW, Input::Applied(Index(2)));
+    assert!(node.take_actions().snapshot_due);
+    node.step(
+        NOW,
+        Input::TakeSnapshot(TakenSnapshot { index: Index(2), data: [].as_slice().into(), compact_to: None }),
+    );
+    hear(&mut node, 2, commands(second, 1));
+    assert_eq!(answers(&mut node), [AppendResult::Matched { up_to: Index(3) }]);
+}

@@ -213,35 +213,6 @@ fn a_probe_of_an_earlier_term_counts_for_nothing() {
     assert_eq!(node.take_actions().orders, [Err(crate::OrderRefusal::NoSuccessor)], "nobody has answered this leader");
 }
 
-/// A follower restored from a backup refuses what it acknowledged: it lost part of its disk and must not count.
-#[test]
-fn a_follower_that_refuses_what_it_acknowledged_counts_no_more() {
-    let mut node = leader(three(Standing::Voter), |_| {});
-    write(&mut node);
-    propose(&mut node, [1]);
-    write(&mut node);
-    let refusal = |sent: Moment| {
-        let result = AppendResult::Conflict { refused: Index(2), hint: LogPosition::default() };
-        let probe = Some(Probe { term: TERM, sent, round: 0 });
-        Body::AppendReply(AppendReply { probe, result, state: None })
-    };
-    matched(&mut node, 2, 2);
-    assert_eq!(node.commit(), Index(2));
-    hear(&mut node, 2, refusal(NOW));
-    assert_eq!(node.status().peers[0].lost, None, "the refusal may have been overtaken");
-    let later = Moment(NOW.0 + 10);
-    at(&mut node, later, 2, refusal(Moment(NOW.0 + 5)));
-    assert_eq!(node.status().peers[0].lost, Some(Index(2)));
-    let lost = Decision::LostAcknowledged { follower: NodeId(2), acknowledged: Index(2), refused: Index(2) };
-    assert_eq!(decisions(&node.take_actions(), |decision| *decision == lost), 1);
-    propose(&mut node, [2]);
-    write(&mut node);
-    matched(&mut node, 2, 3);
-    assert_eq!(node.commit(), Index(2), "its acknowledgements do not count");
-    matched(&mut node, 3, 3);
-    assert_eq!(node.commit(), Index(3));
-}
-
 #[test]
 fn a_transfer_to_a_silent_member_is_refused_at_once() {
     let mut node = leader(three(Standing::Voter), |_| {});
@@ -317,4 +288,75 @@ fn a_hand_over_is_given_up_when_its_time_is_over() {
     assert!(!gives_up(60_000) && !gives_up(patience - 1));
     assert!(gives_up(patience));
     assert!(!gives_up(patience + 60_000), "it was told");
+}
+
+#[test]
+fn a_follower_whose_log_is_full_is_sent_entries_when_it_has_room() {
+    let mut node = leader(three(Standing::Voter), |_| {});
+    write(&mut node);
+    matched(&mut node, 2, 1);
+    matched(&mut node, 3, 1);
+    propose(&mut node, [1, 2]);
+    write(&mut node);
+    let full = |up_to| {
+        let result = AppendResult::Full { up_to: Index(up_to) };
+        Body::AppendReply(AppendReply { probe: Some(Probe { term: TERM, sent: NOW, round: 0 }), result, state: None })
+    };
+    hear(&mut node, 2, full(2));
+    assert_eq!(node.commit(), Index(2), "what it has room for counts");
+    hear(&mut node, 2, full(9));
+    assert_eq!(nonsense(&node.take_actions()), 1);
+    let sent_to_2 = |node: &mut Node| -> Vec<usize> {
+        let sent = write(node).send.into_iter().filter(|(to, _)| *to == NodeId(2));
+        sent.filter_map(|(_, message)| match message.body {
+            Body::AppendEntries(append) => Some(append.entries.len()),
+            _ => None,
+        })
+        .collect()
+    };
+    propose(&mut node, [3]);
+    assert_eq!(sent_to_2(&mut node), [0_usize; 0]);
+    node.step(NOW.after(node.config().heartbeat), Input::Wake);
+    assert_eq!(sent_to_2(&mut node), [0], "a heartbeat");
+    hear(&mut node, 2, full(2));
+    assert_eq!(sent_to_2(&mut node), [0_usize; 0]);
+    hear(&mut node, 2, answer(2));
+    assert_eq!(sent_to_2(&mut node), [2]);
+}
+
+#[test]
+fn a_leader_whose_log_is_full_is_busy() {
+    let each = Entry::OVERHEAD + 10;
+    let mut node = node(alone(), |config| config.max_log_bytes = Some(Entry::OVERHEAD + 2 * each));
+    node.step(NOW, Input::Campaign);
+    assert!(!settle(&mut node), "nothing is full yet");
+    propose(&mut node, 1..3);
+    while node.has_work() {
+        write(&mut node);
+    }
+    propose(&mut node, 3..4);
+    let refused: Vec<_> =
+        node.take_actions().refused.iter().map(|refused| (refused.sequence, refused.reason)).collect();
+    assert_eq!(refused, [(3, crate::RefusalReason::Busy)]);
+}
+
+#[test]
+fn a_leader_with_a_full_log_hands_over_if_its_program_stands_still() {
+    for applies in [true, false] {
+        let each = Entry::OVERHEAD + 10;
+        let mut node = leader(three(Standing::Voter), |config| config.max_log_bytes = Some(2 * each));
+        write(&mut node);
+        propose(&mut node, [1, 2, 3]);
+        write(&mut node);
+        let last = node.last().index;
+        matched(&mut node, 2, last.0);
+        assert_eq!(node.commit(), last);
+        write(&mut node);
+        if applies {
+            node.step(NOW, Input::Applied(last));
+        }
+        node.step(NOW.after(node.config().heartbeat), Input::Wake);
+        let told = |(to, message): &(NodeId, Message)| *to == NodeId(2) && message.body == Body::TimeoutNow;
+        assert_eq!(write(&mut node).send.iter().any(told), !applies);
+    }
 }

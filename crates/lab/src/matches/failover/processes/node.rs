@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use raftian_node::driver::Committed;
 use raftian_node::trace::{Step, Trace};
-use raftian_node::{AskError, NodeHandle, NodeView, Replica};
+use raftian_node::{AskError, NodeHandle, NodeView, Replica, Stopped};
 use raftian_raft::{ClientId, Command, Decision, Entry, Payload, TakenSnapshot, Term};
 
 use super::said::{Said, Told};
@@ -112,7 +112,7 @@ impl Program {
             let view = self.node.view();
             self.tell_of_leaders(&view, &mut said);
             if let Some(reason) = view.stopped {
-                return Err(reason);
+                return Err(reason.to_string());
             }
             self.ask_again()?;
             say(said.into_iter())?;
@@ -195,7 +195,7 @@ impl Program {
         let bytes: Vec<u8> = [client.0, sequence].into_iter().flat_map(u64::to_le_bytes).collect();
         match self.node.propose(Command { client, sequence, bytes: bytes.into() }) {
             Ok(()) | Err(AskError::Busy) => Ok(()),
-            Err(AskError::Stopped) => Err(self.node.view().stopped.unwrap_or_else(|| "the node has ended".to_owned())),
+            Err(AskError::Stopped) => Err(self.node.view().stopped.unwrap_or(Stopped::Ended).to_string()),
         }
     }
 }

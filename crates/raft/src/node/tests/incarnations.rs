@@ -1,0 +1,176 @@
+//! Followers that lost what they had acknowledged, and members that answer under another incarnation.
+
+use super::*;
+use crate::actions::WriteNumber;
+use crate::message::AppendEntries;
+
+/// A follower refuses entry 2, which it may have acknowledged, in answer to a heartbeat of this moment.
+fn refusal(sent: Moment) -> Body {
+    let result = AppendResult::Conflict { refused: Index(2), hint: LogPosition::default() };
+    Body::AppendReply(AppendReply { probe: Some(probe(sent)), result, state: None })
+}
+
+fn probe(sent: Moment) -> Probe {
+    Probe { term: TERM, sent, round: 0 }
+}
+
+/// n1 leads, and n2 has refused what it had acknowledged.
+fn leader_of_a_lost_follower(set: impl FnOnce(&mut Config)) -> (Node, Moment) {
+    let mut node = leader(three(Standing::Voter), set);
+    write(&mut node);
+    propose(&mut node, [1]);
+    write(&mut node);
+    matched(&mut node, 2, 2);
+    matched(&mut node, 3, 2);
+    let later = Moment(NOW.0 + 10);
+    at(&mut node, later, 2, refusal(Moment(NOW.0 + 5)));
+    assert_eq!(node.status().peers[0].lost, Some(Index(2)));
+    write(&mut node);
+    (node, later)
+}
+
+/// n2 answers a heartbeat of the moment `sent` under this incarnation.
+fn answer_as(node: &mut Node, now: Moment, incarnation: u64, probe: Option<Probe>) {
+    let body = Body::AppendReply(AppendReply { probe, result: AppendResult::Stale, state: None });
+    let message = Message { sender: Incarnation(incarnation), ..Message::new(TERM, body) };
+    node.step(now, Input::Receive { from: NodeId(2), message });
+}
+
+fn standing_of_2(node: &Node) -> (Incarnation, Option<Standing>) {
+    let member = node.membership().member(NodeId(2)).unwrap();
+    (member.incarnation, member.standing)
+}
+
+/// A follower restored from a backup refuses what it acknowledged: it lost part of its disk and must not count.
+#[test]
+fn a_follower_that_refuses_what_it_acknowledged_counts_no_more() {
+    let mut node = leader(three(Standing::Voter), |_| {});
+    write(&mut node);
+    propose(&mut node, [1]);
+    write(&mut node);
+    matched(&mut node, 2, 2);
+    assert_eq!(node.commit(), Index(2));
+    hear(&mut node, 2, refusal(NOW));
+    assert_eq!(node.status().peers[0].lost, None, "the refusal may have been overtaken");
+    let later = Moment(NOW.0 + 10);
+    at(&mut node, later, 2, refusal(Moment(NOW.0 + 5)));
+    assert_eq!(node.status().peers[0].lost, Some(Index(2)));
+    let (follower, acknowledged, refused) = (NodeId(2), Index(2), Index(2));
+    let lost = Decision::LostAcknowledged { follower, acknowledged, refused, witness: false };
+    let actions = node.take_actions();
+    assert_eq!(decisions(&actions, |decision| *decision == lost), 1);
+    assert!(
+        actions.send.iter().any(|(to, message)| *to == follower && message.body == Body::LostEntries { acknowledged })
+    );
+    propose(&mut node, [2]);
+    write(&mut node);
+    matched(&mut node, 2, 3);
+    assert_eq!(node.commit(), Index(2), "its acknowledgements do not count");
+    matched(&mut node, 3, 3);
+    assert_eq!(node.commit(), Index(3));
+}
+
+/// The other half: a follower that is told so answers nobody until another incarnation is on disk, and only under that.
+#[test]
+fn a_follower_that_lost_entries_answers_under_another_incarnation() {
+    let mut node = follower(|_| {});
+    hear(&mut node, 2, heartbeat_with(1));
+    let Write { number: held, .. } = node.take_actions().persist.unwrap();
+    hear(&mut node, 3, Body::LostEntries { acknowledged: Index(2) });
+    assert!(node.take_actions().persist.is_none(), "n3 does not lead");
+    hear(&mut node, 2, Body::LostEntries { acknowledged: Index(2) });
+    let actions = node.take_actions();
+    let told = |decision: &Decision| {
+        matches!(decision, Decision::BeginsIncarnation { leader: NodeId(2), acknowledged: Index(2), .. })
+    };
+    assert_eq!(decisions(&actions, told), 1);
+    let Write { number, incarnation, .. } = actions.persist.unwrap();
+    let incarnation = incarnation.unwrap();
+    assert_ne!(incarnation, Incarnation(0));
+    node.step(NOW, Input::Persisted(held));
+    assert_eq!(node.take_actions().send, [], "what it promised under the old incarnation stays with it");
+    hear(&mut node, 2, heartbeat());
+    node.step(NOW, Input::Campaign);
+    assert_eq!((node.take_actions().send, node.incarnation()), (vec![], Incarnation(0)));
+    assert_eq!(number, WriteNumber(held.0 + 1));
+    node.step(NOW, Input::Persisted(number));
+    assert_eq!(node.incarnation(), incarnation);
+    hear(&mut node, 2, heartbeat());
+    let actions = node.take_actions();
+    let [(NodeId(2), Message { sender, body: Body::AppendReply(reply), .. })] = actions.send.as_slice() else {
+        panic!("{actions:?}")
+    };
+    assert_eq!((*sender, reply.result), (incarnation, AppendResult::Stale));
+    node.step(NOW, Input::Campaign);
+    assert_eq!(node.role(), RoleKind::Follower, "it is no member yet");
+}
+
+fn heartbeat_with(entries: u64) -> Body {
+    let entry = |index| Entry { term: TERM, index: Index(index), stamp: Stamp(0), payload: Payload::Empty };
+    let entries = (1..=entries).map(entry).collect();
+    let previous = LogPosition::default();
+    let probe = Some(probe(NOW));
+    Body::AppendEntries(AppendEntries { previous, commit: Index(0), probe, round_trip: 0, entries })
+}
+
+#[test]
+fn a_follower_that_lost_entries_joins_again_at_once() {
+    let (mut node, now) = leader_of_a_lost_follower(|_| {});
+    answer_as(&mut node, now, 9, None);
+    let earlier = Probe { term: Term(0), ..probe(now) };
+    answer_as(&mut node, now, 9, Some(earlier));
+    assert_eq!(standing_of_2(&node), (Incarnation(0), Some(Standing::Voter)), "that was no answer to this leader");
+    answer_as(&mut node, now, 9, Some(probe(now)));
+    assert_eq!(standing_of_2(&node), (Incarnation(9), Some(Standing::Joining)));
+    let replaces = Decision::ReplacesIncarnation { member: NodeId(2), incarnation: Incarnation(9) };
+    assert_eq!(decisions(&write(&mut node), |decision| *decision == replaces), 1);
+    assert_eq!((node.status().peers[0].lost, node.status().peers[0].matched), (None, Index(0)));
+    propose(&mut node, [2]);
+    write(&mut node);
+    matched(&mut node, 2, 4);
+    assert_eq!(node.commit(), Index(2), "neither incarnation counts");
+    matched(&mut node, 3, 4);
+    assert_eq!(node.commit(), Index(4));
+}
+
+#[test]
+fn a_member_that_answers_under_its_incarnation_is_not_replaced() {
+    let mut node = leader(three(Standing::Voter), |_| {});
+    write(&mut node);
+    matched(&mut node, 2, 1);
+    matched(&mut node, 3, 1);
+    let silent = NOW.after(node.config().patience());
+    answer_as(&mut node, silent, 9, Some(probe(NOW)));
+    assert_eq!(standing_of_2(&node).0, Incarnation(0), "its answer may be older than the last of the registered one");
+    let sent = Moment(NOW.0 + 1);
+    answer_as(&mut node, Moment(silent.0 - 1), 9, Some(probe(sent)));
+    assert_eq!(node.now, silent, "the clock of a node never goes back");
+    assert_eq!(standing_of_2(&node), (Incarnation(9), Some(Standing::Joining)));
+}
+
+#[test]
+fn without_the_option_the_operator_replaces_an_incarnation() {
+    let (mut node, now) = leader_of_a_lost_follower(|config| config.replace_incarnations = false);
+    answer_as(&mut node, now, 9, Some(probe(now)));
+    assert_eq!(standing_of_2(&node), (Incarnation(0), Some(Standing::Voter)));
+    let told = |(_, message): &(NodeId, Message)| matches!(message.body, Body::LostEntries { .. });
+    let mut node = follower(|config| config.replace_incarnations = false);
+    hear(&mut node, 2, Body::LostEntries { acknowledged: Index(2) });
+    assert!(node.take_actions().persist.is_none() && !node.take_actions().send.iter().any(told));
+}
+
+#[test]
+fn a_witness_that_lost_entries_is_left_to_the_operator() {
+    let mut node = leader(three(Standing::Witness), |_| {});
+    write(&mut node);
+    matched(&mut node, 2, 1);
+    matched(&mut node, 3, 1);
+    let refused = AppendResult::Conflict { refused: Index(1), hint: LogPosition::default() };
+    let now = Moment(NOW.0 + 10);
+    let reply = AppendReply { probe: Some(probe(Moment(NOW.0 + 5))), result: refused, state: None };
+    at(&mut node, now, 3, Body::AppendReply(reply));
+    let actions = node.take_actions();
+    let lost = |decision: &Decision| matches!(decision, Decision::LostAcknowledged { witness: true, .. });
+    assert_eq!(decisions(&actions, lost), 1);
+    assert!(!actions.send.iter().any(|(_, message)| matches!(message.body, Body::LostEntries { .. })));
+}
