@@ -32,6 +32,8 @@ pub(super) struct StoreFile {
     owed: MemoryStore,
     /// The write that failed, or during which power was lost: it is done or it is not.
     doubted: Option<Write>,
+    /// Writes in `owed`, counted here and not by the store.
+    writes: u64,
 }
 
 impl StoreFile {
@@ -39,7 +41,7 @@ impl StoreFile {
     pub(super) fn new(id: NodeId, image: Restored) -> Self {
         let (disk, mark) = (SimDisk::default(), SimDisk::default());
         let mut file =
-            StoreFile { id, disk, mark, store: None, owed: MemoryStore::default(), doubted: None };
+            StoreFile { id, disk, mark, store: None, owed: MemoryStore::default(), doubted: None, writes: 0 };
         let (mut store, created) = file.open(&file.disk, image.incarnation).expect("a new disk without faults");
         file.guard(&mut store, &file.mark).expect("a new mark on a disk without faults");
         file.store = Some(store);
@@ -81,6 +83,7 @@ impl StoreFile {
             Ok(()) => {
                 store.completed();
                 submit(&mut self.owed, write);
+                self.writes += 1;
                 Ok(())
             }
             // What a store refuses it has not begun.
@@ -145,23 +148,30 @@ impl StoreFile {
             submit(&mut after, write);
             if after.image() == restored {
                 self.owed = after;
+                self.writes += 1;
             }
         }
     }
 
-    /// Whether a start from these bytes would be refused because they are older than what the mark says was confirmed, or
-    /// of an earlier life. The machine must be off.
-    pub(super) fn knows_newer_than(&self, bytes: &[u8]) -> bool {
-        let opened = self.open(&SimDisk::holding(bytes.to_vec()), Incarnation::default());
-        let guarded = opened.and_then(|(mut store, _)| self.guard(&mut store, &SimDisk::holding(self.mark.image())));
-        matches!(guarded, Err(StoreError::Outdated { .. } | StoreError::Foreign { .. }))
+    /// How many writes it owes.
+    pub(super) fn writes(&self) -> u64 {
+        self.writes
+    }
+
+    /// Whether the mark tells of more than `writes`: then a start from a copy with so many must be refused. Read from the
+    /// bytes of the mark, so that the store is not asked about itself: incarnation and count, 64 bits each, little-endian.
+    pub(super) fn confirmed_more_than(&self, writes: u64) -> bool {
+        let mark = self.mark.image();
+        let count = mark.get(8..16).and_then(|count| count.try_into().ok()).map(u64::from_le_bytes);
+        count.is_some_and(|confirmed| confirmed > writes)
     }
 
     /// Puts a former image in place of the store, and what was owed then. The mark stays.
-    pub(super) fn put_back(&mut self, bytes: Vec<u8>, owed: Restored) {
+    pub(super) fn put_back(&mut self, bytes: Vec<u8>, owed: Restored, writes: u64) {
         self.disk.put_back(bytes);
         self.store = None;
         self.doubted = None;
+        self.writes = writes;
         self.owed = MemoryStore::holding(owed);
     }
 

@@ -40,8 +40,8 @@ enum Inner {
 #[derive(Clone, Debug)]
 pub struct Backup {
     owed: Restored,
-    /// The bytes, if it is a disk of bytes.
-    bytes: Option<Vec<u8>>,
+    /// The bytes, if it is a disk of bytes, and how many writes they hold.
+    bytes: Option<(Vec<u8>, u64)>,
     /// The bytes of the rollback guard beside it.
     guard: Option<Vec<u8>>,
 }
@@ -243,11 +243,11 @@ impl DiskStore {
     /// A copy of what is durable now.
     #[must_use]
     pub fn backup(&self) -> Backup {
-        let guard = match &self.inner {
-            Inner::Image(_) => None,
-            Inner::File(file) => Some(file.guard_image()),
+        let (bytes, guard) = match &self.inner {
+            Inner::Image(_) => (None, None),
+            Inner::File(file) => (Some((file.disk().image(), file.writes())), Some(file.guard_image())),
         };
-        Backup { owed: self.image().clone(), bytes: self.disk().map(SimDisk::image), guard }
+        Backup { owed: self.image().clone(), bytes, guard }
     }
 
     /// Whether a machine that is off would notice that this copy was put back: its mark, which is no part of the copy,
@@ -255,7 +255,7 @@ impl DiskStore {
     #[must_use]
     pub fn knows_newer_than(&self, backup: &Backup) -> bool {
         match (&self.inner, &backup.bytes) {
-            (Inner::File(file), Some(bytes)) => file.knows_newer_than(bytes),
+            (Inner::File(file), Some((_, writes))) => file.confirmed_more_than(*writes),
             (Inner::Image(_) | Inner::File(_), _) => false,
         }
     }
@@ -268,7 +268,7 @@ impl DiskStore {
     pub fn put_back(&mut self, backup: &Backup) {
         match (&mut self.inner, &backup.bytes) {
             (Inner::Image(store), None) => *store = MemoryStore::holding(backup.owed.clone()),
-            (Inner::File(file), Some(bytes)) => file.put_back(bytes.clone(), backup.owed.clone()),
+            (Inner::File(file), Some((bytes, writes))) => file.put_back(bytes.clone(), backup.owed.clone(), *writes),
             (Inner::Image(_), Some(_)) | (Inner::File(_), None) => panic!("a backup fits the kind of disk it is of"),
         }
         self.forget();
