@@ -335,6 +335,28 @@ async fn garbage_closes_its_stream_and_nothing_else() {
     assert_eq!(a.receive().await, (NodeId(3), says(2)), "and so does the node");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_peer_may_open_and_end_any_number_of_streams() {
+    let mut nodes = cluster(2).into_iter();
+    let mut a = Node::start(nodes.next().expect("n1"));
+    let b = nodes.next().expect("n2");
+    let (_endpoint, connection) = connect(&b.config, a.config.listen, a.config.identity.fingerprint()).await;
+    let churn = async {
+        for number in 0..20_000 {
+            let mut stream = connection.open_uni().await.expect("a stream");
+            match number % 3 {
+                0 => stream.finish().expect("an open stream"),
+                1 => stream.reset(code::CLOSED).expect("an open stream"),
+                _ => stream.write_all(&[0xff; 4]).await.expect("written"),
+            }
+        }
+    };
+    timeout(PATIENCE, churn).await.expect("the node accepts all streams in time");
+    let mut stream = connection.open_uni().await.expect("a stream");
+    stream.write_all(&wire::encode_message(&says(1)).expect("small")).await.expect("written");
+    assert_eq!(a.receive().await, (NodeId(2), says(1)), "the node goes on reading");
+}
+
 #[tokio::test]
 async fn a_cut_node_neither_sends_nor_receives_until_it_is_mended() {
     let (mut a, mut b) = two();
