@@ -13,6 +13,7 @@
 mod aimed;
 mod clients;
 mod happening;
+mod memberships;
 mod minimise;
 mod nemesis;
 mod old_copy;

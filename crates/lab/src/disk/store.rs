@@ -115,6 +115,11 @@ impl DiskStore {
         self.waiting.len()
     }
 
+    /// The writes that wait, oldest first.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = &Write> {
+        self.waiting.iter()
+    }
+
     /// Whether [`Store::completed`] has something to tell.
     #[must_use]
     pub(crate) fn has_reports(&self) -> bool {

@@ -66,6 +66,12 @@ impl Simulation {
         }
     }
 
+    /// Mends one direction of a link.
+    pub fn mend(&mut self, from: NodeId, to: NodeId) {
+        self.links.mend(from, to);
+        self.trace.push(self.now, Line::Links("mend", Some((from, to))));
+    }
+
     /// Mends every link.
     pub fn heal(&mut self) {
         self.links.heal();

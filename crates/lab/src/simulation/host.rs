@@ -6,7 +6,7 @@ use raftian_node::driver::{Committed, Driver, Recorded};
 use raftian_node::wire;
 use raftian_raft::{
     Bytes, Command, Config, Entry, Incarnation, Index, Message, Moment, Node, NodeId, OrderRefusal, Payload, ReadId,
-    ReadRefusal, Refused, Restored, Sessions, StateHash, Verdict,
+    ReadRefusal, Refused, Restored, Sessions, StateHash, Verdict, Write,
 };
 
 use super::act::mix;
@@ -230,6 +230,16 @@ impl Host {
     #[must_use]
     pub fn image(&self) -> &Restored {
         self.disk().image()
+    }
+
+    /// Writes that its disk has not done yet, oldest first.
+    pub(crate) fn waiting_writes(&self) -> impl Iterator<Item = &Write> {
+        self.disk().waiting()
+    }
+
+    /// Messages that arrived while it was paused, oldest first.
+    pub(crate) fn mailbox(&self) -> &[(NodeId, Message)] {
+        &self.mailbox
     }
 
     /// Which life of the member its disk belongs to.

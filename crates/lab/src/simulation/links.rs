@@ -243,6 +243,11 @@ impl Links {
         self.take(|envelope| envelope.from == from && envelope.to == to).len()
     }
 
+    /// Mends one direction.
+    pub(crate) fn mend(&mut self, from: NodeId, to: NodeId) {
+        self.cuts.remove(&(from, to));
+    }
+
     /// Mends every cut.
     pub(crate) fn heal(&mut self) {
         self.cuts.clear();

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use raftian_raft::{Change, Index, NodeId, Standing};
+use raftian_raft::{Change, Index, Membership, NodeId, Standing};
 use rand::RngExt;
 
 use super::Run;
+use super::memberships::is_enough;
 use super::weather::Event;
 use crate::disk::CrashStyle;
 use crate::simulation::Simulation;
@@ -242,23 +243,18 @@ impl Run {
         Some(format!("the state of {id} goes astray"))
     }
 
-    /// Whether every membership that anybody goes by still has a majority of disks without this one and those lost
-    /// before, and somebody in it who may lead.
+    /// Whether every membership that a node goes by, or may come to go by, still has a quorum of disks without this one
+    /// and those lost before.
     pub(super) fn survives_without(&self, id: NodeId) -> bool {
-        let sound = |other: NodeId| other != id && !self.wiped.contains(&other);
-        self.cluster.memberships().iter().all(|membership| {
-            let lead = membership.members().filter(|(id, member)| sound(*id) && member.may_lead()).count();
+        self.memberships_ahead().iter().all(|membership| {
             // Entries that only a witness and a lost disk had could not be given back by anybody.
             let witnesses = membership.members().any(|(_, member)| member.is_witness());
-            // One that is joining may become a voter at any moment.
-            let joining = membership.member(id).is_some_and(|member| member.standing == Some(Standing::Joining));
-            membership.is_quorum(sound) && lead > 0 && !witnesses && !joining
+            !witnesses && is_enough(membership, |other| other != id && !self.wiped.contains(&other))
         })
     }
 
     fn change_members(&mut self) -> Option<String> {
         let leader = *self.cluster.leaders().first()?;
-        let membership = self.cluster.node(leader).membership().clone();
         let id = self.any(|_, _| true)?;
         let life = |id: NodeId| self.cluster.host(id).incarnation();
         let change = match self.dice.random_range(0..6) {
@@ -271,16 +267,7 @@ impl Run {
                 Change::Replace(chosen.iter().map(|id| (*id, life(*id), Standing::Voter)).collect())
             }
         };
-        // What a change leaves must be able to go on without the disks that are lost.
-        let next = membership.after(&change).ok()?;
-        let sound =
-            |id: NodeId| !self.wiped.contains(&id) || next.member(id).is_some_and(|m| m.incarnation == life(id));
-        // A rotten disk is as good as lost, though its node has not noticed yet.
-        let sound = |id: NodeId| sound(id) && !self.cluster.host(id).is_damaged();
-        let able = |wanted: &raftian_raft::Membership| {
-            wanted.is_quorum(|id| sound(id) && wanted.member(id).is_some_and(|m| m.incarnation == life(id)))
-        };
-        if !able(&next) || !able(&next.left()) {
+        if !self.can_bear(leader, &change) {
             return None;
         }
         let begun = self.cluster.change_membership(leader, change.clone());
@@ -290,5 +277,21 @@ impl Run {
             "was refused a change of members"
         });
         Some(format!("{leader} is asked for {change:?}: {begun:?}"))
+    }
+
+    /// Whether what a change leaves can go on without the disks that are lost.
+    fn can_bear(&self, leader: NodeId, change: &Change) -> bool {
+        let next = self.cluster.node(leader).membership().after(change);
+        next.is_ok_and(|next| self.can_go_on_with(&next) && self.can_go_on_with(&next.left()))
+    }
+
+    /// Whether a membership has a quorum of disks that are not lost. A rotten disk is as good as lost, though its node has
+    /// not noticed yet.
+    fn can_go_on_with(&self, membership: &Membership) -> bool {
+        is_enough(membership, |id| {
+            let host = self.cluster.host(id);
+            let is_same = membership.member(id).is_some_and(|member| member.incarnation == host.incarnation());
+            is_same && !host.is_damaged()
+        })
     }
 }

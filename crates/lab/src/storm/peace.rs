@@ -3,11 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use raftian_raft::{Body, Entry, Membership, NodeId, Payload, Standing};
+use raftian_raft::{Moment, NodeId, RoleKind};
 use rand::RngExt;
 
 use super::Run;
-use crate::simulation::Simulation;
+use super::memberships::{committed_membership, is_enough};
 
 /// How often commands are asked for again before peace counts as failed.
 const MOST_ROUNDS: usize = 2_000;
@@ -21,7 +21,7 @@ impl Run {
     pub(super) fn peace(&mut self) {
         self.dice.set_stream(u64::MAX);
         self.dice.set_word_pos(0);
-        let core = self.choose_core();
+        let mut core = self.choose_core();
         self.cluster.heal();
         for id in self.cluster.ids() {
             if core.contains(&id) {
@@ -32,17 +32,16 @@ impl Run {
         }
         // A leader whose clock stands still is deposed, and rightly.
         self.cluster.run(self.set_back);
-        let patience = self.weather.election_timeout.1 * 80;
-        let in_core = |id: NodeId| core.contains(&id);
+        let (patience, began) = (self.weather.election_timeout.1 * 80, self.cluster.now());
         for _ in 0..MOST_ROUNDS {
-            let settled = self.cluster.settle_among(patience, in_core);
+            let settled = self.cluster.settle_among(patience, |id| core.contains(&id));
             // A sync that was made to fail before peace may strike only now; the machine starts again.
             let down: Vec<_> = core.iter().copied().filter(|id| self.can_start(*id)).collect();
             if !down.is_empty() {
                 down.iter().for_each(|id| self.cluster.restart(*id));
                 continue;
             }
-            if settled.is_err() && self.switch_off_removed() {
+            if settled.is_err() && (self.switch_off_removed() || self.may_elect_later(&mut core, began)) {
                 continue;
             }
             let leader = match settled {
@@ -72,28 +71,54 @@ impl Run {
         panic!("commands are still missing, or states still differ:\n{}", self.cluster.trace());
     }
 
-    /// Machines that are enough for every membership that anybody goes by; random ones beside them.
+    /// Machines that are enough for every membership that a node goes by; random ones beside them.
     fn choose_core(&mut self) -> BTreeSet<NodeId> {
         let memberships = self.cluster.memberships();
-        let sound = |id: NodeId| !self.wiped.contains(&id);
         // What only a witness remembers nobody can give back, so with one everybody is needed.
         let witnesses = memberships.iter().any(|m| m.members().any(|(_, member)| member.is_witness()));
         let mut others: Vec<_> = self.cluster.ids().collect();
         let mut core: BTreeSet<_> = others.iter().copied().collect();
         while !witnesses && !others.is_empty() {
             let without = others.swap_remove(self.dice.random_range(0..others.len()));
-            let rest = |id: NodeId| id != without && core.contains(&id) && sound(id);
-            let enough = memberships.iter().all(|membership| {
-                let leaders = membership.members().filter(|(id, member)| rest(*id) && member.may_lead());
-                // One that is joining may become a voter at any moment.
-                let joining = membership.member(without).is_some_and(|m| m.standing == Some(Standing::Joining));
-                membership.is_quorum(rest) && leaders.count() > 0 && !joining
-            });
+            let works = |id: NodeId| id != without && core.contains(&id) && !self.wiped.contains(&id);
+            let enough = memberships.iter().all(|membership| is_enough(membership, works));
             if enough && self.dice.random_bool(0.7) {
                 core.remove(&without);
             }
         }
         core
+    }
+
+    /// Whether a core without a leader may elect one later: with one more machine, which is granted here because nobody in
+    /// the core can win an election; or in more time, because candidates without pre-vote depose each other.
+    fn may_elect_later(&mut self, core: &mut BTreeSet<NodeId>, began: Moment) -> bool {
+        let leads = |id: &NodeId| self.cluster.host(*id).node().is_some_and(|node| node.role() == RoleKind::Leader);
+        if core.iter().any(leads) {
+            return false;
+        }
+        if !self.cluster.has_electable(core) {
+            return self.grant_another(core);
+        }
+        let Some(first) = core.first() else { return false };
+        !self.cluster.host(*first).config().pre_vote && self.cluster.now().since(began) < self.weather.duel_patience()
+    }
+
+    /// Heals one machine that was broken for good, and joins it to the core. False if there is none.
+    fn grant_another(&mut self, core: &mut BTreeSet<NodeId>) -> bool {
+        let can_help = |id: NodeId| !self.wiped.contains(&id) && !self.switched_off.contains(&id);
+        let spare: Vec<_> = self.cluster.ids().filter(|id| !core.contains(id) && can_help(*id)).collect();
+        if spare.is_empty() {
+            return false;
+        }
+        let id = spare[self.dice.random_range(0..spare.len())];
+        self.tally.count("granted another machine, as nobody could be elected");
+        for other in core.iter() {
+            self.cluster.mend(id, *other);
+            self.cluster.mend(*other, id);
+        }
+        self.heal(id);
+        core.insert(id);
+        true
     }
 
     fn heal(&mut self, id: NodeId) {
@@ -123,7 +148,7 @@ impl Run {
     fn switch_off_removed(&mut self) -> bool {
         let up: Vec<_> = self.cluster.ids().filter(|id| self.cluster.is_up(*id)).collect();
         let newest = up.iter().max_by_key(|id| self.cluster.node(**id).commit());
-        let Some(members) = newest.map(|id| self.cluster.node(*id).membership().clone()) else { return false };
+        let Some(members) = newest.map(|id| committed_membership(self.cluster.node(*id)).clone()) else { return false };
         let removed: Vec<_> = up.into_iter().filter(|id| !members.contains(*id)).collect();
         if self.strangers_are_harmless() || removed.is_empty() {
             return false;
@@ -224,42 +249,5 @@ impl Run {
         let leads = self.cluster.is_up(leader) && self.cluster.node(leader).term() == term;
         let leads = leads && self.cluster.leaders().contains(&leader);
         assert!(leads, "{leader} led {term} in peace and does not any more\n{}", self.cluster.trace());
-    }
-}
-
-impl Simulation {
-    /// Every membership that some machine goes by, or would after a restart or the next message.
-    pub(super) fn memberships(&self) -> Vec<Membership> {
-        let mut all: Vec<Membership> = Vec::new();
-        let mut add = |membership: &Membership| {
-            if !all.contains(membership) {
-                all.push(membership.clone());
-            }
-        };
-        for id in self.ids() {
-            let host = self.host(id);
-            if let Some(node) = host.node() {
-                add(node.membership());
-            }
-            let image = host.image();
-            add(image.snapshot.as_ref().map_or(&host.config().membership, |snapshot| &snapshot.membership));
-            image.entries.iter().filter_map(changes).for_each(&mut add);
-        }
-        for envelope in self.queued() {
-            match &envelope.message.body {
-                Body::AppendEntries(append) => append.entries.iter().filter_map(changes).for_each(&mut add),
-                Body::InstallSnapshot(part) => add(&part.membership),
-                _ => {}
-            }
-        }
-        all
-    }
-}
-
-/// The membership that an entry brings, if it does.
-fn changes(entry: &Entry) -> Option<&Membership> {
-    match &entry.payload {
-        Payload::Membership(membership) => Some(membership),
-        Payload::Empty | Payload::Command(_) | Payload::Withheld => None,
     }
 }
