@@ -11,6 +11,7 @@
 //! without anybody knowing. Raft does not survive that, and neither do we.
 
 mod aimed;
+mod aimed_changes;
 mod clients;
 mod happening;
 mod memberships;
@@ -91,10 +92,12 @@ pub struct Wreck {
 }
 
 /// What a run of many storms must have met: a run without one of these has not tested it.
-pub const RARE: [&str; 62] = [
+pub const RARE: [&str; 65] = [
     "asked a deposed leader for a read",
+    "asked a leader for a change before its first commit",
     "asked for a change of members",
     "called again",
+    "changed members right after an election",
     "changed one member",
     "confirmed reads",
     "corrupted a message",
@@ -105,6 +108,7 @@ pub const RARE: [&str; 62] = [
     "cut off a leader in office",
     "cut the cluster to a bridge",
     "cut the cluster to a ring",
+    "deposed a leader with a change under way",
     "entered a joint configuration",
     "elected the only node that hears a quorum",
     "filled a disk",
@@ -229,6 +233,8 @@ struct Run {
     only: Option<BTreeSet<u64>>,
     faults: Vec<(u64, String)>,
     fresh_leader: Option<NodeId>,
+    /// A new leader that refused a change until it has committed an entry of its term.
+    eager: Option<NodeId>,
     /// Messages of the past, to come again much later.
     past: Vec<crate::simulation::Envelope>,
     /// Requests of leaders, to come again when the same node leads a later term.
@@ -268,6 +274,7 @@ impl Run {
             only: storm.only.clone(),
             faults: Vec::new(),
             fresh_leader: None,
+            eager: None,
             past: Vec::new(),
             earlier: BTreeMap::new(),
             wiped: BTreeSet::new(),
@@ -308,7 +315,9 @@ impl Run {
                 }
             }
         }
+        let before = self.fresh_leader;
         self.cut_off_fresh_leader(number);
+        self.change_fresh_leader(number, before);
         self.clients.hear(&self.cluster, &mut self.tally);
     }
 

@@ -98,7 +98,7 @@ impl Run {
     }
 
     /// The next timers of `leader` fire, and everything between the two arrives.
-    fn exchange(&mut self, leader: NodeId, follower: NodeId, times: usize) {
+    pub(super) fn exchange(&mut self, leader: NodeId, follower: NodeId, times: usize) {
         for _ in 0..times {
             if self.cluster.is_up(leader) && !self.cluster.is_paused(leader) {
                 self.cluster.tick(leader);
@@ -158,7 +158,7 @@ impl Run {
     }
 
     /// Delivers what matches, and what that causes, until nothing does.
-    fn deliver_all(&mut self, matches: impl Fn(&Envelope) -> bool) {
+    pub(super) fn deliver_all(&mut self, matches: impl Fn(&Envelope) -> bool) {
         for _ in 0..Simulation::MOST_DELIVERIES {
             if !self.cluster.deliver_one(&matches) {
                 return;

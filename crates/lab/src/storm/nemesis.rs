@@ -92,6 +92,7 @@ impl Run {
             Event::CutLeader => self.cut_off_leader(),
             Event::SupersedeTail => self.supersede_tail(),
             Event::LaterTerm => self.later_term_behind_the_leader(),
+            Event::OverlapChanges => self.overlap_changes(),
         }
     }
 
@@ -280,7 +281,7 @@ impl Run {
     }
 
     /// Whether what a change leaves can go on without the disks that are lost.
-    fn can_bear(&self, leader: NodeId, change: &Change) -> bool {
+    pub(super) fn can_bear(&self, leader: NodeId, change: &Change) -> bool {
         let next = self.cluster.node(leader).membership().after(change);
         next.is_ok_and(|next| self.can_go_on_with(&next) && self.can_go_on_with(&next.left()))
     }

@@ -31,6 +31,8 @@ pub(super) struct Weather {
     pub(super) crash_after_message: f64,
     /// Chance that a new leader is cut off.
     pub(super) cut_fresh_leader: f64,
+    /// Chance that a new leader is asked for a change of the members at once.
+    pub(super) change_fresh_leader: f64,
     pub(super) election_timeout: (Duration, Duration),
     /// Clocks of the machines run this much faster or slower, in parts of a million.
     pub(super) drift: i64,
@@ -84,6 +86,7 @@ pub(super) enum Event {
     CutLeader,
     SupersedeTail,
     LaterTerm,
+    OverlapChanges,
 }
 
 /// Uniform in the logarithm: small and large values are equally likely to be met.
@@ -166,6 +169,10 @@ impl Weather {
         weights.push((Event::SupersedeTail, sometimes(dice_of_aims, 0.001, 0.01)));
         let later_term = sometimes(dice_of_aims, 0.001, 0.01);
         weights.push((Event::LaterTerm, later_term));
+        // Of its own dice again, for the same reason.
+        let dice_of_changes = &mut ChaCha8Rng::seed_from_u64(seed.rotate_left(48) ^ (u64::MAX / 11));
+        weights.push((Event::OverlapChanges, sometimes(dice_of_changes, 0.000_5, 0.005)));
+        let change_fresh_leader = sometimes(dice_of_changes, 0.02, 0.8);
         let mut config = settings(dice, membership.clone(), election_timeout, lease_reads);
         if let Some((_, ceiling)) = config.adaptive_timeout {
             // Any floor that is not refused.
@@ -187,6 +194,7 @@ impl Weather {
             corrupt,
             crash_after_message: sometimes(dice, 0.001, 0.03),
             cut_fresh_leader: sometimes(dice, 0.01, 0.6),
+            change_fresh_leader,
             election_timeout,
             drift,
             outsiders: dice.random_range(0..=2) + u64::from(learners == 0 && dice.random_bool(0.3)),
