@@ -17,6 +17,7 @@
 mod check;
 mod extent;
 mod file;
+mod file_system;
 mod mark;
 mod memory;
 mod seal;
@@ -29,6 +30,7 @@ use raftian_raft::{Index, Write, WriteNumber};
 
 pub use extent::MAX_SNAPSHOT;
 pub use file::{CACHE_BYTES, RedbStore, SCHEMA};
+pub use file_system::{FileSystem, Found, OsFileSystem};
 pub use mark::MARK_BYTES;
 pub use memory::MemoryStore;
 pub use snapshot::CHUNK_BYTES;

@@ -10,7 +10,6 @@
 //! it is asked to look first, and a log of a match is read whole at start anyway.
 
 use std::collections::VecDeque;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -20,9 +19,10 @@ use serde::Serialize;
 
 use super::check::File;
 use super::extent::Extent;
+use super::file_system::{FileSystem, Found, OsFileSystem, create_directories, directory_of};
 use super::mark::{Confirmed, Mark, Owner};
 use super::seal::seal;
-use super::{Store, StoreError, mark, snapshot};
+use super::{Store, StoreError, snapshot};
 use crate::wire;
 
 /// Version of the file's layout. A file of another version is refused, never guessed at.
@@ -91,27 +91,40 @@ impl RedbStore {
         cluster: &str,
         incarnation: Incarnation,
     ) -> Result<(RedbStore, Restored), StoreError> {
+        Self::open_on(&OsFileSystem, path, marked, node, cluster, incarnation)
+    }
+
+    /// [`RedbStore::open`] on any file system, such as a simulated one.
+    pub fn open_on(
+        files: &impl FileSystem,
+        path: &Path,
+        marked: &Path,
+        node: NodeId,
+        cluster: &str,
+        incarnation: Incarnation,
+    ) -> Result<(RedbStore, Restored), StoreError> {
         let place = File(path);
-        match fs::metadata(path) {
-            Ok(found) if found.is_dir() => return Err(place.no_access("it is a directory")),
-            // redb would take an empty file for a new one, and this node would forget its vote.
-            Ok(found) if found.len() == 0 => return Err(place.damaged("the file", "it is empty")),
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                refuse_lost(path, marked, &Owner::new(node, cluster), incarnation)?;
-                create(path, node, cluster, incarnation)?;
+        match files.find(path).map_err(|error| place.no_access(error))? {
+            Some(Found::Directory) => return Err(place.no_access("it is a directory")),
+            Some(Found::File) => {}
+            None => {
+                refuse_lost(files, path, marked, &Owner::new(node, cluster), incarnation)?;
+                create(files, path, node, cluster, incarnation)?;
             }
-            Err(error) => return Err(place.no_access(error)),
         }
-        let database = settings().open(path).map_err(|error| place.not_opened(error))?;
+        let backend = files.open(path).map_err(|error| place.no_access(error))?;
+        // redb would take an empty file for a new one, and this node would forget its vote.
+        if backend.len().map_err(|error| place.no_access(error))? == 0 {
+            return Err(place.damaged("the file", "it is empty"));
+        }
+        // The process that created it may have been killed between the rename and the sync.
+        files.sync_directory(directory_of(path)).map_err(|error| place.no_access(error))?;
+        let database = settings().create_with_backend(backend).map_err(|error| place.not_opened(error))?;
         let (mut store, restored) = Self::restore(database, path, node, cluster)?;
         let no_mark = |error: io::Error| File(marked).no_access(error);
-        let created = !marked.exists();
-        create_directories(directory_of(marked)).map_err(no_mark)?;
-        store.guard(mark::open(marked).map_err(no_mark)?, marked)?;
-        if created {
-            sync_directory(directory_of(marked)).map_err(no_mark)?;
-        }
+        create_directories(files, directory_of(marked)).map_err(no_mark)?;
+        store.guard(files.create(marked).map_err(no_mark)?, marked)?;
+        files.sync_directory(directory_of(marked)).map_err(no_mark)?;
         Ok((store, restored))
     }
 
@@ -134,8 +147,8 @@ impl RedbStore {
     }
 
     /// Keeps a mark on `backend`, of [`MARK_BYTES`](super::MARK_BYTES), from now on: how many writes this store has
-    /// confirmed. A mark that is behind, of another node or cluster, or not whole is replaced. `label` stands for its
-    /// file in errors.
+    /// confirmed. The first of them is marked durably; later ones may be missing from the mark after a loss of power. A
+    /// mark that is behind, of another node or cluster, or not whole is replaced. `label` stands for its file in errors.
     ///
     /// # Errors
     /// [`StoreError::Outdated`] if the mark tells of more writes than this store holds, [`StoreError::Foreign`] if it is
@@ -301,70 +314,60 @@ fn settings() -> redb::Builder {
 }
 
 /// A node that wrote to a store which is not there any more must not begin with an empty one, but in another life, which
-/// is never its first again. The mark of the life before goes.
-fn refuse_lost(path: &Path, marked: &Path, owner: &Owner, incarnation: Incarnation) -> Result<(), StoreError> {
-    if !marked.exists() {
+/// is never its first again. The mark of the life before is removed, durably.
+fn refuse_lost(
+    files: &impl FileSystem,
+    path: &Path,
+    marked: &Path,
+    owner: &Owner,
+    incarnation: Incarnation,
+) -> Result<(), StoreError> {
+    let no_access = |error: io::Error| File(marked).no_access(error);
+    let directory = directory_of(marked);
+    if files.find(directory).map_err(no_access)?.is_none() {
         return Ok(());
     }
-    let no_access = |error: io::Error| File(marked).no_access(error);
-    match mark::open(marked).and_then(|backend| owner.read(&backend)).map_err(no_access)? {
-        Some(Confirmed { life, writes: promised })
-            if promised > 0 && [life, Incarnation::default()].contains(&incarnation) =>
-        {
-            Err(StoreError::Lost { file: path.to_owned(), mark: marked.to_owned(), promised })
-        }
-        // Durably: if it came back after a loss of power, it would condemn the store that is about to be created.
-        Some(_) | None => {
-            fs::remove_file(marked).and_then(|()| sync_directory(directory_of(marked))).map_err(no_access)
+    if files.find(marked).map_err(no_access)?.is_some() {
+        match files.open(marked).and_then(|backend| owner.read(&backend)).map_err(no_access)? {
+            Some(Confirmed { life, writes: promised })
+                if promised > 0 && [life, Incarnation::default()].contains(&incarnation) =>
+            {
+                return Err(StoreError::Lost { file: path.to_owned(), mark: marked.to_owned(), promised });
+            }
+            Some(_) | None => files.remove(marked).map_err(no_access)?,
         }
     }
+    // Also where a process removed it that was then killed: if it came back after a loss of power, it would condemn the
+    // store that is about to be created.
+    files.sync_directory(directory).map_err(no_access)
 }
 
 /// Writes a fresh store beside `path` and moves it there when it is whole, so that a crash never leaves half a file
 /// under the final name.
-fn create(path: &Path, node: NodeId, cluster: &str, incarnation: Incarnation) -> Result<(), StoreError> {
+fn create(
+    files: &impl FileSystem,
+    path: &Path,
+    node: NodeId,
+    cluster: &str,
+    incarnation: Incarnation,
+) -> Result<(), StoreError> {
     let place = File(path);
+    let no_access = |error: io::Error| place.no_access(error);
     let directory = directory_of(path);
-    create_directories(directory).map_err(|error| place.no_access(error))?;
+    create_directories(files, directory).map_err(no_access)?;
     let mut unfinished = path.as_os_str().to_owned();
     unfinished.push(".new");
-    match fs::remove_file(&unfinished) {
+    let unfinished = Path::new(&unfinished);
+    match files.remove(unfinished) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(place.no_access(error)),
         _ => {}
     }
-    let database = settings().create(&unfinished).map_err(|error| place.not_opened(error))?;
+    let backend = files.create(unfinished).map_err(no_access)?;
+    let database = settings().create_with_backend(backend).map_err(|error| place.not_opened(error))?;
     initialise(&database, node, cluster, incarnation).map_err(|error| place.no_access(error))?;
     database.close().map_err(|error| place.no_access(error))?;
-    fs::rename(&unfinished, path).map_err(|error| place.no_access(error))?;
-    sync_directory(directory).map_err(|error| place.no_access(error))
-}
-
-/// Creates `directory` and those above it that are missing, durably: whoever loses the name of a directory loses what
-/// is in it.
-fn create_directories(directory: &Path) -> io::Result<()> {
-    let missing: Vec<_> = directory.ancestors().take_while(|above| !above.exists()).collect();
-    fs::create_dir_all(directory)?;
-    missing.into_iter().try_for_each(|created| sync_directory(directory_of(created)))
-}
-
-/// Where the name of `path` is kept.
-pub(super) fn directory_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    }
-}
-
-/// Makes the names in `directory` durable; a file whose name is lost in a crash is lost.
-#[cfg(unix)]
-fn sync_directory(directory: &Path) -> io::Result<()> {
-    fs::File::open(directory)?.sync_all()
-}
-
-/// Other systems cannot open a directory to flush it.
-#[cfg(not(unix))]
-fn sync_directory(_directory: &Path) -> io::Result<()> {
-    Ok(())
+    // Durable with the sync of its directory, which follows at every opening.
+    files.rename(unfinished, path).map_err(no_access)
 }
 
 fn initialise(database: &Database, node: NodeId, cluster: &str, incarnation: Incarnation) -> Result<(), WriteError> {

@@ -4,19 +4,18 @@
 //! acknowledgements, which others count on ("each server will vote for at most one candidate in a given term",
 //! section 5.2). So does a store whose disk lost what it had confirmed, and one that was deleted.
 //!
-//! Decision: a small file of its own, written after every durable write and flushed only at the start, at the end, and when an
-//! incarnation begins.
-//! Why: it may fall behind when power is lost, but it is never ahead of what was confirmed, so a sound store is never
-//! refused, and without a flush it costs a fraction of the write that it follows. It notices nothing where store and
+//! Decision: a small file of its own, written after every durable write and flushed only at the start, after the first
+//! write of a store, when an incarnation begins, and at the end. Why: it may fall behind when power is lost, but it is never
+//! ahead of what was confirmed, so a sound store is never refused, and without a flush it costs a fraction of the write that
+//! it follows. The flush after the first write is the difference between a store that has confirmed something and one that
+//! has not: a store that was lost is never begun again, whenever power was lost. It notices nothing where store and
 //! mark are put back together, as with the image of a whole machine, or where lost power took the mark back as far as
 //! the copy: nothing on one machine can. Would change if: peers remembered for each other how far each of them was.
 
-use std::path::Path;
-use std::{fs, io};
+use std::io;
 
 use raftian_raft::{Incarnation, NodeId};
-use redb::backends::FileBackend;
-use redb::{DatabaseError, StorageBackend, StorageError};
+use redb::StorageBackend;
 
 use super::seal::{seal, unseal};
 
@@ -62,15 +61,6 @@ impl Owner {
     }
 }
 
-/// The file of a mark, created if there is none.
-pub(super) fn open(path: &Path) -> io::Result<FileBackend> {
-    let file = fs::File::options().read(true).write(true).create(true).truncate(false).open(path)?;
-    FileBackend::new(file).map_err(|error| match error {
-        DatabaseError::Storage(StorageError::Io(error)) => error,
-        error => io::Error::other(error),
-    })
-}
-
 /// A mark that is kept up to date.
 #[derive(Debug)]
 pub(super) struct Mark {
@@ -85,13 +75,18 @@ impl Mark {
             backend.set_len(MARK_BYTES as u64)?;
         }
         let mark = Mark { owner, backend: Box::new(backend) };
-        mark.set(confirmed)?;
+        mark.write(confirmed)?;
         mark.sync()?;
         Ok(mark)
     }
 
-    /// Marks what is confirmed; durable when the system gets to it.
+    /// Marks what is confirmed: durable at once for the first write, and when the system gets to it for the others.
     pub(super) fn set(&self, confirmed: Confirmed) -> io::Result<()> {
+        self.write(confirmed)?;
+        if confirmed.writes == 1 { self.sync() } else { Ok(()) }
+    }
+
+    fn write(&self, confirmed: Confirmed) -> io::Result<()> {
         self.backend.write(0, &self.owner.seal(confirmed))
     }
 
@@ -114,11 +109,12 @@ mod tests {
     use redb::backends::InMemoryBackend;
 
     use super::*;
+    use crate::store::file_system::{FileSystem, OsFileSystem};
 
     #[test]
     fn a_mark_is_read_by_its_owner_alone() {
         let directory = tempfile::tempdir().expect("a directory");
-        let file = || open(&directory.path().join("mark")).expect("nobody else has it open");
+        let file = || OsFileSystem.create(&directory.path().join("mark")).expect("nobody else has it open");
         let owner = Owner::new(NodeId(1), "test");
         let confirmed = |writes| Confirmed { life: Incarnation(7), writes };
         assert_eq!(owner.read(&file()).expect("readable"), None);

@@ -10,7 +10,7 @@ use raftian_raft::{
 };
 use redb::{ReadableTable, StorageBackend, TableDefinition};
 
-use super::file::directory_of;
+use super::file_system::directory_of;
 use super::*;
 
 mod marks;
