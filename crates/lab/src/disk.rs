@@ -3,7 +3,8 @@
 //! [`SimDisk`] is a disk of bytes with every fault a disk may have, and a few it may not; a real
 //! [`RedbStore`](raftian_node::store::RedbStore) runs on it. [`DiskStore`] is the store of one simulated machine: it
 //! does nothing until it is told to, so that a write can be on its way for as long as a simulation likes, and it knows
-//! what a crash at any moment would leave.
+//! what a crash at any moment would leave. [`SimFileSystem`] has names as well, for what a store does before its file is
+//! open.
 //!
 //! # Within the model
 //! A crash may lose, keep or tear each write since the last sync by itself; one sector is written whole or not at all;
@@ -17,12 +18,14 @@
 mod change;
 mod crash;
 mod file;
+mod file_system;
 mod media;
 mod sim_disk;
 mod store;
 
 pub use change::{Change, Fate, Rest, SECTOR};
 pub use crash::CrashStyle;
+pub use file_system::{SimFile, SimFileSystem, Unsynced};
 pub use media::{MOST_UNSYNCED, Operation};
 pub use sim_disk::SimDisk;
 pub use store::{Backup, DiskStore, Unusable};

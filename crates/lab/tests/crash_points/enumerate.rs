@@ -5,6 +5,7 @@ use raftian_raft::Restored;
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
+use crate::repair::Repair;
 use crate::session::{Session, open, submit};
 
 /// Most changes between two syncs of which every subset is tried: two to the power of ten of them.
@@ -15,6 +16,9 @@ const RANDOM: usize = 64;
 
 /// Of how many crashes one is followed by another crash while the store starts, and by the rest of the session.
 const ONE_IN: u32 = 16;
+
+/// Of how many crashes one is followed by every crash of the start after it.
+const ONE_REPAIR_IN: u32 = 200;
 
 /// What was tried, so that a run that tested nothing shows.
 #[derive(Clone, Copy, Debug, Default)]
@@ -31,23 +35,29 @@ pub(crate) struct Counts {
     second: u64,
     /// Sessions that went on after a crash to their end.
     went_on: u64,
+    /// Starts after a crash of which every crash was tried.
+    repairs: u64,
+    /// Crashes in those.
+    in_repairs: u64,
 }
 
 impl Counts {
     pub(crate) fn add(&mut self, other: Counts) {
-        let Counts { crashes, done, undone, torn, second, went_on } = other;
+        let Counts { crashes, done, undone, torn, second, went_on, repairs, in_repairs } = other;
         self.crashes += crashes;
         self.done += done;
         self.undone += undone;
         self.torn += torn;
         self.second += second;
         self.went_on += went_on;
+        self.repairs += repairs;
+        self.in_repairs += in_repairs;
     }
 
     /// Whether everything was met several times.
     pub(crate) fn tested_something(&self) -> bool {
-        let Counts { crashes, done, undone, torn, second, went_on } = *self;
-        [crashes, done, undone, torn, second, went_on].iter().all(|count| *count >= 10)
+        let Counts { crashes, done, undone, torn, second, went_on, repairs, in_repairs } = *self;
+        [crashes, done, undone, torn, second, went_on, repairs, in_repairs].iter().all(|count| *count >= 10)
     }
 }
 
@@ -65,24 +75,39 @@ struct Point<'a> {
 /// Tries every crash of `session`; `seed` decides what cannot be tried in full.
 pub(crate) fn check(session: &Session, seed: u64) -> Counts {
     let mut dice = ChaCha8Rng::seed_from_u64(seed ^ 0x5EED);
-    let (mut durable, mut synced, mut counts) = (session.image.clone(), 0, Counts::default());
-    for issued in 0..=session.trace.len() {
-        if issued > 0 && session.trace[issued - 1] == Operation::Sync {
-            changes(&session.trace[synced..issued]).for_each(|change| change.apply(&mut durable, &Fate::Applied));
+    let mut counts = Counts::default();
+    let points: Vec<_> = (0..=session.trace.len()).map(|issued| Point::of(session, issued)).collect();
+    let promises = |issued: usize| points[issued].just_confirmed();
+    for_each_crash(&session.image, &session.trace, &promises, &mut dice, &mut |issued, image, fates, dice| {
+        counts.torn += u64::from(fates.iter().any(|fate| matches!(fate, Fate::Torn { .. })));
+        points[issued].survive(image, fates, dice, &mut counts);
+    });
+    counts
+}
+
+/// Calls `visit` with what each crash during `trace`, on a disk that held `durable`, can leave: the number of operations
+/// before the crash, the disk, and the fates of the changes since the last sync. `promises` returns whether more is
+/// owed after that many operations than before the last of them.
+pub(crate) fn for_each_crash(
+    durable: &[u8],
+    trace: &[Operation],
+    promises: &dyn Fn(usize) -> bool,
+    dice: &mut ChaCha8Rng,
+    visit: &mut dyn FnMut(usize, Vec<u8>, &[Fate], &mut ChaCha8Rng),
+) {
+    let (mut durable, mut synced) = (durable.to_vec(), 0);
+    for issued in 0..=trace.len() {
+        if issued > 0 && trace[issued - 1] == Operation::Sync {
+            changes(&trace[synced..issued]).for_each(|change| change.apply(&mut durable, &Fate::Applied));
             synced = issued;
         }
-        let confirmed = session.writes.iter().filter(|(operations, _)| operations.end <= issued).count();
-        let submitted = session.writes.iter().filter(|(operations, _)| operations.start < issued).count();
-        let point = Point { session, issued, confirmed, submitted };
-        let tail: Vec<_> = changes(&session.trace[synced..issued]).collect();
-        for fates in outcomes(&tail, point.just_confirmed(), &mut dice) {
+        let tail: Vec<_> = changes(&trace[synced..issued]).collect();
+        for fates in outcomes(&tail, promises(issued), dice) {
             let mut image = durable.clone();
             tail.iter().zip(&fates).for_each(|(change, fate)| change.apply(&mut image, fate));
-            counts.torn += u64::from(fates.iter().any(|fate| matches!(fate, Fate::Torn { .. })));
-            point.survive(image, &fates, &mut dice, &mut counts);
+            visit(issued, image, &fates, dice);
         }
     }
-    counts
 }
 
 fn changes(trace: &[Operation]) -> impl Iterator<Item = &Change> {
@@ -94,7 +119,7 @@ fn changes(trace: &[Operation]) -> impl Iterator<Item = &Change> {
 
 /// What may become of `tail`, each outcome once. Where its last change is lost, the crash is one of the point before,
 /// and not tried again unless more is `promised` by now.
-fn outcomes(tail: &[&Change], promised: bool, dice: &mut ChaCha8Rng) -> Vec<Vec<Fate>> {
+pub(crate) fn outcomes(tail: &[&Change], promised: bool, dice: &mut ChaCha8Rng) -> Vec<Vec<Fate>> {
     let count = tail.len();
     let subset = |survives: &mut dyn FnMut(usize) -> bool| -> Vec<Fate> {
         (0..count).map(|place| if survives(place) { Fate::Applied } else { Fate::Lost }).collect()
@@ -144,6 +169,15 @@ fn tears(sectors: usize, dice: &mut ChaCha8Rng) -> [Fate; 4] {
 }
 
 impl Point<'_> {
+    fn of(session: &Session, issued: usize) -> Point<'_> {
+        Point {
+            session,
+            issued,
+            confirmed: session.writes.iter().filter(|(operations, _)| operations.end <= issued).count(),
+            submitted: session.writes.iter().filter(|(operations, _)| operations.start < issued).count(),
+        }
+    }
+
     /// Whether the last operation completed a write.
     fn just_confirmed(&self) -> bool {
         self.session.writes.iter().any(|(operations, _)| operations.end == self.issued)
@@ -153,6 +187,9 @@ impl Point<'_> {
     /// confirmed.
     fn survive(&self, image: Vec<u8>, fates: &[Fate], dice: &mut ChaCha8Rng, counts: &mut Counts) {
         counts.crashes += 1;
+        if dice.random_ratio(1, ONE_REPAIR_IN) {
+            self.survive_in_repair(image.clone(), fates, dice, counts);
+        }
         let copy = dice.random_ratio(1, ONE_IN).then(|| image.clone());
         let mut disk = SimDisk::holding(image);
         let found = open(&disk);
@@ -173,6 +210,17 @@ impl Point<'_> {
             self.fail("does not hold what was written after the crash", &last, fates);
         }
         self.survive_another(image, fates, dice, counts);
+    }
+
+    /// The same if power is lost again at any point of the start over `image`, which repairs it.
+    fn survive_in_repair(&self, image: Vec<u8>, fates: &[Fate], dice: &mut ChaCha8Rng, counts: &mut Counts) {
+        counts.repairs += 1;
+        let recorded = Repair::record(image);
+        let Ok(repair) = recorded else { self.fail("is refused", &recorded.map(drop), fates) };
+        match repair.check(dice) {
+            Ok(crashes) => counts.in_repairs += crashes,
+            Err(found) => self.fail("is something else after a crash in its repair", &found, fates),
+        }
     }
 
     /// The same if power is lost again while the store starts, and once more right behind that.

@@ -2,20 +2,31 @@
 //!
 //! A session of random writes is recorded as what it asked of the disk. Then, for every prefix of that, and for each
 //! way in which what was not synced may survive, the store is opened again. It must hold what it held after some write
-//! that was submitted, and no write that was confirmed may be missing. A refusal is as wrong as a lie.
+//! that was submitted, and no write that was confirmed may be missing. A refusal is as wrong as a lie. Of some of those
+//! starts, in which the file is repaired, every crash is tried too.
+//!
+//! A lifetime is recorded as what a store asked of a file system, from the creation of its directories on. After each of
+//! those operations power is lost or the process is killed; names survive only as far as their directory was synced.
 
 mod enumerate;
+mod lifetime;
+mod names;
+mod repair;
 mod session;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use enumerate::{Counts, check};
-use raftian_lab::disk::Operation;
+use lifetime::{APART, Fault, Lifetime, Paths, TOGETHER};
+use raftian_lab::disk::{Change, Fate, Operation, SimFileSystem};
+use rand::SeedableRng;
+use rand::rngs::ChaCha8Rng;
+use repair::Repair;
 use session::{Session, Size};
 
-/// Sessions per run: each kind takes 10 to 15 seconds of one core in the development profile, in which some fifteen
-/// thousand crashes are tried.
-const SMALL_SESSIONS: u64 = 5;
+/// Sessions per run: each kind takes 10 to 15 seconds of one core in the development profile, in which some
+/// twelve thousand crashes are tried.
+const SMALL_SESSIONS: u64 = 4;
 const LARGE_SESSIONS: u64 = 1;
 
 /// Prints how to replay a session, if it fails.
@@ -95,6 +106,81 @@ fn a_page_that_was_never_written_is_caught() {
     let (operations, _) = &session.writes[2];
     session.trace[operations.start + 1] = Operation::Sync;
     assert!(is_caught(&session));
+}
+
+/// The disk of `session` after `writes` of its writes.
+fn disk_after(session: &Session, writes: usize) -> Vec<u8> {
+    let mut image = session.image.clone();
+    for operation in &session.trace[..session.writes[writes - 1].0.end] {
+        if let Operation::Change(change) = operation {
+            change.apply(&mut image, &Fate::Applied);
+        }
+    }
+    image
+}
+
+#[test]
+fn a_repair_that_rolls_back_a_write_is_caught() {
+    let session = Session::record(0, Size::Small);
+    let mut repair = Repair::record(disk_after(&session, 4)).expect("a sound disk");
+    assert_eq!(repair.given, session.states[4]);
+    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    repair.check(&mut rng).expect("nothing to catch");
+    let older = disk_after(&session, 3);
+    // The header points at the newest commit; here the repair begins with the one before.
+    let Operation::Change(Change::Write { at: 0, bytes: header }) = &mut repair.trace[0] else {
+        panic!("a repair begins at the header, not with {:?}", repair.trace[0]);
+    };
+    let end = header.len();
+    header.copy_from_slice(&older[..end]);
+    let wrong = repair.check(&mut rng).expect_err("a write was rolled back");
+    assert_eq!(wrong.found.as_ref(), Ok(&session.states[3]), "{wrong:?}");
+}
+
+fn run_lifetime(paths: Paths, files: SimFileSystem) {
+    let counts = names::check(&Lifetime::record(paths, files, Fault::Nothing, 0), 0);
+    println!("{counts:?}");
+    assert!(counts.tested_something(), "{counts:?}");
+}
+
+#[test]
+fn a_new_store_in_new_directories_survives_every_crash() {
+    run_lifetime(APART, SimFileSystem::default());
+}
+
+#[test]
+fn a_new_store_beside_its_mark_survives_every_crash() {
+    run_lifetime(TOGETHER, SimFileSystem::default());
+}
+
+#[test]
+fn a_store_that_replaces_a_lost_one_survives_every_crash() {
+    run_lifetime(APART, APART.with_a_lost_store());
+}
+
+/// Whether the checks notice `fault`.
+fn is_noticed(paths: Paths, fault: Fault) -> bool {
+    let lifetime = Lifetime::record(paths, SimFileSystem::default(), fault, 0);
+    std::panic::catch_unwind(|| names::check(&lifetime, 0)).is_err()
+}
+
+#[test]
+fn a_directory_that_is_not_synced_is_caught() {
+    for directory in ["/", "/game", "/game/data", "/game/keys"] {
+        assert!(is_noticed(APART, Fault::Directory(directory)), "{directory}");
+    }
+    assert!(is_noticed(TOGETHER, Fault::Directory("/")));
+}
+
+#[test]
+fn a_file_that_is_not_synced_before_its_rename_is_caught() {
+    assert!(is_noticed(APART, Fault::Contents(".redb.new")));
+    assert!(is_noticed(TOGETHER, Fault::Contents(".redb.new")));
+}
+
+#[test]
+fn a_mark_that_is_not_synced_is_caught() {
+    assert!(is_noticed(APART, Fault::Contents(".mark")));
 }
 
 /// The session that RAFTIAN_SEED and RAFTIAN_SIZE name, or the small one of seed 0.

@@ -76,7 +76,7 @@ impl Session {
 }
 
 /// Some write that a core could ask of a store which holds `held`.
-fn draw(dice: &mut ChaCha8Rng, number: WriteNumber, held: &Restored, size: Size) -> Write {
+pub(crate) fn draw(dice: &mut ChaCha8Rng, number: WriteNumber, held: &Restored, size: Size) -> Write {
     let term = Term(held.hard_state.term.0 + 1);
     let start = held.start.position;
     let last = held.entries.last().map_or(start, Entry::position).index;
