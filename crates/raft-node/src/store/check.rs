@@ -47,6 +47,10 @@ impl File<'_> {
         let start: LogStart = self.value(&state, "state", START_KEY)?;
         let end: Index = self.value(&state, "state", END_KEY)?;
         let writes: u64 = self.value(&state, "state", WRITES_KEY)?;
+        if writes == u64::MAX {
+            let reason = format!("it counts {writes} writes, more than any store can have");
+            return Err(self.damaged(&value_place("state", WRITES_KEY), reason));
+        }
         let entries = self.entries(&read, start, end)?;
         let committed = raftian_raft::Index(0);
         let restored = Restored { hard_state, committed, incarnation, snapshot, start, entries };

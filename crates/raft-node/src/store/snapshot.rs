@@ -74,6 +74,9 @@ pub(super) fn get(
     let head: Option<Head> = file.value_if_any(state, "state", HEAD_KEY)?;
     let chunks = read.open_table(CHUNKS).map_err(|error| file.no_table("snapshot chunks", error))?;
     let generation = head.as_ref().map_or(0, |head| head.generation);
+    if generation == u64::MAX {
+        return Err(file.damaged(&snapshot_place(generation), "it has a number that no snapshot can have"));
+    }
     let size = head.as_ref().and_then(|head| head.size).unwrap_or(0);
     let bytes = bytes(file, &chunks, generation, size)?;
     let snapshot = head.map(|Head { position, stamp, membership, size, .. }| Snapshot {

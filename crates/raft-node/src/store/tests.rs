@@ -15,6 +15,7 @@ use super::*;
 
 mod marks;
 mod model;
+mod resealed;
 mod snapshots;
 
 const CLUSTER: &str = "test-0123";

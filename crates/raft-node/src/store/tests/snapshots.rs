@@ -9,7 +9,7 @@ const STATE: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("state
 const SIZE: usize = 2 * CHUNK_BYTES + 100;
 
 /// A life of a follower: it writes, compacts, writes on, and is overtaken by a leader's snapshot.
-fn compacted_history() -> Vec<Write> {
+pub(super) fn compacted_history() -> Vec<Write> {
     let own = snapshot(20, 3, Some(state(SIZE, 1)));
     let leaders = snapshot(60, 4, Some(state(CHUNK_BYTES, 2)));
     let (kept_from, overtaken) = (start(15, 1), leaders.start());
