@@ -108,10 +108,9 @@ pub(super) fn create_directories(files: &impl FileSystem, directory: &Path) -> i
     let mut missing = Vec::new();
     for above in directory.ancestors().filter(|above| *above != Path::new("")) {
         if files.find(above)?.is_some() {
-            // Its name is not durable if the process that created it was killed before the sync. A directory that may
-            // not be read is none that this user created names in.
+            // Its name is not durable if the process that created it was killed before the sync.
             match files.sync_directory(directory_of(above)) {
-                Err(error) if error.kind() != io::ErrorKind::PermissionDenied => return Err(error),
+                Err(error) if !is_of_others(&error) => return Err(error),
                 _ => break,
             }
         }
@@ -125,6 +124,13 @@ pub(super) fn create_directories(files: &impl FileSystem, directory: &Path) -> i
         }
     }
     Ok(())
+}
+
+/// Whether a directory that cannot be synced for this `error` is one in which this program created no names: it may not
+/// be read, is read-only, or is of a file system without directory syncs, such as a system image above a data volume.
+fn is_of_others(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem, Unsupported};
+    matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem | InvalidInput | Unsupported)
 }
 
 /// The directory that has the name of `path`.

@@ -13,6 +13,7 @@ use redb::{ReadableTable, StorageBackend, TableDefinition};
 use super::file_system::directory_of;
 use super::*;
 
+mod directories;
 mod marks;
 mod model;
 mod resealed;
