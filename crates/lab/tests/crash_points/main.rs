@@ -25,8 +25,8 @@ use repair::Repair;
 use session::{Session, Size};
 
 /// Sessions per run: each kind takes 10 to 15 seconds of one core in the development profile, in which some
-/// twelve thousand crashes are tried.
-const SMALL_SESSIONS: u64 = 4;
+/// ten thousand crashes are tried.
+const SMALL_SESSIONS: u64 = 3;
 const LARGE_SESSIONS: u64 = 1;
 
 /// Prints how to replay a session, if it fails.
@@ -36,8 +36,8 @@ impl Drop for Replay {
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!(
-                "replay: RAFTIAN_SEED={} RAFTIAN_SIZE={:?} cargo test -p raftian-lab --test crash_points -- --exact \
-                 one_session_from_the_environment",
+                "replay: RAFTIAN_SEED={} RAFTIAN_SIZE={:?} cargo test -p raftian-lab --test crash_points -- --ignored \
+                 --exact one_session_from_the_environment",
                 self.0, self.1
             );
         }
@@ -185,6 +185,7 @@ fn a_mark_that_is_not_synced_is_caught() {
 
 /// The session that RAFTIAN_SEED and RAFTIAN_SIZE name, or the small one of seed 0.
 #[test]
+#[ignore = "replays the session of a failure; the others run anyway"]
 fn one_session_from_the_environment() {
     let seed = std::env::var("RAFTIAN_SEED").map_or(0, |seed| seed.parse().expect("RAFTIAN_SEED is a number"));
     let size = std::env::var("RAFTIAN_SIZE").map_or(Size::Small, |size| match size.as_str() {
