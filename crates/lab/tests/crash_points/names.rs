@@ -17,7 +17,7 @@ use crate::lifetime::{EARLIER, Lifetime, OWN, fill};
 use crate::session::{Size, draw, submit};
 
 /// Incarnation that no store has: one that exists keeps its own, and one that is lost is not noticed under it.
-const STRANGE: Incarnation = Incarnation(4);
+const OTHER: Incarnation = Incarnation(4);
 
 /// Outcomes of contents that are tried for each combination of names, besides none and all of them.
 const CONTENTS: usize = 6;
@@ -106,7 +106,7 @@ impl Point {
 
     /// The incarnation to open the store under: once an opening has returned, the store is there under any.
     fn incarnation(self) -> Incarnation {
-        if self.opened > 0 { STRANGE } else { OWN }
+        if self.opened > 0 { OTHER } else { OWN }
     }
 }
 
@@ -143,7 +143,7 @@ impl Check<'_> {
         let restored = self.open(&files, point, fates);
         let (owed, written) = self.write_on(&files, restored, point, fates);
         let again = files.crashed(written, &[]);
-        let found = self.lifetime.paths.open(&again, STRANGE).map(|(_, restored)| restored);
+        let found = self.lifetime.paths.open(&again, OTHER).map(|(_, restored)| restored);
         if found.as_ref() != Ok(&owed) {
             fail("lost a write that was confirmed after it", point, &found, fates);
         }
@@ -172,7 +172,7 @@ impl Check<'_> {
                     continue;
                 }
                 self.counts.after_kills += 1;
-                let incarnation = if progress == Progress::Opening { point.incarnation() } else { STRANGE };
+                let incarnation = if progress == Progress::Opening { point.incarnation() } else { OTHER };
                 let found = self.lifetime.paths.open(&left, incarnation).map(|(_, restored)| restored);
                 let is_sound = match (&found, progress) {
                     (Ok(found), Progress::Written) => *found == owed,
@@ -248,7 +248,7 @@ impl Check<'_> {
         let write = draw(&mut self.rng, number, &restored, Size::Small);
         let mut owed = MemoryStore::holding(restored);
         submit(&mut owed, &write);
-        let written = self.lifetime.paths.open(files, STRANGE).and_then(|(mut store, _)| {
+        let written = self.lifetime.paths.open(files, OTHER).and_then(|(mut store, _)| {
             store.submit(write)?;
             Ok(files.operations())
         });

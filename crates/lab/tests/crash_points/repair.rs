@@ -20,7 +20,7 @@ pub(crate) struct Repair {
 
 /// A crash after which a store held something else.
 #[derive(Debug)]
-pub(crate) struct Wrong {
+pub(crate) struct Mismatch {
     /// Operations of the repair before the crash.
     #[expect(dead_code, reason = "for the reader of a failure")]
     issued: usize,
@@ -42,14 +42,14 @@ impl Repair {
     }
 
     /// Tries every crash of the start: the next one must give the same. Returns the number of crashes.
-    pub(crate) fn check(&self, dice: &mut ChaCha8Rng) -> Result<u64, Box<Wrong>> {
+    pub(crate) fn check(&self, rng: &mut ChaCha8Rng) -> Result<u64, Box<Mismatch>> {
         let (mut crashes, mut wrong) = (0, None);
         let end = self.trace.len();
-        for_each_crash(&self.image, &self.trace, &|issued| issued == end, dice, &mut |issued, image, fates, _| {
+        for_each_crash(&self.image, &self.trace, &|issued| issued == end, rng, &mut |issued, image, fates, _| {
             crashes += 1;
             let found = open(&SimDisk::holding(image)).map(|(_, restored)| restored);
             if found.as_ref() != Ok(&self.given) {
-                wrong.get_or_insert_with(|| Box::new(Wrong { issued, fates: fates.to_vec(), found }));
+                wrong.get_or_insert_with(|| Box::new(Mismatch { issued, fates: fates.to_vec(), found }));
             }
         });
         wrong.map_or(Ok(crashes), Err)

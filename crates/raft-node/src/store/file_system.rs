@@ -110,7 +110,7 @@ pub(super) fn create_directories(files: &impl FileSystem, directory: &Path) -> i
         if files.find(above)?.is_some() {
             // Its name is not durable if the process that created it was killed before the sync.
             match files.sync_directory(directory_of(above)) {
-                Err(error) if !is_of_others(&error) => return Err(error),
+                Err(error) if !cannot_have_our_names(&error) => return Err(error),
                 _ => break,
             }
         }
@@ -126,9 +126,9 @@ pub(super) fn create_directories(files: &impl FileSystem, directory: &Path) -> i
     Ok(())
 }
 
-/// Whether a directory that cannot be synced for this `error` is one in which this program created no names: it may not
-/// be read, is read-only, or is of a file system without directory syncs, such as a system image above a data volume.
-fn is_of_others(error: &io::Error) -> bool {
+/// Whether a directory whose sync fails with `error` is one in which this program cannot have created names: it may not
+/// be read, is read-only, or its file system has no directory syncs, such as a system image above a data volume.
+fn cannot_have_our_names(error: &io::Error) -> bool {
     use io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem, Unsupported};
     matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem | InvalidInput | Unsupported)
 }
