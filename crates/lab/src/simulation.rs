@@ -8,7 +8,9 @@ mod act;
 mod faults;
 mod host;
 mod links;
+mod replay;
 mod setup;
+mod state;
 mod tally;
 mod trace;
 
@@ -24,6 +26,7 @@ use crate::disk::DiskStore;
 use crate::invariants::{Invariants, Violation};
 use host::SimDriver;
 use links::Links;
+use replay::CommittedLog;
 use trace::{Line, Trace};
 
 pub use host::{Host, Recording};
@@ -39,6 +42,7 @@ pub struct Simulation {
     hosts: BTreeMap<NodeId, Host>,
     links: Links,
     invariants: Invariants,
+    committed: CommittedLog,
     violation: Option<Violation>,
     trace: Trace,
     tally: Tally,
@@ -81,6 +85,7 @@ impl Simulation {
             hosts,
             links: Links::default(),
             invariants: Invariants::default(),
+            committed: CommittedLog::default(),
             violation: None,
             trace,
             tally: Tally::default(),
@@ -226,7 +231,9 @@ impl Simulation {
     /// settings say.
     pub fn compact(&mut self, id: NodeId, compact_to: Option<Index>) {
         self.take_snapshot(id, compact_to);
-        self.input(id, |_| {});
+        if self.is_up(id) {
+            self.input(id, |_| {});
+        }
     }
 
     /// This node's next timer fires, whichever it is: its clock jumps there, no other clock moves.

@@ -61,6 +61,11 @@ pub fn run_planted(script: &Script, lines: usize, planted: Option<PlantedFault>)
             return Err(Failure { line: step.line, what, violation: violation.is_some(), trace });
         }
     }
+    if let Err(violation) = runner.cluster.check_states_follow_from_log() {
+        let line = script.steps.last().map_or(script.cluster.line, |step| step.line);
+        let trace = runner.cluster.trace();
+        return Err(Failure { line, what: violation.to_string(), violation: true, trace });
+    }
     Ok(runner.cluster.trace())
 }
 

@@ -181,6 +181,7 @@ impl Simulation {
             self.trace.push(self.now, Line::Decided(id, event));
         }
         self.observe(id, &sent);
+        self.record_committed(id);
         if let Some(driver) = self.host_mut(id).driver_mut() {
             hashes.into_iter().for_each(|hash| driver.state_hash(hash));
         }
@@ -205,8 +206,10 @@ impl Simulation {
     /// The machine's program writes its state down.
     pub(super) fn take_snapshot(&mut self, id: NodeId, compact_to: Option<Index>) {
         let (index, data) = self.host(id).save();
-        if let Some(driver) = self.host_mut(id).driver_mut() {
-            driver.take_snapshot(TakenSnapshot { index, data, compact_to });
+        let taken = TakenSnapshot { index, data, compact_to };
+        let Some(driver) = self.host_mut(id).driver_mut() else { return };
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| driver.take_snapshot(taken))) {
+            self.panicked(id, &*panic);
         }
     }
 

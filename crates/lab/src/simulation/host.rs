@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 
 use raftian_node::driver::{Committed, Driver, Recorded};
-use raftian_node::wire;
 use raftian_raft::{
-    Bytes, Command, Config, Entry, Incarnation, Index, Message, Moment, Node, NodeId, OrderRefusal, Payload, ReadId,
-    ReadRefusal, Refused, Restored, Sessions, StateHash, Verdict, Write,
+    Bytes, Command, Config, Entry, Incarnation, Index, Message, Moment, Node, NodeId, OrderRefusal, ReadId,
+    ReadRefusal, Refused, Restored, Sessions, StateHash, Write,
 };
 
-use super::act::mix;
 use super::links::SimLinks;
+use super::state::State;
 use crate::disk::DiskStore;
 
 /// The shipping driver on a simulated disk and simulated links.
@@ -66,56 +65,6 @@ pub(crate) enum Life {
     Down(DiskStore),
     /// The node stopped by itself: it broke an invariant of its own, or its disk failed.
     Stopped(DiskStore, String),
-}
-
-/// The state machine of the simulation: it remembers everything it applied, each command once.
-#[derive(Debug, Default)]
-struct State {
-    applied: Vec<Entry>,
-    effects: Vec<Command>,
-    effects_at: Vec<Index>,
-    sessions: Sessions,
-    /// All effects in one number.
-    hash: u64,
-    /// What is in the state and does not follow from the log: 0 unless the state went astray.
-    astray: u64,
-}
-
-impl State {
-    fn apply(&mut self, entry: Entry) {
-        if let Payload::Command(command) = &entry.payload
-            && self.sessions.admit(command.client, command.sequence) == Verdict::Apply
-        {
-            self.hash = mix(self.hash, command.client.0, command.sequence);
-            self.hash = command.bytes.iter().fold(self.hash, |hash, byte| hash.rotate_left(8) ^ u64::from(*byte));
-            self.effects.push(command.clone());
-            self.effects_at.push(entry.index);
-        }
-        self.applied.push(entry);
-    }
-
-    /// What went astray, then everything applied, entry by entry, each after its length in four bytes: from that the
-    /// rest follows.
-    fn save(&self) -> Bytes {
-        let mut bytes = self.astray.to_le_bytes().to_vec();
-        for entry in &self.applied {
-            let entry = wire::encode_value(entry).expect("a simulated entry fits a frame");
-            bytes.extend((entry.len() as u32).to_le_bytes());
-            bytes.extend(entry);
-        }
-        bytes.into()
-    }
-
-    fn restore(bytes: &[u8]) -> Self {
-        let (astray, mut bytes) = bytes.split_first_chunk().expect("a snapshot holds what was saved");
-        let mut state = State { astray: u64::from_le_bytes(*astray), ..State::default() };
-        while let Some((length, rest)) = bytes.split_first_chunk::<4>() {
-            let (entry, rest) = rest.split_at(u32::from_le_bytes(*length) as usize);
-            state.apply(wire::decode_value(entry).expect("a snapshot holds what was saved"));
-            bytes = rest;
-        }
-        state
-    }
 }
 
 impl Host {
@@ -269,24 +218,43 @@ impl Host {
     /// All of its state in one number, at the last index of [`Host::applied`].
     #[must_use]
     pub fn state_hash(&self) -> u64 {
-        mix(self.state.hash, self.state.astray, 0)
+        self.state.whole_hash()
     }
 
-    /// From now on its state is not what the log makes of it.
+    /// Client sessions of its state: the commands that it refuses to apply again.
+    #[must_use]
+    pub fn sessions(&self) -> &Sessions {
+        &self.state.sessions
+    }
+
+    /// Adds to its state what does not follow from the log.
     pub(crate) fn go_astray(&mut self) {
-        self.state.astray = mix(self.state.hash, self.state.astray, 1);
+        self.state.go_astray();
     }
 
     /// Whether something is in its state that does not follow from the log.
     #[must_use]
     pub fn is_astray(&self) -> bool {
-        self.state.astray != 0
+        self.state.is_astray()
     }
 
     /// The indexes of [`Host::effects`] in the log.
     #[must_use]
     pub fn effects_at(&self) -> &[Index] {
         &self.state.effects_at
+    }
+
+    /// Loses one effect of its state, as an application that skipped the command.
+    #[cfg(test)]
+    pub(super) fn lose_effect(&mut self, place: usize) {
+        self.state.effects.remove(place);
+        self.state.effects_at.remove(place);
+    }
+
+    /// Forgets the sessions of its state.
+    #[cfg(test)]
+    pub(super) fn lose_sessions(&mut self) {
+        self.state.sessions = Sessions::default();
     }
 
     /// Settings of its node.

@@ -226,9 +226,17 @@ impl Run {
             assert_eq!(host.effects(), first.effects(), "{id} and {leader} saw the same commands in the same order");
             assert_eq!(host.applied(), first.applied(), "{id} and {leader} applied the same entries");
         }
+        self.states_follow_from_log();
         assert_eq!(self.cluster.tally().of("ignored nonsense"), 0, "no node takes another's message for nonsense");
         self.stays(leader);
         self.clients.judge(&self.cluster, leader, &mut self.tally);
+    }
+
+    /// States that agree may all be wrong; the committed log decides.
+    fn states_follow_from_log(&self) {
+        if let Err(violation) = self.cluster.check_states_follow_from_log() {
+            panic!("{violation}\n{}", self.cluster.trace());
+        }
     }
 
     /// Where nothing goes wrong any more nobody deposes a leader; not even a node that was removed and does not know it,
