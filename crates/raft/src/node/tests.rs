@@ -18,6 +18,7 @@ mod incarnations;
 mod leading;
 mod reads;
 mod snapshots;
+mod stale;
 
 const NOW: Moment = Moment(1_000_000);
 const TERM: Term = Term(1);
