@@ -359,6 +359,31 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_follower_that_lost_entries_is_one_of_which_nothing_is_known() {
+        let sent = |sent| Some(Probe { term: crate::types::Term(1), sent: Moment(sent), round: 0 });
+        let mut progress = Progress::new(Index(9), Moment(0), Incarnation::default(), false);
+        progress.on_matched(Index(9), Moment(10));
+        progress.commit_sent = Index(9);
+        progress.catch_up = Some(CatchUp::new(Index(9), Moment(0)));
+        assert!(!progress.proves_loss(Index(9), sent(10)), "the request may have left before the acknowledgement");
+        assert!(progress.proves_loss(Index(9), sent(11)));
+        progress.lose(Index(4));
+        assert_eq!((progress.lost, progress.matched, progress.next), (Some(Index(9)), Index(0), Index(5)));
+        assert_eq!((progress.commit_sent, progress.catch_up.is_none()), (Index(0), true));
+        assert!(matches!(progress.flow, Flow::Probe { sent: false }));
+        progress.on_matched(Index(9), Moment(20));
+        assert!(!progress.proves_loss(Index(9), sent(21)), "it is known");
+    }
+
+    #[test]
+    fn a_refusal_takes_next_index_back_and_the_commit_index_with_it() {
+        let mut progress = Progress::new(Index(9), Moment(0), Incarnation::default(), false);
+        progress.commit_sent = Index(9);
+        assert!(progress.on_conflict(Index(9), Index(12)), "a hint beyond what was refused");
+        assert_eq!((progress.next, progress.commit_sent), (Index(9), Index(0)));
+    }
+
+    #[test]
     fn the_window_gives_back_exactly_what_it_took() {
         let mut window = Window::default();
         for i in 1..=3 {

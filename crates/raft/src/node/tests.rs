@@ -12,6 +12,7 @@ use crate::snapshot::SnapshotName;
 use crate::types::{ClientId, Stamp};
 use crate::{ConfigError, Standing};
 
+mod checks;
 mod elections;
 mod following;
 mod incarnations;
