@@ -198,7 +198,8 @@ impl Storm {
     ///
     /// # Errors
     /// If a property of [`crate::invariants`] is violated, a node panics, or peace does not end with one leader, equal
-    /// logs, every command in effect exactly once, and a history that one copy of the data could have shown.
+    /// logs, states that follow from them, every command in effect exactly once, and a history that one copy of the data
+    /// could have shown.
     pub fn run(&self) -> Result<Report, Wreck> {
         let weather = Weather::draw(self.seed, self.nodes, self.machines, self.planted);
         let mut run = Run::new(self, weather);

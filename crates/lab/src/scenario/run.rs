@@ -39,7 +39,8 @@ impl fmt::Display for Failure {
 /// far as the last `lines`.
 ///
 /// # Errors
-/// The first statement that could not be done, did not hold, or violated a property of Raft.
+/// The first statement that could not be done, did not hold, or violated a property of Raft. At the end, a state that does
+/// not follow from the committed log.
 pub fn run(script: &Script, lines: usize) -> Result<String, Failure> {
     run_planted(script, lines, None)
 }
