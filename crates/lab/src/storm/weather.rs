@@ -223,8 +223,8 @@ impl Weather {
     /// Without pre-vote a node that cannot win raises the term of one that can and does not send its requests to it, as when
     /// they go by different memberships. The one that can win then has to time out twice while no rival does. The distance
     /// between the timers of two nodes is a random walk, and its steps are differences of two timeouts. So the duel takes a
-    /// number of timeouts that grows with the square of their mean over their spread: in a simulation of 10^-9 duels 100 times
-    /// that square against one rival, and 380 times against two.
+    /// number of timeouts that grows with the square of their mean over their spread: one duel in 10^9 is longer than about
+    /// 100 times that square against one rival, and 500 times against two (see the test).
     pub(super) fn duel_patience(&self) -> Duration {
         let (shortest, longest) = self.election_timeout;
         let mean = (shortest + longest).as_secs_f64() / 2.0;
