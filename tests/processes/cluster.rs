@@ -82,6 +82,42 @@ impl Cluster {
         });
     }
 
+    /// Copies of everything on the disk of a member that does not run: its store and its mark.
+    pub(crate) fn back_up(&self, id: u64) -> [Vec<u8>; 2] {
+        [self.store(id), self.mark(id)].map(|file| std::fs::read(file).expect("a file of the member"))
+    }
+
+    /// Puts the copies back, as a restore of the whole machine does.
+    pub(crate) fn put_back(&self, id: u64, [store, mark]: &[Vec<u8>; 2]) {
+        for (file, bytes) in [(self.store(id), store), (self.mark(id), mark)] {
+            std::fs::write(file, bytes).expect("files of the member can be written");
+        }
+    }
+
+    fn mark(&self, id: u64) -> PathBuf {
+        Path::new(self.config(id)).with_file_name("raft.mark")
+    }
+
+    /// Runs a member that must end by itself.
+    pub(crate) fn run_to_its_end(&self, id: u64) -> Output {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_raftian"))
+            .args(["node", "--config", self.config(id)])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program can be started");
+        let deadline = Instant::now() + WAIT;
+        while child.try_wait().expect("it is our child").is_none() {
+            if Instant::now() > deadline {
+                child.kill().expect("a child can be killed");
+                panic!("n{id} runs on: {:?}", child.wait_with_output());
+            }
+            std::thread::sleep(Duration::from_millis(30));
+        }
+        child.wait_with_output().expect("it has ended")
+    }
+
     /// The power cut: SIGKILL.
     pub(crate) fn kill(&mut self, id: u64) {
         let mut child = self.members[id as usize - 1].take().expect("the member runs");

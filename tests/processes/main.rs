@@ -254,6 +254,80 @@ fn a_member_whose_disk_was_lost_or_put_back_from_a_copy_stays_down_and_the_other
     cluster.order(stray, 4);
 }
 
+/// Nothing on the machine notices that both store and mark are of yesterday, but the leader has acknowledgements of it.
+#[test]
+fn a_member_restored_from_a_backup_joins_again() {
+    let mut cluster = Cluster::new(3);
+    cluster.start_all();
+    let leader = cluster.leader();
+    let restored = leader % 3 + 1;
+    let other = restored % 3 + 1;
+    cluster.order(leader, 1);
+    cluster.terminate(restored);
+    let backup = cluster.back_up(restored);
+    cluster.start(restored);
+    for city in [2, 3, 4, 5] {
+        cluster.order(leader, city);
+    }
+    let committed = cluster.status(leader)["commit"].as_u64();
+    eventually("the member has acknowledged them", || cluster.status(restored)["last_index"].as_u64() >= committed);
+    cluster.terminate(restored);
+    cluster.put_back(restored, &backup);
+    cluster.start(restored);
+    let standing = || {
+        let members = cluster.status(leader)["membership"]["members"].clone();
+        let member = members.as_array()?.iter().find(|member| member["id"] == restored)?.clone();
+        Some((member["standing"].as_str()?.to_owned(), member["incarnation"].as_u64()?))
+    };
+    eventually("it votes again under another incarnation", || {
+        standing().is_some_and(|(standing, incarnation)| standing == "voter" && incarnation != 0)
+    });
+    cluster.kill(other);
+    let order = cluster.order(leader, 1);
+    assert_eq!(order["effect"].as_str(), Some("hit"), "two of three are a majority: {order}");
+    eventually("the restored member plays on", || healths(&cluster.status(restored)) == [40, 70, 70, 70, 70]);
+}
+
+/// Two of three machines are put back from backups and make another history, without the third. It has orders committed
+/// that the others do not have, and must not play on with them.
+#[test]
+fn a_node_whose_committed_orders_are_contradicted_stops_and_shows_both() {
+    let mut cluster = Cluster::new(3);
+    // A restarted node knows of no commit but its snapshot's.
+    cluster.snapshot_every(8);
+    cluster.start_all();
+    for id in 1..=3 {
+        cluster.terminate(id);
+    }
+    let backups = [1, 2].map(|id| cluster.back_up(id));
+    cluster.start_all();
+    for city in 1..=5 {
+        (0..4).for_each(|_| drop(cluster.order(3, city)));
+    }
+    eventually("a snapshot covers some of them", || cluster.status(3)["snapshot"].as_u64() >= Some(8));
+    for id in 1..=3 {
+        cluster.terminate(id);
+    }
+    for (id, backup) in (1..).zip(&backups) {
+        cluster.put_back(id, backup);
+    }
+    // Started twice, so that the other history is in later terms.
+    for _ in 0..2 {
+        (1..=2).for_each(|id| cluster.start(id));
+        cluster.leader();
+        for id in 1..=2 {
+            cluster.terminate(id);
+        }
+    }
+    (1..=2).for_each(|id| cluster.start(id));
+    cluster.order(1, 1);
+    let output = cluster.run_to_its_end(3);
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(8), "{words}");
+    assert!(words.contains("is committed here") && words.contains(" leads with t"), "{words}");
+    cluster.order(2, 2);
+}
+
 #[test]
 fn the_status_for_people_names_the_leader_and_the_cities() {
     let mut cluster = Cluster::new(3);

@@ -237,7 +237,7 @@ fn a_snapshot_that_cannot_be_read_stops_the_node_and_says_why() {
     cluster.restart(id);
     let stopped = |app: &App| app.world().resource::<RaftStatus>().view.as_ref().and_then(|view| view.stopped.clone());
     cluster.run_until(|apps| stopped(&apps[id as usize - 1]).is_some());
-    let reason = stopped(&cluster.apps()[id as usize - 1]).expect("it was just seen");
+    let reason = stopped(&cluster.apps()[id as usize - 1]).expect("it was just seen").to_string();
     assert!(reason.contains("test.count/1") && reason.contains("the same build"), "{reason}");
     cluster.freeze(id, true);
     append_all(&mut cluster, leader, 100..150);

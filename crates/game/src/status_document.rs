@@ -93,7 +93,7 @@ pub struct PeerDocument {
     /// The snapshot that is on its way to it, if this member leads and sends one.
     pub snapshot: Option<TransferDocument>,
     /// The last entry that it had acknowledged before it refused some of those, if this member leads: its disk lost them,
-    /// and this member does not count it while it leads. A later leader does not know.
+    /// and it does not count until it has joined again under another incarnation.
     #[serde(default)]
     pub lost: Option<u64>,
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use raftian_node::cluster::{EmbeddedNode, NodeConfig, embedded};
 use raftian_node::driver::Committed;
 use raftian_node::quic::QuicOptions;
-use raftian_node::{AskError, NodeHandle, NodeOptions, READ_QUEUE, Replica, StartError, fresh_seed};
+use raftian_node::{AskError, NodeHandle, NodeOptions, READ_QUEUE, Replica, StartError, Stopped, fresh_seed};
 use raftian_raft::{
     Bytes, Change, ClientId, Command, Config, FlowKind, Incarnation, Index, Member, Moment, NodeId, OrderRefusal,
     ReadAnswer, ReadId, RoleKind, Standing, TakenSnapshot,
@@ -244,7 +244,8 @@ fn a_program_that_gives_up_stops_its_node_and_says_why() {
     cluster.node(1).take_committed(1000, &mut taken);
     assert!(taken.is_empty(), "{taken:?}");
     cluster.until("it has stopped", |cluster| !cluster.node(1).control().is_running());
-    assert_eq!(cluster.node(1).view().stopped.as_deref(), Some("the state cannot be read"));
+    let stopped = cluster.node(1).view().stopped;
+    assert_eq!(stopped, Some(Stopped::Program("the state cannot be read".to_owned())));
     assert_eq!(cluster.node(1).read(Moment(0), ReadId(1), false), Err(AskError::Stopped));
 }
 

@@ -27,7 +27,7 @@ fn every_line_of_the_documented_grammar_parses() {
     let block = documentation.split("//! ```text\n").nth(1).unwrap().split("//! ```").next().unwrap();
     let text: String = block.lines().map(|line| line.trim_start_matches("//!").to_string() + "\n").collect();
     let script = parse(&text);
-    assert!(script.options.len() == 23 && script.presets.len() == 6 && script.steps.len() > 80);
+    assert!(script.options.len() == 25 && script.presets.len() == 6 && script.steps.len() > 80);
     assert_eq!(script.joiners, [NodeId(8), NodeId(9), NodeId(10), NodeId(11)].into());
 }
 

@@ -174,6 +174,9 @@ impl Weather {
         weights.push((Event::OverlapChanges, sometimes(dice_of_changes, 0.000_5, 0.005)));
         let change_fresh_leader = sometimes(dice_of_changes, 0.02, 0.8);
         let mut config = settings(dice, membership.clone(), election_timeout, lease_reads);
+        let dice_of_log = &mut ChaCha8Rng::seed_from_u64(seed.rotate_left(32) ^ (u64::MAX / 13));
+        let is_bounded = config.snapshot_entries.is_some() && dice_of_log.random_bool(0.3);
+        config.max_log_bytes = is_bounded.then(|| log_uniform(dice_of_log, 300.0, 20_000.0) as usize);
         if let Some((_, ceiling)) = config.adaptive_timeout {
             // Any floor that is not refused.
             let floor = config.heartbeat.mul_f64(log_uniform(dice_of_aims, 1.05, 12.0)).min(ceiling / 2);
@@ -286,8 +289,6 @@ fn settings(
     config.apply_window = log_uniform(dice, 1.0, 1000.0) as usize;
     config.snapshot_entries = dice.random_bool(0.6).then(|| log_uniform(dice, 5.0, 300.0) as u64);
     config.snapshot_bytes = dice.random_bool(0.2).then(|| log_uniform(dice, 500.0, 20_000.0) as usize);
-    let bounded = config.snapshot_entries.is_some() && dice.random_bool(0.3);
-    config.max_log_bytes = bounded.then(|| log_uniform(dice, 300.0, 20_000.0) as usize);
     config.snapshot_keep = dice.random_range(0..50);
     config.snapshot_chunk = log_uniform(dice, 32.0, 65_536.0) as usize;
     config.snapshot_inflight = dice.random_range(1..=8);

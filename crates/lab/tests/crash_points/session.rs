@@ -58,7 +58,8 @@ impl Session {
         let mut model = MemoryStore::holding(restored.clone());
         let mut session = Session { image, trace: Vec::new(), writes: Vec::new(), states: vec![restored] };
         for number in 1..=dice.random_range(6..=12) {
-            let write = draw(&mut dice, WriteNumber(number), model.image(), size);
+            let mut write = draw(&mut dice, WriteNumber(number), model.image(), size);
+            write.incarnation = dice.random_ratio(1, 12).then(|| Incarnation(dice.random()));
             let begin = disk.recorded();
             submit(&mut store, &write);
             submit(&mut model, &write);
@@ -88,7 +89,7 @@ pub(crate) fn draw(dice: &mut ChaCha8Rng, number: WriteNumber, held: &Restored, 
         snapshot: None,
         start: None,
         discard: false,
-        incarnation: dice.random_ratio(1, 12).then(|| Incarnation(dice.random())),
+        incarnation: None,
         entries: Vec::new(),
     };
     match dice.random_range(0..10) {

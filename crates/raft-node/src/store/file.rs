@@ -82,8 +82,9 @@ impl RedbStore {
     /// that is created now is of the life `incarnation`; one that exists keeps its own, which is in what it held.
     ///
     /// `marked` is the file of its mark, of [`MARK_BYTES`](super::MARK_BYTES): see [`RedbStore::guard`]. Where there is a
-    /// mark of this life and no store, the store was lost, and none is created. It serves best in a directory that is
-    /// not lost or copied together with the store's.
+    /// mark of this life and no store, the store was lost, and none is created; an `incarnation` other than the first must
+    /// therefore be one that this node never had. The mark serves best in a directory that is not lost or copied together
+    /// with the store's.
     pub fn open(
         path: &Path,
         marked: &Path,
