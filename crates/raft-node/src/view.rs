@@ -26,9 +26,9 @@ pub struct NodeView {
 
 /// Why a node has stopped for good.
 ///
-/// Decision: a node whose committed entry is contradicted stops. Why: some durable entry is lost, and each further order
-/// would make two histories out of one; a person must choose. A member that lies can stop the others that way. Would
-/// change if: committed heads were signed, so that the evidence told which side is wrong.
+/// Decision: a node whose committed entry is contradicted stops. Why: some durable entry is lost, and every further command
+/// would fork the history; a person must choose. A faulty member can stop the others that way. Would change if: committed
+/// heads were signed, so that the evidence told which side is wrong.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Stopped {
     /// A failed write: nothing that waited for it has left, and nothing more will.
@@ -40,7 +40,7 @@ pub enum Stopped {
     /// Its program cannot go on.
     #[error("{0}")]
     Program(String),
-    /// It was told to end.
+    /// It was stopped by its program.
     #[error("it has ended")]
     Ended,
 }

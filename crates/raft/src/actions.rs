@@ -206,8 +206,10 @@ pub enum RefusalReason {
     /// No leader is known: an election runs, or this node is cut off.
     #[error("no leader is known")]
     NoLeader,
-    /// The leader holds as many uncommitted entries or bytes as it may.
-    #[error("the leader's window of uncommitted entries is full")]
+    /// The leader holds as many uncommitted entries or bytes as it may, or its log is full until the next snapshot.
+    #[error(
+        "the leader cannot take more entries now: too many are uncommitted, or its log is full until the next snapshot"
+    )]
     Busy,
     /// The leader is handing over to another node.
     #[error("leadership is being handed over")]

@@ -72,11 +72,10 @@ pub struct Config {
     /// Bytes of entries applied since the last snapshot after which the first member takes its next one; the others wait
     /// for up to half as many more. Default none.
     pub snapshot_bytes: Option<usize>,
-    /// Bytes of committed entries that no snapshot covers at which a log is full: a leader refuses commands as busy, a follower takes no
-    /// entries, until the next snapshot, which is due at once; a leader whose program has not applied what is committed
-    /// hands over. So a program that stands still, as behind a hidden window,
-    /// does not let its log grow for ever. Default none; where snapshots are taken, far more than comes between two of
-    /// them.
+    /// Limit of committed entries without a snapshot, in bytes. At the limit a leader refuses commands as busy, a follower
+    /// accepts no entries, and a snapshot is due at once; a leader whose program does not apply committed entries transfers
+    /// leadership. Bounds the log of a stalled program, as behind a hidden window. While a majority needs a member whose log
+    /// is full, nothing is committed. Default none; where snapshots are taken, far more than comes between two of them.
     pub max_log_bytes: Option<usize>,
     /// Time until the program is asked again for a snapshot that it declined. Default 1 s.
     pub snapshot_retry: Duration,
@@ -221,6 +220,7 @@ impl Config {
             ("max_uncommitted_bytes", self.max_uncommitted_bytes),
             ("apply_window", self.apply_window),
             ("max_command_bytes", self.max_command_bytes),
+            ("max_log_bytes", self.max_log_bytes.unwrap_or(usize::MAX)),
         ];
         match bounds.iter().find(|(_, bound)| *bound == 0) {
             Some((name, _)) => Err(ConfigError::ZeroBound(name)),

@@ -161,8 +161,7 @@ impl Disk {
         }
     }
 
-    /// The next write begins `incarnation`. What the node promised before must not leave any more: it was promised under
-    /// the old one.
+    /// The next write begins `incarnation`. Drops deferred messages: they belong to the old incarnation.
     pub(crate) fn begin_incarnation(&mut self, incarnation: Incarnation) {
         self.next.incarnation = Some(incarnation);
         self.promises.clear();
@@ -170,7 +169,7 @@ impl Disk {
     }
 
     /// Whether an incarnation was begun and is not on disk yet.
-    pub(crate) fn begins_incarnation(&self) -> bool {
+    pub(crate) fn is_beginning_incarnation(&self) -> bool {
         self.next.incarnation.is_some() || self.under_way.iter().any(|write| write.incarnation.is_some())
     }
 

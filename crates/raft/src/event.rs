@@ -414,10 +414,10 @@ impl fmt::Display for Decision {
             ),
             Decision::ReadByLease => write!(f, "answers a read by its clock"),
             Decision::MetStranger { peer, incarnation } => {
-                write!(f, "ignores {peer} in its life {}, which is no member", incarnation.0)
+                write!(f, "ignores {peer} in incarnation {}, which is no member", incarnation.0)
             }
             Decision::IsStranger { peer } => {
-                write!(f, "is taken by {peer} for an incarnation whose disk is lost, until it has joined again")
+                write!(f, "is addressed by {peer} as another incarnation; it must join again")
             }
             Decision::StateDiverged { follower, index } => {
                 write!(f, "sees {follower} in another state at {index} and replaces it by a snapshot")
@@ -437,7 +437,8 @@ impl fmt::Display for Decision {
             Decision::BeginsIncarnation { leader, acknowledged, incarnation } => write!(
                 f,
                 "begins incarnation {}: {leader} has its acknowledgement of {acknowledged}, which its disk does not hold \
-                 any more; was an older copy put back? It joins again as soon as a majority of the others agrees",
+                 any more, as after restoring an older copy of the disk. It joins again once a majority of the other members \
+                 agrees",
                 incarnation.0
             ),
             Decision::ReplacesIncarnation { member, incarnation } => {

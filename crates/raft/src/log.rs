@@ -93,6 +93,16 @@ impl Log {
         self.memberships.push((index, membership.clone()));
     }
 
+    /// The newest snapshot covers no more than the entries up to `index`, which must be in the log.
+    pub(crate) fn uncover(&mut self, index: Index) {
+        if index < self.covered {
+            let count = usize::try_from(self.covered.0 - index.0).expect("the log fits in memory");
+            let bytes: usize = self.from(index.next())[..count].iter().map(Entry::size).sum();
+            self.uncovered_bytes += bytes;
+            self.covered = index;
+        }
+    }
+
     /// Position before the first entry held.
     pub(crate) fn base(&self) -> LogPosition {
         self.start.position

@@ -71,9 +71,11 @@ pub enum MembershipError {
     /// The member to be removed is none.
     #[error("{0} is no member")]
     NoMember(NodeId),
-    /// A voter would be replaced by another incarnation of it that votes too, or by way of a joint configuration: one vote
-    /// could count for two.
-    #[error("{0} is a voter with another disk; remove it before it is added again")]
+    /// A voter would be replaced by another incarnation that votes too, or in a joint configuration, or a witness by any
+    /// other: one vote could count for two, or a disk without contents for one that has them.
+    #[error(
+        "{0} is a voter under another incarnation; add that one as a joining member in a change of its own, or remove the voter first"
+    )]
     OtherIncarnation(NodeId),
     /// What a witness has forgotten cannot be given back to it in place.
     #[error("{0} is a witness, or would become one with a full log; remove it and add it with an empty disk")]
@@ -268,7 +270,7 @@ impl Membership {
         }
         for (id, (incarnation, standing)) in &next {
             if let Some(Member { incarnation: before, standing: Some(was), .. }) = self.members.get(id) {
-                if was.votes() && standing.votes() && before != incarnation {
+                if before != incarnation && was.votes() && (standing.votes() || *was == Standing::Witness) {
                     return Err(MembershipError::OtherIncarnation(*id));
                 }
                 if was != standing && before == incarnation && [was, standing].contains(&&Standing::Witness) {

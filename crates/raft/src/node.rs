@@ -65,6 +65,8 @@ pub struct Node {
     preferred_since: Option<Moment>,
     /// When term or vote changed last.
     hard_state_changed: Moment,
+    /// When the program last applied something, or had nothing to apply.
+    applied_at: Moment,
     /// Who sent the message in hand, and which life of it.
     speaker: Option<(NodeId, Incarnation)>,
     /// The newest snapshot, its own or a leader's.
@@ -165,6 +167,7 @@ impl Node {
             failed_campaigns: 0,
             preferred_since: None,
             hard_state_changed: now,
+            applied_at: now,
             speaker: None,
             snapshot: restored.snapshot,
             incoming: None,
@@ -326,9 +329,9 @@ impl Node {
         self.machine.applied
     }
 
-    /// Whether the log takes no more entries until a snapshot covers some. Uncommitted ones do not count: what a leader
-    /// lets be of them is bounded anyway, and a later one may need to add an entry before any of them is committed
-    /// (section 5.4.2).
+    /// Whether the log takes no more entries until a snapshot covers some. Uncommitted ones do not count: a leader
+    /// bounds them by [`Config::max_uncommitted_bytes`], and a later one may need to add an entry before any of them is
+    /// committed (section 5.4.2).
     fn is_log_full(&self) -> bool {
         let uncovered = self.log.uncovered_bytes();
         self.config.max_log_bytes.is_some_and(|most| {

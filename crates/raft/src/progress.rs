@@ -41,6 +41,8 @@ pub(crate) struct Progress {
     /// It refused entries that it had acknowledged: its disk does not hold what was durable there. It counts for nothing
     /// any more, for as long as this node leads.
     pub(crate) lost: Option<Index>,
+    /// When that was found.
+    pub(crate) lost_at: Moment,
     /// Next index to send (nextIndex).
     pub(crate) next: Index,
     /// How entries are sent to it.
@@ -252,6 +254,7 @@ impl Progress {
             matched: Index(0),
             matched_at: now,
             lost: None,
+            lost_at: now,
             next: last.next(),
             flow: Flow::Probe { sent: false },
             commit_sent: Index(0),
@@ -302,7 +305,7 @@ impl Progress {
         news
     }
 
-    /// The follower takes no more entries: it is asked again with each heartbeat, without any.
+    /// Stops sending entries to a follower whose log is full; heartbeats go on and detect room.
     pub(crate) fn pause(&mut self) {
         if matches!(self.flow, Flow::Replicate(_)) {
             self.next = self.matched.next();
@@ -325,8 +328,8 @@ impl Progress {
     }
 
     /// From now on it is a follower of which nothing is known, and which does not count.
-    pub(crate) fn lose(&mut self, candidate: Index) {
-        self.lost = Some(self.matched);
+    pub(crate) fn lose(&mut self, candidate: Index, now: Moment) {
+        (self.lost, self.lost_at) = (Some(self.matched), now);
         self.matched = Index(0);
         self.next = candidate.next();
         self.flow = Flow::Probe { sent: false };
@@ -367,7 +370,7 @@ mod tests {
         progress.catch_up = Some(CatchUp::new(Index(9), Moment(0)));
         assert!(!progress.proves_loss(Index(9), sent(10)), "the request may have left before the acknowledgement");
         assert!(progress.proves_loss(Index(9), sent(11)));
-        progress.lose(Index(4));
+        progress.lose(Index(4), Moment(0));
         assert_eq!((progress.lost, progress.matched, progress.next), (Some(Index(9)), Index(0), Index(5)));
         assert_eq!((progress.commit_sent, progress.catch_up.is_none()), (Index(0), true));
         assert!(matches!(progress.flow, Flow::Probe { sent: false }));

@@ -65,6 +65,7 @@ enum Act {
     /// At this of the places where it may be.
     Truncate(u64),
     Cover(u64),
+    Uncover(u64),
     Compact(u64),
 }
 
@@ -75,6 +76,7 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
         5 => push,
         1 => place().prop_map(Act::Truncate),
         1 => place().prop_map(Act::Cover),
+        1 => place().prop_map(Act::Uncover),
         1 => place().prop_map(Act::Compact),
     ];
     prop::collection::vec(act, 0..40)
@@ -189,6 +191,10 @@ proptest! {
                     let from = (naive.covered as u64 + 1 + place).min(naive.entries.len() as u64 + 1);
                     log.truncate(Index(from));
                     naive.entries.truncate(from as usize - 1);
+                }
+                Act::Uncover(place) => {
+                    naive.covered = naive.covered.min(naive.base + place as usize);
+                    log.uncover(Index(naive.covered as u64));
                 }
                 Act::Cover(place) => {
                     naive.covered = (naive.covered + place as usize).min(naive.entries.len());

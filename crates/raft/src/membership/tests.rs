@@ -98,7 +98,12 @@ fn a_voter_with_another_disk_may_join_in_one_step_and_only_alone() {
     assert!(!joins.is_joint() && !joins.votes(NodeId(3)));
     let voter = joins.after(&Change::Set(NodeId(3), Incarnation(9), Standing::Voter)).unwrap();
     assert_eq!(voter.member(NodeId(3)).unwrap().incarnation, Incarnation(9));
-    // With a second change the configuration would be joint, and the old vote would be the new disk's.
+    let witness = (NodeId(3), Incarnation(7), Standing::Witness);
+    let cluster =
+        Membership::of(ids(&[1, 2]).map(|id| (id, Incarnation(0), Standing::Voter)).chain([witness])).unwrap();
+    let again = Change::Set(NodeId(3), Incarnation(8), Standing::Joining);
+    assert_eq!(cluster.after(&again), Err(MembershipError::OtherIncarnation(NodeId(3))));
+    // With a second change the configuration would be joint, and the new incarnation would vote in the old one.
     let members = [(1, 0, Standing::Voter), (3, 9, Standing::Joining), (4, 0, Standing::Voter)];
     let members = members.map(|(id, life, standing)| (NodeId(id), Incarnation(life), standing)).to_vec();
     assert_eq!(three.after(&Change::Replace(members)), Err(MembershipError::OtherIncarnation(NodeId(3))));

@@ -101,7 +101,7 @@ impl Node {
                 continue;
             };
             let alive = progress.answered && self.now.since(progress.heard) <= self.config.stickiness();
-            if !alive || (only_in_quiet && progress.matched < self.commit) {
+            if !alive || progress.lost.is_some() || (only_in_quiet && progress.matched < self.commit) {
                 progress.catch_up = None;
                 continue;
             }

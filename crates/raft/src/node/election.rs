@@ -14,7 +14,7 @@ use crate::types::{LogPosition, NodeId, Term};
 impl Node {
     /// No leader was heard of in time (section 5.2), or the last campaign came to nothing.
     pub(super) fn on_election_timeout(&mut self) {
-        if self.disk.begins_incarnation() {
+        if self.disk.is_beginning_incarnation() {
             return self.rearm_election_timer();
         }
         if !self.is_hard_state_durable() {
@@ -48,8 +48,13 @@ impl Node {
         };
         let undecided = self.log.membership_index() > self.commit;
         let is_voter = among(self.log.membership()) || (undecided && self.log.membership_before().is_some_and(among));
+        is_voter && self.holds_whole_log()
+    }
+
+    /// Whether the disk holds what entries and snapshot say: false at a witness, and at one that was a witness.
+    pub(super) fn holds_whole_log(&self) -> bool {
         let has_state = self.snapshot.as_ref().is_none_or(|snapshot| snapshot.data.is_some());
-        is_voter && has_state && self.log.is_whole_after(self.log.base().index)
+        has_state && self.log.is_whole_after(self.log.base().index)
     }
 
     /// Enters a later term as a follower: "If RPC request or response contains term T > currentTerm: set currentTerm =

@@ -50,15 +50,15 @@ impl Node {
         self.commit = self.commit.max(commit.min(up_to));
         if is_heartbeat && self.is_hard_state_durable() {
             // A heartbeat need not wait for a slow disk: the answer says how far the disk is.
-            let result = self.matched(up_to.min(self.disk.durable()));
+            let result = self.acknowledgement(up_to.min(self.disk.durable()));
             self.send(from, Body::AppendReply(AppendReply { probe, result, state: self.newest_state() }));
         } else if answer_wanted {
-            let (result, state) = (self.matched(up_to), self.newest_state());
+            let (result, state) = (self.acknowledgement(up_to), self.newest_state());
             self.promise(from, Body::AppendReply(AppendReply { probe, result, state }));
         }
     }
 
-    fn matched(&self, up_to: Index) -> AppendResult {
+    fn acknowledgement(&self, up_to: Index) -> AppendResult {
         if self.is_log_full() { AppendResult::Full { up_to } } else { AppendResult::Matched { up_to } }
     }
 
@@ -86,7 +86,8 @@ impl Node {
 
     /// "If an existing entry conflicts with a new one (same index but different terms), delete the existing entry and
     /// all that follow it. Append any new entries not already in the log" (figure 2). A suffix that does not conflict
-    /// stays: an old message may arrive twice. A full log takes none. Returns the last index up to which the logs are equal.
+    /// stays: an old message may arrive twice. A full log accepts no new entries. Returns the last index up to which the
+    /// logs are equal.
     fn append(&mut self, from: NodeId, previous: Index, mut entries: Vec<Entry>) -> Result<Index, &'static str> {
         let all = Index(previous.0 + entries.len() as u64);
         let known = entries.iter().take_while(|entry| self.holds(entry.position())).count();

@@ -1,4 +1,4 @@
-//! Where messages come in and go out: who may say what to whom, and in which life.
+//! Checks incoming messages (incarnations, membership, term) and addresses outgoing ones.
 
 use super::Node;
 use crate::event::Decision;
@@ -7,7 +7,7 @@ use crate::role::{Follower, KnownLeader, Role};
 use crate::types::{Incarnation, NodeId, Term};
 
 impl Node {
-    /// Takes a message through the gate: it must be for this life of this node, an answer must come from a member, and
+    /// Takes a message through the gate: it must be addressed to this incarnation, an answer must come from a member, and
     /// terms are compared (section 5.1). A request may come from a node this one does not know as a member yet, or not
     /// any more: "servers process incoming RPC requests without consulting their current configurations" (thesis 4.1).
     pub(super) fn receive(&mut self, from: NodeId, message: Message) {
@@ -15,7 +15,7 @@ impl Node {
             return self.ignore(from, "its sender is not another node");
         }
         self.speaker = Some((from, message.sender));
-        if self.disk.begins_incarnation() {
+        if self.disk.is_beginning_incarnation() {
             // Neither incarnation may answer: the old one has ended, and the new one is not on disk yet.
             return;
         }
@@ -65,14 +65,14 @@ impl Node {
         }
     }
 
-    /// Somebody means an earlier life of this node, or a later one. Its disk is not the one that life promised on, so it
-    /// must not answer for it; a leader is told who is there instead.
+    /// The message is addressed to another incarnation. This node must not answer for it, but reports its own incarnation to a
+    /// leader. One that can be admitted echoes the probe; the disk of a witness cannot.
     fn on_misaddressed(&mut self, from: NodeId, message: &Message) {
         if let Body::AppendEntries(append) = &message.body
             && append.probe.is_some()
         {
             self.note(Decision::IsStranger { peer: from });
-            self.reply_stale(from, append.probe);
+            self.reply_stale(from, append.probe.filter(|_| self.holds_whole_log()));
         }
     }
 

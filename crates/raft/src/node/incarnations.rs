@@ -2,7 +2,12 @@
 //! incarnation and joins again under another one.
 //!
 //! Decision: the follower draws the new incarnation, and the leader admits it. Why: two copies of one disk draw two
-//! incarnations, of which at most one is a member. Would change if: one machine had to know all its copies.
+//! incarnations, of which at most one is a member. Would change if: copies of a disk could be detected.
+//!
+//! Decision: an incarnation is ended, and another one admitted, only while the other voters that answer are a quorum. Why: an
+//! end cannot be undone, and the change that admits the new one must be committed without it. So a cluster of two, or one
+//! with another voter down, goes on with what it has, and reports the loss. Would change if: an operator could admit an
+//! incarnation without a quorum.
 
 use alloc::vec::Vec;
 
@@ -13,29 +18,37 @@ use crate::membership::{Change, Standing};
 use crate::message::{AppendReply, Body, Message};
 use crate::progress::Progress;
 use crate::role::{Follower, Role};
-use crate::types::{Incarnation, Index, NodeId, Term};
+use crate::types::{Incarnation, Index, Moment, NodeId, Term};
 
 impl Node {
-    /// Tells a follower that it lost what it had acknowledged. A witness is not told: under another incarnation its disk,
-    /// which holds entries without their contents, could be taken for one that holds them.
-    pub(super) fn end_incarnation(&mut self, follower: NodeId, acknowledged: Index, witness: bool) {
-        if self.config.replace_incarnations && !witness {
-            self.send(follower, Body::LostEntries { acknowledged });
+    /// Sends LostEntries to the followers that lost what they had acknowledged, again with each heartbeat, because one may be
+    /// lost on its way. Witnesses are excluded: under another incarnation their disks, which hold entries without contents,
+    /// could be taken for disks that hold them.
+    pub(super) fn send_lost_entries(&mut self) {
+        let Role::Leader(leader) = &self.role else { return };
+        let lost = |(id, progress): (NodeId, &Progress)| {
+            let acknowledged = progress.lost.filter(|_| !progress.witness)?;
+            Some((id, progress.incarnation, acknowledged, progress.lost_at))
+        };
+        let lost: Vec<_> = leader.peers.iter().filter_map(lost).collect();
+        let (term, sender) = (self.hard_state.term, self.incarnation);
+        for (follower, receiver, acknowledged, lost_at) in lost {
+            if self.config.replace_incarnations && self.can_spare(follower, lost_at) {
+                let message = Message { term, sender, receiver, body: Body::LostEntries { acknowledged } };
+                self.actions.send.push((follower, message));
+            }
         }
     }
 
-    /// Tells every follower that lost what it had acknowledged, in case the last message was lost.
-    pub(super) fn end_lost_incarnations(&mut self) {
-        let Role::Leader(leader) = &self.role else { return };
-        let lost = |(id, progress): (NodeId, &Progress)| Some((id, progress.lost?, progress.witness));
-        let lost: Vec<_> = leader.peers.iter().filter_map(lost).collect();
-        for (follower, acknowledged, witness) in lost {
-            self.end_incarnation(follower, acknowledged, witness);
-        }
+    /// Whether the voters other than `member` that have answered a heartbeat sent after `since` are a quorum.
+    fn can_spare(&self, member: NodeId, since: Moment) -> bool {
+        let Role::Leader(leader) = &self.role else { return false };
+        let answers = |id| leader.peers.counted(id).is_some_and(|progress| progress.confirmed > since);
+        self.log.membership().is_quorum(|id| id != member && (id == self.config.id || answers(id)))
     }
 
     /// The leader has proof that this disk lost entries: it refused one that it had acknowledged. A vote may be lost too, so
-    /// the node answers nobody until another incarnation is on disk.
+    /// the node answers no message until another incarnation is on disk.
     pub(super) fn on_lost_entries(&mut self, from: NodeId, term: Term, acknowledged: Index) {
         let leads = matches!(&self.role, Role::Follower(Follower { leader: Some(leader), .. }) if leader.id == from);
         if term < self.hard_state.term || !leads || !self.config.replace_incarnations {
@@ -49,9 +62,9 @@ impl Node {
     }
 
     /// A member answers a heartbeat of this leadership under another incarnation than the registered one, and takes its
-    /// place if that one is gone: it lost what it had acknowledged, or has been silent for the longest election timeout. A
-    /// voter joins anew and counts only when it is promoted, so no vote counts for two incarnations. A witness is left to
-    /// the operator, because only an empty disk may serve as another kind of member.
+    /// place if the registered one has lost entries or has been silent for the longest election timeout. A voter joins anew
+    /// and counts only when it is promoted, so no vote counts for two incarnations. A witness is left to the operator,
+    /// because only an empty disk may serve as another kind of member.
     pub(super) fn replace_incarnation(&mut self, member: NodeId, message: &Message) {
         let Body::AppendReply(AppendReply { probe: Some(probe), .. }) = &message.body else { return };
         if !self.config.replace_incarnations
@@ -61,8 +74,9 @@ impl Node {
         }
         let Role::Leader(leader) = &self.role else { return };
         let Some(progress) = leader.peers.get(member) else { return };
-        let silent = probe.sent > progress.heard && self.now.since(progress.heard) >= self.config.patience();
-        if progress.lost.is_none() && !silent {
+        let is_silent = self.now.since(progress.heard) >= self.config.patience();
+        let since = if progress.lost.is_some() { progress.lost_at } else { progress.heard };
+        if probe.sent <= progress.heard || (progress.lost.is_none() && !is_silent) || !self.can_spare(member, since) {
             return;
         }
         let standing = match self.log.membership().member(member).and_then(|member| member.standing) {

@@ -77,10 +77,13 @@ impl Node {
                 let candidate = self.log.last_of_term_at_most(hint.index, hint.term).index;
                 if progress.proves_loss(refused, reply.probe) {
                     let acknowledged = progress.matched;
-                    progress.lose(candidate.min(hint.index));
+                    progress.lose(candidate.min(hint.index), self.now);
                     let witness = progress.witness;
+                    let transfers = leader.hand_over.take_if(|hand_over| hand_over.to == from).is_some();
                     self.note(Decision::LostAcknowledged { follower: from, acknowledged, refused, witness });
-                    self.end_incarnation(from, acknowledged, witness);
+                    if transfers {
+                        self.note(Decision::HandOverFailed { to: from });
+                    }
                 } else if progress.on_conflict(refused, candidate.min(hint.index)) {
                     let next = progress.next;
                     self.note(Decision::LogsDiffer { follower: from, next });
@@ -150,13 +153,14 @@ impl Node {
         if self.config.check_quorum && self.now.since(contact) > longest {
             return self.step_down(StepDown::LostQuorum);
         }
-        if self.is_log_full() && self.machine.applied < self.commit {
-            // Its program stands still, so no snapshot makes room. Another member's may go on.
+        let transfers = leader.hand_over.is_some();
+        if !transfers && self.is_log_full() && self.is_program_stalled() {
+            // The program does not apply entries, so no snapshot can free the log. Another member's program may work.
             let _no_successor = self.hand_over(None).is_err();
         }
         self.promote_learners();
         self.send_heartbeats();
-        self.end_lost_incarnations();
+        self.send_lost_entries();
     }
 
     /// Starts handing leadership over, to `to` or to the voter that has most and answered lately.
@@ -191,7 +195,7 @@ impl Node {
     pub(super) fn tell_successor(&mut self) {
         let Role::Leader(leader) = &mut self.role else { return };
         let Some(hand_over) = leader.hand_over.as_mut().filter(|hand_over| !hand_over.told) else { return };
-        if leader.peers.get(hand_over.to).is_some_and(|progress| progress.matched == self.log.last().index) {
+        if leader.peers.counted(hand_over.to).is_some_and(|progress| progress.matched == self.log.last().index) {
             hand_over.told = true;
             leader.lease_broken = true;
             let to = hand_over.to;

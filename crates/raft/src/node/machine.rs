@@ -33,10 +33,16 @@ pub(super) struct Machine {
 
 impl Node {
     pub(super) fn on_applied(&mut self, index: Index) {
+        self.applied_at = self.now;
         let machine = &mut self.machine;
         assert!(index <= machine.highest, "an entry was applied that was never handed out");
         // What was handed out before a repair may be reported after it.
         machine.applied = machine.applied.max(index.min(machine.delivered));
+    }
+
+    /// Whether committed entries were handed out and none has been applied for the longest election timeout.
+    pub(super) fn is_program_stalled(&self) -> bool {
+        self.machine.applied < self.machine.delivered && self.now.since(self.applied_at) >= self.config.patience()
     }
 
     /// Hands out what is committed, on this node's own disk, and within the apply window; a snapshot first. Gives the
@@ -71,6 +77,9 @@ impl Node {
         let end = if keeps_state { durable.min(window) } else { durable };
         if end <= machine.delivered {
             return nothing;
+        }
+        if machine.applied == machine.delivered {
+            self.applied_at = self.now;
         }
         let first = machine.delivered.next();
         let count = (end.0 - machine.delivered.0) as usize;

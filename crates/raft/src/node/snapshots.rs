@@ -231,6 +231,7 @@ impl Node {
     /// The state went astray: the leader's takes its place, and what follows in the log is applied again.
     fn rewind_to(&mut self, snapshot: Snapshot) {
         let index = snapshot.position.index;
+        self.log.uncover(index);
         self.log.cover(index);
         self.disk.compacted(Some(snapshot.clone()), self.log.start());
         self.snapshot = Some(snapshot);

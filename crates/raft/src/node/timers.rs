@@ -109,6 +109,7 @@ impl Node {
                     || !self.reads.confirmed.is_empty()
                     || self.config.snapshot_entries.is_some()
                     || self.config.snapshot_bytes.is_some()
+                    || self.config.max_log_bytes.is_some()
                     || self.machine.stateless
             }
             Input::Receive { .. }

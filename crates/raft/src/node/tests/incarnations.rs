@@ -14,7 +14,7 @@ fn probe(sent: Moment) -> Probe {
     Probe { term: TERM, sent, round: 0 }
 }
 
-/// n1 leads, and n2 has refused what it had acknowledged.
+/// n1 leads, n2 has refused what it had acknowledged, and n3 has answered since.
 fn leader_of_a_lost_follower(set: impl FnOnce(&mut Config)) -> (Node, Moment) {
     let mut node = leader(three(Standing::Voter), set);
     write(&mut node);
@@ -22,11 +22,30 @@ fn leader_of_a_lost_follower(set: impl FnOnce(&mut Config)) -> (Node, Moment) {
     write(&mut node);
     matched(&mut node, 2, 2);
     matched(&mut node, 3, 2);
-    let later = Moment(NOW.0 + 10);
-    at(&mut node, later, 2, refusal(Moment(NOW.0 + 5)));
+    let lost_at = Moment(NOW.0 + 10);
+    at(&mut node, lost_at, 2, refusal(Moment(NOW.0 + 5)));
     assert_eq!(node.status().peers[0].lost, Some(Index(2)));
     write(&mut node);
-    (node, later)
+    let now = NOW.after(node.config().heartbeat);
+    node.step(now, Input::Wake);
+    let early = told_to_end(&mut node);
+    assert_eq!(early, [], "nobody else has answered since");
+    at(&mut node, now, 3, confirms(now));
+    (node, now)
+}
+
+/// The follower has everything, and answers a heartbeat of this moment.
+fn confirms(sent: Moment) -> Body {
+    let result = AppendResult::Matched { up_to: Index(2) };
+    Body::AppendReply(AppendReply { probe: Some(probe(sent)), result, state: None })
+}
+
+/// Who is told that it lost entries, and which incarnation of it.
+fn told_to_end(node: &mut Node) -> Vec<(NodeId, Incarnation)> {
+    let sent = write(node).send.into_iter();
+    sent.filter(|(_, message)| matches!(message.body, Body::LostEntries { .. }))
+        .map(|(to, message)| (to, message.receiver))
+        .collect()
 }
 
 /// n2 answers a heartbeat of the moment `sent` under this incarnation.
@@ -59,9 +78,6 @@ fn a_follower_that_refuses_what_it_acknowledged_counts_no_more() {
     let lost = Decision::LostAcknowledged { follower, acknowledged, refused, witness: false };
     let actions = node.take_actions();
     assert_eq!(decisions(&actions, |decision| *decision == lost), 1);
-    assert!(
-        actions.send.iter().any(|(to, message)| *to == follower && message.body == Body::LostEntries { acknowledged })
-    );
     propose(&mut node, [2]);
     write(&mut node);
     matched(&mut node, 2, 3);
@@ -116,6 +132,9 @@ fn heartbeat_with(entries: u64) -> Body {
 #[test]
 fn a_follower_that_lost_entries_joins_again_at_once() {
     let (mut node, now) = leader_of_a_lost_follower(|_| {});
+    let next = now.after(node.config().heartbeat);
+    node.step(next, Input::Wake);
+    assert_eq!(told_to_end(&mut node), [(NodeId(2), Incarnation(0))]);
     answer_as(&mut node, now, 9, None);
     let earlier = Probe { term: Term(0), ..probe(now) };
     answer_as(&mut node, now, 9, Some(earlier));
@@ -140,11 +159,14 @@ fn a_member_that_answers_under_its_incarnation_is_not_replaced() {
     matched(&mut node, 2, 1);
     matched(&mut node, 3, 1);
     let silent = NOW.after(node.config().patience());
-    answer_as(&mut node, silent, 9, Some(probe(NOW)));
-    assert_eq!(standing_of_2(&node).0, Incarnation(0), "its answer may be older than the last of the registered one");
     let sent = Moment(NOW.0 + 1);
     answer_as(&mut node, Moment(silent.0 - 1), 9, Some(probe(sent)));
-    assert_eq!(node.now, silent, "the clock of a node never goes back");
+    answer_as(&mut node, silent, 9, Some(probe(sent)));
+    assert_eq!(standing_of_2(&node).0, Incarnation(0), "n3 has not answered since");
+    at(&mut node, silent, 3, confirms(sent));
+    answer_as(&mut node, silent, 9, Some(probe(NOW)));
+    assert_eq!(standing_of_2(&node).0, Incarnation(0), "its answer may be older than the last of the registered one");
+    answer_as(&mut node, silent, 9, Some(probe(sent)));
     assert_eq!(standing_of_2(&node), (Incarnation(9), Some(Standing::Joining)));
 }
 
@@ -153,10 +175,11 @@ fn without_the_option_the_operator_replaces_an_incarnation() {
     let (mut node, now) = leader_of_a_lost_follower(|config| config.replace_incarnations = false);
     answer_as(&mut node, now, 9, Some(probe(now)));
     assert_eq!(standing_of_2(&node), (Incarnation(0), Some(Standing::Voter)));
-    let told = |(_, message): &(NodeId, Message)| matches!(message.body, Body::LostEntries { .. });
+    node.step(now.after(node.config().heartbeat), Input::Wake);
+    assert_eq!(told_to_end(&mut node), []);
     let mut node = follower(|config| config.replace_incarnations = false);
     hear(&mut node, 2, Body::LostEntries { acknowledged: Index(2) });
-    assert!(node.take_actions().persist.is_none() && !node.take_actions().send.iter().any(told));
+    assert!(node.take_actions().persist.is_none());
 }
 
 #[test]
@@ -173,4 +196,65 @@ fn a_witness_that_lost_entries_is_left_to_the_operator() {
     let lost = |decision: &Decision| matches!(decision, Decision::LostAcknowledged { witness: true, .. });
     assert_eq!(decisions(&actions, lost), 1);
     assert!(!actions.send.iter().any(|(_, message)| matches!(message.body, Body::LostEntries { .. })));
+}
+
+/// Neither is asked to stand, nor promoted: it may have forgotten a vote.
+#[test]
+fn a_follower_that_lost_entries_is_not_asked_to_stand() {
+    let mut node = leader(three(Standing::Voter), |_| {});
+    write(&mut node);
+    propose(&mut node, [1]);
+    write(&mut node);
+    matched(&mut node, 2, 2);
+    matched(&mut node, 3, 2);
+    propose(&mut node, [2]);
+    at(&mut node, Moment(NOW.0 + 1), 2, confirms(NOW));
+    node.step(Moment(NOW.0 + 1), Input::HandOver(Some(NodeId(2))));
+    at(&mut node, Moment(NOW.0 + 10), 2, refusal(Moment(NOW.0 + 5)));
+    matched(&mut node, 2, 3);
+    let actions = write(&mut node);
+    let failed = |decision: &Decision| matches!(decision, Decision::HandOverFailed { to: NodeId(2) });
+    assert_eq!(decisions(&actions, failed), 1);
+    assert!(!actions.send.iter().any(|(_, message)| message.body == Body::TimeoutNow));
+}
+
+#[test]
+fn a_cluster_of_two_spares_nobody() {
+    let two = Membership::new([1, 2].map(NodeId)).unwrap();
+    let mut node = leader(two, |config| config.check_quorum = false);
+    write(&mut node);
+    propose(&mut node, [1]);
+    write(&mut node);
+    matched(&mut node, 2, 2);
+    at(&mut node, Moment(NOW.0 + 10), 2, refusal(Moment(NOW.0 + 5)));
+    for beats in 1..=3 {
+        node.step(Moment(NOW.0 + beats * 60_000), Input::Wake);
+        assert_eq!(told_to_end(&mut node), []);
+    }
+}
+
+#[test]
+fn the_disk_of_a_witness_offers_itself_under_no_incarnation() {
+    let mut node = follower(|_| {});
+    let entry = Entry { term: TERM, index: Index(1), stamp: Stamp(0), payload: Payload::Withheld };
+    let append = |entries| AppendEntries {
+        previous: LogPosition::default(),
+        commit: Index(0),
+        probe: Some(probe(NOW)),
+        round_trip: 0,
+        entries,
+    };
+    let echoed = |node: &mut Node| {
+        let message = Message { receiver: Incarnation(9), ..Message::new(TERM, Body::AppendEntries(append(vec![]))) };
+        node.step(NOW, Input::Receive { from: NodeId(2), message });
+        let sent = node.take_actions().send;
+        let [(_, Message { body: Body::AppendReply(reply), .. })] = sent.as_slice() else { panic!("{sent:?}") };
+        (reply.result, reply.probe.is_some())
+    };
+    assert_eq!(echoed(&mut node), (AppendResult::Stale, true));
+    hear(&mut node, 2, Body::AppendEntries(append(vec![entry])));
+    while node.has_work() {
+        write(&mut node);
+    }
+    assert_eq!(echoed(&mut node), (AppendResult::Stale, false));
 }

@@ -355,8 +355,11 @@ fn a_leader_with_a_full_log_hands_over_if_its_program_stands_still() {
         if applies {
             node.step(NOW, Input::Applied(last));
         }
-        node.step(NOW.after(node.config().heartbeat), Input::Wake);
         let told = |(to, message): &(NodeId, Message)| *to == NodeId(2) && message.body == Body::TimeoutNow;
+        node.step(NOW.after(node.config().heartbeat), Input::Wake);
+        assert!(!write(&mut node).send.iter().any(told), "its program may be a frame behind");
+        let late = NOW.after(node.config().patience());
+        at(&mut node, late, 2, answer(last.0));
         assert_eq!(write(&mut node).send.iter().any(told), !applies);
     }
 }
