@@ -7,8 +7,8 @@
 //!
 //! # What is not simulated
 //! Sockets, QUIC, threads and the operating system: real processes are for that. An old store that is put back is
-//! noticed by the mark beside it; where the mark is as old, as in the image of a whole machine, the node forgets promises
-//! without anybody knowing. Raft does not survive that, and neither do we.
+//! noticed by the mark beside it; where the mark is as old, as in the image of a whole machine, only a leader that has
+//! acknowledgements of it can tell (`storm/old_copy.rs`). Raft does not survive it at any other moment, and neither do we.
 
 mod aimed;
 mod aimed_changes;
