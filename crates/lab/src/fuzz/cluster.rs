@@ -33,6 +33,8 @@ const LINES: usize = 60;
 struct Fate {
     cluster: Simulation,
     machines: u64,
+    /// Leaders answer reads by their clocks.
+    has_leases: bool,
     reads: u64,
     commands: u64,
 }
@@ -51,14 +53,15 @@ impl Fate {
         let (batch, window, keep) = (1 + choices.of(4), 1 + choices.of(4), choices.of(4) as u64);
         let machines = voters + 1;
         let setup = Setup::members(members, u64::from(switches)).outsider(machines).lenient().trace(LINES);
+        let has_leases = switches & 6 == 4;
         let setup = setup.configure(move |config| {
             (config.pre_vote, config.check_quorum) = (switches & 1 == 0, switches & 2 == 0);
-            config.lease_reads = config.check_quorum && switches & 4 != 0;
+            config.lease_reads = has_leases;
             config.snapshot_entries = (switches & 8 != 0).then_some(3);
             (config.max_append_entries, config.inflight_messages) = (batch, window);
             (config.snapshot_keep, config.snapshot_chunk) = (keep, 100);
         });
-        Fate { cluster: Simulation::new(setup), machines, reads: 0, commands: 0 }
+        Fate { cluster: Simulation::new(setup), machines, has_leases, reads: 0, commands: 0 }
     }
 
     fn strikes(&mut self, choices: &mut Choices<'_>) {
@@ -86,6 +89,8 @@ impl Fate {
             17 => self.cluster.release_disk(node),
             18 => self.cluster.complete_writes(node, 1 + choices.of(2)),
             19 | 20 => self.cluster.campaign(node),
+            // A timer that fires alone is a clock that runs ahead, which leases do not allow for.
+            21 if self.has_leases => {}
             21 => self.cluster.tick(node),
             22..=25 => {
                 self.commands += 1;
