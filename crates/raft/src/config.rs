@@ -15,7 +15,8 @@ pub struct Config {
     /// The members the cluster was founded with, the same at every node. A node that is not among them waits until a
     /// leader adds it; once the log holds a membership, that counts.
     pub membership: Membership,
-    /// Seed of this node's ChaCha8 generator, from which its election timeouts are drawn.
+    /// Seed of this node's ChaCha8 generator, from which its election timeouts are drawn, and another
+    /// [`Incarnation`](crate::Incarnation) if its disk loses entries. A real node has another seed at every start.
     pub seed: u64,
     /// Election timeout, drawn anew from `min..max` each time the timer is set (section 5.2). Default 150–300 ms.
     pub election_timeout: (Duration, Duration),
