@@ -77,13 +77,15 @@ fn clusters_of_every_size_survive_storms() {
 }
 
 /// Seeds that once failed, with the voters at the beginning.
-const PAST_SEEDS: [(u64, u64); 3] = [
+const PAST_SEEDS: [(u64, u64); 4] = [
     // An acknowledgement was on its way when an old copy of the store behind it was put back.
     (30_242, 5),
     // The newest log was at a learner that did not know yet that it was to vote, and the voter that did know was down.
     (1_795_888_488_717_402_922, 3),
     // A machine with a rotten disk joined, became a voter by itself, and could not start again.
     (1_795_872_403_036_684_549, 3),
+    // A leader lost its disk after it had told nobody but a learner that the learner was to vote.
+    (1_795_899_197_536_628_177, 3),
 ];
 
 #[test]
