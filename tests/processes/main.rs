@@ -293,7 +293,7 @@ fn a_member_restored_from_a_backup_joins_again() {
 #[test]
 fn a_node_whose_committed_orders_are_contradicted_stops_and_shows_both() {
     let mut cluster = Cluster::new(3);
-    // A restarted node knows of no commit but its snapshot's.
+    // After a restart the commit index is the snapshot's.
     cluster.snapshot_every(8);
     cluster.start_all();
     for id in 1..=3 {

@@ -84,7 +84,7 @@ const PAST_SEEDS: [(u64, u64); 4] = [
     (1_795_888_488_717_402_922, 3),
     // A machine with a rotten disk joined, became a voter by itself, and could not start again.
     (1_795_872_403_036_684_549, 3),
-    // A leader lost its disk after it had told nobody but a learner that the learner was to vote.
+    // A learner had the newest log, without the entry that makes it a voter, and the leader with that entry lost its disk.
     (1_795_899_197_536_628_177, 3),
 ];
 

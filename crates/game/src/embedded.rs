@@ -64,8 +64,8 @@ struct Background {
     thread: JoinHandle<()>,
 }
 
-/// Limit of entries without a snapshot: 64 MiB, some hundred thousand orders. Only a stalled program reaches it, as behind a
-/// window that the system does not draw.
+/// Limit of entries without a snapshot: 64 MiB. A snapshot comes after `snapshot_entries` orders, which are short, so only a
+/// stalled program reaches the limit, as behind a window that the system does not draw.
 const MAX_LOG_BYTES: usize = 64 * 1024 * 1024;
 
 /// Options for the consensus core of the member `config`.

@@ -171,7 +171,7 @@ pub enum Decision {
         /// Which life of it.
         incarnation: crate::types::Incarnation,
     },
-    /// This node was taken for an earlier life of itself, whose disk is lost: it has to join again.
+    /// A leader addressed another incarnation of this node, which must join again.
     IsStranger {
         /// Who took it for that.
         peer: NodeId,

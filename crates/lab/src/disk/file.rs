@@ -158,8 +158,8 @@ impl StoreFile {
         self.writes
     }
 
-    /// Whether the mark tells of more than `writes`: then a start from a copy with so many must be refused. Read from the
-    /// bytes of the mark, so that the store is not asked about itself: incarnation and count, 64 bits each, little-endian.
+    /// Whether the mark confirms more than `writes`, so that a copy with this many must be refused. Decodes the mark's bytes
+    /// (incarnation and count, 64 bits each, little-endian) instead of calling the code under test.
     pub(super) fn confirmed_more_than(&self, writes: u64) -> bool {
         let mark = self.mark.image();
         let count = mark.get(8..16).and_then(|count| count.try_into().ok()).map(u64::from_le_bytes);

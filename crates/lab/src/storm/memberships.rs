@@ -41,7 +41,7 @@ impl Simulation {
         all.0
     }
 
-    /// Whether one of `group` can win an election while the others of `group`, and nobody else, answer: it may lead by
+    /// Whether one of `group` can win an election while only the nodes of `group` answer: it may lead by
     /// its own log, and a quorum of its newest membership has no log newer than its own (section 5.4.1).
     ///
     /// A majority alone does not give that. The newest log may be at a learner that does not know yet that it is to vote:
@@ -75,7 +75,7 @@ pub(super) fn is_enough(membership: &Membership, works: impl Fn(NodeId) -> bool)
     leads && membership.is_quorum(&works) && 2 * working > voters + lost
 }
 
-/// The newest membership that the node knows to be committed.
+/// The newest committed membership, as of the node's commit index.
 pub(super) fn committed_membership(node: &Node) -> &Membership {
     let (since, founding) = founding(node);
     let entries = node.entries_from(since.next()).iter();

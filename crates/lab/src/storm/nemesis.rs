@@ -247,8 +247,8 @@ impl Run {
     /// Whether every membership that a node goes by, or may come to go by, still has a quorum of disks without this one
     /// and those lost before.
     pub(super) fn survives_without(&self, id: NodeId) -> bool {
-        // The newest log may be at a learner that does not know yet that it is to vote. If the leader that told it so loses
-        // its disk, no quorum can elect anybody.
+        // A learner may have the newest log without the entry that makes it a voter. If the leader with that entry loses its
+        // disk, no candidate can win.
         let others = self.cluster.ids().filter(|other| *other != id && !self.wiped.contains(other)).collect();
         if !self.cluster.has_electable(&others) {
             return false;

@@ -169,7 +169,7 @@ impl Weather {
         weights.push((Event::SupersedeTail, sometimes(dice_of_aims, 0.001, 0.01)));
         let later_term = sometimes(dice_of_aims, 0.001, 0.01);
         weights.push((Event::LaterTerm, later_term));
-        // Of its own dice again, for the same reason.
+        // A separate RNG: the other draws of a seed stay the same.
         let dice_of_changes = &mut ChaCha8Rng::seed_from_u64(seed.rotate_left(48) ^ (u64::MAX / 11));
         weights.push((Event::OverlapChanges, sometimes(dice_of_changes, 0.000_5, 0.005)));
         let change_fresh_leader = sometimes(dice_of_changes, 0.02, 0.8);

@@ -228,7 +228,7 @@ impl RedbStore {
         if let Some(mark) = &self.mark {
             mark.set(confirmed)?;
             if write.incarnation.is_some() {
-                // So the mark is of this incarnation or of the one before, which the store knows.
+                // After a crash the mark has this incarnation or the previous one, and the store records both.
                 mark.sync()?;
             }
         }

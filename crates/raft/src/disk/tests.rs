@@ -221,7 +221,7 @@ enum Change {
     Commit,
     /// An own snapshot covers what is committed.
     Compact,
-    /// A leader's snapshot ends so many entries before the end of the log, and the log goes on behind it.
+    /// Installs a leader's snapshot whose last entry is this many entries before the last one; the entries after it are kept.
     InstallBefore(u64),
     /// A leader's snapshot replaces the log.
     InstallInstead(u64),

@@ -18,7 +18,8 @@ impl Node {
             return self.rearm_election_timer();
         }
         if !self.is_hard_state_durable() {
-            // A vote that is not on disk yet may still decide this election; nobody can stand in a later term sooner.
+            // A vote that is still being written may decide this election. A later term could not start sooner: it needs
+            // a durable vote too.
             return self.rearm_election_timer();
         }
         if self.config.lease_reads && self.leader_hindrance(self.config.id).is_some() {
@@ -51,7 +52,7 @@ impl Node {
         is_voter && self.holds_whole_log()
     }
 
-    /// Whether the disk holds what entries and snapshot say: false at a witness, and at one that was a witness.
+    /// Whether all entries and the snapshot have their contents. False for witnesses and former witnesses.
     pub(super) fn holds_whole_log(&self) -> bool {
         let has_state = self.snapshot.as_ref().is_none_or(|snapshot| snapshot.data.is_some());
         has_state && self.log.is_whole_after(self.log.base().index)

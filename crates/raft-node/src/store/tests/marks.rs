@@ -127,7 +127,7 @@ fn begins(number: u64, incarnation: u64) -> Write {
     Write { incarnation: Some(Incarnation(incarnation)), ..write(number, None, []) }
 }
 
-/// Power may be lost between the store's write and the mark's, so the store tells which incarnation came before.
+/// Power may be lost between the store's write and the mark's, so the store records the previous incarnation.
 #[test]
 fn a_mark_of_the_incarnation_before_is_behind_and_condemns_nothing() {
     let home = Home::new();

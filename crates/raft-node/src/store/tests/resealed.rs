@@ -213,7 +213,7 @@ fn differs_only_in(row: &Row, found: &Restored, owed: &Restored) -> bool {
     repaired == *owed
 }
 
-/// Such a value was not written by a store, and no checksum tells; but whatever it holds, it is parsed with care.
+/// No store wrote such a value, and its checksum is valid. Parsing it must not panic.
 #[test]
 fn a_changed_value_with_a_right_checksum_is_an_error_or_changes_its_part_alone() {
     let (bytes, rows) = store_after(WRITES);

@@ -28,7 +28,7 @@ fn leader_of_a_lost_follower(set: impl FnOnce(&mut Config)) -> (Node, Moment) {
     write(&mut node);
     let now = NOW.after(node.config().heartbeat);
     node.step(now, Input::Wake);
-    let early = told_to_end(&mut node);
+    let early = lost_entries_sent(&mut node);
     assert_eq!(early, [], "nobody else has answered since");
     at(&mut node, now, 3, confirms(now));
     (node, now)
@@ -40,8 +40,8 @@ fn confirms(sent: Moment) -> Body {
     Body::AppendReply(AppendReply { probe: Some(probe(sent)), result, state: None })
 }
 
-/// Who is told that it lost entries, and which incarnation of it.
-fn told_to_end(node: &mut Node) -> Vec<(NodeId, Incarnation)> {
+/// Receivers of LostEntries, with the incarnation each message is addressed to.
+fn lost_entries_sent(node: &mut Node) -> Vec<(NodeId, Incarnation)> {
     let sent = write(node).send.into_iter();
     sent.filter(|(_, message)| matches!(message.body, Body::LostEntries { .. }))
         .map(|(to, message)| (to, message.receiver))
@@ -86,7 +86,7 @@ fn a_follower_that_refuses_what_it_acknowledged_counts_no_more() {
     assert_eq!(node.commit(), Index(3));
 }
 
-/// The other half: a follower that is told so answers nobody until another incarnation is on disk, and only under that.
+/// After LostEntries a follower answers no message until another incarnation is on disk, and then only under that one.
 #[test]
 fn a_follower_that_lost_entries_answers_under_another_incarnation() {
     let mut node = follower(|_| {});
@@ -134,7 +134,7 @@ fn a_follower_that_lost_entries_joins_again_at_once() {
     let (mut node, now) = leader_of_a_lost_follower(|_| {});
     let next = now.after(node.config().heartbeat);
     node.step(next, Input::Wake);
-    assert_eq!(told_to_end(&mut node), [(NodeId(2), Incarnation(0))]);
+    assert_eq!(lost_entries_sent(&mut node), [(NodeId(2), Incarnation(0))]);
     answer_as(&mut node, now, 9, None);
     let earlier = Probe { term: Term(0), ..probe(now) };
     answer_as(&mut node, now, 9, Some(earlier));
@@ -176,7 +176,7 @@ fn without_the_option_the_operator_replaces_an_incarnation() {
     answer_as(&mut node, now, 9, Some(probe(now)));
     assert_eq!(standing_of_2(&node), (Incarnation(0), Some(Standing::Voter)));
     node.step(now.after(node.config().heartbeat), Input::Wake);
-    assert_eq!(told_to_end(&mut node), []);
+    assert_eq!(lost_entries_sent(&mut node), []);
     let mut node = follower(|config| config.replace_incarnations = false);
     hear(&mut node, 2, Body::LostEntries { acknowledged: Index(2) });
     assert!(node.take_actions().persist.is_none());
@@ -229,7 +229,7 @@ fn a_cluster_of_two_spares_nobody() {
     at(&mut node, Moment(NOW.0 + 10), 2, refusal(Moment(NOW.0 + 5)));
     for beats in 1..=3 {
         node.step(Moment(NOW.0 + beats * 60_000), Input::Wake);
-        assert_eq!(told_to_end(&mut node), []);
+        assert_eq!(lost_entries_sent(&mut node), []);
     }
 }
 
