@@ -73,16 +73,6 @@ pub enum RaftClock {
     Manual(Moment),
 }
 
-impl RaftClock {
-    fn now(self) -> Option<Moment> {
-        match self {
-            RaftClock::Elsewhere => None,
-            RaftClock::Real(clock) => Some(clock.now()),
-            RaftClock::Manual(now) => Some(now),
-        }
-    }
-}
-
 /// The node this app is a program of. Remove the resource to detach it, insert one to attach another; keep
 /// [`AppliedLog`] and the game's own replicated state with the node they belong to.
 #[derive(Resource)]
@@ -150,7 +140,7 @@ impl Plugin for RaftPlugin {
         );
         app.add_systems(
             PostUpdate,
-            (propose::hand_to_node.run_if(propose::something_waits), pump.run_if(pumped))
+            (propose::submit_proposals.run_if(propose::has_pending), pump.run_if(pumped))
                 .chain()
                 .in_set(RaftSystems::Propose),
         );
@@ -158,7 +148,10 @@ impl Plugin for RaftPlugin {
 }
 
 fn pump(node: Option<ResMut<RaftNode>>, clock: Res<RaftClock>) {
-    if let (Some(mut node), Some(now)) = (node, clock.now()) {
-        node.get().pump(now);
+    let Some(mut node) = node else { return };
+    match *clock {
+        RaftClock::Elsewhere => {}
+        RaftClock::Real(clock) => node.get().pump(&|| clock.now()),
+        RaftClock::Manual(now) => node.get().pump(&|| now),
     }
 }

@@ -123,16 +123,20 @@ impl<S: Store, L: Links> Driver<S, L> {
         })
     }
 
-    /// Does everything that can be done at `now` and tells when to come again if nothing else happens; that is `now`
-    /// itself if there is more to do.
+    /// Does everything that can be done now and returns when to come again if nothing else happens, which is at once if
+    /// there is more to do.
+    ///
+    /// `clock` is read after messages were taken from the links. A message that arrived while the thread stood still must
+    /// not seem older than it is: the promise not to vote for another candidate begins when it arrives (thesis 6.4.1).
     ///
     /// # Errors
     /// A failed write is final: nothing that waited for it has left, and the node must not be pumped again.
-    pub fn pump(&mut self, now: Moment) -> Result<Moment, StoreError> {
-        self.now = self.now.max(now);
+    pub fn pump(&mut self, clock: impl Fn() -> Moment) -> Result<Moment, StoreError> {
+        let mut messages = Vec::new();
         for _ in 0..ROUNDS {
-            for _ in 0..INBOX_BATCH {
-                let Some((from, message)) = self.links.receive() else { break };
+            messages.extend(std::iter::from_fn(|| self.links.receive()).take(INBOX_BATCH));
+            self.now = self.now.max(clock());
+            for (from, message) in messages.drain(..) {
                 self.trace.tell(Step::Received(from, &message));
                 self.step(Input::Receive { from, message });
             }
@@ -141,14 +145,14 @@ impl<S: Store, L: Links> Driver<S, L> {
                 self.trace.tell(Step::Written(number));
                 self.step(Input::Persisted(number));
             }
-            if self.node.wake_at() <= now {
+            if self.node.wake_at() <= self.now {
                 self.step(Input::Wake);
             }
             if !self.work()? {
                 return Ok(self.node.wake_at());
             }
         }
-        Ok(now)
+        Ok(self.now)
     }
 
     fn step(&mut self, input: Input) {
@@ -386,5 +390,51 @@ pub(crate) fn push_bounded<T>(queue: &mut VecDeque<T>, items: impl IntoIterator<
     queue.extend(items);
     if queue.len() > bound {
         queue.drain(..queue.len() - bound);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::time::Duration;
+
+    use raftian_raft::{Body, Membership, Term};
+
+    use super::*;
+    use crate::store::MemoryStore;
+
+    /// Links on which one message arrives after the thread has been suspended for a while.
+    struct LinksAfterPause<'a> {
+        clock: &'a Cell<Moment>,
+        message: Option<(NodeId, Message)>,
+    }
+
+    impl Links for LinksAfterPause<'_> {
+        fn send(&mut self, _to: NodeId, _message: Message) {}
+
+        fn receive(&mut self) -> Option<(NodeId, Message)> {
+            let message = self.message.take()?;
+            self.clock.set(self.clock.get().after(Duration::from_millis(250)));
+            Some(message)
+        }
+    }
+
+    /// Thesis 6.4.1: a follower's promise not to vote for another candidate begins when it hears from the leader.
+    #[test]
+    fn a_message_is_stepped_with_a_time_after_its_arrival() {
+        let clock = Cell::new(Moment(1_000_000));
+        let message = Message::new(Term(1), Body::VoteReply { granted: false });
+        let links = LinksAfterPause { clock: &clock, message: Some((NodeId(2), message)) };
+        let members = Membership::new([NodeId(1), NodeId(2)]).expect("two members");
+        let config = Config::new(NodeId(1), members, 7);
+        let mut driver =
+            Driver::new(config, Restored::default(), MemoryStore::new(), links, clock.get()).expect("it can run");
+        driver.record();
+        driver.pump(|| clock.get()).expect("memory takes every write");
+        let received = driver.recording().iter().find_map(|recorded| match recorded {
+            Recorded::Stepped(at, Input::Receive { .. }) => Some(*at),
+            Recorded::Stepped(..) | Recorded::Acted(_) => None,
+        });
+        assert_eq!(received, Some(clock.get()));
     }
 }

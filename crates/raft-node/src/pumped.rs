@@ -110,11 +110,11 @@ impl<S: Store, L: Links> Pumped<S, L> {
 }
 
 impl<S: Store, L: Links + Send> Replica for Pumped<S, L> {
-    fn pump(&mut self, now: Moment) {
+    fn pump(&mut self, clock: &dyn Fn() -> Moment) {
         if self.stopped.is_some() {
             return;
         }
-        let pumped = self.driver.pump(now).map_err(Stopped::from);
+        let pumped = self.driver.pump(clock).map_err(Stopped::from);
         let contradiction = self.driver.contradiction().map(Stopped::from);
         if let Some(stopped) = pumped.err().or(contradiction) {
             tracing::error!(reason = %stopped, "the node stops");

@@ -13,8 +13,8 @@ use crate::view::NodeView;
 /// which the program pumps itself. Whatever asks something of the node fails with [`AskError`], and then nothing was asked; asking
 /// again is safe.
 pub trait Replica: Send {
-    /// Lets the node work at `now` on its clock. A node on its own thread needs no letting.
-    fn pump(&mut self, now: Moment);
+    /// Runs the node once, with `clock` as its clock. Does nothing for a node that runs on its own thread.
+    fn pump(&mut self, clock: &dyn Fn() -> Moment);
 
     /// Proposes a command.
     ///

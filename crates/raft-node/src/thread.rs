@@ -248,7 +248,7 @@ fn refusal<T>(error: mpsc::error::TrySendError<T>) -> AskError {
 }
 
 impl Replica for NodeHandle {
-    fn pump(&mut self, _now: Moment) {}
+    fn pump(&mut self, _clock: &dyn Fn() -> Moment) {}
 
     fn propose(&mut self, command: Command) -> Result<(), AskError> {
         self.proposals.try_send(command).map_err(refusal)

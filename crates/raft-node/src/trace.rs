@@ -68,7 +68,7 @@ mod tests {
             Driver::new(config, Restored::default(), MemoryStore::new(), links, Moment(0)).expect("it can run");
         let mut now = Moment(0);
         while driver.node().status().leader.is_none() {
-            now = driver.pump(now).expect("memory takes every write");
+            now = driver.pump(|| now).expect("memory takes every write");
         }
         driver.hand_out(&mut Vec::new());
         let told = Arc::new(Mutex::new(Vec::new()));
@@ -86,7 +86,7 @@ mod tests {
         }));
         let bytes = Bytes::from(b"x".as_slice());
         driver.propose(vec![Command { client: ClientId(1), sequence: 9, bytes }]);
-        driver.pump(now).expect("memory takes every write");
+        driver.pump(|| now).expect("memory takes every write");
         driver.hand_out(&mut Vec::new());
         let told = told.lock().expect("nobody panicked").clone();
         assert_eq!(told, ["took 9", "writing 1", "written", "committed 2", "handed out 2"]);

@@ -106,7 +106,7 @@ impl Hall {
         let (store, now) = (MemoryStore::new(), self.clock.now());
         let mut driver = Driver::new(config, Restored::default(), store, post, now).expect("the settings were checked");
         while !self.over.load(Ordering::Acquire) {
-            let wake = driver.pump(self.clock.now()).expect("memory takes every write");
+            let wake = driver.pump(|| self.clock.now()).expect("memory takes every write");
             for event in driver.take_events() {
                 if let Decision::StoodForElection { .. } = event.decision {
                     lock(&self.stood).push(event.term);

@@ -132,7 +132,7 @@ impl Simulated {
     fn pump(&mut self, place: usize) -> Result<(), Unmeasured> {
         let now = self.clock.moment();
         let Node { driver, committed, looks } = &mut self.nodes[place];
-        let timer = driver.pump(now).map_err(machine)?;
+        let timer = driver.pump(|| now).map_err(machine)?;
         let mut news = Vec::new();
         driver.hand_out(&mut news);
         committed.extend(news);

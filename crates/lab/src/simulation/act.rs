@@ -152,7 +152,7 @@ impl Simulation {
         let host = self.host_mut(id);
         let clock = host.clock(now);
         let Some(driver) = host.driver_mut() else { return false };
-        let mut again = match catch_unwind(AssertUnwindSafe(|| driver.pump(clock))) {
+        let mut again = match catch_unwind(AssertUnwindSafe(|| driver.pump(|| clock))) {
             Ok(Ok(wake_at)) => wake_at <= clock && driver.node().wake_at() > clock,
             Ok(Err(error)) => return self.stopped(id, error.to_string()),
             Err(panic) => return self.panicked(id, &*panic),

@@ -202,10 +202,10 @@ impl RunningNode {
             return Ok(Instant::now());
         }
         inbox.gather(program);
-        let mut wake_at = self.driver.pump(self.clock.now())?;
+        let mut wake_at = self.driver.pump(|| self.clock.now())?;
         let mut news = self.deliver()?;
         if self.hear(inbox) {
-            wake_at = self.driver.pump(self.clock.now())?;
+            wake_at = self.driver.pump(|| self.clock.now())?;
             news |= self.deliver()?;
         }
         if let Some(contradiction) = self.driver.contradiction() {
@@ -324,7 +324,7 @@ impl RunningNode {
             self.driver.hand_over(None);
             let deadline = Instant::now() + HAND_OVER_WAIT;
             while self.driver.node().role() == RoleKind::Leader && Instant::now() < deadline {
-                let Ok(wake_at) = self.driver.pump(self.clock.now()) else { return };
+                let Ok(wake_at) = self.driver.pump(|| self.clock.now()) else { return };
                 if self.driver.take_orders().iter().any(Result::is_err) {
                     // A leader that was just elected may not have heard of anybody yet; one whose followers are silent has
                     // no successor to wait for.
