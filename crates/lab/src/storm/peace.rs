@@ -149,7 +149,9 @@ impl Run {
         let up: Vec<_> = self.cluster.ids().filter(|id| self.cluster.is_up(*id)).collect();
         let newest = up.iter().max_by_key(|id| self.cluster.node(**id).commit());
         let Some(members) = newest.map(|id| committed_membership(self.cluster.node(*id)).clone()) else { return false };
-        let removed: Vec<_> = up.into_iter().filter(|id| !members.contains(*id)).collect();
+        // A machine that votes by an uncommitted change may be needed to commit it.
+        let votes = |id: NodeId| up.iter().any(|other| self.cluster.node(*other).membership().votes(id));
+        let removed: Vec<_> = up.iter().copied().filter(|id| !members.contains(*id) && !votes(*id)).collect();
         if self.strangers_are_harmless() || removed.is_empty() {
             return false;
         }
