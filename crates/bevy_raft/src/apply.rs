@@ -117,7 +117,9 @@ fn apply_command(world: &mut World, entry: &Entry, command: &Command) {
     let facts =
         EntryFacts { index: entry.index, term: entry.term, stamp: entry.stamp, client: *client, sequence: *sequence };
     let verdict = world.resource_mut::<AppliedLog>().sessions.admit(*client, *sequence);
-    let proposal = world.resource_mut::<Outbox>().committed(*client, *sequence);
+    let proposal = world.resource_scope(|world, mut outbox: Mut<Outbox>| {
+        outbox.committed(*client, *sequence, world.resource::<RaftStatus>().view.as_ref())
+    });
     if verdict == Verdict::Repeat {
         // Ours and still pending: it is part of a snapshot, or was applied by the machine from which this app took over
         // its state.

@@ -41,8 +41,8 @@
 //! [`propose`](ProposeExt::propose) puts it in the outbox; [`RaftSystems::Propose`] gives it to the node with the name
 //! `(client, sequence)`; the cluster commits it; [`RaftSystems::Apply`] pulls it, drops repeats, runs the
 //! [`ApplyCommitted`] schedule, and then triggers [`Committed<C>`] and, on the machine that proposed it,
-//! [`ProposalOutcome`]. A command that gets no answer is proposed again under the same name and applied once, so nobody
-//! ever hears "unknown".
+//! [`ProposalOutcome`]. A command that gets no answer is submitted again under the same name and applied once. A proposal
+//! stays pending until its outcome is certain; only a node that stops for good leaves it [`Unknown`](Outcome::Unknown).
 //!
 //! # Snapshots
 //! State that is registered with [`add_replicated_state`](AddReplicatedState::add_replicated_state) is written down when
@@ -77,6 +77,7 @@ mod apply;
 mod command;
 mod plugin;
 mod propose;
+mod retry;
 mod state;
 mod status;
 pub mod test_app;
@@ -84,10 +85,8 @@ pub mod test_app;
 pub use apply::{APPLY_BUDGET, ApplyCommitted, CATCHING_UP, Committed, CommittedEntry, EntryFacts};
 pub use command::{AddReplicatedCommand, CommandRegistry, ReplicatedCommand};
 pub use plugin::{AppliedLog, RaftClock, RaftNode, RaftPlugin, RaftSystems};
-pub use propose::{
-    MAX_PENDING, Outbox, Outcome, PendingProposal, ProposalId, ProposalOutcome, ProposeExt, REFUSED_RETRY, Rejection,
-    UNANSWERED_RETRY,
-};
+pub use propose::{MAX_PENDING, Outbox, Outcome, PendingProposal, ProposalId, ProposalOutcome, ProposeExt, Rejection};
+pub use retry::{MAX_REFUSED_RETRY, MAX_RETRY, MIN_RETRY, REFUSED_RETRY};
 pub use state::{AddReplicatedState, ReplicatedState, STATE_HASH_EVERY, StateRestored};
 pub use status::{RaftRole, RaftStatus, has_quorum, is_leader};
 

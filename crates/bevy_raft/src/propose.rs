@@ -2,25 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use bevy_ecs::prelude::*;
 use raftian_node::AskError;
-use raftian_raft::{Bytes, ClientId, Command, Config, Moment, NodeId, RefusalReason, Sessions, Term};
+use raftian_node::NodeView;
+use raftian_raft::{Bytes, ClientId, Command, Config, Moment, NodeId, RefusalReason, Refused, Sessions, Term};
 
 use crate::apply::EntryFacts;
 use crate::command::{CommandRegistry, ReplicatedCommand};
 use crate::plugin::RaftNode;
+use crate::retry::{self, CommitLatency};
 
 /// Most proposals of one app without an answer. At the bound a proposal is rejected as busy; so is one that is as far
 /// ahead of the oldest without an answer as sessions can remember.
 pub const MAX_PENDING: usize = 512;
-
-/// A proposal that got no answer is made again after this time on the node's clock: a few round trips over a bad line.
-pub const UNANSWERED_RETRY: Duration = Duration::from_millis(500);
-
-/// A proposal that the node refused for the moment is made again after this time.
-pub const REFUSED_RETRY: Duration = Duration::from_millis(50);
 
 /// Name of a proposal within this program.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -35,17 +30,23 @@ pub struct ProposalOutcome {
     pub outcome: Outcome,
 }
 
-/// What became of a proposal: there is no third possibility.
+/// What became of a proposal.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Outcome {
     /// It is committed and was applied here. Of a command that reached this machine as part of a snapshot, the facts are
     /// those of a later entry that repeats it.
     Committed(EntryFacts),
-    /// It never left this app, and never will.
+    /// It was not committed, and never will be.
     Rejected(Rejection),
+    /// The node stopped for good before an answer came: the command may have been committed, or be committed later by the
+    /// other members.
+    Unknown {
+        /// Why the node stopped.
+        reason: String,
+    },
 }
 
-/// Why a proposal never left this app.
+/// Why a proposal was never submitted, or is never accepted.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Rejection {
     /// [`MAX_PENDING`] proposals wait already.
@@ -57,6 +58,18 @@ pub enum Rejection {
     /// The command cannot be encoded, or is too large.
     #[error("the command cannot be encoded: {0}")]
     NotEncodable(String),
+    /// The command is larger than [`Config::max_command_bytes`] of this node.
+    #[error("the command has {bytes} bytes, more than this node accepts (max_command_bytes)")]
+    TooLarge {
+        /// Its encoded size in bytes.
+        bytes: usize,
+    },
+    /// The node had stopped before the proposal was submitted.
+    #[error("the node has stopped: {reason}")]
+    Stopped {
+        /// Why the node stopped.
+        reason: String,
+    },
 }
 
 /// Proposes commands, from `Commands` or from the `World`.
@@ -105,6 +118,9 @@ pub struct Outbox {
     client: ClientId,
     last_sequence: u64,
     pending: BTreeMap<u64, PendingProposal>,
+    latency: CommitLatency,
+    /// The node was found stopped in the last frame.
+    node_stopped: bool,
 }
 
 /// A proposal without an answer.
@@ -112,24 +128,41 @@ pub struct Outbox {
 pub struct PendingProposal {
     /// Its name in this program.
     pub id: ProposalId,
-    /// How often it was given to a node.
+    /// Number of submissions to a node.
     pub attempts: u32,
     bytes: Bytes,
-    /// When it was last given to a node, on that node's clock, and whom that node believed to lead in which term then.
-    given: Option<Given>,
+    /// The last submission.
+    submitted: Option<Submission>,
 }
 
+/// A submission of a proposal to a node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Given {
+struct Submission {
+    /// Where.
+    route: Route,
+    /// When, on the node's clock.
     at: Moment,
+    /// When it was first submitted on this route.
+    first_at: Moment,
+    /// Number of submissions on this route.
+    attempts: u32,
+    /// Number of refusals on this route.
+    refusals: u32,
+    /// The node refused this submission.
+    refused: bool,
+}
+
+/// The node that got a proposal, and the leader that it followed then.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Route {
     node: NodeId,
     leader: Option<(NodeId, Term)>,
-    refused: bool,
 }
 
 impl Outbox {
     pub(crate) fn new(client: ClientId) -> Self {
-        Outbox { client, last_sequence: 0, pending: BTreeMap::new() }
+        let latency = CommitLatency::default();
+        Outbox { client, last_sequence: 0, pending: BTreeMap::new(), latency, node_stopped: false }
     }
 
     /// This app's client id.
@@ -150,73 +183,120 @@ impl Outbox {
             return Err(Rejection::Busy);
         }
         if bytes.len() > Config::MAX_COMMAND_BYTES {
-            let (size, most) = (bytes.len(), Config::MAX_COMMAND_BYTES);
-            return Err(Rejection::NotEncodable(format!("it has {size} bytes, more than {most}")));
+            return Err(Rejection::TooLarge { bytes: bytes.len() });
         }
         self.last_sequence += 1;
-        self.pending.insert(self.last_sequence, PendingProposal { id, attempts: 0, bytes, given: None });
+        self.pending.insert(self.last_sequence, PendingProposal { id, attempts: 0, bytes, submitted: None });
         Ok(())
     }
 
-    /// The command `(client, sequence)` was applied: if it was ours, its proposal has its answer.
-    pub(crate) fn committed(&mut self, client: ClientId, sequence: u64) -> Option<ProposalId> {
-        (client == self.client).then(|| self.pending.remove(&sequence)).flatten().map(|proposal| proposal.id)
+    /// The command `(client, sequence)` was applied. Returns the proposal if it is one of this app; `view` is that of the
+    /// node at this time.
+    pub(crate) fn committed(&mut self, client: ClientId, sequence: u64, view: Option<&NodeView>) -> Option<ProposalId> {
+        if client != self.client {
+            return None;
+        }
+        let proposal = self.pending.remove(&sequence)?;
+        if let (Some(submission), Some(view)) = (proposal.submitted, view)
+            && submission.route.node == view.status.id
+        {
+            self.latency.record(view.now.since(submission.first_at));
+        }
+        Some(proposal.id)
+    }
+
+    /// Marks what the node refused, and removes what it will never accept. Returns those with their sizes in bytes.
+    fn note_refused(&mut self, refused: Vec<Refused>) -> Vec<(ProposalId, usize)> {
+        let mut too_large = Vec::new();
+        for refused in refused.into_iter().filter(|refused| refused.client == self.client) {
+            if refused.reason == RefusalReason::TooLarge {
+                let proposal = self.pending.remove(&refused.sequence);
+                too_large.extend(proposal.map(|proposal| (proposal.id, proposal.bytes.len())));
+            } else if let Some(submission) =
+                self.pending.get_mut(&refused.sequence).and_then(|pending| pending.submitted.as_mut())
+                && !submission.refused
+            {
+                submission.refused = true;
+                submission.refusals += 1;
+            }
+        }
+        too_large
+    }
+
+    /// The outcomes of all proposals, which have none yet although their node has stopped.
+    fn abandon(&mut self, reason: &str) -> Vec<(ProposalId, Outcome)> {
+        let outcome = |proposal: PendingProposal| {
+            let reason = reason.to_owned();
+            let outcome = match proposal.submitted {
+                Some(_) => Outcome::Unknown { reason },
+                None => Outcome::Rejected(Rejection::Stopped { reason }),
+            };
+            (proposal.id, outcome)
+        };
+        std::mem::take(&mut self.pending).into_values().map(outcome).collect()
     }
 }
 
-/// Run condition: a proposal has no answer yet.
-pub(crate) fn something_waits(outbox: Res<Outbox>) -> bool {
+/// Run condition: a proposal has no outcome yet.
+pub(crate) fn has_pending(outbox: Res<Outbox>) -> bool {
     !outbox.pending.is_empty()
 }
 
-/// Gives the node what it was never given, what it refused a while ago, and what got no answer.
-pub(crate) fn hand_to_node(node: Option<ResMut<RaftNode>>, mut outbox: ResMut<Outbox>) {
+/// Submits new proposals, those that were refused a while ago, and those without an answer. Ends those that cannot get
+/// one.
+pub(crate) fn submit_proposals(mut commands: Commands, node: Option<ResMut<RaftNode>>, mut outbox: ResMut<Outbox>) {
     let Some(mut node) = node else { return };
     let node = node.get();
-    for refused in node.take_refused() {
-        if refused.client == outbox.client
-            && let Some(given) = outbox.pending.get_mut(&refused.sequence).and_then(|pending| pending.given.as_mut())
-        {
-            given.refused = true;
-            if refused.reason == RefusalReason::TooLarge {
-                tracing::error!(sequence = refused.sequence, "the node's command bound is smaller than the wire's");
-            }
-        }
+    for (id, bytes) in outbox.note_refused(node.take_refused()) {
+        let outcome = Outcome::Rejected(Rejection::TooLarge { bytes });
+        commands.trigger(ProposalOutcome { id, outcome });
     }
     let view = node.view();
-    let now = Given {
-        at: view.now,
-        node: view.status.id,
-        leader: view.status.leader.map(|leader| (leader, view.status.term)),
-        refused: false,
-    };
-    let client = outbox.client;
-    for (sequence, proposal) in &mut outbox.pending {
-        if !proposal.given.is_none_or(|given| given.is_over(now)) {
+    // An app may attach another node in the frame after one has stopped.
+    let stopped = view.stopped.as_ref().map(ToString::to_string);
+    let stopped_before = std::mem::replace(&mut outbox.node_stopped, stopped.is_some());
+    if let Some(reason) = stopped {
+        let abandoned = if stopped_before { outbox.abandon(&reason) } else { Vec::new() };
+        abandoned.into_iter().for_each(|(id, outcome)| commands.trigger(ProposalOutcome { id, outcome }));
+        return;
+    }
+    let leader = view.status.leader.map(|leader| (leader, view.status.term));
+    let route = Route { node: view.status.id, leader };
+    let Outbox { client, pending, latency, .. } = &mut *outbox;
+    for (sequence, proposal) in pending {
+        if proposal.submitted.is_some_and(|submission| !submission.is_over(route, view.now, latency)) {
             continue;
         }
-        let command = Command { client, sequence: *sequence, bytes: proposal.bytes.clone() };
+        let command = Command { client: *client, sequence: *sequence, bytes: proposal.bytes.clone() };
         match node.propose(command) {
             Ok(()) => {
-                proposal.given = Some(now);
+                proposal.submitted = Some(Submission::next(proposal.submitted, route, view.now));
                 proposal.attempts += 1;
             }
-            // What the node cannot take now is tried again next frame.
+            // A full queue is tried again in the next frame.
             Err(AskError::Busy | AskError::Stopped) => return,
         }
     }
 }
 
-impl Given {
-    /// Whether the proposal must be made again: the node is another, it has a leader that did not get it, or it took
-    /// too long.
-    fn is_over(self, now: Given) -> bool {
-        let waited = now.at.since(self.at);
-        // Another node, or the same after a restart, whose clock starts anew: what was given is gone.
-        self.node != now.node
-            || now.at < self.at
-            || (now.leader.is_some() && self.leader != now.leader)
-            || (self.refused && waited >= REFUSED_RETRY)
-            || waited >= UNANSWERED_RETRY
+impl Submission {
+    /// The submission that follows `last` at `now`.
+    fn next(last: Option<Submission>, route: Route, now: Moment) -> Self {
+        match last.filter(|last| last.route == route && last.at <= now) {
+            Some(last) => Submission { at: now, attempts: last.attempts + 1, refused: false, ..last },
+            None => Submission { route, at: now, first_at: now, attempts: 1, refusals: 0, refused: false },
+        }
+    }
+
+    /// Whether the proposal must be submitted again: the node is another one, or follows a leader that did not get the
+    /// proposal, or the answer takes too long.
+    fn is_over(self, route: Route, now: Moment, latency: &CommitLatency) -> bool {
+        let waited = now.since(self.at);
+        // A node that restarted has forgotten the proposal, and its clock starts anew.
+        self.route.node != route.node
+            || now < self.at
+            || (route.leader.is_some() && self.route.leader != route.leader)
+            || (self.refused && waited >= retry::after_refusal(self.refusals))
+            || waited >= latency.retry_after(self.attempts)
     }
 }
