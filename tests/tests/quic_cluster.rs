@@ -231,7 +231,7 @@ fn a_node_that_its_program_pumps_plays_with_nodes_on_threads_and_leaves_its_port
         let mut applied = Vec::new();
         let mut proposed = None;
         cluster.until("a command of the pumped node is committed everywhere", |cluster| {
-            node.pump(clock.now());
+            node.pump(&|| clock.now());
             node.take_committed(1000, &mut applied);
             let refused = !node.take_refused().is_empty();
             let term = node.view().status.leader.map(|_| node.view().status.term);

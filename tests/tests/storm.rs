@@ -77,7 +77,7 @@ fn clusters_of_every_size_survive_storms() {
 }
 
 /// Seeds that once failed, with the voters at the beginning.
-const PAST_SEEDS: [(u64, u64); 4] = [
+const PAST_SEEDS: [(u64, u64); 5] = [
     // An acknowledgement was on its way when an old copy of the store behind it was put back.
     (30_242, 5),
     // The newest log was at a learner that did not know yet that it was to vote, and the voter that did know was down.
@@ -86,6 +86,8 @@ const PAST_SEEDS: [(u64, u64); 4] = [
     (1_795_872_403_036_684_549, 3),
     // A learner had the newest log, without the entry that makes it a voter, and the leader with that entry lost its disk.
     (1_795_899_197_536_628_177, 3),
+    // The leader's state differed from that of the only voter of an uncommitted configuration, and only the leader could win.
+    (1_795_901_244_121_836_058, 3),
 ];
 
 #[test]

@@ -6,7 +6,7 @@ use raftian_lab::storm::Storm;
 use raftian_raft::PlantedFault;
 
 /// The transcript that is about each fault.
-const ABOUT: [(PlantedFault, &str); 8] = [
+const ABOUT: [(PlantedFault, &str); 11] = [
     (
         PlantedFault::EchoesStaleProbes,
         include_str!("../../../tests/scenarios/read_answer_of_an_earlier_leadership_confirms_nothing.scenario"),
@@ -35,6 +35,18 @@ const ABOUT: [(PlantedFault, &str); 8] = [
     (
         PlantedFault::LosesTruncation,
         include_str!("../../../tests/scenarios/disk_truncation_is_written_though_a_snapshot_covers_it.scenario"),
+    ),
+    (
+        PlantedFault::OverlooksShortHints,
+        include_str!("../../../tests/scenarios/backup_refusal_that_proves_a_loss_confirms_no_read.scenario"),
+    ),
+    (
+        PlantedFault::AsksNothingUnderTransfer,
+        include_str!("../../../tests/scenarios/backup_under_a_snapshot_confirms_no_read.scenario"),
+    ),
+    (
+        PlantedFault::PromotesInMidRound,
+        include_str!("../../../tests/scenarios/promotion_waits_for_the_end_of_a_round.scenario"),
     ),
 ];
 

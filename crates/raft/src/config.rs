@@ -53,9 +53,11 @@ pub struct Config {
     /// Default 0.
     pub priority: u8,
     /// Answers [`Input::Read`](crate::Input::Read) with `lease` from the leader's clock while a majority cannot have
-    /// elected another (thesis 6.4.1). Needs `check_quorum` at every node, and clocks whose rates differ by less than
-    /// [`Config::LEASE_DRIFT`] and that go on while the machine is suspended: a clock that stands still makes the lease look
-    /// young. A node whose leader was heard lately does not stand for election, not even when asked to. Default off.
+    /// elected another (thesis 6.4.1). `lease_reads`, `check_quorum` and the election timeouts must be the same at every node:
+    /// a lease is as good as the promise of each follower to vote for no other candidate, also after a restart. Needs clocks
+    /// whose rates differ by less than [`Config::LEASE_DRIFT`] and that go on while the machine is suspended: a clock that
+    /// stands still makes the lease look young. Each message must be given to the node with a time that was read after the
+    /// message arrived. A node whose leader was heard lately does not stand for election, not even when asked to. Default off.
     pub lease_reads: bool,
     /// Floor and ceiling of adaptive election timeouts, which follow the measured round trips in place of
     /// `election_timeout`. Without a measurement the timeout begins at the floor; it doubles with each campaign that came
@@ -89,8 +91,9 @@ pub struct Config {
     pub snapshot_inflight: u64,
     /// Largest snapshot taken from a leader, in bytes. Default 64 MiB. A larger one is ignored, with an event.
     pub max_snapshot_bytes: u64,
-    /// How long the rounds in which a [`Standing::Joining`](crate::Standing::Joining) member catches up must each have
-    /// taken less than the longest election timeout, before it becomes a voter (thesis 4.2.1). Default 1 s.
+    /// Shortest time of an unbroken row of quick rounds after which a [`Standing::Joining`](crate::Standing::Joining) member
+    /// becomes a voter: rounds of catching up that each took less than the longest election timeout (thesis 4.2.1). Default
+    /// 1 s.
     pub promote_after: Duration,
     /// A leader replaces a member by another incarnation of it that answers, if the registered one lost entries that it had
     /// acknowledged or has been silent for the longest election timeout; a follower that lost such entries begins another

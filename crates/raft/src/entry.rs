@@ -48,6 +48,13 @@ pub struct Command {
     pub bytes: Bytes,
 }
 
+impl Command {
+    /// Whether `other` has the same name: then both are the same command, and at most one of them takes effect.
+    pub(crate) fn is_named_like(&self, other: &Command) -> bool {
+        self.client == other.client && self.sequence == other.sequence
+    }
+}
+
 impl Entry {
     /// Fixed part of an entry's size in bytes, as counted against windows and bounds.
     pub const OVERHEAD: usize = 48;
@@ -56,6 +63,14 @@ impl Entry {
     #[must_use]
     pub fn position(&self) -> LogPosition {
         LogPosition { term: self.term, index: self.index }
+    }
+
+    /// The command, if the entry holds one.
+    pub(crate) fn command(&self) -> Option<&Command> {
+        match &self.payload {
+            Payload::Command(command) => Some(command),
+            Payload::Empty | Payload::Membership(_) | Payload::Withheld => None,
+        }
     }
 
     /// Size in bytes as counted against windows and bounds: the command plus [`Entry::OVERHEAD`].

@@ -98,7 +98,8 @@ pub enum Input {
     Wake,
     /// The write of this number, and every one before it, is on disk.
     Persisted(WriteNumber),
-    /// Every handed-out entry up to here has been applied.
+    /// Every handed-out entry up to here has been applied. After [`Actions::restore`] only entries count that were applied
+    /// to the restored state.
     Applied(Index),
     /// Hand leadership to this node, or to the best follower. Answered in [`Actions::orders`].
     HandOver(Option<NodeId>),
@@ -113,12 +114,13 @@ pub enum Input {
         /// The leader's clock may answer, if [`Config::lease_reads`] is on.
         lease: bool,
     },
-    /// The state machine's state, in answer to [`Actions::snapshot_due`] or on its own account.
+    /// The state machine's state, in answer to [`Actions::snapshot_due`] or on its own account. A snapshot that was begun
+    /// before the program performed a newer [`Actions::restore`] must be discarded: it is of the replaced state.
     TakeSnapshot(TakenSnapshot),
     /// The program cannot take the snapshot that [`Actions::snapshot_due`] asked for; it is asked again after
     /// [`Config::snapshot_retry`].
     DeclineSnapshot,
-    /// Hash of the state machine's state after one entry, at indexes that all nodes agree on, such as each 256th.
+    /// Hash of the state machine's state after one entry, not of a state that was replaced since, at indexes that all nodes agree on, such as each 256th.
     StateHash(StateHash),
     /// The election timer fires now.
     Campaign,

@@ -22,11 +22,20 @@ pub enum PlantedFault {
     CompactsUnderTransfer,
     /// A truncation that no write has carried yet is forgotten when a snapshot is installed over it.
     LosesTruncation,
+    /// A refusal whose hint is below what the follower had acknowledged does not prove a loss.
+    OverlooksShortHints,
+    /// Under a snapshot transfer heartbeats name the beginning of all logs, so a follower is not asked for what it
+    /// acknowledged.
+    AsksNothingUnderTransfer,
+    /// A joining member is promoted while a round of catching up is under way, however long it takes.
+    PromotesInMidRound,
+    /// A leader whose state differs from that of the majority steps down at once.
+    StepsDownDiverged,
 }
 
 impl PlantedFault {
     /// All of them.
-    pub const ALL: [PlantedFault; 8] = [
+    pub const ALL: [PlantedFault; 12] = [
         PlantedFault::EchoesStaleProbes,
         PlantedFault::ForgetsLeaderWithTerm,
         PlantedFault::DrawsBelowFloor,
@@ -35,6 +44,10 @@ impl PlantedFault {
         PlantedFault::PromotesOnlyInQuiet,
         PlantedFault::CompactsUnderTransfer,
         PlantedFault::LosesTruncation,
+        PlantedFault::OverlooksShortHints,
+        PlantedFault::AsksNothingUnderTransfer,
+        PlantedFault::PromotesInMidRound,
+        PlantedFault::StepsDownDiverged,
     ];
 
     /// Its name on a command line.
@@ -49,6 +62,10 @@ impl PlantedFault {
             PlantedFault::PromotesOnlyInQuiet => "promotes-only-in-quiet",
             PlantedFault::CompactsUnderTransfer => "compacts-under-transfer",
             PlantedFault::LosesTruncation => "loses-truncation",
+            PlantedFault::OverlooksShortHints => "overlooks-short-hints",
+            PlantedFault::AsksNothingUnderTransfer => "asks-nothing-under-transfer",
+            PlantedFault::PromotesInMidRound => "promotes-in-mid-round",
+            PlantedFault::StepsDownDiverged => "steps-down-diverged",
         }
     }
 }

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use crate::message::{Probe, StateHash};
 use crate::snapshot::{Snapshot, SnapshotName};
-use crate::types::{Incarnation, Index, Moment};
+use crate::types::{Incarnation, Index, LogPosition, Moment, Term};
 
 /// State hashes kept of each node, at 16 bytes each: members that are this many hashes apart are still compared. Beyond
 /// them the oldest is dropped.
@@ -38,6 +38,8 @@ pub(crate) struct Progress {
     pub(crate) matched: Index,
     /// When that became known, on the leader's clock.
     pub(crate) matched_at: Moment,
+    /// Term of the entry at `matched`, if the leader's log held it then.
+    pub(crate) matched_term: Option<Term>,
     /// It refused entries that it had acknowledged: its disk does not hold what was durable there. It counts for nothing
     /// any more, for as long as this node leads.
     pub(crate) lost: Option<Index>,
@@ -78,32 +80,32 @@ pub(crate) struct CatchUp {
     /// Last entry of the leader's log at the start of the round.
     target: Index,
     /// When the round began.
-    began: Moment,
-    /// When the first of an unbroken row of quick rounds began.
-    quick_since: Option<Moment>,
+    pub(crate) began: Moment,
+    /// Beginning and end of the last unbroken row of quick rounds; the current round is not part of it.
+    quick: Option<(Moment, Moment)>,
 }
 
 impl CatchUp {
     pub(crate) fn new(last: Index, now: Moment) -> Self {
-        CatchUp { target: last, began: now, quick_since: None }
+        CatchUp { target: last, began: now, quick: None }
     }
 
     /// Ends the round if all of it has arrived, and begins the next one. A round that takes longer than `timeout` breaks
     /// the row.
     pub(crate) fn update(&mut self, matched: Index, last: Index, timeout: Duration, now: Moment) {
         if now.since(self.began) > timeout {
-            self.quick_since = None;
+            self.quick = None;
         } else if matched >= self.target {
-            self.quick_since = self.quick_since.or(Some(self.began));
+            self.quick = Some((self.quick.map_or(self.began, |(since, _)| since), now));
         }
         if matched >= self.target {
             (self.target, self.began) = (last, now);
         }
     }
 
-    /// How long rounds have been quick.
-    pub(crate) fn quick_for(&self, now: Moment) -> Option<Duration> {
-        self.quick_since.map(|since| now.since(since))
+    /// Time that the row of quick rounds took, up to the end of the last one; up to `until` for a planted fault.
+    pub(crate) fn quick_for(&self, until: Option<Moment>) -> Option<Duration> {
+        self.quick.map(|(since, end)| until.unwrap_or(end).since(since))
     }
 }
 
@@ -166,7 +168,7 @@ pub(crate) struct Transfer {
     /// When the transfer began.
     pub(crate) began: Moment,
     /// When bytes last arrived, or were last sent again.
-    moved: Moment,
+    pub(crate) moved: Moment,
     /// It answers. One that does not gets one chunk at a time.
     pub(crate) answers: bool,
     /// The follower takes no snapshot of this size: it is not sent any more.
@@ -253,6 +255,7 @@ impl Progress {
             witness,
             matched: Index(0),
             matched_at: now,
+            matched_term: None,
             lost: None,
             lost_at: now,
             next: last.next(),
@@ -282,11 +285,11 @@ impl Progress {
         }
     }
 
-    /// The follower has everything up to `up_to`. Tells whether that was news.
-    pub(crate) fn on_matched(&mut self, up_to: Index, now: Moment) -> bool {
+    /// The follower has everything up to `up_to`, an entry of `term` if that is known. Returns whether that was news.
+    pub(crate) fn on_matched(&mut self, up_to: Index, term: Option<Term>, now: Moment) -> bool {
         let news = up_to > self.matched;
         if news {
-            (self.matched, self.matched_at) = (up_to, now);
+            (self.matched, self.matched_at, self.matched_term) = (up_to, now, term);
         }
         self.next = self.next.max(self.matched.next());
         match &mut self.flow {
@@ -298,7 +301,7 @@ impl Progress {
             // It may have got there another way, as from an earlier leader; unless its state is what must be replaced.
             Flow::Snapshot(transfer) => {
                 if !transfer.repair && self.matched >= transfer.name.position.index {
-                    self.installed();
+                    self.end_transfer();
                 }
             }
         }
@@ -313,24 +316,30 @@ impl Progress {
         }
     }
 
+    /// The last entry that the follower acknowledged; `None` if there is none, or its term is unknown.
+    pub(crate) fn acknowledged(&self) -> Option<LogPosition> {
+        self.matched_term.map(|term| LogPosition { term, index: self.matched })
+    }
+
     /// Everything a snapshot covers is there: entries follow.
-    pub(crate) fn installed(&mut self) {
+    pub(crate) fn end_transfer(&mut self) {
         self.next = self.matched.next();
         self.flow = Flow::Replicate(Window::default());
         self.commit_sent = Index(0);
-        self.repair_at = None;
     }
 
     /// Whether a refusal of the entry at `refused` proves that the follower lost what it had acknowledged: its request left
-    /// after the acknowledgement had arrived. An earlier request may have been overtaken.
-    pub(crate) fn proves_loss(&self, refused: Index, probe: Option<Probe>) -> bool {
-        self.lost.is_none() && refused <= self.matched && probe.is_some_and(|probe| probe.sent > self.matched_at)
+    /// after the acknowledgement had arrived. An earlier request may have been overtaken. A follower that holds what it
+    /// acknowledged refuses only later entries, and its `hint` is no earlier one.
+    pub(crate) fn proves_loss(&self, refused: Index, hint: Index, probe: Option<Probe>) -> bool {
+        let contradicts = refused <= self.matched || hint < self.matched;
+        self.lost.is_none() && contradicts && probe.is_some_and(|probe| probe.sent > self.matched_at)
     }
 
     /// From now on it is a follower of which nothing is known, and which does not count.
     pub(crate) fn lose(&mut self, candidate: Index, now: Moment) {
         (self.lost, self.lost_at) = (Some(self.matched), now);
-        self.matched = Index(0);
+        (self.matched, self.matched_term) = (Index(0), None);
         self.next = candidate.next();
         self.flow = Flow::Probe { sent: false };
         self.commit_sent = Index(0);
@@ -365,17 +374,21 @@ mod tests {
     fn a_follower_that_lost_entries_is_one_of_which_nothing_is_known() {
         let sent = |sent| Some(Probe { term: crate::types::Term(1), sent: Moment(sent), round: 0 });
         let mut progress = Progress::new(Index(9), Moment(0), Incarnation::default(), false);
-        progress.on_matched(Index(9), Moment(10));
+        progress.on_matched(Index(9), None, Moment(10));
         progress.commit_sent = Index(9);
         progress.catch_up = Some(CatchUp::new(Index(9), Moment(0)));
-        assert!(!progress.proves_loss(Index(9), sent(10)), "the request may have left before the acknowledgement");
-        assert!(progress.proves_loss(Index(9), sent(11)));
+        let proves =
+            |progress: &Progress, refused, hint, at| progress.proves_loss(Index(refused), Index(hint), sent(at));
+        assert!(!proves(&progress, 9, 4, 10), "the request may have left before the acknowledgement");
+        assert!(proves(&progress, 9, 8, 11));
+        assert!(proves(&progress, 10, 8, 11), "it refuses a later entry and names the end of a log that is too short");
+        assert!(!proves(&progress, 10, 9, 11), "it may have lost what it did not acknowledge");
         progress.lose(Index(4), Moment(0));
         assert_eq!((progress.lost, progress.matched, progress.next), (Some(Index(9)), Index(0), Index(5)));
         assert_eq!((progress.commit_sent, progress.catch_up.is_none()), (Index(0), true));
         assert!(matches!(progress.flow, Flow::Probe { sent: false }));
-        progress.on_matched(Index(9), Moment(20));
-        assert!(!progress.proves_loss(Index(9), sent(21)), "it is known");
+        progress.on_matched(Index(9), None, Moment(20));
+        assert!(!proves(&progress, 9, 4, 21), "it is known");
     }
 
     #[test]
@@ -452,9 +465,9 @@ mod tests {
         for (repair, matched, goes_on) in [(false, 4, false), (false, 5, true), (false, 6, true), (true, 6, false)] {
             let mut progress = Progress::new(Index(9), Moment(0), Incarnation(0), false);
             progress.flow = Flow::Snapshot(transfer(100, repair));
-            assert!(progress.on_matched(Index(matched), Moment(0)));
+            assert!(progress.on_matched(Index(matched), None, Moment(0)));
             assert_eq!(matches!(progress.flow, Flow::Replicate(_)), goes_on, "{repair} {matched}");
-            assert!(!progress.on_matched(Index(matched), Moment(0)), "that is no news");
+            assert!(!progress.on_matched(Index(matched), None, Moment(0)), "that is no news");
         }
     }
 
@@ -465,7 +478,7 @@ mod tests {
         assert_eq!(progress.next, Index(6));
         assert!(!progress.on_conflict(Index(9), Index(3)), "its message was sent before the first refusal");
         assert_eq!(progress.next, Index(6));
-        assert!(progress.on_matched(Index(5), Moment(0)));
+        assert!(progress.on_matched(Index(5), None, Moment(0)));
         assert!(!progress.on_conflict(Index(4), Index(1)), "what is known to be equal cannot be refused");
         assert_eq!((progress.matched, progress.next), (Index(5), Index(6)));
     }

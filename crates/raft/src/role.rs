@@ -1,11 +1,11 @@
 //! The four roles and what belongs to each alone.
 
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 
 use crate::peers::Peers;
 use crate::reads::LeaderReads;
 use crate::status::RoleKind;
-use crate::types::{Incarnation, Index, Moment, NodeId, Stamp};
+use crate::types::{ClientId, Incarnation, Index, Moment, NodeId, Stamp};
 
 /// What a node is at the moment (figure 4, with the pre-candidate of thesis 9.6).
 #[derive(Clone, Debug)]
@@ -68,6 +68,9 @@ pub(crate) struct Leader {
     pub(crate) clock: (Stamp, Moment),
     /// Bytes of entries not yet committed.
     pub(crate) uncommitted_bytes: usize,
+    /// The highest sequence of each client with a command that is not committed yet. It may also hold clients whose
+    /// commands are committed by now, up to twice as many as entries may be uncommitted.
+    pub(crate) newest: BTreeMap<ClientId, u64>,
     /// A hand-over in progress.
     pub(crate) hand_over: Option<HandOver>,
     /// It leads without a vote, until the membership that says so is committed, and with it everything it appended.
@@ -132,6 +135,7 @@ mod tests {
             first_of_term: Index(1),
             clock: (Stamp(700), Moment(5_000)),
             uncommitted_bytes: 0,
+            newest: BTreeMap::new(),
             hand_over: None,
             leaving: false,
             lease_broken: false,

@@ -156,7 +156,7 @@ impl Node {
         }
     }
 
-    /// Changes nothing, whatever the answer: no term, no vote, no timer.
+    /// Changes no term, no vote and no timer, whatever the answer.
     pub(super) fn on_pre_vote(&mut self, from: NodeId, term: Term, last: LogPosition, priority: u8) {
         let refusal = if let Some(hindrance) = self.leader_hindrance(from) {
             Some(hindrance)

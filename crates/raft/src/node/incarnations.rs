@@ -5,8 +5,9 @@
 //! incarnations, of which at most one is a member. Would change if: copies of a disk could be detected.
 //!
 //! Decision: an incarnation is ended, and another one admitted, only while the other voters that answer are a quorum. Why: an
-//! end cannot be undone, and the change that admits the new one must be committed without it. So a cluster of two, or one
-//! with another voter down, goes on with what it has, and reports the loss. Would change if: an operator could admit an
+//! end cannot be undone, and the change that admits the new one must be committed without it. So in a cluster
+//! of two, or with another voter down, all incarnations stay: the leader steps down, the next leader counts the follower
+//! for what its disk still holds, and the loss is reported. Would change if: an operator could admit an
 //! incarnation without a quorum.
 
 use alloc::vec::Vec;

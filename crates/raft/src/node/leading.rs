@@ -2,6 +2,7 @@
 //! hand-over (thesis 3.10).
 
 use super::Node;
+use super::proposals::newest_of_clients;
 use crate::actions::OrderRefusal;
 use crate::config::Config;
 use crate::entry::{Entry, Payload};
@@ -17,13 +18,16 @@ impl Node {
     /// A majority voted for this node. It appends an empty entry: only an entry of its own term may be counted, and
     /// with it all earlier ones become committed (section 5.4.2, and 8).
     pub(super) fn become_leader(&mut self, votes: usize) {
-        let uncommitted_bytes = self.log.from(self.commit.next()).iter().map(Entry::size).sum();
+        let uncommitted = self.log.from(self.commit.next());
+        let uncommitted_bytes = uncommitted.iter().map(Entry::size).sum();
+        let newest = newest_of_clients(uncommitted);
         self.role = Role::Leader(Leader {
             peers: Peers::default(),
             heartbeat_due: self.now.after(self.config.heartbeat),
             first_of_term: self.log.last().index.next(),
             clock: (self.log.last_stamp(), self.now),
             uncommitted_bytes,
+            newest,
             hand_over: None,
             leaving: false,
             lease_broken: false,
@@ -64,7 +68,7 @@ impl Node {
                 self.ignore(from, "it acknowledges entries that were never sent");
             }
             AppendResult::Matched { up_to } | AppendResult::Full { up_to } => {
-                let news = progress.on_matched(up_to, self.now);
+                let news = progress.on_matched(up_to, self.log.term_at(up_to), self.now);
                 if matches!(reply.result, AppendResult::Full { .. }) {
                     progress.pause();
                 }
@@ -75,7 +79,9 @@ impl Node {
             }
             AppendResult::Conflict { refused, hint } => {
                 let candidate = self.log.last_of_term_at_most(hint.index, hint.term).index;
-                if progress.proves_loss(refused, reply.probe) {
+                let planted = self.config.has_planted(PlantedFault::OverlooksShortHints);
+                let shortest = if planted { progress.matched } else { hint.index };
+                if progress.proves_loss(refused, shortest, reply.probe) {
                     let acknowledged = progress.matched;
                     progress.lose(candidate.min(hint.index), self.now);
                     let witness = progress.witness;
@@ -150,7 +156,12 @@ impl Node {
         let contact = self.log.membership().reached_by_majority(|id| {
             if id == own.0 { own.1 } else { leader.peers.counted(id).map_or(Moment(0), |progress| progress.heard) }
         });
-        if self.config.check_quorum && self.now.since(contact) > longest {
+        // Followers that lost entries do not count as long as this node leads, so another leadership must begin.
+        let with_lost = self.log.membership().reached_by_majority(|id| {
+            if id == own.0 { own.1 } else { leader.peers.get(id).map_or(Moment(0), |progress| progress.heard) }
+        });
+        let blocked = contact < with_lost && self.now.since(with_lost) <= longest;
+        if (self.config.check_quorum || blocked) && self.now.since(contact) > longest {
             return self.step_down(StepDown::LostQuorum);
         }
         let transfers = leader.hand_over.is_some();

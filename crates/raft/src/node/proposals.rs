@@ -1,5 +1,6 @@
 //! Proposals: appended by a leader, forwarded by a follower.
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::Node;
@@ -8,7 +9,7 @@ use crate::config::Config;
 use crate::entry::{Command, Entry, Payload};
 use crate::message::Body;
 use crate::role::{Leader, Role};
-use crate::types::NodeId;
+use crate::types::{ClientId, NodeId};
 
 impl Node {
     /// Commands of this node's own clients. What cannot be taken is reported.
@@ -35,13 +36,29 @@ impl Node {
         }
     }
 
-    /// Appends to the leader's own log what may be appended, and reports the rest if anybody wants to know.
+    /// Appends commands to the leader's log. A command that is already there and not committed yet is dropped: its
+    /// proposer, which asks again, gets its answer from the first copy. What is refused is reported with `report`.
     fn append_commands(&mut self, commands: Vec<Command>, report: bool) {
         let full = self.is_log_full();
         let Role::Leader(leader) = &mut self.role else { unreachable!("only a leader appends on its own") };
         let (term, stamp) = (self.hard_state.term, leader.stamp(self.now));
         let mut index = self.log.last().index;
+        let uncommitted = self.log.from(self.commit.next());
+        if leader.newest.len() > 2 * self.config.max_uncommitted_entries || uncommitted.is_empty() {
+            leader.newest = newest_of_clients(uncommitted);
+        }
         for command in commands {
+            let newest = leader.newest.get(&command.client).copied();
+            if newest.is_some_and(|newest| newest >= command.sequence)
+                && self
+                    .log
+                    .from(self.commit.next())
+                    .iter()
+                    .filter_map(Entry::command)
+                    .any(|c| c.is_named_like(&command))
+            {
+                continue;
+            }
             let refusal = refusal(&self.config, leader, index.0 - self.commit.0, &command);
             let refusal = refusal.or(full.then_some(RefusalReason::Busy));
             if let Some(reason) = refusal {
@@ -51,6 +68,7 @@ impl Node {
                 continue;
             }
             index = index.next();
+            leader.newest.insert(command.client, command.sequence.max(newest.unwrap_or(0)));
             let entry = Entry { term, index, stamp, payload: Payload::Command(command) };
             leader.uncommitted_bytes += entry.size();
             self.log.push(entry);
@@ -78,6 +96,16 @@ impl Node {
             self.send(leader, Body::Forward { commands: batch });
         }
     }
+}
+
+/// The highest sequence of each client in `entries`.
+pub(super) fn newest_of_clients(entries: &[Entry]) -> BTreeMap<ClientId, u64> {
+    let mut newest = BTreeMap::new();
+    for command in entries.iter().filter_map(Entry::command) {
+        let highest: &mut u64 = newest.entry(command.client).or_default();
+        *highest = command.sequence.max(*highest);
+    }
+    newest
 }
 
 /// Why a leader with so many uncommitted entries does not take a command.

@@ -9,6 +9,7 @@ use crate::entry::{Entry, Payload};
 use crate::event::{Decision, Event};
 use crate::log::Log;
 use crate::message::{AppendEntries, Body, InstallSnapshot, Message, Probe};
+use crate::planted::PlantedFault;
 use crate::progress::{Flow, Progress, Transfer};
 use crate::role::{Leader, Role};
 use crate::snapshot::Snapshot;
@@ -241,10 +242,12 @@ impl<'a> Sender<'a> {
         }
     }
 
-    /// The entry before the next one to send. Where that is not in the log any more, the beginning of all logs, on which
-    /// everybody agrees: then the message carries nothing but the news that there is a leader.
+    /// The entry before the next one to send. If the log does not hold it any more, the message is a heartbeat: it names the
+    /// last entry that the follower acknowledged, so that one that lost it refuses; without any, the beginning of all logs.
     fn previous(&self, progress: &Progress) -> LogPosition {
-        self.log.position_at(progress.next.previous()).unwrap_or_default()
+        let asks_nothing = self.config.has_planted(PlantedFault::AsksNothingUnderTransfer);
+        let acknowledged = progress.acknowledged().filter(|_| !asks_nothing);
+        self.log.position_at(progress.next.previous()).or(acknowledged).unwrap_or_default()
     }
 }
 

@@ -272,14 +272,15 @@ impl Node {
             }
             (Flow::Snapshot(transfer), SnapshotResult::Installed) => {
                 let repair = transfer.repair;
-                let _news = progress.on_matched(reply.position.index, self.now);
+                let _news = progress.on_matched(reply.position.index, Some(reply.position.term), self.now);
                 if repair {
                     // What it told before it was repaired is of a state that is gone. Some of it may still be on its way;
                     // that reaches no further than this log.
                     progress.states.clear();
                     progress.replaced = self.log.last().index;
+                    progress.repair_at = None;
                 }
-                progress.installed();
+                progress.end_transfer();
                 self.advance_commit();
                 self.tell_successor();
             }

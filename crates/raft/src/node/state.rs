@@ -4,7 +4,7 @@ use core::hash::{Hash, Hasher};
 use core::time::Duration;
 
 use super::Node;
-use crate::progress::Progress;
+use crate::progress::{Flow, Progress};
 use crate::reads::OwnReads;
 use crate::role::{Campaign, Follower, HandOver, KnownLeader, Leader, Role};
 use crate::types::Moment;
@@ -52,15 +52,17 @@ impl Node {
         }
     }
 
-    /// Feeds `hasher` with how long ago everything was that this node compares with its clock, where time does play a
-    /// part. Beyond the longest election timeout all is equally long ago. Left out are the election timer, which is the
-    /// dice's, and measured round trips.
+    /// Feeds `hasher` with the ages of what this node compares with its clock, where time does play a part. All ages beyond
+    /// the longest election timeout are equal. Left out are the election timer, which is random, measured round trips, and
+    /// when acknowledgements came.
     pub fn hash_ages(&self, hasher: &mut impl Hasher) {
         let long_ago = self.config.patience().max(self.config.disk_timeout) + Duration::from_micros(1);
         let age = |moment: Moment| self.now.since(moment).min(long_ago);
         let left = |moment: Moment| moment.since(self.now);
         (age(self.started), self.disk.waiting_since().map(age), self.reads.deadline().map(left)).hash(hasher);
         (self.last_leader.map(|(_, heard)| age(heard)), self.preferred_since.map(age)).hash(hasher);
+        let unapplied = (self.machine.applied < self.machine.delivered).then(|| age(self.applied_at));
+        (unapplied, left(self.machine.ask_not_before)).hash(hasher);
         match &self.role {
             Role::Follower(follower) => follower.leader.map(|leader| age(leader.heard)).hash(hasher),
             Role::PreCandidate(_) | Role::Candidate(_) => {}
@@ -69,11 +71,12 @@ impl Node {
                 (left(leader.heartbeat_due), hand_over).hash(hasher);
                 for (_, progress) in leader.peers.iter() {
                     (age(progress.heard), age(progress.confirmed)).hash(hasher);
-                    progress
-                        .catch_up
-                        .and_then(|catch_up| catch_up.quick_for(self.now))
-                        .map(|d| d.min(long_ago))
-                        .hash(hasher);
+                    progress.lost.map(|_| progress.confirmed > progress.lost_at).hash(hasher);
+                    let catch_up = progress.catch_up.as_ref();
+                    catch_up.map(|it| (age(it.began), it.quick_for(None).map(|time| time.min(long_ago)))).hash(hasher);
+                    if let Flow::Snapshot(transfer) = &progress.flow {
+                        (age(transfer.moved), age(transfer.began)).hash(hasher);
+                    }
                 }
             }
         }
@@ -100,6 +103,8 @@ fn hash_leader(leader: &Leader, hasher: &mut impl Hasher) {
         first_of_term,
         clock: _,
         uncommitted_bytes,
+        // It follows from the log.
+        newest: _,
         hand_over,
         leaving,
         lease_broken,
@@ -113,6 +118,7 @@ fn hash_leader(leader: &Leader, hasher: &mut impl Hasher) {
             witness,
             matched,
             matched_at: _,
+            matched_term,
             lost,
             lost_at: _,
             next,
@@ -129,7 +135,7 @@ fn hash_leader(leader: &Leader, hasher: &mut impl Hasher) {
             repair_at,
             replaced,
         } = progress;
-        (id, incarnation, witness, matched, next, flow).hash(hasher);
+        (id, incarnation, witness, matched, matched_term, next, flow).hash(hasher);
         (commit_sent, answered, round, lost, states, agreed, repair_at, replaced).hash(hasher);
     }
 }

@@ -5,14 +5,17 @@ use alloc::vec::Vec;
 use super::Node;
 use crate::event::{Decision, StepDown};
 use crate::message::StateHash;
+use crate::planted::PlantedFault;
 use crate::progress::{push_state, state_at};
 use crate::role::Role;
 use crate::types::NodeId;
 
 impl Node {
-    /// The state machine told its hash.
+    /// The program reports the hash of its state. While a snapshot is to replace that state, its hash counts for nothing.
     pub(super) fn on_state_hash(&mut self, state: StateHash) {
-        push_state(&mut self.machine.hashes, state);
+        if !self.machine.restore {
+            push_state(&mut self.machine.hashes, state);
+        }
     }
 
     /// What a follower tells its leader.
@@ -21,8 +24,8 @@ impl Node {
     }
 
     /// A follower in another state gets a snapshot, once a majority shares this leader's; if a majority shares another,
-    /// it is the leader that went astray. As long as neither is known nothing is replaced: two nodes alone cannot tell
-    /// who is right, and witnesses have no state to ask for.
+    /// it is the leader that went astray, and one of that majority takes over. As long as neither is known nothing is
+    /// replaced: two nodes alone cannot tell who is right, and witnesses have no state to ask for.
     ///
     /// Members may be far apart, so a follower agrees at every index up to the last at which it was seen to agree.
     pub(super) fn compare_state(&mut self, from: NodeId, theirs: StateHash) {
@@ -46,8 +49,9 @@ impl Node {
         }
         let membership = self.log.membership();
         let is_shared = |other: StateHash| membership.is_quorum(|id| state(id) == Some(other));
-        if differing.iter().any(|(_, other)| is_shared(*other)) {
-            return self.step_down(StepDown::Diverged);
+        if let Some((_, shared)) = differing.iter().find(|(_, other)| is_shared(*other)).copied() {
+            let majority = differing.iter().filter(|(_, other)| *other == shared).map(|(id, _)| *id).collect();
+            return self.leave_to(majority);
         }
         let own = self.config.id;
         let agrees = |id: NodeId| {
@@ -65,6 +69,25 @@ impl Node {
         }
         for follower in strays {
             self.note(Decision::StateDiverged { follower, index });
+        }
+    }
+
+    /// This leader's state is wrong and `majority` shares the right one: transfers leadership to one of them (thesis
+    /// 3.10). Stepping down at once could end in the same leader again and again, because only a member that holds the
+    /// whole log can win, and replication pauses with every election.
+    fn leave_to(&mut self, majority: Vec<NodeId>) {
+        let Role::Leader(leader) = &self.role else { return };
+        if leader.hand_over.is_some() {
+            return;
+        }
+        let matched = |id: &NodeId| leader.peers.get(*id).map(|progress| progress.matched);
+        // A successor that needs a snapshot would get the wrong state with it.
+        let base = self.log.base().index;
+        let mut able: Vec<_> = majority.into_iter().filter(|id| matched(id) >= Some(base)).collect();
+        able.sort_by_key(|id| core::cmp::Reverse(matched(id)));
+        let planted = self.config.has_planted(PlantedFault::StepsDownDiverged);
+        if planted || !able.into_iter().any(|id| self.hand_over(Some(id)).is_ok()) {
+            self.step_down(StepDown::Diverged);
         }
     }
 }

@@ -258,3 +258,24 @@ fn the_disk_of_a_witness_offers_itself_under_no_incarnation() {
     }
     assert_eq!(echoed(&mut node), (AppendResult::Stale, false));
 }
+
+/// The hint of a refusal is the end of the follower's log, as far as it may agree with the leader's.
+#[test]
+fn a_refusal_with_a_hint_below_what_was_acknowledged_proves_a_loss_and_confirms_no_read() {
+    let mut node = leader(three(Standing::Voter), |_| {});
+    write(&mut node);
+    propose(&mut node, [1, 2]);
+    write(&mut node);
+    matched(&mut node, 2, 3);
+    assert_eq!(node.commit(), Index(3));
+    propose(&mut node, [3]);
+    write(&mut node);
+    let now = Moment(NOW.0 + 10);
+    node.step(now, Input::Read { id: crate::ReadId(1), lease: false });
+    write(&mut node);
+    let hint = LogPosition { term: TERM, index: Index(1) };
+    let result = AppendResult::Conflict { refused: Index(4), hint };
+    let probe = Some(Probe { term: TERM, sent: now, round: 1 });
+    at(&mut node, now, 2, Body::AppendReply(AppendReply { probe, result, state: None }));
+    assert_eq!((node.status().peers[0].lost, write(&mut node).reads.len()), (Some(Index(3)), 0));
+}

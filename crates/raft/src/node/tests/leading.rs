@@ -197,6 +197,78 @@ fn a_follower_that_agrees_later_agreed_before() {
     assert_eq!(decisions(&node.take_actions(), |decision| *decision == diverged), 1);
 }
 
+/// A leader that steps down at once could be elected again and again: only it has the whole log.
+#[test]
+fn a_leader_in_another_state_than_the_majority_transfers_leadership_to_one_of_them() {
+    let mut node = leader(three(Standing::Voter), |_| {});
+    write(&mut node);
+    propose(&mut node, 1..=3);
+    write(&mut node);
+    node.step(NOW, Input::StateHash(StateHash { index: Index(1), hash: 7 }));
+    let reply = |node: &mut Node, from: u64, up_to: u64| {
+        let state = Some(StateHash { index: Index(1), hash: 8 });
+        let result = AppendResult::Matched { up_to: Index(up_to) };
+        hear(node, from, Body::AppendReply(AppendReply { probe: None, result, state }));
+    };
+    let told_to_stand = |node: &mut Node| {
+        let sent = node.take_actions().send;
+        sent.iter().find(|(_, message)| message.body == Body::TimeoutNow).map(|(to, _)| to.0)
+    };
+    reply(&mut node, 2, 2);
+    reply(&mut node, 3, 3);
+    assert_eq!((node.role(), told_to_stand(&mut node)), (RoleKind::Leader, None), "n3 has not got everything yet");
+    reply(&mut node, 3, 4);
+    assert_eq!((node.role(), told_to_stand(&mut node)), (RoleKind::Leader, Some(3)));
+}
+
+/// A slow commit makes clients ask again. Copies would make it slower still.
+#[test]
+fn a_command_that_waits_for_its_commit_is_not_appended_again() {
+    let mut node = leader(three(Standing::Voter), |_| {});
+    write(&mut node);
+    let last = |node: &mut Node| {
+        write(node);
+        node.status().last.index.0
+    };
+    propose(&mut node, [1, 3, 3]);
+    assert_eq!(last(&mut node), 3, "one of them twice");
+    propose(&mut node, [1, 2, 3, 4]);
+    assert_eq!(last(&mut node), 5, "two of them are new, and one of those is older than another");
+    hear(&mut node, 2, Body::Forward { commands: vec![command(2, 10)] });
+    assert_eq!(last(&mut node), 5, "also when another node forwards it");
+    let other = Command { client: ClientId(77), ..command(2, 10) };
+    hear(&mut node, 2, Body::Forward { commands: vec![other] });
+    assert_eq!(last(&mut node), 6, "another client's");
+    matched(&mut node, 2, 6);
+    assert_eq!(node.commit(), Index(6));
+    propose(&mut node, [4]);
+    assert_eq!(last(&mut node), 7, "the sessions recognise what is committed");
+}
+
+/// Entries of earlier terms hold commands too.
+#[test]
+fn a_new_leader_finds_the_commands_that_its_log_holds_already() {
+    let entry = |index| Entry {
+        term: TERM,
+        index: Index(index),
+        stamp: Stamp(0),
+        payload: Payload::Command(command(index, 10)),
+    };
+    let hard_state = HardState { term: TERM, vote: None };
+    let disk = Restored { hard_state, entries: vec![entry(1), entry(2)], ..Restored::default() };
+    let mut config = Config::new(NodeId(1), three(Standing::Voter), 1);
+    config.pre_vote = false;
+    let mut node = Node::new(config, disk, NOW).unwrap();
+    node.step(NOW, Input::Campaign);
+    write(&mut node);
+    let granted = Message::new(Term(2), Body::VoteReply { granted: true });
+    node.step(NOW, Input::Receive { from: NodeId(2), message: granted });
+    assert_eq!((node.role(), node.status().last.index), (RoleKind::Leader, Index(3)));
+    propose(&mut node, [2, 1]);
+    write(&mut node);
+    assert_eq!(node.status().last.index, Index(3));
+}
+
 /// A leader believes no answer to what an earlier leader sent, though both were the same node.
 #[test]
 fn a_probe_of_an_earlier_term_counts_for_nothing() {
@@ -246,12 +318,12 @@ fn uncommitted_bytes_are_given_back_as_they_were_taken() {
 #[test]
 fn a_command_may_be_as_large_as_the_bound_wherever_it_comes_from() {
     let mut node = leader(three(Standing::Voter), |config| config.max_command_bytes = 10);
-    let commands = || (9..=12).map(|size| command(size, size as usize)).collect::<Vec<_>>();
-    node.step(NOW, Input::Propose(commands()));
+    let commands = |first: u64| (0..4).map(|more| command(first + more, 9 + more as usize)).collect::<Vec<_>>();
+    node.step(NOW, Input::Propose(commands(1)));
     let refused: Vec<u64> = node.take_actions().refused.iter().map(|refused| refused.sequence).collect();
-    assert_eq!(refused, [11, 12]);
+    assert_eq!(refused, [3, 4]);
     let last = node.last().index;
-    hear(&mut node, 2, Body::Forward { commands: commands() });
+    hear(&mut node, 2, Body::Forward { commands: commands(5) });
     assert_eq!(node.last().index.0 - last.0, 2);
 }
 

@@ -356,3 +356,37 @@ fn a_bound_of_no_bytes_asks_for_no_snapshot_of_nothing() {
     node.step(NOW, Input::Wake);
     assert!(!node.take_actions().snapshot_due);
 }
+
+/// The program learns of a repair when its snapshot is on disk, and reports hashes of the wrong state until then.
+#[test]
+fn a_hash_that_is_reported_during_a_repair_counts_for_nothing() {
+    let mut node = follower(|_| {});
+    let entry = |index| Entry { term: TERM, index: Index(index), stamp: Stamp(0), payload: Payload::Empty };
+    let append = AppendEntries {
+        previous: LogPosition::default(),
+        commit: Index(5),
+        probe: None,
+        round_trip: 0,
+        entries: (1..=5).map(entry).collect(),
+    };
+    hear(&mut node, 2, Body::AppendEntries(append));
+    settle(&mut node);
+    let state = &b"right"[..];
+    let part = InstallSnapshot {
+        name: SnapshotName::of(LogPosition { term: TERM, index: Index(4) }, state),
+        stamp: Stamp(0),
+        membership: three(Standing::Voter),
+        offset: 0,
+        bytes: Some(state.into()),
+        repair: true,
+        probe: Probe { term: TERM, sent: NOW, round: 0 },
+    };
+    hear(&mut node, 2, Body::InstallSnapshot(part.into()));
+    let actions = node.take_actions();
+    let number = actions.persist.expect("the snapshot is to be written").number;
+    assert!(actions.restore.is_none());
+    node.step(NOW, Input::StateHash(StateHash { index: Index(5), hash: 666 }));
+    node.step(NOW, Input::Persisted(number));
+    assert!(node.take_actions().restore.is_some());
+    assert_eq!(node.newest_state(), None);
+}
