@@ -9,7 +9,7 @@ mod identity;
 mod node_file;
 
 use std::collections::BTreeSet;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -240,8 +240,8 @@ impl NodeConfig {
             }
             check_name("name", &member.name, MAX_NAME)
                 .or_else(|reason| invalid(&key, reason, "choose another `name`"))?;
-            if member.address.port() == 0 || member.address.ip().is_unspecified() {
-                let reason = format!("nobody can be reached at {}", member.address);
+            if let Some(problem) = unusable(member.address).or_else(|| unspecified(member.address)) {
+                let reason = format!("no member can be reached at {}: {problem}", member.address);
                 return invalid(&key, reason, "write the address and port at which the others reach it");
             }
         }
@@ -249,6 +249,14 @@ impl NodeConfig {
             let reason = format!("no member has the id {}", self.id.0);
             return invalid("id", reason, "use the id of one of the members");
         };
+        if let Some(problem) = unusable(self.listen) {
+            let reason = format!("no node can listen on {}: {problem}", self.listen);
+            return invalid("listen", reason, "write an address of this machine, or 0.0.0.0 for all, and a port");
+        }
+        if self.listen.ip().is_loopback() && !own.address.ip().is_loopback() {
+            let reason = format!("{} is reached from this machine alone, not at {}", self.listen, own.address);
+            return invalid("listen", reason, "listen on the address at which the others reach it, or on 0.0.0.0");
+        }
         if own.fingerprint != self.identity.fingerprint() {
             let reason =
                 format!("it is {}, but member {} is {}", self.identity.fingerprint(), self.id.0, own.fingerprint);
@@ -267,7 +275,11 @@ impl Timing {
     fn validated(&self) -> Result<(), (&'static str, String, &'static str)> {
         let (shortest, longest) = self.election;
         if self.heartbeat.is_zero() {
-            return Err(("timing.heartbeat_ms", "it is 0".to_owned(), "use 50, or a tenth of the longest round trip"));
+            return Err((
+                "timing.heartbeat_ms",
+                "it is 0".to_owned(),
+                "use 50, or a fifth of the shortest election timeout",
+            ));
         }
         if shortest < self.heartbeat.saturating_mul(2) {
             let reason = format!("{shortest:?} is less than two heartbeats of {:?}", self.heartbeat);
@@ -279,6 +291,24 @@ impl Timing {
         }
         Ok(())
     }
+}
+
+/// Why no node can have this address, as a sender or a receiver.
+fn unusable(address: SocketAddr) -> Option<&'static str> {
+    let ip = address.ip().to_canonical();
+    if address.port() == 0 {
+        Some("the port is 0")
+    } else if ip.is_multicast() {
+        Some("it is a multicast address")
+    } else if ip == IpAddr::V4(Ipv4Addr::BROADCAST) {
+        Some("it is the broadcast address")
+    } else {
+        None
+    }
+}
+
+fn unspecified(address: SocketAddr) -> Option<&'static str> {
+    address.ip().is_unspecified().then_some("it stands for all addresses of a machine")
 }
 
 /// Accepts one to `longest` printable characters.

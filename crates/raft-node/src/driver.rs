@@ -398,7 +398,7 @@ mod tests {
     use std::cell::Cell;
     use std::time::Duration;
 
-    use raftian_raft::{Body, Membership, Term};
+    use raftian_raft::{Body, Membership, Message, Term};
 
     use super::*;
     use crate::store::MemoryStore;

@@ -25,6 +25,7 @@ pub mod driver;
 pub mod links;
 pub mod memory_links;
 mod names;
+mod panics;
 mod pumped;
 pub mod quic;
 mod replica;
@@ -36,6 +37,7 @@ pub mod wire;
 
 pub use clock::Clock;
 pub use names::{fresh_client_id, fresh_seed};
+pub use panics::panic_message;
 pub use pumped::Pumped;
 pub use replica::{AskError, Replica};
 pub use thread::{ASK_QUEUE, NodeControl, NodeHandle, NodeOptions, PROPOSAL_QUEUE, READ_QUEUE, Requests, StartError};

@@ -17,6 +17,8 @@ mod dial;
 mod links;
 mod tls;
 
+use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,8 +49,15 @@ pub const INBOX_BYTES: usize = 8 * 1024 * 1024;
 /// Bytes that are written to a stream at once, give or take one message: 64 KiB, a few packets' worth of work.
 pub const WRITE_BATCH: usize = 64 * 1024;
 
-/// Most accepted connections at a time, ten per possible member. More are refused.
-pub const MAX_CONNECTIONS: usize = 90;
+/// Connections whose handshake is under way. More are refused before their certificate is read.
+pub const MAX_HANDSHAKES: usize = 90;
+
+/// Connections of the operator's tools. They take no place of a member. More are closed with [`code::BUSY`].
+pub const MAX_CLIENTS: usize = 256;
+
+/// Time after which a connection of the operator's tools without a request is closed. It bounds how long the place of a tool
+/// that was killed is held after it has read its answer.
+pub const CLIENT_IDLE: Duration = Duration::from_millis(500);
 
 /// Most streams in one direction that a peer may have open: consensus needs one and snapshots another; the rest is room
 /// for streams that were closed and not yet forgotten.
@@ -124,11 +133,27 @@ pub enum LinkError {
         reason: String,
     },
     /// The UDP port cannot be used.
-    #[error("the UDP port cannot be used: {reason}; is another node running on it?")]
+    #[error("the UDP port {address} cannot be used: {reason}; {remedy}")]
     Socket {
-        /// What the system said.
+        /// Where it was to listen.
+        address: SocketAddr,
+        /// What the system reported.
         reason: String,
+        /// What to do.
+        remedy: &'static str,
     },
+}
+
+impl LinkError {
+    fn socket(address: SocketAddr, error: &std::io::Error) -> Self {
+        let remedy = match error.kind() {
+            ErrorKind::AddrInUse => "another program uses it; is this node running already?",
+            ErrorKind::PermissionDenied => "choose a port from 1024 on, or run with the right to open lower ones",
+            ErrorKind::AddrNotAvailable => "this machine does not have the address; `0.0.0.0` listens on all it has",
+            _ => "check the address and the port",
+        };
+        LinkError::Socket { address, reason: error.to_string(), remedy }
+    }
 }
 
 /// A question of the operator's tool, opaque to the links. Dropping it lets the asker time out.
@@ -184,8 +209,8 @@ fn millis(duration: Duration) -> u32 {
     u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
 }
 
-/// Whether the `count`th event of one kind deserves a line in the log: the first, then ever fewer.
-fn worth_telling(count: u64) -> bool {
+/// Whether the `count`th event of one kind is logged: the first, then ever fewer.
+fn is_worth_logging(count: u64) -> bool {
     count.is_power_of_two()
 }
 

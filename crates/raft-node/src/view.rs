@@ -40,6 +40,9 @@ pub enum Stopped {
     /// Its program cannot go on.
     #[error("{0}")]
     Program(String),
+    /// A bug: its thread, or a task of its links, panicked with this message.
+    #[error("it panicked: {0}; please report this")]
+    Panicked(String),
     /// It was stopped by its program.
     #[error("it has ended")]
     Ended,

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use raftian_node::cluster::{EmbeddedNode, NodeConfig, embedded};
 use raftian_node::driver::Committed;
 use raftian_node::quic::QuicOptions;
+use raftian_node::trace::{Step, Trace};
 use raftian_node::{AskError, NodeHandle, NodeOptions, READ_QUEUE, Replica, StartError, Stopped, fresh_seed};
 use raftian_raft::{
     Bytes, Change, ClientId, Command, Config, FlowKind, Incarnation, Index, Member, Moment, NodeId, OrderRefusal,
@@ -247,6 +248,36 @@ fn a_program_that_gives_up_stops_its_node_and_says_why() {
     let stopped = cluster.node(1).view().stopped;
     assert_eq!(stopped, Some(Stopped::Program("the state cannot be read".to_owned())));
     assert_eq!(cluster.node(1).read(Moment(0), ReadId(1), false), Err(AskError::Stopped));
+}
+
+/// A panic must not look like an orderly end.
+#[test]
+fn a_node_whose_thread_panics_reports_the_message() {
+    let mut cluster = Cluster::asleep(1);
+    let socket = cluster.sockets[0].take().expect("a port");
+    let config = &cluster.configs[0];
+    let raft = Config::new(config.id, config.founding().expect("there are members"), fresh_seed());
+    let options = NodeOptions::new(config, raft, QuicOptions::new(socket, config));
+    let trace = Trace::to(|step| assert!(!matches!(step, Step::Took(_)), "planted"));
+    cluster.nodes[0] = Some(NodeHandle::start_traced(options, trace).expect("the node starts"));
+    cluster.leader();
+    cluster.node(1).propose(command(1)).expect("there is room");
+    cluster.until("it has stopped", |cluster| !cluster.node(1).control().is_running());
+    assert_eq!(cluster.node(1).view().stopped, Some(Stopped::Panicked("planted".to_owned())));
+    // The store is closed in order: the node starts again.
+    cluster.nodes[0] = None;
+    cluster.wake(1);
+    cluster.leader();
+}
+
+#[test]
+fn a_node_can_be_stopped_through_its_control() {
+    let mut cluster = Cluster::asleep(1);
+    cluster.wake(1);
+    cluster.leader();
+    cluster.node(1).control().stop();
+    cluster.until("it has stopped", |cluster| !cluster.node(1).control().is_running());
+    assert_eq!(cluster.node(1).view().stopped, Some(Stopped::Ended));
 }
 
 #[test]

@@ -13,6 +13,9 @@ use serde::Deserialize;
 
 use super::{ClusterError, Fingerprint, Identity, Member, NodeConfig, SNAPSHOT_ENTRIES, Timing};
 
+/// What to write for an address that cannot be read.
+const ADDRESS_REMEDY: &str = "write one such as \"192.168.1.7:8000\" or \"[2001:db8::7]:8000\"";
+
 /// Version of the node file's layout.
 pub(super) const SCHEMA: u32 = 1;
 
@@ -29,7 +32,7 @@ pub struct NodeFile {
     schema: u32,
     cluster: String,
     id: u64,
-    listen: SocketAddr,
+    listen: String,
     key: PathBuf,
     certificate: PathBuf,
     data: PathBuf,
@@ -63,7 +66,7 @@ struct TimingTable {
 struct MemberTable {
     id: u64,
     name: String,
-    address: SocketAddr,
+    address: String,
     fingerprint: String,
 }
 
@@ -97,6 +100,7 @@ impl NodeFile {
             invalid("certificate", format!("{}: {error}", certificate_file.display()), "it must be a PEM certificate")
         })?;
         let key_file = beside(&self.key);
+        warn_of_exposed_key(&key_file);
         let key = PrivateKeyDer::from_pem_slice(&read(&key_file)?).map_err(|error| {
             invalid("key", format!("{}: {error}", key_file.display()), "it must be a PEM private key")
         })?;
@@ -107,7 +111,9 @@ impl NodeFile {
                 invalid(&format!("member {} fingerprint", member.id), error.to_string(), remedy)
             })?;
             let id = NodeId(member.id);
-            members.push(Member { id, name: member.name, address: member.address, fingerprint });
+            let address = parse_address(&member.address)
+                .map_err(|reason| invalid(&format!("member {} address", member.id), reason, ADDRESS_REMEDY))?;
+            members.push(Member { id, name: member.name, address, fingerprint });
         }
         members.sort_by_key(|member| member.id);
         let id = NodeId(self.id);
@@ -118,7 +124,7 @@ impl NodeFile {
             // Without an own entry the check below fails, and the name is never seen.
             name: name.unwrap_or_default(),
             cluster: self.cluster,
-            listen: self.listen,
+            listen: parse_address(&self.listen).map_err(|reason| invalid("listen", reason, ADDRESS_REMEDY))?,
             members,
             data: beside(&self.data),
             mark: beside(&self.mark),
@@ -137,6 +143,27 @@ impl NodeFile {
         Ok(config)
     }
 }
+
+/// An IP address and a port. Names are not looked up.
+fn parse_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| format!("{text:?} is not an IP address and a port; host names are not looked up"))
+}
+
+/// Whoever can read a key can act as its member.
+#[cfg(unix)]
+fn warn_of_exposed_key(file: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = fs::metadata(file).map_or(0, |metadata| metadata.permissions().mode());
+    if mode & 0o077 != 0 {
+        let (file, mode) = (file.display(), mode & 0o777);
+        tracing::warn!(
+            "other users of this machine can read or replace the key {file} (mode {mode:o}); run `chmod 600 {file}`"
+        );
+    }
+}
+
+#[cfg(not(unix))]
+fn warn_of_exposed_key(_file: &Path) {}
 
 /// The file at `path`, no more than [`MAX_FILE`] of it.
 fn read(path: &Path) -> Result<Vec<u8>, ClusterError> {

@@ -1,22 +1,23 @@
 //! The receiving half of all links: accepts connections and reads messages and requests from them.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::PoisonError;
 
-use quinn::{Connection, Endpoint, Incoming, RecvStream, SendStream, VarInt};
+use quinn::{Connection, ConnectionError, Endpoint, Incoming, RecvStream, SendStream, VarInt};
 use raftian_raft::{Message, NodeId};
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::oneshot;
-use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{sleep, timeout};
 
 use super::counters::count;
 use super::links::{Delivery, Shared};
 use super::{
-    ANSWER_TIMEOUT, CONNECT_TIMEOUT, MAX_CONNECTIONS, MAX_REQUEST, MAX_REQUESTS, MAX_RESPONSE, MAX_STREAMS,
-    ServiceRequest, code, tls, worth_telling,
+    ANSWER_TIMEOUT, CLIENT_IDLE, CONNECT_TIMEOUT, MAX_REQUEST, MAX_REQUESTS, MAX_RESPONSE, MAX_STREAMS, ServiceRequest,
+    code, is_worth_logging, tls,
 };
-use crate::wire;
+use crate::{panic_message, wire};
 
 /// Most tasks that read the streams of one peer: one for each open stream, and as many that are about to return. At the
 /// bound no further stream is accepted until one of them has.
@@ -28,42 +29,65 @@ pub(super) async fn accept(endpoint: Endpoint, shared: Arc<Shared>) {
     loop {
         let incoming = tokio::select! {
             incoming = endpoint.accept() => incoming,
-            Some(_) = connections.join_next() => continue,
+            Some(ended) = connections.join_next() => {
+                log_panic(ended);
+                continue;
+            }
         };
-        match incoming {
-            None => return,
-            Some(incoming) if connections.len() >= MAX_CONNECTIONS => {
+        let Some(incoming) = incoming else { return };
+        match Arc::clone(&shared.handshakes).try_acquire_owned() {
+            Ok(place) => drop(connections.spawn(serve(incoming, place, Arc::clone(&shared)))),
+            Err(_) => {
                 count(&shared.counters.refused_handshakes, 1);
                 incoming.refuse();
             }
-            Some(incoming) => drop(connections.spawn(serve(incoming, Arc::clone(&shared)))),
         }
     }
 }
 
-/// One connection, from its first packet to its end.
-async fn serve(incoming: Incoming, shared: Arc<Shared>) {
+/// A task that panicked takes its connection with it, and its peer dials again.
+fn log_panic(ended: Result<(), JoinError>) {
+    if let Err(error) = ended
+        && let Ok(panic) = error.try_into_panic()
+    {
+        tracing::error!(panic = panic_message(&*panic), "a task of a connection panicked");
+    }
+}
+
+/// Serves one connection, from its first packet to its end. The place is free when the handshake is done.
+async fn serve(incoming: Incoming, handshake: OwnedSemaphorePermit, shared: Arc<Shared>) {
     let address = incoming.remote_address();
     let connection = match timeout(CONNECT_TIMEOUT, async { incoming.accept()?.await }).await {
         Ok(Ok(connection)) => connection,
-        failed => {
-            let refused = count(&shared.counters.refused_handshakes, 1);
-            if worth_telling(refused) {
-                let reason = failed.map_or("too slow".to_owned(), |failed| {
-                    failed.err().map_or_else(String::new, |error| error.to_string())
-                });
-                tracing::warn!(%address, %reason, refused, "refused a connection");
-            }
-            return;
-        }
+        Ok(Err(error)) => return log_refused(&shared, address, Some(&error)),
+        Err(_) => return log_refused(&shared, address, None),
     };
+    drop(handshake);
     match tls::peer(&connection) {
-        Some(fingerprint) if fingerprint == shared.own => serve_operator(connection, shared).await,
+        Some(fingerprint) if fingerprint == shared.own => match Arc::clone(&shared.clients).try_acquire_owned() {
+            Ok(_place) => serve_operator(connection, Arc::clone(&shared)).await,
+            Err(_) => {
+                count(&shared.counters.refused_requests, 1);
+                connection.close(code::BUSY, b"too many clients");
+            }
+        },
         Some(fingerprint) => match shared.members.get(&fingerprint) {
             Some(&from) => serve_peer(connection, from, shared).await,
             None => connection.close(code::STRANGER, b"not a member"),
         },
         None => connection.close(code::STRANGER, b"no certificate"),
+    }
+}
+
+/// Counts a handshake that failed. Only a certificate or version that was refused is worth a warning: a handshake that is slow
+/// or given up belongs to an ordinary start, when members dial each other before they are all there.
+fn log_refused(shared: &Shared, address: SocketAddr, error: Option<&ConnectionError>) {
+    let refused = count(&shared.counters.refused_handshakes, 1);
+    let reason = error.map_or("it is too slow".to_owned(), ToString::to_string);
+    if error.is_some_and(|error| tls::alert(error).is_some()) && is_worth_logging(refused) {
+        tracing::warn!(%address, %reason, refused, "refused a connection");
+    } else {
+        tracing::debug!(%address, %reason, refused, "a handshake was not completed");
     }
 }
 
@@ -87,7 +111,7 @@ async fn serve_peer(connection: Connection, from: NodeId, shared: Arc<Shared>) {
     loop {
         tokio::select! {
             biased;
-            Some(_) = streams.join_next() => {}
+            Some(ended) = streams.join_next() => log_panic(ended),
             stream = connection.accept_uni(), if streams.len() < MAX_STREAM_TASKS => match stream {
                 Ok(stream) => drop(streams.spawn(read_messages(stream, from, Arc::clone(&shared)))),
                 Err(reason) => {
@@ -108,7 +132,7 @@ async fn read_messages(mut stream: RecvStream, from: NodeId, shared: Arc<Shared>
             Ok(None) => return,
             Err(error) => {
                 let errors = count(&counters.decode_errors, 1);
-                if worth_telling(errors) {
+                if is_worth_logging(errors) {
                     tracing::warn!(peer = %from, %error, errors, "closed a stream that carries no messages");
                 }
                 // It may be gone already; then there is nothing to stop.
@@ -156,23 +180,32 @@ async fn serve_operator(connection: Connection, shared: Arc<Shared>) {
                 Ok((send, receive)) => drop(requests.spawn(answer(send, receive, Arc::clone(&shared)))),
                 Err(_) => return,
             },
-            Some(_) = requests.join_next() => {}
+            Some(ended) = requests.join_next() => log_panic(ended),
+            () = sleep(CLIENT_IDLE), if requests.is_empty() => {
+                connection.close(code::CLOSED, b"no request");
+                return;
+            }
         }
     }
 }
 
+/// Answers one request, and returns when its client has the answer.
 async fn answer(mut send: SendStream, mut receive: RecvStream, shared: Arc<Shared>) {
-    let refusal = match respond(&mut receive, &shared).await {
-        Ok(answer) => match send.write_all(&answer).await {
-            Ok(()) => send.finish().err().map(|_| code::NO_ANSWER),
-            Err(_) => None,
-        },
-        Err(refusal) => Some(refusal),
-    };
-    if let Some(refusal) = refusal {
-        // Either half may be closed already by the asker, who then wants no reason.
-        let _ = receive.stop(refusal);
-        let _ = send.reset(refusal);
+    match respond(&mut receive, &shared).await {
+        Ok(answer) => {
+            // A client that is gone needs no answer.
+            let arrives = async {
+                send.write_all(&answer).await.ok()?;
+                send.finish().ok()?;
+                send.stopped().await.ok()
+            };
+            let _gone = timeout(ANSWER_TIMEOUT, arrives).await;
+        }
+        Err(refusal) => {
+            // Either half may be closed already by the client, which then needs no reason.
+            let _ = receive.stop(refusal);
+            let _ = send.reset(refusal);
+        }
     }
 }
 

@@ -5,10 +5,14 @@ use std::time::Duration;
 
 use quinn::{Connection, ConnectionError, Endpoint, ReadError, ReadToEndError, VarInt, WriteError};
 use tokio::runtime::Handle;
+use tokio::task::yield_now;
 use tokio::time::timeout;
 
 use super::{MAX_REQUEST, MAX_RESPONSE, code, tls};
 use crate::cluster::{Identity, NodeConfig};
+
+/// Time that a client waits for its close to leave.
+const CLOSE_PATIENCE: Duration = Duration::from_millis(100);
 
 /// Why a node gave no answer.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -67,26 +71,41 @@ pub async fn request(config: &NodeConfig, body: Vec<u8>, patience: Duration) -> 
     let tls = tls::client(&config.identity, config.identity.fingerprint()).map_err(|error| local(error.to_string()))?;
     let from: IpAddr = if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let endpoint = Endpoint::client(SocketAddr::new(from, 0)).map_err(|error| local(error.to_string()))?;
-    let mut connected = false;
+    let mut connection = None;
     let ask = async {
         let connecting = endpoint
             .connect_with(tls, address, Identity::SERVER_NAME)
             .map_err(|error| ClientError::Local { reason: error.to_string() })?;
-        let connection = connecting.await.map_err(|error| broken(address, patience, &error))?;
-        connected = true;
-        let answer = exchange(&connection, &body).await;
+        let connection = connection.insert(connecting.await.map_err(|error| broken(address, patience, &error))?);
+        let answer = exchange(connection, &body).await;
         answer.map_err(|error| match connection.close_reason() {
             Some(reason) => broken(address, patience, &reason),
             None => error,
         })
     };
     let answer = timeout(patience, ask).await;
-    endpoint.close(code::CLOSED, b"");
+    if let Some(connection) = &connection {
+        send_close(connection).await;
+    }
     match answer {
         Ok(answer) => answer,
-        Err(_) if connected => Err(ClientError::NoAnswer),
+        Err(_) if connection.is_some() => Err(ClientError::NoAnswer),
         Err(_) => Err(ClientError::Unreachable { address, patience }),
     }
+}
+
+/// Closes the connection and waits until the node has been sent word of it, so that it frees this client's place at once. The
+/// word may be lost on its way; the node then closes the idle connection itself.
+async fn send_close(connection: &Connection) {
+    let packets = || connection.stats().udp_tx.datagrams;
+    let before = packets();
+    connection.close(code::CLOSED, b"");
+    let sent = async {
+        while packets() == before {
+            yield_now().await;
+        }
+    };
+    let _not_sent = timeout(CLOSE_PATIENCE, sent).await;
 }
 
 /// [`request`] for callers without a tokio runtime; inside one it is an error.
@@ -132,6 +151,7 @@ fn broken(address: SocketAddr, patience: Duration, error: &ConnectionError) -> C
         (Some(tls::Alert::Refused), _) => ClientError::Refused { address },
         (Some(tls::Alert::ForeignProtocol), _) => ClientError::ForeignProtocol { address },
         (None, ConnectionError::TimedOut) => ClientError::Unreachable { address, patience },
+        (None, ConnectionError::ApplicationClosed(close)) if close.error_code == code::BUSY => ClientError::Busy,
         (None, error) => ClientError::Protocol { reason: error.to_string() },
     }
 }

@@ -33,7 +33,7 @@ impl LinkCounters {
         self.peers.iter().map(|(id, counters)| (*id, counters))
     }
 
-    /// Attempts to connect to this node that ended before they were welcome: strangers, port scans, broken handshakes.
+    /// Attempts to connect to this node that failed: unknown certificates, port scans, broken handshakes.
     #[must_use]
     pub fn refused_handshakes(&self) -> u64 {
         self.refused_handshakes.load(Ordering::Relaxed)
@@ -52,6 +52,7 @@ pub struct PeerCounters {
     pub(super) connected: AtomicBool,
     pub(super) connects: AtomicU64,
     pub(super) refused: AtomicU64,
+    pub(super) refusing: AtomicBool,
     pub(super) sent: AtomicU64,
     pub(super) received: AtomicU64,
     pub(super) dropped: AtomicU64,
@@ -75,6 +76,12 @@ impl PeerCounters {
     #[must_use]
     pub fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
+    }
+
+    /// Whether the last attempt to connect ended because one side refused the other's certificate or wire version.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.refusing.load(Ordering::Relaxed)
     }
 
     /// Messages handed to our connection to it.

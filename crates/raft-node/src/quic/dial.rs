@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::counters::{PeerCounters, count};
 use super::links::Shared;
-use super::{BACKOFF_MAX, BACKOFF_MIN, CONNECT_TIMEOUT, WRITE_BATCH, code, tls, worth_telling};
+use super::{BACKOFF_MAX, BACKOFF_MIN, CONNECT_TIMEOUT, WRITE_BATCH, code, is_worth_logging, tls};
 use crate::cluster::{Fingerprint, Identity, Member};
 use crate::wire;
 
@@ -96,6 +96,7 @@ impl Dialler {
         let id = self.peer.id;
         if let Some(counters) = self.counters() {
             counters.connected.store(true, Ordering::Relaxed);
+            counters.refusing.store(false, Ordering::Relaxed);
             count(&counters.connects, 1);
         }
         tracing::info!(peer = %id, address = %self.peer.address, "connected");
@@ -124,12 +125,15 @@ impl Dialler {
 
     fn tell(&self, down: &Down, failures: u32) {
         let peer = self.peer.id;
-        let tell = worth_telling(failures.into());
+        if let Some(counters) = self.counters() {
+            counters.refusing.store(matches!(down, Down::Refused(_)), Ordering::Relaxed);
+        }
+        let tell = is_worth_logging(failures.into());
         match down {
             Down::Ended => {}
             Down::Refused(alert) => {
                 let refused = self.counters().map_or(0, |counters| count(&counters.refused, 1));
-                if worth_telling(refused) {
+                if is_worth_logging(refused) {
                     let address = self.peer.address;
                     tracing::warn!(%peer, %address, ?alert, refused, "refused: another node or build is there");
                 }

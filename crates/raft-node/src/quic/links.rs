@@ -16,16 +16,19 @@ use super::accept::accept;
 use super::counters::{LinkCounters, count};
 use super::dial::Dialler;
 use super::{
-    INBOX, INBOX_BYTES, LinkError, OUTBOX, REQUEST_QUEUE, SNAPSHOT_OUTBOX, ServiceRequest, code, endpoint, tls,
+    INBOX, INBOX_BYTES, LinkError, MAX_CLIENTS, MAX_HANDSHAKES, OUTBOX, REQUEST_QUEUE, SNAPSHOT_OUTBOX, ServiceRequest,
+    code, endpoint, tls,
 };
 use crate::cluster::{Fingerprint, Identity, Member, NodeConfig};
 use crate::links::Links;
+use crate::panic_message;
 
 /// One node's links to all its peers, over one UDP port. They work while the tokio runtime they were started in is
 /// polled, and end when this value is dropped.
 #[derive(Debug)]
 pub struct QuicLinks {
     endpoint: Endpoint,
+    address: SocketAddr,
     outboxes: BTreeMap<NodeId, Outboxes>,
     inbox: mpsc::Receiver<Delivery>,
     pub(super) shared: Arc<Shared>,
@@ -70,6 +73,10 @@ pub(super) struct Shared {
     /// One permit per byte that may wait in the inbox.
     pub(super) inbox_room: Arc<Semaphore>,
     pub(super) requests: mpsc::Sender<ServiceRequest>,
+    /// One permit per connection whose handshake may be under way.
+    pub(super) handshakes: Arc<Semaphore>,
+    /// One permit per connection of the operator's tools.
+    pub(super) clients: Arc<Semaphore>,
     pub(super) notify: Arc<Notify>,
     /// The newest accepted connection of each member, so that an older one can be closed.
     pub(super) accepted: Mutex<BTreeMap<NodeId, Connection>>,
@@ -113,8 +120,7 @@ impl QuicOptions {
 
     /// Links of the node `config` over the port it is told to listen on, which is opened now.
     pub fn bind(config: &NodeConfig) -> Result<Self, LinkError> {
-        let socket = UdpSocket::bind(config.listen)
-            .map_err(|error| LinkError::Socket { reason: format!("{}: {error}", config.listen) })?;
+        let socket = UdpSocket::bind(config.listen).map_err(|error| LinkError::socket(config.listen, &error))?;
         Ok(Self::new(socket, config))
     }
 }
@@ -132,8 +138,9 @@ impl QuicLinks {
         let peers = || members.iter().filter(|member| member.id != id);
         let pins = members.iter().map(|member| member.fingerprint).chain([own]);
         let server = tls::server(&identity, pins)?;
+        let address = socket.local_addr().unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)));
         let endpoint = Endpoint::new(endpoint(&identity), Some(server), socket, Arc::new(TokioRuntime))
-            .map_err(|error| LinkError::Socket { reason: error.to_string() })?;
+            .map_err(|error| LinkError::socket(address, &error))?;
         let (inbox_sender, inbox) = mpsc::channel(INBOX);
         let (request_sender, requests) = mpsc::channel(REQUEST_QUEUE);
         let shared = Arc::new(Shared {
@@ -143,6 +150,8 @@ impl QuicLinks {
             inbox: inbox_sender,
             inbox_room: Arc::new(Semaphore::new(INBOX_BYTES)),
             requests: request_sender,
+            handshakes: Arc::new(Semaphore::new(MAX_HANDSHAKES)),
+            clients: Arc::new(Semaphore::new(MAX_CLIENTS)),
             notify,
             accepted: Mutex::default(),
             cut: AtomicBool::new(false),
@@ -164,12 +173,26 @@ impl QuicLinks {
             };
             tasks.spawn(dialler.run());
         }
-        Ok((QuicLinks { endpoint, outboxes, inbox, shared, tasks }, requests))
+        Ok((QuicLinks { endpoint, address, outboxes, inbox, shared, tasks }, requests))
     }
 
     /// Address of the node's port.
-    pub fn local_address(&self) -> Result<SocketAddr, LinkError> {
-        self.endpoint.local_addr().map_err(|error| LinkError::Socket { reason: error.to_string() })
+    #[must_use]
+    pub fn local_address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The message of a panic that ended one of the link tasks. Without that task a peer is not dialled any more, or no
+    /// connection accepted.
+    pub fn take_panic(&mut self) -> Option<String> {
+        while let Some(ended) = self.tasks.try_join_next() {
+            if let Err(error) = ended
+                && let Ok(panic) = error.try_into_panic()
+            {
+                return Some(panic_message(&*panic));
+            }
+        }
+        None
     }
 
     /// The counts, for any thread.

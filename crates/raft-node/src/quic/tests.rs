@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quinn::{Connection, Endpoint};
+use quinn::{Connection, ConnectionError, Endpoint};
 use raftian_raft::{Body, ClientId, Command, Message, NodeId, Term};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, timeout};

@@ -13,7 +13,7 @@ use rustls::server::NoServerSessionStorage;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, PeerIncompatible, SignatureScheme};
 
-use super::{LinkError, MAX_CONNECTIONS, transport};
+use super::{LinkError, MAX_HANDSHAKES, transport};
 use crate::cluster::{Fingerprint, Identity};
 use crate::wire::WIRE_VERSION;
 
@@ -58,7 +58,7 @@ pub(super) fn server(
     tls.session_storage = Arc::new(NoServerSessionStorage {});
     tls.send_tls13_tickets = 0;
     let mut config = quinn::ServerConfig::with_crypto(Arc::new(QuicServerConfig::try_from(tls).map_err(unusable)?));
-    config.transport_config(transport()).max_incoming(MAX_CONNECTIONS);
+    config.transport_config(transport()).max_incoming(MAX_HANDSHAKES);
     Ok(config)
 }
 

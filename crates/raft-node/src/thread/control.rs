@@ -82,6 +82,12 @@ impl NodeControl {
         self.order(Order::HandOver(to));
     }
 
+    /// Stops it in an orderly way, as [`NodeHandle::stop`](crate::NodeHandle::stop) does, but returns at once;
+    /// [`NodeControl::is_running`] shows when it has stopped.
+    pub fn stop(&self) {
+        self.order(Order::Stop);
+    }
+
     /// Stops it at once, without a word to anybody. Only writes that its disk was already given are finished.
     pub fn kill(&self) {
         self.order(Order::Kill);

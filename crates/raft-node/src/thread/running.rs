@@ -1,6 +1,7 @@
 //! The node's thread: opens everything, then turns its one loop until it is told to stop.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use super::outgoing::News;
 use super::{ASK_QUEUE, Ask, FromProgram, NodeOptions, Order, PROPOSAL_QUEUE, READ_QUEUE, Shared, StartError, lock};
 use crate::clock::Clock;
 use crate::driver::Driver;
+use crate::panic_message;
 use crate::quic::{LinkCounters, QuicLinks, ServiceRequest};
 use crate::store::{RedbStore, WriterThread};
 use crate::view::{NodeView, Stopped};
@@ -34,8 +36,8 @@ pub(super) fn run(
     options: NodeOptions,
     trace: super::Trace,
     shared: Arc<Shared>,
-    orders: mpsc::Receiver<Order>,
-    program: FromProgram,
+    mut orders: mpsc::Receiver<Order>,
+    mut program: FromProgram,
     started: &std::sync::mpsc::SyncSender<Started>,
 ) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -45,34 +47,48 @@ pub(super) fn run(
             return;
         }
     };
-    runtime.block_on(async {
-        let id = options.raft.id;
-        match open(options, &shared.wake_node) {
-            Err(error) => {
-                let _nobody_waits = started.send(Err(error)).is_err();
-            }
-            Ok((mut driver, clock, requests)) => {
-                driver.set_trace(trace);
-                let (publish, view) = watch::channel(driver.view());
-                let links = driver.links_mut().counters();
-                let _nobody_waits = started.send(Ok((view, links, requests))).is_err();
-                let node = RunningNode {
-                    driver,
-                    clock,
-                    shared,
-                    publish,
-                    published: Instant::now(),
-                    taken: (0, Index(0)),
-                    ordered: VecDeque::new(),
-                    paused: false,
-                    cut: false,
-                };
-                node.run(orders, program).await;
-                tracing::info!(%id, "the node has stopped");
-            }
+    let id = options.raft.id;
+    let opened = catch_unwind(AssertUnwindSafe(|| runtime.block_on(async { open(options, &shared.wake_node) })));
+    let opened = opened.unwrap_or_else(|panic| Err(StartError::Thread(panic_message(&*panic))));
+    match opened {
+        Err(error) => {
+            let _nobody_waits = started.send(Err(error)).is_err();
         }
-    });
+        Ok((mut driver, clock, requests)) => {
+            driver.set_trace(trace);
+            let (publish, view) = watch::channel(driver.view());
+            let links = driver.links_mut().counters();
+            let _nobody_waits = started.send(Ok((view, links, requests))).is_err();
+            let node = RunningNode {
+                driver,
+                clock,
+                shared: Arc::clone(&shared),
+                publish: publish.clone(),
+                published: Instant::now(),
+                taken: (0, Index(0)),
+                ordered: VecDeque::new(),
+                paused: false,
+                cut: false,
+            };
+            // The queue of orders outlives the node: when it closes, the reason is published.
+            let run = || runtime.block_on(node.run(&mut orders, &mut program));
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
+                let stopped = Stopped::Panicked(panic_message(&*panic));
+                publish.send_modify(|view| view.stopped = Some(stopped.clone()));
+                wake_program(&shared);
+                tracing::error!(%id, reason = %stopped, "the node stops");
+            }
+            tracing::info!(%id, "the node has stopped");
+        }
+    }
     runtime.shutdown_background();
+}
+
+fn wake_program(shared: &Shared) {
+    let waker = lock(&shared.waker).0.clone();
+    if let Some(waker) = waker {
+        waker();
+    }
 }
 
 /// Opens store and links, inside the runtime that will carry the links. `wake` is signalled when there is something to
@@ -156,10 +172,10 @@ impl Inbox {
 }
 
 impl RunningNode {
-    async fn run(mut self, mut orders: mpsc::Receiver<Order>, mut program: FromProgram) {
+    async fn run(mut self, orders: &mut mpsc::Receiver<Order>, program: &mut FromProgram) {
         let mut inbox = Inbox::default();
         loop {
-            let wake_at = match self.work(&mut program, &mut inbox) {
+            let wake_at = match self.work(program, &mut inbox) {
                 Ok(wake_at) => wake_at,
                 Err(stopped) => return self.stop_after(stopped),
             };
@@ -177,13 +193,13 @@ impl RunningNode {
                 Some(Some(Order::Pause(paused))) => {
                     self.paused = paused;
                     self.publish_now();
-                    self.wake_program();
+                    wake_program(&self.shared);
                 }
                 Some(Some(Order::Cut(cut))) => {
                     self.cut = cut;
                     self.driver.links_mut().set_cut(cut);
                     self.publish_now();
-                    self.wake_program();
+                    wake_program(&self.shared);
                 }
                 Some(Some(Order::HandOver(to))) => {
                     self.driver.hand_over(to);
@@ -216,8 +232,11 @@ impl RunningNode {
             // Whatever changed in this turn is shown soon, even if nothing else happens.
             return Ok(wake_at.min(self.published + PUBLISH_EVERY));
         }
+        if let Some(panic) = self.driver.links_mut().take_panic() {
+            return Err(Stopped::Panicked(panic));
+        }
         self.publish_now();
-        self.wake_program();
+        wake_program(&self.shared);
         Ok(wake_at)
     }
 
@@ -303,19 +322,12 @@ impl RunningNode {
         self.publish.send_replace(NodeView { paused: self.paused, cut: self.cut, ..self.driver.view() });
     }
 
-    fn wake_program(&self) {
-        let waker = lock(&self.shared.waker).0.clone();
-        if let Some(waker) = waker {
-            waker();
-        }
-    }
-
     fn stop_after(mut self, stopped: Stopped) {
         tracing::error!(reason = %stopped, "the node stops");
         self.published = Instant::now();
         let view = NodeView { stopped: Some(stopped), ..self.driver.view() };
         self.publish.send_replace(view);
-        self.wake_program();
+        wake_program(&self.shared);
     }
 
     /// Leaves in an orderly way: a leader hands over first (thesis 3.10), so that nobody waits for an election timeout.

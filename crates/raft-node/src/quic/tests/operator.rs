@@ -92,6 +92,46 @@ async fn requests_beyond_the_queue_are_told_that_the_node_is_busy() {
     assert_eq!(a.links.counters().refused_requests(), 1);
 }
 
+/// A tool that ended without a word, as by SIGKILL, holds its place no longer than it takes to see that it is idle.
+#[tokio::test]
+async fn the_place_of_a_client_is_free_when_its_answer_is_read() {
+    let mut a = Node::start(cluster(1).remove(0));
+    let config = a.config.clone();
+    let free = |node: &Node| node.links.shared.clients.available_permits();
+    let serve = async {
+        let asked = timeout(PATIENCE, a.requests.recv()).await.expect("in time").expect("a request");
+        asked.respond.send(b"fine".to_vec()).expect("the client waits");
+    };
+    let (answer, ()) = tokio::join!(request(&config, Vec::new(), PATIENCE), serve);
+    assert_eq!(answer, Ok(b"fine".to_vec()));
+    eventually("closed by the client", || free(&a) == MAX_CLIENTS).await;
+
+    let (_endpoint, connection) = connect(&config, config.listen, config.identity.fingerprint()).await;
+    eventually("connected", || free(&a) == MAX_CLIENTS - 1).await;
+    let closed = timeout(PATIENCE, connection.closed()).await.expect("an idle client is closed");
+    assert!(matches!(closed, ConnectionError::ApplicationClosed(_)), "{closed}");
+    eventually("closed by the node", || free(&a) == MAX_CLIENTS).await;
+}
+
+#[tokio::test]
+async fn clients_take_no_place_of_a_member() {
+    let mut nodes = cluster(2).into_iter();
+    let a = Node::start(nodes.next().expect("n1"));
+    let config = a.config.clone();
+    let mut clients = Vec::new();
+    for _ in 0..MAX_CLIENTS {
+        let client = connect(&config, config.listen, config.identity.fingerprint()).await;
+        // A stream whose request never ends keeps it from being idle.
+        let (mut send, receive) = timeout(PATIENCE, client.1.open_bi()).await.expect("in time").expect("a stream");
+        send.write_all(b"?").await.expect("written");
+        clients.push((client, send, receive));
+    }
+    eventually("full", || a.links.shared.clients.available_permits() == 0).await;
+    assert_eq!(request(&config, Vec::new(), PATIENCE).await, Err(ClientError::Busy));
+    let b = Node::start(nodes.next().expect("n2"));
+    b.connected_to(1).await;
+}
+
 #[tokio::test]
 async fn a_member_may_not_ask_as_an_operator() {
     let mut nodes = cluster(2).into_iter();
