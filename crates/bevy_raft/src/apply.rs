@@ -1,8 +1,12 @@
 //! Committed entries become the truth.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use bevy_ecs::error::FallbackErrorHandler;
 use bevy_ecs::prelude::*;
 use bevy_ecs::schedule::ScheduleLabel;
 use raftian_node::driver as node;
+use raftian_node::panic_message;
 use raftian_raft::{ClientId, Command, Entry, Index, Payload, Stamp, Term, Verdict};
 
 use crate::command::{AnyCommand, CommandRegistry, ReplicatedCommand};
@@ -79,16 +83,15 @@ pub(crate) fn apply_committed(world: &mut World, mut taken: Local<Vec<node::Comm
     taken.clear();
     node.get().take_committed(APPLY_BUDGET, &mut taken);
     for committed in taken.drain(..) {
-        match committed {
+        let applied = match committed {
             node::Committed::Entry(entry) => apply_entry(world, &entry),
-            node::Committed::Snapshot(snapshot) => {
-                if let Err(reason) = state::restore(world, &snapshot) {
-                    // Going on without it would be another state than everybody else's.
-                    tracing::error!(reason, "this machine cannot go on");
-                    world.resource_mut::<RaftNode>().get().give_up(reason);
-                    break;
-                }
-            }
+            node::Committed::Snapshot(snapshot) => state::restore(world, &snapshot),
+        };
+        if let Err(reason) = applied {
+            // Without this entry or snapshot the state would differ from that of the other machines.
+            tracing::error!(reason, "this machine cannot go on");
+            world.resource_mut::<RaftNode>().get().give_up(reason);
+            break;
         }
     }
     taken.clear();
@@ -97,12 +100,13 @@ pub(crate) fn apply_committed(world: &mut World, mut taken: Local<Vec<node::Comm
     state::snapshot_if_due(world);
 }
 
-fn apply_entry(world: &mut World, entry: &Entry) {
+/// Applies one entry. The error says why this machine cannot go on.
+fn apply_entry(world: &mut World, entry: &Entry) -> Result<(), String> {
     let index = entry.index;
     let expected = world.resource::<AppliedLog>().index.next();
     assert_eq!(index, expected, "entries are applied in log order without gaps");
     match &entry.payload {
-        Payload::Command(command) => apply_command(world, entry, command),
+        Payload::Command(command) => apply_command(world, entry, command)?,
         // The members are the core's affair, and a witness has no app to hand anything to.
         Payload::Empty | Payload::Membership(_) | Payload::Withheld => {}
     }
@@ -110,9 +114,10 @@ fn apply_entry(world: &mut World, entry: &Entry) {
     log.index = index;
     log.announced = log.announced.max(index);
     state::tell_hash(world, index);
+    Ok(())
 }
 
-fn apply_command(world: &mut World, entry: &Entry, command: &Command) {
+fn apply_command(world: &mut World, entry: &Entry, command: &Command) -> Result<(), String> {
     let Command { client, sequence, bytes } = command;
     let facts =
         EntryFacts { index: entry.index, term: entry.term, stamp: entry.stamp, client: *client, sequence: *sequence };
@@ -126,13 +131,16 @@ fn apply_command(world: &mut World, entry: &Entry, command: &Command) {
         if let Some(id) = proposal {
             world.trigger(ProposalOutcome { id, outcome: Outcome::Committed(facts) });
         }
-        return;
+        return Ok(());
     }
     let decoded = world.resource::<CommandRegistry>().decode(bytes);
     match decoded {
         Ok((codec, command)) => {
             world.resource_mut::<CommittedEntry>().current = Some((facts, command));
-            world.run_schedule(ApplyCommitted);
+            run_schedule(world).map_err(|panic| {
+                let command = world.resource::<CommandRegistry>().describe(bytes);
+                format!("a system of ApplyCommitted panicked at entry {}, command {command}: {panic}", facts.index)
+            })?;
             let taken = world.resource_mut::<CommittedEntry>().current.take();
             let announced = world.resource::<AppliedLog>().announced;
             if let Some((facts, command)) = taken.filter(|(facts, _)| facts.index > announced) {
@@ -155,4 +163,20 @@ fn apply_command(world: &mut World, entry: &Entry, command: &Command) {
     if let Some(id) = proposal {
         world.trigger(ProposalOutcome { id, outcome: Outcome::Committed(facts) });
     }
+    Ok(())
+}
+
+/// Runs [`ApplyCommitted`]. An error that a system returns counts as a panic, whatever handler the app has: a command that was
+/// applied in part would make another state. Returns the message of a panic.
+fn run_schedule(world: &mut World) -> Result<(), String> {
+    let handler = world.remove_resource::<FallbackErrorHandler>();
+    world.insert_resource(FallbackErrorHandler(bevy_ecs::error::panic));
+    let ran = world.schedule_scope(ApplyCommitted, |world, schedule| {
+        catch_unwind(AssertUnwindSafe(|| schedule.run(world))).map_err(|panic| panic_message(&*panic))
+    });
+    match handler {
+        Some(handler) => world.insert_resource(handler),
+        None => drop(world.remove_resource::<FallbackErrorHandler>()),
+    }
+    ran
 }

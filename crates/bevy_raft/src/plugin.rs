@@ -88,6 +88,12 @@ impl RaftNode {
         RaftNode { replica: Mutex::new(Box::new(node)), snapshot_wanted: false }
     }
 
+    /// Stops the node for good, because its program cannot go on. `reason` is shown in
+    /// [`NodeView::stopped`](raftian_node::NodeView::stopped).
+    pub fn stop(&mut self, reason: String) {
+        self.get().give_up(reason);
+    }
+
     pub(crate) fn get(&mut self) -> &mut dyn Replica {
         self.replica.get_mut().unwrap_or_else(PoisonError::into_inner).as_mut()
     }

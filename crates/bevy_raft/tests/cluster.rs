@@ -3,7 +3,7 @@
 use bevy_ecs::prelude::*;
 use bevy_raft::prelude::*;
 use bevy_raft::test_app::TestCluster;
-use bevy_raft::{AppliedLog, MAX_PENDING, Rejection};
+use bevy_raft::{AppliedLog, MAX_PENDING, Outbox, Rejection};
 use bevy_state::prelude::*;
 use raftian_raft::NodeId;
 use serde::{Deserialize, Serialize};
@@ -79,6 +79,98 @@ fn a_command_of_any_machine_is_applied_on_every_machine_in_the_same_order() {
         let own: Vec<_> = first.iter().copied().filter(|n| *n as u64 / 10 == id).collect();
         assert_eq!(own, (0..5).map(|n| id as u32 * 10 + n).collect::<Vec<_>>(), "a machine's orders keep their order");
     }
+}
+
+/// A bug that shows on one machine alone stops that machine, at each start, and no other one.
+#[test]
+fn a_panic_while_a_command_is_applied_stops_that_machine_and_names_the_entry() {
+    for fails in [panics as fn(Res<CommittedEntry>) -> Result, returns_an_error] {
+        let mut started = 0;
+        let mut cluster = TestCluster::new(3, move |app| {
+            started += 1;
+            app.add_replicated_command::<Append>().init_resource::<Truth>().init_resource::<Heard>();
+            app.add_systems(ApplyCommitted, append);
+            app.set_error_handler(bevy_ecs::error::ignore);
+            // Machine 2, and machine 2 again.
+            if started == 2 || started == 4 {
+                app.add_systems(ApplyCommitted, fails.after(append));
+            }
+        });
+        let leader = cluster.elect();
+        let proposer = if leader == 1 { 3 } else { 1 };
+        for n in 12..15 {
+            cluster.app(proposer).world_mut().propose(Append(n));
+        }
+        let stopped = |app: &bevy_app::App| {
+            let view = app.world().resource::<RaftStatus>().view.clone();
+            view.and_then(|view| view.stopped).map(|stopped| stopped.to_string())
+        };
+        cluster.run_until(|apps| [0, 2].iter().all(|place| truth(&apps[*place]) == [12, 13, 14]));
+        cluster.run_until(|apps| stopped(&apps[1]).is_some());
+        let reason = stopped(&cluster.apps()[1]).expect("it was just seen");
+        assert!(reason.contains("at entry #3, command Append(13): ") && reason.contains("thirteen"), "{reason}");
+        assert_eq!([1, 3].map(|id| stopped(cluster.app(id))), [None, None]);
+
+        cluster.restart(2);
+        cluster.run_until(|apps| stopped(&apps[1]).is_some());
+        assert_eq!(stopped(&cluster.apps()[1]), Some(reason), "the same entry");
+        cluster.app(1).world_mut().propose(Append(16));
+        cluster.run_until(|apps| [0, 2].iter().all(|place| truth(&apps[*place]) == [12, 13, 14, 16]));
+    }
+}
+
+fn panics(entry: Res<CommittedEntry>) -> Result {
+    assert_ne!(entry.command::<Append>(), Some(&Append(13)), "thirteen");
+    Ok(())
+}
+
+fn returns_an_error(entry: Res<CommittedEntry>) -> Result {
+    match entry.command::<Append>() {
+        Some(Append(13)) => Err("thirteen".into()),
+        _ => Ok(()),
+    }
+}
+
+/// What was submitted may be committed by the others; what was not cannot be.
+#[test]
+fn a_node_that_has_stopped_ends_every_proposal_with_an_outcome() {
+    let mut cluster = cluster(3);
+    let leader = cluster.elect();
+    cluster.network().isolate(NodeId(leader));
+    let submitted = cluster.app(leader).world_mut().propose(Append(1));
+    cluster.frame();
+    cluster.app(leader).world_mut().resource_mut::<bevy_raft::RaftNode>().stop("planted".to_owned());
+    let later = cluster.app(leader).world_mut().propose(Append(2));
+    cluster.frame();
+    assert!(cluster.app(leader).world().resource::<Heard>().outcomes.is_empty(), "another node may be attached");
+    cluster.frame();
+    let outcomes = &cluster.app(leader).world().resource::<Heard>().outcomes;
+    let reason = "planted".to_owned();
+    assert_eq!(outcomes[0], (submitted, Outcome::Unknown { reason: reason.clone() }));
+    assert_eq!(outcomes[1], (later, Outcome::Rejected(Rejection::Stopped { reason })));
+    assert_eq!(outcomes.len(), 2);
+}
+
+/// A command that no node takes must not be submitted for ever.
+#[test]
+fn a_command_larger_than_the_node_accepts_is_rejected() {
+    let mut cluster = TestCluster::with_settings(
+        1,
+        |config| config.max_command_bytes = 5,
+        |app| {
+            app.add_replicated_command::<Append>().init_resource::<Truth>().init_resource::<Heard>();
+            app.add_systems(ApplyCommitted, append);
+            app.add_observer(|outcome: On<ProposalOutcome>, mut heard: ResMut<Heard>| {
+                heard.outcomes.push((outcome.id, outcome.outcome.clone()));
+            });
+        },
+    );
+    cluster.elect();
+    let id = cluster.app(1).world_mut().propose(Append(u32::MAX));
+    cluster.run_until(|apps| !apps[0].world().resource::<Heard>().outcomes.is_empty());
+    let outcomes = &cluster.app(1).world().resource::<Heard>().outcomes;
+    assert_eq!(*outcomes, [(id, Outcome::Rejected(Rejection::TooLarge { bytes: 9 }))]);
+    assert!(cluster.app(1).world().resource::<Outbox>().pending().is_empty());
 }
 
 #[test]
