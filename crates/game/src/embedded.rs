@@ -18,6 +18,7 @@ use raftian_raft::{Config, MembershipError, NodeId};
 
 use crate::cluster_view::{AppliedState, ClusterView, Fault, FaultKind, MemberView};
 use crate::headless;
+use crate::match_directory::MatchDirectory;
 use crate::replication::OwnState;
 use crate::seat::Seat;
 use crate::wake::Wake;
@@ -45,7 +46,7 @@ pub struct Embedded {
     machines: Vec<Machine>,
     seat: Option<NodeId>,
     /// Removed last.
-    _directory: tempfile::TempDir,
+    _directory: MatchDirectory,
 }
 
 /// One member.
@@ -106,7 +107,7 @@ impl Embedded {
     /// # Errors
     /// [`EmbeddedError`]; whatever had started is stopped.
     pub fn start(nodes: usize) -> Result<(Self, NodeHandle), EmbeddedError> {
-        let directory = tempfile::Builder::new().prefix("raftian-").tempdir()?;
+        let directory = MatchDirectory::create(&std::env::temp_dir())?;
         let mut machines = Vec::new();
         let mut first = None;
         for node in cluster::embedded(nodes, "embedded", directory.path())? {

@@ -12,6 +12,7 @@ pub mod dots;
 pub mod embedded;
 mod frame_cap;
 pub mod headless;
+mod match_directory;
 #[cfg(feature = "client")]
 pub mod overlay;
 #[cfg(feature = "client")]
@@ -24,6 +25,7 @@ pub mod replication;
 pub mod seat;
 pub mod service;
 pub mod status_document;
+pub mod terminal;
 #[cfg(feature = "client")]
 pub mod view;
 pub mod wake;

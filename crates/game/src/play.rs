@@ -59,6 +59,10 @@ fn settle(
     match &outcome.outcome {
         Outcome::Committed(_) => latency.record(time.elapsed().saturating_sub(clicked)),
         Outcome::Rejected(rejection) => rejected.0 = Some((rejection.to_string(), time.elapsed())),
+        Outcome::Unknown { reason } => {
+            let notice = format!("it is unknown whether your order takes effect: {reason}");
+            rejected.0 = Some((notice, time.elapsed()));
+        }
     }
 }
 

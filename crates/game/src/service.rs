@@ -19,8 +19,13 @@ use crate::realm::{CityId, Order, Outcome as Effect};
 use crate::replication::{LastEffect, OwnState};
 use crate::status_document::{self, StatusDocument};
 
-/// How long an answer is held back while an order waits for its commit. Then the tool is told to ask again.
+/// Longest time that an answer is held back while an order waits for its commit. Then the tool asks again.
 const HOLD: Duration = Duration::from_secs(2);
+
+/// Answers held back at a time. Each holds a place of the tools, of which there are
+/// [`MAX_CLIENTS`](raftian_node::quic::MAX_CLIENTS); beyond this the oldest is answered before its time, so that places are
+/// left for other questions.
+const MAX_HELD: usize = 192;
 
 /// Orders remembered for tools that ask again. The oldest is forgotten.
 const TICKETS: usize = 1024;
@@ -181,11 +186,13 @@ fn take_requests(
 /// Answers what has its answer, and what has waited long enough.
 fn answer_held(mut desk: ResMut<ServiceDesk>) {
     let now = Instant::now();
-    for (ticket, deadline, request) in std::mem::take(&mut desk.held) {
+    let held = std::mem::take(&mut desk.held);
+    let too_many = held.len().saturating_sub(MAX_HELD);
+    for (place, (ticket, deadline, request)) in held.into_iter().enumerate() {
         match desk.orders.get(&ticket).map(|order| &order.answer) {
             None => reply(request, &Answer::UnknownTicket),
             Some(Some(answer)) => reply(request, answer),
-            Some(None) if now >= deadline => reply(request, &Answer::Waiting { ticket }),
+            Some(None) if now >= deadline || place < too_many => reply(request, &Answer::Waiting { ticket }),
             Some(None) => desk.held.push((ticket, deadline, request)),
         }
     }
@@ -201,6 +208,7 @@ fn note_outcome(
     let Some(order) = desk.orders.values_mut().find(|order| order.proposal == outcome.id) else { return };
     order.answer = Some(match &outcome.outcome {
         Outcome::Rejected(rejection) => Answer::NotNow { reason: rejection.to_string() },
+        Outcome::Unknown { .. } => Answer::UnknownTicket,
         Outcome::Committed(facts) => {
             Answer::Committed(committed(*facts, order.city, last.and_then(|last| last.0), realm.as_deref()))
         }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::cluster_view::AppliedState;
 use crate::realm::Realm;
 use crate::service::OwnMember;
+use crate::terminal::lost_lines;
 
 /// Name and version of the document's shape.
 pub const SCHEMA: &str = "raftian.status/1";
@@ -63,8 +64,11 @@ pub struct StatusDocument {
     pub membership: MembershipDocument,
     /// The other members that its node file lists.
     pub peers: Vec<PeerDocument>,
-    /// Attempts to connect that were turned away.
+    /// Attempts to connect that failed: unknown keys, other builds, broken handshakes.
     pub refused_handshakes: u64,
+    /// Lines that could not be written to its log.
+    #[serde(default)]
+    pub lost_log_lines: u64,
     /// How long it has been running, in seconds.
     pub uptime: f64,
     /// The cities and their health.
@@ -82,6 +86,9 @@ pub struct PeerDocument {
     pub address: String,
     /// Whether our connection to it stands.
     pub connected: bool,
+    /// Whether it refuses our key, or runs another build.
+    #[serde(default)]
+    pub refused: bool,
     /// matchIndex, if this member leads.
     pub matched: Option<u64>,
     /// nextIndex, if this member leads.
@@ -162,6 +169,7 @@ pub fn of(
             name: other.name.clone(),
             address: other.address.to_string(),
             connected: links.peer(other.id).is_some_and(|link| link.connected()),
+            refused: links.peer(other.id).is_some_and(|link| link.is_refused()),
             matched: progress.map(|peer| peer.matched.0),
             next: progress.map(|peer| peer.next.0),
             rtt_ms: progress.and_then(|peer| peer.round_trip).map(|rtt| rtt.as_secs_f64() * 1000.0),
@@ -206,6 +214,7 @@ pub fn of(
         membership: membership(node),
         peers: peers.collect(),
         refused_handshakes: links.refused_handshakes(),
+        lost_log_lines: lost_lines(),
         uptime: uptime.as_secs_f64(),
         cities: cities.unwrap_or_default(),
     })
@@ -260,8 +269,15 @@ impl StatusDocument {
         line("state", format!("{} after #{}", self.state_hash, self.applied));
         line("members", self.membership.to_text());
         line("uptime", format!("{:.1} s", self.uptime));
+        if self.lost_log_lines > 0 {
+            line("log lines", format!("{} could not be written", self.lost_log_lines));
+        }
         for peer in &self.peers {
-            let link = if peer.connected { "connected" } else { "unreachable" };
+            let link = match (peer.connected, peer.refused) {
+                (true, _) => "connected",
+                (false, true) => "refused: there is another key, or another build",
+                (false, false) => "unreachable",
+            };
             let progress = match (peer.matched, peer.rtt_ms, &peer.snapshot) {
                 (Some(_), _, Some(transfer)) => format!(", gets a snapshot, {}%", transfer.percent()),
                 (Some(matched), Some(rtt), None) => format!(", has #{matched}, {rtt:.1} ms"),

@@ -22,6 +22,9 @@
 //! back; each machine's clock starts elsewhere. [`disk`] has the real store on disks that tear writes and rot. Not
 //! simulated here: codecs and sockets, which belong to the node.
 
+// A write that fails must not end a run: see `terminal`.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod cli;
 pub mod disk;
 pub mod elections;
@@ -40,5 +43,6 @@ mod retries;
 pub mod scenario;
 pub mod simulation;
 pub mod storm;
+mod terminal;
 
 pub use simulation::{Setup, Simulation};

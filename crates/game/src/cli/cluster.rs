@@ -7,6 +7,7 @@ use raftian_node::cluster::{NewCluster, generate};
 
 use super::output::print;
 use super::{Exit, Failure};
+use crate::terminal::note;
 
 #[derive(Subcommand, Debug)]
 pub(super) enum ClusterCommand {
@@ -30,8 +31,8 @@ pub(super) fn run(command: ClusterCommand) -> Result<Exit, Failure> {
     let ClusterCommand::New(args) = command;
     let cluster = NewCluster { nodes: args.nodes, base_port: args.base_port, ..NewCluster::default() };
     for file in generate(&args.directory, &cluster)? {
-        print(&file.display().to_string());
+        print(&file.display().to_string())?;
     }
-    eprintln!("start each with `raftian node --config FILE`, or with a window: `raftian play --config FILE`");
+    note("start each with `raftian node --config FILE`, or with a window: `raftian play --config FILE`");
     Ok(Exit::Success)
 }

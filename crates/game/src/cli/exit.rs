@@ -8,6 +8,7 @@ use raftian_node::quic::client::ClientError;
 use raftian_node::store::StoreError;
 
 use crate::embedded::EmbeddedError;
+use crate::terminal::note;
 
 /// How a process ends. The numbers are a public interface.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -77,10 +78,10 @@ impl Failure {
         Failure { exit, message: message.into() }
     }
 
-    /// Tells the person, and gives the exit code.
+    /// Reports the failure on standard error and returns its exit code.
     #[must_use]
     pub fn report(self) -> Exit {
-        eprintln!("raftian: {}", self.message);
+        note(&format!("raftian: {}", self.message));
         self.exit
     }
 }

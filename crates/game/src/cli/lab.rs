@@ -42,7 +42,7 @@ fn show(scene: &str) -> Result<Exit, Failure> {
         }
     })?;
     let text = serde_json::to_string(&seen).map_err(|error| Failure::new(Exit::Unexpected, error.to_string()))?;
-    print(&text);
+    print(&text)?;
     Ok(Exit::Success)
 }
 

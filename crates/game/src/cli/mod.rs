@@ -28,8 +28,9 @@ struct Cli {
     #[cfg(feature = "client")]
     #[command(flatten)]
     window: play::WindowFlags,
-    /// What to log to standard error: error, warn, info, debug, trace, or a filter such as `raftian_node=debug`.
-    #[arg(long, global = true, value_name = "LEVEL", env = "RAFTIAN_LOG", default_value = "warn")]
+    /// What to log to standard error: error, warn, info, debug, trace, or a filter such as `raftian_node=debug`. The default
+    /// is this program's warnings and the errors of its libraries.
+    #[arg(long, global = true, value_name = "LEVEL", env = "RAFTIAN_LOG", default_value = output::DEFAULT_LEVEL)]
     log_level: String,
 }
 

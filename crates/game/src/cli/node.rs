@@ -21,7 +21,9 @@ pub(super) struct NodeArgs {
 pub(super) fn run(args: &NodeArgs) -> Result<Exit, Failure> {
     let asked = watch_signals()?;
     let (node, member) = start(&args.member)?;
-    print(&format!("{} (n{}) listens on {}", member.config.name, member.config.id.0, member.config.listen));
+    // The match does not depend on whether this can be read.
+    let _unread =
+        print(&format!("{} (n{}) listens on {}", member.config.name, member.config.id.0, member.config.listen));
     headless::run(node, member, || asked.to_end()).map_err(failure)?;
     Ok(asked.exit())
 }
@@ -29,7 +31,7 @@ pub(super) fn run(args: &NodeArgs) -> Result<Exit, Failure> {
 fn failure(stopped: Stopped) -> Failure {
     let exit = match stopped {
         Stopped::Contradiction(_) => Exit::Violated,
-        Stopped::Store(_) | Stopped::Program(_) | Stopped::Ended => Exit::Unexpected,
+        Stopped::Store(_) | Stopped::Program(_) | Stopped::Panicked(_) | Stopped::Ended => Exit::Unexpected,
     };
     Failure::new(exit, format!("the node has stopped: {stopped}"))
 }

@@ -1,12 +1,14 @@
 //! `raftian order`.
 
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
-use raftian_node::cluster::NodeFile;
+use raftian_node::cluster::{NodeConfig, NodeFile};
 use serde::Serialize;
 
 use super::output::{failed, print, print_json, seconds};
+use super::signals::watch_signals;
 use super::status::{ask, unexpected};
 use super::{Exit, Failure, MemberArgs};
 use crate::realm::{CityId, Order};
@@ -17,6 +19,15 @@ const SCHEMA: &str = "raftian.order/1";
 
 /// Longest time for one question, a little more than a member holds an answer back.
 const ONE_QUESTION: Duration = Duration::from_secs(3);
+
+/// Shortest time between two questions about one order.
+const SHORTEST_ROUND: Duration = Duration::from_millis(250);
+
+/// Interval at which a waiting order looks for an interrupt.
+const INTERRUPT_POLL: Duration = Duration::from_millis(50);
+
+const INTERRUPTED: &str = "interrupted. If the member has received the order, it goes on proposing it, so it may still take \
+                           effect once; look with `raftian status`";
 
 #[derive(Args, Debug)]
 pub(super) struct OrderArgs {
@@ -53,46 +64,68 @@ struct OrderDocument {
 
 pub(super) fn run(args: &OrderArgs) -> Result<Exit, Failure> {
     let OrderCommand::Attack { city } = args.order;
-    let committed = propose(args, CityId(city)).map_err(|failure| failed(args.json, SCHEMA, failure))?;
+    let committed = propose_until_interrupted(args, CityId(city));
+    let committed = committed.map_err(|failure| failed(args.json, SCHEMA, failure))?;
     if args.json {
         print_json(&OrderDocument { schema: SCHEMA, ok: true, city, committed })?;
     } else {
         let CommittedOrder { index, term, effect, health } = committed;
-        print(&format!("committed at index {index} in term {term}: P{city} {effect}, {health} hp left"));
+        print(&format!("committed at index {index} in term {term}: P{city} {effect}, {health} hp left"))?;
     }
     Ok(Exit::Success)
 }
 
-fn propose(args: &OrderArgs, city: CityId) -> Result<CommittedOrder, Failure> {
+/// Proposes on a thread of its own, so that an interrupt ends the wait.
+fn propose_until_interrupted(args: &OrderArgs, city: CityId) -> Result<CommittedOrder, Failure> {
     let config = NodeFile::read(&args.member.config)?;
-    let deadline = Instant::now() + Duration::from_secs_f64(args.timeout);
+    let asked = watch_signals()?;
+    let timeout = args.timeout;
+    let (report, result) = std::sync::mpsc::sync_channel(1);
+    std::thread::spawn(move || report.send(propose(&config, timeout, city)));
+    loop {
+        match result.recv_timeout(INTERRUPT_POLL) {
+            Ok(result) => return result,
+            Err(RecvTimeoutError::Timeout) if asked.to_end() => return Err(Failure::new(asked.exit(), INTERRUPTED)),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(Failure::new(Exit::Unexpected, "the order ended without a result"));
+            }
+        }
+    }
+}
+
+fn propose(config: &NodeConfig, timeout: f64, city: CityId) -> Result<CommittedOrder, Failure> {
+    let deadline = Instant::now() + Duration::from_secs_f64(timeout);
     let mut question = Question::Order { order: Order::Attack { city } };
     let mut proposed = false;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         if proposed && left.is_zero() {
-            return Err(too_late(args.timeout));
+            return Err(too_late(timeout));
         }
-        match ask(&config, &question, left.clamp(Duration::from_millis(200), ONE_QUESTION)) {
+        let asked_at = Instant::now();
+        match ask(config, &question, left.clamp(Duration::from_millis(200), ONE_QUESTION)) {
             Ok(Answer::Committed(committed)) => return Ok(committed),
             Ok(Answer::Waiting { ticket }) => {
                 proposed = true;
                 question = Question::Outcome { ticket };
+                // A member on which many orders wait answers before its time.
+                std::thread::sleep(SHORTEST_ROUND.saturating_sub(asked_at.elapsed()));
             }
             Ok(Answer::UnknownTicket) => return Err(unknown("the member was started anew meanwhile")),
             Ok(other) => return Err(unexpected(&other)),
             // The member holds its answer back for as long as it can; our own deadline came first.
-            Err(failure) if failure.exit == Exit::Network && deadline <= Instant::now() && is_running(&config) => {
-                return Err(too_late(args.timeout));
+            Err(failure) if failure.exit == Exit::Network && deadline <= Instant::now() && is_running(config) => {
+                return Err(too_late(timeout));
             }
-            Err(failure) if proposed || may_have_arrived(&failure, &config) => return Err(unknown(&failure.message)),
+            Err(failure) if proposed || may_have_arrived(&failure, config) => return Err(unknown(&failure.message)),
             Err(failure) => return Err(failure),
         }
     }
 }
 
 /// Whether the question may have reached the member although no answer came back: it is there now, and knows our key.
-fn may_have_arrived(failure: &Failure, config: &raftian_node::cluster::NodeConfig) -> bool {
+fn may_have_arrived(failure: &Failure, config: &NodeConfig) -> bool {
     matches!(failure.exit, Exit::Network | Exit::Unexpected) && is_running(config)
 }
 
@@ -107,7 +140,7 @@ fn unknown(reason: &str) -> Failure {
     )
 }
 
-fn is_running(config: &raftian_node::cluster::NodeConfig) -> bool {
+fn is_running(config: &NodeConfig) -> bool {
     matches!(ask(config, &Question::Status, ONE_QUESTION), Ok(Answer::Status(_)))
 }
 

@@ -1,40 +1,57 @@
-//! Where words go: data to standard output, everything else to standard error. And how numbers come in.
+//! Output of the commands: data on standard output, everything else on standard error. And parsing of numbers.
 
-use std::io::{IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 
 use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
 use super::{Exit, Failure};
+use crate::terminal::LogWriter;
 
 /// Starts the log on standard error, coloured only for a terminal.
 pub(super) fn start_log(level: &str) -> Result<(), Failure> {
     let usage = |error: &dyn std::fmt::Display| Failure::new(Exit::Usage, format!("--log-level {level:?}: {error}"));
-    // The renderer's own warnings about software adapters and missing devices are for developers of the engine.
-    let filter = EnvFilter::try_new(format!("wgpu_hal=error,wgpu_core=error,naga=error,{level}"))
-        .map_err(|error| usage(&error))?;
+    let filter = EnvFilter::try_new(filter_of(level)).map_err(|error| usage(&error))?;
     let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(LogWriter::default)
+        // The default reports a failed write on standard error, and panics if that fails too.
+        .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal() && !no_colour)
         .try_init()
         .map_err(|error| Failure::new(Exit::Unexpected, format!("the log cannot be started: {error}")))
 }
 
-/// Prints one line or document to standard output. A reader that went away is no failure.
-pub(super) fn print(text: &str) {
+/// The default level: warnings of this program, and errors of libraries. Their warnings, about the renderer for example, are
+/// for developers of the engine.
+pub(super) const DEFAULT_LEVEL: &str = "default";
+
+fn filter_of(level: &str) -> String {
+    match level {
+        DEFAULT_LEVEL => {
+            "error,raftian=warn,raftian_node=warn,raftian_raft=warn,raftian_lab=warn,bevy_raft=warn".to_owned()
+        }
+        level => level.to_owned(),
+    }
+}
+
+/// Prints one line or document to standard output. A reader that has gone wants no more, which is no failure.
+pub(super) fn print(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
-    let _closed =
-        out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()).is_err();
+    match out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Failure::new(Exit::Unexpected, format!("standard output cannot be written: {error}")))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// Prints a document as JSON.
 pub(super) fn print_json(document: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(document)
         .map_err(|error| Failure::new(Exit::Unexpected, format!("the document cannot be written: {error}")))?;
-    print(&text);
-    Ok(())
+    print(&text)
 }
 
 /// What `--json` prints when a command fails.

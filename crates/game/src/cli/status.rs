@@ -35,7 +35,7 @@ pub(super) fn run(args: &StatusArgs) -> Result<Exit, Failure> {
     if args.json {
         print_json(&document)?;
     } else {
-        print(document.to_text().trim_end());
+        print(document.to_text().trim_end())?;
     }
     Ok(Exit::Success)
 }

@@ -7,6 +7,8 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::terminal::note;
+
 /// How long the renderer may take. A hidden window is never drawn, and then the picture would never come.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -38,7 +40,7 @@ fn take_picture(
             commands.spawn(Screenshot::primary_window()).observe(write_picture);
         }
         Some(asked_at) if now.saturating_sub(asked_at) >= PATIENCE => {
-            eprintln!("raftian: no picture for {} came within {PATIENCE:?}", plan.file.display());
+            note(&format!("raftian: no picture for {} came within {PATIENCE:?}", plan.file.display()));
             exit.write(AppExit::error());
         }
         _ => {}
@@ -49,7 +51,7 @@ fn write_picture(captured: On<ScreenshotCaptured>, plan: Res<ScreenshotPlan>, mu
     match save(&captured.image, &plan.file) {
         Ok(()) => exit.write(AppExit::Success),
         Err(problem) => {
-            eprintln!("raftian: the picture {} was not written: {problem}", plan.file.display());
+            note(&format!("raftian: the picture {} was not written: {problem}", plan.file.display()));
             exit.write(AppExit::error())
         }
     };

@@ -13,6 +13,7 @@ use crate::report::document::Document;
 use crate::report::environment::Environment;
 use crate::report::page::Page;
 use crate::report::threshold;
+use crate::terminal::errln;
 
 /// Which clusters elect a leader, how often, and under which conditions.
 #[derive(clap::Args, Debug)]
@@ -85,7 +86,7 @@ pub fn run_node(arguments: &NodeArguments) -> Exit {
     match processes::live(file, &settings, seed, leader.map(NodeId)) {
         Ok(()) => Exit::Success,
         Err(error) => {
-            eprintln!("{}: {error}", file.display());
+            errln!("{}: {error}", file.display());
             Exit::Unexpected
         }
     }
@@ -125,7 +126,7 @@ impl Arguments {
 pub fn run(arguments: &Arguments) -> Exit {
     let (study, output) = (arguments.study(), &arguments.output);
     if let Err(error) = study.check().and_then(|()| threshold::check_names(&output.asserted, &results::QUANTITIES)) {
-        eprintln!("{error}");
+        errln!("{error}");
         return Exit::Usage;
     }
     let runs = study.sizes.0.len() as u64 * study.reps;
@@ -136,18 +137,18 @@ pub fn run(arguments: &Arguments) -> Exit {
     let rows = match rows {
         Ok(rows) => rows,
         Err(error) => {
-            eprintln!("{error}");
+            errln!("{error}");
             return Exit::Unexpected;
         }
     };
     if !output.quiet {
-        eprintln!("{runs} clusters in {:.2} s", began.elapsed().as_secs_f64());
+        errln!("{runs} clusters in {:.2} s", began.elapsed().as_secs_f64());
     }
     let leaderless = rows.iter().find(|row| row.time_ms.is_none());
     let exit = output.give(told(&study, &rows, output));
     match leaderless {
         Some(Row { nodes, .. }) => {
-            eprintln!("no cluster of {nodes} nodes had a leader in time: raise --limit, or let less be late and lost");
+            errln!("no cluster of {nodes} nodes had a leader in time: raise --limit, or let less be late and lost");
             Exit::NoLeader.max(exit)
         }
         None => exit,

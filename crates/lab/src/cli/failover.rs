@@ -8,6 +8,7 @@ use super::output::Output;
 use crate::elections::ranges::{Sizes, Span, Time};
 use crate::matches::failover::{self, Failover, Who, processes};
 use crate::matches::{Conditions, Series, World};
+use crate::terminal::errln;
 
 /// Most processes: as many members as node files name.
 const MOST_PROCESSES: u64 = raftian_node::cluster::MAX_MEMBERS as u64;
@@ -60,7 +61,7 @@ pub fn run_node(arguments: &NodeArguments) -> Exit {
     match processes::live(file, &conditions, seed) {
         Ok(()) => Exit::Success,
         Err(error) => {
-            eprintln!("{}: {error}", file.display());
+            errln!("{}: {error}", file.display());
             Exit::Unexpected
         }
     }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crate::fuzz::{Answer, Answers, Finding, Fuzz, TARGETS, Target, judge, target};
 
 use super::Exit;
+use crate::terminal::{errln, outln};
 
 /// What is fuzzed, with which inputs.
 #[derive(clap::Args, Debug)]
@@ -33,7 +34,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Exit {
     if arguments.target == "list" {
         for Target { name, about, .. } in TARGETS {
-            println!("{name:<12} {about}");
+            outln!("{name:<12} {about}");
         }
         return Exit::Success;
     }
@@ -42,14 +43,14 @@ pub fn run(arguments: &Arguments) -> Exit {
         ("all", None) => TARGETS.to_vec(),
         (unknown, None) => {
             let names: Vec<_> = TARGETS.iter().map(|target| target.name).collect();
-            eprintln!("`{unknown}` is no target; there are {}, and `all`", names.join(", "));
+            errln!("`{unknown}` is no target; there are {}, and `all`", names.join(", "));
             return Exit::Configuration;
         }
     };
     let given = match given(arguments) {
         Ok(given) => given,
         Err(error) => {
-            eprintln!("{error}");
+            errln!("{error}");
             return Exit::Configuration;
         }
     };
@@ -82,11 +83,11 @@ fn given(arguments: &Arguments) -> Result<Option<Vec<u8>>, String> {
 fn one(target: &Target, input: &[u8]) -> Exit {
     match judge(target, input) {
         Ok(Answer::Taken) => {
-            println!("{}: {} bytes make sense and are answered as they should", target.name, input.len())
+            outln!("{}: {} bytes make sense and are answered as they should", target.name, input.len())
         }
-        Ok(Answer::Refused) => println!("{}: {} bytes are refused as they should", target.name, input.len()),
+        Ok(Answer::Refused) => outln!("{}: {} bytes are refused as they should", target.name, input.len()),
         Err(what) => {
-            eprintln!("{}: {what}", target.name);
+            errln!("{}: {what}", target.name);
             return Exit::Violated;
         }
     }
@@ -100,14 +101,14 @@ fn many(arguments: &Arguments, target: Target) -> Exit {
     if let Some(number) = arguments.number {
         return fuzz.try_one(number).map_or_else(|finding| tell(&finding), |_| one(&target, &fuzz.input(number)));
     }
-    println!("{} from seed {seed}", target.name);
+    outln!("{} from seed {seed}", target.name);
     let began = Instant::now();
     let time = Duration::from_secs_f64(arguments.seconds.clamp(0.0, 1e6));
     match fuzz.run(|_| began.elapsed() < time) {
         Ok(Answers { taken, refused }) => {
             let (inputs, seconds) = (taken + refused, began.elapsed().as_secs_f64());
             let rate = inputs as f64 / seconds.max(1e-9);
-            println!("{}: {inputs} inputs in {seconds:.1} s ({rate:.0}/s), {taken} made sense", target.name);
+            outln!("{}: {inputs} inputs in {seconds:.1} s ({rate:.0}/s), {taken} made sense", target.name);
             Exit::Success
         }
         Err(finding) => tell(&finding),
@@ -115,6 +116,6 @@ fn many(arguments: &Arguments, target: Target) -> Exit {
 }
 
 fn tell(finding: &Finding) -> Exit {
-    eprintln!("{finding}");
+    errln!("{finding}");
     Exit::Violated
 }

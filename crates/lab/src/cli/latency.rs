@@ -13,6 +13,7 @@ use crate::report::document::Document;
 use crate::report::environment::Environment;
 use crate::report::page::Page;
 use crate::report::threshold;
+use crate::terminal::errln;
 
 /// Which clusters take orders, over which networks, and how many.
 #[derive(clap::Args, Debug)]
@@ -94,7 +95,7 @@ impl Arguments {
 pub fn run(arguments: &Arguments) -> Exit {
     let (study, output) = (arguments.study(), &arguments.output);
     if let Err(error) = study.check().and_then(|()| threshold::check_names(&output.asserted, &results::QUANTITIES)) {
-        eprintln!("{error}");
+        errln!("{error}");
         return Exit::Usage;
     }
     let directory = arguments.data.clone().unwrap_or_else(std::env::temp_dir);
@@ -106,15 +107,15 @@ pub fn run(arguments: &Arguments) -> Exit {
     let (rows, unmeasured) = match measured {
         Ok(measured) => measured,
         Err(reason) => {
-            eprintln!("{reason}");
+            errln!("{reason}");
             return Exit::Unexpected;
         }
     };
     if !output.quiet {
-        eprintln!("{cells} of {} combinations in {:.1} s", study.grid().len(), began.elapsed().as_secs_f64());
+        errln!("{cells} of {} combinations in {:.1} s", study.grid().len(), began.elapsed().as_secs_f64());
     }
     let exit = output.give(told(&study, &rows, &unmeasured, output));
-    unmeasured.iter().for_each(|error| eprintln!("{error}: let less be late and lost"));
+    unmeasured.iter().for_each(|error| errln!("{error}: let less be late and lost"));
     if unmeasured.is_empty() { exit } else { Exit::NoLeader.max(exit) }
 }
 

@@ -6,6 +6,7 @@ use super::Exit;
 use super::output::Output;
 use crate::matches::findings::Findings;
 use crate::report::threshold;
+use crate::terminal::errln;
 
 /// Plays so many matches, unless something was asked that cannot be, and gives what came out and how many steps it
 /// took, or 0 if they were not counted. A violation is worse than anything else that can be found.
@@ -17,7 +18,7 @@ pub(super) fn run(
     play: impl FnOnce(usize, &(dyn Fn(u64) + Sync)) -> Result<(Findings, u64), String>,
 ) -> Exit {
     if let Err(error) = checked.and_then(|()| threshold::check_names(&output.asserted, quantities)) {
-        eprintln!("{error}");
+        errln!("{error}");
         return Exit::Usage;
     }
     let (progress, began) = (output.progress(name, matches), Instant::now());
@@ -26,20 +27,20 @@ pub(super) fn run(
     let (findings, steps) = match played {
         Ok(played) => played,
         Err(error) => {
-            eprintln!("{error}");
+            errln!("{error}");
             return Exit::Unexpected;
         }
     };
     if !output.quiet {
         let (seconds, count) = (began.elapsed().as_secs_f64(), steps as f64 / 1e6);
         let speed = format!(", {count:.1} million steps: {:.1} million/s", count / seconds);
-        eprintln!("{matches} matches in {seconds:.2} s{}", if steps == 0 { String::new() } else { speed });
+        errln!("{matches} matches in {seconds:.2} s{}", if steps == 0 { String::new() } else { speed });
     }
     let (violation, command) = (findings.violation.clone(), format!("cargo lab {name} {}", findings.options));
     let exit = output.give(findings.results(output));
     match violation {
         Some(violation) => {
-            eprintln!("{violation}\nreplay: {command}");
+            errln!("{violation}\nreplay: {command}");
             Exit::Violated
         }
         None => exit,

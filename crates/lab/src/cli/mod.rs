@@ -14,6 +14,8 @@ pub mod storm;
 
 use std::process::ExitCode;
 
+use crate::terminal::{errln, output_failed};
+
 /// The subcommands.
 #[derive(clap::Subcommand, Debug)]
 pub enum Command {
@@ -44,8 +46,17 @@ pub enum Command {
 }
 
 impl Command {
-    /// Runs it, as a command of `host`. What was found out goes to stdout, everything else to stderr.
+    /// Runs it, as a command of `host`. Results go to stdout, everything else to stderr.
     pub fn run(&self, host: Host) -> Exit {
+        let exit = self.run_command(host);
+        if exit == Exit::Success && output_failed() {
+            errln!("standard output cannot be written; some of the results are lost");
+            return Exit::Unexpected;
+        }
+        exit
+    }
+
+    fn run_command(&self, host: Host) -> Exit {
         match self {
             Command::Elections(arguments) => elections::run(arguments),
             Command::ElectionsNode(arguments) => elections::run_node(arguments),

@@ -9,6 +9,7 @@ use crate::report::page::Page;
 use crate::report::progress::{Mode, Progress};
 use crate::report::threshold::{Threshold, Verdict};
 use crate::report::{png, spread};
+use crate::terminal::{errln, out};
 
 /// Pixels of a PNG for each of its SVG's.
 const SHARPNESS: f32 = 1.5;
@@ -76,18 +77,18 @@ impl Output {
     pub fn give(&self, results: Results) -> Exit {
         let to_stdout = self.json.as_deref() == Some(Path::new("-"));
         if to_stdout {
-            print!("{}", results.document.text());
+            out!("{}", results.document.text());
         } else if !self.quiet {
-            print!("{}", results.text);
+            out!("{}", results.text);
         }
         let verdicts = results.document.verdicts.clone();
         if let Err(error) = self.write(results, to_stdout) {
-            eprintln!("{error}");
+            errln!("{error}");
             return Exit::Unexpected;
         }
         for verdict in &verdicts {
             if !self.quiet || !verdict.holds() {
-                eprintln!("--assert {verdict}");
+                errln!("--assert {verdict}");
             }
         }
         if verdicts.iter().all(Verdict::holds) { Exit::Success } else { Exit::Failed }
@@ -115,7 +116,7 @@ impl Output {
         let report = folder.join(format!("{name}.html"));
         write(&report, page.html().as_bytes())?;
         if !self.quiet {
-            eprintln!("the report is {}", report.display());
+            errln!("the report is {}", report.display());
         }
         Ok(())
     }

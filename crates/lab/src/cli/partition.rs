@@ -9,6 +9,7 @@ use super::output::Output;
 use crate::elections::ranges::Time;
 use crate::matches::partition::{self, Partition, Shape};
 use crate::matches::{Conditions, Series, World};
+use crate::terminal::errln;
 
 /// Which links are cut, how often, and under which conditions.
 #[derive(clap::Args, Debug)]
@@ -54,7 +55,7 @@ pub fn run(arguments: &Arguments) -> Exit {
     let shapes = match shapes(shape) {
         Ok(shapes) => shapes,
         Err(error) => {
-            eprintln!("{error}");
+            errln!("{error}");
             return Exit::Usage;
         }
     };

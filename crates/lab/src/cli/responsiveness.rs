@@ -13,6 +13,7 @@ use crate::report::threshold;
 use crate::responsiveness::results::{self, Row};
 use crate::responsiveness::scene::Seen;
 use crate::responsiveness::{Cap, Cell, Program, Server, Stage, Study, Unmeasured, charts};
+use crate::terminal::errln;
 
 /// Which windows are opened, beside which nodes.
 #[derive(clap::Args, Debug)]
@@ -81,7 +82,7 @@ fn unique<T: PartialEq + Copy>(values: &mut Vec<T>) {
 pub fn run(arguments: &Arguments, host: Host) -> Exit {
     let (study, output) = (arguments.study(), &arguments.output);
     if let Err(error) = study.check().and_then(|()| threshold::check_names(&output.asserted, &results::QUANTITIES)) {
-        eprintln!("{error}");
+        errln!("{error}");
         return Exit::Usage;
     }
     let program = match host {
@@ -91,7 +92,7 @@ pub fn run(arguments: &Arguments, host: Host) -> Exit {
     let mut stage = match program {
         Ok(program) => Stage { program, headless: arguments.headless },
         Err(error) => {
-            eprintln!("{error}");
+            errln!("{error}");
             return Exit::Unexpected;
         }
     };
@@ -101,12 +102,12 @@ pub fn run(arguments: &Arguments, host: Host) -> Exit {
         Ok(seen) => {
             if !output.quiet {
                 let seconds = began.elapsed().as_secs_f64();
-                eprintln!("{} combinations, {} times each, in {seconds:.0} s", cells.len(), study.rounds);
+                errln!("{} combinations, {} times each, in {seconds:.0} s", cells.len(), study.rounds);
             }
             output.give(told(&study, &results::rows(&cells, seen), &stage, output))
         }
         Err(error) => {
-            eprintln!("{error}");
+            errln!("{error}");
             Exit::Unexpected
         }
     }
@@ -121,7 +122,7 @@ fn measure(stage: &mut Stage, study: &Study, cells: &[Cell], output: &Output) ->
             let mut once = stage.measure(study, cell, round);
             if once == Err(Unmeasured::NoDisplay) && round == 0 && !stage.headless {
                 stage.headless = true;
-                eprintln!("{}: measuring the schedule alone, as with --headless", Unmeasured::NoDisplay);
+                errln!("{}: measuring the schedule alone, as with --headless", Unmeasured::NoDisplay);
                 once = stage.measure(study, cell, round);
             }
             match once {

@@ -7,6 +7,7 @@ use raftian_raft::PlantedFault;
 use crate::scenario::{self, Script};
 
 use super::Exit;
+use crate::terminal::{errln, out, outln};
 
 /// Lines of trace that a failure prints.
 const LINES_OF_A_FAILURE: usize = 40;
@@ -44,17 +45,17 @@ pub fn run(arguments: &Arguments) -> Exit {
                 }
             }
             Err(error) => {
-                eprintln!("{}: {error}", file.display());
+                errln!("{}: {error}", file.display());
                 worst = worst.max(Exit::Configuration);
             }
         }
     }
     if count == 0 && worst == Exit::Success {
-        eprintln!("no file ends in .scenario: name transcripts, or a directory that holds some");
+        errln!("no file ends in .scenario: name transcripts, or a directory that holds some");
         worst = Exit::Configuration;
     }
     if !arguments.quiet && count > 1 && worst == Exit::Success {
-        println!("{count} transcripts went as they say");
+        outln!("{count} transcripts went as they say");
     }
     worst
 }
@@ -76,14 +77,14 @@ fn one(file: &Path, arguments: &Arguments) -> Exit {
     let text = match std::fs::read_to_string(file) {
         Ok(text) => text,
         Err(error) => {
-            eprintln!("{name}: cannot be read: {error}");
+            errln!("{name}: cannot be read: {error}");
             return Exit::Configuration;
         }
     };
     let script = match Script::parse(&name, &text) {
         Ok(script) => script,
         Err(error) => {
-            eprintln!("{error}");
+            errln!("{error}");
             return Exit::Configuration;
         }
     };
@@ -91,15 +92,15 @@ fn one(file: &Path, arguments: &Arguments) -> Exit {
     match scenario::run_planted(&script, lines, arguments.plant) {
         Ok(trace) => {
             if arguments.trace {
-                print!("{trace}");
+                out!("{trace}");
             }
             if !arguments.quiet {
-                println!("{name}: ok");
+                outln!("{name}: ok");
             }
             Exit::Success
         }
         Err(failure) => {
-            eprintln!("{name}:{}: {failure}", failure.line);
+            errln!("{name}:{}: {failure}", failure.line);
             if failure.violation { Exit::Violated } else { Exit::Failed }
         }
     }

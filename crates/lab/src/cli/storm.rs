@@ -12,6 +12,7 @@ use crate::simulation::Tally;
 use crate::storm::{Machines, RARE, Report, Storm, Wreck, minimise};
 
 use super::Exit;
+use crate::terminal::{errln, out, outln};
 
 /// Lines of trace that a failure prints.
 const LINES_OF_A_FAILURE: usize = 200;
@@ -86,7 +87,7 @@ pub fn run(arguments: &Arguments) -> Exit {
         (Some(seeds), _) => (seeds.clone(), None),
         (None, minutes) => (fresh..u64::MAX, Some(minutes.unwrap_or(1.0).clamp(0.01, 100_000.0))),
     };
-    println!("storms from seed {}", seeds.start);
+    outln!("storms from seed {}", seeds.start);
     let sea = Sea::new(seeds, minutes);
     let threads = arguments.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     std::panic::set_hook(Box::new(|_| {}));
@@ -118,12 +119,12 @@ fn one(arguments: &Arguments, seed: u64) -> Exit {
     match first {
         Ok(report) => {
             if storm.run().as_ref() != Ok(&report) {
-                eprintln!("seed {seed} did two different things in two runs");
+                errln!("seed {seed} did two different things in two runs");
                 return Exit::Violated;
             }
-            print!("{}", report.trace);
+            out!("{}", report.trace);
             print(&report.tally);
-            println!("seed {seed} survived; digest {:016x}", report.digest);
+            outln!("seed {seed} survived; digest {:016x}", report.digest);
             Exit::Success
         }
         Err(wreck) => sunk(arguments, &storm, wreck),
@@ -132,25 +133,25 @@ fn one(arguments: &Arguments, seed: u64) -> Exit {
 
 /// Says what sank a cluster, with as few faults as it takes.
 fn sunk(arguments: &Arguments, storm: &Storm, wreck: Wreck) -> Exit {
-    eprintln!("seed {} sank the cluster:\n{}\n", storm.seed, wreck.what.lines().next().unwrap_or_default());
+    errln!("seed {} sank the cluster:\n{}\n", storm.seed, wreck.what.lines().next().unwrap_or_default());
     let (small, _) = if storm.only.is_some() { (storm.clone(), wreck) } else { minimise(storm, wreck) };
     let lines = if arguments.trace { usize::MAX } else { LINES_OF_A_FAILURE };
     let Err(wreck) = (Storm { trace: lines, ..small.clone() }).run() else {
-        eprintln!("and survived when it was run again: something is not decided by the seed");
+        errln!("and survived when it was run again: something is not decided by the seed");
         return Exit::Violated;
     };
-    eprintln!("with these faults alone:");
+    errln!("with these faults alone:");
     for (number, fault) in &wreck.faults {
-        eprintln!("  event {number}: {fault}");
+        errln!("  event {number}: {fault}");
     }
-    eprintln!("{}", wreck.what);
-    eprintln!("replay: {}", small.replay());
+    errln!("{}", wreck.what);
+    errln!("replay: {}", small.replay());
     Exit::Violated
 }
 
 fn print(tally: &Tally) {
     for (name, count) in tally.iter() {
-        println!("{count:>10}  {name}");
+        outln!("{count:>10}  {name}");
     }
 }
 
@@ -200,7 +201,7 @@ impl Sea {
             match result {
                 Ok(Report { tally, digest, steps, time, trace: _ }) => {
                     if arguments.digests {
-                        println!("seed {seed} digest {digest:016x}");
+                        outln!("seed {seed} digest {digest:016x}");
                     }
                     log.tally.add(&tally);
                     log.storms += 1;
@@ -223,7 +224,7 @@ impl Sea {
         }
         print(&log.tally);
         let rate = log.steps as f64 / elapsed.as_secs_f64();
-        println!(
+        outln!(
             "{} storms survived: {} events in {:.1} s, {rate:.0} a second; {:.1} hours passed for the clusters",
             log.storms,
             log.steps,
@@ -232,10 +233,10 @@ impl Sea {
         );
         let never: Vec<_> = RARE.iter().filter(|name| log.tally.of(name) == 0).collect();
         for name in &never {
-            println!("never: {name}");
+            outln!("never: {name}");
         }
         if !never.is_empty() && log.storms >= ENOUGH_STORMS {
-            eprintln!("a run of {} storms must have met all of these", log.storms);
+            errln!("a run of {} storms must have met all of these", log.storms);
             return Exit::Failed;
         }
         Exit::Success

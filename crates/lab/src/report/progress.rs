@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::terminal::errln;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
@@ -67,8 +68,8 @@ impl Progress {
                 }
                 bar.inc(1);
             }
-            Told::Lines if tenth && self.began.elapsed() >= SOON => eprintln!("{}", self.line(done, size)),
-            Told::Documents if tenth => eprintln!("{}", self.document(done, size)),
+            Told::Lines if tenth && self.began.elapsed() >= SOON => errln!("{}", self.line(done, size)),
+            Told::Documents if tenth => errln!("{}", self.document(done, size)),
             Told::Lines | Told::Documents | Told::Nothing => {}
         }
     }

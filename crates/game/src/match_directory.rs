@@ -1,0 +1,90 @@
+//! The directory of an embedded match.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+/// First part of the names of all these directories.
+const PREFIX: &str = "raftian-match-";
+
+/// File that a running match holds a lock on.
+const LOCK: &str = "lock";
+
+/// Age below which a directory may belong to a match that is just starting and has no lock yet.
+const STARTING: Duration = Duration::from_secs(60);
+
+/// A directory that is removed when this value is dropped, or by the next match that starts if this process was killed.
+#[derive(Debug)]
+pub(crate) struct MatchDirectory {
+    directory: TempDir,
+    /// The lock ends with the process, however it ends.
+    _lock: File,
+}
+
+impl MatchDirectory {
+    /// Makes a directory in `parent` and removes those of matches whose process was killed.
+    ///
+    /// # Errors
+    /// If the directory or its lock cannot be made.
+    pub(crate) fn create(parent: &Path) -> io::Result<Self> {
+        remove_abandoned(parent);
+        let directory = tempfile::Builder::new().prefix(PREFIX).tempdir_in(parent)?;
+        // No other match may find it unlocked under its name.
+        let (starting, named) = (directory.path().join("starting"), directory.path().join(LOCK));
+        let lock = File::create(&starting)?;
+        lock.try_lock()?;
+        fs::rename(starting, named)?;
+        Ok(MatchDirectory { directory, _lock: lock })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.directory.path()
+    }
+}
+
+/// Removes the directories of killed matches. One that cannot be looked at or removed, such as another user's, is left.
+fn remove_abandoned(parent: &Path) {
+    let Ok(entries) = fs::read_dir(parent) else { return };
+    for entry in entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX)) {
+        let path = entry.path();
+        let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        let age = entry.metadata().and_then(|metadata| metadata.modified()).ok().and_then(|time| time.elapsed().ok());
+        let is_abandoned = match File::open(path.join(LOCK)) {
+            // The lock may be released while the owner still removes its files, which does no harm.
+            Ok(lock) => lock.try_lock().is_ok(),
+            Err(_) => age.is_some_and(|age| age > STARTING),
+        };
+        if is_directory && is_abandoned {
+            match fs::remove_dir_all(&path) {
+                Ok(()) => tracing::info!(path = %path.display(), "removed the directory of a match that was killed"),
+                Err(error) => tracing::debug!(path = %path.display(), %error, "an abandoned directory is left"),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directories_of_killed_matches_are_removed_and_those_of_running_ones_are_not() {
+        let parent = tempfile::tempdir().unwrap();
+        let running = MatchDirectory::create(parent.path()).unwrap();
+        let killed = parent.path().join("raftian-match-killed");
+        fs::create_dir_all(killed.join("n1")).unwrap();
+        File::create(killed.join(LOCK)).unwrap();
+        let starting = parent.path().join("raftian-match-starting");
+        let other = parent.path().join("raftian-other");
+        [&starting, &other].into_iter().for_each(|path| fs::create_dir(path).unwrap());
+        let second = MatchDirectory::create(parent.path()).unwrap();
+        let exists = [running.path(), second.path(), &killed, &starting, &other].map(Path::exists);
+        assert_eq!(exists, [true, true, false, true, true]);
+        let path = second.path().to_owned();
+        drop(second);
+        assert!(!path.exists());
+    }
+}

@@ -1,0 +1,46 @@
+//! Lines on the terminal. `print!` and `eprint!` panic if they cannot write, so a full disk or a closed pipe would end a run;
+//! here a failed write is counted, and the program reports it as its exit code.
+
+use std::fmt;
+use std::io::{ErrorKind, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Standard output could not be written, for another reason than a reader that has gone.
+static OUTPUT_FAILED: AtomicBool = AtomicBool::new(false);
+
+/// Writes to standard output. See [`output_failed`].
+pub(crate) fn write_out(text: fmt::Arguments) {
+    let mut out = std::io::stdout().lock();
+    if let Err(error) = out.write_fmt(text).and_then(|()| out.flush())
+        && error.kind() != ErrorKind::BrokenPipe
+    {
+        OUTPUT_FAILED.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Writes to standard error. A message that cannot be written is lost.
+pub(crate) fn write_err(text: fmt::Arguments) {
+    let _lost = std::io::stderr().lock().write_fmt(text).is_err();
+}
+
+/// Whether results were lost because standard output could not be written. A reader that has gone wants no more of them.
+pub(crate) fn output_failed() -> bool {
+    OUTPUT_FAILED.load(Ordering::Relaxed)
+}
+
+/// `print!` that does not panic.
+macro_rules! out {
+    ($($text:tt)*) => { $crate::terminal::write_out(format_args!($($text)*)) };
+}
+
+/// `println!` that does not panic.
+macro_rules! outln {
+    ($($text:tt)*) => { $crate::terminal::write_out(format_args!("{}\n", format_args!($($text)*))) };
+}
+
+/// `eprintln!` that does not panic.
+macro_rules! errln {
+    ($($text:tt)*) => { $crate::terminal::write_err(format_args!("{}\n", format_args!($($text)*))) };
+}
+
+pub(crate) use {errln, out, outln};
