@@ -10,6 +10,8 @@ mod output;
 mod play;
 mod signals;
 mod status;
+#[cfg(feature = "client")]
+mod window_loss;
 
 use std::path::PathBuf;
 
@@ -81,7 +83,7 @@ pub fn run() -> Exit {
         Some(Command::Order(args)) => order::run(&args),
         Some(Command::Lab(command)) => lab::run(&command),
         #[cfg(feature = "client")]
-        Some(Command::Play(args)) => play::run_member(&args),
+        Some(Command::Play(args)) => play::run_member(&args, &cli.log_level),
         #[cfg(feature = "client")]
         None => play::run_embedded(&cli.window),
         #[cfg(not(feature = "client"))]

@@ -10,6 +10,7 @@ use clap::Args;
 
 use super::output::seconds;
 use super::signals::{Asked, watch_signals};
+use super::window_loss::WindowGuard;
 use super::{Exit, Failure, MemberArgs, node};
 use crate::embedded::Embedded;
 use crate::view::screenshot::ScreenshotPlan;
@@ -49,11 +50,19 @@ pub(super) fn run_embedded(flags: &WindowFlags) -> Result<Exit, Failure> {
     in_window(&asked, || window::play_embedded(embedded, node, &flags.options(&asked)))
 }
 
-pub(super) fn run_member(args: &PlayArgs) -> Result<Exit, Failure> {
+pub(super) fn run_member(args: &PlayArgs, log_level: &str) -> Result<Exit, Failure> {
     need_display()?;
     let asked = watch_signals()?;
     let (node, member) = node::start(&args.member)?;
-    in_window(&asked, || window::play_member(node, member, &args.window.options(&asked)))
+    let guard = WindowGuard::new(member.control.clone(), &args.member.config, log_level, &asked);
+    let options = args.window.options(&asked);
+    let play = || in_window(&asked, || window::play_member(node, member, &options));
+    match std::panic::catch_unwind(AssertUnwindSafe(play)) {
+        // A picture that cannot be taken ends the window too.
+        Ok(Ok(Exit::Unexpected)) if options.screenshot.is_none() => Err(guard.go_on("the renderer failed")),
+        Ok(ended) => ended,
+        Err(panic) => Err(guard.go_on(&raftian_node::panic_message(&*panic))),
+    }
 }
 
 impl WindowFlags {
