@@ -70,12 +70,15 @@ impl Cluster {
 
     /// Starts a member and waits until it answers.
     pub(crate) fn start(&mut self, id: u64) {
-        let child = Command::new(env!("CARGO_BIN_EXE_raftian"))
-            .args(["node", "--config", self.config(id)])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("the program can be started");
+        self.start_with(id, &["node"], |_| {});
+    }
+
+    /// Starts a member with this command and its flags, and waits until it answers.
+    pub(crate) fn start_with(&mut self, id: u64, command: &[&str], set_up: impl FnOnce(&mut Command)) {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_raftian"));
+        program.args(command).args(["--config", self.config(id)]).stdin(Stdio::null()).stdout(Stdio::null());
+        set_up(&mut program);
+        let child = program.spawn().expect("the program can be started");
         self.members[id as usize - 1] = Some(child);
         eventually("the member answers", || {
             raftian(&["status", "--config", self.config(id), "--json"]).status.success()
@@ -125,6 +128,12 @@ impl Cluster {
         child.wait().expect("a killed child ends");
     }
 
+    /// Whether the process of a member still runs.
+    pub(crate) fn runs(&mut self, id: u64) -> bool {
+        let child = self.members[id as usize - 1].as_mut().expect("the member was started");
+        child.try_wait().expect("it is our child").is_none()
+    }
+
     /// SIGTERM; gives the exit code.
     pub(crate) fn terminate(&mut self, id: u64) -> Option<i32> {
         let mut child = self.members[id as usize - 1].take().expect("the member runs");
@@ -160,6 +169,11 @@ impl Cluster {
         let output = raftian(&["order", "--config", self.config(id), "attack", &city, "--json", "--timeout", "30"]);
         assert!(output.status.success(), "{output:?}");
         serde_json::from_slice(&output.stdout).expect("an order's answer is JSON")
+    }
+
+    /// Where the member listens.
+    pub(crate) fn address(&self, id: u64) -> String {
+        address(Path::new(self.config(id)), id)
     }
 
     /// Lets every member take a snapshot after so many entries.

@@ -133,6 +133,10 @@ fn a_node_with_a_foreign_key_is_refused() {
     // The forged key does not open the true member's desk either.
     let refused = raftian(&["status", "--config", cluster.config(3), "--json"]);
     assert!(refused.status.success(), "its own desk knows it");
+    // For people, it is another fault than a member that is down.
+    let text = raftian(&["status", "--config", cluster.config(1)]);
+    let text = String::from_utf8_lossy(&text.stdout).into_owned();
+    assert!(text.lines().any(|line| line.contains("(n3)") && line.contains("refused: there is another key")), "{text}");
     cluster.kill(3);
     cluster.point_at(3, 1);
     assert_eq!(raftian(&["status", "--config", cluster.config(3)]).status.code(), Some(9), "another member's does not");
@@ -155,6 +159,97 @@ fn without_a_majority_an_order_is_not_committed_and_the_exit_code_says_so() {
     eventually("the order takes effect once", || healths(&cluster.status(1))[0] == 40);
 }
 
+/// A full disk, and a pipe whose reader has gone: `2>&1 | head -1`.
+#[cfg(target_os = "linux")]
+#[test]
+fn members_whose_log_cannot_be_written_go_on() {
+    let mut cluster = Cluster::new(3);
+    cluster.start(1);
+    let full = std::fs::File::create("/dev/full").expect("the device exists");
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    cluster.start_with(2, &["node", "--log-level", "debug"], |program| drop(program.stderr(full)));
+    cluster.start_with(3, &["node", "--log-level", "debug"], |program| drop(program.stderr(writer)));
+    cluster.order(1, 1);
+    // A task that fails to log must not keep a member from dialling again.
+    cluster.kill(1);
+    cluster.order(2, 2);
+    cluster.start(1);
+    cluster.order(1, 3);
+    for id in 2..=3 {
+        assert!(cluster.runs(id), "n{id}");
+        assert!(cluster.status(id)["lost_log_lines"].as_u64() > Some(0), "n{id} counts what was not written");
+    }
+}
+
+/// Each of them holds a place for clients for no longer than it needs.
+#[test]
+fn hundreds_of_questions_in_a_row_are_all_answered() {
+    let mut cluster = Cluster::new(1);
+    cluster.start_all();
+    for number in 0..200 {
+        let asked = raftian(&["status", "--config", cluster.config(1)]);
+        assert!(asked.status.success(), "question {number}: {asked:?}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_order_says_that_it_may_still_take_effect() {
+    let mut cluster = Cluster::new(3);
+    cluster.start(1);
+    let order = std::process::Command::new(env!("CARGO_BIN_EXE_raftian"))
+        .args(["order", "--config", cluster.config(1), "attack", "1", "--timeout", "60", "--json"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("the program can be started");
+    eventually("the order waits at its member", || cluster.status(1)["pending"].as_u64() == Some(1));
+    let sent = std::process::Command::new("kill").args(["-INT", &order.id().to_string()]).status();
+    assert!(sent.is_ok_and(|status| status.success()));
+    let ended = order.wait_with_output().expect("it ends");
+    assert_eq!(ended.status.code(), Some(130), "{ended:?}");
+    assert!(String::from_utf8_lossy(&ended.stderr).contains("may still take effect"), "{ended:?}");
+    let document: serde_json::Value = serde_json::from_slice(&ended.stdout).expect("a failure is a document too");
+    assert_eq!((document["ok"].as_bool(), document["exit_code"].as_u64()), (Some(false), Some(130)));
+    (2..=3).for_each(|id| cluster.start(id));
+    eventually("it takes effect once", || healths(&cluster.status(1))[0] == 70);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn results_that_cannot_be_printed_are_an_error_unless_their_reader_has_gone() {
+    let mut cluster = Cluster::new(1);
+    cluster.start_all();
+    let config = cluster.config(1);
+    for command in [&["status", "--config", config][..], &["lab", "elections", "--sizes", "3", "--reps", "1"]] {
+        let run = |stdout: std::process::Stdio| {
+            let program =
+                std::process::Command::new(env!("CARGO_BIN_EXE_raftian")).args(command).stdout(stdout).output();
+            program.expect("the program can be started")
+        };
+        let full = run(std::fs::File::create("/dev/full").expect("the device exists").into());
+        assert_eq!(full.status.code(), Some(1), "{full:?}");
+        assert!(String::from_utf8_lossy(&full.stderr).contains("standard output cannot be written"), "{full:?}");
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        assert_eq!(run(writer.into()).status.code(), Some(0));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_key_that_others_can_read_is_reported() {
+    use std::os::unix::fs::PermissionsExt;
+    let mut cluster = Cluster::new(1);
+    cluster.start_all();
+    let key = std::path::Path::new(cluster.config(1)).with_file_name("key.pem");
+    let warning = || String::from_utf8_lossy(&raftian(&["status", "--config", cluster.config(1)]).stderr).into_owned();
+    assert_eq!(warning(), "");
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).expect("it is our file");
+    assert!(warning().contains(&format!("chmod 600 {}", key.display())), "{}", warning());
+}
+
 #[test]
 fn an_interrupted_leader_hands_over_and_leaves_with_its_own_exit_code() {
     let mut cluster = Cluster::new(3);
@@ -172,20 +267,23 @@ fn an_interrupted_leader_hands_over_and_leaves_with_its_own_exit_code() {
 #[test]
 fn mistakes_end_in_their_exit_codes_and_say_what_to_do() {
     let cluster = Cluster::new(1);
-    let cases: [(&[&str], i32, &str); 6] = [
+    let cases: [(&[&str], i32, &str); 7] = [
         (&["status", "--config", cluster.config(1)], 4, "running"),
         (&["status", "--config", "/nowhere/node.toml"], 3, "/nowhere/node.toml"),
         (&["order", "--config", cluster.config(1), "attack", "seven"], 2, "invalid value"),
         (&["frobnicate"], 2, "unrecognized"),
         (&["cluster", "new", cluster.directory(), "--nodes", "3"], 3, "not empty"),
         (&["node", "--config", cluster.config(1), "--log-level", "=="], 2, "--log-level"),
+        (&["node", "--config", cluster.config(1)], 4, "another program uses it"),
     ];
+    let port = std::net::UdpSocket::bind(cluster.address(1)).expect("the port is free");
     for (arguments, code, word) in cases {
         let output = raftian(arguments);
         let words = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {words}");
         assert!(words.contains(word), "{arguments:?} should mention {word:?}: {words}");
     }
+    drop(port);
 }
 
 #[test]

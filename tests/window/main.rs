@@ -165,6 +165,86 @@ fn an_interrupted_window_ends_its_match_and_leaves_with_its_own_exit_code() {
     }
 }
 
+/// The renderer may need a sentence; what its libraries print is for their developers.
+#[test]
+#[ignore = "needs a display and a Vulkan driver; .ci/run starts both and runs it with --ignored"]
+fn an_ordinary_start_and_end_print_no_messages_of_libraries() {
+    let directory = tempfile::tempdir().expect("there is room for a picture");
+    let file = directory.path().join("window.png");
+    let shot = Command::new(env!("CARGO_BIN_EXE_raftian"))
+        .args(["--after", "4", "--screenshot"])
+        .arg(&file)
+        .env_remove("XDG_RUNTIME_DIR")
+        .stdin(Stdio::null())
+        .output()
+        .expect("the program can be started");
+    assert!(shot.status.success(), "{shot:?}");
+    let printed = String::from_utf8_lossy(&shot.stderr);
+    let sentence = "raftian: no graphics driver was found, so a software renderer draws the window, slowly";
+    assert!(printed.lines().all(|line| line == sentence), "{printed}");
+}
+
+/// The display of a remote session is closed, or its driver is reset: the player's member is a voter all the same.
+#[test]
+#[ignore = "needs a display and a Vulkan driver; .ci/run starts both and runs it with --ignored"]
+fn a_member_goes_on_without_its_window_when_the_display_dies() {
+    let mut cluster = Cluster::new(3);
+    let (mut server, display) = own_display();
+    let log = format!("{}/window.log", cluster.directory());
+    let file = std::fs::File::create(&log).expect("a file");
+    cluster.start_with(1, &["play"], |program| {
+        program.env("DISPLAY", &display).stderr(file);
+    });
+    cluster.start(2);
+    cluster.start(3);
+    cluster.leader();
+    eventually("the window opens", || {
+        let search = ["search", "--onlyvisible", "--name", "."];
+        let output = Command::new("xdotool").args(search).env("DISPLAY", &display).output();
+        output.is_ok_and(|output| !output.stdout.is_empty())
+    });
+    server.kill().expect("a child can be killed");
+    server.wait().expect("a killed child ends");
+    eventually("the member says so", || {
+        std::fs::read_to_string(&log).is_ok_and(|text| text.contains("the window is lost"))
+    });
+    cluster.order(2, 1);
+    eventually("the member answers and knows of the order", || {
+        let answer = raftian(&["status", "--config", cluster.config(1), "--json"]);
+        let status = serde_json::from_slice::<serde_json::Value>(&answer.stdout).unwrap_or_default();
+        answer.status.success() && status["cities"][0]["health"].as_i64() == Some(70)
+    });
+    assert!(cluster.runs(1), "in the same process");
+    // Without another member it votes for the third.
+    cluster.kill(2);
+    cluster.order(3, 2);
+    assert_eq!(cluster.terminate(1), Some(143));
+}
+
+/// A display server of one test, and its name.
+fn own_display() -> (Child, String) {
+    for number in 120..160 {
+        if std::path::Path::new(&format!("/tmp/.X11-unix/X{number}")).exists() {
+            continue;
+        }
+        let display = format!(":{number}");
+        let mut server = Command::new("Xvfb")
+            .args([&display, "-noreset", "-screen", "0", "1280x1300x24"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("Xvfb is installed");
+        eventually("the display server starts or gives up", || {
+            std::path::Path::new(&format!("/tmp/.X11-unix/X{number}")).exists()
+                || server.try_wait().is_ok_and(|ended| ended.is_some())
+        });
+        if server.try_wait().is_ok_and(|ended| ended.is_none()) {
+            return (server, display);
+        }
+    }
+    panic!("no display is free");
+}
+
 /// Waits for the window of `game`. It is looked for by process, because its title changes with the member behind it.
 fn window_of(game: &Child) -> String {
     let process = game.id().to_string();

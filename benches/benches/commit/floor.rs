@@ -1,9 +1,10 @@
-//! What no replicated commit can be faster than: an echo over the same transport, and a sync of the same disk.
+//! Lower bound of a replicated commit on one machine: an echo over the same transport, and the syncs of all nodes, which share
+//! the disk.
 
-use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use quinn::{ClientConfig, Endpoint, RecvStream, SendStream, ServerConfig};
@@ -16,12 +17,38 @@ pub(crate) struct Floor {
     runtime: Runtime,
     streams: (SendStream, RecvStream),
     _client: Endpoint,
-    file: File,
+    disks: Vec<Disk>,
+}
+
+/// A thread that syncs a file of its own when it is asked to.
+struct Disk {
+    ask: SyncSender<()>,
+    done: Receiver<()>,
+}
+
+impl Disk {
+    fn start() -> Self {
+        let (ask, asked) = sync_channel(1);
+        let (report, done) = sync_channel(1);
+        std::thread::spawn(move || {
+            let mut file = tempfile::tempfile().expect("a file");
+            file.write_all(&[0; 4096]).and_then(|()| file.sync_all()).expect("a disk");
+            while asked.recv().is_ok() {
+                file.seek(SeekFrom::Start(0)).expect("a file");
+                file.write_all(&[2; BYTES]).expect("a disk");
+                file.sync_data().expect("a disk");
+                if report.send(()).is_err() {
+                    return;
+                }
+            }
+        });
+        Disk { ask, done }
+    }
 }
 
 impl Floor {
-    /// An echo over QUIC from one thread to another, and a preallocated file.
-    pub(crate) fn new() -> Self {
+    /// An echo over QUIC from one thread to another, and a preallocated file on a thread of its own for each of `nodes`.
+    pub(crate) fn new(nodes: usize) -> Self {
         let identity = Identity::generate().expect("a key");
         let certificate = identity.certificate().clone();
         let key = identity.key().clone_key();
@@ -40,9 +67,8 @@ impl Floor {
             let connection = client.connect(address, Identity::SERVER_NAME).expect("an address").await;
             (client, connection.expect("a connection").open_bi().await.expect("a stream"))
         });
-        let mut file = tempfile::tempfile().expect("a file");
-        file.write_all(&[0; 4096]).and_then(|()| file.sync_all()).expect("a disk");
-        Floor { runtime, streams, _client: client, file }
+        let disks = (0..nodes).map(|_| Disk::start()).collect();
+        Floor { runtime, streams, _client: client, disks }
     }
 
     pub(crate) fn echo(&mut self) -> Duration {
@@ -55,11 +81,12 @@ impl Floor {
         start.elapsed()
     }
 
-    pub(crate) fn sync(&mut self) -> Duration {
+    /// Time until each of `nodes` disks has synced, all at once.
+    pub(crate) fn sync(&mut self, nodes: usize) -> Duration {
         let start = Instant::now();
-        self.file.seek(SeekFrom::Start(0)).expect("a file");
-        self.file.write_all(&[2; BYTES]).expect("a disk");
-        self.file.sync_data().expect("a disk");
+        let disks = &self.disks[..nodes];
+        disks.iter().for_each(|disk| disk.ask.send(()).expect("the disk's thread lives"));
+        disks.iter().for_each(|disk| disk.done.recv().expect("the disk's thread lives"));
         start.elapsed()
     }
 }

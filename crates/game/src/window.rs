@@ -6,11 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bevy::diagnostic::FrameCount;
 use bevy::log::LogPlugin;
 use bevy::prelude::*;
+use bevy::render::renderer::RenderAdapterInfo;
 use bevy_raft::RaftPlugin;
 use raftian_node::NodeHandle;
+use wgpu_types::DeviceType;
 
 use crate::embedded::{self, Embedded};
 use crate::service::{self, OwnMember, ServiceDesk};
+use crate::terminal::{note, release_libraries};
 use crate::view::screenshot::ScreenshotPlan;
 use crate::{frame_cap, overlay, play, remote, replication, view};
 
@@ -35,9 +38,20 @@ pub(crate) fn has_drawn() -> bool {
     DRAWN.load(Ordering::Acquire)
 }
 
-/// Lets [`has_drawn`] speak of this app's window.
+/// Makes [`has_drawn`] report on this app's window.
 pub(crate) fn tell_when_drawn(app: &mut App) {
-    app.add_systems(First, |frames: Res<FrameCount>| DRAWN.store(frames.0 > 1, Ordering::Release));
+    app.add_systems(First, |frames: Res<FrameCount>| {
+        if frames.0 > 1 && !DRAWN.swap(true, Ordering::AcqRel) {
+            release_libraries(false);
+        }
+    });
+}
+
+/// A software renderer explains a slow game, so the player is told of it.
+fn note_software_renderer(adapter: Option<Res<RenderAdapterInfo>>) {
+    if adapter.is_some_and(|adapter| adapter.device_type == DeviceType::Cpu) {
+        note("raftian: no graphics driver was found, so a software renderer draws the window, slowly");
+    }
 }
 
 /// Plays an embedded match.
@@ -68,6 +82,7 @@ fn base(title: &str, node: NodeHandle, options: &WindowOptions) -> App {
         .set_error_handler(bevy::ecs::error::warn)
         .add_plugins((RaftPlugin::new(node), replication::plugin, view::plugin, overlay::plugin, play::plugin));
     tell_when_drawn(&mut app);
+    app.add_systems(Startup, note_software_renderer);
     let end = Arc::clone(&options.end);
     app.add_systems(Update, move |mut exit: MessageWriter<AppExit>| {
         if end.load(Ordering::Acquire) {

@@ -1,9 +1,9 @@
-//! How long a program waits until it proposes an order again, under the same number: as `bevy_raft` does for the game.
+//! First retries of an order, under the same number, as in `bevy_raft`, which then backs off.
 
 use std::time::Duration;
 
-/// An order that its node refused is proposed again after this time,
+/// Time after which an order that its node refused is proposed again.
 pub(crate) const REFUSED_RETRY: Duration = Duration::from_millis(50);
 
-/// and one without an answer after this.
+/// Time after which an order without an answer is proposed again.
 pub(crate) const UNANSWERED_RETRY: Duration = Duration::from_millis(500);

@@ -85,7 +85,7 @@ pub fn run() -> Exit {
         #[cfg(feature = "client")]
         Some(Command::Play(args)) => play::run_member(&args, &cli.log_level),
         #[cfg(feature = "client")]
-        None => play::run_embedded(&cli.window),
+        None => play::run_embedded(&cli.window, &cli.log_level),
         #[cfg(not(feature = "client"))]
         None => Err(Failure::new(
             Exit::NoDisplay,

@@ -8,11 +8,12 @@ use std::time::Duration;
 use bevy::app::AppExit;
 use clap::Args;
 
-use super::output::seconds;
+use super::output::{DEFAULT_LEVEL, seconds};
 use super::signals::{Asked, watch_signals};
 use super::window_loss::WindowGuard;
 use super::{Exit, Failure, MemberArgs, node};
 use crate::embedded::Embedded;
+use crate::terminal::{hold_back_libraries, release_libraries};
 use crate::view::screenshot::ScreenshotPlan;
 use crate::window::{self, WindowOptions};
 
@@ -35,7 +36,7 @@ pub(super) struct WindowFlags {
     /// Most frames a second; without it, as many as the display shows.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     fps: Option<u32>,
-    /// Open the debug overlay at the start, as F3 does.
+    /// Open the debug overlay at the start, as the first press of F3 does.
     #[arg(long)]
     overlay: bool,
 }
@@ -43,8 +44,9 @@ pub(super) struct WindowFlags {
 /// How many nodes an embedded match has: five, as in the original.
 const EMBEDDED_NODES: usize = 5;
 
-pub(super) fn run_embedded(flags: &WindowFlags) -> Result<Exit, Failure> {
+pub(super) fn run_embedded(flags: &WindowFlags, log_level: &str) -> Result<Exit, Failure> {
     need_display()?;
+    hold_back(log_level);
     let asked = watch_signals()?;
     let (embedded, node) = Embedded::start(EMBEDDED_NODES)?;
     in_window(&asked, || window::play_embedded(embedded, node, &flags.options(&asked)))
@@ -54,6 +56,7 @@ pub(super) fn run_member(args: &PlayArgs, log_level: &str) -> Result<Exit, Failu
     need_display()?;
     let asked = watch_signals()?;
     let (node, member) = node::start(&args.member)?;
+    hold_back(log_level);
     let guard = WindowGuard::new(member.control.clone(), &args.member.config, log_level, &asked);
     let options = args.window.options(&asked);
     let play = || in_window(&asked, || window::play_member(node, member, &options));
@@ -88,6 +91,13 @@ pub(super) fn need_display() -> Result<(), Failure> {
     Ok(())
 }
 
+/// Keeps messages of the libraries below the renderer from the terminal until the first frame, unless a log was asked for.
+fn hold_back(log_level: &str) {
+    if log_level == DEFAULT_LEVEL {
+        hold_back_libraries();
+    }
+}
+
 /// Runs a window to its end.
 fn in_window(asked: &Asked, run: impl FnOnce() -> AppExit) -> Result<Exit, Failure> {
     match or_missing(run)? {
@@ -106,7 +116,9 @@ pub(super) fn or_missing<T>(run: impl FnOnce() -> T) -> Result<T, Failure> {
             otherwise(panic);
         }
     }));
-    std::panic::catch_unwind(AssertUnwindSafe(run)).map_err(|panic| {
+    let ran = std::panic::catch_unwind(AssertUnwindSafe(run));
+    release_libraries(!window::has_drawn());
+    ran.map_err(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
         match missing(text).filter(|_| !window::has_drawn()) {
             Some(missing) => Failure::new(Exit::NoDisplay, format!("{missing}; {NO_WINDOW}")),

@@ -13,7 +13,7 @@ use raftian_node::NodeControl;
 
 use super::signals::Asked;
 use super::{Exit, Failure};
-use crate::terminal::note;
+use crate::terminal::{note, release_libraries};
 
 /// Longest wait for the node to hand over and close.
 const CLOSE_WAIT: Duration = Duration::from_secs(8);
@@ -75,6 +75,7 @@ extern "C" fn on_exit() {
 
 impl Member {
     fn go_on(self, reason: &str) -> Failure {
+        release_libraries(true);
         let id = self.control.view().status.id;
         note(&format!(
             "raftian: the window is lost ({reason}); {id} goes on without it. End it with an interrupt, and run `raftian play` \

@@ -1,8 +1,8 @@
 //! The table of members, one row each, with the buttons that put faults on them.
 
 use bevy_egui::egui::{
-    Align2, Button, Color32, Direction, Id, Layout, Painter, Rect, RichText, Sense, Stroke, StrokeKind, Ui, UiBuilder,
-    pos2, vec2,
+    Align2, Button, Color32, Direction, Id, Layout, Painter, Rect, RichText, ScrollArea, Sense, Stroke, StrokeKind, Ui,
+    UiBuilder, pos2, vec2,
 };
 use raftian_raft::{FlowKind, Index, RoleKind};
 
@@ -51,20 +51,23 @@ const BUTTON_GAP: f32 = 3.0;
 pub(super) fn show(ui: &mut Ui, screen: &mut Screen) {
     let table: f32 = COLUMNS.iter().map(|column| column.1 + GAP).sum();
     let buttons: f32 = BUTTONS.iter().map(|width| width + BUTTON_GAP).sum();
-    let width = ui.available_width();
-    let in_rows = screen.view.embedded && width >= table + buttons;
-    ui.spacing_mut().item_spacing.y = 1.0;
-    headings(ui, width);
+    let needed = if screen.view.embedded { table + buttons } else { table };
+    let fits = ui.available_width() >= needed;
     let view = screen.view;
-    for member in &view.members {
-        row(ui, width, member, in_rows.then_some(buttons), screen);
-    }
-    if view.members.is_empty() {
-        ui.label(RichText::new("No cluster").color(FAINT));
-    }
-    ui.spacing_mut().item_spacing.y = 4.0;
+    // In a narrow panel the table scrolls sideways.
+    ScrollArea::horizontal().id_salt("overlay members").show(ui, |ui| {
+        let width = ui.available_width().max(needed);
+        ui.spacing_mut().item_spacing.y = 1.0;
+        headings(ui, width);
+        for member in &view.members {
+            row(ui, width, member, view.embedded.then_some(buttons), screen);
+        }
+        if view.members.is_empty() {
+            ui.label(RichText::new("No cluster").color(FAINT));
+        }
+    });
     if view.embedded {
-        hints(ui, in_rows, screen);
+        hints(ui, fits, screen);
     }
 }
 
@@ -216,17 +219,17 @@ fn fault_buttons(ui: &mut Ui, area: Rect, member: &MemberView, screen: &mut Scre
     }
 }
 
-/// The keys of the selected member; its buttons, if rows have no room for them.
-fn hints(ui: &mut Ui, in_rows: bool, screen: &mut Screen) {
+/// The keys of the selected member; its buttons, if the table has to be scrolled to reach them.
+fn hints(ui: &mut Ui, fits: bool, screen: &mut Screen) {
     let view = screen.view;
     let selected = screen.selected.and_then(|id| view.member(id));
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         let hint = match selected {
             Some(member) => format!("{}:  K kill  R restart  P pause  X cut    H mend all", member.name),
-            None => "Press a row to select a member for the keys K R P X;  H mends all cuts".to_owned(),
+            None => "Press a row to select a member for the keys K R P X and its buttons;  H mends all cuts".to_owned(),
         };
         ui.label(RichText::new(hint).font(words(SMALL)).color(WEAK));
-        if let Some(member) = selected.filter(|_| !in_rows) {
+        if let Some(member) = selected.filter(|_| !fits) {
             let width = BUTTONS.iter().map(|width| width + BUTTON_GAP).sum();
             let (area, _) = ui.allocate_exact_size(vec2(width, ROW - 5.0), Sense::hover());
             fault_buttons(ui, area, member, screen);

@@ -1,7 +1,7 @@
 //! The debug overlay: what every member of the cluster does and why, over the running game.
 //!
-//! F3 leads from nothing to a strip, on to the full panel and back to nothing; Shift+F3 shows or hides the full panel
-//! at once. The overlay only reads. What it may order, an embedded member's [`Fault`]s, leaves as events that the
+//! F3 opens the full panel, as `--overlay` does; the next press leaves a strip, the one after that nothing. Shift+F3 shows or
+//! hides the full panel at once. The overlay only reads. What it may order, an embedded member's [`Fault`]s, leaves as events that the
 //! program's cluster observes; [`ClusterView`] is filled by whoever runs the game, and [`CommitLatency`] by whoever
 //! proposes.
 //!
@@ -61,9 +61,9 @@ impl OverlayMode {
     #[must_use]
     pub fn next(self) -> Self {
         match self {
-            Self::Hidden => Self::Strip,
-            Self::Strip => Self::Full,
-            Self::Full => Self::Hidden,
+            Self::Hidden => Self::Full,
+            Self::Full => Self::Strip,
+            Self::Strip => Self::Hidden,
         }
     }
 
@@ -184,7 +184,7 @@ mod tests {
         let shifted = [KeyCode::ShiftLeft, KeyCode::F3];
         let rounds = [&f3[..], &f3, &f3, &shifted, &shifted, &shifted].map(|keys| press(&mut app, keys));
         use OverlayMode::{Full, Hidden, Strip};
-        assert_eq!(rounds, [Full, Hidden, Strip, Full, Hidden, Full]);
+        assert_eq!(rounds, [Hidden, Full, Strip, Full, Hidden, Full]);
         assert_eq!(press(&mut app, &[KeyCode::KeyK]), Full);
     }
 }

@@ -11,6 +11,8 @@ use super::{Screen, lanes, marks, members, plots, ring, story, strip, why};
 const MARGIN: f32 = 8.0;
 /// The panel's size at the start in logical pixels, if the window has room for it.
 const SIZE: egui::Vec2 = vec2(1180.0, 674.0);
+/// Title and borders of the panel, roughly.
+const FRAME: egui::Vec2 = vec2(24.0, 58.0);
 /// From this width on, sections stand beside each other.
 const WIDE: f32 = 720.0;
 /// Width of the ring beside the logs, and of the plots beside the decisions.
@@ -20,16 +22,32 @@ const PLOTS: f32 = 380.0;
 pub(super) fn show(context: &Context, screen: &mut Screen) {
     let whole = context.content_rect();
     let free = Rect::from_min_max(pos2(whole.min.x, whole.min.y + strip::HEIGHT), whole.max);
-    let size = SIZE.min(free.size() - 2.0 * vec2(MARGIN, MARGIN)).max(vec2(200.0, 120.0));
-    let corner = pos2(free.center().x - size.x / 2.0, free.max.y - size.y - MARGIN);
-    egui::Window::new(RichText::new("CONSENSUS").font(words(13.0)).color(WEAK))
+    let size = SIZE.min(free.size() - FRAME - 2.0 * vec2(MARGIN, MARGIN)).max(vec2(180.0, 100.0));
+    let whole = size + FRAME;
+    let corner = pos2(free.center().x - whole.x / 2.0, free.max.y - whole.y - MARGIN);
+    let mut window = egui::Window::new(RichText::new("CONSENSUS").font(words(13.0)).color(WEAK))
         .id(Id::new("overlay panel"))
         .default_pos(corner)
         .default_size(size)
-        .min_size([320.0, 120.0])
+        .min_size([180.0, 100.0])
         .constrain_to(free)
-        .vscroll(true)
-        .show(context, |ui| sections(ui, screen));
+        .vscroll(true);
+    if has_changed(context, free) {
+        // A panel that was made to fit a small window would stay small: egui keeps the size it had to take.
+        window = window.current_pos(corner).fixed_size(size);
+    }
+    window.show(context, |ui| sections(ui, screen));
+}
+
+/// Whether the room for the panel is another than in the last two frames that it was shown; a size takes two to settle.
+fn has_changed(context: &Context, free: Rect) -> bool {
+    let id = Id::new("overlay panel room");
+    context.data_mut(|data| {
+        let (room, frames) = data.get_temp::<(Rect, u8)>(id).unwrap_or((Rect::NOTHING, 0));
+        let frames = if room == free { frames.saturating_sub(1) } else { 2 };
+        data.insert_temp(id, (free, frames));
+        frames > 0
+    })
 }
 
 fn sections(ui: &mut Ui, screen: &mut Screen) {
@@ -105,4 +123,46 @@ fn explain(ui: &mut Ui, light: &Light, now: Duration) {
         }
     }
     line(ui, light.rule.into(), WEAK);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster_view::ClusterView;
+    use crate::overlay::facts::tests::{cluster, node};
+    use crate::overlay::{CommitLatency, Watched};
+    use bevy_egui::egui::RawInput;
+
+    /// The place of the panel after a few frames in a window of this size.
+    fn shown(context: &Context, view: &ClusterView, size: egui::Vec2) -> Rect {
+        for _ in 0..6 {
+            let (watched, latency) = (Watched::default(), CommitLatency::default());
+            let mut screen = Screen {
+                view,
+                watched: &watched,
+                latency: &latency,
+                commands: None,
+                pending: None,
+                now: Duration::ZERO,
+                selected: None,
+                faults: Vec::new(),
+            };
+            let input = RawInput { screen_rect: Some(Rect::from_min_size(pos2(0.0, 0.0), size)), ..Default::default() };
+            let _output = context.run_ui(input, |ui| show(ui.ctx(), &mut screen));
+        }
+        context.memory(|memory| memory.area_rect(Id::new("overlay panel"))).expect("the panel is shown")
+    }
+
+    #[test]
+    fn a_panel_grows_back_after_its_window_was_small() {
+        let view = cluster(vec![node(1, 1), node(2, 1), node(3, 1)]);
+        let context = Context::default();
+        let large = shown(&context, &view, vec2(1280.0, 800.0));
+        assert!(large.width() > 1000.0 && large.height() > 500.0, "{large}");
+        for size in [vec2(560.0, 672.0), vec2(300.0, 300.0)] {
+            let small = shown(&context, &view, size);
+            assert!(Rect::from_min_size(pos2(0.0, 0.0), size).contains_rect(small), "{small} in {size}");
+        }
+        assert_eq!(shown(&context, &view, vec2(1280.0, 800.0)), large);
+    }
 }

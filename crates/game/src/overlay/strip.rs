@@ -8,6 +8,8 @@ use super::facts::{Condition, condition, leader, live_node, median_round_trip, m
 use super::look::{BAD, FAINT, GOOD, STRIP, TEXT, WARN, WEAK, digits, term_colour, words};
 use super::marks;
 
+/// From this width on, the strip has room for everything; below it the details are left out.
+const WIDE: f32 = 640.0;
 /// Height of the strip in logical pixels.
 pub(super) const HEIGHT: f32 = 24.0;
 
@@ -27,8 +29,9 @@ pub(super) fn show(context: &Context, screen: &Screen) {
 }
 
 fn line(ui: &mut Ui, screen: &Screen) {
+    let wide = ui.available_width() >= WIDE;
     ui.spacing_mut().item_spacing.x = 7.0;
-    ui.label(RichText::new("CONSENSUS").font(words(12.0)).color(WEAK));
+    ui.label(RichText::new(if wide { "CONSENSUS" } else { "F3" }).font(words(12.0)).color(WEAK));
     let view = screen.view;
     let Some(member) = view.seat.and_then(|seat| view.member(seat)) else {
         dot(ui);
@@ -60,17 +63,19 @@ fn line(ui: &mut Ui, screen: &Screen) {
     dot(ui);
     weak(ui, "commit");
     number(ui, &status.commit.to_string(), TEXT);
-    weak(ui, "applied");
     let applied = member.state.map_or(status.applied, |state| state.index);
-    number(ui, &applied.to_string(), if applied < status.commit { WARN } else { TEXT });
-    if let Some(trip) = median_round_trip(node).filter(|_| status.role == RoleKind::Leader) {
+    if wide || applied < status.commit {
+        weak(ui, "applied");
+        number(ui, &applied.to_string(), if applied < status.commit { WARN } else { TEXT });
+    }
+    if let Some(trip) = median_round_trip(node).filter(|_| wide && status.role == RoleKind::Leader) {
         dot(ui);
         weak(ui, "rtt");
         number(ui, &format!("{} ms", milliseconds(trip)), TEXT);
     }
     dot(ui);
     weak(ui, "state");
-    if let Some(state) = member.state {
+    if let Some(state) = member.state.filter(|_| wide) {
         number(ui, &short_hash(state.hash), TEXT);
     }
     if view.states_agree() {

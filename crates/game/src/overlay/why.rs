@@ -14,7 +14,7 @@ const LISTED: usize = 80;
 const HEIGHT: f32 = 150.0;
 
 pub(super) fn show(ui: &mut Ui, screen: &mut Screen) {
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         heading(ui, "WHY");
         ui.spacing_mut().item_spacing.x = 4.0;
         chip(ui, "everyone", None, screen);

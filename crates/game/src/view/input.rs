@@ -1,7 +1,8 @@
 //! A press on a city becomes an event.
 //!
-//! A press is a left mouse button going down inside a city's square, or a number key. Nothing is proposed here:
-//! whoever proposes orders observes [`CityClicked`].
+//! A press is a left mouse button or a finger going down inside a city's square, or a number key. Where it was pressed
+//! decides: the pointer may have come from a panel, and may have moved on, within the same frame. Nothing is proposed here;
+//! see [`CityClicked`].
 
 use super::ViewSystems;
 use super::canvas::Canvas;
@@ -9,10 +10,15 @@ use super::header::HeaderText;
 use crate::classic_layout::{already_dead_text, city_at, pressed_text};
 use crate::projection::{City, Health};
 use crate::realm::CityId;
+use bevy::ecs::system::SystemParam;
+use bevy::input::ButtonState;
+use bevy::input::touch::TouchPhase;
 use bevy::prelude::*;
 use bevy::time::Real;
-use bevy::window::PrimaryWindow;
+use bevy::window::{PrimaryWindow, WindowEvent};
+use bevy_egui::egui::{self, Order};
 use bevy_egui::input::EguiWantsInput;
+use bevy_egui::{EguiContext, PrimaryEguiContext};
 
 /// The player pressed a standing city: an order to attack it is asked for.
 #[derive(Event, Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,31 +51,70 @@ pub(super) fn plugin(app: &mut App) {
     app.init_resource::<Hovered>().add_systems(Update, (find_hovered, press_cities).chain().in_set(ViewSystems::Input));
 }
 
-fn find_hovered(
-    canvas: Res<Canvas>,
-    window: Single<&Window, With<PrimaryWindow>>,
-    egui: Option<Res<EguiWantsInput>>,
-    cities: Query<&City>,
-    mut hovered: ResMut<Hovered>,
-) {
-    // A panel over the map takes the mouse.
-    let free = !egui.is_some_and(|egui| egui.wants_any_pointer_input());
-    let pointer = window.physical_cursor_position().filter(|_| free);
-    let below = pointer.map(|pixel| canvas.unit_at(pixel)).and_then(|unit| city_at(unit.x, unit.y));
-    hovered.set_if_neq(Hovered(below.filter(|&city| cities.iter().any(|known| known.0 == city))));
+/// The map below the panels, to be asked what is at a place in the window.
+#[derive(SystemParam)]
+struct Map<'w, 's> {
+    canvas: Res<'w, Canvas>,
+    window: Single<'w, 's, &'static Window, With<PrimaryWindow>>,
+    panels: Query<'w, 's, &'static mut EguiContext, With<PrimaryEguiContext>>,
+    cities: Query<'w, 's, &'static City>,
+}
+
+impl Map<'_, '_> {
+    /// The city of this match at a place in logical pixels, unless a panel covers it.
+    fn city_at(&mut self, place: Vec2) -> Option<CityId> {
+        if self.panels.iter_mut().any(|mut context| is_covered(context.get_mut(), place)) {
+            return None;
+        }
+        let unit = self.canvas.unit_at(place * self.window.scale_factor());
+        city_at(unit.x, unit.y).filter(|city| self.cities.iter().any(|known| known.0 == *city))
+    }
+}
+
+/// Whether a panel lies at this place of the window.
+fn is_covered(context: &egui::Context, place: Vec2) -> bool {
+    let zoom = context.zoom_factor();
+    let layer = context.layer_id_at(egui::pos2(place.x / zoom, place.y / zoom));
+    layer.is_some_and(|layer| layer.order != Order::Background)
+}
+
+fn find_hovered(mut map: Map, mut hovered: ResMut<Hovered>) {
+    let below = map.window.cursor_position().and_then(|place| map.city_at(place));
+    hovered.set_if_neq(Hovered(below));
+}
+
+/// Places, in logical pixels, at which the left button or a finger went down. `pointer` is where the pointer was before.
+fn presses(events: &mut MessageReader<WindowEvent>, pointer: &mut Option<Vec2>) -> Vec<Vec2> {
+    let mut pressed = Vec::new();
+    for event in events.read() {
+        match event {
+            WindowEvent::CursorMoved(moved) => *pointer = Some(moved.position),
+            WindowEvent::CursorLeft(_) => *pointer = None,
+            WindowEvent::MouseButtonInput(button)
+                if button.button == MouseButton::Left && button.state == ButtonState::Pressed =>
+            {
+                pressed.extend(*pointer);
+            }
+            WindowEvent::TouchInput(touch) if touch.phase == TouchPhase::Started => pressed.push(touch.position),
+            _ => {}
+        }
+    }
+    pressed
 }
 
 fn press_cities(
     mut commands: Commands,
-    mouse: Res<ButtonInput<MouseButton>>,
+    mut events: MessageReader<WindowEvent>,
+    mut pointer: Local<Option<Vec2>>,
+    mut map: Map,
     keys: Res<ButtonInput<KeyCode>>,
     egui: Option<Res<EguiWantsInput>>,
-    hovered: Res<Hovered>,
     time: Res<Time<Real>>,
     cities: Query<(&City, &Health)>,
     mut header: ResMut<HeaderText>,
 ) {
-    let clicked = hovered.0.filter(|_| mouse.just_pressed(MouseButton::Left));
+    let clicked: Vec<_> =
+        presses(&mut events, &mut pointer).into_iter().filter_map(|place| map.city_at(place)).collect();
     // A text field takes the keys.
     let free = !egui.is_some_and(|egui| egui.wants_any_keyboard_input());
     let typed = (1..).zip(KEYS).filter(|(_, keys_of_city)| free && keys.any_just_pressed(*keys_of_city));
@@ -88,8 +133,11 @@ fn press_cities(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bevy::input::mouse::MouseButtonInput;
+    use bevy::input::touch::TouchInput;
     use bevy::math::DVec2;
-    use bevy::window::WindowResolution;
+    use bevy::window::{CursorMoved, WindowResolution};
+    use bevy_egui::egui::{Area, Id, RawInput, pos2, vec2};
 
     #[derive(Resource, Default)]
     struct Seen(Vec<(&'static str, u8)>);
@@ -99,8 +147,8 @@ mod tests {
         let mut app = App::new();
         app.add_plugins(plugin)
             .init_resource::<Time<Real>>()
-            .init_resource::<ButtonInput<MouseButton>>()
             .init_resource::<ButtonInput<KeyCode>>()
+            .add_message::<WindowEvent>()
             .init_resource::<HeaderText>()
             .init_resource::<Seen>()
             .insert_resource(Canvas::fit(UVec2::new(500, 600), 1.0))
@@ -113,14 +161,25 @@ mod tests {
         app
     }
 
-    /// Presses the left button over a unit of the canvas and gives the events and the header that follow.
+    fn moved(window: Entity, x: f64, y: f64) -> WindowEvent {
+        let position = Vec2::new(x as f32 / 2.0, y as f32 / 2.0);
+        WindowEvent::CursorMoved(CursorMoved { window, position, delta: None })
+    }
+
+    fn button(window: Entity, state: ButtonState) -> WindowEvent {
+        WindowEvent::MouseButtonInput(MouseButtonInput { button: MouseButton::Left, state, window })
+    }
+
+    /// Moves the pointer over a unit of the canvas, presses the left button there, and returns the events and the header
+    /// that follow.
     fn click(app: &mut App, x: f64, y: f64) -> (Vec<(&'static str, u8)>, String) {
-        let mut windows = app.world_mut().query::<&mut Window>();
-        let mut window = windows.single_mut(app.world_mut()).unwrap();
-        window.set_physical_cursor_position(Some(DVec2::new(x / 2.0, y / 2.0)));
-        app.world_mut().resource_mut::<ButtonInput<MouseButton>>().press(MouseButton::Left);
+        let mut windows = app.world_mut().query::<(Entity, &mut Window)>();
+        let (window, mut settings) = windows.single_mut(app.world_mut()).unwrap();
+        settings.set_physical_cursor_position(Some(DVec2::new(x / 2.0, y / 2.0)));
+        app.world_mut().write_message(moved(window, x, y));
+        app.world_mut().write_message(button(window, ButtonState::Pressed));
+        app.world_mut().write_message(button(window, ButtonState::Released));
         app.update();
-        app.world_mut().resource_mut::<ButtonInput<MouseButton>>().reset_all();
         let seen = std::mem::take(&mut app.world_mut().resource_mut::<Seen>().0);
         (seen, app.world().resource::<HeaderText>().at(default()).to_owned())
     }
@@ -143,6 +202,59 @@ mod tests {
         for (x, y) in [(500.0, 600.0), (583.0, 700.0), (100.0, 950.0)] {
             assert_eq!(click(&mut app(), x, y), (vec![], "Top Text".into()));
         }
+    }
+
+    #[test]
+    fn a_press_counts_where_it_was_made_wherever_the_pointer_goes_in_the_same_frame() {
+        let mut app = app();
+        let window = app.world_mut().query::<(Entity, &Window)>().single(app.world()).unwrap().0;
+        for event in [
+            moved(window, 835.0, 185.0),
+            button(window, ButtonState::Pressed),
+            button(window, ButtonState::Released),
+            moved(window, 500.0, 600.0),
+        ] {
+            app.world_mut().write_message(event);
+        }
+        app.update();
+        assert_eq!(app.world().resource::<Seen>().0, [("clicked", 2)]);
+        assert_eq!(app.world().resource::<Hovered>().0, None);
+    }
+
+    #[test]
+    fn a_finger_presses_a_city() {
+        let mut app = app();
+        let window = app.world_mut().query::<(Entity, &Window)>().single(app.world()).unwrap().0;
+        for phase in [TouchPhase::Started, TouchPhase::Moved, TouchPhase::Ended] {
+            let touch = TouchInput { phase, position: Vec2::new(312.5, 362.5), window, force: None, id: 1 };
+            app.world_mut().write_message(WindowEvent::TouchInput(touch));
+        }
+        app.update();
+        assert_eq!(app.world().resource::<Seen>().0, [("clicked", 1)]);
+    }
+
+    /// A panel was below the pointer in the last frame; a touch screen moves the pointer and presses within one.
+    #[test]
+    fn a_press_is_taken_by_a_panel_only_where_the_panel_is() {
+        let mut app = app();
+        let context = egui::Context::default();
+        for _ in 0..2 {
+            let input = RawInput {
+                screen_rect: Some(egui::Rect::from_min_size(pos2(0.0, 0.0), vec2(500.0, 600.0))),
+                ..default()
+            };
+            let _output = context.run_ui(input, |ui| {
+                // Over city 2, beside city 1.
+                let area = Area::new(Id::new("panel")).fixed_pos(pos2(380.0, 50.0));
+                area.show(ui.ctx(), |ui| ui.allocate_space(vec2(100.0, 100.0)));
+            });
+        }
+        let mut shown = EguiContext::default();
+        *shown.get_mut() = context;
+        app.world_mut().spawn((shown, PrimaryEguiContext));
+        assert_eq!(click(&mut app, 835.0, 185.0).0, []);
+        assert_eq!(click(&mut app, 625.0, 725.0).0, [("clicked", 1)]);
+        assert_eq!(click(&mut app, 835.0, 185.0).0, []);
     }
 
     #[test]

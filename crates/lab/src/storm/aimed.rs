@@ -181,7 +181,7 @@ impl Run {
             1 => self.transfer_under_load(leader, core),
             2 => self.only_one_can_lead(&membership, core),
             3 => self.rejoin_from_an_old_copy(leader, core),
-            _ => {}
+            _ => self.ask_deposed_leader_beside_an_old_copy(leader, core),
         }
     }
 

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use raftian_raft::{NodeId, Standing};
+use raftian_raft::{NodeId, ReadId, Standing};
+use rand::RngExt;
 
 use super::Run;
 use crate::simulation::Simulation;
@@ -56,5 +57,69 @@ impl Run {
             }
         }
         panic!("{id} lost what it had acknowledged, and did not join again\n{}", self.cluster.trace());
+    }
+
+    /// The leader hears one follower alone, whose disk was put back to a time before it acknowledged the newest entries and
+    /// voted for another leader. That one has committed since, so neither a read nor a lease may be confirmed.
+    pub(super) fn ask_deposed_leader_beside_an_old_copy(&mut self, old: NodeId, core: &BTreeSet<NodeId>) {
+        let membership = self.cluster.node(old).membership().clone();
+        let sound = |cluster: &Simulation, id: NodeId| {
+            let same = membership.member(id).is_some_and(|m| m.incarnation == cluster.host(id).incarnation());
+            core.contains(&id) && cluster.is_up(id) && membership.votes(id) && same
+        };
+        let others = |id: NodeId| id != old && sound(&self.cluster, id);
+        // The follower makes the quorum of both leaders.
+        if membership.voters().count() != 3 || !membership.is_quorum(others) {
+            return;
+        }
+        let Some(follower) = self.any(|cluster, id| id != old && sound(cluster, id)) else { return };
+        let Some(new) = self.any(|cluster, id| id != old && id != follower && sound(cluster, id)) else { return };
+        let config = self.cluster.host(old).config().clone();
+        self.cluster.heal();
+        let copy = self.cluster.copy_disk(follower);
+        for _ in 0..3 {
+            self.repeat_a_command(old);
+            self.cluster.run(config.heartbeat * 2);
+        }
+        if self.dice.random_bool(0.5) {
+            // The old leader drops what the follower needs, and begins a snapshot for it.
+            self.cluster.cut(old, follower);
+            self.cluster.cut(follower, old);
+            for _ in 0..12 {
+                self.repeat_a_command(old);
+                self.cluster.run(config.heartbeat / 4);
+            }
+            let applied = self.cluster.node(old).applied();
+            self.cluster.compact(old, Some(applied));
+            self.cluster.run(config.heartbeat * 2);
+        }
+        self.cluster.isolate(old);
+        self.repeat_a_command(old);
+        // Longer than the promise of followers to their leader, and shorter than it leads without a quorum.
+        self.cluster.run(self.weather.election_timeout.0 + config.heartbeat / 10);
+        if !self.cluster.is_up(new) {
+            return;
+        }
+        self.cluster.campaign(new);
+        let among = |envelope: &crate::simulation::Envelope| envelope.from != old && envelope.to != old;
+        self.deliver_all(among);
+        self.repeat_a_command(new);
+        self.deliver_all(among);
+        let newest = self.cluster.newest_leader();
+        if newest != Some(new) || self.cluster.node(new).commit() <= self.cluster.node(old).commit() {
+            return;
+        }
+        self.cluster.put_back_whole(follower, &copy);
+        self.cluster.heal();
+        self.cluster.partition(&[&[old, follower]]);
+        if !self.cluster.leaders().contains(&old) || !self.cluster.is_up(follower) {
+            return;
+        }
+        self.tally.count("asked a deposed leader beside an old copy");
+        for round in 0..2 {
+            self.cluster.read(old, ReadId(u64::MAX - round), round > 0 && config.lease_reads);
+            self.exchange(old, follower, 1);
+        }
+        self.cluster.heal();
     }
 }
