@@ -134,9 +134,11 @@ fn a_node_with_a_foreign_key_is_refused() {
     let refused = raftian(&["status", "--config", cluster.config(3), "--json"]);
     assert!(refused.status.success(), "its own desk knows it");
     // For people, it is another fault than a member that is down.
-    let text = raftian(&["status", "--config", cluster.config(1)]);
-    let text = String::from_utf8_lossy(&text.stdout).into_owned();
-    assert!(text.lines().any(|line| line.contains("(n3)") && line.contains("refused: there is another key")), "{text}");
+    eventually("its key is shown to be refused", || {
+        let text = raftian(&["status", "--config", cluster.config(1)]);
+        let text = String::from_utf8_lossy(&text.stdout).into_owned();
+        text.lines().any(|line| line.contains("(n3)") && line.contains("refused: there is another key"))
+    });
     cluster.kill(3);
     cluster.point_at(3, 1);
     assert_eq!(raftian(&["status", "--config", cluster.config(3)]).status.code(), Some(9), "another member's does not");
@@ -168,8 +170,12 @@ fn members_whose_log_cannot_be_written_go_on() {
     let full = std::fs::File::create("/dev/full").expect("the device exists");
     let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);
-    cluster.start_with(2, &["node", "--log-level", "debug"], |program| drop(program.stderr(full)));
-    cluster.start_with(3, &["node", "--log-level", "debug"], |program| drop(program.stderr(writer)));
+    cluster.start_with(2, &["node", "--log-level", "debug"], |program| {
+        program.stderr(full);
+    });
+    cluster.start_with(3, &["node", "--log-level", "debug"], |program| {
+        program.stderr(writer);
+    });
     cluster.order(1, 1);
     // A task that fails to log must not keep a member from dialling again.
     cluster.kill(1);

@@ -37,7 +37,7 @@ fn a_follower_whose_state_went_astray_is_repaired_and_keeps_its_log() {
 }
 
 #[test]
-fn a_leader_whose_state_went_astray_steps_down_and_is_repaired() {
+fn a_leader_whose_state_went_astray_hands_over_and_is_repaired() {
     let mut cluster = comparing(1);
     order(&mut cluster, 1);
     cluster.go_astray(N1);
@@ -46,7 +46,7 @@ fn a_leader_whose_state_went_astray_steps_down_and_is_repaired() {
         cluster.propose(leader, 7, sequence, b"attack").unwrap();
     }
     cluster.settle(SECOND).unwrap();
-    assert!(cluster.tally().of("stepped down with a diverged state") >= 1);
+    assert!(cluster.tally().of("handed over") >= 1);
     assert!(alike(&cluster));
 }
 

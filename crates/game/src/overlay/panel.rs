@@ -1,18 +1,18 @@
 //! The full panel: its window, its sections and the lights.
 
-use bevy_egui::egui::{self, Color32, Context, Id, Rect, RichText, Sense, Ui, pos2, vec2};
+use bevy_egui::egui::{self, Align2, Color32, Context, Id, Rect, RichText, Sense, Ui, pos2, vec2};
 use std::time::Duration;
 
 use super::invariants::Light;
 use super::look::{BAD, GOOD, LINE, SMALL, TEXT, WEAK, words};
-use super::{Screen, lanes, marks, members, plots, ring, story, strip, why};
+use super::{Screen, lanes, members, plots, ring, story, strip, why};
 
 /// Space between the panel and the window's edges at the start.
 const MARGIN: f32 = 8.0;
 /// The panel's size at the start in logical pixels, if the window has room for it.
 const SIZE: egui::Vec2 = vec2(1180.0, 674.0);
-/// Title and borders of the panel, roughly.
-const FRAME: egui::Vec2 = vec2(24.0, 58.0);
+/// Width of an invariant's lamp, with the space to its text.
+const LAMP: f32 = 18.0;
 /// From this width on, sections stand beside each other.
 const WIDE: f32 = 720.0;
 /// Width of the ring beside the logs, and of the plots beside the decisions.
@@ -22,9 +22,8 @@ const PLOTS: f32 = 380.0;
 pub(super) fn show(context: &Context, screen: &mut Screen) {
     let whole = context.content_rect();
     let free = Rect::from_min_max(pos2(whole.min.x, whole.min.y + strip::HEIGHT), whole.max);
-    let size = SIZE.min(free.size() - FRAME - 2.0 * vec2(MARGIN, MARGIN)).max(vec2(180.0, 100.0));
-    let whole = size + FRAME;
-    let corner = pos2(free.center().x - whole.x / 2.0, free.max.y - whole.y - MARGIN);
+    let size = SIZE.min(free.size() - 2.0 * vec2(MARGIN, MARGIN)).max(vec2(180.0, 100.0));
+    let corner = pos2(free.center().x - size.x / 2.0, free.max.y - size.y - MARGIN);
     let mut window = egui::Window::new(RichText::new("CONSENSUS").font(words(13.0)).color(WEAK))
         .id(Id::new("overlay panel"))
         .default_pos(corner)
@@ -34,7 +33,7 @@ pub(super) fn show(context: &Context, screen: &mut Screen) {
         .vscroll(true);
     if has_changed(context, free) {
         // A panel that was made to fit a small window would stay small: egui keeps the size it had to take.
-        window = window.current_pos(corner).fixed_size(size);
+        window = window.anchor(Align2::CENTER_BOTTOM, vec2(0.0, -MARGIN)).fixed_size(size);
     }
     window.show(context, |ui| sections(ui, screen));
 }
@@ -91,20 +90,18 @@ pub(super) fn heading(ui: &mut Ui, title: &str) {
 
 fn lights(ui: &mut Ui, screen: &Screen) {
     ui.horizontal_wrapped(|ui| {
-        ui.spacing_mut().item_spacing.x = 6.0;
+        ui.spacing_mut().item_spacing.x = 14.0;
         for light in screen.watched.invariants.lights() {
-            let colour = if light.broken.is_some() { BAD } else { GOOD };
-            let lamp = ui.scope(|ui| {
-                marks::inline(ui, 12.0, |painter, middle| {
-                    painter.circle_filled(middle, 4.0, colour);
-                    painter.circle_stroke(middle, 5.5, (1.0, colour.gamma_multiply(0.4)));
-                });
-                let text = if light.broken.is_some() { BAD } else { TEXT };
-                ui.label(RichText::new(light.promise).font(words(12.0)).color(text));
-            });
-            let hovered = ui.interact(lamp.response.rect, Id::new(light.promise), Sense::hover());
+            let (lamp, text) = if light.broken.is_some() { (BAD, BAD) } else { (GOOD, TEXT) };
+            let galley = ui.painter().layout_no_wrap(light.promise.to_owned(), words(12.0), text);
+            // One item, so that a lamp and its text stay together where the row wraps.
+            let size = vec2(LAMP + galley.size().x, galley.size().y.max(LAMP));
+            let (area, hovered) = ui.allocate_exact_size(size, Sense::hover());
+            let middle = pos2(area.left() + 6.0, area.center().y);
+            ui.painter().circle_filled(middle, 4.0, lamp);
+            ui.painter().circle_stroke(middle, 5.5, (1.0, lamp.gamma_multiply(0.4)));
+            ui.painter().galley(pos2(area.left() + LAMP, area.center().y - galley.size().y / 2.0), galley, text);
             hovered.on_hover_ui(|ui| explain(ui, light, screen.now));
-            ui.add_space(8.0);
         }
     });
     let (line, _) = ui.allocate_exact_size(vec2(ui.available_width(), 3.0), Sense::hover());
@@ -148,7 +145,7 @@ mod tests {
                 faults: Vec::new(),
             };
             let input = RawInput { screen_rect: Some(Rect::from_min_size(pos2(0.0, 0.0), size)), ..Default::default() };
-            let _output = context.run_ui(input, |ui| show(ui.ctx(), &mut screen));
+            context.run_ui(input, |ui| show(ui.ctx(), &mut screen)).textures_delta.clear();
         }
         context.memory(|memory| memory.area_rect(Id::new("overlay panel"))).expect("the panel is shown")
     }

@@ -243,11 +243,12 @@ mod tests {
                 screen_rect: Some(egui::Rect::from_min_size(pos2(0.0, 0.0), vec2(500.0, 600.0))),
                 ..default()
             };
-            let _output = context.run_ui(input, |ui| {
+            let mut output = context.run_ui(input, |ui| {
                 // Over city 2, beside city 1.
                 let area = Area::new(Id::new("panel")).fixed_pos(pos2(380.0, 50.0));
                 area.show(ui.ctx(), |ui| ui.allocate_space(vec2(100.0, 100.0)));
             });
+            output.textures_delta.clear();
         }
         let mut shown = EguiContext::default();
         *shown.get_mut() = context;
