@@ -63,8 +63,13 @@ fn every_planted_fault_fails_its_transcript() {
 #[test]
 fn storms_find_planted_faults() {
     std::panic::set_hook(Box::new(|_| {}));
-    for fault in [PlantedFault::PrefersForEver, PlantedFault::PromotesOnlyInQuiet, PlantedFault::CompactsUnderTransfer]
-    {
+    for fault in [
+        PlantedFault::PrefersForEver,
+        PlantedFault::PromotesOnlyInQuiet,
+        PlantedFault::CompactsUnderTransfer,
+        PlantedFault::OverlooksShortHints,
+        PlantedFault::AsksNothingUnderTransfer,
+    ] {
         let found = (0..3_000).any(|seed| Storm { planted: Some(fault), ..Storm::of(seed) }.run().is_err());
         assert!(found, "{} goes unnoticed", fault.name());
     }
