@@ -46,7 +46,7 @@ pub struct Embedded {
     machines: Vec<Machine>,
     seat: Option<NodeId>,
     /// Removed last.
-    _directory: MatchDirectory,
+    directory: MatchDirectory,
 }
 
 /// One member.
@@ -125,9 +125,14 @@ impl Embedded {
         }
         let seat = machines.first().map(|machine| machine.config.id);
         match first {
-            Some(handle) => Ok((Embedded { machines, seat, _directory: directory }, handle)),
+            Some(handle) => Ok((Embedded { machines, seat, directory }, handle)),
             None => Err(std::io::Error::other("a match needs at least one member").into()),
         }
+    }
+
+    /// Where the members have their disks.
+    pub(crate) fn directory(&self) -> &std::path::Path {
+        self.directory.path()
     }
 
     /// Configuration of the member behind the window.

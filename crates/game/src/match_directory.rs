@@ -3,7 +3,6 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;
-use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -12,9 +11,6 @@ const PREFIX: &str = "raftian-match-";
 
 /// File that a running match holds a lock on.
 const LOCK: &str = "lock";
-
-/// Age below which a directory may belong to a match that is just starting and has no lock yet.
-const STARTING: Duration = Duration::from_secs(60);
 
 /// A directory that is removed when this value is dropped, or by the next match that starts if this process was killed.
 #[derive(Debug)]
@@ -45,25 +41,26 @@ impl MatchDirectory {
     }
 }
 
-/// Removes the directories of killed matches. One that cannot be looked at or removed, such as another user's, is left.
+/// Removes the directories of killed matches: those with the lock file of a match that no process holds. Any other directory
+/// is left, whatever its name.
 fn remove_abandoned(parent: &Path) {
     let Ok(entries) = fs::read_dir(parent) else { return };
     for entry in entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX)) {
         let path = entry.path();
-        let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
-        let age = entry.metadata().and_then(|metadata| metadata.modified()).ok().and_then(|time| time.elapsed().ok());
-        let is_abandoned = match File::open(path.join(LOCK)) {
-            // The lock may be released while the owner still removes its files, which does no harm.
-            Ok(lock) => lock.try_lock().is_ok(),
-            Err(_) => age.is_some_and(|age| age > STARTING),
-        };
-        if is_directory && is_abandoned {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) && is_abandoned(&path) {
             match fs::remove_dir_all(&path) {
                 Ok(()) => tracing::info!(path = %path.display(), "removed the directory of a match that was killed"),
                 Err(error) => tracing::debug!(path = %path.display(), %error, "an abandoned directory is left"),
             }
         }
     }
+}
+
+fn is_abandoned(directory: &Path) -> bool {
+    let lock = directory.join(LOCK);
+    // Nothing else is opened: opening a pipe would wait for its writer.
+    let is_file = fs::symlink_metadata(&lock).is_ok_and(|metadata| metadata.is_file());
+    is_file && File::open(&lock).is_ok_and(|lock| lock.try_lock().is_ok())
 }
 
 #[cfg(test)]
@@ -77,12 +74,12 @@ mod tests {
         let killed = parent.path().join("raftian-match-killed");
         fs::create_dir_all(killed.join("n1")).unwrap();
         File::create(killed.join(LOCK)).unwrap();
-        let starting = parent.path().join("raftian-match-starting");
-        let other = parent.path().join("raftian-other");
-        [&starting, &other].into_iter().for_each(|path| fs::create_dir(path).unwrap());
+        // A player's own directory may have such a name, and anything may be in it.
+        let own = parent.path().join("raftian-match-mine");
+        fs::create_dir_all(own.join(LOCK)).unwrap();
         let second = MatchDirectory::create(parent.path()).unwrap();
-        let exists = [running.path(), second.path(), &killed, &starting, &other].map(Path::exists);
-        assert_eq!(exists, [true, true, false, true, true]);
+        let exists = [running.path(), second.path(), &killed, &own].map(Path::exists);
+        assert_eq!(exists, [true, true, false, true]);
         let path = second.path().to_owned();
         drop(second);
         assert!(!path.exists());

@@ -1,10 +1,28 @@
-//! Lines on standard error. Writing one may fail, on a full disk or when the reader of a pipe has gone; that must not end
-//! anything, so it is counted instead.
+//! Lines on standard error. Writing one may fail, on a full disk or when the reader of a pipe has gone, or block, when the
+//! reader stands still. Neither must hold anything up, so a thread of its own writes, and what it cannot take is counted.
 
 use std::io::{self, Write};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
+
+/// Lines that may wait for the terminal. Beyond them lines are lost.
+const QUEUE: usize = 1024;
+
+/// Time that the end of the program waits for the last lines.
+const FLUSH_WAIT: Duration = Duration::from_millis(200);
 
 static LOST_LINES: AtomicU64 = AtomicU64::new(0);
+
+/// The way to the thread that writes.
+static WRITER: OnceLock<SyncSender<Message>> = OnceLock::new();
+
+enum Message {
+    Text(Vec<u8>),
+    /// Everything before it is written.
+    Flush(SyncSender<()>),
+}
 
 /// Number of lines that could not be written to standard error since the program started.
 #[must_use]
@@ -14,19 +32,24 @@ pub fn lost_lines() -> u64 {
 
 /// Writes one line to standard error.
 pub fn note(line: &str) {
-    // One write, so that lines of several processes do not mix.
-    let _counted = LogWriter::default().write_all(format!("{line}\n").as_bytes()).is_err();
+    send(format!("{line}\n").into_bytes());
 }
 
-/// A writer of log lines that never fails: what standard error does not take is counted by [`lost_lines`].
+/// Waits for a moment until all lines are written. To be called before the program ends.
+pub fn flush() {
+    let (written, wait) = sync_channel(1);
+    if writer().try_send(Message::Flush(written)).is_ok() {
+        let _blocked = wait.recv_timeout(FLUSH_WAIT).is_err();
+    }
+}
+
+/// A writer of log lines that never fails and never blocks: what standard error does not take is counted by [`lost_lines`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LogWriter(());
 
 impl Write for LogWriter {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if write_to_terminal(line).is_err() {
-            LOST_LINES.fetch_add(1, Ordering::Relaxed);
-        }
+        send(line.to_vec());
         Ok(line.len())
     }
 
@@ -35,18 +58,57 @@ impl Write for LogWriter {
     }
 }
 
+fn send(text: Vec<u8>) {
+    if writer().try_send(Message::Text(text)).is_err() {
+        LOST_LINES.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// The queue of the writing thread, which is started with the first line. Without a thread the queue is closed.
+fn writer() -> &'static SyncSender<Message> {
+    WRITER.get_or_init(|| {
+        let (queue, messages) = sync_channel(QUEUE);
+        let terminal = terminal();
+        let started = std::thread::Builder::new().name("terminal".to_owned()).spawn(move || write(terminal, &messages));
+        if let Err(error) = started {
+            let _unread = writeln!(io::stderr(), "raftian: nothing can be logged: {error}").is_err();
+        }
+        queue
+    })
+}
+
+fn write(mut terminal: impl Write, messages: &Receiver<Message>) {
+    for message in messages {
+        match message {
+            Message::Text(text) => {
+                if terminal.write_all(&text).is_err() {
+                    LOST_LINES.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+            Message::Flush(written) => {
+                let _no_longer_waits = written.try_send(()).is_err();
+            }
+        }
+    }
+}
+
+/// Standard error as it is now, apart from the standard library's own, whose lock a blocked write would hold.
+#[cfg(unix)]
+fn terminal() -> Box<dyn Write + Send> {
+    use std::os::fd::AsFd;
+    match io::stderr().as_fd().try_clone_to_owned() {
+        Ok(own) => Box::new(std::fs::File::from(own)),
+        Err(_) => Box::new(io::stderr()),
+    }
+}
+
+#[cfg(not(unix))]
+fn terminal() -> Box<dyn Write + Send> {
+    Box::new(io::stderr())
+}
+
 #[cfg(all(unix, feature = "client"))]
 pub(crate) use self::capture::{hold_back_libraries, release_libraries};
-
-#[cfg(all(unix, feature = "client"))]
-fn write_to_terminal(line: &[u8]) -> io::Result<()> {
-    capture::write_to_terminal(line)
-}
-
-#[cfg(not(all(unix, feature = "client")))]
-fn write_to_terminal(line: &[u8]) -> io::Result<()> {
-    io::stderr().lock().write_all(line)
-}
 
 #[cfg(all(not(unix), feature = "client"))]
 pub(crate) fn hold_back_libraries() {}
@@ -58,49 +120,82 @@ pub(crate) fn release_libraries(_show: bool) {}
 #[cfg(all(unix, feature = "client"))]
 mod capture {
     use std::fs::File;
-    use std::io::{self, Read, Seek, Write};
-    use std::sync::{Mutex, MutexGuard, PoisonError};
+    use std::io::{self, Read, Seek};
+    use std::os::fd::{AsFd, OwnedFd};
+    use std::sync::{Mutex, PoisonError};
 
     /// While libraries are held back: standard error as it was, and what they print instead.
     struct Capture {
-        terminal: File,
+        standard_error: OwnedFd,
         held_back: File,
     }
 
     static CAPTURE: Mutex<Option<Capture>> = Mutex::new(None);
 
-    fn lock() -> MutexGuard<'static, Option<Capture>> {
-        CAPTURE.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// From now on, what is printed to standard error is kept in a file, except the lines of this module.
     pub(crate) fn hold_back_libraries() {
+        // The thread that writes lines must have its own way to the terminal before.
+        super::writer();
         let capture = || -> io::Result<Capture> {
-            let terminal = File::from(rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stderr(), 3)?);
+            let standard_error = io::stderr().as_fd().try_clone_to_owned()?;
             let held_back = tempfile::tempfile()?;
             rustix::stdio::dup2_stderr(&held_back)?;
-            Ok(Capture { terminal, held_back })
+            Ok(Capture { standard_error, held_back })
         };
         match capture() {
-            Ok(capture) => *lock() = Some(capture),
+            Ok(capture) => *CAPTURE.lock().unwrap_or_else(PoisonError::into_inner) = Some(capture),
             Err(error) => tracing::debug!(%error, "messages of libraries cannot be held back"),
         }
     }
 
     /// Ends that, if it was begun. What was held back is printed if `show`.
     pub(crate) fn release_libraries(show: bool) {
-        let Some(mut capture) = lock().take() else { return };
-        let _closed = rustix::stdio::dup2_stderr(&capture.terminal).is_err();
+        let Some(mut capture) = CAPTURE.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+        let _closed = rustix::stdio::dup2_stderr(&capture.standard_error).is_err();
         let mut text = Vec::new();
         if show && capture.held_back.rewind().and_then(|()| capture.held_back.read_to_end(&mut text)).is_ok() {
-            let _unread = capture.terminal.write_all(&text).is_err();
+            super::send(text);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A terminal whose reader stands still.
+    struct Blocked(Receiver<()>);
+
+    impl Write for Blocked {
+        fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+            self.0.recv().map_err(io::Error::other)?;
+            Ok(line.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
         }
     }
 
-    pub(super) fn write_to_terminal(line: &[u8]) -> io::Result<()> {
-        match &mut *lock() {
-            Some(capture) => capture.terminal.write_all(line),
-            None => io::stderr().lock().write_all(line),
+    #[test]
+    fn a_terminal_that_blocks_holds_no_sender_up() {
+        let (go_on, blocked) = sync_channel(0);
+        let (queue, messages) = sync_channel(2);
+        let thread = std::thread::spawn(move || write(Blocked(blocked), &messages));
+        let text = || Message::Text(b"line\n".to_vec());
+        let mut refused = 0;
+        for _ in 0..10 {
+            refused += u32::from(queue.try_send(text()).is_err());
         }
+        assert!(refused >= 7, "the queue is bounded: {refused}");
+        drop(go_on);
+        let (written, wait) = sync_channel(1);
+        while queue.try_send(Message::Flush(written.clone())).is_err() {
+            std::thread::yield_now();
+        }
+        wait.recv().expect("lines that fail are skipped");
+        assert!(lost_lines() > 0);
+        drop(queue);
+        thread.join().expect("no panic");
     }
 }

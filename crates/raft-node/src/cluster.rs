@@ -228,6 +228,7 @@ impl NodeConfig {
             return invalid("member", reason, "list between 1 and 9 members, this node included");
         }
         let mut ids = BTreeSet::new();
+        let mut addresses = BTreeSet::new();
         let mut fingerprints = BTreeSet::new();
         for member in &self.members {
             let key = format!("member {}", member.id.0);
@@ -243,6 +244,18 @@ impl NodeConfig {
             if let Some(problem) = unusable(member.address).or_else(|| unspecified(member.address)) {
                 let reason = format!("no member can be reached at {}: {problem}", member.address);
                 return invalid(&key, reason, "write the address and port at which the others reach it");
+            }
+            if !addresses.insert(member.address) {
+                let reason = format!("another member has the address {} too", member.address);
+                return invalid(&key, reason, "give each member its own address and port");
+            }
+            if self.listen.is_ipv4() && member.address.is_ipv6() {
+                let reason = format!("{} cannot be reached from {}", member.address, self.listen);
+                return invalid(&key, reason, "use IPv4 addresses for all members, or listen on [::]");
+            }
+            if self.listen.ip().is_loopback() && !member.address.ip().is_loopback() && member.id != self.id {
+                let reason = format!("{} cannot be reached from {}", member.address, self.listen);
+                return invalid("listen", reason, "listen on the address at which the others reach it, or on 0.0.0.0");
             }
         }
         let Some(own) = self.member(self.id) else {

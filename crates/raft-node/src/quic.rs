@@ -57,7 +57,7 @@ pub const MAX_CLIENTS: usize = 256;
 
 /// Time after which a connection of the operator's tools without a request is closed. It bounds how long the place of a tool
 /// that was killed is held after it has read its answer.
-pub const CLIENT_IDLE: Duration = Duration::from_millis(500);
+pub const CLIENT_IDLE: Duration = Duration::from_secs(2);
 
 /// Most streams in one direction that a peer may have open: consensus needs one and snapshots another; the rest is room
 /// for streams that were closed and not yet forgotten.

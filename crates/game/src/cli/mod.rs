@@ -17,6 +17,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::terminal::flush;
+
 pub use exit::{Exit, Failure};
 
 /// A strategy game without a host: every player's machine is a Raft node.
@@ -74,7 +76,9 @@ pub fn run() -> Exit {
         }
     };
     if let Err(failure) = output::start_log(&cli.log_level) {
-        return failure.report();
+        let exit = failure.report();
+        flush();
+        return exit;
     }
     let result = match cli.command {
         Some(Command::Cluster(command)) => cluster::run(command),
@@ -92,8 +96,10 @@ pub fn run() -> Exit {
             "this build has no window; run a member with `raftian node`, or see `raftian --help`",
         )),
     };
-    match result {
+    let exit = match result {
         Ok(exit) => exit,
         Err(failure) => failure.report(),
-    }
+    };
+    flush();
+    exit
 }

@@ -104,19 +104,24 @@ fn propose(config: &NodeConfig, timeout: f64, city: CityId) -> Result<CommittedO
             return Err(too_late(timeout));
         }
         let asked_at = Instant::now();
+        // A node on which many orders wait answers before its time, and another question may get through a moment later.
+        let pause = || std::thread::sleep(SHORTEST_ROUND.saturating_sub(asked_at.elapsed()).min(left));
         match ask(config, &question, left.clamp(Duration::from_millis(200), ONE_QUESTION)) {
             Ok(Answer::Committed(committed)) => return Ok(committed),
             Ok(Answer::Waiting { ticket }) => {
                 proposed = true;
                 question = Question::Outcome { ticket };
-                // A member on which many orders wait answers before its time.
-                std::thread::sleep(SHORTEST_ROUND.saturating_sub(asked_at.elapsed()));
+                pause();
             }
             Ok(Answer::UnknownTicket) => return Err(unknown("the member was started anew meanwhile")),
             Ok(other) => return Err(unexpected(&other)),
             // The member holds its answer back for as long as it can; our own deadline came first.
             Err(failure) if failure.exit == Exit::Network && deadline <= Instant::now() && is_running(config) => {
                 return Err(too_late(timeout));
+            }
+            Err(failure) if proposed && !left.is_zero() && is_running(config) => {
+                tracing::debug!(failure.message, "asking again what became of the order");
+                pause();
             }
             Err(failure) if proposed || may_have_arrived(&failure, config) => return Err(unknown(&failure.message)),
             Err(failure) => return Err(failure),

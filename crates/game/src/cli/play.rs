@@ -49,6 +49,7 @@ pub(super) fn run_embedded(flags: &WindowFlags, log_level: &str) -> Result<Exit,
     hold_back(log_level);
     let asked = watch_signals()?;
     let (embedded, node) = Embedded::start(EMBEDDED_NODES)?;
+    let _guard = WindowGuard::of_match(embedded.directory(), &asked);
     in_window(&asked, || window::play_embedded(embedded, node, &flags.options(&asked)))
 }
 
@@ -57,14 +58,14 @@ pub(super) fn run_member(args: &PlayArgs, log_level: &str) -> Result<Exit, Failu
     let asked = watch_signals()?;
     let (node, member) = node::start(&args.member)?;
     hold_back(log_level);
-    let guard = WindowGuard::new(member.control.clone(), &args.member.config, log_level, &asked);
+    let guard = WindowGuard::of_member(member.control.clone(), &args.member.config, log_level, &asked);
     let options = args.window.options(&asked);
     let play = || in_window(&asked, || window::play_member(node, member, &options));
     match std::panic::catch_unwind(AssertUnwindSafe(play)) {
         // A picture that cannot be taken ends the window too.
-        Ok(Ok(Exit::Unexpected)) if options.screenshot.is_none() => Err(guard.go_on("the renderer failed")),
+        Ok(Ok(Exit::Unexpected)) if options.screenshot.is_none() => Ok(guard.lost("the renderer failed")),
         Ok(ended) => ended,
-        Err(panic) => Err(guard.go_on(&raftian_node::panic_message(&*panic))),
+        Err(panic) => Ok(guard.lost(&raftian_node::panic_message(&*panic))),
     }
 }
 
@@ -117,7 +118,7 @@ pub(super) fn or_missing<T>(run: impl FnOnce() -> T) -> Result<T, Failure> {
         }
     }));
     let ran = std::panic::catch_unwind(AssertUnwindSafe(run));
-    release_libraries(!window::has_drawn());
+    release_libraries(ran.is_err() && !window::has_drawn());
     ran.map_err(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
         match missing(text).filter(|_| !window::has_drawn()) {

@@ -21,10 +21,10 @@ pub(super) fn watch_signals() -> Result<Asked, Failure> {
     let failed =
         |error: &dyn std::fmt::Display| Failure::new(Exit::Unexpected, format!("signals cannot be handled: {error}"));
     let asked = Asked::default();
-    let to_end = Arc::clone(&asked.to_end);
+    let in_handler = asked.clone();
     ctrlc::set_handler(move || {
-        if to_end.swap(true, Ordering::AcqRel) {
-            std::process::exit(Exit::Interrupted as i32);
+        if in_handler.to_end.swap(true, Ordering::AcqRel) {
+            std::process::exit(in_handler.exit() as i32);
         }
     })
     .map_err(|error| failed(&error))?;

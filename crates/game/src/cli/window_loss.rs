@@ -1,56 +1,75 @@
-//! A member whose window is lost goes on without it.
+//! What becomes of the nodes behind a window that is lost.
 //!
-//! Decision: when the display dies, the renderer fails or the window's program panics, the process hands leadership over,
-//! closes its node and replaces itself by `raftian node` (exec). Why: the display is no part of the match; and Xlib ends the
+//! Decision: when the display dies, the renderer fails or the window's program panics, a member hands leadership over, closes
+//! its node and replaces the process by `raftian node` (exec). Why: the display is no part of the match; and Xlib ends the
 //! process by `exit` when its server is gone, so nothing of the window's program can be relied on. Would change if: windows
 //! were processes of their own.
+//!
+//! A match of five nodes in one process ends with its window.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, Once, PoisonError};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::time::{Duration, Instant};
 
 use raftian_node::NodeControl;
 
+use super::Exit;
 use super::signals::Asked;
-use super::{Exit, Failure};
-use crate::terminal::{note, release_libraries};
+use crate::terminal::{flush, note, release_libraries};
 
-/// Longest wait for the node to hand over and close.
+/// Longest wait for a node to hand over and close.
 const CLOSE_WAIT: Duration = Duration::from_secs(8);
 
 const CLOSE_POLL: Duration = Duration::from_millis(5);
 
-/// The member behind the window of this process, while there is one.
-static MEMBER: Mutex<Option<Member>> = Mutex::new(None);
+/// What is behind the window of this process, while there is one.
+static GUARDED: Mutex<Option<Guarded>> = Mutex::new(None);
+
+struct Guarded {
+    asked: Asked,
+    behind: Behind,
+}
+
+enum Behind {
+    Member(Member),
+    /// A whole match, and the directory of its nodes.
+    Match(PathBuf),
+}
 
 struct Member {
     control: NodeControl,
     config: PathBuf,
     log_level: String,
-    asked: Asked,
 }
 
-/// Guards the member behind a window until it is dropped.
+/// Guards what is behind a window until it is dropped.
 pub(super) struct WindowGuard(());
 
 impl WindowGuard {
     /// From now on the member of `control`, whose node file is `config`, goes on if a library ends the process.
-    pub(super) fn new(control: NodeControl, config: &Path, log_level: &str, asked: &Asked) -> Self {
-        static HOOK: Once = Once::new();
+    pub(super) fn of_member(control: NodeControl, config: &Path, log_level: &str, asked: &Asked) -> Self {
         let (config, log_level) = (config.to_owned(), log_level.to_owned());
-        *lock() = Some(Member { control, config, log_level, asked: asked.clone() });
+        Self::new(Behind::Member(Member { control, config, log_level }), asked)
+    }
+
+    /// From now on `directory` is removed if a library ends the process.
+    pub(super) fn of_match(directory: &Path, asked: &Asked) -> Self {
+        Self::new(Behind::Match(directory.to_owned()), asked)
+    }
+
+    fn new(behind: Behind, asked: &Asked) -> Self {
+        static HOOK: Once = Once::new();
+        *lock() = Some(Guarded { asked: asked.clone(), behind });
         HOOK.call_once(|| {
             shutdown_hooks::add_shutdown_hook(on_exit);
         });
         WindowGuard(())
     }
 
-    /// The window is lost for this `reason`: the member goes on without it. Returns only if that fails.
-    pub(super) fn go_on(self, reason: &str) -> Failure {
-        match lock().take() {
-            Some(member) => member.go_on(reason),
-            None => Failure::new(Exit::NoDisplay, reason),
-        }
+    /// The window is lost for this `reason`: a member goes on without it. Returns how the process must end otherwise.
+    pub(super) fn lost(self, reason: &str) -> Exit {
+        let guarded = lock().take();
+        guarded.map_or(Exit::NoDisplay, |guarded| guarded.lost(reason))
     }
 }
 
@@ -60,35 +79,61 @@ impl Drop for WindowGuard {
     }
 }
 
-fn lock() -> std::sync::MutexGuard<'static, Option<Member>> {
-    MEMBER.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock() -> MutexGuard<'static, Option<Guarded>> {
+    GUARDED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Runs when the process ends by `exit`. With a member still behind a window, that was a library's decision.
+/// Runs when the process ends by `exit`. With something still behind a window, that was a library's decision.
 extern "C" fn on_exit() {
-    let member = lock().take();
-    if let Some(member) = member.filter(|member| !member.asked.to_end()) {
-        let failure = member.go_on("the display is gone");
-        std::process::exit(failure.report() as i32);
+    let guarded = lock().take();
+    if let Some(guarded) = guarded {
+        let exit = guarded.lost("the display is gone");
+        flush();
+        std::process::exit(exit as i32);
+    }
+}
+
+impl Guarded {
+    fn lost(self, reason: &str) -> Exit {
+        release_libraries(true);
+        match self.behind {
+            Behind::Member(member) => member.go_on(reason, &self.asked),
+            Behind::Match(directory) => {
+                if !self.asked.to_end() {
+                    note(&format!("raftian: the window is lost ({reason}), and its match with it"));
+                }
+                let _left_for_the_next_start = std::fs::remove_dir_all(directory).is_err();
+                if self.asked.to_end() { self.asked.exit() } else { Exit::NoDisplay }
+            }
+        }
     }
 }
 
 impl Member {
-    fn go_on(self, reason: &str) -> Failure {
-        release_libraries(true);
+    /// Goes on without a window, unless the process was asked to end.
+    fn go_on(self, reason: &str, asked: &Asked) -> Exit {
         let id = self.control.view().status.id;
-        note(&format!(
-            "raftian: the window is lost ({reason}); {id} goes on without it. End it with an interrupt, and run `raftian play` \
-             again for a window"
-        ));
+        if !asked.to_end() {
+            note(&format!(
+                "raftian: the window is lost ({reason}); {id} goes on without it. End it with an interrupt, and run \
+                 `raftian play` again for a window"
+            ));
+        }
         self.control.stop();
         let deadline = Instant::now() + CLOSE_WAIT;
         while self.control.is_running() && Instant::now() < deadline {
             std::thread::sleep(CLOSE_POLL);
         }
+        if asked.to_end() {
+            return asked.exit();
+        }
+        flush();
         match self.replace_process() {
-            Ok(exit) => Failure::new(exit, "the member has ended"),
-            Err(error) => Failure::new(Exit::NoDisplay, format!("{id} cannot go on without its window: {error}")),
+            Ok(exit) => exit,
+            Err(error) => {
+                note(&format!("raftian: {id} cannot go on without its window: {error}"));
+                Exit::NoDisplay
+            }
         }
     }
 
@@ -96,7 +141,7 @@ impl Member {
     #[cfg(unix)]
     fn replace_process(&self) -> std::io::Result<Exit> {
         use std::os::unix::process::CommandExt;
-        Err(self.headless()?.exec())
+        Err(self.headless()?.arg0("raftian").exec())
     }
 
     /// Runs the member without a window in another process, and waits for its end.
@@ -107,7 +152,10 @@ impl Member {
     }
 
     fn headless(&self) -> std::io::Result<std::process::Command> {
-        let mut command = std::process::Command::new(std::env::current_exe()?);
+        // This very program, also if its file was replaced by another build.
+        let program =
+            if cfg!(target_os = "linux") { PathBuf::from("/proc/self/exe") } else { std::env::current_exe()? };
+        let mut command = std::process::Command::new(program);
         command.args(["--log-level", &self.log_level, "node", "--config"]).arg(&self.config);
         Ok(command)
     }

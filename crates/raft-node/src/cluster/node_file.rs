@@ -153,8 +153,9 @@ fn parse_address(text: &str) -> Result<SocketAddr, String> {
 #[cfg(unix)]
 fn warn_of_exposed_key(file: &Path) {
     use std::os::unix::fs::PermissionsExt;
-    let mode = fs::metadata(file).map_or(0, |metadata| metadata.permissions().mode());
-    if mode & 0o077 != 0 {
+    let Ok(metadata) = fs::metadata(file) else { return };
+    let mode = metadata.permissions().mode();
+    if metadata.is_file() && mode & 0o077 != 0 {
         let (file, mode) = (file.display(), mode & 0o777);
         tracing::warn!(
             "other users of this machine can read or replace the key {file} (mode {mode:o}); run `chmod 600 {file}`"

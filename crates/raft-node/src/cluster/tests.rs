@@ -122,6 +122,9 @@ fn every_mistake_in_a_node_file_is_named_with_a_remedy() {
     assert!(address("255.255.255.255:8001").contains("broadcast"));
     assert!(address("[::ffff:224.0.0.9]:8001").contains("multicast"));
     assert!(address("example.org:8001").contains("`member 2 address`: \"example.org:8001\" is not an IP address"));
+    assert!(address("127.0.0.1:8000").contains("another member has the address"));
+    assert!(address("[::1]:8001").contains("cannot be reached from 127.0.0.1:8000; use IPv4 addresses"));
+    assert!(address("192.168.1.7:8001").contains("`listen`: 192.168.1.7:8001 cannot be reached from 127.0.0.1:8000"));
     let listen = |to: &str| complaint("listen = \"127.0.0.1:8000\"", &format!("listen = \"{to}\""));
     assert!(listen("localhost:8000").contains("host names are not looked up; write one such as"));
     assert!(listen("127.0.0.1:0").contains("`listen`: no node can listen on 127.0.0.1:0: the port is 0"));

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use quinn::{Connection, ConnectionError, Endpoint, ReadError, ReadToEndError, VarInt, WriteError};
+use quinn::{Connection, ConnectionError, Endpoint, ReadError, ReadToEndError, TransportErrorCode, VarInt, WriteError};
 use tokio::runtime::Handle;
 use tokio::task::yield_now;
 use tokio::time::timeout;
@@ -152,6 +152,13 @@ fn broken(address: SocketAddr, patience: Duration, error: &ConnectionError) -> C
         (Some(tls::Alert::ForeignProtocol), _) => ClientError::ForeignProtocol { address },
         (None, ConnectionError::TimedOut) => ClientError::Unreachable { address, patience },
         (None, ConnectionError::ApplicationClosed(close)) if close.error_code == code::BUSY => ClientError::Busy,
+        (None, ConnectionError::ApplicationClosed(close)) if close.error_code == code::CLOSED => ClientError::NoAnswer,
+        // Before the handshake is done, the code of the application is hidden (RFC 9000, section 10.2.3).
+        (None, ConnectionError::ConnectionClosed(close))
+            if close.error_code == TransportErrorCode::APPLICATION_ERROR =>
+        {
+            ClientError::Busy
+        }
         (None, error) => ClientError::Protocol { reason: error.to_string() },
     }
 }
