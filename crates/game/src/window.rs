@@ -47,7 +47,7 @@ pub(crate) fn tell_when_drawn(app: &mut App) {
     });
 }
 
-/// A software renderer explains a slow game, so the player is told of it.
+/// Reports a software renderer, which explains a slow game.
 fn note_software_renderer(adapter: Option<Res<RenderAdapterInfo>>) {
     if adapter.is_some_and(|adapter| adapter.device_type == DeviceType::Cpu) {
         note("raftian: no graphics driver was found, so a software renderer draws the window, slowly");

@@ -149,7 +149,7 @@ fn parse_address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| format!("{text:?} is not an IP address and a port; host names are not looked up"))
 }
 
-/// Whoever can read a key can act as its member.
+/// A key that others can read lets them act as its member.
 #[cfg(unix)]
 fn warn_of_exposed_key(file: &Path) {
     use std::os::unix::fs::PermissionsExt;
