@@ -100,7 +100,10 @@ pub(crate) fn apply_committed(world: &mut World, mut taken: Local<Vec<node::Comm
     state::snapshot_if_due(world);
 }
 
-/// Applies one entry. The error says why this machine cannot go on.
+/// Applies one entry.
+///
+/// # Errors
+/// The reason for which the node must stop.
 fn apply_entry(world: &mut World, entry: &Entry) -> Result<(), String> {
     let index = entry.index;
     let expected = world.resource::<AppliedLog>().index.next();

@@ -50,8 +50,8 @@
 //! machine that was away for too long, or starts again, gets the state back in the place where it stands between entries,
 //! and [`StateRestored`] is triggered: whatever was derived from the state is derived anew. A proposal whose command comes
 //! back inside a snapshot is answered too, because it is proposed again and recognised. A snapshot that this build cannot
-//! read stops the node and says why. So does a system of [`ApplyCommitted`] that panics or returns an error; the other
-//! machines go on, and after a restart the node stops at the same entry.
+//! read stops the node, with the reason in `NodeView::stopped`. A system of [`ApplyCommitted`] that panics or returns an error
+//! also stops it; other machines are not affected, and after a restart the node stops at the same entry.
 //!
 //! After every [`STATE_HASH_EVERY`]th entry machines compare hashes of that state. One that differs from the others, by a
 //! bug or a broken memory, gets theirs.

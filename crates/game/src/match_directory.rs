@@ -41,8 +41,8 @@ impl MatchDirectory {
     }
 }
 
-/// Removes the directories of killed matches: those with the lock file of a match that no process holds. Any other directory
-/// is left, whatever its name.
+/// Removes the directories of killed matches: those whose lock file no process holds. A directory without a lock file is not
+/// touched, even if its name has the prefix.
 fn remove_abandoned(parent: &Path) {
     let Ok(entries) = fs::read_dir(parent) else { return };
     for entry in entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX)) {

@@ -6,9 +6,10 @@
 //! a quorum is healed, and whatever is not part of it stays broken for good.
 //!
 //! # What is not simulated
-//! Sockets, QUIC, threads and the operating system: real processes are for that. An old store that is put back is
-//! noticed by the mark beside it; where the mark is as old, as in the image of a whole machine, only a leader that has
-//! acknowledgements of it can tell (`storm/old_copy.rs`). Raft does not survive it at any other moment, and neither do we.
+//! Sockets, QUIC, threads and the operating system: real processes are for that. The mark beside
+//! a store detects that an older copy was restored. If the mark was restored with it, as in the image of a whole machine, only
+//! a leader that holds later acknowledgements of that store detects it (`storm/old_copy.rs`); otherwise safety is lost, as in
+//! any Raft implementation, so storms restore whole machines in that case alone.
 
 mod aimed;
 mod aimed_changes;

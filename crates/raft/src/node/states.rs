@@ -24,8 +24,9 @@ impl Node {
     }
 
     /// A follower in another state gets a snapshot, once a majority shares this leader's; if a majority shares another,
-    /// it is the leader that went astray, and one of that majority takes over. As long as neither is known nothing is
-    /// replaced: two nodes alone cannot tell who is right, and witnesses have no state to ask for.
+    /// it is the leader that went astray, and one of that majority takes over. Without a
+    /// majority for either state nothing is replaced: two differing states alone do not show which one is correct, and
+    /// witnesses have no state.
     ///
     /// Members may be far apart, so a follower agrees at every index up to the last at which it was seen to agree.
     pub(super) fn compare_state(&mut self, from: NodeId, theirs: StateHash) {
