@@ -32,7 +32,7 @@ pub(crate) enum Action {
     /// A read.
     Read(NodeId),
     /// The leader hands over.
-    HandOver(NodeId, NodeId),
+    TransferLeadership(NodeId, NodeId),
     /// Time passes, for one or for all.
     Tick(Option<NodeId>),
 }
@@ -48,7 +48,7 @@ pub(crate) struct Spent {
     pub(crate) snapshots: u8,
     pub(crate) changes: u8,
     pub(crate) reads: u8,
-    pub(crate) hand_overs: u8,
+    pub(crate) transfers: u8,
     pub(crate) ticks: u8,
 }
 
@@ -63,7 +63,7 @@ impl Spent {
             Action::Snapshot(_) => &mut self.snapshots,
             Action::Change(_) => &mut self.changes,
             Action::Read(_) => &mut self.reads,
-            Action::HandOver(..) => &mut self.hand_overs,
+            Action::TransferLeadership(..) => &mut self.transfers,
             Action::Tick(_) => &mut self.ticks,
             Action::Deliver(_) | Action::Write(_) => return,
         };
@@ -90,7 +90,7 @@ pub(crate) fn possible(cluster: &Cluster, world: &World, actions: &mut Vec<Actio
             may(spent.heartbeats, bounds.heartbeats, Action::Heartbeat(id));
             may(spent.changes, (bounds.changes)().len() as u8, Action::Change(id));
             for to in world.hosts.iter().map(|host| host.id()).filter(|to| *to != id) {
-                may(spent.hand_overs, bounds.hand_overs, Action::HandOver(id, to));
+                may(spent.transfers, bounds.transfers, Action::TransferLeadership(id, to));
             }
         } else if host.node.term().0 < bounds.terms && cluster.may_stand(host) {
             may(spent.campaigns, bounds.campaigns, Action::Campaign(id));

@@ -49,7 +49,7 @@ pub(crate) struct Bounds {
     pub(crate) wipes: u8,
     pub(crate) snapshots: u8,
     pub(crate) reads: u8,
-    pub(crate) hand_overs: u8,
+    pub(crate) transfers: u8,
     /// Times that time passes, if it does.
     pub(crate) ticks: u8,
     /// Changes of the members, asked for in this order.
@@ -80,7 +80,7 @@ impl Bounds {
         one("wipes", |bounds| bounds.wipes += 1);
         one("snapshots", |bounds| bounds.snapshots += 1);
         one("reads", |bounds| bounds.reads += 1);
-        one("hand-overs", |bounds| bounds.hand_overs += 1);
+        one("leadership transfers", |bounds| bounds.transfers += 1);
         one("ticks", |bounds| bounds.ticks += 1);
         let wire = match self.wire {
             Wire::Remembers => return larger,
@@ -113,7 +113,7 @@ impl Bounds {
             wipes: 0,
             snapshots: 0,
             reads: 0,
-            hand_overs: 0,
+            transfers: 0,
             ticks: 0,
             changes: Vec::new,
             configure: |_| {},

@@ -313,7 +313,7 @@ impl Model for Cluster {
                 self.input(&mut world, id, Input::ChangeMembership(change));
             }
             Action::Read(id) => self.read(&mut world, id),
-            Action::HandOver(id, to) => self.input(&mut world, id, Input::HandOver(Some(to))),
+            Action::TransferLeadership(id, to) => self.input(&mut world, id, Input::TransferLeadership(Some(to))),
             Action::Tick(None) => {
                 let drifts = self.plant == Some(Plant::ClocksDrift);
                 for host in before.hosts.iter().skip(usize::from(drifts)) {

@@ -268,10 +268,10 @@ pub(crate) fn portfolio() -> Vec<Configuration> {
             plants: &[Plant::VoteForgotten],
         },
         Configuration {
-            name: "hand-over",
+            name: "leadership transfer",
             bounds: Bounds {
                 terms: 3,
-                hand_overs: 1,
+                transfers: 1,
                 campaigns: 1,
                 crashes: 1,
                 wire: Wire::Holds(3),

@@ -42,7 +42,7 @@ fn line(story: &mut String, world: &World, action: Action) {
         }
         Action::Change(id) => writeln!(story, "member {id} …"),
         Action::Read(id) => writeln!(story, "read {id} as r{read}"),
-        Action::HandOver(id, to) => writeln!(story, "transfer {id} {to}"),
+        Action::TransferLeadership(id, to) => writeln!(story, "transfer {id} {to}"),
         Action::Tick(Some(id)) => writeln!(story, "# the clock of {id} goes on"),
         Action::Tick(None) => writeln!(story, "# all clocks go on"),
     };

@@ -47,7 +47,7 @@ fn the_game_clock_never_goes_back_across_leaders() {
         last = stamp;
         let leader = cluster.settled().unwrap();
         if sequence % 2 == 0 {
-            cluster.hand_over(leader, None).unwrap();
+            cluster.transfer_leadership(leader, None).unwrap();
         } else {
             cluster.crash(leader);
             cluster.run(SECOND);

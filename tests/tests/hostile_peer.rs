@@ -134,7 +134,7 @@ enum Beside {
     Wait,
     Campaign,
     Propose,
-    HandOver,
+    TransferLeadership,
     Write,
 }
 
@@ -144,7 +144,7 @@ fn beside() -> impl Strategy<Value = Beside> {
         1 => Just(Beside::Wait),
         1 => Just(Beside::Campaign),
         1 => Just(Beside::Propose),
-        1 => Just(Beside::HandOver),
+        1 => Just(Beside::TransferLeadership),
         3 => Just(Beside::Write),
     ]
 }
@@ -179,7 +179,7 @@ proptest! {
                 }
                 Beside::Campaign => Input::Campaign,
                 Beside::Propose => Input::Propose(vec![Command { client: ClientId(1), sequence: 1, bytes: vec![1].into() }]),
-                Beside::HandOver => Input::HandOver(None),
+                Beside::TransferLeadership => Input::TransferLeadership(None),
                 Beside::Write => Input::Persisted(newest),
             };
             node.step(now, input);

@@ -5,14 +5,14 @@ use raftian_lab::{Setup, Simulation};
 use raftian_raft::{Actions, Node, NodeId};
 use raftian_tests::SECOND;
 
-/// A cluster that has seen elections, losses, a crash and a hand-over.
+/// A cluster that has seen elections, losses, a crash and a leadership transfer.
 fn eventful(seed: u64) -> Simulation {
     let mut cluster = Simulation::new(Setup::cluster(5, seed).recorded().trace(100_000));
     for sequence in 1..=30 {
         let leader = cluster.settle(2 * SECOND).unwrap();
         cluster.propose(leader, 1, sequence, b"x").unwrap();
         match sequence % 6 {
-            0 => drop(cluster.hand_over(leader, None)),
+            0 => drop(cluster.transfer_leadership(leader, None)),
             1 => cluster.isolate(leader),
             2 => cluster.heal(),
             3 => {

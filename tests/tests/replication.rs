@@ -186,7 +186,7 @@ fn a_proposal_without_a_leader_is_refused() {
 fn a_follower_that_is_down_is_not_sent_entries_with_every_heartbeat() {
     let mut cluster = led_by_n1(Setup::cluster(3, 6));
     cluster.crash(N3);
-    cluster.hand_over(N1, Some(N2)).unwrap();
+    cluster.transfer_leadership(N1, Some(N2)).unwrap();
     cluster.stabilize();
     assert_eq!(cluster.leaders(), [N2], "a new leader knows nothing of n3 and has an entry for it");
     let mut with_entries = 0;

@@ -310,7 +310,7 @@ fn suffer(fault: On<Fault>, mut made: ResMut<Made>, time: Res<Time<Real>>) {
         FaultKind::Restart => *member = Member { up: true, last: member.last, commit: PAST, ..default() },
         FaultKind::Pause(paused) => member.paused = paused,
         FaultKind::Cut(cut) => member.cut = cut.then_some(time.elapsed().as_millis() as u64),
-        FaultKind::HandOver => info!("{} would hand over", NAMES[place]),
+        FaultKind::TransferLeadership => info!("{} would hand over", NAMES[place]),
         FaultKind::TakeSeat => made.seat = place,
     }
 }

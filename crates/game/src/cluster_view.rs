@@ -84,7 +84,7 @@ pub enum FaultKind {
     /// Cut it off from all others, or mend that.
     Cut(bool),
     /// Let it hand over leadership.
-    HandOver,
+    TransferLeadership,
     /// Show its state in this window and order through it.
     TakeSeat,
 }

@@ -270,7 +270,7 @@ impl Embedded {
             FaultKind::Restart => self.restart(world, fault.member),
             FaultKind::Pause(paused) => machine.control.pause(paused),
             FaultKind::Cut(cut) => machine.control.cut(cut),
-            FaultKind::HandOver => machine.control.hand_over(None),
+            FaultKind::TransferLeadership => machine.control.transfer_leadership(None),
             FaultKind::TakeSeat => self.take_seat(world, fault.member),
         }
     }

@@ -201,8 +201,8 @@ impl Simulation {
     ///
     /// # Errors
     /// The node's reason for not beginning to.
-    pub fn hand_over(&mut self, id: NodeId, to: Option<NodeId>) -> Result<(), OrderRefusal> {
-        self.order(id, |driver| driver.hand_over(to))
+    pub fn transfer_leadership(&mut self, id: NodeId, to: Option<NodeId>) -> Result<(), OrderRefusal> {
+        self.order(id, |driver| driver.transfer_leadership(to))
     }
 
     /// The node changes the members.

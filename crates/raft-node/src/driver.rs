@@ -30,7 +30,7 @@ pub const TAIL_SHOWN: usize = 32;
 /// Refusals kept until they are taken. The oldest is dropped: its proposer's own timer finds it.
 pub const REFUSED_KEPT: usize = 4096;
 
-/// Answers to reads, changes and hand-overs kept until they are taken. The oldest is dropped; whoever asked asks again.
+/// Answers to reads, changes and leadership transfers kept until they are taken. The oldest is dropped; whoever asked asks again.
 pub const ANSWERS_KEPT: usize = 8192;
 
 /// What the log gives its program, in one order.
@@ -260,8 +260,8 @@ impl<S: Store, L: Links> Driver<S, L> {
     }
 
     /// Hands leadership over, if this node leads.
-    pub fn hand_over(&mut self, to: Option<NodeId>) {
-        self.step(Input::HandOver(to));
+    pub fn transfer_leadership(&mut self, to: Option<NodeId>) {
+        self.step(Input::TransferLeadership(to));
     }
 
     /// Changes the members, if this node leads. The answer is in [`Driver::take_orders`] after the next pump.
@@ -317,7 +317,7 @@ impl<S: Store, L: Links> Driver<S, L> {
         self.reads.drain(..).collect()
     }
 
-    /// Answers to changes of the members and hand-overs since the last call, in their order.
+    /// Answers to changes of the members and leadership transfers since the last call, in their order.
     pub fn take_orders(&mut self) -> Vec<Result<(), OrderRefusal>> {
         self.orders.drain(..).collect()
     }

@@ -164,8 +164,8 @@ impl<S: Store, L: Links + Send> Replica for Pumped<S, L> {
         self.ask(|driver| driver.change_membership(change))
     }
 
-    fn hand_over(&mut self, to: Option<NodeId>) -> Result<(), AskError> {
-        self.ask(|driver| driver.hand_over(to))
+    fn transfer_leadership(&mut self, to: Option<NodeId>) -> Result<(), AskError> {
+        self.ask(|driver| driver.transfer_leadership(to))
     }
 
     fn take_orders(&mut self) -> Vec<Result<(), OrderRefusal>> {

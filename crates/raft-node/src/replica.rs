@@ -74,9 +74,9 @@ pub trait Replica: Send {
     ///
     /// # Errors
     /// [`AskError`].
-    fn hand_over(&mut self, to: Option<NodeId>) -> Result<(), AskError>;
+    fn transfer_leadership(&mut self, to: Option<NodeId>) -> Result<(), AskError>;
 
-    /// Answers to this program's changes and hand-overs since the last call, in the order in which it asked.
+    /// Answers to this program's changes and leadership transfers since the last call, in the order in which it asked.
     fn take_orders(&mut self) -> Vec<Result<(), OrderRefusal>>;
 
     /// Stops the node for good: its program cannot go on, and must not pretend to. The reason is shown in

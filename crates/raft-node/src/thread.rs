@@ -33,7 +33,7 @@ pub const PROPOSAL_QUEUE: usize = 1024;
 /// Reads that may wait for the node. At the bound [`AskError::Busy`].
 pub const READ_QUEUE: usize = 1024;
 
-/// Snapshots, state hashes, changes of the members and hand-overs that may wait for the node. There is rarely more than
+/// Snapshots, state hashes, changes of the members and leadership transfers that may wait for the node. There is rarely more than
 /// one of each. At the bound [`AskError::Busy`].
 pub const ASK_QUEUE: usize = 64;
 
@@ -134,7 +134,7 @@ enum Ask {
     DeclineSnapshot,
     StateHash(u64, StateHash),
     Change(Change),
-    HandOver(Option<NodeId>),
+    TransferLeadership(Option<NodeId>),
 }
 
 /// The node's ends of the program's queues.
@@ -295,8 +295,8 @@ impl Replica for NodeHandle {
         self.ask(Ask::Change(change))
     }
 
-    fn hand_over(&mut self, to: Option<NodeId>) -> Result<(), AskError> {
-        self.ask(Ask::HandOver(to))
+    fn transfer_leadership(&mut self, to: Option<NodeId>) -> Result<(), AskError> {
+        self.ask(Ask::TransferLeadership(to))
     }
 
     fn take_orders(&mut self) -> Vec<Result<(), OrderRefusal>> {

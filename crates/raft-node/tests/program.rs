@@ -192,8 +192,8 @@ fn a_change_of_the_members_is_answered_to_whom_asked_for_it() {
     let remove = Change::Remove(NodeId(other));
     cluster.node(follower).change_membership(remove.clone()).expect("there is room");
     assert_eq!(answer(&mut cluster, follower), Err(OrderRefusal::NotLeader(Some(NodeId(leader)))));
-    // The remote control's own hand-over, which fails, is nobody's answer but its own.
-    cluster.node(leader).control().hand_over(Some(NodeId(9)));
+    // The remote control's own leadership transfer, which fails, is nobody's answer but its own.
+    cluster.node(leader).control().transfer_leadership(Some(NodeId(9)));
     cluster.node(leader).change_membership(remove).expect("there is room");
     assert_eq!(answer(&mut cluster, leader), Ok(()));
     cluster.until("it is committed and known", |cluster| {
@@ -210,7 +210,7 @@ fn a_change_of_the_members_is_answered_to_whom_asked_for_it() {
         let status = cluster.node(leader).view().status;
         matches!(status.membership.member(NodeId(other)), Some(Member { standing: Some(Standing::Voter), .. }))
     });
-    cluster.node(leader).hand_over(Some(NodeId(other))).expect("there is room");
+    cluster.node(leader).transfer_leadership(Some(NodeId(other))).expect("there is room");
     assert_eq!(answer(&mut cluster, leader), Ok(()));
     cluster.until("it leads", |cluster| cluster.node(other).view().status.role == RoleKind::Leader);
 }

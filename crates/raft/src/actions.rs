@@ -36,7 +36,7 @@ pub struct Actions {
     pub snapshot_due: bool,
     /// Reads that may be answered now, or never.
     pub reads: Vec<ReadAnswer>,
-    /// Answers to `Input::ChangeMembership` and `Input::HandOver`, in their order: a change was appended, a hand-over
+    /// Answers to `Input::ChangeMembership` and `Input::TransferLeadership`, in their order: a change was appended, a leadership transfer
     /// was begun.
     pub orders: Vec<Result<(), OrderRefusal>>,
     /// Proposals this node could not take. Nothing was appended for them; asking again is safe.
@@ -173,7 +173,7 @@ impl Refused {
     }
 }
 
-/// Why a change of the membership, or a hand-over, was not begun.
+/// Why a change of the membership, or a leadership transfer, was not begun.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum OrderRefusal {
     /// This node does not lead.
@@ -188,7 +188,7 @@ pub enum OrderRefusal {
     ChangeUnderWay,
     /// Leadership is being handed over.
     #[error("leadership is being handed over")]
-    HandingOver,
+    TransferringLeadership,
     /// The chosen member has not answered for the longest election timeout.
     #[error("{0} does not answer; choose another member, or wait until it is back")]
     Silent(NodeId),
@@ -213,7 +213,7 @@ pub enum RefusalReason {
     Busy,
     /// The leader is handing over to another node.
     #[error("leadership is being handed over")]
-    HandingOver,
+    TransferringLeadership,
     /// The command is larger than one entry may be.
     #[error("the command is larger than an entry may be")]
     TooLarge,

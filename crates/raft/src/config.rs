@@ -173,7 +173,7 @@ impl Config {
         self.adaptive_timeout.map_or(self.election_timeout.0, |(floor, _)| floor)
     }
 
-    /// How long nobody waits longer than for a leader: after it a silent majority is lost, a hand-over has failed.
+    /// How long nobody waits longer than for a leader: after it a silent majority is lost, a leadership transfer has failed.
     pub(crate) fn patience(&self) -> Duration {
         self.adaptive_timeout.map_or(self.election_timeout.1, |(_, ceiling)| ceiling * 2)
     }

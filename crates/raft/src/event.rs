@@ -83,12 +83,12 @@ pub enum Decision {
         index: Index,
     },
     /// The leader asked another node to take over.
-    HandsOver {
+    TransfersLeadership {
         /// Whom.
         to: NodeId,
     },
     /// Handing over took too long and was given up.
-    HandOverFailed {
+    LeadershipTransferFailed {
         /// To whom.
         to: NodeId,
     },
@@ -295,8 +295,8 @@ impl Decision {
         match self {
             Decision::AskedForPreVotes | Decision::Voted { pre: true, .. } => "thesis 9.6",
             Decision::StoodForElection { transfer: true }
-            | Decision::HandsOver { .. }
-            | Decision::HandOverFailed { .. } => "thesis 3.10",
+            | Decision::TransfersLeadership { .. }
+            | Decision::LeadershipTransferFailed { .. } => "thesis 3.10",
             Decision::StoodForElection { transfer: false }
             | Decision::WonElection { .. }
             | Decision::Voted { pre: false, .. }
@@ -382,8 +382,8 @@ impl fmt::Display for Decision {
             }
             Decision::LogsDiffer { follower, next } => write!(f, "tries {follower} again from {next}: the logs differ"),
             Decision::CommittedOwnTerm { index } => write!(f, "commits {index}, the first entry of its own term"),
-            Decision::HandsOver { to } => write!(f, "hands leadership to {to}"),
-            Decision::HandOverFailed { to } => write!(f, "gives up handing over to {to}"),
+            Decision::TransfersLeadership { to } => write!(f, "hands leadership to {to}"),
+            Decision::LeadershipTransferFailed { to } => write!(f, "gives up handing over to {to}"),
             Decision::ChangesMembers { index, joint: false } => write!(f, "changes the members with {index}"),
             Decision::ChangesMembers { index, joint: true } => {
                 write!(f, "changes the voters with {index}, old and new ones together until it is committed")

@@ -102,7 +102,7 @@ pub enum Input {
     /// to the restored state.
     Applied(Index),
     /// Hand leadership to this node, or to the best follower. Answered in [`Actions::orders`].
-    HandOver(Option<NodeId>),
+    TransferLeadership(Option<NodeId>),
     /// Change the members (section 6). Answered in [`Actions::orders`]; it is in force as soon as it is appended, and
     /// stays if it is committed.
     ChangeMembership(Change),
@@ -198,8 +198,8 @@ impl Node {
             Input::Wake => {}
             Input::Persisted(number) => self.on_persisted(number),
             Input::Applied(index) => self.on_applied(index),
-            Input::HandOver(to) => {
-                let begun = self.hand_over(to);
+            Input::TransferLeadership(to) => {
+                let begun = self.transfer_leadership(to);
                 self.actions.orders.push(begun);
             }
             Input::ChangeMembership(change) => {

@@ -71,8 +71,8 @@ pub(crate) struct Leader {
     /// The highest sequence of each client with a command that is not committed yet. It may also hold clients whose
     /// commands are committed by now, up to twice as many as entries may be uncommitted.
     pub(crate) newest: BTreeMap<ClientId, u64>,
-    /// A hand-over in progress.
-    pub(crate) hand_over: Option<HandOver>,
+    /// A leadership transfer in progress.
+    pub(crate) transfer: Option<LeadershipTransfer>,
     /// It leads without a vote, until the membership that says so is committed, and with it everything it appended.
     pub(crate) leaving: bool,
     /// A successor was told to stand. It may do so at any time later in this term, past every follower's stickiness, so
@@ -82,9 +82,9 @@ pub(crate) struct Leader {
     pub(crate) reads: LeaderReads,
 }
 
-/// A hand-over in progress (thesis 3.10).
+/// A leadership transfer in progress (thesis 3.10).
 #[derive(Clone, Debug)]
-pub(crate) struct HandOver {
+pub(crate) struct LeadershipTransfer {
     /// To whom.
     pub(crate) to: NodeId,
     /// When it is given up.
@@ -136,7 +136,7 @@ mod tests {
             clock: (Stamp(700), Moment(5_000)),
             uncommitted_bytes: 0,
             newest: BTreeMap::new(),
-            hand_over: None,
+            transfer: None,
             leaving: false,
             lease_broken: false,
             reads: LeaderReads::default(),

@@ -36,7 +36,7 @@ pub(super) fn offers(view: &ClusterView, member: &MemberView) -> [Offer; 6] {
         offer(FaultKind::Restart, "restart", "Start it again from its disk", !runs),
         offer(FaultKind::Pause(!paused), pause.0, pause.1, runs),
         offer(FaultKind::Cut(!cut), links.0, links.1, runs),
-        offer(FaultKind::HandOver, "hand over", "Let it hand leadership to another", leads),
+        offer(FaultKind::TransferLeadership, "hand over", "Let it hand leadership to another", leads),
         offer(FaultKind::TakeSeat, "sit", "Play through it in this window", view.seat != Some(member.id)),
     ]
 }

@@ -96,7 +96,10 @@ impl Fate {
                 self.commands += 1;
                 let _refused = self.cluster.propose(node, 1 + choices.of(2) as u64, self.commands, b"x");
             }
-            26 => drop(self.cluster.hand_over(node, choices.maybe(|choices| NodeId(1 + choices.of(4) as u64)))),
+            26 => {
+                let successor = choices.maybe(|choices| NodeId(1 + choices.of(4) as u64));
+                let _refused = self.cluster.transfer_leadership(node, successor).is_err();
+            }
             27 | 28 => drop(self.cluster.change_membership(node, self.change(choices))),
             29 | 30 => {
                 self.reads += 1;

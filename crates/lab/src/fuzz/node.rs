@@ -98,7 +98,7 @@ impl Bench {
             17 => Input::Campaign,
             18 | 19 => Input::Propose((0..choices.of(3)).map(|_| message::command(choices)).collect()),
             20..=24 => return self.writes(1 + choices.of(2)),
-            25 => Input::HandOver(choices.maybe(|choices| NodeId(1 + choices.of(4) as u64))),
+            25 => Input::TransferLeadership(choices.maybe(|choices| NodeId(1 + choices.of(4) as u64))),
             26 => Input::ChangeMembership(message::change(choices)),
             27 => {
                 self.reads += 1;

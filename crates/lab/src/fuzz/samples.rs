@@ -22,7 +22,7 @@ pub(super) fn messages() -> Vec<Message> {
     found.into_values().flatten().collect()
 }
 
-/// Everything that was said in a life with elections, commands, reads, a newcomer, a snapshot and a hand-over.
+/// Everything that was said in a life with elections, commands, reads, a newcomer, a snapshot and a leadership transfer.
 fn traffic() -> Vec<Message> {
     let ms = Duration::from_millis;
     let mut said = Vec::new();
@@ -54,7 +54,7 @@ fn traffic() -> Vec<Message> {
     let members = two.map(|(id, standing)| (NodeId(id), Incarnation::default(), standing));
     let _ = cluster.change_membership(n1, Change::Replace(members.to_vec()));
     quiet(&mut cluster, &mut said);
-    let _ = cluster.hand_over(n1, Some(n2));
+    let _ = cluster.transfer_leadership(n1, Some(n2));
     quiet(&mut cluster, &mut said);
     said.push(Message::new(Term(2), Body::LostEntries { acknowledged: Index(9) }));
     said

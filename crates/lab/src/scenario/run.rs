@@ -281,7 +281,7 @@ impl Runner {
             Step::Propose { node, name, command } => self.propose(*node, *name, command)?,
             Step::Read { node, name, lease } => self.read(*node, name, *lease)?,
             Step::Transfer { from, to } => {
-                let begun = self.cluster.hand_over(self.up(*from)?, *to);
+                let begun = self.cluster.transfer_leadership(self.up(*from)?, *to);
                 self.last = Some(begun.map_err(|refusal| refusal.to_string()));
             }
             Step::Member { node, change } => {

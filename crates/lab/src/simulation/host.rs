@@ -281,7 +281,7 @@ impl Host {
         &self.refused
     }
 
-    /// Answers to changes of the members and hand-overs in this run, in order.
+    /// Answers to changes of the members and leadership transfers in this run, in order.
     pub fn orders(&self) -> &[Result<(), OrderRefusal>] {
         &self.orders
     }

@@ -67,10 +67,10 @@ impl Run {
                 self.cluster.jump_clock(id, by);
                 Some(format!("the clock of {id} jumps by {by} us"))
             }
-            Event::HandOver => {
+            Event::TransferLeadership => {
                 let leader = *self.cluster.leaders().first()?;
                 let to = self.any(|_, _| true).filter(|_| self.dice.random_bool(0.5));
-                let _refused = self.cluster.hand_over(leader, to).is_err();
+                let _refused = self.cluster.transfer_leadership(leader, to).is_err();
                 Some(format!("{leader} hands over to {to:?}"))
             }
             Event::Campaign => {

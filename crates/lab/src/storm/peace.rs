@@ -65,7 +65,7 @@ impl Run {
                 }
                 return;
             }
-            // A hand-over that the storm broke off refuses commands until it is given up.
+            // A leadership transfer that the storm broke off refuses commands until it is given up.
             self.cluster.run(self.weather.election_timeout.1);
         }
         panic!("commands are still missing, or states still differ:\n{}", self.cluster.trace());

@@ -22,7 +22,7 @@ pub struct NodeControl {
 pub(super) enum Order {
     Pause(bool),
     Cut(bool),
-    HandOver(Option<NodeId>),
+    TransferLeadership(Option<NodeId>),
     /// Stop at once, without a word.
     Kill,
     /// Hand over, close, stop.
@@ -78,8 +78,8 @@ impl NodeControl {
     }
 
     /// Lets it hand leadership over, to `to` or to the best follower.
-    pub fn hand_over(&self, to: Option<NodeId>) {
-        self.order(Order::HandOver(to));
+    pub fn transfer_leadership(&self, to: Option<NodeId>) {
+        self.order(Order::TransferLeadership(to));
     }
 
     /// Stops it in an orderly way, as [`NodeHandle::stop`](crate::NodeHandle::stop) does, but returns at once;

@@ -22,7 +22,7 @@ use crate::wire::MAX_CONTENT;
 const PUBLISH_EVERY: Duration = Duration::from_millis(5);
 
 /// How long a stopping leader waits for its successor to take over.
-const HAND_OVER_WAIT: Duration = Duration::from_millis(1000);
+const LEADERSHIP_TRANSFER_TIMEOUT: Duration = Duration::from_millis(1000);
 
 /// How long links may take to close.
 const CLOSE_WAIT: Duration = Duration::from_millis(500);
@@ -128,13 +128,13 @@ struct RunningNode {
     published: Instant,
     /// What the program was last known to have taken, and in which life of its state.
     taken: (u64, Index),
-    /// Who waits for the answers to changes and hand-overs, in their order.
+    /// Who waits for the answers to changes and leadership transfers, in their order.
     ordered: VecDeque<Orderer>,
     paused: bool,
     cut: bool,
 }
 
-/// Who asked for a change of the members or a hand-over.
+/// Who asked for a change of the members or a leadership transfer.
 enum Orderer {
     /// The program, which takes the answer.
     Program,
@@ -201,8 +201,8 @@ impl RunningNode {
                     self.publish_now();
                     wake_program(&self.shared);
                 }
-                Some(Some(Order::HandOver(to))) => {
-                    self.driver.hand_over(to);
+                Some(Some(Order::TransferLeadership(to))) => {
+                    self.driver.transfer_leadership(to);
                     self.ordered.push_back(Orderer::Person);
                 }
                 Some(Some(Order::Kill)) => return,
@@ -309,8 +309,8 @@ impl RunningNode {
                 self.driver.change_membership(change);
                 self.ordered.push_back(Orderer::Program);
             }
-            Ask::HandOver(to) => {
-                self.driver.hand_over(to);
+            Ask::TransferLeadership(to) => {
+                self.driver.transfer_leadership(to);
                 self.ordered.push_back(Orderer::Program);
             }
         }
@@ -333,8 +333,8 @@ impl RunningNode {
     /// Leaves in an orderly way: a leader hands over first (thesis 3.10), so that nobody waits for an election timeout.
     async fn leave(mut self) {
         if self.driver.node().role() == RoleKind::Leader && !self.paused {
-            self.driver.hand_over(None);
-            let deadline = Instant::now() + HAND_OVER_WAIT;
+            self.driver.transfer_leadership(None);
+            let deadline = Instant::now() + LEADERSHIP_TRANSFER_TIMEOUT;
             while self.driver.node().role() == RoleKind::Leader && Instant::now() < deadline {
                 let Ok(wake_at) = self.driver.pump(|| self.clock.now()) else { return };
                 if self.driver.take_orders().iter().any(Result::is_err) {
@@ -345,7 +345,7 @@ impl RunningNode {
                     if status.peers.iter().all(|peer| peer.silent_for >= longest) {
                         break;
                     }
-                    self.driver.hand_over(None);
+                    self.driver.transfer_leadership(None);
                 }
                 let until = self.clock.instant(wake_at).min(deadline);
                 tokio::select! {

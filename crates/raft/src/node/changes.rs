@@ -20,8 +20,8 @@ impl Node {
             // majorities that do not meet.
             return Err(OrderRefusal::TooNew);
         }
-        if leader.hand_over.is_some() {
-            return Err(OrderRefusal::HandingOver);
+        if leader.transfer.is_some() {
+            return Err(OrderRefusal::TransferringLeadership);
         }
         if self.log.membership_index() > self.commit {
             return Err(OrderRefusal::ChangeUnderWay);

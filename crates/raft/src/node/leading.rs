@@ -1,5 +1,5 @@
 //! The leader's side: replication (section 5.3), commitment (5.4.2), heartbeats, check-quorum (thesis 6.2) and
-//! hand-over (thesis 3.10).
+//! leadership transfer (thesis 3.10).
 
 use super::Node;
 use super::proposals::newest_of_clients;
@@ -11,7 +11,7 @@ use crate::message::{AppendReply, AppendResult, Body, Probe};
 use crate::peers::Peers;
 use crate::planted::PlantedFault;
 use crate::reads::LeaderReads;
-use crate::role::{HandOver, Leader, Role};
+use crate::role::{Leader, LeadershipTransfer, Role};
 use crate::types::{Index, Moment, NodeId, Term};
 
 impl Node {
@@ -28,7 +28,7 @@ impl Node {
             clock: (self.log.last_stamp(), self.now),
             uncommitted_bytes,
             newest,
-            hand_over: None,
+            transfer: None,
             leaving: false,
             lease_broken: false,
             reads: LeaderReads::default(),
@@ -85,10 +85,10 @@ impl Node {
                     let acknowledged = progress.matched;
                     progress.lose(candidate.min(hint.index), self.now);
                     let witness = progress.witness;
-                    let transfers = leader.hand_over.take_if(|hand_over| hand_over.to == from).is_some();
+                    let transfers = leader.transfer.take_if(|transfer| transfer.to == from).is_some();
                     self.note(Decision::LostAcknowledged { follower: from, acknowledged, refused, witness });
                     if transfers {
-                        self.note(Decision::HandOverFailed { to: from });
+                        self.note(Decision::LeadershipTransferFailed { to: from });
                     }
                 } else if progress.on_conflict(refused, candidate.min(hint.index)) {
                     let next = progress.next;
@@ -132,12 +132,12 @@ impl Node {
 
     pub(super) fn fire_leader_timers(&mut self) {
         let Role::Leader(leader) = &mut self.role else { return };
-        if let Some(hand_over) = &leader.hand_over
-            && hand_over.deadline <= self.now
+        if let Some(transfer) = &leader.transfer
+            && transfer.deadline <= self.now
         {
-            let to = hand_over.to;
-            leader.hand_over = None;
-            self.note(Decision::HandOverFailed { to });
+            let to = transfer.to;
+            leader.transfer = None;
+            self.note(Decision::LeadershipTransferFailed { to });
         }
         let Role::Leader(leader) = &mut self.role else { return };
         if leader.heartbeat_due > self.now {
@@ -164,10 +164,10 @@ impl Node {
         if (self.config.check_quorum || blocked) && self.now.since(contact) > longest {
             return self.step_down(StepDown::LostQuorum);
         }
-        let transfers = leader.hand_over.is_some();
+        let transfers = leader.transfer.is_some();
         if !transfers && self.is_log_full() && self.is_program_stalled() {
             // The program does not apply entries, so no snapshot can free the log. Another member's program may work.
-            let _no_successor = self.hand_over(None).is_err();
+            let _no_successor = self.transfer_leadership(None).is_err();
         }
         self.promote_learners();
         self.send_heartbeats();
@@ -175,7 +175,7 @@ impl Node {
     }
 
     /// Starts handing leadership over, to `to` or to the voter that has most and answered lately.
-    pub(super) fn hand_over(&mut self, to: Option<NodeId>) -> Result<(), OrderRefusal> {
+    pub(super) fn transfer_leadership(&mut self, to: Option<NodeId>) -> Result<(), OrderRefusal> {
         let known = self.leader();
         let Role::Leader(leader) = &mut self.role else { return Err(OrderRefusal::NotLeader(known)) };
         let (lately, patience) = (self.config.stickiness(), self.config.patience());
@@ -196,8 +196,9 @@ impl Node {
                 .map(|(id, _)| id),
         };
         let to = to.ok_or(OrderRefusal::NoSuccessor)?;
-        leader.hand_over = Some(HandOver { to, deadline: self.now.after(self.config.patience()), told: false });
-        self.note(Decision::HandsOver { to });
+        leader.transfer =
+            Some(LeadershipTransfer { to, deadline: self.now.after(self.config.patience()), told: false });
+        self.note(Decision::TransfersLeadership { to });
         self.tell_successor();
         Ok(())
     }
@@ -205,11 +206,11 @@ impl Node {
     /// Tells the successor to stand once it has the whole log (thesis 3.10).
     pub(super) fn tell_successor(&mut self) {
         let Role::Leader(leader) = &mut self.role else { return };
-        let Some(hand_over) = leader.hand_over.as_mut().filter(|hand_over| !hand_over.told) else { return };
-        if leader.peers.counted(hand_over.to).is_some_and(|progress| progress.matched == self.log.last().index) {
-            hand_over.told = true;
+        let Some(transfer) = leader.transfer.as_mut().filter(|transfer| !transfer.told) else { return };
+        if leader.peers.counted(transfer.to).is_some_and(|progress| progress.matched == self.log.last().index) {
+            transfer.told = true;
             leader.lease_broken = true;
-            let to = hand_over.to;
+            let to = transfer.to;
             self.send(to, Body::TimeoutNow);
         }
     }

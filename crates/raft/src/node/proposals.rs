@@ -112,8 +112,8 @@ pub(super) fn newest_of_clients(entries: &[Entry]) -> BTreeMap<ClientId, u64> {
 fn refusal(config: &Config, leader: &Leader, uncommitted: u64, command: &Command) -> Option<RefusalReason> {
     if command.bytes.len() > config.max_command_bytes {
         Some(RefusalReason::TooLarge)
-    } else if leader.hand_over.is_some() || leader.leaving {
-        Some(RefusalReason::HandingOver)
+    } else if leader.transfer.is_some() || leader.leaving {
+        Some(RefusalReason::TransferringLeadership)
     } else if uncommitted >= config.max_uncommitted_entries as u64
         || leader.uncommitted_bytes >= config.max_uncommitted_bytes
     {

@@ -6,7 +6,7 @@ use core::time::Duration;
 use super::Node;
 use crate::progress::{Flow, Progress};
 use crate::reads::OwnReads;
-use crate::role::{Campaign, Follower, HandOver, KnownLeader, Leader, Role};
+use crate::role::{Campaign, Follower, KnownLeader, Leader, LeadershipTransfer, Role};
 use crate::types::Moment;
 
 impl Node {
@@ -67,8 +67,8 @@ impl Node {
             Role::Follower(follower) => follower.leader.map(|leader| age(leader.heard)).hash(hasher),
             Role::PreCandidate(_) | Role::Candidate(_) => {}
             Role::Leader(leader) => {
-                let hand_over = leader.hand_over.as_ref().map(|hand_over| left(hand_over.deadline));
-                (left(leader.heartbeat_due), hand_over).hash(hasher);
+                let transfer = leader.transfer.as_ref().map(|transfer| left(transfer.deadline));
+                (left(leader.heartbeat_due), transfer).hash(hasher);
                 for (_, progress) in leader.peers.iter() {
                     (age(progress.heard), age(progress.confirmed)).hash(hasher);
                     progress.lost.map(|_| progress.confirmed > progress.lost_at).hash(hasher);
@@ -105,13 +105,13 @@ fn hash_leader(leader: &Leader, hasher: &mut impl Hasher) {
         uncommitted_bytes,
         // It follows from the log.
         newest: _,
-        hand_over,
+        transfer,
         leaving,
         lease_broken,
         reads,
     } = leader;
-    let hand_over = hand_over.as_ref().map(|HandOver { to, deadline: _, told }| (to, told));
-    (first_of_term, uncommitted_bytes, hand_over, leaving, lease_broken, reads, peers.len()).hash(hasher);
+    let transfer = transfer.as_ref().map(|LeadershipTransfer { to, deadline: _, told }| (to, told));
+    (first_of_term, uncommitted_bytes, transfer, leaving, lease_broken, reads, peers.len()).hash(hasher);
     for (id, progress) in peers.iter() {
         let Progress {
             incarnation,

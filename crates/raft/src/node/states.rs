@@ -78,7 +78,7 @@ impl Node {
     /// whole log can win, and replication pauses with every election.
     fn leave_to(&mut self, majority: Vec<NodeId>) {
         let Role::Leader(leader) = &self.role else { return };
-        if leader.hand_over.is_some() {
+        if leader.transfer.is_some() {
             return;
         }
         let matched = |id: &NodeId| leader.peers.get(*id).map(|progress| progress.matched);
@@ -87,7 +87,7 @@ impl Node {
         let mut able: Vec<_> = majority.into_iter().filter(|id| matched(id) >= Some(base)).collect();
         able.sort_by_key(|id| core::cmp::Reverse(matched(id)));
         let planted = self.config.has_planted(PlantedFault::StepsDownDiverged);
-        if planted || !able.into_iter().any(|id| self.hand_over(Some(id)).is_ok()) {
+        if planted || !able.into_iter().any(|id| self.transfer_leadership(Some(id)).is_ok()) {
             self.step_down(StepDown::Diverged);
         }
     }

@@ -15,8 +15,8 @@ impl Node {
             Role::Follower(follower) => follower.election_deadline,
             Role::PreCandidate(campaign) | Role::Candidate(campaign) => campaign.election_deadline,
             Role::Leader(leader) => {
-                let hand_over = leader.hand_over.as_ref().map(|hand_over| hand_over.deadline);
-                hand_over.map_or(leader.heartbeat_due, |deadline| deadline.min(leader.heartbeat_due))
+                let transfer = leader.transfer.as_ref().map(|transfer| transfer.deadline);
+                transfer.map_or(leader.heartbeat_due, |deadline| deadline.min(leader.heartbeat_due))
             }
         };
         self.reads.deadline().map_or(timer, |deadline| deadline.min(timer))
@@ -115,7 +115,7 @@ impl Node {
             Input::Receive { .. }
             | Input::Propose(_)
             | Input::Persisted(_)
-            | Input::HandOver(_)
+            | Input::TransferLeadership(_)
             | Input::ChangeMembership(_)
             | Input::Read { .. }
             | Input::TakeSnapshot(_)

@@ -209,11 +209,11 @@ fn a_follower_that_lost_entries_is_not_asked_to_stand() {
     matched(&mut node, 3, 2);
     propose(&mut node, [2]);
     at(&mut node, Moment(NOW.0 + 1), 2, confirms(NOW));
-    node.step(Moment(NOW.0 + 1), Input::HandOver(Some(NodeId(2))));
+    node.step(Moment(NOW.0 + 1), Input::TransferLeadership(Some(NodeId(2))));
     at(&mut node, Moment(NOW.0 + 10), 2, refusal(Moment(NOW.0 + 5)));
     matched(&mut node, 2, 3);
     let actions = write(&mut node);
-    let failed = |decision: &Decision| matches!(decision, Decision::HandOverFailed { to: NodeId(2) });
+    let failed = |decision: &Decision| matches!(decision, Decision::LeadershipTransferFailed { to: NodeId(2) });
     assert_eq!(decisions(&actions, failed), 1);
     assert!(!actions.send.iter().any(|(_, message)| message.body == Body::TimeoutNow));
 }

@@ -143,17 +143,17 @@ fn leadership_is_handed_to_the_follower_that_has_most_of_those_that_answered_lat
         at(&mut node, NOW, 3, answer(4));
         let now = Moment(NOW.0 + if silent { node.config().stickiness().as_micros() as u64 } else { 0 });
         at(&mut node, now, 2, answer(1));
-        node.step(now, Input::HandOver(None));
+        node.step(now, Input::TransferLeadership(None));
         let actions = node.take_actions();
         actions.events.iter().find_map(|event| match event.decision {
-            Decision::HandsOver { to } => Some(to.0),
+            Decision::TransfersLeadership { to } => Some(to.0),
             _ => None,
         })
     };
     assert_eq!(handed_to(false), Some(3));
     assert_eq!(handed_to(true), Some(2));
     let mut node = leader(three(Standing::Voter), |_| {});
-    node.step(NOW, Input::HandOver(None));
+    node.step(NOW, Input::TransferLeadership(None));
     assert_eq!(node.take_actions().orders, [Err(crate::OrderRefusal::NoSuccessor)], "nobody has answered");
 }
 
@@ -281,7 +281,7 @@ fn a_probe_of_an_earlier_term_counts_for_nothing() {
     let stale = AppendReply { probe: None, result: AppendResult::Stale, state: None };
     hear(&mut node, 2, Body::AppendReply(stale));
     assert_eq!(nonsense(&node.take_actions()), 0);
-    node.step(NOW, Input::HandOver(None));
+    node.step(NOW, Input::TransferLeadership(None));
     assert_eq!(node.take_actions().orders, [Err(crate::OrderRefusal::NoSuccessor)], "nobody has answered this leader");
 }
 
@@ -292,9 +292,9 @@ fn a_transfer_to_a_silent_member_is_refused_at_once() {
     let late = NOW.after(node.config().patience());
     at(&mut node, late, 2, answer(1));
     let _actions = node.take_actions();
-    node.step(late, Input::HandOver(Some(NodeId(3))));
+    node.step(late, Input::TransferLeadership(Some(NodeId(3))));
     assert_eq!(node.take_actions().orders, [Err(crate::OrderRefusal::Silent(NodeId(3)))]);
-    node.step(late, Input::HandOver(Some(NodeId(2))));
+    node.step(late, Input::TransferLeadership(Some(NodeId(2))));
     assert_eq!(node.take_actions().orders, [Ok(())]);
 }
 
@@ -345,17 +345,17 @@ fn the_first_commitment_of_a_term_is_told_once() {
 /// "If leadership transfer does not complete after about an election timeout, the prior leader aborts the transfer"
 /// (thesis 3.10), and not before.
 #[test]
-fn a_hand_over_is_given_up_when_its_time_is_over() {
+fn a_leadership_transfer_is_given_up_when_its_time_is_over() {
     let mut node = leader(three(Standing::Voter), |_| {});
     write(&mut node);
     at(&mut node, NOW, 2, answer(0));
-    node.step(NOW, Input::HandOver(Some(NodeId(2))));
+    node.step(NOW, Input::TransferLeadership(Some(NodeId(2))));
     let patience = node.config().patience().as_micros() as u64;
     let mut gives_up = |since: u64| {
         for id in 2..=3 {
             at(&mut node, Moment(NOW.0 + since), id, answer(0));
         }
-        decisions(&write(&mut node), |decision| matches!(decision, Decision::HandOverFailed { .. })) == 1
+        decisions(&write(&mut node), |decision| matches!(decision, Decision::LeadershipTransferFailed { .. })) == 1
     };
     assert!(!gives_up(60_000) && !gives_up(patience - 1));
     assert!(gives_up(patience));

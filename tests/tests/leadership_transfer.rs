@@ -10,7 +10,7 @@ use raftian_tests::{N1, N2, N3, SECOND, led_by_n1};
 #[test]
 fn leadership_goes_to_the_named_follower_without_any_time_passing() {
     let mut cluster = led_by_n1(Setup::cluster(5, 1));
-    cluster.hand_over(N1, Some(N3)).unwrap();
+    cluster.transfer_leadership(N1, Some(N3)).unwrap();
     cluster.stabilize();
     assert_eq!(cluster.leaders(), [N3]);
     assert_eq!(cluster.tally().of("stood for election when asked to"), 1);
@@ -26,7 +26,7 @@ fn leadership_goes_to_the_best_follower() {
     cluster.propose(N1, 1, 1, b"x").unwrap();
     cluster.stabilize();
     cluster.heal();
-    cluster.hand_over(N1, None).unwrap();
+    cluster.transfer_leadership(N1, None).unwrap();
     cluster.stabilize();
     assert_eq!(cluster.leaders(), [NodeId(4)]);
 }
@@ -37,7 +37,7 @@ fn a_successor_is_told_only_when_it_has_the_whole_log() {
     let mut cluster = led_by_n1(Setup::cluster(3, 1));
     cluster.propose(N1, 1, 1, b"x").unwrap();
     cluster.deliver(|m| m.between(1, 2));
-    cluster.hand_over(N1, Some(N3)).unwrap();
+    cluster.transfer_leadership(N1, Some(N3)).unwrap();
     assert_eq!(cluster.copies(|m| m.is(Kind::TimeoutNow)).len(), 0);
     cluster.deliver(|m| m.between(1, 3));
     cluster.deliver(|m| m.between(3, 1));
@@ -55,8 +55,8 @@ fn a_leader_refuses_commands_meanwhile_and_takes_them_again_when_it_fails() {
     cluster.crash(N3);
     cluster.propose(N1, 1, 1, b"x").unwrap();
     cluster.stabilize();
-    cluster.hand_over(N1, Some(N3)).unwrap();
-    assert_eq!(cluster.propose(N1, 1, 2, b"y"), Err(RefusalReason::HandingOver));
+    cluster.transfer_leadership(N1, Some(N3)).unwrap();
+    assert_eq!(cluster.propose(N1, 1, 2, b"y"), Err(RefusalReason::TransferringLeadership));
     cluster.run(SECOND / 2);
     assert_eq!(cluster.leaders(), [N1]);
     assert_eq!(cluster.tally().of("gave up handing over"), 1);
@@ -67,13 +67,13 @@ fn a_leader_refuses_commands_meanwhile_and_takes_them_again_when_it_fails() {
 
 /// TimeoutNow may be lost after it was sent.
 #[test]
-fn a_lost_timeout_now_ends_the_hand_over_and_another_may_begin() {
+fn a_lost_timeout_now_ends_the_leadership_transfer_and_another_may_begin() {
     let mut cluster = led_by_n1(Setup::cluster(3, 1));
-    cluster.hand_over(N1, Some(N2)).unwrap();
+    cluster.transfer_leadership(N1, Some(N2)).unwrap();
     cluster.drop_messages(|m| m.is(Kind::TimeoutNow));
     cluster.run(SECOND / 2);
     assert_eq!(cluster.leaders(), [N1]);
-    cluster.hand_over(N1, Some(N2)).unwrap();
+    cluster.transfer_leadership(N1, Some(N2)).unwrap();
     cluster.stabilize();
     assert_eq!(cluster.leaders(), [N2]);
 }
@@ -82,11 +82,11 @@ fn a_lost_timeout_now_ends_the_hand_over_and_another_may_begin() {
 #[test]
 fn a_timeout_now_of_an_earlier_term_is_ignored() {
     let mut cluster = led_by_n1(Setup::cluster(3, 1));
-    cluster.hand_over(N1, Some(N2)).unwrap();
+    cluster.transfer_leadership(N1, Some(N2)).unwrap();
     let late = cluster.copies(|m| m.is(Kind::TimeoutNow));
     cluster.stabilize();
     assert_eq!(cluster.leaders(), [N2]);
-    cluster.hand_over(N2, Some(N3)).unwrap();
+    cluster.transfer_leadership(N2, Some(N3)).unwrap();
     cluster.stabilize();
     cluster.inject(late);
     cluster.stabilize();
@@ -105,15 +105,15 @@ fn a_timeout_now_from_another_follower_is_ignored() {
 
 /// Handing over to oneself, to a stranger, or without leading does nothing.
 #[test]
-fn a_hand_over_that_makes_no_sense_is_refused() {
+fn a_leadership_transfer_that_makes_no_sense_is_refused() {
     let mut cluster = led_by_n1(Setup::cluster(3, 1));
-    assert_eq!(cluster.hand_over(N1, Some(N1)), Err(OrderRefusal::NoSuccessor));
-    assert_eq!(cluster.hand_over(N1, Some(NodeId(99))), Err(OrderRefusal::NoSuccessor));
-    assert_eq!(cluster.hand_over(N2, Some(N3)), Err(OrderRefusal::NotLeader(Some(N1))));
+    assert_eq!(cluster.transfer_leadership(N1, Some(N1)), Err(OrderRefusal::NoSuccessor));
+    assert_eq!(cluster.transfer_leadership(N1, Some(NodeId(99))), Err(OrderRefusal::NoSuccessor));
+    assert_eq!(cluster.transfer_leadership(N2, Some(N3)), Err(OrderRefusal::NotLeader(Some(N1))));
     cluster.propose(N1, 1, 1, b"x").unwrap();
     cluster.stabilize();
     assert_eq!((cluster.leaders(), cluster.node(N2).role()), (vec![N1], RoleKind::Follower));
     let mut alone = led_by_n1(Setup::cluster(1, 1));
-    assert_eq!(alone.hand_over(N1, None), Err(OrderRefusal::NoSuccessor));
+    assert_eq!(alone.transfer_leadership(N1, None), Err(OrderRefusal::NoSuccessor));
     alone.propose(N1, 1, 1, b"x").unwrap();
 }
