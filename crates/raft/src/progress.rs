@@ -147,12 +147,12 @@ pub(crate) enum Flow {
     /// The logs agree: entries stream without waiting for answers, within the window.
     Replicate(Window),
     /// What it needs first is no longer in the log: a snapshot is on its way, in chunks.
-    Snapshot(Transfer),
+    Snapshot(SnapshotTransfer),
 }
 
 /// A snapshot on its way to one follower.
 #[derive(Clone, Hash, Debug)]
-pub(crate) struct Transfer {
+pub(crate) struct SnapshotTransfer {
     /// The snapshot. It stays the same until it has arrived, whatever newer one there is.
     pub(crate) snapshot: Snapshot,
     /// What it is called.
@@ -177,11 +177,11 @@ pub(crate) struct Transfer {
     pub(crate) repair: bool,
 }
 
-impl Transfer {
+impl SnapshotTransfer {
     pub(crate) fn new(snapshot: Snapshot, witness: bool, repair: bool, now: Moment) -> Self {
         let snapshot = if witness { Snapshot { data: None, ..snapshot } } else { snapshot };
         let name = SnapshotName::of(snapshot.position, snapshot.data.as_deref().unwrap_or_default());
-        Transfer {
+        SnapshotTransfer {
             snapshot,
             name,
             received: 0,
@@ -426,11 +426,16 @@ mod tests {
         assert_eq!((trips.last, trips.smoothed, trips.deviation), (Some(us(900)), us(900), us(375)));
     }
 
-    fn transfer(size: usize, repair: bool) -> Transfer {
+    fn transfer(size: usize, repair: bool) -> SnapshotTransfer {
         let position = crate::types::LogPosition { term: crate::types::Term(1), index: Index(5) };
         let membership = crate::membership::Membership::new([crate::types::NodeId(1)]).unwrap();
         let data = Some(alloc::vec![7; size].into());
-        Transfer::new(Snapshot { position, stamp: crate::types::Stamp(0), membership, data }, false, repair, Moment(0))
+        SnapshotTransfer::new(
+            Snapshot { position, stamp: crate::types::Stamp(0), membership, data },
+            false,
+            repair,
+            Moment(0),
+        )
     }
 
     #[test]

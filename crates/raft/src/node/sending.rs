@@ -10,7 +10,7 @@ use crate::event::{Decision, Event};
 use crate::log::Log;
 use crate::message::{AppendEntries, Body, InstallSnapshot, Message, Probe};
 use crate::planted::PlantedFault;
-use crate::progress::{Flow, Progress, Transfer};
+use crate::progress::{Flow, Progress, SnapshotTransfer};
 use crate::role::{Leader, Role};
 use crate::snapshot::Snapshot;
 use crate::types::{Incarnation, Index, LogPosition, Moment, NodeId, Term};
@@ -167,7 +167,8 @@ impl<'a> Sender<'a> {
             Some(snapshot) => {
                 let decision = Decision::SendsSnapshot { follower: to, index: snapshot.position.index };
                 self.events.push(Event { at: self.now, term: self.term, decision });
-                progress.flow = Flow::Snapshot(Transfer::new(snapshot.clone(), progress.witness, repair, self.now));
+                progress.flow =
+                    Flow::Snapshot(SnapshotTransfer::new(snapshot.clone(), progress.witness, repair, self.now));
             }
             // Asked for earlier, one would come that is too old again.
             None if progress.repair_at.is_none_or(|at| at <= self.applied) => *self.snapshot_due = true,
@@ -182,7 +183,7 @@ impl<'a> Sender<'a> {
             return;
         }
         let window = if transfer.answers { self.config.snapshot_inflight.saturating_mul(chunk) } else { chunk };
-        let Transfer { snapshot, name, repair, .. } = transfer;
+        let SnapshotTransfer { snapshot, name, repair, .. } = transfer;
         while (transfer.sent < name.size || !transfer.begun) && transfer.sent - transfer.received < window {
             let end = name.size.min(transfer.sent + chunk);
             let part = snapshot.data.as_ref().map(|data| data[transfer.sent as usize..end as usize].into());
