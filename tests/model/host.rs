@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use raftian_node::store::{MemoryStore, Store};
 use raftian_raft::{
-    Actions, Config, Decision, Entry, Index, Input, LogPosition, Message, Moment, Node, NodeId, OrderRefusal, Payload,
-    ReadAnswer, Restored, RoleKind, Snapshot, TakenSnapshot, Term, Write,
+    Actions, Config, Decision, Entry, Index, Input, LogPosition, Message, Moment, Node, NodeId, Payload, ReadAnswer,
+    RequestError, Restored, RoleKind, Snapshot, TakenSnapshot, Term, Write,
 };
 
 use crate::key::{Folding, key};
@@ -82,7 +82,7 @@ pub(crate) struct Clock {
 pub(crate) struct Outcome {
     pub(crate) sent: Vec<(NodeId, Message)>,
     pub(crate) reads: Vec<ReadAnswer>,
-    pub(crate) orders: Vec<Result<(), OrderRefusal>>,
+    pub(crate) request_results: Vec<Result<(), RequestError>>,
     pub(crate) decisions: Vec<Decision>,
 }
 
@@ -150,10 +150,11 @@ impl Host {
     }
 
     fn perform(&mut self, actions: Actions, disk: Disk, outcome: &mut Outcome) {
-        let Actions { persist, send, apply, restore, snapshot_due: _, reads, orders, refused: _, events } = actions;
+        let Actions { persist, send, apply, restore, snapshot_due: _, reads, request_results, refused: _, events } =
+            actions;
         outcome.sent.extend(send);
         outcome.reads.extend(reads);
-        outcome.orders.extend(orders);
+        outcome.request_results.extend(request_results);
         outcome.decisions.extend(events.into_iter().map(|event| event.decision));
         if let Some(Snapshot { position, data, .. }) = restore {
             self.state = data.as_deref().map(load).unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use raftian_lab::Setup;
 use raftian_lab::simulation::{Envelope, Kind};
-use raftian_raft::{Body, Message, Moment, NodeId, OrderRefusal, RefusalReason, RoleKind, Term};
+use raftian_raft::{Body, Message, Moment, NodeId, RefusalReason, RequestError, RoleKind, Term};
 use raftian_tests::{N1, N2, N3, SECOND, led_by_n1};
 
 /// "The prior leader sends a TimeoutNow request to the target server" (thesis 3.10), which neither waits nor asks for
@@ -107,13 +107,13 @@ fn a_timeout_now_from_another_follower_is_ignored() {
 #[test]
 fn a_leadership_transfer_that_makes_no_sense_is_refused() {
     let mut cluster = led_by_n1(Setup::cluster(3, 1));
-    assert_eq!(cluster.transfer_leadership(N1, Some(N1)), Err(OrderRefusal::NoSuccessor));
-    assert_eq!(cluster.transfer_leadership(N1, Some(NodeId(99))), Err(OrderRefusal::NoSuccessor));
-    assert_eq!(cluster.transfer_leadership(N2, Some(N3)), Err(OrderRefusal::NotLeader(Some(N1))));
+    assert_eq!(cluster.transfer_leadership(N1, Some(N1)), Err(RequestError::NoSuccessor));
+    assert_eq!(cluster.transfer_leadership(N1, Some(NodeId(99))), Err(RequestError::NoSuccessor));
+    assert_eq!(cluster.transfer_leadership(N2, Some(N3)), Err(RequestError::NotLeader(Some(N1))));
     cluster.propose(N1, 1, 1, b"x").unwrap();
     cluster.stabilize();
     assert_eq!((cluster.leaders(), cluster.node(N2).role()), (vec![N1], RoleKind::Follower));
     let mut alone = led_by_n1(Setup::cluster(1, 1));
-    assert_eq!(alone.transfer_leadership(N1, None), Err(OrderRefusal::NoSuccessor));
+    assert_eq!(alone.transfer_leadership(N1, None), Err(RequestError::NoSuccessor));
     alone.propose(N1, 1, 1, b"x").unwrap();
 }

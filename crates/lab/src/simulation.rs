@@ -19,7 +19,7 @@ use std::fmt;
 use std::time::Duration;
 
 use raftian_raft::{
-    Change, ClientId, Command, Index, Moment, Node, NodeId, OrderRefusal, ReadId, RefusalReason, RoleKind,
+    Change, ClientId, Command, Index, Moment, Node, NodeId, ReadId, RefusalReason, RequestError, RoleKind,
 };
 
 use crate::disk::DiskStore;
@@ -201,7 +201,7 @@ impl Simulation {
     ///
     /// # Errors
     /// The node's reason for not beginning to.
-    pub fn transfer_leadership(&mut self, id: NodeId, to: Option<NodeId>) -> Result<(), OrderRefusal> {
+    pub fn transfer_leadership(&mut self, id: NodeId, to: Option<NodeId>) -> Result<(), RequestError> {
         self.order(id, |driver| driver.transfer_leadership(to))
     }
 
@@ -209,15 +209,15 @@ impl Simulation {
     ///
     /// # Errors
     /// The node's reason for not appending the change.
-    pub fn change_membership(&mut self, id: NodeId, change: Change) -> Result<(), OrderRefusal> {
+    pub fn change_membership(&mut self, id: NodeId, change: Change) -> Result<(), RequestError> {
         self.order(id, |driver| driver.change_membership(change))
     }
 
-    fn order(&mut self, id: NodeId, order: impl FnOnce(&mut SimDriver)) -> Result<(), OrderRefusal> {
-        let before = self.host(id).orders.len();
+    fn order(&mut self, id: NodeId, order: impl FnOnce(&mut SimDriver)) -> Result<(), RequestError> {
+        let before = self.host(id).request_results.len();
         self.input(id, order);
         // A node that stopped over it has told so.
-        self.host(id).orders.get(before).copied().unwrap_or(Ok(()))
+        self.host(id).request_results.get(before).copied().unwrap_or(Ok(()))
     }
 
     /// A read at a node; the answer comes to [`Host::reads`]. Its id must be new.

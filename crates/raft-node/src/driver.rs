@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use raftian_raft::{
     Actions, Change, Command, Config, ConfigError, Decision, Entry, Event, Index, Input, LogPosition, Moment, Node,
-    NodeId, OrderRefusal, ReadAnswer, ReadId, Refused, Restored, Snapshot, StateHash, TakenSnapshot, Work,
+    NodeId, ReadAnswer, ReadId, Refused, RequestError, Restored, Snapshot, StateHash, TakenSnapshot, Work,
 };
 
 use crate::links::Links;
@@ -63,7 +63,7 @@ pub struct Driver<S, L> {
     committed: VecDeque<Committed>,
     refused: VecDeque<Refused>,
     reads: VecDeque<ReadAnswer>,
-    orders: VecDeque<Result<(), OrderRefusal>>,
+    request_results: VecDeque<Result<(), RequestError>>,
     events: VecDeque<Event>,
     /// The last decision that was logged because a person must look at it.
     last_alarm: Option<Decision>,
@@ -112,7 +112,7 @@ impl<S: Store, L: Links> Driver<S, L> {
             committed: VecDeque::new(),
             refused: VecDeque::new(),
             reads: VecDeque::new(),
-            orders: VecDeque::new(),
+            request_results: VecDeque::new(),
             events: VecDeque::new(),
             last_alarm: None,
             contradiction: None,
@@ -210,7 +210,7 @@ impl<S: Store, L: Links> Driver<S, L> {
         self.committed.extend(apply.iter().cloned().map(Committed::Entry));
         self.snapshot_due |= std::mem::take(&mut others.snapshot_due);
         push_bounded(&mut self.reads, others.reads.drain(..), ANSWERS_KEPT);
-        push_bounded(&mut self.orders, others.orders.drain(..), ANSWERS_KEPT);
+        push_bounded(&mut self.request_results, others.request_results.drain(..), ANSWERS_KEPT);
         push_bounded(&mut self.refused, others.refused.drain(..), REFUSED_KEPT);
         for event in others.events.iter().filter(|event| event.decision.is_alarm()) {
             // It repeats with every message of that member.
@@ -264,7 +264,7 @@ impl<S: Store, L: Links> Driver<S, L> {
         self.step(Input::TransferLeadership(to));
     }
 
-    /// Changes the members, if this node leads. The answer is in [`Driver::take_orders`] after the next pump.
+    /// Changes the members, if this node leads. The answer is in [`Driver::take_request_results`] after the next pump.
     pub fn change_membership(&mut self, change: Change) {
         self.step(Input::ChangeMembership(change));
     }
@@ -318,8 +318,8 @@ impl<S: Store, L: Links> Driver<S, L> {
     }
 
     /// Answers to changes of the members and leadership transfers since the last call, in their order.
-    pub fn take_orders(&mut self) -> Vec<Result<(), OrderRefusal>> {
-        self.orders.drain(..).collect()
+    pub fn take_request_results(&mut self) -> Vec<Result<(), RequestError>> {
+        self.request_results.drain(..).collect()
     }
 
     /// Decisions since the last call. They are no longer shown by [`Driver::view`] then.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use raftian_raft::{
-    Change, Command, Moment, NodeId, OrderRefusal, ReadAnswer, ReadId, Refused, StateHash, TakenSnapshot,
+    Change, Command, Moment, NodeId, ReadAnswer, ReadId, Refused, RequestError, StateHash, TakenSnapshot,
 };
 use tokio::sync::oneshot;
 
@@ -168,8 +168,8 @@ impl<S: Store, L: Links + Send> Replica for Pumped<S, L> {
         self.ask(|driver| driver.transfer_leadership(to))
     }
 
-    fn take_orders(&mut self) -> Vec<Result<(), OrderRefusal>> {
-        self.driver.take_orders()
+    fn take_request_results(&mut self) -> Vec<Result<(), RequestError>> {
+        self.driver.take_request_results()
     }
 
     fn give_up(&mut self, reason: String) {

@@ -1,7 +1,7 @@
 //! What a program needs of its node, however that is driven.
 
 use raftian_raft::{
-    Change, Command, Moment, NodeId, OrderRefusal, ReadAnswer, ReadId, Refused, StateHash, TakenSnapshot,
+    Change, Command, Moment, NodeId, ReadAnswer, ReadId, Refused, RequestError, StateHash, TakenSnapshot,
 };
 
 use crate::driver::Committed;
@@ -64,20 +64,20 @@ pub trait Replica: Send {
     /// taken so far is applied.
     fn take_reads(&mut self) -> Vec<ReadAnswer>;
 
-    /// Asks for a change of the members (section 6); see [`Replica::take_orders`].
+    /// Asks for a change of the members (section 6); see [`Replica::take_request_results`].
     ///
     /// # Errors
     /// [`AskError`].
     fn change_membership(&mut self, change: Change) -> Result<(), AskError>;
 
-    /// Asks the node to hand leadership to `to`, or to the best follower; see [`Replica::take_orders`].
+    /// Asks the node to hand leadership to `to`, or to the best follower; see [`Replica::take_request_results`].
     ///
     /// # Errors
     /// [`AskError`].
     fn transfer_leadership(&mut self, to: Option<NodeId>) -> Result<(), AskError>;
 
     /// Answers to this program's changes and leadership transfers since the last call, in the order in which it asked.
-    fn take_orders(&mut self) -> Vec<Result<(), OrderRefusal>>;
+    fn take_request_results(&mut self) -> Vec<Result<(), RequestError>>;
 
     /// Stops the node for good: its program cannot go on, and must not pretend to. The reason is shown in
     /// [`NodeView::stopped`].

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use raftian_raft::{
-    Change, Command, Config, ConfigError, Incarnation, Moment, NodeId, OrderRefusal, ReadAnswer, ReadId, Refused,
+    Change, Command, Config, ConfigError, Incarnation, Moment, NodeId, ReadAnswer, ReadId, Refused, RequestError,
     StateHash, TakenSnapshot,
 };
 use tokio::sync::{Notify, mpsc};
@@ -299,8 +299,8 @@ impl Replica for NodeHandle {
         self.ask(Ask::TransferLeadership(to))
     }
 
-    fn take_orders(&mut self) -> Vec<Result<(), OrderRefusal>> {
-        self.outgoing().orders.drain(..).collect()
+    fn take_request_results(&mut self) -> Vec<Result<(), RequestError>> {
+        self.outgoing().request_results.drain(..).collect()
     }
 
     fn give_up(&mut self, reason: String) {

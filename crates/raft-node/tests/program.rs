@@ -8,8 +8,8 @@ use raftian_node::quic::QuicOptions;
 use raftian_node::trace::{Step, Trace};
 use raftian_node::{AskError, NodeHandle, NodeOptions, READ_QUEUE, Replica, StartError, Stopped, fresh_seed};
 use raftian_raft::{
-    Bytes, Change, ClientId, Command, Config, FlowKind, Incarnation, Index, Member, Moment, NodeId, OrderRefusal,
-    ReadAnswer, ReadId, RoleKind, Standing, TakenSnapshot,
+    Bytes, Change, ClientId, Command, Config, FlowKind, Incarnation, Index, Member, Moment, NodeId, ReadAnswer, ReadId,
+    RequestError, RoleKind, Standing, TakenSnapshot,
 };
 
 const WAIT: Duration = Duration::from_secs(60);
@@ -182,7 +182,7 @@ fn a_change_of_the_members_is_answered_to_whom_asked_for_it() {
     let answer = |cluster: &mut Cluster, id| {
         let mut answers = Vec::new();
         cluster.until("answered", |cluster| {
-            answers.extend(cluster.node(id).take_orders());
+            answers.extend(cluster.node(id).take_request_results());
             !answers.is_empty()
         });
         assert_eq!(answers.len(), 1);
@@ -191,7 +191,7 @@ fn a_change_of_the_members_is_answered_to_whom_asked_for_it() {
     cluster.until("the follower knows its leader", |cluster| cluster.node(follower).view().status.leader.is_some());
     let remove = Change::Remove(NodeId(other));
     cluster.node(follower).change_membership(remove.clone()).expect("there is room");
-    assert_eq!(answer(&mut cluster, follower), Err(OrderRefusal::NotLeader(Some(NodeId(leader)))));
+    assert_eq!(answer(&mut cluster, follower), Err(RequestError::NotLeader(Some(NodeId(leader)))));
     // The remote control's own leadership transfer, which fails, is nobody's answer but its own.
     cluster.node(leader).control().transfer_leadership(Some(NodeId(9)));
     cluster.node(leader).change_membership(remove).expect("there is room");

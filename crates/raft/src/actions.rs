@@ -38,7 +38,7 @@ pub struct Actions {
     pub reads: Vec<ReadAnswer>,
     /// Answers to `Input::ChangeMembership` and `Input::TransferLeadership`, in their order: a change was appended, a leadership transfer
     /// was begun.
-    pub orders: Vec<Result<(), OrderRefusal>>,
+    pub request_results: Vec<Result<(), RequestError>>,
     /// Proposals this node could not take. Nothing was appended for them; asking again is safe.
     pub refused: Vec<Refused>,
     /// What was decided and by which rule, for people who watch.
@@ -56,7 +56,7 @@ impl Actions {
             && self.restore.is_none()
             && !self.snapshot_due
             && self.reads.is_empty()
-            && self.orders.is_empty()
+            && self.request_results.is_empty()
             && self.refused.is_empty()
             && self.events.is_empty()
     }
@@ -175,7 +175,7 @@ impl Refused {
 
 /// Why a change of the membership, or a leadership transfer, was not begun.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum OrderRefusal {
+pub enum RequestError {
     /// This node does not lead.
     #[error("only the leader can do that{}", .0.map_or(alloc::string::String::new(), |id| alloc::format!(": ask {id}")))]
     NotLeader(Option<NodeId>),
@@ -257,7 +257,7 @@ mod tests {
             Actions { restore: Some(snapshot), ..none() },
             Actions { snapshot_due: true, ..none() },
             Actions { reads: alloc::vec![read], ..none() },
-            Actions { orders: alloc::vec![Ok(())], ..none() },
+            Actions { request_results: alloc::vec![Ok(())], ..none() },
             Actions { refused: alloc::vec![refused], ..none() },
             Actions { events: alloc::vec![event], ..none() },
         ];

@@ -72,7 +72,7 @@ mod snapshot;
 mod status;
 mod types;
 
-pub use actions::{Actions, HardState, OrderRefusal, RefusalReason, Refused, Restored, Work, Write, WriteNumber};
+pub use actions::{Actions, HardState, RefusalReason, Refused, RequestError, Restored, Work, Write, WriteNumber};
 pub use config::{Config, ConfigError};
 pub use entry::{Bytes, Command, Entry, Payload};
 pub use event::{Decision, Event, StepDown, VoteRefusal};

@@ -101,9 +101,9 @@ pub enum Input {
     /// Every handed-out entry up to here has been applied. After [`Actions::restore`] only entries count that were applied
     /// to the restored state.
     Applied(Index),
-    /// Hand leadership to this node, or to the best follower. Answered in [`Actions::orders`].
+    /// Hand leadership to this node, or to the best follower. Answered in [`Actions::request_results`].
     TransferLeadership(Option<NodeId>),
-    /// Change the members (section 6). Answered in [`Actions::orders`]; it is in force as soon as it is appended, and
+    /// Change the members (section 6). Answered in [`Actions::request_results`]; it is in force as soon as it is appended, and
     /// stays if it is committed.
     ChangeMembership(Change),
     /// A read that must see every command committed before now, without going through the log (thesis 6.4). Answered in
@@ -200,11 +200,11 @@ impl Node {
             Input::Applied(index) => self.on_applied(index),
             Input::TransferLeadership(to) => {
                 let begun = self.transfer_leadership(to);
-                self.actions.orders.push(begun);
+                self.actions.request_results.push(begun);
             }
             Input::ChangeMembership(change) => {
                 let begun = self.change_membership(&change);
-                self.actions.orders.push(begun);
+                self.actions.request_results.push(begun);
             }
             Input::Read { id, lease } => self.read(id, lease),
             Input::TakeSnapshot(taken) => self.take_snapshot(taken),

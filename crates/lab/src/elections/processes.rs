@@ -145,7 +145,7 @@ pub fn live(file: &Path, settings: &Settings, seed: u64, mut favourite: Option<N
         favourite = favourite.filter(|favourite| view.status.leader != Some(*favourite));
         if favourite.is_some() && view.status.role == RoleKind::Leader {
             // Refused or under way, it is asked again at the next glance.
-            let _answers = node.take_orders();
+            let _answers = node.take_request_results();
             let _refused = node.transfer_leadership(favourite);
         }
         let mut out = std::io::stdout().lock();

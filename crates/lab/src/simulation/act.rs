@@ -159,7 +159,8 @@ impl Simulation {
         };
         let mut committed = Vec::new();
         driver.hand_out(&mut committed);
-        let (refused, orders, reads) = (driver.take_refused(), driver.take_orders(), driver.take_reads());
+        let (refused, request_results, reads) =
+            (driver.take_refused(), driver.take_request_results(), driver.take_reads());
         let (events, sent) = (driver.take_events(), std::mem::take(&mut driver.links_mut().outbox));
         let snapshot_due = driver.snapshot_due();
         if let Some(last) = committed.last().map(Committed::index) {
@@ -170,7 +171,7 @@ impl Simulation {
         let hashes = host.apply(committed, hash_every);
         let repaired = was_astray && !host.is_astray();
         host.refused.extend(refused);
-        host.orders.extend(orders);
+        host.request_results.extend(request_results);
         host.reads.extend(reads.iter().map(|answer| (answer.id, answer.result)));
         if repaired {
             self.tally.count("repaired a state that went astray");

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use raftian_node::driver::{Committed, Driver, Recorded};
 use raftian_raft::{
-    Bytes, Command, Config, Entry, Incarnation, Index, Message, Moment, Node, NodeId, OrderRefusal, ReadId,
-    ReadRefusal, Refused, Restored, Sessions, StateHash, Write,
+    Bytes, Command, Config, Entry, Incarnation, Index, Message, Moment, Node, NodeId, ReadId, ReadRefusal, Refused,
+    RequestError, Restored, Sessions, StateHash, Write,
 };
 
 use super::links::SimLinks;
@@ -36,7 +36,7 @@ pub struct Host {
     /// Its clock runs at this rate, in percent, since this moment of the simulation.
     pub(crate) rate: (u64, Moment),
     pub(crate) refused: Vec<Refused>,
-    pub(crate) orders: Vec<Result<(), OrderRefusal>>,
+    pub(crate) request_results: Vec<Result<(), RequestError>>,
     pub(crate) reads: BTreeMap<ReadId, Result<Index, ReadRefusal>>,
     pub(crate) restores: u64,
     pub(crate) recordings: Vec<Recording>,
@@ -81,7 +81,7 @@ impl Host {
             ahead,
             rate: (100, Moment(0)),
             refused: Vec::new(),
-            orders: Vec::new(),
+            request_results: Vec::new(),
             reads: BTreeMap::new(),
             restores: 0,
             recordings: Vec::new(),
@@ -282,8 +282,8 @@ impl Host {
     }
 
     /// Answers to changes of the members and leadership transfers in this run, in order.
-    pub fn orders(&self) -> &[Result<(), OrderRefusal>] {
-        &self.orders
+    pub fn request_results(&self) -> &[Result<(), RequestError>] {
+        &self.request_results
     }
 
     /// Reads of this run that were answered or refused.
@@ -322,7 +322,7 @@ impl Host {
         self.paused = false;
         self.mailbox.clear();
         self.refused.clear();
-        self.orders.clear();
+        self.request_results.clear();
         self.reads.clear();
         self.restores = 0;
         self.state = State::default();

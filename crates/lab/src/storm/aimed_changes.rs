@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use raftian_raft::{Body, Change, Index, NodeId, OrderRefusal, RoleKind, Standing};
+use raftian_raft::{Body, Change, Index, NodeId, RequestError, RoleKind, Standing};
 use rand::RngExt;
 
 use super::Run;
@@ -34,7 +34,7 @@ impl Run {
         if is_again && begun.is_ok() {
             self.tally.count("changed members right after an election");
         }
-        self.eager = (begun == Err(OrderRefusal::TooNew)).then_some(leader);
+        self.eager = (begun == Err(RequestError::TooNew)).then_some(leader);
         if let Some((_, what)) = self.faults.last_mut() {
             *what = format!("{leader}, just elected, is asked for {change:?}: {begun:?}");
         }
@@ -85,7 +85,7 @@ impl Run {
     }
 
     /// Asks a leader for a change that the cluster can bear. Nothing is asked if the one drawn is not such a change.
-    fn ask_for_change(&mut self, leader: NodeId) -> Option<(Change, Result<(), OrderRefusal>)> {
+    fn ask_for_change(&mut self, leader: NodeId) -> Option<(Change, Result<(), RequestError>)> {
         let change = self.draw_change(leader)?;
         if self.has_first_commit_ahead(leader) {
             self.tally.count("asked a leader for a change before its first commit");

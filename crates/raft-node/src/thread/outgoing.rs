@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use raftian_raft::{Index, OrderRefusal, ReadAnswer, Refused};
+use raftian_raft::{Index, ReadAnswer, Refused, RequestError};
 
 use crate::driver::{ANSWERS_KEPT, Committed, REFUSED_KEPT, push_bounded};
 
@@ -16,7 +16,7 @@ pub(super) struct Outgoing {
     committed: VecDeque<Committed>,
     pub(super) refused: VecDeque<Refused>,
     pub(super) reads: VecDeque<ReadAnswer>,
-    pub(super) orders: VecDeque<Result<(), OrderRefusal>>,
+    pub(super) request_results: VecDeque<Result<(), RequestError>>,
     /// The core asked for a snapshot and none was given.
     pub(super) snapshot_due: bool,
     /// Why the program cannot go on with this node.
@@ -35,14 +35,14 @@ pub(super) struct News {
     pub(super) committed: Vec<Committed>,
     pub(super) refused: Vec<Refused>,
     pub(super) reads: Vec<ReadAnswer>,
-    pub(super) orders: Vec<Result<(), OrderRefusal>>,
+    pub(super) request_results: Vec<Result<(), RequestError>>,
     pub(super) snapshot_due: bool,
 }
 
 impl News {
     pub(super) fn is_empty(&self) -> bool {
-        let News { committed, refused, reads, orders, snapshot_due } = self;
-        committed.is_empty() && refused.is_empty() && reads.is_empty() && orders.is_empty() && !snapshot_due
+        let News { committed, refused, reads, request_results, snapshot_due } = self;
+        committed.is_empty() && refused.is_empty() && reads.is_empty() && request_results.is_empty() && !snapshot_due
     }
 }
 
@@ -59,7 +59,7 @@ impl Outgoing {
         }
         push_bounded(&mut self.refused, news.refused, REFUSED_KEPT);
         push_bounded(&mut self.reads, news.reads, ANSWERS_KEPT);
-        push_bounded(&mut self.orders, news.orders, ANSWERS_KEPT);
+        push_bounded(&mut self.request_results, news.request_results, ANSWERS_KEPT);
         self.snapshot_due |= news.snapshot_due;
     }
 

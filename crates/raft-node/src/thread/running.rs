@@ -249,9 +249,9 @@ impl RunningNode {
             ..News::default()
         };
         self.driver.hand_out(&mut news.committed);
-        for answer in self.driver.take_orders() {
+        for answer in self.driver.take_request_results() {
             match (self.ordered.pop_front(), answer) {
-                (Some(Orderer::Program), answer) => news.orders.push(answer),
+                (Some(Orderer::Program), answer) => news.request_results.push(answer),
                 (Some(Orderer::Person) | None, Err(refusal)) => tracing::warn!(%refusal, "not handed over"),
                 (Some(Orderer::Person) | None, Ok(())) => {}
             }
@@ -337,7 +337,7 @@ impl RunningNode {
             let deadline = Instant::now() + LEADERSHIP_TRANSFER_TIMEOUT;
             while self.driver.node().role() == RoleKind::Leader && Instant::now() < deadline {
                 let Ok(wake_at) = self.driver.pump(|| self.clock.now()) else { return };
-                if self.driver.take_orders().iter().any(Result::is_err) {
+                if self.driver.take_request_results().iter().any(Result::is_err) {
                     // A leader that was just elected may not have heard of anybody yet; one whose followers are silent has
                     // no successor to wait for.
                     let status = self.driver.node().status();

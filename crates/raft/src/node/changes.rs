@@ -1,7 +1,7 @@
 //! Changes of the members: section 6, thesis 4.
 
 use super::Node;
-use crate::actions::OrderRefusal;
+use crate::actions::RequestError;
 use crate::entry::Payload;
 use crate::event::{Decision, StepDown};
 use crate::membership::{Change, Membership, MembershipError, Standing};
@@ -12,19 +12,19 @@ use crate::role::Role;
 impl Node {
     /// Appends a membership. It is in force at once: "each server adopts the new configuration as soon as it is added to
     /// its log" (thesis 4.1); and there is only one uncommitted at any time.
-    pub(super) fn change_membership(&mut self, change: &Change) -> Result<(), OrderRefusal> {
+    pub(super) fn change_membership(&mut self, change: &Change) -> Result<(), RequestError> {
         let known = self.leader();
-        let Role::Leader(leader) = &self.role else { return Err(OrderRefusal::NotLeader(known)) };
+        let Role::Leader(leader) = &self.role else { return Err(RequestError::NotLeader(known)) };
         if self.commit < leader.first_of_term {
             // A change of an earlier leader may be committed or not; together with it a second one could leave two
             // majorities that do not meet.
-            return Err(OrderRefusal::TooNew);
+            return Err(RequestError::TooNew);
         }
         if leader.transfer.is_some() {
-            return Err(OrderRefusal::TransferringLeadership);
+            return Err(RequestError::TransferringLeadership);
         }
         if self.log.membership_index() > self.commit {
-            return Err(OrderRefusal::ChangeUnderWay);
+            return Err(RequestError::ChangeUnderWay);
         }
         let next = self.membership_after(change)?;
         let joint = next.is_joint();

@@ -3,7 +3,7 @@
 
 use super::Node;
 use super::proposals::newest_of_clients;
-use crate::actions::OrderRefusal;
+use crate::actions::RequestError;
 use crate::config::Config;
 use crate::entry::{Entry, Payload};
 use crate::event::{Decision, StepDown};
@@ -175,9 +175,9 @@ impl Node {
     }
 
     /// Starts handing leadership over, to `to` or to the voter that has most and answered lately.
-    pub(super) fn transfer_leadership(&mut self, to: Option<NodeId>) -> Result<(), OrderRefusal> {
+    pub(super) fn transfer_leadership(&mut self, to: Option<NodeId>) -> Result<(), RequestError> {
         let known = self.leader();
-        let Role::Leader(leader) = &mut self.role else { return Err(OrderRefusal::NotLeader(known)) };
+        let Role::Leader(leader) = &mut self.role else { return Err(RequestError::NotLeader(known)) };
         let (lately, patience) = (self.config.stickiness(), self.config.patience());
         let may_lead = |id: NodeId| {
             let lost = leader.peers.counted(id).is_none();
@@ -185,7 +185,7 @@ impl Node {
         };
         let silent = |to: NodeId| leader.peers.get(to).is_some_and(|peer| self.now.since(peer.heard) >= patience);
         if let Some(to) = to.filter(|to| may_lead(*to) && silent(*to)) {
-            return Err(OrderRefusal::Silent(to));
+            return Err(RequestError::Silent(to));
         }
         let able = leader.peers.iter().filter(|(id, _)| may_lead(*id));
         let to = match to {
@@ -195,7 +195,7 @@ impl Node {
                 .max_by_key(|(_, progress)| progress.matched)
                 .map(|(id, _)| id),
         };
-        let to = to.ok_or(OrderRefusal::NoSuccessor)?;
+        let to = to.ok_or(RequestError::NoSuccessor)?;
         leader.transfer =
             Some(LeadershipTransfer { to, deadline: self.now.after(self.config.patience()), told: false });
         self.note(Decision::TransfersLeadership { to });

@@ -76,7 +76,7 @@ impl Match {
                 _ => {}
             }
         }
-        for answer in others.orders.drain(..) {
+        for answer in others.request_results.drain(..) {
             match answer {
                 Ok(()) => self.orders.made += 1,
                 Err(_) => self.orders.refused += 1,

@@ -154,7 +154,7 @@ fn leadership_is_handed_to_the_follower_that_has_most_of_those_that_answered_lat
     assert_eq!(handed_to(true), Some(2));
     let mut node = leader(three(Standing::Voter), |_| {});
     node.step(NOW, Input::TransferLeadership(None));
-    assert_eq!(node.take_actions().orders, [Err(crate::OrderRefusal::NoSuccessor)], "nobody has answered");
+    assert_eq!(node.take_actions().request_results, [Err(crate::RequestError::NoSuccessor)], "nobody has answered");
 }
 
 /// A follower that is far behind is still compared.
@@ -282,7 +282,11 @@ fn a_probe_of_an_earlier_term_counts_for_nothing() {
     hear(&mut node, 2, Body::AppendReply(stale));
     assert_eq!(nonsense(&node.take_actions()), 0);
     node.step(NOW, Input::TransferLeadership(None));
-    assert_eq!(node.take_actions().orders, [Err(crate::OrderRefusal::NoSuccessor)], "nobody has answered this leader");
+    assert_eq!(
+        node.take_actions().request_results,
+        [Err(crate::RequestError::NoSuccessor)],
+        "nobody has answered this leader"
+    );
 }
 
 #[test]
@@ -293,9 +297,9 @@ fn a_transfer_to_a_silent_member_is_refused_at_once() {
     at(&mut node, late, 2, answer(1));
     let _actions = node.take_actions();
     node.step(late, Input::TransferLeadership(Some(NodeId(3))));
-    assert_eq!(node.take_actions().orders, [Err(crate::OrderRefusal::Silent(NodeId(3)))]);
+    assert_eq!(node.take_actions().request_results, [Err(crate::RequestError::Silent(NodeId(3)))]);
     node.step(late, Input::TransferLeadership(Some(NodeId(2))));
-    assert_eq!(node.take_actions().orders, [Ok(())]);
+    assert_eq!(node.take_actions().request_results, [Ok(())]);
 }
 
 /// What is committed makes room for as much again, to the byte.
