@@ -14,7 +14,7 @@ use raftian_raft::{
 };
 use tokio::sync::{Notify, mpsc};
 
-use self::control::{Order, Waker};
+use self::control::{ControlCommand, Waker};
 use self::outgoing::Outgoing;
 use crate::cluster::NodeConfig;
 use crate::driver::Committed;
@@ -166,7 +166,7 @@ impl NodeHandle {
     pub fn start_traced(options: NodeOptions, trace: Trace) -> Result<Self, StartError> {
         let id = options.raft.id;
         let shared = Arc::new(Shared::default());
-        let (orders, orders_in) = mpsc::channel(CONTROL_QUEUE);
+        let (commands, commands_in) = mpsc::channel(CONTROL_QUEUE);
         let (proposals, proposals_in) = mpsc::channel(PROPOSAL_QUEUE);
         let (reads, reads_in) = mpsc::channel(READ_QUEUE);
         let (asks, asks_in) = mpsc::channel(ASK_QUEUE);
@@ -175,12 +175,12 @@ impl NodeHandle {
         let for_thread = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name(format!("raft-node-{}", id.0))
-            .spawn(move || running::run(options, trace, for_thread, orders_in, program, &started))
+            .spawn(move || running::run(options, trace, for_thread, commands_in, program, &started))
             .map_err(|error| StartError::Thread(error.to_string()))?;
         let (view, links, requests) =
             wait.recv().map_err(|_| StartError::Thread("it ended before it reported".to_owned()))??;
         Ok(NodeHandle {
-            control: NodeControl { orders, view, links, shared },
+            control: NodeControl { commands, view, links, shared },
             proposals,
             reads,
             asks,
@@ -208,7 +208,7 @@ impl NodeHandle {
     }
 
     fn stop_and_join(&mut self) {
-        let _gone_or_full = self.control.orders.try_send(Order::Stop).is_err();
+        let _gone_or_full = self.control.commands.try_send(ControlCommand::Stop).is_err();
         // The node takes a closed queue of proposals for the same order, which cannot get lost.
         self.proposals = mpsc::channel(1).0;
         if let Some(thread) = self.thread.take() {

@@ -12,14 +12,14 @@ use crate::view::{NodeView, Stopped};
 /// Remote control of a running node, for anybody: look at it, pause it, cut it off, stop it.
 #[derive(Clone, Debug)]
 pub struct NodeControl {
-    pub(super) orders: mpsc::Sender<Order>,
+    pub(super) commands: mpsc::Sender<ControlCommand>,
     pub(super) view: watch::Receiver<NodeView>,
     pub(super) links: Arc<LinkCounters>,
     pub(super) shared: Arc<Shared>,
 }
 
 #[derive(Debug)]
-pub(super) enum Order {
+pub(super) enum ControlCommand {
     Pause(bool),
     Cut(bool),
     TransferLeadership(Option<NodeId>),
@@ -43,7 +43,7 @@ impl NodeControl {
     #[must_use]
     pub fn view(&self) -> NodeView {
         let mut view = self.view.borrow().clone();
-        if self.orders.is_closed() && view.stopped.is_none() {
+        if self.commands.is_closed() && view.stopped.is_none() {
             view.stopped = Some(Stopped::Ended);
         }
         view
@@ -64,37 +64,37 @@ impl NodeControl {
     /// Whether it runs, paused or not.
     #[must_use]
     pub fn is_running(&self) -> bool {
-        !self.orders.is_closed()
+        !self.commands.is_closed()
     }
 
     /// Pauses or resumes it: a paused node keeps its memory, and everybody else thinks it dead.
     pub fn pause(&self, paused: bool) {
-        self.order(Order::Pause(paused));
+        self.send(ControlCommand::Pause(paused));
     }
 
     /// Cuts it off from all others, or mends that.
     pub fn cut(&self, cut: bool) {
-        self.order(Order::Cut(cut));
+        self.send(ControlCommand::Cut(cut));
     }
 
     /// Lets it hand leadership over, to `to` or to the best follower.
     pub fn transfer_leadership(&self, to: Option<NodeId>) {
-        self.order(Order::TransferLeadership(to));
+        self.send(ControlCommand::TransferLeadership(to));
     }
 
     /// Stops it in an orderly way, as [`NodeHandle::stop`](crate::NodeHandle::stop) does, but returns at once;
     /// [`NodeControl::is_running`] shows when it has stopped.
     pub fn stop(&self) {
-        self.order(Order::Stop);
+        self.send(ControlCommand::Stop);
     }
 
     /// Stops it at once, without a word to anybody. Only writes that its disk was already given are finished.
     pub fn kill(&self) {
-        self.order(Order::Kill);
+        self.send(ControlCommand::Kill);
     }
 
-    fn order(&self, order: Order) {
-        if self.orders.try_send(order).is_err() {
+    fn send(&self, command: ControlCommand) {
+        if self.commands.try_send(command).is_err() {
             tracing::warn!("a node took no order: it has stopped, or too many wait");
         }
     }

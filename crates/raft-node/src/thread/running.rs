@@ -9,7 +9,9 @@ use raftian_raft::{Command, Config, Index, ReadId, RoleKind};
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::outgoing::News;
-use super::{ASK_QUEUE, Ask, FromProgram, NodeOptions, Order, PROPOSAL_QUEUE, READ_QUEUE, Shared, StartError, lock};
+use super::{
+    ASK_QUEUE, Ask, ControlCommand, FromProgram, NodeOptions, PROPOSAL_QUEUE, READ_QUEUE, Shared, StartError, lock,
+};
 use crate::clock::Clock;
 use crate::driver::Driver;
 use crate::panic_message;
@@ -36,7 +38,7 @@ pub(super) fn run(
     options: NodeOptions,
     trace: super::Trace,
     shared: Arc<Shared>,
-    mut orders: mpsc::Receiver<Order>,
+    mut commands: mpsc::Receiver<ControlCommand>,
     mut program: FromProgram,
     started: &std::sync::mpsc::SyncSender<Started>,
 ) {
@@ -66,12 +68,12 @@ pub(super) fn run(
                 publish: publish.clone(),
                 published: Instant::now(),
                 taken: (0, Index(0)),
-                ordered: VecDeque::new(),
+                requesters: VecDeque::new(),
                 paused: false,
                 cut: false,
             };
-            // The queue of orders outlives the node: when it closes, the reason is published.
-            let run = || runtime.block_on(node.run(&mut orders, &mut program));
+            // The queue of commands outlives the node: when it closes, the reason is published.
+            let run = || runtime.block_on(node.run(&mut commands, &mut program));
             if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
                 let stopped = Stopped::Panicked(panic_message(&*panic));
                 publish.send_modify(|view| view.stopped = Some(stopped.clone()));
@@ -129,13 +131,13 @@ struct RunningNode {
     /// What the program was last known to have taken, and in which life of its state.
     taken: (u64, Index),
     /// Who waits for the answers to changes and leadership transfers, in their order.
-    ordered: VecDeque<Orderer>,
+    requesters: VecDeque<Requester>,
     paused: bool,
     cut: bool,
 }
 
 /// Who asked for a change of the members or a leadership transfer.
-enum Orderer {
+enum Requester {
     /// The program, which takes the answer.
     Program,
     /// A person, who sees what comes of it.
@@ -172,42 +174,42 @@ impl Inbox {
 }
 
 impl RunningNode {
-    async fn run(mut self, orders: &mut mpsc::Receiver<Order>, program: &mut FromProgram) {
+    async fn run(mut self, commands: &mut mpsc::Receiver<ControlCommand>, program: &mut FromProgram) {
         let mut inbox = Inbox::default();
         loop {
             let wake_at = match self.work(program, &mut inbox) {
                 Ok(wake_at) => wake_at,
                 Err(stopped) => return self.stop_after(stopped),
             };
-            let order = tokio::select! {
+            let command = tokio::select! {
                 biased;
-                order = orders.recv() => Some(order),
+                command = commands.recv() => Some(command),
                 () = self.shared.wake_node.notified() => None,
                 received = program.proposals.recv_many(&mut inbox.proposals, PROPOSAL_QUEUE), if !self.paused => {
                     if received == 0 { Some(None) } else { None }
                 }
                 () = tokio::time::sleep_until(wake_at.into()), if !self.paused => None,
             };
-            match order {
+            match command {
                 None => {}
-                Some(Some(Order::Pause(paused))) => {
+                Some(Some(ControlCommand::Pause(paused))) => {
                     self.paused = paused;
                     self.publish_now();
                     wake_program(&self.shared);
                 }
-                Some(Some(Order::Cut(cut))) => {
+                Some(Some(ControlCommand::Cut(cut))) => {
                     self.cut = cut;
                     self.driver.links_mut().set_cut(cut);
                     self.publish_now();
                     wake_program(&self.shared);
                 }
-                Some(Some(Order::TransferLeadership(to))) => {
+                Some(Some(ControlCommand::TransferLeadership(to))) => {
                     self.driver.transfer_leadership(to);
-                    self.ordered.push_back(Orderer::Person);
+                    self.requesters.push_back(Requester::Person);
                 }
-                Some(Some(Order::Kill)) => return,
+                Some(Some(ControlCommand::Kill)) => return,
                 // A program that dropped its handle without a word is gone; its node leaves in an orderly way.
-                Some(Some(Order::Stop) | None) => return self.leave().await,
+                Some(Some(ControlCommand::Stop) | None) => return self.leave().await,
             }
         }
     }
@@ -250,10 +252,10 @@ impl RunningNode {
         };
         self.driver.hand_out(&mut news.committed);
         for answer in self.driver.take_request_results() {
-            match (self.ordered.pop_front(), answer) {
-                (Some(Orderer::Program), answer) => news.request_results.push(answer),
-                (Some(Orderer::Person) | None, Err(refusal)) => tracing::warn!(%refusal, "not handed over"),
-                (Some(Orderer::Person) | None, Ok(())) => {}
+            match (self.requesters.pop_front(), answer) {
+                (Some(Requester::Program), answer) => news.request_results.push(answer),
+                (Some(Requester::Person) | None, Err(refusal)) => tracing::warn!(%refusal, "not handed over"),
+                (Some(Requester::Person) | None, Ok(())) => {}
             }
         }
         let mut outgoing = lock(&self.shared.outgoing);
@@ -307,11 +309,11 @@ impl RunningNode {
             }
             Ask::Change(change) => {
                 self.driver.change_membership(change);
-                self.ordered.push_back(Orderer::Program);
+                self.requesters.push_back(Requester::Program);
             }
             Ask::TransferLeadership(to) => {
                 self.driver.transfer_leadership(to);
-                self.ordered.push_back(Orderer::Program);
+                self.requesters.push_back(Requester::Program);
             }
         }
     }
