@@ -87,7 +87,7 @@ impl Sights {
                 Decision::RefusedVote { because: VoteRefusal::LeaderAlive(_), .. } => Sight::LeaderAlive,
                 Decision::SteppedDown { because: StepDown::Removed } => Sight::RemovedSteppedDown,
                 Decision::SteppedDown { because: StepDown::LostQuorum } => Sight::QuorumLost,
-                Decision::IsStranger { .. } => Sight::Stranger,
+                Decision::StaleIncarnation { .. } => Sight::Stranger,
                 Decision::ReadByLease => Sight::ReadByLease,
                 _ => continue,
             };

@@ -165,14 +165,14 @@ pub enum Decision {
     /// A read was answered from the leader's clock.
     ReadByLease,
     /// Somebody answered who is no member: removed, or a member whose disk was lost.
-    MetStranger {
+    UnknownIncarnation {
         /// Who.
         peer: NodeId,
         /// Which life of it.
         incarnation: crate::types::Incarnation,
     },
     /// A leader addressed another incarnation of this node, which must join again.
-    IsStranger {
+    StaleIncarnation {
         /// Who took it for that.
         peer: NodeId,
     },
@@ -327,8 +327,8 @@ impl Decision {
             | Decision::SnapshotTooLarge { .. } => "Raft 7",
             Decision::ConfirmedReads { .. } => "thesis 6.4",
             Decision::ReadByLease => "thesis 6.4.1",
-            Decision::MetStranger { .. }
-            | Decision::IsStranger { .. }
+            Decision::UnknownIncarnation { .. }
+            | Decision::StaleIncarnation { .. }
             | Decision::BeginsIncarnation { .. }
             | Decision::ReplacesIncarnation { .. } => "Raftian: who lost its disk lost its promises",
             Decision::Truncated { .. } | Decision::LogsDiffer { .. } => "Raft 5.3",
@@ -413,10 +413,10 @@ impl fmt::Display for Decision {
                  raise max_snapshot_bytes there"
             ),
             Decision::ReadByLease => write!(f, "answers a read by its clock"),
-            Decision::MetStranger { peer, incarnation } => {
+            Decision::UnknownIncarnation { peer, incarnation } => {
                 write!(f, "ignores {peer} in incarnation {}, which is no member", incarnation.0)
             }
-            Decision::IsStranger { peer } => {
+            Decision::StaleIncarnation { peer } => {
                 write!(f, "is addressed by {peer} as another incarnation; it must join again")
             }
             Decision::StateDiverged { follower, index } => {

@@ -72,8 +72,8 @@ impl Tally {
             Decision::ContradictsCommitted { .. } => "saw a committed entry contradicted",
             Decision::ConfirmedReads { .. } => "confirmed reads",
             Decision::ReadByLease => "read by lease",
-            Decision::MetStranger { .. } => "met a stranger",
-            Decision::IsStranger { .. } => "was a stranger",
+            Decision::UnknownIncarnation { .. } => "met a stranger",
+            Decision::StaleIncarnation { .. } => "was a stranger",
             Decision::StateDiverged { .. } => "saw a diverged state",
             Decision::IgnoredNonsense { .. } => "ignored nonsense",
         });

@@ -49,7 +49,7 @@ fn all() -> [(Decision, &'static str, &'static str); 42] {
         (InstalledSnapshot { leader: a, index, tail_kept: true }, "Raft 7", "#7 and keeps its log"),
         (ConfirmedReads { round: 4, count: 2 }, "thesis 6.4", "round 4, for 2 reads"),
         (ReadByLease, "thesis 6.4.1", "by its clock"),
-        (MetStranger { peer: a, incarnation: Incarnation(5) }, "Raftian: who lost", "n2 in incarnation 5"),
+        (UnknownIncarnation { peer: a, incarnation: Incarnation(5) }, "Raftian: who lost", "n2 in incarnation 5"),
         (
             LostAcknowledged { follower: a, acknowledged: Index(9), refused: index, witness: false },
             "Raft 5.3",

@@ -26,7 +26,7 @@ impl Node {
         if !message.body.is_request() {
             let is_member = self.log.membership().member(from).is_some_and(|member| member.incarnation == sender);
             if !is_member {
-                self.note(Decision::MetStranger { peer: from, incarnation: sender });
+                self.note(Decision::UnknownIncarnation { peer: from, incarnation: sender });
                 return self.replace_incarnation(from, &message);
             }
         }
@@ -71,7 +71,7 @@ impl Node {
         if let Body::AppendEntries(append) = &message.body
             && append.probe.is_some()
         {
-            self.note(Decision::IsStranger { peer: from });
+            self.note(Decision::StaleIncarnation { peer: from });
             self.reply_stale(from, append.probe.filter(|_| self.holds_whole_log()));
         }
     }

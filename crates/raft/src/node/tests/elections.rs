@@ -143,7 +143,7 @@ fn another_life_answers_for_nobody() {
     let hear_as = |node: &mut Node, life: u64, body: Body| {
         let message = Message { sender: Incarnation(life), ..Message::new(TERM, body) };
         node.step(NOW, Input::Receive { from: NodeId(2), message });
-        decisions(&write(node), |decision| matches!(decision, Decision::MetStranger { .. }))
+        decisions(&write(node), |decision| matches!(decision, Decision::UnknownIncarnation { .. }))
     };
     assert_eq!(hear_as(&mut node, 5, Body::VoteReply { granted: true }), 1);
     assert_eq!(node.role(), RoleKind::Candidate);

@@ -128,7 +128,7 @@ fn a_leader_that_means_another_life_is_told_so() {
         let message = Message { receiver: Incarnation(5), ..Message::new(TERM, body) };
         node.step(NOW, Input::Receive { from: NodeId(2), message });
         let actions = write(&mut node);
-        let told = decisions(&actions, |decision| matches!(decision, Decision::IsStranger { peer: NodeId(2) }));
+        let told = decisions(&actions, |decision| matches!(decision, Decision::StaleIncarnation { peer: NodeId(2) }));
         assert_eq!((told, actions.send.len()), if is_heartbeat { (1, 1) } else { (0, 0) });
         assert_eq!((node.term(), node.leader()), (Term(0), None));
     }
