@@ -54,7 +54,6 @@ extern crate std;
 
 mod actions;
 mod config;
-mod dice;
 mod disk;
 mod entry;
 mod event;
@@ -66,6 +65,7 @@ mod peers;
 mod planted;
 mod progress;
 mod reads;
+mod rng;
 mod role;
 mod sessions;
 mod snapshot;

@@ -19,7 +19,6 @@ mod timers;
 
 use crate::actions::{Actions, HardState, Restored, Work, WriteNumber};
 use crate::config::{Config, ConfigError};
-use crate::dice::Dice;
 use crate::disk::Disk;
 use crate::entry::{Command, Entry};
 use crate::event::{Decision, Event};
@@ -28,6 +27,7 @@ use crate::membership::{Change, Membership};
 use crate::message::{Message, StateHash};
 use crate::planted::PlantedFault;
 use crate::reads::{OwnReads, ReadId};
+use crate::rng::Rng;
 use crate::role::{Follower, Role};
 use crate::snapshot::{Incoming, Snapshot};
 use crate::status::RoleKind;
@@ -46,7 +46,7 @@ pub use snapshots::TakenSnapshot;
 pub struct Node {
     config: Config,
     incarnation: Incarnation,
-    dice: Dice,
+    rng: Rng,
     now: Moment,
     started: Moment,
     hard_state: HardState,
@@ -149,12 +149,12 @@ impl Node {
         if restored.hard_state.term > Term::LAST {
             return Err(damaged("its term cannot exist"));
         }
-        let mut dice = Dice::new(config.seed);
-        let token = dice.number();
+        let mut rng = Rng::new(config.seed);
+        let token = rng.counter_start();
         let mut disk = Disk::new(restored.hard_state, log.last().index, covered.index);
         disk.loses_truncation = config.has_planted(PlantedFault::LosesTruncation);
         let mut node = Node {
-            dice,
+            rng,
             incarnation: restored.incarnation,
             now,
             started: now,

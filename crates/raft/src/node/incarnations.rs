@@ -55,7 +55,7 @@ impl Node {
         if term < self.hard_state.term || !leads || !self.config.replace_incarnations {
             return;
         }
-        let drawn = Incarnation(self.dice.number());
+        let drawn = Incarnation(self.rng.counter_start());
         let incarnation = if drawn == self.incarnation { Incarnation(drawn.0 + 1) } else { drawn };
         self.disk.begin_incarnation(incarnation);
         self.wait_for_leader();

@@ -12,14 +12,14 @@ use crate::types::Moment;
 impl Node {
     /// Feeds `hasher` with everything that decides what this node answers to inputs in which time plays no part: two
     /// nodes with the same settings that feed the same do the same, once their actions are taken. Left out are moments,
-    /// measured round trips, dice, events, and the memory of the node's own assertions.
+    /// measured round trips, rng, events, and the memory of the node's own assertions.
     ///
     /// Every field is named here, so that a new one has to be put on one side or the other.
     pub fn hash_state(&self, hasher: &mut impl Hasher) {
         let Node {
             config: _,
             incarnation,
-            dice: _,
+            rng: _,
             now: _,
             started: _,
             hard_state,

@@ -51,7 +51,7 @@ impl Node {
             }
             Some(_) | None => self.config.election_timeout,
         };
-        let timeout = self.dice.duration(range);
+        let timeout = self.rng.duration(range);
         self.now.after(timeout)
     }
 

@@ -1,23 +1,23 @@
-//! The node's only chance.
+//! The node's only source of randomness.
 
 use core::time::Duration;
 
 use rand::rngs::ChaCha8Rng;
-use rand::{Rng, SeedableRng};
+use rand::{Rng as _, SeedableRng};
 
 /// A seeded source of durations. It is a value: a copy of a node draws what the node would have drawn. The generator of
 /// rand is not `Clone`, so each eight draws are the first of a ChaCha8 stream named by seed and count; a block of the
 /// cipher has room for eight.
 #[derive(Clone, Debug)]
-pub(crate) struct Dice {
+pub(crate) struct Rng {
     seed: u64,
     draws: u64,
     block: [u64; 8],
 }
 
-impl Dice {
+impl Rng {
     pub(crate) fn new(seed: u64) -> Self {
-        Dice { seed, draws: 0, block: [0; 8] }
+        Rng { seed, draws: 0, block: [0; 8] }
     }
 
     /// A duration from `shortest..longest`, in whole microseconds. Every one is equally likely, but for less than one
@@ -30,7 +30,7 @@ impl Dice {
     }
 
     /// A number from which one can count up without end.
-    pub(crate) fn number(&mut self) -> u64 {
+    pub(crate) fn counter_start(&mut self) -> u64 {
         self.draw() >> 1
     }
 
@@ -55,11 +55,11 @@ mod tests {
     #[test]
     fn draws_fill_the_interval_evenly_and_a_copy_draws_the_same() {
         let interval = (Duration::from_millis(150), Duration::from_millis(300));
-        let mut dice = Dice::new(7);
-        let mut copy = dice.clone();
+        let mut rng = Rng::new(7);
+        let mut copy = rng.clone();
         let mut tenths = [0; 10];
         for _ in 0..10_000 {
-            let drawn = dice.duration(interval);
+            let drawn = rng.duration(interval);
             assert_eq!(drawn, copy.duration(interval));
             assert!((interval.0..interval.1).contains(&drawn));
             tenths[((drawn - interval.0).as_millis() / 15) as usize] += 1;
@@ -71,8 +71,8 @@ mod tests {
     fn numbers_differ_from_draw_to_draw_and_leave_room_to_count_on() {
         let mut numbers: alloc::vec::Vec<_> = (0..4)
             .flat_map(|seed| {
-                let mut dice = Dice::new(seed);
-                core::array::from_fn::<_, 25, _>(|_| dice.number())
+                let mut rng = Rng::new(seed);
+                core::array::from_fn::<_, 25, _>(|_| rng.counter_start())
             })
             .collect();
         assert!(numbers.iter().all(|number| *number <= u64::MAX / 2));
