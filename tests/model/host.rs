@@ -199,7 +199,7 @@ impl Host {
         if let Some(tick) = tick {
             let left = self.node.wake_at().since(self.clock.now).as_micros();
             let fresh = self.clock.waited().is_zero() && self.node.role() != RoleKind::Leader;
-            assert!(!fresh || left != 2 * tick, "the dice must not decide what happens");
+            assert!(!fresh || left != 2 * tick, "the rng must not decide what happens");
             self.node.hash_ages(&mut hasher);
             // What it sent says when that was, on its clock.
             (self.clock.now, self.clock.waited(), left.div_ceil(tick)).hash(&mut hasher);

@@ -143,12 +143,12 @@ impl Fuzz {
         if let Some(valid) = usize::try_from(number).ok().and_then(|place| self.corpus.get(place)) {
             return valid.clone();
         }
-        let mut dice = ChaCha8Rng::seed_from_u64(self.seed ^ number.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let mut rng = ChaCha8Rng::seed_from_u64(self.seed ^ number.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let by_chance = if self.target.takes_anything { 0.5 } else { 0.02 };
-        if self.corpus.is_empty() || dice.random_bool(by_chance) {
-            mutate::by_chance(&mut dice, self.target.longest)
+        if self.corpus.is_empty() || rng.random_bool(by_chance) {
+            mutate::by_chance(&mut rng, self.target.longest)
         } else {
-            mutate::mutated(&mut dice, &self.corpus, self.target.longest)
+            mutate::mutated(&mut rng, &self.corpus, self.target.longest)
         }
     }
 

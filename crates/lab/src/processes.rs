@@ -49,17 +49,17 @@ pub(crate) fn node_files(
     directory: &Path,
     size: usize,
     timing: Timing,
-    dice: &mut ChaCha8Rng,
+    rng: &mut ChaCha8Rng,
 ) -> Result<Vec<PathBuf>, String> {
-    let base_port = free_ports(size as u16, dice)?;
+    let base_port = free_ports(size as u16, rng)?;
     let new = NewCluster { nodes: size, base_port, timing, ..NewCluster::default() };
     generate(&directory.join("cluster"), &new).map_err(|error| error.to_string())
 }
 
 /// The first of so many UDP ports in a row that are free at this moment.
-fn free_ports(count: u16, dice: &mut ChaCha8Rng) -> Result<u16, String> {
+fn free_ports(count: u16, rng: &mut ChaCha8Rng) -> Result<u16, String> {
     let free = |first: &u16| (*first..first + count).all(|port| UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok());
-    let mut drawn = (0..ATTEMPTS).map(|_| dice.random_range(PORTS.start..PORTS.end - count));
+    let mut drawn = (0..ATTEMPTS).map(|_| rng.random_range(PORTS.start..PORTS.end - count));
     drawn.find(free).ok_or_else(|| format!("no {count} UDP ports in a row are free in {PORTS:?}"))
 }
 

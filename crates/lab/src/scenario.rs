@@ -35,7 +35,7 @@
 //! option disk-timeout 300ms          # a write that takes longer counts as hung; 2s without the option
 //! option promote-after 1s            # how long a joining member must have kept up
 //! option priority n1 2               # the higher, the sooner it stands
-//! option seed 7                      # of all dice
+//! option seed 7                      # of all rng
 //!
 //! log n1 1 1 2 4                     # terms of entries 1 to 4, none below the one before; raises the term to 4
 //! log * 1                            # the same for every node; of two presets for one node the later one counts

@@ -230,7 +230,7 @@ impl Storm {
 struct Run {
     cluster: Simulation,
     /// A stream of its own for each event, so that leaving one out leaves the others as they are.
-    dice: ChaCha8Rng,
+    rng: ChaCha8Rng,
     weather: Weather,
     clients: Clients,
     only: Option<BTreeSet<u64>>,
@@ -271,7 +271,7 @@ impl Run {
         }
         Run {
             cluster: Simulation::new(setup),
-            dice: ChaCha8Rng::seed_from_u64(storm.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(1)),
+            rng: ChaCha8Rng::seed_from_u64(storm.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(1)),
             clients: Clients::new(weather.clients, weather.keys),
             weather,
             only: storm.only.clone(),
@@ -290,22 +290,22 @@ impl Run {
 
     /// One thing happens, and a little time passes.
     fn event(&mut self, number: u64) {
-        self.dice.set_stream(number);
-        self.dice.set_word_pos(0);
+        self.rng.set_stream(number);
+        self.rng.set_word_pos(0);
         let pace = self.weather.pace.as_micros() as u64;
-        let passes = self.dice.random_range(0..=2 * pace);
+        let passes = self.rng.random_range(0..=2 * pace);
         self.drift(passes);
         self.cluster.advance(Duration::from_micros(passes));
         while self.cluster.queued().len() > MOST_QUEUED {
             self.cluster.drop_at(0);
         }
-        let event = self.weather.pick(self.dice.random_range(0.0..1.0));
+        let event = self.weather.pick(self.rng.random_range(0.0..1.0));
         match event {
             Event::Deliver => self.deliver(number),
-            Event::Propose => self.clients.call(&mut self.cluster, &mut self.dice, false, &mut self.tally),
+            Event::Propose => self.clients.call(&mut self.cluster, &mut self.rng, false, &mut self.tally),
             Event::Read => {
-                let lease = self.weather.lease_reads && self.dice.random_bool(0.5);
-                self.clients.read(&mut self.cluster, &mut self.dice, lease, &mut self.tally);
+                let lease = self.weather.lease_reads && self.rng.random_bool(0.5);
+                self.clients.read(&mut self.cluster, &mut self.rng, lease, &mut self.tally);
             }
             fault => {
                 if self.strikes(number) {
@@ -340,7 +340,7 @@ impl Run {
     }
 
     fn chance(&mut self, probability: f64) -> bool {
-        self.dice.random_bool(probability)
+        self.rng.random_bool(probability)
     }
 
     fn any(&mut self, which: impl Fn(&Simulation, NodeId) -> bool) -> Option<NodeId> {
@@ -349,7 +349,7 @@ impl Run {
         if count == 0 {
             return None;
         }
-        let place = self.dice.random_range(0..count);
+        let place = self.rng.random_range(0..count);
         fitting().nth(place)
     }
 }

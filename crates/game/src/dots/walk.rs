@@ -17,17 +17,17 @@ const STEP: i32 = 5;
 struct Dot;
 
 #[derive(Resource)]
-struct Dice(ChaCha8Rng);
+struct Rng(ChaCha8Rng);
 
 /// Lets so many dots walk. Without a window they have places but are not drawn.
 pub(super) fn plugin(app: &mut App, dots: u32, seed: u64, drawn: bool) {
-    let mut dice = ChaCha8Rng::seed_from_u64(seed);
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let world = app.world_mut();
     for _ in 0..dots {
         let (x, y) = furthest();
-        let place = Transform::from_xyz(dice.random_range(-x..=x), dice.random_range(-y..=y), 0.0);
+        let place = Transform::from_xyz(rng.random_range(-x..=x), rng.random_range(-y..=y), 0.0);
         let dot = world.spawn((Dot, place)).id();
-        let colour = [(); 3].map(|()| dice.random::<u8>());
+        let colour = [(); 3].map(|()| rng.random::<u8>());
         if drawn {
             draw(world, dot, colour);
         }
@@ -35,7 +35,7 @@ pub(super) fn plugin(app: &mut App, dots: u32, seed: u64, drawn: bool) {
     if drawn {
         world.spawn(camera());
     }
-    app.insert_resource(Dice(dice)).add_systems(Update, walk);
+    app.insert_resource(Rng(rng)).add_systems(Update, walk);
 }
 
 /// How far a dot's middle may be from the map's.
@@ -43,10 +43,10 @@ fn furthest() -> (f32, f32) {
     ((WIDTH - SIDE) / 2.0, (HEIGHT - SIDE) / 2.0)
 }
 
-fn walk(mut dice: ResMut<Dice>, mut dots: Query<&mut Transform, With<Dot>>) {
+fn walk(mut rng: ResMut<Rng>, mut dots: Query<&mut Transform, With<Dot>>) {
     let (x, y) = furthest();
     for mut place in &mut dots {
-        let mut step = || dice.0.random_range(-STEP..=STEP) as f32;
+        let mut step = || rng.0.random_range(-STEP..=STEP) as f32;
         let at = &mut place.translation;
         at.x = (at.x + step()).clamp(-x, x);
         at.y = (at.y + step()).clamp(-y, y);

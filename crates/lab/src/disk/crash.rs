@@ -27,41 +27,41 @@ impl CrashStyle {
 
     /// One of them, by chance.
     #[must_use]
-    pub fn any(dice: &mut ChaCha8Rng) -> CrashStyle {
-        Self::ALL[dice.random_range(0..Self::ALL.len())]
+    pub fn any(rng: &mut ChaCha8Rng) -> CrashStyle {
+        Self::ALL[rng.random_range(0..Self::ALL.len())]
     }
 
     /// What becomes of each of `changes`.
     #[must_use]
-    pub fn fates(self, changes: &[Change], dice: &mut ChaCha8Rng) -> Vec<Fate> {
-        let cut = dice.random_range(0..=changes.len());
+    pub fn fates(self, changes: &[Change], rng: &mut ChaCha8Rng) -> Vec<Fate> {
+        let cut = rng.random_range(0..=changes.len());
         let fate = |(place, change): (usize, &Change)| match self {
             CrashStyle::Lost => Fate::Lost,
             CrashStyle::Applied => Fate::Applied,
             CrashStyle::InOrder if place < cut => Fate::Applied,
-            CrashStyle::InOrder if place == cut => torn(change.sectors(), dice),
+            CrashStyle::InOrder if place == cut => torn(change.sectors(), rng),
             CrashStyle::InOrder => Fate::Lost,
-            CrashStyle::AnyOrder => either(dice),
-            CrashStyle::Torn if dice.random() => torn(change.sectors(), dice),
-            CrashStyle::Torn => either(dice),
+            CrashStyle::AnyOrder => either(rng),
+            CrashStyle::Torn if rng.random() => torn(change.sectors(), rng),
+            CrashStyle::Torn => either(rng),
         };
         changes.iter().enumerate().map(fate).collect()
     }
 }
 
-fn either(dice: &mut ChaCha8Rng) -> Fate {
-    if dice.random() { Fate::Applied } else { Fate::Lost }
+fn either(rng: &mut ChaCha8Rng) -> Fate {
+    if rng.random() { Fate::Applied } else { Fate::Lost }
 }
 
 /// A tear through `sectors` sectors: from the front, from the back, or anywhere.
-pub(crate) fn torn(sectors: usize, dice: &mut ChaCha8Rng) -> Fate {
-    let cut = dice.random_range(0..=sectors);
-    let written = match dice.random_range(0..3) {
+pub(crate) fn torn(sectors: usize, rng: &mut ChaCha8Rng) -> Fate {
+    let cut = rng.random_range(0..=sectors);
+    let written = match rng.random_range(0..3) {
         0 => (0..sectors).map(|sector| sector < cut).collect(),
         1 => (0..sectors).map(|sector| sector >= cut).collect(),
-        _ => (0..sectors).map(|_| dice.random()).collect(),
+        _ => (0..sectors).map(|_| rng.random()).collect(),
     };
-    Fate::Torn { written, rest: if dice.random() { Rest::Old } else { Rest::Zeros } }
+    Fate::Torn { written, rest: if rng.random() { Rest::Old } else { Rest::Zeros } }
 }
 
 #[cfg(test)]

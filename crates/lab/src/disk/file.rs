@@ -96,16 +96,16 @@ impl StoreFile {
     }
 
     /// Begins `write` and loses power in the middle of it, or right behind it.
-    pub(super) fn cut_short(&mut self, write: Write, dice: &mut ChaCha8Rng) {
-        self.disk.cut_power_after(dice.random_range(0..=MOST_OPERATIONS));
+    pub(super) fn cut_short(&mut self, write: Write, rng: &mut ChaCha8Rng) {
+        self.disk.cut_power_after(rng.random_range(0..=MOST_OPERATIONS));
         // It failed or it did not; what was owed or doubted says so.
         let _unheard = self.perform(write).is_err();
     }
 
     /// Power is lost.
-    pub(super) fn crash(&mut self, dice: &mut ChaCha8Rng, style: CrashStyle) {
-        self.disk.crash(dice, style);
-        self.mark.crash(dice, style);
+    pub(super) fn crash(&mut self, rng: &mut ChaCha8Rng, style: CrashStyle) {
+        self.disk.crash(rng, style);
+        self.mark.crash(rng, style);
         self.store = None;
         self.resolve();
     }

@@ -12,7 +12,7 @@ use super::crash::CrashStyle;
 use super::media::{Faults, Media, Operation};
 use crate::simulation::Tally;
 
-/// A handle to a simulated disk; clones share the disk. Nothing happens to it by chance but what a caller's dice say.
+/// A handle to a simulated disk; clones share the disk. Nothing happens to it by chance but what a caller's rng say.
 ///
 /// A crash or a kill ends the life of every clone made before it: they fail from then on. The handle it was asked of
 /// goes on.
@@ -76,9 +76,9 @@ impl SimDisk {
         self.media().recording.as_ref().map_or(0, Vec::len)
     }
 
-    /// Power is lost; `style` and `dice` decide what becomes of what no sync had made durable.
-    pub fn crash(&mut self, dice: &mut ChaCha8Rng, style: CrashStyle) {
-        let fates = style.fates(&self.media().changes, dice);
+    /// Power is lost; `style` and `rng` decide what becomes of what no sync had made durable.
+    pub fn crash(&mut self, rng: &mut ChaCha8Rng, style: CrashStyle) {
+        let fates = style.fates(&self.media().changes, rng);
         self.crash_with(&fates);
     }
 
@@ -122,10 +122,10 @@ impl SimDisk {
         self.media().faults.power_cut_in = Some(operations);
     }
 
-    /// The next sync fails. Of what it should have made durable all or some is, and some may be torn, as `dice` decide,
+    /// The next sync fails. Of what it should have made durable all or some is, and some may be torn, as `rng` decide,
     /// like in a crash; reads still see all of it, and no later sync tries again.
-    pub fn fail_next_sync(&self, dice: &mut ChaCha8Rng) {
-        self.media().faults.next_sync_fails = Some(dice.random());
+    pub fn fail_next_sync(&self, rng: &mut ChaCha8Rng) {
+        self.media().faults.next_sync_fails = Some(rng.random());
     }
 
     /// Whether a sync is set up to fail.
@@ -148,9 +148,9 @@ impl SimDisk {
         self.media().faults.bad_sectors.insert(at / SECTOR);
     }
 
-    /// The next read has one wrong bit, which `dice` choose; what is on the disk is right. Outside the model.
-    pub fn flip_in_next_read(&self, dice: &mut ChaCha8Rng) {
-        self.media().faults.next_read_flips = Some(dice.random());
+    /// The next read has one wrong bit, which `rng` choose; what is on the disk is right. Outside the model.
+    pub fn flip_in_next_read(&self, rng: &mut ChaCha8Rng) {
+        self.media().faults.next_read_flips = Some(rng.random());
     }
 
     /// Flips one bit for good; `bit` counts from the first of the disk. Tells whether the disk is that long. Outside
@@ -159,9 +159,9 @@ impl SimDisk {
         self.media().flip(bit)
     }
 
-    /// The next write goes to another sector, which `dice` choose. Outside the model.
-    pub fn misdirect_next_write(&self, dice: &mut ChaCha8Rng) {
-        self.media().faults.next_write_strays = Some(dice.random());
+    /// The next write goes to another sector, which `rng` choose. Outside the model.
+    pub fn misdirect_next_write(&self, rng: &mut ChaCha8Rng) {
+        self.media().faults.next_write_strays = Some(rng.random());
     }
 
     /// While it lies, the disk confirms syncs without doing them. Outside the model.
@@ -235,8 +235,8 @@ impl StorageBackend for SimDisk {
         let mut media = self.operate()?;
         media.ask(|| Operation::Sync);
         if let Some(seed) = media.faults.next_sync_fails.take() {
-            let mut dice = ChaCha8Rng::seed_from_u64(seed);
-            let fates = CrashStyle::any(&mut dice).fates(&media.changes, &mut dice);
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let fates = CrashStyle::any(&mut rng).fates(&media.changes, &mut rng);
             media.settle(&fates);
             media.tally.count("disk: failed a sync");
             return Err(io::Error::other("the disk could not write what it held"));

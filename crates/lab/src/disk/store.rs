@@ -179,11 +179,11 @@ impl DiskStore {
     }
 
     /// A crash in the middle of a write: as [`DiskStore::crash`], but something of the oldest write that is not kept
-    /// may have reached the disk. `dice` and `style` decide what; after the next start it is done or it is not.
-    pub fn crash_midway(&mut self, kept: usize, dice: &mut ChaCha8Rng, style: CrashStyle) {
-        self.begin(kept, dice);
+    /// may have reached the disk. `rng` and `style` decide what; after the next start it is done or it is not.
+    pub fn crash_midway(&mut self, kept: usize, rng: &mut ChaCha8Rng, style: CrashStyle) {
+        self.begin(kept, rng);
         if let Inner::File(file) = &mut self.inner {
-            file.crash(dice, style);
+            file.crash(rng, style);
         }
         self.forget();
     }
@@ -192,23 +192,23 @@ impl DiskStore {
     /// write left in its memory is what the next process reads. Whether that write is done is open until
     /// [`DiskStore::restart`], or until [`DiskStore::crash`] takes the power too. After a failed sync it is open even
     /// then, because memory and disk differ and nobody can tell: such a machine must crash instead.
-    pub fn kill_midway(&mut self, kept: usize, dice: &mut ChaCha8Rng) {
-        self.begin(kept, dice);
+    pub fn kill_midway(&mut self, kept: usize, rng: &mut ChaCha8Rng) {
+        self.begin(kept, rng);
         if let Inner::File(file) = &mut self.inner {
             file.kill();
         }
         self.forget();
     }
 
-    /// Performs the oldest `kept` of the waiting writes, and of the next one as much as `dice` say.
-    fn begin(&mut self, kept: usize, dice: &mut ChaCha8Rng) {
+    /// Performs the oldest `kept` of the waiting writes, and of the next one as much as `rng` say.
+    fn begin(&mut self, kept: usize, rng: &mut ChaCha8Rng) {
         self.complete(kept);
         let next = if self.failed.is_none() { self.waiting.pop_front() } else { None };
         match (&mut self.inner, next) {
             (_, None) => {}
-            (Inner::File(file), Some(write)) => file.cut_short(write, dice),
+            (Inner::File(file), Some(write)) => file.cut_short(write, rng),
             (Inner::Image(store), Some(write)) => {
-                if dice.random() {
+                if rng.random() {
                     store.submit(write).expect("a write that the core asked for");
                     store.completed();
                 }

@@ -52,7 +52,7 @@ struct Cluster<'a> {
     phases: Vec<u64>,
     queue: Queue<Letter>,
     now: Moment,
-    dice: ChaCha8Rng,
+    rng: ChaCha8Rng,
     loss: f64,
     /// The leader that crashed, and the term it led.
     crashed: Option<(u32, Term)>,
@@ -64,11 +64,11 @@ struct Cluster<'a> {
 impl<'a> Cluster<'a> {
     /// So many nodes that know of no leader, at the beginning of time.
     fn new(settings: &'a Settings, size: u64, seed: u64) -> Self {
-        let mut dice = ChaCha8Rng::seed_from_u64(seed);
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let membership = Membership::crowd((1..=size).map(NodeId)).expect("a study has no empty cluster");
-        let loss = settings.loss.draw(&mut dice);
+        let loss = settings.loss.draw(&mut rng);
         let start = |id| {
-            let config = settings.config(NodeId(id), membership.clone(), dice.random());
+            let config = settings.config(NodeId(id), membership.clone(), rng.random());
             Node::new(config, Restored::default(), Moment(0)).expect("the settings were checked")
         };
         let nodes: Vec<Node> = (1..=size).map(start).collect();
@@ -76,11 +76,11 @@ impl<'a> Cluster<'a> {
         let mut cluster = Cluster {
             settings,
             looks: vec![Moment(u64::MAX); nodes.len()],
-            phases: nodes.iter().map(|_| if poll == 0 { 0 } else { dice.random_range(0..poll) }).collect(),
+            phases: nodes.iter().map(|_| if poll == 0 { 0 } else { rng.random_range(0..poll) }).collect(),
             nodes,
             queue: Queue::default(),
             now: Moment(0),
-            dice,
+            rng,
             loss,
             crashed: None,
             stood: Vec::new(),
@@ -111,7 +111,7 @@ impl<'a> Cluster<'a> {
         }
         let (heartbeat, delay) = (self.settings.heartbeat.0, self.settings.delay.to);
         let settled = self.now.after(heartbeat * 2 + delay * 4);
-        let beat = self.dice.random_range(0..heartbeat.as_micros() as u64);
+        let beat = self.rng.random_range(0..heartbeat.as_micros() as u64);
         self.run(settled.after(Duration::from_micros(beat)), |_, _| false);
         let leaders = (0..self.nodes.len() as u32).filter(|place| self.leads(*place));
         self.crashed = leaders.map(|place| (place, self.nodes[place as usize].term())).max_by_key(|(_, term)| *term);
@@ -186,10 +186,10 @@ impl<'a> Cluster<'a> {
 
     fn send(&mut self, from: u32, to: NodeId, message: Message) {
         self.count.messages += 1;
-        if self.loss > 0.0 && self.dice.random_bool(self.loss) {
+        if self.loss > 0.0 && self.rng.random_bool(self.loss) {
             return;
         }
-        let delay = self.settings.delay.draw(&mut self.dice);
+        let delay = self.settings.delay.draw(&mut self.rng);
         // Beyond the queue's bound a message is lost like any other.
         self.queue.send(self.now.after(delay), Letter { from, to: (to.0 - 1) as u32, message });
     }

@@ -40,17 +40,17 @@ struct Said {
 /// # Errors
 /// If nodes cannot be started.
 pub(super) fn replace_leader(settings: &Settings, size: u64, seed: u64) -> Result<Outcome, String> {
-    let mut dice = ChaCha8Rng::seed_from_u64(seed);
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let directory = tempfile::tempdir().map_err(|error| format!("no directory for nodes: {error}"))?;
     let (say, heard) = channel();
-    let mut nodes = start(settings, size, &mut dice, directory.path(), &say)?;
+    let mut nodes = start(settings, size, &mut rng, directory.path(), &say)?;
     drop(say);
     let limit = |since: Instant| since + settings.limit.0;
     let Some(mut leader) = leads(&heard, limit(Instant::now()), Term(0), &mut Vec::new()) else {
         return Ok(Outcome::default());
     };
     let heartbeat = settings.heartbeat.0;
-    let beat = Duration::from_micros(dice.random_range(0..heartbeat.as_micros() as u64));
+    let beat = Duration::from_micros(rng.random_range(0..heartbeat.as_micros() as u64));
     let settled = Instant::now() + heartbeat * 2 + beat;
     while let Some(newer) = leads(&heard, settled, leader.term, &mut Vec::new()) {
         leader = newer;
@@ -81,15 +81,15 @@ fn leads(heard: &Receiver<Said>, until: Instant, after: Term, stood: &mut Vec<Te
 fn start(
     settings: &Settings,
     size: u64,
-    dice: &mut ChaCha8Rng,
+    rng: &mut ChaCha8Rng,
     directory: &Path,
     say: &Sender<Said>,
 ) -> Result<Processes, String> {
     let mut nodes = Processes::default();
-    for (place, file) in processes::node_files(directory, size as usize, Timing::default(), dice)?.iter().enumerate() {
+    for (place, file) in processes::node_files(directory, size as usize, Timing::default(), rng)?.iter().enumerate() {
         let mut node = processes::again("elections", "elections-node")?
             .arg(file)
-            .args(["--seed", &dice.random::<u64>().to_string()])
+            .args(["--seed", &rng.random::<u64>().to_string()])
             .args(["--timeout", &settings.timeout.to_string(), "--heartbeat", &settings.heartbeat.to_string()])
             .args(["--pre-vote", if settings.pre_vote { "on" } else { "off" }])
             .spawn()

@@ -104,12 +104,12 @@ pub struct Span {
 
 impl Span {
     /// A time from the span, in whole microseconds.
-    pub(crate) fn draw(self, dice: &mut ChaCha8Rng) -> Duration {
+    pub(crate) fn draw(self, rng: &mut ChaCha8Rng) -> Duration {
         let micros = |duration: Duration| duration.as_micros() as u64;
         if self.from == self.to {
             return self.to;
         }
-        Duration::from_micros(dice.random_range(micros(self.from)..=micros(self.to)))
+        Duration::from_micros(rng.random_range(micros(self.from)..=micros(self.to)))
     }
 }
 
@@ -169,8 +169,8 @@ pub struct Share {
 
 impl Share {
     /// A share from the range.
-    pub(crate) fn draw(self, dice: &mut ChaCha8Rng) -> f64 {
-        self.from + (self.to - self.from) * dice.random_range(0.0..=1.0)
+    pub(crate) fn draw(self, rng: &mut ChaCha8Rng) -> f64 {
+        self.from + (self.to - self.from) * rng.random_range(0.0..=1.0)
     }
 }
 

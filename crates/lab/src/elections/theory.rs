@@ -62,8 +62,8 @@ mod tests {
 
     #[test]
     fn the_integral_is_what_dice_say() {
-        let mut dice = ChaCha8Rng::seed_from_u64(7);
-        let mut draw = || dice.random_range(150.0..300.0) + dice.random_range(0.0..50.0);
+        let mut rng = ChaCha8Rng::seed_from_u64(7);
+        let mut draw = || rng.random_range(150.0..300.0) + rng.random_range(0.0..50.0);
         let runs = 20_000;
         let sum: f64 = (0..runs).map(|_| (0..13).map(|_| draw()).fold(f64::INFINITY, f64::min)).sum();
         let (thrown, exact) = (sum / f64::from(runs), first_timeout_ms(13, STUDY, Duration::from_millis(50)));

@@ -32,19 +32,19 @@ const GLANCE: Duration = Duration::from_millis(50);
 /// # Panics
 /// If the system gives no more threads.
 pub(super) fn elect(settings: &Settings, size: u64, seed: u64) -> Outcome {
-    let mut dice = ChaCha8Rng::seed_from_u64(seed);
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let membership = Membership::crowd((1..=size).map(NodeId)).expect("a study has no empty cluster");
-    let loss = settings.loss.draw(&mut dice);
+    let loss = settings.loss.draw(&mut rng);
     let poll = settings.poll.0.as_micros() as u64;
     let hall = Arc::new(Hall::new(size as usize));
     // The one more is this thread, which begins to count when all are there.
     let start = Barrier::new(size as usize + 1);
     thread::scope(|scope| {
         for place in 0..size {
-            let config = settings.config(NodeId(place + 1), membership.clone(), dice.random());
-            let phase = if poll == 0 { 0 } else { dice.random_range(0..poll) };
-            let own = ChaCha8Rng::seed_from_u64(dice.random());
-            let post = Post { place: place as usize, hall: Arc::clone(&hall), delay: settings.delay, loss, dice: own };
+            let config = settings.config(NodeId(place + 1), membership.clone(), rng.random());
+            let phase = if poll == 0 { 0 } else { rng.random_range(0..poll) };
+            let own = ChaCha8Rng::seed_from_u64(rng.random());
+            let post = Post { place: place as usize, hall: Arc::clone(&hall), delay: settings.delay, loss, rng: own };
             let (hall, start) = (&hall, &start);
             scope.spawn(move || {
                 // Each is set once, by its own thread.
@@ -147,16 +147,16 @@ struct Post {
     hall: Arc<Hall>,
     delay: Span,
     loss: f64,
-    dice: ChaCha8Rng,
+    rng: ChaCha8Rng,
 }
 
 impl Links for Post {
     fn send(&mut self, to: NodeId, message: Message) {
         self.hall.sent.fetch_add(1, Ordering::Relaxed);
-        if self.loss > 0.0 && self.dice.random_bool(self.loss) {
+        if self.loss > 0.0 && self.rng.random_bool(self.loss) {
             return;
         }
-        let at = self.hall.clock.now().after(self.delay.draw(&mut self.dice));
+        let at = self.hall.clock.now().after(self.delay.draw(&mut self.rng));
         let to = (to.0 - 1) as usize;
         let mut inbox = lock(&self.hall.inboxes[to]);
         if inbox.letters.len() < INBOX {

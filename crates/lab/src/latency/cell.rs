@@ -93,9 +93,9 @@ impl Cell {
     }
 
     /// Times of an origin's clicks from the start on: one in each of equal slots, anywhere in it.
-    pub(super) fn clicks(&self, dice: &mut ChaCha8Rng) -> impl Iterator<Item = Duration> {
+    pub(super) fn clicks(&self, rng: &mut ChaCha8Rng) -> impl Iterator<Item = Duration> {
         let count = self.orders();
         let slot = self.seconds.as_secs_f64() / count as f64;
-        (0..count).map(move |place| Duration::from_secs_f64(slot * (place as f64 + dice.random_range(0.0..1.0))))
+        (0..count).map(move |place| Duration::from_secs_f64(slot * (place as f64 + rng.random_range(0.0..1.0))))
     }
 }

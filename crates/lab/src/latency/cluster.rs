@@ -112,11 +112,11 @@ fn measure_in(
     let places: Vec<_> = origins.iter().map(|(_, place)| *place).collect();
     cluster.warm_up(cell, &places)?;
     let before = cluster.term();
-    let mut dice = ChaCha8Rng::seed_from_u64(spread::seed(seed, &[2]));
+    let mut rng = ChaCha8Rng::seed_from_u64(spread::seed(seed, &[2]));
     let start = cluster.nodes.now();
     let mut clicks = Vec::new();
     for place in &places {
-        clicks.extend(cell.clicks(&mut dice).map(|at| (start + at, *place)));
+        clicks.extend(cell.clicks(&mut rng).map(|at| (start + at, *place)));
     }
     clicks.sort_unstable();
     cluster.play(cell, &clicks, start + cell.seconds + DRAIN + cell.rtt * 10)?;

@@ -24,7 +24,7 @@ pub(super) struct Simulated {
     nodes: Vec<Node>,
     queue: Queue<Letter>,
     clock: VirtualClock,
-    dice: ChaCha8Rng,
+    rng: ChaCha8Rng,
     delay: Duration,
     loss: f64,
 }
@@ -122,8 +122,8 @@ impl Simulated {
             driver.set_trace(moments.trace(place, move || ears.instant()));
             nodes.push(Node { driver, committed: VecDeque::new(), looks: Moment(u64::MAX) });
         }
-        let (dice, queue) = (ChaCha8Rng::seed_from_u64(spread::seed(seed, &[0])), Queue::default());
-        let mut world = Simulated { nodes, queue, clock, dice, delay: cell.rtt / 2, loss: cell.loss };
+        let (rng, queue) = (ChaCha8Rng::seed_from_u64(spread::seed(seed, &[0])), Queue::default());
+        let mut world = Simulated { nodes, queue, clock, rng, delay: cell.rtt / 2, loss: cell.loss };
         (0..world.nodes.len()).try_for_each(|place| world.pump(place))?;
         Ok(world)
     }
@@ -144,7 +144,7 @@ impl Simulated {
         }
         let (from, sent) = (NodeId(place as u64 + 1), std::mem::take(&mut driver.links_mut().sent));
         for (to, message) in sent {
-            if self.loss == 0.0 || !self.dice.random_bool(self.loss) {
+            if self.loss == 0.0 || !self.rng.random_bool(self.loss) {
                 // Beyond the queue's bound a message is lost like any other.
                 self.queue.send(now.after(self.delay), Letter { from, to, message });
             }

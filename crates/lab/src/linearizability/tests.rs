@@ -194,23 +194,23 @@ proptest! {
 
 /// A long history of 8 clients, one call in a hundred of unknown outcome.
 fn long(seed: u64, operations: usize, keys: u32) -> Register {
-    let mut dice = ChaCha8Rng::seed_from_u64(seed);
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut register = Register::default();
     let mut value = 0;
     while register.history.operations().len() < operations {
         value += 1;
-        let call = match dice.random_range(0..10) {
+        let call = match rng.random_range(0..10) {
             0 => Call::Write(value),
             1..5 => Call::Append(value),
             _ => Call::Read,
         };
         // An operation makes three moves, and at the second or third it may be given up.
-        let fate = match dice.random_range(0..600) {
+        let fate = match rng.random_range(0..600) {
             0..3 => Fate::GivenUp,
             3..6 => Fate::Late,
             _ => Fate::Onwards,
         };
-        register.happen(Move { client: dice.random_range(0..8), call: (dice.random_range(0..keys), call), fate });
+        register.happen(Move { client: rng.random_range(0..8), call: (rng.random_range(0..keys), call), fate });
     }
     register
 }

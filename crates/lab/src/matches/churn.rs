@@ -118,8 +118,8 @@ impl Churn {
     /// One match; with what is drawn if `drawn`.
     #[must_use]
     pub fn one(&self, drawn: bool, seed: u64) -> Outcome {
-        let mut dice = ChaCha8Rng::seed_from_u64(seed);
-        let mut game = Match::new(&self.series.conditions, self.machines, dice.random());
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut game = Match::new(&self.series.conditions, self.machines, rng.random());
         game.run_for(WARM_UP);
         let _leader = led(&mut game);
         let began = game.now();
@@ -129,7 +129,7 @@ impl Churn {
         while game.now() < end {
             game.run_for(SLICE);
             turns.go_on(&mut game);
-            if game.now() >= next && turns.take(&mut game, &mut dice) {
+            if game.now() >= next && turns.take(&mut game, &mut rng) {
                 next = next.after(self.every.0).max(game.now());
             }
         }

@@ -87,11 +87,11 @@ pub struct Outcome {
 
 impl Who {
     /// The machine that crashes of so many, one of which may lead.
-    fn among(self, size: usize, leader: Option<usize>, dice: &mut ChaCha8Rng) -> usize {
+    fn among(self, size: usize, leader: Option<usize>, rng: &mut ChaCha8Rng) -> usize {
         match (self, leader) {
             (Who::Leader, Some(leader)) => leader,
-            (Who::Follower, Some(leader)) => (leader + dice.random_range(1..size)) % size,
-            (Who::Any, _) | (_, None) => dice.random_range(0..size),
+            (Who::Follower, Some(leader)) => (leader + rng.random_range(1..size)) % size,
+            (Who::Any, _) | (_, None) => rng.random_range(0..size),
         }
     }
 }
@@ -149,11 +149,11 @@ impl Failover {
     /// One match in virtual time.
     #[must_use]
     pub fn one(&self, size: u64, seed: u64) -> Outcome {
-        let mut dice = ChaCha8Rng::seed_from_u64(seed);
-        let mut game = Match::new(&self.series.conditions, size, dice.random());
-        game.run_for(WARM_UP + Duration::from_micros(dice.random_range(0..WINDOW.as_micros() as u64)));
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut game = Match::new(&self.series.conditions, size, rng.random());
+        game.run_for(WARM_UP + Duration::from_micros(rng.random_range(0..WINDOW.as_micros() as u64)));
         let leader = led(&mut game);
-        let victim = self.who.among(game.size(), leader, &mut dice);
+        let victim = self.who.among(game.size(), leader, &mut rng);
         let crashed = game.now();
         game.crash(victim);
         game.watch_for_progress(game.everybody() & !(1 << victim));

@@ -113,9 +113,9 @@ impl Partition {
     /// One match.
     #[must_use]
     pub fn one(&self, shape: Shape, seed: u64) -> Outcome {
-        let mut dice = ChaCha8Rng::seed_from_u64(seed);
-        let mut game = Match::new(&self.series.conditions, self.machines, dice.random());
-        game.run_for(WARM_UP + Duration::from_micros(dice.random_range(0..WINDOW.as_micros() as u64)));
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut game = Match::new(&self.series.conditions, self.machines, rng.random());
+        game.run_for(WARM_UP + Duration::from_micros(rng.random_range(0..WINDOW.as_micros() as u64)));
         let leader = led(&mut game).unwrap_or_default();
         let sides = shape.sides(game.size(), leader);
         let cut = game.now();

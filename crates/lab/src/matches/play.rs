@@ -26,7 +26,7 @@ pub struct Match {
     machines: Vec<Machine>,
     queue: Queue<Happening>,
     now: Moment,
-    dice: ChaCha8Rng,
+    rng: ChaCha8Rng,
     loss: f64,
     /// For each machine, those that it cannot reach.
     cut: Vec<u64>,
@@ -96,10 +96,10 @@ impl Match {
     /// If [`Conditions::check`] was not asked, and would have refused.
     #[must_use]
     pub fn new(conditions: &Conditions, size: u64, seed: u64) -> Self {
-        let mut dice = ChaCha8Rng::seed_from_u64(seed);
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let founders = (0..size as usize).map(|place| name(place, 0));
         let founders = Membership::new(founders).expect("a match has machines");
-        let loss = conditions.loss.draw(&mut dice);
+        let loss = conditions.loss.draw(&mut rng);
         let mut ledger = Ledger::default();
         let machine = |place| Machine::new(name(place, 0), Player::new(ledger.enter(place as u32)));
         let mut game = Match {
@@ -108,7 +108,7 @@ impl Match {
             machines: (0..size as usize).map(machine).collect(),
             queue: Queue::default(),
             now: Moment(0),
-            dice,
+            rng,
             loss,
             cut: vec![0; size as usize],
             ledger,
@@ -293,7 +293,7 @@ impl Match {
     }
 
     fn plan_click(&mut self, place: usize) {
-        let chance: f64 = self.dice.random_range(f64::MIN_POSITIVE..1.0);
+        let chance: f64 = self.rng.random_range(f64::MIN_POSITIVE..1.0);
         let gap = Duration::from_secs_f64((-chance.ln() / self.conditions.rate).min(3600.0));
         self.put(self.now.after(gap), Happening::Clicks { place, run: self.machines[place].run });
     }

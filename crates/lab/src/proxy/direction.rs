@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::Set;
 use super::counters::count;
-use super::shape::{Dice, Shape};
+use super::shape::{Rng, Shape};
 
 /// Most datagrams of one direction under way: at 1,452 bytes each some 6 MB, and at 1,000 datagrams a second four
 /// seconds of delay. At the bound the newest is dropped and counted, as a full router does.
@@ -39,7 +39,7 @@ pub(super) struct Way {
 /// What is under way.
 struct Queue {
     set: Arc<Set>,
-    dice: Dice,
+    rng: Rng,
     /// By the moment they are due and a number that keeps their order.
     parcels: BTreeMap<(Instant, u64), Parcel>,
     numbered: u64,
@@ -63,7 +63,7 @@ impl Direction {
         let [Ok(called_in), Ok(called_out), Ok(answered_in), Ok(answered_out)] = opened else { return };
         let outs = [called_out, answered_out];
         let (mut one, mut two) = (vec![0; LARGEST], vec![0; LARGEST]);
-        let mut queue = Queue::new(set, Dice::new(seed, stream), Instant::now());
+        let mut queue = Queue::new(set, Rng::new(seed, stream), Instant::now());
         loop {
             // Before any sleep: a timer would make a datagram without delay wait for its next tick.
             while let Some(Parcel { way, bytes }) = queue.take(Instant::now()) {
@@ -88,8 +88,8 @@ impl Direction {
 }
 
 impl Queue {
-    fn new(set: Arc<Set>, dice: Dice, now: Instant) -> Self {
-        Queue { set, dice, parcels: BTreeMap::new(), numbered: 0, last_due: now, passed: now }
+    fn new(set: Arc<Set>, rng: Rng, now: Instant) -> Self {
+        Queue { set, rng, parcels: BTreeMap::new(), numbered: 0, last_due: now, passed: now }
     }
 
     fn next_due(&self) -> Option<Instant> {
@@ -104,7 +104,7 @@ impl Queue {
         };
         let set = Arc::clone(&self.set);
         let counters = &set.counters;
-        let fate = self.dice.fate(&shape);
+        let fate = self.rng.fate(&shape);
         if cut {
             count(&counters.cut);
         } else if fate.lost {
@@ -185,7 +185,7 @@ mod tests {
     fn queue(shape: Shape) -> (Queue, Instant) {
         let (now, start) = (Mutex::new(Now { shape, cut: false }), Instant::now());
         let set = Arc::new(Set { now, counters: Counters::default() });
-        (Queue::new(set, Dice::new(1, 0), start), start)
+        (Queue::new(set, Rng::new(1, 0), start), start)
     }
 
     /// Everything in the order in which it leaves, with the moment it is due.

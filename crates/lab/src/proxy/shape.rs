@@ -92,13 +92,13 @@ pub(super) struct Fate {
 
 /// The chance of one direction.
 #[derive(Debug)]
-pub(super) struct Dice(ChaCha8Rng);
+pub(super) struct Rng(ChaCha8Rng);
 
-impl Dice {
+impl Rng {
     pub(super) fn new(seed: u64, stream: u64) -> Self {
-        let mut dice = ChaCha8Rng::seed_from_u64(seed);
-        dice.set_stream(stream);
-        Dice(dice)
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        rng.set_stream(stream);
+        Rng(rng)
     }
 
     /// The fate of the next datagram: seven draws, whatever the shape.
@@ -141,8 +141,8 @@ mod tests {
             (Delay::Uniform(2 * MS, 10 * MS), 6.0, 2.0),
             (Delay::Exponential(3 * MS, 4 * MS), 7.0, 3.0),
         ] {
-            let (mut dice, shape) = (Dice::new(1, 0), Shape { delay, ..Shape::default() });
-            let drawn: Vec<f64> = (0..20_000).map(|_| dice.fate(&shape).delay.as_secs_f64() * 1e3).collect();
+            let (mut rng, shape) = (Rng::new(1, 0), Shape { delay, ..Shape::default() });
+            let drawn: Vec<f64> = (0..20_000).map(|_| rng.fate(&shape).delay.as_secs_f64() * 1e3).collect();
             let drawn_mean = drawn.iter().sum::<f64>() / drawn.len() as f64;
             assert!((drawn_mean - mean).abs() < 0.1, "{delay:?}: {drawn_mean}");
             assert!(drawn.iter().all(|delay| *delay >= least - 1e-9), "{delay:?}");
@@ -151,14 +151,14 @@ mod tests {
 
     #[test]
     fn the_nth_datagram_meets_the_same_chance_under_another_shape() {
-        let (mut calm, mut bad) = (Dice::new(7, 3), Dice::new(7, 3));
+        let (mut calm, mut bad) = (Rng::new(7, 3), Rng::new(7, 3));
         let storm = Shape { loss: 0.5, corruption: 0.5, ..Shape::default() };
         for _ in 0..100 {
             calm.fate(&Shape::default());
             bad.fate(&storm);
         }
         assert_eq!(calm.fate(&storm), bad.fate(&storm));
-        assert_ne!(Dice::new(7, 4).0.random::<u64>(), Dice::new(7, 3).0.random::<u64>(), "each direction has its own");
+        assert_ne!(Rng::new(7, 4).0.random::<u64>(), Rng::new(7, 3).0.random::<u64>(), "each direction has its own");
     }
 
     #[test]

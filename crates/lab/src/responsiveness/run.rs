@@ -117,12 +117,12 @@ impl Stage {
     /// [`Unmeasured`].
     pub fn measure(&self, study: &Study, cell: &Cell, round: u64) -> Result<Seen, Unmeasured> {
         let which = [round, cell.dots.into(), cell.server as u64, cell.heartbeat.0.as_millis() as u64];
-        let mut dice = ChaCha8Rng::seed_from_u64(spread::seed(study.seed, &which));
+        let mut rng = ChaCha8Rng::seed_from_u64(spread::seed(study.seed, &which));
         let directory = tempfile::tempdir().map_err(|error| format!("no directory for nodes: {error}"))?;
         let mut running = Processes::default();
         let node = match cell.server {
             Server::None => None,
-            _ => start_nodes(cell, directory.path(), &mut dice, &mut running)?,
+            _ => start_nodes(cell, directory.path(), &mut rng, &mut running)?,
         };
         let scene = Scene {
             dots: cell.dots,
@@ -131,7 +131,7 @@ impl Stage {
             seconds: study.seconds,
             headless: self.headless,
             orders: study.orders,
-            seed: dice.random(),
+            seed: rng.random(),
             node,
         };
         self.show(&scene, &mut running)
@@ -174,11 +174,11 @@ impl Stage {
 fn start_nodes(
     cell: &Cell,
     directory: &Path,
-    dice: &mut ChaCha8Rng,
+    rng: &mut ChaCha8Rng,
     running: &mut Processes,
 ) -> Result<Option<SceneNode>, String> {
     let timing = cell.timing();
-    let files = processes::node_files(directory, NODES, timing, dice)?;
+    let files = processes::node_files(directory, NODES, timing, rng)?;
     let (from, to) = timing.election;
     let mut in_window = None;
     for (place, file) in files.into_iter().enumerate() {
@@ -188,7 +188,7 @@ fn start_nodes(
         }
         let node = processes::again("responsiveness", "elections-node")?
             .arg(file)
-            .args(["--seed", &dice.random::<u64>().to_string()])
+            .args(["--seed", &rng.random::<u64>().to_string()])
             .args(["--timeout", &Span { from, to }.to_string(), "--heartbeat", &cell.heartbeat.to_string()])
             .args(["--pre-vote", "on", "--leader", &LEADER.0.to_string()])
             .stdout(Stdio::null())

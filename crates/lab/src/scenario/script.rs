@@ -118,7 +118,7 @@ pub enum Setting {
     ReplaceIncarnations(bool),
     /// `max-log-bytes N`: bytes of entries that no snapshot covers at which a log is full.
     MaxLogBytes(u64),
-    /// `seed N`: of all dice of the cluster.
+    /// `seed N`: of all rng of the cluster.
     Seed(u64),
 }
 

@@ -124,10 +124,10 @@ impl Simulation {
 
     /// A crash in the middle of a write: the oldest `kept` that waited were done, of the next something may have reached
     /// the disk.
-    pub fn crash_midway(&mut self, id: NodeId, kept: usize, dice: &mut ChaCha8Rng, style: CrashStyle) {
+    pub fn crash_midway(&mut self, id: NodeId, kept: usize, rng: &mut ChaCha8Rng, style: CrashStyle) {
         let host = self.host_mut(id);
         let mut disk = host.take_disk();
-        disk.crash_midway(kept, dice, style);
+        disk.crash_midway(kept, rng, style);
         host.forget(Life::Down(disk));
         self.trace.push(self.now, Line::Did(id, "crashes in the middle of a write"));
     }
@@ -178,9 +178,9 @@ impl Simulation {
     }
 
     /// The next write of this machine fails, if its disk has bytes.
-    pub fn fail_disk(&mut self, id: NodeId, dice: &mut ChaCha8Rng) {
+    pub fn fail_disk(&mut self, id: NodeId, rng: &mut ChaCha8Rng) {
         if let Some(disk) = self.host(id).disk().disk() {
-            disk.fail_next_sync(dice);
+            disk.fail_next_sync(rng);
             self.trace.push(self.now, Line::Did(id, "has a sync that will fail"));
         }
     }

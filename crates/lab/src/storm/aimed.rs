@@ -24,7 +24,7 @@ impl Run {
         if kept.len() < MAX_EARLIER {
             kept.push(envelope.clone());
         } else {
-            let slot = self.dice.random_range(0..MAX_EARLIER);
+            let slot = self.rng.random_range(0..MAX_EARLIER);
             kept[slot] = envelope.clone();
         }
     }
@@ -39,7 +39,7 @@ impl Run {
         if late.is_empty() {
             return None;
         }
-        let old = late[self.dice.random_range(0..late.len())].clone();
+        let old = late[self.rng.random_range(0..late.len())].clone();
         let to = old.to;
         self.tally.count("received a late message of an earlier leadership");
         let before = self.cluster.queued().map(|envelope| envelope.serial).max().unwrap_or_default();
@@ -52,7 +52,7 @@ impl Run {
     /// The leader is cut off from all others, or from all but one, while clients go on asking it.
     pub(super) fn cut_off_leader(&mut self) -> Option<String> {
         let leader = self.cluster.newest_leader()?;
-        let spared = self.any(|_, id| id != leader).filter(|_| self.dice.random_bool(0.3));
+        let spared = self.any(|_, id| id != leader).filter(|_| self.rng.random_bool(0.3));
         for other in self.cluster.ids().filter(|other| *other != leader && Some(*other) != spared) {
             self.cluster.cut(leader, other);
             self.cluster.cut(other, leader);
@@ -69,7 +69,7 @@ impl Run {
             return None;
         }
         self.cluster.hold_disk(old);
-        for _ in 0..self.dice.random_range(2..4) {
+        for _ in 0..self.rng.random_range(2..4) {
             self.repeat_a_command(old);
         }
         self.cluster.drop_messages(|envelope| envelope.from == old);
@@ -152,7 +152,7 @@ impl Run {
             self.deliver_all(among_others);
         }
         for _ in 0..3 {
-            self.clients.read(&mut self.cluster, &mut self.dice, self.weather.lease_reads, &mut self.tally);
+            self.clients.read(&mut self.cluster, &mut self.rng, self.weather.lease_reads, &mut self.tally);
         }
         Some(format!("{ahead}, in a later term, asks for votes behind the back of {leader}"))
     }
@@ -176,7 +176,7 @@ impl Run {
         if !harmless || has_witness || astray || may_fail || self.weather.has_bad_clocks() || membership.is_joint() {
             return;
         }
-        match self.dice.random_range(0..5) {
+        match self.rng.random_range(0..5) {
             0 => self.join_under_load(leader),
             1 => self.transfer_under_load(leader, core),
             2 => self.only_one_can_lead(&membership, core),
@@ -303,7 +303,7 @@ impl Run {
         }
         let mut group = Vec::new();
         while group.len() < quorum {
-            group.push(voters.swap_remove(self.dice.random_range(0..voters.len())));
+            group.push(voters.swap_remove(self.rng.random_range(0..voters.len())));
         }
         let hub = group[0];
         for id in self.cluster.ids() {

@@ -65,7 +65,7 @@ impl Run {
         // The new leader commits with some of the others, and the old one comes back to the rest.
         let (mut left, mut right) = (vec![old, friend], Vec::new());
         for id in others {
-            if id == new || self.dice.random_bool(0.5) { right.push(id) } else { left.push(id) }
+            if id == new || self.rng.random_bool(0.5) { right.push(id) } else { left.push(id) }
         }
         self.cluster.partition(&[&left, &right]);
         self.settle_within(new, &right);
@@ -104,7 +104,7 @@ impl Run {
     /// One voter more or less, the leader among them, or all replaced by some.
     fn draw_change(&mut self, leader: NodeId) -> Option<Change> {
         let membership = self.cluster.node(leader).membership().clone();
-        let kind = self.dice.random_range(0..4);
+        let kind = self.rng.random_range(0..4);
         let outsider = self.any(|_, id| !membership.votes(id));
         let voter = self.any(|_, id| membership.votes(id))?;
         let incarnation = |id: NodeId| self.cluster.host(id).incarnation();
@@ -113,7 +113,7 @@ impl Run {
             (0 | 1, _) => Change::Remove(voter),
             (2, _) => Change::Remove(leader),
             _ => {
-                let chosen: Vec<_> = self.cluster.ids().filter(|_| self.dice.random_bool(0.6)).collect();
+                let chosen: Vec<_> = self.cluster.ids().filter(|_| self.rng.random_bool(0.6)).collect();
                 Change::Replace(chosen.into_iter().map(|id| (id, incarnation(id), Standing::Voter)).collect())
             }
         };
@@ -127,7 +127,7 @@ impl Run {
         if able.is_empty() {
             return None;
         }
-        let id = able[self.dice.random_range(0..able.len())];
+        let id = able[self.rng.random_range(0..able.len())];
         for _ in 0..3 {
             if !self.cluster.is_up(id) || self.cluster.leads(id) {
                 break;

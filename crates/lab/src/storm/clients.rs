@@ -90,16 +90,16 @@ impl Clients {
     }
 
     /// A client asks for an update, or asks for its last one again at another node.
-    pub(super) fn call(&mut self, cluster: &mut Simulation, dice: &mut ChaCha8Rng, again: bool, tally: &mut Tally) {
-        let Some(at) = any_up(cluster, dice) else { return };
-        let number = dice.random_range(0..self.clients.len());
+    pub(super) fn call(&mut self, cluster: &mut Simulation, rng: &mut ChaCha8Rng, again: bool, tally: &mut Tally) {
+        let Some(at) = any_up(cluster, rng) else { return };
+        let number = rng.random_range(0..self.clients.len());
         let client = &mut self.clients[number];
-        let gives_up = dice.random_bool(0.2);
+        let gives_up = rng.random_bool(0.2);
         if client.waiting.is_none() || (gives_up && !again) {
             if client.waiting.is_some() {
                 tally.count("gave up a call");
             }
-            let (key, value) = (dice.random_range(0..self.keys), self.counter);
+            let (key, value) = (rng.random_range(0..self.keys), self.counter);
             self.counter += 1;
             client.updates.push((key, value));
             let sequence = client.updates.len() as u64;
@@ -119,14 +119,14 @@ impl Clients {
     }
 
     /// A client reads at some node.
-    pub(super) fn read(&mut self, cluster: &mut Simulation, dice: &mut ChaCha8Rng, lease: bool, tally: &mut Tally) {
+    pub(super) fn read(&mut self, cluster: &mut Simulation, rng: &mut ChaCha8Rng, lease: bool, tally: &mut Tally) {
         // Half of the reads are asked where a stale answer would come from, if there is such a leader.
-        let deposed = deposed_leader(cluster).filter(|_| dice.random_bool(0.5));
-        let Some(at) = deposed.or_else(|| any_up(cluster, dice)) else { return };
+        let deposed = deposed_leader(cluster).filter(|_| rng.random_bool(0.5));
+        let Some(at) = deposed.or_else(|| any_up(cluster, rng)) else { return };
         if deposed.is_some() {
             tally.count("asked a deposed leader for a read");
         }
-        let (key, client) = (dice.random_range(0..self.keys), dice.random_range(0..self.clients.len()));
+        let (key, client) = (rng.random_range(0..self.keys), rng.random_range(0..self.clients.len()));
         self.counter += 1;
         let id = ReadId(self.counter);
         let ticket = self.history.invoke(client as u64 + 1, 0, key, Call::Read);
@@ -219,9 +219,9 @@ impl Clients {
     }
 }
 
-fn any_up(cluster: &Simulation, dice: &mut ChaCha8Rng) -> Option<NodeId> {
+fn any_up(cluster: &Simulation, rng: &mut ChaCha8Rng) -> Option<NodeId> {
     let up: Vec<_> = cluster.ids().filter(|id| cluster.is_up(*id) && !cluster.is_paused(*id)).collect();
-    (!up.is_empty()).then(|| up[dice.random_range(0..up.len())])
+    (!up.is_empty()).then(|| up[rng.random_range(0..up.len())])
 }
 
 /// A node that believes to lead while another one leads a later term.

@@ -14,7 +14,7 @@ impl Run {
         if queued == 0 {
             return;
         }
-        let place = if self.chance(self.weather.reorder) { self.dice.random_range(0..queued) } else { 0 };
+        let place = if self.chance(self.weather.reorder) { self.rng.random_range(0..queued) } else { 0 };
         if self.chance(self.weather.lose) {
             self.tally.count("lost a message");
             self.cluster.drop_at(place);
@@ -33,12 +33,12 @@ impl Run {
             if self.past.len() < MOST_REMEMBERED {
                 self.past.push(envelope);
             } else {
-                let slot = self.dice.random_range(0..MOST_REMEMBERED);
+                let slot = self.rng.random_range(0..MOST_REMEMBERED);
                 self.past[slot] = envelope;
             }
         }
         if replay {
-            let old = self.past[self.dice.random_range(0..self.past.len())].clone();
+            let old = self.past[self.rng.random_range(0..self.past.len())].clone();
             self.tally.count("replayed an old message");
             self.cluster.inject([old]);
         }
@@ -59,9 +59,9 @@ impl Run {
     fn corrupt(&mut self, place: usize) {
         let envelope = self.cluster.queued().nth(place).cloned().expect("the place is in the queue");
         let mut frame = wire::encode_message(&envelope.message).expect("a simulated message fits a frame");
-        for _ in 0..self.dice.random_range(1..4) {
-            let at = self.dice.random_range(0..frame.len());
-            frame[at] ^= self.dice.random_range(1..=255);
+        for _ in 0..self.rng.random_range(1..4) {
+            let at = self.rng.random_range(0..frame.len());
+            frame[at] ^= self.rng.random_range(1..=255);
         }
         self.tally.count("corrupted a message");
         let _whatever_it_says_now = wire::decode_message(&frame[wire::LENGTH_BYTES..]);
@@ -81,7 +81,7 @@ impl Run {
             && self.strikes(number)
         {
             self.tally.count("cut off a fresh leader");
-            let outwards = self.dice.random_bool(0.5);
+            let outwards = self.rng.random_bool(0.5);
             for other in self.cluster.ids().filter(|other| *other != leader) {
                 if outwards { self.cluster.cut(leader, other) } else { self.cluster.cut(other, leader) }
             }

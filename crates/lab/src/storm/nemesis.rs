@@ -35,12 +35,12 @@ impl Run {
             Event::FailDisk => {
                 let id = self.any(Simulation::is_up)?;
                 self.tally.count("made a sync fail");
-                self.cluster.fail_disk(id, &mut self.dice);
+                self.cluster.fail_disk(id, &mut self.rng);
                 Some(format!("the next sync of {id} fails"))
             }
             Event::FillDisk => {
                 let id = self.any(Simulation::is_up)?;
-                let full = self.dice.random_bool(0.5);
+                let full = self.rng.random_bool(0.5);
                 self.tally.count(if full { "filled a disk" } else { "made room on a disk" });
                 self.cluster.fill_disk(id, full);
                 Some(format!("the disk of {id} is {}", if full { "full" } else { "not full any more" }))
@@ -61,7 +61,7 @@ impl Run {
             Event::JumpClock => {
                 let id = self.any(|_, _| true)?;
                 let most = self.weather.election_timeout.1.as_micros() as i64 * 3;
-                let by = self.dice.random_range(-most..=most);
+                let by = self.rng.random_range(-most..=most);
                 self.tally.count("made a clock jump");
                 self.set_back += Duration::from_micros(by.min(0).unsigned_abs());
                 self.cluster.jump_clock(id, by);
@@ -69,7 +69,7 @@ impl Run {
             }
             Event::TransferLeadership => {
                 let leader = *self.cluster.leaders().first()?;
-                let to = self.any(|_, _| true).filter(|_| self.dice.random_bool(0.5));
+                let to = self.any(|_, _| true).filter(|_| self.rng.random_bool(0.5));
                 let _refused = self.cluster.transfer_leadership(leader, to).is_err();
                 Some(format!("{leader} hands over to {to:?}"))
             }
@@ -81,7 +81,7 @@ impl Run {
             Event::Compact => {
                 let id = self.any(Simulation::is_up)?;
                 let applied = self.cluster.node(id).applied().0;
-                let to = self.dice.random_bool(0.5).then(|| Index(self.dice.random_range(0..=applied)));
+                let to = self.rng.random_bool(0.5).then(|| Index(self.rng.random_range(0..=applied)));
                 self.cluster.compact(id, to);
                 Some(format!("{id} takes a snapshot and drops its log up to {to:?}"))
             }
@@ -99,7 +99,7 @@ impl Run {
     fn cut(&mut self) -> Option<String> {
         let id = self.any(|_, _| true)?;
         self.tally.count("cut");
-        match self.dice.random_range(0..5) {
+        match self.rng.random_range(0..5) {
             0 => {
                 self.cluster.isolate(id);
                 Some(format!("{id} is cut off"))
@@ -126,7 +126,7 @@ impl Run {
             3 => {
                 // A bridge: one node hears both halves, which do not hear each other.
                 self.tally.count("cut the cluster to a bridge");
-                let (left, right): (Vec<_>, Vec<_>) = self.cluster.ids().partition(|_| self.dice.random_bool(0.5));
+                let (left, right): (Vec<_>, Vec<_>) = self.cluster.ids().partition(|_| self.rng.random_bool(0.5));
                 for from in &left {
                     for to in right.iter().filter(|to| **to != id && *from != id) {
                         self.cluster.cut(*from, *to);
@@ -136,7 +136,7 @@ impl Run {
                 Some(format!("{left:?} and {right:?} hear each other through {id} only"))
             }
             _ => {
-                let (left, right): (Vec<_>, Vec<_>) = self.cluster.ids().partition(|_| self.dice.random_bool(0.5));
+                let (left, right): (Vec<_>, Vec<_>) = self.cluster.ids().partition(|_| self.rng.random_bool(0.5));
                 self.cluster.partition(&[&left, &right]);
                 Some(format!("{left:?} and {right:?} do not hear each other"))
             }
@@ -146,12 +146,12 @@ impl Run {
     /// The crash may fall before, between, after or in the middle of the writes under way.
     pub(super) fn crash(&mut self, id: NodeId) -> String {
         let under_way = self.cluster.host(id).writes_under_way();
-        let kept = self.dice.random_range(0..=under_way);
+        let kept = self.rng.random_range(0..=under_way);
         self.tally.count(if under_way > 0 { "crashed with writes under way" } else { "crashed" });
-        if kept < under_way && self.dice.random_bool(0.5) {
-            let style = CrashStyle::ALL[self.dice.random_range(0..CrashStyle::ALL.len())];
+        if kept < under_way && self.rng.random_bool(0.5) {
+            let style = CrashStyle::ALL[self.rng.random_range(0..CrashStyle::ALL.len())];
             self.tally.count("crashed in the middle of a write");
-            self.cluster.crash_midway(id, kept, &mut self.dice, style);
+            self.cluster.crash_midway(id, kept, &mut self.rng, style);
             return format!("{id} crashes in the middle of write {kept} of {under_way}: {style:?}");
         }
         self.cluster.crash_keeping(id, kept);
@@ -161,7 +161,7 @@ impl Run {
     fn restart_any(&mut self) -> Option<String> {
         let id = self.any(|cluster, id| !cluster.is_up(id))?;
         self.cluster.restart(id);
-        if self.cluster.is_up(id) && self.dice.random_bool(0.1) {
+        if self.cluster.is_up(id) && self.rng.random_bool(0.1) {
             self.tally.count("crashed in recovery");
             self.crash(id);
             return Some(format!("{id} starts and crashes at once"));
@@ -171,7 +171,7 @@ impl Run {
 
     fn release_any(&mut self) -> Option<String> {
         let id = self.any(|cluster, id| cluster.is_up(id) && cluster.is_disk_held(id))?;
-        match self.dice.random_range(0..3) {
+        match self.rng.random_range(0..3) {
             0 => self.cluster.release_disk(id),
             count => self.cluster.complete_writes(id, count),
         }
@@ -200,7 +200,7 @@ impl Run {
         }
         self.wiped.insert(id);
         self.tally.count("rotted a bit");
-        let place = self.dice.random_range(0.0..1.0);
+        let place = self.rng.random_range(0.0..1.0);
         self.cluster.flip_bit(id, place);
         Some(format!("a bit rots on the disk of {id}"))
     }
@@ -218,7 +218,7 @@ impl Run {
             return None;
         }
         if self.cluster.is_up(id) {
-            if self.dice.random_bool(0.5) {
+            if self.rng.random_bool(0.5) {
                 self.cluster.stop(id);
             } else {
                 self.crash(id);
@@ -264,13 +264,13 @@ impl Run {
         let leader = *self.cluster.leaders().first()?;
         let id = self.any(|_, _| true)?;
         let life = |id: NodeId| self.cluster.host(id).incarnation();
-        let change = match self.dice.random_range(0..6) {
+        let change = match self.rng.random_range(0..6) {
             0 => Change::Remove(id),
             1 => Change::Set(id, life(id), Standing::Voter),
             2 => Change::Set(id, life(id), Standing::Joining),
             3 => Change::Set(id, life(id), Standing::Learner),
             _ => {
-                let chosen: Vec<_> = self.cluster.ids().filter(|_| self.dice.random_bool(0.6)).collect();
+                let chosen: Vec<_> = self.cluster.ids().filter(|_| self.rng.random_bool(0.6)).collect();
                 Change::Replace(chosen.iter().map(|id| (*id, life(*id), Standing::Voter)).collect())
             }
         };

@@ -81,7 +81,7 @@ impl Run {
             self.repeat_a_command(old);
             self.cluster.run(config.heartbeat * 2);
         }
-        if self.dice.random_bool(0.5) {
+        if self.rng.random_bool(0.5) {
             // The old leader drops what the follower needs, and begins a snapshot for it.
             self.cluster.cut(old, follower);
             self.cluster.cut(follower, old);

@@ -19,8 +19,8 @@ impl Run {
     /// # Panics
     /// If there is no rest, or something is lost.
     pub(super) fn peace(&mut self) {
-        self.dice.set_stream(u64::MAX);
-        self.dice.set_word_pos(0);
+        self.rng.set_stream(u64::MAX);
+        self.rng.set_word_pos(0);
         let mut core = self.choose_core();
         self.cluster.heal();
         for id in self.cluster.ids() {
@@ -79,10 +79,10 @@ impl Run {
         let mut others: Vec<_> = self.cluster.ids().collect();
         let mut core: BTreeSet<_> = others.iter().copied().collect();
         while !witnesses && !others.is_empty() {
-            let without = others.swap_remove(self.dice.random_range(0..others.len()));
+            let without = others.swap_remove(self.rng.random_range(0..others.len()));
             let works = |id: NodeId| id != without && core.contains(&id) && !self.wiped.contains(&id);
             let enough = memberships.iter().all(|membership| is_enough(membership, works));
-            if enough && self.dice.random_bool(0.7) {
+            if enough && self.rng.random_bool(0.7) {
                 core.remove(&without);
             }
         }
@@ -110,7 +110,7 @@ impl Run {
         if spare.is_empty() {
             return false;
         }
-        let id = spare[self.dice.random_range(0..spare.len())];
+        let id = spare[self.rng.random_range(0..spare.len())];
         self.tally.count("granted another machine, as nobody could be elected");
         for other in core.iter() {
             self.cluster.mend(id, *other);
@@ -172,7 +172,7 @@ impl Run {
         // A machine that is heard but does not hear stands for election for ever; only pre-vote and check-quorum
         // together keep it from deposing others.
         let harmless = self.strangers_are_harmless();
-        match self.dice.random_range(0..4) {
+        match self.rng.random_range(0..4) {
             0 if self.cluster.is_up(id) => {
                 self.crash(id);
                 self.tally.count("left a machine down for good");

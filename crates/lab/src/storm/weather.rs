@@ -90,23 +90,23 @@ pub(super) enum Event {
 }
 
 /// Uniform in the logarithm: small and large values are equally likely to be met.
-fn log_uniform(dice: &mut ChaCha8Rng, low: f64, high: f64) -> f64 {
-    (dice.random_range(low.ln()..high.ln())).exp()
+fn log_uniform(rng: &mut ChaCha8Rng, low: f64, high: f64) -> f64 {
+    (rng.random_range(low.ln()..high.ln())).exp()
 }
 
 /// A fault that half of the storms have.
-fn sometimes(dice: &mut ChaCha8Rng, low: f64, high: f64) -> f64 {
-    if dice.random_bool(0.5) { log_uniform(dice, low, high) } else { 0.0 }
+fn sometimes(rng: &mut ChaCha8Rng, low: f64, high: f64) -> f64 {
+    if rng.random_bool(0.5) { log_uniform(rng, low, high) } else { 0.0 }
 }
 
 /// Whether the machines have what so many of the drawn ones have. Bare ones are drawn too, so that the rest of their
 /// weather is that of the seed.
-fn has(machines: Machines, dice: &mut ChaCha8Rng, chance: f64) -> bool {
+fn has(machines: Machines, rng: &mut ChaCha8Rng, chance: f64) -> bool {
     match machines {
         Machines::Everything => true,
-        Machines::Drawn => dice.random_bool(chance),
+        Machines::Drawn => rng.random_bool(chance),
         Machines::Bare => {
-            let _left_out = dice.random_bool(chance);
+            let _left_out = rng.random_bool(chance);
             false
         }
     }
@@ -114,43 +114,43 @@ fn has(machines: Machines, dice: &mut ChaCha8Rng, chance: f64) -> bool {
 
 impl Weather {
     pub(super) fn draw(seed: u64, nodes: u64, machines: Machines, planted: Option<PlantedFault>) -> Self {
-        let dice = &mut ChaCha8Rng::seed_from_u64(seed);
-        let membership = members(dice, nodes);
+        let rng = &mut ChaCha8Rng::seed_from_u64(seed);
+        let membership = members(rng, nodes);
         let learners = membership.learners().count() as u64;
-        let shortest = Duration::from_millis(log_uniform(dice, 20.0, 400.0) as u64);
-        let election_timeout = (shortest, shortest.mul_f64(log_uniform(dice, 1.2, 3.0)));
-        let lease_reads = dice.random_bool(0.4);
+        let shortest = Duration::from_millis(log_uniform(rng, 20.0, 400.0) as u64);
+        let election_timeout = (shortest, shortest.mul_f64(log_uniform(rng, 1.2, 3.0)));
+        let lease_reads = rng.random_bool(0.4);
         // Leases stand on clocks whose rates differ by less than a tenth; and on ones that do not jump.
-        let bad_clocks = !lease_reads && dice.random_bool(0.3);
-        let drift = if bad_clocks { 100_000 } else { [0, 40_000][usize::from(dice.random_bool(0.5))] };
-        let cut = sometimes(dice, 0.001, 0.02);
-        let hold = sometimes(dice, 0.001, 0.05);
-        let pause = sometimes(dice, 0.001, 0.01);
-        let real_store = has(machines, dice, 0.15);
+        let bad_clocks = !lease_reads && rng.random_bool(0.3);
+        let drift = if bad_clocks { 100_000 } else { [0, 40_000][usize::from(rng.random_bool(0.5))] };
+        let cut = sometimes(rng, 0.001, 0.02);
+        let hold = sometimes(rng, 0.001, 0.05);
+        let pause = sometimes(rng, 0.001, 0.01);
+        let real_store = has(machines, rng, 0.15);
         let bytes = if real_store { 1.0 } else { 0.0 };
         let mut weights = vec![
-            (Event::Propose, log_uniform(dice, 0.01, 0.3)),
-            (Event::Read, sometimes(dice, 0.01, 0.2)),
+            (Event::Propose, log_uniform(rng, 0.01, 0.3)),
+            (Event::Read, sometimes(rng, 0.01, 0.2)),
             (Event::Cut, cut),
             (Event::Heal, cut * 0.7),
-            (Event::Crash, sometimes(dice, 0.001, 0.02)),
+            (Event::Crash, sometimes(rng, 0.001, 0.02)),
             (Event::Restart, 0.03),
             (Event::HoldDisk, hold),
             (Event::ReleaseDisk, hold * 2.0),
-            (Event::FailDisk, bytes * sometimes(dice, 0.001, 0.01)),
-            (Event::FillDisk, bytes * sometimes(dice, 0.001, 0.01)),
-            (Event::Wipe, sometimes(dice, 0.000_5, 0.003)),
-            (Event::Rot, bytes * sometimes(dice, 0.002, 0.01)),
+            (Event::FailDisk, bytes * sometimes(rng, 0.001, 0.01)),
+            (Event::FillDisk, bytes * sometimes(rng, 0.001, 0.01)),
+            (Event::Wipe, sometimes(rng, 0.000_5, 0.003)),
+            (Event::Rot, bytes * sometimes(rng, 0.002, 0.01)),
             (Event::Pause, pause),
             (Event::Resume, pause * 1.5),
             (Event::JumpClock, if bad_clocks { 0.005 } else { 0.0 }),
-            (Event::TransferLeadership, sometimes(dice, 0.001, 0.02)),
-            (Event::Campaign, sometimes(dice, 0.001, 0.02)),
-            (Event::Compact, sometimes(dice, 0.001, 0.05)),
-            (Event::ChangeMembers, sometimes(dice, 0.002, 0.05)),
+            (Event::TransferLeadership, sometimes(rng, 0.001, 0.02)),
+            (Event::Campaign, sometimes(rng, 0.001, 0.02)),
+            (Event::Compact, sometimes(rng, 0.001, 0.05)),
+            (Event::ChangeMembers, sometimes(rng, 0.002, 0.05)),
             (Event::Deliver, 1.0),
         ];
-        // Drawn from dice of its own, so that what the seeds kept so far stand for stays as it is.
+        // Drawn from rng of its own, so that what the seeds kept so far stand for stays as it is.
         let dice_of_states = &mut ChaCha8Rng::seed_from_u64(!seed);
         let hash_every = dice_of_states.random_bool(0.3).then(|| log_uniform(dice_of_states, 1.0, 50.0) as u64);
         let corrupt = sometimes(dice_of_states, 0.001, 0.05);
@@ -158,7 +158,7 @@ impl Weather {
             weights.push((Event::GoAstray, sometimes(dice_of_states, 0.000_5, 0.005)));
         }
         if real_store {
-            // Of its own dice too: the corruption and the states of the seeds kept so far stay as they are.
+            // Of its own rng too: the corruption and the states of the seeds kept so far stay as they are.
             let dice_of_copies = &mut ChaCha8Rng::seed_from_u64(seed.rotate_left(32) ^ (u64::MAX / 3));
             weights.push((Event::PutBack, sometimes(dice_of_copies, 0.001, 0.01)));
         }
@@ -173,7 +173,7 @@ impl Weather {
         let dice_of_changes = &mut ChaCha8Rng::seed_from_u64(seed.rotate_left(48) ^ (u64::MAX / 11));
         weights.push((Event::OverlapChanges, sometimes(dice_of_changes, 0.000_5, 0.005)));
         let change_fresh_leader = sometimes(dice_of_changes, 0.02, 0.8);
-        let mut config = settings(dice, membership.clone(), election_timeout, lease_reads);
+        let mut config = settings(rng, membership.clone(), election_timeout, lease_reads);
         let dice_of_log = &mut ChaCha8Rng::seed_from_u64(seed.rotate_left(32) ^ (u64::MAX / 13));
         let is_bounded = config.snapshot_entries.is_some() && dice_of_log.random_bool(0.3);
         config.max_log_bytes = is_bounded.then(|| log_uniform(dice_of_log, 300.0, 20_000.0) as usize);
@@ -187,31 +187,31 @@ impl Weather {
         {
             config.planted = planted;
         }
-        let priorities = (0..16).map(|_| dice.random_range(0..3)).collect();
+        let priorities = (0..16).map(|_| rng.random_range(0..3)).collect();
         Weather {
-            pace: shortest.div_f64(log_uniform(dice, 10.0, 200.0)),
-            reorder: sometimes(dice, 0.01, 1.0),
-            lose: sometimes(dice, 0.005, 0.3),
-            repeat: sometimes(dice, 0.005, 0.5),
-            replay: sometimes(dice, 0.001, 0.05),
+            pace: shortest.div_f64(log_uniform(rng, 10.0, 200.0)),
+            reorder: sometimes(rng, 0.01, 1.0),
+            lose: sometimes(rng, 0.005, 0.3),
+            repeat: sometimes(rng, 0.005, 0.5),
+            replay: sometimes(rng, 0.001, 0.05),
             corrupt,
-            crash_after_message: sometimes(dice, 0.001, 0.03),
-            cut_fresh_leader: sometimes(dice, 0.01, 0.6),
+            crash_after_message: sometimes(rng, 0.001, 0.03),
+            cut_fresh_leader: sometimes(rng, 0.01, 0.6),
             change_fresh_leader,
             election_timeout,
             drift,
-            outsiders: dice.random_range(0..=2) + u64::from(learners == 0 && dice.random_bool(0.3)),
+            outsiders: rng.random_range(0..=2) + u64::from(learners == 0 && rng.random_bool(0.3)),
             membership,
             real_store,
-            codec: has(machines, dice, 0.3),
-            clients: log_uniform(dice, 1.0, 16.0) as u64,
-            keys: log_uniform(dice, 1.0, 20.0) as u32,
+            codec: has(machines, rng, 0.3),
+            clients: log_uniform(rng, 1.0, 16.0) as u64,
+            keys: log_uniform(rng, 1.0, 20.0) as u32,
             lease_reads,
             hash_every,
             keeps_requests: replay_earlier > 0.0 || later_term > 0.0,
             weights,
             config,
-            priorities: if dice.random_bool(0.3) { priorities } else { Vec::new() },
+            priorities: if rng.random_bool(0.3) { priorities } else { Vec::new() },
         }
     }
 
@@ -254,9 +254,9 @@ impl Weather {
 }
 
 /// So many voters, sometimes one of them a witness, and sometimes learners beside them.
-fn members(dice: &mut ChaCha8Rng, nodes: u64) -> Membership {
-    let witness = (nodes >= 3 && dice.random_bool(0.15)).then(|| NodeId(dice.random_range(1..=nodes)));
-    let learners = if dice.random_bool(0.3) { dice.random_range(1..=2) } else { 0 };
+fn members(rng: &mut ChaCha8Rng, nodes: u64) -> Membership {
+    let witness = (nodes >= 3 && rng.random_bool(0.15)).then(|| NodeId(rng.random_range(1..=nodes)));
+    let learners = if rng.random_bool(0.3) { rng.random_range(1..=2) } else { 0 };
     let standing = |id: NodeId| match id {
         id if Some(id) == witness => Standing::Witness,
         id if id.0 > nodes => [Standing::Learner, Standing::Joining][(id.0 % 2) as usize],
@@ -267,7 +267,7 @@ fn members(dice: &mut ChaCha8Rng, nodes: u64) -> Membership {
 }
 
 fn settings(
-    dice: &mut ChaCha8Rng,
+    rng: &mut ChaCha8Rng,
     membership: Membership,
     election_timeout: (Duration, Duration),
     lease_reads: bool,
@@ -277,23 +277,23 @@ fn settings(
     config.election_timeout = election_timeout;
     config.heartbeat = heartbeat;
     config.lease_reads = lease_reads;
-    config.check_quorum = lease_reads || dice.random_bool(0.75);
-    config.pre_vote = dice.random_bool(0.75);
-    let adaptive = dice.random_bool(0.2) && config.pre_vote;
+    config.check_quorum = lease_reads || rng.random_bool(0.75);
+    config.pre_vote = rng.random_bool(0.75);
+    let adaptive = rng.random_bool(0.2) && config.pre_vote;
     config.adaptive_timeout = adaptive.then(|| (heartbeat * 2, election_timeout.1 * 2));
     config.disk_timeout = election_timeout.1 * 2;
-    config.max_append_entries = log_uniform(dice, 1.0, 64.0) as usize;
-    config.inflight_messages = log_uniform(dice, 1.0, 32.0) as usize;
-    config.inflight_bytes = log_uniform(dice, 100.0, 100_000.0) as usize;
-    config.max_uncommitted_entries = log_uniform(dice, 4.0, 1000.0) as usize;
-    config.apply_window = log_uniform(dice, 1.0, 1000.0) as usize;
-    config.snapshot_entries = dice.random_bool(0.6).then(|| log_uniform(dice, 5.0, 300.0) as u64);
-    config.snapshot_bytes = dice.random_bool(0.2).then(|| log_uniform(dice, 500.0, 20_000.0) as usize);
-    config.snapshot_keep = dice.random_range(0..50);
-    config.snapshot_chunk = log_uniform(dice, 32.0, 65_536.0) as usize;
-    config.snapshot_inflight = dice.random_range(1..=8);
-    config.promote_after = election_timeout.1 * dice.random_range(1..10);
-    config.max_reads = log_uniform(dice, 1.0, 100.0) as usize;
+    config.max_append_entries = log_uniform(rng, 1.0, 64.0) as usize;
+    config.inflight_messages = log_uniform(rng, 1.0, 32.0) as usize;
+    config.inflight_bytes = log_uniform(rng, 100.0, 100_000.0) as usize;
+    config.max_uncommitted_entries = log_uniform(rng, 4.0, 1000.0) as usize;
+    config.apply_window = log_uniform(rng, 1.0, 1000.0) as usize;
+    config.snapshot_entries = rng.random_bool(0.6).then(|| log_uniform(rng, 5.0, 300.0) as u64);
+    config.snapshot_bytes = rng.random_bool(0.2).then(|| log_uniform(rng, 500.0, 20_000.0) as usize);
+    config.snapshot_keep = rng.random_range(0..50);
+    config.snapshot_chunk = log_uniform(rng, 32.0, 65_536.0) as usize;
+    config.snapshot_inflight = rng.random_range(1..=8);
+    config.promote_after = election_timeout.1 * rng.random_range(1..10);
+    config.max_reads = log_uniform(rng, 1.0, 100.0) as usize;
     config
 }
 
@@ -302,16 +302,16 @@ mod tests {
     use super::*;
 
     /// Timeouts of a candidate until it times out twice while none of its rivals does.
-    fn duel(dice: &mut ChaCha8Rng, rivals: usize, timeout: &std::ops::Range<f64>) -> usize {
-        let mut candidate = dice.random_range(timeout.clone());
-        let mut rivals: Vec<_> = (0..rivals).map(|_| dice.random_range(0.0..timeout.end)).collect();
+    fn duel(rng: &mut ChaCha8Rng, rivals: usize, timeout: &std::ops::Range<f64>) -> usize {
+        let mut candidate = rng.random_range(timeout.clone());
+        let mut rivals: Vec<_> = (0..rivals).map(|_| rng.random_range(0.0..timeout.end)).collect();
         for timeouts in 0.. {
             for rival in &mut rivals {
                 while *rival <= candidate {
-                    *rival += dice.random_range(timeout.clone());
+                    *rival += rng.random_range(timeout.clone());
                 }
             }
-            let next = candidate + dice.random_range(timeout.clone());
+            let next = candidate + rng.random_range(timeout.clone());
             if rivals.iter().all(|rival| *rival > next) {
                 return timeouts;
             }
@@ -322,13 +322,13 @@ mod tests {
 
     #[test]
     fn duels_outlast_the_patience_less_than_once_in_a_billion() {
-        let mut dice = ChaCha8Rng::seed_from_u64(1);
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
         for (rivals, ratio) in [(1, 1.2), (1, 2.0), (1, 3.0), (2, 1.2), (2, 1.5), (2, 3.0)] {
             let shortest = Duration::from_millis(100);
             let longest = shortest.mul_f64(ratio);
             let weather =
                 Weather { election_timeout: (shortest, longest), ..Weather::draw(1, 3, Machines::Bare, None) };
-            let mut lengths: Vec<_> = (0..2_000).map(|_| duel(&mut dice, rivals, &(1.0..ratio))).collect();
+            let mut lengths: Vec<_> = (0..2_000).map(|_| duel(&mut rng, rivals, &(1.0..ratio))).collect();
             lengths.sort_unstable();
             // One duel in five is longer than the first, one in fifty longer than the second. The tail is exponential, so each
             // further such step leaves a tenth.

@@ -74,13 +74,13 @@ struct Point<'a> {
 
 /// Tries every crash of `session`; `seed` decides what cannot be tried in full.
 pub(crate) fn check(session: &Session, seed: u64) -> Counts {
-    let mut dice = ChaCha8Rng::seed_from_u64(seed ^ 0x5EED);
+    let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x5EED);
     let mut counts = Counts::default();
     let points: Vec<_> = (0..=session.trace.len()).map(|issued| Point::of(session, issued)).collect();
     let promises = |issued: usize| points[issued].just_confirmed();
-    for_each_crash(&session.image, &session.trace, &promises, &mut dice, &mut |issued, image, fates, dice| {
+    for_each_crash(&session.image, &session.trace, &promises, &mut rng, &mut |issued, image, fates, rng| {
         counts.torn += u64::from(fates.iter().any(|fate| matches!(fate, Fate::Torn { .. })));
-        points[issued].survive(image, fates, dice, &mut counts);
+        points[issued].survive(image, fates, rng, &mut counts);
     });
     counts
 }
@@ -92,7 +92,7 @@ pub(crate) fn for_each_crash(
     durable: &[u8],
     trace: &[Operation],
     promises: &dyn Fn(usize) -> bool,
-    dice: &mut ChaCha8Rng,
+    rng: &mut ChaCha8Rng,
     visit: &mut dyn FnMut(usize, Vec<u8>, &[Fate], &mut ChaCha8Rng),
 ) {
     let (mut durable, mut synced) = (durable.to_vec(), 0);
@@ -102,10 +102,10 @@ pub(crate) fn for_each_crash(
             synced = issued;
         }
         let tail: Vec<_> = changes(&trace[synced..issued]).collect();
-        for fates in outcomes(&tail, promises(issued), dice) {
+        for fates in outcomes(&tail, promises(issued), rng) {
             let mut image = durable.clone();
             tail.iter().zip(&fates).for_each(|(change, fate)| change.apply(&mut image, fate));
-            visit(issued, image, &fates, dice);
+            visit(issued, image, &fates, rng);
         }
     }
 }
@@ -119,7 +119,7 @@ fn changes(trace: &[Operation]) -> impl Iterator<Item = &Change> {
 
 /// What may become of `tail`, each outcome once. Where its last change is lost, the crash is one of the point before,
 /// and not tried again unless more is `promised` by now.
-pub(crate) fn outcomes(tail: &[&Change], promised: bool, dice: &mut ChaCha8Rng) -> Vec<Vec<Fate>> {
+pub(crate) fn outcomes(tail: &[&Change], promised: bool, rng: &mut ChaCha8Rng) -> Vec<Vec<Fate>> {
     let count = tail.len();
     let subset = |survives: &mut dyn FnMut(usize) -> bool| -> Vec<Fate> {
         (0..count).map(|place| if survives(place) { Fate::Applied } else { Fate::Lost }).collect()
@@ -134,13 +134,13 @@ pub(crate) fn outcomes(tail: &[&Change], promised: bool, dice: &mut ChaCha8Rng) 
             found.push(subset(&mut |place| place != one));
             found.push(subset(&mut |place| place == one));
         }
-        found.extend((0..RANDOM).map(|_| subset(&mut |_| dice.random())));
+        found.extend((0..RANDOM).map(|_| subset(&mut |_| rng.random())));
     }
     if !promised && count > 0 {
         found.retain(|fates| fates[count - 1] == Fate::Applied);
     }
     for (place, change) in tail.iter().enumerate().filter(|(_, change)| change.sectors() > 1) {
-        for tear in tears(change.sectors(), dice) {
+        for tear in tears(change.sectors(), rng) {
             let mut fates = subset(&mut |_| true);
             fates[place] = tear;
             found.push(fates);
@@ -148,7 +148,7 @@ pub(crate) fn outcomes(tail: &[&Change], promised: bool, dice: &mut ChaCha8Rng) 
     }
     if count > 0 {
         let changes: Vec<_> = tail.iter().map(|change| (*change).clone()).collect();
-        found.extend((0..RANDOM / count.max(8)).map(|_| CrashStyle::Torn.fates(&changes, dice)));
+        found.extend((0..RANDOM / count.max(8)).map(|_| CrashStyle::Torn.fates(&changes, rng)));
     }
     found.sort();
     found.dedup();
@@ -156,15 +156,15 @@ pub(crate) fn outcomes(tail: &[&Change], promised: bool, dice: &mut ChaCha8Rng) 
 }
 
 /// A write torn after some sectors, before some, with holes, and with zeros where nothing was written.
-fn tears(sectors: usize, dice: &mut ChaCha8Rng) -> [Fate; 4] {
-    let cut = dice.random_range(1..sectors);
+fn tears(sectors: usize, rng: &mut ChaCha8Rng) -> [Fate; 4] {
+    let cut = rng.random_range(1..sectors);
     let torn = |written: Vec<bool>, rest| Fate::Torn { written, rest };
     let before = |cut: usize| (0..sectors).map(|sector| sector < cut).collect();
     [
         torn(before(cut), Rest::Old),
         torn(before(cut), Rest::Zeros),
         torn((0..sectors).map(|sector| sector >= cut).collect(), Rest::Old),
-        torn((0..sectors).map(|_| dice.random()).collect(), Rest::Old),
+        torn((0..sectors).map(|_| rng.random()).collect(), Rest::Old),
     ]
 }
 
@@ -185,12 +185,12 @@ impl Point<'_> {
 
     /// The store over `image`, which this crash left, must be as after a write that was begun, and have all that were
     /// confirmed.
-    fn survive(&self, image: Vec<u8>, fates: &[Fate], dice: &mut ChaCha8Rng, counts: &mut Counts) {
+    fn survive(&self, image: Vec<u8>, fates: &[Fate], rng: &mut ChaCha8Rng, counts: &mut Counts) {
         counts.crashes += 1;
-        if dice.random_ratio(1, ONE_REPAIR_IN) {
-            self.survive_in_repair(image.clone(), fates, dice, counts);
+        if rng.random_ratio(1, ONE_REPAIR_IN) {
+            self.survive_in_repair(image.clone(), fates, rng, counts);
         }
-        let copy = dice.random_ratio(1, ONE_IN).then(|| image.clone());
+        let copy = rng.random_ratio(1, ONE_IN).then(|| image.clone());
         let mut disk = SimDisk::holding(image);
         let found = open(&disk);
         let Ok((mut store, restored)) = found else { self.fail("is refused", &found.map(drop), fates) };
@@ -204,34 +204,34 @@ impl Point<'_> {
         for (_, write) in &self.session.writes[writes..] {
             submit(&mut store, write);
         }
-        disk.crash(dice, CrashStyle::Lost);
+        disk.crash(rng, CrashStyle::Lost);
         let last = open(&disk).map(|(_, restored)| self.session.states.last() == Some(&restored));
         if last != Ok(true) {
             self.fail("does not hold what was written after the crash", &last, fates);
         }
-        self.survive_another(image, fates, dice, counts);
+        self.survive_another(image, fates, rng, counts);
     }
 
     /// The same if power is lost again at any point of the start over `image`, which repairs it.
-    fn survive_in_repair(&self, image: Vec<u8>, fates: &[Fate], dice: &mut ChaCha8Rng, counts: &mut Counts) {
+    fn survive_in_repair(&self, image: Vec<u8>, fates: &[Fate], rng: &mut ChaCha8Rng, counts: &mut Counts) {
         counts.repairs += 1;
         let recorded = Repair::record(image);
         let Ok(repair) = recorded else { self.fail("is refused", &recorded.map(drop), fates) };
-        match repair.check(dice) {
+        match repair.check(rng) {
             Ok(crashes) => counts.in_repairs += crashes,
             Err(found) => self.fail("is something else after a crash in its repair", &found, fates),
         }
     }
 
     /// The same if power is lost again while the store starts, and once more right behind that.
-    fn survive_another(&self, image: Vec<u8>, fates: &[Fate], dice: &mut ChaCha8Rng, counts: &mut Counts) {
+    fn survive_another(&self, image: Vec<u8>, fates: &[Fate], rng: &mut ChaCha8Rng, counts: &mut Counts) {
         counts.second += 1;
         let mut disk = SimDisk::holding(image);
-        disk.cut_power_after(dice.random_range(0..12));
+        disk.cut_power_after(rng.random_range(0..12));
         let _may_fail = open(&disk).map(drop).is_err();
         for during in ["during its start is refused", "behind its start is refused"] {
-            let style = CrashStyle::any(dice);
-            disk.crash(dice, style);
+            let style = CrashStyle::any(rng);
+            disk.crash(rng, style);
             let found = open(&disk).map(|(_, restored)| restored);
             let Ok(given) = found else { self.fail(during, &found, fates) };
             if self.number_of(&given).is_none() {

@@ -48,7 +48,7 @@ pub(crate) fn submit(store: &mut impl Store, write: &Write) {
 impl Session {
     /// The session that `seed` decides.
     pub(crate) fn record(seed: u64, size: Size) -> Session {
-        let mut dice = ChaCha8Rng::seed_from_u64(seed);
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let disk = SimDisk::default();
         // A real file gets its name only when it is whole, so nothing before this point can be met by a start.
         drop(open(&disk).expect("a new disk"));
@@ -57,15 +57,15 @@ impl Session {
         let (mut store, restored) = open(&disk).expect("a sound disk");
         let mut model = MemoryStore::holding(restored.clone());
         let mut session = Session { image, trace: Vec::new(), writes: Vec::new(), states: vec![restored] };
-        for number in 1..=dice.random_range(6..=12) {
-            let mut write = draw(&mut dice, WriteNumber(number), model.image(), size);
-            write.incarnation = dice.random_ratio(1, 12).then(|| Incarnation(dice.random()));
+        for number in 1..=rng.random_range(6..=12) {
+            let mut write = draw(&mut rng, WriteNumber(number), model.image(), size);
+            write.incarnation = rng.random_ratio(1, 12).then(|| Incarnation(rng.random()));
             let begin = disk.recorded();
             submit(&mut store, &write);
             submit(&mut model, &write);
             session.writes.push((begin..disk.recorded(), write));
             session.states.push(model.restored());
-            if dice.random_ratio(1, 6) {
+            if rng.random_ratio(1, 6) {
                 drop(store);
                 store = open(&disk).expect("a sound disk").0;
             }
@@ -77,12 +77,12 @@ impl Session {
 }
 
 /// Some write that a core could ask of a store which holds `held`.
-pub(crate) fn draw(dice: &mut ChaCha8Rng, number: WriteNumber, held: &Restored, size: Size) -> Write {
+pub(crate) fn draw(rng: &mut ChaCha8Rng, number: WriteNumber, held: &Restored, size: Size) -> Write {
     let term = Term(held.hard_state.term.0 + 1);
     let start = held.start.position;
     let last = held.entries.last().map_or(start, Entry::position).index;
     let covered = held.snapshot.as_ref().map_or(Index(0), |snapshot| snapshot.position.index);
-    let hard_state = Some(HardState { term, vote: dice.random_bool(0.5).then_some(NodeId(1)) });
+    let hard_state = Some(HardState { term, vote: rng.random_bool(0.5).then_some(NodeId(1)) });
     let mut write = Write {
         number,
         hard_state,
@@ -92,18 +92,18 @@ pub(crate) fn draw(dice: &mut ChaCha8Rng, number: WriteNumber, held: &Restored, 
         incarnation: None,
         entries: Vec::new(),
     };
-    match dice.random_range(0..10) {
+    match rng.random_range(0..10) {
         0 => {}
         1..=5 => {
-            let first = dice.random_range(covered.0.max(last.0.saturating_sub(3))..=last.0) + 1;
-            let count = dice.random_range(1..=8);
-            write.entries = (first..first + count).map(|index| entry(dice, index, term, size)).collect();
+            let first = rng.random_range(covered.0.max(last.0.saturating_sub(3))..=last.0) + 1;
+            let count = rng.random_range(1..=8);
+            write.entries = (first..first + count).map(|index| entry(rng, index, term, size)).collect();
         }
         6 | 7 if last > covered => {
-            let at = dice.random_range(covered.0 + 1..=last.0);
+            let at = rng.random_range(covered.0 + 1..=last.0);
             let place = usize::try_from(at - start.index.0 - 1).expect("small");
-            let snapshot = snapshot(dice, held.entries[place].position(), size);
-            let kept_from = dice.random_range(start.index.0..=at);
+            let snapshot = snapshot(rng, held.entries[place].position(), size);
+            let kept_from = rng.random_range(start.index.0..=at);
             // Without a start the log stays whole beside the snapshot.
             write.start = match usize::try_from(kept_from - start.index.0).expect("small").checked_sub(1) {
                 None => None,
@@ -116,40 +116,40 @@ pub(crate) fn draw(dice: &mut ChaCha8Rng, number: WriteNumber, held: &Restored, 
             write.snapshot = Some(snapshot);
         }
         _ => {
-            let at = last.0 + dice.random_range(1..=9);
-            let snapshot = snapshot(dice, LogPosition { term, index: Index(at) }, size);
+            let at = last.0 + rng.random_range(1..=9);
+            let snapshot = snapshot(rng, LogPosition { term, index: Index(at) }, size);
             write.start = Some(snapshot.start());
             write.snapshot = Some(snapshot);
             write.discard = true;
-            let count = dice.random_range(0..=4);
-            write.entries = (at + 1..=at + count).map(|index| entry(dice, index, term, size)).collect();
+            let count = rng.random_range(0..=4);
+            write.entries = (at + 1..=at + count).map(|index| entry(rng, index, term, size)).collect();
         }
     }
     write
 }
 
-fn entry(dice: &mut ChaCha8Rng, index: u64, term: Term, size: Size) -> Entry {
+fn entry(rng: &mut ChaCha8Rng, index: u64, term: Term, size: Size) -> Entry {
     let most = match size {
         Size::Small => 100,
         Size::Large => 6000,
     };
-    let bytes = bytes(dice, most);
+    let bytes = bytes(rng, most);
     let payload = Payload::Command(Command { client: ClientId(7), sequence: index, bytes: bytes.into() });
     Entry { term, index: Index(index), stamp: Stamp(index), payload }
 }
 
-fn snapshot(dice: &mut ChaCha8Rng, position: LogPosition, size: Size) -> Snapshot {
+fn snapshot(rng: &mut ChaCha8Rng, position: LogPosition, size: Size) -> Snapshot {
     let most = match size {
         Size::Small => 5000,
         Size::Large => 3 * CHUNK_BYTES,
     };
-    let data = dice.random_ratio(7, 8).then(|| bytes(dice, most).into());
-    let membership = Membership::new((1..=dice.random_range(1..=7)).map(NodeId)).expect("a cluster");
+    let data = rng.random_ratio(7, 8).then(|| bytes(rng, most).into());
+    let membership = Membership::new((1..=rng.random_range(1..=7)).map(NodeId)).expect("a cluster");
     Snapshot { position, stamp: Stamp(position.index.0), membership, data }
 }
 
 /// Up to `most` bytes that differ from sector to sector.
-fn bytes(dice: &mut ChaCha8Rng, most: usize) -> Vec<u8> {
-    let (len, first) = (dice.random_range(0..=most), dice.random::<u8>());
+fn bytes(rng: &mut ChaCha8Rng, most: usize) -> Vec<u8> {
+    let (len, first) = (rng.random_range(0..=most), rng.random::<u8>());
     (0..len).map(|place| first.wrapping_add((place / 500) as u8)).collect()
 }

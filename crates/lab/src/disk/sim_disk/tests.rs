@@ -1,7 +1,7 @@
 use super::*;
 use crate::disk::MOST_UNSYNCED;
 
-fn dice(seed: u64) -> ChaCha8Rng {
+fn rng(seed: u64) -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(seed)
 }
 
@@ -39,7 +39,7 @@ fn what_is_synced_survives_and_what_is_not_may_be_lost() {
     disk.set_len(16 * SECTOR as u64).expect("room");
     assert_eq!((view(&disk).len(), view(&disk)[1], disk.unsynced()), (16, 3, 2));
     assert_eq!(durable(&disk), [2, 1, 1, 1, 1, 1, 1, 1]);
-    disk.crash(&mut dice(1), CrashStyle::Lost);
+    disk.crash(&mut rng(1), CrashStyle::Lost);
     assert_eq!((view(&disk), disk.unsynced()), (vec![2, 1, 1, 1, 1, 1, 1, 1], 0));
 }
 
@@ -58,7 +58,7 @@ fn handles_made_before_a_crash_have_no_power() {
     let mut disk = disk();
     let old = disk.clone();
     write(&old, 0, 2);
-    disk.crash(&mut dice(1), CrashStyle::Applied);
+    disk.crash(&mut rng(1), CrashStyle::Applied);
     assert!(old.write(0, &[9]).is_err() && old.sync_data().is_err() && old.set_len(0).is_err() && old.len().is_err());
     assert_eq!(view(&disk), [2, 1, 1, 1, 1, 1, 1, 1]);
 }
@@ -82,7 +82,7 @@ fn after_the_operations_that_it_was_given_the_power_is_gone() {
     write(&disk, 0, 2);
     disk.sync_data().expect("power for a sync");
     assert!(disk.write(0, &[9]).is_err() && disk.sync_data().is_err() && read(&disk, 0).is_err());
-    disk.crash(&mut dice(1), CrashStyle::Applied);
+    disk.crash(&mut rng(1), CrashStyle::Applied);
     assert_eq!(view(&disk), [2, 1, 1, 1, 1, 1, 1, 1]);
 }
 
@@ -92,13 +92,13 @@ fn a_failed_sync_is_not_made_good_by_a_later_one() {
     let (mut kept, mut lost) = (0, 0);
     for seed in 0..64 {
         let mut disk = disk();
-        disk.fail_next_sync(&mut dice(seed));
+        disk.fail_next_sync(&mut rng(seed));
         (0..4).for_each(|sector| write(&disk, sector, 2));
         assert!(disk.sync_data().is_err());
         assert_eq!(view(&disk), [2, 2, 2, 2, 1, 1, 1, 1], "memory still has it");
         write(&disk, 7, 3);
         disk.sync_data().expect("only one sync fails");
-        disk.crash(&mut dice(seed), CrashStyle::Applied);
+        disk.crash(&mut rng(seed), CrashStyle::Applied);
         assert_eq!(view(&disk)[4..], [1, 1, 1, 3]);
         kept += view(&disk).iter().filter(|sector| **sector == 2).count();
         lost += view(&disk)[..4].iter().filter(|sector| **sector == 1).count();
@@ -127,7 +127,7 @@ fn reads_fail_as_often_as_told_and_where_a_sector_is_bad() {
     assert!(read(&disk, 0).is_err() && read(&disk, 0).is_err() && read(&disk, 0).is_ok());
     disk.spoil_sector(3 * SECTOR + 9);
     assert!(read(&disk, 2).is_ok() && read(&disk, 3).is_err() && read(&disk, 4).is_ok());
-    disk.crash(&mut dice(1), CrashStyle::Lost);
+    disk.crash(&mut rng(1), CrashStyle::Lost);
     assert!(read(&disk, 3).is_err(), "a bad sector outlives a crash");
     write(&disk, 3, 2);
     assert!(read(&disk, 3).is_ok(), "a write gives it another place");
@@ -146,7 +146,7 @@ fn a_flipped_bit_is_seen_unless_a_change_on_its_way_covers_it() {
     assert_eq!(durable(&disk), [1, 5, 5, 1, 1, 1, 1, 1]);
     disk.sync_data().expect("a sync");
     assert_eq!(durable(&disk), view(&disk));
-    disk.flip_in_next_read(&mut dice(1));
+    disk.flip_in_next_read(&mut rng(1));
     let mut out = [0; SECTOR];
     disk.read(0, &mut out).expect("a read");
     assert_eq!(out.iter().map(|byte| (byte ^ 1).count_ones()).sum::<u32>(), 1);
@@ -157,7 +157,7 @@ fn a_flipped_bit_is_seen_unless_a_change_on_its_way_covers_it() {
 fn a_misdirected_write_changes_another_sector() {
     for seed in 0..32 {
         let disk = disk();
-        disk.misdirect_next_write(&mut dice(seed));
+        disk.misdirect_next_write(&mut rng(seed));
         write(&disk, 3, 2);
         let after = view(&disk);
         assert!(after[3] == 1 && after.iter().filter(|sector| **sector == 2).count() == 1, "{after:?}");
@@ -173,7 +173,7 @@ fn a_disk_that_lies_confirms_what_it_does_not_do() {
     write(&disk, 0, 2);
     disk.sync_data().expect("it says so");
     assert_eq!(durable(&disk), [1; 8]);
-    disk.crash(&mut dice(1), CrashStyle::Lost);
+    disk.crash(&mut rng(1), CrashStyle::Lost);
     assert_eq!(view(&disk), [1; 8]);
 }
 

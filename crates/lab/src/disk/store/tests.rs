@@ -86,7 +86,7 @@ fn a_crash_keeps_what_it_is_told_to_and_tells_nobody() {
 
 #[test]
 fn a_crash_in_the_middle_of_a_write_does_it_or_does_not() {
-    let mut dice = ChaCha8Rng::seed_from_u64(1);
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
     for make in [|| DiskStore::in_memory(Restored::default()), || DiskStore::on_disk(ID, Restored::default())] {
         let mut done = 0;
         for round in 0..100 {
@@ -94,7 +94,7 @@ fn a_crash_in_the_middle_of_a_write_does_it_or_does_not() {
             submit(&mut store, 1..=8);
             store.complete(2);
             let style = CrashStyle::ALL[round % CrashStyle::ALL.len()];
-            store.crash_midway(2, &mut dice, style);
+            store.crash_midway(2, &mut rng, style);
             let shown = store.image().clone();
             assert!([after(4), after(5)].contains(&shown), "{style:?}");
             assert_eq!(store.restart(), Ok(&shown), "{style:?}");
@@ -107,14 +107,14 @@ fn a_crash_in_the_middle_of_a_write_does_it_or_does_not() {
 /// Whoever starts stands on what it was given: if a dead process left it in memory only, the start must sync it first.
 #[test]
 fn what_a_process_that_died_left_behind_is_durable_once_it_was_given_back() {
-    let mut dice = ChaCha8Rng::seed_from_u64(1);
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
     for make in [|| DiskStore::in_memory(Restored::default()), || DiskStore::on_disk(ID, Restored::default())] {
         let mut done = 0;
         for _ in 0..100 {
             let mut store = make();
             submit(&mut store, 1..=8);
             store.complete(2);
-            store.kill_midway(2, &mut dice);
+            store.kill_midway(2, &mut rng);
             let given = store.restart().expect("a sound disk").clone();
             assert!([after(4), after(5)].contains(&given));
             store.crash(0);
@@ -191,13 +191,13 @@ fn an_old_image_of_bytes_that_is_put_back_is_refused() {
 fn lost_power_takes_the_mark_back_and_condemns_nothing() {
     let mut unnoticed = 0;
     for seed in 0..60 {
-        let mut dice = ChaCha8Rng::seed_from_u64(seed);
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut store = DiskStore::on_disk(ID, Restored::default());
         submit(&mut store, 1..=8);
         store.complete(3);
         let backup = store.backup();
         store.complete(2);
-        store.crash_midway(1, &mut dice, CrashStyle::ALL[seed as usize % CrashStyle::ALL.len()]);
+        store.crash_midway(1, &mut rng, CrashStyle::ALL[seed as usize % CrashStyle::ALL.len()]);
         unnoticed += u64::from(!store.knows_newer_than(&backup));
         assert!(store.restart().is_ok(), "seed {seed}");
     }
@@ -258,13 +258,13 @@ fn a_disk_that_cannot_be_read_is_refused_and_read_again_later() {
 fn a_disk_that_lies_about_its_syncs_is_caught() {
     let mut caught = 0;
     for seed in 0..20 {
-        let mut dice = ChaCha8Rng::seed_from_u64(seed);
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut store = DiskStore::on_disk(ID, Restored::default());
         submit(&mut store, 1..=6);
         store.complete(3);
         store.disk().expect("bytes").lie(true);
         store.complete(3);
-        store.crash_midway(0, &mut dice, CrashStyle::ALL[seed as usize % CrashStyle::ALL.len()]);
+        store.crash_midway(0, &mut rng, CrashStyle::ALL[seed as usize % CrashStyle::ALL.len()]);
         caught += u64::from(store.restart().is_err());
     }
     assert!(caught >= 8, "the planted lie was caught {caught} times in 20");
@@ -296,25 +296,25 @@ fn what_is_outside_the_model_is_refused_or_noticed_and_never_a_panic() {
     // For each fault: how often it was harmless, refused, and noticed only because the lab knows what was durable.
     let mut counts = [[0; 3]; 4];
     for seed in 0..400 {
-        let mut dice = ChaCha8Rng::seed_from_u64(seed);
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut store = DiskStore::on_disk(ID, Restored::default());
         submit(&mut store, 1..=12);
         store.complete(6);
         let (fault, disk) = (seed as usize % 4, store.disk().expect("bytes"));
         match fault {
-            0 => disk.misdirect_next_write(&mut dice),
-            1 => disk.flip_in_next_read(&mut dice),
+            0 => disk.misdirect_next_write(&mut rng),
+            1 => disk.flip_in_next_read(&mut rng),
             2 => disk.lie(true),
             _ => {
                 let bits = disk.image().len() as u64 * 8;
-                (0..64).for_each(|_| assert!(disk.flip_bit(dice.random_range(0..bits))));
+                (0..64).for_each(|_| assert!(disk.flip_bit(rng.random_range(0..bits))));
             }
         }
-        store.complete(dice.random_range(1..=5));
-        match dice.random_range(0..3) {
+        store.complete(rng.random_range(1..=5));
+        match rng.random_range(0..3) {
             0 => store.close(),
-            1 => store.kill_midway(0, &mut dice),
-            _ => store.crash_midway(0, &mut dice, CrashStyle::Torn),
+            1 => store.kill_midway(0, &mut rng),
+            _ => store.crash_midway(0, &mut rng, CrashStyle::Torn),
         }
         counts[fault][match store.restart() {
             Ok(_) => 0,

@@ -71,11 +71,11 @@ impl Turns {
 
     /// Begins the next turn. False if the one before is not over, or nobody knows who the members are; then it is to be
     /// tried again soon.
-    pub(super) fn take(&mut self, game: &mut Match, dice: &mut ChaCha8Rng) -> bool {
+    pub(super) fn take(&mut self, game: &mut Match, rng: &mut ChaCha8Rng) -> bool {
         let Some(members) = game.members().filter(|_| self.wish.is_none()) else { return false };
         let turn = Turn::ALL[self.next % Turn::ALL.len()];
         self.next += 1;
-        if self.begin(turn, game, &members, dice) {
+        if self.begin(turn, game, &members, rng) {
             self.happened.push((game.now(), turn));
         } else {
             self.passed += 1;
@@ -83,10 +83,10 @@ impl Turns {
         true
     }
 
-    fn begin(&mut self, turn: Turn, game: &mut Match, members: &Membership, dice: &mut ChaCha8Rng) -> bool {
+    fn begin(&mut self, turn: Turn, game: &mut Match, members: &Membership, rng: &mut ChaCha8Rng) -> bool {
         let voter = |place: &usize| game.is_up(*place) && members.voters().any(|id| id == game.id(*place));
         let running: Vec<usize> = (0..self.size).filter(voter).collect();
-        let goes = (running.len() > FLOOR).then(|| running[dice.random_range(0..running.len())]);
+        let goes = (running.len() > FLOOR).then(|| running[rng.random_range(0..running.len())]);
         match turn {
             Turn::Leave => goes.is_some_and(|place| {
                 game.stop_clicking(place);

@@ -80,7 +80,7 @@ struct Game<'a> {
 /// When a player clicks next, and what decides that.
 struct Clicks {
     next: Moment,
-    dice: ChaCha8Rng,
+    rng: ChaCha8Rng,
 }
 
 /// One match of so many machines.
@@ -88,19 +88,19 @@ struct Clicks {
 /// # Errors
 /// If machines cannot be started or end by themselves, or have no leader in time.
 pub(super) fn play(study: &Failover, size: u64, seed: u64) -> Result<Outcome, String> {
-    let mut dice = ChaCha8Rng::seed_from_u64(seed);
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let directory = tempfile::tempdir().map_err(|error| format!("no directory for processes: {error}"))?;
-    let mut game = Game::start(&study.series.conditions, size as usize, &mut dice, directory.path())?;
+    let mut game = Game::start(&study.series.conditions, size as usize, &mut rng, directory.path())?;
     if !game.wait_for(LATE, |game| game.leader().is_some())? {
         return Err(format!("{size} processes have no leader that all know within {LATE:?}: let other programs rest"));
     }
-    game.run_for(WARM_UP + Duration::from_micros(dice.random_range(0..WINDOW.as_micros() as u64)))?;
+    game.run_for(WARM_UP + Duration::from_micros(rng.random_range(0..WINDOW.as_micros() as u64)))?;
     let leader = game.leader();
-    let victim = study.who.among(size as usize, leader, &mut dice);
+    let victim = study.who.among(size as usize, leader, &mut rng);
     let crashed = game.kill(victim)?;
     game.run_for(study.down.0)?;
     let effects = game.records.effects();
-    let back = game.restart(victim, &mut dice)?;
+    let back = game.restart(victim, &mut rng)?;
     game.run_for(AFTER)?;
     let happened = Happened { victim, crashed, back, over: game.clock.now() };
     game.players.iter_mut().for_each(|(player, _)| player.clicks = false);
@@ -136,25 +136,25 @@ fn account(ledger: &mut Ledger, states: &[Option<State>]) -> Account {
 
 impl Clicks {
     fn new(now: Moment, rate: f64, seed: u64) -> Self {
-        let mut clicks = Clicks { next: now, dice: ChaCha8Rng::seed_from_u64(seed) };
+        let mut clicks = Clicks { next: now, rng: ChaCha8Rng::seed_from_u64(seed) };
         clicks.advance(rate);
         clicks
     }
 
     /// Random moments that do not depend on each other.
     fn advance(&mut self, rate: f64) {
-        let chance: f64 = self.dice.random_range(f64::MIN_POSITIVE..1.0);
+        let chance: f64 = self.rng.random_range(f64::MIN_POSITIVE..1.0);
         self.next = self.next.after(Duration::from_secs_f64((-chance.ln() / rate).min(3600.0)));
     }
 }
 
 impl<'a> Game<'a> {
-    fn start(conditions: &'a Conditions, size: usize, dice: &mut ChaCha8Rng, directory: &Path) -> Result<Self, String> {
+    fn start(conditions: &'a Conditions, size: usize, rng: &mut ChaCha8Rng, directory: &Path) -> Result<Self, String> {
         let (clock, (say, heard)) = (Clock::start(), channel());
-        let files = processes::node_files(directory, size, Timing::default(), dice)?;
+        let files = processes::node_files(directory, size, Timing::default(), rng)?;
         let mut ledger = Ledger::default();
         let mut player = |place| {
-            let clicks = Clicks::new(clock.now(), conditions.rate, dice.random());
+            let clicks = Clicks::new(clock.now(), conditions.rate, rng.random());
             (Player::new(ledger.enter(place)), clicks)
         };
         let players = (0..size as u32).map(&mut player).collect();
@@ -164,7 +164,7 @@ impl<'a> Game<'a> {
         let mut game =
             Game { conditions, files, processes, runs, players, terms, states, ledger, records, clock, say, heard };
         for place in 0..size {
-            let process = game.spawn(place, dice.random())?;
+            let process = game.spawn(place, rng.random())?;
             game.processes.add(process);
         }
         Ok(game)
@@ -202,11 +202,11 @@ impl<'a> Game<'a> {
     }
 
     /// Starts a machine again on its disk, with a new player. Gives the moment.
-    fn restart(&mut self, place: usize, dice: &mut ChaCha8Rng) -> Result<Moment, String> {
+    fn restart(&mut self, place: usize, rng: &mut ChaCha8Rng) -> Result<Moment, String> {
         let now = self.clock.now();
         let client = self.ledger.enter(place as u32);
-        self.players[place] = (Player::new(client), Clicks::new(now, self.conditions.rate, dice.random()));
-        self.processes.0[place] = self.spawn(place, dice.random())?;
+        self.players[place] = (Player::new(client), Clicks::new(now, self.conditions.rate, rng.random()));
+        self.processes.0[place] = self.spawn(place, rng.random())?;
         Ok(now)
     }
 

@@ -21,7 +21,7 @@ pub struct Orders {
 impl Match {
     /// A machine starts from its disk, and with it its player.
     pub(super) fn start(&mut self, place: usize) {
-        let seed = self.dice.random();
+        let seed = self.rng.random();
         let machine = &mut self.machines[place];
         let config = self.conditions.config(machine.id, self.founders.clone(), seed);
         let node = raftian_raft::Node::new(config, machine.store.restored(), self.now);

@@ -124,11 +124,11 @@ impl Match {
         let from = self.machines[place].id;
         for (to, message) in letters.drain(..) {
             let receiver = place_of(to);
-            let lost = self.loss > 0.0 && rand::RngExt::random_bool(&mut self.dice, self.loss);
+            let lost = self.loss > 0.0 && rand::RngExt::random_bool(&mut self.rng, self.loss);
             if lost || receiver >= self.machines.len() || self.cut[place] >> receiver & 1 == 1 {
                 continue;
             }
-            let at = self.now.after(self.conditions.delay.draw(&mut self.dice));
+            let at = self.now.after(self.conditions.delay.draw(&mut self.rng));
             // Beyond the queue's bound a message is lost like any other.
             self.queue.send(at, Happening::Arrives { from, to, message });
         }
