@@ -58,7 +58,7 @@ impl PartialEq for World {
 
 impl Cluster {
     /// Microseconds between two ticks. The shortest election timeout is two of them, the longest three: a timer may fire
-    /// from the shortest on when an event says so, and does at the longest, so what the rng say in between is no matter.
+    /// from the shortest on when an event says so, and does at the longest, so the timeout drawn in between does not matter.
     /// All ticks of a run together are less than a millisecond, so that stamps of entries are always 0.
     const TICK: u64 = 160;
 

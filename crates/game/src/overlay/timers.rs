@@ -16,7 +16,7 @@ const LONGEST_MEANT: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug, Default)]
 pub(super) struct Timers {
     timers: BTreeMap<NodeId, Timer>,
-    /// The longest election timer seen: a full circle for all, so the rng show.
+    /// The longest election timer seen: a full circle for all, so random differences show.
     longest: Duration,
 }
 

@@ -20,7 +20,7 @@ const SPARKS_OF_A_FALL: u32 = 28;
 /// Units that a spark flies.
 const REACH: f32 = 74.0;
 const SIZE: f32 = 9.0;
-/// Angle between neighbours that never repeats: an even spread without rng.
+/// Angle between neighbours that never repeats: an even spread without an RNG.
 const GOLDEN_ANGLE: f32 = 0.381_966 * TAU;
 
 /// A square that flies off and fades.

@@ -12,7 +12,7 @@ use super::crash::CrashStyle;
 use super::media::{Faults, Media, Operation};
 use crate::simulation::Tally;
 
-/// A handle to a simulated disk; clones share the disk. Nothing happens to it by chance but what a caller's rng say.
+/// A handle to a simulated disk; clones share the disk. Nothing happens to it by chance except what a caller draws from its RNG.
 ///
 /// A crash or a kill ends the life of every clone made before it: they fail from then on. The handle it was asked of
 /// goes on.
