@@ -1,19 +1,19 @@
 //! The node: input in, actions out.
 
-mod changes;
+mod apply;
+mod dispatch;
+mod divergence;
 mod election;
-mod following;
-mod gate;
+mod follower;
 mod incarnations;
 mod invariants;
-mod leading;
-mod machine;
+mod leader;
+mod membership_change;
+mod model_hash;
 mod proposals;
 mod reads;
-mod sending;
+mod replication;
 mod snapshots;
-mod state;
-mod states;
 mod status;
 mod timers;
 
@@ -34,7 +34,7 @@ use crate::status::RoleKind;
 use crate::types::{Incarnation, Index, LogPosition, Moment, NodeId, Term};
 use alloc::vec::Vec;
 
-use machine::Machine;
+use apply::Machine;
 pub use snapshots::TakenSnapshot;
 
 /// One member of a Raft cluster.

@@ -13,7 +13,7 @@
 use alloc::vec::Vec;
 
 use super::Node;
-use super::leading::answers_this_leader;
+use super::leader::answers_this_leader;
 use crate::event::Decision;
 use crate::membership::{Change, Standing};
 use crate::message::{AppendReply, Body, Message};

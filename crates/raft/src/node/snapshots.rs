@@ -1,7 +1,7 @@
 //! Snapshots taken, sent and installed: section 7, figure 13.
 
 use super::Node;
-use super::leading::answers_this_leader;
+use super::leader::answers_this_leader;
 use crate::entry::Bytes;
 use crate::event::Decision;
 use crate::log::Log;

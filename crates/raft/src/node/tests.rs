@@ -14,9 +14,9 @@ use crate::{ConfigError, Standing};
 
 mod checks;
 mod elections;
-mod following;
+mod follower;
 mod incarnations;
-mod leading;
+mod leader;
 mod reads;
 mod snapshots;
 mod stale;
