@@ -34,7 +34,7 @@ use crate::status::RoleKind;
 use crate::types::{Incarnation, Index, LogPosition, Moment, NodeId, Term};
 use alloc::vec::Vec;
 
-use apply::Machine;
+use apply::ApplyState;
 pub use snapshots::TakenSnapshot;
 
 /// One member of a Raft cluster.
@@ -54,7 +54,7 @@ pub struct Node {
     disk: Disk,
     commit: Index,
     /// The state machine's side: what was handed out and what came of it.
-    machine: Machine,
+    apply_state: ApplyState,
     role: Role,
     /// The last leader heard in any term, and when. It outlives the term: what a follower promised that leader does not
     /// end when a later term is learned of (thesis 4.2.3, 6.4.1).
@@ -162,7 +162,7 @@ impl Node {
             disk,
             commit: covered.index.max(restored.committed.min(log.last().index)),
             // The state of a snapshot is handed out before anything else.
-            machine: Machine { restore: restored.snapshot.is_some(), ..Machine::default() },
+            apply_state: ApplyState { restore: restored.snapshot.is_some(), ..ApplyState::default() },
             log,
             role: Role::Follower(Follower::waiting(now)),
             last_leader: None,
@@ -328,7 +328,7 @@ impl Node {
     /// The last index reported as applied.
     #[must_use]
     pub fn applied(&self) -> Index {
-        self.machine.applied
+        self.apply_state.applied
     }
 
     /// Whether the log takes no more entries until a snapshot covers some. Uncommitted ones do not count: a leader

@@ -9,7 +9,7 @@ use crate::types::{Index, Moment};
 
 /// What the state machine above was given, and what it said.
 #[derive(Clone, Hash, Debug, Default)]
-pub(super) struct Machine {
+pub(super) struct ApplyState {
     /// Last index handed out for applying.
     pub(super) delivered: Index,
     /// Last index reported as applied.
@@ -34,67 +34,68 @@ pub(super) struct Machine {
 impl Node {
     pub(super) fn on_applied(&mut self, index: Index) {
         self.applied_at = self.now;
-        let machine = &mut self.machine;
-        assert!(index <= machine.highest, "an entry was applied that was never handed out");
+        let state = &mut self.apply_state;
+        assert!(index <= state.highest, "an entry was applied that was never handed out");
         // What was handed out before a repair may be reported after it.
-        machine.applied = machine.applied.max(index.min(machine.delivered));
+        state.applied = state.applied.max(index.min(state.delivered));
     }
 
     /// Whether committed entries were handed out and none has been applied for the longest election timeout.
     pub(super) fn is_program_stalled(&self) -> bool {
-        self.machine.applied < self.machine.delivered && self.now.since(self.applied_at) >= self.config.patience()
+        self.apply_state.applied < self.apply_state.delivered
+            && self.now.since(self.applied_at) >= self.config.patience()
     }
 
     /// Hands out what is committed, on this node's own disk, and within the apply window; a snapshot first. Gives the
     /// first of the entries to be applied and how many there are.
     pub(super) fn hand_out_committed(&mut self) -> (Index, usize) {
         let nothing = (self.log.base().index.next(), 0);
-        if self.machine.restore {
+        if self.apply_state.restore {
             let Some(snapshot) = &self.snapshot else { unreachable!("a snapshot is restored only if there is one") };
             let covered = snapshot.position.index;
             if self.disk.durable_snapshot() < covered {
                 return nothing;
             }
-            self.machine.restore = false;
-            self.machine.delivered = covered;
-            self.machine.highest = self.machine.highest.max(covered);
-            self.machine.bytes = 0;
-            self.machine.stateless = snapshot.data.is_none();
+            self.apply_state.restore = false;
+            self.apply_state.delivered = covered;
+            self.apply_state.highest = self.apply_state.highest.max(covered);
+            self.apply_state.bytes = 0;
+            self.apply_state.stateless = snapshot.data.is_none();
             if snapshot.data.is_some() {
                 self.actions.restore = Some(snapshot.clone());
             } else {
-                self.machine.applied = covered;
+                self.apply_state.applied = covered;
             }
         }
-        let machine = &mut self.machine;
+        let state = &mut self.apply_state;
         let durable = self.commit.min(self.disk.durable());
-        if durable <= machine.delivered {
+        if durable <= state.delivered {
             return nothing;
         }
-        let window = Index(machine.applied.0.saturating_add(self.config.apply_window as u64));
+        let window = Index(state.applied.0.saturating_add(self.config.apply_window as u64));
         let witness = self.log.membership().member(self.config.id).is_some_and(|member| member.is_witness());
-        let keeps_state = !witness && !machine.stateless && self.log.is_whole_after(machine.delivered);
+        let keeps_state = !witness && !state.stateless && self.log.is_whole_after(state.delivered);
         let end = if keeps_state { durable.min(window) } else { durable };
-        if end <= machine.delivered {
+        if end <= state.delivered {
             return nothing;
         }
-        if machine.applied == machine.delivered {
+        if state.applied == state.delivered {
             self.applied_at = self.now;
         }
-        let first = machine.delivered.next();
-        let count = (end.0 - machine.delivered.0) as usize;
+        let first = state.delivered.next();
+        let count = (end.0 - state.delivered.0) as usize;
         if self.config.snapshot_bytes.is_some() {
             let entries = &self.log.from(first)[..count];
-            machine.bytes += entries.iter().map(Entry::size).sum::<usize>();
+            state.bytes += entries.iter().map(Entry::size).sum::<usize>();
         }
-        machine.delivered = end;
-        machine.highest = machine.highest.max(end);
+        state.delivered = end;
+        state.highest = state.highest.max(end);
         if keeps_state {
             return (first, count);
         }
         // A witness has nothing to apply, nor has one that was a witness.
-        machine.stateless = true;
-        machine.applied = end;
+        state.stateless = true;
+        state.applied = end;
         nothing
     }
 }

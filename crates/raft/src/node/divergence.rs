@@ -13,14 +13,14 @@ use crate::types::NodeId;
 impl Node {
     /// The program reports the hash of its state. While a snapshot is to replace that state, its hash counts for nothing.
     pub(super) fn on_state_hash(&mut self, state: StateHash) {
-        if !self.machine.restore {
-            push_state(&mut self.machine.hashes, state);
+        if !self.apply_state.restore {
+            push_state(&mut self.apply_state.hashes, state);
         }
     }
 
     /// What a follower tells its leader.
     pub(super) fn newest_state(&self) -> Option<StateHash> {
-        self.machine.hashes.back().copied()
+        self.apply_state.hashes.back().copied()
     }
 
     /// A follower in another state gets a snapshot, once a majority shares this leader's; if a majority shares another,
@@ -37,7 +37,7 @@ impl Node {
         }
         push_state(&mut progress.states, theirs);
         let index = theirs.index;
-        let Some(mine) = state_at(&self.machine.hashes, index) else { return };
+        let Some(mine) = state_at(&self.apply_state.hashes, index) else { return };
         if theirs == mine {
             progress.agreed = progress.agreed.max(index);
         }

@@ -24,11 +24,11 @@ impl Node {
             let kept = self.seen.vote.is_none() || vote == self.seen.vote;
             assert!(kept, "a vote is never taken back within its term (section 5.2)");
         }
-        let (machine, covered) = (&self.machine, self.covered());
+        let (state, covered) = (&self.apply_state, self.covered());
         let (durable, written) = (self.disk.durable(), self.disk.written());
         assert!(self.commit >= self.seen.commit, "the commit index never goes back");
-        assert!(machine.applied <= machine.delivered, "only what was handed out is applied");
-        assert!(machine.delivered <= self.commit, "only committed entries are handed out");
+        assert!(state.applied <= state.delivered, "only what was handed out is applied");
+        assert!(state.delivered <= self.commit, "only committed entries are handed out");
         assert!(self.log.base() <= covered, "only what a snapshot covers leaves the log");
         assert!(covered.index <= self.commit, "a snapshot covers only committed entries");
         assert!(self.commit <= last.index, "only entries of the log are committed");

@@ -26,7 +26,7 @@ impl Node {
             log,
             disk,
             commit,
-            machine,
+            apply_state,
             role,
             last_leader,
             failed_campaigns: _,
@@ -42,7 +42,7 @@ impl Node {
             stirred: _,
             seen: _,
         } = self;
-        (incarnation, hard_state, log, disk, commit, machine, snapshot, incoming).hash(hasher);
+        (incarnation, hard_state, log, disk, commit, apply_state, snapshot, incoming).hash(hasher);
         hash_role(role, hasher);
         (last_leader.map(|(id, _heard)| id), preferred_since.is_some()).hash(hasher);
         let OwnReads { asked, confirmed, token } = reads;
@@ -61,8 +61,8 @@ impl Node {
         let left = |moment: Moment| moment.since(self.now);
         (age(self.started), self.disk.waiting_since().map(age), self.reads.deadline().map(left)).hash(hasher);
         (self.last_leader.map(|(_, heard)| age(heard)), self.preferred_since.map(age)).hash(hasher);
-        let unapplied = (self.machine.applied < self.machine.delivered).then(|| age(self.applied_at));
-        (unapplied, left(self.machine.ask_not_before)).hash(hasher);
+        let unapplied = (self.apply_state.applied < self.apply_state.delivered).then(|| age(self.applied_at));
+        (unapplied, left(self.apply_state.ask_not_before)).hash(hasher);
         match &self.role {
             Role::Follower(follower) => follower.leader.map(|leader| age(leader.heard)).hash(hasher),
             Role::PreCandidate(_) | Role::Candidate(_) => {}

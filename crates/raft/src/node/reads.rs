@@ -14,7 +14,7 @@ impl Node {
     /// A read of this node's own program.
     pub(super) fn read(&mut self, id: ReadId, lease: bool) {
         let witness = self.log.membership().member(self.config.id).is_some_and(|member| member.is_witness());
-        if witness || self.machine.stateless {
+        if witness || self.apply_state.stateless {
             return self.refuse_read(id, ReadRefusal::Witness);
         }
         let waiting = self.reads.len() + if let Role::Leader(leader) = &self.role { leader.reads.len() } else { 0 };
@@ -113,7 +113,7 @@ impl Node {
         if self.reads.confirmed.is_empty() {
             return;
         }
-        let applied = if self.machine.restore { Index(0) } else { self.machine.applied };
+        let applied = if self.apply_state.restore { Index(0) } else { self.apply_state.applied };
         let (answers, waiting) = (&mut self.actions.reads, &mut self.reads.confirmed);
         waiting.retain(|(id, index)| {
             if *index <= applied {

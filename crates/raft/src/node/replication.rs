@@ -76,7 +76,7 @@ impl Node {
             incarnation: self.incarnation,
             term: self.hard_state.term,
             commit: self.commit,
-            applied: self.machine.applied,
+            applied: self.apply_state.applied,
             now: self.now,
             round,
             send: &mut self.actions.send,

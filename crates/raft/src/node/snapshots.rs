@@ -31,7 +31,7 @@ impl Node {
     /// that no majority pauses over its snapshots at the same entry.
     pub(super) fn ask_for_snapshot(&mut self) {
         let (place, members) = self.place_among_members();
-        let (covered, applied) = (self.covered().index.0, self.machine.applied.0);
+        let (covered, applied) = (self.covered().index.0, self.apply_state.applied.0);
         let many = self.config.snapshot_entries.is_some_and(|every| {
             let every = every.max(1);
             // The indexes `every`, 2 · `every`, … of the first member, and those between them of the others.
@@ -42,14 +42,14 @@ impl Node {
         let full = self.is_log_full() && applied > covered;
         let large = self.config.snapshot_bytes.is_some_and(|most| {
             let more = most / 2 * usize::try_from(place).unwrap_or(0) / usize::try_from(members).unwrap_or(1).max(1);
-            applied > covered && self.machine.bytes >= most.saturating_add(more)
+            applied > covered && self.apply_state.bytes >= most.saturating_add(more)
         });
-        let due = (many || large || full || self.actions.snapshot_due) && self.now >= self.machine.ask_not_before;
-        let witness = self.machine.stateless;
-        self.actions.snapshot_due = due && !witness && !self.machine.restore && !self.machine.snapshot_asked;
-        self.machine.snapshot_asked |= self.actions.snapshot_due;
-        if due && witness && !self.machine.restore {
-            self.cover(self.machine.applied, None, None);
+        let due = (many || large || full || self.actions.snapshot_due) && self.now >= self.apply_state.ask_not_before;
+        let witness = self.apply_state.stateless;
+        self.actions.snapshot_due = due && !witness && !self.apply_state.restore && !self.apply_state.snapshot_asked;
+        self.apply_state.snapshot_asked |= self.actions.snapshot_due;
+        if due && witness && !self.apply_state.restore {
+            self.cover(self.apply_state.applied, None, None);
         }
     }
 
@@ -63,15 +63,15 @@ impl Node {
 
     /// The program could not write its state down.
     pub(super) fn decline_snapshot(&mut self) {
-        self.machine.snapshot_asked = false;
-        self.machine.ask_not_before = self.now.after(self.config.snapshot_retry);
+        self.apply_state.snapshot_asked = false;
+        self.apply_state.ask_not_before = self.now.after(self.config.snapshot_retry);
     }
 
     /// The program wrote its state down.
     pub(super) fn take_snapshot(&mut self, taken: TakenSnapshot) {
-        self.machine.snapshot_asked = false;
+        self.apply_state.snapshot_asked = false;
         // A leader's snapshot may have come in between; then this one is of no use.
-        if taken.index <= self.machine.applied && taken.index >= self.covered().index && !self.machine.restore {
+        if taken.index <= self.apply_state.applied && taken.index >= self.covered().index && !self.apply_state.restore {
             self.cover(taken.index, Some(taken.data), taken.compact_to);
         }
     }
@@ -87,7 +87,7 @@ impl Node {
         if log_after > self.log.base().index {
             self.log.compact(log_after);
         }
-        self.machine.bytes = 0;
+        self.apply_state.bytes = 0;
         self.disk.compacted(Some(snapshot.clone()), self.log.start());
         self.snapshot = Some(snapshot);
         // Who needs what has just left the log must be sent this.
@@ -223,8 +223,8 @@ impl Node {
         self.disk.installed(snapshot.clone(), self.log.start(), !tail_kept, commit);
         self.commit = position.index;
         self.snapshot = Some(snapshot);
-        self.machine.restore = true;
-        self.machine.hashes.clear();
+        self.apply_state.restore = true;
+        self.apply_state.hashes.clear();
         self.note(Decision::InstalledSnapshot { leader: from, index: position.index, tail_kept });
     }
 
@@ -235,10 +235,10 @@ impl Node {
         self.log.cover(index);
         self.disk.compacted(Some(snapshot.clone()), self.log.start());
         self.snapshot = Some(snapshot);
-        self.machine.restore = true;
-        self.machine.applied = self.machine.applied.min(index);
-        self.machine.delivered = self.machine.delivered.min(index).max(self.machine.applied);
-        self.machine.hashes.clear();
+        self.apply_state.restore = true;
+        self.apply_state.applied = self.apply_state.applied.min(index);
+        self.apply_state.delivered = self.apply_state.delivered.min(index).max(self.apply_state.applied);
+        self.apply_state.hashes.clear();
     }
 
     pub(super) fn on_snapshot_reply(&mut self, from: NodeId, term: Term, reply: SnapshotReply) {

@@ -38,7 +38,7 @@ impl Node {
             role: self.role.kind(),
             leader: self.leader(),
             commit: self.commit,
-            applied: self.machine.applied,
+            applied: self.apply_state.applied,
             last: self.log.last(),
             durable: self.disk.durable(),
             stamp: self.log.last_stamp(),

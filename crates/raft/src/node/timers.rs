@@ -105,12 +105,12 @@ impl Node {
             Input::Wake => false,
             // Entries wait for the apply window to move, reads for their index, and snapshots for enough to cover.
             Input::Applied(_) => {
-                self.machine.delivered < self.commit.min(self.disk.durable())
+                self.apply_state.delivered < self.commit.min(self.disk.durable())
                     || !self.reads.confirmed.is_empty()
                     || self.config.snapshot_entries.is_some()
                     || self.config.snapshot_bytes.is_some()
                     || self.config.max_log_bytes.is_some()
-                    || self.machine.stateless
+                    || self.apply_state.stateless
             }
             Input::Receive { .. }
             | Input::Propose(_)
