@@ -21,7 +21,7 @@ const SLOW_BYTES_PER_MICRO: u64 = 10;
 /// Most promises that wait for the disk, or one for each member if they are more, as a candidate makes. While the disk
 /// hangs every heartbeat asks for one more; beyond the bound they are dropped, as a network would, and the peers ask
 /// again.
-const MOST_PROMISES: usize = 4096;
+const MAX_DEFERRED_MESSAGES: usize = 4096;
 
 /// What the node has asked its disk to do, and what the disk has done. Writes complete in order; several may be under
 /// way.
@@ -38,7 +38,7 @@ pub(crate) struct Disk {
     last_number: WriteNumber,
     under_way: VecDeque<UnderWay>,
     /// Promises made since the last write was handed out.
-    promises: Vec<(NodeId, Message)>,
+    deferred: Vec<(NodeId, Message)>,
     /// What the next write must hold beside term, vote and entries.
     next: Extra,
     /// The newest snapshot known to be on disk.
@@ -76,7 +76,7 @@ struct UnderWay {
     /// Size of the snapshot in bytes.
     bytes: u64,
     since: Moment,
-    promises: Vec<(NodeId, Message)>,
+    deferred: Vec<(NodeId, Message)>,
 }
 
 impl Disk {
@@ -88,7 +88,7 @@ impl Disk {
             durable: last,
             last_number: WriteNumber(0),
             under_way: VecDeque::new(),
-            promises: Vec::new(),
+            deferred: Vec::new(),
             next: Extra::default(),
             durable_snapshot: snapshot,
             cut_off: None,
@@ -122,10 +122,10 @@ impl Disk {
     }
 
     /// A message that may leave only when everything the node knows now is on disk, of a node with so many `members`.
-    pub(crate) fn promise(&mut self, members: usize, to: NodeId, message: Message) {
-        let waiting = self.promises.len() + self.under_way.iter().map(|write| write.promises.len()).sum::<usize>();
-        if waiting < MOST_PROMISES.max(members) {
-            self.promises.push((to, message));
+    pub(crate) fn send_after_persist(&mut self, members: usize, to: NodeId, message: Message) {
+        let waiting = self.deferred.len() + self.under_way.iter().map(|write| write.deferred.len()).sum::<usize>();
+        if waiting < MAX_DEFERRED_MESSAGES.max(members) {
+            self.deferred.push((to, message));
         }
     }
 
@@ -164,8 +164,8 @@ impl Disk {
     /// The next write begins `incarnation`. Drops deferred messages: they belong to the old incarnation.
     pub(crate) fn begin_incarnation(&mut self, incarnation: Incarnation) {
         self.next.incarnation = Some(incarnation);
-        self.promises.clear();
-        self.under_way.iter_mut().for_each(|write| write.promises.clear());
+        self.deferred.clear();
+        self.under_way.iter_mut().for_each(|write| write.deferred.clear());
     }
 
     /// Whether an incarnation was begun and is not on disk yet.
@@ -189,8 +189,8 @@ impl Disk {
         let entries = log.from(if replaces_log { base } else { self.written.max(base) }.next());
         if entries.is_empty() && hard_state == self.hard_state && self.next.is_empty() {
             match self.under_way.back_mut() {
-                Some(write) => write.promises.append(&mut self.promises),
-                None => send.append(&mut self.promises),
+                Some(write) => write.deferred.append(&mut self.deferred),
+                None => send.append(&mut self.deferred),
             }
             return None;
         }
@@ -216,7 +216,7 @@ impl Disk {
             incarnation: write.incarnation,
             bytes: write.snapshot.as_ref().map_or(0, |snapshot| snapshot.len() as u64),
             since: now,
-            promises: core::mem::take(&mut self.promises),
+            deferred: core::mem::take(&mut self.deferred),
         });
         self.hard_state = hard_state;
         self.written = log.last().index;
@@ -236,10 +236,10 @@ impl Disk {
         assert!(number <= self.last_number, "a write completed that was never asked for");
         let mut incarnation = None;
         while let Some(mut write) = self.under_way.pop_front_if(|write| write.number <= number) {
-            send.append(&mut write.promises);
-            if self.promises.capacity() == 0 {
+            send.append(&mut write.deferred);
+            if self.deferred.capacity() == 0 {
                 // The room of the old promises serves the next ones.
-                self.promises = write.promises;
+                self.deferred = write.deferred;
             }
             self.durable_hard_state = write.hard_state;
             if let Some(last) = write.last {
@@ -268,16 +268,16 @@ impl Hash for Disk {
             durable,
             last_number,
             under_way,
-            promises,
+            deferred,
             next,
             durable_snapshot,
             cut_off,
             loses_truncation: _,
         } = self;
-        (hard_state, durable_hard_state, written, durable, promises, next, durable_snapshot, cut_off).hash(hasher);
+        (hard_state, durable_hard_state, written, durable, deferred, next, durable_snapshot, cut_off).hash(hasher);
         under_way.len().hash(hasher);
-        for UnderWay { number, hard_state, last, snapshot, incarnation, bytes: _, since: _, promises } in under_way {
-            (last_number.0 - number.0, hard_state, last, snapshot, incarnation, promises).hash(hasher);
+        for UnderWay { number, hard_state, last, snapshot, incarnation, bytes: _, since: _, deferred } in under_way {
+            (last_number.0 - number.0, hard_state, last, snapshot, incarnation, deferred).hash(hasher);
         }
     }
 }

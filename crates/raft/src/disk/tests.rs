@@ -30,12 +30,12 @@ fn a_promise_waits_for_the_newest_write_under_way() {
     let mut disk = Disk::new(HardState::default(), Index(0), Index(0));
     log.push(entry(1, 1));
     assert_eq!(flush(&mut disk, &log).0.unwrap().entries.len(), 1);
-    disk.promise(1, promise().0, promise().1);
+    disk.send_after_persist(1, promise().0, promise().1);
     assert_eq!(flush(&mut disk, &log), (None, 0));
     let mut sent = Vec::new();
     disk.persisted(Moment(0), WriteNumber(1), &log, &mut sent);
     assert_eq!(sent, [promise()]);
-    disk.promise(1, promise().0, promise().1);
+    disk.send_after_persist(1, promise().0, promise().1);
     assert_eq!(flush(&mut disk, &log), (None, 1), "with nothing under way it may leave at once");
 }
 
@@ -45,7 +45,7 @@ fn a_disk_that_lags_gets_larger_writes_and_not_more_of_them() {
     let mut disk = Disk::new(HardState::default(), Index(0), Index(0));
     for index in 1..=10 {
         log.push(entry(index, 1));
-        disk.promise(1, promise().0, promise().1);
+        disk.send_after_persist(1, promise().0, promise().1);
         let (write, sent) = flush(&mut disk, &log);
         assert_eq!((write.is_some(), sent), (index <= MOST_UNDER_WAY as u64, 0));
     }
@@ -151,11 +151,11 @@ fn promises_that_wait_for_a_hanging_disk_are_bounded() {
     log.push(entry(1, 1));
     for _ in 0..3 {
         flush(&mut disk, &log);
-        (0..MOST_PROMISES).for_each(|_| disk.promise(1, promise().0, promise().1));
+        (0..MAX_DEFERRED_MESSAGES).for_each(|_| disk.send_after_persist(1, promise().0, promise().1));
     }
     let mut sent = Vec::new();
     disk.persisted(Moment(0), WriteNumber(1), &log, &mut sent);
-    assert_eq!(sent.len() + disk.promises.len(), MOST_PROMISES);
+    assert_eq!(sent.len() + disk.deferred.len(), MAX_DEFERRED_MESSAGES);
 }
 
 #[test]

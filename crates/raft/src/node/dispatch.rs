@@ -101,8 +101,8 @@ impl Node {
     }
 
     /// Sends a message once everything known now is on disk.
-    pub(super) fn promise(&mut self, to: NodeId, body: Body) {
+    pub(super) fn send_after_persist(&mut self, to: NodeId, body: Body) {
         let message = self.message(to, self.hard_state.term, body);
-        self.disk.promise(self.log.membership().members().len(), to, message);
+        self.disk.send_after_persist(self.log.membership().members().len(), to, message);
     }
 }

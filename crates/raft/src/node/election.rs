@@ -142,7 +142,7 @@ impl Node {
         self.note(Decision::StoodForElection { transfer });
         let (last, priority) = (self.log.last(), self.config.priority);
         for peer in self.other_voters() {
-            self.promise(peer, Body::RequestVote { last, transfer, priority });
+            self.send_after_persist(peer, Body::RequestVote { last, transfer, priority });
         }
     }
 
@@ -221,7 +221,7 @@ impl Node {
         }
         self.wait_for_leader();
         self.note(Decision::Voted { candidate: from, pre: false });
-        self.promise(from, Body::VoteReply { granted: true });
+        self.send_after_persist(from, Body::VoteReply { granted: true });
     }
 
     pub(super) fn on_vote_reply(&mut self, from: NodeId, term: Term, granted: bool) {

@@ -54,7 +54,7 @@ impl Node {
             self.send(from, Body::AppendReply(AppendReply { probe, result, state: self.newest_state() }));
         } else if answer_wanted {
             let (result, state) = (self.acknowledgement(up_to), self.newest_state());
-            self.promise(from, Body::AppendReply(AppendReply { probe, result, state }));
+            self.send_after_persist(from, Body::AppendReply(AppendReply { probe, result, state }));
         }
     }
 

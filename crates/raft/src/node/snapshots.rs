@@ -149,7 +149,7 @@ impl Node {
             }
             if !part.repair {
                 // Committed here too, so equal: there is nothing to install.
-                return self.promise(from, reply(SnapshotResult::Installed));
+                return self.send_after_persist(from, reply(SnapshotResult::Installed));
             }
             if position.index < base {
                 // Installed, it would leave a gap before the log; acknowledged without that, the repair would count as
@@ -172,7 +172,7 @@ impl Node {
         } else {
             self.install(from, snapshot);
         }
-        self.promise(from, reply(SnapshotResult::Installed));
+        self.send_after_persist(from, reply(SnapshotResult::Installed));
     }
 
     /// What every correct leader's part satisfies.
