@@ -13,10 +13,10 @@ use crate::types::{Incarnation, Index, LogPosition, Moment, NodeId};
 
 /// Most writes under way: one that is being synced and one that is ready to follow it. Whatever comes meanwhile becomes
 /// one write after them, so a slow disk makes writes larger instead of their queue longer.
-const MOST_UNDER_WAY: usize = 2;
+const MAX_WRITES_IN_FLIGHT: usize = 2;
 
 /// A disk that writes a snapshot at 10 MB a second is slow and does not hang: so many bytes it may take a microsecond for.
-const SLOW_BYTES_PER_MICRO: u64 = 10;
+const MIN_DISK_BYTES_PER_MICRO: u64 = 10;
 
 /// Most promises that wait for the disk, or one for each member if they are more, as a candidate makes. While the disk
 /// hangs every heartbeat asks for one more; beyond the bound they are dropped, as a network would, and the peers ask
@@ -36,7 +36,7 @@ pub(crate) struct Disk {
     /// Last index known to be on disk that the log still holds.
     durable: Index,
     last_number: WriteNumber,
-    under_way: VecDeque<UnderWay>,
+    in_flight: VecDeque<WriteInFlight>,
     /// Promises made since the last write was handed out.
     deferred: Vec<(NodeId, Message)>,
     /// What the next write must hold beside term, vote and entries.
@@ -66,7 +66,7 @@ impl Extra {
 }
 
 #[derive(Clone, Debug)]
-struct UnderWay {
+struct WriteInFlight {
     number: WriteNumber,
     hard_state: HardState,
     /// Last entry written, unless the log cut it off meanwhile: then its completion says nothing about the log.
@@ -87,7 +87,7 @@ impl Disk {
             written: last,
             durable: last,
             last_number: WriteNumber(0),
-            under_way: VecDeque::new(),
+            in_flight: VecDeque::new(),
             deferred: Vec::new(),
             next: Extra::default(),
             durable_snapshot: snapshot,
@@ -118,12 +118,12 @@ impl Disk {
 
     /// Since when the disk has been busy with the oldest write, less the time that a large one may take.
     pub(crate) fn waiting_since(&self) -> Option<Moment> {
-        self.under_way.front().map(|write| Moment(write.since.0.saturating_add(write.bytes / SLOW_BYTES_PER_MICRO)))
+        self.in_flight.front().map(|write| Moment(write.since.0.saturating_add(write.bytes / MIN_DISK_BYTES_PER_MICRO)))
     }
 
     /// A message that may leave only when everything the node knows now is on disk, of a node with so many `members`.
     pub(crate) fn send_after_persist(&mut self, members: usize, to: NodeId, message: Message) {
-        let waiting = self.deferred.len() + self.under_way.iter().map(|write| write.deferred.len()).sum::<usize>();
+        let waiting = self.deferred.len() + self.in_flight.iter().map(|write| write.deferred.len()).sum::<usize>();
         if waiting < MAX_DEFERRED_MESSAGES.max(members) {
             self.deferred.push((to, message));
         }
@@ -137,7 +137,7 @@ impl Disk {
         }
         self.written = self.written.min(from.previous());
         self.durable = self.durable.min(from.previous());
-        for write in &mut self.under_way {
+        for write in &mut self.in_flight {
             if write.last.is_some_and(|last| last.index >= from) {
                 write.last = None;
             }
@@ -165,12 +165,12 @@ impl Disk {
     pub(crate) fn begin_incarnation(&mut self, incarnation: Incarnation) {
         self.next.incarnation = Some(incarnation);
         self.deferred.clear();
-        self.under_way.iter_mut().for_each(|write| write.deferred.clear());
+        self.in_flight.iter_mut().for_each(|write| write.deferred.clear());
     }
 
     /// Whether an incarnation was begun and is not on disk yet.
     pub(crate) fn is_beginning_incarnation(&self) -> bool {
-        self.next.incarnation.is_some() || self.under_way.iter().any(|write| write.incarnation.is_some())
+        self.next.incarnation.is_some() || self.in_flight.iter().any(|write| write.incarnation.is_some())
     }
 
     /// The write that brings the disk up to date, if it is not and there is room for one under way; promises that wait
@@ -188,13 +188,13 @@ impl Disk {
         let replaces_log = self.cut_off.is_some_and(|from| from <= base) && !self.loses_truncation;
         let entries = log.from(if replaces_log { base } else { self.written.max(base) }.next());
         if entries.is_empty() && hard_state == self.hard_state && self.next.is_empty() {
-            match self.under_way.back_mut() {
+            match self.in_flight.back_mut() {
                 Some(write) => write.deferred.append(&mut self.deferred),
                 None => send.append(&mut self.deferred),
             }
             return None;
         }
-        if self.under_way.len() >= MOST_UNDER_WAY {
+        if self.in_flight.len() >= MAX_WRITES_IN_FLIGHT {
             // The promises stand on what is not handed out yet: they wait for the write that will hold it.
             return None;
         }
@@ -208,7 +208,7 @@ impl Disk {
             incarnation: self.next.incarnation.take(),
             entries,
         };
-        self.under_way.push_back(UnderWay {
+        self.in_flight.push_back(WriteInFlight {
             number: self.last_number,
             hard_state,
             last: Some(log.last()),
@@ -235,7 +235,7 @@ impl Disk {
     ) -> Option<Incarnation> {
         assert!(number <= self.last_number, "a write completed that was never asked for");
         let mut incarnation = None;
-        while let Some(mut write) = self.under_way.pop_front_if(|write| write.number <= number) {
+        while let Some(mut write) = self.in_flight.pop_front_if(|write| write.number <= number) {
             send.append(&mut write.deferred);
             if self.deferred.capacity() == 0 {
                 // The room of the old promises serves the next ones.
@@ -251,7 +251,7 @@ impl Disk {
             incarnation = write.incarnation.or(incarnation);
         }
         // The disk turns to the next write only now; what waited behind another did not hang.
-        if let Some(next) = self.under_way.front_mut() {
+        if let Some(next) = self.in_flight.front_mut() {
             next.since = next.since.max(now);
         }
         incarnation
@@ -267,7 +267,7 @@ impl Hash for Disk {
             written,
             durable,
             last_number,
-            under_way,
+            in_flight,
             deferred,
             next,
             durable_snapshot,
@@ -275,8 +275,9 @@ impl Hash for Disk {
             loses_truncation: _,
         } = self;
         (hard_state, durable_hard_state, written, durable, deferred, next, durable_snapshot, cut_off).hash(hasher);
-        under_way.len().hash(hasher);
-        for UnderWay { number, hard_state, last, snapshot, incarnation, bytes: _, since: _, deferred } in under_way {
+        in_flight.len().hash(hasher);
+        for WriteInFlight { number, hard_state, last, snapshot, incarnation, bytes: _, since: _, deferred } in in_flight
+        {
             (last_number.0 - number.0, hard_state, last, snapshot, incarnation, deferred).hash(hasher);
         }
     }

@@ -47,7 +47,7 @@ fn a_disk_that_lags_gets_larger_writes_and_not_more_of_them() {
         log.push(entry(index, 1));
         disk.send_after_persist(1, promise().0, promise().1);
         let (write, sent) = flush(&mut disk, &log);
-        assert_eq!((write.is_some(), sent), (index <= MOST_UNDER_WAY as u64, 0));
+        assert_eq!((write.is_some(), sent), (index <= MAX_WRITES_IN_FLIGHT as u64, 0));
     }
     let mut sent = Vec::new();
     disk.persisted(Moment(0), WriteNumber(1), &log, &mut sent);
@@ -91,12 +91,12 @@ fn a_log_that_begins_later_is_written_with_and_without_a_snapshot() {
 fn disks_are_told_apart_by_what_is_under_way_and_not_by_its_numbers() {
     let hash = |disk: &Disk| crate::hashed::of(disk);
     // So many writes are done, and then so many under way.
-    let disk = |done: u64, under_way: u64| {
+    let disk = |done: u64, in_flight: u64| {
         let (mut disk, mut log) = (Disk::new(HardState::default(), Index(0), Index(0)), empty_log());
         let last = 9;
         for index in 1..=last {
             log.push(entry(index, 1));
-            if index <= done || index > last - under_way {
+            if index <= done || index > last - in_flight {
                 let number = flush(&mut disk, &log).0.expect("an entry is news").number;
                 if index <= done {
                     disk.persisted(Moment(0), number, &log, &mut Vec::new());
@@ -249,7 +249,7 @@ struct Session {
     image: Image,
     commit: Index,
     term: u64,
-    under_way: VecDeque<Write>,
+    in_flight: VecDeque<Write>,
 }
 
 impl Session {
@@ -260,7 +260,7 @@ impl Session {
             image: Image::default(),
             commit: Index(0),
             term: 1,
-            under_way: VecDeque::new(),
+            in_flight: VecDeque::new(),
         }
     }
 
@@ -279,12 +279,12 @@ impl Session {
     fn flush(&mut self) {
         let mut send = Vec::new();
         let write = self.disk.flush(Moment(0), HardState::default(), &self.log, &mut send);
-        self.under_way.extend(write.map(|write| write.map(<[Entry]>::to_vec)));
+        self.in_flight.extend(write.map(|write| write.map(<[Entry]>::to_vec)));
     }
 
     fn complete(&mut self, count: usize) {
         for _ in 0..count {
-            let Some(write) = self.under_way.pop_front() else { return };
+            let Some(write) = self.in_flight.pop_front() else { return };
             self.image.perform(&write);
             self.image.check();
             self.disk.persisted(Moment(0), write.number, &self.log, &mut Vec::new());
@@ -363,9 +363,9 @@ proptest::proptest! {
 fn a_forgotten_truncation_leaves_an_entry_of_an_earlier_term() {
     let mut session = Session::new();
     session.disk.loses_truncation = true;
-    let under_way = [Change::Append(1), Change::Flush, Change::Append(1), Change::Flush];
+    let in_flight = [Change::Append(1), Change::Flush, Change::Append(1), Change::Flush];
     let superseded = [Change::Replace(2, 1), Change::InstallBefore(0), Change::Complete(2), Change::Flush];
-    for change in under_way.into_iter().chain(superseded).chain([Change::Complete(1)]) {
+    for change in in_flight.into_iter().chain(superseded).chain([Change::Complete(1)]) {
         session.change(change);
     }
 }
