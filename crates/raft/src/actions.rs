@@ -185,7 +185,7 @@ pub enum RequestError {
     TooNew,
     /// One change at a time (thesis 4.1).
     #[error("an earlier change of the members is not committed yet")]
-    ChangeUnderWay,
+    ChangeInProgress,
     /// Leadership is being handed over.
     #[error("leadership is being handed over")]
     TransferringLeadership,

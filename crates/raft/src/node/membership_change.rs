@@ -24,7 +24,7 @@ impl Node {
             return Err(RequestError::TransferringLeadership);
         }
         if self.log.membership_index() > self.commit {
-            return Err(RequestError::ChangeUnderWay);
+            return Err(RequestError::ChangeInProgress);
         }
         let next = self.membership_after(change)?;
         let joint = next.is_joint();
