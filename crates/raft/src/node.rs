@@ -68,7 +68,7 @@ pub struct Node {
     /// When the program last applied something, or had nothing to apply.
     applied_at: Moment,
     /// Who sent the message in hand, and which life of it.
-    speaker: Option<(NodeId, Incarnation)>,
+    current_sender: Option<(NodeId, Incarnation)>,
     /// The newest snapshot, its own or a leader's.
     snapshot: Option<Snapshot>,
     /// A leader's snapshot that is still arriving.
@@ -78,8 +78,8 @@ pub struct Node {
     round_trip: u32,
     actions: Actions,
     /// Something happened since it was last asked what it wants done.
-    stirred: bool,
-    seen: invariants::Seen,
+    work_pending: bool,
+    last_observed: invariants::LastObserved,
 }
 
 /// What can happen to a node.
@@ -170,7 +170,7 @@ impl Node {
             preferred_since: None,
             hard_state_changed: now,
             applied_at: now,
-            speaker: None,
+            current_sender: None,
             snapshot: restored.snapshot,
             incoming: None,
             // Tokens of an earlier run may still be on their way: a new run begins elsewhere.
@@ -178,8 +178,8 @@ impl Node {
             round_trip: 0,
             actions: Actions::default(),
             // A restored node hands out at once what its disk knows.
-            stirred: true,
-            seen: invariants::Seen::default(),
+            work_pending: true,
+            last_observed: invariants::LastObserved::default(),
             config,
         };
         node.wait_for_leader();
@@ -190,8 +190,8 @@ impl Node {
     /// too.
     pub fn step(&mut self, now: Moment, input: Input) {
         self.now = self.now.max(now);
-        self.speaker = None;
-        self.stirred |= self.is_stirred_by(&input);
+        self.current_sender = None;
+        self.work_pending |= self.may_cause_work(&input);
         match input {
             Input::Receive { from, message } => self.receive(from, message),
             Input::Propose(commands) => self.propose(commands),
@@ -231,13 +231,13 @@ impl Node {
     #[must_use]
     #[inline]
     pub fn has_work(&self) -> bool {
-        self.stirred || !self.actions.is_empty()
+        self.work_pending || !self.actions.is_empty()
     }
 
     /// The same as [`Node::take_actions`], without copies of entries.
     #[must_use]
     pub fn work(&mut self) -> Work<'_> {
-        self.stirred = false;
+        self.work_pending = false;
         self.replicate_to_all();
         let (first, count) = self.hand_out_committed();
         self.ask_for_snapshot();

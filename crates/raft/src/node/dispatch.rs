@@ -14,7 +14,7 @@ impl Node {
         if from == self.config.id {
             return self.ignore(from, "its sender is not another node");
         }
-        self.speaker = Some((from, message.sender));
+        self.current_sender = Some((from, message.sender));
         if self.disk.is_beginning_incarnation() {
             // Neither incarnation may answer: the old one has ended, and the new one is not on disk yet.
             return;
@@ -79,8 +79,8 @@ impl Node {
     /// Which life of another node a message to it means: the one it was last heard as in this matter, or the one the
     /// members know.
     pub(super) fn life_of(&self, id: NodeId) -> Incarnation {
-        match (&self.role, self.speaker) {
-            (_, Some((speaker, incarnation))) if speaker == id => incarnation,
+        match (&self.role, self.current_sender) {
+            (_, Some((current_sender, incarnation))) if current_sender == id => incarnation,
             (Role::Follower(Follower { leader: Some(KnownLeader { id: leader, incarnation, .. }), .. }), _)
                 if *leader == id =>
             {

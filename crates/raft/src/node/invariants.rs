@@ -7,7 +7,7 @@ use crate::types::{Index, NodeId, Term};
 
 /// What was true before, to see that it never goes back.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Seen {
+pub(super) struct LastObserved {
     term: Term,
     vote: Option<NodeId>,
     commit: Index,
@@ -19,14 +19,14 @@ impl Node {
     /// Checks in constant time; the properties that need several nodes are checked by the simulator.
     pub(super) fn assert_invariants(&mut self) {
         let (term, vote, last) = (self.hard_state.term, self.hard_state.vote, self.log.last());
-        assert!(term >= self.seen.term, "terms never go back");
-        if term == self.seen.term {
-            let kept = self.seen.vote.is_none() || vote == self.seen.vote;
+        assert!(term >= self.last_observed.term, "terms never go back");
+        if term == self.last_observed.term {
+            let kept = self.last_observed.vote.is_none() || vote == self.last_observed.vote;
             assert!(kept, "a vote is never taken back within its term (section 5.2)");
         }
         let (state, covered) = (&self.apply_state, self.covered());
         let (durable, written) = (self.disk.durable(), self.disk.written());
-        assert!(self.commit >= self.seen.commit, "the commit index never goes back");
+        assert!(self.commit >= self.last_observed.commit, "the commit index never goes back");
         assert!(state.applied <= state.delivered, "only what was handed out is applied");
         assert!(state.delivered <= self.commit, "only committed entries are handed out");
         assert!(self.log.base() <= covered, "only what a snapshot covers leaves the log");
@@ -48,11 +48,11 @@ impl Node {
             }
             Role::Follower(_) | Role::PreCandidate(_) => None,
         };
-        if let (Some((before, length)), Some((now, end))) = (self.seen.led, led)
+        if let (Some((before, length)), Some((now, end))) = (self.last_observed.led, led)
             && before == now
         {
             assert!(end >= length, "a leader never overwrites or deletes entries of its log (section 5.3)");
         }
-        self.seen = Seen { term, vote, commit: self.commit, led };
+        self.last_observed = LastObserved { term, vote, commit: self.commit, led };
     }
 }

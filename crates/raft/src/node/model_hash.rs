@@ -33,14 +33,14 @@ impl Node {
             preferred_since,
             hard_state_changed: _,
             applied_at: _,
-            speaker: _,
+            current_sender: _,
             snapshot,
             incoming,
             reads,
             round_trip: _,
             actions: _,
-            stirred: _,
-            seen: _,
+            work_pending: _,
+            last_observed: _,
         } = self;
         (incarnation, hard_state, log, disk, commit, apply_state, snapshot, incoming).hash(hasher);
         hash_role(role, hasher);

@@ -91,7 +91,7 @@ impl Node {
         self.disk.compacted(Some(snapshot.clone()), self.log.start());
         self.snapshot = Some(snapshot);
         // Who needs what has just left the log must be sent this.
-        self.stirred = true;
+        self.work_pending = true;
         self.note(Decision::TookSnapshot { index, log_after: self.log.base().index });
     }
 

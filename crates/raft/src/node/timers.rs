@@ -27,7 +27,7 @@ impl Node {
         if self.wake_at() > self.now {
             return;
         }
-        self.stirred = true;
+        self.work_pending = true;
         match &self.role {
             Role::Follower(Follower { election_deadline, .. }) if *election_deadline <= self.now => {
                 self.on_election_timeout();
@@ -100,7 +100,7 @@ impl Node {
 
     /// Whether something may want to be done after this input, timers apart. Asking in vain costs as much as an input
     /// does, so what comes with each command is looked at closely.
-    pub(super) fn is_stirred_by(&self, input: &Input) -> bool {
+    pub(super) fn may_cause_work(&self, input: &Input) -> bool {
         match input {
             Input::Wake => false,
             // Entries wait for the apply window to move, reads for their index, and snapshots for enough to cover.
