@@ -174,7 +174,7 @@ impl Config {
     }
 
     /// How long nobody waits longer than for a leader: after it a silent majority is lost, a leadership transfer has failed.
-    pub(crate) fn patience(&self) -> Duration {
+    pub(crate) fn max_election_timeout(&self) -> Duration {
         self.adaptive_timeout.map_or(self.election_timeout.1, |(_, ceiling)| ceiling * 2)
     }
 
@@ -321,10 +321,10 @@ mod tests {
     fn who_measures_waits_within_the_bounds_of_what_is_measured() {
         let mut config = Config::new(NodeId(1), Membership::new([NodeId(1)]).unwrap(), 1);
         let ms = Duration::from_millis;
-        assert_eq!((config.stickiness(), config.patience()), (ms(150), ms(300)));
+        assert_eq!((config.stickiness(), config.max_election_timeout()), (ms(150), ms(300)));
         config.adaptive_timeout = Some((ms(60), ms(500)));
         assert_eq!(
-            (config.stickiness(), config.patience()),
+            (config.stickiness(), config.max_election_timeout()),
             (ms(60), ms(1_000)),
             "the longest draw is twice the ceiling"
         );

@@ -43,7 +43,7 @@ impl Node {
     /// Whether committed entries were handed out and none has been applied for the longest election timeout.
     pub(super) fn is_program_stalled(&self) -> bool {
         self.apply_state.applied < self.apply_state.delivered
-            && self.now.since(self.applied_at) >= self.config.patience()
+            && self.now.since(self.applied_at) >= self.config.max_election_timeout()
     }
 
     /// Hands out what is committed, on this node's own disk, and within the apply window; a snapshot first. Gives the

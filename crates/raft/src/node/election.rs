@@ -280,7 +280,8 @@ impl Node {
 
     fn may_prefer_itself(&mut self) -> bool {
         let since = *self.preferred_since.get_or_insert(self.now);
-        self.now.since(since) < self.config.patience() || self.config.has_planted(PlantedFault::PrefersForEver)
+        self.now.since(since) < self.config.max_election_timeout()
+            || self.config.has_planted(PlantedFault::PrefersForEver)
     }
 
     /// Refuses with this node's own term, so that a candidate that is behind learns of it (else it could never win

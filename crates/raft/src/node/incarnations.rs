@@ -75,7 +75,7 @@ impl Node {
         }
         let Role::Leader(leader) = &self.role else { return };
         let Some(progress) = leader.peers.get(member) else { return };
-        let is_silent = self.now.since(progress.heard) >= self.config.patience();
+        let is_silent = self.now.since(progress.heard) >= self.config.max_election_timeout();
         let since = if progress.lost.is_some() { progress.lost_at } else { progress.heard };
         if probe.sent <= progress.heard || (progress.lost.is_none() && !is_silent) || !self.can_spare(member, since) {
             return;

@@ -144,7 +144,7 @@ impl Node {
             return;
         }
         leader.heartbeat_due = self.now.after(self.config.heartbeat);
-        let longest = self.config.patience();
+        let longest = self.config.max_election_timeout();
         // A write that was handed out long ago and is not on disk yet: this node cannot commit, so it must not keep
         // others from it.
         if self.disk.waiting_since().is_some_and(|since| self.now.since(since) > self.config.disk_timeout) {
@@ -178,7 +178,7 @@ impl Node {
     pub(super) fn transfer_leadership(&mut self, to: Option<NodeId>) -> Result<(), RequestError> {
         let known = self.leader();
         let Role::Leader(leader) = &mut self.role else { return Err(RequestError::NotLeader(known)) };
-        let (lately, patience) = (self.config.stickiness(), self.config.patience());
+        let (lately, patience) = (self.config.stickiness(), self.config.max_election_timeout());
         let may_lead = |id: NodeId| {
             let lost = leader.peers.counted(id).is_none();
             !lost && self.log.membership().member(id).is_some_and(|member| member.may_lead())
@@ -197,7 +197,7 @@ impl Node {
         };
         let to = to.ok_or(RequestError::NoSuccessor)?;
         leader.transfer =
-            Some(LeadershipTransfer { to, deadline: self.now.after(self.config.patience()), told: false });
+            Some(LeadershipTransfer { to, deadline: self.now.after(self.config.max_election_timeout()), told: false });
         self.note(Decision::TransfersLeadership { to });
         self.tell_successor();
         Ok(())

@@ -106,7 +106,7 @@ impl Node {
                 continue;
             }
             let catch_up = progress.catch_up.get_or_insert(CatchUp::new(last, self.now));
-            catch_up.update(progress.matched, last, self.config.patience(), self.now);
+            catch_up.update(progress.matched, last, self.config.max_election_timeout(), self.now);
             let planted = self.config.has_planted(PlantedFault::PromotesInMidRound);
             let quick = catch_up.quick_for(if planted { Some(self.now) } else { None });
             if quick.is_some_and(|quick| quick >= self.config.promote_after) {

@@ -56,7 +56,7 @@ impl Node {
     /// the longest election timeout are equal. Left out are the election timer, which is random, measured round trips, and
     /// when acknowledgements came.
     pub fn hash_ages(&self, hasher: &mut impl Hasher) {
-        let long_ago = self.config.patience().max(self.config.disk_timeout) + Duration::from_micros(1);
+        let long_ago = self.config.max_election_timeout().max(self.config.disk_timeout) + Duration::from_micros(1);
         let age = |moment: Moment| self.now.since(moment).min(long_ago);
         let left = |moment: Moment| moment.since(self.now);
         (age(self.started), self.disk.waiting_since().map(age), self.reads.deadline().map(left)).hash(hasher);

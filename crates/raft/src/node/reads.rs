@@ -30,7 +30,7 @@ impl Node {
             (_, Some(leader)) => {
                 let token = self.reads.token;
                 self.reads.token = token.wrapping_add(1);
-                let deadline = self.now.after(self.config.patience());
+                let deadline = self.now.after(self.config.max_election_timeout());
                 self.reads.asked.insert(token, (id, deadline));
                 self.send(leader, Body::Read { token });
             }

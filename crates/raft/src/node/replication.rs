@@ -32,7 +32,7 @@ impl Node {
                     // A round trip longer than a heartbeat must not look like a loss.
                     let measured =
                         progress.round_trip.last.map(|_| Duration::from_micros(u64::from(progress.round_trip.bound())));
-                    let timeout = measured.unwrap_or_else(|| sender.config.patience());
+                    let timeout = measured.unwrap_or_else(|| sender.config.max_election_timeout());
                     transfer.resend_after(timeout.max(sender.config.heartbeat * 2), sender.now);
                     sender.append(id, progress, &[], true);
                 }

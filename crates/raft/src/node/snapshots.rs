@@ -101,11 +101,9 @@ impl Node {
         let keep = self.config.snapshot_keep;
         let target = covered.0.saturating_sub(keep);
         let Role::Leader(leader) = &self.role else { return Index(target) };
-        let alive = leader
-            .peers
-            .iter()
-            .map(|(_, progress)| progress)
-            .filter(|progress| progress.answered && self.now.since(progress.heard) < self.config.patience());
+        let alive = leader.peers.iter().map(|(_, progress)| progress).filter(|progress| {
+            progress.answered && self.now.since(progress.heard) < self.config.max_election_timeout()
+        });
         let compacts_under_transfer = self.config.has_planted(PlantedFault::CompactsUnderTransfer);
         let needed = alive.filter_map(|progress| match &progress.flow {
             Flow::Snapshot(_) if compacts_under_transfer => None,

@@ -71,7 +71,7 @@ fn a_preferred_node_refuses_lower_priorities_for_a_bounded_time() {
         sent.iter().any(|(_, message)| message.body == Body::PreVoteReply { granted: true })
     };
     assert!(!grants(NOW) && !grants(Moment(NOW.0 + 100)));
-    assert!(grants(NOW.after(Config::new(NodeId(1), alone(), 1).patience())));
+    assert!(grants(NOW.after(Config::new(NodeId(1), alone(), 1).max_election_timeout())));
 }
 
 /// On slow disks an election takes the time of the writes, and no node may give it up meanwhile.

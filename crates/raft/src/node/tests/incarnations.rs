@@ -158,7 +158,7 @@ fn a_member_that_answers_under_its_incarnation_is_not_replaced() {
     write(&mut node);
     matched(&mut node, 2, 1);
     matched(&mut node, 3, 1);
-    let silent = NOW.after(node.config().patience());
+    let silent = NOW.after(node.config().max_election_timeout());
     let sent = Moment(NOW.0 + 1);
     answer_as(&mut node, Moment(silent.0 - 1), 9, Some(probe(sent)));
     answer_as(&mut node, silent, 9, Some(probe(sent)));

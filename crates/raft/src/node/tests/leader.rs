@@ -293,7 +293,7 @@ fn a_probe_of_an_earlier_term_counts_for_nothing() {
 fn a_transfer_to_a_silent_member_is_refused_at_once() {
     let mut node = leader(three(Standing::Voter), |_| {});
     write(&mut node);
-    let late = NOW.after(node.config().patience());
+    let late = NOW.after(node.config().max_election_timeout());
     at(&mut node, late, 2, answer(1));
     let _actions = node.take_actions();
     node.step(late, Input::TransferLeadership(Some(NodeId(3))));
@@ -354,7 +354,7 @@ fn a_leadership_transfer_is_given_up_when_its_time_is_over() {
     write(&mut node);
     at(&mut node, NOW, 2, answer(0));
     node.step(NOW, Input::TransferLeadership(Some(NodeId(2))));
-    let patience = node.config().patience().as_micros() as u64;
+    let patience = node.config().max_election_timeout().as_micros() as u64;
     let mut gives_up = |since: u64| {
         for id in 2..=3 {
             at(&mut node, Moment(NOW.0 + since), id, answer(0));
@@ -434,7 +434,7 @@ fn a_leader_with_a_full_log_hands_over_if_its_program_stands_still() {
         let told = |(to, message): &(NodeId, Message)| *to == NodeId(2) && message.body == Body::TimeoutNow;
         node.step(NOW.after(node.config().heartbeat), Input::Wake);
         assert!(!write(&mut node).send.iter().any(told), "its program may be a frame behind");
-        let late = NOW.after(node.config().patience());
+        let late = NOW.after(node.config().max_election_timeout());
         at(&mut node, late, 2, answer(last.0));
         assert_eq!(write(&mut node).send.iter().any(told), !applies);
     }

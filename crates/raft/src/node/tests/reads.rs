@@ -57,7 +57,7 @@ fn a_read_that_nobody_answers_is_given_up_without_an_election() {
     let mut node = follower(|_| {});
     node.step(NOW, Input::Read { id: ReadId(4), lease: false });
     write(&mut node);
-    let patience = node.config().patience().as_micros() as u64;
+    let patience = node.config().max_election_timeout().as_micros() as u64;
     let later = Moment(NOW.0 + patience - 1);
     at(&mut node, later, 2, heartbeat());
     write(&mut node);

@@ -216,7 +216,7 @@ fn the_log_keeps_what_a_follower_that_answers_still_lacks() {
         node.step(later, Input::TakeSnapshot(TakenSnapshot { index: Index(21), data, compact_to: None }));
         node.log_start().position.index.0
     };
-    let patience = Config::new(NodeId(1), alone(), 1).patience().as_micros() as u64;
+    let patience = Config::new(NodeId(1), alone(), 1).max_election_timeout().as_micros() as u64;
     assert_eq!(dropped_up_to(true, 0), 5);
     assert_eq!(dropped_up_to(true, patience - 1), 5);
     assert_eq!(dropped_up_to(true, patience), 19, "it was not heard for as long as a leader waits");

@@ -96,7 +96,7 @@ fn only_the_leader_that_is_followed_may_order_an_election() {
     assert_eq!(ordered(0, 2), RoleKind::Follower);
 
     let mut node = follower(|config| config.pre_vote = true);
-    let late = Moment(NOW.0 + node.config().patience().as_micros() as u64);
+    let late = Moment(NOW.0 + node.config().max_election_timeout().as_micros() as u64);
     node.step(late, Input::Wake);
     assert_eq!((node.role(), node.leader()), (RoleKind::PreCandidate, None));
     at(&mut node, late, 2, Body::TimeoutNow);
