@@ -225,7 +225,7 @@ pub enum Decision {
         theirs: LogPosition,
     },
     /// A message that no correct peer sends was ignored.
-    IgnoredNonsense {
+    IgnoredInvalidMessage {
         /// From whom.
         from: NodeId,
         /// What was wrong with it.
@@ -335,7 +335,7 @@ impl Decision {
             Decision::CommittedOwnTerm { .. } => "Raft 5.4.2",
             Decision::ContradictsCommitted { .. } => "Raft 5.4.3",
             Decision::LostAcknowledged { .. } => "Raft 5.3: what is acknowledged is on stable storage",
-            Decision::IgnoredNonsense { .. } => "Raftian: answer the world, never trust it",
+            Decision::IgnoredInvalidMessage { .. } => "Raftian: answer the world, never trust it",
         }
     }
 }
@@ -449,7 +449,7 @@ impl fmt::Display for Decision {
                 "ignores {from}, which leads with {theirs} where {mine} is committed here: one of the two lost what it had on \
                  disk"
             ),
-            Decision::IgnoredNonsense { from, what } => write!(f, "ignores a message from {from}: {what}"),
+            Decision::IgnoredInvalidMessage { from, what } => write!(f, "ignores a message from {from}: {what}"),
         }
     }
 }

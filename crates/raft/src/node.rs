@@ -374,7 +374,7 @@ impl Node {
     }
 
     fn ignore(&mut self, from: NodeId, what: &'static str) {
-        self.note(Decision::IgnoredNonsense { from, what });
+        self.note(Decision::IgnoredInvalidMessage { from, what });
     }
 }
 

@@ -75,7 +75,7 @@ impl Tally {
             Decision::UnknownIncarnation { .. } => "met a stranger",
             Decision::StaleIncarnation { .. } => "was a stranger",
             Decision::StateDiverged { .. } => "saw a diverged state",
-            Decision::IgnoredNonsense { .. } => "ignored nonsense",
+            Decision::IgnoredInvalidMessage { .. } => "ignored nonsense",
         });
     }
 }

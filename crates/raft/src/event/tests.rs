@@ -67,7 +67,7 @@ fn all() -> [(Decision, &'static str, &'static str); 42] {
         ),
         (ReplacesIncarnation { member: a, incarnation: Incarnation(5) }, "Raftian: who lost", "n2 join again under"),
         (StateDiverged { follower: a, index }, "Raftian: equal logs", "sees n2 in another state at #7"),
-        (IgnoredNonsense { from: a, what: "odd" }, "Raftian: answer", "from n2: odd"),
+        (IgnoredInvalidMessage { from: a, what: "odd" }, "Raftian: answer", "from n2: odd"),
     ]
 }
 

@@ -97,7 +97,7 @@ fn propose(node: &mut Node, sequences: impl IntoIterator<Item = u64>) {
 }
 
 fn nonsense(actions: &Actions) -> usize {
-    actions.events.iter().filter(|event| matches!(event.decision, Decision::IgnoredNonsense { .. })).count()
+    actions.events.iter().filter(|event| matches!(event.decision, Decision::IgnoredInvalidMessage { .. })).count()
 }
 
 /// Lets a node that is alone commit and apply everything.
