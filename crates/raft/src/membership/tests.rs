@@ -105,7 +105,7 @@ fn a_voter_with_another_disk_may_join_in_one_step_and_only_alone() {
     assert_eq!(cluster.after(&again), Err(MembershipError::OtherIncarnation(NodeId(3))));
     // With a second change the configuration would be joint, and the new incarnation would vote in the old one.
     let members = [(1, 0, Standing::Voter), (3, 9, Standing::Joining), (4, 0, Standing::Voter)];
-    let members = members.map(|(id, life, standing)| (NodeId(id), Incarnation(life), standing)).to_vec();
+    let members = members.map(|(id, incarnation, standing)| (NodeId(id), Incarnation(incarnation), standing)).to_vec();
     assert_eq!(three.after(&Change::Replace(members)), Err(MembershipError::OtherIncarnation(NodeId(3))));
 }
 

@@ -78,7 +78,7 @@ impl Node {
 
     /// Which life of another node a message to it means: the one it was last heard as in this matter, or the one the
     /// members know.
-    pub(super) fn life_of(&self, id: NodeId) -> Incarnation {
+    pub(super) fn incarnation_of(&self, id: NodeId) -> Incarnation {
         match (&self.role, self.current_sender) {
             (_, Some((current_sender, incarnation))) if current_sender == id => incarnation,
             (Role::Follower(Follower { leader: Some(KnownLeader { id: leader, incarnation, .. }), .. }), _)
@@ -91,7 +91,7 @@ impl Node {
     }
 
     pub(super) fn message(&self, to: NodeId, term: Term, body: Body) -> Message {
-        Message { term, sender: self.incarnation, receiver: self.life_of(to), body }
+        Message { term, sender: self.incarnation, receiver: self.incarnation_of(to), body }
     }
 
     /// Sends a message that promises nothing.

@@ -140,16 +140,16 @@ fn another_life_answers_for_nobody() {
     let mut node = node(three(Standing::Voter), |_| {});
     node.step(NOW, Input::Campaign);
     write(&mut node);
-    let hear_as = |node: &mut Node, life: u64, body: Body| {
-        let message = Message { sender: Incarnation(life), ..Message::new(TERM, body) };
+    let receive_as = |node: &mut Node, incarnation: u64, body: Body| {
+        let message = Message { sender: Incarnation(incarnation), ..Message::new(TERM, body) };
         node.step(NOW, Input::Receive { from: NodeId(2), message });
         decisions(&write(node), |decision| matches!(decision, Decision::UnknownIncarnation { .. }))
     };
-    assert_eq!(hear_as(&mut node, 5, Body::VoteReply { granted: true }), 1);
+    assert_eq!(receive_as(&mut node, 5, Body::VoteReply { granted: true }), 1);
     assert_eq!(node.role(), RoleKind::Candidate);
-    assert_eq!(hear_as(&mut node, 0, Body::VoteReply { granted: true }), 0);
+    assert_eq!(receive_as(&mut node, 0, Body::VoteReply { granted: true }), 0);
     assert_eq!(node.role(), RoleKind::Leader);
-    assert_eq!(hear_as(&mut node, 5, answer(1)), 1);
+    assert_eq!(receive_as(&mut node, 5, answer(1)), 1);
     assert_eq!(node.commit(), Index(0));
 }
 

@@ -137,8 +137,8 @@ fn a_leader_that_means_another_life_is_told_so() {
 /// Each is spoken to in its own life, whoever is speaking.
 #[test]
 fn a_candidate_asks_each_member_in_its_own_life() {
-    let lives = [(NodeId(1), Incarnation(0)), (NodeId(2), Incarnation(0)), (NodeId(3), Incarnation(7))];
-    let members = Membership::of(lives.map(|(id, life)| (id, life, Standing::Voter))).unwrap();
+    let incarnations = [(NodeId(1), Incarnation(0)), (NodeId(2), Incarnation(0)), (NodeId(3), Incarnation(7))];
+    let members = Membership::of(incarnations.map(|(id, incarnation)| (id, incarnation, Standing::Voter))).unwrap();
     let mut node = node(members, |_| {});
     hear(&mut node, 2, heartbeat());
     hear(&mut node, 2, Body::TimeoutNow);
