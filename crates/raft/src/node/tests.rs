@@ -47,7 +47,7 @@ fn leader(members: Membership, set: impl FnOnce(&mut Config)) -> Node {
     let mut node = node(members, set);
     node.step(NOW, Input::Campaign);
     write(&mut node);
-    hear(&mut node, 2, Body::VoteReply { granted: true });
+    receive(&mut node, 2, Body::VoteReply { granted: true });
     assert_eq!((node.role(), node.term()), (RoleKind::Leader, TERM));
     node
 }
@@ -55,7 +55,7 @@ fn leader(members: Membership, set: impl FnOnce(&mut Config)) -> Node {
 /// n1, following n2.
 fn follower(set: impl FnOnce(&mut Config)) -> Node {
     let mut node = node(three(Standing::Voter), set);
-    hear(&mut node, 2, heartbeat());
+    receive(&mut node, 2, heartbeat());
     while node.has_work() {
         write(&mut node);
     }
@@ -69,14 +69,14 @@ fn heartbeat() -> Body {
     Body::AppendEntries(AppendEntries { previous, commit: Index(0), probe, round_trip: 0, entries: Vec::new() })
 }
 
-fn hear(node: &mut Node, from: u64, body: Body) {
+fn receive(node: &mut Node, from: u64, body: Body) {
     node.step(NOW, Input::Receive { from: NodeId(from), message: Message::new(TERM, body) });
 }
 
 /// A follower has everything up to here.
 fn matched(node: &mut Node, from: u64, up_to: u64) {
     let result = AppendResult::Matched { up_to: Index(up_to) };
-    hear(node, from, Body::AppendReply(AppendReply { probe: None, result, state: None }));
+    receive(node, from, Body::AppendReply(AppendReply { probe: None, result, state: None }));
 }
 
 /// What it wants done now; its write is done at once.

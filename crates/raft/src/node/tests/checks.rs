@@ -12,7 +12,7 @@ fn append(previous: (u64, u64), entries: &[Entry]) -> Body {
     Body::AppendEntries(AppendEntries { previous, commit: Index(0), probe: None, round_trip: 0, entries })
 }
 
-fn hear_in_term(node: &mut Node, term: u64, from: u64, body: Body) {
+fn receive_in_term(node: &mut Node, term: u64, from: u64, body: Body) {
     node.step(NOW, Input::Receive { from: NodeId(from), message: Message::new(Term(term), body) });
 }
 
@@ -41,9 +41,9 @@ fn a_malformed_append_changes_nothing() {
     ];
     for (what, body) in malformed {
         let mut node = follower(|_| {});
-        hear_in_term(&mut node, 2, 3, append((0, 0), &[entry(1, 1, 5)]));
+        receive_in_term(&mut node, 2, 3, append((0, 0), &[entry(1, 1, 5)]));
         write(&mut node);
-        hear_in_term(&mut node, 2, 3, body);
+        receive_in_term(&mut node, 2, 3, body);
         assert_eq!((nonsense(&node.take_actions()), node.last().index), (1, Index(1)), "{what}");
     }
 }
@@ -69,7 +69,7 @@ fn state() -> Option<Bytes> {
 fn an_append_behind_another_entry_than_the_base_is_ignored() {
     for (term, ignored) in [(2, 0), (1, 1)] {
         let mut node = restored(three(Standing::Voter), compacted_at(2, 5, state()), |_| {});
-        hear_in_term(&mut node, 2, 2, append((term, 5), &[entry(2, 6, 0)]));
+        receive_in_term(&mut node, 2, 2, append((term, 5), &[entry(2, 6, 0)]));
         let contradicts = |decision: &Decision| matches!(decision, Decision::ContradictsCommitted { .. });
         assert_eq!(decisions(&node.take_actions(), contradicts), ignored, "a previous entry of term {term}");
         assert_eq!(node.last().index, Index(6 - ignored as u64));
@@ -79,7 +79,7 @@ fn an_append_behind_another_entry_than_the_base_is_ignored() {
 #[test]
 fn an_append_below_the_base_is_answered_with_the_base() {
     let mut node = restored(three(Standing::Voter), compacted_at(2, 5, state()), |_| {});
-    hear_in_term(&mut node, 2, 2, append((1, 2), &[entry(1, 3, 0)]));
+    receive_in_term(&mut node, 2, 2, append((1, 2), &[entry(1, 3, 0)]));
     let mut sent = Vec::new();
     while node.has_work() {
         sent.extend(write(&mut node).send);
@@ -160,7 +160,7 @@ fn a_candidate_that_has_the_vote_is_refused_with_a_shorter_log() {
     for (last, granted) in [((1, 1), true), ((0, 0), false)] {
         let mut node = restored(three(Standing::Voter), disk.clone(), |_| {});
         let last = LogPosition { term: Term(last.0), index: Index(last.1) };
-        hear_in_term(&mut node, 2, 2, Body::RequestVote { last, transfer: false, priority: 0 });
+        receive_in_term(&mut node, 2, 2, Body::RequestVote { last, transfer: false, priority: 0 });
         let sent = node.take_actions().send;
         let answer = sent.into_iter().find(|(_, message)| matches!(message.body, Body::VoteReply { .. }));
         assert_eq!(answer.expect("it answers").1.body, Body::VoteReply { granted });
@@ -172,7 +172,7 @@ fn a_longer_log_is_preferred_to_a_higher_priority() {
     for (last, granted) in [((1, 1), true), ((0, 0), false)] {
         let mut node = node(three(Standing::Voter), |config| config.priority = 9);
         let last = LogPosition { term: Term(last.0), index: Index(last.1) };
-        hear_in_term(&mut node, 2, 2, Body::RequestVote { last, transfer: false, priority: 0 });
+        receive_in_term(&mut node, 2, 2, Body::RequestVote { last, transfer: false, priority: 0 });
         assert_eq!(node.hard_state.vote, granted.then_some(NodeId(2)), "{last:?} against an empty log");
     }
 }
@@ -183,7 +183,7 @@ fn commands_forwarded_by_a_stranger_are_not_taken() {
     for (from, taken) in [(2, 1), (9, 0)] {
         let mut node = leader(three(Standing::Voter), |_| {});
         let last = node.last().index;
-        hear(&mut node, from, Body::Forward { commands: vec![command(1, 10)] });
+        receive(&mut node, from, Body::Forward { commands: vec![command(1, 10)] });
         assert_eq!(node.last().index.0 - last.0, taken, "from n{from}");
     }
 }
@@ -195,14 +195,14 @@ fn a_late_answer_takes_no_confirmed_round_back() {
     let mut node = node(five, |_| {});
     node.step(NOW, Input::Campaign);
     write(&mut node);
-    [2, 3].into_iter().for_each(|from| hear(&mut node, from, Body::VoteReply { granted: true }));
+    [2, 3].into_iter().for_each(|from| receive(&mut node, from, Body::VoteReply { granted: true }));
     write(&mut node);
     [2, 3].into_iter().for_each(|from| matched(&mut node, from, 1));
     settle(&mut node);
     let confirm = |node: &mut Node, from: u64, round: u64| {
         let probe = Some(Probe { term: TERM, sent: NOW, round });
         let result = AppendResult::Matched { up_to: Index(1) };
-        hear(node, from, Body::AppendReply(AppendReply { probe, result, state: None }));
+        receive(node, from, Body::AppendReply(AppendReply { probe, result, state: None }));
     };
     for id in 1..=2 {
         node.step(NOW, Input::Read { id: ReadId(id), lease: false });
@@ -222,7 +222,7 @@ fn a_read_waits_for_the_repair_of_the_state() {
     let mut node = follower(|_| {});
     let entries = [entry(1, 1, 0), entry(1, 2, 0)];
     let Body::AppendEntries(append) = append((0, 0), &entries) else { unreachable!() };
-    hear(&mut node, 2, Body::AppendEntries(AppendEntries { commit: Index(2), ..append }));
+    receive(&mut node, 2, Body::AppendEntries(AppendEntries { commit: Index(2), ..append }));
     settle(&mut node);
     assert_eq!(node.applied(), Index(2));
     node.step(NOW, Input::Read { id: ReadId(4), lease: false });
@@ -234,8 +234,8 @@ fn a_read_waits_for_the_repair_of_the_state() {
     let name = SnapshotName::of(position, data.as_deref().unwrap_or_default());
     let probe = Probe { term: TERM, sent: NOW, round: 0 };
     let part = InstallSnapshot { name, stamp, membership, offset: 0, bytes: data, repair: true, probe };
-    hear(&mut node, 2, Body::InstallSnapshot(part.into()));
-    hear(&mut node, 2, Body::ReadReply { token: token.expect("it asks the leader"), index: Some(Index(2)) });
+    receive(&mut node, 2, Body::InstallSnapshot(part.into()));
+    receive(&mut node, 2, Body::ReadReply { token: token.expect("it asks the leader"), index: Some(Index(2)) });
     let actions = node.take_actions();
     assert_eq!((actions.reads, actions.restore), (vec![], None), "the snapshot is not on the disk yet");
     node.step(NOW, Input::Persisted(actions.persist.expect("it is written").number));
@@ -251,7 +251,7 @@ fn a_former_witness_answers_no_read() {
     let disk = Restored { hard_state: in_term(1, None), committed: Index(1), entries, ..Restored::default() };
     let mut node = restored(three(Standing::Voter), disk, |_| {});
     settle(&mut node);
-    hear(&mut node, 2, heartbeat());
+    receive(&mut node, 2, heartbeat());
     node.step(NOW, Input::Read { id: ReadId(4), lease: false });
     assert_eq!(node.take_actions().reads, [ReadAnswer { id: ReadId(4), result: Err(ReadRefusal::Witness) }]);
 }

@@ -13,7 +13,7 @@ fn an_adaptive_timeout_follows_the_round_trip_and_begins_at_the_floor() {
         });
         let Body::AppendEntries(append) = heartbeat() else { unreachable!() };
         // The first tells, the second sets the timer by it.
-        (0..2).for_each(|_| hear(&mut node, 2, Body::AppendEntries(AppendEntries { round_trip, ..append.clone() })));
+        (0..2).for_each(|_| receive(&mut node, 2, Body::AppendEntries(AppendEntries { round_trip, ..append.clone() })));
         core::time::Duration::from_micros(node.wake_at().0 - NOW.0)
     };
     assert!((ms(120)..ms(240)).contains(&waits(0)), "the floor, as long as nothing is measured");
@@ -39,7 +39,7 @@ fn an_adaptive_timeout_doubles_with_each_failed_campaign() {
         let waited = waits();
         assert!((ms(shortest)..ms(shortest * 2)).contains(&waited), "{shortest} ms: {waited:?}");
     }
-    hear(&mut node, 2, heartbeat());
+    receive(&mut node, 2, heartbeat());
     let waited = core::time::Duration::from_micros(node.wake_at().0 - node.now.0);
     assert!((ms(100)..ms(200)).contains(&waited), "a leader was heard: {waited:?}");
 }
@@ -121,7 +121,7 @@ fn a_candidate_that_asks_again_gets_the_same_answer() {
     let mut node = node(three(Standing::Voter), |_| {});
     let ask = Body::RequestVote { last: LogPosition::default(), transfer: false, priority: 0 };
     let mut answers = |from: u64| {
-        hear(&mut node, from, ask.clone());
+        receive(&mut node, from, ask.clone());
         let mut sent = Vec::new();
         while node.has_work() {
             sent.extend(write(&mut node).send);

@@ -39,7 +39,7 @@ fn what_no_correct_peer_sends_is_told_and_ignored() {
     let mut node = follower(|_| {});
     node.step(NOW, Input::Receive { from: NodeId(1), message: Message::new(TERM, heartbeat()) });
     assert_eq!(nonsense(&node.take_actions()), 1, "from itself");
-    hear(&mut node, 3, heartbeat());
+    receive(&mut node, 3, heartbeat());
     let actions = node.take_actions();
     assert_eq!((nonsense(&actions), actions.send.len()), (1, 0), "a second leader of the term");
     assert_eq!(node.leader(), Some(NodeId(2)));
@@ -54,7 +54,7 @@ fn entries_end_where_indexes_do() {
         let mut node = follower(|_| {});
         let previous = LogPosition { term: TERM, index: Index(index - 1) };
         let entries = vec![Entry { term: TERM, index: Index(index), stamp: Stamp(0), payload: Payload::Empty }];
-        hear(
+        receive(
             &mut node,
             2,
             Body::AppendEntries(AppendEntries { previous, commit: Index(0), probe: None, round_trip: 0, entries }),
@@ -70,7 +70,7 @@ fn entries_end_where_indexes_do() {
 fn a_leader_is_followed_once() {
     let mut node = node(three(Standing::Voter), |_| {});
     let follows = |node: &mut Node| {
-        hear(node, 2, heartbeat());
+        receive(node, 2, heartbeat());
         decisions(&write(node), |decision| matches!(decision, Decision::FollowsLeader { .. }))
     };
     assert_eq!([follows(&mut node), follows(&mut node)], [1, 0]);
@@ -140,8 +140,8 @@ fn a_candidate_asks_each_member_in_its_own_life() {
     let incarnations = [(NodeId(1), Incarnation(0)), (NodeId(2), Incarnation(0)), (NodeId(3), Incarnation(7))];
     let members = Membership::of(incarnations.map(|(id, incarnation)| (id, incarnation, Standing::Voter))).unwrap();
     let mut node = node(members, |_| {});
-    hear(&mut node, 2, heartbeat());
-    hear(&mut node, 2, Body::TimeoutNow);
+    receive(&mut node, 2, heartbeat());
+    receive(&mut node, 2, Body::TimeoutNow);
     write(&mut node);
     let asked = write(&mut node).send;
     let of = |(to, message): &(NodeId, Message)| {
@@ -165,7 +165,7 @@ fn commands(previous: LogPosition, count: u64) -> Body {
 #[test]
 fn a_full_log_takes_entries_again_after_a_snapshot() {
     let mut node = follower(|config| config.max_log_bytes = Some(2 * (Entry::OVERHEAD + 10)));
-    hear(&mut node, 2, commands(LogPosition::default(), 2));
+    receive(&mut node, 2, commands(LogPosition::default(), 2));
     let answers = |node: &mut Node| {
         let mut answers = Vec::new();
         while node.has_work() {
@@ -180,8 +180,8 @@ fn a_full_log_takes_entries_again_after_a_snapshot() {
     let full = AppendResult::Full { up_to: Index(2) };
     assert_eq!((answers(&mut node), node.last().index), (vec![full], Index(2)));
     let second = LogPosition { term: TERM, index: Index(2) };
-    hear(&mut node, 2, commands(second, 0));
-    hear(&mut node, 2, commands(second, 1));
+    receive(&mut node, 2, commands(second, 0));
+    receive(&mut node, 2, commands(second, 1));
     assert_eq!((answers(&mut node), node.commit()), (vec![full, full], Index(2)));
     node.step(NOW, Input::Applied(Index(2)));
     assert!(node.take_actions().snapshot_due);
@@ -189,6 +189,6 @@ fn a_full_log_takes_entries_again_after_a_snapshot() {
         NOW,
         Input::TakeSnapshot(TakenSnapshot { index: Index(2), data: [].as_slice().into(), compact_to: None }),
     );
-    hear(&mut node, 2, commands(second, 1));
+    receive(&mut node, 2, commands(second, 1));
     assert_eq!(answers(&mut node), [AppendResult::Matched { up_to: Index(3) }]);
 }

@@ -69,7 +69,7 @@ fn a_follower_that_refuses_what_it_acknowledged_counts_no_more() {
     write(&mut node);
     matched(&mut node, 2, 2);
     assert_eq!(node.commit(), Index(2));
-    hear(&mut node, 2, refusal(NOW));
+    receive(&mut node, 2, refusal(NOW));
     assert_eq!(node.status().peers[0].lost, None, "the refusal may have been overtaken");
     let later = Moment(NOW.0 + 10);
     at(&mut node, later, 2, refusal(Moment(NOW.0 + 5)));
@@ -90,11 +90,11 @@ fn a_follower_that_refuses_what_it_acknowledged_counts_no_more() {
 #[test]
 fn a_follower_that_lost_entries_answers_under_another_incarnation() {
     let mut node = follower(|_| {});
-    hear(&mut node, 2, heartbeat_with(1));
+    receive(&mut node, 2, heartbeat_with(1));
     let Write { number: held, .. } = node.take_actions().persist.unwrap();
-    hear(&mut node, 3, Body::LostEntries { acknowledged: Index(2) });
+    receive(&mut node, 3, Body::LostEntries { acknowledged: Index(2) });
     assert!(node.take_actions().persist.is_none(), "n3 does not lead");
-    hear(&mut node, 2, Body::LostEntries { acknowledged: Index(2) });
+    receive(&mut node, 2, Body::LostEntries { acknowledged: Index(2) });
     let actions = node.take_actions();
     let told = |decision: &Decision| {
         matches!(decision, Decision::BeginsIncarnation { leader: NodeId(2), acknowledged: Index(2), .. })
@@ -105,13 +105,13 @@ fn a_follower_that_lost_entries_answers_under_another_incarnation() {
     assert_ne!(incarnation, Incarnation(0));
     node.step(NOW, Input::Persisted(held));
     assert_eq!(node.take_actions().send, [], "what it promised under the old incarnation stays with it");
-    hear(&mut node, 2, heartbeat());
+    receive(&mut node, 2, heartbeat());
     node.step(NOW, Input::Campaign);
     assert_eq!((node.take_actions().send, node.incarnation()), (vec![], Incarnation(0)));
     assert_eq!(number, WriteNumber(held.0 + 1));
     node.step(NOW, Input::Persisted(number));
     assert_eq!(node.incarnation(), incarnation);
-    hear(&mut node, 2, heartbeat());
+    receive(&mut node, 2, heartbeat());
     let actions = node.take_actions();
     let [(NodeId(2), Message { sender, body: Body::AppendReply(reply), .. })] = actions.send.as_slice() else {
         panic!("{actions:?}")
@@ -178,7 +178,7 @@ fn without_the_option_the_operator_replaces_an_incarnation() {
     node.step(now.after(node.config().heartbeat), Input::Wake);
     assert_eq!(lost_entries_sent(&mut node), []);
     let mut node = follower(|config| config.replace_incarnations = false);
-    hear(&mut node, 2, Body::LostEntries { acknowledged: Index(2) });
+    receive(&mut node, 2, Body::LostEntries { acknowledged: Index(2) });
     assert!(node.take_actions().persist.is_none());
 }
 
@@ -252,7 +252,7 @@ fn the_disk_of_a_witness_offers_itself_under_no_incarnation() {
         (reply.result, reply.probe.is_some())
     };
     assert_eq!(echoed(&mut node), (AppendResult::Stale, true));
-    hear(&mut node, 2, Body::AppendEntries(append(vec![entry])));
+    receive(&mut node, 2, Body::AppendEntries(append(vec![entry])));
     while node.has_work() {
         write(&mut node);
     }

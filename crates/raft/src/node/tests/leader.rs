@@ -57,7 +57,7 @@ fn a_repaired_follower_is_believed_only_in_what_it_tells_of_later_entries() {
     let tell = |node: &mut Node, from: u64, index: u64, hash: u64| {
         let state = Some(StateHash { index: Index(index), hash });
         let result = AppendResult::Matched { up_to: Index(index) };
-        hear(node, from, Body::AppendReply(AppendReply { probe: None, result, state }));
+        receive(node, from, Body::AppendReply(AppendReply { probe: None, result, state }));
     };
     let strays = |node: &mut Node| {
         let actions = write(node);
@@ -77,7 +77,7 @@ fn a_repaired_follower_is_believed_only_in_what_it_tells_of_later_entries() {
     let position = part.expect("the repair").name.position;
     let result = crate::message::SnapshotResult::Installed;
     let probe = Probe { term: crate::types::Term(1), sent: NOW, round: 0 };
-    hear(&mut node, 2, Body::SnapshotReply(crate::message::SnapshotReply { probe: Some(probe), position, result }));
+    receive(&mut node, 2, Body::SnapshotReply(crate::message::SnapshotReply { probe: Some(probe), position, result }));
     tell(&mut node, 3, 1, 7);
     assert_eq!(strays(&mut node), 0, "n2 has told nothing since");
     tell(&mut node, 2, 1, 8);
@@ -172,7 +172,7 @@ fn a_thousand_hashes_are_kept_to_compare_with() {
         for (from, hash) in [(3, 7), (2, 8)] {
             let state = Some(StateHash { index: Index(index), hash });
             let result = AppendResult::Matched { up_to: Index(index) };
-            hear(&mut node, from, Body::AppendReply(AppendReply { probe: None, result, state }));
+            receive(&mut node, from, Body::AppendReply(AppendReply { probe: None, result, state }));
         }
         decisions(&node.take_actions(), |decision| matches!(decision, Decision::StateDiverged { .. })) == 1
     };
@@ -191,7 +191,7 @@ fn a_follower_that_agrees_later_agreed_before() {
     for (from, index, hash) in [(3, 9, 7), (2, 4, 8)] {
         let state = Some(StateHash { index: Index(index), hash });
         let result = AppendResult::Matched { up_to: Index(index) };
-        hear(&mut node, from, Body::AppendReply(AppendReply { probe: None, result, state }));
+        receive(&mut node, from, Body::AppendReply(AppendReply { probe: None, result, state }));
     }
     let diverged = Decision::StateDiverged { follower: NodeId(2), index: Index(4) };
     assert_eq!(decisions(&node.take_actions(), |decision| *decision == diverged), 1);
@@ -208,7 +208,7 @@ fn a_leader_in_another_state_than_the_majority_transfers_leadership_to_one_of_th
     let reply = |node: &mut Node, from: u64, up_to: u64| {
         let state = Some(StateHash { index: Index(1), hash: 8 });
         let result = AppendResult::Matched { up_to: Index(up_to) };
-        hear(node, from, Body::AppendReply(AppendReply { probe: None, result, state }));
+        receive(node, from, Body::AppendReply(AppendReply { probe: None, result, state }));
     };
     let told_to_stand = |node: &mut Node| {
         let sent = node.take_actions().send;
@@ -234,10 +234,10 @@ fn a_command_that_waits_for_its_commit_is_not_appended_again() {
     assert_eq!(last(&mut node), 3, "one of them twice");
     propose(&mut node, [1, 2, 3, 4]);
     assert_eq!(last(&mut node), 5, "two of them are new, and one of those is older than another");
-    hear(&mut node, 2, Body::Forward { commands: vec![command(2, 10)] });
+    receive(&mut node, 2, Body::Forward { commands: vec![command(2, 10)] });
     assert_eq!(last(&mut node), 5, "also when another node forwards it");
     let other = Command { client: ClientId(77), ..command(2, 10) };
-    hear(&mut node, 2, Body::Forward { commands: vec![other] });
+    receive(&mut node, 2, Body::Forward { commands: vec![other] });
     assert_eq!(last(&mut node), 6, "another client's");
     matched(&mut node, 2, 6);
     assert_eq!(node.commit(), Index(6));
@@ -276,10 +276,10 @@ fn a_probe_of_an_earlier_term_counts_for_nothing() {
     write(&mut node);
     let probe = Some(Probe { term: Term(0), sent: NOW, round: 9 });
     let result = AppendResult::Matched { up_to: Index(1) };
-    hear(&mut node, 2, Body::AppendReply(AppendReply { probe, result, state: None }));
+    receive(&mut node, 2, Body::AppendReply(AppendReply { probe, result, state: None }));
     assert_eq!((nonsense(&node.take_actions()), node.commit()), (1, Index(0)));
     let stale = AppendReply { probe: None, result: AppendResult::Stale, state: None };
-    hear(&mut node, 2, Body::AppendReply(stale));
+    receive(&mut node, 2, Body::AppendReply(stale));
     assert_eq!(nonsense(&node.take_actions()), 0);
     node.step(NOW, Input::TransferLeadership(None));
     assert_eq!(
@@ -327,7 +327,7 @@ fn a_command_may_be_as_large_as_the_bound_wherever_it_comes_from() {
     let refused: Vec<u64> = node.take_actions().refused.iter().map(|refused| refused.sequence).collect();
     assert_eq!(refused, [3, 4]);
     let last = node.last().index;
-    hear(&mut node, 2, Body::Forward { commands: commands(5) });
+    receive(&mut node, 2, Body::Forward { commands: commands(5) });
     assert_eq!(node.last().index.0 - last.0, 2);
 }
 
@@ -378,9 +378,9 @@ fn a_follower_whose_log_is_full_is_sent_entries_when_it_has_room() {
         let result = AppendResult::Full { up_to: Index(up_to) };
         Body::AppendReply(AppendReply { probe: Some(Probe { term: TERM, sent: NOW, round: 0 }), result, state: None })
     };
-    hear(&mut node, 2, full(2));
+    receive(&mut node, 2, full(2));
     assert_eq!(node.commit(), Index(2), "what it has room for counts");
-    hear(&mut node, 2, full(9));
+    receive(&mut node, 2, full(9));
     assert_eq!(nonsense(&node.take_actions()), 1);
     let sent_to_2 = |node: &mut Node| -> Vec<usize> {
         let sent = write(node).send.into_iter().filter(|(to, _)| *to == NodeId(2));
@@ -394,9 +394,9 @@ fn a_follower_whose_log_is_full_is_sent_entries_when_it_has_room() {
     assert_eq!(sent_to_2(&mut node), [0_usize; 0]);
     node.step(NOW.after(node.config().heartbeat), Input::Wake);
     assert_eq!(sent_to_2(&mut node), [0], "a heartbeat");
-    hear(&mut node, 2, full(2));
+    receive(&mut node, 2, full(2));
     assert_eq!(sent_to_2(&mut node), [0_usize; 0]);
-    hear(&mut node, 2, answer(2));
+    receive(&mut node, 2, answer(2));
     assert_eq!(sent_to_2(&mut node), [2]);
 }
 

@@ -6,7 +6,7 @@ use super::*;
 fn reads_of_followers_are_bounded_at_the_leader() {
     let mut node = leader(three(Standing::Voter), |config| config.max_reads = 2);
     write(&mut node);
-    (1..=3).for_each(|token| hear(&mut node, 2, Body::Read { token }));
+    (1..=3).for_each(|token| receive(&mut node, 2, Body::Read { token }));
     let actions = node.take_actions();
     let refused = |(_, message): &&(NodeId, Message)| matches!(message.body, Body::ReadReply { index: None, .. });
     let refused: Vec<_> = actions.send.iter().filter(refused).map(|(_, message)| message.body.clone()).collect();
@@ -114,6 +114,6 @@ fn an_answer_of_an_earlier_term_answers_no_read() {
     let earlier = Message::new(Term(0), body.clone());
     node.step(NOW, Input::Receive { from: NodeId(2), message: earlier });
     assert_eq!(write(&mut node).reads, []);
-    hear(&mut node, 2, body);
+    receive(&mut node, 2, body);
     assert_eq!(write(&mut node).reads, [ReadAnswer { id: ReadId(4), result: Ok(Index(0)) }]);
 }

@@ -20,7 +20,7 @@ fn snapshot_part(term: u64, index: u64, size: usize) -> InstallSnapshot {
 fn a_snapshot_is_taken_within_its_bounds_and_not_beyond_them() {
     let install = |part: InstallSnapshot| {
         let mut node = follower(|config| config.max_snapshot_bytes = 64);
-        hear(&mut node, 2, Body::InstallSnapshot(part.into()));
+        receive(&mut node, 2, Body::InstallSnapshot(part.into()));
         (nonsense(&node.take_actions()), node.commit())
     };
     assert_eq!(install(snapshot_part(1, 9, 64)), (0, Index(9)));
@@ -50,7 +50,7 @@ fn snapshot_replies(actions: &Actions) -> Vec<SnapshotResult> {
 #[test]
 fn a_snapshot_that_is_too_large_is_refused_with_the_limit() {
     let mut node = follower(|config| config.max_snapshot_bytes = 64);
-    hear(&mut node, 2, Body::InstallSnapshot(snapshot_part(1, 9, 65).into()));
+    receive(&mut node, 2, Body::InstallSnapshot(snapshot_part(1, 9, 65).into()));
     let actions = node.take_actions();
     assert_eq!((snapshot_replies(&actions), node.commit()), (vec![SnapshotResult::TooLarge { limit: 64 }], Index(0)));
 }
@@ -58,7 +58,7 @@ fn a_snapshot_that_is_too_large_is_refused_with_the_limit() {
 /// n1, whose log begins after entry 5 of a snapshot, and that has committed it.
 fn compacted() -> Node {
     let mut node = follower(|_| {});
-    hear(&mut node, 2, Body::InstallSnapshot(snapshot_part(1, 5, 8).into()));
+    receive(&mut node, 2, Body::InstallSnapshot(snapshot_part(1, 5, 8).into()));
     while node.has_work() {
         write(&mut node);
     }
@@ -83,7 +83,7 @@ fn a_snapshot_that_ends_with_another_entry_than_the_committed_one_is_ignored() {
 fn a_repair_that_ends_before_the_log_begins_is_refused() {
     let mut node = compacted();
     let part = InstallSnapshot { repair: true, ..snapshot_part(1, 3, 8) };
-    hear(&mut node, 2, Body::InstallSnapshot(part.into()));
+    receive(&mut node, 2, Body::InstallSnapshot(part.into()));
     assert_eq!(snapshot_replies(&node.take_actions()), [SnapshotResult::TooOld { base: Index(5) }]);
 }
 
@@ -92,8 +92,8 @@ fn a_stale_request_is_answered_without_its_probe() {
     let mut node = compacted();
     let message = Message::new(Term(7), Body::VoteReply { granted: false });
     node.step(NOW, Input::Receive { from: NodeId(3), message });
-    hear(&mut node, 2, Body::InstallSnapshot(snapshot_part(1, 9, 8).into()));
-    hear(&mut node, 2, heartbeat());
+    receive(&mut node, 2, Body::InstallSnapshot(snapshot_part(1, 9, 8).into()));
+    receive(&mut node, 2, heartbeat());
     let mut replies = 0;
     while node.has_work() {
         for (_, message) in write(&mut node).send {
@@ -137,7 +137,7 @@ fn members_take_their_snapshots_at_entries_of_their_own() {
             let previous = LogPosition { term: Term((index > 1).into()), index: Index(index - 1) };
             let commit = Index(index);
             let append = AppendEntries { previous, commit, probe: None, round_trip: 0, entries: vec![entry] };
-            hear(&mut node, id % 3 + 1, Body::AppendEntries(append));
+            receive(&mut node, id % 3 + 1, Body::AppendEntries(append));
             if settle(&mut node) {
                 taken.push((id, index));
                 let data = Bytes::from(&[1][..]);
@@ -334,7 +334,7 @@ fn chunks_of_two_snapshots_are_not_mixed() {
     let mut gets = |part: &InstallSnapshot, from: usize, to: usize| {
         let bytes = part.bytes.as_ref().map(|bytes| bytes[from..to].into());
         let part = InstallSnapshot { offset: from as u64, bytes, ..part.clone() };
-        hear(&mut node, 2, Body::InstallSnapshot(part.into()));
+        receive(&mut node, 2, Body::InstallSnapshot(part.into()));
         let sent = write(&mut node).send;
         let of = |(_, message): &(NodeId, Message)| match &message.body {
             Body::SnapshotReply(reply) => Some(reply.result),
@@ -369,7 +369,7 @@ fn a_hash_that_is_reported_during_a_repair_counts_for_nothing() {
         round_trip: 0,
         entries: (1..=5).map(entry).collect(),
     };
-    hear(&mut node, 2, Body::AppendEntries(append));
+    receive(&mut node, 2, Body::AppendEntries(append));
     settle(&mut node);
     let state = &b"right"[..];
     let part = InstallSnapshot {
@@ -381,7 +381,7 @@ fn a_hash_that_is_reported_during_a_repair_counts_for_nothing() {
         repair: true,
         probe: Probe { term: TERM, sent: NOW, round: 0 },
     };
-    hear(&mut node, 2, Body::InstallSnapshot(part.into()));
+    receive(&mut node, 2, Body::InstallSnapshot(part.into()));
     let actions = node.take_actions();
     let number = actions.persist.expect("the snapshot is to be written").number;
     assert!(actions.restore.is_none());

@@ -3,7 +3,7 @@
 use super::*;
 use crate::message::{SnapshotReply, SnapshotResult};
 
-fn hear_in_term(node: &mut Node, term: u64, from: u64, body: Body) {
+fn receive_in_term(node: &mut Node, term: u64, from: u64, body: Body) {
     node.step(NOW, Input::Receive { from: NodeId(from), message: Message::new(Term(term), body) });
 }
 
@@ -16,9 +16,9 @@ fn matched_index(node: &Node, follower: u64) -> Index {
 fn an_acknowledgement_of_an_earlier_term_commits_nothing() {
     let mut node = leader(three(Standing::Voter), |_| {});
     write(&mut node);
-    hear_in_term(&mut node, 0, 2, answer(1));
+    receive_in_term(&mut node, 0, 2, answer(1));
     assert_eq!((matched_index(&node, 2), node.commit()), (Index(0), Index(0)));
-    hear_in_term(&mut node, 1, 2, answer(1));
+    receive_in_term(&mut node, 1, 2, answer(1));
     assert_eq!((matched_index(&node, 2), node.commit()), (Index(1), Index(1)));
 }
 
@@ -30,7 +30,7 @@ fn an_acknowledgement_of_another_leaderships_probe_commits_nothing() {
         write(&mut node);
         let probe = Some(Probe { term: Term(term), sent, round: 0 });
         let result = AppendResult::Matched { up_to: Index(1) };
-        hear(&mut node, 2, Body::AppendReply(AppendReply { probe, result, state: None }));
+        receive(&mut node, 2, Body::AppendReply(AppendReply { probe, result, state: None }));
         assert_eq!(node.commit(), Index(committed), "a probe of term {term}, sent at {sent:?}");
         assert_eq!(nonsense(&node.take_actions()), 1 - committed as usize);
     }
@@ -41,9 +41,9 @@ fn a_vote_of_an_earlier_term_elects_nobody() {
     let mut node = node(three(Standing::Voter), |_| {});
     node.step(NOW, Input::Campaign);
     write(&mut node);
-    hear_in_term(&mut node, 0, 2, Body::VoteReply { granted: true });
+    receive_in_term(&mut node, 0, 2, Body::VoteReply { granted: true });
     assert_eq!(node.role(), RoleKind::Candidate);
-    hear_in_term(&mut node, 1, 2, Body::VoteReply { granted: true });
+    receive_in_term(&mut node, 1, 2, Body::VoteReply { granted: true });
     assert_eq!(node.role(), RoleKind::Leader);
 }
 
@@ -77,7 +77,7 @@ fn a_snapshot_answer_counts_only_in_the_leadership_that_sent_the_snapshot() {
     for (term, probe, expected) in cases {
         let (mut node, position) = sending_a_snapshot();
         let reply = SnapshotReply { probe, position, result: SnapshotResult::Installed };
-        hear_in_term(&mut node, term, 3, Body::SnapshotReply(reply));
+        receive_in_term(&mut node, term, 3, Body::SnapshotReply(reply));
         assert_eq!(matched_index(&node, 3), Index(expected), "term {term}, {probe:?}");
     }
 }
@@ -88,7 +88,7 @@ fn a_snapshot_answer_counts_only_in_the_leadership_that_sent_the_snapshot() {
 fn only_the_leader_that_is_followed_may_order_an_election() {
     let ordered = |term: u64, from: u64| {
         let mut node = follower(|_| {});
-        hear_in_term(&mut node, term, from, Body::TimeoutNow);
+        receive_in_term(&mut node, term, from, Body::TimeoutNow);
         node.role()
     };
     assert_eq!(ordered(1, 2), RoleKind::Candidate);
