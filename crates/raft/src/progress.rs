@@ -52,7 +52,7 @@ pub(crate) struct Progress {
     /// Highest commit index sent to it.
     pub(crate) commit_sent: Index,
     /// When it last answered this leader, on the leader's clock; when the leader began, if it never did.
-    pub(crate) heard: Moment,
+    pub(crate) last_contact: Moment,
     /// It has answered this leader.
     pub(crate) answered: bool,
     /// When the newest answered probe was sent, on the leader's clock: the follower heard of the leader no earlier.
@@ -261,7 +261,7 @@ impl Progress {
             next: last.next(),
             flow: Flow::Probe { sent: false },
             commit_sent: Index(0),
-            heard: now,
+            last_contact: now,
             answered: false,
             confirmed: Moment(0),
             round: 0,
@@ -276,7 +276,7 @@ impl Progress {
 
     /// It answered, perhaps to a probe.
     pub(crate) fn on_answer(&mut self, probe: Option<Probe>, now: Moment) {
-        self.heard = now;
+        self.last_contact = now;
         self.answered = true;
         if let Some(Probe { term: _, sent, round }) = probe {
             self.round_trip.measured(now.since(sent));

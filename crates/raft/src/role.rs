@@ -27,7 +27,7 @@ pub(crate) struct KnownLeader {
     /// Which life of it. Not asked of the members: the follower may not know yet that it is one.
     pub(crate) incarnation: Incarnation,
     /// When its last message arrived.
-    pub(crate) heard: Moment,
+    pub(crate) last_contact: Moment,
 }
 
 /// A follower's state.

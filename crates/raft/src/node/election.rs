@@ -101,11 +101,11 @@ impl Node {
         if matches!(self.role, Role::Leader(_)) {
             return Some(VoteRefusal::LeaderAlive(self.config.id));
         }
-        let (leader, heard) = self.last_leader?;
+        let (leader, last_contact) = self.last_leader?;
         if self.config.has_planted(PlantedFault::ForgetsLeaderWithTerm) && self.leader() != Some(leader) {
             return None;
         }
-        (lately(heard) && leader != candidate).then_some(VoteRefusal::LeaderAlive(leader))
+        (lately(last_contact) && leader != candidate).then_some(VoteRefusal::LeaderAlive(leader))
     }
 
     fn new_campaign(&mut self) -> Campaign {

@@ -75,7 +75,7 @@ impl Node {
         // Before the draw: the adaptive timeout depends on the number of failed campaigns.
         self.end_campaigning();
         let election_deadline = self.draw_election_deadline();
-        let leader = KnownLeader { id: from, incarnation: self.incarnation_of(from), heard: self.now };
+        let leader = KnownLeader { id: from, incarnation: self.incarnation_of(from), last_contact: self.now };
         self.role = Role::Follower(Follower { leader: Some(leader), election_deadline });
         self.last_leader = Some((from, self.now));
         if !known {

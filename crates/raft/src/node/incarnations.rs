@@ -75,9 +75,12 @@ impl Node {
         }
         let Role::Leader(leader) = &self.role else { return };
         let Some(progress) = leader.peers.get(member) else { return };
-        let is_silent = self.now.since(progress.heard) >= self.config.max_election_timeout();
-        let since = if progress.lost.is_some() { progress.lost_at } else { progress.heard };
-        if probe.sent <= progress.heard || (progress.lost.is_none() && !is_silent) || !self.can_spare(member, since) {
+        let is_silent = self.now.since(progress.last_contact) >= self.config.max_election_timeout();
+        let since = if progress.lost.is_some() { progress.lost_at } else { progress.last_contact };
+        if probe.sent <= progress.last_contact
+            || (progress.lost.is_none() && !is_silent)
+            || !self.can_spare(member, since)
+        {
             return;
         }
         let standing = match self.log.membership().member(member).and_then(|member| member.standing) {

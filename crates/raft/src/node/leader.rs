@@ -154,11 +154,15 @@ impl Node {
         // (thesis 6.2).
         let own = (self.config.id, self.now);
         let contact = self.log.membership().reached_by_majority(|id| {
-            if id == own.0 { own.1 } else { leader.peers.counted(id).map_or(Moment(0), |progress| progress.heard) }
+            if id == own.0 {
+                own.1
+            } else {
+                leader.peers.counted(id).map_or(Moment(0), |progress| progress.last_contact)
+            }
         });
         // Followers that lost entries do not count as long as this node leads, so another leadership must begin.
         let with_lost = self.log.membership().reached_by_majority(|id| {
-            if id == own.0 { own.1 } else { leader.peers.get(id).map_or(Moment(0), |progress| progress.heard) }
+            if id == own.0 { own.1 } else { leader.peers.get(id).map_or(Moment(0), |progress| progress.last_contact) }
         });
         let blocked = contact < with_lost && self.now.since(with_lost) <= longest;
         if (self.config.check_quorum || blocked) && self.now.since(contact) > longest {
@@ -183,7 +187,8 @@ impl Node {
             let lost = leader.peers.counted(id).is_none();
             !lost && self.log.membership().member(id).is_some_and(|member| member.may_lead())
         };
-        let silent = |to: NodeId| leader.peers.get(to).is_some_and(|peer| self.now.since(peer.heard) >= patience);
+        let silent =
+            |to: NodeId| leader.peers.get(to).is_some_and(|peer| self.now.since(peer.last_contact) >= patience);
         if let Some(to) = to.filter(|to| may_lead(*to) && silent(*to)) {
             return Err(RequestError::Silent(to));
         }
@@ -191,7 +196,7 @@ impl Node {
         let to = match to {
             Some(to) => able.map(|(id, _)| id).find(|id| *id == to),
             None => able
-                .filter(|(_, progress)| progress.answered && self.now.since(progress.heard) < lately)
+                .filter(|(_, progress)| progress.answered && self.now.since(progress.last_contact) < lately)
                 .max_by_key(|(_, progress)| progress.matched)
                 .map(|(id, _)| id),
         };

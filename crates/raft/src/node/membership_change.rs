@@ -100,7 +100,7 @@ impl Node {
             let Some(progress) = leader.peers.get_mut(id).filter(|_| member.standing == Some(Standing::Joining)) else {
                 continue;
             };
-            let alive = progress.answered && self.now.since(progress.heard) <= self.config.stickiness();
+            let alive = progress.answered && self.now.since(progress.last_contact) <= self.config.stickiness();
             if !alive || progress.lost.is_some() || (only_in_quiet && progress.matched < self.commit) {
                 progress.catch_up = None;
                 continue;

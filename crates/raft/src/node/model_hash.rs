@@ -44,7 +44,7 @@ impl Node {
         } = self;
         (incarnation, hard_state, log, disk, commit, apply_state, snapshot, incoming).hash(hasher);
         hash_role(role, hasher);
-        (last_leader.map(|(id, _heard)| id), preferred_since.is_some()).hash(hasher);
+        (last_leader.map(|(id, _last_contact)| id), preferred_since.is_some()).hash(hasher);
         let OwnReads { asked, confirmed, token } = reads;
         (confirmed, token, asked.len()).hash(hasher);
         for (token, (id, _given_up)) in asked {
@@ -60,17 +60,17 @@ impl Node {
         let age = |moment: Moment| self.now.since(moment).min(long_ago);
         let left = |moment: Moment| moment.since(self.now);
         (age(self.started), self.disk.waiting_since().map(age), self.reads.deadline().map(left)).hash(hasher);
-        (self.last_leader.map(|(_, heard)| age(heard)), self.preferred_since.map(age)).hash(hasher);
+        (self.last_leader.map(|(_, last_contact)| age(last_contact)), self.preferred_since.map(age)).hash(hasher);
         let unapplied = (self.apply_state.applied < self.apply_state.delivered).then(|| age(self.applied_at));
         (unapplied, left(self.apply_state.ask_not_before)).hash(hasher);
         match &self.role {
-            Role::Follower(follower) => follower.leader.map(|leader| age(leader.heard)).hash(hasher),
+            Role::Follower(follower) => follower.leader.map(|leader| age(leader.last_contact)).hash(hasher),
             Role::PreCandidate(_) | Role::Candidate(_) => {}
             Role::Leader(leader) => {
                 let transfer = leader.transfer.as_ref().map(|transfer| left(transfer.deadline));
                 (left(leader.heartbeat_due), transfer).hash(hasher);
                 for (_, progress) in leader.peers.iter() {
-                    (age(progress.heard), age(progress.confirmed)).hash(hasher);
+                    (age(progress.last_contact), age(progress.confirmed)).hash(hasher);
                     progress.lost.map(|_| progress.confirmed > progress.lost_at).hash(hasher);
                     let catch_up = progress.catch_up.as_ref();
                     catch_up.map(|it| (age(it.began), it.quick_for(None).map(|time| time.min(long_ago)))).hash(hasher);
@@ -87,7 +87,7 @@ fn hash_role(role: &Role, hasher: &mut impl Hasher) {
     role.kind().hash(hasher);
     match role {
         Role::Follower(Follower { leader, election_deadline: _ }) => {
-            let known = leader.map(|KnownLeader { id, incarnation, heard: _ }| (id, incarnation));
+            let known = leader.map(|KnownLeader { id, incarnation, last_contact: _ }| (id, incarnation));
             known.hash(hasher);
         }
         Role::PreCandidate(Campaign { granted, election_deadline: _ })
@@ -124,7 +124,7 @@ fn hash_leader(leader: &Leader, hasher: &mut impl Hasher) {
             next,
             flow,
             commit_sent,
-            heard: _,
+            last_contact: _,
             answered,
             confirmed: _,
             round,

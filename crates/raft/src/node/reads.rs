@@ -160,10 +160,10 @@ impl Node {
             return false;
         }
         let own = (self.config.id, self.now);
-        let heard = self.log.membership().reached_by_majority(|id| {
+        let last_contact = self.log.membership().reached_by_majority(|id| {
             if id == own.0 { own.1 } else { leader.peers.counted(id).map_or(Moment(0), |progress| progress.confirmed) }
         });
-        self.now.since(heard) < lease(&self.config) && heard > Moment(0)
+        self.now.since(last_contact) < lease(&self.config) && last_contact > Moment(0)
     }
 }
 

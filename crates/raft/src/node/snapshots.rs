@@ -102,7 +102,7 @@ impl Node {
         let target = covered.0.saturating_sub(keep);
         let Role::Leader(leader) = &self.role else { return Index(target) };
         let alive = leader.peers.iter().map(|(_, progress)| progress).filter(|progress| {
-            progress.answered && self.now.since(progress.heard) < self.config.max_election_timeout()
+            progress.answered && self.now.since(progress.last_contact) < self.config.max_election_timeout()
         });
         let compacts_under_transfer = self.config.has_planted(PlantedFault::CompactsUnderTransfer);
         let needed = alive.filter_map(|progress| match &progress.flow {

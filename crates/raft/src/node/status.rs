@@ -17,7 +17,7 @@ impl Node {
             matched: progress.matched,
             next: progress.next,
             round_trip: progress.round_trip.last,
-            silent_for: self.now.since(progress.heard),
+            silent_for: self.now.since(progress.last_contact),
             lost: progress.lost,
             flow: match &progress.flow {
                 Flow::Probe { .. } => FlowKind::Probe,
