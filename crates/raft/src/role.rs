@@ -90,7 +90,7 @@ pub(crate) struct LeadershipTransfer {
     /// When it is given up.
     pub(crate) deadline: Moment,
     /// The successor was told.
-    pub(crate) told: bool,
+    pub(crate) timeout_now_sent: bool,
 }
 
 impl Role {

@@ -74,7 +74,7 @@ impl Node {
                 }
                 if news {
                     self.advance_commit();
-                    self.tell_successor();
+                    self.send_timeout_now();
                 }
             }
             AppendResult::Conflict { refused, hint } => {
@@ -201,19 +201,22 @@ impl Node {
                 .map(|(id, _)| id),
         };
         let to = to.ok_or(RequestError::NoSuccessor)?;
-        leader.transfer =
-            Some(LeadershipTransfer { to, deadline: self.now.after(self.config.max_election_timeout()), told: false });
+        leader.transfer = Some(LeadershipTransfer {
+            to,
+            deadline: self.now.after(self.config.max_election_timeout()),
+            timeout_now_sent: false,
+        });
         self.note(Decision::TransfersLeadership { to });
-        self.tell_successor();
+        self.send_timeout_now();
         Ok(())
     }
 
     /// Tells the successor to stand once it has the whole log (thesis 3.10).
-    pub(super) fn tell_successor(&mut self) {
+    pub(super) fn send_timeout_now(&mut self) {
         let Role::Leader(leader) = &mut self.role else { return };
-        let Some(transfer) = leader.transfer.as_mut().filter(|transfer| !transfer.told) else { return };
+        let Some(transfer) = leader.transfer.as_mut().filter(|transfer| !transfer.timeout_now_sent) else { return };
         if leader.peers.counted(transfer.to).is_some_and(|progress| progress.matched == self.log.last().index) {
-            transfer.told = true;
+            transfer.timeout_now_sent = true;
             leader.lease_broken = true;
             let to = transfer.to;
             self.send(to, Body::TimeoutNow);

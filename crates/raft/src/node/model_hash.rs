@@ -110,7 +110,8 @@ fn hash_leader(leader: &Leader, hasher: &mut impl Hasher) {
         lease_broken,
         reads,
     } = leader;
-    let transfer = transfer.as_ref().map(|LeadershipTransfer { to, deadline: _, told }| (to, told));
+    let transfer =
+        transfer.as_ref().map(|LeadershipTransfer { to, deadline: _, timeout_now_sent }| (to, timeout_now_sent));
     (first_of_term, uncommitted_bytes, transfer, leaving, lease_broken, reads, peers.len()).hash(hasher);
     for (id, progress) in peers.iter() {
         let Progress {

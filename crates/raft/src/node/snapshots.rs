@@ -280,7 +280,7 @@ impl Node {
                 }
                 progress.end_transfer();
                 self.advance_commit();
-                self.tell_successor();
+                self.send_timeout_now();
             }
             (Flow::Snapshot(_), SnapshotResult::Stale) => {}
             // An answer to a snapshot that is not being sent any more.
