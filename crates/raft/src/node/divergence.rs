@@ -52,7 +52,7 @@ impl Node {
         let is_shared = |other: StateHash| membership.is_quorum(|id| state(id) == Some(other));
         if let Some((_, shared)) = differing.iter().find(|(_, other)| is_shared(*other)).copied() {
             let majority = differing.iter().filter(|(_, other)| *other == shared).map(|(id, _)| *id).collect();
-            return self.leave_to(majority);
+            return self.transfer_to_one_of(majority);
         }
         let own = self.config.id;
         let agrees = |id: NodeId| {
@@ -62,13 +62,13 @@ impl Node {
         if !membership.is_quorum(agrees) {
             return;
         }
-        let strays: Vec<_> = differing.into_iter().map(|(id, _)| id).filter(|id| !known(*id)).collect();
-        for follower in &strays {
+        let diverged: Vec<_> = differing.into_iter().map(|(id, _)| id).filter(|id| !known(*id)).collect();
+        for follower in &diverged {
             if let Some(progress) = leader.peers.get_mut(*follower) {
                 progress.repair_at = Some(index);
             }
         }
-        for follower in strays {
+        for follower in diverged {
             self.note(Decision::StateDiverged { follower, index });
         }
     }
@@ -76,7 +76,7 @@ impl Node {
     /// This leader's state is wrong and `majority` shares the right one: transfers leadership to one of them (thesis
     /// 3.10). Stepping down at once could end in the same leader again and again, because only a member that holds the
     /// whole log can win, and replication pauses with every election.
-    fn leave_to(&mut self, majority: Vec<NodeId>) {
+    fn transfer_to_one_of(&mut self, majority: Vec<NodeId>) {
         let Role::Leader(leader) = &self.role else { return };
         if leader.transfer.is_some() {
             return;

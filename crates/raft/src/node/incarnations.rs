@@ -34,7 +34,7 @@ impl Node {
         let lost: Vec<_> = leader.peers.iter().filter_map(lost).collect();
         let (term, sender) = (self.hard_state.term, self.incarnation);
         for (follower, receiver, acknowledged, lost_at) in lost {
-            if self.config.replace_incarnations && self.can_spare(follower, lost_at) {
+            if self.config.replace_incarnations && self.is_quorum_without(follower, lost_at) {
                 let message = Message { term, sender, receiver, body: Body::LostEntries { acknowledged } };
                 self.actions.send.push((follower, message));
             }
@@ -42,7 +42,7 @@ impl Node {
     }
 
     /// Whether the voters other than `member` that have answered a heartbeat sent after `since` are a quorum.
-    fn can_spare(&self, member: NodeId, since: Moment) -> bool {
+    fn is_quorum_without(&self, member: NodeId, since: Moment) -> bool {
         let Role::Leader(leader) = &self.role else { return false };
         let answers = |id| leader.peers.counted(id).is_some_and(|progress| progress.confirmed > since);
         self.log.membership().is_quorum(|id| id != member && (id == self.config.id || answers(id)))
@@ -79,7 +79,7 @@ impl Node {
         let since = if progress.lost.is_some() { progress.lost_at } else { progress.last_contact };
         if probe.sent <= progress.last_contact
             || (progress.lost.is_none() && !is_silent)
-            || !self.can_spare(member, since)
+            || !self.is_quorum_without(member, since)
         {
             return;
         }

@@ -139,7 +139,7 @@ impl Node {
     }
 
     /// Questions to a leader that were lost on the way.
-    pub(super) fn give_up_reads(&mut self) {
+    pub(super) fn expire_reads(&mut self) {
         while let Some(first) = self.reads.asked.first_entry()
             && first.get().1 <= self.now
         {

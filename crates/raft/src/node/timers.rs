@@ -38,7 +38,7 @@ impl Node {
             Role::Leader(_) => self.fire_leader_timers(),
             Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) => {}
         }
-        self.give_up_reads();
+        self.expire_reads();
     }
 
     /// "Election timeouts are chosen randomly from a fixed interval" (section 5.2), anew each time; adaptive ones from an

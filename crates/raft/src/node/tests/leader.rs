@@ -59,14 +59,14 @@ fn a_repaired_follower_is_believed_only_in_what_it_tells_of_later_entries() {
         let result = AppendResult::Matched { up_to: Index(index) };
         receive(node, from, Body::AppendReply(AppendReply { probe: None, result, state }));
     };
-    let strays = |node: &mut Node| {
+    let diverged = |node: &mut Node| {
         let actions = write(node);
         actions.events.iter().filter(|event| matches!(event.decision, Decision::StateDiverged { .. })).count()
     };
     node.step(NOW, Input::StateHash(StateHash { index: Index(1), hash: 7 }));
     tell(&mut node, 3, 1, 7);
     tell(&mut node, 2, 1, 8);
-    assert_eq!(strays(&mut node), 1);
+    assert_eq!(diverged(&mut node), 1);
     node.step(NOW, Input::Applied(Index(1)));
     node.step(NOW, Input::TakeSnapshot(TakenSnapshot { index: Index(1), data: vec![1].into(), compact_to: None }));
     let sent = write(&mut node).send;
@@ -79,15 +79,15 @@ fn a_repaired_follower_is_believed_only_in_what_it_tells_of_later_entries() {
     let probe = Probe { term: crate::types::Term(1), sent: NOW, round: 0 };
     receive(&mut node, 2, Body::SnapshotReply(crate::message::SnapshotReply { probe: Some(probe), position, result }));
     tell(&mut node, 3, 1, 7);
-    assert_eq!(strays(&mut node), 0, "n2 has told nothing since");
+    assert_eq!(diverged(&mut node), 0, "n2 has told nothing since");
     tell(&mut node, 2, 1, 8);
-    assert_eq!(strays(&mut node), 0, "that came late");
+    assert_eq!(diverged(&mut node), 0, "that came late");
     propose(&mut node, [1]);
     write(&mut node);
     node.step(NOW, Input::StateHash(StateHash { index: Index(2), hash: 70 }));
     tell(&mut node, 3, 2, 70);
     tell(&mut node, 2, 2, 80);
-    assert_eq!(strays(&mut node), 1, "that is news");
+    assert_eq!(diverged(&mut node), 1, "that is news");
 }
 
 /// A new server has to catch up before it gets a vote (thesis 4.2.1), and one that is silent has not.
