@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use raftian_node::cluster::{EmbeddedNode, NodeConfig, embedded};
 use raftian_node::driver::Committed;
 use raftian_node::quic::QuicOptions;
-use raftian_node::{AskError, NodeHandle, NodeOptions, Pumped, Replica, StartError, fresh_seed};
+use raftian_node::{AskError, InlineNode, NodeHandle, NodeOptions, Replica, StartError, fresh_seed};
 use raftian_raft::{Bytes, ClientId, Command, Config, Membership, NodeId, Payload, RoleKind};
 
 const WAIT: Duration = Duration::from_secs(60);
@@ -225,7 +225,7 @@ fn a_node_that_its_program_pumps_plays_with_nodes_on_threads_and_leaves_its_port
     let mut cluster = Cluster::new(3);
     cluster.kill(3);
     let config = cluster.configs[2].clone();
-    let start = || Pumped::start(options(&config, QuicOptions::bind(&config).expect("its port is free")));
+    let start = || InlineNode::start(options(&config, QuicOptions::bind(&config).expect("its port is free")));
     for round in 1..=2 {
         let (mut node, clock) = start().expect("the node starts");
         let mut applied = Vec::new();

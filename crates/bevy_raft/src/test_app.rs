@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bevy_app::{App, TaskPoolPlugin};
-use raftian_node::Pumped;
+use raftian_node::InlineNode;
 use raftian_node::driver::Driver;
 use raftian_node::memory_links::{MemoryLinks, MemoryNetwork};
 use raftian_node::store::{MemoryStore, Store, StoreError};
@@ -162,13 +162,13 @@ impl TestCluster {
 }
 
 /// A node in memory that its app pumps.
-fn new_node(config: Config, disk: Disk, links: MemoryLinks, now: Moment) -> Pumped<Disk, MemoryLinks> {
+fn new_node(config: Config, disk: Disk, links: MemoryLinks, now: Moment) -> InlineNode<Disk, MemoryLinks> {
     let restored = disk.lock(|store| {
         // What an earlier node was not told any more is not told to this one.
         *store = MemoryStore::holding(store.restored());
         store.restored()
     });
-    Pumped::new(Driver::new(config, restored, disk, links, now).expect("the settings work"))
+    InlineNode::new(Driver::new(config, restored, disk, links, now).expect("the settings work"))
 }
 
 /// A disk that outlives the node that writes to it.

@@ -2,7 +2,7 @@
 //!
 //! [`Driver::pump`](driver::Driver::pump) is the one loop: inbox, step, persist, send, deliver. [`NodeHandle`] runs it
 //! on a thread of its own over a [`RedbStore`](store::RedbStore) and [`QuicLinks`](quic::QuicLinks). A program that
-//! would rather pump it itself has [`Pumped`], over the same, or in tests over a [`MemoryStore`](store::MemoryStore) and
+//! would rather pump it itself has [`InlineNode`], over the same, or in tests over a [`MemoryStore`](store::MemoryStore) and
 //! [`MemoryLinks`](memory_links::MemoryLinks).
 //!
 //! # Decisions
@@ -22,11 +22,11 @@
 mod clock;
 pub mod cluster;
 pub mod driver;
+mod inline_node;
 pub mod links;
 pub mod memory_links;
 mod names;
 mod panics;
-mod pumped;
 pub mod quic;
 mod replica;
 pub mod store;
@@ -36,9 +36,9 @@ mod view;
 pub mod wire;
 
 pub use clock::Clock;
+pub use inline_node::InlineNode;
 pub use names::{fresh_client_id, fresh_seed};
 pub use panics::panic_message;
-pub use pumped::Pumped;
 pub use replica::{AskError, Replica};
 pub use thread::{ASK_QUEUE, NodeControl, NodeHandle, NodeOptions, PROPOSAL_QUEUE, READ_QUEUE, Requests, StartError};
 pub use view::{NodeView, Stopped};

@@ -9,7 +9,7 @@ use crate::view::NodeView;
 
 /// A member of the cluster as the program above it sees it: commands go in, committed entries come out.
 ///
-/// Two implementations: [`NodeHandle`](crate::NodeHandle), whose node runs on its own thread, and [`Pumped`](crate::Pumped),
+/// Two implementations: [`NodeHandle`](crate::NodeHandle), whose node runs on its own thread, and [`InlineNode`](crate::InlineNode),
 /// which the program pumps itself. Whatever asks something of the node fails with [`AskError`], and then nothing was asked; asking
 /// again is safe.
 pub trait Replica: Send {

@@ -17,7 +17,7 @@ use bevy_raft::prelude::*;
 use raftian_lab::responsiveness::scene::{Scene, SceneNode, Seen};
 use raftian_node::cluster::{ClusterError, NodeFile};
 use raftian_node::quic::{LinkError, QuicOptions};
-use raftian_node::{NodeHandle, Pumped, StartError};
+use raftian_node::{InlineNode, NodeHandle, StartError};
 use raftian_raft::MembershipError;
 use serde::{Deserialize, Serialize};
 
@@ -91,7 +91,7 @@ fn start_node(app: &mut App, SceneNode { file, in_schedule }: &SceneNode) -> Res
     let config = NodeFile::read(Path::new(file))?;
     let options = node_options(&config, QuicOptions::bind(&config)?)?;
     let sent: Sent = if *in_schedule {
-        let (mut node, clock) = Pumped::start(options)?;
+        let (mut node, clock) = InlineNode::start(options)?;
         let counters = node.driver_mut().links().counters();
         app.add_plugins(RaftPlugin::in_schedule(node, RaftClock::Real(clock)));
         Box::new(move || counters.peers().map(|(_, peer)| peer.sent()).sum())

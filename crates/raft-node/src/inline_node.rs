@@ -19,7 +19,7 @@ use crate::view::{NodeView, Stopped};
 
 /// A driver that its program pumps. It stops for good as [`Stopped`] says.
 #[derive(Debug)]
-pub struct Pumped<S, L> {
+pub struct InlineNode<S, L> {
     driver: Driver<S, L>,
     stopped: Option<Stopped>,
     /// Ends after the driver, whose links it carries.
@@ -43,10 +43,10 @@ impl Drop for Sockets {
     }
 }
 
-impl Pumped<WriterThread, QuicLinks> {
+impl InlineNode<WriterThread, QuicLinks> {
     /// Starts the node that [`NodeHandle::start`](crate::NodeHandle::start) starts, but for its program to pump, on the
     /// clock that is given back: disk and sockets are waited for on threads of their own, and all thinking is done
-    /// inside [`Replica::pump`]. Pumped less often than its shortest election timeout, it is no good leader. The local
+    /// inside [`Replica::pump`]. InlineNode less often than its shortest election timeout, it is no good leader. The local
     /// operator's tools are not served.
     ///
     /// # Errors
@@ -62,7 +62,7 @@ impl Pumped<WriterThread, QuicLinks> {
         let sockets = Sockets { end: Some(end), thread: Some(thread) };
         let (driver, clock) =
             wait.recv().map_err(|_| StartError::Thread("it ended before it reported".to_owned()))??;
-        Ok((Pumped { _sockets: Some(sockets), ..Pumped::new(driver) }, clock))
+        Ok((InlineNode { _sockets: Some(sockets), ..InlineNode::new(driver) }, clock))
     }
 }
 
@@ -88,10 +88,10 @@ fn carry(options: NodeOptions, started: &std::sync::mpsc::SyncSender<Opened>, en
     }
 }
 
-impl<S: Store, L: Links> Pumped<S, L> {
+impl<S: Store, L: Links> InlineNode<S, L> {
     /// Takes the driver.
     pub fn new(driver: Driver<S, L>) -> Self {
-        Pumped { driver, stopped: None, _sockets: None }
+        InlineNode { driver, stopped: None, _sockets: None }
     }
 
     /// The driver.
@@ -109,7 +109,7 @@ impl<S: Store, L: Links> Pumped<S, L> {
     }
 }
 
-impl<S: Store, L: Links + Send> Replica for Pumped<S, L> {
+impl<S: Store, L: Links + Send> Replica for InlineNode<S, L> {
     fn pump(&mut self, clock: &dyn Fn() -> Moment) {
         if self.stopped.is_some() {
             return;
