@@ -1,8 +1,8 @@
 //! A node on its own thread: consensus never waits for a frame, a frame never waits for consensus.
 
 mod control;
+mod event_loop;
 mod outgoing;
-mod running;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,7 +25,7 @@ use crate::trace::Trace;
 use crate::view::NodeView;
 
 pub use self::control::NodeControl;
-pub(crate) use self::running::open;
+pub(crate) use self::event_loop::open;
 
 /// Proposals that may wait for the node. At the bound [`AskError::Busy`].
 pub const PROPOSAL_QUEUE: usize = 1024;
@@ -175,7 +175,7 @@ impl NodeHandle {
         let for_thread = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name(format!("raft-node-{}", id.0))
-            .spawn(move || running::run(options, trace, for_thread, commands_in, program, &started))
+            .spawn(move || event_loop::run(options, trace, for_thread, commands_in, program, &started))
             .map_err(|error| StartError::Thread(error.to_string()))?;
         let (view, links, requests) =
             wait.recv().map_err(|_| StartError::Thread("it ended before it reported".to_owned()))??;
