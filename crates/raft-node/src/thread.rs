@@ -2,7 +2,7 @@
 
 mod control;
 mod event_loop;
-mod outgoing;
+mod mailbox;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,7 +15,7 @@ use raftian_raft::{
 use tokio::sync::{Notify, mpsc};
 
 use self::control::{ControlCommand, Waker};
-use self::outgoing::Outgoing;
+use self::mailbox::Mailbox;
 use crate::cluster::NodeConfig;
 use crate::driver::Committed;
 use crate::quic::{LinkError, QuicOptions, ServiceRequest};
@@ -121,7 +121,7 @@ impl Requests {
 /// What the node's thread and the program's share. Locks are held for moving a few entries, never while applying.
 #[derive(Debug, Default)]
 struct Shared {
-    outgoing: Mutex<Outgoing>,
+    mailbox: Mutex<Mailbox>,
     wake_node: Arc<Notify>,
     waker: Mutex<Waker>,
 }
@@ -227,8 +227,8 @@ impl Drop for NodeHandle {
 }
 
 impl NodeHandle {
-    fn outgoing(&self) -> MutexGuard<'_, Outgoing> {
-        lock(&self.control.shared.outgoing)
+    fn mailbox(&self) -> MutexGuard<'_, Mailbox> {
+        lock(&self.control.shared.mailbox)
     }
 
     /// Asks something that the node looks at in its next turn, which is at once.
@@ -254,21 +254,21 @@ impl Replica for NodeHandle {
     }
 
     fn take_committed(&mut self, most: usize, into: &mut Vec<Committed>) {
-        if self.outgoing().take_committed(most, into) {
+        if self.mailbox().take_committed(most, into) {
             self.control.shared.wake_node.notify_one();
         }
     }
 
     fn take_refused(&mut self) -> Vec<Refused> {
-        self.outgoing().refused.drain(..).collect()
+        self.mailbox().refused.drain(..).collect()
     }
 
     fn snapshot_due(&mut self) -> bool {
-        std::mem::take(&mut self.outgoing().snapshot_due)
+        std::mem::take(&mut self.mailbox().snapshot_due)
     }
 
     fn take_snapshot(&mut self, taken: TakenSnapshot) -> Result<(), AskError> {
-        let life = self.outgoing().life();
+        let life = self.mailbox().life();
         self.ask(Ask::Snapshot(life, taken))
     }
 
@@ -277,7 +277,7 @@ impl Replica for NodeHandle {
     }
 
     fn state_hash(&mut self, state: StateHash) -> Result<(), AskError> {
-        let life = self.outgoing().life();
+        let life = self.mailbox().life();
         self.ask(Ask::StateHash(life, state))
     }
 
@@ -288,7 +288,7 @@ impl Replica for NodeHandle {
     }
 
     fn take_reads(&mut self) -> Vec<ReadAnswer> {
-        self.outgoing().reads.drain(..).collect()
+        self.mailbox().reads.drain(..).collect()
     }
 
     fn change_membership(&mut self, change: Change) -> Result<(), AskError> {
@@ -300,11 +300,11 @@ impl Replica for NodeHandle {
     }
 
     fn take_request_results(&mut self) -> Vec<Result<(), RequestError>> {
-        self.outgoing().request_results.drain(..).collect()
+        self.mailbox().request_results.drain(..).collect()
     }
 
     fn give_up(&mut self, reason: String) {
-        self.outgoing().given_up.get_or_insert(reason);
+        self.mailbox().given_up.get_or_insert(reason);
         self.control.shared.wake_node.notify_one();
     }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use raftian_raft::{Command, Config, Index, ReadId, RoleKind};
 use tokio::sync::{Notify, mpsc, watch};
 
-use super::outgoing::News;
+use super::mailbox::Updates;
 use super::{
     ASK_QUEUE, Ask, ControlCommand, FromProgram, NodeOptions, PROPOSAL_QUEUE, READ_QUEUE, Shared, StartError, lock,
 };
@@ -221,16 +221,16 @@ impl RunningNode {
         }
         inbox.gather(program);
         let mut wake_at = self.driver.pump(|| self.clock.now())?;
-        let mut news = self.deliver()?;
+        let mut updates = self.deliver()?;
         if self.hear(inbox) {
             wake_at = self.driver.pump(|| self.clock.now())?;
-            news |= self.deliver()?;
+            updates |= self.deliver()?;
         }
         if let Some(contradiction) = self.driver.contradiction() {
             return Err(contradiction.into());
         }
         let wake_at = self.clock.instant(wake_at);
-        if !news && self.published.elapsed() < PUBLISH_EVERY {
+        if !updates && self.published.elapsed() < PUBLISH_EVERY {
             // Whatever changed in this turn is shown soon, even if nothing else happens.
             return Ok(wake_at.min(self.published + PUBLISH_EVERY));
         }
@@ -244,26 +244,26 @@ impl RunningNode {
 
     /// Moves what the core gives its program to where it is taken. Tells whether there was anything.
     fn deliver(&mut self) -> Result<bool, Stopped> {
-        let mut news = News {
+        let mut updates = Updates {
             refused: self.driver.take_refused(),
             reads: self.driver.take_reads(),
             snapshot_due: self.driver.snapshot_due(),
-            ..News::default()
+            ..Updates::default()
         };
-        self.driver.hand_out(&mut news.committed);
+        self.driver.hand_out(&mut updates.committed);
         for answer in self.driver.take_request_results() {
             match (self.requesters.pop_front(), answer) {
-                (Some(Requester::Program), answer) => news.request_results.push(answer),
+                (Some(Requester::Program), answer) => updates.request_results.push(answer),
                 (Some(Requester::Person) | None, Err(refusal)) => tracing::warn!(%refusal, "not handed over"),
                 (Some(Requester::Person) | None, Ok(())) => {}
             }
         }
-        let mut outgoing = lock(&self.shared.outgoing);
-        if let Some(reason) = &outgoing.given_up {
+        let mut mailbox = lock(&self.shared.mailbox);
+        if let Some(reason) = &mailbox.given_up {
             return Err(Stopped::Program(reason.clone()));
         }
-        let any = !news.is_empty();
-        outgoing.hand_out(news);
+        let any = !updates.is_empty();
+        mailbox.hand_out(updates);
         Ok(any)
     }
 
@@ -272,7 +272,7 @@ impl RunningNode {
     fn hear(&mut self, inbox: &mut Inbox) -> bool {
         let Inbox { proposals, reads, asks } = inbox;
         let mut any = !(proposals.is_empty() && reads.is_empty() && asks.is_empty());
-        let taken = lock(&self.shared.outgoing).taken().filter(|taken| *taken != self.taken);
+        let taken = lock(&self.shared.mailbox).taken().filter(|taken| *taken != self.taken);
         if let Some(taken) = taken {
             any = true;
             self.taken = taken;
@@ -293,17 +293,17 @@ impl RunningNode {
     fn hear_ask(&mut self, ask: Ask) {
         match ask {
             Ask::Snapshot(life, taken) => {
-                let mut outgoing = lock(&self.shared.outgoing);
-                if outgoing.is_current(life) {
-                    drop(outgoing);
+                let mut mailbox = lock(&self.shared.mailbox);
+                if mailbox.is_current(life) {
+                    drop(mailbox);
                     self.driver.take_snapshot(taken);
                 } else {
-                    outgoing.snapshot_due = true;
+                    mailbox.snapshot_due = true;
                 }
             }
             Ask::DeclineSnapshot => self.driver.decline_snapshot(),
             Ask::StateHash(life, state) => {
-                if lock(&self.shared.outgoing).is_current(life) {
+                if lock(&self.shared.mailbox).is_current(life) {
                     self.driver.state_hash(state);
                 }
             }

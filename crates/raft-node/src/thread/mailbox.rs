@@ -9,9 +9,9 @@ use crate::driver::{ANSWERS_KEPT, Committed, REFUSED_KEPT, push_bounded};
 /// What the node gives its program, and what the program says it took. Both sides lock it for moving a few entries.
 ///
 /// A snapshot takes the place of the program's state, also of a later one that went astray. So whatever the program
-/// says of its state counts only if it was said after the newest snapshot was taken: it is marked with [`Outgoing::life`].
+/// says of its state counts only if it was said after the newest snapshot was taken: it is marked with [`Mailbox::life`].
 #[derive(Debug, Default)]
-pub(super) struct Outgoing {
+pub(super) struct Mailbox {
     /// Bounded by the core's apply window; a snapshot, if there is one, is the first.
     committed: VecDeque<Committed>,
     pub(super) refused: VecDeque<Refused>,
@@ -31,7 +31,7 @@ pub(super) struct Outgoing {
 
 /// What one turn of the node brought for its program.
 #[derive(Debug, Default)]
-pub(super) struct News {
+pub(super) struct Updates {
     pub(super) committed: Vec<Committed>,
     pub(super) refused: Vec<Refused>,
     pub(super) reads: Vec<ReadAnswer>,
@@ -39,17 +39,17 @@ pub(super) struct News {
     pub(super) snapshot_due: bool,
 }
 
-impl News {
+impl Updates {
     pub(super) fn is_empty(&self) -> bool {
-        let News { committed, refused, reads, request_results, snapshot_due } = self;
+        let Updates { committed, refused, reads, request_results, snapshot_due } = self;
         committed.is_empty() && refused.is_empty() && reads.is_empty() && request_results.is_empty() && !snapshot_due
     }
 }
 
-impl Outgoing {
-    /// The node's side: puts the news where the program takes them.
-    pub(super) fn hand_out(&mut self, news: News) {
-        for committed in news.committed {
+impl Mailbox {
+    /// The node's side: puts the updates where the program takes them.
+    pub(super) fn hand_out(&mut self, updates: Updates) {
+        for committed in updates.committed {
             if matches!(committed, Committed::Snapshot(_)) {
                 // Whatever was not taken yet is part of it, or went astray with the state.
                 self.committed.clear();
@@ -57,10 +57,10 @@ impl Outgoing {
             }
             self.committed.push_back(committed);
         }
-        push_bounded(&mut self.refused, news.refused, REFUSED_KEPT);
-        push_bounded(&mut self.reads, news.reads, ANSWERS_KEPT);
-        push_bounded(&mut self.request_results, news.request_results, ANSWERS_KEPT);
-        self.snapshot_due |= news.snapshot_due;
+        push_bounded(&mut self.refused, updates.refused, REFUSED_KEPT);
+        push_bounded(&mut self.reads, updates.reads, ANSWERS_KEPT);
+        push_bounded(&mut self.request_results, updates.request_results, ANSWERS_KEPT);
+        self.snapshot_due |= updates.snapshot_due;
     }
 
     /// The program's side: moves up to `most` of what is committed to `into`. Tells whether there was any. A program that
@@ -109,35 +109,35 @@ mod tests {
         Committed::Snapshot(Snapshot { position, stamp: Stamp(0), membership, data: None })
     }
 
-    fn take(outgoing: &mut Outgoing, most: usize) -> Vec<u64> {
+    fn take(mailbox: &mut Mailbox, most: usize) -> Vec<u64> {
         let mut taken = Vec::new();
-        outgoing.take_committed(most, &mut taken);
+        mailbox.take_committed(most, &mut taken);
         taken.iter().map(|committed| committed.index().0).collect()
     }
 
     #[test]
     fn a_snapshot_takes_the_place_of_what_was_not_taken_yet() {
-        let mut outgoing = Outgoing::default();
-        outgoing.hand_out(News { committed: entries(1..=9), ..News::default() });
-        assert_eq!(take(&mut outgoing, 3), [1, 2, 3]);
+        let mut mailbox = Mailbox::default();
+        mailbox.hand_out(Updates { committed: entries(1..=9), ..Updates::default() });
+        assert_eq!(take(&mut mailbox, 3), [1, 2, 3]);
         let repair = [snapshot(2)].into_iter().chain(entries(3..=9)).collect();
-        outgoing.hand_out(News { committed: repair, ..News::default() });
-        assert_eq!(take(&mut outgoing, 3), [2, 3, 4]);
-        assert_eq!(outgoing.taken(), Some((1, Index(4))));
+        mailbox.hand_out(Updates { committed: repair, ..Updates::default() });
+        assert_eq!(take(&mut mailbox, 3), [2, 3, 4]);
+        assert_eq!(mailbox.taken(), Some((1, Index(4))));
     }
 
     /// A program that stood at #9 when its state went astray must not be taken for one that applied #9 again.
     #[test]
     fn what_was_taken_before_a_snapshot_does_not_count_after_it() {
-        let mut outgoing = Outgoing::default();
-        outgoing.hand_out(News { committed: entries(1..=9), ..News::default() });
-        assert_eq!(take(&mut outgoing, 20).len(), 9);
-        let life = outgoing.life();
-        assert_eq!((outgoing.taken(), outgoing.is_current(life)), (Some((0, Index(9))), true));
-        outgoing.hand_out(News { committed: vec![snapshot(5)], ..News::default() });
-        assert_eq!((outgoing.taken(), outgoing.is_current(life)), (None, false));
-        assert_eq!(take(&mut outgoing, 20), [5]);
-        assert_eq!((outgoing.taken(), outgoing.is_current(outgoing.life())), (Some((1, Index(5))), true));
-        assert!(!outgoing.is_current(life), "what was said in the life before is still not believed");
+        let mut mailbox = Mailbox::default();
+        mailbox.hand_out(Updates { committed: entries(1..=9), ..Updates::default() });
+        assert_eq!(take(&mut mailbox, 20).len(), 9);
+        let life = mailbox.life();
+        assert_eq!((mailbox.taken(), mailbox.is_current(life)), (Some((0, Index(9))), true));
+        mailbox.hand_out(Updates { committed: vec![snapshot(5)], ..Updates::default() });
+        assert_eq!((mailbox.taken(), mailbox.is_current(life)), (None, false));
+        assert_eq!(take(&mut mailbox, 20), [5]);
+        assert_eq!((mailbox.taken(), mailbox.is_current(mailbox.life())), (Some((1, Index(5))), true));
+        assert!(!mailbox.is_current(life), "what was said in the life before is still not believed");
     }
 }
