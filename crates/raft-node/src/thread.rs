@@ -52,7 +52,7 @@ pub struct NodeOptions {
     /// The file with the store's mark, best where it is not lost together with the store; see
     /// [`RedbStore::open`](crate::store::RedbStore::open).
     pub mark: PathBuf,
-    /// Which life of the node begins if there is no store yet: zero for one of the founding members, another for each
+    /// Which generation of the node begins if there is no store yet: zero for one of the founding members, another for each
     /// disk that takes the place of a lost one. The members know each other by it.
     pub incarnation: Incarnation,
     /// Its links.
@@ -60,7 +60,7 @@ pub struct NodeOptions {
 }
 
 impl NodeOptions {
-    /// Those of the member `config` in its first life.
+    /// Those of the member `config` in its first generation.
     #[must_use]
     pub fn new(config: &NodeConfig, raft: Config, links: QuicOptions) -> Self {
         NodeOptions {
@@ -126,7 +126,7 @@ struct Shared {
     waker: Mutex<Waker>,
 }
 
-/// What a program asks of its node beside proposals and reads. What it says of its state is marked with the life of that
+/// What a program asks of its node beside proposals and reads. What it says of its state is marked with the generation of that
 /// state.
 #[derive(Debug)]
 enum Ask {
@@ -268,8 +268,8 @@ impl Replica for NodeHandle {
     }
 
     fn take_snapshot(&mut self, taken: TakenSnapshot) -> Result<(), AskError> {
-        let life = self.mailbox().life();
-        self.ask(Ask::Snapshot(life, taken))
+        let generation = self.mailbox().generation();
+        self.ask(Ask::Snapshot(generation, taken))
     }
 
     fn decline_snapshot(&mut self) -> Result<(), AskError> {
@@ -277,8 +277,8 @@ impl Replica for NodeHandle {
     }
 
     fn state_hash(&mut self, state: StateHash) -> Result<(), AskError> {
-        let life = self.mailbox().life();
-        self.ask(Ask::StateHash(life, state))
+        let generation = self.mailbox().generation();
+        self.ask(Ask::StateHash(generation, state))
     }
 
     fn read(&mut self, _now: Moment, id: ReadId, lease: bool) -> Result<(), AskError> {

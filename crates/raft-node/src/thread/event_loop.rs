@@ -128,7 +128,7 @@ struct RunningNode {
     shared: Arc<Shared>,
     publish: watch::Sender<NodeView>,
     published: Instant,
-    /// What the program was last known to have taken, and in which life of its state.
+    /// What the program was last known to have taken, and in which generation of its state.
     taken: (u64, Index),
     /// Who waits for the answers to changes and leadership transfers, in their order.
     requesters: VecDeque<Requester>,
@@ -292,9 +292,9 @@ impl RunningNode {
 
     fn hear_ask(&mut self, ask: Ask) {
         match ask {
-            Ask::Snapshot(life, taken) => {
+            Ask::Snapshot(generation, taken) => {
                 let mut mailbox = lock(&self.shared.mailbox);
-                if mailbox.is_current(life) {
+                if mailbox.is_current(generation) {
                     drop(mailbox);
                     self.driver.take_snapshot(taken);
                 } else {
@@ -302,8 +302,8 @@ impl RunningNode {
                 }
             }
             Ask::DeclineSnapshot => self.driver.decline_snapshot(),
-            Ask::StateHash(life, state) => {
-                if lock(&self.shared.mailbox).is_current(life) {
+            Ask::StateHash(generation, state) => {
+                if lock(&self.shared.mailbox).is_current(generation) {
                     self.driver.state_hash(state);
                 }
             }

@@ -9,7 +9,7 @@ use crate::driver::{ANSWERS_KEPT, Committed, REFUSED_KEPT, push_bounded};
 /// What the node gives its program, and what the program says it took. Both sides lock it for moving a few entries.
 ///
 /// A snapshot takes the place of the program's state, also of a later one that went astray. So whatever the program
-/// says of its state counts only if it was said after the newest snapshot was taken: it is marked with [`Mailbox::life`].
+/// says of its state counts only if it was said after the newest snapshot was taken: it is marked with [`Mailbox::generation`].
 #[derive(Debug, Default)]
 pub(super) struct Mailbox {
     /// Bounded by the core's apply window; a snapshot, if there is one, is the first.
@@ -24,8 +24,8 @@ pub(super) struct Mailbox {
     /// Snapshots handed out.
     handed: u64,
     /// The one that the program took last.
-    life: u64,
-    /// Last index that the program took in this life.
+    generation: u64,
+    /// Last index that the program took in this generation.
     taken: Index,
 }
 
@@ -69,7 +69,7 @@ impl Mailbox {
         let count = if self.given_up.is_some() { 0 } else { most.min(self.committed.len()) };
         for committed in self.committed.drain(..count) {
             if matches!(committed, Committed::Snapshot(_)) {
-                self.life = self.handed;
+                self.generation = self.handed;
             }
             self.taken = committed.index();
             into.push(committed);
@@ -77,19 +77,19 @@ impl Mailbox {
         count > 0
     }
 
-    /// Which life of the program's state it is: one for each snapshot that was put in its place.
-    pub(super) fn life(&self) -> u64 {
-        self.life
+    /// Which generation of the program's state it is: one for each snapshot that was put in its place.
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
     }
 
-    /// Whether the program's state in its life `life` is still the one that the node goes by.
-    pub(super) fn is_current(&self, life: u64) -> bool {
-        life == self.handed
+    /// Whether the program's state in its generation `generation` is still the one that the node goes by.
+    pub(super) fn is_current(&self, generation: u64) -> bool {
+        generation == self.handed
     }
 
-    /// The life of the program's state and the last index that it took; `None` while a snapshot waits to be taken first.
+    /// The generation of the program's state and the last index that it took; `None` while a snapshot waits to be taken first.
     pub(super) fn taken(&self) -> Option<(u64, Index)> {
-        self.is_current(self.life).then_some((self.life, self.taken))
+        self.is_current(self.generation).then_some((self.generation, self.taken))
     }
 }
 
@@ -132,12 +132,12 @@ mod tests {
         let mut mailbox = Mailbox::default();
         mailbox.hand_out(Updates { committed: entries(1..=9), ..Updates::default() });
         assert_eq!(take(&mut mailbox, 20).len(), 9);
-        let life = mailbox.life();
-        assert_eq!((mailbox.taken(), mailbox.is_current(life)), (Some((0, Index(9))), true));
+        let generation = mailbox.generation();
+        assert_eq!((mailbox.taken(), mailbox.is_current(generation)), (Some((0, Index(9))), true));
         mailbox.hand_out(Updates { committed: vec![snapshot(5)], ..Updates::default() });
-        assert_eq!((mailbox.taken(), mailbox.is_current(life)), (None, false));
+        assert_eq!((mailbox.taken(), mailbox.is_current(generation)), (None, false));
         assert_eq!(take(&mut mailbox, 20), [5]);
-        assert_eq!((mailbox.taken(), mailbox.is_current(mailbox.life())), (Some((1, Index(5))), true));
-        assert!(!mailbox.is_current(life), "what was said in the life before is still not believed");
+        assert_eq!((mailbox.taken(), mailbox.is_current(mailbox.generation())), (Some((1, Index(5))), true));
+        assert!(!mailbox.is_current(generation), "what was said in the generation before is still not believed");
     }
 }
