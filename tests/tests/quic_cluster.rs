@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use raftian_node::cluster::{EmbeddedNode, NodeConfig, embedded};
 use raftian_node::driver::Committed;
 use raftian_node::quic::QuicOptions;
-use raftian_node::{AskError, InlineNode, NodeHandle, NodeOptions, Replica, StartError, fresh_seed};
+use raftian_node::{InlineNode, NodeHandle, NodeOptions, Replica, StartError, SubmitError, fresh_seed};
 use raftian_raft::{Bytes, ClientId, Command, Config, Membership, NodeId, Payload, RoleKind};
 
 const WAIT: Duration = Duration::from_secs(60);
@@ -197,7 +197,7 @@ fn a_window_that_takes_nothing_stops_the_hand_out_but_not_the_cluster() {
         assert!(Instant::now() < deadline, "{:?}", cluster.node(1).view().status);
         match cluster.node(1).propose(command(sequence)) {
             Ok(()) if sequence < wanted => sequence += 1,
-            Ok(()) | Err(AskError::Busy) => std::thread::sleep(Duration::from_millis(1)),
+            Ok(()) | Err(SubmitError::Busy) => std::thread::sleep(Duration::from_millis(1)),
             Err(error) => panic!("{error}"),
         }
     }

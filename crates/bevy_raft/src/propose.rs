@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bevy_ecs::prelude::*;
-use raftian_node::AskError;
 use raftian_node::NodeView;
+use raftian_node::SubmitError;
 use raftian_raft::{Bytes, ClientId, Command, Config, Moment, NodeId, RefusalReason, Refused, Sessions, Term};
 
 use crate::apply::EntryFacts;
@@ -274,7 +274,7 @@ pub(crate) fn submit_proposals(mut commands: Commands, node: Option<ResMut<RaftN
                 proposal.attempts += 1;
             }
             // A full queue is tried again in the next frame.
-            Err(AskError::Busy | AskError::Stopped) => return,
+            Err(SubmitError::Busy | SubmitError::Stopped) => return,
         }
     }
 }

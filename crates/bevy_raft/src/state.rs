@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use bevy_app::App;
 use bevy_ecs::prelude::*;
-use raftian_node::AskError;
+use raftian_node::SubmitError;
 use raftian_node::wire::{self, WireError};
 use raftian_raft::{Bytes, ClientId, Index, Sessions, Snapshot, Stamp, StateHash, TakenSnapshot};
 use serde::de::DeserializeOwned;
@@ -199,12 +199,12 @@ pub(crate) fn snapshot_if_due(world: &mut World) {
     match saved {
         Ok(bytes) => {
             let taken = TakenSnapshot { index, data: bytes.into(), compact_to: None };
-            node.snapshot_wanted = node.get().take_snapshot(taken) == Err(AskError::Busy);
+            node.snapshot_wanted = node.get().take_snapshot(taken) == Err(SubmitError::Busy);
         }
         // The log stays as long as it is, and the node asks again later: better than to end a match.
         Err(error) => {
             tracing::error!(%index, %error, "the state cannot be written down for a snapshot; it is tried again");
-            node.snapshot_wanted = node.get().decline_snapshot() == Err(AskError::Busy);
+            node.snapshot_wanted = node.get().decline_snapshot() == Err(SubmitError::Busy);
         }
     }
 }

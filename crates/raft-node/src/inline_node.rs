@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::driver::{Committed, Driver};
 use crate::links::Links;
 use crate::quic::QuicLinks;
-use crate::replica::{AskError, Replica};
+use crate::replica::{Replica, SubmitError};
 use crate::store::{Store, WriterThread};
 use crate::thread::{self, NodeOptions, StartError};
 use crate::view::{NodeView, Stopped};
@@ -100,9 +100,9 @@ impl<S: Store, L: Links> InlineNode<S, L> {
     }
 
     /// Lets the driver do what `ask` says, unless the node has stopped. The core bounds what waits.
-    fn ask(&mut self, ask: impl FnOnce(&mut Driver<S, L>)) -> Result<(), AskError> {
+    fn ask(&mut self, ask: impl FnOnce(&mut Driver<S, L>)) -> Result<(), SubmitError> {
         if self.stopped.is_some() {
-            return Err(AskError::Stopped);
+            return Err(SubmitError::Stopped);
         }
         ask(&mut self.driver);
         Ok(())
@@ -122,7 +122,7 @@ impl<S: Store, L: Links + Send> Replica for InlineNode<S, L> {
         }
     }
 
-    fn propose(&mut self, command: Command) -> Result<(), AskError> {
+    fn propose(&mut self, command: Command) -> Result<(), SubmitError> {
         self.ask(|driver| driver.propose(vec![command]))
     }
 
@@ -140,19 +140,19 @@ impl<S: Store, L: Links + Send> Replica for InlineNode<S, L> {
         self.driver.snapshot_due()
     }
 
-    fn take_snapshot(&mut self, taken: TakenSnapshot) -> Result<(), AskError> {
+    fn take_snapshot(&mut self, taken: TakenSnapshot) -> Result<(), SubmitError> {
         self.ask(|driver| driver.take_snapshot(taken))
     }
 
-    fn decline_snapshot(&mut self) -> Result<(), AskError> {
+    fn decline_snapshot(&mut self) -> Result<(), SubmitError> {
         self.ask(Driver::decline_snapshot)
     }
 
-    fn state_hash(&mut self, state: StateHash) -> Result<(), AskError> {
+    fn state_hash(&mut self, state: StateHash) -> Result<(), SubmitError> {
         self.ask(|driver| driver.state_hash(state))
     }
 
-    fn read(&mut self, now: Moment, id: ReadId, lease: bool) -> Result<(), AskError> {
+    fn read(&mut self, now: Moment, id: ReadId, lease: bool) -> Result<(), SubmitError> {
         self.ask(|driver| driver.read(now, id, lease))
     }
 
@@ -160,11 +160,11 @@ impl<S: Store, L: Links + Send> Replica for InlineNode<S, L> {
         self.driver.take_reads()
     }
 
-    fn change_membership(&mut self, change: Change) -> Result<(), AskError> {
+    fn change_membership(&mut self, change: Change) -> Result<(), SubmitError> {
         self.ask(|driver| driver.change_membership(change))
     }
 
-    fn transfer_leadership(&mut self, to: Option<NodeId>) -> Result<(), AskError> {
+    fn transfer_leadership(&mut self, to: Option<NodeId>) -> Result<(), SubmitError> {
         self.ask(|driver| driver.transfer_leadership(to))
     }
 

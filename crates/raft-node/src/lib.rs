@@ -39,6 +39,8 @@ pub use clock::Clock;
 pub use inline_node::InlineNode;
 pub use names::{fresh_client_id, fresh_seed};
 pub use panics::panic_message;
-pub use replica::{AskError, Replica};
-pub use thread::{ASK_QUEUE, NodeControl, NodeHandle, NodeOptions, PROPOSAL_QUEUE, READ_QUEUE, Requests, StartError};
+pub use replica::{Replica, SubmitError};
+pub use thread::{
+    NodeControl, NodeHandle, NodeOptions, PROGRAM_REQUEST_QUEUE, PROPOSAL_QUEUE, READ_QUEUE, Requests, StartError,
+};
 pub use view::{NodeView, Stopped};

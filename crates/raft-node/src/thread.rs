@@ -19,7 +19,7 @@ use self::mailbox::Mailbox;
 use crate::cluster::NodeConfig;
 use crate::driver::Committed;
 use crate::quic::{LinkError, QuicOptions, ServiceRequest};
-use crate::replica::{AskError, Replica};
+use crate::replica::{Replica, SubmitError};
 use crate::store::StoreError;
 use crate::trace::Trace;
 use crate::view::NodeView;
@@ -27,15 +27,15 @@ use crate::view::NodeView;
 pub use self::control::NodeControl;
 pub(crate) use self::event_loop::open;
 
-/// Proposals that may wait for the node. At the bound [`AskError::Busy`].
+/// Proposals that may wait for the node. At the bound [`SubmitError::Busy`].
 pub const PROPOSAL_QUEUE: usize = 1024;
 
-/// Reads that may wait for the node. At the bound [`AskError::Busy`].
+/// Reads that may wait for the node. At the bound [`SubmitError::Busy`].
 pub const READ_QUEUE: usize = 1024;
 
 /// Snapshots, state hashes, changes of the members and leadership transfers that may wait for the node. There is rarely more than
-/// one of each. At the bound [`AskError::Busy`].
-pub const ASK_QUEUE: usize = 64;
+/// one of each. At the bound [`SubmitError::Busy`].
+pub const PROGRAM_REQUEST_QUEUE: usize = 64;
 
 /// Control commands that may wait for the node. At the bound they are dropped; they come from a person's buttons.
 const CONTROL_QUEUE: usize = 64;
@@ -169,7 +169,7 @@ impl NodeHandle {
         let (commands, commands_in) = mpsc::channel(CONTROL_QUEUE);
         let (proposals, proposals_in) = mpsc::channel(PROPOSAL_QUEUE);
         let (reads, reads_in) = mpsc::channel(READ_QUEUE);
-        let (asks, asks_in) = mpsc::channel(ASK_QUEUE);
+        let (asks, asks_in) = mpsc::channel(PROGRAM_REQUEST_QUEUE);
         let program = FromProgram { proposals: proposals_in, reads: reads_in, asks: asks_in };
         let (started, wait) = std::sync::mpsc::sync_channel(1);
         let for_thread = Arc::clone(&shared);
@@ -232,24 +232,24 @@ impl NodeHandle {
     }
 
     /// Asks something that the node looks at in its next turn, which is at once.
-    fn ask(&mut self, ask: Ask) -> Result<(), AskError> {
+    fn ask(&mut self, ask: Ask) -> Result<(), SubmitError> {
         self.asks.try_send(ask).map_err(refusal)?;
         self.control.shared.wake_node.notify_one();
         Ok(())
     }
 }
 
-fn refusal<T>(error: mpsc::error::TrySendError<T>) -> AskError {
+fn refusal<T>(error: mpsc::error::TrySendError<T>) -> SubmitError {
     match error {
-        mpsc::error::TrySendError::Full(_) => AskError::Busy,
-        mpsc::error::TrySendError::Closed(_) => AskError::Stopped,
+        mpsc::error::TrySendError::Full(_) => SubmitError::Busy,
+        mpsc::error::TrySendError::Closed(_) => SubmitError::Stopped,
     }
 }
 
 impl Replica for NodeHandle {
     fn pump(&mut self, _clock: &dyn Fn() -> Moment) {}
 
-    fn propose(&mut self, command: Command) -> Result<(), AskError> {
+    fn propose(&mut self, command: Command) -> Result<(), SubmitError> {
         self.proposals.try_send(command).map_err(refusal)
     }
 
@@ -267,21 +267,21 @@ impl Replica for NodeHandle {
         std::mem::take(&mut self.mailbox().snapshot_due)
     }
 
-    fn take_snapshot(&mut self, taken: TakenSnapshot) -> Result<(), AskError> {
+    fn take_snapshot(&mut self, taken: TakenSnapshot) -> Result<(), SubmitError> {
         let generation = self.mailbox().generation();
         self.ask(Ask::Snapshot(generation, taken))
     }
 
-    fn decline_snapshot(&mut self) -> Result<(), AskError> {
+    fn decline_snapshot(&mut self) -> Result<(), SubmitError> {
         self.ask(Ask::DeclineSnapshot)
     }
 
-    fn state_hash(&mut self, state: StateHash) -> Result<(), AskError> {
+    fn state_hash(&mut self, state: StateHash) -> Result<(), SubmitError> {
         let generation = self.mailbox().generation();
         self.ask(Ask::StateHash(generation, state))
     }
 
-    fn read(&mut self, _now: Moment, id: ReadId, lease: bool) -> Result<(), AskError> {
+    fn read(&mut self, _now: Moment, id: ReadId, lease: bool) -> Result<(), SubmitError> {
         self.reads.try_send((id, lease)).map_err(refusal)?;
         self.control.shared.wake_node.notify_one();
         Ok(())
@@ -291,11 +291,11 @@ impl Replica for NodeHandle {
         self.mailbox().reads.drain(..).collect()
     }
 
-    fn change_membership(&mut self, change: Change) -> Result<(), AskError> {
+    fn change_membership(&mut self, change: Change) -> Result<(), SubmitError> {
         self.ask(Ask::Change(change))
     }
 
-    fn transfer_leadership(&mut self, to: Option<NodeId>) -> Result<(), AskError> {
+    fn transfer_leadership(&mut self, to: Option<NodeId>) -> Result<(), SubmitError> {
         self.ask(Ask::TransferLeadership(to))
     }
 

@@ -6,7 +6,7 @@ use raftian_node::cluster::{EmbeddedNode, NodeConfig, embedded};
 use raftian_node::driver::Committed;
 use raftian_node::quic::QuicOptions;
 use raftian_node::trace::{Step, Trace};
-use raftian_node::{AskError, NodeHandle, NodeOptions, READ_QUEUE, Replica, StartError, Stopped, fresh_seed};
+use raftian_node::{NodeHandle, NodeOptions, READ_QUEUE, Replica, StartError, Stopped, SubmitError, fresh_seed};
 use raftian_raft::{
     Bytes, Change, ClientId, Command, Config, FlowKind, Incarnation, Index, Member, Moment, NodeId, ReadAnswer, ReadId,
     RequestError, RoleKind, Standing, TakenSnapshot,
@@ -225,7 +225,7 @@ fn what_the_node_has_no_room_for_is_refused_at_once() {
     for id in 0..READ_QUEUE as u64 {
         cluster.node(1).read(Moment(0), ReadId(id), false).expect("there is room");
     }
-    assert_eq!(cluster.node(1).read(Moment(0), ReadId(0), false), Err(AskError::Busy));
+    assert_eq!(cluster.node(1).read(Moment(0), ReadId(0), false), Err(SubmitError::Busy));
     cluster.node(1).control().pause(false);
     let mut answered = 0;
     cluster.until("all are answered", |cluster| {
@@ -247,7 +247,7 @@ fn a_program_that_gives_up_stops_its_node_and_says_why() {
     cluster.until("it has stopped", |cluster| !cluster.node(1).control().is_running());
     let stopped = cluster.node(1).view().stopped;
     assert_eq!(stopped, Some(Stopped::Program("the state cannot be read".to_owned())));
-    assert_eq!(cluster.node(1).read(Moment(0), ReadId(1), false), Err(AskError::Stopped));
+    assert_eq!(cluster.node(1).read(Moment(0), ReadId(1), false), Err(SubmitError::Stopped));
 }
 
 /// A panic must not look like an orderly end.

@@ -6,7 +6,7 @@ use std::time::Instant;
 use raftian_node::cluster::{EmbeddedNode, embedded};
 use raftian_node::driver::Committed;
 use raftian_node::quic::QuicOptions;
-use raftian_node::{AskError, NodeHandle, NodeOptions, Replica};
+use raftian_node::{NodeHandle, NodeOptions, Replica, SubmitError};
 use raftian_raft::{Command, NodeId, Refused, Term};
 
 use super::cluster::{MOST_TAKEN, Nodes, machine};
@@ -55,8 +55,8 @@ impl Nodes for Real {
 
     fn propose(&mut self, place: usize, command: Command) -> Result<(), Unmeasured> {
         match self.nodes[place].propose(command) {
-            Ok(()) | Err(AskError::Busy) => Ok(()),
-            Err(AskError::Stopped) => Err(Unmeasured::Machine(format!("node {} has stopped", place + 1))),
+            Ok(()) | Err(SubmitError::Busy) => Ok(()),
+            Err(SubmitError::Stopped) => Err(Unmeasured::Machine(format!("node {} has stopped", place + 1))),
         }
     }
 

@@ -10,7 +10,8 @@ use tokio::sync::{Notify, mpsc, watch};
 
 use super::mailbox::Updates;
 use super::{
-    ASK_QUEUE, Ask, ControlCommand, FromProgram, NodeOptions, PROPOSAL_QUEUE, READ_QUEUE, Shared, StartError, lock,
+    Ask, ControlCommand, FromProgram, NodeOptions, PROGRAM_REQUEST_QUEUE, PROPOSAL_QUEUE, READ_QUEUE, Shared,
+    StartError, lock,
 };
 use crate::clock::Clock;
 use crate::driver::Driver;
@@ -165,7 +166,7 @@ impl Inbox {
         {
             self.reads.push(read);
         }
-        while self.asks.len() < ASK_QUEUE
+        while self.asks.len() < PROGRAM_REQUEST_QUEUE
             && let Ok(ask) = program.asks.try_recv()
         {
             self.asks.push(ask);
@@ -285,12 +286,12 @@ impl RunningNode {
             self.driver.read(self.clock.now(), id, lease);
         }
         for ask in asks.drain(..) {
-            self.hear_ask(ask);
+            self.handle_request(ask);
         }
         any
     }
 
-    fn hear_ask(&mut self, ask: Ask) {
+    fn handle_request(&mut self, ask: Ask) {
         match ask {
             Ask::Snapshot(generation, taken) => {
                 let mut mailbox = lock(&self.shared.mailbox);

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use raftian_node::driver::Committed;
 use raftian_node::trace::{Step, Trace};
-use raftian_node::{AskError, NodeHandle, NodeView, Replica, Stopped};
+use raftian_node::{NodeHandle, NodeView, Replica, Stopped, SubmitError};
 use raftian_raft::{ClientId, Command, Decision, Entry, Payload, TakenSnapshot, Term};
 
 use super::said::{Said, Told};
@@ -194,8 +194,8 @@ impl Program {
     fn propose(&mut self, client: ClientId, sequence: u64) -> Result<(), String> {
         let bytes: Vec<u8> = [client.0, sequence].into_iter().flat_map(u64::to_le_bytes).collect();
         match self.node.propose(Command { client, sequence, bytes: bytes.into() }) {
-            Ok(()) | Err(AskError::Busy) => Ok(()),
-            Err(AskError::Stopped) => Err(self.node.view().stopped.unwrap_or(Stopped::Ended).to_string()),
+            Ok(()) | Err(SubmitError::Busy) => Ok(()),
+            Err(SubmitError::Stopped) => Err(self.node.view().stopped.unwrap_or(Stopped::Ended).to_string()),
         }
     }
 }
