@@ -100,7 +100,7 @@ pub struct NodeHandle {
     control: NodeControl,
     proposals: mpsc::Sender<Command>,
     reads: mpsc::Sender<(ReadId, bool)>,
-    asks: mpsc::Sender<Ask>,
+    program_requests: mpsc::Sender<ProgramRequest>,
     requests: Option<mpsc::Receiver<ServiceRequest>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -129,7 +129,7 @@ struct Shared {
 /// What a program asks of its node beside proposals and reads. What it says of its state is marked with the generation of that
 /// state.
 #[derive(Debug)]
-enum Ask {
+enum ProgramRequest {
     Snapshot(u64, TakenSnapshot),
     DeclineSnapshot,
     StateHash(u64, StateHash),
@@ -142,7 +142,7 @@ enum Ask {
 struct FromProgram {
     proposals: mpsc::Receiver<Command>,
     reads: mpsc::Receiver<(ReadId, bool)>,
-    asks: mpsc::Receiver<Ask>,
+    program_requests: mpsc::Receiver<ProgramRequest>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -169,8 +169,8 @@ impl NodeHandle {
         let (commands, commands_in) = mpsc::channel(CONTROL_QUEUE);
         let (proposals, proposals_in) = mpsc::channel(PROPOSAL_QUEUE);
         let (reads, reads_in) = mpsc::channel(READ_QUEUE);
-        let (asks, asks_in) = mpsc::channel(PROGRAM_REQUEST_QUEUE);
-        let program = FromProgram { proposals: proposals_in, reads: reads_in, asks: asks_in };
+        let (program_requests, program_requests_in) = mpsc::channel(PROGRAM_REQUEST_QUEUE);
+        let program = FromProgram { proposals: proposals_in, reads: reads_in, program_requests: program_requests_in };
         let (started, wait) = std::sync::mpsc::sync_channel(1);
         let for_thread = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
@@ -183,7 +183,7 @@ impl NodeHandle {
             control: NodeControl { commands, view, links, shared },
             proposals,
             reads,
-            asks,
+            program_requests,
             requests: Some(requests),
             thread: Some(thread),
         })
@@ -232,8 +232,8 @@ impl NodeHandle {
     }
 
     /// Asks something that the node looks at in its next turn, which is at once.
-    fn ask(&mut self, ask: Ask) -> Result<(), SubmitError> {
-        self.asks.try_send(ask).map_err(refusal)?;
+    fn request(&mut self, request: ProgramRequest) -> Result<(), SubmitError> {
+        self.program_requests.try_send(request).map_err(refusal)?;
         self.control.shared.wake_node.notify_one();
         Ok(())
     }
@@ -269,16 +269,16 @@ impl Replica for NodeHandle {
 
     fn take_snapshot(&mut self, taken: TakenSnapshot) -> Result<(), SubmitError> {
         let generation = self.mailbox().generation();
-        self.ask(Ask::Snapshot(generation, taken))
+        self.request(ProgramRequest::Snapshot(generation, taken))
     }
 
     fn decline_snapshot(&mut self) -> Result<(), SubmitError> {
-        self.ask(Ask::DeclineSnapshot)
+        self.request(ProgramRequest::DeclineSnapshot)
     }
 
     fn state_hash(&mut self, state: StateHash) -> Result<(), SubmitError> {
         let generation = self.mailbox().generation();
-        self.ask(Ask::StateHash(generation, state))
+        self.request(ProgramRequest::StateHash(generation, state))
     }
 
     fn read(&mut self, _now: Moment, id: ReadId, lease: bool) -> Result<(), SubmitError> {
@@ -292,11 +292,11 @@ impl Replica for NodeHandle {
     }
 
     fn change_membership(&mut self, change: Change) -> Result<(), SubmitError> {
-        self.ask(Ask::Change(change))
+        self.request(ProgramRequest::Change(change))
     }
 
     fn transfer_leadership(&mut self, to: Option<NodeId>) -> Result<(), SubmitError> {
-        self.ask(Ask::TransferLeadership(to))
+        self.request(ProgramRequest::TransferLeadership(to))
     }
 
     fn take_request_results(&mut self) -> Vec<Result<(), RequestError>> {

@@ -10,8 +10,8 @@ use tokio::sync::{Notify, mpsc, watch};
 
 use super::mailbox::Updates;
 use super::{
-    Ask, ControlCommand, FromProgram, NodeOptions, PROGRAM_REQUEST_QUEUE, PROPOSAL_QUEUE, READ_QUEUE, Shared,
-    StartError, lock,
+    ControlCommand, FromProgram, NodeOptions, PROGRAM_REQUEST_QUEUE, PROPOSAL_QUEUE, ProgramRequest, READ_QUEUE,
+    Shared, StartError, lock,
 };
 use crate::clock::Clock;
 use crate::driver::Driver;
@@ -62,7 +62,7 @@ pub(super) fn run(
             let (publish, view) = watch::channel(driver.view());
             let links = driver.links_mut().counters();
             let _nobody_waits = started.send(Ok((view, links, requests))).is_err();
-            let node = RunningNode {
+            let node = EventLoop {
                 driver,
                 clock,
                 shared: Arc::clone(&shared),
@@ -123,7 +123,7 @@ fn check_frames(raft: &Config) -> Result<(), StartError> {
     }
 }
 
-struct RunningNode {
+struct EventLoop {
     driver: NodeDriver,
     clock: Clock,
     shared: Arc<Shared>,
@@ -150,7 +150,7 @@ enum Requester {
 struct Inbox {
     proposals: Vec<Command>,
     reads: Vec<(ReadId, bool)>,
-    asks: Vec<Ask>,
+    program_requests: Vec<ProgramRequest>,
 }
 
 impl Inbox {
@@ -166,15 +166,15 @@ impl Inbox {
         {
             self.reads.push(read);
         }
-        while self.asks.len() < PROGRAM_REQUEST_QUEUE
-            && let Ok(ask) = program.asks.try_recv()
+        while self.program_requests.len() < PROGRAM_REQUEST_QUEUE
+            && let Ok(request) = program.program_requests.try_recv()
         {
-            self.asks.push(ask);
+            self.program_requests.push(request);
         }
     }
 }
 
-impl RunningNode {
+impl EventLoop {
     async fn run(mut self, commands: &mut mpsc::Receiver<ControlCommand>, program: &mut FromProgram) {
         let mut inbox = Inbox::default();
         loop {
@@ -215,7 +215,7 @@ impl RunningNode {
         }
     }
 
-    /// One turn: consensus, deliveries, and what the program said and asks. Tells when to come again.
+    /// One turn: consensus, deliveries, and what the program said and program_requests. Tells when to come again.
     fn work(&mut self, program: &mut FromProgram, inbox: &mut Inbox) -> Result<Instant, Stopped> {
         if self.paused {
             return Ok(Instant::now());
@@ -223,7 +223,7 @@ impl RunningNode {
         inbox.gather(program);
         let mut wake_at = self.driver.pump(|| self.clock.now())?;
         let mut updates = self.deliver()?;
-        if self.hear(inbox) {
+        if self.handle_inbox(inbox) {
             wake_at = self.driver.pump(|| self.clock.now())?;
             updates |= self.deliver()?;
         }
@@ -269,10 +269,10 @@ impl RunningNode {
     }
 
     /// Gives the core what the program took, proposed and asked. Tells whether there was anything. It comes right after
-    /// [`RunningNode::deliver`], so that nothing about a state that is being replaced is believed.
-    fn hear(&mut self, inbox: &mut Inbox) -> bool {
-        let Inbox { proposals, reads, asks } = inbox;
-        let mut any = !(proposals.is_empty() && reads.is_empty() && asks.is_empty());
+    /// [`EventLoop::deliver`], so that nothing about a state that is being replaced is believed.
+    fn handle_inbox(&mut self, inbox: &mut Inbox) -> bool {
+        let Inbox { proposals, reads, program_requests } = inbox;
+        let mut any = !(proposals.is_empty() && reads.is_empty() && program_requests.is_empty());
         let taken = lock(&self.shared.mailbox).taken().filter(|taken| *taken != self.taken);
         if let Some(taken) = taken {
             any = true;
@@ -285,15 +285,15 @@ impl RunningNode {
         for (id, lease) in reads.drain(..) {
             self.driver.read(self.clock.now(), id, lease);
         }
-        for ask in asks.drain(..) {
-            self.handle_request(ask);
+        for request in program_requests.drain(..) {
+            self.handle_request(request);
         }
         any
     }
 
-    fn handle_request(&mut self, ask: Ask) {
-        match ask {
-            Ask::Snapshot(generation, taken) => {
+    fn handle_request(&mut self, request: ProgramRequest) {
+        match request {
+            ProgramRequest::Snapshot(generation, taken) => {
                 let mut mailbox = lock(&self.shared.mailbox);
                 if mailbox.is_current(generation) {
                     drop(mailbox);
@@ -302,17 +302,17 @@ impl RunningNode {
                     mailbox.snapshot_due = true;
                 }
             }
-            Ask::DeclineSnapshot => self.driver.decline_snapshot(),
-            Ask::StateHash(generation, state) => {
+            ProgramRequest::DeclineSnapshot => self.driver.decline_snapshot(),
+            ProgramRequest::StateHash(generation, state) => {
                 if lock(&self.shared.mailbox).is_current(generation) {
                     self.driver.state_hash(state);
                 }
             }
-            Ask::Change(change) => {
+            ProgramRequest::Change(change) => {
                 self.driver.change_membership(change);
                 self.requesters.push_back(Requester::Program);
             }
-            Ask::TransferLeadership(to) => {
+            ProgramRequest::TransferLeadership(to) => {
                 self.driver.transfer_leadership(to);
                 self.requesters.push_back(Requester::Program);
             }
