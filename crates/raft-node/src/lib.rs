@@ -25,9 +25,9 @@ pub mod driver;
 mod inline_node;
 pub mod links;
 pub mod memory_links;
-mod names;
 mod panics;
 pub mod quic;
+mod random_ids;
 mod replica;
 pub mod store;
 mod thread;
@@ -37,8 +37,8 @@ pub mod wire;
 
 pub use clock::Clock;
 pub use inline_node::InlineNode;
-pub use names::{fresh_client_id, fresh_seed};
 pub use panics::panic_message;
+pub use random_ids::{fresh_client_id, fresh_seed};
 pub use replica::{Replica, SubmitError};
 pub use thread::{
     NodeControl, NodeHandle, NodeOptions, PROGRAM_REQUEST_QUEUE, PROPOSAL_QUEUE, READ_QUEUE, Requests, StartError,
