@@ -10,7 +10,7 @@ use raftian_raft::{
 
 use crate::links::Links;
 use crate::store::{Store, StoreError};
-use crate::trace::{Step, Trace};
+use crate::trace::{Trace, TraceEvent};
 use crate::view::NodeView;
 
 /// Most messages taken from the links before actions are performed: bounds the size of one write and one round of
@@ -137,12 +137,12 @@ impl<S: Store, L: Links> Driver<S, L> {
             messages.extend(std::iter::from_fn(|| self.links.receive()).take(INBOX_BATCH));
             self.now = self.now.max(clock());
             for (from, message) in messages.drain(..) {
-                self.trace.tell(Step::Received(from, &message));
+                self.trace.emit(TraceEvent::Received(from, &message));
                 self.step(Input::Receive { from, message });
             }
             while let Some(completed) = self.store.completed() {
                 let number = completed?;
-                self.trace.tell(Step::Written(number));
+                self.trace.emit(TraceEvent::Written(number));
                 self.step(Input::Persisted(number));
             }
             if self.node.wake_at() <= self.now {
@@ -196,7 +196,7 @@ impl<S: Store, L: Links> Driver<S, L> {
         }
         if let Some(write) = persist {
             let write = write.map(<[Entry]>::to_vec);
-            self.trace.tell(Step::Writing(&write));
+            self.trace.emit(TraceEvent::Writing(&write));
             self.store.submit(write)?;
         }
         if let Some(snapshot) = others.restore.take() {
@@ -205,7 +205,7 @@ impl<S: Store, L: Links> Driver<S, L> {
             self.committed.push_back(Committed::Snapshot(snapshot));
         }
         if !apply.is_empty() {
-            self.trace.tell(Step::Committed(apply));
+            self.trace.emit(TraceEvent::Committed(apply));
         }
         self.committed.extend(apply.iter().cloned().map(Committed::Entry));
         self.snapshot_due |= std::mem::take(&mut others.snapshot_due);
@@ -228,7 +228,7 @@ impl<S: Store, L: Links> Driver<S, L> {
 
     /// Proposes commands. What becomes of them is told by the log, or by [`Driver::take_refused`] after the next pump.
     pub fn propose(&mut self, commands: Vec<Command>) {
-        self.trace.tell(Step::Took(&commands));
+        self.trace.emit(TraceEvent::Proposed(&commands));
         self.step(Input::Propose(commands));
     }
 
@@ -244,7 +244,7 @@ impl<S: Store, L: Links> Driver<S, L> {
     /// Moves everything committed that was handed out to `into`. It counts as applied when [`Driver::applied`] says so.
     pub fn hand_out(&mut self, into: &mut Vec<Committed>) {
         if let Some(last) = self.committed.back() {
-            self.trace.tell(Step::HandedOut(last.index()));
+            self.trace.emit(TraceEvent::Delivered(last.index()));
         }
         into.extend(self.committed.drain(..));
     }

@@ -6,9 +6,9 @@ use raftian_raft::{Command, Entry, Index, Message, NodeId, Write, WriteNumber};
 
 /// One moment of a node.
 #[derive(Clone, Copy, Debug)]
-pub enum Step<'a> {
+pub enum TraceEvent<'a> {
     /// It took these commands from its program, and gives them to the core now.
-    Took(&'a [Command]),
+    Proposed(&'a [Command]),
     /// It took this message of another node from its links, and gives it to the core now.
     Received(NodeId, &'a Message),
     /// It gives this write to its disk now. Messages that do not stand on it were handed to the links just before.
@@ -18,7 +18,7 @@ pub enum Step<'a> {
     /// The core let go of these entries, which are committed.
     Committed(&'a [Entry]),
     /// Everything up to this index goes where the program takes it. Only told by a node on a thread of its own.
-    HandedOut(Index),
+    Delivered(Index),
 }
 
 /// Whom a node tells its moments; nobody by default. It is called on the node's thread, reads its own clock, and must not
@@ -26,19 +26,19 @@ pub enum Step<'a> {
 #[derive(Default)]
 pub struct Trace(Option<Box<Tracer>>);
 
-type Tracer = dyn FnMut(Step<'_>) + Send;
+type Tracer = dyn FnMut(TraceEvent<'_>) + Send;
 
 impl Trace {
     /// Tells `tracer`.
     #[must_use]
-    pub fn to(tracer: impl FnMut(Step<'_>) + Send + 'static) -> Self {
+    pub fn to(tracer: impl FnMut(TraceEvent<'_>) + Send + 'static) -> Self {
         Trace(Some(Box::new(tracer)))
     }
 
     /// Tells of one moment.
-    pub(crate) fn tell(&mut self, step: Step<'_>) {
+    pub(crate) fn emit(&mut self, event: TraceEvent<'_>) {
         if let Some(tracer) = &mut self.0 {
-            tracer(step);
+            tracer(event);
         }
     }
 }
@@ -75,12 +75,12 @@ mod tests {
         let ears = Arc::clone(&told);
         driver.set_trace(Trace::to(move |step| {
             let name = match step {
-                Step::Took(commands) => format!("took {}", commands[0].sequence),
-                Step::Received(..) => "received".to_owned(),
-                Step::Writing(write) => format!("writing {}", write.entries.len()),
-                Step::Written(_) => "written".to_owned(),
-                Step::Committed(entries) => format!("committed {}", entries[0].index.0),
-                Step::HandedOut(index) => format!("handed out {}", index.0),
+                TraceEvent::Proposed(commands) => format!("proposed {}", commands[0].sequence),
+                TraceEvent::Received(..) => "received".to_owned(),
+                TraceEvent::Writing(write) => format!("writing {}", write.entries.len()),
+                TraceEvent::Written(_) => "written".to_owned(),
+                TraceEvent::Committed(entries) => format!("committed {}", entries[0].index.0),
+                TraceEvent::Delivered(index) => format!("delivered {}", index.0),
             };
             ears.lock().expect("nobody panicked").push(name);
         }));
@@ -89,6 +89,6 @@ mod tests {
         driver.pump(|| now).expect("memory takes every write");
         driver.hand_out(&mut Vec::new());
         let told = told.lock().expect("nobody panicked").clone();
-        assert_eq!(told, ["took 9", "writing 1", "written", "committed 2", "handed out 2"]);
+        assert_eq!(told, ["proposed 9", "writing 1", "written", "committed 2", "delivered 2"]);
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use raftian_node::cluster::{EmbeddedNode, NodeConfig, embedded};
 use raftian_node::driver::Committed;
 use raftian_node::quic::QuicOptions;
-use raftian_node::trace::{Step, Trace};
+use raftian_node::trace::{Trace, TraceEvent};
 use raftian_node::{NodeHandle, NodeOptions, READ_QUEUE, Replica, StartError, Stopped, SubmitError, fresh_seed};
 use raftian_raft::{
     Bytes, Change, ClientId, Command, Config, FlowKind, Incarnation, Index, Member, Moment, NodeId, ReadAnswer, ReadId,
@@ -258,7 +258,7 @@ fn a_node_whose_thread_panics_reports_the_message() {
     let config = &cluster.configs[0];
     let raft = Config::new(config.id, config.founding().expect("there are members"), fresh_seed());
     let options = NodeOptions::new(config, raft, QuicOptions::new(socket, config));
-    let trace = Trace::to(|step| assert!(!matches!(step, Step::Took(_)), "planted"));
+    let trace = Trace::to(|step| assert!(!matches!(step, TraceEvent::Proposed(_)), "planted"));
     cluster.nodes[0] = Some(NodeHandle::start_traced(options, trace).expect("the node starts"));
     cluster.leader();
     cluster.node(1).propose(command(1)).expect("there is room");

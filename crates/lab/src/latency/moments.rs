@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use raftian_node::trace::{Step, Trace};
+use raftian_node::trace::{Trace, TraceEvent};
 use raftian_raft::{AppendResult, Body, Index, NodeId, Payload, WriteNumber};
 
 /// Moments of all nodes, by their places. One clock times them all: they are threads of one process, or live in
@@ -120,14 +120,14 @@ fn lock(node: &Mutex<Node>) -> MutexGuard<'_, Node> {
 }
 
 impl Node {
-    fn hear(&mut self, step: Step<'_>, now: Instant) {
+    fn hear(&mut self, step: TraceEvent<'_>, now: Instant) {
         match step {
-            Step::Took(commands) => {
+            TraceEvent::Proposed(commands) => {
                 for command in commands {
                     self.took.entry(command.sequence).or_insert(now);
                 }
             }
-            Step::Received(from, message) => {
+            TraceEvent::Received(from, message) => {
                 if let Body::AppendReply(reply) = &message.body
                     && let AppendResult::Matched { up_to } = reply.result
                 {
@@ -137,7 +137,7 @@ impl Node {
                     }
                 }
             }
-            Step::Writing(write) => {
+            TraceEvent::Writing(write) => {
                 if let (Some(first), Some(last)) = (write.entries.first(), write.entries.last()) {
                     self.under_way.insert(write.number, (first.index, last.index));
                     for entry in &write.entries {
@@ -145,7 +145,7 @@ impl Node {
                     }
                 }
             }
-            Step::Written(number) => {
+            TraceEvent::Written(number) => {
                 if let Some((first, last)) = self.under_way.remove(&number) {
                     for index in (first.0..=last.0).map(Index) {
                         self.written.entry(index).or_insert(now);
@@ -153,7 +153,7 @@ impl Node {
                     self.writes.extend(self.writing.get(&last).map(|began| now.saturating_duration_since(*began)));
                 }
             }
-            Step::Committed(entries) => {
+            TraceEvent::Committed(entries) => {
                 for entry in entries {
                     self.committed.entry(entry.index).or_insert(now);
                     if let Payload::Command(command) = &entry.payload {
@@ -161,7 +161,7 @@ impl Node {
                     }
                 }
             }
-            Step::HandedOut(index) => self.handed.push((index, now)),
+            TraceEvent::Delivered(index) => self.handed.push((index, now)),
         }
     }
 
@@ -202,16 +202,16 @@ mod tests {
         let body = Body::AppendReply(AppendReply { probe: None, result: matched, state: None });
         let answer = Message { term: Term(1), sender: Incarnation(0), receiver: Incarnation(0), body };
         let moments = Moments::of(3);
-        let tell = |place: usize, step: Step<'_>, at| lock(&moments.0[place]).hear(step, ms(at));
-        tell(1, Step::Took(std::slice::from_ref(&command)), 2);
+        let tell = |place: usize, step: TraceEvent<'_>, at| lock(&moments.0[place]).hear(step, ms(at));
+        tell(1, TraceEvent::Proposed(std::slice::from_ref(&command)), 2);
         for (place, writing, written) in [(0, 12, 17), (1, 22, 40), (2, 22, 26)] {
-            tell(place, Step::Writing(&write), writing);
-            tell(place, Step::Written(WriteNumber(1)), written);
+            tell(place, TraceEvent::Writing(&write), writing);
+            tell(place, TraceEvent::Written(WriteNumber(1)), written);
         }
-        tell(0, Step::Received(NodeId(3), &answer), 36);
-        tell(0, Step::Received(NodeId(2), &answer), 50);
-        tell(1, Step::Committed(std::slice::from_ref(&entry)), 46);
-        tell(1, Step::HandedOut(Index(3)), 47);
+        tell(0, TraceEvent::Received(NodeId(3), &answer), 36);
+        tell(0, TraceEvent::Received(NodeId(2), &answer), 50);
+        tell(1, TraceEvent::Committed(std::slice::from_ref(&entry)), 46);
+        tell(1, TraceEvent::Delivered(Index(3)), 47);
         let parts = moments.parts(7, 1, ms(0), ms(60));
         assert_eq!(parts.millis(), [2.0, 40.0, 4.0, 1.0, 13.0]);
         assert_eq!(parts.total(), Duration::from_millis(60));

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use raftian_node::driver::Committed;
-use raftian_node::trace::{Step, Trace};
+use raftian_node::trace::{Trace, TraceEvent};
 use raftian_node::{NodeHandle, NodeView, Replica, Stopped, SubmitError};
 use raftian_raft::{ClientId, Command, Decision, Entry, Payload, TakenSnapshot, Term};
 
@@ -54,7 +54,7 @@ struct Program {
 /// If the node cannot be started, or has stopped.
 pub fn live(file: &Path, conditions: &Conditions, seed: u64) -> Result<(), String> {
     let trace = Trace::to(|step| {
-        if let Step::Committed(entries) = step {
+        if let TraceEvent::Committed(entries) = step {
             let committed =
                 entries.iter().filter_map(order).map(|(client, sequence)| Said::Committed(client, sequence));
             // Nobody hears it any more if this fails; then stdin has ended, too.
