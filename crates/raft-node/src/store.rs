@@ -22,12 +22,12 @@
 //! checks pages and not trees.
 
 mod check;
+mod checksum;
 mod extent;
 mod file;
 mod file_system;
 mod mark;
 mod memory;
-mod seal;
 mod snapshot;
 mod writer;
 

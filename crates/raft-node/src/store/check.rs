@@ -8,11 +8,11 @@ use redb::{Database, DatabaseError, ReadOnlyTable, ReadTransaction, ReadableData
 use serde::de::DeserializeOwned;
 
 use super::StoreError;
+use super::checksum::strip_checksum;
 use super::file::{
     CLUSTER_KEY, Counts, END_KEY, ENTRIES, HARD_STATE_KEY, INCARNATION_KEY, META, NODE_KEY, PREVIOUS_INCARNATION_KEY,
     SCHEMA, SCHEMA_KEY, START_KEY, STATE, WRITES_KEY, entry_place,
 };
-use super::seal::unseal;
 use super::snapshot::{self, Kept};
 use crate::wire;
 
@@ -119,7 +119,7 @@ impl File<'_> {
         if key != expected.0 {
             return Err(self.damaged(&entry_place(expected.0), format!("it is missing; the next one is #{key}")));
         }
-        let entry: Entry = self.open_seal(&place, &place, sealed)?;
+        let entry: Entry = self.decode_checksummed(&place, &place, sealed)?;
         if entry.index != expected {
             return Err(self.damaged(&place, format!("it says that it is {}", entry.index)));
         }
@@ -148,13 +148,19 @@ impl File<'_> {
     ) -> Result<Option<T>, StoreError> {
         let place = value_place(name, key);
         match table.get(key).map_err(|error| self.database(&place, error))? {
-            Some(sealed) => self.open_seal(&place, key, sealed.value()).map(Some),
+            Some(sealed) => self.decode_checksummed(&place, key, sealed.value()).map(Some),
             None => Ok(None),
         }
     }
 
-    fn open_seal<T: DeserializeOwned>(self, place: &str, sealed_for: &str, sealed: &[u8]) -> Result<T, StoreError> {
-        let value = unseal(sealed_for, sealed).ok_or_else(|| self.damaged(place, "its checksum does not match"))?;
+    fn decode_checksummed<T: DeserializeOwned>(
+        self,
+        place: &str,
+        sealed_for: &str,
+        sealed: &[u8],
+    ) -> Result<T, StoreError> {
+        let value =
+            strip_checksum(sealed_for, sealed).ok_or_else(|| self.damaged(place, "its checksum does not match"))?;
         wire::decode_value(value).map_err(|error| self.damaged(place, error))
     }
 

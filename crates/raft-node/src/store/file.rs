@@ -18,10 +18,10 @@ use redb::{Database, Durability, StorageBackend, TableDefinition, WriteTransacti
 use serde::Serialize;
 
 use super::check::File;
+use super::checksum::append_checksum;
 use super::extent::Extent;
 use super::file_system::{FileSystem, Found, OsFileSystem, create_directories, directory_of};
 use super::mark::{Confirmed, Mark, Owner};
-use super::seal::seal;
 use super::{Store, StoreError, snapshot};
 use crate::wire;
 
@@ -204,22 +204,22 @@ impl RedbStore {
         }
         {
             let mut state = transaction.open_table(STATE)?;
-            state.insert(WRITES_KEY, sealed(WRITES_KEY, &counts.writes)?.as_slice())?;
+            state.insert(WRITES_KEY, encode_with_checksum(WRITES_KEY, &counts.writes)?.as_slice())?;
             if let Some(hard_state) = &write.hard_state {
-                state.insert(HARD_STATE_KEY, sealed(HARD_STATE_KEY, hard_state)?.as_slice())?;
+                state.insert(HARD_STATE_KEY, encode_with_checksum(HARD_STATE_KEY, hard_state)?.as_slice())?;
             }
             if let Some(start) = &write.start {
-                state.insert(START_KEY, sealed(START_KEY, start)?.as_slice())?;
+                state.insert(START_KEY, encode_with_checksum(START_KEY, start)?.as_slice())?;
             }
             if after.end != self.extent.end {
-                state.insert(END_KEY, sealed(END_KEY, &after.end)?.as_slice())?;
+                state.insert(END_KEY, encode_with_checksum(END_KEY, &after.end)?.as_slice())?;
             }
         }
         if let Some(incarnation) = &write.incarnation {
             let mut meta = transaction.open_table(META)?;
-            let previous = sealed(PREVIOUS_INCARNATION_KEY, &self.life)?;
+            let previous = encode_with_checksum(PREVIOUS_INCARNATION_KEY, &self.life)?;
             meta.insert(PREVIOUS_INCARNATION_KEY, previous.as_slice())?;
-            meta.insert(INCARNATION_KEY, sealed(INCARNATION_KEY, incarnation)?.as_slice())?;
+            meta.insert(INCARNATION_KEY, encode_with_checksum(INCARNATION_KEY, incarnation)?.as_slice())?;
         }
         self.commit_entries(&transaction, write, after)?;
         transaction.commit()?;
@@ -249,7 +249,7 @@ impl RedbStore {
             entries.retain_in(replaced.0.., |_, _| false)?;
         }
         for entry in &write.entries {
-            entries.insert(entry.index.0, sealed(&entry_place(entry.index.0), entry)?.as_slice())?;
+            entries.insert(entry.index.0, encode_with_checksum(&entry_place(entry.index.0), entry)?.as_slice())?;
         }
         Ok(())
     }
@@ -376,15 +376,15 @@ fn initialise(database: &Database, node: NodeId, cluster: &str, incarnation: Inc
     transaction.set_durability(Durability::Immediate)?;
     {
         let mut meta = transaction.open_table(META)?;
-        meta.insert(SCHEMA_KEY, sealed(SCHEMA_KEY, &SCHEMA)?.as_slice())?;
-        meta.insert(NODE_KEY, sealed(NODE_KEY, &node)?.as_slice())?;
-        meta.insert(CLUSTER_KEY, sealed(CLUSTER_KEY, &cluster)?.as_slice())?;
-        meta.insert(INCARNATION_KEY, sealed(INCARNATION_KEY, &incarnation)?.as_slice())?;
+        meta.insert(SCHEMA_KEY, encode_with_checksum(SCHEMA_KEY, &SCHEMA)?.as_slice())?;
+        meta.insert(NODE_KEY, encode_with_checksum(NODE_KEY, &node)?.as_slice())?;
+        meta.insert(CLUSTER_KEY, encode_with_checksum(CLUSTER_KEY, &cluster)?.as_slice())?;
+        meta.insert(INCARNATION_KEY, encode_with_checksum(INCARNATION_KEY, &incarnation)?.as_slice())?;
         let mut state = transaction.open_table(STATE)?;
-        state.insert(HARD_STATE_KEY, sealed(HARD_STATE_KEY, &HardState::default())?.as_slice())?;
-        state.insert(START_KEY, sealed(START_KEY, &LogStart::default())?.as_slice())?;
-        state.insert(END_KEY, sealed(END_KEY, &Index(0))?.as_slice())?;
-        state.insert(WRITES_KEY, sealed(WRITES_KEY, &0_u64)?.as_slice())?;
+        state.insert(HARD_STATE_KEY, encode_with_checksum(HARD_STATE_KEY, &HardState::default())?.as_slice())?;
+        state.insert(START_KEY, encode_with_checksum(START_KEY, &LogStart::default())?.as_slice())?;
+        state.insert(END_KEY, encode_with_checksum(END_KEY, &Index(0))?.as_slice())?;
+        state.insert(WRITES_KEY, encode_with_checksum(WRITES_KEY, &0_u64)?.as_slice())?;
         transaction.open_table(ENTRIES)?;
     }
     snapshot::initialise(&transaction)?;
@@ -392,8 +392,8 @@ fn initialise(database: &Database, node: NodeId, cluster: &str, incarnation: Inc
     Ok(())
 }
 
-pub(super) fn sealed(place: &str, value: &impl Serialize) -> Result<Vec<u8>, wire::WireError> {
-    Ok(seal(place, wire::encode_value(value)?))
+pub(super) fn encode_with_checksum(place: &str, value: &impl Serialize) -> Result<Vec<u8>, wire::WireError> {
+    Ok(append_checksum(place, wire::encode_value(value)?))
 }
 
 pub(super) fn entry_place(index: u64) -> String {

@@ -17,7 +17,7 @@ use std::io;
 use raftian_raft::{Incarnation, NodeId};
 use redb::StorageBackend;
 
-use super::seal::{seal, unseal};
+use super::checksum::{append_checksum, strip_checksum};
 
 /// Bytes of the file: two numbers of 64 bits, little-endian, and their checksum. They lie in one sector, which a disk
 /// writes whole or not at all.
@@ -48,16 +48,16 @@ impl Owner {
         }
         let mut bytes = [0; MARK_BYTES];
         backend.read(0, &mut bytes)?;
-        let numbers = unseal(&self.0, &bytes).and_then(|numbers| numbers.as_chunks().0.try_into().ok());
+        let numbers = strip_checksum(&self.0, &bytes).and_then(|numbers| numbers.as_chunks().0.try_into().ok());
         Ok(numbers.map(|numbers: [[u8; 8]; 2]| {
             let [life, writes] = numbers.map(u64::from_le_bytes);
             Confirmed { life: Incarnation(life), writes }
         }))
     }
 
-    fn seal(&self, confirmed: Confirmed) -> Vec<u8> {
+    fn append_checksum(&self, confirmed: Confirmed) -> Vec<u8> {
         let numbers = [confirmed.life.0, confirmed.writes].map(u64::to_le_bytes);
-        seal(&self.0, numbers.concat())
+        append_checksum(&self.0, numbers.concat())
     }
 }
 

@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use super::StoreError;
 use super::check::File;
+use super::checksum::{append_checksum, strip_checksum};
 use super::extent::MAX_SNAPSHOT;
 use super::file::{STATE, WriteError, sealed};
-use super::seal::{seal, unseal};
 
 /// Bytes of the state in one chunk: 127 KiB. redb gives out room in powers of two, so key, checksum and page header
 /// take what is left of 128 KiB, and a chunk is small enough to be moved through any cache.
@@ -49,11 +49,11 @@ pub(super) fn put(transaction: &WriteTransaction, snapshot: &Snapshot, generatio
     let Snapshot { position, stamp, membership, data } = snapshot;
     let size = data.as_ref().map(|data| data.len() as u64);
     let head = Head { generation, position: *position, stamp: *stamp, membership: membership.clone(), size };
-    transaction.open_table(STATE)?.insert(HEAD_KEY, sealed(HEAD_KEY, &head)?.as_slice())?;
+    transaction.open_table(STATE)?.insert(HEAD_KEY, encode_with_checksum(HEAD_KEY, &head)?.as_slice())?;
     transaction.delete_table(CHUNKS)?;
     let mut chunks = transaction.open_table(CHUNKS)?;
     for (number, chunk) in (0..).zip(data.iter().flat_map(|data| data.chunks(CHUNK_BYTES))) {
-        let sealed = seal(&chunk_place(generation, number), chunk.to_vec());
+        let sealed = append_checksum(&chunk_place(generation, number), chunk.to_vec());
         chunks.insert((generation, number), sealed.as_slice())?;
     }
     Ok(())
@@ -114,7 +114,8 @@ fn bytes(
         if key.value() != (generation, number) {
             return Err(file.damaged(&place, format!("it is missing; there is {found} in its place")));
         }
-        let chunk = unseal(&place, value.value()).ok_or_else(|| file.damaged(&place, "its checksum does not match"))?;
+        let chunk =
+            strip_checksum(&place, value.value()).ok_or_else(|| file.damaged(&place, "its checksum does not match"))?;
         if chunk.len() != expected {
             return Err(file.damaged(&place, format!("it has {} bytes instead of {expected}", chunk.len())));
         }

@@ -6,8 +6,8 @@ use std::mem::discriminant;
 
 use redb::{ReadableDatabase, TableHandle};
 
+use super::super::checksum::{append_checksum, strip_checksum};
 use super::super::file::sealed;
-use super::super::seal::{seal, unseal};
 use super::snapshots::compacted_history;
 use super::*;
 
@@ -195,7 +195,7 @@ fn delete(transaction: &redb::WriteTransaction, name: &str) -> bool {
 #[test]
 fn an_entry_behind_the_end_is_refused() {
     let (bytes, _) = store_after(WRITES);
-    let value = sealed("entry #41", &entry(41, 4)).expect("small");
+    let value = encode_with_checksum("entry #41", &entry(41, 4)).expect("small");
     let error = with_row(&bytes, &Row::Entry(41), Some(&value)).open().map(drop).expect_err("a longer log");
     assert!(error.to_string().contains("should end at #40, but it ends at #41"), "{error}");
 }
@@ -221,7 +221,7 @@ fn a_changed_value_with_a_right_checksum_is_an_error_or_changes_its_part_alone()
     let (mut refused, mut taken) = (0, 0);
     let is_typical = |row: &Row| !matches!(row, Row::Entry(index) if ![16, 20, 30, 40].contains(index));
     for (row, value) in rows.iter().filter(|(row, _)| is_typical(row)) {
-        let payload = unseal(&row.sealed_for(), value).expect("a sound value");
+        let payload = strip_checksum(&row.sealed_for(), value).expect("a sound value");
         let mut changes: BTreeSet<_> = spread(payload.len())
             .into_iter()
             .flat_map(|at| [payload[at] ^ 1 << (at % 8), 0, u8::MAX].map(|byte| (at, byte)))
@@ -230,7 +230,7 @@ fn a_changed_value_with_a_right_checksum_is_an_error_or_changes_its_part_alone()
         changes.extend([vec![], payload[1..].to_vec(), [payload, &[0]].concat(), vec![u8::MAX; payload.len()]]);
         changes.remove(payload);
         for changed in changes {
-            match with_row(&bytes, row, Some(&seal(&row.sealed_for(), changed.clone()))).open() {
+            match with_row(&bytes, row, Some(&append_checksum(&row.sealed_for(), changed.clone()))).open() {
                 Err(StoreError::Damaged { .. } | StoreError::Foreign { .. }) => refused += 1,
                 Err(other) => panic!("{row:?} with {changed:?}: {other}"),
                 Ok((mut store, found)) => {
@@ -249,15 +249,15 @@ fn a_changed_value_with_a_right_checksum_is_an_error_or_changes_its_part_alone()
 fn a_counter_that_cannot_count_on_is_refused() {
     let (bytes, rows) = store_after(WRITES);
     let row = Row::Text("state", "writes".to_owned());
-    let disk = with_row(&bytes, &row, Some(&sealed("writes", &u64::MAX).expect("small")));
+    let disk = with_row(&bytes, &row, Some(&encode_with_checksum("writes", &u64::MAX).expect("small")));
     refused_at(&row, &disk, "it counts 18446744073709551615 writes, more than any store can have");
     // The number of the snapshot is the first of its head, as a varint of the byte 1.
     let row = Row::Text("state", "snapshot".to_owned());
     let value = &rows.iter().find(|(found, _)| *found == row).expect("there is a snapshot").1;
-    let head = unseal("snapshot", value).expect("a sound value");
+    let head = strip_checksum("snapshot", value).expect("a sound value");
     assert_eq!(head[0], 1);
     let number = crate::wire::encode_value(&u64::MAX).expect("small");
-    let head = seal("snapshot", [number.as_slice(), &head[1..]].concat());
+    let head = append_checksum("snapshot", [number.as_slice(), &head[1..]].concat());
     let error = with_row(&bytes, &row, Some(&head)).open().map(drop).expect_err("no such snapshot").to_string();
     assert!(error.contains("snapshot 18446744073709551615: it has a number that no snapshot can have"), "{error}");
 }
@@ -293,7 +293,7 @@ fn an_older_count_of_writes_is_refused_by_the_mark() {
     let (mut store, _) = Disk::holding(bytes.clone()).open().expect("a sound disk");
     store.guard(mark.clone(), Path::new("mark")).expect("a new mark");
     let row = Row::Text("state", "writes".to_owned());
-    let disk = with_row(&bytes, &row, Some(&sealed("writes", &5_u64).expect("small")));
+    let disk = with_row(&bytes, &row, Some(&encode_with_checksum("writes", &5_u64).expect("small")));
     let (mut store, _) = disk.open().expect("the file alone does not tell");
     let found = store.guard(mark, Path::new("mark"));
     assert!(matches!(found, Err(StoreError::Outdated { found: 5, promised: 6, .. })), "{found:?}");

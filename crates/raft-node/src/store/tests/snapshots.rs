@@ -1,5 +1,5 @@
+use super::super::checksum::append_checksum;
 use super::super::file::sealed;
-use super::super::seal::seal;
 use super::*;
 
 const CHUNKS: TableDefinition<'static, (u64, u64), &[u8]> = TableDefinition::new("snapshot chunks");
@@ -202,11 +202,11 @@ fn damage_to_a_snapshot_below_the_checksums_of_the_database_is_named_by_its_chun
     let shorter = tampered_chunks(|chunks| drop(chunks.remove((1, 2)).expect("a change")));
     assert!(shorter.contains("snapshot 1, chunk 2") && shorter.contains("missing"), "{shorter}");
     let longer = tampered_chunks(|chunks| {
-        chunks.insert((1, 3), seal("snapshot 1, chunk 3", vec![1]).as_slice()).expect("a change");
+        chunks.insert((1, 3), append_checksum("snapshot 1, chunk 3", vec![1]).as_slice()).expect("a change");
     });
     assert!(longer.contains("snapshot 1, chunk 3") && longer.contains("does not belong"), "{longer}");
     let cut = tampered_chunks(|chunks| {
-        chunks.insert((1, 1), seal("snapshot 1, chunk 1", vec![1]).as_slice()).expect("a change");
+        chunks.insert((1, 1), append_checksum("snapshot 1, chunk 1", vec![1]).as_slice()).expect("a change");
     });
     assert!(cut.contains("snapshot 1, chunk 1") && cut.contains("1 bytes instead of"), "{cut}");
     let older = tampered_chunks(|chunks| {
@@ -229,16 +229,16 @@ fn parts_that_do_not_belong_together_are_damage() {
         transaction.open_table(CHUNKS).expect("a change");
     });
     assert!(neither.contains("begins after t1#15") && neither.contains("covers only up to t0#0"), "{neither}");
-    let later = tampered_state("start", &sealed("start", &start(16, 3)).expect("small"));
+    let later = tampered_state("start", &encode_with_checksum("start", &start(16, 3)).expect("small"));
     assert!(later.contains("entry #17"), "{later}");
-    let elsewhere = tampered_state("start", &sealed("end", &start(15, 3)).expect("small"));
+    let elsewhere = tampered_state("start", &encode_with_checksum("end", &start(15, 3)).expect("small"));
     assert!(elsewhere.contains("\"start\"") && elsewhere.contains("checksum"), "{elsewhere}");
-    let younger = tampered_state("hard state", &sealed("hard state", &vote(2, 1)).expect("small"));
+    let younger = tampered_state("hard state", &encode_with_checksum("hard state", &vote(2, 1)).expect("small"));
     assert!(younger.contains("the snapshot") && younger.contains("t3 is later"), "{younger}");
     let other = tampered(|transaction| {
         let mut entries = transaction.open_table(ENTRIES).expect("the entries");
         for index in 18..=20 {
-            let changed = sealed(&format!("entry #{index}"), &entry(index, 2)).expect("small");
+            let changed = encode_with_checksum(&format!("entry #{index}"), &entry(index, 2)).expect("small");
             entries.insert(index, changed.as_slice()).expect("a change");
         }
     });

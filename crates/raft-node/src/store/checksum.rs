@@ -4,10 +4,10 @@
 use sha2::{Digest, Sha256};
 
 /// Bytes of the checksum at the end of a sealed value: 64 bits of SHA-256, enough against accidents.
-const SEAL_BYTES: usize = 8;
+const CHECKSUM_BYTES: usize = 8;
 
 /// `value` followed by its checksum, which also covers the `place` it is stored at.
-pub(super) fn seal(place: &str, mut value: Vec<u8>) -> Vec<u8> {
+pub(super) fn append_checksum(place: &str, mut value: Vec<u8>) -> Vec<u8> {
     let seal = checksum(place, &value);
     value.extend(seal);
     value
@@ -15,17 +15,17 @@ pub(super) fn seal(place: &str, mut value: Vec<u8>) -> Vec<u8> {
 
 /// The value inside `sealed`, or `None` if it is not what was sealed for `place`.
 pub(super) fn unseal<'a>(place: &str, sealed: &'a [u8]) -> Option<&'a [u8]> {
-    let (value, seal) = sealed.split_last_chunk::<SEAL_BYTES>()?;
+    let (value, seal) = sealed.split_last_chunk::<CHECKSUM_BYTES>()?;
     (checksum(place, value) == *seal).then_some(value)
 }
 
-fn checksum(place: &str, value: &[u8]) -> [u8; SEAL_BYTES] {
+fn checksum(place: &str, value: &[u8]) -> [u8; CHECKSUM_BYTES] {
     let mut hash = Sha256::new();
     hash.update(u64::try_from(place.len()).unwrap_or(u64::MAX).to_le_bytes());
     hash.update(place);
     hash.update(value);
-    let mut seal = [0; SEAL_BYTES];
-    seal.copy_from_slice(&hash.finalize()[..SEAL_BYTES]);
+    let mut seal = [0; CHECKSUM_BYTES];
+    seal.copy_from_slice(&hash.finalize()[..CHECKSUM_BYTES]);
     seal
 }
 
@@ -35,16 +35,16 @@ mod tests {
 
     #[test]
     fn a_sealed_value_opens_only_unchanged_and_at_its_place() {
-        let sealed = seal("entry #7", vec![1, 2, 3]);
-        assert_eq!(unseal("entry #7", &sealed), Some(&[1, 2, 3][..]));
-        assert_eq!(unseal("entry #8", &sealed), None);
+        let sealed = append_checksum("entry #7", vec![1, 2, 3]);
+        assert_eq!(strip_checksum("entry #7", &sealed), Some(&[1, 2, 3][..]));
+        assert_eq!(strip_checksum("entry #8", &sealed), None);
         for byte in 0..sealed.len() {
             for bit in 0..8 {
                 let mut flipped = sealed.clone();
                 flipped[byte] ^= 1 << bit;
-                assert_eq!(unseal("entry #7", &flipped), None);
+                assert_eq!(strip_checksum("entry #7", &flipped), None);
             }
-            assert_eq!(unseal("entry #7", &sealed[..byte]), None);
+            assert_eq!(strip_checksum("entry #7", &sealed[..byte]), None);
         }
     }
 }
