@@ -23,9 +23,9 @@
 
 mod check;
 mod checksum;
-mod extent;
 mod file;
 mod file_system;
+mod log_range;
 mod mark;
 mod memory;
 mod snapshot;
@@ -35,9 +35,9 @@ use std::path::PathBuf;
 
 use raftian_raft::{Index, Write, WriteNumber};
 
-pub use extent::MAX_SNAPSHOT;
 pub use file::{CACHE_BYTES, RedbStore, SCHEMA};
 pub use file_system::{FileSystem, Found, OsFileSystem};
+pub use log_range::MAX_SNAPSHOT;
 pub use mark::MARK_BYTES;
 pub use memory::MemoryStore;
 pub use snapshot::CHUNK_BYTES;

@@ -19,8 +19,8 @@ use serde::Serialize;
 
 use super::check::File;
 use super::checksum::append_checksum;
-use super::extent::Extent;
 use super::file_system::{FileSystem, Found, OsFileSystem, create_directories, directory_of};
+use super::log_range::LogRange;
 use super::mark::{Confirmed, Mark, Owner};
 use super::{Store, StoreError, snapshot};
 use crate::wire;
@@ -58,7 +58,7 @@ pub struct RedbStore {
     owner: Owner,
     life: Incarnation,
     previous_incarnation: Option<Incarnation>,
-    extent: Extent,
+    log_range: LogRange,
     counts: Counts,
     /// Raised after every write, if there is one.
     mark: Option<Mark>,
@@ -187,7 +187,7 @@ impl RedbStore {
             owner: Owner::new(node, cluster),
             life: restored.incarnation,
             previous_incarnation,
-            extent: Extent::of(&restored),
+            log_range: LogRange::of(&restored),
             counts,
             mark: None,
             completed: VecDeque::new(),
@@ -196,7 +196,7 @@ impl RedbStore {
         Ok((store, restored))
     }
 
-    fn commit(&self, write: &Write, after: Extent, counts: Counts) -> Result<(), WriteError> {
+    fn commit(&self, write: &Write, after: LogRange, counts: Counts) -> Result<(), WriteError> {
         let mut transaction = self.database.begin_write()?;
         transaction.set_durability(Durability::Immediate)?;
         if let Some(snapshot) = &write.snapshot {
@@ -211,7 +211,7 @@ impl RedbStore {
             if let Some(start) = &write.start {
                 state.insert(START_KEY, encode_with_checksum(START_KEY, start)?.as_slice())?;
             }
-            if after.end != self.extent.end {
+            if after.end != self.log_range.end {
                 state.insert(END_KEY, encode_with_checksum(END_KEY, &after.end)?.as_slice())?;
             }
         }
@@ -235,8 +235,8 @@ impl RedbStore {
         Ok(())
     }
 
-    fn commit_entries(&self, transaction: &WriteTransaction, write: &Write, after: Extent) -> Result<(), WriteError> {
-        let Extent { start, end, .. } = self.extent;
+    fn commit_entries(&self, transaction: &WriteTransaction, write: &Write, after: LogRange) -> Result<(), WriteError> {
+        let LogRange { start, end, .. } = self.log_range;
         let replaced = write.entries.first().map_or(Index(u64::MAX), |first| first.index);
         let mut entries = transaction.open_table(ENTRIES)?;
         if write.discard {
@@ -260,14 +260,14 @@ impl Store for RedbStore {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
-        let after = self.extent.after(&write)?;
+        let after = self.log_range.after(&write)?;
         let counts = Counts {
             generation: self.counts.generation + u64::from(write.snapshot.is_some()),
             writes: self.counts.writes + 1,
         };
         match self.commit(&write, after, counts) {
             Ok(()) => {
-                self.extent = after;
+                self.log_range = after;
                 self.counts = counts;
                 if let Some(incarnation) = write.incarnation {
                     self.previous_incarnation = Some(self.life);

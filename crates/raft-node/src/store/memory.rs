@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use raftian_raft::{Restored, Write, WriteNumber};
 
-use super::extent::Extent;
+use super::log_range::LogRange;
 use super::{Store, StoreError};
 
 /// A store that lives as long as the process; writes are "durable" at once. For tests, and for nodes whose time and
@@ -44,7 +44,7 @@ impl MemoryStore {
 
 impl Store for MemoryStore {
     fn submit(&mut self, write: Write) -> Result<(), StoreError> {
-        let _after = Extent::of(&self.image).after(&write)?;
+        let _after = LogRange::of(&self.image).after(&write)?;
         let Write { number, hard_state, snapshot, start, discard, incarnation, entries } = write;
         let image = &mut self.image;
         image.incarnation = incarnation.unwrap_or(image.incarnation);

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use super::StoreError;
 use super::check::File;
 use super::checksum::{append_checksum, strip_checksum};
-use super::extent::MAX_SNAPSHOT;
 use super::file::{STATE, WriteError, sealed};
+use super::log_range::MAX_SNAPSHOT;
 
 /// Bytes of the state in one chunk: 127 KiB. redb gives out room in powers of two, so key, checksum and page header
 /// take what is left of 128 KiB, and a chunk is small enough to be moved through any cache.

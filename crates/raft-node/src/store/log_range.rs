@@ -10,7 +10,7 @@ pub const MAX_SNAPSHOT: usize = 256 * 1024 * 1024;
 
 /// The borders of what a store holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) struct Extent {
+pub(super) struct LogRange {
     /// The last entry that is not kept; zero if none was ever dropped.
     pub(super) start: Index,
     /// The last entry; `start` if there is none after it.
@@ -19,10 +19,10 @@ pub(super) struct Extent {
     covered: Index,
 }
 
-impl Extent {
+impl LogRange {
     pub(super) fn of(restored: &Restored) -> Self {
         let start = restored.start.position.index;
-        Extent {
+        LogRange {
             start,
             end: restored.entries.last().map_or(start, |entry| entry.index),
             covered: restored.snapshot.as_ref().map_or(Index(0), |snapshot| snapshot.position.index),
@@ -30,7 +30,7 @@ impl Extent {
     }
 
     /// The borders once `write` is done, or why it must not be done.
-    pub(super) fn after(self, write: &Write) -> Result<Extent, StoreError> {
+    pub(super) fn after(self, write: &Write) -> Result<LogRange, StoreError> {
         let number = write.number.0;
         let mut after = self;
         if let Some(snapshot) = &write.snapshot {
@@ -54,7 +54,7 @@ impl Extent {
         }
         for entry in &write.entries {
             if entry.index != after.end.next() {
-                let Extent { start, end, .. } = after;
+                let LogRange { start, end, .. } = after;
                 return Err(StoreError::Gap { number, first: entry.index, start, end });
             }
             after.end = entry.index;
