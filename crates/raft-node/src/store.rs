@@ -21,7 +21,6 @@
 //! every write. A whole file that is older is noticed by its mark. Would change if: the store stood on a database that
 //! checks pages and not trees.
 
-mod check;
 mod checksum;
 mod file;
 mod file_system;
@@ -29,6 +28,7 @@ mod log_range;
 mod mark;
 mod memory;
 mod snapshot;
+mod validate;
 mod writer;
 
 use std::path::PathBuf;

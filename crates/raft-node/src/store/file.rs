@@ -17,11 +17,11 @@ use raftian_raft::{HardState, Incarnation, Index, LogStart, NodeId, Restored, Wr
 use redb::{Database, Durability, StorageBackend, TableDefinition, WriteTransaction};
 use serde::Serialize;
 
-use super::check::File;
 use super::checksum::append_checksum;
 use super::file_system::{FileSystem, Found, OsFileSystem, create_directories, directory_of};
 use super::log_range::LogRange;
 use super::mark::{Confirmed, Mark, Owner};
+use super::validate::File;
 use super::{Store, StoreError, snapshot};
 use crate::wire;
 

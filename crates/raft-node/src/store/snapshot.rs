@@ -11,10 +11,10 @@ use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, TableDefinition, Write
 use serde::{Deserialize, Serialize};
 
 use super::StoreError;
-use super::check::File;
 use super::checksum::{append_checksum, strip_checksum};
 use super::file::{STATE, WriteError, sealed};
 use super::log_range::MAX_SNAPSHOT;
+use super::validate::File;
 
 /// Bytes of the state in one chunk: 127 KiB. redb gives out room in powers of two, so key, checksum and page header
 /// take what is left of 128 KiB, and a chunk is small enough to be moved through any cache.
