@@ -14,7 +14,7 @@ pub(super) fn append_checksum(place: &str, mut value: Vec<u8>) -> Vec<u8> {
 }
 
 /// The value inside `sealed`, or `None` if it is not what was sealed for `place`.
-pub(super) fn unseal<'a>(place: &str, sealed: &'a [u8]) -> Option<&'a [u8]> {
+pub(super) fn strip_checksum<'a>(place: &str, sealed: &'a [u8]) -> Option<&'a [u8]> {
     let (value, seal) = sealed.split_last_chunk::<CHECKSUM_BYTES>()?;
     (checksum(place, value) == *seal).then_some(value)
 }

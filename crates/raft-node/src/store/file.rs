@@ -20,7 +20,7 @@ use serde::Serialize;
 use super::checksum::append_checksum;
 use super::file_system::{FileSystem, Found, OsFileSystem, create_directories, directory_of};
 use super::log_range::LogRange;
-use super::mark::{Confirmed, Mark, Owner};
+use super::rollback_guard::{Confirmed, Owner, RollbackGuard};
 use super::validate::File;
 use super::{Store, StoreError, snapshot};
 use crate::wire;
@@ -61,7 +61,7 @@ pub struct RedbStore {
     log_range: LogRange,
     counts: Counts,
     /// Raised after every write, if there is one.
-    mark: Option<Mark>,
+    mark: Option<RollbackGuard>,
     /// Holds no more than the submissions since the last call of `completed`.
     completed: VecDeque<WriteNumber>,
     failed: Option<StoreError>,
@@ -81,7 +81,7 @@ impl RedbStore {
     /// above it, if there is none; refuses a file of another node, cluster or schema, and one that is damaged. A file
     /// that is created now is of the life `incarnation`; one that exists keeps its own, which is in what it held.
     ///
-    /// `marked` is the file of its mark, of [`MARK_BYTES`](super::MARK_BYTES): see [`RedbStore::guard`]. Where there is a
+    /// `marked` is the file of its mark, of [`GUARD_BYTES`](super::GUARD_BYTES): see [`RedbStore::guard`]. Where there is a
     /// mark of this life and no store, the store was lost, and none is created; an `incarnation` other than the first must
     /// therefore be one that this node never had. The mark serves best in a directory that is not lost or copied together
     /// with the store's.
@@ -147,7 +147,7 @@ impl RedbStore {
         Self::restore(database, label, node, cluster)
     }
 
-    /// Keeps a mark on `backend`, of [`MARK_BYTES`](super::MARK_BYTES), from now on: how many writes this store has
+    /// Keeps a mark on `backend`, of [`GUARD_BYTES`](super::GUARD_BYTES), from now on: how many writes this store has
     /// confirmed. The first of them is marked durably; later ones may be missing from the mark after a loss of power. A
     /// mark that is behind, of another node or cluster, or not whole is replaced. `label` stands for its file in errors.
     ///
@@ -167,7 +167,7 @@ impl RedbStore {
                 return Err(StoreError::Outdated { file, mark, found: own.writes, promised: known.writes });
             }
         }
-        self.mark = Some(Mark::begin(self.owner.clone(), own, backend).map_err(no_access)?);
+        self.mark = Some(RollbackGuard::begin(self.owner.clone(), own, backend).map_err(no_access)?);
         Ok(())
     }
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::StoreError;
 use super::checksum::{append_checksum, strip_checksum};
-use super::file::{STATE, WriteError, sealed};
+use super::file::{STATE, WriteError, encode_with_checksum};
 use super::log_range::MAX_SNAPSHOT;
 use super::validate::File;
 

@@ -60,12 +60,12 @@ fn a_mark_that_is_behind_or_missing_condemns_nothing() {
     let home = Home::new();
     let (mut store, _) = home.open().expect("a new file");
     let earlier = fs::read(home.mark()).expect("it is created with the store");
-    assert_eq!(earlier.len(), MARK_BYTES);
+    assert_eq!(earlier.len(), GUARD_BYTES);
     tell(&mut store);
     drop(store);
     let newest = fs::read(home.mark()).expect("a mark");
     assert_ne!(newest, earlier);
-    for mark in [Some(earlier), Some(vec![0; MARK_BYTES]), Some(vec![7; 3]), Some(Vec::new()), None] {
+    for mark in [Some(earlier), Some(vec![0; GUARD_BYTES]), Some(vec![7; 3]), Some(Vec::new()), None] {
         match mark {
             Some(bytes) => fs::write(home.mark(), bytes).expect("writable"),
             None => fs::remove_file(home.mark()).expect("there is one"),

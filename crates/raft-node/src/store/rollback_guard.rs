@@ -21,7 +21,7 @@ use super::checksum::{append_checksum, strip_checksum};
 
 /// Bytes of the file: two numbers of 64 bits, little-endian, and their checksum. They lie in one sector, which a disk
 /// writes whole or not at all.
-pub const MARK_BYTES: usize = 24;
+pub const GUARD_BYTES: usize = 24;
 
 /// What a mark says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,10 +43,10 @@ impl Owner {
 
     /// The mark of this owner on `backend`; `None` if there is none, or one that is not whole.
     pub(super) fn read(&self, backend: &impl StorageBackend) -> io::Result<Option<Confirmed>> {
-        if backend.len()? < MARK_BYTES as u64 {
+        if backend.len()? < GUARD_BYTES as u64 {
             return Ok(None);
         }
-        let mut bytes = [0; MARK_BYTES];
+        let mut bytes = [0; GUARD_BYTES];
         backend.read(0, &mut bytes)?;
         let numbers = strip_checksum(&self.0, &bytes).and_then(|numbers| numbers.as_chunks().0.try_into().ok());
         Ok(numbers.map(|numbers: [[u8; 8]; 2]| {
@@ -63,18 +63,18 @@ impl Owner {
 
 /// A mark that is kept up to date.
 #[derive(Debug)]
-pub(super) struct Mark {
+pub(super) struct RollbackGuard {
     owner: Owner,
     backend: Box<dyn StorageBackend>,
 }
 
-impl Mark {
+impl RollbackGuard {
     /// Marks `confirmed` on `backend`, durably.
     pub(super) fn begin(owner: Owner, confirmed: Confirmed, backend: impl StorageBackend) -> io::Result<Self> {
-        if backend.len()? != MARK_BYTES as u64 {
-            backend.set_len(MARK_BYTES as u64)?;
+        if backend.len()? != GUARD_BYTES as u64 {
+            backend.set_len(GUARD_BYTES as u64)?;
         }
-        let mark = Mark { owner, backend: Box::new(backend) };
+        let mark = RollbackGuard { owner, backend: Box::new(backend) };
         mark.write(confirmed)?;
         mark.sync()?;
         Ok(mark)
@@ -96,7 +96,7 @@ impl Mark {
     }
 }
 
-impl Drop for Mark {
+impl Drop for RollbackGuard {
     fn drop(&mut self) {
         // Best effort: a mark that falls behind is weaker, not wrong.
         let _ = self.backend.sync_data();
@@ -118,7 +118,7 @@ mod tests {
         let owner = Owner::new(NodeId(1), "test");
         let confirmed = |writes| Confirmed { life: Incarnation(7), writes };
         assert_eq!(owner.read(&file()).expect("readable"), None);
-        let mark = Mark::begin(owner.clone(), confirmed(3), file()).expect("writable");
+        let mark = RollbackGuard::begin(owner.clone(), confirmed(3), file()).expect("writable");
         mark.set(confirmed(5)).expect("writable");
         drop(mark);
         assert_eq!(owner.read(&file()).expect("readable"), Some(confirmed(5)));
@@ -132,17 +132,17 @@ mod tests {
         let owner = Owner::new(NodeId(1), "test");
         let confirmed = Confirmed { life: Incarnation(2), writes: 9 };
         let sealed = owner.seal(confirmed);
-        for flipped in 0..=MARK_BYTES {
+        for flipped in 0..=GUARD_BYTES {
             let disk = InMemoryBackend::new();
             let mut bytes = sealed.clone();
             if let Some(byte) = bytes.get_mut(flipped) {
                 *byte ^= 1;
             }
-            disk.set_len(MARK_BYTES as u64).expect("room");
+            disk.set_len(GUARD_BYTES as u64).expect("room");
             disk.write(0, &bytes).expect("room");
-            let expected = (flipped == MARK_BYTES).then_some(confirmed);
+            let expected = (flipped == GUARD_BYTES).then_some(confirmed);
             assert_eq!(owner.read(&disk).expect("readable"), expected, "byte {flipped}");
-            disk.set_len(MARK_BYTES as u64 - 1).expect("room");
+            disk.set_len(GUARD_BYTES as u64 - 1).expect("room");
             assert_eq!(owner.read(&disk).expect("readable"), None);
         }
     }
