@@ -107,7 +107,7 @@ pub enum StoreError {
     /// The file is sound and this node's, but not the newest: it was put back from a copy, or its disk lost what it had
     /// confirmed.
     #[error(
-        "the store {} is older than this node: it holds {found} writes, and {promised} were confirmed, says {}. \
+        "the store {} is older than this node: it holds {found} writes, and {acknowledged} were confirmed, says {}. \
          Put the newest file back, or replace this member by a new one: what it forgot could be a vote",
         file.display(), mark.display()
     )]
@@ -119,11 +119,11 @@ pub enum StoreError {
         /// Writes that the file holds.
         found: u64,
         /// Writes that were confirmed.
-        promised: u64,
+        acknowledged: u64,
     },
     /// There is no file, though this node had one.
     #[error(
-        "the store {} is gone: {promised} writes to it were confirmed, says {}. Put the file back, or replace this \
+        "the store {} is gone: {acknowledged} writes to it were confirmed, says {}. Put the file back, or replace this \
          member by a new one: an empty file under the old id could forget a vote",
         file.display(), mark.display()
     )]
@@ -133,7 +133,7 @@ pub enum StoreError {
         /// Its mark.
         mark: PathBuf,
         /// Writes that were confirmed.
-        promised: u64,
+        acknowledged: u64,
     },
     /// A write did not reach the disk, so nobody knows what it holds.
     #[error(

@@ -56,7 +56,7 @@ pub struct RedbStore {
     database: Database,
     file: PathBuf,
     owner: Owner,
-    life: Incarnation,
+    incarnation: Incarnation,
     previous_incarnation: Option<Incarnation>,
     log_range: LogRange,
     counts: Counts,
@@ -157,14 +157,14 @@ impl RedbStore {
     pub fn guard(&mut self, backend: impl StorageBackend, label: &Path) -> Result<(), StoreError> {
         let (file, mark) = (self.file.clone(), label.to_owned());
         let no_access = |error: io::Error| File(label).no_access(error);
-        let own = Confirmed { life: self.life, writes: self.counts.writes };
+        let own = Confirmed { incarnation: self.incarnation, writes: self.counts.writes };
         if let Some(known) = self.owner.read(&backend).map_err(no_access)? {
-            if known.life != own.life && Some(known.life) != self.previous_incarnation {
-                let (found, expected) = (own.life.0.to_string(), known.life.0.to_string());
-                return Err(StoreError::Foreign { file, what: "life", found, expected });
+            if known.incarnation != own.incarnation && Some(known.incarnation) != self.previous_incarnation {
+                let (found, expected) = (own.incarnation.0.to_string(), known.incarnation.0.to_string());
+                return Err(StoreError::Foreign { file, what: "incarnation", found, expected });
             }
             if known.writes > own.writes {
-                return Err(StoreError::Outdated { file, mark, found: own.writes, promised: known.writes });
+                return Err(StoreError::Outdated { file, mark, found: own.writes, acknowledged: known.writes });
             }
         }
         self.mark = Some(RollbackGuard::begin(self.owner.clone(), own, backend).map_err(no_access)?);
@@ -185,7 +185,7 @@ impl RedbStore {
             database,
             file: file.to_owned(),
             owner: Owner::new(node, cluster),
-            life: restored.incarnation,
+            incarnation: restored.incarnation,
             previous_incarnation,
             log_range: LogRange::of(&restored),
             counts,
@@ -217,14 +217,14 @@ impl RedbStore {
         }
         if let Some(incarnation) = &write.incarnation {
             let mut meta = transaction.open_table(META)?;
-            let previous = encode_with_checksum(PREVIOUS_INCARNATION_KEY, &self.life)?;
+            let previous = encode_with_checksum(PREVIOUS_INCARNATION_KEY, &self.incarnation)?;
             meta.insert(PREVIOUS_INCARNATION_KEY, previous.as_slice())?;
             meta.insert(INCARNATION_KEY, encode_with_checksum(INCARNATION_KEY, incarnation)?.as_slice())?;
         }
         self.commit_entries(&transaction, write, after)?;
         transaction.commit()?;
         // Never before: a mark that is ahead would condemn a sound store.
-        let confirmed = Confirmed { life: write.incarnation.unwrap_or(self.life), writes: counts.writes };
+        let confirmed = Confirmed { incarnation: write.incarnation.unwrap_or(self.incarnation), writes: counts.writes };
         if let Some(mark) = &self.mark {
             mark.set(confirmed)?;
             if write.incarnation.is_some() {
@@ -270,8 +270,8 @@ impl Store for RedbStore {
                 self.log_range = after;
                 self.counts = counts;
                 if let Some(incarnation) = write.incarnation {
-                    self.previous_incarnation = Some(self.life);
-                    self.life = incarnation;
+                    self.previous_incarnation = Some(self.incarnation);
+                    self.incarnation = incarnation;
                 }
                 self.completed.push_back(write.number);
                 Ok(())
@@ -330,10 +330,10 @@ fn refuse_lost(
     }
     if files.find(marked).map_err(no_access)?.is_some() {
         match files.open(marked).and_then(|backend| owner.read(&backend)).map_err(no_access)? {
-            Some(Confirmed { life, writes: promised })
-                if promised > 0 && [life, Incarnation::default()].contains(&incarnation) =>
+            Some(Confirmed { incarnation: guarded, writes: acknowledged })
+                if acknowledged > 0 && [guarded, Incarnation::default()].contains(&incarnation) =>
             {
-                return Err(StoreError::Lost { file: path.to_owned(), mark: marked.to_owned(), promised });
+                return Err(StoreError::Lost { file: path.to_owned(), mark: marked.to_owned(), acknowledged });
             }
             Some(_) | None => files.remove(marked).map_err(no_access)?,
         }

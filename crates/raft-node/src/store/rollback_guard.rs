@@ -27,7 +27,7 @@ pub const GUARD_BYTES: usize = 24;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Confirmed {
     /// The life of the node whose store it was.
-    pub(super) life: Incarnation,
+    pub(super) incarnation: Incarnation,
     /// Writes to that store which were confirmed.
     pub(super) writes: u64,
 }
@@ -50,13 +50,13 @@ impl Owner {
         backend.read(0, &mut bytes)?;
         let numbers = strip_checksum(&self.0, &bytes).and_then(|numbers| numbers.as_chunks().0.try_into().ok());
         Ok(numbers.map(|numbers: [[u8; 8]; 2]| {
-            let [life, writes] = numbers.map(u64::from_le_bytes);
-            Confirmed { life: Incarnation(life), writes }
+            let [incarnation, writes] = numbers.map(u64::from_le_bytes);
+            Confirmed { incarnation: Incarnation(incarnation), writes }
         }))
     }
 
-    fn append_checksum(&self, confirmed: Confirmed) -> Vec<u8> {
-        let numbers = [confirmed.life.0, confirmed.writes].map(u64::to_le_bytes);
+    fn encode(&self, confirmed: Confirmed) -> Vec<u8> {
+        let numbers = [confirmed.incarnation.0, confirmed.writes].map(u64::to_le_bytes);
         append_checksum(&self.0, numbers.concat())
     }
 }
@@ -87,7 +87,7 @@ impl RollbackGuard {
     }
 
     fn write(&self, confirmed: Confirmed) -> io::Result<()> {
-        self.backend.write(0, &self.owner.seal(confirmed))
+        self.backend.write(0, &self.owner.encode(confirmed))
     }
 
     /// Makes what was marked durable.
@@ -116,7 +116,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let file = || OsFileSystem.create(&directory.path().join("mark")).expect("nobody else has it open");
         let owner = Owner::new(NodeId(1), "test");
-        let confirmed = |writes| Confirmed { life: Incarnation(7), writes };
+        let confirmed = |writes| Confirmed { incarnation: Incarnation(7), writes };
         assert_eq!(owner.read(&file()).expect("readable"), None);
         let mark = RollbackGuard::begin(owner.clone(), confirmed(3), file()).expect("writable");
         mark.set(confirmed(5)).expect("writable");
@@ -130,11 +130,11 @@ mod tests {
     #[test]
     fn what_is_no_whole_mark_is_none() {
         let owner = Owner::new(NodeId(1), "test");
-        let confirmed = Confirmed { life: Incarnation(2), writes: 9 };
-        let sealed = owner.seal(confirmed);
+        let confirmed = Confirmed { incarnation: Incarnation(2), writes: 9 };
+        let encoded = owner.encode(confirmed);
         for flipped in 0..=GUARD_BYTES {
             let disk = InMemoryBackend::new();
-            let mut bytes = sealed.clone();
+            let mut bytes = encoded.clone();
             if let Some(byte) = bytes.get_mut(flipped) {
                 *byte ^= 1;
             }

@@ -27,7 +27,7 @@ fn probe(sent: u64, round: u64) -> Probe {
 fn joint() -> Membership {
     let founding = Membership::new([NodeId(1), NodeId(2)]).expect("a cluster");
     let members = [(2, 0, Standing::Learner), (3, 9, Standing::Voter), (4, 0, Standing::Witness)];
-    let members = members.map(|(id, life, standing)| (NodeId(id), Incarnation(life), standing));
+    let members = members.map(|(id, incarnation, standing)| (NodeId(id), Incarnation(incarnation), standing));
     founding.after(&Change::Replace(members.to_vec())).expect("a joint configuration")
 }
 
@@ -144,7 +144,8 @@ fn any_membership() -> impl Strategy<Value = Membership> {
     let standing = prop::sample::select(vec![Standing::Voter, Standing::Witness, Standing::Learner, Standing::Joining]);
     prop::collection::vec((any::<u64>(), any::<u64>(), standing), 0..6).prop_map(|members| {
         let founding = Membership::new([NodeId(1), NodeId(2), NodeId(3)]).expect("a cluster");
-        let members = members.into_iter().map(|(id, life, standing)| (NodeId(id), Incarnation(life), standing));
+        let members =
+            members.into_iter().map(|(id, incarnation, standing)| (NodeId(id), Incarnation(incarnation), standing));
         let wanted = members.chain([(NodeId(7), Incarnation(0), Standing::Voter)]).collect();
         founding.after(&Change::Replace(wanted)).unwrap_or(founding)
     })
@@ -325,9 +326,9 @@ fn the_largest_messages_of_the_core_fit_a_frame() {
     let last = u64::MAX;
     let crowd = (0..Membership::MAX_MEMBERS as u64).map(|id| NodeId(last - id));
     let crowd = Membership::of(crowd.map(|id| (id, Incarnation(last), Standing::Voter))).expect("a cluster");
-    let life = Incarnation(last);
+    let incarnation = Incarnation(last);
     let fits = |body| {
-        let message = Message { term: Term(last), sender: life, receiver: life, body };
+        let message = Message { term: Term(last), sender: incarnation, receiver: incarnation, body };
         let size = encode_message(&message).expect("it fits a frame").len();
         assert!(size < MAX_FRAME * 3 / 4, "{size} bytes leave little room");
     };

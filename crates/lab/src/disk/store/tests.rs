@@ -179,7 +179,7 @@ fn an_old_image_of_bytes_that_is_put_back_is_refused() {
     store.put_back(&backup);
     // One write more than those that were asked for: the one that gave the disk its first image.
     let refusal = store.restart().map(drop);
-    let Err(Unusable::Refused(StoreError::Outdated { found: 5, promised: 7, .. })) = refusal else {
+    let Err(Unusable::Refused(StoreError::Outdated { found: 5, acknowledged: 7, .. })) = refusal else {
         panic!("{refusal:?}")
     };
     store.put_back(&newest);

@@ -44,7 +44,7 @@ fn an_older_copy_that_was_put_back_is_refused() {
             file: home.file(),
             mark: home.mark(),
             found: writes as u64,
-            promised: history().len() as u64,
+            acknowledged: history().len() as u64,
         };
         for _ in 0..2 {
             assert_eq!(home.open().map(drop), Err(expected.clone()), "asking again does not help");
@@ -80,22 +80,23 @@ fn a_store_that_is_gone_is_not_begun_again() {
     let home = Home::new();
     home.told(1);
     fs::remove_file(home.file()).expect("there is one");
-    let expected = StoreError::Lost { file: home.file(), mark: home.mark(), promised: history().len() as u64 };
+    let expected = StoreError::Lost { file: home.file(), mark: home.mark(), acknowledged: history().len() as u64 };
     assert_eq!(home.open().map(drop), Err(expected.clone()));
     assert!(!home.file().exists());
     let text = expected.to_string();
     assert!(text.contains("raft.redb is gone: 4 writes") && text.contains("raft.mark"), "{text}");
-    // In another life, in another cluster or as another node it has promised nothing.
+    // In another life, in another cluster or as another node it has acknowledged nothing.
     let others = [
         (NodeId(1), CLUSTER, Incarnation(8)),
         (NodeId(1), "other", Incarnation::default()),
         (NodeId(2), CLUSTER, Incarnation::default()),
     ];
-    for (node, cluster, life) in others {
-        let (mut store, _) = RedbStore::open(&home.file(), &home.mark(), node, cluster, life).expect("a new store");
+    for (node, cluster, incarnation) in others {
+        let (mut store, _) =
+            RedbStore::open(&home.file(), &home.mark(), node, cluster, incarnation).expect("a new store");
         submit(&mut store, write(1, Some(vote(1, 1)), []));
         drop(store);
-        let again = RedbStore::open(&home.file(), &home.mark(), node, cluster, life).expect("the same store").1;
+        let again = RedbStore::open(&home.file(), &home.mark(), node, cluster, incarnation).expect("the same store").1;
         assert_eq!(again.hard_state, vote(1, 1));
         fs::remove_file(home.file()).expect("there is one");
     }
@@ -108,7 +109,7 @@ fn a_later_life_that_lost_its_store_does_not_begin_as_the_first() {
     submit(&mut store, write(1, Some(vote(1, 1)), []));
     drop(store);
     fs::remove_file(home.file()).expect("there is one");
-    assert!(matches!(home.open().map(drop), Err(StoreError::Lost { promised: 1, .. })));
+    assert!(matches!(home.open().map(drop), Err(StoreError::Lost { acknowledged: 1, .. })));
 }
 
 #[test]
@@ -120,7 +121,7 @@ fn the_store_of_an_earlier_life_is_refused() {
     drop(RedbStore::open(&home.file(), &home.mark(), NodeId(1), CLUSTER, Incarnation(8)).expect("another life"));
     fs::write(home.file(), copy).expect("writable");
     let error = home.open().map(drop).expect_err("an earlier life").to_string();
-    assert!(error.contains("life 0") && error.contains("life 8"), "{error}");
+    assert!(error.contains("incarnation 0") && error.contains("incarnation 8"), "{error}");
 }
 
 fn begins(number: u64, incarnation: u64) -> Write {
@@ -147,11 +148,11 @@ fn a_mark_of_the_incarnation_before_is_behind_and_condemns_nothing() {
     let newest = fs::read(home.file()).expect("a file");
     fs::write(home.file(), old_copy).expect("writable");
     let error = home.open().map(drop).expect_err("an earlier incarnation").to_string();
-    assert!(error.contains("life 0") && error.contains("life 10"), "{error}");
+    assert!(error.contains("incarnation 0") && error.contains("incarnation 10"), "{error}");
     fs::write(home.file(), newest).expect("writable");
     fs::write(home.mark(), earlier).expect("writable");
     let error = home.open().map(drop).expect_err("only the last one before is known").to_string();
-    assert!(error.contains("life 0") && error.contains("life 10"), "{error}");
+    assert!(error.contains("incarnation 0") && error.contains("incarnation 10"), "{error}");
 }
 
 #[test]

@@ -296,5 +296,5 @@ fn an_older_count_of_writes_is_refused_by_the_mark() {
     let disk = with_row(&bytes, &row, Some(&encode_with_checksum("writes", &5_u64).expect("small")));
     let (mut store, _) = disk.open().expect("the file alone does not tell");
     let found = store.guard(mark, Path::new("mark"));
-    assert!(matches!(found, Err(StoreError::Outdated { found: 5, promised: 6, .. })), "{found:?}");
+    assert!(matches!(found, Err(StoreError::Outdated { found: 5, acknowledged: 6, .. })), "{found:?}");
 }
