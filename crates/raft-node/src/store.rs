@@ -59,7 +59,7 @@ pub trait Store: Send {
 pub enum StoreError {
     /// The file system does not give the file to us.
     #[error(
-        "cannot open the store {}: {reason}; check that the path names a file this user may read and write",
+        "cannot open {}: {reason}; check that the path names a file this user may read and write",
         file.display()
     )]
     NoAccess {
@@ -67,6 +67,18 @@ pub enum StoreError {
         file: PathBuf,
         /// What the file system said.
         reason: String,
+    },
+    /// The path of the mark names another file, which is left as it is.
+    #[error(
+        "{} is not the mark of a store: it has {size} bytes, and a mark has {GUARD_BYTES}. Nothing was written to it; \
+         set `mark` to another path, or move that file away",
+        file.display()
+    )]
+    NotAMark {
+        /// The file.
+        file: PathBuf,
+        /// Its size in bytes.
+        size: u64,
     },
     /// Another process has the file open.
     #[error("the store {} is in use: another process already runs this node; end that one first", file.display())]

@@ -118,9 +118,9 @@ impl From<StartError> for Failure {
                 | StoreError::Outdated { .. }
                 | StoreError::Lost { .. },
             ) => Exit::Damaged,
-            StartError::Store(StoreError::Foreign { .. }) | StartError::Config(_) | StartError::Frame(..) => {
-                Exit::Configuration
-            }
+            StartError::Store(StoreError::Foreign { .. } | StoreError::NotAMark { .. })
+            | StartError::Config(_)
+            | StartError::Frame(..) => Exit::Configuration,
             StartError::Store(_) | StartError::Thread(_) => Exit::Unexpected,
             StartError::Links(_) => Exit::Network,
         };

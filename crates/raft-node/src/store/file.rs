@@ -157,6 +157,7 @@ impl RedbStore {
     pub fn guard(&mut self, backend: impl StorageBackend, label: &Path) -> Result<(), StoreError> {
         let (file, mark) = (self.file.clone(), label.to_owned());
         let no_access = |error: io::Error| File(label).no_access(error);
+        Owner::check_size(&backend, label)?;
         let own = Confirmed { incarnation: self.incarnation, writes: self.counts.writes };
         if let Some(known) = self.owner.read(&backend).map_err(no_access)? {
             if known.incarnation != own.incarnation && Some(known.incarnation) != self.previous_incarnation {
@@ -329,7 +330,11 @@ fn refuse_lost(
         return Ok(());
     }
     if files.find(marked).map_err(no_access)?.is_some() {
-        match files.open(marked).and_then(|backend| owner.read(&backend)).map_err(no_access)? {
+        let backend = files.open(marked).map_err(no_access)?;
+        Owner::check_size(&backend, marked)?;
+        let guarded = owner.read(&backend).map_err(no_access)?;
+        drop(backend);
+        match guarded {
             Some(Confirmed { incarnation: guarded, writes: acknowledged })
                 if acknowledged > 0 && [guarded, Incarnation::default()].contains(&incarnation) =>
             {

@@ -13,11 +13,14 @@
 //! the copy: nothing on one machine can. Would change if: peers remembered for each other how far each of them was.
 
 use std::io;
+use std::path::Path;
 
 use raftian_raft::{Incarnation, NodeId};
 use redb::StorageBackend;
 
+use super::StoreError;
 use super::checksum::{append_checksum, strip_checksum};
+use super::validate::File;
 
 /// Bytes of the file: two numbers of 64 bits, little-endian, and their checksum. They lie in one sector, which a disk
 /// writes whole or not at all.
@@ -39,6 +42,15 @@ pub(super) struct Owner(String);
 impl Owner {
     pub(super) fn new(node: NodeId, cluster: &str) -> Self {
         Owner(format!("mark of {node} of {cluster}"))
+    }
+
+    /// Refuses a file of another size, which is not a mark. `file` stands for it in the error.
+    pub(super) fn check_size(backend: &impl StorageBackend, file: &Path) -> Result<(), StoreError> {
+        let size = backend.len().map_err(|error| File(file).no_access(error))?;
+        if size == 0 || size == GUARD_BYTES as u64 {
+            return Ok(());
+        }
+        Err(StoreError::NotAMark { file: file.to_owned(), size })
     }
 
     /// The mark of this owner on `backend`; `None` if there is none, or one that is not whole.

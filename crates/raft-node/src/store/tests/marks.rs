@@ -65,7 +65,7 @@ fn a_mark_that_is_behind_or_missing_condemns_nothing() {
     drop(store);
     let newest = fs::read(home.mark()).expect("a mark");
     assert_ne!(newest, earlier);
-    for mark in [Some(earlier), Some(vec![0; GUARD_BYTES]), Some(vec![7; 3]), Some(Vec::new()), None] {
+    for mark in [Some(earlier), Some(vec![0; GUARD_BYTES]), Some(Vec::new()), None] {
         match mark {
             Some(bytes) => fs::write(home.mark(), bytes).expect("writable"),
             None => fs::remove_file(home.mark()).expect("there is one"),
@@ -73,6 +73,29 @@ fn a_mark_that_is_behind_or_missing_condemns_nothing() {
         assert_eq!(home.open().expect("a sound store").1, after_history());
         assert_eq!(fs::read(home.mark()).expect("a mark"), newest);
     }
+}
+
+/// The path of a mark is written by hand: it may name a key, a configuration or the store itself.
+#[test]
+fn a_file_that_is_not_a_mark_is_left_alone() {
+    for has_store in [false, true] {
+        let home = Home::new();
+        if has_store {
+            drop(home.open().expect("a new file"));
+        }
+        for contents in [vec![7; 3], vec![7; 2 * GUARD_BYTES]] {
+            fs::write(home.mark(), &contents).expect("writable");
+            let size = contents.len() as u64;
+            assert_eq!(home.open().map(drop), Err(StoreError::NotAMark { file: home.mark(), size }));
+            assert_eq!(fs::read(home.mark()).expect("it is there"), contents);
+        }
+    }
+    let home = Home::new();
+    let open = || RedbStore::open(&home.file(), &home.file(), NodeId(1), CLUSTER, Incarnation::default()).map(drop);
+    for _ in 0..2 {
+        assert!(matches!(open(), Err(StoreError::NotAMark { file, .. }) if file == home.file()));
+    }
+    assert!(home.open().is_ok(), "the store is whole");
 }
 
 #[test]
