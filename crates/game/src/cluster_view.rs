@@ -33,7 +33,7 @@ pub struct MemberView {
 
 /// The hash of replicated state, and where in the log it holds. Equal indexes have equal hashes, or the machines have
 /// diverged.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct AppliedState {
     /// Last index applied.
     pub index: Index,

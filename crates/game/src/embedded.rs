@@ -164,7 +164,7 @@ impl Background {
     fn start(seat: Seat, control: NodeControl) -> Self {
         let (asks, asked) = sync_channel(1);
         let wake = Wake::new();
-        let state = Arc::new(Mutex::new(AppliedState::default()));
+        let state = Arc::new(Mutex::new(OwnState::founding().0));
         let waker = Arc::clone(&wake);
         control.set_waker(Arc::new(move || waker.raise()));
         let (for_thread, shown) = (Arc::clone(&wake), Arc::clone(&state));

@@ -31,8 +31,16 @@ impl ReplicatedState for ReplicatedRealm {
 pub struct LastEffect(pub Option<(Index, Effect)>);
 
 /// The hash of this machine's replicated state. Brought up to date once a frame, after everything was applied.
-#[derive(Resource, Clone, Copy, Debug, Default)]
+#[derive(Resource, Clone, Copy, Debug)]
 pub struct OwnState(pub AppliedState);
+
+impl OwnState {
+    /// The state before anything is applied, which all machines have in common.
+    #[must_use]
+    pub fn founding() -> Self {
+        OwnState(applied_state(&AppliedLog::default(), &Realm::new_classic(CITIES)))
+    }
+}
 
 /// Applies committed orders to the realm and to the entities that show it. Add it after [`RaftPlugin`].
 pub fn plugin(app: &mut App) {
@@ -41,7 +49,7 @@ pub fn plugin(app: &mut App) {
         .insert_resource(ReplicatedRealm(Realm::new_classic(CITIES)))
         .add_replicated_state::<ReplicatedRealm>()
         .init_resource::<LastEffect>()
-        .init_resource::<OwnState>()
+        .insert_resource(OwnState::founding())
         .add_systems(ApplyCommitted, apply_orders)
         .configure_sets(PreUpdate, ProjectionSystems.after(RaftSystems::Apply))
         .add_systems(PreUpdate, hash_state.after(RaftSystems::Apply).run_if(state_may_have_changed));
@@ -95,6 +103,17 @@ mod tests {
     fn health(app: &mut App, city: u8) -> i32 {
         let mut cities = app.world_mut().query::<(&City, &Health)>();
         cities.iter(app.world()).find(|(shown, _)| shown.0 == CityId(city)).map_or(0, |(_, health)| health.0)
+    }
+
+    /// Members at the same index are compared from the first frame on.
+    #[test]
+    fn the_state_of_a_new_machine_is_hashed_before_anything_is_applied() {
+        let mut cluster = TestCluster::new(1, |app| {
+            app.add_plugins(plugin);
+        });
+        let app = cluster.app(1);
+        let (log, realm) = (app.world().resource::<AppliedLog>(), app.world().resource::<ReplicatedRealm>());
+        assert_eq!(app.world().resource::<OwnState>().0, applied_state(log, &realm.0));
     }
 
     #[test]
