@@ -28,7 +28,10 @@ pub(super) fn show(ui: &mut Ui, screen: &mut Screen) {
             ui.spacing_mut().item_spacing.y = 2.0;
             let mut told = screen.watched.story.newest(screen.selected).take(LISTED).peekable();
             if told.peek().is_none() {
-                ui.label(RichText::new("Nothing was decided yet").color(FAINT));
+                let elsewhere =
+                    screen.selected.and_then(|id| screen.view.member(id)).is_some_and(|member| member.node.is_none());
+                let why = if elsewhere { "Not seen from here" } else { "Nothing was decided yet" };
+                ui.label(RichText::new(why).color(FAINT));
             }
             for told in told {
                 ui.label(sentence(told, screen));
