@@ -21,9 +21,11 @@ pub(super) struct NodeArgs {
 pub(super) fn run(args: &NodeArgs) -> Result<Exit, Failure> {
     let asked = watch_signals()?;
     let (node, member) = start(&args.member)?;
-    // The match does not depend on whether this can be read.
-    let _unread =
-        print(&format!("{} (n{}) listens on {}", member.config.name, member.config.id.0, member.config.listen));
+    let started = format!("{} (n{}) listens on {}", member.config.name, member.config.id.0, member.config.listen);
+    // On a thread of its own: standard output may be a pipe that is full and never read, and the match goes on without it.
+    std::thread::spawn(move || {
+        let _unread = print(&started).is_err();
+    });
     headless::run(node, member, || asked.to_end()).map_err(failure)?;
     Ok(asked.exit())
 }
