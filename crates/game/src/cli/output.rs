@@ -11,6 +11,9 @@ use crate::terminal::LogWriter;
 /// Starts the log on standard error, coloured only for a terminal.
 pub(super) fn start_log(level: &str) -> Result<(), Failure> {
     let usage = |error: &dyn std::fmt::Display| Failure::new(Exit::Usage, format!("--log-level {level:?}: {error}"));
+    if let Some(word) = level.split(',').map(str::trim).find(|word| !is_directive(word)) {
+        return Err(usage(&format!("{word:?} is no level; write {LEVELS}, or a filter such as raftian_node=debug")));
+    }
     let filter = EnvFilter::try_new(filter_of(level)).map_err(|error| usage(&error))?;
     let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     tracing_subscriber::fmt()
@@ -26,6 +29,15 @@ pub(super) fn start_log(level: &str) -> Result<(), Failure> {
 /// The default level: warnings of this program, and errors of libraries. Their warnings, about the renderer for example, are
 /// for developers of the engine.
 pub(super) const DEFAULT_LEVEL: &str = "default";
+
+const LEVELS: &str = "off, error, warn, info, debug or trace";
+
+/// Whether `word` is a level or has one. To the filter, a word without one is the name of a target, so a misspelt level would
+/// silence everything else.
+fn is_directive(word: &str) -> bool {
+    let level = ["off", "error", "warn", "info", "debug", "trace", DEFAULT_LEVEL];
+    word.contains('=') || level.iter().any(|level| word.eq_ignore_ascii_case(level))
+}
 
 fn filter_of(level: &str) -> String {
     match level {
