@@ -134,11 +134,17 @@ impl Cluster {
         child.try_wait().expect("it is our child").is_none()
     }
 
+    /// Sends the process of a member a signal, named as for `kill`.
+    pub(crate) fn signal(&self, id: u64, signal: &str) {
+        let child = self.members[id as usize - 1].as_ref().expect("the member runs");
+        let sent = Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status();
+        assert!(sent.is_ok_and(|status| status.success()));
+    }
+
     /// SIGTERM; gives the exit code.
     pub(crate) fn terminate(&mut self, id: u64) -> Option<i32> {
+        self.signal(id, "TERM");
         let mut child = self.members[id as usize - 1].take().expect("the member runs");
-        let sent = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
-        assert!(sent.is_ok_and(|status| status.success()));
         child.wait().expect("a terminated child ends").code()
     }
 

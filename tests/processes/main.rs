@@ -222,6 +222,45 @@ fn an_interrupted_order_says_that_it_may_still_take_effect() {
     eventually("it takes effect once", || healths(&cluster.status(1))[0] == 70);
 }
 
+/// The member has the order and stops before it answers, so the order may still be committed.
+#[cfg(unix)]
+#[test]
+fn an_order_whose_member_stops_answering_may_have_been_committed() {
+    let mut cluster = Cluster::new(3);
+    cluster.start(1);
+    let order = std::process::Command::new(env!("CARGO_BIN_EXE_raftian"))
+        .args(["order", "--config", cluster.config(1), "attack", "4", "--timeout", "5"])
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("the program can be started");
+    eventually("the order waits at its member", || cluster.status(1)["pending"].as_u64() == Some(1));
+    cluster.signal(1, "STOP");
+    let ended = order.wait_with_output().expect("it ends");
+    cluster.signal(1, "CONT");
+    assert_eq!(ended.status.code(), Some(5), "{ended:?}");
+    assert!(String::from_utf8_lossy(&ended.stderr).contains("may have been committed or not"), "{ended:?}");
+    (2..=3).for_each(|id| cluster.start(id));
+    eventually("it takes effect once", || healths(&cluster.status(1))[3] == 70);
+}
+
+/// Its standard output is a pipe that is full and never read.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_member_whose_output_is_not_read_serves_its_operator() {
+    use std::io::Write;
+    /// Capacity of a pipe, pipe(7).
+    const PIPE_BYTES: usize = 65_536;
+    let mut cluster = Cluster::new(1);
+    let (reader, mut writer) = std::io::pipe().expect("a pipe");
+    writer.write_all(&[b'x'; PIPE_BYTES]).expect("that much fits");
+    cluster.start_with(1, &["node"], |program| {
+        program.stdout(writer);
+    });
+    cluster.order(1, 1);
+    assert_eq!(cluster.terminate(1), Some(143));
+    drop(reader);
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn results_that_cannot_be_printed_are_an_error_unless_their_reader_has_gone() {
@@ -273,13 +312,14 @@ fn an_interrupted_leader_hands_over_and_leaves_with_its_own_exit_code() {
 #[test]
 fn mistakes_end_in_their_exit_codes_and_say_what_to_do() {
     let cluster = Cluster::new(1);
-    let cases: [(&[&str], i32, &str); 7] = [
+    let cases: [(&[&str], i32, &str); 8] = [
         (&["status", "--config", cluster.config(1)], 4, "running"),
         (&["status", "--config", "/nowhere/node.toml"], 3, "/nowhere/node.toml"),
         (&["order", "--config", cluster.config(1), "attack", "seven"], 2, "invalid value"),
         (&["frobnicate"], 2, "unrecognized"),
         (&["cluster", "new", cluster.directory(), "--nodes", "3"], 3, "not empty"),
         (&["node", "--config", cluster.config(1), "--log-level", "=="], 2, "--log-level"),
+        (&["node", "--config", cluster.config(1), "--log-level", "wran"], 2, "\"wran\" is no level"),
         (&["node", "--config", cluster.config(1)], 4, "another program uses it"),
     ];
     let port = std::net::UdpSocket::bind(cluster.address(1)).expect("the port is free");

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::output::{failed, print, print_json, seconds};
 use super::signals::watch_signals;
-use super::status::{ask, unexpected};
+use super::status::{Unanswered, ask, unexpected};
 use super::{Exit, Failure, MemberArgs};
 use crate::realm::{CityId, Order};
 use crate::service::{Answer, CommittedOrder, Question};
@@ -19,6 +19,9 @@ const SCHEMA: &str = "raftian.order/1";
 
 /// Longest time for one question, a little more than a member holds an answer back.
 const ONE_QUESTION: Duration = Duration::from_secs(3);
+
+/// Time to find out whether a member that does not answer is still there.
+const IS_RUNNING_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Shortest time between two questions about one order.
 const SHORTEST_ROUND: Duration = Duration::from_millis(250);
@@ -70,7 +73,10 @@ pub(super) fn run(args: &OrderArgs) -> Result<Exit, Failure> {
         print_json(&OrderDocument { schema: SCHEMA, ok: true, city, committed })?;
     } else {
         let CommittedOrder { index, term, effect, health } = committed;
-        print(&format!("committed at index {index} in term {term}: P{city} {effect}, {health} hp left"))?;
+        let text = format!("committed at index {index} in term {term}: P{city} {effect}, {health} hp left");
+        print(&text).map_err(|failure| {
+            Failure::new(failure.exit, format!("the order was committed at index {index}, but {}", failure.message))
+        })?;
     }
     Ok(Exit::Success)
 }
@@ -115,26 +121,24 @@ fn propose(config: &NodeConfig, timeout: f64, city: CityId) -> Result<CommittedO
             }
             Ok(Answer::UnknownTicket) => return Err(unknown("the member was started anew meanwhile")),
             Ok(other) => return Err(unexpected(&other)),
-            // The member holds its answer back for as long as it can; our own deadline came first.
-            Err(failure) if failure.exit == Exit::Network && deadline <= Instant::now() && is_running(config) => {
-                return Err(too_late(timeout));
+            Err(Unanswered { failure, may_have_arrived: false }) if !proposed => return Err(failure),
+            Err(Unanswered { failure, .. }) => {
+                let in_time = Instant::now() < deadline;
+                match is_running(config) {
+                    // The member holds its answer back for as long as it can; our own deadline came first.
+                    true if !in_time => return Err(too_late(timeout)),
+                    true if proposed => {
+                        tracing::debug!(failure.message, "asking again what became of the order");
+                        pause();
+                    }
+                    true | false => return Err(unknown(&failure.message)),
+                }
             }
-            Err(failure) if proposed && !left.is_zero() && is_running(config) => {
-                tracing::debug!(failure.message, "asking again what became of the order");
-                pause();
-            }
-            Err(failure) if proposed || may_have_arrived(&failure, config) => return Err(unknown(&failure.message)),
-            Err(failure) => return Err(failure),
         }
     }
 }
 
-/// Whether the question may have reached the member although no answer came back: it is there now, and knows our key.
-fn may_have_arrived(failure: &Failure, config: &NodeConfig) -> bool {
-    matches!(failure.exit, Exit::Network | Exit::Unexpected) && is_running(config)
-}
-
-/// Nobody knows what became of the order.
+/// The order may have been committed or not.
 fn unknown(reason: &str) -> Failure {
     Failure::new(
         Exit::NoQuorum,
@@ -146,7 +150,7 @@ fn unknown(reason: &str) -> Failure {
 }
 
 fn is_running(config: &NodeConfig) -> bool {
-    matches!(ask(config, &Question::Status, ONE_QUESTION), Ok(Answer::Status(_)))
+    matches!(ask(config, &Question::Status, IS_RUNNING_TIMEOUT), Ok(Answer::Status(_)))
 }
 
 fn too_late(timeout: f64) -> Failure {

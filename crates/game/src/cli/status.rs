@@ -1,18 +1,21 @@
 //! `raftian status`.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use raftian_node::cluster::{NodeConfig, NodeFile};
-use raftian_node::quic::client::request_blocking;
+use raftian_node::quic::client::{ClientError, request_blocking};
 
 use super::output::{failed, print, print_json};
 use super::{Exit, Failure, MemberArgs};
 use crate::service::{Answer, Question};
 use crate::status_document::SCHEMA;
 
-/// How long a member may take to tell how it is.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// Longest wait for a member's status.
+const STATUS_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Pause before a question is put again to a member that is busy with others.
+const BUSY_PAUSE: Duration = Duration::from_millis(50);
 
 #[derive(Args, Debug)]
 pub(super) struct StatusArgs {
@@ -26,7 +29,7 @@ pub(super) struct StatusArgs {
 pub(super) fn run(args: &StatusArgs) -> Result<Exit, Failure> {
     let status = || {
         let config = NodeFile::read(&args.member.config)?;
-        match ask(&config, &Question::Status, PATIENCE)? {
+        match ask(&config, &Question::Status, STATUS_TIMEOUT)? {
             Answer::Status(document) => Ok(document),
             other => Err(unexpected(&other)),
         }
@@ -40,12 +43,43 @@ pub(super) fn run(args: &StatusArgs) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
-/// Asks the running member of this configuration.
-pub(super) fn ask(config: &NodeConfig, question: &Question, patience: Duration) -> Result<Answer, Failure> {
-    let body = serde_json::to_vec(question).map_err(|error| Failure::new(Exit::Unexpected, error.to_string()))?;
-    let answer = request_blocking(config, body, patience)?;
+/// A question without an answer.
+#[derive(Debug)]
+pub(super) struct Unanswered {
+    pub(super) failure: Failure,
+    /// The member may have taken the question.
+    pub(super) may_have_arrived: bool,
+}
+
+impl From<Unanswered> for Failure {
+    fn from(unanswered: Unanswered) -> Self {
+        unanswered.failure
+    }
+}
+
+impl From<ClientError> for Unanswered {
+    fn from(error: ClientError) -> Self {
+        Unanswered { may_have_arrived: error.may_have_arrived(), failure: error.into() }
+    }
+}
+
+/// Asks the running member of this configuration, again while it is busy. Takes no longer than `timeout`.
+pub(super) fn ask(config: &NodeConfig, question: &Question, timeout: Duration) -> Result<Answer, Unanswered> {
+    let deadline = Instant::now() + timeout;
+    let body = serde_json::to_vec(question).map_err(|error| Unanswered {
+        failure: Failure::new(Exit::Unexpected, error.to_string()),
+        may_have_arrived: false,
+    })?;
+    let answer = loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match request_blocking(config, body.clone(), left) {
+            Err(ClientError::Busy) if left > BUSY_PAUSE => std::thread::sleep(BUSY_PAUSE),
+            answer => break answer?,
+        }
+    };
     serde_json::from_slice(&answer).map_err(|error| {
-        Failure::new(Exit::Version, format!("the member's answer cannot be read ({error}); is it of this version?"))
+        let message = format!("the member's answer cannot be read ({error}); is it of this version?");
+        Unanswered { failure: Failure::new(Exit::Version, message), may_have_arrived: true }
     })
 }
 

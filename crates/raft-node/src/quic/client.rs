@@ -18,7 +18,7 @@ const CLOSE_PATIENCE: Duration = Duration::from_millis(100);
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ClientError {
     /// Nobody answers there.
-    #[error("no node answers at {address} (waited {patience:?}); is it running?")]
+    #[error("no node answers at {address} (waited {:.1} s); is it running?", patience.as_secs_f64())]
     Unreachable {
         /// Where.
         address: SocketAddr,
@@ -60,6 +60,22 @@ pub enum ClientError {
     },
 }
 
+impl ClientError {
+    /// Whether the node may have taken the request although no answer came back.
+    #[must_use]
+    pub fn may_have_arrived(&self) -> bool {
+        match self {
+            ClientError::NoAnswer | ClientError::Protocol { .. } => true,
+            ClientError::Unreachable { .. }
+            | ClientError::Refused { .. }
+            | ClientError::ForeignProtocol { .. }
+            | ClientError::Busy
+            | ClientError::TooLarge
+            | ClientError::Local { .. } => false,
+        }
+    }
+}
+
 /// Sends `body`, at most [`MAX_REQUEST`] bytes, to the running node of `config` and gives its answer, at most
 /// [`MAX_RESPONSE`] bytes. Takes no longer than `patience`.
 pub async fn request(config: &NodeConfig, body: Vec<u8>, patience: Duration) -> Result<Vec<u8>, ClientError> {
@@ -79,6 +95,8 @@ pub async fn request(config: &NodeConfig, body: Vec<u8>, patience: Duration) -> 
         let connection = connection.insert(connecting.await.map_err(|error| broken(address, patience, &error))?);
         let answer = exchange(connection, &body).await;
         answer.map_err(|error| match connection.close_reason() {
+            // The node was there, and may have read the request before the connection was lost.
+            Some(ConnectionError::TimedOut | ConnectionError::Reset) => ClientError::NoAnswer,
             Some(reason) => broken(address, patience, &reason),
             None => error,
         })
