@@ -1,5 +1,5 @@
-//! Lower bound of a replicated commit on one machine: an echo over the same transport, and the syncs of all nodes, which share
-//! the disk.
+//! Lower bounds of a replicated commit on one machine: an echo over the same transport, the syncs of all nodes, which share the
+//! disk, and the same writes to their stores without consensus, links or a program.
 
 use std::io::{Seek, SeekFrom, Write};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -9,6 +9,11 @@ use std::time::{Duration, Instant};
 
 use quinn::{ClientConfig, Endpoint, RecvStream, SendStream, ServerConfig};
 use raftian_node::cluster::Identity;
+use raftian_node::store::{RedbStore, Store};
+use raftian_raft::{
+    Bytes, ClientId, Command, Entry, Incarnation, Index, NodeId, Payload, Stamp, Term, Write as LogWrite, WriteNumber,
+};
+use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 const BYTES: usize = 64;
@@ -18,25 +23,22 @@ pub(crate) struct Floor {
     streams: (SendStream, RecvStream),
     _client: Endpoint,
     disks: Vec<Disk>,
+    stores: Vec<Disk>,
 }
 
-/// A thread that syncs a file of its own when it is asked to.
+/// A thread that makes one durable write on request.
 struct Disk {
     ask: SyncSender<()>,
     done: Receiver<()>,
 }
 
 impl Disk {
-    fn start() -> Self {
+    fn start(mut write: impl FnMut() + Send + 'static) -> Self {
         let (ask, asked) = sync_channel(1);
         let (report, done) = sync_channel(1);
         std::thread::spawn(move || {
-            let mut file = tempfile::tempfile().expect("a file");
-            file.write_all(&[0; 4096]).and_then(|()| file.sync_all()).expect("a disk");
             while asked.recv().is_ok() {
-                file.seek(SeekFrom::Start(0)).expect("a file");
-                file.write_all(&[2; BYTES]).expect("a disk");
-                file.sync_data().expect("a disk");
+                write();
                 if report.send(()).is_err() {
                     return;
                 }
@@ -44,10 +46,71 @@ impl Disk {
         });
         Disk { ask, done }
     }
+
+    /// Overwrites the first bytes of a preallocated file.
+    fn file() -> Self {
+        let mut file = tempfile::tempfile().expect("a file");
+        file.write_all(&[0; 4096]).and_then(|()| file.sync_all()).expect("a disk");
+        Self::start(move || {
+            file.seek(SeekFrom::Start(0)).expect("a file");
+            file.write_all(&[2; BYTES]).expect("a disk");
+            file.sync_data().expect("a disk");
+        })
+    }
+
+    /// Appends an entry to the store of a node.
+    fn store() -> Self {
+        let mut store = EntryStore::new();
+        Self::start(move || store.append())
+    }
+
+    /// Time until each of `disks` has made its write, all at once.
+    fn write_all(disks: &[Disk]) -> Duration {
+        let start = Instant::now();
+        disks.iter().for_each(|disk| disk.ask.send(()).expect("the disk's thread lives"));
+        disks.iter().for_each(|disk| disk.done.recv().expect("the disk's thread lives"));
+        start.elapsed()
+    }
+}
+
+/// A node's store without the node.
+struct EntryStore {
+    store: RedbStore,
+    written: u64,
+    _directory: TempDir,
+}
+
+impl EntryStore {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let [file, mark] = ["raft.redb", "n1.mark"].map(|name| directory.path().join(name));
+        let opened = RedbStore::open(&file, &mark, NodeId(1), "bench", Incarnation::default());
+        let (store, _) = opened.expect("a new store");
+        EntryStore { store, written: 0, _directory: directory }
+    }
+
+    fn append(&mut self) {
+        self.written += 1;
+        let command = Command { client: ClientId(1), sequence: self.written, bytes: Bytes::from([7u8; 16].as_slice()) };
+        let entry =
+            Entry { term: Term(1), index: Index(self.written), stamp: Stamp(0), payload: Payload::Command(command) };
+        let write = LogWrite {
+            number: WriteNumber(self.written),
+            hard_state: None,
+            snapshot: None,
+            start: None,
+            discard: false,
+            incarnation: None,
+            entries: vec![entry],
+        };
+        self.store.submit(write).expect("a disk");
+        self.store.completed().expect("submit waits for the disk").expect("a disk");
+    }
 }
 
 impl Floor {
-    /// An echo over QUIC from one thread to another, and a preallocated file on a thread of its own for each of `nodes`.
+    /// An echo over QUIC from one thread to another, and for each of `nodes` a preallocated file and a store, each on a thread
+    /// of its own.
     pub(crate) fn new(nodes: usize) -> Self {
         let identity = Identity::generate().expect("a key");
         let certificate = identity.certificate().clone();
@@ -67,8 +130,9 @@ impl Floor {
             let connection = client.connect(address, Identity::SERVER_NAME).expect("an address").await;
             (client, connection.expect("a connection").open_bi().await.expect("a stream"))
         });
-        let disks = (0..nodes).map(|_| Disk::start()).collect();
-        Floor { runtime, streams, _client: client, disks }
+        let disks = (0..nodes).map(|_| Disk::file()).collect();
+        let stores = (0..nodes).map(|_| Disk::store()).collect();
+        Floor { runtime, streams, _client: client, disks, stores }
     }
 
     pub(crate) fn echo(&mut self) -> Duration {
@@ -81,13 +145,14 @@ impl Floor {
         start.elapsed()
     }
 
-    /// Time until each of `nodes` disks has synced, all at once.
+    /// Time until each of `nodes` files is synced, all at once.
     pub(crate) fn sync(&mut self, nodes: usize) -> Duration {
-        let start = Instant::now();
-        let disks = &self.disks[..nodes];
-        disks.iter().for_each(|disk| disk.ask.send(()).expect("the disk's thread lives"));
-        disks.iter().for_each(|disk| disk.done.recv().expect("the disk's thread lives"));
-        start.elapsed()
+        Disk::write_all(&self.disks[..nodes])
+    }
+
+    /// Time until each of `nodes` stores has appended one entry, all at once.
+    pub(crate) fn append(&mut self, nodes: usize) -> Duration {
+        Disk::write_all(&self.stores[..nodes])
     }
 }
 

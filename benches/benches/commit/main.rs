@@ -1,5 +1,5 @@
-//! From a proposal to its commit, over real QUIC and real disks, beside what the machine needs for one echo and for the syncs of
-//! as many nodes.
+//! From a proposal to its commit, over real QUIC and real disks, beside what the machine needs for one echo, for the syncs of
+//! as many nodes, and for the writes of their stores alone.
 //!
 //! `cargo bench -p raftian-benches --bench commit`
 
@@ -95,6 +95,7 @@ fn main() {
     // Each with the place of its size, if it has a floor.
     let mut rows: Vec<(String, Option<usize>, Vec<Duration>)> = vec![("one QUIC echo, 64 bytes".into(), None, vec![])];
     rows.extend(SIZES.map(|size| (format!("{size} fdatasyncs at once, 64 bytes each"), None, vec![])));
+    rows.extend(SIZES.map(|size| (format!("{size} stores at once, one entry each"), None, vec![])));
     for (place, size) in SIZES.into_iter().enumerate() {
         rows.push((format!("commit, {size} nodes, proposed at the leader"), Some(place), vec![]));
         if size > 1 {
@@ -109,6 +110,7 @@ fn main() {
         };
         measure(&mut || floor.echo());
         SIZES.into_iter().for_each(|size| measure(&mut || floor.sync(size)));
+        SIZES.into_iter().for_each(|size| measure(&mut || floor.append(size)));
         for cluster in &mut clusters {
             let leader = cluster.leader();
             measure(&mut || cluster.commit(leader));
