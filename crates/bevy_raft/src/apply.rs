@@ -28,7 +28,7 @@ pub struct ApplyCommitted;
 
 /// Where a command stands in the log, and who proposed it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct EntryFacts {
+pub struct EntryInfo {
     /// Its index.
     pub index: Index,
     /// Its term.
@@ -44,7 +44,7 @@ pub struct EntryFacts {
 /// The command being applied, for systems of [`ApplyCommitted`].
 #[derive(Resource, Default)]
 pub struct CommittedEntry {
-    current: Option<(EntryFacts, AnyCommand)>,
+    current: Option<(EntryInfo, AnyCommand)>,
 }
 
 impl CommittedEntry {
@@ -56,7 +56,7 @@ impl CommittedEntry {
 
     /// Where it stands. `None` outside [`ApplyCommitted`].
     #[must_use]
-    pub fn facts(&self) -> Option<EntryFacts> {
+    pub fn info(&self) -> Option<EntryInfo> {
         self.current.as_ref().map(|(facts, _)| *facts)
     }
 }
@@ -70,7 +70,7 @@ pub struct Committed<C: ReplicatedCommand> {
     /// The command.
     pub command: C,
     /// Where it stands in the log.
-    pub entry: EntryFacts,
+    pub entry: EntryInfo,
     /// Its proposal, if this app made it.
     pub proposal: Option<ProposalId>,
     /// This app is replaying what it missed.
@@ -116,14 +116,14 @@ fn apply_entry(world: &mut World, entry: &Entry) -> Result<(), String> {
     let mut log = world.resource_mut::<AppliedLog>();
     log.index = index;
     log.announced = log.announced.max(index);
-    state::tell_hash(world, index);
+    state::report_state_hash(world, index);
     Ok(())
 }
 
 fn apply_command(world: &mut World, entry: &Entry, command: &Command) -> Result<(), String> {
     let Command { client, sequence, bytes } = command;
     let facts =
-        EntryFacts { index: entry.index, term: entry.term, stamp: entry.stamp, client: *client, sequence: *sequence };
+        EntryInfo { index: entry.index, term: entry.term, stamp: entry.stamp, client: *client, sequence: *sequence };
     let verdict = world.resource_mut::<AppliedLog>().sessions.admit(*client, *sequence);
     let proposal = world.resource_scope(|world, mut outbox: Mut<Outbox>| {
         outbox.committed(*client, *sequence, world.resource::<RaftStatus>().view.as_ref())

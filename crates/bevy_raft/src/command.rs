@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
-use crate::apply::{Committed, EntryFacts};
+use crate::apply::{Committed, EntryInfo};
 use crate::propose::ProposalId;
 
 /// A command that every machine applies. It must mean the same everywhere: name things by stable ids, never by
@@ -52,7 +52,7 @@ pub(crate) struct Codec {
     name: &'static str,
     decode: fn(&[u8]) -> Result<AnyCommand, WireError>,
     describe: fn(&[u8]) -> Option<String>,
-    pub(crate) announce: fn(&mut World, &AnyCommand, EntryFacts, Option<ProposalId>, bool),
+    pub(crate) announce: fn(&mut World, &AnyCommand, EntryInfo, Option<ProposalId>, bool),
 }
 
 /// Bytes of the tag before an encoded command.

@@ -83,7 +83,7 @@ mod state;
 mod status;
 pub mod test_app;
 
-pub use apply::{APPLY_BUDGET, ApplyCommitted, CATCHING_UP, Committed, CommittedEntry, EntryFacts};
+pub use apply::{APPLY_BUDGET, ApplyCommitted, CATCHING_UP, Committed, CommittedEntry, EntryInfo};
 pub use command::{AddReplicatedCommand, CommandRegistry, ReplicatedCommand};
 pub use plugin::{AppliedLog, RaftClock, RaftNode, RaftPlugin, RaftSystems};
 pub use propose::{MAX_PENDING, Outbox, Outcome, PendingProposal, ProposalId, ProposalOutcome, ProposeExt, Rejection};

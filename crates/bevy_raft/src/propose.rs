@@ -8,7 +8,7 @@ use raftian_node::NodeView;
 use raftian_node::SubmitError;
 use raftian_raft::{Bytes, ClientId, Command, Config, Moment, NodeId, RefusalReason, Refused, Sessions, Term};
 
-use crate::apply::EntryFacts;
+use crate::apply::EntryInfo;
 use crate::command::{CommandRegistry, ReplicatedCommand};
 use crate::plugin::RaftNode;
 use crate::retry::{self, CommitLatency};
@@ -35,7 +35,7 @@ pub struct ProposalOutcome {
 pub enum Outcome {
     /// It is committed and was applied here. Of a command that reached this machine as part of a snapshot, the facts are
     /// those of a later entry that repeats it.
-    Committed(EntryFacts),
+    Committed(EntryInfo),
     /// It was not committed, and never will be.
     Rejected(Rejection),
     /// The node stopped for good before an answer came: the command may have been committed, or be committed later by the

@@ -210,7 +210,7 @@ pub(crate) fn snapshot_if_due(world: &mut World) {
 }
 
 /// Tells the node the hash of the state, if the entry just applied is one at which machines compare it.
-pub(crate) fn tell_hash(world: &mut World, index: Index) {
+pub(crate) fn report_state_hash(world: &mut World, index: Index) {
     if index.0.is_multiple_of(STATE_HASH_EVERY)
         && let Some(hash) = hash(world)
         && let Some(mut node) = world.get_resource_mut::<RaftNode>()

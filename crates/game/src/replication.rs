@@ -2,7 +2,7 @@
 
 use bevy::prelude::*;
 use bevy_raft::prelude::*;
-use bevy_raft::{AppliedLog, EntryFacts};
+use bevy_raft::{AppliedLog, EntryInfo};
 use raftian_raft::Index;
 use sha2::{Digest, Sha256};
 
@@ -62,7 +62,7 @@ fn apply_orders(
     mut cities: Query<(&City, &mut Health)>,
     mut last: ResMut<LastEffect>,
 ) {
-    let (Some(order), Some(EntryFacts { index, .. })) = (entry.command::<Order>(), entry.facts()) else { return };
+    let (Some(order), Some(EntryInfo { index, .. })) = (entry.command::<Order>(), entry.info()) else { return };
     last.0 = Some((index, realm.0.apply(order)));
     projection::project(&realm.0, &mut cities);
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bevy::prelude::*;
 use bevy_raft::prelude::*;
-use bevy_raft::{EntryFacts, Outbox};
+use bevy_raft::{EntryInfo, Outbox};
 use raftian_node::cluster::NodeConfig;
 use raftian_node::quic::ServiceRequest;
 use raftian_node::{NodeControl, Requests, fresh_seed};
@@ -218,7 +218,7 @@ fn note_outcome(
 /// The outcome is triggered right after its order was applied, so the last effect is the order's own, unless the order
 /// was applied as part of a snapshot.
 fn committed(
-    facts: EntryFacts,
+    facts: EntryInfo,
     city: CityId,
     last: Option<(raftian_raft::Index, Effect)>,
     realm: Option<&ReplicatedRealm>,

@@ -204,7 +204,7 @@ impl Series {
 
     /// The same for people.
     #[must_use]
-    pub fn facts(&self) -> Vec<(String, String)> {
+    pub fn info(&self) -> Vec<(String, String)> {
         let Conditions { timeout, heartbeat, delay, loss, disk, rate, patience, .. } = &self.conditions;
         let fact = |name: &str, value: String| (name.to_owned(), value);
         let mut facts = vec![

@@ -111,7 +111,7 @@ pub fn findings(study: &Churn, runs: &[Outcome]) -> Findings {
     params.insert("every_ms".to_owned(), (study.every.0.as_secs_f64() * 1e3).into());
     params.insert("minutes".to_owned(), study.minutes.into());
     params.insert("bound_ms".to_owned(), (study.bound.0.as_secs_f64() * 1e3).into());
-    let mut facts = study.series.facts();
+    let mut facts = study.series.info();
     facts.push(("machines at the beginning".to_owned(), study.machines.to_string()));
     facts.push(("minutes of a match".to_owned(), study.minutes.to_string()));
     Findings {

@@ -156,7 +156,7 @@ pub fn findings(study: &Failover, outcomes: &[(u64, Vec<Outcome>)]) -> Findings 
     params.insert("sizes".to_owned(), json!(study.sizes.0));
     params.insert("who".to_owned(), format!("{:?}", study.who).to_lowercase().into());
     params.insert("down_ms".to_owned(), ms(study.down.0).into());
-    let mut facts = study.series.facts();
+    let mut facts = study.series.info();
     facts.push(("who crashes".to_owned(), format!("{who}, for {}", study.down)));
     let violation = outcomes.iter().find_map(|(machines, runs)| {
         let tell =

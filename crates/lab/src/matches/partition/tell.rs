@@ -146,7 +146,7 @@ pub fn findings(study: &Partition, outcomes: &[(Shape, Vec<Outcome>)]) -> Findin
     params.insert("shapes".to_owned(), json!(shapes));
     params.insert("machines".to_owned(), study.machines.into());
     params.insert("for_ms".to_owned(), ms(study.lasts.0).into());
-    let mut facts = study.series.facts();
+    let mut facts = study.series.info();
     facts.push(("machines".to_owned(), study.machines.to_string()));
     facts.push(("links stay cut for".to_owned(), study.lasts.to_string()));
     let violation = outcomes.iter().find_map(|(shape, runs)| {
