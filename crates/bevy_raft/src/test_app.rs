@@ -18,7 +18,7 @@ use crate::status::RaftStatus;
 pub const FRAME: Duration = Duration::from_millis(10);
 
 /// Most frames [`TestCluster::run_until`] waits: two minutes of simulated time.
-pub const MOST_FRAMES: usize = 12_000;
+pub const MAX_FRAMES: usize = 12_000;
 
 /// A cluster of apps, one for each node `1..=size`.
 pub struct TestCluster {
@@ -134,16 +134,16 @@ impl TestCluster {
     /// Frames until `done` holds.
     ///
     /// # Panics
-    /// If it does not hold after [`MOST_FRAMES`].
+    /// If it does not hold after [`MAX_FRAMES`].
     pub fn run_until(&mut self, mut done: impl FnMut(&[App]) -> bool) {
-        for _ in 0..MOST_FRAMES {
+        for _ in 0..MAX_FRAMES {
             if done(&self.apps) {
                 return;
             }
             self.frame();
         }
         let views: Vec<_> = self.apps.iter().map(|app| app.world().resource::<RaftStatus>()).collect();
-        panic!("the condition did not hold within {MOST_FRAMES} frames: {views:#?}");
+        panic!("the condition did not hold within {MAX_FRAMES} frames: {views:#?}");
     }
 
     /// Frames until every running node knows the same leader; gives its id.
