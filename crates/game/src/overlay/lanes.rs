@@ -7,8 +7,8 @@ use raftian_raft::{Entry, Index, Payload};
 
 use super::facts::{Condition, condition};
 use super::log_grid::{Fate, Grid, Lane};
-use super::look::{CHOSEN, FAINT, LINE, SMALL, TEXT, WARN, WEAK, WELL, digits, put, term_colour, words};
 use super::panel::heading;
+use super::theme::{CHOSEN, FAINT, LINE, SMALL, TEXT, WARN, WEAK, WELL, digits, put, term_colour, words};
 use super::{Screen, marks, ring};
 use crate::cluster_view::{ClusterView, MemberView};
 use crate::status_document::standing_word;

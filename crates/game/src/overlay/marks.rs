@@ -6,7 +6,7 @@ use bevy_egui::egui::{Color32, Painter, Pos2, Rect, Shape, Stroke, Ui, Vec2, pos
 use raftian_raft::RoleKind;
 
 use super::facts::{Condition, condition};
-use super::look::{FAINT, LINE, TEXT, WELL, term_colour};
+use super::theme::{FAINT, LINE, TEXT, WELL, term_colour};
 use crate::cluster_view::MemberView;
 
 /// ✔

@@ -8,7 +8,7 @@ use raftian_raft::{FlowKind, Index, RoleKind};
 
 use super::facts::{Condition, condition, leader, milliseconds, peer, short_hash, standing};
 use super::faults::offers;
-use super::look::{BAD, CHOSEN, FAINT, SMALL, TEXT, WARN, WEAK, digits, put, term_colour, words};
+use super::theme::{BAD, CHOSEN, FAINT, SMALL, TEXT, WARN, WEAK, digits, put, term_colour, words};
 use super::{Screen, marks};
 use crate::cluster_view::{ClusterView, Fault, MemberView};
 

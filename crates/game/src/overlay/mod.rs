@@ -15,7 +15,6 @@ mod lanes;
 pub mod latency;
 mod lives;
 mod log_grid;
-mod look;
 mod marks;
 mod members;
 mod panel;
@@ -24,6 +23,7 @@ mod rate;
 mod ring;
 mod story;
 mod strip;
+mod theme;
 mod timers;
 mod watch;
 mod why;
@@ -137,7 +137,7 @@ fn draw(
 ) -> Result {
     let context = contexts.ctx_mut()?;
     if !*dressed {
-        look::dress(context);
+        theme::apply_theme(context);
         *dressed = true;
     }
     let mut screen = Screen {

@@ -4,7 +4,7 @@ use bevy_egui::egui::{self, Align2, Color32, Context, Id, Rect, RichText, Sense,
 use std::time::Duration;
 
 use super::invariants::Light;
-use super::look::{BAD, GOOD, LINE, SMALL, TEXT, WEAK, words};
+use super::theme::{BAD, GOOD, LINE, SMALL, TEXT, WEAK, words};
 use super::{Screen, lanes, members, plots, ring, story, strip, why};
 
 /// Space between the panel and the window's edges at the start.

@@ -4,8 +4,8 @@ use bevy_egui::egui::{Align2, Color32, FontId, Painter, Pos2, Sense, Shape, Stro
 use raftian_raft::RoleKind;
 
 use super::facts::{Condition, condition, leader};
-use super::look::{BAD, CHOSEN, FAINT, LINE, TEXT, WARN, WEAK, WELL, digits, fitted, words};
 use super::panel::heading;
+use super::theme::{BAD, CHOSEN, FAINT, LINE, TEXT, WARN, WEAK, WELL, digits, fitted, words};
 use super::{Screen, marks};
 use crate::cluster_view::MemberView;
 

@@ -5,8 +5,8 @@ use raftian_raft::RoleKind;
 
 use super::Screen;
 use super::facts::{Condition, condition, leader, live_node, median_round_trip, milliseconds, short_hash};
-use super::look::{BAD, FAINT, GOOD, STRIP, TEXT, WARN, WEAK, digits, term_colour, words};
 use super::marks;
+use super::theme::{BAD, FAINT, GOOD, STRIP, TEXT, WARN, WEAK, digits, term_colour, words};
 
 /// From this width on, the strip has room for everything; below it the details are left out.
 const WIDE: f32 = 640.0;

@@ -4,10 +4,10 @@ use bevy_egui::egui::text::{LayoutJob, TextFormat};
 use bevy_egui::egui::{Button, Color32, Frame, Margin, RichText, ScrollArea, Ui};
 use raftian_raft::NodeId;
 
-use super::look::{CHOSEN, FAINT, SMALL, TEXT, WEAK, WELL, digits, term_colour, words};
 use super::panel::heading;
 use super::story::{Told, ago, with_names};
-use super::{Screen, look};
+use super::theme::{CHOSEN, FAINT, SMALL, TEXT, WEAK, WELL, digits, term_colour, words};
+use super::{Screen, theme};
 
 /// Decisions listed.
 const LISTED: usize = 80;
@@ -56,8 +56,8 @@ fn sentence(told: &Told, screen: &Screen) -> LayoutJob {
     let ago = ago(screen.now.as_secs_f64() - told.at);
     write(&format!("{ago:>6}  "), digits(SMALL), FAINT);
     write(&format!("{:>3} ", told.event.term.to_string()), digits(SMALL), term_colour(told.event.term));
-    write(&format!(" {} ", screen.view.name(told.who)), words(look::SIZE), TEXT);
-    write(&with_names(&told.event.decision.to_string(), screen.view), words(look::SIZE), WEAK);
+    write(&format!(" {} ", screen.view.name(told.who)), words(theme::SIZE), TEXT);
+    write(&with_names(&told.event.decision.to_string(), screen.view), words(theme::SIZE), WEAK);
     write(&format!("   {}", told.event.decision.rule()), words(SMALL), FAINT);
     line
 }

@@ -87,7 +87,7 @@ pub(super) fn put(
 }
 
 /// Gives egui the overlay's clothes. Nothing else in the program uses it.
-pub(super) fn dress(context: &Context) {
+pub(super) fn apply_theme(context: &Context) {
     context.set_theme(Theme::Dark);
     context.all_styles_mut(|style| {
         style.text_styles.insert(TextStyle::Body, words(SIZE));
