@@ -89,9 +89,9 @@ impl Invariants {
         &self.lights
     }
 
-    /// Takes in the pictures that came at `at`. A member in `born` was started again and may know less than before.
-    pub(super) fn look(&mut self, view: &ClusterView, born: &[NodeId], at: Duration) {
-        for id in born {
+    /// Takes in the pictures that came at `at`. A member in `restarted` was started again and may know less than before.
+    pub(super) fn look(&mut self, view: &ClusterView, restarted: &[NodeId], at: Duration) {
+        for id in restarted {
             self.commits.remove(id);
         }
         for member in &view.members {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use bevy::prelude::*;
 
 use super::invariants::Invariants;
-use super::lives::Lives;
 use super::rate::CommitRate;
+use super::restarts::Restarts;
 use super::story::Story;
 use super::timers::Timers;
 use crate::cluster_view::ClusterView;
@@ -15,7 +15,7 @@ use crate::cluster_view::ClusterView;
 /// broke.
 #[derive(Resource, Clone, Debug, Default)]
 pub struct Watched {
-    lives: Lives,
+    restarts: Restarts,
     pub(super) timers: Timers,
     pub(super) rate: CommitRate,
     pub(super) story: Story,
@@ -25,11 +25,11 @@ pub struct Watched {
 impl Watched {
     /// Takes in the picture that came at `at`, the program's own time.
     pub fn look(&mut self, view: &ClusterView, at: Duration) {
-        let born = self.lives.look(view);
+        let restarted = self.restarts.look(view);
         self.timers.look(view, at);
         self.rate.look(view, at);
         self.story.look(view, at);
-        self.invariants.look(view, &born, at);
+        self.invariants.look(view, &restarted, at);
     }
 
     /// Forgets everything, as must be done when the window turns to another cluster, whose terms and indexes start

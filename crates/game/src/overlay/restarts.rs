@@ -9,36 +9,36 @@ use raftian_raft::{Moment, NodeId};
 use super::facts::live_node;
 use crate::cluster_view::ClusterView;
 
-/// The lives of the members, as far as they can be told apart.
+/// The restarts of the members, as far as they can be told apart.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Lives(BTreeMap<NodeId, Life>);
+pub(super) struct Restarts(BTreeMap<NodeId, Run>);
 
 #[derive(Clone, Copy, Debug)]
-struct Life {
+struct Run {
     now: Moment,
     first_event: Option<Moment>,
 }
 
-impl Lives {
+impl Restarts {
     /// The members that live a life not seen before this picture.
     pub(super) fn look(&mut self, view: &ClusterView) -> Vec<NodeId> {
-        let mut born = vec![];
+        let mut restarted = vec![];
         for member in &view.members {
             let Some(node) = live_node(member) else {
                 self.0.remove(&member.id);
                 continue;
             };
-            let life = Life { now: node.now, first_event: node.events.first().map(|event| event.at) };
-            if !self.0.insert(member.id, life).is_some_and(|before| goes_on(before, node)) {
-                born.push(member.id);
+            let run = Run { now: node.now, first_event: node.events.first().map(|event| event.at) };
+            if !self.0.insert(member.id, run).is_some_and(|before| goes_on(before, node)) {
+                restarted.push(member.id);
             }
         }
-        born
+        restarted
     }
 }
 
 /// Within one life the clock never goes back, and the oldest decision stays until the list of them is full.
-fn goes_on(before: Life, node: &NodeView) -> bool {
+fn goes_on(before: Run, node: &NodeView) -> bool {
     let first = node.events.first().map(|event| event.at);
     let list_goes_on = before.first_event.is_none() || before.first_event == first || node.events.len() >= EVENTS_KEPT;
     node.now >= before.now && list_goes_on
@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn a_restart_is_noticed_however_it_shows() {
         let full: Vec<u64> = (40..40 + EVENTS_KEPT as u64).collect();
-        for (after, born) in [
+        for (after, restarted) in [
             (alive(60, &[10, 50]), false),
             (alive(60, &[10]), false),
             (alive(600, &full), false),
@@ -77,17 +77,17 @@ mod tests {
             (alive(60, &[]), true),
             (alive(60, &[55]), true),
         ] {
-            let mut lives = Lives::default();
-            assert_eq!(lives.look(&alive(50, &[10])).len(), 1);
-            assert_eq!(lives.look(&after).len() == 1, born, "{after:?}");
+            let mut restarts = Restarts::default();
+            assert_eq!(restarts.look(&alive(50, &[10])).len(), 1);
+            assert_eq!(restarts.look(&after).len() == 1, restarted, "{after:?}");
         }
     }
 
     #[test]
     fn a_member_that_was_down_lives_a_new_life() {
-        let mut lives = Lives::default();
-        lives.look(&alive(50, &[10]));
-        assert!(lives.look(&dead()).is_empty());
-        assert_eq!(lives.look(&alive(60, &[10])), [NodeId(1)]);
+        let mut restarts = Restarts::default();
+        restarts.look(&alive(50, &[10]));
+        assert!(restarts.look(&dead()).is_empty());
+        assert_eq!(restarts.look(&alive(60, &[10])), [NodeId(1)]);
     }
 }
