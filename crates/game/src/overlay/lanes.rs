@@ -9,7 +9,7 @@ use super::facts::{Condition, condition};
 use super::log_grid::{Fate, Grid, Lane};
 use super::panel::heading;
 use super::theme::{CHOSEN, FAINT, LINE, SMALL, TEXT, WARN, WEAK, WELL, digits, put, term_colour, words};
-use super::{Screen, marks, ring};
+use super::{Screen, icons, ring};
 use crate::cluster_view::{ClusterView, MemberView};
 use crate::status_document::standing_word;
 
@@ -197,7 +197,7 @@ fn progress(painter: &Painter, sheet: &Sheet, grid: &Grid, lane: usize, matched:
         put(painter, at + vec2(8.0, 0.0), Align2::LEFT_CENTER, &text, digits(9.0), WEAK, 80.0);
     }
     if let Some(column) = grid.column(next) {
-        marks::triangle(painter, below(column) - vec2(0.0, 4.0), 8.0, CHOSEN);
+        icons::triangle(painter, below(column) - vec2(0.0, 4.0), 8.0, CHOSEN);
     }
 }
 
@@ -225,7 +225,7 @@ fn legend(painter: &Painter, at: Pos2, right: f32) {
     item("match", &|area| {
         painter.circle_filled(area.center(), 3.0, WEAK);
     });
-    item("next", &|area| marks::triangle(painter, area.center() - vec2(0.0, 4.0), 8.0, CHOSEN));
+    item("next", &|area| icons::triangle(painter, area.center() - vec2(0.0, 4.0), 8.0, CHOSEN));
     item("term;  – a new leader's empty entry;  M members", &|area| {
         painter.rect_stroke(area, 2.0, Stroke::new(1.0, LINE), StrokeKind::Inside);
         painter.text(area.center(), Align2::CENTER_CENTER, "7", digits(10.0), WEAK);

@@ -9,7 +9,7 @@ use raftian_raft::{FlowKind, Index, RoleKind};
 use super::facts::{Condition, condition, leader, milliseconds, peer, short_hash, standing};
 use super::faults::offers;
 use super::theme::{BAD, CHOSEN, FAINT, SMALL, TEXT, WARN, WEAK, digits, put, term_colour, words};
-use super::{Screen, marks};
+use super::{Screen, icons};
 use crate::cluster_view::{ClusterView, Fault, MemberView};
 
 const ROW: f32 = 23.0;
@@ -134,7 +134,7 @@ fn row(ui: &mut Ui, width: f32, member: &MemberView, buttons: Option<f32>, scree
 }
 
 fn name(painter: &Painter, cell: Rect, member: &MemberView, leads: bool, view: &ClusterView) {
-    marks::disc(painter, pos2(cell.left() + 8.0, cell.center().y), 5.0, member, leads);
+    icons::disc(painter, pos2(cell.left() + 8.0, cell.center().y), 5.0, member, leads);
     let mut left = cell.left() + 22.0;
     let mut write = |text: &str, size, colour| {
         let at = pos2(left, cell.center().y);
@@ -147,7 +147,7 @@ fn name(painter: &Painter, cell: Rect, member: &MemberView, leads: bool, view: &
     }
     write(&member.id.to_string(), SMALL, WEAK);
     if leads {
-        marks::crown(painter, pos2(cell.right() - 8.0, cell.center().y), 10.0, TEXT);
+        icons::crown(painter, pos2(cell.right() - 8.0, cell.center().y), 10.0, TEXT);
     }
 }
 

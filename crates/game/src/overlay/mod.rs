@@ -10,11 +10,11 @@
 
 mod facts;
 mod faults;
+mod icons;
 mod invariants;
 mod lanes;
 pub mod latency;
 mod log_grid;
-mod marks;
 mod members;
 mod panel;
 mod plots;

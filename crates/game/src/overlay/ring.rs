@@ -6,7 +6,7 @@ use raftian_raft::RoleKind;
 use super::facts::{Condition, condition, leader};
 use super::panel::heading;
 use super::theme::{BAD, CHOSEN, FAINT, LINE, TEXT, WARN, WEAK, WELL, digits, fitted, words};
-use super::{Screen, marks};
+use super::{Screen, icons};
 use crate::cluster_view::MemberView;
 
 /// Height of the picture.
@@ -50,7 +50,7 @@ fn places(middle: Pos2, width: f32, height: f32, count: usize) -> Places {
     let radius = (110.0 / crowd).clamp(6.0, 22.0);
     let ring = (width.min(height) - NAME) / 2.0 - radius - AROUND;
     let ring = if count == 1 { 0.0 } else { ring.max(radius) };
-    Places { middles: (0..count).map(|place| marks::on_ring(middle, ring, place, count)).collect(), radius }
+    Places { middles: (0..count).map(|place| icons::on_ring(middle, ring, place, count)).collect(), radius }
 }
 
 fn links(painter: &Painter, places: &Places, screen: &Screen) {
@@ -60,7 +60,7 @@ fn links(painter: &Painter, places: &Places, screen: &Screen) {
     };
     for (to, member) in members.iter().enumerate().filter(|&(to, _)| to != from) {
         let free = places.radius + AROUND;
-        let Some(ends) = marks::between(places.middles[from], places.middles[to], free) else { continue };
+        let Some(ends) = icons::between(places.middles[from], places.middles[to], free) else { continue };
         let ends_of = [&members[from], member];
         if ends_of.iter().any(|end| condition(end) == Condition::Down) {
             painter.extend(Shape::dotted_line(&ends, LINE, 6.0, 1.0));
@@ -78,12 +78,12 @@ fn cut_link(painter: &Painter, [from, to]: [Pos2; 2]) {
     for part in [[from, from.lerp(to, 0.4)], [from.lerp(to, 0.6), to]] {
         painter.extend(Shape::dashed_line(&part, stroke, 5.0, 4.0));
     }
-    marks::cross(painter, from.lerp(to, 0.5), 9.0, BAD);
+    icons::cross(painter, from.lerp(to, 0.5), 9.0, BAD);
 }
 
 fn node(painter: &Painter, at: Pos2, radius: f32, member: &MemberView, screen: &Screen) {
     let leads = leader(screen.view) == Some(member.id);
-    marks::disc(painter, at, radius, member, leads);
+    icons::disc(painter, at, radius, member, leads);
     let condition = condition(member);
     if let Some(node) = member.node.as_ref().filter(|_| condition == Condition::Up || condition == Condition::Cut) {
         let term = node.status.term.0.to_string();
@@ -98,10 +98,10 @@ fn node(painter: &Painter, at: Pos2, radius: f32, member: &MemberView, screen: &
             _ => WEAK,
         };
         painter.circle_stroke(at, around, Stroke::new(1.0, LINE));
-        marks::arc(painter, at, around, left, Stroke::new(3.0, colour));
+        icons::arc(painter, at, around, left, Stroke::new(3.0, colour));
     }
     if leads {
-        marks::crown(painter, at - vec2(0.0, radius + AROUND + 6.0), 13.0, TEXT);
+        icons::crown(painter, at - vec2(0.0, radius + AROUND + 6.0), 13.0, TEXT);
     }
     let chosen = screen.selected == Some(member.id);
     let colour = match condition {

@@ -5,7 +5,7 @@ use raftian_raft::RoleKind;
 
 use super::Screen;
 use super::facts::{Condition, condition, leader, live_node, median_round_trip, milliseconds, short_hash};
-use super::marks;
+use super::icons;
 use super::theme::{BAD, FAINT, GOOD, STRIP, TEXT, WARN, WEAK, digits, term_colour, words};
 
 /// From this width on, the strip has room for everything; below it the details are left out.
@@ -79,9 +79,9 @@ fn line(ui: &mut Ui, screen: &Screen) {
         number(ui, &short_hash(state.hash), TEXT);
     }
     if view.states_agree() {
-        marks::inline(ui, 13.0, |painter, middle| marks::tick(painter, middle, 11.0, GOOD));
+        icons::inline(ui, 13.0, |painter, middle| icons::tick(painter, middle, 11.0, GOOD));
     } else {
-        marks::inline(ui, 13.0, |painter, middle| marks::cross(painter, middle, 12.0, BAD));
+        icons::inline(ui, 13.0, |painter, middle| icons::cross(painter, middle, 12.0, BAD));
         ui.label(RichText::new("DIVERGED").color(BAD).strong());
     }
     if let Some(pending) = screen.pending {
