@@ -5,7 +5,7 @@ use bevy_egui::input::EguiWantsInput;
 use raftian_raft::RoleKind;
 
 use super::Selected;
-use super::facts::{Condition, condition};
+use super::derived::{Condition, condition};
 use crate::cluster_view::{ClusterView, Fault, FaultKind, MemberView};
 
 /// Something that can be done to a member.
@@ -81,7 +81,7 @@ pub(super) fn press_keys(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::overlay::facts::tests::{cluster, node};
+    use crate::overlay::derived::tests::{cluster, node};
     use raftian_raft::NodeId;
 
     fn possible(view: &ClusterView, place: usize) -> Vec<&'static str> {

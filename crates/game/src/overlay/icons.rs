@@ -5,7 +5,7 @@ use std::f32::consts::{FRAC_PI_2, TAU};
 use bevy_egui::egui::{Color32, Painter, Pos2, Rect, Shape, Stroke, Ui, Vec2, pos2, vec2};
 use raftian_raft::RoleKind;
 
-use super::facts::{Condition, condition};
+use super::derived::{Condition, condition};
 use super::theme::{FAINT, LINE, TEXT, WELL, term_colour};
 use crate::cluster_view::MemberView;
 

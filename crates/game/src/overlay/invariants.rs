@@ -6,7 +6,7 @@ use std::time::Duration;
 use raftian_node::NodeView;
 use raftian_raft::{ClientId, Entry, Index, NodeId, Payload, RoleKind, Term};
 
-use super::facts::short_hash;
+use super::derived::short_hash;
 use crate::cluster_view::ClusterView;
 
 /// Terms, entries and states that are remembered, each. The oldest is dropped: nothing seen of it later is checked.
@@ -180,7 +180,7 @@ fn remember<K: Ord, V: Copy>(memory: &mut BTreeMap<K, V>, key: K, seen: V) -> V 
 mod tests {
     use super::*;
     use crate::cluster_view::AppliedState;
-    use crate::overlay::facts::tests::{cluster, node};
+    use crate::overlay::derived::tests::{cluster, node};
     use raftian_raft::Stamp;
 
     fn leading(id: u64, term: u64) -> NodeView {

@@ -5,7 +5,7 @@ use bevy_egui::egui::{
 };
 use raftian_raft::{Entry, Index, Payload};
 
-use super::facts::{Condition, condition};
+use super::derived::{Condition, condition};
 use super::log_grid::{Fate, Grid, Lane};
 use super::panel::heading;
 use super::theme::{CHOSEN, FAINT, LINE, SMALL, TEXT, WARN, WEAK, WELL, digits, put, term_colour, words};

@@ -3,7 +3,7 @@
 use raftian_node::NodeView;
 use raftian_raft::{Entry, Index, NodeId};
 
-use super::facts::{leader_node, live_node, peer};
+use super::derived::{leader_node, live_node, peer};
 use crate::cluster_view::ClusterView;
 
 /// Most columns of entries.
@@ -103,7 +103,7 @@ fn fate(node: &NodeView, index: Index) -> Fate {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::overlay::facts::tests::{cluster, node};
+    use crate::overlay::derived::tests::{cluster, node};
     use raftian_raft::{LogPosition, Payload, PeerStatus, RoleKind, Stamp, Term};
     use std::time::Duration;
 

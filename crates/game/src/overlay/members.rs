@@ -6,7 +6,7 @@ use bevy_egui::egui::{
 };
 use raftian_raft::{FlowKind, Index, RoleKind};
 
-use super::facts::{Condition, condition, leader, milliseconds, peer, short_hash, standing};
+use super::derived::{Condition, condition, leader, milliseconds, peer, short_hash, standing};
 use super::faults::offers;
 use super::theme::{BAD, CHOSEN, FAINT, SMALL, TEXT, WARN, WEAK, digits, put, term_colour, words};
 use super::{Screen, icons};
@@ -240,7 +240,7 @@ fn hints(ui: &mut Ui, fits: bool, screen: &mut Screen) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::overlay::facts::tests::{cluster, node};
+    use crate::overlay::derived::tests::{cluster, node};
     use raftian_raft::{Incarnation, Membership, NodeId, RoleKind, Standing};
 
     fn words_of(view: &ClusterView, place: usize) -> Vec<String> {

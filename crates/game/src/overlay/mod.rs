@@ -8,7 +8,7 @@
 //! Everything that is worked out stands in functions without egui and is tested; [`Watched`] keeps what one picture
 //! cannot tell: past decisions, broken invariants, when a timer began.
 
-mod facts;
+mod derived;
 mod faults;
 mod icons;
 mod invariants;

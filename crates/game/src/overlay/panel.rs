@@ -126,7 +126,7 @@ fn explain(ui: &mut Ui, light: &Light, now: Duration) {
 mod tests {
     use super::*;
     use crate::cluster_view::ClusterView;
-    use crate::overlay::facts::tests::{cluster, node};
+    use crate::overlay::derived::tests::{cluster, node};
     use crate::overlay::{CommitLatency, Watched};
     use bevy_egui::egui::RawInput;
 

@@ -6,7 +6,7 @@ use bevy_egui::egui::{Rangef, RichText, Ui, vec2};
 use egui_plot::{AxisHints, Bar, BarChart, GridMark, HLine, Plot, Points};
 
 use super::Screen;
-use super::facts::milliseconds;
+use super::derived::milliseconds;
 use super::panel::heading;
 use super::rate::SECONDS;
 use super::theme::{CHOSEN, FAINT, GOOD, SMALL, TEXT, WARN, WEAK, digits, words};

@@ -60,7 +60,7 @@ impl CommitRate {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::overlay::facts::tests::{cluster, node};
+    use crate::overlay::derived::tests::{cluster, node};
 
     fn committed(commit: u64) -> ClusterView {
         let mut node = node(1, 1);

@@ -6,7 +6,7 @@ use raftian_node::NodeView;
 use raftian_node::driver::EVENTS_KEPT;
 use raftian_raft::{Moment, NodeId};
 
-use super::facts::live_node;
+use super::derived::live_node;
 use crate::cluster_view::ClusterView;
 
 /// The restarts of the members, as far as they can be told apart.
@@ -47,7 +47,7 @@ fn goes_on(before: Run, node: &NodeView) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::overlay::facts::tests::{cluster, node};
+    use crate::overlay::derived::tests::{cluster, node};
     use raftian_raft::{Decision, Event, Term};
 
     fn alive(now: u64, events: &[u64]) -> ClusterView {

@@ -3,7 +3,7 @@
 use bevy_egui::egui::{Align2, Color32, FontId, Painter, Pos2, Sense, Shape, Stroke, Ui, vec2};
 use raftian_raft::RoleKind;
 
-use super::facts::{Condition, condition, leader};
+use super::derived::{Condition, condition, leader};
 use super::panel::heading;
 use super::theme::{BAD, CHOSEN, FAINT, LINE, TEXT, WARN, WEAK, WELL, digits, fitted, words};
 use super::{Screen, icons};

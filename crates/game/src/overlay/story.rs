@@ -107,7 +107,7 @@ pub(super) fn ago(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::overlay::facts::tests::{cluster, node};
+    use crate::overlay::derived::tests::{cluster, node};
     use raftian_raft::{Decision, Moment, Term};
 
     fn picture(id: u64, now: u64, events: &[u64]) -> NodeView {

@@ -4,7 +4,7 @@ use bevy_egui::egui::{Area, Color32, Context, Frame, Id, Margin, Order, Rect, Ri
 use raftian_raft::RoleKind;
 
 use super::Screen;
-use super::facts::{Condition, condition, leader, live_node, median_round_trip, milliseconds, short_hash};
+use super::derived::{Condition, condition, leader, live_node, median_round_trip, milliseconds, short_hash};
 use super::icons;
 use super::theme::{BAD, FAINT, GOOD, STRIP, TEXT, WARN, WEAK, digits, term_colour, words};
 

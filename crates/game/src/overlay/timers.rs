@@ -6,7 +6,7 @@ use std::time::Duration;
 use raftian_node::NodeView;
 use raftian_raft::{Moment, NodeId, RoleKind};
 
-use super::facts::{Condition, condition};
+use super::derived::{Condition, condition};
 use crate::cluster_view::{ClusterView, MemberView};
 
 /// A timer longer than this says nothing about how long timers are.
@@ -81,7 +81,7 @@ fn part(left: Duration, whole: Duration) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::overlay::facts::tests::{cluster, node};
+    use crate::overlay::derived::tests::{cluster, node};
 
     fn ms(ms: u64) -> Duration {
         Duration::from_millis(ms)
