@@ -39,7 +39,7 @@ pub enum Exit {
     NoDisplay = 11,
     /// Interrupted from the keyboard, after leaving the cluster.
     Interrupted = 130,
-    /// Told to end (SIGTERM), after leaving the cluster.
+    /// LoggedDecision to end (SIGTERM), after leaving the cluster.
     Terminated = 143,
 }
 

@@ -9,6 +9,7 @@
 //! cannot tell: past decisions, broken invariants, when a timer began.
 
 mod derived;
+mod event_log;
 mod faults;
 mod icons;
 mod invariants;
@@ -21,7 +22,6 @@ mod plots;
 mod rate;
 mod restarts;
 mod ring;
-mod story;
 mod strip;
 mod theme;
 mod timers;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::invariants::Light;
 use super::theme::{BAD, GOOD, LINE, SMALL, TEXT, WEAK, words};
-use super::{Screen, lanes, members, plots, ring, story, strip, why};
+use super::{Screen, event_log, lanes, members, plots, ring, strip, why};
 
 /// Space between the panel and the window's edges at the start.
 const MARGIN: f32 = 8.0;
@@ -115,7 +115,7 @@ fn explain(ui: &mut Ui, light: &Light, now: Duration) {
     match &light.broken {
         None => line(ui, "Has held in every picture seen.".into(), GOOD),
         Some(broken) => {
-            let ago = story::ago(now.saturating_sub(broken.at).as_secs_f64());
+            let ago = event_log::ago(now.saturating_sub(broken.at).as_secs_f64());
             line(ui, format!("Broken {ago} ago: {}.", broken.what), BAD);
         }
     }

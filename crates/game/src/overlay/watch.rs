@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use bevy::prelude::*;
 
+use super::event_log::EventLog;
 use super::invariants::Invariants;
 use super::rate::CommitRate;
 use super::restarts::Restarts;
-use super::story::Story;
 use super::timers::Timers;
 use crate::cluster_view::ClusterView;
 
@@ -18,7 +18,7 @@ pub struct Watched {
     restarts: Restarts,
     pub(super) timers: Timers,
     pub(super) rate: CommitRate,
-    pub(super) story: Story,
+    pub(super) event_log: EventLog,
     pub(super) invariants: Invariants,
 }
 
@@ -28,7 +28,7 @@ impl Watched {
         let restarted = self.restarts.look(view);
         self.timers.look(view, at);
         self.rate.look(view, at);
-        self.story.look(view, at);
+        self.event_log.look(view, at);
         self.invariants.look(view, &restarted, at);
     }
 

@@ -4,8 +4,8 @@ use bevy_egui::egui::text::{LayoutJob, TextFormat};
 use bevy_egui::egui::{Button, Color32, Frame, Margin, RichText, ScrollArea, Ui};
 use raftian_raft::NodeId;
 
+use super::event_log::{LoggedDecision, ago, with_names};
 use super::panel::heading;
-use super::story::{Told, ago, with_names};
 use super::theme::{CHOSEN, FAINT, SMALL, TEXT, WEAK, WELL, digits, term_colour, words};
 use super::{Screen, theme};
 
@@ -26,7 +26,7 @@ pub(super) fn show(ui: &mut Ui, screen: &mut Screen) {
         let list = ScrollArea::vertical().id_salt("decisions").max_height(HEIGHT).min_scrolled_height(HEIGHT);
         list.auto_shrink(false).show(ui, |ui| {
             ui.spacing_mut().item_spacing.y = 2.0;
-            let mut told = screen.watched.story.newest(screen.selected).take(LISTED).peekable();
+            let mut told = screen.watched.event_log.newest(screen.selected).take(LISTED).peekable();
             if told.peek().is_none() {
                 let elsewhere =
                     screen.selected.and_then(|id| screen.view.member(id)).is_some_and(|member| member.node.is_none());
@@ -50,7 +50,7 @@ fn chip(ui: &mut Ui, name: &str, who: Option<NodeId>, screen: &mut Screen) {
     }
 }
 
-fn sentence(told: &Told, screen: &Screen) -> LayoutJob {
+fn sentence(told: &LoggedDecision, screen: &Screen) -> LayoutJob {
     let mut line = LayoutJob::default();
     let mut write = |text: &str, font, colour: Color32| line.append(text, 0.0, TextFormat::simple(font, colour));
     let ago = ago(screen.now.as_secs_f64() - told.at);

@@ -1,4 +1,4 @@
-//! The decisions of all members as one story.
+//! The decisions of all members as one event_log.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -9,18 +9,18 @@ use raftian_raft::{Event, NodeId};
 use crate::cluster_view::ClusterView;
 
 /// Decisions kept, of all members together. The oldest is dropped.
-const TOLD: usize = 512;
+const MAX_DECISIONS: usize = 512;
 
 /// Decisions in the order in which they were made. They outlive the member that made them.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Story {
-    told: VecDeque<Told>,
+pub(super) struct EventLog {
+    told: VecDeque<LoggedDecision>,
     last: BTreeMap<NodeId, Event>,
 }
 
 /// One decision, and when.
 #[derive(Clone, PartialEq, Debug)]
-pub(super) struct Told {
+pub(super) struct LoggedDecision {
     /// Seconds of the program's own time; below zero for what happened before it began.
     pub(super) at: f64,
     /// Who decided.
@@ -29,7 +29,7 @@ pub(super) struct Told {
     pub(super) event: Event,
 }
 
-impl Story {
+impl EventLog {
     /// Takes in the pictures that came at `at`. Clocks of nodes are never compared: each decision is placed by how long
     /// ago its own node says it was.
     pub(super) fn look(&mut self, view: &ClusterView, at: Duration) {
@@ -39,7 +39,7 @@ impl Story {
             for event in self.news(node) {
                 let at = at.as_secs_f64() - node.now.since(event.at).as_secs_f64();
                 ordered &= self.told.back().is_none_or(|last| last.at <= at);
-                self.told.push_back(Told { at, who, event: event.clone() });
+                self.told.push_back(LoggedDecision { at, who, event: event.clone() });
             }
             if let Some(event) = node.events.last() {
                 self.last.insert(who, event.clone());
@@ -48,7 +48,7 @@ impl Story {
         if !ordered {
             self.told.make_contiguous().sort_by(|a, b| a.at.total_cmp(&b.at));
         }
-        while self.told.len() > TOLD {
+        while self.told.len() > MAX_DECISIONS {
             self.told.pop_front();
         }
     }
@@ -70,7 +70,7 @@ impl Story {
     }
 
     /// Newest first: the decisions of one member, or of all.
-    pub(super) fn newest(&self, of: Option<NodeId>) -> impl Iterator<Item = &Told> {
+    pub(super) fn newest(&self, of: Option<NodeId>) -> impl Iterator<Item = &LoggedDecision> {
         self.told.iter().rev().filter(move |told| of.is_none_or(|who| told.who == who))
     }
 }
@@ -119,38 +119,38 @@ mod tests {
         node
     }
 
-    fn newest(story: &Story, of: Option<u64>) -> Vec<(u64, u64)> {
-        story.newest(of.map(NodeId)).map(|told| (told.who.0, told.event.term.0)).collect()
+    fn newest(event_log: &EventLog, of: Option<u64>) -> Vec<(u64, u64)> {
+        event_log.newest(of.map(NodeId)).map(|told| (told.who.0, told.event.term.0)).collect()
     }
 
     #[test]
     fn decisions_of_nodes_with_unlike_clocks_are_merged_by_age() {
-        let mut story = Story::default();
-        story.look(&cluster(vec![picture(1, 100, &[97, 99]), picture(2, 10, &[8])]), Duration::from_secs(50));
-        assert_eq!(newest(&story, None), [(1, 99), (2, 8), (1, 97)]);
-        assert_eq!(newest(&story, Some(1)), [(1, 99), (1, 97)]);
-        assert_eq!(story.newest(None).next().unwrap().at, 49.0);
+        let mut event_log = EventLog::default();
+        event_log.look(&cluster(vec![picture(1, 100, &[97, 99]), picture(2, 10, &[8])]), Duration::from_secs(50));
+        assert_eq!(newest(&event_log, None), [(1, 99), (2, 8), (1, 97)]);
+        assert_eq!(newest(&event_log, Some(1)), [(1, 99), (1, 97)]);
+        assert_eq!(event_log.newest(None).next().unwrap().at, 49.0);
     }
 
     #[test]
     fn every_decision_is_told_once_and_survives_a_restart() {
-        let mut story = Story::default();
+        let mut event_log = EventLog::default();
         for (second, (now, events)) in
             [(10, &[8][..]), (10, &[8]), (12, &[8, 11]), (1, &[1]), (2, &[1, 2])].into_iter().enumerate()
         {
-            story.look(&cluster(vec![picture(1, now, events)]), Duration::from_secs(second as u64));
+            event_log.look(&cluster(vec![picture(1, now, events)]), Duration::from_secs(second as u64));
         }
-        assert_eq!(newest(&story, None), [(1, 2), (1, 1), (1, 11), (1, 8)]);
+        assert_eq!(newest(&event_log, None), [(1, 2), (1, 1), (1, 11), (1, 8)]);
     }
 
     #[test]
     fn what_is_gone_from_a_full_list_is_still_told_once() {
-        let mut story = Story::default();
-        story.look(&cluster(vec![picture(1, 10, &[1, 2])]), Duration::from_secs(1));
-        story.look(&cluster(vec![picture(1, 10, &[5, 6])]), Duration::from_secs(2));
+        let mut event_log = EventLog::default();
+        event_log.look(&cluster(vec![picture(1, 10, &[1, 2])]), Duration::from_secs(1));
+        event_log.look(&cluster(vec![picture(1, 10, &[5, 6])]), Duration::from_secs(2));
         let many: Vec<u64> = (7..2000).collect();
-        story.look(&cluster(vec![picture(1, 2000, &many)]), Duration::from_secs(3));
-        assert_eq!((story.told.len(), newest(&story, None)[0]), (TOLD, (1, 1999)));
+        event_log.look(&cluster(vec![picture(1, 2000, &many)]), Duration::from_secs(3));
+        assert_eq!((event_log.told.len(), newest(&event_log, None)[0]), (MAX_DECISIONS, (1, 1999)));
     }
 
     #[test]
