@@ -5,12 +5,13 @@
 //! program's cluster observes; [`ClusterView`] is filled by whoever runs the game, and [`CommitLatency`] by whoever
 //! proposes.
 //!
-//! Everything that is worked out stands in functions without egui and is tested; [`Watched`] keeps what one picture
+//! Everything that is worked out stands in functions without egui and is tested; [`History`] keeps what one picture
 //! cannot tell: past decisions, broken invariants, when a timer began.
 
 mod derived;
 mod event_log;
 mod faults;
+mod history;
 mod icons;
 mod invariants;
 mod lanes;
@@ -25,11 +26,10 @@ mod ring;
 mod strip;
 mod theme;
 mod timers;
-mod watch;
 mod why;
 
+pub use history::History;
 pub use latency::CommitLatency;
-pub use watch::Watched;
 
 use bevy::prelude::*;
 use bevy::time::Real;
@@ -91,7 +91,7 @@ pub fn plugin(app: &mut App) {
         .init_resource::<ClusterView>()
         .init_resource::<CommitLatency>()
         .init_resource::<Selected>()
-        .init_resource::<Watched>()
+        .init_resource::<History>()
         .add_systems(Update, (switch_mode, faults::press_keys.run_if(resource_equals(OverlayMode::Full))))
         .add_systems(PostUpdate, look_at_cluster.run_if(shown.or_else(on_real_timer(HIDDEN_WATCH))))
         .add_systems(EguiPrimaryContextPass, draw.run_if(shown));
@@ -104,14 +104,14 @@ fn switch_mode(keys: Res<ButtonInput<KeyCode>>, mut mode: ResMut<OverlayMode>) {
     }
 }
 
-fn look_at_cluster(view: Res<ClusterView>, time: Res<Time<Real>>, mut watched: ResMut<Watched>) {
-    watched.look(&view, time.elapsed());
+fn look_at_cluster(view: Res<ClusterView>, time: Res<Time<Real>>, mut history: ResMut<History>) {
+    history.look(&view, time.elapsed());
 }
 
 /// What the sections of the overlay show, and what their buttons ask for.
 struct Screen<'a> {
     view: &'a ClusterView,
-    watched: &'a Watched,
+    history: &'a History,
     latency: &'a CommitLatency,
     commands: Option<&'a CommandRegistry>,
     /// Orders without an answer yet, if this program proposes any.
@@ -127,7 +127,7 @@ fn draw(
     mut contexts: EguiContexts,
     mode: Res<OverlayMode>,
     view: Res<ClusterView>,
-    watched: Res<Watched>,
+    history: Res<History>,
     latency: Res<CommitLatency>,
     registry: Option<Res<CommandRegistry>>,
     status: Option<Res<RaftStatus>>,
@@ -142,7 +142,7 @@ fn draw(
     }
     let mut screen = Screen {
         view: &view,
-        watched: &watched,
+        history: &history,
         latency: &latency,
         commands: registry.as_deref(),
         pending: status.map(|status| status.pending),

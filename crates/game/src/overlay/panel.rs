@@ -91,7 +91,7 @@ pub(super) fn heading(ui: &mut Ui, title: &str) {
 fn lights(ui: &mut Ui, screen: &Screen) {
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing.x = 14.0;
-        for light in screen.watched.invariants.lights() {
+        for light in screen.history.invariants.lights() {
             let (lamp, text) = if light.broken.is_some() { (BAD, BAD) } else { (GOOD, TEXT) };
             let galley = ui.painter().layout_no_wrap(light.promise.to_owned(), words(12.0), text);
             // One item, so that a lamp and its text stay together where the row wraps.
@@ -127,16 +127,16 @@ mod tests {
     use super::*;
     use crate::cluster_view::ClusterView;
     use crate::overlay::derived::tests::{cluster, node};
-    use crate::overlay::{CommitLatency, Watched};
+    use crate::overlay::{CommitLatency, History};
     use bevy_egui::egui::RawInput;
 
     /// The place of the panel after a few frames in a window of this size.
     fn shown(context: &Context, view: &ClusterView, size: egui::Vec2) -> Rect {
         for _ in 0..6 {
-            let (watched, latency) = (Watched::default(), CommitLatency::default());
+            let (history, latency) = (History::default(), CommitLatency::default());
             let mut screen = Screen {
                 view,
-                watched: &watched,
+                history: &history,
                 latency: &latency,
                 commands: None,
                 pending: None,

@@ -17,7 +17,7 @@ pub(super) fn show(ui: &mut Ui, screen: &mut Screen) {
     ui.spacing_mut().item_spacing.y = 2.0;
     ui.horizontal(|ui| {
         heading(ui, "COMMITS PER SECOND");
-        figure(ui, &screen.watched.rate.last().to_string());
+        figure(ui, &screen.history.rate.last().to_string());
     });
     rate(ui, screen);
     ui.horizontal(|ui| {
@@ -65,7 +65,7 @@ fn axis(hints: AxisHints<'static>, spacing: RangeInclusive<f32>) -> AxisHints<'s
 
 fn rate(ui: &mut Ui, screen: &Screen) {
     let bars: Vec<_> = screen
-        .watched
+        .history
         .rate
         .bars(screen.now)
         .map(|(ago, commits)| Bar::new(ago, commits as f64).width(0.8).fill(GOOD.gamma_multiply(0.8)))

@@ -90,7 +90,7 @@ fn node(painter: &Painter, at: Pos2, radius: f32, member: &MemberView, screen: &
         let size = if term.len() > 3 { radius * 0.55 } else { radius * 0.8 };
         painter.text(at, Align2::CENTER_CENTER, term, bold(size), Color32::from_rgb(20, 22, 28));
     }
-    if let Some(left) = screen.watched.timers.left(member, screen.now) {
+    if let Some(left) = screen.history.timers.left(member, screen.now) {
         let around = radius + AROUND - 4.0;
         let colour = match member.node.as_ref().map(|node| node.status.role) {
             Some(RoleKind::Leader) => CHOSEN,

@@ -89,7 +89,7 @@ fn line(ui: &mut Ui, screen: &Screen) {
         weak(ui, "pending");
         number(ui, &pending.to_string(), if pending > 0 { WARN } else { TEXT });
     }
-    if !screen.watched.all_hold() {
+    if !screen.history.all_hold() {
         dot(ui);
         Frame::NONE.fill(BAD).corner_radius(3.0).inner_margin(Margin::symmetric(5, 0)).show(ui, |ui| {
             ui.label(RichText::new("INVARIANT BROKEN").font(words(11.0)).color(Color32::BLACK));

@@ -26,7 +26,7 @@ pub(super) fn show(ui: &mut Ui, screen: &mut Screen) {
         let list = ScrollArea::vertical().id_salt("decisions").max_height(HEIGHT).min_scrolled_height(HEIGHT);
         list.auto_shrink(false).show(ui, |ui| {
             ui.spacing_mut().item_spacing.y = 2.0;
-            let mut told = screen.watched.event_log.newest(screen.selected).take(LISTED).peekable();
+            let mut told = screen.history.event_log.newest(screen.selected).take(LISTED).peekable();
             if told.peek().is_none() {
                 let elsewhere =
                     screen.selected.and_then(|id| screen.view.member(id)).is_some_and(|member| member.node.is_none());

@@ -14,7 +14,7 @@ use crate::cluster_view::ClusterView;
 /// The past of the cluster as far as it was seen: decisions, commits per second, timers, and every invariant that
 /// broke.
 #[derive(Resource, Clone, Debug, Default)]
-pub struct Watched {
+pub struct History {
     restarts: Restarts,
     pub(super) timers: Timers,
     pub(super) rate: CommitRate,
@@ -22,7 +22,7 @@ pub struct Watched {
     pub(super) invariants: Invariants,
 }
 
-impl Watched {
+impl History {
     /// Takes in the picture that came at `at`, the program's own time.
     pub fn look(&mut self, view: &ClusterView, at: Duration) {
         let restarted = self.restarts.look(view);
