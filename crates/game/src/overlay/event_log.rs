@@ -32,7 +32,7 @@ pub(super) struct LoggedDecision {
 impl EventLog {
     /// Takes in the pictures that came at `at`. Clocks of nodes are never compared: each decision is placed by how long
     /// ago its own node says it was.
-    pub(super) fn look(&mut self, view: &ClusterView, at: Duration) {
+    pub(super) fn observe(&mut self, view: &ClusterView, at: Duration) {
         let mut ordered = true;
         for node in view.members.iter().filter_map(|member| member.node.as_ref()) {
             let who = node.status.id;
@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn decisions_of_nodes_with_unlike_clocks_are_merged_by_age() {
         let mut event_log = EventLog::default();
-        event_log.look(&cluster(vec![picture(1, 100, &[97, 99]), picture(2, 10, &[8])]), Duration::from_secs(50));
+        event_log.observe(&cluster(vec![picture(1, 100, &[97, 99]), picture(2, 10, &[8])]), Duration::from_secs(50));
         assert_eq!(newest(&event_log, None), [(1, 99), (2, 8), (1, 97)]);
         assert_eq!(newest(&event_log, Some(1)), [(1, 99), (1, 97)]);
         assert_eq!(event_log.newest(None).next().unwrap().at, 49.0);
@@ -138,7 +138,7 @@ mod tests {
         for (second, (now, events)) in
             [(10, &[8][..]), (10, &[8]), (12, &[8, 11]), (1, &[1]), (2, &[1, 2])].into_iter().enumerate()
         {
-            event_log.look(&cluster(vec![picture(1, now, events)]), Duration::from_secs(second as u64));
+            event_log.observe(&cluster(vec![picture(1, now, events)]), Duration::from_secs(second as u64));
         }
         assert_eq!(newest(&event_log, None), [(1, 2), (1, 1), (1, 11), (1, 8)]);
     }
@@ -146,10 +146,10 @@ mod tests {
     #[test]
     fn what_is_gone_from_a_full_list_is_still_told_once() {
         let mut event_log = EventLog::default();
-        event_log.look(&cluster(vec![picture(1, 10, &[1, 2])]), Duration::from_secs(1));
-        event_log.look(&cluster(vec![picture(1, 10, &[5, 6])]), Duration::from_secs(2));
+        event_log.observe(&cluster(vec![picture(1, 10, &[1, 2])]), Duration::from_secs(1));
+        event_log.observe(&cluster(vec![picture(1, 10, &[5, 6])]), Duration::from_secs(2));
         let many: Vec<u64> = (7..2000).collect();
-        event_log.look(&cluster(vec![picture(1, 2000, &many)]), Duration::from_secs(3));
+        event_log.observe(&cluster(vec![picture(1, 2000, &many)]), Duration::from_secs(3));
         assert_eq!((event_log.told.len(), newest(&event_log, None)[0]), (MAX_DECISIONS, (1, 1999)));
     }
 

@@ -24,12 +24,12 @@ pub struct History {
 
 impl History {
     /// Takes in the picture that came at `at`, the program's own time.
-    pub fn look(&mut self, view: &ClusterView, at: Duration) {
-        let restarted = self.restarts.look(view);
-        self.timers.look(view, at);
-        self.rate.look(view, at);
-        self.event_log.look(view, at);
-        self.invariants.look(view, &restarted, at);
+    pub fn observe(&mut self, view: &ClusterView, at: Duration) {
+        let restarted = self.restarts.observe(view);
+        self.timers.observe(view, at);
+        self.rate.observe(view, at);
+        self.event_log.observe(view, at);
+        self.invariants.observe(view, &restarted, at);
     }
 
     /// Forgets everything, as must be done when the window turns to another cluster, whose terms and indexes start

@@ -90,15 +90,15 @@ impl Invariants {
     }
 
     /// Takes in the pictures that came at `at`. A member in `restarted` was started again and may know less than before.
-    pub(super) fn look(&mut self, view: &ClusterView, restarted: &[NodeId], at: Duration) {
+    pub(super) fn observe(&mut self, view: &ClusterView, restarted: &[NodeId], at: Duration) {
         for id in restarted {
             self.commits.remove(id);
         }
         for member in &view.members {
             if let Some(node) = &member.node {
-                self.look_at_leader(view, node, at);
-                self.look_at_commit(view, node, at);
-                self.look_at_log(view, node, at);
+                self.check_leader(view, node, at);
+                self.check_commit(view, node, at);
+                self.check_log(view, node, at);
             }
             if let Some(state) = member.state {
                 let first = remember(&mut self.states, state.index, (state.hash, member.id));
@@ -111,7 +111,7 @@ impl Invariants {
         }
     }
 
-    fn look_at_leader(&mut self, view: &ClusterView, node: &NodeView, at: Duration) {
+    fn check_leader(&mut self, view: &ClusterView, node: &NodeView, at: Duration) {
         let status = &node.status;
         if status.role == RoleKind::Leader {
             let first = remember(&mut self.leaders, status.term, status.id);
@@ -122,14 +122,14 @@ impl Invariants {
         }
     }
 
-    fn look_at_commit(&mut self, view: &ClusterView, node: &NodeView, at: Duration) {
+    fn check_commit(&mut self, view: &ClusterView, node: &NodeView, at: Duration) {
         let (id, commit) = (node.status.id, node.status.commit);
         if let Some(before) = self.commits.insert(id, commit).filter(|&before| before > commit) {
             self.breaks(COMMIT, at, format!("{} went back from {before} to {commit}", view.name(id)));
         }
     }
 
-    fn look_at_log(&mut self, view: &ClusterView, node: &NodeView, at: Duration) {
+    fn check_log(&mut self, view: &ClusterView, node: &NodeView, at: Duration) {
         let id = node.status.id;
         for entry in node.tail.iter().filter(|entry| entry.index <= node.status.commit) {
             let seen = identity(entry);
@@ -210,7 +210,7 @@ mod tests {
     fn broken(views: Vec<ClusterView>) -> Vec<&'static str> {
         let mut invariants = Invariants::default();
         for (second, view) in views.iter().enumerate() {
-            invariants.look(view, &[], Duration::from_secs(second as u64));
+            invariants.observe(view, &[], Duration::from_secs(second as u64));
         }
         invariants.lights().iter().filter(|light| light.broken.is_some()).map(|light| light.promise).collect()
     }
@@ -227,8 +227,8 @@ mod tests {
         let views = [9, 8].map(|commit| cluster(vec![logging(1, commit, &[])]));
         assert_eq!(broken(views.to_vec()), ["commits never go back"]);
         let mut restarted = Invariants::default();
-        restarted.look(&views[0], &[], Duration::ZERO);
-        restarted.look(&views[1], &[NodeId(1)], Duration::ZERO);
+        restarted.observe(&views[0], &[], Duration::ZERO);
+        restarted.observe(&views[1], &[NodeId(1)], Duration::ZERO);
         assert!(restarted.lights().iter().all(|light| light.broken.is_none()));
     }
 
@@ -266,7 +266,7 @@ mod tests {
     fn the_first_breach_is_kept() {
         let mut invariants = Invariants::default();
         for (second, term) in [(1, 3), (2, 4)] {
-            invariants.look(&cluster(vec![leading(1, term), leading(2, term)]), &[], Duration::from_secs(second));
+            invariants.observe(&cluster(vec![leading(1, term), leading(2, term)]), &[], Duration::from_secs(second));
         }
         let broken = invariants.lights()[ELECTION].broken.clone().unwrap();
         assert_eq!(broken, Broken { at: Duration::from_secs(1), what: "m1 and m2 both lead in t3".into() });
@@ -276,7 +276,7 @@ mod tests {
     fn memory_is_bounded() {
         let mut invariants = Invariants::default();
         for term in 0..2 * REMEMBERED as u64 {
-            invariants.look(&cluster(vec![leading(1, term)]), &[], Duration::ZERO);
+            invariants.observe(&cluster(vec![leading(1, term)]), &[], Duration::ZERO);
         }
         assert_eq!(invariants.leaders.len(), REMEMBERED);
     }

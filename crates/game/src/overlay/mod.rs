@@ -93,7 +93,7 @@ pub fn plugin(app: &mut App) {
         .init_resource::<Selected>()
         .init_resource::<History>()
         .add_systems(Update, (switch_mode, faults::press_keys.run_if(resource_equals(OverlayMode::Full))))
-        .add_systems(PostUpdate, look_at_cluster.run_if(shown.or_else(on_real_timer(HIDDEN_WATCH))))
+        .add_systems(PostUpdate, check_cluster.run_if(shown.or_else(on_real_timer(HIDDEN_WATCH))))
         .add_systems(EguiPrimaryContextPass, draw.run_if(shown));
 }
 
@@ -104,8 +104,8 @@ fn switch_mode(keys: Res<ButtonInput<KeyCode>>, mut mode: ResMut<OverlayMode>) {
     }
 }
 
-fn look_at_cluster(view: Res<ClusterView>, time: Res<Time<Real>>, mut history: ResMut<History>) {
-    history.look(&view, time.elapsed());
+fn check_cluster(view: Res<ClusterView>, time: Res<Time<Real>>, mut history: ResMut<History>) {
+    history.observe(&view, time.elapsed());
 }
 
 /// What the sections of the overlay show, and what their buttons ask for.

@@ -22,7 +22,7 @@ pub(super) struct CommitRate {
 
 impl CommitRate {
     /// Takes in the pictures that came at `at`.
-    pub(super) fn look(&mut self, view: &ClusterView, at: Duration) {
+    pub(super) fn observe(&mut self, view: &ClusterView, at: Duration) {
         let commits = view.members.iter().filter_map(|member| member.node.as_ref()).map(|node| node.status.commit);
         let Some(commit) = commits.max() else { return };
         self.turn_to(at.as_secs());
@@ -71,7 +71,7 @@ mod tests {
     fn rate(samples: &[(f64, u64)]) -> CommitRate {
         let mut rate = CommitRate::default();
         for &(at, commit) in samples {
-            rate.look(&committed(commit), Duration::from_secs_f64(at));
+            rate.observe(&committed(commit), Duration::from_secs_f64(at));
         }
         rate
     }

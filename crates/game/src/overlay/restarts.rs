@@ -21,7 +21,7 @@ struct Run {
 
 impl Restarts {
     /// The members that live a life not seen before this picture.
-    pub(super) fn look(&mut self, view: &ClusterView) -> Vec<NodeId> {
+    pub(super) fn observe(&mut self, view: &ClusterView) -> Vec<NodeId> {
         let mut restarted = vec![];
         for member in &view.members {
             let Some(node) = live_node(member) else {
@@ -78,16 +78,16 @@ mod tests {
             (alive(60, &[55]), true),
         ] {
             let mut restarts = Restarts::default();
-            assert_eq!(restarts.look(&alive(50, &[10])).len(), 1);
-            assert_eq!(restarts.look(&after).len() == 1, restarted, "{after:?}");
+            assert_eq!(restarts.observe(&alive(50, &[10])).len(), 1);
+            assert_eq!(restarts.observe(&after).len() == 1, restarted, "{after:?}");
         }
     }
 
     #[test]
     fn a_member_that_was_down_lives_a_new_life() {
         let mut restarts = Restarts::default();
-        restarts.look(&alive(50, &[10]));
-        assert!(restarts.look(&dead()).is_empty());
-        assert_eq!(restarts.look(&alive(60, &[10])), [NodeId(1)]);
+        restarts.observe(&alive(50, &[10]));
+        assert!(restarts.observe(&dead()).is_empty());
+        assert_eq!(restarts.observe(&alive(60, &[10])), [NodeId(1)]);
     }
 }

@@ -33,7 +33,7 @@ struct Timer {
 
 impl Timers {
     /// Takes in the pictures that came at `at`.
-    pub(super) fn look(&mut self, view: &ClusterView, at: Duration) {
+    pub(super) fn observe(&mut self, view: &ClusterView, at: Duration) {
         self.timers.retain(|&id, _| view.member(id).is_some_and(|member| member.node.is_some()));
         for node in view.members.iter().filter_map(|member| member.node.as_ref()) {
             let timer = next(self.timers.get(&node.status.id), node, at);
@@ -98,14 +98,14 @@ mod tests {
     fn an_election_timer_runs_on_between_pictures_and_is_measured_by_the_longest() {
         let mut timers = Timers::default();
         let view = cluster(vec![picture(1, 100, 250), picture(2, 9000, 9300)]);
-        timers.look(&view, ms(50));
+        timers.observe(&view, ms(50));
         let left = |timers: &Timers, at| {
             [0, 1].map(|place| (timers.left(&view.members[place], ms(at)).unwrap() * 100.0).round() as i32)
         };
         assert_eq!(left(&timers, 50), [50, 100]);
         assert_eq!(left(&timers, 125), [25, 75]);
         assert_eq!(left(&timers, 9999), [0, 0]);
-        timers.look(&view, ms(125));
+        timers.observe(&view, ms(125));
         assert_eq!(left(&timers, 125), [25, 75], "the same picture seen again is not younger");
     }
 
@@ -114,10 +114,10 @@ mod tests {
         let mut leader = picture(1, 100, 150);
         leader.status.role = RoleKind::Leader;
         let mut timers = Timers::default();
-        timers.look(&cluster(vec![leader.clone(), picture(2, 100, 400)]), ms(0));
+        timers.observe(&cluster(vec![leader.clone(), picture(2, 100, 400)]), ms(0));
         leader.now = Moment(125_000);
         let view = cluster(vec![leader, picture(2, 100, 400)]);
-        timers.look(&view, ms(25));
+        timers.observe(&view, ms(25));
         assert_eq!(timers.left(&view.members[0], ms(25)), Some(0.5));
     }
 
@@ -126,7 +126,7 @@ mod tests {
         let mut timers = Timers::default();
         let mut view = cluster(vec![picture(1, 100, 300)]);
         view.members[0].node.as_mut().unwrap().paused = true;
-        timers.look(&view, ms(0));
+        timers.observe(&view, ms(0));
         assert_eq!(timers.left(&view.members[0], ms(5000)), Some(1.0));
         view.members[0].up = false;
         assert_eq!(timers.left(&view.members[0], ms(0)), None);
@@ -137,7 +137,7 @@ mod tests {
         let mut timers = Timers::default();
         let mut view = cluster(vec![picture(1, 100, 50)]);
         view.members[0].node.as_mut().unwrap().status.deadline = Moment(u64::MAX);
-        timers.look(&view, ms(0));
+        timers.observe(&view, ms(0));
         assert_eq!(timers.left(&view.members[0], ms(0)), Some(0.0));
     }
 }
