@@ -14,7 +14,7 @@ const REMEMBERED: usize = 4096;
 
 /// A promise, and how it broke.
 #[derive(Clone, Debug)]
-pub(super) struct Light {
+pub(super) struct CheckedProperty {
     /// The promise in a few words.
     pub(super) promise: &'static str,
     /// Where it is made.
@@ -33,11 +33,11 @@ pub(super) struct Broken {
 }
 
 /// A committed entry: its term, and what it says as far as that is looked at.
-type Identity = (Term, Said);
+type Identity = (Term, EntryKind);
 
 /// What tells entries of one term apart.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Said {
+enum EntryKind {
     Nothing,
     Command(ClientId, u64),
     Members,
@@ -46,14 +46,14 @@ enum Said {
 }
 
 fn differ(one: Identity, other: Identity) -> bool {
-    let unknown = one.1 == Said::Withheld || other.1 == Said::Withheld;
+    let unknown = one.1 == EntryKind::Withheld || other.1 == EntryKind::Withheld;
     one.0 != other.0 || (!unknown && one.1 != other.1)
 }
 
 /// Everything that was seen of the cluster and must not be contradicted.
 #[derive(Clone, Debug)]
 pub(super) struct Invariants {
-    lights: [Light; 4],
+    lights: [CheckedProperty; 4],
     leaders: BTreeMap<Term, NodeId>,
     commits: BTreeMap<NodeId, Index>,
     entries: BTreeMap<Index, (Identity, NodeId)>,
@@ -67,7 +67,7 @@ const STATES: usize = 3;
 
 impl Default for Invariants {
     fn default() -> Self {
-        let light = |promise, rule| Light { promise, rule, broken: None };
+        let light = |promise, rule| CheckedProperty { promise, rule, broken: None };
         Self {
             lights: [
                 light("one leader per term", "Raft 5.2, election safety"),
@@ -85,7 +85,7 @@ impl Default for Invariants {
 
 impl Invariants {
     /// The promises, in a fixed order.
-    pub(super) fn lights(&self) -> &[Light] {
+    pub(super) fn lights(&self) -> &[CheckedProperty] {
         &self.lights
     }
 
@@ -133,11 +133,11 @@ impl Invariants {
         let id = node.status.id;
         for entry in node.tail.iter().filter(|entry| entry.index <= node.status.commit) {
             let seen = identity(entry);
-            let known = self.entries.get(&entry.index).filter(|_| seen.1 == Said::Withheld);
+            let known = self.entries.get(&entry.index).filter(|_| seen.1 == EntryKind::Withheld);
             let (first, owner) = match known {
                 Some(known) => *known,
                 // What a witness forgot is nothing to compare others with.
-                None if seen.1 == Said::Withheld => continue,
+                None if seen.1 == EntryKind::Withheld => continue,
                 None => remember(&mut self.entries, entry.index, (seen, id)),
             };
             if differ(first, seen) {
@@ -159,10 +159,10 @@ impl Invariants {
 
 fn identity(entry: &Entry) -> Identity {
     let said = match &entry.payload {
-        Payload::Empty => Said::Nothing,
-        Payload::Command(command) => Said::Command(command.client, command.sequence),
-        Payload::Membership(_) => Said::Members,
-        Payload::Withheld => Said::Withheld,
+        Payload::Empty => EntryKind::Nothing,
+        Payload::Command(command) => EntryKind::Command(command.client, command.sequence),
+        Payload::Membership(_) => EntryKind::Members,
+        Payload::Withheld => EntryKind::Withheld,
     };
     (entry.term, said)
 }

@@ -3,7 +3,7 @@
 use bevy_egui::egui::{self, Align2, Color32, Context, Id, Rect, RichText, Sense, Ui, pos2, vec2};
 use std::time::Duration;
 
-use super::invariants::Light;
+use super::invariants::CheckedProperty;
 use super::theme::{BAD, GOOD, LINE, SMALL, TEXT, WEAK, words};
 use super::{Screen, event_log, lanes, members, plots, ring, strip, why};
 
@@ -108,7 +108,7 @@ fn lights(ui: &mut Ui, screen: &Screen) {
     ui.painter().hline(line.x_range(), line.center().y, (1.0, LINE));
 }
 
-fn explain(ui: &mut Ui, light: &Light, now: Duration) {
+fn explain(ui: &mut Ui, light: &CheckedProperty, now: Duration) {
     let line = |ui: &mut Ui, text: String, colour: Color32| {
         ui.label(RichText::new(text).color(colour));
     };
