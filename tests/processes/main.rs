@@ -130,9 +130,9 @@ fn a_node_with_a_foreign_key_is_refused() {
     assert_eq!(committed["ok"].as_bool(), Some(true), "the two others are a majority without it");
     let forged = cluster.status(3);
     assert_eq!((forged["leader"].as_u64(), healths(&forged)[1]), (None, 100), "it learns nothing");
-    // The forged key does not open the true member's desk either.
+    // The forged key does not open the true member's service either.
     let refused = raftian(&["status", "--config", cluster.config(3), "--json"]);
-    assert!(refused.status.success(), "its own desk knows it");
+    assert!(refused.status.success(), "its own service knows it");
     // For people, it is another fault than a member that is down.
     eventually("its key is shown to be refused", || {
         let text = raftian(&["status", "--config", cluster.config(1)]);

@@ -10,9 +10,9 @@ use bevy::state::app::StatesPlugin;
 use bevy_raft::prelude::*;
 use raftian_node::{NodeHandle, Stopped};
 
+use crate::admin::{self, AdminService, OwnMember};
 use crate::replication;
 use crate::seat::Seat;
-use crate::service::{self, OwnMember, ServiceDesk};
 use crate::wake::Wake;
 
 /// Longest sleep between two updates: proposals that wait for an answer are looked at this often even if the node is
@@ -36,14 +36,14 @@ pub fn app(seat: Seat) -> App {
 /// Why the node stopped by itself.
 pub fn run(mut node: NodeHandle, member: OwnMember, asked_to_stop: impl Fn() -> bool) -> Result<(), Stopped> {
     let wake = Wake::new();
-    let desk = node.take_requests().map(ServiceDesk::new);
+    let service = node.take_requests().map(AdminService::new);
     let waker = Arc::clone(&wake);
     node.control().set_waker(Arc::new(move || waker.raise()));
     let control = node.control();
     let mut app = app(Seat::fresh(node));
-    app.add_plugins(service::plugin).insert_resource(member);
-    if let Some(desk) = desk {
-        app.insert_resource(desk);
+    app.add_plugins(admin::plugin).insert_resource(member);
+    if let Some(service) = service {
+        app.insert_resource(service);
     }
     app.finish();
     app.cleanup();

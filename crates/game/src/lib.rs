@@ -5,6 +5,7 @@
 //! work; none of them writes the truth. [`headless`] runs a member without a window, [`embedded`] a whole match in one
 //! process, and [`cli`] is the command line. [`dots`] is the window of an experiment.
 
+pub mod admin;
 pub mod classic_layout;
 pub mod cli;
 pub mod cluster_view;
@@ -23,7 +24,6 @@ pub mod realm;
 mod remote;
 pub mod replication;
 pub mod seat;
-pub mod service;
 pub mod status_document;
 pub mod terminal;
 #[cfg(feature = "client")]

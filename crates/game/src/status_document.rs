@@ -7,9 +7,9 @@ use bevy_raft::RaftStatus;
 use raftian_raft::{FlowKind, Member, NodeId, Standing, Status};
 use serde::{Deserialize, Serialize};
 
+use crate::admin::OwnMember;
 use crate::cluster_view::AppliedState;
 use crate::realm::Realm;
-use crate::service::OwnMember;
 use crate::terminal::lost_lines;
 
 /// Name and version of the document's shape.

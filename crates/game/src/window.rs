@@ -11,8 +11,8 @@ use bevy_raft::RaftPlugin;
 use raftian_node::NodeHandle;
 use wgpu_types::DeviceType;
 
+use crate::admin::{self, AdminService, OwnMember};
 use crate::embedded::{self, Embedded};
-use crate::service::{self, OwnMember, ServiceDesk};
 use crate::terminal::{note, release_libraries};
 use crate::view::screenshot::ScreenshotPlan;
 use crate::{frame_cap, overlay, play, remote, replication, view};
@@ -64,11 +64,11 @@ pub fn play_embedded(embedded: Embedded, node: NodeHandle, options: &WindowOptio
 
 /// Plays as one member of a cluster whose other members run elsewhere.
 pub fn play_member(mut node: NodeHandle, member: OwnMember, options: &WindowOptions) -> AppExit {
-    let desk = node.take_requests().map(ServiceDesk::new);
+    let service = node.take_requests().map(AdminService::new);
     let mut app = base(&member.config.name, node, options);
-    app.insert_resource(member).add_plugins((remote::plugin, service::plugin));
-    if let Some(desk) = desk {
-        app.insert_resource(desk);
+    app.insert_resource(member).add_plugins((remote::plugin, admin::plugin));
+    if let Some(service) = service {
+        app.insert_resource(service);
     }
     app.run()
 }

@@ -11,8 +11,8 @@ use super::output::{failed, print, print_json, seconds};
 use super::signals::watch_signals;
 use super::status::{Unanswered, ask, unexpected};
 use super::{Exit, Failure, MemberArgs};
+use crate::admin::{Answer, CommittedOrder, Question};
 use crate::realm::{CityId, Order};
-use crate::service::{Answer, CommittedOrder, Question};
 
 /// Name and version of the document's shape.
 const SCHEMA: &str = "raftian.order/1";

@@ -8,7 +8,7 @@ use raftian_node::quic::client::{ClientError, request_blocking};
 
 use super::output::{failed, print, print_json};
 use super::{Exit, Failure, MemberArgs};
-use crate::service::{Answer, Question};
+use crate::admin::{Answer, Question};
 use crate::status_document::SCHEMA;
 
 /// Longest wait for a member's status.

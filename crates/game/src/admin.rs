@@ -93,18 +93,18 @@ pub struct CommittedOrder {
     pub health: i32,
 }
 
-/// The member's desk for its operator's tools.
+/// The member's service for its operator's tools.
 #[derive(Resource)]
-pub struct ServiceDesk {
+pub struct AdminService {
     requests: Requests,
     started: Instant,
     next_ticket: u64,
-    orders: BTreeMap<u64, OrderAtDesk>,
+    orders: BTreeMap<u64, TrackedOrder>,
     /// Requests whose answer is held back, and until when.
     held: Vec<(u64, Instant, ServiceRequest)>,
 }
 
-struct OrderAtDesk {
+struct TrackedOrder {
     proposal: ProposalId,
     city: CityId,
     answer: Option<Answer>,
@@ -119,11 +119,11 @@ pub struct OwnMember {
     pub control: NodeControl,
 }
 
-impl ServiceDesk {
-    /// A desk that answers `requests`.
+impl AdminService {
+    /// A service that answers `requests`.
     #[must_use]
     pub fn new(requests: Requests) -> Self {
-        ServiceDesk {
+        AdminService {
             requests,
             started: Instant::now(),
             next_ticket: fresh_seed() >> TICKET_SHIFT,
@@ -133,17 +133,17 @@ impl ServiceDesk {
     }
 }
 
-/// Answers the tools. Needs [`ServiceDesk`] and [`OwnMember`].
+/// Answers the tools. Needs [`AdminService`] and [`OwnMember`].
 pub fn plugin(app: &mut App) {
     app.add_systems(
         PreUpdate,
-        (take_requests, answer_held).chain().after(RaftSystems::Apply).run_if(resource_exists::<ServiceDesk>),
+        (take_requests, answer_held).chain().after(RaftSystems::Apply).run_if(resource_exists::<AdminService>),
     )
     .add_observer(note_outcome);
 }
 
 fn take_requests(
-    mut desk: ResMut<ServiceDesk>,
+    mut service: ResMut<AdminService>,
     mut commands: Commands,
     member: Res<OwnMember>,
     status: Res<RaftStatus>,
@@ -151,11 +151,11 @@ fn take_requests(
     own: Res<OwnState>,
     realm: Option<Res<ReplicatedRealm>>,
 ) {
-    while let Some(request) = desk.requests.try_next() {
+    while let Some(request) = service.requests.try_next() {
         match serde_json::from_slice(&request.body) {
             Err(error) => reply(request, &Answer::Refused { reason: format!("the question cannot be read: {error}") }),
             Ok(Question::Status) => {
-                let uptime = desk.started.elapsed();
+                let uptime = service.started.elapsed();
                 let realm = realm.as_ref().map(|realm| &realm.0);
                 let pending = outbox.pending().len();
                 match status_document::of(&member, &status, own.0, pending, realm, uptime) {
@@ -167,45 +167,45 @@ fn take_requests(
                 None => reply(request, &Answer::NotNow { reason: "there is no match yet".to_owned() }),
                 Some(Some(reason)) => reply(request, &Answer::Refused { reason }),
                 Some(None) => {
-                    let ticket = desk.next_ticket;
-                    desk.next_ticket += 1;
+                    let ticket = service.next_ticket;
+                    service.next_ticket += 1;
                     let proposal = commands.propose(order);
                     let Order::Attack { city } = order;
-                    desk.orders.insert(ticket, OrderAtDesk { proposal, city, answer: None });
-                    while desk.orders.len() > TICKETS {
-                        desk.orders.pop_first();
+                    service.orders.insert(ticket, TrackedOrder { proposal, city, answer: None });
+                    while service.orders.len() > TICKETS {
+                        service.orders.pop_first();
                     }
-                    desk.held.push((ticket, Instant::now() + HOLD, request));
+                    service.held.push((ticket, Instant::now() + HOLD, request));
                 }
             },
-            Ok(Question::Outcome { ticket }) => desk.held.push((ticket, Instant::now() + HOLD, request)),
+            Ok(Question::Outcome { ticket }) => service.held.push((ticket, Instant::now() + HOLD, request)),
         }
     }
 }
 
 /// Answers what has its answer, and what has waited long enough.
-fn answer_held(mut desk: ResMut<ServiceDesk>) {
+fn answer_held(mut service: ResMut<AdminService>) {
     let now = Instant::now();
-    let held = std::mem::take(&mut desk.held);
+    let held = std::mem::take(&mut service.held);
     let too_many = held.len().saturating_sub(MAX_HELD);
     for (place, (ticket, deadline, request)) in held.into_iter().enumerate() {
-        match desk.orders.get(&ticket).map(|order| &order.answer) {
+        match service.orders.get(&ticket).map(|order| &order.answer) {
             None => reply(request, &Answer::UnknownTicket),
             Some(Some(answer)) => reply(request, answer),
             Some(None) if now >= deadline || place < too_many => reply(request, &Answer::Waiting { ticket }),
-            Some(None) => desk.held.push((ticket, deadline, request)),
+            Some(None) => service.held.push((ticket, deadline, request)),
         }
     }
 }
 
 fn note_outcome(
     outcome: On<ProposalOutcome>,
-    desk: Option<ResMut<ServiceDesk>>,
+    service: Option<ResMut<AdminService>>,
     last: Option<Res<LastEffect>>,
     realm: Option<Res<ReplicatedRealm>>,
 ) {
-    let Some(mut desk) = desk else { return };
-    let Some(order) = desk.orders.values_mut().find(|order| order.proposal == outcome.id) else { return };
+    let Some(mut service) = service else { return };
+    let Some(order) = service.orders.values_mut().find(|order| order.proposal == outcome.id) else { return };
     order.answer = Some(match &outcome.outcome {
         Outcome::Rejected(rejection) => Answer::NotNow { reason: rejection.to_string() },
         Outcome::Unknown { .. } => Answer::UnknownTicket,
