@@ -37,7 +37,7 @@ const TICKET_SHIFT: u32 = 12;
 /// A question of a tool.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "ask", rename_all = "kebab-case")]
-pub enum Question {
+pub enum AdminRequest {
     /// How the member is.
     Status,
     /// Propose an order.
@@ -55,7 +55,7 @@ pub enum Question {
 /// An answer to a tool.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "kebab-case")]
-pub enum Answer {
+pub enum AdminResponse {
     /// How the member is.
     Status(Box<StatusDocument>),
     /// The order waits for its commit; ask for this ticket.
@@ -107,7 +107,7 @@ pub struct AdminService {
 struct TrackedOrder {
     proposal: ProposalId,
     city: CityId,
-    answer: Option<Answer>,
+    answer: Option<AdminResponse>,
 }
 
 /// Who this member is, for its status document.
@@ -153,19 +153,21 @@ fn take_requests(
 ) {
     while let Some(request) = service.requests.try_next() {
         match serde_json::from_slice(&request.body) {
-            Err(error) => reply(request, &Answer::Refused { reason: format!("the question cannot be read: {error}") }),
-            Ok(Question::Status) => {
+            Err(error) => {
+                reply(request, &AdminResponse::Refused { reason: format!("the question cannot be read: {error}") })
+            }
+            Ok(AdminRequest::Status) => {
                 let uptime = service.started.elapsed();
                 let realm = realm.as_ref().map(|realm| &realm.0);
                 let pending = outbox.pending().len();
                 match status_document::of(&member, &status, own.0, pending, realm, uptime) {
-                    Some(document) => reply(request, &Answer::Status(Box::new(document))),
-                    None => reply(request, &Answer::NotNow { reason: "the member is not ready yet".to_owned() }),
+                    Some(document) => reply(request, &AdminResponse::Status(Box::new(document))),
+                    None => reply(request, &AdminResponse::NotNow { reason: "the member is not ready yet".to_owned() }),
                 }
             }
-            Ok(Question::Order { order }) => match realm.as_ref().map(|realm| unknown_city(realm, order)) {
-                None => reply(request, &Answer::NotNow { reason: "there is no match yet".to_owned() }),
-                Some(Some(reason)) => reply(request, &Answer::Refused { reason }),
+            Ok(AdminRequest::Order { order }) => match realm.as_ref().map(|realm| unknown_city(realm, order)) {
+                None => reply(request, &AdminResponse::NotNow { reason: "there is no match yet".to_owned() }),
+                Some(Some(reason)) => reply(request, &AdminResponse::Refused { reason }),
                 Some(None) => {
                     let ticket = service.next_ticket;
                     service.next_ticket += 1;
@@ -178,7 +180,7 @@ fn take_requests(
                     service.held.push((ticket, Instant::now() + HOLD, request));
                 }
             },
-            Ok(Question::Outcome { ticket }) => service.held.push((ticket, Instant::now() + HOLD, request)),
+            Ok(AdminRequest::Outcome { ticket }) => service.held.push((ticket, Instant::now() + HOLD, request)),
         }
     }
 }
@@ -190,9 +192,9 @@ fn answer_held(mut service: ResMut<AdminService>) {
     let too_many = held.len().saturating_sub(MAX_HELD);
     for (place, (ticket, deadline, request)) in held.into_iter().enumerate() {
         match service.orders.get(&ticket).map(|order| &order.answer) {
-            None => reply(request, &Answer::UnknownTicket),
+            None => reply(request, &AdminResponse::UnknownTicket),
             Some(Some(answer)) => reply(request, answer),
-            Some(None) if now >= deadline || place < too_many => reply(request, &Answer::Waiting { ticket }),
+            Some(None) if now >= deadline || place < too_many => reply(request, &AdminResponse::Waiting { ticket }),
             Some(None) => service.held.push((ticket, deadline, request)),
         }
     }
@@ -207,10 +209,10 @@ fn note_outcome(
     let Some(mut service) = service else { return };
     let Some(order) = service.orders.values_mut().find(|order| order.proposal == outcome.id) else { return };
     order.answer = Some(match &outcome.outcome {
-        Outcome::Rejected(rejection) => Answer::NotNow { reason: rejection.to_string() },
-        Outcome::Unknown { .. } => Answer::UnknownTicket,
+        Outcome::Rejected(rejection) => AdminResponse::NotNow { reason: rejection.to_string() },
+        Outcome::Unknown { .. } => AdminResponse::UnknownTicket,
         Outcome::Committed(facts) => {
-            Answer::Committed(committed(*facts, order.city, last.and_then(|last| last.0), realm.as_deref()))
+            AdminResponse::Committed(committed(*facts, order.city, last.and_then(|last| last.0), realm.as_deref()))
         }
     });
 }
@@ -240,7 +242,7 @@ fn unknown_city(realm: &ReplicatedRealm, order: Order) -> Option<String> {
     (realm.0.health(city).is_none()).then(|| format!("there is no city {}; choose one of {}", city.0, known.join(", ")))
 }
 
-fn reply(request: ServiceRequest, answer: &Answer) {
+fn reply(request: ServiceRequest, answer: &AdminResponse) {
     match serde_json::to_vec(answer) {
         Ok(bytes) => request.answer(bytes),
         Err(error) => error!(%error, "an answer to a tool cannot be written"),

@@ -11,7 +11,7 @@ use super::output::{failed, print, print_json, seconds};
 use super::signals::watch_signals;
 use super::status::{Unanswered, ask, unexpected};
 use super::{Exit, Failure, MemberArgs};
-use crate::admin::{Answer, CommittedOrder, Question};
+use crate::admin::{AdminRequest, AdminResponse, CommittedOrder};
 use crate::realm::{CityId, Order};
 
 /// Name and version of the document's shape.
@@ -102,7 +102,7 @@ fn propose_until_interrupted(args: &OrderArgs, city: CityId) -> Result<Committed
 
 fn propose(config: &NodeConfig, timeout: f64, city: CityId) -> Result<CommittedOrder, Failure> {
     let deadline = Instant::now() + Duration::from_secs_f64(timeout);
-    let mut question = Question::Order { order: Order::Attack { city } };
+    let mut question = AdminRequest::Order { order: Order::Attack { city } };
     let mut proposed = false;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
@@ -113,13 +113,13 @@ fn propose(config: &NodeConfig, timeout: f64, city: CityId) -> Result<CommittedO
         // A node on which many orders wait answers before its time, and another question may get through a moment later.
         let pause = || std::thread::sleep(SHORTEST_ROUND.saturating_sub(asked_at.elapsed()).min(left));
         match ask(config, &question, left.clamp(Duration::from_millis(200), ONE_QUESTION)) {
-            Ok(Answer::Committed(committed)) => return Ok(committed),
-            Ok(Answer::Waiting { ticket }) => {
+            Ok(AdminResponse::Committed(committed)) => return Ok(committed),
+            Ok(AdminResponse::Waiting { ticket }) => {
                 proposed = true;
-                question = Question::Outcome { ticket };
+                question = AdminRequest::Outcome { ticket };
                 pause();
             }
-            Ok(Answer::UnknownTicket) => return Err(unknown("the member was started anew meanwhile")),
+            Ok(AdminResponse::UnknownTicket) => return Err(unknown("the member was started anew meanwhile")),
             Ok(other) => return Err(unexpected(&other)),
             Err(Unanswered { failure, may_have_arrived: false }) if !proposed => return Err(failure),
             Err(Unanswered { failure, .. }) => {
@@ -150,7 +150,7 @@ fn unknown(reason: &str) -> Failure {
 }
 
 fn is_running(config: &NodeConfig) -> bool {
-    matches!(ask(config, &Question::Status, IS_RUNNING_TIMEOUT), Ok(Answer::Status(_)))
+    matches!(ask(config, &AdminRequest::Status, IS_RUNNING_TIMEOUT), Ok(AdminResponse::Status(_)))
 }
 
 fn too_late(timeout: f64) -> Failure {

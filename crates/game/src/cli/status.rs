@@ -8,7 +8,7 @@ use raftian_node::quic::client::{ClientError, request_blocking};
 
 use super::output::{failed, print, print_json};
 use super::{Exit, Failure, MemberArgs};
-use crate::admin::{Answer, Question};
+use crate::admin::{AdminRequest, AdminResponse};
 use crate::status_document::SCHEMA;
 
 /// Longest wait for a member's status.
@@ -29,8 +29,8 @@ pub(super) struct StatusArgs {
 pub(super) fn run(args: &StatusArgs) -> Result<Exit, Failure> {
     let status = || {
         let config = NodeFile::read(&args.member.config)?;
-        match ask(&config, &Question::Status, STATUS_TIMEOUT)? {
-            Answer::Status(document) => Ok(document),
+        match ask(&config, &AdminRequest::Status, STATUS_TIMEOUT)? {
+            AdminResponse::Status(document) => Ok(document),
             other => Err(unexpected(&other)),
         }
     };
@@ -64,7 +64,11 @@ impl From<ClientError> for Unanswered {
 }
 
 /// Asks the running member of this configuration, again while it is busy. Takes no longer than `timeout`.
-pub(super) fn ask(config: &NodeConfig, question: &Question, timeout: Duration) -> Result<Answer, Unanswered> {
+pub(super) fn ask(
+    config: &NodeConfig,
+    question: &AdminRequest,
+    timeout: Duration,
+) -> Result<AdminResponse, Unanswered> {
     let deadline = Instant::now() + timeout;
     let body = serde_json::to_vec(question).map_err(|error| Unanswered {
         failure: Failure::new(Exit::Unexpected, error.to_string()),
@@ -84,11 +88,16 @@ pub(super) fn ask(config: &NodeConfig, question: &Question, timeout: Duration) -
 }
 
 /// An answer to another question than the one asked.
-pub(super) fn unexpected(answer: &Answer) -> Failure {
+pub(super) fn unexpected(answer: &AdminResponse) -> Failure {
     match answer {
-        Answer::Refused { reason } => Failure::new(Exit::Usage, reason.clone()),
-        Answer::NotNow { reason } => Failure::new(Exit::NoQuorum, format!("the member cannot take it now: {reason}")),
-        Answer::UnknownTicket | Answer::Status(_) | Answer::Waiting { .. } | Answer::Committed(_) => {
+        AdminResponse::Refused { reason } => Failure::new(Exit::Usage, reason.clone()),
+        AdminResponse::NotNow { reason } => {
+            Failure::new(Exit::NoQuorum, format!("the member cannot take it now: {reason}"))
+        }
+        AdminResponse::UnknownTicket
+        | AdminResponse::Status(_)
+        | AdminResponse::Waiting { .. }
+        | AdminResponse::Committed(_) => {
             Failure::new(Exit::Version, "the member answers another question; is it of this version?")
         }
     }
