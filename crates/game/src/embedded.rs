@@ -218,7 +218,7 @@ fn run_background(
                 return;
             }
             Err(TryRecvError::Disconnected) => return,
-            Err(TryRecvError::Empty) => wake.wait(headless::LONGEST_SLEEP),
+            Err(TryRecvError::Empty) => wake.wait(headless::MAX_SLEEP),
         }
     }
 }

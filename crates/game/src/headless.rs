@@ -17,7 +17,7 @@ use crate::wake::Wake;
 
 /// Longest sleep between two updates: proposals that wait for an answer are looked at this often even if the node is
 /// silent.
-pub const LONGEST_SLEEP: Duration = Duration::from_millis(100);
+pub const MAX_SLEEP: Duration = Duration::from_millis(100);
 
 /// A headless app in this seat: Bevy's minimum, the plugin, and the game's rules.
 pub fn app(seat: Seat) -> App {
@@ -29,7 +29,7 @@ pub fn app(seat: Seat) -> App {
     app
 }
 
-/// Runs a member until it is `asked_to_stop`, which is looked at every [`LONGEST_SLEEP`]; then its node hands over and
+/// Runs a member until it is `asked_to_stop`, which is looked at every [`MAX_SLEEP`]; then its node hands over and
 /// stops.
 ///
 /// # Errors
@@ -52,7 +52,7 @@ pub fn run(mut node: NodeHandle, member: OwnMember, asked_to_stop: impl Fn() -> 
         if !control.is_running() {
             return Err(control.view().stopped.unwrap_or(Stopped::Ended));
         }
-        wake.wait(LONGEST_SLEEP);
+        wake.wait(MAX_SLEEP);
     }
     // Dropping the app drops its node, which hands leadership over first.
     drop(app);

@@ -24,7 +24,7 @@ const ONE_QUESTION: Duration = Duration::from_secs(3);
 const IS_RUNNING_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Shortest time between two questions about one order.
-const SHORTEST_ROUND: Duration = Duration::from_millis(250);
+const MIN_ROUND: Duration = Duration::from_millis(250);
 
 /// Interval at which a waiting order looks for an interrupt.
 const INTERRUPT_POLL: Duration = Duration::from_millis(50);
@@ -111,7 +111,7 @@ fn propose(config: &NodeConfig, timeout: f64, city: CityId) -> Result<CommittedO
         }
         let asked_at = Instant::now();
         // A node on which many orders wait answers before its time, and another question may get through a moment later.
-        let pause = || std::thread::sleep(SHORTEST_ROUND.saturating_sub(asked_at.elapsed()).min(left));
+        let pause = || std::thread::sleep(MIN_ROUND.saturating_sub(asked_at.elapsed()).min(left));
         match ask(config, &question, left.clamp(Duration::from_millis(200), ONE_QUESTION)) {
             Ok(AdminResponse::Committed(committed)) => return Ok(committed),
             Ok(AdminResponse::Waiting { ticket }) => {

@@ -7,7 +7,7 @@ use super::derived::{leader_node, live_node, peer};
 use crate::cluster_view::ClusterView;
 
 /// Most columns of entries.
-pub(super) const MOST_COLUMNS: usize = 24;
+pub(super) const MAX_COLUMNS: usize = 24;
 
 /// The visible part of all logs.
 pub(super) struct Grid<'a> {
@@ -59,7 +59,7 @@ impl<'a> Grid<'a> {
             lane.progress.map(|(matched, _)| matched)
         }));
         let last = known.max().unwrap_or_default();
-        let columns = fit.clamp(2, MOST_COLUMNS + 1);
+        let columns = fit.clamp(2, MAX_COLUMNS + 1);
         let first = Index(last.0.saturating_sub(columns as u64 - 2).max(1));
         Grid { first, columns, lanes }
     }
@@ -136,7 +136,7 @@ mod tests {
         let grid = Grid::new(&view, 11);
         assert_eq!((grid.first, grid.columns, grid.index(10)), (Index(91), 11, Index(101)));
         assert_eq!([90, 91, 101, 102].map(|index| grid.column(Index(index))), [None, Some(0), Some(10), None]);
-        assert_eq!(Grid::new(&view, 1000).columns, MOST_COLUMNS + 1);
+        assert_eq!(Grid::new(&view, 1000).columns, MAX_COLUMNS + 1);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::derived::{Condition, condition};
 use crate::cluster_view::{ClusterView, MemberView};
 
 /// A timer longer than this says nothing about how long timers are.
-const LONGEST_MEANT: Duration = Duration::from_secs(60);
+const MAX_TIMEOUT_SHOWN: Duration = Duration::from_secs(60);
 
 /// The timers of all members.
 #[derive(Clone, Debug, Default)]
@@ -37,7 +37,7 @@ impl Timers {
         self.timers.retain(|&id, _| view.member(id).is_some_and(|member| member.node.is_some()));
         for node in view.members.iter().filter_map(|member| member.node.as_ref()) {
             let timer = next(self.timers.get(&node.status.id), node, at);
-            if node.status.role != RoleKind::Leader && timer.period <= LONGEST_MEANT {
+            if node.status.role != RoleKind::Leader && timer.period <= MAX_TIMEOUT_SHOWN {
                 self.longest = self.longest.max(timer.period);
             }
             self.timers.insert(node.status.id, timer);
