@@ -1,1 +1,2 @@
-//! Nothing of its own: the benchmarks of this package are in `benches/benches/`, one file per subject.
+//! Nothing of its own: the benchmarks of this package are in `benches/benches/`, one file per
+//! subject.

@@ -20,8 +20,8 @@ pub(crate) enum Action {
     Heartbeat(NodeId),
     /// The oldest write under way is done.
     Write(NodeId),
-    /// A crash, with the oldest so many writes under way done, and the restart: a node that is down does nothing in
-    /// between, so nothing is lost by taking both for one event.
+    /// A crash, with the oldest so many writes under way done, and the restart: a node that is down
+    /// does nothing in between, so nothing is lost by taking both for one event.
     Crash(NodeId, usize),
     /// The disk is lost. Who comes back under its name is another life of the member.
     Wipe(NodeId),
@@ -76,7 +76,11 @@ pub(crate) fn possible(cluster: &Cluster, world: &World, actions: &mut Vec<Actio
     let (bounds, spent) = (&cluster.bounds, &world.spent);
     let turn = next_to_begin(cluster, world);
     let arrives = |place: &usize| world.network.get(*place).to.0 <= turn;
-    actions.extend((0..world.network.len()).filter(arrives).map(Action::Deliver));
+    actions.extend(
+        (0..world.network.len())
+            .filter(arrives)
+            .map(Action::Deliver),
+    );
     for host in world.hosts.iter().filter(|host| host.id().0 <= turn) {
         let id = host.id();
         let leads = host.node.role() == RoleKind::Leader;
@@ -88,14 +92,28 @@ pub(crate) fn possible(cluster: &Cluster, world: &World, actions: &mut Vec<Actio
         if leads {
             may(spent.proposals, bounds.proposals, Action::Propose(id));
             may(spent.heartbeats, bounds.heartbeats, Action::Heartbeat(id));
-            may(spent.changes, (bounds.changes)().len() as u8, Action::Change(id));
-            for to in world.hosts.iter().map(|host| host.id()).filter(|to| *to != id) {
-                may(spent.transfers, bounds.transfers, Action::TransferLeadership(id, to));
+            may(
+                spent.changes,
+                (bounds.changes)().len() as u8,
+                Action::Change(id),
+            );
+            for to in world
+                .hosts
+                .iter()
+                .map(|host| host.id())
+                .filter(|to| *to != id)
+            {
+                may(
+                    spent.transfers,
+                    bounds.transfers,
+                    Action::TransferLeadership(id, to),
+                );
             }
         } else if host.node.term().0 < bounds.terms && cluster.may_stand(host) {
             may(spent.campaigns, bounds.campaigns, Action::Campaign(id));
         }
-        // A follower gives up a question to its leader by its clock, which then does not tell its election timer's age.
+        // A follower gives up a question to its leader by its clock, which then does not tell its
+        // election timer's age.
         if leads || bounds.time == Time::Still {
             may(spent.reads, bounds.reads, Action::Read(id));
         }
@@ -123,11 +141,17 @@ fn did_something(host: &Host) -> bool {
     host.node.term().0 > 0 || host.node.last().index > Index(0)
 }
 
-/// The last node to which something may happen now. Nodes to which nothing has happened are alike, and so is what was
-/// sent to them, as long as the wire loses nothing of it. So the one with the lowest number may be the first of them:
-/// whatever else could have happened is the same under other names.
+/// The last node to which something may happen now. Nodes to which nothing has happened are alike,
+/// and so is what was sent to them, as long as the wire loses nothing of it. So the one with the
+/// lowest number may be the first of them: whatever else could have happened is the same under
+/// other names.
 fn next_to_begin(cluster: &Cluster, world: &World) -> u64 {
     let begun = world.hosts.iter().filter(|host| !host.idle).count() as u64;
-    let all_begin_alike = matches!(cluster.bounds.beginning, Beginning::Empty) && cluster.bounds.all_vote();
-    if all_begin_alike && (begun == 0 || cluster.bounds.wire == Wire::Remembers) { begun + 1 } else { u64::MAX }
+    let all_begin_alike =
+        matches!(cluster.bounds.beginning, Beginning::Empty) && cluster.bounds.all_vote();
+    if all_begin_alike && (begun == 0 || cluster.bounds.wire == Wire::Remembers) {
+        begun + 1
+    } else {
+        u64::MAX
+    }
 }

@@ -9,9 +9,11 @@ use crate::plant::Plant;
 /// How a cluster begins.
 #[derive(Clone, Copy)]
 pub(crate) enum Beginning {
-    /// With empty disks. All nodes are alike then, so it is no loss that n1 is always the first to stand.
+    /// With empty disks. All nodes are alike then, so it is no loss that n1 is always the first to
+    /// stand.
     Empty,
-    /// n1 leads term 1, its first entry is committed and applied everywhere, and nothing is on its way.
+    /// n1 leads term 1, its first entry is committed and applied everywhere, and nothing is on its
+    /// way.
     Led,
     /// With these disks, of n1 and so on.
     Disks(fn(Option<Plant>) -> Vec<Restored>),
@@ -37,7 +39,8 @@ pub(crate) struct Bounds {
     pub(crate) beginning: Beginning,
     pub(crate) disk: Disk,
     pub(crate) wire: Wire,
-    /// What the wire carries; everything else is lost as soon as it is sent, as any wire may lose it.
+    /// What the wire carries; everything else is lost as soon as it is sent, as any wire may lose
+    /// it.
     pub(crate) carries: fn(&Message) -> bool,
     pub(crate) time: Time,
     /// No node stands for election in a later term.
@@ -73,7 +76,9 @@ impl Bounds {
             larger.push((name, bounds));
         };
         one("terms", |bounds| bounds.terms += 1);
-        one("campaigns", |bounds| bounds.campaigns = bounds.campaigns.saturating_add(1));
+        one("campaigns", |bounds| {
+            bounds.campaigns = bounds.campaigns.saturating_add(1)
+        });
         one("proposals", |bounds| bounds.proposals += 1);
         one("heartbeats", |bounds| bounds.heartbeats += 1);
         one("crashes", |bounds| bounds.crashes += 1);
@@ -87,7 +92,13 @@ impl Bounds {
             Wire::Holds(most) => Wire::Holds(most + 1),
             Wire::Repeats(most) => Wire::Repeats(most + 1),
         };
-        larger.push(("messages on their way", Bounds { wire, ..self.clone() }));
+        larger.push((
+            "messages on their way",
+            Bounds {
+                wire,
+                ..self.clone()
+            },
+        ));
         larger
     }
 

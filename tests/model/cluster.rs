@@ -4,7 +4,10 @@ use std::hash::{Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use raftian_raft::{Body, ClientId, Command, Config, Input, Message, Moment, Node, NodeId, ReadId, Restored, RoleKind};
+use raftian_raft::{
+    Body, ClientId, Command, Config, Input, Message, Moment, Node, NodeId, ReadId, Restored,
+    RoleKind,
+};
 use stateright::{Model, Property};
 
 use crate::action::{Action, Spent};
@@ -45,7 +48,13 @@ impl Hash for World {
         for host in &self.hosts {
             host.key.hash(hasher);
         }
-        (&self.network, &self.spent, &self.history, self.broken.is_some()).hash(hasher);
+        (
+            &self.network,
+            &self.spent,
+            &self.history,
+            self.broken.is_some(),
+        )
+            .hash(hasher);
     }
 }
 
@@ -57,9 +66,10 @@ impl PartialEq for World {
 }
 
 impl Cluster {
-    /// Microseconds between two ticks. The shortest election timeout is two of them, the longest three: a timer may fire
-    /// from the shortest on when an event says so, and does at the longest, so the timeout drawn in between does not matter.
-    /// All ticks of a run together are less than a millisecond, so that stamps of entries are always 0.
+    /// Microseconds between two ticks. The shortest election timeout is two of them, the longest
+    /// three: a timer may fire from the shortest on when an event says so, and does at the longest,
+    /// so the timeout drawn in between does not matter. All ticks of a run together are less than a
+    /// millisecond, so that stamps of entries are always 0.
     const TICK: u64 = 160;
 
     /// With these rng no timer is ever drawn that fires at the shortest by itself.
@@ -70,16 +80,28 @@ impl Cluster {
         if plant == Some(Plant::DiskLies) {
             bounds.disk = Disk::Lying;
         }
-        Cluster { bounds, plant, sights: Sights::default(), seeks: None }
+        Cluster {
+            bounds,
+            plant,
+            sights: Sights::default(),
+            seeks: None,
+        }
     }
 
     fn config(&self, id: NodeId, run: u64) -> Config {
         // Reads of different runs are named differently, as the seeds of a real node's runs differ.
-        let mut config = Config::new(id, self.bounds.members.clone(), Self::SEED << 16 | id.0 << 8 | run);
+        let mut config = Config::new(
+            id,
+            self.bounds.members.clone(),
+            Self::SEED << 16 | id.0 << 8 | run,
+        );
         let micros = std::time::Duration::from_micros;
         (config.heartbeat, config.election_timeout) = match self.bounds.time {
             Time::Still => (micros(1), (micros(u64::MAX / 4), micros(u64::MAX / 2))),
-            Time::Apart | Time::Together => (micros(Self::TICK), (micros(2 * Self::TICK), micros(3 * Self::TICK))),
+            Time::Apart | Time::Together => (
+                micros(Self::TICK),
+                (micros(2 * Self::TICK), micros(3 * Self::TICK)),
+            ),
         };
         (config.pre_vote, config.check_quorum, config.snapshot_keep) = (false, false, 0);
         (self.bounds.configure)(&mut config);
@@ -112,8 +134,12 @@ impl Cluster {
 
     /// Makes n1 the leader, lets it commit, and forgets how.
     fn lead(&self, world: &mut World) {
-        let mut wide = Cluster { plant: None, ..self.clone() };
-        (wide.bounds.disk, wide.bounds.wire) = (Disk::Prompt, crate::network::Wire::Holds(usize::MAX));
+        let mut wide = Cluster {
+            plant: None,
+            ..self.clone()
+        };
+        (wide.bounds.disk, wide.bounds.wire) =
+            (Disk::Prompt, crate::network::Wire::Holds(usize::MAX));
         world.network = Network::new(wide.bounds.wire);
         if self.aging() {
             // Whoever has just started may refuse to vote.
@@ -124,7 +150,14 @@ impl Cluster {
         }
         wide.input(world, NodeId(1), Input::Campaign);
         while let Some(envelope) = world.network.take_first() {
-            wide.input(world, envelope.to, Input::Receive { from: envelope.from, message: envelope.message });
+            wide.input(
+                world,
+                envelope.to,
+                Input::Receive {
+                    from: envelope.from,
+                    message: envelope.message,
+                },
+            );
         }
         world.network = Network::new(self.bounds.wire);
         assert!(world.broken.is_none() && world.hosts[0].node.role() == RoleKind::Leader);
@@ -148,7 +181,8 @@ impl Cluster {
         &world.hosts[id.0 as usize - 1]
     }
 
-    /// One event at one machine: `happens` changes it, then everything is checked and what it sent is on its way.
+    /// One event at one machine: `happens` changes it, then everything is checked and what it sent
+    /// is on its way.
     fn at(&self, world: &mut World, id: NodeId, happens: impl FnOnce(&mut Host, &mut Outcome)) {
         let place = id.0 as usize - 1;
         let before = Arc::clone(&world.hosts[place]);
@@ -156,12 +190,19 @@ impl Cluster {
         let mut outcome = Outcome::default();
         if catch_unwind(AssertUnwindSafe(|| happens(&mut host, &mut outcome))).is_err() {
             let what = format!("{id} panicked").into();
-            world.broken.get_or_insert(Broken { property: properties::NODES_STAY_ALIVE, what });
+            world.broken.get_or_insert(Broken {
+                property: properties::NODES_STAY_ALIVE,
+                what,
+            });
             return;
         }
         for (to, message) in outcome.sent {
             if to.0 as usize <= world.hosts.len() && (self.bounds.carries)(&message) {
-                let message = if self.aging() { unmeasured(message) } else { timeless(message) };
+                let message = if self.aging() {
+                    unmeasured(message)
+                } else {
+                    timeless(message)
+                };
                 world.network.send(id, to, message);
             }
         }
@@ -212,7 +253,14 @@ impl Cluster {
     fn wipe(&self, world: &mut World, id: NodeId) {
         let mut incarnation = self.host(world, id).node.incarnation();
         incarnation.0 += u64::from(self.plant != Some(Plant::LostDiskTrusted));
-        self.restart(world, id, Restored { incarnation, ..Restored::default() });
+        self.restart(
+            world,
+            id,
+            Restored {
+                incarnation,
+                ..Restored::default()
+            },
+        );
     }
 
     fn restart(&self, world: &mut World, id: NodeId, image: Restored) {
@@ -256,7 +304,9 @@ impl Cluster {
                     probe.term = message.term;
                 }
             }
-            (Some(Plant::HeartbeatProves), Body::AppendEntries(append)) if append.entries.is_empty() => {
+            (Some(Plant::HeartbeatProves), Body::AppendEntries(append))
+                if append.entries.is_empty() =>
+            {
                 append.previous = node.last();
             }
             (Some(Plant::AppendsUnchecked), Body::AppendEntries(append)) => {
@@ -292,12 +342,26 @@ impl Model for Cluster {
             Action::Deliver(place) => {
                 let envelope = before.network.get(place);
                 world.network.arrived(place);
-                let message = self.understood(envelope.message.clone(), &self.host(before, envelope.to).node);
-                self.input(&mut world, envelope.to, Input::Receive { from: envelope.from, message });
+                let message = self.understood(
+                    envelope.message.clone(),
+                    &self.host(before, envelope.to).node,
+                );
+                self.input(
+                    &mut world,
+                    envelope.to,
+                    Input::Receive {
+                        from: envelope.from,
+                        message,
+                    },
+                );
             }
             Action::Propose(id) => {
                 let sequence = u64::from(world.spent.proposals);
-                let command = Command { client: ClientId(1), sequence, bytes: Vec::new().into() };
+                let command = Command {
+                    client: ClientId(1),
+                    sequence,
+                    bytes: Vec::new().into(),
+                };
                 self.input(&mut world, id, Input::Propose(vec![command]));
             }
             Action::Heartbeat(id) => self.pass(&mut world, id, 1),
@@ -305,7 +369,9 @@ impl Model for Cluster {
             Action::Crash(id, kept) => self.crash(&mut world, id, kept),
             Action::Wipe(id) => self.wipe(&mut world, id),
             Action::Snapshot(id) => {
-                let input = self.host(before, id).snapshot(self.plant == Some(Plant::SnapshotShort))?;
+                let input = self
+                    .host(before, id)
+                    .snapshot(self.plant == Some(Plant::SnapshotShort))?;
                 self.input(&mut world, id, input);
             }
             Action::Change(id) => {
@@ -313,7 +379,9 @@ impl Model for Cluster {
                 self.input(&mut world, id, Input::ChangeMembership(change));
             }
             Action::Read(id) => self.read(&mut world, id),
-            Action::TransferLeadership(id, to) => self.input(&mut world, id, Input::TransferLeadership(Some(to))),
+            Action::TransferLeadership(id, to) => {
+                self.input(&mut world, id, Input::TransferLeadership(Some(to)))
+            }
             Action::Tick(None) => {
                 let drifts = self.plant == Some(Plant::ClocksDrift);
                 for host in before.hosts.iter().skip(usize::from(drifts)) {
@@ -327,16 +395,25 @@ impl Model for Cluster {
 
     fn properties(&self) -> Vec<Property<Self>> {
         fn holds(world: &World, property: &str) -> bool {
-            world.broken.as_ref().is_none_or(|broken| broken.property != property)
+            world
+                .broken
+                .as_ref()
+                .is_none_or(|broken| broken.property != property)
         }
         use properties::*;
         vec![
             Property::always(ELECTION_SAFETY, |_, world| holds(world, ELECTION_SAFETY)),
             Property::always(LOG_MATCHING, |_, world| holds(world, LOG_MATCHING)),
-            Property::always(LEADER_COMPLETENESS, |_, world| holds(world, LEADER_COMPLETENESS)),
-            Property::always(STATE_MACHINE_SAFETY, |_, world| holds(world, STATE_MACHINE_SAFETY)),
+            Property::always(LEADER_COMPLETENESS, |_, world| {
+                holds(world, LEADER_COMPLETENESS)
+            }),
+            Property::always(STATE_MACHINE_SAFETY, |_, world| {
+                holds(world, STATE_MACHINE_SAFETY)
+            }),
             Property::always(COMMITMENT, |_, world| holds(world, COMMITMENT)),
-            Property::always(READS_SEE_COMMITS, |_, world| holds(world, READS_SEE_COMMITS)),
+            Property::always(READS_SEE_COMMITS, |_, world| {
+                holds(world, READS_SEE_COMMITS)
+            }),
             Property::always(NODES_STAY_ALIVE, |_, world| holds(world, NODES_STAY_ALIVE)),
             Property::sometimes(SOUGHT, |cluster, world: &World| {
                 cluster.seeks.is_some_and(|sought| sought(&world.hosts))

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use raftian_node::store::{MemoryStore, Store};
 use raftian_raft::{
-    Actions, Config, Decision, Entry, Index, Input, LogPosition, Message, Moment, Node, NodeId, Payload, ReadAnswer,
-    RequestError, Restored, RoleKind, Snapshot, TakenSnapshot, Term, Write,
+    Actions, Config, Decision, Entry, Index, Input, LogPosition, Message, Moment, Node, NodeId,
+    Payload, ReadAnswer, RequestError, Restored, RoleKind, Snapshot, TakenSnapshot, Term, Write,
 };
 
 use crate::key::{Folding, key};
@@ -41,7 +41,10 @@ impl Mark {
             Payload::Membership(membership) => key(membership) | 1 << 32,
             Payload::Withheld => Self::FORGOTTEN,
         };
-        Mark { term: entry.term, what }
+        Mark {
+            term: entry.term,
+            what,
+        }
     }
 
     /// Whether two nodes mean the same entry; a witness remembers no more than its term.
@@ -73,7 +76,8 @@ pub(crate) struct Host {
 #[derive(Clone, Copy)]
 pub(crate) struct Clock {
     pub(crate) now: Moment,
-    /// When the node wants to be woken, and when it chose that: when its election timer began, unless it leads.
+    /// When the node wants to be woken, and when it chose that: when its election timer began,
+    /// unless it leads.
     chosen: (Moment, Moment),
 }
 
@@ -89,10 +93,23 @@ pub(crate) struct Outcome {
 impl Host {
     /// Starts a machine from what its disk holds.
     pub(crate) fn start(config: Config, image: Restored, run: u64, now: Moment) -> Self {
-        let node = Node::new(config, image.clone(), now).expect("the disk of a model holds what a node wrote");
+        let node = Node::new(config, image.clone(), now)
+            .expect("the disk of a model holds what a node wrote");
         let disk = MemoryStore::holding(image);
-        let clock = Clock { now, chosen: (node.wake_at(), now) };
-        Host { node, disk, pending: VecDeque::new(), run, state: Vec::new(), clock, idle: true, key: 0 }
+        let clock = Clock {
+            now,
+            chosen: (node.wake_at(), now),
+        };
+        Host {
+            node,
+            disk,
+            pending: VecDeque::new(),
+            run,
+            state: Vec::new(),
+            clock,
+            idle: true,
+            key: 0,
+        }
     }
 
     pub(crate) fn id(&self) -> NodeId {
@@ -101,7 +118,10 @@ impl Host {
 
     /// Whether it keeps no state.
     pub(crate) fn is_witness(&self) -> bool {
-        self.node.membership().member(self.id()).is_some_and(|member| member.is_witness())
+        self.node
+            .membership()
+            .member(self.id())
+            .is_some_and(|member| member.is_witness())
     }
 
     /// What a crash now would leave.
@@ -150,15 +170,27 @@ impl Host {
     }
 
     fn perform(&mut self, actions: Actions, disk: Disk, outcome: &mut Outcome) {
-        let Actions { persist, send, apply, restore, snapshot_due: _, reads, request_results, refused: _, events } =
-            actions;
+        let Actions {
+            persist,
+            send,
+            apply,
+            restore,
+            snapshot_due: _,
+            reads,
+            request_results,
+            refused: _,
+            events,
+        } = actions;
         outcome.sent.extend(send);
         outcome.reads.extend(reads);
         outcome.request_results.extend(request_results);
-        outcome.decisions.extend(events.into_iter().map(|event| event.decision));
+        outcome
+            .decisions
+            .extend(events.into_iter().map(|event| event.decision));
         if let Some(Snapshot { position, data, .. }) = restore {
             self.state = data.as_deref().map(load).unwrap_or_default();
-            self.node.step(self.clock.now, Input::Applied(position.index));
+            self.node
+                .step(self.clock.now, Input::Applied(position.index));
         }
         if let Some(last) = apply.last().map(|entry| entry.index) {
             self.state.extend(apply.iter().map(Mark::of));
@@ -171,35 +203,60 @@ impl Host {
                 Disk::Slow | Disk::Lying => self.pending.push_back(write),
             }
             match disk {
-                Disk::Prompt | Disk::Lying => self.node.step(self.clock.now, Input::Persisted(number)),
+                Disk::Prompt | Disk::Lying => {
+                    self.node.step(self.clock.now, Input::Persisted(number))
+                }
                 Disk::Slow => {}
             }
         }
     }
 
-    /// The program writes its state down and the log behind it is dropped. Planted, the state lacks what was applied
-    /// last.
+    /// The program writes its state down and the log behind it is dropped. Planted, the state lacks
+    /// what was applied last.
     pub(crate) fn snapshot(&self, planted: bool) -> Option<Input> {
         let index = self.node.applied();
         let kept = self.state.len() - usize::from(planted);
         let data = save(&self.state[..kept]).into();
-        let taken = TakenSnapshot { index, data, compact_to: Some(index) };
+        let taken = TakenSnapshot {
+            index,
+            data,
+            compact_to: Some(index),
+        };
         (index > self.node.log_start().position.index).then_some(Input::TakeSnapshot(taken))
     }
 
-    /// Says what the machine is, for states to be told apart. With ticks of so many microseconds, how old things
-    /// are matters.
+    /// Says what the machine is, for states to be told apart. With ticks of so many microseconds,
+    /// how old things are matters.
     pub(crate) fn seal(mut self, tick: Option<u128>) -> Self {
         let mut hasher = Folding::default();
         self.node.hash_state(&mut hasher);
-        (self.disk.image(), self.run, &self.state, self.idle, self.pending.len()).hash(&mut hasher);
-        for Write { number: _, hard_state, snapshot, start, discard, incarnation, entries } in &self.pending {
+        (
+            self.disk.image(),
+            self.run,
+            &self.state,
+            self.idle,
+            self.pending.len(),
+        )
+            .hash(&mut hasher);
+        for Write {
+            number: _,
+            hard_state,
+            snapshot,
+            start,
+            discard,
+            incarnation,
+            entries,
+        } in &self.pending
+        {
             (hard_state, snapshot, start, discard, incarnation, entries).hash(&mut hasher);
         }
         if let Some(tick) = tick {
             let left = self.node.wake_at().since(self.clock.now).as_micros();
             let fresh = self.clock.waited().is_zero() && self.node.role() != RoleKind::Leader;
-            assert!(!fresh || left != 2 * tick, "the rng must not decide what happens");
+            assert!(
+                !fresh || left != 2 * tick,
+                "the rng must not decide what happens"
+            );
             self.node.hash_ages(&mut hasher);
             // What it sent says when that was, on its clock.
             (self.clock.now, self.clock.waited(), left.div_ceil(tick)).hash(&mut hasher);
@@ -228,16 +285,29 @@ fn perform(disk: &mut MemoryStore, write: Write) {
 }
 
 fn save(state: &[Mark]) -> Vec<u8> {
-    state.iter().flat_map(|mark| [mark.term.0, mark.what]).flat_map(u64::to_le_bytes).collect()
+    state
+        .iter()
+        .flat_map(|mark| [mark.term.0, mark.what])
+        .flat_map(u64::to_le_bytes)
+        .collect()
 }
 
 fn load(bytes: &[u8]) -> Vec<Mark> {
     let number = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().expect("eight bytes"));
-    bytes.chunks_exact(16).map(|mark| Mark { term: Term(number(&mark[..8])), what: number(&mark[8..]) }).collect()
+    bytes
+        .chunks_exact(16)
+        .map(|mark| Mark {
+            term: Term(number(&mark[..8])),
+            what: number(&mark[8..]),
+        })
+        .collect()
 }
 
 /// Where the log on a disk says so, the position at `index`.
 pub(crate) fn on_disk(image: &Restored, index: Index) -> Option<LogPosition> {
     let place = index.0.checked_sub(image.start.position.index.0 + 1)?;
-    image.entries.get(usize::try_from(place).ok()?).map(Entry::position)
+    image
+        .entries
+        .get(usize::try_from(place).ok()?)
+        .map(Entry::position)
 }

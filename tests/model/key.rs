@@ -2,8 +2,8 @@
 
 use std::hash::{Hash, Hasher};
 
-/// The same for equal values in every run. A model has millions of them, and nobody chooses them to collide, so it is
-/// a multiplication a word.
+/// The same for equal values in every run. A model has millions of them, and nobody chooses them to
+/// collide, so it is a multiplication a word.
 pub(crate) fn key(value: &impl Hash) -> u64 {
     let mut hasher = Folding::default();
     value.hash(&mut hasher);

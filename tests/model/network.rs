@@ -11,11 +11,13 @@ use crate::key::key;
 /// What becomes of messages. In all of them, any message may be the next to arrive.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Wire {
-    /// Every message ever sent may arrive at any time, and again: loss, repeats, reordering and late arrival in one.
+    /// Every message ever sent may arrive at any time, and again: loss, repeats, reordering and
+    /// late arrival in one.
     Remembers,
     /// At most so many are on their way; one more, and the oldest is lost. Each arrives once.
     Holds(usize),
-    /// The same, but each may arrive as long as it is not lost: repeats, and late arrival within limits.
+    /// The same, but each may arrive as long as it is not lost: repeats, and late arrival within
+    /// limits.
     Repeats(usize),
 }
 
@@ -35,7 +37,10 @@ struct Parcel {
 
 impl Network {
     pub(crate) fn new(wire: Wire) -> Self {
-        Network { wire, parcels: Arc::default() }
+        Network {
+            wire,
+            parcels: Arc::default(),
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -46,8 +51,8 @@ impl Network {
         &self.parcels[place].envelope
     }
 
-    /// Puts a message on its way. One that is there already stays one: whoever wants it to arrive twice has a wire that
-    /// remembers.
+    /// Puts a message on its way. One that is there already stays one: whoever wants it to arrive
+    /// twice has a wire that remembers.
     pub(crate) fn send(&mut self, from: NodeId, to: NodeId, message: Message) {
         let key = key(&(from, to, &message));
         let place = match self.wire {
@@ -58,17 +63,25 @@ impl Network {
             }
         };
         let Err(place) = place else { return };
-        let envelope = Envelope { serial: 0, from, to, sent: Moment(0), message };
+        let envelope = Envelope {
+            serial: 0,
+            from,
+            to,
+            sent: Moment(0),
+            message,
+        };
         let parcels = Arc::make_mut(&mut self.parcels);
         parcels.insert(place, Arc::new(Parcel { envelope, key }));
         match self.wire {
-            Wire::Holds(most) | Wire::Repeats(most) if parcels.len() > most => drop(parcels.remove(0)),
+            Wire::Holds(most) | Wire::Repeats(most) if parcels.len() > most => {
+                drop(parcels.remove(0))
+            }
             Wire::Holds(_) | Wire::Repeats(_) | Wire::Remembers => {}
         }
     }
 
-    /// Drops what `id` will never listen to again, since it is in `term` for ever: states that differ in nothing else
-    /// are the same.
+    /// Drops what `id` will never listen to again, since it is in `term` for ever: states that
+    /// differ in nothing else are the same.
     pub(crate) fn bury(&mut self, id: NodeId, term: Term) {
         let dead = |envelope: &Envelope| envelope.to == id && is_over(&envelope.message, term);
         if self.parcels.iter().any(|parcel| dead(&parcel.envelope)) {
@@ -86,7 +99,8 @@ impl Network {
 
     /// The oldest message, which is on its way no more.
     pub(crate) fn take_first(&mut self) -> Option<Envelope> {
-        (!self.parcels.is_empty()).then(|| Arc::make_mut(&mut self.parcels).remove(0).envelope.clone())
+        (!self.parcels.is_empty())
+            .then(|| Arc::make_mut(&mut self.parcels).remove(0).envelope.clone())
     }
 
     pub(crate) fn clear(&mut self) {
@@ -103,8 +117,8 @@ impl Hash for Network {
     }
 }
 
-/// Whether nothing happens when `message` arrives at a node that is in `term`. Requests are answered however old they
-/// are, with the node's term, so they are never over.
+/// Whether nothing happens when `message` arrives at a node that is in `term`. Requests are
+/// answered however old they are, with the node's term, so they are never over.
 fn is_over(message: &Message, term: Term) -> bool {
     match &message.body {
         Body::VoteReply { .. }
@@ -123,7 +137,8 @@ fn is_over(message: &Message, term: Term) -> bool {
     }
 }
 
-/// The message without the round trip that its sender has measured, by which no node of a model goes.
+/// The message without the round trip that its sender has measured, by which no node of a model
+/// goes.
 pub(crate) fn unmeasured(mut message: Message) -> Message {
     if let Body::AppendEntries(append) = &mut message.body {
         append.round_trip = 0;

@@ -1,4 +1,5 @@
-//! Bugs that are planted in the world around a node, never in the node: what a node that had them would cause.
+//! Bugs that are planted in the world around a node, never in the node: what a node that had them
+//! would cause.
 
 /// One planted bug.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -15,8 +16,8 @@ pub(crate) enum Plant {
     AppendsUnchecked,
     /// An acknowledgement of an earlier term is taken for one of this term.
     OldAcknowledgements,
-    /// A follower takes a heartbeat for a proof that its whole log is equal to the leader's, and not only up to where the
-    /// message says so.
+    /// A follower takes a heartbeat for a proof that its whole log is equal to the leader's, and
+    /// not only up to where the message says so.
     HeartbeatProves,
     /// A leader answers reads without asking a majority whether it still leads.
     ReadsUnconfirmed,

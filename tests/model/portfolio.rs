@@ -1,8 +1,8 @@
 //! The configurations.
 
 use raftian_raft::{
-    Body, Change, Entry, HardState, Incarnation, Index, Membership, Message, NodeId, Payload, Restored, Stamp,
-    Standing, Term,
+    Body, Change, Entry, HardState, Incarnation, Index, Membership, Message, NodeId, Payload,
+    Restored, Stamp, Standing, Term,
 };
 
 use crate::bounds::{Beginning, Bounds, Time};
@@ -11,7 +11,8 @@ use crate::network::Wire;
 use crate::plant::Plant;
 use crate::sights::Sight;
 
-/// One configuration: what may happen, what must be met in it, and the bugs that must be found in it.
+/// One configuration: what may happen, what must be met in it, and the bugs that must be found in
+/// it.
 pub(crate) struct Configuration {
     pub(crate) name: &'static str,
     pub(crate) bounds: Bounds,
@@ -23,11 +24,15 @@ pub(crate) struct Configuration {
 fn votes(message: &Message) -> bool {
     matches!(
         message.body,
-        Body::PreVote { .. } | Body::PreVoteReply { .. } | Body::RequestVote { .. } | Body::VoteReply { .. }
+        Body::PreVote { .. }
+            | Body::PreVoteReply { .. }
+            | Body::RequestVote { .. }
+            | Body::VoteReply { .. }
     )
 }
 
-/// Everything but what only saves time: the commit index on its own, which the next entries bring too.
+/// Everything but what only saves time: the commit index on its own, which the next entries bring
+/// too.
 fn no_news(message: &Message) -> bool {
     match &message.body {
         Body::AppendEntries(append) => append.probe.is_some() || !append.entries.is_empty(),
@@ -40,24 +45,43 @@ fn member(id: u64, standing: Standing) -> (NodeId, Incarnation, Standing) {
 }
 
 fn members(members: &[(u64, Standing)]) -> Membership {
-    Membership::of(members.iter().map(|(id, standing)| member(*id, *standing))).expect("somebody may lead")
+    Membership::of(members.iter().map(|(id, standing)| member(*id, *standing)))
+        .expect("somebody may lead")
 }
 
 fn entry(index: u64, payload: Payload) -> Entry {
-    Entry { term: Term(1), index: Index(index), stamp: Stamp(0), payload }
+    Entry {
+        term: Term(1),
+        index: Index(index),
+        stamp: Stamp(0),
+        payload,
+    }
 }
 
-/// n1 led term 1 with its own vote alone, and began to give its place to n2, who is a learner: n2 has the new members on
-/// disk, n1 crashed before it had.
+/// n1 led term 1 with its own vote alone, and began to give its place to n2, who is a learner: n2
+/// has the new members on disk, n1 crashed before it had.
 fn half_swapped(plant: Option<Plant>) -> Vec<Restored> {
     let old = members(&[(1, Standing::Voter), (2, Standing::Learner)]);
     let change = Change::Replace(vec![member(2, Standing::Voter)]);
     let joint = old.after(&change).expect("the voters may change");
-    let next = if plant == Some(Plant::VotersSwapped) { joint.left() } else { joint };
-    let disk =
-        |vote, entries| Restored { hard_state: HardState { term: Term(1), vote }, entries, ..Restored::default() };
+    let next = if plant == Some(Plant::VotersSwapped) {
+        joint.left()
+    } else {
+        joint
+    };
+    let disk = |vote, entries| Restored {
+        hard_state: HardState {
+            term: Term(1),
+            vote,
+        },
+        entries,
+        ..Restored::default()
+    };
     let first = entry(1, Payload::Empty);
-    vec![disk(Some(NodeId(1)), vec![first.clone()]), disk(None, vec![first, entry(2, Payload::Membership(next))])]
+    vec![
+        disk(Some(NodeId(1)), vec![first.clone()]),
+        disk(None, vec![first, entry(2, Payload::Membership(next))]),
+    ]
 }
 
 /// The name of the configuration of figure 8.
@@ -67,7 +91,13 @@ pub(crate) fn portfolio() -> Vec<Configuration> {
     vec![
         Configuration {
             name: "votes",
-            bounds: Bounds { terms: 2, crashes: 1, campaigns: 3, carries: votes, ..Bounds::voters(3) },
+            bounds: Bounds {
+                terms: 2,
+                crashes: 1,
+                campaigns: 3,
+                carries: votes,
+                ..Bounds::voters(3)
+            },
             must_meet: &[Sight::Led],
             plants: &[Plant::VoteForgotten, Plant::OldVotes],
         },
@@ -220,7 +250,13 @@ pub(crate) fn portfolio() -> Vec<Configuration> {
                 beginning: Beginning::Led,
                 wire: Wire::Holds(3),
                 outsiders: 1,
-                changes: || vec![Change::Set(NodeId(3), Incarnation::default(), Standing::Voter)],
+                changes: || {
+                    vec![Change::Set(
+                        NodeId(3),
+                        Incarnation::default(),
+                        Standing::Voter,
+                    )]
+                },
                 ..Bounds::voters(2)
             },
             must_meet: &[Sight::SnapshotInstalled],
@@ -235,7 +271,13 @@ pub(crate) fn portfolio() -> Vec<Configuration> {
                 beginning: Beginning::Led,
                 wire: Wire::Holds(3),
                 outsiders: 1,
-                changes: || vec![Change::Set(NodeId(3), Incarnation::default(), Standing::Voter)],
+                changes: || {
+                    vec![Change::Set(
+                        NodeId(3),
+                        Incarnation::default(),
+                        Standing::Voter,
+                    )]
+                },
                 ..Bounds::voters(2)
             },
             must_meet: &[Sight::Committed],
@@ -264,7 +306,11 @@ pub(crate) fn portfolio() -> Vec<Configuration> {
                 changes: || vec![Change::Replace(vec![member(2, Standing::Voter)])],
                 ..Bounds::voters(3)
             },
-            must_meet: &[Sight::JointLeft, Sight::MembersRolledBack, Sight::RemovedSteppedDown],
+            must_meet: &[
+                Sight::JointLeft,
+                Sight::MembersRolledBack,
+                Sight::RemovedSteppedDown,
+            ],
             plants: &[Plant::VoteForgotten],
         },
         Configuration {
@@ -322,7 +368,11 @@ pub(crate) fn portfolio() -> Vec<Configuration> {
                 proposals: 1,
                 crashes: 1,
                 wire: Wire::Holds(2),
-                ..Bounds::members(members(&[(1, Standing::Voter), (2, Standing::Voter), (3, Standing::Witness)]))
+                ..Bounds::members(members(&[
+                    (1, Standing::Voter),
+                    (2, Standing::Voter),
+                    (3, Standing::Witness),
+                ]))
             },
             must_meet: &[Sight::Committed],
             plants: &[Plant::VoteForgotten],

@@ -8,17 +8,17 @@ use crate::host::{Host, Mark, on_disk};
 
 /// "At most one leader can be elected in a given term" (figure 3).
 pub(crate) const ELECTION_SAFETY: &str = "election safety";
-/// "If two logs contain an entry with the same index and term, then the logs are identical in all entries up through the
-/// given index" (figure 3).
+/// "If two logs contain an entry with the same index and term, then the logs are identical in all
+/// entries up through the given index" (figure 3).
 pub(crate) const LOG_MATCHING: &str = "log matching";
-/// "If a log entry is committed in a given term, then that entry will be present in the logs of the leaders for all
-/// higher-numbered terms" (figure 3).
+/// "If a log entry is committed in a given term, then that entry will be present in the logs of the
+/// leaders for all higher-numbered terms" (figure 3).
 pub(crate) const LEADER_COMPLETENESS: &str = "leader completeness";
-/// "If a server has applied a log entry at a given index to its state machine, no other server will ever apply a
-/// different log entry for the same index" (figure 3).
+/// "If a server has applied a log entry at a given index to its state machine, no other server will
+/// ever apply a different log entry for the same index" (figure 3).
 pub(crate) const STATE_MACHINE_SAFETY: &str = "state machine safety";
-/// "A log entry is committed once the leader that created the entry has replicated it on a majority of the servers"
-/// (section 5.3), and on their disks.
+/// "A log entry is committed once the leader that created the entry has replicated it on a majority
+/// of the servers" (section 5.3), and on their disks.
 pub(crate) const COMMITMENT: &str = "commitment on the disks of a majority";
 /// A read sees every command that was committed before it was asked (section 8, thesis 6.4).
 pub(crate) const READS_SEE_COMMITS: &str = "reads see commits";
@@ -33,7 +33,10 @@ pub(crate) struct Broken {
 }
 
 fn broken(property: &'static str, what: String) -> Result<(), Broken> {
-    Err(Broken { property, what: what.into() })
+    Err(Broken {
+        property,
+        what: what.into(),
+    })
 }
 
 /// What happened so far, as far as a property needs it.
@@ -61,13 +64,17 @@ impl History {
     pub(crate) fn answers(&mut self, read: ReadId, index: Option<Index>) -> Result<(), Broken> {
         let place = self.asked.iter().position(|(asked, _)| *asked == read);
         let Some(place) = place else {
-            return broken(READS_SEE_COMMITS, "a read was answered that was not asked, or twice".to_string());
+            return broken(
+                READS_SEE_COMMITS,
+                "a read was answered that was not asked, or twice".to_string(),
+            );
         };
         let (_, before) = self.asked.remove(place);
         match index {
-            Some(index) if index < before => {
-                broken(READS_SEE_COMMITS, format!("a read was answered at {index}, but {before} was committed before"))
-            }
+            Some(index) if index < before => broken(
+                READS_SEE_COMMITS,
+                format!("a read was answered at {index}, but {before} was committed before"),
+            ),
             Some(_) | None => Ok(()),
         }
     }
@@ -78,7 +85,12 @@ impl History {
     }
 
     /// Checks what `host` is after an event, which was `before` it, among all `hosts`.
-    pub(crate) fn check(&mut self, before: &Host, host: &Host, hosts: &[Arc<Host>]) -> Result<(), Broken> {
+    pub(crate) fn check(
+        &mut self,
+        before: &Host,
+        host: &Host,
+        hosts: &[Arc<Host>],
+    ) -> Result<(), Broken> {
         self.elects(before, host)?;
         logs_match(host, hosts)?;
         self.commits(before, host, hosts)?;
@@ -87,18 +99,24 @@ impl History {
 
     fn elects(&mut self, before: &Host, host: &Host) -> Result<(), Broken> {
         let (id, term) = (host.id(), host.node.term());
-        let led = before.node.role() == RoleKind::Leader && before.node.term() == term && before.run == host.run;
+        let led = before.node.role() == RoleKind::Leader
+            && before.node.term() == term
+            && before.run == host.run;
         if host.node.role() != RoleKind::Leader || led {
             return Ok(());
         }
         if let Some((_, other, run)) = self.leaders.iter().find(|(led, ..)| *led == term) {
-            return broken(ELECTION_SAFETY, format!("{id} leads {term}, as {other} did in its run {run}"));
+            return broken(
+                ELECTION_SAFETY,
+                format!("{id} leads {term}, as {other} did in its run {run}"),
+            );
         }
         self.leaders.push((term, id, host.run));
         self.leaders.sort_unstable();
         let start = host.node.log_start().position.index;
         for (index, (mark, known)) in (1..).map(Index).zip(&self.committed) {
-            // An old candidate may learn late that it won: it owes only what was committed before its own term.
+            // An old candidate may learn late that it won: it owes only what was committed before
+            // its own term.
             let owed = *known < term && index > start;
             if owed && !host.mark(index).is_some_and(|own| own.agrees(*mark)) {
                 return broken(
@@ -130,12 +148,18 @@ impl History {
                 holders.any(|other| on_the_disk_of(other, host, commit) || is_lost(other))
             };
             if !majority(host.node.membership(), holds) {
-                return broken(COMMITMENT, format!("{id} committed {commit} in {term} without a majority"));
+                return broken(
+                    COMMITMENT,
+                    format!("{id} committed {commit} in {term} without a majority"),
+                );
             }
         }
         for index in (host.node.log_start().position.index.0 + 1..=commit.0).map(Index) {
             let Some(mark) = host.mark(index) else {
-                return broken(STATE_MACHINE_SAFETY, format!("{id} committed {index}, which it does not have"));
+                return broken(
+                    STATE_MACHINE_SAFETY,
+                    format!("{id} committed {index}, which it does not have"),
+                );
             };
             self.commit(index, mark, term, id)?;
         }
@@ -146,20 +170,28 @@ impl History {
     fn commit(&mut self, index: Index, mark: Mark, term: Term, who: NodeId) -> Result<(), Broken> {
         match self.committed.get(index.0 as usize - 1) {
             Some((first, _)) if first.agrees(mark) => Ok(()),
-            Some((first, _)) => {
-                broken(STATE_MACHINE_SAFETY, format!("{who} committed {mark:?} at {index}, another node {first:?}"))
-            }
+            Some((first, _)) => broken(
+                STATE_MACHINE_SAFETY,
+                format!("{who} committed {mark:?} at {index}, another node {first:?}"),
+            ),
             None if self.committed() == index.previous() => {
                 self.committed.push((mark, term));
                 Ok(())
             }
-            None => broken(STATE_MACHINE_SAFETY, format!("{who} committed {index} before what comes before it")),
+            None => broken(
+                STATE_MACHINE_SAFETY,
+                format!("{who} committed {index} before what comes before it"),
+            ),
         }
     }
 
     fn applies(&self, host: &Host) -> Result<(), Broken> {
         for (index, mark) in (1..).map(Index).zip(&host.state) {
-            if !self.committed.get(index.0 as usize - 1).is_some_and(|(committed, _)| committed.agrees(*mark)) {
+            if !self
+                .committed
+                .get(index.0 as usize - 1)
+                .is_some_and(|(committed, _)| committed.agrees(*mark))
+            {
                 let id = host.id();
                 return broken(
                     STATE_MACHINE_SAFETY,
@@ -170,18 +202,30 @@ impl History {
         let (known, applied) = (Index(host.state.len() as u64), host.node.applied());
         if known < applied && !host.is_witness() {
             let id = host.id();
-            return broken(STATE_MACHINE_SAFETY, format!("{id} has applied up to {applied}, its state says {known}"));
+            return broken(
+                STATE_MACHINE_SAFETY,
+                format!("{id} has applied up to {applied}, its state says {known}"),
+            );
         }
         Ok(())
     }
 
     /// Planted: counts what a majority holds as committed, whatever its term, if a leader has it.
     pub(crate) fn counts_replicas(&mut self, hosts: &[Arc<Host>]) -> Result<(), Broken> {
-        for leader in hosts.iter().filter(|host| host.node.role() == RoleKind::Leader) {
+        for leader in hosts
+            .iter()
+            .filter(|host| host.node.role() == RoleKind::Leader)
+        {
             for index in (self.committed().0 + 1..=leader.node.last().index.0).map(Index) {
-                let holds =
-                    |id: NodeId| hosts.iter().any(|other| other.id() == id && on_the_disk_of(other, leader, index));
-                let Some(mark) = leader.mark(index).filter(|_| majority(leader.node.membership(), holds)) else {
+                let holds = |id: NodeId| {
+                    hosts
+                        .iter()
+                        .any(|other| other.id() == id && on_the_disk_of(other, leader, index))
+                };
+                let Some(mark) = leader
+                    .mark(index)
+                    .filter(|_| majority(leader.node.membership(), holds))
+                else {
                     break;
                 };
                 self.commit(index, mark, leader.node.term(), leader.id())?;
@@ -191,15 +235,17 @@ impl History {
     }
 }
 
-/// Whether the disk of `host` holds the entry that the log of `leader` has at `index`, or a snapshot in place of it.
+/// Whether the disk of `host` holds the entry that the log of `leader` has at `index`, or a
+/// snapshot in place of it.
 pub(crate) fn on_the_disk_of(host: &Host, leader: &Host, index: Index) -> bool {
     let image = host.image();
     let term = leader.mark(index).map(|mark| mark.term);
-    image.start.position.index >= index || on_disk(image, index).is_some_and(|position| Some(position.term) == term)
+    image.start.position.index >= index
+        || on_disk(image, index).is_some_and(|position| Some(position.term) == term)
 }
 
-/// Whether more than half of the voters hold it, and of the old ones too while they change (section 6): counted one by
-/// one, apart from how the core counts.
+/// Whether more than half of the voters hold it, and of the old ones too while they change (section
+/// 6): counted one by one, apart from how the core counts.
 pub(crate) fn majority(membership: &Membership, holds: impl Fn(NodeId) -> bool) -> bool {
     let most = |voters: Vec<NodeId>| {
         let holders = voters.iter().filter(|id| holds(**id)).count();
@@ -211,15 +257,23 @@ pub(crate) fn majority(membership: &Membership, holds: impl Fn(NodeId) -> bool) 
 fn logs_match(host: &Host, hosts: &[Arc<Host>]) -> Result<(), Broken> {
     for other in hosts.iter().filter(|other| other.id() != host.id()) {
         let end = host.node.last().index.min(other.node.last().index);
-        let start = host.node.log_start().position.index.max(other.node.log_start().position.index);
+        let start = host
+            .node
+            .log_start()
+            .position
+            .index
+            .max(other.node.log_start().position.index);
         let mut same_above = false;
         for index in (start.0 + 1..=end.0).rev().map(Index) {
-            let (Some(own), Some(theirs)) = (host.mark(index), other.mark(index)) else { continue };
+            let (Some(own), Some(theirs)) = (host.mark(index), other.mark(index)) else {
+                continue;
+            };
             same_above |= own.term == theirs.term;
             if same_above && !own.agrees(theirs) {
                 let (id, other) = (host.id(), other.id());
-                let what =
-                    format!("{id} has {own:?} at {index}, {other} has {theirs:?}, and they agree there or later");
+                let what = format!(
+                    "{id} has {own:?} at {index}, {other} has {theirs:?}, and they agree there or later"
+                );
                 return broken(LOG_MATCHING, what);
             }
         }

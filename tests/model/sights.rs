@@ -45,8 +45,8 @@ pub(crate) enum Sight {
     ReadByLease,
     /// A node was taken for an earlier life of itself, and said so.
     Stranger,
-    /// Figure 8 (c): an entry of an earlier term is on a majority of disks and not committed, though a leader has it,
-    /// and another disk holds a later entry in its place.
+    /// Figure 8 (c): an entry of an earlier term is on a majority of disks and not committed,
+    /// though a leader has it, and another disk holds a later entry in its place.
     Figure8,
 }
 
@@ -72,40 +72,70 @@ impl Sights {
             let sight = match decision {
                 Decision::WonElection { .. } => {
                     self.when(host.node.term().0 >= 3, Sight::LedThirdTerm);
-                    let leaders = hosts.iter().filter(|host| host.node.role() == RoleKind::Leader);
+                    let leaders = hosts
+                        .iter()
+                        .filter(|host| host.node.role() == RoleKind::Leader);
                     self.when(leaders.count() > 1, Sight::TwoLedAtOnce);
                     Sight::Led
                 }
                 Decision::CommittedOwnTerm { .. } => Sight::Committed,
                 Decision::Truncated { .. } => Sight::Truncated,
-                Decision::InstalledSnapshot { tail_kept: true, .. } => Sight::TailKept,
-                Decision::InstalledSnapshot { tail_kept: false, .. } => Sight::SnapshotInstalled,
+                Decision::InstalledSnapshot {
+                    tail_kept: true, ..
+                } => Sight::TailKept,
+                Decision::InstalledSnapshot {
+                    tail_kept: false, ..
+                } => Sight::SnapshotInstalled,
                 Decision::LeavesJoint { .. } => Sight::JointLeft,
                 Decision::RolledBackMembers { .. } => Sight::MembersRolledBack,
                 Decision::StoodForElection { transfer: true } => Sight::HandedOver,
                 Decision::Voted { pre: true, .. } => Sight::PreVoted,
-                Decision::RefusedVote { because: VoteRefusal::LeaderAlive(_), .. } => Sight::LeaderAlive,
-                Decision::SteppedDown { because: StepDown::Removed } => Sight::RemovedSteppedDown,
-                Decision::SteppedDown { because: StepDown::LostQuorum } => Sight::QuorumLost,
+                Decision::RefusedVote {
+                    because: VoteRefusal::LeaderAlive(_),
+                    ..
+                } => Sight::LeaderAlive,
+                Decision::SteppedDown {
+                    because: StepDown::Removed,
+                } => Sight::RemovedSteppedDown,
+                Decision::SteppedDown {
+                    because: StepDown::LostQuorum,
+                } => Sight::QuorumLost,
                 Decision::StaleIncarnation { .. } => Sight::Stranger,
                 Decision::ReadByLease => Sight::ReadByLease,
                 _ => continue,
             };
             self.when(true, sight);
         }
-        self.when(!self.met(Sight::Figure8) && is_figure_8(hosts), Sight::Figure8);
+        self.when(
+            !self.met(Sight::Figure8) && is_figure_8(hosts),
+            Sight::Figure8,
+        );
     }
 }
 
 /// Figure 8 (c); see [`Sight::Figure8`].
 pub(crate) fn is_figure_8(hosts: &[Arc<Host>]) -> bool {
-    hosts.iter().filter(|host| host.node.role() == RoleKind::Leader).any(|leader| {
-        (leader.node.commit().0 + 1..=leader.node.last().index.0).map(Index).any(|index| {
-            let Some(mark) = leader.mark(index).filter(|mark| mark.term < leader.node.term()) else { return false };
-            let held = majority(leader.node.membership(), |id| {
-                hosts.iter().any(|other| other.id() == id && on_the_disk_of(other, leader, index))
-            });
-            held && hosts.iter().any(|other| on_disk(other.image(), index).is_some_and(|there| there.term > mark.term))
+    hosts
+        .iter()
+        .filter(|host| host.node.role() == RoleKind::Leader)
+        .any(|leader| {
+            (leader.node.commit().0 + 1..=leader.node.last().index.0)
+                .map(Index)
+                .any(|index| {
+                    let Some(mark) = leader
+                        .mark(index)
+                        .filter(|mark| mark.term < leader.node.term())
+                    else {
+                        return false;
+                    };
+                    let held = majority(leader.node.membership(), |id| {
+                        hosts
+                            .iter()
+                            .any(|other| other.id() == id && on_the_disk_of(other, leader, index))
+                    });
+                    held && hosts.iter().any(|other| {
+                        on_disk(other.image(), index).is_some_and(|there| there.term > mark.term)
+                    })
+                })
         })
-    })
 }

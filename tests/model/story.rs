@@ -1,4 +1,5 @@
-//! The way to a state, one event a line, in the words of the scenario language as far as it has them.
+//! The way to a state, one event a line, in the words of the scenario language as far as it has
+//! them.
 
 use std::fmt::Write;
 
@@ -27,17 +28,31 @@ fn line(story: &mut String, world: &World, action: Action) {
         Action::Campaign(id) => writeln!(story, "campaign {id}"),
         Action::Deliver(place) => {
             let envelope = world.network.get(place);
-            let (from, to, kind) = (envelope.from, envelope.to, Kind::of(&envelope.message).name());
-            writeln!(story, "{:<40}# {envelope}", format!("deliver {from}->{to} {kind}"))
+            let (from, to, kind) = (
+                envelope.from,
+                envelope.to,
+                Kind::of(&envelope.message).name(),
+            );
+            writeln!(
+                story,
+                "{:<40}# {envelope}",
+                format!("deliver {from}->{to} {kind}")
+            )
         }
         Action::Propose(id) => writeln!(story, "propose {id} \"{}\"", world.spent.proposals + 1),
         Action::Heartbeat(id) => writeln!(story, "tick {id}"),
         Action::Write(id) => writeln!(story, "release-disk {id} 1"),
         Action::Crash(id, 0) => writeln!(story, "crash {id}\nrestart {id}"),
-        Action::Crash(id, kept) => writeln!(story, "release-disk {id} {kept}\ncrash {id}\nrestart {id}"),
+        Action::Crash(id, kept) => {
+            writeln!(story, "release-disk {id} {kept}\ncrash {id}\nrestart {id}")
+        }
         Action::Wipe(id) => writeln!(story, "wipe {id}"),
         Action::Snapshot(id) => {
-            let applied = world.hosts.iter().find(|host| host.id() == id).map_or(0, |host| host.node.applied().0);
+            let applied = world
+                .hosts
+                .iter()
+                .find(|host| host.id() == id)
+                .map_or(0, |host| host.node.applied().0);
             writeln!(story, "compact {id} {applied}")
         }
         Action::Change(id) => writeln!(story, "member {id} …"),
@@ -51,18 +66,37 @@ fn line(story: &mut String, world: &World, action: Action) {
 
 fn ending(story: &mut String, world: &World) {
     for host in &world.hosts {
-        let (id, role, term, commit) = (host.id(), host.node.role(), host.node.term(), host.node.commit());
-        writeln!(story, "# {id} {role} {term}, commit {commit}, log {}", log(host)).expect("a string takes it");
+        let (id, role, term, commit) = (
+            host.id(),
+            host.node.role(),
+            host.node.term(),
+            host.node.commit(),
+        );
+        writeln!(
+            story,
+            "# {id} {role} {term}, commit {commit}, log {}",
+            log(host)
+        )
+        .expect("a string takes it");
     }
     if let Some(broken) = &world.broken {
-        writeln!(story, "# {} is violated: {}", broken.property, broken.what).expect("a string takes it");
+        writeln!(story, "# {} is violated: {}", broken.property, broken.what)
+            .expect("a string takes it");
     }
 }
 
 /// The terms of its entries.
 fn log(host: &Host) -> String {
     let start = host.node.log_start().position.index;
-    let terms = host.node.entries_from(start.next()).iter().map(|entry| entry.term.0.to_string());
+    let terms = host
+        .node
+        .entries_from(start.next())
+        .iter()
+        .map(|entry| entry.term.0.to_string());
     let before = (start.0 > 0).then(|| format!("(up to {start})"));
-    before.into_iter().chain(terms).collect::<Vec<_>>().join(" ")
+    before
+        .into_iter()
+        .chain(terms)
+        .collect::<Vec<_>>()
+        .join(" ")
 }

@@ -10,8 +10,8 @@ use crate::plant::Plant;
 use crate::portfolio::Configuration;
 use crate::story;
 
-/// Most states that one configuration may generate. A complete one stays below it; beyond it a bound is too large for
-/// tests that run all the time.
+/// Most states that one configuration may generate. A complete one stays below it; beyond it a
+/// bound is too large for tests that run all the time.
 pub(crate) const MOST_STATES: usize = 4_000_000;
 
 /// What came of one exploration.
@@ -31,9 +31,16 @@ pub(crate) struct Explored {
 pub(crate) fn explore(cluster: Cluster, threads: usize, most: usize) -> Explored {
     let began = Instant::now();
     let checker = cluster.checker().threads(threads).target_state_count(most);
-    let checker = checker.finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
+    let checker = checker
+        .finish_when(HasDiscoveries::AnyFailures)
+        .spawn_bfs()
+        .join();
     let took = began.elapsed();
-    let broken = checker.discoveries().into_iter().next().map(|(property, path)| (property, story::tell(path)));
+    let broken = checker
+        .discoveries()
+        .into_iter()
+        .next()
+        .map(|(property, path)| (property, story::tell(path)));
     Explored {
         states: checker.unique_state_count(),
         generated: checker.state_count(),
@@ -53,39 +60,79 @@ pub(crate) struct Row {
 /// Explores a configuration as it is, and once more with each of its planted bugs.
 ///
 /// # Panics
-/// If a property does not hold, the bounds are too large, the configuration never met what it is about, or a planted bug
-/// was not found.
+/// If a property does not hold, the bounds are too large, the configuration never met what it is
+/// about, or a planted bug was not found.
 pub(crate) fn run(configuration: &Configuration) -> Row {
-    let Configuration { name, bounds, must_meet, plants } = configuration;
+    let Configuration {
+        name,
+        bounds,
+        must_meet,
+        plants,
+    } = configuration;
     let cluster = Cluster::new(bounds, None);
     let sights = cluster.sights.clone();
     let sound = explore(cluster, 2, MOST_STATES);
     if let Some((property, story)) = &sound.broken {
         panic!("{name}: {property} is violated by\n{story}");
     }
-    assert!(sound.generated < MOST_STATES, "{name}: more than {MOST_STATES} states");
+    assert!(
+        sound.generated < MOST_STATES,
+        "{name}: more than {MOST_STATES} states"
+    );
     for sight in *must_meet {
         assert!(sights.met(*sight), "{name}: never met {sight:?}");
     }
-    println!("{name}: {} states, {:.1} s", sound.states, sound.took.as_secs_f64());
+    println!(
+        "{name}: {} states, {:.1} s",
+        sound.states,
+        sound.took.as_secs_f64()
+    );
     let planted = plants.iter().map(|plant| {
         let found = explore(Cluster::new(bounds, Some(*plant)), 1, MOST_STATES);
-        assert!(found.broken.is_some(), "{name}: nothing finds that {}", plant.name());
-        println!("{name}, {}: found in {} states, {:.1} s", plant.name(), found.states, found.took.as_secs_f64());
+        assert!(
+            found.broken.is_some(),
+            "{name}: nothing finds that {}",
+            plant.name()
+        );
+        println!(
+            "{name}, {}: found in {} states, {:.1} s",
+            plant.name(),
+            found.states,
+            found.took.as_secs_f64()
+        );
         (*plant, found)
     });
-    Row { configuration: name, sound, planted: planted.collect() }
+    Row {
+        configuration: name,
+        sound,
+        planted: planted.collect(),
+    }
 }
 
 /// All rows, and their sum.
 pub(crate) fn table(rows: &[Row]) -> String {
     let mut text = String::new();
-    let mut put = |line: String| writeln!(text, "{}", line.trim_end()).expect("a string takes what it is given");
+    let mut put = |line: String| {
+        writeln!(text, "{}", line.trim_end()).expect("a string takes what it is given")
+    };
     put(format!(
         "{:<30} {:>9} {:>10} {:>6} {:>8}   {:<44} {:>8} {:>8}  {}",
-        "configuration", "states", "generated", "depth", "seconds", "planted bug", "found in", "seconds", "by"
+        "configuration",
+        "states",
+        "generated",
+        "depth",
+        "seconds",
+        "planted bug",
+        "found in",
+        "seconds",
+        "by"
     ));
-    for Row { configuration, sound, planted } in rows {
+    for Row {
+        configuration,
+        sound,
+        planted,
+    } in rows
+    {
         let mut left = format!(
             "{configuration:<30} {:>9} {:>10} {:>6} {:>8.1}",
             sound.states,
@@ -94,14 +141,26 @@ pub(crate) fn table(rows: &[Row]) -> String {
             sound.took.as_secs_f64()
         );
         for (plant, found) in planted {
-            let by = found.broken.as_ref().map_or("nothing", |(property, _)| property);
+            let by = found
+                .broken
+                .as_ref()
+                .map_or("nothing", |(property, _)| property);
             let (name, seconds) = (plant.name(), found.took.as_secs_f64());
-            put(format!("{left:<67}   {name:<44} {:>8} {seconds:>8.1}  {by}", found.states));
+            put(format!(
+                "{left:<67}   {name:<44} {:>8} {seconds:>8.1}  {by}",
+                found.states
+            ));
             left.clear();
         }
     }
-    let all = |count: fn(&Explored) -> usize| rows.iter().map(|row| count(&row.sound)).sum::<usize>();
-    let took = rows.iter().flat_map(|row| row.planted.iter().map(|(_, found)| found).chain([&row.sound]));
+    let all =
+        |count: fn(&Explored) -> usize| rows.iter().map(|row| count(&row.sound)).sum::<usize>();
+    let took = rows.iter().flat_map(|row| {
+        row.planted
+            .iter()
+            .map(|(_, found)| found)
+            .chain([&row.sound])
+    });
     let took: Duration = took.map(|explored| explored.took).sum();
     put(format!(
         "{:<30} {:>9} {:>10} {:>6} {:>8.1}   with the planted bugs",

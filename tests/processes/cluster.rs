@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// Longest wait for a condition: generous, because the machine may be busy; a healthy cluster needs a second.
+/// Longest wait for a condition: generous, because the machine may be busy; a healthy cluster needs
+/// a second.
 pub(crate) const WAIT: Duration = Duration::from_secs(60);
 
 /// Runs the program to its end.
@@ -41,16 +42,34 @@ impl Cluster {
         let path = directory.path().join("cluster");
         let base_port = free_ports(nodes as u16).to_string();
         let path_text = path.to_str().expect("a temporary path is text");
-        let made = raftian(&["cluster", "new", path_text, "--nodes", &nodes.to_string(), "--base-port", &base_port]);
+        let made = raftian(&[
+            "cluster",
+            "new",
+            path_text,
+            "--nodes",
+            &nodes.to_string(),
+            "--base-port",
+            &base_port,
+        ]);
         assert!(made.status.success(), "{made:?}");
-        let configs: Vec<String> = String::from_utf8_lossy(&made.stdout).lines().map(str::to_owned).collect();
+        let configs: Vec<String> = String::from_utf8_lossy(&made.stdout)
+            .lines()
+            .map(str::to_owned)
+            .collect();
         assert_eq!(configs.len(), nodes, "one path a line: {made:?}");
         assert!(configs.iter().all(|config| Path::new(config).is_file()));
-        Cluster { directory, configs, members: (0..nodes).map(|_| None).collect() }
+        Cluster {
+            directory,
+            configs,
+            members: (0..nodes).map(|_| None).collect(),
+        }
     }
 
     pub(crate) fn directory(&self) -> &str {
-        self.directory.path().to_str().expect("a temporary path is text")
+        self.directory
+            .path()
+            .to_str()
+            .expect("a temporary path is text")
     }
 
     pub(crate) fn config(&self, id: u64) -> &str {
@@ -58,7 +77,9 @@ impl Cluster {
     }
 
     pub(crate) fn store(&self, id: u64) -> PathBuf {
-        Path::new(self.config(id)).with_file_name("data").join("raft.redb")
+        Path::new(self.config(id))
+            .with_file_name("data")
+            .join("raft.redb")
     }
 
     pub(crate) fn start_all(&mut self) {
@@ -74,20 +95,32 @@ impl Cluster {
     }
 
     /// Starts a member with this command and its flags, and waits until it answers.
-    pub(crate) fn start_with(&mut self, id: u64, command: &[&str], set_up: impl FnOnce(&mut Command)) {
+    pub(crate) fn start_with(
+        &mut self,
+        id: u64,
+        command: &[&str],
+        set_up: impl FnOnce(&mut Command),
+    ) {
         let mut program = Command::new(env!("CARGO_BIN_EXE_raftian"));
-        program.args(command).args(["--config", self.config(id)]).stdin(Stdio::null()).stdout(Stdio::null());
+        program
+            .args(command)
+            .args(["--config", self.config(id)])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
         set_up(&mut program);
         let child = program.spawn().expect("the program can be started");
         self.members[id as usize - 1] = Some(child);
         eventually("the member answers", || {
-            raftian(&["status", "--config", self.config(id), "--json"]).status.success()
+            raftian(&["status", "--config", self.config(id), "--json"])
+                .status
+                .success()
         });
     }
 
     /// Copies of everything on the disk of a member that does not run: its store and its mark.
     pub(crate) fn back_up(&self, id: u64) -> [Vec<u8>; 2] {
-        [self.store(id), self.mark(id)].map(|file| std::fs::read(file).expect("a file of the member"))
+        [self.store(id), self.mark(id)]
+            .map(|file| std::fs::read(file).expect("a file of the member"))
     }
 
     /// Puts the copies back, as a restore of the whole machine does.
@@ -123,28 +156,38 @@ impl Cluster {
 
     /// The power cut: SIGKILL.
     pub(crate) fn kill(&mut self, id: u64) {
-        let mut child = self.members[id as usize - 1].take().expect("the member runs");
+        let mut child = self.members[id as usize - 1]
+            .take()
+            .expect("the member runs");
         child.kill().expect("a child can be killed");
         child.wait().expect("a killed child ends");
     }
 
     /// Whether the process of a member still runs.
     pub(crate) fn runs(&mut self, id: u64) -> bool {
-        let child = self.members[id as usize - 1].as_mut().expect("the member was started");
+        let child = self.members[id as usize - 1]
+            .as_mut()
+            .expect("the member was started");
         child.try_wait().expect("it is our child").is_none()
     }
 
     /// Sends the process of a member a signal, named as for `kill`.
     pub(crate) fn signal(&self, id: u64, signal: &str) {
-        let child = self.members[id as usize - 1].as_ref().expect("the member runs");
-        let sent = Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status();
+        let child = self.members[id as usize - 1]
+            .as_ref()
+            .expect("the member runs");
+        let sent = Command::new("kill")
+            .args([&format!("-{signal}"), &child.id().to_string()])
+            .status();
         assert!(sent.is_ok_and(|status| status.success()));
     }
 
     /// SIGTERM; gives the exit code.
     pub(crate) fn terminate(&mut self, id: u64) -> Option<i32> {
         self.signal(id, "TERM");
-        let mut child = self.members[id as usize - 1].take().expect("the member runs");
+        let mut child = self.members[id as usize - 1]
+            .take()
+            .expect("the member runs");
         child.wait().expect("a terminated child ends").code()
     }
 
@@ -158,11 +201,17 @@ impl Cluster {
 
     /// Waits until all running members follow one leader; gives its id.
     pub(crate) fn leader(&self) -> u64 {
-        let running: Vec<u64> =
-            (1..).zip(&self.members).filter(|(_, child)| child.is_some()).map(|(id, _)| id).collect();
+        let running: Vec<u64> = (1..)
+            .zip(&self.members)
+            .filter(|(_, child)| child.is_some())
+            .map(|(id, _)| id)
+            .collect();
         let mut leader = None;
         eventually("one leader is followed by all", || {
-            let leaders: Vec<_> = running.iter().map(|id| self.status(*id)["leader"].as_u64()).collect();
+            let leaders: Vec<_> = running
+                .iter()
+                .map(|id| self.status(*id)["leader"].as_u64())
+                .collect();
             leader = leaders[0];
             leader.is_some() && leaders.iter().all(|other| *other == leader)
         });
@@ -172,7 +221,16 @@ impl Cluster {
     /// Lets the member propose an attack and gives the document of its commit.
     pub(crate) fn order(&self, id: u64, city: u8) -> Value {
         let city = city.to_string();
-        let output = raftian(&["order", "--config", self.config(id), "attack", &city, "--json", "--timeout", "30"]);
+        let output = raftian(&[
+            "order",
+            "--config",
+            self.config(id),
+            "attack",
+            &city,
+            "--json",
+            "--timeout",
+            "30",
+        ]);
         assert!(output.status.success(), "{output:?}");
         serde_json::from_slice(&output.stdout).expect("an order's answer is JSON")
     }
@@ -185,23 +243,30 @@ impl Cluster {
     /// Lets every member take a snapshot after so many entries.
     pub(crate) fn snapshot_every(&self, entries: u64) {
         for config in &self.configs {
-            rewrite(Path::new(config), "snapshot_entries = 4096", &format!("snapshot_entries = {entries}"));
+            rewrite(
+                Path::new(config),
+                "snapshot_entries = 4096",
+                &format!("snapshot_entries = {entries}"),
+            );
         }
     }
 
-    /// Gives the member a key of another cluster. Its own file is consistent; the others know nothing of it.
+    /// Gives the member a key of another cluster. Its own file is consistent; the others know
+    /// nothing of it.
     pub(crate) fn forge_key(&self, id: u64) {
         let stranger = Cluster::new(1);
         let own = Path::new(self.config(id));
         let foreign = Path::new(stranger.config(1));
         for file in ["key.pem", "certificate.pem"] {
-            std::fs::copy(foreign.with_file_name(file), own.with_file_name(file)).expect("keys are files");
+            std::fs::copy(foreign.with_file_name(file), own.with_file_name(file))
+                .expect("keys are files");
         }
         let (before, after) = (fingerprint(own, id), fingerprint(foreign, 1));
         rewrite(own, &before, &after);
     }
 
-    /// Lets the member's file claim the address and certificate of another, so that its tool asks that one.
+    /// Lets the member's file claim the address and certificate of another, so that its tool asks
+    /// that one.
     pub(crate) fn point_at(&self, id: u64, other: u64) {
         let own = Path::new(self.config(id));
         let (mine, theirs) = (address(own, id), address(own, other));
@@ -230,10 +295,20 @@ fn rewrite(file: &Path, before: &str, after: &str) {
 fn member_value(file: &Path, id: u64, key: &str) -> String {
     let text = std::fs::read_to_string(file).expect("a node file is text");
     let members = text.split("[[member]]").skip(1);
-    let member = members.into_iter().find(|member| member.lines().any(|line| line.trim() == format!("id = {id}")));
-    let line =
-        member.expect("the member is listed").lines().find(|line| line.starts_with(key)).expect("it has the key");
-    line.split('"').nth(1).expect("the value is text").to_owned()
+    let member = members.into_iter().find(|member| {
+        member
+            .lines()
+            .any(|line| line.trim() == format!("id = {id}"))
+    });
+    let line = member
+        .expect("the member is listed")
+        .lines()
+        .find(|line| line.starts_with(key))
+        .expect("it has the key");
+    line.split('"')
+        .nth(1)
+        .expect("the value is text")
+        .to_owned()
 }
 
 fn fingerprint(file: &Path, id: u64) -> String {
@@ -248,7 +323,9 @@ fn address(file: &Path, id: u64) -> String {
 fn free_ports(count: u16) -> u16 {
     let free = |port: u16| UdpSocket::bind(("127.0.0.1", port)).is_ok();
     for _ in 0..1000 {
-        let probe = UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port is free");
+        let probe = UdpSocket::bind("127.0.0.1:0")
+            .and_then(|socket| socket.local_addr())
+            .expect("a port is free");
         let first = probe.port();
         if first < u16::MAX - count && (first..first + count).all(free) {
             return first;

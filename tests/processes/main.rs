@@ -6,8 +6,13 @@ use cluster::{Cluster, eventually, raftian};
 
 /// Attacks committed so far on each of the five cities.
 fn healths(status: &serde_json::Value) -> Vec<i64> {
-    let cities = status["cities"].as_array().expect("a status lists the cities");
-    cities.iter().map(|city| city["health"].as_i64().expect("a city has health")).collect()
+    let cities = status["cities"]
+        .as_array()
+        .expect("a status lists the cities");
+    cities
+        .iter()
+        .map(|city| city["health"].as_i64().expect("a city has health"))
+        .collect()
 }
 
 #[test]
@@ -20,15 +25,23 @@ fn an_order_survives_the_death_of_the_leader_and_every_machine_ends_equal() {
 
     // An order by a follower is committed and seen everywhere.
     let first = cluster.order(follower, 3);
-    assert_eq!((first["ok"].as_bool(), first["effect"].as_str()), (Some(true), Some("hit")));
+    assert_eq!(
+        (first["ok"].as_bool(), first["effect"].as_str()),
+        (Some(true), Some("hit"))
+    );
     for id in 1..=3 {
-        eventually("the order is applied", || healths(&cluster.status(id)) == [100, 100, 70, 100, 100]);
+        eventually("the order is applied", || {
+            healths(&cluster.status(id)) == [100, 100, 70, 100, 100]
+        });
     }
 
     // kill −9 the leader; the next order commits in a later term.
     cluster.kill(leader);
     let second = cluster.order(follower, 3);
-    assert!(second["term"].as_u64() > first["term"].as_u64(), "a new leader leads a later term: {first} {second}");
+    assert!(
+        second["term"].as_u64() > first["term"].as_u64(),
+        "a new leader leads a later term: {first} {second}"
+    );
     assert!(second["index"].as_u64() > first["index"].as_u64());
     eventually("the survivors agree", || {
         let (a, b) = (cluster.status(follower), cluster.status(other));
@@ -62,7 +75,9 @@ fn a_whole_cluster_that_lost_its_power_remembers_every_committed_order() {
     }
     cluster.start_all();
     for id in 1..=3 {
-        eventually("every order is there again", || healths(&cluster.status(id)) == [70, 40, 10, 100, -20]);
+        eventually("every order is there again", || {
+            healths(&cluster.status(id)) == [70, 40, 10, 100, -20]
+        });
     }
     assert!(cluster.status(1)["applied"].as_u64() >= before["applied"].as_u64());
 }
@@ -80,30 +95,50 @@ fn a_member_that_was_dead_for_long_gets_a_snapshot_and_the_log_stays_short() {
     for city in cities {
         cluster.order(other, city);
     }
-    eventually("the log that it needs is gone", || cluster.status(other)["log_after"].as_u64() > Some(10));
+    eventually("the log that it needs is gone", || {
+        cluster.status(other)["log_after"].as_u64() > Some(10)
+    });
     cluster.start(dead);
     let wanted = [40, 70, 70, -20, 100];
-    eventually("it shows what the others do", || healths(&cluster.status(dead)) == wanted);
+    eventually("it shows what the others do", || {
+        healths(&cluster.status(dead)) == wanted
+    });
     let status = cluster.status(dead);
-    assert!(status["snapshot"].as_u64() > Some(10) && status["log_after"].as_u64() > Some(10), "{status}");
+    assert!(
+        status["snapshot"].as_u64() > Some(10) && status["log_after"].as_u64() > Some(10),
+        "{status}"
+    );
     eventually("all three are equal", || {
-        let states: Vec<_> =
-            (1..=3).map(|id| cluster.status(id)).map(|s| (s["applied"].clone(), s["state_hash"].clone())).collect();
+        let states: Vec<_> = (1..=3)
+            .map(|id| cluster.status(id))
+            .map(|s| (s["applied"].clone(), s["state_hash"].clone()))
+            .collect();
         states.iter().all(|state| *state == states[0])
     });
-    let standings = status["membership"]["members"].as_array().expect("it lists the members").clone();
-    assert!(standings.len() == 3 && standings.iter().all(|member| member["standing"] == "voter"), "{standings:?}");
+    let standings = status["membership"]["members"]
+        .as_array()
+        .expect("it lists the members")
+        .clone();
+    assert!(
+        standings.len() == 3 && standings.iter().all(|member| member["standing"] == "voter"),
+        "{standings:?}"
+    );
 
     // From its own snapshot, too, everybody comes back.
     (1..=3).for_each(|id| cluster.kill(id));
     cluster.start_all();
     cluster.order(dead, 5);
     for id in 1..=3 {
-        eventually("every order is there again", || healths(&cluster.status(id)) == [40, 70, 70, -20, 70]);
+        eventually("every order is there again", || {
+            healths(&cluster.status(id)) == [40, 70, 70, -20, 70]
+        });
     }
     let text = raftian(&["status", "--config", cluster.config(dead)]);
     let text = String::from_utf8_lossy(&text.stdout).into_owned();
-    assert!(text.contains("the log begins after #") && text.contains("members    n1; n2; n3"), "{text}");
+    assert!(
+        text.contains("the log begins after #") && text.contains("members    n1; n2; n3"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -114,7 +149,10 @@ fn a_fallen_city_takes_orders_without_effect() {
         assert_eq!(cluster.order(1, 4)["effect"], "hit");
     }
     let fifth = cluster.order(1, 4);
-    assert_eq!((fifth["effect"].as_str(), fifth["health"].as_i64()), (Some("already dead"), Some(-20)));
+    assert_eq!(
+        (fifth["effect"].as_str(), fifth["health"].as_i64()),
+        (Some("already dead"), Some(-20))
+    );
 }
 
 #[test]
@@ -125,11 +163,21 @@ fn a_node_with_a_foreign_key_is_refused() {
     // It claims to be n3, with a key that the others do not know.
     cluster.forge_key(3);
     cluster.start(3);
-    eventually("its attempts are turned away", || cluster.status(1)["refused_handshakes"].as_u64() > Some(0));
+    eventually("its attempts are turned away", || {
+        cluster.status(1)["refused_handshakes"].as_u64() > Some(0)
+    });
     let committed = cluster.order(1, 2);
-    assert_eq!(committed["ok"].as_bool(), Some(true), "the two others are a majority without it");
+    assert_eq!(
+        committed["ok"].as_bool(),
+        Some(true),
+        "the two others are a majority without it"
+    );
     let forged = cluster.status(3);
-    assert_eq!((forged["leader"].as_u64(), healths(&forged)[1]), (None, 100), "it learns nothing");
+    assert_eq!(
+        (forged["leader"].as_u64(), healths(&forged)[1]),
+        (None, 100),
+        "it learns nothing"
+    );
     // The forged key does not open the true member's service either.
     let refused = raftian(&["status", "--config", cluster.config(3), "--json"]);
     assert!(refused.status.success(), "its own service knows it");
@@ -137,11 +185,18 @@ fn a_node_with_a_foreign_key_is_refused() {
     eventually("its key is shown to be refused", || {
         let text = raftian(&["status", "--config", cluster.config(1)]);
         let text = String::from_utf8_lossy(&text.stdout).into_owned();
-        text.lines().any(|line| line.contains("(n3)") && line.contains("refused: there is another key"))
+        text.lines()
+            .any(|line| line.contains("(n3)") && line.contains("refused: there is another key"))
     });
     cluster.kill(3);
     cluster.point_at(3, 1);
-    assert_eq!(raftian(&["status", "--config", cluster.config(3)]).status.code(), Some(9), "another member's does not");
+    assert_eq!(
+        raftian(&["status", "--config", cluster.config(3)])
+            .status
+            .code(),
+        Some(9),
+        "another member's does not"
+    );
 }
 
 #[test]
@@ -151,14 +206,33 @@ fn without_a_majority_an_order_is_not_committed_and_the_exit_code_says_so() {
     cluster.order(1, 1);
     cluster.kill(2);
     cluster.kill(3);
-    let asked = raftian(&["order", "--config", cluster.config(1), "attack", "1", "--timeout", "1", "--json"]);
+    let asked = raftian(&[
+        "order",
+        "--config",
+        cluster.config(1),
+        "attack",
+        "1",
+        "--timeout",
+        "1",
+        "--json",
+    ]);
     assert_eq!(asked.status.code(), Some(5), "{asked:?}");
-    let document: serde_json::Value = serde_json::from_slice(&asked.stdout).expect("a failure is a document too");
-    assert_eq!((document["ok"].as_bool(), document["schema"].as_str()), (Some(false), Some("raftian.order/1")));
-    assert_eq!(healths(&cluster.status(1)), [70, 100, 100, 100, 100], "nothing changes before it is committed");
+    let document: serde_json::Value =
+        serde_json::from_slice(&asked.stdout).expect("a failure is a document too");
+    assert_eq!(
+        (document["ok"].as_bool(), document["schema"].as_str()),
+        (Some(false), Some("raftian.order/1"))
+    );
+    assert_eq!(
+        healths(&cluster.status(1)),
+        [70, 100, 100, 100, 100],
+        "nothing changes before it is committed"
+    );
     // It was told that the order may take effect once, later.
     cluster.start(2);
-    eventually("the order takes effect once", || healths(&cluster.status(1))[0] == 40);
+    eventually("the order takes effect once", || {
+        healths(&cluster.status(1))[0] == 40
+    });
 }
 
 /// A full disk, and a pipe whose reader has gone: `2>&1 | head -1`.
@@ -184,7 +258,10 @@ fn members_whose_log_cannot_be_written_go_on() {
     cluster.order(1, 3);
     for id in 2..=3 {
         assert!(cluster.runs(id), "n{id}");
-        assert!(cluster.status(id)["lost_log_lines"].as_u64() > Some(0), "n{id} counts what was not written");
+        assert!(
+            cluster.status(id)["lost_log_lines"].as_u64() > Some(0),
+            "n{id} counts what was not written"
+        );
     }
 }
 
@@ -205,21 +282,43 @@ fn an_interrupted_order_says_that_it_may_still_take_effect() {
     let mut cluster = Cluster::new(3);
     cluster.start(1);
     let order = std::process::Command::new(env!("CARGO_BIN_EXE_raftian"))
-        .args(["order", "--config", cluster.config(1), "attack", "1", "--timeout", "60", "--json"])
+        .args([
+            "order",
+            "--config",
+            cluster.config(1),
+            "attack",
+            "1",
+            "--timeout",
+            "60",
+            "--json",
+        ])
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped())
         .spawn()
         .expect("the program can be started");
-    eventually("the order waits at its member", || cluster.status(1)["pending"].as_u64() == Some(1));
-    let sent = std::process::Command::new("kill").args(["-INT", &order.id().to_string()]).status();
+    eventually("the order waits at its member", || {
+        cluster.status(1)["pending"].as_u64() == Some(1)
+    });
+    let sent = std::process::Command::new("kill")
+        .args(["-INT", &order.id().to_string()])
+        .status();
     assert!(sent.is_ok_and(|status| status.success()));
     let ended = order.wait_with_output().expect("it ends");
     assert_eq!(ended.status.code(), Some(130), "{ended:?}");
-    assert!(String::from_utf8_lossy(&ended.stderr).contains("may still take effect"), "{ended:?}");
-    let document: serde_json::Value = serde_json::from_slice(&ended.stdout).expect("a failure is a document too");
-    assert_eq!((document["ok"].as_bool(), document["exit_code"].as_u64()), (Some(false), Some(130)));
+    assert!(
+        String::from_utf8_lossy(&ended.stderr).contains("may still take effect"),
+        "{ended:?}"
+    );
+    let document: serde_json::Value =
+        serde_json::from_slice(&ended.stdout).expect("a failure is a document too");
+    assert_eq!(
+        (document["ok"].as_bool(), document["exit_code"].as_u64()),
+        (Some(false), Some(130))
+    );
     (2..=3).for_each(|id| cluster.start(id));
-    eventually("it takes effect once", || healths(&cluster.status(1))[0] == 70);
+    eventually("it takes effect once", || {
+        healths(&cluster.status(1))[0] == 70
+    });
 }
 
 /// The member has the order and stops before it answers, so the order may still be committed.
@@ -229,18 +328,33 @@ fn an_order_whose_member_stops_answering_may_have_been_committed() {
     let mut cluster = Cluster::new(3);
     cluster.start(1);
     let order = std::process::Command::new(env!("CARGO_BIN_EXE_raftian"))
-        .args(["order", "--config", cluster.config(1), "attack", "4", "--timeout", "5"])
+        .args([
+            "order",
+            "--config",
+            cluster.config(1),
+            "attack",
+            "4",
+            "--timeout",
+            "5",
+        ])
         .stderr(std::process::Stdio::piped())
         .spawn()
         .expect("the program can be started");
-    eventually("the order waits at its member", || cluster.status(1)["pending"].as_u64() == Some(1));
+    eventually("the order waits at its member", || {
+        cluster.status(1)["pending"].as_u64() == Some(1)
+    });
     cluster.signal(1, "STOP");
     let ended = order.wait_with_output().expect("it ends");
     cluster.signal(1, "CONT");
     assert_eq!(ended.status.code(), Some(5), "{ended:?}");
-    assert!(String::from_utf8_lossy(&ended.stderr).contains("may have been committed or not"), "{ended:?}");
+    assert!(
+        String::from_utf8_lossy(&ended.stderr).contains("may have been committed or not"),
+        "{ended:?}"
+    );
     (2..=3).for_each(|id| cluster.start(id));
-    eventually("it takes effect once", || healths(&cluster.status(1))[3] == 70);
+    eventually("it takes effect once", || {
+        healths(&cluster.status(1))[3] == 70
+    });
 }
 
 /// Its standard output is a pipe that is full and never read.
@@ -252,7 +366,9 @@ fn a_member_whose_output_is_not_read_serves_its_operator() {
     const PIPE_BYTES: usize = 65_536;
     let mut cluster = Cluster::new(1);
     let (reader, mut writer) = std::io::pipe().expect("a pipe");
-    writer.write_all(&[b'x'; PIPE_BYTES]).expect("that much fits");
+    writer
+        .write_all(&[b'x'; PIPE_BYTES])
+        .expect("that much fits");
     cluster.start_with(1, &["node"], |program| {
         program.stdout(writer);
     });
@@ -267,15 +383,25 @@ fn results_that_cannot_be_printed_are_an_error_unless_their_reader_has_gone() {
     let mut cluster = Cluster::new(1);
     cluster.start_all();
     let config = cluster.config(1);
-    for command in [&["status", "--config", config][..], &["lab", "elections", "--sizes", "3", "--reps", "1"]] {
+    for command in [
+        &["status", "--config", config][..],
+        &["lab", "elections", "--sizes", "3", "--reps", "1"],
+    ] {
         let run = |stdout: std::process::Stdio| {
-            let program =
-                std::process::Command::new(env!("CARGO_BIN_EXE_raftian")).args(command).stdout(stdout).output();
+            let program = std::process::Command::new(env!("CARGO_BIN_EXE_raftian"))
+                .args(command)
+                .stdout(stdout)
+                .output();
             program.expect("the program can be started")
         };
-        let full = run(std::fs::File::create("/dev/full").expect("the device exists").into());
+        let full = run(std::fs::File::create("/dev/full")
+            .expect("the device exists")
+            .into());
         assert_eq!(full.status.code(), Some(1), "{full:?}");
-        assert!(String::from_utf8_lossy(&full.stderr).contains("standard output cannot be written"), "{full:?}");
+        assert!(
+            String::from_utf8_lossy(&full.stderr).contains("standard output cannot be written"),
+            "{full:?}"
+        );
         let (reader, writer) = std::io::pipe().expect("a pipe");
         drop(reader);
         assert_eq!(run(writer.into()).status.code(), Some(0));
@@ -289,10 +415,17 @@ fn a_key_that_others_can_read_is_reported() {
     let mut cluster = Cluster::new(1);
     cluster.start_all();
     let key = std::path::Path::new(cluster.config(1)).with_file_name("key.pem");
-    let warning = || String::from_utf8_lossy(&raftian(&["status", "--config", cluster.config(1)]).stderr).into_owned();
+    let warning = || {
+        String::from_utf8_lossy(&raftian(&["status", "--config", cluster.config(1)]).stderr)
+            .into_owned()
+    };
     assert_eq!(warning(), "");
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).expect("it is our file");
-    assert!(warning().contains(&format!("chmod 600 {}", key.display())), "{}", warning());
+    assert!(
+        warning().contains(&format!("chmod 600 {}", key.display())),
+        "{}",
+        warning()
+    );
 }
 
 #[test]
@@ -301,11 +434,14 @@ fn an_interrupted_leader_hands_over_and_leaves_with_its_own_exit_code() {
     cluster.start_all();
     let leader = cluster.leader();
     let follower = leader % 3 + 1;
-    let term = cluster.status(follower)["term"].as_u64().expect("a status has a term");
+    let term = cluster.status(follower)["term"]
+        .as_u64()
+        .expect("a status has a term");
     assert_eq!(cluster.terminate(leader), Some(143));
     eventually("another leads", || {
         let status = cluster.status(follower);
-        status["leader"].as_u64().is_some_and(|now| now != leader) && status["term"].as_u64() > Some(term)
+        status["leader"].as_u64().is_some_and(|now| now != leader)
+            && status["term"].as_u64() > Some(term)
     });
 }
 
@@ -314,20 +450,47 @@ fn mistakes_end_in_their_exit_codes_and_say_what_to_do() {
     let cluster = Cluster::new(1);
     let cases: [(&[&str], i32, &str); 8] = [
         (&["status", "--config", cluster.config(1)], 4, "running"),
-        (&["status", "--config", "/nowhere/node.toml"], 3, "/nowhere/node.toml"),
-        (&["order", "--config", cluster.config(1), "attack", "seven"], 2, "invalid value"),
+        (
+            &["status", "--config", "/nowhere/node.toml"],
+            3,
+            "/nowhere/node.toml",
+        ),
+        (
+            &["order", "--config", cluster.config(1), "attack", "seven"],
+            2,
+            "invalid value",
+        ),
         (&["frobnicate"], 2, "unrecognized"),
-        (&["cluster", "new", cluster.directory(), "--nodes", "3"], 3, "not empty"),
-        (&["node", "--config", cluster.config(1), "--log-level", "=="], 2, "--log-level"),
-        (&["node", "--config", cluster.config(1), "--log-level", "wran"], 2, "\"wran\" is no level"),
-        (&["node", "--config", cluster.config(1)], 4, "another program uses it"),
+        (
+            &["cluster", "new", cluster.directory(), "--nodes", "3"],
+            3,
+            "not empty",
+        ),
+        (
+            &["node", "--config", cluster.config(1), "--log-level", "=="],
+            2,
+            "--log-level",
+        ),
+        (
+            &["node", "--config", cluster.config(1), "--log-level", "wran"],
+            2,
+            "\"wran\" is no level",
+        ),
+        (
+            &["node", "--config", cluster.config(1)],
+            4,
+            "another program uses it",
+        ),
     ];
     let port = std::net::UdpSocket::bind(cluster.address(1)).expect("the port is free");
     for (arguments, code, word) in cases {
         let output = raftian(arguments);
         let words = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {words}");
-        assert!(words.contains(word), "{arguments:?} should mention {word:?}: {words}");
+        assert!(
+            words.contains(word),
+            "{arguments:?} should mention {word:?}: {words}"
+        );
     }
     drop(port);
 }
@@ -358,10 +521,14 @@ fn a_damaged_store_is_named_and_refused() {
     let output = raftian(&["node", "--config", cluster.config(1)]);
     let words = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(7), "{words}");
-    assert!(words.contains("raft.redb") && words.contains("damaged"), "{words}");
+    assert!(
+        words.contains("raft.redb") && words.contains("damaged"),
+        "{words}"
+    );
 }
 
-/// A vote that was given, or an order that was acknowledged, must not be forgotten with the disk that had it.
+/// A vote that was given, or an order that was acknowledged, must not be forgotten with the disk
+/// that had it.
 #[test]
 fn a_member_whose_disk_was_lost_or_put_back_from_a_copy_stays_down_and_the_others_play_on() {
     let mut cluster = Cluster::new(3);
@@ -375,7 +542,9 @@ fn a_member_whose_disk_was_lost_or_put_back_from_a_copy_stays_down_and_the_other
     cluster.start(stray);
     cluster.order(leader, 2);
     let told = cluster.status(leader)["last_index"].as_u64();
-    eventually("the member has it too", || cluster.status(stray)["last_index"].as_u64() >= told);
+    eventually("the member has it too", || {
+        cluster.status(stray)["last_index"].as_u64() >= told
+    });
     cluster.kill(stray);
     let newest = std::fs::read(&store).expect("the store is a file");
 
@@ -383,11 +552,15 @@ fn a_member_whose_disk_was_lost_or_put_back_from_a_copy_stays_down_and_the_other
         let output = raftian(&["node", "--config", cluster.config(stray)]);
         let words = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(7), "{words}");
-        assert!(words.contains("raft.redb") && words.contains("raft.mark") && words.contains(word), "{words}");
+        assert!(
+            words.contains("raft.redb") && words.contains("raft.mark") && words.contains(word),
+            "{words}"
+        );
     };
     std::fs::write(&store, copy).expect("the store can be written");
     refused("older");
-    std::fs::remove_dir_all(store.parent().expect("it lies in a directory")).expect("it can be removed");
+    std::fs::remove_dir_all(store.parent().expect("it lies in a directory"))
+        .expect("it can be removed");
     refused("gone");
     cluster.order(leader, 3);
 
@@ -398,7 +571,8 @@ fn a_member_whose_disk_was_lost_or_put_back_from_a_copy_stays_down_and_the_other
     cluster.order(stray, 4);
 }
 
-/// Nothing on the machine notices that both store and mark are of yesterday, but the leader has acknowledgements of it.
+/// Nothing on the machine notices that both store and mark are of yesterday, but the leader has
+/// acknowledgements of it.
 #[test]
 fn a_member_restored_from_a_backup_joins_again() {
     let mut cluster = Cluster::new(3);
@@ -414,26 +588,41 @@ fn a_member_restored_from_a_backup_joins_again() {
         cluster.order(leader, city);
     }
     let committed = cluster.status(leader)["commit"].as_u64();
-    eventually("the member has acknowledged them", || cluster.status(restored)["last_index"].as_u64() >= committed);
+    eventually("the member has acknowledged them", || {
+        cluster.status(restored)["last_index"].as_u64() >= committed
+    });
     cluster.terminate(restored);
     cluster.put_back(restored, &backup);
     cluster.start(restored);
     let standing = || {
         let members = cluster.status(leader)["membership"]["members"].clone();
-        let member = members.as_array()?.iter().find(|member| member["id"] == restored)?.clone();
-        Some((member["standing"].as_str()?.to_owned(), member["incarnation"].as_u64()?))
+        let member = members
+            .as_array()?
+            .iter()
+            .find(|member| member["id"] == restored)?
+            .clone();
+        Some((
+            member["standing"].as_str()?.to_owned(),
+            member["incarnation"].as_u64()?,
+        ))
     };
     eventually("it votes again under another incarnation", || {
         standing().is_some_and(|(standing, incarnation)| standing == "voter" && incarnation != 0)
     });
     cluster.kill(other);
     let order = cluster.order(leader, 1);
-    assert_eq!(order["effect"].as_str(), Some("hit"), "two of three are a majority: {order}");
-    eventually("the restored member plays on", || healths(&cluster.status(restored)) == [40, 70, 70, 70, 70]);
+    assert_eq!(
+        order["effect"].as_str(),
+        Some("hit"),
+        "two of three are a majority: {order}"
+    );
+    eventually("the restored member plays on", || {
+        healths(&cluster.status(restored)) == [40, 70, 70, 70, 70]
+    });
 }
 
-/// Two of three machines are put back from backups and make another history, without the third. It has orders committed
-/// that the others do not have, and must not play on with them.
+/// Two of three machines are put back from backups and make another history, without the third. It
+/// has orders committed that the others do not have, and must not play on with them.
 #[test]
 fn a_node_whose_committed_orders_are_contradicted_stops_and_shows_both() {
     let mut cluster = Cluster::new(3);
@@ -448,7 +637,9 @@ fn a_node_whose_committed_orders_are_contradicted_stops_and_shows_both() {
     for city in 1..=5 {
         (0..4).for_each(|_| drop(cluster.order(3, city)));
     }
-    eventually("a snapshot covers some of them", || cluster.status(3)["snapshot"].as_u64() >= Some(8));
+    eventually("a snapshot covers some of them", || {
+        cluster.status(3)["snapshot"].as_u64() >= Some(8)
+    });
     for id in 1..=3 {
         cluster.terminate(id);
     }
@@ -468,7 +659,10 @@ fn a_node_whose_committed_orders_are_contradicted_stops_and_shows_both() {
     let output = cluster.run_to_its_end(3);
     let words = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(8), "{words}");
-    assert!(words.contains("is committed here") && words.contains(" leads with t"), "{words}");
+    assert!(
+        words.contains("is committed here") && words.contains(" leads with t"),
+        "{words}"
+    );
     cluster.order(2, 2);
 }
 
@@ -479,23 +673,64 @@ fn the_status_for_people_names_the_leader_and_the_cities() {
     let leader = cluster.leader();
     let output = raftian(&["status", "--config", cluster.config(leader)]);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(text.contains(&format!("(n{leader})")) && text.contains("P5 100 hp"), "{text}");
-    assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+    assert!(
+        text.contains(&format!("(n{leader})")) && text.contains("P5 100 hp"),
+        "{text}"
+    );
+    assert!(
+        text.lines().all(|line| line.chars().count() <= 100),
+        "{text}"
+    );
 }
 
 #[test]
 fn experiments_run_from_the_game_and_its_exit_codes_say_what_came_of_them() {
-    let measured =
-        raftian(&["lab", "elections", "--sizes", "3,5", "--reps", "4", "--json", "--assert", "nodes_max<=5"]);
+    let measured = raftian(&[
+        "lab",
+        "elections",
+        "--sizes",
+        "3,5",
+        "--reps",
+        "4",
+        "--json",
+        "--assert",
+        "nodes_max<=5",
+    ]);
     assert_eq!(measured.status.code(), Some(2), "there is no such quantity");
-    let measured = raftian(&["lab", "elections", "--sizes", "3,5", "--reps", "4", "--json"]);
+    let measured = raftian(&[
+        "lab",
+        "elections",
+        "--sizes",
+        "3,5",
+        "--reps",
+        "4",
+        "--json",
+    ]);
     assert_eq!(measured.status.code(), Some(0));
     let document: serde_json::Value = serde_json::from_slice(&measured.stdout).unwrap();
     assert_eq!(document["schema"], "raftian.lab.elections/1");
-    let nodes: Vec<_> = document["rows"].as_array().unwrap().iter().map(|row| row["nodes"].as_u64()).collect();
+    let nodes: Vec<_> = document["rows"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["nodes"].as_u64())
+        .collect();
     assert_eq!(nodes, [Some(3), Some(5)]);
-    let missed = raftian(&["lab", "elections", "--sizes", "3", "--quiet", "--assert", "max_elections<=0"]);
-    assert_eq!(missed.status.code(), Some(10), "{}", String::from_utf8_lossy(&missed.stderr));
+    let missed = raftian(&[
+        "lab",
+        "elections",
+        "--sizes",
+        "3",
+        "--quiet",
+        "--assert",
+        "max_elections<=0",
+    ]);
+    assert_eq!(
+        missed.status.code(),
+        Some(10),
+        "{}",
+        String::from_utf8_lossy(&missed.stderr)
+    );
 }
 
 #[test]
@@ -524,7 +759,10 @@ fn frames_are_measured_without_a_display_beside_a_node_in_each_place() {
     let document: serde_json::Value = serde_json::from_slice(&output.stdout).expect("one document");
     assert_eq!(document["schema"], "raftian.lab.responsiveness/1");
     let rows = document["rows"].as_array().expect("rows");
-    let servers: Vec<_> = rows.iter().map(|row| row["server"].as_str().expect("a name")).collect();
+    let servers: Vec<_> = rows
+        .iter()
+        .map(|row| row["server"].as_str().expect("a name"))
+        .collect();
     assert_eq!(servers, ["none", "schedule", "thread", "process"]);
     for row in rows {
         // The machine may be busy: at most what the cap lets through, and something.
@@ -533,8 +771,18 @@ fn frames_are_measured_without_a_display_beside_a_node_in_each_place() {
         assert!(row["adapter"].is_null(), "nothing draws: {row}");
         let in_window = ["schedule", "thread"].contains(&row["server"].as_str().expect("a name"));
         assert_eq!(row["led"].is_number(), in_window, "{row}");
-        assert_eq!(row["orders"].as_u64().expect("a number") > 0, in_window, "{row}");
-        assert_eq!(row["messages_per_s"].as_f64().is_some_and(|sent| sent > 0.0), in_window, "{row}");
+        assert_eq!(
+            row["orders"].as_u64().expect("a number") > 0,
+            in_window,
+            "{row}"
+        );
+        assert_eq!(
+            row["messages_per_s"]
+                .as_f64()
+                .is_some_and(|sent| sent > 0.0),
+            in_window,
+            "{row}"
+        );
     }
 }
 

@@ -15,18 +15,25 @@ fn led_by_n1(size: u64) -> Simulation {
     cluster
 }
 
-/// "A leader in Raft steps down if an election timeout elapses without a successful round of heartbeats to a majority
-/// of its cluster" (6.2).
+/// "A leader in Raft steps down if an election timeout elapses without a successful round of
+/// heartbeats to a majority of its cluster" (6.2).
 #[test]
 fn a_leader_that_lost_its_quorum_steps_down() {
     let mut cluster = led_by_n1(5);
     cluster.partition(&[&[N1, N2]]);
     let (_, longest) = cluster.node(N1).config().election_timeout;
     cluster.run(longest);
-    assert_eq!(cluster.node(N1).role(), RoleKind::Leader, "it waits for the longest election timeout");
+    assert_eq!(
+        cluster.node(N1).role(),
+        RoleKind::Leader,
+        "it waits for the longest election timeout"
+    );
     cluster.run(Duration::from_millis(100));
     assert_ne!(cluster.node(N1).role(), RoleKind::Leader);
-    assert_eq!(cluster.propose(N1, 1, 1, b"x"), Err(raftian_raft::RefusalReason::NoLeader));
+    assert_eq!(
+        cluster.propose(N1, 1, 1, b"x"),
+        Err(raftian_raft::RefusalReason::NoLeader)
+    );
 }
 
 #[test]
@@ -48,19 +55,42 @@ fn a_leader_that_hears_nobody_steps_down_and_another_leads() {
     assert!(leaders.len() == 1 && leaders[0] != N1, "{leaders:?} lead");
 }
 
-/// "If a server receives a RequestVote request within the minimum election timeout of hearing from a current leader, it
-/// does not update its term or grant its vote" (thesis 4.2.3).
+/// "If a server receives a RequestVote request within the minimum election timeout of hearing from
+/// a current leader, it does not update its term or grant its vote" (thesis 4.2.3).
 #[test]
 fn a_follower_of_a_live_leader_ignores_a_later_term() {
     let mut cluster = led_by_n1(3);
-    let last = LogPosition { term: Term(9), index: raftian_raft::Index(9) };
-    let ask = |transfer| Message::new(Term(9), Body::RequestVote { last, transfer, priority: 0 });
-    let from_n3 = |message| [Envelope { serial: 0, from: N3, to: N2, sent: Moment(0), message }];
+    let last = LogPosition {
+        term: Term(9),
+        index: raftian_raft::Index(9),
+    };
+    let ask = |transfer| {
+        Message::new(
+            Term(9),
+            Body::RequestVote {
+                last,
+                transfer,
+                priority: 0,
+            },
+        )
+    };
+    let from_n3 = |message| {
+        [Envelope {
+            serial: 0,
+            from: N3,
+            to: N2,
+            sent: Moment(0),
+            message,
+        }]
+    };
     let (shortest, _) = cluster.node(N2).config().election_timeout;
 
     cluster.inject(from_n3(ask(false)));
     cluster.deliver(|_| true);
-    assert_eq!((cluster.node(N2).term(), cluster.node(N2).leader()), (Term(1), Some(N1)));
+    assert_eq!(
+        (cluster.node(N2).term(), cluster.node(N2).leader()),
+        (Term(1), Some(N1))
+    );
     cluster.drop_messages(|_| true);
 
     cluster.isolate(N2);
@@ -69,7 +99,11 @@ fn a_follower_of_a_live_leader_ignores_a_later_term() {
     cluster.drop_messages(|_| true);
     cluster.inject(from_n3(ask(false)));
     cluster.deliver(|m| m.to == N2);
-    assert_eq!(cluster.node(N2).term(), Term(1), "the minimum election timeout is not over");
+    assert_eq!(
+        cluster.node(N2).term(),
+        Term(1),
+        "the minimum election timeout is not over"
+    );
 }
 
 #[test]
@@ -78,15 +112,32 @@ fn a_follower_that_has_not_heard_of_its_leader_for_long_votes() {
     let (shortest, _) = cluster.node(N2).config().election_timeout;
     cluster.isolate(N1);
     cluster.advance(shortest);
-    let last = LogPosition { term: Term(9), index: raftian_raft::Index(9) };
-    let message = Message::new(Term(9), Body::RequestVote { last, transfer: false, priority: 0 });
+    let last = LogPosition {
+        term: Term(9),
+        index: raftian_raft::Index(9),
+    };
+    let message = Message::new(
+        Term(9),
+        Body::RequestVote {
+            last,
+            transfer: false,
+            priority: 0,
+        },
+    );
     cluster.drop_messages(|_| true);
-    cluster.inject([Envelope { serial: 0, from: N3, to: N2, sent: Moment(0), message }]);
+    cluster.inject([Envelope {
+        serial: 0,
+        from: N3,
+        to: N2,
+        sent: Moment(0),
+        message,
+    }]);
     cluster.deliver(|m| m.is(Kind::RequestVote));
     assert_eq!(cluster.node(N2).status().vote, Some(N3));
 }
 
-/// A leader that can send but not store keeps its followers quiet and commits with their disks alone; it must go.
+/// A leader that can send but not store keeps its followers quiet and commits with their disks
+/// alone; it must go.
 #[test]
 fn a_leader_whose_disk_hangs_steps_down_and_another_leads() {
     let mut cluster = led_by_n1(3);
@@ -109,8 +160,8 @@ fn a_held_disk_without_writes_is_no_hung_disk() {
     assert_eq!(cluster.leaders(), [N1]);
 }
 
-/// Followers whose disks are slow keep their leader: they answer its heartbeats, and another would fare no better. But
-/// nothing is committed on them.
+/// Followers whose disks are slow keep their leader: they answer its heartbeats, and another would
+/// fare no better. But nothing is committed on them.
 #[test]
 fn followers_with_hanging_disks_keep_their_leader_and_acknowledge_nothing() {
     let mut cluster = led_by_n1(3);
@@ -118,9 +169,16 @@ fn followers_with_hanging_disks_keep_their_leader_and_acknowledge_nothing() {
     cluster.hold_disk(N3);
     cluster.propose(N1, 1, 1, b"x").unwrap();
     cluster.run(SECOND / 2);
-    assert_eq!((cluster.leaders(), cluster.node(N1).commit()), (vec![N1], Index(1)));
+    assert_eq!(
+        (cluster.leaders(), cluster.node(N1).commit()),
+        (vec![N1], Index(1))
+    );
     cluster.release_disk(N2);
     cluster.release_disk(N3);
     cluster.settle(2 * SECOND).unwrap();
-    assert!(cluster.ids().all(|id| cluster.host(id).effects().len() == 1));
+    assert!(
+        cluster
+            .ids()
+            .all(|id| cluster.host(id).effects().len() == 1)
+    );
 }

@@ -1,11 +1,17 @@
-//! The game clock: stamps on entries, set by the leader, never going back, standing still without a leader.
+//! The game clock: stamps on entries, set by the leader, never going back, standing still without a
+//! leader.
 
 use raftian_lab::{Setup, Simulation};
 use raftian_raft::{NodeId, Stamp};
 use raftian_tests::SECOND;
 
 fn newest_stamp(cluster: &Simulation) -> u64 {
-    cluster.ids().filter(|id| cluster.is_up(*id)).map(|id| cluster.node(id).status().stamp.0).max().unwrap()
+    cluster
+        .ids()
+        .filter(|id| cluster.is_up(*id))
+        .map(|id| cluster.node(id).status().stamp.0)
+        .max()
+        .unwrap()
 }
 
 /// One command at the leader, stamped now.
@@ -32,11 +38,19 @@ fn every_node_sees_the_same_stamps() {
         stamp_one(&mut cluster, sequence);
         cluster.run(SECOND);
     }
-    let stamps = |id| cluster.host(id).applied().iter().map(|entry| entry.stamp).collect::<Vec<Stamp>>();
+    let stamps = |id| {
+        cluster
+            .host(id)
+            .applied()
+            .iter()
+            .map(|entry| entry.stamp)
+            .collect::<Vec<Stamp>>()
+    };
     assert!(cluster.ids().all(|id| stamps(id) == stamps(NodeId(1))));
 }
 
-/// The next leader's clock goes on from the last stamp in its log, though its machine's clock began elsewhere.
+/// The next leader's clock goes on from the last stamp in its log, though its machine's clock began
+/// elsewhere.
 #[test]
 fn the_game_clock_never_goes_back_across_leaders() {
     let mut cluster = Simulation::new(Setup::cluster(3, 1));
@@ -69,5 +83,9 @@ fn the_game_clock_stands_still_without_a_leader() {
         cluster.restart(id);
     }
     let after = stamp_one(&mut cluster, 2);
-    assert!(after - before < 2_000, "an hour without a leader took {} ms of the game", after - before);
+    assert!(
+        after - before < 2_000,
+        "an hour without a leader took {} ms of the game",
+        after - before
+    );
 }

@@ -7,15 +7,16 @@ use std::collections::BTreeSet;
 use raftian_lab::simulation::Kind;
 use raftian_lab::{Setup, Simulation};
 use raftian_raft::{
-    AppendEntries, AppendReply, AppendResult, Body, Config, Entry, Index, Input, LogPosition, Membership, Message,
-    Moment, Node, Payload, Restored, RoleKind, Stamp, Term,
+    AppendEntries, AppendReply, AppendResult, Body, Config, Entry, Index, Input, LogPosition,
+    Membership, Message, Moment, Node, Payload, Restored, RoleKind, Stamp, Term,
 };
 use raftian_tests::{N1, N2, N3, SECOND, led_by_n1};
 
 /// "Updated on stable storage before responding to RPCs" (figure 2): the vote.
 #[test]
 fn a_vote_is_not_given_before_it_is_on_disk() {
-    let mut cluster = Simulation::new(Setup::cluster(3, 1).configure(|config| config.pre_vote = false));
+    let mut cluster =
+        Simulation::new(Setup::cluster(3, 1).configure(|config| config.pre_vote = false));
     cluster.isolate(N3);
     cluster.hold_disk(N2);
     cluster.campaign(N1);
@@ -30,13 +31,21 @@ fn a_vote_is_not_given_before_it_is_on_disk() {
 /// The same for a candidate: it asks for votes when its own is on disk.
 #[test]
 fn a_candidate_asks_for_nothing_before_its_own_vote_is_on_disk() {
-    let mut cluster = Simulation::new(Setup::cluster(3, 1).configure(|config| config.pre_vote = false));
+    let mut cluster =
+        Simulation::new(Setup::cluster(3, 1).configure(|config| config.pre_vote = false));
     cluster.hold_disk(N1);
     cluster.campaign(N1);
-    assert_eq!((cluster.node(N1).term(), cluster.queued().len()), (Term(1), 0));
+    assert_eq!(
+        (cluster.node(N1).term(), cluster.queued().len()),
+        (Term(1), 0)
+    );
     cluster.crash(N1);
     cluster.restart(N1);
-    assert_eq!(cluster.node(N1).term(), Term(0), "nobody has heard of term 1");
+    assert_eq!(
+        cluster.node(N1).term(),
+        Term(0),
+        "nobody has heard of term 1"
+    );
 }
 
 /// The same for entries.
@@ -47,13 +56,17 @@ fn entries_are_not_acknowledged_before_they_are_on_disk() {
     cluster.hold_disk(N2);
     cluster.propose(N1, 1, 1, b"x").unwrap();
     cluster.stabilize();
-    assert_eq!((cluster.node(N2).last().index, cluster.node(N1).commit()), (Index(2), Index(1)));
+    assert_eq!(
+        (cluster.node(N2).last().index, cluster.node(N1).commit()),
+        (Index(2), Index(1))
+    );
     cluster.complete_writes(N2, 1);
     cluster.stabilize();
     assert_eq!(cluster.node(N1).commit(), Index(2));
 }
 
-/// A heartbeat's answer says only what is on the disk, so it need not wait for what is still being written.
+/// A heartbeat's answer says only what is on the disk, so it need not wait for what is still being
+/// written.
 #[test]
 fn a_heartbeat_is_answered_with_what_is_on_the_disk() {
     let mut cluster = led_by_n1(Setup::cluster(3, 1));
@@ -66,7 +79,10 @@ fn a_heartbeat_is_answered_with_what_is_on_the_disk() {
         let answers = cluster.copies(|m| m.between(2, 1)).into_iter();
         answers
             .filter_map(|m| match m.message.body {
-                Body::AppendReply(AppendReply { result: AppendResult::Matched { up_to }, .. }) => Some(up_to),
+                Body::AppendReply(AppendReply {
+                    result: AppendResult::Matched { up_to },
+                    ..
+                }) => Some(up_to),
                 _ => None,
             })
             .collect()
@@ -90,16 +106,38 @@ fn a_leader_writes_and_sends_at_the_same_time() {
 #[test]
 fn a_later_term_and_its_entries_are_one_write() {
     let membership = Membership::new([N1, N2, N3]).unwrap();
-    let mut node = Node::new(Config::new(N1, membership, 1), Restored::default(), Moment(0)).unwrap();
-    let entry = Entry { term: Term(4), index: Index(1), stamp: Stamp(0), payload: Payload::Empty };
+    let mut node = Node::new(
+        Config::new(N1, membership, 1),
+        Restored::default(),
+        Moment(0),
+    )
+    .unwrap();
+    let entry = Entry {
+        term: Term(4),
+        index: Index(1),
+        stamp: Stamp(0),
+        payload: Payload::Empty,
+    };
     let previous = LogPosition::default();
-    let append = AppendEntries { previous, commit: Index(0), probe: None, round_trip: 0, entries: vec![entry] };
+    let append = AppendEntries {
+        previous,
+        commit: Index(0),
+        probe: None,
+        round_trip: 0,
+        entries: vec![entry],
+    };
     let message = Message::new(Term(4), Body::AppendEntries(append));
     node.step(Moment(1), Input::Receive { from: N2, message });
     let actions = node.take_actions();
     let write = actions.persist.unwrap();
-    assert_eq!((write.hard_state.unwrap().term, write.entries.len()), (Term(4), 1));
-    assert!(actions.send.is_empty() && node.take_actions().is_empty(), "the answer waits inside the node");
+    assert_eq!(
+        (write.hard_state.unwrap().term, write.entries.len()),
+        (Term(4), 1)
+    );
+    assert!(
+        actions.send.is_empty() && node.take_actions().is_empty(),
+        "the answer waits inside the node"
+    );
     node.step(Moment(2), Input::Persisted(write.number));
     assert_eq!(node.take_actions().send.len(), 1);
 }
@@ -117,18 +155,27 @@ fn a_restarted_node_applies_everything_again_from_the_start() {
     }
     for id in cluster.ids() {
         cluster.restart(id);
-        assert_eq!(cluster.node(id).commit(), Index(0), "a restarted node does not know what is committed");
+        assert_eq!(
+            cluster.node(id).commit(),
+            Index(0),
+            "a restarted node does not know what is committed"
+        );
     }
     cluster.settle(2 * SECOND).unwrap();
     for id in cluster.ids() {
-        let applied: Vec<_> = cluster.host(id).applied().iter().map(|entry| entry.index.0).collect();
+        let applied: Vec<_> = cluster
+            .host(id)
+            .applied()
+            .iter()
+            .map(|entry| entry.index.0)
+            .collect();
         assert_eq!(applied, (1..=52).collect::<Vec<_>>(), "at {id}");
     }
 }
 
-/// "Raft never commits log entries from previous terms by counting replicas" and never loses one it committed: a crash
-/// of any node at any point of two commands' lives, with any number of its writes done, takes nothing that anybody saw
-/// committed.
+/// "Raft never commits log entries from previous terms by counting replicas" and never loses one it
+/// committed: a crash of any node at any point of two commands' lives, with any number of its
+/// writes done, takes nothing that anybody saw committed.
 #[test]
 fn a_crash_at_any_point_loses_nothing_that_was_committed() {
     let mut points = 0;
@@ -136,9 +183,17 @@ fn a_crash_at_any_point_loses_nothing_that_was_committed() {
         for kept in 0..=2 {
             let mut point = 0;
             while let Some(mut cluster) = up_to(point) {
-                let committed = cluster.ids().map(|id| cluster.node(id).commit()).max().unwrap();
-                let survivor = cluster.ids().find(|id| cluster.node(*id).commit() == committed).unwrap();
-                let entries = cluster.node(survivor).entries_from(Index(1))[..committed.0 as usize].to_vec();
+                let committed = cluster
+                    .ids()
+                    .map(|id| cluster.node(id).commit())
+                    .max()
+                    .unwrap();
+                let survivor = cluster
+                    .ids()
+                    .find(|id| cluster.node(*id).commit() == committed)
+                    .unwrap();
+                let entries =
+                    cluster.node(survivor).entries_from(Index(1))[..committed.0 as usize].to_vec();
                 cluster.crash_keeping(victim, kept);
                 for id in cluster.ids().filter(|id| *id != victim) {
                     cluster.release_disk(id);
@@ -159,8 +214,8 @@ fn a_crash_at_any_point_loses_nothing_that_was_committed() {
     assert!(points > 200, "only {points} points were tried");
 }
 
-/// An election of n1 and two proposals, with every disk held: the first `point` of all deliveries and writes, or `None`
-/// if there are fewer.
+/// An election of n1 and two proposals, with every disk held: the first `point` of all deliveries
+/// and writes, or `None` if there are fewer.
 fn up_to(point: usize) -> Option<Simulation> {
     let mut cluster = Simulation::new(Setup::cluster(3, 1));
     for id in cluster.ids() {
@@ -174,7 +229,9 @@ fn up_to(point: usize) -> Option<Simulation> {
             proposed.insert(sequence);
             cluster.propose(N1, 1, sequence, b"x").unwrap();
         }
-        let busy = cluster.ids().find(|id| cluster.host(*id).writes_under_way() > 0);
+        let busy = cluster
+            .ids()
+            .find(|id| cluster.host(*id).writes_under_way() > 0);
         match busy {
             Some(id) if cluster.queued().len() < 3 => cluster.complete_writes(id, 1),
             Some(_) | None => {

@@ -10,10 +10,17 @@ fn without_pre_vote(size: u64) -> Setup {
 }
 
 fn from_nobody(from: NodeId, to: NodeId, term: u64, body: Body) -> [Envelope; 1] {
-    [Envelope { serial: 0, from, to, sent: Moment(0), message: Message::new(Term(term), body) }]
+    [Envelope {
+        serial: 0,
+        from,
+        to,
+        sent: Moment(0),
+        message: Message::new(Term(term), body),
+    }]
 }
 
-/// "A server remains in follower state as long as it receives valid RPCs from a leader or candidate" (5.2).
+/// "A server remains in follower state as long as it receives valid RPCs from a leader or
+/// candidate" (5.2).
 #[test]
 fn a_quiet_cluster_elects_one_leader_and_keeps_it() {
     for size in 1..=7 {
@@ -21,12 +28,15 @@ fn a_quiet_cluster_elects_one_leader_and_keeps_it() {
         let leader = cluster.settle(SECOND).unwrap();
         let term = cluster.node(leader).term();
         cluster.run(10 * SECOND);
-        assert_eq!((cluster.leaders(), cluster.node(leader).term()), (vec![leader], term));
+        assert_eq!(
+            (cluster.leaders(), cluster.node(leader).term()),
+            (vec![leader], term)
+        );
     }
 }
 
-/// "A candidate wins an election if it receives votes from a majority of the servers in the full cluster for the same
-/// term" (5.2).
+/// "A candidate wins an election if it receives votes from a majority of the servers in the full
+/// cluster for the same term" (5.2).
 #[test]
 fn a_minority_elects_nobody_and_the_majority_does() {
     let mut cluster = Simulation::new(Setup::cluster(5, 2));
@@ -34,11 +44,15 @@ fn a_minority_elects_nobody_and_the_majority_does() {
     cluster.run(3 * SECOND);
     let leaders = cluster.leaders();
     assert!(leaders.len() == 1 && leaders[0] >= N3, "{leaders:?} lead");
-    assert_eq!(cluster.node(N1).term(), Term(0), "asking for pre-votes enters no term");
+    assert_eq!(
+        cluster.node(N1).term(),
+        Term(0),
+        "asking for pre-votes enters no term"
+    );
 }
 
-/// "If many followers become candidates at the same time, votes could be split so that no candidate obtains a majority"
-/// (5.2).
+/// "If many followers become candidates at the same time, votes could be split so that no candidate
+/// obtains a majority" (5.2).
 #[test]
 fn a_split_vote_elects_nobody_and_the_next_election_does() {
     let mut cluster = Simulation::new(without_pre_vote(4));
@@ -47,13 +61,16 @@ fn a_split_vote_elects_nobody_and_the_next_election_does() {
     cluster.deliver(|m| m.between(1, 3) || m.between(2, 4));
     cluster.stabilize();
     assert!(cluster.leaders().is_empty());
-    assert_eq!([N1, N2, N3, N4].map(|id| cluster.node(id).term()), [Term(1); 4]);
+    assert_eq!(
+        [N1, N2, N3, N4].map(|id| cluster.node(id).term()),
+        [Term(1); 4]
+    );
     let leader = cluster.settle(3 * SECOND).unwrap();
     assert!(cluster.node(leader).term() > Term(1));
 }
 
-/// "Each server will vote for at most one candidate in a given term, on a first-come-first-served basis" (5.2), also
-/// across a crash.
+/// "Each server will vote for at most one candidate in a given term, on a first-come-first-served
+/// basis" (5.2), also across a crash.
 #[test]
 fn a_restarted_node_remembers_whom_it_voted_for() {
     let mut cluster = Simulation::new(without_pre_vote(3));
@@ -77,13 +94,18 @@ fn a_node_votes_anew_in_every_term() {
         // Nobody hears the winner, so nobody refuses the next one for its sake.
         cluster.campaign(candidate);
         cluster.deliver(|m| m.is(Kind::RequestVote));
-        assert_eq!(cluster.node(N3).status().vote, Some(candidate), "in term {term}");
+        assert_eq!(
+            cluster.node(N3).status().vote,
+            Some(candidate),
+            "in term {term}"
+        );
         cluster.drop_messages(|_| true);
     }
 }
 
-/// "If the logs have last entries with different terms, then the log with the later term is more up-to-date. If the
-/// logs end with the same term, then whichever log is longer is more up-to-date" (5.4.1).
+/// "If the logs have last entries with different terms, then the log with the later term is more
+/// up-to-date. If the logs end with the same term, then whichever log is longer is more up-to-date"
+/// (5.4.1).
 #[test]
 fn a_candidate_with_an_older_log_is_refused() {
     for (candidate, voter, granted) in [
@@ -93,7 +115,11 @@ fn a_candidate_with_an_older_log_is_refused() {
         (&[1, 1, 1], &[1, 1, 1], true),
         (&[], &[1], false),
     ] {
-        let setup = without_pre_vote(3).log(1, candidate).log(2, voter).term(1, 2).term(2, 2);
+        let setup = without_pre_vote(3)
+            .log(1, candidate)
+            .log(2, voter)
+            .term(1, 2)
+            .term(2, 2);
         let mut cluster = Simulation::new(setup);
         cluster.isolate(N3);
         cluster.campaign(N1);
@@ -103,8 +129,8 @@ fn a_candidate_with_an_older_log_is_refused() {
     }
 }
 
-/// "If the leader's term is at least as large as the candidate's current term, then the candidate recognizes the leader
-/// as legitimate and returns to follower state" (5.2).
+/// "If the leader's term is at least as large as the candidate's current term, then the candidate
+/// recognizes the leader as legitimate and returns to follower state" (5.2).
 #[test]
 fn a_candidate_follows_the_leader_of_its_term() {
     let mut cluster = Simulation::new(without_pre_vote(3));
@@ -112,19 +138,31 @@ fn a_candidate_follows_the_leader_of_its_term() {
     cluster.campaign(N2);
     cluster.deliver(|m| m.between(1, 3));
     cluster.deliver(|m| m.between(3, 1));
-    assert_eq!((cluster.node(N1).role(), cluster.node(N2).role()), (RoleKind::Leader, RoleKind::Candidate));
+    assert_eq!(
+        (cluster.node(N1).role(), cluster.node(N2).role()),
+        (RoleKind::Leader, RoleKind::Candidate)
+    );
     cluster.deliver(|m| m.between(1, 2) && m.is(Kind::Append));
-    assert_eq!((cluster.node(N2).role(), cluster.node(N2).leader()), (RoleKind::Follower, Some(N1)));
+    assert_eq!(
+        (cluster.node(N2).role(), cluster.node(N2).leader()),
+        (RoleKind::Follower, Some(N1))
+    );
 }
 
-/// "If a candidate or leader discovers that its term is out of date, it immediately reverts to follower state" (5.1).
+/// "If a candidate or leader discovers that its term is out of date, it immediately reverts to
+/// follower state" (5.1).
 #[test]
 fn a_leader_that_was_cut_off_steps_down_when_it_hears_of_a_later_term() {
-    let mut cluster = Simulation::new(Setup::cluster(3, 3).configure(|config| config.check_quorum = false));
+    let mut cluster =
+        Simulation::new(Setup::cluster(3, 3).configure(|config| config.check_quorum = false));
     let old = cluster.settle(SECOND).unwrap();
     cluster.isolate(old);
     cluster.run(SECOND);
-    assert_eq!(cluster.leaders().len(), 2, "without check-quorum the old leader goes on");
+    assert_eq!(
+        cluster.leaders().len(),
+        2,
+        "without check-quorum the old leader goes on"
+    );
     cluster.heal();
     let new = cluster.settle(SECOND).unwrap();
     assert!(new != old && cluster.node(old).role() == RoleKind::Follower);
@@ -172,20 +210,38 @@ fn each_election_timeout_is_drawn_anew_from_the_interval() {
         drawn.insert(cluster.node(N1).status().deadline.since(before));
     }
     let (shortest, longest) = cluster.node(N1).config().election_timeout;
-    assert!(drawn.iter().all(|timeout| (shortest..longest).contains(timeout)));
-    assert!(drawn.len() > 40 && longest - shortest > *drawn.last().unwrap() - *drawn.first().unwrap());
+    assert!(
+        drawn
+            .iter()
+            .all(|timeout| (shortest..longest).contains(timeout))
+    );
+    assert!(
+        drawn.len() > 40 && longest - shortest > *drawn.last().unwrap() - *drawn.first().unwrap()
+    );
 }
 
-/// A term is a promise not to act in earlier ones (5.1): "If a server receives a request with a stale term number, it
-/// rejects the request".
+/// A term is a promise not to act in earlier ones (5.1): "If a server receives a request with a
+/// stale term number, it rejects the request".
 #[test]
 fn a_request_of_an_earlier_term_is_refused_with_the_later_term() {
     let mut cluster = Simulation::new(without_pre_vote(3).term(2, 7));
     let last = LogPosition::default();
-    cluster.inject(from_nobody(N1, N2, 3, Body::RequestVote { last, transfer: false, priority: 0 }));
+    cluster.inject(from_nobody(
+        N1,
+        N2,
+        3,
+        Body::RequestVote {
+            last,
+            transfer: false,
+            priority: 0,
+        },
+    ));
     cluster.deliver(|_| true);
     let replies = cluster.copies(|m| m.between(2, 1));
-    assert_eq!(replies[0].message, Message::new(Term(7), Body::VoteReply { granted: false }));
+    assert_eq!(
+        replies[0].message,
+        Message::new(Term(7), Body::VoteReply { granted: false })
+    );
 }
 
 /// The leader of a term is known: another vote in it could only set this node's timer back.
@@ -197,16 +253,34 @@ fn a_follower_that_knows_the_leader_of_the_term_gives_no_vote_in_it() {
     cluster.deliver(|m| m.is(Kind::VoteReply));
     cluster.deliver(|m| m.between(1, 4) && m.is(Kind::Append));
     let term = cluster.node(N4).term().0;
-    assert_eq!((cluster.node(N4).leader(), cluster.node(N4).status().vote), (Some(N1), None));
-    let last = LogPosition { term: Term(9), index: raftian_raft::Index(9) };
+    assert_eq!(
+        (cluster.node(N4).leader(), cluster.node(N4).status().vote),
+        (Some(N1), None)
+    );
+    let last = LogPosition {
+        term: Term(9),
+        index: raftian_raft::Index(9),
+    };
     let deadline = cluster.node(N4).wake_at();
-    cluster.inject(from_nobody(N2, N4, term, Body::RequestVote { last, transfer: false, priority: 0 }));
+    cluster.inject(from_nobody(
+        N2,
+        N4,
+        term,
+        Body::RequestVote {
+            last,
+            transfer: false,
+            priority: 0,
+        },
+    ));
     cluster.deliver(|m| m.between(2, 4));
-    assert_eq!((cluster.node(N4).status().vote, cluster.node(N4).wake_at()), (None, deadline));
+    assert_eq!(
+        (cluster.node(N4).status().vote, cluster.node(N4).wake_at()),
+        (None, deadline)
+    );
 }
 
-/// A candidate that cannot win must not keep those who can from standing: a follower's timer is set back by a leader or
-/// by a vote it gives, not by a later term.
+/// A candidate that cannot win must not keep those who can from standing: a follower's timer is set
+/// back by a leader or by a vote it gives, not by a later term.
 #[test]
 fn a_refused_candidate_does_not_set_the_timers_of_others_back() {
     let mut cluster = Simulation::new(without_pre_vote(3).log(2, &[1]).log(3, &[1]));
@@ -215,5 +289,8 @@ fn a_refused_candidate_does_not_set_the_timers_of_others_back() {
     cluster.campaign(N1);
     cluster.deliver(|m| m.between(1, 2));
     let status = cluster.node(N2).status();
-    assert_eq!((status.term, status.vote, status.deadline), (Term(2), None, deadline));
+    assert_eq!(
+        (status.term, status.vote, status.deadline),
+        (Term(2), None, deadline)
+    );
 }

@@ -1,13 +1,15 @@
-//! A member that lies: whatever it says, no node panics, and what is nonsense on its face is counted and ignored.
+//! A member that lies: whatever it says, no node panics, and what is nonsense on its face is
+//! counted and ignored.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use raftian_lab::simulation::Envelope;
 use raftian_lab::{Setup, Simulation};
 use raftian_raft::{
-    AppendEntries, AppendReply, AppendResult, Body, Bytes, ClientId, Command, Config, Entry, Incarnation, Index, Input,
-    InstallSnapshot, LogPosition, Membership, Message, Moment, Node, NodeId, Payload, Probe, Restored, RoleKind,
-    SnapshotName, SnapshotReply, SnapshotResult, Stamp, Standing, StateHash, Term, WriteNumber,
+    AppendEntries, AppendReply, AppendResult, Body, Bytes, ClientId, Command, Config, Entry,
+    Incarnation, Index, Input, InstallSnapshot, LogPosition, Membership, Message, Moment, Node,
+    NodeId, Payload, Probe, Restored, RoleKind, SnapshotName, SnapshotReply, SnapshotResult, Stamp,
+    Standing, StateHash, Term, WriteNumber,
 };
 use raftian_tests::{N1, N2, N3};
 
@@ -17,7 +19,10 @@ fn number() -> impl Strategy<Value = u64> {
 }
 
 fn position() -> impl Strategy<Value = LogPosition> {
-    (number(), number()).prop_map(|(term, index)| LogPosition { term: Term(term), index: Index(index) })
+    (number(), number()).prop_map(|(term, index)| LogPosition {
+        term: Term(term),
+        index: Index(index),
+    })
 }
 
 fn command() -> impl Strategy<Value = Command> {
@@ -45,8 +50,12 @@ fn entry() -> impl Strategy<Value = Entry> {
 
 /// Members of every standing, of the cluster and others.
 fn membership() -> impl Strategy<Value = Membership> {
-    let standing =
-        prop_oneof![Just(Standing::Voter), Just(Standing::Witness), Just(Standing::Learner), Just(Standing::Joining)];
+    let standing = prop_oneof![
+        Just(Standing::Voter),
+        Just(Standing::Witness),
+        Just(Standing::Learner),
+        Just(Standing::Joining)
+    ];
     let members = vec((1u64..6, 0u64..2, standing), 1..6);
     members.prop_filter_map("nobody could lead", |members| {
         let member = |(id, life, standing)| (NodeId(id), Incarnation(life), standing);
@@ -57,22 +66,40 @@ fn membership() -> impl Strategy<Value = Membership> {
 /// Parts of snapshots, from whole small ones to nonsense.
 fn snapshot_part() -> impl Strategy<Value = Body> {
     let bytes = || proptest::option::of(vec(any::<u8>(), 0..6));
-    let place = (prop_oneof![Just(0), number()], prop_oneof![Just(None), number().prop_map(Some)]);
-    (position(), number(), membership(), bytes(), place, any::<bool>()).prop_map(
-        |(position, stamp, membership, bytes, (offset, size), repair)| {
-            let name = SnapshotName::of(position, bytes.as_deref().unwrap_or_default());
-            let part = InstallSnapshot {
-                name: SnapshotName { size: size.unwrap_or(name.size), ..name },
-                stamp: Stamp(stamp),
-                membership,
-                offset,
-                bytes: bytes.map(Bytes::from),
-                repair,
-                probe: Probe { term: Term(1), sent: Moment(stamp), round: offset },
-            };
-            Body::InstallSnapshot(part.into())
-        },
+    let place = (
+        prop_oneof![Just(0), number()],
+        prop_oneof![Just(None), number().prop_map(Some)],
+    );
+    (
+        position(),
+        number(),
+        membership(),
+        bytes(),
+        place,
+        any::<bool>(),
     )
+        .prop_map(
+            |(position, stamp, membership, bytes, (offset, size), repair)| {
+                let name = SnapshotName::of(position, bytes.as_deref().unwrap_or_default());
+                let part = InstallSnapshot {
+                    name: SnapshotName {
+                        size: size.unwrap_or(name.size),
+                        ..name
+                    },
+                    stamp: Stamp(stamp),
+                    membership,
+                    offset,
+                    bytes: bytes.map(Bytes::from),
+                    repair,
+                    probe: Probe {
+                        term: Term(1),
+                        sent: Moment(stamp),
+                        round: offset,
+                    },
+                };
+                Body::InstallSnapshot(part.into())
+            },
+        )
 }
 
 /// Entries of any content, and runs without gaps that pass the gate.
@@ -97,14 +124,31 @@ fn body() -> impl Strategy<Value = Body> {
             round,
         }))
     };
-    let state =
-        || proptest::option::of((number(), number()).prop_map(|(index, hash)| StateHash { index: Index(index), hash }));
-    let append = (position(), number(), moment(), entries()).prop_map(|(previous, commit, probe, entries)| {
-        Body::AppendEntries(AppendEntries { previous, commit: Index(commit), probe, round_trip: 7, entries })
-    });
+    let state = || {
+        proptest::option::of((number(), number()).prop_map(|(index, hash)| StateHash {
+            index: Index(index),
+            hash,
+        }))
+    };
+    let append = (position(), number(), moment(), entries()).prop_map(
+        |(previous, commit, probe, entries)| {
+            Body::AppendEntries(AppendEntries {
+                previous,
+                commit: Index(commit),
+                probe,
+                round_trip: 7,
+                entries,
+            })
+        },
+    );
     let result = prop_oneof![
-        number().prop_map(|up_to| AppendResult::Matched { up_to: Index(up_to) }),
-        (number(), position()).prop_map(|(refused, hint)| AppendResult::Conflict { refused: Index(refused), hint }),
+        number().prop_map(|up_to| AppendResult::Matched {
+            up_to: Index(up_to)
+        }),
+        (number(), position()).prop_map(|(refused, hint)| AppendResult::Conflict {
+            refused: Index(refused),
+            hint
+        }),
     ];
     prop_oneof![
         1 => position().prop_map(|last| Body::PreVote { last, priority: 0 }),
@@ -169,7 +213,8 @@ proptest! {
             now = now.after(std::time::Duration::from_millis(7));
             let input = match step {
                 Beside::Hear(from, term, body) => {
-                    // Half of all messages are of the node's own term, or they would say nothing to it.
+                    // Half of all messages are of the node's own term, or they would say nothing to
+                    // it.
                     let term = if term % 2 == 0 { node.term() } else { Term(term) };
                     Input::Receive { from: NodeId(from), message: Message::new(term, body) }
                 }
@@ -194,36 +239,89 @@ proptest! {
 
 fn tell(cluster: &mut Simulation, from: NodeId, to: NodeId, term: u64, body: Body) {
     let message = Message::new(Term(term), body);
-    cluster.inject([Envelope { serial: 0, from, to, sent: Moment(0), message }]);
+    cluster.inject([Envelope {
+        serial: 0,
+        from,
+        to,
+        sent: Moment(0),
+        message,
+    }]);
     cluster.deliver(|_| true);
 }
 
-/// A term near the end of numbers must not be passed: the one after it would be the same, with the same votes once
-/// more.
+/// A term near the end of numbers must not be passed: the one after it would be the same, with the
+/// same votes once more.
 #[test]
 fn the_last_term_is_entered_but_never_stood_for_twice() {
-    let mut cluster = Simulation::new(Setup::cluster(3, 1).configure(|config| config.pre_vote = false));
-    tell(&mut cluster, N3, N1, u64::MAX, Body::VoteReply { granted: false });
-    assert_eq!((cluster.node(N1).term(), cluster.tally().of("ignored nonsense")), (Term(0), 1));
-    tell(&mut cluster, N3, N1, u64::MAX - 1, Body::VoteReply { granted: false });
+    let mut cluster =
+        Simulation::new(Setup::cluster(3, 1).configure(|config| config.pre_vote = false));
+    tell(
+        &mut cluster,
+        N3,
+        N1,
+        u64::MAX,
+        Body::VoteReply { granted: false },
+    );
+    assert_eq!(
+        (
+            cluster.node(N1).term(),
+            cluster.tally().of("ignored nonsense")
+        ),
+        (Term(0), 1)
+    );
+    tell(
+        &mut cluster,
+        N3,
+        N1,
+        u64::MAX - 1,
+        Body::VoteReply { granted: false },
+    );
     let last = LogPosition::default();
-    tell(&mut cluster, N3, N1, u64::MAX - 1, Body::RequestVote { last, transfer: false, priority: 0 });
+    tell(
+        &mut cluster,
+        N3,
+        N1,
+        u64::MAX - 1,
+        Body::RequestVote {
+            last,
+            transfer: false,
+            priority: 0,
+        },
+    );
     assert_eq!(cluster.node(N1).status().vote, Some(N3));
     for _ in 0..5 {
         cluster.campaign(N1);
         cluster.tick(N1);
     }
     let status = cluster.node(N1).status();
-    assert_eq!((status.term, status.vote, status.role), (Term(u64::MAX - 1), Some(N3), RoleKind::Follower));
+    assert_eq!(
+        (status.term, status.vote, status.role),
+        (Term(u64::MAX - 1), Some(N3), RoleKind::Follower)
+    );
 }
 
-/// Messages no correct member sends are named in the events, so that somebody may see who sends them.
+/// Messages no correct member sends are named in the events, so that somebody may see who sends
+/// them.
 #[test]
 fn nonsense_is_counted() {
-    let entry = |term, index| Entry { term: Term(term), index: Index(index), stamp: Stamp(0), payload: Payload::Empty };
+    let entry = |term, index| Entry {
+        term: Term(term),
+        index: Index(index),
+        stamp: Stamp(0),
+        payload: Payload::Empty,
+    };
     let append = |previous: (u64, u64), entries| {
-        let previous = LogPosition { term: Term(previous.0), index: Index(previous.1) };
-        Body::AppendEntries(AppendEntries { previous, commit: Index(0), probe: None, round_trip: 0, entries })
+        let previous = LogPosition {
+            term: Term(previous.0),
+            index: Index(previous.1),
+        };
+        Body::AppendEntries(AppendEntries {
+            previous,
+            commit: Index(0),
+            probe: None,
+            round_trip: 0,
+            entries,
+        })
     };
     let start = || Simulation::new(Setup::cluster(3, 1).log(1, &[1]).term(1, 2));
     for body in [
@@ -243,7 +341,14 @@ fn nonsense_is_counted() {
     }
     let mut cluster = start();
     tell(&mut cluster, NodeId(9), N1, 5, Body::TimeoutNow);
-    assert_eq!((cluster.tally().of("met a stranger"), cluster.node(N1).term()), (1, Term(2)), "n9 is no member");
+    assert_eq!(
+        (
+            cluster.tally().of("met a stranger"),
+            cluster.node(N1).term()
+        ),
+        (1, Term(2)),
+        "n9 is no member"
+    );
 }
 
 /// A leader that would replace what is committed is not obeyed, whatever its term.
@@ -255,16 +360,26 @@ fn committed_entries_are_never_cut_off() {
     cluster.propose(N1, 1, 1, b"x").unwrap();
     cluster.stabilize();
     let before = cluster.node(N2).entries_from(Index(1)).to_vec();
-    let entries = vec![Entry { term: Term(9), index: Index(1), stamp: Stamp(0), payload: Payload::Empty }];
-    let append =
-        AppendEntries { previous: LogPosition::default(), commit: Index(1), probe: None, round_trip: 0, entries };
+    let entries = vec![Entry {
+        term: Term(9),
+        index: Index(1),
+        stamp: Stamp(0),
+        payload: Payload::Empty,
+    }];
+    let append = AppendEntries {
+        previous: LogPosition::default(),
+        commit: Index(1),
+        probe: None,
+        round_trip: 0,
+        entries,
+    };
     tell(&mut cluster, N3, N2, 9, Body::AppendEntries(append));
     assert_eq!(cluster.node(N2).entries_from(Index(1)), before);
     assert_eq!(cluster.tally().of("saw a committed entry contradicted"), 1);
 }
 
-/// A follower that acknowledges what it was never sent, or refuses what cannot be refused, moves nothing out of the
-/// log.
+/// A follower that acknowledges what it was never sent, or refuses what cannot be refused, moves
+/// nothing out of the log.
 #[test]
 fn answers_that_make_no_sense_leave_the_leader_sound() {
     let mut cluster = Simulation::new(Setup::cluster(3, 1));
@@ -273,23 +388,51 @@ fn answers_that_make_no_sense_leave_the_leader_sound() {
     let commit = cluster.node(N1).commit();
     let reply = |result| {
         Body::AppendReply(AppendReply {
-            probe: Some(Probe { term: Term(1), sent: Moment(u64::MAX), round: u64::MAX }),
+            probe: Some(Probe {
+                term: Term(1),
+                sent: Moment(u64::MAX),
+                round: u64::MAX,
+            }),
             result,
             state: None,
         })
     };
-    let hint = LogPosition { term: Term(u64::MAX), index: Index(u64::MAX) };
-    tell(&mut cluster, N2, N1, 1, reply(AppendResult::Matched { up_to: Index(u64::MAX) }));
+    let hint = LogPosition {
+        term: Term(u64::MAX),
+        index: Index(u64::MAX),
+    };
+    tell(
+        &mut cluster,
+        N2,
+        N1,
+        1,
+        reply(AppendResult::Matched {
+            up_to: Index(u64::MAX),
+        }),
+    );
     for refused in [0, 1, 2, u64::MAX] {
-        tell(&mut cluster, N2, N1, 1, reply(AppendResult::Conflict { refused: Index(refused), hint }));
+        tell(
+            &mut cluster,
+            N2,
+            N1,
+            1,
+            reply(AppendResult::Conflict {
+                refused: Index(refused),
+                hint,
+            }),
+        );
     }
-    assert_eq!((cluster.leaders(), cluster.node(N1).commit()), (vec![N1], commit));
+    assert_eq!(
+        (cluster.leaders(), cluster.node(N1).commit()),
+        (vec![N1], commit)
+    );
     cluster.propose(N1, 1, 1, b"x").unwrap();
     cluster.stabilize();
     assert_eq!(cluster.settled(), Some(N1));
 }
 
-/// A leader that would turn the game clock back is not obeyed, within one message or from one to the next.
+/// A leader that would turn the game clock back is not obeyed, within one message or from one to
+/// the next.
 #[test]
 fn the_game_clock_is_not_turned_back() {
     let mut cluster = Simulation::new(Setup::cluster(3, 1));
@@ -300,14 +443,33 @@ fn the_game_clock_is_not_turned_back() {
             stamp: Stamp(*stamp),
             payload: Payload::Empty,
         };
-        let previous = LogPosition { term: Term(previous.min(1)), index: Index(previous) };
-        let entries = stamps.iter().zip(previous.index.0 + 1..).map(entry).collect();
-        Body::AppendEntries(AppendEntries { previous, commit: Index(0), probe: None, round_trip: 0, entries })
+        let previous = LogPosition {
+            term: Term(previous.min(1)),
+            index: Index(previous),
+        };
+        let entries = stamps
+            .iter()
+            .zip(previous.index.0 + 1..)
+            .map(entry)
+            .collect();
+        Body::AppendEntries(AppendEntries {
+            previous,
+            commit: Index(0),
+            probe: None,
+            round_trip: 0,
+            entries,
+        })
     };
     tell(&mut cluster, N3, N1, 1, append(0, &[5, 9]));
     tell(&mut cluster, N3, N1, 1, append(2, &[8]));
     tell(&mut cluster, N3, N1, 1, append(2, &[9, 12, 11]));
-    assert_eq!((cluster.node(N1).last().index, cluster.tally().of("ignored nonsense")), (Index(2), 2));
+    assert_eq!(
+        (
+            cluster.node(N1).last().index,
+            cluster.tally().of("ignored nonsense")
+        ),
+        (Index(2), 2)
+    );
     tell(&mut cluster, N3, N1, 1, append(2, &[9, 12]));
     assert_eq!(cluster.node(N1).last().index, Index(4));
 }

@@ -5,8 +5,8 @@ use raftian_lab::simulation::{Envelope, Kind};
 use raftian_raft::{Body, Message, Moment, NodeId, RefusalReason, RequestError, RoleKind, Term};
 use raftian_tests::{N1, N2, N3, SECOND, led_by_n1};
 
-/// "The prior leader sends a TimeoutNow request to the target server" (thesis 3.10), which neither waits nor asks for
-/// pre-votes, and is not refused for the old leader's sake.
+/// "The prior leader sends a TimeoutNow request to the target server" (thesis 3.10), which neither
+/// waits nor asks for pre-votes, and is not refused for the old leader's sake.
 #[test]
 fn leadership_goes_to_the_named_follower_without_any_time_passing() {
     let mut cluster = led_by_n1(Setup::cluster(5, 1));
@@ -47,8 +47,9 @@ fn a_successor_is_told_only_when_it_has_the_whole_log() {
     assert_eq!(cluster.host(N3).effects().len(), 1);
 }
 
-/// "The prior leader stops accepting new client requests" (thesis 3.10), and "if leadership transfer does not complete
-/// after about an election timeout, the prior leader aborts the transfer and resumes accepting client requests".
+/// "The prior leader stops accepting new client requests" (thesis 3.10), and "if leadership
+/// transfer does not complete after about an election timeout, the prior leader aborts the transfer
+/// and resumes accepting client requests".
 #[test]
 fn a_leader_refuses_commands_meanwhile_and_takes_them_again_when_it_fails() {
     let mut cluster = led_by_n1(Setup::cluster(3, 1));
@@ -56,7 +57,10 @@ fn a_leader_refuses_commands_meanwhile_and_takes_them_again_when_it_fails() {
     cluster.propose(N1, 1, 1, b"x").unwrap();
     cluster.stabilize();
     cluster.transfer_leadership(N1, Some(N3)).unwrap();
-    assert_eq!(cluster.propose(N1, 1, 2, b"y"), Err(RefusalReason::TransferringLeadership));
+    assert_eq!(
+        cluster.propose(N1, 1, 2, b"y"),
+        Err(RefusalReason::TransferringLeadership)
+    );
     cluster.run(SECOND / 2);
     assert_eq!(cluster.leaders(), [N1]);
     assert_eq!(cluster.tally().of("gave up handing over"), 1);
@@ -98,22 +102,46 @@ fn a_timeout_now_of_an_earlier_term_is_ignored() {
 fn a_timeout_now_from_another_follower_is_ignored() {
     let mut cluster = led_by_n1(Setup::cluster(3, 1));
     let message = Message::new(Term(1), Body::TimeoutNow);
-    cluster.inject([Envelope { serial: 0, from: N3, to: N2, sent: Moment(0), message }]);
+    cluster.inject([Envelope {
+        serial: 0,
+        from: N3,
+        to: N2,
+        sent: Moment(0),
+        message,
+    }]);
     cluster.stabilize();
-    assert_eq!((cluster.leaders(), cluster.node(N1).term()), (vec![N1], Term(1)));
+    assert_eq!(
+        (cluster.leaders(), cluster.node(N1).term()),
+        (vec![N1], Term(1))
+    );
 }
 
 /// Handing over to oneself, to a stranger, or without leading does nothing.
 #[test]
 fn a_leadership_transfer_that_makes_no_sense_is_refused() {
     let mut cluster = led_by_n1(Setup::cluster(3, 1));
-    assert_eq!(cluster.transfer_leadership(N1, Some(N1)), Err(RequestError::NoSuccessor));
-    assert_eq!(cluster.transfer_leadership(N1, Some(NodeId(99))), Err(RequestError::NoSuccessor));
-    assert_eq!(cluster.transfer_leadership(N2, Some(N3)), Err(RequestError::NotLeader(Some(N1))));
+    assert_eq!(
+        cluster.transfer_leadership(N1, Some(N1)),
+        Err(RequestError::NoSuccessor)
+    );
+    assert_eq!(
+        cluster.transfer_leadership(N1, Some(NodeId(99))),
+        Err(RequestError::NoSuccessor)
+    );
+    assert_eq!(
+        cluster.transfer_leadership(N2, Some(N3)),
+        Err(RequestError::NotLeader(Some(N1)))
+    );
     cluster.propose(N1, 1, 1, b"x").unwrap();
     cluster.stabilize();
-    assert_eq!((cluster.leaders(), cluster.node(N2).role()), (vec![N1], RoleKind::Follower));
+    assert_eq!(
+        (cluster.leaders(), cluster.node(N2).role()),
+        (vec![N1], RoleKind::Follower)
+    );
     let mut alone = led_by_n1(Setup::cluster(1, 1));
-    assert_eq!(alone.transfer_leadership(N1, None), Err(RequestError::NoSuccessor));
+    assert_eq!(
+        alone.transfer_leadership(N1, None),
+        Err(RequestError::NoSuccessor)
+    );
     alone.propose(N1, 1, 1, b"x").unwrap();
 }

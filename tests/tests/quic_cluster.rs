@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use raftian_node::cluster::{EmbeddedNode, NodeConfig, embedded};
 use raftian_node::driver::Committed;
 use raftian_node::quic::QuicOptions;
-use raftian_node::{InlineNode, NodeHandle, NodeOptions, Replica, StartError, SubmitError, fresh_seed};
+use raftian_node::{
+    InlineNode, NodeHandle, NodeOptions, Replica, StartError, SubmitError, fresh_seed,
+};
 use raftian_raft::{Bytes, ClientId, Command, Config, Membership, NodeId, Payload, RoleKind};
 
 const WAIT: Duration = Duration::from_secs(60);
@@ -19,7 +21,11 @@ struct Cluster {
 }
 
 fn options(config: &NodeConfig, links: QuicOptions) -> NodeOptions {
-    let raft = Config::new(config.id, config.founding().expect("there are members"), fresh_seed());
+    let raft = Config::new(
+        config.id,
+        config.founding().expect("there are members"),
+        fresh_seed(),
+    );
     NodeOptions::new(config, raft, links)
 }
 
@@ -31,11 +37,17 @@ impl Cluster {
     fn new(size: usize) -> Self {
         let directory = tempfile::tempdir().expect("there is room");
         let members = embedded(size, "test", directory.path()).expect("there are ports");
-        let mut cluster =
-            Cluster { configs: Vec::new(), nodes: Vec::new(), applied: vec![Vec::new(); size], _directory: directory };
+        let mut cluster = Cluster {
+            configs: Vec::new(),
+            nodes: Vec::new(),
+            applied: vec![Vec::new(); size],
+            _directory: directory,
+        };
         for EmbeddedNode { config, socket } in members {
             let links = QuicOptions::new(socket, &config);
-            cluster.nodes.push(Some(start(&config, links).expect("the node starts")));
+            cluster
+                .nodes
+                .push(Some(start(&config, links).expect("the node starts")));
             cluster.configs.push(config);
         }
         cluster
@@ -70,8 +82,16 @@ impl Cluster {
             if done(self) {
                 return;
             }
-            let views: Vec<_> = self.nodes.iter().flatten().map(|node| node.view().status).collect();
-            assert!(Instant::now() < deadline, "not within {WAIT:?}: {what}: {views:#?}");
+            let views: Vec<_> = self
+                .nodes
+                .iter()
+                .flatten()
+                .map(|node| node.view().status)
+                .collect();
+            assert!(
+                Instant::now() < deadline,
+                "not within {WAIT:?}: {what}: {views:#?}"
+            );
             std::thread::sleep(Duration::from_millis(2));
         }
     }
@@ -79,31 +99,46 @@ impl Cluster {
     fn leader(&mut self) -> u64 {
         let mut leader = None;
         self.until("one leader is followed by all", |cluster| {
-            let mut leaders = cluster.nodes.iter().flatten().map(|node| node.view().status.leader);
+            let mut leaders = cluster
+                .nodes
+                .iter()
+                .flatten()
+                .map(|node| node.view().status.leader);
             leader = leaders.next().flatten();
-            leader.is_some_and(|id| cluster.nodes[id.0 as usize - 1].is_some()) && leaders.all(|other| other == leader)
+            leader.is_some_and(|id| cluster.nodes[id.0 as usize - 1].is_some())
+                && leaders.all(|other| other == leader)
         });
         leader.expect("it was just seen").0
     }
 
     fn commands(&self, id: u64) -> Vec<u64> {
-        let commands = self.applied[id as usize - 1].iter().filter_map(|committed| match committed {
-            Committed::Entry(entry) => match &entry.payload {
-                Payload::Command(command) => Some(command.sequence),
-                Payload::Empty | Payload::Membership(_) | Payload::Withheld => None,
-            },
-            Committed::Snapshot(_) => panic!("nobody takes snapshots here"),
-        });
+        let commands =
+            self.applied[id as usize - 1]
+                .iter()
+                .filter_map(|committed| match committed {
+                    Committed::Entry(entry) => match &entry.payload {
+                        Payload::Command(command) => Some(command.sequence),
+                        Payload::Empty | Payload::Membership(_) | Payload::Withheld => None,
+                    },
+                    Committed::Snapshot(_) => panic!("nobody takes snapshots here"),
+                });
         commands.collect()
     }
 
     fn running(&self) -> impl Iterator<Item = u64> + '_ {
-        (1..).zip(&self.nodes).filter(|(_, node)| node.is_some()).map(|(id, _)| id)
+        (1..)
+            .zip(&self.nodes)
+            .filter(|(_, node)| node.is_some())
+            .map(|(id, _)| id)
     }
 }
 
 fn command(sequence: u64) -> Command {
-    Command { client: ClientId(1), sequence, bytes: Bytes::from(b"attack".as_slice()) }
+    Command {
+        client: ClientId(1),
+        sequence,
+        bytes: Bytes::from(b"attack".as_slice()),
+    }
 }
 
 #[test]
@@ -112,7 +147,10 @@ fn commands_reach_every_node_in_one_order_and_outlive_the_leader() {
     let leader = cluster.leader();
     let follower = leader % 3 + 1;
     for sequence in 1..=200 {
-        cluster.node(follower).propose(command(sequence)).expect("there is room");
+        cluster
+            .node(follower)
+            .propose(command(sequence))
+            .expect("there is room");
     }
     cluster.until("all are applied everywhere", |cluster| {
         (1..=3).all(|id| cluster.commands(id) == (1..=200).collect::<Vec<_>>())
@@ -120,9 +158,15 @@ fn commands_reach_every_node_in_one_order_and_outlive_the_leader() {
 
     cluster.kill(leader);
     cluster.leader();
-    cluster.node(follower).propose(command(201)).expect("there is room");
     cluster
-        .until("the survivors go on", |cluster| cluster.running().all(|id| cluster.commands(id).last() == Some(&201)));
+        .node(follower)
+        .propose(command(201))
+        .expect("there is room");
+    cluster.until("the survivors go on", |cluster| {
+        cluster
+            .running()
+            .all(|id| cluster.commands(id).last() == Some(&201))
+    });
 
     cluster.restart(leader);
     cluster.until("the dead one has everything again", |cluster| {
@@ -133,7 +177,8 @@ fn commands_reach_every_node_in_one_order_and_outlive_the_leader() {
         cluster
             .applied
             .iter()
-            .all(|applied| applied[..first.len().min(applied.len())] == first[..first.len().min(applied.len())])
+            .all(|applied| applied[..first.len().min(applied.len())]
+                == first[..first.len().min(applied.len())])
     );
 }
 
@@ -142,17 +187,27 @@ fn a_node_that_was_cut_off_steps_down_and_comes_back_without_deposing_anybody() 
     let mut cluster = Cluster::new(3);
     let leader = cluster.leader();
     cluster.node(leader).control().cut(true);
-    cluster.until("it gives up leading", |cluster| cluster.node(leader).view().status.role != RoleKind::Leader);
+    cluster.until("it gives up leading", |cluster| {
+        cluster.node(leader).view().status.role != RoleKind::Leader
+    });
     cluster.until("the others elect one of themselves", |cluster| {
         let others: Vec<_> = (1..=3).filter(|id| *id != leader).collect();
-        let views: Vec<_> = others.iter().map(|id| cluster.node(*id).view().status).collect();
-        views[0].leader.is_some_and(|now| now != NodeId(leader)) && views[0].leader == views[1].leader
+        let views: Vec<_> = others
+            .iter()
+            .map(|id| cluster.node(*id).view().status)
+            .collect();
+        views[0].leader.is_some_and(|now| now != NodeId(leader))
+            && views[0].leader == views[1].leader
     });
     let other = leader % 3 + 1;
     let term = cluster.node(other).view().status.term;
     cluster.node(leader).control().cut(false);
     assert_ne!(cluster.leader(), leader);
-    assert_eq!(cluster.node(other).view().status.term, term, "its return starts no election");
+    assert_eq!(
+        cluster.node(other).view().status.term,
+        term,
+        "its return starts no election"
+    );
 }
 
 #[test]
@@ -162,11 +217,19 @@ fn a_paused_leader_is_replaced_and_follows_when_it_goes_on() {
     let other = leader % 3 + 1;
     cluster.node(leader).control().pause(true);
     cluster.until("another leads", |cluster| {
-        cluster.node(other).view().status.leader.is_some_and(|now| now != NodeId(leader))
+        cluster
+            .node(other)
+            .view()
+            .status
+            .leader
+            .is_some_and(|now| now != NodeId(leader))
     });
     cluster.node(leader).control().pause(false);
     cluster.until("it follows", |cluster| {
-        let (old, new) = (cluster.node(leader).view().status, cluster.node(other).view().status);
+        let (old, new) = (
+            cluster.node(leader).view().status,
+            cluster.node(other).view().status,
+        );
         old.term == new.term && old.leader == new.leader && old.leader.is_some()
     });
 }
@@ -175,11 +238,17 @@ fn a_paused_leader_is_replaced_and_follows_when_it_goes_on() {
 fn a_stopping_leader_hands_over_before_it_leaves() {
     let mut cluster = Cluster::new(3);
     let leader = cluster.leader();
-    let node = cluster.nodes[leader as usize - 1].take().expect("the node runs");
+    let node = cluster.nodes[leader as usize - 1]
+        .take()
+        .expect("the node runs");
     let control = node.control();
     node.stop();
     let last = control.view();
-    assert!(last.stopped.is_some() && last.status.role != RoleKind::Leader, "{:?}", last.status);
+    assert!(
+        last.stopped.is_some() && last.status.role != RoleKind::Leader,
+        "{:?}",
+        last.status
+    );
     assert!(last.status.leader.is_none_or(|now| now != NodeId(leader)));
     assert_ne!(cluster.leader(), leader);
 }
@@ -188,22 +257,33 @@ fn a_stopping_leader_hands_over_before_it_leaves() {
 fn a_window_that_takes_nothing_stops_the_hand_out_but_not_the_cluster() {
     let mut cluster = Cluster::new(1);
     cluster.leader();
-    let window = Config::new(NodeId(1), Membership::new([NodeId(1)]).expect("one"), 0).apply_window as u64;
+    let window =
+        Config::new(NodeId(1), Membership::new([NodeId(1)]).expect("one"), 0).apply_window as u64;
     let wanted = window + 500;
     let deadline = Instant::now() + WAIT;
     let mut sequence = 1;
     // The first entry of the log is the leader's own, empty one.
     while cluster.node(1).view().status.commit.0 <= wanted {
-        assert!(Instant::now() < deadline, "{:?}", cluster.node(1).view().status);
+        assert!(
+            Instant::now() < deadline,
+            "{:?}",
+            cluster.node(1).view().status
+        );
         match cluster.node(1).propose(command(sequence)) {
             Ok(()) if sequence < wanted => sequence += 1,
             Ok(()) | Err(SubmitError::Busy) => std::thread::sleep(Duration::from_millis(1)),
             Err(error) => panic!("{error}"),
         }
     }
-    assert!(cluster.node(1).view().status.applied.0 <= 10, "nobody took anything");
+    assert!(
+        cluster.node(1).view().status.applied.0 <= 10,
+        "nobody took anything"
+    );
     cluster.until("everything is there when it is asked for", |cluster| {
-        cluster.commands(1).windows(2).all(|pair| pair[1] == pair[0] + 1 || pair == [wanted, wanted])
+        cluster
+            .commands(1)
+            .windows(2)
+            .all(|pair| pair[1] == pair[0] + 1 || pair == [wanted, wanted])
             && cluster.commands(1).last() == Some(&wanted)
     });
 }
@@ -212,11 +292,19 @@ fn a_window_that_takes_nothing_stops_the_hand_out_but_not_the_cluster() {
 fn the_second_program_on_one_store_is_refused_by_name() {
     let mut cluster = Cluster::new(1);
     cluster.leader();
-    let config = NodeConfig { listen: ([127, 0, 0, 1], 0).into(), ..cluster.configs[0].clone() };
+    let config = NodeConfig {
+        listen: ([127, 0, 0, 1], 0).into(),
+        ..cluster.configs[0].clone()
+    };
     let links = QuicOptions::bind(&config).expect("another port is free");
-    let Err(error) = start(&config, links) else { panic!("two programs share one store") };
+    let Err(error) = start(&config, links) else {
+        panic!("two programs share one store")
+    };
     let words = error.to_string();
-    assert!(words.contains("in use") && words.contains("raft.redb"), "{words}");
+    assert!(
+        words.contains("in use") && words.contains("raft.redb"),
+        "{words}"
+    );
     assert!(Path::new(&config.data).join("raft.redb").is_file());
 }
 
@@ -225,7 +313,12 @@ fn a_node_that_its_program_pumps_plays_with_nodes_on_threads_and_leaves_its_port
     let mut cluster = Cluster::new(3);
     cluster.kill(3);
     let config = cluster.configs[2].clone();
-    let start = || InlineNode::start(options(&config, QuicOptions::bind(&config).expect("its port is free")));
+    let start = || {
+        InlineNode::start(options(
+            &config,
+            QuicOptions::bind(&config).expect("its port is free"),
+        ))
+    };
     for round in 1..=2 {
         let (mut node, clock) = start().expect("the node starts");
         let mut applied = Vec::new();

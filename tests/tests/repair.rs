@@ -16,7 +16,9 @@ fn order(cluster: &mut Simulation, sequence: u64) {
 }
 
 fn alike(cluster: &Simulation) -> bool {
-    cluster.ids().all(|id| cluster.host(id).state_hash() == cluster.host(N1).state_hash())
+    cluster
+        .ids()
+        .all(|id| cluster.host(id).state_hash() == cluster.host(N1).state_hash())
 }
 
 #[test]
@@ -27,8 +29,8 @@ fn a_follower_whose_state_went_astray_is_repaired_and_keeps_its_log() {
     let last = cluster.node(N2).last();
     assert!(!alike(&cluster));
     (2..=3).for_each(|sequence| order(&mut cluster, sequence));
-    // The leader hears of it with a heartbeat, and hears the same of the others with every later one: nothing of that
-    // brings up again what is mended.
+    // The leader hears of it with a heartbeat, and hears the same of the others with every later
+    // one: nothing of that brings up again what is mended.
     cluster.run(SECOND);
     assert!(alike(&cluster));
     assert!(cluster.node(N2).last() > last);
@@ -71,7 +73,10 @@ fn what_a_repaired_follower_told_before_repairs_it_no_second_time() {
     cluster.settle(SECOND).unwrap();
     assert!(alike(&cluster) && cluster.host(N2).state_hash() != astray);
     let tells = |body: &Body| matches!(body, Body::AppendReply(AppendReply { state: Some(_), .. }));
-    assert!(told.iter().any(|envelope| tells(&envelope.message.body)), "it told of its state");
+    assert!(
+        told.iter().any(|envelope| tells(&envelope.message.body)),
+        "it told of its state"
+    );
     let seen = cluster.tally().of("saw a diverged state");
     cluster.inject(told);
     cluster.settle(SECOND).unwrap();

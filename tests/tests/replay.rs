@@ -33,7 +33,12 @@ fn eventful(seed: u64) -> Simulation {
 }
 
 fn replay(recording: &Recording) -> (Node, usize) {
-    let mut node = Node::new(recording.config.clone(), recording.restored.clone(), recording.started).unwrap();
+    let mut node = Node::new(
+        recording.config.clone(),
+        recording.restored.clone(),
+        recording.started,
+    )
+    .unwrap();
     for step in &recording.steps {
         match step {
             Recorded::Stepped(now, input) => node.step(*now, input.clone()),
@@ -70,7 +75,12 @@ fn a_seed_decides_everything() {
 fn a_copied_node_goes_on_as_the_original() {
     let cluster = eventful(5);
     let recording = cluster.host(NodeId(2)).recordings().pop().unwrap();
-    let mut node = Node::new(recording.config.clone(), recording.restored.clone(), recording.started).unwrap();
+    let mut node = Node::new(
+        recording.config.clone(),
+        recording.restored.clone(),
+        recording.started,
+    )
+    .unwrap();
     let half = recording.steps.len() / 2;
     let run = |node: &mut Node, steps: &[Recorded]| -> Vec<Actions> {
         let mut all = Vec::new();
@@ -84,15 +94,26 @@ fn a_copied_node_goes_on_as_the_original() {
     };
     run(&mut node, &recording.steps[..half]);
     let mut copy = node.clone();
-    assert_eq!(run(&mut node, &recording.steps[half..]), run(&mut copy, &recording.steps[half..]));
+    assert_eq!(
+        run(&mut node, &recording.steps[half..]),
+        run(&mut copy, &recording.steps[half..])
+    );
 }
 
 /// Whoever asks again without having told the node anything gets nothing.
 #[test]
 fn actions_are_given_once() {
     let cluster = eventful(6);
-    for recording in cluster.ids().flat_map(|id| cluster.host(id).recordings().to_vec()) {
-        let mut node = Node::new(recording.config.clone(), recording.restored.clone(), recording.started).unwrap();
+    for recording in cluster
+        .ids()
+        .flat_map(|id| cluster.host(id).recordings().to_vec())
+    {
+        let mut node = Node::new(
+            recording.config.clone(),
+            recording.restored.clone(),
+            recording.started,
+        )
+        .unwrap();
         for step in recording.steps {
             match step {
                 Recorded::Stepped(now, input) => node.step(now, input),

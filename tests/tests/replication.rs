@@ -8,28 +8,39 @@ use raftian_raft::{Body, Index, NodeId, Term};
 use raftian_tests::{N1, N2, N3, SECOND, led_by_n1};
 
 fn terms(cluster: &Simulation, id: NodeId) -> Vec<u64> {
-    cluster.node(id).entries_from(Index(1)).iter().map(|entry| entry.term.0).collect()
+    cluster
+        .node(id)
+        .entries_from(Index(1))
+        .iter()
+        .map(|entry| entry.term.0)
+        .collect()
 }
 
-/// Three nodes led by n1.
-/// "When the entry has been safely replicated …, the leader applies the entry to its state machine" (5.3), and so does
-/// everybody, in log order.
+/// Three nodes led by n1. "When the entry has been safely replicated …, the leader applies the
+/// entry to its state machine" (5.3), and so does everybody, in log order.
 #[test]
 fn every_node_applies_every_command_in_the_same_order() {
     let mut cluster = led_by_n1(Setup::cluster(5, 1));
     for sequence in 1..=20 {
         let at = NodeId(1 + sequence % 5);
-        cluster.propose(at, 1, sequence, format!("order {sequence}").as_bytes()).unwrap();
+        cluster
+            .propose(at, 1, sequence, format!("order {sequence}").as_bytes())
+            .unwrap();
         cluster.stabilize();
     }
     for id in cluster.ids() {
-        let effects: Vec<_> = cluster.host(id).effects().iter().map(|command| command.sequence).collect();
+        let effects: Vec<_> = cluster
+            .host(id)
+            .effects()
+            .iter()
+            .map(|command| command.sequence)
+            .collect();
         assert_eq!(effects, (1..=20).collect::<Vec<_>>(), "at {id}");
     }
 }
 
-/// "When the leader at the top comes to power, it is possible that any of scenarios (a–f) could occur in follower logs"
-/// (figure 7).
+/// "When the leader at the top comes to power, it is possible that any of scenarios (a–f) could
+/// occur in follower logs" (figure 7).
 const FIGURE_7: [(&str, &[u64]); 6] = [
     ("a", &[1, 1, 1, 4, 4, 5, 5, 6, 6]),
     ("b", &[1, 1, 1, 4]),
@@ -57,12 +68,16 @@ fn the_leader_of_figure_7_brings_all_six_followers_in_line() {
     for id in cluster.ids() {
         assert_eq!(terms(&cluster, id), expected, "{id}");
         assert_eq!(cluster.node(id).commit(), Index(11), "{id}");
-        assert_eq!(cluster.host(id).image().entries, cluster.host(N1).image().entries, "the disk of {id}");
+        assert_eq!(
+            cluster.host(id).image().entries,
+            cluster.host(N1).image().entries,
+            "the disk of {id}"
+        );
     }
 }
 
-/// "One AppendEntries RPC will be required for each term with conflicting entries, rather than one RPC per entry" (end
-/// of 5.3).
+/// "One AppendEntries RPC will be required for each term with conflicting entries, rather than one
+/// RPC per entry" (end of 5.3).
 #[test]
 fn at_most_one_refusal_is_spent_on_each_conflicting_term() {
     for ((name, log), id) in FIGURE_7.iter().zip(2..) {
@@ -84,20 +99,28 @@ fn at_most_one_refusal_is_spent_on_each_conflicting_term() {
                 break;
             }
         }
-        let common = log.iter().zip(&FIGURE_7_LEADER).take_while(|(a, b)| a == b).count();
+        let common = log
+            .iter()
+            .zip(&FIGURE_7_LEADER)
+            .take_while(|(a, b)| a == b)
+            .count();
         let mut conflicting = log[common..].to_vec();
         conflicting.dedup();
         // A follower that is merely behind refuses once, to say where its log ends.
-        assert!(refusals <= conflicting.len().max(1), "({name}) refused {refusals} times");
+        assert!(
+            refusals <= conflicting.len().max(1),
+            "({name}) refused {refusals} times"
+        );
         assert_eq!(terms(&cluster, NodeId(id)).len(), 11, "({name}) is in line");
     }
 }
 
-/// "If followers crash or run slowly, or if network packets are lost, the leader retries AppendEntries RPCs
-/// indefinitely" (5.3).
+/// "If followers crash or run slowly, or if network packets are lost, the leader retries
+/// AppendEntries RPCs indefinitely" (5.3).
 #[test]
 fn a_follower_that_was_down_catches_up() {
-    let mut cluster = led_by_n1(Setup::cluster(3, 4).configure(|config| config.max_append_entries = 3));
+    let mut cluster =
+        led_by_n1(Setup::cluster(3, 4).configure(|config| config.max_append_entries = 3));
     cluster.crash(N3);
     for sequence in 1..=100 {
         cluster.propose(N1, 1, sequence, b"x").unwrap();
@@ -109,9 +132,9 @@ fn a_follower_that_was_down_catches_up() {
     assert_eq!(cluster.host(N3).effects().len(), 100);
 }
 
-/// "If an existing entry conflicts with a new one (same index but different terms), delete the existing entry and all
-/// that follow it" (figure 2), and not otherwise: an old message that comes again must not cut off what was
-/// acknowledged since.
+/// "If an existing entry conflicts with a new one (same index but different terms), delete the
+/// existing entry and all that follow it" (figure 2), and not otherwise: an old message that comes
+/// again must not cut off what was acknowledged since.
 #[test]
 fn an_old_append_that_arrives_again_deletes_nothing() {
     let mut cluster = led_by_n1(Setup::cluster(3, 2));
@@ -125,14 +148,19 @@ fn an_old_append_that_arrives_again_deletes_nothing() {
     cluster.deliver(|m| m.between(1, 2));
     assert_eq!(cluster.node(N2).last().index, Index(3));
     cluster.crash(N2);
-    assert_eq!(cluster.host(N2).image().entries.len(), 3, "the acknowledged entry is still on disk");
+    assert_eq!(
+        cluster.host(N2).image().entries.len(),
+        3,
+        "the acknowledged entry is still on disk"
+    );
 }
 
 /// Messages that overtake each other cost time, never entries.
 #[test]
 fn appends_in_any_order_end_in_the_same_log() {
     for newest_first in [true, false] {
-        let mut cluster = led_by_n1(Setup::cluster(3, 2).configure(|config| config.max_append_entries = 1));
+        let mut cluster =
+            led_by_n1(Setup::cluster(3, 2).configure(|config| config.max_append_entries = 1));
         for sequence in 1..=8 {
             cluster.propose(N1, 1, sequence, b"x").unwrap();
         }
@@ -156,11 +184,20 @@ fn a_forwarded_command_that_arrives_twice_takes_effect_once() {
     cluster.stabilize();
     cluster.propose(N3, 9, 1, b"attack").unwrap();
     cluster.stabilize();
-    assert_eq!(cluster.node(N1).last().index, Index(3), "a copy that came before the commit is not in the log");
-    assert!(cluster.ids().all(|id| cluster.host(id).effects().len() == 1));
+    assert_eq!(
+        cluster.node(N1).last().index,
+        Index(3),
+        "a copy that came before the commit is not in the log"
+    );
+    assert!(
+        cluster
+            .ids()
+            .all(|id| cluster.host(id).effects().len() == 1)
+    );
 }
 
-/// A command is forwarded once: two nodes that each think the other leads must not play it back and forth.
+/// A command is forwarded once: two nodes that each think the other leads must not play it back and
+/// forth.
 #[test]
 fn a_forwarded_command_is_not_forwarded_again() {
     let mut cluster = led_by_n1(Setup::cluster(3, 6));
@@ -177,22 +214,32 @@ fn a_forwarded_command_is_not_forwarded_again() {
 #[test]
 fn a_proposal_without_a_leader_is_refused() {
     let mut cluster = Simulation::new(Setup::cluster(3, 6));
-    assert_eq!(cluster.propose(N2, 1, 1, b"x"), Err(raftian_raft::RefusalReason::NoLeader));
+    assert_eq!(
+        cluster.propose(N2, 1, 1, b"x"),
+        Err(raftian_raft::RefusalReason::NoLeader)
+    );
 }
 
-/// "Until the leader has discovered where it and the follower's logs match, the leader can send AppendEntries with no
-/// entries (like heartbeats) to save bandwidth" (thesis 3.5 says as much of a follower that does not answer).
+/// "Until the leader has discovered where it and the follower's logs match, the leader can send
+/// AppendEntries with no entries (like heartbeats) to save bandwidth" (thesis 3.5 says as much of a
+/// follower that does not answer).
 #[test]
 fn a_follower_that_is_down_is_not_sent_entries_with_every_heartbeat() {
     let mut cluster = led_by_n1(Setup::cluster(3, 6));
     cluster.crash(N3);
     cluster.transfer_leadership(N1, Some(N2)).unwrap();
     cluster.stabilize();
-    assert_eq!(cluster.leaders(), [N2], "a new leader knows nothing of n3 and has an entry for it");
+    assert_eq!(
+        cluster.leaders(),
+        [N2],
+        "a new leader knows nothing of n3 and has an entry for it"
+    );
     let mut with_entries = 0;
     for _ in 0..20 {
         cluster.advance(Duration::from_millis(50));
-        with_entries += cluster.copies(|m| m.to == N3 && m.is(Kind::Append) && !m.is(Kind::Heartbeat)).len();
+        with_entries += cluster
+            .copies(|m| m.to == N3 && m.is(Kind::Append) && !m.is(Kind::Heartbeat))
+            .len();
         cluster.stabilize();
     }
     assert_eq!(with_entries, 0);

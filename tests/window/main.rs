@@ -1,8 +1,11 @@
-//! The real window: what it draws before and after orders that real nodes committed. Needs a display, which `.ci/run`
-//! provides.
+//! The real window: what it draws before and after orders that real nodes committed. Needs a
+//! display, which `.ci/run` provides.
 
 #[path = "../processes/cluster.rs"]
-#[expect(dead_code, reason = "shared with the tests of processes, which use all of it")]
+#[expect(
+    dead_code,
+    reason = "shared with the tests of processes, which use all of it"
+)]
 mod cluster;
 mod picture;
 
@@ -18,7 +21,15 @@ const CENTRES: [(u32, u32); 5] = [(625, 725), (875, 225), (375, 225), (125, 975)
 /// Takes a picture of the window of member 1.
 fn photograph(cluster: &Cluster, name: &str) -> Picture {
     let file = format!("{}/{name}.png", cluster.directory());
-    let shot = raftian(&["play", "--config", cluster.config(1), "--screenshot", &file, "--after", "6"]);
+    let shot = raftian(&[
+        "play",
+        "--config",
+        cluster.config(1),
+        "--screenshot",
+        &file,
+        "--after",
+        "6",
+    ]);
     assert!(shot.status.success(), "{shot:?}");
     Picture::read(&file)
 }
@@ -33,19 +44,43 @@ fn the_classic_board_is_drawn_and_committed_hits_fade_its_cities() {
 
     let before = photograph(&cluster, "before");
     assert_eq!(before.size(), (1000, 1200));
-    let full = [[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 0], [255, 0, 255]];
+    let full = [
+        [255, 0, 0],
+        [0, 255, 0],
+        [0, 0, 255],
+        [255, 255, 0],
+        [255, 0, 255],
+    ];
     assert_eq!(CENTRES.map(|at| before.pixel(at)), full);
     // A city is 80 by 80: its corner pixels are its own, the ones outside the map's.
     let (blue, grey) = ([0, 0, 255], [125, 125, 125]);
-    assert_eq!([(335, 185), (414, 264)].map(|at| before.pixel(at)), [blue, blue]);
-    assert_eq!([(333, 185), (416, 264)].map(|at| before.pixel(at)), [grey, grey]);
+    assert_eq!(
+        [(335, 185), (414, 264)].map(|at| before.pixel(at)),
+        [blue, blue]
+    );
+    assert_eq!(
+        [(333, 185), (416, 264)].map(|at| before.pixel(at)),
+        [grey, grey]
+    );
     // Header and footer are white, the map is grey, and black lines part its cells.
-    assert_eq!([(20, 20), (980, 90), (980, 1180)].map(|at| before.pixel(at)), [[255; 3]; 3]);
+    assert_eq!(
+        [(20, 20), (980, 90), (980, 1180)].map(|at| before.pixel(at)),
+        [[255; 3]; 3]
+    );
     for line in [250, 500, 750] {
-        assert!(before.has_black_line_near(line, 600, true), "an upright line at {line}");
-        assert!(before.has_black_line_near(600, 100 + line, false), "a level line at {line}");
+        assert!(
+            before.has_black_line_near(line, 600, true),
+            "an upright line at {line}"
+        );
+        assert!(
+            before.has_black_line_near(600, 100 + line, false),
+            "a level line at {line}"
+        );
     }
-    assert!(before.ink((200, 10, 800, 90)) > 500, "the header says something");
+    assert!(
+        before.ink((200, 10, 800, 90)) > 500,
+        "the header says something"
+    );
 
     for (city, hits) in [(1, 1), (2, 2), (3, 3), (4, 4)] {
         for _ in 0..hits {
@@ -53,7 +88,13 @@ fn the_classic_board_is_drawn_and_committed_hits_fade_its_cities() {
         }
     }
     let after = photograph(&cluster, "after");
-    let faded = [[255, 65, 65], [105, 255, 105], [155, 155, 255], [55, 55, 33], [255, 0, 255]];
+    let faded = [
+        [255, 65, 65],
+        [105, 255, 105],
+        [155, 155, 255],
+        [55, 55, 33],
+        [255, 0, 255],
+    ];
     assert_eq!(CENTRES.map(|at| after.pixel(at)), faded);
 }
 
@@ -69,7 +110,8 @@ fn a_click_on_a_city_is_committed_by_five_nodes_in_one_process() {
         .spawn()
         .expect("the program can be started");
     let window = window_of(&game);
-    // Clicks before the first frame and before the first leader are nobody's, so there is one every second to the end.
+    // Clicks before the first frame and before the first leader are nobody's, so there is one every
+    // second to the end.
     let ended = loop {
         if let Some(ended) = game.try_wait().expect("the game can be waited for") {
             break ended;
@@ -81,7 +123,11 @@ fn a_click_on_a_city_is_committed_by_five_nodes_in_one_process() {
     assert!(ended.success());
     let picture = Picture::read(&file);
     assert_ne!(picture.pixel(CENTRES[2]), [0, 0, 255], "city 3 was hit");
-    assert_eq!(picture.pixel(CENTRES[0]), [255, 0, 0], "no other city was hit");
+    assert_eq!(
+        picture.pixel(CENTRES[0]),
+        [255, 0, 0],
+        "no other city was hit"
+    );
 }
 
 #[test]
@@ -107,21 +153,45 @@ fn frames_of_a_window_are_measured_beside_a_node_and_logged() {
         out,
     ]);
     assert!(measured.status.success(), "{measured:?}");
-    let document: serde_json::Value = serde_json::from_slice(&measured.stdout).expect("one document");
+    let document: serde_json::Value =
+        serde_json::from_slice(&measured.stdout).expect("one document");
     let rows = document["rows"].as_array().expect("rows");
     assert_eq!(rows.len(), 2);
     for row in rows {
-        assert!(row["adapter"].as_str().is_some_and(|adapter| adapter.contains("Vulkan")), "{row}");
-        assert!(row["fps_mean"].as_f64().is_some_and(|fps| fps > 0.0), "{row}");
+        assert!(
+            row["adapter"]
+                .as_str()
+                .is_some_and(|adapter| adapter.contains("Vulkan")),
+            "{row}"
+        );
+        assert!(
+            row["fps_mean"].as_f64().is_some_and(|fps| fps > 0.0),
+            "{row}"
+        );
     }
-    assert!(rows[1]["cost_ms"].is_number() && rows[1]["led"].is_number(), "{}", rows[1]);
-    let log = std::fs::read_to_string(directory.path().join("threading_10_3ms.log")).expect("a log");
+    assert!(
+        rows[1]["cost_ms"].is_number() && rows[1]["led"].is_number(),
+        "{}",
+        rows[1]
+    );
+    let log =
+        std::fs::read_to_string(directory.path().join("threading_10_3ms.log")).expect("a log");
     assert_eq!(log.lines().count(), 2, "a line for each second: {log}");
     for line in log.lines() {
-        let (time, fps) = line.strip_prefix("time:").and_then(|line| line.split_once(";fps:")).expect("the format");
-        assert!(time.parse::<f64>().is_ok() && fps.parse::<u32>().is_ok(), "{line}");
+        let (time, fps) = line
+            .strip_prefix("time:")
+            .and_then(|line| line.split_once(";fps:"))
+            .expect("the format");
+        assert!(
+            time.parse::<f64>().is_ok() && fps.parse::<u32>().is_ok(),
+            "{line}"
+        );
     }
-    for file in ["frame-times-10.png", "responsiveness.html", "responsiveness.csv"] {
+    for file in [
+        "frame-times-10.png",
+        "responsiveness.html",
+        "responsiveness.csv",
+    ] {
         assert!(directory.path().join(file).is_file(), "{file}");
     }
 }
@@ -141,7 +211,9 @@ fn without_a_display_the_window_says_what_to_do_instead() {
         let words = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(11), "{words}");
         assert!(words.contains("raftian node --config"), "{words}");
-        let left = std::fs::read_dir(directory.path()).expect("a directory").count();
+        let left = std::fs::read_dir(directory.path())
+            .expect("a directory")
+            .count();
         assert_eq!(left, 0, "what had started leaves nothing behind");
     }
 }
@@ -157,10 +229,19 @@ fn an_interrupted_window_ends_its_match_and_leaves_with_its_own_exit_code() {
             .spawn()
             .expect("the program can be started");
         window_of(&game);
-        let sent = Command::new("kill").args([signal, &game.id().to_string()]).status();
+        let sent = Command::new("kill")
+            .args([signal, &game.id().to_string()])
+            .status();
         assert!(sent.is_ok_and(|status| status.success()));
-        assert_eq!(game.wait().expect("the game ends").code(), Some(code), "{signal}");
-        let left: Vec<_> = std::fs::read_dir(directory.path()).expect("a directory").flatten().collect();
+        assert_eq!(
+            game.wait().expect("the game ends").code(),
+            Some(code),
+            "{signal}"
+        );
+        let left: Vec<_> = std::fs::read_dir(directory.path())
+            .expect("a directory")
+            .flatten()
+            .collect();
         assert!(left.is_empty(), "the match leaves nothing behind: {left:?}");
     }
 }
@@ -180,11 +261,13 @@ fn an_ordinary_start_and_end_print_no_messages_of_libraries() {
         .expect("the program can be started");
     assert!(shot.status.success(), "{shot:?}");
     let printed = String::from_utf8_lossy(&shot.stderr);
-    let sentence = "raftian: no graphics driver was found, so a software renderer draws the window, slowly";
+    let sentence =
+        "raftian: no graphics driver was found, so a software renderer draws the window, slowly";
     assert!(printed.lines().all(|line| line == sentence), "{printed}");
 }
 
-/// The display of a remote session is closed, or its driver is reset: the player's member is a voter all the same.
+/// The display of a remote session is closed, or its driver is reset: the player's member is a
+/// voter all the same.
 #[test]
 #[ignore = "needs a display and a Vulkan driver; .ci/run starts both and runs it with --ignored"]
 fn a_member_goes_on_without_its_window_when_the_display_dies() {
@@ -200,7 +283,10 @@ fn a_member_goes_on_without_its_window_when_the_display_dies() {
     cluster.leader();
     eventually("the window opens", || {
         let search = ["search", "--onlyvisible", "--name", "."];
-        let output = Command::new("xdotool").args(search).env("DISPLAY", &display).output();
+        let output = Command::new("xdotool")
+            .args(search)
+            .env("DISPLAY", &display)
+            .output();
         output.is_ok_and(|output| !output.stdout.is_empty())
     });
     server.kill().expect("a child can be killed");
@@ -211,7 +297,8 @@ fn a_member_goes_on_without_its_window_when_the_display_dies() {
     cluster.order(2, 1);
     eventually("the member answers and knows of the order", || {
         let answer = raftian(&["status", "--config", cluster.config(1), "--json"]);
-        let status = serde_json::from_slice::<serde_json::Value>(&answer.stdout).unwrap_or_default();
+        let status =
+            serde_json::from_slice::<serde_json::Value>(&answer.stdout).unwrap_or_default();
         answer.status.success() && status["cities"][0]["health"].as_i64() == Some(70)
     });
     assert!(cluster.runs(1), "in the same process");
@@ -245,18 +332,26 @@ fn own_display() -> (Child, String) {
     panic!("no display is free");
 }
 
-/// Waits for the window of `game`. It is looked for by process, because its title changes with the member behind it.
+/// Waits for the window of `game`. It is looked for by process, because its title changes with the
+/// member behind it.
 fn window_of(game: &Child) -> String {
     let process = game.id().to_string();
     let mut window = String::new();
     eventually("the window opens", || {
-        window = xdotool(&["search", "--onlyvisible", "--pid", &process]).lines().next().unwrap_or_default().to_owned();
+        window = xdotool(&["search", "--onlyvisible", "--pid", &process])
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .to_owned();
         !window.is_empty()
     });
     window
 }
 
 fn xdotool(arguments: &[&str]) -> String {
-    let output = Command::new("xdotool").args(arguments).output().expect("xdotool is installed");
+    let output = Command::new("xdotool")
+        .args(arguments)
+        .output()
+        .expect("xdotool is installed");
     String::from_utf8_lossy(&output.stdout).into_owned()
 }

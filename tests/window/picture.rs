@@ -23,7 +23,12 @@ impl Picture {
             png::ColorType::Rgba => 4,
             other => panic!("a picture in colour, not {other:?}"),
         };
-        Picture { width: info.width, height: info.height, channels, bytes }
+        Picture {
+            width: info.width,
+            height: info.height,
+            channels,
+            bytes,
+        }
     }
 
     pub(crate) fn size(&self) -> (u32, u32) {
@@ -31,7 +36,10 @@ impl Picture {
     }
 
     pub(crate) fn pixel(&self, (x, y): (u32, u32)) -> [u8; 3] {
-        assert!(x < self.width && y < self.height, "({x}, {y}) lies in the picture");
+        assert!(
+            x < self.width && y < self.height,
+            "({x}, {y}) lies in the picture"
+        );
         let at = (y as usize * self.width as usize + x as usize) * self.channels;
         [self.bytes[at], self.bytes[at + 1], self.bytes[at + 2]]
     }
@@ -39,7 +47,11 @@ impl Picture {
     /// Whether a black line one pixel thick passes through (x, y), give or take one pixel.
     pub(crate) fn has_black_line_near(&self, x: u32, y: u32, upright: bool) -> bool {
         (0..3).any(|offset| {
-            let at = if upright { (x + offset - 1, y) } else { (x, y + offset - 1) };
+            let at = if upright {
+                (x + offset - 1, y)
+            } else {
+                (x, y + offset - 1)
+            };
             self.pixel(at) == [0, 0, 0]
         })
     }
@@ -47,6 +59,7 @@ impl Picture {
     /// How many pixels of the area (left, top, right, bottom) are dark.
     pub(crate) fn ink(&self, (left, top, right, bottom): (u32, u32, u32, u32)) -> usize {
         let area = (top..bottom).flat_map(|y| (left..right).map(move |x| (x, y)));
-        area.filter(|at| self.pixel(*at).iter().all(|channel| *channel < 100)).count()
+        area.filter(|at| self.pixel(*at).iter().all(|channel| *channel < 100))
+            .count()
     }
 }

@@ -25,17 +25,24 @@ impl Raw {
     pub(crate) fn new(directory: &Path, bytes: usize) -> Self {
         let mut file = tempfile::tempfile_in(directory).expect("a file beside the store");
         let bytes = vec![0x5a; bytes];
-        file.write_all(&bytes).and_then(|()| file.sync_all()).expect("the disk works");
+        file.write_all(&bytes)
+            .and_then(|()| file.sync_all())
+            .expect("the disk works");
         Raw { file, bytes }
     }
 
     /// Writes of these sizes, each synced, which together fit the file.
     pub(crate) fn write(&mut self, sizes: &[usize]) -> Duration {
-        self.file.seek(SeekFrom::Start(0)).expect("a file has a front");
+        self.file
+            .seek(SeekFrom::Start(0))
+            .expect("a file has a front");
         timed(|| {
             for size in sizes {
                 let part = &self.bytes[..(*size).min(self.bytes.len())];
-                self.file.write_all(part).and_then(|()| self.file.sync_data()).expect("the disk works");
+                self.file
+                    .write_all(part)
+                    .and_then(|()| self.file.sync_data())
+                    .expect("the disk works");
             }
         })
     }

@@ -1,9 +1,11 @@
-//! How fast a follower that lacks everything gets it: a snapshot in chunks, or entries, beside the physical limit.
+//! How fast a follower that lacks everything gets it: a snapshot in chunks, or entries, beside the
+//! physical limit.
 //!
-//! A leader and a follower are in one process and on one thread, no clock ticks and nothing is lost. In memory the
-//! limit is one copy of the same bytes, which long commands beat: both logs share them. On disk, where the follower has
-//! the real store and the leader none, it is the same writes to a file that is already there. Ours and the limit
-//! alternate, so both see the same machine; only their ratio means anything.
+//! A leader and a follower are in one process and on one thread, no clock ticks and nothing is
+//! lost. In memory the limit is one copy of the same bytes, which long commands beat: both logs
+//! share them. On disk, where the follower has the real store and the leader none, it is the same
+//! writes to a file that is already there. Ours and the limit alternate, so both see the same
+//! machine; only their ratio means anything.
 //!
 //! `cargo bench -p raftian-benches --bench catch_up [-- --json FILE]`
 
@@ -61,13 +63,29 @@ struct Row {
 fn main() -> ExitCode {
     let options = Options::parse();
     let machine = Machine::here();
-    let (rounds, sizes) = if options.bench { (ROUNDS, if options.quick { 1 } else { usize::MAX }) } else { (1, 1) };
+    let (rounds, sizes) = if options.bench {
+        (ROUNDS, if options.quick { 1 } else { usize::MAX })
+    } else {
+        (1, 1)
+    };
     let states = STATES.into_iter().take(sizes);
-    let states = states.flat_map(|bytes| CHUNKS.into_iter().map(move |chunk| Lack::State { bytes, chunk }));
+    let states = states.flat_map(|bytes| {
+        CHUNKS
+            .into_iter()
+            .map(move |chunk| Lack::State { bytes, chunk })
+    });
     let logs = ENTRIES.into_iter().take(sizes);
-    let logs = logs.flat_map(|entries| COMMANDS.into_iter().map(move |bytes| Lack::Entries { entries, bytes }));
+    let logs = logs.flat_map(|entries| {
+        COMMANDS
+            .into_iter()
+            .map(move |bytes| Lack::Entries { entries, bytes })
+    });
     let lacks: Vec<Lack> = states.chain(logs).collect();
-    println!("catching up, median of {rounds} rounds, {}\n{}", machine.line(), heading());
+    println!(
+        "catching up, median of {rounds} rounds, {}\n{}",
+        machine.line(),
+        heading()
+    );
     let mut rows = Vec::new();
     for durable in [false, true] {
         for lack in &lacks {
@@ -77,9 +95,13 @@ fn main() -> ExitCode {
         }
     }
     println!("{}", machine.verdict());
-    let Some(file) = options.json else { return ExitCode::SUCCESS };
-    // Cargo runs a benchmark in its package's folder; a relative path is meant from where cargo was called.
-    let file = std::env::var_os("PWD").map_or(file.clone(), |caller| PathBuf::from(caller).join(&file));
+    let Some(file) = options.json else {
+        return ExitCode::SUCCESS;
+    };
+    // Cargo runs a benchmark in its package's folder; a relative path is meant from where cargo was
+    // called.
+    let file =
+        std::env::var_os("PWD").map_or(file.clone(), |caller| PathBuf::from(caller).join(&file));
     let document = json!({ "machine": machine.json(), "rows": rows.iter().map(Row::json).collect::<Vec<_>>() });
     match std::fs::write(&file, format!("{document:#}\n")) {
         Ok(()) => ExitCode::SUCCESS,
@@ -93,15 +115,24 @@ fn main() -> ExitCode {
 impl Row {
     fn measured(lack: Lack, durable: bool, rounds: usize) -> Self {
         // Beside the build, which is on a disk: the directory for temporary files may be memory.
-        let directory = durable.then(|| tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("cargo made it"));
-        let mut raw = directory.as_ref().map(|directory| Raw::new(directory.path(), lack.bytes()));
+        let directory = durable
+            .then(|| tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("cargo made it"));
+        let mut raw = directory
+            .as_ref()
+            .map(|directory| Raw::new(directory.path(), lack.bytes()));
         let mut times = Vec::new();
         for round in 0..rounds {
             let mut disk = Disk::new(directory.as_ref().map(|directory| {
                 let path = directory.path().join(format!("{round}.redb"));
-                RedbStore::open(&path, &path.with_extension("mark"), NodeId(2), "catch_up", Incarnation::default())
-                    .expect("a new store")
-                    .0
+                RedbStore::open(
+                    &path,
+                    &path.with_extension("mark"),
+                    NodeId(2),
+                    "catch_up",
+                    Incarnation::default(),
+                )
+                .expect("a new store")
+                .0
             }));
             let took = Pair::new(lack).catch_up(&mut disk);
             let floor = match &mut raw {
@@ -110,7 +141,11 @@ impl Row {
             };
             times.push((took.as_secs_f64(), floor.as_secs_f64()));
         }
-        Row { lack, durable, times }
+        Row {
+            lack,
+            durable,
+            times,
+        }
     }
 
     /// Seconds for ours, for the limit, and how many times as long ours takes.
@@ -120,7 +155,11 @@ impl Row {
             values.sort_by(f64::total_cmp);
             values[values.len() / 2]
         };
-        (of(|(ours, _)| *ours), of(|(_, limit)| *limit), of(|(ours, limit)| ours / limit))
+        (
+            of(|(ours, _)| *ours),
+            of(|(_, limit)| *limit),
+            of(|(ours, limit)| ours / limit),
+        )
     }
 
     /// How much a second is, and of what.
@@ -138,13 +177,21 @@ impl Row {
             format!("{rate:.0} {unit}")
         };
         let (what, size, part) = match self.lack {
-            Lack::State { bytes, chunk } => {
-                ("snapshot", format!("{} MiB", bytes >> 20), format!("{} KiB", chunk >> 10))
+            Lack::State { bytes, chunk } => (
+                "snapshot",
+                format!("{} MiB", bytes >> 20),
+                format!("{} KiB", chunk >> 10),
+            ),
+            Lack::Entries { entries, bytes } => {
+                ("entries", entries.to_string(), format!("{bytes} B"))
             }
-            Lack::Entries { entries, bytes } => ("entries", entries.to_string(), format!("{bytes} B")),
         };
         let on = if self.durable { "disk" } else { "memory" };
-        format!("{what:<9} {on:<7} {size:>8} {part:>8} {:>20} {:>22} {ratio:>11.1}x", rate(ours), rate(limit))
+        format!(
+            "{what:<9} {on:<7} {size:>8} {part:>8} {:>20} {:>22} {ratio:>11.1}x",
+            rate(ours),
+            rate(limit)
+        )
     }
 
     fn json(&self) -> Value {
@@ -179,7 +226,9 @@ impl Lack {
     fn bytes(self) -> usize {
         match self {
             Lack::State { bytes, .. } => bytes,
-            Lack::Entries { entries, bytes } => entries as usize * (raftian_raft::Entry::OVERHEAD + bytes),
+            Lack::Entries { entries, bytes } => {
+                entries as usize * (raftian_raft::Entry::OVERHEAD + bytes)
+            }
         }
     }
 }

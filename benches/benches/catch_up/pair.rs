@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use raftian_node::store::{RedbStore, Store};
 use raftian_raft::{
-    ClientId, Command, Config, Entry, HardState, Index, Input, LogPosition, LogStart, Membership, Message, Moment,
-    Node, NodeId, Payload, Restored, RoleKind, Snapshot, Stamp, Term, Write, WriteNumber,
+    ClientId, Command, Config, Entry, HardState, Index, Input, LogPosition, LogStart, Membership,
+    Message, Moment, Node, NodeId, Payload, Restored, RoleKind, Snapshot, Stamp, Term, Write,
+    WriteNumber,
 };
 
 /// What the follower lacks.
@@ -39,19 +40,42 @@ pub(crate) struct Disk {
 
 impl Disk {
     pub(crate) fn new(store: Option<RedbStore>) -> Self {
-        Disk { store, written: Vec::new() }
+        Disk {
+            store,
+            written: Vec::new(),
+        }
     }
 
     fn write(&mut self, write: Write<&[Entry]>) -> WriteNumber {
-        let Write { number, hard_state, snapshot, start, discard, incarnation, entries } = write;
-        let bytes = snapshot.as_ref().map_or(0, Snapshot::len) + entries.iter().map(Entry::size).sum::<usize>();
+        let Write {
+            number,
+            hard_state,
+            snapshot,
+            start,
+            discard,
+            incarnation,
+            entries,
+        } = write;
+        let bytes = snapshot.as_ref().map_or(0, Snapshot::len)
+            + entries.iter().map(Entry::size).sum::<usize>();
         self.written.extend((bytes > 0).then_some(bytes));
         if let Some(store) = &mut self.store {
             let entries = entries.to_vec();
             store
-                .submit(Write { number, hard_state, snapshot, start, discard, incarnation, entries })
+                .submit(Write {
+                    number,
+                    hard_state,
+                    snapshot,
+                    start,
+                    discard,
+                    incarnation,
+                    entries,
+                })
                 .expect("the disk works");
-            assert!(store.completed().is_some_and(|done| done.is_ok()), "a write is durable when it returns");
+            assert!(
+                store.completed().is_some_and(|done| done.is_ok()),
+                "a write is durable when it returns"
+            );
         }
         number
     }
@@ -61,34 +85,82 @@ impl Pair {
     pub(crate) fn new(lack: Lack) -> Self {
         let membership = Membership::new([NodeId(1), NodeId(2)]).expect("two voters");
         let config = |id| Config::new(NodeId(id), membership.clone(), id);
-        let hard_state = HardState { term: Term(1), vote: None };
+        let hard_state = HardState {
+            term: Term(1),
+            vote: None,
+        };
         let (restored, config_of_leader) = match lack {
             Lack::State { bytes, chunk } => {
-                let position = LogPosition { term: Term(1), index: COVERED };
+                let position = LogPosition {
+                    term: Term(1),
+                    index: COVERED,
+                };
                 let data = (0..bytes).map(|place| place as u8).collect::<Vec<_>>();
                 let (stamp, membership) = (Stamp(1), membership.clone());
-                let snapshot = Snapshot { position, stamp, membership, data: Some(data.into()) };
+                let snapshot = Snapshot {
+                    position,
+                    stamp,
+                    membership,
+                    data: Some(data.into()),
+                };
                 let start = LogStart { position, stamp };
-                let restored = Restored { hard_state, snapshot: Some(snapshot), start, ..Restored::default() };
-                (restored, Config { snapshot_chunk: chunk, ..config(1) })
+                let restored = Restored {
+                    hard_state,
+                    snapshot: Some(snapshot),
+                    start,
+                    ..Restored::default()
+                };
+                (
+                    restored,
+                    Config {
+                        snapshot_chunk: chunk,
+                        ..config(1)
+                    },
+                )
             }
             Lack::Entries { entries, bytes } => {
                 let entry = |index| {
-                    let command = Command { client: ClientId(1), sequence: index, bytes: vec![0x5a; bytes].into() };
+                    let command = Command {
+                        client: ClientId(1),
+                        sequence: index,
+                        bytes: vec![0x5a; bytes].into(),
+                    };
                     let payload = Payload::Command(command);
-                    Entry { term: Term(1), index: Index(index), stamp: Stamp(1), payload }
+                    Entry {
+                        term: Term(1),
+                        index: Index(index),
+                        stamp: Stamp(1),
+                        payload,
+                    }
                 };
                 let entries = (1..=entries).map(entry).collect();
-                (Restored { hard_state, entries, ..Restored::default() }, config(1))
+                (
+                    Restored {
+                        hard_state,
+                        entries,
+                        ..Restored::default()
+                    },
+                    config(1),
+                )
             }
         };
-        let target = if let Lack::Entries { entries, .. } = lack { Index(entries) } else { COVERED };
-        let leader = Node::new(config_of_leader, restored, NOW).expect("a log that a node could have written");
+        let target = if let Lack::Entries { entries, .. } = lack {
+            Index(entries)
+        } else {
+            COVERED
+        };
+        let leader = Node::new(config_of_leader, restored, NOW)
+            .expect("a log that a node could have written");
         let follower = Node::new(config(2), Restored::default(), NOW).expect("defaults work");
-        Pair { leader, follower, target }
+        Pair {
+            leader,
+            follower,
+            target,
+        }
     }
 
-    /// Time from the leader's election until the follower has applied everything, and has it on its disk.
+    /// Time from the leader's election until the follower has applied everything, and has it on its
+    /// disk.
     pub(crate) fn catch_up(mut self, disk: &mut Disk) -> Duration {
         self.leader.step(NOW, Input::Campaign);
         while self.leader.role() != RoleKind::Leader {
@@ -104,8 +176,8 @@ impl Pair {
     /// Both do what they want to, the leader first, and hear what the other said.
     fn round(&mut self, disk: &mut Disk) {
         let mut nowhere = Disk::new(None);
-        let quiet =
-            act(&mut self.leader, &mut nowhere, &mut self.follower) & act(&mut self.follower, disk, &mut self.leader);
+        let quiet = act(&mut self.leader, &mut nowhere, &mut self.follower)
+            & act(&mut self.follower, disk, &mut self.leader);
         assert!(!quiet, "the follower does not get what it lacks");
     }
 }
@@ -117,7 +189,11 @@ fn act(node: &mut Node, disk: &mut Disk, other: &mut Node) -> bool {
     while node.has_work() {
         let work = node.work();
         let said: Vec<(NodeId, Message)> = std::mem::take(&mut work.others.send);
-        let restored = work.others.restore.take().map(|snapshot| snapshot.position.index);
+        let restored = work
+            .others
+            .restore
+            .take()
+            .map(|snapshot| snapshot.position.index);
         let applied = work.apply.last().map(|entry| entry.index).or(restored);
         let persisted = work.persist.map(|write| disk.write(write));
         work.others.events.clear();

@@ -1,5 +1,6 @@
-//! Lower bounds of a replicated commit on one machine: an echo over the same transport, the syncs of all nodes, which share the
-//! disk, and the same writes to their stores without consensus, links or a program.
+//! Lower bounds of a replicated commit on one machine: an echo over the same transport, the syncs
+//! of all nodes, which share the disk, and the same writes to their stores without consensus, links
+//! or a program.
 
 use std::io::{Seek, SeekFrom, Write};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -11,7 +12,8 @@ use quinn::{ClientConfig, Endpoint, RecvStream, SendStream, ServerConfig};
 use raftian_node::cluster::Identity;
 use raftian_node::store::{RedbStore, Store};
 use raftian_raft::{
-    Bytes, ClientId, Command, Entry, Incarnation, Index, NodeId, Payload, Stamp, Term, Write as LogWrite, WriteNumber,
+    Bytes, ClientId, Command, Entry, Incarnation, Index, NodeId, Payload, Stamp, Term,
+    Write as LogWrite, WriteNumber,
 };
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -50,7 +52,9 @@ impl Disk {
     /// Overwrites the first bytes of a preallocated file.
     fn file() -> Self {
         let mut file = tempfile::tempfile().expect("a file");
-        file.write_all(&[0; 4096]).and_then(|()| file.sync_all()).expect("a disk");
+        file.write_all(&[0; 4096])
+            .and_then(|()| file.sync_all())
+            .expect("a disk");
         Self::start(move || {
             file.seek(SeekFrom::Start(0)).expect("a file");
             file.write_all(&[2; BYTES]).expect("a disk");
@@ -67,8 +71,12 @@ impl Disk {
     /// Time until each of `disks` has made its write, all at once.
     fn write_all(disks: &[Disk]) -> Duration {
         let start = Instant::now();
-        disks.iter().for_each(|disk| disk.ask.send(()).expect("the disk's thread lives"));
-        disks.iter().for_each(|disk| disk.done.recv().expect("the disk's thread lives"));
+        disks
+            .iter()
+            .for_each(|disk| disk.ask.send(()).expect("the disk's thread lives"));
+        disks
+            .iter()
+            .for_each(|disk| disk.done.recv().expect("the disk's thread lives"));
         start.elapsed()
     }
 }
@@ -86,14 +94,26 @@ impl EntryStore {
         let [file, mark] = ["raft.redb", "n1.mark"].map(|name| directory.path().join(name));
         let opened = RedbStore::open(&file, &mark, NodeId(1), "bench", Incarnation::default());
         let (store, _) = opened.expect("a new store");
-        EntryStore { store, written: 0, _directory: directory }
+        EntryStore {
+            store,
+            written: 0,
+            _directory: directory,
+        }
     }
 
     fn append(&mut self) {
         self.written += 1;
-        let command = Command { client: ClientId(1), sequence: self.written, bytes: Bytes::from([7u8; 16].as_slice()) };
-        let entry =
-            Entry { term: Term(1), index: Index(self.written), stamp: Stamp(0), payload: Payload::Command(command) };
+        let command = Command {
+            client: ClientId(1),
+            sequence: self.written,
+            bytes: Bytes::from([7u8; 16].as_slice()),
+        };
+        let entry = Entry {
+            term: Term(1),
+            index: Index(self.written),
+            stamp: Stamp(0),
+            payload: Payload::Command(command),
+        };
         let write = LogWrite {
             number: WriteNumber(self.written),
             hard_state: None,
@@ -104,18 +124,22 @@ impl EntryStore {
             entries: vec![entry],
         };
         self.store.submit(write).expect("a disk");
-        self.store.completed().expect("submit waits for the disk").expect("a disk");
+        self.store
+            .completed()
+            .expect("submit waits for the disk")
+            .expect("a disk");
     }
 }
 
 impl Floor {
-    /// An echo over QUIC from one thread to another, and for each of `nodes` a preallocated file and a store, each on a thread
-    /// of its own.
+    /// An echo over QUIC from one thread to another, and for each of `nodes` a preallocated file
+    /// and a store, each on a thread of its own.
     pub(crate) fn new(nodes: usize) -> Self {
         let identity = Identity::generate().expect("a key");
         let certificate = identity.certificate().clone();
         let key = identity.key().clone_key();
-        let server = ServerConfig::with_single_cert(vec![certificate.clone()], key).expect("a certificate");
+        let server =
+            ServerConfig::with_single_cert(vec![certificate.clone()], key).expect("a certificate");
         let (tell, address) = std::sync::mpsc::channel();
         std::thread::spawn(move || runtime().block_on(serve(server, tell)));
         let address = address.recv().expect("the server listens");
@@ -127,12 +151,28 @@ impl Floor {
         let (client, streams) = runtime.block_on(async {
             let mut client = Endpoint::client(loopback()).expect("a port");
             client.set_default_client_config(config);
-            let connection = client.connect(address, Identity::SERVER_NAME).expect("an address").await;
-            (client, connection.expect("a connection").open_bi().await.expect("a stream"))
+            let connection = client
+                .connect(address, Identity::SERVER_NAME)
+                .expect("an address")
+                .await;
+            (
+                client,
+                connection
+                    .expect("a connection")
+                    .open_bi()
+                    .await
+                    .expect("a stream"),
+            )
         });
         let disks = (0..nodes).map(|_| Disk::file()).collect();
         let stores = (0..nodes).map(|_| Disk::store()).collect();
-        Floor { runtime, streams, _client: client, disks, stores }
+        Floor {
+            runtime,
+            streams,
+            _client: client,
+            disks,
+            stores,
+        }
     }
 
     pub(crate) fn echo(&mut self) -> Duration {
@@ -140,7 +180,10 @@ impl Floor {
         let start = Instant::now();
         self.runtime.block_on(async {
             send.write_all(&[1; BYTES]).await.expect("the echo lives");
-            receive.read_exact(&mut [0; BYTES]).await.expect("the echo answers");
+            receive
+                .read_exact(&mut [0; BYTES])
+                .await
+                .expect("the echo answers");
         });
         start.elapsed()
     }
@@ -158,15 +201,24 @@ impl Floor {
 
 async fn serve(config: ServerConfig, tell: std::sync::mpsc::Sender<SocketAddr>) {
     let endpoint = Endpoint::server(config, loopback()).expect("a port");
-    tell.send(endpoint.local_addr().expect("an address")).expect("somebody waits");
-    let connection = endpoint.accept().await.expect("a client").await.expect("a handshake");
+    tell.send(endpoint.local_addr().expect("an address"))
+        .expect("somebody waits");
+    let connection = endpoint
+        .accept()
+        .await
+        .expect("a client")
+        .await
+        .expect("a handshake");
     let (mut send, mut receive) = connection.accept_bi().await.expect("a stream");
     let mut buffer = [0; BYTES];
     while receive.read_exact(&mut buffer).await.is_ok() && send.write_all(&buffer).await.is_ok() {}
 }
 
 fn runtime() -> Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime")
 }
 
 fn loopback() -> SocketAddr {

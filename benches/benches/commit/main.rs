@@ -1,5 +1,5 @@
-//! From a proposal to its commit, over real QUIC and real disks, beside what the machine needs for one echo, for the syncs of
-//! as many nodes, and for the writes of their stores alone.
+//! From a proposal to its commit, over real QUIC and real disks, beside what the machine needs for
+//! one echo, for the syncs of as many nodes, and for the writes of their stores alone.
 //!
 //! `cargo bench -p raftian-benches --bench commit`
 
@@ -34,20 +34,34 @@ impl Cluster {
         let members = embedded(size, "bench", directory.path()).expect("keys and ports");
         let nodes = members.into_iter().map(|member| {
             let links = QuicOptions::new(member.socket, &member.config);
-            let raft = Config::new(member.config.id, member.config.founding().expect("a cluster"), fresh_seed());
-            let node = NodeHandle::start(NodeOptions::new(&member.config, raft, links)).expect("a node");
+            let raft = Config::new(
+                member.config.id,
+                member.config.founding().expect("a cluster"),
+                fresh_seed(),
+            );
+            let node =
+                NodeHandle::start(NodeOptions::new(&member.config, raft, links)).expect("a node");
             let bench = std::thread::current();
-            node.control().set_waker(std::sync::Arc::new(move || bench.unpark()));
+            node.control()
+                .set_waker(std::sync::Arc::new(move || bench.unpark()));
             node
         });
-        let mut cluster = Cluster { nodes: nodes.collect(), sequence: 0, _directory: directory };
+        let mut cluster = Cluster {
+            nodes: nodes.collect(),
+            sequence: 0,
+            _directory: directory,
+        };
         cluster.leader();
         cluster
     }
 
     fn leader(&mut self) -> usize {
         loop {
-            let leaders: Vec<_> = self.nodes.iter().map(|node| node.view().status.leader).collect();
+            let leaders: Vec<_> = self
+                .nodes
+                .iter()
+                .map(|node| node.view().status.leader)
+                .collect();
             if let Some(leader) = leaders[0]
                 && leaders.iter().all(|other| *other == Some(leader))
             {
@@ -57,24 +71,39 @@ impl Cluster {
         }
     }
 
-    /// Time until the proposer itself takes the committed command. It sleeps until its node wakes it, as a program does.
+    /// Time until the proposer itself takes the committed command. It sleeps until its node wakes
+    /// it, as a program does.
     fn commit(&mut self, proposer: usize) -> Duration {
         self.sequence += 1;
         let bytes = Bytes::from([7u8; 16].as_slice());
-        let command = Command { client: ClientId(1), sequence: self.sequence, bytes };
+        let command = Command {
+            client: ClientId(1),
+            sequence: self.sequence,
+            bytes,
+        };
         let start = Instant::now();
-        self.nodes[proposer].propose(command).expect("an idle node has room");
+        self.nodes[proposer]
+            .propose(command)
+            .expect("an idle node has room");
         let mut taken = Vec::new();
         loop {
             self.nodes[proposer].take_committed(64, &mut taken);
             let mine = |payload: &Payload| matches!(payload, Payload::Command(c) if c.sequence == self.sequence);
-            if taken.iter().any(|taken| matches!(taken, Committed::Entry(entry) if mine(&entry.payload))) {
+            if taken
+                .iter()
+                .any(|taken| matches!(taken, Committed::Entry(entry) if mine(&entry.payload)))
+            {
                 break;
             }
             std::thread::park_timeout(Duration::from_millis(20));
         }
         let took = start.elapsed();
-        for (_, node) in self.nodes.iter_mut().enumerate().filter(|(id, _)| *id != proposer) {
+        for (_, node) in self
+            .nodes
+            .iter_mut()
+            .enumerate()
+            .filter(|(id, _)| *id != proposer)
+        {
             node.take_committed(64, &mut Vec::new());
         }
         took
@@ -93,13 +122,34 @@ fn main() {
     let mut floor = floor::Floor::new(SIZES.into_iter().max().unwrap_or(0));
     let mut clusters: Vec<_> = SIZES.map(Cluster::new).into();
     // Each with the place of its size, if it has a floor.
-    let mut rows: Vec<(String, Option<usize>, Vec<Duration>)> = vec![("one QUIC echo, 64 bytes".into(), None, vec![])];
-    rows.extend(SIZES.map(|size| (format!("{size} fdatasyncs at once, 64 bytes each"), None, vec![])));
-    rows.extend(SIZES.map(|size| (format!("{size} stores at once, one entry each"), None, vec![])));
+    let mut rows: Vec<(String, Option<usize>, Vec<Duration>)> =
+        vec![("one QUIC echo, 64 bytes".into(), None, vec![])];
+    rows.extend(SIZES.map(|size| {
+        (
+            format!("{size} fdatasyncs at once, 64 bytes each"),
+            None,
+            vec![],
+        )
+    }));
+    rows.extend(SIZES.map(|size| {
+        (
+            format!("{size} stores at once, one entry each"),
+            None,
+            vec![],
+        )
+    }));
     for (place, size) in SIZES.into_iter().enumerate() {
-        rows.push((format!("commit, {size} nodes, proposed at the leader"), Some(place), vec![]));
+        rows.push((
+            format!("commit, {size} nodes, proposed at the leader"),
+            Some(place),
+            vec![],
+        ));
         if size > 1 {
-            rows.push((format!("commit, {size} nodes, proposed at a follower"), Some(place), vec![]));
+            rows.push((
+                format!("commit, {size} nodes, proposed at a follower"),
+                Some(place),
+                vec![],
+            ));
         }
     }
     for _ in 0..ROUNDS {
@@ -109,8 +159,12 @@ fn main() {
             row += 1;
         };
         measure(&mut || floor.echo());
-        SIZES.into_iter().for_each(|size| measure(&mut || floor.sync(size)));
-        SIZES.into_iter().for_each(|size| measure(&mut || floor.append(size)));
+        SIZES
+            .into_iter()
+            .for_each(|size| measure(&mut || floor.sync(size)));
+        SIZES
+            .into_iter()
+            .for_each(|size| measure(&mut || floor.append(size)));
         for cluster in &mut clusters {
             let leader = cluster.leader();
             measure(&mut || cluster.commit(leader));
@@ -120,12 +174,18 @@ fn main() {
             }
         }
     }
-    let table: Vec<_> = rows.into_iter().map(|(name, place, times)| (name, place, quantiles(times))).collect();
+    let table: Vec<_> = rows
+        .into_iter()
+        .map(|(name, place, times)| (name, place, quantiles(times)))
+        .collect();
     // A cluster of one sends nothing.
     let floors: Vec<_> = (0..SIZES.len())
         .map(|place| table[1 + place].2[0] + if SIZES[place] > 1 { table[0].2[0] } else { 0.0 })
         .collect();
-    println!("{:<44}{:>9}{:>9}{:>9}{:>16}", "milliseconds", "p50", "p95", "p99", "p50 / floor");
+    println!(
+        "{:<44}{:>9}{:>9}{:>9}{:>16}",
+        "milliseconds", "p50", "p95", "p99", "p50 / floor"
+    );
     for (name, place, [p50, p95, p99]) in &table {
         let ratio = place.map_or(String::new(), |place| format!("{:.2}", p50 / floors[place]));
         println!("{name:<44}{p50:>9.3}{p95:>9.3}{p99:>9.3}{ratio:>16}");

@@ -1,4 +1,5 @@
-//! What the plugin costs a frame: an app with a node on its own thread, idle and with a thousand commits a second.
+//! What the plugin costs a frame: an app with a node on its own thread, idle and with a thousand
+//! commits a second.
 //!
 //! `cargo bench -p raftian-benches --bench frame`
 
@@ -38,18 +39,29 @@ fn add(entry: Res<CommittedEntry>, mut sum: ResMut<Sum>) {
 
 fn bare() -> App {
     let mut app = App::new();
-    app.add_plugins((bevy_app::TaskPoolPlugin::default(), bevy_state::app::StatesPlugin));
+    app.add_plugins((
+        bevy_app::TaskPoolPlugin::default(),
+        bevy_state::app::StatesPlugin,
+    ));
     app
 }
 
 fn with_node(directory: &std::path::Path) -> App {
-    let member = embedded(1, "bench", directory).expect("keys and ports").remove(0);
+    let member = embedded(1, "bench", directory)
+        .expect("keys and ports")
+        .remove(0);
     let links = QuicOptions::new(member.socket, &member.config);
-    let raft = Config::new(NodeId(1), member.config.founding().expect("a cluster"), fresh_seed());
+    let raft = Config::new(
+        NodeId(1),
+        member.config.founding().expect("a cluster"),
+        fresh_seed(),
+    );
     let options = NodeOptions::new(&member.config, raft, links);
     let mut app = bare();
     app.add_plugins(RaftPlugin::new(NodeHandle::start(options).expect("a node")));
-    app.add_replicated_command::<Add>().init_resource::<Sum>().add_systems(ApplyCommitted, add);
+    app.add_replicated_command::<Add>()
+        .init_resource::<Sum>()
+        .add_systems(ApplyCommitted, add);
     app.finish();
     app.cleanup();
     while app.world().resource::<RaftStatus>().leader().is_none() {
@@ -79,7 +91,11 @@ fn main() {
     }
     let directory = tempfile::tempdir().expect("a directory for the store");
     let (mut empty, mut playing) = (bare(), with_node(directory.path()));
-    let names = ["no plugin", "plugin, idle", "plugin, 1,000 commits a second"];
+    let names = [
+        "no plugin",
+        "plugin, idle",
+        "plugin, 1,000 commits a second",
+    ];
     let mut rows = [const { Vec::new() }; 3];
     for _ in 0..ROUNDS {
         rows[0].extend(frames(&mut empty, 0));
@@ -87,14 +103,24 @@ fn main() {
         let before = playing.world().resource::<Sum>().0;
         let start = Instant::now();
         rows[2].extend(frames(&mut playing, 17));
-        let rate = (playing.world().resource::<Sum>().0 - before) as f64 / start.elapsed().as_secs_f64();
-        assert!(rate > 800.0, "the machine is too busy to commit a thousand a second: {rate:.0}");
+        let rate =
+            (playing.world().resource::<Sum>().0 - before) as f64 / start.elapsed().as_secs_f64();
+        assert!(
+            rate > 800.0,
+            "the machine is too busy to commit a thousand a second: {rate:.0}"
+        );
     }
-    println!("{:<34}{:>10}{:>10}{:>10}{:>18}", "microseconds a frame", "p50", "p95", "p99", "p50 of a 60th s");
+    println!(
+        "{:<34}{:>10}{:>10}{:>10}{:>18}",
+        "microseconds a frame", "p50", "p95", "p99", "p50 of a 60th s"
+    );
     for (name, mut times) in names.into_iter().zip(rows) {
         times.sort_unstable();
-        let [p50, p95, p99] =
-            [0.5, 0.95, 0.99].map(|q| times[((times.len() - 1) as f64 * q) as usize].as_secs_f64() * 1e6);
-        println!("{name:<34}{p50:>10.1}{p95:>10.1}{p99:>10.1}{:>17.2}%", p50 / FRAME.as_secs_f64() / 1e4);
+        let [p50, p95, p99] = [0.5, 0.95, 0.99]
+            .map(|q| times[((times.len() - 1) as f64 * q) as usize].as_secs_f64() * 1e6);
+        println!(
+            "{name:<34}{p50:>10.1}{p95:>10.1}{p99:>10.1}{:>17.2}%",
+            p50 / FRAME.as_secs_f64() / 1e4
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! The same numbers as bars: one panel for each size of cluster and command, one group for each load.
+//! The same numbers as bars: one panel for each size of cluster and command, one group for each
+//! load.
 
 use std::error::Error;
 use std::ops::Range;
@@ -19,8 +20,12 @@ const HEAD: u32 = 112;
 /// Part of a group's width that its bars fill.
 const FILLED: f64 = 0.84;
 /// Colours that people who see fewer of them can tell apart, too.
-const COLOURS: [RGBColor; 4] =
-    [RGBColor(0, 114, 178), RGBColor(230, 159, 0), RGBColor(0, 158, 115), RGBColor(204, 121, 167)];
+const COLOURS: [RGBColor; 4] = [
+    RGBColor(0, 114, 178),
+    RGBColor(230, 159, 0),
+    RGBColor(0, 158, 115),
+    RGBColor(204, 121, 167),
+];
 const INK: RGBColor = RGBColor(40, 40, 40);
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
@@ -39,11 +44,17 @@ pub(crate) fn draw(path: &Path, rows: &[Row], machine: &Machine) -> Outcome {
             panels.push(panel);
         }
     }
-    // One scale of whole decades for all panels, so that bars of different panels can be compared, with room for the
-    // shortest bar to be seen and for a number above the tallest.
+    // One scale of whole decades for all panels, so that bars of different panels can be compared,
+    // with room for the shortest bar to be seen and for a number above the tallest.
     let decade = |commits: f64, up: f64| 10f64.powf((commits.log10() + up).floor());
-    let lowest = rows.iter().map(|row| decade(row.commits() / 1.2, 0.0)).fold(f64::INFINITY, f64::min);
-    let highest = rows.iter().map(|row| decade(row.commits() * 1.2, 1.0)).fold(0.0, f64::max);
+    let lowest = rows
+        .iter()
+        .map(|row| decade(row.commits() / 1.2, 0.0))
+        .fold(f64::INFINITY, f64::min);
+    let highest = rows
+        .iter()
+        .map(|row| decade(row.commits() * 1.2, 1.0))
+        .fold(0.0, f64::max);
     let root = SVGBackend::new(path, SIZE).into_drawing_area();
     root.fill(&WHITE)?;
     let (head, body) = root.split_vertically(HEAD);
@@ -53,17 +64,36 @@ pub(crate) fn draw(path: &Path, rows: &[Row], machine: &Machine) -> Outcome {
     for ((nodes, bytes), place) in panels.into_iter().zip(&places) {
         let here = |row: &&Row| (row.cell.nodes, row.cell.bytes) == (nodes, bytes);
         let rows: Vec<&Row> = rows.iter().filter(here).collect();
-        panel(&root, place, &format!("{nodes} nodes, commands of {bytes} bytes"), &names, &rows, lowest..highest)?;
+        panel(
+            &root,
+            place,
+            &format!("{nodes} nodes, commands of {bytes} bytes"),
+            &names,
+            &rows,
+            lowest..highest,
+        )?;
     }
-    root.present().map_err(|error| format!("cannot write {}: {error}", path.display()).into())
+    root.present()
+        .map_err(|error| format!("cannot write {}: {error}", path.display()).into())
 }
 
 fn title(head: &Area<'_>, names: &[&str], machine: &Machine) -> Outcome {
-    head.draw(&Text::new("Commits per second in memory (log scale)", (20, 16), font(30)))?;
-    head.draw(&Text::new(format!("{}; {}", machine.line(), machine.verdict()), (20, 54), font(18)))?;
+    head.draw(&Text::new(
+        "Commits per second in memory (log scale)",
+        (20, 16),
+        font(30),
+    ))?;
+    head.draw(&Text::new(
+        format!("{}; {}", machine.line(), machine.verdict()),
+        (20, 54),
+        font(18),
+    ))?;
     for (place, name) in names.iter().enumerate() {
         let left = 20 + 180 * place as i32;
-        head.draw(&Rectangle::new([(left, 84), (left + 16, 100)], COLOURS[place % COLOURS.len()].filled()))?;
+        head.draw(&Rectangle::new(
+            [(left, 84), (left + 16, 100)],
+            COLOURS[place % COLOURS.len()].filled(),
+        ))?;
         head.draw(&Text::new((*name).to_owned(), (left + 24, 84), font(19)))?;
     }
     Ok(())
@@ -98,22 +128,53 @@ fn panel(
     let width = FILLED / names.len() as f64;
     for row in rows {
         let Cell { load, .. } = row.cell;
-        let group = loads.iter().position(|other| *other == load).unwrap_or_default() as f64;
-        let system = names.iter().position(|name| *name == row.system.name).unwrap_or_default();
+        let group = loads
+            .iter()
+            .position(|other| *other == load)
+            .unwrap_or_default() as f64;
+        let system = names
+            .iter()
+            .position(|name| *name == row.system.name)
+            .unwrap_or_default();
         let left = group + (1.0 - FILLED) / 2.0 + width * system as f64;
-        let bar = [(left + width * 0.04, scale.start), (left + width * 0.96, row.commits())];
-        chart.draw_series([Rectangle::new(bar, COLOURS[system % COLOURS.len()].filled())])?;
+        let bar = [
+            (left + width * 0.04, scale.start),
+            (left + width * 0.96, row.commits()),
+        ];
+        chart.draw_series([Rectangle::new(
+            bar,
+            COLOURS[system % COLOURS.len()].filled(),
+        )])?;
         let (x, y) = chart.backend_coord(&(left + width / 2.0, row.commits()));
-        root.draw(&Text::new(short(row.commits()), (x, y - 3), centred(14, VPos::Bottom)))?;
+        root.draw(&Text::new(
+            short(row.commits()),
+            (x, y - 3),
+            centred(14, VPos::Bottom),
+        ))?;
     }
     for (group, load) in loads.iter().enumerate() {
         let (x, y) = chart.backend_coord(&(group as f64 + 0.5, scale.start));
-        root.draw(&Text::new(load.to_string(), (x, y + 8), centred(18, VPos::Top)))?;
+        root.draw(&Text::new(
+            load.to_string(),
+            (x, y + 8),
+            centred(18, VPos::Top),
+        ))?;
     }
     let (x, y) = chart.backend_coord(&(loads.len() as f64 / 2.0, scale.start));
-    let loaded = |load: Load| rows.iter().any(|row| row.system.load == load).then(|| load.name());
-    let what: Vec<_> = [Load::Batch, Load::Clients].into_iter().filter_map(loaded).collect();
-    root.draw(&Text::new(what.join(" or "), (x, y + 32), centred(17, VPos::Top)))?;
+    let loaded = |load: Load| {
+        rows.iter()
+            .any(|row| row.system.load == load)
+            .then(|| load.name())
+    };
+    let what: Vec<_> = [Load::Batch, Load::Clients]
+        .into_iter()
+        .filter_map(loaded)
+        .collect();
+    root.draw(&Text::new(
+        what.join(" or "),
+        (x, y + 32),
+        centred(17, VPos::Top),
+    ))?;
     Ok(())
 }
 

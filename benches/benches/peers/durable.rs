@@ -1,4 +1,5 @@
-//! What a durable write of one node costs: its store beside the same bytes in a file that is already there.
+//! What a durable write of one node costs: its store beside the same bytes in a file that is
+//! already there.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -7,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use raftian_node::store::{RedbStore, Store};
 use raftian_node::wire;
-use raftian_raft::{ClientId, Command, Entry, Incarnation, Index, NodeId, Payload, Stamp, Term, Write, WriteNumber};
+use raftian_raft::{
+    ClientId, Command, Entry, Incarnation, Index, NodeId, Payload, Stamp, Term, Write, WriteNumber,
+};
 use serde_json::{Value, json};
 
 use super::machine::Machine;
@@ -18,7 +21,8 @@ use super::workload::Commands;
 const ENTRIES: [u64; 2] = [1, 64];
 /// Bytes of one command.
 const BYTES: [usize; 2] = [16, 1024];
-/// Size of the raw file: 16 MiB, written before anything is measured. At its end writing starts over.
+/// Size of the raw file: 16 MiB, written before anything is measured. At its end writing starts
+/// over.
 const FILE_BYTES: usize = 16 << 20;
 /// Pairs of writes before the clock counts, and the fewest that are measured.
 const PAIRS: usize = 5;
@@ -33,33 +37,59 @@ pub(crate) struct Row {
 
 impl Row {
     fn ratio(&self) -> f64 {
-        median(&self.ours.iter().zip(&self.raw).map(|(ours, raw)| ours / raw).collect::<Vec<_>>())
+        median(
+            &self
+                .ours
+                .iter()
+                .zip(&self.raw)
+                .map(|(ours, raw)| ours / raw)
+                .collect::<Vec<_>>(),
+        )
     }
 }
 
 /// Every size, for so long: a write of ours and a raw one in turns, so that both see the same disk.
 pub(crate) fn measure(each: Duration) -> Vec<Row> {
-    let sizes = BYTES.into_iter().flat_map(|bytes| ENTRIES.into_iter().map(move |entries| (bytes, entries)));
-    sizes.map(|(bytes, entries)| row(bytes, entries, each)).collect()
+    let sizes = BYTES
+        .into_iter()
+        .flat_map(|bytes| ENTRIES.into_iter().map(move |entries| (bytes, entries)));
+    sizes
+        .map(|(bytes, entries)| row(bytes, entries, each))
+        .collect()
 }
 
 fn row(bytes: usize, entries: u64, each: Duration) -> Row {
     // Beside the build, which is on a disk: the directory for temporary files may be memory.
-    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("cargo made the directory");
+    let directory =
+        tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("cargo made the directory");
     let path = directory.path().join("raft.redb");
-    let (mut store, _) =
-        RedbStore::open(&path, &path.with_extension("mark"), NodeId(1), "peers", Incarnation::default())
-            .expect("a new store");
-    let mut raw = Raw::new(tempfile::tempfile_in(directory.path()).expect("a file beside the store"));
+    let (mut store, _) = RedbStore::open(
+        &path,
+        &path.with_extension("mark"),
+        NodeId(1),
+        "peers",
+        Incarnation::default(),
+    )
+    .expect("a new store");
+    let mut raw =
+        Raw::new(tempfile::tempfile_in(directory.path()).expect("a file beside the store"));
     let mut commands = Commands::new(bytes);
-    let mut row = Row { entries, bytes, ours: Vec::new(), raw: Vec::new() };
+    let mut row = Row {
+        entries,
+        bytes,
+        ours: Vec::new(),
+        raw: Vec::new(),
+    };
     let start = Instant::now();
     for pair in 0.. {
         let write = write(&mut commands, pair, entries);
         let encode = |entry| wire::encode_value(entry).expect("an entry fits");
         let encoded: Vec<u8> = write.entries.iter().flat_map(encode).collect();
         let ours = timed(|| store.submit(write).expect("the disk works"));
-        assert!(store.completed().is_some_and(|done| done.is_ok()), "a write is durable when it returns");
+        assert!(
+            store.completed().is_some_and(|done| done.is_ok()),
+            "a write is durable when it returns"
+        );
         let floor = timed(|| raw.write(&encoded));
         if pair as usize >= PAIRS {
             row.ours.push(ours);
@@ -80,12 +110,31 @@ fn timed(work: impl FnOnce()) -> f64 {
 
 fn write(commands: &mut Commands, before: u64, count: u64) -> Write {
     let entry = |index| {
-        let command = Command { client: ClientId(1), sequence: index, bytes: commands.numbered(index).into() };
-        Entry { term: Term(1), index: Index(index), stamp: Stamp(index), payload: Payload::Command(command) }
+        let command = Command {
+            client: ClientId(1),
+            sequence: index,
+            bytes: commands.numbered(index).into(),
+        };
+        Entry {
+            term: Term(1),
+            index: Index(index),
+            stamp: Stamp(index),
+            payload: Payload::Command(command),
+        }
     };
-    let entries = (before * count + 1..=(before + 1) * count).map(entry).collect();
+    let entries = (before * count + 1..=(before + 1) * count)
+        .map(entry)
+        .collect();
     let number = WriteNumber(before + 1);
-    Write { number, hard_state: None, snapshot: None, start: None, discard: false, incarnation: None, entries }
+    Write {
+        number,
+        hard_state: None,
+        snapshot: None,
+        start: None,
+        discard: false,
+        incarnation: None,
+        entries,
+    }
 }
 
 /// A file that does not grow, written from front to end.
@@ -96,16 +145,26 @@ struct Raw {
 
 impl Raw {
     fn new(mut file: File) -> Self {
-        file.write_all(&vec![0; FILE_BYTES]).and_then(|()| file.sync_all()).expect("the disk works");
-        Raw { file, at: FILE_BYTES }
+        file.write_all(&vec![0; FILE_BYTES])
+            .and_then(|()| file.sync_all())
+            .expect("the disk works");
+        Raw {
+            file,
+            at: FILE_BYTES,
+        }
     }
 
     fn write(&mut self, bytes: &[u8]) {
         if self.at + bytes.len() > FILE_BYTES {
             self.at = 0;
-            self.file.seek(SeekFrom::Start(0)).expect("a file has a front");
+            self.file
+                .seek(SeekFrom::Start(0))
+                .expect("a file has a front");
         }
-        self.file.write_all(bytes).and_then(|()| self.file.sync_data()).expect("the disk works");
+        self.file
+            .write_all(bytes)
+            .and_then(|()| self.file.sync_data())
+            .expect("the disk works");
         self.at += bytes.len();
     }
 }
@@ -126,8 +185,12 @@ pub(crate) fn table(rows: &[Row], machine: &Machine) -> String {
         let micros = |times: &[f64]| format!("{:.0} µs", median(times) * 1e6);
         let (ours, raw) = (micros(&row.ours), micros(&row.raw));
         let Row { entries, bytes, .. } = row;
-        let _ =
-            writeln!(text, "{entries:>8} {bytes:>6} {:>7} {ours:>12} {raw:>12} {:>11.2}x", row.ours.len(), row.ratio());
+        let _ = writeln!(
+            text,
+            "{entries:>8} {bytes:>6} {:>7} {ours:>12} {raw:>12} {:>11.2}x",
+            row.ours.len(),
+            row.ratio()
+        );
     }
     text
 }

@@ -26,16 +26,21 @@ impl Machine {
     /// The machine this runs on, from now.
     pub(crate) fn here() -> Self {
         let processors = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let named = processors.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+        let named = processors
+            .lines()
+            .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
         Machine {
             cores: std::thread::available_parallelism().map_or(1, usize::from),
-            cpu: named.map_or_else(|| std::env::consts::ARCH.to_owned(), |(_, name)| name.trim().to_owned()),
+            cpu: named.map_or_else(
+                || std::env::consts::ARCH.to_owned(),
+                |(_, name)| name.trim().to_owned(),
+            ),
             began: Ticks::now(),
         }
     }
 
-    /// Share of all processors that other processes, or other machines on the same host, have had so far. `None` where
-    /// the system does not tell.
+    /// Share of all processors that other processes, or other machines on the same host, have had
+    /// so far. `None` where the system does not tell.
     pub(crate) fn others(&self) -> Option<f64> {
         let (began, now) = (self.began?, Ticks::now()?);
         let others = (now.busy - began.busy).saturating_sub(now.own - began.own);
@@ -46,7 +51,9 @@ impl Machine {
     pub(crate) fn verdict(&self) -> String {
         match self.others() {
             None => "how busy the machine was besides is not known here".to_owned(),
-            Some(share) if share <= QUIET => format!("others had {:.0} % of the machine", share * 100.0),
+            Some(share) if share <= QUIET => {
+                format!("others had {:.0} % of the machine", share * 100.0)
+            }
             Some(share) => format!(
                 "others had {:.0} % of the machine: do not trust these numbers; systems with two threads suffer most",
                 share * 100.0
@@ -75,13 +82,22 @@ impl Ticks {
     fn now() -> Option<Self> {
         let of_all = std::fs::read_to_string("/proc/stat").ok()?;
         let line = of_all.lines().next()?.strip_prefix("cpu ")?;
-        // user, nice, system, idle, waiting for disks, two kinds of interrupts, stolen; guests are counted as users.
-        let ticks: Vec<u64> = line.split_whitespace().take(8).map_while(|number| number.parse().ok()).collect();
+        // user, nice, system, idle, waiting for disks, two kinds of interrupts, stolen; guests are
+        // counted as users.
+        let ticks: Vec<u64> = line
+            .split_whitespace()
+            .take(8)
+            .map_while(|number| number.parse().ok())
+            .collect();
         let all: u64 = ticks.iter().sum();
         let of_this = std::fs::read_to_string("/proc/self/stat").ok()?;
         // The program's name is in parentheses and may contain anything.
         let mut fields = of_this.rsplit_once(')')?.1.split_whitespace().skip(11);
         let mut own = || fields.next()?.parse::<u64>().ok();
-        Some(Ticks { all, busy: all - ticks.get(3)? - ticks.get(4)?, own: own()? + own()? })
+        Some(Ticks {
+            all,
+            busy: all - ticks.get(3)? - ticks.get(4)?,
+            own: own()? + own()?,
+        })
     }
 }

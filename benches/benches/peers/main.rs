@@ -1,14 +1,17 @@
-//! Commits per second of the consensus core beside other implementations of Raft in Rust, in the same run.
+//! Commits per second of the consensus core beside other implementations of Raft in Rust, in the
+//! same run.
 //!
-//! Clusters live in memory and in one process. Every node applies every command, no clock ticks and nothing is lost.
-//! Ours and raft-rs are values: one thread proposes batches that were made outside the clock and carries every message;
-//! a batch is over when every node has applied it, a node steps all that is queued for it before it is asked what it
-//! wants done, and it drops applied entries from its log as it goes. openraft is a set of tasks: two threads, and as
-//! many clients with one command each as the others have commands in a batch. Rounds of the systems alternate, so all
-//! see the same machine; only ratios within one run mean anything. `--durable` asks the other question, what a durable
-//! write costs beside the same bytes without a store.
+//! Clusters live in memory and in one process. Every node applies every command, no clock ticks and
+//! nothing is lost. Ours and raft-rs are values: one thread proposes batches that were made outside
+//! the clock and carries every message; a batch is over when every node has applied it, a node
+//! steps all that is queued for it before it is asked what it wants done, and it drops applied
+//! entries from its log as it goes. openraft is a set of tasks: two threads, and as many clients
+//! with one command each as the others have commands in a batch. Rounds of the systems alternate,
+//! so all see the same machine; only ratios within one run mean anything. `--durable` asks the
+//! other question, what a durable write costs beside the same bytes without a store.
 //!
-//! `cargo bench -p raftian-benches --bench peers [-- --json FILE]`, or `cargo peers [-- --json FILE]`.
+//! `cargo bench -p raftian-benches --bench peers [-- --json FILE]`, or `cargo peers [-- --json
+//! FILE]`.
 
 mod chart;
 mod durable;
@@ -33,12 +36,28 @@ use workload::{Cell, Load, System, batches};
 
 /// Ours first: the others are measured against it.
 const SYSTEMS: &[System] = &[
-    System { name: "raftian", load: Load::Batch, run: batches::<raftian::Cluster> },
-    System { name: "raft-rs 0.7", load: Load::Batch, run: batches::<raft_rs::Cluster> },
+    System {
+        name: "raftian",
+        load: Load::Batch,
+        run: batches::<raftian::Cluster>,
+    },
+    System {
+        name: "raft-rs 0.7",
+        load: Load::Batch,
+        run: batches::<raft_rs::Cluster>,
+    },
     #[cfg(feature = "openraft")]
-    System { name: "openraft 0.9", load: Load::Clients, run: openraft::v0_9::run },
+    System {
+        name: "openraft 0.9",
+        load: Load::Clients,
+        run: openraft::v0_9::run,
+    },
     #[cfg(feature = "openraft")]
-    System { name: "openraft 0.10", load: Load::Clients, run: openraft::v0_10::run },
+    System {
+        name: "openraft 0.10",
+        load: Load::Clients,
+        run: openraft::v0_10::run,
+    },
 ];
 
 /// How long and how often is measured.
@@ -72,18 +91,40 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs this benchmark again, built with openraft. openraft asks for features of shared crates with which every build of
-/// the workspace would build Bevy once more, so only this one build has it.
+/// Runs this benchmark again, built with openraft. openraft asks for features of shared crates with
+/// which every build of the workspace would build Bevy once more, so only this one build has it.
 #[cfg(not(feature = "openraft"))]
 fn with_openraft() -> ExitCode {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let package = ["bench", "--package", "raftian-benches", "--features", "openraft", "--bench", "peers", "--"];
-    let arguments = std::env::args_os().skip(1).filter(|argument| argument != "--bench");
-    match std::process::Command::new(cargo).args(package).args(arguments).status() {
+    let package = [
+        "bench",
+        "--package",
+        "raftian-benches",
+        "--features",
+        "openraft",
+        "--bench",
+        "peers",
+        "--",
+    ];
+    let arguments = std::env::args_os()
+        .skip(1)
+        .filter(|argument| argument != "--bench");
+    match std::process::Command::new(cargo)
+        .args(package)
+        .args(arguments)
+        .status()
+    {
         Ok(status) if status.success() => ExitCode::SUCCESS,
-        Ok(status) => ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)),
+        Ok(status) => ExitCode::from(
+            status
+                .code()
+                .and_then(|code| u8::try_from(code).ok())
+                .unwrap_or(1),
+        ),
         Err(error) => {
-            eprintln!("peers: cargo cannot be called to build openraft: {error}; --without-openraft does without");
+            eprintln!(
+                "peers: cargo cannot be called to build openraft: {error}; --without-openraft does without"
+            );
             ExitCode::FAILURE
         }
     }
@@ -132,17 +173,35 @@ fn weigh_durable(options: &Options) -> Result<(), Box<dyn Error>> {
 /// All systems in one cell, in turns.
 fn measure(cell: Cell, options: &Options, effort: &Effort) -> Vec<Row> {
     let prepare = |system: &'static System| {
-        // The first run is cold and tells the order of magnitude, the second tells how many commands fill a slice.
+        // The first run is cold and tells the order of magnitude, the second tells how many
+        // commands fill a slice.
         let few = (cell.load as u64 * 2).max(64);
-        let cold = system.rate(cell, few.next_multiple_of(cell.load as u64), Duration::from_nanos(1));
+        let cold = system.rate(
+            cell,
+            few.next_multiple_of(cell.load as u64),
+            Duration::from_nanos(1),
+        );
         let guess = cell.commands(cold, effort.slice / 4);
         let commands = cell.commands(system.rate(cell, guess, effort.slice / 4), effort.slice);
-        (commands, Row { system, cell, rates: Vec::new(), ratio: None })
+        (
+            commands,
+            Row {
+                system,
+                cell,
+                rates: Vec::new(),
+                ratio: None,
+            },
+        )
     };
-    let mut rows: Vec<_> = SYSTEMS.iter().filter(|system| options.wants(system)).map(prepare).collect();
+    let mut rows: Vec<_> = SYSTEMS
+        .iter()
+        .filter(|system| options.wants(system))
+        .map(prepare)
+        .collect();
     for _ in 0..effort.rounds {
         for (commands, row) in &mut rows {
-            row.rates.push(row.system.rate(cell, *commands, effort.slice));
+            row.rates
+                .push(row.system.rate(cell, *commands, effort.slice));
         }
     }
     let mut rows: Vec<Row> = rows.into_iter().map(|(_, row)| row).collect();

@@ -1,7 +1,9 @@
-//! openraft as it is meant to be used: a runtime of its own, and many clients who wait for one answer each.
+//! openraft as it is meant to be used: a runtime of its own, and many clients who wait for one
+//! answer each.
 //!
-//! What its two versions share is here: a log in memory, what a node applied, and the clients. Their networks are
-//! function calls, their timers are off, they take no snapshots, and nobody listens to their traces.
+//! What its two versions share is here: a log in memory, what a node applied, and the clients.
+//! Their networks are function calls, their timers are off, they take no snapshots, and nobody
+//! listens to their traces.
 
 pub(crate) mod v0_10;
 pub(crate) mod v0_9;
@@ -26,7 +28,8 @@ const MESSAGE_ENTRIES: u64 = 4096;
 /// Longer than any run: openraft takes the heartbeat's interval for the time a message may need.
 const NEVER_MILLIS: u64 = 600_000;
 
-/// A command on its way and in logs. All nodes share one copy of its bytes, as in the other systems.
+/// A command on its way and in logs. All nodes share one copy of its bytes, as in the other
+/// systems.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Order(Arc<[u8]>);
 
@@ -42,7 +45,8 @@ impl fmt::Debug for Order {
     }
 }
 
-/// The log and the vote of one node, shared with its readers. The log starts at entry 0 and is never cut at its front.
+/// The log and the vote of one node, shared with its readers. The log starts at entry 0 and is
+/// never cut at its front.
 struct MemoryLog<E, V>(Arc<Mutex<(Vec<E>, Option<V>)>>);
 
 impl<E, V> Clone for MemoryLog<E, V> {
@@ -112,11 +116,15 @@ impl Board {
 }
 
 fn runtime() -> Runtime {
-    Builder::new_multi_thread().worker_threads(WORKERS).enable_time().build().expect("a runtime of two threads")
+    Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .enable_time()
+        .build()
+        .expect("a runtime of two threads")
 }
 
-/// Has `cell.load` clients propose `commands` between them, each one at a time, and waits until every node has applied
-/// all of them. Must run on a thread that is none of the runtime's workers.
+/// Has `cell.load` clients propose `commands` between them, each one at a time, and waits until
+/// every node has applied all of them. Must run on a thread that is none of the runtime's workers.
 async fn measured<P, F>(cell: Cell, commands: u64, boards: &[Board], propose: P) -> Outcome
 where
     P: Fn(Order) -> F + Clone + Send + 'static,
@@ -140,9 +148,16 @@ where
     let answered = Instant::now();
     for board in boards {
         while board.tally().applied < commands {
-            assert!(answered.elapsed() < STUCK, "a node has applied only {} of {commands}", board.tally().applied);
+            assert!(
+                answered.elapsed() < STUCK,
+                "a node has applied only {} of {commands}",
+                board.tally().applied
+            );
             std::thread::sleep(LOOK);
         }
     }
-    Outcome { took: start.elapsed(), tallies: boards.iter().map(|board| *board.tally()).collect() }
+    Outcome {
+        took: start.elapsed(),
+        tallies: boards.iter().map(|board| *board.tally()).collect(),
+    }
 }

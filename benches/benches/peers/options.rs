@@ -52,7 +52,8 @@ impl Options {
     /// What the command line says; ends the process if that makes no sense.
     pub(crate) fn read() -> Self {
         let mut options = Self::parse();
-        // Cargo runs a benchmark in its package's folder; a relative path is meant from where cargo was called.
+        // Cargo runs a benchmark in its package's folder; a relative path is meant from where cargo
+        // was called.
         if let (Some(file), Some(caller)) = (&options.json, std::env::var_os("PWD")) {
             options.json = Some(PathBuf::from(caller).join(file));
         }
@@ -62,7 +63,10 @@ impl Options {
     /// Whether openraft is to be measured too.
     #[cfg(not(feature = "openraft"))]
     pub(crate) fn wants_openraft(&self) -> bool {
-        let named = self.system.as_ref().is_none_or(|start| "openraft 0.9".starts_with(start.as_str()));
+        let named = self
+            .system
+            .as_ref()
+            .is_none_or(|start| "openraft 0.9".starts_with(start.as_str()));
         self.measures() && !self.durable && !self.without_openraft && named
     }
 
@@ -72,18 +76,26 @@ impl Options {
     }
 
     pub(crate) fn wants(&self, system: &System) -> bool {
-        self.system.as_ref().is_none_or(|start| system.name.starts_with(start))
+        self.system
+            .as_ref()
+            .is_none_or(|start| system.name.starts_with(start))
     }
 
-    /// What is asked of every system: each size of cluster and of commands under each load, or only what the command
-    /// line names, which may be a size that is not among the usual ones.
+    /// What is asked of every system: each size of cluster and of commands under each load, or only
+    /// what the command line names, which may be a size that is not among the usual ones.
     pub(crate) fn cells(&self) -> Vec<Cell> {
-        let usual = |named: Option<u64>, usual: &[u64]| named.map_or_else(|| usual.to_vec(), |named| vec![named]);
+        let usual = |named: Option<u64>, usual: &[u64]| {
+            named.map_or_else(|| usual.to_vec(), |named| vec![named])
+        };
         let mut cells = Vec::new();
         for nodes in usual(self.nodes, &NODES) {
             for bytes in usual(self.bytes, &BYTES) {
                 for load in usual(self.load, &LOADS) {
-                    cells.push(Cell { nodes, bytes: bytes as usize, load: load as usize });
+                    cells.push(Cell {
+                        nodes,
+                        bytes: bytes as usize,
+                        load: load as usize,
+                    });
                 }
             }
         }
@@ -92,7 +104,10 @@ impl Options {
 
     pub(crate) fn effort(&self) -> Effort {
         let (rounds, millis) = if self.quick { (3, 50) } else { (7, 300) };
-        Effort { rounds: self.rounds.map_or(rounds, usize::from), slice: Duration::from_millis(millis) }
+        Effort {
+            rounds: self.rounds.map_or(rounds, usize::from),
+            slice: Duration::from_millis(millis),
+        }
     }
 }
 
@@ -104,5 +119,8 @@ fn known(start: &str) -> Result<String, String> {
     if "openraft 0.9".starts_with(start) || start.starts_with("openraft") {
         return Ok(start.to_owned());
     }
-    Err(format!("there is no such system; there are {} and openraft", names.join(", ")))
+    Err(format!(
+        "there is no such system; there are {} and openraft",
+        names.join(", ")
+    ))
 }

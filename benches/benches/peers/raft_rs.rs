@@ -37,10 +37,21 @@ impl Batched for Cluster {
             };
             let storage = MemStorage::new_with_conf_state((voters.clone(), Vec::new()));
             let node = RawNode::new(&config, storage, &logger).expect("the settings are valid");
-            Host { node, tally: Tally::default(), said: Vec::new(), applied: 0, dropped: 0 }
+            Host {
+                node,
+                tally: Tally::default(),
+                said: Vec::new(),
+                applied: 0,
+                dropped: 0,
+            }
         };
-        let mut cluster = Cluster { hosts: voters.iter().map(host).collect() };
-        cluster.hosts[0].node.campaign().expect("a follower may stand");
+        let mut cluster = Cluster {
+            hosts: voters.iter().map(host).collect(),
+        };
+        cluster.hosts[0]
+            .node
+            .campaign()
+            .expect("a follower may stand");
         cluster.hosts[0].ready();
         cluster.deliver();
         assert_eq!(cluster.hosts[0].node.raft.state, StateRole::Leader);
@@ -50,16 +61,28 @@ impl Batched for Cluster {
     type Batch = Message;
 
     fn batch(commands: &mut Commands, first: u64, count: usize) -> Message {
-        let entry = |number| Entry { data: commands.numbered(number).to_vec().into(), ..Entry::default() };
+        let entry = |number| Entry {
+            data: commands.numbered(number).to_vec().into(),
+            ..Entry::default()
+        };
         let entries = (first..first + count as u64).map(entry).collect::<Vec<_>>();
-        // One proposal of many entries: proposed one by one, each would leave in a message of its own.
-        let mut message = Message { from: 1, entries: entries.into(), ..Message::default() };
+        // One proposal of many entries: proposed one by one, each would leave in a message of its
+        // own.
+        let mut message = Message {
+            from: 1,
+            entries: entries.into(),
+            ..Message::default()
+        };
         message.set_msg_type(MessageType::MsgPropose);
         message
     }
 
     fn commit(&mut self, batch: Message) {
-        self.hosts[0].node.raft.step(batch).expect("the leader takes it");
+        self.hosts[0]
+            .node
+            .raft
+            .step(batch)
+            .expect("the leader takes it");
         self.hosts[0].ready();
         self.deliver();
     }
@@ -76,7 +99,10 @@ impl Cluster {
             for place in 0..self.hosts.len() {
                 for message in std::mem::take(&mut self.hosts[place].said) {
                     quiet = false;
-                    self.hosts[message.to as usize - 1].node.step(message).expect("its peers are sound");
+                    self.hosts[message.to as usize - 1]
+                        .node
+                        .step(message)
+                        .expect("its peers are sound");
                 }
             }
             if quiet {
@@ -98,7 +124,9 @@ impl Host {
             self.apply(ready.take_committed_entries());
             {
                 let mut storage = self.node.store().wl();
-                storage.append(ready.entries()).expect("entries follow each other");
+                storage
+                    .append(ready.entries())
+                    .expect("entries follow each other");
                 if let Some(hard_state) = ready.hs() {
                     storage.set_hardstate(hard_state.clone());
                 }
@@ -113,7 +141,11 @@ impl Host {
             self.node.advance_apply();
             if self.applied - self.dropped >= LOG_ENTRIES {
                 self.dropped = self.applied;
-                self.node.store().wl().compact(self.applied).expect("applied entries may be dropped");
+                self.node
+                    .store()
+                    .wl()
+                    .compact(self.applied)
+                    .expect("applied entries may be dropped");
             }
         }
     }

@@ -1,8 +1,8 @@
 //! Our side: the nodes, what each has said, their writes counted and reported done at once.
 
 use raftian_raft::{
-    ClientId, Command, Config, Index, Input, Membership, Message, Moment, Node, NodeId, Payload, Restored, RoleKind,
-    TakenSnapshot,
+    ClientId, Command, Config, Index, Input, Membership, Message, Moment, Node, NodeId, Payload,
+    Restored, RoleKind, TakenSnapshot,
 };
 
 use super::workload::{Batched, Cell, Commands, LOG_ENTRIES, Tally};
@@ -16,7 +16,8 @@ pub(crate) struct Cluster {
 
 struct Host {
     node: Node,
-    /// How many entries it wanted written. The log itself is in the node, as the peer's is in its storage.
+    /// How many entries it wanted written. The log itself is in the node, as the peer's is in its
+    /// storage.
     written: u64,
     tally: Tally,
     /// What it has said and nobody has heard.
@@ -34,11 +35,22 @@ impl Batched for Cluster {
         let ids = || (1..=cell.nodes).map(NodeId);
         let host = |id| {
             let membership = Membership::new(ids()).expect("a few voters");
-            let node = Node::new(Config::new(id, membership, id.0), Restored::default(), NOW).expect("defaults work");
+            let node = Node::new(Config::new(id, membership, id.0), Restored::default(), NOW)
+                .expect("defaults work");
             let (tally, said) = (Tally::default(), Vec::new());
-            Host { node, written: 0, tally, said, applied: Index(0), dropped: Index(0) }
+            Host {
+                node,
+                written: 0,
+                tally,
+                said,
+                applied: Index(0),
+                dropped: Index(0),
+            }
         };
-        let mut cluster = Cluster { hosts: ids().map(host).collect(), under_way: Vec::new() };
+        let mut cluster = Cluster {
+            hosts: ids().map(host).collect(),
+            under_way: Vec::new(),
+        };
         cluster.step(0, Input::Campaign);
         cluster.deliver();
         assert_eq!(cluster.hosts[0].node.role(), RoleKind::Leader);
@@ -48,7 +60,11 @@ impl Batched for Cluster {
     type Batch = Vec<Command>;
 
     fn batch(commands: &mut Commands, first: u64, count: usize) -> Vec<Command> {
-        let command = |sequence| Command { client: ClientId(1), sequence, bytes: commands.numbered(sequence).into() };
+        let command = |sequence| Command {
+            client: ClientId(1),
+            sequence,
+            bytes: commands.numbered(sequence).into(),
+        };
         (first..first + count as u64).map(command).collect()
     }
 
@@ -59,7 +75,11 @@ impl Batched for Cluster {
 
     fn tallies(&self) -> Vec<Tally> {
         // One entry more than commands: the empty one of the leader's term.
-        assert!(self.hosts.iter().all(|host| host.written == host.tally.applied + 1));
+        assert!(
+            self.hosts
+                .iter()
+                .all(|host| host.written == host.tally.applied + 1)
+        );
         self.hosts.iter().map(|host| host.tally).collect()
     }
 }
@@ -74,7 +94,9 @@ impl Cluster {
                 std::mem::swap(&mut self.under_way, &mut host.said);
                 for (to, message) in self.under_way.drain(..) {
                     quiet = false;
-                    self.hosts[to.0 as usize - 1].node.step(NOW, Input::Receive { from, message });
+                    self.hosts[to.0 as usize - 1]
+                        .node
+                        .step(NOW, Input::Receive { from, message });
                 }
             }
             if quiet {
@@ -123,7 +145,14 @@ impl Host {
             if self.applied.0 - self.dropped.0 >= LOG_ENTRIES {
                 self.dropped = self.applied;
                 let (index, data) = (self.applied, Vec::new().into());
-                self.node.step(NOW, Input::TakeSnapshot(TakenSnapshot { index, data, compact_to: Some(index) }));
+                self.node.step(
+                    NOW,
+                    Input::TakeSnapshot(TakenSnapshot {
+                        index,
+                        data,
+                        compact_to: Some(index),
+                    }),
+                );
             }
         }
     }

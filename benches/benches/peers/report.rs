@@ -26,7 +26,9 @@ impl Row {
     fn json(&self) -> Value {
         let Cell { nodes, bytes, load } = self.cell;
         let whole = |rate: f64| rate.round() as u64;
-        let edge = |pick: fn(f64, f64) -> f64| whole(self.rates.iter().copied().reduce(pick).unwrap_or_default());
+        let edge = |pick: fn(f64, f64) -> f64| {
+            whole(self.rates.iter().copied().reduce(pick).unwrap_or_default())
+        };
         json!({
             "system": self.system.name,
             "nodes": nodes,
@@ -46,18 +48,35 @@ pub(crate) fn median(values: &[f64]) -> f64 {
     sorted[sorted.len() / 2]
 }
 
-/// Fills in the ratios: the median over the rounds, since what slows the machine down slows neighbours alike.
+/// Fills in the ratios: the median over the rounds, since what slows the machine down slows
+/// neighbours alike.
 pub(crate) fn compare(rows: &mut [Row], ours: &str) {
-    let Some(ours) = rows.iter().find(|row| row.system.name == ours).map(|row| row.rates.clone()) else { return };
+    let Some(ours) = rows
+        .iter()
+        .find(|row| row.system.name == ours)
+        .map(|row| row.rates.clone())
+    else {
+        return;
+    };
     for row in rows {
-        row.ratio = Some(median(&ours.iter().zip(&row.rates).map(|(ours, that)| ours / that).collect::<Vec<_>>()));
+        row.ratio = Some(median(
+            &ours
+                .iter()
+                .zip(&row.rates)
+                .map(|(ours, that)| ours / that)
+                .collect::<Vec<_>>(),
+        ));
     }
 }
 
 /// What stands above the lines.
 pub(crate) fn heading(effort: &Effort, machine: &Machine) -> String {
     let Effort { rounds, slice } = effort;
-    let missing = if cfg!(feature = "openraft") { "" } else { "openraft is left out: `cargo peers` has it\n" };
+    let missing = if cfg!(feature = "openraft") {
+        ""
+    } else {
+        "openraft is left out: `cargo peers` has it\n"
+    };
     format!(
         "commits/s in memory, median of {rounds} rounds of {} ms, {}\n\
          batch: one thread, one batch under way; clients: two threads, one command of each client under way\n{missing}\
@@ -79,9 +98,15 @@ pub(crate) fn lines(rows: &[Row]) -> String {
     for row in rows {
         let Cell { nodes, bytes, load } = row.cell;
         let load = format!("{} {load:>5}", row.system.load.name());
-        let ratio = row.ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}x"));
+        let ratio = row
+            .ratio
+            .map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}x"));
         let commits = row.commits();
-        let _ = writeln!(text, "{:<14} {nodes:>5} {bytes:>5} {load:>13} {commits:>12.0} {ratio:>12}", row.system.name);
+        let _ = writeln!(
+            text,
+            "{:<14} {nodes:>5} {bytes:>5} {load:>13} {commits:>12.0} {ratio:>12}",
+            row.system.name
+        );
     }
     text
 }

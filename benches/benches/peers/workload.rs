@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-/// Most bytes of commands in one run: 128 MiB, so that it fits any machine even with systems whose logs keep all.
+/// Most bytes of commands in one run: 128 MiB, so that it fits any machine even with systems whose
+/// logs keep all.
 const LOG_BYTES: usize = 128 << 20;
 /// Most commands in one run, for the same reason: each costs about a hundred bytes on every node.
 const LOG_COMMANDS: usize = 1 << 19;
@@ -19,7 +20,8 @@ pub(crate) struct Cell {
 }
 
 impl Cell {
-    /// How many commands take about `slice` at `rate` commands a second: whole loads, and no more than a run may hold.
+    /// How many commands take about `slice` at `rate` commands a second: whole loads, and no more
+    /// than a run may hold.
     pub(crate) fn commands(self, rate: f64, slice: Duration) -> u64 {
         let fits = (LOG_BYTES / self.bytes).min(LOG_COMMANDS);
         let wanted = ((rate * slice.as_secs_f64()) as usize).clamp(1, fits);
@@ -52,8 +54,8 @@ pub(crate) struct System {
     pub(crate) name: &'static str,
     /// How it is loaded.
     pub(crate) load: Load,
-    /// Elects a leader in a fresh cluster, then commits so many commands against the clock and applies them on every
-    /// node.
+    /// Elects a leader in a fresh cluster, then commits so many commands against the clock and
+    /// applies them on every node.
     pub(crate) run: fn(Cell, u64) -> Outcome,
 }
 
@@ -82,9 +84,23 @@ impl System {
     fn verify(&self, cell: Cell, commands: u64, outcome: &Outcome) {
         let Outcome { tallies, .. } = outcome;
         let first = tallies[0];
-        assert_eq!(tallies.len() as u64, cell.nodes, "{}: every node reports", self.name);
-        assert!(tallies.iter().all(|tally| *tally == first), "{}: nodes applied different logs", self.name);
-        assert_eq!((first.applied, first.sum), (commands, expected(cell, commands)), "{} did other work", self.name);
+        assert_eq!(
+            tallies.len() as u64,
+            cell.nodes,
+            "{}: every node reports",
+            self.name
+        );
+        assert!(
+            tallies.iter().all(|tally| *tally == first),
+            "{}: nodes applied different logs",
+            self.name
+        );
+        assert_eq!(
+            (first.applied, first.sum),
+            (commands, expected(cell, commands)),
+            "{} did other work",
+            self.name
+        );
     }
 }
 
@@ -95,7 +111,8 @@ pub(crate) struct Tally {
     pub(crate) applied: u64,
     /// Depends on their order, which must be the same on every node.
     chain: u64,
-    /// Does not depend on their order, so that it can be told beforehand what concurrent clients amount to.
+    /// Does not depend on their order, so that it can be told beforehand what concurrent clients
+    /// amount to.
     sum: u64,
 }
 
@@ -110,17 +127,23 @@ impl Tally {
 }
 
 fn hash(bytes: &[u8]) -> u64 {
-    // Not all of the bytes: reading a kilobyte on every node takes longer than agreeing on it. Every system would pay it
-    // alike, so it would only hide how they differ.
-    let number = bytes.first_chunk().map_or(0, |word| u64::from_le_bytes(*word));
-    let end = bytes.last_chunk().map_or(0, |word| u64::from_le_bytes(*word));
+    // Not all of the bytes: reading a kilobyte on every node takes longer than agreeing on it.
+    // Every system would pay it alike, so it would only hide how they differ.
+    let number = bytes
+        .first_chunk()
+        .map_or(0, |word| u64::from_le_bytes(*word));
+    let end = bytes
+        .last_chunk()
+        .map_or(0, |word| u64::from_le_bytes(*word));
     number.wrapping_add(end ^ bytes.len() as u64)
 }
 
 /// The sum of a node that applied the commands from 0 to `commands`.
 fn expected(cell: Cell, commands: u64) -> u64 {
     let mut commands_of_this_size = Commands::new(cell.bytes);
-    (0..commands).fold(0, |sum, number| sum.wrapping_add(hash(commands_of_this_size.numbered(number))))
+    (0..commands).fold(0, |sum, number| {
+        sum.wrapping_add(hash(commands_of_this_size.numbered(number)))
+    })
 }
 
 /// Makes the commands of one proposer, which copies each into whatever its system carries.
@@ -139,13 +162,14 @@ impl Commands {
     }
 }
 
-/// Commands that are made ahead, at least one batch of them: few enough to stay in the caches, and enough for the clock
-/// to be read rarely.
+/// Commands that are made ahead, at least one batch of them: few enough to stay in the caches, and
+/// enough for the clock to be read rarely.
 const PREPARED: u64 = 1024;
 
-/// Entries after which every node drops from its log what it has applied: a few times as many as a node keeps behind a
-/// snapshot unless told otherwise. A log that grew for ever would be measured by how fast the kernel hands out zeroed
-/// pages, and by memory that no cache holds, which every system pays alike.
+/// Entries after which every node drops from its log what it has applied: a few times as many as a
+/// node keeps behind a snapshot unless told otherwise. A log that grew for ever would be measured
+/// by how fast the kernel hands out zeroed pages, and by memory that no cache holds, which every
+/// system pays alike.
 pub(crate) const LOG_ENTRIES: u64 = 1 << 12;
 
 /// A cluster on one thread that commits batches.
@@ -169,7 +193,8 @@ pub(crate) fn batches<C: Batched>(cell: Cell, commands: u64) -> Outcome {
     let (mut took, mut ready) = (Duration::ZERO, Vec::new());
     let step = PREPARED.next_multiple_of(cell.load as u64);
     for begin in (0..commands).step_by(step as usize) {
-        // Where commands come from, and what it costs to write them down, is not the cluster's affair.
+        // Where commands come from, and what it costs to write them down, is not the cluster's
+        // affair.
         let firsts = (begin..commands.min(begin + step)).step_by(cell.load);
         ready.extend(firsts.map(|first| C::batch(&mut maker, first, cell.load)));
         let start = Instant::now();
@@ -178,5 +203,8 @@ pub(crate) fn batches<C: Batched>(cell: Cell, commands: u64) -> Outcome {
         }
         took += start.elapsed();
     }
-    Outcome { took, tallies: cluster.tallies() }
+    Outcome {
+        took,
+        tallies: cluster.tallies(),
+    }
 }

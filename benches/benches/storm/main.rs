@@ -1,8 +1,8 @@
 //! How many events a second a storm simulates on one core, and what of it grows with the cluster.
 //!
-//! Every size of cluster meets the same seeds, once with machines whose disks and messages hold values, and once with
-//! the real store and the wire. All properties are checked after every step in both. Processor time counts, so that a
-//! busy machine tells nearly the same as an idle one.
+//! Every size of cluster meets the same seeds, once with machines whose disks and messages hold
+//! values, and once with the real store and the wire. All properties are checked after every step
+//! in both. Processor time counts, so that a busy machine tells nearly the same as an idle one.
 //!
 //! `cargo bench -p raftian-benches --bench storm [-- --json FILE]`
 
@@ -45,14 +45,27 @@ fn main() -> ExitCode {
         (true, true) => 20,
         (true, false) => 200,
     };
-    println!("simulated events a second of one core, {seeds} seeds each, {}", machine.line());
-    println!("{:>5} {:>12} {:>12} {:>12}", "nodes", "machines", "events", "events/s");
+    println!(
+        "simulated events a second of one core, {seeds} seeds each, {}",
+        machine.line()
+    );
+    println!(
+        "{:>5} {:>12} {:>12} {:>12}",
+        "nodes", "machines", "events", "events/s"
+    );
     let mut rows = Vec::new();
-    for (machines, name) in [(Machines::Bare, "bare"), (Machines::Everything, "everything")] {
+    for (machines, name) in [
+        (Machines::Bare, "bare"),
+        (Machines::Everything, "everything"),
+    ] {
         for nodes in NODES {
             let (mut events, before) = (0, Clock::now());
             for seed in 1..=seeds {
-                let storm = Storm { nodes, machines, ..Storm::of(seed) };
+                let storm = Storm {
+                    nodes,
+                    machines,
+                    ..Storm::of(seed)
+                };
                 match storm.run() {
                     Ok(report) => events += report.steps,
                     Err(wreck) => {
@@ -67,9 +80,13 @@ fn main() -> ExitCode {
         }
     }
     println!("{}", machine.verdict());
-    let Some(file) = options.json else { return ExitCode::SUCCESS };
-    // Cargo runs a benchmark in its package's folder; a relative path is meant from where cargo was called.
-    let file = std::env::var_os("PWD").map_or(file.clone(), |caller| PathBuf::from(caller).join(&file));
+    let Some(file) = options.json else {
+        return ExitCode::SUCCESS;
+    };
+    // Cargo runs a benchmark in its package's folder; a relative path is meant from where cargo was
+    // called.
+    let file =
+        std::env::var_os("PWD").map_or(file.clone(), |caller| PathBuf::from(caller).join(&file));
     let document = json!({ "machine": machine.json(), "rows": rows });
     match std::fs::write(&file, format!("{document:#}\n")) {
         Ok(()) => ExitCode::SUCCESS,
@@ -80,7 +97,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Processor time of this thread where the system tells it, which other programs do not lengthen; else the clock.
+/// Processor time of this thread where the system tells it, which other programs do not lengthen;
+/// else the clock.
 struct Clock {
     processor: Option<u64>,
     began: Instant,
@@ -88,15 +106,25 @@ struct Clock {
 
 impl Clock {
     fn now() -> Self {
-        Clock { processor: processor_nanos(), began: Instant::now() }
+        Clock {
+            processor: processor_nanos(),
+            began: Instant::now(),
+        }
     }
 
     fn elapsed(&self) -> Duration {
-        let passed = self.processor.and_then(|before| processor_nanos()?.checked_sub(before));
+        let passed = self
+            .processor
+            .and_then(|before| processor_nanos()?.checked_sub(before));
         passed.map_or_else(|| self.began.elapsed(), Duration::from_nanos)
     }
 }
 
 fn processor_nanos() -> Option<u64> {
-    std::fs::read_to_string("/proc/thread-self/schedstat").ok()?.split_whitespace().next()?.parse().ok()
+    std::fs::read_to_string("/proc/thread-self/schedstat")
+        .ok()?
+        .split_whitespace()
+        .next()?
+        .parse()
+        .ok()
 }

@@ -1,4 +1,5 @@
-//! Three machines in one process agree on a counter. Run it with `cargo run -p bevy_raft --example three_nodes`.
+//! Three machines in one process agree on a counter. Run it with `cargo run -p bevy_raft --example
+//! three_nodes`.
 
 use bevy_ecs::prelude::*;
 use bevy_raft::prelude::*;
@@ -26,17 +27,21 @@ fn add(entry: Res<CommittedEntry>, mut sum: ResMut<Sum>) {
 
 fn main() {
     let mut cluster = test_app::TestCluster::new(3, |app| {
-        app.add_replicated_command::<Add>().init_resource::<Sum>().add_replicated_state::<Sum>();
+        app.add_replicated_command::<Add>()
+            .init_resource::<Sum>()
+            .add_replicated_state::<Sum>();
         app.add_systems(ApplyCommitted, add);
-        app.add_observer(|added: On<Committed<Add>>, status: Res<RaftStatus>, sum: Res<Sum>| {
-            println!(
-                "node {} applied {:?} as {}: sum {}",
-                status.id().map_or(0, |id| id.0),
-                added.command,
-                added.entry.index,
-                sum.0
-            );
-        });
+        app.add_observer(
+            |added: On<Committed<Add>>, status: Res<RaftStatus>, sum: Res<Sum>| {
+                println!(
+                    "node {} applied {:?} as {}: sum {}",
+                    status.id().map_or(0, |id| id.0),
+                    added.command,
+                    added.entry.index,
+                    sum.0
+                );
+            },
+        );
     });
     let leader = cluster.elect();
     println!("node {leader} leads");

@@ -15,14 +15,16 @@ use crate::propose::{Outbox, Outcome, ProposalId, ProposalOutcome};
 use crate::state;
 use crate::status::RaftStatus;
 
-/// Most entries applied in one frame. More than ten thousand a second at 60 frames; whatever is left waits in the node.
+/// Most entries applied in one frame. More than ten thousand a second at 60 frames; whatever is
+/// left waits in the node.
 pub const APPLY_BUDGET: usize = 256;
 
 /// An app this many entries behind is catching up: presentation may want to skip sounds and sparks.
 pub const CATCHING_UP: u64 = 64;
 
-/// Runs once per committed command, in log order. Its systems are the only writers of replicated state; they read the
-/// command from [`CommittedEntry`]. Two systems that touch the same data must be ordered: ambiguity is an error.
+/// Runs once per committed command, in log order. Its systems are the only writers of replicated
+/// state; they read the command from [`CommittedEntry`]. Two systems that touch the same data must
+/// be ordered: ambiguity is an error.
 #[derive(ScheduleLabel, Clone, PartialEq, Eq, Hash, Debug)]
 pub struct ApplyCommitted;
 
@@ -51,7 +53,9 @@ impl CommittedEntry {
     /// The command, if it is a `C`.
     #[must_use]
     pub fn command<C: ReplicatedCommand>(&self) -> Option<&C> {
-        self.current.as_ref().and_then(|(_, command)| command.downcast_ref())
+        self.current
+            .as_ref()
+            .and_then(|(_, command)| command.downcast_ref())
     }
 
     /// Where it stands. `None` outside [`ApplyCommitted`].
@@ -61,9 +65,10 @@ impl CommittedEntry {
     }
 }
 
-/// A command was applied on this machine: for sound, light and numbers that fly. Triggered after [`ApplyCommitted`] ran
-/// for it; the order of several observers is arbitrary, so they must not write replicated state. Triggered at most once:
-/// not for a command that is part of a snapshot, and not again for one that is applied again after a repair; see
+/// A command was applied on this machine: for sound, light and numbers that fly. Triggered after
+/// [`ApplyCommitted`] ran for it; the order of several observers is arbitrary, so they must not
+/// write replicated state. Triggered at most once: not for a command that is part of a snapshot,
+/// and not again for one that is applied again after a repair; see
 /// [`StateRestored`](crate::StateRestored).
 #[derive(Event, Clone, Debug)]
 pub struct Committed<C: ReplicatedCommand> {
@@ -79,7 +84,9 @@ pub struct Committed<C: ReplicatedCommand> {
 
 /// Pulls committed entries and applies them.
 pub(crate) fn apply_committed(world: &mut World, mut taken: Local<Vec<node::Committed>>) {
-    let Some(mut node) = world.get_resource_mut::<RaftNode>() else { return };
+    let Some(mut node) = world.get_resource_mut::<RaftNode>() else {
+        return;
+    };
     taken.clear();
     node.get().take_committed(APPLY_BUDGET, &mut taken);
     for committed in taken.drain(..) {
@@ -88,7 +95,8 @@ pub(crate) fn apply_committed(world: &mut World, mut taken: Local<Vec<node::Comm
             node::Committed::Snapshot(snapshot) => state::restore(world, &snapshot),
         };
         if let Err(reason) = applied {
-            // Without this entry or snapshot the state would differ from that of the other machines.
+            // Without this entry or snapshot the state would differ from that of the other
+            // machines.
             tracing::error!(reason, "this machine cannot go on");
             world.resource_mut::<RaftNode>().get().give_up(reason);
             break;
@@ -107,7 +115,10 @@ pub(crate) fn apply_committed(world: &mut World, mut taken: Local<Vec<node::Comm
 fn apply_entry(world: &mut World, entry: &Entry) -> Result<(), String> {
     let index = entry.index;
     let expected = world.resource::<AppliedLog>().index.next();
-    assert_eq!(index, expected, "entries are applied in log order without gaps");
+    assert_eq!(
+        index, expected,
+        "entries are applied in log order without gaps"
+    );
     match &entry.payload {
         Payload::Command(command) => apply_command(world, entry, command)?,
         // The members are the core's affair, and a witness has no app to hand anything to.
@@ -121,18 +132,37 @@ fn apply_entry(world: &mut World, entry: &Entry) -> Result<(), String> {
 }
 
 fn apply_command(world: &mut World, entry: &Entry, command: &Command) -> Result<(), String> {
-    let Command { client, sequence, bytes } = command;
-    let facts =
-        EntryInfo { index: entry.index, term: entry.term, stamp: entry.stamp, client: *client, sequence: *sequence };
-    let verdict = world.resource_mut::<AppliedLog>().sessions.admit(*client, *sequence);
+    let Command {
+        client,
+        sequence,
+        bytes,
+    } = command;
+    let facts = EntryInfo {
+        index: entry.index,
+        term: entry.term,
+        stamp: entry.stamp,
+        client: *client,
+        sequence: *sequence,
+    };
+    let verdict = world
+        .resource_mut::<AppliedLog>()
+        .sessions
+        .admit(*client, *sequence);
     let proposal = world.resource_scope(|world, mut outbox: Mut<Outbox>| {
-        outbox.committed(*client, *sequence, world.resource::<RaftStatus>().view.as_ref())
+        outbox.committed(
+            *client,
+            *sequence,
+            world.resource::<RaftStatus>().view.as_ref(),
+        )
     });
     if verdict == Verdict::Repeat {
-        // Ours and still pending: it is part of a snapshot, or was applied by the machine from which this app took over
-        // its state.
+        // Ours and still pending: it is part of a snapshot, or was applied by the machine from
+        // which this app took over its state.
         if let Some(id) = proposal {
-            world.trigger(ProposalOutcome { id, outcome: Outcome::Committed(facts) });
+            world.trigger(ProposalOutcome {
+                id,
+                outcome: Outcome::Committed(facts),
+            });
         }
         return Ok(());
     }
@@ -142,12 +172,19 @@ fn apply_command(world: &mut World, entry: &Entry, command: &Command) -> Result<
             world.resource_mut::<CommittedEntry>().current = Some((facts, command));
             run_schedule(world).map_err(|panic| {
                 let command = world.resource::<CommandRegistry>().describe(bytes);
-                format!("a system of ApplyCommitted panicked at entry {}, command {command}: {panic}", facts.index)
+                format!(
+                    "a system of ApplyCommitted panicked at entry {}, command {command}: {panic}",
+                    facts.index
+                )
             })?;
             let taken = world.resource_mut::<CommittedEntry>().current.take();
             let announced = world.resource::<AppliedLog>().announced;
             if let Some((facts, command)) = taken.filter(|(facts, _)| facts.index > announced) {
-                let commit = world.resource::<RaftStatus>().view.as_ref().map_or(Index(0), |view| view.status.commit);
+                let commit = world
+                    .resource::<RaftStatus>()
+                    .view
+                    .as_ref()
+                    .map_or(Index(0), |view| view.status.commit);
                 let catching_up = commit.0.saturating_sub(facts.index.0) > CATCHING_UP;
                 (codec.announce)(world, &command, facts, proposal, catching_up);
             }
@@ -164,18 +201,23 @@ fn apply_command(world: &mut World, entry: &Entry, command: &Command) -> Result<
         }
     }
     if let Some(id) = proposal {
-        world.trigger(ProposalOutcome { id, outcome: Outcome::Committed(facts) });
+        world.trigger(ProposalOutcome {
+            id,
+            outcome: Outcome::Committed(facts),
+        });
     }
     Ok(())
 }
 
-/// Runs [`ApplyCommitted`]. An error that a system returns counts as a panic, whatever handler the app has: a command that was
-/// applied in part would make another state. Returns the message of a panic.
+/// Runs [`ApplyCommitted`]. An error that a system returns counts as a panic, whatever handler the
+/// app has: a command that was applied in part would make another state. Returns the message of a
+/// panic.
 fn run_schedule(world: &mut World) -> Result<(), String> {
     let handler = world.remove_resource::<FallbackErrorHandler>();
     world.insert_resource(FallbackErrorHandler(bevy_ecs::error::panic));
     let ran = world.schedule_scope(ApplyCommitted, |world, schedule| {
-        catch_unwind(AssertUnwindSafe(|| schedule.run(world))).map_err(|panic| panic_message(&*panic))
+        catch_unwind(AssertUnwindSafe(|| schedule.run(world)))
+            .map_err(|panic| panic_message(&*panic))
     });
     match handler {
         Some(handler) => world.insert_resource(handler),

@@ -15,9 +15,11 @@ use sha2::{Digest, Sha256};
 use crate::apply::{Committed, EntryInfo};
 use crate::propose::ProposalId;
 
-/// A command that every machine applies. It must mean the same everywhere: name things by stable ids, never by
-/// `Entity`, and leave out floats, time and chance.
-pub trait ReplicatedCommand: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static {
+/// A command that every machine applies. It must mean the same everywhere: name things by stable
+/// ids, never by `Entity`, and leave out floats, time and chance.
+pub trait ReplicatedCommand:
+    Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static
+{
     /// Its name on the wire, with a version: "game.attack/1". Change it when the meaning changes.
     const NAME: &'static str;
 }
@@ -33,7 +35,9 @@ pub trait AddReplicatedCommand {
 
 impl AddReplicatedCommand for App {
     fn add_replicated_command<C: ReplicatedCommand>(&mut self) -> &mut Self {
-        self.world_mut().get_resource_or_init::<CommandRegistry>().register::<C>();
+        self.world_mut()
+            .get_resource_or_init::<CommandRegistry>()
+            .register::<C>();
         self
     }
 }
@@ -63,15 +67,28 @@ impl CommandRegistry {
         let codec = Codec {
             name: C::NAME,
             decode: |bytes| Ok(Box::new(wire::decode_value::<C>(bytes)?)),
-            describe: |bytes| wire::decode_value::<C>(bytes).ok().map(|command| format!("{command:?}")),
+            describe: |bytes| {
+                wire::decode_value::<C>(bytes)
+                    .ok()
+                    .map(|command| format!("{command:?}"))
+            },
             announce: |world, command, entry, proposal, catching_up| {
                 if let Some(command) = command.downcast_ref::<C>() {
-                    world.trigger(Committed { command: command.clone(), entry, proposal, catching_up });
+                    world.trigger(Committed {
+                        command: command.clone(),
+                        entry,
+                        proposal,
+                        catching_up,
+                    });
                 }
             },
         };
         if let Some(other) = self.codecs.insert(tag(C::NAME), codec) {
-            panic!("the commands {:?} and {:?} have the same tag: rename one", other.name, C::NAME);
+            panic!(
+                "the commands {:?} and {:?} have the same tag: rename one",
+                other.name,
+                C::NAME
+            );
         }
     }
 
@@ -80,7 +97,8 @@ impl CommandRegistry {
     pub fn describe(&self, bytes: &[u8]) -> String {
         let unknown = || "(a command this program does not know)".to_owned();
         self.find(bytes).map_or_else(unknown, |(codec, rest)| {
-            (codec.describe)(rest).unwrap_or_else(|| format!("({} with damaged content)", codec.name))
+            (codec.describe)(rest)
+                .unwrap_or_else(|| format!("({} with damaged content)", codec.name))
         })
     }
 
@@ -96,7 +114,9 @@ impl CommandRegistry {
 
     /// The codec and the decoded command; the error says what is wrong with the bytes.
     pub(crate) fn decode(&self, bytes: &[u8]) -> Result<(Codec, AnyCommand), String> {
-        let (codec, rest) = self.find(bytes).ok_or("no registered command has its tag")?;
+        let (codec, rest) = self
+            .find(bytes)
+            .ok_or("no registered command has its tag")?;
         match (codec.decode)(rest) {
             Ok(command) => Ok((codec, command)),
             Err(error) => Err(format!("{}: {error}", codec.name)),
@@ -109,7 +129,8 @@ impl CommandRegistry {
     }
 }
 
-/// The first bytes of the name's SHA-256: stable over builds, and independent of the order of registration.
+/// The first bytes of the name's SHA-256: stable over builds, and independent of the order of
+/// registration.
 fn tag(name: &str) -> u32 {
     let digest = Sha256::digest(name);
     u32::from_le_bytes([digest[0], digest[1], digest[2], digest[3]])

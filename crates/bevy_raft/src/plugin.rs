@@ -15,7 +15,8 @@ use crate::propose::{self, Outbox};
 use crate::state::StateRegistry;
 use crate::status::{self, RaftRole, RaftStatus};
 
-/// Connects an app to its node. Add it after `DefaultPlugins` or `StatesPlugin`, if the app has them.
+/// Connects an app to its node. Add it after `DefaultPlugins` or `StatesPlugin`, if the app has
+/// them.
 pub struct RaftPlugin {
     node: Mutex<Option<RaftNode>>,
     clock: RaftClock,
@@ -23,13 +24,14 @@ pub struct RaftPlugin {
 }
 
 impl RaftPlugin {
-    /// A node that runs on its own thread, such as a [`NodeHandle`](raftian_node::NodeHandle). The default.
+    /// A node that runs on its own thread, such as a [`NodeHandle`](raftian_node::NodeHandle). The
+    /// default.
     pub fn new(node: impl Replica + 'static) -> Self {
         Self::attached(RaftNode::new(node))
     }
 
-    /// A node that was detached from another app. Insert the [`AppliedLog`] it was detached with, after adding the
-    /// plugin.
+    /// A node that was detached from another app. Insert the [`AppliedLog`] it was detached with,
+    /// after adding the plugin.
     pub fn attached(node: RaftNode) -> Self {
         RaftPlugin {
             node: Mutex::new(Some(node)),
@@ -40,10 +42,14 @@ impl RaftPlugin {
 
     /// A node that the app's own systems pump, on this clock.
     pub fn in_schedule(node: impl Replica + 'static, clock: RaftClock) -> Self {
-        RaftPlugin { clock, ..Self::new(node) }
+        RaftPlugin {
+            clock,
+            ..Self::new(node)
+        }
     }
 
-    /// Uses this client id instead of a fresh one. It must never have been used before in the same log.
+    /// Uses this client id instead of a fresh one. It must never have been used before in the same
+    /// log.
     #[must_use]
     pub fn with_client(mut self, client: ClientId) -> Self {
         self.client = client;
@@ -54,7 +60,8 @@ impl RaftPlugin {
 /// Where the plugin's work happens.
 #[derive(SystemSet, Clone, PartialEq, Eq, Hash, Debug)]
 pub enum RaftSystems {
-    /// `PreUpdate`: the node works, if it is pumped by the app; [`RaftStatus`] and [`RaftRole`] are brought up to date.
+    /// `PreUpdate`: the node works, if it is pumped by the app; [`RaftStatus`] and [`RaftRole`] are
+    /// brought up to date.
     Receive,
     /// `PreUpdate`, after `Receive`: committed entries are applied.
     Apply,
@@ -73,8 +80,8 @@ pub enum RaftClock {
     Manual(Moment),
 }
 
-/// The node this app is a program of. Remove the resource to detach it, insert one to attach another; keep
-/// [`AppliedLog`] and the game's own replicated state with the node they belong to.
+/// The node this app is a program of. Remove the resource to detach it, insert one to attach
+/// another; keep [`AppliedLog`] and the game's own replicated state with the node they belong to.
 #[derive(Resource)]
 pub struct RaftNode {
     replica: Mutex<Box<dyn Replica>>,
@@ -85,7 +92,10 @@ pub struct RaftNode {
 impl RaftNode {
     /// A node to attach.
     pub fn new(node: impl Replica + 'static) -> Self {
-        RaftNode { replica: Mutex::new(Box::new(node)), snapshot_wanted: false }
+        RaftNode {
+            replica: Mutex::new(Box::new(node)),
+            snapshot_wanted: false,
+        }
     }
 
     /// Stops the node for good, because its program cannot go on. `reason` is shown in
@@ -95,7 +105,10 @@ impl RaftNode {
     }
 
     pub(crate) fn get(&mut self) -> &mut dyn Replica {
-        self.replica.get_mut().unwrap_or_else(PoisonError::into_inner).as_mut()
+        self.replica
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_mut()
     }
 }
 
@@ -106,7 +119,8 @@ pub struct AppliedLog {
     pub index: Index,
     /// Which commands were applied.
     pub sessions: Sessions,
-    /// The highest index that was ever applied. An entry that is applied again, after a repair, is not announced again.
+    /// The highest index that was ever applied. An entry that is applied again, after a repair, is
+    /// not announced again.
     pub(crate) announced: Index,
 }
 
@@ -115,38 +129,55 @@ impl Plugin for RaftPlugin {
         if !app.is_plugin_added::<StatesPlugin>() {
             app.add_plugins(StatesPlugin);
         }
-        let node = self.node.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let node = self
+            .node
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         app.insert_resource(node.expect("a plugin is built once"));
         app.insert_resource(self.clock);
         app.insert_resource(Outbox::new(self.client));
-        app.init_resource::<AppliedLog>().init_resource::<RaftStatus>().init_resource::<CommandRegistry>();
+        app.init_resource::<AppliedLog>()
+            .init_resource::<RaftStatus>()
+            .init_resource::<CommandRegistry>();
         app.init_resource::<StateRegistry>();
-        app.init_resource::<CommittedEntry>().init_state::<RaftRole>();
+        app.init_resource::<CommittedEntry>()
+            .init_state::<RaftRole>();
 
-        app.init_schedule(ApplyCommitted).edit_schedule(ApplyCommitted, |schedule| {
-            // One entry is little work: threads would cost more than they bring, and an order left open would be a
-            // divergence.
-            schedule.set_executor(SingleThreadedExecutor::new());
-            schedule.set_build_settings(ScheduleBuildSettings {
-                ambiguity_detection: LogLevel::Error,
-                ..ScheduleBuildSettings::default()
+        app.init_schedule(ApplyCommitted)
+            .edit_schedule(ApplyCommitted, |schedule| {
+                // One entry is little work: threads would cost more than they bring, and an order
+                // left open would be a divergence.
+                schedule.set_executor(SingleThreadedExecutor::new());
+                schedule.set_build_settings(ScheduleBuildSettings {
+                    ambiguity_detection: LogLevel::Error,
+                    ..ScheduleBuildSettings::default()
+                });
             });
-        });
 
-        app.configure_sets(PreUpdate, (RaftSystems::Receive, RaftSystems::Apply).chain());
-        // Each system that runs costs a change of threads, which is more than most of these do: a node that is pumped
-        // elsewhere is not pumped here, and nothing is handed over where nothing waits.
+        app.configure_sets(
+            PreUpdate,
+            (RaftSystems::Receive, RaftSystems::Apply).chain(),
+        );
+        // Each system that runs costs a change of threads, which is more than most of these do: a
+        // node that is pumped elsewhere is not pumped here, and nothing is handed over where
+        // nothing waits.
         let pumped = |clock: Res<RaftClock>| !matches!(*clock, RaftClock::Elsewhere);
         app.add_systems(
             PreUpdate,
             (
-                (pump.run_if(pumped), status::refresh).chain().in_set(RaftSystems::Receive),
+                (pump.run_if(pumped), status::refresh)
+                    .chain()
+                    .in_set(RaftSystems::Receive),
                 apply::apply_committed.in_set(RaftSystems::Apply),
             ),
         );
         app.add_systems(
             PostUpdate,
-            (propose::submit_proposals.run_if(propose::has_pending), pump.run_if(pumped))
+            (
+                propose::submit_proposals.run_if(propose::has_pending),
+                pump.run_if(pumped),
+            )
                 .chain()
                 .in_set(RaftSystems::Propose),
         );

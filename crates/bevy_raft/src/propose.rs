@@ -6,15 +6,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bevy_ecs::prelude::*;
 use raftian_node::NodeView;
 use raftian_node::SubmitError;
-use raftian_raft::{Bytes, ClientId, Command, Config, Moment, NodeId, RefusalReason, Refused, Sessions, Term};
+use raftian_raft::{
+    Bytes, ClientId, Command, Config, Moment, NodeId, RefusalReason, Refused, Sessions, Term,
+};
 
 use crate::apply::EntryInfo;
 use crate::command::{CommandRegistry, ReplicatedCommand};
 use crate::plugin::RaftNode;
 use crate::retry::{self, CommitLatency};
 
-/// Most proposals of one app without an answer. At the bound a proposal is rejected as busy; so is one that is as far
-/// ahead of the oldest without an answer as sessions can remember.
+/// Most proposals of one app without an answer. At the bound a proposal is rejected as busy; so is
+/// one that is as far ahead of the oldest without an answer as sessions can remember.
 pub const MAX_PENDING: usize = 512;
 
 /// Name of a proposal within this program.
@@ -33,13 +35,13 @@ pub struct ProposalOutcome {
 /// What became of a proposal.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Outcome {
-    /// It is committed and was applied here. Of a command that reached this machine as part of a snapshot, the facts are
-    /// those of a later entry that repeats it.
+    /// It is committed and was applied here. Of a command that reached this machine as part of a
+    /// snapshot, the facts are those of a later entry that repeats it.
     Committed(EntryInfo),
     /// It was not committed, and never will be.
     Rejected(Rejection),
-    /// The node stopped for good before an answer came: the command may have been committed, or be committed later by the
-    /// other members.
+    /// The node stopped for good before an answer came: the command may have been committed, or be
+    /// committed later by the other members.
     Unknown {
         /// Why the node stopped.
         reason: String,
@@ -74,7 +76,8 @@ pub enum Rejection {
 
 /// Proposes commands, from `Commands` or from the `World`.
 pub trait ProposeExt {
-    /// Proposes `command` to the cluster. Nothing changes until it is committed; [`ProposalOutcome`] tells.
+    /// Proposes `command` to the cluster. Nothing changes until it is committed;
+    /// [`ProposalOutcome`] tells.
     fn propose<C: ReplicatedCommand>(&mut self, command: C) -> ProposalId;
 }
 
@@ -102,13 +105,18 @@ fn next_id() -> ProposalId {
 fn accept<C: ReplicatedCommand>(world: &mut World, id: ProposalId, command: &C) {
     let registry = world.resource::<CommandRegistry>();
     let result = if registry.knows::<C>() {
-        registry.encode(command).map_err(|error| Rejection::NotEncodable(error.to_string()))
+        registry
+            .encode(command)
+            .map_err(|error| Rejection::NotEncodable(error.to_string()))
     } else {
         Err(Rejection::NotRegistered(C::NAME))
     };
     let result = result.and_then(|bytes| world.resource_mut::<Outbox>().add(id, bytes));
     if let Err(rejection) = result {
-        world.trigger(ProposalOutcome { id, outcome: Outcome::Rejected(rejection) });
+        world.trigger(ProposalOutcome {
+            id,
+            outcome: Outcome::Rejected(rejection),
+        });
     }
 }
 
@@ -162,7 +170,13 @@ struct Route {
 impl Outbox {
     pub(crate) fn new(client: ClientId) -> Self {
         let latency = CommitLatency::default();
-        Outbox { client, last_sequence: 0, pending: BTreeMap::new(), latency, node_stopped: false }
+        Outbox {
+            client,
+            last_sequence: 0,
+            pending: BTreeMap::new(),
+            latency,
+            node_stopped: false,
+        }
     }
 
     /// This app's client id.
@@ -178,21 +192,41 @@ impl Outbox {
     }
 
     fn add(&mut self, id: ProposalId, bytes: Bytes) -> Result<(), Rejection> {
-        let oldest = self.pending.keys().next().copied().unwrap_or(self.last_sequence + 1);
-        if self.pending.len() >= MAX_PENDING || self.last_sequence + 1 - oldest >= Sessions::MAX_AHEAD {
+        let oldest = self
+            .pending
+            .keys()
+            .next()
+            .copied()
+            .unwrap_or(self.last_sequence + 1);
+        if self.pending.len() >= MAX_PENDING
+            || self.last_sequence + 1 - oldest >= Sessions::MAX_AHEAD
+        {
             return Err(Rejection::Busy);
         }
         if bytes.len() > Config::MAX_COMMAND_BYTES {
             return Err(Rejection::TooLarge { bytes: bytes.len() });
         }
         self.last_sequence += 1;
-        self.pending.insert(self.last_sequence, PendingProposal { id, attempts: 0, bytes, submitted: None });
+        self.pending.insert(
+            self.last_sequence,
+            PendingProposal {
+                id,
+                attempts: 0,
+                bytes,
+                submitted: None,
+            },
+        );
         Ok(())
     }
 
-    /// The command `(client, sequence)` was applied. Returns the proposal if it is one of this app; `view` is that of the
-    /// node at this time.
-    pub(crate) fn committed(&mut self, client: ClientId, sequence: u64, view: Option<&NodeView>) -> Option<ProposalId> {
+    /// The command `(client, sequence)` was applied. Returns the proposal if it is one of this app;
+    /// `view` is that of the node at this time.
+    pub(crate) fn committed(
+        &mut self,
+        client: ClientId,
+        sequence: u64,
+        view: Option<&NodeView>,
+    ) -> Option<ProposalId> {
         if client != self.client {
             return None;
         }
@@ -205,15 +239,21 @@ impl Outbox {
         Some(proposal.id)
     }
 
-    /// Marks what the node refused, and removes what it will never accept. Returns those with their sizes in bytes.
+    /// Marks what the node refused, and removes what it will never accept. Returns those with their
+    /// sizes in bytes.
     fn note_refused(&mut self, refused: Vec<Refused>) -> Vec<(ProposalId, usize)> {
         let mut too_large = Vec::new();
-        for refused in refused.into_iter().filter(|refused| refused.client == self.client) {
+        for refused in refused
+            .into_iter()
+            .filter(|refused| refused.client == self.client)
+        {
             if refused.reason == RefusalReason::TooLarge {
                 let proposal = self.pending.remove(&refused.sequence);
                 too_large.extend(proposal.map(|proposal| (proposal.id, proposal.bytes.len())));
-            } else if let Some(submission) =
-                self.pending.get_mut(&refused.sequence).and_then(|pending| pending.submitted.as_mut())
+            } else if let Some(submission) = self
+                .pending
+                .get_mut(&refused.sequence)
+                .and_then(|pending| pending.submitted.as_mut())
                 && !submission.refused
             {
                 submission.refused = true;
@@ -233,7 +273,10 @@ impl Outbox {
             };
             (proposal.id, outcome)
         };
-        std::mem::take(&mut self.pending).into_values().map(outcome).collect()
+        std::mem::take(&mut self.pending)
+            .into_values()
+            .map(outcome)
+            .collect()
     }
 }
 
@@ -242,9 +285,13 @@ pub(crate) fn has_pending(outbox: Res<Outbox>) -> bool {
     !outbox.pending.is_empty()
 }
 
-/// Submits new proposals, those that were refused a while ago, and those without an answer. Ends those that cannot get
-/// one.
-pub(crate) fn submit_proposals(mut commands: Commands, node: Option<ResMut<RaftNode>>, mut outbox: ResMut<Outbox>) {
+/// Submits new proposals, those that were refused a while ago, and those without an answer. Ends
+/// those that cannot get one.
+pub(crate) fn submit_proposals(
+    mut commands: Commands,
+    node: Option<ResMut<RaftNode>>,
+    mut outbox: ResMut<Outbox>,
+) {
     let Some(mut node) = node else { return };
     let node = node.get();
     for (id, bytes) in outbox.note_refused(node.take_refused()) {
@@ -256,18 +303,39 @@ pub(crate) fn submit_proposals(mut commands: Commands, node: Option<ResMut<RaftN
     let stopped = view.stopped.as_ref().map(ToString::to_string);
     let stopped_before = std::mem::replace(&mut outbox.node_stopped, stopped.is_some());
     if let Some(reason) = stopped {
-        let abandoned = if stopped_before { outbox.abandon(&reason) } else { Vec::new() };
-        abandoned.into_iter().for_each(|(id, outcome)| commands.trigger(ProposalOutcome { id, outcome }));
+        let abandoned = if stopped_before {
+            outbox.abandon(&reason)
+        } else {
+            Vec::new()
+        };
+        abandoned
+            .into_iter()
+            .for_each(|(id, outcome)| commands.trigger(ProposalOutcome { id, outcome }));
         return;
     }
     let leader = view.status.leader.map(|leader| (leader, view.status.term));
-    let route = Route { node: view.status.id, leader };
-    let Outbox { client, pending, latency, .. } = &mut *outbox;
+    let route = Route {
+        node: view.status.id,
+        leader,
+    };
+    let Outbox {
+        client,
+        pending,
+        latency,
+        ..
+    } = &mut *outbox;
     for (sequence, proposal) in pending {
-        if proposal.submitted.is_some_and(|submission| !submission.is_over(route, view.now, latency)) {
+        if proposal
+            .submitted
+            .is_some_and(|submission| !submission.is_over(route, view.now, latency))
+        {
             continue;
         }
-        let command = Command { client: *client, sequence: *sequence, bytes: proposal.bytes.clone() };
+        let command = Command {
+            client: *client,
+            sequence: *sequence,
+            bytes: proposal.bytes.clone(),
+        };
         match node.propose(command) {
             Ok(()) => {
                 proposal.submitted = Some(Submission::next(proposal.submitted, route, view.now));
@@ -283,13 +351,25 @@ impl Submission {
     /// The submission that follows `last` at `now`.
     fn next(last: Option<Submission>, route: Route, now: Moment) -> Self {
         match last.filter(|last| last.route == route && last.at <= now) {
-            Some(last) => Submission { at: now, attempts: last.attempts + 1, refused: false, ..last },
-            None => Submission { route, at: now, first_at: now, attempts: 1, refusals: 0, refused: false },
+            Some(last) => Submission {
+                at: now,
+                attempts: last.attempts + 1,
+                refused: false,
+                ..last
+            },
+            None => Submission {
+                route,
+                at: now,
+                first_at: now,
+                attempts: 1,
+                refusals: 0,
+                refused: false,
+            },
         }
     }
 
-    /// Whether the proposal must be submitted again: the node is another one, or follows a leader that did not get the
-    /// proposal, or the answer takes too long.
+    /// Whether the proposal must be submitted again: the node is another one, or follows a leader
+    /// that did not get the proposal, or the answer takes too long.
     fn is_over(self, route: Route, now: Moment, latency: &CommitLatency) -> bool {
         let waited = now.since(self.at);
         // A node that restarted has forgotten the proposal, and its clock starts anew.

@@ -2,20 +2,23 @@
 
 use std::time::Duration;
 
-/// Shortest time after which a proposal without an answer is submitted again: a few round trips over a bad line.
+/// Shortest time after which a proposal without an answer is submitted again: a few round trips
+/// over a bad line.
 pub const MIN_RETRY: Duration = Duration::from_millis(500);
 
-/// Longest time after which a proposal without an answer is submitted again, however slow commits are.
+/// Longest time after which a proposal without an answer is submitted again, however slow commits
+/// are.
 pub const MAX_RETRY: Duration = Duration::from_secs(8);
 
-/// Time after which a proposal that the node refused is submitted again. It doubles with each refusal in a row.
+/// Time after which a proposal that the node refused is submitted again. It doubles with each
+/// refusal in a row.
 pub const REFUSED_RETRY: Duration = Duration::from_millis(50);
 
 /// Longest time after which a refused proposal is submitted again.
 pub const MAX_REFUSED_RETRY: Duration = Duration::from_secs(1);
 
-/// Measured time from submission to commit, smoothed, and its deviation, as TCP estimates round trips (RFC 6298,
-/// section 2).
+/// Measured time from submission to commit, smoothed, and its deviation, as TCP estimates round
+/// trips (RFC 6298, section 2).
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct CommitLatency {
     /// `None` before the first commit.
@@ -34,10 +37,13 @@ impl CommitLatency {
         });
     }
 
-    /// Time from the `attempts`th submission in a row to the next: the expected commit latency with four deviations, at
-    /// least [`MIN_RETRY`], doubled with each attempt (RFC 6298, section 5.5), at most [`MAX_RETRY`].
+    /// Time from the `attempts`th submission in a row to the next: the expected commit latency with
+    /// four deviations, at least [`MIN_RETRY`], doubled with each attempt (RFC 6298, section 5.5),
+    /// at most [`MAX_RETRY`].
     pub(crate) fn retry_after(&self, attempts: u32) -> Duration {
-        let expected = self.estimate.map_or(MIN_RETRY, |(smoothed, deviation)| smoothed + deviation * 4);
+        let expected = self
+            .estimate
+            .map_or(MIN_RETRY, |(smoothed, deviation)| smoothed + deviation * 4);
         doubled(expected.max(MIN_RETRY), attempts, MAX_RETRY)
     }
 }
@@ -50,7 +56,8 @@ pub(crate) fn after_refusal(refusals: u32) -> Duration {
 /// `time` for the first attempt, twice that for the second and so on, at most `longest`.
 fn doubled(time: Duration, attempts: u32, longest: Duration) -> Duration {
     // 2^16 times the shortest time is far beyond the longest.
-    time.saturating_mul(1 << attempts.saturating_sub(1).min(16)).min(longest)
+    time.saturating_mul(1 << attempts.saturating_sub(1).min(16))
+        .min(longest)
 }
 
 #[cfg(test)]
@@ -60,12 +67,21 @@ mod tests {
     #[test]
     fn retries_back_off_from_the_measured_latency() {
         let mut latency = CommitLatency::default();
-        let seconds = |latency: &CommitLatency, attempts| latency.retry_after(attempts).as_secs_f64();
-        assert_eq!([1, 2, 3, 9, u32::MAX].map(|n| seconds(&latency, n)), [0.5, 1.0, 2.0, 8.0, 8.0], "nothing measured");
+        let seconds =
+            |latency: &CommitLatency, attempts| latency.retry_after(attempts).as_secs_f64();
+        assert_eq!(
+            [1, 2, 3, 9, u32::MAX].map(|n| seconds(&latency, n)),
+            [0.5, 1.0, 2.0, 8.0, 8.0],
+            "nothing measured"
+        );
         (0..50).for_each(|_| latency.record(Duration::from_millis(20)));
         assert_eq!(seconds(&latency, 1), 0.5, "never sooner");
         (0..50).for_each(|_| latency.record(Duration::from_secs(2)));
-        assert!((2.0..2.5).contains(&seconds(&latency, 1)), "a disk became slow: {}", seconds(&latency, 1));
+        assert!(
+            (2.0..2.5).contains(&seconds(&latency, 1)),
+            "a disk became slow: {}",
+            seconds(&latency, 1)
+        );
         assert!((4.0..5.0).contains(&seconds(&latency, 2)));
     }
 

@@ -35,7 +35,10 @@ impl RaftStatus {
     /// The leader it knows of, itself included.
     #[must_use]
     pub fn leader(&self) -> Option<NodeId> {
-        self.view.as_ref().filter(|view| view.stopped.is_none() && !view.paused).and_then(|view| view.status.leader)
+        self.view
+            .as_ref()
+            .filter(|view| view.stopped.is_none() && !view.paused)
+            .and_then(|view| view.status.leader)
     }
 }
 
@@ -55,11 +58,13 @@ pub enum RaftRole {
 
 /// Run condition: this machine's node leads.
 pub fn is_leader(status: Res<RaftStatus>) -> bool {
-    status.leader().is_some_and(|leader| Some(leader) == status.id())
+    status
+        .leader()
+        .is_some_and(|leader| Some(leader) == status.id())
 }
 
-/// Run condition: the node knows a leader that a majority follows, so proposals can be committed. A node that is cut
-/// off notices within its longest election timeout and a heartbeat.
+/// Run condition: the node knows a leader that a majority follows, so proposals can be committed. A
+/// node that is cut off notices within its longest election timeout and a heartbeat.
 pub fn has_quorum(status: Res<RaftStatus>) -> bool {
     status.leader().is_some()
 }

@@ -1,5 +1,5 @@
-//! Several apps in one process, over links in memory and a clock moved by hand: for tests of games, without sockets or
-//! sleep.
+//! Several apps in one process, over links in memory and a clock moved by hand: for tests of games,
+//! without sockets or sleep.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -36,7 +36,8 @@ pub struct TestCluster {
 type Settings = Box<dyn Fn(&mut Config)>;
 
 impl TestCluster {
-    /// `size` headless apps, each with its own node in its schedule; `set_up` adds the game to each.
+    /// `size` headless apps, each with its own node in its schedule; `set_up` adds the game to
+    /// each.
     ///
     /// # Panics
     /// If `size` is not a possible cluster size.
@@ -77,7 +78,12 @@ impl TestCluster {
         let membership = Membership::new(members).expect("a cluster has 1 to 256 nodes");
         let mut config = Config::new(NodeId(id), membership, self.started);
         (self.settings)(&mut config);
-        let node = new_node(config, self.disks[id as usize - 1].clone(), self.network.links(NodeId(id)), self.now);
+        let node = new_node(
+            config,
+            self.disks[id as usize - 1].clone(),
+            self.network.links(NodeId(id)),
+            self.now,
+        );
         let mut app = App::new();
         app.add_plugins(TaskPoolPlugin::default());
         let plugin = RaftPlugin::in_schedule(node, RaftClock::Manual(self.now));
@@ -142,7 +148,11 @@ impl TestCluster {
             }
             self.frame();
         }
-        let views: Vec<_> = self.apps.iter().map(|app| app.world().resource::<RaftStatus>()).collect();
+        let views: Vec<_> = self
+            .apps
+            .iter()
+            .map(|app| app.world().resource::<RaftStatus>())
+            .collect();
         panic!("the condition did not hold within {MAX_FRAMES} frames: {views:#?}");
     }
 
@@ -151,18 +161,26 @@ impl TestCluster {
         let stopped = self.stopped.clone();
         let leaders = |apps: &[App]| -> Vec<_> {
             let running = apps.iter().zip(&stopped).filter(|(_, stopped)| !**stopped);
-            running.map(|(app, _)| app.world().resource::<RaftStatus>().leader()).collect()
+            running
+                .map(|(app, _)| app.world().resource::<RaftStatus>().leader())
+                .collect()
         };
         self.run_until(|apps| {
             let leaders = leaders(apps);
-            leaders[0].is_some_and(|leader| !stopped[leader.0 as usize - 1]) && leaders.iter().all(|l| *l == leaders[0])
+            leaders[0].is_some_and(|leader| !stopped[leader.0 as usize - 1])
+                && leaders.iter().all(|l| *l == leaders[0])
         });
         leaders(&self.apps)[0].expect("it was just seen").0
     }
 }
 
 /// A node in memory that its app pumps.
-fn new_node(config: Config, disk: Disk, links: MemoryLinks, now: Moment) -> InlineNode<Disk, MemoryLinks> {
+fn new_node(
+    config: Config,
+    disk: Disk,
+    links: MemoryLinks,
+    now: Moment,
+) -> InlineNode<Disk, MemoryLinks> {
     let restored = disk.lock(|store| {
         // What an earlier node was not told any more is not told to this one.
         *store = MemoryStore::holding(store.restored());

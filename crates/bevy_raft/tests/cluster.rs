@@ -42,13 +42,23 @@ fn append(entry: Res<CommittedEntry>, mut truth: ResMut<Truth>) {
 
 fn cluster(size: u64) -> TestCluster {
     TestCluster::new(size, |app| {
-        app.add_replicated_command::<Append>().init_resource::<Truth>().init_resource::<Heard>();
+        app.add_replicated_command::<Append>()
+            .init_resource::<Truth>()
+            .init_resource::<Heard>();
         app.add_systems(ApplyCommitted, append);
-        app.add_systems(OnEnter(RaftRole::Leader), |mut heard: ResMut<Heard>| heard.led += 1);
-        app.add_observer(|hit: On<Committed<Append>>, truth: Res<Truth>, mut heard: ResMut<Heard>| {
-            assert_eq!(truth.0.last(), Some(&hit.command.0), "announced after it was applied");
-            heard.committed.push((hit.command.0, hit.proposal));
+        app.add_systems(OnEnter(RaftRole::Leader), |mut heard: ResMut<Heard>| {
+            heard.led += 1
         });
+        app.add_observer(
+            |hit: On<Committed<Append>>, truth: Res<Truth>, mut heard: ResMut<Heard>| {
+                assert_eq!(
+                    truth.0.last(),
+                    Some(&hit.command.0),
+                    "announced after it was applied"
+                );
+                heard.committed.push((hit.command.0, hit.proposal));
+            },
+        );
         app.add_observer(|outcome: On<ProposalOutcome>, mut heard: ResMut<Heard>| {
             heard.outcomes.push((outcome.id, outcome.outcome.clone()));
         });
@@ -69,26 +79,42 @@ fn a_command_of_any_machine_is_applied_on_every_machine_in_the_same_order() {
     cluster.elect();
     for id in 1..=3 {
         for n in 0..5 {
-            cluster.app(id).world_mut().propose(Append(id as u32 * 10 + n));
+            cluster
+                .app(id)
+                .world_mut()
+                .propose(Append(id as u32 * 10 + n));
         }
     }
     cluster.run_until(|apps| apps.iter().all(|app| truth(app).len() == 15));
     let first = truth(&cluster.apps()[0]).to_vec();
     assert!(everywhere(cluster.apps(), &first));
     for id in 1..=3 {
-        let own: Vec<_> = first.iter().copied().filter(|n| *n as u64 / 10 == id).collect();
-        assert_eq!(own, (0..5).map(|n| id as u32 * 10 + n).collect::<Vec<_>>(), "a machine's orders keep their order");
+        let own: Vec<_> = first
+            .iter()
+            .copied()
+            .filter(|n| *n as u64 / 10 == id)
+            .collect();
+        assert_eq!(
+            own,
+            (0..5).map(|n| id as u32 * 10 + n).collect::<Vec<_>>(),
+            "a machine's orders keep their order"
+        );
     }
 }
 
 /// A bug that shows on one machine alone stops that machine, at each start, and no other one.
 #[test]
 fn a_panic_while_a_command_is_applied_stops_that_machine_and_names_the_entry() {
-    for fails in [panics as fn(Res<CommittedEntry>) -> Result, returns_an_error] {
+    for fails in [
+        panics as fn(Res<CommittedEntry>) -> Result,
+        returns_an_error,
+    ] {
         let mut started = 0;
         let mut cluster = TestCluster::new(3, move |app| {
             started += 1;
-            app.add_replicated_command::<Append>().init_resource::<Truth>().init_resource::<Heard>();
+            app.add_replicated_command::<Append>()
+                .init_resource::<Truth>()
+                .init_resource::<Heard>();
             app.add_systems(ApplyCommitted, append);
             app.set_error_handler(bevy_ecs::error::ignore);
             // Machine 2, and machine 2 again.
@@ -103,19 +129,31 @@ fn a_panic_while_a_command_is_applied_stops_that_machine_and_names_the_entry() {
         }
         let stopped = |app: &bevy_app::App| {
             let view = app.world().resource::<RaftStatus>().view.clone();
-            view.and_then(|view| view.stopped).map(|stopped| stopped.to_string())
+            view.and_then(|view| view.stopped)
+                .map(|stopped| stopped.to_string())
         };
-        cluster.run_until(|apps| [0, 2].iter().all(|place| truth(&apps[*place]) == [12, 13, 14]));
+        cluster.run_until(|apps| {
+            [0, 2]
+                .iter()
+                .all(|place| truth(&apps[*place]) == [12, 13, 14])
+        });
         cluster.run_until(|apps| stopped(&apps[1]).is_some());
         let reason = stopped(&cluster.apps()[1]).expect("it was just seen");
-        assert!(reason.contains("at entry #3, command Append(13): ") && reason.contains("thirteen"), "{reason}");
+        assert!(
+            reason.contains("at entry #3, command Append(13): ") && reason.contains("thirteen"),
+            "{reason}"
+        );
         assert_eq!([1, 3].map(|id| stopped(cluster.app(id))), [None, None]);
 
         cluster.restart(2);
         cluster.run_until(|apps| stopped(&apps[1]).is_some());
         assert_eq!(stopped(&cluster.apps()[1]), Some(reason), "the same entry");
         cluster.app(1).world_mut().propose(Append(16));
-        cluster.run_until(|apps| [0, 2].iter().all(|place| truth(&apps[*place]) == [12, 13, 14, 16]));
+        cluster.run_until(|apps| {
+            [0, 2]
+                .iter()
+                .all(|place| truth(&apps[*place]) == [12, 13, 14, 16])
+        });
     }
 }
 
@@ -139,15 +177,38 @@ fn a_node_that_has_stopped_ends_every_proposal_with_an_outcome() {
     cluster.network().isolate(NodeId(leader));
     let submitted = cluster.app(leader).world_mut().propose(Append(1));
     cluster.frame();
-    cluster.app(leader).world_mut().resource_mut::<bevy_raft::RaftNode>().stop("planted".to_owned());
+    cluster
+        .app(leader)
+        .world_mut()
+        .resource_mut::<bevy_raft::RaftNode>()
+        .stop("planted".to_owned());
     let later = cluster.app(leader).world_mut().propose(Append(2));
     cluster.frame();
-    assert!(cluster.app(leader).world().resource::<Heard>().outcomes.is_empty(), "another node may be attached");
+    assert!(
+        cluster
+            .app(leader)
+            .world()
+            .resource::<Heard>()
+            .outcomes
+            .is_empty(),
+        "another node may be attached"
+    );
     cluster.frame();
     let outcomes = &cluster.app(leader).world().resource::<Heard>().outcomes;
     let reason = "planted".to_owned();
-    assert_eq!(outcomes[0], (submitted, Outcome::Unknown { reason: reason.clone() }));
-    assert_eq!(outcomes[1], (later, Outcome::Rejected(Rejection::Stopped { reason })));
+    assert_eq!(
+        outcomes[0],
+        (
+            submitted,
+            Outcome::Unknown {
+                reason: reason.clone()
+            }
+        )
+    );
+    assert_eq!(
+        outcomes[1],
+        (later, Outcome::Rejected(Rejection::Stopped { reason }))
+    );
     assert_eq!(outcomes.len(), 2);
 }
 
@@ -158,7 +219,9 @@ fn a_command_larger_than_the_node_accepts_is_rejected() {
         1,
         |config| config.max_command_bytes = 5,
         |app| {
-            app.add_replicated_command::<Append>().init_resource::<Truth>().init_resource::<Heard>();
+            app.add_replicated_command::<Append>()
+                .init_resource::<Truth>()
+                .init_resource::<Heard>();
             app.add_systems(ApplyCommitted, append);
             app.add_observer(|outcome: On<ProposalOutcome>, mut heard: ResMut<Heard>| {
                 heard.outcomes.push((outcome.id, outcome.outcome.clone()));
@@ -169,8 +232,18 @@ fn a_command_larger_than_the_node_accepts_is_rejected() {
     let id = cluster.app(1).world_mut().propose(Append(u32::MAX));
     cluster.run_until(|apps| !apps[0].world().resource::<Heard>().outcomes.is_empty());
     let outcomes = &cluster.app(1).world().resource::<Heard>().outcomes;
-    assert_eq!(*outcomes, [(id, Outcome::Rejected(Rejection::TooLarge { bytes: 9 }))]);
-    assert!(cluster.app(1).world().resource::<Outbox>().pending().is_empty());
+    assert_eq!(
+        *outcomes,
+        [(id, Outcome::Rejected(Rejection::TooLarge { bytes: 9 }))]
+    );
+    assert!(
+        cluster
+            .app(1)
+            .world()
+            .resource::<Outbox>()
+            .pending()
+            .is_empty()
+    );
 }
 
 #[test]
@@ -183,7 +256,11 @@ fn nothing_changes_before_the_command_is_committed() {
         cluster.frame();
         assert!(everywhere(cluster.apps(), &[]));
     }
-    assert_eq!(cluster.app(leader).world().resource::<RaftStatus>().pending, 1, "it is still wanted");
+    assert_eq!(
+        cluster.app(leader).world().resource::<RaftStatus>().pending,
+        1,
+        "it is still wanted"
+    );
     cluster.network().heal();
     cluster.run_until(|apps| everywhere(apps, &[1]));
 }
@@ -249,13 +326,24 @@ fn without_a_majority_proposals_wait_and_the_conditions_say_so() {
     let mut cluster = cluster(3);
     let leader = cluster.elect();
     let world = cluster.app(leader).world_mut();
-    assert!(world.run_system_cached(has_quorum).unwrap() && world.run_system_cached(is_leader).unwrap());
+    assert!(
+        world.run_system_cached(has_quorum).unwrap() && world.run_system_cached(is_leader).unwrap()
+    );
     cluster.network().isolate(NodeId(leader));
     let index = leader as usize - 1;
-    cluster.run_until(|apps| *apps[index].world().resource::<State<RaftRole>>().get() != RaftRole::Leader);
+    cluster.run_until(|apps| {
+        *apps[index].world().resource::<State<RaftRole>>().get() != RaftRole::Leader
+    });
     let world = cluster.app(leader).world_mut();
-    assert!(!world.run_system_cached(has_quorum).unwrap() && !world.run_system_cached(is_leader).unwrap());
-    assert_eq!(world.resource::<Heard>().led, 1, "the role is a state that can be entered");
+    assert!(
+        !world.run_system_cached(has_quorum).unwrap()
+            && !world.run_system_cached(is_leader).unwrap()
+    );
+    assert_eq!(
+        world.resource::<Heard>().led,
+        1,
+        "the role is a state that can be entered"
+    );
 }
 
 #[test]
@@ -268,7 +356,13 @@ fn what_cannot_be_proposed_is_rejected_at_once_and_by_name() {
     }
     let surplus = world.propose(Append(0));
     let outcomes = &world.resource::<Heard>().outcomes;
-    assert_eq!(outcomes[0], (unregistered, Outcome::Rejected(Rejection::NotRegistered("test.unregistered/1"))));
+    assert_eq!(
+        outcomes[0],
+        (
+            unregistered,
+            Outcome::Rejected(Rejection::NotRegistered("test.unregistered/1"))
+        )
+    );
     assert_eq!(outcomes[1], (surplus, Outcome::Rejected(Rejection::Busy)));
     cluster.run_until(|apps| truth(&apps[0]).len() == MAX_PENDING);
 }
@@ -277,7 +371,8 @@ fn what_cannot_be_proposed_is_rejected_at_once_and_by_name() {
 fn repeats_in_the_log_leave_the_same_memory_on_every_machine() {
     let mut cluster = cluster(3);
     let leader = cluster.elect();
-    // Cut every way back to one follower: it proposes, the leader commits, the proposer hears nothing and asks again.
+    // Cut every way back to one follower: it proposes, the leader commits, the proposer hears
+    // nothing and asks again.
     let proposer = leader % 3 + 1;
     cluster.network().cut(NodeId(leader), NodeId(proposer));
     cluster.app(proposer).world_mut().propose(Append(5));
@@ -288,8 +383,11 @@ fn repeats_in_the_log_leave_the_same_memory_on_every_machine() {
     cluster.run_until(|apps| everywhere(apps, &[5]));
     cluster.app(leader).world_mut().propose(Append(6));
     cluster.run_until(|apps| everywhere(apps, &[5, 6]));
-    let sessions: Vec<_> =
-        cluster.apps().iter().map(|app| app.world().resource::<AppliedLog>().sessions.clone()).collect();
+    let sessions: Vec<_> = cluster
+        .apps()
+        .iter()
+        .map(|app| app.world().resource::<AppliedLog>().sessions.clone())
+        .collect();
     assert!(sessions.iter().all(|s| *s == sessions[0]));
 }
 
@@ -298,8 +396,12 @@ fn repeats_in_the_log_leave_the_same_memory_on_every_machine() {
 #[should_panic(expected = "conflict")]
 fn an_order_left_open_in_the_applying_schedule_is_an_error() {
     let mut cluster = TestCluster::new(1, |app| {
-        app.add_replicated_command::<Append>().init_resource::<Truth>();
-        app.add_systems(ApplyCommitted, (append, |mut truth: ResMut<Truth>| truth.0.push(0)));
+        app.add_replicated_command::<Append>()
+            .init_resource::<Truth>();
+        app.add_systems(
+            ApplyCommitted,
+            (append, |mut truth: ResMut<Truth>| truth.0.push(0)),
+        );
     });
     cluster.app(1).world_mut().propose(Append(1));
     cluster.run_until(|apps| !truth(&apps[0]).is_empty());

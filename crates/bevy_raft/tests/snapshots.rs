@@ -50,20 +50,28 @@ fn append(entry: Res<CommittedEntry>, mut truth: ResMut<Truth>, mut count: ResMu
 }
 
 fn game(app: &mut App) {
-    app.add_replicated_command::<Append>().init_resource::<Truth>().init_resource::<Count>().init_resource::<Heard>();
+    app.add_replicated_command::<Append>()
+        .init_resource::<Truth>()
+        .init_resource::<Count>()
+        .init_resource::<Heard>();
     app.add_systems(ApplyCommitted, append);
-    app.add_observer(|hit: On<Committed<Append>>, mut heard: ResMut<Heard>| heard.committed.push(hit.command.0));
+    app.add_observer(|hit: On<Committed<Append>>, mut heard: ResMut<Heard>| {
+        heard.committed.push(hit.command.0)
+    });
     app.add_observer(|outcome: On<ProposalOutcome>, mut heard: ResMut<Heard>| {
         heard.outcomes.push((outcome.id, outcome.outcome.clone()));
     });
-    app.add_observer(|restored: On<StateRestored>, truth: Res<Truth>, mut heard: ResMut<Heard>| {
-        heard.restored.push((*restored, truth.clone()));
-    });
+    app.add_observer(
+        |restored: On<StateRestored>, truth: Res<Truth>, mut heard: ResMut<Heard>| {
+            heard.restored.push((*restored, truth.clone()));
+        },
+    );
 }
 
 fn with_state(app: &mut App) {
     game(app);
-    app.add_replicated_state::<Truth>().add_replicated_state::<Count>();
+    app.add_replicated_state::<Truth>()
+        .add_replicated_state::<Count>();
 }
 
 /// Snapshots often, and a short log behind them.
@@ -81,7 +89,11 @@ fn heard(app: &App) -> &Heard {
 }
 
 fn log_after(app: &App) -> u64 {
-    app.world().resource::<RaftStatus>().view.as_ref().map_or(0, |view| view.status.log_after.0)
+    app.world()
+        .resource::<RaftStatus>()
+        .view
+        .as_ref()
+        .map_or(0, |view| view.status.log_after.0)
 }
 
 fn everywhere(apps: &[App], wanted: &[u32]) -> bool {
@@ -102,7 +114,12 @@ fn append_all(cluster: &mut TestCluster, id: u64, numbers: std::ops::Range<u32>)
 fn same_memory(cluster: &mut TestCluster) {
     let log = |app: &App| app.world().resource::<AppliedLog>().clone();
     cluster.run_until(|apps| apps.iter().all(|app| log(app).index == log(&apps[0]).index));
-    assert!(cluster.apps().iter().all(|app| log(app).sessions == log(&cluster.apps()[0]).sessions));
+    assert!(
+        cluster
+            .apps()
+            .iter()
+            .all(|app| log(app).sessions == log(&cluster.apps()[0]).sessions)
+    );
 }
 
 #[test]
@@ -116,19 +133,36 @@ fn a_member_that_was_away_gets_a_snapshot_and_shows_the_same_state() {
     cluster.network().isolate(NodeId(away));
     append_all(&mut cluster, leader, 10..200);
     cluster.run_until(|apps| log_after(&apps[leader as usize - 1]) > 100);
-    assert_eq!(truth(&cluster.apps()[place]).len(), 10, "nothing reached it");
+    assert_eq!(
+        truth(&cluster.apps()[place]).len(),
+        10,
+        "nothing reached it"
+    );
     cluster.network().heal();
     let all: Vec<u32> = (0..200).collect();
     cluster.run_until(|apps| everywhere(apps, &all));
-    assert!(cluster.apps().iter().all(|app| app.world().resource::<Count>().0 == 200));
+    assert!(
+        cluster
+            .apps()
+            .iter()
+            .all(|app| app.world().resource::<Count>().0 == 200)
+    );
 
     let heard = heard(&cluster.apps()[place]);
-    let [(restored, seen)] = &heard.restored[..] else { panic!("{} restored", heard.restored.len()) };
+    let [(restored, seen)] = &heard.restored[..] else {
+        panic!("{} restored", heard.restored.len())
+    };
     let held = seen.0.len();
-    assert!(held > 100 && all.starts_with(&seen.0), "the observer sees the restored state");
+    assert!(
+        held > 100 && all.starts_with(&seen.0),
+        "the observer sees the restored state"
+    );
     assert!(restored.index.0 > held as u64 && restored.before < restored.index);
     let announced: Vec<u32> = (0..10).chain(held as u32..200).collect();
-    assert_eq!(heard.committed, announced, "what the snapshot stands for is not announced");
+    assert_eq!(
+        heard.committed, announced,
+        "what the snapshot stands for is not announced"
+    );
     same_memory(&mut cluster);
 }
 
@@ -146,11 +180,15 @@ fn a_member_that_starts_again_goes_on_from_its_own_snapshot() {
     let heard = heard(&cluster.apps()[id as usize - 1]);
     assert_eq!(heard.restored.len(), 1);
     assert_eq!(heard.restored[0].0.before.0, 0);
-    assert!(heard.committed.len() < 50, "only the end of the log was applied");
+    assert!(
+        heard.committed.len() < 50,
+        "only the end of the log was applied"
+    );
     same_memory(&mut cluster);
 }
 
-/// The proposer is told of nothing until its command is part of a snapshot, and keeps asking meanwhile.
+/// The proposer is told of nothing until its command is part of a snapshot, and keeps asking
+/// meanwhile.
 #[test]
 fn a_command_that_comes_back_inside_a_snapshot_is_applied_once_and_answered() {
     let mut cluster = TestCluster::with_settings(3, often, with_state);
@@ -168,7 +206,15 @@ fn a_command_that_comes_back_inside_a_snapshot_is_applied_once_and_answered() {
     append_all(&mut cluster, leader, 10..200);
     cluster.run_until(|apps| log_after(&apps[leader as usize - 1]) > 100);
     assert!(!truth(&cluster.apps()[place]).contains(&1000));
-    assert_eq!(cluster.app(proposer).world().resource::<RaftStatus>().pending, 1, "it waits for its answer");
+    assert_eq!(
+        cluster
+            .app(proposer)
+            .world()
+            .resource::<RaftStatus>()
+            .pending,
+        1,
+        "it waits for its answer"
+    );
 
     cluster.network().heal();
     cluster.run_until(|apps| !heard(&apps[place]).outcomes.is_empty());
@@ -197,8 +243,17 @@ fn a_follower_whose_state_was_tampered_with_is_repaired() {
     let repaired = heard(&cluster.apps()[place]);
     assert_eq!(repaired.restored.len(), 1);
     assert_eq!(repaired.committed, all, "nothing is announced twice");
-    let others = cluster.apps().iter().enumerate().filter(|(at, _)| *at != place);
-    assert!(others.map(|(_, app)| heard(app)).all(|heard| heard.restored.is_empty()), "nobody else was touched");
+    let others = cluster
+        .apps()
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| *at != place);
+    assert!(
+        others
+            .map(|(_, app)| heard(app))
+            .all(|heard| heard.restored.is_empty()),
+        "nobody else was touched"
+    );
     assert_eq!(cluster.elect(), leader, "the leader goes on leading");
     same_memory(&mut cluster);
 }
@@ -235,15 +290,33 @@ fn a_snapshot_that_cannot_be_read_stops_the_node_and_says_why() {
     cluster.run_until(|apps| log_after(&apps[id as usize - 1]) > 50);
     renamed.store(true, Ordering::Relaxed);
     cluster.restart(id);
-    let stopped = |app: &App| app.world().resource::<RaftStatus>().view.as_ref().and_then(|view| view.stopped.clone());
+    let stopped = |app: &App| {
+        app.world()
+            .resource::<RaftStatus>()
+            .view
+            .as_ref()
+            .and_then(|view| view.stopped.clone())
+    };
     cluster.run_until(|apps| stopped(&apps[id as usize - 1]).is_some());
-    let reason = stopped(&cluster.apps()[id as usize - 1]).expect("it was just seen").to_string();
-    assert!(reason.contains("test.count/1") && reason.contains("the same build"), "{reason}");
+    let reason = stopped(&cluster.apps()[id as usize - 1])
+        .expect("it was just seen")
+        .to_string();
+    assert!(
+        reason.contains("test.count/1") && reason.contains("the same build"),
+        "{reason}"
+    );
     cluster.freeze(id, true);
     append_all(&mut cluster, leader, 100..150);
     let apps = cluster.apps();
-    assert_eq!(truth(&apps[id as usize - 1]), [], "nothing was applied to a state that is not there");
-    assert!(truth(&apps[leader as usize - 1]).len() == 150, "the others go on");
+    assert_eq!(
+        truth(&apps[id as usize - 1]),
+        [],
+        "nothing was applied to a state that is not there"
+    );
+    assert!(
+        truth(&apps[leader as usize - 1]).len() == 150,
+        "the others go on"
+    );
 }
 
 #[test]
@@ -261,5 +334,7 @@ fn without_registered_state_the_log_stays_whole() {
 #[test]
 #[should_panic(expected = "test.truth/1")]
 fn two_states_of_one_name_are_refused() {
-    App::new().add_replicated_state::<Truth>().add_replicated_state::<Truth>();
+    App::new()
+        .add_replicated_state::<Truth>()
+        .add_replicated_state::<Truth>();
 }

@@ -1,19 +1,25 @@
-//! Classic mode on one machine without consensus: a click is applied at once. Shows what the view needs from a game.
+//! Classic mode on one machine without consensus: a click is applied at once. Shows what the view
+//! needs from a game.
 //!
-//! `cargo run --example classic_offline [PICTURE.png SECONDS]` takes a picture after some seconds and ends; R starts
-//! again.
+//! `cargo run --example classic_offline [PICTURE.png SECONDS]` takes a picture after some seconds
+//! and ends; R starts again.
 
 use bevy::prelude::*;
 use raftian::projection::{self, ReplicatedRealm};
 use raftian::realm::{Order, Realm};
-use raftian::view::{self, footer::FooterFacts, input::CityClicked, pending::Pending, screenshot::ScreenshotPlan};
+use raftian::view::{
+    self, footer::FooterFacts, input::CityClicked, pending::Pending, screenshot::ScreenshotPlan,
+};
 use std::time::Duration;
 
 const CITIES: u8 = 5;
 
 fn main() -> AppExit {
     let mut app = App::new();
-    let window = WindowPlugin { primary_window: Some(view::window("raftian")), ..default() };
+    let window = WindowPlugin {
+        primary_window: Some(view::window("raftian")),
+        ..default()
+    };
     app.add_plugins((DefaultPlugins.set(window), projection::plugin, view::plugin))
         .insert_resource(ReplicatedRealm(Realm::new_classic(CITIES)))
         .insert_resource(FooterFacts {
@@ -27,7 +33,10 @@ fn main() -> AppExit {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if let [file, seconds] = arguments.as_slice() {
         let after = Duration::from_secs(seconds.parse().unwrap_or(2));
-        app.insert_resource(ScreenshotPlan { file: file.into(), after });
+        app.insert_resource(ScreenshotPlan {
+            file: file.into(),
+            after,
+        });
     }
     app.run()
 }
@@ -37,7 +46,8 @@ fn attack(clicked: On<CityClicked>, mut realm: ResMut<ReplicatedRealm>) {
     realm.0.apply(&Order::Attack { city: clicked.city });
 }
 
-/// R: a new match. P: an order that waits for the first standing city, or none. Q: the majority is lost, or back.
+/// R: a new match. P: an order that waits for the first standing city, or none. Q: the majority is
+/// lost, or back.
 fn keys(
     keys: Res<ButtonInput<KeyCode>>,
     mut realm: ResMut<ReplicatedRealm>,

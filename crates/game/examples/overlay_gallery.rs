@@ -1,11 +1,15 @@
 //! The debug overlay over a made-up cluster, to be looked at without a network.
 //!
-//! `cargo run --example overlay_gallery [PICTURE.png SECONDS]` takes a picture after some seconds and ends. Five
-//! members play for some seconds; then Dee dies, Ed is cut off, and Cy, which lost the leader, stands for election, so
-//! that no order is committed any more. The buttons and keys of the overlay work, F3 shows and hides it. E shows what a
-//! program sees that runs one member only, D lets the states diverge.
+//! `cargo run --example overlay_gallery [PICTURE.png SECONDS]` takes a picture after some seconds
+//! and ends. Five members play for some seconds; then Dee dies, Ed is cut off, and Cy, which lost
+//! the leader, stands for election, so that no order is committed any more. The buttons and keys of
+//! the overlay work, F3 shows and hides it. E shows what a program sees that runs one member only,
+//! D lets the states diverge.
 
-#![allow(elided_lifetimes_in_paths, reason = "system parameters hide their lifetimes by the engine's convention")]
+#![allow(
+    elided_lifetimes_in_paths,
+    reason = "system parameters hide their lifetimes by the engine's convention"
+)]
 
 use bevy::prelude::*;
 use bevy::time::Real;
@@ -18,8 +22,9 @@ use raftian::view::{self, screenshot::ScreenshotPlan};
 use raftian_node::NodeView;
 use raftian_node::wire;
 use raftian_raft::{
-    ClientId, Command, Decision, Entry, Event, FlowKind, Incarnation, Index, LogPosition, Membership, Moment, NodeId,
-    Payload, PeerStatus, RoleKind, Stamp, Status, StepDown, Term, VoteRefusal,
+    ClientId, Command, Decision, Entry, Event, FlowKind, Incarnation, Index, LogPosition,
+    Membership, Moment, NodeId, Payload, PeerStatus, RoleKind, Stamp, Status, StepDown, Term,
+    VoteRefusal,
 };
 use sha2::{Digest, Sha256};
 use std::time::Duration;
@@ -65,19 +70,33 @@ struct Member {
 
 fn main() -> AppExit {
     let mut app = App::new();
-    let window = WindowPlugin { primary_window: Some(view::window("raftian: overlay gallery")), ..default() };
+    let window = WindowPlugin {
+        primary_window: Some(view::window("raftian: overlay gallery")),
+        ..default()
+    };
     app.insert_resource(OverlayMode::Full)
-        .add_plugins((DefaultPlugins.set(window), projection::plugin, view::plugin, overlay::plugin))
+        .add_plugins((
+            DefaultPlugins.set(window),
+            projection::plugin,
+            view::plugin,
+            overlay::plugin,
+        ))
         .add_replicated_command::<Order>()
         .insert_resource(ReplicatedRealm(Realm::new_classic(5)))
         .insert_resource(Made::new())
-        .insert_resource(RaftStatus { pending: 1, ..default() })
+        .insert_resource(RaftStatus {
+            pending: 1,
+            ..default()
+        })
         .add_observer(suffer)
         .add_systems(PreUpdate, live);
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if let [file, seconds] = arguments.as_slice() {
         let after = Duration::from_secs(seconds.parse().unwrap_or(2));
-        app.insert_resource(ScreenshotPlan { file: file.into(), after });
+        app.insert_resource(ScreenshotPlan {
+            file: file.into(),
+            after,
+        });
     }
     app.run()
 }
@@ -88,7 +107,12 @@ fn id(place: usize) -> NodeId {
 
 impl Made {
     fn new() -> Self {
-        let member = Member { up: true, last: PAST, commit: PAST, ..default() };
+        let member = Member {
+            up: true,
+            last: PAST,
+            commit: PAST,
+            ..default()
+        };
         let mut made = Made {
             members: std::array::from_fn(|_| member.clone()),
             appended: vec![],
@@ -98,28 +122,93 @@ impl Made {
             diverged: false,
         };
         let [leader, bo] = [NodeId(5), id(BO)];
-        made.tell(ED, 0, 6, Decision::SteppedDown { because: StepDown::LostQuorum });
+        made.tell(
+            ED,
+            0,
+            6,
+            Decision::SteppedDown {
+                because: StepDown::LostQuorum,
+            },
+        );
         made.tell(BO, 180, 6, Decision::AskedForPreVotes);
-        made.tell(ADA, 190, 6, Decision::Voted { candidate: bo, pre: true });
+        made.tell(
+            ADA,
+            190,
+            6,
+            Decision::Voted {
+                candidate: bo,
+                pre: true,
+            },
+        );
         let (mine, theirs) = (position(6, PAST), position(6, PAST - 2));
         let because = VoteRefusal::LogBehind { mine, theirs };
-        made.tell(CY, 200, 6, Decision::RefusedVote { candidate: leader, pre: true, because });
+        made.tell(
+            CY,
+            200,
+            6,
+            Decision::RefusedVote {
+                candidate: leader,
+                pre: true,
+                because,
+            },
+        );
         made.tell(BO, 210, 7, Decision::StoodForElection { transfer: false });
         for place in [ADA, CY] {
-            made.tell(place, 220 + place as u64, 7, Decision::Voted { candidate: bo, pre: false });
+            made.tell(
+                place,
+                220 + place as u64,
+                7,
+                Decision::Voted {
+                    candidate: bo,
+                    pre: false,
+                },
+            );
         }
         made.tell(BO, 230, 7, Decision::WonElection { votes: 3 });
         for place in [ADA, CY, DEE, ED] {
-            made.tell(place, 240 + place as u64, 7, Decision::FollowsLeader { leader: bo });
+            made.tell(
+                place,
+                240 + place as u64,
+                7,
+                Decision::FollowsLeader { leader: bo },
+            );
         }
-        made.tell(BO, 260, 7, Decision::LogsDiffer { follower: leader, next: Index(PAST - 1) });
-        made.tell(ED, 270, 7, Decision::Truncated { from: Index(PAST - 1), to: Index(PAST), leader: bo });
-        made.tell(BO, 290, 7, Decision::CommittedOwnTerm { index: Index(PAST + 1) });
+        made.tell(
+            BO,
+            260,
+            7,
+            Decision::LogsDiffer {
+                follower: leader,
+                next: Index(PAST - 1),
+            },
+        );
+        made.tell(
+            ED,
+            270,
+            7,
+            Decision::Truncated {
+                from: Index(PAST - 1),
+                to: Index(PAST),
+                leader: bo,
+            },
+        );
+        made.tell(
+            BO,
+            290,
+            7,
+            Decision::CommittedOwnTerm {
+                index: Index(PAST + 1),
+            },
+        );
         made
     }
 
     fn tell(&mut self, place: usize, ms: u64, term: u64, decision: Decision) {
-        self.members[place].events.push(Event { at: Moment(ms * 1000), term: Term(term), decision });
+        self.members[place].events.push(Event {
+            at: Moment(ms * 1000),
+            term: Term(term),
+            decision,
+        });
     }
 
     fn reachable(&self, place: usize) -> bool {
@@ -142,7 +231,11 @@ impl Made {
         let leads = self.reachable(BO);
         for (place, delay) in DELAYS.into_iter().enumerate() {
             if leads && self.reachable(place) && !self.stands(place, now) {
-                let came = self.appended.iter().filter(|&&at| at + delay <= now).count() as u64;
+                let came = self
+                    .appended
+                    .iter()
+                    .filter(|&&at| at + delay <= now)
+                    .count() as u64;
                 self.members[place].last = self.members[place].last.max(PAST + came);
             }
         }
@@ -173,9 +266,23 @@ impl Made {
                 1 => self.members[ED].cut = Some(now),
                 _ => {
                     self.tell(CY, now - 400, 7, Decision::AskedForPreVotes);
-                    self.tell(CY, now - 10, 8, Decision::StoodForElection { transfer: false });
+                    self.tell(
+                        CY,
+                        now - 10,
+                        8,
+                        Decision::StoodForElection { transfer: false },
+                    );
                     let because = VoteRefusal::LeaderAlive(id(BO));
-                    self.tell(ADA, now, 7, Decision::RefusedVote { candidate: id(CY), pre: false, because });
+                    self.tell(
+                        ADA,
+                        now,
+                        7,
+                        Decision::RefusedVote {
+                            candidate: id(CY),
+                            pre: false,
+                            because,
+                        },
+                    );
                     self.tell(ED, now + 30, 7, Decision::AskedForPreVotes);
                 }
             }
@@ -205,7 +312,11 @@ impl Made {
             role,
             leader: (!stands && !alone).then_some(id(BO)),
             commit: Index(member.commit),
-            applied: Index(member.commit.saturating_sub(u64::from(place == ADA && now % 700 < 200))),
+            applied: Index(
+                member
+                    .commit
+                    .saturating_sub(u64::from(place == ADA && now % 700 < 200)),
+            ),
             last: position(if member.last > PAST { 7 } else { 6 }, member.last),
             durable: Index(member.last),
             stamp: Stamp(now),
@@ -217,7 +328,9 @@ impl Made {
             incarnation: Incarnation::default(),
             peers: if leads { self.peers(now) } else { vec![] },
         };
-        let tail = (member.last.saturating_sub(31)..=member.last).map(|index| self.entry(index)).collect();
+        let tail = (member.last.saturating_sub(31)..=member.last)
+            .map(|index| self.entry(index))
+            .collect();
         NodeView {
             status,
             now: Moment(now * 1000),
@@ -234,7 +347,9 @@ impl Made {
             id: id(place),
             matched: Index(self.members[place].last),
             next: Index(self.members[place].last + 1),
-            round_trip: Some(Duration::from_micros(DELAYS[place] * 2150 + now / 300 % 17 * 40)),
+            round_trip: Some(Duration::from_micros(
+                DELAYS[place] * 2150 + now / 300 % 17 * 40,
+            )),
             silent_for: Duration::ZERO,
             flow: FlowKind::Replicate,
             lost: None,
@@ -246,19 +361,29 @@ impl Made {
         let payload = if index == PAST + 1 {
             Payload::Empty
         } else {
-            let order = Order::Attack { city: CityId((index % 5) as u8 + 1) };
+            let order = Order::Attack {
+                city: CityId((index % 5) as u8 + 1),
+            };
             Payload::Command(Command {
                 client: ClientId(0xada0 + index % 3),
                 sequence: index,
                 bytes: encoded(&order).into(),
             })
         };
-        Entry { term: Term(if index > PAST { 7 } else { 6 }), index: Index(index), stamp: Stamp(index * 300), payload }
+        Entry {
+            term: Term(if index > PAST { 7 } else { 6 }),
+            index: Index(index),
+            stamp: Stamp(index * 300),
+            payload,
+        }
     }
 }
 
 fn position(term: u64, index: u64) -> LogPosition {
-    LogPosition { term: Term(term), index: Index(index) }
+    LogPosition {
+        term: Term(term),
+        index: Index(index),
+    }
 }
 
 /// An order as the log carries it: four bytes that name its type, and the order.
@@ -285,7 +410,10 @@ fn live(
         let node = made.node(place, now);
         let index = node.status.applied;
         let wrong = u64::from(made.diverged && place == CY) << 63;
-        let state = AppliedState { index, hash: index.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ wrong };
+        let state = AppliedState {
+            index,
+            hash: index.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ wrong,
+        };
         let shown = made.embedded || place == made.seat;
         MemberView {
             id: id(place),
@@ -307,7 +435,14 @@ fn suffer(fault: On<Fault>, mut made: ResMut<Made>, time: Res<Time<Real>>) {
     let member = &mut made.members[place];
     match fault.kind {
         FaultKind::Kill => member.up = false,
-        FaultKind::Restart => *member = Member { up: true, last: member.last, commit: PAST, ..default() },
+        FaultKind::Restart => {
+            *member = Member {
+                up: true,
+                last: member.last,
+                commit: PAST,
+                ..default()
+            }
+        }
         FaultKind::Pause(paused) => member.paused = paused,
         FaultKind::Cut(cut) => member.cut = cut.then_some(time.elapsed().as_millis() as u64),
         FaultKind::TransferLeadership => info!("{} would hand over", NAMES[place]),

@@ -1,8 +1,9 @@
-//! Where classic mode puts things and in which colours: integer arithmetic on a canvas of 1000×1200 units.
+//! Where classic mode puts things and in which colours: integer arithmetic on a canvas of 1000×1200
+//! units.
 //!
-//! Coordinates start at the top left and grow to the right and downwards. A unit is one pixel of the original window;
-//! the view scales the whole canvas. Nothing here knows the engine, so the look of classic mode is tested without a
-//! window.
+//! Coordinates start at the top left and grow to the right and downwards. A unit is one pixel of
+//! the original window; the view scales the whole canvas. Nothing here knows the engine, so the
+//! look of classic mode is tested without a window.
 
 use crate::realm::{CityId, Health};
 
@@ -11,15 +12,31 @@ pub const WIDTH: i32 = 1000;
 /// Height of the canvas.
 pub const HEIGHT: i32 = 1200;
 /// The white strip with the message.
-pub const HEADER: Area = Area { x: 0, y: 0, width: WIDTH, height: 100 };
+pub const HEADER: Area = Area {
+    x: 0,
+    y: 0,
+    width: WIDTH,
+    height: 100,
+};
 /// The grey map with the grid and the cities.
-pub const MAP: Area = Area { x: 0, y: 100, width: WIDTH, height: 1000 };
+pub const MAP: Area = Area {
+    x: 0,
+    y: 100,
+    width: WIDTH,
+    height: 1000,
+};
 /// The white strip below the map.
-pub const FOOTER: Area = Area { x: 0, y: 1100, width: WIDTH, height: 100 };
+pub const FOOTER: Area = Area {
+    x: 0,
+    y: 1100,
+    width: WIDTH,
+    height: 100,
+};
 
 /// Side of a grid cell; the map has 4×4 cells.
 pub const CELL: i32 = 250;
-/// Offsets from the map's left and top edge at which the grid's three lines of each direction are drawn.
+/// Offsets from the map's left and top edge at which the grid's three lines of each direction are
+/// drawn.
 pub const GRID_LINES: [i32; 3] = [CELL, 2 * CELL, 3 * CELL];
 /// Side of a city, which stands in the middle of its cell.
 pub const CITY_SIDE: i32 = 80;
@@ -93,31 +110,47 @@ const fn place(city: CityId) -> Option<((i32, i32), Rgb)> {
 
 /// Where a city stands; `None` for a number outside 1 to 5.
 pub const fn city_area(city: CityId) -> Option<Area> {
-    let Some(((column, row), _)) = place(city) else { return None };
+    let Some(((column, row), _)) = place(city) else {
+        return None;
+    };
     let inset = (CELL - CITY_SIDE) / 2;
-    Some(Area { x: MAP.x + column * CELL + inset, y: MAP.y + row * CELL + inset, width: CITY_SIDE, height: CITY_SIDE })
+    Some(Area {
+        x: MAP.x + column * CELL + inset,
+        y: MAP.y + row * CELL + inset,
+        width: CITY_SIDE,
+        height: CITY_SIDE,
+    })
 }
 
 /// The city of 1 to 5 that covers a point, whether or not the match has it.
 pub fn city_at(x: i32, y: i32) -> Option<CityId> {
-    (1..=5).map(CityId).find(|&city| city_area(city).is_some_and(|area| area.contains(x, y)))
+    (1..=5)
+        .map(CityId)
+        .find(|&city| city_area(city).is_some_and(|area| area.contains(x, y)))
 }
 
 /// Colour of a city: it fades towards white with every hit, and a fallen one is covered by dark.
 ///
-/// The colour is that of the original's translucent square on a white ground, worked out here and drawn opaque: blue is
-/// (0,0,255), (65,65,255), (105,105,255), (155,155,255) and, fallen, (33,33,55). A number outside 1 to 5 is drawn
-/// black.
+/// The colour is that of the original's translucent square on a white ground, worked out here and
+/// drawn opaque: blue is (0,0,255), (65,65,255), (105,105,255), (155,155,255) and, fallen,
+/// (33,33,55). A number outside 1 to 5 is drawn black.
 pub fn city_colour(city: CityId, health: Health) -> Rgb {
-    let Some((_, full)) = place(city) else { return BLACK };
+    let Some((_, full)) = place(city) else {
+        return BLACK;
+    };
     let faded = over(full, fading_alpha(health), WHITE);
-    if health.is_dead() { over(BLACK, DEAD_ALPHA, faded) } else { faded }
+    if health.is_dead() {
+        over(BLACK, DEAD_ALPHA, faded)
+    } else {
+        faded
+    }
 }
 
 /// Opacity of the black square over a fallen city.
 const DEAD_ALPHA: u8 = 200;
 
-/// Opacity of a city's own colour. A fallen city keeps the opacity of the weakest standing one, below its dark cover.
+/// Opacity of a city's own colour. A fallen city keeps the opacity of the weakest standing one,
+/// below its dark cover.
 const fn fading_alpha(health: Health) -> u8 {
     match health.0 {
         90.. => 255,
@@ -146,14 +179,22 @@ mod tests {
     #[test]
     fn cities_stand_where_the_original_put_them() {
         let corners = ALL.map(|city| city_area(city).map(|area| (area.x, area.y)));
-        assert_eq!(corners, [(585, 685), (835, 185), (335, 185), (85, 935), (85, 185)].map(Some));
-        assert!(ALL.iter().all(|&city| city_area(city).is_some_and(|area| (area.width, area.height) == (80, 80))));
+        assert_eq!(
+            corners,
+            [(585, 685), (835, 185), (335, 185), (85, 935), (85, 185)].map(Some)
+        );
+        assert!(ALL.iter().all(|&city| {
+            city_area(city).is_some_and(|area| (area.width, area.height) == (80, 80))
+        }));
     }
 
     #[test]
     fn the_three_areas_cover_the_canvas() {
         assert_eq!(HEADER.height + MAP.height + FOOTER.height, HEIGHT);
-        assert_eq!((MAP.y, FOOTER.y), (HEADER.height, HEADER.height + MAP.height));
+        assert_eq!(
+            (MAP.y, FOOTER.y),
+            (HEADER.height, HEADER.height + MAP.height)
+        );
     }
 
     #[test]
@@ -171,15 +212,37 @@ mod tests {
     #[test]
     fn blue_fades_and_falls_in_the_colours_of_the_original() {
         let colours = [100, 70, 40, 10, -20].map(|health| city_colour(CityId(3), Health(health)));
-        assert_eq!(colours, [[0, 0, 255], [65, 65, 255], [105, 105, 255], [155, 155, 255], [33, 33, 55]]);
+        assert_eq!(
+            colours,
+            [
+                [0, 0, 255],
+                [65, 65, 255],
+                [105, 105, 255],
+                [155, 155, 255],
+                [33, 33, 55]
+            ]
+        );
     }
 
     #[test]
     fn every_city_fades_by_the_same_steps() {
         for (city, lit) in ALL.into_iter().zip([0b001, 0b010, 0b100, 0b011, 0b101]) {
-            for (health, dark, light) in [(100, 0, 255), (70, 65, 255), (40, 105, 255), (10, 155, 255), (-20, 33, 55)] {
-                let expected: Rgb = std::array::from_fn(|channel| if lit >> channel & 1 == 1 { light } else { dark });
-                assert_eq!(city_colour(city, Health(health)), expected, "{city:?} at {health}");
+            for (health, dark, light) in [
+                (100, 0, 255),
+                (70, 65, 255),
+                (40, 105, 255),
+                (10, 155, 255),
+                (-20, 33, 55),
+            ] {
+                let expected: Rgb =
+                    std::array::from_fn(
+                        |channel| if lit >> channel & 1 == 1 { light } else { dark },
+                    );
+                assert_eq!(
+                    city_colour(city, Health(health)),
+                    expected,
+                    "{city:?} at {health}"
+                );
             }
         }
     }

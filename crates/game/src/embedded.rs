@@ -1,9 +1,10 @@
-//! A whole match in one process: five real nodes over QUIC on loopback, one of them behind this window.
+//! A whole match in one process: five real nodes over QUIC on loopback, one of them behind this
+//! window.
 //!
-//! Decision: the members without the window run the same headless app as `raftian node`, each on a thread of its own,
-//! and the window can take over any member's seat by moving that member's state, node included, into itself. Why:
-//! killing the leader must never end the match, also when the leader is behind the window. Would change if: a window
-//! could show several members at once.
+//! Decision: the members without the window run the same headless app as `raftian node`, each on a
+//! thread of its own, and the window can take over any member's seat by moving that member's state,
+//! node included, into itself. Why: killing the leader must never end the match, also when the
+//! leader is behind the window. Would change if: a window could show several members at once.
 
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,14 +24,17 @@ use crate::replication::OwnState;
 use crate::seat::Seat;
 use crate::wake::Wake;
 
-/// How long a member's thread may take to give its state away: it is asked between two of its updates.
+/// How long a member's thread may take to give its state away: it is asked between two of its
+/// updates.
 const SURRENDER_WAIT: Duration = Duration::from_secs(2);
 
 /// Why an embedded match cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum EmbeddedError {
     /// No directory for the members' disks.
-    #[error("no directory for the match: {0}; check the space and permissions of the temporary directory")]
+    #[error(
+        "no directory for the match: {0}; check the space and permissions of the temporary directory"
+    )]
     Directory(#[from] std::io::Error),
     /// No keys or ports for the members.
     #[error(transparent)]
@@ -65,8 +69,9 @@ struct Background {
     thread: JoinHandle<()>,
 }
 
-/// Limit of entries without a snapshot: 64 MiB. A snapshot comes after `snapshot_entries` orders, which are short, so only a
-/// stalled program reaches the limit, as behind a window that the system does not draw.
+/// Limit of entries without a snapshot: 64 MiB. A snapshot comes after `snapshot_entries` orders,
+/// which are short, so only a stalled program reaches the limit, as behind a window that the system
+/// does not draw.
 const MAX_LOG_BYTES: usize = 64 * 1024 * 1024;
 
 /// Options for the consensus core of the member `config`.
@@ -88,7 +93,10 @@ pub fn raft_config(config: &NodeConfig) -> Result<Config, MembershipError> {
 ///
 /// # Errors
 /// If the cluster has no members.
-pub fn node_options(config: &NodeConfig, links: QuicOptions) -> Result<NodeOptions, MembershipError> {
+pub fn node_options(
+    config: &NodeConfig,
+    links: QuicOptions,
+) -> Result<NodeOptions, MembershipError> {
     Ok(NodeOptions::new(config, raft_config(config)?, links))
 }
 
@@ -97,7 +105,8 @@ pub fn node_options(config: &NodeConfig, links: QuicOptions) -> Result<NodeOptio
 /// # Errors
 /// Those of [`NodeHandle::start`].
 pub fn start_node(config: &NodeConfig, links: QuicOptions) -> Result<NodeHandle, StartError> {
-    let options = node_options(config, links).map_err(|error| StartError::Thread(error.to_string()))?;
+    let options =
+        node_options(config, links).map_err(|error| StartError::Thread(error.to_string()))?;
     NodeHandle::start(options)
 }
 
@@ -113,7 +122,8 @@ impl Embedded {
         for node in cluster::embedded(nodes, "embedded", directory.path())? {
             let id = node.config.id;
             let links = QuicOptions::new(node.socket, &node.config);
-            let handle = start_node(&node.config, links).map_err(|error| EmbeddedError::Member(id, error))?;
+            let handle = start_node(&node.config, links)
+                .map_err(|error| EmbeddedError::Member(id, error))?;
             let control = handle.control();
             let background = if first.is_none() {
                 first = Some(handle);
@@ -121,11 +131,22 @@ impl Embedded {
             } else {
                 Some(Background::start(Seat::fresh(handle), control.clone()))
             };
-            machines.push(Machine { config: node.config, control, background });
+            machines.push(Machine {
+                config: node.config,
+                control,
+                background,
+            });
         }
         let seat = machines.first().map(|machine| machine.config.id);
         match first {
-            Some(handle) => Ok((Embedded { machines, seat, directory }, handle)),
+            Some(handle) => Ok((
+                Embedded {
+                    machines,
+                    seat,
+                    directory,
+                },
+                handle,
+            )),
             None => Err(std::io::Error::other("a match needs at least one member").into()),
         }
     }
@@ -138,11 +159,16 @@ impl Embedded {
     /// Configuration of the member behind the window.
     #[must_use]
     pub fn seat_config(&self) -> Option<&NodeConfig> {
-        self.machines.iter().find(|machine| Some(machine.config.id) == self.seat).map(|machine| &machine.config)
+        self.machines
+            .iter()
+            .find(|machine| Some(machine.config.id) == self.seat)
+            .map(|machine| &machine.config)
     }
 
     fn machine(&mut self, id: NodeId) -> Option<&mut Machine> {
-        self.machines.iter_mut().find(|machine| machine.config.id == id)
+        self.machines
+            .iter_mut()
+            .find(|machine| machine.config.id == id)
     }
 }
 
@@ -154,7 +180,11 @@ impl Drop for Embedded {
                 machine.control.kill();
             }
         }
-        for background in self.machines.iter_mut().filter_map(|machine| machine.background.take()) {
+        for background in self
+            .machines
+            .iter_mut()
+            .filter_map(|machine| machine.background.take())
+        {
             background.end();
         }
     }
@@ -168,8 +198,14 @@ impl Background {
         let waker = Arc::clone(&wake);
         control.set_waker(Arc::new(move || waker.raise()));
         let (for_thread, shown) = (Arc::clone(&wake), Arc::clone(&state));
-        let thread = std::thread::spawn(move || run_background(seat, &control, &asked, &for_thread, &shown));
-        Background { asks, wake, state, thread }
+        let thread =
+            std::thread::spawn(move || run_background(seat, &control, &asked, &for_thread, &shown));
+        Background {
+            asks,
+            wake,
+            state,
+            thread,
+        }
     }
 
     fn state(&self) -> AppliedState {
@@ -181,12 +217,15 @@ impl Background {
         let (reply, seat) = sync_channel(1);
         let asked = self.asks.send(reply).is_ok();
         self.wake.raise();
-        let seat = asked.then(|| seat.recv_timeout(SURRENDER_WAIT).ok()).flatten();
+        let seat = asked
+            .then(|| seat.recv_timeout(SURRENDER_WAIT).ok())
+            .flatten();
         self.end();
         seat
     }
 
-    /// Waits for the thread, which ends when its node is gone or nobody can ask it for its seat any more.
+    /// Waits for the thread, which ends when its node is gone or nobody can ask it for its seat any
+    /// more.
     fn end(self) {
         drop(self.asks);
         self.wake.raise();
@@ -208,11 +247,13 @@ fn run_background(
     app.cleanup();
     while control.is_running() {
         app.update();
-        *shown.lock().unwrap_or_else(PoisonError::into_inner) = app.world().resource::<OwnState>().0;
+        *shown.lock().unwrap_or_else(PoisonError::into_inner) =
+            app.world().resource::<OwnState>().0;
         match asked.try_recv() {
             Ok(reply) => {
                 if let Some(seat) = Seat::take(app.world_mut()) {
-                    // Whoever asked and went away does not want it: then the node stops with the seat.
+                    // Whoever asked and went away does not want it: then the node stops with the
+                    // seat.
                     let _gone = reply.send(seat).is_err();
                 }
                 return;
@@ -223,8 +264,8 @@ fn run_background(
     }
 }
 
-/// The window's side: keeps [`ClusterView`] up to date, carries out [`Fault`]s, and moves to another seat when its own
-/// is gone.
+/// The window's side: keeps [`ClusterView`] up to date, carries out [`Fault`]s, and moves to
+/// another seat when its own is gone.
 pub fn plugin(app: &mut App) {
     app.init_resource::<ClusterView>()
         .init_resource::<FaultQueue>()
@@ -247,10 +288,19 @@ fn leave_a_dead_seat(world: &mut World) {
     world.resource_scope(|world, mut embedded: Mut<Embedded>| {
         let seat = embedded.seat;
         let alive = |machine: &&Machine| machine.control.is_running();
-        if embedded.machines.iter().filter(alive).any(|machine| Some(machine.config.id) == seat) {
+        if embedded
+            .machines
+            .iter()
+            .filter(alive)
+            .any(|machine| Some(machine.config.id) == seat)
+        {
             return;
         }
-        let next = embedded.machines.iter().find(alive).map(|machine| machine.config.id);
+        let next = embedded
+            .machines
+            .iter()
+            .find(alive)
+            .map(|machine| machine.config.id);
         match next {
             Some(next) => embedded.take_seat(world, next),
             None if seat.is_some() => {
@@ -264,7 +314,9 @@ fn leave_a_dead_seat(world: &mut World) {
 
 impl Embedded {
     fn carry_out(&mut self, world: &mut World, fault: Fault) {
-        let Some(machine) = self.machine(fault.member) else { return };
+        let Some(machine) = self.machine(fault.member) else {
+            return;
+        };
         match fault.kind {
             FaultKind::Kill => machine.kill(),
             FaultKind::Restart => self.restart(world, fault.member),
@@ -281,7 +333,12 @@ impl Embedded {
             drop(Seat::take(world));
             self.seat = None;
         }
-        let Some(machine) = self.machine(id).filter(|machine| !machine.control.is_running()) else { return };
+        let Some(machine) = self
+            .machine(id)
+            .filter(|machine| !machine.control.is_running())
+        else {
+            return;
+        };
         if let Some(background) = machine.background.take() {
             background.end();
         }
@@ -291,7 +348,10 @@ impl Embedded {
         {
             Ok(handle) => {
                 machine.control = handle.control();
-                machine.background = Some(Background::start(Seat::fresh(handle), machine.control.clone()));
+                machine.background = Some(Background::start(
+                    Seat::fresh(handle),
+                    machine.control.clone(),
+                ));
             }
             Err(error) => error!(%id, %error, "a member does not start again"),
         }
@@ -302,8 +362,15 @@ impl Embedded {
         if self.seat == Some(id) {
             return;
         }
-        let Some(background) = self.machine(id).and_then(|machine| machine.background.take()) else { return };
-        let Some(seat) = background.surrender() else { return };
+        let Some(background) = self
+            .machine(id)
+            .and_then(|machine| machine.background.take())
+        else {
+            return;
+        };
+        let Some(seat) = background.surrender() else {
+            return;
+        };
         let before = self.seat.take();
         if let Some(left) = Seat::take(world)
             && let Some(machine) = before.and_then(|id| self.machine(id))
@@ -337,7 +404,17 @@ fn show_members(embedded: Res<Embedded>, own: Res<OwnState>, mut view: ResMut<Cl
             None => (embedded.seat == Some(id)).then_some(own.0),
         };
         let node = Some(machine.control.view());
-        MemberView { id, name: machine.config.name.clone(), node, up, state: state.filter(|_| up) }
+        MemberView {
+            id,
+            name: machine.config.name.clone(),
+            node,
+            up,
+            state: state.filter(|_| up),
+        }
     });
-    *view = ClusterView { members: members.collect(), seat: embedded.seat, embedded: true };
+    *view = ClusterView {
+        members: members.collect(),
+        seat: embedded.seat,
+        embedded: true,
+    };
 }

@@ -11,10 +11,15 @@ struct FrameCap {
     end: Instant,
 }
 
-/// Lets frames take at least their share of a second, at their ends. One that took longer is not made up for.
+/// Lets frames take at least their share of a second, at their ends. One that took longer is not
+/// made up for.
 pub(crate) fn plugin(app: &mut App, frames_per_second: u32) {
     let frame = Duration::from_secs(1) / frames_per_second.max(1);
-    app.insert_resource(FrameCap { frame, end: Instant::now() + frame }).add_systems(Last, keep);
+    app.insert_resource(FrameCap {
+        frame,
+        end: Instant::now() + frame,
+    })
+    .add_systems(Last, keep);
 }
 
 fn keep(mut cap: ResMut<FrameCap>) {
@@ -34,9 +39,16 @@ mod tests {
         plugin(&mut app, 1_000);
         let began = Instant::now();
         (0..20).for_each(|_| app.update());
-        assert!(began.elapsed() >= Duration::from_millis(19), "{:?}", began.elapsed());
+        assert!(
+            began.elapsed() >= Duration::from_millis(19),
+            "{:?}",
+            began.elapsed()
+        );
         app.world_mut().resource_mut::<FrameCap>().end = Instant::now() - Duration::from_secs(60);
         app.update();
-        assert!(app.world().resource::<FrameCap>().end >= began + Duration::from_millis(19), "nothing is made up for");
+        assert!(
+            app.world().resource::<FrameCap>().end >= began + Duration::from_millis(19),
+            "nothing is made up for"
+        );
     }
 }

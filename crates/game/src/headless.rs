@@ -15,8 +15,8 @@ use crate::replication;
 use crate::seat::Seat;
 use crate::wake::Wake;
 
-/// Longest sleep between two updates: proposals that wait for an answer are looked at this often even if the node is
-/// silent.
+/// Longest sleep between two updates: proposals that wait for an answer are looked at this often
+/// even if the node is silent.
 pub const MAX_SLEEP: Duration = Duration::from_millis(100);
 
 /// A headless app in this seat: Bevy's minimum, the plugin, and the game's rules.
@@ -29,12 +29,16 @@ pub fn app(seat: Seat) -> App {
     app
 }
 
-/// Runs a member until it is `asked_to_stop`, which is looked at every [`MAX_SLEEP`]; then its node hands over and
-/// stops.
+/// Runs a member until it is `asked_to_stop`, which is looked at every [`MAX_SLEEP`]; then its node
+/// hands over and stops.
 ///
 /// # Errors
 /// Why the node stopped by itself.
-pub fn run(mut node: NodeHandle, member: OwnMember, asked_to_stop: impl Fn() -> bool) -> Result<(), Stopped> {
+pub fn run(
+    mut node: NodeHandle,
+    member: OwnMember,
+    asked_to_stop: impl Fn() -> bool,
+) -> Result<(), Stopped> {
     let wake = Wake::new();
     let service = node.take_requests().map(AdminService::new);
     let waker = Arc::clone(&wake);

@@ -12,7 +12,8 @@ const PREFIX: &str = "raftian-match-";
 /// File that a running match holds a lock on.
 const LOCK: &str = "lock";
 
-/// A directory that is removed when this value is dropped, or by the next match that starts if this process was killed.
+/// A directory that is removed when this value is dropped, or by the next match that starts if this
+/// process was killed.
 #[derive(Debug)]
 pub(crate) struct MatchDirectory {
     directory: TempDir,
@@ -29,11 +30,17 @@ impl MatchDirectory {
         remove_abandoned(parent);
         let directory = tempfile::Builder::new().prefix(PREFIX).tempdir_in(parent)?;
         // No other match may find it unlocked under its name.
-        let (starting, named) = (directory.path().join("starting"), directory.path().join(LOCK));
+        let (starting, named) = (
+            directory.path().join("starting"),
+            directory.path().join(LOCK),
+        );
         let lock = File::create(&starting)?;
         lock.try_lock()?;
         fs::rename(starting, named)?;
-        Ok(MatchDirectory { directory, _lock: lock })
+        Ok(MatchDirectory {
+            directory,
+            _lock: lock,
+        })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -41,16 +48,25 @@ impl MatchDirectory {
     }
 }
 
-/// Removes the directories of killed matches: those whose lock file no process holds. A directory without a lock file is not
-/// touched, even if its name has the prefix.
+/// Removes the directories of killed matches: those whose lock file no process holds. A directory
+/// without a lock file is not touched, even if its name has the prefix.
 fn remove_abandoned(parent: &Path) {
-    let Ok(entries) = fs::read_dir(parent) else { return };
-    for entry in entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX)) {
+    let Ok(entries) = fs::read_dir(parent) else {
+        return;
+    };
+    for entry in entries
+        .flatten()
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX))
+    {
         let path = entry.path();
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) && is_abandoned(&path) {
             match fs::remove_dir_all(&path) {
-                Ok(()) => tracing::info!(path = %path.display(), "removed the directory of a match that was killed"),
-                Err(error) => tracing::debug!(path = %path.display(), %error, "an abandoned directory is left"),
+                Ok(()) => {
+                    tracing::info!(path = %path.display(), "removed the directory of a match that was killed")
+                }
+                Err(error) => {
+                    tracing::debug!(path = %path.display(), %error, "an abandoned directory is left")
+                }
             }
         }
     }

@@ -31,7 +31,10 @@ pub(crate) fn plugin(app: &mut App) {
         .init_resource::<Rejected>()
         .add_observer(propose_attack)
         .add_observer(settle)
-        .add_systems(PreUpdate, (tell_footer, name_window).after(RaftSystems::Apply));
+        .add_systems(
+            PreUpdate,
+            (tell_footer, name_window).after(RaftSystems::Apply),
+        );
 }
 
 fn propose_attack(
@@ -54,7 +57,9 @@ fn settle(
     mut latency: ResMut<CommitLatency>,
     mut rejected: ResMut<Rejected>,
 ) {
-    let Some((city, clicked)) = waiting.0.remove(&outcome.id) else { return };
+    let Some((city, clicked)) = waiting.0.remove(&outcome.id) else {
+        return;
+    };
     pending.settle(city);
     match &outcome.outcome {
         Outcome::Committed(_) => latency.record(time.elapsed().saturating_sub(clicked)),
@@ -73,18 +78,28 @@ fn tell_footer(
     time: Res<Time<Real>>,
     mut facts: ResMut<FooterFacts>,
 ) {
-    let rejection = rejected.0.as_ref().filter(|(_, at)| time.elapsed().saturating_sub(*at) < NOTICE_SHOWN_FOR);
+    let rejection = rejected
+        .0
+        .as_ref()
+        .filter(|(_, at)| time.elapsed().saturating_sub(*at) < NOTICE_SHOWN_FOR);
     let stopped = status.view.as_ref().and_then(|view| view.stopped.clone());
     let notice = match (cluster.seat, &status.view) {
         (None, _) => Some("every node is down: start one in the overlay (F3)".to_owned()),
-        (_, Some(view)) if view.paused => Some("your node is paused: let it go on in the overlay (F3)".to_owned()),
-        (_, Some(view)) if view.cut => Some("your node is cut off: mend its links in the overlay (F3)".to_owned()),
+        (_, Some(view)) if view.paused => {
+            Some("your node is paused: let it go on in the overlay (F3)".to_owned())
+        }
+        (_, Some(view)) if view.cut => {
+            Some("your node is cut off: mend its links in the overlay (F3)".to_owned())
+        }
         _ => stopped
             .map(|reason| format!("your node has stopped: {reason}"))
             .or_else(|| rejection.map(|(reason, _)| reason.clone())),
     };
     let told = FooterFacts {
-        me: cluster.seat.map(|id| format!("{} ({id})", cluster.name(id))).unwrap_or_default(),
+        me: cluster
+            .seat
+            .map(|id| format!("{} ({id})", cluster.name(id)))
+            .unwrap_or_default(),
         leader: status.leader().map(|leader| cluster.name(leader)),
         term: status.term().0,
         quorum: status.leader().is_some(),

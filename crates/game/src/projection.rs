@@ -1,20 +1,22 @@
 //! The realm as entities: what the engine's systems read instead of the truth.
 //!
-//! [`ReplicatedRealm`] is the truth, and only the code that applies committed orders writes it. For each of its cities
-//! there is one entity with [`City`] and [`Health`]. The code that applies an order calls [`project`] in the same
-//! schedule run; whoever changes the realm in another way (a snapshot, a new match) need not: the plugin notices and
-//! catches up before the next `Update`. Nothing ever flows back from an entity to the realm.
+//! [`ReplicatedRealm`] is the truth, and only the code that applies committed orders writes it. For
+//! each of its cities there is one entity with [`City`] and [`Health`]. The code that applies an
+//! order calls [`project`] in the same schedule run; whoever changes the realm in another way (a
+//! snapshot, a new match) need not: the plugin notices and catches up before the next `Update`.
+//! Nothing ever flows back from an entity to the realm.
 
 use crate::realm::{self, CityId, Realm};
 use bevy::prelude::*;
 use serde::{Deserialize, Serialize};
 
-/// The replicated truth of the match this machine takes part in. Absent while there is no match. Its serde form is a
-/// part of snapshots.
+/// The replicated truth of the match this machine takes part in. Absent while there is no match.
+/// Its serde form is a part of snapshots.
 #[derive(Resource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReplicatedRealm(pub Realm);
 
-/// Marks the entity of a city. The number never changes; a city that leaves the realm takes its entity with it.
+/// Marks the entity of a city. The number never changes; a city that leaves the realm takes its
+/// entity with it.
 #[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
 #[component(immutable)]
 #[require(Health)]
@@ -45,8 +47,8 @@ impl From<Health> for realm::Health {
 
 /// The systems in `PreUpdate` that bring the entities in line with a changed [`ReplicatedRealm`].
 ///
-/// Code that applies orders in `PreUpdate` belongs before this set; code that applies them later is seen one frame
-/// later, unless it calls [`project`] itself.
+/// Code that applies orders in `PreUpdate` belongs before this set; code that applies them later is
+/// seen one frame later, unless it calls [`project`] itself.
 #[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ProjectionSystems;
 
@@ -59,12 +61,21 @@ pub fn plugin(app: &mut App) {
             .in_set(ProjectionSystems)
             .run_if(resource_exists_and_changed::<ReplicatedRealm>),
     )
-    .add_systems(PreUpdate, despawn_cities.in_set(ProjectionSystems).run_if(resource_removed::<ReplicatedRealm>));
+    .add_systems(
+        PreUpdate,
+        despawn_cities
+            .in_set(ProjectionSystems)
+            .run_if(resource_removed::<ReplicatedRealm>),
+    );
 }
 
-/// Spawns an entity for each city that has none and despawns those whose city the realm no longer has. Running it again
-/// changes nothing.
-pub fn spawn_cities(mut commands: Commands, realm: Res<ReplicatedRealm>, cities: Query<(Entity, &City)>) {
+/// Spawns an entity for each city that has none and despawns those whose city the realm no longer
+/// has. Running it again changes nothing.
+pub fn spawn_cities(
+    mut commands: Commands,
+    realm: Res<ReplicatedRealm>,
+    cities: Query<(Entity, &City)>,
+) {
     for (entity, city) in &cities {
         if realm.0.health(city.0).is_none() {
             commands.entity(entity).despawn();
@@ -104,14 +115,18 @@ mod tests {
 
     fn app(cities: u8) -> App {
         let mut app = App::new();
-        app.add_plugins(plugin).insert_resource(ReplicatedRealm(Realm::new_classic(cities)));
+        app.add_plugins(plugin)
+            .insert_resource(ReplicatedRealm(Realm::new_classic(cities)));
         app.update();
         app
     }
 
     fn shown(app: &mut App) -> Vec<(u8, i32)> {
         let mut cities = app.world_mut().query::<(&City, &Health)>();
-        let mut shown: Vec<_> = cities.iter(app.world()).map(|(city, health)| (city.0.0, health.0)).collect();
+        let mut shown: Vec<_> = cities
+            .iter(app.world())
+            .map(|(city, health)| (city.0.0, health.0))
+            .collect();
         shown.sort_unstable();
         shown
     }
@@ -120,7 +135,9 @@ mod tests {
     fn each_city_has_one_entity_however_often_the_realm_changes() {
         let mut app = app(4);
         for _ in 0..3 {
-            app.world_mut().resource_mut::<ReplicatedRealm>().set_changed();
+            app.world_mut()
+                .resource_mut::<ReplicatedRealm>()
+                .set_changed();
             app.update();
             assert_eq!(shown(&mut app), [(1, 100), (2, 100), (3, 100), (4, 100)]);
         }
@@ -129,15 +146,23 @@ mod tests {
     #[test]
     fn an_applied_order_is_shown_and_touches_no_other_city() {
         let mut app = app(3);
-        app.world_mut().resource_mut::<ReplicatedRealm>().0.apply(&Order::Attack { city: CityId(2) });
+        app.world_mut()
+            .resource_mut::<ReplicatedRealm>()
+            .0
+            .apply(&Order::Attack { city: CityId(2) });
         let before = app.world_mut().change_tick();
         app.update();
         assert_eq!(shown(&mut app), [(1, 100), (2, 70), (3, 100)]);
         let mut cities = app.world_mut().query::<(&City, Ref<Health>)>();
         let after = app.world_mut().change_tick();
-        let touched: Vec<_> =
-            cities.iter(app.world()).filter(|(_, health)| health.last_changed().is_newer_than(before, after)).collect();
-        assert_eq!(touched.iter().map(|(city, _)| city.0).collect::<Vec<_>>(), [CityId(2)]);
+        let touched: Vec<_> = cities
+            .iter(app.world())
+            .filter(|(_, health)| health.last_changed().is_newer_than(before, after))
+            .collect();
+        assert_eq!(
+            touched.iter().map(|(city, _)| city.0).collect::<Vec<_>>(),
+            [CityId(2)]
+        );
     }
 
     #[test]

@@ -9,20 +9,42 @@ use crate::replication::OwnState;
 
 /// Keeps [`ClusterView`] up to date. Needs [`OwnMember`].
 pub(crate) fn plugin(app: &mut App) {
-    app.init_resource::<ClusterView>().add_systems(PreUpdate, show_members.after(RaftSystems::Apply));
+    app.init_resource::<ClusterView>()
+        .add_systems(PreUpdate, show_members.after(RaftSystems::Apply));
 }
 
-fn show_members(own: Res<OwnMember>, state: Res<OwnState>, status: Res<RaftStatus>, mut view: ResMut<ClusterView>) {
+fn show_members(
+    own: Res<OwnMember>,
+    state: Res<OwnState>,
+    status: Res<RaftStatus>,
+    mut view: ResMut<ClusterView>,
+) {
     let links = own.control.links();
     let members = own.config.members.iter().map(|member| {
         let (id, name) = (member.id, member.name.clone());
         if id == own.config.id {
             let up = own.control.is_running();
-            MemberView { id, name, node: status.view.clone(), up, state: Some(state.0) }
+            MemberView {
+                id,
+                name,
+                node: status.view.clone(),
+                up,
+                state: Some(state.0),
+            }
         } else {
             let up = links.peer(id).is_some_and(|link| link.connected());
-            MemberView { id, name, node: None, up, state: None }
+            MemberView {
+                id,
+                name,
+                node: None,
+                up,
+                state: None,
+            }
         }
     });
-    *view = ClusterView { members: members.collect(), seat: Some(own.config.id), embedded: false };
+    *view = ClusterView {
+        members: members.collect(),
+        seat: Some(own.config.id),
+        embedded: false,
+    };
 }

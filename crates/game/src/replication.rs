@@ -10,7 +10,8 @@ use crate::cluster_view::AppliedState;
 use crate::projection::{self, City, Health, ProjectionSystems, ReplicatedRealm};
 use crate::realm::{Order, Outcome as Effect, Realm};
 
-/// Cities of a classic match: the four of the original and one more, so that five players have one each.
+/// Cities of a classic match: the four of the original and one more, so that five players have one
+/// each.
 pub const CITIES: u8 = 5;
 
 impl ReplicatedCommand for Order {
@@ -25,12 +26,13 @@ impl ReplicatedState for ReplicatedRealm {
     }
 }
 
-/// What the last committed order did: read by observers of [`Committed<Order>`], which are triggered right after it was
-/// applied.
+/// What the last committed order did: read by observers of [`Committed<Order>`], which are
+/// triggered right after it was applied.
 #[derive(Resource, Clone, Copy, Debug, Default)]
 pub struct LastEffect(pub Option<(Index, Effect)>);
 
-/// The hash of this machine's replicated state. Brought up to date once a frame, after everything was applied.
+/// The hash of this machine's replicated state. Brought up to date once a frame, after everything
+/// was applied.
 #[derive(Resource, Clone, Copy, Debug)]
 pub struct OwnState(pub AppliedState);
 
@@ -38,11 +40,15 @@ impl OwnState {
     /// The state before anything is applied, which all machines have in common.
     #[must_use]
     pub fn founding() -> Self {
-        OwnState(applied_state(&AppliedLog::default(), &Realm::new_classic(CITIES)))
+        OwnState(applied_state(
+            &AppliedLog::default(),
+            &Realm::new_classic(CITIES),
+        ))
     }
 }
 
-/// Applies committed orders to the realm and to the entities that show it. Add it after [`RaftPlugin`].
+/// Applies committed orders to the realm and to the entities that show it. Add it after
+/// [`RaftPlugin`].
 pub fn plugin(app: &mut App) {
     app.add_plugins(projection::plugin)
         .add_replicated_command::<Order>()
@@ -52,7 +58,12 @@ pub fn plugin(app: &mut App) {
         .insert_resource(OwnState::founding())
         .add_systems(ApplyCommitted, apply_orders)
         .configure_sets(PreUpdate, ProjectionSystems.after(RaftSystems::Apply))
-        .add_systems(PreUpdate, hash_state.after(RaftSystems::Apply).run_if(state_may_have_changed));
+        .add_systems(
+            PreUpdate,
+            hash_state
+                .after(RaftSystems::Apply)
+                .run_if(state_may_have_changed),
+        );
 }
 
 /// The one writer of the realm, and of the health that entities show.
@@ -62,12 +73,18 @@ fn apply_orders(
     mut cities: Query<(&City, &mut Health)>,
     mut last: ResMut<LastEffect>,
 ) {
-    let (Some(order), Some(EntryInfo { index, .. })) = (entry.command::<Order>(), entry.info()) else { return };
+    let (Some(order), Some(EntryInfo { index, .. })) = (entry.command::<Order>(), entry.info())
+    else {
+        return;
+    };
     last.0 = Some((index, realm.0.apply(order)));
     projection::project(&realm.0, &mut cities);
 }
 
-fn state_may_have_changed(log: Option<Res<AppliedLog>>, realm: Option<Res<ReplicatedRealm>>) -> bool {
+fn state_may_have_changed(
+    log: Option<Res<AppliedLog>>,
+    realm: Option<Res<ReplicatedRealm>>,
+) -> bool {
     log.is_some_and(|log| log.is_changed()) && realm.is_some()
 }
 
@@ -75,22 +92,32 @@ fn hash_state(log: Res<AppliedLog>, realm: Res<ReplicatedRealm>, mut own: ResMut
     own.0 = applied_state(&log, &realm.0);
 }
 
-/// The state of one machine: everything that applying the log changes, at the last applied index. The hash is the first
-/// eight bytes of a SHA-256 over the realm's own hash and every session (client, floor, count and sequences above it),
-/// all as big-endian 64-bit numbers.
+/// The state of one machine: everything that applying the log changes, at the last applied index.
+/// The hash is the first eight bytes of a SHA-256 over the realm's own hash and every session
+/// (client, floor, count and sequences above it), all as big-endian 64-bit numbers.
 #[must_use]
 pub fn applied_state(log: &AppliedLog, realm: &Realm) -> AppliedState {
     let mut hasher = Sha256::new();
     hasher.update(realm.state_hash().to_be_bytes());
     for (client, floor, ahead) in log.sessions.iter() {
         let ahead: Vec<u64> = ahead.collect();
-        for number in [client.0, floor, ahead.len() as u64].into_iter().chain(ahead) {
+        for number in [client.0, floor, ahead.len() as u64]
+            .into_iter()
+            .chain(ahead)
+        {
             hasher.update(number.to_be_bytes());
         }
     }
     let digest = hasher.finalize();
-    let hash = u64::from_be_bytes(digest[..8].try_into().expect("a SHA-256 digest has 32 bytes"));
-    AppliedState { index: log.index, hash }
+    let hash = u64::from_be_bytes(
+        digest[..8]
+            .try_into()
+            .expect("a SHA-256 digest has 32 bytes"),
+    );
+    AppliedState {
+        index: log.index,
+        hash,
+    }
 }
 
 #[cfg(test)]
@@ -102,7 +129,10 @@ mod tests {
 
     fn health(app: &mut App, city: u8) -> i32 {
         let mut cities = app.world_mut().query::<(&City, &Health)>();
-        cities.iter(app.world()).find(|(shown, _)| shown.0 == CityId(city)).map_or(0, |(_, health)| health.0)
+        cities
+            .iter(app.world())
+            .find(|(shown, _)| shown.0 == CityId(city))
+            .map_or(0, |(_, health)| health.0)
     }
 
     /// Members at the same index are compared from the first frame on.
@@ -112,8 +142,14 @@ mod tests {
             app.add_plugins(plugin);
         });
         let app = cluster.app(1);
-        let (log, realm) = (app.world().resource::<AppliedLog>(), app.world().resource::<ReplicatedRealm>());
-        assert_eq!(app.world().resource::<OwnState>().0, applied_state(log, &realm.0));
+        let (log, realm) = (
+            app.world().resource::<AppliedLog>(),
+            app.world().resource::<ReplicatedRealm>(),
+        );
+        assert_eq!(
+            app.world().resource::<OwnState>().0,
+            applied_state(log, &realm.0)
+        );
     }
 
     #[test]
@@ -123,21 +159,38 @@ mod tests {
         });
         cluster.elect();
         for _ in 0..5 {
-            cluster.app(2).world_mut().propose(Order::Attack { city: CityId(3) });
+            cluster
+                .app(2)
+                .world_mut()
+                .propose(Order::Attack { city: CityId(3) });
         }
-        cluster.app(1).world_mut().propose(Order::Attack { city: CityId(1) });
-        cluster.run_until(|apps| apps.iter().all(|app| app.world().resource::<AppliedLog>().index.0 == 7));
+        cluster
+            .app(1)
+            .world_mut()
+            .propose(Order::Attack { city: CityId(1) });
+        cluster.run_until(|apps| {
+            apps.iter()
+                .all(|app| app.world().resource::<AppliedLog>().index.0 == 7)
+        });
         cluster.frame();
         let mut states = Vec::new();
         for id in 1..=3 {
             let app = cluster.app(id);
-            assert_eq!([health(app, 1), health(app, 2), health(app, 3)], [70, 100, -20]);
+            assert_eq!(
+                [health(app, 1), health(app, 2), health(app, 3)],
+                [70, 100, -20]
+            );
             states.push(app.world().resource::<OwnState>().0);
         }
-        assert!(states.iter().all(|state| *state == states[0] && state.index.0 == 7));
+        assert!(
+            states
+                .iter()
+                .all(|state| *state == states[0] && state.index.0 == 7)
+        );
     }
 
-    /// The entities are derived from the realm: they follow it also when a snapshot takes its place.
+    /// The entities are derived from the realm: they follow it also when a snapshot takes its
+    /// place.
     #[test]
     fn a_machine_that_was_away_shows_the_health_that_came_with_a_snapshot() {
         let settings = |config: &mut Config| {
@@ -152,19 +205,34 @@ mod tests {
         assert_eq!(health(cluster.app(away), 2), 100);
         cluster.network().isolate(NodeId(away));
         for city in [2, 2, 3, 4, 4, 4, 4].into_iter().chain([5; 30]) {
-            cluster.app(leader).world_mut().propose(Order::Attack { city: CityId(city) });
+            cluster
+                .app(leader)
+                .world_mut()
+                .propose(Order::Attack { city: CityId(city) });
         }
         let view = |app: &App| app.world().resource::<RaftStatus>().view.clone();
-        cluster.run_until(|apps| view(&apps[leader as usize - 1]).is_some_and(|view| view.status.log_after.0 > 7));
+        cluster.run_until(|apps| {
+            view(&apps[leader as usize - 1]).is_some_and(|view| view.status.log_after.0 > 7)
+        });
         cluster.network().heal();
         cluster.run_until(|apps| {
-            let mut indexes = apps.iter().map(|app| app.world().resource::<AppliedLog>().index);
+            let mut indexes = apps
+                .iter()
+                .map(|app| app.world().resource::<AppliedLog>().index);
             indexes.all(|index| index.0 >= 38)
         });
         cluster.frame();
-        assert!(view(cluster.app(away)).is_some_and(|view| view.status.log_after.0 > 7), "it came with a snapshot");
+        assert!(
+            view(cluster.app(away)).is_some_and(|view| view.status.log_after.0 > 7),
+            "it came with a snapshot"
+        );
         for id in 1..=3 {
-            assert_eq!((1..=5).map(|city| health(cluster.app(id), city)).collect::<Vec<_>>(), [100, 40, 70, -20, -20]);
+            assert_eq!(
+                (1..=5)
+                    .map(|city| health(cluster.app(id), city))
+                    .collect::<Vec<_>>(),
+                [100, 40, 70, -20, -20]
+            );
         }
     }
 

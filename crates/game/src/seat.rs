@@ -8,8 +8,8 @@ use crate::projection::ReplicatedRealm;
 use crate::realm::Realm;
 use crate::replication::CITIES;
 
-/// A member's node with the state that its log was applied to. The three belong together: the node hands out what comes
-/// after `log`, and the realm is what `log` made.
+/// A member's node with the state that its log was applied to. The three belong together: the node
+/// hands out what comes after `log`, and the realm is what `log` made.
 pub struct Seat {
     /// The node.
     pub node: RaftNode,
@@ -20,7 +20,8 @@ pub struct Seat {
 }
 
 impl Seat {
-    /// The seat of a node that just started: nothing is applied, the log will be handed out from its beginning.
+    /// The seat of a node that just started: nothing is applied, the log will be handed out from
+    /// its beginning.
     #[must_use]
     pub fn fresh(node: NodeHandle) -> Self {
         Seat {

@@ -15,7 +15,8 @@ use crate::terminal::lost_lines;
 /// Name and version of the document's shape.
 pub const SCHEMA: &str = "raftian.status/1";
 
-/// What `raftian status --json` prints. Ids are numbers; times are in the unit their name ends with, else in seconds.
+/// What `raftian status --json` prints. Ids are numbers; times are in the unit their name ends
+/// with, else in seconds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct StatusDocument {
     /// [`SCHEMA`].
@@ -99,8 +100,9 @@ pub struct PeerDocument {
     pub silent_ms: Option<u64>,
     /// The snapshot that is on its way to it, if this member leads and sends one.
     pub snapshot: Option<TransferDocument>,
-    /// The last entry that it had acknowledged before it refused some of those, if this member leads: its disk lost them,
-    /// and it does not count until it has joined again under another incarnation.
+    /// The last entry that it had acknowledged before it refused some of those, if this member
+    /// leads: its disk lost them, and it does not count until it has joined again under another
+    /// incarnation.
     #[serde(default)]
     pub lost: Option<u64>,
 }
@@ -161,7 +163,11 @@ pub fn of(
 ) -> Option<StatusDocument> {
     let node = &status.view.as_ref()?.status;
     let links = member.control.links();
-    let others = member.config.members.iter().filter(|other| other.id != member.config.id);
+    let others = member
+        .config
+        .members
+        .iter()
+        .filter(|other| other.id != member.config.id);
     let peers = others.map(|other| {
         let progress = node.peers.iter().find(|peer| peer.id == other.id);
         PeerDocument {
@@ -172,7 +178,9 @@ pub fn of(
             refused: links.peer(other.id).is_some_and(|link| link.is_refused()),
             matched: progress.map(|peer| peer.matched.0),
             next: progress.map(|peer| peer.next.0),
-            rtt_ms: progress.and_then(|peer| peer.round_trip).map(|rtt| rtt.as_secs_f64() * 1000.0),
+            rtt_ms: progress
+                .and_then(|peer| peer.round_trip)
+                .map(|rtt| rtt.as_secs_f64() * 1000.0),
             silent_ms: progress.map(|peer| millis(peer.silent_for)),
             lost: progress.and_then(|peer| peer.lost).map(|index| index.0),
             snapshot: progress.and_then(|peer| match peer.flow {
@@ -253,24 +261,52 @@ impl StatusDocument {
     pub fn to_text(&self) -> String {
         let mut text = String::new();
         let leader = self.leader.map_or("none".to_owned(), |leader| {
-            let name = self.peers.iter().find(|peer| peer.id == leader).map_or(&self.name, |peer| &peer.name);
+            let name = self
+                .peers
+                .iter()
+                .find(|peer| peer.id == leader)
+                .map_or(&self.name, |peer| &peer.name);
             format!("{name} (n{leader})")
         });
         // Writing to a string cannot fail.
         let mut line = |label: &str, value: String| {
             let _ = writeln!(text, "{label:<11}{value}");
         };
-        line("member", format!("{} (n{}) of {}", self.name, self.id, self.cluster));
-        line("role", format!("{} in term {}, leader {leader}", self.role, self.term));
-        line("log", format!("last #{}, committed #{}, applied #{}", self.last_index, self.commit, self.applied));
+        line(
+            "member",
+            format!("{} (n{}) of {}", self.name, self.id, self.cluster),
+        );
+        line(
+            "role",
+            format!("{} in term {}, leader {leader}", self.role, self.term),
+        );
+        line(
+            "log",
+            format!(
+                "last #{}, committed #{}, applied #{}",
+                self.last_index, self.commit, self.applied
+            ),
+        );
         if self.snapshot > 0 {
-            line("snapshot", format!("up to #{}; the log begins after #{}", self.snapshot, self.log_after));
+            line(
+                "snapshot",
+                format!(
+                    "up to #{}; the log begins after #{}",
+                    self.snapshot, self.log_after
+                ),
+            );
         }
-        line("state", format!("{} after #{}", self.state_hash, self.applied));
+        line(
+            "state",
+            format!("{} after #{}", self.state_hash, self.applied),
+        );
         line("members", self.membership.to_text());
         line("uptime", format!("{:.1} s", self.uptime));
         if self.lost_log_lines > 0 {
-            line("log lines", format!("{} could not be written", self.lost_log_lines));
+            line(
+                "log lines",
+                format!("{} could not be written", self.lost_log_lines),
+            );
         }
         for peer in &self.peers {
             let link = match (peer.connected, peer.refused) {
@@ -279,12 +315,20 @@ impl StatusDocument {
                 (false, false) => "unreachable",
             };
             let progress = match (peer.matched, peer.rtt_ms, &peer.snapshot) {
-                (Some(_), _, Some(transfer)) => format!(", gets a snapshot, {}%", transfer.percent()),
+                (Some(_), _, Some(transfer)) => {
+                    format!(", gets a snapshot, {}%", transfer.percent())
+                }
                 (Some(matched), Some(rtt), None) => format!(", has #{matched}, {rtt:.1} ms"),
                 (Some(matched), None, None) => format!(", has #{matched}"),
                 (None, ..) => String::new(),
             };
-            line("peer", format!("{} (n{}) at {}, {link}{progress}", peer.name, peer.id, peer.address));
+            line(
+                "peer",
+                format!(
+                    "{} (n{}) at {}, {link}{progress}",
+                    peer.name, peer.id, peer.address
+                ),
+            );
         }
         for city in &self.cities {
             let fallen = if city.dead { ", fallen" } else { "" };
@@ -309,7 +353,11 @@ impl MembershipDocument {
             (standing, Some(before)) => format!("n{} {standing}, before {before}", member.id),
         };
         let members: Vec<_> = self.members.iter().map(member).collect();
-        let changing = if self.joint { "; the voters are changing" } else { "" };
+        let changing = if self.joint {
+            "; the voters are changing"
+        } else {
+            ""
+        };
         format!("{}{changing}", members.join("; "))
     }
 }

@@ -1,5 +1,6 @@
-//! Lines on standard error. Writing one may fail, on a full disk or when the reader of a pipe has gone, or block, when the
-//! reader stands still. Neither must hold anything up, so a thread of its own writes, and what it cannot take is counted.
+//! Lines on standard error. Writing one may fail, on a full disk or when the reader of a pipe has
+//! gone, or block, when the reader stands still. Neither must hold anything up, so a thread of its
+//! own writes, and what it cannot take is counted.
 
 use std::io::{self, Write};
 use std::sync::OnceLock;
@@ -43,7 +44,8 @@ pub fn flush() {
     }
 }
 
-/// A writer of log lines that never fails and never blocks: what standard error does not take is counted by [`lost_lines`].
+/// A writer of log lines that never fails and never blocks: what standard error does not take is
+/// counted by [`lost_lines`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LogWriter(());
 
@@ -64,14 +66,18 @@ fn send(text: Vec<u8>) {
     }
 }
 
-/// The queue of the writing thread, which is started with the first line. Without a thread the queue is closed.
+/// The queue of the writing thread, which is started with the first line. Without a thread the
+/// queue is closed.
 fn writer() -> &'static SyncSender<Message> {
     WRITER.get_or_init(|| {
         let (queue, messages) = sync_channel(QUEUE);
         let terminal = terminal();
-        let started = std::thread::Builder::new().name("terminal".to_owned()).spawn(move || write(terminal, &messages));
+        let started = std::thread::Builder::new()
+            .name("terminal".to_owned())
+            .spawn(move || write(terminal, &messages));
         if let Err(error) = started {
-            let _unread = writeln!(io::stderr(), "raftian: nothing can be logged: {error}").is_err();
+            let _unread =
+                writeln!(io::stderr(), "raftian: nothing can be logged: {error}").is_err();
         }
         queue
     })
@@ -92,7 +98,8 @@ fn write(mut terminal: impl Write, messages: &Receiver<Message>) {
     }
 }
 
-/// Standard error as it is now, apart from the standard library's own, whose lock a blocked write would hold.
+/// Standard error as it is now, apart from the standard library's own, whose lock a blocked write
+/// would hold.
 #[cfg(unix)]
 fn terminal() -> Box<dyn Write + Send> {
     use std::os::fd::AsFd;
@@ -132,7 +139,8 @@ mod capture {
 
     static CAPTURE: Mutex<Option<Capture>> = Mutex::new(None);
 
-    /// From now on, what is printed to standard error is kept in a file, except the lines of this module.
+    /// From now on, what is printed to standard error is kept in a file, except the lines of this
+    /// module.
     pub(crate) fn hold_back_libraries() {
         // The thread that writes lines must have its own way to the terminal before.
         super::writer();
@@ -140,7 +148,10 @@ mod capture {
             let standard_error = io::stderr().as_fd().try_clone_to_owned()?;
             let held_back = tempfile::tempfile()?;
             rustix::stdio::dup2_stderr(&held_back)?;
-            Ok(Capture { standard_error, held_back })
+            Ok(Capture {
+                standard_error,
+                held_back,
+            })
         };
         match capture() {
             Ok(capture) => *CAPTURE.lock().unwrap_or_else(PoisonError::into_inner) = Some(capture),
@@ -150,10 +161,22 @@ mod capture {
 
     /// Ends that, if it was begun. What was held back is printed if `show`.
     pub(crate) fn release_libraries(show: bool) {
-        let Some(mut capture) = CAPTURE.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+        let Some(mut capture) = CAPTURE
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+        else {
+            return;
+        };
         let _closed = rustix::stdio::dup2_stderr(&capture.standard_error).is_err();
         let mut text = Vec::new();
-        if show && capture.held_back.rewind().and_then(|()| capture.held_back.read_to_end(&mut text)).is_ok() {
+        if show
+            && capture
+                .held_back
+                .rewind()
+                .and_then(|()| capture.held_back.read_to_end(&mut text))
+                .is_ok()
+        {
             super::send(text);
         }
     }

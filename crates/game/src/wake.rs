@@ -26,7 +26,9 @@ impl Wake {
     /// Waits until the flag is raised, at most `longest`, and takes it down.
     pub fn wait(&self, longest: Duration) {
         let raised = self.raised.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.changed.wait_timeout_while(raised, longest, |raised| !*raised);
+        let waited = self
+            .changed
+            .wait_timeout_while(raised, longest, |raised| !*raised);
         *waited.unwrap_or_else(PoisonError::into_inner).0 = false;
     }
 }

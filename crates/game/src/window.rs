@@ -1,4 +1,5 @@
-//! The game in a window: behind it either one member of a cluster of processes, or a whole match in this one.
+//! The game in a window: behind it either one member of a cluster of processes, or a whole match in
+//! this one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,7 +31,8 @@ pub struct WindowOptions {
     pub end: Arc<AtomicBool>,
 }
 
-/// Whether any window of this process has got as far as its second frame: then there is a display and a renderer.
+/// Whether any window of this process has got as far as its second frame: then there is a display
+/// and a renderer.
 static DRAWN: AtomicBool = AtomicBool::new(false);
 
 /// See [`DRAWN`].
@@ -50,13 +52,17 @@ pub(crate) fn tell_when_drawn(app: &mut App) {
 /// Reports a software renderer, which explains a slow game.
 fn note_software_renderer(adapter: Option<Res<RenderAdapterInfo>>) {
     if adapter.is_some_and(|adapter| adapter.device_type == DeviceType::Cpu) {
-        note("raftian: no graphics driver was found, so a software renderer draws the window, slowly");
+        note(
+            "raftian: no graphics driver was found, so a software renderer draws the window, slowly",
+        );
     }
 }
 
 /// Plays an embedded match.
 pub fn play_embedded(embedded: Embedded, node: NodeHandle, options: &WindowOptions) -> AppExit {
-    let title = embedded.seat_config().map_or("raftian".to_owned(), |config| config.name.clone());
+    let title = embedded
+        .seat_config()
+        .map_or("raftian".to_owned(), |config| config.name.clone());
     let mut app = base(&title, node, options);
     app.insert_resource(embedded).add_plugins(embedded::plugin);
     app.run()
@@ -66,7 +72,8 @@ pub fn play_embedded(embedded: Embedded, node: NodeHandle, options: &WindowOptio
 pub fn play_member(mut node: NodeHandle, member: OwnMember, options: &WindowOptions) -> AppExit {
     let service = node.take_requests().map(AdminService::new);
     let mut app = base(&member.config.name, node, options);
-    app.insert_resource(member).add_plugins((remote::plugin, admin::plugin));
+    app.insert_resource(member)
+        .add_plugins((remote::plugin, admin::plugin));
     if let Some(service) = service {
         app.insert_resource(service);
     }
@@ -75,12 +82,21 @@ pub fn play_member(mut node: NodeHandle, member: OwnMember, options: &WindowOpti
 
 fn base(title: &str, node: NodeHandle, options: &WindowOptions) -> App {
     let mut app = App::new();
-    let window = WindowPlugin { primary_window: Some(view::window(title)), ..default() };
+    let window = WindowPlugin {
+        primary_window: Some(view::window(title)),
+        ..default()
+    };
     // The command line has set up the log already.
     app.add_plugins(DefaultPlugins.set(window).disable::<LogPlugin>())
         // A frame that fails to draw something must not end a match.
         .set_error_handler(bevy::ecs::error::warn)
-        .add_plugins((RaftPlugin::new(node), replication::plugin, view::plugin, overlay::plugin, play::plugin));
+        .add_plugins((
+            RaftPlugin::new(node),
+            replication::plugin,
+            view::plugin,
+            overlay::plugin,
+            play::plugin,
+        ));
     tell_when_drawn(&mut app);
     app.add_systems(Startup, note_software_renderer);
     let end = Arc::clone(&options.end);

@@ -1,4 +1,5 @@
-//! An embedded match without its window: real nodes, real QUIC, and the faults that the overlay's buttons order.
+//! An embedded match without its window: real nodes, real QUIC, and the faults that the overlay's
+//! buttons order.
 
 use std::time::{Duration, Instant};
 
@@ -38,7 +39,11 @@ impl Match {
             if done(self) {
                 return;
             }
-            assert!(Instant::now() < deadline, "not within {WAIT:?}: {what}: {:#?}", self.view());
+            assert!(
+                Instant::now() < deadline,
+                "not within {WAIT:?}: {what}: {:#?}",
+                self.view()
+            );
             std::thread::sleep(Duration::from_millis(2));
         }
     }
@@ -54,11 +59,16 @@ impl Match {
     /// The leader as the seat knows it, if it runs.
     fn leader(&self) -> Option<NodeId> {
         let leader = self.app.world().resource::<RaftStatus>().leader()?;
-        self.view().member(leader).is_some_and(|member| member.up).then_some(leader)
+        self.view()
+            .member(leader)
+            .is_some_and(|member| member.up)
+            .then_some(leader)
     }
 
     fn attack(&mut self, city: u8) {
-        self.app.world_mut().propose(Order::Attack { city: CityId(city) });
+        self.app
+            .world_mut()
+            .propose(Order::Attack { city: CityId(city) });
     }
 
     fn fault(&mut self, member: NodeId, kind: FaultKind) {
@@ -67,7 +77,10 @@ impl Match {
 
     fn health(&mut self, city: u8) -> i32 {
         let mut cities = self.app.world_mut().query::<(&City, &Health)>();
-        cities.iter(self.app.world()).find(|(shown, _)| shown.0 == CityId(city)).map_or(0, |(_, health)| health.0)
+        cities
+            .iter(self.app.world())
+            .find(|(shown, _)| shown.0 == CityId(city))
+            .map_or(0, |(_, health)| health.0)
     }
 
     fn settled(&self) -> bool {
@@ -85,14 +98,27 @@ fn killing_the_leader_again_and_again_never_ends_the_match() {
         game.attack(3);
         health -= 30;
         game.until("the order is committed without the dead leader", |game| {
-            game.health(3) == health && game.settled() && game.leader().is_some_and(|now| now != leader)
+            game.health(3) == health
+                && game.settled()
+                && game.leader().is_some_and(|now| now != leader)
         });
-        assert_ne!(game.seat(), Some(leader), "round {round}: the window sits at a living member");
+        assert_ne!(
+            game.seat(),
+            Some(leader),
+            "round {round}: the window sits at a living member"
+        );
         game.fault(leader, FaultKind::Restart);
-        game.until("the dead member is up again", |game| game.view().member(leader).is_some_and(|member| member.up));
+        game.until("the dead member is up again", |game| {
+            game.view().member(leader).is_some_and(|member| member.up)
+        });
     }
     game.until("all five machines hold the same state", |game| {
-        let states: Vec<_> = game.view().members.iter().filter_map(|member| member.state).collect();
+        let states: Vec<_> = game
+            .view()
+            .members
+            .iter()
+            .filter_map(|member| member.state)
+            .collect();
         states.len() == 5 && states.iter().all(|state| *state == states[0])
     });
 }
@@ -101,12 +127,20 @@ fn killing_the_leader_again_and_again_never_ends_the_match() {
 fn an_order_waits_for_a_majority_and_is_applied_once_from_whichever_seat() {
     let mut game = Match::new(3);
     let seat = game.seat().expect("the window has a seat");
-    let others: Vec<_> = game.view().members.iter().map(|member| member.id).filter(|id| *id != seat).collect();
+    let others: Vec<_> = game
+        .view()
+        .members
+        .iter()
+        .map(|member| member.id)
+        .filter(|id| *id != seat)
+        .collect();
     for other in &others {
         game.fault(*other, FaultKind::Kill);
     }
     game.until("the others are down", |game| {
-        others.iter().all(|other| game.view().member(*other).is_some_and(|member| !member.up))
+        others
+            .iter()
+            .all(|other| game.view().member(*other).is_some_and(|member| !member.up))
     });
     game.attack(1);
     game.until("no leader is left", |game| game.leader().is_none());
@@ -116,10 +150,14 @@ fn an_order_waits_for_a_majority_and_is_applied_once_from_whichever_seat() {
     }
     // The window moves while its order is under way.
     game.fault(others[0], FaultKind::TakeSeat);
-    game.until("the order is applied", |game| game.health(1) == 70 && game.settled());
+    game.until("the order is applied", |game| {
+        game.health(1) == 70 && game.settled()
+    });
     assert_eq!(game.seat(), Some(others[0]));
     game.attack(1);
-    game.until("the next one too, once each", |game| game.health(1) == 40 && game.settled());
+    game.until("the next one too, once each", |game| {
+        game.health(1) == 40 && game.settled()
+    });
 }
 
 #[test]
@@ -131,17 +169,25 @@ fn a_seat_that_is_cut_off_says_so_and_recovers() {
     game.attack(2);
     for _ in 0..50 {
         game.app.update();
-        assert_eq!(game.health(2), 100, "nothing changes before it is committed");
+        assert_eq!(
+            game.health(2),
+            100,
+            "nothing changes before it is committed"
+        );
     }
     game.fault(seat, FaultKind::Cut(false));
-    game.until("the order is applied", |game| game.health(2) == 70 && game.settled());
+    game.until("the order is applied", |game| {
+        game.health(2) == 70 && game.settled()
+    });
 }
 
 #[test]
 fn with_every_member_dead_the_window_stays_and_any_restart_brings_the_match_back() {
     let mut game = Match::new(3);
     game.attack(4);
-    game.until("the order is applied", |game| game.health(4) == 70 && game.settled());
+    game.until("the order is applied", |game| {
+        game.health(4) == 70 && game.settled()
+    });
     let members: Vec<_> = game.view().members.iter().map(|member| member.id).collect();
     for member in &members {
         game.fault(*member, FaultKind::Kill);
@@ -151,7 +197,9 @@ fn with_every_member_dead_the_window_stays_and_any_restart_brings_the_match_back
     for member in &members[1..] {
         game.fault(*member, FaultKind::Restart);
     }
-    game.until("the match is back", |game| game.leader().is_some() && game.health(4) == 70);
+    game.until("the match is back", |game| {
+        game.leader().is_some() && game.health(4) == 70
+    });
     game.attack(4);
     game.until("and goes on", |game| game.health(4) == 40 && game.settled());
 }

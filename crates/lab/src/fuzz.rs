@@ -1,12 +1,14 @@
 //! Fuzzing: whatever bytes come in, nothing panics, and what is accepted is what it says.
 //!
-//! A [`Target`] takes bytes: those of a message or of a file, or choices of what happens to a node or a cluster. A
-//! [`Fuzz`] makes inputs from its seed, one after the other, mostly out of valid ones with a few things wrong; an input
-//! that is answered wrongly is brought down to the bytes it takes, and told as one line that replays it.
+//! A [`Target`] takes bytes: those of a message or of a file, or choices of what happens to a node
+//! or a cluster. A [`Fuzz`] makes inputs from its seed, one after the other, mostly out of valid
+//! ones with a few things wrong; an input that is answered wrongly is brought down to the bytes it
+//! takes, and told as one line that replays it.
 //!
-//! Decision: no coverage feedback. Why: inputs follow from seed and number alone, so a run is replayed on any machine
-//! and needs neither another compiler nor a corpus on disk; targets that need to get deep read choices instead of a
-//! format. Would change if: a bug was found elsewhere that a fuzzer with feedback finds and this one does not.
+//! Decision: no coverage feedback. Why: inputs follow from seed and number alone, so a run is
+//! replayed on any machine and needs neither another compiler nor a corpus on disk; targets that
+//! need to get deep read choices instead of a format. Would change if: a bug was found elsewhere
+//! that a fuzzer with feedback finds and this one does not.
 
 mod choices;
 mod cluster;
@@ -80,7 +82,8 @@ pub struct Finding {
     pub what: String,
 }
 
-/// Bytes that are told in a line; longer inputs are named by their seed and number, or kept in a file.
+/// Bytes that are told in a line; longer inputs are named by their seed and number, or kept in a
+/// file.
 const MOST_BYTES_IN_A_LINE: usize = 512;
 
 impl Finding {
@@ -88,19 +91,42 @@ impl Finding {
     #[must_use]
     pub fn replay(&self) -> String {
         if self.minimal.len() <= MOST_BYTES_IN_A_LINE {
-            let hex: String = self.minimal.iter().map(|byte| format!("{byte:02x}")).collect();
-            format!("cargo lab fuzz {} --hex {}", self.target, if hex.is_empty() { "\"\"" } else { &hex })
+            let hex: String = self
+                .minimal
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
+            format!(
+                "cargo lab fuzz {} --hex {}",
+                self.target,
+                if hex.is_empty() { "\"\"" } else { &hex }
+            )
         } else {
-            format!("cargo lab fuzz {} --seed {} --number {}", self.target, self.seed, self.number)
+            format!(
+                "cargo lab fuzz {} --seed {} --number {}",
+                self.target, self.seed, self.number
+            )
         }
     }
 }
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Finding { target, seed, number, input, minimal, what } = self;
+        let Finding {
+            target,
+            seed,
+            number,
+            input,
+            minimal,
+            what,
+        } = self;
         writeln!(f, "{target}: {what}")?;
-        writeln!(f, "input {number} of seed {seed}, {} bytes, of which {} are enough", input.len(), minimal.len())?;
+        writeln!(
+            f,
+            "input {number} of seed {seed}, {} bytes, of which {} are enough",
+            input.len(),
+            minimal.len()
+        )?;
         write!(f, "replay: {}", self.replay())
     }
 }
@@ -134,17 +160,29 @@ impl Fuzz {
     /// Prepares the valid inputs.
     #[must_use]
     pub fn new(target: Target, seed: u64) -> Self {
-        Fuzz { target, seed, corpus: (target.corpus)() }
+        Fuzz {
+            target,
+            seed,
+            corpus: (target.corpus)(),
+        }
     }
 
     /// The input of this number: first the valid ones as they are, then endlessly many others.
     #[must_use]
     pub fn input(&self, number: u64) -> Vec<u8> {
-        if let Some(valid) = usize::try_from(number).ok().and_then(|place| self.corpus.get(place)) {
+        if let Some(valid) = usize::try_from(number)
+            .ok()
+            .and_then(|place| self.corpus.get(place))
+        {
             return valid.clone();
         }
-        let mut rng = ChaCha8Rng::seed_from_u64(self.seed ^ number.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        let by_chance = if self.target.takes_anything { 0.5 } else { 0.02 };
+        let mut rng =
+            ChaCha8Rng::seed_from_u64(self.seed ^ number.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let by_chance = if self.target.takes_anything {
+            0.5
+        } else {
+            0.02
+        };
         if self.corpus.is_empty() || rng.random_bool(by_chance) {
             mutate::by_chance(&mut rng, self.target.longest)
         } else {
@@ -175,7 +213,14 @@ impl Fuzz {
         let input = self.input(number);
         judge(&self.target, &input).map_err(|_| {
             let (minimal, what) = minimise::minimised(&self.target, &input);
-            Box::new(Finding { target: self.target.name, seed: self.seed, number, input, minimal, what })
+            Box::new(Finding {
+                target: self.target.name,
+                seed: self.seed,
+                number,
+                input,
+                minimal,
+                what,
+            })
         })
     }
 }

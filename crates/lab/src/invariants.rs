@@ -1,7 +1,7 @@
 //! The properties of Raft, checked on what nodes show after every step. One property, one file.
 //!
-//! Each has a `check` that is told what one node shows, remembers what it needs, and a test that feeds it a violating
-//! history.
+//! Each has a `check` that is told what one node shows, remembers what it needs, and a test that
+//! feeds it a violating history.
 
 mod applied_is_durable;
 mod commit_goes_forward;
@@ -24,7 +24,9 @@ mod terms_go_forward;
 
 use std::fmt;
 
-use raftian_raft::{Command, Entry, Index, LogPosition, Membership, Message, NodeId, Restored, RoleKind, Term};
+use raftian_raft::{
+    Command, Entry, Index, LogPosition, Membership, Message, NodeId, Restored, RoleKind, Term,
+};
 
 pub use applied_is_durable::AppliedIsDurable;
 pub use commit_goes_forward::CommitGoesForward;
@@ -107,23 +109,35 @@ impl<'a> Observation<'a> {
 
     /// Term of the entry at `index` of the node's log; the start of the log counts as part of it.
     pub(crate) fn term_at(&self, index: Index) -> Option<Term> {
-        if index == self.start.index { Some(self.start.term) } else { self.entry(index).map(|entry| entry.term) }
+        if index == self.start.index {
+            Some(self.start.term)
+        } else {
+            self.entry(index).map(|entry| entry.term)
+        }
     }
 
     /// Index of the last entry of its log.
     pub(crate) fn last(&self) -> Index {
-        self.log.last().map_or(self.start.index, |entry| entry.index)
+        self.log
+            .last()
+            .map_or(self.start.index, |entry| entry.index)
     }
 }
 
 /// The entry at `index` of a log that begins after `start`.
 pub(crate) fn entry_after(start: Index, log: &[Entry], index: Index) -> Option<&Entry> {
-    index.0.checked_sub(start.0 + 1).and_then(|place| log.get(usize::try_from(place).ok()?))
+    index
+        .0
+        .checked_sub(start.0 + 1)
+        .and_then(|place| log.get(usize::try_from(place).ok()?))
 }
 
 /// Index of the last entry that a disk holds, in its log or in its snapshot.
 pub(crate) fn last_on(image: &Restored) -> Index {
-    image.entries.last().map_or(image.start.position.index, |entry| entry.index)
+    image
+        .entries
+        .last()
+        .map_or(image.start.position.index, |entry| entry.index)
 }
 
 /// A property that did not hold.
@@ -137,7 +151,10 @@ pub struct Violation {
 
 impl Violation {
     pub(crate) fn new(property: &'static str, what: impl Into<String>) -> Self {
-        Violation { property, what: what.into() }
+        Violation {
+            property,
+            what: what.into(),
+        }
     }
 }
 

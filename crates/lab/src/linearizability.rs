@@ -1,7 +1,8 @@
-//! Whether clients saw one copy of the data: each operation takes effect at once, somewhere between its invocation and
-//! its return (Raft paper, section 8; Herlihy and Wing 1990).
+//! Whether clients saw one copy of the data: each operation takes effect at once, somewhere between
+//! its invocation and its return (Raft paper, section 8; Herlihy and Wing 1990).
 //!
-//! [`History`] records what clients asked and heard. Two checkers judge it, and they are blind to different things:
+//! [`History`] records what clients asked and heard. Two checkers judge it, and they are blind to
+//! different things:
 //!
 //! | | believes | decides | cost |
 //! |---|---|---|---|

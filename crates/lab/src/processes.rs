@@ -41,7 +41,8 @@ impl Drop for Processes {
     }
 }
 
-/// Files of `size` nodes on free ports of the loopback interface, below `directory`, in the order of their ids.
+/// Files of `size` nodes on free ports of the loopback interface, below `directory`, in the order
+/// of their ids.
 ///
 /// # Errors
 /// If there are no ports, or files cannot be written.
@@ -52,35 +53,49 @@ pub(crate) fn node_files(
     rng: &mut ChaCha8Rng,
 ) -> Result<Vec<PathBuf>, String> {
     let base_port = free_ports(size as u16, rng)?;
-    let new = NewCluster { nodes: size, base_port, timing, ..NewCluster::default() };
+    let new = NewCluster {
+        nodes: size,
+        base_port,
+        timing,
+        ..NewCluster::default()
+    };
     generate(&directory.join("cluster"), &new).map_err(|error| error.to_string())
 }
 
 /// The first of so many UDP ports in a row that are free at this moment.
 fn free_ports(count: u16, rng: &mut ChaCha8Rng) -> Result<u16, String> {
-    let free = |first: &u16| (*first..first + count).all(|port| UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok());
+    let free = |first: &u16| {
+        (*first..first + count).all(|port| UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok())
+    };
     let mut drawn = (0..ATTEMPTS).map(|_| rng.random_range(PORTS.start..PORTS.end - count));
-    drawn.find(free).ok_or_else(|| format!("no {count} UDP ports in a row are free in {PORTS:?}"))
+    drawn
+        .find(free)
+        .ok_or_else(|| format!("no {count} UDP ports in a row are free in {PORTS:?}"))
 }
 
-/// This program with `command` in place of `experiment` and all that follows it on its own command line. It is heard
-/// on stdout, and may end when its stdin does.
+/// This program with `command` in place of `experiment` and all that follows it on its own command
+/// line. It is heard on stdout, and may end when its stdin does.
 ///
 /// # Errors
 /// If the system does not tell which program this is.
 pub(crate) fn again(experiment: &str, command: &str) -> Result<Command, String> {
-    let program = std::env::current_exe().map_err(|error| format!("this program is not found: {error}"))?;
+    let program =
+        std::env::current_exe().map_err(|error| format!("this program is not found: {error}"))?;
     let mut again = Command::new(program);
     again
-        .args(std::env::args().skip(1).take_while(|word| word != experiment))
+        .args(
+            std::env::args()
+                .skip(1)
+                .take_while(|word| word != experiment),
+        )
         .arg(command)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped());
     Ok(again)
 }
 
-/// Starts the node of a file, with its store on disk and its QUIC links, as `settings` tell for its id and the founding
-/// members.
+/// Starts the node of a file, with its store on disk and its QUIC links, as `settings` tell for its
+/// id and the founding members.
 ///
 /// # Errors
 /// If the file cannot be read, or the node cannot be started.
@@ -92,7 +107,9 @@ pub(crate) fn start_node(
     let config = NodeFile::read(file).map_err(|error| error.to_string())?;
     let founding = config.founding().map_err(|error| error.to_string())?;
     let raft = settings(config.id, founding);
-    std::fs::create_dir_all(&config.data).map_err(|error| format!("{}: {error}", config.data.display()))?;
+    std::fs::create_dir_all(&config.data)
+        .map_err(|error| format!("{}: {error}", config.data.display()))?;
     let links = QuicOptions::bind(&config).map_err(|error| error.to_string())?;
-    NodeHandle::start_traced(NodeOptions::new(&config, raft, links), trace).map_err(|error| error.to_string())
+    NodeHandle::start_traced(NodeOptions::new(&config, raft, links), trace)
+        .map_err(|error| error.to_string())
 }

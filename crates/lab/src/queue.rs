@@ -6,9 +6,9 @@ use std::collections::binary_heap::PeekMut;
 
 use raftian_raft::Moment;
 
-/// Most messages on their way at once, which are some 200 MB. Ten thousand nodes with delays have hundreds of
-/// candidates before the first request arrives, each with a message to everybody. Beyond the bound messages are lost
-/// like any others.
+/// Most messages on their way at once, which are some 200 MB. Ten thousand nodes with delays have
+/// hundreds of candidates before the first request arrives, each with a message to everybody.
+/// Beyond the bound messages are lost like any others.
 const MOST_UNDER_WAY: usize = 1_000_000;
 
 /// What happens next.
@@ -20,13 +20,14 @@ pub(crate) enum Next<Letter> {
     Looks(u32),
 }
 
-/// In order of time, and at one time in the order in which it was put in: so equal timers go off before any message
-/// that one of them sends arrives.
+/// In order of time, and at one time in the order in which it was put in: so equal timers go off
+/// before any message that one of them sends arrives.
 #[derive(Debug)]
 pub(crate) struct Queue<Letter> {
     heap: BinaryHeap<Reverse<(Moment, u64, What)>>,
     count: u64,
-    /// Letters under way by their places; the heap holds places alone, because it moves what it holds.
+    /// Letters under way by their places; the heap holds places alone, because it moves what it
+    /// holds.
     letters: Vec<Option<Letter>>,
     free: Vec<u32>,
 }
@@ -39,7 +40,12 @@ enum What {
 
 impl<Letter> Default for Queue<Letter> {
     fn default() -> Self {
-        Queue { heap: BinaryHeap::new(), count: 0, letters: Vec::new(), free: Vec::new() }
+        Queue {
+            heap: BinaryHeap::new(),
+            count: 0,
+            letters: Vec::new(),
+            free: Vec::new(),
+        }
     }
 }
 
@@ -79,7 +85,11 @@ impl<Letter> Queue<Letter> {
             What::Looks(node) => Next::Looks(node),
             What::Letter(place) => {
                 self.free.push(place);
-                Next::Arrives(self.letters[place as usize].take().expect("a place is in the heap while it is filled"))
+                Next::Arrives(
+                    self.letters[place as usize]
+                        .take()
+                        .expect("a place is in the heap while it is filled"),
+                )
             }
         };
         Some((at, next))

@@ -1,12 +1,14 @@
-//! The scenario language: transcripts that a reviewer can read aloud, run against the shipping core.
+//! The scenario language: transcripts that a reviewer can read aloud, run against the shipping
+//! core.
 //!
-//! [`Script::parse`] turns the text of a transcript into a [`Script`]; a line that the language does not know, or that
-//! contradicts another, is a [`ScriptError`] that names file and line and says what was expected.
+//! [`Script::parse`] turns the text of a transcript into a [`Script`]; a line that the language
+//! does not know, or that contradicts another, is a [`ScriptError`] that names file and line and
+//! says what was expected.
 //!
 //! # Grammar
-//! One statement a line, words separated by blanks. First `cluster`, options and presets, in any order, then steps.
-//! `#` begins a comment, except in quotes and in `c7#3`; empty lines say nothing. The block is itself a script: it
-//! parses, though nobody would run it.
+//! One statement a line, words separated by blanks. First `cluster`, options and presets, in any
+//! order, then steps. `#` begins a comment, except in quotes and in `c7#3`; empty lines say
+//! nothing. The block is itself a script: it parses, though nobody would run it.
 //!
 //! ```text
 //! cluster 5 learners n6 n7 witness n5  # voters n1 to n5, of which n5 keeps no state; learners come after the voters
@@ -130,13 +132,14 @@
 //! expect alive n1                    # it has not stopped or panicked
 //! ```
 //!
-//! Kinds of messages: `pre-vote`, `pre-vote-reply`, `request-vote`, `vote-reply`, `append` (with or without entries),
-//! `append-reply`, `heartbeat` (an append without entries), `heartbeat-reply`, `snapshot`, `snapshot-reply`,
-//! `timeout-now`, `forward`, `forward-reply`, `read`, `read-reply`, `lost-entries`.
+//! Kinds of messages: `pre-vote`, `pre-vote-reply`, `request-vote`, `vote-reply`, `append` (with or
+//! without entries), `append-reply`, `heartbeat` (an append without entries), `heartbeat-reply`,
+//! `snapshot`, `snapshot-reply`, `timeout-now`, `forward`, `forward-reply`, `read`, `read-reply`,
+//! `lost-entries`.
 //!
 //! # Bounds
-//! At most [`Cluster::MOST_VOTERS`](script::Cluster::MOST_VOTERS) voters, machines up to `n128`, 100,000 preset entries
-//! of one log, a day in one statement. More is an error of its line.
+//! At most [`Cluster::MOST_VOTERS`](script::Cluster::MOST_VOTERS) voters, machines up to `n128`,
+//! 100,000 preset entries of one log, a day in one statement. More is an error of its line.
 
 mod expectations;
 mod parse;

@@ -1,8 +1,9 @@
 //! A deterministic cluster: shipping nodes on simulated links, disks and time.
 //!
-//! No time passes and no message moves unless the caller says so. Writes complete at once unless the disk is held. All
-//! properties of [`crate::invariants`] are checked after every step; the first violation panics with the last lines of
-//! the trace, or is kept for [`Simulation::violation`] if the setup is lenient.
+//! No time passes and no message moves unless the caller says so. Writes complete at once unless
+//! the disk is held. All properties of [`crate::invariants`] are checked after every step; the
+//! first violation panics with the last lines of the trace, or is kept for
+//! [`Simulation::violation`] if the setup is lenient.
 
 mod act;
 mod faults;
@@ -19,7 +20,8 @@ use std::fmt;
 use std::time::Duration;
 
 use raftian_raft::{
-    Change, ClientId, Command, Index, Moment, Node, NodeId, ReadId, RefusalReason, RequestError, RoleKind,
+    Change, ClientId, Command, Index, Moment, Node, NodeId, ReadId, RefusalReason, RequestError,
+    RoleKind,
 };
 
 use crate::disk::DiskStore;
@@ -64,7 +66,8 @@ impl fmt::Display for Unsettled {
 impl std::error::Error for Unsettled {}
 
 impl Simulation {
-    /// Most messages that one call delivers: a cluster that talks on without time passing is broken, and this tells.
+    /// Most messages that one call delivers: a cluster that talks on without time passing is
+    /// broken, and this tells.
     pub const MOST_DELIVERIES: usize = 100_000;
 
     /// A cluster whose nodes have just started from the disks of `setup`.
@@ -75,7 +78,11 @@ impl Simulation {
         for (id, image) in images {
             // No two clocks agree: moments of different nodes are never compared.
             let ahead = id.0.wrapping_mul(7_777_777_777) % 1_000_000_000_000;
-            let disk = if setup.real_store { DiskStore::on_disk(id, image) } else { DiskStore::in_memory(image) };
+            let disk = if setup.real_store {
+                DiskStore::on_disk(id, image)
+            } else {
+                DiskStore::in_memory(image)
+            };
             hosts.insert(id, Host::new(setup.config(id, 0), disk, ahead));
         }
         let trace = Trace::new(std::mem::take(&mut setup.trace));
@@ -132,11 +139,15 @@ impl Simulation {
         self.host(id).node().is_some()
     }
 
-    /// The running nodes that lead some term, in order of their ids. A cut-off leader may be among them.
+    /// The running nodes that lead some term, in order of their ids. A cut-off leader may be among
+    /// them.
     #[must_use]
     pub fn leaders(&self) -> Vec<NodeId> {
         let nodes = self.hosts.values().filter_map(Host::node);
-        nodes.filter(|node| node.role() == RoleKind::Leader).map(Node::id).collect()
+        nodes
+            .filter(|node| node.role() == RoleKind::Leader)
+            .map(Node::id)
+            .collect()
     }
 
     /// Messages on their way, oldest first.
@@ -185,11 +196,24 @@ impl Simulation {
     ///
     /// # Errors
     /// The node's reason for not taking it.
-    pub fn propose(&mut self, at: NodeId, client: u64, sequence: u64, bytes: &[u8]) -> Result<(), RefusalReason> {
-        let command = Command { client: ClientId(client), sequence, bytes: bytes.into() };
+    pub fn propose(
+        &mut self,
+        at: NodeId,
+        client: u64,
+        sequence: u64,
+        bytes: &[u8],
+    ) -> Result<(), RefusalReason> {
+        let command = Command {
+            client: ClientId(client),
+            sequence,
+            bytes: bytes.into(),
+        };
         let before = self.host(at).refused.len();
         self.input(at, |driver| driver.propose(vec![command]));
-        self.host(at).refused.get(before).map_or(Ok(()), |refused| Err(refused.reason))
+        self.host(at)
+            .refused
+            .get(before)
+            .map_or(Ok(()), |refused| Err(refused.reason))
     }
 
     /// The node's election timer fires now.
@@ -201,7 +225,11 @@ impl Simulation {
     ///
     /// # Errors
     /// The node's reason for not beginning to.
-    pub fn transfer_leadership(&mut self, id: NodeId, to: Option<NodeId>) -> Result<(), RequestError> {
+    pub fn transfer_leadership(
+        &mut self,
+        id: NodeId,
+        to: Option<NodeId>,
+    ) -> Result<(), RequestError> {
         self.order(id, |driver| driver.transfer_leadership(to))
     }
 
@@ -213,11 +241,19 @@ impl Simulation {
         self.order(id, |driver| driver.change_membership(change))
     }
 
-    fn order(&mut self, id: NodeId, order: impl FnOnce(&mut SimDriver)) -> Result<(), RequestError> {
+    fn order(
+        &mut self,
+        id: NodeId,
+        order: impl FnOnce(&mut SimDriver),
+    ) -> Result<(), RequestError> {
         let before = self.host(id).request_results.len();
         self.input(id, order);
         // A node that stopped over it has told so.
-        self.host(id).request_results.get(before).copied().unwrap_or(Ok(()))
+        self.host(id)
+            .request_results
+            .get(before)
+            .copied()
+            .unwrap_or(Ok(()))
     }
 
     /// A read at a node; the answer comes to [`Host::reads`]. Its id must be new.
@@ -227,8 +263,8 @@ impl Simulation {
         self.input(id, |driver| driver.read(now, read, lease));
     }
 
-    /// The node's program takes a snapshot of what it has applied; the log is dropped up to `compact_to`, or as the
-    /// settings say.
+    /// The node's program takes a snapshot of what it has applied; the log is dropped up to
+    /// `compact_to`, or as the settings say.
     pub fn compact(&mut self, id: NodeId, compact_to: Option<Index>) {
         self.take_snapshot(id, compact_to);
         if self.is_up(id) {
@@ -255,7 +291,8 @@ impl Simulation {
         self.now = end;
     }
 
-    /// Delivers what matches now, oldest first, each once; what that causes stays queued. Gives back how many.
+    /// Delivers what matches now, oldest first, each once; what that causes stays queued. Gives
+    /// back how many.
     pub fn deliver(&mut self, matches: impl Fn(&Envelope) -> bool) -> usize {
         let taken = self.links.take(matches);
         let count = taken.len();
@@ -280,10 +317,15 @@ impl Simulation {
     /// Delivers until nothing is due; no time passes, held disks stay held. Gives back how many.
     pub fn stabilize(&mut self) -> usize {
         for delivered in 0..Self::MOST_DELIVERIES {
-            let Some(envelope) = self.links.take_due(self.now) else { return delivered };
+            let Some(envelope) = self.links.take_due(self.now) else {
+                return delivered;
+            };
             self.hand_in(envelope);
         }
-        self.violated(Violation::new("quiet", "the nodes talk on without time passing"));
+        self.violated(Violation::new(
+            "quiet",
+            "the nodes talk on without time passing",
+        ));
         Self::MOST_DELIVERIES
     }
 
@@ -295,10 +337,13 @@ impl Simulation {
         self.now = end;
     }
 
-    /// Time passes to the next timer or message that is due, at most to `end`. False if there is none.
+    /// Time passes to the next timer or message that is due, at most to `end`. False if there is
+    /// none.
     fn proceed(&mut self, end: Moment) -> bool {
         match (self.next_wake(), self.links.next_due()) {
-            (Some((at, id)), due) if at <= end && due.is_none_or(|due| at <= due) => self.wake(at, id),
+            (Some((at, id)), due) if at <= end && due.is_none_or(|due| at <= due) => {
+                self.wake(at, id)
+            }
             (_, Some(due)) if due <= end => self.now = self.now.max(due),
             _ => return false,
         }
@@ -306,7 +351,8 @@ impl Simulation {
         true
     }
 
-    /// From now on messages from `from` to `to` take `by`, where time passes and everything is delivered.
+    /// From now on messages from `from` to `to` take `by`, where time passes and everything is
+    /// delivered.
     pub fn delay(&mut self, from: NodeId, to: NodeId, by: Duration) {
         self.links.delay(from, to, by);
     }
@@ -316,8 +362,8 @@ impl Simulation {
         self.links.clear_delays();
     }
 
-    /// Lets up to `up_to` of time pass and delivers everything at once, until the cluster is at rest as
-    /// [`Simulation::settled`] says. Gives back the leader.
+    /// Lets up to `up_to` of time pass and delivers everything at once, until the cluster is at
+    /// rest as [`Simulation::settled`] says. Gives back the leader.
     ///
     /// # Errors
     /// If that did not happen in time.
@@ -329,7 +375,11 @@ impl Simulation {
     ///
     /// # Errors
     /// If that did not happen in time.
-    pub fn settle_among(&mut self, up_to: Duration, among: impl Fn(NodeId) -> bool) -> Result<NodeId, Unsettled> {
+    pub fn settle_among(
+        &mut self,
+        up_to: Duration,
+        among: impl Fn(NodeId) -> bool,
+    ) -> Result<NodeId, Unsettled> {
         let end = self.now.after(up_to);
         self.stabilize();
         loop {
@@ -342,8 +392,8 @@ impl Simulation {
         }
     }
 
-    /// The leader, if the cluster is at rest: one member leads, and every member that runs has committed and applied its
-    /// whole log, as far as the leader's.
+    /// The leader, if the cluster is at rest: one member leads, and every member that runs has
+    /// committed and applied its whole log, as far as the leader's.
     #[must_use]
     pub fn settled(&self) -> Option<NodeId> {
         self.settled_among(&|_| true)
@@ -354,12 +404,18 @@ impl Simulation {
             let member = leader.membership().member(*id).filter(|_| among(*id));
             member.is_some_and(|member| member.incarnation == self.host(*id).incarnation())
         };
-        let leading: Vec<_> = self.leaders().into_iter().filter(|id| members(id, self.node(*id))).collect();
+        let leading: Vec<_> = self
+            .leaders()
+            .into_iter()
+            .filter(|id| members(id, self.node(*id)))
+            .collect();
         let [leader] = leading[..] else { return None };
         let leader = self.node(leader);
         let last = leader.last().index;
         let at_rest = |(id, host): (&NodeId, &Host)| {
-            let rests = |node: &Node| node.commit() == last && node.last().index == last && node.applied() == last;
+            let rests = |node: &Node| {
+                node.commit() == last && node.last().index == last && node.applied() == last
+            };
             !members(id, leader) || host.node().is_none_or(rests)
         };
         self.hosts.iter().all(at_rest).then(|| leader.id())
@@ -370,9 +426,14 @@ impl Simulation {
         for (id, host) in &self.hosts {
             match host.node() {
                 Some(node) => {
-                    let leader = node.leader().map_or("nobody".to_string(), |leader| leader.to_string());
-                    let (role, term, last, commit) = (node.role(), node.term(), node.last(), node.commit());
-                    text += &format!("\n  {id} {role} {term}, follows {leader}, last {last}, commit {commit}");
+                    let leader = node
+                        .leader()
+                        .map_or("nobody".to_string(), |leader| leader.to_string());
+                    let (role, term, last, commit) =
+                        (node.role(), node.term(), node.last(), node.commit());
+                    text += &format!(
+                        "\n  {id} {role} {term}, follows {leader}, last {last}, commit {commit}"
+                    );
                 }
                 None => text += &format!("\n  {id} is down"),
             }

@@ -1,15 +1,17 @@
-//! A storm: a seed decides what happens to a cluster, then peace comes for a part of it, and there everything must be
-//! well.
+//! A storm: a seed decides what happens to a cluster, then peace comes for a part of it, and there
+//! everything must be well.
 //!
-//! Each seed draws its own mix of faults and settings (`storm/weather.rs`). Some faults wait for their moment: a crash
-//! right after the message just handled, a cut right after an election. First faults (safety), then peace (liveness):
-//! a quorum is healed, and whatever is not part of it stays broken for good.
+//! Each seed draws its own mix of faults and settings (`storm/weather.rs`). Some faults wait for
+//! their moment: a crash right after the message just handled, a cut right after an election. First
+//! faults (safety), then peace (liveness): a quorum is healed, and whatever is not part of it stays
+//! broken for good.
 //!
 //! # What is not simulated
-//! Sockets, QUIC, threads and the operating system: real processes are for that. The mark beside
-//! a store detects that an older copy was restored. If the mark was restored with it, as in the image of a whole machine, only
-//! a leader that holds later acknowledgements of that store detects it (`storm/old_copy.rs`); otherwise safety is lost, as in
-//! any Raft implementation, so storms restore whole machines in that case alone.
+//! Sockets, QUIC, threads and the operating system: real processes are for that. The mark beside a
+//! store detects that an older copy was restored. If the mark was restored with it, as in the image
+//! of a whole machine, only a leader that holds later acknowledgements of that store detects it
+//! (`storm/old_copy.rs`); otherwise safety is lost, as in any Raft implementation, so storms
+//! restore whole machines in that case alone.
 
 mod aimed;
 mod aimed_changes;
@@ -176,32 +178,54 @@ impl Storm {
     #[must_use]
     pub fn of(seed: u64) -> Self {
         let nodes = [3, 3, 5, 4, 2, 3, 5, 1, 7, 6, 3, 5][(seed % 12) as usize];
-        Storm { seed, nodes, events: Self::EVENTS, machines: Machines::Drawn, only: None, trace: 0, planted: None }
+        Storm {
+            seed,
+            nodes,
+            events: Self::EVENTS,
+            machines: Machines::Drawn,
+            only: None,
+            trace: 0,
+            planted: None,
+        }
     }
 
     /// The command that runs it again.
     #[must_use]
     pub fn replay(&self) -> String {
-        let Storm { seed, nodes, events, machines, only, .. } = self;
+        let Storm {
+            seed,
+            nodes,
+            events,
+            machines,
+            only,
+            ..
+        } = self;
         let machines = match machines {
             Machines::Drawn => "",
             Machines::Everything => " --everything",
             Machines::Bare => " --bare",
         };
-        let only = only.as_ref().filter(|only| !only.is_empty()).map_or(String::new(), |only| {
-            let numbers: Vec<_> = only.iter().map(u64::to_string).collect();
-            format!(" --only {}", numbers.join(","))
-        });
-        let planted = self.planted.map_or(String::new(), |fault| format!(" --plant {}", fault.name()));
-        format!("cargo lab storm --seed {seed} --nodes {nodes} --events {events}{machines}{only}{planted} --trace")
+        let only = only
+            .as_ref()
+            .filter(|only| !only.is_empty())
+            .map_or(String::new(), |only| {
+                let numbers: Vec<_> = only.iter().map(u64::to_string).collect();
+                format!(" --only {}", numbers.join(","))
+            });
+        let planted = self
+            .planted
+            .map_or(String::new(), |fault| format!(" --plant {}", fault.name()));
+        format!(
+            "cargo lab storm --seed {seed} --nodes {nodes} --events {events}{machines}{only}{planted} --trace"
+        )
     }
 
     /// Runs the storm, then the peace after it.
     ///
     /// # Errors
-    /// If a property of [`crate::invariants`] is violated, a node panics, or peace does not end with one leader, equal
-    /// logs, states that follow from them, every command in effect exactly once, and a history that one copy of the data
-    /// could have shown.
+    /// If a property of [`crate::invariants`] is violated, a node panics, or peace does not end
+    /// with one leader, equal logs, states that follow from them, every command in effect exactly
+    /// once, and a history that one copy of the data could have shown.
     pub fn run(&self) -> Result<Report, Wreck> {
         let weather = Weather::draw(self.seed, self.nodes, self.machines, self.planted);
         let mut run = Run::new(self, weather);
@@ -215,13 +239,27 @@ impl Storm {
             Ok(()) => {
                 run.tally.add(run.cluster.tally());
                 let time = Duration::from_micros(run.cluster.now().0);
-                let (digest, steps, trace) = (run.cluster.digest(), run.cluster.steps(), run.cluster.trace());
-                Ok(Report { digest, steps, time, tally: run.tally, trace })
+                let (digest, steps, trace) = (
+                    run.cluster.digest(),
+                    run.cluster.steps(),
+                    run.cluster.trace(),
+                );
+                Ok(Report {
+                    digest,
+                    steps,
+                    time,
+                    tally: run.tally,
+                    trace,
+                })
             }
             Err(panic) => {
                 let text = panic.downcast_ref::<String>().cloned();
-                let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-                Err(Wreck { what: text.unwrap_or_default(), faults: run.faults })
+                let text =
+                    text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+                Err(Wreck {
+                    what: text.unwrap_or_default(),
+                    faults: run.faults,
+                })
             }
         }
     }
@@ -264,14 +302,23 @@ impl Run {
             let weather = weather.clone();
             move |config| weather.configure(config)
         });
-        setup = if weather.real_store { setup.real_store() } else { setup };
+        setup = if weather.real_store {
+            setup.real_store()
+        } else {
+            setup
+        };
         setup = if weather.codec { setup.codec() } else { setup };
         if let Some(entries) = weather.hash_every {
             setup = setup.hash_every(entries);
         }
         Run {
             cluster: Simulation::new(setup),
-            rng: ChaCha8Rng::seed_from_u64(storm.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(1)),
+            rng: ChaCha8Rng::seed_from_u64(
+                storm
+                    .seed
+                    .wrapping_mul(0x9E37_79B9_7F4A_7C15)
+                    .wrapping_add(1),
+            ),
             clients: Clients::new(weather.clients, weather.keys),
             weather,
             only: storm.only.clone(),
@@ -302,17 +349,23 @@ impl Run {
         let event = self.weather.pick(self.rng.random_range(0.0..1.0));
         match event {
             Event::Deliver => self.deliver(number),
-            Event::Propose => self.clients.call(&mut self.cluster, &mut self.rng, false, &mut self.tally),
+            Event::Propose => {
+                self.clients
+                    .call(&mut self.cluster, &mut self.rng, false, &mut self.tally)
+            }
             Event::Read => {
                 let lease = self.weather.lease_reads && self.rng.random_bool(0.5);
-                self.clients.read(&mut self.cluster, &mut self.rng, lease, &mut self.tally);
+                self.clients
+                    .read(&mut self.cluster, &mut self.rng, lease, &mut self.tally);
             }
             fault => {
                 if self.strikes(number) {
                     // Recorded before it strikes: it may be the one that sinks the cluster.
                     self.faults.push((number, format!("{fault:?}")));
                     match self.fault(fault) {
-                        Some(what) => self.faults.last_mut().expect("it was just recorded").1 = what,
+                        Some(what) => {
+                            self.faults.last_mut().expect("it was just recorded").1 = what
+                        }
                         None => drop(self.faults.pop()),
                     }
                 }
@@ -324,7 +377,8 @@ impl Run {
         self.clients.hear(&self.cluster, &mut self.tally);
     }
 
-    /// Whether a fault may strike as this event: all may, unless only some of them are to be replayed.
+    /// Whether a fault may strike as this event: all may, unless only some of them are to be
+    /// replayed.
     fn strikes(&self, number: u64) -> bool {
         self.only.as_ref().is_none_or(|only| only.contains(&number))
     }
@@ -334,7 +388,8 @@ impl Run {
         let parts = passes as i64 * self.weather.drift / 1_000_000;
         if parts != 0 {
             for id in self.cluster.ids() {
-                self.cluster.jump_clock(id, if id.0 % 2 == 1 { parts } else { -parts });
+                self.cluster
+                    .jump_clock(id, if id.0 % 2 == 1 { parts } else { -parts });
             }
         }
     }
@@ -344,7 +399,12 @@ impl Run {
     }
 
     fn any(&mut self, which: impl Fn(&Simulation, NodeId) -> bool) -> Option<NodeId> {
-        let fitting = || self.cluster.hosts().map(Host::id).filter(|id| which(&self.cluster, *id));
+        let fitting = || {
+            self.cluster
+                .hosts()
+                .map(Host::id)
+                .filter(|id| which(&self.cluster, *id))
+        };
         let count = fitting().count();
         if count == 0 {
             return None;

@@ -1,5 +1,6 @@
-//! Lines on the terminal. `print!` and `eprint!` panic if they cannot write, so a full disk or a closed pipe would end a run;
-//! here a failed write is counted, and the program reports it as its exit code.
+//! Lines on the terminal. `print!` and `eprint!` panic if they cannot write, so a full disk or a
+//! closed pipe would end a run; here a failed write is counted, and the program reports it as its
+//! exit code.
 
 use std::fmt;
 use std::io::{ErrorKind, Write};
@@ -23,7 +24,8 @@ pub(crate) fn write_err(text: fmt::Arguments) {
     let _lost = std::io::stderr().lock().write_fmt(text).is_err();
 }
 
-/// Whether results were lost because standard output could not be written. A reader that has gone wants no more of them.
+/// Whether results were lost because standard output could not be written. A reader that has gone
+/// wants no more of them.
 pub(crate) fn output_failed() -> bool {
     OUTPUT_FAILED.load(Ordering::Relaxed)
 }

@@ -22,19 +22,29 @@ enum Experiment {
 fn commands(text: &str) -> Vec<String> {
     let whole = text.replace("\\\n", " ");
     let lines = whole.lines().filter(|line| line.starts_with("cargo lab "));
-    lines.map(|line| line.split('#').next().unwrap_or_default().trim().to_owned()).collect()
+    lines
+        .map(|line| line.split('#').next().unwrap_or_default().trim().to_owned())
+        .collect()
 }
 
 #[test]
 fn every_command_of_the_documents_is_one() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let pages = fs::read_dir(root.join("docs")).expect("there are pages").map(|file| file.expect("a file").path());
-    let pages: Vec<_> = pages.filter(|path| path.extension().is_some_and(|end| end == "md")).collect();
+    let pages = fs::read_dir(root.join("docs"))
+        .expect("there are pages")
+        .map(|file| file.expect("a file").path());
+    let pages: Vec<_> = pages
+        .filter(|path| path.extension().is_some_and(|end| end == "md"))
+        .collect();
     assert!(pages.len() >= 4, "{pages:?}");
     for page in pages.iter().chain([&root.join("README.md")]) {
         let text = fs::read_to_string(page).expect("a page is text");
         let commands = commands(&text);
-        assert!(!commands.is_empty(), "{}: no number without its command", page.display());
+        assert!(
+            !commands.is_empty(),
+            "{}: no number without its command",
+            page.display()
+        );
         for command in commands {
             let words = command.split_whitespace().skip(1);
             if let Err(error) = Lab::try_parse_from(words) {
@@ -50,12 +60,24 @@ fn every_chart_of_the_documents_is_there() {
     let mut shown = 0;
     for page in fs::read_dir(&docs).expect("there are pages") {
         let page = page.expect("a file").path();
-        let Ok(text) = fs::read_to_string(&page) else { continue };
-        for chart in text.split("](charts/").skip(1).filter_map(|rest| rest.split(')').next()) {
-            assert!(docs.join("charts").join(chart).is_file(), "{}: {chart}", page.display());
+        let Ok(text) = fs::read_to_string(&page) else {
+            continue;
+        };
+        for chart in text
+            .split("](charts/")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next())
+        {
+            assert!(
+                docs.join("charts").join(chart).is_file(),
+                "{}: {chart}",
+                page.display()
+            );
             shown += 1;
         }
     }
-    let kept = fs::read_dir(docs.join("charts")).expect("there are charts").count();
+    let kept = fs::read_dir(docs.join("charts"))
+        .expect("there are charts")
+        .count();
     assert!(shown >= kept, "{kept} charts are kept and {shown} shown");
 }

@@ -7,7 +7,10 @@ use serde_json::Value;
 
 fn lab(arguments: &[&str]) -> Output {
     let mut lab = Command::new(env!("CARGO_BIN_EXE_lab"));
-    lab.arg("elections").args(arguments).output().expect("the program is there")
+    lab.arg("elections")
+        .args(arguments)
+        .output()
+        .expect("the program is there")
 }
 
 fn error(output: &Output) -> String {
@@ -17,8 +20,10 @@ fn error(output: &Output) -> String {
 #[test]
 fn equal_seeds_give_equal_documents_whatever_the_number_of_threads() {
     let document = |jobs, seed| {
-        let output =
-            lab(&["--sizes", "3,13", "--reps", "9", "--delay", "0..20ms", "--json", "--jobs", jobs, "--seed", seed]);
+        let output = lab(&[
+            "--sizes", "3,13", "--reps", "9", "--delay", "0..20ms", "--json", "--jobs", jobs,
+            "--seed", seed,
+        ]);
         assert_eq!(output.status.code(), Some(0), "{}", error(&output));
         String::from_utf8(output.stdout).expect("text")
     };
@@ -26,17 +31,40 @@ fn equal_seeds_give_equal_documents_whatever_the_number_of_threads() {
     assert_ne!(document("1", "7"), document("1", "8"));
     let document: Value = serde_json::from_str(&document("1", "7")).expect("one document");
     assert_eq!(document["schema"], "raftian.lab.elections/1");
-    assert_eq!((&document["ok"], document["rows"].as_array().map(Vec::len)), (&Value::Bool(true), Some(2)));
+    assert_eq!(
+        (&document["ok"], document["rows"].as_array().map(Vec::len)),
+        (&Value::Bool(true), Some(2))
+    );
     assert!(document["params"]["sizes"].is_array() && document["environment"]["cores"].is_number());
 }
 
 #[test]
 fn a_threshold_that_fails_is_exit_code_10_and_says_what_was_measured() {
-    let output = lab(&["--sizes", "3", "--assert", "max_elections<=3", "--assert", "max_time_ms<1"]);
+    let output = lab(&[
+        "--sizes",
+        "3",
+        "--assert",
+        "max_elections<=3",
+        "--assert",
+        "max_time_ms<1",
+    ]);
     assert_eq!(output.status.code(), Some(10));
-    assert!(error(&output).contains("holds: asked max_elections<=3, measured 1"), "{}", error(&output));
-    assert!(error(&output).contains("failed: asked max_time_ms<1, measured 2"), "{}", error(&output));
-    assert_eq!(lab(&["--sizes", "3", "--assert", "max_elections<=3"]).status.code(), Some(0));
+    assert!(
+        error(&output).contains("holds: asked max_elections<=3, measured 1"),
+        "{}",
+        error(&output)
+    );
+    assert!(
+        error(&output).contains("failed: asked max_time_ms<1, measured 2"),
+        "{}",
+        error(&output)
+    );
+    assert_eq!(
+        lab(&["--sizes", "3", "--assert", "max_elections<=3"])
+            .status
+            .code(),
+        Some(0)
+    );
 }
 
 #[test]
@@ -51,8 +79,17 @@ fn what_cannot_be_asked_is_exit_code_2_and_says_what_can() {
         (["--limit", "1ms"], "--limit"),
     ] {
         let output = lab(&arguments);
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", error(&output));
-        assert!(error(&output).contains(hint), "{arguments:?}: {}", error(&output));
+        assert_eq!(
+            output.status.code(),
+            Some(2),
+            "{arguments:?}: {}",
+            error(&output)
+        );
+        assert!(
+            error(&output).contains(hint),
+            "{arguments:?}: {}",
+            error(&output)
+        );
     }
 }
 
@@ -61,7 +98,10 @@ fn clusters_that_hear_nothing_are_exit_code_5() {
     let output = lab(&["--sizes", "3", "--loss", "100%", "--limit", "1s", "--json"]);
     assert_eq!(output.status.code(), Some(5));
     let document: Value = serde_json::from_slice(&output.stdout).expect("one document");
-    assert_eq!((&document["ok"], &document["rows"][0]["unfinished"]), (&Value::Bool(false), &Value::from(3)));
+    assert_eq!(
+        (&document["ok"], &document["rows"][0]["unfinished"]),
+        (&Value::Bool(false), &Value::from(3))
+    );
 }
 
 #[test]
@@ -70,18 +110,38 @@ fn a_killed_process_is_replaced_and_none_is_left() {
     assert_eq!(output.status.code(), Some(0), "{}", error(&output));
     let document: Value = serde_json::from_slice(&output.stdout).expect("one document");
     let row = &document["rows"][0];
-    assert!(row["time_ms_mean"].as_f64().is_some_and(|time| time > 0.0) && row["messages_mean"].is_null(), "{row}");
-    assert_eq!((&row["nodes"], &document["params"]["crash_leader"]), (&Value::from(3), &Value::Bool(true)));
+    assert!(
+        row["time_ms_mean"].as_f64().is_some_and(|time| time > 0.0)
+            && row["messages_mean"].is_null(),
+        "{row}"
+    );
+    assert_eq!(
+        (&row["nodes"], &document["params"]["crash_leader"]),
+        (&Value::from(3), &Value::Bool(true))
+    );
 }
 
 #[test]
 fn a_report_needs_nothing_but_itself() {
     let folder = tempfile::tempdir().expect("a folder");
     let folder = folder.path().join("report");
-    let output = lab(&["--sizes", "3..33/10", "--out", &folder.to_string_lossy(), "--quiet"]);
-    assert_eq!((output.status.code(), output.stdout.len()), (Some(0), 0), "{}", error(&output));
-    let read =
-        |name: &str| std::fs::read(Path::new(&folder).join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let output = lab(&[
+        "--sizes",
+        "3..33/10",
+        "--out",
+        &folder.to_string_lossy(),
+        "--quiet",
+    ]);
+    assert_eq!(
+        (output.status.code(), output.stdout.len()),
+        (Some(0), 0),
+        "{}",
+        error(&output)
+    );
+    let read = |name: &str| {
+        std::fs::read(Path::new(&folder).join(name))
+            .unwrap_or_else(|error| panic!("{name}: {error}"))
+    };
     let html = String::from_utf8(read("elections.html")).expect("text");
     for outside in ["http:", "https:", "src=", "href=", "url(", "@import"] {
         assert!(!html.contains(outside), "{outside} in the report");
@@ -90,9 +150,16 @@ fn a_report_needs_nothing_but_itself() {
     assert!(html.contains("cargo lab elections --sizes 3..33/10 --reps 3 --seed 1"));
     for chart in ["elections-held", "time-to-elect", "time-and-elections"] {
         assert!(
-            read(&format!("{chart}.png")).starts_with(b"\x89PNG") && read(&format!("{chart}.svg")).starts_with(b"<svg")
+            read(&format!("{chart}.png")).starts_with(b"\x89PNG")
+                && read(&format!("{chart}.svg")).starts_with(b"<svg")
         );
     }
-    assert_eq!(String::from_utf8(read("elections.csv")).expect("text").lines().count(), 1 + 4 * 3);
+    assert_eq!(
+        String::from_utf8(read("elections.csv"))
+            .expect("text")
+            .lines()
+            .count(),
+        1 + 4 * 3
+    );
     assert!(serde_json::from_slice::<Value>(&read("elections.json")).is_ok());
 }

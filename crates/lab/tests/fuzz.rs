@@ -1,4 +1,5 @@
-//! A short run of every target, and what a finding looks like. `cargo lab fuzz all` goes on for as long as it is told.
+//! A short run of every target, and what a finding looks like. `cargo lab fuzz all` goes on for as
+//! long as it is told.
 
 use raftian_lab::fuzz::{Answer, Answers, Fuzz, TARGETS, Target, judge};
 
@@ -8,11 +9,16 @@ const SEED: u64 = 1;
 #[test]
 fn every_target_answers_a_few_thousand_inputs_as_it_should() {
     for target in TARGETS {
-        let answers =
-            Fuzz::new(target, SEED).run(|number| number < 3_000).unwrap_or_else(|finding| panic!("{finding}"));
+        let answers = Fuzz::new(target, SEED)
+            .run(|number| number < 3_000)
+            .unwrap_or_else(|finding| panic!("{finding}"));
         let Answers { taken, refused } = answers;
         assert_eq!(taken + refused, 3_000);
-        assert!(taken >= 30, "{}: only {taken} inputs made sense, so little was tried", target.name);
+        assert!(
+            taken >= 30,
+            "{}: only {taken} inputs made sense, so little was tried",
+            target.name
+        );
     }
 }
 
@@ -44,9 +50,14 @@ fn a_panic_is_found_brought_down_and_told_as_one_line_that_replays_it() {
             Ok(Answer::Taken)
         },
     };
-    let finding = Fuzz::new(planted, SEED).run(|number| number < 1_000).unwrap_err();
+    let finding = Fuzz::new(planted, SEED)
+        .run(|number| number < 1_000)
+        .unwrap_err();
     assert_eq!(finding.minimal, [7]);
     assert_eq!(finding.what, "it panicked: seven");
     assert_eq!(finding.replay(), "cargo lab fuzz planted --hex 07");
-    assert!(finding.input.contains(&7) && Fuzz::new(planted, SEED).input(finding.number) == finding.input);
+    assert!(
+        finding.input.contains(&7)
+            && Fuzz::new(planted, SEED).input(finding.number) == finding.input
+    );
 }

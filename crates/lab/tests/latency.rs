@@ -6,7 +6,10 @@ use serde_json::Value;
 
 fn lab(arguments: &[&str]) -> Output {
     let mut lab = Command::new(env!("CARGO_BIN_EXE_lab"));
-    lab.arg("latency").args(arguments).output().expect("the program is there")
+    lab.arg("latency")
+        .args(arguments)
+        .output()
+        .expect("the program is there")
 }
 
 fn error(output: &Output) -> String {
@@ -31,24 +34,59 @@ fn a_report_says_what_was_measured_and_what_was_left_out() {
     ]);
     assert_eq!(output.status.code(), Some(0), "{}", error(&output));
     let document: Value = serde_json::from_slice(&output.stdout).expect("one document");
-    assert_eq!((&document["schema"], &document["ok"]), (&"raftian.lab.latency/1".into(), &true.into()));
-    assert_eq!((&document["combinations"]["measured"], &document["combinations"]["of"]), (&3.into(), &4.into()));
+    assert_eq!(
+        (&document["schema"], &document["ok"]),
+        (&"raftian.lab.latency/1".into(), &true.into())
+    );
+    assert_eq!(
+        (
+            &document["combinations"]["measured"],
+            &document["combinations"]["of"]
+        ),
+        (&3.into(), &4.into())
+    );
     let rows = document["rows"].as_array().expect("rows");
     assert_eq!(rows.len(), 3 * 2, "each at the leader and at a follower");
     for row in rows {
-        assert_eq!((&row["orders"], &row["lost"]), (&6.into(), &0.into()), "{row}");
+        assert_eq!(
+            (&row["orders"], &row["lost"]),
+            (&6.into(), &0.into()),
+            "{row}"
+        );
         let parts = ["queue_ms", "network_ms", "disk_ms", "apply_ms", "frame_ms"];
-        let sum: f64 = parts.iter().map(|part| row[part].as_f64().expect("a number")).sum();
-        assert!((sum - row["mean_ms"].as_f64().expect("a number")).abs() < 0.01, "{row}");
-        assert!(row["p50_ms"].as_f64() <= row["max_ms"].as_f64() && row["theory_ms"].is_number(), "{row}");
-    }
-    let read = |name: &str| std::fs::read(out.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
-    for chart in ["latency-by-round-trip", "parts-by-round-trip", "parts-by-nodes"] {
+        let sum: f64 = parts
+            .iter()
+            .map(|part| row[part].as_f64().expect("a number"))
+            .sum();
         assert!(
-            read(&format!("{chart}.png")).starts_with(b"\x89PNG") && read(&format!("{chart}.svg")).starts_with(b"<svg")
+            (sum - row["mean_ms"].as_f64().expect("a number")).abs() < 0.01,
+            "{row}"
+        );
+        assert!(
+            row["p50_ms"].as_f64() <= row["max_ms"].as_f64() && row["theory_ms"].is_number(),
+            "{row}"
         );
     }
-    assert_eq!(String::from_utf8(read("latency.csv")).expect("text").lines().count(), 1 + 6 * 6);
+    let read = |name: &str| {
+        std::fs::read(out.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    };
+    for chart in [
+        "latency-by-round-trip",
+        "parts-by-round-trip",
+        "parts-by-nodes",
+    ] {
+        assert!(
+            read(&format!("{chart}.png")).starts_with(b"\x89PNG")
+                && read(&format!("{chart}.svg")).starts_with(b"<svg")
+        );
+    }
+    assert_eq!(
+        String::from_utf8(read("latency.csv"))
+            .expect("text")
+            .lines()
+            .count(),
+        1 + 6 * 6
+    );
     let html = String::from_utf8(read("latency.html")).expect("text");
     assert!(html.contains("--full measures all") && html.contains("3 of 4 combinations"));
 }
@@ -56,28 +94,57 @@ fn a_report_says_what_was_measured_and_what_was_left_out() {
 #[test]
 fn in_virtual_time_equal_seeds_give_equal_documents_whatever_the_number_of_threads() {
     let document = |jobs: &str, seed: &str| {
-        let arguments =
-            ["--simulated", "--full", "--nodes=3,8", "--seconds=1", "--json", "--quiet", "--assert=lost<=0"];
+        let arguments = [
+            "--simulated",
+            "--full",
+            "--nodes=3,8",
+            "--seconds=1",
+            "--json",
+            "--quiet",
+            "--assert=lost<=0",
+        ];
         let output = lab(&[&arguments[..], &["--jobs", jobs, "--seed", seed]].concat());
         assert_eq!(output.status.code(), Some(0), "{}", error(&output));
         String::from_utf8(output.stdout).expect("text")
     };
     let first = document("1", "7");
     assert_eq!(first, document("3", "7"));
-    let (one, other): (Value, Value) =
-        (serde_json::from_str(&first).unwrap(), serde_json::from_str(&document("1", "8")).unwrap());
+    let (one, other): (Value, Value) = (
+        serde_json::from_str(&first).unwrap(),
+        serde_json::from_str(&document("1", "8")).unwrap(),
+    );
     assert_ne!(one["rows"], other["rows"]);
-    assert_eq!((&one["schema"], &one["ok"]), (&"raftian.lab.latency/1".into(), &true.into()));
-    assert_eq!((&one["params"]["world"], &one["params"]["write_ms"]), (&"virtual".into(), &1.0.into()));
-    assert_eq!(one["rows"].as_array().map(Vec::len), Some(2 * 4 * 3 * 3 * 2));
+    assert_eq!(
+        (&one["schema"], &one["ok"]),
+        (&"raftian.lab.latency/1".into(), &true.into())
+    );
+    assert_eq!(
+        (&one["params"]["world"], &one["params"]["write_ms"]),
+        (&"virtual".into(), &1.0.into())
+    );
+    assert_eq!(
+        one["rows"].as_array().map(Vec::len),
+        Some(2 * 4 * 3 * 3 * 2)
+    );
 }
 
 #[test]
 fn a_threshold_that_fails_is_exit_code_10() {
-    let cell = ["--nodes=2", "--rtt=10ms", "--loss=0", "--rate=20", "--seconds=0.2", "--quiet"];
+    let cell = [
+        "--nodes=2",
+        "--rtt=10ms",
+        "--loss=0",
+        "--rate=20",
+        "--seconds=0.2",
+        "--quiet",
+    ];
     let output = lab(&[&cell[..], &["--assert=p50_ms<10"]].concat());
     assert_eq!(output.status.code(), Some(10), "{}", error(&output));
-    assert!(error(&output).contains("failed: asked p50_ms<10"), "{}", error(&output));
+    assert!(
+        error(&output).contains("failed: asked p50_ms<10"),
+        "{}",
+        error(&output)
+    );
 }
 
 #[test]
@@ -95,7 +162,16 @@ fn what_cannot_be_asked_is_exit_code_2_and_says_what_can() {
         (&["--simulated", "--data=/tmp"], "cannot be used with"),
     ] {
         let output = lab(arguments);
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", error(&output));
-        assert!(error(&output).contains(hint), "{arguments:?}: {}", error(&output));
+        assert_eq!(
+            output.status.code(),
+            Some(2),
+            "{arguments:?}: {}",
+            error(&output)
+        );
+        assert!(
+            error(&output).contains(hint),
+            "{arguments:?}: {}",
+            error(&output)
+        );
     }
 }

@@ -1,11 +1,15 @@
-//! `cargo lab failover`, `partition` and `churn` as they are used: what they print, write and end with.
+//! `cargo lab failover`, `partition` and `churn` as they are used: what they print, write and end
+//! with.
 
 use std::process::{Command, Output};
 
 use serde_json::Value;
 
 fn lab(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_lab")).args(arguments).output().expect("the program is there")
+    Command::new(env!("CARGO_BIN_EXE_lab"))
+        .args(arguments)
+        .output()
+        .expect("the program is there")
 }
 
 fn error(output: &Output) -> String {
@@ -16,72 +20,175 @@ fn error(output: &Output) -> String {
 const SMALL: [(&str, &[&str], usize); 3] = [
     ("failover", &["--sizes", "2,3,5", "--reps", "4"], 3),
     ("partition", &["--for", "1s", "--reps", "3"], 6),
-    ("churn", &["--minutes", "0.5", "--every", "2s", "--reps", "3", "--loss", "1%"], 3),
+    (
+        "churn",
+        &[
+            "--minutes",
+            "0.5",
+            "--every",
+            "2s",
+            "--reps",
+            "3",
+            "--loss",
+            "1%",
+        ],
+        3,
+    ),
 ];
 
 #[test]
 fn equal_seeds_give_equal_documents_whatever_the_number_of_threads() {
     for (name, arguments, rows) in SMALL {
         let document = |jobs, seed| {
-            let arguments = [&[name], arguments, &["--json", "--quiet", "--jobs", jobs, "--seed", seed]].concat();
+            let arguments = [
+                &[name],
+                arguments,
+                &["--json", "--quiet", "--jobs", jobs, "--seed", seed],
+            ]
+            .concat();
             let output = lab(&arguments);
-            assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", error(&output));
+            assert_eq!(
+                output.status.code(),
+                Some(0),
+                "{arguments:?}: {}",
+                error(&output)
+            );
             String::from_utf8(output.stdout).expect("text")
         };
         let first = document("1", "7");
         assert_eq!(first, document("3", "7"), "{name}");
-        let (one, other): (Value, Value) =
-            (serde_json::from_str(&first).unwrap(), serde_json::from_str(&document("1", "8")).unwrap());
+        let (one, other): (Value, Value) = (
+            serde_json::from_str(&first).unwrap(),
+            serde_json::from_str(&document("1", "8")).unwrap(),
+        );
         assert_ne!(one["rows"], other["rows"], "{name}");
-        assert_eq!((one["schema"].as_str(), &one["ok"]), (Some(&*format!("raftian.lab.{name}/1")), &Value::Bool(true)));
+        assert_eq!(
+            (one["schema"].as_str(), &one["ok"]),
+            (Some(&*format!("raftian.lab.{name}/1")), &Value::Bool(true))
+        );
         assert_eq!(one["rows"].as_array().map(Vec::len), Some(rows), "{name}");
         for none in ["lost", "doubled", "unequal", "unfinished"] {
-            assert_eq!(one["quantities"][none].as_f64(), Some(0.0), "{name}: {none}");
+            assert_eq!(
+                one["quantities"][none].as_f64(),
+                Some(0.0),
+                "{name}: {none}"
+            );
         }
     }
 }
 
 #[test]
 fn a_killed_process_comes_back_and_nothing_is_lost() {
-    let arguments = ["failover", "--real-processes", "3", "--reps", "1", "--down", "500ms", "--json", "--quiet"];
-    let output = lab(&[&arguments[..], &["--assert", "lost==0", "--assert", "doubled==0"]].concat());
+    let arguments = [
+        "failover",
+        "--real-processes",
+        "3",
+        "--reps",
+        "1",
+        "--down",
+        "500ms",
+        "--json",
+        "--quiet",
+    ];
+    let output = lab(&[
+        &arguments[..],
+        &["--assert", "lost==0", "--assert", "doubled==0"],
+    ]
+    .concat());
     assert_eq!(output.status.code(), Some(0), "{}", error(&output));
     let document: Value = serde_json::from_slice(&output.stdout).expect("one document");
-    assert_eq!((&document["schema"], &document["ok"]), (&"raftian.lab.failover/1".into(), &true.into()));
-    assert_eq!((&document["params"]["world"], &document["params"]["disk_ms"]), (&"processes".into(), &Value::Null));
+    assert_eq!(
+        (&document["schema"], &document["ok"]),
+        (&"raftian.lab.failover/1".into(), &true.into())
+    );
+    assert_eq!(
+        (&document["params"]["world"], &document["params"]["disk_ms"]),
+        (&"processes".into(), &Value::Null)
+    );
     let row = &document["rows"][0];
-    assert_eq!((&row["machines"], &row["matches"], &row["steps"]), (&3.into(), &1.into(), &Value::Null));
+    assert_eq!(
+        (&row["machines"], &row["matches"], &row["steps"]),
+        (&3.into(), &1.into(), &Value::Null)
+    );
     for none in ["lost", "doubled", "unequal", "unfinished"] {
         assert_eq!(row[none], 0, "{row}");
     }
-    for some in ["stop_ms_mean", "leader_ms_mean", "theory_leader_ms", "catch_up_ms_mean", "orders"] {
-        assert!(row[some].as_f64().is_some_and(|some| some > 0.0), "{some}: {row}");
+    for some in [
+        "stop_ms_mean",
+        "leader_ms_mean",
+        "theory_leader_ms",
+        "catch_up_ms_mean",
+        "orders",
+    ] {
+        assert!(
+            row[some].as_f64().is_some_and(|some| some > 0.0),
+            "{some}: {row}"
+        );
     }
 }
 
 #[test]
 fn a_violation_is_exit_code_8_and_says_which() {
-    for (bug, word) in
-        [("lost", "which has none"), ("doubled", "had two effects"), ("diverged", "not that of the others")]
-    {
-        let arguments =
-            ["failover", "--sizes", "3", "--reps", "3", "--loss", "20%", "--plant", bug, "--assert", "lost<=1000"];
+    for (bug, word) in [
+        ("lost", "which has none"),
+        ("doubled", "had two effects"),
+        ("diverged", "not that of the others"),
+    ] {
+        let arguments = [
+            "failover",
+            "--sizes",
+            "3",
+            "--reps",
+            "3",
+            "--loss",
+            "20%",
+            "--plant",
+            bug,
+            "--assert",
+            "lost<=1000",
+        ];
         let output = lab(&arguments);
         assert_eq!(output.status.code(), Some(8), "{bug}: {}", error(&output));
-        assert!(error(&output).contains(word) && error(&output).contains("replay: cargo lab"), "{}", error(&output));
+        assert!(
+            error(&output).contains(word) && error(&output).contains("replay: cargo lab"),
+            "{}",
+            error(&output)
+        );
     }
 }
 
 #[test]
 fn a_stop_is_about_as_long_as_theory_says_and_may_be_bounded() {
-    let bounds = ["leader_off_percent_max<12", "stop_ms_p95<700", "lost==0", "doubled==0", "unfinished==0"];
-    let mut arguments = vec!["failover", "--sizes", "3,5", "--reps", "80", "--delay", "2ms", "--quiet"];
-    bounds.iter().for_each(|bound| arguments.extend(["--assert", bound]));
+    let bounds = [
+        "leader_off_percent_max<12",
+        "stop_ms_p95<700",
+        "lost==0",
+        "doubled==0",
+        "unfinished==0",
+    ];
+    let mut arguments = vec![
+        "failover", "--sizes", "3,5", "--reps", "80", "--delay", "2ms", "--quiet",
+    ];
+    bounds
+        .iter()
+        .for_each(|bound| arguments.extend(["--assert", bound]));
     let output = lab(&arguments);
     assert_eq!(output.status.code(), Some(0), "{}", error(&output));
-    let output = lab(&["failover", "--sizes", "3", "--reps", "2", "--assert", "stop_ms_max<1"]);
+    let output = lab(&[
+        "failover",
+        "--sizes",
+        "3",
+        "--reps",
+        "2",
+        "--assert",
+        "stop_ms_max<1",
+    ]);
     assert_eq!(output.status.code(), Some(10), "{}", error(&output));
-    assert!(error(&output).contains("failed: asked stop_ms_max<1, measured"), "{}", error(&output));
+    assert!(
+        error(&output).contains("failed: asked stop_ms_max<1, measured"),
+        "{}",
+        error(&output)
+    );
 }
 
 #[test]
@@ -92,16 +199,36 @@ fn what_cannot_be_asked_is_exit_code_2_and_says_what_can() {
         (&["failover", "--sizes", "65"], "at most 64"),
         (&["failover", "--reps", "0"], "between 1 and"),
         (&["failover", "--rate", "0"], "--rate"),
-        (&["failover", "--rate", "1000", "--down", "1000s"], "lower --rate"),
+        (
+            &["failover", "--rate", "1000", "--down", "1000s"],
+            "lower --rate",
+        ),
         (&["failover", "--patience", "0"], "--patience"),
         (&["failover", "--loss", "100%"], "below 100%"),
         (&["failover", "--timeout", "40..60ms"], "heartbeat"),
         (&["failover", "--who", "nobody"], "possible values"),
         (&["failover", "--real-processes", "2"], "3..=9"),
         (&["failover", "--real-processes", "10"], "3..=9"),
-        (&["failover", "--real-processes", "3", "--delay", "5ms"], "cannot be used with"),
-        (&["failover", "--real-processes", "3", "--sizes", "3"], "cannot be used with"),
-        (&["failover", "--real-processes", "9", "--rate", "1000", "--down", "3s"], "lower --rate"),
+        (
+            &["failover", "--real-processes", "3", "--delay", "5ms"],
+            "cannot be used with",
+        ),
+        (
+            &["failover", "--real-processes", "3", "--sizes", "3"],
+            "cannot be used with",
+        ),
+        (
+            &[
+                "failover",
+                "--real-processes",
+                "9",
+                "--rate",
+                "1000",
+                "--down",
+                "3s",
+            ],
+            "lower --rate",
+        ),
         (&["partition", "--shape", "star"], "one-way-in"),
         (&["partition", "--machines", "2"], "at least 3"),
         (&["partition", "--for", "2"], "write 2ms"),
@@ -111,8 +238,17 @@ fn what_cannot_be_asked_is_exit_code_2_and_says_what_can() {
         (&["churn", "--minutes", "0"], "--minutes"),
     ] {
         let output = lab(arguments);
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", error(&output));
-        assert!(error(&output).contains(hint), "{arguments:?}: {}", error(&output));
+        assert_eq!(
+            output.status.code(),
+            Some(2),
+            "{arguments:?}: {}",
+            error(&output)
+        );
+        assert!(
+            error(&output).contains(hint),
+            "{arguments:?}: {}",
+            error(&output)
+        );
     }
 }
 
@@ -120,17 +256,40 @@ fn what_cannot_be_asked_is_exit_code_2_and_says_what_can() {
 fn tables_fit_and_reports_are_whole() {
     for (name, arguments, rows) in SMALL {
         let folder = tempfile::tempdir().expect("a folder");
-        let output = lab(&[&[name], arguments, &["--out", &folder.path().to_string_lossy()]].concat());
+        let output = lab(&[
+            &[name],
+            arguments,
+            &["--out", &folder.path().to_string_lossy()],
+        ]
+        .concat());
         assert_eq!(output.status.code(), Some(0), "{}", error(&output));
         let table = String::from_utf8(output.stdout).expect("text");
         let widest = table.lines().map(|line| line.chars().count()).max();
-        assert!(widest.is_some_and(|widest| widest <= 120), "{name}: {table}");
+        assert!(
+            widest.is_some_and(|widest| widest <= 120),
+            "{name}: {table}"
+        );
         let head = table.lines().nth(2).map(|line| line.chars().count());
         assert!(head.is_some_and(|head| head <= 100), "{name}: {table}");
-        let read = |ending: &str| std::fs::read(folder.path().join(format!("{name}.{ending}"))).expect("a file");
-        let lines = String::from_utf8(read("csv")).expect("text").lines().count();
+        let read = |ending: &str| {
+            std::fs::read(folder.path().join(format!("{name}.{ending}"))).expect("a file")
+        };
+        let lines = String::from_utf8(read("csv"))
+            .expect("text")
+            .lines()
+            .count();
         assert!(lines > rows, "{name}: {lines} lines");
-        assert!(String::from_utf8(read("html")).expect("text").matches("<svg").count() >= 1, "{name}");
-        assert!(serde_json::from_slice::<Value>(&read("json")).is_ok(), "{name}");
+        assert!(
+            String::from_utf8(read("html"))
+                .expect("text")
+                .matches("<svg")
+                .count()
+                >= 1,
+            "{name}"
+        );
+        assert!(
+            serde_json::from_slice::<Value>(&read("json")).is_ok(),
+            "{name}"
+        );
     }
 }

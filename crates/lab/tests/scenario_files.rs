@@ -1,4 +1,5 @@
-//! The transcripts in `tests/scenarios`: every one parses, says what it is about, and goes as it says.
+//! The transcripts in `tests/scenarios`: every one parses, says what it is about, and goes as it
+//! says.
 
 use std::fs;
 use std::path::Path;
@@ -9,10 +10,22 @@ use raftian_lab::scenario::{Script, run};
 fn transcripts() -> Vec<(String, String)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/scenarios");
     let mut found = Vec::new();
-    for entry in fs::read_dir(&folder).expect("the workspace has scenarios").flatten() {
-        let name = entry.file_name().into_string().expect("names of scenarios are plain");
-        assert!(name.ends_with(".scenario"), "{name} lies in the folder of the scenarios and is none");
-        found.push((format!("tests/scenarios/{name}"), fs::read_to_string(entry.path()).expect("a scenario is text")));
+    for entry in fs::read_dir(&folder)
+        .expect("the workspace has scenarios")
+        .flatten()
+    {
+        let name = entry
+            .file_name()
+            .into_string()
+            .expect("names of scenarios are plain");
+        assert!(
+            name.ends_with(".scenario"),
+            "{name} lies in the folder of the scenarios and is none"
+        );
+        found.push((
+            format!("tests/scenarios/{name}"),
+            fs::read_to_string(entry.path()).expect("a scenario is text"),
+        ));
     }
     found.sort();
     found
@@ -41,7 +54,10 @@ fn every_scenario_goes_as_it_says() {
 #[test]
 fn every_scenario_begins_with_what_it_tells_and_looks_at_something() {
     for (name, text) in transcripts() {
-        assert!(text.starts_with("# "), "{name} does not begin with a comment that says why");
+        assert!(
+            text.starts_with("# "),
+            "{name} does not begin with a comment that says why"
+        );
         assert!(text.contains("\nexpect "), "{name} expects nothing");
     }
 }
@@ -52,7 +68,10 @@ fn each_of_the_26_bugs_has_a_scenario() {
     let transcripts = transcripts();
     for bug in 1..=26 {
         let start = format!("tests/scenarios/bug_{bug:02}_");
-        assert!(transcripts.iter().any(|(name, _)| name.starts_with(&start)), "bug {bug} has no scenario");
+        assert!(
+            transcripts.iter().any(|(name, _)| name.starts_with(&start)),
+            "bug {bug} has no scenario"
+        );
     }
     assert!(transcripts.len() >= 70);
 }

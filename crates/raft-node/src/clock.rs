@@ -6,9 +6,9 @@ use raftian_raft::Moment;
 
 /// A monotonic clock that starts at zero and goes on while the machine is suspended.
 ///
-/// Decision: not [`Instant`], which stands still during a suspend on Linux and Apple systems. Why: a leader that wakes up
-/// would take its lease for young and answer a read that another leader has made stale. Would change if: `Instant`
-/// promised to go on; on Windows it does, and is used.
+/// Decision: not [`Instant`], which stands still during a suspend on Linux and Apple systems. Why:
+/// a leader that wakes up would take its lease for young and answer a read that another leader has
+/// made stale. Would change if: `Instant` promised to go on; on Windows it does, and is used.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     start: Duration,
@@ -18,16 +18,21 @@ impl Clock {
     /// A clock that starts now.
     #[must_use]
     pub fn start() -> Self {
-        Clock { start: since_boot() }
+        Clock {
+            start: since_boot(),
+        }
     }
 
     /// Time since the start.
     #[must_use]
     pub fn now(&self) -> Moment {
-        Moment(u64::try_from(since_boot().saturating_sub(self.start).as_micros()).unwrap_or(u64::MAX))
+        Moment(
+            u64::try_from(since_boot().saturating_sub(self.start).as_micros()).unwrap_or(u64::MAX),
+        )
     }
 
-    /// The instant of a moment, to sleep until; a moment more than an hour away is an hour from now.
+    /// The instant of a moment, to sleep until; a moment more than an hour away is an hour from
+    /// now.
     #[must_use]
     pub fn instant(&self, moment: Moment) -> Instant {
         Instant::now() + moment.since(self.now()).min(Duration::from_secs(3600))
@@ -43,12 +48,17 @@ fn since_boot() -> Duration {
 /// Apple's monotonic clock includes suspends.
 #[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
 fn since_boot() -> Duration {
-    duration(rustix::time::clock_gettime(rustix::time::ClockId::Monotonic))
+    duration(rustix::time::clock_gettime(
+        rustix::time::ClockId::Monotonic,
+    ))
 }
 
 #[cfg(unix)]
 fn duration(time: rustix::time::Timespec) -> Duration {
-    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+    Duration::new(
+        u64::try_from(time.tv_sec).unwrap_or(0),
+        u32::try_from(time.tv_nsec).unwrap_or(0),
+    )
 }
 
 #[cfg(not(unix))]
@@ -68,8 +78,13 @@ mod tests {
         assert!(first <= second && second < Moment(60_000_000));
         let soon = clock.instant(clock.now().after(Duration::from_secs(5)));
         let wait = soon.saturating_duration_since(Instant::now());
-        assert!(wait > Duration::from_secs(4) && wait <= Duration::from_secs(5), "{wait:?}");
-        let far = clock.instant(Moment(u64::MAX)).saturating_duration_since(Instant::now());
+        assert!(
+            wait > Duration::from_secs(4) && wait <= Duration::from_secs(5),
+            "{wait:?}"
+        );
+        let far = clock
+            .instant(Moment(u64::MAX))
+            .saturating_duration_since(Instant::now());
         assert!(far <= Duration::from_secs(3600));
     }
 }

@@ -1,8 +1,9 @@
 //! Who belongs to a cluster and how they find and recognise each other: identities and node files.
 //!
-//! Decision: members recognise each other by the fingerprints of self-signed certificates that each node file lists.
-//! Why: there is no host who could be a certificate authority, and a list of hashes is what friends can exchange. Would
-//! change if: members could join a running match; then the replicated log must carry the list.
+//! Decision: members recognise each other by the fingerprints of self-signed certificates that each
+//! node file lists. Why: there is no host who could be a certificate authority, and a list of
+//! hashes is what friends can exchange. Would change if: members could join a running match; then
+//! the replicated log must carry the list.
 
 mod generate;
 mod identity;
@@ -19,15 +20,16 @@ pub use generate::{NewCluster, default_member_name, generate};
 pub use identity::{Fingerprint, Identity, ParseFingerprintError};
 pub use node_file::{MAX_FILE, NodeFile};
 
-/// Most members of a cluster: 9. A majority of nine bears four failures, and every further member makes each commit
-/// slower.
+/// Most members of a cluster: 9. A majority of nine bears four failures, and every further member
+/// makes each commit slower.
 pub const MAX_MEMBERS: usize = 9;
 
-/// Entries between two snapshots unless a node file says otherwise: 4,096, a few minutes of a lively match. A log of that
-/// length is read within milliseconds at start.
+/// Entries between two snapshots unless a node file says otherwise: 4,096, a few minutes of a
+/// lively match. A log of that length is read within milliseconds at start.
 pub const SNAPSHOT_ENTRIES: u64 = 4096;
 
-/// Longest name of a cluster or member, in characters: 32. It has to fit a table in the game and a line of a log.
+/// Longest name of a cluster or member, in characters: 32. It has to fit a table in the game and a
+/// line of a log.
 pub const MAX_NAME: usize = 32;
 
 /// All that one node has to know to take part.
@@ -37,7 +39,8 @@ pub struct NodeConfig {
     pub id: NodeId,
     /// Its own name among the members.
     pub name: String,
-    /// Name of the cluster, unique through its random end; part of the store, so that files of two matches never mix.
+    /// Name of the cluster, unique through its random end; part of the store, so that files of two
+    /// matches never mix.
     pub cluster: String,
     /// Where its one UDP port is.
     pub listen: SocketAddr,
@@ -45,13 +48,13 @@ pub struct NodeConfig {
     pub members: Vec<Member>,
     /// Directory for its store.
     pub data: PathBuf,
-    /// File that remembers how much its store has confirmed. Apart from `data`, so that a store which is lost or put
-    /// back from a copy is noticed.
+    /// File that remembers how much its store has confirmed. Apart from `data`, so that a store
+    /// which is lost or put back from a copy is noticed.
     pub mark: PathBuf,
     /// How patient it is.
     pub timing: Timing,
-    /// Entries applied after which it takes the next snapshot and drops what came before; at least 1. Each member may
-    /// have its own.
+    /// Entries applied after which it takes the next snapshot and drops what came before; at least
+    /// 1. Each member may have its own.
     pub snapshot_entries: u64,
     /// Its key and certificate.
     pub identity: Identity,
@@ -80,7 +83,8 @@ pub struct Timing {
 }
 
 impl Default for Timing {
-    /// 150 to 300 ms and 50 ms: the values of the Raft paper (section 9.3), for machines in one room or country.
+    /// 150 to 300 ms and 50 ms: the values of the Raft paper (section 9.3), for machines in one
+    /// room or country.
     fn default() -> Self {
         Timing {
             election: (Duration::from_millis(150), Duration::from_millis(300)),
@@ -89,7 +93,8 @@ impl Default for Timing {
     }
 }
 
-/// Why a cluster or node file cannot be written or used. Each names the file or key, the reason and a remedy.
+/// Why a cluster or node file cannot be written or used. Each names the file or key, the reason and
+/// a remedy.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ClusterError {
     /// A file or directory cannot be read.
@@ -163,9 +168,13 @@ pub struct EmbeddedNode {
     pub socket: UdpSocket,
 }
 
-/// A cluster of `nodes` members in one process: fresh identities, ports on the loopback interface that the system
-/// chose, stores below `directory` in `n1`, `n2` and so on. Writes nothing to disk.
-pub fn embedded(nodes: usize, name: &str, directory: &Path) -> Result<Vec<EmbeddedNode>, ClusterError> {
+/// A cluster of `nodes` members in one process: fresh identities, ports on the loopback interface
+/// that the system chose, stores below `directory` in `n1`, `n2` and so on. Writes nothing to disk.
+pub fn embedded(
+    nodes: usize,
+    name: &str,
+    directory: &Path,
+) -> Result<Vec<EmbeddedNode>, ClusterError> {
     let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let mut parts = Vec::new();
     let mut members = Vec::new();
@@ -174,30 +183,40 @@ pub fn embedded(nodes: usize, name: &str, directory: &Path) -> Result<Vec<Embedd
             let socket = UdpSocket::bind(loopback)?;
             Ok((socket.local_addr()?, socket))
         };
-        let (address, socket) = open()
-            .map_err(|error: std::io::Error| ClusterError::NoPort { address: loopback, reason: error.to_string() })?;
+        let (address, socket) = open().map_err(|error: std::io::Error| ClusterError::NoPort {
+            address: loopback,
+            reason: error.to_string(),
+        })?;
         let identity = Identity::generate()?;
         let fingerprint = identity.fingerprint();
-        members.push(Member { id: NodeId(id), name: default_member_name(id), address, fingerprint });
+        members.push(Member {
+            id: NodeId(id),
+            name: default_member_name(id),
+            address,
+            fingerprint,
+        });
         parts.push((address, socket, identity));
     }
     let cluster = generate::unique_name(name, &members);
-    let nodes = members.iter().zip(parts).map(|(member, (listen, socket, identity))| {
-        let config = NodeConfig {
-            id: member.id,
-            name: member.name.clone(),
-            cluster: cluster.clone(),
-            listen,
-            members: members.clone(),
-            data: directory.join(member.id.to_string()),
-            mark: directory.join(format!("{}.mark", member.id)),
-            timing: Timing::default(),
-            snapshot_entries: SNAPSHOT_ENTRIES,
-            identity,
-        };
-        config.validated(directory)?;
-        Ok(EmbeddedNode { config, socket })
-    });
+    let nodes = members
+        .iter()
+        .zip(parts)
+        .map(|(member, (listen, socket, identity))| {
+            let config = NodeConfig {
+                id: member.id,
+                name: member.name.clone(),
+                cluster: cluster.clone(),
+                listen,
+                members: members.clone(),
+                data: directory.join(member.id.to_string()),
+                mark: directory.join(format!("{}.mark", member.id)),
+                timing: Timing::default(),
+                snapshot_entries: SNAPSHOT_ENTRIES,
+                identity,
+            };
+            config.validated(directory)?;
+            Ok(EmbeddedNode { config, socket })
+        });
     nodes.collect()
 }
 
@@ -208,7 +227,8 @@ impl NodeConfig {
         self.members.iter().find(|member| member.id == id)
     }
 
-    /// The members as the cluster was founded: all that are listed, each with a vote, in its first life.
+    /// The members as the cluster was founded: all that are listed, each with a vote, in its first
+    /// life.
     ///
     /// # Errors
     /// If there are none.
@@ -219,13 +239,29 @@ impl NodeConfig {
     /// Checks all rules that concern values rather than syntax; complaints name `file`.
     fn validated(&self, file: &Path) -> Result<(), ClusterError> {
         let invalid = |key: &str, reason: String, remedy| {
-            Err(ClusterError::Invalid { path: file.to_owned(), key: key.to_owned(), reason, remedy })
+            Err(ClusterError::Invalid {
+                path: file.to_owned(),
+                key: key.to_owned(),
+                reason,
+                remedy,
+            })
         };
-        check_name("cluster", &self.cluster, MAX_NAME + generate::UNIQUE_END)
-            .or_else(|reason| invalid("cluster", reason, "copy the line from the file of another member"))?;
+        check_name("cluster", &self.cluster, MAX_NAME + generate::UNIQUE_END).or_else(
+            |reason| {
+                invalid(
+                    "cluster",
+                    reason,
+                    "copy the line from the file of another member",
+                )
+            },
+        )?;
         if self.members.is_empty() || self.members.len() > MAX_MEMBERS {
             let reason = format!("there are {} members", self.members.len());
-            return invalid("member", reason, "list between 1 and 9 members, this node included");
+            return invalid(
+                "member",
+                reason,
+                "list between 1 and 9 members, this node included",
+            );
         }
         let mut ids = BTreeSet::new();
         let mut addresses = BTreeSet::new();
@@ -233,7 +269,11 @@ impl NodeConfig {
         for member in &self.members {
             let key = format!("member {}", member.id.0);
             if !ids.insert(member.id) {
-                return invalid(&key, "two members have this id".to_owned(), "give each member its own `id`");
+                return invalid(
+                    &key,
+                    "two members have this id".to_owned(),
+                    "give each member its own `id`",
+                );
             }
             if !fingerprints.insert(member.fingerprint) {
                 let reason = "another member has the same fingerprint".to_owned();
@@ -241,9 +281,14 @@ impl NodeConfig {
             }
             check_name("name", &member.name, MAX_NAME)
                 .or_else(|reason| invalid(&key, reason, "choose another `name`"))?;
-            if let Some(problem) = unusable(member.address).or_else(|| unspecified(member.address)) {
+            if let Some(problem) = unusable(member.address).or_else(|| unspecified(member.address))
+            {
                 let reason = format!("no member can be reached at {}: {problem}", member.address);
-                return invalid(&key, reason, "write the address and port at which the others reach it");
+                return invalid(
+                    &key,
+                    reason,
+                    "write the address and port at which the others reach it",
+                );
             }
             if !addresses.insert(member.address) {
                 let reason = format!("another member has the address {} too", member.address);
@@ -251,11 +296,22 @@ impl NodeConfig {
             }
             if self.listen.is_ipv4() && member.address.is_ipv6() {
                 let reason = format!("{} cannot be reached from {}", member.address, self.listen);
-                return invalid(&key, reason, "use IPv4 addresses for all members, or listen on [::]");
+                return invalid(
+                    &key,
+                    reason,
+                    "use IPv4 addresses for all members, or listen on [::]",
+                );
             }
-            if self.listen.ip().is_loopback() && !member.address.ip().is_loopback() && member.id != self.id {
+            if self.listen.ip().is_loopback()
+                && !member.address.ip().is_loopback()
+                && member.id != self.id
+            {
                 let reason = format!("{} cannot be reached from {}", member.address, self.listen);
-                return invalid("listen", reason, "listen on the address at which the others reach it, or on 0.0.0.0");
+                return invalid(
+                    "listen",
+                    reason,
+                    "listen on the address at which the others reach it, or on 0.0.0.0",
+                );
             }
         }
         let Some(own) = self.member(self.id) else {
@@ -264,15 +320,30 @@ impl NodeConfig {
         };
         if let Some(problem) = unusable(self.listen) {
             let reason = format!("no node can listen on {}: {problem}", self.listen);
-            return invalid("listen", reason, "write an address of this machine, or 0.0.0.0 for all, and a port");
+            return invalid(
+                "listen",
+                reason,
+                "write an address of this machine, or 0.0.0.0 for all, and a port",
+            );
         }
         if self.listen.ip().is_loopback() && !own.address.ip().is_loopback() {
-            let reason = format!("{} is reached from this machine alone, not at {}", self.listen, own.address);
-            return invalid("listen", reason, "listen on the address at which the others reach it, or on 0.0.0.0");
+            let reason = format!(
+                "{} is reached from this machine alone, not at {}",
+                self.listen, own.address
+            );
+            return invalid(
+                "listen",
+                reason,
+                "listen on the address at which the others reach it, or on 0.0.0.0",
+            );
         }
         if own.fingerprint != self.identity.fingerprint() {
-            let reason =
-                format!("it is {}, but member {} is {}", self.identity.fingerprint(), self.id.0, own.fingerprint);
+            let reason = format!(
+                "it is {}, but member {} is {}",
+                self.identity.fingerprint(),
+                self.id.0,
+                own.fingerprint
+            );
             let remedy = "use the certificate that belongs to this member, or correct its `fingerprint` in every file";
             return invalid("certificate", reason, remedy);
         }
@@ -280,7 +351,9 @@ impl NodeConfig {
             let remedy = "use 4096, or leave the line out";
             return invalid("snapshot_entries", "it is 0".to_owned(), remedy);
         }
-        self.timing.validated().or_else(|(key, reason, remedy)| invalid(key, reason, remedy))
+        self.timing
+            .validated()
+            .or_else(|(key, reason, remedy)| invalid(key, reason, remedy))
     }
 }
 
@@ -295,12 +368,23 @@ impl Timing {
             ));
         }
         if shortest < self.heartbeat.saturating_mul(2) {
-            let reason = format!("{shortest:?} is less than two heartbeats of {:?}", self.heartbeat);
-            return Err(("timing.election_ms", reason, "one lost heartbeat must not start an election; raise it"));
+            let reason = format!(
+                "{shortest:?} is less than two heartbeats of {:?}",
+                self.heartbeat
+            );
+            return Err((
+                "timing.election_ms",
+                reason,
+                "one lost heartbeat must not start an election; raise it",
+            ));
         }
         if shortest >= longest {
             let reason = format!("{shortest:?} is not before {longest:?}");
-            return Err(("timing.election_ms", reason, "write the shorter time first, and leave room for chance"));
+            return Err((
+                "timing.election_ms",
+                reason,
+                "write the shorter time first, and leave room for chance",
+            ));
         }
         Ok(())
     }
@@ -321,15 +405,22 @@ fn unusable(address: SocketAddr) -> Option<&'static str> {
 }
 
 fn unspecified(address: SocketAddr) -> Option<&'static str> {
-    address.ip().is_unspecified().then_some("it stands for all addresses of a machine")
+    address
+        .ip()
+        .is_unspecified()
+        .then_some("it stands for all addresses of a machine")
 }
 
 /// Accepts one to `longest` printable characters.
 fn check_name(what: &str, name: &str, longest: usize) -> Result<(), String> {
     match name.chars().count() {
         0 => Err(format!("the {what} is empty")),
-        count if count > longest => Err(format!("the {what} has {count} characters, more than {longest}")),
-        _ if name.chars().any(char::is_control) => Err(format!("the {what} has characters that cannot be shown")),
+        count if count > longest => Err(format!(
+            "the {what} has {count} characters, more than {longest}"
+        )),
+        _ if name.chars().any(char::is_control) => {
+            Err(format!("the {what} has characters that cannot be shown"))
+        }
         _ if name.trim() != name => Err(format!("the {what} begins or ends with a space")),
         _ => Ok(()),
     }

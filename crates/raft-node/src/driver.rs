@@ -1,11 +1,12 @@
-//! The one loop of a node: inbox, step, persist, send, deliver. A thread, a test and a Bevy schedule call the same
-//! function.
+//! The one loop of a node: inbox, step, persist, send, deliver. A thread, a test and a Bevy
+//! schedule call the same function.
 
 use std::collections::VecDeque;
 
 use raftian_raft::{
-    Actions, Change, Command, Config, ConfigError, Decision, Entry, Event, Index, Input, LogPosition, Moment, Node,
-    NodeId, ReadAnswer, ReadId, Refused, RequestError, Restored, Snapshot, StateHash, TakenSnapshot, Work,
+    Actions, Change, Command, Config, ConfigError, Decision, Entry, Event, Index, Input,
+    LogPosition, Moment, Node, NodeId, ReadAnswer, ReadId, Refused, RequestError, Restored,
+    Snapshot, StateHash, TakenSnapshot, Work,
 };
 
 use crate::links::Links;
@@ -13,12 +14,12 @@ use crate::store::{Store, StoreError};
 use crate::trace::{Trace, TraceEvent};
 use crate::view::NodeView;
 
-/// Most messages taken from the links before actions are performed: bounds the size of one write and one round of
-/// messages.
+/// Most messages taken from the links before actions are performed: bounds the size of one write
+/// and one round of messages.
 pub const INBOX_BATCH: usize = 1024;
 
-/// Most rounds of one pump. Beyond them the driver returns to its caller, who must pump again at once: a flood of
-/// messages cannot keep a frame.
+/// Most rounds of one pump. Beyond them the driver returns to its caller, who must pump again at
+/// once: a flood of messages cannot keep a frame.
 pub const ROUNDS: usize = 32;
 
 /// Events kept to be looked at. The oldest is dropped.
@@ -30,7 +31,8 @@ pub const TAIL_SHOWN: usize = 32;
 /// Refusals kept until they are taken. The oldest is dropped: its proposer's own timer finds it.
 pub const REFUSED_KEPT: usize = 4096;
 
-/// Answers to reads, changes and leadership transfers kept until they are taken. The oldest is dropped; whoever asked asks again.
+/// Answers to reads, changes and leadership transfers kept until they are taken. The oldest is
+/// dropped; whoever asked asks again.
 pub const ANSWERS_KEPT: usize = 8192;
 
 /// What the log gives its program, in one order.
@@ -38,7 +40,8 @@ pub const ANSWERS_KEPT: usize = 8192;
 pub enum Committed {
     /// The next entry.
     Entry(Entry),
-    /// A state that takes the place of everything before: at a start, or because a leader had to send it.
+    /// A state that takes the place of everything before: at a start, or because a leader had to
+    /// send it.
     Snapshot(Snapshot),
 }
 
@@ -74,7 +77,8 @@ pub struct Driver<S, L> {
     trace: Trace,
 }
 
-/// Evidence that a durable entry was lost: a leader has another entry than this node at an index that is committed here.
+/// Evidence that a durable entry was lost: a leader has another entry than this node at an index
+/// that is committed here.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error(
     "{from} leads with {theirs} where {mine} is committed here: this node or a majority of the others has lost entries \
@@ -89,8 +93,8 @@ pub struct Contradiction {
     pub theirs: LogPosition,
 }
 
-/// One thing that happened to the node of a [`Driver`]: with the settings and the disk it started from, all of them
-/// replay it bit for bit.
+/// One thing that happened to the node of a [`Driver`]: with the settings and the disk it started
+/// from, all of them replay it bit for bit.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Recorded {
     /// It was stepped.
@@ -104,7 +108,13 @@ impl<S: Store, L: Links> Driver<S, L> {
     ///
     /// # Errors
     /// Those of [`Node::new`].
-    pub fn new(config: Config, restored: Restored, store: S, links: L, now: Moment) -> Result<Self, ConfigError> {
+    pub fn new(
+        config: Config,
+        restored: Restored,
+        store: S,
+        links: L,
+        now: Moment,
+    ) -> Result<Self, ConfigError> {
         Ok(Driver {
             node: Node::new(config, restored, now)?,
             store,
@@ -123,14 +133,16 @@ impl<S: Store, L: Links> Driver<S, L> {
         })
     }
 
-    /// Does everything that can be done now and returns when to come again if nothing else happens, which is at once if
-    /// there is more to do.
+    /// Does everything that can be done now and returns when to come again if nothing else happens,
+    /// which is at once if there is more to do.
     ///
-    /// `clock` is read after messages were taken from the links. A message that arrived while the thread stood still must
-    /// not seem older than it is: the promise not to vote for another candidate begins when it arrives (thesis 6.4.1).
+    /// `clock` is read after messages were taken from the links. A message that arrived while the
+    /// thread stood still must not seem older than it is: the promise not to vote for another
+    /// candidate begins when it arrives (thesis 6.4.1).
     ///
     /// # Errors
-    /// A failed write is final: nothing that waited for it has left, and the node must not be pumped again.
+    /// A failed write is final: nothing that waited for it has left, and the node must not be
+    /// pumped again.
     pub fn pump(&mut self, clock: impl Fn() -> Moment) -> Result<Moment, StoreError> {
         let mut messages = Vec::new();
         for _ in 0..ROUNDS {
@@ -180,8 +192,8 @@ impl<S: Store, L: Links> Driver<S, L> {
 
     /// Does what the node wants done now, if anything.
     ///
-    /// Messages leave before the write is submitted: none of them stands on it, and a store that writes in place would
-    /// keep them waiting (thesis 10.2.1).
+    /// Messages leave before the write is submitted: none of them stands on it, and a store that
+    /// writes in place would keep them waiting (thesis 10.2.1).
     fn work(&mut self) -> Result<bool, StoreError> {
         let work = self.node.work();
         if let Some(recording) = &mut self.recording {
@@ -190,7 +202,11 @@ impl<S: Store, L: Links> Driver<S, L> {
         if work.is_empty() {
             return Ok(false);
         }
-        let Work { persist, apply, others } = work;
+        let Work {
+            persist,
+            apply,
+            others,
+        } = work;
         for (to, message) in others.send.drain(..) {
             self.links.send(to, message);
         }
@@ -207,32 +223,44 @@ impl<S: Store, L: Links> Driver<S, L> {
         if !apply.is_empty() {
             self.trace.emit(TraceEvent::Committed(apply));
         }
-        self.committed.extend(apply.iter().cloned().map(Committed::Entry));
+        self.committed
+            .extend(apply.iter().cloned().map(Committed::Entry));
         self.snapshot_due |= std::mem::take(&mut others.snapshot_due);
         push_bounded(&mut self.reads, others.reads.drain(..), ANSWERS_KEPT);
-        push_bounded(&mut self.request_results, others.request_results.drain(..), ANSWERS_KEPT);
+        push_bounded(
+            &mut self.request_results,
+            others.request_results.drain(..),
+            ANSWERS_KEPT,
+        );
         push_bounded(&mut self.refused, others.refused.drain(..), REFUSED_KEPT);
-        for event in others.events.iter().filter(|event| event.decision.is_alarm()) {
+        for event in others
+            .events
+            .iter()
+            .filter(|event| event.decision.is_alarm())
+        {
             // It repeats with every message of that member.
             if self.last_alarm.as_ref() != Some(&event.decision) {
                 tracing::error!(term = event.term.0, "this node {}", event.decision);
                 self.last_alarm = Some(event.decision.clone());
             }
             if let Decision::ContradictsCommitted { from, mine, theirs } = event.decision {
-                self.contradiction.get_or_insert(Contradiction { from, mine, theirs });
+                self.contradiction
+                    .get_or_insert(Contradiction { from, mine, theirs });
             }
         }
         push_bounded(&mut self.events, others.events.drain(..), EVENTS_KEPT);
         Ok(true)
     }
 
-    /// Proposes commands. What becomes of them is told by the log, or by [`Driver::take_refused`] after the next pump.
+    /// Proposes commands. What becomes of them is told by the log, or by [`Driver::take_refused`]
+    /// after the next pump.
     pub fn propose(&mut self, commands: Vec<Command>) {
         self.trace.emit(TraceEvent::Proposed(&commands));
         self.step(Input::Propose(commands));
     }
 
-    /// Moves up to `most` of what is committed to `into`, in log order, each once. Taking it counts as applying it.
+    /// Moves up to `most` of what is committed to `into`, in log order, each once. Taking it counts
+    /// as applying it.
     pub fn take_committed(&mut self, most: usize, into: &mut Vec<Committed>) {
         let count = most.min(self.committed.len());
         into.extend(self.committed.drain(..count));
@@ -241,7 +269,8 @@ impl<S: Store, L: Links> Driver<S, L> {
         }
     }
 
-    /// Moves everything committed that was handed out to `into`. It counts as applied when [`Driver::applied`] says so.
+    /// Moves everything committed that was handed out to `into`. It counts as applied when
+    /// [`Driver::applied`] says so.
     pub fn hand_out(&mut self, into: &mut Vec<Committed>) {
         if let Some(last) = self.committed.back() {
             self.trace.emit(TraceEvent::Delivered(last.index()));
@@ -264,25 +293,27 @@ impl<S: Store, L: Links> Driver<S, L> {
         self.step(Input::TransferLeadership(to));
     }
 
-    /// Changes the members, if this node leads. The answer is in [`Driver::take_request_results`] after the next pump.
+    /// Changes the members, if this node leads. The answer is in [`Driver::take_request_results`]
+    /// after the next pump.
     pub fn change_membership(&mut self, change: Change) {
         self.step(Input::ChangeMembership(change));
     }
 
-    /// Asks at `now` from which index on a read may be answered; see [`Driver::take_reads`]. A lease is judged at the
-    /// moment of the question, however long ago the last pump was.
+    /// Asks at `now` from which index on a read may be answered; see [`Driver::take_reads`]. A
+    /// lease is judged at the moment of the question, however long ago the last pump was.
     pub fn read(&mut self, now: Moment, id: ReadId, lease: bool) {
         self.set_now(now);
         self.step(Input::Read { id, lease });
     }
 
-    /// Whether the core asked for a snapshot since the last call. Answer with [`Driver::take_snapshot`].
+    /// Whether the core asked for a snapshot since the last call. Answer with
+    /// [`Driver::take_snapshot`].
     pub fn snapshot_due(&mut self) -> bool {
         std::mem::take(&mut self.snapshot_due)
     }
 
-    /// The program wrote its state down, as of what it last applied. While another state waits to be taken in place of
-    /// that one, it is of no use, and asked for again.
+    /// The program wrote its state down, as of what it last applied. While another state waits to
+    /// be taken in place of that one, it is of no use, and asked for again.
     pub fn take_snapshot(&mut self, taken: TakenSnapshot) {
         if self.is_state_replaced() {
             self.snapshot_due = true;
@@ -296,7 +327,8 @@ impl<S: Store, L: Links> Driver<S, L> {
         self.step(Input::DeclineSnapshot);
     }
 
-    /// The hash of the program's state after one entry; ignored while another state waits to be taken in its place.
+    /// The hash of the program's state after one entry; ignored while another state waits to be
+    /// taken in its place.
     pub fn state_hash(&mut self, state: StateHash) {
         if !self.is_state_replaced() {
             self.step(Input::StateHash(state));
@@ -317,7 +349,8 @@ impl<S: Store, L: Links> Driver<S, L> {
         self.reads.drain(..).collect()
     }
 
-    /// Answers to changes of the members and leadership transfers since the last call, in their order.
+    /// Answers to changes of the members and leadership transfers since the last call, in their
+    /// order.
     pub fn take_request_results(&mut self) -> Vec<Result<(), RequestError>> {
         self.request_results.drain(..).collect()
     }
@@ -386,7 +419,11 @@ impl<S: Store, L: Links> Driver<S, L> {
 }
 
 /// Appends `items`; beyond `bound` the oldest are dropped.
-pub(crate) fn push_bounded<T>(queue: &mut VecDeque<T>, items: impl IntoIterator<Item = T>, bound: usize) {
+pub(crate) fn push_bounded<T>(
+    queue: &mut VecDeque<T>,
+    items: impl IntoIterator<Item = T>,
+    bound: usize,
+) {
     queue.extend(items);
     if queue.len() > bound {
         queue.drain(..queue.len() - bound);
@@ -414,27 +451,43 @@ mod tests {
 
         fn receive(&mut self) -> Option<(NodeId, Message)> {
             let message = self.message.take()?;
-            self.clock.set(self.clock.get().after(Duration::from_millis(250)));
+            self.clock
+                .set(self.clock.get().after(Duration::from_millis(250)));
             Some(message)
         }
     }
 
-    /// Thesis 6.4.1: a follower's promise not to vote for another candidate begins when it hears from the leader.
+    /// Thesis 6.4.1: a follower's promise not to vote for another candidate begins when it hears
+    /// from the leader.
     #[test]
     fn a_message_is_stepped_with_a_time_after_its_arrival() {
         let clock = Cell::new(Moment(1_000_000));
         let message = Message::new(Term(1), Body::VoteReply { granted: false });
-        let links = LinksAfterPause { clock: &clock, message: Some((NodeId(2), message)) };
+        let links = LinksAfterPause {
+            clock: &clock,
+            message: Some((NodeId(2), message)),
+        };
         let members = Membership::new([NodeId(1), NodeId(2)]).expect("two members");
         let config = Config::new(NodeId(1), members, 7);
-        let mut driver =
-            Driver::new(config, Restored::default(), MemoryStore::new(), links, clock.get()).expect("it can run");
+        let mut driver = Driver::new(
+            config,
+            Restored::default(),
+            MemoryStore::new(),
+            links,
+            clock.get(),
+        )
+        .expect("it can run");
         driver.record();
-        driver.pump(|| clock.get()).expect("memory takes every write");
-        let received = driver.recording().iter().find_map(|recorded| match recorded {
-            Recorded::Stepped(at, Input::Receive { .. }) => Some(*at),
-            Recorded::Stepped(..) | Recorded::Acted(_) => None,
-        });
+        driver
+            .pump(|| clock.get())
+            .expect("memory takes every write");
+        let received = driver
+            .recording()
+            .iter()
+            .find_map(|recorded| match recorded {
+                Recorded::Stepped(at, Input::Receive { .. }) => Some(*at),
+                Recorded::Stepped(..) | Recorded::Acted(_) => None,
+            });
         assert_eq!(received, Some(clock.get()));
     }
 }

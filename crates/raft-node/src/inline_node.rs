@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use raftian_raft::{
-    Change, Command, Moment, NodeId, ReadAnswer, ReadId, Refused, RequestError, StateHash, TakenSnapshot,
+    Change, Command, Moment, NodeId, ReadAnswer, ReadId, Refused, RequestError, StateHash,
+    TakenSnapshot,
 };
 use tokio::sync::oneshot;
 
@@ -37,17 +38,22 @@ struct Sockets {
 impl Drop for Sockets {
     fn drop(&mut self) {
         self.end = None;
-        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+        if self
+            .thread
+            .take()
+            .is_some_and(|thread| thread.join().is_err())
+        {
             tracing::error!("the thread of a node's sockets had panicked");
         }
     }
 }
 
 impl InlineNode<WriterThread, QuicLinks> {
-    /// Starts the node that [`NodeHandle::start`](crate::NodeHandle::start) starts, but for its program to pump, on the
-    /// clock that is given back: disk and sockets are waited for on threads of their own, and all thinking is done
-    /// inside [`Replica::pump`]. InlineNode less often than its shortest election timeout, it is no good leader. The local
-    /// operator's tools are not served.
+    /// Starts the node that [`NodeHandle::start`](crate::NodeHandle::start) starts, but for its
+    /// program to pump, on the clock that is given back: disk and sockets are waited for on threads
+    /// of their own, and all thinking is done inside [`Replica::pump`]. InlineNode less often than
+    /// its shortest election timeout, it is no good leader. The local operator's tools are not
+    /// served.
     ///
     /// # Errors
     /// [`StartError`], when nothing was started.
@@ -59,23 +65,40 @@ impl InlineNode<WriterThread, QuicLinks> {
             .name(format!("raft-links-{}", id.0))
             .spawn(move || carry(options, &started, ended))
             .map_err(|error| StartError::Thread(error.to_string()))?;
-        let sockets = Sockets { end: Some(end), thread: Some(thread) };
-        let (driver, clock) =
-            wait.recv().map_err(|_| StartError::Thread("it ended before it reported".to_owned()))??;
-        Ok((InlineNode { _sockets: Some(sockets), ..InlineNode::new(driver) }, clock))
+        let sockets = Sockets {
+            end: Some(end),
+            thread: Some(thread),
+        };
+        let (driver, clock) = wait
+            .recv()
+            .map_err(|_| StartError::Thread("it ended before it reported".to_owned()))??;
+        Ok((
+            InlineNode {
+                _sockets: Some(sockets),
+                ..InlineNode::new(driver)
+            },
+            clock,
+        ))
     }
 }
 
 type Opened = Result<(Driver<WriterThread, QuicLinks>, Clock), StartError>;
 
 /// Opens the node and carries its links until told to end.
-fn carry(options: NodeOptions, started: &std::sync::mpsc::SyncSender<Opened>, ended: oneshot::Receiver<()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+fn carry(
+    options: NodeOptions,
+    started: &std::sync::mpsc::SyncSender<Opened>,
+    ended: oneshot::Receiver<()>,
+) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     match runtime {
         Ok(runtime) => {
             runtime.block_on(async {
                 // Nobody sleeps until a message comes: the program comes and looks.
-                let opened = thread::open(options, &Arc::default()).map(|(driver, clock, _)| (driver, clock));
+                let opened = thread::open(options, &Arc::default())
+                    .map(|(driver, clock, _)| (driver, clock));
                 if started.send(opened).is_ok() {
                     let _ended = ended.await;
                 }
@@ -83,7 +106,9 @@ fn carry(options: NodeOptions, started: &std::sync::mpsc::SyncSender<Opened>, en
             runtime.shutdown_background();
         }
         Err(error) => {
-            let _nobody_waits = started.send(Err(StartError::Thread(error.to_string()))).is_err();
+            let _nobody_waits = started
+                .send(Err(StartError::Thread(error.to_string())))
+                .is_err();
         }
     }
 }
@@ -91,7 +116,11 @@ fn carry(options: NodeOptions, started: &std::sync::mpsc::SyncSender<Opened>, en
 impl<S: Store, L: Links> InlineNode<S, L> {
     /// Takes the driver.
     pub fn new(driver: Driver<S, L>) -> Self {
-        InlineNode { driver, stopped: None, _sockets: None }
+        InlineNode {
+            driver,
+            stopped: None,
+            _sockets: None,
+        }
     }
 
     /// The driver.
@@ -177,6 +206,9 @@ impl<S: Store, L: Links + Send> Replica for InlineNode<S, L> {
     }
 
     fn view(&self) -> NodeView {
-        NodeView { stopped: self.stopped.clone(), ..self.driver.view() }
+        NodeView {
+            stopped: self.stopped.clone(),
+            ..self.driver.view()
+        }
     }
 }

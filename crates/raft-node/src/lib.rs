@@ -1,23 +1,26 @@
 //! One live Raft node: durable store, wire format, QUIC links, driver and thread.
 //!
-//! [`Driver::pump`](driver::Driver::pump) is the one loop: inbox, step, persist, send, deliver. [`NodeHandle`] runs it
-//! on a thread of its own over a [`RedbStore`](store::RedbStore) and [`QuicLinks`](quic::QuicLinks). A program that
-//! would rather pump it itself has [`InlineNode`], over the same, or in tests over a [`MemoryStore`](store::MemoryStore) and
+//! [`Driver::pump`](driver::Driver::pump) is the one loop: inbox, step, persist, send, deliver.
+//! [`NodeHandle`] runs it on a thread of its own over a [`RedbStore`](store::RedbStore) and
+//! [`QuicLinks`](quic::QuicLinks). A program that would rather pump it itself has [`InlineNode`],
+//! over the same, or in tests over a [`MemoryStore`](store::MemoryStore) and
 //! [`MemoryLinks`](memory_links::MemoryLinks).
 //!
 //! # Decisions
-//! **Writes have their own thread.** Decision: a [`WriterThread`](store::WriterThread) syncs while the node goes on.
-//! Why: a slow disk must be seen by the node's timers, and a leader's messages need not wait for its own disk (thesis
-//! 10.2.1). Would change if: the store could submit and complete by itself.
+//! **Writes have their own thread.** Decision: a [`WriterThread`](store::WriterThread) syncs while
+//! the node goes on. Why: a slow disk must be seen by the node's timers, and a leader's messages
+//! need not wait for its own disk (thesis 10.2.1). Would change if: the store could submit and
+//! complete by itself.
 //!
-//! **Taking is applying.** Decision: an entry that the program took counts as applied; it keeps no applied index on
-//! disk. Why: the program's state lives in memory and is rebuilt from the newest snapshot and the log, so the two cannot
-//! disagree. Would change if: a game kept its state on disk.
+//! **Taking is applying.** Decision: an entry that the program took counts as applied; it keeps no
+//! applied index on disk. Why: the program's state lives in memory and is rebuilt from the newest
+//! snapshot and the log, so the two cannot disagree. Would change if: a game kept its state on
+//! disk.
 //!
-//! **A program says of which life of its state it speaks.** Decision: a snapshot that replaces the program's state
-//! begins a new life of it, and what the thread hears of an earlier one is dropped. Why: a state that went astray is
-//! replaced by an earlier one, so the same index comes twice, and only one of them may be believed. Would change if:
-//! repairs were never needed.
+//! **A program says of which life of its state it speaks.** Decision: a snapshot that replaces the
+//! program's state begins a new life of it, and what the thread hears of an earlier one is dropped.
+//! Why: a state that went astray is replaced by an earlier one, so the same index comes twice, and
+//! only one of them may be believed. Would change if: repairs were never needed.
 
 mod clock;
 pub mod cluster;
@@ -41,6 +44,7 @@ pub use panics::panic_message;
 pub use random_ids::{fresh_client_id, fresh_seed};
 pub use replica::{Replica, SubmitError};
 pub use thread::{
-    NodeControl, NodeHandle, NodeOptions, PROGRAM_REQUEST_QUEUE, PROPOSAL_QUEUE, READ_QUEUE, Requests, StartError,
+    NodeControl, NodeHandle, NodeOptions, PROGRAM_REQUEST_QUEUE, PROPOSAL_QUEUE, READ_QUEUE,
+    Requests, StartError,
 };
 pub use view::{NodeView, Stopped};

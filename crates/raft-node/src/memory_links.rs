@@ -10,7 +10,8 @@ use crate::links::Links;
 /// Messages that may wait for one node. Beyond them the newest is lost, as on a real network.
 pub const MEMORY_INBOX: usize = 16_384;
 
-/// A network in memory: every message arrives in order, at the receiver's next pump, unless its link is cut.
+/// A network in memory: every message arrives in order, at the receiver's next pump, unless its
+/// link is cut.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryNetwork {
     shared: Arc<Mutex<Shared>>,
@@ -33,7 +34,10 @@ impl MemoryNetwork {
     #[must_use]
     pub fn links(&self, id: NodeId) -> MemoryLinks {
         self.lock().inboxes.insert(id, VecDeque::new());
-        MemoryLinks { id, network: self.clone() }
+        MemoryLinks {
+            id,
+            network: self.clone(),
+        }
     }
 
     /// Cuts the link from `from` to `to`, this way only. What is under way is lost.
@@ -47,7 +51,13 @@ impl MemoryNetwork {
 
     /// Cuts `id` off from every other node, both ways.
     pub fn isolate(&self, id: NodeId) {
-        let others: Vec<_> = self.lock().inboxes.keys().copied().filter(|other| *other != id).collect();
+        let others: Vec<_> = self
+            .lock()
+            .inboxes
+            .keys()
+            .copied()
+            .filter(|other| *other != id)
+            .collect();
         for other in others {
             self.cut(id, other);
             self.cut(other, id);
@@ -78,7 +88,11 @@ impl Links for MemoryLinks {
         if shared.cut.contains(&(self.id, to)) {
             return;
         }
-        if let Some(inbox) = shared.inboxes.get_mut(&to).filter(|inbox| inbox.len() < MEMORY_INBOX) {
+        if let Some(inbox) = shared
+            .inboxes
+            .get_mut(&to)
+            .filter(|inbox| inbox.len() < MEMORY_INBOX)
+        {
             inbox.push_back((self.id, message));
         }
     }

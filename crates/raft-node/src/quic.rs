@@ -1,12 +1,14 @@
 //! Links over QUIC: one UDP port per node, each peer known by its certificate.
 //!
-//! Every node dials every other and sends on the streams of its own connection; it receives on the connections that the
-//! others dialled. So each direction heals by itself, and nobody has to agree on who calls whom. Whoever accepts a
-//! connection opens an empty stream as a welcome: in TLS 1.3 the dialling side is done before the other has looked at
-//! its certificate, and only the welcome says that both have agreed.
+//! Every node dials every other and sends on the streams of its own connection; it receives on the
+//! connections that the others dialled. So each direction heals by itself, and nobody has to agree
+//! on who calls whom. Whoever accepts a connection opens an empty stream as a welcome: in TLS 1.3
+//! the dialling side is done before the other has looked at its certificate, and only the welcome
+//! says that both have agreed.
 //!
-//! Snapshots leave on a stream of their own, which yields to the other: heartbeats and answers never queue behind them,
-//! neither here nor at the receiver, and a lost packet of a snapshot holds up nothing else.
+//! Snapshots leave on a stream of their own, which yields to the other: heartbeats and answers
+//! never queue behind them, neither here nor at the receiver, and a lost packet of a snapshot holds
+//! up nothing else.
 //!
 //! A connection that shows the node's own certificate is its operator's tool; see [`client`].
 
@@ -32,35 +34,38 @@ use crate::cluster::Identity;
 pub use counters::{LinkCounters, PeerCounters};
 pub use links::{QuicLinks, QuicOptions};
 
-/// Most messages that wait for one peer. One round trip of a busy leader fits; more would be stale when it arrives. At
-/// the bound the newest message is dropped and counted, since Raft sends again.
+/// Most messages that wait for one peer. One round trip of a busy leader fits; more would be stale
+/// when it arrives. At the bound the newest message is dropped and counted, since Raft sends again.
 pub const OUTBOX: usize = 256;
 
-/// Most parts of snapshots that wait for one peer: several times what the core has under way to it by default. Behaves
-/// like [`OUTBOX`].
+/// Most parts of snapshots that wait for one peer: several times what the core has under way to it
+/// by default. Behaves like [`OUTBOX`].
 pub const SNAPSHOT_OUTBOX: usize = 32;
 
-/// Most messages that wait for the node. At the bound streams are no longer read, and QUIC slows the senders down.
+/// Most messages that wait for the node. At the bound streams are no longer read, and QUIC slows
+/// the senders down.
 pub const INBOX: usize = 1024;
 
 /// Most bytes of messages that wait for the node: 8 MiB. Behaves like [`INBOX`].
 pub const INBOX_BYTES: usize = 8 * 1024 * 1024;
 
-/// Bytes that are written to a stream at once, give or take one message: 64 KiB, a few packets' worth of work.
+/// Bytes that are written to a stream at once, give or take one message: 64 KiB, a few packets'
+/// worth of work.
 pub const WRITE_BATCH: usize = 64 * 1024;
 
 /// Connections whose handshake is under way. More are refused before their certificate is read.
 pub const MAX_HANDSHAKES: usize = 90;
 
-/// Connections of the operator's tools. They take no place of a member. More are closed with [`code::BUSY`].
+/// Connections of the operator's tools. They take no place of a member. More are closed with
+/// [`code::BUSY`].
 pub const MAX_CLIENTS: usize = 256;
 
-/// Time after which a connection of the operator's tools without a request is closed. It bounds how long the place of a tool
-/// that was killed is held after it has read its answer.
+/// Time after which a connection of the operator's tools without a request is closed. It bounds how
+/// long the place of a tool that was killed is held after it has read its answer.
 pub const CLIENT_IDLE: Duration = Duration::from_secs(2);
 
-/// Most streams in one direction that a peer may have open: consensus needs one and snapshots another; the rest is room
-/// for streams that were closed and not yet forgotten.
+/// Most streams in one direction that a peer may have open: consensus needs one and snapshots
+/// another; the rest is room for streams that were closed and not yet forgotten.
 pub const MAX_STREAMS: u32 = 4;
 
 /// Most requests that the operator's tool may have under way on one connection.
@@ -93,8 +98,8 @@ pub const BACKOFF_MIN: Duration = Duration::from_millis(50);
 /// Longest pause between attempts to connect.
 pub const BACKOFF_MAX: Duration = Duration::from_secs(1);
 
-/// First guess of the round trip, for the first retransmission. QUIC's own guess of 333 ms would make a lost first
-/// packet cost a second, longer than an election.
+/// First guess of the round trip, for the first retransmission. QUIC's own guess of 333 ms would
+/// make a lost first packet cost a second, longer than an election.
 const INITIAL_RTT: Duration = Duration::from_millis(100);
 
 /// Most bytes in flight to this node on one connection: four frames of the largest size.
@@ -148,11 +153,19 @@ impl LinkError {
     fn socket(address: SocketAddr, error: &std::io::Error) -> Self {
         let remedy = match error.kind() {
             ErrorKind::AddrInUse => "another program uses it; is this node running already?",
-            ErrorKind::PermissionDenied => "choose a port from 1024 on, or run with the right to open lower ones",
-            ErrorKind::AddrNotAvailable => "this machine does not have the address; `0.0.0.0` listens on all it has",
+            ErrorKind::PermissionDenied => {
+                "choose a port from 1024 on, or run with the right to open lower ones"
+            }
+            ErrorKind::AddrNotAvailable => {
+                "this machine does not have the address; `0.0.0.0` listens on all it has"
+            }
             _ => "check the address and the port",
         };
-        LinkError::Socket { address, reason: error.to_string(), remedy }
+        LinkError::Socket {
+            address,
+            reason: error.to_string(),
+            remedy,
+        }
     }
 }
 
@@ -176,7 +189,9 @@ impl ServiceRequest {
 fn transport() -> Arc<TransportConfig> {
     let mut transport = TransportConfig::default();
     transport
-        .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(millis(IDLE_TIMEOUT)))))
+        .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(millis(
+            IDLE_TIMEOUT,
+        )))))
         .keep_alive_interval(Some(KEEP_ALIVE))
         .initial_rtt(INITIAL_RTT)
         .max_concurrent_uni_streams(VarInt::from_u32(MAX_STREAMS))
@@ -186,9 +201,9 @@ fn transport() -> Arc<TransportConfig> {
     Arc::new(transport)
 }
 
-/// Settings of a node's port. Its secrets come from the node's key, so that a restarted node can tell peers at once
-/// that their old connections are gone (RFC 9000, section 10.3); otherwise they would talk into the void for
-/// [`IDLE_TIMEOUT`].
+/// Settings of a node's port. Its secrets come from the node's key, so that a restarted node can
+/// tell peers at once that their old connections are gone (RFC 9000, section 10.3); otherwise they
+/// would talk into the void for [`IDLE_TIMEOUT`].
 fn endpoint(identity: &Identity) -> EndpointConfig {
     let secret = |purpose: &str| -> [u8; 32] {
         let mut hash = Sha256::new();

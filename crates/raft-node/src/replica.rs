@@ -1,19 +1,22 @@
 //! What a program needs of its node, however that is driven.
 
 use raftian_raft::{
-    Change, Command, Moment, NodeId, ReadAnswer, ReadId, Refused, RequestError, StateHash, TakenSnapshot,
+    Change, Command, Moment, NodeId, ReadAnswer, ReadId, Refused, RequestError, StateHash,
+    TakenSnapshot,
 };
 
 use crate::driver::Committed;
 use crate::view::NodeView;
 
-/// A member of the cluster as the program above it sees it: commands go in, committed entries come out.
+/// A member of the cluster as the program above it sees it: commands go in, committed entries come
+/// out.
 ///
-/// Two implementations: [`NodeHandle`](crate::NodeHandle), whose node runs on its own thread, and [`InlineNode`](crate::InlineNode),
-/// which the program pumps itself. Whatever asks something of the node fails with [`SubmitError`], and then nothing was asked; asking
-/// again is safe.
+/// Two implementations: [`NodeHandle`](crate::NodeHandle), whose node runs on its own thread, and
+/// [`InlineNode`](crate::InlineNode), which the program pumps itself. Whatever asks something of
+/// the node fails with [`SubmitError`], and then nothing was asked; asking again is safe.
 pub trait Replica: Send {
-    /// Runs the node once, with `clock` as its clock. Does nothing for a node that runs on its own thread.
+    /// Runs the node once, with `clock` as its clock. Does nothing for a node that runs on its own
+    /// thread.
     fn pump(&mut self, clock: &dyn Fn() -> Moment);
 
     /// Proposes a command.
@@ -22,15 +25,17 @@ pub trait Replica: Send {
     /// [`SubmitError`].
     fn propose(&mut self, command: Command) -> Result<(), SubmitError>;
 
-    /// Moves up to `most` of what is committed to `into`, in log order, each once. Taking it counts as applying it, so
-    /// all of it must be applied before anything else is said or asked of the state. A snapshot takes the place of all
-    /// that was applied before; what follows it may have been applied before it too.
+    /// Moves up to `most` of what is committed to `into`, in log order, each once. Taking it counts
+    /// as applying it, so all of it must be applied before anything else is said or asked of the
+    /// state. A snapshot takes the place of all that was applied before; what follows it may have
+    /// been applied before it too.
     fn take_committed(&mut self, most: usize, into: &mut Vec<Committed>);
 
     /// Proposals refused since the last call.
     fn take_refused(&mut self) -> Vec<Refused>;
 
-    /// Whether the node asked for a snapshot since the last call. Answer with [`Replica::take_snapshot`].
+    /// Whether the node asked for a snapshot since the last call. Answer with
+    /// [`Replica::take_snapshot`].
     fn snapshot_due(&mut self) -> bool;
 
     /// Gives the node the state as of what was taken last.
@@ -53,15 +58,16 @@ pub trait Replica: Send {
     fn state_hash(&mut self, state: StateHash) -> Result<(), SubmitError>;
 
     /// Asks from which index on a read sees every command committed before `now` (thesis 6.4); see
-    /// [`Replica::take_reads`]. With `lease` the leader's clock may answer (thesis 6.4.1), so `now` must be the present on
-    /// the node's clock, not the moment of the last pump. A node on its own thread looks at its clock itself.
+    /// [`Replica::take_reads`]. With `lease` the leader's clock may answer (thesis 6.4.1), so `now`
+    /// must be the present on the node's clock, not the moment of the last pump. A node on its own
+    /// thread looks at its clock itself.
     ///
     /// # Errors
     /// [`SubmitError`].
     fn read(&mut self, now: Moment, id: ReadId, lease: bool) -> Result<(), SubmitError>;
 
-    /// Reads that were answered since the last call. The state may be looked at for a read with an index once everything
-    /// taken so far is applied.
+    /// Reads that were answered since the last call. The state may be looked at for a read with an
+    /// index once everything taken so far is applied.
     fn take_reads(&mut self) -> Vec<ReadAnswer>;
 
     /// Asks for a change of the members (section 6); see [`Replica::take_request_results`].
@@ -70,17 +76,19 @@ pub trait Replica: Send {
     /// [`SubmitError`].
     fn change_membership(&mut self, change: Change) -> Result<(), SubmitError>;
 
-    /// Asks the node to hand leadership to `to`, or to the best follower; see [`Replica::take_request_results`].
+    /// Asks the node to hand leadership to `to`, or to the best follower; see
+    /// [`Replica::take_request_results`].
     ///
     /// # Errors
     /// [`SubmitError`].
     fn transfer_leadership(&mut self, to: Option<NodeId>) -> Result<(), SubmitError>;
 
-    /// Answers to this program's changes and leadership transfers since the last call, in the order in which it asked.
+    /// Answers to this program's changes and leadership transfers since the last call, in the order
+    /// in which it asked.
     fn take_request_results(&mut self) -> Vec<Result<(), RequestError>>;
 
-    /// Stops the node for good: its program cannot go on, and must not pretend to. The reason is shown in
-    /// [`NodeView::stopped`].
+    /// Stops the node for good: its program cannot go on, and must not pretend to. The reason is
+    /// shown in [`NodeView::stopped`].
     fn give_up(&mut self, reason: String);
 
     /// What the node looks like.

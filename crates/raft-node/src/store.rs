@@ -1,25 +1,27 @@
 //! Where a node's promises are kept: term, vote, snapshot and log entries.
 //!
-//! A [`Store`] takes the core's writes in order and tells when each is durable. [`RedbStore`] is the real one, a single
-//! file; [`WriterThread`] moves any store off the node's thread, so that a hanging disk is seen instead of suffered;
-//! [`MemoryStore`] keeps nothing beyond the process.
+//! A [`Store`] takes the core's writes in order and tells when each is durable. [`RedbStore`] is
+//! the real one, a single file; [`WriterThread`] moves any store off the node's thread, so that a
+//! hanging disk is seen instead of suffered; [`MemoryStore`] keeps nothing beyond the process.
 //!
 //! # What one write does
-//! In this order, and all of it or nothing: term and vote are replaced; the snapshot replaces the one before; `discard`
-//! drops every entry; `start` drops the entries up to it and is where the log begins from then on; the entries replace
-//! whatever is at or after the first of them; an incarnation replaces the one before. A write after which the log would have a hole, or would begin after what
-//! the snapshot covers, is an error and changes nothing.
+//! In this order, and all of it or nothing: term and vote are replaced; the snapshot replaces the
+//! one before; `discard` drops every entry; `start` drops the entries up to it and is where the log
+//! begins from then on; the entries replace whatever is at or after the first of them; an
+//! incarnation replaces the one before. A write after which the log would have a hole, or would
+//! begin after what the snapshot covers, is an error and changes nothing.
 //!
 //! # What a start refuses
-//! A file that is damaged, or of another node, cluster or layout; one that is older than what this node has confirmed,
-//! and none where there was one: see [`RedbStore::guard`].
+//! A file that is damaged, or of another node, cluster or layout; one that is older than what this
+//! node has confirmed, and none where there was one: see [`RedbStore::guard`].
 //!
-//! Decision: each value has a checksum, which covers its place, and the file has none over all values. Why: a value that
-//! was changed, moved, cut or lost is named by its place, even if redb's own checksums are right. An older value, back at
-//! its own place, passes where no other part contradicts it; but that takes a database that keeps half a transaction,
-//! which redb's checksums over the whole tree exclude, and a checksum over all values would be read and written with
-//! every write. A whole file that is older is noticed by its mark. Would change if: the store stood on a database that
-//! checks pages and not trees.
+//! Decision: each value has a checksum, which covers its place, and the file has none over all
+//! values. Why: a value that was changed, moved, cut or lost is named by its place, even if redb's
+//! own checksums are right. An older value, back at its own place, passes where no other part
+//! contradicts it; but that takes a database that keeps half a transaction, which redb's checksums
+//! over the whole tree exclude, and a checksum over all values would be read and written with every
+//! write. A whole file that is older is noticed by its mark. Would change if: the store stood on a
+//! database that checks pages and not trees.
 
 mod checksum;
 mod file;
@@ -45,12 +47,13 @@ pub use writer::{CLOSE_WAIT, WRITE_QUEUE, WriterThread};
 
 /// The durable half of a node. Writes take effect whole and in the order of their submission.
 pub trait Store: Send {
-    /// Takes `write`; [`Store::completed`] will name it once it is durable, perhaps at once. An error is final: what
-    /// the disk holds is no longer known, and the node must stop without sending anything that waited for this write.
+    /// Takes `write`; [`Store::completed`] will name it once it is durable, perhaps at once. An
+    /// error is final: what the disk holds is no longer known, and the node must stop without
+    /// sending anything that waited for this write.
     fn submit(&mut self, write: Write) -> Result<(), StoreError>;
 
-    /// The next write that became durable, in order of submission; `None` if there is none at this moment. An error is
-    /// as final as one of [`Store::submit`].
+    /// The next write that became durable, in order of submission; `None` if there is none at this
+    /// moment. An error is as final as one of [`Store::submit`].
     fn completed(&mut self) -> Option<Result<WriteNumber, StoreError>>;
 }
 
@@ -116,8 +119,8 @@ pub enum StoreError {
         /// What was found there.
         reason: String,
     },
-    /// The file is sound and this node's, but not the newest: it was put back from a copy, or its disk lost what it had
-    /// confirmed.
+    /// The file is sound and this node's, but not the newest: it was put back from a copy, or its
+    /// disk lost what it had confirmed.
     #[error(
         "the store {} is older than this node: it holds {found} writes, and {acknowledged} were confirmed, says {}. \
          Put the newest file back, or replace this member by a new one: what it forgot could be a vote",
@@ -162,7 +165,9 @@ pub enum StoreError {
         reason: String,
     },
     /// A write would leave a hole in the log, which no correct core asks for.
-    #[error("write {number} has entry {first}, but the log in the store begins after {start} and ends at {end}")]
+    #[error(
+        "write {number} has entry {first}, but the log in the store begins after {start} and ends at {end}"
+    )]
     Gap {
         /// Which write.
         number: u64,
@@ -173,8 +178,8 @@ pub enum StoreError {
         /// Last entry of the store.
         end: Index,
     },
-    /// A write would let the log begin where no snapshot covers what came before, or before where it began until then.
-    /// No correct core asks for either.
+    /// A write would let the log begin where no snapshot covers what came before, or before where
+    /// it began until then. No correct core asks for either.
     #[error(
         "write {number} lets the log begin after {start}, but that must be between {earliest}, where it begins now, \
          and {covered}, the last entry that the snapshot covers"
@@ -190,7 +195,9 @@ pub enum StoreError {
         covered: Index,
     },
     /// A write holds a snapshot that is larger than [`MAX_SNAPSHOT`].
-    #[error("write {number} holds a snapshot of {size} bytes; a store keeps one of at most {MAX_SNAPSHOT}")]
+    #[error(
+        "write {number} holds a snapshot of {size} bytes; a store keeps one of at most {MAX_SNAPSHOT}"
+    )]
     SnapshotTooLarge {
         /// Which write.
         number: u64,

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use raftian_raft::{
-    Change, Command, Config, ConfigError, Incarnation, Moment, NodeId, ReadAnswer, ReadId, Refused, RequestError,
-    StateHash, TakenSnapshot,
+    Change, Command, Config, ConfigError, Incarnation, Moment, NodeId, ReadAnswer, ReadId, Refused,
+    RequestError, StateHash, TakenSnapshot,
 };
 use tokio::sync::{Notify, mpsc};
 
@@ -33,11 +33,12 @@ pub const PROPOSAL_QUEUE: usize = 1024;
 /// Reads that may wait for the node. At the bound [`SubmitError::Busy`].
 pub const READ_QUEUE: usize = 1024;
 
-/// Snapshots, state hashes, changes of the members and leadership transfers that may wait for the node. There is rarely more than
-/// one of each. At the bound [`SubmitError::Busy`].
+/// Snapshots, state hashes, changes of the members and leadership transfers that may wait for the
+/// node. There is rarely more than one of each. At the bound [`SubmitError::Busy`].
 pub const PROGRAM_REQUEST_QUEUE: usize = 64;
 
-/// Control commands that may wait for the node. At the bound they are dropped; they come from a person's buttons.
+/// Control commands that may wait for the node. At the bound they are dropped; they come from a
+/// person's buttons.
 const CONTROL_QUEUE: usize = 64;
 
 /// What a node on its own thread needs.
@@ -52,8 +53,9 @@ pub struct NodeOptions {
     /// The file with the store's mark, best where it is not lost together with the store; see
     /// [`RedbStore::open`](crate::store::RedbStore::open).
     pub mark: PathBuf,
-    /// Which generation of the node begins if there is no store yet: zero for one of the founding members, another for each
-    /// disk that takes the place of a lost one. The members know each other by it.
+    /// Which generation of the node begins if there is no store yet: zero for one of the founding
+    /// members, another for each disk that takes the place of a lost one. The members know each
+    /// other by it.
     pub incarnation: Incarnation,
     /// Its links.
     pub links: QuicOptions,
@@ -94,7 +96,8 @@ pub enum StartError {
     Thread(String),
 }
 
-/// A running node, for the one program that applies its log. Dropping it stops the node in an orderly way.
+/// A running node, for the one program that applies its log. Dropping it stops the node in an
+/// orderly way.
 #[derive(Debug)]
 pub struct NodeHandle {
     control: NodeControl,
@@ -118,7 +121,8 @@ impl Requests {
     }
 }
 
-/// What the node's thread and the program's share. Locks are held for moving a few entries, never while applying.
+/// What the node's thread and the program's share. Locks are held for moving a few entries, never
+/// while applying.
 #[derive(Debug, Default)]
 struct Shared {
     mailbox: Mutex<Mailbox>,
@@ -126,8 +130,8 @@ struct Shared {
     waker: Mutex<Waker>,
 }
 
-/// What a program asks of its node beside proposals and reads. What it says of its state is marked with the generation of that
-/// state.
+/// What a program asks of its node beside proposals and reads. What it says of its state is marked
+/// with the generation of that state.
 #[derive(Debug)]
 enum ProgramRequest {
     Snapshot(u64, TakenSnapshot),
@@ -170,17 +174,29 @@ impl NodeHandle {
         let (proposals, proposals_in) = mpsc::channel(PROPOSAL_QUEUE);
         let (reads, reads_in) = mpsc::channel(READ_QUEUE);
         let (program_requests, program_requests_in) = mpsc::channel(PROGRAM_REQUEST_QUEUE);
-        let program = FromProgram { proposals: proposals_in, reads: reads_in, program_requests: program_requests_in };
+        let program = FromProgram {
+            proposals: proposals_in,
+            reads: reads_in,
+            program_requests: program_requests_in,
+        };
         let (started, wait) = std::sync::mpsc::sync_channel(1);
         let for_thread = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name(format!("raft-node-{}", id.0))
-            .spawn(move || event_loop::run(options, trace, for_thread, commands_in, program, &started))
+            .spawn(move || {
+                event_loop::run(options, trace, for_thread, commands_in, program, &started)
+            })
             .map_err(|error| StartError::Thread(error.to_string()))?;
-        let (view, links, requests) =
-            wait.recv().map_err(|_| StartError::Thread("it ended before it reported".to_owned()))??;
+        let (view, links, requests) = wait
+            .recv()
+            .map_err(|_| StartError::Thread("it ended before it reported".to_owned()))??;
         Ok(NodeHandle {
-            control: NodeControl { commands, view, links, shared },
+            control: NodeControl {
+                commands,
+                view,
+                links,
+                shared,
+            },
             proposals,
             reads,
             program_requests,
@@ -195,20 +211,24 @@ impl NodeHandle {
         self.control.clone()
     }
 
-    /// Requests of the local operator's tools, as opaque bytes to be answered. There is one queue: the second call
-    /// gives `None`.
+    /// Requests of the local operator's tools, as opaque bytes to be answered. There is one queue:
+    /// the second call gives `None`.
     pub fn take_requests(&mut self) -> Option<Requests> {
         self.requests.take().map(|queue| Requests { queue })
     }
 
-    /// Stops the node: hands leadership over if it leads, closes its links, waits for its thread. At most
-    /// about two seconds, and five more if its disk hangs.
+    /// Stops the node: hands leadership over if it leads, closes its links, waits for its thread.
+    /// At most about two seconds, and five more if its disk hangs.
     pub fn stop(mut self) {
         self.stop_and_join();
     }
 
     fn stop_and_join(&mut self) {
-        let _gone_or_full = self.control.commands.try_send(ControlCommand::Stop).is_err();
+        let _gone_or_full = self
+            .control
+            .commands
+            .try_send(ControlCommand::Stop)
+            .is_err();
         // The node takes a closed queue of proposals for the same order, which cannot get lost.
         self.proposals = mpsc::channel(1).0;
         if let Some(thread) = self.thread.take() {

@@ -11,18 +11,20 @@ pub enum TraceEvent<'a> {
     Proposed(&'a [Command]),
     /// It took this message of another node from its links, and gives it to the core now.
     Received(NodeId, &'a Message),
-    /// It gives this write to its disk now. Messages that do not stand on it were handed to the links just before.
+    /// It gives this write to its disk now. Messages that do not stand on it were handed to the
+    /// links just before.
     Writing(&'a Write),
     /// It learned that this write is durable.
     Written(WriteNumber),
     /// The core let go of these entries, which are committed.
     Committed(&'a [Entry]),
-    /// Everything up to this index goes where the program takes it. Only told by a node on a thread of its own.
+    /// Everything up to this index goes where the program takes it. Only told by a node on a thread
+    /// of its own.
     Delivered(Index),
 }
 
-/// Whom a node tells its moments; nobody by default. It is called on the node's thread, reads its own clock, and must not
-/// block.
+/// Whom a node tells its moments; nobody by default. It is called on the node's thread, reads its
+/// own clock, and must not block.
 #[derive(Default)]
 pub struct Trace(Option<Box<Tracer>>);
 
@@ -45,7 +47,11 @@ impl Trace {
 
 impl fmt::Debug for Trace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_some() { "Trace" } else { "no trace" })
+        f.write_str(if self.0.is_some() {
+            "Trace"
+        } else {
+            "no trace"
+        })
     }
 }
 
@@ -64,8 +70,14 @@ mod tests {
         let own = NodeId(1);
         let config = Config::new(own, Membership::new([own]).expect("one"), 7);
         let links = MemoryNetwork::new().links(own);
-        let mut driver =
-            Driver::new(config, Restored::default(), MemoryStore::new(), links, Moment(0)).expect("it can run");
+        let mut driver = Driver::new(
+            config,
+            Restored::default(),
+            MemoryStore::new(),
+            links,
+            Moment(0),
+        )
+        .expect("it can run");
         let mut now = Moment(0);
         while driver.node().status().leader.is_none() {
             now = driver.pump(|| now).expect("memory takes every write");
@@ -85,10 +97,23 @@ mod tests {
             ears.lock().expect("nobody panicked").push(name);
         }));
         let bytes = Bytes::from(b"x".as_slice());
-        driver.propose(vec![Command { client: ClientId(1), sequence: 9, bytes }]);
+        driver.propose(vec![Command {
+            client: ClientId(1),
+            sequence: 9,
+            bytes,
+        }]);
         driver.pump(|| now).expect("memory takes every write");
         driver.hand_out(&mut Vec::new());
         let told = told.lock().expect("nobody panicked").clone();
-        assert_eq!(told, ["proposed 9", "writing 1", "written", "committed 2", "delivered 2"]);
+        assert_eq!(
+            told,
+            [
+                "proposed 9",
+                "writing 1",
+                "written",
+                "committed 2",
+                "delivered 2"
+            ]
+        );
     }
 }

@@ -26,9 +26,10 @@ pub struct NodeView {
 
 /// Why a node has stopped for good.
 ///
-/// Decision: a node whose committed entry is contradicted stops. Why: some durable entry is lost, and every further command
-/// would fork the history; a person must choose. A faulty member can stop the others that way. Would change if: committed
-/// heads were signed, so that the evidence identified the faulty side.
+/// Decision: a node whose committed entry is contradicted stops. Why: some durable entry is lost,
+/// and every further command would fork the history; a person must choose. A faulty member can stop
+/// the others that way. Would change if: committed heads were signed, so that the evidence
+/// identified the faulty side.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Stopped {
     /// A failed write: nothing that waited for it has left, and nothing more will.

@@ -1,36 +1,39 @@
 //! The byte format of messages between nodes, of stored values and of game commands.
 //!
-//! Decision: bincode, pinned to 2.0.1, known to this file only. Why: it is compact, works on the serde types of the
-//! core and bounds what it reads; nobody maintains it any more, so it is pinned, limited, and held in place by golden
-//! bytes in the tests below. Would change if: a bug in it showed up; then this one file is swapped and [`WIRE_VERSION`]
-//! goes up.
+//! Decision: bincode, pinned to 2.0.1, known to this file only. Why: it is compact, works on the
+//! serde types of the core and bounds what it reads; nobody maintains it any more, so it is pinned,
+//! limited, and held in place by golden bytes in the tests below. Would change if: a bug in it
+//! showed up; then this one file is swapped and [`WIRE_VERSION`] goes up.
 
 use raftian_raft::Message;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// Version of the byte format. It leads every frame and names the QUIC protocol, so builds that would misread each
-/// other refuse each other instead.
+/// Version of the byte format. It leads every frame and names the QUIC protocol, so builds that
+/// would misread each other refuse each other instead.
 pub const WIRE_VERSION: u8 = 4;
 
-/// Largest frame and largest value, in bytes: 1 MiB. A batch of entries between nodes stays far below it, and a
-/// receiver that reserves this much for each open stream still fits a small machine. Anything larger is an error on
-/// both sides.
+/// Largest frame and largest value, in bytes: 1 MiB. A batch of entries between nodes stays far
+/// below it, and a receiver that reserves this much for each open stream still fits a small
+/// machine. Anything larger is an error on both sides.
 pub const MAX_FRAME: usize = 1024 * 1024;
 
-/// Most bytes of entries, of commands or of a snapshot that one message may be built to carry: half of [`MAX_FRAME`].
-/// The other half is for what is counted less exactly: the numbers around each entry, the members beside a snapshot.
+/// Most bytes of entries, of commands or of a snapshot that one message may be built to carry: half
+/// of [`MAX_FRAME`]. The other half is for what is counted less exactly: the numbers around each
+/// entry, the members beside a snapshot.
 pub const MAX_CONTENT: usize = MAX_FRAME / 2;
 
-/// Bytes of the length that leads a frame on a stream: a `u32`, little-endian, that counts the bytes after it.
+/// Bytes of the length that leads a frame on a stream: a `u32`, little-endian, that counts the
+/// bytes after it.
 pub const LENGTH_BYTES: usize = 4;
 
 /// Bytes of the version that follows the length.
 const VERSION_BYTES: usize = 1;
 
-/// Most bytes that one value may claim while it is decoded: 16 MiB. bincode counts an integer at its full width, though
-/// a small one takes a single byte, so a limit of [`MAX_FRAME`] would refuse frames that the sender may send. A claim
-/// that the input does not cover ends in an error; until then it reserves no more than this.
+/// Most bytes that one value may claim while it is decoded: 16 MiB. bincode counts an integer at
+/// its full width, though a small one takes a single byte, so a limit of [`MAX_FRAME`] would refuse
+/// frames that the sender may send. A claim that the input does not cover ends in an error; until
+/// then it reserves no more than this.
 const MAX_CLAIM: usize = 16 * MAX_FRAME;
 
 /// Little-endian, integers of variable length, lengths inside a value bounded by [`MAX_CLAIM`].
@@ -40,8 +43,9 @@ const FORMAT: bincode::config::Configuration<
     bincode::config::Limit<MAX_CLAIM>,
 > = bincode::config::standard().with_limit::<MAX_CLAIM>();
 
-/// Largest state that [`encode_state`] writes and [`decode_state`] reads, in bytes: 64 MiB, which is also what a node
-/// takes from its leader by [default](raftian_raft::Config::max_snapshot_bytes).
+/// Largest state that [`encode_state`] writes and [`decode_state`] reads, in bytes: 64 MiB, which
+/// is also what a node takes from its leader by
+/// [default](raftian_raft::Config::max_snapshot_bytes).
 pub const MAX_STATE: usize = 64 * 1024 * 1024;
 
 /// As [`FORMAT`], for states: a claim may be as many times larger than the largest of them.
@@ -95,20 +99,23 @@ pub enum WireError {
     },
 }
 
-/// Frame of `message`, ready for a stream: length, version, body. Fails with [`WireError::TooLarge`] above
-/// [`MAX_FRAME`].
+/// Frame of `message`, ready for a stream: length, version, body. Fails with
+/// [`WireError::TooLarge`] above [`MAX_FRAME`].
 pub fn encode_message(message: &Message) -> Result<Vec<u8>, WireError> {
     let mut frame = vec![0; LENGTH_BYTES];
     frame.push(WIRE_VERSION);
     encode_into(message, &mut frame)?;
     let size = frame.len() - LENGTH_BYTES;
-    let length = u32::try_from(size).ok().filter(|_| size <= MAX_FRAME).ok_or(WireError::TooLarge { size })?;
+    let length = u32::try_from(size)
+        .ok()
+        .filter(|_| size <= MAX_FRAME)
+        .ok_or(WireError::TooLarge { size })?;
     frame[..LENGTH_BYTES].copy_from_slice(&length.to_le_bytes());
     Ok(frame)
 }
 
-/// Message in `frame`, which is a frame without its length. Never panics; uses memory in proportion to `frame`, and
-/// never reserves more than 16 MiB for a length that lies.
+/// Message in `frame`, which is a frame without its length. Never panics; uses memory in proportion
+/// to `frame`, and never reserves more than 16 MiB for a length that lies.
 pub fn decode_message(frame: &[u8]) -> Result<Message, WireError> {
     refuse_oversize(frame)?;
     match frame.split_first() {
@@ -118,7 +125,8 @@ pub fn decode_message(frame: &[u8]) -> Result<Message, WireError> {
     }
 }
 
-/// Size of the frame that a stream announces with `length`, or an error if nothing of that size may follow.
+/// Size of the frame that a stream announces with `length`, or an error if nothing of that size may
+/// follow.
 pub fn frame_size(length: [u8; LENGTH_BYTES]) -> Result<usize, WireError> {
     let size = usize::try_from(u32::from_le_bytes(length)).unwrap_or(usize::MAX);
     match size {
@@ -128,8 +136,8 @@ pub fn frame_size(length: [u8; LENGTH_BYTES]) -> Result<usize, WireError> {
     }
 }
 
-/// Bytes of one value without frame or version, for the store and for game commands. Fails with [`WireError::TooLarge`]
-/// above [`MAX_FRAME`].
+/// Bytes of one value without frame or version, for the store and for game commands. Fails with
+/// [`WireError::TooLarge`] above [`MAX_FRAME`].
 pub fn encode_value<T: Serialize>(value: &T) -> Result<Vec<u8>, WireError> {
     let mut bytes = Vec::new();
     encode_into(value, &mut bytes)?;
@@ -143,14 +151,20 @@ pub fn decode_value<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, WireError> {
     decode_exactly(bytes, FORMAT)
 }
 
-/// Bytes of a program's state, for snapshots. Fails with [`WireError::StateTooLarge`] above [`MAX_STATE`].
+/// Bytes of a program's state, for snapshots. Fails with [`WireError::StateTooLarge`] above
+/// [`MAX_STATE`].
 pub fn encode_state<T: Serialize>(state: &T) -> Result<Vec<u8>, WireError> {
     let mut bytes = Vec::new();
     encode_into(state, &mut bytes)?;
-    if bytes.len() > MAX_STATE { Err(WireError::StateTooLarge { size: bytes.len() }) } else { Ok(bytes) }
+    if bytes.len() > MAX_STATE {
+        Err(WireError::StateTooLarge { size: bytes.len() })
+    } else {
+        Ok(bytes)
+    }
 }
 
-/// State in `bytes`, all of them. Never panics; a length that lies reserves no more than a gigabyte.
+/// State in `bytes`, all of them. Never panics; a length that lies reserves no more than a
+/// gigabyte.
 pub fn decode_state<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, WireError> {
     if bytes.len() > MAX_STATE {
         return Err(WireError::StateTooLarge { size: bytes.len() });
@@ -161,12 +175,19 @@ pub fn decode_state<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, WireError> {
 fn encode_into<T: Serialize>(value: &T, bytes: &mut Vec<u8>) -> Result<(), WireError> {
     bincode::serde::encode_into_std_write(value, bytes, FORMAT)
         .map(drop)
-        .map_err(|error| WireError::NotEncodable { reason: error.to_string() })
+        .map_err(|error| WireError::NotEncodable {
+            reason: error.to_string(),
+        })
 }
 
-fn decode_exactly<T: DeserializeOwned>(bytes: &[u8], format: impl bincode::config::Config) -> Result<T, WireError> {
-    let (value, read) = bincode::serde::decode_from_slice(bytes, format)
-        .map_err(|error| WireError::Malformed { reason: error.to_string() })?;
+fn decode_exactly<T: DeserializeOwned>(
+    bytes: &[u8],
+    format: impl bincode::config::Config,
+) -> Result<T, WireError> {
+    let (value, read) =
+        bincode::serde::decode_from_slice(bytes, format).map_err(|error| WireError::Malformed {
+            reason: error.to_string(),
+        })?;
     match bytes.len().saturating_sub(read) {
         0 => Ok(value),
         count => Err(WireError::TrailingBytes { count }),
@@ -174,7 +195,11 @@ fn decode_exactly<T: DeserializeOwned>(bytes: &[u8], format: impl bincode::confi
 }
 
 fn refuse_oversize(bytes: &[u8]) -> Result<(), WireError> {
-    if bytes.len() > MAX_FRAME { Err(WireError::TooLarge { size: bytes.len() }) } else { Ok(()) }
+    if bytes.len() > MAX_FRAME {
+        Err(WireError::TooLarge { size: bytes.len() })
+    } else {
+        Ok(())
+    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! What a program asks of nodes on their own threads, over real QUIC and real disks: snapshots, reads, changes.
+//! What a program asks of nodes on their own threads, over real QUIC and real disks: snapshots,
+//! reads, changes.
 
 use std::time::{Duration, Instant};
 
@@ -6,10 +7,12 @@ use raftian_node::cluster::{EmbeddedNode, NodeConfig, embedded};
 use raftian_node::driver::Committed;
 use raftian_node::quic::QuicOptions;
 use raftian_node::trace::{Trace, TraceEvent};
-use raftian_node::{NodeHandle, NodeOptions, READ_QUEUE, Replica, StartError, Stopped, SubmitError, fresh_seed};
+use raftian_node::{
+    NodeHandle, NodeOptions, READ_QUEUE, Replica, StartError, Stopped, SubmitError, fresh_seed,
+};
 use raftian_raft::{
-    Bytes, Change, ClientId, Command, Config, FlowKind, Incarnation, Index, Member, Moment, NodeId, ReadAnswer, ReadId,
-    RequestError, RoleKind, Standing, TakenSnapshot,
+    Bytes, Change, ClientId, Command, Config, FlowKind, Incarnation, Index, Member, Moment, NodeId,
+    ReadAnswer, ReadId, RequestError, RoleKind, Standing, TakenSnapshot,
 };
 
 const WAIT: Duration = Duration::from_secs(60);
@@ -24,8 +27,16 @@ struct Cluster {
     _directory: tempfile::TempDir,
 }
 
-fn start(config: &NodeConfig, links: QuicOptions, set: impl FnOnce(&mut Config)) -> Result<NodeHandle, StartError> {
-    let mut raft = Config::new(config.id, config.founding().expect("there are members"), fresh_seed());
+fn start(
+    config: &NodeConfig,
+    links: QuicOptions,
+    set: impl FnOnce(&mut Config),
+) -> Result<NodeHandle, StartError> {
+    let mut raft = Config::new(
+        config.id,
+        config.founding().expect("there are members"),
+        fresh_seed(),
+    );
     set(&mut raft);
     NodeHandle::start(NodeOptions::new(config, raft, links))
 }
@@ -35,11 +46,20 @@ impl Cluster {
     fn asleep(size: usize) -> Self {
         let directory = tempfile::tempdir().expect("there is room");
         let members = embedded(size, "test", directory.path()).expect("there are ports");
-        let (configs, sockets) =
-            members.into_iter().map(|EmbeddedNode { config, socket }| (config, Some(socket))).unzip();
+        let (configs, sockets) = members
+            .into_iter()
+            .map(|EmbeddedNode { config, socket }| (config, Some(socket)))
+            .unzip();
         let nodes = (0..size).map(|_| None).collect();
         let election_timeout = (Duration::from_millis(150), Duration::from_millis(300));
-        Cluster { configs, sockets, nodes, taken: vec![Vec::new(); size], election_timeout, _directory: directory }
+        Cluster {
+            configs,
+            sockets,
+            nodes,
+            taken: vec![Vec::new(); size],
+            election_timeout,
+            _directory: directory,
+        }
     }
 
     fn wake(&mut self, id: u64) {
@@ -49,7 +69,9 @@ impl Cluster {
             None => QuicOptions::bind(&self.configs[place]).expect("its port is free again"),
         };
         let timeout = self.election_timeout;
-        let node = start(&self.configs[place], links, |raft| raft.election_timeout = timeout);
+        let node = start(&self.configs[place], links, |raft| {
+            raft.election_timeout = timeout
+        });
         self.nodes[place] = Some(node.expect("the node starts"));
     }
 
@@ -68,58 +90,104 @@ impl Cluster {
             if done(self) {
                 return;
             }
-            let views: Vec<_> = self.nodes.iter().flatten().map(|node| node.view().status).collect();
-            assert!(Instant::now() < deadline, "not within {WAIT:?}: {what}: {views:#?}");
+            let views: Vec<_> = self
+                .nodes
+                .iter()
+                .flatten()
+                .map(|node| node.view().status)
+                .collect();
+            assert!(
+                Instant::now() < deadline,
+                "not within {WAIT:?}: {what}: {views:#?}"
+            );
             std::thread::sleep(Duration::from_millis(1));
         }
     }
 
     fn leader(&mut self) -> u64 {
         let mut leader = None;
-        self.until("somebody leads and has committed an entry of its own", |cluster| {
-            let views = cluster.nodes.iter().flatten().map(|node| node.view().status);
-            leader = views.filter(|status| status.role == RoleKind::Leader && status.commit.0 > 0).map(|s| s.id).next();
-            leader.is_some()
-        });
+        self.until(
+            "somebody leads and has committed an entry of its own",
+            |cluster| {
+                let views = cluster
+                    .nodes
+                    .iter()
+                    .flatten()
+                    .map(|node| node.view().status);
+                leader = views
+                    .filter(|status| status.role == RoleKind::Leader && status.commit.0 > 0)
+                    .map(|s| s.id)
+                    .next();
+                leader.is_some()
+            },
+        );
         leader.expect("it was just seen").0
     }
 
     fn applied(&self, id: u64) -> Index {
-        self.taken[id as usize - 1].last().map_or(Index(0), Committed::index)
+        self.taken[id as usize - 1]
+            .last()
+            .map_or(Index(0), Committed::index)
     }
 }
 
 fn command(sequence: u64) -> Command {
-    Command { client: ClientId(1), sequence, bytes: Bytes::from(b"attack".as_slice()) }
+    Command {
+        client: ClientId(1),
+        sequence,
+        bytes: Bytes::from(b"attack".as_slice()),
+    }
 }
 
 /// Twenty-four megabytes in which every byte counts.
 fn state() -> Bytes {
-    (0..24 * 1024 * 1024u32).map(|place| (place ^ place >> 8 ^ place >> 16) as u8).collect::<Vec<_>>().into()
+    (0..24 * 1024 * 1024u32)
+        .map(|place| (place ^ place >> 8 ^ place >> 16) as u8)
+        .collect::<Vec<_>>()
+        .into()
 }
 
 #[test]
 fn a_member_that_was_away_gets_a_large_snapshot_while_its_leader_stays_in_touch() {
     let mut cluster = Cluster::asleep(3);
-    // A disk may need longer than usual elections take to sync so much at once, and must not be taken for dead.
+    // A disk may need longer than usual elections take to sync so much at once, and must not be
+    // taken for dead.
     cluster.election_timeout = (Duration::from_secs(2), Duration::from_secs(4));
     (1..=2).for_each(|id| cluster.wake(id));
     let leader = cluster.leader();
     for sequence in 1..=100 {
-        cluster.node(leader).propose(command(sequence)).expect("there is room");
+        cluster
+            .node(leader)
+            .propose(command(sequence))
+            .expect("there is room");
     }
-    cluster.until("all are applied", |cluster| (1..=2).all(|id| cluster.applied(id).0 >= 101));
+    cluster.until("all are applied", |cluster| {
+        (1..=2).all(|id| cluster.applied(id).0 >= 101)
+    });
     let (index, data) = (cluster.applied(leader), state());
-    let taken = TakenSnapshot { index, data: data.clone(), compact_to: Some(index) };
-    cluster.node(leader).take_snapshot(taken).expect("there is room");
-    cluster.until("the log is gone", |cluster| cluster.node(leader).view().status.log_after == index);
+    let taken = TakenSnapshot {
+        index,
+        data: data.clone(),
+        compact_to: Some(index),
+    };
+    cluster
+        .node(leader)
+        .take_snapshot(taken)
+        .expect("there is room");
+    cluster.until("the log is gone", |cluster| {
+        cluster.node(leader).view().status.log_after == index
+    });
     let term = cluster.node(leader).view().status.term;
 
     cluster.wake(3);
     let (mut seen, mut silence) = (0, Duration::ZERO);
     cluster.until("the snapshot is taken", |cluster| {
         let status = cluster.node(leader).view().status;
-        let peer = status.peers.iter().find(|peer| peer.id == NodeId(3)).expect("the leader has it in view");
+        let peer = status
+            .peers
+            .iter()
+            .find(|peer| peer.id == NodeId(3))
+            .expect("the leader has it in view");
         if let FlowKind::Snapshot { received, .. } = peer.flow
             && received > 0
         {
@@ -128,23 +196,41 @@ fn a_member_that_was_away_gets_a_large_snapshot_while_its_leader_stays_in_touch(
         }
         !cluster.taken[2].is_empty()
     });
-    let Some(Committed::Snapshot(snapshot)) = cluster.taken[2].first() else { panic!("it begins with the snapshot") };
+    let Some(Committed::Snapshot(snapshot)) = cluster.taken[2].first() else {
+        panic!("it begins with the snapshot")
+    };
     assert_eq!(snapshot.position.index, index);
-    assert!(snapshot.data.as_ref() == Some(&data), "all bytes arrived in their places");
+    assert!(
+        snapshot.data.as_ref() == Some(&data),
+        "all bytes arrived in their places"
+    );
     assert!(seen > 0, "the transfer was watched");
     assert!(silence < Duration::from_secs(1), "silent for {silence:?}");
-    cluster.node(leader).propose(command(101)).expect("there is room");
-    cluster.until("it goes on from there", |cluster| cluster.applied(3).0 > index.0);
+    cluster
+        .node(leader)
+        .propose(command(101))
+        .expect("there is room");
+    cluster.until("it goes on from there", |cluster| {
+        cluster.applied(3).0 > index.0
+    });
     for id in 1..=3 {
-        assert_eq!(cluster.node(id).view().status.term, term, "nobody missed the leader");
+        assert_eq!(
+            cluster.node(id).view().status.term,
+            term,
+            "nobody missed the leader"
+        );
     }
 
     // After a restart the state comes from its own disk, in the same way.
     drop(cluster.nodes[2].take());
     cluster.taken[2].clear();
     cluster.wake(3);
-    cluster.until("it is back", |cluster| cluster.applied(3) == cluster.applied(leader));
-    let Some(Committed::Snapshot(restored)) = cluster.taken[2].first() else { panic!("it begins with the snapshot") };
+    cluster.until("it is back", |cluster| {
+        cluster.applied(3) == cluster.applied(leader)
+    });
+    let Some(Committed::Snapshot(restored)) = cluster.taken[2].first() else {
+        panic!("it begins with the snapshot")
+    };
     assert!(restored.data.as_ref() == Some(&data));
 }
 
@@ -154,21 +240,41 @@ fn a_read_of_any_program_sees_every_command_committed_before_it() {
     (1..=3).for_each(|id| cluster.wake(id));
     let leader = cluster.leader();
     let follower = leader % 3 + 1;
-    cluster.until("the follower knows its leader", |cluster| cluster.node(follower).view().status.leader.is_some());
+    cluster.until("the follower knows its leader", |cluster| {
+        cluster.node(follower).view().status.leader.is_some()
+    });
     for sequence in 1..=50 {
-        cluster.node(leader).propose(command(sequence)).expect("there is room");
+        cluster
+            .node(leader)
+            .propose(command(sequence))
+            .expect("there is room");
         let commit = Index(sequence + 1);
         cluster.until("committed", |cluster| cluster.applied(leader) >= commit);
         for id in [leader, follower] {
-            cluster.node(id).read(Moment(0), ReadId(sequence), false).expect("there is room");
+            cluster
+                .node(id)
+                .read(Moment(0), ReadId(sequence), false)
+                .expect("there is room");
             let mut answers = Vec::new();
             cluster.until("answered", |cluster| {
                 answers.extend(cluster.node(id).take_reads());
                 !answers.is_empty()
             });
-            let [ReadAnswer { id: read, result: Ok(index) }] = answers[..] else { panic!("{answers:?}") };
+            let [
+                ReadAnswer {
+                    id: read,
+                    result: Ok(index),
+                },
+            ] = answers[..]
+            else {
+                panic!("{answers:?}")
+            };
             assert_eq!(read, ReadId(sequence));
-            assert!(index >= commit && cluster.applied(id) >= index, "{index} at a state of {}", cluster.applied(id));
+            assert!(
+                index >= commit && cluster.applied(id) >= index,
+                "{index} at a state of {}",
+                cluster.applied(id)
+            );
         }
     }
 }
@@ -188,31 +294,61 @@ fn a_change_of_the_members_is_answered_to_whom_asked_for_it() {
         assert_eq!(answers.len(), 1);
         answers.remove(0)
     };
-    cluster.until("the follower knows its leader", |cluster| cluster.node(follower).view().status.leader.is_some());
+    cluster.until("the follower knows its leader", |cluster| {
+        cluster.node(follower).view().status.leader.is_some()
+    });
     let remove = Change::Remove(NodeId(other));
-    cluster.node(follower).change_membership(remove.clone()).expect("there is room");
-    assert_eq!(answer(&mut cluster, follower), Err(RequestError::NotLeader(Some(NodeId(leader)))));
+    cluster
+        .node(follower)
+        .change_membership(remove.clone())
+        .expect("there is room");
+    assert_eq!(
+        answer(&mut cluster, follower),
+        Err(RequestError::NotLeader(Some(NodeId(leader))))
+    );
     // The remote control's own leadership transfer, which fails, is nobody's answer but its own.
-    cluster.node(leader).control().transfer_leadership(Some(NodeId(9)));
-    cluster.node(leader).change_membership(remove).expect("there is room");
+    cluster
+        .node(leader)
+        .control()
+        .transfer_leadership(Some(NodeId(9)));
+    cluster
+        .node(leader)
+        .change_membership(remove)
+        .expect("there is room");
     assert_eq!(answer(&mut cluster, leader), Ok(()));
     cluster.until("it is committed and known", |cluster| {
-        [leader, follower].iter().all(|id| cluster.node(*id).view().status.membership.members().len() == 2)
+        [leader, follower]
+            .iter()
+            .all(|id| cluster.node(*id).view().status.membership.members().len() == 2)
     });
     let back = Change::Set(NodeId(other), Incarnation::default(), Standing::Joining);
     cluster.until("the change before is committed", |cluster| {
         let status = cluster.node(leader).view().status;
         status.commit >= status.membership_index
     });
-    cluster.node(leader).change_membership(back).expect("there is room");
+    cluster
+        .node(leader)
+        .change_membership(back)
+        .expect("there is room");
     assert_eq!(answer(&mut cluster, leader), Ok(()));
     cluster.until("it has kept up and votes again", |cluster| {
         let status = cluster.node(leader).view().status;
-        matches!(status.membership.member(NodeId(other)), Some(Member { standing: Some(Standing::Voter), .. }))
+        matches!(
+            status.membership.member(NodeId(other)),
+            Some(Member {
+                standing: Some(Standing::Voter),
+                ..
+            })
+        )
     });
-    cluster.node(leader).transfer_leadership(Some(NodeId(other))).expect("there is room");
+    cluster
+        .node(leader)
+        .transfer_leadership(Some(NodeId(other)))
+        .expect("there is room");
     assert_eq!(answer(&mut cluster, leader), Ok(()));
-    cluster.until("it leads", |cluster| cluster.node(other).view().status.role == RoleKind::Leader);
+    cluster.until("it leads", |cluster| {
+        cluster.node(other).view().status.role == RoleKind::Leader
+    });
 }
 
 #[test]
@@ -223,9 +359,15 @@ fn what_the_node_has_no_room_for_is_refused_at_once() {
     cluster.node(1).control().pause(true);
     cluster.until("it stands still", |cluster| cluster.node(1).view().paused);
     for id in 0..READ_QUEUE as u64 {
-        cluster.node(1).read(Moment(0), ReadId(id), false).expect("there is room");
+        cluster
+            .node(1)
+            .read(Moment(0), ReadId(id), false)
+            .expect("there is room");
     }
-    assert_eq!(cluster.node(1).read(Moment(0), ReadId(0), false), Err(SubmitError::Busy));
+    assert_eq!(
+        cluster.node(1).read(Moment(0), ReadId(0), false),
+        Err(SubmitError::Busy)
+    );
     cluster.node(1).control().pause(false);
     let mut answered = 0;
     cluster.until("all are answered", |cluster| {
@@ -240,14 +382,24 @@ fn a_program_that_gives_up_stops_its_node_and_says_why() {
     cluster.wake(1);
     cluster.leader();
     cluster.node(1).propose(command(1)).expect("there is room");
-    cluster.node(1).give_up("the state cannot be read".to_owned());
+    cluster
+        .node(1)
+        .give_up("the state cannot be read".to_owned());
     let mut taken = Vec::new();
     cluster.node(1).take_committed(1000, &mut taken);
     assert!(taken.is_empty(), "{taken:?}");
-    cluster.until("it has stopped", |cluster| !cluster.node(1).control().is_running());
+    cluster.until("it has stopped", |cluster| {
+        !cluster.node(1).control().is_running()
+    });
     let stopped = cluster.node(1).view().stopped;
-    assert_eq!(stopped, Some(Stopped::Program("the state cannot be read".to_owned())));
-    assert_eq!(cluster.node(1).read(Moment(0), ReadId(1), false), Err(SubmitError::Stopped));
+    assert_eq!(
+        stopped,
+        Some(Stopped::Program("the state cannot be read".to_owned()))
+    );
+    assert_eq!(
+        cluster.node(1).read(Moment(0), ReadId(1), false),
+        Err(SubmitError::Stopped)
+    );
 }
 
 /// A panic must not look like an orderly end.
@@ -256,14 +408,23 @@ fn a_node_whose_thread_panics_reports_the_message() {
     let mut cluster = Cluster::asleep(1);
     let socket = cluster.sockets[0].take().expect("a port");
     let config = &cluster.configs[0];
-    let raft = Config::new(config.id, config.founding().expect("there are members"), fresh_seed());
+    let raft = Config::new(
+        config.id,
+        config.founding().expect("there are members"),
+        fresh_seed(),
+    );
     let options = NodeOptions::new(config, raft, QuicOptions::new(socket, config));
     let trace = Trace::to(|step| assert!(!matches!(step, TraceEvent::Proposed(_)), "planted"));
     cluster.nodes[0] = Some(NodeHandle::start_traced(options, trace).expect("the node starts"));
     cluster.leader();
     cluster.node(1).propose(command(1)).expect("there is room");
-    cluster.until("it has stopped", |cluster| !cluster.node(1).control().is_running());
-    assert_eq!(cluster.node(1).view().stopped, Some(Stopped::Panicked("planted".to_owned())));
+    cluster.until("it has stopped", |cluster| {
+        !cluster.node(1).control().is_running()
+    });
+    assert_eq!(
+        cluster.node(1).view().stopped,
+        Some(Stopped::Panicked("planted".to_owned()))
+    );
     // The store is closed in order: the node starts again.
     cluster.nodes[0] = None;
     cluster.wake(1);
@@ -276,7 +437,9 @@ fn a_node_can_be_stopped_through_its_control() {
     cluster.wake(1);
     cluster.leader();
     cluster.node(1).control().stop();
-    cluster.until("it has stopped", |cluster| !cluster.node(1).control().is_running());
+    cluster.until("it has stopped", |cluster| {
+        !cluster.node(1).control().is_running()
+    });
     assert_eq!(cluster.node(1).view().stopped, Some(Stopped::Ended));
 }
 
@@ -285,6 +448,14 @@ fn settings_that_allow_messages_larger_than_a_frame_are_refused_by_name() {
     let mut cluster = Cluster::asleep(1);
     let socket = cluster.sockets[0].take().expect("a port");
     let links = QuicOptions::new(socket, &cluster.configs[0]);
-    let error = start(&cluster.configs[0], links, |raft| raft.snapshot_chunk = 1024 * 1024).expect_err("too large");
-    assert!(error.to_string().starts_with("snapshot_chunk allows messages"), "{error}");
+    let error = start(&cluster.configs[0], links, |raft| {
+        raft.snapshot_chunk = 1024 * 1024
+    })
+    .expect_err("too large");
+    assert!(
+        error
+            .to_string()
+            .starts_with("snapshot_chunk allows messages"),
+        "{error}"
+    );
 }

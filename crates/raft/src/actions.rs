@@ -1,10 +1,10 @@
 //! What a step asks the outside world to do, as data.
 //!
-//! Decision: there is no list of "messages for after the write" here. A message that promises something durable (a
-//! vote, an acknowledgement, a candidate's request, which stands on its own vote) stays inside the node until
-//! [`Input::Persisted`](crate::Input::Persisted) names its write. Why: whoever performs actions cannot reply before
-//! persisting, because he does not have the reply. Would change if: a caller needed to see promises before they may
-//! leave.
+//! Decision: there is no list of "messages for after the write" here. A message that promises
+//! something durable (a vote, an acknowledgement, a candidate's request, which stands on its own
+//! vote) stays inside the node until [`Input::Persisted`](crate::Input::Persisted) names its write.
+//! Why: whoever performs actions cannot reply before persisting, because he does not have the
+//! reply. Would change if: a caller needed to see promises before they may leave.
 
 use alloc::vec::Vec;
 
@@ -16,28 +16,29 @@ use crate::reads::ReadAnswer;
 use crate::snapshot::{LogStart, Snapshot};
 use crate::types::{ClientId, Incarnation, Index, NodeId, Term};
 
-/// Everything a node wants done since it was last asked. No field waits for another: what must wait is not given out
-/// yet.
+/// Everything a node wants done since it was last asked. No field waits for another: what must wait
+/// is not given out yet.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Actions {
-    /// One atomic, durable write. Answer with `Input::Persisted(write.number)` once it is on disk. Writes must reach
-    /// the disk in the order of their numbers.
+    /// One atomic, durable write. Answer with `Input::Persisted(write.number)` once it is on disk.
+    /// Writes must reach the disk in the order of their numbers.
     pub persist: Option<Write>,
     /// Messages that may leave now, in order for each receiver.
     pub send: Vec<(NodeId, Message)>,
-    /// Committed entries in log order, each exactly once per run. Answer with `Input::Applied` as they are applied; no
-    /// more than [`Config::apply_window`](crate::Config) of them are outstanding.
+    /// Committed entries in log order, each exactly once per run. Answer with `Input::Applied` as
+    /// they are applied; no more than [`Config::apply_window`](crate::Config) of them are
+    /// outstanding.
     pub apply: Vec<Entry>,
-    /// A snapshot that takes the place of everything applied so far, to be put in force before `apply`: at the start of a
-    /// run, or when a leader had to send one.
+    /// A snapshot that takes the place of everything applied so far, to be put in force before
+    /// `apply`: at the start of a run, or when a leader had to send one.
     pub restore: Option<Snapshot>,
-    /// It is time for a snapshot: answer with `Input::TakeSnapshot` of the state as applied. Asked for once until
-    /// answered.
+    /// It is time for a snapshot: answer with `Input::TakeSnapshot` of the state as applied. Asked
+    /// for once until answered.
     pub snapshot_due: bool,
     /// Reads that may be answered now, or never.
     pub reads: Vec<ReadAnswer>,
-    /// Answers to `Input::ChangeMembership` and `Input::TransferLeadership`, in their order: a change was appended, a leadership transfer
-    /// was begun.
+    /// Answers to `Input::ChangeMembership` and `Input::TransferLeadership`, in their order: a
+    /// change was appended, a leadership transfer was begun.
     pub request_results: Vec<Result<(), RequestError>>,
     /// Proposals this node could not take. Nothing was appended for them; asking again is safe.
     pub refused: Vec<Refused>,
@@ -62,16 +63,16 @@ impl Actions {
     }
 }
 
-/// Everything a node wants done, as [`Actions`] are, but with the entries looked at where they lie in its log: whoever
-/// writes and applies them on the spot need not have copies.
+/// Everything a node wants done, as [`Actions`] are, but with the entries looked at where they lie
+/// in its log: whoever writes and applies them on the spot need not have copies.
 #[derive(Debug)]
 pub struct Work<'a> {
     /// As [`Actions::persist`].
     pub persist: Option<Write<&'a [Entry]>>,
     /// As [`Actions::apply`].
     pub apply: &'a [Entry],
-    /// Everything else, to be emptied; its `persist` is none and its `apply` empty. Its lists are used again: what is
-    /// left in them is offered again with the next work.
+    /// Everything else, to be emptied; its `persist` is none and its `apply` empty. Its lists are
+    /// used again: what is left in them is offered again with the next work.
     pub others: &'a mut Actions,
 }
 
@@ -87,15 +88,18 @@ impl Work<'_> {
     #[must_use]
     pub fn to_actions(&self) -> Actions {
         Actions {
-            persist: self.persist.clone().map(|write| write.map(<[Entry]>::to_vec)),
+            persist: self
+                .persist
+                .clone()
+                .map(|write| write.map(<[Entry]>::to_vec)),
             apply: self.apply.to_vec(),
             ..self.others.clone()
         }
     }
 }
 
-/// What must be on disk before a node may call itself elected, answer a vote or acknowledge entries (figure 2,
-/// "updated on stable storage before responding to RPCs").
+/// What must be on disk before a node may call itself elected, answer a vote or acknowledge entries
+/// (figure 2, "updated on stable storage before responding to RPCs").
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Write<Entries = Vec<Entry>> {
@@ -107,20 +111,37 @@ pub struct Write<Entries = Vec<Entry>> {
     pub snapshot: Option<Snapshot>,
     /// Where the log on disk begins from now on: entries up to there are dropped.
     pub start: Option<LogStart>,
-    /// Every entry on disk is dropped, before `entries` are appended: a snapshot replaces them, and they differ from the
-    /// log it belongs to.
+    /// Every entry on disk is dropped, before `entries` are appended: a snapshot replaces them, and
+    /// they differ from the log it belongs to.
     pub discard: bool,
     /// The node begins this incarnation: see [`Restored::incarnation`].
     pub incarnation: Option<Incarnation>,
-    /// Entries to append, without gaps. Whatever the disk holds at or after the first of them is replaced.
+    /// Entries to append, without gaps. Whatever the disk holds at or after the first of them is
+    /// replaced.
     pub entries: Entries,
 }
 
 impl<Entries> Write<Entries> {
     /// The same write with its entries in another shape.
     pub fn map<Others>(self, shape: impl FnOnce(Entries) -> Others) -> Write<Others> {
-        let Write { number, hard_state, snapshot, start, discard, incarnation, entries } = self;
-        Write { number, hard_state, snapshot, start, discard, incarnation, entries: shape(entries) }
+        let Write {
+            number,
+            hard_state,
+            snapshot,
+            start,
+            discard,
+            incarnation,
+            entries,
+        } = self;
+        Write {
+            number,
+            hard_state,
+            snapshot,
+            start,
+            discard,
+            incarnation,
+            entries: shape(entries),
+        }
     }
 }
 
@@ -144,7 +165,8 @@ pub struct HardState {
 pub struct Restored {
     /// Term and vote.
     pub hard_state: HardState,
-    /// An index that is known to be committed; 0 says nothing. Saves a node from waiting to be told again.
+    /// An index that is known to be committed; 0 says nothing. Saves a node from waiting to be told
+    /// again.
     pub committed: Index,
     /// Which life of the node the disk belongs to.
     pub incarnation: Incarnation,
@@ -169,7 +191,11 @@ pub struct Refused {
 
 impl Refused {
     pub(crate) fn new(command: &Command, reason: RefusalReason) -> Self {
-        Refused { client: command.client, sequence: command.sequence, reason }
+        Refused {
+            client: command.client,
+            sequence: command.sequence,
+            reason,
+        }
     }
 }
 
@@ -179,8 +205,8 @@ pub enum RequestError {
     /// This node does not lead.
     #[error("only the leader can do that{}", .0.map_or(alloc::string::String::new(), |id| alloc::format!(": ask {id}")))]
     NotLeader(Option<NodeId>),
-    /// The leader has not committed an entry of its own term yet, so it cannot know whether an earlier change is
-    /// committed.
+    /// The leader has not committed an entry of its own term yet, so it cannot know whether an
+    /// earlier change is committed.
     #[error("the leader is too new; try again in a moment")]
     TooNew,
     /// One change at a time (thesis 4.1).
@@ -206,7 +232,8 @@ pub enum RefusalReason {
     /// No leader is known: an election runs, or this node is cut off.
     #[error("no leader is known")]
     NoLeader,
-    /// The leader holds as many uncommitted entries or bytes as it may, or its log is full until the next snapshot.
+    /// The leader holds as many uncommitted entries or bytes as it may, or its log is full until
+    /// the next snapshot.
     #[error(
         "the leader cannot take more entries now: too many are uncommitted, or its log is full until the next snapshot"
     )]
@@ -233,8 +260,12 @@ mod tests {
             membership: Membership::new([NodeId(1)]).unwrap(),
             data: None,
         };
-        let entry =
-            Entry { term: crate::Term(1), index: Index(1), stamp: crate::Stamp(0), payload: crate::Payload::Empty };
+        let entry = Entry {
+            term: crate::Term(1),
+            index: Index(1),
+            stamp: crate::Stamp(0),
+            payload: crate::Payload::Empty,
+        };
         let write = Write {
             number: WriteNumber(1),
             hard_state: None,
@@ -245,21 +276,59 @@ mod tests {
             entries: Vec::new(),
         };
         let message = Message::new(crate::Term(1), crate::Body::TimeoutNow);
-        let read = ReadAnswer { id: crate::ReadId(1), result: Ok(Index(1)) };
-        let refused = Refused { client: crate::ClientId(1), sequence: 1, reason: RefusalReason::TooLarge };
+        let read = ReadAnswer {
+            id: crate::ReadId(1),
+            result: Ok(Index(1)),
+        };
+        let refused = Refused {
+            client: crate::ClientId(1),
+            sequence: 1,
+            reason: RefusalReason::TooLarge,
+        };
         let decision = crate::Decision::ReadByLease;
-        let event = Event { at: Moment(0), term: crate::Term(1), decision };
+        let event = Event {
+            at: Moment(0),
+            term: crate::Term(1),
+            decision,
+        };
         let none = Actions::default;
         let all = [
-            Actions { persist: Some(write), ..none() },
-            Actions { send: alloc::vec![(NodeId(2), message)], ..none() },
-            Actions { apply: alloc::vec![entry], ..none() },
-            Actions { restore: Some(snapshot), ..none() },
-            Actions { snapshot_due: true, ..none() },
-            Actions { reads: alloc::vec![read], ..none() },
-            Actions { request_results: alloc::vec![Ok(())], ..none() },
-            Actions { refused: alloc::vec![refused], ..none() },
-            Actions { events: alloc::vec![event], ..none() },
+            Actions {
+                persist: Some(write),
+                ..none()
+            },
+            Actions {
+                send: alloc::vec![(NodeId(2), message)],
+                ..none()
+            },
+            Actions {
+                apply: alloc::vec![entry],
+                ..none()
+            },
+            Actions {
+                restore: Some(snapshot),
+                ..none()
+            },
+            Actions {
+                snapshot_due: true,
+                ..none()
+            },
+            Actions {
+                reads: alloc::vec![read],
+                ..none()
+            },
+            Actions {
+                request_results: alloc::vec![Ok(())],
+                ..none()
+            },
+            Actions {
+                refused: alloc::vec![refused],
+                ..none()
+            },
+            Actions {
+                events: alloc::vec![event],
+                ..none()
+            },
         ];
         for something in all {
             assert!(!something.is_empty(), "{something:?}");
@@ -269,7 +338,12 @@ mod tests {
     #[test]
     fn work_is_what_actions_are_and_leaves_nothing_to_do() {
         let membership = Membership::new([NodeId(1)]).unwrap();
-        let mut node = Node::new(Config::new(NodeId(1), membership, 1), Restored::default(), Moment(0)).unwrap();
+        let mut node = Node::new(
+            Config::new(NodeId(1), membership, 1),
+            Restored::default(),
+            Moment(0),
+        )
+        .unwrap();
         let (mut written, mut applied) = (0, 0);
         node.step(Moment(0), Input::Campaign);
         while node.has_work() {

@@ -25,18 +25,20 @@ pub struct Entry {
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Payload {
-    /// Nothing: the entry with which a new leader commits what earlier terms left behind (section 5.4.2, and 8).
+    /// Nothing: the entry with which a new leader commits what earlier terms left behind (section
+    /// 5.4.2, and 8).
     Empty,
     /// A command of the game.
     Command(Command),
-    /// The members from here on. A node goes by the newest in its log, committed or not (section 6).
+    /// The members from here on. A node goes by the newest in its log, committed or not (section
+    /// 6).
     Membership(Membership),
     /// A command as a witness keeps it: that it was there, not what it said.
     Withheld,
 }
 
-/// A command as its proposer made it. `(client, sequence)` names it for ever: whoever proposes it again, and however
-/// often it reaches the log, it is applied once (section 8).
+/// A command as its proposer made it. `(client, sequence)` names it for ever: whoever proposes it
+/// again, and however often it reaches the log, it is applied once (section 8).
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Command {
@@ -49,7 +51,8 @@ pub struct Command {
 }
 
 impl Command {
-    /// Whether `other` has the same name: then both are the same command, and at most one of them takes effect.
+    /// Whether `other` has the same name: then both are the same command, and at most one of them
+    /// takes effect.
     pub(crate) fn is_named_like(&self, other: &Command) -> bool {
         self.client == other.client && self.sequence == other.sequence
     }
@@ -62,7 +65,10 @@ impl Entry {
     /// Term and index.
     #[must_use]
     pub fn position(&self) -> LogPosition {
-        LogPosition { term: self.term, index: self.index }
+        LogPosition {
+            term: self.term,
+            index: self.index,
+        }
     }
 
     /// The command, if the entry holds one.
@@ -85,8 +91,8 @@ impl Entry {
     }
 }
 
-/// Immutable bytes, cheap to clone: short ones lie in place, and of longer ones every queue and log on one machine
-/// shares one copy.
+/// Immutable bytes, cheap to clone: short ones lie in place, and of longer ones every queue and log
+/// on one machine shares one copy.
 #[derive(Clone)]
 pub struct Bytes(Place);
 
@@ -102,8 +108,8 @@ enum Place {
 }
 
 impl Bytes {
-    /// As many as fit beside their length in the room that a shared copy needs for its address and length, with the tag
-    /// that tells one from the other.
+    /// As many as fit beside their length in the room that a shared copy needs for its address and
+    /// length, with the tag that tells one from the other.
     const SHORT: usize = 22;
 }
 
@@ -204,7 +210,13 @@ mod tests {
         for len in 0..all.len() {
             let bytes = Bytes::from(&all[..len]);
             assert_eq!(*bytes.clone(), all[..len]);
-            assert_eq!((bytes == Bytes::from(&all[..]), matches!(bytes.0, Place::Here { .. })), (false, len <= 22));
+            assert_eq!(
+                (
+                    bytes == Bytes::from(&all[..]),
+                    matches!(bytes.0, Place::Here { .. })
+                ),
+                (false, len <= 22)
+            );
         }
     }
 
@@ -213,24 +225,48 @@ mod tests {
         for len in [0, 1, Bytes::SHORT, Bytes::SHORT + 1] {
             let plain = alloc::vec![7_u8; len];
             let bytes = Bytes::from(&plain[..]);
-            assert_eq!(crate::hashed::of(&bytes), crate::hashed::of(&plain[..]), "{len}");
+            assert_eq!(
+                crate::hashed::of(&bytes),
+                crate::hashed::of(&plain[..]),
+                "{len}"
+            );
             let longer = Bytes::from(&[&plain[..], &[8]].concat()[..]);
-            assert_ne!(crate::hashed::of(&bytes), crate::hashed::of(&longer), "{len}");
+            assert_ne!(
+                crate::hashed::of(&bytes),
+                crate::hashed::of(&longer),
+                "{len}"
+            );
         }
-        assert_eq!(alloc::format!("{:?}", Bytes::from(&[1_u8, 2][..])), "Bytes([1, 2])");
+        assert_eq!(
+            alloc::format!("{:?}", Bytes::from(&[1_u8, 2][..])),
+            "Bytes([1, 2])"
+        );
     }
 
     #[test]
     fn an_entry_counts_with_its_command_or_its_members() {
-        let size = |payload| Entry { term: Term(1), index: Index(1), stamp: Stamp(0), payload }.size();
-        let command = Command { client: ClientId(1), sequence: 1, bytes: Bytes::from(&[7_u8; 100][..]) };
+        let size = |payload| {
+            Entry {
+                term: Term(1),
+                index: Index(1),
+                stamp: Stamp(0),
+                payload,
+            }
+            .size()
+        };
+        let command = Command {
+            client: ClientId(1),
+            sequence: 1,
+            bytes: Bytes::from(&[7_u8; 100][..]),
+        };
         assert_eq!(size(Payload::Empty), Entry::OVERHEAD);
         assert_eq!(size(Payload::Command(command)), Entry::OVERHEAD + 100);
         let members = Membership::new((1..=3).map(crate::types::NodeId)).unwrap();
         assert_eq!(size(Payload::Membership(members)), 4 * Entry::OVERHEAD);
     }
 
-    /// Logs are long: on the usual machine an entry with a short command in it fills one line of a cache.
+    /// Logs are long: on the usual machine an entry with a short command in it fills one line of a
+    /// cache.
     #[test]
     #[cfg(target_pointer_width = "64")]
     fn an_entry_is_small() {

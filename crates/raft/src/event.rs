@@ -1,4 +1,5 @@
-//! Why a node did what it did: one record for each decision worth watching, with the rule it follows.
+//! Why a node did what it did: one record for each decision worth watching, with the rule it
+//! follows.
 
 use core::fmt;
 
@@ -15,7 +16,8 @@ pub struct Event {
     pub decision: Decision,
 }
 
-/// What was decided, and why. `Display` gives one sentence, [`Decision::rule`] the place it comes from.
+/// What was decided, and why. `Display` gives one sentence, [`Decision::rule`] the place it comes
+/// from.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Decision {
     /// No leader was heard of in time; the node asks whether it could win.
@@ -70,7 +72,8 @@ pub enum Decision {
         /// The leader whose log replaces them.
         leader: NodeId,
     },
-    /// A follower refused entries because its log differs; the leader tries again from further back.
+    /// A follower refused entries because its log differs; the leader tries again from further
+    /// back.
     LogsDiffer {
         /// Which follower.
         follower: NodeId,
@@ -183,10 +186,11 @@ pub enum Decision {
         /// At which index.
         index: Index,
     },
-    /// A follower refused entries that it had acknowledged: its disk does not hold what was durable there, as after a
-    /// restore from a backup. It is not counted any more. It joins again under another incarnation, if
-    /// [`Config::replace_incarnations`](crate::Config::replace_incarnations) is on there and here; a witness has to be
-    /// removed and added again.
+    /// A follower refused entries that it had acknowledged: its disk does not hold what was durable
+    /// there, as after a restore from a backup. It is not counted any more. It joins again under
+    /// another incarnation, if
+    /// [`Config::replace_incarnations`](crate::Config::replace_incarnations) is on there and here;
+    /// a witness has to be removed and added again.
     LostAcknowledged {
         /// Which follower.
         follower: NodeId,
@@ -197,8 +201,8 @@ pub enum Decision {
         /// It is a witness.
         witness: bool,
     },
-    /// This node refused entries that it had acknowledged, and begins another incarnation: its disk lost them, and may have
-    /// lost a vote.
+    /// This node refused entries that it had acknowledged, and begins another incarnation: its disk
+    /// lost them, and may have lost a vote.
     BeginsIncarnation {
         /// The leader that has the acknowledgement.
         leader: NodeId,
@@ -207,15 +211,16 @@ pub enum Decision {
         /// The incarnation that begins.
         incarnation: crate::types::Incarnation,
     },
-    /// A member answers under another incarnation, and the registered one is gone: it takes its place.
+    /// A member answers under another incarnation, and the registered one is gone: it takes its
+    /// place.
     ReplacesIncarnation {
         /// Which member.
         member: NodeId,
         /// The incarnation that answers.
         incarnation: crate::types::Incarnation,
     },
-    /// A leader's log differs from this node's at a committed entry: one of the two lost what it had on disk. The message
-    /// was ignored.
+    /// A leader's log differs from this node's at a committed entry: one of the two lost what it
+    /// had on disk. The message was ignored.
     ContradictsCommitted {
         /// The leader.
         from: NodeId,
@@ -276,7 +281,8 @@ pub enum StepDown {
 }
 
 impl Decision {
-    /// Whether a person must look at it: a member lost what it had stored, or cannot be brought up to date.
+    /// Whether a person must look at it: a member lost what it had stored, or cannot be brought up
+    /// to date.
     #[must_use]
     pub fn is_alarm(&self) -> bool {
         matches!(
@@ -289,7 +295,8 @@ impl Decision {
         )
     }
 
-    /// Where the rule is written: a section of the Raft paper (extended version), of Ongaro's thesis, or of this crate.
+    /// Where the rule is written: a section of the Raft paper (extended version), of Ongaro's
+    /// thesis, or of this crate.
     #[must_use]
     pub fn rule(&self) -> &'static str {
         match self {
@@ -306,15 +313,27 @@ impl Decision {
                 VoteRefusal::LogBehind { .. } => "Raft 5.4.1",
                 VoteRefusal::LeaderAlive(_) => "thesis 4.2.3",
                 VoteRefusal::JustStarted => "thesis 6.4.1",
-                VoteRefusal::LowerPriority { .. } => "Raftian: the preferred node first, logs being equal",
+                VoteRefusal::LowerPriority { .. } => {
+                    "Raftian: the preferred node first, logs being equal"
+                }
             },
-            Decision::SawLaterTerm { .. } | Decision::SteppedDown { because: StepDown::LaterTerm } => "Raft 5.1",
-            Decision::SteppedDown { because: StepDown::LostQuorum } => "thesis 6.2",
-            Decision::SteppedDown { because: StepDown::DiskHangs } => "Raftian: a leader must be able to store",
-            Decision::SteppedDown { because: StepDown::Removed } => "thesis 4.2.2",
-            Decision::SteppedDown { because: StepDown::Diverged } | Decision::StateDiverged { .. } => {
-                "Raftian: equal logs make equal states"
+            Decision::SawLaterTerm { .. }
+            | Decision::SteppedDown {
+                because: StepDown::LaterTerm,
+            } => "Raft 5.1",
+            Decision::SteppedDown {
+                because: StepDown::LostQuorum,
+            } => "thesis 6.2",
+            Decision::SteppedDown {
+                because: StepDown::DiskHangs,
+            } => "Raftian: a leader must be able to store",
+            Decision::SteppedDown {
+                because: StepDown::Removed,
+            } => "thesis 4.2.2",
+            Decision::SteppedDown {
+                because: StepDown::Diverged,
             }
+            | Decision::StateDiverged { .. } => "Raftian: equal logs make equal states",
             Decision::ChangesMembers { joint: false, .. } => "thesis 4.1",
             Decision::ChangesMembers { joint: true, .. }
             | Decision::LeavesJoint { .. }
@@ -330,11 +349,15 @@ impl Decision {
             Decision::UnknownIncarnation { .. }
             | Decision::StaleIncarnation { .. }
             | Decision::BeginsIncarnation { .. }
-            | Decision::ReplacesIncarnation { .. } => "Raftian: who lost its disk lost its promises",
+            | Decision::ReplacesIncarnation { .. } => {
+                "Raftian: who lost its disk lost its promises"
+            }
             Decision::Truncated { .. } | Decision::LogsDiffer { .. } => "Raft 5.3",
             Decision::CommittedOwnTerm { .. } => "Raft 5.4.2",
             Decision::ContradictsCommitted { .. } => "Raft 5.4.3",
-            Decision::LostAcknowledged { .. } => "Raft 5.3: what is acknowledged is on stable storage",
+            Decision::LostAcknowledged { .. } => {
+                "Raft 5.3: what is acknowledged is on stable storage"
+            }
             Decision::IgnoredInvalidMessage { .. } => "Raftian: answer the world, never trust it",
         }
     }
@@ -343,14 +366,33 @@ impl Decision {
 impl fmt::Display for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Decision::AskedForPreVotes => write!(f, "heard of no leader in time and asks who would vote for it"),
+            Decision::AskedForPreVotes => write!(
+                f,
+                "heard of no leader in time and asks who would vote for it"
+            ),
             Decision::StoodForElection { transfer: false } => write!(f, "stands for election"),
-            Decision::StoodForElection { transfer: true } => write!(f, "stands for election, asked by the old leader"),
+            Decision::StoodForElection { transfer: true } => {
+                write!(f, "stands for election, asked by the old leader")
+            }
             Decision::WonElection { votes } => write!(f, "leads: {votes} votes are a majority"),
-            Decision::Voted { candidate, pre: true } => write!(f, "would vote for {candidate}"),
-            Decision::Voted { candidate, pre: false } => write!(f, "votes for {candidate}"),
-            Decision::RefusedVote { candidate, pre, because } => {
-                write!(f, "refuses {candidate} a {}: ", if *pre { "pre-vote" } else { "vote" })?;
+            Decision::Voted {
+                candidate,
+                pre: true,
+            } => write!(f, "would vote for {candidate}"),
+            Decision::Voted {
+                candidate,
+                pre: false,
+            } => write!(f, "votes for {candidate}"),
+            Decision::RefusedVote {
+                candidate,
+                pre,
+                because,
+            } => {
+                write!(
+                    f,
+                    "refuses {candidate} a {}: ",
+                    if *pre { "pre-vote" } else { "vote" }
+                )?;
                 match because {
                     VoteRefusal::OldTerm => write!(f, "its term is over"),
                     VoteRefusal::VotedFor(other) => write!(f, "the vote went to {other}"),
@@ -360,7 +402,10 @@ impl fmt::Display for Decision {
                     VoteRefusal::LeaderAlive(leader) => write!(f, "leader {leader} is alive"),
                     VoteRefusal::JustStarted => write!(f, "it may have promised a leader to wait"),
                     VoteRefusal::LowerPriority { mine, theirs } => {
-                        write!(f, "my priority {mine} is higher than its {theirs}, and my log as good")
+                        write!(
+                            f,
+                            "my priority {mine} is higher than its {theirs}, and my log as good"
+                        )
                     }
                 }
             }
@@ -378,51 +423,113 @@ impl fmt::Display for Decision {
                 }
             ),
             Decision::Truncated { from, to, leader } => {
-                write!(f, "cuts uncommitted {from} to {to}, which {leader}'s log replaces")
+                write!(
+                    f,
+                    "cuts uncommitted {from} to {to}, which {leader}'s log replaces"
+                )
             }
-            Decision::LogsDiffer { follower, next } => write!(f, "tries {follower} again from {next}: the logs differ"),
-            Decision::CommittedOwnTerm { index } => write!(f, "commits {index}, the first entry of its own term"),
+            Decision::LogsDiffer { follower, next } => {
+                write!(f, "tries {follower} again from {next}: the logs differ")
+            }
+            Decision::CommittedOwnTerm { index } => {
+                write!(f, "commits {index}, the first entry of its own term")
+            }
             Decision::TransfersLeadership { to } => write!(f, "hands leadership to {to}"),
             Decision::LeadershipTransferFailed { to } => write!(f, "gives up handing over to {to}"),
-            Decision::ChangesMembers { index, joint: false } => write!(f, "changes the members with {index}"),
+            Decision::ChangesMembers {
+                index,
+                joint: false,
+            } => write!(f, "changes the members with {index}"),
             Decision::ChangesMembers { index, joint: true } => {
-                write!(f, "changes the voters with {index}, old and new ones together until it is committed")
+                write!(
+                    f,
+                    "changes the voters with {index}, old and new ones together until it is committed"
+                )
             }
-            Decision::LeavesJoint { index } => write!(f, "leaves the old voters behind with {index}"),
-            Decision::Promotes { member } => write!(f, "makes {member}, which has kept up, a voter"),
-            Decision::RolledBackMembers { index } => write!(f, "goes back to the members before {index}"),
+            Decision::LeavesJoint { index } => {
+                write!(f, "leaves the old voters behind with {index}")
+            }
+            Decision::Promotes { member } => {
+                write!(f, "makes {member}, which has kept up, a voter")
+            }
+            Decision::RolledBackMembers { index } => {
+                write!(f, "goes back to the members before {index}")
+            }
             Decision::TookSnapshot { index, log_after } => {
-                write!(f, "takes a snapshot at {index}; its log begins after {log_after}")
+                write!(
+                    f,
+                    "takes a snapshot at {index}; its log begins after {log_after}"
+                )
             }
             Decision::SendsSnapshot { follower, index } => {
-                write!(f, "sends {follower} a snapshot at {index}: the log does not reach back far enough")
+                write!(
+                    f,
+                    "sends {follower} a snapshot at {index}: the log does not reach back far enough"
+                )
             }
-            Decision::InstalledSnapshot { leader, index, tail_kept } => {
+            Decision::InstalledSnapshot {
+                leader,
+                index,
+                tail_kept,
+            } => {
                 write!(f, "installs {leader}'s snapshot at {index}")?;
-                f.write_str(if *tail_kept { " and keeps its log after it" } else { " in place of its log" })
+                f.write_str(if *tail_kept {
+                    " and keeps its log after it"
+                } else {
+                    " in place of its log"
+                })
             }
             Decision::ConfirmedReads { round, count } => {
-                write!(f, "still leads: a majority answered round {round}, for {count} reads")
+                write!(
+                    f,
+                    "still leads: a majority answered round {round}, for {count} reads"
+                )
             }
-            Decision::RefusedLargeSnapshot { leader, size, limit } => {
-                write!(f, "refuses {leader}'s snapshot of {size} bytes: it takes at most {limit}")
+            Decision::RefusedLargeSnapshot {
+                leader,
+                size,
+                limit,
+            } => {
+                write!(
+                    f,
+                    "refuses {leader}'s snapshot of {size} bytes: it takes at most {limit}"
+                )
             }
-            Decision::SnapshotTooLarge { follower, size, limit } => write!(
+            Decision::SnapshotTooLarge {
+                follower,
+                size,
+                limit,
+            } => write!(
                 f,
                 "cannot bring {follower} up to date: the snapshot has {size} bytes and {follower} takes at most {limit}; \
                  raise max_snapshot_bytes there"
             ),
             Decision::ReadByLease => write!(f, "answers a read by its clock"),
             Decision::UnknownIncarnation { peer, incarnation } => {
-                write!(f, "ignores {peer} in incarnation {}, which is no member", incarnation.0)
+                write!(
+                    f,
+                    "ignores {peer} in incarnation {}, which is no member",
+                    incarnation.0
+                )
             }
             Decision::StaleIncarnation { peer } => {
-                write!(f, "is addressed by {peer} as another incarnation; it must join again")
+                write!(
+                    f,
+                    "is addressed by {peer} as another incarnation; it must join again"
+                )
             }
             Decision::StateDiverged { follower, index } => {
-                write!(f, "sees {follower} in another state at {index} and replaces it by a snapshot")
+                write!(
+                    f,
+                    "sees {follower} in another state at {index} and replaces it by a snapshot"
+                )
             }
-            Decision::LostAcknowledged { follower, acknowledged, refused, witness } => {
+            Decision::LostAcknowledged {
+                follower,
+                acknowledged,
+                refused,
+                witness,
+            } => {
                 write!(
                     f,
                     "no longer counts {follower}: it acknowledged {acknowledged} and refuses {refused}, so its disk lost \
@@ -434,22 +541,35 @@ impl fmt::Display for Decision {
                     "it must join again under another incarnation"
                 })
             }
-            Decision::BeginsIncarnation { leader, acknowledged, incarnation } => write!(
+            Decision::BeginsIncarnation {
+                leader,
+                acknowledged,
+                incarnation,
+            } => write!(
                 f,
                 "begins incarnation {}: {leader} has its acknowledgement of {acknowledged}, which its disk does not hold \
                  any more, as after restoring an older copy of the disk. It joins again once a majority of the other members \
                  agrees",
                 incarnation.0
             ),
-            Decision::ReplacesIncarnation { member, incarnation } => {
-                write!(f, "lets {member} join again under incarnation {}", incarnation.0)
+            Decision::ReplacesIncarnation {
+                member,
+                incarnation,
+            } => {
+                write!(
+                    f,
+                    "lets {member} join again under incarnation {}",
+                    incarnation.0
+                )
             }
             Decision::ContradictsCommitted { from, mine, theirs } => write!(
                 f,
                 "ignores {from}, which leads with {theirs} where {mine} is committed here: one of the two lost what it had on \
                  disk"
             ),
-            Decision::IgnoredInvalidMessage { from, what } => write!(f, "ignores a message from {from}: {what}"),
+            Decision::IgnoredInvalidMessage { from, what } => {
+                write!(f, "ignores a message from {from}: {what}")
+            }
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Raft consensus as a value.
 //!
-//! [`Node`] is a struct: it takes an [`Input`] and the time, and gives back [`Actions`] for somebody else to perform.
-//! It holds no socket, file, clock, thread or global, and its only randomness is a ChaCha8 generator seeded from its
-//! [`Config`]. A recorded list of inputs replays a node bit for bit.
+//! [`Node`] is a struct: it takes an [`Input`] and the time, and gives back [`Actions`] for
+//! somebody else to perform. It holds no socket, file, clock, thread or global, and its only
+//! randomness is a ChaCha8 generator seeded from its [`Config`]. A recorded list of inputs replays
+//! a node bit for bit.
 //!
 //! ```
 //! use raftian_raft::{Config, Input, Membership, Moment, Node, NodeId, Restored, RoleKind};
@@ -21,31 +22,39 @@
 //! ```
 //!
 //! # Where the paper is
-//! Sections and figures without a name are those of Ongaro and Ousterhout, "In Search of an Understandable Consensus
-//! Algorithm (Extended Version)"; "thesis" is Ongaro's "Consensus: Bridging Theory and Practice". Names follow them.
+//! Sections and figures without a name are those of Ongaro and Ousterhout, "In Search of an
+//! Understandable Consensus Algorithm (Extended Version)"; "thesis" is Ongaro's "Consensus:
+//! Bridging Theory and Practice". Names follow them.
 //!
 //! # Where we deviate
-//! * The RPCs are one-way messages, each with its sender's term; an answer is matched by what it says.
-//! * A refused AppendEntries carries a hint (end of section 5.3), so at most one refusal is spent on each conflicting
-//!   term.
-//! * The commit index is sent as soon as it moves, without waiting for the next command or heartbeat.
-//! * A heartbeat is answered without waiting for the follower's disk; the answer speaks only of what is on it.
-//! * Members have incarnations ([`Incarnation`]): a node that lost its disk is not the member it was, and joins again.
-//! * A membership with one voter more or less is one entry (thesis 4.1); any other change is joint (section 6), and the
-//!   leader leaves the joint configuration by itself.
-//! * Pre-vote, check-quorum and leader stickiness (thesis 9.6, 6.2, 4.2.3) are on unless switched off.
+//! * The RPCs are one-way messages, each with its sender's term; an answer is matched by what it
+//!   says.
+//! * A refused AppendEntries carries a hint (end of section 5.3), so at most one refusal is spent
+//!   on each conflicting term.
+//! * The commit index is sent as soon as it moves, without waiting for the next command or
+//!   heartbeat.
+//! * A heartbeat is answered without waiting for the follower's disk; the answer speaks only of
+//!   what is on it.
+//! * Members have incarnations ([`Incarnation`]): a node that lost its disk is not the member it
+//!   was, and joins again.
+//! * A membership with one voter more or less is one entry (thesis 4.1); any other change is joint
+//!   (section 6), and the leader leaves the joint configuration by itself.
+//! * Pre-vote, check-quorum and leader stickiness (thesis 9.6, 6.2, 4.2.3) are on unless switched
+//!   off.
 //! * A follower applies an entry only when it is on its own disk too.
 //! * A leader whose disk hangs steps down.
 //!
 //! # Decisions
-//! **Promises stay inside.** See `actions.rs`: what must not leave before a write is done is not given out before.
+//! **Promises stay inside.** See `actions.rs`: what must not leave before a write is done is not
+//! given out before.
 //!
-//! **The log is in memory.** Decision: all entries after the last snapshot are held in memory and the disk is read
-//! once, at start. Why: no storage call inside the algorithm, so no error path in it. Would change if: a game's log
-//! between two snapshots outgrew memory.
+//! **The log is in memory.** Decision: all entries after the last snapshot are held in memory and
+//! the disk is read once, at start. Why: no storage call inside the algorithm, so no error path in
+//! it. Would change if: a game's log between two snapshots outgrew memory.
 //!
-//! **Time is stepped with every input.** Decision: due timers fire at the end of any step. Why: a node that is busy
-//! with messages cannot miss its own deadline. Would change if: profiles showed the check to cost anything.
+//! **Time is stepped with every input.** Decision: due timers fire at the end of any step. Why: a
+//! node that is busy with messages cannot miss its own deadline. Would change if: profiles showed
+//! the check to cost anything.
 #![no_std]
 
 extern crate alloc;
@@ -72,14 +81,16 @@ mod snapshot;
 mod status;
 mod types;
 
-pub use actions::{Actions, HardState, RefusalReason, Refused, RequestError, Restored, Work, Write, WriteNumber};
+pub use actions::{
+    Actions, HardState, RefusalReason, Refused, RequestError, Restored, Work, Write, WriteNumber,
+};
 pub use config::{Config, ConfigError};
 pub use entry::{Bytes, Command, Entry, Payload};
 pub use event::{Decision, Event, StepDown, VoteRefusal};
 pub use membership::{Change, Member, Membership, MembershipError, Standing};
 pub use message::{
-    AppendEntries, AppendReply, AppendResult, Body, InstallSnapshot, Message, Probe, SnapshotReply, SnapshotResult,
-    StateHash,
+    AppendEntries, AppendReply, AppendResult, Body, InstallSnapshot, Message, Probe, SnapshotReply,
+    SnapshotResult, StateHash,
 };
 pub use node::{Input, Node, TakenSnapshot};
 pub use planted::PlantedFault;

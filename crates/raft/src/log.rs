@@ -1,4 +1,5 @@
-//! The log in memory: every entry after the last snapshot, and some before it for peers that are a little behind.
+//! The log in memory: every entry after the last snapshot, and some before it for peers that are a
+//! little behind.
 
 use alloc::vec::Vec;
 
@@ -12,7 +13,8 @@ use crate::types::{Index, LogPosition, Stamp, Term};
 pub(crate) struct Log {
     start: LogStart,
     entries: Vec<Entry>,
-    /// The memberships in the log with their indexes, after the one that was in force before it. Never empty.
+    /// The memberships in the log with their indexes, after the one that was in force before it.
+    /// Never empty.
     memberships: Vec<(Index, Membership)>,
     /// Where the last entry stands that a witness has forgotten the contents of.
     withheld: Option<Index>,
@@ -23,8 +25,8 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// A log restored from disk, or why no node could have written it. `founding` is the membership as of `since`, which
-    /// is the snapshot's or the cluster's first.
+    /// A log restored from disk, or why no node could have written it. `founding` is the membership
+    /// as of `since`, which is the snapshot's or the cluster's first.
     pub(crate) fn restore(
         start: LogStart,
         (since, founding): (Index, Membership),
@@ -37,7 +39,11 @@ impl Log {
             memberships: alloc::vec![(since, founding)],
             withheld: None,
             covered: since.max(start.position.index),
-            uncovered_bytes: entries.iter().filter(|entry| entry.index > since).map(Entry::size).sum(),
+            uncovered_bytes: entries
+                .iter()
+                .filter(|entry| entry.index > since)
+                .map(Entry::size)
+                .sum(),
         };
         for entry in &entries {
             if entry.index != previous.0.index.next() || entry.index == previous.0.index {
@@ -60,7 +66,14 @@ impl Log {
     pub(crate) fn after(start: LogStart, membership: Membership) -> Self {
         let memberships = alloc::vec![(start.position.index, membership)];
         let covered = start.position.index;
-        Log { start, entries: Vec::new(), memberships, withheld: None, covered, uncovered_bytes: 0 }
+        Log {
+            start,
+            entries: Vec::new(),
+            memberships,
+            withheld: None,
+            covered,
+            uncovered_bytes: 0,
+        }
     }
 
     /// Bytes of the entries that no snapshot covers.
@@ -72,7 +85,10 @@ impl Log {
     pub(crate) fn cover(&mut self, index: Index) {
         if index > self.covered {
             let count = usize::try_from(index.0 - self.covered.0).expect("the log fits in memory");
-            let bytes: usize = self.from(self.covered.next())[..count].iter().map(Entry::size).sum();
+            let bytes: usize = self.from(self.covered.next())[..count]
+                .iter()
+                .map(Entry::size)
+                .sum();
             self.uncovered_bytes -= bytes;
             self.covered = index;
         }
@@ -81,7 +97,9 @@ impl Log {
     #[inline]
     fn look_at(&mut self, entry: &Entry, since: Index) {
         match &entry.payload {
-            Payload::Membership(membership) if entry.index > since => self.adopt(entry.index, membership),
+            Payload::Membership(membership) if entry.index > since => {
+                self.adopt(entry.index, membership)
+            }
             Payload::Withheld => self.withheld = Some(entry.index),
             Payload::Membership(_) | Payload::Empty | Payload::Command(_) => {}
         }
@@ -97,7 +115,10 @@ impl Log {
     pub(crate) fn uncover(&mut self, index: Index) {
         if index < self.covered {
             let count = usize::try_from(self.covered.0 - index.0).expect("the log fits in memory");
-            let bytes: usize = self.from(index.next())[..count].iter().map(Entry::size).sum();
+            let bytes: usize = self.from(index.next())[..count]
+                .iter()
+                .map(Entry::size)
+                .sum();
             self.uncovered_bytes += bytes;
             self.covered = index;
         }
@@ -115,16 +136,20 @@ impl Log {
 
     /// Position of the last entry.
     pub(crate) fn last(&self) -> LogPosition {
-        self.entries.last().map_or(self.start.position, Entry::position)
+        self.entries
+            .last()
+            .map_or(self.start.position, Entry::position)
     }
 
     /// Game clock of the last entry.
     pub(crate) fn last_stamp(&self) -> Stamp {
-        self.entries.last().map_or(self.start.stamp, |entry| entry.stamp)
+        self.entries
+            .last()
+            .map_or(self.start.stamp, |entry| entry.stamp)
     }
 
-    /// The members by the newest entry that says so: "a server always uses the latest configuration in its log,
-    /// regardless of whether the entry is committed" (section 6).
+    /// The members by the newest entry that says so: "a server always uses the latest configuration
+    /// in its log, regardless of whether the entry is committed" (section 6).
     pub(crate) fn membership(&self) -> &Membership {
         &self.newest_membership().1
     }
@@ -135,13 +160,17 @@ impl Log {
     }
 
     fn newest_membership(&self) -> &(Index, Membership) {
-        self.memberships.last().expect("there is always the membership before the log")
+        self.memberships
+            .last()
+            .expect("there is always the membership before the log")
     }
 
     /// The members before the newest change, if the log still knows.
     pub(crate) fn membership_before(&self) -> Option<&Membership> {
         let before = self.memberships.len().checked_sub(2)?;
-        self.memberships.get(before).map(|(_, membership)| membership)
+        self.memberships
+            .get(before)
+            .map(|(_, membership)| membership)
     }
 
     /// The members as of `index`, which must not be before the log's first membership.
@@ -158,12 +187,20 @@ impl Log {
     /// Term of the entry at `index`; `None` outside the log. The base counts as part of it.
     pub(crate) fn term_at(&self, index: Index) -> Option<Term> {
         let base = self.start.position;
-        if index == base.index { Some(base.term) } else { self.get(index).map(|entry| entry.term) }
+        if index == base.index {
+            Some(base.term)
+        } else {
+            self.get(index).map(|entry| entry.term)
+        }
     }
 
     /// Game clock of the entry at `index`; `None` outside the log.
     pub(crate) fn stamp_at(&self, index: Index) -> Option<Stamp> {
-        if index == self.start.position.index { Some(self.start.stamp) } else { self.get(index).map(|e| e.stamp) }
+        if index == self.start.position.index {
+            Some(self.start.stamp)
+        } else {
+            self.get(index).map(|e| e.stamp)
+        }
     }
 
     /// Position at `index`; `None` outside the log.
@@ -171,8 +208,8 @@ impl Log {
         self.term_at(index).map(|term| LogPosition { term, index })
     }
 
-    /// Whether the entry at `position.index` has `position.term` (the consistency check of section 5.3). Below the base
-    /// nothing matches: what was there is not known any more.
+    /// Whether the entry at `position.index` has `position.term` (the consistency check of section
+    /// 5.3). Below the base nothing matches: what was there is not known any more.
     pub(crate) fn matches(&self, position: LogPosition) -> bool {
         self.term_at(position.index) == Some(position.term)
     }
@@ -183,14 +220,16 @@ impl Log {
         self.entries.get(usize::try_from(place).ok()?)
     }
 
-    /// Entries from `from` to the end; empty if `from` is after the end. `from` must be after the base.
+    /// Entries from `from` to the end; empty if `from` is after the end. `from` must be after the
+    /// base.
     pub(crate) fn from(&self, from: Index) -> &[Entry] {
-        let offset = usize::try_from(from.0.saturating_sub(self.start.position.index.0 + 1)).unwrap_or(usize::MAX);
+        let offset = usize::try_from(from.0.saturating_sub(self.start.position.index.0 + 1))
+            .unwrap_or(usize::MAX);
         self.entries.get(offset..).unwrap_or(&[])
     }
 
-    /// Entries from `from`, at most `count` of them and at most `bytes` in sum, but at least one if there is one. Gives
-    /// the sum too.
+    /// Entries from `from`, at most `count` of them and at most `bytes` in sum, but at least one if
+    /// there is one. Gives the sum too.
     pub(crate) fn batch(&self, from: Index, count: usize, bytes: usize) -> (&[Entry], usize) {
         let rest = self.from(from);
         let (mut len, mut sum) = (0, 0);
@@ -205,7 +244,11 @@ impl Log {
 
     /// Appends the next entry. Its index must follow the last one's: callers build it so.
     pub(crate) fn push(&mut self, entry: Entry) {
-        assert_eq!(entry.index, self.last().index.next(), "an appended entry must follow the last one");
+        assert_eq!(
+            entry.index,
+            self.last().index.next(),
+            "an appended entry must follow the last one"
+        );
         self.look_at(&entry, Index(0));
         self.uncovered_bytes += entry.size();
         self.entries.push(entry);
@@ -215,7 +258,10 @@ impl Log {
     pub(crate) fn extend(&mut self, mut entries: Vec<Entry>) {
         let mut next = self.last().index.next();
         for entry in &entries {
-            assert_eq!(entry.index, next, "an appended entry must follow the last one");
+            assert_eq!(
+                entry.index, next,
+                "an appended entry must follow the last one"
+            );
             self.look_at(entry, Index(0));
             self.uncovered_bytes += entry.size();
             next = next.next();
@@ -223,8 +269,8 @@ impl Log {
         self.entries.append(&mut entries);
     }
 
-    /// Drops every entry at and after `from`, which must be after the base. Memberships they brought are undone with
-    /// them.
+    /// Drops every entry at and after `from`, which must be after the base. Memberships they
+    /// brought are undone with them.
     pub(crate) fn truncate(&mut self, from: Index) {
         assert!(from > self.covered, "a snapshot is never truncated");
         let bytes: usize = self.from(from).iter().map(Entry::size).sum();
@@ -233,30 +279,46 @@ impl Log {
         self.entries.truncate(keep);
         self.memberships.retain(|(at, _)| *at < from);
         if self.withheld.is_some_and(|at| at >= from) {
-            let last = self.entries.iter().rev().find(|entry| entry.payload == Payload::Withheld);
+            let last = self
+                .entries
+                .iter()
+                .rev()
+                .find(|entry| entry.payload == Payload::Withheld);
             self.withheld = last.map(|entry| entry.index);
         }
     }
 
-    /// Drops the entries up to `up_to`, which must be in the log and covered by a snapshot (section 7).
+    /// Drops the entries up to `up_to`, which must be in the log and covered by a snapshot (section
+    /// 7).
     pub(crate) fn compact(&mut self, up_to: Index) {
         self.cover(up_to);
-        let position = self.position_at(up_to).expect("only entries of the log are compacted");
-        let stamp = self.stamp_at(up_to).expect("only entries of the log are compacted");
-        let count = usize::try_from(up_to.0 - self.start.position.index.0).expect("the log fits in memory");
+        let position = self
+            .position_at(up_to)
+            .expect("only entries of the log are compacted");
+        let stamp = self
+            .stamp_at(up_to)
+            .expect("only entries of the log are compacted");
+        let count =
+            usize::try_from(up_to.0 - self.start.position.index.0).expect("the log fits in memory");
         self.entries.drain(..count);
         self.start = LogStart { position, stamp };
         let newer = self.memberships.partition_point(|(at, _)| *at <= up_to);
         self.memberships.drain(..newer.saturating_sub(1));
     }
 
-    /// The last position at or before `index` whose term is not later than `term`: where logs of two nodes may still be
-    /// equal (end of section 5.3). Terms never go back along a log, so it is found by bisection.
+    /// The last position at or before `index` whose term is not later than `term`: where logs of
+    /// two nodes may still be equal (end of section 5.3). Terms never go back along a log, so it is
+    /// found by bisection.
     pub(crate) fn last_of_term_at_most(&self, index: Index, term: Term) -> LogPosition {
-        let behind = usize::try_from(index.0.saturating_sub(self.start.position.index.0)).unwrap_or(usize::MAX);
+        let behind = usize::try_from(index.0.saturating_sub(self.start.position.index.0))
+            .unwrap_or(usize::MAX);
         let end = behind.min(self.entries.len());
         let count = self.entries[..end].partition_point(|entry| entry.term <= term);
-        if count == 0 { self.start.position } else { self.entries[count - 1].position() }
+        if count == 0 {
+            self.start.position
+        } else {
+            self.entries[count - 1].position()
+        }
     }
 }
 

@@ -7,15 +7,17 @@ use alloc::vec::Vec;
 
 use crate::types::{Incarnation, NodeId};
 
-/// The members of a cluster. While the voters change from one set to another it is joint (section 6): then whatever
-/// needs a majority needs one of each set. A copy shares the members with the original.
+/// The members of a cluster. While the voters change from one set to another it is joint (section
+/// 6): then whatever needs a majority needs one of each set. A copy shares the members with the
+/// original.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(try_from = "Parts", into = "Parts"))]
 pub struct Membership {
     members: Arc<BTreeMap<NodeId, Member>>,
-    /// Witnesses that were removed, with the incarnation of the disk each had: it holds entries without their contents, so
-    /// it cannot serve as another kind of member. Forgotten when the id is a member again.
+    /// Witnesses that were removed, with the incarnation of the disk each had: it holds entries
+    /// without their contents, so it cannot serve as another kind of member. Forgotten when the id
+    /// is a member again.
     former_witnesses: Arc<BTreeMap<NodeId, Incarnation>>,
 }
 
@@ -23,7 +25,8 @@ pub struct Membership {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Member {
-    /// Which life of the member: a node whose disk was lost comes back with another, and is not this member.
+    /// Which life of the member: a node whose disk was lost comes back with another, and is not
+    /// this member.
     pub incarnation: Incarnation,
     /// What it is from now on; `None` for one that leaves with the joint configuration.
     pub standing: Option<Standing>,
@@ -37,7 +40,8 @@ pub struct Member {
 pub enum Standing {
     /// It votes, stores, applies and may lead.
     Voter,
-    /// It votes and remembers which entries there are, but not what they say; so it never leads and applies nothing.
+    /// It votes and remembers which entries there are, but not what they say; so it never leads and
+    /// applies nothing.
     Witness,
     /// It stores and applies, but does not vote (thesis 4.2.1).
     Learner,
@@ -71,23 +75,29 @@ pub enum MembershipError {
     /// The member to be removed is none.
     #[error("{0} is no member")]
     NoMember(NodeId),
-    /// A voter would be replaced by another incarnation that votes too, or in a joint configuration, or a witness by any
-    /// other: one vote could count for two, or a disk without contents for one that has them.
+    /// A voter would be replaced by another incarnation that votes too, or in a joint
+    /// configuration, or a witness by any other: one vote could count for two, or a disk without
+    /// contents for one that has them.
     #[error(
         "{0} is a voter under another incarnation; add that one as a joining member in a change of its own, or remove the voter first"
     )]
     OtherIncarnation(NodeId),
     /// What a witness has forgotten cannot be given back to it in place.
-    #[error("{0} is a witness, or would become one with a full log; remove it and add it with an empty disk")]
+    #[error(
+        "{0} is a witness, or would become one with a full log; remove it and add it with an empty disk"
+    )]
     WitnessForEver(NodeId),
-    /// A removed witness would be added as another kind of member with the same disk, which holds no entry contents.
-    #[error("{0} was a witness and its disk never held a state; add it as a witness, or with an empty disk")]
+    /// A removed witness would be added as another kind of member with the same disk, which holds
+    /// no entry contents.
+    #[error(
+        "{0} was a witness and its disk never held a state; add it as a witness, or with an empty disk"
+    )]
     FormerWitness(NodeId),
     /// Nothing would change.
     #[error("nothing would change")]
     Nothing,
-    /// No change leads to a member that was what this one is said to have been: who did not vote has no old vote, and a
-    /// witness was always one. Only bytes from elsewhere can say so.
+    /// No change leads to a member that was what this one is said to have been: who did not vote
+    /// has no old vote, and a witness was always one. Only bytes from elsewhere can say so.
     #[error("{0} cannot have become what it is said to be")]
     Impossible(NodeId),
 }
@@ -104,11 +114,13 @@ impl Standing {
 }
 
 impl Membership {
-    /// Most members of a cluster. Every node keeps state for every other, and a message to each leaves per heartbeat.
+    /// Most members of a cluster. Every node keeps state for every other, and a message to each
+    /// leaves per heartbeat.
     ///
-    /// Decision: the bound is kept wherever a membership comes from elsewhere or changes; [`Membership::crowd`] alone
-    /// goes without it. Why: bytes from a peer must not decide how much a node holds; an experiment holds its ten
-    /// thousand nodes anyway. Would change if: larger clusters were to be run for real.
+    /// Decision: the bound is kept wherever a membership comes from elsewhere or changes;
+    /// [`Membership::crowd`] alone goes without it. Why: bytes from a peer must not decide how much
+    /// a node holds; an experiment holds its ten thousand nodes anyway. Would change if: larger
+    /// clusters were to be run for real.
     pub const MAX_MEMBERS: usize = 256;
 
     /// A cluster of these voters, all in their first life.
@@ -116,43 +128,82 @@ impl Membership {
     /// # Errors
     /// If there are none or too many.
     pub fn new(voters: impl IntoIterator<Item = NodeId>) -> Result<Self, MembershipError> {
-        Self::of(voters.into_iter().map(|id| (id, Incarnation::default(), Standing::Voter)))
+        Self::of(
+            voters
+                .into_iter()
+                .map(|id| (id, Incarnation::default(), Standing::Voter)),
+        )
     }
 
     /// A cluster of these members.
     ///
     /// # Errors
     /// If nobody in it may lead, or there are too many.
-    pub fn of(members: impl IntoIterator<Item = (NodeId, Incarnation, Standing)>) -> Result<Self, MembershipError> {
-        let member =
-            |(id, incarnation, standing)| (id, Member { incarnation, standing: Some(standing), outgoing: None });
+    pub fn of(
+        members: impl IntoIterator<Item = (NodeId, Incarnation, Standing)>,
+    ) -> Result<Self, MembershipError> {
+        let member = |(id, incarnation, standing)| {
+            (
+                id,
+                Member {
+                    incarnation,
+                    standing: Some(standing),
+                    outgoing: None,
+                },
+            )
+        };
         Membership::with_members(members.into_iter().map(member).collect()).checked()
     }
 
-    /// A cluster of any number of voters, for experiments in one process. More than [`Membership::MAX_MEMBERS`] can
-    /// elect and replicate, but neither change nor travel: nobody takes a change of them, or reads them from bytes.
+    /// A cluster of any number of voters, for experiments in one process. More than
+    /// [`Membership::MAX_MEMBERS`] can elect and replicate, but neither change nor travel: nobody
+    /// takes a change of them, or reads them from bytes.
     ///
     /// # Errors
     /// If there are none.
     pub fn crowd(voters: impl IntoIterator<Item = NodeId>) -> Result<Self, MembershipError> {
-        let voter = Member { incarnation: Incarnation::default(), standing: Some(Standing::Voter), outgoing: None };
+        let voter = Member {
+            incarnation: Incarnation::default(),
+            standing: Some(Standing::Voter),
+            outgoing: None,
+        };
         let members: BTreeMap<_, _> = voters.into_iter().map(|id| (id, voter)).collect();
-        if members.is_empty() { Err(MembershipError::NoVoters) } else { Ok(Membership::with_members(members)) }
+        if members.is_empty() {
+            Err(MembershipError::NoVoters)
+        } else {
+            Ok(Membership::with_members(members))
+        }
     }
 
     fn with_members(members: BTreeMap<NodeId, Member>) -> Self {
-        Membership { members: Arc::new(members), former_witnesses: Arc::default() }
+        Membership {
+            members: Arc::new(members),
+            former_witnesses: Arc::default(),
+        }
     }
 
     fn checked(self) -> Result<Self, MembershipError> {
         let joint = self.is_joint();
-        if !self.members.values().any(|member| member.standing == Some(Standing::Voter)) {
+        if !self
+            .members
+            .values()
+            .any(|member| member.standing == Some(Standing::Voter))
+        {
             Err(MembershipError::NoVoters)
         } else if self.members.len() > Self::MAX_MEMBERS {
             Err(MembershipError::TooMany)
-        } else if !joint && self.members.values().any(|member| member.standing.is_none()) {
+        } else if !joint
+            && self
+                .members
+                .values()
+                .any(|member| member.standing.is_none())
+        {
             Err(MembershipError::Nothing)
-        } else if let Some((id, _)) = self.members.iter().find(|(_, member)| !member.is_possible()) {
+        } else if let Some((id, _)) = self
+            .members
+            .iter()
+            .find(|(_, member)| !member.is_possible())
+        {
             Err(MembershipError::Impossible(*id))
         } else {
             Ok(self)
@@ -176,7 +227,8 @@ impl Membership {
         self.members.iter().map(|(id, member)| (*id, member))
     }
 
-    /// The voters, witnesses included, in order of their ids; in a joint configuration those of the new one.
+    /// The voters, witnesses included, in order of their ids; in a joint configuration those of the
+    /// new one.
     pub fn voters(&self) -> impl Iterator<Item = NodeId> + '_ {
         self.with(|member| member.standing.is_some_and(Standing::votes))
     }
@@ -192,13 +244,18 @@ impl Membership {
     }
 
     fn with(&self, holds: fn(&Member) -> bool) -> impl Iterator<Item = NodeId> + '_ {
-        self.members.iter().filter(move |(_, member)| holds(member)).map(|(id, _)| *id)
+        self.members
+            .iter()
+            .filter(move |(_, member)| holds(member))
+            .map(|(id, _)| *id)
     }
 
     /// Whether the voters are changing.
     #[must_use]
     pub fn is_joint(&self) -> bool {
-        self.members.values().any(|member| member.outgoing.is_some())
+        self.members
+            .values()
+            .any(|member| member.outgoing.is_some())
     }
 
     /// Whether `id` counts in majorities, of the old or the new voters.
@@ -207,14 +264,16 @@ impl Membership {
         self.members.get(&id).is_some_and(Member::votes)
     }
 
-    /// Whether the voters for which `agrees` holds are a majority, of both sets in a joint configuration.
+    /// Whether the voters for which `agrees` holds are a majority, of both sets in a joint
+    /// configuration.
     pub fn is_quorum(&self, agrees: impl Fn(NodeId) -> bool) -> bool {
         self.reached_by_majority(agrees)
     }
 
-    /// The largest value that a majority has reached: the value at the majority's place when all are sorted downwards
-    /// (the rule for commitment in figure 2), and in a joint configuration the smaller of the two. Sorted in an array,
-    /// a small one for the clusters there are, because this runs with every acknowledgement; only a crowd allocates.
+    /// The largest value that a majority has reached: the value at the majority's place when all
+    /// are sorted downwards (the rule for commitment in figure 2), and in a joint configuration the
+    /// smaller of the two. Sorted in an array, a small one for the clusters there are, because this
+    /// runs with every acknowledgement; only a crowd allocates.
     pub fn reached_by_majority<T: Copy + Ord + Default>(&self, value: impl Fn(NodeId) -> T) -> T {
         const MAX: usize = Membership::MAX_MEMBERS;
         let members = self.members.len();
@@ -229,7 +288,12 @@ impl Membership {
     }
 
     /// With room for what the new and the old voters have reached.
-    fn reached<T: Copy + Ord + Default>(&self, value: impl Fn(NodeId) -> T, new: &mut [T], old: &mut [T]) -> T {
+    fn reached<T: Copy + Ord + Default>(
+        &self,
+        value: impl Fn(NodeId) -> T,
+        new: &mut [T],
+        old: &mut [T],
+    ) -> T {
         let (mut new_count, mut old_count) = (0, 0);
         for (id, member) in self.members.iter() {
             let reached = value(*id);
@@ -243,11 +307,15 @@ impl Membership {
             }
         }
         let new = at_majority(&mut new[..new_count]);
-        if old_count == 0 { new } else { new.min(at_majority(&mut old[..old_count])) }
+        if old_count == 0 {
+            new
+        } else {
+            new.min(at_majority(&mut old[..old_count]))
+        }
     }
 
-    /// The membership after `change`. It is joint if more than one voter comes or goes; a single one may change at once,
-    /// because then any two majorities share a voter (thesis 4.1).
+    /// The membership after `change`. It is joint if more than one voter comes or goes; a single
+    /// one may change at once, because then any two majorities share a voter (thesis 4.1).
     ///
     /// # Errors
     /// If the result cannot be, or this membership is itself joint.
@@ -255,8 +323,11 @@ impl Membership {
         if self.is_joint() {
             return Err(MembershipError::Joint);
         }
-        let mut next: BTreeMap<_, _> =
-            self.members.iter().filter_map(|(id, m)| Some((*id, (m.incarnation, m.standing?)))).collect();
+        let mut next: BTreeMap<_, _> = self
+            .members
+            .iter()
+            .filter_map(|(id, m)| Some((*id, (m.incarnation, m.standing?))))
+            .collect();
         match change {
             Change::Set(id, incarnation, standing) => {
                 next.insert(*id, (*incarnation, *standing));
@@ -265,23 +336,41 @@ impl Membership {
                 next.remove(id).ok_or(MembershipError::NoMember(*id))?;
             }
             Change::Replace(members) => {
-                next = members.iter().map(|(id, incarnation, standing)| (*id, (*incarnation, *standing))).collect();
+                next = members
+                    .iter()
+                    .map(|(id, incarnation, standing)| (*id, (*incarnation, *standing)))
+                    .collect();
             }
         }
         for (id, (incarnation, standing)) in &next {
-            if let Some(Member { incarnation: before, standing: Some(was), .. }) = self.members.get(id) {
-                if before != incarnation && was.votes() && (standing.votes() || *was == Standing::Witness) {
+            if let Some(Member {
+                incarnation: before,
+                standing: Some(was),
+                ..
+            }) = self.members.get(id)
+            {
+                if before != incarnation
+                    && was.votes()
+                    && (standing.votes() || *was == Standing::Witness)
+                {
                     return Err(MembershipError::OtherIncarnation(*id));
                 }
-                if was != standing && before == incarnation && [was, standing].contains(&&Standing::Witness) {
+                if was != standing
+                    && before == incarnation
+                    && [was, standing].contains(&&Standing::Witness)
+                {
                     return Err(MembershipError::WitnessForEver(*id));
                 }
             }
-            if *standing != Standing::Witness && self.former_witnesses.get(id) == Some(incarnation) {
+            if *standing != Standing::Witness && self.former_witnesses.get(id) == Some(incarnation)
+            {
                 return Err(MembershipError::FormerWitness(*id));
             }
         }
-        let mut next = Self::of(next.into_iter().map(|(id, (incarnation, standing))| (id, incarnation, standing)))?;
+        let mut next = Self::of(
+            next.into_iter()
+                .map(|(id, (incarnation, standing))| (id, incarnation, standing)),
+        )?;
         next.former_witnesses = self.former_witnesses_after(&next.members);
         if next.former_witnesses.len() > Self::MAX_MEMBERS {
             return Err(MembershipError::TooMany);
@@ -289,14 +378,18 @@ impl Membership {
         if next == *self {
             return Err(MembershipError::Nothing);
         }
-        let changed =
-            self.voters().filter(|id| !next.votes(*id)).count() + next.voters().filter(|id| !self.votes(*id)).count();
+        let changed = self.voters().filter(|id| !next.votes(*id)).count()
+            + next.voters().filter(|id| !self.votes(*id)).count();
         if changed <= 1 {
             return Ok(next);
         }
-        // A joint configuration has one incarnation of each member, which must be the one that votes in the old set.
+        // A joint configuration has one incarnation of each member, which must be the one that
+        // votes in the old set.
         let replaced = self.members.iter().find(|(id, before)| {
-            before.votes() && next.member(**id).is_some_and(|member| member.incarnation != before.incarnation)
+            before.votes()
+                && next
+                    .member(**id)
+                    .is_some_and(|member| member.incarnation != before.incarnation)
         });
         match replaced {
             Some((id, _)) => Err(MembershipError::OtherIncarnation(*id)),
@@ -308,28 +401,56 @@ impl Membership {
     fn joined_with(&self, next: Membership) -> Result<Membership, MembershipError> {
         let mut members = Arc::unwrap_or_clone(next.members);
         for (id, before) in self.members.iter().filter(|(_, member)| member.votes()) {
-            let leaving = Member { incarnation: before.incarnation, standing: None, outgoing: None };
+            let leaving = Member {
+                incarnation: before.incarnation,
+                standing: None,
+                outgoing: None,
+            };
             members.entry(*id).or_insert(leaving).outgoing = before.standing;
         }
         let former_witnesses = self.former_witnesses_after(&members);
-        Membership { members: Arc::new(members), former_witnesses }.checked()
+        Membership {
+            members: Arc::new(members),
+            former_witnesses,
+        }
+        .checked()
     }
 
     /// The membership that a joint one becomes when it is committed; any other stays what it is.
     #[must_use]
     pub fn left(&self) -> Membership {
-        let stays =
-            |(id, member): (&NodeId, &Member)| member.standing.map(|_| (*id, Member { outgoing: None, ..*member }));
+        let stays = |(id, member): (&NodeId, &Member)| {
+            member.standing.map(|_| {
+                (
+                    *id,
+                    Member {
+                        outgoing: None,
+                        ..*member
+                    },
+                )
+            })
+        };
         let members = self.members.iter().filter_map(stays).collect();
         let former_witnesses = self.former_witnesses_after(&members);
-        Membership { members: Arc::new(members), former_witnesses }
+        Membership {
+            members: Arc::new(members),
+            former_witnesses,
+        }
     }
 
     /// The former witnesses when `next` are the members: no id is in both.
-    fn former_witnesses_after(&self, next: &BTreeMap<NodeId, Member>) -> Arc<BTreeMap<NodeId, Incarnation>> {
-        let leaves = |(id, member): &(&NodeId, &Member)| member.is_witness() && !next.contains_key(id);
-        let leaving: Vec<_> =
-            self.members.iter().filter(leaves).map(|(id, member)| (*id, member.incarnation)).collect();
+    fn former_witnesses_after(
+        &self,
+        next: &BTreeMap<NodeId, Member>,
+    ) -> Arc<BTreeMap<NodeId, Incarnation>> {
+        let leaves =
+            |(id, member): &(&NodeId, &Member)| member.is_witness() && !next.contains_key(id);
+        let leaving: Vec<_> = self
+            .members
+            .iter()
+            .filter(leaves)
+            .map(|(id, member)| (*id, member.incarnation))
+            .collect();
         let mut former = Arc::clone(&self.former_witnesses);
         if !leaving.is_empty() || former.keys().any(|id| next.contains_key(id)) {
             let known = Arc::make_mut(&mut former);
@@ -342,7 +463,10 @@ impl Membership {
     /// Forgets who was a witness, as this crate once did.
     #[cfg(feature = "planted")]
     pub(crate) fn without_former_witnesses(&self) -> Membership {
-        Membership { members: Arc::clone(&self.members), former_witnesses: Arc::default() }
+        Membership {
+            members: Arc::clone(&self.members),
+            former_witnesses: Arc::default(),
+        }
     }
 }
 
@@ -361,9 +485,14 @@ impl Member {
 
     /// Whether a change of the members leads here.
     fn is_possible(&self) -> bool {
-        let Some(before) = self.outgoing else { return true };
+        let Some(before) = self.outgoing else {
+            return true;
+        };
         let witness = |standing| standing == Standing::Witness;
-        before.votes() && self.standing.is_none_or(|standing| witness(standing) == witness(before))
+        before.votes()
+            && self
+                .standing
+                .is_none_or(|standing| witness(standing) == witness(before))
     }
 
     /// Whether entries reach it without what they say.
@@ -378,7 +507,9 @@ const FEW: usize = 9;
 
 /// The value that more than half of `values` have reached.
 fn at_majority<T: Copy + Ord + Default>(values: &mut [T]) -> T {
-    let Some(place) = values.len().checked_sub(values.len() / 2 + 1) else { return T::default() };
+    let Some(place) = values.len().checked_sub(values.len() / 2 + 1) else {
+        return T::default();
+    };
     if values.len() > FEW {
         return *values.select_nth_unstable(place).1;
     }
@@ -394,8 +525,8 @@ fn at_majority<T: Copy + Ord + Default>(values: &mut [T]) -> T {
     values[place]
 }
 
-/// Serialized form of [`Membership`]; deserializing validates it. A former witness is encoded as a member with neither a
-/// current nor an outgoing standing.
+/// Serialized form of [`Membership`]; deserializing validates it. A former witness is encoded as a
+/// member with neither a current nor an outgoing standing.
 #[cfg(feature = "serde")]
 #[derive(serde::Serialize, serde::Deserialize)]
 struct Parts(BTreeMap<NodeId, Member>);
@@ -404,7 +535,14 @@ struct Parts(BTreeMap<NodeId, Member>);
 impl From<Membership> for Parts {
     fn from(membership: Membership) -> Self {
         let former = |(id, incarnation): (&NodeId, &Incarnation)| {
-            (*id, Member { incarnation: *incarnation, standing: None, outgoing: None })
+            (
+                *id,
+                Member {
+                    incarnation: *incarnation,
+                    standing: None,
+                    outgoing: None,
+                },
+            )
         };
         let mut parts = Arc::unwrap_or_clone(membership.members);
         parts.extend(membership.former_witnesses.iter().map(former));
@@ -427,7 +565,11 @@ impl TryFrom<Parts> for Membership {
         if former.len() > Membership::MAX_MEMBERS {
             return Err(MembershipError::TooMany);
         }
-        Membership { members: Arc::new(parts), former_witnesses: Arc::new(former) }.checked()
+        Membership {
+            members: Arc::new(parts),
+            former_witnesses: Arc::new(former),
+        }
+        .checked()
     }
 }
 

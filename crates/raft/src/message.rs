@@ -1,4 +1,5 @@
-//! What nodes say to each other: the RPCs of figures 2 and 13 as one-way messages, each carrying its sender's term.
+//! What nodes say to each other: the RPCs of figures 2 and 13 as one-way messages, each carrying
+//! its sender's term.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -42,7 +43,8 @@ pub enum Body {
     RequestVote {
         /// The sender's last entry.
         last: LogPosition,
-        /// The old leader asked for this election (thesis 3.10), so leader stickiness does not apply.
+        /// The old leader asked for this election (thesis 3.10), so leader stickiness does not
+        /// apply.
         transfer: bool,
         /// The sender's [`Config::priority`](crate::Config::priority).
         priority: u8,
@@ -52,18 +54,21 @@ pub enum Body {
         /// Whether the sender's vote went to the receiver.
         granted: bool,
     },
-    /// AppendEntries (section 5.3); without entries it is a heartbeat or carries a new commit index.
+    /// AppendEntries (section 5.3); without entries it is a heartbeat or carries a new commit
+    /// index.
     AppendEntries(AppendEntries),
     /// Answer to [`Body::AppendEntries`].
     AppendReply(AppendReply),
-    /// InstallSnapshot (figure 13): a part of a snapshot. It is rare and large, so it lies elsewhere: every message is
-    /// as large as the largest that does not, and messages are moved often.
+    /// InstallSnapshot (figure 13): a part of a snapshot. It is rare and large, so it lies
+    /// elsewhere: every message is as large as the largest that does not, and messages are moved
+    /// often.
     InstallSnapshot(Box<InstallSnapshot>),
     /// Answer to [`Body::InstallSnapshot`].
     SnapshotReply(SnapshotReply),
     /// "Stand for election now" (thesis 3.10).
     TimeoutNow,
-    /// Commands that reached a follower, on their way to the leader. Carries no promise: the proposer asks again.
+    /// Commands that reached a follower, on their way to the leader. Carries no promise: the
+    /// proposer asks again.
     Forward {
         /// The commands.
         commands: Vec<Command>,
@@ -77,11 +82,12 @@ pub enum Body {
     ReadReply {
         /// The follower's token, given back.
         token: u64,
-        /// The read index, confirmed by a majority; `None` if the receiver of the question does not lead.
+        /// The read index, confirmed by a majority; `None` if the receiver of the question does not
+        /// lead.
         index: Option<Index>,
     },
-    /// From a leader to a follower that refused an entry it had acknowledged: its disk lost entries, and may have lost a
-    /// vote. It must begin another incarnation.
+    /// From a leader to a follower that refused an entry it had acknowledged: its disk lost
+    /// entries, and may have lost a vote. It must begin another incarnation.
     LostEntries {
         /// The last entry that the follower had acknowledged.
         acknowledged: Index,
@@ -92,12 +98,18 @@ impl Message {
     /// A message between nodes in their first lives.
     #[must_use]
     pub fn new(term: Term, body: Body) -> Self {
-        Message { term, sender: Incarnation::default(), receiver: Incarnation::default(), body }
+        Message {
+            term,
+            sender: Incarnation::default(),
+            receiver: Incarnation::default(),
+            body,
+        }
     }
 }
 
-/// Sent by a leader and echoed in the answer. Only the leader makes one, so no answer can confirm a round that was not
-/// sent yet; it names the leader's term, so no later leadership of the same node takes the answer for its own.
+/// Sent by a leader and echoed in the answer. Only the leader makes one, so no answer can confirm a
+/// round that was not sent yet; it names the leader's term, so no later leadership of the same node
+/// takes the answer for its own.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Probe {
@@ -105,13 +117,14 @@ pub struct Probe {
     pub term: Term,
     /// Moment of sending on the leader's clock: measures the round trip.
     pub sent: Moment,
-    /// The leader's newest round of reads when it was sent (thesis 6.4): an answer confirms that round and earlier ones.
+    /// The leader's newest round of reads when it was sent (thesis 6.4): an answer confirms that
+    /// round and earlier ones.
     pub round: u64,
 }
 
 impl Body {
-    /// Whether it asks something of its receiver, who need not know the sender as a member for that. Leadership is
-    /// handed to, and commands and reads are asked by, members only.
+    /// Whether it asks something of its receiver, who need not know the sender as a member for
+    /// that. Leadership is handed to, and commands and reads are asked by, members only.
     pub(crate) fn is_request(&self) -> bool {
         match self {
             Body::PreVote { .. }
@@ -139,10 +152,11 @@ pub struct AppendEntries {
     pub previous: LogPosition,
     /// The leader's commit index.
     pub commit: Index,
-    /// Echoed in the answer. Without one, and without entries, no answer is wanted unless the logs differ.
+    /// Echoed in the answer. Without one, and without entries, no answer is wanted unless the logs
+    /// differ.
     pub probe: Option<Probe>,
-    /// Round trip between the two as the leader has measured it, in microseconds, with its usual deviations; 0 if it has
-    /// not. The follower's election timeout may adapt to it.
+    /// Round trip between the two as the leader has measured it, in microseconds, with its usual
+    /// deviations; 0 if it has not. The follower's election timeout may adapt to it.
     pub round_trip: u32,
     /// Entries after `previous`, without gaps.
     pub entries: Vec<Entry>,
@@ -160,7 +174,8 @@ pub struct AppendReply {
     pub state: Option<StateHash>,
 }
 
-/// What the state machine was after one entry: equal at equal indexes on all nodes, or one of them is broken.
+/// What the state machine was after one entry: equal at equal indexes on all nodes, or one of them
+/// is broken.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct StateHash {
@@ -170,8 +185,8 @@ pub struct StateHash {
     pub hash: u64,
 }
 
-/// InstallSnapshot (figure 13): some bytes of a snapshot. Chunks are taken in order; one that is lost is sent again from
-/// where the follower says it stopped.
+/// InstallSnapshot (figure 13): some bytes of a snapshot. Chunks are taken in order; one that is
+/// lost is sent again from where the follower says it stopped.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct InstallSnapshot {
@@ -185,7 +200,8 @@ pub struct InstallSnapshot {
     pub offset: u64,
     /// The bytes; `None` for a witness, which gets no state.
     pub bytes: Option<Bytes>,
-    /// The follower's state differs from what the log makes of it: it must take this one though it needs no entry.
+    /// The follower's state differs from what the log makes of it: it must take this one though it
+    /// needs no entry.
     pub repair: bool,
     /// Echoed in the answer.
     pub probe: Probe,
@@ -213,13 +229,15 @@ pub enum SnapshotResult {
     Installed,
     /// The request is of an earlier term. Carries nothing but the term of the message.
     Stale,
-    /// The snapshot is larger than the follower takes: [`Config::max_snapshot_bytes`](crate::Config::max_snapshot_bytes)
-    /// there. It must not be sent again.
+    /// The snapshot is larger than the follower takes:
+    /// [`Config::max_snapshot_bytes`](crate::Config::max_snapshot_bytes) there. It must not be sent
+    /// again.
     TooLarge {
         /// The follower's limit in bytes.
         limit: u64,
     },
-    /// A repair that ends before the follower's log begins: what follows it would be missing. A newer one is needed.
+    /// A repair that ends before the follower's log begins: what follows it would be missing. A
+    /// newer one is needed.
     TooOld {
         /// Last index that the follower's log no longer holds.
         base: Index,
@@ -239,8 +257,9 @@ pub enum AppendResult {
     Conflict {
         /// The `previous` index that was refused.
         refused: Index,
-        /// The follower's last entry that could still match: at or before `refused`, and of no later term than the
-        /// one refused. One hint skips a whole conflicting term (end of section 5.3).
+        /// The follower's last entry that could still match: at or before `refused`, and of no
+        /// later term than the one refused. One hint skips a whole conflicting term (end of section
+        /// 5.3).
         hint: LogPosition,
     },
     /// As [`AppendResult::Matched`], but the log has no room for what follows:
@@ -249,8 +268,8 @@ pub enum AppendResult {
         /// Last index that is equal and durable.
         up_to: Index,
     },
-    /// The request is of an earlier term, or for another incarnation of the follower. Carries nothing but the term and
-    /// the incarnation of the message.
+    /// The request is of an earlier term, or for another incarnation of the follower. Carries
+    /// nothing but the term and the incarnation of the message.
     Stale,
 }
 
@@ -261,9 +280,20 @@ mod tests {
     #[test]
     fn only_candidates_and_leaders_ask_without_being_known() {
         let last = LogPosition::default();
-        let asks = [Body::PreVote { last, priority: 0 }, Body::RequestVote { last, transfer: false, priority: 0 }];
+        let asks = [
+            Body::PreVote { last, priority: 0 },
+            Body::RequestVote {
+                last,
+                transfer: false,
+                priority: 0,
+            },
+        ];
         assert!(asks.iter().all(Body::is_request));
-        let answers = [Body::PreVoteReply { granted: true }, Body::VoteReply { granted: true }, Body::TimeoutNow];
+        let answers = [
+            Body::PreVoteReply { granted: true },
+            Body::VoteReply { granted: true },
+            Body::TimeoutNow,
+        ];
         assert!(!answers.iter().any(Body::is_request));
     }
 

@@ -39,9 +39,10 @@ pub use snapshots::TakenSnapshot;
 
 /// One member of a Raft cluster.
 ///
-/// Feed it with [`Node::step`], then perform what [`Node::take_actions`] gives, and wake it at [`Node::wake_at`].
-/// Several steps may be taken before actions are: they share one write and one round of messages. No step fails and
-/// none panics on what a peer sent; a broken invariant of the node itself does panic, in release builds too.
+/// Feed it with [`Node::step`], then perform what [`Node::take_actions`] gives, and wake it at
+/// [`Node::wake_at`]. Several steps may be taken before actions are: they share one write and one
+/// round of messages. No step fails and none panics on what a peer sent; a broken invariant of the
+/// node itself does panic, in release builds too.
 #[derive(Clone, Debug)]
 pub struct Node {
     config: Config,
@@ -56,8 +57,8 @@ pub struct Node {
     /// The state machine's side: what was handed out and what came of it.
     apply_state: ApplyState,
     role: Role,
-    /// The last leader heard in any term, and when. It outlives the term: what a follower promised that leader does not
-    /// end when a later term is learned of (thesis 4.2.3, 6.4.1).
+    /// The last leader heard in any term, and when. It outlives the term: what a follower promised
+    /// that leader does not end when a later term is learned of (thesis 4.2.3, 6.4.1).
     last_leader: Option<(NodeId, Moment)>,
     /// Campaigns that came to nothing since a leader was heard.
     failed_campaigns: u32,
@@ -92,35 +93,39 @@ pub enum Input {
         /// The message.
         message: Message,
     },
-    /// Commands to be replicated, in this order. Those that cannot be taken come back in [`Actions::refused`].
+    /// Commands to be replicated, in this order. Those that cannot be taken come back in
+    /// [`Actions::refused`].
     Propose(Vec<Command>),
     /// Nothing but the time.
     Wake,
     /// The write of this number, and every one before it, is on disk.
     Persisted(WriteNumber),
-    /// Every handed-out entry up to here has been applied. After [`Actions::restore`] only entries count that were applied
-    /// to the restored state.
+    /// Every handed-out entry up to here has been applied. After [`Actions::restore`] only entries
+    /// count that were applied to the restored state.
     Applied(Index),
-    /// Hand leadership to this node, or to the best follower. Answered in [`Actions::request_results`].
+    /// Hand leadership to this node, or to the best follower. Answered in
+    /// [`Actions::request_results`].
     TransferLeadership(Option<NodeId>),
-    /// Change the members (section 6). Answered in [`Actions::request_results`]; it is in force as soon as it is appended, and
-    /// stays if it is committed.
+    /// Change the members (section 6). Answered in [`Actions::request_results`]; it is in force as
+    /// soon as it is appended, and stays if it is committed.
     ChangeMembership(Change),
-    /// A read that must see every command committed before now, without going through the log (thesis 6.4). Answered in
-    /// [`Actions::reads`].
+    /// A read that must see every command committed before now, without going through the log
+    /// (thesis 6.4). Answered in [`Actions::reads`].
     Read {
         /// Names the answer.
         id: ReadId,
         /// The leader's clock may answer, if [`Config::lease_reads`] is on.
         lease: bool,
     },
-    /// The state machine's state, in answer to [`Actions::snapshot_due`] or on its own account. A snapshot that was begun
-    /// before the program performed a newer [`Actions::restore`] must be discarded: it is of the replaced state.
+    /// The state machine's state, in answer to [`Actions::snapshot_due`] or on its own account. A
+    /// snapshot that was begun before the program performed a newer [`Actions::restore`] must be
+    /// discarded: it is of the replaced state.
     TakeSnapshot(TakenSnapshot),
-    /// The program cannot take the snapshot that [`Actions::snapshot_due`] asked for; it is asked again after
-    /// [`Config::snapshot_retry`].
+    /// The program cannot take the snapshot that [`Actions::snapshot_due`] asked for; it is asked
+    /// again after [`Config::snapshot_retry`].
     DeclineSnapshot,
-    /// Hash of the state machine's state after one entry, not of a state that was replaced since, at indexes that all nodes agree on, such as each 256th.
+    /// Hash of the state machine's state after one entry, not of a state that was replaced since,
+    /// at indexes that all nodes agree on, such as each 256th.
     StateHash(StateHash),
     /// The election timer fires now.
     Campaign,
@@ -134,17 +139,27 @@ impl Node {
     pub fn new(config: Config, restored: Restored, now: Moment) -> Result<Self, ConfigError> {
         config.validate()?;
         let damaged = ConfigError::DamagedLog;
-        let covered = restored.snapshot.as_ref().map_or(LogPosition::default(), |snapshot| snapshot.position);
+        let covered = restored
+            .snapshot
+            .as_ref()
+            .map_or(LogPosition::default(), |snapshot| snapshot.position);
         if restored.start.position > covered {
             return Err(damaged("it begins after its snapshot"));
         }
-        let founding = restored.snapshot.as_ref().map_or(&config.membership, |snapshot| &snapshot.membership).clone();
-        let log = Log::restore(restored.start, (covered.index, founding), restored.entries).map_err(damaged)?;
+        let founding = restored
+            .snapshot
+            .as_ref()
+            .map_or(&config.membership, |snapshot| &snapshot.membership)
+            .clone();
+        let log = Log::restore(restored.start, (covered.index, founding), restored.entries)
+            .map_err(damaged)?;
         if log.last() < covered || log.term_at(covered.index) != Some(covered.term) {
             return Err(damaged("it does not reach its snapshot"));
         }
         if log.last().term > restored.hard_state.term {
-            return Err(damaged("it holds an entry of a later term than the node's own"));
+            return Err(damaged(
+                "it holds an entry of a later term than the node's own",
+            ));
         }
         if restored.hard_state.term > Term::LAST {
             return Err(damaged("its term cannot exist"));
@@ -162,7 +177,10 @@ impl Node {
             disk,
             commit: covered.index.max(restored.committed.min(log.last().index)),
             // The state of a snapshot is handed out before anything else.
-            apply_state: ApplyState { restore: restored.snapshot.is_some(), ..ApplyState::default() },
+            apply_state: ApplyState {
+                restore: restored.snapshot.is_some(),
+                ..ApplyState::default()
+            },
             log,
             role: Role::Follower(Follower::waiting(now)),
             last_leader: None,
@@ -174,7 +192,10 @@ impl Node {
             snapshot: restored.snapshot,
             incoming: None,
             // Tokens of an earlier run may still be on their way: a new run begins elsewhere.
-            reads: OwnReads { token, ..OwnReads::default() },
+            reads: OwnReads {
+                token,
+                ..OwnReads::default()
+            },
             round_trip: 0,
             actions: Actions::default(),
             // A restored node hands out at once what its disk knows.
@@ -186,8 +207,8 @@ impl Node {
         Ok(node)
     }
 
-    /// Takes one input at `now`, which counts as the latest known time if the clock went back. Timers that are due fire
-    /// too.
+    /// Takes one input at `now`, which counts as the latest known time if the clock went back.
+    /// Timers that are due fire too.
     pub fn step(&mut self, now: Moment, input: Input) {
         self.now = self.now.max(now);
         self.current_sender = None;
@@ -219,7 +240,11 @@ impl Node {
     /// Everything to be done since the last call.
     #[must_use]
     pub fn take_actions(&mut self) -> Actions {
-        let Work { persist, apply, others } = self.work();
+        let Work {
+            persist,
+            apply,
+            others,
+        } = self.work();
         Actions {
             persist: persist.map(|write| write.map(<[Entry]>::to_vec)),
             apply: apply.to_vec(),
@@ -227,7 +252,8 @@ impl Node {
         }
     }
 
-    /// Whether there may be anything to be done: something happened since the last call, or the caller left something.
+    /// Whether there may be anything to be done: something happened since the last call, or the
+    /// caller left something.
     #[must_use]
     #[inline]
     pub fn has_work(&self) -> bool {
@@ -242,11 +268,18 @@ impl Node {
         let (first, count) = self.hand_out_committed();
         self.ask_for_snapshot();
         self.answer_reads();
-        // What follows makes the end of the log what was written, and changes nothing else that is asserted.
+        // What follows makes the end of the log what was written, and changes nothing else that is
+        // asserted.
         self.assert_invariants();
-        let persist = self.disk.flush(self.now, self.hard_state, &self.log, &mut self.actions.send);
+        let persist = self
+            .disk
+            .flush(self.now, self.hard_state, &self.log, &mut self.actions.send);
         let apply = &self.log.from(first)[..count];
-        Work { persist, apply, others: &mut self.actions }
+        Work {
+            persist,
+            apply,
+            others: &mut self.actions,
+        }
     }
 
     /// This node's id.
@@ -331,14 +364,21 @@ impl Node {
         self.apply_state.applied
     }
 
-    /// Whether the log takes no more entries until a snapshot covers some. Uncommitted ones do not count: a leader
-    /// bounds them by [`Config::max_uncommitted_bytes`], and a later one may need to add an entry before any of them is
-    /// committed (section 5.4.2).
+    /// Whether the log takes no more entries until a snapshot covers some. Uncommitted ones do not
+    /// count: a leader bounds them by [`Config::max_uncommitted_bytes`], and a later one may need
+    /// to add an entry before any of them is committed (section 5.4.2).
     fn is_log_full(&self) -> bool {
         let uncovered = self.log.uncovered_bytes();
         self.config.max_log_bytes.is_some_and(|most| {
             uncovered >= most
-                && uncovered - self.log.from(self.commit.next()).iter().map(Entry::size).sum::<usize>() >= most
+                && uncovered
+                    - self
+                        .log
+                        .from(self.commit.next())
+                        .iter()
+                        .map(Entry::size)
+                        .sum::<usize>()
+                    >= most
         })
     }
 
@@ -348,12 +388,17 @@ impl Node {
 
     /// The last entry that its newest snapshot covers.
     fn covered(&self) -> LogPosition {
-        self.snapshot.as_ref().map_or(LogPosition::default(), |snapshot| snapshot.position)
+        self.snapshot
+            .as_ref()
+            .map_or(LogPosition::default(), |snapshot| snapshot.position)
     }
 
     fn on_persisted(&mut self, number: WriteNumber) {
         let hard_state_was_durable = self.is_hard_state_durable();
-        if let Some(incarnation) = self.disk.persisted(self.now, number, &self.log, &mut self.actions.send) {
+        if let Some(incarnation) =
+            self.disk
+                .persisted(self.now, number, &self.log, &mut self.actions.send)
+        {
             self.incarnation = incarnation;
         }
         if !hard_state_was_durable && self.is_hard_state_durable() {
@@ -365,12 +410,20 @@ impl Node {
 
     /// Every other node that counts in majorities.
     fn other_voters(&self) -> Vec<NodeId> {
-        let voters = self.log.membership().members().filter(|(id, member)| *id != self.config.id && member.votes());
+        let voters = self
+            .log
+            .membership()
+            .members()
+            .filter(|(id, member)| *id != self.config.id && member.votes());
         voters.map(|(id, _)| id).collect()
     }
 
     fn note(&mut self, decision: Decision) {
-        self.actions.events.push(Event { at: self.now, term: self.hard_state.term, decision });
+        self.actions.events.push(Event {
+            at: self.now,
+            term: self.hard_state.term,
+            decision,
+        });
     }
 
     fn ignore(&mut self, from: NodeId, what: &'static str) {

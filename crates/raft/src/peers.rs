@@ -8,14 +8,16 @@ use crate::types::NodeId;
 /// Among so many a search from the front is fastest; a crowd is halved.
 const FEW: usize = 16;
 
-/// The followers in order of their ids. A sorted list and not a tree: clusters are small, and every step goes over all
-/// of it.
+/// The followers in order of their ids. A sorted list and not a tree: clusters are small, and every
+/// step goes over all of it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Peers(Vec<(NodeId, Progress)>);
 
 impl Peers {
     pub(crate) fn get(&self, id: NodeId) -> Option<&Progress> {
-        self.0.get(self.place(id).ok()?).map(|(_, progress)| progress)
+        self.0
+            .get(self.place(id).ok()?)
+            .map(|(_, progress)| progress)
     }
 
     /// The follower, if what it acknowledges counts.
@@ -28,8 +30,8 @@ impl Peers {
         self.0.get_mut(place).map(|(_, progress)| progress)
     }
 
-    /// Where `id` is, or where it would be. Looked for from the front: that is faster than halving up to a dozen, and
-    /// there is one cache line to a peer either way.
+    /// Where `id` is, or where it would be. Looked for from the front: that is faster than halving
+    /// up to a dozen, and there is one cache line to a peer either way.
     fn place(&self, id: NodeId) -> Result<usize, usize> {
         if self.0.len() > FEW {
             return self.0.binary_search_by_key(&id, |(peer, _)| *peer);
@@ -84,10 +86,19 @@ mod tests {
         for id in (0..101).map(|step| step * 7 % 101 * 2).chain([100]) {
             peers.entry(NodeId(id), new(id));
         }
-        assert!(peers.iter().map(|(id, _)| id.0).eq((0..101).map(|id| id * 2)));
+        assert!(
+            peers
+                .iter()
+                .map(|(id, _)| id.0)
+                .eq((0..101).map(|id| id * 2))
+        );
         for id in 0..=202 {
             let expected = (id % 2 == 0 && id <= 200).then(|| Index(id + 1));
-            assert_eq!(peers.get(NodeId(id)).map(|progress| progress.next), expected, "{id}");
+            assert_eq!(
+                peers.get(NodeId(id)).map(|progress| progress.next),
+                expected,
+                "{id}"
+            );
         }
     }
 
@@ -97,8 +108,14 @@ mod tests {
         for id in [5, 2, 9, 2] {
             peers.entry(NodeId(id), new(id));
         }
-        assert_eq!(peers.iter().map(|(id, _)| id.0).collect::<Vec<_>>(), [2, 5, 9]);
-        assert_eq!(peers.get(NodeId(9)).map(|progress| progress.next), Some(Index(10)));
+        assert_eq!(
+            peers.iter().map(|(id, _)| id.0).collect::<Vec<_>>(),
+            [2, 5, 9]
+        );
+        assert_eq!(
+            peers.get(NodeId(9)).map(|progress| progress.next),
+            Some(Index(10))
+        );
         assert!([1, 3, 10].iter().all(|id| peers.get(NodeId(*id)).is_none()));
         peers.retain(|id, _| id != NodeId(5));
         assert_eq!((peers.len(), peers.get_mut(NodeId(5)).is_none()), (2, true));

@@ -1,4 +1,5 @@
-//! What a leader knows about one follower (figure 2, "volatile state on leaders"), and how much may be under way to it.
+//! What a leader knows about one follower (figure 2, "volatile state on leaders"), and how much may
+//! be under way to it.
 
 use alloc::collections::VecDeque;
 use core::time::Duration;
@@ -7,13 +8,17 @@ use crate::message::{Probe, StateHash};
 use crate::snapshot::{Snapshot, SnapshotName};
 use crate::types::{Incarnation, Index, LogPosition, Moment, Term};
 
-/// State hashes kept of each node, at 16 bytes each: members that are this many hashes apart are still compared. Beyond
-/// them the oldest is dropped.
+/// State hashes kept of each node, at 16 bytes each: members that are this many hashes apart are
+/// still compared. Beyond them the oldest is dropped.
 pub(crate) const MAX_STATE_HASHES: usize = 1024;
 
-/// Appends `state` if it is newer than the newest, and drops the oldest beyond [`MAX_STATE_HASHES`].
+/// Appends `state` if it is newer than the newest, and drops the oldest beyond
+/// [`MAX_STATE_HASHES`].
 pub(crate) fn push_state(states: &mut VecDeque<StateHash>, state: StateHash) {
-    if states.back().is_none_or(|newest| newest.index < state.index) {
+    if states
+        .back()
+        .is_none_or(|newest| newest.index < state.index)
+    {
         states.push_back(state);
         if states.len() > MAX_STATE_HASHES {
             states.pop_front();
@@ -23,7 +28,9 @@ pub(crate) fn push_state(states: &mut VecDeque<StateHash>, state: StateHash) {
 
 /// The hash at `index`, among hashes in order of their indexes.
 pub(crate) fn state_at(states: &VecDeque<StateHash>, index: Index) -> Option<StateHash> {
-    let place = states.binary_search_by_key(&index, |state| state.index).ok()?;
+    let place = states
+        .binary_search_by_key(&index, |state| state.index)
+        .ok()?;
     states.get(place).copied()
 }
 
@@ -40,8 +47,8 @@ pub(crate) struct Progress {
     pub(crate) matched_at: Moment,
     /// Term of the entry at `matched`, if the leader's log held it then.
     pub(crate) matched_term: Option<Term>,
-    /// It refused entries that it had acknowledged: its disk does not hold what was durable there. It counts for nothing
-    /// any more, for as long as this node leads.
+    /// It refused entries that it had acknowledged: its disk does not hold what was durable there.
+    /// It counts for nothing any more, for as long as this node leads.
     pub(crate) lost: Option<Index>,
     /// When that was found.
     pub(crate) lost_at: Moment,
@@ -51,11 +58,13 @@ pub(crate) struct Progress {
     pub(crate) flow: Flow,
     /// Highest commit index sent to it.
     pub(crate) commit_sent: Index,
-    /// When it last answered this leader, on the leader's clock; when the leader began, if it never did.
+    /// When it last answered this leader, on the leader's clock; when the leader began, if it never
+    /// did.
     pub(crate) last_contact: Moment,
     /// It has answered this leader.
     pub(crate) answered: bool,
-    /// When the newest answered probe was sent, on the leader's clock: the follower heard of the leader no earlier.
+    /// When the newest answered probe was sent, on the leader's clock: the follower heard of the
+    /// leader no earlier.
     pub(crate) confirmed: Moment,
     /// Newest round of reads that it has confirmed.
     pub(crate) round: u64,
@@ -67,31 +76,37 @@ pub(crate) struct Progress {
     pub(crate) states: VecDeque<StateHash>,
     /// Highest index at which its state was this leader's.
     pub(crate) agreed: Index,
-    /// Its state differs from what the log makes of it: it needs a snapshot that ends at or after this index.
+    /// Its state differs from what the log makes of it: it needs a snapshot that ends at or after
+    /// this index.
     pub(crate) repair_at: Option<Index>,
     /// Hashes up to this index are of a state that was replaced, however late they arrive.
     pub(crate) replaced: Index,
 }
 
-/// Rounds in which a joining member catches up: "each round replicates all the log entries present in the leader's log at
-/// the start of the round to the new server's log" (thesis 4.2.1).
+/// Rounds in which a joining member catches up: "each round replicates all the log entries present
+/// in the leader's log at the start of the round to the new server's log" (thesis 4.2.1).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CatchUp {
     /// Last entry of the leader's log at the start of the round.
     target: Index,
     /// When the round began.
     pub(crate) began: Moment,
-    /// Beginning and end of the last unbroken row of quick rounds; the current round is not part of it.
+    /// Beginning and end of the last unbroken row of quick rounds; the current round is not part of
+    /// it.
     quick: Option<(Moment, Moment)>,
 }
 
 impl CatchUp {
     pub(crate) fn new(last: Index, now: Moment) -> Self {
-        CatchUp { target: last, began: now, quick: None }
+        CatchUp {
+            target: last,
+            began: now,
+            quick: None,
+        }
     }
 
-    /// Ends the round if all of it has arrived, and begins the next one. A round that takes longer than `timeout` breaks
-    /// the row.
+    /// Ends the round if all of it has arrived, and begins the next one. A round that takes longer
+    /// than `timeout` breaks the row.
     pub(crate) fn update(&mut self, matched: Index, last: Index, timeout: Duration, now: Moment) {
         if now.since(self.began) > timeout {
             self.quick = None;
@@ -103,9 +118,11 @@ impl CatchUp {
         }
     }
 
-    /// Time that the row of quick rounds took, up to the end of the last one; up to `until` for a planted fault.
+    /// Time that the row of quick rounds took, up to the end of the last one; up to `until` for a
+    /// planted fault.
     pub(crate) fn quick_for(&self, until: Option<Moment>) -> Option<Duration> {
-        self.quick.map(|(since, end)| until.unwrap_or(end).since(since))
+        self.quick
+            .map(|(since, end)| until.unwrap_or(end).since(since))
     }
 }
 
@@ -130,7 +147,8 @@ impl RoundTrip {
         self.last = Some(sample);
     }
 
-    /// What hardly any round trip exceeds: the smoothed one and four deviations, in microseconds; 0 if unknown.
+    /// What hardly any round trip exceeds: the smoothed one and four deviations, in microseconds; 0
+    /// if unknown.
     pub(crate) fn bound(&self) -> u32 {
         u32::try_from((self.smoothed + self.deviation * 4).as_micros()).unwrap_or(u32::MAX)
     }
@@ -179,8 +197,18 @@ pub(crate) struct SnapshotTransfer {
 
 impl SnapshotTransfer {
     pub(crate) fn new(snapshot: Snapshot, witness: bool, repair: bool, now: Moment) -> Self {
-        let snapshot = if witness { Snapshot { data: None, ..snapshot } } else { snapshot };
-        let name = SnapshotName::of(snapshot.position, snapshot.data.as_deref().unwrap_or_default());
+        let snapshot = if witness {
+            Snapshot {
+                data: None,
+                ..snapshot
+            }
+        } else {
+            snapshot
+        };
+        let name = SnapshotName::of(
+            snapshot.position,
+            snapshot.data.as_deref().unwrap_or_default(),
+        );
         SnapshotTransfer {
             snapshot,
             name,
@@ -230,7 +258,8 @@ impl Window {
         self.sent.len() < messages && self.bytes < bytes
     }
 
-    /// A message with entries up to `last` left. What is added here is exactly what [`Window::acknowledge`] takes back.
+    /// A message with entries up to `last` left. What is added here is exactly what
+    /// [`Window::acknowledge`] takes back.
     pub(crate) fn push(&mut self, last: Index, bytes: usize) {
         self.sent.push_back((last, bytes));
         self.bytes += bytes;
@@ -278,14 +307,20 @@ impl Progress {
     pub(crate) fn on_answer(&mut self, probe: Option<Probe>, now: Moment) {
         self.last_contact = now;
         self.answered = true;
-        if let Some(Probe { term: _, sent, round }) = probe {
+        if let Some(Probe {
+            term: _,
+            sent,
+            round,
+        }) = probe
+        {
             self.round_trip.measured(now.since(sent));
             self.confirmed = self.confirmed.max(sent);
             self.round = self.round.max(round);
         }
     }
 
-    /// The follower has everything up to `up_to`, an entry of `term` if that is known. Returns whether that was news.
+    /// The follower has everything up to `up_to`, an entry of `term` if that is known. Returns
+    /// whether that was news.
     pub(crate) fn on_matched(&mut self, up_to: Index, term: Option<Term>, now: Moment) -> bool {
         let news = up_to > self.matched;
         if news {
@@ -298,7 +333,8 @@ impl Progress {
                 self.flow = Flow::Replicate(Window::default());
             }
             Flow::Replicate(window) => window.acknowledge(self.matched),
-            // It may have got there another way, as from an earlier leader; unless its state is what must be replaced.
+            // It may have got there another way, as from an earlier leader; unless its state is
+            // what must be replaced.
             Flow::Snapshot(transfer) => {
                 if !transfer.repair && self.matched >= transfer.name.position.index {
                     self.end_transfer();
@@ -316,9 +352,13 @@ impl Progress {
         }
     }
 
-    /// The last entry that the follower acknowledged; `None` if there is none, or its term is unknown.
+    /// The last entry that the follower acknowledged; `None` if there is none, or its term is
+    /// unknown.
     pub(crate) fn acknowledged(&self) -> Option<LogPosition> {
-        self.matched_term.map(|term| LogPosition { term, index: self.matched })
+        self.matched_term.map(|term| LogPosition {
+            term,
+            index: self.matched,
+        })
     }
 
     /// Everything a snapshot covers is there: entries follow.
@@ -328,12 +368,15 @@ impl Progress {
         self.commit_sent = Index(0);
     }
 
-    /// Whether a refusal of the entry at `refused` proves that the follower lost what it had acknowledged: its request left
-    /// after the acknowledgement had arrived. An earlier request may have been overtaken. A follower that holds what it
-    /// acknowledged refuses only later entries, and its `hint` is no earlier one.
+    /// Whether a refusal of the entry at `refused` proves that the follower lost what it had
+    /// acknowledged: its request left after the acknowledgement had arrived. An earlier request may
+    /// have been overtaken. A follower that holds what it acknowledged refuses only later entries,
+    /// and its `hint` is no earlier one.
     pub(crate) fn proves_loss(&self, refused: Index, hint: Index, probe: Option<Probe>) -> bool {
         let contradicts = refused <= self.matched || hint < self.matched;
-        self.lost.is_none() && contradicts && probe.is_some_and(|probe| probe.sent > self.matched_at)
+        self.lost.is_none()
+            && contradicts
+            && probe.is_some_and(|probe| probe.sent > self.matched_at)
     }
 
     /// From now on it is a follower of which nothing is known, and which does not count.
@@ -346,9 +389,9 @@ impl Progress {
         self.catch_up = None;
     }
 
-    /// The follower refused entries after `refused`; `candidate` is the leader's best guess where the logs agree.
-    /// Answers to messages sent before an earlier refusal was handled are stale and change nothing. Tells whether it
-    /// did.
+    /// The follower refused entries after `refused`; `candidate` is the leader's best guess where
+    /// the logs agree. Answers to messages sent before an earlier refusal was handled are stale and
+    /// change nothing. Tells whether it did.
     pub(crate) fn on_conflict(&mut self, refused: Index, candidate: Index) -> bool {
         let stale = match &self.flow {
             Flow::Probe { .. } => refused != self.next.previous(),
@@ -367,124 +410,4 @@ impl Progress {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_follower_that_lost_entries_is_one_of_which_nothing_is_known() {
-        let sent = |sent| Some(Probe { term: crate::types::Term(1), sent: Moment(sent), round: 0 });
-        let mut progress = Progress::new(Index(9), Moment(0), Incarnation::default(), false);
-        progress.on_matched(Index(9), None, Moment(10));
-        progress.commit_sent = Index(9);
-        progress.catch_up = Some(CatchUp::new(Index(9), Moment(0)));
-        let proves =
-            |progress: &Progress, refused, hint, at| progress.proves_loss(Index(refused), Index(hint), sent(at));
-        assert!(!proves(&progress, 9, 4, 10), "the request may have left before the acknowledgement");
-        assert!(proves(&progress, 9, 8, 11));
-        assert!(proves(&progress, 10, 8, 11), "it refuses a later entry and names the end of a log that is too short");
-        assert!(!proves(&progress, 10, 9, 11), "it may have lost what it did not acknowledge");
-        progress.lose(Index(4), Moment(0));
-        assert_eq!((progress.lost, progress.matched, progress.next), (Some(Index(9)), Index(0), Index(5)));
-        assert_eq!((progress.commit_sent, progress.catch_up.is_none()), (Index(0), true));
-        assert!(matches!(progress.flow, Flow::Probe { sent: false }));
-        progress.on_matched(Index(9), None, Moment(20));
-        assert!(!proves(&progress, 9, 4, 21), "it is known");
-    }
-
-    #[test]
-    fn a_refusal_takes_next_index_back_and_the_commit_index_with_it() {
-        let mut progress = Progress::new(Index(9), Moment(0), Incarnation::default(), false);
-        progress.commit_sent = Index(9);
-        assert!(progress.on_conflict(Index(9), Index(12)), "a hint beyond what was refused");
-        assert_eq!((progress.next, progress.commit_sent), (Index(9), Index(0)));
-    }
-
-    #[test]
-    fn the_window_gives_back_exactly_what_it_took() {
-        let mut window = Window::default();
-        for i in 1..=3 {
-            window.push(Index(i * 10), 100);
-        }
-        assert!(!window.has_room(3, 1000) && !window.has_room(9, 300) && window.has_room(9, 301));
-        window.acknowledge(Index(19));
-        assert_eq!((window.sent.len(), window.bytes), (2, 200));
-        window.acknowledge(Index(30));
-        assert_eq!((window.sent.len(), window.bytes), (0, 0));
-    }
-
-    /// RFC 6298, 2.2 and 2.3, with its constants 1/8, 1/4 and 4.
-    #[test]
-    fn round_trips_are_smoothed() {
-        let us = Duration::from_micros;
-        let mut trips = RoundTrip::default();
-        assert_eq!((trips.last, trips.bound()), (None, 0));
-        trips.measured(us(800));
-        assert_eq!((trips.smoothed, trips.deviation, trips.bound()), (us(800), us(400), 2_400));
-        trips.measured(us(1_600));
-        assert_eq!((trips.smoothed, trips.deviation, trips.bound()), (us(900), us(500), 2_900));
-        trips.measured(us(900));
-        assert_eq!((trips.last, trips.smoothed, trips.deviation), (Some(us(900)), us(900), us(375)));
-    }
-
-    fn transfer(size: usize, repair: bool) -> SnapshotTransfer {
-        let position = crate::types::LogPosition { term: crate::types::Term(1), index: Index(5) };
-        let membership = crate::membership::Membership::new([crate::types::NodeId(1)]).unwrap();
-        let data = Some(alloc::vec![7; size].into());
-        SnapshotTransfer::new(
-            Snapshot { position, stamp: crate::types::Stamp(0), membership, data },
-            false,
-            repair,
-            Moment(0),
-        )
-    }
-
-    #[test]
-    fn a_transfer_is_resent_from_what_arrived_when_nothing_moves() {
-        let timeout = Duration::from_micros(10);
-        let mut transfer = transfer(100, false);
-        (transfer.sent, transfer.begun) = (60, true);
-        transfer.on_received(40, Moment(5));
-        assert_eq!((transfer.received, transfer.sent, transfer.answers), (40, 60, true));
-        transfer.resend_after(timeout, Moment(14));
-        assert_eq!((transfer.received, transfer.sent, transfer.begun), (40, 60, true), "something moved");
-        transfer.on_received(40, Moment(14));
-        transfer.resend_after(timeout, Moment(15));
-        assert_eq!((transfer.received, transfer.sent, transfer.begun), (40, 40, false), "the rest counts as lost");
-        assert!(!transfer.answers);
-        transfer.sent = 60;
-        transfer.on_received(40, Moment(16));
-        assert!(!transfer.answers, "an old answer is none");
-        transfer.on_received(50, Moment(17));
-        assert_eq!((transfer.received, transfer.sent, transfer.answers), (50, 60, true));
-        // It lost what it had, and more than there is cannot arrive.
-        transfer.on_received(10, Moment(18));
-        assert_eq!((transfer.received, transfer.sent), (50, 60));
-        transfer.resend_after(timeout, Moment(27));
-        assert_eq!((transfer.received, transfer.sent), (10, 10));
-        transfer.on_received(1_000, Moment(28));
-        assert_eq!((transfer.received, transfer.sent), (100, 100));
-    }
-
-    #[test]
-    fn a_follower_that_has_what_a_snapshot_covers_gets_entries_unless_its_state_is_to_be_replaced() {
-        for (repair, matched, goes_on) in [(false, 4, false), (false, 5, true), (false, 6, true), (true, 6, false)] {
-            let mut progress = Progress::new(Index(9), Moment(0), Incarnation(0), false);
-            progress.flow = Flow::Snapshot(transfer(100, repair));
-            assert!(progress.on_matched(Index(matched), None, Moment(0)));
-            assert_eq!(matches!(progress.flow, Flow::Replicate(_)), goes_on, "{repair} {matched}");
-            assert!(!progress.on_matched(Index(matched), None, Moment(0)), "that is no news");
-        }
-    }
-
-    #[test]
-    fn a_stale_refusal_changes_nothing() {
-        let mut progress = Progress::new(Index(9), Moment(0), Incarnation(0), false);
-        assert!(progress.on_conflict(Index(9), Index(5)));
-        assert_eq!(progress.next, Index(6));
-        assert!(!progress.on_conflict(Index(9), Index(3)), "its message was sent before the first refusal");
-        assert_eq!(progress.next, Index(6));
-        assert!(progress.on_matched(Index(5), None, Moment(0)));
-        assert!(!progress.on_conflict(Index(4), Index(1)), "what is known to be equal cannot be refused");
-        assert_eq!((progress.matched, progress.next), (Index(5), Index(6)));
-    }
-}
+mod tests;

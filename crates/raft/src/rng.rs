@@ -5,9 +5,9 @@ use core::time::Duration;
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng as _, SeedableRng};
 
-/// A seeded source of durations. It is a value: a copy of a node draws what the node would have drawn. The generator of
-/// rand is not `Clone`, so each eight draws are the first of a ChaCha8 stream named by seed and count; a block of the
-/// cipher has room for eight.
+/// A seeded source of durations. It is a value: a copy of a node draws what the node would have
+/// drawn. The generator of rand is not `Clone`, so each eight draws are the first of a ChaCha8
+/// stream named by seed and count; a block of the cipher has room for eight.
 #[derive(Clone, Debug)]
 pub(crate) struct Rng {
     seed: u64,
@@ -17,11 +17,15 @@ pub(crate) struct Rng {
 
 impl Rng {
     pub(crate) fn new(seed: u64) -> Self {
-        Rng { seed, draws: 0, block: [0; 8] }
+        Rng {
+            seed,
+            draws: 0,
+            block: [0; 8],
+        }
     }
 
-    /// A duration from `shortest..longest`, in whole microseconds. Every one is equally likely, but for less than one
-    /// part in 2^20 while the range is below half a year.
+    /// A duration from `shortest..longest`, in whole microseconds. Every one is equally likely, but
+    /// for less than one part in 2^20 while the range is below half a year.
     pub(crate) fn duration(&mut self, (shortest, longest): (Duration, Duration)) -> Duration {
         let (shortest, longest) = (shortest.as_micros() as u64, longest.as_micros() as u64);
         let width = u128::from(longest - shortest);
@@ -64,7 +68,10 @@ mod tests {
             assert!((interval.0..interval.1).contains(&drawn));
             tenths[((drawn - interval.0).as_millis() / 15) as usize] += 1;
         }
-        assert!(tenths.iter().all(|count| (850..1_150).contains(count)), "{tenths:?}");
+        assert!(
+            tenths.iter().all(|count| (850..1_150).contains(count)),
+            "{tenths:?}"
+        );
     }
 
     #[test]

@@ -42,7 +42,10 @@ pub(crate) struct Follower {
 impl Follower {
     /// Waits for a leader of whom it has not heard.
     pub(crate) fn waiting(election_deadline: Moment) -> Self {
-        Follower { leader: None, election_deadline }
+        Follower {
+            leader: None,
+            election_deadline,
+        }
     }
 }
 
@@ -62,21 +65,24 @@ pub(crate) struct Leader {
     pub(crate) peers: Peers,
     /// When the next heartbeat leaves.
     pub(crate) heartbeat_due: Moment,
-    /// First index of the leader's own term. Only from there on may it count replicas (section 5.4.2).
+    /// First index of the leader's own term. Only from there on may it count replicas (section
+    /// 5.4.2).
     pub(crate) first_of_term: Index,
     /// The game clock: this stamp at this moment, running since.
     pub(crate) clock: (Stamp, Moment),
     /// Bytes of entries not yet committed.
     pub(crate) uncommitted_bytes: usize,
-    /// The highest sequence of each client with a command that is not committed yet. It may also hold clients whose
-    /// commands are committed by now, up to twice as many as entries may be uncommitted.
+    /// The highest sequence of each client with a command that is not committed yet. It may also
+    /// hold clients whose commands are committed by now, up to twice as many as entries may be
+    /// uncommitted.
     pub(crate) newest: BTreeMap<ClientId, u64>,
     /// A leadership transfer in progress.
     pub(crate) transfer: Option<LeadershipTransfer>,
-    /// It leads without a vote, until the membership that says so is committed, and with it everything it appended.
+    /// It leads without a vote, until the membership that says so is committed, and with it
+    /// everything it appended.
     pub(crate) leaving: bool,
-    /// A successor was told to stand. It may do so at any time later in this term, past every follower's stickiness, so
-    /// the leader's clock says nothing any more about who else leads.
+    /// A successor was told to stand. It may do so at any time later in this term, past every
+    /// follower's stickiness, so the leader's clock says nothing any more about who else leads.
     pub(crate) lease_broken: bool,
     /// Reads that wait for a majority to confirm that this node still leads (thesis 6.4).
     pub(crate) reads: LeaderReads,
@@ -109,7 +115,9 @@ impl Role {
     pub(crate) fn election_deadline_mut(&mut self) -> Option<&mut Moment> {
         match self {
             Role::Follower(follower) => Some(&mut follower.election_deadline),
-            Role::PreCandidate(campaign) | Role::Candidate(campaign) => Some(&mut campaign.election_deadline),
+            Role::PreCandidate(campaign) | Role::Candidate(campaign) => {
+                Some(&mut campaign.election_deadline)
+            }
             Role::Leader(_) => None,
         }
     }
@@ -119,7 +127,11 @@ impl Leader {
     /// The game clock at `now`.
     pub(crate) fn stamp(&self, now: Moment) -> Stamp {
         let (stamp, since) = self.clock;
-        Stamp(stamp.0.saturating_add(now.since(since).as_micros() as u64 / 1000))
+        Stamp(
+            stamp
+                .0
+                .saturating_add(now.since(since).as_micros() as u64 / 1000),
+        )
     }
 }
 
@@ -142,6 +154,10 @@ mod tests {
             reads: LeaderReads::default(),
         };
         let stamps = [4_000, 5_000, 5_999, 6_000, 1_005_000].map(|now| leader.stamp(Moment(now)).0);
-        assert_eq!(stamps, [700, 700, 700, 701, 1_700], "milliseconds of the game for microseconds here");
+        assert_eq!(
+            stamps,
+            [700, 700, 700, 701, 1_700],
+            "milliseconds of the game for microseconds here"
+        );
     }
 }

@@ -5,18 +5,19 @@ use alloc::vec::Vec;
 
 use crate::types::ClientId;
 
-/// The replicated memory of applied commands. Every node that applies the same entries holds the same sessions, so
-/// every node drops the same repeats.
+/// The replicated memory of applied commands. Every node that applies the same entries holds the
+/// same sessions, so every node drops the same repeats.
 ///
-/// A client may have several commands under way, and they may reach the log out of order; so a session is a floor below
-/// which all sequences count as applied, and the set of those applied above it. The set is bounded: the floor follows
-/// the highest sequence at a distance of [`Sessions::MAX_AHEAD`]. A client that never proposes a command so far beyond
-/// the oldest one it still waits for loses none by that.
+/// A client may have several commands under way, and they may reach the log out of order; so a
+/// session is a floor below which all sequences count as applied, and the set of those applied
+/// above it. The set is bounded: the floor follows the highest sequence at a distance of
+/// [`Sessions::MAX_AHEAD`]. A client that never proposes a command so far beyond the oldest one it
+/// still waits for loses none by that.
 ///
-/// There are at most [`Sessions::MAX_CLIENTS`] sessions. Beyond them the client that was silent for longest is forgotten,
-/// by every node at the same entry. When it comes again it goes on where it was; but of a command that it had proposed
-/// before, a copy that arrives only now would be applied once more. So nobody may still be asking when that many others
-/// came after it.
+/// There are at most [`Sessions::MAX_CLIENTS`] sessions. Beyond them the client that was silent for
+/// longest is forgotten, by every node at the same entry. When it comes again it goes on where it
+/// was; but of a command that it had proposed before, a copy that arrives only now would be applied
+/// once more. So nobody may still be asking when that many others came after it.
 #[derive(Clone, Debug, Default)]
 pub struct Sessions {
     clients: BTreeMap<ClientId, Session>,
@@ -49,7 +50,8 @@ impl Sessions {
     /// How far a client may propose beyond the oldest command that it still waits for.
     pub const MAX_AHEAD: u64 = 1024;
 
-    /// How many clients are remembered. A player draws a new client for each run of the program, so it is that many runs.
+    /// How many clients are remembered. A player draws a new client for each run of the program, so
+    /// it is that many runs.
     pub const MAX_CLIENTS: usize = 4096;
 
     /// Records the command `(client, sequence)` and says whether it is to be applied.
@@ -70,10 +72,17 @@ impl Sessions {
         verdict
     }
 
-    /// Adds a client as the one used last. Beyond the bound the one that was silent for longest goes.
+    /// Adds a client as the one used last. Beyond the bound the one that was silent for longest
+    /// goes.
     fn remember(&mut self, client: ClientId, session: Session) {
         self.uses += 1;
-        self.clients.insert(client, Session { used: self.uses, ..session });
+        self.clients.insert(
+            client,
+            Session {
+                used: self.uses,
+                ..session
+            },
+        );
         self.order.insert(self.uses, client);
         if self.clients.len() > Self::MAX_CLIENTS
             && let Some((_, forgotten)) = self.order.pop_first()
@@ -82,9 +91,11 @@ impl Sessions {
         }
     }
 
-    /// Every client with its floor and the sequences above it, the one that was silent for longest first: the canonical
-    /// form, for hashing and for snapshots.
-    pub fn iter(&self) -> impl Iterator<Item = (ClientId, u64, impl Iterator<Item = u64> + '_)> + '_ {
+    /// Every client with its floor and the sequences above it, the one that was silent for longest
+    /// first: the canonical form, for hashing and for snapshots.
+    pub fn iter(
+        &self,
+    ) -> impl Iterator<Item = (ClientId, u64, impl Iterator<Item = u64> + '_)> + '_ {
         self.order.values().filter_map(|client| {
             let session = self.clients.get(client)?;
             Some((*client, session.floor, session.ahead.iter().copied()))
@@ -95,15 +106,24 @@ impl Sessions {
     ///
     /// # Errors
     /// What is wrong, if no sessions could have told that.
-    pub fn restore(told: impl IntoIterator<Item = (ClientId, u64, Vec<u64>)>) -> Result<Self, &'static str> {
+    pub fn restore(
+        told: impl IntoIterator<Item = (ClientId, u64, Vec<u64>)>,
+    ) -> Result<Self, &'static str> {
         let mut sessions = Sessions::default();
         for (client, floor, ahead) in told {
             let ascending = ahead.is_sorted_by(|one, next| one < next);
             // The one right above the floor would have raised it.
-            if !ascending || ahead.first().is_some_and(|lowest| *lowest <= floor.saturating_add(1)) {
+            if !ascending
+                || ahead
+                    .first()
+                    .is_some_and(|lowest| *lowest <= floor.saturating_add(1))
+            {
                 return Err("the sequences of a session are not in order");
             }
-            if ahead.last().is_some_and(|highest| highest - floor > Self::MAX_AHEAD) {
+            if ahead
+                .last()
+                .is_some_and(|highest| highest - floor > Self::MAX_AHEAD)
+            {
                 return Err("a session remembers further ahead than it may");
             }
             if sessions.clients.contains_key(&client) {
@@ -112,7 +132,14 @@ impl Sessions {
             if sessions.clients.len() >= Self::MAX_CLIENTS {
                 return Err("there are more sessions than are remembered");
             }
-            sessions.remember(client, Session { floor, ahead: ahead.into_iter().collect(), used: 0 });
+            sessions.remember(
+                client,
+                Session {
+                    floor,
+                    ahead: ahead.into_iter().collect(),
+                    used: 0,
+                },
+            );
         }
         Ok(sessions)
     }
@@ -135,12 +162,14 @@ impl Session {
     }
 }
 
-/// Equal if they say the same of every command from now on; how often they were used before does not count.
+/// Equal if they say the same of every command from now on; how often they were used before does
+/// not count.
 impl PartialEq for Sessions {
     fn eq(&self, other: &Self) -> bool {
-        let same = |((one, floor, ahead), (other, other_floor, other_ahead)): ((_, _, _), (_, _, _))| {
-            one == other && floor == other_floor && Iterator::eq(ahead, other_ahead)
-        };
+        let same =
+            |((one, floor, ahead), (other, other_floor, other_ahead)): ((_, _, _), (_, _, _))| {
+                one == other && floor == other_floor && Iterator::eq(ahead, other_ahead)
+            };
         self.clients.len() == other.clients.len() && self.iter().zip(other.iter()).all(same)
     }
 }
@@ -161,25 +190,55 @@ mod tests {
             }
             sessions
         };
-        assert_eq!(of(&[(1, 1), (1, 2), (2, 5)]), of(&[(1, 2), (1, 1), (1, 1), (2, 5)]));
-        for other in [&[][..], &[(1, 1)], &[(1, 1), (1, 2)], &[(1, 1), (2, 5)], &[(1, 2), (1, 1), (2, 6)]] {
+        assert_eq!(
+            of(&[(1, 1), (1, 2), (2, 5)]),
+            of(&[(1, 2), (1, 1), (1, 1), (2, 5)])
+        );
+        for other in [
+            &[][..],
+            &[(1, 1)],
+            &[(1, 1), (1, 2)],
+            &[(1, 1), (2, 5)],
+            &[(1, 2), (1, 1), (2, 6)],
+        ] {
             assert_ne!(of(&[(1, 1), (1, 2), (2, 5)]), of(other), "{other:?}");
         }
         assert_ne!(of(&[(1, 1), (2, 5)]), of(&[(3, 1), (2, 5)]));
-        assert_ne!(of(&[(1, 1), (2, 5)]), of(&[(2, 5), (1, 1)]), "who was silent for longest is another");
+        assert_ne!(
+            of(&[(1, 1), (2, 5)]),
+            of(&[(2, 5), (1, 1)]),
+            "who was silent for longest is another"
+        );
     }
 
     #[test]
     fn a_session_remembers_exactly_as_far_ahead_as_it_says() {
         let far = |ahead: u64| Sessions::restore([(ClientId(1), 10, alloc::vec![10 + ahead])]);
         assert!(far(Sessions::MAX_AHEAD).is_ok());
-        assert_eq!(far(Sessions::MAX_AHEAD + 1), Err("a session remembers further ahead than it may"));
+        assert_eq!(
+            far(Sessions::MAX_AHEAD + 1),
+            Err("a session remembers further ahead than it may")
+        );
         let mut sessions = far(Sessions::MAX_AHEAD - 1).unwrap();
-        assert_eq!(sessions.admit(ClientId(1), 10 + Sessions::MAX_AHEAD), Verdict::Apply);
-        assert_eq!(sessions.admit(ClientId(1), 11), Verdict::Apply, "nothing was left out yet");
+        assert_eq!(
+            sessions.admit(ClientId(1), 10 + Sessions::MAX_AHEAD),
+            Verdict::Apply
+        );
+        assert_eq!(
+            sessions.admit(ClientId(1), 11),
+            Verdict::Apply,
+            "nothing was left out yet"
+        );
         let mut sessions = far(Sessions::MAX_AHEAD - 1).unwrap();
-        assert_eq!(sessions.admit(ClientId(1), 11 + Sessions::MAX_AHEAD), Verdict::Apply);
-        assert_eq!(sessions.admit(ClientId(1), 11), Verdict::Repeat, "it was left out far behind");
+        assert_eq!(
+            sessions.admit(ClientId(1), 11 + Sessions::MAX_AHEAD),
+            Verdict::Apply
+        );
+        assert_eq!(
+            sessions.admit(ClientId(1), 11),
+            Verdict::Repeat,
+            "it was left out far behind"
+        );
     }
 
     #[test]
@@ -189,9 +248,21 @@ mod tests {
         assert_eq!(sessions.admit(client, 1), Verdict::Apply);
         assert_eq!(sessions.admit(client, 3), Verdict::Apply);
         assert_eq!(sessions.admit(client, newest), Verdict::Apply);
-        assert_eq!([2, 5].map(|left_out| sessions.admit(client, left_out)), [Verdict::Repeat; 2]);
-        assert_eq!([6, newest - 1].map(|recent| sessions.admit(client, recent)), [Verdict::Apply; 2]);
-        assert_eq!(sessions.iter().next().map(|(_, floor, ahead)| (floor, ahead.count())), Some((6, 2)));
+        assert_eq!(
+            [2, 5].map(|left_out| sessions.admit(client, left_out)),
+            [Verdict::Repeat; 2]
+        );
+        assert_eq!(
+            [6, newest - 1].map(|recent| sessions.admit(client, recent)),
+            [Verdict::Apply; 2]
+        );
+        assert_eq!(
+            sessions
+                .iter()
+                .next()
+                .map(|(_, floor, ahead)| (floor, ahead.count())),
+            Some((6, 2))
+        );
     }
 
     fn full() -> Sessions {
@@ -205,11 +276,18 @@ mod tests {
     #[test]
     fn the_client_that_was_silent_for_longest_is_forgotten_first() {
         let mut sessions = full();
-        assert_eq!(sessions.admit(ClientId(0), 1), Verdict::Repeat, "asking again is not silence");
+        assert_eq!(
+            sessions.admit(ClientId(0), 1),
+            Verdict::Repeat,
+            "asking again is not silence"
+        );
         assert_eq!(sessions.admit(ClientId(9_000), 1), Verdict::Apply);
         assert_eq!(sessions.clients.len(), Sessions::MAX_CLIENTS);
         let known: Vec<_> = sessions.iter().map(|(client, ..)| client.0).collect();
-        assert_eq!((known[0], known[known.len() - 2], known[known.len() - 1]), (2, 0, 9_000));
+        assert_eq!(
+            (known[0], known[known.len() - 2], known[known.len() - 1]),
+            (2, 0, 9_000)
+        );
         assert_eq!(sessions.order.len(), sessions.clients.len());
     }
 
@@ -230,14 +308,19 @@ mod tests {
             sessions.admit(ClientId(9_000), sequence);
         }
         assert_eq!(sessions.admit(ClientId(9_000), u64::MAX), Verdict::Repeat);
-        let form = sessions.iter().map(|(client, floor, ahead)| (client, floor, ahead.collect()));
+        let form = sessions
+            .iter()
+            .map(|(client, floor, ahead)| (client, floor, ahead.collect()));
         assert_eq!(Sessions::restore(form), Ok(sessions.clone()));
     }
 
     #[test]
     fn what_no_sessions_could_have_told_is_refused() {
         let restore = |told: &[(u64, u64, &[u64])]| {
-            Sessions::restore(told.iter().map(|(client, floor, ahead)| (ClientId(*client), *floor, ahead.to_vec())))
+            Sessions::restore(
+                told.iter()
+                    .map(|(client, floor, ahead)| (ClientId(*client), *floor, ahead.to_vec())),
+            )
         };
         assert!(restore(&[(1, 5, &[7, 9]), (2, u64::MAX, &[])]).is_ok());
         for wrong in [
@@ -251,7 +334,8 @@ mod tests {
         ] {
             assert!(restore(wrong).is_err(), "{wrong:?}");
         }
-        let many = (0..=Sessions::MAX_CLIENTS as u64).map(|client| (ClientId(client), 1, Vec::new()));
+        let many =
+            (0..=Sessions::MAX_CLIENTS as u64).map(|client| (ClientId(client), 1, Vec::new()));
         assert!(Sessions::restore(many).is_err());
     }
 

@@ -16,8 +16,8 @@ pub struct Snapshot {
     pub stamp: Stamp,
     /// The members as of that entry.
     pub membership: Membership,
-    /// The state, opaque to consensus; what was applied exactly once belongs into it. `None` at a witness, which keeps
-    /// none.
+    /// The state, opaque to consensus; what was applied exactly once belongs into it. `None` at a
+    /// witness, which keeps none.
     pub data: Option<Bytes>,
 }
 
@@ -35,7 +35,10 @@ impl Snapshot {
     /// Where a log begins that holds nothing the snapshot covers.
     #[must_use]
     pub fn start(&self) -> LogStart {
-        LogStart { position: self.position, stamp: self.stamp }
+        LogStart {
+            position: self.position,
+            stamp: self.stamp,
+        }
     }
 
     /// Size of the state in bytes.
@@ -51,8 +54,8 @@ impl Snapshot {
     }
 }
 
-/// What of a snapshot has arrived: a prefix of its bytes. It outlives leaders, so that the next one goes on where the
-/// last one stopped, if it sends the same snapshot.
+/// What of a snapshot has arrived: a prefix of its bytes. It outlives leaders, so that the next one
+/// goes on where the last one stopped, if it sends the same snapshot.
 #[derive(Clone, Hash, Debug)]
 pub(crate) struct Incoming {
     /// What tells this snapshot from others.
@@ -61,7 +64,8 @@ pub(crate) struct Incoming {
     pub(crate) bytes: Vec<u8>,
 }
 
-/// What tells one snapshot from another. Two nodes' snapshots at one position may differ in their bytes.
+/// What tells one snapshot from another. Two nodes' snapshots at one position may differ in their
+/// bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct SnapshotName {
@@ -77,23 +81,35 @@ impl SnapshotName {
     /// The name of a snapshot with this position and these bytes.
     #[must_use]
     pub fn of(position: LogPosition, bytes: &[u8]) -> Self {
-        SnapshotName { position, size: bytes.len() as u64, hash: fingerprint(bytes) }
+        SnapshotName {
+            position,
+            size: bytes.len() as u64,
+            hash: fingerprint(bytes),
+        }
     }
 }
 
-/// Four lanes that do not wait for each other, so it is read about as fast as memory: a node must not miss its
-/// heartbeat over a large state. Every step can be undone, so states that differ in one word alone always differ here.
+/// Four lanes that do not wait for each other, so it is read about as fast as memory: a node must
+/// not miss its heartbeat over a large state. Every step can be undone, so states that differ in
+/// one word alone always differ here.
 fn fingerprint(bytes: &[u8]) -> u64 {
     const PRIME: u64 = 0x0100_0000_01b3;
     let step = |hash: u64, word: u64| (hash.rotate_left(23) ^ word).wrapping_mul(PRIME);
-    let mut lanes = [0xcbf2_9ce4_8422_2325, 0x9ce4_8422_2325_cbf2, 0x8422_2325_cbf2_9ce4, 0x2325_cbf2_9ce4_8422];
+    let mut lanes = [
+        0xcbf2_9ce4_8422_2325,
+        0x9ce4_8422_2325_cbf2,
+        0x8422_2325_cbf2_9ce4,
+        0x2325_cbf2_9ce4_8422,
+    ];
     let (blocks, rest) = bytes.as_chunks::<32>();
     for block in blocks {
         for (lane, word) in lanes.iter_mut().zip(block.as_chunks::<8>().0) {
             *lane = step(*lane, u64::from_le_bytes(*word));
         }
     }
-    let rest = rest.iter().fold(bytes.len() as u64, |hash, byte| step(hash, u64::from(*byte)));
+    let rest = rest.iter().fold(bytes.len() as u64, |hash, byte| {
+        step(hash, u64::from(*byte))
+    });
     lanes.into_iter().fold(rest, step)
 }
 
@@ -104,8 +120,12 @@ mod tests {
     #[test]
     fn a_witness_has_a_snapshot_without_a_state() {
         let membership = Membership::new([crate::types::NodeId(1)]).unwrap();
-        let of =
-            |data| Snapshot { position: LogPosition::default(), stamp: Stamp(0), membership: membership.clone(), data };
+        let of = |data| Snapshot {
+            position: LogPosition::default(),
+            stamp: Stamp(0),
+            membership: membership.clone(),
+            data,
+        };
         let (none, some) = (of(None), of(Some(Bytes::from(&[7_u8; 3][..]))));
         assert_eq!([none.len(), some.len()], [0, 3]);
         assert!(none.is_empty() && !some.is_empty());
@@ -126,6 +146,10 @@ mod tests {
         let (mut two, top) = (state, 7);
         two[top] ^= 0x80;
         two[top + 32] ^= 0x80;
-        assert_ne!(name(&state), name(&two), "two top bits of one lane do not make up for each other");
+        assert_ne!(
+            name(&state),
+            name(&two),
+            "two top bits of one lane do not make up for each other"
+        );
     }
 }

@@ -60,8 +60,8 @@ pub struct PeerStatus {
     pub silent_for: Duration,
     /// How entries reach it.
     pub flow: FlowKind,
-    /// It refused entries that it had acknowledged, the last of them at this index: its disk lost them, and it does not
-    /// count any more until it has joined again under another incarnation.
+    /// It refused entries that it had acknowledged, the last of them at this index: its disk lost
+    /// them, and it does not count any more until it has joined again under another incarnation.
     pub lost: Option<Index>,
 }
 
@@ -121,7 +121,15 @@ mod tests {
 
     #[test]
     fn roles_are_called_as_the_paper_and_the_thesis_call_them() {
-        let roles = [RoleKind::Follower, RoleKind::PreCandidate, RoleKind::Candidate, RoleKind::Leader];
-        assert_eq!(roles.map(|role| role.to_string()), ["follower", "pre-candidate", "candidate", "leader"]);
+        let roles = [
+            RoleKind::Follower,
+            RoleKind::PreCandidate,
+            RoleKind::Candidate,
+            RoleKind::Leader,
+        ];
+        assert_eq!(
+            roles.map(|role| role.to_string()),
+            ["follower", "pre-candidate", "candidate", "leader"]
+        );
     }
 }

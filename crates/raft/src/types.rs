@@ -8,8 +8,8 @@ use core::time::Duration;
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct NodeId(pub u64);
 
-/// A term: the logical clock of Raft (section 5.1). Terms start at 0 (nobody ever stood for election) and never go
-/// back.
+/// A term: the logical clock of Raft (section 5.1). Terms start at 0 (nobody ever stood for
+/// election) and never go back.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Term(pub u64);
@@ -19,8 +19,8 @@ pub struct Term(pub u64);
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Index(pub u64);
 
-/// Term and index of one entry. The derived order is the "at least as up-to-date" comparison of section 5.4.1:
-/// the later term wins, in equal terms the longer log.
+/// Term and index of one entry. The derived order is the "at least as up-to-date" comparison of
+/// section 5.4.1: the later term wins, in equal terms the longer log.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct LogPosition {
@@ -36,25 +36,28 @@ pub struct LogPosition {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Moment(pub u64);
 
-/// The game clock in milliseconds, written into every entry by the leader that appended it. It never goes back along
-/// the log, and it stands still while there is no leader.
+/// The game clock in milliseconds, written into every entry by the leader that appended it. It
+/// never goes back along the log, and it stands still while there is no leader.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Stamp(pub u64);
 
-/// One proposer. A player's machine draws a new one for each run, so a sequence is never used twice.
+/// One proposer. A player's machine draws a new one for each run, so a sequence is never used
+/// twice.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ClientId(pub u64);
 
-/// Which life of a node: drawn when its disk is first prepared. A node that lost its disk lost its promises with it, so
-/// under the same id it is somebody else. The first members of a cluster are known by zero unless told otherwise.
+/// Which life of a node: drawn when its disk is first prepared. A node that lost its disk lost its
+/// promises with it, so under the same id it is somebody else. The first members of a cluster are
+/// known by zero unless told otherwise.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Incarnation(pub u64);
 
 impl Term {
-    /// The last term a node may enter. One more is kept free, so that the term after it is still a later one.
+    /// The last term a node may enter. One more is kept free, so that the term after it is still a
+    /// later one.
     pub(crate) const LAST: Term = Term(u64::MAX - 1);
 
     /// The term after this one.
@@ -65,8 +68,8 @@ impl Term {
 }
 
 impl Index {
-    /// The last index that a peer may say an entry has. As much again is free after it, so a log that is brought there
-    /// can be counted on from without end.
+    /// The last index that a peer may say an entry has. As much again is free after it, so a log
+    /// that is brought there can be counted on from without end.
     pub(crate) const LAST: Index = Index(u64::MAX / 2);
 
     /// The place after this one.
@@ -86,7 +89,10 @@ impl Moment {
     /// This moment and `by` more. Saturates at the end of time.
     #[must_use]
     pub fn after(self, by: Duration) -> Moment {
-        Moment(self.0.saturating_add(u64::try_from(by.as_micros()).unwrap_or(u64::MAX)))
+        Moment(
+            self.0
+                .saturating_add(u64::try_from(by.as_micros()).unwrap_or(u64::MAX)),
+        )
     }
 
     /// Time since `earlier`, zero if `earlier` is later.
@@ -128,8 +134,16 @@ mod tests {
 
     #[test]
     fn names_are_short_and_tell_nodes_terms_and_indexes_apart() {
-        let position = LogPosition { term: Term(2), index: Index(7) };
-        let names = [NodeId(1).to_string(), Term(2).to_string(), Index(7).to_string(), position.to_string()];
+        let position = LogPosition {
+            term: Term(2),
+            index: Index(7),
+        };
+        let names = [
+            NodeId(1).to_string(),
+            Term(2).to_string(),
+            Index(7).to_string(),
+            position.to_string(),
+        ];
         assert_eq!(names, ["n1", "t2", "#7", "t2#7"]);
     }
 

@@ -7,14 +7,18 @@ use std::ops::RangeBounds;
 use std::sync::{Arc, Mutex};
 
 use futures_util::{Stream, StreamExt};
-use openraft_010::alias::{DefaultEntryOf, LogIdOf, SnapshotMetaOf, SnapshotOf, StoredMembershipOf, VoteOf};
+use openraft_010::alias::{
+    DefaultEntryOf, LogIdOf, SnapshotMetaOf, SnapshotOf, StoredMembershipOf, VoteOf,
+};
 use openraft_010::errors::{RPCError, ReplicationClosed, StreamingError, Unreachable};
 use openraft_010::network::RPCOption;
-use openraft_010::raft::{AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, VoteRequest, VoteResponse};
+use openraft_010::raft::{
+    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, VoteRequest, VoteResponse,
+};
 use openraft_010::storage::{EntryResponder, IOFlushed, RaftLogStorage, RaftStateMachine};
 use openraft_010::{
-    Config, EmptyNode, EntryPayload, LogState, OptionalSend, Raft, RaftLogReader, RaftNetworkFactory, RaftNetworkV2,
-    RaftSnapshotBuilder, SnapshotPolicy,
+    Config, EmptyNode, EntryPayload, LogState, OptionalSend, Raft, RaftLogReader,
+    RaftNetworkFactory, RaftNetworkV2, RaftSnapshotBuilder, SnapshotPolicy,
 };
 
 use super::{Board, MESSAGE_ENTRIES, MemoryLog, NEVER_MILLIS, Order, measured, runtime};
@@ -70,28 +74,53 @@ impl Router {
         let mut boards = Vec::new();
         for id in 1..=cell.nodes {
             let board = Board::default();
-            let machine = Machine { board: board.clone(), ..Machine::default() };
-            let node = Raft::new(id, config.clone(), self.clone(), Log::new(), machine).await.expect("an empty node");
-            self.0.lock().expect("nobody panics with the router in hand").insert(id, node);
+            let machine = Machine {
+                board: board.clone(),
+                ..Machine::default()
+            };
+            let node = Raft::new(id, config.clone(), self.clone(), Log::new(), machine)
+                .await
+                .expect("an empty node");
+            self.0
+                .lock()
+                .expect("nobody panics with the router in hand")
+                .insert(id, node);
             boards.push(board);
         }
-        let members: BTreeMap<u64, EmptyNode> = (1..=cell.nodes).map(|id| (id, EmptyNode {})).collect();
+        let members: BTreeMap<u64, EmptyNode> =
+            (1..=cell.nodes).map(|id| (id, EmptyNode {})).collect();
         let first = self.node(1);
         first.initialize(members).await.expect("it is new");
-        // A command is proposed only to a leader, and openraft tells of one before it has committed its first entry.
-        first.wait(None).applied_index_at_least(Some(1), "elected").await.expect("the first node leads");
+        // A command is proposed only to a leader, and openraft tells of one before it has committed
+        // its first entry.
+        first
+            .wait(None)
+            .applied_index_at_least(Some(1), "elected")
+            .await
+            .expect("the first node leads");
         boards
     }
 
     fn node(&self, id: u64) -> Node {
-        self.0.lock().expect("nobody panics with the router in hand")[&id].clone()
+        self.0
+            .lock()
+            .expect("nobody panics with the router in hand")[&id]
+            .clone()
     }
 
     async fn shut_down(&self) {
-        // Nodes hold the router and the router holds the nodes: whoever does not empty it never frees a log.
-        let nodes = std::mem::take(&mut *self.0.lock().expect("nobody panics with the router in hand"));
+        // Nodes hold the router and the router holds the nodes: whoever does not empty it never
+        // frees a log.
+        let nodes = std::mem::take(
+            &mut *self
+                .0
+                .lock()
+                .expect("nobody panics with the router in hand"),
+        );
         for node in nodes.values() {
-            node.shutdown().await.expect("a sound node ends when asked to");
+            node.shutdown()
+                .await
+                .expect("a sound node ends when asked to");
         }
     }
 }
@@ -104,8 +133,8 @@ impl RaftNetworkFactory<Types> for Router {
     }
 }
 
-/// The way to one node: a function call. One message waits for the answer to the one before, as openraft does unless
-/// told otherwise: with messages in a stream it committed less, not more.
+/// The way to one node: a function call. One message waits for the answer to the one before, as
+/// openraft does unless told otherwise: with messages in a stream it committed less, not more.
 struct Link(Node);
 
 fn failed(error: &(impl std::error::Error + 'static)) -> RPCError<Types> {
@@ -120,10 +149,17 @@ impl RaftNetworkV2<Types> for Link {
         request: AppendEntriesRequest<Types>,
         _: RPCOption,
     ) -> Rpc<AppendEntriesResponse<Types>> {
-        self.0.append_entries(request).await.map_err(|error| failed(&error))
+        self.0
+            .append_entries(request)
+            .await
+            .map_err(|error| failed(&error))
     }
 
-    async fn vote(&mut self, request: VoteRequest<Types>, _: RPCOption) -> Rpc<VoteResponse<Types>> {
+    async fn vote(
+        &mut self,
+        request: VoteRequest<Types>,
+        _: RPCOption,
+    ) -> Rpc<VoteResponse<Types>> {
         self.0.vote(request).await.map_err(|error| failed(&error))
     }
 
@@ -155,7 +191,10 @@ impl RaftLogStorage<Types> for Log {
     type LogReader = Self;
 
     async fn get_log_state(&mut self) -> io::Result<LogState<Types>> {
-        Ok(LogState { last_purged_log_id: None, last_log_id: self.last().map(|entry| entry.log_id) })
+        Ok(LogState {
+            last_purged_log_id: None,
+            last_log_id: self.last().map(|entry| entry.log_id),
+        })
     }
 
     async fn get_log_reader(&mut self) -> Self {
@@ -199,7 +238,9 @@ impl RaftStateMachine<Types> for Machine {
     type SnapshotData = ();
     type SnapshotBuilder = NoSnapshots;
 
-    async fn applied_state(&mut self) -> io::Result<(Option<LogIdOf<Types>>, StoredMembershipOf<Types>)> {
+    async fn applied_state(
+        &mut self,
+    ) -> io::Result<(Option<LogIdOf<Types>>, StoredMembershipOf<Types>)> {
         Ok((self.applied, self.membership.clone()))
     }
 

@@ -9,13 +9,14 @@ use std::sync::{Arc, Mutex};
 use openraft_09::error::{InstallSnapshotError, RPCError, RaftError, RemoteError};
 use openraft_09::network::RPCOption;
 use openraft_09::raft::{
-    AppendEntriesRequest, AppendEntriesResponse, InstallSnapshotRequest, InstallSnapshotResponse, VoteRequest,
-    VoteResponse,
+    AppendEntriesRequest, AppendEntriesResponse, InstallSnapshotRequest, InstallSnapshotResponse,
+    VoteRequest, VoteResponse,
 };
 use openraft_09::storage::{LogFlushed, RaftLogStorage, RaftStateMachine};
 use openraft_09::{
-    Config, EmptyNode, Entry, EntryPayload, LogId, LogState, Raft, RaftLogReader, RaftNetwork, RaftNetworkFactory,
-    RaftSnapshotBuilder, Snapshot, SnapshotMeta, SnapshotPolicy, StorageError, StoredMembership, Vote,
+    Config, EmptyNode, Entry, EntryPayload, LogId, LogState, Raft, RaftLogReader, RaftNetwork,
+    RaftNetworkFactory, RaftSnapshotBuilder, Snapshot, SnapshotMeta, SnapshotPolicy, StorageError,
+    StoredMembership, Vote,
 };
 
 use super::{Board, MESSAGE_ENTRIES, MemoryLog, NEVER_MILLIS, Order, measured, runtime};
@@ -70,28 +71,53 @@ impl Router {
         let mut boards = Vec::new();
         for id in 1..=cell.nodes {
             let board = Board::default();
-            let machine = Machine { board: board.clone(), ..Machine::default() };
-            let node = Raft::new(id, config.clone(), self.clone(), Log::new(), machine).await.expect("an empty node");
-            self.0.lock().expect("nobody panics with the router in hand").insert(id, node);
+            let machine = Machine {
+                board: board.clone(),
+                ..Machine::default()
+            };
+            let node = Raft::new(id, config.clone(), self.clone(), Log::new(), machine)
+                .await
+                .expect("an empty node");
+            self.0
+                .lock()
+                .expect("nobody panics with the router in hand")
+                .insert(id, node);
             boards.push(board);
         }
-        let members: BTreeMap<u64, EmptyNode> = (1..=cell.nodes).map(|id| (id, EmptyNode {})).collect();
+        let members: BTreeMap<u64, EmptyNode> =
+            (1..=cell.nodes).map(|id| (id, EmptyNode {})).collect();
         let first = self.node(1);
         first.initialize(members).await.expect("it is new");
-        // A command is proposed only to a leader, and openraft tells of one before it has committed its first entry.
-        first.wait(None).applied_index_at_least(Some(1), "elected").await.expect("the first node leads");
+        // A command is proposed only to a leader, and openraft tells of one before it has committed
+        // its first entry.
+        first
+            .wait(None)
+            .applied_index_at_least(Some(1), "elected")
+            .await
+            .expect("the first node leads");
         boards
     }
 
     fn node(&self, id: u64) -> Raft<Types> {
-        self.0.lock().expect("nobody panics with the router in hand")[&id].clone()
+        self.0
+            .lock()
+            .expect("nobody panics with the router in hand")[&id]
+            .clone()
     }
 
     async fn shut_down(&self) {
-        // Nodes hold the router and the router holds the nodes: whoever does not empty it never frees a log.
-        let nodes = std::mem::take(&mut *self.0.lock().expect("nobody panics with the router in hand"));
+        // Nodes hold the router and the router holds the nodes: whoever does not empty it never
+        // frees a log.
+        let nodes = std::mem::take(
+            &mut *self
+                .0
+                .lock()
+                .expect("nobody panics with the router in hand"),
+        );
         for node in nodes.values() {
-            node.shutdown().await.expect("a sound node ends when asked to");
+            node.shutdown()
+                .await
+                .expect("a sound node ends when asked to");
         }
     }
 }
@@ -100,7 +126,10 @@ impl RaftNetworkFactory<Types> for Router {
     type Network = Link;
 
     async fn new_client(&mut self, target: u64, _: &EmptyNode) -> Link {
-        Link { target, node: self.node(target) }
+        Link {
+            target,
+            node: self.node(target),
+        }
     }
 }
 
@@ -122,7 +151,10 @@ impl RaftNetwork<Types> for Link {
         request: AppendEntriesRequest<Types>,
         _: RPCOption,
     ) -> Rpc<AppendEntriesResponse<u64>> {
-        self.node.append_entries(request).await.map_err(|error| self.failed(error))
+        self.node
+            .append_entries(request)
+            .await
+            .map_err(|error| self.failed(error))
     }
 
     async fn install_snapshot(
@@ -130,11 +162,17 @@ impl RaftNetwork<Types> for Link {
         request: InstallSnapshotRequest<Types>,
         _: RPCOption,
     ) -> Rpc<InstallSnapshotResponse<u64>, RaftError<u64, InstallSnapshotError>> {
-        self.node.install_snapshot(request).await.map_err(|error| self.failed(error))
+        self.node
+            .install_snapshot(request)
+            .await
+            .map_err(|error| self.failed(error))
     }
 
     async fn vote(&mut self, request: VoteRequest<u64>, _: RPCOption) -> Rpc<VoteResponse<u64>> {
-        self.node.vote(request).await.map_err(|error| self.failed(error))
+        self.node
+            .vote(request)
+            .await
+            .map_err(|error| self.failed(error))
     }
 }
 
@@ -151,7 +189,10 @@ impl RaftLogStorage<Types> for Log {
     type LogReader = Self;
 
     async fn get_log_state(&mut self) -> Stored<LogState<Types>> {
-        Ok(LogState { last_purged_log_id: None, last_log_id: self.last().map(|entry| entry.log_id) })
+        Ok(LogState {
+            last_purged_log_id: None,
+            last_log_id: self.last().map(|entry| entry.log_id),
+        })
     }
 
     async fn get_log_reader(&mut self) -> Self {
@@ -198,7 +239,9 @@ struct Machine {
 impl RaftStateMachine<Types> for Machine {
     type SnapshotBuilder = NoSnapshots;
 
-    async fn applied_state(&mut self) -> Stored<(Option<LogId<u64>>, StoredMembership<u64, EmptyNode>)> {
+    async fn applied_state(
+        &mut self,
+    ) -> Stored<(Option<LogId<u64>>, StoredMembership<u64, EmptyNode>)> {
         Ok((self.applied, self.membership.clone()))
     }
 
@@ -230,7 +273,11 @@ impl RaftStateMachine<Types> for Machine {
         unreachable!("nobody sends snapshots")
     }
 
-    async fn install_snapshot(&mut self, _: &SnapshotMeta<u64, EmptyNode>, _: Box<Cursor<Vec<u8>>>) -> Stored<()> {
+    async fn install_snapshot(
+        &mut self,
+        _: &SnapshotMeta<u64, EmptyNode>,
+        _: Box<Cursor<Vec<u8>>>,
+    ) -> Stored<()> {
         unreachable!("nobody sends snapshots")
     }
 

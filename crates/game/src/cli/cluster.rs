@@ -29,10 +29,16 @@ pub(super) struct NewArgs {
 
 pub(super) fn run(command: ClusterCommand) -> Result<Exit, Failure> {
     let ClusterCommand::New(args) = command;
-    let cluster = NewCluster { nodes: args.nodes, base_port: args.base_port, ..NewCluster::default() };
+    let cluster = NewCluster {
+        nodes: args.nodes,
+        base_port: args.base_port,
+        ..NewCluster::default()
+    };
     for file in generate(&args.directory, &cluster)? {
         print(&file.display().to_string())?;
     }
-    note("start each with `raftian node --config FILE`, or with a window: `raftian play --config FILE`");
+    note(
+        "start each with `raftian node --config FILE`, or with a window: `raftian play --config FILE`",
+    );
     Ok(Exit::Success)
 }

@@ -75,7 +75,10 @@ pub struct Failure {
 impl Failure {
     /// A failure.
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Failure { exit, message: message.into() }
+        Failure {
+            exit,
+            message: message.into(),
+        }
     }
 
     /// Reports the failure on standard error and returns its exit code.
@@ -133,8 +136,12 @@ impl From<ClientError> for Failure {
         let exit = match &error {
             ClientError::Refused { .. } => Exit::Refused,
             ClientError::ForeignProtocol { .. } => Exit::Version,
-            ClientError::Local { .. } | ClientError::TooLarge | ClientError::Protocol { .. } => Exit::Unexpected,
-            ClientError::Unreachable { .. } | ClientError::Busy | ClientError::NoAnswer => Exit::Network,
+            ClientError::Local { .. } | ClientError::TooLarge | ClientError::Protocol { .. } => {
+                Exit::Unexpected
+            }
+            ClientError::Unreachable { .. } | ClientError::Busy | ClientError::NoAnswer => {
+                Exit::Network
+            }
         };
         Failure::new(exit, error.to_string())
     }

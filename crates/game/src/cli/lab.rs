@@ -41,13 +41,16 @@ fn show(scene: &str) -> Result<Exit, Failure> {
             DotsError::Closed => Failure::new(Exit::Unexpected, message),
         }
     })?;
-    let text = serde_json::to_string(&seen).map_err(|error| Failure::new(Exit::Unexpected, error.to_string()))?;
+    let text = serde_json::to_string(&seen)
+        .map_err(|error| Failure::new(Exit::Unexpected, error.to_string()))?;
     print(&text)?;
     Ok(Exit::Success)
 }
 
 #[cfg(feature = "client")]
-fn opened(scene: &Scene) -> Result<Result<raftian_lab::responsiveness::scene::Seen, DotsError>, Failure> {
+fn opened(
+    scene: &Scene,
+) -> Result<Result<raftian_lab::responsiveness::scene::Seen, DotsError>, Failure> {
     if scene.headless {
         return Ok(dots::show(scene));
     }
@@ -56,6 +59,8 @@ fn opened(scene: &Scene) -> Result<Result<raftian_lab::responsiveness::scene::Se
 }
 
 #[cfg(not(feature = "client"))]
-fn opened(scene: &Scene) -> Result<Result<raftian_lab::responsiveness::scene::Seen, DotsError>, Failure> {
+fn opened(
+    scene: &Scene,
+) -> Result<Result<raftian_lab::responsiveness::scene::Seen, DotsError>, Failure> {
     Ok(dots::show(scene))
 }

@@ -23,7 +23,8 @@ pub use exit::{Exit, Failure};
 
 /// A strategy game without a host: every player's machine is a Raft node.
 ///
-/// Without a command it opens a match of five real nodes in one window: click a city, and press F3 to watch them agree.
+/// Without a command it opens a match of five real nodes in one window: click a city, and press F3
+/// to watch them agree.
 #[derive(Parser, Debug)]
 #[command(name = "raftian", version, disable_help_subcommand = true)]
 struct Cli {
@@ -32,8 +33,9 @@ struct Cli {
     #[cfg(feature = "client")]
     #[command(flatten)]
     window: play::WindowFlags,
-    /// What to log to standard error: error, warn, info, debug, trace, or a filter such as `raftian_node=debug`. The default
-    /// is this program's warnings and the errors of its libraries.
+    /// What to log to standard error: error, warn, info, debug, trace, or a filter such as
+    /// `raftian_node=debug`. The default is this program's warnings and the errors of its
+    /// libraries.
     #[arg(long, global = true, value_name = "LEVEL", env = "RAFTIAN_LOG", default_value = output::DEFAULT_LEVEL)]
     log_level: String,
 }
@@ -72,7 +74,11 @@ pub fn run() -> Exit {
         Ok(cli) => cli,
         Err(error) => {
             let _closed = error.print().is_err();
-            return if error.use_stderr() { Exit::Usage } else { Exit::Success };
+            return if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Success
+            };
         }
     };
     if let Err(failure) = output::start_log(&cli.log_level) {

@@ -21,8 +21,12 @@ pub(super) struct NodeArgs {
 pub(super) fn run(args: &NodeArgs) -> Result<Exit, Failure> {
     let asked = watch_signals()?;
     let (node, member) = start(&args.member)?;
-    let started = format!("{} (n{}) listens on {}", member.config.name, member.config.id.0, member.config.listen);
-    // On a thread of its own: standard output may be a pipe that is full and never read, and the match goes on without it.
+    let started = format!(
+        "{} (n{}) listens on {}",
+        member.config.name, member.config.id.0, member.config.listen
+    );
+    // On a thread of its own: standard output may be a pipe that is full and never read, and the
+    // match goes on without it.
     std::thread::spawn(move || {
         let _unread = print(&started).is_err();
     });
@@ -33,7 +37,9 @@ pub(super) fn run(args: &NodeArgs) -> Result<Exit, Failure> {
 fn failure(stopped: Stopped) -> Failure {
     let exit = match stopped {
         Stopped::Contradiction(_) => Exit::Violated,
-        Stopped::Store(_) | Stopped::Program(_) | Stopped::Panicked(_) | Stopped::Ended => Exit::Unexpected,
+        Stopped::Store(_) | Stopped::Program(_) | Stopped::Panicked(_) | Stopped::Ended => {
+            Exit::Unexpected
+        }
     };
     Failure::new(exit, format!("the node has stopped: {stopped}"))
 }
@@ -41,8 +47,12 @@ fn failure(stopped: Stopped) -> Failure {
 /// Starts the node of a member's file.
 pub(super) fn start(args: &MemberArgs) -> Result<(NodeHandle, OwnMember), Failure> {
     let config: NodeConfig = NodeFile::read(&args.config)?;
-    let links = QuicOptions::bind(&config).map_err(|error| Failure::new(Exit::Network, error.to_string()))?;
+    let links = QuicOptions::bind(&config)
+        .map_err(|error| Failure::new(Exit::Network, error.to_string()))?;
     let node = start_node(&config, links)?;
-    let member = OwnMember { config, control: node.control() };
+    let member = OwnMember {
+        config,
+        control: node.control(),
+    };
     Ok((node, member))
 }

@@ -70,12 +70,30 @@ pub(super) fn run(args: &OrderArgs) -> Result<Exit, Failure> {
     let committed = propose_until_interrupted(args, CityId(city));
     let committed = committed.map_err(|failure| failed(args.json, SCHEMA, failure))?;
     if args.json {
-        print_json(&OrderDocument { schema: SCHEMA, ok: true, city, committed })?;
+        print_json(&OrderDocument {
+            schema: SCHEMA,
+            ok: true,
+            city,
+            committed,
+        })?;
     } else {
-        let CommittedOrder { index, term, effect, health } = committed;
-        let text = format!("committed at index {index} in term {term}: P{city} {effect}, {health} hp left");
+        let CommittedOrder {
+            index,
+            term,
+            effect,
+            health,
+        } = committed;
+        let text = format!(
+            "committed at index {index} in term {term}: P{city} {effect}, {health} hp left"
+        );
         print(&text).map_err(|failure| {
-            Failure::new(failure.exit, format!("the order was committed at index {index}, but {}", failure.message))
+            Failure::new(
+                failure.exit,
+                format!(
+                    "the order was committed at index {index}, but {}",
+                    failure.message
+                ),
+            )
         })?;
     }
     Ok(Exit::Success)
@@ -91,10 +109,15 @@ fn propose_until_interrupted(args: &OrderArgs, city: CityId) -> Result<Committed
     loop {
         match result.recv_timeout(INTERRUPT_POLL) {
             Ok(result) => return result,
-            Err(RecvTimeoutError::Timeout) if asked.to_end() => return Err(Failure::new(asked.exit(), INTERRUPTED)),
+            Err(RecvTimeoutError::Timeout) if asked.to_end() => {
+                return Err(Failure::new(asked.exit(), INTERRUPTED));
+            }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => {
-                return Err(Failure::new(Exit::Unexpected, "the order ended without a result"));
+                return Err(Failure::new(
+                    Exit::Unexpected,
+                    "the order ended without a result",
+                ));
             }
         }
     }
@@ -102,7 +125,9 @@ fn propose_until_interrupted(args: &OrderArgs, city: CityId) -> Result<Committed
 
 fn propose(config: &NodeConfig, timeout: f64, city: CityId) -> Result<CommittedOrder, Failure> {
     let deadline = Instant::now() + Duration::from_secs_f64(timeout);
-    let mut question = AdminRequest::Order { order: Order::Attack { city } };
+    let mut question = AdminRequest::Order {
+        order: Order::Attack { city },
+    };
     let mut proposed = false;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
@@ -110,22 +135,33 @@ fn propose(config: &NodeConfig, timeout: f64, city: CityId) -> Result<CommittedO
             return Err(too_late(timeout));
         }
         let asked_at = Instant::now();
-        // A node on which many orders wait answers before its time, and another question may get through a moment later.
+        // A node on which many orders wait answers before its time, and another question may get
+        // through a moment later.
         let pause = || std::thread::sleep(MIN_ROUND.saturating_sub(asked_at.elapsed()).min(left));
-        match ask(config, &question, left.clamp(Duration::from_millis(200), ONE_QUESTION)) {
+        match ask(
+            config,
+            &question,
+            left.clamp(Duration::from_millis(200), ONE_QUESTION),
+        ) {
             Ok(AdminResponse::Committed(committed)) => return Ok(committed),
             Ok(AdminResponse::Waiting { ticket }) => {
                 proposed = true;
                 question = AdminRequest::Outcome { ticket };
                 pause();
             }
-            Ok(AdminResponse::UnknownTicket) => return Err(unknown("the member was started anew meanwhile")),
+            Ok(AdminResponse::UnknownTicket) => {
+                return Err(unknown("the member was started anew meanwhile"));
+            }
             Ok(other) => return Err(unexpected(&other)),
-            Err(Unanswered { failure, may_have_arrived: false }) if !proposed => return Err(failure),
+            Err(Unanswered {
+                failure,
+                may_have_arrived: false,
+            }) if !proposed => return Err(failure),
             Err(Unanswered { failure, .. }) => {
                 let in_time = Instant::now() < deadline;
                 match is_running(config) {
-                    // The member holds its answer back for as long as it can; our own deadline came first.
+                    // The member holds its answer back for as long as it can; our own deadline came
+                    // first.
                     true if !in_time => return Err(too_late(timeout)),
                     true if proposed => {
                         tracing::debug!(failure.message, "asking again what became of the order");
@@ -150,7 +186,10 @@ fn unknown(reason: &str) -> Failure {
 }
 
 fn is_running(config: &NodeConfig) -> bool {
-    matches!(ask(config, &AdminRequest::Status, IS_RUNNING_TIMEOUT), Ok(AdminResponse::Status(_)))
+    matches!(
+        ask(config, &AdminRequest::Status, IS_RUNNING_TIMEOUT),
+        Ok(AdminResponse::Status(_))
+    )
 }
 
 fn too_late(timeout: f64) -> Failure {

@@ -1,4 +1,5 @@
-//! Output of the commands: data on standard output, everything else on standard error. And parsing of numbers.
+//! Output of the commands: data on standard output, everything else on standard error. And parsing
+//! of numbers.
 
 use std::io::{ErrorKind, IsTerminal, Write};
 
@@ -10,9 +11,17 @@ use crate::terminal::LogWriter;
 
 /// Starts the log on standard error, coloured only for a terminal.
 pub(super) fn start_log(level: &str) -> Result<(), Failure> {
-    let usage = |error: &dyn std::fmt::Display| Failure::new(Exit::Usage, format!("--log-level {level:?}: {error}"));
-    if let Some(word) = level.split(',').map(str::trim).find(|word| !is_directive(word)) {
-        return Err(usage(&format!("{word:?} is no level; write {LEVELS}, or a filter such as raftian_node=debug")));
+    let usage = |error: &dyn std::fmt::Display| {
+        Failure::new(Exit::Usage, format!("--log-level {level:?}: {error}"))
+    };
+    if let Some(word) = level
+        .split(',')
+        .map(str::trim)
+        .find(|word| !is_directive(word))
+    {
+        return Err(usage(&format!(
+            "{word:?} is no level; write {LEVELS}, or a filter such as raftian_node=debug"
+        )));
     }
     let filter = EnvFilter::try_new(filter_of(level)).map_err(|error| usage(&error))?;
     let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
@@ -23,46 +32,70 @@ pub(super) fn start_log(level: &str) -> Result<(), Failure> {
         .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal() && !no_colour)
         .try_init()
-        .map_err(|error| Failure::new(Exit::Unexpected, format!("the log cannot be started: {error}")))
+        .map_err(|error| {
+            Failure::new(
+                Exit::Unexpected,
+                format!("the log cannot be started: {error}"),
+            )
+        })
 }
 
-/// The default level: warnings of this program, and errors of libraries. Their warnings, about the renderer for example, are
-/// for developers of the engine.
+/// The default level: warnings of this program, and errors of libraries. Their warnings, about the
+/// renderer for example, are for developers of the engine.
 pub(super) const DEFAULT_LEVEL: &str = "default";
 
 const LEVELS: &str = "off, error, warn, info, debug or trace";
 
-/// Whether `word` is a level or has one. To the filter, a word without one is the name of a target, so a misspelt level would
-/// silence everything else.
+/// Whether `word` is a level or has one. To the filter, a word without one is the name of a target,
+/// so a misspelt level would silence everything else.
 fn is_directive(word: &str) -> bool {
-    let level = ["off", "error", "warn", "info", "debug", "trace", DEFAULT_LEVEL];
+    let level = [
+        "off",
+        "error",
+        "warn",
+        "info",
+        "debug",
+        "trace",
+        DEFAULT_LEVEL,
+    ];
     word.contains('=') || level.iter().any(|level| word.eq_ignore_ascii_case(level))
 }
 
 fn filter_of(level: &str) -> String {
     match level {
         DEFAULT_LEVEL => {
-            "error,raftian=warn,raftian_node=warn,raftian_raft=warn,raftian_lab=warn,bevy_raft=warn".to_owned()
+            "error,raftian=warn,raftian_node=warn,raftian_raft=warn,raftian_lab=warn,bevy_raft=warn"
+                .to_owned()
         }
         level => level.to_owned(),
     }
 }
 
-/// Prints one line or document to standard output. A reader that has gone wants no more, which is no failure.
+/// Prints one line or document to standard output. A reader that has gone wants no more, which is
+/// no failure.
 pub(super) fn print(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Failure::new(Exit::Unexpected, format!("standard output cannot be written: {error}")))
-        }
+    match out
+        .write_all(text.as_bytes())
+        .and_then(|()| out.write_all(b"\n"))
+        .and_then(|()| out.flush())
+    {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::new(
+            Exit::Unexpected,
+            format!("standard output cannot be written: {error}"),
+        )),
         Ok(()) | Err(_) => Ok(()),
     }
 }
 
 /// Prints a document as JSON.
 pub(super) fn print_json(document: &impl Serialize) -> Result<(), Failure> {
-    let text = serde_json::to_string_pretty(document)
-        .map_err(|error| Failure::new(Exit::Unexpected, format!("the document cannot be written: {error}")))?;
+    let text = serde_json::to_string_pretty(document).map_err(|error| {
+        Failure::new(
+            Exit::Unexpected,
+            format!("the document cannot be written: {error}"),
+        )
+    })?;
     print(&text)
 }
 
@@ -78,7 +111,12 @@ struct FailureDocument<'a> {
 /// Prints a failure as a document too, if JSON was asked for, and passes it on.
 pub(super) fn failed(json: bool, schema: &str, failure: Failure) -> Failure {
     if json {
-        let document = FailureDocument { schema, ok: false, exit_code: failure.exit as u8, error: &failure.message };
+        let document = FailureDocument {
+            schema,
+            ok: false,
+            exit_code: failure.exit as u8,
+            error: &failure.message,
+        };
         if let Err(worse) = print_json(&document) {
             return worse;
         }

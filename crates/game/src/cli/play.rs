@@ -50,7 +50,9 @@ pub(super) fn run_embedded(flags: &WindowFlags, log_level: &str) -> Result<Exit,
     let asked = watch_signals()?;
     let (embedded, node) = Embedded::start(EMBEDDED_NODES)?;
     let _guard = WindowGuard::of_match(embedded.directory(), &asked);
-    in_window(&asked, || window::play_embedded(embedded, node, &flags.options(&asked)))
+    in_window(&asked, || {
+        window::play_embedded(embedded, node, &flags.options(&asked))
+    })
 }
 
 pub(super) fn run_member(args: &PlayArgs, log_level: &str) -> Result<Exit, Failure> {
@@ -58,12 +60,19 @@ pub(super) fn run_member(args: &PlayArgs, log_level: &str) -> Result<Exit, Failu
     let asked = watch_signals()?;
     let (node, member) = node::start(&args.member)?;
     hold_back(log_level);
-    let guard = WindowGuard::of_member(member.control.clone(), &args.member.config, log_level, &asked);
+    let guard = WindowGuard::of_member(
+        member.control.clone(),
+        &args.member.config,
+        log_level,
+        &asked,
+    );
     let options = args.window.options(&asked);
     let play = || in_window(&asked, || window::play_member(node, member, &options));
     match std::panic::catch_unwind(AssertUnwindSafe(play)) {
         // A picture that cannot be taken ends the window too.
-        Ok(Ok(Exit::Unexpected)) if options.screenshot.is_none() => Ok(guard.lost("the renderer failed")),
+        Ok(Ok(Exit::Unexpected)) if options.screenshot.is_none() => {
+            Ok(guard.lost("the renderer failed"))
+        }
         Ok(ended) => ended,
         Err(panic) => Ok(guard.lost(&raftian_node::panic_message(&*panic))),
     }
@@ -75,7 +84,12 @@ impl WindowFlags {
             file: file.clone(),
             after: Duration::from_secs_f64(self.after.unwrap_or(1.0)),
         });
-        WindowOptions { screenshot, frame_cap: self.fps, overlay: self.overlay, end: Arc::clone(&asked.to_end) }
+        WindowOptions {
+            screenshot,
+            frame_cap: self.fps,
+            overlay: self.overlay,
+            end: Arc::clone(&asked.to_end),
+        }
     }
 }
 
@@ -86,13 +100,16 @@ const NO_WINDOW: &str = "run a member without a window with `raftian node --conf
 pub(super) fn need_display() -> Result<(), Failure> {
     let named = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     if cfg!(all(unix, not(target_os = "macos"))) && !named("DISPLAY") && !named("WAYLAND_DISPLAY") {
-        let message = format!("there is no display (neither DISPLAY nor WAYLAND_DISPLAY is set); {NO_WINDOW}");
+        let message = format!(
+            "there is no display (neither DISPLAY nor WAYLAND_DISPLAY is set); {NO_WINDOW}"
+        );
         return Err(Failure::new(Exit::NoDisplay, message));
     }
     Ok(())
 }
 
-/// Keeps messages of the libraries below the renderer from the terminal until the first frame, unless a log was asked for.
+/// Keeps messages of the libraries below the renderer from the terminal until the first frame,
+/// unless a log was asked for.
 fn hold_back(log_level: &str) {
     if log_level == DEFAULT_LEVEL {
         hold_back_libraries();
@@ -108,8 +125,8 @@ fn in_window(asked: &Asked, run: impl FnOnce() -> AppExit) -> Result<Exit, Failu
     }
 }
 
-/// The engine panics where it finds no display or GPU; until the first frame such a panic is turned into a sentence,
-/// after everything that had started was ended by unwinding.
+/// The engine panics where it finds no display or GPU; until the first frame such a panic is turned
+/// into a sentence, after everything that had started was ended by unwinding.
 pub(super) fn or_missing<T>(run: impl FnOnce() -> T) -> Result<T, Failure> {
     let otherwise = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
@@ -120,7 +137,10 @@ pub(super) fn or_missing<T>(run: impl FnOnce() -> T) -> Result<T, Failure> {
     let ran = std::panic::catch_unwind(AssertUnwindSafe(run));
     release_libraries(ran.is_err() && !window::has_drawn());
     ran.map_err(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        let text = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or(panic.downcast_ref::<&str>().copied());
         match missing(text).filter(|_| !window::has_drawn()) {
             Some(missing) => Failure::new(Exit::NoDisplay, format!("{missing}; {NO_WINDOW}")),
             None => std::panic::resume_unwind(panic),
@@ -134,7 +154,9 @@ fn missing(panic: Option<&str>) -> Option<&'static str> {
     if text.contains("event loop") {
         Some("the display cannot be opened")
     } else if text.contains("GPU") || text.contains("adapter") {
-        Some("there is no GPU and no software renderer (on Debian: apt-get install mesa-vulkan-drivers)")
+        Some(
+            "there is no GPU and no software renderer (on Debian: apt-get install mesa-vulkan-drivers)",
+        )
     } else {
         None
     }

@@ -18,8 +18,12 @@ pub(super) struct Asked {
 
 /// Watches for interrupts from now on.
 pub(super) fn watch_signals() -> Result<Asked, Failure> {
-    let failed =
-        |error: &dyn std::fmt::Display| Failure::new(Exit::Unexpected, format!("signals cannot be handled: {error}"));
+    let failed = |error: &dyn std::fmt::Display| {
+        Failure::new(
+            Exit::Unexpected,
+            format!("signals cannot be handled: {error}"),
+        )
+    };
     let asked = Asked::default();
     let in_handler = asked.clone();
     ctrlc::set_handler(move || {
@@ -29,7 +33,8 @@ pub(super) fn watch_signals() -> Result<Asked, Failure> {
     })
     .map_err(|error| failed(&error))?;
     // Looked at only when the program has stopped, long after both handlers ran.
-    signal_hook::flag::register(SIGTERM, Arc::clone(&asked.by_term)).map_err(|error| failed(&error))?;
+    signal_hook::flag::register(SIGTERM, Arc::clone(&asked.by_term))
+        .map_err(|error| failed(&error))?;
     Ok(asked)
 }
 

@@ -59,11 +59,15 @@ impl From<Unanswered> for Failure {
 
 impl From<ClientError> for Unanswered {
     fn from(error: ClientError) -> Self {
-        Unanswered { may_have_arrived: error.may_have_arrived(), failure: error.into() }
+        Unanswered {
+            may_have_arrived: error.may_have_arrived(),
+            failure: error.into(),
+        }
     }
 }
 
-/// Asks the running member of this configuration, again while it is busy. Takes no longer than `timeout`.
+/// Asks the running member of this configuration, again while it is busy. Takes no longer than
+/// `timeout`.
 pub(super) fn ask(
     config: &NodeConfig,
     question: &AdminRequest,
@@ -82,8 +86,12 @@ pub(super) fn ask(
         }
     };
     serde_json::from_slice(&answer).map_err(|error| {
-        let message = format!("the member's answer cannot be read ({error}); is it of this version?");
-        Unanswered { failure: Failure::new(Exit::Version, message), may_have_arrived: true }
+        let message =
+            format!("the member's answer cannot be read ({error}); is it of this version?");
+        Unanswered {
+            failure: Failure::new(Exit::Version, message),
+            may_have_arrived: true,
+        }
     })
 }
 
@@ -91,14 +99,16 @@ pub(super) fn ask(
 pub(super) fn unexpected(answer: &AdminResponse) -> Failure {
     match answer {
         AdminResponse::Refused { reason } => Failure::new(Exit::Usage, reason.clone()),
-        AdminResponse::NotNow { reason } => {
-            Failure::new(Exit::NoQuorum, format!("the member cannot take it now: {reason}"))
-        }
+        AdminResponse::NotNow { reason } => Failure::new(
+            Exit::NoQuorum,
+            format!("the member cannot take it now: {reason}"),
+        ),
         AdminResponse::UnknownTicket
         | AdminResponse::Status(_)
         | AdminResponse::Waiting { .. }
-        | AdminResponse::Committed(_) => {
-            Failure::new(Exit::Version, "the member answers another question; is it of this version?")
-        }
+        | AdminResponse::Committed(_) => Failure::new(
+            Exit::Version,
+            "the member answers another question; is it of this version?",
+        ),
     }
 }

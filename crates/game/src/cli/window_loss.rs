@@ -1,9 +1,10 @@
 //! What becomes of the nodes behind a window that is lost.
 //!
-//! Decision: when the display dies, the renderer fails or the window's program panics, a member hands leadership over, closes
-//! its node and replaces the process by `raftian node` (exec). Why: the display is no part of the match; and Xlib ends the
-//! process by `exit` when its server is gone, so nothing of the window's program can be relied on. Would change if: windows
-//! were processes of their own.
+//! Decision: when the display dies, the renderer fails or the window's program panics, a member
+//! hands leadership over, closes its node and replaces the process by `raftian node` (exec). Why:
+//! the display is no part of the match; and Xlib ends the process by `exit` when its server is
+//! gone, so nothing of the window's program can be relied on. Would change if: windows were
+//! processes of their own.
 //!
 //! A match of five nodes in one process ends with its window.
 
@@ -46,10 +47,23 @@ struct Member {
 pub(super) struct WindowGuard(());
 
 impl WindowGuard {
-    /// From now on the member of `control`, whose node file is `config`, goes on if a library ends the process.
-    pub(super) fn of_member(control: NodeControl, config: &Path, log_level: &str, asked: &Asked) -> Self {
+    /// From now on the member of `control`, whose node file is `config`, goes on if a library ends
+    /// the process.
+    pub(super) fn of_member(
+        control: NodeControl,
+        config: &Path,
+        log_level: &str,
+        asked: &Asked,
+    ) -> Self {
         let (config, log_level) = (config.to_owned(), log_level.to_owned());
-        Self::new(Behind::Member(Member { control, config, log_level }), asked)
+        Self::new(
+            Behind::Member(Member {
+                control,
+                config,
+                log_level,
+            }),
+            asked,
+        )
     }
 
     /// From now on `directory` is removed if a library ends the process.
@@ -59,14 +73,18 @@ impl WindowGuard {
 
     fn new(behind: Behind, asked: &Asked) -> Self {
         static HOOK: Once = Once::new();
-        *lock() = Some(Guarded { asked: asked.clone(), behind });
+        *lock() = Some(Guarded {
+            asked: asked.clone(),
+            behind,
+        });
         HOOK.call_once(|| {
             shutdown_hooks::add_shutdown_hook(on_exit);
         });
         WindowGuard(())
     }
 
-    /// The window is lost for this `reason`: a member goes on without it. Returns how the process must end otherwise.
+    /// The window is lost for this `reason`: a member goes on without it. Returns how the process
+    /// must end otherwise.
     pub(super) fn lost(self, reason: &str) -> Exit {
         let guarded = lock().take();
         guarded.map_or(Exit::NoDisplay, |guarded| guarded.lost(reason))
@@ -83,7 +101,8 @@ fn lock() -> MutexGuard<'static, Option<Guarded>> {
     GUARDED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Runs when the process ends by `exit`. With something still behind a window, that was a library's decision.
+/// Runs when the process ends by `exit`. With something still behind a window, that was a library's
+/// decision.
 extern "C" fn on_exit() {
     let guarded = lock().take();
     if let Some(guarded) = guarded {
@@ -100,10 +119,16 @@ impl Guarded {
             Behind::Member(member) => member.go_on(reason, &self.asked),
             Behind::Match(directory) => {
                 if !self.asked.to_end() {
-                    note(&format!("raftian: the window is lost ({reason}), and its match with it"));
+                    note(&format!(
+                        "raftian: the window is lost ({reason}), and its match with it"
+                    ));
                 }
                 let _left_for_the_next_start = std::fs::remove_dir_all(directory).is_err();
-                if self.asked.to_end() { self.asked.exit() } else { Exit::NoDisplay }
+                if self.asked.to_end() {
+                    self.asked.exit()
+                } else {
+                    Exit::NoDisplay
+                }
             }
         }
     }
@@ -131,13 +156,16 @@ impl Member {
         match self.replace_process() {
             Ok(exit) => exit,
             Err(error) => {
-                note(&format!("raftian: {id} cannot go on without its window: {error}"));
+                note(&format!(
+                    "raftian: {id} cannot go on without its window: {error}"
+                ));
                 Exit::NoDisplay
             }
         }
     }
 
-    /// Replaces this process by one that runs the member without a window. Returns only if that fails.
+    /// Replaces this process by one that runs the member without a window. Returns only if that
+    /// fails.
     #[cfg(unix)]
     fn replace_process(&self) -> std::io::Result<Exit> {
         use std::os::unix::process::CommandExt;
@@ -148,15 +176,24 @@ impl Member {
     #[cfg(not(unix))]
     fn replace_process(&self) -> std::io::Result<Exit> {
         let status = self.headless()?.status()?;
-        Ok(if status.success() { Exit::Success } else { Exit::Unexpected })
+        Ok(if status.success() {
+            Exit::Success
+        } else {
+            Exit::Unexpected
+        })
     }
 
     fn headless(&self) -> std::io::Result<std::process::Command> {
         // This very program, also if its file was replaced by another build.
-        let program =
-            if cfg!(target_os = "linux") { PathBuf::from("/proc/self/exe") } else { std::env::current_exe()? };
+        let program = if cfg!(target_os = "linux") {
+            PathBuf::from("/proc/self/exe")
+        } else {
+            std::env::current_exe()?
+        };
         let mut command = std::process::Command::new(program);
-        command.args(["--log-level", &self.log_level, "node", "--config"]).arg(&self.config);
+        command
+            .args(["--log-level", &self.log_level, "node", "--config"])
+            .arg(&self.config);
         Ok(command)
     }
 }

@@ -52,7 +52,11 @@ struct Measuring {
 
 impl Meter {
     pub(super) fn new(scene: &Scene, sent: Option<Sent>, result: Arc<Mutex<Option<Seen>>>) -> Self {
-        let every = if scene.orders > 0.0 { 1.0 / scene.orders } else { 0.0 };
+        let every = if scene.orders > 0.0 {
+            1.0 / scene.orders
+        } else {
+            0.0
+        };
         Meter {
             warm_up: Duration::try_from_secs_f64(scene.warm_up).unwrap_or_default(),
             seconds: scene.seconds,
@@ -71,7 +75,8 @@ impl Meter {
     /// Whether everything is loaded and the node leads, or will not.
     fn is_ready(&mut self, now: Instant, leads: bool) -> bool {
         let waited = now - *self.first.get_or_insert(now);
-        waited >= self.warm_up && (self.sent.is_none() || leads || waited >= self.warm_up + LEADER_WAIT)
+        waited >= self.warm_up
+            && (self.sent.is_none() || leads || waited >= self.warm_up + LEADER_WAIT)
     }
 
     fn begin(&mut self, now: Instant, term: Term) {
@@ -106,7 +111,9 @@ impl Meter {
         if elapsed < Duration::from_secs(1) {
             return None;
         }
-        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let unix = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         let fps = (f64::from(*frames) / elapsed.as_secs_f64()).round();
         measuring.log.push((unix.as_secs_f64(), fps as u32));
         measuring.second = (now, 0);
@@ -122,10 +129,19 @@ impl Meter {
             messages_per_s: sent.saturating_sub(sent_before) as f64 / seconds,
         });
         Some(Seen {
-            profile: if cfg!(debug_assertions) { "debug" } else { "release" }.to_owned(),
+            profile: if cfg!(debug_assertions) {
+                "debug"
+            } else {
+                "release"
+            }
+            .to_owned(),
             frames: measured.frames_ms.len() as u64,
             frame_ms: frame_times(measured.frames_ms),
-            unseen: measured.orders.values().filter(|proposed| now - **proposed >= ORDER_WAIT).count() as u64,
+            unseen: measured
+                .orders
+                .values()
+                .filter(|proposed| now - **proposed >= ORDER_WAIT)
+                .count() as u64,
             log: measured.log,
             commits_ms: measured.commits_ms,
             node,
@@ -139,15 +155,25 @@ fn frame_times(frames: Vec<f32>) -> FrameTimes {
     let mean = sorted.iter().sum::<f64>() / sorted.len() as f64;
     sorted.sort_by(f64::total_cmp);
     let of = |percent| quantile(&sorted, percent).unwrap_or(f64::NAN);
-    FrameTimes { mean, p50: of(50), p95: of(95), p99: of(99), max: of(100) }
+    FrameTimes {
+        mean,
+        p50: of(50),
+        p95: of(95),
+        p99: of(99),
+        max: of(100),
+    }
 }
 
 pub(super) fn plugin(app: &mut App, meter: Meter) {
-    app.insert_resource(meter).add_systems(First, measure).add_systems(Update, propose).add_observer(note_commit);
+    app.insert_resource(meter)
+        .add_systems(First, measure)
+        .add_systems(Update, propose)
+        .add_observer(note_commit);
     #[cfg(feature = "client")]
     app.add_systems(
         Startup,
-        |adapter: Option<Res<bevy::render::renderer::RenderAdapterInfo>>, mut commands: Commands| {
+        |adapter: Option<Res<bevy::render::renderer::RenderAdapterInfo>>,
+         mut commands: Commands| {
             if let Some(adapter) = adapter {
                 let (name, kind, backend) = (&adapter.name, adapter.device_type, adapter.backend);
                 commands.insert_resource(Adapter(format!("{name} ({kind:?}, {backend:?})")));
@@ -168,13 +194,17 @@ fn measure(
 ) {
     let now = Instant::now();
     let term = status.as_ref().map_or(Term(0), |status| status.term());
-    let leads = status.is_some_and(|status| status.leader().is_some() && status.leader() == status.id());
+    let leads =
+        status.is_some_and(|status| status.leader().is_some() && status.leader() == status.id());
     if meter.measuring.is_none() {
         if meter.is_ready(now, leads) {
             meter.begin(now, term);
         }
     } else if let Some(seen) = meter.count(now, leads, term) {
-        let seen = Seen { adapter: adapter.map(|adapter| adapter.0.clone()), ..seen };
+        let seen = Seen {
+            adapter: adapter.map(|adapter| adapter.0.clone()),
+            ..seen
+        };
         *meter.result.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
         exit.write(AppExit::Success);
     }
@@ -185,7 +215,9 @@ fn propose(mut meter: ResMut<Meter>, mut commands: Commands) {
     if meter.sent.is_none() || every.is_zero() {
         return;
     }
-    let Some(measuring) = &mut meter.measuring else { return };
+    let Some(measuring) = &mut meter.measuring else {
+        return;
+    };
     let now = Instant::now();
     if now >= measuring.next_order {
         measuring.orders.insert(commands.propose(Nudge), now);
@@ -194,7 +226,9 @@ fn propose(mut meter: ResMut<Meter>, mut commands: Commands) {
 }
 
 fn note_commit(outcome: On<ProposalOutcome>, mut meter: ResMut<Meter>) {
-    let Some(measuring) = &mut meter.measuring else { return };
+    let Some(measuring) = &mut meter.measuring else {
+        return;
+    };
     // One that was rejected stays among those that were not seen.
     if matches!(outcome.outcome, Outcome::Committed(_))
         && let Some(proposed) = measuring.orders.remove(&outcome.id)
@@ -208,30 +242,60 @@ mod tests {
     use super::*;
 
     fn meter(seconds: u64) -> Meter {
-        let scene =
-            Scene { dots: 0, fps: None, warm_up: 2.0, seconds, headless: true, orders: 2.0, seed: 1, node: None };
+        let scene = Scene {
+            dots: 0,
+            fps: None,
+            warm_up: 2.0,
+            seconds,
+            headless: true,
+            orders: 2.0,
+            seed: 1,
+            node: None,
+        };
         Meter::new(&scene, None, Arc::default())
     }
 
     #[test]
     fn frames_of_ten_and_of_forty_milliseconds_are_counted_as_such() {
         let (mut meter, start) = (meter(2), Instant::now());
-        assert!(!meter.is_ready(start, false) && meter.is_ready(start + Duration::from_secs(2), false));
+        assert!(
+            !meter.is_ready(start, false) && meter.is_ready(start + Duration::from_secs(2), false)
+        );
         meter.begin(start, Term(3));
         let mut at = start;
-        let frames = [10; 100].into_iter().chain([40; 25]).map(Duration::from_millis);
+        let frames = [10; 100]
+            .into_iter()
+            .chain([40; 25])
+            .map(Duration::from_millis);
         let seen: Vec<_> = frames
             .filter_map(|frame| {
                 at += frame;
                 meter.count(at, false, Term(3))
             })
             .collect();
-        let [seen] = &seen[..] else { panic!("the last frame ends it: {seen:?}") };
-        assert_eq!(seen.log.iter().map(|(_, fps)| *fps).collect::<Vec<_>>(), [100, 25]);
+        let [seen] = &seen[..] else {
+            panic!("the last frame ends it: {seen:?}")
+        };
+        assert_eq!(
+            seen.log.iter().map(|(_, fps)| *fps).collect::<Vec<_>>(),
+            [100, 25]
+        );
         assert_eq!((seen.frames, seen.node), (125, None));
-        let FrameTimes { mean, p50, p95, max, .. } = seen.frame_ms;
-        assert!((mean - 16.0).abs() < 1e-3 && (p50 - 10.0).abs() < 1e-3, "{seen:?}");
-        assert!((p95 - 40.0).abs() < 1e-3 && (max - 40.0).abs() < 1e-3, "{seen:?}");
+        let FrameTimes {
+            mean,
+            p50,
+            p95,
+            max,
+            ..
+        } = seen.frame_ms;
+        assert!(
+            (mean - 16.0).abs() < 1e-3 && (p50 - 10.0).abs() < 1e-3,
+            "{seen:?}"
+        );
+        assert!(
+            (p95 - 40.0).abs() < 1e-3 && (max - 40.0).abs() < 1e-3,
+            "{seen:?}"
+        );
     }
 
     #[test]
@@ -239,16 +303,29 @@ mod tests {
         let sent = Arc::new(std::sync::atomic::AtomicU64::new(50));
         let counter = Arc::clone(&sent);
         let mut meter = meter(1);
-        meter.sent = Some(Box::new(move || counter.load(std::sync::atomic::Ordering::Relaxed)));
+        meter.sent = Some(Box::new(move || {
+            counter.load(std::sync::atomic::Ordering::Relaxed)
+        }));
         let start = Instant::now();
         assert!(!meter.is_ready(start, true));
-        assert!(!meter.is_ready(start + Duration::from_secs(3), false), "it does not lead yet");
-        assert!(meter.is_ready(start + Duration::from_secs(12), false), "it will not");
+        assert!(
+            !meter.is_ready(start + Duration::from_secs(3), false),
+            "it does not lead yet"
+        );
+        assert!(
+            meter.is_ready(start + Duration::from_secs(12), false),
+            "it will not"
+        );
         meter.begin(start, Term(3));
         meter.count(start + Duration::from_millis(250), true, Term(3));
         sent.store(450, std::sync::atomic::Ordering::Relaxed);
-        let seen = meter.count(start + Duration::from_secs(1), false, Term(5)).expect("a second has passed");
+        let seen = meter
+            .count(start + Duration::from_secs(1), false, Term(5))
+            .expect("a second has passed");
         let node = seen.node.expect("there is one");
-        assert_eq!((node.led, node.terms, node.messages_per_s), (0.25, 2, 400.0));
+        assert_eq!(
+            (node.led, node.terms, node.messages_per_s),
+            (0.25, 2, 400.0)
+        );
     }
 }

@@ -1,7 +1,9 @@
-//! A window in which dots walk, as a game that does nothing else, to measure its frames beside a Raft node.
+//! A window in which dots walk, as a game that does nothing else, to measure its frames beside a
+//! Raft node.
 //!
-//! The experiment is [`raftian_lab::responsiveness`]; this is what it opens, once for each combination, in a process of
-//! its own. The node is that of the game: the same plugin, the same store and links.
+//! The experiment is [`raftian_lab::responsiveness`]; this is what it opens, once for each
+//! combination, in a process of its own. The node is that of the game: the same plugin, the same
+//! store and links.
 
 mod meter;
 mod walk;
@@ -44,7 +46,9 @@ pub enum DotsError {
     #[error("the window was closed before everything was measured")]
     Closed,
     /// This build has no window.
-    #[error("this build has no window: build it with its default features, or measure with --headless")]
+    #[error(
+        "this build has no window: build it with its default features, or measure with --headless"
+    )]
     NoWindow,
 }
 
@@ -67,7 +71,8 @@ pub fn show(scene: &Scene) -> Result<Seen, DotsError> {
     let seen = Arc::new(Mutex::new(None));
     let mut app = App::new();
     if scene.headless {
-        // The schedules that a game has anyway, so that a node does not pay for running them at all.
+        // The schedules that a game has anyway, so that a node does not pay for running them at
+        // all.
         app.add_plugins((MinimalPlugins, StatesPlugin, TransformPlugin, InputPlugin));
     } else {
         window(&mut app)?;
@@ -87,7 +92,10 @@ pub fn show(scene: &Scene) -> Result<Seen, DotsError> {
 }
 
 /// Connects the app to its node, and gives a count of the messages that it sent.
-fn start_node(app: &mut App, SceneNode { file, in_schedule }: &SceneNode) -> Result<Sent, DotsError> {
+fn start_node(
+    app: &mut App,
+    SceneNode { file, in_schedule }: &SceneNode,
+) -> Result<Sent, DotsError> {
     let config = NodeFile::read(Path::new(file))?;
     let options = node_options(&config, QuicOptions::bind(&config)?)?;
     let sent: Sent = if *in_schedule {
@@ -121,7 +129,12 @@ fn window(app: &mut App) -> Result<(), DotsError> {
     };
     // The command line has set up the log already.
     app.add_plugins(
-        DefaultPlugins.set(WindowPlugin { primary_window: Some(window), ..default() }).disable::<LogPlugin>(),
+        DefaultPlugins
+            .set(WindowPlugin {
+                primary_window: Some(window),
+                ..default()
+            })
+            .disable::<LogPlugin>(),
     )
     .insert_resource(WinitSettings::continuous())
     .insert_resource(ClearColor(Color::BLACK));

@@ -98,6 +98,9 @@ mod tests {
                 moved += usize::from(step.max_element() > 0.0);
             }
         }
-        assert!(moved > 90_000, "of 100,000 steps one in 121 stands still: {moved}");
+        assert!(
+            moved > 90_000,
+            "of 100,000 steps one in 121 stands still: {moved}"
+        );
     }
 }

@@ -44,43 +44,68 @@ pub(super) fn condition(member: &MemberView) -> Condition {
 
 /// The picture a member has of itself, unless it is down and the picture therefore old.
 pub(super) fn live_node(member: &MemberView) -> Option<&NodeView> {
-    member.node.as_ref().filter(|_| condition(member) != Condition::Down)
+    member
+        .node
+        .as_ref()
+        .filter(|_| condition(member) != Condition::Down)
 }
 
-/// The picture of the leader, if it runs here. Of several that believe to lead, as after a cut, the one of the latest
-/// term.
+/// The picture of the leader, if it runs here. Of several that believe to lead, as after a cut, the
+/// one of the latest term.
 pub(super) fn leader_node(view: &ClusterView) -> Option<&NodeView> {
-    let leaders = view.members.iter().filter_map(live_node).filter(|node| node.status.role == RoleKind::Leader);
+    let leaders = view
+        .members
+        .iter()
+        .filter_map(live_node)
+        .filter(|node| node.status.role == RoleKind::Leader);
     leaders.max_by_key(|node| node.status.term)
 }
 
-/// The leader as known here: one that shows itself, else the one that our seat or anyone else follows.
+/// The leader as known here: one that shows itself, else the one that our seat or anyone else
+/// follows.
 pub(super) fn leader(view: &ClusterView) -> Option<NodeId> {
     leader_node(view).map(|node| node.status.id).or_else(|| {
         let nodes = view.members.iter().filter_map(live_node);
-        nodes.filter(|node| node.status.leader.is_some()).max_by_key(|node| node.status.term)?.status.leader
+        nodes
+            .filter(|node| node.status.leader.is_some())
+            .max_by_key(|node| node.status.term)?
+            .status
+            .leader
     })
 }
 
 /// What the leader knows of a follower.
 pub(super) fn peer(view: &ClusterView, follower: NodeId) -> Option<&PeerStatus> {
-    leader_node(view)?.status.peers.iter().find(|peer| peer.id == follower)
+    leader_node(view)?
+        .status
+        .peers
+        .iter()
+        .find(|peer| peer.id == follower)
 }
 
 /// What a member is by the newest membership known here, if it is something else than a voter.
 pub(super) fn standing(view: &ClusterView, id: NodeId) -> Option<&'static str> {
     let nodes = view.members.iter().filter_map(live_node);
-    let newest = leader_node(view).or_else(|| nodes.max_by_key(|node| node.status.membership_index))?;
+    let newest =
+        leader_node(view).or_else(|| nodes.max_by_key(|node| node.status.membership_index))?;
     match newest.status.membership.member(id) {
         None => Some("no member"),
-        Some(Member { standing: Some(Standing::Voter), .. }) => None,
+        Some(Member {
+            standing: Some(Standing::Voter),
+            ..
+        }) => None,
         Some(member) => Some(standing_word(member.standing)),
     }
 }
 
 /// The median round trip to the followers of a leader; `None` for one that leads nobody.
 pub(super) fn median_round_trip(node: &NodeView) -> Option<Duration> {
-    let mut trips: Vec<_> = node.status.peers.iter().filter_map(|peer| peer.round_trip).collect();
+    let mut trips: Vec<_> = node
+        .status
+        .peers
+        .iter()
+        .filter_map(|peer| peer.round_trip)
+        .collect();
     trips.sort_unstable();
     trips.get(trips.len() / 2).copied()
 }
@@ -88,7 +113,11 @@ pub(super) fn median_round_trip(node: &NodeView) -> Option<Duration> {
 /// Milliseconds with as many digits as matter.
 pub(super) fn milliseconds(time: Duration) -> String {
     let ms = time.as_secs_f64() * 1000.0;
-    if ms < 99.95 { format!("{ms:.1}") } else { format!("{ms:.0}") }
+    if ms < 99.95 {
+        format!("{ms:.1}")
+    } else {
+        format!("{ms:.0}")
+    }
 }
 
 /// The first half of a state hash in hexadecimal digits: short enough to be compared by eye.
@@ -101,7 +130,9 @@ pub(super) mod tests {
     use super::*;
     use bevy::prelude::default;
     use raftian_node::Stopped;
-    use raftian_raft::{FlowKind, Incarnation, Index, LogPosition, Membership, Moment, Stamp, Status, Term};
+    use raftian_raft::{
+        FlowKind, Incarnation, Index, LogPosition, Membership, Moment, Stamp, Status, Term,
+    };
 
     /// A follower of nobody with an empty log.
     pub(in crate::overlay) fn node(id: u64, term: u64) -> NodeView {
@@ -124,19 +155,37 @@ pub(super) mod tests {
             incarnation: Incarnation(0),
             peers: vec![],
         };
-        NodeView { status, now: Moment(0), tail: vec![], events: vec![], paused: false, cut: false, stopped: None }
+        NodeView {
+            status,
+            now: Moment(0),
+            tail: vec![],
+            events: vec![],
+            paused: false,
+            cut: false,
+            stopped: None,
+        }
     }
 
     /// A member that shows `node`.
     pub(in crate::overlay) fn member(node: NodeView) -> MemberView {
         let id = node.status.id;
-        MemberView { id, name: format!("m{}", id.0), node: Some(node), up: true, state: None }
+        MemberView {
+            id,
+            name: format!("m{}", id.0),
+            node: Some(node),
+            up: true,
+            state: None,
+        }
     }
 
     /// An embedded cluster of `nodes`, seen from the first.
     pub(in crate::overlay) fn cluster(nodes: Vec<NodeView>) -> ClusterView {
         let members: Vec<_> = nodes.into_iter().map(member).collect();
-        ClusterView { seat: members.first().map(|member| member.id), members, embedded: true }
+        ClusterView {
+            seat: members.first().map(|member| member.id),
+            members,
+            embedded: true,
+        }
     }
 
     fn leading(id: u64, term: u64) -> NodeView {
@@ -159,7 +208,10 @@ pub(super) mod tests {
         assert_eq!(leader(&view), None);
         view.members[0].up = true;
         view.members[0].node.as_mut().unwrap().stopped = Some(Stopped::Program("disk full".into()));
-        assert_eq!((leader(&view), condition(&view.members[0])), (None, Condition::Down));
+        assert_eq!(
+            (leader(&view), condition(&view.members[0])),
+            (None, Condition::Down)
+        );
     }
 
     #[test]
@@ -190,7 +242,10 @@ pub(super) mod tests {
 
     #[test]
     fn short_times_have_a_decimal() {
-        assert_eq!([840, 41_030, 250_400].map(|us| milliseconds(Duration::from_micros(us))), ["0.8", "41.0", "250"]);
+        assert_eq!(
+            [840, 41_030, 250_400].map(|us| milliseconds(Duration::from_micros(us))),
+            ["0.8", "41.0", "250"]
+        );
         assert_eq!(short_hash(0x0012_34ab_ffff_ffff), "001234ab");
     }
 }

@@ -30,23 +30,33 @@ pub(super) struct LoggedDecision {
 }
 
 impl EventLog {
-    /// Takes in the pictures that came at `at`. Clocks of nodes are never compared: each decision is placed by how long
-    /// ago its own node says it was.
+    /// Takes in the pictures that came at `at`. Clocks of nodes are never compared: each decision
+    /// is placed by how long ago its own node says it was.
     pub(super) fn observe(&mut self, view: &ClusterView, at: Duration) {
         let mut ordered = true;
-        for node in view.members.iter().filter_map(|member| member.node.as_ref()) {
+        for node in view
+            .members
+            .iter()
+            .filter_map(|member| member.node.as_ref())
+        {
             let who = node.status.id;
             for event in self.news(node) {
                 let at = at.as_secs_f64() - node.now.since(event.at).as_secs_f64();
                 ordered &= self.told.back().is_none_or(|last| last.at <= at);
-                self.told.push_back(LoggedDecision { at, who, event: event.clone() });
+                self.told.push_back(LoggedDecision {
+                    at,
+                    who,
+                    event: event.clone(),
+                });
             }
             if let Some(event) = node.events.last() {
                 self.last.insert(who, event.clone());
             }
         }
         if !ordered {
-            self.told.make_contiguous().sort_by(|a, b| a.at.total_cmp(&b.at));
+            self.told
+                .make_contiguous()
+                .sort_by(|a, b| a.at.total_cmp(&b.at));
         }
         while self.told.len() > MAX_DECISIONS {
             self.told.pop_front();
@@ -60,18 +70,26 @@ impl EventLog {
             last if last == events.last() => vec![],
             last => match events.iter().rposition(|event| Some(event) == last) {
                 Some(place) => events[place + 1..].iter().collect(),
-                None => events.iter().filter(|event| !self.was_told(node.status.id, event)).collect(),
+                None => events
+                    .iter()
+                    .filter(|event| !self.was_told(node.status.id, event))
+                    .collect(),
             },
         }
     }
 
     fn was_told(&self, who: NodeId, event: &Event) -> bool {
-        self.told.iter().any(|told| told.who == who && told.event == *event)
+        self.told
+            .iter()
+            .any(|told| told.who == who && told.event == *event)
     }
 
     /// Newest first: the decisions of one member, or of all.
     pub(super) fn newest(&self, of: Option<NodeId>) -> impl Iterator<Item = &LoggedDecision> {
-        self.told.iter().rev().filter(move |told| of.is_none_or(|who| told.who == who))
+        self.told
+            .iter()
+            .rev()
+            .filter(move |told| of.is_none_or(|who| told.who == who))
     }
 }
 
@@ -84,7 +102,10 @@ pub(super) fn with_names(sentence: &str, view: &ClusterView) -> String {
         match letter {
             Some(letter) if letter.is_alphanumeric() => word.push(letter),
             end => {
-                let member = view.members.iter().find(|member| member.id.to_string() == word);
+                let member = view
+                    .members
+                    .iter()
+                    .find(|member| member.id.to_string() == word);
                 named.push_str(member.map_or(&word, |member| &member.name));
                 word.clear();
                 named.extend(end);
@@ -113,20 +134,29 @@ mod tests {
     fn picture(id: u64, now: u64, events: &[u64]) -> NodeView {
         let mut node = node(id, 1);
         node.now = Moment(now * 1_000_000);
-        let event =
-            |&at| Event { at: Moment(at * 1_000_000), term: Term(at), decision: Decision::WonElection { votes: 3 } };
+        let event = |&at| Event {
+            at: Moment(at * 1_000_000),
+            term: Term(at),
+            decision: Decision::WonElection { votes: 3 },
+        };
         node.events = events.iter().map(event).collect();
         node
     }
 
     fn newest(event_log: &EventLog, of: Option<u64>) -> Vec<(u64, u64)> {
-        event_log.newest(of.map(NodeId)).map(|told| (told.who.0, told.event.term.0)).collect()
+        event_log
+            .newest(of.map(NodeId))
+            .map(|told| (told.who.0, told.event.term.0))
+            .collect()
     }
 
     #[test]
     fn decisions_of_nodes_with_unlike_clocks_are_merged_by_age() {
         let mut event_log = EventLog::default();
-        event_log.observe(&cluster(vec![picture(1, 100, &[97, 99]), picture(2, 10, &[8])]), Duration::from_secs(50));
+        event_log.observe(
+            &cluster(vec![picture(1, 100, &[97, 99]), picture(2, 10, &[8])]),
+            Duration::from_secs(50),
+        );
         assert_eq!(newest(&event_log, None), [(1, 99), (2, 8), (1, 97)]);
         assert_eq!(newest(&event_log, Some(1)), [(1, 99), (1, 97)]);
         assert_eq!(event_log.newest(None).next().unwrap().at, 49.0);
@@ -135,10 +165,20 @@ mod tests {
     #[test]
     fn every_decision_is_told_once_and_survives_a_restart() {
         let mut event_log = EventLog::default();
-        for (second, (now, events)) in
-            [(10, &[8][..]), (10, &[8]), (12, &[8, 11]), (1, &[1]), (2, &[1, 2])].into_iter().enumerate()
+        for (second, (now, events)) in [
+            (10, &[8][..]),
+            (10, &[8]),
+            (12, &[8, 11]),
+            (1, &[1]),
+            (2, &[1, 2]),
+        ]
+        .into_iter()
+        .enumerate()
         {
-            event_log.observe(&cluster(vec![picture(1, now, events)]), Duration::from_secs(second as u64));
+            event_log.observe(
+                &cluster(vec![picture(1, now, events)]),
+                Duration::from_secs(second as u64),
+            );
         }
         assert_eq!(newest(&event_log, None), [(1, 2), (1, 1), (1, 11), (1, 8)]);
     }
@@ -146,11 +186,23 @@ mod tests {
     #[test]
     fn what_is_gone_from_a_full_list_is_still_told_once() {
         let mut event_log = EventLog::default();
-        event_log.observe(&cluster(vec![picture(1, 10, &[1, 2])]), Duration::from_secs(1));
-        event_log.observe(&cluster(vec![picture(1, 10, &[5, 6])]), Duration::from_secs(2));
+        event_log.observe(
+            &cluster(vec![picture(1, 10, &[1, 2])]),
+            Duration::from_secs(1),
+        );
+        event_log.observe(
+            &cluster(vec![picture(1, 10, &[5, 6])]),
+            Duration::from_secs(2),
+        );
         let many: Vec<u64> = (7..2000).collect();
-        event_log.observe(&cluster(vec![picture(1, 2000, &many)]), Duration::from_secs(3));
-        assert_eq!((event_log.told.len(), newest(&event_log, None)[0]), (MAX_DECISIONS, (1, 1999)));
+        event_log.observe(
+            &cluster(vec![picture(1, 2000, &many)]),
+            Duration::from_secs(3),
+        );
+        assert_eq!(
+            (event_log.told.len(), newest(&event_log, None)[0]),
+            (MAX_DECISIONS, (1, 1999))
+        );
     }
 
     #[test]
@@ -165,6 +217,9 @@ mod tests {
 
     #[test]
     fn ages_have_few_letters() {
-        assert_eq!([-1.0, 3.12, 42.4, 600.0, 9000.0].map(ago), ["0.0s", "3.1s", "42s", "10min", "2h"]);
+        assert_eq!(
+            [-1.0, 3.12, 42.4, 600.0, 9000.0].map(ago),
+            ["0.0s", "3.1s", "42s", "10min", "2h"]
+        );
     }
 }

@@ -28,26 +28,69 @@ pub(super) fn offers(view: &ClusterView, member: &MemberView) -> [Offer; 6] {
     let paused = node.is_some_and(|node| node.paused);
     let cut = node.is_some_and(|node| node.cut);
     let leads = node.is_some_and(|node| node.status.role == RoleKind::Leader && !node.paused);
-    let offer = |kind, word, meaning, possible| Offer { kind, word, meaning, possible: possible && view.embedded };
-    let pause = if paused { ("resume", "Let it go on") } else { ("pause", "Freeze it; it keeps its memory") };
-    let links = if cut { ("mend", "Mend its links") } else { ("cut", "Cut all its links") };
+    let offer = |kind, word, meaning, possible| Offer {
+        kind,
+        word,
+        meaning,
+        possible: possible && view.embedded,
+    };
+    let pause = if paused {
+        ("resume", "Let it go on")
+    } else {
+        ("pause", "Freeze it; it keeps its memory")
+    };
+    let links = if cut {
+        ("mend", "Mend its links")
+    } else {
+        ("cut", "Cut all its links")
+    };
     [
-        offer(FaultKind::Kill, "kill", "Stop it at once, without a word to the others", runs),
-        offer(FaultKind::Restart, "restart", "Start it again from its disk", !runs),
+        offer(
+            FaultKind::Kill,
+            "kill",
+            "Stop it at once, without a word to the others",
+            runs,
+        ),
+        offer(
+            FaultKind::Restart,
+            "restart",
+            "Start it again from its disk",
+            !runs,
+        ),
         offer(FaultKind::Pause(!paused), pause.0, pause.1, runs),
         offer(FaultKind::Cut(!cut), links.0, links.1, runs),
-        offer(FaultKind::TransferLeadership, "hand over", "Let it hand leadership to another", leads),
-        offer(FaultKind::TakeSeat, "sit", "Play through it in this window", view.seat != Some(member.id)),
+        offer(
+            FaultKind::TransferLeadership,
+            "hand over",
+            "Let it hand leadership to another",
+            leads,
+        ),
+        offer(
+            FaultKind::TakeSeat,
+            "sit",
+            "Play through it in this window",
+            view.seat != Some(member.id),
+        ),
     ]
 }
 
 /// The fault that a key asks for, on `selected`. H needs no selection: it mends every cut.
 fn faults_of(key: KeyCode, view: &ClusterView, selected: Option<&MemberView>) -> Vec<Fault> {
     if key == KeyCode::KeyH {
-        let cut = view.members.iter().filter(|member| member.node.as_ref().is_some_and(|node| node.cut));
-        return cut.map(|member| Fault { member: member.id, kind: FaultKind::Cut(false) }).collect();
+        let cut = view
+            .members
+            .iter()
+            .filter(|member| member.node.as_ref().is_some_and(|node| node.cut));
+        return cut
+            .map(|member| Fault {
+                member: member.id,
+                kind: FaultKind::Cut(false),
+            })
+            .collect();
     }
-    let Some(member) = selected else { return vec![] };
+    let Some(member) = selected else {
+        return vec![];
+    };
     let asked = |kind: FaultKind| match key {
         KeyCode::KeyK => kind == FaultKind::Kill,
         KeyCode::KeyR => kind == FaultKind::Restart,
@@ -55,8 +98,15 @@ fn faults_of(key: KeyCode, view: &ClusterView, selected: Option<&MemberView>) ->
         KeyCode::KeyX => matches!(kind, FaultKind::Cut(_)),
         _ => false,
     };
-    let wanted = offers(view, member).into_iter().filter(|offer| offer.possible && asked(offer.kind));
-    wanted.map(|offer| Fault { member: member.id, kind: offer.kind }).collect()
+    let wanted = offers(view, member)
+        .into_iter()
+        .filter(|offer| offer.possible && asked(offer.kind));
+    wanted
+        .map(|offer| Fault {
+            member: member.id,
+            kind: offer.kind,
+        })
+        .collect()
 }
 
 /// K, R, P and X concern the selected member; H mends all.
@@ -86,7 +136,11 @@ mod tests {
 
     fn possible(view: &ClusterView, place: usize) -> Vec<&'static str> {
         let offers = offers(view, &view.members[place]);
-        offers.iter().filter(|offer| offer.possible).map(|offer| offer.word).collect()
+        offers
+            .iter()
+            .filter(|offer| offer.possible)
+            .map(|offer| offer.word)
+            .collect()
     }
 
     #[test]
@@ -99,7 +153,10 @@ mod tests {
         assert_eq!(possible(&view, 1), ["kill", "resume", "cut", "sit"]);
         assert_eq!(possible(&view, 2), ["kill", "pause", "mend", "sit"]);
         view.members[1].node.as_mut().unwrap().paused = false;
-        assert_eq!(possible(&view, 1), ["kill", "pause", "cut", "hand over", "sit"]);
+        assert_eq!(
+            possible(&view, 1),
+            ["kill", "pause", "cut", "hand over", "sit"]
+        );
         view.members[1].up = false;
         assert_eq!(possible(&view, 1), ["restart", "sit"]);
         view.embedded = false;
@@ -113,14 +170,23 @@ mod tests {
             member.node.as_mut().unwrap().cut = true;
         }
         let pressed = |key, selected| -> Vec<(u64, FaultKind)> {
-            faults_of(key, &view, selected).iter().map(|fault| (fault.member.0, fault.kind)).collect()
+            faults_of(key, &view, selected)
+                .iter()
+                .map(|fault| (fault.member.0, fault.kind))
+                .collect()
         };
         let second = view.member(NodeId(2));
         assert_eq!(pressed(KeyCode::KeyK, second), [(2, FaultKind::Kill)]);
-        assert_eq!(pressed(KeyCode::KeyP, second), [(2, FaultKind::Pause(true))]);
+        assert_eq!(
+            pressed(KeyCode::KeyP, second),
+            [(2, FaultKind::Pause(true))]
+        );
         assert_eq!(pressed(KeyCode::KeyX, second), [(2, FaultKind::Cut(false))]);
         assert_eq!(pressed(KeyCode::KeyR, second), []);
         assert_eq!(pressed(KeyCode::KeyK, None), []);
-        assert_eq!(pressed(KeyCode::KeyH, None), [(1, FaultKind::Cut(false)), (2, FaultKind::Cut(false))]);
+        assert_eq!(
+            pressed(KeyCode::KeyH, None),
+            [(1, FaultKind::Cut(false)), (2, FaultKind::Cut(false))]
+        );
     }
 }

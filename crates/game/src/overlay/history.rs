@@ -11,8 +11,8 @@ use super::restarts::Restarts;
 use super::timers::Timers;
 use crate::cluster_view::ClusterView;
 
-/// The past of the cluster as far as it was seen: decisions, commits per second, timers, and every invariant that
-/// broke.
+/// The past of the cluster as far as it was seen: decisions, commits per second, timers, and every
+/// invariant that broke.
 #[derive(Resource, Clone, Debug, Default)]
 pub struct History {
     restarts: Restarts,
@@ -32,8 +32,8 @@ impl History {
         self.invariants.observe(view, &restarted, at);
     }
 
-    /// Forgets everything, as must be done when the window turns to another cluster, whose terms and indexes start
-    /// anew.
+    /// Forgets everything, as must be done when the window turns to another cluster, whose terms
+    /// and indexes start anew.
     pub fn forget(&mut self) {
         *self = Self::default();
     }
@@ -41,6 +41,9 @@ impl History {
     /// Whether no invariant was ever seen broken.
     #[must_use]
     pub fn all_hold(&self) -> bool {
-        self.invariants.lights().iter().all(|light| light.broken.is_none())
+        self.invariants
+            .lights()
+            .iter()
+            .all(|light| light.broken.is_none())
     }
 }

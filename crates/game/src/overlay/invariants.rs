@@ -1,4 +1,5 @@
-//! The promises of Raft, checked on the running cluster (figure 3 of the paper, as far as one can see it from here).
+//! The promises of Raft, checked on the running cluster (figure 3 of the paper, as far as one can
+//! see it from here).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,7 +10,8 @@ use raftian_raft::{ClientId, Entry, Index, NodeId, Payload, RoleKind, Term};
 use super::derived::short_hash;
 use crate::cluster_view::ClusterView;
 
-/// Terms, entries and states that are remembered, each. The oldest is dropped: nothing seen of it later is checked.
+/// Terms, entries and states that are remembered, each. The oldest is dropped: nothing seen of it
+/// later is checked.
 const REMEMBERED: usize = 4096;
 
 /// A promise, and how it broke.
@@ -67,12 +69,22 @@ const STATES: usize = 3;
 
 impl Default for Invariants {
     fn default() -> Self {
-        let light = |promise, rule| CheckedProperty { promise, rule, broken: None };
+        let light = |promise, rule| CheckedProperty {
+            promise,
+            rule,
+            broken: None,
+        };
         Self {
             lights: [
                 light("one leader per term", "Raft 5.2, election safety"),
-                light("commits never go back", "Raft figure 2, commitIndex increases monotonically"),
-                light("committed logs agree", "Raft 5.3 and 5.4, log matching and leader completeness"),
+                light(
+                    "commits never go back",
+                    "Raft figure 2, commitIndex increases monotonically",
+                ),
+                light(
+                    "committed logs agree",
+                    "Raft 5.3 and 5.4, log matching and leader completeness",
+                ),
                 light("states agree", "Raft 5.4.3, state machine safety"),
             ],
             leaders: BTreeMap::new(),
@@ -89,7 +101,8 @@ impl Invariants {
         &self.lights
     }
 
-    /// Takes in the pictures that came at `at`. A member in `restarted` was started again and may know less than before.
+    /// Takes in the pictures that came at `at`. A member in `restarted` was started again and may
+    /// know less than before.
     pub(super) fn observe(&mut self, view: &ClusterView, restarted: &[NodeId], at: Duration) {
         for id in restarted {
             self.commits.remove(id);
@@ -105,7 +118,14 @@ impl Invariants {
                 if first.0 != state.hash {
                     let (one, other) = (view.name(first.1), &member.name);
                     let (before, hash) = (short_hash(first.0), short_hash(state.hash));
-                    self.breaks(STATES, at, format!("after {} {one} has {before} and {other} {hash}", state.index));
+                    self.breaks(
+                        STATES,
+                        at,
+                        format!(
+                            "after {} {one} has {before} and {other} {hash}",
+                            state.index
+                        ),
+                    );
                 }
             }
         }
@@ -117,23 +137,42 @@ impl Invariants {
             let first = remember(&mut self.leaders, status.term, status.id);
             if first != status.id {
                 let (one, other) = (view.name(first), view.name(status.id));
-                self.breaks(ELECTION, at, format!("{one} and {other} both lead in {}", status.term));
+                self.breaks(
+                    ELECTION,
+                    at,
+                    format!("{one} and {other} both lead in {}", status.term),
+                );
             }
         }
     }
 
     fn check_commit(&mut self, view: &ClusterView, node: &NodeView, at: Duration) {
         let (id, commit) = (node.status.id, node.status.commit);
-        if let Some(before) = self.commits.insert(id, commit).filter(|&before| before > commit) {
-            self.breaks(COMMIT, at, format!("{} went back from {before} to {commit}", view.name(id)));
+        if let Some(before) = self
+            .commits
+            .insert(id, commit)
+            .filter(|&before| before > commit)
+        {
+            self.breaks(
+                COMMIT,
+                at,
+                format!("{} went back from {before} to {commit}", view.name(id)),
+            );
         }
     }
 
     fn check_log(&mut self, view: &ClusterView, node: &NodeView, at: Duration) {
         let id = node.status.id;
-        for entry in node.tail.iter().filter(|entry| entry.index <= node.status.commit) {
+        for entry in node
+            .tail
+            .iter()
+            .filter(|entry| entry.index <= node.status.commit)
+        {
             let seen = identity(entry);
-            let known = self.entries.get(&entry.index).filter(|_| seen.1 == EntryKind::Withheld);
+            let known = self
+                .entries
+                .get(&entry.index)
+                .filter(|_| seen.1 == EntryKind::Withheld);
             let (first, owner) = match known {
                 Some(known) => *known,
                 // What a witness forgot is nothing to compare others with.
@@ -142,11 +181,18 @@ impl Invariants {
             };
             if differ(first, seen) {
                 let (one, other) = (view.name(owner), view.name(id));
-                let what = if first.0 == seen.0 { "another one".into() } else { seen.0.to_string() };
+                let what = if first.0 == seen.0 {
+                    "another one".into()
+                } else {
+                    seen.0.to_string()
+                };
                 self.breaks(
                     LOGS,
                     at,
-                    format!("at {} {one} committed an entry of {} and {other} {what}", entry.index, first.0),
+                    format!(
+                        "at {} {one} committed an entry of {} and {other} {what}",
+                        entry.index, first.0
+                    ),
                 );
             }
         }
@@ -203,7 +249,10 @@ mod tests {
     }
 
     fn state(index: u64, hash: u64) -> Option<AppliedState> {
-        Some(AppliedState { index: Index(index), hash })
+        Some(AppliedState {
+            index: Index(index),
+            hash,
+        })
     }
 
     /// Which promises break when these pictures are seen one after another.
@@ -212,13 +261,21 @@ mod tests {
         for (second, view) in views.iter().enumerate() {
             invariants.observe(view, &[], Duration::from_secs(second as u64));
         }
-        invariants.lights().iter().filter(|light| light.broken.is_some()).map(|light| light.promise).collect()
+        invariants
+            .lights()
+            .iter()
+            .filter(|light| light.broken.is_some())
+            .map(|light| light.promise)
+            .collect()
     }
 
     #[test]
     fn two_leaders_of_one_term_are_seen_even_one_after_another() {
         assert!(broken(vec![cluster(vec![leading(1, 3), leading(2, 4)])]).is_empty());
-        let one_after_another = vec![cluster(vec![leading(1, 3)]), cluster(vec![node(1, 3), leading(2, 3)])];
+        let one_after_another = vec![
+            cluster(vec![leading(1, 3)]),
+            cluster(vec![node(1, 3), leading(2, 3)]),
+        ];
         assert_eq!(broken(one_after_another), ["one leader per term"]);
     }
 
@@ -229,12 +286,22 @@ mod tests {
         let mut restarted = Invariants::default();
         restarted.observe(&views[0], &[], Duration::ZERO);
         restarted.observe(&views[1], &[NodeId(1)], Duration::ZERO);
-        assert!(restarted.lights().iter().all(|light| light.broken.is_none()));
+        assert!(
+            restarted
+                .lights()
+                .iter()
+                .all(|light| light.broken.is_none())
+        );
     }
 
     #[test]
     fn only_committed_entries_must_agree() {
-        let logs = |commit| cluster(vec![logging(1, 3, &[1, 1, 2]), logging(2, commit, &[1, 1, 1])]);
+        let logs = |commit| {
+            cluster(vec![
+                logging(1, 3, &[1, 1, 2]),
+                logging(2, commit, &[1, 1, 1]),
+            ])
+        };
         assert!(broken(vec![logs(2)]).is_empty());
         assert_eq!(broken(vec![logs(3)]), ["committed logs agree"]);
     }
@@ -242,10 +309,17 @@ mod tests {
     #[test]
     fn a_witness_contradicts_nobody_who_knows_more_but_for_the_term() {
         let mut witness = logging(2, 3, &[1, 1, 2]);
-        witness.tail.iter_mut().for_each(|entry| entry.payload = Payload::Withheld);
+        witness
+            .tail
+            .iter_mut()
+            .for_each(|entry| entry.payload = Payload::Withheld);
         let views = |term| {
             let others = cluster(vec![logging(1, 3, &[1, 1, term])]);
-            vec![cluster(vec![witness.clone()]), others, cluster(vec![witness.clone()])]
+            vec![
+                cluster(vec![witness.clone()]),
+                others,
+                cluster(vec![witness.clone()]),
+            ]
         };
         assert!(broken(views(2)).is_empty());
         assert_eq!(broken(views(1)), ["committed logs agree"]);
@@ -266,10 +340,20 @@ mod tests {
     fn the_first_breach_is_kept() {
         let mut invariants = Invariants::default();
         for (second, term) in [(1, 3), (2, 4)] {
-            invariants.observe(&cluster(vec![leading(1, term), leading(2, term)]), &[], Duration::from_secs(second));
+            invariants.observe(
+                &cluster(vec![leading(1, term), leading(2, term)]),
+                &[],
+                Duration::from_secs(second),
+            );
         }
         let broken = invariants.lights()[ELECTION].broken.clone().unwrap();
-        assert_eq!(broken, Broken { at: Duration::from_secs(1), what: "m1 and m2 both lead in t3".into() });
+        assert_eq!(
+            broken,
+            Broken {
+                at: Duration::from_secs(1),
+                what: "m1 and m2 both lead in t3".into()
+            }
+        );
     }
 
     #[test]

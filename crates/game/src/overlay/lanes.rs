@@ -1,14 +1,17 @@
 //! The log lanes: the ends of all logs below each other, one column per index.
 
 use bevy_egui::egui::{
-    Align2, Color32, Painter, Pos2, Rect, RichText, Sense, Shape, Stroke, StrokeKind, Ui, pos2, vec2,
+    Align2, Color32, Painter, Pos2, Rect, RichText, Sense, Shape, Stroke, StrokeKind, Ui, pos2,
+    vec2,
 };
 use raftian_raft::{Entry, Index, Payload};
 
 use super::derived::{Condition, condition};
 use super::log_grid::{Fate, Grid, Lane};
 use super::panel::heading;
-use super::theme::{CHOSEN, FAINT, LINE, SMALL, TEXT, WARN, WEAK, WELL, digits, put, term_colour, words};
+use super::theme::{
+    CHOSEN, FAINT, LINE, SMALL, TEXT, WARN, WEAK, WELL, digits, put, term_colour, words,
+};
 use super::{Screen, icons, ring};
 use crate::cluster_view::{ClusterView, MemberView};
 use crate::status_document::standing_word;
@@ -38,7 +41,10 @@ impl Sheet {
     }
 
     fn under(&self, mouse: Pos2, lanes: usize, columns: usize) -> Option<(usize, usize)> {
-        let (x, y) = ((mouse.x - self.corner.x) / self.cell, (mouse.y - self.corner.y) / self.lane);
+        let (x, y) = (
+            (mouse.x - self.corner.x) / self.cell,
+            (mouse.y - self.corner.y) / self.lane,
+        );
         let inside = x >= 0.0 && y >= 0.0 && (x as usize) < columns && (y as usize) < lanes;
         inside.then_some((y as usize, x as usize))
     }
@@ -66,12 +72,23 @@ pub(super) fn show(ui: &mut Ui, screen: &mut Screen) {
     for (place, (lane, member)) in grid.lanes.iter().zip(members).enumerate() {
         paint_lane(&painter, &sheet, &grid, place, lane, member, screen);
     }
-    legend(&painter, pos2(area.left() + 8.0, area.bottom() - 11.0), area.right());
-    let under = response.hover_pos().and_then(|mouse| sheet.under(mouse, members.len(), grid.columns));
+    legend(
+        &painter,
+        pos2(area.left() + 8.0, area.bottom() - 11.0),
+        area.right(),
+    );
+    let under = response
+        .hover_pos()
+        .and_then(|mouse| sheet.under(mouse, members.len(), grid.columns));
     if let Some((lane, column)) = under
         && let Some((entry, fate)) = grid.lanes[lane].entry(grid.index(column))
     {
-        painter.rect_stroke(sheet.cell(lane, column), 2.0, Stroke::new(1.5, TEXT), StrokeKind::Outside);
+        painter.rect_stroke(
+            sheet.cell(lane, column),
+            2.0,
+            Stroke::new(1.5, TEXT),
+            StrokeKind::Outside,
+        );
         response.on_hover_ui_at_pointer(|ui| describe(ui, entry, fate, screen));
     }
 }
@@ -85,7 +102,13 @@ fn indexes(painter: &Painter, sheet: &Sheet, grid: &Grid, area: Rect) {
         let middle = sheet.cell(0, column).center().x;
         if index.0.is_multiple_of(step) {
             let at = pos2(middle, area.top() + TOP / 2.0 + 1.0);
-            painter.text(at, Align2::CENTER_CENTER, index.0.to_string(), digits(10.0), WEAK);
+            painter.text(
+                at,
+                Align2::CENTER_CENTER,
+                index.0.to_string(),
+                digits(10.0),
+                WEAK,
+            );
         }
     }
 }
@@ -107,12 +130,30 @@ fn paint_lane(
         false => TEXT,
     };
     let at = pos2(first.left() - NAMES + 8.0, first.center().y);
-    put(painter, at, Align2::LEFT_CENTER, &member.name, words(12.0), colour, NAMES - 14.0);
+    put(
+        painter,
+        at,
+        Align2::LEFT_CENTER,
+        &member.name,
+        words(12.0),
+        colour,
+        NAMES - 14.0,
+    );
     let last = sheet.cell(place, grid.columns.saturating_sub(1));
     let ground = Rect::from_min_max(first.min - vec2(1.0, 1.0), last.max + vec2(1.0, 1.0));
     painter.rect_filled(ground, 2.0, Color32::from_white_alpha(6));
-    if let Some(snapshot) = lane.node.map(|node| node.status.log_after).filter(|after| *after >= grid.first) {
-        covered(painter, &sheet.cell(place, 0).union(sheet.cell(place, grid.last_column(snapshot))), snapshot);
+    if let Some(snapshot) = lane
+        .node
+        .map(|node| node.status.log_after)
+        .filter(|after| *after >= grid.first)
+    {
+        covered(
+            painter,
+            &sheet
+                .cell(place, 0)
+                .union(sheet.cell(place, grid.last_column(snapshot))),
+            snapshot,
+        );
     }
     for column in 0..grid.columns {
         if let Some((entry, fate)) = lane.entry(grid.index(column)) {
@@ -128,11 +169,27 @@ fn paint_lane(
     match lane.node {
         Some(node) if node.status.last.index < grid.first => {
             let text = format!("ends at {}", node.status.last.index);
-            put(painter, first.left_center() + vec2(6.0, 0.0), Align2::LEFT_CENTER, &text, words(SMALL), WARN, 200.0);
+            put(
+                painter,
+                first.left_center() + vec2(6.0, 0.0),
+                Align2::LEFT_CENTER,
+                &text,
+                words(SMALL),
+                WARN,
+                200.0,
+            );
         }
         None if lane.progress.is_none() => {
             let at = first.left_center() + vec2(6.0, 0.0);
-            put(painter, at, Align2::LEFT_CENTER, "not seen from here", words(SMALL), FAINT, 200.0);
+            put(
+                painter,
+                at,
+                Align2::LEFT_CENTER,
+                "not seen from here",
+                words(SMALL),
+                FAINT,
+                200.0,
+            );
         }
         _ => {}
     }
@@ -145,16 +202,30 @@ fn paint_entry(painter: &Painter, cell: Rect, entry: &Entry, fate: Fate, strengt
     let colour = term_colour(entry.term).gamma_multiply(strength);
     let text = match fate {
         Fate::Applied | Fate::Committed => {
-            let fill = if fate == Fate::Applied { colour } else { colour.gamma_multiply(0.7) };
+            let fill = if fate == Fate::Applied {
+                colour
+            } else {
+                colour.gamma_multiply(0.7)
+            };
             painter.rect_filled(cell, 2.0, fill);
             Color32::from_rgb(20, 22, 28)
         }
         Fate::Appended => {
             painter.rect_filled(cell, 2.0, colour.gamma_multiply(0.12));
             let inner = cell.shrink(0.75);
-            let corners =
-                [inner.left_top(), inner.right_top(), inner.right_bottom(), inner.left_bottom(), inner.left_top()];
-            painter.extend(Shape::dashed_line(&corners, Stroke::new(1.5, colour), 4.0, 3.0));
+            let corners = [
+                inner.left_top(),
+                inner.right_top(),
+                inner.right_bottom(),
+                inner.left_bottom(),
+                inner.left_top(),
+            ];
+            painter.extend(Shape::dashed_line(
+                &corners,
+                Stroke::new(1.5, colour),
+                4.0,
+                3.0,
+            ));
             colour
         }
     };
@@ -164,7 +235,13 @@ fn paint_entry(painter: &Painter, cell: Rect, entry: &Entry, fate: Fate, strengt
         Payload::Command(_) | Payload::Withheld => entry.term.0.to_string(),
     };
     if label.len() as f32 * 6.0 <= cell.width() {
-        painter.text(cell.center(), Align2::CENTER_CENTER, label, digits(10.0), text);
+        painter.text(
+            cell.center(),
+            Align2::CENTER_CENTER,
+            label,
+            digits(10.0),
+            text,
+        );
     }
 }
 
@@ -173,7 +250,15 @@ fn covered(painter: &Painter, area: &Rect, up_to: Index) {
     painter.rect_filled(*area, 2.0, Color32::from_white_alpha(14));
     let text = format!("snapshot up to {up_to}");
     let at = area.left_center() + vec2(6.0, 0.0);
-    put(painter, at, Align2::LEFT_CENTER, &text, words(SMALL), WEAK, area.width() - 8.0);
+    put(
+        painter,
+        at,
+        Align2::LEFT_CENTER,
+        &text,
+        words(SMALL),
+        WEAK,
+        area.width() - 8.0,
+    );
 }
 
 /// A bracket at the right end of the last applied entry.
@@ -186,7 +271,14 @@ fn applied_mark(painter: &Painter, cell: Rect) {
 }
 
 /// matchIndex ● and nextIndex ▲ below a lane; in words where they lie to the left of it.
-fn progress(painter: &Painter, sheet: &Sheet, grid: &Grid, lane: usize, matched: Index, next: Index) {
+fn progress(
+    painter: &Painter,
+    sheet: &Sheet,
+    grid: &Grid,
+    lane: usize,
+    matched: Index,
+    next: Index,
+) {
     let below = |column| sheet.cell(lane, column).center_bottom() + vec2(0.0, 7.0);
     if let Some(column) = grid.column(matched) {
         painter.circle_filled(below(column), 3.0, WEAK);
@@ -194,7 +286,15 @@ fn progress(painter: &Painter, sheet: &Sheet, grid: &Grid, lane: usize, matched:
         let at = sheet.cell(lane, 0).left_bottom() + vec2(2.0, 7.0);
         painter.circle_filled(at + vec2(2.0, 0.0), 3.0, WEAK);
         let text = format!("{matched}");
-        put(painter, at + vec2(8.0, 0.0), Align2::LEFT_CENTER, &text, digits(9.0), WEAK, 80.0);
+        put(
+            painter,
+            at + vec2(8.0, 0.0),
+            Align2::LEFT_CENTER,
+            &text,
+            digits(9.0),
+            WEAK,
+            80.0,
+        );
     }
     if let Some(column) = grid.column(next) {
         icons::triangle(painter, below(column) - vec2(0.0, 4.0), 8.0, CHOSEN);
@@ -205,9 +305,22 @@ fn legend(painter: &Painter, at: Pos2, right: f32) {
     let mut x = at.x;
     let mut item = |text: &str, paint: &dyn Fn(Rect)| {
         if x < right - 90.0 {
-            paint(Rect::from_center_size(pos2(x + 8.0, at.y), vec2(14.0, 10.0)));
+            paint(Rect::from_center_size(
+                pos2(x + 8.0, at.y),
+                vec2(14.0, 10.0),
+            ));
             let after = pos2(x + 20.0, at.y);
-            x = put(painter, after, Align2::LEFT_CENTER, text, words(SMALL), WEAK, right - x - 26.0).right() + 14.0;
+            x = put(
+                painter,
+                after,
+                Align2::LEFT_CENTER,
+                text,
+                words(SMALL),
+                WEAK,
+                right - x - 26.0,
+            )
+            .right()
+                + 14.0;
         }
     };
     item("committed", &|area| {
@@ -215,21 +328,40 @@ fn legend(painter: &Painter, at: Pos2, right: f32) {
     });
     item("appended", &|area| {
         painter.extend(Shape::dashed_line(
-            &[area.left_top(), area.right_top(), area.right_bottom(), area.left_bottom(), area.left_top()],
+            &[
+                area.left_top(),
+                area.right_top(),
+                area.right_bottom(),
+                area.left_bottom(),
+                area.left_top(),
+            ],
             Stroke::new(1.2, WEAK),
             3.0,
             2.0,
         ));
     });
-    item("applied up to", &|area| applied_mark(painter, area.translate(vec2(-3.0, 0.0))));
+    item("applied up to", &|area| {
+        applied_mark(painter, area.translate(vec2(-3.0, 0.0)))
+    });
     item("match", &|area| {
         painter.circle_filled(area.center(), 3.0, WEAK);
     });
-    item("next", &|area| icons::triangle(painter, area.center() - vec2(0.0, 4.0), 8.0, CHOSEN));
-    item("term;  – a new leader's empty entry;  M members", &|area| {
-        painter.rect_stroke(area, 2.0, Stroke::new(1.0, LINE), StrokeKind::Inside);
-        painter.text(area.center(), Align2::CENTER_CENTER, "7", digits(10.0), WEAK);
+    item("next", &|area| {
+        icons::triangle(painter, area.center() - vec2(0.0, 4.0), 8.0, CHOSEN)
     });
+    item(
+        "term;  – a new leader's empty entry;  M members",
+        &|area| {
+            painter.rect_stroke(area, 2.0, Stroke::new(1.0, LINE), StrokeKind::Inside);
+            painter.text(
+                area.center(),
+                Align2::CENTER_CENTER,
+                "7",
+                digits(10.0),
+                WEAK,
+            );
+        },
+    );
 }
 
 fn describe(ui: &mut Ui, entry: &Entry, fate: Fate, screen: &Screen) {
@@ -258,12 +390,25 @@ fn describe(ui: &mut Ui, entry: &Entry, fate: Fate, screen: &Screen) {
             };
             ui.label(text);
             let client = command.client.0;
-            weak(ui, format!("client {client:016x}, its command {}    stamp {} ms", command.sequence, entry.stamp.0));
+            weak(
+                ui,
+                format!(
+                    "client {client:016x}, its command {}    stamp {} ms",
+                    command.sequence, entry.stamp.0
+                ),
+            );
         }
         Payload::Membership(membership) => {
             ui.label("The members from here on");
             for (id, member) in membership.members() {
-                weak(ui, format!("{}: {}", screen.view.name(id), standing_word(member.standing)));
+                weak(
+                    ui,
+                    format!(
+                        "{}: {}",
+                        screen.view.name(id),
+                        standing_word(member.standing)
+                    ),
+                );
             }
         }
         Payload::Withheld => {
@@ -276,9 +421,22 @@ fn describe(ui: &mut Ui, entry: &Entry, fate: Fate, screen: &Screen) {
 /// Who has the entry, by name.
 fn holders(view: &ClusterView, entry: &Entry) -> String {
     let grid = Grid::new(view, 2);
-    let has = |lane: &&Lane| lane.entry(entry.index).is_some_and(|(other, _)| other.term == entry.term);
-    let names: Vec<_> = grid.lanes.iter().filter(has).map(|lane| view.name(lane.id)).collect();
-    format!("on {} of {}: {}", names.len(), view.members.len(), names.join(", "))
+    let has = |lane: &&Lane| {
+        lane.entry(entry.index)
+            .is_some_and(|(other, _)| other.term == entry.term)
+    };
+    let names: Vec<_> = grid
+        .lanes
+        .iter()
+        .filter(has)
+        .map(|lane| view.name(lane.id))
+        .collect();
+    format!(
+        "on {} of {}: {}",
+        names.len(),
+        view.members.len(),
+        names.join(", ")
+    )
 }
 
 #[cfg(test)]
@@ -287,7 +445,11 @@ mod tests {
 
     #[test]
     fn the_cell_under_the_mouse_is_found() {
-        let sheet = Sheet { corner: pos2(100.0, 50.0), cell: 30.0, lane: 28.0 };
+        let sheet = Sheet {
+            corner: pos2(100.0, 50.0),
+            cell: 30.0,
+            lane: 28.0,
+        };
         for (mouse, found) in [
             ((101.0, 51.0), Some((0, 0))),
             ((100.0 + 65.0, 50.0 + 29.0), Some((1, 2))),

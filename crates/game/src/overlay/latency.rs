@@ -8,7 +8,8 @@ use bevy::prelude::*;
 /// Samples kept. The oldest is dropped.
 pub const LATENCIES_KEPT: usize = 256;
 
-/// Times from a press to its commit, the last [`LATENCIES_KEPT`] of them. Whoever proposes records them.
+/// Times from a press to its commit, the last [`LATENCIES_KEPT`] of them. Whoever proposes records
+/// them.
 #[derive(Resource, Clone, Debug, Default)]
 pub struct CommitLatency {
     samples: VecDeque<Duration>,
@@ -50,12 +51,16 @@ mod tests {
 
     fn of(samples: impl IntoIterator<Item = u64>) -> CommitLatency {
         let mut latency = CommitLatency::default();
-        samples.into_iter().for_each(|ms| latency.record(Duration::from_millis(ms)));
+        samples
+            .into_iter()
+            .for_each(|ms| latency.record(Duration::from_millis(ms)));
         latency
     }
 
     fn percentiles(latency: &CommitLatency) -> Option<[u128; 3]> {
-        latency.percentiles().map(|all| all.map(|time| time.as_millis()))
+        latency
+            .percentiles()
+            .map(|all| all.map(|time| time.as_millis()))
     }
 
     #[test]

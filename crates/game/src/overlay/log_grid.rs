@@ -52,16 +52,26 @@ impl<'a> Grid<'a> {
                 progress: peer(view, member.id).map(|peer| (peer.matched, peer.next)),
             })
             .collect();
-        let live = view.members.iter().filter_map(live_node).chain(leader_node(view));
-        let known = live.map(|node| node.status.last.index).chain(lanes.iter().filter_map(|lane| {
-            // Of a member elsewhere only its progress is known; what a dead one once appended must not push the others
-            // aside.
-            lane.progress.map(|(matched, _)| matched)
-        }));
+        let live = view
+            .members
+            .iter()
+            .filter_map(live_node)
+            .chain(leader_node(view));
+        let known = live
+            .map(|node| node.status.last.index)
+            .chain(lanes.iter().filter_map(|lane| {
+                // Of a member elsewhere only its progress is known; what a dead one once appended
+                // must not push the others aside.
+                lane.progress.map(|(matched, _)| matched)
+            }));
         let last = known.max().unwrap_or_default();
         let columns = fit.clamp(2, MAX_COLUMNS + 1);
         let first = Index(last.0.saturating_sub(columns as u64 - 2).max(1));
-        Grid { first, columns, lanes }
+        Grid {
+            first,
+            columns,
+            lanes,
+        }
     }
 
     /// The column of an index, if it is visible.
@@ -109,9 +119,17 @@ mod tests {
 
     fn with_log(id: u64, indexes: std::ops::RangeInclusive<u64>) -> NodeView {
         let mut node = node(id, 1);
-        node.status.last = LogPosition { term: Term(1), index: Index(*indexes.end()) };
+        node.status.last = LogPosition {
+            term: Term(1),
+            index: Index(*indexes.end()),
+        };
         node.tail = indexes
-            .map(|index| Entry { term: Term(1), index: Index(index), stamp: Stamp(0), payload: Payload::Empty })
+            .map(|index| Entry {
+                term: Term(1),
+                index: Index(index),
+                stamp: Stamp(0),
+                payload: Payload::Empty,
+            })
             .collect();
         node
     }
@@ -134,8 +152,14 @@ mod tests {
     fn columns_end_one_after_the_longest_log() {
         let view = cluster(vec![with_log(1, 70..=100), with_log(2, 60..=91)]);
         let grid = Grid::new(&view, 11);
-        assert_eq!((grid.first, grid.columns, grid.index(10)), (Index(91), 11, Index(101)));
-        assert_eq!([90, 91, 101, 102].map(|index| grid.column(Index(index))), [None, Some(0), Some(10), None]);
+        assert_eq!(
+            (grid.first, grid.columns, grid.index(10)),
+            (Index(91), 11, Index(101))
+        );
+        assert_eq!(
+            [90, 91, 101, 102].map(|index| grid.column(Index(index))),
+            [None, Some(0), Some(10), None]
+        );
         assert_eq!(Grid::new(&view, 1000).columns, MAX_COLUMNS + 1);
     }
 
@@ -160,9 +184,20 @@ mod tests {
         (own.status.commit, own.status.applied) = (Index(72), Index(71));
         let view = cluster(vec![own]);
         let lane = &Grid::new(&view, 11).lanes[0];
-        let fates = [69, 70, 71, 72, 73, 74].map(|index| lane.entry(Index(index)).map(|(_, fate)| fate));
+        let fates =
+            [69, 70, 71, 72, 73, 74].map(|index| lane.entry(Index(index)).map(|(_, fate)| fate));
         let (applied, committed) = (Some(Fate::Applied), Some(Fate::Committed));
-        assert_eq!(fates, [None, applied, applied, committed, Some(Fate::Appended), None]);
+        assert_eq!(
+            fates,
+            [
+                None,
+                applied,
+                applied,
+                committed,
+                Some(Fate::Appended),
+                None
+            ]
+        );
     }
 
     #[test]
@@ -170,7 +205,10 @@ mod tests {
         let mut view = cluster(vec![leading(with_log(1, 70..=100), 2, 95), node(2, 1)]);
         view.members[1].node = None;
         let grid = Grid::new(&view, 11);
-        assert_eq!((grid.lanes[0].progress, grid.lanes[1].progress), (None, Some((Index(95), Index(96)))));
+        assert_eq!(
+            (grid.lanes[0].progress, grid.lanes[1].progress),
+            (None, Some((Index(95), Index(96))))
+        );
         assert!(grid.lanes[1].entry(Index(95)).is_none());
     }
 }

@@ -1,8 +1,8 @@
 //! The table of members, one row each, with the buttons that put faults on them.
 
 use bevy_egui::egui::{
-    Align2, Button, Color32, Direction, Id, Layout, Painter, Rect, RichText, ScrollArea, Sense, Stroke, StrokeKind, Ui,
-    UiBuilder, pos2, vec2,
+    Align2, Button, Color32, Direction, Id, Layout, Painter, Rect, RichText, ScrollArea, Sense,
+    Stroke, StrokeKind, Ui, UiBuilder, pos2, vec2,
 };
 use raftian_raft::{FlowKind, Index, RoleKind};
 
@@ -20,7 +20,12 @@ struct Column(&'static str, f32, bool, &'static str);
 
 const COLUMNS: [Column; 13] = [
     Column("member", 118.0, false, "Name and id"),
-    Column("role", 78.0, false, "What it is in its term, or among the members if it cannot vote or lead"),
+    Column(
+        "role",
+        78.0,
+        false,
+        "What it is in its term, or among the members if it cannot vote or lead",
+    ),
     Column("link", 42.0, false, "Whether it runs and can be reached"),
     Column("term", 32.0, true, "currentTerm"),
     Column("vote", 40.0, false, "votedFor"),
@@ -39,33 +44,50 @@ const COLUMNS: [Column; 13] = [
         true,
         "nextIndex: what the leader sends it next; how much has arrived while that is a snapshot",
     ),
-    Column("rtt ms", 40.0, true, "Round trip from the leader, its disk included"),
-    Column("state", 60.0, true, "Hash of its state after the last applied entry"),
+    Column(
+        "rtt ms",
+        40.0,
+        true,
+        "Round trip from the leader, its disk included",
+    ),
+    Column(
+        "state",
+        60.0,
+        true,
+        "Hash of its state after the last applied entry",
+    ),
     Column("", 0.0, false, ""),
 ];
 
-/// Widths of the buttons, in the order of the offers; the first two share a place, as one of them is always impossible.
+/// Widths of the buttons, in the order of the offers; the first two share a place, as one of them
+/// is always impossible.
 const BUTTONS: [f32; 5] = [46.0, 50.0, 38.0, 62.0, 26.0];
 const BUTTON_GAP: f32 = 3.0;
 
 pub(super) fn show(ui: &mut Ui, screen: &mut Screen) {
     let table: f32 = COLUMNS.iter().map(|column| column.1 + GAP).sum();
     let buttons: f32 = BUTTONS.iter().map(|width| width + BUTTON_GAP).sum();
-    let needed = if screen.view.embedded { table + buttons } else { table };
+    let needed = if screen.view.embedded {
+        table + buttons
+    } else {
+        table
+    };
     let fits = ui.available_width() >= needed;
     let view = screen.view;
     // In a narrow panel the table scrolls sideways.
-    ScrollArea::horizontal().id_salt("overlay members").show(ui, |ui| {
-        let width = ui.available_width().max(needed);
-        ui.spacing_mut().item_spacing.y = 1.0;
-        headings(ui, width);
-        for member in &view.members {
-            row(ui, width, member, view.embedded.then_some(buttons), screen);
-        }
-        if view.members.is_empty() {
-            ui.label(RichText::new("No cluster").color(FAINT));
-        }
-    });
+    ScrollArea::horizontal()
+        .id_salt("overlay members")
+        .show(ui, |ui| {
+            let width = ui.available_width().max(needed);
+            ui.spacing_mut().item_spacing.y = 1.0;
+            headings(ui, width);
+            for member in &view.members {
+                row(ui, width, member, view.embedded.then_some(buttons), screen);
+            }
+            if view.members.is_empty() {
+                ui.label(RichText::new("No cluster").color(FAINT));
+            }
+        });
     if view.embedded {
         hints(ui, fits, screen);
     }
@@ -76,8 +98,19 @@ fn headings(ui: &mut Ui, width: f32) {
     let mut under_mouse = "";
     for (column, cell) in cells(area) {
         let (at, align) = anchor(cell, column.2);
-        put(ui.painter(), at, align, column.0, words(SMALL), WEAK, cell.width());
-        if response.hover_pos().is_some_and(|mouse| cell.contains(mouse)) {
+        put(
+            ui.painter(),
+            at,
+            align,
+            column.0,
+            words(SMALL),
+            WEAK,
+            cell.width(),
+        );
+        if response
+            .hover_pos()
+            .is_some_and(|mouse| cell.contains(mouse))
+        {
             under_mouse = column.3;
         }
     }
@@ -96,7 +129,11 @@ fn cells(row: Rect) -> impl Iterator<Item = (&'static Column, Rect)> {
 }
 
 fn anchor(cell: Rect, number: bool) -> (bevy_egui::egui::Pos2, Align2) {
-    if number { (cell.right_center(), Align2::RIGHT_CENTER) } else { (cell.left_center(), Align2::LEFT_CENTER) }
+    if number {
+        (cell.right_center(), Align2::RIGHT_CENTER)
+    } else {
+        (cell.left_center(), Align2::LEFT_CENTER)
+    }
 }
 
 fn row(ui: &mut Ui, width: f32, member: &MemberView, buttons: Option<f32>, screen: &mut Screen) {
@@ -110,15 +147,27 @@ fn row(ui: &mut Ui, width: f32, member: &MemberView, buttons: Option<f32>, scree
     let down = condition(member) == Condition::Down;
     if let Some(node) = member.node.as_ref().filter(|_| !down) {
         let strength = if response.hovered() { 0.22 } else { 0.13 };
-        painter.rect_filled(area, 3.0, term_colour(node.status.term).gamma_multiply(strength));
+        painter.rect_filled(
+            area,
+            3.0,
+            term_colour(node.status.term).gamma_multiply(strength),
+        );
     } else {
-        painter.rect_filled(area, 3.0, Color32::from_white_alpha(if response.hovered() { 10 } else { 5 }));
+        painter.rect_filled(
+            area,
+            3.0,
+            Color32::from_white_alpha(if response.hovered() { 10 } else { 5 }),
+        );
     }
     if chosen {
         painter.rect_stroke(area, 3.0, Stroke::new(1.5, CHOSEN), StrokeKind::Inside);
     }
     let leads = leader(screen.view) == Some(member.id);
-    for ((place, (column, cell)), (text, colour)) in cells(area).enumerate().zip(texts(member, leads, screen.view)) {
+    for ((place, (column, cell)), (text, colour)) in
+        cells(area)
+            .enumerate()
+            .zip(texts(member, leads, screen.view))
+    {
         if place == 0 {
             name(painter, cell, member, leads, screen.view);
             continue;
@@ -129,30 +178,64 @@ fn row(ui: &mut Ui, width: f32, member: &MemberView, buttons: Option<f32>, scree
     }
     if let Some(taken) = buttons {
         let corner = pos2(area.right() - taken - 2.0, area.top() + 2.5);
-        fault_buttons(ui, Rect::from_min_size(corner, vec2(taken, ROW - 5.0)), member, screen);
+        fault_buttons(
+            ui,
+            Rect::from_min_size(corner, vec2(taken, ROW - 5.0)),
+            member,
+            screen,
+        );
     }
 }
 
 fn name(painter: &Painter, cell: Rect, member: &MemberView, leads: bool, view: &ClusterView) {
-    icons::disc(painter, pos2(cell.left() + 8.0, cell.center().y), 5.0, member, leads);
+    icons::disc(
+        painter,
+        pos2(cell.left() + 8.0, cell.center().y),
+        5.0,
+        member,
+        leads,
+    );
     let mut left = cell.left() + 22.0;
     let mut write = |text: &str, size, colour| {
         let at = pos2(left, cell.center().y);
-        left = put(painter, at, Align2::LEFT_CENTER, text, words(size), colour, cell.right() - left).right() + 5.0;
+        left = put(
+            painter,
+            at,
+            Align2::LEFT_CENTER,
+            text,
+            words(size),
+            colour,
+            cell.right() - left,
+        )
+        .right()
+            + 5.0;
     };
-    let colour = if condition(member) == Condition::Down { WEAK } else { TEXT };
+    let colour = if condition(member) == Condition::Down {
+        WEAK
+    } else {
+        TEXT
+    };
     write(&member.name, 13.0, colour);
     if view.seat == Some(member.id) {
         write("you", SMALL, CHOSEN);
     }
     write(&member.id.to_string(), SMALL, WEAK);
     if leads {
-        icons::crown(painter, pos2(cell.right() - 8.0, cell.center().y), 10.0, TEXT);
+        icons::crown(
+            painter,
+            pos2(cell.right() - 8.0, cell.center().y),
+            10.0,
+            TEXT,
+        );
     }
 }
 
 /// What stands in the columns. What is not known is a dash.
-fn texts(member: &MemberView, leads: bool, view: &ClusterView) -> [(String, Color32); COLUMNS.len()] {
+fn texts(
+    member: &MemberView,
+    leads: bool,
+    view: &ClusterView,
+) -> [(String, Color32); COLUMNS.len()] {
     let dash = || ("–".to_owned(), FAINT);
     let condition = condition(member);
     let link = match condition {
@@ -160,9 +243,23 @@ fn texts(member: &MemberView, leads: bool, view: &ClusterView) -> [(String, Colo
         Condition::Down => BAD,
         Condition::Paused | Condition::Cut => WARN,
     };
-    let place = |index: Index, expected: Index| (index.0.to_string(), if index < expected { WARN } else { TEXT });
+    let place = |index: Index, expected: Index| {
+        (
+            index.0.to_string(),
+            if index < expected { WARN } else { TEXT },
+        )
+    };
     // Of a member that is down, what it last said is shown, but as a thing of the past.
-    let fade = |(text, colour)| (text, if condition == Condition::Down { FAINT } else { colour });
+    let fade = |(text, colour)| {
+        (
+            text,
+            if condition == Condition::Down {
+                FAINT
+            } else {
+                colour
+            },
+        )
+    };
     let node = member.node.as_ref();
     let of_node = |show: &dyn Fn(&raftian_raft::Status) -> (String, Color32)| {
         node.map_or_else(dash, |node| fade(show(&node.status)))
@@ -171,7 +268,9 @@ fn texts(member: &MemberView, leads: bool, view: &ClusterView) -> [(String, Colo
     let standing = standing(view, member.id);
     let role = match (node, standing) {
         _ if leads && node.is_none() => ("leader".to_owned(), TEXT),
-        (Some(node), _) if node.status.role != RoleKind::Follower => fade((node.status.role.name().to_owned(), TEXT)),
+        (Some(node), _) if node.status.role != RoleKind::Follower => {
+            fade((node.status.role.name().to_owned(), TEXT))
+        }
         (_, Some(standing)) => fade((standing.to_owned(), TEXT)),
         (Some(node), None) => fade((node.status.role.name().to_owned(), TEXT)),
         (None, None) => dash(),
@@ -181,20 +280,34 @@ fn texts(member: &MemberView, leads: bool, view: &ClusterView) -> [(String, Colo
         role,
         (condition.word().to_owned(), link),
         of_node(&|status| (status.term.0.to_string(), TEXT)),
-        of_node(&|status| status.vote.map_or_else(dash, |vote| (view.name(vote), TEXT))),
+        of_node(&|status| {
+            status
+                .vote
+                .map_or_else(dash, |vote| (view.name(vote), TEXT))
+        }),
         of_node(&|status| (status.last.index.0.to_string(), TEXT)),
         of_node(&|status| place(status.commit, status.commit)),
         of_node(&|status| place(status.applied, status.commit)),
         // Until one whose disk lost entries has joined again, what it acknowledges does not count.
-        peer.map_or_else(dash, |peer| (peer.matched.0.to_string(), if peer.lost.is_some() { BAD } else { TEXT })),
+        peer.map_or_else(dash, |peer| {
+            (
+                peer.matched.0.to_string(),
+                if peer.lost.is_some() { BAD } else { TEXT },
+            )
+        }),
         peer.map_or_else(dash, |peer| match peer.flow {
             FlowKind::Probe | FlowKind::Replicate => (peer.next.0.to_string(), TEXT),
-            FlowKind::Snapshot { received, size } => (format!("{}%", received * 100 / size.max(1)), WARN),
+            FlowKind::Snapshot { received, size } => {
+                (format!("{}%", received * 100 / size.max(1)), WARN)
+            }
         }),
-        peer.and_then(|peer| peer.round_trip).map_or_else(dash, |trip| (milliseconds(trip), TEXT)),
+        peer.and_then(|peer| peer.round_trip)
+            .map_or_else(dash, |trip| (milliseconds(trip), TEXT)),
         member.state.map_or_else(dash, |state| {
             let agrees = view.members.iter().filter_map(|other| other.state);
-            let agrees = agrees.filter(|other| other.index == state.index).all(|other| other.hash == state.hash);
+            let agrees = agrees
+                .filter(|other| other.index == state.index)
+                .all(|other| other.hash == state.hash);
             fade((short_hash(state.hash), if agrees { TEXT } else { BAD }))
         }),
         (String::new(), TEXT),
@@ -211,10 +324,18 @@ fn fault_buttons(ui: &mut Ui, area: Rect, member: &MemberView, screen: &mut Scre
         let text = RichText::new(offer.word).font(words(SMALL));
         // A child of its own, because putting a widget into the row would make the row taller.
         let layout = Layout::centered_and_justified(Direction::TopDown);
-        let mut child = ui.new_child(UiBuilder::new().id_salt(offer.word).max_rect(place).layout(layout));
+        let mut child = ui.new_child(
+            UiBuilder::new()
+                .id_salt(offer.word)
+                .max_rect(place)
+                .layout(layout),
+        );
         let pressed = child.add_enabled(offer.possible, Button::new(text));
         if pressed.on_hover_text(offer.meaning).clicked() {
-            screen.faults.push(Fault { member: member.id, kind: offer.kind });
+            screen.faults.push(Fault {
+                member: member.id,
+                kind: offer.kind,
+            });
         }
     }
 }
@@ -245,7 +366,11 @@ mod tests {
 
     fn words_of(view: &ClusterView, place: usize) -> Vec<String> {
         let member = &view.members[place];
-        texts(member, leader(view) == Some(member.id), view).into_iter().skip(1).map(|(text, _)| text).collect()
+        texts(member, leader(view) == Some(member.id), view)
+            .into_iter()
+            .skip(1)
+            .map(|(text, _)| text)
+            .collect()
     }
 
     #[test]
@@ -276,8 +401,15 @@ mod tests {
         assert_eq!(words_of(&view, 1)[7..10], ["40", "41", "1.5"]);
         assert_eq!(words_of(&view, 0)[7..10], ["–", "–", "–"]);
         let leader = view.members[0].node.as_mut().unwrap();
-        leader.status.peers[0].flow = FlowKind::Snapshot { received: 30, size: 120 };
-        assert_eq!(words_of(&view, 1)[7..10], ["40", "25%", "1.5"], "a snapshot is on its way");
+        leader.status.peers[0].flow = FlowKind::Snapshot {
+            received: 30,
+            size: 120,
+        };
+        assert_eq!(
+            words_of(&view, 1)[7..10],
+            ["40", "25%", "1.5"],
+            "a snapshot is on its way"
+        );
     }
 
     #[test]
@@ -285,12 +417,22 @@ mod tests {
         let mut own = node(1, 7);
         own.status.leader = Some(NodeId(1));
         own.status.role = RoleKind::Leader;
-        let members = [(1, Standing::Voter), (2, Standing::Learner), (3, Standing::Witness), (4, Standing::Voter)];
+        let members = [
+            (1, Standing::Voter),
+            (2, Standing::Learner),
+            (3, Standing::Witness),
+            (4, Standing::Voter),
+        ];
         let members = members.map(|(id, standing)| (NodeId(id), Incarnation(0), standing));
         own.status.membership = Membership::of(members).unwrap();
         let mut view = cluster(vec![own, node(2, 7), node(3, 7), node(4, 7), node(5, 7)]);
         view.members[1].node = None;
-        let roles: Vec<_> = (0..5).map(|place| words_of(&view, place).remove(0)).collect();
-        assert_eq!(roles, ["leader", "learner", "witness", "follower", "no member"]);
+        let roles: Vec<_> = (0..5)
+            .map(|place| words_of(&view, place).remove(0))
+            .collect();
+        assert_eq!(
+            roles,
+            ["leader", "learner", "witness", "follower", "no member"]
+        );
     }
 }

@@ -1,12 +1,12 @@
 //! The debug overlay: what every member of the cluster does and why, over the running game.
 //!
-//! F3 opens the full panel, as `--overlay` does; the next press leaves a strip, the one after that nothing. Shift+F3 shows or
-//! hides the full panel at once. The overlay only reads. What it may order, an embedded member's [`Fault`]s, leaves as events that the
-//! program's cluster observes; [`ClusterView`] is filled by whoever runs the game, and [`CommitLatency`] by whoever
-//! proposes.
+//! F3 opens the full panel, as `--overlay` does; the next press leaves a strip, the one after that
+//! nothing. Shift+F3 shows or hides the full panel at once. The overlay only reads. What it may
+//! order, an embedded member's [`Fault`]s, leaves as events that the program's cluster observes;
+//! [`ClusterView`] is filled by whoever runs the game, and [`CommitLatency`] by whoever proposes.
 //!
-//! Everything that is worked out stands in functions without egui and is tested; [`History`] keeps what one picture
-//! cannot tell: past decisions, broken invariants, when a timer began.
+//! Everything that is worked out stands in functions without egui and is tested; [`History`] keeps
+//! what one picture cannot tell: past decisions, broken invariants, when a timer began.
 
 mod derived;
 mod event_log;
@@ -41,10 +41,12 @@ use std::time::Duration;
 
 use crate::cluster_view::{ClusterView, Fault};
 
-/// How often the cluster is looked at while the overlay is hidden: often enough to miss no broken invariant that lasts.
+/// How often the cluster is looked at while the overlay is hidden: often enough to miss no broken
+/// invariant that lasts.
 const HIDDEN_WATCH: Duration = Duration::from_millis(250);
 
-/// How much of the overlay is shown. Insert it before [`plugin`] to start with another mode than the hidden one.
+/// How much of the overlay is shown. Insert it before [`plugin`] to start with another mode than
+/// the hidden one.
 #[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OverlayMode {
     /// Nothing.
@@ -77,7 +79,8 @@ impl OverlayMode {
     }
 }
 
-/// The member whose decisions are listed and whom the fault keys concern; `None` means everyone and no one.
+/// The member whose decisions are listed and whom the fault keys concern; `None` means everyone and
+/// no one.
 #[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Selected(pub Option<NodeId>);
 
@@ -92,15 +95,28 @@ pub fn plugin(app: &mut App) {
         .init_resource::<CommitLatency>()
         .init_resource::<Selected>()
         .init_resource::<History>()
-        .add_systems(Update, (switch_mode, faults::press_keys.run_if(resource_equals(OverlayMode::Full))))
-        .add_systems(PostUpdate, check_cluster.run_if(shown.or_else(on_real_timer(HIDDEN_WATCH))))
+        .add_systems(
+            Update,
+            (
+                switch_mode,
+                faults::press_keys.run_if(resource_equals(OverlayMode::Full)),
+            ),
+        )
+        .add_systems(
+            PostUpdate,
+            check_cluster.run_if(shown.or_else(on_real_timer(HIDDEN_WATCH))),
+        )
         .add_systems(EguiPrimaryContextPass, draw.run_if(shown));
 }
 
 fn switch_mode(keys: Res<ButtonInput<KeyCode>>, mut mode: ResMut<OverlayMode>) {
     if keys.just_pressed(KeyCode::F3) {
         let shift = keys.any_pressed([KeyCode::ShiftLeft, KeyCode::ShiftRight]);
-        *mode = if shift { mode.full_or_hidden() } else { mode.next() };
+        *mode = if shift {
+            mode.full_or_hidden()
+        } else {
+            mode.next()
+        };
     }
 }
 
@@ -154,7 +170,11 @@ fn draw(
     if *mode == OverlayMode::Full {
         panel::show(context, &mut screen);
     }
-    let Screen { selected: chosen, faults, .. } = screen;
+    let Screen {
+        selected: chosen,
+        faults,
+        ..
+    } = screen;
     selected.set_if_neq(Selected(chosen));
     for fault in faults {
         commands.trigger(fault);
@@ -182,7 +202,8 @@ mod tests {
             .add_systems(Update, switch_mode);
         let f3 = [KeyCode::F3];
         let shifted = [KeyCode::ShiftLeft, KeyCode::F3];
-        let rounds = [&f3[..], &f3, &f3, &shifted, &shifted, &shifted].map(|keys| press(&mut app, keys));
+        let rounds =
+            [&f3[..], &f3, &f3, &shifted, &shifted, &shifted].map(|keys| press(&mut app, keys));
         use OverlayMode::{Full, Hidden, Strip};
         assert_eq!(rounds, [Hidden, Full, Strip, Full, Hidden, Full]);
         assert_eq!(press(&mut app, &[KeyCode::KeyK]), Full);

@@ -22,7 +22,9 @@ const PLOTS: f32 = 380.0;
 pub(super) fn show(context: &Context, screen: &mut Screen) {
     let whole = context.content_rect();
     let free = Rect::from_min_max(pos2(whole.min.x, whole.min.y + strip::HEIGHT), whole.max);
-    let size = SIZE.min(free.size() - 2.0 * vec2(MARGIN, MARGIN)).max(vec2(180.0, 100.0));
+    let size = SIZE
+        .min(free.size() - 2.0 * vec2(MARGIN, MARGIN))
+        .max(vec2(180.0, 100.0));
     let corner = pos2(free.center().x - size.x / 2.0, free.max.y - size.y - MARGIN);
     let mut window = egui::Window::new(RichText::new("CONSENSUS").font(words(13.0)).color(WEAK))
         .id(Id::new("overlay panel"))
@@ -32,18 +34,28 @@ pub(super) fn show(context: &Context, screen: &mut Screen) {
         .constrain_to(free)
         .vscroll(true);
     if has_changed(context, free) {
-        // A panel that was made to fit a small window would stay small: egui keeps the size it had to take.
-        window = window.anchor(Align2::CENTER_BOTTOM, vec2(0.0, -MARGIN)).fixed_size(size);
+        // A panel that was made to fit a small window would stay small: egui keeps the size it had
+        // to take.
+        window = window
+            .anchor(Align2::CENTER_BOTTOM, vec2(0.0, -MARGIN))
+            .fixed_size(size);
     }
     window.show(context, |ui| sections(ui, screen));
 }
 
-/// Whether the room for the panel is another than in the last two frames that it was shown; a size takes two to settle.
+/// Whether the room for the panel is another than in the last two frames that it was shown; a size
+/// takes two to settle.
 fn has_changed(context: &Context, free: Rect) -> bool {
     let id = Id::new("overlay panel room");
     context.data_mut(|data| {
-        let (room, frames) = data.get_temp::<(Rect, u8)>(id).unwrap_or((Rect::NOTHING, 0));
-        let frames = if room == free { frames.saturating_sub(1) } else { 2 };
+        let (room, frames) = data
+            .get_temp::<(Rect, u8)>(id)
+            .unwrap_or((Rect::NOTHING, 0));
+        let frames = if room == free {
+            frames.saturating_sub(1)
+        } else {
+            2
+        };
         data.insert_temp(id, (free, frames));
         frames > 0
     })
@@ -60,7 +72,8 @@ fn sections(ui: &mut Ui, screen: &mut Screen) {
     beside(ui, wide, first, screen, why::show, plots::show);
 }
 
-/// Two sections beside each other, the first with a fixed width; one below the other in a narrow panel.
+/// Two sections beside each other, the first with a fixed width; one below the other in a narrow
+/// panel.
 fn beside(
     ui: &mut Ui,
     wide: bool,
@@ -92,20 +105,32 @@ fn lights(ui: &mut Ui, screen: &Screen) {
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing.x = 14.0;
         for light in screen.history.invariants.lights() {
-            let (lamp, text) = if light.broken.is_some() { (BAD, BAD) } else { (GOOD, TEXT) };
-            let galley = ui.painter().layout_no_wrap(light.promise.to_owned(), words(12.0), text);
+            let (lamp, text) = if light.broken.is_some() {
+                (BAD, BAD)
+            } else {
+                (GOOD, TEXT)
+            };
+            let galley = ui
+                .painter()
+                .layout_no_wrap(light.promise.to_owned(), words(12.0), text);
             // One item, so that a lamp and its text stay together where the row wraps.
             let size = vec2(LAMP + galley.size().x, galley.size().y.max(LAMP));
             let (area, hovered) = ui.allocate_exact_size(size, Sense::hover());
             let middle = pos2(area.left() + 6.0, area.center().y);
             ui.painter().circle_filled(middle, 4.0, lamp);
-            ui.painter().circle_stroke(middle, 5.5, (1.0, lamp.gamma_multiply(0.4)));
-            ui.painter().galley(pos2(area.left() + LAMP, area.center().y - galley.size().y / 2.0), galley, text);
+            ui.painter()
+                .circle_stroke(middle, 5.5, (1.0, lamp.gamma_multiply(0.4)));
+            ui.painter().galley(
+                pos2(area.left() + LAMP, area.center().y - galley.size().y / 2.0),
+                galley,
+                text,
+            );
             hovered.on_hover_ui(|ui| explain(ui, light, screen.now));
         }
     });
     let (line, _) = ui.allocate_exact_size(vec2(ui.available_width(), 3.0), Sense::hover());
-    ui.painter().hline(line.x_range(), line.center().y, (1.0, LINE));
+    ui.painter()
+        .hline(line.x_range(), line.center().y, (1.0, LINE));
 }
 
 fn explain(ui: &mut Ui, light: &CheckedProperty, now: Duration) {
@@ -144,10 +169,18 @@ mod tests {
                 selected: None,
                 faults: Vec::new(),
             };
-            let input = RawInput { screen_rect: Some(Rect::from_min_size(pos2(0.0, 0.0), size)), ..Default::default() };
-            context.run_ui(input, |ui| show(ui.ctx(), &mut screen)).textures_delta.clear();
+            let input = RawInput {
+                screen_rect: Some(Rect::from_min_size(pos2(0.0, 0.0), size)),
+                ..Default::default()
+            };
+            context
+                .run_ui(input, |ui| show(ui.ctx(), &mut screen))
+                .textures_delta
+                .clear();
         }
-        context.memory(|memory| memory.area_rect(Id::new("overlay panel"))).expect("the panel is shown")
+        context
+            .memory(|memory| memory.area_rect(Id::new("overlay panel")))
+            .expect("the panel is shown")
     }
 
     #[test]
@@ -158,7 +191,10 @@ mod tests {
         assert!(large.width() > 1000.0 && large.height() > 500.0, "{large}");
         for size in [vec2(560.0, 672.0), vec2(300.0, 300.0)] {
             let small = shown(&context, &view, size);
-            assert!(Rect::from_min_size(pos2(0.0, 0.0), size).contains_rect(small), "{small} in {size}");
+            assert!(
+                Rect::from_min_size(pos2(0.0, 0.0), size).contains_rect(small),
+                "{small} in {size}"
+            );
         }
         assert_eq!(shown(&context, &view, vec2(1280.0, 800.0)), large);
     }

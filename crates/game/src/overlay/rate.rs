@@ -13,9 +13,11 @@ pub(super) const SECONDS: usize = 60;
 /// Commits in each of the last seconds, the running one included.
 #[derive(Clone, Debug, Default)]
 pub(super) struct CommitRate {
-    /// The highest commit index seen of any member. Restarted members know less, and that commits nothing.
+    /// The highest commit index seen of any member. Restarted members know less, and that commits
+    /// nothing.
     highest: Option<Index>,
-    /// Number of the newest second, and the commits of it and those before, oldest first; at most [`SECONDS`] and one.
+    /// Number of the newest second, and the commits of it and those before, oldest first; at most
+    /// [`SECONDS`] and one.
     newest: u64,
     seconds: VecDeque<u64>,
 }
@@ -23,7 +25,11 @@ pub(super) struct CommitRate {
 impl CommitRate {
     /// Takes in the pictures that came at `at`.
     pub(super) fn observe(&mut self, view: &ClusterView, at: Duration) {
-        let commits = view.members.iter().filter_map(|member| member.node.as_ref()).map(|node| node.status.commit);
+        let commits = view
+            .members
+            .iter()
+            .filter_map(|member| member.node.as_ref())
+            .map(|node| node.status.commit);
         let Some(commit) = commits.max() else { return };
         self.turn_to(at.as_secs());
         // What was committed before the first picture has no time.
@@ -35,7 +41,11 @@ impl CommitRate {
     }
 
     fn turn_to(&mut self, second: u64) {
-        let passed = if self.seconds.is_empty() { 1 } else { second.saturating_sub(self.newest) };
+        let passed = if self.seconds.is_empty() {
+            1
+        } else {
+            second.saturating_sub(self.newest)
+        };
         for _ in 0..passed.min(SECONDS as u64 + 1) {
             self.seconds.push_back(0);
         }
@@ -45,10 +55,15 @@ impl CommitRate {
         self.newest = self.newest.max(second);
     }
 
-    /// For each second, newest first: how long ago its middle was at `now`, as a negative number, and its commits.
+    /// For each second, newest first: how long ago its middle was at `now`, as a negative number,
+    /// and its commits.
     pub(super) fn bars(&self, now: Duration) -> impl Iterator<Item = (f64, u64)> {
         let newest = self.newest as f64 + 0.5 - now.as_secs_f64();
-        self.seconds.iter().rev().enumerate().map(move |(back, &commits)| (newest - back as f64, commits))
+        self.seconds
+            .iter()
+            .rev()
+            .enumerate()
+            .map(move |(back, &commits)| (newest - back as f64, commits))
     }
 
     /// Commits in the last whole second.
@@ -77,7 +92,9 @@ mod tests {
     }
 
     fn counts(rate: &CommitRate) -> Vec<u64> {
-        rate.bars(Duration::ZERO).map(|(_, commits)| commits).collect()
+        rate.bars(Duration::ZERO)
+            .map(|(_, commits)| commits)
+            .collect()
     }
 
     #[test]
@@ -91,7 +108,10 @@ mod tests {
 
     #[test]
     fn a_restart_commits_nothing_again() {
-        assert_eq!(counts(&rate(&[(1.0, 40), (1.2, 0), (1.4, 40), (1.6, 41)])), [1]);
+        assert_eq!(
+            counts(&rate(&[(1.0, 40), (1.2, 0), (1.4, 40), (1.6, 41)])),
+            [1]
+        );
     }
 
     #[test]

@@ -28,8 +28,15 @@ impl Restarts {
                 self.0.remove(&member.id);
                 continue;
             };
-            let run = Run { now: node.now, first_event: node.events.first().map(|event| event.at) };
-            if !self.0.insert(member.id, run).is_some_and(|before| goes_on(before, node)) {
+            let run = Run {
+                now: node.now,
+                first_event: node.events.first().map(|event| event.at),
+            };
+            if !self
+                .0
+                .insert(member.id, run)
+                .is_some_and(|before| goes_on(before, node))
+            {
                 restarted.push(member.id);
             }
         }
@@ -37,10 +44,13 @@ impl Restarts {
     }
 }
 
-/// Within one life the clock never goes back, and the oldest decision stays until the list of them is full.
+/// Within one life the clock never goes back, and the oldest decision stays until the list of them
+/// is full.
 fn goes_on(before: Run, node: &NodeView) -> bool {
     let first = node.events.first().map(|event| event.at);
-    let list_goes_on = before.first_event.is_none() || before.first_event == first || node.events.len() >= EVENTS_KEPT;
+    let list_goes_on = before.first_event.is_none()
+        || before.first_event == first
+        || node.events.len() >= EVENTS_KEPT;
     node.now >= before.now && list_goes_on
 }
 
@@ -55,7 +65,11 @@ mod tests {
         node.now = Moment(now);
         node.events = events
             .iter()
-            .map(|&at| Event { at: Moment(at), term: Term(1), decision: Decision::AskedForPreVotes })
+            .map(|&at| Event {
+                at: Moment(at),
+                term: Term(1),
+                decision: Decision::AskedForPreVotes,
+            })
             .collect();
         cluster(vec![node])
     }

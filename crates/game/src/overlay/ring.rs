@@ -34,9 +34,17 @@ pub(super) fn show(ui: &mut Ui, screen: &mut Screen) {
     for (member, &at) in members.iter().zip(&places.middles) {
         node(&painter, at, places.radius, member, screen);
     }
-    if let Some(pressed) = response.interact_pointer_pos().filter(|_| response.clicked()) {
-        let hit = places.middles.iter().position(|at| at.distance(pressed) <= places.radius + AROUND);
-        screen.selected = hit.map(|place| members[place].id).filter(|&id| screen.selected != Some(id));
+    if let Some(pressed) = response
+        .interact_pointer_pos()
+        .filter(|_| response.clicked())
+    {
+        let hit = places
+            .middles
+            .iter()
+            .position(|at| at.distance(pressed) <= places.radius + AROUND);
+        screen.selected = hit
+            .map(|place| members[place].id)
+            .filter(|&id| screen.selected != Some(id));
     }
     response.on_hover_text(
         "Disc: term. Outer arc: election timer running out, for the leader its next heartbeat.\n\
@@ -50,21 +58,33 @@ fn places(middle: Pos2, width: f32, height: f32, count: usize) -> Places {
     let radius = (110.0 / crowd).clamp(6.0, 22.0);
     let ring = (width.min(height) - NAME) / 2.0 - radius - AROUND;
     let ring = if count == 1 { 0.0 } else { ring.max(radius) };
-    Places { middles: (0..count).map(|place| icons::on_ring(middle, ring, place, count)).collect(), radius }
+    Places {
+        middles: (0..count)
+            .map(|place| icons::on_ring(middle, ring, place, count))
+            .collect(),
+        radius,
+    }
 }
 
 fn links(painter: &Painter, places: &Places, screen: &Screen) {
     let members = &screen.view.members;
-    let Some(from) = leader(screen.view).and_then(|id| members.iter().position(|member| member.id == id)) else {
+    let Some(from) =
+        leader(screen.view).and_then(|id| members.iter().position(|member| member.id == id))
+    else {
         return;
     };
     for (to, member) in members.iter().enumerate().filter(|&(to, _)| to != from) {
         let free = places.radius + AROUND;
-        let Some(ends) = icons::between(places.middles[from], places.middles[to], free) else { continue };
+        let Some(ends) = icons::between(places.middles[from], places.middles[to], free) else {
+            continue;
+        };
         let ends_of = [&members[from], member];
         if ends_of.iter().any(|end| condition(end) == Condition::Down) {
             painter.extend(Shape::dotted_line(&ends, LINE, 6.0, 1.0));
-        } else if ends_of.iter().any(|end| end.node.as_ref().is_some_and(|node| node.cut)) {
+        } else if ends_of
+            .iter()
+            .any(|end| end.node.as_ref().is_some_and(|node| node.cut))
+        {
             cut_link(painter, ends);
         } else {
             painter.line_segment(ends, Stroke::new(1.5, WEAK));
@@ -85,10 +105,24 @@ fn node(painter: &Painter, at: Pos2, radius: f32, member: &MemberView, screen: &
     let leads = leader(screen.view) == Some(member.id);
     icons::disc(painter, at, radius, member, leads);
     let condition = condition(member);
-    if let Some(node) = member.node.as_ref().filter(|_| condition == Condition::Up || condition == Condition::Cut) {
+    if let Some(node) = member
+        .node
+        .as_ref()
+        .filter(|_| condition == Condition::Up || condition == Condition::Cut)
+    {
         let term = node.status.term.0.to_string();
-        let size = if term.len() > 3 { radius * 0.55 } else { radius * 0.8 };
-        painter.text(at, Align2::CENTER_CENTER, term, bold(size), Color32::from_rgb(20, 22, 28));
+        let size = if term.len() > 3 {
+            radius * 0.55
+        } else {
+            radius * 0.8
+        };
+        painter.text(
+            at,
+            Align2::CENTER_CENTER,
+            term,
+            bold(size),
+            Color32::from_rgb(20, 22, 28),
+        );
     }
     if let Some(left) = screen.history.timers.left(member, screen.now) {
         let around = radius + AROUND - 4.0;
@@ -129,11 +163,21 @@ mod tests {
     #[test]
     fn discs_keep_apart_and_inside_whatever_their_number() {
         for count in 1..=9 {
-            let Places { middles, radius } = places(pos2(150.0, HEIGHT / 2.0), 262.0, HEIGHT, count);
+            let Places { middles, radius } =
+                places(pos2(150.0, HEIGHT / 2.0), 262.0, HEIGHT, count);
             for (place, at) in middles.iter().enumerate() {
-                assert!((radius + AROUND - 1.0..=HEIGHT - radius - AROUND).contains(&at.y), "{count}: {at:?}");
-                let near = middles[..place].iter().map(|other| other.distance(*at)).fold(f32::MAX, f32::min);
-                assert!(near > 2.0 * (radius + AROUND / 2.0), "{count}: {near} for {radius}");
+                assert!(
+                    (radius + AROUND - 1.0..=HEIGHT - radius - AROUND).contains(&at.y),
+                    "{count}: {at:?}"
+                );
+                let near = middles[..place]
+                    .iter()
+                    .map(|other| other.distance(*at))
+                    .fold(f32::MAX, f32::min);
+                assert!(
+                    near > 2.0 * (radius + AROUND / 2.0),
+                    "{count}: {near} for {radius}"
+                );
             }
         }
         assert!(places(Pos2::ZERO, 0.0, 0.0, 0).middles.is_empty());

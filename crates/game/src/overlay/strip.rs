@@ -1,10 +1,14 @@
 //! The strip: one line at the top of the window about our own seat.
 
-use bevy_egui::egui::{Area, Color32, Context, Frame, Id, Margin, Order, Rect, RichText, Ui, UiBuilder, pos2};
+use bevy_egui::egui::{
+    Area, Color32, Context, Frame, Id, Margin, Order, Rect, RichText, Ui, UiBuilder, pos2,
+};
 use raftian_raft::RoleKind;
 
 use super::Screen;
-use super::derived::{Condition, condition, leader, live_node, median_round_trip, milliseconds, short_hash};
+use super::derived::{
+    Condition, condition, leader, live_node, median_round_trip, milliseconds, short_hash,
+};
 use super::icons;
 use super::theme::{BAD, FAINT, GOOD, STRIP, TEXT, WARN, WEAK, digits, term_colour, words};
 
@@ -16,22 +20,30 @@ pub(super) const HEIGHT: f32 = 24.0;
 pub(super) fn show(context: &Context, screen: &Screen) {
     let whole = context.content_rect();
     let area = Rect::from_min_max(whole.min, pos2(whole.max.x, whole.min.y + HEIGHT));
-    Area::new(Id::new("overlay strip")).order(Order::Middle).fixed_pos(area.min).constrain(false).show(context, |ui| {
-        ui.painter().rect_filled(area, 0.0, STRIP);
-        let inner = area.shrink2(bevy_egui::egui::vec2(10.0, 0.0));
-        ui.scope_builder(UiBuilder::new().max_rect(inner), |ui| {
-            ui.set_clip_rect(area);
-            ui.horizontal_centered(|ui| line(ui, screen));
+    Area::new(Id::new("overlay strip"))
+        .order(Order::Middle)
+        .fixed_pos(area.min)
+        .constrain(false)
+        .show(context, |ui| {
+            ui.painter().rect_filled(area, 0.0, STRIP);
+            let inner = area.shrink2(bevy_egui::egui::vec2(10.0, 0.0));
+            ui.scope_builder(UiBuilder::new().max_rect(inner), |ui| {
+                ui.set_clip_rect(area);
+                ui.horizontal_centered(|ui| line(ui, screen));
+            });
+            // The whole strip takes the mouse, so no press goes through it to the game.
+            ui.advance_cursor_after_rect(area);
         });
-        // The whole strip takes the mouse, so no press goes through it to the game.
-        ui.advance_cursor_after_rect(area);
-    });
 }
 
 fn line(ui: &mut Ui, screen: &Screen) {
     let wide = ui.available_width() >= WIDE;
     ui.spacing_mut().item_spacing.x = 7.0;
-    ui.label(RichText::new(if wide { "CONSENSUS" } else { "F3" }).font(words(12.0)).color(WEAK));
+    ui.label(
+        RichText::new(if wide { "CONSENSUS" } else { "F3" })
+            .font(words(12.0))
+            .color(WEAK),
+    );
     let view = screen.view;
     let Some(member) = view.seat.and_then(|seat| view.member(seat)) else {
         dot(ui);
@@ -40,12 +52,18 @@ fn line(ui: &mut Ui, screen: &Screen) {
     };
     let Some(node) = live_node(member) else {
         dot(ui);
-        ui.label(RichText::new(format!("{} is {}", member.name, condition(member).word())).color(BAD));
+        ui.label(
+            RichText::new(format!("{} is {}", member.name, condition(member).word())).color(BAD),
+        );
         return;
     };
     let status = &node.status;
     dot(ui);
-    let role_colour = if status.role == RoleKind::Leader { GOOD } else { TEXT };
+    let role_colour = if status.role == RoleKind::Leader {
+        GOOD
+    } else {
+        TEXT
+    };
     word(ui, status.role.name(), role_colour);
     match condition(member) {
         Condition::Up => {}
@@ -66,9 +84,14 @@ fn line(ui: &mut Ui, screen: &Screen) {
     let applied = member.state.map_or(status.applied, |state| state.index);
     if wide || applied < status.commit {
         weak(ui, "applied");
-        number(ui, &applied.to_string(), if applied < status.commit { WARN } else { TEXT });
+        number(
+            ui,
+            &applied.to_string(),
+            if applied < status.commit { WARN } else { TEXT },
+        );
     }
-    if let Some(trip) = median_round_trip(node).filter(|_| wide && status.role == RoleKind::Leader) {
+    if let Some(trip) = median_round_trip(node).filter(|_| wide && status.role == RoleKind::Leader)
+    {
         dot(ui);
         weak(ui, "rtt");
         number(ui, &format!("{} ms", milliseconds(trip)), TEXT);
@@ -79,21 +102,37 @@ fn line(ui: &mut Ui, screen: &Screen) {
         number(ui, &short_hash(state.hash), TEXT);
     }
     if view.states_agree() {
-        icons::inline(ui, 13.0, |painter, middle| icons::tick(painter, middle, 11.0, GOOD));
+        icons::inline(ui, 13.0, |painter, middle| {
+            icons::tick(painter, middle, 11.0, GOOD)
+        });
     } else {
-        icons::inline(ui, 13.0, |painter, middle| icons::cross(painter, middle, 12.0, BAD));
+        icons::inline(ui, 13.0, |painter, middle| {
+            icons::cross(painter, middle, 12.0, BAD)
+        });
         ui.label(RichText::new("DIVERGED").color(BAD).strong());
     }
     if let Some(pending) = screen.pending {
         dot(ui);
         weak(ui, "pending");
-        number(ui, &pending.to_string(), if pending > 0 { WARN } else { TEXT });
+        number(
+            ui,
+            &pending.to_string(),
+            if pending > 0 { WARN } else { TEXT },
+        );
     }
     if !screen.history.all_hold() {
         dot(ui);
-        Frame::NONE.fill(BAD).corner_radius(3.0).inner_margin(Margin::symmetric(5, 0)).show(ui, |ui| {
-            ui.label(RichText::new("INVARIANT BROKEN").font(words(11.0)).color(Color32::BLACK));
-        });
+        Frame::NONE
+            .fill(BAD)
+            .corner_radius(3.0)
+            .inner_margin(Margin::symmetric(5, 0))
+            .show(ui, |ui| {
+                ui.label(
+                    RichText::new("INVARIANT BROKEN")
+                        .font(words(11.0))
+                        .color(Color32::BLACK),
+                );
+            });
     }
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bevy_egui::egui::epaint::text::TextWrapping;
 use bevy_egui::egui::text::LayoutJob;
 use bevy_egui::egui::{
-    self, Align2, Color32, Context, CornerRadius, FontFamily, FontId, Galley, Margin, Painter, Pos2, Shadow, Stroke,
-    TextStyle, Theme, vec2,
+    self, Align2, Color32, Context, CornerRadius, FontFamily, FontId, Galley, Margin, Painter,
+    Pos2, Shadow, Stroke, TextStyle, Theme, vec2,
 };
 use raftian_raft::Term;
 
@@ -64,7 +64,13 @@ pub(super) fn digits(size: f32) -> FontId {
 }
 
 /// One line of text that ends in an ellipsis where it does not fit into `width`.
-pub(super) fn fitted(painter: &Painter, text: &str, font: FontId, colour: Color32, width: f32) -> Arc<Galley> {
+pub(super) fn fitted(
+    painter: &Painter,
+    text: &str,
+    font: FontId,
+    colour: Color32,
+    width: f32,
+) -> Arc<Galley> {
     let mut job = LayoutJob::simple_singleline(text.to_owned(), font, colour);
     job.wrap = TextWrapping::truncate_at_width(width.max(0.0));
     painter.layout_job(job)
@@ -109,8 +115,18 @@ pub(super) fn apply_theme(context: &Context) {
         visuals.extreme_bg_color = WELL;
         visuals.window_stroke = Stroke::new(1.0, LINE);
         visuals.window_corner_radius = CornerRadius::same(6);
-        visuals.window_shadow = Shadow { offset: [0, 4], blur: 16, spread: 0, color: Color32::from_black_alpha(110) };
-        visuals.popup_shadow = Shadow { offset: [0, 2], blur: 8, spread: 0, color: Color32::from_black_alpha(110) };
+        visuals.window_shadow = Shadow {
+            offset: [0, 4],
+            blur: 16,
+            spread: 0,
+            color: Color32::from_black_alpha(110),
+        };
+        visuals.popup_shadow = Shadow {
+            offset: [0, 2],
+            blur: 8,
+            spread: 0,
+            color: Color32::from_black_alpha(110),
+        };
         visuals.selection.bg_fill = CHOSEN.gamma_multiply(0.35);
         visuals.selection.stroke = Stroke::new(1.0, TEXT);
         let widgets = &mut visuals.widgets;

@@ -1,4 +1,5 @@
-//! How far election and heartbeat timers have run, between two pictures of a node and beyond the last one.
+//! How far election and heartbeat timers have run, between two pictures of a node and beyond the
+//! last one.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -34,8 +35,13 @@ struct Timer {
 impl Timers {
     /// Takes in the pictures that came at `at`.
     pub(super) fn observe(&mut self, view: &ClusterView, at: Duration) {
-        self.timers.retain(|&id, _| view.member(id).is_some_and(|member| member.node.is_some()));
-        for node in view.members.iter().filter_map(|member| member.node.as_ref()) {
+        self.timers
+            .retain(|&id, _| view.member(id).is_some_and(|member| member.node.is_some()));
+        for node in view
+            .members
+            .iter()
+            .filter_map(|member| member.node.as_ref())
+        {
             let timer = next(self.timers.get(&node.status.id), node, at);
             if node.status.role != RoleKind::Leader && timer.period <= MAX_TIMEOUT_SHOWN {
                 self.longest = self.longest.max(timer.period);
@@ -44,11 +50,16 @@ impl Timers {
         }
     }
 
-    /// The part of a circle that is left at `at`, from 1 down to 0. A leader's circle is its heartbeat, any other's the
-    /// longest election timer. `None` if the member's timer is unknown or does not run.
+    /// The part of a circle that is left at `at`, from 1 down to 0. A leader's circle is its
+    /// heartbeat, any other's the longest election timer. `None` if the member's timer is unknown
+    /// or does not run.
     pub(super) fn left(&self, member: &MemberView, at: Duration) -> Option<f32> {
         let timer = self.timers.get(&member.id)?;
-        let whole = if member.node.as_ref()?.status.role == RoleKind::Leader { timer.period } else { self.longest };
+        let whole = if member.node.as_ref()?.status.role == RoleKind::Leader {
+            timer.period
+        } else {
+            self.longest
+        };
         let at = match condition(member) {
             Condition::Down => return None,
             Condition::Paused => timer.arrived,
@@ -60,22 +71,35 @@ impl Timers {
 
 impl Timer {
     fn left(&self, at: Duration) -> Duration {
-        self.deadline.since(self.now.after(at.saturating_sub(self.arrived)))
+        self.deadline
+            .since(self.now.after(at.saturating_sub(self.arrived)))
     }
 }
 
 fn next(before: Option<&Timer>, node: &NodeView, at: Duration) -> Timer {
     let deadline = node.status.deadline;
-    let fresh = Timer { deadline, period: deadline.since(node.now), now: node.now, arrived: at };
+    let fresh = Timer {
+        deadline,
+        period: deadline.since(node.now),
+        now: node.now,
+        arrived: at,
+    };
     match before {
         Some(before) if before.now == node.now && before.deadline == deadline => *before,
-        Some(before) if before.deadline == deadline => Timer { period: before.period, ..fresh },
+        Some(before) if before.deadline == deadline => Timer {
+            period: before.period,
+            ..fresh
+        },
         _ => fresh,
     }
 }
 
 fn part(left: Duration, whole: Duration) -> f32 {
-    if whole.is_zero() { 0.0 } else { (left.as_secs_f32() / whole.as_secs_f32()).clamp(0.0, 1.0) }
+    if whole.is_zero() {
+        0.0
+    } else {
+        (left.as_secs_f32() / whole.as_secs_f32()).clamp(0.0, 1.0)
+    }
 }
 
 #[cfg(test)]
@@ -100,13 +124,19 @@ mod tests {
         let view = cluster(vec![picture(1, 100, 250), picture(2, 9000, 9300)]);
         timers.observe(&view, ms(50));
         let left = |timers: &Timers, at| {
-            [0, 1].map(|place| (timers.left(&view.members[place], ms(at)).unwrap() * 100.0).round() as i32)
+            [0, 1].map(|place| {
+                (timers.left(&view.members[place], ms(at)).unwrap() * 100.0).round() as i32
+            })
         };
         assert_eq!(left(&timers, 50), [50, 100]);
         assert_eq!(left(&timers, 125), [25, 75]);
         assert_eq!(left(&timers, 9999), [0, 0]);
         timers.observe(&view, ms(125));
-        assert_eq!(left(&timers, 125), [25, 75], "the same picture seen again is not younger");
+        assert_eq!(
+            left(&timers, 125),
+            [25, 75],
+            "the same picture seen again is not younger"
+        );
     }
 
     #[test]

@@ -22,28 +22,52 @@ pub(super) fn show(ui: &mut Ui, screen: &mut Screen) {
             chip(ui, &member.name, Some(member.id), screen);
         }
     });
-    Frame::NONE.fill(WELL).corner_radius(4.0).inner_margin(Margin::symmetric(8, 5)).show(ui, |ui| {
-        let list = ScrollArea::vertical().id_salt("decisions").max_height(HEIGHT).min_scrolled_height(HEIGHT);
-        list.auto_shrink(false).show(ui, |ui| {
-            ui.spacing_mut().item_spacing.y = 2.0;
-            let mut told = screen.history.event_log.newest(screen.selected).take(LISTED).peekable();
-            if told.peek().is_none() {
-                let elsewhere =
-                    screen.selected.and_then(|id| screen.view.member(id)).is_some_and(|member| member.node.is_none());
-                let why = if elsewhere { "Not seen from here" } else { "Nothing was decided yet" };
-                ui.label(RichText::new(why).color(FAINT));
-            }
-            for told in told {
-                ui.label(sentence(told, screen));
-            }
+    Frame::NONE
+        .fill(WELL)
+        .corner_radius(4.0)
+        .inner_margin(Margin::symmetric(8, 5))
+        .show(ui, |ui| {
+            let list = ScrollArea::vertical()
+                .id_salt("decisions")
+                .max_height(HEIGHT)
+                .min_scrolled_height(HEIGHT);
+            list.auto_shrink(false).show(ui, |ui| {
+                ui.spacing_mut().item_spacing.y = 2.0;
+                let mut told = screen
+                    .history
+                    .event_log
+                    .newest(screen.selected)
+                    .take(LISTED)
+                    .peekable();
+                if told.peek().is_none() {
+                    let elsewhere = screen
+                        .selected
+                        .and_then(|id| screen.view.member(id))
+                        .is_some_and(|member| member.node.is_none());
+                    let why = if elsewhere {
+                        "Not seen from here"
+                    } else {
+                        "Nothing was decided yet"
+                    };
+                    ui.label(RichText::new(why).color(FAINT));
+                }
+                for told in told {
+                    ui.label(sentence(told, screen));
+                }
+            });
         });
-    });
 }
 
 fn chip(ui: &mut Ui, name: &str, who: Option<NodeId>, screen: &mut Screen) {
     let chosen = screen.selected == who;
-    let text = RichText::new(name).font(words(SMALL)).color(if chosen { TEXT } else { WEAK });
-    let fill = if chosen { CHOSEN.gamma_multiply(0.4) } else { Color32::TRANSPARENT };
+    let text = RichText::new(name)
+        .font(words(SMALL))
+        .color(if chosen { TEXT } else { WEAK });
+    let fill = if chosen {
+        CHOSEN.gamma_multiply(0.4)
+    } else {
+        Color32::TRANSPARENT
+    };
     let button = Button::new(text).fill(fill);
     if ui.add(button).clicked() {
         screen.selected = who;
@@ -52,12 +76,30 @@ fn chip(ui: &mut Ui, name: &str, who: Option<NodeId>, screen: &mut Screen) {
 
 fn sentence(told: &LoggedDecision, screen: &Screen) -> LayoutJob {
     let mut line = LayoutJob::default();
-    let mut write = |text: &str, font, colour: Color32| line.append(text, 0.0, TextFormat::simple(font, colour));
+    let mut write = |text: &str, font, colour: Color32| {
+        line.append(text, 0.0, TextFormat::simple(font, colour))
+    };
     let ago = ago(screen.now.as_secs_f64() - told.at);
     write(&format!("{ago:>6}  "), digits(SMALL), FAINT);
-    write(&format!("{:>3} ", told.event.term.to_string()), digits(SMALL), term_colour(told.event.term));
-    write(&format!(" {} ", screen.view.name(told.who)), words(theme::SIZE), TEXT);
-    write(&with_names(&told.event.decision.to_string(), screen.view), words(theme::SIZE), WEAK);
-    write(&format!("   {}", told.event.decision.rule()), words(SMALL), FAINT);
+    write(
+        &format!("{:>3} ", told.event.term.to_string()),
+        digits(SMALL),
+        term_colour(told.event.term),
+    );
+    write(
+        &format!(" {} ", screen.view.name(told.who)),
+        words(theme::SIZE),
+        TEXT,
+    );
+    write(
+        &with_names(&told.event.decision.to_string(), screen.view),
+        words(theme::SIZE),
+        WEAK,
+    );
+    write(
+        &format!("   {}", told.event.decision.rule()),
+        words(SMALL),
+        FAINT,
+    );
     line
 }

@@ -1,4 +1,5 @@
-//! Rules of classic mode: a hit takes [`DAMAGE`], a city falls at zero, and a fallen city stays as it is.
+//! Rules of classic mode: a hit takes [`DAMAGE`], a city falls at zero, and a fallen city stays as
+//! it is.
 
 use super::{CityId, Health, Outcome};
 use std::collections::BTreeMap;
@@ -23,7 +24,11 @@ pub(super) fn attack(cities: &mut BTreeMap<CityId, Health>, city: CityId) -> Out
     }
     let health_before = *health;
     *health = Health(health_before.0 - DAMAGE);
-    Outcome::Hit { city, health_before, health_after: *health }
+    Outcome::Hit {
+        city,
+        health_before,
+        health_after: *health,
+    }
 }
 
 /// Whether some number of hits leads from full health to `health`.
@@ -56,7 +61,11 @@ mod tests {
                     assert_eq!(attack(&mut realm, target), expected);
                 }
                 assert!(realm.health(CityId(target)).unwrap().is_dead());
-                assert!(realm.cities().all(|(city, health)| city == CityId(target) || health == FULL_HEALTH));
+                assert!(
+                    realm
+                        .cities()
+                        .all(|(city, health)| city == CityId(target) || health == FULL_HEALTH)
+                );
             }
         }
     }
@@ -69,7 +78,10 @@ mod tests {
         }
         let fallen = realm.clone();
         for _ in 0..100 {
-            assert_eq!(attack(&mut realm, 3), Outcome::AlreadyDead { city: CityId(3) });
+            assert_eq!(
+                attack(&mut realm, 3),
+                Outcome::AlreadyDead { city: CityId(3) }
+            );
             assert_eq!(realm, fallen);
         }
     }
@@ -80,14 +92,19 @@ mod tests {
             let fresh = Realm::new_classic(cities);
             for unknown in (0..=u8::MAX).filter(|number| !(1..=cities).contains(number)) {
                 let mut realm = fresh.clone();
-                assert_eq!(attack(&mut realm, unknown), Outcome::NoSuchCity { city: CityId(unknown) });
+                assert_eq!(
+                    attack(&mut realm, unknown),
+                    Outcome::NoSuchCity {
+                        city: CityId(unknown)
+                    }
+                );
                 assert_eq!(realm, fresh);
             }
         }
     }
 
-    /// Every sequence of up to seven orders over two cities and one that does not exist: 3^7 matches, each step
-    /// checked.
+    /// Every sequence of up to seven orders over two cities and one that does not exist: 3^7
+    /// matches, each step checked.
     #[test]
     fn health_depends_only_on_the_number_of_hits() {
         for mut code in 0..3_u32.pow(7) {
@@ -109,7 +126,9 @@ mod tests {
 
     #[test]
     fn only_five_healths_are_reachable() {
-        let reachable: Vec<i32> = (-200..=200).filter(|&health| is_reachable(Health(health))).collect();
+        let reachable: Vec<i32> = (-200..=200)
+            .filter(|&health| is_reachable(Health(health)))
+            .collect();
         assert_eq!(reachable, [-20, 10, 40, 70, 100]);
         assert!(!is_reachable(Health(i32::MIN)) && !is_reachable(Health(i32::MAX)));
     }

@@ -1,5 +1,5 @@
-//! The state hash. Its encoding is written down at [`Realm::state_hash`] and pinned by a test, because machines of
-//! different builds compare it.
+//! The state hash. Its encoding is written down at [`Realm::state_hash`] and pinned by a test,
+//! because machines of different builds compare it.
 
 use super::Realm;
 use sha2::{Digest, Sha256};
@@ -41,7 +41,10 @@ mod tests {
     fn the_canonical_encoding_is_pinned() {
         let mut realm = Realm::new_classic(2);
         attack(&mut realm, 2, 4);
-        assert_eq!(canonical(&realm), b"raftian/classic1\x02\x01\x00\x00\x00\x64\x02\xff\xff\xff\xec");
+        assert_eq!(
+            canonical(&realm),
+            b"raftian/classic1\x02\x01\x00\x00\x00\x64\x02\xff\xff\xff\xec"
+        );
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! The realm: the replicated truth of a match and the rules that change it.
 //!
-//! Plain data and integer rules. There is no engine, clock, chance, float or unordered collection in here, so two
-//! machines that apply the same orders in the same sequence hold equal realms, and bots, replays and the simulator run
-//! the very rules of the game without a window. [`Realm::state_hash`] is how machines check that they agree.
+//! Plain data and integer rules. There is no engine, clock, chance, float or unordered collection
+//! in here, so two machines that apply the same orders in the same sequence hold equal realms, and
+//! bots, replays and the simulator run the very rules of the game without a window.
+//! [`Realm::state_hash`] is how machines check that they agree.
 
 mod classic;
 mod hash;
@@ -14,7 +15,8 @@ use std::collections::BTreeMap;
 
 /// Number of a city, counted from 1 as on the screen: "Player 1" is city 1.
 ///
-/// An identifier may come from a peer, so it need not name a city of this realm: every use looks it up.
+/// An identifier may come from a peer, so it need not name a city of this realm: every use looks it
+/// up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct CityId(pub u8);
 
@@ -39,7 +41,8 @@ pub enum Order {
     },
 }
 
-/// What a committed order did. Equal on every machine, because it follows from the realm and the order alone.
+/// What a committed order did. Equal on every machine, because it follows from the realm and the
+/// order alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// The city lost hit points.
@@ -51,8 +54,8 @@ pub enum Outcome {
         /// Health after the hit; the hit was deadly if this [is dead](Health::is_dead).
         health_after: Health,
     },
-    /// The city had already fallen: nothing changed. Two players may order the last hit at once; the log decides who
-    /// was first.
+    /// The city had already fallen: nothing changed. Two players may order the last hit at once;
+    /// the log decides who was first.
     AlreadyDead {
         /// The target.
         city: CityId,
@@ -66,10 +69,13 @@ pub enum Outcome {
 
 /// The replicated state of one match in classic mode.
 ///
-/// A snapshot of a match is a serialised realm. Reading one back refuses a value that the rules cannot produce, see
-/// [`ImpossibleRealm`].
+/// A snapshot of a match is a serialised realm. Reading one back refuses a value that the rules
+/// cannot produce, see [`ImpossibleRealm`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "BTreeMap<CityId, Health>", into = "BTreeMap<CityId, Health>")]
+#[serde(
+    try_from = "BTreeMap<CityId, Health>",
+    into = "BTreeMap<CityId, Health>"
+)]
 pub struct Realm {
     cities: BTreeMap<CityId, Health>,
 }
@@ -80,10 +86,15 @@ impl Realm {
     /// A number outside [`CITIES`] is replaced by the nearest one inside.
     pub fn new_classic(cities: u8) -> Self {
         let last = cities.clamp(*CITIES.start(), *CITIES.end());
-        Self { cities: (1..=last).map(|number| (CityId(number), FULL_HEALTH)).collect() }
+        Self {
+            cities: (1..=last)
+                .map(|number| (CityId(number), FULL_HEALTH))
+                .collect(),
+        }
     }
 
-    /// Applies one committed order and says what it did. Total: an order that makes no sense changes nothing.
+    /// Applies one committed order and says what it did. Total: an order that makes no sense
+    /// changes nothing.
     pub fn apply(&mut self, order: &Order) -> Outcome {
         match *order {
             Order::Attack { city } => classic::attack(&mut self.cities, city),
@@ -100,10 +111,11 @@ impl Realm {
         self.cities.iter().map(|(&city, &health)| (city, health))
     }
 
-    /// A fingerprint of the whole state: the first eight bytes, big-endian, of the SHA-256 of the realm's canonical
-    /// encoding.
+    /// A fingerprint of the whole state: the first eight bytes, big-endian, of the SHA-256 of the
+    /// realm's canonical encoding.
     ///
-    /// Equal realms have equal hashes on every machine and build. The canonical encoding is, byte by byte:
+    /// Equal realms have equal hashes on every machine and build. The canonical encoding is, byte
+    /// by byte:
     ///
     /// | bytes | content |
     /// |---|---|
@@ -134,11 +146,16 @@ impl TryFrom<BTreeMap<CityId, Health>> for Realm {
 
     fn try_from(cities: BTreeMap<CityId, Health>) -> Result<Self, ImpossibleRealm> {
         let count = cities.len();
-        let Some(last) = u8::try_from(count).ok().filter(|count| CITIES.contains(count)) else {
+        let Some(last) = u8::try_from(count)
+            .ok()
+            .filter(|count| CITIES.contains(count))
+        else {
             return Err(ImpossibleRealm::CityCount(count));
         };
         for city in (1..=last).map(CityId) {
-            let health = *cities.get(&city).ok_or(ImpossibleRealm::MissingCity(city))?;
+            let health = *cities
+                .get(&city)
+                .ok_or(ImpossibleRealm::MissingCity(city))?;
             if !classic::is_reachable(health) {
                 return Err(ImpossibleRealm::Health(city, health));
             }
@@ -177,12 +194,21 @@ mod tests {
     #[test]
     fn a_stored_realm_that_the_rules_cannot_produce_is_refused() {
         let stored = |cities: &[(u8, i32)]| {
-            let cities: BTreeMap<_, _> = cities.iter().map(|&(city, health)| (CityId(city), Health(health))).collect();
+            let cities: BTreeMap<_, _> = cities
+                .iter()
+                .map(|&(city, health)| (CityId(city), Health(health)))
+                .collect();
             Realm::try_from(cities)
         };
         assert_eq!(stored(&[(1, 100)]), Err(ImpossibleRealm::CityCount(1)));
-        assert_eq!(stored(&[(1, 100), (3, 100)]), Err(ImpossibleRealm::MissingCity(CityId(2))));
-        assert_eq!(stored(&[(1, 100), (2, 99)]), Err(ImpossibleRealm::Health(CityId(2), Health(99))));
+        assert_eq!(
+            stored(&[(1, 100), (3, 100)]),
+            Err(ImpossibleRealm::MissingCity(CityId(2)))
+        );
+        assert_eq!(
+            stored(&[(1, 100), (2, 99)]),
+            Err(ImpossibleRealm::Health(CityId(2), Health(99)))
+        );
         assert!(stored(&[(1, 100), (2, -20)]).is_ok());
     }
 }

@@ -14,7 +14,12 @@ use std::time::Duration;
 /// An ordinary election is over sooner than this, and nobody needs to be told of it.
 const PATIENCE: Duration = Duration::from_millis(400);
 /// Over the upper edge of the map, above the cities of the first row.
-const PLACE: Area = Area { x: 285, y: 114, width: 430, height: 54 };
+const PLACE: Area = Area {
+    x: 285,
+    y: 114,
+    width: 430,
+    height: 54,
+};
 const WORDS: &str = "No majority — orders wait";
 const GROUND: Rgb = [252, 222, 160];
 const INK: Rgb = [72, 46, 0];
@@ -23,18 +28,33 @@ const INK: Rgb = [72, 46, 0];
 struct Banner;
 
 pub(super) fn plugin(app: &mut App) {
-    app.add_systems(Startup, spawn_banner).add_systems(Update, show_banner.in_set(ViewSystems::Draw));
+    app.add_systems(Startup, spawn_banner)
+        .add_systems(Update, show_banner.in_set(ViewSystems::Draw));
 }
 
 fn spawn_banner(mut commands: Commands, typeface: Res<Typeface>, shapes: Res<Shapes>) {
     let place = middle(PLACE, depth::BANNER);
-    let line =
-        CanvasText { at: Vec2::new(place.x, -place.y), align: Align::Middle, size: 30.0, depth: depth::BANNER_TEXT };
+    let line = CanvasText {
+        at: Vec2::new(place.x, -place.y),
+        align: Align::Middle,
+        size: 30.0,
+        depth: depth::BANNER_TEXT,
+    };
     let size = Vec2::new(PLACE.width as f32, PLACE.height as f32);
-    commands.spawn((Name::new("Banner"), Banner, Transform::default(), Visibility::Hidden)).with_children(|banner| {
-        banner.spawn((shapes.rounded(size, rgb(GROUND)), Transform::from_translation(place)));
-        banner.spawn(line.line(&typeface.0, INK, WORDS));
-    });
+    commands
+        .spawn((
+            Name::new("Banner"),
+            Banner,
+            Transform::default(),
+            Visibility::Hidden,
+        ))
+        .with_children(|banner| {
+            banner.spawn((
+                shapes.rounded(size, rgb(GROUND)),
+                Transform::from_translation(place),
+            ));
+            banner.spawn(line.line(&typeface.0, INK, WORDS));
+        });
 }
 
 fn show_banner(
@@ -44,9 +64,17 @@ fn show_banner(
     mut banner: Single<&mut Visibility, With<Banner>>,
 ) {
     let now = time.elapsed();
-    *lost_at = if facts.quorum { None } else { lost_at.or(Some(now)) };
+    *lost_at = if facts.quorum {
+        None
+    } else {
+        lost_at.or(Some(now))
+    };
     let show = lost_at.is_some_and(|since| now.saturating_sub(since) >= PATIENCE);
-    banner.set_if_neq(if show { Visibility::Inherited } else { Visibility::Hidden });
+    banner.set_if_neq(if show {
+        Visibility::Inherited
+    } else {
+        Visibility::Hidden
+    });
 }
 
 #[cfg(test)]
@@ -58,11 +86,14 @@ mod tests {
     fn the_banner_waits_for_an_ordinary_election_and_goes_with_the_majority_s_return() {
         let mut app = App::new();
         app.add_plugins(TimePlugin)
-            .insert_resource(TimeUpdateStrategy::ManualDuration(Duration::from_millis(100)))
+            .insert_resource(TimeUpdateStrategy::ManualDuration(Duration::from_millis(
+                100,
+            )))
             .init_resource::<FooterFacts>()
             .add_systems(Update, show_banner);
         let banner = app.world_mut().spawn((Banner, Visibility::Hidden)).id();
-        let shown = |app: &App| app.world().get::<Visibility>(banner) == Some(&Visibility::Inherited);
+        let shown =
+            |app: &App| app.world().get::<Visibility>(banner) == Some(&Visibility::Inherited);
         app.update();
         app.world_mut().resource_mut::<FooterFacts>().quorum = false;
         for _ in 0..4 {

@@ -5,7 +5,9 @@ use super::canvas::{Canvas, block, depth, rgb};
 use super::fonts::Typeface;
 use super::pending::Pending;
 use super::text::{Align, CanvasText, write};
-use crate::classic_layout::{BLACK, FOOTER, GREY, GRID_LINES, HEADER, MAP, WHITE, city_area, city_colour};
+use crate::classic_layout::{
+    BLACK, FOOTER, GREY, GRID_LINES, HEADER, MAP, WHITE, city_area, city_colour,
+};
 use crate::projection::{City, Health};
 use crate::realm::CityId;
 use bevy::prelude::*;
@@ -32,22 +34,36 @@ struct Label(CityId);
 pub(super) fn plugin(app: &mut App) {
     app.add_systems(Startup, lay_out).add_systems(
         Update,
-        (draw_grid.run_if(resource_changed::<Canvas>), (dress_cities, (paint_cities, write_labels)).chain())
+        (
+            draw_grid.run_if(resource_changed::<Canvas>),
+            (dress_cities, (paint_cities, write_labels)).chain(),
+        )
             .in_set(ViewSystems::Draw),
     );
 }
 
 fn lay_out(mut commands: Commands) {
-    for (name, area, colour) in [("Header", HEADER, WHITE), ("Map", MAP, GREY), ("Footer", FOOTER, WHITE)] {
+    for (name, area, colour) in [
+        ("Header", HEADER, WHITE),
+        ("Map", MAP, GREY),
+        ("Footer", FOOTER, WHITE),
+    ] {
         commands.spawn((Name::new(name), block(area, colour, depth::GROUND)));
     }
-    for line in GRID_LINES.into_iter().flat_map(|at| [GridLine::Upright { at }, GridLine::Level { at }]) {
-        commands.spawn((Name::new("Grid line"), line, Sprite::from_color(rgb(BLACK), Vec2::ONE)));
+    for line in GRID_LINES
+        .into_iter()
+        .flat_map(|at| [GridLine::Upright { at }, GridLine::Level { at }])
+    {
+        commands.spawn((
+            Name::new("Grid line"),
+            line,
+            Sprite::from_color(rgb(BLACK), Vec2::ONE),
+        ));
     }
 }
 
-/// A grid line is one unit wide, but never thinner than a pixel and always on whole pixels: between pixels it would
-/// vanish.
+/// A grid line is one unit wide, but never thinner than a pixel and always on whole pixels: between
+/// pixels it would vanish.
 fn draw_grid(canvas: Res<Canvas>, mut lines: Query<(&GridLine, &mut Sprite, &mut Transform)>) {
     let [x, y, side] = [MAP.x, MAP.y, MAP.width].map(|units| units as f32);
     let width = canvas.pixels_per_unit.round().max(1.0) / canvas.pixels_per_unit;
@@ -62,20 +78,44 @@ fn draw_grid(canvas: Res<Canvas>, mut lines: Query<(&GridLine, &mut Sprite, &mut
     }
 }
 
-/// Gives each new city its square and its label. A city that the layout does not know stays undrawn.
-fn dress_cities(mut commands: Commands, typeface: Res<Typeface>, cities: Query<(Entity, &City, &Health), Added<City>>) {
+/// Gives each new city its square and its label. A city that the layout does not know stays
+/// undrawn.
+fn dress_cities(
+    mut commands: Commands,
+    typeface: Res<Typeface>,
+    cities: Query<(Entity, &City, &Health), Added<City>>,
+) {
     for (entity, city, health) in &cities {
-        let Some(area) = city_area(city.0) else { continue };
-        let below = Vec2::new((area.x + area.width / 2) as f32, (area.y + area.height) as f32 + LABEL_DROP);
-        let line = CanvasText { at: below, align: Align::Middle, size: LABEL_SIZE, depth: depth::TEXT };
-        commands.entity(entity).insert((Transform::default(), Visibility::default())).with_children(|city_parts| {
-            city_parts.spawn((Body(city.0), block(area, city_colour(city.0, (*health).into()), depth::CITY)));
-            city_parts.spawn((Label(city.0), line.line(&typeface.0, BLACK, "")));
-        });
+        let Some(area) = city_area(city.0) else {
+            continue;
+        };
+        let below = Vec2::new(
+            (area.x + area.width / 2) as f32,
+            (area.y + area.height) as f32 + LABEL_DROP,
+        );
+        let line = CanvasText {
+            at: below,
+            align: Align::Middle,
+            size: LABEL_SIZE,
+            depth: depth::TEXT,
+        };
+        commands
+            .entity(entity)
+            .insert((Transform::default(), Visibility::default()))
+            .with_children(|city_parts| {
+                city_parts.spawn((
+                    Body(city.0),
+                    block(area, city_colour(city.0, (*health).into()), depth::CITY),
+                ));
+                city_parts.spawn((Label(city.0), line.line(&typeface.0, BLACK, "")));
+            });
     }
 }
 
-fn paint_cities(cities: Query<(&City, &Health), Changed<Health>>, mut bodies: Query<(&Body, &mut Sprite)>) {
+fn paint_cities(
+    cities: Query<(&City, &Health), Changed<Health>>,
+    mut bodies: Query<(&Body, &mut Sprite)>,
+) {
     for (city, health) in &cities {
         for (_, mut sprite) in bodies.iter_mut().filter(|(body, _)| body.0 == city.0) {
             sprite.color = rgb(city_colour(city.0, (*health).into()));
@@ -83,17 +123,28 @@ fn paint_cities(cities: Query<(&City, &Health), Changed<Health>>, mut bodies: Qu
     }
 }
 
-fn write_labels(pending: Res<Pending>, cities: Query<(&City, Ref<Health>)>, mut labels: Query<(&Label, &mut Text2d)>) {
+fn write_labels(
+    pending: Res<Pending>,
+    cities: Query<(&City, Ref<Health>)>,
+    mut labels: Query<(&Label, &mut Text2d)>,
+) {
     for (city, health) in &cities {
         if pending.is_changed() || health.is_changed() {
             let words = label(city.0, *health, pending.count(city.0));
-            labels.iter_mut().filter(|(label, _)| label.0 == city.0).for_each(|(_, mut text)| write(&mut text, &words));
+            labels
+                .iter_mut()
+                .filter(|(label, _)| label.0 == city.0)
+                .for_each(|(_, mut text)| write(&mut text, &words));
         }
     }
 }
 
 fn label(city: CityId, health: Health, waiting: u32) -> String {
-    let state = if health.is_dead() { "fallen".to_owned() } else { format!("{} hp", health.0) };
+    let state = if health.is_dead() {
+        "fallen".to_owned()
+    } else {
+        format!("{} hp", health.0)
+    };
     match waiting {
         0 => format!("P{} · {state}", city.0),
         waiting => format!("P{} · {state} · {waiting} waiting", city.0),
@@ -119,15 +170,27 @@ mod tests {
 
     fn colour(app: &mut App, city: u8) -> [u8; 3] {
         let mut bodies = app.world_mut().query::<(&Body, &Sprite)>();
-        let (_, sprite) = bodies.iter(app.world()).find(|(body, _)| body.0.0 == city).unwrap();
+        let (_, sprite) = bodies
+            .iter(app.world())
+            .find(|(body, _)| body.0.0 == city)
+            .unwrap();
         sprite.color.to_srgba().to_u8_array_no_alpha()
     }
 
     #[test]
     fn a_committed_hit_changes_the_colour_of_that_city_only() {
         let mut app = app();
-        for expected in [[65, 65, 255], [105, 105, 255], [155, 155, 255], [33, 33, 55], [33, 33, 55]] {
-            app.world_mut().resource_mut::<ReplicatedRealm>().0.apply(&Order::Attack { city: CityId(3) });
+        for expected in [
+            [65, 65, 255],
+            [105, 105, 255],
+            [155, 155, 255],
+            [33, 33, 55],
+            [33, 33, 55],
+        ] {
+            app.world_mut()
+                .resource_mut::<ReplicatedRealm>()
+                .0
+                .apply(&Order::Attack { city: CityId(3) });
             app.update();
             assert_eq!(colour(&mut app, 3), expected);
             assert_eq!(colour(&mut app, 1), [255, 0, 0]);
@@ -151,7 +214,10 @@ mod tests {
         app.insert_resource(Canvas::fit(UVec2::new(500, 600), 1.0));
         app.update();
         let mut lines = app.world_mut().query_filtered::<&Sprite, With<GridLine>>();
-        let sizes: Vec<Vec2> = lines.iter(app.world()).filter_map(|sprite| sprite.custom_size).collect();
+        let sizes: Vec<Vec2> = lines
+            .iter(app.world())
+            .filter_map(|sprite| sprite.custom_size)
+            .collect();
         assert_eq!(sizes.len(), 6);
         assert!(sizes.iter().all(|size| size.min_element() == 2.0));
     }

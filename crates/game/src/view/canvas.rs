@@ -1,8 +1,10 @@
-//! The canvas of classic mode scaled into the window, with a calm frame where the window's shape differs.
+//! The canvas of classic mode scaled into the window, with a calm frame where the window's shape
+//! differs.
 //!
-//! One unit of [`classic_layout`](crate::classic_layout) is one unit of the 2D world with y turned over: the point (x,
-//! y) of the canvas is (x, -y) in the world. The canvas' top left corner always falls on a whole pixel, so at scale 1
-//! each unit is exactly one pixel and at any other scale flat areas stay flat.
+//! One unit of [`classic_layout`](crate::classic_layout) is one unit of the 2D world with y turned
+//! over: the point (x, y) of the canvas is (x, -y) in the world. The canvas' top left corner always
+//! falls on a whole pixel, so at scale 1 each unit is exactly one pixel and at any other scale flat
+//! areas stay flat.
 
 use crate::classic_layout::{Area, HEIGHT, Rgb, WIDTH};
 use bevy::camera::ScalingMode;
@@ -54,13 +56,20 @@ impl Canvas {
         let units = Vec2::new(WIDTH as f32, HEIGHT as f32);
         let pixels_per_unit = (window / units).min_element();
         let origin = ((window - units * pixels_per_unit) / 2.0).floor();
-        Self { pixels_per_unit, scale_factor, origin, window }
+        Self {
+            pixels_per_unit,
+            scale_factor,
+            origin,
+            window,
+        }
     }
 
-    /// The unit of the canvas below a point of the window, given in physical pixels. In the frame it lies outside the
-    /// canvas.
+    /// The unit of the canvas below a point of the window, given in physical pixels. In the frame
+    /// it lies outside the canvas.
     pub fn unit_at(&self, pixel: Vec2) -> IVec2 {
-        ((pixel - self.origin) / self.pixels_per_unit).floor().as_ivec2()
+        ((pixel - self.origin) / self.pixels_per_unit)
+            .floor()
+            .as_ivec2()
     }
 
     /// The nearest place on a pixel's edge, in units.
@@ -68,7 +77,8 @@ impl Canvas {
         (units * self.pixels_per_unit).round() / self.pixels_per_unit
     }
 
-    /// Units per logical pixel: the scale of the camera, and of whatever is measured in logical pixels.
+    /// Units per logical pixel: the scale of the camera, and of whatever is measured in logical
+    /// pixels.
     pub(super) fn units_per_logical_pixel(&self) -> f32 {
         self.scale_factor / self.pixels_per_unit
     }
@@ -85,7 +95,12 @@ pub(super) fn plugin(app: &mut App) {
         .add_systems(Startup, spawn_camera)
         .add_systems(
             PreUpdate,
-            (fit_window_to_monitor.run_if(run_once_with_a_monitor), fit_canvas, aim_camera).chain(),
+            (
+                fit_window_to_monitor.run_if(run_once_with_a_monitor),
+                fit_canvas,
+                aim_camera,
+            )
+                .chain(),
         );
 }
 
@@ -103,11 +118,15 @@ pub(super) fn middle(area: Area, depth: f32) -> Vec3 {
 /// A flat rectangle.
 pub(super) fn block(area: Area, colour: Rgb, depth: f32) -> (Sprite, Transform) {
     let size = Vec2::new(area.width as f32, area.height as f32);
-    (Sprite::from_color(rgb(colour), size), Transform::from_translation(middle(area, depth)))
+    (
+        Sprite::from_color(rgb(colour), size),
+        Transform::from_translation(middle(area, depth)),
+    )
 }
 
-/// The colours of classic mode are exact bytes, so nothing between a sprite and the screen may change them. Blending
-/// stays linear, the engine's default: egui panels can be drawn into no other kind of target.
+/// The colours of classic mode are exact bytes, so nothing between a sprite and the screen may
+/// change them. Blending stays linear, the engine's default: egui panels can be drawn into no other
+/// kind of target.
 fn spawn_camera(mut commands: Commands) {
     commands.spawn((
         Name::new("Canvas camera"),
@@ -124,10 +143,16 @@ fn spawn_camera(mut commands: Commands) {
 
 fn fit_canvas(mut canvas: ResMut<Canvas>, window: Single<&Window, With<PrimaryWindow>>) {
     let resolution = &window.resolution;
-    canvas.set_if_neq(Canvas::fit(resolution.physical_size(), resolution.scale_factor()));
+    canvas.set_if_neq(Canvas::fit(
+        resolution.physical_size(),
+        resolution.scale_factor(),
+    ));
 }
 
-fn aim_camera(canvas: Res<Canvas>, camera: Single<(Ref<Camera2d>, &mut Projection, &mut Transform)>) {
+fn aim_camera(
+    canvas: Res<Canvas>,
+    camera: Single<(Ref<Camera2d>, &mut Projection, &mut Transform)>,
+) {
     let (camera, mut projection, mut transform) = camera.into_inner();
     if !canvas.is_changed() && !camera.is_added() {
         return;
@@ -138,7 +163,8 @@ fn aim_camera(canvas: Res<Canvas>, camera: Single<(Ref<Camera2d>, &mut Projectio
     }
 }
 
-/// The part of the classic window's size that fits the screen, shape kept. 1 on a screen that is large enough.
+/// The part of the classic window's size that fits the screen, shape kept. 1 on a screen that is
+/// large enough.
 fn part_that_fits(screen: Vec2) -> f32 {
     let free = (screen - DESKTOP_MARGIN) / Vec2::new(WIDTH as f32, HEIGHT as f32);
     free.min_element().clamp(0.25, 1.0)
@@ -155,11 +181,16 @@ fn fit_window_to_monitor(
     mut window: Single<&mut Window, With<PrimaryWindow>>,
     monitors: Query<(&Monitor, Has<PrimaryMonitor>)>,
 ) {
-    let Some((monitor, _)) = monitors.iter().max_by_key(|(_, primary)| *primary) else { return };
+    let Some((monitor, _)) = monitors.iter().max_by_key(|(_, primary)| *primary) else {
+        return;
+    };
     let part = part_that_fits(monitor.physical_size().as_vec2() / monitor.scale_factor as f32);
     // A window that was opened in another size was asked for.
     if part < 1.0 && window.resolution.size() == Vec2::new(WIDTH as f32, HEIGHT as f32) {
-        window.resolution.set((WIDTH as f32 * part).floor(), (HEIGHT as f32 * part).floor());
+        window.resolution.set(
+            (WIDTH as f32 * part).floor(),
+            (HEIGHT as f32 * part).floor(),
+        );
     }
 }
 
@@ -172,16 +203,28 @@ mod tests {
         let canvas = Canvas::default();
         assert_eq!((canvas.pixels_per_unit, canvas.origin), (1.0, Vec2::ZERO));
         assert_eq!(canvas.camera(), Vec3::new(500.0, -600.0, 0.0));
-        assert_eq!(canvas.unit_at(Vec2::new(335.0, 185.9)), IVec2::new(335, 185));
+        assert_eq!(
+            canvas.unit_at(Vec2::new(335.0, 185.9)),
+            IVec2::new(335, 185)
+        );
     }
 
     #[test]
     fn another_shape_gets_a_frame_and_keeps_the_canvas_whole() {
-        for (window, scale, origin) in [((2000, 1200), 1.0, (500.0, 0.0)), ((500, 801), 0.5, (0.0, 100.0))] {
+        for (window, scale, origin) in [
+            ((2000, 1200), 1.0, (500.0, 0.0)),
+            ((500, 801), 0.5, (0.0, 100.0)),
+        ] {
             let canvas = Canvas::fit(window.into(), 1.0);
-            assert_eq!((canvas.pixels_per_unit, canvas.origin), (scale, origin.into()));
+            assert_eq!(
+                (canvas.pixels_per_unit, canvas.origin),
+                (scale, origin.into())
+            );
             assert_eq!(canvas.unit_at(canvas.origin), IVec2::ZERO);
-            assert_eq!(canvas.unit_at(canvas.origin + Vec2::new(999.5, 1199.5) * scale), IVec2::new(999, 1199));
+            assert_eq!(
+                canvas.unit_at(canvas.origin + Vec2::new(999.5, 1199.5) * scale),
+                IVec2::new(999, 1199)
+            );
         }
     }
 

@@ -4,14 +4,18 @@ use bevy::prelude::*;
 
 const RAJDHANI_BOLD: &[u8] = include_bytes!("../../../../assets/fonts/Rajdhani-Bold.ttf");
 
-/// The typeface of everything on the canvas. One bold weight: linear blending thins small dark letters on a light
-/// ground, so the lighter weights are hard to read in labels.
+/// The typeface of everything on the canvas. One bold weight: linear blending thins small dark
+/// letters on a light ground, so the lighter weights are hard to read in labels.
 #[derive(Resource)]
 pub(super) struct Typeface(pub(super) Handle<Font>);
 
 impl FromWorld for Typeface {
     fn from_world(world: &mut World) -> Self {
-        Self(world.resource_mut::<Assets<Font>>().add(Font::from_bytes(RAJDHANI_BOLD.to_vec())))
+        Self(
+            world
+                .resource_mut::<Assets<Font>>()
+                .add(Font::from_bytes(RAJDHANI_BOLD.to_vec())),
+        )
     }
 }
 

@@ -23,7 +23,8 @@ const LEADER_LIMIT: usize = 12;
 /// Longest notice that fits below the classic footer text, in characters.
 const NOTICE_LIMIT: usize = 72;
 
-/// What the footer and the banner tell. Filled by the code that knows the node; names may come from other machines.
+/// What the footer and the banner tell. Filled by the code that knows the node; names may come from
+/// other machines.
 #[derive(Resource, Clone, Debug, PartialEq, Eq)]
 pub struct FooterFacts {
     /// This machine's name, as in "You are raftian (n1)".
@@ -41,7 +42,13 @@ pub struct FooterFacts {
 impl Default for FooterFacts {
     /// Nothing known yet, and nothing to worry about yet.
     fn default() -> Self {
-        Self { me: String::new(), leader: None, term: 0, quorum: true, notice: None }
+        Self {
+            me: String::new(),
+            leader: None,
+            term: 0,
+            quorum: true,
+            notice: None,
+        }
     }
 }
 
@@ -59,24 +66,54 @@ struct Crown;
 pub(super) fn plugin(app: &mut App) {
     app.init_resource::<FooterFacts>()
         .add_systems(Startup, spawn_footer)
-        .add_systems(Update, write_footer.run_if(resource_changed::<FooterFacts>).in_set(ViewSystems::Draw));
+        .add_systems(
+            Update,
+            write_footer
+                .run_if(resource_changed::<FooterFacts>)
+                .in_set(ViewSystems::Draw),
+        );
 }
 
 fn spawn_footer(mut commands: Commands, typeface: Res<Typeface>, shapes: Res<Shapes>) {
-    let [left, top, width, height] = [FOOTER.x, FOOTER.y, FOOTER.width, FOOTER.height].map(|units| units as f32);
+    let [left, top, width, height] =
+        [FOOTER.x, FOOTER.y, FOOTER.width, FOOTER.height].map(|units| units as f32);
     let middle = top + height / 2.0;
-    let line = |x, y, align, size| CanvasText { at: Vec2::new(x, y), align, size, depth: depth::TEXT };
+    let line = |x, y, align, size| CanvasText {
+        at: Vec2::new(x, y),
+        align,
+        size,
+        depth: depth::TEXT,
+    };
     let crown_at = Vec2::new(left + width - MARGIN - CROWN.x / 2.0, middle - 2.0);
-    commands.spawn((Part::Me, line(left + MARGIN, middle, Align::Left, SIZE).line(&typeface.0, BLACK, "")));
-    commands.spawn(line(left + width / 2.0, middle, Align::Middle, SIZE).line(&typeface.0, QUIET, BOTTOM_TEXT));
+    commands.spawn((
+        Part::Me,
+        line(left + MARGIN, middle, Align::Left, SIZE).line(&typeface.0, BLACK, ""),
+    ));
+    commands.spawn(line(left + width / 2.0, middle, Align::Middle, SIZE).line(
+        &typeface.0,
+        QUIET,
+        BOTTOM_TEXT,
+    ));
     commands.spawn((
         Part::Notice,
-        line(left + width / 2.0, top + height - 18.0, Align::Middle, 20.0).line(&typeface.0, NOTICE, ""),
+        line(left + width / 2.0, top + height - 18.0, Align::Middle, 20.0).line(
+            &typeface.0,
+            NOTICE,
+            "",
+        ),
     ));
-    commands.spawn((Part::Leader, line(0.0, middle, Align::Right, SIZE).line(&typeface.0, BLACK, "")));
+    commands.spawn((
+        Part::Leader,
+        line(0.0, middle, Align::Right, SIZE).line(&typeface.0, BLACK, ""),
+    ));
     commands.spawn((
         Crown,
-        Sprite { image: shapes.crown.clone(), color: rgb(GOLD), custom_size: Some(CROWN), ..default() },
+        Sprite {
+            image: shapes.crown.clone(),
+            color: rgb(GOLD),
+            custom_size: Some(CROWN),
+            ..default()
+        },
         Transform::from_xyz(crown_at.x, -crown_at.y, depth::TEXT),
         Visibility::Hidden,
     ));
@@ -88,11 +125,18 @@ fn write_footer(
     mut crown: Single<&mut Visibility, With<Crown>>,
 ) {
     let crowned = facts.leader.is_some();
-    crown.set_if_neq(if crowned { Visibility::Inherited } else { Visibility::Hidden });
+    crown.set_if_neq(if crowned {
+        Visibility::Inherited
+    } else {
+        Visibility::Hidden
+    });
     for (part, mut line, mut text) in &mut parts {
         match part {
             Part::Me => write(&mut text, &me(&facts)),
-            Part::Notice => write(&mut text, &shortened(facts.notice.as_deref().unwrap_or_default(), NOTICE_LIMIT)),
+            Part::Notice => write(
+                &mut text,
+                &shortened(facts.notice.as_deref().unwrap_or_default(), NOTICE_LIMIT),
+            ),
             Part::Leader => {
                 write(&mut text, &leader(&facts));
                 let room = MARGIN + if crowned { CROWN.x + 10.0 } else { 0.0 };
@@ -103,12 +147,20 @@ fn write_footer(
 }
 
 fn me(facts: &FooterFacts) -> String {
-    if facts.me.is_empty() { String::new() } else { format!("You are {}", shortened(&facts.me, ME_LIMIT)) }
+    if facts.me.is_empty() {
+        String::new()
+    } else {
+        format!("You are {}", shortened(&facts.me, ME_LIMIT))
+    }
 }
 
 fn leader(facts: &FooterFacts) -> String {
     match &facts.leader {
-        Some(name) => format!("leader {} · term {}", shortened(name, LEADER_LIMIT), facts.term),
+        Some(name) => format!(
+            "leader {} · term {}",
+            shortened(name, LEADER_LIMIT),
+            facts.term
+        ),
         None => "no leader — electing…".to_owned(),
     }
 }
@@ -119,7 +171,12 @@ mod tests {
 
     #[test]
     fn the_footer_names_this_machine_and_the_leader() {
-        let mut facts = FooterFacts { me: "raftian (n1)".into(), leader: Some("bob2".into()), term: 3, ..default() };
+        let mut facts = FooterFacts {
+            me: "raftian (n1)".into(),
+            leader: Some("bob2".into()),
+            term: 3,
+            ..default()
+        };
         assert_eq!(me(&facts), "You are raftian (n1)");
         assert_eq!(leader(&facts), "leader bob2 · term 3");
         facts.leader = None;
@@ -128,7 +185,10 @@ mod tests {
 
     #[test]
     fn a_very_long_name_is_cut() {
-        let facts = FooterFacts { me: "n".repeat(500), ..default() };
+        let facts = FooterFacts {
+            me: "n".repeat(500),
+            ..default()
+        };
         assert_eq!(me(&facts).chars().count(), "You are ".len() + ME_LIMIT);
     }
 }

@@ -14,8 +14,8 @@ pub const SHOWN_FOR: Duration = Duration::from_millis(500);
 
 const SIZE: f32 = 60.0;
 
-/// What the header says. The message is local: it tells the player that the press was understood, not that anything
-/// happened.
+/// What the header says. The message is local: it tells the player that the press was understood,
+/// not that anything happened.
 #[derive(Resource, Clone, Debug, Default)]
 pub struct HeaderText {
     message: Option<(String, Duration)>,
@@ -27,7 +27,8 @@ impl HeaderText {
         self.message = Some((text.into(), now));
     }
 
-    /// What the header says at `now`: the last message, or "Top Text" once it has been there for [`SHOWN_FOR`].
+    /// What the header says at `now`: the last message, or "Top Text" once it has been there for
+    /// [`SHOWN_FOR`].
     pub fn at(&self, now: Duration) -> &str {
         match &self.message {
             Some((text, since)) if now.saturating_sub(*since) < SHOWN_FOR => text,
@@ -47,11 +48,24 @@ pub(super) fn plugin(app: &mut App) {
 
 fn spawn_header(mut commands: Commands, typeface: Res<Typeface>) {
     let at = Vec2::new((HEADER.width / 2) as f32, (HEADER.height / 2) as f32);
-    let line = CanvasText { at, align: Align::Middle, size: SIZE, depth: depth::TEXT };
-    commands.spawn((Name::new("Header text"), HeaderLine, line.line(&typeface.0, BLACK, TOP_TEXT)));
+    let line = CanvasText {
+        at,
+        align: Align::Middle,
+        size: SIZE,
+        depth: depth::TEXT,
+    };
+    commands.spawn((
+        Name::new("Header text"),
+        HeaderLine,
+        line.line(&typeface.0, BLACK, TOP_TEXT),
+    ));
 }
 
-fn write_header(header: Res<HeaderText>, time: Res<Time<Real>>, mut line: Single<&mut Text2d, With<HeaderLine>>) {
+fn write_header(
+    header: Res<HeaderText>,
+    time: Res<Time<Real>>,
+    mut line: Single<&mut Text2d, With<HeaderLine>>,
+) {
     write(&mut line, header.at(time.elapsed()));
 }
 

@@ -17,20 +17,27 @@ const THICKNESS: i32 = 3;
 struct Highlight(CityId);
 
 pub(super) fn plugin(app: &mut App) {
-    app.add_systems(Update, (spawn_highlights, show_highlight).chain().in_set(ViewSystems::Draw));
+    app.add_systems(
+        Update,
+        (spawn_highlights, show_highlight)
+            .chain()
+            .in_set(ViewSystems::Draw),
+    );
 }
 
 fn spawn_highlights(mut commands: Commands, cities: Query<(Entity, &City), Added<City>>) {
     for (entity, city) in &cities {
-        let Some(area) = city_area(city.0) else { continue };
+        let Some(area) = city_area(city.0) else {
+            continue;
+        };
         commands.entity(entity).with_children(|city_parts| {
-            city_parts.spawn((Highlight(city.0), Transform::default(), Visibility::Hidden)).with_children(
-                |highlight| {
+            city_parts
+                .spawn((Highlight(city.0), Transform::default(), Visibility::Hidden))
+                .with_children(|highlight| {
                     for side in frame(area.grown(MARGIN), THICKNESS) {
                         highlight.spawn(block(side, BLACK, depth::OUTLINE));
                     }
-                },
-            );
+                });
         });
     }
 }
@@ -38,6 +45,10 @@ fn spawn_highlights(mut commands: Commands, cities: Query<(Entity, &City), Added
 fn show_highlight(hovered: Res<Hovered>, mut highlights: Query<(&Highlight, &mut Visibility)>) {
     for (highlight, mut visibility) in &mut highlights {
         let below_mouse = hovered.0 == Some(highlight.0);
-        visibility.set_if_neq(if below_mouse { Visibility::Inherited } else { Visibility::Hidden });
+        visibility.set_if_neq(if below_mouse {
+            Visibility::Inherited
+        } else {
+            Visibility::Hidden
+        });
     }
 }

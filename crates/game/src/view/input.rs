@@ -1,8 +1,8 @@
 //! A press on a city becomes an event.
 //!
-//! A press is a left mouse button or a finger going down inside a city's square, or a number key. Where it was pressed
-//! decides: the pointer may have come from a panel, and may have moved on, within the same frame. Nothing is proposed here;
-//! see [`CityClicked`].
+//! A press is a left mouse button or a finger going down inside a city's square, or a number key.
+//! Where it was pressed decides: the pointer may have come from a panel, and may have moved on,
+//! within the same frame. Nothing is proposed here; see [`CityClicked`].
 
 use super::ViewSystems;
 use super::canvas::Canvas;
@@ -48,7 +48,12 @@ const KEYS: [[KeyCode; 2]; 5] = [
 ];
 
 pub(super) fn plugin(app: &mut App) {
-    app.init_resource::<Hovered>().add_systems(Update, (find_hovered, press_cities).chain().in_set(ViewSystems::Input));
+    app.init_resource::<Hovered>().add_systems(
+        Update,
+        (find_hovered, press_cities)
+            .chain()
+            .in_set(ViewSystems::Input),
+    );
 }
 
 /// The map below the panels, to be asked what is at a place in the window.
@@ -63,7 +68,11 @@ struct Map<'w, 's> {
 impl Map<'_, '_> {
     /// The city of this match at a place in logical pixels, unless a panel covers it.
     fn city_at(&mut self, place: Vec2) -> Option<CityId> {
-        if self.panels.iter_mut().any(|mut context| is_covered(context.get_mut(), place)) {
+        if self
+            .panels
+            .iter_mut()
+            .any(|mut context| is_covered(context.get_mut(), place))
+        {
             return None;
         }
         let unit = self.canvas.unit_at(place * self.window.scale_factor());
@@ -79,11 +88,15 @@ fn is_covered(context: &egui::Context, place: Vec2) -> bool {
 }
 
 fn find_hovered(mut map: Map, mut hovered: ResMut<Hovered>) {
-    let below = map.window.cursor_position().and_then(|place| map.city_at(place));
+    let below = map
+        .window
+        .cursor_position()
+        .and_then(|place| map.city_at(place));
     hovered.set_if_neq(Hovered(below));
 }
 
-/// Places, in logical pixels, at which the left button or a finger went down. `pointer` is where the pointer was before.
+/// Places, in logical pixels, at which the left button or a finger went down. `pointer` is where
+/// the pointer was before.
 fn presses(events: &mut MessageReader<WindowEvent>, pointer: &mut Option<Vec2>) -> Vec<Vec2> {
     let mut pressed = Vec::new();
     for event in events.read() {
@@ -95,7 +108,9 @@ fn presses(events: &mut MessageReader<WindowEvent>, pointer: &mut Option<Vec2>) 
             {
                 pressed.extend(*pointer);
             }
-            WindowEvent::TouchInput(touch) if touch.phase == TouchPhase::Started => pressed.push(touch.position),
+            WindowEvent::TouchInput(touch) if touch.phase == TouchPhase::Started => {
+                pressed.push(touch.position)
+            }
             _ => {}
         }
     }
@@ -113,13 +128,19 @@ fn press_cities(
     cities: Query<(&City, &Health)>,
     mut header: ResMut<HeaderText>,
 ) {
-    let clicked: Vec<_> =
-        presses(&mut events, &mut pointer).into_iter().filter_map(|place| map.city_at(place)).collect();
+    let clicked: Vec<_> = presses(&mut events, &mut pointer)
+        .into_iter()
+        .filter_map(|place| map.city_at(place))
+        .collect();
     // A text field takes the keys.
     let free = !egui.is_some_and(|egui| egui.wants_any_keyboard_input());
-    let typed = (1..).zip(KEYS).filter(|(_, keys_of_city)| free && keys.any_just_pressed(*keys_of_city));
+    let typed = (1..)
+        .zip(KEYS)
+        .filter(|(_, keys_of_city)| free && keys.any_just_pressed(*keys_of_city));
     for pressed in typed.map(|(number, _)| CityId(number)).chain(clicked) {
-        let Some((_, health)) = cities.iter().find(|(city, _)| city.0 == pressed) else { continue };
+        let Some((_, health)) = cities.iter().find(|(city, _)| city.0 == pressed) else {
+            continue;
+        };
         if health.is_dead() {
             header.show(already_dead_text(pressed), time.elapsed());
             commands.trigger(CityRefused { city: pressed });
@@ -142,7 +163,8 @@ mod tests {
     #[derive(Resource, Default)]
     struct Seen(Vec<(&'static str, u8)>);
 
-    /// A match of cities 1 and 2 with health 100 and 3 fallen, in a window of half the classic size.
+    /// A match of cities 1 and 2 with health 100 and 3 fallen, in a window of half the classic
+    /// size.
     fn app() -> App {
         let mut app = App::new();
         app.add_plugins(plugin)
@@ -152,9 +174,19 @@ mod tests {
             .init_resource::<HeaderText>()
             .init_resource::<Seen>()
             .insert_resource(Canvas::fit(UVec2::new(500, 600), 1.0))
-            .add_observer(|clicked: On<CityClicked>, mut seen: ResMut<Seen>| seen.0.push(("clicked", clicked.city.0)))
-            .add_observer(|refused: On<CityRefused>, mut seen: ResMut<Seen>| seen.0.push(("refused", refused.city.0)));
-        app.world_mut().spawn((Window { resolution: WindowResolution::new(500, 600), ..default() }, PrimaryWindow));
+            .add_observer(|clicked: On<CityClicked>, mut seen: ResMut<Seen>| {
+                seen.0.push(("clicked", clicked.city.0))
+            })
+            .add_observer(|refused: On<CityRefused>, mut seen: ResMut<Seen>| {
+                seen.0.push(("refused", refused.city.0))
+            });
+        app.world_mut().spawn((
+            Window {
+                resolution: WindowResolution::new(500, 600),
+                ..default()
+            },
+            PrimaryWindow,
+        ));
         for (city, health) in [(1, 100), (2, 100), (3, -20)] {
             app.world_mut().spawn((City(CityId(city)), Health(health)));
         }
@@ -163,38 +195,63 @@ mod tests {
 
     fn moved(window: Entity, x: f64, y: f64) -> WindowEvent {
         let position = Vec2::new(x as f32 / 2.0, y as f32 / 2.0);
-        WindowEvent::CursorMoved(CursorMoved { window, position, delta: None })
+        WindowEvent::CursorMoved(CursorMoved {
+            window,
+            position,
+            delta: None,
+        })
     }
 
     fn button(window: Entity, state: ButtonState) -> WindowEvent {
-        WindowEvent::MouseButtonInput(MouseButtonInput { button: MouseButton::Left, state, window })
+        WindowEvent::MouseButtonInput(MouseButtonInput {
+            button: MouseButton::Left,
+            state,
+            window,
+        })
     }
 
-    /// Moves the pointer over a unit of the canvas, presses the left button there, and returns the events and the header
-    /// that follow.
+    /// Moves the pointer over a unit of the canvas, presses the left button there, and returns the
+    /// events and the header that follow.
     fn click(app: &mut App, x: f64, y: f64) -> (Vec<(&'static str, u8)>, String) {
         let mut windows = app.world_mut().query::<(Entity, &mut Window)>();
         let (window, mut settings) = windows.single_mut(app.world_mut()).unwrap();
         settings.set_physical_cursor_position(Some(DVec2::new(x / 2.0, y / 2.0)));
         app.world_mut().write_message(moved(window, x, y));
-        app.world_mut().write_message(button(window, ButtonState::Pressed));
-        app.world_mut().write_message(button(window, ButtonState::Released));
+        app.world_mut()
+            .write_message(button(window, ButtonState::Pressed));
+        app.world_mut()
+            .write_message(button(window, ButtonState::Released));
         app.update();
         let seen = std::mem::take(&mut app.world_mut().resource_mut::<Seen>().0);
-        (seen, app.world().resource::<HeaderText>().at(default()).to_owned())
+        (
+            seen,
+            app.world()
+                .resource::<HeaderText>()
+                .at(default())
+                .to_owned(),
+        )
     }
 
     #[test]
     fn a_click_on_a_standing_city_asks_for_an_attack() {
         let mut app = app();
-        assert_eq!(click(&mut app, 625.0, 725.0), (vec![("clicked", 1)], "Player 1 pressed".into()));
-        assert_eq!(click(&mut app, 835.0, 185.0), (vec![("clicked", 2)], "Player 2 pressed".into()));
+        assert_eq!(
+            click(&mut app, 625.0, 725.0),
+            (vec![("clicked", 1)], "Player 1 pressed".into())
+        );
+        assert_eq!(
+            click(&mut app, 835.0, 185.0),
+            (vec![("clicked", 2)], "Player 2 pressed".into())
+        );
         assert_eq!(app.world().resource::<Hovered>().0, Some(CityId(2)));
     }
 
     #[test]
     fn a_click_on_a_fallen_city_is_refused() {
-        assert_eq!(click(&mut app(), 375.0, 225.0), (vec![("refused", 3)], "Player 3 already dead".into()));
+        assert_eq!(
+            click(&mut app(), 375.0, 225.0),
+            (vec![("refused", 3)], "Player 3 already dead".into())
+        );
     }
 
     #[test]
@@ -207,7 +264,12 @@ mod tests {
     #[test]
     fn a_press_counts_where_it_was_made_wherever_the_pointer_goes_in_the_same_frame() {
         let mut app = app();
-        let window = app.world_mut().query::<(Entity, &Window)>().single(app.world()).unwrap().0;
+        let window = app
+            .world_mut()
+            .query::<(Entity, &Window)>()
+            .single(app.world())
+            .unwrap()
+            .0;
         for event in [
             moved(window, 835.0, 185.0),
             button(window, ButtonState::Pressed),
@@ -224,23 +286,39 @@ mod tests {
     #[test]
     fn a_finger_presses_a_city() {
         let mut app = app();
-        let window = app.world_mut().query::<(Entity, &Window)>().single(app.world()).unwrap().0;
+        let window = app
+            .world_mut()
+            .query::<(Entity, &Window)>()
+            .single(app.world())
+            .unwrap()
+            .0;
         for phase in [TouchPhase::Started, TouchPhase::Moved, TouchPhase::Ended] {
-            let touch = TouchInput { phase, position: Vec2::new(312.5, 362.5), window, force: None, id: 1 };
-            app.world_mut().write_message(WindowEvent::TouchInput(touch));
+            let touch = TouchInput {
+                phase,
+                position: Vec2::new(312.5, 362.5),
+                window,
+                force: None,
+                id: 1,
+            };
+            app.world_mut()
+                .write_message(WindowEvent::TouchInput(touch));
         }
         app.update();
         assert_eq!(app.world().resource::<Seen>().0, [("clicked", 1)]);
     }
 
-    /// A panel was below the pointer in the last frame; a touch screen moves the pointer and presses within one.
+    /// A panel was below the pointer in the last frame; a touch screen moves the pointer and
+    /// presses within one.
     #[test]
     fn a_press_is_taken_by_a_panel_only_where_the_panel_is() {
         let mut app = app();
         let context = egui::Context::default();
         for _ in 0..2 {
             let input = RawInput {
-                screen_rect: Some(egui::Rect::from_min_size(pos2(0.0, 0.0), vec2(500.0, 600.0))),
+                screen_rect: Some(egui::Rect::from_min_size(
+                    pos2(0.0, 0.0),
+                    vec2(500.0, 600.0),
+                )),
                 ..default()
             };
             let mut output = context.run_ui(input, |ui| {
@@ -266,6 +344,9 @@ mod tests {
         keys.press(KeyCode::Numpad3);
         keys.press(KeyCode::Digit5);
         app.update();
-        assert_eq!(app.world().resource::<Seen>().0, [("clicked", 2), ("refused", 3)]);
+        assert_eq!(
+            app.world().resource::<Seen>().0,
+            [("clicked", 2), ("refused", 3)]
+        );
     }
 }

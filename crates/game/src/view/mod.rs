@@ -1,12 +1,12 @@
 //! The window of classic mode: an ECS projection drawn, and clicks turned into events.
 //!
-//! The view reads [`City`](crate::projection::City) and [`Health`](crate::projection::Health) and writes neither. What
-//! a player presses leaves as [`CityClicked`](input::CityClicked); whoever proposes orders observes it, keeps
-//! [`Pending`](pending::Pending) and [`FooterFacts`](footer::FooterFacts) up to date, and never needs to know how
-//! anything is drawn.
+//! The view reads [`City`](crate::projection::City) and [`Health`](crate::projection::Health) and
+//! writes neither. What a player presses leaves as [`CityClicked`](input::CityClicked); whoever
+//! proposes orders observes it, keeps [`Pending`](pending::Pending) and
+//! [`FooterFacts`](footer::FooterFacts) up to date, and never needs to know how anything is drawn.
 //!
-//! Everything stands on the canvas of [`classic_layout`](crate::classic_layout), which [`canvas`] scales into the
-//! window.
+//! Everything stands on the canvas of [`classic_layout`](crate::classic_layout), which [`canvas`]
+//! scales into the window.
 
 mod banner;
 mod board;
@@ -39,30 +39,36 @@ pub enum ViewSystems {
 /// Draws classic mode and reads the player's input. Needs `DefaultPlugins` and
 /// [`projection::plugin`](crate::projection::plugin).
 pub fn plugin(app: &mut App) {
-    app.configure_sets(Update, (ViewSystems::Input, ViewSystems::Draw).chain()).add_plugins((
-        canvas::plugin,
-        fonts::plugin,
-        shapes::plugin,
-        text::plugin,
-        board::plugin,
-        header::plugin,
-        footer::plugin,
-        banner::plugin,
-        input::plugin,
-        hover::plugin,
-        pending::plugin,
-        sparks::plugin,
-        screenshot::plugin,
-    ));
+    app.configure_sets(Update, (ViewSystems::Input, ViewSystems::Draw).chain())
+        .add_plugins((
+            canvas::plugin,
+            fonts::plugin,
+            shapes::plugin,
+            text::plugin,
+            board::plugin,
+            header::plugin,
+            footer::plugin,
+            banner::plugin,
+            input::plugin,
+            hover::plugin,
+            pending::plugin,
+            sparks::plugin,
+            screenshot::plugin,
+        ));
 }
 
-/// The window of classic mode: 1000×1200 logical pixels, resizable, made smaller at start if the screen is.
+/// The window of classic mode: 1000×1200 logical pixels, resizable, made smaller at start if the
+/// screen is.
 pub fn window(title: impl Into<String>) -> Window {
     Window {
         title: title.into(),
         name: Some("raftian".into()),
         resolution: WindowResolution::new(WIDTH as u32, HEIGHT as u32),
-        resize_constraints: WindowResizeConstraints { min_width: 250.0, min_height: 300.0, ..default() },
+        resize_constraints: WindowResizeConstraints {
+            min_width: 250.0,
+            min_height: 300.0,
+            ..default()
+        },
         ..default()
     }
 }

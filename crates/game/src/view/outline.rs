@@ -3,8 +3,8 @@
 use crate::classic_layout::Area;
 use bevy::math::Vec2;
 
-/// Length of a dash and of the gap after it. Their sum divides the way around every outline used, so the march has no
-/// seam.
+/// Length of a dash and of the gap after it. Their sum divides the way around every outline used,
+/// so the march has no seam.
 const DASH: f32 = 10.0;
 const GAP: f32 = 6.0;
 const THICKNESS: f32 = 3.0;
@@ -16,24 +16,51 @@ pub(super) struct Piece {
     pub(super) size: Vec2,
 }
 
-/// Most pieces that [`dashes`] gives for an outline of this side: each dash, and a second part of one for each corner.
+/// Most pieces that [`dashes`] gives for an outline of this side: each dash, and a second part of
+/// one for each corner.
 pub(super) const fn most_pieces(side: i32) -> usize {
     (4 * side) as usize / (DASH + GAP) as usize + 4
 }
 
 /// The four sides of a frame of `thickness` inside the edge of `area`, without overlap.
 pub(super) fn frame(area: Area, thickness: i32) -> [Area; 4] {
-    let Area { x, y, width, height } = area;
+    let Area {
+        x,
+        y,
+        width,
+        height,
+    } = area;
     let inner = height - 2 * thickness;
     [
-        Area { x, y, width, height: thickness },
-        Area { x, y: y + height - thickness, width, height: thickness },
-        Area { x, y: y + thickness, width: thickness, height: inner },
-        Area { x: x + width - thickness, y: y + thickness, width: thickness, height: inner },
+        Area {
+            x,
+            y,
+            width,
+            height: thickness,
+        },
+        Area {
+            x,
+            y: y + height - thickness,
+            width,
+            height: thickness,
+        },
+        Area {
+            x,
+            y: y + thickness,
+            width: thickness,
+            height: inner,
+        },
+        Area {
+            x: x + width - thickness,
+            y: y + thickness,
+            width: thickness,
+            height: inner,
+        },
     ]
 }
 
-/// Dashes along the edge of a square area, clockwise from its upper left corner, moved on by `phase` units.
+/// Dashes along the edge of a square area, clockwise from its upper left corner, moved on by
+/// `phase` units.
 pub(super) fn dashes(area: Area, phase: f32) -> Vec<Piece> {
     let side = area.width as f32;
     let around = 4.0 * side;
@@ -64,14 +91,22 @@ fn piece(area: Area, start: f32, end: f32) -> Piece {
         _ => (Vec2::new(inset, side - along), Vec2::Y),
     };
     let size = length * (end - start) + (Vec2::ONE - length) * THICKNESS;
-    Piece { middle: Vec2::new(x, y) + from_corner, size }
+    Piece {
+        middle: Vec2::new(x, y) + from_corner,
+        size,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const SQUARE: Area = Area { x: 323, y: 173, width: 104, height: 104 };
+    const SQUARE: Area = Area {
+        x: 323,
+        y: 173,
+        width: 104,
+        height: 104,
+    };
 
     #[test]
     fn dashes_stay_within_their_square_at_every_phase() {
@@ -81,7 +116,10 @@ mod tests {
             for Piece { middle, size } in pieces {
                 let (low, high) = (middle - size / 2.0, middle + size / 2.0);
                 assert!(size.min_element() >= 0.0);
-                assert!(low.x >= 322.99 && low.y >= 172.99 && high.x <= 427.01 && high.y <= 277.01, "{low} {high}");
+                assert!(
+                    low.x >= 322.99 && low.y >= 172.99 && high.x <= 427.01 && high.y <= 277.01,
+                    "{low} {high}"
+                );
             }
         }
     }
@@ -89,7 +127,10 @@ mod tests {
     #[test]
     fn the_length_of_ink_is_the_same_at_every_phase() {
         for step in 0..200 {
-            let inked: f32 = dashes(SQUARE, step as f32 * 0.73).iter().map(|piece| piece.size.x * piece.size.y).sum();
+            let inked: f32 = dashes(SQUARE, step as f32 * 0.73)
+                .iter()
+                .map(|piece| piece.size.x * piece.size.y)
+                .sum();
             assert!((inked - 26.0 * DASH * THICKNESS).abs() < 0.1, "{inked}");
         }
     }

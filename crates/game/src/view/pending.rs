@@ -15,8 +15,8 @@ const MARGIN: i32 = 12;
 /// Units per second that the dashes march.
 const SPEED: f32 = 48.0;
 
-/// How many orders of this player wait for commit, per city. Filled by the code that proposes orders: nothing else
-/// changes on the screen until an order is committed.
+/// How many orders of this player wait for commit, per city. Filled by the code that proposes
+/// orders: nothing else changes on the screen until an order is committed.
 #[derive(Resource, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pending {
     counts: BTreeMap<CityId, u32>,
@@ -29,8 +29,8 @@ impl Pending {
         *count = count.saturating_add(1);
     }
 
-    /// One order for `city` waits no more: it was committed, refused or given up. Without a waiting one this does
-    /// nothing.
+    /// One order for `city` waits no more: it was committed, refused or given up. Without a waiting
+    /// one this does nothing.
     pub fn settle(&mut self, city: CityId) {
         if let Some(count) = self.counts.get_mut(&city) {
             *count -= 1;
@@ -56,26 +56,39 @@ impl Pending {
 struct Dashes(CityId);
 
 pub(super) fn plugin(app: &mut App) {
-    app.init_resource::<Pending>()
-        .add_systems(Update, (spawn_dashes, show_dashes, march).chain().in_set(ViewSystems::Draw));
+    app.init_resource::<Pending>().add_systems(
+        Update,
+        (spawn_dashes, show_dashes, march)
+            .chain()
+            .in_set(ViewSystems::Draw),
+    );
 }
 
 fn spawn_dashes(mut commands: Commands, cities: Query<(Entity, &City), Added<City>>) {
     for (entity, city) in &cities {
-        commands.spawn((Dashes(city.0), Transform::default(), Visibility::Hidden, ChildOf(entity))).with_children(
-            |dashes| {
+        commands
+            .spawn((
+                Dashes(city.0),
+                Transform::default(),
+                Visibility::Hidden,
+                ChildOf(entity),
+            ))
+            .with_children(|dashes| {
                 for _ in 0..most_pieces(CITY_SIDE + 2 * MARGIN) {
                     dashes.spawn(Sprite::from_color(rgb(WHITE), Vec2::ZERO));
                 }
-            },
-        );
+            });
     }
 }
 
 fn show_dashes(pending: Res<Pending>, mut outlines: Query<(&Dashes, &mut Visibility)>) {
     for (dashes, mut visibility) in &mut outlines {
         let waiting = pending.count(dashes.0) > 0;
-        visibility.set_if_neq(if waiting { Visibility::Inherited } else { Visibility::Hidden });
+        visibility.set_if_neq(if waiting {
+            Visibility::Inherited
+        } else {
+            Visibility::Hidden
+        });
     }
 }
 
@@ -86,11 +99,18 @@ fn march(
     mut pieces: Query<(&mut Sprite, &mut Transform)>,
 ) {
     let phase = time.elapsed_secs_wrapped() * SPEED;
-    for (outline, children) in outlines.iter().filter(|(outline, _)| pending.count(outline.0) > 0) {
-        let Some(area) = city_area(outline.0) else { continue };
+    for (outline, children) in outlines
+        .iter()
+        .filter(|(outline, _)| pending.count(outline.0) > 0)
+    {
+        let Some(area) = city_area(outline.0) else {
+            continue;
+        };
         let mut drawn = dashes(area.grown(MARGIN), phase).into_iter();
         for &child in children {
-            let Ok((mut sprite, mut transform)) = pieces.get_mut(child) else { continue };
+            let Ok((mut sprite, mut transform)) = pieces.get_mut(child) else {
+                continue;
+            };
             let piece = drawn.next();
             sprite.custom_size = Some(piece.map_or(Vec2::ZERO, |piece| piece.size));
             if let Some(piece) = piece {
@@ -130,7 +150,9 @@ mod tests {
         app.world_mut().spawn(City(CityId(2)));
         let shown = |app: &mut App| {
             app.update();
-            let mut outlines = app.world_mut().query_filtered::<&Visibility, With<Dashes>>();
+            let mut outlines = app
+                .world_mut()
+                .query_filtered::<&Visibility, With<Dashes>>();
             *outlines.single(app.world()).unwrap() == Visibility::Inherited
         };
         assert!(!shown(&mut app));

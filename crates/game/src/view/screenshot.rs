@@ -1,4 +1,5 @@
-//! A picture of the window, taken after a while, and then the end: for tests, documentation and bug reports.
+//! A picture of the window, taken after a while, and then the end: for tests, documentation and bug
+//! reports.
 
 use bevy::prelude::*;
 use bevy::render::view::screenshot::{Screenshot, ScreenshotCaptured};
@@ -9,11 +10,13 @@ use std::time::Duration;
 
 use crate::terminal::note;
 
-/// How long the renderer may take. A hidden window is never drawn, and then the picture would never come.
+/// How long the renderer may take. A hidden window is never drawn, and then the picture would never
+/// come.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A picture to take. Insert it before the app runs. The app ends with success once the file is written, and with an
-/// error and a line on the standard error if that fails or no picture comes within 20 seconds.
+/// A picture to take. Insert it before the app runs. The app ends with success once the file is
+/// written, and with an error and a line on the standard error if that fails or no picture comes
+/// within 20 seconds.
 #[derive(Resource, Clone, Debug, PartialEq, Eq)]
 pub struct ScreenshotPlan {
     /// The file to write; its name ends in `.png`. An existing file is replaced.
@@ -23,7 +26,10 @@ pub struct ScreenshotPlan {
 }
 
 pub(super) fn plugin(app: &mut App) {
-    app.add_systems(Update, take_picture.run_if(resource_exists::<ScreenshotPlan>));
+    app.add_systems(
+        Update,
+        take_picture.run_if(resource_exists::<ScreenshotPlan>),
+    );
 }
 
 fn take_picture(
@@ -37,21 +43,33 @@ fn take_picture(
     match *asked_at {
         None if now >= plan.after => {
             *asked_at = Some(now);
-            commands.spawn(Screenshot::primary_window()).observe(write_picture);
+            commands
+                .spawn(Screenshot::primary_window())
+                .observe(write_picture);
         }
         Some(asked_at) if now.saturating_sub(asked_at) >= PATIENCE => {
-            note(&format!("raftian: no picture for {} came within {PATIENCE:?}", plan.file.display()));
+            note(&format!(
+                "raftian: no picture for {} came within {PATIENCE:?}",
+                plan.file.display()
+            ));
             exit.write(AppExit::error());
         }
         _ => {}
     }
 }
 
-fn write_picture(captured: On<ScreenshotCaptured>, plan: Res<ScreenshotPlan>, mut exit: MessageWriter<AppExit>) {
+fn write_picture(
+    captured: On<ScreenshotCaptured>,
+    plan: Res<ScreenshotPlan>,
+    mut exit: MessageWriter<AppExit>,
+) {
     match save(&captured.image, &plan.file) {
         Ok(()) => exit.write(AppExit::Success),
         Err(problem) => {
-            note(&format!("raftian: the picture {} was not written: {problem}", plan.file.display()));
+            note(&format!(
+                "raftian: the picture {} was not written: {problem}",
+                plan.file.display()
+            ));
             exit.write(AppExit::error())
         }
     };
@@ -59,7 +77,10 @@ fn write_picture(captured: On<ScreenshotCaptured>, plan: Res<ScreenshotPlan>, mu
 
 /// Writes an image as an opaque PNG.
 fn save(image: &Image, file: &Path) -> Result<(), Box<dyn Error>> {
-    if file.extension().is_none_or(|extension| !extension.eq_ignore_ascii_case("png")) {
+    if file
+        .extension()
+        .is_none_or(|extension| !extension.eq_ignore_ascii_case("png"))
+    {
         return Err("the file's name does not end in .png".into());
     }
     image.clone().try_into_dynamic()?.to_rgb8().save(file)?;

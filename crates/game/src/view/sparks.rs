@@ -1,4 +1,5 @@
-//! Sparks where a hit was committed. Cosmetic: they follow the health that is shown, and nothing follows them.
+//! Sparks where a hit was committed. Cosmetic: they follow the health that is shown, and nothing
+//! follows them.
 
 use super::ViewSystems;
 use super::canvas::{depth, middle, rgb};
@@ -36,8 +37,8 @@ pub(super) fn plugin(app: &mut App) {
     app.add_systems(Update, (ignite, burn).chain().in_set(ViewSystems::Draw));
 }
 
-/// A shower for each city that lost health since the last look. A city seen for the first time is no news, nor is a new
-/// match.
+/// A shower for each city that lost health since the last look. A city seen for the first time is
+/// no news, nor is a new match.
 fn ignite(
     mut commands: Commands,
     time: Res<Time<Real>>,
@@ -56,17 +57,43 @@ fn shower(commands: &mut Commands, city: CityId, health: Health, born: Duration)
     let Some(area) = city_area(city) else { return };
     let from = middle(area, depth::SPARK);
     let full = rgb(city_colour(city, realm::FULL_HEALTH));
-    let count = if health.is_dead() { SPARKS_OF_A_FALL } else { SPARKS };
+    let count = if health.is_dead() {
+        SPARKS_OF_A_FALL
+    } else {
+        SPARKS
+    };
     for spark in 0..count {
         let direction = Vec2::from_angle(spark as f32 * GOLDEN_ANGLE);
         let reach = REACH * (0.55 + 0.45 * (spark % 3) as f32 / 2.0);
-        let sprite = Sprite::from_color(if spark % 2 == 0 { full } else { rgb(WHITE) }, Vec2::splat(SIZE));
+        let sprite = Sprite::from_color(
+            if spark % 2 == 0 { full } else { rgb(WHITE) },
+            Vec2::splat(SIZE),
+        );
         let from = from + (direction * (CITY_SIDE / 2) as f32).extend(0.0);
-        let turned = Transform::from_translation(from).with_rotation(Quat::from_rotation_z(direction.to_angle()));
-        commands.spawn((Spark { from, way: direction * reach, born, life: LIFE }, sprite, turned));
+        let turned = Transform::from_translation(from)
+            .with_rotation(Quat::from_rotation_z(direction.to_angle()));
+        commands.spawn((
+            Spark {
+                from,
+                way: direction * reach,
+                born,
+                life: LIFE,
+            },
+            sprite,
+            turned,
+        ));
     }
     let flash = Sprite::from_color(rgb(WHITE), Vec2::splat(CITY_SIDE as f32));
-    commands.spawn((Spark { from, way: Vec2::ZERO, born, life: FLASH }, flash, Transform::from_translation(from)));
+    commands.spawn((
+        Spark {
+            from,
+            way: Vec2::ZERO,
+            born,
+            life: FLASH,
+        },
+        flash,
+        Transform::from_translation(from),
+    ));
 }
 
 fn burn(
@@ -75,7 +102,8 @@ fn burn(
     mut sparks: Query<(Entity, &Spark, &mut Sprite, &mut Transform)>,
 ) {
     for (entity, spark, mut sprite, mut transform) in &mut sparks {
-        let age = time.elapsed().saturating_sub(spark.born).as_secs_f32() / spark.life.as_secs_f32();
+        let age =
+            time.elapsed().saturating_sub(spark.born).as_secs_f32() / spark.life.as_secs_f32();
         if age >= 1.0 {
             commands.entity(entity).despawn();
             continue;
@@ -95,7 +123,9 @@ mod tests {
     fn app() -> (App, Entity) {
         let mut app = App::new();
         app.add_plugins((TimePlugin, plugin))
-            .insert_resource(TimeUpdateStrategy::ManualDuration(Duration::from_millis(100)));
+            .insert_resource(TimeUpdateStrategy::ManualDuration(Duration::from_millis(
+                100,
+            )));
         let city = app.world_mut().spawn((City(CityId(3)), Health(100))).id();
         app.update();
         (app, city)

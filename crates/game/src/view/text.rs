@@ -1,7 +1,8 @@
 //! Text that stands on the canvas and is sharp at every scale.
 //!
-//! The engine rasterises glyphs for the window's scale factor and stretches them by the camera. Here the glyphs are
-//! rasterised in the size in which they appear, and a text starts on a whole pixel.
+//! The engine rasterises glyphs for the window's scale factor and stretches them by the camera.
+//! Here the glyphs are rasterised in the size in which they appear, and a text starts on a whole
+//! pixel.
 
 use super::canvas::{Canvas, rgb};
 use crate::classic_layout::Rgb;
@@ -31,9 +32,20 @@ pub(super) struct CanvasText {
 
 impl CanvasText {
     /// The components of a line of text.
-    pub(super) fn line(self, font: &Handle<Font>, colour: Rgb, words: impl Into<String>) -> impl Bundle {
+    pub(super) fn line(
+        self,
+        font: &Handle<Font>,
+        colour: Rgb,
+        words: impl Into<String>,
+    ) -> impl Bundle {
         let font = TextFont::default().with_font(font.clone());
-        (self, Text2d::new(words), font, TextColor(rgb(colour)), TextLayout::no_wrap())
+        (
+            self,
+            Text2d::new(words),
+            font,
+            TextColor(rgb(colour)),
+            TextLayout::no_wrap(),
+        )
     }
 
     fn top_left(&self, size: Vec2) -> Vec2 {
@@ -51,7 +63,9 @@ pub(super) fn plugin(app: &mut App) {
         PostUpdate,
         (
             size_glyphs.before(update_text2d_layout),
-            place_texts.after(update_text2d_layout).before(TransformSystems::Propagate),
+            place_texts
+                .after(update_text2d_layout)
+                .before(TransformSystems::Propagate),
         ),
     );
 }
@@ -67,13 +81,17 @@ fn size_glyphs(canvas: Res<Canvas>, mut texts: Query<(Ref<CanvasText>, &mut Text
     for (text, mut font) in &mut texts {
         if canvas.is_changed() || text.is_changed() {
             // At least one pixel: nothing can be rasterised below.
-            let logical_pixels = (text.size / canvas.units_per_logical_pixel()).max(1.0 / canvas.scale_factor);
+            let logical_pixels =
+                (text.size / canvas.units_per_logical_pixel()).max(1.0 / canvas.scale_factor);
             font.font_size = FontSize::Px(logical_pixels);
         }
     }
 }
 
-fn place_texts(canvas: Res<Canvas>, mut texts: Query<(Ref<CanvasText>, Ref<TextLayoutInfo>, &mut Transform)>) {
+fn place_texts(
+    canvas: Res<Canvas>,
+    mut texts: Query<(Ref<CanvasText>, Ref<TextLayoutInfo>, &mut Transform)>,
+) {
     let units = canvas.units_per_logical_pixel();
     for (text, layout, mut transform) in &mut texts {
         if canvas.is_changed() || text.is_changed() || layout.is_changed() {
@@ -84,8 +102,9 @@ fn place_texts(canvas: Res<Canvas>, mut texts: Query<(Ref<CanvasText>, Ref<TextL
     }
 }
 
-/// At most `limit` characters of a name that somebody else chose, with an ellipsis where it was cut. Line breaks and
-/// other control characters are left out, because a name must not draw outside its line.
+/// At most `limit` characters of a name that somebody else chose, with an ellipsis where it was
+/// cut. Line breaks and other control characters are left out, because a name must not draw outside
+/// its line.
 pub(super) fn shortened(name: &str, limit: usize) -> String {
     let mut visible = name.chars().filter(|character| !character.is_control());
     let mut short: String = visible.by_ref().take(limit).collect();
@@ -110,7 +129,12 @@ mod tests {
 
     #[test]
     fn a_line_is_placed_by_its_alignment() {
-        let line = |align| CanvasText { at: Vec2::new(500.0, 50.0), align, size: 60.0, depth: 0.0 };
+        let line = |align| CanvasText {
+            at: Vec2::new(500.0, 50.0),
+            align,
+            size: 60.0,
+            depth: 0.0,
+        };
         let size = Vec2::new(200.0, 60.0);
         assert_eq!(line(Align::Left).top_left(size), Vec2::new(500.0, 20.0));
         assert_eq!(line(Align::Middle).top_left(size), Vec2::new(400.0, 20.0));

@@ -37,12 +37,38 @@ pub struct Arguments {
 
 /// Measures coming and going, and gives what came out to everybody who asked for it.
 pub fn run(arguments: &Arguments) -> Exit {
-    let &Arguments { machines, every, minutes, bound, reps, seed, ref conditions, ref output } = arguments;
-    let series = Series { reps, seed, world: World::Virtual, conditions: conditions.clone() };
-    let study = Churn { machines, every, minutes, bound, series };
-    super::matches::run(output, ("churn", reps), &churn::QUANTITIES, study.check(), |threads, done| {
-        let runs = study.run(threads, done)?;
-        let steps = runs.iter().map(|run| run.steps).sum();
-        Ok((churn::findings(&study, &runs), steps))
-    })
+    let &Arguments {
+        machines,
+        every,
+        minutes,
+        bound,
+        reps,
+        seed,
+        ref conditions,
+        ref output,
+    } = arguments;
+    let series = Series {
+        reps,
+        seed,
+        world: World::Virtual,
+        conditions: conditions.clone(),
+    };
+    let study = Churn {
+        machines,
+        every,
+        minutes,
+        bound,
+        series,
+    };
+    super::matches::run(
+        output,
+        ("churn", reps),
+        &churn::QUANTITIES,
+        study.check(),
+        |threads, done| {
+            let runs = study.run(threads, done)?;
+            let steps = runs.iter().map(|run| run.steps).sum();
+            Ok((churn::findings(&study, &runs), steps))
+        },
+    )
 }

@@ -51,7 +51,8 @@ pub struct Arguments {
     /// Real time: every node is a thread, and clusters run one after the other.
     #[arg(long)]
     threads: bool,
-    /// Real time: N nodes are processes with disks, over QUIC; measures how long it takes to replace a killed leader.
+    /// Real time: N nodes are processes with disks, over QUIC; measures how long it takes to
+    /// replace a killed leader.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(3..))]
     #[arg(conflicts_with_all = ["sizes", "threads"])]
     real_processes: Option<u64>,
@@ -81,8 +82,20 @@ pub struct NodeArguments {
 
 /// Runs the node until stdin ends.
 pub fn run_node(arguments: &NodeArguments) -> Exit {
-    let &NodeArguments { ref file, seed, timeout, heartbeat, pre_vote, leader } = arguments;
-    let settings = Settings { timeout, heartbeat, pre_vote: pre_vote == Switch::On, ..Settings::default() };
+    let &NodeArguments {
+        ref file,
+        seed,
+        timeout,
+        heartbeat,
+        pre_vote,
+        leader,
+    } = arguments;
+    let settings = Settings {
+        timeout,
+        heartbeat,
+        pre_vote: pre_vote == Switch::On,
+        ..Settings::default()
+    };
     match processes::live(file, &settings, seed, leader.map(NodeId)) {
         Ok(()) => Exit::Success,
         Err(error) => {
@@ -118,14 +131,23 @@ impl Arguments {
             None if self.threads => (self.sizes.clone(), World::Threads),
             None => (self.sizes.clone(), World::Virtual),
         };
-        Study { sizes, reps: self.reps, seed: self.seed, settings, world }
+        Study {
+            sizes,
+            reps: self.reps,
+            seed: self.seed,
+            settings,
+            world,
+        }
     }
 }
 
 /// Measures elections, and gives what came out to everybody who asked for it.
 pub fn run(arguments: &Arguments) -> Exit {
     let (study, output) = (arguments.study(), &arguments.output);
-    if let Err(error) = study.check().and_then(|()| threshold::check_names(&output.asserted, &results::QUANTITIES)) {
+    if let Err(error) = study
+        .check()
+        .and_then(|()| threshold::check_names(&output.asserted, &results::QUANTITIES))
+    {
         errln!("{error}");
         return Exit::Usage;
     }
@@ -148,7 +170,9 @@ pub fn run(arguments: &Arguments) -> Exit {
     let exit = output.give(told(&study, &rows, output));
     match leaderless {
         Some(Row { nodes, .. }) => {
-            errln!("no cluster of {nodes} nodes had a leader in time: raise --limit, or let less be late and lost");
+            errln!(
+                "no cluster of {nodes} nodes had a leader in time: raise --limit, or let less be late and lost"
+            );
             Exit::NoLeader.max(exit)
         }
         None => exit,
@@ -159,23 +183,40 @@ fn told(study: &Study, rows: &[Row], output: &Output) -> Results {
     let verdicts = threshold::judge(&output.asserted, &results::quantities(rows));
     let elected = rows.iter().all(|row| row.time_ms.is_some());
     let command = format!("cargo lab elections {}", study.options());
-    let (table, remarks, environment) = (results::table(rows), results::remarks(study, rows), Environment::here());
-    let what =
-        if study.settings.crash_leader { "From the crash of a leader to the next" } else { "From start to leader" };
+    let (table, remarks, environment) = (
+        results::table(rows),
+        results::remarks(study, rows),
+        Environment::here(),
+    );
+    let what = if study.settings.crash_leader {
+        "From the crash of a leader to the next"
+    } else {
+        "From start to leader"
+    };
     let text = format!(
         "{what}, in {}: {} runs of each size, seed {}\n\n{}\n{}",
         study.world.name(),
         study.reps,
         study.seed,
         table.lines(),
-        remarks.iter().map(|remark| format!("{remark}\n")).collect::<String>()
+        remarks
+            .iter()
+            .map(|remark| format!("{remark}\n"))
+            .collect::<String>()
     );
-    let next = if output.out.is_none() { "charts and a report of this: add --out DIR\n" } else { "" };
+    let next = if output.out.is_none() {
+        "charts and a report of this: add --out DIR\n"
+    } else {
+        ""
+    };
     let page = Page {
         title: "Leader elections".to_owned(),
-        about: std::iter::once(format!("{what}, on the shipping core in {}.", study.world.name()))
-            .chain(remarks)
-            .collect(),
+        about: std::iter::once(format!(
+            "{what}, on the shipping core in {}.",
+            study.world.name()
+        ))
+        .chain(remarks)
+        .collect(),
         command: command.clone(),
         tables: vec![(format!("{} runs of each size", study.reps), table)],
         facts: facts(study, &environment),
@@ -191,7 +232,11 @@ fn told(study: &Study, rows: &[Row], output: &Output) -> Results {
         environment,
         command,
     };
-    let charts = if elected { charts::all(study, rows) } else { Vec::new() };
+    let charts = if elected {
+        charts::all(study, rows)
+    } else {
+        Vec::new()
+    };
     Results {
         name: "elections",
         text: text + next,
@@ -204,19 +249,44 @@ fn told(study: &Study, rows: &[Row], output: &Output) -> Results {
 }
 
 fn facts(study: &Study, environment: &Environment) -> Vec<(String, String)> {
-    let Study { sizes, reps, seed, settings, world } = study;
-    let Settings { timeout, heartbeat, delay, loss, poll, pre_vote, crash_leader, limit } = settings;
+    let Study {
+        sizes,
+        reps,
+        seed,
+        settings,
+        world,
+    } = study;
+    let Settings {
+        timeout,
+        heartbeat,
+        delay,
+        loss,
+        poll,
+        pre_vote,
+        crash_leader,
+        limit,
+    } = settings;
     let fact = |name: &str, value: String| (name.to_owned(), value);
     let on = |on: bool| if on { "on" } else { "off" }.to_owned();
     vec![
         fact("sizes", format!("{sizes} nodes")),
         fact("runs of each size", reps.to_string()),
-        fact("seed", format!("{seed}; that of a run follows from it, its size and its number")),
+        fact(
+            "seed",
+            format!("{seed}; that of a run follows from it, its size and its number"),
+        ),
         fact("election timeout", timeout.to_string()),
         fact("heartbeat", heartbeat.to_string()),
         fact("delay of a message", delay.to_string()),
         fact("lost messages", loss.to_string()),
-        fact("poll of election timers", if poll.0.is_zero() { "none".to_owned() } else { poll.to_string() }),
+        fact(
+            "poll of election timers",
+            if poll.0.is_zero() {
+                "none".to_owned()
+            } else {
+                poll.to_string()
+            },
+        ),
         fact("pre-vote", on(*pre_vote)),
         fact("crash of the first leader", on(*crash_leader)),
         fact("world", world.name().to_owned()),

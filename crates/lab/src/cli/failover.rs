@@ -19,8 +19,8 @@ pub struct Arguments {
     /// Numbers of machines: a range with both ends and a step, or a list.
     #[arg(long, value_name = "N..N/STEP|N,N", default_value_t = Sizes((2..=7).collect()))]
     sizes: Sizes,
-    /// Real time: N machines, 3 to 9, are processes with disks, over QUIC; one is killed, and started again on its
-    /// disk.
+    /// Real time: N machines, 3 to 9, are processes with disks, over QUIC; one is killed, and
+    /// started again on its disk.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(3..=MOST_PROCESSES))]
     #[arg(conflicts_with_all = ["sizes", "delay", "loss", "disk", "patience", "plant"])]
     real_processes: Option<u64>,
@@ -56,8 +56,18 @@ pub struct NodeArguments {
 
 /// Runs the machine until stdin ends.
 pub fn run_node(arguments: &NodeArguments) -> Exit {
-    let &NodeArguments { ref file, seed, timeout, heartbeat } = arguments;
-    let conditions = Conditions { timeout, heartbeat, ..Conditions::default() }.of_processes();
+    let &NodeArguments {
+        ref file,
+        seed,
+        timeout,
+        heartbeat,
+    } = arguments;
+    let conditions = Conditions {
+        timeout,
+        heartbeat,
+        ..Conditions::default()
+    }
+    .of_processes();
     match processes::live(file, &conditions, seed) {
         Ok(()) => Exit::Success,
         Err(error) => {
@@ -69,13 +79,37 @@ pub fn run_node(arguments: &NodeArguments) -> Exit {
 
 impl Arguments {
     fn study(&self) -> Failover {
-        let &Arguments { ref sizes, real_processes, reps, seed, who, down, ref conditions, .. } = self;
+        let &Arguments {
+            ref sizes,
+            real_processes,
+            reps,
+            seed,
+            who,
+            down,
+            ref conditions,
+            ..
+        } = self;
         let (world, sizes, conditions, usual) = match real_processes {
-            Some(size) => (World::Processes, Sizes(vec![size]), conditions.of_processes(), (8, 1)),
+            Some(size) => (
+                World::Processes,
+                Sizes(vec![size]),
+                conditions.of_processes(),
+                (8, 1),
+            ),
             None => (World::Virtual, sizes.clone(), conditions.clone(), (200, 3)),
         };
-        let series = Series { reps: reps.unwrap_or(usual.0), seed, world, conditions };
-        Failover { sizes, who, down: down.unwrap_or(Time(Duration::from_secs(usual.1))), series }
+        let series = Series {
+            reps: reps.unwrap_or(usual.0),
+            seed,
+            world,
+            conditions,
+        };
+        Failover {
+            sizes,
+            who,
+            down: down.unwrap_or(Time(Duration::from_secs(usual.1))),
+            series,
+        }
     }
 }
 
@@ -90,7 +124,11 @@ pub fn run(arguments: &Arguments) -> Exit {
         study.check(),
         |threads, done| {
             let outcomes = study.run(threads, done)?;
-            let steps = outcomes.iter().flat_map(|(_, runs)| runs).map(|run| run.steps).sum();
+            let steps = outcomes
+                .iter()
+                .flat_map(|(_, runs)| runs)
+                .map(|run| run.steps)
+                .sum();
             Ok((failover::findings(&study, &outcomes), steps))
         },
     )

@@ -43,7 +43,10 @@ pub fn run(arguments: &Arguments) -> Exit {
         ("all", None) => TARGETS.to_vec(),
         (unknown, None) => {
             let names: Vec<_> = TARGETS.iter().map(|target| target.name).collect();
-            errln!("`{unknown}` is no target; there are {}, and `all`", names.join(", "));
+            errln!(
+                "`{unknown}` is no target; there are {}, and `all`",
+                names.join(", ")
+            );
             return Exit::Configuration;
         }
     };
@@ -71,21 +74,39 @@ pub fn run(arguments: &Arguments) -> Exit {
 /// The input that is given on the command line, if one is.
 fn given(arguments: &Arguments) -> Result<Option<Vec<u8>>, String> {
     if let Some(hex) = &arguments.hex {
-        let digits: Option<Vec<_>> = hex.chars().map(|digit| digit.to_digit(16).map(|digit| digit as u8)).collect();
+        let digits: Option<Vec<_>> = hex
+            .chars()
+            .map(|digit| digit.to_digit(16).map(|digit| digit as u8))
+            .collect();
         let digits = digits.filter(|digits| digits.len().is_multiple_of(2));
         let digits = digits.ok_or_else(|| format!("`{hex}` is not pairs of hexadecimal digits"))?;
-        return Ok(Some(digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()));
+        return Ok(Some(
+            digits
+                .chunks(2)
+                .map(|pair| pair[0] << 4 | pair[1])
+                .collect(),
+        ));
     }
-    let read = |file: &PathBuf| std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()));
+    let read = |file: &PathBuf| {
+        std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()))
+    };
     arguments.input.as_ref().map(read).transpose()
 }
 
 fn one(target: &Target, input: &[u8]) -> Exit {
     match judge(target, input) {
         Ok(Answer::Taken) => {
-            outln!("{}: {} bytes make sense and are answered as they should", target.name, input.len())
+            outln!(
+                "{}: {} bytes make sense and are answered as they should",
+                target.name,
+                input.len()
+            )
         }
-        Ok(Answer::Refused) => outln!("{}: {} bytes are refused as they should", target.name, input.len()),
+        Ok(Answer::Refused) => outln!(
+            "{}: {} bytes are refused as they should",
+            target.name,
+            input.len()
+        ),
         Err(what) => {
             errln!("{}: {what}", target.name);
             return Exit::Violated;
@@ -95,11 +116,18 @@ fn one(target: &Target, input: &[u8]) -> Exit {
 }
 
 fn many(arguments: &Arguments, target: Target) -> Exit {
-    let fresh = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
+    let fresh = || {
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_nanos() as u64)
+    };
     let seed = arguments.seed.unwrap_or_else(fresh);
     let fuzz = Fuzz::new(target, seed);
     if let Some(number) = arguments.number {
-        return fuzz.try_one(number).map_or_else(|finding| tell(&finding), |_| one(&target, &fuzz.input(number)));
+        return fuzz.try_one(number).map_or_else(
+            |finding| tell(&finding),
+            |_| one(&target, &fuzz.input(number)),
+        );
     }
     outln!("{} from seed {seed}", target.name);
     let began = Instant::now();
@@ -108,7 +136,10 @@ fn many(arguments: &Arguments, target: Target) -> Exit {
         Ok(Answers { taken, refused }) => {
             let (inputs, seconds) = (taken + refused, began.elapsed().as_secs_f64());
             let rate = inputs as f64 / seconds.max(1e-9);
-            outln!("{}: {inputs} inputs in {seconds:.1} s ({rate:.0}/s), {taken} made sense", target.name);
+            outln!(
+                "{}: {inputs} inputs in {seconds:.1} s ({rate:.0}/s), {taken} made sense",
+                target.name
+            );
             Exit::Success
         }
         Err(finding) => tell(&finding),

@@ -39,19 +39,22 @@ pub struct Arguments {
     /// Frames a second.
     #[arg(long, value_name = "N", default_value_t = Study::default().fps)]
     fps: f64,
-    /// From which clicks, losses and election timeouts follow, but not what the machine makes of them.
+    /// From which clicks, losses and election timeouts follow, but not what the machine makes of
+    /// them.
     #[arg(long, value_name = "N", default_value_t = Study::default().seed)]
     seed: u64,
     /// Measures every combination, not only one varied value at a time.
     #[arg(long)]
     full: bool,
-    /// Virtual time: links and disks take exactly the time they are told, and a lost message is not sent again by QUIC.
+    /// Virtual time: links and disks take exactly the time they are told, and a lost message is not
+    /// sent again by QUIC.
     #[arg(long)]
     simulated: bool,
     /// Time of a write on a simulated disk.
     #[arg(long, value_name = "TIME", default_value_t = latency::WRITE, requires = "simulated")]
     write: Time,
-    /// Where the stores are, in a folder of its own; the system's folder for temporary files unless told otherwise.
+    /// Where the stores are, in a folder of its own; the system's folder for temporary files unless
+    /// told otherwise.
     #[arg(long, value_name = "DIR", conflicts_with = "simulated")]
     data: Option<PathBuf>,
     #[command(flatten)]
@@ -86,7 +89,11 @@ impl Arguments {
             fps: self.fps,
             seed: self.seed,
             full: self.full,
-            world: if self.simulated { World::Virtual(self.write) } else { World::Real },
+            world: if self.simulated {
+                World::Virtual(self.write)
+            } else {
+                World::Real
+            },
         }
     }
 }
@@ -94,7 +101,10 @@ impl Arguments {
 /// Measures orders, and gives what came out to everybody who asked for it.
 pub fn run(arguments: &Arguments) -> Exit {
     let (study, output) = (arguments.study(), &arguments.output);
-    if let Err(error) = study.check().and_then(|()| threshold::check_names(&output.asserted, &results::QUANTITIES)) {
+    if let Err(error) = study
+        .check()
+        .and_then(|()| threshold::check_names(&output.asserted, &results::QUANTITIES))
+    {
         errln!("{error}");
         return Exit::Usage;
     }
@@ -102,7 +112,9 @@ pub fn run(arguments: &Arguments) -> Exit {
     let cells = study.cells().len();
     let progress = output.progress("latency", cells as u64);
     let began = Instant::now();
-    let measured = study.run(output.threads(), &directory, &|nodes| progress.advance(nodes));
+    let measured = study.run(output.threads(), &directory, &|nodes| {
+        progress.advance(nodes)
+    });
     progress.finish();
     let (rows, unmeasured) = match measured {
         Ok(measured) => measured,
@@ -112,11 +124,21 @@ pub fn run(arguments: &Arguments) -> Exit {
         }
     };
     if !output.quiet {
-        errln!("{cells} of {} combinations in {:.1} s", study.grid().len(), began.elapsed().as_secs_f64());
+        errln!(
+            "{cells} of {} combinations in {:.1} s",
+            study.grid().len(),
+            began.elapsed().as_secs_f64()
+        );
     }
     let exit = output.give(told(&study, &rows, &unmeasured, output));
-    unmeasured.iter().for_each(|error| errln!("{error}: let less be late and lost"));
-    if unmeasured.is_empty() { exit } else { Exit::NoLeader.max(exit) }
+    unmeasured
+        .iter()
+        .for_each(|error| errln!("{error}: let less be late and lost"));
+    if unmeasured.is_empty() {
+        exit
+    } else {
+        Exit::NoLeader.max(exit)
+    }
 }
 
 fn told(study: &Study, rows: &[Row], unmeasured: &[String], output: &Output) -> Results {
@@ -129,13 +151,23 @@ fn told(study: &Study, rows: &[Row], unmeasured: &[String], output: &Output) -> 
         World::Real => "on real nodes with disks and QUIC".to_owned(),
         World::Virtual(write) => format!("in virtual time, with writes of {write}"),
     };
-    let what = format!("From click to sight, {on}: {} s each, seed {}", study.seconds, study.seed);
+    let what = format!(
+        "From click to sight, {on}: {} s each, seed {}",
+        study.seconds, study.seed
+    );
     let text = format!(
         "{what}\n\n{}\n{}",
         table.lines(),
-        remarks.iter().map(|remark| format!("{remark}\n")).collect::<String>()
+        remarks
+            .iter()
+            .map(|remark| format!("{remark}\n"))
+            .collect::<String>()
     );
-    let next = if output.out.is_none() { "charts and a report of this: add --out DIR\n" } else { "" };
+    let next = if output.out.is_none() {
+        "charts and a report of this: add --out DIR\n"
+    } else {
+        ""
+    };
     let page = Page {
         title: "Latency of orders".to_owned(),
         about: std::iter::once(format!("{what}.")).chain(remarks).collect(),
@@ -169,11 +201,23 @@ fn told(study: &Study, rows: &[Row], unmeasured: &[String], output: &Output) -> 
 }
 
 fn facts(study: &Study, environment: &Environment) -> Vec<(String, String)> {
-    let Study { nodes, rtts, losses, rates, seconds, fps, seed, world, .. } = study;
+    let Study {
+        nodes,
+        rtts,
+        losses,
+        rates,
+        seconds,
+        fps,
+        seed,
+        world,
+        ..
+    } = study;
     let (way, lost, decides) = match world {
-        World::Real => {
-            ("through a proxy on the loopback interface", "lost datagrams", "clicks, losses and election timeouts")
-        }
+        World::Real => (
+            "through a proxy on the loopback interface",
+            "lost datagrams",
+            "clicks, losses and election timeouts",
+        ),
         World::Virtual(_) => ("in virtual time", "lost messages", "everything"),
     };
     let fact = |name: &str, value: String| (name.to_owned(), value);

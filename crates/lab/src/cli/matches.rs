@@ -8,8 +8,9 @@ use crate::matches::findings::Findings;
 use crate::report::threshold;
 use crate::terminal::errln;
 
-/// Plays so many matches, unless something was asked that cannot be, and gives what came out and how many steps it
-/// took, or 0 if they were not counted. A violation is worse than anything else that can be found.
+/// Plays so many matches, unless something was asked that cannot be, and gives what came out and
+/// how many steps it took, or 0 if they were not counted. A violation is worse than anything else
+/// that can be found.
 pub(super) fn run(
     output: &Output,
     (name, matches): (&'static str, u64),
@@ -17,7 +18,8 @@ pub(super) fn run(
     checked: Result<(), String>,
     play: impl FnOnce(usize, &(dyn Fn(u64) + Sync)) -> Result<(Findings, u64), String>,
 ) -> Exit {
-    if let Err(error) = checked.and_then(|()| threshold::check_names(&output.asserted, quantities)) {
+    if let Err(error) = checked.and_then(|()| threshold::check_names(&output.asserted, quantities))
+    {
         errln!("{error}");
         return Exit::Usage;
     }
@@ -33,10 +35,19 @@ pub(super) fn run(
     };
     if !output.quiet {
         let (seconds, count) = (began.elapsed().as_secs_f64(), steps as f64 / 1e6);
-        let speed = format!(", {count:.1} million steps: {:.1} million/s", count / seconds);
-        errln!("{matches} matches in {seconds:.2} s{}", if steps == 0 { String::new() } else { speed });
+        let speed = format!(
+            ", {count:.1} million steps: {:.1} million/s",
+            count / seconds
+        );
+        errln!(
+            "{matches} matches in {seconds:.2} s{}",
+            if steps == 0 { String::new() } else { speed }
+        );
     }
-    let (violation, command) = (findings.violation.clone(), format!("cargo lab {name} {}", findings.options));
+    let (violation, command) = (
+        findings.violation.clone(),
+        format!("cargo lab {name} {}", findings.options),
+    );
     let exit = output.give(findings.results(output));
     match violation {
         Some(violation) => {

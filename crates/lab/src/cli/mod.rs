@@ -19,27 +19,34 @@ use crate::terminal::{errln, output_failed};
 /// The subcommands.
 #[derive(clap::Subcommand, Debug)]
 pub enum Command {
-    /// Measures how long clusters of many sizes take to elect a leader, and how many elections that takes.
+    /// Measures how long clusters of many sizes take to elect a leader, and how many elections that
+    /// takes.
     Elections(elections::Arguments),
     /// One node of `elections --real-processes`, started by it.
     #[command(hide = true)]
     ElectionsNode(elections::NodeArguments),
-    /// Measures frames of a window beside a Raft node in its schedule, a thread or a process, and orders beside frames.
+    /// Measures frames of a window beside a Raft node in its schedule, a thread or a process, and
+    /// orders beside frames.
     Responsiveness(responsiveness::Arguments),
-    /// Measures how long orders take from click to sight on real nodes over bad networks, and where that time goes.
+    /// Measures how long orders take from click to sight on real nodes over bad networks, and where
+    /// that time goes.
     Latency(latency::Arguments),
-    /// Crashes a machine in each of many matches, and measures how long they stand still and whether orders are lost.
+    /// Crashes a machine in each of many matches, and measures how long they stand still and
+    /// whether orders are lost.
     Failover(failover::Arguments),
     /// One machine of `failover --real-processes`, started by it.
     #[command(hide = true)]
     FailoverNode(failover::NodeArguments),
-    /// Cuts links of many matches in many shapes, and measures who goes on and when everybody is equal again.
+    /// Cuts links of many matches in many shapes, and measures who goes on and when everybody is
+    /// equal again.
     Partition(partition::Arguments),
-    /// Lets machines leave, crash, come back and join all the time, and measures what players notice of it.
+    /// Lets machines leave, crash, come back and join all the time, and measures what players
+    /// notice of it.
     Churn(churn::Arguments),
     /// Runs transcripts and says which did not go as they say.
     Scenario(scenario::Arguments),
-    /// Throws bytes at decoders, stores, nodes and clusters, and looks whether they are answered as they should.
+    /// Throws bytes at decoders, stores, nodes and clusters, and looks whether they are answered as
+    /// they should.
     Fuzz(fuzz::Arguments),
     /// Lets faults rain on simulated clusters, and looks whether they survive.
     Storm(storm::Arguments),
@@ -78,7 +85,8 @@ impl Command {
 pub enum Host {
     /// `lab`, which has no window; where one is needed it builds the game.
     Lab,
-    /// The game, which shows a [`Scene`](crate::responsiveness::scene::Scene) on `dots SCENE` beside these commands.
+    /// The game, which shows a [`Scene`](crate::responsiveness::scene::Scene) on `dots SCENE`
+    /// beside these commands.
     Game,
 }
 

@@ -23,7 +23,8 @@ pub struct Output {
     /// Writes a report into this folder: HTML, CSV, JSON, and each chart as SVG and PNG.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Fails with exit code 10 unless this holds, such as `max_elections<=3`. May be given several times.
+    /// Fails with exit code 10 unless this holds, such as `max_elections<=3`. May be given several
+    /// times.
     #[arg(long = "assert", value_name = "NAME<=N")]
     pub asserted: Vec<Threshold>,
     /// How progress is told, on stderr.
@@ -32,7 +33,8 @@ pub struct Output {
     /// Prints neither table nor progress.
     #[arg(short, long)]
     pub quiet: bool,
-    /// Runs that go on at once; as many as there are cores unless told otherwise. No result depends on it.
+    /// Runs that go on at once; as many as there are cores unless told otherwise. No result depends
+    /// on it.
     #[arg(long, value_name = "N")]
     pub jobs: Option<usize>,
 }
@@ -57,7 +59,10 @@ pub struct Results {
 
 /// Charts whose files have names of their own.
 pub(crate) fn named(charts: Vec<(&'static str, Chart)>) -> Vec<(String, Chart)> {
-    charts.into_iter().map(|(file, chart)| (file.to_owned(), chart)).collect()
+    charts
+        .into_iter()
+        .map(|(file, chart)| (file.to_owned(), chart))
+        .collect()
 }
 
 impl Output {
@@ -70,7 +75,15 @@ impl Output {
     /// Progress as it was asked for.
     #[must_use]
     pub fn progress(&self, name: &'static str, total: u64) -> Progress {
-        Progress::new(if self.quiet { Mode::Never } else { self.progress }, name, total)
+        Progress::new(
+            if self.quiet {
+                Mode::Never
+            } else {
+                self.progress
+            },
+            name,
+            total,
+        )
     }
 
     /// Gives the results to everybody who asked for them, and says what came of the thresholds.
@@ -91,25 +104,46 @@ impl Output {
                 errln!("--assert {verdict}");
             }
         }
-        if verdicts.iter().all(Verdict::holds) { Exit::Success } else { Exit::Failed }
+        if verdicts.iter().all(Verdict::holds) {
+            Exit::Success
+        } else {
+            Exit::Failed
+        }
     }
 
     fn write(&self, results: Results, to_stdout: bool) -> Result<(), String> {
         if let Some(file) = self.json.as_ref().filter(|_| !to_stdout) {
             write(file, results.document.text().as_bytes())?;
         }
-        let Some(folder) = &self.out else { return Ok(()) };
-        std::fs::create_dir_all(folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
-        let Results { name, csv, document, charts, files, mut page, .. } = results;
+        let Some(folder) = &self.out else {
+            return Ok(());
+        };
+        std::fs::create_dir_all(folder)
+            .map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
+        let Results {
+            name,
+            csv,
+            document,
+            charts,
+            files,
+            mut page,
+            ..
+        } = results;
         write(&folder.join(format!("{name}.csv")), csv.as_bytes())?;
-        write(&folder.join(format!("{name}.json")), document.text().as_bytes())?;
+        write(
+            &folder.join(format!("{name}.json")),
+            document.text().as_bytes(),
+        )?;
         for (file, text) in files {
             write(&folder.join(file), text.as_bytes())?;
         }
         for (file, chart) in charts {
             let svg = chart.svg()?;
             write(&folder.join(format!("{file}.svg")), svg.as_bytes())?;
-            write(&folder.join(format!("{file}.png")), &png::of(&svg, SHARPNESS)?)?;
+            write(
+                &folder.join(format!("{file}.png")),
+                &png::of(&svg, SHARPNESS)?,
+            )?;
             page.charts.push((chart.title, svg));
         }
         page.verdicts = document.verdicts.iter().map(Verdict::to_string).collect();

@@ -14,7 +14,8 @@ use crate::terminal::errln;
 /// Which links are cut, how often, and under which conditions.
 #[derive(clap::Args, Debug)]
 pub struct Arguments {
-    /// leader-alone, leader-minority, halves, one-way-out, one-way-in, bridge, several with commas, or all.
+    /// leader-alone, leader-minority, halves, one-way-out, one-way-in, bridge, several with commas,
+    /// or all.
     #[arg(long, value_name = "SHAPE,SHAPE|all", default_value = "all")]
     shape: String,
     /// Machines of each match.
@@ -41,7 +42,8 @@ fn shapes(text: &str) -> Result<Vec<Shape>, String> {
     }
     let known = Shape::ALL.map(Shape::name).join(", ");
     let shape = |name: &str| {
-        Shape::from_str(name.trim(), false).map_err(|_| format!("--shape: `{name}` is none of {known}; all has each"))
+        Shape::from_str(name.trim(), false)
+            .map_err(|_| format!("--shape: `{name}` is none of {known}; all has each"))
     };
     let mut shapes = text.split(',').map(shape).collect::<Result<Vec<_>, _>>()?;
     shapes.sort_unstable();
@@ -51,7 +53,15 @@ fn shapes(text: &str) -> Result<Vec<Shape>, String> {
 
 /// Measures cuts, and gives what came out to everybody who asked for it.
 pub fn run(arguments: &Arguments) -> Exit {
-    let Arguments { shape, machines, lasts, reps, seed, conditions, output } = arguments;
+    let Arguments {
+        shape,
+        machines,
+        lasts,
+        reps,
+        seed,
+        conditions,
+        output,
+    } = arguments;
     let shapes = match shapes(shape) {
         Ok(shapes) => shapes,
         Err(error) => {
@@ -60,11 +70,31 @@ pub fn run(arguments: &Arguments) -> Exit {
         }
     };
     let matches = shapes.len() as u64 * reps;
-    let series = Series { reps: *reps, seed: *seed, world: World::Virtual, conditions: conditions.clone() };
-    let study = Partition { shapes, machines: *machines, lasts: *lasts, series };
-    super::matches::run(output, ("partition", matches), &partition::QUANTITIES, study.check(), |threads, done| {
-        let outcomes = study.run(threads, done)?;
-        let steps = outcomes.iter().flat_map(|(_, runs)| runs).map(|run| run.steps).sum();
-        Ok((partition::findings(&study, &outcomes), steps))
-    })
+    let series = Series {
+        reps: *reps,
+        seed: *seed,
+        world: World::Virtual,
+        conditions: conditions.clone(),
+    };
+    let study = Partition {
+        shapes,
+        machines: *machines,
+        lasts: *lasts,
+        series,
+    };
+    super::matches::run(
+        output,
+        ("partition", matches),
+        &partition::QUANTITIES,
+        study.check(),
+        |threads, done| {
+            let outcomes = study.run(threads, done)?;
+            let steps = outcomes
+                .iter()
+                .flat_map(|(_, runs)| runs)
+                .map(|run| run.steps)
+                .sum();
+            Ok((partition::findings(&study, &outcomes), steps))
+        },
+    )
 }

@@ -24,7 +24,8 @@ pub struct Arguments {
     /// Where the window's node is.
     #[arg(long, value_name = "WHERE,WHERE", value_enum, value_delimiter = ',', default_values_t = Study::default().servers)]
     server: Vec<Server>,
-    /// Times between two heartbeats of a leader: 3ms is what the seed ran with, 300ms what it meant.
+    /// Times between two heartbeats of a leader: 3ms is what the seed ran with, 300ms what it
+    /// meant.
     #[arg(long, value_name = "T,T", default_value_t = Study::default().heartbeats)]
     heartbeat: List<Time>,
     /// Most frames a second, or `uncapped`.
@@ -81,7 +82,10 @@ fn unique<T: PartialEq + Copy>(values: &mut Vec<T>) {
 /// Measures windows, and gives what came out to everybody who asked for it.
 pub fn run(arguments: &Arguments, host: Host) -> Exit {
     let (study, output) = (arguments.study(), &arguments.output);
-    if let Err(error) = study.check().and_then(|()| threshold::check_names(&output.asserted, &results::QUANTITIES)) {
+    if let Err(error) = study
+        .check()
+        .and_then(|()| threshold::check_names(&output.asserted, &results::QUANTITIES))
+    {
         errln!("{error}");
         return Exit::Usage;
     }
@@ -90,7 +94,10 @@ pub fn run(arguments: &Arguments, host: Host) -> Exit {
         Host::Lab => Program::build(),
     };
     let mut stage = match program {
-        Ok(program) => Stage { program, headless: arguments.headless },
+        Ok(program) => Stage {
+            program,
+            headless: arguments.headless,
+        },
         Err(error) => {
             errln!("{error}");
             return Exit::Unexpected;
@@ -102,7 +109,11 @@ pub fn run(arguments: &Arguments, host: Host) -> Exit {
         Ok(seen) => {
             if !output.quiet {
                 let seconds = began.elapsed().as_secs_f64();
-                errln!("{} combinations, {} times each, in {seconds:.0} s", cells.len(), study.rounds);
+                errln!(
+                    "{} combinations, {} times each, in {seconds:.0} s",
+                    cells.len(),
+                    study.rounds
+                );
             }
             output.give(told(&study, &results::rows(&cells, seen), &stage, output))
         }
@@ -113,8 +124,14 @@ pub fn run(arguments: &Arguments, host: Host) -> Exit {
     }
 }
 
-/// What was seen of each cell in each round. Without a display the first window tells, and no other is tried.
-fn measure(stage: &mut Stage, study: &Study, cells: &[Cell], output: &Output) -> Result<Vec<Vec<Seen>>, Unmeasured> {
+/// What was seen of each cell in each round. Without a display the first window tells, and no other
+/// is tried.
+fn measure(
+    stage: &mut Stage,
+    study: &Study,
+    cells: &[Cell],
+    output: &Output,
+) -> Result<Vec<Vec<Seen>>, Unmeasured> {
     let progress = output.progress("responsiveness", cells.len() as u64 * study.rounds);
     let mut seen = vec![Vec::new(); cells.len()];
     for round in 0..study.rounds {
@@ -122,7 +139,10 @@ fn measure(stage: &mut Stage, study: &Study, cells: &[Cell], output: &Output) ->
             let mut once = stage.measure(study, cell, round);
             if once == Err(Unmeasured::NoDisplay) && round == 0 && !stage.headless {
                 stage.headless = true;
-                errln!("{}: measuring the schedule alone, as with --headless", Unmeasured::NoDisplay);
+                errln!(
+                    "{}: measuring the schedule alone, as with --headless",
+                    Unmeasured::NoDisplay
+                );
                 once = stage.measure(study, cell, round);
             }
             match once {
@@ -143,14 +163,28 @@ fn told(study: &Study, rows: &[Row], stage: &Stage, output: &Output) -> Results 
     let verdicts = threshold::judge(&output.asserted, &results::quantities(rows));
     let headless = if stage.headless { " --headless" } else { "" };
     let command = format!("cargo lab responsiveness {}{headless}", study.options());
-    let (table, remarks, environment) = (results::table(rows), results::remarks(study, rows), Environment::here());
-    let what = format!("Frames of a window beside a Raft node: {} rounds of {} s", study.rounds, study.seconds);
+    let (table, remarks, environment) = (
+        results::table(rows),
+        results::remarks(study, rows),
+        Environment::here(),
+    );
+    let what = format!(
+        "Frames of a window beside a Raft node: {} rounds of {} s",
+        study.rounds, study.seconds
+    );
     let text = format!(
         "{what}\n\n{}\n{}",
         table.lines(),
-        remarks.iter().map(|remark| format!("{remark}\n")).collect::<String>()
+        remarks
+            .iter()
+            .map(|remark| format!("{remark}\n"))
+            .collect::<String>()
     );
-    let next = if output.out.is_none() { "charts, logs and a report of this: add --out DIR\n" } else { "" };
+    let next = if output.out.is_none() {
+        "charts, logs and a report of this: add --out DIR\n"
+    } else {
+        ""
+    };
     let page = Page {
         title: "Responsiveness beside a Raft node".to_owned(),
         about: std::iter::once(format!("{what}.")).chain(remarks).collect(),
@@ -175,21 +209,37 @@ fn told(study: &Study, rows: &[Row], stage: &Stage, output: &Output) -> Results 
         csv: results::csv(rows),
         document,
         charts: charts::all(study, rows),
-        files: rows.iter().map(|row| (row.cell.log_name(), row.log())).collect(),
+        files: rows
+            .iter()
+            .map(|row| (row.cell.log_name(), row.log()))
+            .collect(),
         page,
     }
 }
 
 fn facts(study: &Study, environment: &Environment) -> Vec<(String, String)> {
-    let Study { heartbeats, seconds, rounds, orders, seed, .. } = study;
+    let Study {
+        heartbeats,
+        seconds,
+        rounds,
+        orders,
+        seed,
+        ..
+    } = study;
     let fact = |name: &str, value: String| (name.to_owned(), value);
     vec![
-        fact("window", "1000 x 1200, dots of 30 x 30, up to 5 a frame and axis".to_owned()),
+        fact(
+            "window",
+            "1000 x 1200, dots of 30 x 30, up to 5 a frame and axis".to_owned(),
+        ),
         fact("heartbeat", heartbeats.to_string()),
         fact("seconds of a round", seconds.to_string()),
         fact("rounds", rounds.to_string()),
         fact("orders a second", orders.to_string()),
-        fact("seed", format!("{seed}; it decides dots and election timeouts")),
+        fact(
+            "seed",
+            format!("{seed}; it decides dots and election timeouts"),
+        ),
         fact("machine", environment.line()),
     ]
 }

@@ -24,7 +24,8 @@ pub struct Arguments {
     /// Prints everything that happened.
     #[arg(long)]
     trace: bool,
-    /// Plants a fault of the past in every node: some transcript must fail. Needs a build with `--features planted`.
+    /// Plants a fault of the past in every node: some transcript must fail. Needs a build with
+    /// `--features planted`.
     #[arg(long, value_name = "NAME", value_parser = super::storm::planted)]
     plant: Option<PlantedFault>,
     /// Prints nothing about transcripts that go as they say.
@@ -67,7 +68,10 @@ fn transcripts(path: &Path) -> std::io::Result<Vec<PathBuf>> {
     }
     let entries = std::fs::read_dir(path)?.collect::<Result<Vec<_>, _>>()?;
     let mut files: Vec<_> = entries.into_iter().map(|entry| entry.path()).collect();
-    files.retain(|file| file.extension().is_some_and(|extension| extension == "scenario"));
+    files.retain(|file| {
+        file.extension()
+            .is_some_and(|extension| extension == "scenario")
+    });
     files.sort();
     Ok(files)
 }
@@ -88,7 +92,11 @@ fn one(file: &Path, arguments: &Arguments) -> Exit {
             return Exit::Configuration;
         }
     };
-    let lines = if arguments.trace { LINES_OF_A_TRACE } else { LINES_OF_A_FAILURE };
+    let lines = if arguments.trace {
+        LINES_OF_A_TRACE
+    } else {
+        LINES_OF_A_FAILURE
+    };
     match scenario::run_planted(&script, lines, arguments.plant) {
         Ok(trace) => {
             if arguments.trace {
@@ -101,7 +109,11 @@ fn one(file: &Path, arguments: &Arguments) -> Exit {
         }
         Err(failure) => {
             errln!("{name}:{}: {failure}", failure.line);
-            if failure.violation { Exit::Violated } else { Exit::Failed }
+            if failure.violation {
+                Exit::Violated
+            } else {
+                Exit::Failed
+            }
         }
     }
 }

@@ -47,7 +47,8 @@ pub struct Arguments {
     /// Of the faults only these strike, by the numbers of their events, as a failure prints them.
     #[arg(long, value_delimiter = ',', requires = "seed")]
     only: Option<Vec<u64>>,
-    /// Plants a fault of the past in every node: the storms must find it. Needs a build with `--features planted`.
+    /// Plants a fault of the past in every node: the storms must find it. Needs a build with
+    /// `--features planted`.
     #[arg(long, value_name = "NAME", value_parser = planted)]
     plant: Option<PlantedFault>,
     /// Prints what happened, with --seed.
@@ -63,8 +64,11 @@ pub struct Arguments {
 
 pub(super) fn planted(name: &str) -> Result<PlantedFault, String> {
     let names = || PlantedFault::ALL.map(PlantedFault::name).join(", ");
-    let fault = PlantedFault::ALL.into_iter().find(|fault| fault.name() == name);
-    let fault = fault.ok_or_else(|| format!("`{name}` is no planted fault: expected one of {}", names()))?;
+    let fault = PlantedFault::ALL
+        .into_iter()
+        .find(|fault| fault.name() == name);
+    let fault = fault
+        .ok_or_else(|| format!("`{name}` is no planted fault: expected one of {}", names()))?;
     if cfg!(feature = "planted") {
         Ok(fault)
     } else {
@@ -73,8 +77,12 @@ pub(super) fn planted(name: &str) -> Result<PlantedFault, String> {
 }
 
 fn range(text: &str) -> Result<Range<u64>, String> {
-    let parsed = text.split_once("..").and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
-    parsed.filter(|range: &Range<u64>| !range.is_empty()).ok_or_else(|| format!("`{text}` is not A..B with A below B"))
+    let parsed = text
+        .split_once("..")
+        .and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
+    parsed
+        .filter(|range: &Range<u64>| !range.is_empty())
+        .ok_or_else(|| format!("`{text}` is not A..B with A below B"))
 }
 
 /// Lets storms rain, and says which cluster did not survive.
@@ -82,14 +90,21 @@ pub fn run(arguments: &Arguments) -> Exit {
     if let Some(seed) = arguments.seed {
         return one(arguments, seed);
     }
-    let fresh = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
+    let fresh = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_nanos() as u64);
     let (seeds, minutes) = match (&arguments.seeds, arguments.minutes) {
         (Some(seeds), _) => (seeds.clone(), None),
-        (None, minutes) => (fresh..u64::MAX, Some(minutes.unwrap_or(1.0).clamp(0.01, 100_000.0))),
+        (None, minutes) => (
+            fresh..u64::MAX,
+            Some(minutes.unwrap_or(1.0).clamp(0.01, 100_000.0)),
+        ),
     };
     outln!("storms from seed {}", seeds.start);
     let sea = Sea::new(seeds, minutes);
-    let threads = arguments.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    let threads = arguments
+        .threads
+        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     std::panic::set_hook(Box::new(|_| {}));
     std::thread::scope(|scope| {
         for _ in 0..threads.max(1) {
@@ -105,15 +120,30 @@ fn storm(arguments: &Arguments, seed: u64) -> Storm {
         (false, true) => Machines::Bare,
         (false, false) => Machines::Drawn,
     };
-    let storm = Storm { events: arguments.events, machines, planted: arguments.plant, ..Storm::of(seed) };
-    Storm { nodes: arguments.nodes.unwrap_or(storm.nodes), ..storm }
+    let storm = Storm {
+        events: arguments.events,
+        machines,
+        planted: arguments.plant,
+        ..Storm::of(seed)
+    };
+    Storm {
+        nodes: arguments.nodes.unwrap_or(storm.nodes),
+        ..storm
+    }
 }
 
 /// One seed, twice: the second run must do the same.
 fn one(arguments: &Arguments, seed: u64) -> Exit {
-    let only: Option<BTreeSet<u64>> = arguments.only.as_ref().map(|only| only.iter().copied().collect());
+    let only: Option<BTreeSet<u64>> = arguments
+        .only
+        .as_ref()
+        .map(|only| only.iter().copied().collect());
     let lines = if arguments.trace { usize::MAX } else { 0 };
-    let storm = Storm { only, trace: lines, ..storm(arguments, seed) };
+    let storm = Storm {
+        only,
+        trace: lines,
+        ..storm(arguments, seed)
+    };
     std::panic::set_hook(Box::new(|_| {}));
     let first = storm.run();
     match first {
@@ -133,10 +163,26 @@ fn one(arguments: &Arguments, seed: u64) -> Exit {
 
 /// Says what sank a cluster, with as few faults as it takes.
 fn sunk(arguments: &Arguments, storm: &Storm, wreck: Wreck) -> Exit {
-    errln!("seed {} sank the cluster:\n{}\n", storm.seed, wreck.what.lines().next().unwrap_or_default());
-    let (small, _) = if storm.only.is_some() { (storm.clone(), wreck) } else { minimise(storm, wreck) };
-    let lines = if arguments.trace { usize::MAX } else { LINES_OF_A_FAILURE };
-    let Err(wreck) = (Storm { trace: lines, ..small.clone() }).run() else {
+    errln!(
+        "seed {} sank the cluster:\n{}\n",
+        storm.seed,
+        wreck.what.lines().next().unwrap_or_default()
+    );
+    let (small, _) = if storm.only.is_some() {
+        (storm.clone(), wreck)
+    } else {
+        minimise(storm, wreck)
+    };
+    let lines = if arguments.trace {
+        usize::MAX
+    } else {
+        LINES_OF_A_FAILURE
+    };
+    let Err(wreck) = (Storm {
+        trace: lines,
+        ..small.clone()
+    })
+    .run() else {
         errln!("and survived when it was run again: something is not decided by the seed");
         return Exit::Violated;
     };
@@ -191,15 +237,26 @@ impl Sea {
     fn sail(&self, arguments: &Arguments) {
         loop {
             let seed = self.next.fetch_add(1, Ordering::Relaxed);
-            let over = self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+            let over = self
+                .deadline
+                .is_some_and(|deadline| Instant::now() >= deadline);
             if seed >= self.end || over || self.sunk.load(Ordering::Relaxed) {
                 return;
             }
             let storm = storm(arguments, seed);
             let result = storm.run();
-            let mut log = self.log.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut log = self
+                .log
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
             match result {
-                Ok(Report { tally, digest, steps, time, trace: _ }) => {
+                Ok(Report {
+                    tally,
+                    digest,
+                    steps,
+                    time,
+                    trace: _,
+                }) => {
                     if arguments.digests {
                         outln!("seed {seed} digest {digest:016x}");
                     }
@@ -218,7 +275,10 @@ impl Sea {
 
     fn tell(self, arguments: &Arguments) -> Exit {
         let elapsed = self.started.elapsed();
-        let log = self.log.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let log = self
+            .log
+            .into_inner()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some((storm, wreck)) = log.wreck {
             return sunk(arguments, &storm, wreck);
         }

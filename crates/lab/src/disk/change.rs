@@ -1,7 +1,7 @@
 //! One change to a disk, and what may become of it in a crash.
 
-/// Bytes that a disk writes whole or not at all: 512, the smallest sector in use. redb keeps what must not be torn
-/// within one.
+/// Bytes that a disk writes whole or not at all: 512, the smallest sector in use. redb keeps what
+/// must not be torn within one.
 pub const SECTOR: usize = 512;
 
 /// One change that was asked of a disk.
@@ -25,8 +25,8 @@ pub enum Fate {
     Lost,
     /// It happened.
     Applied,
-    /// Some of its sectors were written. A change within one sector, and one of the length, cannot be torn: it happens
-    /// if the first is `true`.
+    /// Some of its sectors were written. A change within one sector, and one of the length, cannot
+    /// be torn: it happens if the first is `true`.
     Torn {
         /// For each sector that it touches, whether it was written.
         written: Vec<bool>,
@@ -49,13 +49,15 @@ impl Change {
     #[must_use]
     pub fn sectors(&self) -> usize {
         match self {
-            Change::Write { at, bytes } if !bytes.is_empty() => (at + bytes.len() - 1) / SECTOR - at / SECTOR + 1,
+            Change::Write { at, bytes } if !bytes.is_empty() => {
+                (at + bytes.len() - 1) / SECTOR - at / SECTOR + 1
+            }
             Change::Write { .. } | Change::Resize(_) => 1,
         }
     }
 
-    /// Does to `image` what `fate` leaves of this change. Bytes beyond the end of the image are cut off: the change of
-    /// the length that made room for them was lost.
+    /// Does to `image` what `fate` leaves of this change. Bytes beyond the end of the image are cut
+    /// off: the change of the length that made room for them was lost.
     pub fn apply(&self, image: &mut Vec<u8>, fate: &Fate) {
         match (self, fate) {
             (_, Fate::Lost) => {}
@@ -102,26 +104,57 @@ mod tests {
 
     /// One byte of each sector of the image.
     fn glance(image: &[u8]) -> Vec<u8> {
-        image.chunks(SECTOR).map(|sector| sector[SECTOR / 2]).collect()
+        image
+            .chunks(SECTOR)
+            .map(|sector| sector[SECTOR / 2])
+            .collect()
     }
 
     #[test]
     fn a_torn_write_leaves_whole_sectors() {
-        let change = Change::Write { at: 100, bytes: vec![7; 3 * SECTOR] };
+        let change = Change::Write {
+            at: 100,
+            bytes: vec![7; 3 * SECTOR],
+        };
         assert_eq!(change.sectors(), 4);
-        let torn = |written: [bool; 4], rest| after(&change, &Fate::Torn { written: written.to_vec(), rest });
+        let torn = |written: [bool; 4], rest| {
+            after(
+                &change,
+                &Fate::Torn {
+                    written: written.to_vec(),
+                    rest,
+                },
+            )
+        };
         let image = torn([true, false, true, false], Rest::Old);
         assert_eq!(glance(&image), [7, 1, 7, 1]);
-        assert_eq!((image[99], image[100], image[SECTOR - 1], image[SECTOR]), (1, 7, 7, 1));
+        assert_eq!(
+            (image[99], image[100], image[SECTOR - 1], image[SECTOR]),
+            (1, 7, 7, 1)
+        );
         let image = torn([false, true, false, true], Rest::Zeros);
         assert_eq!(glance(&image), [0, 7, 0, 1]);
-        assert_eq!((image[99], image[100], image[3 * SECTOR + 99], image[3 * SECTOR + 100]), (1, 0, 7, 1));
+        assert_eq!(
+            (
+                image[99],
+                image[100],
+                image[3 * SECTOR + 99],
+                image[3 * SECTOR + 100]
+            ),
+            (1, 0, 7, 1)
+        );
     }
 
     #[test]
     fn what_lies_in_one_sector_is_not_torn() {
-        let change = Change::Write { at: 3, bytes: vec![7; 320] };
-        let zeros = |written| Fate::Torn { written: vec![written], rest: Rest::Zeros };
+        let change = Change::Write {
+            at: 3,
+            bytes: vec![7; 320],
+        };
+        let zeros = |written| Fate::Torn {
+            written: vec![written],
+            rest: Rest::Zeros,
+        };
         assert_eq!(after(&change, &zeros(true)), after(&change, &Fate::Applied));
         assert_eq!(after(&change, &zeros(false)), after(&change, &Fate::Lost));
         assert_eq!(after(&Change::Resize(9), &zeros(false)).len(), 4 * SECTOR);
@@ -130,9 +163,24 @@ mod tests {
 
     #[test]
     fn bytes_beyond_a_length_that_was_lost_are_cut_off() {
-        let change = Change::Write { at: 4 * SECTOR - 1, bytes: vec![7; SECTOR] };
+        let change = Change::Write {
+            at: 4 * SECTOR - 1,
+            bytes: vec![7; SECTOR],
+        };
         let image = after(&change, &Fate::Applied);
-        assert_eq!((image.len(), image[4 * SECTOR - 2], image[4 * SECTOR - 1]), (4 * SECTOR, 1, 7));
-        assert_eq!(after(&Change::Write { at: 9 * SECTOR, bytes: vec![7] }, &Fate::Applied), vec![1; 4 * SECTOR]);
+        assert_eq!(
+            (image.len(), image[4 * SECTOR - 2], image[4 * SECTOR - 1]),
+            (4 * SECTOR, 1, 7)
+        );
+        assert_eq!(
+            after(
+                &Change::Write {
+                    at: 9 * SECTOR,
+                    bytes: vec![7]
+                },
+                &Fate::Applied
+            ),
+            vec![1; 4 * SECTOR]
+        );
     }
 }

@@ -22,8 +22,13 @@ pub enum CrashStyle {
 
 impl CrashStyle {
     /// Every style.
-    pub const ALL: [CrashStyle; 5] =
-        [CrashStyle::Lost, CrashStyle::Applied, CrashStyle::InOrder, CrashStyle::AnyOrder, CrashStyle::Torn];
+    pub const ALL: [CrashStyle; 5] = [
+        CrashStyle::Lost,
+        CrashStyle::Applied,
+        CrashStyle::InOrder,
+        CrashStyle::AnyOrder,
+        CrashStyle::Torn,
+    ];
 
     /// One of them, by chance.
     #[must_use]
@@ -50,7 +55,11 @@ impl CrashStyle {
 }
 
 fn either(rng: &mut ChaCha8Rng) -> Fate {
-    if rng.random() { Fate::Applied } else { Fate::Lost }
+    if rng.random() {
+        Fate::Applied
+    } else {
+        Fate::Lost
+    }
 }
 
 /// A tear through `sectors` sectors: from the front, from the back, or anywhere.
@@ -61,7 +70,10 @@ pub(crate) fn torn(sectors: usize, rng: &mut ChaCha8Rng) -> Fate {
         1 => (0..sectors).map(|sector| sector >= cut).collect(),
         _ => (0..sectors).map(|_| rng.random()).collect(),
     };
-    Fate::Torn { written, rest: if rng.random() { Rest::Old } else { Rest::Zeros } }
+    Fate::Torn {
+        written,
+        rest: if rng.random() { Rest::Old } else { Rest::Zeros },
+    }
 }
 
 #[cfg(test)]
@@ -72,7 +84,12 @@ mod tests {
 
     #[test]
     fn each_style_draws_what_it_says_and_the_seed_decides() {
-        let changes: Vec<_> = (0..9).map(|n| Change::Write { at: n * 4096, bytes: vec![1; 4096] }).collect();
+        let changes: Vec<_> = (0..9)
+            .map(|n| Change::Write {
+                at: n * 4096,
+                bytes: vec![1; 4096],
+            })
+            .collect();
         let mut met = Vec::new();
         for seed in 0..50 {
             for style in CrashStyle::ALL {
@@ -84,7 +101,10 @@ mod tests {
                     CrashStyle::Lost => assert!(fates.iter().all(|fate| *fate == Fate::Lost)),
                     CrashStyle::Applied => assert!(fates.iter().all(|fate| *fate == Fate::Applied)),
                     CrashStyle::InOrder => {
-                        let whole = fates.iter().take_while(|fate| **fate == Fate::Applied).count();
+                        let whole = fates
+                            .iter()
+                            .take_while(|fate| **fate == Fate::Applied)
+                            .count();
                         assert!(fates.iter().skip(whole + 1).all(|fate| *fate == Fate::Lost));
                     }
                     CrashStyle::AnyOrder => assert!(!fates.iter().any(is_torn)),
@@ -94,8 +114,15 @@ mod tests {
             }
         }
         for rest in [Rest::Old, Rest::Zeros] {
-            for written in [[true, true, true, false, false, false, false, false], [false; 8], [true; 8]] {
-                let fate = Fate::Torn { written: written.to_vec(), rest };
+            for written in [
+                [true, true, true, false, false, false, false, false],
+                [false; 8],
+                [true; 8],
+            ] {
+                let fate = Fate::Torn {
+                    written: written.to_vec(),
+                    rest,
+                };
                 assert!(met.contains(&fate), "{fate:?} was never drawn");
             }
         }

@@ -15,8 +15,8 @@ use crate::invariants::Violation;
 /// Name of the cluster in simulated files.
 const CLUSTER: &str = "lab";
 
-/// Most operations of a write that a cut of power waits for; a write without a snapshot takes fewer, so that some are
-/// done before the cut comes.
+/// Most operations of a write that a cut of power waits for; a write without a snapshot takes
+/// fewer, so that some are done before the cut comes.
 const MOST_OPERATIONS: u64 = 24;
 
 /// A store file on a simulated disk, and beside it what the file must hold.
@@ -40,10 +40,20 @@ impl StoreFile {
     /// A new file that durably holds `image`.
     pub(super) fn new(id: NodeId, image: Restored) -> Self {
         let (disk, mark) = (SimDisk::default(), SimDisk::default());
-        let mut file =
-            StoreFile { id, disk, mark, store: None, owed: MemoryStore::default(), doubted: None, writes: 0 };
-        let (mut store, created) = file.open(&file.disk, image.incarnation).expect("a new disk without faults");
-        file.guard(&mut store, &file.mark).expect("a new mark on a disk without faults");
+        let mut file = StoreFile {
+            id,
+            disk,
+            mark,
+            store: None,
+            owed: MemoryStore::default(),
+            doubted: None,
+            writes: 0,
+        };
+        let (mut store, created) = file
+            .open(&file.disk, image.incarnation)
+            .expect("a new disk without faults");
+        file.guard(&mut store, &file.mark)
+            .expect("a new mark on a disk without faults");
         file.store = Some(store);
         file.owed = MemoryStore::holding(created);
         let first = Write {
@@ -55,13 +65,24 @@ impl StoreFile {
             incarnation: None,
             entries: image.entries,
         };
-        file.perform(first).expect("an image that a store can hold, on a disk without faults");
+        file.perform(first)
+            .expect("an image that a store can hold, on a disk without faults");
         file
     }
 
-    fn open(&self, disk: &SimDisk, incarnation: Incarnation) -> Result<(RedbStore, Restored), StoreError> {
+    fn open(
+        &self,
+        disk: &SimDisk,
+        incarnation: Incarnation,
+    ) -> Result<(RedbStore, Restored), StoreError> {
         let label = format!("disk of {}", self.id);
-        RedbStore::with_backend(disk.clone(), Path::new(&label), self.id, CLUSTER, incarnation)
+        RedbStore::with_backend(
+            disk.clone(),
+            Path::new(&label),
+            self.id,
+            CLUSTER,
+            incarnation,
+        )
     }
 
     fn guard(&self, store: &mut RedbStore, mark: &SimDisk) -> Result<(), StoreError> {
@@ -78,7 +99,10 @@ impl StoreFile {
 
     /// Performs one write. After an error nobody knows whether it is durable.
     pub(super) fn perform(&mut self, write: Write) -> Result<(), StoreError> {
-        let store = self.store.as_mut().expect("a machine that is off writes nothing");
+        let store = self
+            .store
+            .as_mut()
+            .expect("a machine that is off writes nothing");
         match store.submit(write.clone()) {
             Ok(()) => {
                 store.completed();
@@ -97,7 +121,8 @@ impl StoreFile {
 
     /// Begins `write` and loses power in the middle of it, or right behind it.
     pub(super) fn cut_short(&mut self, write: Write, rng: &mut ChaCha8Rng) {
-        self.disk.cut_power_after(rng.random_range(0..=MOST_OPERATIONS));
+        self.disk
+            .cut_power_after(rng.random_range(0..=MOST_OPERATIONS));
         // It failed or it did not; what was owed or doubted says so.
         let _unheard = self.perform(write).is_err();
     }
@@ -131,11 +156,13 @@ impl StoreFile {
         self.crash_between_writes();
     }
 
-    /// Looks whether a doubtful write was done, at a copy, so that [`StoreFile::image`] is right before the next start.
+    /// Looks whether a doubtful write was done, at a copy, so that [`StoreFile::image`] is right
+    /// before the next start.
     fn resolve(&mut self) {
         // If the copy cannot be opened, the start will say what is wrong.
         if self.doubted.is_some()
-            && let Ok((_, restored)) = self.open(&SimDisk::holding(self.disk.image()), Incarnation::default())
+            && let Ok((_, restored)) =
+                self.open(&SimDisk::holding(self.disk.image()), Incarnation::default())
         {
             self.decide(&restored);
         }
@@ -158,11 +185,15 @@ impl StoreFile {
         self.writes
     }
 
-    /// Whether the mark confirms more than `writes`, so that a copy with this many must be refused. Decodes the mark's bytes
-    /// (incarnation and count, 64 bits each, little-endian) instead of calling the code under test.
+    /// Whether the mark confirms more than `writes`, so that a copy with this many must be refused.
+    /// Decodes the mark's bytes (incarnation and count, 64 bits each, little-endian) instead of
+    /// calling the code under test.
     pub(super) fn confirmed_more_than(&self, writes: u64) -> bool {
         let mark = self.mark.image();
-        let count = mark.get(8..16).and_then(|count| count.try_into().ok()).map(u64::from_le_bytes);
+        let count = mark
+            .get(8..16)
+            .and_then(|count| count.try_into().ok())
+            .map(u64::from_le_bytes);
         count.is_some_and(|confirmed| confirmed > writes)
     }
 
@@ -185,17 +216,25 @@ impl StoreFile {
         self.mark.image()
     }
 
-    /// Opens the file again. "The store gives back what was durable": all of what it confirmed, nothing that it was not
-    /// given, and of the write in doubt all or nothing. It is durable from then on: a node stands on what it was given.
+    /// Opens the file again. "The store gives back what was durable": all of what it confirmed,
+    /// nothing that it was not given, and of the write in doubt all or nothing. It is durable from
+    /// then on: a node stands on what it was given.
     pub(super) fn restart(&mut self) -> Result<(), Unusable> {
         assert!(self.store.is_none(), "only a machine that is off can start");
-        let (mut store, restored) = self.open(&self.disk, Incarnation::default()).map_err(Unusable::Refused)?;
-        self.guard(&mut store, &self.mark).map_err(Unusable::Refused)?;
+        let (mut store, restored) = self
+            .open(&self.disk, Incarnation::default())
+            .map_err(Unusable::Refused)?;
+        self.guard(&mut store, &self.mark)
+            .map_err(Unusable::Refused)?;
         self.decide(&restored);
         self.compare("gives back", &restored)?;
-        let (_, durable) =
-            self.open(&SimDisk::holding(self.disk.image()), Incarnation::default()).map_err(Unusable::Refused)?;
-        self.compare("has started and would, if power were lost now, give back", &durable)?;
+        let (_, durable) = self
+            .open(&SimDisk::holding(self.disk.image()), Incarnation::default())
+            .map_err(Unusable::Refused)?;
+        self.compare(
+            "has started and would, if power were lost now, give back",
+            &durable,
+        )?;
         self.store = Some(store);
         Ok(())
     }
@@ -205,19 +244,27 @@ impl StoreFile {
             return Ok(());
         }
         let what = format!("{} {how} {}", self.id, difference(found, self.owed.image()));
-        Err(Unusable::Lied(Violation::new("the store gives back what was durable", what)))
+        Err(Unusable::Lied(Violation::new(
+            "the store gives back what was durable",
+            what,
+        )))
     }
 }
 
 fn submit(model: &mut MemoryStore, write: Write) {
-    model.submit(write).expect("a write that the real store took or lost, and did not refuse");
+    model
+        .submit(write)
+        .expect("a write that the real store took or lost, and did not refuse");
     model.completed();
 }
 
 /// In which parts what came back differs from what was durable; a log is told by its borders.
 fn difference(found: &Restored, owed: &Restored) -> String {
     let borders = |image: &Restored| {
-        let last = image.entries.last().map_or(image.start.position, raftian_raft::Entry::position);
+        let last = image
+            .entries
+            .last()
+            .map_or(image.start.position, raftian_raft::Entry::position);
         let covered = image.snapshot.as_ref().map(|snapshot| snapshot.position);
         format!(
             "{:?} of life {}, a snapshot at {covered:?}, entries after {} to {last}",

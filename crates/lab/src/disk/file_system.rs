@@ -1,4 +1,5 @@
-//! A simulated file system: in a crash it loses names that were not synced, and contents that were not.
+//! A simulated file system: in a crash it loses names that were not synced, and contents that were
+//! not.
 
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,12 +15,14 @@ use redb::StorageBackend;
 use super::change::{Change, Fate};
 use super::media::Operation;
 
-/// A handle to a simulated file system of files and directories; clones share it. Relative paths begin at its root.
+/// A handle to a simulated file system of files and directories; clones share it. Relative paths
+/// begin at its root.
 ///
-/// It records every operation, so that [`SimFileSystem::crashed`] can return what a loss of power after any number of
-/// them would leave. Names and contents are independent: a file sync makes no name durable, and a directory sync no
-/// contents. The names that one operation changes survive together or not at all; those of different operations survive
-/// in any combination, even within one directory, where journals keep the order and POSIX promises nothing.
+/// It records every operation, so that [`SimFileSystem::crashed`] can return what a loss of power
+/// after any number of them would leave. Names and contents are independent: a file sync makes no
+/// name durable, and a directory sync no contents. The names that one operation changes survive
+/// together or not at all; those of different operations survive in any combination, even within
+/// one directory, where journals keep the order and POSIX promises nothing.
 ///
 /// The record grows with every operation: it is meant for sessions of a few thousand.
 #[derive(Clone, Debug, Default)]
@@ -48,18 +51,31 @@ impl SimFileSystem {
     pub fn changes_contents(&self, operations: usize) -> bool {
         let state = self.lock();
         let next = state.record.get(operations);
-        matches!(next, Some(Step::Contents { operation: Operation::Change(_), .. }))
+        matches!(
+            next,
+            Some(Step::Contents {
+                operation: Operation::Change(_),
+                ..
+            })
+        )
     }
 
-    /// The file system after the first `operations`, as the next process finds it when the one before was killed:
-    /// nothing is lost, and nothing more is durable.
+    /// The file system after the first `operations`, as the next process finds it when the one
+    /// before was killed: nothing is lost, and nothing more is durable.
     #[must_use]
     pub fn after(&self, operations: usize) -> SimFileSystem {
         let state = self.lock();
         let record = state.record[..operations].to_vec();
         let mut view = state.base.clone();
-        record.iter().for_each(|step| step.apply(&mut view, &Fate::Applied));
-        SimFileSystem::with(State { base: state.base.clone(), view, record, created: state.created })
+        record
+            .iter()
+            .for_each(|step| step.apply(&mut view, &Fate::Applied));
+        SimFileSystem::with(State {
+            base: state.base.clone(),
+            view,
+            record,
+            created: state.created,
+        })
     }
 
     /// The changes among the first `operations` that were not durable after them, in order.
@@ -71,8 +87,15 @@ impl SimFileSystem {
             .into_iter()
             .filter_map(|step| match step {
                 Step::Names { .. } => Some(Unsynced::Names),
-                Step::Contents { operation: Operation::Change(change), .. } => Some(Unsynced::Contents(change.clone())),
-                Step::Contents { operation: Operation::Sync, .. } | Step::SyncNames { .. } => None,
+                Step::Contents {
+                    operation: Operation::Change(change),
+                    ..
+                } => Some(Unsynced::Contents(change.clone())),
+                Step::Contents {
+                    operation: Operation::Sync,
+                    ..
+                }
+                | Step::SyncNames { .. } => None,
             })
             .collect()
     }
@@ -83,9 +106,17 @@ impl SimFileSystem {
     pub fn crashed(&self, operations: usize, fates: &[Fate]) -> SimFileSystem {
         let state = self.lock();
         let (mut base, unsynced) = state.durable(operations);
-        unsynced.iter().zip(fates).for_each(|(step, fate)| step.apply(&mut base, fate));
+        unsynced
+            .iter()
+            .zip(fates)
+            .for_each(|(step, fate)| step.apply(&mut base, fate));
         base.drop_unreachable();
-        SimFileSystem::with(State { view: base.clone(), base, record: Vec::new(), created: state.created })
+        SimFileSystem::with(State {
+            view: base.clone(),
+            base,
+            record: Vec::new(),
+            created: state.created,
+        })
     }
 
     /// Hash of all names and contents that a process sees.
@@ -97,7 +128,9 @@ impl SimFileSystem {
     }
 
     fn with(state: State) -> SimFileSystem {
-        SimFileSystem { state: Arc::new(Mutex::new(state)) }
+        SimFileSystem {
+            state: Arc::new(Mutex::new(state)),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -119,7 +152,10 @@ impl FileSystem for SimFileSystem {
 
     fn open(&self, path: &Path) -> io::Result<SimFile> {
         match self.lock().view.entry(path)? {
-            Entry::File(file) => Ok(SimFile { files: self.clone(), file }),
+            Entry::File(file) => Ok(SimFile {
+                files: self.clone(),
+                file,
+            }),
             Entry::Directory(_) => Err(io::ErrorKind::IsADirectory.into()),
         }
     }
@@ -129,7 +165,10 @@ impl FileSystem for SimFileSystem {
             let mut state = self.lock();
             let (directory, name) = state.view.parent(path)?;
             let created = Entry::File(state.new_id());
-            state.perform(Step::Names { directory, changes: vec![(name, Some(created))] });
+            state.perform(Step::Names {
+                directory,
+                changes: vec![(name, Some(created))],
+            });
         }
         self.open(path)
     }
@@ -141,7 +180,10 @@ impl FileSystem for SimFileSystem {
         let mut state = self.lock();
         let (directory, name) = state.view.parent(path)?;
         let created = Entry::Directory(state.new_id());
-        state.perform(Step::Names { directory, changes: vec![(name, Some(created))] });
+        state.perform(Step::Names {
+            directory,
+            changes: vec![(name, Some(created))],
+        });
         Ok(())
     }
 
@@ -152,7 +194,10 @@ impl FileSystem for SimFileSystem {
         if directory != target {
             return Err(io::ErrorKind::CrossesDevices.into());
         }
-        state.perform(Step::Names { directory, changes: vec![(old, None), (new, Some(moved))] });
+        state.perform(Step::Names {
+            directory,
+            changes: vec![(old, None), (new, Some(moved))],
+        });
         Ok(())
     }
 
@@ -162,7 +207,10 @@ impl FileSystem for SimFileSystem {
             return Err(io::ErrorKind::IsADirectory.into());
         }
         let (directory, name) = state.view.parent(path)?;
-        state.perform(Step::Names { directory, changes: vec![(name, None)] });
+        state.perform(Step::Names {
+            directory,
+            changes: vec![(name, None)],
+        });
         Ok(())
     }
 
@@ -185,7 +233,10 @@ pub struct SimFile {
 
 impl SimFile {
     fn perform(&self, operation: Operation) {
-        self.files.lock().perform(Step::Contents { file: self.file, operation });
+        self.files.lock().perform(Step::Contents {
+            file: self.file,
+            operation,
+        });
     }
 }
 
@@ -197,7 +248,9 @@ impl StorageBackend for SimFile {
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         let state = self.files.lock();
         let at = usize::try_from(offset).map_err(io::Error::other)?;
-        let found = at.checked_add(out.len()).and_then(|end| state.view.contents(self.file).get(at..end));
+        let found = at
+            .checked_add(out.len())
+            .and_then(|end| state.view.contents(self.file).get(at..end));
         out.copy_from_slice(found.ok_or(io::ErrorKind::UnexpectedEof)?);
         Ok(())
     }
@@ -215,10 +268,19 @@ impl StorageBackend for SimFile {
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let at = usize::try_from(offset).map_err(io::Error::other)?;
-        if at.checked_add(data.len()).is_none_or(|end| end as u64 > self.len().unwrap_or(0)) {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a write beyond the end of the file"));
+        if at
+            .checked_add(data.len())
+            .is_none_or(|end| end as u64 > self.len().unwrap_or(0))
+        {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "a write beyond the end of the file",
+            ));
         }
-        self.perform(Operation::Change(Change::Write { at, bytes: data.to_vec() }));
+        self.perform(Operation::Change(Change::Write {
+            at,
+            bytes: data.to_vec(),
+        }));
         Ok(())
     }
 }
@@ -250,8 +312,16 @@ impl State {
         let (mut durable, mut unsynced) = (self.base.clone(), Vec::new());
         for step in &self.record[..operations] {
             match step {
-                Step::Names { .. } | Step::Contents { operation: Operation::Change(_), .. } => unsynced.push(step),
-                Step::SyncNames { .. } | Step::Contents { operation: Operation::Sync, .. } => {
+                Step::Names { .. }
+                | Step::Contents {
+                    operation: Operation::Change(_),
+                    ..
+                } => unsynced.push(step),
+                Step::SyncNames { .. }
+                | Step::Contents {
+                    operation: Operation::Sync,
+                    ..
+                } => {
                     unsynced.retain(|change| {
                         let synced = step.covers(change);
                         if synced {
@@ -296,17 +366,30 @@ impl Step {
                     };
                 }
             }
-            Step::Contents { file, operation: Operation::Change(change) } => {
+            Step::Contents {
+                file,
+                operation: Operation::Change(change),
+            } => {
                 change.apply(tree.files.entry(*file).or_default(), fate);
             }
-            Step::Names { .. } | Step::SyncNames { .. } | Step::Contents { operation: Operation::Sync, .. } => {}
+            Step::Names { .. }
+            | Step::SyncNames { .. }
+            | Step::Contents {
+                operation: Operation::Sync,
+                ..
+            } => {}
         }
     }
 
     /// Whether this sync makes `change` durable.
     fn covers(&self, change: &Step) -> bool {
         match (self, change) {
-            (Step::SyncNames { directory }, Step::Names { directory: changed, .. }) => directory == changed,
+            (
+                Step::SyncNames { directory },
+                Step::Names {
+                    directory: changed, ..
+                },
+            ) => directory == changed,
             (Step::Contents { file, .. }, Step::Contents { file: changed, .. }) => file == changed,
             _ => false,
         }
@@ -336,8 +419,13 @@ impl Tree {
         let mut entry = Entry::Directory(0);
         for component in path.components() {
             if let Component::Normal(name) = component {
-                let Entry::Directory(directory) = entry else { return Err(io::ErrorKind::NotADirectory.into()) };
-                let named = self.directories.get(&directory).and_then(|names| names.get(name));
+                let Entry::Directory(directory) = entry else {
+                    return Err(io::ErrorKind::NotADirectory.into());
+                };
+                let named = self
+                    .directories
+                    .get(&directory)
+                    .and_then(|names| names.get(name));
                 entry = *named.ok_or(io::ErrorKind::NotFound)?;
             }
         }
@@ -358,14 +446,20 @@ impl Tree {
         let (mut directories, mut files, mut open) = (BTreeSet::new(), BTreeSet::new(), vec![0]);
         while let Some(directory) = open.pop() {
             directories.insert(directory);
-            for entry in self.directories.get(&directory).into_iter().flat_map(BTreeMap::values) {
+            for entry in self
+                .directories
+                .get(&directory)
+                .into_iter()
+                .flat_map(BTreeMap::values)
+            {
                 match entry {
                     Entry::Directory(below) => open.push(*below),
                     Entry::File(file) => drop(files.insert(*file)),
                 }
             }
         }
-        self.directories.retain(|directory, _| directories.contains(directory));
+        self.directories
+            .retain(|directory, _| directories.contains(directory));
         self.files.retain(|file, _| files.contains(file));
     }
 }
@@ -377,7 +471,9 @@ mod tests {
     /// A file system on which `/a/b` was created and filled, with syncs of what `synced` names.
     fn created(synced: &[&str]) -> SimFileSystem {
         let files = SimFileSystem::default();
-        files.create_directory(Path::new("/a")).expect("a new directory");
+        files
+            .create_directory(Path::new("/a"))
+            .expect("a new directory");
         let file = files.create(Path::new("/a/b")).expect("a new file");
         file.set_len(3).expect("room");
         file.write(0, &[1, 2, 3]).expect("room");
@@ -408,7 +504,10 @@ mod tests {
         assert_eq!(after_crash(&created(&["file", "/a"])), None);
         assert_eq!(after_crash(&created(&["file", "/"])), None);
         assert_eq!(after_crash(&created(&["/", "/a"])), Some(vec![]));
-        assert_eq!(after_crash(&created(&["/", "/a", "file"])), Some(vec![1, 2, 3]));
+        assert_eq!(
+            after_crash(&created(&["/", "/a", "file"])),
+            Some(vec![1, 2, 3])
+        );
     }
 
     #[test]
@@ -421,14 +520,20 @@ mod tests {
         for directory in ["/", "/a"] {
             next.sync_directory(Path::new(directory)).expect("a sync");
         }
-        assert_eq!(after_crash(&next), Some(vec![]), "the names of the process before are synced with the directory");
+        assert_eq!(
+            after_crash(&next),
+            Some(vec![]),
+            "the names of the process before are synced with the directory"
+        );
     }
 
     #[test]
     fn a_rename_that_was_not_synced_leaves_the_old_names_or_the_new_ones() {
         let files = created(&["/", "/a", "file"]);
         files.create(Path::new("/a/c")).expect("a new file");
-        files.rename(Path::new("/a/c"), Path::new("/a/b")).expect("a rename");
+        files
+            .rename(Path::new("/a/c"), Path::new("/a/b"))
+            .expect("a rename");
         assert_eq!(files.find(Path::new("/a/c")).expect("readable"), None);
         let steps = files.operations();
         assert_eq!(files.unsynced(steps), [Unsynced::Names, Unsynced::Names]);
@@ -447,7 +552,10 @@ mod tests {
     fn trees_that_look_the_same_have_the_same_digest() {
         let files = created(&["file"]);
         let empty = SimFileSystem::default();
-        assert_eq!(files.crashed(files.operations(), &[]).digest(), empty.crashed(0, &[]).digest());
+        assert_eq!(
+            files.crashed(files.operations(), &[]).digest(),
+            empty.crashed(0, &[]).digest()
+        );
         assert_ne!(files.digest(), files.after(2).digest());
     }
 }

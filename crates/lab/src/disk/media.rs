@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use super::change::{Change, Fate, SECTOR};
 use crate::simulation::Tally;
 
-/// Most bytes on their way between two syncs: 64 MiB. Beyond it the oldest change becomes durable by itself, as if the
-/// machine had written its memory back.
+/// Most bytes on their way between two syncs: 64 MiB. Beyond it the oldest change becomes durable
+/// by itself, as if the machine had written its memory back.
 pub const MOST_UNSYNCED: usize = 64 * 1024 * 1024;
 
 /// One thing that a disk was asked to do, as a recording keeps it.
@@ -61,7 +61,9 @@ impl Media {
         if let Change::Write { at, bytes } = &change {
             self.unsynced += bytes.len();
             let sectors = at / SECTOR..(at + bytes.len()).div_ceil(SECTOR);
-            self.faults.bad_sectors.retain(|sector| !sectors.contains(sector));
+            self.faults
+                .bad_sectors
+                .retain(|sector| !sectors.contains(sector));
         }
         self.changes.push(change);
         while self.unsynced > MOST_UNSYNCED {
@@ -88,7 +90,12 @@ impl Media {
     }
 
     pub(super) fn flip(&mut self, bit: u64) -> bool {
-        let Some(at) = usize::try_from(bit / 8).ok().filter(|at| *at < self.image.len()) else { return false };
+        let Some(at) = usize::try_from(bit / 8)
+            .ok()
+            .filter(|at| *at < self.image.len())
+        else {
+            return false;
+        };
         let mask = 1 << (bit % 8);
         self.image[at] ^= mask;
         let covered = |change: &Change| match change {

@@ -12,10 +12,11 @@ use super::crash::CrashStyle;
 use super::media::{Faults, Media, Operation};
 use crate::simulation::Tally;
 
-/// A handle to a simulated disk; clones share the disk. Nothing happens to it by chance except what a caller draws from its RNG.
+/// A handle to a simulated disk; clones share the disk. Nothing happens to it by chance except what
+/// a caller draws from its RNG.
 ///
-/// A crash or a kill ends the life of every clone made before it: they fail from then on. The handle it was asked of
-/// goes on.
+/// A crash or a kill ends the life of every clone made before it: they fail from then on. The
+/// handle it was asked of goes on.
 #[derive(Clone, Debug, Default)]
 pub struct SimDisk {
     media: Arc<Mutex<Media>>,
@@ -27,8 +28,15 @@ impl SimDisk {
     /// A disk that durably holds `image`.
     #[must_use]
     pub fn holding(image: Vec<u8>) -> Self {
-        let media = Media { view: image.clone(), image, ..Media::default() };
-        SimDisk { media: Arc::new(Mutex::new(media)), life: 0 }
+        let media = Media {
+            view: image.clone(),
+            image,
+            ..Media::default()
+        };
+        SimDisk {
+            media: Arc::new(Mutex::new(media)),
+            life: 0,
+        }
     }
 
     /// What is durable now: a crash that loses everything else leaves exactly this.
@@ -37,7 +45,8 @@ impl SimDisk {
         self.media().image.clone()
     }
 
-    /// Puts `image` in place of everything on the disk, as when an old copy is put back while the machine is off.
+    /// Puts `image` in place of everything on the disk, as when an old copy is put back while the
+    /// machine is off.
     pub fn put_back(&mut self, image: Vec<u8>) {
         self.cut_power();
         let mut media = self.media();
@@ -82,14 +91,15 @@ impl SimDisk {
         self.crash_with(&fates);
     }
 
-    /// Power is lost, and each change that no sync had made durable meets its fate; those without one are lost.
+    /// Power is lost, and each change that no sync had made durable meets its fate; those without
+    /// one are lost.
     pub fn crash_with(&mut self, fates: &[Fate]) {
         self.media().settle(fates);
         self.cut_power();
     }
 
-    /// The process dies and the machine does not: what no sync has made durable is still on its way, and read by the
-    /// next process.
+    /// The process dies and the machine does not: what no sync has made durable is still on its
+    /// way, and read by the next process.
     pub fn kill(&mut self) {
         self.end_life();
         self.media().tally.count("disk: lost its process");
@@ -108,22 +118,33 @@ impl SimDisk {
         let mut media = self.media();
         media.life += 1;
         // What is wrong with the disk itself survives, what waited for an operation does not.
-        let Faults { syncs_lie, full, ref mut bad_sectors, .. } = media.faults;
+        let Faults {
+            syncs_lie,
+            full,
+            ref mut bad_sectors,
+            ..
+        } = media.faults;
         let bad_sectors = std::mem::take(bad_sectors);
-        media.faults = Faults { syncs_lie, full, bad_sectors, ..Faults::default() };
+        media.faults = Faults {
+            syncs_lie,
+            full,
+            bad_sectors,
+            ..Faults::default()
+        };
         let life = media.life;
         drop(media);
         self.life = life;
     }
 
-    /// After `operations` more writes, syncs and changes of the length everything fails, as if the power were gone;
-    /// [`SimDisk::crash`] then decides what is left.
+    /// After `operations` more writes, syncs and changes of the length everything fails, as if the
+    /// power were gone; [`SimDisk::crash`] then decides what is left.
     pub fn cut_power_after(&self, operations: u64) {
         self.media().faults.power_cut_in = Some(operations);
     }
 
-    /// The next sync fails. Of what it should have made durable all or some is, and some may be torn, as `rng` decide,
-    /// like in a crash; reads still see all of it, and no later sync tries again.
+    /// The next sync fails. Of what it should have made durable all or some is, and some may be
+    /// torn, as `rng` decide, like in a crash; reads still see all of it, and no later sync tries
+    /// again.
     pub fn fail_next_sync(&self, rng: &mut ChaCha8Rng) {
         self.media().faults.next_sync_fails = Some(rng.random());
     }
@@ -148,13 +169,14 @@ impl SimDisk {
         self.media().faults.bad_sectors.insert(at / SECTOR);
     }
 
-    /// The next read has one wrong bit, which `rng` choose; what is on the disk is right. Outside the model.
+    /// The next read has one wrong bit, which `rng` choose; what is on the disk is right. Outside
+    /// the model.
     pub fn flip_in_next_read(&self, rng: &mut ChaCha8Rng) {
         self.media().faults.next_read_flips = Some(rng.random());
     }
 
-    /// Flips one bit for good; `bit` counts from the first of the disk. Tells whether the disk is that long. Outside
-    /// the model.
+    /// Flips one bit for good; `bit` counts from the first of the disk. Tells whether the disk is
+    /// that long. Outside the model.
     pub fn flip_bit(&self, bit: u64) -> bool {
         self.media().flip(bit)
     }
@@ -177,7 +199,10 @@ impl SimDisk {
     fn powered(&self) -> io::Result<MutexGuard<'_, Media>> {
         let media = self.media();
         if media.life != self.life || media.faults.power_cut_in == Some(0) {
-            return Err(io::Error::new(io::ErrorKind::BrokenPipe, "the power is gone"));
+            return Err(io::Error::new(
+                io::ErrorKind::BrokenPipe,
+                "the power is gone",
+            ));
         }
         Ok(media)
     }
@@ -198,12 +223,17 @@ impl StorageBackend for SimDisk {
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         let mut media = self.powered()?;
         let at = usize::try_from(offset).map_err(io::Error::other)?;
-        let Some(found) = at.checked_add(out.len()).and_then(|end| media.view.get(at..end)) else {
+        let Some(found) = at
+            .checked_add(out.len())
+            .and_then(|end| media.view.get(at..end))
+        else {
             return Err(io::ErrorKind::UnexpectedEof.into());
         };
         out.copy_from_slice(found);
         let sectors = at / SECTOR..(at + out.len()).div_ceil(SECTOR);
-        if media.faults.failing_reads > 0 || media.faults.bad_sectors.range(sectors).next().is_some() {
+        if media.faults.failing_reads > 0
+            || media.faults.bad_sectors.range(sectors).next().is_some()
+        {
             media.faults.failing_reads = media.faults.failing_reads.saturating_sub(1);
             media.tally.count("disk: failed a read");
             return Err(io::Error::other("a sector cannot be read"));
@@ -246,8 +276,15 @@ impl StorageBackend for SimDisk {
             return Ok(());
         }
         media.tally.count("disk: synced");
-        let Media { image, changes, unsynced, .. } = &mut *media;
-        changes.drain(..).for_each(|change| change.apply(image, &Fate::Applied));
+        let Media {
+            image,
+            changes,
+            unsynced,
+            ..
+        } = &mut *media;
+        changes
+            .drain(..)
+            .for_each(|change| change.apply(image, &Fate::Applied));
         *unsynced = 0;
         Ok(())
     }
@@ -255,13 +292,27 @@ impl StorageBackend for SimDisk {
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let mut media = self.operate()?;
         let mut at = usize::try_from(offset).map_err(io::Error::other)?;
-        media.ask(|| Operation::Change(Change::Write { at, bytes: data.to_vec() }));
-        if at.checked_add(data.len()).is_none_or(|end| end > media.view.len()) {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a write beyond the end of the disk"));
+        media.ask(|| {
+            Operation::Change(Change::Write {
+                at,
+                bytes: data.to_vec(),
+            })
+        });
+        if at
+            .checked_add(data.len())
+            .is_none_or(|end| end > media.view.len())
+        {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "a write beyond the end of the disk",
+            ));
         }
         if media.faults.full {
             let sectors = data.len() / SECTOR / 2;
-            media.change(Change::Write { at, bytes: data[..sectors * SECTOR].to_vec() });
+            media.change(Change::Write {
+                at,
+                bytes: data[..sectors * SECTOR].to_vec(),
+            });
             media.tally.count("disk: was full");
             return Err(io::ErrorKind::StorageFull.into());
         }
@@ -270,7 +321,10 @@ impl StorageBackend for SimDisk {
             media.tally.count("disk: misdirected a write");
         }
         media.tally.count("disk: wrote");
-        media.change(Change::Write { at, bytes: data.to_vec() });
+        media.change(Change::Write {
+            at,
+            bytes: data.to_vec(),
+        });
         Ok(())
     }
 }

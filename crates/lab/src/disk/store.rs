@@ -14,9 +14,10 @@ use crate::invariants::Violation;
 
 /// A store whose writes take as long as the simulation likes.
 ///
-/// A submitted write waits; [`DiskStore::complete`] performs the oldest, and only then [`Store::completed`] tells of
-/// them. [`DiskStore::image`] is what a crash at this moment would leave. At most [`WRITE_QUEUE`] writes wait, as with
-/// a real node's disk; one more is [`StoreError::Hanging`].
+/// A submitted write waits; [`DiskStore::complete`] performs the oldest, and only then
+/// [`Store::completed`] tells of them. [`DiskStore::image`] is what a crash at this moment would
+/// leave. At most [`WRITE_QUEUE`] writes wait, as with a real node's disk; one more is
+/// [`StoreError::Hanging`].
 #[derive(Debug)]
 pub struct DiskStore {
     inner: Inner,
@@ -50,28 +51,36 @@ impl Backup {
     /// The last entry in it, or covered by its snapshot.
     #[must_use]
     pub fn last(&self) -> Index {
-        self.owed.entries.last().map_or(self.owed.start.position.index, |entry| entry.index)
+        self.owed
+            .entries
+            .last()
+            .map_or(self.owed.start.position.index, |entry| entry.index)
     }
 
-    /// The same bytes, of a disk that owes `owed`: what the machine confirmed since the copy was made stays confirmed.
+    /// The same bytes, of a disk that owes `owed`: what the machine confirmed since the copy was
+    /// made stays confirmed.
     #[must_use]
     pub fn owing(&self, owed: &Restored) -> Backup {
-        Backup { owed: owed.clone(), ..self.clone() }
+        Backup {
+            owed: owed.clone(),
+            ..self.clone()
+        }
     }
 }
 
 /// Why a machine cannot start from its disk.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Unusable {
-    /// The store says so. Within the model of [`crate::disk`] that is as wrong as a lie: the machine is lost for no
-    /// reason.
+    /// The store says so. Within the model of [`crate::disk`] that is as wrong as a lie: the
+    /// machine is lost for no reason.
     Refused(StoreError),
     /// The store gave back something else than what was durable.
     Lied(Violation),
 }
 
 impl DiskStore {
-    /// A store that keeps `image` in memory, and nothing can happen to it but crashes between writes.
+    /// A store that keeps `image` in memory, and nothing can happen to it but crashes between
+    /// writes.
     #[must_use]
     pub fn in_memory(image: Restored) -> Self {
         Self::with(Inner::Image(MemoryStore::holding(image)))
@@ -87,11 +96,17 @@ impl DiskStore {
     }
 
     fn with(inner: Inner) -> Self {
-        DiskStore { inner, waiting: VecDeque::new(), reports: VecDeque::new(), failed: None, held: false }
+        DiskStore {
+            inner,
+            waiting: VecDeque::new(),
+            reports: VecDeque::new(),
+            failed: None,
+            held: false,
+        }
     }
 
-    /// What is durable: what a crash now would leave. After a failed write it may be that write too; the next crash
-    /// decides it.
+    /// What is durable: what a crash now would leave. After a failed write it may be that write
+    /// too; the next crash decides it.
     #[must_use]
     pub fn image(&self) -> &Restored {
         match &self.inner {
@@ -126,8 +141,8 @@ impl DiskStore {
         !self.reports.is_empty()
     }
 
-    /// Marks the disk as one that does not answer, or one that does again. Nothing else happens: who drives the store
-    /// asks [`DiskStore::is_held`] before it completes anything.
+    /// Marks the disk as one that does not answer, or one that does again. Nothing else happens:
+    /// who drives the store asks [`DiskStore::is_held`] before it completes anything.
     pub fn hold(&mut self, held: bool) {
         self.held = held;
     }
@@ -138,8 +153,8 @@ impl DiskStore {
         self.held
     }
 
-    /// Performs the oldest `count` of the waiting writes, or all if there are fewer. Tells how many became durable;
-    /// after one that failed none is performed any more.
+    /// Performs the oldest `count` of the waiting writes, or all if there are fewer. Tells how many
+    /// became durable; after one that failed none is performed any more.
     pub fn complete(&mut self, count: usize) -> usize {
         let mut done = 0;
         while done < count
@@ -168,8 +183,8 @@ impl DiskStore {
         }
     }
 
-    /// A crash between two writes: the oldest `kept` of the waiting writes were done without anybody hearing of it, the
-    /// others are lost. The machine is off until [`DiskStore::restart`].
+    /// A crash between two writes: the oldest `kept` of the waiting writes were done without
+    /// anybody hearing of it, the others are lost. The machine is off until [`DiskStore::restart`].
     pub fn crash(&mut self, kept: usize) {
         self.complete(kept);
         if let Inner::File(file) = &mut self.inner {
@@ -178,8 +193,9 @@ impl DiskStore {
         self.forget();
     }
 
-    /// A crash in the middle of a write: as [`DiskStore::crash`], but something of the oldest write that is not kept
-    /// may have reached the disk. `rng` and `style` decide what; after the next start it is done or it is not.
+    /// A crash in the middle of a write: as [`DiskStore::crash`], but something of the oldest write
+    /// that is not kept may have reached the disk. `rng` and `style` decide what; after the next
+    /// start it is done or it is not.
     pub fn crash_midway(&mut self, kept: usize, rng: &mut ChaCha8Rng, style: CrashStyle) {
         self.begin(kept, rng);
         if let Inner::File(file) = &mut self.inner {
@@ -188,10 +204,11 @@ impl DiskStore {
         self.forget();
     }
 
-    /// The process dies in the middle of a write, as in [`DiskStore::crash_midway`], but the machine does not: what the
-    /// write left in its memory is what the next process reads. Whether that write is done is open until
-    /// [`DiskStore::restart`], or until [`DiskStore::crash`] takes the power too. After a failed sync it is open even
-    /// then, because memory and disk differ and nobody can tell: such a machine must crash instead.
+    /// The process dies in the middle of a write, as in [`DiskStore::crash_midway`], but the
+    /// machine does not: what the write left in its memory is what the next process reads. Whether
+    /// that write is done is open until [`DiskStore::restart`], or until [`DiskStore::crash`] takes
+    /// the power too. After a failed sync it is open even then, because memory and disk differ and
+    /// nobody can tell: such a machine must crash instead.
     pub fn kill_midway(&mut self, kept: usize, rng: &mut ChaCha8Rng) {
         self.begin(kept, rng);
         if let Inner::File(file) = &mut self.inner {
@@ -203,21 +220,27 @@ impl DiskStore {
     /// Performs the oldest `kept` of the waiting writes, and of the next one as much as `rng` say.
     fn begin(&mut self, kept: usize, rng: &mut ChaCha8Rng) {
         self.complete(kept);
-        let next = if self.failed.is_none() { self.waiting.pop_front() } else { None };
+        let next = if self.failed.is_none() {
+            self.waiting.pop_front()
+        } else {
+            None
+        };
         match (&mut self.inner, next) {
             (_, None) => {}
             (Inner::File(file), Some(write)) => file.cut_short(write, rng),
             (Inner::Image(store), Some(write)) => {
                 if rng.random() {
-                    store.submit(write).expect("a write that the core asked for");
+                    store
+                        .submit(write)
+                        .expect("a write that the core asked for");
                     store.completed();
                 }
             }
         }
     }
 
-    /// The process ends in an orderly way: waiting writes are done, and the file is closed. The machine is off until
-    /// [`DiskStore::restart`].
+    /// The process ends in an orderly way: waiting writes are done, and the file is closed. The
+    /// machine is off until [`DiskStore::restart`].
     pub fn close(&mut self) {
         self.complete(usize::MAX);
         if let Inner::File(file) = &mut self.inner {
@@ -233,8 +256,8 @@ impl DiskStore {
         self.held = false;
     }
 
-    /// Starts from the disk again, after a crash, an orderly end, or a [`DiskStore::put_back`]. Gives what a node is
-    /// given.
+    /// Starts from the disk again, after a crash, an orderly end, or a [`DiskStore::put_back`].
+    /// Gives what a node is given.
     ///
     /// # Errors
     /// If the store refuses its file, or gives back anything but what was durable.
@@ -250,13 +273,20 @@ impl DiskStore {
     pub fn backup(&self) -> Backup {
         let (bytes, guard) = match &self.inner {
             Inner::Image(_) => (None, None),
-            Inner::File(file) => (Some((file.disk().image(), file.writes())), Some(file.guard_image())),
+            Inner::File(file) => (
+                Some((file.disk().image(), file.writes())),
+                Some(file.guard_image()),
+            ),
         };
-        Backup { owed: self.image().clone(), bytes, guard }
+        Backup {
+            owed: self.image().clone(),
+            bytes,
+            guard,
+        }
     }
 
-    /// Whether a machine that is off would notice that this copy was put back: its mark, which is no part of the copy,
-    /// tells of newer writes. Without bytes there is no mark.
+    /// Whether a machine that is off would notice that this copy was put back: its mark, which is
+    /// no part of the copy, tells of newer writes. Without bytes there is no mark.
     #[must_use]
     pub fn knows_newer_than(&self, backup: &Backup) -> bool {
         match (&self.inner, &backup.bytes) {
@@ -265,16 +295,21 @@ impl DiskStore {
         }
     }
 
-    /// Puts a copy back, as somebody who restores a store does: whatever the node promised since then is forgotten, by
-    /// the store and not by the mark beside it. The machine is off until [`DiskStore::restart`].
+    /// Puts a copy back, as somebody who restores a store does: whatever the node promised since
+    /// then is forgotten, by the store and not by the mark beside it. The machine is off until
+    /// [`DiskStore::restart`].
     ///
     /// # Panics
     /// If it is a copy of the other kind of disk.
     pub fn put_back(&mut self, backup: &Backup) {
         match (&mut self.inner, &backup.bytes) {
             (Inner::Image(store), None) => *store = MemoryStore::holding(backup.owed.clone()),
-            (Inner::File(file), Some((bytes, writes))) => file.put_back(bytes.clone(), backup.owed.clone(), *writes),
-            (Inner::Image(_), Some(_)) | (Inner::File(_), None) => panic!("a backup fits the kind of disk it is of"),
+            (Inner::File(file), Some((bytes, writes))) => {
+                file.put_back(bytes.clone(), backup.owed.clone(), *writes)
+            }
+            (Inner::Image(_), Some(_)) | (Inner::File(_), None) => {
+                panic!("a backup fits the kind of disk it is of")
+            }
         }
         self.forget();
     }

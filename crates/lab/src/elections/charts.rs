@@ -1,9 +1,10 @@
 //! The study's three charts, with what it published and with theory.
 //!
-//! The study's own numbers are not to be had; what is drawn of them are the sentences it published: "smaller clusters
-//! containing fewer than 13 nodes had a higher average election time of approximately 0.23 seconds, whereas larger
-//! clusters with more than 13 nodes stabilized around 0.16 seconds", and "a stable leader was established within a
-//! maximum of three election cycles, with no observable trend".
+//! The study's own numbers are not to be had; what is drawn of them are the sentences it published:
+//! "smaller clusters containing fewer than 13 nodes had a higher average election time of
+//! approximately 0.23 seconds, whereas larger clusters with more than 13 nodes stabilized around
+//! 0.16 seconds", and "a stable leader was established within a maximum of three election cycles,
+//! with no observable trend".
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -36,8 +37,11 @@ pub fn all(study: &Study, rows: &[Row]) -> Vec<(&'static str, Chart)> {
 
 /// Cluster size against the average of elections held.
 fn elections(study: &Study, rows: &[Row]) -> Chart {
-    let of =
-        |pick: fn(&Row) -> Option<f64>| rows.iter().filter_map(|row| Some((row.nodes as f64, pick(row)?))).collect();
+    let of = |pick: fn(&Row) -> Option<f64>| {
+        rows.iter()
+            .filter_map(|row| Some((row.nodes as f64, pick(row)?)))
+            .collect()
+    };
     let mean = of(|row| row.elections.map(|elections| elections.mean));
     let most = of(|row| row.elections.map(|elections| elections.max));
     let mut series = vec![Series {
@@ -47,16 +51,36 @@ fn elections(study: &Study, rows: &[Row]) -> Chart {
         points: across(rows, STUDY_MOST),
     }];
     let name = "most of any run".into();
-    series.push(Series { name, colour: COLOURS[3], shape: Shape::Cloud, points: most });
+    series.push(Series {
+        name,
+        colour: COLOURS[3],
+        shape: Shape::Cloud,
+        points: most,
+    });
     let name = format!("mean of {} runs", study.reps);
-    series.push(Series { name, colour: COLOURS[0], shape: Shape::Dots, points: mean });
+    series.push(Series {
+        name,
+        colour: COLOURS[0],
+        shape: Shape::Dots,
+        points: mean,
+    });
     if study.settings.is_ideal() {
         let points = across(rows, 1.0);
         let name = "theory without delay: one, for the first to stand has every vote".into();
-        series.push(Series { name, colour: COLOURS[1], shape: Shape::Dashes, points });
+        series.push(Series {
+            name,
+            colour: COLOURS[1],
+            shape: Shape::Dashes,
+            points,
+        });
     }
     let held = Axis::measures(HELD).from_zero();
-    chart("Cluster size and elections held", Axis::counts(NODES), held, series)
+    chart(
+        "Cluster size and elections held",
+        Axis::counts(NODES),
+        held,
+        series,
+    )
 }
 
 /// Cluster size against time to elect.
@@ -64,20 +88,37 @@ fn times(study: &Study, rows: &[Row]) -> Chart {
     let time = |row: &Row| row.time_ms.map(|time| (row.nodes as f64, time.mean));
     let (first, last) = ends(rows);
     let growth = last.max(1) as f64 / first.max(1) as f64;
-    let size = |part| (first as f64 * growth.powf(f64::from(part) / f64::from(POINTS))).round() as u64;
+    let size =
+        |part| (first as f64 * growth.powf(f64::from(part) / f64::from(POINTS))).round() as u64;
     let mut sizes: Vec<u64> = (0..=POINTS).map(size).collect();
     sizes.dedup();
-    let theory = sizes.into_iter().map(|nodes| (nodes as f64, study.settings.theory_ms(nodes))).collect();
+    let theory = sizes
+        .into_iter()
+        .map(|nodes| (nodes as f64, study.settings.theory_ms(nodes)))
+        .collect();
     let poll = study.settings.poll;
-    let who = if study.settings.crash_leader { " of those who are left" } else { "" };
+    let who = if study.settings.crash_leader {
+        " of those who are left"
+    } else {
+        ""
+    };
     let how = if poll.0.is_zero() {
         "the first timeout".to_owned()
     } else {
         format!("the first timeout seen at a poll of {poll}")
     };
-    let ideal = if study.settings.is_ideal() { "" } else { ", without delay and loss" };
+    let ideal = if study.settings.is_ideal() {
+        ""
+    } else {
+        ", without delay and loss"
+    };
     let mut series = vec![
-        Series { name: format!("theory: {how}{who}{ideal}"), colour: COLOURS[1], shape: Shape::Line, points: theory },
+        Series {
+            name: format!("theory: {how}{who}{ideal}"),
+            colour: COLOURS[1],
+            shape: Shape::Line,
+            points: theory,
+        },
         Series {
             name: format!("mean of {} runs", study.reps),
             colour: COLOURS[0],
@@ -88,37 +129,69 @@ fn times(study: &Study, rows: &[Row]) -> Chart {
     if !study.settings.crash_leader {
         let (first, last) = (first as f64, last as f64);
         let edge = STUDY_EDGE.clamp(first, last);
-        let small = [(first, STUDY_MS.0), (edge, STUDY_MS.0)].into_iter().filter(|_| first < STUDY_EDGE);
-        let large = [(edge, STUDY_MS.1), (last, STUDY_MS.1)].into_iter().filter(|_| last > STUDY_EDGE);
+        let small = [(first, STUDY_MS.0), (edge, STUDY_MS.0)]
+            .into_iter()
+            .filter(|_| first < STUDY_EDGE);
+        let large = [(edge, STUDY_MS.1), (last, STUDY_MS.1)]
+            .into_iter()
+            .filter(|_| last > STUDY_EDGE);
         let points = small.chain(large).collect();
         let name = "the study saw about 230 ms below 13 nodes, about 160 ms above".into();
-        series.push(Series { name, colour: COLOURS[4], shape: Shape::Dashes, points });
+        series.push(Series {
+            name,
+            colour: COLOURS[4],
+            shape: Shape::Dashes,
+            points,
+        });
     }
     let title = if study.settings.crash_leader {
         "Cluster size and time to replace a leader"
     } else {
         "Cluster size and time to elect"
     };
-    chart(title, Axis::counts(NODES), Axis::measures(time_name(study)), series)
+    chart(
+        title,
+        Axis::counts(NODES),
+        Axis::measures(time_name(study)),
+        series,
+    )
 }
 
-/// Time to elect against elections held: the mean time of all runs that held as many elections, and how many they are.
+/// Time to elect against elections held: the mean time of all runs that held as many elections, and
+/// how many they are.
 fn both(study: &Study, rows: &[Row]) -> Chart {
     let mut groups: BTreeMap<u64, Vec<f64>> = BTreeMap::new();
     for run in rows.iter().flat_map(|row| &row.runs) {
         if let Some(time) = run.time {
-            groups.entry(run.elections).or_default().push(time.as_secs_f64() * 1e3);
+            groups
+                .entry(run.elections)
+                .or_default()
+                .push(time.as_secs_f64() * 1e3);
         }
     }
     let mean = |times: &Vec<f64>| times.iter().sum::<f64>() / times.len() as f64;
     // The largest first: where there is no room for every label, theirs stay.
     let mut largest: Vec<_> = groups.iter().collect();
     largest.sort_by_key(|(held, times)| (Reverse(times.len()), **held));
-    let points: Vec<_> = largest.iter().map(|(held, times)| (**held as f64, mean(times))).collect();
-    let labels = largest.iter().map(|(_, times)| format!("n={}", times.len())).collect();
-    let spread = groups.iter().flat_map(|(held, times)| thinned(times).map(|time| (*held as f64, time))).collect();
+    let points: Vec<_> = largest
+        .iter()
+        .map(|(held, times)| (**held as f64, mean(times)))
+        .collect();
+    let labels = largest
+        .iter()
+        .map(|(_, times)| format!("n={}", times.len()))
+        .collect();
+    let spread = groups
+        .iter()
+        .flat_map(|(held, times)| thinned(times).map(|time| (*held as f64, time)))
+        .collect();
     let mut series = vec![
-        Series { name: "single runs".into(), colour: COLOURS[5], shape: Shape::Cloud, points: spread },
+        Series {
+            name: "single runs".into(),
+            colour: COLOURS[5],
+            shape: Shape::Cloud,
+            points: spread,
+        },
         Series {
             name: "mean of all runs that held so many elections; n is how many".into(),
             colour: COLOURS[0],
@@ -129,12 +202,23 @@ fn both(study: &Study, rows: &[Row]) -> Chart {
     if !study.settings.crash_leader {
         let points = vec![(1.0, STUDY_MS.1), (STUDY_MOST, STUDY_MS.1)];
         let name = "the study: with three elections as fast as ever, about 160 ms".into();
-        series.push(Series { name, colour: COLOURS[4], shape: Shape::Dashes, points });
+        series.push(Series {
+            name,
+            colour: COLOURS[4],
+            shape: Shape::Dashes,
+            points,
+        });
     }
-    chart("Time to elect and elections held", Axis::counts(HELD), Axis::measures(time_name(study)), series)
+    chart(
+        "Time to elect and elections held",
+        Axis::counts(HELD),
+        Axis::measures(time_name(study)),
+        series,
+    )
 }
 
-/// At most a hundred of many values, from the smallest to the largest: more dots on one place say nothing.
+/// At most a hundred of many values, from the smallest to the largest: more dots on one place say
+/// nothing.
 fn thinned(times: &[f64]) -> impl Iterator<Item = f64> {
     let mut sorted = times.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -144,7 +228,11 @@ fn thinned(times: &[f64]) -> impl Iterator<Item = f64> {
 
 /// Name and unit of what was measured.
 fn time_name(study: &Study) -> &'static str {
-    if study.settings.crash_leader { "time to the next leader (ms)" } else { "time to elect (ms)" }
+    if study.settings.crash_leader {
+        "time to the next leader (ms)"
+    } else {
+        "time to elect (ms)"
+    }
 }
 
 fn across(rows: &[Row], value: f64) -> Vec<(f64, f64)> {
@@ -154,9 +242,17 @@ fn across(rows: &[Row], value: f64) -> Vec<(f64, f64)> {
 
 /// The smallest and the largest cluster.
 fn ends(rows: &[Row]) -> (u64, u64) {
-    (rows.first().map_or(0, |row| row.nodes), rows.last().map_or(0, |row| row.nodes))
+    (
+        rows.first().map_or(0, |row| row.nodes),
+        rows.last().map_or(0, |row| row.nodes),
+    )
 }
 
 fn chart(title: &str, x: Axis, y: Axis, series: Vec<Series>) -> Chart {
-    Chart { title: title.into(), x, y, series }
+    Chart {
+        title: title.into(),
+        x,
+        y,
+        series,
+    }
 }

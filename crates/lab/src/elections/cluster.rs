@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use raftian_raft::{Config, Decision, Input, Membership, Message, Moment, Node, NodeId, Restored, RoleKind, Term};
+use raftian_raft::{
+    Config, Decision, Input, Membership, Message, Moment, Node, NodeId, Restored, RoleKind, Term,
+};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
@@ -12,7 +14,8 @@ use crate::queue::{Next, Queue};
 /// What it took to elect one leader.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Outcome {
-    /// From the beginning, or the crash of the leader, to the next leader; `None` if there was none in time.
+    /// From the beginning, or the crash of the leader, to the next leader; `None` if there was none
+    /// in time.
     pub time: Option<Duration>,
     /// How often a node stood for election.
     pub elections: u64,
@@ -24,14 +27,22 @@ pub struct Outcome {
     pub steps: u64,
 }
 
-/// Elects a leader of so many nodes, and another if the settings let the first crash. Everything follows from `seed`.
+/// Elects a leader of so many nodes, and another if the settings let the first crash. Everything
+/// follows from `seed`.
 pub(super) fn run(settings: &Settings, size: u64, seed: u64) -> Outcome {
     let mut cluster = Cluster::new(settings, size, seed);
     let first = cluster.elect();
     if !settings.crash_leader || first.time.is_none() {
         return first;
     }
-    if cluster.crash_leader() { cluster.elect() } else { Outcome { time: None, ..first } }
+    if cluster.crash_leader() {
+        cluster.elect()
+    } else {
+        Outcome {
+            time: None,
+            ..first
+        }
+    }
 }
 
 /// A message between two nodes, by their places in the cluster.
@@ -65,7 +76,8 @@ impl<'a> Cluster<'a> {
     /// So many nodes that know of no leader, at the beginning of time.
     fn new(settings: &'a Settings, size: u64, seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let membership = Membership::crowd((1..=size).map(NodeId)).expect("a study has no empty cluster");
+        let membership =
+            Membership::crowd((1..=size).map(NodeId)).expect("a study has no empty cluster");
         let loss = settings.loss.draw(&mut rng);
         let start = |id| {
             let config = settings.config(NodeId(id), membership.clone(), rng.random());
@@ -76,7 +88,16 @@ impl<'a> Cluster<'a> {
         let mut cluster = Cluster {
             settings,
             looks: vec![Moment(u64::MAX); nodes.len()],
-            phases: nodes.iter().map(|_| if poll == 0 { 0 } else { rng.random_range(0..poll) }).collect(),
+            phases: nodes
+                .iter()
+                .map(|_| {
+                    if poll == 0 {
+                        0
+                    } else {
+                        rng.random_range(0..poll)
+                    }
+                })
+                .collect(),
             nodes,
             queue: Queue::default(),
             now: Moment(0),
@@ -102,7 +123,8 @@ impl<'a> Cluster<'a> {
         count
     }
 
-    /// Lets the leader settle and crashes it, at any point of its heartbeat. False if there is no leader to crash.
+    /// Lets the leader settle and crashes it, at any point of its heartbeat. False if there is no
+    /// leader to crash.
     fn crash_leader(&mut self) -> bool {
         for place in 0..self.nodes.len() as u32 {
             // A leader is elected in the middle of a step, with everything still to be done.
@@ -114,12 +136,14 @@ impl<'a> Cluster<'a> {
         let beat = self.rng.random_range(0..heartbeat.as_micros() as u64);
         self.run(settled.after(Duration::from_micros(beat)), |_, _| false);
         let leaders = (0..self.nodes.len() as u32).filter(|place| self.leads(*place));
-        self.crashed = leaders.map(|place| (place, self.nodes[place as usize].term())).max_by_key(|(_, term)| *term);
+        self.crashed = leaders
+            .map(|place| (place, self.nodes[place as usize].term()))
+            .max_by_key(|(_, term)| *term);
         self.crashed.is_some()
     }
 
-    /// Whether it leads, in a later term than the leader that crashed: one that was deposed before and has not heard of
-    /// it is no news.
+    /// Whether it leads, in a later term than the leader that crashed: one that was deposed before
+    /// and has not heard of it is no news.
     fn leads(&self, place: u32) -> bool {
         let node = &self.nodes[place as usize];
         node.role() == RoleKind::Leader && self.crashed.is_none_or(|(_, term)| node.term() > term)
@@ -132,9 +156,13 @@ impl<'a> Cluster<'a> {
             let (place, input) = match next {
                 Next::Looks(place) if self.looks[place as usize] != at => continue,
                 Next::Looks(place) => (place, Input::Wake),
-                Next::Arrives(Letter { from, to, message }) => {
-                    (to, Input::Receive { from: NodeId(u64::from(from) + 1), message })
-                }
+                Next::Arrives(Letter { from, to, message }) => (
+                    to,
+                    Input::Receive {
+                        from: NodeId(u64::from(from) + 1),
+                        message,
+                    },
+                ),
             };
             if self.crashed.is_some_and(|(crashed, _)| crashed == place) {
                 continue;
@@ -163,8 +191,10 @@ impl<'a> Cluster<'a> {
         let mut letters = Vec::new();
         while self.nodes[place as usize].has_work() {
             let work = self.nodes[place as usize].work();
-            let (written, applied) =
-                (work.persist.map(|write| write.number), work.apply.last().map(|entry| entry.index));
+            let (written, applied) = (
+                work.persist.map(|write| write.number),
+                work.apply.last().map(|entry| entry.index),
+            );
             for event in work.others.events.drain(..) {
                 if let Decision::StoodForElection { .. } = event.decision {
                     self.count.elections += 1;
@@ -191,17 +221,28 @@ impl<'a> Cluster<'a> {
         }
         let delay = self.settings.delay.draw(&mut self.rng);
         // Beyond the queue's bound a message is lost like any other.
-        self.queue.send(self.now.after(delay), Letter { from, to: (to.0 - 1) as u32, message });
+        self.queue.send(
+            self.now.after(delay),
+            Letter {
+                from,
+                to: (to.0 - 1) as u32,
+                message,
+            },
+        );
     }
 
-    /// Plans when a node looks at its timers next: when the first is due, or a leader's heartbeat is; a node that polls
-    /// looks at its election timer at the first poll after that.
+    /// Plans when a node looks at its timers next: when the first is due, or a leader's heartbeat
+    /// is; a node that polls looks at its election timer at the first poll after that.
     fn plan(&mut self, place: u32) {
         let node = &self.nodes[place as usize];
         let due = node.wake_at().max(self.now);
         let poll = self.settings.poll.0.as_micros() as u64;
         let leads = node.role() == RoleKind::Leader;
-        let at = if leads { due } else { polled(due, (poll, self.phases[place as usize])) };
+        let at = if leads {
+            due
+        } else {
+            polled(due, (poll, self.phases[place as usize]))
+        };
         if self.looks[place as usize] != at {
             self.looks[place as usize] = at;
             self.queue.look(at, place);
@@ -209,10 +250,14 @@ impl<'a> Cluster<'a> {
     }
 }
 
-/// The first look at a timer that is due, of a node that looks so often and began in this phase of the interval;
-/// without an interval it looks at once.
+/// The first look at a timer that is due, of a node that looks so often and began in this phase of
+/// the interval; without an interval it looks at once.
 pub(super) fn polled(due: Moment, (poll, phase): (u64, u64)) -> Moment {
-    if poll == 0 { due } else { Moment(phase.saturating_add(due.0.saturating_sub(phase).div_ceil(poll) * poll)) }
+    if poll == 0 {
+        due
+    } else {
+        Moment(phase.saturating_add(due.0.saturating_sub(phase).div_ceil(poll) * poll))
+    }
 }
 
 /// Of the terms in which somebody stood, those that are not the one that was won.

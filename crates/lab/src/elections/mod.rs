@@ -1,9 +1,11 @@
-//! How long clusters take to elect a leader, how often somebody has to stand for that, and what it costs.
+//! How long clusters take to elect a leader, how often somebody has to stand for that, and what it
+//! costs.
 //!
-//! A published study measured this on threads in one process: twenty sizes from 3 to 193 nodes, three clusters of each,
-//! election timeouts of 150–300 ms looked at every 50 ms, no delay, no loss. [`Study::default`] has these sizes; its
-//! nodes are the shipping core in virtual time, so it takes a moment and can be repeated exactly, with delay, loss, a
-//! crashed leader, and the theory beside it.
+//! A published study measured this on threads in one process: twenty sizes from 3 to 193 nodes,
+//! three clusters of each, election timeouts of 150–300 ms looked at every 50 ms, no delay, no
+//! loss. [`Study::default`] has these sizes; its nodes are the shipping core in virtual time, so it
+//! takes a moment and can be repeated exactly, with delay, loss, a crashed leader, and the theory
+//! beside it.
 //!
 //! ```
 //! use raftian_lab::elections::Study;
@@ -16,38 +18,44 @@
 //! ```
 //!
 //! # What is counted
-//! An *election* is held whenever a node stands for it. A *split vote* is a term in which somebody stood and nobody
-//! won. *Messages* are those sent before there was a leader, and *steps* the inputs that all nodes took until then.
+//! An *election* is held whenever a node stands for it. A *split vote* is a term in which somebody
+//! stood and nobody won. *Messages* are those sent before there was a leader, and *steps* the
+//! inputs that all nodes took until then.
 //!
-//! Without delay nothing splits a vote in clusters of three and more: everybody gets the first candidate's request at
-//! the moment it stands. Two timers that go off in the same microsecond make two candidates, of which the first in
-//! order of place has every free vote; that is one more election held, and a split vote only if free votes are no
-//! majority any more, for which half of a cluster must stand in one microsecond.
+//! Without delay nothing splits a vote in clusters of three and more: everybody gets the first
+//! candidate's request at the moment it stands. Two timers that go off in the same microsecond make
+//! two candidates, of which the first in order of place has every free vote; that is one more
+//! election held, and a split vote only if free votes are no majority any more, for which half of a
+//! cluster must stand in one microsecond.
 //!
 //! # Virtual and real time
-//! In [`World::Threads`] each node is a thread with the driver that ships and messages go through memory, one cluster
-//! after the other, in as much time as elections take. Then messages include the leader's first to everybody, steps are
-//! only messages that were taken, and the same seed gives the same timeouts but not the same rows. In
-//! [`World::Processes`] each is a process with its own disk, over QUIC on the loopback interface, and what is measured
-//! is always how long it takes to replace a leader that was killed: a first election would be that of nodes which are
+//! In [`World::Threads`] each node is a thread with the driver that ships and messages go through
+//! memory, one cluster after the other, in as much time as elections take. Then messages include
+//! the leader's first to everybody, steps are only messages that were taken, and the same seed
+//! gives the same timeouts but not the same rows. In [`World::Processes`] each is a process with
+//! its own disk, over QUIC on the loopback interface, and what is measured is always how long it
+//! takes to replace a leader that was killed: a first election would be that of nodes which are
 //! still starting. Messages and steps are not counted then.
 //!
 //! # Decisions
-//! **No pre-vote unless asked for.** Decision: [`Settings::pre_vote`] is off by default, although the core's is on.
-//! Why: the study's nodes had none, and with it a candidate that cannot win does not stand, so elections held could not
-//! be compared. Without delay both take the same time. Would change if: the study were not what this is compared with.
+//! **No pre-vote unless asked for.** Decision: [`Settings::pre_vote`] is off by default, although
+//! the core's is on. Why: the study's nodes had none, and with it a candidate that cannot win does
+//! not stand, so elections held could not be compared. Without delay both take the same time. Would
+//! change if: the study were not what this is compared with.
 //!
-//! **Check-quorum stays on.** Decision: everything else is as in the core's settings. Why: it is the shipping core that
-//! is measured; in a first election there is no leader to be loyal to, and after a crash it costs time only where
-//! messages are late. Would change if: a study of that cost wanted it as a parameter.
+//! **Check-quorum stays on.** Decision: everything else is as in the core's settings. Why: it is
+//! the shipping core that is measured; in a first election there is no leader to be loyal to, and
+//! after a crash it costs time only where messages are late. Would change if: a study of that cost
+//! wanted it as a parameter.
 //!
-//! **Polling is the caller's.** Decision: a node with `--poll` is woken at its polls, and the core fires what is due
-//! whenever it is given anything. Why: the core has no timer of its own to be slow. So a message to a node whose timer
-//! is overdue makes it fire before its poll, unless the message sets the timer back, as a request for a vote does.
-//! Would change if: the theory and such clusters differed by more than chance.
+//! **Polling is the caller's.** Decision: a node with `--poll` is woken at its polls, and the core
+//! fires what is due whenever it is given anything. Why: the core has no timer of its own to be
+//! slow. So a message to a node whose timer is overdue makes it fire before its poll, unless the
+//! message sets the timer back, as a request for a vote does. Would change if: the theory and such
+//! clusters differed by more than chance.
 //!
-//! **Disks are instant.** Decision: a write is done when it is asked for. Why: the study had none, and what a disk adds
-//! can be added to a delay. Would change if: elections were bounded by disks.
+//! **Disks are instant.** Decision: a write is done when it is asked for. Why: the study had none,
+//! and what a disk adds can be added to a delay. Would change if: elections were bounded by disks.
 
 pub mod charts;
 mod cluster;
@@ -88,7 +96,8 @@ pub struct Settings {
     pub delay: Span,
     /// Share of messages that are lost, drawn for each run.
     pub loss: Share,
-    /// Nodes look at their election timers only this often, each with a phase of its own; zero: at once.
+    /// Nodes look at their election timers only this often, each with a phase of its own; zero: at
+    /// once.
     pub poll: Time,
     /// Ask before standing (thesis 9.6).
     pub pre_vote: bool,
@@ -129,7 +138,10 @@ impl Default for Settings {
     fn default() -> Self {
         let ms = |ms| Time(Duration::from_millis(ms));
         Settings {
-            timeout: Span { from: ms(150).0, to: ms(300).0 },
+            timeout: Span {
+                from: ms(150).0,
+                to: ms(300).0,
+            },
             heartbeat: ms(100),
             delay: Span::default(),
             loss: Share::default(),
@@ -154,9 +166,10 @@ impl Default for Study {
 }
 
 impl Settings {
-    /// What theory says about the mean time of a cluster of `nodes` without delay or loss, in milliseconds: until the
-    /// first election timer is noticed. After a crash one timer is missing, and all began with the last heartbeat, half
-    /// of the time between two before the crash in the mean.
+    /// What theory says about the mean time of a cluster of `nodes` without delay or loss, in
+    /// milliseconds: until the first election timer is noticed. After a crash one timer is missing,
+    /// and all began with the last heartbeat, half of the time between two before the crash in the
+    /// mean.
     #[must_use]
     pub fn theory_ms(&self, nodes: u64) -> f64 {
         if self.crash_leader {
@@ -180,8 +193,15 @@ impl Study {
     /// # Errors
     /// What cannot be, and what to do.
     pub fn check(&self) -> Result<(), String> {
-        let Study { sizes, reps, settings, .. } = self;
-        let runs = (sizes.0.len() as u64).checked_mul(*reps).filter(|runs| (1..=MOST_RUNS).contains(runs));
+        let Study {
+            sizes,
+            reps,
+            settings,
+            ..
+        } = self;
+        let runs = (sizes.0.len() as u64)
+            .checked_mul(*reps)
+            .filter(|runs| (1..=MOST_RUNS).contains(runs));
         if runs.is_none() {
             return Err(format!(
                 "{} sizes times {reps} repetitions are not between 1 and {MOST_RUNS} runs",
@@ -202,10 +222,13 @@ impl Study {
         }
         let alone = Membership::new([NodeId(1)]).map_err(|error| error.to_string())?;
         let config = settings.config(NodeId(1), alone, 0);
-        config.check().map_err(|error| format!("--timeout and --heartbeat: {error}"))
+        config
+            .check()
+            .map_err(|error| format!("--timeout and --heartbeat: {error}"))
     }
 
-    /// Runs all clusters on so many threads, on which the rows do not depend, and tells `done` the size after each run.
+    /// Runs all clusters on so many threads, on which the rows do not depend, and tells `done` the
+    /// size after each run.
     ///
     /// # Errors
     /// What [`Study::check`] finds, or why processes cannot be started.
@@ -213,7 +236,11 @@ impl Study {
         self.check()?;
         let reps = self.reps as usize;
         // In real time one cluster after the other, or they would wait for each other's cores.
-        let threads = if self.world == World::Virtual { threads } else { 1 };
+        let threads = if self.world == World::Virtual {
+            threads
+        } else {
+            1
+        };
         let outcomes = spread::spread(threads, self.sizes.0.len() * reps, |number| {
             let nodes = self.sizes.0[number / reps];
             let outcome = self.one(nodes, (number % reps) as u64);
@@ -221,9 +248,16 @@ impl Study {
             outcome
         });
         let outcomes = outcomes.into_iter().collect::<Result<Vec<_>, _>>()?;
-        let of_size =
-            |(nodes, runs): (&u64, &[Outcome])| Row::new(*nodes, self.settings.theory_ms(*nodes), runs.to_vec());
-        Ok(self.sizes.0.iter().zip(outcomes.chunks(reps)).map(of_size).collect())
+        let of_size = |(nodes, runs): (&u64, &[Outcome])| {
+            Row::new(*nodes, self.settings.theory_ms(*nodes), runs.to_vec())
+        };
+        Ok(self
+            .sizes
+            .0
+            .iter()
+            .zip(outcomes.chunks(reps))
+            .map(of_size)
+            .collect())
     }
 
     /// One cluster, of a study that was checked.
@@ -239,8 +273,23 @@ impl Study {
     /// Everything that decides the rows, for programs.
     #[must_use]
     pub fn json(&self) -> Value {
-        let Study { sizes, reps, seed, settings, world } = self;
-        let Settings { timeout, heartbeat, delay, loss, poll, pre_vote, crash_leader, limit } = settings;
+        let Study {
+            sizes,
+            reps,
+            seed,
+            settings,
+            world,
+        } = self;
+        let Settings {
+            timeout,
+            heartbeat,
+            delay,
+            loss,
+            poll,
+            pre_vote,
+            crash_leader,
+            limit,
+        } = settings;
         let ms = |duration: Duration| duration.as_micros() as f64 / 1e3;
         json!({
             "sizes": sizes.0, "reps": reps, "seed": seed, "world": world.name(),
@@ -253,10 +302,29 @@ impl Study {
     /// The options that say the same on a command line.
     #[must_use]
     pub fn options(&self) -> String {
-        let Study { sizes, reps, seed, settings, world } = self;
-        let Settings { timeout, heartbeat, delay, loss, poll, pre_vote, crash_leader, limit } = settings;
+        let Study {
+            sizes,
+            reps,
+            seed,
+            settings,
+            world,
+        } = self;
+        let Settings {
+            timeout,
+            heartbeat,
+            delay,
+            loss,
+            poll,
+            pre_vote,
+            crash_leader,
+            limit,
+        } = settings;
         let pre_vote = if *pre_vote { "on" } else { "off" };
-        let crash = if *crash_leader && *world != World::Processes { " --crash-leader" } else { "" };
+        let crash = if *crash_leader && *world != World::Processes {
+            " --crash-leader"
+        } else {
+            ""
+        };
         let (sizes, world) = match world {
             World::Virtual => (format!("--sizes {sizes}"), ""),
             World::Threads => (format!("--sizes {sizes}"), " --threads"),

@@ -1,9 +1,9 @@
-//! The next leader after one was killed, among real processes: the node that ships, on real disks, over QUIC on the
-//! loopback interface.
+//! The next leader after one was killed, among real processes: the node that ships, on real disks,
+//! over QUIC on the loopback interface.
 //!
-//! This program starts itself once for each node, with the words before `elections` on its command line and then
-//! `elections-node`. A node says on stdout when it stands and when it leads, and ends when its stdin does: whatever
-//! becomes of the experiment, no node outlives it.
+//! This program starts itself once for each node, with the words before `elections` on its command
+//! line and then `elections-node`. A node says on stdout when it stands and when it leads, and ends
+//! when its stdin does: whatever becomes of the experiment, no node outlives it.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -34,14 +34,15 @@ struct Said {
     at: Instant,
 }
 
-/// Starts one cluster, kills its first leader, and measures until the next leads. The seed decides what nodes draw, but
-/// not what machine and network make of it.
+/// Starts one cluster, kills its first leader, and measures until the next leads. The seed decides
+/// what nodes draw, but not what machine and network make of it.
 ///
 /// # Errors
 /// If nodes cannot be started.
 pub(super) fn replace_leader(settings: &Settings, size: u64, seed: u64) -> Result<Outcome, String> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let directory = tempfile::tempdir().map_err(|error| format!("no directory for nodes: {error}"))?;
+    let directory =
+        tempfile::tempdir().map_err(|error| format!("no directory for nodes: {error}"))?;
     let (say, heard) = channel();
     let mut nodes = start(settings, size, &mut rng, directory.path(), &say)?;
     drop(say);
@@ -55,11 +56,15 @@ pub(super) fn replace_leader(settings: &Settings, size: u64, seed: u64) -> Resul
     while let Some(newer) = leads(&heard, settled, leader.term, &mut Vec::new()) {
         leader = newer;
     }
-    nodes.0[leader.place].kill().map_err(|error| format!("the leader cannot be killed: {error}"))?;
+    nodes.0[leader.place]
+        .kill()
+        .map_err(|error| format!("the leader cannot be killed: {error}"))?;
     let (killed, mut stood) = (Instant::now(), Vec::new());
     let next = leads(&heard, limit(killed), leader.term, &mut stood);
     Ok(Outcome {
-        time: next.as_ref().map(|next| next.at.saturating_duration_since(killed)),
+        time: next
+            .as_ref()
+            .map(|next| next.at.saturating_duration_since(killed)),
         elections: stood.len() as u64,
         split_votes: split_votes(stood, next.map(|next| next.term)),
         ..Outcome::default()
@@ -67,7 +72,12 @@ pub(super) fn replace_leader(settings: &Settings, size: u64, seed: u64) -> Resul
 }
 
 /// The next that leads in a term after `after`, and in which such terms somebody stood until then.
-fn leads(heard: &Receiver<Said>, until: Instant, after: Term, stood: &mut Vec<Term>) -> Option<Said> {
+fn leads(
+    heard: &Receiver<Said>,
+    until: Instant,
+    after: Term,
+    stood: &mut Vec<Term>,
+) -> Option<Said> {
     loop {
         match heard.recv_timeout(until.saturating_duration_since(Instant::now())) {
             Ok(said) if said.term <= after => {}
@@ -86,11 +96,19 @@ fn start(
     say: &Sender<Said>,
 ) -> Result<Processes, String> {
     let mut nodes = Processes::default();
-    for (place, file) in processes::node_files(directory, size as usize, Timing::default(), rng)?.iter().enumerate() {
+    for (place, file) in processes::node_files(directory, size as usize, Timing::default(), rng)?
+        .iter()
+        .enumerate()
+    {
         let mut node = processes::again("elections", "elections-node")?
             .arg(file)
             .args(["--seed", &rng.random::<u64>().to_string()])
-            .args(["--timeout", &settings.timeout.to_string(), "--heartbeat", &settings.heartbeat.to_string()])
+            .args([
+                "--timeout",
+                &settings.timeout.to_string(),
+                "--heartbeat",
+                &settings.heartbeat.to_string(),
+            ])
             .args(["--pre-vote", if settings.pre_vote { "on" } else { "off" }])
             .spawn()
             .map_err(|error| format!("a node cannot be started: {error}"))?;
@@ -105,22 +123,39 @@ fn start(
 fn listen(place: usize, said: impl BufRead, say: &Sender<Said>) {
     for line in said.lines().map_while(Result::ok) {
         let words: Vec<_> = line.split(' ').collect();
-        let [what, term, ago] = words[..] else { continue };
-        let (Ok(term), Ok(ago)) = (term.parse(), ago.parse()) else { continue };
-        let at = Instant::now().checked_sub(Duration::from_micros(ago)).unwrap_or_else(Instant::now);
-        let said = Said { place, stands: what == "stands", term: Term(term), at };
+        let [what, term, ago] = words[..] else {
+            continue;
+        };
+        let (Ok(term), Ok(ago)) = (term.parse(), ago.parse()) else {
+            continue;
+        };
+        let at = Instant::now()
+            .checked_sub(Duration::from_micros(ago))
+            .unwrap_or_else(Instant::now);
+        let said = Said {
+            place,
+            stands: what == "stands",
+            term: Term(term),
+            at,
+        };
         if say.send(said).is_err() {
             return;
         }
     }
 }
 
-/// The life of one node: runs it until stdin ends, and says on stdout in which term it stands or leads, and how many
-/// microseconds ago that was: it looks at itself now and then. Until `favourite` has led, whoever leads hands over to it.
+/// The life of one node: runs it until stdin ends, and says on stdout in which term it stands or
+/// leads, and how many microseconds ago that was: it looks at itself now and then. Until
+/// `favourite` has led, whoever leads hands over to it.
 ///
 /// # Errors
 /// If it cannot be started, or has stopped.
-pub fn live(file: &Path, settings: &Settings, seed: u64, mut favourite: Option<NodeId>) -> Result<(), String> {
+pub fn live(
+    file: &Path,
+    settings: &Settings,
+    seed: u64,
+    mut favourite: Option<NodeId>,
+) -> Result<(), String> {
     let settings = |id, founding| settings.config(id, founding, seed);
     let mut node = processes::start_node(file, settings, Trace::default())?;
     let (wake, woken): (SyncSender<()>, _) = sync_channel(1);

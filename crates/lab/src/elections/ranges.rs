@@ -7,8 +7,8 @@ use std::time::Duration;
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
-/// Largest cluster of an experiment. A candidate and its voters exchange two messages for each node, and all of them
-/// are held in memory at once.
+/// Largest cluster of an experiment. A candidate and its voters exchange two messages for each
+/// node, and all of them are held in memory at once.
 pub const MOST_NODES: u64 = 10_000;
 
 /// Most sizes of one study.
@@ -27,7 +27,11 @@ impl FromStr for Sizes {
     /// Reads `3,13,53` and `3..193/10`, which is from 3 to 193 in steps of ten, both ends included.
     fn from_str(text: &str) -> Result<Self, String> {
         let number = |word: &str| {
-            let number = word.trim().parse().ok().filter(|size| (1..=MOST_NODES).contains(size));
+            let number = word
+                .trim()
+                .parse()
+                .ok()
+                .filter(|size| (1..=MOST_NODES).contains(size));
             number.ok_or_else(|| {
                 format!("`{word}` is no size of a cluster: give 1 to {MOST_NODES}, as in 3..193/10 or 3,13,53")
             })
@@ -61,7 +65,10 @@ impl fmt::Display for Sizes {
     /// As a list, or as a range where it is one.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let [first, second, .., last] = self.0[..]
-            && self.0.windows(2).all(|pair| pair[1] - pair[0] == second - first)
+            && self
+                .0
+                .windows(2)
+                .all(|pair| pair[1] - pair[0] == second - first)
         {
             return write!(f, "{first}..{last}/{}", second - first);
         }
@@ -93,7 +100,8 @@ impl fmt::Display for Time {
     }
 }
 
-/// From a shortest to a longest time, each in between equally likely: `0..20ms`, or `5ms` for always the same.
+/// From a shortest to a longest time, each in between equally likely: `0..20ms`, or `5ms` for
+/// always the same.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Span {
     /// The shortest.
@@ -119,10 +127,15 @@ impl FromStr for Span {
     fn from_str(text: &str) -> Result<Self, String> {
         let Some((from, to)) = text.split_once("..") else {
             let same = time(text, None)?;
-            return Ok(Span { from: same, to: same });
+            return Ok(Span {
+                from: same,
+                to: same,
+            });
         };
         // In `0..20ms` the unit counts for both.
-        let unit = to.trim().trim_start_matches(|letter: char| letter.is_ascii_digit() || letter == '.');
+        let unit = to
+            .trim()
+            .trim_start_matches(|letter: char| letter.is_ascii_digit() || letter == '.');
         let (to, from) = (time(to, None)?, time(from, Some(unit))?);
         if from > to {
             return Err(format!("`{text}` goes down: write the shorter time first"));
@@ -133,22 +146,32 @@ impl FromStr for Span {
 
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.from == self.to { Time(self.to).fmt(f) } else { write!(f, "{}..{}", Time(self.from), Time(self.to)) }
+        if self.from == self.to {
+            Time(self.to).fmt(f)
+        } else {
+            write!(f, "{}..{}", Time(self.from), Time(self.to))
+        }
     }
 }
 
-/// Whole microseconds, which is what moments are counted in. A number without a unit takes `unit`; 0 needs none.
+/// Whole microseconds, which is what moments are counted in. A number without a unit takes `unit`;
+/// 0 needs none.
 fn time(text: &str, unit: Option<&str>) -> Result<Duration, String> {
     let text = text.trim();
     let digits = text.trim_end_matches(char::is_alphabetic);
-    let help = || format!("`{text}` is no time: give a number and a unit, as in 150ms, 200us or 1.5s");
+    let help =
+        || format!("`{text}` is no time: give a number and a unit, as in 150ms, 200us or 1.5s");
     let number: f64 = digits.parse().map_err(|_| help())?;
     let seconds = match (&text[digits.len()..], unit) {
         ("s", _) | ("", Some("s")) => number,
         ("ms", _) | ("", Some("ms")) => number / 1e3,
         ("us", _) | ("", Some("us")) => number / 1e6,
         ("", _) if number == 0.0 => 0.0,
-        ("", _) => return Err(format!("`{text}` has no unit: write {text}ms, {text}us or {text}s")),
+        ("", _) => {
+            return Err(format!(
+                "`{text}` has no unit: write {text}ms, {text}us or {text}s"
+            ));
+        }
         _ => return Err(help()),
     };
     let micros = (seconds * 1e6).round();
@@ -179,9 +202,18 @@ impl FromStr for Share {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let help = || format!("`{text}` is no share: give percents, as in 5% or 0..10%");
-        let number = text.trim().strip_suffix('%').or((text.trim() == "0").then_some("0")).ok_or_else(help)?;
+        let number = text
+            .trim()
+            .strip_suffix('%')
+            .or((text.trim() == "0").then_some("0"))
+            .ok_or_else(help)?;
         let (from, to) = number.split_once("..").unwrap_or((number, number));
-        let percents = |word: &str| word.trim().trim_end_matches('%').parse::<f64>().map_err(|_| help());
+        let percents = |word: &str| {
+            word.trim()
+                .trim_end_matches('%')
+                .parse::<f64>()
+                .map_err(|_| help())
+        };
         let (from, to) = (percents(from)?, percents(to)?);
         if !(0.0..=100.0).contains(&from) || !(0.0..=100.0).contains(&to) {
             return Err(format!("`{text}` is not between 0% and 100%"));
@@ -189,7 +221,10 @@ impl FromStr for Share {
         if from > to {
             return Err(format!("`{text}` goes down: write the smaller share first"));
         }
-        Ok(Share { from: from / 100.0, to: to / 100.0 })
+        Ok(Share {
+            from: from / 100.0,
+            to: to / 100.0,
+        })
     }
 }
 
@@ -209,9 +244,15 @@ mod tests {
     use super::*;
 
     fn same<T: FromStr<Err = String> + fmt::Display>(text: &str) -> String {
-        let parsed = text.parse::<T>().unwrap_or_else(|error| panic!("{text}: {error}"));
+        let parsed = text
+            .parse::<T>()
+            .unwrap_or_else(|error| panic!("{text}: {error}"));
         let printed = parsed.to_string();
-        assert_eq!(printed.parse::<T>().unwrap().to_string(), printed, "what is printed is read again");
+        assert_eq!(
+            printed.parse::<T>().unwrap().to_string(),
+            printed,
+            "what is printed is read again"
+        );
         printed
     }
 
@@ -220,7 +261,10 @@ mod tests {
         assert_eq!("3..193/10".parse::<Sizes>().unwrap().0.len(), 20);
         assert_eq!("3..9/2".parse::<Sizes>().unwrap().0, [3, 5, 7, 9]);
         assert_eq!("53,3,13,3".parse::<Sizes>().unwrap().0, [3, 13, 53]);
-        assert_eq!((same::<Sizes>("3..193/10"), same::<Sizes>("3,13,53")), ("3..193/10".into(), "3,13,53".into()));
+        assert_eq!(
+            (same::<Sizes>("3..193/10"), same::<Sizes>("3,13,53")),
+            ("3..193/10".into(), "3,13,53".into())
+        );
         for (wrong, hint) in [
             ("0", "1 to 10000"),
             ("9..3", "write 3..9"),
@@ -229,19 +273,61 @@ mod tests {
             ("", "no size"),
             ("1..10000", "too many"),
         ] {
-            assert!(wrong.parse::<Sizes>().unwrap_err().contains(hint), "{wrong}: {:?}", wrong.parse::<Sizes>());
+            assert!(
+                wrong.parse::<Sizes>().unwrap_err().contains(hint),
+                "{wrong}: {:?}",
+                wrong.parse::<Sizes>()
+            );
         }
     }
 
     #[test]
     fn times_have_units_and_a_range_may_name_it_once() {
-        let (ms, span) = (Duration::from_millis, |text: &str| text.parse::<Span>().unwrap());
-        assert_eq!(span("0..20ms"), Span { from: ms(0), to: ms(20) });
-        assert_eq!(span("150..300ms"), Span { from: ms(150), to: ms(300) });
-        assert_eq!(span("500us..2ms"), Span { from: Duration::from_micros(500), to: ms(2) });
-        assert_eq!(span("0.5..1s"), Span { from: ms(500), to: ms(1_000) });
-        assert_eq!((span("5ms"), span("0")), (Span { from: ms(5), to: ms(5) }, Span::default()));
-        assert_eq!((same::<Span>("0..20ms"), same::<Time>("1.5s")), ("0..20ms".into(), "1500ms".into()));
+        let (ms, span) = (Duration::from_millis, |text: &str| {
+            text.parse::<Span>().unwrap()
+        });
+        assert_eq!(
+            span("0..20ms"),
+            Span {
+                from: ms(0),
+                to: ms(20)
+            }
+        );
+        assert_eq!(
+            span("150..300ms"),
+            Span {
+                from: ms(150),
+                to: ms(300)
+            }
+        );
+        assert_eq!(
+            span("500us..2ms"),
+            Span {
+                from: Duration::from_micros(500),
+                to: ms(2)
+            }
+        );
+        assert_eq!(
+            span("0.5..1s"),
+            Span {
+                from: ms(500),
+                to: ms(1_000)
+            }
+        );
+        assert_eq!(
+            (span("5ms"), span("0")),
+            (
+                Span {
+                    from: ms(5),
+                    to: ms(5)
+                },
+                Span::default()
+            )
+        );
+        assert_eq!(
+            (same::<Span>("0..20ms"), same::<Time>("1.5s")),
+            ("0..20ms".into(), "1500ms".into())
+        );
         for (wrong, hint) in [
             ("20", "write 20ms"),
             ("20..0ms", "goes down"),
@@ -251,19 +337,38 @@ mod tests {
             ("2..", "number and a unit"),
             ("3601s", "an hour"),
         ] {
-            assert!(wrong.parse::<Span>().unwrap_err().contains(hint), "{wrong}: {:?}", wrong.parse::<Span>());
+            assert!(
+                wrong.parse::<Span>().unwrap_err().contains(hint),
+                "{wrong}: {:?}",
+                wrong.parse::<Span>()
+            );
         }
     }
 
     #[test]
     fn shares_are_percents() {
-        assert_eq!("0..10%".parse::<Share>().unwrap(), Share { from: 0.0, to: 0.1 });
         assert_eq!(
-            (same::<Share>("5%"), same::<Share>("0"), same::<Share>("0..10%")),
+            "0..10%".parse::<Share>().unwrap(),
+            Share { from: 0.0, to: 0.1 }
+        );
+        assert_eq!(
+            (
+                same::<Share>("5%"),
+                same::<Share>("0"),
+                same::<Share>("0..10%")
+            ),
             ("5%".into(), "0%".into(), "0..10%".into())
         );
-        for (wrong, hint) in [("5", "percents"), ("10..5%", "goes down"), ("101%", "between"), ("x%", "percents")] {
-            assert!(wrong.parse::<Share>().unwrap_err().contains(hint), "{wrong}");
+        for (wrong, hint) in [
+            ("5", "percents"),
+            ("10..5%", "goes down"),
+            ("101%", "between"),
+            ("x%", "percents"),
+        ] {
+            assert!(
+                wrong.parse::<Share>().unwrap_err().contains(hint),
+                "{wrong}"
+            );
         }
     }
 }

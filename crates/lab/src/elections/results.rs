@@ -7,11 +7,12 @@ use crate::report::document::number;
 use crate::report::statistics::Growth;
 use crate::report::table::Table;
 
-/// Name of the document's shape. Its rows have at least `nodes`, `time_ms_mean`, `time_ms_median`, `time_ms_p95`,
-/// `elections_mean`, `split_votes`, `messages_mean` and `theory_ms`.
+/// Name of the document's shape. Its rows have at least `nodes`, `time_ms_mean`, `time_ms_median`,
+/// `time_ms_p95`, `elections_mean`, `split_votes`, `messages_mean` and `theory_ms`.
 pub const SCHEMA: &str = "raftian.lab.elections/1";
 
-/// What can be asked about with `--assert`: over all sizes, but for means of the largest and smallest cluster.
+/// What can be asked about with `--assert`: over all sizes, but for means of the largest and
+/// smallest cluster.
 pub const QUANTITIES: [&str; 12] = [
     "max_elections",
     "mean_elections",
@@ -32,7 +33,10 @@ pub const QUANTITIES: [&str; 12] = [
 pub fn quantities(rows: &[Row]) -> [(&'static str, f64); 12] {
     let mean = |values: Vec<f64>| values.iter().sum::<f64>() / values.len() as f64;
     let most = |values: Vec<f64>| values.into_iter().reduce(f64::max).unwrap_or(f64::NAN);
-    let time = |row: Option<&Row>| row.and_then(|row| row.time_ms).map_or(f64::NAN, |time| time.mean);
+    let time = |row: Option<&Row>| {
+        row.and_then(|row| row.time_ms)
+            .map_or(f64::NAN, |time| time.mean)
+    };
     let elections = || rows.iter().filter_map(|row| row.elections);
     let times = || rows.iter().filter_map(|row| row.time_ms);
     let exponent = |growth: Option<Growth>| growth.map_or(f64::NAN, |growth| growth.exponent);
@@ -45,8 +49,18 @@ pub fn quantities(rows: &[Row]) -> [(&'static str, f64); 12] {
         mean(times().map(|time| time.mean).collect()),
         time(rows.first()),
         time(rows.last()),
-        most(rows.iter().filter_map(Row::off_percent).map(f64::abs).collect()),
-        mean(rows.iter().filter_map(|row| row.messages).map(|messages| messages.mean).collect()),
+        most(
+            rows.iter()
+                .filter_map(Row::off_percent)
+                .map(f64::abs)
+                .collect(),
+        ),
+        mean(
+            rows.iter()
+                .filter_map(|row| row.messages)
+                .map(|messages| messages.mean)
+                .collect(),
+        ),
         exponent(messages_growth(rows)),
         exponent(steps_growth(rows)),
     ];
@@ -56,13 +70,23 @@ pub fn quantities(rows: &[Row]) -> [(&'static str, f64); 12] {
 /// How messages grow with the size of a cluster: the study's tables say O(n).
 #[must_use]
 pub fn messages_growth(rows: &[Row]) -> Option<Growth> {
-    Growth::of(&rows.iter().filter_map(|row| Some((row.nodes as f64, row.messages?.mean))).collect::<Vec<_>>())
+    Growth::of(
+        &rows
+            .iter()
+            .filter_map(|row| Some((row.nodes as f64, row.messages?.mean)))
+            .collect::<Vec<_>>(),
+    )
 }
 
 /// How steps grow with the size of a cluster.
 #[must_use]
 pub fn steps_growth(rows: &[Row]) -> Option<Growth> {
-    Growth::of(&rows.iter().filter_map(|row| Some((row.nodes as f64, row.steps?.mean))).collect::<Vec<_>>())
+    Growth::of(
+        &rows
+            .iter()
+            .filter_map(|row| Some((row.nodes as f64, row.steps?.mean)))
+            .collect::<Vec<_>>(),
+    )
 }
 
 /// The rows for people.
@@ -77,32 +101,65 @@ pub fn table(rows: &[Row]) -> Table {
 #[must_use]
 pub fn remarks(study: &Study, rows: &[Row]) -> Vec<String> {
     let mut remarks = Vec::new();
-    for (what, growth) in [("messages", messages_growth(rows)), ("steps", steps_growth(rows))] {
-        if let Some(Growth { exponent, slope, intercept }) = growth {
-            remarks.push(format!("{what} grow as n^{exponent:.2}; as a line, {slope:.2} n {intercept:+.1}"));
+    for (what, growth) in [
+        ("messages", messages_growth(rows)),
+        ("steps", steps_growth(rows)),
+    ] {
+        if let Some(Growth {
+            exponent,
+            slope,
+            intercept,
+        }) = growth
+        {
+            remarks.push(format!(
+                "{what} grow as n^{exponent:.2}; as a line, {slope:.2} n {intercept:+.1}"
+            ));
         }
     }
     if !study.settings.is_ideal() {
         remarks.push("theory is that of clusters without delay and loss".to_owned());
     }
     for row in rows.iter().filter(|row| row.unfinished > 0) {
-        let Row { nodes, unfinished, runs, .. } = row;
+        let Row {
+            nodes,
+            unfinished,
+            runs,
+            ..
+        } = row;
         let limit = study.settings.limit;
-        remarks.push(format!("{unfinished} of {} clusters of {nodes} nodes had no leader within {limit}", runs.len()));
+        remarks.push(format!(
+            "{unfinished} of {} clusters of {nodes} nodes had no leader within {limit}",
+            runs.len()
+        ));
     }
     remarks
 }
 
-/// Every run in a line: size of the cluster, number of the run, seconds to the leader (empty if there was none),
-/// elections held, and what else was counted.
+/// Every run in a line: size of the cluster, number of the run, seconds to the leader (empty if
+/// there was none), elections held, and what else was counted.
 #[must_use]
 pub fn csv(rows: &[Row]) -> String {
-    let heads =
-        ["cluster_size", "run", "time_to_leader_s", "elections_held", "split_votes", "messages", "steps", "theory_s"];
+    let heads = [
+        "cluster_size",
+        "run",
+        "time_to_leader_s",
+        "elections_held",
+        "split_votes",
+        "messages",
+        "steps",
+        "theory_s",
+    ];
     let lines = rows.iter().flat_map(|row| {
         (1..).zip(&row.runs).map(|(run, outcome)| {
-            let time = outcome.time.map_or(String::new(), |time| format!("{:.6}", time.as_secs_f64()));
-            let counts = [outcome.elections, outcome.split_votes, outcome.messages, outcome.steps];
+            let time = outcome
+                .time
+                .map_or(String::new(), |time| format!("{:.6}", time.as_secs_f64()));
+            let counts = [
+                outcome.elections,
+                outcome.split_votes,
+                outcome.messages,
+                outcome.steps,
+            ];
             let counts = counts.map(|count| count.to_string());
             let mut line = vec![row.nodes.to_string(), i32::to_string(&run), time];
             line.extend(counts);
@@ -122,8 +179,16 @@ pub fn more(rows: &[Row]) -> Map<String, Value> {
             json!({ "exponent": number(exponent), "slope": number(slope), "intercept": number(intercept) })
         })
     };
-    let quantities: Map<_, _> =
-        quantities(rows).iter().map(|(name, value)| ((*name).to_owned(), number(*value))).collect();
-    let growth = json!({ "messages": growth(messages_growth(rows)), "steps": growth(steps_growth(rows)) });
-    [("growth".to_owned(), growth), ("quantities".to_owned(), Value::Object(quantities))].into_iter().collect()
+    let quantities: Map<_, _> = quantities(rows)
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), number(*value)))
+        .collect();
+    let growth =
+        json!({ "messages": growth(messages_growth(rows)), "steps": growth(steps_growth(rows)) });
+    [
+        ("growth".to_owned(), growth),
+        ("quantities".to_owned(), Value::Object(quantities)),
+    ]
+    .into_iter()
+    .collect()
 }

@@ -13,7 +13,8 @@ pub struct Row {
     pub nodes: u64,
     /// What came of each cluster.
     pub runs: Vec<Outcome>,
-    /// Clusters without a leader at the end of their time; they count in nothing below but split votes.
+    /// Clusters without a leader at the end of their time; they count in nothing below but split
+    /// votes.
     pub unfinished: u64,
     /// Time to elect in milliseconds; `None` if no cluster had a leader in time.
     pub time_ms: Option<Summary>,
@@ -47,12 +48,18 @@ pub const COLUMNS: [(&str, &str); 11] = [
 impl Row {
     pub(super) fn new(nodes: u64, theory_ms: f64, runs: Vec<Outcome>) -> Self {
         let elected = || runs.iter().filter_map(|run| Some((run, run.time?)));
-        let summary = |of: fn(&Outcome) -> u64| Summary::of(elected().map(|(run, _)| of(run) as f64).collect());
+        let summary = |of: fn(&Outcome) -> u64| {
+            Summary::of(elected().map(|(run, _)| of(run) as f64).collect())
+        };
         let counted = |summary: &Summary| summary.max > 0.0;
         Row {
             nodes,
             unfinished: (runs.len() - elected().count()) as u64,
-            time_ms: Summary::of(elected().map(|(_, time)| time.as_secs_f64() * 1e3).collect()),
+            time_ms: Summary::of(
+                elected()
+                    .map(|(_, time)| time.as_secs_f64() * 1e3)
+                    .collect(),
+            ),
             elections: summary(|run| run.elections),
             split_votes: runs.iter().map(|run| run.split_votes).sum(),
             messages: summary(|run| run.messages).filter(counted),
@@ -65,14 +72,16 @@ impl Row {
     /// By how many percent the mean time is off the theory.
     #[must_use]
     pub fn off_percent(&self) -> Option<f64> {
-        self.time_ms.map(|time| (time.mean / self.theory_ms - 1.0) * 100.0)
+        self.time_ms
+            .map(|time| (time.mean / self.theory_ms - 1.0) * 100.0)
     }
 
     /// For people, below [`COLUMNS`].
     #[must_use]
     pub fn cells(&self) -> Vec<String> {
-        let tell =
-            |value: Option<f64>, digits: usize| value.map_or("-".to_owned(), |value| format!("{value:.digits$}"));
+        let tell = |value: Option<f64>, digits: usize| {
+            value.map_or("-".to_owned(), |value| format!("{value:.digits$}"))
+        };
         let (time, elections) = (self.time_ms, self.elections);
         vec![
             self.nodes.to_string(),
@@ -80,7 +89,8 @@ impl Row {
             tell(time.map(|time| time.median), 1),
             tell(time.map(|time| time.p95), 1),
             tell(Some(self.theory_ms), 1),
-            self.off_percent().map_or("-".to_owned(), |off| format!("{off:+.1}")),
+            self.off_percent()
+                .map_or("-".to_owned(), |off| format!("{off:+.1}")),
             tell(elections.map(|elections| elections.mean), 2),
             tell(elections.map(|elections| elections.max), 0),
             self.split_votes.to_string(),
@@ -92,7 +102,9 @@ impl Row {
     /// For programs.
     #[must_use]
     pub fn json(&self) -> Value {
-        let of = |summary: Option<Summary>, pick: fn(Summary) -> f64| summary.map(|summary| number(pick(summary)));
+        let of = |summary: Option<Summary>, pick: fn(Summary) -> f64| {
+            summary.map(|summary| number(pick(summary)))
+        };
         json!({
             "nodes": self.nodes,
             "runs": self.runs.len(),

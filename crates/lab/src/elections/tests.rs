@@ -3,20 +3,34 @@
 use super::*;
 
 fn study(sizes: &str, reps: u64, change: impl Fn(&mut Settings)) -> Study {
-    let mut study = Study { sizes: sizes.parse().unwrap(), reps, ..Study::default() };
+    let mut study = Study {
+        sizes: sizes.parse().unwrap(),
+        reps,
+        ..Study::default()
+    };
     change(&mut study.settings);
     study
 }
 
-/// Every mean is within four standard errors of theory, which one in ten thousand would exceed by chance.
+/// Every mean is within four standard errors of theory, which one in ten thousand would exceed by
+/// chance.
 fn agrees(study: &Study) {
     for row in study.run(2, &|_| ()).unwrap() {
-        let times: Vec<_> = row.runs.iter().map(|run| run.time.expect("a leader").as_secs_f64() * 1e3).collect();
+        let times: Vec<_> = row
+            .runs
+            .iter()
+            .map(|run| run.time.expect("a leader").as_secs_f64() * 1e3)
+            .collect();
         let (count, mean) = (times.len() as f64, row.time_ms.unwrap().mean);
         let variance = times.iter().map(|time| (time - mean).powi(2)).sum::<f64>() / (count - 1.0);
         let bound = 4.0 * (variance / count).sqrt();
         let off = (mean - row.theory_ms).abs();
-        assert!(off < bound, "{} nodes: {mean} ms, by theory {} ms, at most {bound} apart", row.nodes, row.theory_ms);
+        assert!(
+            off < bound,
+            "{} nodes: {mean} ms, by theory {} ms, at most {bound} apart",
+            row.nodes,
+            row.theory_ms
+        );
     }
 }
 
@@ -31,28 +45,43 @@ fn the_first_leader_is_the_first_timeout() {
 
 #[test]
 fn a_poll_delays_the_first_timeout_as_theory_says() {
-    agrees(&study("3,13,53,193", 300, |settings| settings.poll = "50ms".parse().unwrap()));
+    agrees(&study("3,13,53,193", 300, |settings| {
+        settings.poll = "50ms".parse().unwrap()
+    }));
 }
 
 #[test]
 fn a_crashed_leader_is_replaced_as_theory_says() {
-    agrees(&study("3,13,53", 300, |settings| settings.crash_leader = true));
+    agrees(&study("3,13,53", 300, |settings| {
+        settings.crash_leader = true
+    }));
 }
 
 /// Two timers in one microsecond are two candidates, and the first has every free vote.
 #[test]
 fn equal_timeouts_hold_more_elections_and_split_no_vote() {
-    let rows =
-        study("101", 100, |settings| settings.timeout = "150ms..151ms".parse().unwrap()).run(2, &|_| ()).unwrap();
-    assert!(rows[0].elections.unwrap().max > 1.0, "{:?}", rows[0].elections);
+    let rows = study("101", 100, |settings| {
+        settings.timeout = "150ms..151ms".parse().unwrap()
+    })
+    .run(2, &|_| ())
+    .unwrap();
+    assert!(
+        rows[0].elections.unwrap().max > 1.0,
+        "{:?}",
+        rows[0].elections
+    );
     assert_eq!((rows[0].split_votes, rows[0].unfinished), (0, 0));
 }
 
 #[test]
 fn pre_vote_takes_no_time_where_messages_take_none() {
     let times = |pre_vote| {
-        let rows = study("3,13,53", 20, |settings| settings.pre_vote = pre_vote).run(2, &|_| ()).unwrap();
-        rows.iter().flat_map(|row| row.runs.iter().map(|run| run.time)).collect::<Vec<_>>()
+        let rows = study("3,13,53", 20, |settings| settings.pre_vote = pre_vote)
+            .run(2, &|_| ())
+            .unwrap();
+        rows.iter()
+            .flat_map(|row| row.runs.iter().map(|run| run.time))
+            .collect::<Vec<_>>()
     };
     assert_eq!(times(true), times(false));
 }
@@ -64,7 +93,11 @@ fn delay_and_loss_split_votes_and_still_elect() {
     };
     let rows = study("5,33", 40, rough).run(2, &|_| ()).unwrap();
     assert!(rows.iter().all(|row| row.unfinished == 0));
-    assert!(rows[1].elections.unwrap().mean > 1.5, "{:?}", rows[1].elections);
+    assert!(
+        rows[1].elections.unwrap().mean > 1.5,
+        "{:?}",
+        rows[1].elections
+    );
     assert!(rows[1].time_ms.unwrap().mean > rows[1].theory_ms);
     assert!(rows.iter().map(|row| row.split_votes).sum::<u64>() > 0);
 }
@@ -81,26 +114,51 @@ fn without_messages_there_is_no_leader_and_the_run_ends() {
 
 #[test]
 fn rows_depend_on_the_seed_and_not_on_the_threads() {
-    let rough = study("3,13", 30, |settings| settings.delay = "0..20ms".parse().unwrap());
-    assert_eq!(rough.run(1, &|_| ()).unwrap(), rough.run(5, &|_| ()).unwrap());
-    assert_ne!(rough.run(1, &|_| ()).unwrap(), Study { seed: 2, ..rough.clone() }.run(1, &|_| ()).unwrap());
+    let rough = study("3,13", 30, |settings| {
+        settings.delay = "0..20ms".parse().unwrap()
+    });
+    assert_eq!(
+        rough.run(1, &|_| ()).unwrap(),
+        rough.run(5, &|_| ()).unwrap()
+    );
+    assert_ne!(
+        rough.run(1, &|_| ()).unwrap(),
+        Study {
+            seed: 2,
+            ..rough.clone()
+        }
+        .run(1, &|_| ())
+        .unwrap()
+    );
 }
 
 /// Real time is at the machine's mercy, so little is asked of it.
 #[test]
 fn nodes_on_threads_elect_a_leader_too() {
-    let study = Study { world: World::Threads, ..study("1,5", 2, |_| ()) };
+    let study = Study {
+        world: World::Threads,
+        ..study("1,5", 2, |_| ())
+    };
     for row in study.run(2, &|_| ()).unwrap() {
         assert_eq!(row.unfinished, 0, "{row:?}");
-        assert!(row.time_ms.unwrap().mean >= 150.0 && row.elections.unwrap().mean >= 1.0, "{row:?}");
+        assert!(
+            row.time_ms.unwrap().mean >= 150.0 && row.elections.unwrap().mean >= 1.0,
+            "{row:?}"
+        );
     }
 }
 
 #[test]
 fn messages_and_steps_grow_with_the_number_of_nodes() {
     let rows = study("53..193/20", 3, |_| ()).run(2, &|_| ()).unwrap();
-    let (messages, steps) = (results::messages_growth(&rows).unwrap(), results::steps_growth(&rows).unwrap());
-    assert!((messages.slope - 2.0).abs() < 0.01, "a request and a vote for each: {messages:?}");
+    let (messages, steps) = (
+        results::messages_growth(&rows).unwrap(),
+        results::steps_growth(&rows).unwrap(),
+    );
+    assert!(
+        (messages.slope - 2.0).abs() < 0.01,
+        "a request and a vote for each: {messages:?}"
+    );
     assert!(
         (0.95..1.05).contains(&messages.exponent) && (0.95..1.05).contains(&steps.exponent),
         "{messages:?} {steps:?}"
@@ -114,17 +172,42 @@ fn what_cannot_be_run_is_told() {
         assert!(error.contains(hint), "{error}");
     };
     assert_eq!(Study::default().check(), Ok(()));
-    refused(study("1,3", 1, |settings| settings.crash_leader = true), "3 nodes and more");
+    refused(
+        study("1,3", 1, |settings| settings.crash_leader = true),
+        "3 nodes and more",
+    );
     refused(study("3", 0, |_| ()), "not between 1 and");
     refused(study("3,5", u64::MAX, |_| ()), "not between 1 and");
-    refused(study("3", 1, |settings| settings.timeout = "50..90ms".parse().unwrap()), "heartbeat");
-    let on_threads = |study: Study| Study { world: World::Threads, ..study };
-    refused(on_threads(study("3", 1, |settings| settings.crash_leader = true)), "leave --crash-leader out");
+    refused(
+        study("3", 1, |settings| {
+            settings.timeout = "50..90ms".parse().unwrap()
+        }),
+        "heartbeat",
+    );
+    let on_threads = |study: Study| Study {
+        world: World::Threads,
+        ..study
+    };
+    refused(
+        on_threads(study("3", 1, |settings| settings.crash_leader = true)),
+        "leave --crash-leader out",
+    );
     refused(on_threads(study("1001", 1, |_| ())), "at most 1000");
-    let processes = |study: Study| Study { world: World::Processes, ..study };
+    let processes = |study: Study| Study {
+        world: World::Processes,
+        ..study
+    };
     refused(processes(study("10", 1, |_| ())), "3 to 9");
-    refused(processes(study("3", 1, |settings| settings.poll = "50ms".parse().unwrap())), "leave --delay");
-    refused(study("3", 1, |settings| settings.limit = "300ms".parse().unwrap()), "--limit");
+    refused(
+        processes(study("3", 1, |settings| {
+            settings.poll = "50ms".parse().unwrap()
+        })),
+        "leave --delay",
+    );
+    refused(
+        study("3", 1, |settings| settings.limit = "300ms".parse().unwrap()),
+        "--limit",
+    );
 }
 
 #[test]
@@ -134,7 +217,10 @@ fn what_is_written_has_the_shape_that_was_promised() {
     let csv = results::csv(&rows);
     let lines: Vec<_> = csv.lines().collect();
     assert!(lines[0].starts_with("cluster_size,run,time_to_leader_s,elections_held,"));
-    assert_eq!((lines.len(), lines[4].split(',').take(2).collect::<Vec<_>>()), (5, vec!["13", "2"]));
+    assert_eq!(
+        (lines.len(), lines[4].split(',').take(2).collect::<Vec<_>>()),
+        (5, vec!["13", "2"])
+    );
     let row = rows[0].json();
     for name in [
         "nodes",
@@ -148,5 +234,10 @@ fn what_is_written_has_the_shape_that_was_promised() {
     ] {
         assert!(row[name].is_number(), "{name} in {row}");
     }
-    assert!(results::table(&rows).lines().lines().all(|line| line.len() <= 100));
+    assert!(
+        results::table(&rows)
+            .lines()
+            .lines()
+            .all(|line| line.len() <= 100)
+    );
 }

@@ -1,5 +1,5 @@
-//! One cluster in real time: each node is a thread with the driver that ships, messages go through memory, disks are
-//! instant.
+//! One cluster in real time: each node is a thread with the driver that ships, messages go through
+//! memory, disks are instant.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,7 +11,9 @@ use raftian_node::Clock;
 use raftian_node::driver::Driver;
 use raftian_node::links::Links;
 use raftian_node::store::MemoryStore;
-use raftian_raft::{Config, Decision, Membership, Message, Moment, NodeId, Restored, RoleKind, Term};
+use raftian_raft::{
+    Config, Decision, Membership, Message, Moment, NodeId, Restored, RoleKind, Term,
+};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
@@ -19,21 +21,22 @@ use super::cluster::{polled, split_votes};
 use super::ranges::Span;
 use super::{Outcome, Settings};
 
-/// Messages that may wait for one node: many times what all others send it in one election. Beyond them the newest is
-/// lost.
+/// Messages that may wait for one node: many times what all others send it in one election. Beyond
+/// them the newest is lost.
 const INBOX: usize = 65_536;
 
 /// How often the end is looked for, beside being told of it.
 const GLANCE: Duration = Duration::from_millis(50);
 
-/// Runs one cluster until it has a leader or its time is up, in as many threads as it has nodes. The seed decides what
-/// nodes and links draw, but not what the machine makes of it.
+/// Runs one cluster until it has a leader or its time is up, in as many threads as it has nodes.
+/// The seed decides what nodes and links draw, but not what the machine makes of it.
 ///
 /// # Panics
 /// If the system gives no more threads.
 pub(super) fn elect(settings: &Settings, size: u64, seed: u64) -> Outcome {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let membership = Membership::crowd((1..=size).map(NodeId)).expect("a study has no empty cluster");
+    let membership =
+        Membership::crowd((1..=size).map(NodeId)).expect("a study has no empty cluster");
     let loss = settings.loss.draw(&mut rng);
     let poll = settings.poll.0.as_micros() as u64;
     let hall = Arc::new(Hall::new(size as usize));
@@ -42,9 +45,19 @@ pub(super) fn elect(settings: &Settings, size: u64, seed: u64) -> Outcome {
     thread::scope(|scope| {
         for place in 0..size {
             let config = settings.config(NodeId(place + 1), membership.clone(), rng.random());
-            let phase = if poll == 0 { 0 } else { rng.random_range(0..poll) };
+            let phase = if poll == 0 {
+                0
+            } else {
+                rng.random_range(0..poll)
+            };
             let own = ChaCha8Rng::seed_from_u64(rng.random());
-            let post = Post { place: place as usize, hall: Arc::clone(&hall), delay: settings.delay, loss, rng: own };
+            let post = Post {
+                place: place as usize,
+                hall: Arc::clone(&hall),
+                delay: settings.delay,
+                loss,
+                rng: own,
+            };
             let (hall, start) = (&hall, &start);
             scope.spawn(move || {
                 // Each is set once, by its own thread.
@@ -55,7 +68,8 @@ pub(super) fn elect(settings: &Settings, size: u64, seed: u64) -> Outcome {
         }
         start.wait();
         let began = hall.clock.now();
-        while !hall.over.load(Ordering::Acquire) && hall.clock.now().since(began) < settings.limit.0 {
+        while !hall.over.load(Ordering::Acquire) && hall.clock.now().since(began) < settings.limit.0
+        {
             thread::park_timeout(GLANCE);
         }
         hall.end();
@@ -78,7 +92,8 @@ struct Hall {
     taken: AtomicU64,
 }
 
-/// Messages on their way to one node, by the moment they arrive and a number that keeps their order.
+/// Messages on their way to one node, by the moment they arrive and a number that keeps their
+/// order.
 #[derive(Default)]
 struct Inbox {
     letters: BTreeMap<(Moment, u64), (NodeId, Message)>,
@@ -104,9 +119,12 @@ impl Hall {
     fn live(&self, config: Config, post: Post, poll: (u64, u64)) {
         let place = post.place;
         let (store, now) = (MemoryStore::new(), self.clock.now());
-        let mut driver = Driver::new(config, Restored::default(), store, post, now).expect("the settings were checked");
+        let mut driver = Driver::new(config, Restored::default(), store, post, now)
+            .expect("the settings were checked");
         while !self.over.load(Ordering::Acquire) {
-            let wake = driver.pump(|| self.clock.now()).expect("memory takes every write");
+            let wake = driver
+                .pump(|| self.clock.now())
+                .expect("memory takes every write");
             for event in driver.take_events() {
                 if let Decision::StoodForElection { .. } = event.decision {
                     lock(&self.stood).push(event.term);
@@ -117,7 +135,10 @@ impl Hall {
                 let _first = self.won.set((self.clock.now(), driver.node().term()));
                 return self.end();
             }
-            let arrives = lock(&self.inboxes[place]).letters.first_key_value().map(|((at, _), _)| *at);
+            let arrives = lock(&self.inboxes[place])
+                .letters
+                .first_key_value()
+                .map(|((at, _), _)| *at);
             let due = polled(wake, poll).min(arrives.unwrap_or(Moment(u64::MAX)));
             thread::park_timeout(due.since(self.clock.now()));
         }
@@ -125,7 +146,10 @@ impl Hall {
 
     fn end(&self) {
         self.over.store(true, Ordering::Release);
-        self.threads.iter().filter_map(OnceLock::get).for_each(Thread::unpark);
+        self.threads
+            .iter()
+            .filter_map(OnceLock::get)
+            .for_each(Thread::unpark);
         self.counter.unpark();
     }
 
@@ -162,7 +186,9 @@ impl Links for Post {
         if inbox.letters.len() < INBOX {
             inbox.count += 1;
             let key = (at, inbox.count);
-            inbox.letters.insert(key, (NodeId(self.place as u64 + 1), message));
+            inbox
+                .letters
+                .insert(key, (NodeId(self.place as u64 + 1), message));
         }
         drop(inbox);
         if let Some(thread) = self.hall.threads[to].get() {
@@ -172,7 +198,10 @@ impl Links for Post {
 
     fn receive(&mut self) -> Option<(NodeId, Message)> {
         let mut inbox = lock(&self.hall.inboxes[self.place]);
-        let first = inbox.letters.first_entry().filter(|first| first.key().0 <= self.hall.clock.now())?;
+        let first = inbox
+            .letters
+            .first_entry()
+            .filter(|first| first.key().0 <= self.hall.clock.now())?;
         self.hall.taken.fetch_add(1, Ordering::Relaxed);
         Some(first.remove())
     }

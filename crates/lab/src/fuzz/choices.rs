@@ -1,6 +1,7 @@
 //! Choices read from bytes.
 
-/// Bytes that decide one thing after another. When they are used up, everything that is still asked is decided as zero.
+/// Bytes that decide one thing after another. When they are used up, everything that is still asked
+/// is decided as zero.
 pub(super) struct Choices<'a> {
     rest: &'a [u8],
 }
@@ -28,7 +29,8 @@ impl<'a> Choices<'a> {
         self.byte() % 2 == 1
     }
 
-    /// A small number, which hits something, or one at the end of the range, which overflows, or any.
+    /// A small number, which hits something, or one at the end of the range, which overflows, or
+    /// any.
     pub(super) fn number(&mut self) -> u64 {
         match self.byte() {
             small @ ..0xE0 => u64::from(small % 12),

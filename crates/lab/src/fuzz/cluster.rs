@@ -1,4 +1,5 @@
-//! A small cluster to which anything happens that may happen to one: every property holds, and in the end there is peace.
+//! A small cluster to which anything happens that may happen to one: every property holds, and in
+//! the end there is peace.
 
 use std::time::Duration;
 
@@ -46,13 +47,20 @@ impl Fate {
         let switches = choices.byte();
         let witness = voters > 2 && switches & 64 != 0;
         let member = |id| {
-            let standing = if witness && id == voters { Standing::Witness } else { Standing::Voter };
+            let standing = if witness && id == voters {
+                Standing::Witness
+            } else {
+                Standing::Voter
+            };
             (NodeId(id), Incarnation(0), standing)
         };
         let members = Membership::of((1..=voters).map(member)).expect("somebody may lead");
         let (batch, window, keep) = (1 + choices.of(4), 1 + choices.of(4), choices.of(4) as u64);
         let machines = voters + 1;
-        let setup = Setup::members(members, u64::from(switches)).outsider(machines).lenient().trace(LINES);
+        let setup = Setup::members(members, u64::from(switches))
+            .outsider(machines)
+            .lenient()
+            .trace(LINES);
         let has_leases = switches & 6 == 4;
         let setup = setup.configure(move |config| {
             (config.pre_vote, config.check_quorum) = (switches & 1 == 0, switches & 2 == 0);
@@ -61,7 +69,13 @@ impl Fate {
             (config.max_append_entries, config.inflight_messages) = (batch, window);
             (config.snapshot_keep, config.snapshot_chunk) = (keep, 100);
         });
-        Fate { cluster: Simulation::new(setup), machines, has_leases, reads: 0, commands: 0 }
+        Fate {
+            cluster: Simulation::new(setup),
+            machines,
+            has_leases,
+            reads: 0,
+            commands: 0,
+        }
     }
 
     fn strikes(&mut self, choices: &mut Choices<'_>) {
@@ -76,11 +90,15 @@ impl Fate {
                 let copy = self.cluster.queued().nth(choices.of(queued)).cloned();
                 self.cluster.inject(copy);
             }
-            9 => self.cluster.advance(Duration::from_millis(u64::from(choices.byte()))),
+            9 => self
+                .cluster
+                .advance(Duration::from_millis(u64::from(choices.byte()))),
             10 | 11 => drop(self.cluster.stabilize()),
             12 => self.cluster.heal(),
             13 => self.cluster.isolate(node),
-            14 => self.cluster.cut(node, NodeId(1 + choices.of(self.machines as usize) as u64)),
+            14 => self
+                .cluster
+                .cut(node, NodeId(1 + choices.of(self.machines as usize) as u64)),
             15 | 16 if !up => self.cluster.restart(node),
             // What is left needs a machine that runs.
             _ if !up => {}
@@ -94,7 +112,9 @@ impl Fate {
             21 => self.cluster.tick(node),
             22..=25 => {
                 self.commands += 1;
-                let _refused = self.cluster.propose(node, 1 + choices.of(2) as u64, self.commands, b"x");
+                let _refused =
+                    self.cluster
+                        .propose(node, 1 + choices.of(2) as u64, self.commands, b"x");
             }
             26 => {
                 let successor = choices.maybe(|choices| NodeId(1 + choices.of(4) as u64));
@@ -105,15 +125,26 @@ impl Fate {
                 self.reads += 1;
                 self.cluster.read(node, ReadId(self.reads), choices.coin());
             }
-            _ => self.cluster.compact(node, choices.maybe(|choices| Index(choices.of(8) as u64))),
+            _ => self
+                .cluster
+                .compact(node, choices.maybe(|choices| Index(choices.of(8) as u64))),
         }
     }
 
     /// Only machines that are there may become members.
     fn change(&self, choices: &mut Choices<'_>) -> Change {
         let any = |choices: &mut Choices<'_>| {
-            let standing = [Standing::Voter, Standing::Voter, Standing::Learner, Standing::Joining][choices.of(4)];
-            (NodeId(1 + choices.of(self.machines as usize) as u64), Incarnation(0), standing)
+            let standing = [
+                Standing::Voter,
+                Standing::Voter,
+                Standing::Learner,
+                Standing::Joining,
+            ][choices.of(4)];
+            (
+                NodeId(1 + choices.of(self.machines as usize) as u64),
+                Incarnation(0),
+                standing,
+            )
         };
         let (id, life, standing) = any(choices);
         match choices.of(4) {
@@ -128,7 +159,11 @@ impl Fate {
         if self.cluster.violation().is_none() {
             self.cluster.heal();
             for id in self.cluster.ids() {
-                if self.cluster.is_up(id) { self.cluster.release_disk(id) } else { self.cluster.restart(id) }
+                if self.cluster.is_up(id) {
+                    self.cluster.release_disk(id)
+                } else {
+                    self.cluster.restart(id)
+                }
             }
             let settled = self.cluster.settle(PEACE);
             if let (Err(unrest), None) = (settled, self.cluster.violation()) {
@@ -136,13 +171,17 @@ impl Fate {
             }
         }
         match self.cluster.violation() {
-            Some(violation) => Err(format!("{violation}\nthe last that happened:\n{}", self.cluster.trace())),
+            Some(violation) => Err(format!(
+                "{violation}\nthe last that happened:\n{}",
+                self.cluster.trace()
+            )),
             None => Ok(Answer::Taken),
         }
     }
 }
 
-/// Lives without faults, to have them mixed and broken: elections, commands, a newcomer, a crash, reads and snapshots.
+/// Lives without faults, to have them mixed and broken: elections, commands, a newcomer, a crash,
+/// reads and snapshots.
 fn lives() -> Vec<Vec<u8>> {
     const CAMPAIGN: u8 = 19;
     const QUIET: [u8; 2] = [10, 0];
@@ -152,7 +191,14 @@ fn lives() -> Vec<Vec<u8>> {
     let commands = [[22, 0, 0].as_slice(), &QUIET, &[22, 1, 1], &QUIET].concat();
     let newcomer = [[27, 0, 3, 0, 1].as_slice(), &QUIET].concat();
     let swapped = [[27, 0, 3, 0, 3, 1, 0, 2, 0].as_slice(), &QUIET].concat();
-    let crash = [[15, 1, 0].as_slice(), &commands, &[31, 0, 0], &[15, 1], &QUIET].concat();
+    let crash = [
+        [15, 1, 0].as_slice(),
+        &commands,
+        &[31, 0, 0],
+        &[15, 1],
+        &QUIET,
+    ]
+    .concat();
     let reads = [[29, 0, 0, 29, 1, 1].as_slice(), &QUIET].concat();
     let successor = [[26, 0, 1, 1].as_slice(), &QUIET].concat();
     [shipping, bare]
@@ -162,7 +208,17 @@ fn lives() -> Vec<Vec<u8>> {
                 [begin.as_slice(), &commands, &reads].concat(),
                 [begin.as_slice(), &newcomer, &commands, &crash].concat(),
                 [begin.as_slice(), &commands, &swapped, &successor, &commands].concat(),
-                [begin.as_slice(), &[16, 0], &commands, &[CAMPAIGN, 1], &QUIET, &[17, 0], &QUIET, &crash].concat(),
+                [
+                    begin.as_slice(),
+                    &[16, 0],
+                    &commands,
+                    &[CAMPAIGN, 1],
+                    &QUIET,
+                    &[17, 0],
+                    &QUIET,
+                    &crash,
+                ]
+                .concat(),
             ]
         })
         .collect()
@@ -201,7 +257,10 @@ mod tests {
             "stepped down without quorum",
             "truncated several entries",
         ] {
-            assert!(met.contains(&rare), "no input ever {rare}; there were {met:?}");
+            assert!(
+                met.contains(&rare),
+                "no input ever {rare}; there were {met:?}"
+            );
         }
     }
 }

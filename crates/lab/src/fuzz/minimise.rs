@@ -5,15 +5,22 @@ use super::{Target, judge};
 /// Most inputs that are tried on the way: some seconds for the slowest target.
 const MOST_TRIES: usize = 2_000;
 
-/// Leaves out halves, quarters and so on, as long as the answer stays wrong, then makes the bytes that are left zero where
-/// that changes nothing. Gives back what is left, and what is wrong about the answer to it.
+/// Leaves out halves, quarters and so on, as long as the answer stays wrong, then makes the bytes
+/// that are left zero where that changes nothing. Gives back what is left, and what is wrong about
+/// the answer to it.
 pub(super) fn minimised(target: &Target, input: &[u8]) -> (Vec<u8>, String) {
     let mut best = input.to_vec();
-    let mut what = judge(target, &best).err().unwrap_or_else(|| "only the first time".to_string());
+    let mut what = judge(target, &best)
+        .err()
+        .unwrap_or_else(|| "only the first time".to_string());
     let mut tries = 0;
     let mut still = |candidate: &Vec<u8>| {
         tries += 1;
-        if tries > MOST_TRIES { None } else { judge(target, candidate).err() }
+        if tries > MOST_TRIES {
+            None
+        } else {
+            judge(target, candidate).err()
+        }
     };
     let mut size = best.len().next_power_of_two();
     while size > 0 {

@@ -6,12 +6,18 @@ use rand::rngs::ChaCha8Rng;
 /// Most changes of one input: more, and nothing is left of what was valid.
 const MOST_CHANGES: u32 = 8;
 
-/// Bytes that formats treat apart: ends of ranges, tags, and the marks of bincode's longer integers.
+/// Bytes that formats treat apart: ends of ranges, tags, and the marks of bincode's longer
+/// integers.
 const TELLING: [u8; 14] = [0, 1, 2, 3, 7, 15, 16, 127, 128, 250, 251, 252, 253, 255];
 
-/// Bytes of nothing but chance: of any length, or, every other time, of a length whose number of digits is any.
+/// Bytes of nothing but chance: of any length, or, every other time, of a length whose number of
+/// digits is any.
 pub(super) fn by_chance(rng: &mut ChaCha8Rng, longest: usize) -> Vec<u8> {
-    let octave = if rng.random_bool(0.5) { usize::BITS - 1 } else { rng.random_range(0..=longest.max(1).ilog2()) };
+    let octave = if rng.random_bool(0.5) {
+        usize::BITS - 1
+    } else {
+        rng.random_range(0..=longest.max(1).ilog2())
+    };
     let length = rng.random_range(0..=(1usize << octave).min(longest));
     (0..length).map(|_| rng.random()).collect()
 }
@@ -65,7 +71,8 @@ fn set(rng: &mut ChaCha8Rng, bytes: &mut [u8]) {
     }
 }
 
-/// An integer in place of whatever is there, as a length that is not true: of bincode's variable length, or of a fixed one.
+/// An integer in place of whatever is there, as a length that is not true: of bincode's variable
+/// length, or of a fixed one.
 fn lie(rng: &mut ChaCha8Rng, bytes: &mut Vec<u8>) {
     let value: u64 = match rng.random_range(0..3) {
         0 => rng.random_range(0..300),
@@ -81,7 +88,11 @@ fn lie(rng: &mut ChaCha8Rng, bytes: &mut Vec<u8>) {
         _ => lie.to_vec(),
     };
     let at = place(rng, bytes.len());
-    let end = if rng.random_bool(0.5) { at + 1 } else { at + lie.len() };
+    let end = if rng.random_bool(0.5) {
+        at + 1
+    } else {
+        at + lie.len()
+    };
     bytes.splice(at..end.min(bytes.len()), lie);
 }
 

@@ -6,8 +6,9 @@ use std::time::Duration;
 use raftian_node::store::{MemoryStore, Store};
 use raftian_node::wire;
 use raftian_raft::{
-    Actions, AppendReply, AppendResult, Body, Config, Entry, Incarnation, Index, Input, Membership, Message, Moment,
-    Node, NodeId, Probe, ReadId, Restored, Standing, StateHash, TakenSnapshot, Write,
+    Actions, AppendReply, AppendResult, Body, Config, Entry, Incarnation, Index, Input, Membership,
+    Message, Moment, Node, NodeId, Probe, ReadId, Restored, Standing, StateHash, TakenSnapshot,
+    Write,
 };
 
 use super::choices::Choices;
@@ -53,24 +54,42 @@ struct Bench {
 
 impl Bench {
     fn new(choices: &mut Choices<'_>) -> Result<Self, String> {
-        let third = [Standing::Voter, Standing::Witness, Standing::Learner, Standing::Joining][choices.of(4)];
-        let own = if choices.of(4) == 3 { NodeId(3) } else { NodeId(1) };
+        let third = [
+            Standing::Voter,
+            Standing::Witness,
+            Standing::Learner,
+            Standing::Joining,
+        ][choices.of(4)];
+        let own = if choices.of(4) == 3 {
+            NodeId(3)
+        } else {
+            NodeId(1)
+        };
         let member = |id, standing| (NodeId(id), Incarnation(0), standing);
-        let members = [member(1, Standing::Voter), member(2, Standing::Voter), member(3, third)];
+        let members = [
+            member(1, Standing::Voter),
+            member(2, Standing::Voter),
+            member(3, third),
+        ];
         let mut config = Config::new(own, Membership::of(members).expect("somebody may lead"), 1);
         let switches = choices.byte();
         (config.pre_vote, config.check_quorum) = (switches & 1 == 0, switches & 2 == 0);
         config.lease_reads = config.check_quorum && switches & 4 != 0;
         let adaptive = config.pre_vote && switches & 8 != 0;
-        config.adaptive_timeout = adaptive.then(|| (Duration::from_millis(100), Duration::from_millis(400)));
+        config.adaptive_timeout =
+            adaptive.then(|| (Duration::from_millis(100), Duration::from_millis(400)));
         // A disk hangs within the few moments that an input has.
         config.disk_timeout = config.election_timeout.1;
         config.snapshot_entries = (switches & 16 != 0).then_some(2);
-        (config.snapshot_keep, config.snapshot_chunk) = (u64::from(switches >> 6), 1 + choices.of(4));
-        (config.max_append_entries, config.inflight_messages) = (1 + choices.of(4), 1 + choices.of(4));
-        (config.apply_window, config.max_uncommitted_entries) = (1 + choices.of(4), 1 + choices.of(8));
+        (config.snapshot_keep, config.snapshot_chunk) =
+            (u64::from(switches >> 6), 1 + choices.of(4));
+        (config.max_append_entries, config.inflight_messages) =
+            (1 + choices.of(4), 1 + choices.of(4));
+        (config.apply_window, config.max_uncommitted_entries) =
+            (1 + choices.of(4), 1 + choices.of(8));
         let mut bench = Bench {
-            node: Node::new(config.clone(), Restored::default(), Moment(0)).map_err(|error| error.to_string())?,
+            node: Node::new(config.clone(), Restored::default(), Moment(0))
+                .map_err(|error| error.to_string())?,
             config,
             now: Moment(0),
             disk: MemoryStore::new(),
@@ -88,27 +107,50 @@ impl Bench {
         self.now.0 += u64::from(choices.byte()) * 100;
         let input = match choices.of(40) {
             0..=15 => {
-                let from = NodeId(if choices.of(16) == 15 { choices.number() } else { 1 + choices.of(4) as u64 });
-                Input::Receive { from, message: message::message(choices, &self.node) }
+                let from = NodeId(if choices.of(16) == 15 {
+                    choices.number()
+                } else {
+                    1 + choices.of(4) as u64
+                });
+                Input::Receive {
+                    from,
+                    message: message::message(choices, &self.node),
+                }
             }
             16 => {
                 self.now = self.now.max(self.node.wake_at());
                 Input::Wake
             }
             17 => Input::Campaign,
-            18 | 19 => Input::Propose((0..choices.of(3)).map(|_| message::command(choices)).collect()),
+            18 | 19 => Input::Propose(
+                (0..choices.of(3))
+                    .map(|_| message::command(choices))
+                    .collect(),
+            ),
             20..=24 => return self.writes(1 + choices.of(2)),
-            25 => Input::TransferLeadership(choices.maybe(|choices| NodeId(1 + choices.of(4) as u64))),
+            25 => {
+                Input::TransferLeadership(choices.maybe(|choices| NodeId(1 + choices.of(4) as u64)))
+            }
             26 => Input::ChangeMembership(message::change(choices)),
             27 => {
                 self.reads += 1;
-                Input::Read { id: ReadId(self.reads), lease: choices.coin() }
+                Input::Read {
+                    id: ReadId(self.reads),
+                    lease: choices.coin(),
+                }
             }
             28 | 29 => {
                 let compact_to = choices.maybe(|choices| Index(choices.number()));
-                Input::TakeSnapshot(TakenSnapshot { index: self.applied, data: choices.bytes(6).into(), compact_to })
+                Input::TakeSnapshot(TakenSnapshot {
+                    index: self.applied,
+                    data: choices.bytes(6).into(),
+                    compact_to,
+                })
             }
-            30 => Input::StateHash(StateHash { index: self.applied, hash: choices.number() }),
+            30 => Input::StateHash(StateHash {
+                index: self.applied,
+                hash: choices.number(),
+            }),
             31 => return self.restarts(),
             32 | 33 => return self.is_elected(),
             34..=38 => return self.is_acknowledged(),
@@ -123,10 +165,17 @@ impl Bench {
     /// What chance alone hardly ever does: the node stands, and the others vote for it.
     fn is_elected(&mut self) -> Result<(), String> {
         self.step(Input::Campaign)?;
-        for body in [Body::PreVoteReply { granted: true }, Body::VoteReply { granted: true }] {
+        for body in [
+            Body::PreVoteReply { granted: true },
+            Body::VoteReply { granted: true },
+        ] {
             self.writes(usize::MAX)?;
             let pre = body == Body::PreVoteReply { granted: true };
-            let term = if pre { self.node.term().next() } else { self.node.term() };
+            let term = if pre {
+                self.node.term().next()
+            } else {
+                self.node.term()
+            };
             self.hears_of_all(&Message::new(term, body))?;
         }
         Ok(())
@@ -135,9 +184,19 @@ impl Bench {
     /// The same for commitment: everything is written, and the others have it too.
     fn is_acknowledged(&mut self) -> Result<(), String> {
         self.writes(usize::MAX)?;
-        let result = AppendResult::Matched { up_to: self.node.last().index };
-        let probe = Some(Probe { term: self.node.term(), sent: self.now, round: u64::MAX });
-        let body = Body::AppendReply(AppendReply { probe, result, state: None });
+        let result = AppendResult::Matched {
+            up_to: self.node.last().index,
+        };
+        let probe = Some(Probe {
+            term: self.node.term(),
+            sent: self.now,
+            round: u64::MAX,
+        });
+        let body = Body::AppendReply(AppendReply {
+            probe,
+            result,
+            state: None,
+        });
         self.hears_of_all(&Message::new(self.node.term(), body))
     }
 
@@ -145,7 +204,10 @@ impl Bench {
         let members = self.node.membership().members().map(|(id, _)| id);
         let others: Vec<_> = members.filter(|id| *id != self.config.id).collect();
         for from in others {
-            self.step(Input::Receive { from, message: message.clone() })?;
+            self.step(Input::Receive {
+                from,
+                message: message.clone(),
+            })?;
         }
         Ok(())
     }
@@ -155,7 +217,9 @@ impl Bench {
         let mut newest = None;
         for write in self.pending.drain(..most.min(self.pending.len())) {
             newest = Some(write.number);
-            self.disk.submit(write).map_err(|error| format!("it asks for a write that does not fit: {error}"))?;
+            self.disk
+                .submit(write)
+                .map_err(|error| format!("it asks for a write that does not fit: {error}"))?;
             let _done = self.disk.completed();
         }
         newest.map_or(Ok(()), |number| self.step(Input::Persisted(number)))
@@ -176,13 +240,18 @@ impl Bench {
 
     fn perform(&mut self, actions: Actions) -> Result<(), String> {
         for (to, message) in &actions.send {
-            let frame =
-                wire::encode_message(message).map_err(|error| format!("it sends what does not fit: {error}"))?;
-            if wire::decode_message(&frame[wire::LENGTH_BYTES..]).as_ref() != Ok(message) || *to == self.config.id {
+            let frame = wire::encode_message(message)
+                .map_err(|error| format!("it sends what does not fit: {error}"))?;
+            if wire::decode_message(&frame[wire::LENGTH_BYTES..]).as_ref() != Ok(message)
+                || *to == self.config.id
+            {
                 return Err(format!("it sends {to} what nobody can read: {message:?}"));
             }
         }
-        actions.events.iter().for_each(|event| self.tally.decided(&event.decision));
+        actions
+            .events
+            .iter()
+            .for_each(|event| self.tally.decided(&event.decision));
         self.pending.extend(actions.persist);
         let mut done = None;
         if let Some(snapshot) = actions.restore {
@@ -238,7 +307,10 @@ mod tests {
             "truncated several entries",
             "was a stranger",
         ] {
-            assert!(met.contains(&rare), "no input ever {rare}; there were {met:?}");
+            assert!(
+                met.contains(&rare),
+                "no input ever {rare}; there were {met:?}"
+            );
         }
     }
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use raftian_raft::{
-    Body, Change, Entry, Incarnation, Index, LogPosition, Membership, Message, NodeId, Payload, ReadId, Snapshot,
-    Stamp, Standing, Term,
+    Body, Change, Entry, Incarnation, Index, LogPosition, Membership, Message, NodeId, Payload,
+    ReadId, Snapshot, Stamp, Standing, Term,
 };
 
 use crate::simulation::{Kind, Setup, Simulation};
@@ -22,7 +22,8 @@ pub(super) fn messages() -> Vec<Message> {
     found.into_values().flatten().collect()
 }
 
-/// Everything that was said in a life with elections, commands, reads, a newcomer, a snapshot and a leadership transfer.
+/// Everything that was said in a life with elections, commands, reads, a newcomer, a snapshot and a
+/// leadership transfer.
 fn traffic() -> Vec<Message> {
     let ms = Duration::from_millis;
     let mut said = Vec::new();
@@ -45,8 +46,16 @@ fn traffic() -> Vec<Message> {
     quiet(&mut cluster, &mut said);
     cluster.compact(n1, None);
     cluster.heal();
-    let _ = cluster.change_membership(n1, Change::Set(NodeId(4), Incarnation::default(), Standing::Voter));
-    let two = [(1, Standing::Voter), (2, Standing::Voter), (3, Standing::Learner), (4, Standing::Witness)];
+    let _ = cluster.change_membership(
+        n1,
+        Change::Set(NodeId(4), Incarnation::default(), Standing::Voter),
+    );
+    let two = [
+        (1, Standing::Voter),
+        (2, Standing::Voter),
+        (3, Standing::Learner),
+        (4, Standing::Witness),
+    ];
     for _ in 0..4 {
         cluster.advance(ms(60));
         quiet(&mut cluster, &mut said);
@@ -56,48 +65,85 @@ fn traffic() -> Vec<Message> {
     quiet(&mut cluster, &mut said);
     let _ = cluster.transfer_leadership(n1, Some(n2));
     quiet(&mut cluster, &mut said);
-    said.push(Message::new(Term(2), Body::LostEntries { acknowledged: Index(9) }));
+    said.push(Message::new(
+        Term(2),
+        Body::LostEntries {
+            acknowledged: Index(9),
+        },
+    ));
     said
 }
 
 fn quiet(cluster: &mut Simulation, said: &mut Vec<Message>) {
     while cluster.queued().len() > 0 {
-        said.extend(cluster.queued().take(1).map(|envelope| envelope.message.clone()));
+        said.extend(
+            cluster
+                .queued()
+                .take(1)
+                .map(|envelope| envelope.message.clone()),
+        );
         cluster.deliver_at(0);
     }
 }
 
 pub(super) fn entries() -> Vec<Entry> {
-    let at =
-        |index, payload| Entry { term: Term(index / 2 + 1), index: Index(index), stamp: Stamp(index * 40), payload };
+    let at = |index, payload| Entry {
+        term: Term(index / 2 + 1),
+        index: Index(index),
+        stamp: Stamp(index * 40),
+        payload,
+    };
     let mut entries = vec![at(1, Payload::Empty), at(70_000, Payload::Withheld)];
-    entries.extend((2..).zip(memberships()).map(|(index, membership)| at(index, Payload::Membership(membership))));
-    let commands = messages().into_iter().filter_map(|message| match message.body {
-        Body::AppendEntries(append) => Some(append.entries),
-        _ => None,
-    });
+    entries.extend(
+        (2..)
+            .zip(memberships())
+            .map(|(index, membership)| at(index, Payload::Membership(membership))),
+    );
+    let commands = messages()
+        .into_iter()
+        .filter_map(|message| match message.body {
+            Body::AppendEntries(append) => Some(append.entries),
+            _ => None,
+        });
     entries.extend(commands.flatten().take(8));
     entries
 }
 
 pub(super) fn snapshots() -> Vec<Snapshot> {
-    let states = [None, Some(Vec::new()), Some(b"a city stands".to_vec()), Some(vec![7; 600])];
+    let states = [
+        None,
+        Some(Vec::new()),
+        Some(b"a city stands".to_vec()),
+        Some(vec![7; 600]),
+    ];
     let memberships = memberships();
     let snapshot = |(number, (membership, data)): (u64, (Membership, Option<Vec<u8>>))| Snapshot {
-        position: LogPosition { term: Term(number), index: Index(number * 1000) },
+        position: LogPosition {
+            term: Term(number),
+            index: Index(number * 1000),
+        },
         stamp: Stamp(number * 50_000),
         membership,
         data: data.map(Into::into),
     };
-    (1..).zip(memberships.into_iter().cycle().zip(states)).map(snapshot).collect()
+    (1..)
+        .zip(memberships.into_iter().cycle().zip(states))
+        .map(snapshot)
+        .collect()
 }
 
 pub(super) fn memberships() -> Vec<Membership> {
     let of = |members: &[(u64, u64, Standing)]| {
-        let member = |(id, life, standing): &(u64, u64, Standing)| (NodeId(*id), Incarnation(*life), *standing);
+        let member = |(id, life, standing): &(u64, u64, Standing)| {
+            (NodeId(*id), Incarnation(*life), *standing)
+        };
         Membership::of(members.iter().map(member)).expect("somebody may lead")
     };
-    let three = of(&[(1, 0, Standing::Voter), (2, 0, Standing::Voter), (3, 0, Standing::Voter)]);
+    let three = of(&[
+        (1, 0, Standing::Voter),
+        (2, 0, Standing::Voter),
+        (3, 0, Standing::Voter),
+    ]);
     let joint = Change::Replace(vec![(NodeId(2), Incarnation(0), Standing::Voter)]);
     let joint = three.after(&joint).expect("two voters may leave");
     let all = [

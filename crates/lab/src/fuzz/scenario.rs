@@ -11,9 +11,12 @@ pub(super) const SCENARIO: Target = Target {
     corpus: || statements().map(String::into_bytes).collect(),
     check: |bytes| {
         let text = String::from_utf8_lossy(bytes);
-        let Ok(script) = Script::parse("fuzz", &text) else { return Ok(Answer::Refused) };
+        let Ok(script) = Script::parse("fuzz", &text) else {
+            return Ok(Answer::Refused);
+        };
         let printed = script.to_string();
-        let again = Script::parse("fuzz", &printed).map_err(|error| format!("what it prints is refused: {error}"))?;
+        let again = Script::parse("fuzz", &printed)
+            .map_err(|error| format!("what it prints is refused: {error}"))?;
         if again.to_string() != printed || again.steps.len() != script.steps.len() {
             return Err(format!("what it prints is something else:\n{printed}"));
         }
@@ -25,29 +28,45 @@ pub(super) const SCENARIO: Target = Target {
     },
 };
 
-/// The documented grammar in groups, each after a cluster that it fits, and all of it. What speaks of something that
-/// another group said is only in the whole.
+/// The documented grammar in groups, each after a cluster that it fits, and all of it. What speaks
+/// of something that another group said is only in the whole.
 fn statements() -> impl Iterator<Item = String> {
     let documentation = include_str!("../scenario.rs");
-    let block = documentation.split("//! ```text\n").nth(1).unwrap_or_default();
+    let block = documentation
+        .split("//! ```text\n")
+        .nth(1)
+        .unwrap_or_default();
     let block = block.split("//! ```").next().unwrap_or_default();
-    let lines: Vec<_> = block.lines().map(|line| line.trim_start_matches("//!").trim().to_string()).collect();
+    let lines: Vec<_> = block
+        .lines()
+        .map(|line| line.trim_start_matches("//!").trim().to_string())
+        .collect();
     let cluster = lines.first().cloned().unwrap_or_default();
-    let groups = lines[1..].split(String::is_empty).flat_map(|paragraph| paragraph.chunks(7));
-    let groups: Vec<_> = groups.map(|group| format!("{cluster}\n{}\n", group.join("\n"))).collect();
-    let stand_alone = groups.into_iter().filter(|group| Script::parse("fuzz", group).is_ok());
+    let groups = lines[1..]
+        .split(String::is_empty)
+        .flat_map(|paragraph| paragraph.chunks(7));
+    let groups: Vec<_> = groups
+        .map(|group| format!("{cluster}\n{}\n", group.join("\n")))
+        .collect();
+    let stand_alone = groups
+        .into_iter()
+        .filter(|group| Script::parse("fuzz", group).is_ok());
     stand_alone.chain([lines.join("\n")])
 }
 
 /// Whether running it takes no time worth speaking of.
 fn is_short(script: &Script) -> bool {
     let long = std::time::Duration::from_secs(2);
-    let machines = script.cluster.voters + script.cluster.learners.len() as u64 + script.joiners.len() as u64;
+    let machines =
+        script.cluster.voters + script.cluster.learners.len() as u64 + script.joiners.len() as u64;
     machines <= 12
         && script.steps.len() <= 40
         && script.presets.len() <= 20
         && script.steps.iter().all(|step| match &step.what {
-            Step::Advance(by) | Step::Run(by) | Step::Settle(by) | Step::Until { within: by, .. } => *by <= long,
+            Step::Advance(by)
+            | Step::Run(by)
+            | Step::Settle(by)
+            | Step::Until { within: by, .. } => *by <= long,
             _ => true,
         })
 }

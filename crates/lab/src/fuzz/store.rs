@@ -5,8 +5,8 @@ use std::sync::OnceLock;
 
 use raftian_node::store::{MemoryStore, RedbStore, Store, StoreError};
 use raftian_raft::{
-    ClientId, Command, Entry, HardState, Incarnation, Index, LogPosition, Membership, NodeId, Payload, Restored,
-    Snapshot, Stamp, Term, Write, WriteNumber,
+    ClientId, Command, Entry, HardState, Incarnation, Index, LogPosition, Membership, NodeId,
+    Payload, Restored, Snapshot, Stamp, Term, Write, WriteNumber,
 };
 
 use super::choices::Choices;
@@ -23,8 +23,11 @@ pub(super) const STORE: Target = Target {
         let mut choices = Choices::new(bytes);
         let Past { images, states } = past();
         // Half of the disks are of a node that ended, half of one that lost power.
-        let (newest, clean) =
-            if choices.coin() { (images.len() - 1, true) } else { (choices.of(images.len() - 1), false) };
+        let (newest, clean) = if choices.coin() {
+            (images.len() - 1, true)
+        } else {
+            (choices.of(images.len() - 1), false)
+        };
         let mut image = images[newest].clone();
         while !choices.are_made() {
             damage(&mut choices, &mut image, images);
@@ -32,18 +35,24 @@ pub(super) const STORE: Target = Target {
         match open(&SimDisk::holding(image)) {
             Err(_) => Ok(Answer::Refused),
             Ok((_, restored)) if restored == states[newest] => Ok(Answer::Taken),
-            // Damage to the newest write of a node that lost power is what a torn write looks like, which is undone.
-            Ok((_, restored)) if !clean && newest > 0 && restored == states[newest - 1] => Ok(Answer::Taken),
+            // Damage to the newest write of a node that lost power is what a torn write looks like,
+            // which is undone.
+            Ok((_, restored)) if !clean && newest > 0 && restored == states[newest - 1] => {
+                Ok(Answer::Taken)
+            }
             Ok((_, restored)) => {
                 let earlier = states.iter().rposition(|state| *state == restored);
-                let what = earlier.map_or("what was never written".to_string(), |at| format!("write {at} of {newest}"));
+                let what = earlier.map_or("what was never written".to_string(), |at| {
+                    format!("write {at} of {newest}")
+                });
                 Err(format!("it gives back {what}: {restored:?}"))
             }
         }
     },
 };
 
-/// A life of a store: its disk after each write, and once more after its end; and what it held then.
+/// A life of a store: its disk after each write, and once more after its end; and what it held
+/// then.
 struct Past {
     images: Vec<Vec<u8>>,
     states: Vec<Restored>,
@@ -70,24 +79,51 @@ fn past() -> &'static Past {
 }
 
 fn open(disk: &SimDisk) -> Result<(RedbStore, Restored), StoreError> {
-    RedbStore::with_backend(disk.clone(), Path::new("disk"), NodeId(1), "fuzz", Incarnation(5))
+    RedbStore::with_backend(
+        disk.clone(),
+        Path::new("disk"),
+        NodeId(1),
+        "fuzz",
+        Incarnation(5),
+    )
 }
 
-/// Votes, entries, a tail that a later leader replaced, snapshots, and a log that is cut behind them.
+/// Votes, entries, a tail that a later leader replaced, snapshots, and a log that is cut behind
+/// them.
 fn writes() -> Vec<Write> {
     let entry = |index: u64, term: u64| {
-        let command = Command { client: ClientId(7), sequence: index, bytes: vec![index as u8; 40].into() };
-        Entry { term: Term(term), index: Index(index), stamp: Stamp(index), payload: Payload::Command(command) }
+        let command = Command {
+            client: ClientId(7),
+            sequence: index,
+            bytes: vec![index as u8; 40].into(),
+        };
+        Entry {
+            term: Term(term),
+            index: Index(index),
+            stamp: Stamp(index),
+            payload: Payload::Command(command),
+        }
     };
     let snapshot = |index: u64, term: u64, size: usize| Snapshot {
-        position: LogPosition { term: Term(term), index: Index(index) },
+        position: LogPosition {
+            term: Term(term),
+            index: Index(index),
+        },
         stamp: Stamp(index),
         membership: Membership::new([1, 2, 3].map(NodeId)).expect("there are voters"),
-        data: Some((0..size).map(|at| (at / 100) as u8).collect::<Vec<_>>().into()),
+        data: Some(
+            (0..size)
+                .map(|at| (at / 100) as u8)
+                .collect::<Vec<_>>()
+                .into(),
+        ),
     };
     let plain = |number, term, vote, entries: Vec<Entry>| Write {
         number: WriteNumber(number),
-        hard_state: Some(HardState { term: Term(term), vote: Some(NodeId(vote)) }),
+        hard_state: Some(HardState {
+            term: Term(term),
+            vote: Some(NodeId(vote)),
+        }),
         snapshot: None,
         start: None,
         discard: false,
@@ -96,26 +132,48 @@ fn writes() -> Vec<Write> {
     };
     let cut = |write: Write, snapshot: Snapshot, discard| {
         let start = Some(snapshot.start());
-        Write { snapshot: Some(snapshot), start, discard, ..write }
+        Write {
+            snapshot: Some(snapshot),
+            start,
+            discard,
+            ..write
+        }
     };
     vec![
         plain(1, 1, 2, Vec::new()),
         plain(2, 1, 2, (1..=20).map(|index| entry(index, 1)).collect()),
         plain(3, 3, 1, (18..=30).map(|index| entry(index, 3)).collect()),
-        cut(plain(4, 3, 1, vec![entry(31, 3)]), snapshot(25, 3, 3_000), false),
+        cut(
+            plain(4, 3, 1, vec![entry(31, 3)]),
+            snapshot(25, 3, 3_000),
+            false,
+        ),
         plain(5, 4, 3, (32..=60).map(|index| entry(index, 4)).collect()),
-        cut(plain(6, 6, 1, vec![entry(81, 6)]), snapshot(80, 5, 900), true),
+        cut(
+            plain(6, 6, 1, vec![entry(81, 6)]),
+            snapshot(80, 5, 900),
+            true,
+        ),
         plain(7, 7, 1, (82..=90).map(|index| entry(index, 7)).collect()),
     ]
 }
 
-/// One thing that happens to a disk. Places are counted among the bytes that were ever written, or most damage would be
-/// to nothing.
+/// One thing that happens to a disk. Places are counted among the bytes that were ever written, or
+/// most damage would be to nothing.
 fn damage(choices: &mut Choices<'_>, image: &mut Vec<u8>, images: &[Vec<u8>]) {
-    let used = image.iter().rposition(|byte| *byte != 0).map_or(1, |last| last + 1);
-    let number = usize::from(choices.byte()) << 16 | usize::from(choices.byte()) << 8 | usize::from(choices.byte());
+    let used = image
+        .iter()
+        .rposition(|byte| *byte != 0)
+        .map_or(1, |last| last + 1);
+    let number = usize::from(choices.byte()) << 16
+        | usize::from(choices.byte()) << 8
+        | usize::from(choices.byte());
     // The header, which is small, is hit as often as all the rest.
-    let at = if choices.coin() { number % 320.min(used) } else { number % used };
+    let at = if choices.coin() {
+        number % 320.min(used)
+    } else {
+        number % used
+    };
     let sector = at / SECTOR * SECTOR..(at / SECTOR * SECTOR + SECTOR).min(image.len());
     match choices.of(8) {
         0..=2 => image[at] ^= 1 << choices.of(8),

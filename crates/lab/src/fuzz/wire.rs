@@ -7,14 +7,20 @@ use raftian_raft::{Entry, Membership, Snapshot};
 
 use super::{Answer, Target, samples};
 
-const ABOUT: &str = "no bytes panic; what is read is written again in no more bytes, and read as the same";
+const ABOUT: &str =
+    "no bytes panic; what is read is written again in no more bytes, and read as the same";
 
 pub(super) const MESSAGE: Target = Target {
     name: "message",
     about: ABOUT,
     longest: 4096,
     takes_anything: false,
-    corpus: || samples::messages().iter().map(|message| frame(message).expect("a sample fits")).collect(),
+    corpus: || {
+        samples::messages()
+            .iter()
+            .map(|message| frame(message).expect("a sample fits"))
+            .collect()
+    },
     check: |bytes| same_again(bytes, wire::decode_message, frame),
 };
 
@@ -23,7 +29,12 @@ pub(super) const ENTRY: Target = Target {
     about: ABOUT,
     longest: 1024,
     takes_anything: false,
-    corpus: || samples::entries().iter().map(|entry| wire::encode_value(entry).expect("a sample fits")).collect(),
+    corpus: || {
+        samples::entries()
+            .iter()
+            .map(|entry| wire::encode_value(entry).expect("a sample fits"))
+            .collect()
+    },
     check: |bytes| same_again(bytes, wire::decode_value::<Entry>, wire::encode_value),
 };
 
@@ -32,7 +43,12 @@ pub(super) const SNAPSHOT: Target = Target {
     about: ABOUT,
     longest: 4096,
     takes_anything: false,
-    corpus: || samples::snapshots().iter().map(|snap| wire::encode_value(snap).expect("a sample fits")).collect(),
+    corpus: || {
+        samples::snapshots()
+            .iter()
+            .map(|snap| wire::encode_value(snap).expect("a sample fits"))
+            .collect()
+    },
     check: |bytes| same_again(bytes, wire::decode_value::<Snapshot>, wire::encode_value),
 };
 
@@ -41,7 +57,12 @@ pub(super) const MEMBERSHIP: Target = Target {
     about: "as above, and whoever is read has a voter, and a majority that all of them are",
     longest: 1024,
     takes_anything: false,
-    corpus: || samples::memberships().iter().map(|one| wire::encode_value(one).expect("a sample fits")).collect(),
+    corpus: || {
+        samples::memberships()
+            .iter()
+            .map(|one| wire::encode_value(one).expect("a sample fits"))
+            .collect()
+    },
     check: |bytes| {
         if let Ok(membership) = wire::decode_value::<Membership>(bytes) {
             let can_lead = membership.members().any(|(_, member)| member.may_lead());
@@ -58,16 +79,24 @@ fn frame(message: &raftian_raft::Message) -> Result<Vec<u8>, WireError> {
     wire::encode_message(message).map(|mut frame| frame.split_off(wire::LENGTH_BYTES))
 }
 
-/// Integers may be written longer than they need be, so the bytes may differ; there are never more of them.
+/// Integers may be written longer than they need be, so the bytes may differ; there are never more
+/// of them.
 fn same_again<T: PartialEq + Debug>(
     bytes: &[u8],
     decode: impl Fn(&[u8]) -> Result<T, WireError>,
     encode: impl Fn(&T) -> Result<Vec<u8>, WireError>,
 ) -> Result<Answer, String> {
-    let Ok(value) = decode(bytes) else { return Ok(Answer::Refused) };
-    let again = encode(&value).map_err(|error| format!("what was read cannot be written: {error}"))?;
+    let Ok(value) = decode(bytes) else {
+        return Ok(Answer::Refused);
+    };
+    let again =
+        encode(&value).map_err(|error| format!("what was read cannot be written: {error}"))?;
     if again.len() > bytes.len() {
-        return Err(format!("{} bytes were read, {} are written", bytes.len(), again.len()));
+        return Err(format!(
+            "{} bytes were read, {} are written",
+            bytes.len(),
+            again.len()
+        ));
     }
     match decode(&again) {
         Ok(same) if same == value => Ok(Answer::Taken),

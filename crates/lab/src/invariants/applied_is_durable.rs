@@ -1,4 +1,5 @@
-//! A node applies only what its own disk holds: after a crash it has everything again that anybody has seen of it.
+//! A node applies only what its own disk holds: after a crash it has everything again that anybody
+//! has seen of it.
 
 use std::collections::BTreeMap;
 
@@ -18,13 +19,26 @@ impl AppliedIsDurable {
     /// # Errors
     /// If it applied an entry that is not on its disk, or beyond its commit index.
     pub fn check(&mut self, seen: &Observation<'_>) -> Result<(), Violation> {
-        let checked = self.checked.entry((seen.id, seen.run, seen.restores)).or_default();
-        let covered = seen.image.snapshot.as_ref().map_or_else(Default::default, |snapshot| snapshot.position.index);
+        let checked = self
+            .checked
+            .entry((seen.id, seen.run, seen.restores))
+            .or_default();
+        let covered = seen
+            .image
+            .snapshot
+            .as_ref()
+            .map_or_else(Default::default, |snapshot| snapshot.position.index);
         let start = seen.image.start.position.index;
         for entry in seen.applied.iter().skip(*checked) {
-            let held = entry.index <= covered || entry_after(start, &seen.image.entries, entry.index) == Some(entry);
+            let held = entry.index <= covered
+                || entry_after(start, &seen.image.entries, entry.index) == Some(entry);
             if !held || entry.index > seen.commit {
-                let what = format!("{} applied {} (commit {})", seen.id, entry.position(), seen.commit);
+                let what = format!(
+                    "{} applied {} (commit {})",
+                    seen.id,
+                    entry.position(),
+                    seen.commit
+                );
                 return Err(Violation::new("applied is durable", what));
             }
         }
@@ -41,7 +55,11 @@ mod tests {
     #[test]
     fn an_applied_entry_that_is_not_on_disk_or_not_committed_is_seen() {
         let node = |disk: &[u64], commit| {
-            let sample = Sample::node(1, 2).log(&[1, 2]).disk(disk).commit(commit).applied(2);
+            let sample = Sample::node(1, 2)
+                .log(&[1, 2])
+                .disk(disk)
+                .commit(commit)
+                .applied(2);
             sample.show(|seen| AppliedIsDurable::default().check(seen))
         };
         assert!(node(&[1, 2], 2).is_ok());

@@ -1,5 +1,5 @@
-//! The commit index (figure 2): "index of highest log entry known to be committed (initialized to 0, increases
-//! monotonically)".
+//! The commit index (figure 2): "index of highest log entry known to be committed (initialized to
+//! 0, increases monotonically)".
 
 use std::collections::BTreeMap;
 
@@ -17,12 +17,13 @@ impl CommitGoesForward {
     /// Checks what a node shows.
     ///
     /// # Errors
-    /// If the commit index or the number of applied entries went back within a run, or if either is ahead of what it
-    /// rests on.
+    /// If the commit index or the number of applied entries went back within a run, or if either is
+    /// ahead of what it rests on.
     pub fn check(&mut self, seen: &Observation<'_>) -> Result<(), Violation> {
         let now = ((seen.run, seen.restores), seen.commit, seen.applied.len());
         let before = self.seen.insert(seen.id, now).unwrap_or(now);
-        let back = before.0.0 == now.0.0 && now.1 < before.1 || before.0 == now.0 && now.2 < before.2;
+        let back =
+            before.0.0 == now.0.0 && now.1 < before.1 || before.0 == now.0 && now.2 < before.2;
         let ahead = now.2 as u64 > now.1.0 || now.1 > seen.last();
         if back || ahead {
             let what = format!(
@@ -48,10 +49,37 @@ mod tests {
     #[test]
     fn a_commit_index_that_goes_back_within_a_run_is_seen() {
         let mut property = CommitGoesForward::default();
-        assert!(Sample::node(1, 2).log(&[1, 2]).commit(2).show(|seen| property.check(seen)).is_ok());
-        assert!(Sample::node(1, 2).log(&[1, 2]).commit(0).in_run(2).show(|seen| property.check(seen)).is_ok());
-        assert!(Sample::node(1, 2).log(&[1, 2]).commit(2).in_run(2).show(|seen| property.check(seen)).is_ok());
-        assert!(Sample::node(1, 2).log(&[1, 2]).commit(1).in_run(2).show(|seen| property.check(seen)).is_err());
+        assert!(
+            Sample::node(1, 2)
+                .log(&[1, 2])
+                .commit(2)
+                .show(|seen| property.check(seen))
+                .is_ok()
+        );
+        assert!(
+            Sample::node(1, 2)
+                .log(&[1, 2])
+                .commit(0)
+                .in_run(2)
+                .show(|seen| property.check(seen))
+                .is_ok()
+        );
+        assert!(
+            Sample::node(1, 2)
+                .log(&[1, 2])
+                .commit(2)
+                .in_run(2)
+                .show(|seen| property.check(seen))
+                .is_ok()
+        );
+        assert!(
+            Sample::node(1, 2)
+                .log(&[1, 2])
+                .commit(1)
+                .in_run(2)
+                .show(|seen| property.check(seen))
+                .is_err()
+        );
     }
 
     #[test]

@@ -1,5 +1,6 @@
-//! Commitment (section 5.3): "A log entry is committed once the leader that created the entry has replicated it on a
-//! majority of the servers". Checked on the disks, not on what nodes say of them.
+//! Commitment (section 5.3): "A log entry is committed once the leader that created the entry has
+//! replicated it on a majority of the servers". Checked on the disks, not on what nodes say of
+//! them.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +20,10 @@ impl CommittedOnMajority {
     /// # Errors
     /// If what it committed last is not of its own term, or not on the disks of a majority.
     pub fn check(&mut self, seen: &Observation<'_>) -> Result<(), Violation> {
-        let before = self.commits.insert((seen.id, seen.run), seen.commit).unwrap_or_default();
+        let before = self
+            .commits
+            .insert((seen.id, seen.run), seen.commit)
+            .unwrap_or_default();
         if seen.role != RoleKind::Leader || seen.commit <= before {
             return Ok(());
         }
@@ -29,12 +33,16 @@ impl CommittedOnMajority {
                 "{} leads {} and counted replicas of {}, which is of {term:?}",
                 seen.id, seen.term, seen.commit
             );
-            return Err(Violation::new("commitment of the own term only (5.4.2)", what));
+            return Err(Violation::new(
+                "commitment of the own term only (5.4.2)",
+                what,
+            ));
         }
         let holds = |id: NodeId| {
             let member = seen.membership.member(id);
             seen.images.of(id).is_some_and(|image| {
-                // A disk that was lost may have held it: its acknowledgement may have been on its way when it was lost.
+                // A disk that was lost may have held it: its acknowledgement may have been on its
+                // way when it was lost.
                 if member.is_some_and(|member| member.incarnation != image.incarnation) {
                     return true;
                 }
@@ -44,16 +52,24 @@ impl CommittedOnMajority {
             })
         };
         if !held_by_majority(seen.membership, holds) {
-            let holders: Vec<_> = seen.membership.members().map(|(id, _)| id).filter(|id| holds(*id)).collect();
-            let what = format!("{} committed {}, which is on the disks of {holders:?} alone", seen.id, seen.commit);
+            let holders: Vec<_> = seen
+                .membership
+                .members()
+                .map(|(id, _)| id)
+                .filter(|id| holds(*id))
+                .collect();
+            let what = format!(
+                "{} committed {}, which is on the disks of {holders:?} alone",
+                seen.id, seen.commit
+            );
             return Err(Violation::new("commitment", what));
         }
         Ok(())
     }
 }
 
-/// Whether more than half of the voters hold it, and of the old ones too while they change (section 6): counted one by
-/// one, apart from how the core counts.
+/// Whether more than half of the voters hold it, and of the old ones too while they change (section
+/// 6): counted one by one, apart from how the core counts.
 fn held_by_majority(membership: &Membership, holds: impl Fn(NodeId) -> bool) -> bool {
     let majority = |voters: Vec<NodeId>| {
         let holders = voters.iter().filter(|id| holds(**id)).count();
@@ -79,10 +95,19 @@ mod tests {
         );
     }
 
-    /// Figure 8: "only log entries from the leader's current term are committed by counting replicas".
+    /// Figure 8: "only log entries from the leader's current term are committed by counting
+    /// replicas".
     #[test]
     fn counting_replicas_of_an_earlier_term_is_seen() {
-        let leader = Sample::leader(1, 4).log(&[1, 2]).disk(&[1, 2]).others(&[&[1, 2], &[1, 2]]).commit(2);
-        assert!(leader.show(|seen| CommittedOnMajority::default().check(seen)).is_err());
+        let leader = Sample::leader(1, 4)
+            .log(&[1, 2])
+            .disk(&[1, 2])
+            .others(&[&[1, 2], &[1, 2]])
+            .commit(2);
+        assert!(
+            leader
+                .show(|seen| CommittedOnMajority::default().check(seen))
+                .is_err()
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! Reply after persisting (figure 2): "Persistent state on all servers: (Updated on stable storage before responding to
-//! RPCs)".
+//! Reply after persisting (figure 2): "Persistent state on all servers: (Updated on stable storage
+//! before responding to RPCs)".
 
 use raftian_raft::{AppendResult, Body, Message, NodeId, SnapshotResult};
 
@@ -10,15 +10,18 @@ use super::{Observation, Violation, last_on};
 pub struct DurableBeforePromised;
 
 impl DurableBeforePromised {
-    /// Checks what a node sends. What a later term has replaced on the disk meanwhile was there, or can no longer
-    /// count.
+    /// Checks what a node sends. What a later term has replaced on the disk meanwhile was there, or
+    /// can no longer count.
     ///
     /// # Errors
     /// If a vote, a candidacy or an acknowledgement leaves before the disk holds it.
     pub fn check(&mut self, seen: &Observation<'_>) -> Result<(), Violation> {
         for (to, message) in seen.sent {
             if let Some(missing) = missing(seen, *to, message) {
-                let what = format!("{} sends {to} {message:?}, but on its disk {missing}", seen.id);
+                let what = format!(
+                    "{} sends {to} {message:?}, but on its disk {missing}",
+                    seen.id
+                );
                 return Err(Violation::new("durable before promised", what));
             }
         }
@@ -34,8 +37,8 @@ fn missing(seen: &Observation<'_>, to: NodeId, message: &Message) -> Option<&'st
             AppendResult::Matched { up_to } | AppendResult::Full { up_to } => (None, Some(up_to)),
             AppendResult::Conflict { .. } | AppendResult::Stale => return None,
         },
-        // A leader's own entries may leave while its disk writes them (thesis 10.2.1), but it was elected on a durable
-        // vote.
+        // A leader's own entries may leave while its disk writes them (thesis 10.2.1), but it was
+        // elected on a durable vote.
         Body::AppendEntries(_) | Body::InstallSnapshot(_) | Body::TimeoutNow => (None, None),
         Body::SnapshotReply(reply) => match reply.result {
             SnapshotResult::Installed => (None, Some(reply.position.index)),
@@ -75,7 +78,9 @@ mod tests {
     use raftian_raft::{AppendReply, Index, LogPosition, Term};
 
     fn send(sample: Sample, body: Body) -> Result<(), Violation> {
-        sample.sent(2, Message::new(Term(3), body)).show(|seen| DurableBeforePromised.check(seen))
+        sample
+            .sent(2, Message::new(Term(3), body))
+            .show(|seen| DurableBeforePromised.check(seen))
     }
 
     #[test]
@@ -84,9 +89,19 @@ mod tests {
         assert!(send(Sample::node(1, 3).on_disk(3, Some(2)), granted()).is_ok());
         assert!(send(Sample::node(1, 3).on_disk(3, None), granted()).is_err());
         assert!(send(Sample::node(1, 3).on_disk(2, Some(2)), granted()).is_err());
-        assert!(send(Sample::node(1, 4).on_disk(4, None), granted()).is_ok(), "the disk has gone on to a later term");
-        let request = Body::RequestVote { last: LogPosition::default(), transfer: false, priority: 0 };
-        assert!(send(Sample::node(1, 3).on_disk(3, Some(2)), request).is_err(), "a candidate stands on its own vote");
+        assert!(
+            send(Sample::node(1, 4).on_disk(4, None), granted()).is_ok(),
+            "the disk has gone on to a later term"
+        );
+        let request = Body::RequestVote {
+            last: LogPosition::default(),
+            transfer: false,
+            priority: 0,
+        };
+        assert!(
+            send(Sample::node(1, 3).on_disk(3, Some(2)), request).is_err(),
+            "a candidate stands on its own vote"
+        );
     }
 
     #[test]
@@ -94,7 +109,9 @@ mod tests {
         let matched = |up_to| {
             Body::AppendReply(AppendReply {
                 probe: None,
-                result: AppendResult::Matched { up_to: Index(up_to) },
+                result: AppendResult::Matched {
+                    up_to: Index(up_to),
+                },
                 state: None,
             })
         };

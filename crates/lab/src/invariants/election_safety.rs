@@ -16,8 +16,8 @@ impl ElectionSafety {
     /// Checks what a node shows.
     ///
     /// # Errors
-    /// If a term has two leaders, or the same one in two of its runs: a restarted leader must win again, in a later
-    /// term.
+    /// If a term has two leaders, or the same one in two of its runs: a restarted leader must win
+    /// again, in a later term.
     pub fn check(&mut self, seen: &Observation<'_>) -> Result<(), Violation> {
         if seen.role != RoleKind::Leader {
             return Ok(());
@@ -26,7 +26,10 @@ impl ElectionSafety {
         if (leader, run) == (seen.id, seen.run) {
             return Ok(());
         }
-        let what = format!("{} (run {}) leads {}, as {leader} (run {run}) did", seen.id, seen.run, seen.term);
+        let what = format!(
+            "{} (run {}) leads {}, as {leader} (run {run}) did",
+            seen.id, seen.run, seen.term
+        );
         Err(Violation::new("election safety", what))
     }
 }
@@ -39,16 +42,41 @@ mod tests {
     #[test]
     fn two_leaders_of_one_term_are_seen() {
         let mut property = ElectionSafety::default();
-        assert!(Sample::leader(1, 3).show(|seen| property.check(seen)).is_ok());
-        assert!(Sample::leader(1, 3).show(|seen| property.check(seen)).is_ok());
-        assert!(Sample::leader(2, 4).show(|seen| property.check(seen)).is_ok());
-        assert!(Sample::leader(2, 3).show(|seen| property.check(seen)).is_err());
+        assert!(
+            Sample::leader(1, 3)
+                .show(|seen| property.check(seen))
+                .is_ok()
+        );
+        assert!(
+            Sample::leader(1, 3)
+                .show(|seen| property.check(seen))
+                .is_ok()
+        );
+        assert!(
+            Sample::leader(2, 4)
+                .show(|seen| property.check(seen))
+                .is_ok()
+        );
+        assert!(
+            Sample::leader(2, 3)
+                .show(|seen| property.check(seen))
+                .is_err()
+        );
     }
 
     #[test]
     fn a_leader_that_leads_its_term_again_after_a_restart_is_seen() {
         let mut property = ElectionSafety::default();
-        assert!(Sample::leader(1, 3).show(|seen| property.check(seen)).is_ok());
-        assert!(Sample::leader(1, 3).in_run(2).show(|seen| property.check(seen)).is_err());
+        assert!(
+            Sample::leader(1, 3)
+                .show(|seen| property.check(seen))
+                .is_ok()
+        );
+        assert!(
+            Sample::leader(1, 3)
+                .in_run(2)
+                .show(|seen| property.check(seen))
+                .is_err()
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! Exactly once (section 8): "if a client repeats a command, the state machine responds immediately without
-//! re-executing the request".
+//! Exactly once (section 8): "if a client repeats a command, the state machine responds immediately
+//! without re-executing the request".
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,10 +41,25 @@ mod tests {
     #[test]
     fn a_command_that_takes_effect_twice_is_seen() {
         let mut property = ExactlyOnce::default();
-        assert!(Sample::node(1, 1).effects(&[(1, 1), (1, 2)]).show(|seen| property.check(seen)).is_ok());
-        assert!(Sample::node(1, 1).in_run(2).effects(&[(1, 1)]).show(|seen| property.check(seen)).is_ok());
         assert!(
-            Sample::node(1, 1).in_run(2).effects(&[(1, 1), (1, 2), (1, 1)]).show(|seen| property.check(seen)).is_err()
+            Sample::node(1, 1)
+                .effects(&[(1, 1), (1, 2)])
+                .show(|seen| property.check(seen))
+                .is_ok()
+        );
+        assert!(
+            Sample::node(1, 1)
+                .in_run(2)
+                .effects(&[(1, 1)])
+                .show(|seen| property.check(seen))
+                .is_ok()
+        );
+        assert!(
+            Sample::node(1, 1)
+                .in_run(2)
+                .effects(&[(1, 1), (1, 2), (1, 1)])
+                .show(|seen| property.check(seen))
+                .is_err()
         );
     }
 }

@@ -1,4 +1,5 @@
-//! The game clock never goes back along a log: not within a leader's term, and not from one leader to the next.
+//! The game clock never goes back along a log: not within a leader's term, and not from one leader
+//! to the next.
 
 use std::collections::BTreeMap;
 
@@ -18,12 +19,20 @@ impl GameClock {
     /// # Errors
     /// If an entry is stamped earlier than the one before it.
     pub fn check(&mut self, seen: &Observation<'_>) -> Result<(), Violation> {
-        let Some(last) = seen.log.last() else { return Ok(()) };
+        let Some(last) = seen.log.last() else {
+            return Ok(());
+        };
         let before = self.checked.insert(seen.id, last.position());
         // Entries up to one that was checked and is still in place were checked with it.
-        let kept = before.filter(|end| seen.entry(end.index).is_some_and(|entry| entry.term == end.term));
+        let kept = before.filter(|end| {
+            seen.entry(end.index)
+                .is_some_and(|entry| entry.term == end.term)
+        });
         let from = kept.map_or(0, |end| (end.index.0 - seen.start.index.0 - 1) as usize);
-        match seen.log[from..].windows(2).find(|pair| pair[1].stamp < pair[0].stamp) {
+        match seen.log[from..]
+            .windows(2)
+            .find(|pair| pair[1].stamp < pair[0].stamp)
+        {
             Some(pair) => {
                 let what = format!("{} has {:?} before {:?}", seen.id, pair[0], pair[1]);
                 Err(Violation::new("game clock", what))
@@ -41,7 +50,19 @@ mod tests {
     #[test]
     fn a_clock_that_goes_back_is_seen() {
         let mut property = GameClock::default();
-        assert!(Sample::node(1, 2).log(&[1, 2]).stamps(&[5, 9]).show(|seen| property.check(seen)).is_ok());
-        assert!(Sample::node(1, 2).log(&[1, 2, 2]).stamps(&[5, 9, 8]).show(|seen| property.check(seen)).is_err());
+        assert!(
+            Sample::node(1, 2)
+                .log(&[1, 2])
+                .stamps(&[5, 9])
+                .show(|seen| property.check(seen))
+                .is_ok()
+        );
+        assert!(
+            Sample::node(1, 2)
+                .log(&[1, 2, 2])
+                .stamps(&[5, 9, 8])
+                .show(|seen| property.check(seen))
+                .is_err()
+        );
     }
 }

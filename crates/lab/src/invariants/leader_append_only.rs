@@ -1,5 +1,5 @@
-//! Leader append-only (figure 3): "A leader never overwrites or deletes entries in its log; it only appends new
-//! entries" (section 5.3).
+//! Leader append-only (figure 3): "A leader never overwrites or deletes entries in its log; it only
+//! appends new entries" (section 5.3).
 
 use std::collections::BTreeMap;
 
@@ -14,18 +14,27 @@ pub struct LeaderAppendOnly {
 }
 
 impl LeaderAppendOnly {
-    /// Checks what a node shows. With log matching, an entry that is still in place says that all before it are.
+    /// Checks what a node shows. With log matching, an entry that is still in place says that all
+    /// before it are.
     ///
     /// # Errors
     /// If a leader lost an entry that it had in the same term.
     pub fn check(&mut self, seen: &Observation<'_>) -> Result<(), Violation> {
-        let Some(last) = seen.log.last().filter(|_| seen.role == RoleKind::Leader) else { return Ok(()) };
+        let Some(last) = seen.log.last().filter(|_| seen.role == RoleKind::Leader) else {
+            return Ok(());
+        };
         let before = self.ends.insert(seen.id, (seen.term, last.position()));
         match before {
             Some((term, end))
-                if term == seen.term && end.index >= seen.start.index && seen.term_at(end.index) != Some(end.term) =>
+                if term == seen.term
+                    && end.index >= seen.start.index
+                    && seen.term_at(end.index) != Some(end.term) =>
             {
-                let what = format!("{} leads {term} and had {end}, now its log ends with {}", seen.id, last.position());
+                let what = format!(
+                    "{} leads {term} and had {end}, now its log ends with {}",
+                    seen.id,
+                    last.position()
+                );
                 Err(Violation::new("leader append-only", what))
             }
             Some(_) | None => Ok(()),
@@ -42,9 +51,24 @@ mod tests {
     fn a_leader_that_deletes_or_overwrites_is_seen() {
         for shorter in [&[1, 2][..], &[1, 1, 2]] {
             let mut property = LeaderAppendOnly::default();
-            assert!(Sample::leader(1, 3).log(&[1, 2, 3]).show(|seen| property.check(seen)).is_ok());
-            assert!(Sample::leader(1, 3).log(&[1, 2, 3, 3]).show(|seen| property.check(seen)).is_ok());
-            assert!(Sample::leader(1, 3).log(shorter).show(|seen| property.check(seen)).is_err());
+            assert!(
+                Sample::leader(1, 3)
+                    .log(&[1, 2, 3])
+                    .show(|seen| property.check(seen))
+                    .is_ok()
+            );
+            assert!(
+                Sample::leader(1, 3)
+                    .log(&[1, 2, 3, 3])
+                    .show(|seen| property.check(seen))
+                    .is_ok()
+            );
+            assert!(
+                Sample::leader(1, 3)
+                    .log(shorter)
+                    .show(|seen| property.check(seen))
+                    .is_err()
+            );
         }
     }
 }

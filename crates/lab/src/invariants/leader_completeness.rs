@@ -1,5 +1,5 @@
-//! Leader completeness (figure 3): "If a log entry is committed in a given term, then that entry will be present in the
-//! logs of the leaders for all higher-numbered terms" (section 5.4).
+//! Leader completeness (figure 3): "If a log entry is committed in a given term, then that entry
+//! will be present in the logs of the leaders for all higher-numbered terms" (section 5.4).
 
 use raftian_raft::{Index, LogPosition, RoleKind, Term};
 
@@ -13,29 +13,43 @@ pub struct LeaderCompleteness {
 }
 
 impl LeaderCompleteness {
-    /// Checks what a node shows: its whole log when it is first seen to lead, and what it commits anew.
+    /// Checks what a node shows: its whole log when it is first seen to lead, and what it commits
+    /// anew.
     ///
     /// # Errors
-    /// If a leader lacks an entry that was committed in an earlier term, or two nodes commit different entries.
+    /// If a leader lacks an entry that was committed in an earlier term, or two nodes commit
+    /// different entries.
     pub fn check(&mut self, seen: &Observation<'_>) -> Result<(), Violation> {
         let new_leader = seen.role == RoleKind::Leader
             && self.leads.insert(seen.id, (seen.run, seen.term)) != Some((seen.run, seen.term));
         if new_leader {
-            // An old candidate may learn late that it won: it owes only what was committed before its own term.
+            // An old candidate may learn late that it won: it owes only what was committed before
+            // its own term.
             for (position, _) in self.committed.iter().filter(|(_, term)| *term < seen.term) {
-                if position.index >= seen.start.index && seen.term_at(position.index) != Some(position.term) {
-                    let what = format!("{} leads {} without the committed {position}", seen.id, seen.term);
+                if position.index >= seen.start.index
+                    && seen.term_at(position.index) != Some(position.term)
+                {
+                    let what = format!(
+                        "{} leads {} without the committed {position}",
+                        seen.id, seen.term
+                    );
                     return Err(Violation::new("leader completeness", what));
                 }
             }
         }
         let known = Index(self.committed.len() as u64);
         let last_known = seen.commit.min(known);
-        if let Some((position, _)) = last_known.0.checked_sub(1).and_then(|place| self.committed.get(place as usize))
+        if let Some((position, _)) = last_known
+            .0
+            .checked_sub(1)
+            .and_then(|place| self.committed.get(place as usize))
             && last_known >= seen.start.index
             && seen.term_at(last_known) != Some(position.term)
         {
-            let what = format!("{} committed up to {} without {position}", seen.id, seen.commit);
+            let what = format!(
+                "{} committed up to {} without {position}",
+                seen.id, seen.commit
+            );
             return Err(Violation::new("leader completeness", what));
         }
         for index in known.0..seen.commit.0 {
@@ -57,22 +71,61 @@ mod tests {
     #[test]
     fn a_leader_without_a_committed_entry_is_seen() {
         let mut property = LeaderCompleteness::default();
-        assert!(Sample::leader(1, 2).log(&[1, 2]).commit(2).show(|seen| property.check(seen)).is_ok());
-        assert!(Sample::leader(2, 3).log(&[1, 2, 3]).show(|seen| property.check(seen)).is_ok());
-        assert!(Sample::leader(3, 4).log(&[1, 1, 4]).show(|seen| property.check(seen)).is_err());
+        assert!(
+            Sample::leader(1, 2)
+                .log(&[1, 2])
+                .commit(2)
+                .show(|seen| property.check(seen))
+                .is_ok()
+        );
+        assert!(
+            Sample::leader(2, 3)
+                .log(&[1, 2, 3])
+                .show(|seen| property.check(seen))
+                .is_ok()
+        );
+        assert!(
+            Sample::leader(3, 4)
+                .log(&[1, 1, 4])
+                .show(|seen| property.check(seen))
+                .is_err()
+        );
     }
 
     #[test]
     fn a_candidate_that_learns_late_that_it_won_an_earlier_term_is_right() {
         let mut property = LeaderCompleteness::default();
-        assert!(Sample::leader(1, 3).log(&[1, 3]).commit(2).show(|seen| property.check(seen)).is_ok());
-        assert!(Sample::leader(2, 2).log(&[1, 2]).show(|seen| property.check(seen)).is_ok());
+        assert!(
+            Sample::leader(1, 3)
+                .log(&[1, 3])
+                .commit(2)
+                .show(|seen| property.check(seen))
+                .is_ok()
+        );
+        assert!(
+            Sample::leader(2, 2)
+                .log(&[1, 2])
+                .show(|seen| property.check(seen))
+                .is_ok()
+        );
     }
 
     #[test]
     fn two_nodes_that_commit_different_entries_are_seen() {
         let mut property = LeaderCompleteness::default();
-        assert!(Sample::node(1, 2).log(&[1, 2]).commit(2).show(|seen| property.check(seen)).is_ok());
-        assert!(Sample::node(2, 2).log(&[1, 1]).commit(2).show(|seen| property.check(seen)).is_err());
+        assert!(
+            Sample::node(1, 2)
+                .log(&[1, 2])
+                .commit(2)
+                .show(|seen| property.check(seen))
+                .is_ok()
+        );
+        assert!(
+            Sample::node(2, 2)
+                .log(&[1, 1])
+                .commit(2)
+                .show(|seen| property.check(seen))
+                .is_err()
+        );
     }
 }

@@ -1,7 +1,8 @@
-//! Log matching (figure 3): "If two logs contain an entry with the same index and term, then the logs are identical in
-//! all entries up through the given index" (section 5.3).
+//! Log matching (figure 3): "If two logs contain an entry with the same index and term, then the
+//! logs are identical in all entries up through the given index" (section 5.3).
 //!
-//! Checked as the paper proves it: an index and a term name one entry, and that entry has one predecessor.
+//! Checked as the paper proves it: an index and a term name one entry, and that entry has one
+//! predecessor.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -26,7 +27,12 @@ struct Known {
 impl Known {
     /// Drops what `seen` no longer shows, at either end.
     fn keep(&mut self, seen: &Observation<'_>) {
-        let dropped = seen.start.index.0.checked_sub(self.start.index.0).and_then(|count| usize::try_from(count).ok());
+        let dropped = seen
+            .start
+            .index
+            .0
+            .checked_sub(self.start.index.0)
+            .and_then(|count| usize::try_from(count).ok());
         match dropped.filter(|count| *count <= self.terms.len()) {
             Some(count) => drop(self.terms.drain(..count)),
             None => self.terms.clear(),
@@ -34,10 +40,20 @@ impl Known {
         self.start = seen.start;
         let same = match self.terms.back() {
             // An entry that is still in place says that all before it are.
-            Some(last) if seen.log.get(self.terms.len() - 1).is_some_and(|entry| entry.term == *last) => {
+            Some(last)
+                if seen
+                    .log
+                    .get(self.terms.len() - 1)
+                    .is_some_and(|entry| entry.term == *last) =>
+            {
                 self.terms.len()
             }
-            Some(_) | None => self.terms.iter().zip(seen.log).take_while(|(term, entry)| **term == entry.term).count(),
+            Some(_) | None => self
+                .terms
+                .iter()
+                .zip(seen.log)
+                .take_while(|(term, entry)| **term == entry.term)
+                .count(),
         };
         self.terms.truncate(same);
     }
@@ -58,7 +74,10 @@ impl LogMatching {
                 let what = format!("{} has {} at place {place}", seen.id, entry.position());
                 return Err(Violation::new("log matching", what));
             }
-            let (first, first_before) = self.entries.entry(entry.position()).or_insert_with(|| (entry.clone(), before));
+            let (first, first_before) = self
+                .entries
+                .entry(entry.position())
+                .or_insert_with(|| (entry.clone(), before));
             if !same(first, entry) || *first_before != before {
                 let position = entry.position();
                 let what = format!(
@@ -76,9 +95,12 @@ impl LogMatching {
 /// Whether two nodes mean the same entry. A witness keeps only that there was a command.
 fn same(one: &Entry, other: &Entry) -> bool {
     let forgotten = |a: &Entry, b: &Entry| {
-        a.payload == Payload::Withheld && matches!(b.payload, Payload::Command(_)) && a.stamp == b.stamp
+        a.payload == Payload::Withheld
+            && matches!(b.payload, Payload::Command(_))
+            && a.stamp == b.stamp
     };
-    one == other || (one.position() == other.position() && (forgotten(one, other) || forgotten(other, one)))
+    one == other
+        || (one.position() == other.position() && (forgotten(one, other) || forgotten(other, one)))
 }
 
 #[cfg(test)]
@@ -90,7 +112,12 @@ mod tests {
     fn one_position_with_two_entries_is_seen() {
         let mut property = LogMatching::default();
         let mut other = Sample::node(2, 2).log(&[1, 2]);
-        assert!(Sample::node(1, 2).log(&[1, 2]).show(|seen| property.check(seen)).is_ok());
+        assert!(
+            Sample::node(1, 2)
+                .log(&[1, 2])
+                .show(|seen| property.check(seen))
+                .is_ok()
+        );
         assert!(other.show(|seen| property.check(seen)).is_ok());
         other = Sample::node(3, 2).log(&[1, 2]).command(2, 1, 1, "other");
         assert!(other.show(|seen| property.check(seen)).is_err());
@@ -99,8 +126,24 @@ mod tests {
     #[test]
     fn one_entry_with_two_predecessors_is_seen() {
         let mut property = LogMatching::default();
-        assert!(Sample::node(1, 3).log(&[1, 1, 3]).show(|seen| property.check(seen)).is_ok());
-        assert!(Sample::node(2, 3).log(&[1, 2]).show(|seen| property.check(seen)).is_ok(), "logs may differ");
-        assert!(Sample::node(2, 3).log(&[1, 2, 3]).show(|seen| property.check(seen)).is_err());
+        assert!(
+            Sample::node(1, 3)
+                .log(&[1, 1, 3])
+                .show(|seen| property.check(seen))
+                .is_ok()
+        );
+        assert!(
+            Sample::node(2, 3)
+                .log(&[1, 2])
+                .show(|seen| property.check(seen))
+                .is_ok(),
+            "logs may differ"
+        );
+        assert!(
+            Sample::node(2, 3)
+                .log(&[1, 2, 3])
+                .show(|seen| property.check(seen))
+                .is_err()
+        );
     }
 }

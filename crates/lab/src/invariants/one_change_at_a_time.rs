@@ -1,5 +1,5 @@
-//! Changes of the members (section 6, thesis 4): at most one is uncommitted in any log, and each shares a voter with the
-//! one before it in any two majorities.
+//! Changes of the members (section 6, thesis 4): at most one is uncommitted in any log, and each
+//! shares a voter with the one before it in any two majorities.
 
 use std::collections::BTreeMap;
 
@@ -17,9 +17,12 @@ impl OneChangeAtATime {
     /// Checks what a node shows, whenever the end of its log or its commit index has changed.
     ///
     /// # Errors
-    /// If its log holds two uncommitted changes, or one that could leave two majorities without a common voter.
+    /// If its log holds two uncommitted changes, or one that could leave two majorities without a
+    /// common voter.
     pub fn check(&mut self, seen: &Observation<'_>) -> Result<(), Violation> {
-        let Some(last) = seen.log.last() else { return Ok(()) };
+        let Some(last) = seen.log.last() else {
+            return Ok(());
+        };
         let now = (last.position(), seen.commit);
         if self.ends.insert(seen.id, now) == Some(now) {
             return Ok(());
@@ -30,11 +33,15 @@ impl OneChangeAtATime {
         };
         let place = (seen.commit.0.saturating_sub(seen.start.index.0) as usize).min(seen.log.len());
         let open: Vec<_> = seen.log[place..].iter().filter_map(membership).collect();
-        // A log may hold more that are committed without this node knowing it; not that of a leader that has committed an
-        // entry of its own term.
-        let knows = seen.role == raftian_raft::RoleKind::Leader && seen.term_at(seen.commit) == Some(seen.term);
+        // A log may hold more that are committed without this node knowing it; not that of a leader
+        // that has committed an entry of its own term.
+        let knows = seen.role == raftian_raft::RoleKind::Leader
+            && seen.term_at(seen.commit) == Some(seen.term);
         if knows && open.len() > 1 {
-            let what = format!("{} leads with uncommitted changes at {} and {}", seen.id, open[0].0, open[1].0);
+            let what = format!(
+                "{} leads with uncommitted changes at {} and {}",
+                seen.id, open[0].0, open[1].0
+            );
             return Err(Violation::new("one change at a time", what));
         }
         let all: Vec<_> = seen.log.iter().filter_map(membership).collect();
@@ -48,18 +55,26 @@ impl OneChangeAtATime {
     }
 }
 
-/// Whether any two majorities of the two share a voter: because no more than one voter differs, or because one is the
-/// joint form of the other.
+/// Whether any two majorities of the two share a voter: because no more than one voter differs, or
+/// because one is the joint form of the other.
 fn meet(one: &Membership, next: &Membership) -> bool {
     let sets = |membership: &Membership| -> Vec<Vec<NodeId>> {
-        let (new, old): (Vec<_>, Vec<_>) = (membership.voters().collect(), membership.outgoing().collect());
-        [new, old].into_iter().filter(|set| !set.is_empty()).collect()
+        let (new, old): (Vec<_>, Vec<_>) = (
+            membership.voters().collect(),
+            membership.outgoing().collect(),
+        );
+        [new, old]
+            .into_iter()
+            .filter(|set| !set.is_empty())
+            .collect()
     };
     let close = |a: &Vec<NodeId>, b: &Vec<NodeId>| {
         let only = |x: &Vec<NodeId>, y: &Vec<NodeId>| x.iter().filter(|id| !y.contains(id)).count();
         only(a, b) + only(b, a) <= 1
     };
-    sets(one).iter().any(|a| sets(next).iter().any(|b| close(a, b)))
+    sets(one)
+        .iter()
+        .any(|a| sets(next).iter().any(|b| close(a, b)))
 }
 
 #[cfg(test)]
@@ -74,15 +89,32 @@ mod tests {
     #[test]
     fn a_leader_with_two_uncommitted_changes_is_seen() {
         let leader = Sample::leader(1, 1).log(&[1, 1, 1, 1]).commit(1);
-        let leader = leader.membership(2, members(&[1, 2, 3, 4])).membership(3, members(&[1, 2, 3, 4, 5]));
-        assert!(leader.clone().commit(2).show(|seen| OneChangeAtATime::default().check(seen)).is_ok());
-        assert!(leader.show(|seen| OneChangeAtATime::default().check(seen)).is_err());
+        let leader = leader
+            .membership(2, members(&[1, 2, 3, 4]))
+            .membership(3, members(&[1, 2, 3, 4, 5]));
+        assert!(
+            leader
+                .clone()
+                .commit(2)
+                .show(|seen| OneChangeAtATime::default().check(seen))
+                .is_ok()
+        );
+        assert!(
+            leader
+                .show(|seen| OneChangeAtATime::default().check(seen))
+                .is_err()
+        );
     }
 
     #[test]
     fn a_jump_to_voters_that_can_decide_alone_is_seen() {
-        let node = Sample::node(1, 1).log(&[1, 1]).membership(1, members(&[1, 2, 3]));
+        let node = Sample::node(1, 1)
+            .log(&[1, 1])
+            .membership(1, members(&[1, 2, 3]));
         let jump = node.membership(2, members(&[3, 4, 5])).commit(2);
-        assert!(jump.show(|seen| OneChangeAtATime::default().check(seen)).is_err());
+        assert!(
+            jump.show(|seen| OneChangeAtATime::default().check(seen))
+                .is_err()
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Votes (section 5.2): "Each server will vote for at most one candidate in a given term", whatever crashes in between.
+//! Votes (section 5.2): "Each server will vote for at most one candidate in a given term", whatever
+//! crashes in between.
 
 use std::collections::BTreeMap;
 
@@ -35,7 +36,10 @@ impl OneVotePerTerm {
         if first == candidate {
             return Ok(());
         }
-        Err(Violation::new("one vote per term", format!("{id} voted in {term} for {first} and for {candidate}")))
+        Err(Violation::new(
+            "one vote per term",
+            format!("{id} voted in {term} for {first} and for {candidate}"),
+        ))
     }
 
     pub(crate) fn forget(&mut self, id: NodeId) {
@@ -52,11 +56,36 @@ mod tests {
     #[test]
     fn two_votes_in_one_term_are_seen_on_disk_and_in_messages() {
         let mut property = OneVotePerTerm::default();
-        assert!(Sample::node(1, 3).on_disk(3, Some(2)).show(|seen| property.check(seen)).is_ok());
-        assert!(Sample::node(1, 4).on_disk(4, Some(3)).show(|seen| property.check(seen)).is_ok());
+        assert!(
+            Sample::node(1, 3)
+                .on_disk(3, Some(2))
+                .show(|seen| property.check(seen))
+                .is_ok()
+        );
+        assert!(
+            Sample::node(1, 4)
+                .on_disk(4, Some(3))
+                .show(|seen| property.check(seen))
+                .is_ok()
+        );
         let granted = || Message::new(Term(3), Body::VoteReply { granted: true });
-        assert!(Sample::node(1, 4).sent(2, granted()).show(|seen| property.check(seen)).is_ok());
-        assert!(Sample::node(1, 4).sent(3, granted()).show(|seen| property.check(seen)).is_err());
-        assert!(Sample::node(1, 3).on_disk(3, Some(1)).show(|seen| property.check(seen)).is_err());
+        assert!(
+            Sample::node(1, 4)
+                .sent(2, granted())
+                .show(|seen| property.check(seen))
+                .is_ok()
+        );
+        assert!(
+            Sample::node(1, 4)
+                .sent(3, granted())
+                .show(|seen| property.check(seen))
+                .is_err()
+        );
+        assert!(
+            Sample::node(1, 3)
+                .on_disk(3, Some(1))
+                .show(|seen| property.check(seen))
+                .is_err()
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Linearizable reads (section 8, thesis 6.4): a read sees every command that was committed anywhere before it was asked.
+//! Linearizable reads (section 8, thesis 6.4): a read sees every command that was committed
+//! anywhere before it was asked.
 
 use std::collections::BTreeMap;
 
@@ -35,11 +36,16 @@ impl ReadsSeeCommits {
     pub(crate) fn answered(&mut self, id: ReadId, index: Index) -> Result<(), Violation> {
         match self.asked.remove(&id) {
             Some(before) if index < before => {
-                let what = format!("a read was answered at {index}, but {before} was committed when it was asked");
+                let what = format!(
+                    "a read was answered at {index}, but {before} was committed when it was asked"
+                );
                 Err(Violation::new("reads see commits", what))
             }
             Some(_) => Ok(()),
-            None => Err(Violation::new("reads see commits", "a read was answered that was not asked, or twice")),
+            None => Err(Violation::new(
+                "reads see commits",
+                "a read was answered that was not asked, or twice",
+            )),
         }
     }
 
@@ -57,11 +63,18 @@ mod tests {
     #[test]
     fn a_stale_read_is_seen() {
         let mut property = ReadsSeeCommits::default();
-        Sample::leader(1, 1).log(&[1, 1]).commit(2).show(|seen| property.check(seen)).unwrap();
+        Sample::leader(1, 1)
+            .log(&[1, 1])
+            .commit(2)
+            .show(|seen| property.check(seen))
+            .unwrap();
         property.asked(ReadId(1));
         property.asked(ReadId(2));
         assert!(property.answered(ReadId(1), Index(2)).is_ok());
         assert!(property.answered(ReadId(2), Index(1)).is_err());
-        assert!(property.answered(ReadId(2), Index(2)).is_err(), "it was answered before");
+        assert!(
+            property.answered(ReadId(2), Index(2)).is_err(),
+            "it was answered before"
+        );
     }
 }

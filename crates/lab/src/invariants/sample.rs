@@ -1,8 +1,8 @@
 //! Made-up observations, for planting violations.
 
 use raftian_raft::{
-    ClientId, Command, Entry, HardState, Index, LogPosition, Membership, Message, NodeId, Payload, Restored, RoleKind,
-    Snapshot, Stamp, Term,
+    ClientId, Command, Entry, HardState, Index, LogPosition, Membership, Message, NodeId, Payload,
+    Restored, RoleKind, Snapshot, Stamp, Term,
 };
 
 use super::{Images, Observation};
@@ -42,7 +42,10 @@ impl Sample {
     }
 
     pub(super) fn leader(id: u64, term: u64) -> Self {
-        Sample { role: RoleKind::Leader, ..Sample::node(id, term) }
+        Sample {
+            role: RoleKind::Leader,
+            ..Sample::node(id, term)
+        }
     }
 
     pub(super) fn in_run(mut self, run: u64) -> Self {
@@ -64,8 +67,11 @@ impl Sample {
 
     /// Makes the entry at `index` this command.
     pub(super) fn command(mut self, index: usize, client: u64, sequence: u64, text: &str) -> Self {
-        self.log[index - 1].payload =
-            Payload::Command(Command { client: ClientId(client), sequence, bytes: text.as_bytes().into() });
+        self.log[index - 1].payload = Payload::Command(Command {
+            client: ClientId(client),
+            sequence,
+            bytes: text.as_bytes().into(),
+        });
         self
     }
 
@@ -99,7 +105,10 @@ impl Sample {
     /// A snapshot on disk, beside the log.
     pub(super) fn snapshot(mut self, term: u64, index: u64, data: &[u8]) -> Self {
         self.image.snapshot = Some(Snapshot {
-            position: LogPosition { term: Term(term), index: Index(index) },
+            position: LogPosition {
+                term: Term(term),
+                index: Index(index),
+            },
             stamp: Stamp(0),
             membership: three(),
             data: Some(data.into()),
@@ -115,13 +124,22 @@ impl Sample {
 
     /// Term and vote on disk.
     pub(super) fn on_disk(mut self, term: u64, vote: Option<u64>) -> Self {
-        self.image.hard_state = HardState { term: Term(term), vote: vote.map(NodeId) };
+        self.image.hard_state = HardState {
+            term: Term(term),
+            vote: vote.map(NodeId),
+        };
         self
     }
 
     /// The logs on the other disks.
     pub(super) fn others(mut self, logs: &[&[u64]]) -> Self {
-        self.others = logs.iter().map(|terms| Restored { entries: entries(terms), ..Restored::default() }).collect();
+        self.others = logs
+            .iter()
+            .map(|terms| Restored {
+                entries: entries(terms),
+                ..Restored::default()
+            })
+            .collect();
         self
     }
 
@@ -132,10 +150,19 @@ impl Sample {
 
     pub(super) fn show<T>(&self, look: impl FnOnce(&Observation<'_>) -> T) -> T {
         let own = std::iter::once((self.id, &self.image));
-        let others = (1..).map(NodeId).filter(|id| *id != self.id).zip(&self.others);
+        let others = (1..)
+            .map(NodeId)
+            .filter(|id| *id != self.id)
+            .zip(&self.others);
         let images: Vec<_> = own.chain(others).collect();
-        let image = |id| images.iter().find(|(other, _)| *other == id).map(|(_, image)| *image);
-        let membership = Membership::new(images.iter().map(|(id, _)| *id)).expect("a sample has a voter");
+        let image = |id| {
+            images
+                .iter()
+                .find(|(other, _)| *other == id)
+                .map(|(_, image)| *image)
+        };
+        let membership =
+            Membership::new(images.iter().map(|(id, _)| *id)).expect("a sample has a voter");
         look(&Observation {
             id: self.id,
             run: self.run,

@@ -25,22 +25,34 @@ impl SnapshotsAgree {
     /// # Errors
     /// If two snapshots at one position differ, or one covers what is not committed.
     pub fn check(&mut self, seen: &Observation<'_>) -> Result<(), Violation> {
-        let Some(snapshot) = &seen.image.snapshot else { return Ok(()) };
+        let Some(snapshot) = &seen.image.snapshot else {
+            return Ok(());
+        };
         if self.newest.insert(seen.id, snapshot.position) == Some(snapshot.position) {
             return Ok(());
         }
         if snapshot.position.index > seen.commit {
-            let what = format!("{} covers {} and committed {}", seen.id, snapshot.position, seen.commit);
+            let what = format!(
+                "{} covers {} and committed {}",
+                seen.id, snapshot.position, seen.commit
+            );
             return Err(Violation::new("snapshots agree", what));
         }
-        let first = self.snapshots.entry(snapshot.position).or_insert_with(|| snapshot.clone());
+        let first = self
+            .snapshots
+            .entry(snapshot.position)
+            .or_insert_with(|| snapshot.clone());
         // A witness has none of the state.
         if first.data.is_none() {
             first.data.clone_from(&snapshot.data);
         }
-        let same_state = self.states_may_differ || snapshot.data.is_none() || first.data == snapshot.data;
+        let same_state =
+            self.states_may_differ || snapshot.data.is_none() || first.data == snapshot.data;
         if !same_state || first.membership != snapshot.membership || first.stamp != snapshot.stamp {
-            let what = format!("{} has another snapshot at {} than another node", seen.id, snapshot.position);
+            let what = format!(
+                "{} has another snapshot at {} than another node",
+                seen.id, snapshot.position
+            );
             return Err(Violation::new("snapshots agree", what));
         }
         Ok(())
@@ -56,14 +68,35 @@ mod tests {
     fn two_snapshots_that_differ_at_one_position_are_seen() {
         let mut property = SnapshotsAgree::default();
         let node = |id| Sample::node(id, 2).log(&[1, 2]).commit(2);
-        assert!(node(1).snapshot(2, 2, b"abc").show(|seen| property.check(seen)).is_ok());
-        assert!(node(2).snapshot(2, 2, b"abc").show(|seen| property.check(seen)).is_ok());
-        assert!(node(3).snapshot(2, 2, b"abd").show(|seen| property.check(seen)).is_err());
+        assert!(
+            node(1)
+                .snapshot(2, 2, b"abc")
+                .show(|seen| property.check(seen))
+                .is_ok()
+        );
+        assert!(
+            node(2)
+                .snapshot(2, 2, b"abc")
+                .show(|seen| property.check(seen))
+                .is_ok()
+        );
+        assert!(
+            node(3)
+                .snapshot(2, 2, b"abd")
+                .show(|seen| property.check(seen))
+                .is_err()
+        );
     }
 
     #[test]
     fn a_snapshot_of_what_is_not_committed_is_seen() {
-        let node = Sample::node(1, 2).log(&[1, 2]).commit(1).snapshot(2, 2, b"abc");
-        assert!(node.show(|seen| SnapshotsAgree::default().check(seen)).is_err());
+        let node = Sample::node(1, 2)
+            .log(&[1, 2])
+            .commit(1)
+            .snapshot(2, 2, b"abc");
+        assert!(
+            node.show(|seen| SnapshotsAgree::default().check(seen))
+                .is_err()
+        );
     }
 }

@@ -1,5 +1,6 @@
-//! State machine safety (figure 3): "If a server has applied a log entry at a given index to its state machine, no
-//! other server will ever apply a different log entry for the same index" (section 5.4.3).
+//! State machine safety (figure 3): "If a server has applied a log entry at a given index to its
+//! state machine, no other server will ever apply a different log entry for the same index"
+//! (section 5.4.3).
 
 use std::collections::BTreeMap;
 
@@ -7,7 +8,8 @@ use raftian_raft::{Entry, NodeId};
 
 use super::{Observation, Violation};
 
-/// What was applied at each index by whoever came first, and how far each run of each node has been checked.
+/// What was applied at each index by whoever came first, and how far each run of each node has been
+/// checked.
 #[derive(Debug, Default)]
 pub struct StateMachineSafety {
     applied: Vec<Entry>,
@@ -18,16 +20,24 @@ impl StateMachineSafety {
     /// Checks what a node shows.
     ///
     /// # Errors
-    /// If it applied another entry than another node at the same index, skipped one, or applied one twice.
+    /// If it applied another entry than another node at the same index, skipped one, or applied one
+    /// twice.
     pub fn check(&mut self, seen: &Observation<'_>) -> Result<(), Violation> {
-        let checked = self.checked.entry((seen.id, seen.run, seen.restores)).or_default();
+        let checked = self
+            .checked
+            .entry((seen.id, seen.run, seen.restores))
+            .or_default();
         for (place, entry) in seen.applied.iter().enumerate().skip(*checked) {
             if place == self.applied.len() {
                 self.applied.push(entry.clone());
             }
             let first = &self.applied[place];
             if entry != first || entry.index.0 != place as u64 + 1 {
-                let what = format!("{} applied {entry:?} as number {}, another node {first:?}", seen.id, place + 1);
+                let what = format!(
+                    "{} applied {entry:?} as number {}, another node {first:?}",
+                    seen.id,
+                    place + 1
+                );
                 return Err(Violation::new("state machine safety", what));
             }
         }
@@ -44,9 +54,27 @@ mod tests {
     #[test]
     fn different_entries_applied_at_one_index_are_seen() {
         let mut property = StateMachineSafety::default();
-        assert!(Sample::node(1, 2).log(&[1, 2]).applied(2).show(|seen| property.check(seen)).is_ok());
-        assert!(Sample::node(2, 2).log(&[1, 2]).applied(1).show(|seen| property.check(seen)).is_ok());
-        assert!(Sample::node(2, 2).log(&[1, 1]).applied(2).show(|seen| property.check(seen)).is_err());
+        assert!(
+            Sample::node(1, 2)
+                .log(&[1, 2])
+                .applied(2)
+                .show(|seen| property.check(seen))
+                .is_ok()
+        );
+        assert!(
+            Sample::node(2, 2)
+                .log(&[1, 2])
+                .applied(1)
+                .show(|seen| property.check(seen))
+                .is_ok()
+        );
+        assert!(
+            Sample::node(2, 2)
+                .log(&[1, 1])
+                .applied(2)
+                .show(|seen| property.check(seen))
+                .is_err()
+        );
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Terms (section 5.1): "current terms … increases monotonically over time", in memory within a run and on disk for
-//! ever.
+//! Terms (section 5.1): "current terms … increases monotonically over time", in memory within a run
+//! and on disk for ever.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,10 @@ impl TermsGoForward {
         let now = (seen.run, seen.term, seen.image.hard_state.term);
         let (run, term, on_disk) = self.terms.insert(seen.id, now).unwrap_or(now);
         if now.2 < on_disk || (run == seen.run && now.1 < term) {
-            let what = format!("{} was in {term} ({on_disk} on disk), now {} ({} on disk)", seen.id, now.1, now.2);
+            let what = format!(
+                "{} was in {term} ({on_disk} on disk), now {} ({} on disk)",
+                seen.id, now.1, now.2
+            );
             return Err(Violation::new("terms go forward", what));
         }
         Ok(())
@@ -41,9 +44,32 @@ mod tests {
     #[test]
     fn a_term_that_goes_back_is_seen() {
         let mut property = TermsGoForward::default();
-        assert!(Sample::node(1, 5).on_disk(4, None).show(|seen| property.check(seen)).is_ok());
-        assert!(Sample::node(1, 4).on_disk(4, None).in_run(2).show(|seen| property.check(seen)).is_ok());
-        assert!(Sample::node(1, 3).on_disk(4, None).in_run(2).show(|seen| property.check(seen)).is_err());
-        assert!(Sample::node(1, 9).on_disk(3, None).in_run(3).show(|seen| property.check(seen)).is_err());
+        assert!(
+            Sample::node(1, 5)
+                .on_disk(4, None)
+                .show(|seen| property.check(seen))
+                .is_ok()
+        );
+        assert!(
+            Sample::node(1, 4)
+                .on_disk(4, None)
+                .in_run(2)
+                .show(|seen| property.check(seen))
+                .is_ok()
+        );
+        assert!(
+            Sample::node(1, 3)
+                .on_disk(4, None)
+                .in_run(2)
+                .show(|seen| property.check(seen))
+                .is_err()
+        );
+        assert!(
+            Sample::node(1, 9)
+                .on_disk(3, None)
+                .in_run(3)
+                .show(|seen| property.check(seen))
+                .is_err()
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! One combination of what is varied: what its nodes are told, when its orders are clicked, and what theory says of it.
+//! One combination of what is varied: what its nodes are told, when its orders are clicked, and
+//! what theory says of it.
 
 use std::time::Duration;
 
@@ -57,8 +58,15 @@ impl Cell {
     /// For messages.
     #[must_use]
     pub fn name(&self) -> String {
-        let loss = Share { from: self.loss, to: self.loss };
-        format!("a cluster of {} nodes, {} and {loss} loss", self.nodes, Time(self.rtt))
+        let loss = Share {
+            from: self.loss,
+            to: self.loss,
+        };
+        format!(
+            "a cluster of {} nodes, {} and {loss} loss",
+            self.nodes,
+            Time(self.rtt)
+        )
     }
 
     /// Orders at each origin, at least one.
@@ -73,7 +81,8 @@ impl Cell {
         Duration::from_secs_f64(1.0 / self.fps)
     }
 
-    /// Median time from click to sight by theory, in milliseconds, if a write takes `write_ms`; see the module.
+    /// Median time from click to sight by theory, in milliseconds, if a write takes `write_ms`; see
+    /// the module.
     #[must_use]
     pub fn theory_ms(&self, origin: Origin, write_ms: f64) -> f64 {
         let trips = match origin {
@@ -96,6 +105,8 @@ impl Cell {
     pub(super) fn clicks(&self, rng: &mut ChaCha8Rng) -> impl Iterator<Item = Duration> {
         let count = self.orders();
         let slot = self.seconds.as_secs_f64() / count as f64;
-        (0..count).map(move |place| Duration::from_secs_f64(slot * (place as f64 + rng.random_range(0.0..1.0))))
+        (0..count).map(move |place| {
+            Duration::from_secs_f64(slot * (place as f64 + rng.random_range(0.0..1.0)))
+        })
     }
 }

@@ -11,10 +11,18 @@ const BAR: f64 = 0.8;
 type Along = (&'static str, &'static str, fn(&Cell) -> String);
 
 const AXES: [Along; 4] = [
-    ("the round trip", "parts-by-round-trip", |cell| format!("{} ms", short(cell.rtt.as_secs_f64() * 1e3))),
-    ("the cluster's size", "parts-by-nodes", |cell| format!("{} nodes", cell.nodes)),
-    ("loss", "parts-by-loss", |cell| format!("{} %", short(cell.loss * 100.0))),
-    ("the rate of orders", "parts-by-rate", |cell| format!("{} /s", short(cell.rate))),
+    ("the round trip", "parts-by-round-trip", |cell| {
+        format!("{} ms", short(cell.rtt.as_secs_f64() * 1e3))
+    }),
+    ("the cluster's size", "parts-by-nodes", |cell| {
+        format!("{} nodes", cell.nodes)
+    }),
+    ("loss", "parts-by-loss", |cell| {
+        format!("{} %", short(cell.loss * 100.0))
+    }),
+    ("the rate of orders", "parts-by-rate", |cell| {
+        format!("{} /s", short(cell.rate))
+    }),
 ];
 
 /// The charts of a study, each with the name of its file. An axis with one value has none.
@@ -23,7 +31,10 @@ pub fn all(study: &Study, rows: &[Row]) -> Vec<(&'static str, Chart)> {
     let mut charts = Vec::new();
     for (axis, (name, file, label)) in AXES.into_iter().enumerate() {
         let along = along(study, rows, axis);
-        if along.windows(2).any(|pair| label(&pair[0].cell) != label(&pair[1].cell)) {
+        if along
+            .windows(2)
+            .any(|pair| label(&pair[0].cell) != label(&pair[1].cell))
+        {
             charts.push((file, parts(study, name, label, &along)));
         }
         if axis == 0 && !along.is_empty() {
@@ -33,11 +44,14 @@ pub fn all(study: &Study, rows: &[Row]) -> Vec<(&'static str, Chart)> {
     charts
 }
 
-/// Rows that are at the centre of all axes but this one, with at least one order; the leader's first.
+/// Rows that are at the centre of all axes but this one, with at least one order; the leader's
+/// first.
 fn along<'a>(study: &Study, rows: &'a [Row], axis: usize) -> Vec<&'a Row> {
     let centre = study.centre();
     let at_centre = |row: &&Row| {
-        let same = AXES.iter().map(|(_, _, label)| label(&row.cell) == label(&centre));
+        let same = AXES
+            .iter()
+            .map(|(_, _, label)| label(&row.cell) == label(&centre));
         same.enumerate().all(|(place, same)| same || place == axis) && row.quantile_ms(50).is_some()
     };
     let mut along: Vec<_> = rows.iter().filter(at_centre).collect();
@@ -51,11 +65,22 @@ fn parts(study: &Study, name: &str, label: fn(&Cell) -> String, rows: &[&Row]) -
     // Sums up to each part, the largest first, so that each covers the lower end of the one before.
     for part in (0..PARTS.len()).rev() {
         let height = |row: &Row| row.parts_ms()[..=part].iter().sum::<f64>();
-        let points = (1..).zip(rows).map(|(place, row)| (f64::from(place), height(row))).collect();
-        let labels =
-            if part + 1 == PARTS.len() { rows.iter().map(|row| label(&row.cell)).collect() } else { Vec::new() };
+        let points = (1..)
+            .zip(rows)
+            .map(|(place, row)| (f64::from(place), height(row)))
+            .collect();
+        let labels = if part + 1 == PARTS.len() {
+            rows.iter().map(|row| label(&row.cell)).collect()
+        } else {
+            Vec::new()
+        };
         let name = describe(part).to_owned();
-        series.push(Series { name, colour: COLOURS[part], shape: Shape::Bars(BAR, labels), points });
+        series.push(Series {
+            name,
+            colour: COLOURS[part],
+            shape: Shape::Bars(BAR, labels),
+            points,
+        });
     }
     let theory = (1..).zip(rows).flat_map(|(place, row)| {
         let (place, theory) = (f64::from(place), row.theory_ms());
@@ -68,14 +93,22 @@ fn parts(study: &Study, name: &str, label: fn(&Cell) -> String, rows: &[&Row]) -
         shape: Shape::Dashes,
         points,
     });
-    let leaders = rows.iter().filter(|row| row.origin == Origin::Leader).count();
+    let leaders = rows
+        .iter()
+        .filter(|row| row.origin == Origin::Leader)
+        .count();
     let who = match leaders {
         0 => "orders at a follower".to_owned(),
         _ if leaders == rows.len() => "orders at the leader".to_owned(),
         _ => format!("bars 1 to {leaders}: orders at the leader; the others: at a follower"),
     };
     let title = format!("Where time goes, by {name} ({})", centre(study, name));
-    Chart { title, x: Axis::counts(&who), y: Axis::measures("mean time (ms)").from_zero(), series }
+    Chart {
+        title,
+        x: Axis::counts(&who),
+        y: Axis::measures("mean time (ms)").from_zero(),
+        series,
+    }
 }
 
 /// Medians and tails over the round trip, beside theory.
@@ -84,7 +117,8 @@ fn growth(study: &Study, rows: &[&Row]) -> Chart {
     for (place, origin) in [Origin::Leader, Origin::Follower].into_iter().enumerate() {
         let of = |pick: &dyn Fn(&Row) -> Option<f64>| -> Vec<(f64, f64)> {
             let mine = rows.iter().filter(|row| row.origin == origin);
-            mine.filter_map(|row| Some((row.cell.rtt.as_secs_f64() * 1e3, pick(row)?))).collect()
+            mine.filter_map(|row| Some((row.cell.rtt.as_secs_f64() * 1e3, pick(row)?)))
+                .collect()
         };
         if of(&|_| Some(0.0)).is_empty() {
             continue;
@@ -103,7 +137,12 @@ fn growth(study: &Study, rows: &[&Row]) -> Chart {
             points: line,
         });
         let points = of(&|row| row.quantile_ms(50));
-        series.push(Series { name: format!("{who}, median"), colour, shape: Shape::Dots, points });
+        series.push(Series {
+            name: format!("{who}, median"),
+            colour,
+            shape: Shape::Dots,
+            points,
+        });
         let points = of(&|row| row.quantile_ms(99));
         series.push(Series {
             name: format!("{who}, 99 of 100 are faster"),
@@ -124,10 +163,13 @@ fn growth(study: &Study, rows: &[&Row]) -> Chart {
 /// The values of all other axes.
 fn centre(study: &Study, but: &str) -> String {
     let cell = study.centre();
-    let others = AXES.iter().filter(|(name, ..)| *name != but).map(|(name, _, label)| match *name {
-        "loss" => format!("{} loss", label(&cell)),
-        _ => label(&cell),
-    });
+    let others =
+        AXES.iter()
+            .filter(|(name, ..)| *name != but)
+            .map(|(name, _, label)| match *name {
+                "loss" => format!("{} loss", label(&cell)),
+                _ => label(&cell),
+            });
     others.collect::<Vec<_>>().join(", ")
 }
 

@@ -1,4 +1,5 @@
-//! One cell measured on a cluster: clicks and frames of a program, in whatever world the cluster is.
+//! One cell measured on a cluster: clicks and frames of a program, in whatever world the cluster
+//! is.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,7 +17,8 @@ use super::{Cell, Origin, Unmeasured};
 use crate::report::spread;
 use crate::retries::{REFUSED_RETRY, UNANSWERED_RETRY};
 
-/// Orders from each origin before anything is measured: the first ones find connections that know no round trip yet.
+/// Orders from each origin before anything is measured: the first ones find connections that know
+/// no round trip yet.
 const WARM_UP: u64 = 3;
 /// How long a cluster may take to be ready, beside its round trips.
 const READY: Duration = Duration::from_secs(20);
@@ -36,8 +38,10 @@ pub(super) trait Nodes {
     /// Gives a command to the node at a place. If the node is too busy it is given again later.
     fn propose(&mut self, place: usize, command: Command) -> Result<(), Unmeasured>;
 
-    /// Moves up to [`MOST_TAKEN`] of what is committed to `into`, which is empty, and gives what was refused.
-    fn take(&mut self, place: usize, into: &mut Vec<Committed>) -> Result<Vec<Refused>, Unmeasured>;
+    /// Moves up to [`MOST_TAKEN`] of what is committed to `into`, which is empty, and gives what
+    /// was refused.
+    fn take(&mut self, place: usize, into: &mut Vec<Committed>)
+    -> Result<Vec<Refused>, Unmeasured>;
 
     /// Whom the node at a place follows, if it is connected to all others.
     fn leader(&self, place: usize) -> Option<NodeId>;
@@ -83,16 +87,35 @@ struct Cluster<N> {
     repeats: BTreeMap<usize, u64>,
 }
 
-/// Measures one cell in real time, with stores below `directory`: for each origin what came of its orders.
-pub(super) fn measure(cell: &Cell, seed: u64, directory: &Path) -> Result<Vec<(Origin, Measured)>, Unmeasured> {
+/// Measures one cell in real time, with stores below `directory`: for each origin what came of its
+/// orders.
+pub(super) fn measure(
+    cell: &Cell,
+    seed: u64,
+    directory: &Path,
+) -> Result<Vec<(Origin, Measured)>, Unmeasured> {
     let moments = Moments::of(cell.nodes as usize);
-    measure_in(Real::start(cell, seed, directory, &moments)?, &moments, cell, seed)
+    measure_in(
+        Real::start(cell, seed, directory, &moments)?,
+        &moments,
+        cell,
+        seed,
+    )
 }
 
 /// The same in virtual time, with disks that take so long for a write.
-pub(super) fn simulate(cell: &Cell, seed: u64, write: Duration) -> Result<Vec<(Origin, Measured)>, Unmeasured> {
+pub(super) fn simulate(
+    cell: &Cell,
+    seed: u64,
+    write: Duration,
+) -> Result<Vec<(Origin, Measured)>, Unmeasured> {
     let moments = Moments::of(cell.nodes as usize);
-    measure_in(Simulated::start(cell, seed, write, &moments)?, &moments, cell, seed)
+    measure_in(
+        Simulated::start(cell, seed, write, &moments)?,
+        &moments,
+        cell,
+        seed,
+    )
 }
 
 fn measure_in(
@@ -102,13 +125,24 @@ fn measure_in(
     seed: u64,
 ) -> Result<Vec<(Origin, Measured)>, Unmeasured> {
     let (size, pending, repeats) = (cell.nodes as usize, BTreeMap::new(), BTreeMap::new());
-    let mut cluster = Cluster { nodes, size, pending, orders: 0, seen: Vec::new(), repeats };
+    let mut cluster = Cluster {
+        nodes,
+        size,
+        pending,
+        orders: 0,
+        seen: Vec::new(),
+        repeats,
+    };
     let leader = cluster.ready(cell)?;
     let place = |origin: &Origin| match origin {
         Origin::Leader => leader,
         Origin::Follower => (leader + 1) % cluster.size,
     };
-    let origins: Vec<_> = cell.origins.iter().map(|origin| (*origin, place(origin))).collect();
+    let origins: Vec<_> = cell
+        .origins
+        .iter()
+        .map(|origin| (*origin, place(origin)))
+        .collect();
     let places: Vec<_> = origins.iter().map(|(_, place)| *place).collect();
     cluster.warm_up(cell, &places)?;
     let before = cluster.term();
@@ -125,11 +159,28 @@ fn measure_in(
     writes.sort_by(f64::total_cmp);
     let write_ms = writes.get(writes.len() / 2).copied().unwrap_or(f64::NAN);
     let measured = origins.into_iter().map(|(origin, place)| {
-        let here = cluster.seen.iter().filter(|(_, order, _)| order.origin == place && order.measured);
-        let parts = here.map(|(number, order, seen)| moments.parts(*number, place, order.clicked, *seen));
-        let lost = cluster.pending.values().filter(|order| order.origin == place && order.measured).count() as u64;
+        let here = cluster
+            .seen
+            .iter()
+            .filter(|(_, order, _)| order.origin == place && order.measured);
+        let parts =
+            here.map(|(number, order, seen)| moments.parts(*number, place, order.clicked, *seen));
+        let lost = cluster
+            .pending
+            .values()
+            .filter(|order| order.origin == place && order.measured)
+            .count() as u64;
         let again = cluster.repeats.get(&place).copied().unwrap_or_default();
-        (origin, Measured { orders: parts.collect(), lost, again, elections, write_ms })
+        (
+            origin,
+            Measured {
+                orders: parts.collect(),
+                lost,
+                again,
+                elections,
+                write_ms,
+            },
+        )
     });
     let measured = measured.collect();
     cluster.nodes.end();
@@ -153,7 +204,10 @@ impl<N: Nodes> Cluster<N> {
                 return Ok(id as usize - 1);
             }
             if self.nodes.now() > deadline {
-                return Err(Unmeasured::NoQuorum(cell.name(), "has no leader that all follow"));
+                return Err(Unmeasured::NoQuorum(
+                    cell.name(),
+                    "has no leader that all follow",
+                ));
             }
             self.wait_a_frame(cell)?;
         }
@@ -183,7 +237,12 @@ impl<N: Nodes> Cluster<N> {
     }
 
     /// Clicks at their times and frames at theirs, until every order is seen or `deadline`.
-    fn play(&mut self, cell: &Cell, clicks: &[(Instant, usize)], deadline: Instant) -> Result<(), Unmeasured> {
+    fn play(
+        &mut self,
+        cell: &Cell,
+        clicks: &[(Instant, usize)],
+        deadline: Instant,
+    ) -> Result<(), Unmeasured> {
         let (mut clicks, mut frame) = (clicks.iter().peekable(), self.nodes.now() + cell.frame());
         while clicks.peek().is_some() || !self.pending.is_empty() {
             let next = clicks.peek().map_or(frame, |(at, _)| frame.min(*at));
@@ -209,14 +268,26 @@ impl<N: Nodes> Cluster<N> {
     fn click(&mut self, origin: usize, clicked: Instant, measured: bool) -> Result<(), Unmeasured> {
         self.orders += 1;
         let again = clicked + UNANSWERED_RETRY;
-        self.pending.insert(self.orders, Pending { origin, clicked, again, measured });
+        self.pending.insert(
+            self.orders,
+            Pending {
+                origin,
+                clicked,
+                again,
+                measured,
+            },
+        );
         self.propose(self.orders, origin)
     }
 
     /// A queue that is full takes it at the next attempt.
     fn propose(&mut self, number: u64, origin: usize) -> Result<(), Unmeasured> {
         let bytes = Bytes::from(b"attack the north".as_slice());
-        let command = Command { client: ClientId(1), sequence: number, bytes };
+        let command = Command {
+            client: ClientId(1),
+            sequence: number,
+            bytes,
+        };
         self.nodes.propose(origin, command)
     }
 
@@ -235,7 +306,10 @@ impl<N: Nodes> Cluster<N> {
             for committed in &taken {
                 if let Committed::Entry(entry) = committed
                     && let Payload::Command(command) = &entry.payload
-                    && self.pending.get(&command.sequence).is_some_and(|order| order.origin == place)
+                    && self
+                        .pending
+                        .get(&command.sequence)
+                        .is_some_and(|order| order.origin == place)
                     && let Some(order) = self.pending.remove(&command.sequence)
                 {
                     self.seen.push((command.sequence, order, seen));
@@ -243,10 +317,16 @@ impl<N: Nodes> Cluster<N> {
             }
         }
         let now = self.nodes.now();
-        let due: Vec<_> =
-            self.pending.iter().filter(|(_, order)| order.again <= now).map(|(number, _)| *number).collect();
+        let due: Vec<_> = self
+            .pending
+            .iter()
+            .filter(|(_, order)| order.again <= now)
+            .map(|(number, _)| *number)
+            .collect();
         for number in due {
-            let Some(order) = self.pending.get_mut(&number) else { continue };
+            let Some(order) = self.pending.get_mut(&number) else {
+                continue;
+            };
             order.again = now + UNANSWERED_RETRY;
             let origin = order.origin;
             *self.repeats.entry(origin).or_default() += 1;
@@ -257,6 +337,9 @@ impl<N: Nodes> Cluster<N> {
 
     /// The newest term that any node knows.
     fn term(&self) -> u64 {
-        (0..self.size).map(|place| self.nodes.term(place).0).max().unwrap_or_default()
+        (0..self.size)
+            .map(|place| self.nodes.term(place).0)
+            .max()
+            .unwrap_or_default()
     }
 }

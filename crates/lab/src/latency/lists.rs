@@ -14,7 +14,8 @@ pub const MOST_RATE: f64 = 1_000.0;
 /// Lowest rate, in orders a second.
 pub const LEAST_RATE: f64 = 0.1;
 
-/// Values in the order given: `0,20,80ms`, `0,1,5%` or `1,10,100`. A unit at the end counts for all that have none.
+/// Values in the order given: `0,20,80ms`, `0,1,5%` or `1,10,100`. A unit at the end counts for all
+/// that have none.
 #[derive(Clone, PartialEq, Debug)]
 pub struct List<T>(pub Vec<T>);
 
@@ -26,8 +27,14 @@ impl FromStr for Rate {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let rate = text.trim().parse().ok().filter(|rate| (LEAST_RATE..=MOST_RATE).contains(rate));
-        rate.map(Rate).ok_or_else(|| format!("`{text}` is no rate: give {LEAST_RATE} to {MOST_RATE} orders a second"))
+        let rate = text
+            .trim()
+            .parse()
+            .ok()
+            .filter(|rate| (LEAST_RATE..=MOST_RATE).contains(rate));
+        rate.map(Rate).ok_or_else(|| {
+            format!("`{text}` is no rate: give {LEAST_RATE} to {MOST_RATE} orders a second")
+        })
     }
 }
 
@@ -46,13 +53,20 @@ impl<T: FromStr<Err = String> + PartialEq> FromStr for List<T> {
         let unit = last.trim_start_matches(is_digit);
         let mut values = Vec::new();
         for word in text.split(',').map(str::trim) {
-            let value = if word.chars().all(is_digit) { format!("{word}{unit}").parse()? } else { word.parse()? };
+            let value = if word.chars().all(is_digit) {
+                format!("{word}{unit}").parse()?
+            } else {
+                word.parse()?
+            };
             if !values.contains(&value) {
                 values.push(value);
             }
         }
         if values.len() > MOST {
-            return Err(format!("{} values are too many: at most {MOST}", values.len()));
+            return Err(format!(
+                "{} values are too many: at most {MOST}",
+                values.len()
+            ));
         }
         Ok(List(values))
     }
@@ -68,14 +82,21 @@ impl<T: fmt::Display> fmt::Display for List<T> {
 /// Shares that stay the same: a list of them has no ranges.
 pub(super) fn steady(shares: &List<Share>) -> Result<(), String> {
     match shares.0.iter().find(|share| share.from != share.to) {
-        Some(range) => Err(format!("--loss: `{range}` is a range; give single shares, as in 0,1,5%")),
+        Some(range) => Err(format!(
+            "--loss: `{range}` is a range; give single shares, as in 0,1,5%"
+        )),
         None => Ok(()),
     }
 }
 
 /// Times of a list in the order of their lengths.
 pub(super) fn longest(times: &List<Time>) -> Time {
-    times.0.iter().copied().max_by_key(|time| time.0).unwrap_or_default()
+    times
+        .0
+        .iter()
+        .copied()
+        .max_by_key(|time| time.0)
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -85,14 +106,34 @@ mod tests {
     #[test]
     fn the_last_unit_counts_for_all_and_what_is_printed_is_read_again() {
         let times: List<Time> = "0,20,80,200ms".parse().unwrap();
-        assert_eq!(times.0.iter().map(|time| time.0.as_millis()).collect::<Vec<_>>(), [0, 20, 80, 200]);
+        assert_eq!(
+            times
+                .0
+                .iter()
+                .map(|time| time.0.as_millis())
+                .collect::<Vec<_>>(),
+            [0, 20, 80, 200]
+        );
         assert_eq!(times.to_string().parse(), Ok(times));
         let shares: List<Share> = "0,1,5%".parse().unwrap();
-        assert_eq!((shares.0[1].to, shares.to_string().parse()), (0.01, Ok(shares)));
+        assert_eq!(
+            (shares.0[1].to, shares.to_string().parse()),
+            (0.01, Ok(shares))
+        );
         let rates: List<Rate> = "0.1,10,10".parse().unwrap();
         assert_eq!((rates.0.len(), rates.to_string().as_str()), (2, "0.1,10"));
-        assert!("0,20".parse::<List<Time>>().unwrap_err().contains("write 20ms"));
-        assert!("1001".parse::<List<Rate>>().unwrap_err().contains("0.1 to 1000"));
+        assert!(
+            "0,20"
+                .parse::<List<Time>>()
+                .unwrap_err()
+                .contains("write 20ms")
+        );
+        assert!(
+            "1001"
+                .parse::<List<Rate>>()
+                .unwrap_err()
+                .contains("0.1 to 1000")
+        );
         assert!("".parse::<List<Rate>>().is_err());
     }
 }

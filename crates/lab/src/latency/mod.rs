@@ -1,13 +1,14 @@
 //! How long it takes from a click until the order is seen, and where that time goes.
 //!
-//! Real nodes do it, unless a simulation is asked for: each with its thread, its store on disk and its QUIC links on
-//! the loopback interface, which pass a [`proxy`](crate::proxy) that delays each datagram by half a round trip and
-//! loses some. A program clicks at times that a seed draws, and a frame loop takes what is committed, sixty times a
-//! second unless told otherwise.
+//! Real nodes do it, unless a simulation is asked for: each with its thread, its store on disk and
+//! its QUIC links on the loopback interface, which pass a [`proxy`](crate::proxy) that delays each
+//! datagram by half a round trip and loses some. A program clicks at times that a seed draws, and a
+//! frame loop takes what is committed, sixty times a second unless told otherwise.
 //!
 //! # The parts of an order's time
-//! One clock times all nodes, for they are threads of one process. An order that is clicked at node O and led by L goes
-//! through these moments, and each part ends where the next begins, so together they are all of its time:
+//! One clock times all nodes, for they are threads of one process. An order that is clicked at node
+//! O and led by L goes through these moments, and each part ends where the next begins, so together
+//! they are all of its time:
 //!
 //! | part | from | until |
 //! |---|---|---|
@@ -17,46 +18,53 @@
 //! | apply | O let go of it as committed | O puts it where the program takes it |
 //! | frame | there | the frame that took it |
 //!
-//! The commit waited for the answer that made the majority: of L's own disk, or of a follower whose write lies between
-//! L's message and its own answer. So network is both ways between O and L, if they are two, and both between L and that
-//! follower, with what the nodes, QUIC and its retransmissions made of them; an order that was proposed again because it
-//! was refused or had no answer, or whose leader changed, has that there, too.
+//! The commit waited for the answer that made the majority: of L's own disk, or of a follower whose
+//! write lies between L's message and its own answer. So network is both ways between O and L, if
+//! they are two, and both between L and that follower, with what the nodes, QUIC and its
+//! retransmissions made of them; an order that was proposed again because it was refused or had no
+//! answer, or whose leader changed, has that there, too.
 //!
 //! # In virtual time
-//! In [`World::Virtual`] the same program clicks on the drivers that ship, and what is around them takes the time that
-//! it is told: each message half a round trip, each write a fixed time, one after the other, and everything else none.
-//! There is no machine in it, so the same seed gives the same document, and what is left over theory is what the
-//! protocol does, such as a write that waits for another. Queue and apply are then zero.
+//! In [`World::Virtual`] the same program clicks on the drivers that ship, and what is around them
+//! takes the time that it is told: each message half a round trip, each write a fixed time, one
+//! after the other, and everything else none. There is no machine in it, so the same seed gives the
+//! same document, and what is left over theory is what the protocol does, such as a write that
+//! waits for another. Queue and apply are then zero.
 //!
-//! Loss means something else there. A real link is a QUIC stream, which sends lost datagrams again after about a round
-//! trip and lets nothing overtake them. A simulated link has no transport above it, so a lost message is gone, and only
-//! Raft and the program repair it: an entry comes with the next heartbeat's repair, and an order that was lost on its
-//! way to the leader is proposed again after 500 ms. So tails under loss are longer in virtual time, and show what the
-//! transport is good for; a simulated QUIC would only show what we believe of it.
+//! Loss means something else there. A real link is a QUIC stream, which sends lost datagrams again
+//! after about a round trip and lets nothing overtake them. A simulated link has no transport above
+//! it, so a lost message is gone, and only Raft and the program repair it: an entry comes with the
+//! next heartbeat's repair, and an order that was lost on its way to the leader is proposed again
+//! after 500 ms. So tails under loss are longer in virtual time, and show what the transport is
+//! good for; a simulated QUIC would only show what we believe of it.
 //!
 //! # What physics asks for
-//! At the leader a commit takes one round trip and one write: the message to the followers and the leader's own write
-//! begin together, so of the two writes that a majority of two or three needs, one hides behind the network. At a follower
-//! it takes one round trip more: half to bring the order to the leader, half to bring the commit index back. Then half a
-//! frame, in the mean and in the median. [`Cell::theory_ms`] is that sum, with the median write that was measured in the
-//! cell; it knows nothing of loss, of processors that are busy, or of queues, and the column beside it says what is left.
+//! At the leader a commit takes one round trip and one write: the message to the followers and the
+//! leader's own write begin together, so of the two writes that a majority of two or three needs,
+//! one hides behind the network. At a follower it takes one round trip more: half to bring the
+//! order to the leader, half to bring the commit index back. Then half a frame, in the mean and in
+//! the median. [`Cell::theory_ms`] is that sum, with the median write that was measured in the
+//! cell; it knows nothing of loss, of processors that are busy, or of queues, and the column beside
+//! it says what is left.
 //!
 //! # Decisions
-//! **The axes cross in one point.** Decision: unless asked for the whole grid, one value varies at a time, around three
-//! nodes, 20 ms, no loss and ten orders a second, as far as the lists have these; what was left out is told. Why: each
-//! cell is real time, and the whole grid takes a quarter of an hour. Would change if: two axes were known to act together.
+//! **The axes cross in one point.** Decision: unless asked for the whole grid, one value varies at
+//! a time, around three nodes, 20 ms, no loss and ten orders a second, as far as the lists have
+//! these; what was left out is told. Why: each cell is real time, and the whole grid takes a
+//! quarter of an hour. Would change if: two axes were known to act together.
 //!
-//! **Elections get four round trips more.** Decision: timeouts are 150–300 ms and four round trips, heartbeats 50 ms.
-//! Why: an election needs two round trips, and this is a study of orders under a leader; where leaders change all the
-//! same, the row says so. Would change if: nodes adapted their timeouts by default.
+//! **Elections get four round trips more.** Decision: timeouts are 150–300 ms and four round trips,
+//! heartbeats 50 ms. Why: an election needs two round trips, and this is a study of orders under a
+//! leader; where leaders change all the same, the row says so. Would change if: nodes adapted their
+//! timeouts by default.
 //!
-//! **Orders are proposed again as the game does it.** Decision: after 50 ms if refused, after 500 ms without an answer;
-//! the order's clock runs on. Why: it is the game's latency. An order counts as lost only if it is never seen. Would
-//! change if: the game's retries did.
+//! **Orders are proposed again as the game does it.** Decision: after 50 ms if refused, after 500
+//! ms without an answer; the order's clock runs on. Why: it is the game's latency. An order counts
+//! as lost only if it is never seen. Would change if: the game's retries did.
 //!
-//! **Evenly many orders.** Decision: each origin clicks once in each of equal slots, anywhere in it. Why: a cell has as
-//! many orders as its rate says, at least one, and frames and clicks stay independent. Would change if: bursts were
-//! measured.
+//! **Evenly many orders.** Decision: each origin clicks once in each of equal slots, anywhere in
+//! it. Why: a cell has as many orders as its rate says, at least one, and frames and clicks stay
+//! independent. Would change if: bursts were measured.
 
 mod cell;
 pub mod charts;
@@ -84,14 +92,15 @@ use crate::report::statistics::ms;
 /// Fewest and most nodes of a cluster.
 pub const NODES: (u64, u64) = (2, 8);
 
-/// Longest round trip: with it an election still ends well within the time a cluster has to be ready.
+/// Longest round trip: with it an election still ends well within the time a cluster has to be
+/// ready.
 const LONGEST_RTT: Duration = Duration::from_secs(1);
 
 /// Longest write of a simulated disk.
 const LONGEST_WRITE: Duration = Duration::from_secs(1);
 
-/// Time of a write on a simulated disk unless told otherwise: about what a store takes for it on the disk of a small
-/// server, with its sync (median 0.9 to 1.1 ms in this study's own `write_ms`).
+/// Time of a write on a simulated disk unless told otherwise: about what a store takes for it on
+/// the disk of a small server, with its sync (median 0.9 to 1.1 ms in this study's own `write_ms`).
 pub const WRITE: Time = Time(Duration::from_millis(1));
 
 /// Most orders of one cell at one origin: some hundred bytes each at every node.
@@ -149,7 +158,10 @@ pub enum Unmeasured {
 impl Default for Study {
     fn default() -> Self {
         let ms = |ms| Time(Duration::from_millis(ms));
-        let share = |share| Share { from: share, to: share };
+        let share = |share| Share {
+            from: share,
+            to: share,
+        };
         Study {
             nodes: Sizes(vec![2, 3, 5, 8]),
             rtts: List([0, 20, 80, 200].map(ms).into()),
@@ -172,32 +184,53 @@ impl Study {
     /// With the option to change.
     pub fn check(&self) -> Result<(), String> {
         let (fewest, most) = NODES;
-        if let Some(nodes) = self.nodes.0.iter().find(|nodes| !(fewest..=most).contains(nodes)) {
-            return Err(format!("--nodes: a cluster of {nodes} cannot be measured; give {fewest} to {most}"));
+        if let Some(nodes) = self
+            .nodes
+            .0
+            .iter()
+            .find(|nodes| !(fewest..=most).contains(nodes))
+        {
+            return Err(format!(
+                "--nodes: a cluster of {nodes} cannot be measured; give {fewest} to {most}"
+            ));
         }
         lists::steady(&self.losses)?;
         let rtt = lists::longest(&self.rtts);
         if rtt.0 > LONGEST_RTT {
-            return Err(format!("--rtt: {rtt} is too long; give at most {}", Time(LONGEST_RTT)));
+            return Err(format!(
+                "--rtt: {rtt} is too long; give at most {}",
+                Time(LONGEST_RTT)
+            ));
         }
         if self.losses.0.iter().any(|loss| loss.to > 0.5) {
-            return Err("--loss: with more than 50% hardly anything connects; give less".to_owned());
+            return Err(
+                "--loss: with more than 50% hardly anything connects; give less".to_owned(),
+            );
         }
         if !(1.0..=1_000.0).contains(&self.fps) {
-            return Err(format!("--fps: {} frames a second cannot be; give 1 to 1000", self.fps));
+            return Err(format!(
+                "--fps: {} frames a second cannot be; give 1 to 1000",
+                self.fps
+            ));
         }
         if !(0.1..=3_600.0).contains(&self.seconds) {
-            return Err(format!("--seconds: {} is not between 0.1 and 3600", self.seconds));
+            return Err(format!(
+                "--seconds: {} is not between 0.1 and 3600",
+                self.seconds
+            ));
         }
         if let World::Virtual(write) = self.world
             && write.0 > LONGEST_WRITE
         {
-            return Err(format!("--write: {write} is too long; give at most {}", Time(LONGEST_WRITE)));
+            return Err(format!(
+                "--write: {write} is too long; give at most {}",
+                Time(LONGEST_WRITE)
+            ));
         }
         match self.grid().iter().map(Cell::orders).max() {
-            Some(orders) if orders > MOST_ORDERS => {
-                Err(format!("--seconds: {orders} orders in one cell are too many; at most {MOST_ORDERS}"))
-            }
+            Some(orders) if orders > MOST_ORDERS => Err(format!(
+                "--seconds: {orders} orders in one cell are too many; at most {MOST_ORDERS}"
+            )),
             _ => Ok(()),
         }
     }
@@ -209,7 +242,12 @@ impl Study {
         for nodes in &self.nodes.0 {
             for rtt in &self.rtts.0 {
                 for loss in &self.losses.0 {
-                    cells.extend(self.rates.0.iter().map(|rate| self.cell(*nodes, *rtt, *loss, *rate)));
+                    cells.extend(
+                        self.rates
+                            .0
+                            .iter()
+                            .map(|rate| self.cell(*nodes, *rtt, *loss, *rate)),
+                    );
                 }
             }
         }
@@ -218,7 +256,15 @@ impl Study {
 
     fn cell(&self, nodes: u64, rtt: Time, loss: Share, rate: Rate) -> Cell {
         let (origins, seconds) = (self.origins.clone(), Duration::from_secs_f64(self.seconds));
-        Cell { nodes, rtt: rtt.0, loss: loss.to, rate: rate.0, origins, seconds, fps: self.fps }
+        Cell {
+            nodes,
+            rtt: rtt.0,
+            loss: loss.to,
+            rate: rate.0,
+            origins,
+            seconds,
+            fps: self.fps,
+        }
     }
 
     /// Where the axes cross: the first of each list, unless it has the usual value.
@@ -242,16 +288,21 @@ impl Study {
         let mut cells = self.grid();
         if !self.full {
             cells.retain(|cell| {
-                let other = [cell.nodes != centre.nodes, cell.rtt != centre.rtt, cell.loss != centre.loss];
-                other.iter().filter(|other| **other).count() + usize::from(cell.rate != centre.rate) <= 1
+                let other = [
+                    cell.nodes != centre.nodes,
+                    cell.rtt != centre.rtt,
+                    cell.loss != centre.loss,
+                ];
+                other.iter().filter(|other| **other).count() + usize::from(cell.rate != centre.rate)
+                    <= 1
             });
         }
         cells
     }
 
-    /// Measures all cells and tells `done` the size after each. Gives the rows, and why some have none. Virtual ones
-    /// are measured on so many threads, on which nothing depends; real ones one after the other: cells that run at once
-    /// would wait for each other's processors and disk.
+    /// Measures all cells and tells `done` the size after each. Gives the rows, and why some have
+    /// none. Virtual ones are measured on so many threads, on which nothing depends; real ones one
+    /// after the other: cells that run at once would wait for each other's processors and disk.
     ///
     /// # Errors
     /// If the machine has no room, or a node has stopped.
@@ -289,13 +340,18 @@ impl Study {
         Ok((rows, unmeasured))
     }
 
-    /// Measures one cell; if it is real, with its stores in a folder of its own below `directory`, which is emptied
-    /// afterwards.
+    /// Measures one cell; if it is real, with its stores in a folder of its own below `directory`,
+    /// which is emptied afterwards.
     ///
     /// # Errors
     /// If it has no leader in time, commits nothing, or the machine has no room.
     pub fn measure(&self, cell: &Cell, directory: &Path) -> Result<Vec<results::Row>, Unmeasured> {
-        let which = [cell.nodes, cell.rtt.as_micros() as u64, (cell.loss * 1e6) as u64, (cell.rate * 1e3) as u64];
+        let which = [
+            cell.nodes,
+            cell.rtt.as_micros() as u64,
+            (cell.loss * 1e6) as u64,
+            (cell.rate * 1e3) as u64,
+        ];
         let seed = spread::seed(self.seed, &which);
         let measured = match self.world {
             World::Virtual(write) => cluster::simulate(cell, seed, write.0)?,
@@ -306,13 +362,27 @@ impl Study {
                 cluster::measure(cell, seed, folder.path())?
             }
         };
-        Ok(measured.into_iter().map(|(origin, measured)| results::Row::new(cell.clone(), origin, measured)).collect())
+        Ok(measured
+            .into_iter()
+            .map(|(origin, measured)| results::Row::new(cell.clone(), origin, measured))
+            .collect())
     }
 
     /// Everything that decides what is asked of the nodes, for programs.
     #[must_use]
     pub fn json(&self) -> Value {
-        let Study { nodes, rtts, losses, rates, origins, seconds, fps, seed, full, world } = self;
+        let Study {
+            nodes,
+            rtts,
+            losses,
+            rates,
+            origins,
+            seconds,
+            fps,
+            seed,
+            full,
+            world,
+        } = self;
         let (world, write) = match world {
             World::Real => ("real", None),
             World::Virtual(write) => ("virtual", Some(ms(write.0))),
@@ -330,8 +400,23 @@ impl Study {
     /// The options that say the same on a command line.
     #[must_use]
     pub fn options(&self) -> String {
-        let Study { nodes, rtts, losses, rates, origins, seconds, fps, seed, full, world } = self;
-        let origin = if let [one] = origins[..] { one.name() } else { "both" };
+        let Study {
+            nodes,
+            rtts,
+            losses,
+            rates,
+            origins,
+            seconds,
+            fps,
+            seed,
+            full,
+            world,
+        } = self;
+        let origin = if let [one] = origins[..] {
+            one.name()
+        } else {
+            "both"
+        };
         let full = if *full { " --full" } else { "" };
         let world = match world {
             World::Real => String::new(),

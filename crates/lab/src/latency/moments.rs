@@ -1,4 +1,5 @@
-//! What the nodes of one cluster tell of themselves, and the parts of an order's way that follow from it.
+//! What the nodes of one cluster tell of themselves, and the parts of an order's way that follow
+//! from it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,8 +8,8 @@ use std::time::{Duration, Instant};
 use raftian_node::trace::{Trace, TraceEvent};
 use raftian_raft::{AppendResult, Body, Index, NodeId, Payload, WriteNumber};
 
-/// Moments of all nodes, by their places. One clock times them all: they are threads of one process, or live in
-/// one virtual time.
+/// Moments of all nodes, by their places. One clock times them all: they are threads of one
+/// process, or live in one virtual time.
 #[derive(Clone, Debug)]
 pub(super) struct Moments(Vec<Arc<Mutex<Node>>>);
 
@@ -51,14 +52,26 @@ impl Parts {
     /// From click to sight.
     #[must_use]
     pub fn total(&self) -> Duration {
-        let Parts { queue, network, disk, apply, frame } = *self;
+        let Parts {
+            queue,
+            network,
+            disk,
+            apply,
+            frame,
+        } = *self;
         queue + network + disk + apply + frame
     }
 
     /// In their order, in milliseconds.
     #[must_use]
     pub fn millis(&self) -> [f64; 5] {
-        let Parts { queue, network, disk, apply, frame } = *self;
+        let Parts {
+            queue,
+            network,
+            disk,
+            apply,
+            frame,
+        } = *self;
         [queue, network, disk, apply, frame].map(|part| part.as_secs_f64() * 1e3)
     }
 }
@@ -77,41 +90,79 @@ impl Moments {
     /// All writes with entries, in milliseconds.
     pub(super) fn writes_ms(&self) -> Vec<f64> {
         let of = |node: &Arc<Mutex<Node>>| lock(node).writes.clone();
-        self.0.iter().flat_map(of).map(|write| write.as_secs_f64() * 1e3).collect()
+        self.0
+            .iter()
+            .flat_map(of)
+            .map(|write| write.as_secs_f64() * 1e3)
+            .collect()
     }
 
-    /// The parts of order `number`, clicked and seen at the node at `place`. What is not known of its way, because it led
-    /// past a change of leaders, counts as network.
-    pub(super) fn parts(&self, number: u64, place: usize, clicked: Instant, seen: Instant) -> Parts {
+    /// The parts of order `number`, clicked and seen at the node at `place`. What is not known of
+    /// its way, because it led past a change of leaders, counts as network.
+    pub(super) fn parts(
+        &self,
+        number: u64,
+        place: usize,
+        clicked: Instant,
+        seen: Instant,
+    ) -> Parts {
         let origin = lock(&self.0[place]);
-        let took = origin.took.get(&number).copied().unwrap_or(clicked).clamp(clicked, seen);
+        let took = origin
+            .took
+            .get(&number)
+            .copied()
+            .unwrap_or(clicked)
+            .clamp(clicked, seen);
         let index = origin.places.get(&number).copied();
         let at = |moment: Option<Instant>, from: Instant| moment.unwrap_or(seen).clamp(from, seen);
-        let committed = at(index.and_then(|index| origin.committed.get(&index).copied()), took);
+        let committed = at(
+            index.and_then(|index| origin.committed.get(&index).copied()),
+            took,
+        );
         let handed = at(index.and_then(|index| origin.handed(index)), committed);
         drop(origin);
         let way = committed - took;
-        let disk = index.and_then(|index| self.disk(index)).unwrap_or_default().min(way);
-        Parts { queue: took - clicked, network: way - disk, disk, apply: handed - committed, frame: seen - handed }
+        let disk = index
+            .and_then(|index| self.disk(index))
+            .unwrap_or_default()
+            .min(way);
+        Parts {
+            queue: took - clicked,
+            network: way - disk,
+            disk,
+            apply: handed - committed,
+            frame: seen - handed,
+        }
     }
 
-    /// How long the commit of an entry waited for a disk: the majority's last answer was that of the leader's own disk,
-    /// or of a follower whose write lies between two messages.
+    /// How long the commit of an entry waited for a disk: the majority's last answer was that of
+    /// the leader's own disk, or of a follower whose write lies between two messages.
     fn disk(&self, index: Index) -> Option<Duration> {
         let nodes: Vec<_> = self.0.iter().map(|node| lock(node)).collect();
         let writing = |place: usize| nodes[place].writing.get(&index).copied();
         // A leader writes before anybody can have heard of the entry.
-        let leader = (0..nodes.len()).filter(|place| writing(*place).is_some()).min_by_key(|place| writing(*place))?;
+        let leader = (0..nodes.len())
+            .filter(|place| writing(*place).is_some())
+            .min_by_key(|place| writing(*place))?;
         let mut answers: Vec<(Instant, usize)> = (0..nodes.len())
             .filter_map(|place| {
                 let own = || nodes[leader].written.get(&index).copied();
-                let answer = if place == leader { own() } else { nodes[leader].heard_of(place, index) };
+                let answer = if place == leader {
+                    own()
+                } else {
+                    nodes[leader].heard_of(place, index)
+                };
                 Some((answer?, place))
             })
             .collect();
         answers.sort_unstable();
         let (_, last) = *answers.get(nodes.len() / 2)?;
-        Some(nodes[last].written.get(&index)?.saturating_duration_since(writing(last)?))
+        Some(
+            nodes[last]
+                .written
+                .get(&index)?
+                .saturating_duration_since(writing(last)?),
+        )
     }
 }
 
@@ -139,7 +190,8 @@ impl Node {
             }
             TraceEvent::Writing(write) => {
                 if let (Some(first), Some(last)) = (write.entries.first(), write.entries.last()) {
-                    self.under_way.insert(write.number, (first.index, last.index));
+                    self.under_way
+                        .insert(write.number, (first.index, last.index));
                     for entry in &write.entries {
                         self.writing.entry(entry.index).or_insert(now);
                     }
@@ -150,7 +202,11 @@ impl Node {
                     for index in (first.0..=last.0).map(Index) {
                         self.written.entry(index).or_insert(now);
                     }
-                    self.writes.extend(self.writing.get(&last).map(|began| now.saturating_duration_since(*began)));
+                    self.writes.extend(
+                        self.writing
+                            .get(&last)
+                            .map(|began| now.saturating_duration_since(*began)),
+                    );
                 }
             }
             TraceEvent::Committed(entries) => {
@@ -172,23 +228,37 @@ impl Node {
 
     fn heard_of(&self, place: usize, index: Index) -> Option<Instant> {
         let heard = self.heard.get(&NodeId(place as u64 + 1))?;
-        heard.get(heard.partition_point(|(up_to, _)| *up_to < index)).map(|(_, moment)| *moment)
+        heard
+            .get(heard.partition_point(|(up_to, _)| *up_to < index))
+            .map(|(_, moment)| *moment)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use raftian_raft::{AppendReply, Bytes, ClientId, Command, Entry, Incarnation, Message, Stamp, Term, Write};
+    use raftian_raft::{
+        AppendReply, Bytes, ClientId, Command, Entry, Incarnation, Message, Stamp, Term, Write,
+    };
 
-    /// An order at a follower of three: forwarded, written by all, answered by the other follower first.
+    /// An order at a follower of three: forwarded, written by all, answered by the other follower
+    /// first.
     #[test]
     fn the_parts_are_those_of_the_way_that_the_commit_waited_for() {
         let start = Instant::now();
         let ms = |ms| start + Duration::from_millis(ms);
-        let command = Command { client: ClientId(1), sequence: 7, bytes: Bytes::from(b"x".as_slice()) };
+        let command = Command {
+            client: ClientId(1),
+            sequence: 7,
+            bytes: Bytes::from(b"x".as_slice()),
+        };
         let payload = Payload::Command(command.clone());
-        let entry = Entry { term: Term(1), index: Index(3), stamp: Stamp(0), payload };
+        let entry = Entry {
+            term: Term(1),
+            index: Index(3),
+            stamp: Stamp(0),
+            payload,
+        };
         let write = Write {
             number: WriteNumber(1),
             hard_state: None,
@@ -199,10 +269,20 @@ mod tests {
             entries: vec![entry.clone()],
         };
         let matched = AppendResult::Matched { up_to: Index(3) };
-        let body = Body::AppendReply(AppendReply { probe: None, result: matched, state: None });
-        let answer = Message { term: Term(1), sender: Incarnation(0), receiver: Incarnation(0), body };
+        let body = Body::AppendReply(AppendReply {
+            probe: None,
+            result: matched,
+            state: None,
+        });
+        let answer = Message {
+            term: Term(1),
+            sender: Incarnation(0),
+            receiver: Incarnation(0),
+            body,
+        };
         let moments = Moments::of(3);
-        let tell = |place: usize, step: TraceEvent<'_>, at| lock(&moments.0[place]).hear(step, ms(at));
+        let tell =
+            |place: usize, step: TraceEvent<'_>, at| lock(&moments.0[place]).hear(step, ms(at));
         tell(1, TraceEvent::Proposed(std::slice::from_ref(&command)), 2);
         for (place, writing, written) in [(0, 12, 17), (1, 22, 40), (2, 22, 26)] {
             tell(place, TraceEvent::Writing(&write), writing);

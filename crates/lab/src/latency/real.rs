@@ -1,4 +1,5 @@
-//! The real world of a cell: nodes on threads of their own with stores on disk, and QUIC through a proxy.
+//! The real world of a cell: nodes on threads of their own with stores on disk, and QUIC through a
+//! proxy.
 
 use std::path::Path;
 use std::time::Instant;
@@ -23,23 +24,39 @@ pub(super) struct Real {
 }
 
 impl Real {
-    /// Starts the nodes of a cell, with stores below `directory`, which tell `moments` of themselves.
-    pub(super) fn start(cell: &Cell, seed: u64, directory: &Path, moments: &Moments) -> Result<Self, Unmeasured> {
+    /// Starts the nodes of a cell, with stores below `directory`, which tell `moments` of
+    /// themselves.
+    pub(super) fn start(
+        cell: &Cell,
+        seed: u64,
+        directory: &Path,
+        moments: &Moments,
+    ) -> Result<Self, Unmeasured> {
         let delay = Delay::Fixed(cell.rtt / 2);
-        let shape = Shape { delay, loss: cell.loss, ..Shape::default() };
+        let shape = Shape {
+            delay,
+            loss: cell.loss,
+            ..Shape::default()
+        };
         let mut members = embedded(cell.nodes as usize, "latency", directory).map_err(machine)?;
-        let proxy = Proxy::between(&mut members, shape, spread::seed(seed, &[0])).map_err(machine)?;
+        let proxy =
+            Proxy::between(&mut members, shape, spread::seed(seed, &[0])).map_err(machine)?;
         let mut nodes = Vec::new();
         for (place, EmbeddedNode { config, socket }) in members.into_iter().enumerate() {
             let raft = cell.config(config.id, config.founding().map_err(machine)?, seed);
-            std::fs::create_dir_all(&config.data)
-                .map_err(|error| Unmeasured::Machine(format!("{}: {error}", config.data.display())))?;
+            std::fs::create_dir_all(&config.data).map_err(|error| {
+                Unmeasured::Machine(format!("{}: {error}", config.data.display()))
+            })?;
             let links = QuicOptions::new(socket, &config);
             let options = NodeOptions::new(&config, raft, links);
-            let node = NodeHandle::start_traced(options, moments.trace(place, Instant::now)).map_err(machine)?;
+            let node = NodeHandle::start_traced(options, moments.trace(place, Instant::now))
+                .map_err(machine)?;
             nodes.push(node);
         }
-        Ok(Real { nodes, _proxy: proxy })
+        Ok(Real {
+            nodes,
+            _proxy: proxy,
+        })
     }
 }
 
@@ -56,11 +73,18 @@ impl Nodes for Real {
     fn propose(&mut self, place: usize, command: Command) -> Result<(), Unmeasured> {
         match self.nodes[place].propose(command) {
             Ok(()) | Err(SubmitError::Busy) => Ok(()),
-            Err(SubmitError::Stopped) => Err(Unmeasured::Machine(format!("node {} has stopped", place + 1))),
+            Err(SubmitError::Stopped) => Err(Unmeasured::Machine(format!(
+                "node {} has stopped",
+                place + 1
+            ))),
         }
     }
 
-    fn take(&mut self, place: usize, into: &mut Vec<Committed>) -> Result<Vec<Refused>, Unmeasured> {
+    fn take(
+        &mut self,
+        place: usize,
+        into: &mut Vec<Committed>,
+    ) -> Result<Vec<Refused>, Unmeasured> {
         let node = &mut self.nodes[place];
         node.take_committed(MOST_TAKEN, into);
         Ok(node.take_refused())
@@ -68,7 +92,11 @@ impl Nodes for Real {
 
     fn leader(&self, place: usize) -> Option<NodeId> {
         let node = &self.nodes[place];
-        let connected = node.control().links().peers().all(|(_, counters)| counters.connected());
+        let connected = node
+            .control()
+            .links()
+            .peers()
+            .all(|(_, counters)| counters.connected());
         node.view().status.leader.filter(|_| connected)
     }
 

@@ -7,21 +7,32 @@ use crate::report::document::number;
 use crate::report::statistics::{Summary, ms, quantile};
 use crate::report::table::Table;
 
-/// Name of the document's shape. Each row has `nodes`, `rtt_ms`, `loss` (0 to 1), `rate` (orders a second), `origin`,
-/// `orders` (seen), `lost` (never seen), `again` (proposed again), `leader_changes` (new terms), `p50_ms`, `p95_ms`,
-/// `p99_ms`, `max_ms`, `mean_ms`, the means of the parts `queue_ms`, `network_ms`, `disk_ms`, `apply_ms` and `frame_ms`,
-/// whose sum is `mean_ms`, `write_ms` (median of all writes), `theory_ms`, and `off_ms`, which is `p50_ms` less theory.
-/// What could not be measured is `null`, and
-/// a combination whose cluster had no leader in time is not among the rows but named in `unmeasured`. `world` among the
-/// parameters is `real` or `virtual`, where a write takes `write_ms`.
+/// Name of the document's shape. Each row has `nodes`, `rtt_ms`, `loss` (0 to 1), `rate` (orders a
+/// second), `origin`, `orders` (seen), `lost` (never seen), `again` (proposed again),
+/// `leader_changes` (new terms), `p50_ms`, `p95_ms`, `p99_ms`, `max_ms`, `mean_ms`, the means of
+/// the parts `queue_ms`, `network_ms`, `disk_ms`, `apply_ms` and `frame_ms`, whose sum is
+/// `mean_ms`, `write_ms` (median of all writes), `theory_ms`, and `off_ms`, which is `p50_ms` less
+/// theory. What could not be measured is `null`, and a combination whose cluster had no leader in
+/// time is not among the rows but named in `unmeasured`. `world` among the parameters is `real` or
+/// `virtual`, where a write takes `write_ms`.
 pub const SCHEMA: &str = "raftian.lab.latency/1";
 
 /// Names of the parts, in their order.
 pub const PARTS: [&str; 5] = ["queue", "network", "disk", "apply", "frame"];
 
-/// What can be asked about with `--assert`: sums over all rows for the first three, and the worst row's for the others.
-/// `max_off_ms` is how far the median of a row without loss is from theory, either way.
-pub const QUANTITIES: [&str; 8] = ["orders", "lost", "again", "p50_ms", "p95_ms", "p99_ms", "max_ms", "max_off_ms"];
+/// What can be asked about with `--assert`: sums over all rows for the first three, and the worst
+/// row's for the others. `max_off_ms` is how far the median of a row without loss is from theory,
+/// either way.
+pub const QUANTITIES: [&str; 8] = [
+    "orders",
+    "lost",
+    "again",
+    "p50_ms",
+    "p95_ms",
+    "p99_ms",
+    "max_ms",
+    "max_off_ms",
+];
 
 /// What was measured at one origin of one cell.
 #[derive(Clone, PartialEq, Debug)]
@@ -40,12 +51,22 @@ impl Row {
     /// A row of these measurements.
     #[must_use]
     pub fn new(cell: Cell, origin: Origin, measured: Measured) -> Self {
-        let mut totals: Vec<_> = measured.orders.iter().map(|parts| ms(parts.total())).collect();
+        let mut totals: Vec<_> = measured
+            .orders
+            .iter()
+            .map(|parts| ms(parts.total()))
+            .collect();
         totals.sort_by(f64::total_cmp);
-        Row { cell, origin, measured, totals }
+        Row {
+            cell,
+            origin,
+            measured,
+            totals,
+        }
     }
 
-    /// The time that `percent` of all orders did not exceed, in milliseconds; `None` if none was seen.
+    /// The time that `percent` of all orders did not exceed, in milliseconds; `None` if none was
+    /// seen.
     #[must_use]
     pub fn quantile_ms(&self, percent: usize) -> Option<f64> {
         quantile(&self.totals, percent)
@@ -55,7 +76,12 @@ impl Row {
     #[must_use]
     pub fn parts_ms(&self) -> [f64; 5] {
         let mean = |part: usize| {
-            let sum: f64 = self.measured.orders.iter().map(|parts: &Parts| parts.millis()[part]).sum();
+            let sum: f64 = self
+                .measured
+                .orders
+                .iter()
+                .map(|parts: &Parts| parts.millis()[part])
+                .sum();
             sum / self.measured.orders.len() as f64
         };
         std::array::from_fn(mean)
@@ -79,8 +105,19 @@ impl Row {
             Some(value) => format!("{value:.0}"),
             None => "-".to_owned(),
         };
-        let Cell { nodes, rtt, loss, rate, .. } = &self.cell;
-        let mut cells = vec![nodes.to_string(), short(ms(*rtt)), short(loss * 100.0), short(*rate)];
+        let Cell {
+            nodes,
+            rtt,
+            loss,
+            rate,
+            ..
+        } = &self.cell;
+        let mut cells = vec![
+            nodes.to_string(),
+            short(ms(*rtt)),
+            short(loss * 100.0),
+            short(*rate),
+        ];
         cells.extend([self.origin.name().to_owned(), self.totals.len().to_string()]);
         cells.extend([50, 95, 99, 100].map(|percent| tell(self.quantile_ms(percent))));
         cells.push(tell(Some(self.theory_ms())));
@@ -92,8 +129,20 @@ impl Row {
     /// For programs; see [`SCHEMA`].
     #[must_use]
     pub fn json(&self) -> Value {
-        let Cell { nodes, rtt, loss, rate, .. } = &self.cell;
-        let Measured { lost, again, elections, write_ms, .. } = &self.measured;
+        let Cell {
+            nodes,
+            rtt,
+            loss,
+            rate,
+            ..
+        } = &self.cell;
+        let Measured {
+            lost,
+            again,
+            elections,
+            write_ms,
+            ..
+        } = &self.measured;
         let quantile = |percent| self.quantile_ms(percent).map(number);
         let mut row = json!({
             "nodes": nodes, "rtt_ms": number(ms(*rtt)), "loss": loss, "rate": rate, "origin": self.origin.name(),
@@ -116,9 +165,15 @@ pub fn quantities(rows: &[Row]) -> [(&'static str, f64); 8] {
     let sum = |of: fn(&Row) -> u64| rows.iter().map(of).sum::<u64>() as f64;
     // A row without any order is the worst there is.
     let worst = |percent| {
-        rows.iter().map(|row| row.quantile_ms(percent)).try_fold(0.0, |most: f64, value| Some(most.max(value?)))
+        rows.iter()
+            .map(|row| row.quantile_ms(percent))
+            .try_fold(0.0, |most: f64, value| Some(most.max(value?)))
     };
-    let off = rows.iter().filter(|row| row.cell.loss == 0.0).filter_map(Row::off_ms).map(f64::abs);
+    let off = rows
+        .iter()
+        .filter(|row| row.cell.loss == 0.0)
+        .filter_map(Row::off_ms)
+        .map(f64::abs);
     let measured = [
         sum(|row| row.totals.len() as u64),
         sum(|row| row.measured.lost),
@@ -162,17 +217,25 @@ pub fn table(rows: &[Row]) -> Table {
 #[must_use]
 pub fn remarks(study: &Study, rows: &[Row]) -> Vec<String> {
     let mut remarks = vec![
-        "queue, net, disk, apply and frame are means and add up to the mean from click to sight".to_owned(),
+        "queue, net, disk, apply and frame are means and add up to the mean from click to sight"
+            .to_owned(),
         format!(
             "theory: 1 round trip at the leader, 2 at a follower, one write, half a frame of {:.1} ms; no loss",
             1e3 / study.fps
         ),
     ];
     if matches!(study.world, World::Virtual(_)) && rows.iter().any(|row| row.cell.loss > 0.0) {
-        remarks.push("in virtual time a lost message is gone; over QUIC it would be sent again".to_owned());
+        remarks.push(
+            "in virtual time a lost message is gone; over QUIC it would be sent again".to_owned(),
+        );
     }
-    for row in rows.iter().filter(|row| row.measured.again + row.measured.elections > 0) {
-        let Measured { again, elections, .. } = row.measured;
+    for row in rows
+        .iter()
+        .filter(|row| row.measured.again + row.measured.elections > 0)
+    {
+        let Measured {
+            again, elections, ..
+        } = row.measured;
         remarks.push(format!(
             "{}, {}/s at the {}: {again} proposed again, {elections} new terms",
             row.cell.name(),
@@ -192,7 +255,8 @@ pub fn remarks(study: &Study, rows: &[Row]) -> Vec<String> {
     remarks
 }
 
-/// About how long the whole grid takes: clicks, and beside them an election, warm orders and the last ones.
+/// About how long the whole grid takes: clicks, and beside them an election, warm orders and the
+/// last ones.
 fn minutes(study: &Study) -> f64 {
     let cell = |cell: &Cell| study.seconds + 1.0 + 12.0 * cell.rtt.as_secs_f64();
     (study.grid().iter().map(cell).sum::<f64>() / 60.0).ceil()
@@ -204,8 +268,19 @@ pub fn csv(rows: &[Row]) -> String {
     let mut heads = vec!["nodes", "rtt_ms", "loss", "rate", "origin", "total_ms"];
     heads.extend(["queue_ms", "network_ms", "disk_ms", "apply_ms", "frame_ms"]);
     let lines = rows.iter().flat_map(|row| {
-        let Cell { nodes, rtt, loss, rate, .. } = &row.cell;
-        let cell = [nodes.to_string(), short(ms(*rtt)), loss.to_string(), rate.to_string()];
+        let Cell {
+            nodes,
+            rtt,
+            loss,
+            rate,
+            ..
+        } = &row.cell;
+        let cell = [
+            nodes.to_string(),
+            short(ms(*rtt)),
+            loss.to_string(),
+            rate.to_string(),
+        ];
         row.measured.orders.iter().map(move |parts| {
             let mut line = cell.to_vec();
             line.push(row.origin.name().to_owned());
@@ -220,11 +295,19 @@ pub fn csv(rows: &[Row]) -> String {
 /// What the document says beside its rows.
 #[must_use]
 pub fn more(study: &Study, rows: &[Row], unmeasured: &[String]) -> Map<String, Value> {
-    let quantities: Map<_, _> =
-        quantities(rows).iter().map(|(name, value)| ((*name).to_owned(), number(*value))).collect();
+    let quantities: Map<_, _> = quantities(rows)
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), number(*value)))
+        .collect();
     let cells = json!({ "measured": study.cells().len(), "of": study.grid().len() });
-    let more = [("quantities", Value::Object(quantities)), ("combinations", cells), ("unmeasured", json!(unmeasured))];
-    more.map(|(name, value)| (name.to_owned(), value)).into_iter().collect()
+    let more = [
+        ("quantities", Value::Object(quantities)),
+        ("combinations", cells),
+        ("unmeasured", json!(unmeasured)),
+    ];
+    more.map(|(name, value)| (name.to_owned(), value))
+        .into_iter()
+        .collect()
 }
 
 /// Without digits that say nothing.

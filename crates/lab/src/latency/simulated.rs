@@ -1,5 +1,5 @@
-//! The simulated world of a cell: the driver that ships, in virtual time, on links and disks that take the time they
-//! are told.
+//! The simulated world of a cell: the driver that ships, in virtual time, on links and disks that
+//! take the time they are told.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use raftian_node::driver::{Committed, Driver};
 use raftian_node::links::Links;
 use raftian_node::store::{MemoryStore, Store, StoreError};
-use raftian_raft::{Command, Membership, Message, Moment, NodeId, Refused, Restored, Term, Write, WriteNumber};
+use raftian_raft::{
+    Command, Membership, Message, Moment, NodeId, Refused, Restored, Term, Write, WriteNumber,
+};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
@@ -43,7 +45,8 @@ struct Letter {
     message: Message,
 }
 
-/// What time it is in a world, for everybody in it: moments from an instant on, of which only differences count.
+/// What time it is in a world, for everybody in it: moments from an instant on, of which only
+/// differences count.
 #[derive(Clone)]
 struct VirtualClock {
     beginning: Instant,
@@ -64,7 +67,8 @@ impl VirtualClock {
     }
 }
 
-/// A store whose writes are durable after a fixed time, one after the other as on the thread that writes.
+/// A store whose writes are durable after a fixed time, one after the other as on the thread that
+/// writes.
 struct SlowStore {
     store: MemoryStore,
     under_way: VecDeque<(Moment, Write)>,
@@ -74,7 +78,10 @@ struct SlowStore {
 
 impl Store for SlowStore {
     fn submit(&mut self, write: Write) -> Result<(), StoreError> {
-        let begins = self.under_way.back().map_or(self.clock.moment(), |(done, _)| *done);
+        let begins = self
+            .under_way
+            .back()
+            .map_or(self.clock.moment(), |(done, _)| *done);
         self.under_way.push_back((begins.after(self.write), write));
         Ok(())
     }
@@ -108,22 +115,55 @@ impl Links for Ends {
 
 impl Simulated {
     /// Starts the nodes of a cell, which tell `moments` of themselves. A write takes so long.
-    pub(super) fn start(cell: &Cell, seed: u64, write: Duration, moments: &Moments) -> Result<Self, Unmeasured> {
-        let clock = VirtualClock { beginning: Instant::now(), now: Arc::default() };
+    pub(super) fn start(
+        cell: &Cell,
+        seed: u64,
+        write: Duration,
+        moments: &Moments,
+    ) -> Result<Self, Unmeasured> {
+        let clock = VirtualClock {
+            beginning: Instant::now(),
+            now: Arc::default(),
+        };
         let founding = Membership::new((1..=cell.nodes).map(NodeId)).map_err(machine)?;
         let mut nodes = Vec::new();
         for place in 0..cell.nodes as usize {
             let config = cell.config(NodeId(place as u64 + 1), founding.clone(), seed);
             let (store, under_way) = (MemoryStore::new(), VecDeque::new());
-            let store = SlowStore { store, under_way, clock: clock.clone(), write };
-            let mut driver =
-                Driver::new(config, Restored::default(), store, Ends::default(), Moment(0)).map_err(machine)?;
+            let store = SlowStore {
+                store,
+                under_way,
+                clock: clock.clone(),
+                write,
+            };
+            let mut driver = Driver::new(
+                config,
+                Restored::default(),
+                store,
+                Ends::default(),
+                Moment(0),
+            )
+            .map_err(machine)?;
             let ears = clock.clone();
             driver.set_trace(moments.trace(place, move || ears.instant()));
-            nodes.push(Node { driver, committed: VecDeque::new(), looks: Moment(u64::MAX) });
+            nodes.push(Node {
+                driver,
+                committed: VecDeque::new(),
+                looks: Moment(u64::MAX),
+            });
         }
-        let (rng, queue) = (ChaCha8Rng::seed_from_u64(spread::seed(seed, &[0])), Queue::default());
-        let mut world = Simulated { nodes, queue, clock, rng, delay: cell.rtt / 2, loss: cell.loss };
+        let (rng, queue) = (
+            ChaCha8Rng::seed_from_u64(spread::seed(seed, &[0])),
+            Queue::default(),
+        );
+        let mut world = Simulated {
+            nodes,
+            queue,
+            clock,
+            rng,
+            delay: cell.rtt / 2,
+            loss: cell.loss,
+        };
         (0..world.nodes.len()).try_for_each(|place| world.pump(place))?;
         Ok(world)
     }
@@ -131,22 +171,34 @@ impl Simulated {
     /// Lets a node do everything that can be done now, and plans when it does the next.
     fn pump(&mut self, place: usize) -> Result<(), Unmeasured> {
         let now = self.clock.moment();
-        let Node { driver, committed, looks } = &mut self.nodes[place];
+        let Node {
+            driver,
+            committed,
+            looks,
+        } = &mut self.nodes[place];
         let timer = driver.pump(|| now).map_err(machine)?;
         let mut news = Vec::new();
         driver.hand_out(&mut news);
         committed.extend(news);
-        let written = driver.store().under_way.front().map_or(timer, |(done, _)| *done);
+        let written = driver
+            .store()
+            .under_way
+            .front()
+            .map_or(timer, |(done, _)| *done);
         let next = timer.min(written).max(now);
         if next < *looks {
             *looks = next;
             self.queue.look(next, place as u32);
         }
-        let (from, sent) = (NodeId(place as u64 + 1), std::mem::take(&mut driver.links_mut().sent));
+        let (from, sent) = (
+            NodeId(place as u64 + 1),
+            std::mem::take(&mut driver.links_mut().sent),
+        );
         for (to, message) in sent {
             if self.loss == 0.0 || !self.rng.random_bool(self.loss) {
                 // Beyond the queue's bound a message is lost like any other.
-                self.queue.send(now.after(self.delay), Letter { from, to, message });
+                self.queue
+                    .send(now.after(self.delay), Letter { from, to, message });
             }
         }
         Ok(())
@@ -160,7 +212,10 @@ impl Nodes for Simulated {
 
     fn wait_until(&mut self, then: Instant) -> Result<(), Unmeasured> {
         // The first microsecond at which it is not earlier.
-        let micros = then.saturating_duration_since(self.clock.beginning).as_nanos().div_ceil(1_000);
+        let micros = then
+            .saturating_duration_since(self.clock.beginning)
+            .as_nanos()
+            .div_ceil(1_000);
         let limit = Moment(u64::try_from(micros).unwrap_or(u64::MAX)).max(self.clock.moment());
         while let Some((at, next)) = self.queue.next_until(limit) {
             self.clock.set(at);
@@ -172,7 +227,11 @@ impl Nodes for Simulated {
                 }
                 Next::Arrives(Letter { from, to, message }) => {
                     let place = to.0 as usize - 1;
-                    self.nodes[place].driver.links_mut().arrived.push_back((from, message));
+                    self.nodes[place]
+                        .driver
+                        .links_mut()
+                        .arrived
+                        .push_back((from, message));
                     self.pump(place)?;
                 }
             }
@@ -189,9 +248,15 @@ impl Nodes for Simulated {
         self.pump(place)
     }
 
-    fn take(&mut self, place: usize, into: &mut Vec<Committed>) -> Result<Vec<Refused>, Unmeasured> {
+    fn take(
+        &mut self,
+        place: usize,
+        into: &mut Vec<Committed>,
+    ) -> Result<Vec<Refused>, Unmeasured> {
         let now = self.clock.moment();
-        let Node { driver, committed, .. } = &mut self.nodes[place];
+        let Node {
+            driver, committed, ..
+        } = &mut self.nodes[place];
         into.extend(committed.drain(..committed.len().min(MOST_TAKEN)));
         if let Some(last) = into.last() {
             driver.set_now(now);

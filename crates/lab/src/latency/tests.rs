@@ -16,13 +16,34 @@ fn short(nodes: u64, origins: Vec<Origin>) -> Study {
 #[test]
 fn one_value_varies_at_a_time_unless_all_are_asked_for() {
     let study = Study::default();
-    assert_eq!((study.cells().len(), study.grid().len()), (1 + 3 + 3 + 2 + 2, 4 * 4 * 3 * 3));
+    assert_eq!(
+        (study.cells().len(), study.grid().len()),
+        (1 + 3 + 3 + 2 + 2, 4 * 4 * 3 * 3)
+    );
     let centre = study.centre();
-    assert_eq!((centre.nodes, centre.rtt.as_millis(), centre.loss, centre.rate), (3, 20, 0.0, 10.0));
-    let full = Study { full: true, ..study };
+    assert_eq!(
+        (
+            centre.nodes,
+            centre.rtt.as_millis(),
+            centre.loss,
+            centre.rate
+        ),
+        (3, 20, 0.0, 10.0)
+    );
+    let full = Study {
+        full: true,
+        ..study
+    };
     assert_eq!(full.cells(), full.grid());
-    let elsewhere = Study { nodes: Sizes(vec![5, 8]), rtts: "80,200ms".parse().unwrap(), ..full };
-    assert_eq!((elsewhere.centre().nodes, elsewhere.centre().rtt.as_millis()), (5, 80));
+    let elsewhere = Study {
+        nodes: Sizes(vec![5, 8]),
+        rtts: "80,200ms".parse().unwrap(),
+        ..full
+    };
+    assert_eq!(
+        (elsewhere.centre().nodes, elsewhere.centre().rtt.as_millis()),
+        (5, 80)
+    );
 }
 
 #[test]
@@ -38,14 +59,63 @@ fn what_cannot_be_measured_is_told_with_its_option() {
     let study = Study::default();
     assert_eq!(study.check(), Ok(()));
     for (wrong, option) in [
-        (Study { nodes: Sizes(vec![1]), ..study.clone() }, "--nodes"),
-        (Study { nodes: Sizes(vec![9]), ..study.clone() }, "--nodes"),
-        (Study { rtts: "2s".parse().unwrap(), ..study.clone() }, "--rtt"),
-        (Study { losses: "60%".parse().unwrap(), ..study.clone() }, "--loss"),
-        (Study { losses: "0..5%".parse().unwrap(), ..study.clone() }, "--loss"),
-        (Study { fps: f64::NAN, ..study.clone() }, "--fps"),
-        (Study { seconds: 0.0, ..study.clone() }, "--seconds"),
-        (Study { rates: List(vec![Rate(1e3)]), seconds: 1e3, ..study }, "--seconds"),
+        (
+            Study {
+                nodes: Sizes(vec![1]),
+                ..study.clone()
+            },
+            "--nodes",
+        ),
+        (
+            Study {
+                nodes: Sizes(vec![9]),
+                ..study.clone()
+            },
+            "--nodes",
+        ),
+        (
+            Study {
+                rtts: "2s".parse().unwrap(),
+                ..study.clone()
+            },
+            "--rtt",
+        ),
+        (
+            Study {
+                losses: "60%".parse().unwrap(),
+                ..study.clone()
+            },
+            "--loss",
+        ),
+        (
+            Study {
+                losses: "0..5%".parse().unwrap(),
+                ..study.clone()
+            },
+            "--loss",
+        ),
+        (
+            Study {
+                fps: f64::NAN,
+                ..study.clone()
+            },
+            "--fps",
+        ),
+        (
+            Study {
+                seconds: 0.0,
+                ..study.clone()
+            },
+            "--seconds",
+        ),
+        (
+            Study {
+                rates: List(vec![Rate(1e3)]),
+                seconds: 1e3,
+                ..study
+            },
+            "--seconds",
+        ),
     ] {
         assert!(wrong.check().unwrap_err().contains(option), "{option}");
     }
@@ -54,8 +124,13 @@ fn what_cannot_be_measured_is_told_with_its_option() {
 #[test]
 fn every_order_of_a_real_cluster_is_seen_and_its_parts_add_up() {
     let study = short(3, vec![Origin::Leader, Origin::Follower]);
-    let rows = study.measure(&study.centre(), &std::env::temp_dir()).unwrap();
-    assert_eq!(rows.iter().map(|row| row.origin).collect::<Vec<_>>(), study.origins);
+    let rows = study
+        .measure(&study.centre(), &std::env::temp_dir())
+        .unwrap();
+    assert_eq!(
+        rows.iter().map(|row| row.origin).collect::<Vec<_>>(),
+        study.origins
+    );
     for row in &rows {
         assert_eq!((row.measured.orders.len(), row.measured.lost), (10, 0));
         for parts in &row.measured.orders {
@@ -68,11 +143,22 @@ fn every_order_of_a_real_cluster_is_seen_and_its_parts_add_up() {
             assert!((sum - parts.total().as_secs_f64() * 1e3).abs() < 1e-6);
         }
         let (json, mean): (Value, f64) = (row.json(), row.parts_ms().iter().sum());
-        assert!((json["mean_ms"].as_f64().unwrap() - mean).abs() < 0.01, "{json}");
+        assert!(
+            (json["mean_ms"].as_f64().unwrap() - mean).abs() < 0.01,
+            "{json}"
+        );
     }
     let quantities = results::quantities(&rows);
-    assert_eq!((quantities[0], quantities[1]), (("orders", 20.0), ("lost", 0.0)));
-    assert!(results::table(&rows).lines().lines().all(|line| line.chars().count() <= 100));
+    assert_eq!(
+        (quantities[0], quantities[1]),
+        (("orders", 20.0), ("lost", 0.0))
+    );
+    assert!(
+        results::table(&rows)
+            .lines()
+            .lines()
+            .all(|line| line.chars().count() <= 100)
+    );
     assert_eq!(results::csv(&rows).lines().count(), 1 + 20);
     for (name, chart) in charts::all(&study, &rows) {
         assert!(chart.svg().is_ok(), "{name}");
@@ -82,20 +168,38 @@ fn every_order_of_a_real_cluster_is_seen_and_its_parts_add_up() {
 #[test]
 fn in_virtual_time_an_order_takes_what_physics_asks_for_and_no_more() {
     let write = Time(Duration::from_micros(700));
-    let study =
-        Study { world: World::Virtual(write), seconds: 5.0, ..short(5, vec![Origin::Leader, Origin::Follower]) };
-    let rows = study.measure(&study.centre(), &std::env::temp_dir()).unwrap();
+    let study = Study {
+        world: World::Virtual(write),
+        seconds: 5.0,
+        ..short(5, vec![Origin::Leader, Origin::Follower])
+    };
+    let rows = study
+        .measure(&study.centre(), &std::env::temp_dir())
+        .unwrap();
     for row in &rows {
-        assert_eq!((row.measured.orders.len(), row.measured.lost, row.measured.again), (100, 0, 0));
+        assert_eq!(
+            (
+                row.measured.orders.len(),
+                row.measured.lost,
+                row.measured.again
+            ),
+            (100, 0, 0)
+        );
         assert!((row.measured.write_ms - 0.7).abs() < 1e-9);
         let trips = if row.origin == Origin::Leader { 1 } else { 2 };
         let mut undisturbed = 0;
         for parts in &row.measured.orders {
             // Clicks are in nanoseconds, and a world in microseconds.
-            assert!(parts.queue < Duration::from_micros(1) && parts.apply.is_zero(), "{parts:?}");
+            assert!(
+                parts.queue < Duration::from_micros(1) && parts.apply.is_zero(),
+                "{parts:?}"
+            );
             assert!(parts.frame <= Duration::from_micros(16_668), "{parts:?}");
             let way = Duration::from_millis(10) * trips + write.0;
-            assert!(parts.network + parts.disk >= way, "nothing outruns the network: {parts:?}");
+            assert!(
+                parts.network + parts.disk >= way,
+                "nothing outruns the network: {parts:?}"
+            );
             undisturbed += usize::from(parts.network + parts.disk == way && parts.disk == write.0);
         }
         assert!(undisturbed > 80, "{undisturbed} orders met no other");
@@ -104,9 +208,25 @@ fn in_virtual_time_an_order_takes_what_physics_asks_for_and_no_more() {
 
 #[test]
 fn in_virtual_time_a_lost_message_is_gone_and_its_order_is_not() {
-    let lossy = Study { losses: "20%".parse().unwrap(), seconds: 10.0, ..short(3, vec![Origin::Follower]) };
-    let study = Study { world: World::Virtual(WRITE), ..lossy };
-    let rows = study.measure(&study.centre(), &std::env::temp_dir()).unwrap();
-    assert_eq!((rows[0].measured.orders.len(), rows[0].measured.lost), (200, 0));
-    assert!(rows[0].measured.again > 10, "{} were proposed again", rows[0].measured.again);
+    let lossy = Study {
+        losses: "20%".parse().unwrap(),
+        seconds: 10.0,
+        ..short(3, vec![Origin::Follower])
+    };
+    let study = Study {
+        world: World::Virtual(WRITE),
+        ..lossy
+    };
+    let rows = study
+        .measure(&study.centre(), &std::env::temp_dir())
+        .unwrap();
+    assert_eq!(
+        (rows[0].measured.orders.len(), rows[0].measured.lost),
+        (200, 0)
+    );
+    assert!(
+        rows[0].measured.again > 10,
+        "{} were proposed again",
+        rows[0].measured.again
+    );
 }

@@ -5,7 +5,8 @@ use std::fmt;
 
 /// What a client asks of one key. A key holds a list of numbers, empty at first.
 ///
-/// Lists, because a reader of the whole list sees a lost, a doubled and a swapped command long after it happened.
+/// Lists, because a reader of the whole list sees a lost, a doubled and a swapped command long
+/// after it happened.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Call {
     /// Replaces the list by this one value.
@@ -66,7 +67,8 @@ impl Answer {
 /// How an operation ended, as far as its client knows.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Outcome {
-    /// The client heard nothing: the operation may take effect at any time after its invocation, or never.
+    /// The client heard nothing: the operation may take effect at any time after its invocation, or
+    /// never.
     Unknown,
     /// The client heard this at this time.
     Answered {
@@ -82,7 +84,8 @@ pub enum Outcome {
 pub struct Operation {
     /// Who called.
     pub client: u64,
-    /// Names an update together with its client, so that it is found in the log. A read's is not looked at.
+    /// Names an update together with its client, so that it is found in the log. A read's is not
+    /// looked at.
     pub sequence: u64,
     /// When: the history counts invocations and returns, no two at the same time.
     pub invoked: u64,
@@ -135,15 +138,35 @@ impl fmt::Display for Call {
 
 impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Operation { client, sequence, invoked, key, call, outcome } = self;
-        write!(f, "[client {client} #{sequence} {call} on key {key}, invoked {invoked}, ")?;
+        let Operation {
+            client,
+            sequence,
+            invoked,
+            key,
+            call,
+            outcome,
+        } = self;
+        write!(
+            f,
+            "[client {client} #{sequence} {call} on key {key}, invoked {invoked}, "
+        )?;
         match outcome {
             Outcome::Unknown => f.write_str("never answered]"),
-            Outcome::Answered { returned, answer: Answer::Written { index } } => {
+            Outcome::Answered {
+                returned,
+                answer: Answer::Written { index },
+            } => {
                 write!(f, "returned {returned} with index {index}]")
             }
-            Outcome::Answered { returned, answer: Answer::Value { list, index } } => {
-                write!(f, "returned {returned} with {} at index {index}]", Tail(list))
+            Outcome::Answered {
+                returned,
+                answer: Answer::Value { list, index },
+            } => {
+                write!(
+                    f,
+                    "returned {returned} with {} at index {index}]",
+                    Tail(list)
+                )
             }
         }
     }
@@ -170,10 +193,12 @@ impl fmt::Display for Tail<'_> {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Ticket(usize);
 
-/// Operations in the order of their invocation. An operation that was not answered has an unknown outcome.
+/// Operations in the order of their invocation. An operation that was not answered has an unknown
+/// outcome.
 ///
-/// It keeps its own time: what is recorded first happened first. Record an invocation before the first message leaves
-/// and an answer after the client has it, or the checkers judge a stricter cluster than there is.
+/// It keeps its own time: what is recorded first happened first. Record an invocation before the
+/// first message leaves and an answer after the client has it, or the checkers judge a stricter
+/// cluster than there is.
 #[derive(Clone, Default, Debug)]
 pub struct History {
     operations: Vec<Operation>,
@@ -182,7 +207,8 @@ pub struct History {
 }
 
 impl History {
-    /// A client calls now. Sending it again, to whichever node, is the same operation and is not recorded.
+    /// A client calls now. Sending it again, to whichever node, is the same operation and is not
+    /// recorded.
     ///
     /// # Panics
     /// If `client` used `sequence` for another update: the recorder then tests nothing.
@@ -190,19 +216,34 @@ impl History {
         let fresh = !call.is_update() || self.names.insert((client, sequence));
         assert!(fresh, "client {client} numbers two updates {sequence}");
         let invoked = self.tick();
-        self.operations.push(Operation { client, sequence, invoked, key, call, outcome: Outcome::Unknown });
+        self.operations.push(Operation {
+            client,
+            sequence,
+            invoked,
+            key,
+            call,
+            outcome: Outcome::Unknown,
+        });
         Ticket(self.operations.len() - 1)
     }
 
     /// The client hears now.
     ///
     /// # Panics
-    /// If it heard before, if a read hears of an update or an update of a list, or if the ticket is another history's.
+    /// If it heard before, if a read hears of an update or an update of a list, or if the ticket is
+    /// another history's.
     pub fn answer(&mut self, ticket: Ticket, answer: Answer) {
         let returned = self.tick();
         let operation = &mut self.operations[ticket.0];
-        assert_eq!(operation.outcome, Outcome::Unknown, "an operation is answered once");
-        assert!(operation.call.is_update() == matches!(answer, Answer::Written { .. }), "{answer:?} to {operation}");
+        assert_eq!(
+            operation.outcome,
+            Outcome::Unknown,
+            "an operation is answered once"
+        );
+        assert!(
+            operation.call.is_update() == matches!(answer, Answer::Written { .. }),
+            "{answer:?} to {operation}"
+        );
         operation.outcome = Outcome::Answered { returned, answer };
     }
 
@@ -239,8 +280,13 @@ mod tests {
         let write = history.invoke(1, 1, 0, Call::Write(5));
         history.invoke(2, 1, 0, Call::Append(6));
         history.answer(write, Answer::Written { index: 1 });
-        let [write, append] = history.operations() else { panic!("two operations") };
-        assert_eq!((write.invoked, append.invoked, write.returned()), (1, 2, Some(3)));
+        let [write, append] = history.operations() else {
+            panic!("two operations")
+        };
+        assert_eq!(
+            (write.invoked, append.invoked, write.returned()),
+            (1, 2, Some(3))
+        );
         assert_eq!((append.returned(), append.answer()), (None, None));
     }
 
@@ -264,6 +310,9 @@ mod tests {
     fn a_long_list_is_told_by_its_end() {
         assert_eq!(Tail(&[1, 2]).to_string(), "[1, 2]");
         let long: Vec<_> = (0..100).collect();
-        assert_eq!(Tail(&long).to_string(), "92 more and [92, 93, 94, 95, 96, 97, 98, 99]");
+        assert_eq!(
+            Tail(&long).to_string(),
+            "92 more and [92, 93, 94, 95, 96, 97, 98, 99]"
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! A correct register behind slow links, for the tests of the checkers: what it answers is linearizable by
-//! construction, and its log says why.
+//! A correct register behind slow links, for the tests of the checkers: what it answers is
+//! linearizable by construction, and its log says why.
 
 use std::collections::BTreeMap;
 
@@ -46,10 +46,15 @@ struct UnderWay {
 
 impl Register {
     pub(super) fn happen(&mut self, step: Move) {
-        let Move { client, call: (key, call), fate } = step;
+        let Move {
+            client,
+            call: (key, call),
+            fate,
+        } = step;
         match (fate, self.under_way.remove(&client)) {
             (Fate::Late, under_way) => {
-                self.under_way.extend(under_way.map(|under_way| (client, under_way)));
+                self.under_way
+                    .extend(under_way.map(|under_way| (client, under_way)));
                 if !self.given_up.is_empty() {
                     let command = self.given_up.remove(0);
                     self.effect(command);
@@ -58,24 +63,74 @@ impl Register {
             (Fate::Onwards | Fate::GivenUp, None) => {
                 self.sequence += 1;
                 let ticket = self.history.invoke(client, self.sequence, key, call);
-                let command = Committed { index: 0, client, sequence: self.sequence, key, call };
-                self.under_way.insert(client, UnderWay { ticket, command, answer: None });
+                let command = Committed {
+                    index: 0,
+                    client,
+                    sequence: self.sequence,
+                    key,
+                    call,
+                };
+                self.under_way.insert(
+                    client,
+                    UnderWay {
+                        ticket,
+                        command,
+                        answer: None,
+                    },
+                );
             }
-            (Fate::Onwards, Some(UnderWay { ticket, command, answer: None })) => {
+            (
+                Fate::Onwards,
+                Some(UnderWay {
+                    ticket,
+                    command,
+                    answer: None,
+                }),
+            ) => {
                 let answer = Some(self.effect(command));
-                self.under_way.insert(client, UnderWay { ticket, command, answer });
+                self.under_way.insert(
+                    client,
+                    UnderWay {
+                        ticket,
+                        command,
+                        answer,
+                    },
+                );
             }
-            (Fate::Onwards, Some(UnderWay { ticket, answer: Some(answer), .. })) => self.history.answer(ticket, answer),
-            (Fate::GivenUp, Some(UnderWay { command, answer: None, .. })) => self.given_up.push(command),
-            (Fate::GivenUp, Some(UnderWay { answer: Some(_), .. })) => {}
+            (
+                Fate::Onwards,
+                Some(UnderWay {
+                    ticket,
+                    answer: Some(answer),
+                    ..
+                }),
+            ) => self.history.answer(ticket, answer),
+            (
+                Fate::GivenUp,
+                Some(UnderWay {
+                    command,
+                    answer: None,
+                    ..
+                }),
+            ) => self.given_up.push(command),
+            (
+                Fate::GivenUp,
+                Some(UnderWay {
+                    answer: Some(_), ..
+                }),
+            ) => {}
         }
     }
 
-    /// The command takes effect now, at an index that is not always the next one: logs hold other entries too.
+    /// The command takes effect now, at an index that is not always the next one: logs hold other
+    /// entries too.
     fn effect(&mut self, command: Committed) -> Answer {
         let list = self.lists.entry(command.key).or_default();
         if !command.call.is_update() {
-            return Answer::Value { list: list.clone(), index: self.index };
+            return Answer::Value {
+                list: list.clone(),
+                index: self.index,
+            };
         }
         command.call.apply(list);
         self.index += 1 + command.sequence % 2;

@@ -15,17 +15,30 @@ pub(super) struct Sample {
 
 /// An update that took effect.
 pub(super) fn done(call: Call, time: std::ops::Range<u64>) -> Sample {
-    Sample { key: 0, call, list: Vec::new(), index: 0, invoked: time.start, returned: Some(time.end) }
+    Sample {
+        key: 0,
+        call,
+        list: Vec::new(),
+        index: 0,
+        invoked: time.start,
+        returned: Some(time.end),
+    }
 }
 
 /// A read that saw a list.
 pub(super) fn saw(list: &[u64], time: std::ops::Range<u64>) -> Sample {
-    Sample { list: list.to_vec(), ..done(Call::Read, time) }
+    Sample {
+        list: list.to_vec(),
+        ..done(Call::Read, time)
+    }
 }
 
 /// A call that was never answered.
 pub(super) fn asked(call: Call, invoked: u64) -> Sample {
-    Sample { returned: None, ..done(call, invoked..invoked) }
+    Sample {
+        returned: None,
+        ..done(call, invoked..invoked)
+    }
 }
 
 impl Sample {
@@ -43,8 +56,14 @@ impl Sample {
 pub(super) fn history<const N: usize>(samples: [Sample; N]) -> History {
     let mut events = std::collections::BTreeMap::new();
     for (client, sample) in (1..).zip(&samples) {
-        for time in [Some(sample.invoked), sample.returned].into_iter().flatten() {
-            assert!(events.insert(time, (client, sample)).is_none(), "two events at {time}");
+        for time in [Some(sample.invoked), sample.returned]
+            .into_iter()
+            .flatten()
+        {
+            assert!(
+                events.insert(time, (client, sample)).is_none(),
+                "two events at {time}"
+            );
         }
     }
     let mut history = History::default();
@@ -55,7 +74,11 @@ pub(super) fn history<const N: usize>(samples: [Sample; N]) -> History {
         } else {
             let (index, list) = (sample.index, sample.list.clone());
             let update = sample.call.is_update();
-            let answer = if update { Answer::Written { index } } else { Answer::Value { list, index } };
+            let answer = if update {
+                Answer::Written { index }
+            } else {
+                Answer::Value { list, index }
+            };
             history.answer(tickets[&client], answer);
         }
     }

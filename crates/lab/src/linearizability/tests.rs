@@ -1,5 +1,5 @@
-//! The checkers against histories that are right by construction, against spoiled ones, and against checkers so simple
-//! that they cannot be wrong.
+//! The checkers against histories that are right by construction, against spoiled ones, and against
+//! checkers so simple that they cannot be wrong.
 
 use proptest::prelude::*;
 use rand::rngs::ChaCha8Rng;
@@ -8,7 +8,8 @@ use rand::{RngExt, SeedableRng};
 use super::register::{Fate, Move, Register};
 use super::{Answer, Call, Committed, History, Operation, Verdict, black_box, witness};
 
-/// Most operations that the naive checker is given: it tries 6! orders and, for unknown outcomes, all parts of them.
+/// Most operations that the naive checker is given: it tries 6! orders and, for unknown outcomes,
+/// all parts of them.
 const FEW: usize = 6;
 
 /// Looks for an order by trying all of them.
@@ -19,16 +20,33 @@ fn brute_force(history: &History) -> bool {
         }
         (0..rest.len()).any(|place| {
             let next = rest[place];
-            let others: Vec<_> = rest.iter().copied().filter(|other| other.invoked != next.invoked).collect();
-            let in_time = others.iter().all(|other| other.returned().is_none_or(|returned| returned > next.invoked));
+            let others: Vec<_> = rest
+                .iter()
+                .copied()
+                .filter(|other| other.invoked != next.invoked)
+                .collect();
+            let in_time = others.iter().all(|other| {
+                other
+                    .returned()
+                    .is_none_or(|returned| returned > next.invoked)
+            });
             let mut list = list.to_vec();
             next.call.apply(&mut list);
             in_time && next.list().is_none_or(|seen| seen == list) && extends(&others, &list)
         })
     }
-    let keys = 0..=history.operations().iter().map(|operation| operation.key).max().unwrap_or(0);
+    let keys = 0..=history
+        .operations()
+        .iter()
+        .map(|operation| operation.key)
+        .max()
+        .unwrap_or(0);
     keys.into_iter().all(|key| {
-        let operations: Vec<_> = history.operations().iter().filter(|operation| operation.key == key).collect();
+        let operations: Vec<_> = history
+            .operations()
+            .iter()
+            .filter(|operation| operation.key == key)
+            .collect();
         extends(&operations, &[])
     })
 }
@@ -36,11 +54,20 @@ fn brute_force(history: &History) -> bool {
 /// Compares each operation with each other one.
 fn real_time_in_pairs(history: &History, log: &[Committed]) -> bool {
     let index = |operation: &Operation| {
-        let entry = log.iter().find(|entry| (entry.client, entry.sequence) == (operation.client, operation.sequence));
-        operation.answer().map(Answer::index).or(entry.map(|entry| entry.index))
+        let entry = log
+            .iter()
+            .find(|entry| (entry.client, entry.sequence) == (operation.client, operation.sequence));
+        operation
+            .answer()
+            .map(Answer::index)
+            .or(entry.map(|entry| entry.index))
     };
-    let pairs = history.operations().iter().flat_map(|a| history.operations().iter().map(move |b| (a, b)));
-    let mut ordered = pairs.filter(|(a, b)| a.returned().is_some_and(|returned| returned < b.invoked));
+    let pairs = history
+        .operations()
+        .iter()
+        .flat_map(|a| history.operations().iter().map(move |b| (a, b)));
+    let mut ordered =
+        pairs.filter(|(a, b)| a.returned().is_some_and(|returned| returned < b.invoked));
     ordered.all(|(a, b)| match (index(a), index(b)) {
         (Some(a), Some(at)) => {
             if b.call.is_update() {
@@ -59,10 +86,22 @@ fn judge(history: &History) -> Verdict {
 
 /// What happens between `clients` and a register, with values that repeat: the confusable case.
 fn moves(clients: u64, keys: u32, values: u64, most: usize) -> impl Strategy<Value = Vec<Move>> {
-    let call = prop_oneof![(0..values).prop_map(Call::Write), (0..values).prop_map(Call::Append), Just(Call::Read)];
-    let fate = prop_oneof![8 => Just(Fate::Onwards), 1 => Just(Fate::GivenUp), 1 => Just(Fate::Late)];
+    let call = prop_oneof![
+        (0..values).prop_map(Call::Write),
+        (0..values).prop_map(Call::Append),
+        Just(Call::Read)
+    ];
+    let fate =
+        prop_oneof![8 => Just(Fate::Onwards), 1 => Just(Fate::GivenUp), 1 => Just(Fate::Late)];
     let step = (0..clients, 0..keys, call, fate);
-    prop::collection::vec(step.prop_map(|(client, key, call, fate)| Move { client, call: (key, call), fate }), 0..most)
+    prop::collection::vec(
+        step.prop_map(|(client, key, call, fate)| Move {
+            client,
+            call: (key, call),
+            fate,
+        }),
+        0..most,
+    )
 }
 
 /// Runs until so many operations are called.
@@ -99,9 +138,15 @@ fn spoil(list: &mut Vec<u64>, how: u64) {
 
 /// Spoils one of the reads that were answered. False if there is none.
 fn spoil_one(history: &mut History, which: usize, how: u64) -> bool {
-    let reads = history.operations().iter().enumerate().filter(|(_, operation)| operation.list().is_some());
+    let reads = history
+        .operations()
+        .iter()
+        .enumerate()
+        .filter(|(_, operation)| operation.list().is_some());
     let reads: Vec<_> = reads.map(|(place, _)| place).collect();
-    let Some(place) = reads.get(which % reads.len().max(1)) else { return false };
+    let Some(place) = reads.get(which % reads.len().max(1)) else {
+        return false;
+    };
     history.change(*place, |answer| match answer {
         Answer::Value { list, .. } => spoil(list, how),
         Answer::Written { .. } => unreachable!("it is a read"),
@@ -210,7 +255,11 @@ fn long(seed: u64, operations: usize, keys: u32) -> Register {
             3..6 => Fate::Late,
             _ => Fate::Onwards,
         };
-        register.happen(Move { client: rng.random_range(0..8), call: (rng.random_range(0..keys), call), fate });
+        register.happen(Move {
+            client: rng.random_range(0..8),
+            call: (rng.random_range(0..keys), call),
+            fate,
+        });
     }
     register
 }
@@ -219,9 +268,20 @@ fn long(seed: u64, operations: usize, keys: u32) -> Register {
 fn a_thousand_operations_on_five_keys_are_decided_well_within_the_budget() {
     for seed in 0..20 {
         let Register { history, log, .. } = long(seed, 1_000, 5);
-        let unknown = history.operations().iter().filter(|operation| operation.returned().is_none()).count();
-        assert!((8..40).contains(&unknown), "{unknown} outcomes are unknown with seed {seed}");
-        assert_eq!(black_box::check(&history, black_box::STATES_PER_KEY / 10), Verdict::Linearizable, "seed {seed}");
+        let unknown = history
+            .operations()
+            .iter()
+            .filter(|operation| operation.returned().is_none())
+            .count();
+        assert!(
+            (8..40).contains(&unknown),
+            "{unknown} outcomes are unknown with seed {seed}"
+        );
+        assert_eq!(
+            black_box::check(&history, black_box::STATES_PER_KEY / 10),
+            Verdict::Linearizable,
+            "seed {seed}"
+        );
         assert_eq!(witness::check(&history, &log), Ok(()), "seed {seed}");
     }
 }
@@ -229,16 +289,22 @@ fn a_thousand_operations_on_five_keys_are_decided_well_within_the_budget() {
 #[test]
 fn a_stale_read_among_a_thousand_operations_is_decided_well_within_the_budget() {
     for seed in 0..20 {
-        let Register { mut history, log, .. } = long(seed, 1_000, 5);
+        let Register {
+            mut history, log, ..
+        } = long(seed, 1_000, 5);
         let mut reads = history.operations().iter().enumerate();
-        let (place, _) =
-            reads.rfind(|(_, op)| op.list().is_some_and(|list| list.len() > 2)).expect("some read saw three values");
+        let (place, _) = reads
+            .rfind(|(_, op)| op.list().is_some_and(|list| list.len() > 2))
+            .expect("some read saw three values");
         history.change(place, |answer| match answer {
             Answer::Value { list, .. } => list.truncate(1),
             Answer::Written { .. } => unreachable!("it is a read"),
         });
         let verdict = black_box::check(&history, black_box::STATES_PER_KEY / 10);
-        assert!(matches!(verdict, Verdict::Violated(_)), "seed {seed}: {verdict:?}");
+        assert!(
+            matches!(verdict, Verdict::Violated(_)),
+            "seed {seed}: {verdict:?}"
+        );
         assert!(witness::check(&history, &log).is_err(), "seed {seed}");
     }
 }

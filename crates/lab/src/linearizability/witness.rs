@@ -1,8 +1,9 @@
 //! Checks a history against the log that is said to have produced it, in O(n log n).
 //!
-//! Every answer carries the index at which its operation took effect, and with the committed log that is a complete
-//! linearization: nothing is searched for. It finds nearly everything and never runs out of budget, but it believes the
-//! log that it is given: that all nodes have the same one is for [`crate::invariants`] to say.
+//! Every answer carries the index at which its operation took effect, and with the committed log
+//! that is a complete linearization: nothing is searched for. It finds nearly everything and never
+//! runs out of budget, but it believes the log that it is given: that all nodes have the same one
+//! is for [`crate::invariants`] to say.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -26,8 +27,17 @@ pub struct Committed {
 
 impl fmt::Display for Committed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Committed { index, client, sequence, key, call } = self;
-        write!(f, "[entry {index}: client {client} #{sequence} {call} on key {key}]")
+        let Committed {
+            index,
+            client,
+            sequence,
+            key,
+            call,
+        } = self;
+        write!(
+            f,
+            "[entry {index}: client {client} #{sequence} {call} on key {key}]"
+        )
     }
 }
 
@@ -94,8 +104,9 @@ pub enum Lie {
     },
 }
 
-/// Checks that `log` explains `history`: real time is respected, every read returns what the log shows at its index,
-/// every answered update is in the log exactly once and at its index, and every other at most once.
+/// Checks that `log` explains `history`: real time is respected, every read returns what the log
+/// shows at its index, every answered update is in the log exactly once and at its index, and every
+/// other at most once.
 ///
 /// # Errors
 /// The first contradiction found. Which one that is depends on nothing but the arguments.
@@ -105,23 +116,37 @@ pub fn check(history: &History, log: &[Committed]) -> Result<(), Lie> {
     replay(history, log)
 }
 
-/// Where the operations took effect, in order of invocation. A read of unknown outcome, and an update that neither its
-/// client nor the log knows of, took effect nowhere.
+/// Where the operations took effect, in order of invocation. A read of unknown outcome, and an
+/// update that neither its client nor the log knows of, took effect nowhere.
 fn effects(history: &History, log: &[Committed]) -> Result<Vec<Option<u64>>, Lie> {
     if let Some(pair) = log.windows(2).find(|pair| pair[0].index >= pair[1].index) {
-        return Err(Lie::LogOutOfOrder { first: pair[0], second: pair[1] });
+        return Err(Lie::LogOutOfOrder {
+            first: pair[0],
+            second: pair[1],
+        });
     }
-    let updates = history.operations().iter().filter(|operation| operation.call.is_update());
-    let called: BTreeMap<_, _> = updates.map(|update| ((update.client, update.sequence), update)).collect();
+    let updates = history
+        .operations()
+        .iter()
+        .filter(|operation| operation.call.is_update());
+    let called: BTreeMap<_, _> = updates
+        .map(|update| ((update.client, update.sequence), update))
+        .collect();
     let mut places = BTreeMap::new();
     for entry in log.iter().filter(|entry| entry.call.is_update()) {
         let name = (entry.client, entry.sequence);
         let update = called.get(&name).copied();
         if update.is_none_or(|update| (update.key, update.call) != (entry.key, entry.call)) {
-            return Err(Lie::FromNowhere { entry: *entry, called: update.cloned().map(Box::new) });
+            return Err(Lie::FromNowhere {
+                entry: *entry,
+                called: update.cloned().map(Box::new),
+            });
         }
         if let Some(first) = places.insert(name, *entry) {
-            return Err(Lie::Twice { first, second: *entry });
+            return Err(Lie::Twice {
+                first,
+                second: *entry,
+            });
         }
     }
     let effect = |operation: &Operation| {
@@ -130,9 +155,15 @@ fn effects(history: &History, log: &[Committed]) -> Result<Vec<Option<u64>>, Lie
             return Ok(answered);
         }
         let update = || Box::new(operation.clone());
-        match (answered, places.get(&(operation.client, operation.sequence))) {
+        match (
+            answered,
+            places.get(&(operation.client, operation.sequence)),
+        ) {
             (Some(index), Some(entry)) if entry.index == index => Ok(Some(index)),
-            (Some(_), Some(entry)) => Err(Lie::Elsewhere { update: update(), entry: *entry }),
+            (Some(_), Some(entry)) => Err(Lie::Elsewhere {
+                update: update(),
+                entry: *entry,
+            }),
             (Some(_), None) => Err(Lie::Lost { update: update() }),
             (None, entry) => Ok(entry.map(|entry| entry.index)),
         }
@@ -140,17 +171,27 @@ fn effects(history: &History, log: &[Committed]) -> Result<Vec<Option<u64>>, Lie
     history.operations().iter().map(effect).collect()
 }
 
-/// An operation that is invoked after another returned takes effect after it; only reads share a place, with each other
-/// and with the update that they see.
+/// An operation that is invoked after another returned takes effect after it; only reads share a
+/// place, with each other and with the update that they see.
 fn real_time(history: &History, effects: &[Option<u64>]) -> Result<(), Lie> {
-    let effective = || history.operations().iter().zip(effects).filter_map(|(op, index)| Some((op, (*index)?)));
-    let mut returns: Vec<_> = effective().filter_map(|(op, index)| Some((op.returned()?, index, op))).collect();
+    let effective = || {
+        history
+            .operations()
+            .iter()
+            .zip(effects)
+            .filter_map(|(op, index)| Some((op, (*index)?)))
+    };
+    let mut returns: Vec<_> = effective()
+        .filter_map(|(op, index)| Some((op.returned()?, index, op)))
+        .collect();
     returns.sort_unstable_by_key(|(returned, ..)| *returned);
     let mut returns = returns.into_iter().peekable();
     // Of all that returned so far, the one that took effect last is the hardest to come after.
     let mut last: Option<(u64, &Operation)> = None;
     for (operation, index) in effective() {
-        while let Some((_, other, earlier)) = returns.next_if(|(returned, ..)| *returned < operation.invoked) {
+        while let Some((_, other, earlier)) =
+            returns.next_if(|(returned, ..)| *returned < operation.invoked)
+        {
             if last.is_none_or(|(index, _)| index < other) {
                 last = Some((other, earlier));
             }
@@ -159,7 +200,11 @@ fn real_time(history: &History, effects: &[Option<u64>]) -> Result<(), Lie> {
             && (other > index || other == index && operation.call.is_update())
         {
             let (earlier, later) = (Box::new(earlier.clone()), Box::new(operation.clone()));
-            return Err(Lie::BackInTime { earlier, later, index });
+            return Err(Lie::BackInTime {
+                earlier,
+                later,
+                index,
+            });
         }
     }
     Ok(())
@@ -168,19 +213,29 @@ fn real_time(history: &History, effects: &[Option<u64>]) -> Result<(), Lie> {
 /// Applies the log to empty lists and compares each read with the list of its key at its index.
 fn replay(history: &History, log: &[Committed]) -> Result<(), Lie> {
     let reads = history.operations().iter();
-    let mut reads: Vec<_> = reads.filter_map(|op| Some((op.answer()?.index(), op.list()?, op))).collect();
+    let mut reads: Vec<_> = reads
+        .filter_map(|op| Some((op.answer()?.index(), op.list()?, op)))
+        .collect();
     reads.sort_by_key(|(index, ..)| *index);
     let mut lists: BTreeMap<u32, (Vec<u64>, Committed)> = BTreeMap::new();
     let mut rest = log.iter().filter(|entry| entry.call.is_update()).peekable();
     for (index, seen, read) in reads {
         while let Some(entry) = rest.next_if(|entry| entry.index <= index) {
-            let (list, newest) = lists.entry(entry.key).or_insert_with(|| (Vec::new(), *entry));
+            let (list, newest) = lists
+                .entry(entry.key)
+                .or_insert_with(|| (Vec::new(), *entry));
             entry.call.apply(list);
             *newest = *entry;
         }
-        let (shown, newest) = lists.get(&read.key).map_or((&[][..], None), |(list, entry)| (list, Some(*entry)));
+        let (shown, newest) = lists
+            .get(&read.key)
+            .map_or((&[][..], None), |(list, entry)| (list, Some(*entry)));
         if shown != seen {
-            return Err(Lie::WrongValue { read: Box::new(read.clone()), shown: shown.to_vec(), newest });
+            return Err(Lie::WrongValue {
+                read: Box::new(read.clone()),
+                shown: shown.to_vec(),
+                newest,
+            });
         }
     }
     Ok(())
@@ -194,7 +249,13 @@ mod tests {
 
     /// The call of the client as the sample numbers it, in the log.
     fn entry(index: u64, client: u64, call: Call) -> Committed {
-        Committed { index, client, sequence: 1, key: 0, call }
+        Committed {
+            index,
+            client,
+            sequence: 1,
+            key: 0,
+            call,
+        }
     }
 
     fn lie<const N: usize>(samples: [Sample; N], log: &[Committed]) -> Lie {
@@ -211,7 +272,12 @@ mod tests {
             asked(Append(4), 3),
             asked(Append(5), 4),
         ];
-        let log = [entry(2, 2, Append(2)), entry(3, 1, Append(1)), entry(5, 3, Read), entry(9, 6, Append(5))];
+        let log = [
+            entry(2, 2, Append(2)),
+            entry(3, 1, Append(1)),
+            entry(5, 3, Read),
+            entry(9, 6, Append(5)),
+        ];
         assert_eq!(check(&history(samples), &log), Ok(()));
     }
 
@@ -228,15 +294,28 @@ mod tests {
     #[test]
     fn an_update_cannot_share_its_place_with_what_was_before_it() {
         let read_at = |index| [saw(&[], 0..1).at(index), done(Write(1), 2..3).at(4)];
-        assert_eq!(check(&history(read_at(3)), &[entry(4, 2, Write(1))]), Ok(()));
-        assert!(matches!(lie(read_at(4), &[entry(4, 2, Write(1))]), Lie::BackInTime { .. }));
+        assert_eq!(
+            check(&history(read_at(3)), &[entry(4, 2, Write(1))]),
+            Ok(())
+        );
+        assert!(matches!(
+            lie(read_at(4), &[entry(4, 2, Write(1))]),
+            Lie::BackInTime { .. }
+        ));
     }
 
     #[test]
     fn the_one_that_took_effect_last_is_remembered_over_those_that_returned_later() {
-        let samples = [done(Write(1), 0..3).at(9), done(Write(2), 1..4).at(8), saw(&[2], 5..6).at(8)];
-        let Lie::BackInTime { earlier, later, index: 8 } =
-            lie(samples, &[entry(8, 2, Write(2)), entry(9, 1, Write(1))])
+        let samples = [
+            done(Write(1), 0..3).at(9),
+            done(Write(2), 1..4).at(8),
+            saw(&[2], 5..6).at(8),
+        ];
+        let Lie::BackInTime {
+            earlier,
+            later,
+            index: 8,
+        } = lie(samples, &[entry(8, 2, Write(2)), entry(9, 1, Write(1))])
         else {
             panic!("the read is back in time");
         };
@@ -255,7 +334,11 @@ mod tests {
     #[test]
     fn a_read_of_what_the_log_does_not_show_is_seen_with_the_newest_update() {
         let log = [entry(1, 1, Write(1)), entry(2, 2, Write(2))];
-        let stale = [done(Write(1), 0..1).at(1), done(Write(2), 2..3).at(2), saw(&[1], 4..5).at(2)];
+        let stale = [
+            done(Write(1), 0..1).at(1),
+            done(Write(2), 2..3).at(2),
+            saw(&[1], 4..5).at(2),
+        ];
         let lie = lie(stale, &log);
         let text = "[client 3 #1 read on key 0, invoked 5, returned 6 with [1] at index 2] must see [2], \
                     for the key's newest update is [entry 2: client 2 #1 write 2 on key 0]";
@@ -266,9 +349,18 @@ mod tests {
     fn an_answered_update_is_in_the_log_at_its_index_and_once() {
         let answered = || [done(Append(1), 0..1).at(2)];
         assert!(matches!(lie(answered(), &[]), Lie::Lost { .. }));
-        assert!(matches!(lie(answered(), &[entry(3, 1, Append(1))]), Lie::Elsewhere { .. }));
+        assert!(matches!(
+            lie(answered(), &[entry(3, 1, Append(1))]),
+            Lie::Elsewhere { .. }
+        ));
         let log = [entry(2, 1, Append(1)), entry(3, 1, Append(1))];
-        assert_eq!(lie(answered(), &log), Lie::Twice { first: log[0], second: log[1] });
+        assert_eq!(
+            lie(answered(), &log),
+            Lie::Twice {
+                first: log[0],
+                second: log[1]
+            }
+        );
     }
 
     #[test]
@@ -276,7 +368,13 @@ mod tests {
         let log = [entry(2, 1, Append(1)), entry(3, 1, Append(1))];
         assert_eq!(check(&history([asked(Append(1), 0)]), &log[..0]), Ok(()));
         assert_eq!(check(&history([asked(Append(1), 0)]), &log[..1]), Ok(()));
-        assert_eq!(lie([asked(Append(1), 0)], &log), Lie::Twice { first: log[0], second: log[1] });
+        assert_eq!(
+            lie([asked(Append(1), 0)], &log),
+            Lie::Twice {
+                first: log[0],
+                second: log[1]
+            }
+        );
     }
 
     #[test]
@@ -287,14 +385,32 @@ mod tests {
             "[entry 1: client 1 #1 append 1 on key 0] was never called: its client called nothing of this number"
         );
         let other = lie([asked(Append(1), 0)], &[entry(1, 1, Append(2))]);
-        assert!(matches!(other, Lie::FromNowhere { called: Some(_), .. }));
+        assert!(matches!(
+            other,
+            Lie::FromNowhere {
+                called: Some(_),
+                ..
+            }
+        ));
         let on_other_key = lie([asked(Append(1), 0).on(3)], &[entry(1, 1, Append(1))]);
-        assert!(matches!(on_other_key, Lie::FromNowhere { called: Some(_), .. }));
+        assert!(matches!(
+            on_other_key,
+            Lie::FromNowhere {
+                called: Some(_),
+                ..
+            }
+        ));
     }
 
     #[test]
     fn a_log_that_does_not_go_forward_is_seen() {
         let log = [entry(2, 1, Read), entry(2, 2, Read)];
-        assert_eq!(lie([], &log), Lie::LogOutOfOrder { first: log[0], second: log[1] });
+        assert_eq!(
+            lie([], &log),
+            Lie::LogOutOfOrder {
+                first: log[0],
+                second: log[1]
+            }
+        );
     }
 }

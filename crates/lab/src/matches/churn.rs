@@ -1,16 +1,18 @@
 //! How a match goes on while machines leave, crash, come back and join, all the time.
 //!
-//! Turn by turn, every so often: a member leaves for good, a member crashes, that machine starts again from its disk, and
-//! a newcomer with an empty disk joins, at first without a vote. Members are changed through the log as the game does: the
-//! leader is asked until it is done. At least [`FLOOR`] voters run at any time; a turn that would leave fewer is passed.
+//! Turn by turn, every so often: a member leaves for good, a member crashes, that machine starts
+//! again from its disk, and a newcomer with an empty disk joins, at first without a vote. Members
+//! are changed through the log as the game does: the leader is asked until it is done. At least
+//! [`FLOOR`] voters run at any time; a turn that would leave fewer is passed.
 //!
 //! # What is measured
-//! *Latency*: from the click until the order has its effect where it was given. *In bound*: the share of time at which an
-//! order would have had its effect within a bound. Orders come at moments that depend on nothing, so it is the share of
-//! orders (Wolff, "Poisson arrivals see time averages"); those whose machine crashed or left meanwhile count for nothing.
-//! *Stop*: the longest time between two orders that were committed one after the other. *Made* and *refused*: what
-//! leaders answered when they were asked for a change. *Lost* and *doubled* orders must be 0, and all states equal at the
-//! end.
+//! *Latency*: from the click until the order has its effect where it was given. *In bound*: the
+//! share of time at which an order would have had its effect within a bound. Orders come at moments
+//! that depend on nothing, so it is the share of orders (Wolff, "Poisson arrivals see time
+//! averages"); those whose machine crashed or left meanwhile count for nothing. *Stop*: the longest
+//! time between two orders that were committed one after the other. *Made* and *refused*: what
+//! leaders answered when they were asked for a change. *Lost* and *doubled* orders must be 0, and
+//! all states equal at the end.
 
 mod tell;
 mod turns;
@@ -69,9 +71,11 @@ pub struct Outcome {
     pub orders: Orders,
     /// Turns of the first match of a series, with seconds since the beginning.
     pub happened: Vec<(f64, Turn)>,
-    /// Median and longest latency of orders given in each second of the first match of a series, in milliseconds.
+    /// Median and longest latency of orders given in each second of the first match of a series, in
+    /// milliseconds.
     pub seconds: Vec<(f64, f64, f64)>,
-    /// Every turn was finished, players had no order without an effect at the end, and no machine was behind.
+    /// Every turn was finished, players had no order without an effect at the end, and no machine
+    /// was behind.
     pub settled: bool,
     /// What became of all orders.
     pub account: Account,
@@ -87,22 +91,30 @@ impl Churn {
     pub fn check(&self) -> Result<(), String> {
         self.series.check(1)?;
         if self.machines < 3 {
-            return Err("--machines: a match that some leave and in which some crash has at least 3".to_owned());
+            return Err(
+                "--machines: a match that some leave and in which some crash has at least 3"
+                    .to_owned(),
+            );
         }
         if self.every.0 < Duration::from_millis(100) {
-            return Err("--every is at least 100ms: a change of the members takes some time".to_owned());
+            return Err(
+                "--every is at least 100ms: a change of the members takes some time".to_owned(),
+            );
         }
         if !(self.minutes > 0.0 && self.minutes <= 600.0) {
             return Err("--minutes: a match takes more than none and at most 600".to_owned());
         }
-        self.series.conditions.check(self.machines, WARM_UP + self.time())
+        self.series
+            .conditions
+            .check(self.machines, WARM_UP + self.time())
     }
 
     fn time(&self) -> Duration {
         Duration::from_secs_f64(self.minutes * 60.0)
     }
 
-    /// Plays all matches on so many threads, on which nothing depends, and tells `done` the size after each.
+    /// Plays all matches on so many threads, on which nothing depends, and tells `done` the size
+    /// after each.
     ///
     /// # Errors
     /// What [`Churn::check`] finds.
@@ -138,13 +150,26 @@ impl Churn {
         let settled = game.settle(SETTLE).is_some() && finished;
         let given = Given::new(&game, (began, end), self.bound.0);
         let since = |at: Moment| at.since(began).as_secs_f64();
-        let happened =
-            if drawn { turns.happened.iter().map(|(at, turn)| (since(*at), *turn)).collect() } else { Vec::new() };
+        let happened = if drawn {
+            turns
+                .happened
+                .iter()
+                .map(|(at, turn)| (since(*at), *turn))
+                .collect()
+        } else {
+            Vec::new()
+        };
         Outcome {
             in_bound: given.in_bound,
             latency: given.quantiles(),
             stop,
-            turns: Turn::ALL.map(|turn| turns.happened.iter().filter(|(_, happened)| *happened == turn).count() as u64),
+            turns: Turn::ALL.map(|turn| {
+                turns
+                    .happened
+                    .iter()
+                    .filter(|(_, happened)| *happened == turn)
+                    .count() as u64
+            }),
             passed: turns.passed,
             orders: game.orders(),
             happened,
@@ -167,12 +192,21 @@ impl Given {
     fn new(game: &Match, (began, end): (Moment, Moment), bound: Duration) -> Self {
         let (mut latencies, mut within, mut late) = (Vec::new(), 0u64, 0u64);
         for client in game.ledger().clients() {
-            for order in client.orders.iter().filter(|order| order.clicked >= began && order.clicked < end) {
+            for order in client
+                .orders
+                .iter()
+                .filter(|order| order.clicked >= began && order.clicked < end)
+            {
                 let latency = order.applied.map(|at| at.since(order.clicked));
                 if let Some(latency) = latency {
-                    latencies.push((order.clicked.since(began).as_secs_f64(), latency.as_secs_f64() * 1e3));
+                    latencies.push((
+                        order.clicked.since(began).as_secs_f64(),
+                        latency.as_secs_f64() * 1e3,
+                    ));
                 }
-                let left = client.ended.is_some_and(|ended| ended <= order.clicked.after(bound));
+                let left = client
+                    .ended
+                    .is_some_and(|ended| ended <= order.clicked.after(bound));
                 match latency {
                     Some(latency) if latency <= bound => within += 1,
                     None if left => {}
@@ -180,7 +214,10 @@ impl Given {
                 }
             }
         }
-        Given { latencies, in_bound: within as f64 / (within + late).max(1) as f64 }
+        Given {
+            latencies,
+            in_bound: within as f64 / (within + late).max(1) as f64,
+        }
     }
 
     fn quantiles(&self) -> [f64; 4] {
@@ -191,13 +228,18 @@ impl Given {
 
     /// Each second in which orders were given, with their median and longest latency.
     fn seconds(&self) -> Vec<(f64, f64, f64)> {
-        let mut seconds: std::collections::BTreeMap<u64, Vec<f64>> = std::collections::BTreeMap::new();
+        let mut seconds: std::collections::BTreeMap<u64, Vec<f64>> =
+            std::collections::BTreeMap::new();
         for (at, latency) in &self.latencies {
             seconds.entry(*at as u64).or_default().push(*latency);
         }
         let of = |(second, mut latencies): (u64, Vec<f64>)| {
             latencies.sort_by(f64::total_cmp);
-            (second as f64 + 0.5, latencies[latencies.len() / 2], latencies[latencies.len() - 1])
+            (
+                second as f64 + 0.5,
+                latencies[latencies.len() / 2],
+                latencies[latencies.len() - 1],
+            )
         };
         seconds.into_iter().map(of).collect()
     }

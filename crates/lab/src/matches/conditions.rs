@@ -70,7 +70,8 @@ pub enum World {
 pub struct Series {
     /// Matches of each kind.
     pub reps: u64,
-    /// From which everything follows; of processes, all that people decide, but not what the machine makes of it.
+    /// From which everything follows; of processes, all that people decide, but not what the
+    /// machine makes of it.
     pub seed: u64,
     /// Where they are played.
     pub world: World,
@@ -82,9 +83,15 @@ impl Default for Conditions {
     fn default() -> Self {
         let ms = Duration::from_millis;
         Conditions {
-            timeout: Span { from: ms(150), to: ms(300) },
+            timeout: Span {
+                from: ms(150),
+                to: ms(300),
+            },
             heartbeat: Time(ms(50)),
-            delay: Span { from: ms(1), to: ms(5) },
+            delay: Span {
+                from: ms(1),
+                to: ms(5),
+            },
             loss: Share::default(),
             disk: Time(Duration::from_micros(150)),
             rate: 10.0,
@@ -101,10 +108,14 @@ impl Conditions {
     /// What cannot be, and what to do.
     pub fn check(&self, machines: u64, time: Duration) -> Result<(), String> {
         if machines > MOST_MACHINES {
-            return Err(format!("{machines} machines are too many: a match has at most {MOST_MACHINES}"));
+            return Err(format!(
+                "{machines} machines are too many: a match has at most {MOST_MACHINES}"
+            ));
         }
         if !(self.rate > 0.0 && self.rate <= FASTEST) {
-            return Err(format!("--rate: a player gives more than 0 and at most {FASTEST} orders a second"));
+            return Err(format!(
+                "--rate: a player gives more than 0 and at most {FASTEST} orders a second"
+            ));
         }
         let orders = self.rate * machines as f64 * time.as_secs_f64();
         if orders > MOST_ORDERS {
@@ -114,7 +125,9 @@ impl Conditions {
             ));
         }
         if self.patience.0 < Duration::from_millis(1) {
-            return Err("--patience is at least 1ms, or players would give orders without end".to_owned());
+            return Err(
+                "--patience is at least 1ms, or players would give orders without end".to_owned(),
+            );
         }
         if self.disk.0 > Duration::from_secs(10) {
             return Err("--disk is at most 10s".to_owned());
@@ -137,15 +150,32 @@ impl Conditions {
         }
     }
 
-    /// The same for processes: links and disks are those that there are, and players are as patient as the game.
+    /// The same for processes: links and disks are those that there are, and players are as patient
+    /// as the game.
     #[must_use]
     pub fn of_processes(&self) -> Self {
         let (delay, loss, disk) = (Span::default(), Share::default(), Time::default());
-        Conditions { delay, loss, disk, patience: Time(UNANSWERED_RETRY), plant: None, ..self.clone() }
+        Conditions {
+            delay,
+            loss,
+            disk,
+            patience: Time(UNANSWERED_RETRY),
+            plant: None,
+            ..self.clone()
+        }
     }
 
     fn options(&self, world: World) -> String {
-        let Conditions { timeout, heartbeat, delay, loss, disk, rate, patience, plant } = self;
+        let Conditions {
+            timeout,
+            heartbeat,
+            delay,
+            loss,
+            disk,
+            rate,
+            patience,
+            plant,
+        } = self;
         if world == World::Processes {
             return format!("--timeout {timeout} --heartbeat {heartbeat} --rate {rate}");
         }
@@ -171,21 +201,38 @@ impl Series {
         let matches = (kinds as u64).checked_mul(self.reps);
         match matches.filter(|matches| (1..=MOST_MATCHES).contains(matches)) {
             Some(_) => Ok(()),
-            None => Err(format!("{kinds} kinds times {} matches are not between 1 and {MOST_MATCHES}", self.reps)),
+            None => Err(format!(
+                "{kinds} kinds times {} matches are not between 1 and {MOST_MATCHES}",
+                self.reps
+            )),
         }
     }
 
     /// The options that say the same on a command line.
     #[must_use]
     pub fn options(&self) -> String {
-        format!("--reps {} --seed {} {}", self.reps, self.seed, self.conditions.options(self.world))
+        format!(
+            "--reps {} --seed {} {}",
+            self.reps,
+            self.seed,
+            self.conditions.options(self.world)
+        )
     }
 
-    /// The same for programs; links and disks of processes are those that there are, so what is asked of them is
-    /// `null`.
+    /// The same for programs; links and disks of processes are those that there are, so what is
+    /// asked of them is `null`.
     #[must_use]
     pub fn json(&self) -> Map<String, Value> {
-        let Conditions { timeout, heartbeat, delay, loss, disk, rate, patience, plant } = &self.conditions;
+        let Conditions {
+            timeout,
+            heartbeat,
+            delay,
+            loss,
+            disk,
+            rate,
+            patience,
+            plant,
+        } = &self.conditions;
         let ms = |duration: Duration| duration.as_micros() as f64 / 1e3;
         let mut value = json!({
             "reps": self.reps, "seed": self.seed, "world": self.world.name(),
@@ -194,7 +241,9 @@ impl Series {
             "rate": rate, "patience_ms": ms(patience.0), "plant": plant.map(|plant| format!("{plant:?}")),
         });
         if self.world == World::Processes {
-            ["delay_ms", "loss", "disk_ms"].into_iter().for_each(|given| value[given] = Value::Null);
+            ["delay_ms", "loss", "disk_ms"]
+                .into_iter()
+                .for_each(|given| value[given] = Value::Null);
         }
         match value {
             Value::Object(object) => object,
@@ -205,14 +254,32 @@ impl Series {
     /// The same for people.
     #[must_use]
     pub fn info(&self) -> Vec<(String, String)> {
-        let Conditions { timeout, heartbeat, delay, loss, disk, rate, patience, .. } = &self.conditions;
+        let Conditions {
+            timeout,
+            heartbeat,
+            delay,
+            loss,
+            disk,
+            rate,
+            patience,
+            ..
+        } = &self.conditions;
         let fact = |name: &str, value: String| (name.to_owned(), value);
         let mut facts = vec![
             fact("matches of each kind", self.reps.to_string()),
-            fact("seed", format!("{}; that of a match follows from it, its kind and its number", self.seed)),
+            fact(
+                "seed",
+                format!(
+                    "{}; that of a match follows from it, its kind and its number",
+                    self.seed
+                ),
+            ),
             fact("election timeout", timeout.to_string()),
             fact("heartbeat", heartbeat.to_string()),
-            fact("orders of a player", format!("{rate} a second, at random moments; given again after {patience}")),
+            fact(
+                "orders of a player",
+                format!("{rate} a second, at random moments; given again after {patience}"),
+            ),
         ];
         match self.world {
             World::Virtual => facts.extend([
@@ -221,8 +288,14 @@ impl Series {
                 fact("time of a write", disk.to_string()),
             ]),
             World::Processes => facts.extend([
-                fact("links", "QUIC on the loopback interface, between processes".to_owned()),
-                fact("disks", "a store of each process in the folder for temporary files".to_owned()),
+                fact(
+                    "links",
+                    "QUIC on the loopback interface, between processes".to_owned(),
+                ),
+                fact(
+                    "disks",
+                    "a store of each process in the folder for temporary files".to_owned(),
+                ),
             ]),
         }
         facts

@@ -1,18 +1,21 @@
 //! How long a match stands still when a machine crashes, and whether anything is lost.
 //!
-//! In each match players give orders; at a random moment one machine crashes, comes back some time later, and catches up.
+//! In each match players give orders; at a random moment one machine crashes, comes back some time
+//! later, and catches up.
 //!
 //! # What is measured
-//! *Stop*: from the crash until the first order that was not committed by then has its effect at a survivor. *Next
-//! leader*: from the crash until an election is won. *Gap*: the longest time between two orders that were committed one
-//! after the other, from the crash to the end. *Catch-up*: from its return until the machine has had every effect that
-//! there was at its return. *Lost* and *doubled* orders must be 0, and all states equal at the end.
+//! *Stop*: from the crash until the first order that was not committed by then has its effect at a
+//! survivor. *Next leader*: from the crash until an election is won. *Gap*: the longest time
+//! between two orders that were committed one after the other, from the crash to the end.
+//! *Catch-up*: from its return until the machine has had every effect that there was at its return.
+//! *Lost* and *doubled* orders must be 0, and all states equal at the end.
 //!
 //! # Virtual and real time
-//! In [`World::Processes`] each machine is a process of its own, which is killed without a word and started again on
-//! its disk; see [`processes`]. The same is measured there, in the same columns. The seed decides who crashes, what
-//! nodes draw and when players click, but not what the machine makes of it, so no two runs are quite equal. How long a
-//! match goes on before the crash and after the return is shorter there, because it is real time.
+//! In [`World::Processes`] each machine is a process of its own, which is killed without a word and
+//! started again on its disk; see [`processes`]. The same is measured there, in the same columns.
+//! The seed decides who crashes, what nodes draw and when players click, but not what the machine
+//! makes of it, so no two runs are quite equal. How long a match goes on before the crash and after
+//! the return is shorter there, because it is real time.
 
 pub mod processes;
 mod tell;
@@ -104,10 +107,15 @@ impl Failover {
     pub fn check(&self) -> Result<(), String> {
         self.series.check(self.sizes.0.len())?;
         if self.sizes.0.first().is_some_and(|smallest| *smallest < 2) {
-            return Err("--sizes: a match that goes on without one machine has at least 2".to_owned());
+            return Err(
+                "--sizes: a match that goes on without one machine has at least 2".to_owned(),
+            );
         }
         let largest = self.sizes.0.last().copied().unwrap_or_default();
-        let (time, conditions) = (WARM_UP + WINDOW + self.down.0 + AFTER, &self.series.conditions);
+        let (time, conditions) = (
+            WARM_UP + WINDOW + self.down.0 + AFTER,
+            &self.series.conditions,
+        );
         conditions.check(largest, time)?;
         // Each process tells of each order.
         let told = conditions.rate * (largest * largest) as f64 * time.as_secs_f64();
@@ -120,12 +128,17 @@ impl Failover {
         Ok(())
     }
 
-    /// Plays all matches on so many threads, on which nothing depends, and tells `done` the size after each. Gives the
-    /// outcomes of each size. In real time it is one match after the other, or they would wait for each other's cores.
+    /// Plays all matches on so many threads, on which nothing depends, and tells `done` the size
+    /// after each. Gives the outcomes of each size. In real time it is one match after the other,
+    /// or they would wait for each other's cores.
     ///
     /// # Errors
     /// What [`Failover::check`] finds, or why processes cannot go on.
-    pub fn run(&self, threads: usize, done: &(dyn Fn(u64) + Sync)) -> Result<Vec<(u64, Vec<Outcome>)>, String> {
+    pub fn run(
+        &self,
+        threads: usize,
+        done: &(dyn Fn(u64) + Sync),
+    ) -> Result<Vec<(u64, Vec<Outcome>)>, String> {
         self.check()?;
         let reps = self.series.reps as usize;
         let one = |number: usize| {
@@ -140,10 +153,18 @@ impl Failover {
         };
         let count = self.sizes.0.len() * reps;
         let outcomes = match self.series.world {
-            World::Virtual => spread::spread(threads, count, one).into_iter().collect::<Result<Vec<_>, _>>()?,
+            World::Virtual => spread::spread(threads, count, one)
+                .into_iter()
+                .collect::<Result<Vec<_>, _>>()?,
             World::Processes => (0..count).map(one).collect::<Result<Vec<_>, _>>()?,
         };
-        Ok(self.sizes.0.iter().copied().zip(outcomes.chunks(reps).map(<[Outcome]>::to_vec)).collect())
+        Ok(self
+            .sizes
+            .0
+            .iter()
+            .copied()
+            .zip(outcomes.chunks(reps).map(<[Outcome]>::to_vec))
+            .collect())
     }
 
     /// One match in virtual time.
@@ -151,7 +172,9 @@ impl Failover {
     pub fn one(&self, size: u64, seed: u64) -> Outcome {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut game = Match::new(&self.series.conditions, size, rng.random());
-        game.run_for(WARM_UP + Duration::from_micros(rng.random_range(0..WINDOW.as_micros() as u64)));
+        game.run_for(
+            WARM_UP + Duration::from_micros(rng.random_range(0..WINDOW.as_micros() as u64)),
+        );
         let leader = led(&mut game);
         let victim = self.who.among(game.size(), leader, &mut rng);
         let crashed = game.now();

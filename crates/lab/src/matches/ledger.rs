@@ -67,14 +67,27 @@ impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Violation::Diverged { machine, effects } => {
-                write!(f, "machine {}'s state after {effects} effects is not that of the others", machine + 1)
+                write!(
+                    f,
+                    "machine {}'s state after {effects} effects is not that of the others",
+                    machine + 1
+                )
             }
-            Violation::Doubled { client, sequence } => write!(f, "order {sequence} of client {client} had two effects"),
+            Violation::Doubled { client, sequence } => {
+                write!(f, "order {sequence} of client {client} had two effects")
+            }
             Violation::Lost { client, sequence } => {
-                write!(f, "a player was told of the effect of order {sequence} of client {client}, which has none")
+                write!(
+                    f,
+                    "a player was told of the effect of order {sequence} of client {client}, which has none"
+                )
             }
             Violation::SplitBrain { machine } => {
-                write!(f, "machine {} committed an order without a majority", machine + 1)
+                write!(
+                    f,
+                    "machine {} committed an order without a majority",
+                    machine + 1
+                )
             }
         }
     }
@@ -109,7 +122,11 @@ pub struct Ledger {
 impl Ledger {
     /// A new player at a machine.
     pub fn enter(&mut self, machine: u32) -> ClientId {
-        self.clients.push(Client { machine, ended: None, orders: Vec::new() });
+        self.clients.push(Client {
+            machine,
+            ended: None,
+            orders: Vec::new(),
+        });
         ClientId(self.clients.len() as u64)
     }
 
@@ -140,18 +157,30 @@ impl Ledger {
     /// The next order of a player.
     pub fn click(&mut self, client: ClientId, now: Moment) -> u64 {
         let orders = &mut self.clients[(client.0 - 1) as usize].orders;
-        orders.push(Order { clicked: now, proposed: None, committed: None, applied: None, done: false });
+        orders.push(Order {
+            clicked: now,
+            proposed: None,
+            committed: None,
+            applied: None,
+            done: false,
+        });
         orders.len() as u64
     }
 
     /// What is known of an order; `None` of one that nobody gave.
     #[must_use]
     pub fn order(&self, client: ClientId, sequence: u64) -> Option<&Order> {
-        self.clients.get(client.0.checked_sub(1)? as usize)?.orders.get(sequence.checked_sub(1)? as usize)
+        self.clients
+            .get(client.0.checked_sub(1)? as usize)?
+            .orders
+            .get(sequence.checked_sub(1)? as usize)
     }
 
     fn order_mut(&mut self, client: ClientId, sequence: u64) -> Option<&mut Order> {
-        self.clients.get_mut(client.0.checked_sub(1)? as usize)?.orders.get_mut(sequence.checked_sub(1)? as usize)
+        self.clients
+            .get_mut(client.0.checked_sub(1)? as usize)?
+            .orders
+            .get_mut(sequence.checked_sub(1)? as usize)
     }
 
     /// A leader has it in its log.
@@ -163,7 +192,12 @@ impl Ledger {
 
     /// A leader knows it as committed.
     pub fn committed(&mut self, client: ClientId, sequence: u64, machine: u32, now: Moment) {
-        let Some(order) = self.order_mut(client, sequence).filter(|order| order.committed.is_none()) else { return };
+        let Some(order) = self
+            .order_mut(client, sequence)
+            .filter(|order| order.committed.is_none())
+        else {
+            return;
+        };
         order.committed = Some(now);
         let clicked = order.clicked;
         self.longest_gap = self.longest_gap.max(now.since(self.last_commit));
@@ -173,13 +207,17 @@ impl Ledger {
             && clicked > since
         {
             self.minority_commits += 1;
-            self.violation.get_or_insert(Violation::SplitBrain { machine });
+            self.violation
+                .get_or_insert(Violation::SplitBrain { machine });
         }
     }
 
-    /// A machine's state after an effect, or after a snapshot: `effects` of them, and `hash` is all of them.
+    /// A machine's state after an effect, or after a snapshot: `effects` of them, and `hash` is all
+    /// of them.
     pub fn reached(&mut self, machine: u32, effects: u64, hash: u64) {
-        let Some(place) = effects.checked_sub(1) else { return };
+        let Some(place) = effects.checked_sub(1) else {
+            return;
+        };
         let agrees = match self.hashes.get(place as usize) {
             Some(first) => *first == hash,
             None if place == self.effects() => {
@@ -191,19 +229,26 @@ impl Ledger {
         };
         if !agrees {
             self.diverged += 1;
-            self.violation.get_or_insert(Violation::Diverged { machine, effects });
+            self.violation
+                .get_or_insert(Violation::Diverged { machine, effects });
         }
     }
 
-    /// An order has the effect that makes it `effects` of them. Asked of each machine, counted once.
+    /// An order has the effect that makes it `effects` of them. Asked of each machine, counted
+    /// once.
     pub fn effect(&mut self, client: ClientId, sequence: u64, effects: u64) {
         if effects != self.effects() + 1 {
             return;
         }
-        let Some(order) = self.order_mut(client, sequence) else { return };
+        let Some(order) = self.order_mut(client, sequence) else {
+            return;
+        };
         if std::mem::replace(&mut order.done, true) {
             self.doubled += 1;
-            self.violation.get_or_insert(Violation::Doubled { client: client.0, sequence });
+            self.violation.get_or_insert(Violation::Doubled {
+                client: client.0,
+                sequence,
+            });
         }
     }
 
@@ -216,26 +261,35 @@ impl Ledger {
 
     /// Orders that players were told of and that are not in a state with these sessions.
     pub fn lost(&mut self, sessions: &Sessions) -> u64 {
-        let known: BTreeMap<ClientId, (u64, Vec<u64>)> =
-            sessions.iter().map(|(client, floor, ahead)| (client, (floor, ahead.collect()))).collect();
+        let known: BTreeMap<ClientId, (u64, Vec<u64>)> = sessions
+            .iter()
+            .map(|(client, floor, ahead)| (client, (floor, ahead.collect())))
+            .collect();
         let mut lost = 0;
         for (number, client) in (1..).zip(&self.clients) {
             let known = known.get(&ClientId(number));
             for (sequence, order) in (1..).zip(&client.orders) {
-                let held = known.is_some_and(|(floor, ahead)| sequence <= *floor || ahead.contains(&sequence));
+                let held = known
+                    .is_some_and(|(floor, ahead)| sequence <= *floor || ahead.contains(&sequence));
                 if order.applied.is_some() && !held {
                     lost += 1;
-                    self.violation.get_or_insert(Violation::Lost { client: number, sequence });
+                    self.violation.get_or_insert(Violation::Lost {
+                        client: number,
+                        sequence,
+                    });
                 }
             }
         }
         lost
     }
 
-    /// From now on these machines, a set of bits, are on a side without a majority: what is given there must not be
-    /// committed there.
+    /// From now on these machines, a set of bits, are on a side without a majority: what is given
+    /// there must not be committed there.
     pub fn isolate(&mut self, machines: u64, now: Moment) {
-        self.minority = Some(Minority { machines, since: now });
+        self.minority = Some(Minority {
+            machines,
+            since: now,
+        });
     }
 
     /// There is no such side any more.
@@ -248,7 +302,8 @@ impl Ledger {
         self.longest_gap = Duration::ZERO;
     }
 
-    /// The longest time between two orders that were committed one after the other, or from the last to now.
+    /// The longest time between two orders that were committed one after the other, or from the
+    /// last to now.
     #[must_use]
     pub fn longest_gap(&self, now: Moment) -> Duration {
         self.longest_gap.max(now.since(self.last_commit))
@@ -265,9 +320,18 @@ mod tests {
         for (machine, effects, hash) in [(0, 1, 11), (1, 1, 11), (1, 2, 22), (0, 2, 22)] {
             ledger.reached(machine, effects, hash);
         }
-        assert_eq!((ledger.diverged, &ledger.violation, ledger.effects()), (0, &None, 2));
+        assert_eq!(
+            (ledger.diverged, &ledger.violation, ledger.effects()),
+            (0, &None, 2)
+        );
         ledger.reached(2, 1, 12);
-        assert_eq!(ledger.violation, Some(Violation::Diverged { machine: 2, effects: 1 }));
+        assert_eq!(
+            ledger.violation,
+            Some(Violation::Diverged {
+                machine: 2,
+                effects: 1
+            })
+        );
         ledger.reached(2, 9, 99);
         assert_eq!(ledger.diverged, 2, "a state that nobody can have");
     }
@@ -305,7 +369,10 @@ mod tests {
         ledger.click(client, Moment(16));
         ledger.committed(client, 1, 0, Moment(20));
         ledger.committed(client, 2, 1, Moment(30));
-        assert_eq!(ledger.minority_commits, 0, "an older order, and another machine");
+        assert_eq!(
+            ledger.minority_commits, 0,
+            "an older order, and another machine"
+        );
         ledger.committed(client, 3, 0, Moment(50));
         assert_eq!(ledger.violation, Some(Violation::SplitBrain { machine: 0 }));
         assert_eq!(ledger.longest_gap(Moment(60)), Duration::from_micros(20));

@@ -40,13 +40,19 @@ pub(super) struct Player {
 
 impl Player {
     pub(super) fn new(client: ClientId) -> Self {
-        Player { client, clicks: true, pending: BTreeSet::new() }
+        Player {
+            client,
+            clicks: true,
+            pending: BTreeSet::new(),
+        }
     }
 
-    /// Whether the next order is not so far ahead of the oldest without an effect that sessions would take that for
-    /// done. A player who waits for a thousand orders gives no more.
+    /// Whether the next order is not so far ahead of the oldest without an effect that sessions
+    /// would take that for done. A player who waits for a thousand orders gives no more.
     pub(super) fn has_room(&self, next: u64) -> bool {
-        self.pending.first().is_none_or(|oldest| next - oldest < Sessions::MAX_AHEAD - 1)
+        self.pending
+            .first()
+            .is_none_or(|oldest| next - oldest < Sessions::MAX_AHEAD - 1)
     }
 }
 
@@ -77,7 +83,9 @@ impl Machine {
     }
 
     pub(super) fn leads(&self) -> bool {
-        self.node.as_ref().is_some_and(|node| node.role() == RoleKind::Leader)
+        self.node
+            .as_ref()
+            .is_some_and(|node| node.role() == RoleKind::Leader)
     }
 
     /// The oldest write is durable now.
@@ -88,8 +96,12 @@ impl Machine {
 
     /// Makes a write durable.
     pub(super) fn keep(&mut self, write: Write) -> Option<WriteNumber> {
-        self.store.submit(write).expect("a core leaves no gap in its log");
-        self.store.completed().map(|done| done.expect("memory does not fail"))
+        self.store
+            .submit(write)
+            .expect("a core leaves no gap in its log");
+        self.store
+            .completed()
+            .map(|done| done.expect("memory does not fail"))
     }
 
     /// Loses what memory held, and the writes that are not done.
@@ -104,7 +116,8 @@ impl Machine {
         self.noted = (Index(0), Index(0));
     }
 
-    /// Tells the ledger of orders that this leader appended, or knows as committed, since it was last asked.
+    /// Tells the ledger of orders that this leader appended, or knows as committed, since it was
+    /// last asked.
     pub(super) fn note(&mut self, place: usize, ledger: &mut Ledger, now: Moment) {
         let Some(node) = &self.node else { return };
         let (last, commit) = (node.last().index, node.commit());
@@ -117,13 +130,20 @@ impl Machine {
             _ => None,
         };
         if last > noted_last {
-            for (client, sequence) in node.entries_from(noted_last.next()).iter().filter_map(order) {
+            for (client, sequence) in node
+                .entries_from(noted_last.next())
+                .iter()
+                .filter_map(order)
+            {
                 ledger.proposed(client, sequence, now);
             }
         }
         if commit > noted_commit {
             let entries = node.entries_from(noted_commit.next()).iter();
-            for (client, sequence) in entries.take_while(|entry| entry.index <= commit).filter_map(order) {
+            for (client, sequence) in entries
+                .take_while(|entry| entry.index <= commit)
+                .filter_map(order)
+            {
                 ledger.committed(client, sequence, place as u32, now);
             }
         }

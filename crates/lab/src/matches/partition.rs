@@ -1,15 +1,16 @@
 //! What a match does while its links are cut, and after.
 //!
-//! In each match players give orders; at a random moment links are cut in one of some [`Shape`]s, stay so for a while,
-//! and heal.
+//! In each match players give orders; at a random moment links are cut in one of some [`Shape`]s,
+//! stay so for a while, and heal.
 //!
 //! # What is measured
-//! *Stop*: from the cut until the first order that was not committed by then has its effect on the side that can go on.
-//! *Next leader*: from the cut until an election is won, if one is within the cut. *Minority commits*: orders given on a
-//! side without a majority and committed by a machine there, which must be 0. *Minority orders*: those that were given
-//! there, and how many of them were committed by anybody while the cut lasted. *Equal*: from healing until every machine
-//! has had every effect that there was at healing. *Lost* and *doubled* orders must be 0, and all states equal at the
-//! end.
+//! *Stop*: from the cut until the first order that was not committed by then has its effect on the
+//! side that can go on. *Next leader*: from the cut until an election is won, if one is within the
+//! cut. *Minority commits*: orders given on a side without a majority and committed by a machine
+//! there, which must be 0. *Minority orders*: those that were given there, and how many of them
+//! were committed by anybody while the cut lasted. *Equal*: from healing until every machine has
+//! had every effect that there was at healing. *Lost* and *doubled* orders must be 0, and all
+//! states equal at the end.
 
 mod shape;
 mod tell;
@@ -55,7 +56,8 @@ pub struct Partition {
 /// What came of one match.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Outcome {
-    /// From the cut to the first effect of an order that was not committed before, where the match can go on.
+    /// From the cut to the first effect of an order that was not committed before, where the match
+    /// can go on.
     pub stop: Option<Duration>,
     /// That was before links healed.
     pub went_on: bool,
@@ -85,29 +87,46 @@ impl Partition {
     pub fn check(&self) -> Result<(), String> {
         self.series.check(self.shapes.len())?;
         if self.machines < 3 {
-            return Err("--machines: a match that can be cut in two unequal parts has at least 3".to_owned());
+            return Err(
+                "--machines: a match that can be cut in two unequal parts has at least 3"
+                    .to_owned(),
+            );
         }
         if self.lasts.0 < PART || self.lasts.0 > LONGEST {
             return Err(format!("--for: links stay cut for {PART:?} to {LONGEST:?}"));
         }
-        self.series.conditions.check(self.machines, WARM_UP + WINDOW + self.lasts.0 + AFTER)
+        self.series
+            .conditions
+            .check(self.machines, WARM_UP + WINDOW + self.lasts.0 + AFTER)
     }
 
-    /// Plays all matches on so many threads, on which nothing depends, and tells `done` the size after each. Gives the
-    /// outcomes of each shape.
+    /// Plays all matches on so many threads, on which nothing depends, and tells `done` the size
+    /// after each. Gives the outcomes of each shape.
     ///
     /// # Errors
     /// What [`Partition::check`] finds.
-    pub fn run(&self, threads: usize, done: &(dyn Fn(u64) + Sync)) -> Result<Vec<(Shape, Vec<Outcome>)>, String> {
+    pub fn run(
+        &self,
+        threads: usize,
+        done: &(dyn Fn(u64) + Sync),
+    ) -> Result<Vec<(Shape, Vec<Outcome>)>, String> {
         self.check()?;
         let reps = self.series.reps as usize;
         let outcomes = spread::spread(threads, self.shapes.len() * reps, |number| {
             let shape = self.shapes[number / reps];
-            let outcome = self.one(shape, spread::seed(self.series.seed, &[shape as u64, (number % reps) as u64]));
+            let outcome = self.one(
+                shape,
+                spread::seed(self.series.seed, &[shape as u64, (number % reps) as u64]),
+            );
             done(self.machines);
             outcome
         });
-        Ok(self.shapes.iter().copied().zip(outcomes.chunks(reps).map(<[Outcome]>::to_vec)).collect())
+        Ok(self
+            .shapes
+            .iter()
+            .copied()
+            .zip(outcomes.chunks(reps).map(<[Outcome]>::to_vec))
+            .collect())
     }
 
     /// One match.
@@ -115,13 +134,22 @@ impl Partition {
     pub fn one(&self, shape: Shape, seed: u64) -> Outcome {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut game = Match::new(&self.series.conditions, self.machines, rng.random());
-        game.run_for(WARM_UP + Duration::from_micros(rng.random_range(0..WINDOW.as_micros() as u64)));
+        game.run_for(
+            WARM_UP + Duration::from_micros(rng.random_range(0..WINDOW.as_micros() as u64)),
+        );
         let leader = led(&mut game).unwrap_or_default();
         let sides = shape.sides(game.size(), leader);
         let cut = game.now();
-        sides.cuts.iter().for_each(|(from, to)| game.cut(*from, *to));
+        sides
+            .cuts
+            .iter()
+            .for_each(|(from, to)| game.cut(*from, *to));
         game.isolate(sides.without_majority);
-        game.watch_for_progress(if sides.going_on == 0 { game.everybody() } else { sides.going_on });
+        game.watch_for_progress(if sides.going_on == 0 {
+            game.everybody()
+        } else {
+            sides.going_on
+        });
         game.run_for(self.lasts.0);
         let healed = game.now();
         game.heal();
@@ -133,7 +161,10 @@ impl Partition {
         Outcome {
             stop,
             went_on: stop.is_some_and(|stop| stop < self.lasts.0),
-            leader: game.won_after(cut, game.everybody()).filter(|at| *at < healed).map(|at| at.since(cut)),
+            leader: game
+                .won_after(cut, game.everybody())
+                .filter(|at| *at < healed)
+                .map(|at| at.since(cut)),
             minority_clicked,
             minority_committed,
             equal_after: game.equality().map(|at| at.since(healed)),
@@ -150,7 +181,9 @@ impl Partition {
         let begin = Moment(cut.0 - BEFORE.as_micros() as u64);
         let mut changes = vec![0i32; parts as usize];
         let mut change = |at: Moment, by: i32| {
-            if let Some(part) = changes.get_mut((at.since(begin).as_micros() / PART.as_micros()) as usize) {
+            if let Some(part) =
+                changes.get_mut((at.since(begin).as_micros() / PART.as_micros()) as usize)
+            {
                 *part += by;
             }
         };
@@ -167,12 +200,20 @@ impl Partition {
     }
 }
 
-/// Orders given on the side that cannot go on while links were cut, and those of them that were committed meanwhile.
+/// Orders given on the side that cannot go on while links were cut, and those of them that were
+/// committed meanwhile.
 fn minority(game: &Match, sides: &Sides, (cut, healed): (Moment, Moment)) -> (u64, u64) {
     let during = |at: Moment| at > cut && at < healed;
-    let there = game.ledger().clients().iter().filter(|client| sides.cut_off >> client.machine & 1 == 1);
+    let there = game
+        .ledger()
+        .clients()
+        .iter()
+        .filter(|client| sides.cut_off >> client.machine & 1 == 1);
     let (mut clicked, mut committed) = (0, 0);
-    for order in there.flat_map(|client| &client.orders).filter(|order| during(order.clicked)) {
+    for order in there
+        .flat_map(|client| &client.orders)
+        .filter(|order| during(order.clicked))
+    {
         clicked += 1;
         committed += u64::from(order.committed.is_some_and(during));
     }

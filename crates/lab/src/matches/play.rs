@@ -42,13 +42,28 @@ pub struct Match {
 
 /// What happens at some time; what is meant for one run of a machine does not happen to another.
 enum Happening {
-    Arrives { from: NodeId, to: NodeId, message: Message },
-    Written { place: usize, run: u64 },
-    Clicks { place: usize, run: u64 },
-    AsksAgain { place: usize, run: u64, sequence: u64 },
+    Arrives {
+        from: NodeId,
+        to: NodeId,
+        message: Message,
+    },
+    Written {
+        place: usize,
+        run: u64,
+    },
+    Clicks {
+        place: usize,
+        run: u64,
+    },
+    AsksAgain {
+        place: usize,
+        run: u64,
+        sequence: u64,
+    },
 }
 
-/// Waits for the first order that was not committed `since` then to have its effect at one of some machines.
+/// Waits for the first order that was not committed `since` then to have its effect at one of some
+/// machines.
 struct Probe {
     since: Moment,
     among: u64,
@@ -85,12 +100,15 @@ impl Account {
     /// Whether everything is as Raft and sessions promise.
     #[must_use]
     pub fn is_sound(&self) -> bool {
-        self.violation.is_none() && self.equal && self.lost + self.doubled + self.minority_commits == 0
+        self.violation.is_none()
+            && self.equal
+            && self.lost + self.doubled + self.minority_commits == 0
     }
 }
 
 impl Match {
-    /// A match of so many machines that start now, each with a player. Everything follows from `seed`.
+    /// A match of so many machines that start now, each with a player. Everything follows from
+    /// `seed`.
     ///
     /// # Panics
     /// If [`Conditions::check`] was not asked, and would have refused.
@@ -144,15 +162,24 @@ impl Match {
     /// The machine that leads in the latest term, counted from 0.
     #[must_use]
     pub fn leader(&self) -> Option<usize> {
-        let leaders = self.machines.iter().enumerate().filter(|(_, machine)| machine.leads());
+        let leaders = self
+            .machines
+            .iter()
+            .enumerate()
+            .filter(|(_, machine)| machine.leads());
         let term = |machine: &Machine| machine.node.as_ref().map(raftian_raft::Node::term);
-        leaders.max_by_key(|(_, machine)| term(machine)).map(|(place, _)| place)
+        leaders
+            .max_by_key(|(_, machine)| term(machine))
+            .map(|(place, _)| place)
     }
 
     /// When the next election after `since` was won, by one of some machines, a set of bits.
     #[must_use]
     pub fn won_after(&self, since: Moment, among: u64) -> Option<Moment> {
-        let won = self.won.iter().find(|(at, _, place)| *at > since && among >> place & 1 == 1);
+        let won = self
+            .won
+            .iter()
+            .find(|(at, _, place)| *at > since && among >> place & 1 == 1);
         won.map(|(at, ..)| *at)
     }
 
@@ -167,23 +194,39 @@ impl Match {
             self.now = at;
             match next {
                 Next::Looks(place) => self.look(place as usize, at),
-                Next::Arrives(Happening::Arrives { from, to, message }) => self.arrive(from, to, message),
-                Next::Arrives(Happening::Written { place, run }) if self.is_run(place, run) => self.written(place),
-                Next::Arrives(Happening::Clicks { place, run }) if self.is_run(place, run) => self.click(place),
-                Next::Arrives(Happening::AsksAgain { place, run, sequence }) if self.is_run(place, run) => {
+                Next::Arrives(Happening::Arrives { from, to, message }) => {
+                    self.arrive(from, to, message)
+                }
+                Next::Arrives(Happening::Written { place, run }) if self.is_run(place, run) => {
+                    self.written(place)
+                }
+                Next::Arrives(Happening::Clicks { place, run }) if self.is_run(place, run) => {
+                    self.click(place)
+                }
+                Next::Arrives(Happening::AsksAgain {
+                    place,
+                    run,
+                    sequence,
+                }) if self.is_run(place, run) => {
                     self.ask(place, sequence);
                 }
-                Next::Arrives(Happening::Written { .. } | Happening::Clicks { .. } | Happening::AsksAgain { .. }) => {}
+                Next::Arrives(
+                    Happening::Written { .. }
+                    | Happening::Clicks { .. }
+                    | Happening::AsksAgain { .. },
+                ) => {}
             }
         }
         self.now = self.now.max(limit);
     }
 
-    /// Lets players give no more orders, and waits until each has had its effect on every machine that runs. Gives the
-    /// time that took; `None` if it was not so within `limit`.
+    /// Lets players give no more orders, and waits until each has had its effect on every machine
+    /// that runs. Gives the time that took; `None` if it was not so within `limit`.
     pub fn settle(&mut self, limit: Duration) -> Option<Duration> {
         let began = self.now;
-        self.machines.iter_mut().for_each(|machine| machine.player.clicks = false);
+        self.machines
+            .iter_mut()
+            .for_each(|machine| machine.player.clicks = false);
         while !self.is_settled() {
             if self.now.since(began) >= limit {
                 return None;
@@ -195,21 +238,34 @@ impl Match {
 
     fn is_settled(&self) -> bool {
         let effects = self.ledger.effects();
-        let mut running = self.machines.iter().filter(|machine| machine.node.is_some());
+        let mut running = self
+            .machines
+            .iter()
+            .filter(|machine| machine.node.is_some());
         running.all(|machine| machine.player.pending.is_empty() && machine.state.count == effects)
     }
 
     /// What came of it so far. Whether states are equal can be told of a settled match only.
     #[must_use]
     pub fn account(&mut self) -> Account {
-        let Match { machines, ledger, .. } = self;
+        let Match {
+            machines, ledger, ..
+        } = self;
         let running = || machines.iter().filter(|machine| machine.node.is_some());
-        let lost = running().map(|machine| ledger.lost(&machine.state.sessions)).max().unwrap_or_default();
-        let mut states: Vec<_> = running().map(|machine| (machine.state.count, machine.state.hash)).collect();
+        let lost = running()
+            .map(|machine| ledger.lost(&machine.state.sessions))
+            .max()
+            .unwrap_or_default();
+        let mut states: Vec<_> = running()
+            .map(|machine| (machine.state.count, machine.state.hash))
+            .collect();
         states.dedup();
         Account {
             clicked: ledger.orders().count() as u64,
-            applied: ledger.orders().filter(|order| order.applied.is_some()).count() as u64,
+            applied: ledger
+                .orders()
+                .filter(|order| order.applied.is_some())
+                .count() as u64,
             lost,
             doubled: ledger.doubled,
             minority_commits: ledger.minority_commits,
@@ -218,24 +274,38 @@ impl Match {
         }
     }
 
-    /// From now on waits for the first order that is not committed yet to have its effect at one of some machines.
+    /// From now on waits for the first order that is not committed yet to have its effect at one of
+    /// some machines.
     pub fn watch_for_progress(&mut self, among: u64) {
-        self.probe = Some(Probe { since: self.now, among, seen: None });
+        self.probe = Some(Probe {
+            since: self.now,
+            among,
+            seen: None,
+        });
         self.ledger.watch_gaps();
     }
 
     /// How long that took, if it has happened.
     #[must_use]
     pub fn progress(&self) -> Option<Duration> {
-        self.probe.as_ref().and_then(|probe| Some(probe.seen?.since(probe.since)))
+        self.probe
+            .as_ref()
+            .and_then(|probe| Some(probe.seen?.since(probe.since)))
     }
 
     /// From now on waits until some machines have had every effect that there is by now.
     pub fn watch_for_equality(&mut self, among: u64) {
         let effects = self.ledger.effects();
-        let behind = |place: &usize| among >> place & 1 == 1 && self.machines[*place].state.count < effects;
-        let waiting = (0..self.machines.len()).filter(behind).fold(0, |waiting, place| waiting | 1 << place);
-        self.chase = Some(Chase { effects, waiting, done: (waiting == 0).then_some(self.now) });
+        let behind =
+            |place: &usize| among >> place & 1 == 1 && self.machines[*place].state.count < effects;
+        let waiting = (0..self.machines.len())
+            .filter(behind)
+            .fold(0, |waiting, place| waiting | 1 << place);
+        self.chase = Some(Chase {
+            effects,
+            waiting,
+            done: (waiting == 0).then_some(self.now),
+        });
     }
 
     /// When that was so.
@@ -295,7 +365,13 @@ impl Match {
     fn plan_click(&mut self, place: usize) {
         let chance: f64 = self.rng.random_range(f64::MIN_POSITIVE..1.0);
         let gap = Duration::from_secs_f64((-chance.ln() / self.conditions.rate).min(3600.0));
-        self.put(self.now.after(gap), Happening::Clicks { place, run: self.machines[place].run });
+        self.put(
+            self.now.after(gap),
+            Happening::Clicks {
+                place,
+                run: self.machines[place].run,
+            },
+        );
     }
 
     /// Gives the node an order that has had no effect yet, and plans to do so again.
@@ -305,12 +381,32 @@ impl Match {
             return;
         }
         let (client, run) = (player.client, *run);
-        let bytes: Vec<u8> = [client.0, sequence].into_iter().flat_map(u64::to_le_bytes).collect();
-        self.put(self.now.after(self.conditions.patience.0), Happening::AsksAgain { place, run, sequence });
-        self.step(place, Input::Propose(vec![Command { client, sequence, bytes: bytes.into() }]));
+        let bytes: Vec<u8> = [client.0, sequence]
+            .into_iter()
+            .flat_map(u64::to_le_bytes)
+            .collect();
+        self.put(
+            self.now.after(self.conditions.patience.0),
+            Happening::AsksAgain {
+                place,
+                run,
+                sequence,
+            },
+        );
+        self.step(
+            place,
+            Input::Propose(vec![Command {
+                client,
+                sequence,
+                bytes: bytes.into(),
+            }]),
+        );
     }
 
     fn put(&mut self, at: Moment, what: Happening) {
-        assert!(self.queue.send(at, what), "what happens to the machines of a match has room in its queue");
+        assert!(
+            self.queue.send(at, what),
+            "what happens to the machines of a match has room in its queue"
+        );
     }
 }

@@ -32,7 +32,9 @@ impl State {
     /// Applies the next entry, with a planted bug if one is.
     pub(super) fn apply(&mut self, entry: &Entry, plant: Option<Plant>) -> Applied {
         self.index = entry.index;
-        let Payload::Command(command) = &entry.payload else { return Applied::Nothing };
+        let Payload::Command(command) = &entry.payload else {
+            return Applied::Nothing;
+        };
         let (client, sequence) = (command.client, command.sequence);
         let verdict = self.sessions.admit(client, sequence);
         if verdict == Verdict::Repeat && plant != Some(Plant::Doubled) {
@@ -45,12 +47,22 @@ impl State {
 
     /// The canonical form: words of eight bytes, the lowest first.
     pub(super) fn save(&self) -> Bytes {
-        self.words().into_iter().flat_map(u64::to_le_bytes).collect::<Vec<u8>>().into()
+        self.words()
+            .into_iter()
+            .flat_map(u64::to_le_bytes)
+            .collect::<Vec<u8>>()
+            .into()
     }
 
-    /// The state that was saved. Panics on anything else: nobody but [`State::save`] makes snapshots of a match.
+    /// The state that was saved. Panics on anything else: nobody but [`State::save`] makes
+    /// snapshots of a match.
     pub(super) fn restore(bytes: &[u8]) -> Self {
-        let words: Vec<u64> = bytes.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word)).collect();
+        let words: Vec<u64> = bytes
+            .as_chunks::<8>()
+            .0
+            .iter()
+            .map(|word| u64::from_le_bytes(*word))
+            .collect();
         State::of_words(&words).expect("a snapshot of a match holds a state")
     }
 
@@ -67,15 +79,24 @@ impl State {
 
     /// The state of these words; `None` if they are none.
     pub(super) fn of_words(words: &[u64]) -> Option<Self> {
-        let [count, hash, index, told @ ..] = words else { return None };
+        let [count, hash, index, told @ ..] = words else {
+            return None;
+        };
         let (mut told, mut sessions) = (told, Vec::new());
         while let [client, floor, ahead, rest @ ..] = told {
             let (ahead, rest) = rest.split_at_checked(usize::try_from(*ahead).ok()?)?;
             sessions.push((ClientId(*client), *floor, ahead.to_vec()));
             told = rest;
         }
-        let sessions = Sessions::restore(sessions).ok().filter(|_| told.is_empty())?;
-        Some(State { count: *count, hash: *hash, index: Index(*index), sessions })
+        let sessions = Sessions::restore(sessions)
+            .ok()
+            .filter(|_| told.is_empty())?;
+        Some(State {
+            count: *count,
+            hash: *hash,
+            index: Index(*index),
+            sessions,
+        })
     }
 }
 
@@ -88,15 +109,29 @@ mod tests {
     fn a_state_is_what_was_saved_of_it() {
         let mut state = State::default();
         for (index, client, sequence) in [(1, 1, 1), (2, 2, 3), (3, 2, 5), (4, 1, 1)] {
-            let command = Command { client: ClientId(client), sequence, bytes: Vec::new().into() };
-            let entry =
-                Entry { term: Term(1), index: Index(index), stamp: Stamp(0), payload: Payload::Command(command) };
+            let command = Command {
+                client: ClientId(client),
+                sequence,
+                bytes: Vec::new().into(),
+            };
+            let entry = Entry {
+                term: Term(1),
+                index: Index(index),
+                stamp: Stamp(0),
+                payload: Payload::Command(command),
+            };
             state.apply(&entry, None);
         }
         let restored = State::restore(&state.save());
-        assert_eq!((restored.count, restored.hash, restored.index), (3, state.hash, Index(4)));
+        assert_eq!(
+            (restored.count, restored.hash, restored.index),
+            (3, state.hash, Index(4))
+        );
         assert_eq!(restored.sessions, state.sessions);
         let words = state.words();
-        assert!((0..words.len()).all(|len| [3, 6, 8].contains(&len) || State::of_words(&words[..len]).is_none()));
+        assert!(
+            (0..words.len())
+                .all(|len| [3, 6, 8].contains(&len) || State::of_words(&words[..len]).is_none())
+        );
     }
 }

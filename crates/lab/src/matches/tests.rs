@@ -21,37 +21,68 @@ fn crashed(conditions: &Conditions, size: u64, seed: u64) -> Match {
 
 fn planted(plant: Plant) -> play::Account {
     let plant = Some(plant);
-    crashed(&Conditions { plant, loss: "20%".parse().unwrap(), ..Conditions::default() }, 3, 7).account()
+    crashed(
+        &Conditions {
+            plant,
+            loss: "20%".parse().unwrap(),
+            ..Conditions::default()
+        },
+        3,
+        7,
+    )
+    .account()
 }
 
 #[test]
 fn a_planted_bug_is_seen() {
     let lost = planted(Plant::Lost);
-    assert!(lost.lost > 0 && matches!(lost.violation, Some(ledger::Violation::Lost { .. })), "{lost:?}");
+    assert!(
+        lost.lost > 0 && matches!(lost.violation, Some(ledger::Violation::Lost { .. })),
+        "{lost:?}"
+    );
     let doubled = planted(Plant::Doubled);
-    assert!(doubled.doubled > 0 && matches!(doubled.violation, Some(ledger::Violation::Doubled { .. })), "{doubled:?}");
+    assert!(
+        doubled.doubled > 0 && matches!(doubled.violation, Some(ledger::Violation::Doubled { .. })),
+        "{doubled:?}"
+    );
     let diverged = planted(Plant::Diverged);
-    assert!(!diverged.equal && matches!(diverged.violation, Some(ledger::Violation::Diverged { .. })), "{diverged:?}");
+    assert!(
+        !diverged.equal && matches!(diverged.violation, Some(ledger::Violation::Diverged { .. })),
+        "{diverged:?}"
+    );
 }
 
 #[test]
 fn without_one_every_match_is_sound_and_equal_seeds_make_equal_matches() {
     for seed in 0..12 {
-        let conditions = Conditions { loss: "0..10%".parse().unwrap(), rate: 50.0, ..Conditions::default() };
+        let conditions = Conditions {
+            loss: "0..10%".parse().unwrap(),
+            rate: 50.0,
+            ..Conditions::default()
+        };
         let accounts = [2, 3, 5].map(|size| {
-            let mut games = [crashed(&conditions, size, seed), crashed(&conditions, size, seed)];
+            let mut games = [
+                crashed(&conditions, size, seed),
+                crashed(&conditions, size, seed),
+            ];
             assert_eq!(games[0].steps(), games[1].steps());
             games[0].account()
         });
         for account in accounts {
-            assert!(account.is_sound() && account.applied > 200, "seed {seed}: {account:?}");
+            assert!(
+                account.is_sound() && account.applied > 200,
+                "seed {seed}: {account:?}"
+            );
         }
     }
 }
 
 #[test]
 fn a_match_outgrows_its_log() {
-    let conditions = Conditions { rate: 400.0, ..Conditions::default() };
+    let conditions = Conditions {
+        rate: 400.0,
+        ..Conditions::default()
+    };
     let mut game = Match::new(&conditions, 3, 3);
     game.run_for(2 * SECOND);
     let follower = (game.leader().expect("a leader") + 1) % 3;
@@ -62,7 +93,10 @@ fn a_match_outgrows_its_log() {
     game.run_for(SECOND);
     assert!(game.equality().is_some() && game.settle(20 * SECOND).is_some());
     let account = game.account();
-    assert!(account.is_sound() && account.applied > SNAPSHOT_EVERY, "{account:?}");
+    assert!(
+        account.is_sound() && account.applied > SNAPSHOT_EVERY,
+        "{account:?}"
+    );
 }
 
 #[test]
@@ -71,7 +105,15 @@ fn an_order_goes_from_click_to_log_to_majority_to_effect() {
     game.run_for(3 * SECOND);
     assert!(game.settle(SECOND).is_some());
     for order in game.ledger().orders() {
-        let known = [Some(order.clicked), order.proposed, order.committed, order.applied];
-        assert!(known.iter().all(Option::is_some) && known.is_sorted(), "{order:?}");
+        let known = [
+            Some(order.clicked),
+            order.proposed,
+            order.committed,
+            order.applied,
+        ];
+        assert!(
+            known.iter().all(Option::is_some) && known.is_sorted(),
+            "{order:?}"
+        );
     }
 }

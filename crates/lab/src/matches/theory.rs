@@ -6,18 +6,21 @@ use crate::elections::theory::first_timeout_ms;
 /// Steps of the integral below.
 const STEPS: u32 = 2_000;
 
-/// Mean time from the crash of a leader to the next one, in milliseconds; `None` where the others are no majority.
+/// Mean time from the crash of a leader to the next one, in milliseconds; `None` where the others
+/// are no majority.
 ///
-/// The leader is last heard of when its newest message arrives: one delay after it left, and it left some time before
-/// the crash ([`silence_ms`]). From then on n - 1 election timers run, of which the first goes off, in the mean, after
-/// a + (b - a) / n for timeouts on [a, b]. Its node asks whether it would be elected, and is told so one round trip
-/// later; it makes its vote for itself durable, asks for votes, the others make theirs durable, and answer: another
-/// round trip and two writes. All together
+/// The leader is last heard of when its newest message arrives: one delay after it left, and it
+/// left some time before the crash ([`silence_ms`]). From then on n - 1 election timers run, of
+/// which the first goes off, in the mean, after a + (b - a) / n for timeouts on [a, b]. Its node
+/// asks whether it would be elected, and is told so one round trip later; it makes its vote for
+/// itself durable, asks for votes, the others make theirs durable, and answer: another round trip
+/// and two writes. All together
 ///
 /// a + (b - a) / n - silence + 5 delays + 2 writes.
 ///
-/// It is exact for a constant delay, as long as no second timer goes off before the request for votes arrives; where
-/// delays are drawn, their mean is taken, although a majority of quick answers is enough. Loss is left out.
+/// It is exact for a constant delay, as long as no second timer goes off before the request for
+/// votes arrives; where delays are drawn, their mean is taken, although a majority of quick answers
+/// is enough. Loss is left out.
 #[must_use]
 pub fn next_leader_ms(conditions: &Conditions, machines: u64) -> Option<f64> {
     if (machines - 1) * 2 <= machines {
@@ -34,20 +37,24 @@ fn delay_ms(conditions: &Conditions) -> f64 {
 
 /// Mean time since a leader's newest message at any moment, in milliseconds.
 ///
-/// Heartbeats leave every h, whatever else leaves; orders of all players together come at a rate r at random moments,
-/// and each makes two messages: the entry, and a round trip and a write c later that it is committed. So nothing left
-/// within the last x if no heartbeat did, which has the probability 1 - x / h, and if nobody clicked in two windows of
-/// length x, which overlap where x > c: exp(-r (x + min(x, c))). The mean is the integral of the product from 0 to h;
-/// without orders it is h / 2.
+/// Heartbeats leave every h, whatever else leaves; orders of all players together come at a rate r
+/// at random moments, and each makes two messages: the entry, and a round trip and a write c later
+/// that it is committed. So nothing left within the last x if no heartbeat did, which has the
+/// probability 1 - x / h, and if nobody clicked in two windows of length x, which overlap where x >
+/// c: exp(-r (x + min(x, c))). The mean is the integral of the product from 0 to h; without orders
+/// it is h / 2.
 #[must_use]
 pub fn silence_ms(conditions: &Conditions, machines: u64) -> f64 {
     let heartbeat = conditions.heartbeat.0.as_secs_f64() * 1e3;
     let rate = conditions.rate * machines as f64 / 1e3;
     let committed = 2.0 * delay_ms(conditions) + conditions.disk.0.as_secs_f64() * 1e3;
-    let longer = |time: f64| (1.0 - time / heartbeat) * (-rate * (time + time.min(committed))).exp();
+    let longer =
+        |time: f64| (1.0 - time / heartbeat) * (-rate * (time + time.min(committed))).exp();
     let step = heartbeat / f64::from(STEPS);
     // Simpson's rule.
-    let inner: f64 = (1..STEPS).map(|at| longer(step * f64::from(at)) * if at % 2 == 1 { 4.0 } else { 2.0 }).sum();
+    let inner: f64 = (1..STEPS)
+        .map(|at| longer(step * f64::from(at)) * if at % 2 == 1 { 4.0 } else { 2.0 })
+        .sum();
     (longer(0.0) + inner + longer(heartbeat)) * step / 3.0
 }
 
@@ -57,11 +64,24 @@ mod tests {
 
     #[test]
     fn without_orders_a_leader_is_silent_for_half_a_heartbeat() {
-        let quiet = Conditions { rate: 1e-9, ..Conditions::default() };
+        let quiet = Conditions {
+            rate: 1e-9,
+            ..Conditions::default()
+        };
         assert!((silence_ms(&quiet, 5) - 25.0).abs() < 1e-3);
-        let busy = Conditions { rate: 200.0, delay: "0".parse().unwrap(), disk: "0".parse().unwrap(), ..quiet };
-        // Nearly no heartbeat is the newest message then: the mean of an exponential time, but for 1/h of its square.
-        assert!((silence_ms(&busy, 5) - (1.0 - 1.0 / 50.0)).abs() < 1e-3, "{}", silence_ms(&busy, 5));
+        let busy = Conditions {
+            rate: 200.0,
+            delay: "0".parse().unwrap(),
+            disk: "0".parse().unwrap(),
+            ..quiet
+        };
+        // Nearly no heartbeat is the newest message then: the mean of an exponential time, but for
+        // 1/h of its square.
+        assert!(
+            (silence_ms(&busy, 5) - (1.0 - 1.0 / 50.0)).abs() < 1e-3,
+            "{}",
+            silence_ms(&busy, 5)
+        );
         assert_eq!(next_leader_ms(&quiet, 2), None);
     }
 }

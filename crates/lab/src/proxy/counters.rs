@@ -16,7 +16,8 @@ pub struct Counters {
     pub(super) strangers: AtomicU64,
 }
 
-/// Counts at one moment, in datagrams. Those under way are `received + duplicated - forwarded - lost - cut - dropped`.
+/// Counts at one moment, in datagrams. Those under way are `received + duplicated - forwarded -
+/// lost - cut - dropped`.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Counts {
     /// Came from the sender.

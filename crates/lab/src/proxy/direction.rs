@@ -12,8 +12,9 @@ use super::Set;
 use super::counters::count;
 use super::shape::{Rng, Shape};
 
-/// Most datagrams of one direction under way: at 1,452 bytes each some 6 MB, and at 1,000 datagrams a second four
-/// seconds of delay. At the bound the newest is dropped and counted, as a full router does.
+/// Most datagrams of one direction under way: at 1,452 bytes each some 6 MB, and at 1,000 datagrams
+/// a second four seconds of delay. At the bound the newest is dropped and counted, as a full router
+/// does.
 pub const UNDER_WAY: usize = 4096;
 
 /// Largest datagram there is.
@@ -57,10 +58,26 @@ struct Parcel {
 impl Direction {
     /// Carries datagrams until the task is dropped.
     pub(super) async fn carry(self) {
-        let Direction { sender, receiver, ways, set, seed, stream } = self;
+        let Direction {
+            sender,
+            receiver,
+            ways,
+            set,
+            seed,
+            stream,
+        } = self;
         let [called, answered] = ways;
-        let opened = [called.into, called.out, answered.into, answered.out].map(UdpSocket::from_std);
-        let [Ok(called_in), Ok(called_out), Ok(answered_in), Ok(answered_out)] = opened else { return };
+        let opened =
+            [called.into, called.out, answered.into, answered.out].map(UdpSocket::from_std);
+        let [
+            Ok(called_in),
+            Ok(called_out),
+            Ok(answered_in),
+            Ok(answered_out),
+        ] = opened
+        else {
+            return;
+        };
         let outs = [called_out, answered_out];
         let (mut one, mut two) = (vec![0; LARGEST], vec![0; LARGEST]);
         let mut queue = Queue::new(set, Rng::new(seed, stream), Instant::now());
@@ -78,9 +95,12 @@ impl Direction {
                 got = answered_in.recv_from(&mut two) => (1, got, &two),
             };
             match got {
-                Ok((length, from)) if from == sender => queue.put(way, &buffer[..length], Instant::now()),
+                Ok((length, from)) if from == sender => {
+                    queue.put(way, &buffer[..length], Instant::now())
+                }
                 Ok(_) => count(&queue.set.counters.strangers),
-                // Some systems report here that an earlier datagram reached nobody. The next call waits for a datagram.
+                // Some systems report here that an earlier datagram reached nobody. The next call
+                // waits for a datagram.
                 Err(_) => tokio::task::yield_now().await,
             }
         }
@@ -89,7 +109,14 @@ impl Direction {
 
 impl Queue {
     fn new(set: Arc<Set>, rng: Rng, now: Instant) -> Self {
-        Queue { set, rng, parcels: BTreeMap::new(), numbered: 0, last_due: now, passed: now }
+        Queue {
+            set,
+            rng,
+            parcels: BTreeMap::new(),
+            numbered: 0,
+            last_due: now,
+            passed: now,
+        }
     }
 
     fn next_due(&self) -> Option<Instant> {
@@ -126,7 +153,13 @@ impl Queue {
             }
             if fate.duplicated {
                 count(&counters.duplicated);
-                self.keep(due, Parcel { way, bytes: bytes.clone() });
+                self.keep(
+                    due,
+                    Parcel {
+                        way,
+                        bytes: bytes.clone(),
+                    },
+                );
             }
             self.keep(due, Parcel { way, bytes });
         } else {
@@ -138,7 +171,9 @@ impl Queue {
 
     /// When the rate limit has let a datagram pass; `None` if there is no room for it to wait.
     fn pass(&mut self, shape: &Shape, length: usize, now: Instant) -> Option<Instant> {
-        let Some(rate) = shape.rate else { return Some(now) };
+        let Some(rate) = shape.rate else {
+            return Some(now);
+        };
         let begins = self.passed.max(now);
         let waiting = begins.saturating_duration_since(now).as_secs_f64() * rate as f64;
         if waiting + length as f64 > shape.queue.max(length as u64) as f64 {
@@ -158,7 +193,11 @@ impl Queue {
 
     /// The next datagram that is due and not cut.
     fn take(&mut self, now: Instant) -> Option<Parcel> {
-        while let Some(first) = self.parcels.first_entry().filter(|first| first.key().0 <= now) {
+        while let Some(first) = self
+            .parcels
+            .first_entry()
+            .filter(|first| first.key().0 <= now)
+        {
             let parcel = first.remove();
             if self.set.lock().cut {
                 count(&self.set.counters.cut);
@@ -184,7 +223,10 @@ mod tests {
 
     fn queue(shape: Shape) -> (Queue, Instant) {
         let (now, start) = (Mutex::new(Now { shape, cut: false }), Instant::now());
-        let set = Arc::new(Set { now, counters: Counters::default() });
+        let set = Arc::new(Set {
+            now,
+            counters: Counters::default(),
+        });
         (Queue::new(set, Rng::new(1, 0), start), start)
     }
 
@@ -200,22 +242,41 @@ mod tests {
 
     #[test]
     fn a_rate_lets_one_after_the_other_pass_and_its_queue_has_a_bound() {
-        let (mut queue, start) = queue(Shape { rate: Some(1_000), queue: 300, ..Shape::default() });
+        let (mut queue, start) = queue(Shape {
+            rate: Some(1_000),
+            queue: 300,
+            ..Shape::default()
+        });
         (0..5).for_each(|number| queue.put(0, &[number; 100], start));
         let (left, counts) = drained(queue, start);
-        assert_eq!(left.iter().map(|(due, _)| *due).collect::<Vec<_>>(), [100 * MS, 200 * MS, 300 * MS]);
-        assert_eq!((counts.received, counts.forwarded, counts.dropped), (5, 3, 2));
+        assert_eq!(
+            left.iter().map(|(due, _)| *due).collect::<Vec<_>>(),
+            [100 * MS, 200 * MS, 300 * MS]
+        );
+        assert_eq!(
+            (counts.received, counts.forwarded, counts.dropped),
+            (5, 3, 2)
+        );
     }
 
     #[test]
     fn delay_that_varies_keeps_order_and_late_ones_are_overtaken() {
-        let (mut varied, start) = queue(Shape { delay: Delay::Uniform(MS, 50 * MS), ..Shape::default() });
+        let (mut varied, start) = queue(Shape {
+            delay: Delay::Uniform(MS, 50 * MS),
+            ..Shape::default()
+        });
         (0..100).for_each(|number| varied.put(0, &[number], start + MS * u32::from(number)));
         let (left, _) = drained(varied, start);
         assert!(left.iter().map(|(_, bytes)| bytes[0]).eq(0..100));
 
-        let late = Late { share: 0.2, by: 10 * MS };
-        let (mut mixed, start) = queue(Shape { late, ..Shape::default() });
+        let late = Late {
+            share: 0.2,
+            by: 10 * MS,
+        };
+        let (mut mixed, start) = queue(Shape {
+            late,
+            ..Shape::default()
+        });
         (0..100).for_each(|number| mixed.put(0, &[number], start + MS * u32::from(number)));
         let (left, counts) = drained(mixed, start);
         assert!((5..40).contains(&counts.late), "{counts:?}");
@@ -224,7 +285,10 @@ mod tests {
 
     #[test]
     fn at_the_bound_the_newest_is_dropped_and_a_cut_takes_what_is_under_way() {
-        let (mut queue, start) = queue(Shape { delay: Delay::Fixed(MS), ..Shape::default() });
+        let (mut queue, start) = queue(Shape {
+            delay: Delay::Fixed(MS),
+            ..Shape::default()
+        });
         (0..UNDER_WAY + 3).for_each(|_| queue.put(0, b"x", start));
         let counts = queue.set.counters.now();
         assert_eq!((counts.received, counts.dropped), (UNDER_WAY as u64 + 3, 3));

@@ -19,7 +19,8 @@ pub struct Shape {
     pub duplication: f64,
     /// Datagrams that later ones may overtake.
     pub late: Late,
-    /// Share of datagrams of which one byte is another on arrival, from 0 to 1. Empty ones cannot be damaged.
+    /// Share of datagrams of which one byte is another on arrival, from 0 to 1. Empty ones cannot
+    /// be damaged.
     pub corruption: f64,
     /// Bytes that may pass in a second, headers of UDP and IP not counted; `None` for any number.
     pub rate: Option<u64>,
@@ -67,12 +68,22 @@ impl Shape {
     /// # Errors
     /// If a share is none, a uniform delay goes down, or the rate is 0, which is a cut.
     pub fn check(&self) -> Result<(), String> {
-        let shares = [self.loss, self.duplication, self.late.share, self.corruption];
-        if let Some(share) = shares.into_iter().find(|share| !(0.0..=1.0).contains(share)) {
+        let shares = [
+            self.loss,
+            self.duplication,
+            self.late.share,
+            self.corruption,
+        ];
+        if let Some(share) = shares
+            .into_iter()
+            .find(|share| !(0.0..=1.0).contains(share))
+        {
             return Err(format!("{share} is no share: it must be between 0 and 1"));
         }
         match self.delay {
-            Delay::Uniform(from, to) if from > to => Err("the shorter delay must come first".to_owned()),
+            Delay::Uniform(from, to) if from > to => {
+                Err("the shorter delay must come first".to_owned())
+            }
             _ if self.rate == Some(0) => Err("a rate of 0 is a cut".to_owned()),
             _ => Ok(()),
         }
@@ -141,24 +152,43 @@ mod tests {
             (Delay::Uniform(2 * MS, 10 * MS), 6.0, 2.0),
             (Delay::Exponential(3 * MS, 4 * MS), 7.0, 3.0),
         ] {
-            let (mut rng, shape) = (Rng::new(1, 0), Shape { delay, ..Shape::default() });
-            let drawn: Vec<f64> = (0..20_000).map(|_| rng.fate(&shape).delay.as_secs_f64() * 1e3).collect();
+            let (mut rng, shape) = (
+                Rng::new(1, 0),
+                Shape {
+                    delay,
+                    ..Shape::default()
+                },
+            );
+            let drawn: Vec<f64> = (0..20_000)
+                .map(|_| rng.fate(&shape).delay.as_secs_f64() * 1e3)
+                .collect();
             let drawn_mean = drawn.iter().sum::<f64>() / drawn.len() as f64;
             assert!((drawn_mean - mean).abs() < 0.1, "{delay:?}: {drawn_mean}");
-            assert!(drawn.iter().all(|delay| *delay >= least - 1e-9), "{delay:?}");
+            assert!(
+                drawn.iter().all(|delay| *delay >= least - 1e-9),
+                "{delay:?}"
+            );
         }
     }
 
     #[test]
     fn the_nth_datagram_meets_the_same_chance_under_another_shape() {
         let (mut calm, mut bad) = (Rng::new(7, 3), Rng::new(7, 3));
-        let storm = Shape { loss: 0.5, corruption: 0.5, ..Shape::default() };
+        let storm = Shape {
+            loss: 0.5,
+            corruption: 0.5,
+            ..Shape::default()
+        };
         for _ in 0..100 {
             calm.fate(&Shape::default());
             bad.fate(&storm);
         }
         assert_eq!(calm.fate(&storm), bad.fate(&storm));
-        assert_ne!(Rng::new(7, 4).0.random::<u64>(), Rng::new(7, 3).0.random::<u64>(), "each direction has its own");
+        assert_ne!(
+            Rng::new(7, 4).0.random::<u64>(),
+            Rng::new(7, 3).0.random::<u64>(),
+            "each direction has its own"
+        );
     }
 
     #[test]
@@ -167,9 +197,18 @@ mod tests {
         assert_eq!(shape.check(), Ok(()));
         for wrong in [
             Shape { loss: 1.1, ..shape },
-            Shape { corruption: f64::NAN, ..shape },
-            Shape { delay: Delay::Uniform(2 * MS, MS), ..shape },
-            Shape { rate: Some(0), ..shape },
+            Shape {
+                corruption: f64::NAN,
+                ..shape
+            },
+            Shape {
+                delay: Delay::Uniform(2 * MS, MS),
+                ..shape
+            },
+            Shape {
+                rate: Some(0),
+                ..shape
+            },
         ] {
             assert!(wrong.check().is_err(), "{wrong:?}");
         }

@@ -38,18 +38,26 @@ fn two(shape: Shape, seed: u64) -> Two {
         socket
     };
     let (one, two) = (open(), open());
-    let endpoints = [(ONE, one.local_addr().expect("bound")), (TWO, two.local_addr().expect("bound"))];
+    let endpoints = [
+        (ONE, one.local_addr().expect("bound")),
+        (TWO, two.local_addr().expect("bound")),
+    ];
     let proxy = Proxy::start(&endpoints, shape, seed).expect("a proxy");
     Two { one, two, proxy }
 }
 
 impl Two {
-    /// Sends from the first to the second; not faster than the proxy takes, so that no socket overflows.
+    /// Sends from the first to the second; not faster than the proxy takes, so that no socket
+    /// overflows.
     fn send(&self, datagrams: impl IntoIterator<Item = Vec<u8>>) {
         let before = self.proxy.counts(ONE, TWO).received;
         for (sent, datagram) in (1..).zip(datagrams) {
-            self.one.send_to(&datagram, self.proxy.address(ONE, TWO)).expect("sent");
-            eventually("the proxy takes it", || self.proxy.counts(ONE, TWO).received == before + sent);
+            self.one
+                .send_to(&datagram, self.proxy.address(ONE, TWO))
+                .expect("sent");
+            eventually("the proxy takes it", || {
+                self.proxy.counts(ONE, TWO).received == before + sent
+            });
         }
     }
 
@@ -67,8 +75,18 @@ impl Two {
 
 #[test]
 fn bytes_arrive_unchanged_in_order_and_answers_find_back() {
-    let two = two(Shape { delay: Delay::Uniform(MS, 5 * MS), ..Shape::default() }, 1);
-    let datagram = |number: u8| (0..1_200u32).map(|place| (place * 7) as u8 ^ number).collect::<Vec<_>>();
+    let two = two(
+        Shape {
+            delay: Delay::Uniform(MS, 5 * MS),
+            ..Shape::default()
+        },
+        1,
+    );
+    let datagram = |number: u8| {
+        (0..1_200u32)
+            .map(|place| (place * 7) as u8 ^ number)
+            .collect::<Vec<_>>()
+    };
     two.send((0..50).map(datagram));
     for number in 0..50 {
         assert_eq!(two.received().0, datagram(number));
@@ -79,12 +97,21 @@ fn bytes_arrive_unchanged_in_order_and_answers_find_back() {
     two.two.send_to(b"answer", from).expect("sent");
     let mut buffer = [0; 16];
     let (length, from) = two.one.recv_from(&mut buffer).expect("an answer in time");
-    assert_eq!((&buffer[..length], from), (b"answer".as_slice(), two.proxy.address(ONE, TWO)));
+    assert_eq!(
+        (&buffer[..length], from),
+        (b"answer".as_slice(), two.proxy.address(ONE, TWO))
+    );
 }
 
 #[test]
 fn no_datagram_is_earlier_than_its_delay() {
-    let two = two(Shape { delay: Delay::Fixed(30 * MS), ..Shape::default() }, 1);
+    let two = two(
+        Shape {
+            delay: Delay::Fixed(30 * MS),
+            ..Shape::default()
+        },
+        1,
+    );
     let sent = Instant::now();
     two.send([b"x".to_vec()]);
     two.received();
@@ -96,11 +123,23 @@ fn a_cut_is_one_way_until_it_is_healed() {
     let two = two(Shape::default(), 1);
     two.proxy.cut(ONE, TWO, true);
     two.send([vec![1], vec![2]]);
-    two.two.send_to(b"the other way", two.proxy.address(TWO, ONE)).expect("sent");
+    two.two
+        .send_to(b"the other way", two.proxy.address(TWO, ONE))
+        .expect("sent");
     let mut buffer = [0; 16];
-    let (length, _) = two.one.recv_from(&mut buffer).expect("the other way is open");
+    let (length, _) = two
+        .one
+        .recv_from(&mut buffer)
+        .expect("the other way is open");
     assert_eq!(&buffer[..length], b"the other way");
-    assert_eq!(two.proxy.counts(ONE, TWO), Counts { received: 2, cut: 2, ..Counts::default() });
+    assert_eq!(
+        two.proxy.counts(ONE, TWO),
+        Counts {
+            received: 2,
+            cut: 2,
+            ..Counts::default()
+        }
+    );
     two.proxy.heal();
     two.send([vec![3]]);
     assert_eq!(two.numbers(1), [3]);
@@ -109,7 +148,14 @@ fn a_cut_is_one_way_until_it_is_healed() {
 #[test]
 fn what_is_lost_and_doubled_follows_from_the_seed() {
     let run = |seed| {
-        let two = two(Shape { loss: 0.2, duplication: 0.1, ..Shape::default() }, seed);
+        let two = two(
+            Shape {
+                loss: 0.2,
+                duplication: 0.1,
+                ..Shape::default()
+            },
+            seed,
+        );
         two.send((0..=255).map(|number| vec![number]));
         let counts = two.proxy.counts(ONE, TWO);
         let left = (counts.received + counts.duplicated - counts.lost) as usize;
@@ -118,14 +164,26 @@ fn what_is_lost_and_doubled_follows_from_the_seed() {
     let first = run(7);
     assert_eq!(first, run(7));
     assert_ne!(first, run(8));
-    assert!((20..90).contains(&first.0) && (5..50).contains(&first.1), "{first:?}");
+    assert!(
+        (20..90).contains(&first.0) && (5..50).contains(&first.1),
+        "{first:?}"
+    );
 }
 
 #[test]
 fn damage_changes_one_byte_and_the_shape_may_change_while_it_runs() {
-    let two = two(Shape { corruption: 1.0, ..Shape::default() }, 1);
+    let two = two(
+        Shape {
+            corruption: 1.0,
+            ..Shape::default()
+        },
+        1,
+    );
     two.send([vec![0; 100]]);
-    assert_eq!(two.received().0.iter().filter(|byte| **byte != 0).count(), 1);
+    assert_eq!(
+        two.received().0.iter().filter(|byte| **byte != 0).count(),
+        1
+    );
     two.proxy.shape(ONE, TWO, Shape::default());
     two.send([vec![0; 100]]);
     assert_eq!(two.received().0, [0; 100]);
@@ -133,28 +191,49 @@ fn damage_changes_one_byte_and_the_shape_may_change_while_it_runs() {
 
 #[test]
 fn what_finds_no_room_is_dropped_and_counted() {
-    let two = two(Shape { rate: Some(1), queue: 250, ..Shape::default() }, 1);
+    let two = two(
+        Shape {
+            rate: Some(1),
+            queue: 250,
+            ..Shape::default()
+        },
+        1,
+    );
     two.send((0..10).map(|number| vec![number; 100]));
     let counts = two.proxy.counts(ONE, TWO);
-    assert_eq!((counts.received, counts.dropped, counts.forwarded), (10, 8, 0));
+    assert_eq!(
+        (counts.received, counts.dropped, counts.forwarded),
+        (10, 8, 0)
+    );
 }
 
 #[test]
 fn strangers_are_not_heard() {
     let two = two(Shape::default(), 1);
     let stranger = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-    stranger.send_to(b"let me in", two.proxy.address(ONE, TWO)).expect("sent");
-    eventually("it is counted", || two.proxy.counts(ONE, TWO).strangers == 1);
+    stranger
+        .send_to(b"let me in", two.proxy.address(ONE, TWO))
+        .expect("sent");
+    eventually("it is counted", || {
+        two.proxy.counts(ONE, TWO).strangers == 1
+    });
     assert_eq!(two.proxy.all_counts().forwarded, 0);
 }
 
 #[test]
 fn a_proxy_needs_two_endpoints_with_names_of_their_own() {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
-    for endpoints in [vec![], vec![(ONE, address)], vec![(ONE, address), (ONE, address)]] {
+    for endpoints in [
+        vec![],
+        vec![(ONE, address)],
+        vec![(ONE, address), (ONE, address)],
+    ] {
         assert!(Proxy::start(&endpoints, Shape::default(), 1).is_err());
     }
-    let lossy = Shape { loss: 2.0, ..Shape::default() };
+    let lossy = Shape {
+        loss: 2.0,
+        ..Shape::default()
+    };
     assert!(Proxy::start(&[(ONE, address), (TWO, address)], lossy, 1).is_err());
 }
 
@@ -172,21 +251,46 @@ impl Cluster {
         let mut members = embedded(3, "proxy", directory.path()).expect("a cluster");
         let proxy = Proxy::between(&mut members, shape, 7).expect("a proxy");
         let start = |EmbeddedNode { config, socket }: EmbeddedNode| {
-            let raft = Config::new(config.id, config.founding().expect("there are members"), config.id.0);
-            NodeHandle::start(NodeOptions::new(&config, raft, QuicOptions::new(socket, &config)))
+            let raft = Config::new(
+                config.id,
+                config.founding().expect("there are members"),
+                config.id.0,
+            );
+            NodeHandle::start(NodeOptions::new(
+                &config,
+                raft,
+                QuicOptions::new(socket, &config),
+            ))
         };
-        let nodes = members.into_iter().map(|member| start(member).expect("the node starts")).collect();
-        Cluster { nodes, sequences: vec![Vec::new(); 3], proxy, _directory: directory }
+        let nodes = members
+            .into_iter()
+            .map(|member| start(member).expect("the node starts"))
+            .collect();
+        Cluster {
+            nodes,
+            sequences: vec![Vec::new(); 3],
+            proxy,
+            _directory: directory,
+        }
     }
 
     fn leader(&self) -> Option<NodeId> {
         let leader = self.nodes[0].view().status.leader?;
-        self.nodes.iter().all(|node| node.view().status.leader == Some(leader)).then_some(leader)
+        self.nodes
+            .iter()
+            .all(|node| node.view().status.leader == Some(leader))
+            .then_some(leader)
     }
 
     fn propose(&mut self, at: NodeId, sequence: u64) {
-        let command = Command { client: ClientId(1), sequence, bytes: Bytes::from(b"attack".as_slice()) };
-        self.nodes[at.0 as usize - 1].propose(command).expect("there is room");
+        let command = Command {
+            client: ClientId(1),
+            sequence,
+            bytes: Bytes::from(b"attack".as_slice()),
+        };
+        self.nodes[at.0 as usize - 1]
+            .propose(command)
+            .expect("there is room");
     }
 
     /// Proposes the next command again and again, as a program does, until all nodes have it.
@@ -194,7 +298,10 @@ impl Cluster {
         let mut asked = None;
         let deadline = Instant::now() + PATIENCE;
         while !self.everybody_has(sequence) {
-            assert!(Instant::now() < deadline, "#{sequence} is not committed in time");
+            assert!(
+                Instant::now() < deadline,
+                "#{sequence} is not committed in time"
+            );
             if asked.is_none_or(|asked: Instant| asked.elapsed() > 500 * MS) {
                 self.propose(at, sequence);
                 asked = Some(Instant::now());
@@ -215,32 +322,60 @@ impl Cluster {
                 Committed::Snapshot(_) => None,
             }));
         }
-        self.sequences.iter().all(|sequences| sequences.contains(&sequence))
+        self.sequences
+            .iter()
+            .all(|sequences| sequences.contains(&sequence))
     }
 }
 
 #[test]
 fn a_cluster_commits_through_delay_and_loss_survives_a_one_way_cut_and_heals() {
-    let shape = Shape { delay: Delay::Uniform(2 * MS, 8 * MS), loss: 0.03, duplication: 0.02, ..Shape::default() };
+    let shape = Shape {
+        delay: Delay::Uniform(2 * MS, 8 * MS),
+        loss: 0.03,
+        duplication: 0.02,
+        ..Shape::default()
+    };
     let mut cluster = Cluster::start(shape);
     eventually("all follow one leader", || cluster.leader().is_some());
     let leader = cluster.leader().expect("it was just seen");
     (1..=20).for_each(|sequence| cluster.commit(leader, sequence));
     let counts = cluster.proxy.all_counts();
-    assert!(counts.lost > 0 && counts.forwarded > 0 && counts.strangers == 0, "{counts:?}");
+    assert!(
+        counts.lost > 0 && counts.forwarded > 0 && counts.strangers == 0,
+        "{counts:?}"
+    );
 
     // The leader's words reach nobody, but it still hears them.
     let others: Vec<_> = (1..=3).map(NodeId).filter(|id| *id != leader).collect();
-    others.iter().for_each(|other| cluster.proxy.cut(leader, *other, true));
+    others
+        .iter()
+        .for_each(|other| cluster.proxy.cut(leader, *other, true));
     eventually("the others elect one of themselves", || {
-        let heard: Vec<_> = others.iter().map(|id| cluster.nodes[id.0 as usize - 1].view().status.leader).collect();
+        let heard: Vec<_> = others
+            .iter()
+            .map(|id| cluster.nodes[id.0 as usize - 1].view().status.leader)
+            .collect();
         heard[0] == heard[1] && heard[0].is_some_and(|now| now != leader)
     });
-    assert!(others.iter().any(|other| cluster.proxy.counts(leader, *other).cut > 0));
-    assert!(others.iter().all(|other| cluster.proxy.counts(*other, leader).cut == 0));
+    assert!(
+        others
+            .iter()
+            .any(|other| cluster.proxy.counts(leader, *other).cut > 0)
+    );
+    assert!(
+        others
+            .iter()
+            .all(|other| cluster.proxy.counts(*other, leader).cut == 0)
+    );
 
     cluster.proxy.heal();
     eventually("all follow one leader again", || cluster.leader().is_some());
     cluster.commit(leader, 21);
-    assert!(cluster.sequences.iter().all(|sequences| sequences == &cluster.sequences[0]));
+    assert!(
+        cluster
+            .sequences
+            .iter()
+            .all(|sequences| sequences == &cluster.sequences[0])
+    );
 }

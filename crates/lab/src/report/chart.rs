@@ -46,7 +46,8 @@ pub struct Chart {
     pub series: Vec<Series>,
 }
 
-/// One axis. It holds all values, with a little room on both sides, but none below zero that is not needed.
+/// One axis. It holds all values, with a little room on both sides, but none below zero that is not
+/// needed.
 #[derive(Clone, Debug)]
 pub struct Axis {
     /// Name and unit.
@@ -83,8 +84,8 @@ pub enum Shape {
     Labelled(Vec<String>),
     /// Small dots without a line.
     Cloud,
-    /// Bars from zero up to each point, of this width, with texts above them, or none. What a stack's upper bars stand
-    /// on is drawn over them: the largest sum comes first.
+    /// Bars from zero up to each point, of this width, with texts above them, or none. What a
+    /// stack's upper bars stand on is drawn over them: the largest sum comes first.
     Bars(f64, Vec<String>),
 }
 
@@ -97,12 +98,16 @@ impl Chart {
     /// If it has no point, or one that is no number.
     pub fn svg(&self) -> Result<String, String> {
         let mut text = String::new();
-        self.draw(&mut text).map_err(|error| format!("the chart `{}` cannot be drawn: {error}", self.title))?;
+        self.draw(&mut text)
+            .map_err(|error| format!("the chart `{}` cannot be drawn: {error}", self.title))?;
         Ok(text)
     }
 
     fn draw(&self, text: &mut String) -> Result<(), Box<dyn Error>> {
-        let (x, y) = (self.range(&self.x, |point| point.0)?, self.range(&self.y, |point| point.1)?);
+        let (x, y) = (
+            self.range(&self.x, |point| point.0)?,
+            self.range(&self.y, |point| point.1)?,
+        );
         let (x_labels, y_labels) = (self.x.labels(&x, 12), self.y.labels(&y, 10));
         let root = SVGBackend::with_string(text, SIZE).into_drawing_area();
         root.fill(&WHITE)?;
@@ -128,22 +133,39 @@ impl Chart {
             .bold_line_style(MESH.mix(0.4))
             .axis_style(INK)
             .draw()?;
-        for Series { colour, shape, points, .. } in &self.series {
+        for Series {
+            colour,
+            shape,
+            points,
+            ..
+        } in &self.series
+        {
             let stroke = colour.stroke_width(3);
-            let dots = |radius| points.iter().map(move |point| Circle::new(*point, radius, colour.filled()));
+            let dots = |radius| {
+                points
+                    .iter()
+                    .map(move |point| Circle::new(*point, radius, colour.filled()))
+            };
             match shape {
                 Shape::Dots => {
                     chart.draw_series(LineSeries::new(points.iter().copied(), stroke))?;
                     chart.draw_series(dots(5))?;
                 }
                 // One point is no line and would not be seen.
-                Shape::Line if points.len() == 1 => drop(chart.draw_series(dots(5))?),
-                Shape::Line => drop(chart.draw_series(LineSeries::new(points.iter().copied(), stroke))?),
-                Shape::Cloud => drop(chart.draw_series(dots(3))?),
+                Shape::Line if points.len() == 1 => {
+                    chart.draw_series(dots(5))?;
+                }
+                Shape::Line => {
+                    chart.draw_series(LineSeries::new(points.iter().copied(), stroke))?;
+                }
+                Shape::Cloud => {
+                    chart.draw_series(dots(3))?;
+                }
                 Shape::Bars(width, labels) => {
                     let half = width / 2.0;
-                    let bars =
-                        points.iter().map(|(x, y)| Rectangle::new([(x - half, 0.0), (x + half, *y)], colour.filled()));
+                    let bars = points.iter().map(|(x, y)| {
+                        Rectangle::new([(x - half, 0.0), (x + half, *y)], colour.filled())
+                    });
                     chart.draw_series(bars)?;
                     for (point, label) in points.iter().zip(labels) {
                         let (x, y) = chart.backend_coord(point);
@@ -153,7 +175,12 @@ impl Chart {
                 }
                 Shape::Dashes => {
                     for pair in points.chunks(2) {
-                        chart.draw_series(DashedLineSeries::new(pair.iter().copied(), 10, 7, stroke))?;
+                        chart.draw_series(DashedLineSeries::new(
+                            pair.iter().copied(),
+                            10,
+                            7,
+                            stroke,
+                        ))?;
                     }
                 }
                 Shape::Labelled(labels) => {
@@ -161,7 +188,9 @@ impl Chart {
                     let mut taken: Vec<(i32, i32)> = Vec::new();
                     for (point, label) in points.iter().zip(labels) {
                         let (x, y) = chart.backend_coord(point);
-                        let free = |(left, top): &(i32, i32)| (x - left).abs() > LABEL.0 || (y - top).abs() > LABEL.1;
+                        let free = |(left, top): &(i32, i32)| {
+                            (x - left).abs() > LABEL.0 || (y - top).abs() > LABEL.1
+                        };
                         if taken.iter().all(free) {
                             taken.push((x, y));
                             root.draw(&Text::new(label.as_str(), (x + 10, y - 4), left(17)))?;
@@ -177,15 +206,30 @@ impl Chart {
 
     fn head(&self, head: &Area<'_>) -> Result<(), Box<dyn Error>> {
         head.draw(&Text::new(self.title.as_str(), (20, 16), font(30)))?;
-        for (line, Series { name, colour, shape, .. }) in self.series.iter().enumerate() {
+        for (
+            line,
+            Series {
+                name,
+                colour,
+                shape,
+                ..
+            },
+        ) in self.series.iter().enumerate()
+        {
             let y = (TITLE + NAME * line as u32 + NAME / 2) as i32;
             match shape {
                 Shape::Line | Shape::Dots => {
-                    head.draw(&PathElement::new([(20, y), (60, y)], colour.stroke_width(3)))?;
+                    head.draw(&PathElement::new(
+                        [(20, y), (60, y)],
+                        colour.stroke_width(3),
+                    ))?;
                 }
                 Shape::Dashes => {
                     for x in [20, 36, 52] {
-                        head.draw(&PathElement::new([(x, y), (x + 9, y)], colour.stroke_width(3)))?;
+                        head.draw(&PathElement::new(
+                            [(x, y), (x + 9, y)],
+                            colour.stroke_width(3),
+                        ))?;
                     }
                 }
                 Shape::Bars(..) => {
@@ -203,13 +247,28 @@ impl Chart {
 
     fn range(&self, axis: &Axis, of: fn(&(f64, f64)) -> f64) -> Result<Range<f64>, &'static str> {
         let values = || self.series.iter().flat_map(|series| &series.points).map(of);
-        let (lowest, highest) = (values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max));
+        let (lowest, highest) = (
+            values().fold(f64::INFINITY, f64::min),
+            values().fold(f64::NEG_INFINITY, f64::max),
+        );
         if !(lowest.is_finite() && highest.is_finite()) {
             return Err("it has no point");
         }
-        let lowest = if axis.from_zero { lowest.min(0.0) } else { lowest };
-        let room = if highest > lowest { (highest - lowest) * 0.06 } else { highest.abs().max(1.0) * 0.1 };
-        let from = if lowest >= 0.0 { (lowest - room).max(0.0) } else { lowest - room };
+        let lowest = if axis.from_zero {
+            lowest.min(0.0)
+        } else {
+            lowest
+        };
+        let room = if highest > lowest {
+            (highest - lowest) * 0.06
+        } else {
+            highest.abs().max(1.0) * 0.1
+        };
+        let from = if lowest >= 0.0 {
+            (lowest - room).max(0.0)
+        } else {
+            lowest - room
+        };
         Ok(from..highest + room)
     }
 }
@@ -218,24 +277,39 @@ impl Axis {
     /// An axis of measurements.
     #[must_use]
     pub fn measures(name: &str) -> Self {
-        Axis { name: name.to_owned(), counts: false, from_zero: false }
+        Axis {
+            name: name.to_owned(),
+            counts: false,
+            from_zero: false,
+        }
     }
 
     /// An axis of whole numbers.
     #[must_use]
     pub fn counts(name: &str) -> Self {
-        Axis { name: name.to_owned(), counts: true, from_zero: false }
+        Axis {
+            name: name.to_owned(),
+            counts: true,
+            from_zero: false,
+        }
     }
 
     /// The same axis, from zero on.
     #[must_use]
     pub fn from_zero(self) -> Self {
-        Axis { from_zero: true, ..self }
+        Axis {
+            from_zero: true,
+            ..self
+        }
     }
 
     /// How many numbers are named, at most `most`.
     fn labels(&self, range: &Range<f64>, most: usize) -> usize {
-        if self.counts { most.min((range.end.floor() - range.start.ceil()).max(0.0) as usize + 1) } else { most }
+        if self.counts {
+            most.min((range.end.floor() - range.start.ceil()).max(0.0) as usize + 1)
+        } else {
+            most
+        }
     }
 }
 
@@ -243,7 +317,8 @@ impl Axis {
 #[must_use]
 pub fn on_any_ground(svg: &str) -> String {
     let hex = |colour: RGBColor| format!("\"#{:02X}{:02X}{:02X}\"", colour.0, colour.1, colour.2);
-    svg.replacen(&format!("fill={}", hex(WHITE)), "fill=\"none\"", 1).replace(&hex(INK), "\"currentColor\"")
+    svg.replacen(&format!("fill={}", hex(WHITE)), "fill=\"none\"", 1)
+        .replace(&hex(INK), "\"currentColor\"")
 }
 
 /// Without digits that say nothing.
@@ -265,12 +340,32 @@ mod tests {
     use super::*;
 
     fn chart(points: Vec<(f64, f64)>) -> Chart {
-        let series = |shape| Series { name: "curve".into(), colour: COLOURS[0], shape, points: points.clone() };
-        let labels = points.iter().map(|point| format!("n={}", point.0)).collect();
+        let series = |shape| Series {
+            name: "curve".into(),
+            colour: COLOURS[0],
+            shape,
+            points: points.clone(),
+        };
+        let labels = points
+            .iter()
+            .map(|point| format!("n={}", point.0))
+            .collect();
         let bars = Shape::Bars(0.8, vec!["bar".into()]);
-        let shapes = [bars, Shape::Dots, Shape::Line, Shape::Dashes, Shape::Labelled(labels), Shape::Cloud];
+        let shapes = [
+            bars,
+            Shape::Dots,
+            Shape::Line,
+            Shape::Dashes,
+            Shape::Labelled(labels),
+            Shape::Cloud,
+        ];
         let series = shapes.map(series).into();
-        Chart { title: "Time".into(), x: Axis::counts("nodes"), y: Axis::measures("time (ms)").from_zero(), series }
+        Chart {
+            title: "Time".into(),
+            x: Axis::counts("nodes"),
+            y: Axis::measures("time (ms)").from_zero(),
+            series,
+        }
     }
 
     #[test]
@@ -280,12 +375,16 @@ mod tests {
             assert!(svg.contains(text), "{text} is not in {svg}");
         }
         assert!(chart(vec![(3.0, 1.0)]).svg().is_ok(), "one point is enough");
-        assert!(chart(Vec::new()).svg().is_err() && chart(vec![(1.0, f64::INFINITY)]).svg().is_err());
+        assert!(
+            chart(Vec::new()).svg().is_err() && chart(vec![(1.0, f64::INFINITY)]).svg().is_err()
+        );
     }
 
     #[test]
     fn a_chart_for_any_page_has_no_ground_and_no_ink_of_its_own() {
         let svg = on_any_ground(&chart(vec![(3.0, 187.5), (13.0, 160.7)]).svg().unwrap());
-        assert!(svg.contains("currentColor") && !svg.contains("#282828") && !svg.contains("#FFFFFF"));
+        assert!(
+            svg.contains("currentColor") && !svg.contains("#282828") && !svg.contains("#FFFFFF")
+        );
     }
 }

@@ -2,7 +2,10 @@
 
 /// A document with a head. Cells with a comma, a quote or a line end are quoted; lines end in `\n`.
 #[must_use]
-pub fn document<Row: AsRef<[String]>>(heads: &[&str], rows: impl IntoIterator<Item = Row>) -> String {
+pub fn document<Row: AsRef<[String]>>(
+    heads: &[&str],
+    rows: impl IntoIterator<Item = Row>,
+) -> String {
     let mut text = heads.join(",");
     text.push('\n');
     for row in rows {
@@ -14,7 +17,11 @@ pub fn document<Row: AsRef<[String]>>(heads: &[&str], rows: impl IntoIterator<It
 }
 
 fn quoted(cell: &str) -> String {
-    if cell.contains([',', '"', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell.to_owned() }
+    if cell.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", cell.replace('"', "\"\""))
+    } else {
+        cell.to_owned()
+    }
 }
 
 #[cfg(test)]
@@ -24,6 +31,9 @@ mod tests {
     #[test]
     fn what_would_break_a_line_is_quoted() {
         let rows = [["1".to_owned(), "a,\"b\"".to_owned()]];
-        assert_eq!(document(&["n", "text"], rows), "n,text\n1,\"a,\"\"b\"\"\"\n");
+        assert_eq!(
+            document(&["n", "text"], rows),
+            "n,text\n1,\"a,\"\"b\"\"\"\n"
+        );
     }
 }

@@ -27,7 +27,8 @@ pub struct Document {
 }
 
 impl Document {
-    /// The document, with `schema`, `ok`, `params`, `rows` and `environment` as every experiment has them.
+    /// The document, with `schema`, `ok`, `params`, `rows` and `environment` as every experiment
+    /// has them.
     #[must_use]
     pub fn json(&self) -> Value {
         let mut document = json!({
@@ -52,8 +53,8 @@ impl Document {
     }
 }
 
-/// A measured number as it is written: to a thousandth, which is more than any measurement here means; `null` if it is
-/// no number.
+/// A measured number as it is written: to a thousandth, which is more than any measurement here
+/// means; `null` if it is no number.
 #[must_use]
 pub fn number(value: f64) -> Value {
     json!((value * 1000.0).round() / 1000.0)

@@ -24,28 +24,51 @@ impl Environment {
     #[must_use]
     pub fn here() -> Self {
         let processors = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let named = processors.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+        let named = processors
+            .lines()
+            .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
         Environment {
             os: std::env::consts::OS,
             arch: std::env::consts::ARCH,
-            cpu: named.map_or_else(|| std::env::consts::ARCH.to_owned(), |(_, name)| name.trim().to_owned()),
+            cpu: named.map_or_else(
+                || std::env::consts::ARCH.to_owned(),
+                |(_, name)| name.trim().to_owned(),
+            ),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             version: env!("CARGO_PKG_VERSION"),
-            profile: if cfg!(debug_assertions) { "debug" } else { "release" },
+            profile: if cfg!(debug_assertions) {
+                "debug"
+            } else {
+                "release"
+            },
         }
     }
 
     /// For people, in one line.
     #[must_use]
     pub fn line(&self) -> String {
-        let Environment { os, arch, cpu, cores, version, profile } = self;
+        let Environment {
+            os,
+            arch,
+            cpu,
+            cores,
+            version,
+            profile,
+        } = self;
         format!("Raftian {version} ({profile} build), {os} {arch}, {cores} cores of {cpu}")
     }
 
     /// For programs.
     #[must_use]
     pub fn json(&self) -> Value {
-        let Environment { os, arch, cpu, cores, version, profile } = self;
+        let Environment {
+            os,
+            arch,
+            cpu,
+            cores,
+            version,
+            profile,
+        } = self;
         json!({ "os": os, "arch": arch, "cpu": cpu, "cores": cores, "version": version, "profile": profile })
     }
 }

@@ -52,7 +52,11 @@ impl Page {
         for sentence in &self.about {
             let _ = writeln!(html, "<p>{}</p>", escaped(sentence));
         }
-        let _ = writeln!(html, "<p>To repeat it:</p>\n<pre>{}</pre>", escaped(&self.command));
+        let _ = writeln!(
+            html,
+            "<p>To repeat it:</p>\n<pre>{}</pre>",
+            escaped(&self.command)
+        );
         if !self.verdicts.is_empty() {
             html.push_str("<h2>Thresholds</h2>\n<ul>\n");
             for verdict in &self.verdicts {
@@ -62,21 +66,31 @@ impl Page {
         }
         for (name, svg) in &self.charts {
             let name = escaped(name);
-            let _ = writeln!(html, "<figure role=\"img\" aria-label=\"{name}\">\n{}</figure>", inlined(svg));
+            let _ = writeln!(
+                html,
+                "<figure role=\"img\" aria-label=\"{name}\">\n{}</figure>",
+                inlined(svg)
+            );
         }
         for (name, table) in &self.tables {
             let _ = writeln!(html, "<h2>{}</h2>\n{}", escaped(name), rows(table));
         }
         html.push_str("<h2>How it was measured</h2>\n<table class=\"facts\">\n");
         for (name, value) in &self.facts {
-            let _ = writeln!(html, "<tr><th>{}</th><td>{}</td></tr>", escaped(name), escaped(value));
+            let _ = writeln!(
+                html,
+                "<tr><th>{}</th><td>{}</td></tr>",
+                escaped(name),
+                escaped(value)
+            );
         }
         html.push_str("</table>\n</body>\n</html>\n");
         html
     }
 }
 
-/// Inside a page a chart needs no declaration of what SVG is, fits the width it is given, and takes its colours.
+/// Inside a page a chart needs no declaration of what SVG is, fits the width it is given, and takes
+/// its colours.
 fn inlined(svg: &str) -> String {
     let svg = svg.replace(" xmlns=\"http://www.w3.org/2000/svg\"", "");
     let begin = svg.find("<svg").unwrap_or_default();
@@ -86,11 +100,19 @@ fn inlined(svg: &str) -> String {
 fn rows(table: &Table) -> String {
     let mut html = String::from("<table>\n<tr>");
     for (name, unit) in &table.heads {
-        let _ = write!(html, "<th>{}<small>{}</small></th>", escaped(name), escaped(unit));
+        let _ = write!(
+            html,
+            "<th>{}<small>{}</small></th>",
+            escaped(name),
+            escaped(unit)
+        );
     }
     html.push_str("</tr>\n");
     for row in &table.rows {
-        let cells: String = row.iter().map(|cell| format!("<td>{}</td>", escaped(cell))).collect();
+        let cells: String = row
+            .iter()
+            .map(|cell| format!("<td>{}</td>", escaped(cell)))
+            .collect();
         let _ = writeln!(html, "<tr>{cells}</tr>");
     }
     html.push_str("</table>");
@@ -98,7 +120,10 @@ fn rows(table: &Table) -> String {
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
 }
 
 #[cfg(test)]
@@ -107,7 +132,8 @@ mod tests {
 
     #[test]
     fn a_page_asks_for_nothing_and_takes_no_text_for_markup() {
-        let svg = "<svg width=\"9\" height=\"9\" xmlns=\"http://www.w3.org/2000/svg\"></svg>".to_owned();
+        let svg =
+            "<svg width=\"9\" height=\"9\" xmlns=\"http://www.w3.org/2000/svg\"></svg>".to_owned();
         let mut table = Table::new(&[("nodes", "")]);
         table.row(vec!["3".into()]);
         let page = Page {
@@ -118,9 +144,13 @@ mod tests {
             ..Page::default()
         };
         let html = page.html();
-        assert!(html.contains("<title>a &lt; b</title>") && html.contains("&quot;7&quot; &amp; more"));
         assert!(
-            ["http:", "https:", "src=", "href=", "url(", "@import"].iter().all(|ask| !html.contains(ask)),
+            html.contains("<title>a &lt; b</title>") && html.contains("&quot;7&quot; &amp; more")
+        );
+        assert!(
+            ["http:", "https:", "src=", "href=", "url(", "@import"]
+                .iter()
+                .all(|ask| !html.contains(ask)),
             "{html}"
         );
     }

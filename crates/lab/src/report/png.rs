@@ -9,25 +9,43 @@ use resvg::usvg::{Options, Tree};
 /// Largest side of a picture in pixels: a larger one would be gigabytes.
 const LARGEST: f32 = 16_384.0;
 
-/// The SVG as PNG, `scale` pixels for each of its own. Letters are those that are compiled in, whatever family the SVG
-/// names.
+/// The SVG as PNG, `scale` pixels for each of its own. Letters are those that are compiled in,
+/// whatever family the SVG names.
 ///
 /// # Errors
 /// What the SVG has that cannot be drawn, in words.
 pub fn of(svg: &str, scale: f32) -> Result<Vec<u8>, String> {
     let mut fonts = Database::new();
     fonts.load_font_data(epaint_default_fonts::UBUNTU_LIGHT.to_vec());
-    let family = fonts.faces().next().and_then(|face| face.families.first()).map(|(name, _)| name.clone());
+    let family = fonts
+        .faces()
+        .next()
+        .and_then(|face| face.families.first())
+        .map(|(name, _)| name.clone());
     let family = family.ok_or("the font that is compiled in has no name")?;
     fonts.set_sans_serif_family(&family);
-    let options = Options { font_family: family, fontdb: Arc::new(fonts), ..Options::default() };
-    let tree = Tree::from_str(svg, &options).map_err(|error| format!("the chart is not readable as SVG: {error}"))?;
+    let options = Options {
+        font_family: family,
+        fontdb: Arc::new(fonts),
+        ..Options::default()
+    };
+    let tree = Tree::from_str(svg, &options)
+        .map_err(|error| format!("the chart is not readable as SVG: {error}"))?;
     let (width, height) = (tree.size().width() * scale, tree.size().height() * scale);
     let fits = width.max(height) <= LARGEST;
-    let pixels = fits.then(|| Pixmap::new(width.ceil() as u32, height.ceil() as u32)).flatten();
-    let mut pixels = pixels.ok_or_else(|| format!("a picture of {width} by {height} pixels cannot be made"))?;
-    resvg::render(&tree, Transform::from_scale(scale, scale), &mut pixels.as_mut());
-    pixels.encode_png().map_err(|error| format!("the picture cannot be encoded: {error}"))
+    let pixels = fits
+        .then(|| Pixmap::new(width.ceil() as u32, height.ceil() as u32))
+        .flatten();
+    let mut pixels =
+        pixels.ok_or_else(|| format!("a picture of {width} by {height} pixels cannot be made"))?;
+    resvg::render(
+        &tree,
+        Transform::from_scale(scale, scale),
+        &mut pixels.as_mut(),
+    );
+    pixels
+        .encode_png()
+        .map_err(|error| format!("the picture cannot be encoded: {error}"))
 }
 
 #[cfg(test)]
@@ -43,7 +61,12 @@ mod tests {
             )
         };
         let (some, none) = (of(&svg("Raft"), 2.0).unwrap(), of(&svg(""), 2.0).unwrap());
-        assert!(some.starts_with(b"\x89PNG") && some.len() > none.len(), "{} and {} bytes", some.len(), none.len());
+        assert!(
+            some.starts_with(b"\x89PNG") && some.len() > none.len(),
+            "{} and {} bytes",
+            some.len(),
+            none.len()
+        );
         assert!(of("<svg", 1.0).is_err() && of(&svg("a"), 1e6).is_err());
     }
 }

@@ -53,7 +53,14 @@ impl Progress {
             Mode::Auto if std::io::stderr().is_terminal() => Told::Bar(bar(name, total)),
             Mode::Auto => Told::Lines,
         };
-        Progress { name, total, began: Instant::now(), done: AtomicU64::new(0), size: AtomicU64::new(0), told }
+        Progress {
+            name,
+            total,
+            began: Instant::now(),
+            done: AtomicU64::new(0),
+            size: AtomicU64::new(0),
+            told,
+        }
     }
 
     /// One more part is done, of a cluster of `size` nodes.
@@ -68,7 +75,9 @@ impl Progress {
                 }
                 bar.inc(1);
             }
-            Told::Lines if tenth && self.began.elapsed() >= SOON => errln!("{}", self.line(done, size)),
+            Told::Lines if tenth && self.began.elapsed() >= SOON => {
+                errln!("{}", self.line(done, size))
+            }
             Told::Documents if tenth => errln!("{}", self.document(done, size)),
             Told::Lines | Told::Documents | Told::Nothing => {}
         }
@@ -82,7 +91,12 @@ impl Progress {
     }
 
     fn line(&self, done: u64, size: u64) -> String {
-        format!("{} {done}/{} n={size} {:.0} s left", self.name, self.total, self.seconds_left(done))
+        format!(
+            "{} {done}/{} n={size} {:.0} s left",
+            self.name,
+            self.total,
+            self.seconds_left(done)
+        )
     }
 
     fn document(&self, done: u64, size: u64) -> String {
@@ -93,13 +107,16 @@ impl Progress {
 
     /// If the rest takes as long for each part as what is done.
     fn seconds_left(&self, done: u64) -> f64 {
-        self.began.elapsed().as_secs_f64() * (self.total - done.min(self.total)) as f64 / done.max(1) as f64
+        self.began.elapsed().as_secs_f64() * (self.total - done.min(self.total)) as f64
+            / done.max(1) as f64
     }
 }
 
 fn bar(name: &'static str, total: u64) -> ProgressBar {
     let style = ProgressStyle::with_template("{prefix} ▕{bar:24}▏ {pos}/{len} {msg} {eta} left");
-    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("██ ");
+    let style = style
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("██ ");
     let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
     bar.with_style(style).with_prefix(name)
 }
@@ -112,7 +129,11 @@ mod tests {
     fn lines_and_documents_say_how_far_it_is() {
         let progress = Progress::new(Mode::Never, "elections", 60);
         assert!(progress.line(34, 113).starts_with("elections 34/60 n=113 "));
-        let document: serde_json::Value = serde_json::from_str(&progress.document(34, 113)).unwrap();
-        assert_eq!((&document["done"], &document["nodes"]), (&json!(34), &json!(113)));
+        let document: serde_json::Value =
+            serde_json::from_str(&progress.document(34, 113)).unwrap();
+        assert_eq!(
+            (&document["done"], &document["nodes"]),
+            (&json!(34), &json!(113))
+        );
     }
 }

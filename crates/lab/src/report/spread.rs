@@ -11,9 +11,9 @@ pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// What `run` gives for each number below `count`, in their order, whoever worked on them: `run` must depend on
-/// nothing but its number. Each of the `threads` (at least one) holds one run at a time; results are kept until all are
-/// there.
+/// What `run` gives for each number below `count`, in their order, whoever worked on them: `run`
+/// must depend on nothing but its number. Each of the `threads` (at least one) holds one run at a
+/// time; results are kept until all are there.
 pub fn spread<T: Send>(threads: usize, count: usize, run: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let next = AtomicUsize::new(0);
     let results = Mutex::new(Vec::with_capacity(count));
@@ -28,19 +28,27 @@ pub fn spread<T: Send>(threads: usize, count: usize, run: impl Fn(usize) -> T + 
                     }
                     mine.push((number, run(number)));
                 }
-                results.lock().unwrap_or_else(std::sync::PoisonError::into_inner).append(&mut mine);
+                results
+                    .lock()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner)
+                    .append(&mut mine);
             });
         }
     });
-    let mut results = results.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut results = results
+        .into_inner()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     results.sort_unstable_by_key(|(number, _)| *number);
     results.into_iter().map(|(_, result)| result).collect()
 }
 
-/// A seed of its own for each run of a study: from the study's seed and what tells the runs apart, in order.
+/// A seed of its own for each run of a study: from the study's seed and what tells the runs apart,
+/// in order.
 #[must_use]
 pub fn seed(study: u64, which: &[u64]) -> u64 {
-    which.iter().fold(mixed(study), |seed, part| mixed(seed ^ mixed(part.wrapping_add(0x9e37_79b9_7f4a_7c15))))
+    which.iter().fold(mixed(study), |seed, part| {
+        mixed(seed ^ mixed(part.wrapping_add(0x9e37_79b9_7f4a_7c15)))
+    })
 }
 
 #[cfg(test)]
@@ -58,8 +66,9 @@ mod tests {
 
     #[test]
     fn no_two_runs_of_a_study_share_a_seed() {
-        let seeds: std::collections::BTreeSet<_> =
-            (0..200).flat_map(|size| (0..200).map(move |rep| seed(7, &[size, rep]))).collect();
+        let seeds: std::collections::BTreeSet<_> = (0..200)
+            .flat_map(|size| (0..200).map(move |rep| seed(7, &[size, rep])))
+            .collect();
         assert_eq!(seeds.len(), 40_000);
     }
 }

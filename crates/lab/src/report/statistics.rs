@@ -47,8 +47,9 @@ pub struct Interval {
 
 /// Quantiles 0.975 of Student's distribution for 1 to 30 degrees of freedom.
 const STUDENT: [f64; 30] = [
-    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131, 2.120,
-    2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
+    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160,
+    2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056,
+    2.052, 2.048, 2.045, 2.042,
 ];
 
 impl Interval {
@@ -57,14 +58,25 @@ impl Interval {
     pub fn of(values: &[f64]) -> Option<Self> {
         let freedom = values.len().checked_sub(1).filter(|freedom| *freedom > 0)?;
         let mean = values.iter().sum::<f64>() / values.len() as f64;
-        let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / freedom as f64;
+        let variance = values
+            .iter()
+            .map(|value| (value - mean).powi(2))
+            .sum::<f64>()
+            / freedom as f64;
         // Beyond the table by its expansion in the degrees of freedom, right to three digits.
-        let student = STUDENT.get(freedom - 1).copied().unwrap_or(1.960 + 2.4 / freedom as f64);
-        Some(Interval { mean, off: student * (variance / values.len() as f64).sqrt() })
+        let student = STUDENT
+            .get(freedom - 1)
+            .copied()
+            .unwrap_or(1.960 + 2.4 / freedom as f64);
+        Some(Interval {
+            mean,
+            off: student * (variance / values.len() as f64).sqrt(),
+        })
     }
 }
 
-/// The smallest of `sorted` values, upwards, that at least `percent` of 100 do not exceed; `None` if there are none.
+/// The smallest of `sorted` values, upwards, that at least `percent` of 100 do not exceed; `None`
+/// if there are none.
 #[must_use]
 pub fn quantile(sorted: &[f64], percent: usize) -> Option<f64> {
     let place = (sorted.len() * percent.min(100)).div_ceil(100).max(1) - 1;
@@ -83,16 +95,27 @@ pub struct Growth {
 }
 
 impl Growth {
-    /// Of points of size and value; `None` with fewer than two sizes, or where a logarithm does not exist.
+    /// Of points of size and value; `None` with fewer than two sizes, or where a logarithm does not
+    /// exist.
     #[must_use]
     pub fn of(points: &[(f64, f64)]) -> Option<Self> {
-        if points.iter().any(|(size, value)| *size <= 0.0 || *value <= 0.0) {
+        if points
+            .iter()
+            .any(|(size, value)| *size <= 0.0 || *value <= 0.0)
+        {
             return None;
         }
-        let logarithms: Vec<_> = points.iter().map(|(size, value)| (size.ln(), value.ln())).collect();
+        let logarithms: Vec<_> = points
+            .iter()
+            .map(|(size, value)| (size.ln(), value.ln()))
+            .collect();
         let (exponent, _) = line(&logarithms)?;
         let (slope, intercept) = line(points)?;
-        Some(Growth { exponent, slope, intercept })
+        Some(Growth {
+            exponent,
+            slope,
+            intercept,
+        })
     }
 }
 
@@ -102,7 +125,11 @@ fn line(points: &[(f64, f64)]) -> Option<(f64, f64)> {
     let mean = |of: fn(&(f64, f64)) -> f64| points.iter().map(of).sum::<f64>() / count;
     let (x, y) = (mean(|point| point.0), mean(|point| point.1));
     let spread: f64 = points.iter().map(|point| (point.0 - x).powi(2)).sum();
-    let slope = points.iter().map(|point| (point.0 - x) * (point.1 - y)).sum::<f64>() / spread;
+    let slope = points
+        .iter()
+        .map(|point| (point.0 - x) * (point.1 - y))
+        .sum::<f64>()
+        / spread;
     slope.is_finite().then_some((slope, y - slope * x))
 }
 
@@ -113,7 +140,15 @@ mod tests {
     #[test]
     fn a_summary_of_one_to_a_hundred() {
         let summary = Summary::of((1..=100).rev().map(f64::from).collect()).unwrap();
-        assert_eq!(summary, Summary { mean: 50.5, median: 50.5, p95: 95.0, max: 100.0 });
+        assert_eq!(
+            summary,
+            Summary {
+                mean: 50.5,
+                median: 50.5,
+                p95: 95.0,
+                max: 100.0
+            }
+        );
         assert_eq!(Summary::of(Vec::new()), None);
         assert_eq!(Summary::of(vec![7.0]).unwrap().p95, 7.0);
     }
@@ -122,7 +157,10 @@ mod tests {
     fn an_interval_of_five_values_by_hand() {
         let Interval { mean, off } = Interval::of(&[1.0, 2.0, 3.0, 4.0, 5.0]).unwrap();
         // Deviation sqrt(2.5), of the mean sqrt(0.5), times 2.776.
-        assert!((mean - 3.0).abs() < 1e-12 && (off - 1.963).abs() < 1e-3, "{mean} {off}");
+        assert!(
+            (mean - 3.0).abs() < 1e-12 && (off - 1.963).abs() < 1e-3,
+            "{mean} {off}"
+        );
         assert_eq!(Interval::of(&[1.0]), None);
         let many: Vec<_> = (0..61).map(|place| f64::from(place % 2)).collect();
         // 2.000 for 60 degrees of freedom.
@@ -134,15 +172,22 @@ mod tests {
     fn a_quantile_is_one_of_the_values() {
         let values: Vec<_> = (1..=200).map(f64::from).collect();
         let of = |percent| quantile(&values, percent);
-        assert_eq!([of(0), of(50), of(99), of(100)], [Some(1.0), Some(100.0), Some(198.0), Some(200.0)]);
+        assert_eq!(
+            [of(0), of(50), of(99), of(100)],
+            [Some(1.0), Some(100.0), Some(198.0), Some(200.0)]
+        );
         assert_eq!((quantile(&[7.0], 99), quantile(&[], 50)), (Some(7.0), None));
     }
 
     #[test]
     fn growth_finds_powers_and_lines() {
-        let squares: Vec<_> = (1..10).map(|n| (f64::from(n), f64::from(3 * n * n))).collect();
+        let squares: Vec<_> = (1..10)
+            .map(|n| (f64::from(n), f64::from(3 * n * n)))
+            .collect();
         assert!((Growth::of(&squares).unwrap().exponent - 2.0).abs() < 1e-9);
-        let straight: Vec<_> = (1..10).map(|n| (f64::from(n), f64::from(2 * n + 5))).collect();
+        let straight: Vec<_> = (1..10)
+            .map(|n| (f64::from(n), f64::from(2 * n + 5)))
+            .collect();
         let growth = Growth::of(&straight).unwrap();
         assert!((growth.slope - 2.0).abs() < 1e-9 && (growth.intercept - 5.0).abs() < 1e-9);
         assert_eq!(Growth::of(&straight[..1]), None, "one size does not grow");

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 /// Widest line of a table, in columns: it fits half a screen.
 pub const WIDTH: usize = 100;
 
-/// Columns with a name and a unit each, and rows of text. Everything is aligned to the right, as numbers are.
+/// Columns with a name and a unit each, and rows of text. Everything is aligned to the right, as
+/// numbers are.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
     /// Name and unit of each column; the unit may be empty.
@@ -18,16 +19,24 @@ impl Table {
     /// A table without rows.
     #[must_use]
     pub fn new(heads: &[(&'static str, &'static str)]) -> Self {
-        Table { heads: heads.to_vec(), rows: Vec::new() }
+        Table {
+            heads: heads.to_vec(),
+            rows: Vec::new(),
+        }
     }
 
     /// Adds a row. It has as many texts as there are columns.
     pub fn row(&mut self, cells: Vec<String>) {
-        assert_eq!(cells.len(), self.heads.len(), "a row has a text for each column");
+        assert_eq!(
+            cells.len(),
+            self.heads.len(),
+            "a row has a text for each column"
+        );
         self.rows.push(cells);
     }
 
-    /// The table as lines, two spaces between its columns; one space if it would be wider than [`WIDTH`].
+    /// The table as lines, two spaces between its columns; one space if it would be wider than
+    /// [`WIDTH`].
     #[must_use]
     pub fn lines(&self) -> String {
         let letters = |text: &str| text.chars().count();
@@ -35,14 +44,21 @@ impl Table {
             .map(|column| {
                 let cells = self.rows.iter().map(|row| letters(&row[column]));
                 let (name, unit) = self.heads[column];
-                cells.chain([letters(name), letters(unit)]).max().unwrap_or_default()
+                cells
+                    .chain([letters(name), letters(unit)])
+                    .max()
+                    .unwrap_or_default()
             })
             .collect();
         let wide = widths.iter().sum::<usize>() + 2 * widths.len().saturating_sub(1) > WIDTH;
         let gap = if wide { " " } else { "  " };
         let mut text = String::new();
         let mut line = |cells: Vec<&str>| {
-            let cells: Vec<_> = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:>width$}")).collect();
+            let cells: Vec<_> = cells
+                .iter()
+                .zip(&widths)
+                .map(|(cell, width)| format!("{cell:>width$}"))
+                .collect();
             let _ = writeln!(text, "{}", cells.join(gap).trim_end());
         };
         line(self.heads.iter().map(|(name, _)| *name).collect());
@@ -65,6 +81,9 @@ mod tests {
         let mut table = Table::new(&[("nodes", ""), ("time", "ms")]);
         table.row(vec!["3".into(), "187.5".into()]);
         table.row(vec!["193".into(), "9.0".into()]);
-        assert_eq!(table.lines(), "nodes   time\n          ms\n    3  187.5\n  193    9.0\n");
+        assert_eq!(
+            table.lines(),
+            "nodes   time\n          ms\n    3  187.5\n  193    9.0\n"
+        );
     }
 }

@@ -37,20 +37,28 @@ impl FromStr for Threshold {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let help = || format!("`{text}` is not NAME<=NUMBER; the others are <, >, >= and ==");
-        let found = COMPARISONS.iter().find_map(|(sign, comparison)| Some((text.split_once(sign)?, *comparison)));
+        let found = COMPARISONS
+            .iter()
+            .find_map(|(sign, comparison)| Some((text.split_once(sign)?, *comparison)));
         let ((name, bound), comparison) = found.ok_or_else(help)?;
         let bound: f64 = bound.trim().parse().map_err(|_| help())?;
         if name.trim().is_empty() || !bound.is_finite() {
             return Err(help());
         }
-        Ok(Threshold { name: name.trim().to_owned(), comparison, bound })
+        Ok(Threshold {
+            name: name.trim().to_owned(),
+            comparison,
+            bound,
+        })
     }
 }
 
 impl fmt::Display for Threshold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sign =
-            COMPARISONS.iter().find(|(_, comparison)| *comparison == self.comparison).map_or("", |(sign, _)| sign);
+        let sign = COMPARISONS
+            .iter()
+            .find(|(_, comparison)| *comparison == self.comparison)
+            .map_or("", |(sign, _)| sign);
         write!(f, "{}{sign}{}", self.name, self.bound)
     }
 }
@@ -95,7 +103,12 @@ impl Verdict {
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verdict = if self.holds() { "holds" } else { "failed" };
-        write!(f, "{verdict}: asked {}, measured {}", self.threshold, (self.measured * 1000.0).round() / 1000.0)
+        write!(
+            f,
+            "{verdict}: asked {}, measured {}",
+            self.threshold,
+            (self.measured * 1000.0).round() / 1000.0
+        )
     }
 }
 
@@ -104,21 +117,32 @@ impl fmt::Display for Verdict {
 /// # Errors
 /// If there is one.
 pub fn check_names(thresholds: &[Threshold], known: &[&str]) -> Result<(), String> {
-    match thresholds.iter().find(|threshold| !known.contains(&threshold.name.as_str())) {
-        Some(Threshold { name, .. }) => {
-            Err(format!("--assert: `{name}` is not measured; there are {}", known.join(", ")))
-        }
+    match thresholds
+        .iter()
+        .find(|threshold| !known.contains(&threshold.name.as_str()))
+    {
+        Some(Threshold { name, .. }) => Err(format!(
+            "--assert: `{name}` is not measured; there are {}",
+            known.join(", ")
+        )),
         None => Ok(()),
     }
 }
 
-/// What came of each threshold. A quantity that is not among `quantities` counts as not a number, so nothing about it
-/// holds.
+/// What came of each threshold. A quantity that is not among `quantities` counts as not a number,
+/// so nothing about it holds.
 #[must_use]
 pub fn judge(thresholds: &[Threshold], quantities: &[(&str, f64)]) -> Vec<Verdict> {
-    let measured =
-        |name: &str| quantities.iter().find(|(known, _)| *known == name).map_or(f64::NAN, |(_, value)| *value);
-    let verdict = |threshold: &Threshold| Verdict { measured: measured(&threshold.name), threshold: threshold.clone() };
+    let measured = |name: &str| {
+        quantities
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map_or(f64::NAN, |(_, value)| *value)
+    };
+    let verdict = |threshold: &Threshold| Verdict {
+        measured: measured(&threshold.name),
+        threshold: threshold.clone(),
+    };
     thresholds.iter().map(verdict).collect()
 }
 
@@ -130,19 +154,34 @@ mod tests {
     fn every_comparison_is_read_and_means_what_it_says() {
         let holds = |text: &str, measured| text.parse::<Threshold>().unwrap().holds(measured);
         assert!(holds("a<=3", 3.0) && !holds("a<3", 3.0) && holds("a < 3.5", 3.0));
-        assert!(holds("a>=3", 3.0) && !holds("a>3", 3.0) && holds("a==3", 3.0) && !holds("a==3", 3.1));
+        assert!(
+            holds("a>=3", 3.0) && !holds("a>3", 3.0) && holds("a==3", 3.0) && !holds("a==3", 3.1)
+        );
         assert!(!holds("a<=3", f64::NAN) && !holds("a>=3", f64::NAN));
         for wrong in ["a", "a=3", "<=3", "a<=three", "a<=", "a<=NaN"] {
-            assert!(wrong.parse::<Threshold>().unwrap_err().contains("NAME<=NUMBER"), "{wrong}");
+            assert!(
+                wrong
+                    .parse::<Threshold>()
+                    .unwrap_err()
+                    .contains("NAME<=NUMBER"),
+                "{wrong}"
+            );
         }
     }
 
     #[test]
     fn an_unknown_name_is_told_with_those_that_are_known() {
         let threshold = ["speed<=3".parse().unwrap()];
-        assert!(check_names(&threshold, &["time"]).unwrap_err().contains("there are time"));
+        assert!(
+            check_names(&threshold, &["time"])
+                .unwrap_err()
+                .contains("there are time")
+        );
         assert_eq!(check_names(&threshold, &["speed"]), Ok(()));
         assert!(!judge(&threshold, &[("speed", 4.0)])[0].holds());
-        assert_eq!(judge(&threshold, &[("speed", 4.0)])[0].to_string(), "failed: asked speed<=3, measured 4");
+        assert_eq!(
+            judge(&threshold, &[("speed", 4.0)])[0].to_string(),
+            "failed: asked speed<=3, measured 4"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! What was measured, drawn: frames over time in the seed's colours, frame times, and orders beside frames.
+//! What was measured, drawn: frames over time in the seed's colours, frame times, and orders beside
+//! frames.
 
 use plotters::style::RGBColor;
 
@@ -20,7 +21,10 @@ pub fn all(study: &Study, rows: &[Row]) -> Vec<(String, Chart)> {
         charts.push(("fps-over-time".to_owned(), over_time));
     }
     for dots in &study.dots {
-        let uncapped: Vec<_> = rows.iter().filter(|row| row.cell.dots == *dots && row.cell.cap.0.is_none()).collect();
+        let uncapped: Vec<_> = rows
+            .iter()
+            .filter(|row| row.cell.dots == *dots && row.cell.cap.0.is_none())
+            .collect();
         if !uncapped.is_empty() {
             charts.push((format!("frame-times-{dots}"), frame_times(*dots, &uncapped)));
         }
@@ -36,8 +40,13 @@ pub fn all(study: &Study, rows: &[Row]) -> Vec<(String, Chart)> {
 fn frames_over_time(rows: &[Row]) -> Chart {
     let mut series = Vec::new();
     for log in LOGS {
-        let Some(row) = rows.iter().find(|row| row.published() == Some(log)) else { continue };
-        let points = (1..).zip(row.fps()).map(|(second, fps)| (f64::from(second), fps)).collect();
+        let Some(row) = rows.iter().find(|row| row.published() == Some(log)) else {
+            continue;
+        };
+        let points = (1..)
+            .zip(row.fps())
+            .map(|(second, fps)| (f64::from(second), fps))
+            .collect();
         let (red, green, blue) = log.colour;
         let server = match log.server {
             Server::None => "no node",
@@ -46,14 +55,27 @@ fn frames_over_time(rows: &[Row]) -> Chart {
             Server::Process => "node in a process",
         };
         series.push(Series {
-            name: format!("{} dots, {server}: mean {:.1} (the seed's: {:.1})", log.dots, row.fps_mean(), log.fps),
+            name: format!(
+                "{} dots, {server}: mean {:.1} (the seed's: {:.1})",
+                log.dots,
+                row.fps_mean(),
+                log.fps
+            ),
             colour: RGBColor(red, green, blue),
             shape: Shape::Line,
             points,
         });
     }
-    let (x, y) = (Axis::counts("Elapsed Seconds"), Axis::measures("FPS").from_zero());
-    Chart { title: "FPS Over Time".to_owned(), x, y, series }
+    let (x, y) = (
+        Axis::counts("Elapsed Seconds"),
+        Axis::measures("FPS").from_zero(),
+    );
+    Chart {
+        title: "FPS Over Time".to_owned(),
+        x,
+        y,
+        series,
+    }
 }
 
 /// Frame times of one number of dots, as bars: the longest below the shorter.
@@ -63,19 +85,52 @@ fn frame_times(dots: u32, rows: &[&Row]) -> Chart {
         server => format!("{}, {}", server.name(), row.cell.heartbeat),
     };
     let bars = |name: &str, colour, labels, of: &dyn Fn(&Row) -> f64| {
-        let points = (1..).zip(rows).map(|(place, row)| (f64::from(place), of(row))).collect();
-        Series { name: name.to_owned(), colour, shape: Shape::Bars(BAR, labels), points }
+        let points = (1..)
+            .zip(rows)
+            .map(|(place, row)| (f64::from(place), of(row)))
+            .collect();
+        Series {
+            name: name.to_owned(),
+            colour,
+            shape: Shape::Bars(BAR, labels),
+            points,
+        }
     };
     let labels = rows.iter().map(|row| label(row)).collect();
     let mut series = vec![
-        bars("99 of 100 frames took no longer", COLOURS[5], labels, &|row| row.frames(|frames| frames.p99)),
-        bars("half of all frames took no longer", COLOURS[0], Vec::new(), &|row| row.frames(|frames| frames.p50)),
+        bars(
+            "99 of 100 frames took no longer",
+            COLOURS[5],
+            labels,
+            &|row| row.frames(|frames| frames.p99),
+        ),
+        bars(
+            "half of all frames took no longer",
+            COLOURS[0],
+            Vec::new(),
+            &|row| row.frames(|frames| frames.p50),
+        ),
     ];
-    let means: Vec<_> =
-        (1..).zip(rows).map(|(place, row)| (f64::from(place), row.frames(|frames| frames.mean))).collect();
-    series.push(Series { name: "mean".to_owned(), colour: COLOURS[1], shape: Shape::Cloud, points: means });
-    let (x, y) = (Axis::counts("where the node is, and its heartbeat"), Axis::measures("frame time (ms)").from_zero());
-    Chart { title: format!("Frame times beside {dots} dots, uncapped"), x, y, series }
+    let means: Vec<_> = (1..)
+        .zip(rows)
+        .map(|(place, row)| (f64::from(place), row.frames(|frames| frames.mean)))
+        .collect();
+    series.push(Series {
+        name: "mean".to_owned(),
+        colour: COLOURS[1],
+        shape: Shape::Cloud,
+        points: means,
+    });
+    let (x, y) = (
+        Axis::counts("where the node is, and its heartbeat"),
+        Axis::measures("frame time (ms)").from_zero(),
+    );
+    Chart {
+        title: format!("Frame times beside {dots} dots, uncapped"),
+        x,
+        y,
+        series,
+    }
 }
 
 /// How long orders take against the frames a second that there were.
@@ -83,27 +138,62 @@ fn orders(rows: &[Row]) -> Chart {
     let mut series = Vec::new();
     for (place, server) in [Server::Schedule, Server::Thread].into_iter().enumerate() {
         let mine = rows.iter().filter(|row| row.cell.server == server);
-        let points: Vec<_> = mine.filter_map(|row| Some((row.fps_mean(), row.commit_ms(50)?))).collect();
+        let points: Vec<_> = mine
+            .filter_map(|row| Some((row.fps_mean(), row.commit_ms(50)?)))
+            .collect();
         if !points.is_empty() {
             let name = format!("node in {}, median", server.place());
-            series.push(Series { name, colour: COLOURS[place], shape: Shape::Cloud, points });
+            series.push(Series {
+                name,
+                colour: COLOURS[place],
+                shape: Shape::Cloud,
+                points,
+            });
         }
     }
-    let rates = || rows.iter().filter(|row| row.commit_ms(50).is_some()).map(Row::fps_mean);
-    let (least, most) = (rates().fold(f64::INFINITY, f64::min), rates().fold(0.0, f64::max));
+    let rates = || {
+        rows.iter()
+            .filter(|row| row.commit_ms(50).is_some())
+            .map(Row::fps_mean)
+    };
+    let (least, most) = (
+        rates().fold(f64::INFINITY, f64::min),
+        rates().fold(0.0, f64::max),
+    );
     if most > least {
         let at = |step: u32| least * (most / least).powf(f64::from(step) / 20.0);
-        let points = (0..20).flat_map(|step| [at(step), at(step + 1)]).map(|fps| (fps, 1e3 / fps)).collect();
+        let points = (0..20)
+            .flat_map(|step| [at(step), at(step + 1)])
+            .map(|fps| (fps, 1e3 / fps))
+            .collect();
         let name = "one frame".to_owned();
-        series.push(Series { name, colour: COLOURS[4], shape: Shape::Dashes, points });
+        series.push(Series {
+            name,
+            colour: COLOURS[4],
+            shape: Shape::Dashes,
+            points,
+        });
     }
-    let (x, y) = (Axis::measures("frames a second").from_zero(), Axis::measures("time (ms)").from_zero());
+    let (x, y) = (
+        Axis::measures("frames a second").from_zero(),
+        Axis::measures("time (ms)").from_zero(),
+    );
     let title = "From proposing an order to the frame that shows it".to_owned();
-    let beats: Vec<_> =
-        rows.iter().filter(|row| row.cell.server != Server::None).map(|row| row.cell.heartbeat).collect();
+    let beats: Vec<_> = rows
+        .iter()
+        .filter(|row| row.cell.server != Server::None)
+        .map(|row| row.cell.heartbeat)
+        .collect();
     let title = match beats.first() {
-        Some(beat) if beats.iter().all(|other| other == beat) => format!("{title}, heartbeat {} ms", ms(beat.0)),
+        Some(beat) if beats.iter().all(|other| other == beat) => {
+            format!("{title}, heartbeat {} ms", ms(beat.0))
+        }
         _ => title,
     };
-    Chart { title, x, y, series }
+    Chart {
+        title,
+        x,
+        y,
+        series,
+    }
 }

@@ -1,9 +1,10 @@
 //! What a Raft node costs the frames of a game, and what the frames cost the node.
 //!
-//! The first seed of this game let 100 and 1,000 dots walk through a window and counted frames: alone, beside a server
-//! in a thread, and beside one in a process. Here the window is Bevy's and the server is one of five real nodes, each
-//! with its disk, over QUIC on the loopback interface: it leads, so the heartbeats are its own. The other four are
-//! processes, since they would be other players' machines.
+//! The first seed of this game let 100 and 1,000 dots walk through a window and counted frames:
+//! alone, beside a server in a thread, and beside one in a process. Here the window is Bevy's and
+//! the server is one of five real nodes, each with its disk, over QUIC on the loopback interface:
+//! it leads, so the heartbeats are its own. The other four are processes, since they would be other
+//! players' machines.
 //!
 //! ```
 //! use raftian_lab::responsiveness::Study;
@@ -15,27 +16,31 @@
 //! ```
 //!
 //! # What is measured
-//! A *frame time* is the time from the start of one frame to the start of the next, after [`WARM_UP`] and once the node
-//! leads. The *cost* of a node is the mean frame time with it less the mean without one, at the same number of dots; it
-//! is measured in rounds, each of which runs every cell once, so that what the machine does meanwhile meets all of them.
-//! Its interval holds the true cost in 95 of 100 studies (Student's t over the rounds' differences). *Commit* is the
-//! time from the frame that proposed an order to the frame that saw it applied, in the window's own process. *Led* is
-//! the share of the measured time in which the node led.
+//! A *frame time* is the time from the start of one frame to the start of the next, after
+//! [`WARM_UP`] and once the node leads. The *cost* of a node is the mean frame time with it less
+//! the mean without one, at the same number of dots; it is measured in rounds, each of which runs
+//! every cell once, so that what the machine does meanwhile meets all of them. Its interval holds
+//! the true cost in 95 of 100 studies (Student's t over the rounds' differences). *Commit* is the
+//! time from the frame that proposed an order to the frame that saw it applied, in the window's own
+//! process. *Led* is the share of the measured time in which the node led.
 //!
 //! # Decisions
-//! **Heartbeats of 3 ms and of 300 ms.** Decision: both, by default. Why: the seed's report says 300 ms, its code passed
-//! 0.003 to a timer that takes seconds, and its nodes printed heartbeats about 4 ms apart; so 3 ms is what it measured
-//! and 300 ms what it meant. Would change if: the study were about other clusters.
+//! **Heartbeats of 3 ms and of 300 ms.** Decision: both, by default. Why: the seed's report says
+//! 300 ms, its code passed 0.003 to a timer that takes seconds, and its nodes printed heartbeats
+//! about 4 ms apart; so 3 ms is what it measured and 300 ms what it meant. Would change if: the
+//! study were about other clusters.
 //!
-//! **The election timeout follows the heartbeat.** Decision: 150 to 300 ms as in the paper, but at least three to six
-//! heartbeats. Why: with a heartbeat of 300 ms nobody could lead otherwise. Would change if: heartbeats were adaptive.
+//! **The election timeout follows the heartbeat.** Decision: 150 to 300 ms as in the paper, but at
+//! least three to six heartbeats. Why: with a heartbeat of 300 ms nobody could lead otherwise.
+//! Would change if: heartbeats were adaptive.
 //!
-//! **As many dots as are asked for.** Decision: `--dots 100` draws 100. Why: the seed's loop drew one less than its
-//! names say, which changes nothing one could measure. Would change if: it did.
+//! **As many dots as are asked for.** Decision: `--dots 100` draws 100. Why: the seed's loop drew
+//! one less than its names say, which changes nothing one could measure. Would change if: it did.
 //!
-//! **Orders beside the frames.** Decision: by default two orders a second are proposed in the window. Why: the seed's
-//! servers had none, but whether Raft works beside a game's loop is seen best by how long an order takes. `--orders 0`
-//! leaves them out. Would change if: their two writes a second were seen in the frames.
+//! **Orders beside the frames.** Decision: by default two orders a second are proposed in the
+//! window. Why: the seed's servers had none, but whether Raft works beside a game's loop is seen
+//! best by how long an order takes. `--orders 0` leaves them out. Would change if: their two writes
+//! a second were seen in the frames.
 
 pub mod charts;
 pub mod published;
@@ -124,7 +129,12 @@ impl Default for Study {
     fn default() -> Self {
         Study {
             dots: vec![100, 1_000],
-            servers: vec![Server::None, Server::Schedule, Server::Thread, Server::Process],
+            servers: vec![
+                Server::None,
+                Server::Schedule,
+                Server::Thread,
+                Server::Process,
+            ],
             heartbeats: List([3, 300].map(|ms| Time(Duration::from_millis(ms))).into()),
             caps: vec![Cap(None)],
             seconds: 5,
@@ -152,10 +162,17 @@ impl FromStr for Cap {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let capped = || text.parse().ok().filter(|fps| (1..=1_000).contains(fps)).map(|fps| Cap(Some(fps)));
+        let capped = || {
+            text.parse()
+                .ok()
+                .filter(|fps| (1..=1_000).contains(fps))
+                .map(|fps| Cap(Some(fps)))
+        };
         match text {
             "uncapped" => Ok(Cap(None)),
-            _ => capped().ok_or_else(|| format!("`{text}` is neither `uncapped` nor 1 to 1000 frames a second")),
+            _ => capped().ok_or_else(|| {
+                format!("`{text}` is neither `uncapped` nor 1 to 1000 frames a second")
+            }),
         }
     }
 }
@@ -175,7 +192,13 @@ impl Cell {
     pub fn timing(&self) -> Timing {
         let usual = Timing::default();
         let heartbeat = self.heartbeat.0;
-        Timing { election: (usual.election.0.max(heartbeat * 3), usual.election.1.max(heartbeat * 6)), heartbeat }
+        Timing {
+            election: (
+                usual.election.0.max(heartbeat * 3),
+                usual.election.1.max(heartbeat * 6),
+            ),
+            heartbeat,
+        }
     }
 
     /// Name of its log: those of the seed for what the seed had.
@@ -187,8 +210,16 @@ impl Cell {
             Server::Thread => "threading",
             Server::Process => "multiprocess",
         };
-        let heartbeat = if self.server == Server::None { String::new() } else { format!("_{}", self.heartbeat) };
-        let cap = self.cap.0.map(|fps| format!("_{fps}fps")).unwrap_or_default();
+        let heartbeat = if self.server == Server::None {
+            String::new()
+        } else {
+            format!("_{}", self.heartbeat)
+        };
+        let cap = self
+            .cap
+            .0
+            .map(|fps| format!("_{fps}fps"))
+            .unwrap_or_default();
         format!("{server}_{}{heartbeat}{cap}.log", self.dots)
     }
 }
@@ -210,11 +241,25 @@ impl Study {
         within("--seconds", self.seconds, LONGEST)?;
         within("--rounds", self.rounds, MOST_ROUNDS)?;
         if !(0.0..=100.0).contains(&self.orders) {
-            return Err(format!("--orders: {} a second cannot be; give 0 to 100", self.orders));
+            return Err(format!(
+                "--orders: {} a second cannot be; give 0 to 100",
+                self.orders
+            ));
         }
-        let odd = self.heartbeats.0.iter().find(|beat| beat.0.subsec_nanos() % 1_000_000 != 0 || beat.0.is_zero());
-        match odd.or(self.heartbeats.0.iter().find(|beat| beat.0 > Duration::from_secs(10))) {
-            Some(beat) => Err(format!("--heartbeat: {beat} cannot be; give whole milliseconds, from 1ms to 10s")),
+        let odd = self
+            .heartbeats
+            .0
+            .iter()
+            .find(|beat| beat.0.subsec_nanos() % 1_000_000 != 0 || beat.0.is_zero());
+        match odd.or(self
+            .heartbeats
+            .0
+            .iter()
+            .find(|beat| beat.0 > Duration::from_secs(10)))
+        {
+            Some(beat) => Err(format!(
+                "--heartbeat: {beat} cannot be; give whole milliseconds, from 1ms to 10s"
+            )),
             None => Ok(()),
         }
     }
@@ -227,9 +272,17 @@ impl Study {
             for dots in &self.dots {
                 for server in &self.servers {
                     let none = [Time::default()];
-                    let heartbeats: &[Time] = if *server == Server::None { &none } else { &self.heartbeats.0 };
-                    let cell =
-                        |heartbeat: &Time| Cell { dots: *dots, server: *server, heartbeat: *heartbeat, cap: *cap };
+                    let heartbeats: &[Time] = if *server == Server::None {
+                        &none
+                    } else {
+                        &self.heartbeats.0
+                    };
+                    let cell = |heartbeat: &Time| Cell {
+                        dots: *dots,
+                        server: *server,
+                        heartbeat: *heartbeat,
+                        cap: *cap,
+                    };
                     cells.extend(heartbeats.iter().map(cell));
                 }
             }
@@ -240,7 +293,16 @@ impl Study {
     /// Everything that decides what is asked of window and nodes, for programs.
     #[must_use]
     pub fn json(&self) -> Value {
-        let Study { dots, servers, heartbeats, caps, seconds, rounds, orders, seed } = self;
+        let Study {
+            dots,
+            servers,
+            heartbeats,
+            caps,
+            seconds,
+            rounds,
+            orders,
+            seed,
+        } = self;
         json!({
             "dots": dots, "servers": servers.iter().map(|server| server.name()).collect::<Vec<_>>(),
             "heartbeat_ms": heartbeats.0.iter().map(|beat| beat.0.as_secs_f64() * 1e3).collect::<Vec<_>>(),
@@ -252,13 +314,27 @@ impl Study {
     /// The options that say the same on a command line.
     #[must_use]
     pub fn options(&self) -> String {
-        let Study { dots, servers, heartbeats, caps, seconds, rounds, orders, seed } = self;
+        let Study {
+            dots,
+            servers,
+            heartbeats,
+            caps,
+            seconds,
+            rounds,
+            orders,
+            seed,
+        } = self;
         let list = |words: Vec<String>| words.join(",");
         format!(
             "--dots {} --server {} --heartbeat {heartbeats} --fps {} --seconds {seconds} --rounds {rounds} \
              --orders {orders} --seed {seed}",
             list(dots.iter().map(u32::to_string).collect()),
-            list(servers.iter().map(|server| server.name().to_owned()).collect()),
+            list(
+                servers
+                    .iter()
+                    .map(|server| server.name().to_owned())
+                    .collect()
+            ),
             list(caps.iter().map(Cap::to_string).collect()),
         )
     }

@@ -1,7 +1,8 @@
 //! What the seed of this game measured, for comparison.
 //!
-//! Source: the six logs of the repository `Raftian` (February 2025), 300 samples of one second each, Pygame on Ubuntu
-//! 24.04.1 with Python 3.12.3, an Intel i7-13620H and an RTX 4050; means computed from the logs. Its heartbeat was 3 ms.
+//! Source: the six logs of the repository `Raftian` (February 2025), 300 samples of one second
+//! each, Pygame on Ubuntu 24.04.1 with Python 3.12.3, an Intel i7-13620H and an RTX 4050; means
+//! computed from the logs. Its heartbeat was 3 ms.
 
 use super::{Cell, Server};
 use std::time::Duration;
@@ -20,7 +21,12 @@ pub struct Published {
 }
 
 const fn log(dots: u32, server: Server, fps: f64, colour: (u8, u8, u8)) -> Published {
-    Published { dots, server, fps, colour }
+    Published {
+        dots,
+        server,
+        fps,
+        colour,
+    }
 }
 
 /// The seed's logs, in the order of its chart.
@@ -40,6 +46,7 @@ pub const HEARTBEAT: Duration = Duration::from_millis(3);
 #[must_use]
 pub fn of(cell: &Cell) -> Option<Published> {
     let same = |log: &&Published| log.dots == cell.dots && log.server == cell.server;
-    let as_it_ran = cell.cap.0.is_none() && (cell.server == Server::None || cell.heartbeat.0 == HEARTBEAT);
+    let as_it_ran =
+        cell.cap.0.is_none() && (cell.server == Server::None || cell.heartbeat.0 == HEARTBEAT);
     LOGS.iter().find(same).filter(|_| as_it_ran).copied()
 }

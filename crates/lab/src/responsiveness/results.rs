@@ -1,4 +1,5 @@
-//! A study's rows as a table, as documents, as logs in the seed's format, and as quantities that can be asked about.
+//! A study's rows as a table, as documents, as logs in the seed's format, and as quantities that
+//! can be asked about.
 
 use std::fmt::Write as _;
 
@@ -11,15 +12,22 @@ use crate::report::document::number;
 use crate::report::statistics::{Interval, Summary, ms, quantile};
 use crate::report::table::Table;
 
-/// Name of the document's shape. Each row has `dots`, `server`, `heartbeat_ms` and `fps_cap` (`null` without one),
-/// `rounds`, `frames`, `fps_mean` and `fps_sd` over all seconds, `published_fps`, the frame times `frame_mean_ms`,
-/// `frame_p50_ms`, `frame_p95_ms`, `frame_p99_ms` (medians of the rounds') and `frame_max_ms`, `cost_ms` and
-/// `cost_off_ms` (mean and 95 % interval), `commit_p50_ms`, `commit_p95_ms`, `orders`, `unseen`, `led` (0 to 1), `terms`
-/// and `messages_per_s`. What was not measured is `null`. `adapter` says what drew.
+/// Name of the document's shape. Each row has `dots`, `server`, `heartbeat_ms` and `fps_cap`
+/// (`null` without one), `rounds`, `frames`, `fps_mean` and `fps_sd` over all seconds,
+/// `published_fps`, the frame times `frame_mean_ms`, `frame_p50_ms`, `frame_p95_ms`, `frame_p99_ms`
+/// (medians of the rounds') and `frame_max_ms`, `cost_ms` and `cost_off_ms` (mean and 95 %
+/// interval), `commit_p50_ms`, `commit_p95_ms`, `orders`, `unseen`, `led` (0 to 1), `terms` and
+/// `messages_per_s`. What was not measured is `null`. `adapter` says what drew.
 pub const SCHEMA: &str = "raftian.lab.responsiveness/1";
 
 /// What can be asked about with `--assert`: the worst row's.
-pub const QUANTITIES: [&str; 5] = ["min_fps", "max_frame_p99_ms", "max_thread_cost_ms", "unseen", "min_led"];
+pub const QUANTITIES: [&str; 5] = [
+    "min_fps",
+    "max_frame_p99_ms",
+    "max_thread_cost_ms",
+    "unseen",
+    "min_led",
+];
 
 /// What was measured of one cell in all rounds.
 #[derive(Clone, PartialEq, Debug)]
@@ -28,25 +36,42 @@ pub struct Row {
     pub cell: Cell,
     /// One for each round.
     pub rounds: Vec<Seen>,
-    /// What its node costs each frame, in milliseconds; `None` without a cap-free cell to compare with or with one
-    /// round.
+    /// What its node costs each frame, in milliseconds; `None` without a cap-free cell to compare
+    /// with or with one round.
     pub cost_ms: Option<Interval>,
 }
 
 /// Rows of all cells, each with its rounds in their order.
 #[must_use]
 pub fn rows(cells: &[Cell], seen: Vec<Vec<Seen>>) -> Vec<Row> {
-    let mut rows: Vec<_> =
-        cells.iter().zip(seen).map(|(cell, rounds)| Row { cell: *cell, rounds, cost_ms: None }).collect();
-    let means = |row: &Row| -> Vec<f64> { row.rounds.iter().map(|seen| seen.frame_ms.mean).collect() };
+    let mut rows: Vec<_> = cells
+        .iter()
+        .zip(seen)
+        .map(|(cell, rounds)| Row {
+            cell: *cell,
+            rounds,
+            cost_ms: None,
+        })
+        .collect();
+    let means =
+        |row: &Row| -> Vec<f64> { row.rounds.iter().map(|seen| seen.frame_ms.mean).collect() };
     let alone: Vec<_> = rows
         .iter()
         .filter(|row| row.cell.server == Server::None && row.cell.cap == Cap(None))
         .map(|row| (row.cell.dots, means(row)))
         .collect();
-    for row in rows.iter_mut().filter(|row| row.cell.server != Server::None && row.cell.cap == Cap(None)) {
-        let Some((_, alone)) = alone.iter().find(|(dots, _)| *dots == row.cell.dots) else { continue };
-        let more: Vec<_> = means(row).iter().zip(alone).map(|(with, without)| with - without).collect();
+    for row in rows
+        .iter_mut()
+        .filter(|row| row.cell.server != Server::None && row.cell.cap == Cap(None))
+    {
+        let Some((_, alone)) = alone.iter().find(|(dots, _)| *dots == row.cell.dots) else {
+            continue;
+        };
+        let more: Vec<_> = means(row)
+            .iter()
+            .zip(alone)
+            .map(|(with, without)| with - without)
+            .collect();
         row.cost_ms = Interval::of(&more);
     }
     rows
@@ -56,7 +81,11 @@ impl Row {
     /// Frames a second in each second of all rounds.
     #[must_use]
     pub fn fps(&self) -> Vec<f64> {
-        self.rounds.iter().flat_map(|seen| &seen.log).map(|(_, fps)| f64::from(*fps)).collect()
+        self.rounds
+            .iter()
+            .flat_map(|seen| &seen.log)
+            .map(|(_, fps)| f64::from(*fps))
+            .collect()
     }
 
     /// Mean frames a second; not a number if nothing was measured.
@@ -85,13 +114,20 @@ impl Row {
     }
 
     fn longest_ms(&self) -> f64 {
-        self.rounds.iter().map(|seen| seen.frame_ms.max).fold(f64::NAN, f64::max)
+        self.rounds
+            .iter()
+            .map(|seen| seen.frame_ms.max)
+            .fold(f64::NAN, f64::max)
     }
 
     /// The time that `percent` of all orders did not exceed, in milliseconds.
     #[must_use]
     pub fn commit_ms(&self, percent: usize) -> Option<f64> {
-        let mut times: Vec<_> = self.rounds.iter().flat_map(|seen| seen.commits_ms.iter().copied()).collect();
+        let mut times: Vec<_> = self
+            .rounds
+            .iter()
+            .flat_map(|seen| seen.commits_ms.iter().copied())
+            .collect();
         times.sort_by(f64::total_cmp);
         quantile(&times, percent)
     }
@@ -106,23 +142,44 @@ impl Row {
 
     /// Mean over the rounds of what the node did.
     fn node(&self, of: fn(&NodeSeen) -> f64) -> Option<f64> {
-        let nodes: Vec<_> = self.rounds.iter().filter_map(|seen| seen.node.as_ref()).map(of).collect();
+        let nodes: Vec<_> = self
+            .rounds
+            .iter()
+            .filter_map(|seen| seen.node.as_ref())
+            .map(of)
+            .collect();
         Summary::of(nodes).map(|summary| summary.mean)
     }
 
     /// For headings and lines.
     #[must_use]
     pub fn name(&self) -> String {
-        let Cell { dots, server, heartbeat, cap } = self.cell;
-        let cap = cap.0.map(|fps| format!(", at most {fps} frames/s")).unwrap_or_default();
+        let Cell {
+            dots,
+            server,
+            heartbeat,
+            cap,
+        } = self.cell;
+        let cap = cap
+            .0
+            .map(|fps| format!(", at most {fps} frames/s"))
+            .unwrap_or_default();
         match server {
             Server::None => format!("{dots} dots, no node{cap}"),
-            _ => format!("{dots} dots, node in {}, heartbeat {heartbeat}{cap}", server.place()),
+            _ => format!(
+                "{dots} dots, node in {}, heartbeat {heartbeat}{cap}",
+                server.place()
+            ),
         }
     }
 
     fn cells(&self) -> Vec<String> {
-        let Cell { dots, server, heartbeat, cap } = self.cell;
+        let Cell {
+            dots,
+            server,
+            heartbeat,
+            cap,
+        } = self.cell;
         let dash = || "-".to_owned();
         let tell = |value: f64| match value {
             _ if !value.is_finite() => "-".to_owned(),
@@ -130,25 +187,55 @@ impl Row {
             _ if value.abs() < 99.95 => format!("{value:.2}"),
             _ => format!("{value:.0}"),
         };
-        let beat = if server == Server::None { dash() } else { ms(heartbeat.0).to_string() };
-        let mut cells = vec![dots.to_string(), server.name().to_owned(), beat, cap.to_string()];
+        let beat = if server == Server::None {
+            dash()
+        } else {
+            ms(heartbeat.0).to_string()
+        };
+        let mut cells = vec![
+            dots.to_string(),
+            server.name().to_owned(),
+            beat,
+            cap.to_string(),
+        ];
         cells.push(format!("{:.1}", self.fps_mean()));
-        cells.push(self.published().map_or_else(dash, |log| format!("{:.1}", log.fps)));
-        let times: [fn(&FrameTimes) -> f64; 4] =
-            [|frames| frames.mean, |frames| frames.p50, |frames| frames.p95, |frames| frames.p99];
+        cells.push(
+            self.published()
+                .map_or_else(dash, |log| format!("{:.1}", log.fps)),
+        );
+        let times: [fn(&FrameTimes) -> f64; 4] = [
+            |frames| frames.mean,
+            |frames| frames.p50,
+            |frames| frames.p95,
+            |frames| frames.p99,
+        ];
         cells.extend(times.map(|of| tell(self.frames(of))));
         cells.push(tell(self.longest_ms()));
-        cells.push(self.cost_ms.map_or_else(dash, |cost| format!("{:+.3}", cost.mean)));
-        cells.push(self.cost_ms.map_or_else(dash, |cost| format!("{:.3}", cost.off)));
+        cells.push(
+            self.cost_ms
+                .map_or_else(dash, |cost| format!("{:+.3}", cost.mean)),
+        );
+        cells.push(
+            self.cost_ms
+                .map_or_else(dash, |cost| format!("{:.3}", cost.off)),
+        );
         cells.push(self.commit_ms(50).map_or_else(dash, tell));
-        cells.push(self.node(|node| node.led * 100.0).map_or_else(dash, |led| format!("{led:.0}")));
+        cells.push(
+            self.node(|node| node.led * 100.0)
+                .map_or_else(dash, |led| format!("{led:.0}")),
+        );
         cells
     }
 
     /// For programs; see [`SCHEMA`].
     #[must_use]
     pub fn json(&self) -> Value {
-        let Cell { dots, server, heartbeat, cap } = self.cell;
+        let Cell {
+            dots,
+            server,
+            heartbeat,
+            cap,
+        } = self.cell;
         let frame = |of| number(self.frames(of));
         json!({
             "dots": dots, "server": server.name(), "fps_cap": cap.0, "rounds": self.rounds.len(),
@@ -170,13 +257,17 @@ impl Row {
         })
     }
 
-    /// All its seconds in the seed's format, one line each: `time:<seconds since 1970>;fps:<frames>`.
+    /// All its seconds in the seed's format, one line each: `time:<seconds since
+    /// 1970>;fps:<frames>`.
     #[must_use]
     pub fn log(&self) -> String {
-        self.rounds.iter().flat_map(|seen| &seen.log).fold(String::new(), |mut text, (time, fps)| {
-            let _ = writeln!(text, "time:{time};fps:{fps}");
-            text
-        })
+        self.rounds.iter().flat_map(|seen| &seen.log).fold(
+            String::new(),
+            |mut text, (time, fps)| {
+                let _ = writeln!(text, "time:{time};fps:{fps}");
+                text
+            },
+        )
     }
 }
 
@@ -198,10 +289,17 @@ pub fn quantities(rows: &[Row]) -> [(&'static str, f64); 5] {
     let threads = rows.iter().filter(|row| row.cell.server == Server::Thread);
     let values = [
         rows.iter().map(Row::fps_mean).fold(f64::NAN, f64::min),
-        rows.iter().map(|row| row.frames(|frames| frames.p99)).fold(f64::NAN, f64::max),
-        threads.filter_map(|row| row.cost_ms).map(|cost| cost.mean).fold(f64::NAN, f64::max),
+        rows.iter()
+            .map(|row| row.frames(|frames| frames.p99))
+            .fold(f64::NAN, f64::max),
+        threads
+            .filter_map(|row| row.cost_ms)
+            .map(|cost| cost.mean)
+            .fold(f64::NAN, f64::max),
         rows.iter().map(|row| row.unseen() as f64).sum(),
-        rows.iter().filter_map(|row| row.node(|node| node.led)).fold(f64::NAN, f64::min),
+        rows.iter()
+            .filter_map(|row| row.node(|node| node.led))
+            .fold(f64::NAN, f64::min),
     ];
     std::array::from_fn(|place| (QUANTITIES[place], values[place]))
 }
@@ -233,7 +331,11 @@ pub fn table(rows: &[Row]) -> Table {
 /// Sentences below the table.
 #[must_use]
 pub fn remarks(study: &Study, rows: &[Row]) -> Vec<String> {
-    let mut adapters: Vec<_> = rows.iter().flat_map(|row| &row.rounds).map(|seen| seen.adapter.clone()).collect();
+    let mut adapters: Vec<_> = rows
+        .iter()
+        .flat_map(|row| &row.rounds)
+        .map(|seen| seen.adapter.clone())
+        .collect();
     adapters.sort();
     adapters.dedup();
     let mut remarks: Vec<_> = adapters
@@ -243,7 +345,11 @@ pub fn remarks(study: &Study, rows: &[Row]) -> Vec<String> {
             None => "nothing was drawn: these are frames of the schedule alone".to_owned(),
         })
         .collect();
-    if rows.iter().flat_map(|row| &row.rounds).any(|seen| seen.profile != "release") {
+    if rows
+        .iter()
+        .flat_map(|row| &row.rounds)
+        .any(|seen| seen.profile != "release")
+    {
         remarks.push("measured with a debug build, which tells little about a game".to_owned());
     }
     remarks.push(format!(
@@ -251,20 +357,29 @@ pub fn remarks(study: &Study, rows: &[Row]) -> Vec<String> {
         study.rounds, study.seconds
     ));
     for (name, ours, theirs) in ratios(rows) {
-        remarks.push(format!("{name}: {ours:.3} of the frames, the seed's {theirs:.3}"));
+        remarks.push(format!(
+            "{name}: {ours:.3} of the frames, the seed's {theirs:.3}"
+        ));
     }
     for row in rows.iter().filter(|row| row.unseen() > 0) {
-        remarks.push(format!("{}: {} orders were not seen in time", row.name(), row.unseen()));
+        remarks.push(format!(
+            "{}: {} orders were not seen in time",
+            row.name(),
+            row.unseen()
+        ));
     }
     remarks
 }
 
-/// What the seed concluded from: frames a second of one of its logs over another's, ours beside theirs.
+/// What the seed concluded from: frames a second of one of its logs over another's, ours beside
+/// theirs.
 #[must_use]
 pub fn ratios(rows: &[Row]) -> Vec<(String, f64, f64)> {
     let of = |dots, server| {
-        let row =
-            rows.iter().find(|row| row.published().is_some_and(|log| log.dots == dots && log.server == server))?;
+        let row = rows.iter().find(|row| {
+            row.published()
+                .is_some_and(|log| log.dots == dots && log.server == server)
+        })?;
         Some((row.fps_mean(), row.published()?.fps))
     };
     let mut ratios = Vec::new();
@@ -273,10 +388,22 @@ pub fn ratios(rows: &[Row]) -> Vec<(String, f64, f64)> {
             ratios.push((name, above.0 / below.0, above.1 / below.1));
         }
     };
-    ratio("1000 dots instead of 100, no node".to_owned(), of(1_000, Server::None), of(100, Server::None));
+    ratio(
+        "1000 dots instead of 100, no node".to_owned(),
+        of(1_000, Server::None),
+        of(100, Server::None),
+    );
     for dots in [100, 1_000] {
-        ratio(format!("a node in a thread beside {dots} dots"), of(dots, Server::Thread), of(dots, Server::None));
-        ratio(format!("in a process instead, beside {dots} dots"), of(dots, Server::Process), of(dots, Server::Thread));
+        ratio(
+            format!("a node in a thread beside {dots} dots"),
+            of(dots, Server::Thread),
+            of(dots, Server::None),
+        );
+        ratio(
+            format!("in a process instead, beside {dots} dots"),
+            of(dots, Server::Process),
+            of(dots, Server::Thread),
+        );
     }
     ratios
 }
@@ -285,8 +412,18 @@ pub fn ratios(rows: &[Row]) -> Vec<(String, f64, f64)> {
 #[must_use]
 pub fn csv(rows: &[Row]) -> String {
     let lines = rows.iter().flat_map(|row| {
-        let Cell { dots, server, heartbeat, cap } = row.cell;
-        let cell = [dots.to_string(), server.name().to_owned(), ms(heartbeat.0).to_string(), cap.to_string()];
+        let Cell {
+            dots,
+            server,
+            heartbeat,
+            cap,
+        } = row.cell;
+        let cell = [
+            dots.to_string(),
+            server.name().to_owned(),
+            ms(heartbeat.0).to_string(),
+            cap.to_string(),
+        ];
         (1..).zip(&row.rounds).flat_map(move |(round, seen)| {
             let cell = cell.clone();
             seen.log.iter().map(move |(time, fps)| {
@@ -296,18 +433,36 @@ pub fn csv(rows: &[Row]) -> String {
             })
         })
     });
-    crate::report::csv::document(&["dots", "server", "heartbeat_ms", "fps_cap", "round", "time", "fps"], lines)
+    crate::report::csv::document(
+        &[
+            "dots",
+            "server",
+            "heartbeat_ms",
+            "fps_cap",
+            "round",
+            "time",
+            "fps",
+        ],
+        lines,
+    )
 }
 
 /// What the document says beside its rows.
 #[must_use]
 pub fn more(rows: &[Row]) -> Map<String, Value> {
-    let quantities: Map<_, _> =
-        quantities(rows).iter().map(|(name, value)| ((*name).to_owned(), number(*value))).collect();
+    let quantities: Map<_, _> = quantities(rows)
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), number(*value)))
+        .collect();
     let ratios: Vec<_> = ratios(rows)
         .into_iter()
         .map(|(name, ours, theirs)| json!({ "name": name, "ours": number(ours), "published": number(theirs) }))
         .collect();
-    let more = [("quantities", Value::Object(quantities)), ("ratios", json!(ratios))];
-    more.map(|(name, value)| (name.to_owned(), value)).into_iter().collect()
+    let more = [
+        ("quantities", Value::Object(quantities)),
+        ("ratios", json!(ratios)),
+    ];
+    more.map(|(name, value)| (name.to_owned(), value))
+        .into_iter()
+        .collect()
 }

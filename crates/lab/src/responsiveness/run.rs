@@ -66,7 +66,8 @@ impl From<String> for Unmeasured {
 }
 
 impl Program {
-    /// Builds the game as it is played, and gives its program. The first time that takes many minutes.
+    /// Builds the game as it is played, and gives its program. The first time that takes many
+    /// minutes.
     ///
     /// # Errors
     /// If there is no Cargo or the build fails.
@@ -75,15 +76,28 @@ impl Program {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut build = Command::new(cargo)
             .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .args(["build", "--release", "--package", "raftian", "--bin", "raftian"])
+            .args([
+                "build",
+                "--release",
+                "--package",
+                "raftian",
+                "--bin",
+                "raftian",
+            ])
             .args(["--message-format", "json-render-diagnostics"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
-            .map_err(|error| format!("Cargo cannot be started to build the window: {error}; {hint}"))?;
+            .map_err(|error| {
+                format!("Cargo cannot be started to build the window: {error}; {hint}")
+            })?;
         let told = build.stdout.take().map(BufReader::new);
-        let built =
-            told.and_then(|told| told.lines().map_while(Result::ok).filter_map(|line| executable(&line)).last());
+        let built = told.and_then(|told| {
+            told.lines()
+                .map_while(Result::ok)
+                .filter_map(|line| executable(&line))
+                .last()
+        });
         let ended = build.wait().map_err(|error| error.to_string())?;
         match built.filter(|_| ended.success()) {
             Some(game) => Ok(Program::Game(game)),
@@ -107,7 +121,10 @@ impl Program {
 fn executable(line: &str) -> Option<PathBuf> {
     let message: serde_json::Value = serde_json::from_str(line).ok()?;
     let named = message["target"]["name"] == "raftian";
-    message["executable"].as_str().filter(|_| named).map(PathBuf::from)
+    message["executable"]
+        .as_str()
+        .filter(|_| named)
+        .map(PathBuf::from)
 }
 
 impl Stage {
@@ -116,9 +133,15 @@ impl Stage {
     /// # Errors
     /// [`Unmeasured`].
     pub fn measure(&self, study: &Study, cell: &Cell, round: u64) -> Result<Seen, Unmeasured> {
-        let which = [round, cell.dots.into(), cell.server as u64, cell.heartbeat.0.as_millis() as u64];
+        let which = [
+            round,
+            cell.dots.into(),
+            cell.server as u64,
+            cell.heartbeat.0.as_millis() as u64,
+        ];
         let mut rng = ChaCha8Rng::seed_from_u64(spread::seed(study.seed, &which));
-        let directory = tempfile::tempdir().map_err(|error| format!("no directory for nodes: {error}"))?;
+        let directory =
+            tempfile::tempdir().map_err(|error| format!("no directory for nodes: {error}"))?;
         let mut running = Processes::default();
         let node = match cell.server {
             Server::None => None,
@@ -145,25 +168,34 @@ impl Stage {
             window.env(LOG, "error");
         }
         let window = window.arg(told).stdin(Stdio::null()).spawn();
-        let window = running.add(window.map_err(|error| format!("no window can be started: {error}"))?);
+        let window =
+            running.add(window.map_err(|error| format!("no window can be started: {error}"))?);
         let mut said = window.stdout.take();
         let heard = std::thread::spawn(move || {
             let mut text = String::new();
-            said.as_mut().map(|said| said.read_to_string(&mut text)).transpose().map(|_| text)
+            said.as_mut()
+                .map(|said| said.read_to_string(&mut text))
+                .transpose()
+                .map(|_| text)
         });
         let deadline = Instant::now() + PATIENCE + Duration::from_secs(scene.seconds);
         let status = loop {
             match window.try_wait().map_err(|error| error.to_string())? {
                 Some(status) => break status,
-                None if Instant::now() > deadline => Err("a window did not end in time".to_owned())?,
+                None if Instant::now() > deadline => {
+                    Err("a window did not end in time".to_owned())?
+                }
                 None => std::thread::sleep(GLANCE),
             }
         };
-        let text =
-            heard.join().map_err(|_| "nobody heard the window".to_owned())?.map_err(|error| error.to_string())?;
+        let text = heard
+            .join()
+            .map_err(|_| "nobody heard the window".to_owned())?
+            .map_err(|error| error.to_string())?;
         match status.code() {
-            Some(0) => serde_json::from_str(&text)
-                .map_err(|error| Unmeasured::Failed(format!("the window said what nobody understands: {error}"))),
+            Some(0) => serde_json::from_str(&text).map_err(|error| {
+                Unmeasured::Failed(format!("the window said what nobody understands: {error}"))
+            }),
             Some(NO_DISPLAY) => Err(Unmeasured::NoDisplay),
             _ => Err(Unmeasured::Failed(format!("a window failed ({status})"))),
         }
@@ -183,13 +215,21 @@ fn start_nodes(
     let mut in_window = None;
     for (place, file) in files.into_iter().enumerate() {
         if place == 0 && cell.server != Server::Process {
-            in_window = Some(SceneNode { file, in_schedule: cell.server == Server::Schedule });
+            in_window = Some(SceneNode {
+                file,
+                in_schedule: cell.server == Server::Schedule,
+            });
             continue;
         }
         let node = processes::again("responsiveness", "elections-node")?
             .arg(file)
             .args(["--seed", &rng.random::<u64>().to_string()])
-            .args(["--timeout", &Span { from, to }.to_string(), "--heartbeat", &cell.heartbeat.to_string()])
+            .args([
+                "--timeout",
+                &Span { from, to }.to_string(),
+                "--heartbeat",
+                &cell.heartbeat.to_string(),
+            ])
             .args(["--pre-vote", "on", "--leader", &LEADER.0.to_string()])
             .stdout(Stdio::null())
             .spawn();

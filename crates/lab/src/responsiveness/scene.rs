@@ -12,7 +12,8 @@ pub struct Scene {
     pub dots: u32,
     /// Most frames a second; `None` for as many as there can be.
     pub fps: Option<u32>,
-    /// How long it is before anything is measured, in seconds; a node that shall lead may take longer.
+    /// How long it is before anything is measured, in seconds; a node that shall lead may take
+    /// longer.
     pub warm_up: f64,
     /// How many whole seconds are measured.
     pub seconds: u64,

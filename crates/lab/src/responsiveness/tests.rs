@@ -9,25 +9,48 @@ fn seen(fps: u32) -> Seen {
         profile: "release".to_owned(),
         log: vec![(1738932175.25, fps), (1738932176.5, fps)],
         frames: u64::from(fps) * 2,
-        frame_ms: FrameTimes { mean, p50: mean, p95: mean, p99: mean * 2.0, max: mean * 3.0 },
+        frame_ms: FrameTimes {
+            mean,
+            p50: mean,
+            p95: mean,
+            p99: mean * 2.0,
+            max: mean * 3.0,
+        },
         ..Seen::default()
     }
 }
 
 fn rows(study: &Study, fps: impl Fn(&Cell, u64) -> u32) -> Vec<Row> {
     let cells = study.cells();
-    let rounds = |cell| (0..study.rounds).map(|round| seen(fps(cell, round))).collect();
+    let rounds = |cell| {
+        (0..study.rounds)
+            .map(|round| seen(fps(cell, round)))
+            .collect()
+    };
     results::rows(&cells, cells.iter().map(rounds).collect())
 }
 
 #[test]
 fn without_a_node_there_is_one_heartbeat_and_every_cap_has_all_cells() {
-    let study = Study { caps: vec![Cap(None), Cap(Some(60))], ..Study::default() };
+    let study = Study {
+        caps: vec![Cap(None), Cap(Some(60))],
+        ..Study::default()
+    };
     let cells = study.cells();
     assert_eq!(cells.len(), 2 * 2 * (1 + 3 * 2));
-    assert_eq!(cells.iter().filter(|cell| cell.server == Server::None).count(), 4);
+    assert_eq!(
+        cells
+            .iter()
+            .filter(|cell| cell.server == Server::None)
+            .count(),
+        4
+    );
     let names: Vec<_> = cells.iter().map(Cell::log_name).collect();
-    for name in ["baseline_100.log", "threading_1000_3ms.log", "multiprocess_100_300ms_60fps.log"] {
+    for name in [
+        "baseline_100.log",
+        "threading_1000_3ms.log",
+        "multiprocess_100_300ms_60fps.log",
+    ] {
         assert!(names.iter().any(|other| other == name), "{name}: {names:?}");
     }
     let unlike: std::collections::BTreeSet<_> = names.iter().collect();
@@ -36,71 +59,169 @@ fn without_a_node_there_is_one_heartbeat_and_every_cap_has_all_cells() {
 
 #[test]
 fn an_election_timeout_is_the_papers_unless_the_heartbeat_is_longer() {
-    let timing = |ms| Cell { heartbeat: Time(Duration::from_millis(ms)), ..Study::default().cells()[1] }.timing();
+    let timing = |ms| {
+        Cell {
+            heartbeat: Time(Duration::from_millis(ms)),
+            ..Study::default().cells()[1]
+        }
+        .timing()
+    };
     let ms = |timing: Timing| (timing.election.0.as_millis(), timing.election.1.as_millis());
     assert_eq!((ms(timing(3)), ms(timing(300))), ((150, 300), (900, 1800)));
 }
 
 #[test]
 fn a_cost_is_the_mean_of_the_rounds_differences() {
-    let study = Study { dots: vec![100], rounds: 3, ..Study::default() };
+    let study = Study {
+        dots: vec![100],
+        rounds: 3,
+        ..Study::default()
+    };
     // Frames of 10 ms alone; beside threads 12, 13 and 14 ms.
     let rows = rows(&study, |cell, round| match cell.server {
         Server::Thread => [83, 77, 71][round as usize],
         _ => 100,
     });
-    let of = |server| rows.iter().find(|row| row.cell.server == server).expect("there is one");
-    let cost = of(Server::Thread).cost_ms.expect("three rounds give an interval");
+    let of = |server| {
+        rows.iter()
+            .find(|row| row.cell.server == server)
+            .expect("there is one")
+    };
+    let cost = of(Server::Thread)
+        .cost_ms
+        .expect("three rounds give an interval");
     let expected = [83.0, 77.0, 71.0].map(|fps: f64| 1e3 / fps - 10.0);
     assert!((cost.mean - expected.iter().sum::<f64>() / 3.0).abs() < 1e-9);
     // The standard deviation of three, over the root of three, times 4.303.
     assert!((cost.off - 2.52).abs() < 0.02, "{cost:?}");
-    assert_eq!(of(Server::Process).cost_ms.map(|cost| (cost.mean, cost.off)), Some((0.0, 0.0)));
+    assert_eq!(
+        of(Server::Process)
+            .cost_ms
+            .map(|cost| (cost.mean, cost.off)),
+        Some((0.0, 0.0))
+    );
     assert_eq!(of(Server::None).cost_ms, None);
     let once = Study { rounds: 1, ..study };
-    assert!(super::tests::rows(&once, |_, _| 100).iter().all(|row| row.cost_ms.is_none()));
+    assert!(
+        super::tests::rows(&once, |_, _| 100)
+            .iter()
+            .all(|row| row.cost_ms.is_none())
+    );
 }
 
 #[test]
 fn what_the_seed_measured_stands_beside_what_it_measured_only() {
-    let study = Study { caps: vec![Cap(None), Cap(Some(60))], rounds: 1, ..Study::default() };
+    let study = Study {
+        caps: vec![Cap(None), Cap(Some(60))],
+        rounds: 1,
+        ..Study::default()
+    };
     let rows = rows(&study, |cell, _| if cell.dots == 100 { 1_000 } else { 500 });
-    let beside: Vec<_> = rows.iter().filter_map(|row| Some((row.name(), row.published()?.fps))).collect();
+    let beside: Vec<_> = rows
+        .iter()
+        .filter_map(|row| Some((row.name(), row.published()?.fps)))
+        .collect();
     assert_eq!(beside.len(), 6, "{beside:?}");
-    assert!(beside.contains(&("1000 dots, node in a thread, heartbeat 3ms".to_owned(), 157.70)), "{beside:?}");
+    assert!(
+        beside.contains(&(
+            "1000 dots, node in a thread, heartbeat 3ms".to_owned(),
+            157.70
+        )),
+        "{beside:?}"
+    );
     let ratios = results::ratios(&rows);
     assert_eq!(ratios.len(), 5);
     let (_, ours, theirs) = &ratios[0];
-    assert!((ours - 0.5).abs() < 1e-9 && (theirs - 0.575).abs() < 1e-3, "{ratios:?}");
+    assert!(
+        (ours - 0.5).abs() < 1e-9 && (theirs - 0.575).abs() < 1e-3,
+        "{ratios:?}"
+    );
 }
 
 #[test]
 fn a_log_is_in_the_seeds_format() {
-    let study = Study { dots: vec![100], servers: vec![Server::None], rounds: 1, ..Study::default() };
+    let study = Study {
+        dots: vec![100],
+        servers: vec![Server::None],
+        rounds: 1,
+        ..Study::default()
+    };
     let log = rows(&study, |_, _| 485)[0].log();
-    assert_eq!(log, "time:1738932175.25;fps:485\ntime:1738932176.5;fps:485\n");
+    assert_eq!(
+        log,
+        "time:1738932175.25;fps:485\ntime:1738932176.5;fps:485\n"
+    );
 }
 
 #[test]
 fn what_cannot_be_measured_is_told_with_its_option() {
     let wrong = [
-        (Study { dots: vec![0], ..Study::default() }, "--dots"),
-        (Study { seconds: 0, ..Study::default() }, "--seconds"),
-        (Study { rounds: 1_001, ..Study::default() }, "--rounds"),
-        (Study { orders: -1.0, ..Study::default() }, "--orders"),
-        (Study { heartbeats: List(vec![Time(Duration::from_micros(500))]), ..Study::default() }, "--heartbeat"),
-        (Study { heartbeats: List(vec![Time(Duration::from_secs(11))]), ..Study::default() }, "--heartbeat"),
+        (
+            Study {
+                dots: vec![0],
+                ..Study::default()
+            },
+            "--dots",
+        ),
+        (
+            Study {
+                seconds: 0,
+                ..Study::default()
+            },
+            "--seconds",
+        ),
+        (
+            Study {
+                rounds: 1_001,
+                ..Study::default()
+            },
+            "--rounds",
+        ),
+        (
+            Study {
+                orders: -1.0,
+                ..Study::default()
+            },
+            "--orders",
+        ),
+        (
+            Study {
+                heartbeats: List(vec![Time(Duration::from_micros(500))]),
+                ..Study::default()
+            },
+            "--heartbeat",
+        ),
+        (
+            Study {
+                heartbeats: List(vec![Time(Duration::from_secs(11))]),
+                ..Study::default()
+            },
+            "--heartbeat",
+        ),
     ];
     for (study, option) in wrong {
-        assert!(study.check().is_err_and(|error| error.contains(option)), "{study:?}");
+        assert!(
+            study.check().is_err_and(|error| error.contains(option)),
+            "{study:?}"
+        );
     }
-    assert!("0".parse::<Cap>().is_err() && "1001".parse::<Cap>().is_err() && "fast".parse::<Cap>().is_err());
-    assert_eq!(("60".parse(), "uncapped".parse()), (Ok(Cap(Some(60))), Ok(Cap(None))));
+    assert!(
+        "0".parse::<Cap>().is_err()
+            && "1001".parse::<Cap>().is_err()
+            && "fast".parse::<Cap>().is_err()
+    );
+    assert_eq!(
+        ("60".parse(), "uncapped".parse()),
+        (Ok(Cap(Some(60))), Ok(Cap(None)))
+    );
 }
 
 #[test]
 fn a_scene_and_what_was_seen_of_it_survive_their_journey() {
-    let node = SceneNode { file: "n1/node.toml".into(), in_schedule: true };
+    let node = SceneNode {
+        file: "n1/node.toml".into(),
+        in_schedule: true,
+    };
     let scene = Scene {
         dots: 7,
         fps: Some(60),
@@ -112,27 +233,67 @@ fn a_scene_and_what_was_seen_of_it_survive_their_journey() {
         node: Some(node),
     };
     let told = serde_json::to_string(&scene).expect("it can be told");
-    assert_eq!(serde_json::from_str::<Scene>(&told).expect("it can be understood"), scene);
+    assert_eq!(
+        serde_json::from_str::<Scene>(&told).expect("it can be understood"),
+        scene
+    );
     assert!(serde_json::from_str::<Scene>("{\"dots\":7}").is_err());
-    let node = Some(NodeSeen { led: 0.5, terms: 1, messages_per_s: 1333.25 });
-    let seen = Seen { node, adapter: Some("a name".to_owned()), ..seen(60) };
+    let node = Some(NodeSeen {
+        led: 0.5,
+        terms: 1,
+        messages_per_s: 1333.25,
+    });
+    let seen = Seen {
+        node,
+        adapter: Some("a name".to_owned()),
+        ..seen(60)
+    };
     let told = serde_json::to_string(&seen).expect("it can be told");
-    assert_eq!(serde_json::from_str::<Seen>(&told).expect("it can be understood"), seen);
+    assert_eq!(
+        serde_json::from_str::<Seen>(&told).expect("it can be understood"),
+        seen
+    );
 }
 
 #[test]
 fn every_row_has_a_text_for_each_column_and_every_quantity_a_value() {
-    let study = Study { rounds: 2, ..Study::default() };
+    let study = Study {
+        rounds: 2,
+        ..Study::default()
+    };
     let mut rows = rows(&study, |_, _| 100);
-    let node = NodeSeen { led: 0.75, terms: 2, messages_per_s: 1.0 };
-    for row in rows.iter_mut().filter(|row| row.cell.server == Server::Thread) {
-        row.rounds.iter_mut().for_each(|seen| (seen.node, seen.unseen) = (Some(node), 1));
+    let node = NodeSeen {
+        led: 0.75,
+        terms: 2,
+        messages_per_s: 1.0,
+    };
+    for row in rows
+        .iter_mut()
+        .filter(|row| row.cell.server == Server::Thread)
+    {
+        row.rounds
+            .iter_mut()
+            .for_each(|seen| (seen.node, seen.unseen) = (Some(node), 1));
     }
     assert_eq!(results::table(&rows).rows.len(), 14);
-    let quantity =
-        |name| results::quantities(&rows).into_iter().find(|(known, _)| *known == name).map(|(_, value)| value);
-    assert_eq!(results::QUANTITIES.map(|name| quantity(name).is_some_and(f64::is_finite)), [true; 5]);
+    let quantity = |name| {
+        results::quantities(&rows)
+            .into_iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, value)| value)
+    };
+    assert_eq!(
+        results::QUANTITIES.map(|name| quantity(name).is_some_and(f64::is_finite)),
+        [true; 5]
+    );
     // Four rows beside threads, of two rounds each.
-    assert_eq!((quantity("unseen"), quantity("min_led")), (Some(8.0), Some(0.75)));
-    assert!(charts::all(&study, &rows).iter().all(|(_, chart)| chart.svg().is_ok()));
+    assert_eq!(
+        (quantity("unseen"), quantity("min_led")),
+        (Some(8.0), Some(0.75))
+    );
+    assert!(
+        charts::all(&study, &rows)
+            .iter()
+            .all(|(_, chart)| chart.svg().is_ok())
+    );
 }

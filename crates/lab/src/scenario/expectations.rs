@@ -25,25 +25,44 @@ pub(super) fn check(runner: &Runner, expect: &Expect) -> Result<(), String> {
         }
         Expect::NoLeader => match &runner.cluster.leaders()[..] {
             [] => Ok(()),
-            leaders => Err(format!("no leader was expected, but {} leads", list(leaders))),
+            leaders => Err(format!(
+                "no leader was expected, but {} leads",
+                list(leaders)
+            )),
         },
-        Expect::LeaderOf(id, leader) => {
-            same(&format!("the leader that {id} believes in"), &name(*leader), &name(node(runner, *id)?.leader()))
-        }
-        Expect::Role(id, role) => {
-            same(&format!("the role of {id}"), role.name(), role_of(runner, node(runner, *id)?).name())
-        }
-        Expect::Term(id, wanted) => holds(*wanted, &format!("the term of {id}"), node(runner, *id)?.term().0),
-        Expect::Vote(id, vote) => {
-            same(&format!("the vote of {id}"), &name(*vote), &name(node(runner, *id)?.status().vote))
-        }
+        Expect::LeaderOf(id, leader) => same(
+            &format!("the leader that {id} believes in"),
+            &name(*leader),
+            &name(node(runner, *id)?.leader()),
+        ),
+        Expect::Role(id, role) => same(
+            &format!("the role of {id}"),
+            role.name(),
+            role_of(runner, node(runner, *id)?).name(),
+        ),
+        Expect::Term(id, wanted) => holds(
+            *wanted,
+            &format!("the term of {id}"),
+            node(runner, *id)?.term().0,
+        ),
+        Expect::Vote(id, vote) => same(
+            &format!("the vote of {id}"),
+            &name(*vote),
+            &name(node(runner, *id)?.status().vote),
+        ),
         Expect::Log(id, terms) => {
             let terms: Vec<_> = terms.iter().map(|term| term.0).collect();
-            same(&format!("the terms in the log of {id}"), list(&terms), list(&log(node(runner, *id)?)))
+            same(
+                &format!("the terms in the log of {id}"),
+                list(&terms),
+                list(&log(node(runner, *id)?)),
+            )
         }
-        Expect::Last(id, wanted) => {
-            holds(*wanted, &format!("the last index of {id}"), node(runner, *id)?.last().index.0)
-        }
+        Expect::Last(id, wanted) => holds(
+            *wanted,
+            &format!("the last index of {id}"),
+            node(runner, *id)?.last().index.0,
+        ),
         Expect::First(id, wanted) => {
             let first = node(runner, *id)?.log_start().position.index.0 + 1;
             holds(*wanted, &format!("the first index of {id}"), first)
@@ -57,40 +76,78 @@ pub(super) fn check(runner: &Runner, expect: &Expect) -> Result<(), String> {
         Expect::Applied(id, wanted) => {
             let effects = runner.cluster.host(*id).effects();
             let quoted = |text: &str| format!("\"{text}\"");
-            let seen: Vec<_> = effects.iter().map(|c| quoted(&String::from_utf8_lossy(&c.bytes))).collect();
+            let seen: Vec<_> = effects
+                .iter()
+                .map(|c| quoted(&String::from_utf8_lossy(&c.bytes)))
+                .collect();
             let wanted: Vec<_> = wanted.iter().map(|text| quoted(text)).collect();
-            same(&format!("the commands applied by {id}"), list(&wanted), list(&seen))
+            same(
+                &format!("the commands applied by {id}"),
+                list(&wanted),
+                list(&seen),
+            )
         }
-        Expect::Config { node: id, voters, outgoing, learners } => {
+        Expect::Config {
+            node: id,
+            voters,
+            outgoing,
+            learners,
+        } => {
             let wanted = members(voters, outgoing, learners);
-            same(&format!("the members known to {id}"), wanted, configuration(node(runner, *id)?.membership()))
+            same(
+                &format!("the members known to {id}"),
+                wanted,
+                configuration(node(runner, *id)?.membership()),
+            )
         }
         Expect::Read(name, answer) => read(runner, name, answer),
-        Expect::Next(id, peer, wanted) => {
-            holds(*wanted, &format!("nextIndex of {id} for {peer}"), progress(runner, *id, *peer)?.next.0)
-        }
-        Expect::Match(id, peer, wanted) => {
-            holds(*wanted, &format!("matchIndex of {id} for {peer}"), progress(runner, *id, *peer)?.matched.0)
-        }
+        Expect::Next(id, peer, wanted) => holds(
+            *wanted,
+            &format!("nextIndex of {id} for {peer}"),
+            progress(runner, *id, *peer)?.next.0,
+        ),
+        Expect::Match(id, peer, wanted) => holds(
+            *wanted,
+            &format!("matchIndex of {id} for {peer}"),
+            progress(runner, *id, *peer)?.matched.0,
+        ),
         Expect::Refused(why) => match &runner.last {
             Some(Err(reason)) if says(reason, why.as_ref()) => Ok(()),
             Some(Err(reason)) => {
                 let why = why.as_deref().unwrap_or_default();
-                Err(format!("a refusal with `{why}` was expected, but it was refused: {reason}"))
+                Err(format!(
+                    "a refusal with `{why}` was expected, but it was refused: {reason}"
+                ))
             }
             Some(Ok(())) => Err("a refusal was expected, but it was accepted".to_owned()),
             None => Err("a refusal was expected, but nothing was asked for yet".to_owned()),
         },
         Expect::Accepted => match &runner.last {
             Some(Ok(())) => Ok(()),
-            Some(Err(why)) => Err(format!("acceptance was expected, but it was refused: {why}")),
+            Some(Err(why)) => Err(format!(
+                "acceptance was expected, but it was refused: {why}"
+            )),
             None => Err("acceptance was expected, but nothing was asked for yet".to_owned()),
         },
         Expect::Queued { link, kind, count } => {
-            let select = Select { link: *link, kind: *kind, most: None };
-            let queued = runner.cluster.queued().filter(|envelope| covers(envelope, &select)).count() as u64;
-            let kind = kind.map_or("messages".to_owned(), |kind| format!("messages of kind {}", kind.name()));
-            holds(*count, &format!("the number of {kind} queued at {} us", runner.now().0), queued)
+            let select = Select {
+                link: *link,
+                kind: *kind,
+                most: None,
+            };
+            let queued = runner
+                .cluster
+                .queued()
+                .filter(|envelope| covers(envelope, &select))
+                .count() as u64;
+            let kind = kind.map_or("messages".to_owned(), |kind| {
+                format!("messages of kind {}", kind.name())
+            });
+            holds(
+                *count,
+                &format!("the number of {kind} queued at {} us", runner.now().0),
+                queued,
+            )
         }
         Expect::Alive(id) => runner.up(*id).map(drop),
     }
@@ -101,11 +158,19 @@ fn node(runner: &Runner, id: NodeId) -> Result<&Node, String> {
 }
 
 fn same<T: PartialEq + Display>(what: &str, wanted: T, seen: T) -> Result<(), String> {
-    if wanted == seen { Ok(()) } else { Err(differs(what, wanted, seen)) }
+    if wanted == seen {
+        Ok(())
+    } else {
+        Err(differs(what, wanted, seen))
+    }
 }
 
 fn holds(wanted: Wanted, what: &str, seen: u64) -> Result<(), String> {
-    if wanted.holds(seen) { Ok(()) } else { Err(differs(what, wanted, seen)) }
+    if wanted.holds(seen) {
+        Ok(())
+    } else {
+        Err(differs(what, wanted, seen))
+    }
 }
 
 fn differs(what: &str, wanted: impl Display, seen: impl Display) -> String {
@@ -137,9 +202,15 @@ fn check_is_possible(runner: &Runner, expect: &Expect) -> Result<(), String> {
         | Expect::First(id, _)
         | Expect::Commit(id, _)
         | Expect::Config { node: id, .. } => runner.up(*id).map(drop),
-        Expect::LogEqual(ids) | Expect::StateEqual(ids) => ids.iter().try_for_each(|id| runner.up(*id).map(drop)),
-        Expect::Next(id, peer, _) | Expect::Match(id, peer, _) => progress(runner, *id, *peer).map(drop),
-        Expect::Refused(_) | Expect::Accepted if runner.last.is_none() => Err("nothing was asked for yet".to_owned()),
+        Expect::LogEqual(ids) | Expect::StateEqual(ids) => {
+            ids.iter().try_for_each(|id| runner.up(*id).map(drop))
+        }
+        Expect::Next(id, peer, _) | Expect::Match(id, peer, _) => {
+            progress(runner, *id, *peer).map(drop)
+        }
+        Expect::Refused(_) | Expect::Accepted if runner.last.is_none() => {
+            Err("nothing was asked for yet".to_owned())
+        }
         Expect::Refused(_) | Expect::Accepted => Ok(()),
     }
 }
@@ -150,35 +221,56 @@ fn name(id: Option<NodeId>) -> String {
 
 fn list(items: &[impl Display]) -> String {
     let items: Vec<_> = items.iter().map(ToString::to_string).collect();
-    if items.is_empty() { "none".to_owned() } else { items.join(" ") }
+    if items.is_empty() {
+        "none".to_owned()
+    } else {
+        items.join(" ")
+    }
 }
 
 /// It leads, and nobody leads a later term.
 fn leads(runner: &Runner, id: NodeId) -> Result<(), String> {
     let node = node(runner, id)?;
-    let newest = runner.cluster.leaders().into_iter().max_by_key(|leader| runner.cluster.node(*leader).term());
+    let newest = runner
+        .cluster
+        .leaders()
+        .into_iter()
+        .max_by_key(|leader| runner.cluster.node(*leader).term());
     if node.role() == RoleKind::Leader && newest == Some(id) {
         return Ok(());
     }
-    let seen = newest
-        .map_or("nobody leads".to_owned(), |leader| format!("{leader} leads {}", runner.cluster.node(leader).term()));
-    Err(format!("{id} was expected to lead: it is {} in {}, and {seen}", role_of(runner, node).name(), node.term()))
+    let seen = newest.map_or("nobody leads".to_owned(), |leader| {
+        format!("{leader} leads {}", runner.cluster.node(leader).term())
+    });
+    Err(format!(
+        "{id} was expected to lead: it is {} in {}, and {seen}",
+        role_of(runner, node).name(),
+        node.term()
+    ))
 }
 
 fn role_of(_runner: &Runner, node: &Node) -> RoleName {
-    let standing = node.membership().member(node.id()).map(|member| (member.standing, member.votes()));
+    let standing = node
+        .membership()
+        .member(node.id())
+        .map(|member| (member.standing, member.votes()));
     match (node.role(), standing) {
         (RoleKind::Leader, _) => RoleName::Leader,
         (RoleKind::Candidate, _) => RoleName::Candidate,
         (RoleKind::PreCandidate, _) => RoleName::PreCandidate,
         (RoleKind::Follower, Some((Some(Standing::Witness), _))) => RoleName::Witness,
-        (RoleKind::Follower, Some((Some(Standing::Learner | Standing::Joining), false))) => RoleName::Learner,
+        (RoleKind::Follower, Some((Some(Standing::Learner | Standing::Joining), false))) => {
+            RoleName::Learner
+        }
         (RoleKind::Follower, _) => RoleName::Follower,
     }
 }
 
 fn log(node: &Node) -> Vec<u64> {
-    node.entries_from(Index(1)).iter().map(|entry| entry.term.0).collect()
+    node.entries_from(Index(1))
+        .iter()
+        .map(|entry| entry.term.0)
+        .collect()
 }
 
 /// Equal where both logs still have entries, and of one length.
@@ -188,11 +280,20 @@ fn states_equal(runner: &Runner, ids: &BTreeSet<NodeId>) -> Result<(), String> {
         let host = runner.cluster.host(runner.up(*id)?);
         states.push((*id, host.applied().len(), host.state_hash()));
     }
-    let Some((first, applied, hash)) = states.first() else { return Ok(()) };
-    match states.iter().find(|(_, other, other_hash)| (other, other_hash) != (applied, hash)) {
+    let Some((first, applied, hash)) = states.first() else {
+        return Ok(());
+    };
+    match states
+        .iter()
+        .find(|(_, other, other_hash)| (other, other_hash) != (applied, hash))
+    {
         None => Ok(()),
-        Some((id, other, _)) if other == applied => Err(format!("the states of {first} and {id} differ at {applied}")),
-        Some((id, other, _)) => Err(format!("{first} has applied {applied} entries, and {id} {other}")),
+        Some((id, other, _)) if other == applied => Err(format!(
+            "the states of {first} and {id} differ at {applied}"
+        )),
+        Some((id, other, _)) => Err(format!(
+            "{first} has applied {applied} entries, and {id} {other}"
+        )),
     }
 }
 
@@ -200,12 +301,25 @@ fn logs_equal(runner: &Runner, ids: &BTreeSet<NodeId>) -> Result<(), String> {
     let mut logs = Vec::new();
     for id in ids {
         let node = node(runner, *id)?;
-        logs.push((*id, node.log_start().position.index.0, log(node), node.last()));
+        logs.push((
+            *id,
+            node.log_start().position.index.0,
+            log(node),
+            node.last(),
+        ));
     }
-    let Some((first, start, terms, last)) = logs.first() else { return Ok(()) };
+    let Some((first, start, terms, last)) = logs.first() else {
+        return Ok(());
+    };
     for (id, other_start, other_terms, other_last) in &logs[1..] {
         let from = *start.max(other_start);
-        let after = |start: u64, terms: &[u64]| terms.iter().skip((from - start) as usize).copied().collect::<Vec<_>>();
+        let after = |start: u64, terms: &[u64]| {
+            terms
+                .iter()
+                .skip((from - start) as usize)
+                .copied()
+                .collect::<Vec<_>>()
+        };
         let (one, other) = (after(*start, terms), after(*other_start, other_terms));
         if last != other_last || one != other {
             let (one, other) = (list(&one), list(&other));
@@ -217,20 +331,39 @@ fn logs_equal(runner: &Runner, ids: &BTreeSet<NodeId>) -> Result<(), String> {
     Ok(())
 }
 
-fn members(voters: &BTreeSet<NodeId>, outgoing: &BTreeSet<NodeId>, learners: &BTreeSet<NodeId>) -> String {
+fn members(
+    voters: &BTreeSet<NodeId>,
+    outgoing: &BTreeSet<NodeId>,
+    learners: &BTreeSet<NodeId>,
+) -> String {
     let part = |word: &str, ids: &BTreeSet<NodeId>| {
         let ids: Vec<_> = ids.iter().copied().collect();
-        if ids.is_empty() { String::new() } else { format!(" {word} {}", list(&ids)) }
+        if ids.is_empty() {
+            String::new()
+        } else {
+            format!(" {word} {}", list(&ids))
+        }
     };
-    format!("voters{}{}{}", part("", voters).trim_end(), part("outgoing", outgoing), part("learners", learners))
+    format!(
+        "voters{}{}{}",
+        part("", voters).trim_end(),
+        part("outgoing", outgoing),
+        part("learners", learners)
+    )
 }
 
 fn configuration(membership: &Membership) -> String {
-    members(&membership.voters().collect(), &membership.outgoing().collect(), &membership.learners().collect())
+    members(
+        &membership.voters().collect(),
+        &membership.outgoing().collect(),
+        &membership.learners().collect(),
+    )
 }
 
 fn read(runner: &Runner, name: &str, wanted: &Answer) -> Result<(), String> {
-    let Some((at, id)) = runner.reads.get(name) else { return Err(format!("no read is called `{name}`")) };
+    let Some((at, id)) = runner.reads.get(name) else {
+        return Err(format!("no read is called `{name}`"));
+    };
     let seen = runner.cluster.host(*at).reads().get(id);
     let ok = match (wanted, seen) {
         (Answer::At(wanted), Some(Ok(index))) => wanted.holds(index.0),
@@ -243,13 +376,19 @@ fn read(runner: &Runner, name: &str, wanted: &Answer) -> Result<(), String> {
         Some(Ok(index)) => index.0.to_string(),
         Some(Err(refusal)) => format!("refused ({refusal})"),
     };
-    if ok { Ok(()) } else { Err(differs(&format!("the read {name}"), wanted, seen)) }
+    if ok {
+        Ok(())
+    } else {
+        Err(differs(&format!("the read {name}"), wanted, seen))
+    }
 }
 
 fn progress(runner: &Runner, leader: NodeId, peer: NodeId) -> Result<PeerStatus, String> {
     let status = node(runner, leader)?.status();
     if status.role != RoleKind::Leader {
-        return Err(format!("{leader} does not lead, so it keeps no index for {peer}"));
+        return Err(format!(
+            "{leader} does not lead, so it keeps no index for {peer}"
+        ));
     }
     let found = status.peers.into_iter().find(|status| status.id == peer);
     found.ok_or_else(|| format!("{leader} sends nothing to {peer}, which is no member"))

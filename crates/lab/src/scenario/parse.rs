@@ -26,51 +26,126 @@ type Reader = fn(&mut Words<'_>) -> Result<Statement, Wrong>;
 
 /// Every statement by its first word.
 const STATEMENTS: &[(&str, Reader)] = &[
-    ("cluster", |words| opening::cluster(words).map(Statement::Cluster)),
-    ("option", |words| opening::option(words).map(Statement::Option)),
+    ("cluster", |words| {
+        opening::cluster(words).map(Statement::Cluster)
+    }),
+    ("option", |words| {
+        opening::option(words).map(Statement::Option)
+    }),
     ("log", |words| opening::log(words).map(Statement::Preset)),
     ("term", |words| opening::term(words).map(Statement::Preset)),
     ("vote", |words| opening::vote(words).map(Statement::Preset)),
-    ("entry", |words| opening::entry(words).map(Statement::Preset)),
-    ("commit", |words| opening::commit(words).map(Statement::Preset)),
-    ("campaign", |words| words.node().map(Step::Campaign).map(Statement::Step)),
-    ("tick", |words| words.node().map(Step::Tick).map(Statement::Step)),
-    ("advance", |words| words.duration().map(Step::Advance).map(Statement::Step)),
+    ("entry", |words| {
+        opening::entry(words).map(Statement::Preset)
+    }),
+    ("commit", |words| {
+        opening::commit(words).map(Statement::Preset)
+    }),
+    ("campaign", |words| {
+        words.node().map(Step::Campaign).map(Statement::Step)
+    }),
+    ("tick", |words| {
+        words.node().map(Step::Tick).map(Statement::Step)
+    }),
+    ("advance", |words| {
+        words.duration().map(Step::Advance).map(Statement::Step)
+    }),
     ("deliver", |words| step::deliver(words).map(Statement::Step)),
     ("drop", |words| step::drop(words).map(Statement::Step)),
     ("dup", |words| step::dup(words).map(Statement::Step)),
-    ("replay", |words| words.name().map(Step::Replay).map(Statement::Step)),
-    ("partition", |words| step::partition(words).map(Statement::Step)),
-    ("cut", |words| words.link().map(Step::Cut).map(Statement::Step)),
-    ("isolate", |words| words.node().map(Step::Isolate).map(Statement::Step)),
-    ("delay", |words| Ok(Statement::Step(Step::Delay { link: words.link()?, by: words.duration()? }))),
-    ("clock", |words| Ok(Statement::Step(Step::Clock { node: words.node()?, percent: words.percent()? }))),
-    ("pause", |words| words.node().map(Step::Pause).map(Statement::Step)),
-    ("resume", |words| words.node().map(Step::Resume).map(Statement::Step)),
+    ("replay", |words| {
+        words.name().map(Step::Replay).map(Statement::Step)
+    }),
+    ("partition", |words| {
+        step::partition(words).map(Statement::Step)
+    }),
+    ("cut", |words| {
+        words.link().map(Step::Cut).map(Statement::Step)
+    }),
+    ("isolate", |words| {
+        words.node().map(Step::Isolate).map(Statement::Step)
+    }),
+    ("delay", |words| {
+        Ok(Statement::Step(Step::Delay {
+            link: words.link()?,
+            by: words.duration()?,
+        }))
+    }),
+    ("clock", |words| {
+        Ok(Statement::Step(Step::Clock {
+            node: words.node()?,
+            percent: words.percent()?,
+        }))
+    }),
+    ("pause", |words| {
+        words.node().map(Step::Pause).map(Statement::Step)
+    }),
+    ("resume", |words| {
+        words.node().map(Step::Resume).map(Statement::Step)
+    }),
     ("heal", |_| Ok(Statement::Step(Step::Heal))),
     ("propose", |words| step::propose(words).map(Statement::Step)),
-    ("read", |words| step::read(words, false).map(Statement::Step)),
-    ("lease-read", |words| step::read(words, true).map(Statement::Step)),
-    ("transfer", |words| step::transfer(words).map(Statement::Step)),
+    ("read", |words| {
+        step::read(words, false).map(Statement::Step)
+    }),
+    ("lease-read", |words| {
+        step::read(words, true).map(Statement::Step)
+    }),
+    ("transfer", |words| {
+        step::transfer(words).map(Statement::Step)
+    }),
     ("member", |words| step::member(words).map(Statement::Step)),
     ("compact", |words| step::compact(words).map(Statement::Step)),
-    ("crash", |words| words.node().map(Step::Crash).map(Statement::Step)),
-    ("restart", |words| words.node().map(Step::Restart).map(Statement::Step)),
-    ("astray", |words| words.node().map(Step::Astray).map(Statement::Step)),
-    ("wipe", |words| words.node().map(Step::Wipe).map(Statement::Step)),
-    ("hold-disk", |words| words.node().map(Step::HoldDisk).map(Statement::Step)),
-    ("release-disk", |words| step::release_disk(words).map(Statement::Step)),
-    ("fail-disk", |words| words.node().map(Step::FailDisk).map(Statement::Step)),
-    ("fill-disk", |words| words.node().map(Step::FillDisk).map(Statement::Step)),
-    ("free-disk", |words| words.node().map(Step::FreeDisk).map(Statement::Step)),
-    ("tear", |words| words.node().map(Step::Tear).map(Statement::Step)),
-    ("copy-disk", |words| step::copy_disk(words).map(Statement::Step)),
-    ("put-back", |words| Ok(Statement::Step(Step::PutBack { node: words.node()?, name: words.name()? }))),
+    ("crash", |words| {
+        words.node().map(Step::Crash).map(Statement::Step)
+    }),
+    ("restart", |words| {
+        words.node().map(Step::Restart).map(Statement::Step)
+    }),
+    ("astray", |words| {
+        words.node().map(Step::Astray).map(Statement::Step)
+    }),
+    ("wipe", |words| {
+        words.node().map(Step::Wipe).map(Statement::Step)
+    }),
+    ("hold-disk", |words| {
+        words.node().map(Step::HoldDisk).map(Statement::Step)
+    }),
+    ("release-disk", |words| {
+        step::release_disk(words).map(Statement::Step)
+    }),
+    ("fail-disk", |words| {
+        words.node().map(Step::FailDisk).map(Statement::Step)
+    }),
+    ("fill-disk", |words| {
+        words.node().map(Step::FillDisk).map(Statement::Step)
+    }),
+    ("free-disk", |words| {
+        words.node().map(Step::FreeDisk).map(Statement::Step)
+    }),
+    ("tear", |words| {
+        words.node().map(Step::Tear).map(Statement::Step)
+    }),
+    ("copy-disk", |words| {
+        step::copy_disk(words).map(Statement::Step)
+    }),
+    ("put-back", |words| {
+        Ok(Statement::Step(Step::PutBack {
+            node: words.node()?,
+            name: words.name()?,
+        }))
+    }),
     ("stabilize", |_| Ok(Statement::Step(Step::Stabilize))),
-    ("run", |words| words.duration().map(Step::Run).map(Statement::Step)),
-    ("settle", |words| words.duration().map(Step::Settle).map(Statement::Step)),
+    ("run", |words| {
+        words.duration().map(Step::Run).map(Statement::Step)
+    }),
+    ("settle", |words| {
+        words.duration().map(Step::Settle).map(Statement::Step)
+    }),
     ("until", |words| step::until(words).map(Statement::Step)),
-    ("expect", |words| expect::expect(words).map(Step::Expect).map(Statement::Step)),
+    ("expect", |words| {
+        expect::expect(words).map(Step::Expect).map(Statement::Step)
+    }),
 ];
 
 /// What was read so far.
@@ -90,7 +165,11 @@ impl Script {
     /// # Errors
     /// The first line that says nothing the language knows, or that contradicts another.
     pub fn parse(file: &str, text: &str) -> Result<Script, ScriptError> {
-        let error = |line, what| ScriptError { file: file.to_string(), line, what };
+        let error = |line, what| ScriptError {
+            file: file.to_string(),
+            line,
+            what,
+        };
         let mut draft = Draft::default();
         for (line, text) in (1..).zip(text.trim_start_matches('\u{feff}').lines()) {
             draft.read(line, text).map_err(|what| error(line, what))?;
@@ -108,7 +187,12 @@ impl Draft {
         let read = words.one_of("a statement", STATEMENTS)?;
         let statement = read(&mut words)?;
         words.end()?;
-        self.named.extend(words.into_named().into_iter().map(|what| Numbered { line, what }));
+        self.named.extend(
+            words
+                .into_named()
+                .into_iter()
+                .map(|what| Numbered { line, what }),
+        );
         self.take(line, statement)
     }
 
@@ -125,7 +209,10 @@ impl Draft {
             (Statement::Preset(what), None) => self.presets.push(Numbered { line, what }),
             (Statement::Cluster(cluster), None) => {
                 if let Some(first) = &self.cluster {
-                    return Err(format!("a second cluster: expected only the one on line {}", first.line));
+                    return Err(format!(
+                        "a second cluster: expected only the one on line {}",
+                        first.line
+                    ));
                 }
                 self.cluster = Some(Cluster { line, ..cluster });
             }
@@ -134,9 +221,19 @@ impl Draft {
     }
 
     fn finish(self) -> Result<Script, (usize, Wrong)> {
-        let Draft { cluster, options, presets, steps, named } = self;
+        let Draft {
+            cluster,
+            options,
+            presets,
+            steps,
+            named,
+        } = self;
         let Some(cluster) = cluster else {
-            return Err((1, "there is no cluster: expected a line like `cluster 3` before the first step".into()));
+            return Err((
+                1,
+                "there is no cluster: expected a line like `cluster 3` before the first step"
+                    .into(),
+            ));
         };
         let mut joiners = BTreeSet::new();
         for step in &steps {
@@ -145,7 +242,13 @@ impl Draft {
         cluster.members().for_each(|member| {
             joiners.remove(&member);
         });
-        let script = Script { cluster, options, presets, steps, joiners };
+        let script = Script {
+            cluster,
+            options,
+            presets,
+            steps,
+            joiners,
+        };
         check::check(&script, &named)?;
         Ok(script)
     }
@@ -155,10 +258,14 @@ impl Draft {
 fn newcomers(step: &Step) -> BTreeSet<NodeId> {
     match step {
         Step::Member {
-            change: Change::Add(node) | Change::Join(node) | Change::Learner(node) | Change::Witness(node),
+            change:
+                Change::Add(node) | Change::Join(node) | Change::Learner(node) | Change::Witness(node),
             ..
         } => [*node].into(),
-        Step::Member { change: Change::Voters { voters, learners }, .. } => voters.union(learners).copied().collect(),
+        Step::Member {
+            change: Change::Voters { voters, learners },
+            ..
+        } => voters.union(learners).copied().collect(),
         _ => BTreeSet::new(),
     }
 }

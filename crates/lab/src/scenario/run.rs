@@ -5,7 +5,8 @@ use std::fmt;
 use std::time::Duration;
 
 use raftian_raft::{
-    Change, ClientId, Config, Incarnation, Membership, Moment, NodeId, PlantedFault, ReadId, RefusalReason, Standing,
+    Change, ClientId, Config, Incarnation, Membership, Moment, NodeId, PlantedFault, ReadId,
+    RefusalReason, Standing,
 };
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
@@ -35,22 +36,32 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Runs a transcript to its end or to the first statement that fails. Gives back what happened, one thing a line, as
-/// far as the last `lines`.
+/// Runs a transcript to its end or to the first statement that fails. Gives back what happened, one
+/// thing a line, as far as the last `lines`.
 ///
 /// # Errors
-/// The first statement that could not be done, did not hold, or violated a property of Raft. At the end, a state that does
-/// not follow from the committed log.
+/// The first statement that could not be done, did not hold, or violated a property of Raft. At the
+/// end, a state that does not follow from the committed log.
 pub fn run(script: &Script, lines: usize) -> Result<String, Failure> {
     run_planted(script, lines, None)
 }
 
-/// As [`run`], with a fault of the past planted in every node: without the feature `planted` it is not.
+/// As [`run`], with a fault of the past planted in every node: without the feature `planted` it is
+/// not.
 ///
 /// # Errors
 /// Those of [`run`].
-pub fn run_planted(script: &Script, lines: usize, planted: Option<PlantedFault>) -> Result<String, Failure> {
-    let fails = |line, what: String| Failure { line, what, violation: false, trace: String::new() };
+pub fn run_planted(
+    script: &Script,
+    lines: usize,
+    planted: Option<PlantedFault>,
+) -> Result<String, Failure> {
+    let fails = |line, what: String| Failure {
+        line,
+        what,
+        violation: false,
+        trace: String::new(),
+    };
     let setup = setup(script, lines, planted).map_err(|what| fails(script.cluster.line, what))?;
     let mut runner = Runner::new(Simulation::new(setup));
     for step in &script.steps {
@@ -59,13 +70,26 @@ pub fn run_planted(script: &Script, lines: usize, planted: Option<PlantedFault>)
         let what = violation.clone().map_or(done, Err);
         if let Err(what) = what {
             let trace = runner.cluster.trace();
-            return Err(Failure { line: step.line, what, violation: violation.is_some(), trace });
+            return Err(Failure {
+                line: step.line,
+                what,
+                violation: violation.is_some(),
+                trace,
+            });
         }
     }
     if let Err(violation) = runner.cluster.check_states_follow_from_log() {
-        let line = script.steps.last().map_or(script.cluster.line, |step| step.line);
+        let line = script
+            .steps
+            .last()
+            .map_or(script.cluster.line, |step| step.line);
         let trace = runner.cluster.trace();
-        return Err(Failure { line, what: violation.to_string(), violation: true, trace });
+        return Err(Failure {
+            line,
+            what: violation.to_string(),
+            violation: true,
+            trace,
+        });
     }
     Ok(runner.cluster.trace())
 }
@@ -82,14 +106,18 @@ fn setup(script: &Script, lines: usize, planted: Option<PlantedFault>) -> Result
             Standing::Voter
         }
     };
-    let members = cluster.members().map(|id| (id, Incarnation::default(), standing(id)));
+    let members = cluster
+        .members()
+        .map(|id| (id, Incarnation::default(), standing(id)));
     let membership = Membership::of(members).map_err(|error| error.to_string())?;
     let settings: Vec<_> = script.options.iter().map(|option| option.what).collect();
     let seed = settings.iter().rev().find_map(|setting| match setting {
         Setting::Seed(seed) => Some(*seed),
         _ => None,
     });
-    let mut setup = Setup::members(membership.clone(), seed.unwrap_or(1)).lenient().trace(lines);
+    let mut setup = Setup::members(membership.clone(), seed.unwrap_or(1))
+        .lenient()
+        .trace(lines);
     for setting in &settings {
         if let Setting::HashEvery(entries) = setting {
             setup = setup.hash_every(*entries);
@@ -104,7 +132,10 @@ fn setup(script: &Script, lines: usize, planted: Option<PlantedFault>) -> Result
     for id in cluster.members() {
         let beginning = script.beginning(id);
         let terms: Vec<_> = beginning.log.iter().map(|term| term.0).collect();
-        setup = setup.log(id.0, &terms).term(id.0, beginning.term.0).commit(id.0, beginning.commit.0);
+        setup = setup
+            .log(id.0, &terms)
+            .term(id.0, beginning.term.0)
+            .commit(id.0, beginning.commit.0);
         for (index, command) in &beginning.commands {
             setup = setup.command(id.0, *index, command.as_bytes());
         }
@@ -142,7 +173,10 @@ fn plant(_config: &mut Config, _planted: Option<PlantedFault>) {}
 
 /// Whether a step is about the bytes on a disk.
 fn needs_bytes(step: &Step) -> bool {
-    matches!(step, Step::FailDisk(_) | Step::FillDisk(_) | Step::FreeDisk(_) | Step::Tear(_))
+    matches!(
+        step,
+        Step::FailDisk(_) | Step::FillDisk(_) | Step::FreeDisk(_) | Step::Tear(_)
+    )
 }
 
 fn configure(settings: &[Setting], config: &mut Config) {
@@ -156,7 +190,9 @@ fn configure(settings: &[Setting], config: &mut Config) {
             Setting::ReplaceIncarnations(on) => config.replace_incarnations = on,
             // Its bounds follow from the timeouts, whichever comes first.
             Setting::Adaptive(on) => (adaptive, bounds) = (on, None),
-            Setting::AdaptiveWithin { floor, ceiling } => (adaptive, bounds) = (true, Some((floor, ceiling))),
+            Setting::AdaptiveWithin { floor, ceiling } => {
+                (adaptive, bounds) = (true, Some((floor, ceiling)))
+            }
             Setting::DiskTimeout(timeout) => config.disk_timeout = timeout,
             Setting::PromoteAfter(after) => config.promote_after = after,
             Setting::MaxSnapshotBytes(most) => config.max_snapshot_bytes = most,
@@ -171,7 +207,9 @@ fn configure(settings: &[Setting], config: &mut Config) {
             Setting::SnapshotBytes(bytes) => config.snapshot_bytes = Some(size(bytes)),
             Setting::MaxLogBytes(bytes) => config.max_log_bytes = Some(size(bytes)),
             Setting::SnapshotChunk(bytes) => config.snapshot_chunk = size(bytes),
-            Setting::Election { shortest, longest } => config.election_timeout = (shortest, longest),
+            Setting::Election { shortest, longest } => {
+                config.election_timeout = (shortest, longest)
+            }
             Setting::Heartbeat(every) => config.heartbeat = every,
             Setting::Priority { node, priority } if node == config.id => {
                 config.priority = u8::try_from(priority).unwrap_or(u8::MAX);
@@ -220,19 +258,24 @@ impl Runner {
             Step::Campaign(node) => self.cluster.campaign(self.up(*node)?),
             Step::Tick(node) => self.cluster.tick(self.up(*node)?),
             Step::Advance(by) => self.cluster.advance(*by),
-            // The two differ in nothing: a write completes at once unless its disk is held, and that only the script ends.
+            // The two differ in nothing: a write completes at once unless its disk is held, and
+            // that only the script ends.
             Step::DeliverAll | Step::Stabilize => drop(self.cluster.stabilize()),
             Step::Deliver(select) => {
                 let chosen = self.chosen(select);
-                self.cluster.deliver(|envelope| chosen.contains(&envelope.serial));
+                self.cluster
+                    .deliver(|envelope| chosen.contains(&envelope.serial));
             }
             Step::Drop(select) => {
                 let chosen = self.chosen(select);
-                self.cluster.drop_messages(|envelope| chosen.contains(&envelope.serial));
+                self.cluster
+                    .drop_messages(|envelope| chosen.contains(&envelope.serial));
             }
             Step::Dup { select, later } => {
                 let chosen = self.chosen(select);
-                let copies = self.cluster.copies(|envelope| chosen.contains(&envelope.serial));
+                let copies = self
+                    .cluster
+                    .copies(|envelope| chosen.contains(&envelope.serial));
                 match later {
                     Some(name) => self.kept.entry(name.clone()).or_default().extend(copies),
                     None => self.cluster.inject(copies),
@@ -243,14 +286,20 @@ impl Runner {
                 if *only {
                     self.cluster.heal();
                 }
-                let groups: Vec<Vec<_>> = groups.iter().map(|group| group.iter().copied().collect()).collect();
+                let groups: Vec<Vec<_>> = groups
+                    .iter()
+                    .map(|group| group.iter().copied().collect())
+                    .collect();
                 let groups: Vec<&[NodeId]> = groups.iter().map(Vec::as_slice).collect();
                 self.cluster.partition(&groups);
             }
             Step::Cut(link) => self.cut(|from, to| link.covers(from, to)),
             Step::Delay { link, by } => {
                 let (ids, by) = (self.cluster.ids().collect::<Vec<_>>(), *by);
-                for (from, to) in ids.iter().flat_map(|from| ids.iter().map(move |to| (*from, *to))) {
+                for (from, to) in ids
+                    .iter()
+                    .flat_map(|from| ids.iter().map(move |to| (*from, *to)))
+                {
                     if from != to && link.covers(from, to) {
                         self.cluster.delay(from, to, by);
                     }
@@ -267,18 +316,26 @@ impl Runner {
             Step::FreeDisk(node) => self.cluster.fill_disk(*node, false),
             Step::Tear(node) => {
                 let node = self.up(*node)?;
-                self.cluster.crash_midway(node, 0, &mut self.rng, CrashStyle::Torn);
+                self.cluster
+                    .crash_midway(node, 0, &mut self.rng, CrashStyle::Torn);
             }
             Step::CopyDisk { node, name } => {
-                self.copies.insert(name.clone(), self.cluster.copy_disk(*node));
+                self.copies
+                    .insert(name.clone(), self.cluster.copy_disk(*node));
             }
             Step::PutBack { node, name } => {
-                let Some(copy) = self.copies.get(name) else { return Err(format!("no copy is called `{name}`")) };
+                let Some(copy) = self.copies.get(name) else {
+                    return Err(format!("no copy is called `{name}`"));
+                };
                 self.cluster.put_back_whole(*node, copy);
             }
             Step::Isolate(node) => self.cluster.isolate(*node),
             Step::Heal => self.cluster.heal(),
-            Step::Propose { node, name, command } => self.propose(*node, *name, command)?,
+            Step::Propose {
+                node,
+                name,
+                command,
+            } => self.propose(*node, *name, command)?,
             Step::Read { node, name, lease } => self.read(*node, name, *lease)?,
             Step::Transfer { from, to } => {
                 let begun = self.cluster.transfer_leadership(self.up(*from)?, *to);
@@ -302,11 +359,19 @@ impl Runner {
             Step::Wipe(node) => self.cluster.wipe(*node),
             Step::HoldDisk(node) => self.cluster.hold_disk(*node),
             Step::ReleaseDisk { node, count: None } => self.cluster.release_disk(*node),
-            Step::ReleaseDisk { node, count: Some(count) } => {
-                self.cluster.complete_writes(*node, usize::try_from(*count).unwrap_or(usize::MAX));
+            Step::ReleaseDisk {
+                node,
+                count: Some(count),
+            } => {
+                self.cluster
+                    .complete_writes(*node, usize::try_from(*count).unwrap_or(usize::MAX));
             }
             Step::Run(by) => self.cluster.run(*by),
-            Step::Settle(by) => drop(self.cluster.settle(*by).map_err(|unsettled| unsettled.to_string())?),
+            Step::Settle(by) => drop(
+                self.cluster
+                    .settle(*by)
+                    .map_err(|unsettled| unsettled.to_string())?,
+            ),
             Step::Until { expect, within } => return self.until(expect, *within),
             Step::Expect(expect) => return expectations::check(self, expect),
         }
@@ -342,13 +407,23 @@ impl Runner {
 
     /// The messages that are chosen now, by their serials.
     fn chosen(&self, select: &Select) -> Vec<u64> {
-        let matches = self.cluster.queued().filter(|envelope| covers(envelope, select));
-        matches.map(|envelope| envelope.serial).take(bound(select.most)).collect()
+        let matches = self
+            .cluster
+            .queued()
+            .filter(|envelope| covers(envelope, select));
+        matches
+            .map(|envelope| envelope.serial)
+            .take(bound(select.most))
+            .collect()
     }
 
     fn cut(&mut self, covers: impl Fn(NodeId, NodeId) -> bool) {
         for from in self.cluster.ids() {
-            for to in self.cluster.ids().filter(|to| *to != from && covers(from, *to)) {
+            for to in self
+                .cluster
+                .ids()
+                .filter(|to| *to != from && covers(from, *to))
+            {
                 self.cluster.cut(from, to);
             }
         }
@@ -359,18 +434,30 @@ impl Runner {
         let Some(copies) = self.kept.get(name).cloned() else {
             return Err(format!("nothing was kept aside as `{name}`"));
         };
-        let before = self.cluster.queued().map(|envelope| envelope.serial).max().unwrap_or_default();
+        let before = self
+            .cluster
+            .queued()
+            .map(|envelope| envelope.serial)
+            .max()
+            .unwrap_or_default();
         self.cluster.inject(copies);
         self.cluster.deliver(|envelope| envelope.serial > before);
         Ok(())
     }
 
-    fn propose(&mut self, node: NodeId, name: Option<(ClientId, u64)>, command: &str) -> Result<(), String> {
+    fn propose(
+        &mut self,
+        node: NodeId,
+        name: Option<(ClientId, u64)>,
+        command: &str,
+    ) -> Result<(), String> {
         let node = self.up(node)?;
         self.proposals += 1;
         // A command without a name is from a client that never made another.
         let (client, sequence) = name.unwrap_or((ClientId(u64::MAX - self.proposals), 1));
-        let taken: Result<(), RefusalReason> = self.cluster.propose(node, client.0, sequence, command.as_bytes());
+        let taken: Result<(), RefusalReason> =
+            self.cluster
+                .propose(node, client.0, sequence, command.as_bytes());
         self.last = Some(taken.map_err(|refusal| refusal.to_string()));
         Ok(())
     }
@@ -381,18 +468,31 @@ impl Runner {
         let id = ReadId(self.proposals);
         self.cluster.read(node, id, lease);
         self.reads.insert(name.to_owned(), (node, id));
-        let refusal = self.cluster.host(node).reads().get(&id).and_then(|answer| answer.err());
+        let refusal = self
+            .cluster
+            .host(node)
+            .reads()
+            .get(&id)
+            .and_then(|answer| answer.err());
         self.last = Some(refusal.map_or(Ok(()), |refusal| Err(refusal.to_string())));
         Ok(())
     }
 
-    /// A change by the disks that the machines have now: one that was wiped is another member. A witness that is named
-    /// among the voters stays one.
+    /// A change by the disks that the machines have now: one that was wiped is another member. A
+    /// witness that is named among the voters stays one.
     fn change(&self, at: NodeId, change: &script::Change) -> Change {
         let life = |id: NodeId| self.cluster.host(id).incarnation();
         let voter = |id: NodeId| {
-            let member = self.cluster.host(at).node().and_then(|node| node.membership().member(id).copied());
-            if member.is_some_and(|member| member.is_witness()) { Standing::Witness } else { Standing::Voter }
+            let member = self
+                .cluster
+                .host(at)
+                .node()
+                .and_then(|node| node.membership().member(id).copied());
+            if member.is_some_and(|member| member.is_witness()) {
+                Standing::Witness
+            } else {
+                Standing::Voter
+            }
         };
         match change {
             script::Change::Add(id) => Change::Set(*id, life(*id), Standing::Voter),
@@ -402,7 +502,9 @@ impl Runner {
             script::Change::Remove(id) => Change::Remove(*id),
             script::Change::Voters { voters, learners } => {
                 let voters = voters.iter().map(|id| (*id, life(*id), voter(*id)));
-                let learners = learners.iter().map(|id| (*id, life(*id), Standing::Learner));
+                let learners = learners
+                    .iter()
+                    .map(|id| (*id, life(*id), Standing::Learner));
                 Change::Replace(voters.chain(learners).collect())
             }
         }
@@ -410,12 +512,15 @@ impl Runner {
 }
 
 fn bound(most: Option<u64>) -> usize {
-    most.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX))
+    most.map_or(usize::MAX, |most| {
+        usize::try_from(most).unwrap_or(usize::MAX)
+    })
 }
 
 /// Whether a message is one of those chosen, however many may be.
 pub(super) fn covers(envelope: &Envelope, select: &Select) -> bool {
-    select.link.covers(envelope.from, envelope.to) && select.kind.is_none_or(|kind| is_kind(envelope, kind))
+    select.link.covers(envelope.from, envelope.to)
+        && select.kind.is_none_or(|kind| is_kind(envelope, kind))
 }
 
 fn is_kind(envelope: &Envelope, kind: KindName) -> bool {

@@ -21,12 +21,13 @@ pub struct Script {
     pub cluster: Cluster,
     /// Settings, in the order given; of two for the same thing the later one counts.
     pub options: Vec<Numbered<Setting>>,
-    /// What is on disks at the beginning, in the order given; the later one counts. [`Script::beginning`] sums them up.
+    /// What is on disks at the beginning, in the order given; the later one counts.
+    /// [`Script::beginning`] sums them up.
     pub presets: Vec<Numbered<Preset>>,
     /// What happens, in order.
     pub steps: Vec<Numbered<Step>>,
-    /// Machines that some `member … add|learner|join|voters` names and `cluster` does not: there from the beginning,
-    /// with an empty disk, and members of nothing yet.
+    /// Machines that some `member … add|learner|join|voters` names and `cluster` does not: there
+    /// from the beginning, with an empty disk, and members of nothing yet.
     pub joiners: BTreeSet<NodeId>,
 }
 
@@ -73,7 +74,8 @@ pub enum Setting {
     MaxUncommitted(u64),
     /// `apply-window N`: entries handed out for applying and not yet reported.
     ApplyWindow(u64),
-    /// `hash-every N`: entries from one hash of the states to the next; without it states are not compared.
+    /// `hash-every N`: entries from one hash of the states to the next; without it states are not
+    /// compared.
     HashEvery(u64),
     /// `snapshot-keep N`: entries kept behind a snapshot for followers that are slow.
     SnapshotKeep(u64),
@@ -163,14 +165,18 @@ pub struct Beginning {
 
 impl Script {
     /// Election timeouts unless an option says otherwise.
-    pub const ELECTION: (Duration, Duration) = (Duration::from_millis(150), Duration::from_millis(300));
+    pub const ELECTION: (Duration, Duration) =
+        (Duration::from_millis(150), Duration::from_millis(300));
     /// Time between heartbeats unless an option says otherwise.
     pub const HEARTBEAT: Duration = Duration::from_millis(50);
 
     /// Every machine of the transcript: voters, learners and joiners, in order.
     #[must_use]
     pub fn machines(&self) -> BTreeSet<NodeId> {
-        self.cluster.members().chain(self.joiners.iter().copied()).collect()
+        self.cluster
+            .members()
+            .chain(self.joiners.iter().copied())
+            .collect()
     }
 
     /// What is on this node's disk at the beginning: a term is never below that of the last entry.
@@ -223,7 +229,9 @@ impl Cluster {
 
     /// Voters and learners, in order of their kind.
     pub fn members(&self) -> impl Iterator<Item = NodeId> + '_ {
-        (1..=self.voters).map(NodeId).chain(self.learners.iter().copied())
+        (1..=self.voters)
+            .map(NodeId)
+            .chain(self.learners.iter().copied())
     }
 }
 

@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use raftian_raft::{ClientId, Index, NodeId, Term};
 
 use super::script::{
-    Answer, Beginning, Change, Cluster, Expect, KindName, Link, Numbered, OnDisk, Preset, RoleName, Script, Select,
-    Setting, Step, Wanted,
+    Answer, Beginning, Change, Cluster, Expect, KindName, Link, Numbered, OnDisk, Preset, RoleName,
+    Script, Select, Setting, Step, Wanted,
 };
 
 fn parse(text: &str) -> Script {
@@ -13,68 +13,150 @@ fn parse(text: &str) -> Script {
 }
 
 fn steps(text: &str) -> Vec<Step> {
-    parse(&format!("cluster 5\n{text}")).steps.into_iter().map(|step| step.what).collect()
+    parse(&format!("cluster 5\n{text}"))
+        .steps
+        .into_iter()
+        .map(|step| step.what)
+        .collect()
 }
 
 fn wrong(text: &str) -> String {
-    Script::parse("a.scenario", text).expect_err(text).to_string()
+    Script::parse("a.scenario", text)
+        .expect_err(text)
+        .to_string()
 }
 
 /// The grammar in the documentation is a script.
 #[test]
 fn every_line_of_the_documented_grammar_parses() {
     let documentation = include_str!("../scenario.rs");
-    let block = documentation.split("//! ```text\n").nth(1).unwrap().split("//! ```").next().unwrap();
-    let text: String = block.lines().map(|line| line.trim_start_matches("//!").to_string() + "\n").collect();
+    let block = documentation
+        .split("//! ```text\n")
+        .nth(1)
+        .unwrap()
+        .split("//! ```")
+        .next()
+        .unwrap();
+    let text: String = block
+        .lines()
+        .map(|line| line.trim_start_matches("//!").to_string() + "\n")
+        .collect();
     let script = parse(&text);
     assert!(script.options.len() == 25 && script.presets.len() == 6 && script.steps.len() > 80);
-    assert_eq!(script.joiners, [NodeId(8), NodeId(9), NodeId(10), NodeId(11)].into());
+    assert_eq!(
+        script.joiners,
+        [NodeId(8), NodeId(9), NodeId(10), NodeId(11)].into()
+    );
 }
 
 #[test]
 fn blanks_comments_and_line_ends_of_any_sort_change_nothing() {
     let plain = parse("cluster 3\npropose n1 \"x # y\"\nheal\n");
-    let odd = parse("\u{feff}cluster\t3#three\r\n  propose   n1 \"x # y\" # a command\r\nheal# again");
+    let odd =
+        parse("\u{feff}cluster\t3#three\r\n  propose   n1 \"x # y\" # a command\r\nheal# again");
     assert_eq!(odd, plain);
-    let Step::Propose { command, .. } = &plain.steps[0].what else { panic!("a proposal") };
+    let Step::Propose { command, .. } = &plain.steps[0].what else {
+        panic!("a proposal")
+    };
     assert_eq!(command, "x # y");
-    let lines: Vec<_> = parse("\n# nothing\ncluster 1\n\n\nheal\n\nheal").steps.iter().map(|step| step.line).collect();
+    let lines: Vec<_> = parse("\n# nothing\ncluster 1\n\n\nheal\n\nheal")
+        .steps
+        .iter()
+        .map(|step| step.line)
+        .collect();
     assert_eq!(lines, [6, 8]);
 }
 
 #[test]
 fn a_number_sign_belongs_to_a_clients_command_and_begins_a_comment_elsewhere() {
-    let named =
-        |command: &str| Step::Propose { node: NodeId(1), name: Some((ClientId(7), 3)), command: command.into() };
+    let named = |command: &str| Step::Propose {
+        node: NodeId(1),
+        name: Some((ClientId(7), 3)),
+        command: command.into(),
+    };
     assert_eq!(steps("propose n1 as c7#3 \"x\"#9"), [named("x")]);
     assert_eq!(steps("tick n1#3"), [Step::Tick(NodeId(1))]);
-    assert!(wrong("cluster 1\npropose n1 as c7# 3 \"x\"").contains("`c7` is not a client and its sequence"));
+    assert!(
+        wrong("cluster 1\npropose n1 as c7# 3 \"x\"")
+            .contains("`c7` is not a client and its sequence")
+    );
     assert!(wrong("cluster 1\npropose n1 as c7#0 \"x\"").contains("sequences from 1"));
 }
 
 #[test]
 fn messages_are_chosen_by_link_kind_and_number() {
-    let link = |from: Option<u64>, to: Option<u64>| Link { from: from.map(NodeId), to: to.map(NodeId) };
+    let link = |from: Option<u64>, to: Option<u64>| Link {
+        from: from.map(NodeId),
+        to: to.map(NodeId),
+    };
     let all = Select::default();
     let choices = [
-        ("n1->n2", Select { link: link(Some(1), Some(2)), ..all }),
-        ("*->n1 vote-reply", Select { link: link(None, Some(1)), kind: Some(KindName::VoteReply), most: None }),
-        ("n1->* 2", Select { link: link(Some(1), None), kind: None, most: Some(2) }),
-        ("n1->n2 append 1", Select { link: link(Some(1), Some(2)), kind: Some(KindName::Append), most: Some(1) }),
+        (
+            "n1->n2",
+            Select {
+                link: link(Some(1), Some(2)),
+                ..all
+            },
+        ),
+        (
+            "*->n1 vote-reply",
+            Select {
+                link: link(None, Some(1)),
+                kind: Some(KindName::VoteReply),
+                most: None,
+            },
+        ),
+        (
+            "n1->* 2",
+            Select {
+                link: link(Some(1), None),
+                kind: None,
+                most: Some(2),
+            },
+        ),
+        (
+            "n1->n2 append 1",
+            Select {
+                link: link(Some(1), Some(2)),
+                kind: Some(KindName::Append),
+                most: Some(1),
+            },
+        ),
     ];
     for (text, select) in choices {
         let later = Some("old".to_string());
-        let expected =
-            [Step::Deliver(select), Step::Drop(select), Step::Dup { select, later: None }, Step::Dup { select, later }];
-        assert_eq!(steps(&format!("deliver {text}\ndrop {text}\ndup {text}\ndup {text} later old")), expected);
+        let expected = [
+            Step::Deliver(select),
+            Step::Drop(select),
+            Step::Dup {
+                select,
+                later: None,
+            },
+            Step::Dup { select, later },
+        ];
+        assert_eq!(
+            steps(&format!(
+                "deliver {text}\ndrop {text}\ndup {text}\ndup {text} later old"
+            )),
+            expected
+        );
     }
-    let bare = [Step::DeliverAll, Step::Drop(all), Step::Dup { select: all, later: None }];
+    let bare = [
+        Step::DeliverAll,
+        Step::Drop(all),
+        Step::Dup {
+            select: all,
+            later: None,
+        },
+    ];
     assert_eq!(steps("deliver\ndrop\ndup"), bare);
 }
 
 #[test]
 fn presets_of_a_node_are_summed_up_and_a_term_is_never_below_its_log() {
-    let script = parse("cluster 2\nlog * 1 1\nlog n1 1 3\nterm * 2\nvote n1 n2\ncommit * 2\nmember n1 add n9");
+    let script = parse(
+        "cluster 2\nlog * 1 1\nlog n1 1 3\nterm * 2\nvote n1 n2\ncommit * 2\nmember n1 add n9",
+    );
     let terms = |terms: &[u64]| terms.iter().copied().map(Term).collect();
     let (n1, n2) = (script.beginning(NodeId(1)), script.beginning(NodeId(2)));
     assert_eq!(
@@ -89,91 +171,225 @@ fn presets_of_a_node_are_summed_up_and_a_term_is_never_below_its_log() {
     );
     assert_eq!(
         n2,
-        Beginning { log: terms(&[1, 1]), term: Term(2), vote: None, commit: Index(2), ..Beginning::default() }
+        Beginning {
+            log: terms(&[1, 1]),
+            term: Term(2),
+            vote: None,
+            commit: Index(2),
+            ..Beginning::default()
+        }
     );
-    assert_eq!(script.beginning(NodeId(9)), Beginning::default(), "whoever joins has an empty disk");
+    assert_eq!(
+        script.beginning(NodeId(9)),
+        Beginning::default(),
+        "whoever joins has an empty disk"
+    );
 }
 
-/// Each text and what the error names: its line, the word at fault, and what would have been understood.
+/// Each text and what the error names: its line, the word at fault, and what would have been
+/// understood.
 #[test]
 fn an_error_names_file_line_what_was_wrong_and_what_was_expected() {
     let errors = [
         ("heal", "a.scenario:1: there is no cluster"),
-        ("# one\ncluster 3\ncluster 3", "a.scenario:3: a second cluster: expected only the one on line 2"),
+        (
+            "# one\ncluster 3\ncluster 3",
+            "a.scenario:3: a second cluster: expected only the one on line 2",
+        ),
         (
             "cluster 3\nheal\noption prevote off",
             "3: the first step was on line 2: expected cluster, options and presets",
         ),
-        ("cluster 3\nheal\nlog n1 1", "3: the first step was on line 2"),
-        ("cluster 0", "1: `0` is not the number of voters: expected a whole number of 1 to 64"),
+        (
+            "cluster 3\nheal\nlog n1 1",
+            "3: the first step was on line 2",
+        ),
+        (
+            "cluster 0",
+            "1: `0` is not the number of voters: expected a whole number of 1 to 64",
+        ),
         ("cluster 65", "1 to 64"),
-        ("cluster 3 learners n2", "`n2` votes, being one of 3 voters: expected learners from `n4` on"),
-        ("cluster 3 witness n4", "`n4` is no voter: expected a witness to be one of `n1` to `n3`"),
-        ("cluster 3 leaners n4", "`leaners` is not a clause of `cluster`: expected one of: learners"),
-        ("cluster 3 learners", "expected a node like `n1`, found the end of the line"),
-        ("cluster 3\nmarch n1", "2: `march` is not a statement: expected one of: cluster option log term"),
-        ("cluster 3\ncampaign", "expected a node like `n1`, found the end of the line"),
-        ("cluster 3\ncampaign x1", "`x1` is not a node: expected `n` and a number"),
+        (
+            "cluster 3 learners n2",
+            "`n2` votes, being one of 3 voters: expected learners from `n4` on",
+        ),
+        (
+            "cluster 3 witness n4",
+            "`n4` is no voter: expected a witness to be one of `n1` to `n3`",
+        ),
+        (
+            "cluster 3 leaners n4",
+            "`leaners` is not a clause of `cluster`: expected one of: learners",
+        ),
+        (
+            "cluster 3 learners",
+            "expected a node like `n1`, found the end of the line",
+        ),
+        (
+            "cluster 3\nmarch n1",
+            "2: `march` is not a statement: expected one of: cluster option log term",
+        ),
+        (
+            "cluster 3\ncampaign",
+            "expected a node like `n1`, found the end of the line",
+        ),
+        (
+            "cluster 3\ncampaign x1",
+            "`x1` is not a node: expected `n` and a number",
+        ),
         ("cluster 3\ncampaign n01", "`n01` is not a node"),
         ("cluster 3\ncampaign n0", "`n0` is not a node"),
         ("cluster 3\ncampaign *", "`*` is not a node"),
-        ("cluster 3\ncampaign n4", "2: `n4` is not in the cluster: expected one of: n1 n2 n3"),
-        ("cluster 3\ncampaign n1 n2", "`n2` is one word too many: expected the end of the line"),
+        (
+            "cluster 3\ncampaign n4",
+            "2: `n4` is not in the cluster: expected one of: n1 n2 n3",
+        ),
+        (
+            "cluster 3\ncampaign n1 n2",
+            "`n2` is one word too many: expected the end of the line",
+        ),
         ("cluster 3\nheal \"x\"", "`\"x\"` is one word too many"),
-        ("cluster 3\ndeliver n1->n1", "`n1->n1` leads back to its own node"),
+        (
+            "cluster 3\ndeliver n1->n1",
+            "`n1->n1` leads back to its own node",
+        ),
         ("cluster 3\ndeliver n1", "`n1` is not a link"),
         (
             "cluster 3\ndeliver n1->n2 apend",
             "`apend` is not a kind of message: expected one of: pre-vote pre-vote-reply",
         ),
-        ("cluster 3\ndeliver n1->n2 append 0", "`0` is not a count of messages"),
-        ("cluster 3\ndrop n1->n2 append later x", "`later` is one word too many"),
-        ("cluster 3\ndup n1->n2 later a|b", "`|` is one word too many"),
-        ("cluster 3\nreplay old", "nothing is called `old`: expected a name of an earlier `dup … later NAME`"),
-        ("cluster 3\nread n1 as a\nexpect read b 1", "3: nothing is called `b`: expected a name of an earlier `read"),
-        ("cluster 3\nread n1 r1", "`r1` is not the word before the read's name: expected one of: as"),
+        (
+            "cluster 3\ndeliver n1->n2 append 0",
+            "`0` is not a count of messages",
+        ),
+        (
+            "cluster 3\ndrop n1->n2 append later x",
+            "`later` is one word too many",
+        ),
+        (
+            "cluster 3\ndup n1->n2 later a|b",
+            "`|` is one word too many",
+        ),
+        (
+            "cluster 3\nreplay old",
+            "nothing is called `old`: expected a name of an earlier `dup … later NAME`",
+        ),
+        (
+            "cluster 3\nread n1 as a\nexpect read b 1",
+            "3: nothing is called `b`: expected a name of an earlier `read",
+        ),
+        (
+            "cluster 3\nread n1 r1",
+            "`r1` is not the word before the read's name: expected one of: as",
+        ),
         ("cluster 3\npartition n1 | n1", "`n1` is in two groups"),
-        ("cluster 3\npartition n1 |", "expected a node like `n1`, found the end of the line"),
+        (
+            "cluster 3\npartition n1 |",
+            "expected a node like `n1`, found the end of the line",
+        ),
         ("cluster 3\npartition n1 x", "`x` is not a node"),
         ("cluster 3\npropose n1 x", "`x` is not in quotes"),
         ("cluster 3\npropose n1 \"x", "a quote is not closed"),
-        ("cluster 3\nadvance 200", "`200` is not a duration: expected one like `150ms`, `2s` or `500us`"),
+        (
+            "cluster 3\nadvance 200",
+            "`200` is not a duration: expected one like `150ms`, `2s` or `500us`",
+        ),
         ("cluster 3\nadvance 2d", "`2d` is not a duration"),
         ("cluster 3\nadvance 86401s", "at most 86400s"),
-        ("cluster 3\nadvance 99999999999999999999s", "is not a duration"),
-        ("cluster 3\nmember n1 adds n4", "`adds` is not a change of the membership: expected one of: add join learner"),
-        ("cluster 3\nmember n1 voters n1 learners n1", "`n1` cannot vote and learn"),
+        (
+            "cluster 3\nadvance 99999999999999999999s",
+            "is not a duration",
+        ),
+        (
+            "cluster 3\nmember n1 adds n4",
+            "`adds` is not a change of the membership: expected one of: add join learner",
+        ),
+        (
+            "cluster 3\nmember n1 voters n1 learners n1",
+            "`n1` cannot vote and learn",
+        ),
         ("cluster 3\nmember n1 add n129", "a number of 1 to 128"),
-        ("cluster 3\nmember n9 add n4", "2: `n9` is not in the cluster: expected one of: n1 n2 n3 n4"),
-        ("cluster 3\nlog n1 2 1", "2: term 1 stands behind term 2: expected terms that never fall"),
-        ("cluster 3\nlog n1 0", "`0` is not a term: expected a whole number of 1 to"),
+        (
+            "cluster 3\nmember n9 add n4",
+            "2: `n9` is not in the cluster: expected one of: n1 n2 n3 n4",
+        ),
+        (
+            "cluster 3\nlog n1 2 1",
+            "2: term 1 stands behind term 2: expected terms that never fall",
+        ),
+        (
+            "cluster 3\nlog n1 0",
+            "`0` is not a term: expected a whole number of 1 to",
+        ),
         ("cluster 3\nlog n1 -1", "`-1` is not a term"),
         ("cluster 3\nterm n1 18446744073709551615", "is not a term"),
         ("cluster 3\nterm n1 99999999999999999999", "is not a term"),
-        ("cluster 3\nlog n1 1\ncommit * 1", "3: `n2` cannot know 1 entries to be committed: it has 0"),
-        ("cluster 3\ncommit n4 0\nmember n1 add n4", "2: `n4` begins with an empty disk"),
-        ("cluster 3\noption prevote no", "`no` is not a switch: expected one of: on off"),
-        ("cluster 3\noption inflight 0", "`0` is not a value of this option: expected a whole number of 1 to"),
-        ("cluster 3\noption speed 1", "`speed` is not an option: expected one of: prevote checkquorum lease adaptive"),
-        ("cluster 3\noption election 300ms..150ms", "`300ms..150ms` holds nothing"),
+        (
+            "cluster 3\nlog n1 1\ncommit * 1",
+            "3: `n2` cannot know 1 entries to be committed: it has 0",
+        ),
+        (
+            "cluster 3\ncommit n4 0\nmember n1 add n4",
+            "2: `n4` begins with an empty disk",
+        ),
+        (
+            "cluster 3\noption prevote no",
+            "`no` is not a switch: expected one of: on off",
+        ),
+        (
+            "cluster 3\noption inflight 0",
+            "`0` is not a value of this option: expected a whole number of 1 to",
+        ),
+        (
+            "cluster 3\noption speed 1",
+            "`speed` is not an option: expected one of: prevote checkquorum lease adaptive",
+        ),
+        (
+            "cluster 3\noption election 300ms..150ms",
+            "`300ms..150ms` holds nothing",
+        ),
         ("cluster 3\noption election 150ms", "`150ms` is not a range"),
         (
             "cluster 3\noption heartbeat 150ms",
             "2: heartbeats every 150ms with election timeouts of 150ms to 300ms cannot work",
         ),
-        ("cluster 3\nexpect", "expected an expectation, one of: leader no-leader leader-of"),
-        ("cluster 3\nexpect leaders", "`leaders` is not an expectation: expected one of: leader no-leader"),
-        ("cluster 3\nexpect role n1 king", "`king` is not a role: expected one of: follower pre-candidate"),
-        ("cluster 3\nexpect log-equal n1", "expected two nodes or more"),
+        (
+            "cluster 3\nexpect",
+            "expected an expectation, one of: leader no-leader leader-of",
+        ),
+        (
+            "cluster 3\nexpect leaders",
+            "`leaders` is not an expectation: expected one of: leader no-leader",
+        ),
+        (
+            "cluster 3\nexpect role n1 king",
+            "`king` is not a role: expected one of: follower pre-candidate",
+        ),
+        (
+            "cluster 3\nexpect log-equal n1",
+            "expected two nodes or more",
+        ),
         ("cluster 3\nexpect log-equal n1 n1", "`n1` is named twice"),
-        ("cluster 3\nexpect config n1 n1", "`n1` is not the word before the voters: expected one of: voters"),
+        (
+            "cluster 3\nexpect config n1 n1",
+            "`n1` is not the word before the voters: expected one of: voters",
+        ),
         ("cluster 3\nexpect commit n1 > 2", "`>` is not an index"),
-        ("cluster 3\nexpect queued n1->n2 append", "expected a count of messages"),
-        ("cluster 3\nread n1 as r\nexpect read r maybe", "`maybe` is not an answer"),
+        (
+            "cluster 3\nexpect queued n1->n2 append",
+            "expected a count of messages",
+        ),
+        (
+            "cluster 3\nread n1 as r\nexpect read r maybe",
+            "`maybe` is not an answer",
+        ),
     ];
     for (text, expected) in errors {
         let error = wrong(text);
-        assert!(error.starts_with("a.scenario:") && error.contains(expected), "{text:?} gives {error:?}");
+        assert!(
+            error.starts_with("a.scenario:") && error.contains(expected),
+            "{text:?} gives {error:?}"
+        );
     }
 }
 
@@ -183,7 +399,10 @@ fn what_a_script_can_make_others_hold_is_bounded() {
     assert_eq!(parse(&log(100_000)).beginning(NodeId(1)).log.len(), 100_000);
     assert!(wrong(&log(100_001)).contains("expected at most 100000 entries"));
     let word = "z".repeat(1_000_000);
-    assert!(wrong(&format!("cluster 1\n{word}")).len() < 1_000, "an error quotes no more than the start of a word");
+    assert!(
+        wrong(&format!("cluster 1\n{word}")).len() < 1_000,
+        "an error quotes no more than the start of a word"
+    );
 }
 
 proptest! {
@@ -223,7 +442,11 @@ fn language() -> impl Strategy<Value = String> {
         refused accepted queued alive n1 n2 n3 n4 n999 n18446744073709551616 * n1->n2 *->* n1->* -> n->n | >= > # \" \"x\" \"\" as \
         c7#3 c#1 c99999999999999999999#1 0 1 18446744073709551615 99999999999999999999 150ms 2s 5us 1..2 150ms..300ms .. on \
         off none pending voters learners outgoing witness add join learner remove later append heartbeat é \u{0} \n \n \n";
-    let words: Vec<_> = WORDS.split(' ').filter(|word| !word.is_empty()).map(str::to_string).collect();
+    let words: Vec<_> = WORDS
+        .split(' ')
+        .filter(|word| !word.is_empty())
+        .map(str::to_string)
+        .collect();
     prop::sample::select(words)
 }
 
@@ -241,21 +464,60 @@ fn numbered<T>(what: T) -> Numbered<T> {
 }
 
 fn script() -> impl Strategy<Value = Script> {
-    let begin = (prop::collection::vec(setting(), 0..6), prop::collection::vec(preset(), 0..6));
+    let begin = (
+        prop::collection::vec(setting(), 0..6),
+        prop::collection::vec(preset(), 0..6),
+    );
     (begin, prop::collection::vec(step(), 0..12)).prop_map(|((options, presets), steps)| {
-        // Names are given before they are used, and everybody who joins is in the list of those who do.
+        // Names are given before they are used, and everybody who joins is in the list of those who
+        // do.
         let named = ["a", "old-1"].map(|name| {
-            let dup = Step::Dup { select: Select::default(), later: Some(name.into()) };
-            let copy = Step::CopyDisk { node: NodeId(1), name: name.into() };
-            [dup, copy, Step::Read { node: NodeId(1), name: name.into(), lease: false }]
+            let dup = Step::Dup {
+                select: Select::default(),
+                later: Some(name.into()),
+            };
+            let copy = Step::CopyDisk {
+                node: NodeId(1),
+                name: name.into(),
+            };
+            [
+                dup,
+                copy,
+                Step::Read {
+                    node: NodeId(1),
+                    name: name.into(),
+                    lease: false,
+                },
+            ]
         });
-        let joins = Step::Member { node: NodeId(1), change: Change::Join(NodeId(8)) };
-        let steps = named.into_iter().flatten().chain([joins]).chain(steps).map(numbered).collect();
-        let cluster =
-            Cluster { line: 0, voters: 5, learners: [NodeId(6), NodeId(7)].into(), witnesses: [NodeId(4)].into() };
-        let (options, presets) =
-            (options.into_iter().map(numbered).collect(), presets.into_iter().map(numbered).collect());
-        Script { cluster, options, presets, steps, joiners: [NodeId(8)].into() }
+        let joins = Step::Member {
+            node: NodeId(1),
+            change: Change::Join(NodeId(8)),
+        };
+        let steps = named
+            .into_iter()
+            .flatten()
+            .chain([joins])
+            .chain(steps)
+            .map(numbered)
+            .collect();
+        let cluster = Cluster {
+            line: 0,
+            voters: 5,
+            learners: [NodeId(6), NodeId(7)].into(),
+            witnesses: [NodeId(4)].into(),
+        };
+        let (options, presets) = (
+            options.into_iter().map(numbered).collect(),
+            presets.into_iter().map(numbered).collect(),
+        );
+        Script {
+            cluster,
+            options,
+            presets,
+            steps,
+            joiners: [NodeId(8)].into(),
+        }
     })
 }
 
@@ -263,13 +525,19 @@ fn node() -> impl Strategy<Value = NodeId> {
     (1u64..=8).prop_map(NodeId)
 }
 
-fn nodes(range: std::ops::Range<u64>, least: usize) -> impl Strategy<Value = std::collections::BTreeSet<NodeId>> {
+fn nodes(
+    range: std::ops::Range<u64>,
+    least: usize,
+) -> impl Strategy<Value = std::collections::BTreeSet<NodeId>> {
     let count = (range.end - range.start) as usize;
     prop::collection::btree_set(range.prop_map(NodeId), least..=count)
 }
 
 fn duration() -> impl Strategy<Value = Duration> {
-    prop_oneof![(0u64..86_400).prop_map(Duration::from_secs), (0u64..5_000_000).prop_map(Duration::from_micros)]
+    prop_oneof![
+        (0u64..86_400).prop_map(Duration::from_secs),
+        (0u64..5_000_000).prop_map(Duration::from_micros)
+    ]
 }
 
 fn setting() -> impl Strategy<Value = Setting> {
@@ -328,12 +596,18 @@ fn kind() -> impl Strategy<Value = Option<KindName>> {
 }
 
 fn link() -> impl Strategy<Value = Link> {
-    (prop::option::of(node()), prop::option::of(node()))
-        .prop_map(|(from, to)| Link { from, to: to.filter(|to| Some(*to) != from) })
+    (prop::option::of(node()), prop::option::of(node())).prop_map(|(from, to)| Link {
+        from,
+        to: to.filter(|to| Some(*to) != from),
+    })
 }
 
 fn select() -> impl Strategy<Value = Select> {
-    (link(), kind(), prop::option::of(1u64..)).prop_map(|(link, kind, most)| Select { link, kind, most })
+    (link(), kind(), prop::option::of(1u64..)).prop_map(|(link, kind, most)| Select {
+        link,
+        kind,
+        most,
+    })
 }
 
 fn name() -> impl Strategy<Value = String> {
@@ -350,10 +624,13 @@ fn step() -> impl Strategy<Value = Step> {
         Just(Step::DeliverAll),
         select().prop_map(Step::Deliver),
         select().prop_map(Step::Drop),
-        (select(), prop::option::of(name())).prop_map(|(select, later)| Step::Dup { select, later }),
+        (select(), prop::option::of(name()))
+            .prop_map(|(select, later)| Step::Dup { select, later }),
         name().prop_map(Step::Replay),
-        (nodes(1..4, 1), nodes(4..8, 1), any::<bool>())
-            .prop_map(|(a, b, only)| Step::Partition { groups: vec![a, b], only }),
+        (nodes(1..4, 1), nodes(4..8, 1), any::<bool>()).prop_map(|(a, b, only)| Step::Partition {
+            groups: vec![a, b],
+            only
+        }),
         (link(), duration()).prop_map(|(link, by)| Step::Delay { link, by }),
         link().prop_map(Step::Cut),
         node().prop_map(Step::Isolate),
@@ -376,12 +653,24 @@ fn step() -> impl Strategy<Value = Step> {
         (node(), name()).prop_map(|(node, name)| Step::CopyDisk { node, name }),
         (node(), name()).prop_map(|(node, name)| Step::PutBack { node, name }),
         (node(), 1u64..=1_000).prop_map(|(node, percent)| Step::Clock { node, percent }),
-        (node(), prop::option::of(1u64..)).prop_map(|(node, count)| Step::ReleaseDisk { node, count }),
-        (node(), 1u64..).prop_map(|(node, up_to)| Step::Compact { node, up_to: Index(up_to) }),
+        (node(), prop::option::of(1u64..))
+            .prop_map(|(node, count)| Step::ReleaseDisk { node, count }),
+        (node(), 1u64..).prop_map(|(node, up_to)| Step::Compact {
+            node,
+            up_to: Index(up_to)
+        }),
     ];
     let clients = prop_oneof![
-        (node(), client, command()).prop_map(|(node, name, command)| Step::Propose { node, name, command }),
-        (node(), name(), any::<bool>()).prop_map(|(node, name, lease)| Step::Read { node, name, lease }),
+        (node(), client, command()).prop_map(|(node, name, command)| Step::Propose {
+            node,
+            name,
+            command
+        }),
+        (node(), name(), any::<bool>()).prop_map(|(node, name, lease)| Step::Read {
+            node,
+            name,
+            lease
+        }),
         (node(), prop::option::of(node())).prop_map(|(from, to)| Step::Transfer { from, to }),
         (node(), change()).prop_map(|(node, change)| Step::Member { node, change }),
     ];
@@ -391,8 +680,16 @@ fn step() -> impl Strategy<Value = Step> {
         duration().prop_map(Step::Settle),
         Just(Step::Stabilize),
     ];
-    let until = (expectation(), duration()).prop_map(|(expect, within)| Step::Until { expect, within });
-    prop_oneof![messages, machines, clients, time, expectation().prop_map(Step::Expect), until]
+    let until =
+        (expectation(), duration()).prop_map(|(expect, within)| Step::Until { expect, within });
+    prop_oneof![
+        messages,
+        machines,
+        clients,
+        time,
+        expectation().prop_map(Step::Expect),
+        until
+    ]
 }
 
 fn change() -> impl Strategy<Value = Change> {
@@ -402,7 +699,8 @@ fn change() -> impl Strategy<Value = Change> {
         node().prop_map(Change::Learner),
         node().prop_map(Change::Witness),
         node().prop_map(Change::Remove),
-        (nodes(1..5, 1), nodes(5..9, 0)).prop_map(|(voters, learners)| Change::Voters { voters, learners }),
+        (nodes(1..5, 1), nodes(5..9, 0))
+            .prop_map(|(voters, learners)| Change::Voters { voters, learners }),
     ]
 }
 
@@ -419,14 +717,23 @@ fn expect() -> impl Strategy<Value = Expect> {
         ]
     };
     let why = || prop::option::of(command());
-    let answer = prop_oneof![Just(Answer::Pending), why().prop_map(Answer::Refused), wanted().prop_map(Answer::At)];
+    let answer = prop_oneof![
+        Just(Answer::Pending),
+        why().prop_map(Answer::Refused),
+        wanted().prop_map(Answer::At)
+    ];
     let one_node = prop_oneof![
         node().prop_map(Expect::Leader),
-        (node(), prop::option::of(node())).prop_map(|(node, leader)| Expect::LeaderOf(node, leader)),
-        (node(), prop::sample::select(RoleName::ALL.to_vec())).prop_map(|(node, role)| Expect::Role(node, role)),
+        (node(), prop::option::of(node()))
+            .prop_map(|(node, leader)| Expect::LeaderOf(node, leader)),
+        (node(), prop::sample::select(RoleName::ALL.to_vec()))
+            .prop_map(|(node, role)| Expect::Role(node, role)),
         (node(), wanted()).prop_map(|(node, wanted)| Expect::Term(node, wanted)),
         (node(), prop::option::of(node())).prop_map(|(node, vote)| Expect::Vote(node, vote)),
-        (node(), prop::collection::vec((1..u64::MAX).prop_map(Term), 0..6))
+        (
+            node(),
+            prop::collection::vec((1..u64::MAX).prop_map(Term), 0..6)
+        )
             .prop_map(|(node, terms)| Expect::Log(node, terms)),
         node().prop_map(Expect::Alive),
     ];
@@ -434,8 +741,10 @@ fn expect() -> impl Strategy<Value = Expect> {
         (node(), wanted()).prop_map(|(node, wanted)| Expect::Last(node, wanted)),
         (node(), wanted()).prop_map(|(node, wanted)| Expect::First(node, wanted)),
         (node(), wanted()).prop_map(|(node, wanted)| Expect::Commit(node, wanted)),
-        (node(), node(), wanted()).prop_map(|(leader, follower, wanted)| Expect::Next(leader, follower, wanted)),
-        (node(), node(), wanted()).prop_map(|(leader, follower, wanted)| Expect::Match(leader, follower, wanted)),
+        (node(), node(), wanted())
+            .prop_map(|(leader, follower, wanted)| Expect::Next(leader, follower, wanted)),
+        (node(), node(), wanted())
+            .prop_map(|(leader, follower, wanted)| Expect::Match(leader, follower, wanted)),
         (name(), answer).prop_map(|(name, answer)| Expect::Read(name, answer)),
     ];
     let others = prop_oneof![
@@ -445,10 +754,21 @@ fn expect() -> impl Strategy<Value = Expect> {
         Just(Expect::Accepted),
         nodes(1..9, 2).prop_map(Expect::LogEqual),
         nodes(1..9, 2).prop_map(Expect::StateEqual),
-        (node(), prop::collection::vec(command(), 0..4)).prop_map(|(node, commands)| Expect::Applied(node, commands)),
-        (node(), nodes(1..5, 1), nodes(1..5, 0), nodes(5..9, 0))
-            .prop_map(|(node, voters, outgoing, learners)| Expect::Config { node, voters, outgoing, learners }),
-        (link(), kind(), wanted()).prop_map(|(link, kind, count)| Expect::Queued { link, kind, count }),
+        (node(), prop::collection::vec(command(), 0..4))
+            .prop_map(|(node, commands)| Expect::Applied(node, commands)),
+        (node(), nodes(1..5, 1), nodes(1..5, 0), nodes(5..9, 0)).prop_map(
+            |(node, voters, outgoing, learners)| Expect::Config {
+                node,
+                voters,
+                outgoing,
+                learners
+            }
+        ),
+        (link(), kind(), wanted()).prop_map(|(link, kind, count)| Expect::Queued {
+            link,
+            kind,
+            count
+        }),
     ];
     prop_oneof![one_node, places, others]
 }

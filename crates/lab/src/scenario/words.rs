@@ -1,4 +1,5 @@
-//! A line as words, and the ways to read them. Every way names what it expected when it finds something else.
+//! A line as words, and the ways to read them. Every way names what it expected when it finds
+//! something else.
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
@@ -18,7 +19,14 @@ pub(super) const MOST_MACHINES: u64 = 128;
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Words that may stand behind a list of nodes.
-const BEHIND_NODES: [&str; 6] = ["|", "learners", "learner", "witness", "witnesses", "outgoing"];
+const BEHIND_NODES: [&str; 6] = [
+    "|",
+    "learners",
+    "learner",
+    "witness",
+    "witnesses",
+    "outgoing",
+];
 
 /// The words of one line that are still to be read, and the nodes that were.
 pub(super) struct Words<'a> {
@@ -34,7 +42,8 @@ enum Word<'a> {
 }
 
 impl<'a> Words<'a> {
-    /// Splits a line at blanks. A quote ends at the next `"`, `#` begins a comment, and `|`, `>=` and `<=` stand alone.
+    /// Splits a line at blanks. A quote ends at the next `"`, `#` begins a comment, and `|`, `>=`
+    /// and `<=` stand alone.
     pub(super) fn of(line: &'a str) -> Result<Self, Wrong> {
         let mut words = Vec::new();
         let mut rest = line.trim_start();
@@ -46,14 +55,20 @@ impl<'a> Words<'a> {
                 words.push(Word::Quoted(&quote[..end]));
                 end + 2
             } else {
-                let end = ["|", ">=", "<="].iter().find(|word| rest.starts_with(**word));
+                let end = ["|", ">=", "<="]
+                    .iter()
+                    .find(|word| rest.starts_with(**word));
                 let end = end.map_or_else(|| end_of_word(rest), |word| word.len());
                 words.push(Word::Bare(&rest[..end]));
                 end
             };
             rest = rest[end..].trim_start();
         }
-        Ok(Words { words, next: 0, named: Vec::new() })
+        Ok(Words {
+            words,
+            next: 0,
+            named: Vec::new(),
+        })
     }
 
     /// Whether every word was read.
@@ -70,7 +85,10 @@ impl<'a> Words<'a> {
     pub(super) fn end(&self) -> Result<(), Wrong> {
         match self.words.get(self.next) {
             None => Ok(()),
-            Some(word) => Err(format!("{} is one word too many: expected the end of the line", word.shown())),
+            Some(word) => Err(format!(
+                "{} is one word too many: expected the end of the line",
+                word.shown()
+            )),
         }
     }
 
@@ -91,13 +109,22 @@ impl<'a> Words<'a> {
     pub(super) fn percent(&mut self) -> Result<u64, Wrong> {
         let word = self.word("a rate like `110%`")?;
         let digits = word.strip_suffix('%').filter(|digits| is_number(digits));
-        let percent = digits.and_then(|digits| digits.parse().ok()).filter(|percent| (1..=1_000).contains(percent));
-        percent.ok_or_else(|| format!("{} is not a rate: expected one like `110%`, of 1% to 1000%", shown(word)))
+        let percent = digits
+            .and_then(|digits| digits.parse().ok())
+            .filter(|percent| (1..=1_000).contains(percent));
+        percent.ok_or_else(|| {
+            format!(
+                "{} is not a rate: expected one like `110%`, of 1% to 1000%",
+                shown(word)
+            )
+        })
     }
 
     /// The quoted text that comes next, if one does.
     pub(super) fn quoted(&mut self) -> Option<String> {
-        let Some(Word::Quoted(text)) = self.words.get(self.next) else { return None };
+        let Some(Word::Quoted(text)) = self.words.get(self.next) else {
+            return None;
+        };
         self.next += 1;
         Some((*text).to_string())
     }
@@ -128,15 +155,28 @@ impl<'a> Words<'a> {
 
     /// One of these words, by what it stands for.
     pub(super) fn one_of<T: Copy>(&mut self, sort: &str, known: &[(&str, T)]) -> Result<T, Wrong> {
-        let words = || known.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(" ");
+        let words = || {
+            known
+                .iter()
+                .map(|(word, _)| *word)
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
         if self.at_end() {
-            return Err(format!("expected {sort}, one of: {}; found the end of the line", words()));
+            return Err(format!(
+                "expected {sort}, one of: {}; found the end of the line",
+                words()
+            ));
         }
         let found = self.word(sort)?;
         let known = known.iter().find(|(word, _)| *word == found);
-        known
-            .map(|(_, meaning)| *meaning)
-            .ok_or_else(|| format!("{} is not {sort}: expected one of: {}", shown(found), words()))
+        known.map(|(_, meaning)| *meaning).ok_or_else(|| {
+            format!(
+                "{} is not {sort}: expected one of: {}",
+                shown(found),
+                words()
+            )
+        })
     }
 
     /// Whether the next word is all digits.
@@ -147,12 +187,25 @@ impl<'a> Words<'a> {
     /// A whole number in this range.
     pub(super) fn number(&mut self, what: &str, range: RangeInclusive<u64>) -> Result<u64, Wrong> {
         let (least, most) = (*range.start(), *range.end());
-        let bound = if most == u64::MAX { format!("at least {least}") } else { format!("{least} to {most}") };
+        let bound = if most == u64::MAX {
+            format!("at least {least}")
+        } else {
+            format!("{least} to {most}")
+        };
         let word = self.word(&format!("{what}, a whole number of {bound}"))?;
-        let number = if is_number(word) { word.parse().ok() } else { None };
+        let number = if is_number(word) {
+            word.parse().ok()
+        } else {
+            None
+        };
         number
             .filter(|number| range.contains(number))
-            .ok_or_else(|| format!("{} is not {what}: expected a whole number of {bound}", shown(word)))
+            .ok_or_else(|| {
+                format!(
+                    "{} is not {what}: expected a whole number of {bound}",
+                    shown(word)
+                )
+            })
     }
 
     /// A node by name.
@@ -163,18 +216,27 @@ impl<'a> Words<'a> {
 
     /// A node by name, or `none`.
     pub(super) fn node_or_none(&mut self) -> Result<Option<NodeId>, Wrong> {
-        if self.take("none") { Ok(None) } else { self.node().map(Some) }
+        if self.take("none") {
+            Ok(None)
+        } else {
+            self.node().map(Some)
+        }
     }
 
     /// A node by name, or `*` for every node.
     pub(super) fn node_or_all(&mut self) -> Result<Option<NodeId>, Wrong> {
-        if self.take("*") { Ok(None) } else { self.node().map(Some) }
+        if self.take("*") {
+            Ok(None)
+        } else {
+            self.node().map(Some)
+        }
     }
 
     /// Nodes up to the end of the line or the next of [`BEHIND_NODES`], each once; at least one.
     pub(super) fn nodes(&mut self) -> Result<BTreeSet<NodeId>, Wrong> {
         let mut nodes = BTreeSet::new();
-        while nodes.is_empty() || !(self.at_end() || BEHIND_NODES.iter().any(|word| self.at(word))) {
+        while nodes.is_empty() || !(self.at_end() || BEHIND_NODES.iter().any(|word| self.at(word)))
+        {
             let node = self.node()?;
             if !nodes.insert(node) {
                 return Err(format!("`{node}` is named twice: expected each node once"));
@@ -187,12 +249,27 @@ impl<'a> Words<'a> {
     pub(super) fn link(&mut self) -> Result<Link, Wrong> {
         let word = self.word("a link like `n1->n2` or `*->n1`")?;
         let Some((from, to)) = word.split_once("->") else {
-            return Err(format!("{} is not a link: expected one like `n1->n2` or `*->n1`", shown(word)));
+            return Err(format!(
+                "{} is not a link: expected one like `n1->n2` or `*->n1`",
+                shown(word)
+            ));
         };
-        let mut side = |word: &str| if word == "*" { Ok(None) } else { self.name_node(word).map(Some) };
-        let link = Link { from: side(from)?, to: side(to)? };
+        let mut side = |word: &str| {
+            if word == "*" {
+                Ok(None)
+            } else {
+                self.name_node(word).map(Some)
+            }
+        };
+        let link = Link {
+            from: side(from)?,
+            to: side(to)?,
+        };
         if link.from.is_some() && link.from == link.to {
-            return Err(format!("{} leads back to its own node: expected two nodes", shown(word)));
+            return Err(format!(
+                "{} leads back to its own node: expected two nodes",
+                shown(word)
+            ));
         }
         Ok(link)
     }
@@ -207,11 +284,17 @@ impl<'a> Words<'a> {
     pub(super) fn range(&mut self) -> Result<(Duration, Duration), Wrong> {
         let word = self.word("a range like `150ms..300ms`")?;
         let Some((shortest, longest)) = word.split_once("..") else {
-            return Err(format!("{} is not a range: expected one like `150ms..300ms`", shown(word)));
+            return Err(format!(
+                "{} is not a range: expected one like `150ms..300ms`",
+                shown(word)
+            ));
         };
         let (shortest, longest) = (duration(shortest)?, duration(longest)?);
         if shortest >= longest {
-            return Err(format!("{} holds nothing: expected the shorter duration first", shown(word)));
+            return Err(format!(
+                "{} holds nothing: expected the shorter duration first",
+                shown(word)
+            ));
         }
         Ok((shortest, longest))
     }
@@ -223,7 +306,10 @@ impl<'a> Words<'a> {
                 self.next += 1;
                 Ok((*text).to_string())
             }
-            Some(Word::Bare(word)) => Err(format!("{} is not in quotes: expected a command like `\"x\"`", shown(word))),
+            Some(Word::Bare(word)) => Err(format!(
+                "{} is not in quotes: expected a command like `\"x\"`",
+                shown(word)
+            )),
             None => Err("expected a command like `\"x\"`, found the end of the line".into()),
         }
     }
@@ -234,10 +320,16 @@ impl<'a> Words<'a> {
         let parts = word.strip_prefix('c').and_then(|rest| rest.split_once('#'));
         let parsed = parts.and_then(|(client, sequence)| {
             (is_number(client) && is_number(sequence)).then_some(())?;
-            Some((ClientId(client.parse().ok()?), sequence.parse().ok().filter(|sequence| *sequence > 0)?))
+            Some((
+                ClientId(client.parse().ok()?),
+                sequence.parse().ok().filter(|sequence| *sequence > 0)?,
+            ))
         });
         parsed.ok_or_else(|| {
-            format!("{} is not a client and its sequence: expected one like `c7#3`, sequences from 1", shown(word))
+            format!(
+                "{} is not a client and its sequence: expected one like `c7#3`, sequences from 1",
+                shown(word)
+            )
         })
     }
 
@@ -248,15 +340,25 @@ impl<'a> Words<'a> {
         if word.chars().all(plain) {
             Ok(word.to_string())
         } else {
-            Err(format!("{} is not a name: expected letters, digits, `-`, `_` and `.`", shown(word)))
+            Err(format!(
+                "{} is not a name: expected letters, digits, `-`, `_` and `.`",
+                shown(word)
+            ))
         }
     }
 
     fn name_node(&mut self, word: &str) -> Result<NodeId, Wrong> {
-        let digits = word.strip_prefix('n').filter(|digits| is_number(digits) && !digits.starts_with('0'));
-        let number = digits.and_then(|digits| digits.parse().ok()).filter(|number| *number <= MOST_MACHINES);
+        let digits = word
+            .strip_prefix('n')
+            .filter(|digits| is_number(digits) && !digits.starts_with('0'));
+        let number = digits
+            .and_then(|digits| digits.parse().ok())
+            .filter(|number| *number <= MOST_MACHINES);
         let node = number.map(NodeId).ok_or_else(|| {
-            format!("{} is not a node: expected `n` and a number of 1 to {MOST_MACHINES}, like `n1`", shown(word))
+            format!(
+                "{} is not a node: expected `n` and a number of 1 to {MOST_MACHINES}, like `n1`",
+                shown(word)
+            )
         })?;
         self.named.push(node);
         Ok(node)
@@ -280,8 +382,16 @@ pub(super) fn shown(word: &str) -> String {
 /// Without control characters, and not longer than a line of text.
 fn short(word: &str) -> String {
     const MOST: usize = 40;
-    let shown: String = word.chars().take(MOST).flat_map(char::escape_debug).collect();
-    if word.chars().nth(MOST).is_some() { shown + "…" } else { shown }
+    let shown: String = word
+        .chars()
+        .take(MOST)
+        .flat_map(char::escape_debug)
+        .collect();
+    if word.chars().nth(MOST).is_some() {
+        shown + "…"
+    } else {
+        shown
+    }
 }
 
 fn is_number(word: &str) -> bool {
@@ -290,7 +400,11 @@ fn is_number(word: &str) -> bool {
 
 fn duration(word: &str) -> Result<Duration, Wrong> {
     let digits = word.trim_end_matches(|c: char| c.is_ascii_lowercase());
-    let number = if is_number(digits) { digits.parse().ok() } else { None };
+    let number = if is_number(digits) {
+        digits.parse().ok()
+    } else {
+        None
+    };
     let known = number.and_then(|number| match &word[digits.len()..] {
         "s" => Some(Duration::from_secs(number)),
         "ms" => Some(Duration::from_millis(number)),
@@ -300,7 +414,10 @@ fn duration(word: &str) -> Result<Duration, Wrong> {
     let known = known.filter(|duration| *duration <= LONGEST);
     known.ok_or_else(|| {
         let longest = LONGEST.as_secs();
-        format!("{} is not a duration: expected one like `150ms`, `2s` or `500us`, at most {longest}s", shown(word))
+        format!(
+            "{} is not a duration: expected one like `150ms`, `2s` or `500us`, at most {longest}s",
+            shown(word)
+        )
     })
 }
 

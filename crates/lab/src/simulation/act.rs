@@ -23,7 +23,9 @@ impl Simulation {
         let now = self.now;
         let host = self.host_mut(id);
         let clock = host.clock(now);
-        let driver = host.driver_mut().expect("only a running machine takes inputs");
+        let driver = host
+            .driver_mut()
+            .expect("only a running machine takes inputs");
         driver.set_now(clock);
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| input(driver))) {
             self.panicked(id, &*panic);
@@ -31,7 +33,8 @@ impl Simulation {
         self.perform(id);
     }
 
-    /// A message arrives; a machine that is down does not hear it, one that is paused hears it later.
+    /// A message arrives; a machine that is down does not hear it, one that is paused hears it
+    /// later.
     pub(super) fn hand_in(&mut self, envelope: Envelope) {
         self.happened(envelope.serial);
         if !self.is_up(envelope.to) {
@@ -40,18 +43,26 @@ impl Simulation {
         if self.trace.is_kept() {
             self.trace.push(self.now, Line::Delivered(envelope.clone()));
         }
-        let Envelope { from, to, message, .. } = envelope;
-        let message = if self.setup.codec { self.through_the_wire(message) } else { message };
+        let Envelope {
+            from, to, message, ..
+        } = envelope;
+        let message = if self.setup.codec {
+            self.through_the_wire(message)
+        } else {
+            message
+        };
         if self.host(to).paused {
             return self.host_mut(to).mailbox.push((from, message));
         }
-        self.input(to, |driver| driver.links_mut().inbox.push_back((from, message)));
+        self.input(to, |driver| {
+            driver.links_mut().inbox.push_back((from, message))
+        });
     }
 
     /// What the receiver makes of the bytes that the sender makes of a message.
     fn through_the_wire(&mut self, message: Message) -> Message {
-        let decoded =
-            wire::encode_message(&message).and_then(|frame| wire::decode_message(&frame[wire::LENGTH_BYTES..]));
+        let decoded = wire::encode_message(&message)
+            .and_then(|frame| wire::decode_message(&frame[wire::LENGTH_BYTES..]));
         match decoded {
             Ok(decoded) if decoded == message => decoded,
             Ok(decoded) => {
@@ -60,7 +71,10 @@ impl Simulation {
                 message
             }
             Err(error) => {
-                self.violated(Violation::new("the wire takes every message", format!("{error}: {message:?}")));
+                self.violated(Violation::new(
+                    "the wire takes every message",
+                    format!("{error}: {message:?}"),
+                ));
                 message
             }
         }
@@ -74,14 +88,19 @@ impl Simulation {
     /// The next timer of any node, in the simulation's time.
     pub(super) fn next_wake(&self) -> Option<(Moment, NodeId)> {
         let awake = self.hosts.iter().filter(|(_, host)| !host.paused);
-        awake.filter_map(|(id, host)| Some((host.wake_at()?, *id))).min()
+        awake
+            .filter_map(|(id, host)| Some((host.wake_at()?, *id)))
+            .min()
     }
 
     pub(super) fn wake(&mut self, at: Moment, id: NodeId) {
         self.now = self.now.max(at);
         self.input(id, |_| {});
         if self.host(id).wake_at().is_some_and(|next| next <= self.now) {
-            self.violated(Violation::new("timers", format!("{id} wants to be woken at a moment that is over")));
+            self.violated(Violation::new(
+                "timers",
+                format!("{id} wants to be woken at a moment that is over"),
+            ));
         }
     }
 
@@ -95,18 +114,28 @@ impl Simulation {
         if !std::mem::take(&mut host.fresh_disk)
             && let Err(unusable) = disk.restart()
         {
-            let old = matches!(unusable, Unusable::Refused(StoreError::Outdated { .. } | StoreError::Foreign { .. }));
+            let old = matches!(
+                unusable,
+                Unusable::Refused(StoreError::Outdated { .. } | StoreError::Foreign { .. })
+            );
             host.life = Life::Stopped(disk, format!("{unusable:?}"));
             if host.full {
                 return self.tally.count("could not start from a full disk");
             }
             if host.damaged {
                 // Bytes on it were changed behind the store's back: refusing them is right.
-                let what = if old { "refused an old store" } else { "refused a damaged store" };
+                let what = if old {
+                    "refused an old store"
+                } else {
+                    "refused a damaged store"
+                };
                 return self.tally.count(what);
             }
             let what = format!("{id} cannot start from its disk: {unusable:?}");
-            return self.violated(Violation::new("the store gives back what was durable", what));
+            return self.violated(Violation::new(
+                "the store gives back what was durable",
+                what,
+            ));
         }
         let restored = disk.image().clone();
         let restored_copy = restored.clone();
@@ -129,7 +158,9 @@ impl Simulation {
     }
 
     pub(super) fn host_mut(&mut self, id: NodeId) -> &mut Host {
-        self.hosts.get_mut(&id).expect("the cluster has this machine")
+        self.hosts
+            .get_mut(&id)
+            .expect("the cluster has this machine")
     }
 
     /// Pumps the node until it wants nothing more, and does what it asks for.
@@ -151,7 +182,9 @@ impl Simulation {
         let (now, hash_every) = (self.now, self.setup.hash_every);
         let host = self.host_mut(id);
         let clock = host.clock(now);
-        let Some(driver) = host.driver_mut() else { return false };
+        let Some(driver) = host.driver_mut() else {
+            return false;
+        };
         let mut again = match catch_unwind(AssertUnwindSafe(|| driver.pump(|| clock))) {
             Ok(Ok(wake_at)) => wake_at <= clock && driver.node().wake_at() > clock,
             Ok(Err(error)) => return self.stopped(id, error.to_string()),
@@ -159,9 +192,15 @@ impl Simulation {
         };
         let mut committed = Vec::new();
         driver.hand_out(&mut committed);
-        let (refused, request_results, reads) =
-            (driver.take_refused(), driver.take_request_results(), driver.take_reads());
-        let (events, sent) = (driver.take_events(), std::mem::take(&mut driver.links_mut().outbox));
+        let (refused, request_results, reads) = (
+            driver.take_refused(),
+            driver.take_request_results(),
+            driver.take_reads(),
+        );
+        let (events, sent) = (
+            driver.take_events(),
+            std::mem::take(&mut driver.links_mut().outbox),
+        );
         let snapshot_due = driver.snapshot_due();
         if let Some(last) = committed.last().map(Committed::index) {
             driver.applied(last);
@@ -172,7 +211,8 @@ impl Simulation {
         let repaired = was_astray && !host.is_astray();
         host.refused.extend(refused);
         host.request_results.extend(request_results);
-        host.reads.extend(reads.iter().map(|answer| (answer.id, answer.result)));
+        host.reads
+            .extend(reads.iter().map(|answer| (answer.id, answer.result)));
         if repaired {
             self.tally.count("repaired a state that went astray");
         }
@@ -207,8 +247,14 @@ impl Simulation {
     /// The machine's program writes its state down.
     pub(super) fn take_snapshot(&mut self, id: NodeId, compact_to: Option<Index>) {
         let (index, data) = self.host(id).save();
-        let taken = TakenSnapshot { index, data, compact_to };
-        let Some(driver) = self.host_mut(id).driver_mut() else { return };
+        let taken = TakenSnapshot {
+            index,
+            data,
+            compact_to,
+        };
+        let Some(driver) = self.host_mut(id).driver_mut() else {
+            return;
+        };
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| driver.take_snapshot(taken))) {
             self.panicked(id, &*panic);
         }
@@ -230,18 +276,25 @@ impl Simulation {
     fn stopped(&mut self, id: NodeId, why: String) -> bool {
         let host = self.host_mut(id);
         let mut disk = host.take_disk();
-        // Its process is over; whether the write that failed is on the disk shows at the next start.
+        // Its process is over; whether the write that failed is on the disk shows at the next
+        // start.
         disk.crash(0);
         host.life = Life::Stopped(disk, why);
-        self.trace.push(self.now, Line::Did(id, "stops: its disk failed"));
+        self.trace
+            .push(self.now, Line::Did(id, "stops: its disk failed"));
         false
     }
 
     fn panicked(&mut self, id: NodeId, panic: &(dyn Any + Send)) -> bool {
         let text = panic.downcast_ref::<&str>().map(|text| (*text).to_string());
-        let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+        let text = text
+            .or_else(|| panic.downcast_ref::<String>().cloned())
+            .unwrap_or_default();
         self.stopped(id, text.clone());
-        self.violated(Violation::new("nodes stay alive", format!("{id} panicked: {text}")));
+        self.violated(Violation::new(
+            "nodes stay alive",
+            format!("{id} panicked: {text}"),
+        ));
         false
     }
 
@@ -274,7 +327,10 @@ impl Simulation {
 
     pub(super) fn violated(&mut self, violation: Violation) {
         if self.setup.strict && !std::thread::panicking() {
-            panic!("{violation}\nseed {}, the last that happened:\n{}", self.setup.seed, self.trace);
+            panic!(
+                "{violation}\nseed {}, the last that happened:\n{}",
+                self.setup.seed, self.trace
+            );
         }
         self.violation.get_or_insert(violation);
     }
@@ -282,5 +338,9 @@ impl Simulation {
 
 /// A seed for one run of one node, and other numbers that are to look random, from three.
 pub(super) fn mix(seed: u64, id: u64, run: u64) -> u64 {
-    mixed(seed.wrapping_add(id << 32).wrapping_add(run).wrapping_mul(0x9E37_79B9_7F4A_7C15))
+    mixed(
+        seed.wrapping_add(id << 32)
+            .wrapping_add(run)
+            .wrapping_mul(0x9E37_79B9_7F4A_7C15),
+    )
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use raftian_node::driver::{Committed, Driver, Recorded};
 use raftian_raft::{
-    Bytes, Command, Config, Entry, Incarnation, Index, Message, Moment, Node, NodeId, ReadId, ReadRefusal, Refused,
-    RequestError, Restored, Sessions, StateHash, Write,
+    Bytes, Command, Config, Entry, Incarnation, Index, Message, Moment, Node, NodeId, ReadId,
+    ReadRefusal, Refused, RequestError, Restored, Sessions, StateHash, Write,
 };
 
 use super::links::SimLinks;
@@ -93,14 +93,26 @@ impl Host {
     /// Recordings of its runs, if the simulation records.
     #[must_use]
     pub fn recordings(&self) -> Vec<Recording> {
-        self.recordings.iter().cloned().chain(self.recording()).collect()
+        self.recordings
+            .iter()
+            .cloned()
+            .chain(self.recording())
+            .collect()
     }
 
     /// The recording of the present run.
     fn recording(&self) -> Option<Recording> {
-        let steps = self.driver().map(|driver| driver.recording().to_vec()).filter(|steps| !steps.is_empty())?;
+        let steps = self
+            .driver()
+            .map(|driver| driver.recording().to_vec())
+            .filter(|steps| !steps.is_empty())?;
         let (started, restored) = self.began_with.clone();
-        Some(Recording { config: self.config.clone(), restored, started, steps })
+        Some(Recording {
+            config: self.config.clone(),
+            restored,
+            started,
+            steps,
+        })
     }
 
     /// Its node, if the machine runs.
@@ -203,7 +215,8 @@ impl Host {
         self.disk().pending()
     }
 
-    /// Every entry that is in its state, from index 1: applied in this run, or part of a snapshot it began with.
+    /// Every entry that is in its state, from index 1: applied in this run, or part of a snapshot
+    /// it began with.
     #[must_use]
     pub fn applied(&self) -> &[Entry] {
         &self.state.applied
@@ -298,7 +311,11 @@ impl Host {
         let passed = now.0.saturating_sub(since.0);
         let ran = u128::from(passed) * u128::from(percent) / 100;
         let ran = u64::try_from(ran).unwrap_or(u64::MAX);
-        Moment((now.0 - passed).saturating_add(ran).saturating_add(self.ahead))
+        Moment(
+            (now.0 - passed)
+                .saturating_add(ran)
+                .saturating_add(self.ahead),
+        )
     }
 
     /// From `now` on the clock runs at `percent` of the true rate.
@@ -313,7 +330,9 @@ impl Host {
         let at = self.node()?.wake_at().0.saturating_sub(self.ahead);
         let after = at.saturating_sub(since.0);
         let passes = (u128::from(after) * 100).div_ceil(u128::from(percent));
-        Some(Moment((at - after).saturating_add(u64::try_from(passes).unwrap_or(u64::MAX))))
+        Some(Moment(
+            (at - after).saturating_add(u64::try_from(passes).unwrap_or(u64::MAX)),
+        ))
     }
 
     /// Forgets what memory held.
@@ -330,15 +349,27 @@ impl Host {
 
     /// Loses everything on disk: what comes back is another life of the member.
     pub(crate) fn wipe(&mut self) {
-        let blank = Restored { incarnation: Incarnation(self.incarnation().0 + 1), ..Restored::default() };
+        let blank = Restored {
+            incarnation: Incarnation(self.incarnation().0 + 1),
+            ..Restored::default()
+        };
         let has_bytes = self.disk().disk().is_some();
         let id = self.config.id;
-        let disk = if has_bytes { DiskStore::on_disk(id, blank) } else { DiskStore::in_memory(blank) };
+        let disk = if has_bytes {
+            DiskStore::on_disk(id, blank)
+        } else {
+            DiskStore::in_memory(blank)
+        };
         (self.life, self.fresh_disk, self.damaged) = (Life::Down(disk), true, false);
     }
 
-    /// Puts what is committed in force. Gives back the hashes of the state at every index that `hash_every` divides.
-    pub(crate) fn apply(&mut self, committed: Vec<Committed>, hash_every: Option<u64>) -> Vec<StateHash> {
+    /// Puts what is committed in force. Gives back the hashes of the state at every index that
+    /// `hash_every` divides.
+    pub(crate) fn apply(
+        &mut self,
+        committed: Vec<Committed>,
+        hash_every: Option<u64>,
+    ) -> Vec<StateHash> {
         let mut hashes = Vec::new();
         for committed in committed {
             match committed {
@@ -346,12 +377,20 @@ impl Host {
                     let index = entry.index;
                     self.state.apply(entry);
                     if hash_every.is_some_and(|every| index.0.is_multiple_of(every)) {
-                        hashes.push(StateHash { index, hash: self.state_hash() });
+                        hashes.push(StateHash {
+                            index,
+                            hash: self.state_hash(),
+                        });
                     }
                 }
                 Committed::Snapshot(snapshot) => {
                     self.restores += 1;
-                    self.state = State::restore(snapshot.data.as_deref().expect("only a witness's has no state"));
+                    self.state = State::restore(
+                        snapshot
+                            .data
+                            .as_deref()
+                            .expect("only a witness's has no state"),
+                    );
                 }
             }
         }

@@ -118,34 +118,53 @@ impl fmt::Display for Envelope {
         let (kind, term) = (Kind::of(&self.message).name(), self.message.term);
         write!(f, "{}->{} {kind} {term}", self.from, self.to)?;
         match &self.message.body {
-            Body::PreVote { last, .. } | Body::RequestVote { last, .. } => write!(f, " last {last}"),
+            Body::PreVote { last, .. } | Body::RequestVote { last, .. } => {
+                write!(f, " last {last}")
+            }
             Body::PreVoteReply { granted } | Body::VoteReply { granted } => {
                 write!(f, " {}", if *granted { "granted" } else { "refused" })
             }
             Body::AppendEntries(append) => {
-                write!(f, " {} after {}, commit {}", append.entries.len(), append.previous, append.commit)
+                write!(
+                    f,
+                    " {} after {}, commit {}",
+                    append.entries.len(),
+                    append.previous,
+                    append.commit
+                )
             }
             Body::AppendReply(reply) => match reply.result {
                 AppendResult::Matched { up_to } => write!(f, " matched {up_to}"),
                 AppendResult::Full { up_to } => write!(f, " matched {up_to}, no room for more"),
-                AppendResult::Conflict { refused, hint } => write!(f, " refused {refused}, hint {hint}"),
+                AppendResult::Conflict { refused, hint } => {
+                    write!(f, " refused {refused}, hint {hint}")
+                }
                 AppendResult::Stale => write!(f, " stale"),
             },
             Body::TimeoutNow => Ok(()),
             Body::Forward { commands } => write!(f, " {} commands", commands.len()),
             Body::InstallSnapshot(part) => {
                 let bytes = part.bytes.as_ref().map_or(0, |bytes| bytes.len());
-                write!(f, " {}, bytes {} + {bytes} of {}", part.name.position, part.offset, part.name.size)
+                write!(
+                    f,
+                    " {}, bytes {} + {bytes} of {}",
+                    part.name.position, part.offset, part.name.size
+                )
             }
             Body::SnapshotReply(reply) => match reply.result {
-                SnapshotResult::Received(bytes) => write!(f, " {} received {bytes}", reply.position),
+                SnapshotResult::Received(bytes) => {
+                    write!(f, " {} received {bytes}", reply.position)
+                }
                 SnapshotResult::Installed => write!(f, " {} installed", reply.position),
                 SnapshotResult::Stale => write!(f, " stale"),
                 SnapshotResult::TooLarge { limit } => write!(f, " larger than {limit}"),
                 SnapshotResult::TooOld { base } => write!(f, " older than {base}"),
             },
             Body::Read { token } => write!(f, " {token:x}"),
-            Body::ReadReply { token, index: Some(index) } => write!(f, " {token:x} at {index}"),
+            Body::ReadReply {
+                token,
+                index: Some(index),
+            } => write!(f, " {token:x} at {index}"),
             Body::ReadReply { token, index: None } => write!(f, " {token:x} refused"),
             Body::LostEntries { acknowledged } => write!(f, " acknowledged {acknowledged}"),
         }
@@ -184,7 +203,13 @@ impl Links {
     pub(crate) fn send(&mut self, from: NodeId, to: NodeId, sent: Moment, message: Message) {
         if !self.cuts.contains(&(from, to)) {
             self.serial += 1;
-            self.queue.push_back(Envelope { serial: self.serial, from, to, sent, message });
+            self.queue.push_back(Envelope {
+                serial: self.serial,
+                from,
+                to,
+                sent,
+                message,
+            });
         }
     }
 
@@ -221,7 +246,10 @@ impl Links {
         if self.delays.is_empty() {
             return self.queue.pop_front();
         }
-        let place = self.queue.iter().position(|envelope| self.due(envelope) <= now)?;
+        let place = self
+            .queue
+            .iter()
+            .position(|envelope| self.due(envelope) <= now)?;
         self.queue.remove(place)
     }
 
@@ -240,7 +268,8 @@ impl Links {
     /// Cuts one direction; what is under way there is lost. Gives back how much.
     pub(crate) fn cut(&mut self, from: NodeId, to: NodeId) -> usize {
         self.cuts.insert((from, to));
-        self.take(|envelope| envelope.from == from && envelope.to == to).len()
+        self.take(|envelope| envelope.from == from && envelope.to == to)
+            .len()
     }
 
     /// Mends one direction.

@@ -1,4 +1,5 @@
-//! Replay of the committed log: the state that each application must have, computed apart from the applications.
+//! Replay of the committed log: the state that each application must have, computed apart from the
+//! applications.
 
 use std::collections::BTreeSet;
 
@@ -12,8 +13,8 @@ use crate::invariants::Violation;
 
 const PROPERTY: &str = "states follow from the log";
 
-/// Every committed entry, copied from the log of the node that committed it first. The logs themselves are compacted, and
-/// the applications' own records are what is to be checked.
+/// Every committed entry, copied from the log of the node that committed it first. The logs
+/// themselves are compacted, and the applications' own records are what is to be checked.
 #[derive(Debug, Default)]
 pub(super) struct CommittedLog {
     entries: Vec<Entry>,
@@ -36,17 +37,24 @@ impl CommittedLog {
             return;
         }
         let count = (node.commit().0 + 1 - next.0) as usize;
-        self.entries.extend_from_slice(&node.entries_from(next)[..count]);
+        self.entries
+            .extend_from_slice(&node.entries_from(next)[..count]);
     }
 
-    /// Replays the first `count` entries. Repeats are found in a plain set of everything applied, not by the sessions; that
-    /// gives the same as long as no client exceeds their bounds.
+    /// Replays the first `count` entries. Repeats are found in a plain set of everything applied,
+    /// not by the sessions; that gives the same as long as no client exceeds their bounds.
     fn replay(&self, count: usize) -> Expected {
-        let mut expected =
-            Expected { effects: Vec::new(), effects_at: Vec::new(), sessions: Sessions::default(), hash: 0 };
+        let mut expected = Expected {
+            effects: Vec::new(),
+            effects_at: Vec::new(),
+            sessions: Sessions::default(),
+            hash: 0,
+        };
         let mut done: BTreeSet<(ClientId, u64)> = BTreeSet::new();
         for entry in &self.entries[..count] {
-            let Payload::Command(command) = &entry.payload else { continue };
+            let Payload::Command(command) = &entry.payload else {
+                continue;
+            };
             let _verdict = expected.sessions.admit(command.client, command.sequence);
             if done.insert((command.client, command.sequence)) {
                 expected.hash = hash_effect(expected.hash, command);
@@ -59,15 +67,16 @@ impl CommittedLog {
 }
 
 impl Simulation {
-    /// Compares the state of every machine with a replay of the committed log up to the last entry that it applied. States
-    /// that went astray are left out.
+    /// Compares the state of every machine with a replay of the committed log up to the last entry
+    /// that it applied. States that went astray are left out.
     ///
     /// # Errors
     /// The first machine whose entries, effects, sessions or hash are not those of the replay.
     pub fn check_states_follow_from_log(&self) -> Result<(), Violation> {
         let sound = |host: &&Host| !host.is_astray() && !host.applied().is_empty();
         for host in self.hosts().filter(sound) {
-            check(host, &self.committed).map_err(|what| Violation::new(PROPERTY, format!("{} {what}", host.id())))?;
+            check(host, &self.committed)
+                .map_err(|what| Violation::new(PROPERTY, format!("{} {what}", host.id())))?;
         }
         Ok(())
     }
@@ -81,23 +90,33 @@ impl Simulation {
 fn check(host: &Host, committed: &CommittedLog) -> Result<(), String> {
     let count = host.applied().len();
     if committed.entries.get(..count) != Some(host.applied()) {
-        return Err(format!("applied {count} entries that are not the first of the committed log"));
+        return Err(format!(
+            "applied {count} entries that are not the first of the committed log"
+        ));
     }
     let expected = committed.replay(count);
     let effects = expected.effects.iter().zip(&expected.effects_at);
     let mut pairs = effects.zip(host.effects().iter().zip(host.effects_at()));
     if let Some((expected, seen)) = pairs.find(|(expected, seen)| expected != seen) {
-        return Err(format!("has the effect {seen:?}, and the log gives {expected:?}"));
+        return Err(format!(
+            "has the effect {seen:?}, and the log gives {expected:?}"
+        ));
     }
     if host.effects().len() != expected.effects.len() {
         let (seen, expected) = (host.effects().len(), expected.effects.len());
-        return Err(format!("has {seen} effects after {count} entries, and the log gives {expected}"));
+        return Err(format!(
+            "has {seen} effects after {count} entries, and the log gives {expected}"
+        ));
     }
     if *host.sessions() != expected.sessions {
-        return Err(format!("has sessions after {count} entries that do not follow from the log"));
+        return Err(format!(
+            "has sessions after {count} entries that do not follow from the log"
+        ));
     }
     if host.state_hash() != mix(expected.hash, 0, 0) {
-        return Err(format!("has a state after {count} entries whose hash does not follow from the log"));
+        return Err(format!(
+            "has a state after {count} entries whose hash does not follow from the log"
+        ));
     }
     Ok(())
 }
@@ -113,7 +132,9 @@ mod tests {
         cluster.campaign(NodeId(1));
         cluster.stabilize();
         for sequence in [1, 1, 2] {
-            cluster.propose(NodeId(1), 7, sequence, b"x").expect("n1 leads");
+            cluster
+                .propose(NodeId(1), 7, sequence, b"x")
+                .expect("n1 leads");
             cluster.stabilize();
         }
         assert_eq!(cluster.check_states_follow_from_log(), Ok(()));
@@ -127,7 +148,9 @@ mod tests {
             for host in cluster.hosts.values_mut() {
                 host.lose_effect(skipped);
             }
-            let violation = cluster.check_states_follow_from_log().expect_err("every state lacks an effect");
+            let violation = cluster
+                .check_states_follow_from_log()
+                .expect_err("every state lacks an effect");
             assert_eq!(violation.property, PROPERTY);
         }
     }

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use raftian_raft::{ClientId, Command, Config, Entry, Index, Membership, NodeId, Payload, Restored, Stamp, Term};
+use raftian_raft::{
+    ClientId, Command, Config, Entry, Index, Membership, NodeId, Payload, Restored, Stamp, Term,
+};
 
-/// The beginning of a [`Simulation`](super::Simulation): who is in it, with which settings and which disks.
+/// The beginning of a [`Simulation`](super::Simulation): who is in it, with which settings and
+/// which disks.
 pub struct Setup {
     pub(crate) seed: u64,
     pub(crate) images: BTreeMap<NodeId, Restored>,
@@ -25,14 +28,18 @@ impl Setup {
     /// Nodes `n1` to `n{size}` with empty disks, from one seed.
     #[must_use]
     pub fn cluster(size: u64, seed: u64) -> Self {
-        let membership = Membership::new((1..=size).map(NodeId)).expect("a simulated cluster has voters");
+        let membership =
+            Membership::new((1..=size).map(NodeId)).expect("a simulated cluster has voters");
         Self::members(membership, seed)
     }
 
     /// A cluster of these members with empty disks, from one seed.
     #[must_use]
     pub fn members(membership: Membership, seed: u64) -> Self {
-        let images = membership.members().map(|(id, _)| (id, Restored::default())).collect();
+        let images = membership
+            .members()
+            .map(|(id, _)| (id, Restored::default()))
+            .collect();
         Setup {
             seed,
             images,
@@ -61,11 +68,16 @@ impl Setup {
         self
     }
 
-    /// Gives a node a log of empty entries with these terms, and at least the term of the last of them.
+    /// Gives a node a log of empty entries with these terms, and at least the term of the last of
+    /// them.
     #[must_use]
     pub fn log(mut self, id: u64, terms: &[u64]) -> Self {
         let image = self.image(id);
-        image.entries = terms.iter().zip(1..).map(|(term, index)| empty_entry(index, *term)).collect();
+        image.entries = terms
+            .iter()
+            .zip(1..)
+            .map(|(term, index)| empty_entry(index, *term))
+            .collect();
         let last = terms.last().map_or(Term(0), |term| Term(*term));
         image.hard_state.term = image.hard_state.term.max(last);
         self
@@ -75,9 +87,19 @@ impl Setup {
     #[must_use]
     pub fn command(mut self, id: u64, index: u64, bytes: &[u8]) -> Self {
         let client = ClientId(u64::MAX / 2 + index);
-        let command = Command { client, sequence: 1, bytes: bytes.into() };
-        let place = usize::try_from(index).unwrap_or(usize::MAX).saturating_sub(1);
-        let entry = self.image(id).entries.get_mut(place).expect("only an entry of the log holds a command");
+        let command = Command {
+            client,
+            sequence: 1,
+            bytes: bytes.into(),
+        };
+        let place = usize::try_from(index)
+            .unwrap_or(usize::MAX)
+            .saturating_sub(1);
+        let entry = self
+            .image(id)
+            .entries
+            .get_mut(place)
+            .expect("only an entry of the log holds a command");
         entry.payload = Payload::Command(command);
         self
     }
@@ -112,7 +134,8 @@ impl Setup {
         self
     }
 
-    /// Gives every machine the real store on a simulated disk of bytes, in place of one that keeps values in memory.
+    /// Gives every machine the real store on a simulated disk of bytes, in place of one that keeps
+    /// values in memory.
     #[must_use]
     pub fn real_store(mut self) -> Self {
         self.real_store = true;
@@ -133,8 +156,8 @@ impl Setup {
         self
     }
 
-    /// Keeps the first violation for [`Simulation::violation`](super::Simulation::violation) instead of panicking with
-    /// it.
+    /// Keeps the first violation for [`Simulation::violation`](super::Simulation::violation)
+    /// instead of panicking with it.
     #[must_use]
     pub fn lenient(mut self) -> Self {
         self.strict = false;
@@ -157,10 +180,17 @@ impl Setup {
     }
 
     fn image(&mut self, id: u64) -> &mut Restored {
-        self.images.get_mut(&NodeId(id)).expect("only a node of the cluster has a disk to preset")
+        self.images
+            .get_mut(&NodeId(id))
+            .expect("only a node of the cluster has a disk to preset")
     }
 }
 
 fn empty_entry(index: u64, term: u64) -> Entry {
-    Entry { term: Term(term), index: Index(index), stamp: Stamp(0), payload: Payload::Empty }
+    Entry {
+        term: Term(term),
+        index: Index(index),
+        stamp: Stamp(0),
+        payload: Payload::Empty,
+    }
 }

@@ -1,4 +1,5 @@
-//! The simulated application: a state machine that records every effect, behind the client sessions of section 8.
+//! The simulated application: a state machine that records every effect, behind the client sessions
+//! of section 8.
 
 use raftian_node::wire;
 use raftian_raft::{Bytes, ClientId, Command, Entry, Index, Payload, Sessions, Verdict};
@@ -6,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::act::mix;
 
-/// State of one machine. Its snapshots hold all of it, sessions included: a restore recomputes nothing, so state that a
-/// snapshot loses stays lost, as in a real application.
+/// State of one machine. Its snapshots hold all of it, sessions included: a restore recomputes
+/// nothing, so state that a snapshot loses stays lost, as in a real application.
 #[derive(Debug, Default)]
 pub(super) struct State {
     /// Entries behind the state, from index 1. Only the checks read them.
@@ -38,11 +39,15 @@ struct Saved {
 /// The hash of a state after `command` has taken effect in it.
 pub(super) fn hash_effect(hash: u64, command: &Command) -> u64 {
     let hash = mix(hash, command.client.0, command.sequence);
-    command.bytes.iter().fold(hash, |hash, byte| hash.rotate_left(8) ^ u64::from(*byte))
+    command
+        .bytes
+        .iter()
+        .fold(hash, |hash, byte| hash.rotate_left(8) ^ u64::from(*byte))
 }
 
 impl State {
-    /// Applies the next committed entry. A command takes effect once, however often it was committed.
+    /// Applies the next committed entry. A command takes effect once, however often it was
+    /// committed.
     pub(super) fn apply(&mut self, entry: Entry) {
         if let Payload::Command(command) = &entry.payload
             && self.sessions.admit(command.client, command.sequence) == Verdict::Apply
@@ -72,11 +77,15 @@ impl State {
         let saved = Saved {
             astray: self.astray,
             hash: self.hash,
-            sessions: sessions.map(|(client, floor, ahead)| (client, floor, ahead.collect())).collect(),
+            sessions: sessions
+                .map(|(client, floor, ahead)| (client, floor, ahead.collect()))
+                .collect(),
             effects_at: self.effects_at.clone(),
             applied: self.applied.clone(),
         };
-        wire::encode_state(&saved).expect("a simulated state is small").into()
+        wire::encode_state(&saved)
+            .expect("a simulated state is small")
+            .into()
     }
 
     /// Decodes a state.
@@ -84,11 +93,15 @@ impl State {
     /// # Panics
     /// If [`State::save`] cannot have written `bytes`.
     pub(super) fn restore(bytes: &[u8]) -> Self {
-        let saved: Saved = wire::decode_state(bytes).expect("a snapshot holds a state that was saved");
-        let sessions = Sessions::restore(saved.sessions).expect("a snapshot holds sessions that were saved");
+        let saved: Saved =
+            wire::decode_state(bytes).expect("a snapshot holds a state that was saved");
+        let sessions =
+            Sessions::restore(saved.sessions).expect("a snapshot holds sessions that were saved");
         let effect = |index: &Index| match &saved.applied[index.0 as usize - 1].payload {
             Payload::Command(command) => command.clone(),
-            Payload::Empty | Payload::Membership(_) | Payload::Withheld => panic!("only commands take effect"),
+            Payload::Empty | Payload::Membership(_) | Payload::Withheld => {
+                panic!("only commands take effect")
+            }
         };
         State {
             effects: saved.effects_at.iter().map(effect).collect(),
@@ -107,22 +120,42 @@ mod tests {
     use raftian_raft::{Stamp, Term};
 
     fn entry(index: u64, client: u64, sequence: u64) -> Entry {
-        let command = Command { client: ClientId(client), sequence, bytes: vec![client as u8].into() };
-        Entry { term: Term(1), index: Index(index), stamp: Stamp(0), payload: Payload::Command(command) }
+        let command = Command {
+            client: ClientId(client),
+            sequence,
+            bytes: vec![client as u8].into(),
+        };
+        Entry {
+            term: Term(1),
+            index: Index(index),
+            stamp: Stamp(0),
+            payload: Payload::Command(command),
+        }
     }
 
-    /// Section 8 with 7: the sessions are a part of the state, so a repeat is a repeat after a restore too.
+    /// Section 8 with 7: the sessions are a part of the state, so a repeat is a repeat after a
+    /// restore too.
     #[test]
     fn a_command_repeated_after_a_restore_has_no_second_effect() {
         let mut state = State::default();
-        [entry(1, 1, 1), entry(2, 2, 3), entry(3, 1, 1), entry(4, 2, 5)]
-            .into_iter()
-            .for_each(|entry| state.apply(entry));
+        [
+            entry(1, 1, 1),
+            entry(2, 2, 3),
+            entry(3, 1, 1),
+            entry(4, 2, 5),
+        ]
+        .into_iter()
+        .for_each(|entry| state.apply(entry));
         let mut restored = State::restore(&state.save());
         assert_eq!(restored.save(), state.save());
         assert_eq!(restored.effects_at, [1, 2, 4].map(Index));
-        assert_eq!((restored.whole_hash(), &restored.sessions), (state.whole_hash(), &state.sessions));
-        [entry(5, 2, 3), entry(6, 1, 1), entry(7, 2, 4)].into_iter().for_each(|entry| restored.apply(entry));
+        assert_eq!(
+            (restored.whole_hash(), &restored.sessions),
+            (state.whole_hash(), &state.sessions)
+        );
+        [entry(5, 2, 3), entry(6, 1, 1), entry(7, 2, 4)]
+            .into_iter()
+            .for_each(|entry| restored.apply(entry));
         assert_eq!(restored.effects_at, [1, 2, 4, 7].map(Index));
     }
 

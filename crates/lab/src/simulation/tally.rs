@@ -44,9 +44,15 @@ impl Tally {
             Decision::RefusedVote { pre: false, .. } => "refused a vote",
             Decision::FollowsLeader { .. } => "followed a leader",
             Decision::SawLaterTerm { .. } => "saw a later term",
-            Decision::SteppedDown { because: StepDown::LostQuorum } => "stepped down without quorum",
-            Decision::SteppedDown { because: StepDown::DiskHangs } => "stepped down with a hung disk",
-            Decision::SteppedDown { because: StepDown::LaterTerm } => "stepped down in a later term",
+            Decision::SteppedDown {
+                because: StepDown::LostQuorum,
+            } => "stepped down without quorum",
+            Decision::SteppedDown {
+                because: StepDown::DiskHangs,
+            } => "stepped down with a hung disk",
+            Decision::SteppedDown {
+                because: StepDown::LaterTerm,
+            } => "stepped down in a later term",
             Decision::Truncated { from, to, .. } if from == to => "truncated one entry",
             Decision::Truncated { .. } => "truncated several entries",
             Decision::LogsDiffer { .. } => "found a differing log",
@@ -58,12 +64,20 @@ impl Tally {
             Decision::LeavesJoint { .. } => "left a joint configuration",
             Decision::Promotes { .. } => "promoted a learner",
             Decision::RolledBackMembers { .. } => "rolled back a change of members",
-            Decision::SteppedDown { because: StepDown::Removed } => "stepped down when removed",
-            Decision::SteppedDown { because: StepDown::Diverged } => "stepped down with a diverged state",
+            Decision::SteppedDown {
+                because: StepDown::Removed,
+            } => "stepped down when removed",
+            Decision::SteppedDown {
+                because: StepDown::Diverged,
+            } => "stepped down with a diverged state",
             Decision::TookSnapshot { .. } => "took a snapshot",
             Decision::SendsSnapshot { .. } => "sent a snapshot",
-            Decision::InstalledSnapshot { tail_kept: true, .. } => "installed a snapshot and kept its tail",
-            Decision::InstalledSnapshot { tail_kept: false, .. } => "installed a snapshot in place of its log",
+            Decision::InstalledSnapshot {
+                tail_kept: true, ..
+            } => "installed a snapshot and kept its tail",
+            Decision::InstalledSnapshot {
+                tail_kept: false, ..
+            } => "installed a snapshot in place of its log",
             Decision::RefusedLargeSnapshot { .. } => "refused a large snapshot",
             Decision::SnapshotTooLarge { .. } => "had a snapshot refused for its size",
             Decision::LostAcknowledged { .. } => "saw an acknowledgement withdrawn",

@@ -26,7 +26,10 @@ pub(crate) enum Line {
 
 impl Trace {
     pub(crate) fn new(bound: usize) -> Self {
-        Trace { bound, lines: VecDeque::new() }
+        Trace {
+            bound,
+            lines: VecDeque::new(),
+        }
     }
 
     /// Whether lines are kept; if not, nobody need make them.

@@ -1,4 +1,5 @@
-//! Clients: they call, ask again elsewhere when they hear nothing, sometimes give up, and remember what they heard.
+//! Clients: they call, ask again elsewhere when they hear nothing, sometimes give up, and remember
+//! what they heard.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +7,9 @@ use raftian_raft::{NodeId, ReadId};
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
-use crate::linearizability::{Answer, Call, Committed, History, Ticket, Verdict, black_box, witness};
+use crate::linearizability::{
+    Answer, Call, Committed, History, Ticket, Verdict, black_box, witness,
+};
 use crate::simulation::{Host, Simulation, Tally};
 
 /// All clients of a storm, and what they heard.
@@ -59,12 +62,16 @@ impl Machine {
             return false;
         }
         if !same {
-            *self = Machine { life: host.life(), ..Machine::default() };
+            *self = Machine {
+                life: host.life(),
+                ..Machine::default()
+            };
         }
         for (command, index) in host.effects().iter().zip(host.effects_at()).skip(self.seen) {
             let (key, value) = decode(&command.bytes);
             self.lists.entry(key).or_default().push(value);
-            self.done.insert((command.client.0, command.sequence), index.0);
+            self.done
+                .insert((command.client.0, command.sequence), index.0);
         }
         (self.seen, self.answered) = (host.effects().len(), host.reads().len());
         true
@@ -86,12 +93,23 @@ impl Clients {
 
     /// How many updates were ever asked for.
     pub(super) fn asked(&self) -> u64 {
-        self.clients.iter().map(|client| client.updates.len() as u64).sum()
+        self.clients
+            .iter()
+            .map(|client| client.updates.len() as u64)
+            .sum()
     }
 
     /// A client asks for an update, or asks for its last one again at another node.
-    pub(super) fn call(&mut self, cluster: &mut Simulation, rng: &mut ChaCha8Rng, again: bool, tally: &mut Tally) {
-        let Some(at) = any_up(cluster, rng) else { return };
+    pub(super) fn call(
+        &mut self,
+        cluster: &mut Simulation,
+        rng: &mut ChaCha8Rng,
+        again: bool,
+        tally: &mut Tally,
+    ) {
+        let Some(at) = any_up(cluster, rng) else {
+            return;
+        };
         let number = rng.random_range(0..self.clients.len());
         let client = &mut self.clients[number];
         let gives_up = rng.random_bool(0.2);
@@ -103,7 +121,11 @@ impl Clients {
             self.counter += 1;
             client.updates.push((key, value));
             let sequence = client.updates.len() as u64;
-            client.waiting = Some((self.history.invoke(number as u64 + 1, sequence, key, Call::Append(value)), at));
+            client.waiting = Some((
+                self.history
+                    .invoke(number as u64 + 1, sequence, key, Call::Append(value)),
+                at,
+            ));
             tally.count("called");
         } else {
             tally.count("called again");
@@ -119,18 +141,36 @@ impl Clients {
     }
 
     /// A client reads at some node.
-    pub(super) fn read(&mut self, cluster: &mut Simulation, rng: &mut ChaCha8Rng, lease: bool, tally: &mut Tally) {
-        // Half of the reads are asked where a stale answer would come from, if there is such a leader.
+    pub(super) fn read(
+        &mut self,
+        cluster: &mut Simulation,
+        rng: &mut ChaCha8Rng,
+        lease: bool,
+        tally: &mut Tally,
+    ) {
+        // Half of the reads are asked where a stale answer would come from, if there is such a
+        // leader.
         let deposed = deposed_leader(cluster).filter(|_| rng.random_bool(0.5));
-        let Some(at) = deposed.or_else(|| any_up(cluster, rng)) else { return };
+        let Some(at) = deposed.or_else(|| any_up(cluster, rng)) else {
+            return;
+        };
         if deposed.is_some() {
             tally.count("asked a deposed leader for a read");
         }
-        let (key, client) = (rng.random_range(0..self.keys), rng.random_range(0..self.clients.len()));
+        let (key, client) = (
+            rng.random_range(0..self.keys),
+            rng.random_range(0..self.clients.len()),
+        );
         self.counter += 1;
         let id = ReadId(self.counter);
         let ticket = self.history.invoke(client as u64 + 1, 0, key, Call::Read);
-        self.reads.push(Read { id, ticket, key, at, run: cluster.host(at).run() });
+        self.reads.push(Read {
+            id,
+            ticket,
+            key,
+            at,
+            run: cluster.host(at).run(),
+        });
         self.asked = true;
         tally.count(if lease { "read with a lease" } else { "read" });
         cluster.read(at, id, lease);
@@ -150,9 +190,12 @@ impl Clients {
         }
         for (number, client) in self.clients.iter_mut().enumerate() {
             if let Some((ticket, at)) = client.waiting
-                && let Some(index) = self.machines[&at].done.get(&(number as u64 + 1, client.updates.len() as u64))
+                && let Some(index) = self.machines[&at]
+                    .done
+                    .get(&(number as u64 + 1, client.updates.len() as u64))
             {
-                self.history.answer(ticket, Answer::Written { index: *index });
+                self.history
+                    .answer(ticket, Answer::Written { index: *index });
                 client.waiting = None;
                 tally.count("heard of an update");
             }
@@ -162,13 +205,18 @@ impl Clients {
             let host = cluster.host(read.at);
             match host.reads().get(&read.id) {
                 Some(Ok(_)) => {
-                    let list = machines[&read.at].lists.get(&read.key).cloned().unwrap_or_default();
+                    let list = machines[&read.at]
+                        .lists
+                        .get(&read.key)
+                        .cloned()
+                        .unwrap_or_default();
                     let index = host.applied().len() as u64;
                     history.answer(read.ticket, Answer::Value { list, index });
                     tally.count("heard of a read");
                     false
                 }
-                // A client that is refused, or whose node restarted, does not know; a read leaves nothing behind.
+                // A client that is refused, or whose node restarted, does not know; a read leaves
+                // nothing behind.
                 Some(Err(_)) => {
                     tally.count("was refused a read");
                     false
@@ -182,13 +230,22 @@ impl Clients {
     pub(super) fn missing(&self, at: NodeId) -> Vec<(usize, u64)> {
         let done = self.machines.get(&at).map(|machine| &machine.done);
         let all = self.clients.iter().enumerate();
-        let all = all.flat_map(|(number, client)| (1..=client.updates.len() as u64).map(move |s| (number, s)));
-        all.filter(|(number, sequence)| done.is_none_or(|done| !done.contains_key(&(*number as u64 + 1, *sequence))))
-            .collect()
+        let all = all.flat_map(|(number, client)| {
+            (1..=client.updates.len() as u64).map(move |s| (number, s))
+        });
+        all.filter(|(number, sequence)| {
+            done.is_none_or(|done| !done.contains_key(&(*number as u64 + 1, *sequence)))
+        })
+        .collect()
     }
 
     /// Asks for an update again. False if it is refused.
-    pub(super) fn insist(&self, cluster: &mut Simulation, at: NodeId, (number, sequence): (usize, u64)) -> bool {
+    pub(super) fn insist(
+        &self,
+        cluster: &mut Simulation,
+        at: NodeId,
+        (number, sequence): (usize, u64),
+    ) -> bool {
         propose(cluster, at, number, &self.clients[number], sequence).is_ok()
     }
 
@@ -205,44 +262,73 @@ impl Clients {
             .map(|(command, index)| {
                 let (key, value) = decode(&command.bytes);
                 let (client, sequence) = (command.client.0, command.sequence);
-                Committed { index: index.0, client, sequence, key, call: Call::Append(value) }
+                Committed {
+                    index: index.0,
+                    client,
+                    sequence,
+                    key,
+                    call: Call::Append(value),
+                }
             })
             .collect();
         if let Err(lie) = witness::check(&self.history, &log) {
-            panic!("the history is not linearizable: {lie}\n{}", cluster.trace());
+            panic!(
+                "the history is not linearizable: {lie}\n{}",
+                cluster.trace()
+            );
         }
         match black_box::check(&self.history, black_box::STATES_PER_KEY) {
             Verdict::Linearizable => tally.count("was found linearizable by clients alone"),
             Verdict::Undecided { .. } => tally.count("was left undecided by the black box"),
-            Verdict::Violated(stuck) => panic!("the history is not linearizable: {stuck}\n{}", cluster.trace()),
+            Verdict::Violated(stuck) => panic!(
+                "the history is not linearizable: {stuck}\n{}",
+                cluster.trace()
+            ),
         }
     }
 }
 
 fn any_up(cluster: &Simulation, rng: &mut ChaCha8Rng) -> Option<NodeId> {
-    let up: Vec<_> = cluster.ids().filter(|id| cluster.is_up(*id) && !cluster.is_paused(*id)).collect();
+    let up: Vec<_> = cluster
+        .ids()
+        .filter(|id| cluster.is_up(*id) && !cluster.is_paused(*id))
+        .collect();
     (!up.is_empty()).then(|| up[rng.random_range(0..up.len())])
 }
 
 /// A node that believes to lead while another one leads a later term.
 fn deposed_leader(cluster: &Simulation) -> Option<NodeId> {
     let newest = cluster.newest_leader()?;
-    cluster.leaders().into_iter().find(|id| *id != newest && !cluster.is_paused(*id))
+    cluster
+        .leaders()
+        .into_iter()
+        .find(|id| *id != newest && !cluster.is_paused(*id))
 }
 
-fn propose(cluster: &mut Simulation, at: NodeId, number: usize, client: &Client, sequence: u64) -> Result<(), ()> {
+fn propose(
+    cluster: &mut Simulation,
+    at: NodeId,
+    number: usize,
+    client: &Client,
+    sequence: u64,
+) -> Result<(), ()> {
     if !cluster.is_up(at) {
         return Err(());
     }
     let (key, value) = client.updates[sequence as usize - 1];
     let mut bytes = key.to_le_bytes().to_vec();
     bytes.extend(value.to_le_bytes());
-    cluster.propose(at, number as u64 + 1, sequence, &bytes).map_err(drop)
+    cluster
+        .propose(at, number as u64 + 1, sequence, &bytes)
+        .map_err(drop)
 }
 
 /// Key and value of an update.
 fn decode(bytes: &[u8]) -> (u32, u64) {
     let (key, value) = bytes.split_at(4);
-    let (key, value) = (key.try_into().expect("four bytes"), value.try_into().expect("an update has twelve bytes"));
+    let (key, value) = (
+        key.try_into().expect("four bytes"),
+        value.try_into().expect("an update has twelve bytes"),
+    );
     (u32::from_le_bytes(key), u64::from_le_bytes(value))
 }

@@ -7,24 +7,37 @@ use super::{Storm, Wreck};
 /// Most storms that are tried for it.
 const MOST_TRIALS: usize = 400;
 
-/// The same storm with as few faults as still sink it, and how it sinks then: delta debugging over the faults that
-/// struck (Zeller and Hildebrandt 2002), not over the seed. Each event draws from a stream of its own, so leaving one
-/// out leaves what the others draw as it is.
+/// The same storm with as few faults as still sink it, and how it sinks then: delta debugging over
+/// the faults that struck (Zeller and Hildebrandt 2002), not over the seed. Each event draws from a
+/// stream of its own, so leaving one out leaves what the others draw as it is.
 #[must_use]
 pub fn minimise(storm: &Storm, wreck: Wreck) -> (Storm, Wreck) {
     let mut kept: Vec<u64> = wreck.faults.iter().map(|(number, _)| *number).collect();
     kept.dedup();
-    let mut best = (Storm { only: Some(kept.iter().copied().collect()), ..storm.clone() }, wreck);
+    let mut best = (
+        Storm {
+            only: Some(kept.iter().copied().collect()),
+            ..storm.clone()
+        },
+        wreck,
+    );
     let mut parts = 2;
     let mut trials = 0;
     while kept.len() > 1 && trials < MOST_TRIALS {
         let size = kept.len().div_ceil(parts);
         let smaller = (0..parts).find_map(|part| {
             trials += 1;
-            let without: Vec<u64> =
-                kept.iter().enumerate().filter(|(at, _)| at / size != part).map(|(_, n)| *n).collect();
+            let without: Vec<u64> = kept
+                .iter()
+                .enumerate()
+                .filter(|(at, _)| at / size != part)
+                .map(|(_, n)| *n)
+                .collect();
             let only: BTreeSet<u64> = without.iter().copied().collect();
-            let trial = Storm { only: Some(only), ..storm.clone() };
+            let trial = Storm {
+                only: Some(only),
+                ..storm.clone()
+            };
             trial.run().err().map(|wreck| (without, trial, wreck))
         });
         match smaller {

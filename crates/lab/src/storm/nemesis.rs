@@ -41,9 +41,16 @@ impl Run {
             Event::FillDisk => {
                 let id = self.any(Simulation::is_up)?;
                 let full = self.rng.random_bool(0.5);
-                self.tally.count(if full { "filled a disk" } else { "made room on a disk" });
+                self.tally.count(if full {
+                    "filled a disk"
+                } else {
+                    "made room on a disk"
+                });
                 self.cluster.fill_disk(id, full);
-                Some(format!("the disk of {id} is {}", if full { "full" } else { "not full any more" }))
+                Some(format!(
+                    "the disk of {id} is {}",
+                    if full { "full" } else { "not full any more" }
+                ))
             }
             Event::Wipe => self.wipe_any(),
             Event::Rot => self.rot_any(),
@@ -81,9 +88,14 @@ impl Run {
             Event::Compact => {
                 let id = self.any(Simulation::is_up)?;
                 let applied = self.cluster.node(id).applied().0;
-                let to = self.rng.random_bool(0.5).then(|| Index(self.rng.random_range(0..=applied)));
+                let to = self
+                    .rng
+                    .random_bool(0.5)
+                    .then(|| Index(self.rng.random_range(0..=applied)));
                 self.cluster.compact(id, to);
-                Some(format!("{id} takes a snapshot and drops its log up to {to:?}"))
+                Some(format!(
+                    "{id} takes a snapshot and drops its log up to {to:?}"
+                ))
             }
             Event::ChangeMembers => self.change_members(),
             Event::GoAstray => self.go_astray(),
@@ -126,17 +138,21 @@ impl Run {
             3 => {
                 // A bridge: one node hears both halves, which do not hear each other.
                 self.tally.count("cut the cluster to a bridge");
-                let (left, right): (Vec<_>, Vec<_>) = self.cluster.ids().partition(|_| self.rng.random_bool(0.5));
+                let (left, right): (Vec<_>, Vec<_>) =
+                    self.cluster.ids().partition(|_| self.rng.random_bool(0.5));
                 for from in &left {
                     for to in right.iter().filter(|to| **to != id && *from != id) {
                         self.cluster.cut(*from, *to);
                         self.cluster.cut(*to, *from);
                     }
                 }
-                Some(format!("{left:?} and {right:?} hear each other through {id} only"))
+                Some(format!(
+                    "{left:?} and {right:?} hear each other through {id} only"
+                ))
             }
             _ => {
-                let (left, right): (Vec<_>, Vec<_>) = self.cluster.ids().partition(|_| self.rng.random_bool(0.5));
+                let (left, right): (Vec<_>, Vec<_>) =
+                    self.cluster.ids().partition(|_| self.rng.random_bool(0.5));
                 self.cluster.partition(&[&left, &right]);
                 Some(format!("{left:?} and {right:?} do not hear each other"))
             }
@@ -147,7 +163,11 @@ impl Run {
     pub(super) fn crash(&mut self, id: NodeId) -> String {
         let under_way = self.cluster.host(id).writes_under_way();
         let kept = self.rng.random_range(0..=under_way);
-        self.tally.count(if under_way > 0 { "crashed with writes under way" } else { "crashed" });
+        self.tally.count(if under_way > 0 {
+            "crashed with writes under way"
+        } else {
+            "crashed"
+        });
         if kept < under_way && self.rng.random_bool(0.5) {
             let style = CrashStyle::ALL[self.rng.random_range(0..CrashStyle::ALL.len())];
             self.tally.count("crashed in the middle of a write");
@@ -178,7 +198,8 @@ impl Run {
         Some(format!("the disk of {id} does something"))
     }
 
-    /// A disk is lost, if the cluster can bear it: Raft survives as many losses as leave a majority, no more.
+    /// A disk is lost, if the cluster can bear it: Raft survives as many losses as leave a
+    /// majority, no more.
     fn wipe_any(&mut self) -> Option<String> {
         let id = self.any(|_, _| true)?;
         if !self.survives_without(id) {
@@ -205,9 +226,9 @@ impl Run {
         Some(format!("a bit rots on the disk of {id}"))
     }
 
-    /// Somebody keeps a copy of a disk, and puts it back much later, as if it were the newest. The machine must notice and
-    /// stay down: it is as good as lost. Where lost power took the mark back as far as the copy nobody could notice, and
-    /// it does not happen.
+    /// Somebody keeps a copy of a disk, and puts it back much later, as if it were the newest. The
+    /// machine must notice and stay down: it is as good as lost. Where lost power took the mark
+    /// back as far as the copy nobody could notice, and it does not happen.
     fn copy_or_put_back(&mut self) -> Option<String> {
         let id = self.any(|cluster, id| !cluster.host(id).is_damaged())?;
         let Some(copy) = self.copies.remove(&id) else {
@@ -225,7 +246,8 @@ impl Run {
             }
         }
         if !self.cluster.put_back(id, &copy) {
-            self.tally.count("kept an old disk that nobody would notice");
+            self.tally
+                .count("kept an old disk that nobody would notice");
             return Some(format!("{id} is down, and its copy stays where it is"));
         }
         self.wiped.insert(id);
@@ -233,9 +255,14 @@ impl Run {
         Some(format!("{id} has an old disk put back"))
     }
 
-    /// A state changes behind the program's back. One at a time: hashes tell who is right only where most are.
+    /// A state changes behind the program's back. One at a time: hashes tell who is right only
+    /// where most are.
     fn go_astray(&mut self) -> Option<String> {
-        if self.cluster.ids().any(|id| self.cluster.host(id).is_astray()) {
+        if self
+            .cluster
+            .ids()
+            .any(|id| self.cluster.host(id).is_astray())
+        {
             return None;
         }
         let id = self.any(Simulation::is_up)?;
@@ -244,19 +271,26 @@ impl Run {
         Some(format!("the state of {id} goes astray"))
     }
 
-    /// Whether every membership that a node goes by, or may come to go by, still has a quorum of disks without this one
-    /// and those lost before.
+    /// Whether every membership that a node goes by, or may come to go by, still has a quorum of
+    /// disks without this one and those lost before.
     pub(super) fn survives_without(&self, id: NodeId) -> bool {
-        // A learner may have the newest log without the entry that makes it a voter. If the leader with that entry loses its
-        // disk, no candidate can win.
-        let others = self.cluster.ids().filter(|other| *other != id && !self.wiped.contains(other)).collect();
+        // A learner may have the newest log without the entry that makes it a voter. If the leader
+        // with that entry loses its disk, no candidate can win.
+        let others = self
+            .cluster
+            .ids()
+            .filter(|other| *other != id && !self.wiped.contains(other))
+            .collect();
         if !self.cluster.has_electable(&others) {
             return false;
         }
         self.memberships_ahead().iter().all(|membership| {
             // Entries that only a witness and a lost disk had could not be given back by anybody.
             let witnesses = membership.members().any(|(_, member)| member.is_witness());
-            !witnesses && is_enough(membership, |other| other != id && !self.wiped.contains(&other))
+            !witnesses
+                && is_enough(membership, |other| {
+                    other != id && !self.wiped.contains(&other)
+                })
         })
     }
 
@@ -270,8 +304,17 @@ impl Run {
             2 => Change::Set(id, life(id), Standing::Joining),
             3 => Change::Set(id, life(id), Standing::Learner),
             _ => {
-                let chosen: Vec<_> = self.cluster.ids().filter(|_| self.rng.random_bool(0.6)).collect();
-                Change::Replace(chosen.iter().map(|id| (*id, life(*id), Standing::Voter)).collect())
+                let chosen: Vec<_> = self
+                    .cluster
+                    .ids()
+                    .filter(|_| self.rng.random_bool(0.6))
+                    .collect();
+                Change::Replace(
+                    chosen
+                        .iter()
+                        .map(|id| (*id, life(*id), Standing::Voter))
+                        .collect(),
+                )
             }
         };
         if !self.can_bear(leader, &change) {
@@ -292,12 +335,14 @@ impl Run {
         next.is_ok_and(|next| self.can_go_on_with(&next) && self.can_go_on_with(&next.left()))
     }
 
-    /// Whether a membership has a quorum of disks that are not lost. A rotten disk is as good as lost, though its node has
-    /// not noticed yet.
+    /// Whether a membership has a quorum of disks that are not lost. A rotten disk is as good as
+    /// lost, though its node has not noticed yet.
     fn can_go_on_with(&self, membership: &Membership) -> bool {
         is_enough(membership, |id| {
             let host = self.cluster.host(id);
-            let is_same = membership.member(id).is_some_and(|member| member.incarnation == host.incarnation());
+            let is_same = membership
+                .member(id)
+                .is_some_and(|member| member.incarnation == host.incarnation());
             is_same && !host.is_damaged()
         })
     }

@@ -1,5 +1,5 @@
-//! What one seed's storm is made of: a swarm of options, each drawn anew for each seed. Uniform faults alone miss the
-//! interesting corners.
+//! What one seed's storm is made of: a swarm of options, each drawn anew for each seed. Uniform
+//! faults alone miss the interesting corners.
 
 use std::time::Duration;
 
@@ -96,11 +96,15 @@ fn log_uniform(rng: &mut ChaCha8Rng, low: f64, high: f64) -> f64 {
 
 /// A fault that half of the storms have.
 fn sometimes(rng: &mut ChaCha8Rng, low: f64, high: f64) -> f64 {
-    if rng.random_bool(0.5) { log_uniform(rng, low, high) } else { 0.0 }
+    if rng.random_bool(0.5) {
+        log_uniform(rng, low, high)
+    } else {
+        0.0
+    }
 }
 
-/// Whether the machines have what so many of the drawn ones have. Bare ones are drawn too, so that the rest of their
-/// weather is that of the seed.
+/// Whether the machines have what so many of the drawn ones have. Bare ones are drawn too, so that
+/// the rest of their weather is that of the seed.
 fn has(machines: Machines, rng: &mut ChaCha8Rng, chance: f64) -> bool {
     match machines {
         Machines::Everything => true,
@@ -113,16 +117,26 @@ fn has(machines: Machines, rng: &mut ChaCha8Rng, chance: f64) -> bool {
 }
 
 impl Weather {
-    pub(super) fn draw(seed: u64, nodes: u64, machines: Machines, planted: Option<PlantedFault>) -> Self {
+    pub(super) fn draw(
+        seed: u64,
+        nodes: u64,
+        machines: Machines,
+        planted: Option<PlantedFault>,
+    ) -> Self {
         let rng = &mut ChaCha8Rng::seed_from_u64(seed);
         let membership = members(rng, nodes);
         let learners = membership.learners().count() as u64;
         let shortest = Duration::from_millis(log_uniform(rng, 20.0, 400.0) as u64);
         let election_timeout = (shortest, shortest.mul_f64(log_uniform(rng, 1.2, 3.0)));
         let lease_reads = rng.random_bool(0.4);
-        // Leases stand on clocks whose rates differ by less than a tenth; and on ones that do not jump.
+        // Leases stand on clocks whose rates differ by less than a tenth; and on ones that do not
+        // jump.
         let bad_clocks = !lease_reads && rng.random_bool(0.3);
-        let drift = if bad_clocks { 100_000 } else { [0, 40_000][usize::from(rng.random_bool(0.5))] };
+        let drift = if bad_clocks {
+            100_000
+        } else {
+            [0, 40_000][usize::from(rng.random_bool(0.5))]
+        };
         let cut = sometimes(rng, 0.001, 0.02);
         let hold = sometimes(rng, 0.001, 0.05);
         let pause = sometimes(rng, 0.001, 0.01);
@@ -152,14 +166,18 @@ impl Weather {
         ];
         // Drawn from rng of its own, so that what the seeds kept so far stand for stays as it is.
         let dice_of_states = &mut ChaCha8Rng::seed_from_u64(!seed);
-        let hash_every = dice_of_states.random_bool(0.3).then(|| log_uniform(dice_of_states, 1.0, 50.0) as u64);
+        let hash_every = dice_of_states
+            .random_bool(0.3)
+            .then(|| log_uniform(dice_of_states, 1.0, 50.0) as u64);
         let corrupt = sometimes(dice_of_states, 0.001, 0.05);
         if hash_every.is_some() {
             weights.push((Event::GoAstray, sometimes(dice_of_states, 0.000_5, 0.005)));
         }
         if real_store {
-            // Of its own rng too: the corruption and the states of the seeds kept so far stay as they are.
-            let dice_of_copies = &mut ChaCha8Rng::seed_from_u64(seed.rotate_left(32) ^ (u64::MAX / 3));
+            // Of its own rng too: the corruption and the states of the seeds kept so far stay as
+            // they are.
+            let dice_of_copies =
+                &mut ChaCha8Rng::seed_from_u64(seed.rotate_left(32) ^ (u64::MAX / 3));
             weights.push((Event::PutBack, sometimes(dice_of_copies, 0.001, 0.01)));
         }
         let dice_of_aims = &mut ChaCha8Rng::seed_from_u64(seed.rotate_left(16) ^ (u64::MAX / 5));
@@ -170,18 +188,33 @@ impl Weather {
         let later_term = sometimes(dice_of_aims, 0.001, 0.01);
         weights.push((Event::LaterTerm, later_term));
         // A separate RNG: the other draws of a seed stay the same.
-        let dice_of_changes = &mut ChaCha8Rng::seed_from_u64(seed.rotate_left(48) ^ (u64::MAX / 11));
-        weights.push((Event::OverlapChanges, sometimes(dice_of_changes, 0.000_5, 0.005)));
+        let dice_of_changes =
+            &mut ChaCha8Rng::seed_from_u64(seed.rotate_left(48) ^ (u64::MAX / 11));
+        weights.push((
+            Event::OverlapChanges,
+            sometimes(dice_of_changes, 0.000_5, 0.005),
+        ));
         let change_fresh_leader = sometimes(dice_of_changes, 0.02, 0.8);
         let mut config = settings(rng, membership.clone(), election_timeout, lease_reads);
         let dice_of_log = &mut ChaCha8Rng::seed_from_u64(seed.rotate_left(32) ^ (u64::MAX / 13));
         let is_bounded = config.snapshot_entries.is_some() && dice_of_log.random_bool(0.3);
-        config.max_log_bytes = is_bounded.then(|| log_uniform(dice_of_log, 300.0, 20_000.0) as usize);
+        config.max_log_bytes =
+            is_bounded.then(|| log_uniform(dice_of_log, 300.0, 20_000.0) as usize);
         if let Some((_, ceiling)) = config.adaptive_timeout {
             // Any floor that is not refused.
-            let floor = config.heartbeat.mul_f64(log_uniform(dice_of_aims, 1.05, 12.0)).min(ceiling / 2);
+            let floor = config
+                .heartbeat
+                .mul_f64(log_uniform(dice_of_aims, 1.05, 12.0))
+                .min(ceiling / 2);
             let beyond = planted == Some(PlantedFault::DrawsBelowFloor);
-            config.adaptive_timeout = Some((if beyond { floor } else { floor.min(election_timeout.0) }, ceiling));
+            config.adaptive_timeout = Some((
+                if beyond {
+                    floor
+                } else {
+                    floor.min(election_timeout.0)
+                },
+                ceiling,
+            ));
         }
         #[cfg(feature = "planted")]
         {
@@ -211,23 +244,39 @@ impl Weather {
             keeps_requests: replay_earlier > 0.0 || later_term > 0.0,
             weights,
             config,
-            priorities: if rng.random_bool(0.3) { priorities } else { Vec::new() },
+            priorities: if rng.random_bool(0.3) {
+                priorities
+            } else {
+                Vec::new()
+            },
         }
     }
 
     pub(super) fn configure(&self, config: &mut Config) {
         let (id, membership, seed) = (config.id, config.membership.clone(), config.seed);
-        let priority = self.priorities.get(id.0 as usize % 16).copied().unwrap_or_default();
-        *config = Config { id, membership, seed, priority, ..self.config.clone() };
+        let priority = self
+            .priorities
+            .get(id.0 as usize % 16)
+            .copied()
+            .unwrap_or_default();
+        *config = Config {
+            id,
+            membership,
+            seed,
+            priority,
+            ..self.config.clone()
+        };
     }
 
     /// Time after which a duel of candidates is over, but for one storm in 10^9.
     ///
-    /// Without pre-vote a node that cannot win raises the term of one that can and does not send its requests to it, as when
-    /// they go by different memberships. The one that can win then has to time out twice while no rival does. The distance
-    /// between the timers of two nodes is a random walk, and its steps are differences of two timeouts. So the duel takes a
-    /// number of timeouts that grows with the square of their mean over their spread: one duel in 10^9 is longer than about
-    /// 100 times that square against one rival, and 500 times against two (see the test).
+    /// Without pre-vote a node that cannot win raises the term of one that can and does not send
+    /// its requests to it, as when they go by different memberships. The one that can win then has
+    /// to time out twice while no rival does. The distance between the timers of two nodes is a
+    /// random walk, and its steps are differences of two timeouts. So the duel takes a number of
+    /// timeouts that grows with the square of their mean over their spread: one duel in 10^9 is
+    /// longer than about 100 times that square against one rival, and 500 times against two (see
+    /// the test).
     pub(super) fn duel_patience(&self) -> Duration {
         let (shortest, longest) = self.election_timeout;
         let mean = (shortest + longest).as_secs_f64() / 2.0;
@@ -255,14 +304,21 @@ impl Weather {
 
 /// So many voters, sometimes one of them a witness, and sometimes learners beside them.
 fn members(rng: &mut ChaCha8Rng, nodes: u64) -> Membership {
-    let witness = (nodes >= 3 && rng.random_bool(0.15)).then(|| NodeId(rng.random_range(1..=nodes)));
-    let learners = if rng.random_bool(0.3) { rng.random_range(1..=2) } else { 0 };
+    let witness =
+        (nodes >= 3 && rng.random_bool(0.15)).then(|| NodeId(rng.random_range(1..=nodes)));
+    let learners = if rng.random_bool(0.3) {
+        rng.random_range(1..=2)
+    } else {
+        0
+    };
     let standing = |id: NodeId| match id {
         id if Some(id) == witness => Standing::Witness,
         id if id.0 > nodes => [Standing::Learner, Standing::Joining][(id.0 % 2) as usize],
         _ => Standing::Voter,
     };
-    let members = (1..=nodes + learners).map(NodeId).map(|id| (id, Incarnation::default(), standing(id)));
+    let members = (1..=nodes + learners)
+        .map(NodeId)
+        .map(|id| (id, Incarnation::default(), standing(id)));
     Membership::of(members).expect("a storm has a voter")
 }
 
@@ -287,8 +343,12 @@ fn settings(
     config.inflight_bytes = log_uniform(rng, 100.0, 100_000.0) as usize;
     config.max_uncommitted_entries = log_uniform(rng, 4.0, 1000.0) as usize;
     config.apply_window = log_uniform(rng, 1.0, 1000.0) as usize;
-    config.snapshot_entries = rng.random_bool(0.6).then(|| log_uniform(rng, 5.0, 300.0) as u64);
-    config.snapshot_bytes = rng.random_bool(0.2).then(|| log_uniform(rng, 500.0, 20_000.0) as usize);
+    config.snapshot_entries = rng
+        .random_bool(0.6)
+        .then(|| log_uniform(rng, 5.0, 300.0) as u64);
+    config.snapshot_bytes = rng
+        .random_bool(0.2)
+        .then(|| log_uniform(rng, 500.0, 20_000.0) as usize);
     config.snapshot_keep = rng.random_range(0..50);
     config.snapshot_chunk = log_uniform(rng, 32.0, 65_536.0) as usize;
     config.snapshot_inflight = rng.random_range(1..=8);
@@ -304,7 +364,9 @@ mod tests {
     /// Timeouts of a candidate until it times out twice while none of its rivals does.
     fn duel(rng: &mut ChaCha8Rng, rivals: usize, timeout: &std::ops::Range<f64>) -> usize {
         let mut candidate = rng.random_range(timeout.clone());
-        let mut rivals: Vec<_> = (0..rivals).map(|_| rng.random_range(0.0..timeout.end)).collect();
+        let mut rivals: Vec<_> = (0..rivals)
+            .map(|_| rng.random_range(0.0..timeout.end))
+            .collect();
         for timeouts in 0.. {
             for rival in &mut rivals {
                 while *rival <= candidate {
@@ -326,16 +388,23 @@ mod tests {
         for (rivals, ratio) in [(1, 1.2), (1, 2.0), (1, 3.0), (2, 1.2), (2, 1.5), (2, 3.0)] {
             let shortest = Duration::from_millis(100);
             let longest = shortest.mul_f64(ratio);
-            let weather =
-                Weather { election_timeout: (shortest, longest), ..Weather::draw(1, 3, Machines::Bare, None) };
-            let mut lengths: Vec<_> = (0..2_000).map(|_| duel(&mut rng, rivals, &(1.0..ratio))).collect();
+            let weather = Weather {
+                election_timeout: (shortest, longest),
+                ..Weather::draw(1, 3, Machines::Bare, None)
+            };
+            let mut lengths: Vec<_> = (0..2_000)
+                .map(|_| duel(&mut rng, rivals, &(1.0..ratio)))
+                .collect();
             lengths.sort_unstable();
-            // One duel in five is longer than the first, one in fifty longer than the second. The tail is exponential, so each
-            // further such step leaves a tenth.
+            // One duel in five is longer than the first, one in fifty longer than the second. The
+            // tail is exponential, so each further such step leaves a tenth.
             let (fifth, fiftieth) = (lengths[1_600], lengths[1_960]);
             let billionth = fifth + 9 * (fiftieth - fifth);
             let patience = weather.duel_patience().div_duration_f64(longest);
-            assert!(billionth as f64 <= patience, "{rivals} {ratio}: {billionth} timeouts, not {patience}");
+            assert!(
+                billionth as f64 <= patience,
+                "{rivals} {ratio}: {billionth} timeouts, not {patience}"
+            );
         }
     }
 }

@@ -30,10 +30,16 @@ pub(crate) struct Paths {
 }
 
 /// In directories of their own, which do not exist yet.
-pub(crate) const APART: Paths = Paths { store: "/game/data/n1.redb", mark: "/game/keys/n1.mark" };
+pub(crate) const APART: Paths = Paths {
+    store: "/game/data/n1.redb",
+    mark: "/game/keys/n1.mark",
+};
 
 /// In one directory, which exists.
-pub(crate) const TOGETHER: Paths = Paths { store: "/n1.redb", mark: "/n1.mark" };
+pub(crate) const TOGETHER: Paths = Paths {
+    store: "/n1.redb",
+    mark: "/n1.mark",
+};
 
 impl Paths {
     pub(crate) fn open(
@@ -45,17 +51,25 @@ impl Paths {
         RedbStore::open_on(files, store, mark, NodeId(1), "crash-points", incarnation)
     }
 
-    /// A file system on which a store of [`EARLIER`] was lost and the creation of another one was not finished.
+    /// A file system on which a store of [`EARLIER`] was lost and the creation of another one was
+    /// not finished.
     pub(crate) fn with_a_lost_store(self) -> SimFileSystem {
         let files = SimFileSystem::default();
         let (mut store, restored) = self.open(&files, EARLIER).expect("a new store");
         let mut rng = ChaCha8Rng::seed_from_u64(0);
-        submit(&mut store, &draw(&mut rng, WriteNumber(1), &restored, Size::Small));
+        submit(
+            &mut store,
+            &draw(&mut rng, WriteNumber(1), &restored, Size::Small),
+        );
         drop(store);
-        let unfinished = files.create(Path::new(&format!("{}.new", self.store))).expect("a new file");
+        let unfinished = files
+            .create(Path::new(&format!("{}.new", self.store)))
+            .expect("a new file");
         fill(&unfinished, &[7; 4096]);
         files.remove(Path::new(self.store)).expect("it is there");
-        files.sync_directory(Path::new(self.store).parent().expect("a directory")).expect("a sync");
+        files
+            .sync_directory(Path::new(self.store).parent().expect("a directory"))
+            .expect("a sync");
         files.crashed(files.operations(), &[])
     }
 }
@@ -78,9 +92,18 @@ impl Lifetime {
     /// Opens, writes and closes a store twice on `files`, with `fault` between the store and them.
     pub(crate) fn record(paths: Paths, files: SimFileSystem, fault: Fault, seed: u64) -> Lifetime {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let faulty = FaultyFileSystem { files: files.clone(), fault };
-        let mut lifetime =
-            Lifetime { paths, files, opened: [0; 2], writes: Vec::new(), states: Vec::new(), outdated: Vec::new() };
+        let faulty = FaultyFileSystem {
+            files: files.clone(),
+            fault,
+        };
+        let mut lifetime = Lifetime {
+            paths,
+            files,
+            opened: [0; 2],
+            writes: Vec::new(),
+            states: Vec::new(),
+            outdated: Vec::new(),
+        };
         let mut model = MemoryStore::new();
         for (time, count) in WRITES.into_iter().enumerate() {
             let (mut store, restored) = paths.open(&faulty, OWN).expect("a sound file system");
@@ -95,7 +118,9 @@ impl Lifetime {
                 let begin = lifetime.files.operations();
                 submit(&mut store, &write);
                 submit(&mut model, &write);
-                lifetime.writes.push((begin..lifetime.files.operations(), write));
+                lifetime
+                    .writes
+                    .push((begin..lifetime.files.operations(), write));
                 lifetime.states.push(model.restored());
                 if lifetime.writes.len() == 1 {
                     lifetime.outdated = contents(&lifetime.files, paths.store);
@@ -141,7 +166,10 @@ impl FaultyFileSystem {
             Fault::Contents(end) => path.to_string_lossy().ends_with(end),
             Fault::Nothing | Fault::Directory(_) => false,
         };
-        FaultyFile { file, ignores_syncs }
+        FaultyFile {
+            file,
+            ignores_syncs,
+        }
     }
 }
 
@@ -200,7 +228,11 @@ impl StorageBackend for FaultyFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        if self.ignores_syncs { Ok(()) } else { self.file.sync_data() }
+        if self.ignores_syncs {
+            Ok(())
+        } else {
+            self.file.sync_data()
+        }
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {

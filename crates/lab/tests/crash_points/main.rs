@@ -1,12 +1,14 @@
 //! Every point at which power can be lost while a store is written to.
 //!
-//! A session of random writes is recorded as what it asked of the disk. Then, for every prefix of that, and for each
-//! way in which what was not synced may survive, the store is opened again. It must hold what it held after some write
-//! that was submitted, and no write that was confirmed may be missing. A refusal is as wrong as a lie. Of some of those
-//! starts, in which the file is repaired, every crash is tried too.
+//! A session of random writes is recorded as what it asked of the disk. Then, for every prefix of
+//! that, and for each way in which what was not synced may survive, the store is opened again. It
+//! must hold what it held after some write that was submitted, and no write that was confirmed may
+//! be missing. A refusal is as wrong as a lie. Of some of those starts, in which the file is
+//! repaired, every crash is tried too.
 //!
-//! A lifetime is recorded as what a store asked of a file system, from the creation of its directories on. After each of
-//! those operations power is lost or the process is killed; names survive only as far as their directory was synced.
+//! A lifetime is recorded as what a store asked of a file system, from the creation of its
+//! directories on. After each of those operations power is lost or the process is killed; names
+//! survive only as far as their directory was synced.
 
 mod enumerate;
 mod lifetime;
@@ -24,8 +26,8 @@ use rand::rngs::ChaCha8Rng;
 use repair::Repair;
 use session::{Session, Size};
 
-/// Sessions per run: each kind takes 10 to 15 seconds of one core in the development profile, in which some
-/// ten thousand crashes are tried.
+/// Sessions per run: each kind takes 10 to 15 seconds of one core in the development profile, in
+/// which some ten thousand crashes are tried.
 const SMALL_SESSIONS: u64 = 3;
 const LARGE_SESSIONS: u64 = 1;
 
@@ -48,7 +50,10 @@ fn run(seed: u64, size: Size) -> Counts {
     println!("session {seed} {size:?}");
     let _replay = Replay(seed, size);
     let session = Session::record(seed, size);
-    assert!(session == Session::record(seed, size), "a seed decides everything");
+    assert!(
+        session == Session::record(seed, size),
+        "a seed decides everything"
+    );
     check(&session, seed)
 }
 
@@ -72,7 +77,10 @@ fn whatever_a_crash_leaves_of_large_snapshots_a_store_is_as_after_one_write() {
 /// Seeds nobody has tried: each run of the tests explores a little further.
 #[test]
 fn fresh_sessions_survive_every_crash_too() {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is after 1970").as_nanos() as u64;
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("the clock is after 1970")
+        .as_nanos() as u64;
     run(now, Size::Small);
 }
 
@@ -128,8 +136,15 @@ fn a_repair_that_rolls_back_a_write_is_caught() {
     repair.check(&mut rng).expect("nothing to catch");
     let older = disk_after(&session, 3);
     // The header points at the newest commit; here the repair begins with the one before.
-    let Operation::Change(Change::Write { at: 0, bytes: header }) = &mut repair.trace[0] else {
-        panic!("a repair begins at the header, not with {:?}", repair.trace[0]);
+    let Operation::Change(Change::Write {
+        at: 0,
+        bytes: header,
+    }) = &mut repair.trace[0]
+    else {
+        panic!(
+            "a repair begins at the header, not with {:?}",
+            repair.trace[0]
+        );
     };
     let end = header.len();
     header.copy_from_slice(&older[..end]);
@@ -167,7 +182,10 @@ fn is_noticed(paths: Paths, fault: Fault) -> bool {
 #[test]
 fn a_directory_that_is_not_synced_is_caught() {
     for directory in ["/", "/game", "/game/data", "/game/keys"] {
-        assert!(is_noticed(APART, Fault::Directory(directory)), "{directory}");
+        assert!(
+            is_noticed(APART, Fault::Directory(directory)),
+            "{directory}"
+        );
     }
     assert!(is_noticed(TOGETHER, Fault::Directory("/")));
 }
@@ -187,7 +205,8 @@ fn a_mark_that_is_not_synced_is_caught() {
 #[test]
 #[ignore = "replays the session of a failure; the others run anyway"]
 fn one_session_from_the_environment() {
-    let seed = std::env::var("RAFTIAN_SEED").map_or(0, |seed| seed.parse().expect("RAFTIAN_SEED is a number"));
+    let seed = std::env::var("RAFTIAN_SEED")
+        .map_or(0, |seed| seed.parse().expect("RAFTIAN_SEED is a number"));
     let size = std::env::var("RAFTIAN_SIZE").map_or(Size::Small, |size| match size.as_str() {
         "Small" => Size::Small,
         "Large" => Size::Large,

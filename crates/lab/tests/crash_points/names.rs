@@ -1,7 +1,8 @@
 //! Every crash of one lifetime of a store's files, names included.
 //!
-//! At each point two things can happen. Power is lost: the next process finds what was durable, and of the rest any
-//! combination. Or the process is killed: the next one finds everything, goes on, and then power is lost.
+//! At each point two things can happen. Power is lost: the next process finds what was durable, and
+//! of the rest any combination. Or the process is killed: the next one finds everything, goes on,
+//! and then power is lost.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -16,13 +17,15 @@ use crate::enumerate::outcomes;
 use crate::lifetime::{EARLIER, Lifetime, OWN, fill};
 use crate::session::{Size, draw, submit};
 
-/// Incarnation that no store has: one that exists keeps its own, and one that is lost is not noticed under it.
+/// Incarnation that no store has: one that exists keeps its own, and one that is lost is not
+/// noticed under it.
 const OTHER: Incarnation = Incarnation(4);
 
 /// Outcomes of contents that are tried for each combination of names, besides none and all of them.
 const CONTENTS: usize = 6;
 
-/// Most name changes between two syncs of which every subset is tried; of more, as many subsets are drawn.
+/// Most name changes between two syncs of which every subset is tried; of more, as many subsets are
+/// drawn.
 const MAX_NAMES: usize = 6;
 
 /// Number of cases tried, to expose a run that tested nothing.
@@ -34,7 +37,8 @@ pub(crate) struct NameCounts {
     crashes: u64,
     /// Those among whose changes at risk were names.
     names: u64,
-    /// Losses of power after a killed process and during or after the next one, that left different files.
+    /// Losses of power after a killed process and during or after the next one, that left different
+    /// files.
     after_kills: u64,
     /// Stores that were removed after a crash and refused as lost.
     lost: u64,
@@ -46,12 +50,23 @@ pub(crate) struct NameCounts {
 
 impl NameCounts {
     pub(crate) fn tested_something(&self) -> bool {
-        let NameCounts { points, crashes, names, after_kills, lost, emptied, outdated } = *self;
-        [points, crashes, names, after_kills, lost, emptied, outdated].iter().all(|count| *count >= 10)
+        let NameCounts {
+            points,
+            crashes,
+            names,
+            after_kills,
+            lost,
+            emptied,
+            outdated,
+        } = *self;
+        [points, crashes, names, after_kills, lost, emptied, outdated]
+            .iter()
+            .all(|count| *count >= 10)
     }
 }
 
-/// Tries every crash of `lifetime`, and panics at the first that the store does not survive; `seed` decides what cannot be tried in full.
+/// Tries every crash of `lifetime`, and panics at the first that the store does not survive; `seed`
+/// decides what cannot be tried in full.
 pub(crate) fn check(lifetime: &Lifetime, seed: u64) -> NameCounts {
     let mut check = Check {
         lifetime,
@@ -59,7 +74,9 @@ pub(crate) fn check(lifetime: &Lifetime, seed: u64) -> NameCounts {
         seen: BTreeSet::new(),
         counts: NameCounts::default(),
     };
-    let points: Vec<_> = (0..=lifetime.files.operations()).map(|issued| Point::of(lifetime, issued)).collect();
+    let points: Vec<_> = (0..=lifetime.files.operations())
+        .map(|issued| Point::of(lifetime, issued))
+        .collect();
     check.counts.points = points.len() as u64;
     // Losses of power alone come first: they are quicker, and catch most of what is wrong.
     points.iter().for_each(|point| check.lose_power(*point));
@@ -98,13 +115,23 @@ impl Point {
         let Lifetime { opened, writes, .. } = lifetime;
         Point {
             issued,
-            opened: opened.iter().filter(|operations| **operations <= issued).count(),
-            confirmed: writes.iter().filter(|(operations, _)| operations.end <= issued).count(),
-            submitted: writes.iter().filter(|(operations, _)| operations.start < issued).count(),
+            opened: opened
+                .iter()
+                .filter(|operations| **operations <= issued)
+                .count(),
+            confirmed: writes
+                .iter()
+                .filter(|(operations, _)| operations.end <= issued)
+                .count(),
+            submitted: writes
+                .iter()
+                .filter(|(operations, _)| operations.start < issued)
+                .count(),
         }
     }
 
-    /// The incarnation to open the store under: once an opening has returned, the store is there under any.
+    /// The incarnation to open the store under: once an opening has returned, the store is there
+    /// under any.
     fn incarnation(self) -> Incarnation {
         if self.opened > 0 { OTHER } else { OWN }
     }
@@ -121,7 +148,8 @@ struct Check<'a> {
 impl Check<'_> {
     /// Whether the files that a crash at `point` left were not met before, owing the same.
     fn is_new(&mut self, files: &SimFileSystem, point: Point, progress: Progress) -> bool {
-        self.seen.insert((files.digest(), Point { issued: 0, ..point }, progress))
+        self.seen
+            .insert((files.digest(), Point { issued: 0, ..point }, progress))
     }
 
     fn lose_power(&mut self, point: Point) {
@@ -143,20 +171,31 @@ impl Check<'_> {
         let restored = self.open(&files, point, fates);
         let (owed, written) = self.write_on(&files, restored, point, fates);
         let again = files.crashed(written, &[]);
-        let found = self.lifetime.paths.open(&again, OTHER).map(|(_, restored)| restored);
+        let found = self
+            .lifetime
+            .paths
+            .open(&again, OTHER)
+            .map(|(_, restored)| restored);
         if found.as_ref() != Ok(&owed) {
-            fail("lost a write that was confirmed after it", point, &found, fates);
+            fail(
+                "lost a write that was confirmed after it",
+                point,
+                &found,
+                fates,
+            );
         }
     }
 
-    /// The process is killed at `point`, another one opens the store and writes, and power is lost in that.
+    /// The process is killed at `point`, another one opens the store and writes, and power is lost
+    /// in that.
     fn kill(&mut self, point: Point) {
         let files = self.lifetime.files.after(point.issued);
         let restored = self.open(&files, point, &[]);
         let reopened = files.operations();
         let (owed, written) = self.write_on(&files, restored.clone(), point, &[]);
         for issued in point.issued..=written {
-            // All contents that are not synced survive here, or none: how many there are matters without a kill.
+            // All contents that are not synced survive here, or none: how many there are matters
+            // without a kill.
             if issued < written && files.changes_contents(issued) {
                 continue;
             }
@@ -172,8 +211,16 @@ impl Check<'_> {
                     continue;
                 }
                 self.counts.after_kills += 1;
-                let incarnation = if progress == Progress::Opening { point.incarnation() } else { OTHER };
-                let found = self.lifetime.paths.open(&left, incarnation).map(|(_, restored)| restored);
+                let incarnation = if progress == Progress::Opening {
+                    point.incarnation()
+                } else {
+                    OTHER
+                };
+                let found = self
+                    .lifetime
+                    .paths
+                    .open(&left, incarnation)
+                    .map(|(_, restored)| restored);
                 let is_sound = match (&found, progress) {
                     (Ok(found), Progress::Written) => *found == owed,
                     (Ok(found), Progress::Opened) => *found == restored || *found == owed,
@@ -181,25 +228,36 @@ impl Check<'_> {
                     (Err(_), _) => false,
                 };
                 if !is_sound {
-                    let what = format!("and another one {} operations after a kill holds", issued - point.issued);
+                    let what = format!(
+                        "and another one {} operations after a kill holds",
+                        issued - point.issued
+                    );
                     fail(&what, point, &found, &fates);
                 }
             }
         }
     }
 
-    /// A store that is lost, emptied or put back after the crash must not pass for a new or the newest one.
+    /// A store that is lost, emptied or put back after the crash must not pass for a new or the
+    /// newest one.
     fn guard(&mut self, left: &SimFileSystem, point: Point, fates: &[Fate]) {
         let paths = self.lifetime.paths;
         let (store, mark) = (Path::new(paths.store), Path::new(paths.mark));
         let is_there = |path| left.find(path).is_ok_and(|found| found.is_some());
         if !is_there(store) {
-            // Only the mark of the store before can have survived, and it must forbid that store's incarnation.
+            // Only the mark of the store before can have survived, and it must forbid that store's
+            // incarnation.
             if is_there(mark) {
                 let found = paths.open(&left.after(0), EARLIER).map(drop);
                 self.counts.lost += 1;
                 let is_refused = matches!(found, Err(StoreError::Lost { .. }));
-                expect(is_refused, "begins a lost store again", point, &found, fates);
+                expect(
+                    is_refused,
+                    "begins a lost store again",
+                    point,
+                    &found,
+                    fates,
+                );
             }
             return;
         }
@@ -215,10 +273,19 @@ impl Check<'_> {
         fill(&files.open(store).expect("it is there"), &[]);
         let found = paths.open(&files, OWN).map(drop);
         self.counts.emptied += 1;
-        expect(matches!(found, Err(StoreError::Damaged { .. })), "takes an emptied store", point, &found, fates);
+        expect(
+            matches!(found, Err(StoreError::Damaged { .. })),
+            "takes an emptied store",
+            point,
+            &found,
+            fates,
+        );
         if point.opened == 2 {
             let files = left.after(0);
-            fill(&files.open(store).expect("it is there"), &self.lifetime.outdated);
+            fill(
+                &files.open(store).expect("it is there"),
+                &self.lifetime.outdated,
+            );
             let found = paths.open(&files, OWN).map(drop);
             self.counts.outdated += 1;
             let is_refused = matches!(found, Err(StoreError::Outdated { found: 1, .. }));
@@ -226,17 +293,22 @@ impl Check<'_> {
         }
     }
 
-    /// Opens the store, which must be as after a write that was begun and have all that were confirmed.
+    /// Opens the store, which must be as after a write that was begun and have all that were
+    /// confirmed.
     fn open(&self, files: &SimFileSystem, point: Point, fates: &[Fate]) -> Restored {
-        let found = self.lifetime.paths.open(files, point.incarnation()).map(|(_, restored)| restored);
+        let found = self
+            .lifetime
+            .paths
+            .open(files, point.incarnation())
+            .map(|(_, restored)| restored);
         match found {
             Ok(restored) if self.number_of(&restored, point).is_some() => restored,
             _ => fail("holds something else", point, &found, fates),
         }
     }
 
-    /// Opens the store once more, which holds `restored`, and writes to it. Returns what it holds then, and the number
-    /// of operations before it is closed.
+    /// Opens the store once more, which holds `restored`, and writes to it. Returns what it holds
+    /// then, and the number of operations before it is closed.
     fn write_on(
         &mut self,
         files: &SimFileSystem,
@@ -248,10 +320,14 @@ impl Check<'_> {
         let write = draw(&mut self.rng, number, &restored, Size::Small);
         let mut owed = MemoryStore::holding(restored);
         submit(&mut owed, &write);
-        let written = self.lifetime.paths.open(files, OTHER).and_then(|(mut store, _)| {
-            store.submit(write)?;
-            Ok(files.operations())
-        });
+        let written = self
+            .lifetime
+            .paths
+            .open(files, OTHER)
+            .and_then(|(mut store, _)| {
+                store.submit(write)?;
+                Ok(files.operations())
+            });
         match written {
             Ok(written) => (owed.restored(), written),
             Err(_) => fail("cannot be written", point, &written, fates),
@@ -260,12 +336,13 @@ impl Check<'_> {
 
     /// After how many writes the store held `restored`, if that may be.
     fn number_of(&self, restored: &Restored, point: Point) -> Option<usize> {
-        (point.confirmed..=point.submitted).find(|writes| self.lifetime.states[*writes] == *restored)
+        (point.confirmed..=point.submitted)
+            .find(|writes| self.lifetime.states[*writes] == *restored)
     }
 }
 
-/// What may become of `unsynced`: every combination of names, each with none of the contents, with all of them, and with
-/// up to `contents` of their other outcomes.
+/// What may become of `unsynced`: every combination of names, each with none of the contents, with
+/// all of them, and with up to `contents` of their other outcomes.
 fn fates(unsynced: &[Unsynced], contents: usize, rng: &mut ChaCha8Rng) -> Vec<Vec<Fate>> {
     let changes: Vec<&Change> = unsynced
         .iter()
@@ -276,21 +353,37 @@ fn fates(unsynced: &[Unsynced], contents: usize, rng: &mut ChaCha8Rng) -> Vec<Ve
         .collect();
     let names = unsynced.len() - changes.len();
     let mut found = Vec::new();
-    let mut others = if contents == 0 { Vec::new() } else { outcomes(&changes, true, rng) };
+    let mut others = if contents == 0 {
+        Vec::new()
+    } else {
+        outcomes(&changes, true, rng)
+    };
     for subset in 0..1_u32 << names.min(MAX_NAMES) {
-        let survivors = if names <= MAX_NAMES { subset } else { rng.random() };
-        let mut of_contents = vec![vec![Fate::Lost; changes.len()], vec![Fate::Applied; changes.len()]];
+        let survivors = if names <= MAX_NAMES {
+            subset
+        } else {
+            rng.random()
+        };
+        let mut of_contents = vec![
+            vec![Fate::Lost; changes.len()],
+            vec![Fate::Applied; changes.len()],
+        ];
         for _ in 0..contents.min(others.len()) {
             of_contents.push(others.swap_remove(rng.random_range(0..others.len())));
         }
-        found.extend(of_contents.iter().map(|contents| merged(unsynced, survivors, contents)));
+        found.extend(
+            of_contents
+                .iter()
+                .map(|contents| merged(unsynced, survivors, contents)),
+        );
     }
     found.sort();
     found.dedup();
     found
 }
 
-/// The fates of all changes: of names, those in the bits of `names`; of contents, those in `contents`.
+/// The fates of all changes: of names, those in the bits of `names`; of contents, those in
+/// `contents`.
 fn merged(unsynced: &[Unsynced], mut names: u32, contents: &[Fate]) -> Vec<Fate> {
     let mut contents = contents.iter();
     let mut fates = Vec::new();
@@ -316,5 +409,7 @@ fn expect(holds: bool, what: &str, point: Point, found: &impl std::fmt::Debug, f
 fn fail(what: &str, point: Point, found: &impl std::fmt::Debug, fates: &[Fate]) -> ! {
     let mut found = format!("{found:?}");
     found.truncate(found.floor_char_boundary(2000));
-    panic!("what a crash left {what}: {found}; {point:?}, the changes that were not synced met {fates:?}")
+    panic!(
+        "what a crash left {what}: {found}; {point:?}, the changes that were not synced met {fates:?}"
+    )
 }

@@ -38,20 +38,37 @@ impl Repair {
         let (store, given) = open(&disk)?;
         let trace = disk.recording();
         drop(store);
-        Ok(Repair { image, trace, given })
+        Ok(Repair {
+            image,
+            trace,
+            given,
+        })
     }
 
-    /// Tries every crash of the start: the next one must give the same. Returns the number of crashes.
+    /// Tries every crash of the start: the next one must give the same. Returns the number of
+    /// crashes.
     pub(crate) fn check(&self, rng: &mut ChaCha8Rng) -> Result<u64, Box<Mismatch>> {
         let (mut crashes, mut wrong) = (0, None);
         let end = self.trace.len();
-        for_each_crash(&self.image, &self.trace, &|issued| issued == end, rng, &mut |issued, image, fates, _| {
-            crashes += 1;
-            let found = open(&SimDisk::holding(image)).map(|(_, restored)| restored);
-            if found.as_ref() != Ok(&self.given) {
-                wrong.get_or_insert_with(|| Box::new(Mismatch { issued, fates: fates.to_vec(), found }));
-            }
-        });
+        for_each_crash(
+            &self.image,
+            &self.trace,
+            &|issued| issued == end,
+            rng,
+            &mut |issued, image, fates, _| {
+                crashes += 1;
+                let found = open(&SimDisk::holding(image)).map(|(_, restored)| restored);
+                if found.as_ref() != Ok(&self.given) {
+                    wrong.get_or_insert_with(|| {
+                        Box::new(Mismatch {
+                            issued,
+                            fates: fates.to_vec(),
+                            found,
+                        })
+                    });
+                }
+            },
+        );
         wrong.map_or(Ok(crashes), Err)
     }
 }

@@ -6,8 +6,8 @@ use std::path::Path;
 use raftian_lab::disk::{Operation, SimDisk};
 use raftian_node::store::{CHUNK_BYTES, MemoryStore, RedbStore, Store, StoreError};
 use raftian_raft::{
-    ClientId, Command, Entry, HardState, Incarnation, Index, LogPosition, Membership, NodeId, Payload, Restored,
-    Snapshot, Stamp, Term, Write, WriteNumber,
+    ClientId, Command, Entry, HardState, Incarnation, Index, LogPosition, Membership, NodeId,
+    Payload, Restored, Snapshot, Stamp, Term, Write, WriteNumber,
 };
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
@@ -36,7 +36,13 @@ pub(crate) struct Session {
 
 /// Opens the store of every session.
 pub(crate) fn open(disk: &SimDisk) -> Result<(RedbStore, Restored), StoreError> {
-    RedbStore::with_backend(disk.clone(), Path::new("disk"), NodeId(1), "crash-points", Incarnation(5))
+    RedbStore::with_backend(
+        disk.clone(),
+        Path::new("disk"),
+        NodeId(1),
+        "crash-points",
+        Incarnation(5),
+    )
 }
 
 /// Submits `write`, which must succeed.
@@ -50,13 +56,19 @@ impl Session {
     pub(crate) fn record(seed: u64, size: Size) -> Session {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let disk = SimDisk::default();
-        // A real file gets its name only when it is whole, so nothing before this point can be met by a start.
+        // A real file gets its name only when it is whole, so nothing before this point can be met
+        // by a start.
         drop(open(&disk).expect("a new disk"));
         let image = disk.image();
         disk.record();
         let (mut store, restored) = open(&disk).expect("a sound disk");
         let mut model = MemoryStore::holding(restored.clone());
-        let mut session = Session { image, trace: Vec::new(), writes: Vec::new(), states: vec![restored] };
+        let mut session = Session {
+            image,
+            trace: Vec::new(),
+            writes: Vec::new(),
+            states: vec![restored],
+        };
         for number in 1..=rng.random_range(6..=12) {
             let mut write = draw(&mut rng, WriteNumber(number), model.image(), size);
             write.incarnation = rng.random_ratio(1, 12).then(|| Incarnation(rng.random()));
@@ -77,12 +89,23 @@ impl Session {
 }
 
 /// Some write that a core could ask of a store which holds `held`.
-pub(crate) fn draw(rng: &mut ChaCha8Rng, number: WriteNumber, held: &Restored, size: Size) -> Write {
+pub(crate) fn draw(
+    rng: &mut ChaCha8Rng,
+    number: WriteNumber,
+    held: &Restored,
+    size: Size,
+) -> Write {
     let term = Term(held.hard_state.term.0 + 1);
     let start = held.start.position;
     let last = held.entries.last().map_or(start, Entry::position).index;
-    let covered = held.snapshot.as_ref().map_or(Index(0), |snapshot| snapshot.position.index);
-    let hard_state = Some(HardState { term, vote: rng.random_bool(0.5).then_some(NodeId(1)) });
+    let covered = held
+        .snapshot
+        .as_ref()
+        .map_or(Index(0), |snapshot| snapshot.position.index);
+    let hard_state = Some(HardState {
+        term,
+        vote: rng.random_bool(0.5).then_some(NodeId(1)),
+    });
     let mut write = Write {
         number,
         hard_state,
@@ -97,7 +120,9 @@ pub(crate) fn draw(rng: &mut ChaCha8Rng, number: WriteNumber, held: &Restored, s
         1..=5 => {
             let first = rng.random_range(covered.0.max(last.0.saturating_sub(3))..=last.0) + 1;
             let count = rng.random_range(1..=8);
-            write.entries = (first..first + count).map(|index| entry(rng, index, term, size)).collect();
+            write.entries = (first..first + count)
+                .map(|index| entry(rng, index, term, size))
+                .collect();
         }
         6 | 7 if last > covered => {
             let at = rng.random_range(covered.0 + 1..=last.0);
@@ -105,7 +130,10 @@ pub(crate) fn draw(rng: &mut ChaCha8Rng, number: WriteNumber, held: &Restored, s
             let snapshot = snapshot(rng, held.entries[place].position(), size);
             let kept_from = rng.random_range(start.index.0..=at);
             // Without a start the log stays whole beside the snapshot.
-            write.start = match usize::try_from(kept_from - start.index.0).expect("small").checked_sub(1) {
+            write.start = match usize::try_from(kept_from - start.index.0)
+                .expect("small")
+                .checked_sub(1)
+            {
                 None => None,
                 Some(place) if held.entries[place].index.0 == at => Some(snapshot.start()),
                 Some(place) => Some(raftian_raft::LogStart {
@@ -117,12 +145,21 @@ pub(crate) fn draw(rng: &mut ChaCha8Rng, number: WriteNumber, held: &Restored, s
         }
         _ => {
             let at = last.0 + rng.random_range(1..=9);
-            let snapshot = snapshot(rng, LogPosition { term, index: Index(at) }, size);
+            let snapshot = snapshot(
+                rng,
+                LogPosition {
+                    term,
+                    index: Index(at),
+                },
+                size,
+            );
             write.start = Some(snapshot.start());
             write.snapshot = Some(snapshot);
             write.discard = true;
             let count = rng.random_range(0..=4);
-            write.entries = (at + 1..=at + count).map(|index| entry(rng, index, term, size)).collect();
+            write.entries = (at + 1..=at + count)
+                .map(|index| entry(rng, index, term, size))
+                .collect();
         }
     }
     write
@@ -134,8 +171,17 @@ fn entry(rng: &mut ChaCha8Rng, index: u64, term: Term, size: Size) -> Entry {
         Size::Large => 6000,
     };
     let bytes = bytes(rng, most);
-    let payload = Payload::Command(Command { client: ClientId(7), sequence: index, bytes: bytes.into() });
-    Entry { term, index: Index(index), stamp: Stamp(index), payload }
+    let payload = Payload::Command(Command {
+        client: ClientId(7),
+        sequence: index,
+        bytes: bytes.into(),
+    });
+    Entry {
+        term,
+        index: Index(index),
+        stamp: Stamp(index),
+        payload,
+    }
 }
 
 fn snapshot(rng: &mut ChaCha8Rng, position: LogPosition, size: Size) -> Snapshot {
@@ -145,11 +191,18 @@ fn snapshot(rng: &mut ChaCha8Rng, position: LogPosition, size: Size) -> Snapshot
     };
     let data = rng.random_ratio(7, 8).then(|| bytes(rng, most).into());
     let membership = Membership::new((1..=rng.random_range(1..=7)).map(NodeId)).expect("a cluster");
-    Snapshot { position, stamp: Stamp(position.index.0), membership, data }
+    Snapshot {
+        position,
+        stamp: Stamp(position.index.0),
+        membership,
+        data,
+    }
 }
 
 /// Up to `most` bytes that differ from sector to sector.
 fn bytes(rng: &mut ChaCha8Rng, most: usize) -> Vec<u8> {
     let (len, first) = (rng.random_range(0..=most), rng.random::<u8>());
-    (0..len).map(|place| first.wrapping_add((place / 500) as u8)).collect()
+    (0..len)
+        .map(|place| first.wrapping_add((place / 500) as u8))
+        .collect()
 }

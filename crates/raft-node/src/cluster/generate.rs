@@ -9,7 +9,9 @@ use raftian_raft::NodeId;
 use sha2::{Digest, Sha256};
 
 use super::node_file::{MARK, SCHEMA};
-use super::{ClusterError, Identity, MAX_MEMBERS, MAX_NAME, Member, SNAPSHOT_ENTRIES, Timing, check_name};
+use super::{
+    ClusterError, Identity, MAX_MEMBERS, MAX_NAME, Member, SNAPSHOT_ENTRIES, Timing, check_name,
+};
 
 /// Characters that [`unique_name`] appends: a dash and eight hexadecimal digits.
 pub(super) const UNIQUE_END: usize = 9;
@@ -23,7 +25,8 @@ pub struct NewCluster {
     pub host: IpAddr,
     /// Port of the first node; the others take the following ones.
     pub base_port: u16,
-    /// Name of the cluster. Eight hexadecimal digits are appended, so that no two clusters are alike.
+    /// Name of the cluster. Eight hexadecimal digits are appended, so that no two clusters are
+    /// alike.
     pub name: String,
     /// Names of the members in order; members without one get theirs from [`default_member_name`].
     pub member_names: Vec<String>,
@@ -54,9 +57,9 @@ pub fn default_member_name(id: u64) -> String {
     }
 }
 
-/// Writes a new cluster below `directory`: for each node `n<id>/node.toml`, `key.pem` (readable by its owner only) and
-/// `certificate.pem`. Returns the paths of the node files. Refuses a directory that holds anything, since it could be
-/// keys.
+/// Writes a new cluster below `directory`: for each node `n<id>/node.toml`, `key.pem` (readable by
+/// its owner only) and `certificate.pem`. Returns the paths of the node files. Refuses a directory
+/// that holds anything, since it could be keys.
 pub fn generate(directory: &Path, options: &NewCluster) -> Result<Vec<PathBuf>, ClusterError> {
     let addresses = checked_addresses(directory, options)?;
     refuse_used(directory)?;
@@ -64,9 +67,16 @@ pub fn generate(directory: &Path, options: &NewCluster) -> Result<Vec<PathBuf>, 
     let mut armours = Vec::new();
     for (id, &address) in (1..).zip(&addresses) {
         let (identity, armour) = Identity::generate_with_pem()?;
-        let chosen = usize::try_from(id - 1).ok().and_then(|at| options.member_names.get(at));
+        let chosen = usize::try_from(id - 1)
+            .ok()
+            .and_then(|at| options.member_names.get(at));
         let name = chosen.cloned().unwrap_or_else(|| default_member_name(id));
-        members.push(Member { id: NodeId(id), name, address, fingerprint: identity.fingerprint() });
+        members.push(Member {
+            id: NodeId(id),
+            name,
+            address,
+            fingerprint: identity.fingerprint(),
+        });
         armours.push(armour);
     }
     let cluster = unique_name(&options.name, &members);
@@ -77,7 +87,11 @@ pub fn generate(directory: &Path, options: &NewCluster) -> Result<Vec<PathBuf>, 
         write_new(&home.join("key.pem"), &armour.key, true)?;
         write_new(&home.join("certificate.pem"), &armour.certificate, false)?;
         let file = home.join("node.toml");
-        write_new(&file, &node_toml(member, &cluster, &members, options.timing), false)?;
+        write_new(
+            &file,
+            &node_toml(member, &cluster, &members, options.timing),
+            false,
+        )?;
         files.push(file);
     }
     Ok(files)
@@ -86,13 +100,20 @@ pub fn generate(directory: &Path, options: &NewCluster) -> Result<Vec<PathBuf>, 
 /// `name` and the start of a hash over all fingerprints: as random as the keys behind them.
 pub(super) fn unique_name(name: &str, members: &[Member]) -> String {
     let mut hash = Sha256::new();
-    members.iter().for_each(|member| hash.update(member.fingerprint.bytes()));
+    members
+        .iter()
+        .for_each(|member| hash.update(member.fingerprint.bytes()));
     let hash = hash.finalize();
-    hash.iter().take((UNIQUE_END - 1) / 2).fold(format!("{name}-"), |name, byte| format!("{name}{byte:02x}"))
+    hash.iter()
+        .take((UNIQUE_END - 1) / 2)
+        .fold(format!("{name}-"), |name, byte| format!("{name}{byte:02x}"))
 }
 
 /// Addresses of all nodes, once every option is known to be usable.
-fn checked_addresses(directory: &Path, options: &NewCluster) -> Result<Vec<SocketAddr>, ClusterError> {
+fn checked_addresses(
+    directory: &Path,
+    options: &NewCluster,
+) -> Result<Vec<SocketAddr>, ClusterError> {
     let invalid = |key: &str, reason: String, remedy| ClusterError::Invalid {
         path: directory.to_owned(),
         key: key.to_owned(),
@@ -100,44 +121,79 @@ fn checked_addresses(directory: &Path, options: &NewCluster) -> Result<Vec<Socke
         remedy,
     };
     if options.nodes == 0 || options.nodes > MAX_MEMBERS {
-        return Err(invalid("nodes", format!("{} is not possible", options.nodes), "choose between 1 and 9 nodes"));
+        return Err(invalid(
+            "nodes",
+            format!("{} is not possible", options.nodes),
+            "choose between 1 and 9 nodes",
+        ));
     }
-    check_name("name", &options.name, MAX_NAME).map_err(|reason| invalid("name", reason, "choose another name"))?;
+    check_name("name", &options.name, MAX_NAME)
+        .map_err(|reason| invalid("name", reason, "choose another name"))?;
     if options.member_names.len() > options.nodes {
-        let reason = format!("{} names for {} nodes", options.member_names.len(), options.nodes);
-        return Err(invalid("member names", reason, "name no more members than there are nodes"));
+        let reason = format!(
+            "{} names for {} nodes",
+            options.member_names.len(),
+            options.nodes
+        );
+        return Err(invalid(
+            "member names",
+            reason,
+            "name no more members than there are nodes",
+        ));
     }
     for name in &options.member_names {
-        check_name("name", name, MAX_NAME).map_err(|reason| invalid("member names", reason, "choose another name"))?;
+        check_name("name", name, MAX_NAME)
+            .map_err(|reason| invalid("member names", reason, "choose another name"))?;
     }
-    options.timing.validated().map_err(|(key, reason, remedy)| invalid(key, reason, remedy))?;
+    options
+        .timing
+        .validated()
+        .map_err(|(key, reason, remedy)| invalid(key, reason, remedy))?;
     if options.host.is_unspecified() {
         let reason = format!("nobody can be reached at {}", options.host);
-        return Err(invalid("host", reason, "name an address at which the others reach it"));
+        return Err(invalid(
+            "host",
+            reason,
+            "name an address at which the others reach it",
+        ));
     }
     let address = |at: usize| {
-        let port = options.base_port.checked_add(u16::try_from(at).ok()?).filter(|port| *port != 0)?;
+        let port = options
+            .base_port
+            .checked_add(u16::try_from(at).ok()?)
+            .filter(|port| *port != 0)?;
         Some(SocketAddr::new(options.host, port))
     };
-    (0..options.nodes).map(address).collect::<Option<_>>().ok_or_else(|| {
-        let reason = format!("{} leaves no room for {} ports", options.base_port, options.nodes);
-        invalid("base port", reason, "choose a port between 1 and 65527")
-    })
+    (0..options.nodes)
+        .map(address)
+        .collect::<Option<_>>()
+        .ok_or_else(|| {
+            let reason = format!(
+                "{} leaves no room for {} ports",
+                options.base_port, options.nodes
+            );
+            invalid("base port", reason, "choose a port between 1 and 65527")
+        })
 }
 
 fn refuse_used(directory: &Path) -> Result<(), ClusterError> {
     match fs::read_dir(directory) {
         Ok(mut found) => match found.next() {
             None => Ok(()),
-            Some(_) => Err(ClusterError::NotEmpty { path: directory.to_owned() }),
+            Some(_) => Err(ClusterError::NotEmpty {
+                path: directory.to_owned(),
+            }),
         },
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(ClusterError::Unreadable { path: directory.to_owned(), reason: error.to_string() }),
+        Err(error) => Err(ClusterError::Unreadable {
+            path: directory.to_owned(),
+            reason: error.to_string(),
+        }),
     }
 }
 
-/// Creates the file at `path`, which must not exist, and makes it durable. A `secret` one is its owner's only, from the
-/// first moment on.
+/// Creates the file at `path`, which must not exist, and makes it durable. A `secret` one is its
+/// owner's only, from the first moment on.
 fn write_new(path: &Path, text: &str, secret: bool) -> Result<(), ClusterError> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create_new(true);
@@ -158,7 +214,10 @@ fn write_new(path: &Path, text: &str, secret: bool) -> Result<(), ClusterError> 
 }
 
 fn unwritable(path: &Path, error: &io::Error) -> ClusterError {
-    ClusterError::Unwritable { path: path.to_owned(), reason: error.to_string() }
+    ClusterError::Unwritable {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    }
 }
 
 fn node_toml(own: &Member, cluster: &str, members: &[Member], timing: Timing) -> String {

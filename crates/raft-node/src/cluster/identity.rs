@@ -57,7 +57,8 @@ impl FromStr for Fingerprint {
         }
         let mut hash = [0; 32];
         for (at, byte) in hash.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(&digits[2 * at..2 * at + 2], 16).map_err(|_| ParseFingerprintError)?;
+            *byte = u8::from_str_radix(&digits[2 * at..2 * at + 2], 16)
+                .map_err(|_| ParseFingerprintError)?;
         }
         Ok(Fingerprint(hash))
     }
@@ -71,7 +72,8 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Name inside every certificate. It distinguishes nothing: nodes are told apart by fingerprint.
+    /// Name inside every certificate. It distinguishes nothing: nodes are told apart by
+    /// fingerprint.
     pub const SERVER_NAME: &'static str = "raftian";
 
     /// A new identity: an ECDSA P-256 key and a certificate without a meaningful end date.
@@ -80,29 +82,49 @@ impl Identity {
     }
 
     pub(super) fn generate_with_pem() -> Result<(Self, Armour), ClusterError> {
-        let failed = |error: rcgen::Error| ClusterError::Key { reason: error.to_string() };
+        let failed = |error: rcgen::Error| ClusterError::Key {
+            reason: error.to_string(),
+        };
         let key = rcgen::KeyPair::generate().map_err(failed)?;
-        let mut params = rcgen::CertificateParams::new([Self::SERVER_NAME.to_owned()]).map_err(failed)?;
-        params.distinguished_name.push(rcgen::DnType::CommonName, Self::SERVER_NAME);
+        let mut params =
+            rcgen::CertificateParams::new([Self::SERVER_NAME.to_owned()]).map_err(failed)?;
+        params
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, Self::SERVER_NAME);
         let certificate = params.self_signed(&key).map_err(failed)?;
-        let armour = Armour { key: key.serialize_pem(), certificate: certificate.pem() };
+        let armour = Armour {
+            key: key.serialize_pem(),
+            certificate: certificate.pem(),
+        };
         let key = PrivatePkcs8KeyDer::from(key.serialize_der());
-        Ok((Self::from_der(certificate.der().clone(), key.into()), armour))
+        Ok((
+            Self::from_der(certificate.der().clone(), key.into()),
+            armour,
+        ))
     }
 
-    /// The identity made of a certificate and its key. Whether they belong together shows when a node starts with it.
+    /// The identity made of a certificate and its key. Whether they belong together shows when a
+    /// node starts with it.
     #[must_use]
     pub fn from_der(certificate: CertificateDer<'static>, key: PrivateKeyDer<'static>) -> Self {
         let fingerprint = Fingerprint::of(&certificate);
-        Identity { certificate, key, fingerprint }
+        Identity {
+            certificate,
+            key,
+            fingerprint,
+        }
     }
 
     /// Whether the key is the certificate's, else the reason why a node cannot start with them.
     pub(super) fn fits_its_key(&self) -> Result<(), String> {
         let provider = rustls::crypto::ring::default_provider();
-        rustls::sign::CertifiedKey::from_der(vec![self.certificate.clone()], self.key.clone_key(), &provider)
-            .map(drop)
-            .map_err(|error| error.to_string())
+        rustls::sign::CertifiedKey::from_der(
+            vec![self.certificate.clone()],
+            self.key.clone_key(),
+            &provider,
+        )
+        .map(drop)
+        .map_err(|error| error.to_string())
     }
 
     /// The certificate.
@@ -132,12 +154,18 @@ pub(super) struct Armour {
 
 impl Clone for Identity {
     fn clone(&self) -> Self {
-        Identity { certificate: self.certificate.clone(), key: self.key.clone_key(), fingerprint: self.fingerprint }
+        Identity {
+            certificate: self.certificate.clone(),
+            key: self.key.clone_key(),
+            fingerprint: self.fingerprint,
+        }
     }
 }
 
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Identity").field("fingerprint", &self.fingerprint).finish_non_exhaustive()
+        f.debug_struct("Identity")
+            .field("fingerprint", &self.fingerprint)
+            .finish_non_exhaustive()
     }
 }

@@ -71,15 +71,17 @@ struct MemberTable {
 }
 
 impl NodeFile {
-    /// The configuration in the file at `path`, with the key and certificate it names, checked as a whole: a node that
-    /// got it can start. Unknown keys are errors, since they are misspelt keys.
+    /// The configuration in the file at `path`, with the key and certificate it names, checked as a
+    /// whole: a node that got it can start. Unknown keys are errors, since they are misspelt keys.
     pub fn read(path: &Path) -> Result<NodeConfig, ClusterError> {
         let text = String::from_utf8(read(path)?).map_err(|error| ClusterError::Syntax {
             path: path.to_owned(),
             reason: format!("it is not UTF-8 text: {error}"),
         })?;
-        let file: NodeFile = toml::from_str(&text)
-            .map_err(|error| ClusterError::Syntax { path: path.to_owned(), reason: error.to_string() })?;
+        let file: NodeFile = toml::from_str(&text).map_err(|error| ClusterError::Syntax {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        })?;
         file.into_config(path)
     }
 
@@ -92,39 +94,73 @@ impl NodeFile {
         };
         if self.schema != SCHEMA {
             let reason = format!("it is {}, this build reads {SCHEMA}", self.schema);
-            return Err(invalid("schema", reason, "use the build that wrote the file, or make a new cluster"));
+            return Err(invalid(
+                "schema",
+                reason,
+                "use the build that wrote the file, or make a new cluster",
+            ));
         }
         let beside = |name: &Path| path.parent().unwrap_or(Path::new("")).join(name);
         let certificate_file = beside(&self.certificate);
-        let certificate = CertificateDer::from_pem_slice(&read(&certificate_file)?).map_err(|error| {
-            invalid("certificate", format!("{}: {error}", certificate_file.display()), "it must be a PEM certificate")
-        })?;
+        let certificate =
+            CertificateDer::from_pem_slice(&read(&certificate_file)?).map_err(|error| {
+                invalid(
+                    "certificate",
+                    format!("{}: {error}", certificate_file.display()),
+                    "it must be a PEM certificate",
+                )
+            })?;
         let key_file = beside(&self.key);
         warn_of_exposed_key(&key_file);
         let key = PrivateKeyDer::from_pem_slice(&read(&key_file)?).map_err(|error| {
-            invalid("key", format!("{}: {error}", key_file.display()), "it must be a PEM private key")
+            invalid(
+                "key",
+                format!("{}: {error}", key_file.display()),
+                "it must be a PEM private key",
+            )
         })?;
         let mut members = Vec::new();
         for member in self.member {
             let fingerprint = member.fingerprint.parse::<Fingerprint>().map_err(|error| {
                 let remedy = "copy the line from a file that the member's owner sent";
-                invalid(&format!("member {} fingerprint", member.id), error.to_string(), remedy)
+                invalid(
+                    &format!("member {} fingerprint", member.id),
+                    error.to_string(),
+                    remedy,
+                )
             })?;
             let id = NodeId(member.id);
-            let address = parse_address(&member.address)
-                .map_err(|reason| invalid(&format!("member {} address", member.id), reason, ADDRESS_REMEDY))?;
-            members.push(Member { id, name: member.name, address, fingerprint });
+            let address = parse_address(&member.address).map_err(|reason| {
+                invalid(
+                    &format!("member {} address", member.id),
+                    reason,
+                    ADDRESS_REMEDY,
+                )
+            })?;
+            members.push(Member {
+                id,
+                name: member.name,
+                address,
+                fingerprint,
+            });
         }
         members.sort_by_key(|member| member.id);
         let id = NodeId(self.id);
-        let name = members.iter().find(|member| member.id == id).map(|member| member.name.clone());
-        let [shortest, longest] = self.timing.election_ms.map(|ms| Duration::from_millis(ms.into()));
+        let name = members
+            .iter()
+            .find(|member| member.id == id)
+            .map(|member| member.name.clone());
+        let [shortest, longest] = self
+            .timing
+            .election_ms
+            .map(|ms| Duration::from_millis(ms.into()));
         let config = NodeConfig {
             id,
             // Without an own entry the check below fails, and the name is never seen.
             name: name.unwrap_or_default(),
             cluster: self.cluster,
-            listen: parse_address(&self.listen).map_err(|reason| invalid("listen", reason, ADDRESS_REMEDY))?,
+            listen: parse_address(&self.listen)
+                .map_err(|reason| invalid("listen", reason, ADDRESS_REMEDY))?,
             members,
             data: beside(&self.data),
             mark: beside(&self.mark),
@@ -136,24 +172,31 @@ impl NodeFile {
             identity: Identity::from_der(certificate, key),
         };
         config.validated(path)?;
-        config
-            .identity
-            .fits_its_key()
-            .map_err(|reason| invalid("key", reason, "use the key that was made together with the certificate"))?;
+        config.identity.fits_its_key().map_err(|reason| {
+            invalid(
+                "key",
+                reason,
+                "use the key that was made together with the certificate",
+            )
+        })?;
         Ok(config)
     }
 }
 
 /// An IP address and a port. Names are not looked up.
 fn parse_address(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| format!("{text:?} is not an IP address and a port; host names are not looked up"))
+    text.parse().map_err(|_| {
+        format!("{text:?} is not an IP address and a port; host names are not looked up")
+    })
 }
 
 /// A key that others can read lets them act as its member.
 #[cfg(unix)]
 fn warn_of_exposed_key(file: &Path) {
     use std::os::unix::fs::PermissionsExt;
-    let Ok(metadata) = fs::metadata(file) else { return };
+    let Ok(metadata) = fs::metadata(file) else {
+        return;
+    };
     let mode = metadata.permissions().mode();
     if metadata.is_file() && mode & 0o077 != 0 {
         let (file, mode) = (file.display(), mode & 0o777);
@@ -168,7 +211,10 @@ fn warn_of_exposed_key(_file: &Path) {}
 
 /// The file at `path`, no more than [`MAX_FILE`] of it.
 fn read(path: &Path) -> Result<Vec<u8>, ClusterError> {
-    let unreadable = |reason: String| ClusterError::Unreadable { path: path.to_owned(), reason };
+    let unreadable = |reason: String| ClusterError::Unreadable {
+        path: path.to_owned(),
+        reason,
+    };
     let mut bytes = Vec::new();
     fs::File::open(path)
         .and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes))

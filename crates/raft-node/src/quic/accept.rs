@@ -14,13 +14,13 @@ use tokio::time::{sleep, timeout};
 use super::counters::count;
 use super::links::{Delivery, Shared};
 use super::{
-    ANSWER_TIMEOUT, CLIENT_IDLE, CONNECT_TIMEOUT, MAX_REQUEST, MAX_REQUESTS, MAX_RESPONSE, MAX_STREAMS, ServiceRequest,
-    code, is_worth_logging, tls,
+    ANSWER_TIMEOUT, CLIENT_IDLE, CONNECT_TIMEOUT, MAX_REQUEST, MAX_REQUESTS, MAX_RESPONSE,
+    MAX_STREAMS, ServiceRequest, code, is_worth_logging, tls,
 };
 use crate::{panic_message, wire};
 
-/// Most tasks that read the streams of one peer: one for each open stream, and as many that are about to return. At the
-/// bound no further stream is accepted until one of them has.
+/// Most tasks that read the streams of one peer: one for each open stream, and as many that are
+/// about to return. At the bound no further stream is accepted until one of them has.
 const MAX_STREAM_TASKS: usize = 2 * MAX_STREAMS as usize;
 
 /// Accepts connections until the endpoint closes.
@@ -50,11 +50,15 @@ fn log_panic(ended: Result<(), JoinError>) {
     if let Err(error) = ended
         && let Ok(panic) = error.try_into_panic()
     {
-        tracing::error!(panic = panic_message(&*panic), "a task of a connection panicked");
+        tracing::error!(
+            panic = panic_message(&*panic),
+            "a task of a connection panicked"
+        );
     }
 }
 
-/// Serves one connection, from its first packet to its end. The place is free when the handshake is done.
+/// Serves one connection, from its first packet to its end. The place is free when the handshake is
+/// done.
 async fn serve(incoming: Incoming, handshake: OwnedSemaphorePermit, shared: Arc<Shared>) {
     let address = incoming.remote_address();
     let connection = match timeout(CONNECT_TIMEOUT, async { incoming.accept()?.await }).await {
@@ -64,13 +68,15 @@ async fn serve(incoming: Incoming, handshake: OwnedSemaphorePermit, shared: Arc<
     };
     drop(handshake);
     match tls::peer(&connection) {
-        Some(fingerprint) if fingerprint == shared.own => match Arc::clone(&shared.clients).try_acquire_owned() {
-            Ok(_place) => serve_operator(connection, Arc::clone(&shared)).await,
-            Err(_) => {
-                count(&shared.counters.refused_requests, 1);
-                connection.close(code::BUSY, b"too many clients");
+        Some(fingerprint) if fingerprint == shared.own => {
+            match Arc::clone(&shared.clients).try_acquire_owned() {
+                Ok(_place) => serve_operator(connection, Arc::clone(&shared)).await,
+                Err(_) => {
+                    count(&shared.counters.refused_requests, 1);
+                    connection.close(code::BUSY, b"too many clients");
+                }
             }
-        },
+        }
         Some(fingerprint) => match shared.members.get(&fingerprint) {
             Some(&from) => serve_peer(connection, from, shared).await,
             None => connection.close(code::STRANGER, b"not a member"),
@@ -79,8 +85,9 @@ async fn serve(incoming: Incoming, handshake: OwnedSemaphorePermit, shared: Arc<
     }
 }
 
-/// Counts a handshake that failed. Only a certificate or version that was refused is worth a warning: a handshake that is slow
-/// or given up belongs to an ordinary start, when members dial each other before they are all there.
+/// Counts a handshake that failed. Only a certificate or version that was refused is worth a
+/// warning: a handshake that is slow or given up belongs to an ordinary start, when members dial
+/// each other before they are all there.
 fn log_refused(shared: &Shared, address: SocketAddr, error: Option<&ConnectionError>) {
     let refused = count(&shared.counters.refused_handshakes, 1);
     let reason = error.map_or("it is too slow".to_owned(), ToString::to_string);
@@ -95,7 +102,10 @@ fn log_refused(shared: &Shared, address: SocketAddr, error: Option<&ConnectionEr
 async fn serve_peer(connection: Connection, from: NodeId, shared: Arc<Shared>) {
     tracing::debug!(peer = %from, address = %connection.remote_address(), "accepted");
     let older = {
-        let mut accepted = shared.accepted.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut accepted = shared
+            .accepted
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         accepted.insert(from, connection.clone())
     };
     if let Some(older) = older {
@@ -106,7 +116,8 @@ async fn serve_peer(connection: Connection, from: NodeId, shared: Arc<Shared>) {
         Ok(mut welcome) => drop(welcome.finish()),
         Err(_) => return,
     }
-    // To QUIC a stream is closed once its end was read, so the next one may come before the task of the last has returned.
+    // To QUIC a stream is closed once its end was read, so the next one may come before the task of
+    // the last has returned.
     let mut streams = JoinSet::new();
     loop {
         tokio::select! {
@@ -125,7 +136,9 @@ async fn serve_peer(connection: Connection, from: NodeId, shared: Arc<Shared>) {
 
 /// Delivers the messages on one stream until it ends or carries something else.
 async fn read_messages(mut stream: RecvStream, from: NodeId, shared: Arc<Shared>) {
-    let Some(counters) = shared.counters.peer(from) else { return };
+    let Some(counters) = shared.counters.peer(from) else {
+        return;
+    };
     loop {
         let (size, message) = match read_frame(&mut stream).await {
             Ok(Some(read)) => read,
@@ -146,8 +159,22 @@ async fn read_messages(mut stream: RecvStream, from: NodeId, shared: Arc<Shared>
         }
         // At most `MAX_FRAME`, which is below `INBOX_BYTES`: waiting for that much always ends.
         let size = u32::try_from(size).unwrap_or(u32::MAX);
-        let Ok(room) = Arc::clone(&shared.inbox_room).acquire_many_owned(size).await else { return };
-        if shared.inbox.send(Delivery { from, message, _room: room }).await.is_err() {
+        let Ok(room) = Arc::clone(&shared.inbox_room)
+            .acquire_many_owned(size)
+            .await
+        else {
+            return;
+        };
+        if shared
+            .inbox
+            .send(Delivery {
+                from,
+                message,
+                _room: room,
+            })
+            .await
+            .is_err()
+        {
             return;
         }
         count(&counters.received, 1);
@@ -156,7 +183,9 @@ async fn read_messages(mut stream: RecvStream, from: NodeId, shared: Arc<Shared>
 }
 
 /// The next message and the size of its frame; `None` at the end of the stream, also a sudden one.
-pub(super) async fn read_frame(stream: &mut RecvStream) -> Result<Option<(usize, Message)>, wire::WireError> {
+pub(super) async fn read_frame(
+    stream: &mut RecvStream,
+) -> Result<Option<(usize, Message)>, wire::WireError> {
     let mut length = [0; wire::LENGTH_BYTES];
     if stream.read_exact(&mut length).await.is_err() {
         return Ok(None);

@@ -3,7 +3,10 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use quinn::{Connection, ConnectionError, Endpoint, ReadError, ReadToEndError, TransportErrorCode, VarInt, WriteError};
+use quinn::{
+    Connection, ConnectionError, Endpoint, ReadError, ReadToEndError, TransportErrorCode, VarInt,
+    WriteError,
+};
 use tokio::runtime::Handle;
 use tokio::task::yield_now;
 use tokio::time::timeout;
@@ -26,7 +29,9 @@ pub enum ClientError {
         patience: Duration,
     },
     /// A node is there, but with another key.
-    #[error("the node at {address} has another key than this configuration; use the `node.toml` it was started with")]
+    #[error(
+        "the node at {address} has another key than this configuration; use the `node.toml` it was started with"
+    )]
     Refused {
         /// Where.
         address: SocketAddr,
@@ -76,23 +81,39 @@ impl ClientError {
     }
 }
 
-/// Sends `body`, at most [`MAX_REQUEST`] bytes, to the running node of `config` and gives its answer, at most
-/// [`MAX_RESPONSE`] bytes. Takes no longer than `patience`.
-pub async fn request(config: &NodeConfig, body: Vec<u8>, patience: Duration) -> Result<Vec<u8>, ClientError> {
+/// Sends `body`, at most [`MAX_REQUEST`] bytes, to the running node of `config` and gives its
+/// answer, at most [`MAX_RESPONSE`] bytes. Takes no longer than `patience`.
+pub async fn request(
+    config: &NodeConfig,
+    body: Vec<u8>,
+    patience: Duration,
+) -> Result<Vec<u8>, ClientError> {
     if body.len() > MAX_REQUEST {
         return Err(ClientError::TooLarge);
     }
     let address = reachable(config.listen);
     let local = |reason: String| ClientError::Local { reason };
-    let tls = tls::client(&config.identity, config.identity.fingerprint()).map_err(|error| local(error.to_string()))?;
-    let from: IpAddr = if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-    let endpoint = Endpoint::client(SocketAddr::new(from, 0)).map_err(|error| local(error.to_string()))?;
+    let tls = tls::client(&config.identity, config.identity.fingerprint())
+        .map_err(|error| local(error.to_string()))?;
+    let from: IpAddr = if address.is_ipv4() {
+        Ipv4Addr::UNSPECIFIED.into()
+    } else {
+        Ipv6Addr::UNSPECIFIED.into()
+    };
+    let endpoint =
+        Endpoint::client(SocketAddr::new(from, 0)).map_err(|error| local(error.to_string()))?;
     let mut connection = None;
     let ask = async {
         let connecting = endpoint
             .connect_with(tls, address, Identity::SERVER_NAME)
-            .map_err(|error| ClientError::Local { reason: error.to_string() })?;
-        let connection = connection.insert(connecting.await.map_err(|error| broken(address, patience, &error))?);
+            .map_err(|error| ClientError::Local {
+                reason: error.to_string(),
+            })?;
+        let connection = connection.insert(
+            connecting
+                .await
+                .map_err(|error| broken(address, patience, &error))?,
+        );
         let answer = exchange(connection, &body).await;
         answer.map_err(|error| match connection.close_reason() {
             // The node was there, and may have read the request before the connection was lost.
@@ -112,8 +133,9 @@ pub async fn request(config: &NodeConfig, body: Vec<u8>, patience: Duration) -> 
     }
 }
 
-/// Closes the connection and waits until the node has been sent word of it, so that it frees this client's place at once. The
-/// word may be lost on its way; the node then closes the idle connection itself.
+/// Closes the connection and waits until the node has been sent word of it, so that it frees this
+/// client's place at once. The word may be lost on its way; the node then closes the idle
+/// connection itself.
 async fn send_close(connection: &Connection) {
     let packets = || connection.stats().udp_tx.datagrams;
     let before = packets();
@@ -127,20 +149,33 @@ async fn send_close(connection: &Connection) {
 }
 
 /// [`request`] for callers without a tokio runtime; inside one it is an error.
-pub fn request_blocking(config: &NodeConfig, body: Vec<u8>, patience: Duration) -> Result<Vec<u8>, ClientError> {
+pub fn request_blocking(
+    config: &NodeConfig,
+    body: Vec<u8>,
+    patience: Duration,
+) -> Result<Vec<u8>, ClientError> {
     if Handle::try_current().is_ok() {
-        return Err(ClientError::Local { reason: "a blocking request inside an async runtime".to_owned() });
+        return Err(ClientError::Local {
+            reason: "a blocking request inside an async runtime".to_owned(),
+        });
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| ClientError::Local { reason: error.to_string() })?;
+        .map_err(|error| ClientError::Local {
+            reason: error.to_string(),
+        })?;
     runtime.block_on(request(config, body, patience))
 }
 
 async fn exchange(connection: &Connection, body: &[u8]) -> Result<Vec<u8>, ClientError> {
-    let protocol = |error: &dyn std::error::Error| ClientError::Protocol { reason: error.to_string() };
-    let (mut send, mut receive) = connection.open_bi().await.map_err(|error| protocol(&error))?;
+    let protocol = |error: &dyn std::error::Error| ClientError::Protocol {
+        reason: error.to_string(),
+    };
+    let (mut send, mut receive) = connection
+        .open_bi()
+        .await
+        .map_err(|error| protocol(&error))?;
     match send.write_all(body).await {
         Ok(()) => send.finish().map_err(|error| protocol(&error))?,
         // The reason comes with the answer.
@@ -160,7 +195,9 @@ fn refusal(reason: VarInt) -> ClientError {
         code::BUSY => ClientError::Busy,
         code::TOO_LARGE => ClientError::TooLarge,
         code::NO_ANSWER => ClientError::NoAnswer,
-        other => ClientError::Protocol { reason: format!("the node gave the code {other}") },
+        other => ClientError::Protocol {
+            reason: format!("the node gave the code {other}"),
+        },
     }
 }
 
@@ -169,15 +206,22 @@ fn broken(address: SocketAddr, patience: Duration, error: &ConnectionError) -> C
         (Some(tls::Alert::Refused), _) => ClientError::Refused { address },
         (Some(tls::Alert::ForeignProtocol), _) => ClientError::ForeignProtocol { address },
         (None, ConnectionError::TimedOut) => ClientError::Unreachable { address, patience },
-        (None, ConnectionError::ApplicationClosed(close)) if close.error_code == code::BUSY => ClientError::Busy,
-        (None, ConnectionError::ApplicationClosed(close)) if close.error_code == code::CLOSED => ClientError::NoAnswer,
-        // Before the handshake is done, the code of the application is hidden (RFC 9000, section 10.2.3).
+        (None, ConnectionError::ApplicationClosed(close)) if close.error_code == code::BUSY => {
+            ClientError::Busy
+        }
+        (None, ConnectionError::ApplicationClosed(close)) if close.error_code == code::CLOSED => {
+            ClientError::NoAnswer
+        }
+        // Before the handshake is done, the code of the application is hidden (RFC 9000, section
+        // 10.2.3).
         (None, ConnectionError::ConnectionClosed(close))
             if close.error_code == TransportErrorCode::APPLICATION_ERROR =>
         {
             ClientError::Busy
         }
-        (None, error) => ClientError::Protocol { reason: error.to_string() },
+        (None, error) => ClientError::Protocol {
+            reason: error.to_string(),
+        },
     }
 }
 

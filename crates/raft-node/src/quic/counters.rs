@@ -16,7 +16,10 @@ pub struct LinkCounters {
 impl LinkCounters {
     pub(super) fn new(peers: impl IntoIterator<Item = NodeId>) -> Self {
         LinkCounters {
-            peers: peers.into_iter().map(|id| (id, PeerCounters::default())).collect(),
+            peers: peers
+                .into_iter()
+                .map(|id| (id, PeerCounters::default()))
+                .collect(),
             refused_handshakes: AtomicU64::new(0),
             refused_requests: AtomicU64::new(0),
         }
@@ -33,7 +36,8 @@ impl LinkCounters {
         self.peers.iter().map(|(id, counters)| (*id, counters))
     }
 
-    /// Attempts to connect to this node that failed: unknown certificates, port scans, broken handshakes.
+    /// Attempts to connect to this node that failed: unknown certificates, port scans, broken
+    /// handshakes.
     #[must_use]
     pub fn refused_handshakes(&self) -> u64 {
         self.refused_handshakes.load(Ordering::Relaxed)
@@ -78,7 +82,8 @@ impl PeerCounters {
         self.refused.load(Ordering::Relaxed)
     }
 
-    /// Whether the last attempt to connect ended because one side refused the other's certificate or wire version.
+    /// Whether the last attempt to connect ended because one side refused the other's certificate
+    /// or wire version.
     #[must_use]
     pub fn is_refused(&self) -> bool {
         self.refusing.load(Ordering::Relaxed)
@@ -96,7 +101,8 @@ impl PeerCounters {
         self.received.load(Ordering::Relaxed)
     }
 
-    /// Messages to or from it that were thrown away: a full queue, a lost connection, or the link was cut.
+    /// Messages to or from it that were thrown away: a full queue, a lost connection, or the link
+    /// was cut.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)

@@ -73,8 +73,11 @@ impl Dialler {
 
     /// A connection that the peer has accepted, and the stream to send on.
     async fn connect(&self) -> Result<(Connection, SendStream), Down> {
-        let connecting = match self.endpoint.connect_with(self.config.clone(), self.peer.address, Identity::SERVER_NAME)
-        {
+        let connecting = match self.endpoint.connect_with(
+            self.config.clone(),
+            self.peer.address,
+            Identity::SERVER_NAME,
+        ) {
             Ok(connecting) => connecting,
             Err(quinn::ConnectError::EndpointStopping) => return Err(Down::Ended),
             Err(error) => return Err(Down::Lost(error.to_string())),
@@ -100,7 +103,11 @@ impl Dialler {
             count(&counters.connects, 1);
         }
         tracing::info!(peer = %id, address = %self.peer.address, "connected");
-        let way = Way { peer: id, shared: &self.shared, connection };
+        let way = Way {
+            peer: id,
+            shared: &self.shared,
+            connection,
+        };
         let down = tokio::select! {
             down = way.carry(&mut self.outbox, stream) => down,
             down = way.carry_snapshots(&mut self.snapshots) => down,
@@ -126,13 +133,17 @@ impl Dialler {
     fn tell(&self, down: &Down, failures: u32) {
         let peer = self.peer.id;
         if let Some(counters) = self.counters() {
-            counters.refusing.store(matches!(down, Down::Refused(_)), Ordering::Relaxed);
+            counters
+                .refusing
+                .store(matches!(down, Down::Refused(_)), Ordering::Relaxed);
         }
         let tell = is_worth_logging(failures.into());
         match down {
             Down::Ended => {}
             Down::Refused(alert) => {
-                let refused = self.counters().map_or(0, |counters| count(&counters.refused, 1));
+                let refused = self
+                    .counters()
+                    .map_or(0, |counters| count(&counters.refused, 1));
                 if is_worth_logging(refused) {
                     let address = self.peer.address;
                     tracing::warn!(%peer, %address, ?alert, refused, "refused: another node or build is there");
@@ -152,20 +163,23 @@ struct Way<'a> {
 }
 
 impl Way<'_> {
-    /// Writes the snapshots of the outbox to a stream of their own until the connection is lost. It is opened when the
-    /// first one comes, for most peers never, and yields to consensus.
+    /// Writes the snapshots of the outbox to a stream of their own until the connection is lost. It
+    /// is opened when the first one comes, for most peers never, and yields to consensus.
     async fn carry_snapshots(&self, outbox: &mut Receiver<Message>) -> Down {
         let first = tokio::select! {
             biased;
             error = self.connection.closed() => return down(&error),
             first = outbox.recv() => first,
         };
-        let Some(first) = first else { return Down::Ended };
+        let Some(first) = first else {
+            return Down::Ended;
+        };
         let stream = match self.connection.open_uni().await {
             Ok(stream) => stream,
             Err(error) => return down(&error),
         };
-        // Consensus has priority 0. Only a closed stream refuses one, and says so with the next write.
+        // Consensus has priority 0. Only a closed stream refuses one, and says so with the next
+        // write.
         let _closed = stream.set_priority(SNAPSHOT_PRIORITY).is_err();
         self.carry_from(Some(first), outbox, stream).await
     }
@@ -191,7 +205,9 @@ impl Way<'_> {
                     first = outbox.recv() => first,
                 },
             };
-            let Some(first) = first else { return Down::Ended };
+            let Some(first) = first else {
+                return Down::Ended;
+            };
             frames.clear();
             let mut messages = self.add(first, &mut frames);
             while frames.len() < WRITE_BATCH
@@ -210,7 +226,8 @@ impl Way<'_> {
         }
     }
 
-    /// Appends the frame of `message` unless it must not leave; gives how many messages were appended.
+    /// Appends the frame of `message` unless it must not leave; gives how many messages were
+    /// appended.
     fn add(&self, message: Message, frames: &mut Vec<u8>) -> usize {
         match wire::encode_message(&message) {
             Ok(frame) if !self.shared.is_cut() => {
@@ -239,8 +256,9 @@ fn down(error: &ConnectionError) -> Down {
     }
 }
 
-/// Pause before the next attempt: doubles up to [`BACKOFF_MAX`], minus up to half of it. The part taken off depends on
-/// both ends and the attempt, so that nodes which lost each other together do not return together.
+/// Pause before the next attempt: doubles up to [`BACKOFF_MAX`], minus up to half of it. The part
+/// taken off depends on both ends and the attempt, so that nodes which lost each other together do
+/// not return together.
 fn backoff(failures: u32, own: Fingerprint, peer: Fingerprint) -> Duration {
     let doublings = failures.saturating_sub(1).min(16);
     let longest = BACKOFF_MIN.saturating_mul(1 << doublings).min(BACKOFF_MAX);
@@ -261,7 +279,10 @@ mod tests {
         let (a, b) = (Fingerprint::of(b"a"), Fingerprint::of(b"b"));
         for failures in 1..100 {
             let pause = backoff(failures, a, b);
-            assert!(pause >= BACKOFF_MIN / 2 && pause <= BACKOFF_MAX, "{pause:?} after {failures}");
+            assert!(
+                pause >= BACKOFF_MIN / 2 && pause <= BACKOFF_MAX,
+                "{pause:?} after {failures}"
+            );
         }
         assert!(backoff(1, a, b) <= BACKOFF_MIN);
         assert!(backoff(u32::MAX, a, b) >= BACKOFF_MAX / 2);

@@ -16,15 +16,15 @@ use super::accept::accept;
 use super::counters::{LinkCounters, count};
 use super::dial::Dialler;
 use super::{
-    INBOX, INBOX_BYTES, LinkError, MAX_CLIENTS, MAX_HANDSHAKES, OUTBOX, REQUEST_QUEUE, SNAPSHOT_OUTBOX, ServiceRequest,
-    code, endpoint, tls,
+    INBOX, INBOX_BYTES, LinkError, MAX_CLIENTS, MAX_HANDSHAKES, OUTBOX, REQUEST_QUEUE,
+    SNAPSHOT_OUTBOX, ServiceRequest, code, endpoint, tls,
 };
 use crate::cluster::{Fingerprint, Identity, Member, NodeConfig};
 use crate::links::Links;
 use crate::panic_message;
 
-/// One node's links to all its peers, over one UDP port. They work while the tokio runtime they were started in is
-/// polled, and end when this value is dropped.
+/// One node's links to all its peers, over one UDP port. They work while the tokio runtime they
+/// were started in is polled, and end when this value is dropped.
 #[derive(Debug)]
 pub struct QuicLinks {
     endpoint: Endpoint,
@@ -100,8 +100,8 @@ pub(super) struct Delivery {
 /// What links need to start.
 #[derive(Debug)]
 pub struct QuicOptions {
-    /// The node's open UDP port. It is opened before anything starts, so that a port chosen by the system can be told
-    /// to the others first.
+    /// The node's open UDP port. It is opened before anything starts, so that a port chosen by the
+    /// system can be told to the others first.
     pub socket: UdpSocket,
     /// Which member the node is.
     pub id: NodeId,
@@ -115,37 +115,58 @@ impl QuicOptions {
     /// Links of the node `config` over `socket`.
     #[must_use]
     pub fn new(socket: UdpSocket, config: &NodeConfig) -> Self {
-        QuicOptions { socket, id: config.id, members: config.members.clone(), identity: config.identity.clone() }
+        QuicOptions {
+            socket,
+            id: config.id,
+            members: config.members.clone(),
+            identity: config.identity.clone(),
+        }
     }
 
     /// Links of the node `config` over the port it is told to listen on, which is opened now.
     pub fn bind(config: &NodeConfig) -> Result<Self, LinkError> {
-        let socket = UdpSocket::bind(config.listen).map_err(|error| LinkError::socket(config.listen, &error))?;
+        let socket = UdpSocket::bind(config.listen)
+            .map_err(|error| LinkError::socket(config.listen, &error))?;
         Ok(Self::new(socket, config))
     }
 }
 
 impl QuicLinks {
-    /// Starts the links, and gives the queue of the operator tool's requests with them. `notify` is signalled whenever
-    /// a message or request arrives. Must be called inside the tokio runtime that will carry the links.
+    /// Starts the links, and gives the queue of the operator tool's requests with them. `notify` is
+    /// signalled whenever a message or request arrives. Must be called inside the tokio runtime
+    /// that will carry the links.
     pub fn start(
         options: QuicOptions,
         notify: Arc<Notify>,
     ) -> Result<(QuicLinks, mpsc::Receiver<ServiceRequest>), LinkError> {
         Handle::try_current().map_err(|_| LinkError::NoRuntime)?;
-        let QuicOptions { socket, id, members, identity } = options;
+        let QuicOptions {
+            socket,
+            id,
+            members,
+            identity,
+        } = options;
         let own = identity.fingerprint();
         let peers = || members.iter().filter(|member| member.id != id);
         let pins = members.iter().map(|member| member.fingerprint).chain([own]);
         let server = tls::server(&identity, pins)?;
-        let address = socket.local_addr().unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)));
-        let endpoint = Endpoint::new(endpoint(&identity), Some(server), socket, Arc::new(TokioRuntime))
-            .map_err(|error| LinkError::socket(address, &error))?;
+        let address = socket
+            .local_addr()
+            .unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)));
+        let endpoint = Endpoint::new(
+            endpoint(&identity),
+            Some(server),
+            socket,
+            Arc::new(TokioRuntime),
+        )
+        .map_err(|error| LinkError::socket(address, &error))?;
         let (inbox_sender, inbox) = mpsc::channel(INBOX);
         let (request_sender, requests) = mpsc::channel(REQUEST_QUEUE);
         let shared = Arc::new(Shared {
             own,
-            members: peers().map(|member| (member.fingerprint, member.id)).collect(),
+            members: peers()
+                .map(|member| (member.fingerprint, member.id))
+                .collect(),
             counters: Arc::new(LinkCounters::new(peers().map(|member| member.id))),
             inbox: inbox_sender,
             inbox_room: Arc::new(Semaphore::new(INBOX_BYTES)),
@@ -162,7 +183,13 @@ impl QuicLinks {
         for peer in peers() {
             let (messages, outbox) = mpsc::channel(OUTBOX);
             let (snapshots, snapshot_outbox) = mpsc::channel(SNAPSHOT_OUTBOX);
-            outboxes.insert(peer.id, Outboxes { messages, snapshots });
+            outboxes.insert(
+                peer.id,
+                Outboxes {
+                    messages,
+                    snapshots,
+                },
+            );
             let dialler = Dialler {
                 endpoint: endpoint.clone(),
                 config: tls::client(&identity, peer.fingerprint)?,
@@ -173,7 +200,17 @@ impl QuicLinks {
             };
             tasks.spawn(dialler.run());
         }
-        Ok((QuicLinks { endpoint, address, outboxes, inbox, shared, tasks }, requests))
+        Ok((
+            QuicLinks {
+                endpoint,
+                address,
+                outboxes,
+                inbox,
+                shared,
+                tasks,
+            },
+            requests,
+        ))
     }
 
     /// Address of the node's port.
@@ -182,8 +219,8 @@ impl QuicLinks {
         self.address
     }
 
-    /// The message of a panic that ended one of the link tasks. Without that task a peer is not dialled any more, or no
-    /// connection accepted.
+    /// The message of a panic that ended one of the link tasks. Without that task a peer is not
+    /// dialled any more, or no connection accepted.
     pub fn take_panic(&mut self) -> Option<String> {
         while let Some(ended) = self.tasks.try_join_next() {
             if let Err(error) = ended
@@ -201,8 +238,8 @@ impl QuicLinks {
         Arc::clone(&self.shared.counters)
     }
 
-    /// Cuts this node off, or ends that: while cut, every message in either direction is dropped and counted.
-    /// Connections stand, and the operator's tool is still served.
+    /// Cuts this node off, or ends that: while cut, every message in either direction is dropped
+    /// and counted. Connections stand, and the operator's tool is still served.
     pub fn set_cut(&self, cut: bool) {
         self.shared.cut.store(cut, Ordering::Relaxed);
     }
@@ -213,12 +250,15 @@ impl QuicLinks {
         self.shared.is_cut()
     }
 
-    /// Says goodbye to all peers; gives up waiting for that after `patience`. Afterwards nothing is sent or received
-    /// any more, and dropping the links frees the port.
+    /// Says goodbye to all peers; gives up waiting for that after `patience`. Afterwards nothing is
+    /// sent or received any more, and dropping the links frees the port.
     pub async fn close(&mut self, patience: Duration) {
         self.endpoint.close(code::CLOSED, b"the node ends");
         self.tasks.shutdown().await;
-        if tokio::time::timeout(patience, self.endpoint.wait_idle()).await.is_err() {
+        if tokio::time::timeout(patience, self.endpoint.wait_idle())
+            .await
+            .is_err()
+        {
             tracing::debug!("closed before all goodbyes were sent");
         }
     }
@@ -240,7 +280,12 @@ impl Links for QuicLinks {
     }
 
     fn receive(&mut self) -> Option<(NodeId, Message)> {
-        while let Ok(Delivery { from, message, _room }) = self.inbox.try_recv() {
+        while let Ok(Delivery {
+            from,
+            message,
+            _room,
+        }) = self.inbox.try_recv()
+        {
             if !self.shared.is_cut() {
                 return Some((from, message));
             }

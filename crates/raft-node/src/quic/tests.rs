@@ -36,8 +36,14 @@ impl Node {
     fn start_on(socket: UdpSocket, config: NodeConfig) -> Self {
         let notify = Arc::new(Notify::new());
         let (links, requests) =
-            QuicLinks::start(QuicOptions::new(socket, &config), Arc::clone(&notify)).expect("links start");
-        Node { config, links, requests, notify }
+            QuicLinks::start(QuicOptions::new(socket, &config), Arc::clone(&notify))
+                .expect("links start");
+        Node {
+            config,
+            links,
+            requests,
+            notify,
+        }
     }
 
     fn peer(&self, id: u64) -> Arc<LinkCounters> {
@@ -53,7 +59,12 @@ impl Node {
     }
 
     async fn connected_to(&self, id: u64) {
-        self.until("connected", |counters| counters.peer(NodeId(id)).is_some_and(PeerCounters::connected)).await;
+        self.until("connected", |counters| {
+            counters
+                .peer(NodeId(id))
+                .is_some_and(PeerCounters::connected)
+        })
+        .await;
     }
 
     /// Waits for the next message; only the notification may wake it.
@@ -92,17 +103,38 @@ fn says(term: u64) -> Message {
 }
 
 fn large(term: u64) -> Message {
-    let command = Command { client: ClientId(1), sequence: 1, bytes: vec![1; wire::MAX_FRAME - 64].into() };
-    Message::new(Term(term), Body::Forward { commands: vec![command] })
+    let command = Command {
+        client: ClientId(1),
+        sequence: 1,
+        bytes: vec![1; wire::MAX_FRAME - 64].into(),
+    };
+    Message::new(
+        Term(term),
+        Body::Forward {
+            commands: vec![command],
+        },
+    )
 }
 
-/// A hand-made connection to `to` with the identity of `from`, to misbehave with. Comes with its endpoint, which must
-/// live.
-async fn connect(from: &NodeConfig, to: SocketAddr, expected: Fingerprint) -> (Endpoint, Connection) {
+/// A hand-made connection to `to` with the identity of `from`, to misbehave with. Comes with its
+/// endpoint, which must live.
+async fn connect(
+    from: &NodeConfig,
+    to: SocketAddr,
+    expected: Fingerprint,
+) -> (Endpoint, Connection) {
     let endpoint = Endpoint::client(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
     let config = tls::client(&from.identity, expected).expect("settings");
-    let connecting = endpoint.connect_with(config, to, "raftian").expect("an attempt");
-    (endpoint, timeout(PATIENCE, connecting).await.expect("in time").expect("a connection"))
+    let connecting = endpoint
+        .connect_with(config, to, "raftian")
+        .expect("an attempt");
+    (
+        endpoint,
+        timeout(PATIENCE, connecting)
+            .await
+            .expect("in time")
+            .expect("a connection"),
+    )
 }
 
 #[tokio::test]
@@ -117,11 +149,24 @@ async fn two_nodes_exchange_messages_in_order() {
         assert_eq!(a.receive().await, (NodeId(2), says(term)));
     }
     a.links.send(NodeId(2), large(7));
-    assert!(b.receive().await == (NodeId(1), large(7)), "the largest message arrives whole");
+    assert!(
+        b.receive().await == (NodeId(1), large(7)),
+        "the largest message arrives whole"
+    );
     let counters = a.peer(2);
     let counters = counters.peer(NodeId(2)).expect("a peer");
-    assert_eq!((counters.sent(), counters.received(), counters.dropped()), (101, 100, 0));
-    assert_eq!((counters.connects(), counters.refused(), counters.decode_errors()), (1, 0, 0));
+    assert_eq!(
+        (counters.sent(), counters.received(), counters.dropped()),
+        (101, 100, 0)
+    );
+    assert_eq!(
+        (
+            counters.connects(),
+            counters.refused(),
+            counters.decode_errors()
+        ),
+        (1, 0, 0)
+    );
     a.links.send(NodeId(9), says(1));
 }
 
@@ -156,16 +201,37 @@ async fn a_foreign_key_is_refused_in_both_directions() {
     disguised.identity = stranger.config.identity;
     let mut a = Node::start(a);
     let mut stranger = Node::start_on(b.socket, disguised);
-    let refuses = |counters: &LinkCounters, peer| counters.peer(NodeId(peer)).is_some_and(|peer| peer.refused() > 1);
-    a.until("refusing to talk to a stranger", |counters| refuses(counters, 2)).await;
-    a.until("refusing to listen to a stranger", |counters| counters.refused_handshakes() > 1).await;
-    stranger.until("refused", |counters| refuses(counters, 1)).await;
+    let refuses = |counters: &LinkCounters, peer| {
+        counters
+            .peer(NodeId(peer))
+            .is_some_and(|peer| peer.refused() > 1)
+    };
+    a.until("refusing to talk to a stranger", |counters| {
+        refuses(counters, 2)
+    })
+    .await;
+    a.until("refusing to listen to a stranger", |counters| {
+        counters.refused_handshakes() > 1
+    })
+    .await;
+    stranger
+        .until("refused", |counters| refuses(counters, 1))
+        .await;
     a.links.send(NodeId(2), says(1));
     stranger.links.send(NodeId(1), says(1));
-    a.until("still refusing", |counters| counters.refused_handshakes() > 3).await;
+    a.until("still refusing", |counters| {
+        counters.refused_handshakes() > 3
+    })
+    .await;
     assert_eq!((a.links.receive(), stranger.links.receive()), (None, None));
-    assert_eq!(a.peer(2).peer(NodeId(2)).map(PeerCounters::connects), Some(0));
-    assert_eq!(stranger.peer(1).peer(NodeId(1)).map(PeerCounters::connects), Some(0));
+    assert_eq!(
+        a.peer(2).peer(NodeId(2)).map(PeerCounters::connects),
+        Some(0)
+    );
+    assert_eq!(
+        stranger.peer(1).peer(NodeId(1)).map(PeerCounters::connects),
+        Some(0)
+    );
 }
 
 #[tokio::test]
@@ -173,7 +239,9 @@ async fn a_node_without_any_certificate_is_refused() {
     let a = Node::start(cluster(1).remove(0));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut roots = rustls::RootCertStore::empty();
-    roots.add(a.config.identity.certificate().clone()).expect("a certificate");
+    roots
+        .add(a.config.identity.certificate().clone())
+        .expect("a certificate");
     let mut tls = rustls::ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .expect("TLS 1.3")
@@ -183,12 +251,17 @@ async fn a_node_without_any_certificate_is_refused() {
     let tls = quinn::crypto::rustls::QuicClientConfig::try_from(tls).expect("settings");
     let endpoint = Endpoint::client(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
     let config = quinn::ClientConfig::new(Arc::new(tls));
-    let connecting = endpoint.connect_with(config, a.config.listen, "raftian").expect("an attempt");
+    let connecting = endpoint
+        .connect_with(config, a.config.listen, "raftian")
+        .expect("an attempt");
     if let Ok(connection) = timeout(PATIENCE, connecting).await.expect("in time") {
-        let reason = timeout(PATIENCE, connection.closed()).await.expect("refused in time");
+        let reason = timeout(PATIENCE, connection.closed())
+            .await
+            .expect("refused in time");
         assert_eq!(tls::alert(&reason), Some(tls::Alert::Refused), "{reason}");
     }
-    a.until("counted", |counters| counters.refused_handshakes() == 1).await;
+    a.until("counted", |counters| counters.refused_handshakes() == 1)
+        .await;
 }
 
 #[tokio::test]
@@ -198,20 +271,34 @@ async fn a_node_of_another_wire_version_is_refused_as_such() {
     let a = Node::start(a);
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut roots = rustls::RootCertStore::empty();
-    roots.add(a.config.identity.certificate().clone()).expect("a certificate");
+    roots
+        .add(a.config.identity.certificate().clone())
+        .expect("a certificate");
     let mut tls = rustls::ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .expect("TLS 1.3")
         .with_root_certificates(roots)
-        .with_client_auth_cert(vec![b.config.identity.certificate().clone()], b.config.identity.key().clone_key())
+        .with_client_auth_cert(
+            vec![b.config.identity.certificate().clone()],
+            b.config.identity.key().clone_key(),
+        )
         .expect("an identity");
     tls.alpn_protocols = vec![b"raftian/0".to_vec()];
     let tls = quinn::crypto::rustls::QuicClientConfig::try_from(tls).expect("settings");
     let endpoint = Endpoint::client(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
     let config = quinn::ClientConfig::new(Arc::new(tls));
-    let connecting = endpoint.connect_with(config, a.config.listen, "raftian").expect("an attempt");
-    let error = timeout(PATIENCE, connecting).await.expect("in time").expect_err("another version");
-    assert_eq!(tls::alert(&error), Some(tls::Alert::ForeignProtocol), "{error}");
+    let connecting = endpoint
+        .connect_with(config, a.config.listen, "raftian")
+        .expect("an attempt");
+    let error = timeout(PATIENCE, connecting)
+        .await
+        .expect("in time")
+        .expect_err("another version");
+    assert_eq!(
+        tls::alert(&error),
+        Some(tls::Alert::ForeignProtocol),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -219,9 +306,17 @@ async fn the_sender_is_told_by_the_certificate() {
     let mut nodes = cluster(3).into_iter();
     let mut a = Node::start(nodes.next().expect("n1"));
     for node in nodes {
-        let (_endpoint, connection) = connect(&node.config, a.config.listen, a.config.identity.fingerprint()).await;
+        let (_endpoint, connection) = connect(
+            &node.config,
+            a.config.listen,
+            a.config.identity.fingerprint(),
+        )
+        .await;
         let mut stream = connection.open_uni().await.expect("a stream");
-        stream.write_all(&wire::encode_message(&says(5)).expect("small")).await.expect("written");
+        stream
+            .write_all(&wire::encode_message(&says(5)).expect("small"))
+            .await
+            .expect("written");
         assert_eq!(a.receive().await, (node.config.id, says(5)));
     }
 }
@@ -258,11 +353,16 @@ async fn a_peer_that_restarts_on_its_port_is_found_again() {
         b.connected_to(1).await;
         while b.links.receive().is_some() {}
     }
-    a.until("connected three times", |counters| counters.peer(NodeId(2)).is_some_and(|peer| peer.connects() >= 3))
-        .await;
+    a.until("connected three times", |counters| {
+        counters
+            .peer(NodeId(2))
+            .is_some_and(|peer| peer.connects() >= 3)
+    })
+    .await;
 }
 
-/// The restarted node resets connections it does not know, so the other side need not wait for its idle timeout.
+/// The restarted node resets connections it does not know, so the other side need not wait for its
+/// idle timeout.
 #[tokio::test]
 async fn a_crashed_peer_is_noticed_before_the_idle_timeout() {
     let mut nodes = cluster(2).into_iter();
@@ -273,7 +373,10 @@ async fn a_crashed_peer_is_noticed_before_the_idle_timeout() {
     let (crash, crashed) = std::sync::mpsc::channel::<()>();
     let (tell, connected) = tokio::sync::oneshot::channel();
     let crashing = std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
         let b = runtime.block_on(async {
             let b = Node::start(b);
             b.connected_to(1).await;
@@ -286,7 +389,8 @@ async fn a_crashed_peer_is_noticed_before_the_idle_timeout() {
         drop(runtime);
     });
     a.connected_to(2).await;
-    // From here on this thread does not poll `a` until the other has crashed, so it must have connected before.
+    // From here on this thread does not poll `a` until the other has crashed, so it must have
+    // connected before.
     connected.await.expect("it connects");
     crash.send(()).expect("alive");
     crashing.join().expect("no panic");
@@ -306,7 +410,11 @@ async fn a_crashed_peer_is_noticed_before_the_idle_timeout() {
     })
     .await;
     assert_eq!(received, Some((NodeId(1), says(2))));
-    assert!(started.elapsed() < IDLE_TIMEOUT, "noticed after {:?} only", started.elapsed());
+    assert!(
+        started.elapsed() < IDLE_TIMEOUT,
+        "noticed after {:?} only",
+        started.elapsed()
+    );
 }
 
 #[tokio::test]
@@ -315,7 +423,8 @@ async fn garbage_closes_its_stream_and_nothing_else() {
     let mut a = Node::start(nodes.next().expect("n1"));
     let b = nodes.next().expect("n2");
     let mut c = Node::start(nodes.next().expect("n3"));
-    let (_endpoint, connection) = connect(&b.config, a.config.listen, a.config.identity.fingerprint()).await;
+    let (_endpoint, connection) =
+        connect(&b.config, a.config.listen, a.config.identity.fingerprint()).await;
     let foreign_version = [2, 0, 0, 0, wire::WIRE_VERSION + 1, 0];
     let nonsense = [3, 0, 0, 0, wire::WIRE_VERSION, 0xff, 0xff];
     let oversize = (wire::MAX_FRAME as u32 + 1).to_le_bytes();
@@ -323,16 +432,33 @@ async fn garbage_closes_its_stream_and_nothing_else() {
     for frame in frames {
         let mut stream = connection.open_uni().await.expect("a stream");
         stream.write_all(frame).await.expect("written");
-        let stopped = timeout(PATIENCE, stream.stopped()).await.expect("in time").expect("still connected");
+        let stopped = timeout(PATIENCE, stream.stopped())
+            .await
+            .expect("in time")
+            .expect("still connected");
         assert_eq!(stopped, Some(code::GARBAGE));
     }
     let counters = a.peer(2);
-    assert_eq!(counters.peer(NodeId(2)).map(PeerCounters::decode_errors), Some(5));
+    assert_eq!(
+        counters.peer(NodeId(2)).map(PeerCounters::decode_errors),
+        Some(5)
+    );
     let mut stream = connection.open_uni().await.expect("a stream");
-    stream.write_all(&wire::encode_message(&says(1)).expect("small")).await.expect("written");
-    assert_eq!(a.receive().await, (NodeId(2), says(1)), "the connection goes on");
+    stream
+        .write_all(&wire::encode_message(&says(1)).expect("small"))
+        .await
+        .expect("written");
+    assert_eq!(
+        a.receive().await,
+        (NodeId(2), says(1)),
+        "the connection goes on"
+    );
     c.links.send(NodeId(1), says(2));
-    assert_eq!(a.receive().await, (NodeId(3), says(2)), "and so does the node");
+    assert_eq!(
+        a.receive().await,
+        (NodeId(3), says(2)),
+        "and so does the node"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -340,7 +466,8 @@ async fn a_peer_may_open_and_end_any_number_of_streams() {
     let mut nodes = cluster(2).into_iter();
     let mut a = Node::start(nodes.next().expect("n1"));
     let b = nodes.next().expect("n2");
-    let (_endpoint, connection) = connect(&b.config, a.config.listen, a.config.identity.fingerprint()).await;
+    let (_endpoint, connection) =
+        connect(&b.config, a.config.listen, a.config.identity.fingerprint()).await;
     let churn = async {
         for number in 0..20_000 {
             let mut stream = connection.open_uni().await.expect("a stream");
@@ -351,10 +478,19 @@ async fn a_peer_may_open_and_end_any_number_of_streams() {
             }
         }
     };
-    timeout(PATIENCE, churn).await.expect("the node accepts all streams in time");
+    timeout(PATIENCE, churn)
+        .await
+        .expect("the node accepts all streams in time");
     let mut stream = connection.open_uni().await.expect("a stream");
-    stream.write_all(&wire::encode_message(&says(1)).expect("small")).await.expect("written");
-    assert_eq!(a.receive().await, (NodeId(2), says(1)), "the node goes on reading");
+    stream
+        .write_all(&wire::encode_message(&says(1)).expect("small"))
+        .await
+        .expect("written");
+    assert_eq!(
+        a.receive().await,
+        (NodeId(2), says(1)),
+        "the node goes on reading"
+    );
 }
 
 #[tokio::test]
@@ -366,7 +502,12 @@ async fn a_cut_node_neither_sends_nor_receives_until_it_is_mended() {
     assert!(a.links.is_cut());
     a.links.send(NodeId(2), says(1));
     b.links.send(NodeId(1), says(2));
-    a.until("dropping", |counters| counters.peer(NodeId(2)).is_some_and(|peer| peer.dropped() == 2)).await;
+    a.until("dropping", |counters| {
+        counters
+            .peer(NodeId(2))
+            .is_some_and(|peer| peer.dropped() == 2)
+    })
+    .await;
     assert_eq!((a.links.receive(), b.links.receive()), (None, None));
     a.links.set_cut(false);
     a.links.send(NodeId(2), says(3));
@@ -384,7 +525,10 @@ async fn a_full_outbox_drops_the_newest_and_counts_it() {
     for term in 0..OUTBOX as u64 + 10 {
         a.links.send(NodeId(2), says(term));
     }
-    assert_eq!(a.peer(2).peer(NodeId(2)).map(PeerCounters::dropped), Some(10));
+    assert_eq!(
+        a.peer(2).peer(NodeId(2)).map(PeerCounters::dropped),
+        Some(10)
+    );
 }
 
 #[tokio::test]
@@ -398,7 +542,10 @@ async fn a_node_that_does_not_listen_slows_its_senders_and_loses_nothing_it_took
         sent += 1;
         tokio::task::yield_now().await;
     }
-    eventually("held back", || b.links.shared.inbox_room.available_permits() < wire::MAX_FRAME).await;
+    eventually("held back", || {
+        b.links.shared.inbox_room.available_permits() < wire::MAX_FRAME
+    })
+    .await;
     let mut received = 0;
     eventually("delivered", || {
         while b.links.receive().is_some() {
@@ -418,15 +565,27 @@ async fn dropped_links_end_their_tasks() {
     let shared = Arc::downgrade(&a.links.shared);
     drop(a);
     eventually("ended", || shared.strong_count() == 0).await;
-    b.until("disconnected", |counters| counters.peer(NodeId(1)).is_some_and(|peer| !peer.connected())).await;
+    b.until("disconnected", |counters| {
+        counters
+            .peer(NodeId(1))
+            .is_some_and(|peer| !peer.connected())
+    })
+    .await;
 }
 
 #[test]
 fn links_without_a_runtime_are_an_error() {
     let node = cluster(1).remove(0);
-    let started = QuicLinks::start(QuicOptions::new(node.socket, &node.config), Arc::default()).map(drop);
+    let started =
+        QuicLinks::start(QuicOptions::new(node.socket, &node.config), Arc::default()).map(drop);
     assert_eq!(started, Err(LinkError::NoRuntime));
     let taken = UdpSocket::bind("127.0.0.1:0").expect("a port");
-    let config = NodeConfig { listen: taken.local_addr().expect("an address"), ..node.config };
-    assert!(matches!(QuicOptions::bind(&config), Err(LinkError::Socket { .. })));
+    let config = NodeConfig {
+        listen: taken.local_addr().expect("an address"),
+        ..node.config
+    };
+    assert!(matches!(
+        QuicOptions::bind(&config),
+        Err(LinkError::Socket { .. })
+    ));
 }

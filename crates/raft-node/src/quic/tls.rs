@@ -1,5 +1,5 @@
-//! Mutual TLS without authorities: a peer is who shows the certificate with the expected fingerprint and proves that it
-//! holds the key.
+//! Mutual TLS without authorities: a peer is who shows the certificate with the expected
+//! fingerprint and proves that it holds the key.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,7 +11,10 @@ use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls13_sig
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::NoServerSessionStorage;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, PeerIncompatible, SignatureScheme};
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, PeerIncompatible,
+    SignatureScheme,
+};
 
 use super::{LinkError, MAX_HANDSHAKES, transport};
 use crate::cluster::{Fingerprint, Identity};
@@ -23,7 +26,10 @@ fn protocol() -> Vec<u8> {
 }
 
 /// Settings to dial the one node with the fingerprint `expected`.
-pub(super) fn client(identity: &Identity, expected: Fingerprint) -> Result<quinn::ClientConfig, LinkError> {
+pub(super) fn client(
+    identity: &Identity,
+    expected: Fingerprint,
+) -> Result<quinn::ClientConfig, LinkError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let pins = Arc::new(Pins::new(&provider, [expected]));
     let mut tls = rustls::ClientConfig::builder_with_provider(provider)
@@ -31,12 +37,16 @@ pub(super) fn client(identity: &Identity, expected: Fingerprint) -> Result<quinn
         .map_err(unusable)?
         .dangerous()
         .with_custom_certificate_verifier(pins)
-        .with_client_auth_cert(vec![identity.certificate().clone()], identity.key().clone_key())
+        .with_client_auth_cert(
+            vec![identity.certificate().clone()],
+            identity.key().clone_key(),
+        )
         .map_err(unusable)?;
     tls.alpn_protocols = vec![protocol()];
     // A resumed session would skip the look at the certificate.
     tls.resumption = Resumption::disabled();
-    let mut config = quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).map_err(unusable)?));
+    let mut config =
+        quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).map_err(unusable)?));
     config.transport_config(transport());
     Ok(config)
 }
@@ -52,20 +62,32 @@ pub(super) fn server(
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(unusable)?
         .with_client_cert_verifier(pins)
-        .with_single_cert(vec![identity.certificate().clone()], identity.key().clone_key())
+        .with_single_cert(
+            vec![identity.certificate().clone()],
+            identity.key().clone_key(),
+        )
         .map_err(unusable)?;
     tls.alpn_protocols = vec![protocol()];
     tls.session_storage = Arc::new(NoServerSessionStorage {});
     tls.send_tls13_tickets = 0;
-    let mut config = quinn::ServerConfig::with_crypto(Arc::new(QuicServerConfig::try_from(tls).map_err(unusable)?));
-    config.transport_config(transport()).max_incoming(MAX_HANDSHAKES);
+    let mut config = quinn::ServerConfig::with_crypto(Arc::new(
+        QuicServerConfig::try_from(tls).map_err(unusable)?,
+    ));
+    config
+        .transport_config(transport())
+        .max_incoming(MAX_HANDSHAKES);
     Ok(config)
 }
 
 /// Fingerprint of the certificate that the other side of `connection` proved to hold the key of.
 pub(super) fn peer(connection: &quinn::Connection) -> Option<Fingerprint> {
-    let chain = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
-    chain.first().map(|certificate| Fingerprint::of(certificate))
+    let chain = connection
+        .peer_identity()?
+        .downcast::<Vec<CertificateDer<'static>>>()
+        .ok()?;
+    chain
+        .first()
+        .map(|certificate| Fingerprint::of(certificate))
 }
 
 /// The TLS alert that ended a connection, on either side, if one did.
@@ -75,7 +97,8 @@ pub(super) fn alert(error: &quinn::ConnectionError) -> Option<Alert> {
         quinn::ConnectionError::ConnectionClosed(frame) => u64::from(frame.error_code),
         _ => return None,
     };
-    // RFC 9001, section 4.8: an alert is carried as 0x100 plus its number; 120 is "no application protocol".
+    // RFC 9001, section 4.8: an alert is carried as 0x100 plus its number; 120 is "no application
+    // protocol".
     match code {
         0x178 => Some(Alert::ForeignProtocol),
         0x100..0x200 => Some(Alert::Refused),
@@ -93,11 +116,13 @@ pub(super) enum Alert {
 }
 
 fn unusable(error: impl ToString) -> LinkError {
-    LinkError::Identity { reason: error.to_string() }
+    LinkError::Identity {
+        reason: error.to_string(),
+    }
 }
 
-/// Accepts exactly the certificates with known fingerprints. Names, dates and issuers do not matter; the signature that
-/// proves possession of the key is checked as ever.
+/// Accepts exactly the certificates with known fingerprints. Names, dates and issuers do not
+/// matter; the signature that proves possession of the key is checked as ever.
 #[derive(Debug)]
 struct Pins {
     accepted: BTreeSet<Fingerprint>,
@@ -106,14 +131,19 @@ struct Pins {
 
 impl Pins {
     fn new(provider: &CryptoProvider, accepted: impl IntoIterator<Item = Fingerprint>) -> Self {
-        Pins { accepted: accepted.into_iter().collect(), algorithms: provider.signature_verification_algorithms }
+        Pins {
+            accepted: accepted.into_iter().collect(),
+            algorithms: provider.signature_verification_algorithms,
+        }
     }
 
     fn check(&self, certificate: &CertificateDer<'_>) -> Result<(), Error> {
         if self.accepted.contains(&Fingerprint::of(certificate)) {
             Ok(())
         } else {
-            Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure))
+            Err(Error::InvalidCertificate(
+                CertificateError::ApplicationVerificationFailure,
+            ))
         }
     }
 
@@ -129,7 +159,9 @@ impl Pins {
 
 /// QUIC is TLS 1.3 only.
 fn no_tls12() -> Result<HandshakeSignatureValid, Error> {
-    Err(Error::PeerIncompatible(PeerIncompatible::Tls12NotOfferedOrEnabled))
+    Err(Error::PeerIncompatible(
+        PeerIncompatible::Tls12NotOfferedOrEnabled,
+    ))
 }
 
 impl ServerCertVerifier for Pins {
@@ -141,7 +173,8 @@ impl ServerCertVerifier for Pins {
         _: &[u8],
         _: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        self.check(certificate).map(|()| ServerCertVerified::assertion())
+        self.check(certificate)
+            .map(|()| ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -178,7 +211,8 @@ impl ClientCertVerifier for Pins {
         _: &[CertificateDer<'_>],
         _: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        self.check(certificate).map(|()| ClientCertVerified::assertion())
+        self.check(certificate)
+            .map(|()| ClientCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -235,12 +269,24 @@ mod tests {
 
     fn shows(certificate: &Identity, key: &Identity) -> Arc<Shows> {
         let provider = rustls::crypto::ring::default_provider();
-        let key = provider.key_provider.load_private_key(key.key().clone_key()).expect("a key");
-        Arc::new(Shows(Arc::new(CertifiedKey::new(vec![certificate.certificate().clone()], key))))
+        let key = provider
+            .key_provider
+            .load_private_key(key.key().clone_key())
+            .expect("a key");
+        Arc::new(Shows(Arc::new(CertifiedKey::new(
+            vec![certificate.certificate().clone()],
+            key,
+        ))))
     }
 
-    /// A handshake in memory between a client and a server that expect `a` and `b` and are shown what they are given.
-    fn handshake(a: &Identity, b: &Identity, client: Arc<Shows>, server: Arc<Shows>) -> Result<(), Error> {
+    /// A handshake in memory between a client and a server that expect `a` and `b` and are shown
+    /// what they are given.
+    fn handshake(
+        a: &Identity,
+        b: &Identity,
+        client: Arc<Shows>,
+        server: Arc<Shows>,
+    ) -> Result<(), Error> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let versions = [&rustls::version::TLS13];
         let client = rustls::ClientConfig::builder_with_provider(Arc::clone(&provider))
@@ -282,9 +328,21 @@ mod tests {
     #[test]
     fn only_the_expected_certificate_is_accepted() {
         let [a, b, stranger] = [(); 3].map(|()| Identity::generate().expect("an identity"));
-        let refused = Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure));
-        assert_eq!(handshake(&a, &b, shows(&stranger, &stranger), shows(&b, &b)), refused);
-        assert_eq!(handshake(&a, &b, shows(&a, &a), shows(&stranger, &stranger)), refused);
-        assert_eq!(handshake(&a, &b, shows(&b, &b), shows(&a, &a)), refused, "the right ones in each other's place");
+        let refused = Err(Error::InvalidCertificate(
+            CertificateError::ApplicationVerificationFailure,
+        ));
+        assert_eq!(
+            handshake(&a, &b, shows(&stranger, &stranger), shows(&b, &b)),
+            refused
+        );
+        assert_eq!(
+            handshake(&a, &b, shows(&a, &a), shows(&stranger, &stranger)),
+            refused
+        );
+        assert_eq!(
+            handshake(&a, &b, shows(&b, &b), shows(&a, &a)),
+            refused,
+            "the right ones in each other's place"
+        );
     }
 }

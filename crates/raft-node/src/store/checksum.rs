@@ -1,9 +1,10 @@
-//! A checksum around each stored value, so that a value which is not what was written, or not where it was written, is
-//! noticed whatever the database below believes.
+//! A checksum around each stored value, so that a value which is not what was written, or not where
+//! it was written, is noticed whatever the database below believes.
 
 use sha2::{Digest, Sha256};
 
-/// Bytes of the checksum at the end of a checksummed value: 64 bits of SHA-256, enough against accidents.
+/// Bytes of the checksum at the end of a checksummed value: 64 bits of SHA-256, enough against
+/// accidents.
 const CHECKSUM_BYTES: usize = 8;
 
 /// `value` followed by its checksum, which also covers the `place` it is stored at.
@@ -36,7 +37,10 @@ mod tests {
     #[test]
     fn a_sealed_value_opens_only_unchanged_and_at_its_place() {
         let checksummed = append_checksum("entry #7", vec![1, 2, 3]);
-        assert_eq!(strip_checksum("entry #7", &checksummed), Some(&[1, 2, 3][..]));
+        assert_eq!(
+            strip_checksum("entry #7", &checksummed),
+            Some(&[1, 2, 3][..])
+        );
         assert_eq!(strip_checksum("entry #8", &checksummed), None);
         for byte in 0..checksummed.len() {
             for bit in 0..8 {

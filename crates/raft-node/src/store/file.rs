@@ -1,13 +1,15 @@
 //! The store of a real node: one redb file.
 //!
-//! Decision: all parts of one write share one redb transaction with one flush. Why: a vote, an entry and a snapshot
-//! cannot be reordered, and a crash leaves the file as it was before or after the write, never between. redb's
-//! two-phase commit would flush twice; what it buys is against an attacker who steers crashes, not against crashes.
-//! Would change if: damage to the very newest commit of a node that lost power had to be told from a torn commit; redb
-//! then falls back to the commit before, as it must for a torn one, and only the mark ([`RedbStore::guard`]) can tell.
+//! Decision: all parts of one write share one redb transaction with one flush. Why: a vote, an
+//! entry and a snapshot cannot be reordered, and a crash leaves the file as it was before or after
+//! the write, never between. redb's two-phase commit would flush twice; what it buys is against an
+//! attacker who steers crashes, not against crashes. Would change if: damage to the very newest
+//! commit of a node that lost power had to be told from a torn commit; redb then falls back to the
+//! commit before, as it must for a torn one, and only the mark ([`RedbStore::guard`]) can tell.
 //!
-//! Decision: every open checks the whole file. Why: redb may panic over a damaged file that was closed cleanly unless
-//! it is asked to look first, and a log of a match is read whole at start anyway.
+//! Decision: every open checks the whole file. Why: redb may panic over a damaged file that was
+//! closed cleanly unless it is asked to look first, and a log of a match is read whole at start
+//! anyway.
 
 use std::collections::VecDeque;
 use std::io;
@@ -28,8 +30,8 @@ use crate::wire;
 /// Version of the file's layout. A file of another version is refused, never guessed at.
 pub const SCHEMA: u32 = 3;
 
-/// Memory for redb's page cache: 16 MiB. Log and snapshot are read once, at start, and then only written, so more would
-/// be idle.
+/// Memory for redb's page cache: 16 MiB. Log and snapshot are read once, at start, and then only
+/// written, so more would be idle.
 pub const CACHE_BYTES: usize = 16 * 1024 * 1024;
 
 pub(super) const META: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("meta");
@@ -77,14 +79,16 @@ pub(super) struct Counts {
 }
 
 impl RedbStore {
-    /// The store of `node` of `cluster` in the file at `path`, and what it held. Creates the file, and the directories
-    /// above it, if there is none; refuses a file of another node, cluster or schema, and one that is damaged. A file
-    /// that is created now is of the life `incarnation`; one that exists keeps its own, which is in what it held.
+    /// The store of `node` of `cluster` in the file at `path`, and what it held. Creates the file,
+    /// and the directories above it, if there is none; refuses a file of another node, cluster or
+    /// schema, and one that is damaged. A file that is created now is of the life `incarnation`;
+    /// one that exists keeps its own, which is in what it held.
     ///
-    /// `marked` is the file of its mark, of [`GUARD_BYTES`](super::GUARD_BYTES): see [`RedbStore::guard`]. Where there is a
-    /// mark of this life and no store, the store was lost, and none is created; an `incarnation` other than the first must
-    /// therefore be one that this node never had. The mark serves best in a directory that is not lost or copied together
-    /// with the store's.
+    /// `marked` is the file of its mark, of [`GUARD_BYTES`](super::GUARD_BYTES): see
+    /// [`RedbStore::guard`]. Where there is a mark of this life and no store, the store was lost,
+    /// and none is created; an `incarnation` other than the first must therefore be one that this
+    /// node never had. The mark serves best in a directory that is not lost or copied together with
+    /// the store's.
     pub fn open(
         path: &Path,
         marked: &Path,
@@ -119,18 +123,24 @@ impl RedbStore {
             return Err(place.damaged("the file", "it is empty"));
         }
         // The process that created it may have been killed between the rename and the sync.
-        files.sync_directory(directory_of(path)).map_err(|error| place.no_access(error))?;
-        let database = settings().create_with_backend(backend).map_err(|error| place.not_opened(error))?;
+        files
+            .sync_directory(directory_of(path))
+            .map_err(|error| place.no_access(error))?;
+        let database = settings()
+            .create_with_backend(backend)
+            .map_err(|error| place.not_opened(error))?;
         let (mut store, restored) = Self::restore(database, path, node, cluster)?;
         let no_mark = |error: io::Error| File(marked).no_access(error);
         create_directories(files, directory_of(marked)).map_err(no_mark)?;
         store.guard(files.create(marked).map_err(no_mark)?, marked)?;
-        files.sync_directory(directory_of(marked)).map_err(no_mark)?;
+        files
+            .sync_directory(directory_of(marked))
+            .map_err(no_mark)?;
         Ok((store, restored))
     }
 
-    /// The same store over any storage, such as a simulated disk; one of length zero is initialised, which is not safe
-    /// against a crash. `label` stands for the file in errors.
+    /// The same store over any storage, such as a simulated disk; one of length zero is
+    /// initialised, which is not safe against a crash. `label` stands for the file in errors.
     pub fn with_backend(
         backend: impl StorageBackend,
         label: &Path,
@@ -140,35 +150,59 @@ impl RedbStore {
     ) -> Result<(RedbStore, Restored), StoreError> {
         let place = File(label);
         let empty = backend.len().map_err(|error| place.no_access(error))? == 0;
-        let database = settings().create_with_backend(backend).map_err(|error| place.not_opened(error))?;
+        let database = settings()
+            .create_with_backend(backend)
+            .map_err(|error| place.not_opened(error))?;
         if empty {
-            initialise(&database, node, cluster, incarnation).map_err(|reason| place.no_access(reason))?;
+            initialise(&database, node, cluster, incarnation)
+                .map_err(|reason| place.no_access(reason))?;
         }
         Self::restore(database, label, node, cluster)
     }
 
-    /// Keeps a mark on `backend`, of [`GUARD_BYTES`](super::GUARD_BYTES), from now on: how many writes this store has
-    /// confirmed. The first of them is marked durably; later ones may be missing from the mark after a loss of power. A
-    /// mark that is behind, of another node or cluster, or not whole is replaced. `label` stands for its file in errors.
+    /// Keeps a mark on `backend`, of [`GUARD_BYTES`](super::GUARD_BYTES), from now on: how many
+    /// writes this store has confirmed. The first of them is marked durably; later ones may be
+    /// missing from the mark after a loss of power. A mark that is behind, of another node or
+    /// cluster, or not whole is replaced. `label` stands for its file in errors.
     ///
     /// # Errors
-    /// [`StoreError::Outdated`] if the mark tells of more writes than this store holds, [`StoreError::Foreign`] if it is
-    /// of another life of this node, unless that is the one before.
+    /// [`StoreError::Outdated`] if the mark tells of more writes than this store holds,
+    /// [`StoreError::Foreign`] if it is of another life of this node, unless that is the one
+    /// before.
     pub fn guard(&mut self, backend: impl StorageBackend, label: &Path) -> Result<(), StoreError> {
         let (file, mark) = (self.file.clone(), label.to_owned());
         let no_access = |error: io::Error| File(label).no_access(error);
         Owner::check_size(&backend, label)?;
-        let own = Confirmed { incarnation: self.incarnation, writes: self.counts.writes };
+        let own = Confirmed {
+            incarnation: self.incarnation,
+            writes: self.counts.writes,
+        };
         if let Some(known) = self.owner.read(&backend).map_err(no_access)? {
-            if known.incarnation != own.incarnation && Some(known.incarnation) != self.previous_incarnation {
-                let (found, expected) = (own.incarnation.0.to_string(), known.incarnation.0.to_string());
-                return Err(StoreError::Foreign { file, what: "incarnation", found, expected });
+            if known.incarnation != own.incarnation
+                && Some(known.incarnation) != self.previous_incarnation
+            {
+                let (found, expected) = (
+                    own.incarnation.0.to_string(),
+                    known.incarnation.0.to_string(),
+                );
+                return Err(StoreError::Foreign {
+                    file,
+                    what: "incarnation",
+                    found,
+                    expected,
+                });
             }
             if known.writes > own.writes {
-                return Err(StoreError::Outdated { file, mark, found: own.writes, acknowledged: known.writes });
+                return Err(StoreError::Outdated {
+                    file,
+                    mark,
+                    found: own.writes,
+                    acknowledged: known.writes,
+                });
             }
         }
-        self.mark = Some(RollbackGuard::begin(self.owner.clone(), own, backend).map_err(no_access)?);
+        self.mark =
+            Some(RollbackGuard::begin(self.owner.clone(), own, backend).map_err(no_access)?);
         Ok(())
     }
 
@@ -205,40 +239,67 @@ impl RedbStore {
         }
         {
             let mut state = transaction.open_table(STATE)?;
-            state.insert(WRITES_KEY, encode_with_checksum(WRITES_KEY, &counts.writes)?.as_slice())?;
+            state.insert(
+                WRITES_KEY,
+                encode_with_checksum(WRITES_KEY, &counts.writes)?.as_slice(),
+            )?;
             if let Some(hard_state) = &write.hard_state {
-                state.insert(HARD_STATE_KEY, encode_with_checksum(HARD_STATE_KEY, hard_state)?.as_slice())?;
+                state.insert(
+                    HARD_STATE_KEY,
+                    encode_with_checksum(HARD_STATE_KEY, hard_state)?.as_slice(),
+                )?;
             }
             if let Some(start) = &write.start {
-                state.insert(START_KEY, encode_with_checksum(START_KEY, start)?.as_slice())?;
+                state.insert(
+                    START_KEY,
+                    encode_with_checksum(START_KEY, start)?.as_slice(),
+                )?;
             }
             if after.end != self.log_range.end {
-                state.insert(END_KEY, encode_with_checksum(END_KEY, &after.end)?.as_slice())?;
+                state.insert(
+                    END_KEY,
+                    encode_with_checksum(END_KEY, &after.end)?.as_slice(),
+                )?;
             }
         }
         if let Some(incarnation) = &write.incarnation {
             let mut meta = transaction.open_table(META)?;
             let previous = encode_with_checksum(PREVIOUS_INCARNATION_KEY, &self.incarnation)?;
             meta.insert(PREVIOUS_INCARNATION_KEY, previous.as_slice())?;
-            meta.insert(INCARNATION_KEY, encode_with_checksum(INCARNATION_KEY, incarnation)?.as_slice())?;
+            meta.insert(
+                INCARNATION_KEY,
+                encode_with_checksum(INCARNATION_KEY, incarnation)?.as_slice(),
+            )?;
         }
         self.commit_entries(&transaction, write, after)?;
         transaction.commit()?;
         // Never before: a mark that is ahead would condemn a sound store.
-        let confirmed = Confirmed { incarnation: write.incarnation.unwrap_or(self.incarnation), writes: counts.writes };
+        let confirmed = Confirmed {
+            incarnation: write.incarnation.unwrap_or(self.incarnation),
+            writes: counts.writes,
+        };
         if let Some(mark) = &self.mark {
             mark.set(confirmed)?;
             if write.incarnation.is_some() {
-                // After a crash the mark has this incarnation or the previous one, and the store records both.
+                // After a crash the mark has this incarnation or the previous one, and the store
+                // records both.
                 mark.sync()?;
             }
         }
         Ok(())
     }
 
-    fn commit_entries(&self, transaction: &WriteTransaction, write: &Write, after: LogRange) -> Result<(), WriteError> {
+    fn commit_entries(
+        &self,
+        transaction: &WriteTransaction,
+        write: &Write,
+        after: LogRange,
+    ) -> Result<(), WriteError> {
         let LogRange { start, end, .. } = self.log_range;
-        let replaced = write.entries.first().map_or(Index(u64::MAX), |first| first.index);
+        let replaced = write
+            .entries
+            .first()
+            .map_or(Index(u64::MAX), |first| first.index);
         let mut entries = transaction.open_table(ENTRIES)?;
         if write.discard {
             entries.retain(|_, _| false)?;
@@ -250,7 +311,10 @@ impl RedbStore {
             entries.retain_in(replaced.0.., |_, _| false)?;
         }
         for entry in &write.entries {
-            entries.insert(entry.index.0, encode_with_checksum(&entry_place(entry.index.0), entry)?.as_slice())?;
+            entries.insert(
+                entry.index.0,
+                encode_with_checksum(&entry_place(entry.index.0), entry)?.as_slice(),
+            )?;
         }
         Ok(())
     }
@@ -311,12 +375,15 @@ impl<E: Into<redb::Error>> From<E> for WriteError {
 
 fn settings() -> redb::Builder {
     let mut settings = Database::builder();
-    settings.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
+    settings
+        .set_cache_size(CACHE_BYTES)
+        .set_check_integrity_on_open(true);
     settings
 }
 
-/// A node that wrote to a store which is not there any more must not begin with an empty one, but in another life, which
-/// is never its first again. The mark of the life before is removed, durably.
+/// A node that wrote to a store which is not there any more must not begin with an empty one, but
+/// in another life, which is never its first again. The mark of the life before is removed,
+/// durably.
 fn refuse_lost(
     files: &impl FileSystem,
     path: &Path,
@@ -335,21 +402,26 @@ fn refuse_lost(
         let guarded = owner.read(&backend).map_err(no_access)?;
         drop(backend);
         match guarded {
-            Some(Confirmed { incarnation: guarded, writes: acknowledged })
-                if acknowledged > 0 && [guarded, Incarnation::default()].contains(&incarnation) =>
-            {
-                return Err(StoreError::Lost { file: path.to_owned(), mark: marked.to_owned(), acknowledged });
+            Some(Confirmed {
+                incarnation: guarded,
+                writes: acknowledged,
+            }) if acknowledged > 0 && [guarded, Incarnation::default()].contains(&incarnation) => {
+                return Err(StoreError::Lost {
+                    file: path.to_owned(),
+                    mark: marked.to_owned(),
+                    acknowledged,
+                });
             }
             Some(_) | None => files.remove(marked).map_err(no_access)?,
         }
     }
-    // Also where a process removed it that was then killed: if it came back after a loss of power, it would condemn the
-    // store that is about to be created.
+    // Also where a process removed it that was then killed: if it came back after a loss of power,
+    // it would condemn the store that is about to be created.
     files.sync_directory(directory).map_err(no_access)
 }
 
-/// Writes a fresh store beside `path` and moves it there when it is whole, so that a crash never leaves half a file
-/// under the final name.
+/// Writes a fresh store beside `path` and moves it there when it is whole, so that a crash never
+/// leaves half a file under the final name.
 fn create(
     files: &impl FileSystem,
     path: &Path,
@@ -369,27 +441,55 @@ fn create(
         _ => {}
     }
     let backend = files.create(unfinished).map_err(no_access)?;
-    let database = settings().create_with_backend(backend).map_err(|error| place.not_opened(error))?;
+    let database = settings()
+        .create_with_backend(backend)
+        .map_err(|error| place.not_opened(error))?;
     initialise(&database, node, cluster, incarnation).map_err(|error| place.no_access(error))?;
     database.close().map_err(|error| place.no_access(error))?;
     // Durable with the sync of its directory, which follows at every opening.
     files.rename(unfinished, path).map_err(no_access)
 }
 
-fn initialise(database: &Database, node: NodeId, cluster: &str, incarnation: Incarnation) -> Result<(), WriteError> {
+fn initialise(
+    database: &Database,
+    node: NodeId,
+    cluster: &str,
+    incarnation: Incarnation,
+) -> Result<(), WriteError> {
     let mut transaction = database.begin_write()?;
     transaction.set_durability(Durability::Immediate)?;
     {
         let mut meta = transaction.open_table(META)?;
-        meta.insert(SCHEMA_KEY, encode_with_checksum(SCHEMA_KEY, &SCHEMA)?.as_slice())?;
+        meta.insert(
+            SCHEMA_KEY,
+            encode_with_checksum(SCHEMA_KEY, &SCHEMA)?.as_slice(),
+        )?;
         meta.insert(NODE_KEY, encode_with_checksum(NODE_KEY, &node)?.as_slice())?;
-        meta.insert(CLUSTER_KEY, encode_with_checksum(CLUSTER_KEY, &cluster)?.as_slice())?;
-        meta.insert(INCARNATION_KEY, encode_with_checksum(INCARNATION_KEY, &incarnation)?.as_slice())?;
+        meta.insert(
+            CLUSTER_KEY,
+            encode_with_checksum(CLUSTER_KEY, &cluster)?.as_slice(),
+        )?;
+        meta.insert(
+            INCARNATION_KEY,
+            encode_with_checksum(INCARNATION_KEY, &incarnation)?.as_slice(),
+        )?;
         let mut state = transaction.open_table(STATE)?;
-        state.insert(HARD_STATE_KEY, encode_with_checksum(HARD_STATE_KEY, &HardState::default())?.as_slice())?;
-        state.insert(START_KEY, encode_with_checksum(START_KEY, &LogStart::default())?.as_slice())?;
-        state.insert(END_KEY, encode_with_checksum(END_KEY, &Index(0))?.as_slice())?;
-        state.insert(WRITES_KEY, encode_with_checksum(WRITES_KEY, &0_u64)?.as_slice())?;
+        state.insert(
+            HARD_STATE_KEY,
+            encode_with_checksum(HARD_STATE_KEY, &HardState::default())?.as_slice(),
+        )?;
+        state.insert(
+            START_KEY,
+            encode_with_checksum(START_KEY, &LogStart::default())?.as_slice(),
+        )?;
+        state.insert(
+            END_KEY,
+            encode_with_checksum(END_KEY, &Index(0))?.as_slice(),
+        )?;
+        state.insert(
+            WRITES_KEY,
+            encode_with_checksum(WRITES_KEY, &0_u64)?.as_slice(),
+        )?;
         transaction.open_table(ENTRIES)?;
     }
     snapshot::initialise(&transaction)?;
@@ -397,7 +497,10 @@ fn initialise(database: &Database, node: NodeId, cluster: &str, incarnation: Inc
     Ok(())
 }
 
-pub(super) fn encode_with_checksum(place: &str, value: &impl Serialize) -> Result<Vec<u8>, wire::WireError> {
+pub(super) fn encode_with_checksum(
+    place: &str,
+    value: &impl Serialize,
+) -> Result<Vec<u8>, wire::WireError> {
     Ok(append_checksum(place, wire::encode_value(value)?))
 }
 

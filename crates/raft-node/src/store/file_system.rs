@@ -1,8 +1,9 @@
 //! File-system operations of a store file and its mark.
 //!
-//! Decision: [`RedbStore::open_on`](super::RedbStore::open_on) takes the file system as an argument. Why: which names
-//! survive a loss of power is decided by the order of creation, rename and directory sync, and only a simulated file
-//! system can lose every name that was not synced. Would change if: redb created its files durably by itself.
+//! Decision: [`RedbStore::open_on`](super::RedbStore::open_on) takes the file system as an
+//! argument. Why: which names survive a loss of power is decided by the order of creation, rename
+//! and directory sync, and only a simulated file system can lose every name that was not synced.
+//! Would change if: redb created its files durably by itself.
 
 use std::path::Path;
 use std::{fs, io};
@@ -10,8 +11,8 @@ use std::{fs, io};
 use redb::backends::FileBackend;
 use redb::{DatabaseError, StorageBackend, StorageError};
 
-/// File system below a store. An operation is seen by every later one at once; it is durable after the sync of the file,
-/// for contents, or of the directory, for names.
+/// File system below a store. An operation is seen by every later one at once; it is durable after
+/// the sync of the file, for contents, or of the directory, for names.
 pub trait FileSystem {
     /// An open file; its `sync_data` makes the contents durable and not the name.
     type File: StorageBackend;
@@ -28,7 +29,8 @@ pub trait FileSystem {
     /// Creates the directory at `path` below an existing one.
     fn create_directory(&self, path: &Path) -> io::Result<()>;
 
-    /// Moves a file within its directory, in place of what is at `to`. A crash leaves the old names or the new ones.
+    /// Moves a file within its directory, in place of what is at `to`. A crash leaves the old names
+    /// or the new ones.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
     /// Removes the file at `path`.
@@ -68,7 +70,14 @@ impl FileSystem for OsFileSystem {
     }
 
     fn create(&self, path: &Path) -> io::Result<FileBackend> {
-        backend(fs::File::options().read(true).write(true).create(true).truncate(false).open(path)?)
+        backend(
+            fs::File::options()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(path)?,
+        )
     }
 
     fn create_directory(&self, path: &Path) -> io::Result<()> {
@@ -102,11 +111,14 @@ fn backend(file: fs::File) -> io::Result<FileBackend> {
     })
 }
 
-/// Creates `directory` and those above it that are missing, durably: a directory whose name is lost is lost with its
-/// contents.
+/// Creates `directory` and those above it that are missing, durably: a directory whose name is lost
+/// is lost with its contents.
 pub(super) fn create_directories(files: &impl FileSystem, directory: &Path) -> io::Result<()> {
     let mut missing = Vec::new();
-    for above in directory.ancestors().filter(|above| *above != Path::new("")) {
+    for above in directory
+        .ancestors()
+        .filter(|above| *above != Path::new(""))
+    {
         if files.find(above)?.is_some() {
             // Its name is not durable if the process that created it was killed before the sync.
             match files.sync_directory(directory_of(above)) {
@@ -126,11 +138,15 @@ pub(super) fn create_directories(files: &impl FileSystem, directory: &Path) -> i
     Ok(())
 }
 
-/// Whether a directory whose sync fails with `error` is one in which this program cannot have created names: it may not
-/// be read, is read-only, or its file system has no directory syncs, such as a system image above a data volume.
+/// Whether a directory whose sync fails with `error` is one in which this program cannot have
+/// created names: it may not be read, is read-only, or its file system has no directory syncs, such
+/// as a system image above a data volume.
 fn cannot_have_our_names(error: &io::Error) -> bool {
     use io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem, Unsupported};
-    matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem | InvalidInput | Unsupported)
+    matches!(
+        error.kind(),
+        PermissionDenied | ReadOnlyFilesystem | InvalidInput | Unsupported
+    )
 }
 
 /// The directory that has the name of `path`.

@@ -4,8 +4,9 @@ use raftian_raft::{Index, Restored, Write};
 
 use super::StoreError;
 
-/// Largest state in a snapshot, in bytes: 256 MiB. It lies in memory as a whole, at the node that makes it and at the
-/// one that takes it, and a machine with a gigabyte must be able to do both. A larger one is an error.
+/// Largest state in a snapshot, in bytes: 256 MiB. It lies in memory as a whole, at the node that
+/// makes it and at the one that takes it, and a machine with a gigabyte must be able to do both. A
+/// larger one is an error.
 pub const MAX_SNAPSHOT: usize = 256 * 1024 * 1024;
 
 /// The borders of what a store holds.
@@ -25,7 +26,10 @@ impl LogRange {
         LogRange {
             start,
             end: restored.entries.last().map_or(start, |entry| entry.index),
-            covered: restored.snapshot.as_ref().map_or(Index(0), |snapshot| snapshot.position.index),
+            covered: restored
+                .snapshot
+                .as_ref()
+                .map_or(Index(0), |snapshot| snapshot.position.index),
         }
     }
 
@@ -35,7 +39,10 @@ impl LogRange {
         let mut after = self;
         if let Some(snapshot) = &write.snapshot {
             if snapshot.len() > MAX_SNAPSHOT {
-                return Err(StoreError::SnapshotTooLarge { number, size: snapshot.len() });
+                return Err(StoreError::SnapshotTooLarge {
+                    number,
+                    size: snapshot.len(),
+                });
             }
             after.covered = snapshot.position.index;
         }
@@ -44,9 +51,18 @@ impl LogRange {
         }
         if after.start < self.start || after.start > after.covered {
             let (start, covered) = (after.start, after.covered);
-            return Err(StoreError::Uncovered { number, start, earliest: self.start, covered });
+            return Err(StoreError::Uncovered {
+                number,
+                start,
+                earliest: self.start,
+                covered,
+            });
         }
-        after.end = if write.discard { after.start } else { self.end.max(after.start) };
+        after.end = if write.discard {
+            after.start
+        } else {
+            self.end.max(after.start)
+        };
         if let Some(first) = write.entries.first()
             && first.index > after.start
         {
@@ -55,7 +71,12 @@ impl LogRange {
         for entry in &write.entries {
             if entry.index != after.end.next() {
                 let LogRange { start, end, .. } = after;
-                return Err(StoreError::Gap { number, first: entry.index, start, end });
+                return Err(StoreError::Gap {
+                    number,
+                    first: entry.index,
+                    start,
+                    end,
+                });
             }
             after.end = entry.index;
         }

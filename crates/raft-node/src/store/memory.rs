@@ -7,8 +7,9 @@ use raftian_raft::{Restored, Write, WriteNumber};
 use super::log_range::LogRange;
 use super::{Store, StoreError};
 
-/// A store that lives as long as the process; writes are "durable" at once. For tests, and for nodes whose time and
-/// disk are simulated. It is also the plainest account of what a write does, which the real store is compared with.
+/// A store that lives as long as the process; writes are "durable" at once. For tests, and for
+/// nodes whose time and disk are simulated. It is also the plainest account of what a write does,
+/// which the real store is compared with.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryStore {
     image: Restored,
@@ -26,7 +27,10 @@ impl MemoryStore {
     /// A store that already holds `restored`.
     #[must_use]
     pub fn holding(restored: Restored) -> Self {
-        MemoryStore { image: restored, completed: VecDeque::new() }
+        MemoryStore {
+            image: restored,
+            completed: VecDeque::new(),
+        }
     }
 
     /// What a node that starts from this store is given.
@@ -45,7 +49,15 @@ impl MemoryStore {
 impl Store for MemoryStore {
     fn submit(&mut self, write: Write) -> Result<(), StoreError> {
         let _after = LogRange::of(&self.image).after(&write)?;
-        let Write { number, hard_state, snapshot, start, discard, incarnation, entries } = write;
+        let Write {
+            number,
+            hard_state,
+            snapshot,
+            start,
+            discard,
+            incarnation,
+            entries,
+        } = write;
         let image = &mut self.image;
         image.incarnation = incarnation.unwrap_or(image.incarnation);
         image.hard_state = hard_state.unwrap_or(image.hard_state);
@@ -56,12 +68,16 @@ impl Store for MemoryStore {
             image.entries.clear();
         }
         if let Some(start) = start {
-            let dropped = image.entries.partition_point(|entry| entry.index <= start.position.index);
+            let dropped = image
+                .entries
+                .partition_point(|entry| entry.index <= start.position.index);
             image.entries.drain(..dropped);
             image.start = start;
         }
         if let Some(first) = entries.first() {
-            let kept = image.entries.partition_point(|entry| entry.index < first.index);
+            let kept = image
+                .entries
+                .partition_point(|entry| entry.index < first.index);
             image.entries.truncate(kept);
         }
         image.entries.extend(entries);

@@ -1,10 +1,10 @@
 //! Snapshots in the file: a head that says what there is, and the state in chunks.
 //!
-//! Decision: the state is cut into chunks, each with a checksum of its own that covers the snapshot it is of and its
-//! place in it. Why: a snapshot may be larger than any value this build writes or reads in one piece, damage is named
-//! by its place, and a chunk of an older snapshot or of another place does not pass for the one that should be there.
-//! Would change if: snapshots were sent from the file instead of from memory; the chunks would then be those of the
-//! transfer.
+//! Decision: the state is cut into chunks, each with a checksum of its own that covers the snapshot
+//! it is of and its place in it. Why: a snapshot may be larger than any value this build writes or
+//! reads in one piece, damage is named by its place, and a chunk of an older snapshot or of another
+//! place does not pass for the one that should be there. Would change if: snapshots were sent from
+//! the file instead of from memory; the chunks would then be those of the transfer.
 
 use raftian_raft::{LogPosition, Membership, Snapshot, Stamp};
 use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
@@ -16,8 +16,9 @@ use super::file::{STATE, WriteError, encode_with_checksum};
 use super::log_range::MAX_SNAPSHOT;
 use super::validate::File;
 
-/// Bytes of the state in one chunk: 127 KiB. redb gives out room in powers of two, so key, checksum and page header
-/// take what is left of 128 KiB, and a chunk is small enough to be moved through any cache.
+/// Bytes of the state in one chunk: 127 KiB. redb gives out room in powers of two, so key, checksum
+/// and page header take what is left of 128 KiB, and a chunk is small enough to be moved through
+/// any cache.
 pub const CHUNK_BYTES: usize = 127 * 1024;
 
 /// Chunks by the snapshot they are of and their place in it.
@@ -45,11 +46,28 @@ pub(super) struct Kept {
 }
 
 /// Files `snapshot` as the one of `generation`, in place of the one before.
-pub(super) fn put(transaction: &WriteTransaction, snapshot: &Snapshot, generation: u64) -> Result<(), WriteError> {
-    let Snapshot { position, stamp, membership, data } = snapshot;
+pub(super) fn put(
+    transaction: &WriteTransaction,
+    snapshot: &Snapshot,
+    generation: u64,
+) -> Result<(), WriteError> {
+    let Snapshot {
+        position,
+        stamp,
+        membership,
+        data,
+    } = snapshot;
     let size = data.as_ref().map(|data| data.len() as u64);
-    let head = Head { generation, position: *position, stamp: *stamp, membership: membership.clone(), size };
-    transaction.open_table(STATE)?.insert(HEAD_KEY, encode_with_checksum(HEAD_KEY, &head)?.as_slice())?;
+    let head = Head {
+        generation,
+        position: *position,
+        stamp: *stamp,
+        membership: membership.clone(),
+        size,
+    };
+    transaction
+        .open_table(STATE)?
+        .insert(HEAD_KEY, encode_with_checksum(HEAD_KEY, &head)?.as_slice())?;
     transaction.delete_table(CHUNKS)?;
     let mut chunks = transaction.open_table(CHUNKS)?;
     for (number, chunk) in (0..).zip(data.iter().flat_map(|data| data.chunks(CHUNK_BYTES))) {
@@ -72,20 +90,36 @@ pub(super) fn get(
     state: &ReadOnlyTable<&'static str, &'static [u8]>,
 ) -> Result<Kept, StoreError> {
     let head: Option<Head> = file.value_if_any(state, "state", HEAD_KEY)?;
-    let chunks = read.open_table(CHUNKS).map_err(|error| file.no_table("snapshot chunks", error))?;
+    let chunks = read
+        .open_table(CHUNKS)
+        .map_err(|error| file.no_table("snapshot chunks", error))?;
     let generation = head.as_ref().map_or(0, |head| head.generation);
     if generation == u64::MAX {
-        return Err(file.damaged(&snapshot_place(generation), "it has a number that no snapshot can have"));
+        return Err(file.damaged(
+            &snapshot_place(generation),
+            "it has a number that no snapshot can have",
+        ));
     }
     let size = head.as_ref().and_then(|head| head.size).unwrap_or(0);
     let bytes = bytes(file, &chunks, generation, size)?;
-    let snapshot = head.map(|Head { position, stamp, membership, size, .. }| Snapshot {
-        position,
-        stamp,
-        membership,
-        data: size.map(|_| bytes.into()),
-    });
-    Ok(Kept { generation, snapshot })
+    let snapshot = head.map(
+        |Head {
+             position,
+             stamp,
+             membership,
+             size,
+             ..
+         }| Snapshot {
+            position,
+            stamp,
+            membership,
+            data: size.map(|_| bytes.into()),
+        },
+    );
+    Ok(Kept {
+        generation,
+        snapshot,
+    })
 }
 
 /// The `size` bytes that the chunks of `generation` hold. Any other chunk is damage.
@@ -95,35 +129,57 @@ fn bytes(
     generation: u64,
     size: u64,
 ) -> Result<Vec<u8>, StoreError> {
-    let size = usize::try_from(size).ok().filter(|size| *size <= MAX_SNAPSHOT).ok_or_else(|| {
-        file.damaged(
+    let size =
+        usize::try_from(size)
+            .ok()
+            .filter(|size| *size <= MAX_SNAPSHOT)
+            .ok_or_else(|| {
+                file.damaged(
             &snapshot_place(generation),
             format!("it claims {size} bytes, more than the {MAX_SNAPSHOT} of the largest snapshot"),
         )
-    })?;
+            })?;
     let mut bytes = Vec::with_capacity(size);
     let mut number = 0;
-    for row in chunks.iter().map_err(|error| file.database("table snapshot chunks", error))? {
+    for row in chunks
+        .iter()
+        .map_err(|error| file.database("table snapshot chunks", error))?
+    {
         let (key, value) = row.map_err(|error| file.database("table snapshot chunks", error))?;
-        let (found, place) = (chunk_place(key.value().0, key.value().1), chunk_place(generation, number));
+        let (found, place) = (
+            chunk_place(key.value().0, key.value().1),
+            chunk_place(generation, number),
+        );
         let expected = CHUNK_BYTES.min(size - bytes.len());
         if expected == 0 {
-            let reason = format!("it does not belong to {}, which is whole without it", snapshot_place(generation));
+            let reason = format!(
+                "it does not belong to {}, which is whole without it",
+                snapshot_place(generation)
+            );
             return Err(file.damaged(&found, reason));
         }
         if key.value() != (generation, number) {
-            return Err(file.damaged(&place, format!("it is missing; there is {found} in its place")));
+            return Err(file.damaged(
+                &place,
+                format!("it is missing; there is {found} in its place"),
+            ));
         }
-        let chunk =
-            strip_checksum(&place, value.value()).ok_or_else(|| file.damaged(&place, "its checksum does not match"))?;
+        let chunk = strip_checksum(&place, value.value())
+            .ok_or_else(|| file.damaged(&place, "its checksum does not match"))?;
         if chunk.len() != expected {
-            return Err(file.damaged(&place, format!("it has {} bytes instead of {expected}", chunk.len())));
+            return Err(file.damaged(
+                &place,
+                format!("it has {} bytes instead of {expected}", chunk.len()),
+            ));
         }
         bytes.extend_from_slice(chunk);
         number += 1;
     }
     if bytes.len() != size {
-        let reason = format!("it is missing; {} of {size} bytes come before it", bytes.len());
+        let reason = format!(
+            "it is missing; {} of {size} bytes come before it",
+            bytes.len()
+        );
         return Err(file.damaged(&chunk_place(generation, number), reason));
     }
     Ok(bytes)

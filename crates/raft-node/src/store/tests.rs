@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use raftian_raft::{
-    ClientId, Command, Entry, HardState, Incarnation, LogPosition, LogStart, Membership, NodeId, Payload, Restored,
-    Snapshot, Stamp, Standing, Term,
+    ClientId, Command, Entry, HardState, Incarnation, LogPosition, LogStart, Membership, NodeId,
+    Payload, Restored, Snapshot, Stamp, Standing, Term,
 };
 use redb::{ReadableTable, StorageBackend, TableDefinition};
 
@@ -32,7 +32,10 @@ struct Disk {
 
 impl Disk {
     fn holding(bytes: Vec<u8>) -> Self {
-        Disk { bytes: Arc::new(Mutex::new(bytes)), ..Disk::default() }
+        Disk {
+            bytes: Arc::new(Mutex::new(bytes)),
+            ..Disk::default()
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<u8>> {
@@ -40,7 +43,13 @@ impl Disk {
     }
 
     fn open(&self) -> Result<(RedbStore, Restored), StoreError> {
-        RedbStore::with_backend(self.clone(), Path::new("disk"), NodeId(1), CLUSTER, Incarnation::default())
+        RedbStore::with_backend(
+            self.clone(),
+            Path::new("disk"),
+            NodeId(1),
+            CLUSTER,
+            Incarnation::default(),
+        )
     }
 }
 
@@ -52,7 +61,9 @@ impl StorageBackend for Disk {
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         let bytes = self.lock();
         let start = usize::try_from(offset).unwrap_or(usize::MAX);
-        let found = start.checked_add(out.len()).and_then(|end| bytes.get(start..end));
+        let found = start
+            .checked_add(out.len())
+            .and_then(|end| bytes.get(start..end));
         out.copy_from_slice(found.ok_or(io::ErrorKind::UnexpectedEof)?);
         Ok(())
     }
@@ -63,7 +74,11 @@ impl StorageBackend for Disk {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        if self.broken.load(Ordering::SeqCst) { Err(io::Error::other("the disk is on fire")) } else { Ok(()) }
+        if self.broken.load(Ordering::SeqCst) {
+            Err(io::Error::other("the disk is on fire"))
+        } else {
+            Ok(())
+        }
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
@@ -82,19 +97,41 @@ fn mark_of(file: &Path) -> PathBuf {
 }
 
 fn open_file(file: &Path) -> Result<(RedbStore, Restored), StoreError> {
-    RedbStore::open(file, &mark_of(file), NodeId(1), CLUSTER, Incarnation::default())
+    RedbStore::open(
+        file,
+        &mark_of(file),
+        NodeId(1),
+        CLUSTER,
+        Incarnation::default(),
+    )
 }
 
 fn entry(index: u64, term: u64) -> Entry {
-    let command = Command { client: ClientId(7), sequence: index, bytes: vec![index as u8; 24].into() };
-    Entry { term: Term(term), index: Index(index), stamp: Stamp(index * 10), payload: Payload::Command(command) }
+    let command = Command {
+        client: ClientId(7),
+        sequence: index,
+        bytes: vec![index as u8; 24].into(),
+    };
+    Entry {
+        term: Term(term),
+        index: Index(index),
+        stamp: Stamp(index * 10),
+        payload: Payload::Command(command),
+    }
 }
 
 fn vote(term: u64, vote: u64) -> HardState {
-    HardState { term: Term(term), vote: Some(NodeId(vote)) }
+    HardState {
+        term: Term(term),
+        vote: Some(NodeId(vote)),
+    }
 }
 
-fn write(number: u64, hard_state: Option<HardState>, entries: impl IntoIterator<Item = Entry>) -> Write {
+fn write(
+    number: u64,
+    hard_state: Option<HardState>,
+    entries: impl IntoIterator<Item = Entry>,
+) -> Write {
     let entries = entries.into_iter().collect();
     Write {
         number: WriteNumber(number),
@@ -109,14 +146,19 @@ fn write(number: u64, hard_state: Option<HardState>, entries: impl IntoIterator<
 
 /// Bytes that differ from place to place, so that a chunk at another's place would be seen.
 fn state(size: usize, first: u8) -> Vec<u8> {
-    (0..size).map(|place| first.wrapping_add((place / 1000) as u8)).collect()
+    (0..size)
+        .map(|place| first.wrapping_add((place / 1000) as u8))
+        .collect()
 }
 
 fn snapshot(index: u64, term: u64, data: Option<Vec<u8>>) -> Snapshot {
     let voters = [1, 2, 3].map(|id| (NodeId(id), Incarnation(id), Standing::Voter));
     let witness = (NodeId(4), Incarnation(0), Standing::Witness);
     Snapshot {
-        position: LogPosition { term: Term(term), index: Index(index) },
+        position: LogPosition {
+            term: Term(term),
+            index: Index(index),
+        },
         stamp: Stamp(index * 10),
         membership: Membership::of(voters.into_iter().chain([witness])).expect("a cluster"),
         data: data.map(Into::into),
@@ -125,7 +167,11 @@ fn snapshot(index: u64, term: u64, data: Option<Vec<u8>>) -> Snapshot {
 
 /// Keeps `snapshot` and drops the log up to `start`.
 fn compaction(number: u64, snapshot: Snapshot, start: LogStart) -> Write {
-    Write { snapshot: Some(snapshot), start: Some(start), ..write(number, None, []) }
+    Write {
+        snapshot: Some(snapshot),
+        start: Some(start),
+        ..write(number, None, [])
+    }
 }
 
 fn start(index: u64, term: u64) -> LogStart {
@@ -149,8 +195,14 @@ fn history() -> Vec<Write> {
 }
 
 fn after_history() -> Restored {
-    let entries = (1..=17).map(|index| entry(index, 1)).chain((18..=31).map(|index| entry(index, 3)));
-    Restored { hard_state: vote(3, 1), entries: entries.collect(), ..Restored::default() }
+    let entries = (1..=17)
+        .map(|index| entry(index, 1))
+        .chain((18..=31).map(|index| entry(index, 3)));
+    Restored {
+        hard_state: vote(3, 1),
+        entries: entries.collect(),
+        ..Restored::default()
+    }
 }
 
 fn tell(store: &mut impl Store) {
@@ -189,7 +241,9 @@ fn every_write_is_whole_after_power_is_lost_right_behind_it() {
         submit(&mut store, write.clone());
         submit(&mut model, write);
         // The store is still open: this copy was never closed.
-        let (_, restored) = Disk::holding(disk.lock().clone()).open().expect("a copy of a sound disk");
+        let (_, restored) = Disk::holding(disk.lock().clone())
+            .open()
+            .expect("a copy of a sound disk");
         assert_eq!(restored, model.restored());
     }
     assert_eq!(model.restored(), after_history());
@@ -201,7 +255,13 @@ fn a_vote_survives_on_its_own() {
     let (mut store, _) = disk.open().expect("a new disk");
     submit(&mut store, write(1, Some(vote(5, 3)), []));
     drop(store);
-    assert_eq!(disk.open().expect("the same disk").1, Restored { hard_state: vote(5, 3), ..Restored::default() });
+    assert_eq!(
+        disk.open().expect("the same disk").1,
+        Restored {
+            hard_state: vote(5, 3),
+            ..Restored::default()
+        }
+    );
 }
 
 #[test]
@@ -219,11 +279,24 @@ fn a_write_with_a_hole_is_refused_and_changes_nothing() {
     let disk = Disk::default();
     let (mut store, _) = disk.open().expect("a new disk");
     tell(&mut store);
-    let gap = |first, end| Err(StoreError::Gap { number: 5, first: Index(first), start: Index(0), end: Index(end) });
+    let gap = |first, end| {
+        Err(StoreError::Gap {
+            number: 5,
+            first: Index(first),
+            start: Index(0),
+            end: Index(end),
+        })
+    };
     assert_eq!(store.submit(write(5, None, [entry(33, 3)])), gap(33, 31));
-    assert_eq!(store.submit(write(5, None, [entry(32, 3), entry(34, 3)])), gap(34, 32));
+    assert_eq!(
+        store.submit(write(5, None, [entry(32, 3), entry(34, 3)])),
+        gap(34, 32)
+    );
     assert_eq!(store.submit(write(5, None, [entry(0, 3)])), gap(0, 31));
-    assert_eq!(MemoryStore::new().submit(write(5, None, [entry(2, 1)])), gap(2, 0));
+    assert_eq!(
+        MemoryStore::new().submit(write(5, None, [entry(2, 1)])),
+        gap(2, 0)
+    );
     drop(store);
     assert_eq!(disk.open().expect("the same disk").1, after_history());
 }
@@ -232,13 +305,25 @@ fn a_write_with_a_hole_is_refused_and_changes_nothing() {
 fn the_file_of_another_node_or_cluster_is_refused_by_name() {
     let disk = Disk::holding(told_disk());
     let open = |node, cluster| {
-        let error = RedbStore::with_backend(disk.clone(), Path::new("n1.redb"), node, cluster, Incarnation::default());
+        let error = RedbStore::with_backend(
+            disk.clone(),
+            Path::new("n1.redb"),
+            node,
+            cluster,
+            Incarnation::default(),
+        );
         error.map(drop).expect_err("a foreign file").to_string()
     };
     let node = open(NodeId(2), CLUSTER);
-    assert!(node.contains("n1.redb") && node.contains("node n1") && node.contains("node n2"), "{node}");
+    assert!(
+        node.contains("n1.redb") && node.contains("node n1") && node.contains("node n2"),
+        "{node}"
+    );
     let cluster = open(NodeId(1), "other");
-    assert!(cluster.contains("cluster test-0123") && cluster.contains("cluster other"), "{cluster}");
+    assert!(
+        cluster.contains("cluster test-0123") && cluster.contains("cluster other"),
+        "{cluster}"
+    );
     assert_eq!(disk.open().expect("its own node").1, after_history());
 }
 
@@ -254,8 +339,13 @@ fn a_second_process_is_told_that_the_file_is_in_use() {
 #[test]
 fn what_is_no_store_is_a_clear_error() {
     let directory = tempfile::tempdir().expect("a directory");
-    let error = open_file(directory.path()).map(drop).expect_err("a directory");
-    assert!(matches!(error, StoreError::NoAccess { .. }) && error.to_string().contains("directory"), "{error}");
+    let error = open_file(directory.path())
+        .map(drop)
+        .expect_err("a directory");
+    assert!(
+        matches!(error, StoreError::NoAccess { .. }) && error.to_string().contains("directory"),
+        "{error}"
+    );
 
     let file = directory.path().join("file");
     for contents in ["", "x", "not a database at all"] {
@@ -272,9 +362,16 @@ fn what_is_no_store_is_a_clear_error() {
 #[test]
 fn a_database_without_tables_is_no_new_store() {
     let disk = Disk::default();
-    drop(redb::Database::builder().create_with_backend(disk.clone()).expect("a new database"));
+    drop(
+        redb::Database::builder()
+            .create_with_backend(disk.clone())
+            .expect("a new database"),
+    );
     let error = disk.open().map(drop).expect_err("no store");
-    assert!(matches!(&error, StoreError::Damaged { place, .. } if place == "table meta"), "{error}");
+    assert!(
+        matches!(&error, StoreError::Damaged { place, .. } if place == "table meta"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -298,10 +395,17 @@ fn an_unfinished_creation_is_begun_again() {
 fn a_flipped_bit_is_an_error_or_changes_nothing() {
     let sound = told_disk();
     // Every byte of the header, and bytes spread over all that was ever written.
-    let used: Vec<usize> = (0..sound.len()).filter(|&at| at < 320 || sound[at] != 0).collect();
+    let used: Vec<usize> = (0..sound.len())
+        .filter(|&at| at < 320 || sound[at] != 0)
+        .collect();
     let step = (used.len() / 600).max(1);
     let (mut errors, mut tried) = (0, 0);
-    for &at in used.iter().enumerate().filter(|(n, at)| **at < 320 || n % step == 0).map(|(_, at)| at) {
+    for &at in used
+        .iter()
+        .enumerate()
+        .filter(|(n, at)| **at < 320 || n % step == 0)
+        .map(|(_, at)| at)
+    {
         let mut bytes = sound.clone();
         bytes[at] ^= 1 << (at % 8);
         tried += 1;
@@ -310,10 +414,14 @@ fn a_flipped_bit_is_an_error_or_changes_nothing() {
             Err(_) => errors += 1,
         }
     }
-    assert!(errors > tried / 10, "only {errors} of {tried} flips were noticed");
+    assert!(
+        errors > tried / 10,
+        "only {errors} of {tried} flips were noticed"
+    );
 }
 
-/// A torn commit is rolled back, and damage to the newest commit of a disk that lost power looks like one.
+/// A torn commit is rolled back, and damage to the newest commit of a disk that lost power looks
+/// like one.
 #[test]
 fn a_flipped_bit_after_lost_power_costs_at_most_the_newest_write() {
     let disk = Disk::default();
@@ -321,14 +429,28 @@ fn a_flipped_bit_after_lost_power_costs_at_most_the_newest_write() {
     tell(&mut store);
     let image = disk.lock().clone();
     let mut model = MemoryStore::new();
-    history().into_iter().rev().skip(1).rev().for_each(|write| submit(&mut model, write));
+    history()
+        .into_iter()
+        .rev()
+        .skip(1)
+        .rev()
+        .for_each(|write| submit(&mut model, write));
     let without_newest = model.restored();
-    let used: Vec<usize> = (0..image.len()).filter(|&at| at < 320 || image[at] != 0).collect();
-    for &at in used.iter().step_by((used.len() / 600).max(1)).chain(&used[..320]) {
+    let used: Vec<usize> = (0..image.len())
+        .filter(|&at| at < 320 || image[at] != 0)
+        .collect();
+    for &at in used
+        .iter()
+        .step_by((used.len() / 600).max(1))
+        .chain(&used[..320])
+    {
         let mut bytes = image.clone();
         bytes[at] ^= 1 << (at % 8);
         if let Ok((_, restored)) = Disk::holding(bytes).open() {
-            assert!(restored == after_history() || restored == without_newest, "bit flipped at byte {at}");
+            assert!(
+                restored == after_history() || restored == without_newest,
+                "bit flipped at byte {at}"
+            );
         }
     }
 }
@@ -337,7 +459,10 @@ fn a_flipped_bit_after_lost_power_costs_at_most_the_newest_write() {
 fn a_shortened_file_is_an_error_or_changes_nothing() {
     let sound = told_disk();
     let step = sound.len() / 150;
-    for len in (1..sound.len()).step_by(step).chain([9, 64, 320, 4096, 8192, sound.len() - 1]) {
+    for len in (1..sound.len())
+        .step_by(step)
+        .chain([9, 64, 320, 4096, 8192, sound.len() - 1])
+    {
         match Disk::holding(sound[..len].to_vec()).open() {
             Ok((_, restored)) => assert_eq!(restored, after_history(), "cut to {len} bytes"),
             Err(error) => assert!(error.to_string().contains("disk"), "{error}"),
@@ -349,26 +474,50 @@ fn a_shortened_file_is_an_error_or_changes_nothing() {
 fn damage_below_the_checksums_of_the_database_is_named_by_its_entry() {
     let tampered = |change: &dyn Fn(&mut redb::Table<'_, u64, &'static [u8]>)| {
         let disk = Disk::holding(told_disk());
-        let database = redb::Database::builder().create_with_backend(disk.clone()).expect("a sound database");
+        let database = redb::Database::builder()
+            .create_with_backend(disk.clone())
+            .expect("a sound database");
         let transaction = database.begin_write().expect("a transaction");
         change(&mut transaction.open_table(ENTRIES).expect("the entries"));
         transaction.commit().expect("a commit");
         drop(database);
-        disk.open().map(drop).expect_err("a damaged store").to_string()
+        disk.open()
+            .map(drop)
+            .expect_err("a damaged store")
+            .to_string()
     };
     let flipped = tampered(&|entries| {
-        let mut value = entries.get(5).expect("readable").expect("entry 5").value().to_vec();
+        let mut value = entries
+            .get(5)
+            .expect("readable")
+            .expect("entry 5")
+            .value()
+            .to_vec();
         value[3] ^= 1;
         entries.insert(5, value.as_slice()).expect("a change");
     });
-    assert!(flipped.contains("entry #5") && flipped.contains("checksum"), "{flipped}");
+    assert!(
+        flipped.contains("entry #5") && flipped.contains("checksum"),
+        "{flipped}"
+    );
     let swapped = tampered(&|entries| {
-        let value = entries.get(6).expect("readable").expect("entry 6").value().to_vec();
+        let value = entries
+            .get(6)
+            .expect("readable")
+            .expect("entry 6")
+            .value()
+            .to_vec();
         entries.insert(5, value.as_slice()).expect("a change");
     });
-    assert!(swapped.contains("entry #5") && swapped.contains("checksum"), "{swapped}");
+    assert!(
+        swapped.contains("entry #5") && swapped.contains("checksum"),
+        "{swapped}"
+    );
     let hole = tampered(&|entries| drop(entries.remove(9).expect("a change")));
-    assert!(hole.contains("entry #9") && hole.contains("missing"), "{hole}");
+    assert!(
+        hole.contains("entry #9") && hole.contains("missing"),
+        "{hole}"
+    );
     let shorter = tampered(&|entries| drop(entries.remove(31).expect("a change")));
     assert!(shorter.contains("should end at #31"), "{shorter}");
 }
@@ -380,7 +529,10 @@ fn a_failed_flush_is_an_error_for_ever() {
     tell(&mut store);
     disk.broken.store(true, Ordering::SeqCst);
     let failed = store.submit(write(5, None, [entry(32, 3)]));
-    assert!(matches!(&failed, Err(StoreError::WriteFailed { number: 5, .. })), "{failed:?}");
+    assert!(
+        matches!(&failed, Err(StoreError::WriteFailed { number: 5, .. })),
+        "{failed:?}"
+    );
     disk.broken.store(false, Ordering::SeqCst);
     assert_eq!(store.submit(write(6, None, [entry(32, 3)])), failed);
     assert_eq!(store.completed(), None);
@@ -393,16 +545,23 @@ fn eventually<T>(mut probe: impl FnMut() -> Option<T>) -> T {
         if let Some(found) = probe() {
             return found;
         }
-        assert!(Instant::now() < deadline, "nothing happened for ten seconds");
+        assert!(
+            Instant::now() < deadline,
+            "nothing happened for ten seconds"
+        );
         std::thread::yield_now();
     }
 }
 
 #[test]
 fn a_writer_thread_takes_any_number_of_writes_as_long_as_they_are_done() {
-    let mut thread = WriterThread::start(NodeId(1), MemoryStore::new(), Arc::new(|| {})).expect("a thread");
+    let mut thread =
+        WriterThread::start(NodeId(1), MemoryStore::new(), Arc::new(|| {})).expect("a thread");
     for number in 1..=WRITE_QUEUE as u64 + 1 {
-        assert_eq!(thread.submit(write(number, Some(vote(number, 1)), [])), Ok(()));
+        assert_eq!(
+            thread.submit(write(number, Some(vote(number, 1)), [])),
+            Ok(())
+        );
         assert_eq!(eventually(|| thread.completed()), Ok(WriteNumber(number)));
     }
 }
@@ -429,7 +588,11 @@ fn a_writer_thread_completes_in_order_notifies_and_closes_the_file() {
     assert_eq!(thread.submit(write(5, None, [entry(32, 3)])), Ok(()));
     drop(thread);
     let (_, restored) = open_file(&file).expect("the file is free again");
-    assert_eq!(restored.entries.len(), 32, "what was queued is finished first");
+    assert_eq!(
+        restored.entries.len(),
+        32,
+        "what was queued is finished first"
+    );
 }
 
 #[test]
@@ -440,7 +603,10 @@ fn a_writer_thread_tells_of_a_failed_write_once_and_takes_no_more() {
     let mut thread = WriterThread::start(NodeId(1), store, Arc::new(|| {})).expect("a thread");
     assert_eq!(thread.submit(write(1, Some(vote(1, 1)), [])), Ok(()));
     let failed = eventually(|| thread.completed());
-    assert!(matches!(failed, Err(StoreError::WriteFailed { number: 1, .. })), "{failed:?}");
+    assert!(
+        matches!(failed, Err(StoreError::WriteFailed { number: 1, .. })),
+        "{failed:?}"
+    );
     assert_eq!(thread.completed(), None);
     let refused = eventually(|| thread.submit(write(2, None, [])).err());
     assert!(matches!(refused, StoreError::Stopped { .. }), "{refused}");
@@ -463,7 +629,8 @@ impl Store for Stuck {
 #[test]
 fn a_hanging_disk_does_not_hold_the_node_up_and_is_given_up_at_the_bound() {
     let (release, stuck) = std::sync::mpsc::channel();
-    let mut thread = WriterThread::start(NodeId(1), Stuck(stuck), Arc::new(|| {})).expect("a thread");
+    let mut thread =
+        WriterThread::start(NodeId(1), Stuck(stuck), Arc::new(|| {})).expect("a thread");
     for number in 1..=WRITE_QUEUE as u64 {
         assert_eq!(thread.submit(write(number, None, [])), Ok(()));
         assert_eq!(thread.completed(), None);
@@ -492,5 +659,8 @@ fn a_panic_on_the_writer_thread_is_noticed_by_the_node() {
     let mut thread = WriterThread::start(NodeId(1), Panicking, Arc::new(notify)).expect("a thread");
     assert_eq!(thread.submit(write(1, None, [])), Ok(()));
     eventually(|| woken.load(Ordering::SeqCst).then_some(()));
-    assert!(matches!(eventually(|| thread.completed()), Err(StoreError::Stopped { .. })));
+    assert!(matches!(
+        eventually(|| thread.completed()),
+        Err(StoreError::Stopped { .. })
+    ));
 }

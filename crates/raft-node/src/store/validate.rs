@@ -4,14 +4,17 @@ use std::io;
 use std::path::Path;
 
 use raftian_raft::{Entry, HardState, Incarnation, Index, LogPosition, LogStart, NodeId, Restored};
-use redb::{Database, DatabaseError, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, TableError};
+use redb::{
+    Database, DatabaseError, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable,
+    TableError,
+};
 use serde::de::DeserializeOwned;
 
 use super::StoreError;
 use super::checksum::strip_checksum;
 use super::file::{
-    CLUSTER_KEY, Counts, END_KEY, ENTRIES, HARD_STATE_KEY, INCARNATION_KEY, META, NODE_KEY, PREVIOUS_INCARNATION_KEY,
-    SCHEMA, SCHEMA_KEY, START_KEY, STATE, WRITES_KEY, entry_place,
+    CLUSTER_KEY, Counts, END_KEY, ENTRIES, HARD_STATE_KEY, INCARNATION_KEY, META, NODE_KEY,
+    PREVIOUS_INCARNATION_KEY, SCHEMA, SCHEMA_KEY, START_KEY, STATE, WRITES_KEY, entry_place,
 };
 use super::snapshot::{self, Kept};
 use crate::wire;
@@ -21,9 +24,18 @@ use crate::wire;
 pub(super) struct File<'a>(pub(super) &'a Path);
 
 impl File<'_> {
-    pub(super) fn identify(self, database: &Database, node: NodeId, cluster: &str) -> Result<(), StoreError> {
-        let read = database.begin_read().map_err(|error| self.database("the file", error))?;
-        let meta = read.open_table(META).map_err(|error| self.no_table("meta", error))?;
+    pub(super) fn identify(
+        self,
+        database: &Database,
+        node: NodeId,
+        cluster: &str,
+    ) -> Result<(), StoreError> {
+        let read = database
+            .begin_read()
+            .map_err(|error| self.database("the file", error))?;
+        let meta = read
+            .open_table(META)
+            .map_err(|error| self.no_table("meta", error))?;
         let schema: u32 = self.value(&meta, "meta", SCHEMA_KEY)?;
         if schema != SCHEMA {
             return Err(self.foreign("schema", schema.to_string(), SCHEMA.to_string()));
@@ -33,17 +45,30 @@ impl File<'_> {
             return Err(self.foreign("cluster", found, cluster.to_owned()));
         }
         let found: NodeId = self.value(&meta, "meta", NODE_KEY)?;
-        if found != node { Err(self.foreign("node", found.to_string(), node.to_string())) } else { Ok(()) }
+        if found != node {
+            Err(self.foreign("node", found.to_string(), node.to_string()))
+        } else {
+            Ok(())
+        }
     }
 
     /// What a sound file holds, and what it counted.
     pub(super) fn restored(self, database: &Database) -> Result<(Restored, Counts), StoreError> {
-        let read = database.begin_read().map_err(|error| self.database("the file", error))?;
-        let meta = read.open_table(META).map_err(|error| self.no_table("meta", error))?;
-        let state = read.open_table(STATE).map_err(|error| self.no_table("state", error))?;
+        let read = database
+            .begin_read()
+            .map_err(|error| self.database("the file", error))?;
+        let meta = read
+            .open_table(META)
+            .map_err(|error| self.no_table("meta", error))?;
+        let state = read
+            .open_table(STATE)
+            .map_err(|error| self.no_table("state", error))?;
         let incarnation: Incarnation = self.value(&meta, "meta", INCARNATION_KEY)?;
         let hard_state: HardState = self.value(&state, "state", HARD_STATE_KEY)?;
-        let Kept { generation, snapshot } = snapshot::get(self, &read, &state)?;
+        let Kept {
+            generation,
+            snapshot,
+        } = snapshot::get(self, &read, &state)?;
         let start: LogStart = self.value(&state, "state", START_KEY)?;
         let end: Index = self.value(&state, "state", END_KEY)?;
         let writes: u64 = self.value(&state, "state", WRITES_KEY)?;
@@ -53,43 +78,81 @@ impl File<'_> {
         }
         let entries = self.entries(&read, start, end)?;
         let committed = raftian_raft::Index(0);
-        let restored = Restored { hard_state, committed, incarnation, snapshot, start, entries };
+        let restored = Restored {
+            hard_state,
+            committed,
+            incarnation,
+            snapshot,
+            start,
+            entries,
+        };
         self.agrees(&restored)?;
         Ok((restored, Counts { generation, writes }))
     }
 
     /// The incarnation before the one the file holds, if the node began another one.
-    pub(super) fn previous_incarnation(self, database: &Database) -> Result<Option<Incarnation>, StoreError> {
-        let read = database.begin_read().map_err(|error| self.database("the file", error))?;
-        let meta = read.open_table(META).map_err(|error| self.no_table("meta", error))?;
+    pub(super) fn previous_incarnation(
+        self,
+        database: &Database,
+    ) -> Result<Option<Incarnation>, StoreError> {
+        let read = database
+            .begin_read()
+            .map_err(|error| self.database("the file", error))?;
+        let meta = read
+            .open_table(META)
+            .map_err(|error| self.no_table("meta", error))?;
         self.value_if_any(&meta, "meta", PREVIOUS_INCARNATION_KEY)
     }
 
     /// All entries: those after `start` up to `end`, without gaps.
-    fn entries(self, read: &ReadTransaction, start: LogStart, end: Index) -> Result<Vec<Entry>, StoreError> {
-        let table = read.open_table(ENTRIES).map_err(|error| self.no_table("entries", error))?;
+    fn entries(
+        self,
+        read: &ReadTransaction,
+        start: LogStart,
+        end: Index,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let table = read
+            .open_table(ENTRIES)
+            .map_err(|error| self.no_table("entries", error))?;
         let mut entries: Vec<Entry> = Vec::new();
         let mut newest = start.position;
-        for row in table.iter().map_err(|error| self.database("table entries", error))? {
+        for row in table
+            .iter()
+            .map_err(|error| self.database("table entries", error))?
+        {
             let (key, value) = row.map_err(|error| self.database("table entries", error))?;
             let entry = self.entry(key.value(), value.value(), newest)?;
             newest = entry.position();
             entries.push(entry);
         }
         if newest.index != end {
-            let reason = format!("the log should end at {end}, but it ends at {}", newest.index);
+            let reason = format!(
+                "the log should end at {end}, but it ends at {}",
+                newest.index
+            );
             return Err(self.damaged("table entries", reason));
         }
         Ok(entries)
     }
 
-    /// Checks that the parts are of one node: that log and snapshot meet, and nothing is of a term it never entered.
+    /// Checks that the parts are of one node: that log and snapshot meet, and nothing is of a term
+    /// it never entered.
     fn agrees(self, restored: &Restored) -> Result<(), StoreError> {
-        let Restored { hard_state, snapshot, start, entries, .. } = restored;
-        let covered = snapshot.as_ref().map_or(LogPosition::default(), |snapshot| snapshot.position);
+        let Restored {
+            hard_state,
+            snapshot,
+            start,
+            entries,
+            ..
+        } = restored;
+        let covered = snapshot
+            .as_ref()
+            .map_or(LogPosition::default(), |snapshot| snapshot.position);
         if start.position.index > covered.index {
-            let reason =
-                format!("the log begins after {}, but the snapshot covers only up to {covered}", start.position);
+            let reason = format!(
+                "the log begins after {}, but the snapshot covers only up to {covered}",
+                start.position
+            );
             return Err(self.damaged("table state", reason));
         }
         let place = covered.index.0 - start.position.index.0;
@@ -103,11 +166,17 @@ impl File<'_> {
             return Err(self.damaged("table state", reason));
         }
         if covered.term > hard_state.term {
-            let reason = format!("its term {} is later than the node's own {}", covered.term, hard_state.term);
+            let reason = format!(
+                "its term {} is later than the node's own {}",
+                covered.term, hard_state.term
+            );
             return Err(self.damaged("the snapshot", reason));
         }
         if let Some(entry) = entries.last().filter(|entry| entry.term > hard_state.term) {
-            let reason = format!("its term {} is later than the node's own {}", entry.term, hard_state.term);
+            let reason = format!(
+                "its term {} is later than the node's own {}",
+                entry.term, hard_state.term
+            );
             return Err(self.damaged(&entry_place(entry.index.0), reason));
         }
         Ok(())
@@ -117,14 +186,20 @@ impl File<'_> {
     fn entry(self, key: u64, sealed: &[u8], newest: LogPosition) -> Result<Entry, StoreError> {
         let (place, expected) = (entry_place(key), newest.index.next());
         if key != expected.0 {
-            return Err(self.damaged(&entry_place(expected.0), format!("it is missing; the next one is #{key}")));
+            return Err(self.damaged(
+                &entry_place(expected.0),
+                format!("it is missing; the next one is #{key}"),
+            ));
         }
         let entry: Entry = self.decode_checksummed(&place, &place, sealed)?;
         if entry.index != expected {
             return Err(self.damaged(&place, format!("it says that it is {}", entry.index)));
         }
         if entry.term < newest.term {
-            let reason = format!("its term {} is earlier than {} before it", entry.term, newest.term);
+            let reason = format!(
+                "its term {} is earlier than {} before it",
+                entry.term, newest.term
+            );
             return Err(self.damaged(&place, reason));
         }
         Ok(entry)
@@ -147,8 +222,13 @@ impl File<'_> {
         key: &str,
     ) -> Result<Option<T>, StoreError> {
         let place = value_place(name, key);
-        match table.get(key).map_err(|error| self.database(&place, error))? {
-            Some(sealed) => self.decode_checksummed(&place, key, sealed.value()).map(Some),
+        match table
+            .get(key)
+            .map_err(|error| self.database(&place, error))?
+        {
+            Some(sealed) => self
+                .decode_checksummed(&place, key, sealed.value())
+                .map(Some),
             None => Ok(None),
         }
     }
@@ -159,16 +239,17 @@ impl File<'_> {
         sealed_for: &str,
         sealed: &[u8],
     ) -> Result<T, StoreError> {
-        let value =
-            strip_checksum(sealed_for, sealed).ok_or_else(|| self.damaged(place, "its checksum does not match"))?;
+        let value = strip_checksum(sealed_for, sealed)
+            .ok_or_else(|| self.damaged(place, "its checksum does not match"))?;
         wire::decode_value(value).map_err(|error| self.damaged(place, error))
     }
 
     pub(super) fn no_table(self, name: &str, error: TableError) -> StoreError {
         match error {
-            TableError::TableDoesNotExist(_) => {
-                self.damaged(&format!("table {name}"), "it is missing, so this is no store of a node")
-            }
+            TableError::TableDoesNotExist(_) => self.damaged(
+                &format!("table {name}"),
+                "it is missing, so this is no store of a node",
+            ),
             error => self.database(&format!("table {name}"), error),
         }
     }
@@ -176,16 +257,22 @@ impl File<'_> {
     /// What redb says when it cannot open the file.
     pub(super) fn not_opened(self, error: DatabaseError) -> StoreError {
         match error {
-            DatabaseError::DatabaseAlreadyOpen => StoreError::InUse { file: self.0.to_owned() },
+            DatabaseError::DatabaseAlreadyOpen => StoreError::InUse {
+                file: self.0.to_owned(),
+            },
             error => self.database("the file", error),
         }
     }
 
-    /// What redb says about the bytes at `place`: the fault of the disk's contents, or of the way to them.
+    /// What redb says about the bytes at `place`: the fault of the disk's contents, or of the way
+    /// to them.
     pub(super) fn database(self, place: &str, error: impl Into<redb::Error>) -> StoreError {
         match error.into() {
             redb::Error::Io(error)
-                if !matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof) =>
+                if !matches!(
+                    error.kind(),
+                    io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof
+                ) =>
             {
                 self.no_access(error)
             }
@@ -194,15 +281,27 @@ impl File<'_> {
     }
 
     pub(super) fn no_access(self, reason: impl ToString) -> StoreError {
-        StoreError::NoAccess { file: self.0.to_owned(), reason: reason.to_string() }
+        StoreError::NoAccess {
+            file: self.0.to_owned(),
+            reason: reason.to_string(),
+        }
     }
 
     pub(super) fn damaged(self, place: &str, reason: impl ToString) -> StoreError {
-        StoreError::Damaged { file: self.0.to_owned(), place: place.to_owned(), reason: reason.to_string() }
+        StoreError::Damaged {
+            file: self.0.to_owned(),
+            place: place.to_owned(),
+            reason: reason.to_string(),
+        }
     }
 
     fn foreign(self, what: &'static str, found: String, expected: String) -> StoreError {
-        StoreError::Foreign { file: self.0.to_owned(), what, found, expected }
+        StoreError::Foreign {
+            file: self.0.to_owned(),
+            what,
+            found,
+            expected,
+        }
     }
 }
 

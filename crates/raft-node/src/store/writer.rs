@@ -9,16 +9,17 @@ use raftian_raft::{NodeId, Write, WriteNumber};
 
 use super::{Store, StoreError};
 
-/// Most writes that may wait for the disk. The core's windows keep it far lower; a disk this far behind is taken for
-/// dead and the node stops ([`StoreError::Hanging`]).
+/// Most writes that may wait for the disk. The core's windows keep it far lower; a disk this far
+/// behind is taken for dead and the node stops ([`StoreError::Hanging`]).
 pub const WRITE_QUEUE: usize = 1024;
 
-/// Longest silence of the disk that dropping a [`WriterThread`] waits for: 5 seconds. A disk that hangs longer keeps
-/// its thread and file for itself, so the process can end.
+/// Longest silence of the disk that dropping a [`WriterThread`] waits for: 5 seconds. A disk that
+/// hangs longer keeps its thread and file for itself, so the process can end.
 pub const CLOSE_WAIT: Duration = Duration::from_secs(5);
 
-/// A store on a thread of its own, "raft-disk-" and the node's id. One submission is one durable write there; a failed
-/// one ends the thread. Dropping it finishes the writes already queued and closes the store.
+/// A store on a thread of its own, "raft-disk-" and the node's id. One submission is one durable
+/// write there; a failed one ends the thread. Dropping it finishes the writes already queued and
+/// closes the store.
 #[derive(Debug)]
 pub struct WriterThread {
     /// `None` only while dropping.
@@ -30,8 +31,9 @@ pub struct WriterThread {
 }
 
 impl WriterThread {
-    /// Moves `store`, which must complete each write within `submit`, to a new thread. `notify` is called on that
-    /// thread after each completion or failure, so that whoever drives the node can come and look.
+    /// Moves `store`, which must complete each write within `submit`, to a new thread. `notify` is
+    /// called on that thread after each completion or failure, so that whoever drives the node can
+    /// come and look.
     pub fn start(
         id: NodeId,
         store: impl Store + 'static,
@@ -42,12 +44,20 @@ impl WriterThread {
         let thread = std::thread::Builder::new()
             .name(format!("raft-disk-{}", id.0))
             .spawn(move || {
-                // Dropped last, also by a panic: whoever waits for a completion must learn that none will come.
+                // Dropped last, also by a panic: whoever waits for a completion must learn that
+                // none will come.
                 let _farewell = NotifyAtEnd(Arc::clone(&notify));
                 run(store, &writes, report, &*notify);
             })
-            .map_err(|error| StoreError::Stopped { reason: format!("it could not be started: {error}") })?;
-        Ok(WriterThread { queue: Some(queue), results, thread: Some(thread), outstanding: 0 })
+            .map_err(|error| StoreError::Stopped {
+                reason: format!("it could not be started: {error}"),
+            })?;
+        Ok(WriterThread {
+            queue: Some(queue),
+            results,
+            thread: Some(thread),
+            outstanding: 0,
+        })
     }
 }
 
@@ -56,13 +66,19 @@ impl Store for WriterThread {
         if self.outstanding >= WRITE_QUEUE {
             return Err(StoreError::Hanging);
         }
-        if self.queue.as_ref().is_some_and(|queue| queue.send(write).is_ok()) {
+        if self
+            .queue
+            .as_ref()
+            .is_some_and(|queue| queue.send(write).is_ok())
+        {
             self.outstanding += 1;
             return Ok(());
         }
         Err(match self.results.try_iter().find_map(Result::err) {
             Some(error) => error,
-            None => StoreError::Stopped { reason: "an earlier write failed".to_owned() },
+            None => StoreError::Stopped {
+                reason: "an earlier write failed".to_owned(),
+            },
         })
     }
 
@@ -73,12 +89,16 @@ impl Store for WriterThread {
         let result = match self.results.try_recv() {
             Ok(result) => result,
             Err(TryRecvError::Empty) => return None,
-            Err(TryRecvError::Disconnected) => {
-                Err(StoreError::Stopped { reason: "it ended with writes unfinished".to_owned() })
-            }
+            Err(TryRecvError::Disconnected) => Err(StoreError::Stopped {
+                reason: "it ended with writes unfinished".to_owned(),
+            }),
         };
         // After an error nothing more will come, and the error is told once.
-        self.outstanding = if result.is_ok() { self.outstanding - 1 } else { 0 };
+        self.outstanding = if result.is_ok() {
+            self.outstanding - 1
+        } else {
+            0
+        };
         Some(result)
     }
 }

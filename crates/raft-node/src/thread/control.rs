@@ -34,7 +34,11 @@ pub(super) struct Waker(pub(super) Option<Arc<dyn Fn() + Send + Sync>>);
 
 impl std::fmt::Debug for Waker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if self.0.is_some() { "Waker" } else { "no waker" })
+        f.write_str(if self.0.is_some() {
+            "Waker"
+        } else {
+            "no waker"
+        })
     }
 }
 
@@ -49,8 +53,9 @@ impl NodeControl {
         view
     }
 
-    /// Calls `waker` from the node's thread whenever it showed something new, at once for entries to take and within a
-    /// heartbeat for a request; instead of the waker set before. It must not block.
+    /// Calls `waker` from the node's thread whenever it showed something new, at once for entries
+    /// to take and within a heartbeat for a request; instead of the waker set before. It must not
+    /// block.
     pub fn set_waker(&self, waker: Arc<dyn Fn() + Send + Sync>) {
         lock(&self.shared.waker).0 = Some(waker);
     }
@@ -82,13 +87,14 @@ impl NodeControl {
         self.send(ControlCommand::TransferLeadership(to));
     }
 
-    /// Stops it in an orderly way, as [`NodeHandle::stop`](crate::NodeHandle::stop) does, but returns at once;
-    /// [`NodeControl::is_running`] shows when it has stopped.
+    /// Stops it in an orderly way, as [`NodeHandle::stop`](crate::NodeHandle::stop) does, but
+    /// returns at once; [`NodeControl::is_running`] shows when it has stopped.
     pub fn stop(&self) {
         self.send(ControlCommand::Stop);
     }
 
-    /// Stops it at once, without a word to anybody. Only writes that its disk was already given are finished.
+    /// Stops it at once, without a word to anybody. Only writes that its disk was already given are
+    /// finished.
     pub fn kill(&self) {
         self.send(ControlCommand::Kill);
     }

@@ -10,8 +10,8 @@ use tokio::sync::{Notify, mpsc, watch};
 
 use super::mailbox::Updates;
 use super::{
-    ControlCommand, FromProgram, NodeOptions, PROGRAM_REQUEST_QUEUE, PROPOSAL_QUEUE, ProgramRequest, READ_QUEUE,
-    Shared, StartError, lock,
+    ControlCommand, FromProgram, NodeOptions, PROGRAM_REQUEST_QUEUE, PROPOSAL_QUEUE,
+    ProgramRequest, READ_QUEUE, Shared, StartError, lock,
 };
 use crate::clock::Clock;
 use crate::driver::Driver;
@@ -21,7 +21,8 @@ use crate::store::{RedbStore, WriterThread};
 use crate::view::{NodeView, Stopped};
 use crate::wire::MAX_CONTENT;
 
-/// Shortest time between two published views: a person sees no more, and it keeps publishing off the commit path.
+/// Shortest time between two published views: a person sees no more, and it keeps publishing off
+/// the commit path.
 const PUBLISH_EVERY: Duration = Duration::from_millis(5);
 
 /// How long a stopping leader waits for its successor to take over.
@@ -30,8 +31,14 @@ const LEADERSHIP_TRANSFER_TIMEOUT: Duration = Duration::from_millis(1000);
 /// How long links may take to close.
 const CLOSE_WAIT: Duration = Duration::from_millis(500);
 
-pub(super) type Started =
-    Result<(watch::Receiver<NodeView>, Arc<LinkCounters>, mpsc::Receiver<ServiceRequest>), StartError>;
+pub(super) type Started = Result<
+    (
+        watch::Receiver<NodeView>,
+        Arc<LinkCounters>,
+        mpsc::Receiver<ServiceRequest>,
+    ),
+    StartError,
+>;
 type NodeDriver = Driver<WriterThread, QuicLinks>;
 
 /// The thread: opens everything, reports, then loops.
@@ -43,15 +50,22 @@ pub(super) fn run(
     mut program: FromProgram,
     started: &std::sync::mpsc::SyncSender<Started>,
 ) {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
-            let _nobody_waits = started.send(Err(StartError::Thread(error.to_string()))).is_err();
+            let _nobody_waits = started
+                .send(Err(StartError::Thread(error.to_string())))
+                .is_err();
             return;
         }
     };
     let id = options.raft.id;
-    let opened = catch_unwind(AssertUnwindSafe(|| runtime.block_on(async { open(options, &shared.wake_node) })));
+    let opened = catch_unwind(AssertUnwindSafe(|| {
+        runtime.block_on(async { open(options, &shared.wake_node) })
+    }));
     let opened = opened.unwrap_or_else(|panic| Err(StartError::Thread(panic_message(&*panic))));
     match opened {
         Err(error) => {
@@ -94,20 +108,30 @@ fn wake_program(shared: &Shared) {
     }
 }
 
-/// Opens store and links, inside the runtime that will carry the links. `wake` is signalled when there is something to
-/// do.
+/// Opens store and links, inside the runtime that will carry the links. `wake` is signalled when
+/// there is something to do.
 pub(crate) fn open(
     options: NodeOptions,
     wake: &Arc<Notify>,
 ) -> Result<(NodeDriver, Clock, mpsc::Receiver<ServiceRequest>), StartError> {
     let id = options.raft.id;
     check_frames(&options.raft)?;
-    let (store, restored) = RedbStore::open(&options.store, &options.mark, id, &options.cluster, options.incarnation)?;
+    let (store, restored) = RedbStore::open(
+        &options.store,
+        &options.mark,
+        id,
+        &options.cluster,
+        options.incarnation,
+    )?;
     let notify = Arc::clone(wake);
     let store = WriterThread::start(id, store, Arc::new(move || notify.notify_one()))?;
     let (links, requests) = QuicLinks::start(options.links, Arc::clone(wake))?;
     let clock = Clock::start();
-    Ok((Driver::new(options.raft, restored, store, links, clock.now())?, clock, requests))
+    Ok((
+        Driver::new(options.raft, restored, store, links, clock.now())?,
+        clock,
+        requests,
+    ))
 }
 
 /// Refuses settings by which a message could be larger than a frame: it would never leave.
@@ -175,7 +199,11 @@ impl Inbox {
 }
 
 impl EventLoop {
-    async fn run(mut self, commands: &mut mpsc::Receiver<ControlCommand>, program: &mut FromProgram) {
+    async fn run(
+        mut self,
+        commands: &mut mpsc::Receiver<ControlCommand>,
+        program: &mut FromProgram,
+    ) {
         let mut inbox = Inbox::default();
         loop {
             let wake_at = match self.work(program, &mut inbox) {
@@ -209,13 +237,15 @@ impl EventLoop {
                     self.requesters.push_back(Requester::Person);
                 }
                 Some(Some(ControlCommand::Kill)) => return,
-                // A program that dropped its handle without a word is gone; its node leaves in an orderly way.
+                // A program that dropped its handle without a word is gone; its node leaves in an
+                // orderly way.
                 Some(Some(ControlCommand::Stop) | None) => return self.leave().await,
             }
         }
     }
 
-    /// One turn: consensus, deliveries, and what the program said and program_requests. Tells when to come again.
+    /// One turn: consensus, deliveries, and what the program said and program_requests. Tells when
+    /// to come again.
     fn work(&mut self, program: &mut FromProgram, inbox: &mut Inbox) -> Result<Instant, Stopped> {
         if self.paused {
             return Ok(Instant::now());
@@ -243,7 +273,8 @@ impl EventLoop {
         Ok(wake_at)
     }
 
-    /// Moves what the core gives its program to where it is taken. Tells whether there was anything.
+    /// Moves what the core gives its program to where it is taken. Tells whether there was
+    /// anything.
     fn deliver(&mut self) -> Result<bool, Stopped> {
         let mut updates = Updates {
             refused: self.driver.take_refused(),
@@ -255,7 +286,9 @@ impl EventLoop {
         for answer in self.driver.take_request_results() {
             match (self.requesters.pop_front(), answer) {
                 (Some(Requester::Program), answer) => updates.request_results.push(answer),
-                (Some(Requester::Person) | None, Err(refusal)) => tracing::warn!(%refusal, "not handed over"),
+                (Some(Requester::Person) | None, Err(refusal)) => {
+                    tracing::warn!(%refusal, "not handed over")
+                }
                 (Some(Requester::Person) | None, Ok(())) => {}
             }
         }
@@ -268,12 +301,19 @@ impl EventLoop {
         Ok(any)
     }
 
-    /// Gives the core what the program took, proposed and asked. Tells whether there was anything. It comes right after
-    /// [`EventLoop::deliver`], so that nothing about a state that is being replaced is believed.
+    /// Gives the core what the program took, proposed and asked. Tells whether there was anything.
+    /// It comes right after [`EventLoop::deliver`], so that nothing about a state that is being
+    /// replaced is believed.
     fn handle_inbox(&mut self, inbox: &mut Inbox) -> bool {
-        let Inbox { proposals, reads, program_requests } = inbox;
+        let Inbox {
+            proposals,
+            reads,
+            program_requests,
+        } = inbox;
         let mut any = !(proposals.is_empty() && reads.is_empty() && program_requests.is_empty());
-        let taken = lock(&self.shared.mailbox).taken().filter(|taken| *taken != self.taken);
+        let taken = lock(&self.shared.mailbox)
+            .taken()
+            .filter(|taken| *taken != self.taken);
         if let Some(taken) = taken {
             any = true;
             self.taken = taken;
@@ -322,27 +362,42 @@ impl EventLoop {
     /// Shows the node to whoever looks.
     fn publish_now(&mut self) {
         self.published = Instant::now();
-        self.publish.send_replace(NodeView { paused: self.paused, cut: self.cut, ..self.driver.view() });
+        self.publish.send_replace(NodeView {
+            paused: self.paused,
+            cut: self.cut,
+            ..self.driver.view()
+        });
     }
 
     fn stop_after(mut self, stopped: Stopped) {
         tracing::error!(reason = %stopped, "the node stops");
         self.published = Instant::now();
-        let view = NodeView { stopped: Some(stopped), ..self.driver.view() };
+        let view = NodeView {
+            stopped: Some(stopped),
+            ..self.driver.view()
+        };
         self.publish.send_replace(view);
         wake_program(&self.shared);
     }
 
-    /// Leaves in an orderly way: a leader hands over first (thesis 3.10), so that nobody waits for an election timeout.
+    /// Leaves in an orderly way: a leader hands over first (thesis 3.10), so that nobody waits for
+    /// an election timeout.
     async fn leave(mut self) {
         if self.driver.node().role() == RoleKind::Leader && !self.paused {
             self.driver.transfer_leadership(None);
             let deadline = Instant::now() + LEADERSHIP_TRANSFER_TIMEOUT;
             while self.driver.node().role() == RoleKind::Leader && Instant::now() < deadline {
-                let Ok(wake_at) = self.driver.pump(|| self.clock.now()) else { return };
-                if self.driver.take_request_results().iter().any(Result::is_err) {
-                    // A leader that was just elected may not have heard of anybody yet; one whose followers are silent has
-                    // no successor to wait for.
+                let Ok(wake_at) = self.driver.pump(|| self.clock.now()) else {
+                    return;
+                };
+                if self
+                    .driver
+                    .take_request_results()
+                    .iter()
+                    .any(Result::is_err)
+                {
+                    // A leader that was just elected may not have heard of anybody yet; one whose
+                    // followers are silent has no successor to wait for.
                     let status = self.driver.node().status();
                     let longest = self.driver.node().config().election_timeout.1;
                     if status.peers.iter().all(|peer| peer.silent_for >= longest) {
@@ -358,6 +413,8 @@ impl EventLoop {
             }
         }
         self.publish_now();
-        let _late = tokio::time::timeout(CLOSE_WAIT, self.driver.links_mut().close(CLOSE_WAIT)).await.is_err();
+        let _late = tokio::time::timeout(CLOSE_WAIT, self.driver.links_mut().close(CLOSE_WAIT))
+            .await
+            .is_err();
     }
 }

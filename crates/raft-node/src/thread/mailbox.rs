@@ -6,10 +6,12 @@ use raftian_raft::{Index, ReadAnswer, Refused, RequestError};
 
 use crate::driver::{ANSWERS_KEPT, Committed, REFUSED_KEPT, push_bounded};
 
-/// What the node gives its program, and what the program says it took. Both sides lock it for moving a few entries.
+/// What the node gives its program, and what the program says it took. Both sides lock it for
+/// moving a few entries.
 ///
-/// A snapshot takes the place of the program's state, also of a later one that went astray. So whatever the program
-/// says of its state counts only if it was said after the newest snapshot was taken: it is marked with [`Mailbox::generation`].
+/// A snapshot takes the place of the program's state, also of a later one that went astray. So
+/// whatever the program says of its state counts only if it was said after the newest snapshot was
+/// taken: it is marked with [`Mailbox::generation`].
 #[derive(Debug, Default)]
 pub(super) struct Mailbox {
     /// Bounded by the core's apply window; a snapshot, if there is one, is the first.
@@ -41,8 +43,18 @@ pub(super) struct Updates {
 
 impl Updates {
     pub(super) fn is_empty(&self) -> bool {
-        let Updates { committed, refused, reads, request_results, snapshot_due } = self;
-        committed.is_empty() && refused.is_empty() && reads.is_empty() && request_results.is_empty() && !snapshot_due
+        let Updates {
+            committed,
+            refused,
+            reads,
+            request_results,
+            snapshot_due,
+        } = self;
+        committed.is_empty()
+            && refused.is_empty()
+            && reads.is_empty()
+            && request_results.is_empty()
+            && !snapshot_due
     }
 }
 
@@ -59,14 +71,22 @@ impl Mailbox {
         }
         push_bounded(&mut self.refused, updates.refused, REFUSED_KEPT);
         push_bounded(&mut self.reads, updates.reads, ANSWERS_KEPT);
-        push_bounded(&mut self.request_results, updates.request_results, ANSWERS_KEPT);
+        push_bounded(
+            &mut self.request_results,
+            updates.request_results,
+            ANSWERS_KEPT,
+        );
         self.snapshot_due |= updates.snapshot_due;
     }
 
-    /// The program's side: moves up to `most` of what is committed to `into`. Tells whether there was any. A program that
-    /// gave up gets no more.
+    /// The program's side: moves up to `most` of what is committed to `into`. Tells whether there
+    /// was any. A program that gave up gets no more.
     pub(super) fn take_committed(&mut self, most: usize, into: &mut Vec<Committed>) -> bool {
-        let count = if self.given_up.is_some() { 0 } else { most.min(self.committed.len()) };
+        let count = if self.given_up.is_some() {
+            0
+        } else {
+            most.min(self.committed.len())
+        };
         for committed in self.committed.drain(..count) {
             if matches!(committed, Committed::Snapshot(_)) {
                 self.generation = self.handed;
@@ -77,19 +97,23 @@ impl Mailbox {
         count > 0
     }
 
-    /// Which generation of the program's state it is: one for each snapshot that was put in its place.
+    /// Which generation of the program's state it is: one for each snapshot that was put in its
+    /// place.
     pub(super) fn generation(&self) -> u64 {
         self.generation
     }
 
-    /// Whether the program's state in its generation `generation` is still the one that the node goes by.
+    /// Whether the program's state in its generation `generation` is still the one that the node
+    /// goes by.
     pub(super) fn is_current(&self, generation: u64) -> bool {
         generation == self.handed
     }
 
-    /// The generation of the program's state and the last index that it took; `None` while a snapshot waits to be taken first.
+    /// The generation of the program's state and the last index that it took; `None` while a
+    /// snapshot waits to be taken first.
     pub(super) fn taken(&self) -> Option<(u64, Index)> {
-        self.is_current(self.generation).then_some((self.generation, self.taken))
+        self.is_current(self.generation)
+            .then_some((self.generation, self.taken))
     }
 }
 
@@ -99,14 +123,29 @@ mod tests {
     use raftian_raft::{Entry, LogPosition, Membership, NodeId, Payload, Snapshot, Stamp, Term};
 
     fn entries(indexes: std::ops::RangeInclusive<u64>) -> Vec<Committed> {
-        let entry = |index| Entry { term: Term(1), index: Index(index), stamp: Stamp(0), payload: Payload::Empty };
-        indexes.map(|index| Committed::Entry(entry(index))).collect()
+        let entry = |index| Entry {
+            term: Term(1),
+            index: Index(index),
+            stamp: Stamp(0),
+            payload: Payload::Empty,
+        };
+        indexes
+            .map(|index| Committed::Entry(entry(index)))
+            .collect()
     }
 
     fn snapshot(index: u64) -> Committed {
-        let position = LogPosition { term: Term(1), index: Index(index) };
+        let position = LogPosition {
+            term: Term(1),
+            index: Index(index),
+        };
         let membership = Membership::new([NodeId(1)]).expect("a cluster");
-        Committed::Snapshot(Snapshot { position, stamp: Stamp(0), membership, data: None })
+        Committed::Snapshot(Snapshot {
+            position,
+            stamp: Stamp(0),
+            membership,
+            data: None,
+        })
     }
 
     fn take(mailbox: &mut Mailbox, most: usize) -> Vec<u64> {
@@ -118,26 +157,51 @@ mod tests {
     #[test]
     fn a_snapshot_takes_the_place_of_what_was_not_taken_yet() {
         let mut mailbox = Mailbox::default();
-        mailbox.hand_out(Updates { committed: entries(1..=9), ..Updates::default() });
+        mailbox.hand_out(Updates {
+            committed: entries(1..=9),
+            ..Updates::default()
+        });
         assert_eq!(take(&mut mailbox, 3), [1, 2, 3]);
         let repair = [snapshot(2)].into_iter().chain(entries(3..=9)).collect();
-        mailbox.hand_out(Updates { committed: repair, ..Updates::default() });
+        mailbox.hand_out(Updates {
+            committed: repair,
+            ..Updates::default()
+        });
         assert_eq!(take(&mut mailbox, 3), [2, 3, 4]);
         assert_eq!(mailbox.taken(), Some((1, Index(4))));
     }
 
-    /// A program that stood at #9 when its state went astray must not be taken for one that applied #9 again.
+    /// A program that stood at #9 when its state went astray must not be taken for one that applied
+    /// #9 again.
     #[test]
     fn what_was_taken_before_a_snapshot_does_not_count_after_it() {
         let mut mailbox = Mailbox::default();
-        mailbox.hand_out(Updates { committed: entries(1..=9), ..Updates::default() });
+        mailbox.hand_out(Updates {
+            committed: entries(1..=9),
+            ..Updates::default()
+        });
         assert_eq!(take(&mut mailbox, 20).len(), 9);
         let generation = mailbox.generation();
-        assert_eq!((mailbox.taken(), mailbox.is_current(generation)), (Some((0, Index(9))), true));
-        mailbox.hand_out(Updates { committed: vec![snapshot(5)], ..Updates::default() });
-        assert_eq!((mailbox.taken(), mailbox.is_current(generation)), (None, false));
+        assert_eq!(
+            (mailbox.taken(), mailbox.is_current(generation)),
+            (Some((0, Index(9))), true)
+        );
+        mailbox.hand_out(Updates {
+            committed: vec![snapshot(5)],
+            ..Updates::default()
+        });
+        assert_eq!(
+            (mailbox.taken(), mailbox.is_current(generation)),
+            (None, false)
+        );
         assert_eq!(take(&mut mailbox, 20), [5]);
-        assert_eq!((mailbox.taken(), mailbox.is_current(mailbox.generation())), (Some((1, Index(5))), true));
-        assert!(!mailbox.is_current(generation), "what was said in the generation before is still not believed");
+        assert_eq!(
+            (mailbox.taken(), mailbox.is_current(mailbox.generation())),
+            (Some((1, Index(5))), true)
+        );
+        assert!(
+            !mailbox.is_current(generation),
+            "what was said in the generation before is still not believed"
+        );
     }
 }

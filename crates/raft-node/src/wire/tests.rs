@@ -1,39 +1,66 @@
 use proptest::prelude::*;
 use raftian_raft::{
-    AppendEntries, AppendReply, AppendResult, Body, Bytes, Change, ClientId, Command, Config, Entry, Incarnation,
-    Index, InstallSnapshot, LogPosition, Membership, Moment, NodeId, Payload, Probe, SnapshotName, SnapshotReply,
-    SnapshotResult, Stamp, Standing, StateHash, Term,
+    AppendEntries, AppendReply, AppendResult, Body, Bytes, Change, ClientId, Command, Config,
+    Entry, Incarnation, Index, InstallSnapshot, LogPosition, Membership, Moment, NodeId, Payload,
+    Probe, SnapshotName, SnapshotReply, SnapshotResult, Stamp, Standing, StateHash, Term,
 };
 
 use super::*;
 
 fn at(term: u64, index: u64) -> LogPosition {
-    LogPosition { term: Term(term), index: Index(index) }
+    LogPosition {
+        term: Term(term),
+        index: Index(index),
+    }
 }
 
 fn command(client: u64, sequence: u64, bytes: &[u8]) -> Command {
-    Command { client: ClientId(client), sequence, bytes: bytes.into() }
+    Command {
+        client: ClientId(client),
+        sequence,
+        bytes: bytes.into(),
+    }
 }
 
 fn entry(term: u64, index: u64, stamp: u64, payload: Payload) -> Entry {
-    Entry { term: Term(term), index: Index(index), stamp: Stamp(stamp), payload }
+    Entry {
+        term: Term(term),
+        index: Index(index),
+        stamp: Stamp(stamp),
+        payload,
+    }
 }
 
 fn probe(sent: u64, round: u64) -> Probe {
-    Probe { term: Term(4), sent: Moment(sent), round }
+    Probe {
+        term: Term(4),
+        sent: Moment(sent),
+        round,
+    }
 }
 
 /// Two voters, and a third on its way to take the place of both: every form that a member can have.
 fn joint() -> Membership {
     let founding = Membership::new([NodeId(1), NodeId(2)]).expect("a cluster");
-    let members = [(2, 0, Standing::Learner), (3, 9, Standing::Voter), (4, 0, Standing::Witness)];
-    let members = members.map(|(id, incarnation, standing)| (NodeId(id), Incarnation(incarnation), standing));
-    founding.after(&Change::Replace(members.to_vec())).expect("a joint configuration")
+    let members = [
+        (2, 0, Standing::Learner),
+        (3, 9, Standing::Voter),
+        (4, 0, Standing::Witness),
+    ];
+    let members =
+        members.map(|(id, incarnation, standing)| (NodeId(id), Incarnation(incarnation), standing));
+    founding
+        .after(&Change::Replace(members.to_vec()))
+        .expect("a joint configuration")
 }
 
 fn chunk(bytes: Option<&[u8]>) -> InstallSnapshot {
     InstallSnapshot {
-        name: SnapshotName { position: at(3, 9), size: 70_000, hash: 0xfe },
+        name: SnapshotName {
+            position: at(3, 9),
+            size: 70_000,
+            hash: 0xfe,
+        },
         stamp: Stamp(99),
         membership: Membership::new([NodeId(1)]).expect("a cluster"),
         offset: 300,
@@ -45,7 +72,10 @@ fn chunk(bytes: Option<&[u8]>) -> InstallSnapshot {
 
 /// One message per variant, with the bytes it has had since wire version 4.
 fn golden() -> Vec<(Message, &'static str)> {
-    let message = |term, body| Message { sender: Incarnation(7), ..Message::new(Term(term), body) };
+    let message = |term, body| Message {
+        sender: Incarnation(7),
+        ..Message::new(Term(term), body)
+    };
     let append = |entries| {
         Body::AppendEntries(AppendEntries {
             previous: at(3, 9),
@@ -55,20 +85,64 @@ fn golden() -> Vec<(Message, &'static str)> {
             entries,
         })
     };
-    let reply = |probe, result, state| Body::AppendReply(AppendReply { probe, result, state });
+    let reply = |probe, result, state| {
+        Body::AppendReply(AppendReply {
+            probe,
+            result,
+            state,
+        })
+    };
     let matched = AppendResult::Matched { up_to: Index(11) };
-    let conflict = AppendResult::Conflict { refused: Index(9), hint: at(2, 6) };
-    let state = StateHash { index: Index(8), hash: 0xfe };
-    let received = |result| Body::SnapshotReply(SnapshotReply { probe: Some(probe(5, 6)), position: at(3, 9), result });
-    let stale = SnapshotReply { probe: None, position: at(3, 9), result: SnapshotResult::Stale };
+    let conflict = AppendResult::Conflict {
+        refused: Index(9),
+        hint: at(2, 6),
+    };
+    let state = StateHash {
+        index: Index(8),
+        hash: 0xfe,
+    };
+    let received = |result| {
+        Body::SnapshotReply(SnapshotReply {
+            probe: Some(probe(5, 6)),
+            position: at(3, 9),
+            result,
+        })
+    };
+    let stale = SnapshotReply {
+        probe: None,
+        position: at(3, 9),
+        result: SnapshotResult::Stale,
+    };
     vec![
-        (message(3, Body::PreVote { last: at(2, 7), priority: 1 }), "08000000 04 03 07 00 00 02 07 01"),
-        (message(3, Body::PreVoteReply { granted: true }), "06000000 04 03 07 00 01 01"),
         (
-            message(300, Body::RequestVote { last: at(2, 70_000), transfer: true, priority: 0 }),
+            message(
+                3,
+                Body::PreVote {
+                    last: at(2, 7),
+                    priority: 1,
+                },
+            ),
+            "08000000 04 03 07 00 00 02 07 01",
+        ),
+        (
+            message(3, Body::PreVoteReply { granted: true }),
+            "06000000 04 03 07 00 01 01",
+        ),
+        (
+            message(
+                300,
+                Body::RequestVote {
+                    last: at(2, 70_000),
+                    transfer: true,
+                    priority: 0,
+                },
+            ),
             "0f000000 04 fb2c01 07 00 02 02 fc70110100 01 00",
         ),
-        (message(3, Body::VoteReply { granted: false }), "06000000 04 03 07 00 03 00"),
+        (
+            message(3, Body::VoteReply { granted: false }),
+            "06000000 04 03 07 00 03 00",
+        ),
         (
             message(
                 4,
@@ -89,9 +163,18 @@ fn golden() -> Vec<(Message, &'static str)> {
             message(4, reply(Some(probe(5, 6)), matched, Some(state))),
             "10000000 04 04 07 00 05 01 04 05 06 00 0b 01 08 fbfe00",
         ),
-        (message(4, reply(None, conflict, None)), "0b000000 04 04 07 00 05 00 01 09 02 06 00"),
-        (message(4, reply(None, AppendResult::Full { up_to: Index(9) }, None)), "09000000 04 04 07 00 05 00 02 09 00"),
-        (message(4, reply(None, AppendResult::Stale, None)), "08000000 04 04 07 00 05 00 03 00"),
+        (
+            message(4, reply(None, conflict, None)),
+            "0b000000 04 04 07 00 05 00 01 09 02 06 00",
+        ),
+        (
+            message(4, reply(None, AppendResult::Full { up_to: Index(9) }, None)),
+            "09000000 04 04 07 00 05 00 02 09 00",
+        ),
+        (
+            message(4, reply(None, AppendResult::Stale, None)),
+            "08000000 04 04 07 00 05 00 03 00",
+        ),
         (
             message(4, Body::InstallSnapshot(chunk(Some(&[0xaa, 0xbb])).into())),
             "21000000 04 04 07 00 06 03 09 fc70110100 fbfe00 63 01 01 00 01 00 00 fb2c01 01 02 aa bb 01 04 05 06",
@@ -100,9 +183,18 @@ fn golden() -> Vec<(Message, &'static str)> {
             message(4, Body::InstallSnapshot(chunk(None).into())),
             "1e000000 04 04 07 00 06 03 09 fc70110100 fbfe00 63 01 01 00 01 00 00 fb2c01 00 01 04 05 06",
         ),
-        (message(4, received(SnapshotResult::Received(300))), "0f000000 04 04 07 00 07 01 04 05 06 03 09 00 fb2c01"),
-        (message(4, received(SnapshotResult::Installed)), "0c000000 04 04 07 00 07 01 04 05 06 03 09 01"),
-        (message(4, Body::SnapshotReply(stale)), "09000000 04 04 07 00 07 00 03 09 02"),
+        (
+            message(4, received(SnapshotResult::Received(300))),
+            "0f000000 04 04 07 00 07 01 04 05 06 03 09 00 fb2c01",
+        ),
+        (
+            message(4, received(SnapshotResult::Installed)),
+            "0c000000 04 04 07 00 07 01 04 05 06 03 09 01",
+        ),
+        (
+            message(4, Body::SnapshotReply(stale)),
+            "09000000 04 04 07 00 07 00 03 09 02",
+        ),
         (
             message(4, received(SnapshotResult::TooLarge { limit: 300 })),
             "0f000000 04 04 07 00 07 01 04 05 06 03 09 03 fb2c01",
@@ -113,22 +205,59 @@ fn golden() -> Vec<(Message, &'static str)> {
         ),
         (message(4, Body::TimeoutNow), "05000000 04 04 07 00 08"),
         (
-            message(4, Body::Forward { commands: vec![command(u64::MAX, 1, &[1, 2, 3])] }),
+            message(
+                4,
+                Body::Forward {
+                    commands: vec![command(u64::MAX, 1, &[1, 2, 3])],
+                },
+            ),
             "14000000 04 04 07 00 09 01 fdffffffffffffffff 01 03 01 02 03",
         ),
-        (message(4, Body::Read { token: 8 }), "06000000 04 04 07 00 0a 08"),
-        (message(4, Body::ReadReply { token: 8, index: Some(Index(9)) }), "08000000 04 04 07 00 0b 08 01 09"),
         (
-            Message { receiver: Incarnation(300), ..message(4, Body::ReadReply { token: 8, index: None }) },
+            message(4, Body::Read { token: 8 }),
+            "06000000 04 04 07 00 0a 08",
+        ),
+        (
+            message(
+                4,
+                Body::ReadReply {
+                    token: 8,
+                    index: Some(Index(9)),
+                },
+            ),
+            "08000000 04 04 07 00 0b 08 01 09",
+        ),
+        (
+            Message {
+                receiver: Incarnation(300),
+                ..message(
+                    4,
+                    Body::ReadReply {
+                        token: 8,
+                        index: None,
+                    },
+                )
+            },
             "09000000 04 04 07 fb2c01 0b 08 00",
         ),
-        (message(4, Body::LostEntries { acknowledged: Index(9) }), "06000000 04 04 07 00 0c 09"),
+        (
+            message(
+                4,
+                Body::LostEntries {
+                    acknowledged: Index(9),
+                },
+            ),
+            "06000000 04 04 07 00 0c 09",
+        ),
     ]
 }
 
 fn hex(text: &str) -> Vec<u8> {
     let digits: Vec<u32> = text.chars().filter_map(|c| c.to_digit(16)).collect();
-    digits.chunks(2).map(|pair| u8::try_from(pair[0] * 16 + pair[1]).expect("two digits")).collect()
+    digits
+        .chunks(2)
+        .map(|pair| u8::try_from(pair[0] * 16 + pair[1]).expect("two digits"))
+        .collect()
 }
 
 fn any_position() -> impl Strategy<Value = LogPosition> {
@@ -136,17 +265,29 @@ fn any_position() -> impl Strategy<Value = LogPosition> {
 }
 
 fn any_command() -> impl Strategy<Value = Command> {
-    (any::<u64>(), any::<u64>(), prop::collection::vec(any::<u8>(), 0..64))
+    (
+        any::<u64>(),
+        any::<u64>(),
+        prop::collection::vec(any::<u8>(), 0..64),
+    )
         .prop_map(|(client, sequence, bytes)| command(client, sequence, &bytes))
 }
 
 fn any_membership() -> impl Strategy<Value = Membership> {
-    let standing = prop::sample::select(vec![Standing::Voter, Standing::Witness, Standing::Learner, Standing::Joining]);
+    let standing = prop::sample::select(vec![
+        Standing::Voter,
+        Standing::Witness,
+        Standing::Learner,
+        Standing::Joining,
+    ]);
     prop::collection::vec((any::<u64>(), any::<u64>(), standing), 0..6).prop_map(|members| {
         let founding = Membership::new([NodeId(1), NodeId(2), NodeId(3)]).expect("a cluster");
-        let members =
-            members.into_iter().map(|(id, incarnation, standing)| (NodeId(id), Incarnation(incarnation), standing));
-        let wanted = members.chain([(NodeId(7), Incarnation(0), Standing::Voter)]).collect();
+        let members = members
+            .into_iter()
+            .map(|(id, incarnation, standing)| (NodeId(id), Incarnation(incarnation), standing));
+        let wanted = members
+            .chain([(NodeId(7), Incarnation(0), Standing::Voter)])
+            .collect();
         founding.after(&Change::Replace(wanted)).unwrap_or(founding)
     })
 }
@@ -161,8 +302,9 @@ fn any_payload() -> impl Strategy<Value = Payload> {
 }
 
 fn any_entry() -> impl Strategy<Value = Entry> {
-    (any_position(), any::<u64>(), any_payload())
-        .prop_map(|(position, stamp, payload)| entry(position.term.0, position.index.0, stamp, payload))
+    (any_position(), any::<u64>(), any_payload()).prop_map(|(position, stamp, payload)| {
+        entry(position.term.0, position.index.0, stamp, payload)
+    })
 }
 
 fn any_probe() -> impl Strategy<Value = Probe> {
@@ -175,36 +317,89 @@ fn any_probe() -> impl Strategy<Value = Probe> {
 
 fn any_append() -> impl Strategy<Value = Body> {
     let entries = prop::collection::vec(any_entry(), 0..8);
-    (any_position(), any::<u64>(), prop::option::of(any_probe()), any::<u32>(), entries).prop_map(
-        |(previous, commit, probe, round_trip, entries)| {
-            Body::AppendEntries(AppendEntries { previous, commit: Index(commit), probe, round_trip, entries })
-        },
+    (
+        any_position(),
+        any::<u64>(),
+        prop::option::of(any_probe()),
+        any::<u32>(),
+        entries,
     )
+        .prop_map(|(previous, commit, probe, round_trip, entries)| {
+            Body::AppendEntries(AppendEntries {
+                previous,
+                commit: Index(commit),
+                probe,
+                round_trip,
+                entries,
+            })
+        })
 }
 
 fn any_append_reply() -> impl Strategy<Value = Body> {
     let result = prop_oneof![
-        any::<u64>().prop_map(|up_to| AppendResult::Matched { up_to: Index(up_to) }),
-        (any::<u64>(), any_position())
-            .prop_map(|(refused, hint)| AppendResult::Conflict { refused: Index(refused), hint }),
-        any::<u64>().prop_map(|up_to| AppendResult::Full { up_to: Index(up_to) }),
+        any::<u64>().prop_map(|up_to| AppendResult::Matched {
+            up_to: Index(up_to)
+        }),
+        (any::<u64>(), any_position()).prop_map(|(refused, hint)| AppendResult::Conflict {
+            refused: Index(refused),
+            hint
+        }),
+        any::<u64>().prop_map(|up_to| AppendResult::Full {
+            up_to: Index(up_to)
+        }),
         Just(AppendResult::Stale),
     ];
-    let state = (any::<u64>(), any::<u64>()).prop_map(|(index, hash)| StateHash { index: Index(index), hash });
-    (prop::option::of(any_probe()), result, prop::option::of(state))
-        .prop_map(|(probe, result, state)| Body::AppendReply(AppendReply { probe, result, state }))
+    let state = (any::<u64>(), any::<u64>()).prop_map(|(index, hash)| StateHash {
+        index: Index(index),
+        hash,
+    });
+    (
+        prop::option::of(any_probe()),
+        result,
+        prop::option::of(state),
+    )
+        .prop_map(|(probe, result, state)| {
+            Body::AppendReply(AppendReply {
+                probe,
+                result,
+                state,
+            })
+        })
 }
 
 fn any_snapshot() -> impl Strategy<Value = Body> {
     let bytes = prop::option::of(prop::collection::vec(any::<u8>(), 0..64));
-    (any_position(), any::<[u64; 4]>(), any_membership(), bytes, any::<bool>(), any_probe()).prop_map(
-        |(position, [size, hash, stamp, offset], membership, bytes, repair, probe)| {
-            let (name, stamp) = (SnapshotName { position, size, hash }, Stamp(stamp));
-            let bytes = bytes.map(Into::into);
-            let part = InstallSnapshot { name, stamp, membership, offset, bytes, repair, probe };
-            Body::InstallSnapshot(part.into())
-        },
+    (
+        any_position(),
+        any::<[u64; 4]>(),
+        any_membership(),
+        bytes,
+        any::<bool>(),
+        any_probe(),
     )
+        .prop_map(
+            |(position, [size, hash, stamp, offset], membership, bytes, repair, probe)| {
+                let (name, stamp) = (
+                    SnapshotName {
+                        position,
+                        size,
+                        hash,
+                    },
+                    Stamp(stamp),
+                );
+                let bytes = bytes.map(Into::into);
+                let part = InstallSnapshot {
+                    name,
+                    stamp,
+                    membership,
+                    offset,
+                    bytes,
+                    repair,
+                    probe,
+                };
+                Body::InstallSnapshot(part.into())
+            },
+        )
 }
 
 fn any_snapshot_reply() -> impl Strategy<Value = Body> {
@@ -215,18 +410,25 @@ fn any_snapshot_reply() -> impl Strategy<Value = Body> {
         any::<u64>().prop_map(|limit| SnapshotResult::TooLarge { limit }),
         any::<u64>().prop_map(|base| SnapshotResult::TooOld { base: Index(base) }),
     ];
-    (prop::option::of(any_probe()), any_position(), result)
-        .prop_map(|(probe, position, result)| Body::SnapshotReply(SnapshotReply { probe, position, result }))
+    (prop::option::of(any_probe()), any_position(), result).prop_map(|(probe, position, result)| {
+        Body::SnapshotReply(SnapshotReply {
+            probe,
+            position,
+            result,
+        })
+    })
 }
 
 fn any_body() -> impl Strategy<Value = Body> {
     prop_oneof![
         (any_position(), any::<u8>()).prop_map(|(last, priority)| Body::PreVote { last, priority }),
         any::<bool>().prop_map(|granted| Body::PreVoteReply { granted }),
-        (any_position(), any::<bool>(), any::<u8>()).prop_map(|(last, transfer, priority)| Body::RequestVote {
-            last,
-            transfer,
-            priority
+        (any_position(), any::<bool>(), any::<u8>()).prop_map(|(last, transfer, priority)| {
+            Body::RequestVote {
+                last,
+                transfer,
+                priority,
+            }
         }),
         any::<bool>().prop_map(|granted| Body::VoteReply { granted }),
         any_append(),
@@ -236,23 +438,36 @@ fn any_body() -> impl Strategy<Value = Body> {
         Just(Body::TimeoutNow),
         prop::collection::vec(any_command(), 0..8).prop_map(|commands| Body::Forward { commands }),
         any::<u64>().prop_map(|token| Body::Read { token }),
-        (any::<u64>(), prop::option::of(any::<u64>()))
-            .prop_map(|(token, index)| Body::ReadReply { token, index: index.map(Index) }),
-        any::<u64>().prop_map(|acknowledged| Body::LostEntries { acknowledged: Index(acknowledged) }),
+        (any::<u64>(), prop::option::of(any::<u64>())).prop_map(|(token, index)| Body::ReadReply {
+            token,
+            index: index.map(Index)
+        }),
+        any::<u64>().prop_map(|acknowledged| Body::LostEntries {
+            acknowledged: Index(acknowledged)
+        }),
     ]
 }
 
 fn any_message() -> impl Strategy<Value = Message> {
     (any::<[u64; 3]>(), any_body()).prop_map(|([term, sender, receiver], body)| {
         let (sender, receiver) = (Incarnation(sender), Incarnation(receiver));
-        Message { term: Term(term), sender, receiver, body }
+        Message {
+            term: Term(term),
+            sender,
+            receiver,
+            body,
+        }
     })
 }
 
 #[test]
 fn every_message_has_the_bytes_it_always_had() {
     for (message, bytes) in golden() {
-        assert_eq!(encode_message(&message).as_deref(), Ok(&hex(bytes)[..]), "{message:?}");
+        assert_eq!(
+            encode_message(&message).as_deref(),
+            Ok(&hex(bytes)[..]),
+            "{message:?}"
+        );
         assert_eq!(decode_message(&hex(bytes)[LENGTH_BYTES..]), Ok(message));
     }
 }
@@ -260,9 +475,16 @@ fn every_message_has_the_bytes_it_always_had() {
 /// A former witness is written as a member of no standing, and read back as what it was.
 #[test]
 fn former_witnesses_travel_with_the_members() {
-    let members = [(1, Standing::Voter), (2, Standing::Voter), (3, Standing::Witness)];
+    let members = [
+        (1, Standing::Voter),
+        (2, Standing::Voter),
+        (3, Standing::Witness),
+    ];
     let members = members.map(|(id, standing)| (NodeId(id), Incarnation(9), standing));
-    let without = Membership::of(members).expect("a cluster").after(&Change::Remove(NodeId(3))).expect("it may leave");
+    let without = Membership::of(members)
+        .expect("a cluster")
+        .after(&Change::Remove(NodeId(3)))
+        .expect("it may leave");
     let bytes = encode_value(&without).expect("small");
     assert_eq!(bytes, hex("03 01 09 01 00 00 02 09 01 00 00 03 09 00 00"));
     assert_eq!(decode_value(&bytes), Ok(without));
@@ -274,7 +496,10 @@ fn every_truncated_frame_is_an_error() {
         let frame = encode_message(&message).expect("small");
         let body = &frame[LENGTH_BYTES..];
         for end in 0..body.len() {
-            assert!(decode_message(&body[..end]).is_err(), "{message:?} cut at {end}");
+            assert!(
+                decode_message(&body[..end]).is_err(),
+                "{message:?} cut at {end}"
+            );
         }
     }
 }
@@ -283,52 +508,86 @@ fn every_truncated_frame_is_an_error() {
 fn bytes_after_the_message_are_an_error() {
     let mut frame = encode_message(&golden()[0].0).expect("small");
     frame.extend([0, 0]);
-    assert_eq!(decode_message(&frame[LENGTH_BYTES..]), Err(WireError::TrailingBytes { count: 2 }));
+    assert_eq!(
+        decode_message(&frame[LENGTH_BYTES..]),
+        Err(WireError::TrailingBytes { count: 2 })
+    );
 }
 
 #[test]
 fn a_frame_of_another_version_is_refused_by_its_number() {
     let mut frame = encode_message(&golden()[0].0).expect("small");
     frame[LENGTH_BYTES] = 9;
-    assert_eq!(decode_message(&frame[LENGTH_BYTES..]), Err(WireError::ForeignVersion { found: 9 }));
+    assert_eq!(
+        decode_message(&frame[LENGTH_BYTES..]),
+        Err(WireError::ForeignVersion { found: 9 })
+    );
 }
 
 #[test]
 fn an_oversized_message_is_refused_by_both_sides() {
     let commands = vec![command(1, 1, &vec![7; MAX_FRAME])];
     let message = Message::new(Term(1), Body::Forward { commands });
-    assert!(matches!(encode_message(&message), Err(WireError::TooLarge { size }) if size > MAX_FRAME));
+    assert!(
+        matches!(encode_message(&message), Err(WireError::TooLarge { size }) if size > MAX_FRAME)
+    );
     let size = MAX_FRAME + 1;
-    assert_eq!(decode_message(&vec![WIRE_VERSION; size]), Err(WireError::TooLarge { size }));
-    assert_eq!(decode_value::<u8>(&vec![0; size]), Err(WireError::TooLarge { size }));
-    assert_eq!(frame_size(u32::MAX.to_le_bytes()), Err(WireError::TooLarge { size: u32::MAX as usize }));
+    assert_eq!(
+        decode_message(&vec![WIRE_VERSION; size]),
+        Err(WireError::TooLarge { size })
+    );
+    assert_eq!(
+        decode_value::<u8>(&vec![0; size]),
+        Err(WireError::TooLarge { size })
+    );
+    assert_eq!(
+        frame_size(u32::MAX.to_le_bytes()),
+        Err(WireError::TooLarge {
+            size: u32::MAX as usize
+        })
+    );
     assert_eq!(frame_size([0; LENGTH_BYTES]), Err(WireError::Empty));
 }
 
 #[test]
 fn whatever_fits_a_frame_makes_the_journey() {
     let one_large = vec![command(1, 1, &vec![7; MAX_FRAME - 32])];
-    let many_small: Vec<Command> = (0..MAX_FRAME as u64 / 8).map(|n| command(1, n, &[7; 2])).collect();
+    let many_small: Vec<Command> = (0..MAX_FRAME as u64 / 8)
+        .map(|n| command(1, n, &[7; 2]))
+        .collect();
     for commands in [one_large, many_small] {
         let message = Message::new(Term(1), Body::Forward { commands });
         let frame = encode_message(&message).expect("fits");
         assert!(frame.len() > MAX_FRAME / 2, "a large frame");
-        assert!(decode_message(&frame[LENGTH_BYTES..]) == Ok(message), "the message changed on the way");
+        assert!(
+            decode_message(&frame[LENGTH_BYTES..]) == Ok(message),
+            "the message changed on the way"
+        );
     }
 }
 
 /// What the core may put into one message by its default settings, at the worst.
 #[test]
 fn the_largest_messages_of_the_core_fit_a_frame() {
-    let config = Config::new(NodeId(1), Membership::new([NodeId(1)]).expect("a cluster"), 1);
+    let config = Config::new(
+        NodeId(1),
+        Membership::new([NodeId(1)]).expect("a cluster"),
+        1,
+    );
     assert!(config.max_append_bytes <= MAX_CONTENT && config.max_command_bytes <= MAX_CONTENT);
     assert!(config.snapshot_chunk <= MAX_CONTENT);
     let last = u64::MAX;
     let crowd = (0..Membership::MAX_MEMBERS as u64).map(|id| NodeId(last - id));
-    let crowd = Membership::of(crowd.map(|id| (id, Incarnation(last), Standing::Voter))).expect("a cluster");
+    let crowd = Membership::of(crowd.map(|id| (id, Incarnation(last), Standing::Voter)))
+        .expect("a cluster");
     let incarnation = Incarnation(last);
     let fits = |body| {
-        let message = Message { term: Term(last), sender: incarnation, receiver: incarnation, body };
+        let message = Message {
+            term: Term(last),
+            sender: incarnation,
+            receiver: incarnation,
+            body,
+        };
         let size = encode_message(&message).expect("it fits a frame").len();
         assert!(size < MAX_FRAME * 3 / 4, "{size} bytes leave little room");
     };
@@ -345,13 +604,25 @@ fn the_largest_messages_of_the_core_fit_a_frame() {
         }
     };
     for size in [0, 1, 300, MAX_CONTENT - Entry::OVERHEAD, MAX_CONTENT] {
-        fits(Body::AppendEntries(batch(Payload::Command(command(last, last, &vec![7; size])))));
+        fits(Body::AppendEntries(batch(Payload::Command(command(
+            last,
+            last,
+            &vec![7; size],
+        )))));
     }
     fits(Body::AppendEntries(batch(Payload::Empty)));
-    fits(Body::AppendEntries(batch(Payload::Membership(crowd.clone()))));
-    fits(Body::Forward { commands: vec![command(last, last, &[]); MAX_CONTENT / Entry::OVERHEAD] });
+    fits(Body::AppendEntries(batch(Payload::Membership(
+        crowd.clone(),
+    ))));
+    fits(Body::Forward {
+        commands: vec![command(last, last, &[]); MAX_CONTENT / Entry::OVERHEAD],
+    });
     let part = InstallSnapshot {
-        name: SnapshotName { position: at(last, last), size: last, hash: last },
+        name: SnapshotName {
+            position: at(last, last),
+            size: last,
+            hash: last,
+        },
         stamp: Stamp(last),
         membership: crowd,
         offset: last,
@@ -367,24 +638,45 @@ fn a_state_may_be_larger_than_a_frame_and_no_larger_than_a_node_takes() {
     let state: Vec<u64> = (0..MAX_FRAME as u64).collect();
     let bytes = encode_state(&state).expect("a few frames");
     assert!(bytes.len() > 2 * MAX_FRAME);
-    assert!(decode_state::<Vec<u64>>(&bytes).as_ref() == Ok(&state), "the state changed on the way");
+    assert!(
+        decode_state::<Vec<u64>>(&bytes).as_ref() == Ok(&state),
+        "the state changed on the way"
+    );
     assert!(decode_state::<Vec<u64>>(&bytes[..bytes.len() - 1]).is_err());
     let size = MAX_STATE + 1;
-    assert_eq!(decode_state::<u8>(&vec![0; size]), Err(WireError::StateTooLarge { size }));
-    assert!(matches!(encode_state(&Bytes::from(vec![0; size])), Err(WireError::StateTooLarge { .. })));
-    assert_eq!(MAX_STATE as u64, Config::new(NodeId(1), joint(), 1).max_snapshot_bytes);
+    assert_eq!(
+        decode_state::<u8>(&vec![0; size]),
+        Err(WireError::StateTooLarge { size })
+    );
+    assert!(matches!(
+        encode_state(&Bytes::from(vec![0; size])),
+        Err(WireError::StateTooLarge { .. })
+    ));
+    assert_eq!(
+        MAX_STATE as u64,
+        Config::new(NodeId(1), joint(), 1).max_snapshot_bytes
+    );
     // Bytes that announce 2^64 - 1 of themselves, then nothing.
-    assert!(matches!(decode_state::<Bytes>(&hex("fdffffffffffffffff")), Err(WireError::Malformed { .. })));
+    assert!(matches!(
+        decode_state::<Bytes>(&hex("fdffffffffffffffff")),
+        Err(WireError::Malformed { .. })
+    ));
 }
 
 #[test]
 fn a_length_that_lies_is_an_error_not_an_allocation() {
     // AppendEntries that announces 2^64 - 1 entries, then nothing.
     let frame = hex("04 04 00 00 04 03 09 08 00 00 fdffffffffffffffff");
-    assert!(matches!(decode_message(&frame), Err(WireError::Malformed { .. })));
+    assert!(matches!(
+        decode_message(&frame),
+        Err(WireError::Malformed { .. })
+    ));
     // Forward with one command of 2^32 - 1 bytes, then nothing.
     let frame = hex("04 04 00 00 09 01 01 01 fcffffffff");
-    assert!(matches!(decode_message(&frame), Err(WireError::Malformed { .. })));
+    assert!(matches!(
+        decode_message(&frame),
+        Err(WireError::Malformed { .. })
+    ));
 }
 
 proptest! {

@@ -6,15 +6,26 @@ use crate::message::Body;
 use crate::types::{Stamp, Term};
 
 fn entry(index: u64, term: u64) -> Entry {
-    Entry { term: Term(term), index: Index(index), stamp: Stamp(0), payload: Payload::Empty }
+    Entry {
+        term: Term(term),
+        index: Index(index),
+        stamp: Stamp(0),
+        payload: Payload::Empty,
+    }
 }
 
 fn empty_log() -> Log {
-    Log::after(LogStart::default(), crate::membership::Membership::new([NodeId(1)]).unwrap())
+    Log::after(
+        LogStart::default(),
+        crate::membership::Membership::new([NodeId(1)]).unwrap(),
+    )
 }
 
 fn promise() -> (NodeId, Message) {
-    (NodeId(2), Message::new(Term(1), Body::VoteReply { granted: true }))
+    (
+        NodeId(2),
+        Message::new(Term(1), Body::VoteReply { granted: true }),
+    )
 }
 
 fn flush<'a>(disk: &mut Disk, log: &'a Log) -> (Option<Write<&'a [Entry]>>, usize) {
@@ -36,7 +47,11 @@ fn a_promise_waits_for_the_newest_write_under_way() {
     disk.persisted(Moment(0), WriteNumber(1), &log, &mut sent);
     assert_eq!(sent, [promise()]);
     disk.send_after_persist(1, promise().0, promise().1);
-    assert_eq!(flush(&mut disk, &log), (None, 1), "with nothing under way it may leave at once");
+    assert_eq!(
+        flush(&mut disk, &log),
+        (None, 1),
+        "with nothing under way it may leave at once"
+    );
 }
 
 #[test]
@@ -47,15 +62,25 @@ fn a_disk_that_lags_gets_larger_writes_and_not_more_of_them() {
         log.push(entry(index, 1));
         disk.send_after_persist(1, promise().0, promise().1);
         let (write, sent) = flush(&mut disk, &log);
-        assert_eq!((write.is_some(), sent), (index <= MAX_WRITES_IN_FLIGHT as u64, 0));
+        assert_eq!(
+            (write.is_some(), sent),
+            (index <= MAX_WRITES_IN_FLIGHT as u64, 0)
+        );
     }
     let mut sent = Vec::new();
     disk.persisted(Moment(0), WriteNumber(1), &log, &mut sent);
     assert_eq!((sent.len(), disk.durable()), (1, Index(1)));
     let write = flush(&mut disk, &log).0.unwrap();
-    assert_eq!((write.entries.first().map(|e| e.index), write.entries.len()), (Some(Index(3)), 8));
+    assert_eq!(
+        (write.entries.first().map(|e| e.index), write.entries.len()),
+        (Some(Index(3)), 8)
+    );
     disk.persisted(Moment(0), write.number, &log, &mut sent);
-    assert_eq!((sent.len(), disk.durable()), (10, Index(10)), "every promise left with the write it stands on");
+    assert_eq!(
+        (sent.len(), disk.durable()),
+        (10, Index(10)),
+        "every promise left with the write it stands on"
+    );
 }
 
 #[test]
@@ -82,7 +107,10 @@ fn a_log_that_begins_later_is_written_with_and_without_a_snapshot() {
     log.compact(Index(1));
     disk.compacted(None, log.start());
     let write = flush(&mut disk, &log).0.expect("where it begins is news");
-    assert_eq!((write.start, write.snapshot, write.discard), (Some(log.start()), None, false));
+    assert_eq!(
+        (write.start, write.snapshot, write.discard),
+        (Some(log.start()), None, false)
+    );
     disk.persisted(Moment(0), WriteNumber(2), &log, &mut Vec::new());
     assert_eq!(flush(&mut disk, &log).0, None);
 }
@@ -92,7 +120,10 @@ fn disks_are_told_apart_by_what_is_under_way_and_not_by_its_numbers() {
     let hash = |disk: &Disk| crate::hashed::of(disk);
     // So many writes are done, and then so many under way.
     let disk = |done: u64, in_flight: u64| {
-        let (mut disk, mut log) = (Disk::new(HardState::default(), Index(0), Index(0)), empty_log());
+        let (mut disk, mut log) = (
+            Disk::new(HardState::default(), Index(0), Index(0)),
+            empty_log(),
+        );
         let last = 9;
         for index in 1..=last {
             log.push(entry(index, 1));
@@ -114,7 +145,10 @@ fn disks_are_told_apart_by_what_is_under_way_and_not_by_its_numbers() {
     for (disk, terms) in [(&mut fewer, &[5][..]), (&mut more, &[5, 0, 5])] {
         for term in terms {
             disk.persisted(Moment(0), disk.last_number, &log, &mut Vec::new());
-            let state = HardState { term: Term(*term), ..HardState::default() };
+            let state = HardState {
+                term: Term(*term),
+                ..HardState::default()
+            };
             let _write = disk.flush(Moment(0), state, &log, &mut Vec::new());
         }
     }
@@ -141,7 +175,11 @@ fn a_large_snapshot_may_take_its_time() {
     };
     disk.compacted(Some(snapshot), LogStart::default());
     flush(&mut disk, &log);
-    assert_eq!(disk.waiting_since(), Some(Moment(2_000)), "20 kB at 10 MB a second");
+    assert_eq!(
+        disk.waiting_since(),
+        Some(Moment(2_000)),
+        "20 kB at 10 MB a second"
+    );
 }
 
 #[test]
@@ -151,7 +189,8 @@ fn promises_that_wait_for_a_hanging_disk_are_bounded() {
     log.push(entry(1, 1));
     for _ in 0..3 {
         flush(&mut disk, &log);
-        (0..MAX_DEFERRED_MESSAGES).for_each(|_| disk.send_after_persist(1, promise().0, promise().1));
+        (0..MAX_DEFERRED_MESSAGES)
+            .for_each(|_| disk.send_after_persist(1, promise().0, promise().1));
     }
     let mut sent = Vec::new();
     disk.persisted(Moment(0), WriteNumber(1), &log, &mut sent);
@@ -171,7 +210,12 @@ fn the_completion_of_a_write_whose_entries_were_cut_off_and_came_back_is_not_bel
         log.push(entry(1, term));
         assert!(flush(&mut disk, &log).0.is_some());
         disk.persisted(Moment(0), WriteNumber(term - 1), &log, &mut sent);
-        assert_eq!(disk.durable(), Index(0), "the disk holds the entry of term {}, the log that of {term}", term - 1);
+        assert_eq!(
+            disk.durable(),
+            Index(0),
+            "the disk holds the entry of term {}, the log that of {term}",
+            term - 1
+        );
     }
     disk.persisted(Moment(0), WriteNumber(3), &log, &mut sent);
     assert_eq!(disk.durable(), Index(1));
@@ -191,7 +235,8 @@ impl Image {
         }
         if let Some(start) = write.start {
             self.start = start.position;
-            self.entries.retain(|entry| entry.index > start.position.index);
+            self.entries
+                .retain(|entry| entry.index > start.position.index);
         }
         if let Some(first) = write.entries.first() {
             self.entries.retain(|entry| entry.index < first.index);
@@ -204,7 +249,11 @@ impl Image {
         let mut before = self.start;
         for entry in &self.entries {
             let position = entry.position();
-            assert_eq!(position.index, before.index.next(), "no gap behind {before}");
+            assert_eq!(
+                position.index,
+                before.index.next(),
+                "no gap behind {before}"
+            );
             assert!(position.term >= before.term, "{position} behind {before}");
             before = position;
         }
@@ -221,7 +270,8 @@ enum Change {
     Commit,
     /// An own snapshot covers what is committed.
     Compact,
-    /// Installs a leader's snapshot whose last entry is this many entries before the last one; the entries after it are kept.
+    /// Installs a leader's snapshot whose last entry is this many entries before the last one; the
+    /// entries after it are kept.
     InstallBefore(u64),
     /// A leader's snapshot replaces the log.
     InstallInstead(u64),
@@ -266,7 +316,12 @@ impl Session {
 
     fn snapshot(&self, position: LogPosition) -> Snapshot {
         let membership = crate::membership::Membership::new([NodeId(1)]).unwrap();
-        Snapshot { position, stamp: Stamp(0), membership, data: Some([][..].into()) }
+        Snapshot {
+            position,
+            stamp: Stamp(0),
+            membership,
+            data: Some([][..].into()),
+        }
     }
 
     fn push(&mut self, count: u64) {
@@ -278,16 +333,22 @@ impl Session {
 
     fn flush(&mut self) {
         let mut send = Vec::new();
-        let write = self.disk.flush(Moment(0), HardState::default(), &self.log, &mut send);
-        self.in_flight.extend(write.map(|write| write.map(<[Entry]>::to_vec)));
+        let write = self
+            .disk
+            .flush(Moment(0), HardState::default(), &self.log, &mut send);
+        self.in_flight
+            .extend(write.map(|write| write.map(<[Entry]>::to_vec)));
     }
 
     fn complete(&mut self, count: usize) {
         for _ in 0..count {
-            let Some(write) = self.in_flight.pop_front() else { return };
+            let Some(write) = self.in_flight.pop_front() else {
+                return;
+            };
             self.image.perform(&write);
             self.image.check();
-            self.disk.persisted(Moment(0), write.number, &self.log, &mut Vec::new());
+            self.disk
+                .persisted(Moment(0), write.number, &self.log, &mut Vec::new());
         }
     }
 
@@ -296,7 +357,12 @@ impl Session {
         match change {
             Change::Append(count) => self.push(count),
             Change::Replace(back, count) => {
-                let from = Index((last.index.0 + 1).saturating_sub(back).max(self.commit.0 + 1).max(base.0 + 1));
+                let from = Index(
+                    (last.index.0 + 1)
+                        .saturating_sub(back)
+                        .max(self.commit.0 + 1)
+                        .max(base.0 + 1),
+                );
                 self.term += 1;
                 if from <= last.index {
                     self.log.truncate(from);
@@ -315,15 +381,20 @@ impl Session {
                 let position = self.log.position_at(Index(last.index.0 - back)).unwrap();
                 self.log.compact(position.index);
                 let snapshot = self.snapshot(position);
-                self.disk.installed(snapshot, self.log.start(), false, self.commit);
+                self.disk
+                    .installed(snapshot, self.log.start(), false, self.commit);
                 self.commit = position.index;
             }
             Change::InstallInstead(ahead) => {
                 self.term += 1;
-                let position = LogPosition { term: Term(self.term), index: Index(last.index.0 + ahead) };
+                let position = LogPosition {
+                    term: Term(self.term),
+                    index: Index(last.index.0 + ahead),
+                };
                 let snapshot = self.snapshot(position);
                 self.log = Log::after(snapshot.start(), snapshot.membership.clone());
-                self.disk.installed(snapshot, self.log.start(), true, self.commit);
+                self.disk
+                    .installed(snapshot, self.log.start(), true, self.commit);
                 self.commit = position.index;
             }
             Change::Compact | Change::InstallBefore(_) => {}
@@ -336,8 +407,9 @@ impl Session {
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(4_000))]
 
-    /// However changes of the log are merged into one write, none is forgotten: a crash between any two writes leaves a log
-    /// that a node can start from, and when all is written the disk holds the log.
+    /// However changes of the log are merged into one write, none is forgotten: a crash between any
+    /// two writes leaves a log that a node can start from, and when all is written the disk holds
+    /// the log.
     #[test]
     fn the_disk_follows_the_log_whatever_one_write_merges(
         changes in proptest::collection::vec(any_change(), 1..60),
@@ -363,9 +435,23 @@ proptest::proptest! {
 fn a_forgotten_truncation_leaves_an_entry_of_an_earlier_term() {
     let mut session = Session::new();
     session.disk.loses_truncation = true;
-    let in_flight = [Change::Append(1), Change::Flush, Change::Append(1), Change::Flush];
-    let superseded = [Change::Replace(2, 1), Change::InstallBefore(0), Change::Complete(2), Change::Flush];
-    for change in in_flight.into_iter().chain(superseded).chain([Change::Complete(1)]) {
+    let in_flight = [
+        Change::Append(1),
+        Change::Flush,
+        Change::Append(1),
+        Change::Flush,
+    ];
+    let superseded = [
+        Change::Replace(2, 1),
+        Change::InstallBefore(0),
+        Change::Complete(2),
+        Change::Flush,
+    ];
+    for change in in_flight
+        .into_iter()
+        .chain(superseded)
+        .chain([Change::Complete(1)])
+    {
         session.change(change);
     }
 }

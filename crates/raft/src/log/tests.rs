@@ -4,7 +4,12 @@ use super::*;
 use proptest::prelude::*;
 
 fn entry(index: u64, term: u64) -> Entry {
-    Entry { term: Term(term), index: Index(index), stamp: Stamp(index), payload: Payload::Empty }
+    Entry {
+        term: Term(term),
+        index: Index(index),
+        stamp: Stamp(index),
+        payload: Payload::Empty,
+    }
 }
 
 fn restore(entries: Vec<Entry>) -> Result<Log, &'static str> {
@@ -13,7 +18,14 @@ fn restore(entries: Vec<Entry>) -> Result<Log, &'static str> {
 }
 
 fn log(terms: &[u64]) -> Log {
-    restore(terms.iter().zip(1..).map(|(term, index)| entry(index, *term)).collect()).unwrap()
+    restore(
+        terms
+            .iter()
+            .zip(1..)
+            .map(|(term, index)| entry(index, *term))
+            .collect(),
+    )
+    .unwrap()
 }
 
 #[test]
@@ -25,16 +37,39 @@ fn a_gap_or_a_falling_term_or_clock_is_a_damaged_log() {
     assert!(restore(alloc::vec![late, entry(2, 1)]).is_err());
 }
 
-/// A tail is kept behind a snapshot: what it says of the members is older than what the snapshot says.
+/// A tail is kept behind a snapshot: what it says of the members is older than what the snapshot
+/// says.
 #[test]
 fn members_in_a_tail_behind_a_snapshot_are_history() {
-    let at = |index, payload| Entry { payload, ..entry(index, 1) };
-    let changes = [Payload::Membership(members(2)), Payload::Membership(members(3)), Payload::Empty];
-    let entries: Vec<_> = (1..).zip(changes).map(|(index, payload)| at(index, payload)).collect();
+    let at = |index, payload| Entry {
+        payload,
+        ..entry(index, 1)
+    };
+    let changes = [
+        Payload::Membership(members(2)),
+        Payload::Membership(members(3)),
+        Payload::Empty,
+    ];
+    let entries: Vec<_> = (1..)
+        .zip(changes)
+        .map(|(index, payload)| at(index, payload))
+        .collect();
     for since in [2, 3] {
-        let log = Log::restore(LogStart::default(), (Index(since), members(3)), entries.clone()).unwrap();
-        assert_eq!((log.membership_index(), log.membership()), (Index(since), &members(3)));
-        assert_eq!(log.membership_before(), None, "what was before is not known any more");
+        let log = Log::restore(
+            LogStart::default(),
+            (Index(since), members(3)),
+            entries.clone(),
+        )
+        .unwrap();
+        assert_eq!(
+            (log.membership_index(), log.membership()),
+            (Index(since), &members(3))
+        );
+        assert_eq!(
+            log.membership_before(),
+            None,
+            "what was before is not known any more"
+        );
     }
 }
 
@@ -51,7 +86,10 @@ fn a_batch_has_at_least_one_entry_however_small_the_byte_bound() {
     assert_eq!(batch(1, 2, usize::MAX), 2);
     assert_eq!(batch(4, 10, usize::MAX), 0);
     let each = entry(1, 1).size();
-    assert_eq!([2 * each - 1, 2 * each, 2 * each + 1].map(|bytes| batch(1, 10, bytes)), [1, 2, 2]);
+    assert_eq!(
+        [2 * each - 1, 2 * each, 2 * each + 1].map(|bytes| batch(1, 10, bytes)),
+        [1, 2, 2]
+    );
 }
 
 /// What is done to a log.
@@ -70,7 +108,11 @@ enum Act {
 }
 
 fn acts() -> impl Strategy<Value = Vec<Act>> {
-    let push = (0u64..3, 0u64..3, 0u64..6).prop_map(|(newer, later, kind)| Act::Push { newer, later, kind });
+    let push = (0u64..3, 0u64..3, 0u64..6).prop_map(|(newer, later, kind)| Act::Push {
+        newer,
+        later,
+        kind,
+    });
     let place = || 0u64..9;
     let act = prop_oneof![
         5 => push,
@@ -103,7 +145,12 @@ impl Naive {
             1 => Payload::Membership(members(index + 1)),
             _ => Payload::Empty,
         };
-        let entry = Entry { term: Term(term + newer), index: Index(index), stamp: Stamp(stamp + later), payload };
+        let entry = Entry {
+            term: Term(term + newer),
+            index: Index(index),
+            stamp: Stamp(stamp + later),
+            payload,
+        };
         self.entries.push(entry.clone());
         entry
     }
@@ -132,43 +179,77 @@ impl Naive {
 
     /// Memberships up to `index`, oldest first: the founding one and all that entries brought.
     fn memberships(&self, index: u64) -> Vec<(u64, Membership)> {
-        let brought = self.entries.iter().filter_map(|entry| match &entry.payload {
-            Payload::Membership(membership) => Some((entry.index.0, membership.clone())),
-            Payload::Empty | Payload::Withheld | Payload::Command(_) => None,
-        });
+        let brought = self
+            .entries
+            .iter()
+            .filter_map(|entry| match &entry.payload {
+                Payload::Membership(membership) => Some((entry.index.0, membership.clone())),
+                Payload::Empty | Payload::Withheld | Payload::Command(_) => None,
+            });
         let founding = Membership::new([crate::types::NodeId(1)]).unwrap();
-        core::iter::once((0, founding)).chain(brought).filter(|(at, _)| *at <= index).collect()
+        core::iter::once((0, founding))
+            .chain(brought)
+            .filter(|(at, _)| *at <= index)
+            .collect()
     }
 }
 
 fn agrees(log: &Log, naive: &Naive) -> Result<(), TestCaseError> {
     let (base, last) = (naive.base as u64, naive.entries.len() as u64);
     prop_assert_eq!((log.base().index.0, log.last().index.0), (base, last));
-    prop_assert_eq!(Some((log.start().position.term, log.start().stamp)), naive.known(base));
+    prop_assert_eq!(
+        Some((log.start().position.term, log.start().stamp)),
+        naive.known(base)
+    );
     prop_assert_eq!(Some((log.last().term, log.last_stamp())), naive.known(last));
     let uncovered = &naive.entries[naive.covered..];
-    prop_assert_eq!(log.uncovered_bytes(), uncovered.iter().map(Entry::size).sum::<usize>());
+    prop_assert_eq!(
+        log.uncovered_bytes(),
+        uncovered.iter().map(Entry::size).sum::<usize>()
+    );
     for index in 0..last + 3 {
         let at = Index(index);
         prop_assert_eq!(log.get(at), naive.get(index));
         prop_assert_eq!(log.term_at(at), naive.known(index).map(|(term, _)| term));
         prop_assert_eq!(log.stamp_at(at), naive.known(index).map(|(_, stamp)| stamp));
-        prop_assert_eq!(log.position_at(at).map(|position| position.index), naive.known(index).map(|_| at));
+        prop_assert_eq!(
+            log.position_at(at).map(|position| position.index),
+            naive.known(index).map(|_| at)
+        );
         for term in 0..last + 3 {
-            let position = LogPosition { term: Term(term), index: at };
-            prop_assert_eq!(log.matches(position), naive.known(index).is_some_and(|(at, _)| at.0 == term));
-            let older = naive.held().iter().rev().find(|entry| entry.index <= at && entry.term.0 <= term);
+            let position = LogPosition {
+                term: Term(term),
+                index: at,
+            };
+            prop_assert_eq!(
+                log.matches(position),
+                naive.known(index).is_some_and(|(at, _)| at.0 == term)
+            );
+            let older = naive
+                .held()
+                .iter()
+                .rev()
+                .find(|entry| entry.index <= at && entry.term.0 <= term);
             let expected = older.map_or(log.base(), Entry::position);
             prop_assert_eq!(log.last_of_term_at_most(at, Term(term)), expected);
         }
-        let whole = !naive.entries.iter().any(|entry| entry.payload == Payload::Withheld && entry.index > at);
+        let whole = !naive
+            .entries
+            .iter()
+            .any(|entry| entry.payload == Payload::Withheld && entry.index > at);
         prop_assert!(index < base || log.is_whole_after(at) == whole);
         if index > base {
-            prop_assert_eq!(log.from(at), &naive.entries[naive.entries.len().min(index as usize - 1)..]);
+            prop_assert_eq!(
+                log.from(at),
+                &naive.entries[naive.entries.len().min(index as usize - 1)..]
+            );
         }
         // Members as of before the base are known only as those that hold there.
         if index >= base {
-            let expected = naive.memberships(index).pop().map(|(_, membership)| membership);
+            let expected = naive
+                .memberships(index)
+                .pop()
+                .map(|(_, membership)| membership);
             prop_assert_eq!(Some(log.membership_at(at)), expected.as_ref());
         }
     }

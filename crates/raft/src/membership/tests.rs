@@ -9,24 +9,38 @@ fn ids(numbers: &[u64]) -> impl Iterator<Item = NodeId> + '_ {
 }
 
 fn voters(numbers: &[u64]) -> Change {
-    Change::Replace(ids(numbers).map(|id| (id, Incarnation::default(), Standing::Voter)).collect())
+    Change::Replace(
+        ids(numbers)
+            .map(|id| (id, Incarnation::default(), Standing::Voter))
+            .collect(),
+    )
 }
 
 #[test]
 fn a_cluster_without_voters_or_with_too_many_cannot_be_made() {
     assert_eq!(Membership::new([]), Err(MembershipError::NoVoters));
-    assert_eq!(Membership::new((0..=256).map(NodeId)), Err(MembershipError::TooMany));
+    assert_eq!(
+        Membership::new((0..=256).map(NodeId)),
+        Err(MembershipError::TooMany)
+    );
     let most = Membership::MAX_MEMBERS as u64;
     let full = Membership::new((1..=most).map(NodeId)).expect("so many may be");
     assert!(full.contains(NodeId(most)) && !full.contains(NodeId(most + 1)));
     let witness = (NodeId(1), Incarnation(0), Standing::Witness);
-    assert_eq!(Membership::of([witness]), Err(MembershipError::NoVoters), "a witness alone cannot lead");
+    assert_eq!(
+        Membership::of([witness]),
+        Err(MembershipError::NoVoters),
+        "a witness alone cannot lead"
+    );
 }
 
 #[test]
 fn a_crowd_has_majorities_but_does_not_change() {
     assert_eq!(Membership::crowd([]), Err(MembershipError::NoVoters));
-    assert_eq!(Membership::crowd(ids(&[1, 2, 3])), Membership::new(ids(&[1, 2, 3])));
+    assert_eq!(
+        Membership::crowd(ids(&[1, 2, 3])),
+        Membership::new(ids(&[1, 2, 3]))
+    );
     let crowd = Membership::crowd((1..=1_000).map(NodeId)).unwrap();
     assert!(crowd.is_quorum(|id| id.0 <= 501) && !crowd.is_quorum(|id| id.0 <= 500));
     assert_eq!(crowd.reached_by_majority(|id| id.0), 500);
@@ -34,47 +48,94 @@ fn a_crowd_has_majorities_but_does_not_change() {
     assert_eq!(crowd.after(&newcomer), Err(MembershipError::TooMany));
 }
 
-/// Found by fuzzing the wire: one member, a voter from now on and a witness until then, would never have stood.
+/// Found by fuzzing the wire: one member, a voter from now on and a witness until then, would never
+/// have stood.
 #[test]
 fn what_no_change_leads_to_is_refused() {
-    let member = |standing, outgoing| Member { incarnation: Incarnation(0), standing, outgoing };
+    let member = |standing, outgoing| Member {
+        incarnation: Incarnation(0),
+        standing,
+        outgoing,
+    };
     let of = |second| {
-        let members = [(NodeId(1), member(Some(Standing::Voter), None)), (NodeId(2), second)];
+        let members = [
+            (NodeId(1), member(Some(Standing::Voter), None)),
+            (NodeId(2), second),
+        ];
         Membership::with_members(members.into())
     };
-    let (voter, witness, learner) = (Some(Standing::Voter), Some(Standing::Witness), Some(Standing::Learner));
-    for (standing, outgoing) in
-        [(voter, witness), (witness, voter), (learner, witness), (voter, learner), (None, learner)]
-    {
+    let (voter, witness, learner) = (
+        Some(Standing::Voter),
+        Some(Standing::Witness),
+        Some(Standing::Learner),
+    );
+    for (standing, outgoing) in [
+        (voter, witness),
+        (witness, voter),
+        (learner, witness),
+        (voter, learner),
+        (None, learner),
+    ] {
         let error = of(member(standing, outgoing)).checked();
-        assert_eq!(error, Err(MembershipError::Impossible(NodeId(2))), "{standing:?} after {outgoing:?}");
+        assert_eq!(
+            error,
+            Err(MembershipError::Impossible(NodeId(2))),
+            "{standing:?} after {outgoing:?}"
+        );
     }
-    for (standing, outgoing) in [(voter, voter), (learner, voter), (None, voter), (None, witness), (witness, witness)] {
-        assert!(of(member(standing, outgoing)).checked().is_ok(), "{standing:?} after {outgoing:?}");
+    for (standing, outgoing) in [
+        (voter, voter),
+        (learner, voter),
+        (None, voter),
+        (None, witness),
+        (witness, witness),
+    ] {
+        assert!(
+            of(member(standing, outgoing)).checked().is_ok(),
+            "{standing:?} after {outgoing:?}"
+        );
     }
 }
 
-/// Thesis 4.1: a single server may be added or removed at once; more need a joint configuration (section 6).
+/// Thesis 4.1: a single server may be added or removed at once; more need a joint configuration
+/// (section 6).
 #[test]
 fn more_than_one_voter_changes_by_way_of_a_joint_configuration() {
     let three = Membership::new(ids(&[1, 2, 3])).unwrap();
-    let four = three.after(&Change::Set(NodeId(4), Incarnation(0), Standing::Voter)).unwrap();
+    let four = three
+        .after(&Change::Set(NodeId(4), Incarnation(0), Standing::Voter))
+        .unwrap();
     assert!(!four.is_joint() && four.votes(NodeId(4)));
     let joint = three.after(&voters(&[3, 4, 5])).unwrap();
     assert!(joint.is_joint());
-    assert_eq!(joint.outgoing().collect::<Vec<_>>(), ids(&[1, 2, 3]).collect::<Vec<_>>());
-    assert!(!joint.is_quorum(|id| id.0 <= 3), "a majority of the old alone does not decide");
+    assert_eq!(
+        joint.outgoing().collect::<Vec<_>>(),
+        ids(&[1, 2, 3]).collect::<Vec<_>>()
+    );
+    assert!(
+        !joint.is_quorum(|id| id.0 <= 3),
+        "a majority of the old alone does not decide"
+    );
     assert!(!joint.is_quorum(|id| id.0 >= 3), "nor one of the new alone");
     assert!(joint.is_quorum(|id| [2, 3, 4].contains(&id.0)));
-    assert_eq!(joint.after(&Change::Remove(NodeId(1))), Err(MembershipError::Joint));
+    assert_eq!(
+        joint.after(&Change::Remove(NodeId(1))),
+        Err(MembershipError::Joint)
+    );
     assert_eq!(joint.left(), Membership::new(ids(&[3, 4, 5])).unwrap());
 }
 
 #[test]
 fn a_voter_that_becomes_a_learner_votes_until_the_joint_configuration_is_left() {
     let three = Membership::new(ids(&[1, 2, 3])).unwrap();
-    let target = [(1, Standing::Voter), (2, Standing::Learner), (4, Standing::Voter)];
-    let target = target.map(|(id, standing)| (NodeId(id), Incarnation(0), standing)).to_vec();
+    let target = [
+        (1, Standing::Voter),
+        (2, Standing::Learner),
+        (4, Standing::Voter),
+    ];
+    let target = target
+        .map(|(id, standing)| (NodeId(id), Incarnation(0), standing))
+        .to_vec();
     let joint = three.after(&Change::Replace(target)).unwrap();
     assert!(joint.votes(NodeId(2)) && joint.learners().eq(ids(&[2])));
     assert!(!joint.left().votes(NodeId(2)));
@@ -84,44 +145,87 @@ fn a_voter_that_becomes_a_learner_votes_until_the_joint_configuration_is_left() 
 fn a_voter_with_another_disk_must_be_removed_before_it_is_added() {
     let three = Membership::new(ids(&[1, 2, 3])).unwrap();
     let again = Change::Set(NodeId(3), Incarnation(9), Standing::Voter);
-    assert_eq!(three.after(&again), Err(MembershipError::OtherIncarnation(NodeId(3))));
+    assert_eq!(
+        three.after(&again),
+        Err(MembershipError::OtherIncarnation(NodeId(3)))
+    );
     let two = three.after(&Change::Remove(NodeId(3))).unwrap();
-    assert_eq!(two.after(&again).unwrap().member(NodeId(3)).unwrap().incarnation, Incarnation(9));
-    assert_eq!(two.after(&Change::Remove(NodeId(3))), Err(MembershipError::NoMember(NodeId(3))));
+    assert_eq!(
+        two.after(&again)
+            .unwrap()
+            .member(NodeId(3))
+            .unwrap()
+            .incarnation,
+        Incarnation(9)
+    );
+    assert_eq!(
+        two.after(&Change::Remove(NodeId(3))),
+        Err(MembershipError::NoMember(NodeId(3)))
+    );
     assert_eq!(two.after(&voters(&[1, 2])), Err(MembershipError::Nothing));
 }
 
 #[test]
 fn a_voter_with_another_disk_may_join_in_one_step_and_only_alone() {
     let three = Membership::new(ids(&[1, 2, 3])).unwrap();
-    let joins = three.after(&Change::Set(NodeId(3), Incarnation(9), Standing::Joining)).unwrap();
+    let joins = three
+        .after(&Change::Set(NodeId(3), Incarnation(9), Standing::Joining))
+        .unwrap();
     assert!(!joins.is_joint() && !joins.votes(NodeId(3)));
-    let voter = joins.after(&Change::Set(NodeId(3), Incarnation(9), Standing::Voter)).unwrap();
+    let voter = joins
+        .after(&Change::Set(NodeId(3), Incarnation(9), Standing::Voter))
+        .unwrap();
     assert_eq!(voter.member(NodeId(3)).unwrap().incarnation, Incarnation(9));
     let witness = (NodeId(3), Incarnation(7), Standing::Witness);
-    let cluster =
-        Membership::of(ids(&[1, 2]).map(|id| (id, Incarnation(0), Standing::Voter)).chain([witness])).unwrap();
+    let cluster = Membership::of(
+        ids(&[1, 2])
+            .map(|id| (id, Incarnation(0), Standing::Voter))
+            .chain([witness]),
+    )
+    .unwrap();
     let again = Change::Set(NodeId(3), Incarnation(8), Standing::Joining);
-    assert_eq!(cluster.after(&again), Err(MembershipError::OtherIncarnation(NodeId(3))));
-    // With a second change the configuration would be joint, and the new incarnation would vote in the old one.
-    let members = [(1, 0, Standing::Voter), (3, 9, Standing::Joining), (4, 0, Standing::Voter)];
-    let members = members.map(|(id, incarnation, standing)| (NodeId(id), Incarnation(incarnation), standing)).to_vec();
-    assert_eq!(three.after(&Change::Replace(members)), Err(MembershipError::OtherIncarnation(NodeId(3))));
+    assert_eq!(
+        cluster.after(&again),
+        Err(MembershipError::OtherIncarnation(NodeId(3)))
+    );
+    // With a second change the configuration would be joint, and the new incarnation would vote in
+    // the old one.
+    let members = [
+        (1, 0, Standing::Voter),
+        (3, 9, Standing::Joining),
+        (4, 0, Standing::Voter),
+    ];
+    let members = members
+        .map(|(id, incarnation, standing)| (NodeId(id), Incarnation(incarnation), standing))
+        .to_vec();
+    assert_eq!(
+        three.after(&Change::Replace(members)),
+        Err(MembershipError::OtherIncarnation(NodeId(3)))
+    );
 }
 
 #[test]
 fn what_a_witness_forgot_cannot_be_given_back_in_place() {
     let witness = (NodeId(3), Incarnation(0), Standing::Witness);
-    let cluster = Membership::of(ids(&[1, 2]).map(|id| (id, Incarnation(0), Standing::Voter)).chain([witness]));
+    let cluster = Membership::of(
+        ids(&[1, 2])
+            .map(|id| (id, Incarnation(0), Standing::Voter))
+            .chain([witness]),
+    );
     let promoted = Change::Set(NodeId(3), Incarnation(0), Standing::Voter);
-    assert_eq!(cluster.unwrap().after(&promoted), Err(MembershipError::WitnessForEver(NodeId(3))));
+    assert_eq!(
+        cluster.unwrap().after(&promoted),
+        Err(MembershipError::WitnessForEver(NodeId(3)))
+    );
 }
 
 /// The disk of a witness holds log positions without the contents of the entries.
 #[test]
 fn a_former_witness_comes_back_as_a_witness_or_with_an_empty_disk() {
     let witness = (NodeId(3), Incarnation(0), Standing::Witness);
-    let members = ids(&[1, 2]).map(|id| (id, Incarnation(0), Standing::Voter)).chain([witness]);
+    let members = ids(&[1, 2])
+        .map(|id| (id, Incarnation(0), Standing::Voter))
+        .chain([witness]);
     let with_witness = Membership::of(members).unwrap();
     let removed = with_witness.after(&Change::Remove(NodeId(3))).unwrap();
     let replaced = with_witness.after(&voters(&[4, 5])).unwrap();
@@ -129,24 +233,45 @@ fn a_former_witness_comes_back_as_a_witness_or_with_an_empty_disk() {
     for without in [removed, replaced.left()] {
         for standing in [Standing::Voter, Standing::Learner, Standing::Joining] {
             let again = without.after(&Change::Set(NodeId(3), Incarnation(0), standing));
-            assert_eq!(again, Err(MembershipError::FormerWitness(NodeId(3))), "{standing:?}");
+            assert_eq!(
+                again,
+                Err(MembershipError::FormerWitness(NodeId(3))),
+                "{standing:?}"
+            );
         }
-        let witness_again = without.after(&Change::Set(NodeId(3), Incarnation(0), Standing::Witness)).unwrap();
+        let witness_again = without
+            .after(&Change::Set(NodeId(3), Incarnation(0), Standing::Witness))
+            .unwrap();
         assert!(witness_again.member(NodeId(3)).unwrap().is_witness());
-        let empty = without.after(&Change::Set(NodeId(3), Incarnation(1), Standing::Voter)).unwrap();
+        let empty = without
+            .after(&Change::Set(NodeId(3), Incarnation(1), Standing::Voter))
+            .unwrap();
         assert!(empty.votes(NodeId(3)));
-        assert_eq!(empty.members().count(), without.members().count() + 1, "it is a member once");
+        assert_eq!(
+            empty.members().count(),
+            without.members().count() + 1,
+            "it is a member once"
+        );
     }
 }
 
 /// Whether more than half of those that `counts` holds for agree, counted one by one.
-fn naive(membership: &Membership, counts: impl Fn(&Member) -> bool, agrees: impl Fn(NodeId) -> bool) -> bool {
-    let all: Vec<_> = membership.members().filter(|(_, m)| counts(m)).map(|(id, _)| id).collect();
+fn naive(
+    membership: &Membership,
+    counts: impl Fn(&Member) -> bool,
+    agrees: impl Fn(NodeId) -> bool,
+) -> bool {
+    let all: Vec<_> = membership
+        .members()
+        .filter(|(_, m)| counts(m))
+        .map(|(id, _)| id)
+        .collect();
     all.is_empty() || all.iter().filter(|id| agrees(**id)).count() * 2 > all.len()
 }
 
 proptest! {
-    /// Naive model: try every value and count who reached it, in the new and in the old configuration.
+    /// Naive model: try every value and count who reached it, in the new and in the old
+    /// configuration.
     #[test]
     fn the_majority_value_is_the_largest_that_enough_voters_reached(
         values in prop::collection::vec(0u64..20, 12),

@@ -18,8 +18,8 @@ pub(super) struct ApplyState {
     pub(super) highest: Index,
     /// The newest snapshot must be handed out before any more entries.
     pub(super) restore: bool,
-    /// It was a witness and has let entries pass without their contents: no entry can be applied to what it has, until a
-    /// snapshot brings a state.
+    /// It was a witness and has let entries pass without their contents: no entry can be applied to
+    /// what it has, until a snapshot brings a state.
     pub(super) stateless: bool,
     /// A snapshot was asked for and has not come.
     pub(super) snapshot_asked: bool,
@@ -35,23 +35,29 @@ impl Node {
     pub(super) fn on_applied(&mut self, index: Index) {
         self.applied_at = self.now;
         let state = &mut self.apply_state;
-        assert!(index <= state.highest, "an entry was applied that was never handed out");
+        assert!(
+            index <= state.highest,
+            "an entry was applied that was never handed out"
+        );
         // What was handed out before a repair may be reported after it.
         state.applied = state.applied.max(index.min(state.delivered));
     }
 
-    /// Whether committed entries were handed out and none has been applied for the longest election timeout.
+    /// Whether committed entries were handed out and none has been applied for the longest election
+    /// timeout.
     pub(super) fn is_program_stalled(&self) -> bool {
         self.apply_state.applied < self.apply_state.delivered
             && self.now.since(self.applied_at) >= self.config.max_election_timeout()
     }
 
-    /// Hands out what is committed, on this node's own disk, and within the apply window; a snapshot first. Gives the
-    /// first of the entries to be applied and how many there are.
+    /// Hands out what is committed, on this node's own disk, and within the apply window; a
+    /// snapshot first. Gives the first of the entries to be applied and how many there are.
     pub(super) fn hand_out_committed(&mut self) -> (Index, usize) {
         let nothing = (self.log.base().index.next(), 0);
         if self.apply_state.restore {
-            let Some(snapshot) = &self.snapshot else { unreachable!("a snapshot is restored only if there is one") };
+            let Some(snapshot) = &self.snapshot else {
+                unreachable!("a snapshot is restored only if there is one")
+            };
             let covered = snapshot.position.index;
             if self.disk.durable_snapshot() < covered {
                 return nothing;
@@ -72,10 +78,23 @@ impl Node {
         if durable <= state.delivered {
             return nothing;
         }
-        let window = Index(state.applied.0.saturating_add(self.config.apply_window as u64));
-        let witness = self.log.membership().member(self.config.id).is_some_and(|member| member.is_witness());
+        let window = Index(
+            state
+                .applied
+                .0
+                .saturating_add(self.config.apply_window as u64),
+        );
+        let witness = self
+            .log
+            .membership()
+            .member(self.config.id)
+            .is_some_and(|member| member.is_witness());
         let keeps_state = !witness && !state.stateless && self.log.is_whole_after(state.delivered);
-        let end = if keeps_state { durable.min(window) } else { durable };
+        let end = if keeps_state {
+            durable.min(window)
+        } else {
+            durable
+        };
         if end <= state.delivered {
             return nothing;
         }

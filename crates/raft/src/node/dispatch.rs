@@ -7,16 +7,18 @@ use crate::role::{Follower, KnownLeader, Role};
 use crate::types::{Incarnation, NodeId, Term};
 
 impl Node {
-    /// Takes a message through the gate: it must be addressed to this incarnation, an answer must come from a member, and
-    /// terms are compared (section 5.1). A request may come from a node this one does not know as a member yet, or not
-    /// any more: "servers process incoming RPC requests without consulting their current configurations" (thesis 4.1).
+    /// Takes a message through the gate: it must be addressed to this incarnation, an answer must
+    /// come from a member, and terms are compared (section 5.1). A request may come from a node
+    /// this one does not know as a member yet, or not any more: "servers process incoming RPC
+    /// requests without consulting their current configurations" (thesis 4.1).
     pub(super) fn receive(&mut self, from: NodeId, message: Message) {
         if from == self.config.id {
             return self.ignore(from, "its sender is not another node");
         }
         self.current_sender = Some((from, message.sender));
         if self.disk.is_beginning_incarnation() {
-            // Neither incarnation may answer: the old one has ended, and the new one is not on disk yet.
+            // Neither incarnation may answer: the old one has ended, and the new one is not on disk
+            // yet.
             return;
         }
         if message.receiver != self.incarnation {
@@ -24,9 +26,16 @@ impl Node {
         }
         let (term, sender) = (message.term, message.sender);
         if !message.body.is_request() {
-            let is_member = self.log.membership().member(from).is_some_and(|member| member.incarnation == sender);
+            let is_member = self
+                .log
+                .membership()
+                .member(from)
+                .is_some_and(|member| member.incarnation == sender);
             if !is_member {
-                self.note(Decision::UnknownIncarnation { peer: from, incarnation: sender });
+                self.note(Decision::UnknownIncarnation {
+                    peer: from,
+                    incarnation: sender,
+                });
                 return self.replace_incarnation(from, &message);
             }
         }
@@ -34,13 +43,19 @@ impl Node {
             return self.ignore(from, "its term cannot exist");
         }
         if term > self.hard_state.term
-            && !matches!(message.body, Body::PreVote { .. } | Body::PreVoteReply { granted: true })
+            && !matches!(
+                message.body,
+                Body::PreVote { .. } | Body::PreVoteReply { granted: true }
+            )
         {
-            if let Body::RequestVote { transfer: false, .. } = message.body
+            if let Body::RequestVote {
+                transfer: false, ..
+            } = message.body
                 && let Some(because) = self.leader_hindrance(from)
             {
-                // "If a server receives a RequestVote request within the minimum election timeout of hearing from a
-                // current leader, it does not update its term or grant its vote" (thesis 4.2.3).
+                // "If a server receives a RequestVote request within the minimum election timeout
+                // of hearing from a current leader, it does not update its term or grant its vote"
+                // (thesis 4.2.3).
                 return self.refuse_vote(from, false, because);
             }
             self.enter_later_term(term, from);
@@ -49,7 +64,11 @@ impl Node {
         match message.body {
             Body::PreVote { last, priority } => self.on_pre_vote(from, term, last, priority),
             Body::PreVoteReply { granted } => self.on_pre_vote_reply(from, term, granted),
-            Body::RequestVote { last, transfer, priority } => {
+            Body::RequestVote {
+                last,
+                transfer,
+                priority,
+            } => {
                 self.on_request_vote(from, term, last, (!transfer).then_some(priority));
             }
             Body::VoteReply { granted } => self.on_vote_reply(from, term, granted),
@@ -65,8 +84,9 @@ impl Node {
         }
     }
 
-    /// The message is addressed to another incarnation. This node must not answer for it, but reports its own incarnation to a
-    /// leader. One that can be admitted echoes the probe; the disk of a witness cannot.
+    /// The message is addressed to another incarnation. This node must not answer for it, but
+    /// reports its own incarnation to a leader. One that can be admitted echoes the probe; the disk
+    /// of a witness cannot.
     fn on_misaddressed(&mut self, from: NodeId, message: &Message) {
         if let Body::AppendEntries(append) = &message.body
             && append.probe.is_some()
@@ -76,22 +96,38 @@ impl Node {
         }
     }
 
-    /// Which life of another node a message to it means: the one it was last heard as in this matter, or the one the
-    /// members know.
+    /// Which life of another node a message to it means: the one it was last heard as in this
+    /// matter, or the one the members know.
     pub(super) fn incarnation_of(&self, id: NodeId) -> Incarnation {
         match (&self.role, self.current_sender) {
             (_, Some((current_sender, incarnation))) if current_sender == id => incarnation,
-            (Role::Follower(Follower { leader: Some(KnownLeader { id: leader, incarnation, .. }), .. }), _)
-                if *leader == id =>
-            {
-                *incarnation
-            }
-            _ => self.log.membership().member(id).map_or(Incarnation::default(), |member| member.incarnation),
+            (
+                Role::Follower(Follower {
+                    leader:
+                        Some(KnownLeader {
+                            id: leader,
+                            incarnation,
+                            ..
+                        }),
+                    ..
+                }),
+                _,
+            ) if *leader == id => *incarnation,
+            _ => self
+                .log
+                .membership()
+                .member(id)
+                .map_or(Incarnation::default(), |member| member.incarnation),
         }
     }
 
     pub(super) fn message(&self, to: NodeId, term: Term, body: Body) -> Message {
-        Message { term, sender: self.incarnation, receiver: self.incarnation_of(to), body }
+        Message {
+            term,
+            sender: self.incarnation,
+            receiver: self.incarnation_of(to),
+            body,
+        }
     }
 
     /// Sends a message that promises nothing.
@@ -103,6 +139,7 @@ impl Node {
     /// Sends a message once everything known now is on disk.
     pub(super) fn send_after_persist(&mut self, to: NodeId, body: Body) {
         let message = self.message(to, self.hard_state.term, body);
-        self.disk.send_after_persist(self.log.membership().members().len(), to, message);
+        self.disk
+            .send_after_persist(self.log.membership().members().len(), to, message);
     }
 }

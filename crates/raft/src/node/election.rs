@@ -1,5 +1,5 @@
-//! Leader election: section 5.2, the voting restriction of 5.4.1, pre-vote (thesis 9.6) and leader stickiness (thesis
-//! 4.2.3).
+//! Leader election: section 5.2, the voting restriction of 5.4.1, pre-vote (thesis 9.6) and leader
+//! stickiness (thesis 4.2.3).
 
 use alloc::collections::BTreeSet;
 
@@ -18,12 +18,13 @@ impl Node {
             return self.rearm_election_timer();
         }
         if !self.is_hard_state_durable() {
-            // A vote that is still being written may decide this election. A later term could not start sooner: it needs
-            // a durable vote too.
+            // A vote that is still being written may decide this election. A later term could not
+            // start sooner: it needs a durable vote too.
             return self.rearm_election_timer();
         }
         if self.config.lease_reads && self.leader_hindrance(self.config.id).is_some() {
-            // The leader may answer reads by its clock as long as this node waits, and it counts this node's own vote too.
+            // The leader may answer reads by its clock as long as this node waits, and it counts
+            // this node's own vote too.
             return self.rearm_election_timer();
         }
         if matches!(self.role, Role::PreCandidate(_) | Role::Candidate(_)) {
@@ -31,35 +32,43 @@ impl Node {
         }
         match (&self.role, self.config.pre_vote) {
             (Role::Leader(_), _) => {}
-            // Only a peer that lies gets a cluster to the last term. There is none left to stand in, and none may be
-            // led twice.
-            (_, _) if self.hard_state.term >= Term::LAST || !self.may_lead() => self.wait_for_leader(),
+            // Only a peer that lies gets a cluster to the last term. There is none left to stand
+            // in, and none may be led twice.
+            (_, _) if self.hard_state.term >= Term::LAST || !self.may_lead() => {
+                self.wait_for_leader()
+            }
             (_, true) => self.ask_for_pre_votes(),
             (_, false) => self.stand_for_election(false),
         }
     }
 
-    /// Whether this node may stand for election: it votes, under this life, and knows what every entry says. One that is
-    /// about to lose its vote may, until it knows that this is committed: "it might still be needed until the C_new entry
-    /// is committed" (thesis 4.2.2), being perhaps the only one that has the entry.
+    /// Whether this node may stand for election: it votes, under this life, and knows what every
+    /// entry says. One that is about to lose its vote may, until it knows that this is committed:
+    /// "it might still be needed until the C_new entry is committed" (thesis 4.2.2), being perhaps
+    /// the only one that has the entry.
     pub(super) fn may_lead(&self) -> bool {
         let among = |membership: &Membership| {
             let member = membership.member(self.config.id);
             member.is_some_and(|member| member.may_lead() && member.incarnation == self.incarnation)
         };
         let undecided = self.log.membership_index() > self.commit;
-        let is_voter = among(self.log.membership()) || (undecided && self.log.membership_before().is_some_and(among));
+        let is_voter = among(self.log.membership())
+            || (undecided && self.log.membership_before().is_some_and(among));
         is_voter && self.holds_whole_log()
     }
 
-    /// Whether all entries and the snapshot have their contents. False for witnesses and former witnesses.
+    /// Whether all entries and the snapshot have their contents. False for witnesses and former
+    /// witnesses.
     pub(super) fn holds_whole_log(&self) -> bool {
-        let has_state = self.snapshot.as_ref().is_none_or(|snapshot| snapshot.data.is_some());
+        let has_state = self
+            .snapshot
+            .as_ref()
+            .is_none_or(|snapshot| snapshot.data.is_some());
         has_state && self.log.is_whole_after(self.log.base().index)
     }
 
-    /// Enters a later term as a follower: "If RPC request or response contains term T > currentTerm: set currentTerm =
-    /// T, convert to follower" (figure 2).
+    /// Enters a later term as a follower: "If RPC request or response contains term T >
+    /// currentTerm: set currentTerm = T, convert to follower" (figure 2).
     pub(super) fn enter_later_term(&mut self, term: Term, from: NodeId) {
         assert!(term > self.hard_state.term, "terms never go back");
         let was_leader = matches!(self.role, Role::Leader(_));
@@ -67,14 +76,18 @@ impl Node {
         // A follower's timer runs on: only a leader or a granted vote sets it back.
         let election_deadline = match &self.role {
             Role::Follower(follower) => follower.election_deadline,
-            Role::PreCandidate(_) | Role::Candidate(_) | Role::Leader(_) => self.draw_election_deadline(),
+            Role::PreCandidate(_) | Role::Candidate(_) | Role::Leader(_) => {
+                self.draw_election_deadline()
+            }
         };
         self.hard_state.term = term;
         self.hard_state.vote = None;
         self.hard_state_changed = self.now;
         self.role = Role::Follower(Follower::waiting(election_deadline));
         self.note(if was_leader {
-            Decision::SteppedDown { because: StepDown::LaterTerm }
+            Decision::SteppedDown {
+                because: StepDown::LaterTerm,
+            }
         } else {
             Decision::SawLaterTerm { from }
         });
@@ -87,9 +100,10 @@ impl Node {
         self.note(Decision::SteppedDown { because });
     }
 
-    /// Why this node must not help `candidate` to an election yet: a leader is alive, itself or one heard of lately
-    /// (thesis 4.2.3); or it has just started, may have heard of one before, and leaders trust their clocks. A
-    /// `candidate` leads no longer, so it does not stand in its own way, as after a quick restart.
+    /// Why this node must not help `candidate` to an election yet: a leader is alive, itself or one
+    /// heard of lately (thesis 4.2.3); or it has just started, may have heard of one before, and
+    /// leaders trust their clocks. A `candidate` leads no longer, so it does not stand in its own
+    /// way, as after a quick restart.
     pub(super) fn leader_hindrance(&self, candidate: NodeId) -> Option<VoteRefusal> {
         let lately = |since| self.now.since(since) < self.config.stickiness();
         if self.config.lease_reads && lately(self.started) {
@@ -102,14 +116,19 @@ impl Node {
             return Some(VoteRefusal::LeaderAlive(self.config.id));
         }
         let (leader, last_contact) = self.last_leader?;
-        if self.config.has_planted(PlantedFault::ForgetsLeaderWithTerm) && self.leader() != Some(leader) {
+        if self.config.has_planted(PlantedFault::ForgetsLeaderWithTerm)
+            && self.leader() != Some(leader)
+        {
             return None;
         }
         (lately(last_contact) && leader != candidate).then_some(VoteRefusal::LeaderAlive(leader))
     }
 
     fn new_campaign(&mut self) -> Campaign {
-        Campaign { granted: BTreeSet::new(), election_deadline: self.draw_election_deadline() }
+        Campaign {
+            granted: BTreeSet::new(),
+            election_deadline: self.draw_election_deadline(),
+        }
     }
 
     /// Asks who would vote for it, without entering the next term (thesis 9.6).
@@ -128,10 +147,10 @@ impl Node {
         self.count_votes();
     }
 
-    /// "To begin an election, a follower increments its current term and transitions to candidate state. It then votes
-    /// for itself and issues RequestVote RPCs" (section 5.2). The requests stand on the vote, so they wait for it to be
-    /// on disk, and so does the vote itself before it counts: else a single voter could lead one term twice, with a
-    /// crash in between.
+    /// "To begin an election, a follower increments its current term and transitions to candidate
+    /// state. It then votes for itself and issues RequestVote RPCs" (section 5.2). The requests
+    /// stand on the vote, so they wait for it to be on disk, and so does the vote itself before it
+    /// counts: else a single voter could lead one term twice, with a crash in between.
     fn stand_for_election(&mut self, transfer: bool) {
         self.hard_state.term = self.hard_state.term.next();
         self.hard_state.vote = Some(self.config.id);
@@ -142,7 +161,14 @@ impl Node {
         self.note(Decision::StoodForElection { transfer });
         let (last, priority) = (self.log.last(), self.config.priority);
         for peer in self.other_voters() {
-            self.send_after_persist(peer, Body::RequestVote { last, transfer, priority });
+            self.send_after_persist(
+                peer,
+                Body::RequestVote {
+                    last,
+                    transfer,
+                    priority,
+                },
+            );
         }
     }
 
@@ -157,7 +183,13 @@ impl Node {
     }
 
     /// Changes no term, no vote and no timer, whatever the answer.
-    pub(super) fn on_pre_vote(&mut self, from: NodeId, term: Term, last: LogPosition, priority: u8) {
+    pub(super) fn on_pre_vote(
+        &mut self,
+        from: NodeId,
+        term: Term,
+        last: LogPosition,
+        priority: u8,
+    ) {
         let refusal = if let Some(hindrance) = self.leader_hindrance(from) {
             Some(hindrance)
         } else if term <= self.hard_state.term {
@@ -168,7 +200,10 @@ impl Node {
         match refusal {
             Some(because) => self.refuse_vote(from, true, because),
             None => {
-                self.note(Decision::Voted { candidate: from, pre: true });
+                self.note(Decision::Voted {
+                    candidate: from,
+                    pre: true,
+                });
                 // The grant names the term it is for; this node does not enter it.
                 let grant = self.message(from, term, Body::PreVoteReply { granted: true });
                 self.actions.send.push((from, grant));
@@ -188,14 +223,22 @@ impl Node {
         }
     }
 
-    /// RequestVote (figure 2): "grant vote if votedFor is null or candidateId, and candidate's log is at least as
-    /// up-to-date as receiver's log". The `priority` of a candidate that the old leader asked to stand does not count.
-    pub(super) fn on_request_vote(&mut self, from: NodeId, term: Term, last: LogPosition, priority: Option<u8>) {
+    /// RequestVote (figure 2): "grant vote if votedFor is null or candidateId, and candidate's log
+    /// is at least as up-to-date as receiver's log". The `priority` of a candidate that the old
+    /// leader asked to stand does not count.
+    pub(super) fn on_request_vote(
+        &mut self,
+        from: NodeId,
+        term: Term,
+        last: LogPosition,
+        priority: Option<u8>,
+    ) {
         let refusal = match self.hard_state.vote {
             _ if term < self.hard_state.term => Some(VoteRefusal::OldTerm),
             Some(other) if other != from => Some(VoteRefusal::VotedFor(other)),
             Some(_) => self.log_refusal(last, None),
-            // In this term nobody has asked for a vote that it gave; a leader of an earlier one may still count on it.
+            // In this term nobody has asked for a vote that it gave; a leader of an earlier one may
+            // still count on it.
             None => {
                 let hindrance = priority.and_then(|_| self.leader_hindrance(from));
                 hindrance.or_else(|| self.log_refusal(last, priority))
@@ -204,23 +247,32 @@ impl Node {
         if let Some(because) = refusal {
             return self.refuse_vote(from, false, because);
         }
-        // Only a follower can get here with its vote free or given to `from`: a candidate or leader voted for itself,
-        // and a pre-candidate has not entered a new term.
+        // Only a follower can get here with its vote free or given to `from`: a candidate or leader
+        // voted for itself, and a pre-candidate has not entered a new term.
         match &self.role {
-            Role::Follower(Follower { leader: Some(leader), .. }) => {
-                // The election of this term is over: a vote now could change nothing but this node's timer.
+            Role::Follower(Follower {
+                leader: Some(leader),
+                ..
+            }) => {
+                // The election of this term is over: a vote now could change nothing but this
+                // node's timer.
                 let because = VoteRefusal::LeaderAlive(leader.id);
                 return self.refuse_vote(from, false, because);
             }
             Role::Follower(_) | Role::PreCandidate(_) => {}
-            Role::Candidate(_) | Role::Leader(_) => unreachable!("a candidate has voted for itself"),
+            Role::Candidate(_) | Role::Leader(_) => {
+                unreachable!("a candidate has voted for itself")
+            }
         }
         if self.hard_state.vote.is_none() {
             self.hard_state.vote = Some(from);
             self.hard_state_changed = self.now;
         }
         self.wait_for_leader();
-        self.note(Decision::Voted { candidate: from, pre: false });
+        self.note(Decision::Voted {
+            candidate: from,
+            pre: false,
+        });
         self.send_after_persist(from, Body::VoteReply { granted: true });
     }
 
@@ -234,11 +286,17 @@ impl Node {
         }
     }
 
-    /// The leader asks this node to take over (thesis 3.10): it does not wait and needs no pre-vote.
+    /// The leader asks this node to take over (thesis 3.10): it does not wait and needs no
+    /// pre-vote.
     pub(super) fn on_timeout_now(&mut self, from: NodeId, term: Term) {
         match &self.role {
-            Role::Follower(Follower { leader: Some(leader), .. })
-                if term == self.hard_state.term && leader.id == from && term < Term::LAST && self.may_lead() =>
+            Role::Follower(Follower {
+                leader: Some(leader),
+                ..
+            }) if term == self.hard_state.term
+                && leader.id == from
+                && term < Term::LAST
+                && self.may_lead() =>
             {
                 self.stand_for_election(true);
             }
@@ -248,8 +306,14 @@ impl Node {
 
     /// Moves on if a majority granted.
     fn count_votes(&mut self) {
-        let (Role::PreCandidate(campaign) | Role::Candidate(campaign)) = &self.role else { return };
-        if !self.log.membership().is_quorum(|id| campaign.granted.contains(&id)) {
+        let (Role::PreCandidate(campaign) | Role::Candidate(campaign)) = &self.role else {
+            return;
+        };
+        if !self
+            .log
+            .membership()
+            .is_quorum(|id| campaign.granted.contains(&id))
+        {
             return;
         }
         let votes = campaign.granted.len();
@@ -260,19 +324,26 @@ impl Node {
         }
     }
 
-    /// "If the logs have last entries with different terms, then the log with the later term is more up-to-date. If the
-    /// logs end with the same term, then whichever log is longer is more up-to-date" (section 5.4.1).
+    /// "If the logs have last entries with different terms, then the log with the later term is
+    /// more up-to-date. If the logs end with the same term, then whichever log is longer is more
+    /// up-to-date" (section 5.4.1).
     ///
-    /// Of two equal logs the one with the higher priority is preferred, if its node may lead. Not for ever: it may hear too
-    /// few to win, and then whoever can must not be kept from it.
+    /// Of two equal logs the one with the higher priority is preferred, if its node may lead. Not
+    /// for ever: it may hear too few to win, and then whoever can must not be kept from it.
     fn log_refusal(&mut self, theirs: LogPosition, priority: Option<u8>) -> Option<VoteRefusal> {
         let mine = self.log.last();
         match priority {
             _ if theirs < mine => Some(VoteRefusal::LogBehind { mine, theirs }),
             Some(priority)
-                if theirs == mine && priority < self.config.priority && self.may_lead() && self.may_prefer_itself() =>
+                if theirs == mine
+                    && priority < self.config.priority
+                    && self.may_lead()
+                    && self.may_prefer_itself() =>
             {
-                Some(VoteRefusal::LowerPriority { mine: self.config.priority, theirs: priority })
+                Some(VoteRefusal::LowerPriority {
+                    mine: self.config.priority,
+                    theirs: priority,
+                })
             }
             Some(_) | None => None,
         }
@@ -284,11 +355,19 @@ impl Node {
             || self.config.has_planted(PlantedFault::PrefersForEver)
     }
 
-    /// Refuses with this node's own term, so that a candidate that is behind learns of it (else it could never win
-    /// again).
+    /// Refuses with this node's own term, so that a candidate that is behind learns of it (else it
+    /// could never win again).
     pub(super) fn refuse_vote(&mut self, candidate: NodeId, pre: bool, because: VoteRefusal) {
-        self.note(Decision::RefusedVote { candidate, pre, because });
-        let body = if pre { Body::PreVoteReply { granted: false } } else { Body::VoteReply { granted: false } };
+        self.note(Decision::RefusedVote {
+            candidate,
+            pre,
+            because,
+        });
+        let body = if pre {
+            Body::PreVoteReply { granted: false }
+        } else {
+            Body::VoteReply { granted: false }
+        };
         self.send(candidate, body);
     }
 }

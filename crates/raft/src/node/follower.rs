@@ -12,10 +12,16 @@ use crate::types::{Index, LogPosition, NodeId, Stamp, Term};
 
 impl Node {
     pub(super) fn on_append_entries(&mut self, from: NodeId, term: Term, append: AppendEntries) {
-        let AppendEntries { previous, commit, probe, round_trip, entries } = append;
+        let AppendEntries {
+            previous,
+            commit,
+            probe,
+            round_trip,
+            entries,
+        } = append;
         if term < self.hard_state.term {
-            // "Reply false if term < currentTerm" (figure 2); the reply's term makes the old leader step down. It echoes
-            // nothing: the same node may lead again when it arrives.
+            // "Reply false if term < currentTerm" (figure 2); the reply's term makes the old leader
+            // step down. It echoes nothing: the same node may lead again when it arrives.
             if self.config.has_planted(PlantedFault::EchoesStaleProbes) {
                 return self.reply_conflict(from, previous, probe);
             }
@@ -32,11 +38,13 @@ impl Node {
             return self.ignore_contradiction(from, mine, previous);
         }
         if !self.log.matches(previous) && previous.index > self.log.base().index {
-            // "Reply false if log doesn't contain an entry at prevLogIndex whose term matches prevLogTerm" (figure 2).
+            // "Reply false if log doesn't contain an entry at prevLogIndex whose term matches
+            // prevLogTerm" (figure 2).
             return self.reply_conflict(from, previous, probe);
         }
-        if let Some((mine, theirs)) =
-            entries.iter().find_map(|entry| Some((self.contradiction(entry.position())?, entry.position())))
+        if let Some((mine, theirs)) = entries
+            .iter()
+            .find_map(|entry| Some((self.contradiction(entry.position())?, entry.position())))
         {
             return self.ignore_contradiction(from, mine, theirs);
         }
@@ -46,37 +54,70 @@ impl Node {
             Ok(up_to) => up_to.max(self.log.base().index),
             Err(what) => return self.ignore(from, what),
         };
-        // "If leaderCommit > commitIndex, set commitIndex = min(leaderCommit, index of last new entry)" (figure 2).
+        // "If leaderCommit > commitIndex, set commitIndex = min(leaderCommit, index of last new
+        // entry)" (figure 2).
         self.commit = self.commit.max(commit.min(up_to));
         if is_heartbeat && self.is_hard_state_durable() {
             // A heartbeat need not wait for a slow disk: the answer says how far the disk is.
             let result = self.acknowledgement(up_to.min(self.disk.durable()));
-            self.send(from, Body::AppendReply(AppendReply { probe, result, state: self.newest_state() }));
+            self.send(
+                from,
+                Body::AppendReply(AppendReply {
+                    probe,
+                    result,
+                    state: self.newest_state(),
+                }),
+            );
         } else if answer_wanted {
             let (result, state) = (self.acknowledgement(up_to), self.newest_state());
-            self.send_after_persist(from, Body::AppendReply(AppendReply { probe, result, state }));
+            self.send_after_persist(
+                from,
+                Body::AppendReply(AppendReply {
+                    probe,
+                    result,
+                    state,
+                }),
+            );
         }
     }
 
     fn acknowledgement(&self, up_to: Index) -> AppendResult {
-        if self.is_log_full() { AppendResult::Full { up_to } } else { AppendResult::Matched { up_to } }
+        if self.is_log_full() {
+            AppendResult::Full { up_to }
+        } else {
+            AppendResult::Matched { up_to }
+        }
     }
 
-    /// Takes `from` as the leader of this term and sets the election timer back. False if the term has another leader.
+    /// Takes `from` as the leader of this term and sets the election timer back. False if the term
+    /// has another leader.
     pub(super) fn follow(&mut self, from: NodeId) -> bool {
         let known = match &self.role {
             Role::Leader(_) => return false,
-            Role::Follower(Follower { leader: Some(leader), .. }) if leader.id != from => return false,
-            Role::Follower(Follower { leader: Some(_), .. }) => true,
-            // "If the leader's term is at least as large as the candidate's current term, then the candidate recognizes
-            // the leader as legitimate and returns to follower state" (section 5.2).
+            Role::Follower(Follower {
+                leader: Some(leader),
+                ..
+            }) if leader.id != from => return false,
+            Role::Follower(Follower {
+                leader: Some(_), ..
+            }) => true,
+            // "If the leader's term is at least as large as the candidate's current term, then the
+            // candidate recognizes the leader as legitimate and returns to follower state" (section
+            // 5.2).
             Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) => false,
         };
         // Before the draw: the adaptive timeout depends on the number of failed campaigns.
         self.end_campaigning();
         let election_deadline = self.draw_election_deadline();
-        let leader = KnownLeader { id: from, incarnation: self.incarnation_of(from), last_contact: self.now };
-        self.role = Role::Follower(Follower { leader: Some(leader), election_deadline });
+        let leader = KnownLeader {
+            id: from,
+            incarnation: self.incarnation_of(from),
+            last_contact: self.now,
+        };
+        self.role = Role::Follower(Follower {
+            leader: Some(leader),
+            election_deadline,
+        });
         self.last_leader = Some((from, self.now));
         if !known {
             self.note(Decision::FollowsLeader { leader: from });
@@ -84,17 +125,39 @@ impl Node {
         true
     }
 
-    /// "If an existing entry conflicts with a new one (same index but different terms), delete the existing entry and
-    /// all that follow it. Append any new entries not already in the log" (figure 2). A suffix that does not conflict
-    /// stays: an old message may arrive twice. A full log accepts no new entries. Returns the last index up to which the
-    /// logs are equal.
-    fn append(&mut self, from: NodeId, previous: Index, mut entries: Vec<Entry>) -> Result<Index, &'static str> {
+    /// "If an existing entry conflicts with a new one (same index but different terms), delete the
+    /// existing entry and all that follow it. Append any new entries not already in the log"
+    /// (figure 2). A suffix that does not conflict stays: an old message may arrive twice. A full
+    /// log accepts no new entries. Returns the last index up to which the logs are equal.
+    fn append(
+        &mut self,
+        from: NodeId,
+        previous: Index,
+        mut entries: Vec<Entry>,
+    ) -> Result<Index, &'static str> {
         let all = Index(previous.0 + entries.len() as u64);
-        let known = entries.iter().take_while(|entry| self.holds(entry.position())).count();
-        let Some(Entry { index: first, stamp, .. }) = entries.get(known) else { return Ok(all) };
+        let known = entries
+            .iter()
+            .take_while(|entry| self.holds(entry.position()))
+            .count();
+        let Some(Entry {
+            index: first,
+            stamp,
+            ..
+        }) = entries.get(known)
+        else {
+            return Ok(all);
+        };
         let (first, stamp) = (*first, *stamp);
-        assert!(first > self.commit, "an entry that contradicts a committed one was ignored before");
-        if self.log.stamp_at(first.previous()).is_some_and(|before| stamp < before) {
+        assert!(
+            first > self.commit,
+            "an entry that contradicts a committed one was ignored before"
+        );
+        if self
+            .log
+            .stamp_at(first.previous())
+            .is_some_and(|before| stamp < before)
+        {
             return Err("its game clock goes back");
         }
         if self.is_log_full() {
@@ -108,45 +171,76 @@ impl Node {
             }
             self.log.truncate(first);
             self.disk.truncated(first);
-            self.note(Decision::Truncated { from: first, to, leader: from });
+            self.note(Decision::Truncated {
+                from: first,
+                to,
+                leader: from,
+            });
         }
         entries.drain(..known);
         self.log.extend(entries);
         Ok(all)
     }
 
-    /// Whether the entry at `position` is known to be in the log. Below the base it was, and is covered by a snapshot.
+    /// Whether the entry at `position` is known to be in the log. Below the base it was, and is
+    /// covered by a snapshot.
     fn holds(&self, position: LogPosition) -> bool {
         position.index < self.log.base().index || self.log.matches(position)
     }
 
-    /// This node's committed entry at the index of `theirs`, if it is of another term. Below the base only the order of
-    /// terms is still known.
+    /// This node's committed entry at the index of `theirs`, if it is of another term. Below the
+    /// base only the order of terms is still known.
     pub(super) fn contradiction(&self, theirs: LogPosition) -> Option<LogPosition> {
         let base = self.log.base();
         if theirs.index < base.index {
             return (theirs.term > base.term).then_some(base);
         }
-        let mine = self.log.position_at(theirs.index).filter(|mine| mine.index <= self.commit)?;
+        let mine = self
+            .log
+            .position_at(theirs.index)
+            .filter(|mine| mine.index <= self.commit)?;
         (mine.term != theirs.term).then_some(mine)
     }
 
-    /// Reports a leader whose log differs from this one at a committed index. Leader completeness rules that out: "if a log
-    /// entry is committed in a given term, then that entry will be present in the logs of the leaders for all
-    /// higher-numbered terms" (figure 3). One of the two nodes has lost durable entries.
-    pub(super) fn ignore_contradiction(&mut self, from: NodeId, mine: LogPosition, theirs: LogPosition) {
+    /// Reports a leader whose log differs from this one at a committed index. Leader completeness
+    /// rules that out: "if a log entry is committed in a given term, then that entry will be
+    /// present in the logs of the leaders for all higher-numbered terms" (figure 3). One of the two
+    /// nodes has lost durable entries.
+    pub(super) fn ignore_contradiction(
+        &mut self,
+        from: NodeId,
+        mine: LogPosition,
+        theirs: LogPosition,
+    ) {
         self.note(Decision::ContradictsCommitted { from, mine, theirs });
     }
 
     /// Answers a request that was not looked at.
     pub(super) fn reply_stale(&mut self, to: NodeId, probe: Option<Probe>) {
-        self.send(to, Body::AppendReply(AppendReply { probe, result: AppendResult::Stale, state: None }));
+        self.send(
+            to,
+            Body::AppendReply(AppendReply {
+                probe,
+                result: AppendResult::Stale,
+                state: None,
+            }),
+        );
     }
 
     fn reply_conflict(&mut self, to: NodeId, previous: LogPosition, probe: Option<Probe>) {
         let hint = self.log.last_of_term_at_most(previous.index, previous.term);
-        let result = AppendResult::Conflict { refused: previous.index, hint };
-        self.send(to, Body::AppendReply(AppendReply { probe, result, state: None }));
+        let result = AppendResult::Conflict {
+            refused: previous.index,
+            hint,
+        };
+        self.send(
+            to,
+            Body::AppendReply(AppendReply {
+                probe,
+                result,
+                state: None,
+            }),
+        );
     }
 }
 

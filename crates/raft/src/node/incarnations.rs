@@ -1,14 +1,16 @@
-//! Members whose disk lost what it held. What such a member acknowledged or voted for is forgotten there, so it ends its
-//! incarnation and joins again under another one.
+//! Members whose disk lost what it held. What such a member acknowledged or voted for is forgotten
+//! there, so it ends its incarnation and joins again under another one.
 //!
-//! Decision: the follower draws the new incarnation, and the leader admits it. Why: two copies of one disk draw two
-//! incarnations, of which at most one is a member. Would change if: copies of a disk could be detected.
+//! Decision: the follower draws the new incarnation, and the leader admits it. Why: two copies of
+//! one disk draw two incarnations, of which at most one is a member. Would change if: copies of a
+//! disk could be detected.
 //!
-//! Decision: an incarnation is ended, and another one admitted, only while the other voters that answer are a quorum. Why: an
-//! end cannot be undone, and the change that admits the new one must be committed without it. So in a cluster
-//! of two, or with another voter down, all incarnations stay: the leader steps down, the next leader counts the follower
-//! for what its disk still holds, and the loss is reported. Would change if: an operator could admit an
-//! incarnation without a quorum.
+//! Decision: an incarnation is ended, and another one admitted, only while the other voters that
+//! answer are a quorum. Why: an end cannot be undone, and the change that admits the new one must
+//! be committed without it. So in a cluster of two, or with another voter down, all incarnations
+//! stay: the leader steps down, the next leader counts the follower for what its disk still holds,
+//! and the loss is reported. Would change if: an operator could admit an incarnation without a
+//! quorum.
 
 use alloc::vec::Vec;
 
@@ -22,11 +24,14 @@ use crate::role::{Follower, Role};
 use crate::types::{Incarnation, Index, Moment, NodeId, Term};
 
 impl Node {
-    /// Sends LostEntries to the followers that lost what they had acknowledged, again with each heartbeat, because one may be
-    /// lost on its way. Witnesses are excluded: under another incarnation their disks, which hold entries without contents,
-    /// could be taken for disks that hold them.
+    /// Sends LostEntries to the followers that lost what they had acknowledged, again with each
+    /// heartbeat, because one may be lost on its way. Witnesses are excluded: under another
+    /// incarnation their disks, which hold entries without contents, could be taken for disks that
+    /// hold them.
     pub(super) fn send_lost_entries(&mut self) {
-        let Role::Leader(leader) = &self.role else { return };
+        let Role::Leader(leader) = &self.role else {
+            return;
+        };
         let lost = |(id, progress): (NodeId, &Progress)| {
             let acknowledged = progress.lost.filter(|_| !progress.witness)?;
             Some((id, progress.incarnation, acknowledged, progress.lost_at))
@@ -35,62 +40,110 @@ impl Node {
         let (term, sender) = (self.hard_state.term, self.incarnation);
         for (follower, receiver, acknowledged, lost_at) in lost {
             if self.config.replace_incarnations && self.is_quorum_without(follower, lost_at) {
-                let message = Message { term, sender, receiver, body: Body::LostEntries { acknowledged } };
+                let message = Message {
+                    term,
+                    sender,
+                    receiver,
+                    body: Body::LostEntries { acknowledged },
+                };
                 self.actions.send.push((follower, message));
             }
         }
     }
 
-    /// Whether the voters other than `member` that have answered a heartbeat sent after `since` are a quorum.
+    /// Whether the voters other than `member` that have answered a heartbeat sent after `since` are
+    /// a quorum.
     fn is_quorum_without(&self, member: NodeId, since: Moment) -> bool {
-        let Role::Leader(leader) = &self.role else { return false };
-        let answers = |id| leader.peers.counted(id).is_some_and(|progress| progress.confirmed > since);
-        self.log.membership().is_quorum(|id| id != member && (id == self.config.id || answers(id)))
+        let Role::Leader(leader) = &self.role else {
+            return false;
+        };
+        let answers = |id| {
+            leader
+                .peers
+                .counted(id)
+                .is_some_and(|progress| progress.confirmed > since)
+        };
+        self.log
+            .membership()
+            .is_quorum(|id| id != member && (id == self.config.id || answers(id)))
     }
 
-    /// The leader has proof that this disk lost entries: it refused one that it had acknowledged. A vote may be lost too, so
-    /// the node answers no message until another incarnation is on disk.
+    /// The leader has proof that this disk lost entries: it refused one that it had acknowledged. A
+    /// vote may be lost too, so the node answers no message until another incarnation is on disk.
     pub(super) fn on_lost_entries(&mut self, from: NodeId, term: Term, acknowledged: Index) {
         let leads = matches!(&self.role, Role::Follower(Follower { leader: Some(leader), .. }) if leader.id == from);
         if term < self.hard_state.term || !leads || !self.config.replace_incarnations {
             return;
         }
         let drawn = Incarnation(self.rng.counter_start());
-        let incarnation = if drawn == self.incarnation { Incarnation(drawn.0 + 1) } else { drawn };
+        let incarnation = if drawn == self.incarnation {
+            Incarnation(drawn.0 + 1)
+        } else {
+            drawn
+        };
         self.disk.begin_incarnation(incarnation);
         self.wait_for_leader();
-        self.note(Decision::BeginsIncarnation { leader: from, acknowledged, incarnation });
+        self.note(Decision::BeginsIncarnation {
+            leader: from,
+            acknowledged,
+            incarnation,
+        });
     }
 
-    /// A member answers a heartbeat of this leadership under another incarnation than the registered one, and takes its
-    /// place if the registered one has lost entries or has been silent for the longest election timeout. A voter joins anew
-    /// and counts only when it is promoted, so no vote counts for two incarnations. A witness is left to the operator,
-    /// because only an empty disk may serve as another kind of member.
+    /// A member answers a heartbeat of this leadership under another incarnation than the
+    /// registered one, and takes its place if the registered one has lost entries or has been
+    /// silent for the longest election timeout. A voter joins anew and counts only when it is
+    /// promoted, so no vote counts for two incarnations. A witness is left to the operator, because
+    /// only an empty disk may serve as another kind of member.
     pub(super) fn replace_incarnation(&mut self, member: NodeId, message: &Message) {
-        let Body::AppendReply(AppendReply { probe: Some(probe), .. }) = &message.body else { return };
+        let Body::AppendReply(AppendReply {
+            probe: Some(probe), ..
+        }) = &message.body
+        else {
+            return;
+        };
         if !self.config.replace_incarnations
             || !answers_this_leader(&self.config, self.hard_state.term, self.now, Some(*probe))
         {
             return;
         }
-        let Role::Leader(leader) = &self.role else { return };
-        let Some(progress) = leader.peers.get(member) else { return };
+        let Role::Leader(leader) = &self.role else {
+            return;
+        };
+        let Some(progress) = leader.peers.get(member) else {
+            return;
+        };
         let is_silent = self.now.since(progress.last_contact) >= self.config.max_election_timeout();
-        let since = if progress.lost.is_some() { progress.lost_at } else { progress.last_contact };
+        let since = if progress.lost.is_some() {
+            progress.lost_at
+        } else {
+            progress.last_contact
+        };
         if probe.sent <= progress.last_contact
             || (progress.lost.is_none() && !is_silent)
             || !self.is_quorum_without(member, since)
         {
             return;
         }
-        let standing = match self.log.membership().member(member).and_then(|member| member.standing) {
+        let standing = match self
+            .log
+            .membership()
+            .member(member)
+            .and_then(|member| member.standing)
+        {
             Some(Standing::Voter | Standing::Joining) => Standing::Joining,
             Some(Standing::Learner) => Standing::Learner,
             Some(Standing::Witness) | None => return,
         };
         let incarnation = message.sender;
-        if self.change_membership(&Change::Set(member, incarnation, standing)).is_ok() {
-            self.note(Decision::ReplacesIncarnation { member, incarnation });
+        if self
+            .change_membership(&Change::Set(member, incarnation, standing))
+            .is_ok()
+        {
+            self.note(Decision::ReplacesIncarnation {
+                member,
+                incarnation,
+            });
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The leader's side: replication (section 5.3), commitment (5.4.2), heartbeats, check-quorum (thesis 6.2) and
-//! leadership transfer (thesis 3.10).
+//! The leader's side: replication (section 5.3), commitment (5.4.2), heartbeats, check-quorum
+//! (thesis 6.2) and leadership transfer (thesis 3.10).
 
 use super::Node;
 use super::proposals::newest_of_clients;
@@ -15,8 +15,8 @@ use crate::role::{Leader, LeadershipTransfer, Role};
 use crate::types::{Index, Moment, NodeId, Term};
 
 impl Node {
-    /// A majority voted for this node. It appends an empty entry: only an entry of its own term may be counted, and
-    /// with it all earlier ones become committed (section 5.4.2, and 8).
+    /// A majority voted for this node. It appends an empty entry: only an entry of its own term may
+    /// be counted, and with it all earlier ones become committed (section 5.4.2, and 8).
     pub(super) fn become_leader(&mut self, votes: usize) {
         let uncommitted = self.log.from(self.commit.next());
         let uncommitted_bytes = uncommitted.iter().map(Entry::size).sum();
@@ -41,7 +41,9 @@ impl Node {
 
     /// Appends an entry to the leader's own log.
     pub(super) fn append_own(&mut self, payload: Payload) {
-        let Role::Leader(leader) = &mut self.role else { unreachable!("only a leader appends on its own") };
+        let Role::Leader(leader) = &mut self.role else {
+            unreachable!("only a leader appends on its own")
+        };
         let entry = Entry {
             term: self.hard_state.term,
             index: self.log.last().index.next(),
@@ -53,18 +55,24 @@ impl Node {
     }
 
     pub(super) fn on_append_reply(&mut self, from: NodeId, term: Term, reply: AppendReply) {
-        let Role::Leader(leader) = &mut self.role else { return };
+        let Role::Leader(leader) = &mut self.role else {
+            return;
+        };
         if term < self.hard_state.term || reply.result == AppendResult::Stale {
             return;
         }
         if !answers_this_leader(&self.config, self.hard_state.term, self.now, reply.probe) {
             return self.ignore(from, "it answers what this leader has not sent");
         }
-        let Some(progress) = leader.peers.get_mut(from) else { return };
+        let Some(progress) = leader.peers.get_mut(from) else {
+            return;
+        };
         progress.on_answer(reply.probe, self.now);
         match reply.result {
             AppendResult::Stale => {}
-            AppendResult::Matched { up_to } | AppendResult::Full { up_to } if up_to > self.log.last().index => {
+            AppendResult::Matched { up_to } | AppendResult::Full { up_to }
+                if up_to > self.log.last().index =>
+            {
                 self.ignore(from, "it acknowledges entries that were never sent");
             }
             AppendResult::Matched { up_to } | AppendResult::Full { up_to } => {
@@ -80,19 +88,34 @@ impl Node {
             AppendResult::Conflict { refused, hint } => {
                 let candidate = self.log.last_of_term_at_most(hint.index, hint.term).index;
                 let planted = self.config.has_planted(PlantedFault::OverlooksShortHints);
-                let shortest = if planted { progress.matched } else { hint.index };
+                let shortest = if planted {
+                    progress.matched
+                } else {
+                    hint.index
+                };
                 if progress.proves_loss(refused, shortest, reply.probe) {
                     let acknowledged = progress.matched;
                     progress.lose(candidate.min(hint.index), self.now);
                     let witness = progress.witness;
-                    let transfers = leader.transfer.take_if(|transfer| transfer.to == from).is_some();
-                    self.note(Decision::LostAcknowledged { follower: from, acknowledged, refused, witness });
+                    let transfers = leader
+                        .transfer
+                        .take_if(|transfer| transfer.to == from)
+                        .is_some();
+                    self.note(Decision::LostAcknowledged {
+                        follower: from,
+                        acknowledged,
+                        refused,
+                        witness,
+                    });
                     if transfers {
                         self.note(Decision::LeadershipTransferFailed { to: from });
                     }
                 } else if progress.on_conflict(refused, candidate.min(hint.index)) {
                     let next = progress.next;
-                    self.note(Decision::LogsDiffer { follower: from, next });
+                    self.note(Decision::LogsDiffer {
+                        follower: from,
+                        next,
+                    });
                 }
             }
         }
@@ -102,27 +125,45 @@ impl Node {
         self.confirm_reads();
     }
 
-    /// "If there exists an N such that N > commitIndex, a majority of matchIndex[i] ≥ N, and log[N].term ==
-    /// currentTerm: set commitIndex = N" (figure 2). The leader counts itself only up to what is on its own disk.
+    /// "If there exists an N such that N > commitIndex, a majority of matchIndex[i] ≥ N, and
+    /// log[N].term == currentTerm: set commitIndex = N" (figure 2). The leader counts itself only
+    /// up to what is on its own disk.
     pub(super) fn advance_commit(&mut self) {
-        let Role::Leader(leader) = &mut self.role else { return };
+        let Role::Leader(leader) = &mut self.role else {
+            return;
+        };
         let own = (self.config.id, self.disk.durable());
         let reached = self.log.membership().reached_by_majority(|id| {
-            if id == own.0 { own.1 } else { leader.peers.counted(id).map_or(Index(0), |progress| progress.matched) }
+            if id == own.0 {
+                own.1
+            } else {
+                leader
+                    .peers
+                    .counted(id)
+                    .map_or(Index(0), |progress| progress.matched)
+            }
         });
         if reached < leader.first_of_term || reached <= self.commit {
             return;
         }
-        let (before, first, leader_is_leaving) = (self.commit, self.commit < leader.first_of_term, leader.leaving);
+        let (before, first, leader_is_leaving) = (
+            self.commit,
+            self.commit < leader.first_of_term,
+            leader.leaving,
+        );
         let count = (reached.0 - self.commit.0) as usize;
-        let committed: usize = self.log.from(self.commit.next())[..count].iter().map(Entry::size).sum();
+        let committed: usize = self.log.from(self.commit.next())[..count]
+            .iter()
+            .map(Entry::size)
+            .sum();
         leader.uncommitted_bytes -= committed;
         self.commit = reached;
         if first {
             self.note(Decision::CommittedOwnTerm { index: reached });
             self.ask_early_reads();
         }
-        // A new leader may find a change that was committed before it led; its own are committed as they are reached.
+        // A new leader may find a change that was committed before it led; its own are committed as
+        // they are reached.
         let members = self.log.membership_index();
         let news = first || members > before || leader_is_leaving;
         if members <= reached && news {
@@ -131,7 +172,9 @@ impl Node {
     }
 
     pub(super) fn fire_leader_timers(&mut self) {
-        let Role::Leader(leader) = &mut self.role else { return };
+        let Role::Leader(leader) = &mut self.role else {
+            return;
+        };
         if let Some(transfer) = &leader.transfer
             && transfer.deadline <= self.now
         {
@@ -139,30 +182,47 @@ impl Node {
             leader.transfer = None;
             self.note(Decision::LeadershipTransferFailed { to });
         }
-        let Role::Leader(leader) = &mut self.role else { return };
+        let Role::Leader(leader) = &mut self.role else {
+            return;
+        };
         if leader.heartbeat_due > self.now {
             return;
         }
         leader.heartbeat_due = self.now.after(self.config.heartbeat);
         let longest = self.config.max_election_timeout();
-        // A write that was handed out long ago and is not on disk yet: this node cannot commit, so it must not keep
-        // others from it.
-        if self.disk.waiting_since().is_some_and(|since| self.now.since(since) > self.config.disk_timeout) {
+        // A write that was handed out long ago and is not on disk yet: this node cannot commit, so
+        // it must not keep others from it.
+        if self
+            .disk
+            .waiting_since()
+            .is_some_and(|since| self.now.since(since) > self.config.disk_timeout)
+        {
             return self.step_down(StepDown::DiskHangs);
         }
-        // "A leader steps down if an election timeout elapses without a successful round of heartbeats to a majority"
-        // (thesis 6.2).
+        // "A leader steps down if an election timeout elapses without a successful round of
+        // heartbeats to a majority" (thesis 6.2).
         let own = (self.config.id, self.now);
         let contact = self.log.membership().reached_by_majority(|id| {
             if id == own.0 {
                 own.1
             } else {
-                leader.peers.counted(id).map_or(Moment(0), |progress| progress.last_contact)
+                leader
+                    .peers
+                    .counted(id)
+                    .map_or(Moment(0), |progress| progress.last_contact)
             }
         });
-        // Followers that lost entries do not count as long as this node leads, so another leadership must begin.
+        // Followers that lost entries do not count as long as this node leads, so another
+        // leadership must begin.
         let with_lost = self.log.membership().reached_by_majority(|id| {
-            if id == own.0 { own.1 } else { leader.peers.get(id).map_or(Moment(0), |progress| progress.last_contact) }
+            if id == own.0 {
+                own.1
+            } else {
+                leader
+                    .peers
+                    .get(id)
+                    .map_or(Moment(0), |progress| progress.last_contact)
+            }
         });
         let blocked = contact < with_lost && self.now.since(with_lost) <= longest;
         if (self.config.check_quorum || blocked) && self.now.since(contact) > longest {
@@ -170,7 +230,8 @@ impl Node {
         }
         let transfers = leader.transfer.is_some();
         if !transfers && self.is_log_full() && self.is_program_stalled() {
-            // The program does not apply entries, so no snapshot can free the log. Another member's program may work.
+            // The program does not apply entries, so no snapshot can free the log. Another member's
+            // program may work.
             let _no_successor = self.transfer_leadership(None).is_err();
         }
         self.promote_learners();
@@ -181,14 +242,25 @@ impl Node {
     /// Starts handing leadership over, to `to` or to the voter that has most and answered lately.
     pub(super) fn transfer_leadership(&mut self, to: Option<NodeId>) -> Result<(), RequestError> {
         let known = self.leader();
-        let Role::Leader(leader) = &mut self.role else { return Err(RequestError::NotLeader(known)) };
+        let Role::Leader(leader) = &mut self.role else {
+            return Err(RequestError::NotLeader(known));
+        };
         let (lately, patience) = (self.config.stickiness(), self.config.max_election_timeout());
         let may_lead = |id: NodeId| {
             let lost = leader.peers.counted(id).is_none();
-            !lost && self.log.membership().member(id).is_some_and(|member| member.may_lead())
+            !lost
+                && self
+                    .log
+                    .membership()
+                    .member(id)
+                    .is_some_and(|member| member.may_lead())
         };
-        let silent =
-            |to: NodeId| leader.peers.get(to).is_some_and(|peer| self.now.since(peer.last_contact) >= patience);
+        let silent = |to: NodeId| {
+            leader
+                .peers
+                .get(to)
+                .is_some_and(|peer| self.now.since(peer.last_contact) >= patience)
+        };
         if let Some(to) = to.filter(|to| may_lead(*to) && silent(*to)) {
             return Err(RequestError::Silent(to));
         }
@@ -196,7 +268,9 @@ impl Node {
         let to = match to {
             Some(to) => able.map(|(id, _)| id).find(|id| *id == to),
             None => able
-                .filter(|(_, progress)| progress.answered && self.now.since(progress.last_contact) < lately)
+                .filter(|(_, progress)| {
+                    progress.answered && self.now.since(progress.last_contact) < lately
+                })
                 .max_by_key(|(_, progress)| progress.matched)
                 .map(|(id, _)| id),
         };
@@ -213,9 +287,21 @@ impl Node {
 
     /// Tells the successor to stand once it has the whole log (thesis 3.10).
     pub(super) fn send_timeout_now(&mut self) {
-        let Role::Leader(leader) = &mut self.role else { return };
-        let Some(transfer) = leader.transfer.as_mut().filter(|transfer| !transfer.timeout_now_sent) else { return };
-        if leader.peers.counted(transfer.to).is_some_and(|progress| progress.matched == self.log.last().index) {
+        let Role::Leader(leader) = &mut self.role else {
+            return;
+        };
+        let Some(transfer) = leader
+            .transfer
+            .as_mut()
+            .filter(|transfer| !transfer.timeout_now_sent)
+        else {
+            return;
+        };
+        if leader
+            .peers
+            .counted(transfer.to)
+            .is_some_and(|progress| progress.matched == self.log.last().index)
+        {
             transfer.timeout_now_sent = true;
             leader.lease_broken = true;
             let to = transfer.to;
@@ -224,9 +310,14 @@ impl Node {
     }
 }
 
-/// Whether an echoed probe was sent by the leader of `term`, before `now`. One that was sent before this leadership began
-/// proves nothing about it.
-pub(super) fn answers_this_leader(config: &Config, term: Term, now: Moment, probe: Option<Probe>) -> bool {
+/// Whether an echoed probe was sent by the leader of `term`, before `now`. One that was sent before
+/// this leadership began proves nothing about it.
+pub(super) fn answers_this_leader(
+    config: &Config,
+    term: Term,
+    now: Moment,
+    probe: Option<Probe>,
+) -> bool {
     let sent_here = |probe: Probe| probe.term == term && probe.sent <= now;
     config.has_planted(PlantedFault::EchoesStaleProbes) || probe.is_none_or(sent_here)
 }

@@ -10,14 +10,16 @@ use crate::progress::{CatchUp, Progress};
 use crate::role::Role;
 
 impl Node {
-    /// Appends a membership. It is in force at once: "each server adopts the new configuration as soon as it is added to
-    /// its log" (thesis 4.1); and there is only one uncommitted at any time.
+    /// Appends a membership. It is in force at once: "each server adopts the new configuration as
+    /// soon as it is added to its log" (thesis 4.1); and there is only one uncommitted at any time.
     pub(super) fn change_membership(&mut self, change: &Change) -> Result<(), RequestError> {
         let known = self.leader();
-        let Role::Leader(leader) = &self.role else { return Err(RequestError::NotLeader(known)) };
+        let Role::Leader(leader) = &self.role else {
+            return Err(RequestError::NotLeader(known));
+        };
         if self.commit < leader.first_of_term {
-            // A change of an earlier leader may be committed or not; together with it a second one could leave two
-            // majorities that do not meet.
+            // A change of an earlier leader may be committed or not; together with it a second one
+            // could leave two majorities that do not meet.
             return Err(RequestError::TooNew);
         }
         if leader.transfer.is_some() {
@@ -29,7 +31,10 @@ impl Node {
         let next = self.membership_after(change)?;
         let joint = next.is_joint();
         self.append_membership(next);
-        self.note(Decision::ChangesMembers { index: self.log.last().index, joint });
+        self.note(Decision::ChangesMembers {
+            index: self.log.last().index,
+            joint,
+        });
         Ok(())
     }
 
@@ -37,7 +42,11 @@ impl Node {
     fn membership_after(&self, change: &Change) -> Result<Membership, MembershipError> {
         let forgets = self.config.has_planted(PlantedFault::CountsFormerWitness);
         let membership = self.log.membership();
-        if forgets { membership.without_former_witnesses().after(change) } else { membership.after(change) }
+        if forgets {
+            membership.without_former_witnesses().after(change)
+        } else {
+            membership.after(change)
+        }
     }
 
     #[cfg(not(feature = "planted"))]
@@ -59,11 +68,17 @@ impl Node {
 
     /// Keeps a view of each other member, and of nobody else.
     pub(super) fn sync_peers(&mut self) {
-        let Role::Leader(leader) = &mut self.role else { return };
+        let Role::Leader(leader) = &mut self.role else {
+            return;
+        };
         let (last, membership) = (self.log.last().index, self.log.membership());
-        leader.leaving = membership.member(self.config.id).is_none_or(|member| !member.may_lead());
+        leader.leaving = membership
+            .member(self.config.id)
+            .is_none_or(|member| !member.may_lead());
         leader.peers.retain(|id, progress| {
-            membership.member(id).is_some_and(|member| member.incarnation == progress.incarnation)
+            membership
+                .member(id)
+                .is_some_and(|member| member.incarnation == progress.incarnation)
         });
         for (id, member) in membership.members().filter(|(id, _)| *id != self.config.id) {
             let new = || Progress::new(last, self.now, member.incarnation, member.is_witness());
@@ -71,42 +86,64 @@ impl Node {
         }
     }
 
-    /// The newest membership is committed. A joint one is left: "once C_old,new has been committed … it is now safe for
-    /// the leader to create a log entry describing C_new" (section 6). A leader without a vote in it steps down: it
-    /// "manages the cluster without including itself" only so long (thesis 4.2.2).
+    /// The newest membership is committed. A joint one is left: "once C_old,new has been committed
+    /// … it is now safe for the leader to create a log entry describing C_new" (section 6). A
+    /// leader without a vote in it steps down: it "manages the cluster without including itself"
+    /// only so long (thesis 4.2.2).
     pub(super) fn members_committed(&mut self) {
         let membership = self.log.membership();
         if membership.is_joint() {
             let left = membership.left();
             self.append_membership(left);
-            self.note(Decision::LeavesJoint { index: self.log.last().index });
+            self.note(Decision::LeavesJoint {
+                index: self.log.last().index,
+            });
         } else if self.is_leaving() && self.commit == self.log.last().index {
-            // Everything it appended is committed: a witness may be the only other that has some of it, and could give it
-            // to nobody. The others learn of the commitment from this leader, who will not be there to tell them later.
+            // Everything it appended is committed: a witness may be the only other that has some of
+            // it, and could give it to nobody. The others learn of the commitment from this leader,
+            // who will not be there to tell them later.
             self.replicate_to_all();
             self.step_down(StepDown::Removed);
         }
     }
 
-    /// Makes a joining member a voter once its rounds of catching up were quick for a while: "if the last round lasts less
-    /// than an election timeout, then the leader adds the new server to the cluster" (thesis 4.2.1). Being behind the
-    /// newest entry is no hindrance; under a steady stream of commands every follower is.
+    /// Makes a joining member a voter once its rounds of catching up were quick for a while: "if
+    /// the last round lasts less than an election timeout, then the leader adds the new server to
+    /// the cluster" (thesis 4.2.1). Being behind the newest entry is no hindrance; under a steady
+    /// stream of commands every follower is.
     pub(super) fn promote_learners(&mut self) {
-        let Role::Leader(leader) = &mut self.role else { return };
+        let Role::Leader(leader) = &mut self.role else {
+            return;
+        };
         let last = self.log.last().index;
         let only_in_quiet = self.config.has_planted(PlantedFault::PromotesOnlyInQuiet);
         let mut ready = None;
         for (id, member) in self.log.membership().members() {
-            let Some(progress) = leader.peers.get_mut(id).filter(|_| member.standing == Some(Standing::Joining)) else {
+            let Some(progress) = leader
+                .peers
+                .get_mut(id)
+                .filter(|_| member.standing == Some(Standing::Joining))
+            else {
                 continue;
             };
-            let alive = progress.answered && self.now.since(progress.last_contact) <= self.config.stickiness();
-            if !alive || progress.lost.is_some() || (only_in_quiet && progress.matched < self.commit) {
+            let alive = progress.answered
+                && self.now.since(progress.last_contact) <= self.config.stickiness();
+            if !alive
+                || progress.lost.is_some()
+                || (only_in_quiet && progress.matched < self.commit)
+            {
                 progress.catch_up = None;
                 continue;
             }
-            let catch_up = progress.catch_up.get_or_insert(CatchUp::new(last, self.now));
-            catch_up.update(progress.matched, last, self.config.max_election_timeout(), self.now);
+            let catch_up = progress
+                .catch_up
+                .get_or_insert(CatchUp::new(last, self.now));
+            catch_up.update(
+                progress.matched,
+                last,
+                self.config.max_election_timeout(),
+                self.now,
+            );
             let planted = self.config.has_planted(PlantedFault::PromotesInMidRound);
             let quick = catch_up.quick_for(if planted { Some(self.now) } else { None });
             if quick.is_some_and(|quick| quick >= self.config.promote_after) {
@@ -114,7 +151,9 @@ impl Node {
             }
         }
         if let Some((member, incarnation)) = ready
-            && self.change_membership(&Change::Set(member, incarnation, Standing::Voter)).is_ok()
+            && self
+                .change_membership(&Change::Set(member, incarnation, Standing::Voter))
+                .is_ok()
         {
             self.note(Decision::Promotes { member });
         }

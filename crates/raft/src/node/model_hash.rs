@@ -10,9 +10,10 @@ use crate::role::{Campaign, Follower, KnownLeader, Leader, LeadershipTransfer, R
 use crate::types::Moment;
 
 impl Node {
-    /// Feeds `hasher` with everything that decides what this node answers to inputs in which time plays no part: two
-    /// nodes with the same settings that feed the same do the same, once their actions are taken. Left out are moments,
-    /// measured round trips, rng, events, and the memory of the node's own assertions.
+    /// Feeds `hasher` with everything that decides what this node answers to inputs in which time
+    /// plays no part: two nodes with the same settings that feed the same do the same, once their
+    /// actions are taken. Left out are moments, measured round trips, rng, events, and the memory
+    /// of the node's own assertions.
     ///
     /// Every field is named here, so that a new one has to be put on one side or the other.
     pub fn hash_state(&self, hasher: &mut impl Hasher) {
@@ -42,38 +43,86 @@ impl Node {
             work_pending: _,
             last_observed: _,
         } = self;
-        (incarnation, hard_state, log, disk, commit, apply_state, snapshot, incoming).hash(hasher);
+        (
+            incarnation,
+            hard_state,
+            log,
+            disk,
+            commit,
+            apply_state,
+            snapshot,
+            incoming,
+        )
+            .hash(hasher);
         hash_role(role, hasher);
-        (last_leader.map(|(id, _last_contact)| id), preferred_since.is_some()).hash(hasher);
-        let OwnReads { asked, confirmed, token } = reads;
+        (
+            last_leader.map(|(id, _last_contact)| id),
+            preferred_since.is_some(),
+        )
+            .hash(hasher);
+        let OwnReads {
+            asked,
+            confirmed,
+            token,
+        } = reads;
         (confirmed, token, asked.len()).hash(hasher);
         for (token, (id, _given_up)) in asked {
             (token, id).hash(hasher);
         }
     }
 
-    /// Feeds `hasher` with the ages of what this node compares with its clock, where time does play a part. All ages beyond
-    /// the longest election timeout are equal. Left out are the election timer, which is random, measured round trips, and
-    /// when acknowledgements came.
+    /// Feeds `hasher` with the ages of what this node compares with its clock, where time does play
+    /// a part. All ages beyond the longest election timeout are equal. Left out are the election
+    /// timer, which is random, measured round trips, and when acknowledgements came.
     pub fn hash_ages(&self, hasher: &mut impl Hasher) {
-        let long_ago = self.config.max_election_timeout().max(self.config.disk_timeout) + Duration::from_micros(1);
+        let long_ago = self
+            .config
+            .max_election_timeout()
+            .max(self.config.disk_timeout)
+            + Duration::from_micros(1);
         let age = |moment: Moment| self.now.since(moment).min(long_ago);
         let left = |moment: Moment| moment.since(self.now);
-        (age(self.started), self.disk.waiting_since().map(age), self.reads.deadline().map(left)).hash(hasher);
-        (self.last_leader.map(|(_, last_contact)| age(last_contact)), self.preferred_since.map(age)).hash(hasher);
-        let unapplied = (self.apply_state.applied < self.apply_state.delivered).then(|| age(self.applied_at));
+        (
+            age(self.started),
+            self.disk.waiting_since().map(age),
+            self.reads.deadline().map(left),
+        )
+            .hash(hasher);
+        (
+            self.last_leader.map(|(_, last_contact)| age(last_contact)),
+            self.preferred_since.map(age),
+        )
+            .hash(hasher);
+        let unapplied =
+            (self.apply_state.applied < self.apply_state.delivered).then(|| age(self.applied_at));
         (unapplied, left(self.apply_state.ask_not_before)).hash(hasher);
         match &self.role {
-            Role::Follower(follower) => follower.leader.map(|leader| age(leader.last_contact)).hash(hasher),
+            Role::Follower(follower) => follower
+                .leader
+                .map(|leader| age(leader.last_contact))
+                .hash(hasher),
             Role::PreCandidate(_) | Role::Candidate(_) => {}
             Role::Leader(leader) => {
-                let transfer = leader.transfer.as_ref().map(|transfer| left(transfer.deadline));
+                let transfer = leader
+                    .transfer
+                    .as_ref()
+                    .map(|transfer| left(transfer.deadline));
                 (left(leader.heartbeat_due), transfer).hash(hasher);
                 for (_, progress) in leader.peers.iter() {
                     (age(progress.last_contact), age(progress.confirmed)).hash(hasher);
-                    progress.lost.map(|_| progress.confirmed > progress.lost_at).hash(hasher);
+                    progress
+                        .lost
+                        .map(|_| progress.confirmed > progress.lost_at)
+                        .hash(hasher);
                     let catch_up = progress.catch_up.as_ref();
-                    catch_up.map(|it| (age(it.began), it.quick_for(None).map(|time| time.min(long_ago)))).hash(hasher);
+                    catch_up
+                        .map(|it| {
+                            (
+                                age(it.began),
+                                it.quick_for(None).map(|time| time.min(long_ago)),
+                            )
+                        })
+                        .hash(hasher);
                     if let Flow::Snapshot(transfer) = &progress.flow {
                         (age(transfer.moved), age(transfer.began)).hash(hasher);
                     }
@@ -86,12 +135,27 @@ impl Node {
 fn hash_role(role: &Role, hasher: &mut impl Hasher) {
     role.kind().hash(hasher);
     match role {
-        Role::Follower(Follower { leader, election_deadline: _ }) => {
-            let known = leader.map(|KnownLeader { id, incarnation, last_contact: _ }| (id, incarnation));
+        Role::Follower(Follower {
+            leader,
+            election_deadline: _,
+        }) => {
+            let known = leader.map(
+                |KnownLeader {
+                     id,
+                     incarnation,
+                     last_contact: _,
+                 }| (id, incarnation),
+            );
             known.hash(hasher);
         }
-        Role::PreCandidate(Campaign { granted, election_deadline: _ })
-        | Role::Candidate(Campaign { granted, election_deadline: _ }) => granted.hash(hasher),
+        Role::PreCandidate(Campaign {
+            granted,
+            election_deadline: _,
+        })
+        | Role::Candidate(Campaign {
+            granted,
+            election_deadline: _,
+        }) => granted.hash(hasher),
         Role::Leader(leader) => hash_leader(leader, hasher),
     }
 }
@@ -110,9 +174,23 @@ fn hash_leader(leader: &Leader, hasher: &mut impl Hasher) {
         lease_broken,
         reads,
     } = leader;
-    let transfer =
-        transfer.as_ref().map(|LeadershipTransfer { to, deadline: _, timeout_now_sent }| (to, timeout_now_sent));
-    (first_of_term, uncommitted_bytes, transfer, leaving, lease_broken, reads, peers.len()).hash(hasher);
+    let transfer = transfer.as_ref().map(
+        |LeadershipTransfer {
+             to,
+             deadline: _,
+             timeout_now_sent,
+         }| (to, timeout_now_sent),
+    );
+    (
+        first_of_term,
+        uncommitted_bytes,
+        transfer,
+        leaving,
+        lease_broken,
+        reads,
+        peers.len(),
+    )
+        .hash(hasher);
     for (id, progress) in peers.iter() {
         let Progress {
             incarnation,
@@ -137,7 +215,17 @@ fn hash_leader(leader: &Leader, hasher: &mut impl Hasher) {
             replaced,
         } = progress;
         (id, incarnation, witness, matched, matched_term, next, flow).hash(hasher);
-        (commit_sent, answered, round, lost, states, agreed, repair_at, replaced).hash(hasher);
+        (
+            commit_sent,
+            answered,
+            round,
+            lost,
+            states,
+            agreed,
+            repair_at,
+            replaced,
+        )
+            .hash(hasher);
     }
 }
 
@@ -157,7 +245,12 @@ mod tests {
 
     fn campaigns(at: Moment, seed: u64) -> Node {
         let membership = Membership::new([NodeId(1), NodeId(2)]).unwrap();
-        let mut node = Node::new(Config::new(NodeId(1), membership, seed), Restored::default(), at).unwrap();
+        let mut node = Node::new(
+            Config::new(NodeId(1), membership, seed),
+            Restored::default(),
+            at,
+        )
+        .unwrap();
         node.step(at, Input::Campaign);
         let _actions = node.take_actions();
         node
@@ -165,14 +258,23 @@ mod tests {
 
     #[test]
     fn nodes_that_differ_in_time_alone_are_in_the_same_state() {
-        assert_eq!(state(&campaigns(Moment(5), 1)), state(&campaigns(Moment(9_000), 1)));
+        assert_eq!(
+            state(&campaigns(Moment(5), 1)),
+            state(&campaigns(Moment(9_000), 1))
+        );
     }
 
     #[test]
     fn nodes_that_did_something_else_are_in_different_states() {
         let mut node = campaigns(Moment(5), 1);
         let asking = state(&node);
-        node.step(Moment(5), Input::Receive { from: NodeId(2), message: granted() });
+        node.step(
+            Moment(5),
+            Input::Receive {
+                from: NodeId(2),
+                message: granted(),
+            },
+        );
         let write = node.take_actions().persist.expect("it stands for election");
         let standing = state(&node);
         node.step(Moment(5), Input::Persisted(write.number));
@@ -185,9 +287,20 @@ mod tests {
     fn a_node_that_has_heard_of_the_leader_is_in_another_state() {
         let hears = |body| {
             let membership = Membership::new([1, 2, 3].map(NodeId)).unwrap();
-            let mut node = Node::new(Config::new(NodeId(1), membership, 1), Restored::default(), Moment(5)).unwrap();
+            let mut node = Node::new(
+                Config::new(NodeId(1), membership, 1),
+                Restored::default(),
+                Moment(5),
+            )
+            .unwrap();
             let message = crate::Message::new(crate::Term(1), body);
-            node.step(Moment(5), Input::Receive { from: NodeId(2), message });
+            node.step(
+                Moment(5),
+                Input::Receive {
+                    from: NodeId(2),
+                    message,
+                },
+            );
             while node.has_work() {
                 if let Some(write) = node.take_actions().persist {
                     node.step(Moment(5), Input::Persisted(write.number));
@@ -228,17 +341,30 @@ mod tests {
             settle(&mut node);
             let up_to = crate::Index(matched);
             let result = crate::AppendResult::Matched { up_to };
-            let answer = crate::AppendReply { probe: None, result, state: None };
+            let answer = crate::AppendReply {
+                probe: None,
+                result,
+                state: None,
+            };
             for (from, body) in [
                 (2, crate::Body::VoteReply { granted: true }),
                 (3, crate::Body::VoteReply { granted: true }),
                 (4, crate::Body::AppendReply(answer)),
             ] {
                 let message = crate::Message::new(crate::Term(1), body);
-                node.step(Moment(5), Input::Receive { from: NodeId(from), message });
+                node.step(
+                    Moment(5),
+                    Input::Receive {
+                        from: NodeId(from),
+                        message,
+                    },
+                );
                 settle(&mut node);
             }
-            assert_eq!((node.role(), node.commit()), (crate::RoleKind::Leader, crate::Index(0)));
+            assert_eq!(
+                (node.role(), node.commit()),
+                (crate::RoleKind::Leader, crate::Index(0))
+            );
             state(&node)
         };
         assert_eq!(leads(1), leads(1));
@@ -249,7 +375,10 @@ mod tests {
     fn a_node_tells_what_its_disk_knew_of_it_and_what_it_decided() {
         let voter = (NodeId(1), crate::Incarnation(7), crate::Standing::Voter);
         let membership = Membership::of([voter]).unwrap();
-        let position = crate::LogPosition { term: crate::Term(3), index: crate::Index(8) };
+        let position = crate::LogPosition {
+            term: crate::Term(3),
+            index: crate::Index(8),
+        };
         let snapshot = crate::Snapshot {
             position,
             stamp: crate::Stamp(5),
@@ -257,21 +386,33 @@ mod tests {
             data: Some(crate::Bytes::from(&[][..])),
         };
         let restored = Restored {
-            hard_state: crate::HardState { term: crate::Term(3), ..Default::default() },
+            hard_state: crate::HardState {
+                term: crate::Term(3),
+                ..Default::default()
+            },
             incarnation: crate::Incarnation(7),
             start: snapshot.start(),
             snapshot: Some(snapshot.clone()),
             ..Restored::default()
         };
-        let mut node = Node::new(Config::new(NodeId(1), membership, 1), restored, Moment(0)).unwrap();
-        assert_eq!((node.incarnation(), node.snapshot()), (crate::Incarnation(7), Some(&snapshot)));
+        let mut node =
+            Node::new(Config::new(NodeId(1), membership, 1), restored, Moment(0)).unwrap();
+        assert_eq!(
+            (node.incarnation(), node.snapshot()),
+            (crate::Incarnation(7), Some(&snapshot))
+        );
         let _restore = node.take_actions();
         assert!(!node.has_work());
         node.step(Moment(1), Input::Campaign);
         assert!(node.has_work());
         let _left_lying = node.work();
         assert!(node.has_work(), "what its caller left is still to be done");
-        let decided: std::vec::Vec<_> = node.take_actions().events.into_iter().map(|event| event.decision).collect();
+        let decided: std::vec::Vec<_> = node
+            .take_actions()
+            .events
+            .into_iter()
+            .map(|event| event.decision)
+            .collect();
         let stands = crate::Decision::StoodForElection { transfer: false };
         assert!(decided.contains(&stands), "{decided:?}");
         assert!(!node.has_work());

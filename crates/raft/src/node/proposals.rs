@@ -22,25 +22,30 @@ impl Node {
             None => self.append_commands(commands, true),
             Some(Some(leader)) => self.forward(leader, commands),
             Some(None) => {
-                let refused = commands.iter().map(|command| Refused::new(command, RefusalReason::NoLeader));
+                let refused = commands
+                    .iter()
+                    .map(|command| Refused::new(command, RefusalReason::NoLeader));
                 self.actions.refused.extend(refused);
             }
         }
     }
 
-    /// Commands that another node forwarded. Whatever cannot be taken is dropped: its proposer asks again. A node that
-    /// does not lead drops them all, so that nothing is forwarded twice.
+    /// Commands that another node forwarded. Whatever cannot be taken is dropped: its proposer asks
+    /// again. A node that does not lead drops them all, so that nothing is forwarded twice.
     pub(super) fn on_forward(&mut self, commands: Vec<Command>) {
         if matches!(self.role, Role::Leader(_)) {
             self.append_commands(commands, false);
         }
     }
 
-    /// Appends commands to the leader's log. A command that is already there and not committed yet is dropped: its
-    /// proposer, which asks again, gets its answer from the first copy. What is refused is reported with `report`.
+    /// Appends commands to the leader's log. A command that is already there and not committed yet
+    /// is dropped: its proposer, which asks again, gets its answer from the first copy. What is
+    /// refused is reported with `report`.
     fn append_commands(&mut self, commands: Vec<Command>, report: bool) {
         let full = self.is_log_full();
-        let Role::Leader(leader) = &mut self.role else { unreachable!("only a leader appends on its own") };
+        let Role::Leader(leader) = &mut self.role else {
+            unreachable!("only a leader appends on its own")
+        };
         let (term, stamp) = (self.hard_state.term, leader.stamp(self.now));
         let mut index = self.log.last().index;
         let uncommitted = self.log.from(self.commit.next());
@@ -68,8 +73,15 @@ impl Node {
                 continue;
             }
             index = index.next();
-            leader.newest.insert(command.client, command.sequence.max(newest.unwrap_or(0)));
-            let entry = Entry { term, index, stamp, payload: Payload::Command(command) };
+            leader
+                .newest
+                .insert(command.client, command.sequence.max(newest.unwrap_or(0)));
+            let entry = Entry {
+                term,
+                index,
+                stamp,
+                payload: Payload::Command(command),
+            };
             leader.uncommitted_bytes += entry.size();
             self.log.push(entry);
         }
@@ -81,12 +93,19 @@ impl Node {
         let mut bytes = 0;
         for command in commands {
             if command.bytes.len() > self.config.max_command_bytes {
-                self.actions.refused.push(Refused::new(&command, RefusalReason::TooLarge));
+                self.actions
+                    .refused
+                    .push(Refused::new(&command, RefusalReason::TooLarge));
                 continue;
             }
             let size = Entry::OVERHEAD + command.bytes.len();
             if !batch.is_empty() && bytes + size > self.config.max_append_bytes {
-                self.send(leader, Body::Forward { commands: core::mem::take(&mut batch) });
+                self.send(
+                    leader,
+                    Body::Forward {
+                        commands: core::mem::take(&mut batch),
+                    },
+                );
                 bytes = 0;
             }
             bytes += size;
@@ -109,7 +128,12 @@ pub(super) fn newest_of_clients(entries: &[Entry]) -> BTreeMap<ClientId, u64> {
 }
 
 /// Why a leader with so many uncommitted entries does not take a command.
-fn refusal(config: &Config, leader: &Leader, uncommitted: u64, command: &Command) -> Option<RefusalReason> {
+fn refusal(
+    config: &Config,
+    leader: &Leader,
+    uncommitted: u64,
+    command: &Command,
+) -> Option<RefusalReason> {
     if command.bytes.len() > config.max_command_bytes {
         Some(RefusalReason::TooLarge)
     } else if leader.transfer.is_some() || leader.leaving {

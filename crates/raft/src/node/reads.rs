@@ -13,11 +13,20 @@ use crate::types::{Index, Moment, NodeId, Term};
 impl Node {
     /// A read of this node's own program.
     pub(super) fn read(&mut self, id: ReadId, lease: bool) {
-        let witness = self.log.membership().member(self.config.id).is_some_and(|member| member.is_witness());
+        let witness = self
+            .log
+            .membership()
+            .member(self.config.id)
+            .is_some_and(|member| member.is_witness());
         if witness || self.apply_state.stateless {
             return self.refuse_read(id, ReadRefusal::Witness);
         }
-        let waiting = self.reads.len() + if let Role::Leader(leader) = &self.role { leader.reads.len() } else { 0 };
+        let waiting = self.reads.len()
+            + if let Role::Leader(leader) = &self.role {
+                leader.reads.len()
+            } else {
+                0
+            };
         if waiting >= self.config.max_reads {
             return self.refuse_read(id, ReadRefusal::Busy);
         }
@@ -50,11 +59,13 @@ impl Node {
         }
     }
 
-    /// "The leader … saves its current commit index in a local variable readIndex … issues a new round of heartbeats and
-    /// waits for their acknowledgments from a majority" (thesis 6.4). Before its first commitment it does not know what
-    /// is committed, so the read waits for that.
+    /// "The leader … saves its current commit index in a local variable readIndex … issues a new
+    /// round of heartbeats and waits for their acknowledgments from a majority" (thesis 6.4).
+    /// Before its first commitment it does not know what is committed, so the read waits for that.
     fn ask_majority(&mut self, asker: Asker) {
-        let Role::Leader(leader) = &mut self.role else { return };
+        let Role::Leader(leader) = &mut self.role else {
+            return;
+        };
         if self.commit < leader.first_of_term {
             leader.reads.early.push_back(asker);
         } else {
@@ -62,41 +73,68 @@ impl Node {
         }
     }
 
-    /// The first entry of the leader's own term is committed: what waited for that may be asked now.
+    /// The first entry of the leader's own term is committed: what waited for that may be asked
+    /// now.
     pub(super) fn ask_early_reads(&mut self) {
-        let Role::Leader(leader) = &mut self.role else { return };
+        let Role::Leader(leader) = &mut self.role else {
+            return;
+        };
         for asker in core::mem::take(&mut leader.reads.early) {
             leader.reads.ask(asker, self.commit);
         }
     }
 
-    /// Answers the reads whose round a majority has confirmed. An answer to an earlier round confirms nothing later.
+    /// Answers the reads whose round a majority has confirmed. An answer to an earlier round
+    /// confirms nothing later.
     pub(super) fn confirm_reads(&mut self) {
-        let Role::Leader(leader) = &mut self.role else { return };
+        let Role::Leader(leader) = &mut self.role else {
+            return;
+        };
         if leader.reads.waiting.is_empty() {
             return;
         }
         let (own, newest) = (self.config.id, leader.reads.round);
         let confirmed = self.log.membership().reached_by_majority(|id| {
-            if id == own { newest } else { leader.peers.counted(id).map_or(0, |progress| progress.round) }
+            if id == own {
+                newest
+            } else {
+                leader
+                    .peers
+                    .counted(id)
+                    .map_or(0, |progress| progress.round)
+            }
         });
-        let count = leader.reads.waiting.iter().take_while(|(_, _, round)| *round <= confirmed).count();
+        let count = leader
+            .reads
+            .waiting
+            .iter()
+            .take_while(|(_, _, round)| *round <= confirmed)
+            .count();
         if count == 0 {
             return;
         }
         let answered: alloc::vec::Vec<_> = leader.reads.waiting.drain(..count).collect();
-        self.note(Decision::ConfirmedReads { round: confirmed, count });
+        self.note(Decision::ConfirmedReads {
+            round: confirmed,
+            count,
+        });
         for (asker, index, _) in answered {
             match asker {
                 Asker::Own(id) => self.reads.confirmed.push_back((id, index)),
-                Asker::Peer(peer, token) => self.send(peer, Body::ReadReply { token, index: Some(index) }),
+                Asker::Peer(peer, token) => self.send(
+                    peer,
+                    Body::ReadReply {
+                        token,
+                        index: Some(index),
+                    },
+                ),
             }
         }
     }
 
     pub(super) fn on_read_reply(&mut self, term: Term, token: u64, index: Option<Index>) {
-        // A leader of an earlier term may not know that it leads no longer; its answer was confirmed when it led, but the
-        // question may have been asked after that.
+        // A leader of an earlier term may not know that it leads no longer; its answer was
+        // confirmed when it led, but the question may have been asked after that.
         if term < self.hard_state.term {
             return;
         }
@@ -113,11 +151,18 @@ impl Node {
         if self.reads.confirmed.is_empty() {
             return;
         }
-        let applied = if self.apply_state.restore { Index(0) } else { self.apply_state.applied };
+        let applied = if self.apply_state.restore {
+            Index(0)
+        } else {
+            self.apply_state.applied
+        };
         let (answers, waiting) = (&mut self.actions.reads, &mut self.reads.confirmed);
         waiting.retain(|(id, index)| {
             if *index <= applied {
-                answers.push(ReadAnswer { id: *id, result: Ok(*index) });
+                answers.push(ReadAnswer {
+                    id: *id,
+                    result: Ok(*index),
+                });
             }
             *index > applied
         });
@@ -128,9 +173,15 @@ impl Node {
         for (id, _) in core::mem::take(&mut self.reads.asked).into_values() {
             self.refuse_read(id, ReadRefusal::NoLeader);
         }
-        let Role::Leader(leader) = &mut self.role else { return };
+        let Role::Leader(leader) = &mut self.role else {
+            return;
+        };
         let reads = core::mem::take(&mut leader.reads);
-        for asker in reads.early.into_iter().chain(reads.waiting.into_iter().map(|(asker, _, _)| asker)) {
+        for asker in reads
+            .early
+            .into_iter()
+            .chain(reads.waiting.into_iter().map(|(asker, _, _)| asker))
+        {
             match asker {
                 Asker::Own(id) => self.refuse_read(id, ReadRefusal::NoLeader),
                 Asker::Peer(peer, token) => self.send(peer, Body::ReadReply { token, index: None }),
@@ -149,19 +200,32 @@ impl Node {
     }
 
     fn refuse_read(&mut self, id: ReadId, refusal: ReadRefusal) {
-        self.actions.reads.push(ReadAnswer { id, result: Err(refusal) });
+        self.actions.reads.push(ReadAnswer {
+            id,
+            result: Err(refusal),
+        });
     }
 
-    /// Whether nobody else can lead yet: a majority heard of this leader so lately that it still refuses other
-    /// candidates (thesis 6.4.1). Counted from when the messages left, and shortened for clocks that run differently.
+    /// Whether nobody else can lead yet: a majority heard of this leader so lately that it still
+    /// refuses other candidates (thesis 6.4.1). Counted from when the messages left, and shortened
+    /// for clocks that run differently.
     fn holds_lease(&self) -> bool {
-        let Role::Leader(leader) = &self.role else { return false };
+        let Role::Leader(leader) = &self.role else {
+            return false;
+        };
         if !self.config.lease_reads || leader.lease_broken || self.commit < leader.first_of_term {
             return false;
         }
         let own = (self.config.id, self.now);
         let last_contact = self.log.membership().reached_by_majority(|id| {
-            if id == own.0 { own.1 } else { leader.peers.counted(id).map_or(Moment(0), |progress| progress.confirmed) }
+            if id == own.0 {
+                own.1
+            } else {
+                leader
+                    .peers
+                    .counted(id)
+                    .map_or(Moment(0), |progress| progress.confirmed)
+            }
         });
         self.now.since(last_contact) < lease(&self.config) && last_contact > Moment(0)
     }

@@ -17,21 +17,25 @@ use crate::types::{Incarnation, Index, LogPosition, Moment, NodeId, Term};
 
 impl Node {
     pub(super) fn send_heartbeats(&mut self) {
-        let (Role::Leader(leader), mut sender) = self.sender() else { return };
+        let (Role::Leader(leader), mut sender) = self.sender() else {
+            return;
+        };
         for (id, progress) in leader.peers.iter_mut() {
             match &mut progress.flow {
                 // It leaves with entries when actions are taken.
                 Flow::Probe { sent: false } => {}
-                // A lost probe is asked again, without the entries: a follower that is down must not be sent them with
-                // every heartbeat.
+                // A lost probe is asked again, without the entries: a follower that is down must
+                // not be sent them with every heartbeat.
                 Flow::Probe { sent: true } => sender.append(id, progress, &[], true),
-                // The heartbeat speaks of the last entry sent, so a follower that missed some says so even with the
-                // window full.
+                // The heartbeat speaks of the last entry sent, so a follower that missed some says
+                // so even with the window full.
                 Flow::Replicate(_) => sender.append(id, progress, &[], true),
                 Flow::Snapshot(transfer) => {
                     // A round trip longer than a heartbeat must not look like a loss.
-                    let measured =
-                        progress.round_trip.last.map(|_| Duration::from_micros(u64::from(progress.round_trip.bound())));
+                    let measured = progress
+                        .round_trip
+                        .last
+                        .map(|_| Duration::from_micros(u64::from(progress.round_trip.bound())));
                     let timeout = measured.unwrap_or_else(|| sender.config.max_election_timeout());
                     transfer.resend_after(timeout.max(sender.config.heartbeat * 2), sender.now);
                     sender.append(id, progress, &[], true);
@@ -40,13 +44,15 @@ impl Node {
         }
     }
 
-    /// Sends every follower what it lacks and may be sent, the commit index as soon as it moved, and a new round if
-    /// reads wait for one (thesis 6.4).
+    /// Sends every follower what it lacks and may be sent, the commit index as soon as it moved,
+    /// and a new round if reads wait for one (thesis 6.4).
     pub(super) fn replicate_to_all(&mut self) {
         if !matches!(self.role, Role::Leader(_)) {
             return;
         }
-        let (Role::Leader(leader), mut sender) = self.sender() else { return };
+        let (Role::Leader(leader), mut sender) = self.sender() else {
+            return;
+        };
         let ask = leader.reads.wants_round();
         if ask {
             leader.reads.round += 1;
@@ -106,7 +112,8 @@ struct Sender<'a> {
     durable: Index,
     events: &'a mut Vec<Event>,
     snapshot_due: &'a mut bool,
-    /// Where the newest batch begins, its entries and their bytes: followers that keep up are sent the same.
+    /// Where the newest batch begins, its entries and their bytes: followers that keep up are sent
+    /// the same.
     batch: Option<(Index, &'a [Entry], usize)>,
 }
 
@@ -114,8 +121,9 @@ impl<'a> Sender<'a> {
     fn replicate(&mut self, to: NodeId, progress: &mut Progress) {
         let mut last = self.log.last().index;
         if progress.witness {
-            // Not before its own disk has them: a witness with an entry that a crash took from everybody else would
-            // refuse all others its vote for ever, and could give it to nobody.
+            // Not before its own disk has them: a witness with an entry that a crash took from
+            // everybody else would refuse all others its vote for ever, and could give it to
+            // nobody.
             last = last.min(self.durable);
         }
         if progress.repair_at.is_some() || progress.next <= self.log.base().index {
@@ -132,7 +140,8 @@ impl<'a> Sender<'a> {
                 Flow::Snapshot(_) => return self.send_chunks(to, progress),
                 Flow::Replicate(window) => {
                     if progress.next > last
-                        || !window.has_room(self.config.inflight_messages, self.config.inflight_bytes)
+                        || !window
+                            .has_room(self.config.inflight_messages, self.config.inflight_bytes)
                     {
                         break;
                     }
@@ -149,44 +158,84 @@ impl<'a> Sender<'a> {
         }
     }
 
-    /// A follower that needs what is not in the log any more, or whose state went astray, gets the newest snapshot; in
-    /// the second case one that was taken since.
+    /// A follower that needs what is not in the log any more, or whose state went astray, gets the
+    /// newest snapshot; in the second case one that was taken since.
     fn begin_snapshot(&mut self, to: NodeId, progress: &mut Progress) {
         match &progress.flow {
-            // Switch to the newest snapshot if this one was refused as too large, or if the follower stopped replying and
-            // the entries after this snapshot have been compacted.
+            // Switch to the newest snapshot if this one was refused as too large, or if the
+            // follower stopped replying and the entries after this snapshot have been compacted.
             Flow::Snapshot(transfer)
                 if (transfer.refused
-                    || (!transfer.answers && transfer.name.position.index < self.log.base().index))
-                    && self.snapshot.is_some_and(|newest| newest.position > transfer.name.position) => {}
+                    || (!transfer.answers
+                        && transfer.name.position.index < self.log.base().index))
+                    && self
+                        .snapshot
+                        .is_some_and(|newest| newest.position > transfer.name.position) => {}
             Flow::Snapshot(_) => return,
             Flow::Probe { .. } | Flow::Replicate(_) => {}
         }
         let repair = progress.repair_at.is_some();
-        match self.snapshot.filter(|snapshot| progress.repair_at.is_none_or(|at| snapshot.position.index >= at)) {
+        match self.snapshot.filter(|snapshot| {
+            progress
+                .repair_at
+                .is_none_or(|at| snapshot.position.index >= at)
+        }) {
             Some(snapshot) => {
-                let decision = Decision::SendsSnapshot { follower: to, index: snapshot.position.index };
-                self.events.push(Event { at: self.now, term: self.term, decision });
-                progress.flow =
-                    Flow::Snapshot(SnapshotTransfer::new(snapshot.clone(), progress.witness, repair, self.now));
+                let decision = Decision::SendsSnapshot {
+                    follower: to,
+                    index: snapshot.position.index,
+                };
+                self.events.push(Event {
+                    at: self.now,
+                    term: self.term,
+                    decision,
+                });
+                progress.flow = Flow::Snapshot(SnapshotTransfer::new(
+                    snapshot.clone(),
+                    progress.witness,
+                    repair,
+                    self.now,
+                ));
             }
             // Asked for earlier, one would come that is too old again.
-            None if progress.repair_at.is_none_or(|at| at <= self.applied) => *self.snapshot_due = true,
+            None if progress.repair_at.is_none_or(|at| at <= self.applied) => {
+                *self.snapshot_due = true
+            }
             None => {}
         }
     }
 
     fn send_chunks(&mut self, to: NodeId, progress: &mut Progress) {
-        let (chunk, sender, receiver) = (self.config.snapshot_chunk as u64, self.incarnation, progress.incarnation);
-        let Flow::Snapshot(transfer) = &mut progress.flow else { return };
+        let (chunk, sender, receiver) = (
+            self.config.snapshot_chunk as u64,
+            self.incarnation,
+            progress.incarnation,
+        );
+        let Flow::Snapshot(transfer) = &mut progress.flow else {
+            return;
+        };
         if transfer.refused {
             return;
         }
-        let window = if transfer.answers { self.config.snapshot_inflight.saturating_mul(chunk) } else { chunk };
-        let SnapshotTransfer { snapshot, name, repair, .. } = transfer;
-        while (transfer.sent < name.size || !transfer.begun) && transfer.sent - transfer.received < window {
+        let window = if transfer.answers {
+            self.config.snapshot_inflight.saturating_mul(chunk)
+        } else {
+            chunk
+        };
+        let SnapshotTransfer {
+            snapshot,
+            name,
+            repair,
+            ..
+        } = transfer;
+        while (transfer.sent < name.size || !transfer.begun)
+            && transfer.sent - transfer.received < window
+        {
             let end = name.size.min(transfer.sent + chunk);
-            let part = snapshot.data.as_ref().map(|data| data[transfer.sent as usize..end as usize].into());
+            let part = snapshot
+                .data
+                .as_ref()
+                .map(|data| data[transfer.sent as usize..end as usize].into());
             let message = InstallSnapshot {
                 name: *name,
                 stamp: snapshot.stamp,
@@ -197,7 +246,15 @@ impl<'a> Sender<'a> {
                 probe: self.probe(),
             };
             let body = Body::InstallSnapshot(message.into());
-            self.send.push((to, Message { term: self.term, sender, receiver, body }));
+            self.send.push((
+                to,
+                Message {
+                    term: self.term,
+                    sender,
+                    receiver,
+                    body,
+                },
+            ));
             (transfer.sent, transfer.begun) = (end, true);
         }
     }
@@ -211,14 +268,30 @@ impl<'a> Sender<'a> {
             commit: self.commit,
             probe: probe.then(|| self.probe()),
             round_trip: progress.round_trip.bound(),
-            entries: if progress.witness { entries.iter().map(withheld).collect() } else { entries.to_vec() },
+            entries: if progress.witness {
+                entries.iter().map(withheld).collect()
+            } else {
+                entries.to_vec()
+            },
         };
         let (sender, receiver) = (self.incarnation, progress.incarnation);
-        self.send.push((to, Message { term: self.term, sender, receiver, body: Body::AppendEntries(append) }));
+        self.send.push((
+            to,
+            Message {
+                term: self.term,
+                sender,
+                receiver,
+                body: Body::AppendEntries(append),
+            },
+        ));
     }
 
     fn probe(&self) -> Probe {
-        Probe { term: self.term, sent: self.now, round: self.round }
+        Probe {
+            term: self.term,
+            sent: self.now,
+            round: self.round,
+        }
     }
 
     /// The entries of one message from `from` on, none of them after `last`, and their bytes.
@@ -226,7 +299,9 @@ impl<'a> Sender<'a> {
         let (entries, bytes) = self.widest_batch(from);
         let fits = usize::try_from(last.next().0.saturating_sub(from.0)).unwrap_or(usize::MAX);
         match entries.get(..fits) {
-            Some(fitting) if fits < entries.len() => (fitting, fitting.iter().map(Entry::size).sum()),
+            Some(fitting) if fits < entries.len() => {
+                (fitting, fitting.iter().map(Entry::size).sum())
+            }
             Some(_) | None => (entries, bytes),
         }
     }
@@ -235,20 +310,29 @@ impl<'a> Sender<'a> {
         match self.batch {
             Some((first, entries, bytes)) if first == from => (entries, bytes),
             Some(_) | None => {
-                let (entries, bytes) =
-                    self.log.batch(from, self.config.max_append_entries, self.config.max_append_bytes);
+                let (entries, bytes) = self.log.batch(
+                    from,
+                    self.config.max_append_entries,
+                    self.config.max_append_bytes,
+                );
                 self.batch = Some((from, entries, bytes));
                 (entries, bytes)
             }
         }
     }
 
-    /// The entry before the next one to send. If the log does not hold it any more, the message is a heartbeat: it names the
-    /// last entry that the follower acknowledged, so that one that lost it refuses; without any, the beginning of all logs.
+    /// The entry before the next one to send. If the log does not hold it any more, the message is
+    /// a heartbeat: it names the last entry that the follower acknowledged, so that one that lost
+    /// it refuses; without any, the beginning of all logs.
     fn previous(&self, progress: &Progress) -> LogPosition {
-        let asks_nothing = self.config.has_planted(PlantedFault::AsksNothingUnderTransfer);
+        let asks_nothing = self
+            .config
+            .has_planted(PlantedFault::AsksNothingUnderTransfer);
         let acknowledged = progress.acknowledged().filter(|_| !asks_nothing);
-        self.log.position_at(progress.next.previous()).or(acknowledged).unwrap_or_default()
+        self.log
+            .position_at(progress.next.previous())
+            .or(acknowledged)
+            .unwrap_or_default()
     }
 }
 

@@ -22,9 +22,10 @@ impl Node {
             flow: match &progress.flow {
                 Flow::Probe { .. } => FlowKind::Probe,
                 Flow::Replicate(_) => FlowKind::Replicate,
-                Flow::Snapshot(transfer) => {
-                    FlowKind::Snapshot { received: transfer.received, size: transfer.name.size }
-                }
+                Flow::Snapshot(transfer) => FlowKind::Snapshot {
+                    received: transfer.received,
+                    size: transfer.name.size,
+                },
             },
         };
         let peers = match &self.role {

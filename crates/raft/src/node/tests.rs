@@ -6,7 +6,9 @@ use alloc::vec::Vec;
 use super::*;
 use crate::actions::Write;
 use crate::entry::{Bytes, Payload};
-use crate::message::{AppendEntries, AppendReply, AppendResult, Body, InstallSnapshot, Probe, StateHash};
+use crate::message::{
+    AppendEntries, AppendReply, AppendResult, Body, InstallSnapshot, Probe, StateHash,
+};
 use crate::reads::{ReadAnswer, ReadRefusal};
 use crate::snapshot::SnapshotName;
 use crate::types::{ClientId, Stamp};
@@ -27,7 +29,13 @@ const TERM: Term = Term(1);
 /// n1, n2 and n3, the last of them in this standing.
 fn three(last: Standing) -> Membership {
     let standing = [Standing::Voter, Standing::Voter, last];
-    Membership::of((1..).map(NodeId).zip(standing).map(|(id, standing)| (id, Incarnation(0), standing))).unwrap()
+    Membership::of(
+        (1..)
+            .map(NodeId)
+            .zip(standing)
+            .map(|(id, standing)| (id, Incarnation(0), standing)),
+    )
+    .unwrap()
 }
 
 fn alone() -> Membership {
@@ -64,19 +72,45 @@ fn follower(set: impl FnOnce(&mut Config)) -> Node {
 }
 
 fn heartbeat() -> Body {
-    let probe = Some(Probe { term: crate::types::Term(1), sent: NOW, round: 0 });
+    let probe = Some(Probe {
+        term: crate::types::Term(1),
+        sent: NOW,
+        round: 0,
+    });
     let previous = LogPosition::default();
-    Body::AppendEntries(AppendEntries { previous, commit: Index(0), probe, round_trip: 0, entries: Vec::new() })
+    Body::AppendEntries(AppendEntries {
+        previous,
+        commit: Index(0),
+        probe,
+        round_trip: 0,
+        entries: Vec::new(),
+    })
 }
 
 fn receive(node: &mut Node, from: u64, body: Body) {
-    node.step(NOW, Input::Receive { from: NodeId(from), message: Message::new(TERM, body) });
+    node.step(
+        NOW,
+        Input::Receive {
+            from: NodeId(from),
+            message: Message::new(TERM, body),
+        },
+    );
 }
 
 /// A follower has everything up to here.
 fn matched(node: &mut Node, from: u64, up_to: u64) {
-    let result = AppendResult::Matched { up_to: Index(up_to) };
-    receive(node, from, Body::AppendReply(AppendReply { probe: None, result, state: None }));
+    let result = AppendResult::Matched {
+        up_to: Index(up_to),
+    };
+    receive(
+        node,
+        from,
+        Body::AppendReply(AppendReply {
+            probe: None,
+            result,
+            state: None,
+        }),
+    );
 }
 
 /// What it wants done now; its write is done at once.
@@ -89,15 +123,31 @@ fn write(node: &mut Node) -> Actions {
 }
 
 fn command(sequence: u64, size: usize) -> Command {
-    Command { client: ClientId(7), sequence, bytes: vec![0; size].into() }
+    Command {
+        client: ClientId(7),
+        sequence,
+        bytes: vec![0; size].into(),
+    }
 }
 
 fn propose(node: &mut Node, sequences: impl IntoIterator<Item = u64>) {
-    node.step(NOW, Input::Propose(sequences.into_iter().map(|sequence| command(sequence, 10)).collect()));
+    node.step(
+        NOW,
+        Input::Propose(
+            sequences
+                .into_iter()
+                .map(|sequence| command(sequence, 10))
+                .collect(),
+        ),
+    );
 }
 
 fn nonsense(actions: &Actions) -> usize {
-    actions.events.iter().filter(|event| matches!(event.decision, Decision::IgnoredInvalidMessage { .. })).count()
+    actions
+        .events
+        .iter()
+        .filter(|event| matches!(event.decision, Decision::IgnoredInvalidMessage { .. }))
+        .count()
 }
 
 /// Lets a node that is alone commit and apply everything.
@@ -114,14 +164,30 @@ fn settle(node: &mut Node) -> bool {
 }
 
 fn at(node: &mut Node, now: Moment, from: u64, body: Body) {
-    node.step(now, Input::Receive { from: NodeId(from), message: Message::new(TERM, body) });
+    node.step(
+        now,
+        Input::Receive {
+            from: NodeId(from),
+            message: Message::new(TERM, body),
+        },
+    );
 }
 
 fn answer(up_to: u64) -> Body {
-    let result = AppendResult::Matched { up_to: Index(up_to) };
-    Body::AppendReply(AppendReply { probe: None, result, state: None })
+    let result = AppendResult::Matched {
+        up_to: Index(up_to),
+    };
+    Body::AppendReply(AppendReply {
+        probe: None,
+        result,
+        state: None,
+    })
 }
 
 fn decisions(actions: &Actions, which: impl Fn(&Decision) -> bool) -> usize {
-    actions.events.iter().filter(|event| which(&event.decision)).count()
+    actions
+        .events
+        .iter()
+        .filter(|event| which(&event.decision))
+        .count()
 }

@@ -16,23 +16,32 @@ impl Node {
             Role::PreCandidate(campaign) | Role::Candidate(campaign) => campaign.election_deadline,
             Role::Leader(leader) => {
                 let transfer = leader.transfer.as_ref().map(|transfer| transfer.deadline);
-                transfer.map_or(leader.heartbeat_due, |deadline| deadline.min(leader.heartbeat_due))
+                transfer.map_or(leader.heartbeat_due, |deadline| {
+                    deadline.min(leader.heartbeat_due)
+                })
             }
         };
-        self.reads.deadline().map_or(timer, |deadline| deadline.min(timer))
+        self.reads
+            .deadline()
+            .map_or(timer, |deadline| deadline.min(timer))
     }
 
-    /// Fires every timer that is due, after any input: a node that is busy with messages cannot miss its own deadline.
+    /// Fires every timer that is due, after any input: a node that is busy with messages cannot
+    /// miss its own deadline.
     pub(super) fn fire_timers(&mut self) {
         if self.wake_at() > self.now {
             return;
         }
         self.work_pending = true;
         match &self.role {
-            Role::Follower(Follower { election_deadline, .. }) if *election_deadline <= self.now => {
+            Role::Follower(Follower {
+                election_deadline, ..
+            }) if *election_deadline <= self.now => {
                 self.on_election_timeout();
             }
-            Role::PreCandidate(campaign) | Role::Candidate(campaign) if campaign.election_deadline <= self.now => {
+            Role::PreCandidate(campaign) | Role::Candidate(campaign)
+                if campaign.election_deadline <= self.now =>
+            {
                 self.on_election_timeout();
             }
             Role::Leader(_) => self.fire_leader_timers(),
@@ -41,8 +50,9 @@ impl Node {
         self.expire_reads();
     }
 
-    /// "Election timeouts are chosen randomly from a fixed interval" (section 5.2), anew each time; adaptive ones from an
-    /// interval that follows the measured round trip and doubles with each campaign that came to nothing.
+    /// "Election timeouts are chosen randomly from a fixed interval" (section 5.2), anew each time;
+    /// adaptive ones from an interval that follows the measured round trip and doubles with each
+    /// campaign that came to nothing.
     pub(super) fn draw_election_deadline(&mut self) -> Moment {
         let range = match self.config.adaptive_timeout {
             Some((floor, ceiling)) if self.round_trip > 0 => self.adaptive_range(floor, ceiling),
@@ -57,9 +67,13 @@ impl Node {
 
     fn adaptive_range(&self, floor: Duration, ceiling: Duration) -> (Duration, Duration) {
         let round_trip = Duration::from_micros(u64::from(self.round_trip));
-        let measured =
-            if round_trip.is_zero() { floor } else { ((self.config.heartbeat + round_trip) * 2).clamp(floor, ceiling) };
-        let doubled = measured.saturating_mul(1_u32.checked_shl(self.failed_campaigns).unwrap_or(u32::MAX));
+        let measured = if round_trip.is_zero() {
+            floor
+        } else {
+            ((self.config.heartbeat + round_trip) * 2).clamp(floor, ceiling)
+        };
+        let doubled =
+            measured.saturating_mul(1_u32.checked_shl(self.failed_campaigns).unwrap_or(u32::MAX));
         let shortest = doubled.min(ceiling);
         (shortest, shortest * 2)
     }
@@ -72,15 +86,20 @@ impl Node {
         }
     }
 
-    /// Term and vote have reached the disk. An election takes the time of the disks too: a voter counts its timeout from
-    /// when its vote leaves, and a candidate gives the disks of the others as much time as its own took.
+    /// Term and vote have reached the disk. An election takes the time of the disks too: a voter
+    /// counts its timeout from when its vote leaves, and a candidate gives the disks of the others
+    /// as much time as its own took.
     pub(super) fn extend_election_deadline(&mut self) {
         let took = self.now.since(self.hard_state_changed);
         if took > self.config.disk_timeout {
             // The disk hung; the duration of that write is no estimate for the next one.
             return;
         }
-        let by = if matches!(self.role, Role::Candidate(_)) { took * 2 } else { took };
+        let by = if matches!(self.role, Role::Candidate(_)) {
+            took * 2
+        } else {
+            took
+        };
         if let Some(election_deadline) = self.role.election_deadline_mut() {
             *election_deadline = election_deadline.after(by);
         }
@@ -98,12 +117,13 @@ impl Node {
         self.role = Role::Follower(Follower::waiting(election_deadline));
     }
 
-    /// Whether something may want to be done after this input, timers apart. Asking in vain costs as much as an input
-    /// does, so what comes with each command is looked at closely.
+    /// Whether something may want to be done after this input, timers apart. Asking in vain costs
+    /// as much as an input does, so what comes with each command is looked at closely.
     pub(super) fn may_cause_work(&self, input: &Input) -> bool {
         match input {
             Input::Wake => false,
-            // Entries wait for the apply window to move, reads for their index, and snapshots for enough to cover.
+            // Entries wait for the apply window to move, reads for their index, and snapshots for
+            // enough to cover.
             Input::Applied(_) => {
                 self.apply_state.delivered < self.commit.min(self.disk.durable())
                     || !self.reads.confirmed.is_empty()

@@ -11,7 +11,8 @@ fn disk() -> SimDisk {
 }
 
 fn write(disk: &SimDisk, sector: usize, value: u8) {
-    disk.write((sector * SECTOR) as u64, &[value; SECTOR]).expect("a write");
+    disk.write((sector * SECTOR) as u64, &[value; SECTOR])
+        .expect("a write");
 }
 
 /// One byte of each sector, as a read sees it.
@@ -23,7 +24,10 @@ fn view(disk: &SimDisk) -> Vec<u8> {
 
 /// One byte of each sector, as a crash would leave it.
 fn durable(disk: &SimDisk) -> Vec<u8> {
-    disk.image().chunks(SECTOR).map(|sector| sector[7]).collect()
+    disk.image()
+        .chunks(SECTOR)
+        .map(|sector| sector[7])
+        .collect()
 }
 
 fn read(disk: &SimDisk, sector: usize) -> io::Result<()> {
@@ -37,10 +41,16 @@ fn what_is_synced_survives_and_what_is_not_may_be_lost() {
     disk.sync_data().expect("a sync");
     write(&disk, 1, 3);
     disk.set_len(16 * SECTOR as u64).expect("room");
-    assert_eq!((view(&disk).len(), view(&disk)[1], disk.unsynced()), (16, 3, 2));
+    assert_eq!(
+        (view(&disk).len(), view(&disk)[1], disk.unsynced()),
+        (16, 3, 2)
+    );
     assert_eq!(durable(&disk), [2, 1, 1, 1, 1, 1, 1, 1]);
     disk.crash(&mut rng(1), CrashStyle::Lost);
-    assert_eq!((view(&disk), disk.unsynced()), (vec![2, 1, 1, 1, 1, 1, 1, 1], 0));
+    assert_eq!(
+        (view(&disk), disk.unsynced()),
+        (vec![2, 1, 1, 1, 1, 1, 1, 1], 0)
+    );
 }
 
 #[test]
@@ -48,9 +58,19 @@ fn each_change_that_was_not_synced_meets_its_own_fate() {
     let mut disk = disk();
     disk.set_len(10 * SECTOR as u64).expect("room");
     (0..10).for_each(|sector| write(&disk, sector, 2));
-    let fates = [Fate::Lost, Fate::Lost, Fate::Applied, Fate::Lost, Fate::Applied];
+    let fates = [
+        Fate::Lost,
+        Fate::Lost,
+        Fate::Applied,
+        Fate::Lost,
+        Fate::Applied,
+    ];
     disk.crash_with(&[&fates[..], &vec![Fate::Applied; 6]].concat());
-    assert_eq!(view(&disk), [1, 2, 1, 2, 2, 2, 2, 2], "the new length was lost, and what lay beyond the old one");
+    assert_eq!(
+        view(&disk),
+        [1, 2, 1, 2, 2, 2, 2, 2],
+        "the new length was lost, and what lay beyond the old one"
+    );
 }
 
 #[test]
@@ -59,7 +79,12 @@ fn handles_made_before_a_crash_have_no_power() {
     let old = disk.clone();
     write(&old, 0, 2);
     disk.crash(&mut rng(1), CrashStyle::Applied);
-    assert!(old.write(0, &[9]).is_err() && old.sync_data().is_err() && old.set_len(0).is_err() && old.len().is_err());
+    assert!(
+        old.write(0, &[9]).is_err()
+            && old.sync_data().is_err()
+            && old.set_len(0).is_err()
+            && old.len().is_err()
+    );
     assert_eq!(view(&disk), [2, 1, 1, 1, 1, 1, 1, 1]);
 }
 
@@ -70,7 +95,10 @@ fn what_a_killed_process_wrote_is_still_on_its_way() {
     write(&old, 0, 2);
     disk.kill();
     assert!(old.sync_data().is_err());
-    assert_eq!((view(&disk)[0], durable(&disk)[0], disk.unsynced()), (2, 1, 1));
+    assert_eq!(
+        (view(&disk)[0], durable(&disk)[0], disk.unsynced()),
+        (2, 1, 1)
+    );
     disk.sync_data().expect("a sync");
     assert_eq!(durable(&disk)[0], 2, "a sync is of the file, whoever wrote");
 }
@@ -86,7 +114,8 @@ fn after_the_operations_that_it_was_given_the_power_is_gone() {
     assert_eq!(view(&disk), [2, 1, 1, 1, 1, 1, 1, 1]);
 }
 
-/// What a file system does when it cannot write a page back: it says so once and takes the page for clean.
+/// What a file system does when it cannot write a page back: it says so once and takes the page for
+/// clean.
 #[test]
 fn a_failed_sync_is_not_made_good_by_a_later_one() {
     let (mut kept, mut lost) = (0, 0);
@@ -101,7 +130,10 @@ fn a_failed_sync_is_not_made_good_by_a_later_one() {
         disk.crash(&mut rng(seed), CrashStyle::Applied);
         assert_eq!(view(&disk)[4..], [1, 1, 1, 3]);
         kept += view(&disk).iter().filter(|sector| **sector == 2).count();
-        lost += view(&disk)[..4].iter().filter(|sector| **sector == 1).count();
+        lost += view(&disk)[..4]
+            .iter()
+            .filter(|sector| **sector == 1)
+            .count();
     }
     assert!(kept > 40 && lost > 40, "kept {kept} and lost {lost} of 256");
 }
@@ -131,7 +163,9 @@ fn reads_fail_as_often_as_told_and_where_a_sector_is_bad() {
     assert!(read(&disk, 3).is_err(), "a bad sector outlives a crash");
     write(&disk, 3, 2);
     assert!(read(&disk, 3).is_ok(), "a write gives it another place");
-    let beyond = disk.read(8 * SECTOR as u64, &mut [0]).expect_err("beyond the end");
+    let beyond = disk
+        .read(8 * SECTOR as u64, &mut [0])
+        .expect_err("beyond the end");
     assert_eq!(beyond.kind(), io::ErrorKind::UnexpectedEof);
     assert!(disk.write(8 * SECTOR as u64, &[0]).is_err());
 }
@@ -149,7 +183,10 @@ fn a_flipped_bit_is_seen_unless_a_change_on_its_way_covers_it() {
     disk.flip_in_next_read(&mut rng(1));
     let mut out = [0; SECTOR];
     disk.read(0, &mut out).expect("a read");
-    assert_eq!(out.iter().map(|byte| (byte ^ 1).count_ones()).sum::<u32>(), 1);
+    assert_eq!(
+        out.iter().map(|byte| (byte ^ 1).count_ones()).sum::<u32>(),
+        1
+    );
     assert!(view(&disk) == [1, 5, 2, 1, 1, 1, 1, 1]);
 }
 
@@ -160,7 +197,10 @@ fn a_misdirected_write_changes_another_sector() {
         disk.misdirect_next_write(&mut rng(seed));
         write(&disk, 3, 2);
         let after = view(&disk);
-        assert!(after[3] == 1 && after.iter().filter(|sector| **sector == 2).count() == 1, "{after:?}");
+        assert!(
+            after[3] == 1 && after.iter().filter(|sector| **sector == 2).count() == 1,
+            "{after:?}"
+        );
         write(&disk, 3, 4);
         assert_eq!(view(&disk)[3], 4, "only one write strays");
     }
@@ -210,7 +250,10 @@ fn a_recording_holds_every_operation_in_order() {
     disk.set_len(3).expect("less");
     assert_eq!(disk.recorded(), 3);
     let expected = [
-        Operation::Change(Change::Write { at: 5, bytes: vec![2, 3] }),
+        Operation::Change(Change::Write {
+            at: 5,
+            bytes: vec![2, 3],
+        }),
         Operation::Sync,
         Operation::Change(Change::Resize(3)),
     ];

@@ -1,6 +1,6 @@
 use raftian_raft::{
-    ClientId, Command, Entry, HardState, Incarnation, Index, LogPosition, LogStart, Membership, Payload, Snapshot,
-    Stamp, Term,
+    ClientId, Command, Entry, HardState, Incarnation, Index, LogPosition, LogStart, Membership,
+    Payload, Snapshot, Stamp, Term,
 };
 use rand::SeedableRng;
 
@@ -9,13 +9,25 @@ use super::*;
 const ID: NodeId = NodeId(3);
 
 fn entry(index: u64, term: u64) -> Entry {
-    let command = Command { client: ClientId(7), sequence: index, bytes: vec![index as u8; 24].into() };
-    Entry { term: Term(term), index: Index(index), stamp: Stamp(index), payload: Payload::Command(command) }
+    let command = Command {
+        client: ClientId(7),
+        sequence: index,
+        bytes: vec![index as u8; 24].into(),
+    };
+    Entry {
+        term: Term(term),
+        index: Index(index),
+        stamp: Stamp(index),
+        payload: Payload::Command(command),
+    }
 }
 
 fn snapshot(index: u64, term: u64) -> Snapshot {
     Snapshot {
-        position: LogPosition { term: Term(term), index: Index(index) },
+        position: LogPosition {
+            term: Term(term),
+            index: Index(index),
+        },
         stamp: Stamp(index),
         membership: Membership::new([ID]).expect("a cluster"),
         data: Some(vec![index as u8; 3000].into()),
@@ -24,10 +36,15 @@ fn snapshot(index: u64, term: u64) -> Snapshot {
 
 /// Write `number` appends one entry of term `number`; every fifth compacts as well.
 fn write(number: u64) -> Write {
-    let snapshot = number.is_multiple_of(5).then(|| snapshot(number - 1, number - 1));
+    let snapshot = number
+        .is_multiple_of(5)
+        .then(|| snapshot(number - 1, number - 1));
     Write {
         number: WriteNumber(number),
-        hard_state: Some(HardState { term: Term(number), vote: Some(ID) }),
+        hard_state: Some(HardState {
+            term: Term(number),
+            vote: Some(ID),
+        }),
         start: snapshot.as_ref().map(Snapshot::start),
         snapshot,
         discard: false,
@@ -44,24 +61,37 @@ fn after(count: u64) -> Restored {
 }
 
 fn both() -> [DiskStore; 2] {
-    [DiskStore::in_memory(Restored::default()), DiskStore::on_disk(ID, Restored::default())]
+    [
+        DiskStore::in_memory(Restored::default()),
+        DiskStore::on_disk(ID, Restored::default()),
+    ]
 }
 
 fn submit(store: &mut DiskStore, numbers: impl IntoIterator<Item = u64>) {
-    numbers.into_iter().for_each(|number| store.submit(write(number)).expect("a sound store"));
+    numbers
+        .into_iter()
+        .for_each(|number| store.submit(write(number)).expect("a sound store"));
 }
 
 fn reports(store: &mut DiskStore) -> Vec<u64> {
-    std::iter::from_fn(|| store.completed()).map(|report| report.expect("a sound write").0).collect()
+    std::iter::from_fn(|| store.completed())
+        .map(|report| report.expect("a sound write").0)
+        .collect()
 }
 
 #[test]
 fn nothing_is_done_before_it_is_completed_and_then_in_order() {
     for mut store in both() {
         submit(&mut store, 1..=4);
-        assert_eq!((store.pending(), reports(&mut store), store.image()), (4, vec![], &Restored::default()));
+        assert_eq!(
+            (store.pending(), reports(&mut store), store.image()),
+            (4, vec![], &Restored::default())
+        );
         assert_eq!(store.complete(3), 3);
-        assert_eq!((store.pending(), reports(&mut store), store.image()), (1, vec![1, 2, 3], &after(3)));
+        assert_eq!(
+            (store.pending(), reports(&mut store), store.image()),
+            (1, vec![1, 2, 3], &after(3))
+        );
         assert_eq!(store.complete(usize::MAX), 1);
         assert_eq!((reports(&mut store), store.image()), (vec![4], &after(4)));
     }
@@ -74,8 +104,15 @@ fn a_crash_keeps_what_it_is_told_to_and_tells_nobody() {
         store.complete(2);
         store.hold(true);
         store.crash(4);
-        assert_eq!((store.pending(), store.is_held(), reports(&mut store)), (0, false, vec![]));
-        assert_eq!(store.image(), &after(6), "a machine that is off shows what it will give back");
+        assert_eq!(
+            (store.pending(), store.is_held(), reports(&mut store)),
+            (0, false, vec![])
+        );
+        assert_eq!(
+            store.image(),
+            &after(6),
+            "a machine that is off shows what it will give back"
+        );
         assert_eq!(store.restart(), Ok(&after(6)));
         submit(&mut store, 7..=8);
         store.complete(2);
@@ -87,7 +124,10 @@ fn a_crash_keeps_what_it_is_told_to_and_tells_nobody() {
 #[test]
 fn a_crash_in_the_middle_of_a_write_does_it_or_does_not() {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
-    for make in [|| DiskStore::in_memory(Restored::default()), || DiskStore::on_disk(ID, Restored::default())] {
+    for make in [
+        || DiskStore::in_memory(Restored::default()),
+        || DiskStore::on_disk(ID, Restored::default()),
+    ] {
         let mut done = 0;
         for round in 0..100 {
             let mut store = make();
@@ -100,15 +140,22 @@ fn a_crash_in_the_middle_of_a_write_does_it_or_does_not() {
             assert_eq!(store.restart(), Ok(&shown), "{style:?}");
             done += u64::from(shown == after(5));
         }
-        assert!((10..=90).contains(&done), "the write in the middle was done {done} times in 100");
+        assert!(
+            (10..=90).contains(&done),
+            "the write in the middle was done {done} times in 100"
+        );
     }
 }
 
-/// Whoever starts stands on what it was given: if a dead process left it in memory only, the start must sync it first.
+/// Whoever starts stands on what it was given: if a dead process left it in memory only, the start
+/// must sync it first.
 #[test]
 fn what_a_process_that_died_left_behind_is_durable_once_it_was_given_back() {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
-    for make in [|| DiskStore::in_memory(Restored::default()), || DiskStore::on_disk(ID, Restored::default())] {
+    for make in [
+        || DiskStore::in_memory(Restored::default()),
+        || DiskStore::on_disk(ID, Restored::default()),
+    ] {
         let mut done = 0;
         for _ in 0..100 {
             let mut store = make();
@@ -121,7 +168,10 @@ fn what_a_process_that_died_left_behind_is_durable_once_it_was_given_back() {
             assert_eq!(store.restart(), Ok(&given));
             done += u64::from(given == after(5));
         }
-        assert!((10..=90).contains(&done), "the write in the middle was done {done} times in 100");
+        assert!(
+            (10..=90).contains(&done),
+            "the write in the middle was done {done} times in 100"
+        );
     }
 }
 
@@ -129,13 +179,25 @@ fn what_a_process_that_died_left_behind_is_durable_once_it_was_given_back() {
 fn a_disk_begins_with_any_image() {
     let image = Restored {
         committed: Index(0),
-        hard_state: HardState { term: Term(6), vote: None },
+        hard_state: HardState {
+            term: Term(6),
+            vote: None,
+        },
         incarnation: Incarnation(9),
         snapshot: Some(snapshot(7, 5)),
-        start: LogStart { position: LogPosition { term: Term(5), index: Index(6) }, stamp: Stamp(6) },
+        start: LogStart {
+            position: LogPosition {
+                term: Term(5),
+                index: Index(6),
+            },
+            stamp: Stamp(6),
+        },
         entries: vec![entry(7, 5), entry(8, 6)],
     };
-    for mut store in [DiskStore::in_memory(image.clone()), DiskStore::on_disk(ID, image.clone())] {
+    for mut store in [
+        DiskStore::in_memory(image.clone()),
+        DiskStore::on_disk(ID, image.clone()),
+    ] {
         assert_eq!(store.image(), &image);
         store.close();
         assert_eq!(store.restart(), Ok(&image));
@@ -179,7 +241,12 @@ fn an_old_image_of_bytes_that_is_put_back_is_refused() {
     store.put_back(&backup);
     // One write more than those that were asked for: the one that gave the disk its first image.
     let refusal = store.restart().map(drop);
-    let Err(Unusable::Refused(StoreError::Outdated { found: 5, acknowledged: 7, .. })) = refusal else {
+    let Err(Unusable::Refused(StoreError::Outdated {
+        found: 5,
+        acknowledged: 7,
+        ..
+    })) = refusal
+    else {
         panic!("{refusal:?}")
     };
     store.put_back(&newest);
@@ -197,11 +264,18 @@ fn lost_power_takes_the_mark_back_and_condemns_nothing() {
         store.complete(3);
         let backup = store.backup();
         store.complete(2);
-        store.crash_midway(1, &mut rng, CrashStyle::ALL[seed as usize % CrashStyle::ALL.len()]);
+        store.crash_midway(
+            1,
+            &mut rng,
+            CrashStyle::ALL[seed as usize % CrashStyle::ALL.len()],
+        );
         unnoticed += u64::from(!store.knows_newer_than(&backup));
         assert!(store.restart().is_ok(), "seed {seed}");
     }
-    assert!((1..60).contains(&unnoticed), "lost power took the mark back {unnoticed} times in 60");
+    assert!(
+        (1..60).contains(&unnoticed),
+        "lost power took the mark back {unnoticed} times in 60"
+    );
 }
 
 #[test]
@@ -212,9 +286,15 @@ fn a_failed_write_is_told_once_and_is_done_or_is_not() {
         submit(&mut store, 1..=4);
         store.complete(2);
         assert_eq!(reports(&mut store), [1, 2]);
-        store.disk().expect("bytes").fail_next_sync(&mut ChaCha8Rng::seed_from_u64(seed));
+        store
+            .disk()
+            .expect("bytes")
+            .fail_next_sync(&mut ChaCha8Rng::seed_from_u64(seed));
         assert_eq!(store.complete(2), 0);
-        assert!(matches!(store.completed(), Some(Err(StoreError::WriteFailed { number: 3, .. }))));
+        assert!(matches!(
+            store.completed(),
+            Some(Err(StoreError::WriteFailed { number: 3, .. }))
+        ));
         assert_eq!((store.completed(), store.pending()), (None, 1));
         assert!(store.submit(write(5)).is_err());
         store.crash(1);
@@ -223,7 +303,10 @@ fn a_failed_write_is_told_once_and_is_done_or_is_not() {
         assert_eq!(store.restart(), Ok(&shown));
         done += u64::from(shown == after(3));
     }
-    assert!((1..40).contains(&done), "the failed write was done {done} times in 40");
+    assert!(
+        (1..40).contains(&done),
+        "the failed write was done {done} times in 40"
+    );
 }
 
 #[test]
@@ -233,14 +316,19 @@ fn a_full_disk_fails_the_write_and_loses_nothing_older() {
     store.complete(2);
     store.disk().expect("bytes").fill(true);
     assert_eq!(store.complete(1), 0);
-    assert!(matches!(reports_error(&mut store), StoreError::WriteFailed { number: 3, .. }));
+    assert!(matches!(
+        reports_error(&mut store),
+        StoreError::WriteFailed { number: 3, .. }
+    ));
     store.crash(0);
     store.disk().expect("bytes").fill(false);
     assert_eq!(store.restart(), Ok(&after(2)));
 }
 
 fn reports_error(store: &mut DiskStore) -> StoreError {
-    std::iter::from_fn(|| store.completed()).find_map(Result::err).expect("an error")
+    std::iter::from_fn(|| store.completed())
+        .find_map(Result::err)
+        .expect("an error")
 }
 
 #[test]
@@ -250,7 +338,10 @@ fn a_disk_that_cannot_be_read_is_refused_and_read_again_later() {
     store.complete(3);
     store.crash(0);
     store.disk().expect("bytes").fail_reads(1);
-    assert!(matches!(store.restart(), Err(Unusable::Refused(StoreError::NoAccess { .. }))));
+    assert!(matches!(
+        store.restart(),
+        Err(Unusable::Refused(StoreError::NoAccess { .. }))
+    ));
     assert_eq!(store.restart(), Ok(&after(3)));
 }
 
@@ -264,10 +355,17 @@ fn a_disk_that_lies_about_its_syncs_is_caught() {
         store.complete(3);
         store.disk().expect("bytes").lie(true);
         store.complete(3);
-        store.crash_midway(0, &mut rng, CrashStyle::ALL[seed as usize % CrashStyle::ALL.len()]);
+        store.crash_midway(
+            0,
+            &mut rng,
+            CrashStyle::ALL[seed as usize % CrashStyle::ALL.len()],
+        );
         caught += u64::from(store.restart().is_err());
     }
-    assert!(caught >= 8, "the planted lie was caught {caught} times in 20");
+    assert!(
+        caught >= 8,
+        "the planted lie was caught {caught} times in 20"
+    );
 }
 
 #[test]
@@ -278,8 +376,15 @@ fn a_store_that_gives_back_another_image_is_caught() {
     // The bytes of a copy with the debts of a later one: a disk that forgot.
     let forgetful = store.backup().owing(&after(6));
     store.put_back(&forgetful);
-    let Err(Unusable::Lied(violation)) = store.restart() else { panic!("it was not caught") };
-    assert!(violation.to_string().contains("the store gives back what was durable is violated"), "{violation}");
+    let Err(Unusable::Lied(violation)) = store.restart() else {
+        panic!("it was not caught")
+    };
+    assert!(
+        violation
+            .to_string()
+            .contains("the store gives back what was durable is violated"),
+        "{violation}"
+    );
 }
 
 #[test]
@@ -293,7 +398,8 @@ fn a_queue_beyond_its_bound_is_a_hanging_disk() {
 /// No store on one disk can survive these; it may refuse to start, and it must not fall over.
 #[test]
 fn what_is_outside_the_model_is_refused_or_noticed_and_never_a_panic() {
-    // For each fault: how often it was harmless, refused, and noticed only because the lab knows what was durable.
+    // For each fault: how often it was harmless, refused, and noticed only because the lab knows
+    // what was durable.
     let mut counts = [[0; 3]; 4];
     for seed in 0..400 {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -323,5 +429,8 @@ fn what_is_outside_the_model_is_refused_or_noticed_and_never_a_panic() {
         }] += 1;
     }
     let [_misdirected, _misread, lying, rotten] = counts;
-    assert!(lying[0] == 0 && lying[2] > 10 && rotten[1] > 10, "{counts:?}");
+    assert!(
+        lying[0] == 0 && lying[2] > 10 && rotten[1] > 10,
+        "{counts:?}"
+    );
 }

@@ -1,7 +1,8 @@
 //! The lists that reads of one key saw, and all their beginnings, as the nodes of a tree.
 //!
-//! The search keeps a key's list as a node. A list that is no node is one that no read ever sees, nor any list that
-//! grows out of it: until the next write it does not matter what is in it, and all such lists are one.
+//! The search keeps a key's list as a node. A list that is no node is one that no read ever sees,
+//! nor any list that grows out of it: until the next write it does not matter what is in it, and
+//! all such lists are one.
 
 use std::collections::BTreeMap;
 
@@ -30,7 +31,12 @@ impl Lists {
 
     /// Only the empty list, which nobody saw yet.
     pub(super) fn new() -> Self {
-        Lists { longer: BTreeMap::new(), shorter: vec![None], last_read: vec![None], last_read_with: BTreeMap::new() }
+        Lists {
+            longer: BTreeMap::new(),
+            shorter: vec![None],
+            last_read: vec![None],
+            last_read_with: BTreeMap::new(),
+        }
     }
 
     /// The read at `place` saw this list. Later calls name later places.
@@ -92,7 +98,14 @@ mod tests {
         let one = lists.written(1);
         assert_eq!(lists.appended(one, 2), Some(seen));
         assert_eq!(lists.values(seen), [1, 2]);
-        assert_eq!((lists.written(2), lists.appended(one, 3), lists.appended(None, 2)), (None, None, None));
+        assert_eq!(
+            (
+                lists.written(2),
+                lists.appended(one, 3),
+                lists.appended(None, 2)
+            ),
+            (None, None, None)
+        );
     }
 
     #[test]
@@ -101,8 +114,14 @@ mod tests {
         let short = Some(lists.see(&[1], 3));
         let long = Some(lists.see(&[1, 2], 5));
         lists.see(&[], 7);
-        assert_eq!((lists.if_seen_from(short, 5), lists.if_seen_from(short, 6)), (short, None));
-        assert_eq!((lists.if_seen_from(long, 5), lists.if_seen_from(long, 6)), (long, None));
+        assert_eq!(
+            (lists.if_seen_from(short, 5), lists.if_seen_from(short, 6)),
+            (short, None)
+        );
+        assert_eq!(
+            (lists.if_seen_from(long, 5), lists.if_seen_from(long, 6)),
+            (long, None)
+        );
         assert!(lists.if_seen_from(Some(Lists::EMPTY), 7).is_some());
         assert!(lists.is_seen_from(2, 5) && !lists.is_seen_from(2, 6) && !lists.is_seen_from(9, 0));
     }

@@ -10,8 +10,9 @@ use crate::report::document::number;
 use crate::report::table::Table;
 
 /// Name of the document's shape. Its rows, one for each match, have `match`, `in_bound_percent`,
-/// `latency_ms_{p50,p95,p99,max}`, `stop_ms`, `leaves`, `crashes`, `restarts`, `joins`, `passed`, `changes_made`,
-/// `changes_refused`, `promoted`, `orders`, `applied`, `lost`, `doubled`, `equal`, `settled` and `steps`.
+/// `latency_ms_{p50,p95,p99,max}`, `stop_ms`, `leaves`, `crashes`, `restarts`, `joins`, `passed`,
+/// `changes_made`, `changes_refused`, `promoted`, `orders`, `applied`, `lost`, `doubled`, `equal`,
+/// `settled` and `steps`.
 pub const SCHEMA: &str = "raftian.lab.churn/1";
 
 /// What can be asked about with `--assert`: the worst of all matches, or the sum over them.
@@ -83,13 +84,22 @@ fn cells(place: usize, run: &Outcome) -> Vec<(&'static str, Value)> {
 
 fn row(place: usize, run: &Outcome) -> Vec<String> {
     let ms = |value: f64| format!("{value:.0}");
-    let mut row =
-        vec![(place + 1).to_string(), format!("{:.2}", run.in_bound * 100.0), format!("{:.1}", run.latency[0])];
+    let mut row = vec![
+        (place + 1).to_string(),
+        format!("{:.2}", run.in_bound * 100.0),
+        format!("{:.1}", run.latency[0]),
+    ];
     row.extend(run.latency[1..].iter().map(|latency| ms(*latency)));
     row.push(ms(stop_ms(run)));
     row.extend(run.turns.iter().map(u64::to_string));
     let account = &run.account;
-    let counts = [run.orders.made, run.orders.refused, account.clicked, account.lost, account.doubled];
+    let counts = [
+        run.orders.made,
+        run.orders.refused,
+        account.clicked,
+        account.lost,
+        account.doubled,
+    ];
     row.extend(counts.iter().map(u64::to_string));
     row.push(if account.equal { "yes" } else { "no" }.to_owned());
     row
@@ -99,20 +109,47 @@ fn row(place: usize, run: &Outcome) -> Vec<String> {
 #[must_use]
 pub fn findings(study: &Churn, runs: &[Outcome]) -> Findings {
     let mut table = Table::new(&COLUMNS);
-    runs.iter().enumerate().for_each(|(place, run)| table.row(row(place, run)));
-    let all: Vec<_> = runs.iter().enumerate().map(|(place, run)| cells(place, run)).collect();
-    let heads: Vec<_> = all.first().map_or(Vec::new(), |cells| cells.iter().map(|(name, _)| *name).collect());
-    let lines = all.iter().map(|cells| cells.iter().map(|(_, value)| value.to_string()).collect::<Vec<_>>());
+    runs.iter()
+        .enumerate()
+        .for_each(|(place, run)| table.row(row(place, run)));
+    let all: Vec<_> = runs
+        .iter()
+        .enumerate()
+        .map(|(place, run)| cells(place, run))
+        .collect();
+    let heads: Vec<_> = all.first().map_or(Vec::new(), |cells| {
+        cells.iter().map(|(name, _)| *name).collect()
+    });
+    let lines = all.iter().map(|cells| {
+        cells
+            .iter()
+            .map(|(_, value)| value.to_string())
+            .collect::<Vec<_>>()
+    });
     let object = |cells: &Vec<(&'static str, Value)>| {
-        Value::Object(cells.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect::<Map<_, _>>())
+        Value::Object(
+            cells
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), value.clone()))
+                .collect::<Map<_, _>>(),
+        )
     };
     let mut params = study.series.json();
     params.insert("machines".to_owned(), study.machines.into());
-    params.insert("every_ms".to_owned(), (study.every.0.as_secs_f64() * 1e3).into());
+    params.insert(
+        "every_ms".to_owned(),
+        (study.every.0.as_secs_f64() * 1e3).into(),
+    );
     params.insert("minutes".to_owned(), study.minutes.into());
-    params.insert("bound_ms".to_owned(), (study.bound.0.as_secs_f64() * 1e3).into());
+    params.insert(
+        "bound_ms".to_owned(),
+        (study.bound.0.as_secs_f64() * 1e3).into(),
+    );
     let mut facts = study.series.info();
-    facts.push(("machines at the beginning".to_owned(), study.machines.to_string()));
+    facts.push((
+        "machines at the beginning".to_owned(),
+        study.machines.to_string(),
+    ));
     facts.push(("minutes of a match".to_owned(), study.minutes.to_string()));
     Findings {
         name: "churn",
@@ -123,9 +160,13 @@ pub fn findings(study: &Churn, runs: &[Outcome]) -> Findings {
             study.machines, study.minutes, study.every, study.series.reps, study.series.seed
         ),
         remarks: vec![
-            format!("in bound: share of time at which an order has its effect within {}", study.bound),
+            format!(
+                "in bound: share of time at which an order has its effect within {}",
+                study.bound
+            ),
             "p50 to max: from click to effect; stop: longest time between two commits".to_owned(),
-            "made and refused: answers of leaders that were asked for a change of the members".to_owned(),
+            "made and refused: answers of leaders that were asked for a change of the members"
+                .to_owned(),
         ],
         table,
         csv: csv::document(&heads, lines),
@@ -142,7 +183,10 @@ pub fn findings(study: &Churn, runs: &[Outcome]) -> Findings {
         quantities: quantities(runs),
         charts: runs.first().map_or(Vec::new(), |run| charts(study, run)),
         facts,
-        violation: runs.iter().enumerate().find_map(|(rep, run)| wrong(&run.account, run.settled, "churn", rep)),
+        violation: runs
+            .iter()
+            .enumerate()
+            .find_map(|(rep, run)| wrong(&run.account, run.settled, "churn", rep)),
     }
 }
 
@@ -171,7 +215,10 @@ fn charts(study: &Churn, run: &Outcome) -> Vec<(&'static str, Chart)> {
     }
     // Turns are dots in rows above the curves, which they would hide otherwise.
     let turn = |(row, (turn, colour)): (usize, (Turn, usize))| {
-        let times = run.happened.iter().filter(|(_, happened)| *happened == turn);
+        let times = run
+            .happened
+            .iter()
+            .filter(|(_, happened)| *happened == turn);
         let height = top * (1.06 + 0.04 * (Turn::ALL.len() - row) as f64);
         Series {
             name: format!("{} (dots above)", turn.name()),
@@ -180,7 +227,12 @@ fn charts(study: &Churn, run: &Outcome) -> Vec<(&'static str, Chart)> {
             points: times.map(|(at, _)| (*at, height)).collect(),
         }
     };
-    let mut series: Vec<_> = Turn::ALL.into_iter().zip([4, 1, 3, 2]).enumerate().map(turn).collect();
+    let mut series: Vec<_> = Turn::ALL
+        .into_iter()
+        .zip([4, 1, 3, 2])
+        .enumerate()
+        .map(turn)
+        .collect();
     series.retain(|series| !series.points.is_empty());
     let line = |name: &str, colour, shape, pick: fn(&(f64, f64, f64)) -> (f64, f64)| Series {
         name: name.to_owned(),
@@ -188,10 +240,23 @@ fn charts(study: &Churn, run: &Outcome) -> Vec<(&'static str, Chart)> {
         shape,
         points: run.seconds.iter().map(pick).collect(),
     };
-    series.push(line("slowest order of each second", 5, Shape::Line, |(at, _, longest)| (*at, *longest)));
-    series.push(line("median of each second", 0, Shape::Line, |(at, median, _)| (*at, *median)));
+    series.push(line(
+        "slowest order of each second",
+        5,
+        Shape::Line,
+        |(at, _, longest)| (*at, *longest),
+    ));
+    series.push(line(
+        "median of each second",
+        0,
+        Shape::Line,
+        |(at, median, _)| (*at, *median),
+    ));
     let chart = Chart {
-        title: format!("From click to effect while one leaves, crashes, is back or joins every {}", study.every),
+        title: format!(
+            "From click to effect while one leaves, crashes, is back or joins every {}",
+            study.every
+        ),
         x: Axis::measures("time (s)").from_zero(),
         y: Axis::measures("latency (ms)").from_zero(),
         series,

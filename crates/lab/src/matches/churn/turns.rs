@@ -66,13 +66,23 @@ impl Turn {
 
 impl Turns {
     pub(super) fn new(size: usize) -> Self {
-        Turns { happened: Vec::new(), passed: 0, next: 0, wish: None, down: Vec::new(), gone: Vec::new(), size }
+        Turns {
+            happened: Vec::new(),
+            passed: 0,
+            next: 0,
+            wish: None,
+            down: Vec::new(),
+            gone: Vec::new(),
+            size,
+        }
     }
 
-    /// Begins the next turn. False if the one before is not over, or nobody knows who the members are; then it is to be
-    /// tried again soon.
+    /// Begins the next turn. False if the one before is not over, or nobody knows who the members
+    /// are; then it is to be tried again soon.
     pub(super) fn take(&mut self, game: &mut Match, rng: &mut ChaCha8Rng) -> bool {
-        let Some(members) = game.members().filter(|_| self.wish.is_none()) else { return false };
+        let Some(members) = game.members().filter(|_| self.wish.is_none()) else {
+            return false;
+        };
         let turn = Turn::ALL[self.next % Turn::ALL.len()];
         self.next += 1;
         if self.begin(turn, game, &members, rng) {
@@ -83,8 +93,15 @@ impl Turns {
         true
     }
 
-    fn begin(&mut self, turn: Turn, game: &mut Match, members: &Membership, rng: &mut ChaCha8Rng) -> bool {
-        let voter = |place: &usize| game.is_up(*place) && members.voters().any(|id| id == game.id(*place));
+    fn begin(
+        &mut self,
+        turn: Turn,
+        game: &mut Match,
+        members: &Membership,
+        rng: &mut ChaCha8Rng,
+    ) -> bool {
+        let voter =
+            |place: &usize| game.is_up(*place) && members.voters().any(|id| id == game.id(*place));
         let running: Vec<usize> = (0..self.size).filter(voter).collect();
         let goes = (running.len() > FLOOR).then(|| running[rng.random_range(0..running.len())]);
         match turn {
@@ -111,10 +128,13 @@ impl Turns {
 
     /// Asks for what is wished, and sees whether it is done.
     pub(super) fn go_on(&mut self, game: &mut Match) {
-        let Some((wish, ask_at)) = self.wish else { return };
+        let Some((wish, ask_at)) = self.wish else {
+            return;
+        };
         let members = game.members();
         let is = |done: &dyn Fn(&Membership) -> bool| members.as_ref().is_some_and(done);
-        let standing = |members: &Membership, id| members.member(id).and_then(|member| member.standing);
+        let standing =
+            |members: &Membership, id| members.member(id).and_then(|member| member.standing);
         let done = match wish {
             Wish::Without(_, id) => is(&|members| !members.contains(id)),
             Wish::With(id) => is(&|members| standing(members, id) == Some(Standing::Voter)),
@@ -127,7 +147,8 @@ impl Turns {
             self.wish = None;
             return;
         }
-        let waits_for_its_vote = matches!(wish, Wish::With(id) if is(&|members| members.contains(id)));
+        let waits_for_its_vote =
+            matches!(wish, Wish::With(id) if is(&|members| members.contains(id)));
         if game.now() < ask_at || waits_for_its_vote {
             return;
         }
@@ -138,7 +159,8 @@ impl Turns {
         }
     }
 
-    /// Ends what was begun, and lets those come back who crashed. False if that took longer than `limit`.
+    /// Ends what was begun, and lets those come back who crashed. False if that took longer than
+    /// `limit`.
     pub(super) fn finish(&mut self, game: &mut Match, limit: Duration, slice: Duration) -> bool {
         self.down.drain(..).for_each(|place| game.restart(place));
         let limit = game.now().after(limit);

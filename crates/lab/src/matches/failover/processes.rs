@@ -1,18 +1,20 @@
-//! A match of real processes: the node that ships, on real disks, over QUIC on the loopback interface, in real time.
+//! A match of real processes: the node that ships, on real disks, over QUIC on the loopback
+//! interface, in real time.
 //!
-//! This program starts itself once for each machine, with the words before `failover` on its command line and then
-//! `failover-node`. A machine is told on stdin which orders its player gives, and says on stdout what it knows as
-//! committed, each effect with the state after it, and when it leads. It ends when stdin does: whatever becomes of the
-//! match, no machine outlives it.
+//! This program starts itself once for each machine, with the words before `failover` on its
+//! command line and then `failover-node`. A machine is told on stdin which orders its player gives,
+//! and says on stdout what it knows as committed, each effect with the state after it, and when it
+//! leads. It ends when stdin does: whatever becomes of the match, no machine outlives it.
 //!
 //! # What differs from virtual time
-//! A machine is killed with SIGKILL, or what the system has in its place, so its memory is lost, and it starts again as
-//! a new process on its old disk. What it had given to the system is not lost with it: disks that lose what was not
-//! synced are in storms. Players wait as the game does: 50 ms after a refusal, 500 ms without an answer. Times are those
-//! at which the match heard of things, some tenths of a millisecond late. What a killed machine had said is heard to the
-//! end, and counts as said when it was killed. A leader says what is committed a moment after it told the others; if it
-//! is killed in between, that order counts as the first after the crash, and the stop as too short. Catching up includes
-//! the start of the process.
+//! A machine is killed with SIGKILL, or what the system has in its place, so its memory is lost,
+//! and it starts again as a new process on its old disk. What it had given to the system is not
+//! lost with it: disks that lose what was not synced are in storms. Players wait as the game does:
+//! 50 ms after a refusal, 500 ms without an answer. Times are those at which the match heard of
+//! things, some tenths of a millisecond late. What a killed machine had said is heard to the end,
+//! and counts as said when it was killed. A leader says what is committed a moment after it told
+//! the others; if it is killed in between, that order counts as the first after the crash, and the
+//! stop as too short. Catching up includes the start of the process.
 
 mod node;
 mod records;
@@ -89,10 +91,18 @@ struct Clicks {
 /// If machines cannot be started or end by themselves, or have no leader in time.
 pub(super) fn play(study: &Failover, size: u64, seed: u64) -> Result<Outcome, String> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let directory = tempfile::tempdir().map_err(|error| format!("no directory for processes: {error}"))?;
-    let mut game = Game::start(&study.series.conditions, size as usize, &mut rng, directory.path())?;
+    let directory =
+        tempfile::tempdir().map_err(|error| format!("no directory for processes: {error}"))?;
+    let mut game = Game::start(
+        &study.series.conditions,
+        size as usize,
+        &mut rng,
+        directory.path(),
+    )?;
     if !game.wait_for(LATE, |game| game.leader().is_some())? {
-        return Err(format!("{size} processes have no leader that all know within {LATE:?}: let other programs rest"));
+        return Err(format!(
+            "{size} processes have no leader that all know within {LATE:?}: let other programs rest"
+        ));
     }
     game.run_for(WARM_UP + Duration::from_micros(rng.random_range(0..WINDOW.as_micros() as u64)))?;
     let leader = game.leader();
@@ -102,14 +112,28 @@ pub(super) fn play(study: &Failover, size: u64, seed: u64) -> Result<Outcome, St
     let effects = game.records.effects();
     let back = game.restart(victim, &mut rng)?;
     game.run_for(AFTER)?;
-    let happened = Happened { victim, crashed, back, over: game.clock.now() };
-    game.players.iter_mut().for_each(|(player, _)| player.clicks = false);
+    let happened = Happened {
+        victim,
+        crashed,
+        back,
+        over: game.clock.now(),
+    };
+    game.players
+        .iter_mut()
+        .for_each(|(player, _)| player.clicks = false);
     let settled = game.settle()?;
-    let Game { mut ledger, records, states, .. } = game;
+    let Game {
+        mut ledger,
+        records,
+        states,
+        ..
+    } = game;
     let gap = records.enter(&mut ledger, happened);
     Ok(Outcome {
         stop: records.stop(&ledger, happened),
-        leader: records.next_leader(happened).filter(|_| leader == Some(victim)),
+        leader: records
+            .next_leader(happened)
+            .filter(|_| leader == Some(victim)),
         gap,
         caught_up: records.caught_up(happened, effects),
         settled,
@@ -120,12 +144,23 @@ pub(super) fn play(study: &Failover, size: u64, seed: u64) -> Result<Outcome, St
 
 /// What became of all orders, as the machines' last states have it.
 fn account(ledger: &mut Ledger, states: &[Option<State>]) -> Account {
-    let lost = states.iter().flatten().map(|state| ledger.lost(&state.sessions)).max().unwrap_or_default();
-    let mut last: Vec<_> = states.iter().map(|state| state.as_ref().map(|state| (state.count, state.hash))).collect();
+    let lost = states
+        .iter()
+        .flatten()
+        .map(|state| ledger.lost(&state.sessions))
+        .max()
+        .unwrap_or_default();
+    let mut last: Vec<_> = states
+        .iter()
+        .map(|state| state.as_ref().map(|state| (state.count, state.hash)))
+        .collect();
     last.dedup();
     Account {
         clicked: ledger.orders().count() as u64,
-        applied: ledger.orders().filter(|order| order.applied.is_some()).count() as u64,
+        applied: ledger
+            .orders()
+            .filter(|order| order.applied.is_some())
+            .count() as u64,
         lost,
         doubled: ledger.doubled,
         minority_commits: 0,
@@ -136,7 +171,10 @@ fn account(ledger: &mut Ledger, states: &[Option<State>]) -> Account {
 
 impl Clicks {
     fn new(now: Moment, rate: f64, seed: u64) -> Self {
-        let mut clicks = Clicks { next: now, rng: ChaCha8Rng::seed_from_u64(seed) };
+        let mut clicks = Clicks {
+            next: now,
+            rng: ChaCha8Rng::seed_from_u64(seed),
+        };
         clicks.advance(rate);
         clicks
     }
@@ -144,12 +182,19 @@ impl Clicks {
     /// Random moments that do not depend on each other.
     fn advance(&mut self, rate: f64) {
         let chance: f64 = self.rng.random_range(f64::MIN_POSITIVE..1.0);
-        self.next = self.next.after(Duration::from_secs_f64((-chance.ln() / rate).min(3600.0)));
+        self.next = self
+            .next
+            .after(Duration::from_secs_f64((-chance.ln() / rate).min(3600.0)));
     }
 }
 
 impl<'a> Game<'a> {
-    fn start(conditions: &'a Conditions, size: usize, rng: &mut ChaCha8Rng, directory: &Path) -> Result<Self, String> {
+    fn start(
+        conditions: &'a Conditions,
+        size: usize,
+        rng: &mut ChaCha8Rng,
+        directory: &Path,
+    ) -> Result<Self, String> {
         let (clock, (say, heard)) = (Clock::start(), channel());
         let files = processes::node_files(directory, size, Timing::default(), rng)?;
         let mut ledger = Ledger::default();
@@ -161,8 +206,20 @@ impl<'a> Game<'a> {
         let (runs, terms) = (vec![(0, Moment(0)); size], vec![(0, 0); size]);
         let states = (0..size).map(|_| None).collect();
         let (processes, records) = (Processes::default(), Records::default());
-        let mut game =
-            Game { conditions, files, processes, runs, players, terms, states, ledger, records, clock, say, heard };
+        let mut game = Game {
+            conditions,
+            files,
+            processes,
+            runs,
+            players,
+            terms,
+            states,
+            ledger,
+            records,
+            clock,
+            say,
+            heard,
+        };
         for place in 0..size {
             let process = game.spawn(place, rng.random())?;
             game.processes.add(process);
@@ -172,11 +229,18 @@ impl<'a> Game<'a> {
 
     /// Starts a machine, and a thread that hears it.
     fn spawn(&self, place: usize, seed: u64) -> Result<Child, String> {
-        let Conditions { timeout, heartbeat, .. } = self.conditions;
+        let Conditions {
+            timeout, heartbeat, ..
+        } = self.conditions;
         let mut process = processes::again("failover", "failover-node")?
             .arg(&self.files[place])
             .args(["--seed", &seed.to_string()])
-            .args(["--timeout", &timeout.to_string(), "--heartbeat", &heartbeat.to_string()])
+            .args([
+                "--timeout",
+                &timeout.to_string(),
+                "--heartbeat",
+                &heartbeat.to_string(),
+            ])
             .spawn()
             .map_err(|error| format!("machine {} cannot be started: {error}", place + 1))?;
         let (run, say) = (self.runs[place].0, self.say.clone());
@@ -205,14 +269,20 @@ impl<'a> Game<'a> {
     fn restart(&mut self, place: usize, rng: &mut ChaCha8Rng) -> Result<Moment, String> {
         let now = self.clock.now();
         let client = self.ledger.enter(place as u32);
-        self.players[place] = (Player::new(client), Clicks::new(now, self.conditions.rate, rng.random()));
+        self.players[place] = (
+            Player::new(client),
+            Clicks::new(now, self.conditions.rate, rng.random()),
+        );
         self.processes.0[place] = self.spawn(place, rng.random())?;
         Ok(now)
     }
 
     fn tell(&mut self, place: usize, told: Told) -> Result<(), String> {
-        let Some(stdin) = &mut self.processes.0[place].stdin else { return Ok(()) };
-        writeln!(stdin, "{told}").map_err(|error| format!("machine {} hears nothing: {error}", place + 1))
+        let Some(stdin) = &mut self.processes.0[place].stdin else {
+            return Ok(());
+        };
+        writeln!(stdin, "{told}")
+            .map_err(|error| format!("machine {} hears nothing: {error}", place + 1))
     }
 
     fn run_for(&mut self, time: Duration) -> Result<(), String> {
@@ -223,9 +293,16 @@ impl<'a> Game<'a> {
     fn run_until(&mut self, until: Moment) -> Result<(), String> {
         while self.clock.now() < until {
             self.click()?;
-            let clicks = self.players.iter().filter(|(player, _)| player.clicks).map(|(_, clicks)| clicks.next);
+            let clicks = self
+                .players
+                .iter()
+                .filter(|(player, _)| player.clicks)
+                .map(|(_, clicks)| clicks.next);
             let next = self.clock.instant(clicks.min().unwrap_or(until).min(until));
-            match self.heard.recv_timeout(next.saturating_duration_since(Instant::now())) {
+            match self
+                .heard
+                .recv_timeout(next.saturating_duration_since(Instant::now()))
+            {
                 Ok(heard) => self.hear(heard)?,
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
             }
@@ -233,7 +310,8 @@ impl<'a> Game<'a> {
         Ok(())
     }
 
-    /// Waits until something is so, which is looked at again and again. False if it is not within `limit`.
+    /// Waits until something is so, which is looked at again and again. False if it is not within
+    /// `limit`.
     fn wait_for(&mut self, limit: Duration, is_so: impl Fn(&Self) -> bool) -> Result<bool, String> {
         let late = self.clock.now().after(limit);
         while !is_so(self) {
@@ -269,11 +347,23 @@ impl<'a> Game<'a> {
         let (now_running, killed) = self.runs[place];
         let runs = run == now_running;
         let Some(said) = said else {
-            let by_itself = format!("machine {} has ended by itself; what it said of that is above", place + 1);
+            let by_itself = format!(
+                "machine {} has ended by itself; what it said of that is above",
+                place + 1
+            );
             return if runs { Err(by_itself) } else { Ok(()) };
         };
-        let ago = if let Said::Leads { ago, .. } = said { Duration::from_micros(ago) } else { Duration::ZERO };
-        let mut at = Moment(self.clock.now().0.saturating_sub((at.elapsed() + ago).as_micros() as u64));
+        let ago = if let Said::Leads { ago, .. } = said {
+            Duration::from_micros(ago)
+        } else {
+            Duration::ZERO
+        };
+        let mut at = Moment(
+            self.clock
+                .now()
+                .0
+                .saturating_sub((at.elapsed() + ago).as_micros() as u64),
+        );
         match &said {
             _ if !runs => at = at.min(killed),
             Said::Leads { term, .. } => self.terms[place].0 = *term,
@@ -285,20 +375,33 @@ impl<'a> Game<'a> {
             Said::Done(..) | Said::Committed(..) | Said::Effect { .. } | Said::Restored(..) => {}
         }
         if !matches!(said, Said::State(_)) {
-            self.records.0.push(Record { at, place, run, said });
+            self.records.0.push(Record {
+                at,
+                place,
+                run,
+                said,
+            });
         }
         Ok(())
     }
 
     /// The machine that leads in the newest term that all know.
     fn leader(&self) -> Option<usize> {
-        let newest = self.terms.iter().map(|(led, _)| *led).max().filter(|newest| *newest > 0)?;
+        let newest = self
+            .terms
+            .iter()
+            .map(|(led, _)| *led)
+            .max()
+            .filter(|newest| *newest > 0)?;
         let known = self.terms.iter().all(|(_, followed)| *followed == newest);
-        self.terms.iter().position(|(led, _)| *led == newest).filter(|_| known)
+        self.terms
+            .iter()
+            .position(|(led, _)| *led == newest)
+            .filter(|_| known)
     }
 
-    /// Asks all machines for their states until each has all effects, and no player waits for one. False if that is not
-    /// so in time.
+    /// Asks all machines for their states until each has all effects, and no player waits for one.
+    /// False if that is not so in time.
     fn settle(&mut self) -> Result<bool, String> {
         let late = self.clock.now().after(SETTLE);
         loop {
@@ -306,8 +409,14 @@ impl<'a> Game<'a> {
             (0..self.files.len()).try_for_each(|place| self.tell(place, Told::State))?;
             let answered = self.wait_for(SETTLE, |game| game.states.iter().all(Option::is_some))?;
             let effects = self.records.effects();
-            let has_all = |state: &Option<State>| state.as_ref().is_some_and(|state| state.count == effects);
-            if self.states.iter().all(has_all) && self.players.iter().all(|(player, _)| player.pending.is_empty()) {
+            let has_all =
+                |state: &Option<State>| state.as_ref().is_some_and(|state| state.count == effects);
+            if self.states.iter().all(has_all)
+                && self
+                    .players
+                    .iter()
+                    .all(|(player, _)| player.pending.is_empty())
+            {
                 return Ok(true);
             }
             if !answered || self.clock.now() >= late {
@@ -321,7 +430,11 @@ impl<'a> Game<'a> {
 /// Hears a machine until it ends.
 fn listen(place: usize, run: u64, out: ChildStdout, say: &Sender<Heard>) {
     let lines = BufReader::new(out).lines().map_while(Result::ok);
-    for said in lines.filter_map(|line| Said::read(&line)).map(Some).chain([None]) {
+    for said in lines
+        .filter_map(|line| Said::read(&line))
+        .map(Some)
+        .chain([None])
+    {
         if say.send((place, run, Instant::now(), said)).is_err() {
             return;
         }

@@ -13,16 +13,18 @@ use crate::report::document::number;
 use crate::report::statistics::{Summary, ms};
 use crate::report::table::Table;
 
-/// Name of the document's shape. Its rows have `machines`, `matches`, `stop_ms_{mean,median,p95,max}`,
-/// `leader_ms_{mean,median,p95,max}`, `theory_leader_ms` ([`theory::next_leader_ms`]), `gap_ms_{mean,median,p95,max}`,
-/// `catch_up_ms_{mean,median,p95,max}`, `orders`, `lost`, `doubled`, `unequal` (matches that ended with different
-/// states), `unfinished` (matches that did not go on, or in which not every order had its effect), and `steps`. What
-/// could not be measured is `null`, as are the steps of processes. `world` among its parameters is `virtual` or
-/// `processes`.
+/// Name of the document's shape. Its rows have `machines`, `matches`,
+/// `stop_ms_{mean,median,p95,max}`, `leader_ms_{mean,median,p95,max}`, `theory_leader_ms`
+/// ([`theory::next_leader_ms`]), `gap_ms_{mean,median,p95,max}`,
+/// `catch_up_ms_{mean,median,p95,max}`, `orders`, `lost`, `doubled`, `unequal` (matches that ended
+/// with different states), `unfinished` (matches that did not go on, or in which not every order
+/// had its effect), and `steps`. What could not be measured is `null`, as are the steps of
+/// processes. `world` among its parameters is `virtual` or `processes`.
 pub const SCHEMA: &str = "raftian.lab.failover/1";
 
-/// What can be asked about with `--assert`, over all sizes but those that have no majority without one machine, whose
-/// stop lasts until it returns; these count in `lost`, `doubled`, `unequal` and `unfinished` alone.
+/// What can be asked about with `--assert`, over all sizes but those that have no majority without
+/// one machine, whose stop lasts until it returns; these count in `lost`, `doubled`, `unequal` and
+/// `unfinished` alone.
 pub const QUANTITIES: [&str; 10] = [
     "stop_ms_mean",
     "stop_ms_p95",
@@ -66,7 +68,9 @@ struct Row<'a> {
 
 impl<'a> Row<'a> {
     fn new(study: &Failover, machines: u64, runs: &'a [Outcome]) -> Self {
-        let summary = |of: fn(&Outcome) -> Option<Duration>| Summary::of(runs.iter().filter_map(of).map(ms).collect());
+        let summary = |of: fn(&Outcome) -> Option<Duration>| {
+            Summary::of(runs.iter().filter_map(of).map(ms).collect())
+        };
         let theory = theory::next_leader_ms(&study.series.conditions, machines);
         Row {
             machines,
@@ -123,7 +127,10 @@ impl<'a> Row<'a> {
         row.insert("matches".to_owned(), self.runs.len().into());
         summary_json("stop_ms", self.stop, &mut row);
         summary_json("leader_ms", self.leader, &mut row);
-        row.insert("theory_leader_ms".to_owned(), self.theory.map_or(Value::Null, number));
+        row.insert(
+            "theory_leader_ms".to_owned(),
+            self.theory.map_or(Value::Null, number),
+        );
         summary_json("gap_ms", self.gap, &mut row);
         summary_json("catch_up_ms", self.caught_up, &mut row);
         for (name, value) in [
@@ -144,7 +151,10 @@ impl<'a> Row<'a> {
 /// Everything that came out.
 #[must_use]
 pub fn findings(study: &Failover, outcomes: &[(u64, Vec<Outcome>)]) -> Findings {
-    let rows: Vec<_> = outcomes.iter().map(|(machines, runs)| Row::new(study, *machines, runs)).collect();
+    let rows: Vec<_> = outcomes
+        .iter()
+        .map(|(machines, runs)| Row::new(study, *machines, runs))
+        .collect();
     let mut table = Table::new(&COLUMNS);
     rows.iter().for_each(|row| table.row(row.cells()));
     let who = match study.who {
@@ -154,13 +164,25 @@ pub fn findings(study: &Failover, outcomes: &[(u64, Vec<Outcome>)]) -> Findings 
     };
     let mut params = study.series.json();
     params.insert("sizes".to_owned(), json!(study.sizes.0));
-    params.insert("who".to_owned(), format!("{:?}", study.who).to_lowercase().into());
+    params.insert(
+        "who".to_owned(),
+        format!("{:?}", study.who).to_lowercase().into(),
+    );
     params.insert("down_ms".to_owned(), ms(study.down.0).into());
     let mut facts = study.series.info();
-    facts.push(("who crashes".to_owned(), format!("{who}, for {}", study.down)));
+    facts.push((
+        "who crashes".to_owned(),
+        format!("{who}, for {}", study.down),
+    ));
     let violation = outcomes.iter().find_map(|(machines, runs)| {
-        let tell =
-            |(rep, run): (usize, &Outcome)| wrong(&run.account, run.settled, &format!("{machines} machines"), rep);
+        let tell = |(rep, run): (usize, &Outcome)| {
+            wrong(
+                &run.account,
+                run.settled,
+                &format!("{machines} machines"),
+                rep,
+            )
+        };
         runs.iter().enumerate().find_map(tell)
     });
     Findings {
@@ -202,12 +224,16 @@ pub fn findings(study: &Failover, outcomes: &[(u64, Vec<Outcome>)]) -> Findings 
 fn remarks(study: &Failover, rows: &[Row]) -> Vec<String> {
     let mut remarks = Vec::new();
     if rows.iter().any(|row| !row.goes_on()) {
-        remarks
-            .push(format!("2 machines are no majority without one: they go on when it is back, after {}", study.down));
+        remarks.push(format!(
+            "2 machines are no majority without one: they go on when it is back, after {}",
+            study.down
+        ));
     }
     let theory = "theory is the mean time to the next leader, if no vote is split";
     match study.series.world {
-        World::Virtual if study.who == Who::Leader => remarks.push(format!("{theory} and nothing is lost")),
+        World::Virtual if study.who == Who::Leader => {
+            remarks.push(format!("{theory} and nothing is lost"))
+        }
         World::Processes if study.who == Who::Leader => {
             remarks.push(format!("{theory} and links and disks take no time"))
         }
@@ -215,16 +241,25 @@ fn remarks(study: &Failover, rows: &[Row]) -> Vec<String> {
     }
     let unfinished: u64 = rows.iter().map(Row::unfinished).sum();
     if unfinished > 0 {
-        remarks.push(format!("{unfinished} matches did not go on, or had orders without an effect at the end"));
+        remarks.push(format!(
+            "{unfinished} matches did not go on, or had orders without an effect at the end"
+        ));
     }
     remarks
 }
 
 fn quantities(rows: &[Row]) -> Vec<(&'static str, f64)> {
     let going = || rows.iter().filter(|row| row.goes_on());
-    let stops = || going().flat_map(|row| row.runs).filter_map(|run| run.stop).map(ms).collect::<Vec<_>>();
+    let stops = || {
+        going()
+            .flat_map(|row| row.runs)
+            .filter_map(|run| run.stop)
+            .map(ms)
+            .collect::<Vec<_>>()
+    };
     let stop = Summary::of(stops());
-    let off = going().filter_map(|row| Some(((row.leader?.mean / row.theory? - 1.0) * 100.0).abs()));
+    let off =
+        going().filter_map(|row| Some(((row.leader?.mean / row.theory? - 1.0) * 100.0).abs()));
     let sum = |of: fn(&Row) -> u64| rows.iter().map(of).sum::<u64>() as f64;
     let measured = [
         stop.map_or(f64::NAN, |stop| stop.mean),
@@ -232,7 +267,11 @@ fn quantities(rows: &[Row]) -> Vec<(&'static str, f64)> {
         stop.map_or(f64::NAN, |stop| stop.max),
         most(going().filter_map(|row| row.gap).map(|gap| gap.max)),
         most(off),
-        most(going().filter_map(|row| row.caught_up).map(|caught_up| caught_up.max)),
+        most(
+            going()
+                .filter_map(|row| row.caught_up)
+                .map(|caught_up| caught_up.max),
+        ),
         sum(|row| row.sum(|run| run.account.lost)),
         sum(|row| row.sum(|run| run.account.doubled)),
         sum(|row| row.unequal()),
@@ -243,13 +282,26 @@ fn quantities(rows: &[Row]) -> Vec<(&'static str, f64)> {
 
 /// Every match in a line, times in seconds, empty where there was none.
 fn csv(outcomes: &[(u64, Vec<Outcome>)]) -> String {
-    let heads =
-        ["machines", "match", "stop_s", "leader_s", "gap_s", "catch_up_s", "orders", "lost", "doubled", "equal"];
-    let seconds = |time: Option<Duration>| time.map_or(String::new(), |time| format!("{:.6}", time.as_secs_f64()));
+    let heads = [
+        "machines",
+        "match",
+        "stop_s",
+        "leader_s",
+        "gap_s",
+        "catch_up_s",
+        "orders",
+        "lost",
+        "doubled",
+        "equal",
+    ];
+    let seconds = |time: Option<Duration>| {
+        time.map_or(String::new(), |time| format!("{:.6}", time.as_secs_f64()))
+    };
     let lines = outcomes.iter().flat_map(|(machines, runs)| {
         (1..).zip(runs).map(move |(number, run)| {
             let times = [run.stop, run.leader, Some(run.gap), run.caught_up].map(seconds);
-            let counts = [run.account.clicked, run.account.lost, run.account.doubled].map(|count| count.to_string());
+            let counts = [run.account.clicked, run.account.lost, run.account.doubled]
+                .map(|count| count.to_string());
             let mut line = vec![machines.to_string(), i32::to_string(&number)];
             line.extend(times);
             line.extend(counts);
@@ -261,7 +313,10 @@ fn csv(outcomes: &[(u64, Vec<Outcome>)]) -> String {
 }
 
 fn charts(study: &Failover, rows: &[Row]) -> Vec<(&'static str, Chart)> {
-    let going: Vec<_> = rows.iter().filter(|row| row.goes_on() && row.stop.is_some()).collect();
+    let going: Vec<_> = rows
+        .iter()
+        .filter(|row| row.goes_on() && row.stop.is_some())
+        .collect();
     if going.is_empty() {
         return Vec::new();
     }
@@ -275,13 +330,21 @@ fn charts(study: &Failover, rows: &[Row]) -> Vec<(&'static str, Chart)> {
         title: "How long no order has an effect after a crash".to_owned(),
         x: Axis::measures("stop (ms)").from_zero(),
         y: Axis::measures("matches with at most so long a stop (%)").from_zero(),
-        series: going.iter().enumerate().map(curve).chain(beside(&going)).collect(),
+        series: going
+            .iter()
+            .enumerate()
+            .map(curve)
+            .chain(beside(&going))
+            .collect(),
     };
     if going.len() == 1 {
         return vec![("failover-stops", stops)];
     }
     let of = |pick: &dyn Fn(&Row) -> Option<f64>| -> Vec<(f64, f64)> {
-        going.iter().filter_map(|row| Some((row.machines as f64, pick(row)?))).collect()
+        going
+            .iter()
+            .filter_map(|row| Some((row.machines as f64, pick(row)?)))
+            .collect()
     };
     let single = going.iter().flat_map(|row| {
         let at = row.machines as f64;
@@ -290,12 +353,25 @@ fn charts(study: &Failover, rows: &[Row]) -> Vec<(&'static str, Chart)> {
     });
     let drawn = [
         series("stop: single matches", 5, Shape::Cloud, single.collect()),
-        series("stop: mean", 0, Shape::Dots, of(&|row| row.stop.map(|stop| stop.mean))),
-        series("next leader: mean", 2, Shape::Dots, of(&|row| row.leader.map(|leader| leader.mean))),
+        series(
+            "stop: mean",
+            0,
+            Shape::Dots,
+            of(&|row| row.stop.map(|stop| stop.mean)),
+        ),
+        series(
+            "next leader: mean",
+            2,
+            Shape::Dots,
+            of(&|row| row.leader.map(|leader| leader.mean)),
+        ),
         series("next leader: theory", 1, Shape::Line, of(&|row| row.theory)),
     ];
     let sizes = Chart {
-        title: format!("Size of the match and failover, {} matches of each", study.series.reps),
+        title: format!(
+            "Size of the match and failover, {} matches of each",
+            study.series.reps
+        ),
         x: Axis::counts("machines"),
         y: Axis::measures("time after the crash (ms)").from_zero(),
         series: drawn.into_iter().flatten().collect(),
@@ -303,12 +379,21 @@ fn charts(study: &Failover, rows: &[Row]) -> Vec<(&'static str, Chart)> {
     vec![("failover-stops", stops), ("failover-sizes", sizes)]
 }
 
-/// What stands beside the stops of a single size, because there is nothing to compare it with: next leaders, and
-/// theory.
+/// What stands beside the stops of a single size, because there is nothing to compare it with: next
+/// leaders, and theory.
 fn beside(going: &[&Row]) -> Vec<Series> {
     let [row] = going else { return Vec::new() };
-    let leaders = shares(row.runs.iter().filter_map(|run| run.leader).map(ms).collect());
-    let theory = row.theory.map(|theory| vec![(theory, 0.0), (theory, 100.0)]).unwrap_or_default();
+    let leaders = shares(
+        row.runs
+            .iter()
+            .filter_map(|run| run.leader)
+            .map(ms)
+            .collect(),
+    );
+    let theory = row
+        .theory
+        .map(|theory| vec![(theory, 0.0), (theory, 100.0)])
+        .unwrap_or_default();
     let leaders = series("next leader", 2, Shape::Line, leaders);
     let theory = series("next leader: theory of the mean", 1, Shape::Dashes, theory);
     leaders.into_iter().chain(theory).collect()
@@ -316,6 +401,11 @@ fn beside(going: &[&Row]) -> Vec<Series> {
 
 /// What is drawn of some points, unless there are none.
 fn series(name: &str, colour: usize, shape: Shape, points: Vec<(f64, f64)>) -> Option<Series> {
-    let drawn = Series { name: name.to_owned(), colour: COLOURS[colour], shape, points };
+    let drawn = Series {
+        name: name.to_owned(),
+        colour: COLOURS[colour],
+        shape,
+        points,
+    };
     Some(drawn).filter(|drawn| !drawn.points.is_empty())
 }

@@ -7,13 +7,15 @@ pub enum Shape {
     LeaderAlone,
     /// The leader is with as many others as are just no majority.
     LeaderMinority,
-    /// Half of the machines, rounded down, are without the leader; of an even number neither half is a majority.
+    /// Half of the machines, rounded down, are without the leader; of an even number neither half
+    /// is a majority.
     Halves,
     /// Nothing that the leader says arrives, but it hears everybody.
     OneWayOut,
     /// The leader hears nobody, but everybody hears it.
     OneWayIn,
-    /// Two sides, of which one has the leader, reach each other through one machine between them only.
+    /// Two sides, of which one has the leader, reach each other through one machine between them
+    /// only.
     Bridge,
 }
 
@@ -32,8 +34,14 @@ pub(super) struct Sides {
 
 impl Shape {
     /// All of them.
-    pub const ALL: [Shape; 6] =
-        [Shape::LeaderAlone, Shape::LeaderMinority, Shape::Halves, Shape::OneWayOut, Shape::OneWayIn, Shape::Bridge];
+    pub const ALL: [Shape; 6] = [
+        Shape::LeaderAlone,
+        Shape::LeaderMinority,
+        Shape::Halves,
+        Shape::OneWayOut,
+        Shape::OneWayIn,
+        Shape::Bridge,
+    ];
 
     /// As it is written on the command line.
     #[must_use]
@@ -52,7 +60,8 @@ impl Shape {
     pub(super) fn sides(self, size: usize, leader: usize) -> Sides {
         let all = u64::MAX >> (64 - size);
         // So many machines, the leader first and then those after it.
-        let from_leader = |count: usize| (0..count).fold(0, |set, step| set | 1u64 << ((leader + step) % size));
+        let from_leader =
+            |count: usize| (0..count).fold(0, |set, step| set | 1u64 << ((leader + step) % size));
         let alone = from_leader(1);
         let both_ways = |one: u64, other: u64| vec![(one, other), (other, one)];
         match self {
@@ -65,7 +74,12 @@ impl Shape {
                 let rest = from_leader(size - size / 2);
                 let cuts = both_ways(rest, all & !rest);
                 if size.is_multiple_of(2) {
-                    Sides { cuts, going_on: 0, cut_off: all, without_majority: all }
+                    Sides {
+                        cuts,
+                        going_on: 0,
+                        cut_off: all,
+                        without_majority: all,
+                    }
                 } else {
                     Sides::of(cuts, rest, all & !rest)
                 }
@@ -78,7 +92,12 @@ impl Shape {
                 let right = all & !left & !bridge;
                 // With the bridge, the right side could be a majority too; so it may commit.
                 let cuts = both_ways(left, right);
-                Sides { cuts, going_on: left | bridge, cut_off: right, without_majority: 0 }
+                Sides {
+                    cuts,
+                    going_on: left | bridge,
+                    cut_off: right,
+                    without_majority: 0,
+                }
             }
         }
     }
@@ -86,7 +105,12 @@ impl Shape {
 
 impl Sides {
     fn of(cuts: Vec<(u64, u64)>, going_on: u64, cut_off: u64) -> Self {
-        Sides { cuts, going_on, cut_off, without_majority: cut_off }
+        Sides {
+            cuts,
+            going_on,
+            cut_off,
+            without_majority: cut_off,
+        }
     }
 }
 
@@ -103,9 +127,16 @@ mod tests {
                 let halved = shape == Shape::Halves && size % 2 == 0;
                 assert!(majority(sides.going_on) != halved, "{shape:?} of {size}");
                 assert!(halved || !majority(sides.cut_off), "{shape:?} of {size}");
-                assert_eq!(sides.going_on | sides.cut_off, u64::MAX >> (64 - size), "{shape:?} of {size}");
+                assert_eq!(
+                    sides.going_on | sides.cut_off,
+                    u64::MAX >> (64 - size),
+                    "{shape:?} of {size}"
+                );
                 assert!(
-                    sides.cuts.iter().all(|(from, to)| from & to == 0 && *from != 0 && *to != 0),
+                    sides
+                        .cuts
+                        .iter()
+                        .all(|(from, to)| from & to == 0 && *from != 0 && *to != 0),
                     "{shape:?} of {size}"
                 );
             }

@@ -11,16 +11,17 @@ use crate::report::csv;
 use crate::report::statistics::{Summary, ms};
 use crate::report::table::Table;
 
-/// Name of the document's shape. Its rows have `shape`, `matches`, `went_on` (matches in which an order had its effect
-/// while links were cut), `stop_ms_{mean,median,p95,max}`, `leader_ms_{mean,median,p95,max}`, `minority_orders`,
-/// `minority_orders_committed`, `minority_commits`, `equal_ms_{mean,median,p95,max}`, `orders`, `lost`, `doubled`,
-/// `unequal` (matches that ended with different states), `unfinished` (matches that did not go on, or in which not every
-/// order had its effect), and `steps`. What could not be measured is `null`.
+/// Name of the document's shape. Its rows have `shape`, `matches`, `went_on` (matches in which an
+/// order had its effect while links were cut), `stop_ms_{mean,median,p95,max}`,
+/// `leader_ms_{mean,median,p95,max}`, `minority_orders`, `minority_orders_committed`,
+/// `minority_commits`, `equal_ms_{mean,median,p95,max}`, `orders`, `lost`, `doubled`, `unequal`
+/// (matches that ended with different states), `unfinished` (matches that did not go on, or in
+/// which not every order had its effect), and `steps`. What could not be measured is `null`.
 pub const SCHEMA: &str = "raftian.lab.partition/1";
 
-/// What can be asked about with `--assert`: over all matches; the stop over those with a side that can go on, `stuck`
-/// are the ones among them that did not while links were cut, and `equal_ms_max` is the longest time from healing until
-/// machines were equal.
+/// What can be asked about with `--assert`: over all matches; the stop over those with a side that
+/// can go on, `stuck` are the ones among them that did not while links were cut, and `equal_ms_max`
+/// is the longest time from healing until machines were equal.
 pub const QUANTITIES: [&str; 9] = [
     "stop_ms_mean",
     "stop_ms_max",
@@ -60,7 +61,9 @@ struct Row<'a> {
 
 impl<'a> Row<'a> {
     fn new(shape: Shape, runs: &'a [Outcome]) -> Self {
-        let summary = |of: fn(&Outcome) -> Option<Duration>| Summary::of(runs.iter().filter_map(of).map(ms).collect());
+        let summary = |of: fn(&Outcome) -> Option<Duration>| {
+            Summary::of(runs.iter().filter_map(of).map(ms).collect())
+        };
         Row {
             shape,
             runs,
@@ -115,8 +118,14 @@ impl<'a> Row<'a> {
         for (name, value) in [
             ("went_on", self.went_on()),
             ("minority_orders", self.sum(|run| run.minority_clicked)),
-            ("minority_orders_committed", self.sum(|run| run.minority_committed)),
-            ("minority_commits", self.sum(|run| run.account.minority_commits)),
+            (
+                "minority_orders_committed",
+                self.sum(|run| run.minority_committed),
+            ),
+            (
+                "minority_commits",
+                self.sum(|run| run.account.minority_commits),
+            ),
             ("orders", self.sum(|run| run.account.clicked)),
             ("lost", self.sum(|run| run.account.lost)),
             ("doubled", self.sum(|run| run.account.doubled)),
@@ -138,7 +147,10 @@ fn goes_on(study: &Partition, shape: Shape) -> bool {
 /// Everything that came out.
 #[must_use]
 pub fn findings(study: &Partition, outcomes: &[(Shape, Vec<Outcome>)]) -> Findings {
-    let rows: Vec<_> = outcomes.iter().map(|(shape, runs)| Row::new(*shape, runs)).collect();
+    let rows: Vec<_> = outcomes
+        .iter()
+        .map(|(shape, runs)| Row::new(*shape, runs))
+        .collect();
     let mut table = Table::new(&COLUMNS);
     rows.iter().for_each(|row| table.row(row.cells()));
     let shapes: Vec<_> = study.shapes.iter().map(|shape| shape.name()).collect();
@@ -150,7 +162,9 @@ pub fn findings(study: &Partition, outcomes: &[(Shape, Vec<Outcome>)]) -> Findin
     facts.push(("machines".to_owned(), study.machines.to_string()));
     facts.push(("links stay cut for".to_owned(), study.lasts.to_string()));
     let violation = outcomes.iter().find_map(|(shape, runs)| {
-        runs.iter().enumerate().find_map(|(rep, run)| wrong(&run.account, run.settled, shape.name(), rep))
+        runs.iter()
+            .enumerate()
+            .find_map(|(rep, run)| wrong(&run.account, run.settled, shape.name(), rep))
     });
     Findings {
         name: "partition",
@@ -187,20 +201,35 @@ fn remarks(study: &Partition) -> Vec<String> {
             .to_owned(),
     ];
     if study.shapes.iter().any(|shape| !goes_on(study, *shape)) {
-        remarks.push(format!("no half of {} machines is a majority: they go on after healing", study.machines));
+        remarks.push(format!(
+            "no half of {} machines is a majority: they go on after healing",
+            study.machines
+        ));
     }
     remarks
 }
 
 fn quantities(study: &Partition, rows: &[Row]) -> Vec<(&'static str, f64)> {
     let going = || rows.iter().filter(|row| goes_on(study, row.shape));
-    let stop = Summary::of(going().flat_map(|row| row.runs).filter_map(|run| run.stop).map(ms).collect());
+    let stop = Summary::of(
+        going()
+            .flat_map(|row| row.runs)
+            .filter_map(|run| run.stop)
+            .map(ms)
+            .collect(),
+    );
     let sum = |of: fn(&Row) -> u64| rows.iter().map(of).sum::<u64>() as f64;
     let measured = [
         stop.map_or(f64::NAN, |stop| stop.mean),
         stop.map_or(f64::NAN, |stop| stop.max),
-        going().map(|row| row.runs.len() as u64 - row.went_on()).sum::<u64>() as f64,
-        most(rows.iter().filter_map(|row| row.equal).map(|equal| equal.max)),
+        going()
+            .map(|row| row.runs.len() as u64 - row.went_on())
+            .sum::<u64>() as f64,
+        most(
+            rows.iter()
+                .filter_map(|row| row.equal)
+                .map(|equal| equal.max),
+        ),
         sum(|row| row.sum(|run| run.account.minority_commits)),
         sum(|row| row.sum(|run| run.account.lost)),
         sum(|row| row.sum(|run| run.account.doubled)),
@@ -226,14 +255,29 @@ fn csv(outcomes: &[(Shape, Vec<Outcome>)]) -> String {
         "doubled",
         "equal",
     ];
-    let seconds = |time: Option<Duration>| time.map_or(String::new(), |time| format!("{:.6}", time.as_secs_f64()));
+    let seconds = |time: Option<Duration>| {
+        time.map_or(String::new(), |time| format!("{:.6}", time.as_secs_f64()))
+    };
     let lines = outcomes.iter().flat_map(|(shape, runs)| {
         (1..).zip(runs).map(move |(number, run)| {
             let account = &run.account;
-            let mut line = vec![shape.name().to_owned(), i32::to_string(&number), run.went_on.to_string()];
+            let mut line = vec![
+                shape.name().to_owned(),
+                i32::to_string(&number),
+                run.went_on.to_string(),
+            ];
             line.extend([run.stop, run.leader, run.equal_after].map(seconds));
-            let counts = [run.minority_clicked, run.minority_committed, account.minority_commits];
-            line.extend(counts.into_iter().chain([account.lost, account.doubled]).map(|count| count.to_string()));
+            let counts = [
+                run.minority_clicked,
+                run.minority_committed,
+                account.minority_commits,
+            ];
+            line.extend(
+                counts
+                    .into_iter()
+                    .chain([account.lost, account.doubled])
+                    .map(|count| count.to_string()),
+            );
             line.push(account.equal.to_string());
             line
         })
@@ -245,9 +289,16 @@ fn charts(study: &Partition, rows: &[Row]) -> Vec<(&'static str, Chart)> {
     let colour = |number: usize| COLOURS[number % COLOURS.len()];
     let mean = |row: &Row| -> Vec<(f64, f64)> {
         let parts = row.runs.first().map_or(0, |run| run.waiting.len());
-        let waiting = |part: usize| row.runs.iter().map(|run| f64::from(run.waiting[part])).sum::<f64>();
+        let waiting = |part: usize| {
+            row.runs
+                .iter()
+                .map(|run| f64::from(run.waiting[part]))
+                .sum::<f64>()
+        };
         let at = |part: usize| (part + 1) as f64 * PART.as_secs_f64() - BEFORE.as_secs_f64();
-        (0..parts).map(|part| (at(part), waiting(part) / row.runs.len() as f64)).collect()
+        (0..parts)
+            .map(|part| (at(part), waiting(part) / row.runs.len() as f64))
+            .collect()
     };
     let over_time = |(number, row): (usize, &Row)| Series {
         name: row.shape.name().to_owned(),
@@ -271,7 +322,10 @@ fn charts(study: &Partition, rows: &[Row]) -> Vec<(&'static str, Chart)> {
         shape: Drawn::Line,
         points: shares(row.runs.iter().filter_map(|run| run.stop).map(ms).collect()),
     };
-    let going = rows.iter().enumerate().filter(|(_, row)| goes_on(study, row.shape) && row.stop.is_some());
+    let going = rows
+        .iter()
+        .enumerate()
+        .filter(|(_, row)| goes_on(study, row.shape) && row.stop.is_some());
     let stops = Chart {
         title: "How long no order has an effect after a cut".to_owned(),
         x: Axis::measures("stop (ms)").from_zero(),

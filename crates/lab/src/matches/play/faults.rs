@@ -23,9 +23,13 @@ impl Match {
     pub(super) fn start(&mut self, place: usize) {
         let seed = self.rng.random();
         let machine = &mut self.machines[place];
-        let config = self.conditions.config(machine.id, self.founders.clone(), seed);
+        let config = self
+            .conditions
+            .config(machine.id, self.founders.clone(), seed);
         let node = raftian_raft::Node::new(config, machine.store.restored(), self.now);
-        machine.node = Some(node.expect("the conditions were checked, and a disk gives back what was written"));
+        machine.node = Some(
+            node.expect("the conditions were checked, and a disk gives back what was written"),
+        );
         machine.player.clicks = true;
         while self.perform(place) {}
         self.plan(place);
@@ -73,7 +77,8 @@ impl Match {
         self.machines[place].player.clicks = false;
     }
 
-    /// A newcomer with an empty disk takes the place of one that left for good. Gives its name; it is no member yet.
+    /// A newcomer with an empty disk takes the place of one that left for good. Gives its name; it
+    /// is no member yet.
     pub fn arrive_new(&mut self, place: usize) -> NodeId {
         self.crash(place);
         let machine = &mut self.machines[place];
@@ -86,7 +91,12 @@ impl Match {
 
     /// Nothing from one set of machines reaches the other any more; what is on its way is lost too.
     pub fn cut(&mut self, from: u64, to: u64) {
-        for (place, cut) in self.cut.iter_mut().enumerate().filter(|(place, _)| from >> place & 1 == 1) {
+        for (place, cut) in self
+            .cut
+            .iter_mut()
+            .enumerate()
+            .filter(|(place, _)| from >> place & 1 == 1)
+        {
             *cut |= to & !(1 << place);
         }
     }
@@ -113,7 +123,8 @@ impl Match {
         self.change(Change::Remove(id));
     }
 
-    /// Tells the leader, if there is one, to add a member that becomes a voter when it has kept up for a while.
+    /// Tells the leader, if there is one, to add a member that becomes a voter when it has kept up
+    /// for a while.
     pub fn ask_to_add(&mut self, id: NodeId) {
         self.change(Change::Set(id, Incarnation::default(), Standing::Joining));
     }
@@ -130,7 +141,8 @@ impl Match {
         self.orders
     }
 
-    /// The members that the leader knows as committed; `None` without a leader, or while they change.
+    /// The members that the leader knows as committed; `None` without a leader, or while they
+    /// change.
     #[must_use]
     pub fn members(&self) -> Option<Membership> {
         let status = self.machines[self.leader()?].node.as_ref()?.status();

@@ -8,10 +8,12 @@ use crate::matches::state::{Applied, State};
 use crate::matches::{Plant, ledger::Ledger};
 
 impl Match {
-    /// Gives a node something, does what follows, and plans when it looks at its timers. A machine that is down takes
-    /// nothing.
+    /// Gives a node something, does what follows, and plans when it looks at its timers. A machine
+    /// that is down takes nothing.
     pub(super) fn step(&mut self, place: usize, input: Input) {
-        let Some(node) = &mut self.machines[place].node else { return };
+        let Some(node) = &mut self.machines[place].node else {
+            return;
+        };
         self.steps += 1;
         node.step(self.now, input);
         while self.perform(place) {}
@@ -31,24 +33,61 @@ impl Match {
 
     /// Does what a node wants done. False if that is nothing.
     pub(super) fn perform(&mut self, place: usize) -> bool {
-        let Match { machines, ledger, letters, won, now, .. } = self;
+        let Match {
+            machines,
+            ledger,
+            letters,
+            won,
+            now,
+            ..
+        } = self;
         let machine = &mut machines[place];
         machine.note(place, ledger, *now);
-        let Some(node) = machine.node.as_mut().filter(|node| node.has_work()) else { return false };
-        let Work { persist, apply, others } = node.work();
+        let Some(node) = machine.node.as_mut().filter(|node| node.has_work()) else {
+            return false;
+        };
+        let Work {
+            persist,
+            apply,
+            others,
+        } = node.work();
         let write = persist.map(|write| {
-            let Write { number, hard_state, snapshot, start, discard, incarnation, entries } = write;
-            Write { number, hard_state, snapshot, start, discard, incarnation, entries: entries.to_vec() }
+            let Write {
+                number,
+                hard_state,
+                snapshot,
+                start,
+                discard,
+                incarnation,
+                entries,
+            } = write;
+            Write {
+                number,
+                hard_state,
+                snapshot,
+                start,
+                discard,
+                incarnation,
+                entries: entries.to_vec(),
+            }
         });
         let mut applied = None;
         if let Some(snapshot) = others.restore.take() {
-            machine.state = State::restore(snapshot.data.as_deref().expect("no machine of a match is a witness"));
+            machine.state = State::restore(
+                snapshot
+                    .data
+                    .as_deref()
+                    .expect("no machine of a match is a witness"),
+            );
             ledger.reached(place as u32, machine.state.count, machine.state.hash);
             applied = Some(machine.state.index);
         }
         for entry in apply {
             let done = machine.state.apply(entry, self.conditions.plant);
-            if self.conditions.plant == Some(Plant::Diverged) && place == 0 && machine.state.count == PLANTED {
+            if self.conditions.plant == Some(Plant::Diverged)
+                && place == 0
+                && machine.state.count == PLANTED
+            {
                 machine.state.hash ^= 1;
             }
             let (client, sequence) = match done {
@@ -95,7 +134,11 @@ impl Match {
         }
         if snapshot_due {
             let State { index, .. } = machine.state;
-            let taken = TakenSnapshot { index, data: machine.state.save(), compact_to: None };
+            let taken = TakenSnapshot {
+                index,
+                data: machine.state.save(),
+                compact_to: None,
+            };
             node.step(*now, Input::TakeSnapshot(taken));
         }
         self.send_all(place);
@@ -106,7 +149,10 @@ impl Match {
     }
 
     fn write(&mut self, place: usize, write: Write) {
-        let (at, disk) = (self.now.after(self.conditions.disk.0), self.conditions.disk.0);
+        let (at, disk) = (
+            self.now.after(self.conditions.disk.0),
+            self.conditions.disk.0,
+        );
         let machine = &mut self.machines[place];
         let run = machine.run;
         if !disk.is_zero() {
@@ -130,7 +176,8 @@ impl Match {
             }
             let at = self.now.after(self.conditions.delay.draw(&mut self.rng));
             // Beyond the queue's bound a message is lost like any other.
-            self.queue.send(at, Happening::Arrives { from, to, message });
+            self.queue
+                .send(at, Happening::Arrives { from, to, message });
         }
         self.letters = letters;
     }
@@ -146,8 +193,18 @@ fn notice(
     (place, now): (usize, Moment),
     (client, sequence): (raftian_raft::ClientId, u64),
 ) {
-    let Some(Probe { since, among, seen: seen @ None }) = probe else { return };
-    let news = ledger.order(client, sequence).and_then(|order| order.committed).is_some_and(|at| at > *since);
+    let Some(Probe {
+        since,
+        among,
+        seen: seen @ None,
+    }) = probe
+    else {
+        return;
+    };
+    let news = ledger
+        .order(client, sequence)
+        .and_then(|order| order.committed)
+        .is_some_and(|at| at > *since);
     if news && *among >> place & 1 == 1 {
         *seen = Some(now);
     }
@@ -155,7 +212,14 @@ fn notice(
 
 /// Whether this machine has now what a chase waits for.
 fn catch_up(chase: &mut Option<Chase>, count: u64, place: usize, now: Moment) {
-    let Some(Chase { effects, waiting, done: done @ None }) = chase else { return };
+    let Some(Chase {
+        effects,
+        waiting,
+        done: done @ None,
+    }) = chase
+    else {
+        return;
+    };
     if *waiting >> place & 1 == 1 && count >= *effects {
         *waiting &= !(1 << place);
         if *waiting == 0 {

@@ -1,4 +1,5 @@
-//! What no single line shows: whether nodes and names exist, and whether settings and presets fit together.
+//! What no single line shows: whether nodes and names exist, and whether settings and presets fit
+//! together.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +11,8 @@ use crate::scenario::words::Wrong;
 /// Where something was wrong, and what.
 type WrongAt = (usize, Wrong);
 
-/// Everything that takes the whole script to see. `named` is every node with the line that names it.
+/// Everything that takes the whole script to see. `named` is every node with the line that names
+/// it.
 pub(super) fn check(script: &Script, named: &[Numbered<NodeId>]) -> Result<(), WrongAt> {
     check_nodes(script, named)?;
     check_presets(script)?;
@@ -24,7 +26,10 @@ fn check_nodes(script: &Script, named: &[Numbered<NodeId>]) -> Result<(), WrongA
         None => Ok(()),
         Some(Numbered { line, what }) => {
             let known: Vec<_> = machines.iter().map(ToString::to_string).collect();
-            let expected = format!("expected one of: {} (or some `member` step that lets it in)", known.join(" "));
+            let expected = format!(
+                "expected one of: {} (or some `member` step that lets it in)",
+                known.join(" ")
+            );
             Err((*line, format!("`{what}` is not in the cluster: {expected}")))
         }
     }
@@ -32,25 +37,45 @@ fn check_nodes(script: &Script, named: &[Numbered<NodeId>]) -> Result<(), WrongA
 
 fn check_presets(script: &Script) -> Result<(), WrongAt> {
     for preset in &script.presets {
-        if let Some(joiner) = preset.what.node.filter(|node| script.joiners.contains(node)) {
-            return Err((preset.line, format!("`{joiner}` begins with an empty disk: expected a node of the cluster")));
+        if let Some(joiner) = preset
+            .what
+            .node
+            .filter(|node| script.joiners.contains(node))
+        {
+            return Err((
+                preset.line,
+                format!("`{joiner}` begins with an empty disk: expected a node of the cluster"),
+            ));
         }
     }
     for id in script.cluster.members() {
         let beginning = script.beginning(id);
         if let Some(fall) = beginning.log.windows(2).find(|pair| pair[1] < pair[0]) {
             let adds = |preset: &&Numbered<Preset>| matches!(preset.what.what, OnDisk::Entry(..));
-            let line = script.presets.iter().rfind(adds).map_or(script.cluster.line, |preset| preset.line);
+            let line = script
+                .presets
+                .iter()
+                .rfind(adds)
+                .map_or(script.cluster.line, |preset| preset.line);
             let (before, after) = (fall[0].0, fall[1].0);
-            return Err((line, format!("term {after} stands behind term {before}: expected terms that never fall")));
+            return Err((
+                line,
+                format!("term {after} stands behind term {before}: expected terms that never fall"),
+            ));
         }
         if beginning.commit.0 > beginning.log.len() as u64 {
             let sets = |preset: &&Numbered<_>| is_commit_of(&preset.what, id);
-            let line = script.presets.iter().rfind(sets).map_or(script.cluster.line, |preset| preset.line);
+            let line = script
+                .presets
+                .iter()
+                .rfind(sets)
+                .map_or(script.cluster.line, |preset| preset.line);
             let (commit, last) = (beginning.commit.0, beginning.log.len());
             return Err((
                 line,
-                format!("`{id}` cannot know {commit} entries to be committed: it has {last}, expected no more"),
+                format!(
+                    "`{id}` cannot know {commit} entries to be committed: it has {last}, expected no more"
+                ),
             ));
         }
     }
@@ -67,11 +92,18 @@ fn check_timing(script: &Script) -> Result<(), WrongAt> {
     if !heartbeat.is_zero() && heartbeat < shortest {
         return Ok(());
     }
-    let timing = script.options.iter().rfind(|option| option.what.is_timing());
+    let timing = script
+        .options
+        .iter()
+        .rfind(|option| option.what.is_timing());
     let line = timing.map_or(script.cluster.line, |option| option.line);
-    let found =
-        format!("heartbeats every {heartbeat:?} with election timeouts of {shortest:?} to {longest:?} cannot work");
-    Err((line, format!("{found}: expected 0 < heartbeat < the shortest election timeout")))
+    let found = format!(
+        "heartbeats every {heartbeat:?} with election timeouts of {shortest:?} to {longest:?} cannot work"
+    );
+    Err((
+        line,
+        format!("{found}: expected 0 < heartbeat < the shortest election timeout"),
+    ))
 }
 
 /// Names must be given before they are used.
@@ -79,7 +111,9 @@ fn check_names(steps: &[Numbered<Step>]) -> Result<(), WrongAt> {
     let (mut kept, mut reads, mut copies) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for step in steps {
         let (name, given, giver) = match &step.what {
-            Step::Dup { later: Some(name), .. } => {
+            Step::Dup {
+                later: Some(name), ..
+            } => {
                 kept.insert(name);
                 continue;
             }
@@ -100,11 +134,21 @@ fn check_names(steps: &[Numbered<Step>]) -> Result<(), WrongAt> {
             _ => continue,
         };
         if !given.contains(name) {
-            let known = given.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(" ");
-            let known = if known.is_empty() { "there is none yet".to_string() } else { format!("so far: {known}") };
+            let known = given
+                .iter()
+                .map(|name| name.as_str())
+                .collect::<Vec<_>>()
+                .join(" ");
+            let known = if known.is_empty() {
+                "there is none yet".to_string()
+            } else {
+                format!("so far: {known}")
+            };
             return Err((
                 step.line,
-                format!("nothing is called `{name}`: expected a name of an earlier `{giver}`; {known}"),
+                format!(
+                    "nothing is called `{name}`: expected a name of an earlier `{giver}`; {known}"
+                ),
             ));
         }
     }

@@ -56,7 +56,8 @@ pub enum Expect {
     Next(NodeId, NodeId, Wanted),
     /// `match nX nY N`: matchIndex.
     Match(NodeId, NodeId, Wanted),
-    /// `refused ["…"]`: the last propose, member, read or transfer, for a reason that holds these words.
+    /// `refused ["…"]`: the last propose, member, read or transfer, for a reason that holds these
+    /// words.
     Refused(Option<String>),
     /// `accepted`: the same.
     Accepted,

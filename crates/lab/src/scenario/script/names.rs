@@ -1,8 +1,12 @@
 //! The words for kinds of messages and for roles.
 
-/// Kinds of messages. Where heartbeats are appends without entries, `heartbeat` means those and `append` both.
+/// Kinds of messages. Where heartbeats are appends without entries, `heartbeat` means those and
+/// `append` both.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-#[expect(missing_docs, reason = "KindName::name is the documentation: the words of the language")]
+#[expect(
+    missing_docs,
+    reason = "KindName::name is the documentation: the words of the language"
+)]
 pub enum KindName {
     PreVote,
     PreVoteReply,
@@ -24,7 +28,10 @@ pub enum KindName {
 
 /// Roles of nodes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-#[expect(missing_docs, reason = "RoleName::name is the documentation: the words of the language")]
+#[expect(
+    missing_docs,
+    reason = "RoleName::name is the documentation: the words of the language"
+)]
 pub enum RoleName {
     Follower,
     PreCandidate,

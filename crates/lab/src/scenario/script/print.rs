@@ -6,15 +6,22 @@ use std::time::Duration;
 use raftian_raft::NodeId;
 
 use super::{
-    Answer, Change, Cluster, Expect, KindName, Link, OnDisk, Preset, RoleName, Script, Select, Setting, Step, Wanted,
+    Answer, Change, Cluster, Expect, KindName, Link, OnDisk, Preset, RoleName, Script, Select,
+    Setting, Step, Wanted,
 };
 
 impl fmt::Display for Script {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.cluster)?;
-        self.options.iter().try_for_each(|option| writeln!(f, "option {}", option.what))?;
-        self.presets.iter().try_for_each(|preset| writeln!(f, "{}", preset.what))?;
-        self.steps.iter().try_for_each(|step| writeln!(f, "{}", step.what))
+        self.options
+            .iter()
+            .try_for_each(|option| writeln!(f, "option {}", option.what))?;
+        self.presets
+            .iter()
+            .try_for_each(|preset| writeln!(f, "{}", preset.what))?;
+        self.steps
+            .iter()
+            .try_for_each(|step| writeln!(f, "{}", step.what))
     }
 }
 
@@ -46,14 +53,18 @@ impl fmt::Display for Setting {
             Setting::SnapshotBytes(after) => write!(f, "snapshot-bytes {after}"),
             Setting::MaxLogBytes(most) => write!(f, "max-log-bytes {most}"),
             Setting::SnapshotChunk(most) => write!(f, "snapshot-chunk {most}"),
-            Setting::Election { shortest, longest } => write!(f, "election {}..{}", Span(*shortest), Span(*longest)),
+            Setting::Election { shortest, longest } => {
+                write!(f, "election {}..{}", Span(*shortest), Span(*longest))
+            }
             Setting::Heartbeat(every) => write!(f, "heartbeat {}", Span(*every)),
             Setting::Priority { node, priority } => write!(f, "priority {node} {priority}"),
             Setting::DiskTimeout(timeout) => write!(f, "disk-timeout {}", Span(*timeout)),
             Setting::PromoteAfter(after) => write!(f, "promote-after {}", Span(*after)),
             Setting::MaxSnapshotBytes(most) => write!(f, "max-snapshot-bytes {most}"),
             Setting::SnapshotInflight(most) => write!(f, "snapshot-inflight {most}"),
-            Setting::AdaptiveWithin { floor, ceiling } => write!(f, "adaptive {}..{}", Span(*floor), Span(*ceiling)),
+            Setting::AdaptiveWithin { floor, ceiling } => {
+                write!(f, "adaptive {}..{}", Span(*floor), Span(*ceiling))
+            }
             Setting::Seed(seed) => write!(f, "seed {seed}"),
         }
     }
@@ -84,8 +95,14 @@ impl fmt::Display for Step {
             Step::DeliverAll => write!(f, "deliver"),
             Step::Deliver(select) => write!(f, "deliver {select}"),
             Step::Drop(select) => write!(f, "drop {select}"),
-            Step::Dup { select, later: None } => write!(f, "dup {select}"),
-            Step::Dup { select, later: Some(name) } => write!(f, "dup {select} later {name}"),
+            Step::Dup {
+                select,
+                later: None,
+            } => write!(f, "dup {select}"),
+            Step::Dup {
+                select,
+                later: Some(name),
+            } => write!(f, "dup {select} later {name}"),
             Step::Replay(name) => write!(f, "replay {name}"),
             Step::Partition { groups, only } => {
                 write!(f, "partition{}", if *only { " only" } else { "" })?;
@@ -107,12 +124,32 @@ impl fmt::Display for Step {
             Step::Cut(link) => write!(f, "cut {link}"),
             Step::Isolate(node) => write!(f, "isolate {node}"),
             Step::Heal => write!(f, "heal"),
-            Step::Propose { node, name: None, command } => write!(f, "propose {node} \"{command}\""),
-            Step::Propose { node, name: Some((client, sequence)), command } => {
-                write!(f, "propose {node} as c{}#{sequence} \"{command}\"", client.0)
+            Step::Propose {
+                node,
+                name: None,
+                command,
+            } => write!(f, "propose {node} \"{command}\""),
+            Step::Propose {
+                node,
+                name: Some((client, sequence)),
+                command,
+            } => {
+                write!(
+                    f,
+                    "propose {node} as c{}#{sequence} \"{command}\"",
+                    client.0
+                )
             }
-            Step::Read { node, name, lease: false } => write!(f, "read {node} as {name}"),
-            Step::Read { node, name, lease: true } => write!(f, "lease-read {node} as {name}"),
+            Step::Read {
+                node,
+                name,
+                lease: false,
+            } => write!(f, "read {node} as {name}"),
+            Step::Read {
+                node,
+                name,
+                lease: true,
+            } => write!(f, "lease-read {node} as {name}"),
             Step::Transfer { from, to: None } => write!(f, "transfer {from}"),
             Step::Transfer { from, to: Some(to) } => write!(f, "transfer {from} {to}"),
             Step::Member { node, change } => write!(f, "member {node} {change}"),
@@ -123,7 +160,10 @@ impl fmt::Display for Step {
             Step::Wipe(node) => write!(f, "wipe {node}"),
             Step::HoldDisk(node) => write!(f, "hold-disk {node}"),
             Step::ReleaseDisk { node, count: None } => write!(f, "release-disk {node}"),
-            Step::ReleaseDisk { node, count: Some(count) } => write!(f, "release-disk {node} {count}"),
+            Step::ReleaseDisk {
+                node,
+                count: Some(count),
+            } => write!(f, "release-disk {node} {count}"),
             Step::Stabilize => write!(f, "stabilize"),
             Step::Run(by) => write!(f, "run {}", Span(*by)),
             Step::Settle(up_to) => write!(f, "settle {}", Span(*up_to)),
@@ -171,9 +211,16 @@ impl fmt::Display for Expect {
             Expect::Commit(node, wanted) => write!(f, "commit {node} {wanted}"),
             Expect::Applied(node, commands) => {
                 write!(f, "applied {node}")?;
-                commands.iter().try_for_each(|command| write!(f, " \"{command}\""))
+                commands
+                    .iter()
+                    .try_for_each(|command| write!(f, " \"{command}\""))
             }
-            Expect::Config { node, voters, outgoing, learners } => {
+            Expect::Config {
+                node,
+                voters,
+                outgoing,
+                learners,
+            } => {
                 write!(f, "config {node}")?;
                 clause(f, " voters", voters)?;
                 clause(f, " outgoing", outgoing)?;
@@ -181,12 +228,22 @@ impl fmt::Display for Expect {
             }
             Expect::Read(name, answer) => write!(f, "read {name} {answer}"),
             Expect::Next(leader, follower, index) => write!(f, "next {leader} {follower} {index}"),
-            Expect::Match(leader, follower, index) => write!(f, "match {leader} {follower} {index}"),
+            Expect::Match(leader, follower, index) => {
+                write!(f, "match {leader} {follower} {index}")
+            }
             Expect::Refused(None) => write!(f, "refused"),
             Expect::Refused(Some(why)) => write!(f, "refused \"{why}\""),
             Expect::Accepted => write!(f, "accepted"),
-            Expect::Queued { link, kind: None, count } => write!(f, "queued {link} {count}"),
-            Expect::Queued { link, kind: Some(kind), count } => write!(f, "queued {link} {kind} {count}"),
+            Expect::Queued {
+                link,
+                kind: None,
+                count,
+            } => write!(f, "queued {link} {count}"),
+            Expect::Queued {
+                link,
+                kind: Some(kind),
+                count,
+            } => write!(f, "queued {link} {kind} {count}"),
             Expect::Alive(node) => write!(f, "alive {node}"),
         }
     }

@@ -31,8 +31,8 @@ pub enum Step {
     },
     /// `replay NAME`
     Replay(String),
-    /// `partition [only] a b | c d`: groups that hear each other. A node in none of them is alone. With `only` all earlier
-    /// cuts are mended first.
+    /// `partition [only] a b | c d`: groups that hear each other. A node in none of them is alone.
+    /// With `only` all earlier cuts are mended first.
     Partition {
         /// The groups.
         groups: Vec<BTreeSet<NodeId>>,
@@ -72,7 +72,8 @@ pub enum Step {
         /// How the copy is called.
         name: String,
     },
-    /// `put-back nX NAME`: an old copy takes the place of its disk, its rollback guard included, and it starts from that.
+    /// `put-back nX NAME`: an old copy takes the place of its disk, its rollback guard included,
+    /// and it starts from that.
     PutBack {
         /// Whose.
         node: NodeId,
@@ -134,7 +135,8 @@ pub enum Step {
     Astray(NodeId),
     /// `hold-disk nX`
     HoldDisk(NodeId),
-    /// `release-disk nX [COUNT]`: with a count only that many writes complete, and the disk stays held.
+    /// `release-disk nX [COUNT]`: with a count only that many writes complete, and the disk stays
+    /// held.
     ReleaseDisk {
         /// Whose.
         node: NodeId,
@@ -147,7 +149,8 @@ pub enum Step {
     Run(Duration),
     /// `settle D`
     Settle(Duration),
-    /// `until … within D`: time passes and everything is delivered until it holds; an error if it does not in time.
+    /// `until … within D`: time passes and everything is delivered until it holds; an error if it
+    /// does not in time.
     Until {
         /// What must come to hold.
         expect: Expect,

@@ -7,13 +7,21 @@ async fn an_operator_asks_and_is_answered() {
     let mut a = Node::start(cluster(1).remove(0));
     let config = a.config.clone();
     let serve = async {
-        let asked = timeout(PATIENCE, a.requests.recv()).await.expect("in time").expect("a request");
+        let asked = timeout(PATIENCE, a.requests.recv())
+            .await
+            .expect("in time")
+            .expect("a request");
         assert_eq!(asked.body, b"status");
-        asked.respond.send(vec![7; MAX_RESPONSE]).expect("somebody waits");
+        asked
+            .respond
+            .send(vec![7; MAX_RESPONSE])
+            .expect("somebody waits");
     };
     let (answer, ()) = tokio::join!(request(&config, b"status".to_vec(), PATIENCE), serve);
     assert_eq!(answer.map(|answer| answer.len()), Ok(MAX_RESPONSE));
-    timeout(PATIENCE, a.notify.notified()).await.expect("the node was woken");
+    timeout(PATIENCE, a.notify.notified())
+        .await
+        .expect("the node was woken");
 }
 
 #[test]
@@ -22,15 +30,24 @@ fn an_operator_without_a_runtime_asks_and_is_answered() {
     let config = node.config.clone();
     let (end, ended) = tokio::sync::oneshot::channel::<()>();
     let thread = std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
         runtime.block_on(async {
             let mut a = Node::start(node);
             let asked = a.requests.recv().await.expect("a request");
-            asked.respond.send(b"fine".to_vec()).expect("somebody waits");
+            asked
+                .respond
+                .send(b"fine".to_vec())
+                .expect("somebody waits");
             let _ = ended.await;
         });
     });
-    assert_eq!(client::request_blocking(&config, Vec::new(), PATIENCE), Ok(b"fine".to_vec()));
+    assert_eq!(
+        client::request_blocking(&config, Vec::new(), PATIENCE),
+        Ok(b"fine".to_vec())
+    );
     drop(end);
     thread.join().expect("no panic");
 }
@@ -44,19 +61,45 @@ async fn an_operator_is_told_why_there_is_no_answer() {
     let short = Duration::from_millis(200);
 
     let nobody = request(&silent.config, Vec::new(), short).await;
-    assert_eq!(nobody, Err(ClientError::Unreachable { address: silent.config.listen, patience: short }));
+    assert_eq!(
+        nobody,
+        Err(ClientError::Unreachable {
+            address: silent.config.listen,
+            patience: short
+        })
+    );
 
     let mut a = Node::start(a);
-    assert_eq!(request(&config, vec![0; MAX_REQUEST + 1], PATIENCE).await, Err(ClientError::TooLarge));
-    assert_eq!(request(&config, Vec::new(), short).await, Err(ClientError::NoAnswer), "nobody took it");
+    assert_eq!(
+        request(&config, vec![0; MAX_REQUEST + 1], PATIENCE).await,
+        Err(ClientError::TooLarge)
+    );
+    assert_eq!(
+        request(&config, Vec::new(), short).await,
+        Err(ClientError::NoAnswer),
+        "nobody took it"
+    );
 
-    let dropped = async { drop(timeout(PATIENCE, async { (a.requests.recv().await, a.requests.recv().await) }).await) };
+    let dropped = async {
+        drop(
+            timeout(PATIENCE, async {
+                (a.requests.recv().await, a.requests.recv().await)
+            })
+            .await,
+        )
+    };
     let (answer, ()) = tokio::join!(request(&config, Vec::new(), PATIENCE), dropped);
     assert_eq!(answer, Err(ClientError::NoAnswer), "it was dropped");
 
     let long = async {
-        let asked = timeout(PATIENCE, a.requests.recv()).await.expect("in time").expect("a request");
-        asked.respond.send(vec![0; MAX_RESPONSE + 1]).expect("somebody waits");
+        let asked = timeout(PATIENCE, a.requests.recv())
+            .await
+            .expect("in time")
+            .expect("a request");
+        asked
+            .respond
+            .send(vec![0; MAX_RESPONSE + 1])
+            .expect("somebody waits");
     };
     let (answer, ()) = tokio::join!(request(&config, Vec::new(), PATIENCE), long);
     assert_eq!(answer, Err(ClientError::TooLarge));
@@ -64,52 +107,81 @@ async fn an_operator_is_told_why_there_is_no_answer() {
     let mut stranger = config.clone();
     stranger.identity = crate::cluster::Identity::generate().expect("an identity");
     let refused = request(&stranger, Vec::new(), PATIENCE).await;
-    assert_eq!(refused, Err(ClientError::Refused { address: config.listen }));
+    assert_eq!(
+        refused,
+        Err(ClientError::Refused {
+            address: config.listen
+        })
+    );
     let blocking = client::request_blocking(&config, Vec::new(), PATIENCE);
-    assert!(matches!(blocking, Err(ClientError::Local { .. })), "{blocking:?}");
+    assert!(
+        matches!(blocking, Err(ClientError::Local { .. })),
+        "{blocking:?}"
+    );
 }
 
 #[tokio::test]
 async fn requests_beyond_the_queue_are_told_that_the_node_is_busy() {
     let a = Node::start(cluster(1).remove(0));
     let config = a.config.clone();
-    let (_endpoint, connection) = connect(&config, config.listen, config.identity.fingerprint()).await;
+    let (_endpoint, connection) =
+        connect(&config, config.listen, config.identity.fingerprint()).await;
     let mut waiting = Vec::new();
-    // Each stream gives up its place at the node's end only when it is reset, so a few connections are needed.
+    // Each stream gives up its place at the node's end only when it is reset, so a few connections
+    // are needed.
     let mut connections = vec![(_endpoint, connection)];
     while waiting.len() < REQUEST_QUEUE {
         if waiting.len() % MAX_REQUESTS as usize == 0 && !waiting.is_empty() {
             connections.push(connect(&config, config.listen, config.identity.fingerprint()).await);
         }
         let (_, connection) = connections.last().expect("one");
-        let (mut send, receive) = timeout(PATIENCE, connection.open_bi()).await.expect("in time").expect("a stream");
+        let (mut send, receive) = timeout(PATIENCE, connection.open_bi())
+            .await
+            .expect("in time")
+            .expect("a stream");
         send.write_all(b"?").await.expect("written");
         send.finish().expect("finished");
         waiting.push((send, receive));
     }
     eventually("full", || a.requests.len() == REQUEST_QUEUE).await;
-    assert_eq!(request(&config, Vec::new(), PATIENCE).await, Err(ClientError::Busy));
+    assert_eq!(
+        request(&config, Vec::new(), PATIENCE).await,
+        Err(ClientError::Busy)
+    );
     assert_eq!(a.links.counters().refused_requests(), 1);
 }
 
-/// A tool that ended without a word, as by SIGKILL, holds its place no longer than it takes to see that it is idle.
+/// A tool that ended without a word, as by SIGKILL, holds its place no longer than it takes to see
+/// that it is idle.
 #[tokio::test]
 async fn the_place_of_a_client_is_free_when_its_answer_is_read() {
     let mut a = Node::start(cluster(1).remove(0));
     let config = a.config.clone();
     let free = |node: &Node| node.links.shared.clients.available_permits();
     let serve = async {
-        let asked = timeout(PATIENCE, a.requests.recv()).await.expect("in time").expect("a request");
-        asked.respond.send(b"fine".to_vec()).expect("the client waits");
+        let asked = timeout(PATIENCE, a.requests.recv())
+            .await
+            .expect("in time")
+            .expect("a request");
+        asked
+            .respond
+            .send(b"fine".to_vec())
+            .expect("the client waits");
     };
     let (answer, ()) = tokio::join!(request(&config, Vec::new(), PATIENCE), serve);
     assert_eq!(answer, Ok(b"fine".to_vec()));
     eventually("closed by the client", || free(&a) == MAX_CLIENTS).await;
 
-    let (_endpoint, connection) = connect(&config, config.listen, config.identity.fingerprint()).await;
+    let (_endpoint, connection) =
+        connect(&config, config.listen, config.identity.fingerprint()).await;
     eventually("connected", || free(&a) == MAX_CLIENTS - 1).await;
-    let closed = timeout(PATIENCE, connection.closed()).await.expect("an idle client is closed");
-    assert!(matches!(closed, ConnectionError::ApplicationClosed(_)), "{closed}");
+    let closed = timeout(PATIENCE, connection.closed())
+        .await
+        .expect("an idle client is closed");
+    assert!(
+        matches!(closed, ConnectionError::ApplicationClosed(_)),
+        "{closed}"
+    );
     eventually("closed by the node", || free(&a) == MAX_CLIENTS).await;
 }
 
@@ -122,12 +194,18 @@ async fn clients_take_no_place_of_a_member() {
     for _ in 0..MAX_CLIENTS {
         let client = connect(&config, config.listen, config.identity.fingerprint()).await;
         // A stream whose request never ends keeps it from being idle.
-        let (mut send, receive) = timeout(PATIENCE, client.1.open_bi()).await.expect("in time").expect("a stream");
+        let (mut send, receive) = timeout(PATIENCE, client.1.open_bi())
+            .await
+            .expect("in time")
+            .expect("a stream");
         send.write_all(b"?").await.expect("written");
         clients.push((client, send, receive));
     }
     eventually("full", || a.links.shared.clients.available_permits() == 0).await;
-    assert_eq!(request(&config, Vec::new(), PATIENCE).await, Err(ClientError::Busy));
+    assert_eq!(
+        request(&config, Vec::new(), PATIENCE).await,
+        Err(ClientError::Busy)
+    );
     let b = Node::start(nodes.next().expect("n2"));
     b.connected_to(1).await;
 }
@@ -137,8 +215,16 @@ async fn a_member_may_not_ask_as_an_operator() {
     let mut nodes = cluster(2).into_iter();
     let a = Node::start(nodes.next().expect("n1"));
     let b = nodes.next().expect("n2");
-    let (_endpoint, connection) = connect(&b.config, a.config.listen, a.config.identity.fingerprint()).await;
+    let (_endpoint, connection) =
+        connect(&b.config, a.config.listen, a.config.identity.fingerprint()).await;
     // The welcome shows that the connection stands; a request stream never opens.
-    timeout(PATIENCE, connection.accept_uni()).await.expect("in time").expect("welcome");
-    assert!(timeout(Duration::from_millis(100), connection.open_bi()).await.is_err());
+    timeout(PATIENCE, connection.accept_uni())
+        .await
+        .expect("in time")
+        .expect("welcome");
+    assert!(
+        timeout(Duration::from_millis(100), connection.open_bi())
+            .await
+            .is_err()
+    );
 }

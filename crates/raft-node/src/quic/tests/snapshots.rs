@@ -2,7 +2,8 @@
 
 use quinn::TokioRuntime;
 use raftian_raft::{
-    Index, InstallSnapshot, LogPosition, Membership, Moment, Probe, SnapshotName, SnapshotReply, SnapshotResult, Stamp,
+    Index, InstallSnapshot, LogPosition, Membership, Moment, Probe, SnapshotName, SnapshotReply,
+    SnapshotResult, Stamp,
 };
 
 use super::super::accept::read_frame;
@@ -13,15 +14,26 @@ const CHUNK: usize = 64 * 1024;
 const UNDER_WAY: u64 = 8;
 
 fn chunk(number: u64, chunks: u64) -> Message {
-    let position = LogPosition { term: Term(1), index: Index(9) };
+    let position = LogPosition {
+        term: Term(1),
+        index: Index(9),
+    };
     let body = InstallSnapshot {
-        name: SnapshotName { position, size: chunks * CHUNK as u64, hash: 7 },
+        name: SnapshotName {
+            position,
+            size: chunks * CHUNK as u64,
+            hash: 7,
+        },
         stamp: Stamp(0),
         membership: Membership::new([NodeId(1), NodeId(2)]).expect("a cluster"),
         offset: number * CHUNK as u64,
         bytes: Some(vec![number as u8; CHUNK].into()),
         repair: false,
-        probe: Probe { term: Term(1), sent: Moment(number), round: 0 },
+        probe: Probe {
+            term: Term(1),
+            sent: Moment(number),
+            round: 0,
+        },
     };
     Message::new(Term(1), Body::InstallSnapshot(body.into()))
 }
@@ -29,7 +41,14 @@ fn chunk(number: u64, chunks: u64) -> Message {
 fn received(part: &InstallSnapshot) -> Message {
     let arrived = part.offset + part.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);
     let (position, result) = (part.name.position, SnapshotResult::Received(arrived));
-    Message::new(Term(1), Body::SnapshotReply(SnapshotReply { probe: Some(part.probe), position, result }))
+    Message::new(
+        Term(1),
+        Body::SnapshotReply(SnapshotReply {
+            probe: Some(part.probe),
+            position,
+            result,
+        }),
+    )
 }
 
 #[tokio::test]
@@ -38,24 +57,51 @@ async fn a_snapshot_that_nobody_reads_holds_up_no_other_message() {
     let mut a = Node::start(nodes.next().expect("n1"));
     // The other side is played by hand.
     let b = nodes.next().expect("n2");
-    let server = tls::server(&b.config.identity, [a.config.identity.fingerprint()]).expect("settings");
+    let server =
+        tls::server(&b.config.identity, [a.config.identity.fingerprint()]).expect("settings");
     let settings = quinn::EndpointConfig::default();
-    let endpoint = Endpoint::new(settings, Some(server), b.socket, Arc::new(TokioRuntime)).expect("an endpoint");
-    let incoming = timeout(PATIENCE, endpoint.accept()).await.expect("in time").expect("a caller");
+    let endpoint = Endpoint::new(settings, Some(server), b.socket, Arc::new(TokioRuntime))
+        .expect("an endpoint");
+    let incoming = timeout(PATIENCE, endpoint.accept())
+        .await
+        .expect("in time")
+        .expect("a caller");
     let connection = incoming.await.expect("a connection");
-    connection.open_uni().await.expect("a welcome").finish().expect("an empty one");
+    connection
+        .open_uni()
+        .await
+        .expect("a welcome")
+        .finish()
+        .expect("an empty one");
     a.connected_to(2).await;
 
     for number in 0..SNAPSHOT_OUTBOX as u64 {
-        a.links.send(NodeId(2), chunk(number, SNAPSHOT_OUTBOX as u64));
+        a.links
+            .send(NodeId(2), chunk(number, SNAPSHOT_OUTBOX as u64));
     }
     // Streams come in the order in which they were opened.
-    let mut messages = timeout(PATIENCE, connection.accept_uni()).await.expect("in time").expect("a stream");
-    let mut snapshots = timeout(PATIENCE, connection.accept_uni()).await.expect("in time").expect("another stream");
-    let first = timeout(PATIENCE, read_frame(&mut snapshots)).await.expect("in time");
-    assert_eq!(first.expect("a frame").map(|(_, message)| message), Some(chunk(0, SNAPSHOT_OUTBOX as u64)));
+    let mut messages = timeout(PATIENCE, connection.accept_uni())
+        .await
+        .expect("in time")
+        .expect("a stream");
+    let mut snapshots = timeout(PATIENCE, connection.accept_uni())
+        .await
+        .expect("in time")
+        .expect("another stream");
+    let first = timeout(PATIENCE, read_frame(&mut snapshots))
+        .await
+        .expect("in time");
+    assert_eq!(
+        first.expect("a frame").map(|(_, message)| message),
+        Some(chunk(0, SNAPSHOT_OUTBOX as u64))
+    );
     // From here on nobody reads it: as much leaves as its window holds, and not one byte more.
-    let sent = || a.links.counters().peer(NodeId(2)).map_or(0, PeerCounters::sent);
+    let sent = || {
+        a.links
+            .counters()
+            .peer(NodeId(2))
+            .map_or(0, PeerCounters::sent)
+    };
     let mut before = u64::MAX;
     while sent() != before {
         before = sent();
@@ -70,17 +116,28 @@ async fn a_snapshot_that_nobody_reads_holds_up_no_other_message() {
         }
     }
     for term in 1..=1000 {
-        let read = timeout(PATIENCE, read_frame(&mut messages)).await.expect("in time");
-        assert_eq!(read.expect("a frame").map(|(_, message)| message), Some(says(term)));
+        let read = timeout(PATIENCE, read_frame(&mut messages))
+            .await
+            .expect("in time");
+        assert_eq!(
+            read.expect("a frame").map(|(_, message)| message),
+            Some(says(term))
+        );
     }
     for number in 1..SNAPSHOT_OUTBOX as u64 {
-        let read = timeout(PATIENCE, read_frame(&mut snapshots)).await.expect("in time").expect("a frame");
-        assert!(read.is_some_and(|(_, message)| message == chunk(number, SNAPSHOT_OUTBOX as u64)), "nothing is lost");
+        let read = timeout(PATIENCE, read_frame(&mut snapshots))
+            .await
+            .expect("in time")
+            .expect("a frame");
+        assert!(
+            read.is_some_and(|(_, message)| message == chunk(number, SNAPSHOT_OUTBOX as u64)),
+            "nothing is lost"
+        );
     }
 }
 
-/// Two real ends: one sends a snapshot as the core does, and all the while a heartbeat every few milliseconds, which the
-/// other answers.
+/// Two real ends: one sends a snapshot as the core does, and all the while a heartbeat every few
+/// milliseconds, which the other answers.
 #[tokio::test]
 async fn heartbeats_are_answered_while_a_snapshot_of_many_megabytes_is_transferred() {
     const CHUNKS: u64 = 512;
@@ -92,12 +149,18 @@ async fn heartbeats_are_answered_while_a_snapshot_of_many_megabytes_is_transferr
     let (mut sent, mut arrived) = (0, 0);
     let (mut asked, mut trips) = (Vec::new(), Vec::new());
     while arrived < CHUNKS {
-        assert!(started.elapsed() < PATIENCE, "only {arrived} of {CHUNKS} chunks arrived");
+        assert!(
+            started.elapsed() < PATIENCE,
+            "only {arrived} of {CHUNKS} chunks arrived"
+        );
         while sent < CHUNKS.min(arrived + UNDER_WAY) {
             a.links.send(NodeId(2), chunk(sent, CHUNKS));
             sent += 1;
         }
-        if asked.last().is_none_or(|last: &Instant| last.elapsed() >= HEARTBEAT) {
+        if asked
+            .last()
+            .is_none_or(|last: &Instant| last.elapsed() >= HEARTBEAT)
+        {
             asked.push(Instant::now());
             a.links.send(NodeId(2), says(asked.len() as u64));
         }
@@ -118,6 +181,14 @@ async fn heartbeats_are_answered_while_a_snapshot_of_many_megabytes_is_transferr
     let took = started.elapsed();
     let slowest = trips.iter().max().copied().unwrap_or(took);
     // All but those that were asked at the very end have their answer.
-    assert!(trips.len() >= 5 && trips.len() + 5 >= asked.len(), "{} of {} in {took:?}", trips.len(), asked.len());
-    assert!(slowest < took / 3, "the slowest answer took {slowest:?} of {took:?}");
+    assert!(
+        trips.len() >= 5 && trips.len() + 5 >= asked.len(),
+        "{} of {} in {took:?}",
+        trips.len(),
+        asked.len()
+    );
+    assert!(
+        slowest < took / 3,
+        "the slowest answer took {slowest:?} of {took:?}"
+    );
 }

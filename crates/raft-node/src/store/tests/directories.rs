@@ -38,16 +38,32 @@ impl FileSystem for FailingSync {
     }
 
     fn sync_directory(&self, directory: &Path) -> io::Result<()> {
-        if directory == self.directory { Err(self.error.into()) } else { OsFileSystem.sync_directory(directory) }
+        if directory == self.directory {
+            Err(self.error.into())
+        } else {
+            OsFileSystem.sync_directory(directory)
+        }
     }
 }
 
-/// What comes of opening a store in `above/data`, twice, where the directory `failing` cannot be synced.
+/// What comes of opening a store in `above/data`, twice, where the directory `failing` cannot be
+/// synced.
 fn open_twice(above: &Path, failing: &Path, error: io::ErrorKind) -> [Result<(), StoreError>; 2] {
-    let files = FailingSync { directory: failing.to_owned(), error };
+    let files = FailingSync {
+        directory: failing.to_owned(),
+        error,
+    };
     let file = above.join("data/raft.redb");
     [(); 2].map(|()| {
-        RedbStore::open_on(&files, &file, &mark_of(&file), NodeId(1), CLUSTER, Incarnation::default()).map(drop)
+        RedbStore::open_on(
+            &files,
+            &file,
+            &mark_of(&file),
+            NodeId(1),
+            CLUSTER,
+            Incarnation::default(),
+        )
+        .map(drop)
     })
 }
 
@@ -57,7 +73,10 @@ fn a_directory_of_others_above_the_store_need_not_be_synced() {
     for error in [PermissionDenied, ReadOnlyFilesystem, InvalidInput] {
         let home = tempfile::tempdir().expect("a directory");
         std::fs::create_dir(home.path().join("data")).expect("a new directory");
-        assert_eq!(open_twice(home.path(), home.path(), error), [Ok(()), Ok(())]);
+        assert_eq!(
+            open_twice(home.path(), home.path(), error),
+            [Ok(()), Ok(())]
+        );
     }
 }
 
@@ -67,7 +86,10 @@ fn a_directory_with_new_names_must_be_synced() {
     for failing in [home.path().to_owned(), home.path().join("data")] {
         let _absent_at_first = std::fs::remove_dir_all(home.path().join("data"));
         let [created, _] = open_twice(home.path(), &failing, io::ErrorKind::PermissionDenied);
-        assert!(matches!(created, Err(StoreError::NoAccess { .. })), "{failing:?}: {created:?}");
+        assert!(
+            matches!(created, Err(StoreError::NoAccess { .. })),
+            "{failing:?}: {created:?}"
+        );
     }
 }
 
@@ -76,6 +98,9 @@ fn a_disk_error_above_the_store_is_an_error_at_every_start() {
     let home = tempfile::tempdir().expect("a directory");
     std::fs::create_dir(home.path().join("data")).expect("a new directory");
     for opened in open_twice(home.path(), home.path(), io::ErrorKind::Other) {
-        assert!(matches!(opened, Err(StoreError::NoAccess { .. })), "{opened:?}");
+        assert!(
+            matches!(opened, Err(StoreError::NoAccess { .. })),
+            "{opened:?}"
+        );
     }
 }

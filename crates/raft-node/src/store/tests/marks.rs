@@ -25,11 +25,17 @@ impl Home {
     /// A store after the history, and a copy of its file from after the first `writes` of it.
     fn told(&self, writes: usize) -> Vec<u8> {
         let (mut store, _) = self.open().expect("a new file");
-        history().into_iter().take(writes).for_each(|write| submit(&mut store, write));
+        history()
+            .into_iter()
+            .take(writes)
+            .for_each(|write| submit(&mut store, write));
         drop(store);
         let copy = fs::read(self.file()).expect("a file");
         let (mut store, _) = self.open().expect("the same file");
-        history().into_iter().skip(writes).for_each(|write| submit(&mut store, write));
+        history()
+            .into_iter()
+            .skip(writes)
+            .for_each(|write| submit(&mut store, write));
         copy
     }
 }
@@ -47,14 +53,22 @@ fn an_older_copy_that_was_put_back_is_refused() {
             acknowledged: history().len() as u64,
         };
         for _ in 0..2 {
-            assert_eq!(home.open().map(drop), Err(expected.clone()), "asking again does not help");
+            assert_eq!(
+                home.open().map(drop),
+                Err(expected.clone()),
+                "asking again does not help"
+            );
         }
         let text = expected.to_string();
-        assert!(text.contains("raft.redb is older") && text.contains("raft.mark"), "{text}");
+        assert!(
+            text.contains("raft.redb is older") && text.contains("raft.mark"),
+            "{text}"
+        );
     }
 }
 
-/// The mark is behind if lost power took its newest bytes: then the store is newer than it had to be.
+/// The mark is behind if lost power took its newest bytes: then the store is newer than it had to
+/// be.
 #[test]
 fn a_mark_that_is_behind_or_missing_condemns_nothing() {
     let home = Home::new();
@@ -65,7 +79,12 @@ fn a_mark_that_is_behind_or_missing_condemns_nothing() {
     drop(store);
     let newest = fs::read(home.mark()).expect("a mark");
     assert_ne!(newest, earlier);
-    for mark in [Some(earlier), Some(vec![0; GUARD_BYTES]), Some(Vec::new()), None] {
+    for mark in [
+        Some(earlier),
+        Some(vec![0; GUARD_BYTES]),
+        Some(Vec::new()),
+        None,
+    ] {
         match mark {
             Some(bytes) => fs::write(home.mark(), bytes).expect("writable"),
             None => fs::remove_file(home.mark()).expect("there is one"),
@@ -86,12 +105,27 @@ fn a_file_that_is_not_a_mark_is_left_alone() {
         for contents in [vec![7; 3], vec![7; 2 * GUARD_BYTES]] {
             fs::write(home.mark(), &contents).expect("writable");
             let size = contents.len() as u64;
-            assert_eq!(home.open().map(drop), Err(StoreError::NotAMark { file: home.mark(), size }));
+            assert_eq!(
+                home.open().map(drop),
+                Err(StoreError::NotAMark {
+                    file: home.mark(),
+                    size
+                })
+            );
             assert_eq!(fs::read(home.mark()).expect("it is there"), contents);
         }
     }
     let home = Home::new();
-    let open = || RedbStore::open(&home.file(), &home.file(), NodeId(1), CLUSTER, Incarnation::default()).map(drop);
+    let open = || {
+        RedbStore::open(
+            &home.file(),
+            &home.file(),
+            NodeId(1),
+            CLUSTER,
+            Incarnation::default(),
+        )
+        .map(drop)
+    };
     for _ in 0..2 {
         assert!(matches!(open(), Err(StoreError::NotAMark { file, .. }) if file == home.file()));
     }
@@ -103,11 +137,18 @@ fn a_store_that_is_gone_is_not_begun_again() {
     let home = Home::new();
     home.told(1);
     fs::remove_file(home.file()).expect("there is one");
-    let expected = StoreError::Lost { file: home.file(), mark: home.mark(), acknowledged: history().len() as u64 };
+    let expected = StoreError::Lost {
+        file: home.file(),
+        mark: home.mark(),
+        acknowledged: history().len() as u64,
+    };
     assert_eq!(home.open().map(drop), Err(expected.clone()));
     assert!(!home.file().exists());
     let text = expected.to_string();
-    assert!(text.contains("raft.redb is gone: 4 writes") && text.contains("raft.mark"), "{text}");
+    assert!(
+        text.contains("raft.redb is gone: 4 writes") && text.contains("raft.mark"),
+        "{text}"
+    );
     // In another life, in another cluster or as another node it has acknowledged nothing.
     let others = [
         (NodeId(1), CLUSTER, Incarnation(8)),
@@ -116,10 +157,13 @@ fn a_store_that_is_gone_is_not_begun_again() {
     ];
     for (node, cluster, incarnation) in others {
         let (mut store, _) =
-            RedbStore::open(&home.file(), &home.mark(), node, cluster, incarnation).expect("a new store");
+            RedbStore::open(&home.file(), &home.mark(), node, cluster, incarnation)
+                .expect("a new store");
         submit(&mut store, write(1, Some(vote(1, 1)), []));
         drop(store);
-        let again = RedbStore::open(&home.file(), &home.mark(), node, cluster, incarnation).expect("the same store").1;
+        let again = RedbStore::open(&home.file(), &home.mark(), node, cluster, incarnation)
+            .expect("the same store")
+            .1;
         assert_eq!(again.hard_state, vote(1, 1));
         fs::remove_file(home.file()).expect("there is one");
     }
@@ -128,11 +172,24 @@ fn a_store_that_is_gone_is_not_begun_again() {
 #[test]
 fn a_later_life_that_lost_its_store_does_not_begin_as_the_first() {
     let home = Home::new();
-    let (mut store, _) = RedbStore::open(&home.file(), &home.mark(), NodeId(1), CLUSTER, Incarnation(8)).expect("new");
+    let (mut store, _) = RedbStore::open(
+        &home.file(),
+        &home.mark(),
+        NodeId(1),
+        CLUSTER,
+        Incarnation(8),
+    )
+    .expect("new");
     submit(&mut store, write(1, Some(vote(1, 1)), []));
     drop(store);
     fs::remove_file(home.file()).expect("there is one");
-    assert!(matches!(home.open().map(drop), Err(StoreError::Lost { acknowledged: 1, .. })));
+    assert!(matches!(
+        home.open().map(drop),
+        Err(StoreError::Lost {
+            acknowledged: 1,
+            ..
+        })
+    ));
 }
 
 #[test]
@@ -141,17 +198,37 @@ fn the_store_of_an_earlier_life_is_refused() {
     home.told(1);
     let copy = fs::read(home.file()).expect("a file");
     fs::remove_file(home.file()).expect("there is one");
-    drop(RedbStore::open(&home.file(), &home.mark(), NodeId(1), CLUSTER, Incarnation(8)).expect("another life"));
+    drop(
+        RedbStore::open(
+            &home.file(),
+            &home.mark(),
+            NodeId(1),
+            CLUSTER,
+            Incarnation(8),
+        )
+        .expect("another life"),
+    );
     fs::write(home.file(), copy).expect("writable");
-    let error = home.open().map(drop).expect_err("an earlier life").to_string();
-    assert!(error.contains("incarnation 0") && error.contains("incarnation 8"), "{error}");
+    let error = home
+        .open()
+        .map(drop)
+        .expect_err("an earlier life")
+        .to_string();
+    assert!(
+        error.contains("incarnation 0") && error.contains("incarnation 8"),
+        "{error}"
+    );
 }
 
 fn begins(number: u64, incarnation: u64) -> Write {
-    Write { incarnation: Some(Incarnation(incarnation)), ..write(number, None, []) }
+    Write {
+        incarnation: Some(Incarnation(incarnation)),
+        ..write(number, None, [])
+    }
 }
 
-/// Power may be lost between the store's write and the mark's, so the store records the previous incarnation.
+/// Power may be lost between the store's write and the mark's, so the store records the previous
+/// incarnation.
 #[test]
 fn a_mark_of_the_incarnation_before_is_behind_and_condemns_nothing() {
     let home = Home::new();
@@ -163,19 +240,39 @@ fn a_mark_of_the_incarnation_before_is_behind_and_condemns_nothing() {
     drop(store);
     fs::write(home.mark(), &earlier).expect("writable");
     let (mut store, restored) = home.open().expect("a sound store");
-    assert_eq!((restored.incarnation, restored.hard_state), (Incarnation(8), vote(1, 1)));
+    assert_eq!(
+        (restored.incarnation, restored.hard_state),
+        (Incarnation(8), vote(1, 1))
+    );
     submit(&mut store, begins(3, 9));
     submit(&mut store, begins(4, 10));
     drop(store);
-    assert_eq!(home.open().expect("a sound store").1.incarnation, Incarnation(10));
+    assert_eq!(
+        home.open().expect("a sound store").1.incarnation,
+        Incarnation(10)
+    );
     let newest = fs::read(home.file()).expect("a file");
     fs::write(home.file(), old_copy).expect("writable");
-    let error = home.open().map(drop).expect_err("an earlier incarnation").to_string();
-    assert!(error.contains("incarnation 0") && error.contains("incarnation 10"), "{error}");
+    let error = home
+        .open()
+        .map(drop)
+        .expect_err("an earlier incarnation")
+        .to_string();
+    assert!(
+        error.contains("incarnation 0") && error.contains("incarnation 10"),
+        "{error}"
+    );
     fs::write(home.file(), newest).expect("writable");
     fs::write(home.mark(), earlier).expect("writable");
-    let error = home.open().map(drop).expect_err("only the last one before is known").to_string();
-    assert!(error.contains("incarnation 0") && error.contains("incarnation 10"), "{error}");
+    let error = home
+        .open()
+        .map(drop)
+        .expect_err("only the last one before is known")
+        .to_string();
+    assert!(
+        error.contains("incarnation 0") && error.contains("incarnation 10"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -190,10 +287,15 @@ fn a_store_that_confirmed_nothing_may_be_begun_again() {
 fn a_mark_that_cannot_be_written_stops_the_node() {
     let (disk, mark) = (Disk::default(), Disk::default());
     let (mut store, _) = disk.open().expect("a new disk");
-    store.guard(mark.clone(), Path::new("mark")).expect("a new mark");
+    store
+        .guard(mark.clone(), Path::new("mark"))
+        .expect("a new mark");
     submit(&mut store, write(1, Some(vote(1, 1)), []));
     mark.full.store(true, Ordering::SeqCst);
     let failed = store.submit(write(2, Some(vote(2, 1)), []));
-    assert!(matches!(&failed, Err(StoreError::WriteFailed { number: 2, .. })), "{failed:?}");
+    assert!(
+        matches!(&failed, Err(StoreError::WriteFailed { number: 2, .. })),
+        "{failed:?}"
+    );
     assert_eq!(store.submit(write(3, Some(vote(3, 1)), [])), failed);
 }

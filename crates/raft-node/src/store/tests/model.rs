@@ -1,4 +1,5 @@
-//! The real store against a model that is too plain to be wrong, over random sessions with restarts between them.
+//! The real store against a model that is too plain to be wrong, over random sessions with restarts
+//! between them.
 
 use proptest::prelude::*;
 
@@ -11,10 +12,19 @@ enum Step {
     Vote,
     /// Entries are appended after the last one, or replace up to `back` of the last.
     Append { back: u64, count: u64 },
-    /// A snapshot is taken of `covered` parts in sixteen of the log; all but `kept` entries of it are dropped.
-    Compact { covered: u64, kept: u64, size: Option<usize> },
+    /// A snapshot is taken of `covered` parts in sixteen of the log; all but `kept` entries of it
+    /// are dropped.
+    Compact {
+        covered: u64,
+        kept: u64,
+        size: Option<usize>,
+    },
     /// A snapshot of a leader that is `ahead` replaces everything, followed by `count` entries.
-    Install { ahead: u64, count: u64, size: Option<usize> },
+    Install {
+        ahead: u64,
+        count: u64,
+        size: Option<usize>,
+    },
     /// The node begins another incarnation.
     Begin,
     /// The store is closed and opened again.
@@ -22,7 +32,8 @@ enum Step {
 }
 
 fn any_size() -> impl Strategy<Value = Option<usize>> {
-    let border = (0..3usize, 0..3usize).prop_map(|(chunks, off)| (chunks * CHUNK_BYTES + off).saturating_sub(1));
+    let border = (0..3usize, 0..3usize)
+        .prop_map(|(chunks, off)| (chunks * CHUNK_BYTES + off).saturating_sub(1));
     prop::option::weighted(0.8, prop_oneof![0..2000usize, border])
 }
 
@@ -43,7 +54,8 @@ struct Model {
     term: u64,
     incarnation: u64,
     voted: bool,
-    /// Term of each entry from index 1 on; those that a leader's snapshot skipped have the term of its last one.
+    /// Term of each entry from index 1 on; those that a leader's snapshot skipped have the term of
+    /// its last one.
     terms: Vec<u64>,
     start: usize,
     snapshot: Option<Snapshot>,
@@ -51,17 +63,27 @@ struct Model {
 
 impl Model {
     fn entries(&self, after: usize) -> Vec<Entry> {
-        (1..).zip(&self.terms).skip(after).map(|(index, term)| entry(index, *term)).collect()
+        (1..)
+            .zip(&self.terms)
+            .skip(after)
+            .map(|(index, term)| entry(index, *term))
+            .collect()
     }
 
     fn start_at(&self, index: usize) -> LogStart {
-        index.checked_sub(1).map_or(LogStart::default(), |place| start(index as u64, self.terms[place]))
+        index.checked_sub(1).map_or(LogStart::default(), |place| {
+            start(index as u64, self.terms[place])
+        })
     }
 
     fn restored(&self) -> Restored {
         Restored {
             committed: Index(0),
-            hard_state: if self.voted { vote(self.term, 1) } else { HardState::default() },
+            hard_state: if self.voted {
+                vote(self.term, 1)
+            } else {
+                HardState::default()
+            },
             incarnation: Incarnation(self.incarnation),
             snapshot: self.snapshot.clone(),
             start: self.start_at(self.start),
@@ -80,7 +102,10 @@ impl Model {
                 write.incarnation = Some(Incarnation(number));
             }
             Step::Append { back, count } => {
-                let covered = self.snapshot.as_ref().map_or(0, |snapshot| snapshot.position.index.0 as usize);
+                let covered = self
+                    .snapshot
+                    .as_ref()
+                    .map_or(0, |snapshot| snapshot.position.index.0 as usize);
                 let kept = self.terms.len().saturating_sub(back as usize).max(covered);
                 // A write without entries cuts nothing off.
                 if count > 0 {
@@ -89,7 +114,11 @@ impl Model {
                     write.entries = self.entries(kept);
                 }
             }
-            Step::Compact { covered, kept, size } => {
+            Step::Compact {
+                covered,
+                kept,
+                size,
+            } => {
                 let covered = (self.terms.len() * covered as usize / 16).max(self.start);
                 self.start = self.start.max(covered.saturating_sub(kept as usize));
                 if covered > 0 {
@@ -102,8 +131,11 @@ impl Model {
             Step::Install { ahead, count, size } => {
                 self.terms.extend((0..ahead).map(|_| self.term));
                 self.start = self.terms.len();
-                self.snapshot =
-                    Some(snapshot(self.start as u64, self.term, size.map(|size| state(size, number as u8))));
+                self.snapshot = Some(snapshot(
+                    self.start as u64,
+                    self.term,
+                    size.map(|size| state(size, number as u8)),
+                ));
                 self.terms.extend((0..count).map(|_| self.term));
                 write.snapshot = self.snapshot.clone();
                 write.start = Some(self.start_at(self.start));

@@ -1,5 +1,5 @@
-//! Damage that the database cannot see: rows that were changed through redb, whose checksums are right again, so that
-//! only the store's own checks are left.
+//! Damage that the database cannot see: rows that were changed through redb, whose checksums are
+//! right again, so that only the store's own checks are left.
 
 use std::collections::BTreeSet;
 use std::mem::discriminant;
@@ -14,7 +14,8 @@ use super::*;
 const TEXT_TABLES: [&str; 2] = ["meta", "state"];
 const CHUNKS: TableDefinition<'static, (u64, u64), &[u8]> = TableDefinition::new("snapshot chunks");
 
-/// Writes of the history before the damage: the store then has entries of three terms and a snapshot of three chunks.
+/// Writes of the history before the damage: the store then has entries of three terms and a
+/// snapshot of three chunks.
 const WRITES: usize = 6;
 
 /// Most bytes of one value that are changed; they are spread over it.
@@ -51,28 +52,57 @@ impl Row {
 fn store_after(writes: usize) -> (Vec<u8>, Vec<(Row, Vec<u8>)>) {
     let disk = Disk::default();
     let (mut store, _) = disk.open().expect("a new disk");
-    compacted_history().into_iter().take(writes).for_each(|write| submit(&mut store, write));
+    compacted_history()
+        .into_iter()
+        .take(writes)
+        .for_each(|write| submit(&mut store, write));
     drop(store);
-    let database = redb::Database::builder().create_with_backend(disk.clone()).expect("a sound database");
+    let database = redb::Database::builder()
+        .create_with_backend(disk.clone())
+        .expect("a sound database");
     let read = database.begin_read().expect("a transaction");
-    let mut names: Vec<_> = read.list_tables().expect("readable").map(|table| table.name().to_owned()).collect();
+    let mut names: Vec<_> = read
+        .list_tables()
+        .expect("readable")
+        .map(|table| table.name().to_owned())
+        .collect();
     names.sort();
-    assert_eq!(names, ["entries", "meta", "snapshot chunks", "state"], "each table has its rows below");
+    assert_eq!(
+        names,
+        ["entries", "meta", "snapshot chunks", "state"],
+        "each table has its rows below"
+    );
     let mut rows = Vec::new();
     for name in TEXT_TABLES {
         let table = read.open_table(text_table(name)).expect("a table");
         for row in table.iter().expect("readable") {
             let (key, value) = row.expect("readable");
-            rows.push((Row::Text(name, key.value().to_owned()), value.value().to_vec()));
+            rows.push((
+                Row::Text(name, key.value().to_owned()),
+                value.value().to_vec(),
+            ));
         }
     }
-    for row in read.open_table(ENTRIES).expect("a table").iter().expect("readable") {
+    for row in read
+        .open_table(ENTRIES)
+        .expect("a table")
+        .iter()
+        .expect("readable")
+    {
         let (key, value) = row.expect("readable");
         rows.push((Row::Entry(key.value()), value.value().to_vec()));
     }
-    for row in read.open_table(CHUNKS).expect("a table").iter().expect("readable") {
+    for row in read
+        .open_table(CHUNKS)
+        .expect("a table")
+        .iter()
+        .expect("readable")
+    {
         let (key, value) = row.expect("readable");
-        rows.push((Row::Chunk(key.value().0, key.value().1), value.value().to_vec()));
+        rows.push((
+            Row::Chunk(key.value().0, key.value().1),
+            value.value().to_vec(),
+        ));
     }
     drop(read);
     drop(database);
@@ -87,7 +117,9 @@ fn text_table(name: &'static str) -> TableDefinition<'static, &'static str, &'st
 /// A disk with `bytes`, on which `change` was committed.
 fn changed(bytes: &[u8], change: impl FnOnce(&redb::WriteTransaction)) -> Disk {
     let disk = Disk::holding(bytes.to_vec());
-    let database = redb::Database::builder().create_with_backend(disk.clone()).expect("a sound database");
+    let database = redb::Database::builder()
+        .create_with_backend(disk.clone())
+        .expect("a sound database");
     let transaction = database.begin_write().expect("a transaction");
     change(&transaction);
     transaction.commit().expect("a commit");
@@ -115,7 +147,11 @@ fn with_row(bytes: &[u8], row: &Row, value: Option<&[u8]>) -> Disk {
         Row::Chunk(generation, number) => {
             let mut table = transaction.open_table(CHUNKS).expect("a table");
             match value {
-                Some(value) => drop(table.insert((*generation, *number), value).expect("a change")),
+                Some(value) => drop(
+                    table
+                        .insert((*generation, *number), value)
+                        .expect("a change"),
+                ),
                 None => drop(table.remove((*generation, *number)).expect("a change")),
             }
         }
@@ -125,30 +161,49 @@ fn with_row(bytes: &[u8], row: &Row, value: Option<&[u8]>) -> Disk {
 /// Asserts that `disk` is refused as damaged, with `reason`, at `row`.
 fn refused_at(row: &Row, disk: &Disk, expected: &str) {
     match disk.open().map(drop) {
-        Err(StoreError::Damaged { place, reason, .. }) if place == row.place() && reason == expected => {}
+        Err(StoreError::Damaged { place, reason, .. })
+            if place == row.place() && reason == expected => {}
         other => panic!("{row:?}: {other:?}"),
     }
 }
 
 /// Places in `0..len`, at most [`MAX_BYTES`], with the first and the last.
 fn spread(len: usize) -> BTreeSet<usize> {
-    (0..MAX_BYTES).map(|part| part * (len - 1) / (MAX_BYTES - 1)).collect()
+    (0..MAX_BYTES)
+        .map(|part| part * (len - 1) / (MAX_BYTES - 1))
+        .collect()
 }
 
 #[test]
 fn a_changed_value_is_refused_by_its_checksum() {
     let (bytes, rows) = store_after(WRITES);
     let kinds: Vec<_> = rows.iter().map(|(row, _)| discriminant(row)).collect();
-    assert!(kinds.len() > 30 && rows.iter().filter(|(row, _)| matches!(row, Row::Chunk(..))).count() == 3, "{rows:?}");
+    assert!(
+        kinds.len() > 30
+            && rows
+                .iter()
+                .filter(|(row, _)| matches!(row, Row::Chunk(..)))
+                .count()
+                == 3,
+        "{rows:?}"
+    );
     for (row, value) in &rows {
         for at in spread(value.len()) {
             let mut flipped = value.clone();
             flipped[at] ^= 1 << (at % 8);
-            refused_at(row, &with_row(&bytes, row, Some(&flipped)), "its checksum does not match");
+            refused_at(
+                row,
+                &with_row(&bytes, row, Some(&flipped)),
+                "its checksum does not match",
+            );
         }
         let longer = [value.as_slice(), &[0]].concat();
         for length in [&[], &value[1..], &value[..value.len() - 1], &longer] {
-            refused_at(row, &with_row(&bytes, row, Some(length)), "its checksum does not match");
+            refused_at(
+                row,
+                &with_row(&bytes, row, Some(length)),
+                "its checksum does not match",
+            );
         }
     }
 }
@@ -157,10 +212,20 @@ fn a_changed_value_is_refused_by_its_checksum() {
 fn a_value_at_the_place_of_another_is_refused_by_its_checksum() {
     let (bytes, rows) = store_after(WRITES);
     for pair in rows.windows(2) {
-        let [(row, value), (next, other)] = pair else { unreachable!("windows of two") };
+        let [(row, value), (next, other)] = pair else {
+            unreachable!("windows of two")
+        };
         if discriminant(row) == discriminant(next) {
-            refused_at(row, &with_row(&bytes, row, Some(other)), "its checksum does not match");
-            refused_at(next, &with_row(&bytes, next, Some(value)), "its checksum does not match");
+            refused_at(
+                row,
+                &with_row(&bytes, row, Some(other)),
+                "its checksum does not match",
+            );
+            refused_at(
+                next,
+                &with_row(&bytes, next, Some(value)),
+                "its checksum does not match",
+            );
         }
     }
 }
@@ -170,12 +235,20 @@ fn a_missing_row_or_table_is_refused() {
     let (bytes, rows) = store_after(WRITES);
     for (row, _) in &rows {
         let found = with_row(&bytes, row, None).open().map(drop);
-        assert!(matches!(found, Err(StoreError::Damaged { .. })), "{row:?}: {found:?}");
+        assert!(
+            matches!(found, Err(StoreError::Damaged { .. })),
+            "{row:?}: {found:?}"
+        );
     }
     for name in ["meta", "state", "entries", "snapshot chunks"] {
         let disk = changed(&bytes, |transaction| {
             let table: TableDefinition<'_, &str, &[u8]> = TableDefinition::new(name);
-            assert!(transaction.delete_table(table).is_ok_and(|was_there| was_there) || delete(transaction, name));
+            assert!(
+                transaction
+                    .delete_table(table)
+                    .is_ok_and(|was_there| was_there)
+                    || delete(transaction, name)
+            );
         });
         let found = disk.open().map(drop);
         let is_named = matches!(&found, Err(StoreError::Damaged { place, .. }) if *place == format!("table {name}"));
@@ -196,8 +269,16 @@ fn delete(transaction: &redb::WriteTransaction, name: &str) -> bool {
 fn an_entry_behind_the_end_is_refused() {
     let (bytes, _) = store_after(WRITES);
     let value = encode_with_checksum("entry #41", &entry(41, 4)).expect("small");
-    let error = with_row(&bytes, &Row::Entry(41), Some(&value)).open().map(drop).expect_err("a longer log");
-    assert!(error.to_string().contains("should end at #40, but it ends at #41"), "{error}");
+    let error = with_row(&bytes, &Row::Entry(41), Some(&value))
+        .open()
+        .map(drop)
+        .expect_err("a longer log");
+    assert!(
+        error
+            .to_string()
+            .contains("should end at #40, but it ends at #41"),
+        "{error}"
+    );
 }
 
 /// Whether `found` is `owed` but for the part that `row` is of.
@@ -219,7 +300,8 @@ fn a_changed_value_with_a_right_checksum_is_an_error_or_changes_its_part_alone()
     let (bytes, rows) = store_after(WRITES);
     let owed = Disk::holding(bytes.clone()).open().expect("a sound disk").1;
     let (mut refused, mut taken) = (0, 0);
-    let is_typical = |row: &Row| !matches!(row, Row::Entry(index) if ![16, 20, 30, 40].contains(index));
+    let is_typical =
+        |row: &Row| !matches!(row, Row::Entry(index) if ![16, 20, 30, 40].contains(index));
     for (row, value) in rows.iter().filter(|(row, _)| is_typical(row)) {
         let payload = strip_checksum(&row.sealed_for(), value).expect("a sound value");
         let mut changes: BTreeSet<_> = spread(payload.len())
@@ -227,39 +309,80 @@ fn a_changed_value_with_a_right_checksum_is_an_error_or_changes_its_part_alone()
             .flat_map(|at| [payload[at] ^ 1 << (at % 8), 0, u8::MAX].map(|byte| (at, byte)))
             .map(|(at, byte)| [&payload[..at], &[byte], &payload[at + 1..]].concat())
             .collect();
-        changes.extend([vec![], payload[1..].to_vec(), [payload, &[0]].concat(), vec![u8::MAX; payload.len()]]);
+        changes.extend([
+            vec![],
+            payload[1..].to_vec(),
+            [payload, &[0]].concat(),
+            vec![u8::MAX; payload.len()],
+        ]);
         changes.remove(payload);
         for changed in changes {
-            match with_row(&bytes, row, Some(&append_checksum(&row.sealed_for(), changed.clone()))).open() {
+            match with_row(
+                &bytes,
+                row,
+                Some(&append_checksum(&row.sealed_for(), changed.clone())),
+            )
+            .open()
+            {
                 Err(StoreError::Damaged { .. } | StoreError::Foreign { .. }) => refused += 1,
                 Err(other) => panic!("{row:?} with {changed:?}: {other}"),
                 Ok((mut store, found)) => {
                     taken += 1;
-                    assert!(differs_only_in(row, &found, &owed), "{row:?} with {changed:?}: {found:?}");
-                    let next = found.entries.last().map_or(found.start.position, Entry::position).index.next();
+                    assert!(
+                        differs_only_in(row, &found, &owed),
+                        "{row:?} with {changed:?}: {found:?}"
+                    );
+                    let next = found
+                        .entries
+                        .last()
+                        .map_or(found.start.position, Entry::position)
+                        .index
+                        .next();
                     let _refused_or_not = store.submit(write(7, None, [entry(next.0, 9)]));
                 }
             }
         }
     }
-    assert!(refused > 100 && taken > 100, "{refused} refused, {taken} taken");
+    assert!(
+        refused > 100 && taken > 100,
+        "{refused} refused, {taken} taken"
+    );
 }
 
 #[test]
 fn a_counter_that_cannot_count_on_is_refused() {
     let (bytes, rows) = store_after(WRITES);
     let row = Row::Text("state", "writes".to_owned());
-    let disk = with_row(&bytes, &row, Some(&encode_with_checksum("writes", &u64::MAX).expect("small")));
-    refused_at(&row, &disk, "it counts 18446744073709551615 writes, more than any store can have");
+    let disk = with_row(
+        &bytes,
+        &row,
+        Some(&encode_with_checksum("writes", &u64::MAX).expect("small")),
+    );
+    refused_at(
+        &row,
+        &disk,
+        "it counts 18446744073709551615 writes, more than any store can have",
+    );
     // The number of the snapshot is the first of its head, as a varint of the byte 1.
     let row = Row::Text("state", "snapshot".to_owned());
-    let value = &rows.iter().find(|(found, _)| *found == row).expect("there is a snapshot").1;
+    let value = &rows
+        .iter()
+        .find(|(found, _)| *found == row)
+        .expect("there is a snapshot")
+        .1;
     let head = strip_checksum("snapshot", value).expect("a sound value");
     assert_eq!(head[0], 1);
     let number = crate::wire::encode_value(&u64::MAX).expect("small");
     let head = append_checksum("snapshot", [number.as_slice(), &head[1..]].concat());
-    let error = with_row(&bytes, &row, Some(&head)).open().map(drop).expect_err("no such snapshot").to_string();
-    assert!(error.contains("snapshot 18446744073709551615: it has a number that no snapshot can have"), "{error}");
+    let error = with_row(&bytes, &row, Some(&head))
+        .open()
+        .map(drop)
+        .expect_err("no such snapshot")
+        .to_string();
+    assert!(
+        error.contains("snapshot 18446744073709551615: it has a number that no snapshot can have"),
+        "{error}"
+    );
 }
 
 /// The limit of checksums per value, see the decision in [`crate::store`].
@@ -282,7 +405,10 @@ fn an_older_value_with_its_own_checksum_passes_where_no_other_part_contradicts_i
         }
     }
     let passed: Vec<_> = passed.iter().map(String::as_str).collect();
-    assert_eq!(passed, ["entry #18", "entry #25", "table state, key \"writes\""]);
+    assert_eq!(
+        passed,
+        ["entry #18", "entry #25", "table state, key \"writes\""]
+    );
 }
 
 /// A store that counts fewer writes than it had is not damaged, but its mark remembers them.
@@ -291,10 +417,26 @@ fn an_older_count_of_writes_is_refused_by_the_mark() {
     let (bytes, _) = store_after(WRITES);
     let mark = Disk::default();
     let (mut store, _) = Disk::holding(bytes.clone()).open().expect("a sound disk");
-    store.guard(mark.clone(), Path::new("mark")).expect("a new mark");
+    store
+        .guard(mark.clone(), Path::new("mark"))
+        .expect("a new mark");
     let row = Row::Text("state", "writes".to_owned());
-    let disk = with_row(&bytes, &row, Some(&encode_with_checksum("writes", &5_u64).expect("small")));
+    let disk = with_row(
+        &bytes,
+        &row,
+        Some(&encode_with_checksum("writes", &5_u64).expect("small")),
+    );
     let (mut store, _) = disk.open().expect("the file alone does not tell");
     let found = store.guard(mark, Path::new("mark"));
-    assert!(matches!(found, Err(StoreError::Outdated { found: 5, acknowledged: 6, .. })), "{found:?}");
+    assert!(
+        matches!(
+            found,
+            Err(StoreError::Outdated {
+                found: 5,
+                acknowledged: 6,
+                ..
+            })
+        ),
+        "{found:?}"
+    );
 }

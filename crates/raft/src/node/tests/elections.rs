@@ -11,15 +11,38 @@ fn an_adaptive_timeout_follows_the_round_trip_and_begins_at_the_floor() {
             config.election_timeout = (ms(400), ms(500));
             config.adaptive_timeout = Some((ms(120), ms(2_000)));
         });
-        let Body::AppendEntries(append) = heartbeat() else { unreachable!() };
+        let Body::AppendEntries(append) = heartbeat() else {
+            unreachable!()
+        };
         // The first tells, the second sets the timer by it.
-        (0..2).for_each(|_| receive(&mut node, 2, Body::AppendEntries(AppendEntries { round_trip, ..append.clone() })));
+        (0..2).for_each(|_| {
+            receive(
+                &mut node,
+                2,
+                Body::AppendEntries(AppendEntries {
+                    round_trip,
+                    ..append.clone()
+                }),
+            )
+        });
         core::time::Duration::from_micros(node.wake_at().0 - NOW.0)
     };
-    assert!((ms(120)..ms(240)).contains(&waits(0)), "the floor, as long as nothing is measured");
-    assert!((ms(120)..ms(240)).contains(&waits(1)), "no less than the shortest");
-    assert!((ms(700)..ms(1_400)).contains(&waits(300_000)), "twice the heartbeat and the round trip");
-    assert!((ms(2_000)..ms(4_000)).contains(&waits(30_000_000)), "no more than the longest");
+    assert!(
+        (ms(120)..ms(240)).contains(&waits(0)),
+        "the floor, as long as nothing is measured"
+    );
+    assert!(
+        (ms(120)..ms(240)).contains(&waits(1)),
+        "no less than the shortest"
+    );
+    assert!(
+        (ms(700)..ms(1_400)).contains(&waits(300_000)),
+        "twice the heartbeat and the round trip"
+    );
+    assert!(
+        (ms(2_000)..ms(4_000)).contains(&waits(30_000_000)),
+        "no more than the longest"
+    );
 }
 
 #[test]
@@ -37,26 +60,57 @@ fn an_adaptive_timeout_doubles_with_each_failed_campaign() {
     };
     for shortest in [100, 200, 400, 700, 700] {
         let waited = waits();
-        assert!((ms(shortest)..ms(shortest * 2)).contains(&waited), "{shortest} ms: {waited:?}");
+        assert!(
+            (ms(shortest)..ms(shortest * 2)).contains(&waited),
+            "{shortest} ms: {waited:?}"
+        );
     }
     receive(&mut node, 2, heartbeat());
     let waited = core::time::Duration::from_micros(node.wake_at().0 - node.now.0);
-    assert!((ms(100)..ms(200)).contains(&waited), "a leader was heard: {waited:?}");
+    assert!(
+        (ms(100)..ms(200)).contains(&waited),
+        "a leader was heard: {waited:?}"
+    );
 }
 
-/// What a follower promised a leader (thesis 4.2.3) does not end with the term in which it heard that leader.
+/// What a follower promised a leader (thesis 4.2.3) does not end with the term in which it heard
+/// that leader.
 #[test]
 fn a_follower_refuses_votes_after_it_learned_of_a_later_term() {
     for lately in [true, false] {
         let mut node = follower(|_| {});
         let later = Term(5);
         let stale = Body::VoteReply { granted: false };
-        node.step(NOW, Input::Receive { from: NodeId(3), message: Message::new(later, stale) });
+        node.step(
+            NOW,
+            Input::Receive {
+                from: NodeId(3),
+                message: Message::new(later, stale),
+            },
+        );
         assert_eq!((node.term(), node.leader()), (later, None));
-        let now = if lately { NOW } else { NOW.after(node.config().stickiness()) };
-        let ask = Body::RequestVote { last: LogPosition::default(), transfer: false, priority: 0 };
-        node.step(now, Input::Receive { from: NodeId(3), message: Message::new(later, ask) });
-        assert_eq!(node.hard_state.vote, (!lately).then_some(NodeId(3)), "{lately}");
+        let now = if lately {
+            NOW
+        } else {
+            NOW.after(node.config().stickiness())
+        };
+        let ask = Body::RequestVote {
+            last: LogPosition::default(),
+            transfer: false,
+            priority: 0,
+        };
+        node.step(
+            now,
+            Input::Receive {
+                from: NodeId(3),
+                message: Message::new(later, ask),
+            },
+        );
+        assert_eq!(
+            node.hard_state.vote,
+            (!lately).then_some(NodeId(3)),
+            "{lately}"
+        );
     }
 }
 
@@ -64,14 +118,26 @@ fn a_follower_refuses_votes_after_it_learned_of_a_later_term() {
 #[test]
 fn a_preferred_node_refuses_lower_priorities_for_a_bounded_time() {
     let mut node = node(three(Standing::Voter), |config| config.priority = 5);
-    let ask = Body::PreVote { last: LogPosition::default(), priority: 0 };
+    let ask = Body::PreVote {
+        last: LogPosition::default(),
+        priority: 0,
+    };
     let mut grants = |now: Moment| {
-        node.step(now, Input::Receive { from: NodeId(2), message: Message::new(Term(node.term().0 + 1), ask.clone()) });
+        node.step(
+            now,
+            Input::Receive {
+                from: NodeId(2),
+                message: Message::new(Term(node.term().0 + 1), ask.clone()),
+            },
+        );
         let sent = node.take_actions().send;
-        sent.iter().any(|(_, message)| message.body == Body::PreVoteReply { granted: true })
+        sent.iter()
+            .any(|(_, message)| message.body == Body::PreVoteReply { granted: true })
     };
     assert!(!grants(NOW) && !grants(Moment(NOW.0 + 100)));
-    assert!(grants(NOW.after(Config::new(NodeId(1), alone(), 1).max_election_timeout())));
+    assert!(grants(NOW.after(
+        Config::new(NodeId(1), alone(), 1).max_election_timeout()
+    )));
 }
 
 /// On slow disks an election takes the time of the writes, and no node may give it up meanwhile.
@@ -80,7 +146,13 @@ fn a_candidate_waits_for_its_own_vote_to_be_durable() {
     let mut node = node(three(Standing::Voter), |config| config.pre_vote = true);
     node.step(NOW, Input::Campaign);
     let granted = Message::new(TERM, Body::PreVoteReply { granted: true });
-    node.step(NOW, Input::Receive { from: NodeId(2), message: granted });
+    node.step(
+        NOW,
+        Input::Receive {
+            from: NodeId(2),
+            message: granted,
+        },
+    );
     let number = node.take_actions().persist.expect("its vote").number;
     let slow = 900_000;
     while node.wake_at().0 < NOW.0 + slow {
@@ -89,20 +161,34 @@ fn a_candidate_waits_for_its_own_vote_to_be_durable() {
     }
     let done = Moment(NOW.0 + slow);
     node.step(done, Input::Persisted(number));
-    assert!(node.wake_at() >= done.after(core::time::Duration::from_micros(2 * slow)), "as long for the others' disks");
+    assert!(
+        node.wake_at() >= done.after(core::time::Duration::from_micros(2 * slow)),
+        "as long for the others' disks"
+    );
 }
 
 /// "It might still be needed until the C_new entry is committed" (thesis 4.2.2), and no longer.
 #[test]
 fn a_node_that_loses_its_vote_stands_only_while_that_is_undecided() {
-    let entry = |index, payload| Entry { term: TERM, index: Index(index), stamp: Stamp(0), payload };
+    let entry = |index, payload| Entry {
+        term: TERM,
+        index: Index(index),
+        stamp: Stamp(0),
+        payload,
+    };
     let stands = |committed: u64| {
         let members = three(Standing::Voter);
         let without = members.after(&Change::Remove(NodeId(1))).unwrap();
         let restored = Restored {
-            hard_state: HardState { term: TERM, vote: None },
+            hard_state: HardState {
+                term: TERM,
+                vote: None,
+            },
             committed: Index(committed),
-            entries: vec![entry(1, Payload::Empty), entry(2, Payload::Membership(without))],
+            entries: vec![
+                entry(1, Payload::Empty),
+                entry(2, Payload::Membership(without)),
+            ],
             ..Restored::default()
         };
         let mut config = Config::new(NodeId(1), members, 1);
@@ -115,18 +201,25 @@ fn a_node_that_loses_its_vote_stands_only_while_that_is_undecided() {
     assert!(!stands(2));
 }
 
-/// "Each server will vote for at most one candidate in a given term" (section 5.2), and say so as often as it is asked.
+/// "Each server will vote for at most one candidate in a given term" (section 5.2), and say so as
+/// often as it is asked.
 #[test]
 fn a_candidate_that_asks_again_gets_the_same_answer() {
     let mut node = node(three(Standing::Voter), |_| {});
-    let ask = Body::RequestVote { last: LogPosition::default(), transfer: false, priority: 0 };
+    let ask = Body::RequestVote {
+        last: LogPosition::default(),
+        transfer: false,
+        priority: 0,
+    };
     let mut answers = |from: u64| {
         receive(&mut node, from, ask.clone());
         let mut sent = Vec::new();
         while node.has_work() {
             sent.extend(write(&mut node).send);
         }
-        sent.into_iter().map(|(to, message)| (to.0, message.body)).collect::<Vec<_>>()
+        sent.into_iter()
+            .map(|(to, message)| (to.0, message.body))
+            .collect::<Vec<_>>()
     };
     let granted = |granted| Body::VoteReply { granted };
     assert_eq!(answers(2), [(2, granted(true))]);
@@ -141,13 +234,30 @@ fn another_life_answers_for_nobody() {
     node.step(NOW, Input::Campaign);
     write(&mut node);
     let receive_as = |node: &mut Node, incarnation: u64, body: Body| {
-        let message = Message { sender: Incarnation(incarnation), ..Message::new(TERM, body) };
-        node.step(NOW, Input::Receive { from: NodeId(2), message });
-        decisions(&write(node), |decision| matches!(decision, Decision::UnknownIncarnation { .. }))
+        let message = Message {
+            sender: Incarnation(incarnation),
+            ..Message::new(TERM, body)
+        };
+        node.step(
+            NOW,
+            Input::Receive {
+                from: NodeId(2),
+                message,
+            },
+        );
+        decisions(&write(node), |decision| {
+            matches!(decision, Decision::UnknownIncarnation { .. })
+        })
     };
-    assert_eq!(receive_as(&mut node, 5, Body::VoteReply { granted: true }), 1);
+    assert_eq!(
+        receive_as(&mut node, 5, Body::VoteReply { granted: true }),
+        1
+    );
     assert_eq!(node.role(), RoleKind::Candidate);
-    assert_eq!(receive_as(&mut node, 0, Body::VoteReply { granted: true }), 0);
+    assert_eq!(
+        receive_as(&mut node, 0, Body::VoteReply { granted: true }),
+        0
+    );
     assert_eq!(node.role(), RoleKind::Leader);
     assert_eq!(receive_as(&mut node, 5, answer(1)), 1);
     assert_eq!(node.commit(), Index(0));
@@ -158,9 +268,21 @@ fn another_life_answers_for_nobody() {
 fn terms_end_where_they_can_be_counted() {
     let mut node = node(three(Standing::Voter), |_| {});
     let last = |body| Message::new(Term::LAST, body);
-    node.step(NOW, Input::Receive { from: NodeId(2), message: last(heartbeat()) });
+    node.step(
+        NOW,
+        Input::Receive {
+            from: NodeId(2),
+            message: last(heartbeat()),
+        },
+    );
     assert_eq!((node.term(), node.leader()), (Term::LAST, Some(NodeId(2))));
-    node.step(NOW, Input::Receive { from: NodeId(2), message: last(Body::TimeoutNow) });
+    node.step(
+        NOW,
+        Input::Receive {
+            from: NodeId(2),
+            message: last(Body::TimeoutNow),
+        },
+    );
     node.step(NOW, Input::Campaign);
     assert_eq!((node.term(), node.role()), (Term::LAST, RoleKind::Follower));
 }

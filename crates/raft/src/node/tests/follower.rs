@@ -9,18 +9,35 @@ fn commands_are_forwarded_in_messages_within_the_bound() {
         config.max_append_bytes = 3 * (Entry::OVERHEAD + 10) + 1;
     });
     let large = [command(8, 11)];
-    node.step(NOW, Input::Propose((1..=7).map(|sequence| command(sequence, 10)).chain(large).collect()));
+    node.step(
+        NOW,
+        Input::Propose(
+            (1..=7)
+                .map(|sequence| command(sequence, 10))
+                .chain(large)
+                .collect(),
+        ),
+    );
     let actions = node.take_actions();
     let forwarded: Vec<Vec<u64>> = actions
         .send
         .iter()
         .map(|(to, message)| match &message.body {
-            Body::Forward { commands } if *to == NodeId(2) => commands.iter().map(|c| c.sequence).collect(),
+            Body::Forward { commands } if *to == NodeId(2) => {
+                commands.iter().map(|c| c.sequence).collect()
+            }
             other => panic!("{other:?}"),
         })
         .collect();
     assert_eq!(forwarded, [vec![1, 2, 3], vec![4, 5, 6], vec![7]]);
-    assert_eq!(actions.refused.iter().map(|refused| refused.sequence).collect::<Vec<_>>(), [8]);
+    assert_eq!(
+        actions
+            .refused
+            .iter()
+            .map(|refused| refused.sequence)
+            .collect::<Vec<_>>(),
+        [8]
+    );
 }
 
 /// Exactly as much as fits is no more than fits.
@@ -37,32 +54,70 @@ fn a_forward_may_be_as_large_as_the_bound() {
 #[test]
 fn what_no_correct_peer_sends_is_told_and_ignored() {
     let mut node = follower(|_| {});
-    node.step(NOW, Input::Receive { from: NodeId(1), message: Message::new(TERM, heartbeat()) });
+    node.step(
+        NOW,
+        Input::Receive {
+            from: NodeId(1),
+            message: Message::new(TERM, heartbeat()),
+        },
+    );
     assert_eq!(nonsense(&node.take_actions()), 1, "from itself");
     receive(&mut node, 3, heartbeat());
     let actions = node.take_actions();
-    assert_eq!((nonsense(&actions), actions.send.len()), (1, 0), "a second leader of the term");
+    assert_eq!(
+        (nonsense(&actions), actions.send.len()),
+        (1, 0),
+        "a second leader of the term"
+    );
     assert_eq!(node.leader(), Some(NodeId(2)));
     let later = Message::new(Term(Term::LAST.0 + 1), heartbeat());
-    node.step(NOW, Input::Receive { from: NodeId(2), message: later });
-    assert_eq!((nonsense(&node.take_actions()), node.term()), (1, TERM), "a term that cannot exist");
+    node.step(
+        NOW,
+        Input::Receive {
+            from: NodeId(2),
+            message: later,
+        },
+    );
+    assert_eq!(
+        (nonsense(&node.take_actions()), node.term()),
+        (1, TERM),
+        "a term that cannot exist"
+    );
 }
 
 #[test]
 fn entries_end_where_indexes_do() {
     let append = |index: u64| {
         let mut node = follower(|_| {});
-        let previous = LogPosition { term: TERM, index: Index(index - 1) };
-        let entries = vec![Entry { term: TERM, index: Index(index), stamp: Stamp(0), payload: Payload::Empty }];
+        let previous = LogPosition {
+            term: TERM,
+            index: Index(index - 1),
+        };
+        let entries = vec![Entry {
+            term: TERM,
+            index: Index(index),
+            stamp: Stamp(0),
+            payload: Payload::Empty,
+        }];
         receive(
             &mut node,
             2,
-            Body::AppendEntries(AppendEntries { previous, commit: Index(0), probe: None, round_trip: 0, entries }),
+            Body::AppendEntries(AppendEntries {
+                previous,
+                commit: Index(0),
+                probe: None,
+                round_trip: 0,
+                entries,
+            }),
         );
         let actions = node.take_actions();
         (nonsense(&actions), actions.send.len())
     };
-    assert_eq!(append(Index::LAST.0), (0, 1), "it lacks what comes before, and says so");
+    assert_eq!(
+        append(Index::LAST.0),
+        (0, 1),
+        "it lacks what comes before, and says so"
+    );
     assert_eq!(append(Index::LAST.0 + 1), (1, 0));
 }
 
@@ -71,32 +126,81 @@ fn a_leader_is_followed_once() {
     let mut node = node(three(Standing::Voter), |_| {});
     let follows = |node: &mut Node| {
         receive(node, 2, heartbeat());
-        decisions(&write(node), |decision| matches!(decision, Decision::FollowsLeader { .. }))
+        decisions(&write(node), |decision| {
+            matches!(decision, Decision::FollowsLeader { .. })
+        })
     };
     assert_eq!([follows(&mut node), follows(&mut node)], [1, 0]);
 }
 
 #[test]
 fn only_a_truncated_change_of_members_is_rolled_back() {
-    let entry = |index, payload| Entry { term: TERM, index: Index(index), stamp: Stamp(0), payload };
+    let entry = |index, payload| Entry {
+        term: TERM,
+        index: Index(index),
+        stamp: Stamp(0),
+        payload,
+    };
     let rolled_back = |members_at: u64| {
-        let members = Payload::Membership(three(Standing::Voter).after(&Change::Remove(NodeId(3))).unwrap());
-        let payload = |index| if index == members_at { members.clone() } else { Payload::Empty };
+        let members = Payload::Membership(
+            three(Standing::Voter)
+                .after(&Change::Remove(NodeId(3)))
+                .unwrap(),
+        );
+        let payload = |index| {
+            if index == members_at {
+                members.clone()
+            } else {
+                Payload::Empty
+            }
+        };
         let restored = Restored {
-            hard_state: HardState { term: TERM, vote: None },
+            hard_state: HardState {
+                term: TERM,
+                vote: None,
+            },
             entries: (1..=3).map(|index| entry(index, payload(index))).collect(),
             ..Restored::default()
         };
         let config = Config::new(NodeId(1), three(Standing::Voter), 1);
         let mut node = Node::new(config, restored, NOW).unwrap();
-        let (previous, term) = (LogPosition { term: TERM, index: Index(1) }, Term(2));
-        let entries = vec![Entry { term, ..entry(2, Payload::Empty) }];
-        let append = AppendEntries { previous, commit: Index(0), probe: None, round_trip: 0, entries };
+        let (previous, term) = (
+            LogPosition {
+                term: TERM,
+                index: Index(1),
+            },
+            Term(2),
+        );
+        let entries = vec![Entry {
+            term,
+            ..entry(2, Payload::Empty)
+        }];
+        let append = AppendEntries {
+            previous,
+            commit: Index(0),
+            probe: None,
+            round_trip: 0,
+            entries,
+        };
         let message = Message::new(term, Body::AppendEntries(append));
-        node.step(NOW, Input::Receive { from: NodeId(2), message });
+        node.step(
+            NOW,
+            Input::Receive {
+                from: NodeId(2),
+                message,
+            },
+        );
         let actions = node.take_actions();
-        assert_eq!(decisions(&actions, |decision| matches!(decision, Decision::Truncated { .. })), 1);
-        decisions(&actions, |decision| matches!(decision, Decision::RolledBackMembers { .. }))
+        assert_eq!(
+            decisions(&actions, |decision| matches!(
+                decision,
+                Decision::Truncated { .. }
+            )),
+            1
+        );
+        decisions(&actions, |decision| {
+            matches!(decision, Decision::RolledBackMembers { .. })
+        })
     };
     assert_eq!([1, 2, 3].map(rolled_back), [0, 1, 1]);
 }
@@ -105,31 +209,73 @@ fn only_a_truncated_change_of_members_is_rolled_back() {
 #[test]
 fn a_leader_is_spoken_to_in_the_life_it_speaks_in() {
     let mut node = node(three(Standing::Voter), |_| {});
-    let message = Message { sender: Incarnation(5), ..Message::new(TERM, heartbeat()) };
-    node.step(NOW, Input::Receive { from: NodeId(2), message });
+    let message = Message {
+        sender: Incarnation(5),
+        ..Message::new(TERM, heartbeat())
+    };
+    node.step(
+        NOW,
+        Input::Receive {
+            from: NodeId(2),
+            message,
+        },
+    );
     while node.has_work() {
         write(&mut node);
     }
     propose(&mut node, [1]);
     let sent = write(&mut node).send;
-    assert_eq!(sent.iter().map(|(to, message)| (to.0, message.receiver.0)).collect::<Vec<_>>(), [(2, 5)]);
+    assert_eq!(
+        sent.iter()
+            .map(|(to, message)| (to.0, message.receiver.0))
+            .collect::<Vec<_>>(),
+        [(2, 5)]
+    );
     node.step(NOW, Input::Campaign);
     write(&mut node);
     let asked = write(&mut node).send;
-    assert_eq!(asked.iter().map(|(to, message)| (to.0, message.receiver.0)).collect::<Vec<_>>(), [(2, 0), (3, 0)]);
+    assert_eq!(
+        asked
+            .iter()
+            .map(|(to, message)| (to.0, message.receiver.0))
+            .collect::<Vec<_>>(),
+        [(2, 0), (3, 0)]
+    );
 }
 
-/// A node that lost its disk answers nobody who means the member that it was; it only tells the leader who is there.
+/// A node that lost its disk answers nobody who means the member that it was; it only tells the
+/// leader who is there.
 #[test]
 fn a_leader_that_means_another_life_is_told_so() {
     let mut node = node(three(Standing::Voter), |_| {});
-    for body in [heartbeat(), Body::RequestVote { last: LogPosition::default(), transfer: false, priority: 0 }] {
+    for body in [
+        heartbeat(),
+        Body::RequestVote {
+            last: LogPosition::default(),
+            transfer: false,
+            priority: 0,
+        },
+    ] {
         let is_heartbeat = matches!(body, Body::AppendEntries(_));
-        let message = Message { receiver: Incarnation(5), ..Message::new(TERM, body) };
-        node.step(NOW, Input::Receive { from: NodeId(2), message });
+        let message = Message {
+            receiver: Incarnation(5),
+            ..Message::new(TERM, body)
+        };
+        node.step(
+            NOW,
+            Input::Receive {
+                from: NodeId(2),
+                message,
+            },
+        );
         let actions = write(&mut node);
-        let told = decisions(&actions, |decision| matches!(decision, Decision::StaleIncarnation { peer: NodeId(2) }));
-        assert_eq!((told, actions.send.len()), if is_heartbeat { (1, 1) } else { (0, 0) });
+        let told = decisions(&actions, |decision| {
+            matches!(decision, Decision::StaleIncarnation { peer: NodeId(2) })
+        });
+        assert_eq!(
+            (told, actions.send.len()),
+            if is_heartbeat { (1, 1) } else { (0, 0) }
+        );
         assert_eq!((node.term(), node.leader()), (Term(0), None));
     }
 }
@@ -137,8 +283,14 @@ fn a_leader_that_means_another_life_is_told_so() {
 /// Each is spoken to in its own life, whoever is speaking.
 #[test]
 fn a_candidate_asks_each_member_in_its_own_life() {
-    let incarnations = [(NodeId(1), Incarnation(0)), (NodeId(2), Incarnation(0)), (NodeId(3), Incarnation(7))];
-    let members = Membership::of(incarnations.map(|(id, incarnation)| (id, incarnation, Standing::Voter))).unwrap();
+    let incarnations = [
+        (NodeId(1), Incarnation(0)),
+        (NodeId(2), Incarnation(0)),
+        (NodeId(3), Incarnation(7)),
+    ];
+    let members =
+        Membership::of(incarnations.map(|(id, incarnation)| (id, incarnation, Standing::Voter)))
+            .unwrap();
     let mut node = node(members, |_| {});
     receive(&mut node, 2, heartbeat());
     receive(&mut node, 2, Body::TimeoutNow);
@@ -147,18 +299,38 @@ fn a_candidate_asks_each_member_in_its_own_life() {
     let of = |(to, message): &(NodeId, Message)| {
         matches!(message.body, Body::RequestVote { .. }).then_some((to.0, message.receiver.0))
     };
-    assert_eq!(asked.iter().filter_map(of).collect::<Vec<_>>(), [(2, 0), (3, 7)]);
+    assert_eq!(
+        asked.iter().filter_map(of).collect::<Vec<_>>(),
+        [(2, 0), (3, 7)]
+    );
 }
 
 /// Entries of 10 bytes each and their overhead, in answer to which nothing but room is of interest.
 fn commands(previous: LogPosition, count: u64) -> Body {
     let entry = |index| {
         let payload = Payload::Command(command(index, 10));
-        Entry { term: TERM, index: Index(index), stamp: Stamp(0), payload }
+        Entry {
+            term: TERM,
+            index: Index(index),
+            stamp: Stamp(0),
+            payload,
+        }
     };
-    let entries = (previous.index.0 + 1..=previous.index.0 + count).map(entry).collect();
-    let probe = Some(Probe { term: TERM, sent: NOW, round: 0 });
-    Body::AppendEntries(AppendEntries { previous, commit: Index(2), probe, round_trip: 0, entries })
+    let entries = (previous.index.0 + 1..=previous.index.0 + count)
+        .map(entry)
+        .collect();
+    let probe = Some(Probe {
+        term: TERM,
+        sent: NOW,
+        round: 0,
+    });
+    Body::AppendEntries(AppendEntries {
+        previous,
+        commit: Index(2),
+        probe,
+        round_trip: 0,
+        entries,
+    })
 }
 
 /// A program that applies nothing, as behind a hidden window, takes no snapshots either.
@@ -178,17 +350,33 @@ fn a_full_log_takes_entries_again_after_a_snapshot() {
         answers
     };
     let full = AppendResult::Full { up_to: Index(2) };
-    assert_eq!((answers(&mut node), node.last().index), (vec![full], Index(2)));
-    let second = LogPosition { term: TERM, index: Index(2) };
+    assert_eq!(
+        (answers(&mut node), node.last().index),
+        (vec![full], Index(2))
+    );
+    let second = LogPosition {
+        term: TERM,
+        index: Index(2),
+    };
     receive(&mut node, 2, commands(second, 0));
     receive(&mut node, 2, commands(second, 1));
-    assert_eq!((answers(&mut node), node.commit()), (vec![full, full], Index(2)));
+    assert_eq!(
+        (answers(&mut node), node.commit()),
+        (vec![full, full], Index(2))
+    );
     node.step(NOW, Input::Applied(Index(2)));
     assert!(node.take_actions().snapshot_due);
     node.step(
         NOW,
-        Input::TakeSnapshot(TakenSnapshot { index: Index(2), data: [].as_slice().into(), compact_to: None }),
+        Input::TakeSnapshot(TakenSnapshot {
+            index: Index(2),
+            data: [].as_slice().into(),
+            compact_to: None,
+        }),
     );
     receive(&mut node, 2, commands(second, 1));
-    assert_eq!(answers(&mut node), [AppendResult::Matched { up_to: Index(3) }]);
+    assert_eq!(
+        answers(&mut node),
+        [AppendResult::Matched { up_to: Index(3) }]
+    );
 }

@@ -1,17 +1,30 @@
-//! Followers that lost what they had acknowledged, and members that answer under another incarnation.
+//! Followers that lost what they had acknowledged, and members that answer under another
+//! incarnation.
 
 use super::*;
 use crate::actions::WriteNumber;
 use crate::message::AppendEntries;
 
-/// A follower refuses entry 2, which it may have acknowledged, in answer to a heartbeat of this moment.
+/// A follower refuses entry 2, which it may have acknowledged, in answer to a heartbeat of this
+/// moment.
 fn refusal(sent: Moment) -> Body {
-    let result = AppendResult::Conflict { refused: Index(2), hint: LogPosition::default() };
-    Body::AppendReply(AppendReply { probe: Some(probe(sent)), result, state: None })
+    let result = AppendResult::Conflict {
+        refused: Index(2),
+        hint: LogPosition::default(),
+    };
+    Body::AppendReply(AppendReply {
+        probe: Some(probe(sent)),
+        result,
+        state: None,
+    })
 }
 
 fn probe(sent: Moment) -> Probe {
-    Probe { term: TERM, sent, round: 0 }
+    Probe {
+        term: TERM,
+        sent,
+        round: 0,
+    }
 }
 
 /// n1 leads, n2 has refused what it had acknowledged, and n3 has answered since.
@@ -37,7 +50,11 @@ fn leader_of_a_lost_follower(set: impl FnOnce(&mut Config)) -> (Node, Moment) {
 /// The follower has everything, and answers a heartbeat of this moment.
 fn confirms(sent: Moment) -> Body {
     let result = AppendResult::Matched { up_to: Index(2) };
-    Body::AppendReply(AppendReply { probe: Some(probe(sent)), result, state: None })
+    Body::AppendReply(AppendReply {
+        probe: Some(probe(sent)),
+        result,
+        state: None,
+    })
 }
 
 /// Receivers of LostEntries, with the incarnation each message is addressed to.
@@ -50,9 +67,22 @@ fn lost_entries_sent(node: &mut Node) -> Vec<(NodeId, Incarnation)> {
 
 /// n2 answers a heartbeat of the moment `sent` under this incarnation.
 fn answer_as(node: &mut Node, now: Moment, incarnation: u64, probe: Option<Probe>) {
-    let body = Body::AppendReply(AppendReply { probe, result: AppendResult::Stale, state: None });
-    let message = Message { sender: Incarnation(incarnation), ..Message::new(TERM, body) };
-    node.step(now, Input::Receive { from: NodeId(2), message });
+    let body = Body::AppendReply(AppendReply {
+        probe,
+        result: AppendResult::Stale,
+        state: None,
+    });
+    let message = Message {
+        sender: Incarnation(incarnation),
+        ..Message::new(TERM, body)
+    };
+    node.step(
+        now,
+        Input::Receive {
+            from: NodeId(2),
+            message,
+        },
+    );
 }
 
 fn standing_of_2(node: &Node) -> (Incarnation, Option<Standing>) {
@@ -60,7 +90,8 @@ fn standing_of_2(node: &Node) -> (Incarnation, Option<Standing>) {
     (member.incarnation, member.standing)
 }
 
-/// A follower restored from a backup refuses what it acknowledged: it lost part of its disk and must not count.
+/// A follower restored from a backup refuses what it acknowledged: it lost part of its disk and
+/// must not count.
 #[test]
 fn a_follower_that_refuses_what_it_acknowledged_counts_no_more() {
     let mut node = leader(three(Standing::Voter), |_| {});
@@ -70,12 +101,21 @@ fn a_follower_that_refuses_what_it_acknowledged_counts_no_more() {
     matched(&mut node, 2, 2);
     assert_eq!(node.commit(), Index(2));
     receive(&mut node, 2, refusal(NOW));
-    assert_eq!(node.status().peers[0].lost, None, "the refusal may have been overtaken");
+    assert_eq!(
+        node.status().peers[0].lost,
+        None,
+        "the refusal may have been overtaken"
+    );
     let later = Moment(NOW.0 + 10);
     at(&mut node, later, 2, refusal(Moment(NOW.0 + 5)));
     assert_eq!(node.status().peers[0].lost, Some(Index(2)));
     let (follower, acknowledged, refused) = (NodeId(2), Index(2), Index(2));
-    let lost = Decision::LostAcknowledged { follower, acknowledged, refused, witness: false };
+    let lost = Decision::LostAcknowledged {
+        follower,
+        acknowledged,
+        refused,
+        witness: false,
+    };
     let actions = node.take_actions();
     assert_eq!(decisions(&actions, |decision| *decision == lost), 1);
     propose(&mut node, [2]);
@@ -86,34 +126,75 @@ fn a_follower_that_refuses_what_it_acknowledged_counts_no_more() {
     assert_eq!(node.commit(), Index(3));
 }
 
-/// After LostEntries a follower answers no message until another incarnation is on disk, and then only under that one.
+/// After LostEntries a follower answers no message until another incarnation is on disk, and then
+/// only under that one.
 #[test]
 fn a_follower_that_lost_entries_answers_under_another_incarnation() {
     let mut node = follower(|_| {});
     receive(&mut node, 2, heartbeat_with(1));
     let Write { number: held, .. } = node.take_actions().persist.unwrap();
-    receive(&mut node, 3, Body::LostEntries { acknowledged: Index(2) });
+    receive(
+        &mut node,
+        3,
+        Body::LostEntries {
+            acknowledged: Index(2),
+        },
+    );
     assert!(node.take_actions().persist.is_none(), "n3 does not lead");
-    receive(&mut node, 2, Body::LostEntries { acknowledged: Index(2) });
+    receive(
+        &mut node,
+        2,
+        Body::LostEntries {
+            acknowledged: Index(2),
+        },
+    );
     let actions = node.take_actions();
     let told = |decision: &Decision| {
-        matches!(decision, Decision::BeginsIncarnation { leader: NodeId(2), acknowledged: Index(2), .. })
+        matches!(
+            decision,
+            Decision::BeginsIncarnation {
+                leader: NodeId(2),
+                acknowledged: Index(2),
+                ..
+            }
+        )
     };
     assert_eq!(decisions(&actions, told), 1);
-    let Write { number, incarnation, .. } = actions.persist.unwrap();
+    let Write {
+        number,
+        incarnation,
+        ..
+    } = actions.persist.unwrap();
     let incarnation = incarnation.unwrap();
     assert_ne!(incarnation, Incarnation(0));
     node.step(NOW, Input::Persisted(held));
-    assert_eq!(node.take_actions().send, [], "what it promised under the old incarnation stays with it");
+    assert_eq!(
+        node.take_actions().send,
+        [],
+        "what it promised under the old incarnation stays with it"
+    );
     receive(&mut node, 2, heartbeat());
     node.step(NOW, Input::Campaign);
-    assert_eq!((node.take_actions().send, node.incarnation()), (vec![], Incarnation(0)));
+    assert_eq!(
+        (node.take_actions().send, node.incarnation()),
+        (vec![], Incarnation(0))
+    );
     assert_eq!(number, WriteNumber(held.0 + 1));
     node.step(NOW, Input::Persisted(number));
     assert_eq!(node.incarnation(), incarnation);
     receive(&mut node, 2, heartbeat());
     let actions = node.take_actions();
-    let [(NodeId(2), Message { sender, body: Body::AppendReply(reply), .. })] = actions.send.as_slice() else {
+    let [
+        (
+            NodeId(2),
+            Message {
+                sender,
+                body: Body::AppendReply(reply),
+                ..
+            },
+        ),
+    ] = actions.send.as_slice()
+    else {
         panic!("{actions:?}")
     };
     assert_eq!((*sender, reply.result), (incarnation, AppendResult::Stale));
@@ -122,11 +203,22 @@ fn a_follower_that_lost_entries_answers_under_another_incarnation() {
 }
 
 fn heartbeat_with(entries: u64) -> Body {
-    let entry = |index| Entry { term: TERM, index: Index(index), stamp: Stamp(0), payload: Payload::Empty };
+    let entry = |index| Entry {
+        term: TERM,
+        index: Index(index),
+        stamp: Stamp(0),
+        payload: Payload::Empty,
+    };
     let entries = (1..=entries).map(entry).collect();
     let previous = LogPosition::default();
     let probe = Some(probe(NOW));
-    Body::AppendEntries(AppendEntries { previous, commit: Index(0), probe, round_trip: 0, entries })
+    Body::AppendEntries(AppendEntries {
+        previous,
+        commit: Index(0),
+        probe,
+        round_trip: 0,
+        entries,
+    })
 }
 
 #[test]
@@ -136,14 +228,33 @@ fn a_follower_that_lost_entries_joins_again_at_once() {
     node.step(next, Input::Wake);
     assert_eq!(lost_entries_sent(&mut node), [(NodeId(2), Incarnation(0))]);
     answer_as(&mut node, now, 9, None);
-    let earlier = Probe { term: Term(0), ..probe(now) };
+    let earlier = Probe {
+        term: Term(0),
+        ..probe(now)
+    };
     answer_as(&mut node, now, 9, Some(earlier));
-    assert_eq!(standing_of_2(&node), (Incarnation(0), Some(Standing::Voter)), "that was no answer to this leader");
+    assert_eq!(
+        standing_of_2(&node),
+        (Incarnation(0), Some(Standing::Voter)),
+        "that was no answer to this leader"
+    );
     answer_as(&mut node, now, 9, Some(probe(now)));
-    assert_eq!(standing_of_2(&node), (Incarnation(9), Some(Standing::Joining)));
-    let replaces = Decision::ReplacesIncarnation { member: NodeId(2), incarnation: Incarnation(9) };
-    assert_eq!(decisions(&write(&mut node), |decision| *decision == replaces), 1);
-    assert_eq!((node.status().peers[0].lost, node.status().peers[0].matched), (None, Index(0)));
+    assert_eq!(
+        standing_of_2(&node),
+        (Incarnation(9), Some(Standing::Joining))
+    );
+    let replaces = Decision::ReplacesIncarnation {
+        member: NodeId(2),
+        incarnation: Incarnation(9),
+    };
+    assert_eq!(
+        decisions(&write(&mut node), |decision| *decision == replaces),
+        1
+    );
+    assert_eq!(
+        (node.status().peers[0].lost, node.status().peers[0].matched),
+        (None, Index(0))
+    );
     propose(&mut node, [2]);
     write(&mut node);
     matched(&mut node, 2, 4);
@@ -162,23 +273,43 @@ fn a_member_that_answers_under_its_incarnation_is_not_replaced() {
     let sent = Moment(NOW.0 + 1);
     answer_as(&mut node, Moment(silent.0 - 1), 9, Some(probe(sent)));
     answer_as(&mut node, silent, 9, Some(probe(sent)));
-    assert_eq!(standing_of_2(&node).0, Incarnation(0), "n3 has not answered since");
+    assert_eq!(
+        standing_of_2(&node).0,
+        Incarnation(0),
+        "n3 has not answered since"
+    );
     at(&mut node, silent, 3, confirms(sent));
     answer_as(&mut node, silent, 9, Some(probe(NOW)));
-    assert_eq!(standing_of_2(&node).0, Incarnation(0), "its answer may be older than the last of the registered one");
+    assert_eq!(
+        standing_of_2(&node).0,
+        Incarnation(0),
+        "its answer may be older than the last of the registered one"
+    );
     answer_as(&mut node, silent, 9, Some(probe(sent)));
-    assert_eq!(standing_of_2(&node), (Incarnation(9), Some(Standing::Joining)));
+    assert_eq!(
+        standing_of_2(&node),
+        (Incarnation(9), Some(Standing::Joining))
+    );
 }
 
 #[test]
 fn without_the_option_the_operator_replaces_an_incarnation() {
     let (mut node, now) = leader_of_a_lost_follower(|config| config.replace_incarnations = false);
     answer_as(&mut node, now, 9, Some(probe(now)));
-    assert_eq!(standing_of_2(&node), (Incarnation(0), Some(Standing::Voter)));
+    assert_eq!(
+        standing_of_2(&node),
+        (Incarnation(0), Some(Standing::Voter))
+    );
     node.step(now.after(node.config().heartbeat), Input::Wake);
     assert_eq!(lost_entries_sent(&mut node), []);
     let mut node = follower(|config| config.replace_incarnations = false);
-    receive(&mut node, 2, Body::LostEntries { acknowledged: Index(2) });
+    receive(
+        &mut node,
+        2,
+        Body::LostEntries {
+            acknowledged: Index(2),
+        },
+    );
     assert!(node.take_actions().persist.is_none());
 }
 
@@ -188,14 +319,27 @@ fn a_witness_that_lost_entries_is_left_to_the_operator() {
     write(&mut node);
     matched(&mut node, 2, 1);
     matched(&mut node, 3, 1);
-    let refused = AppendResult::Conflict { refused: Index(1), hint: LogPosition::default() };
+    let refused = AppendResult::Conflict {
+        refused: Index(1),
+        hint: LogPosition::default(),
+    };
     let now = Moment(NOW.0 + 10);
-    let reply = AppendReply { probe: Some(probe(Moment(NOW.0 + 5))), result: refused, state: None };
+    let reply = AppendReply {
+        probe: Some(probe(Moment(NOW.0 + 5))),
+        result: refused,
+        state: None,
+    };
     at(&mut node, now, 3, Body::AppendReply(reply));
     let actions = node.take_actions();
-    let lost = |decision: &Decision| matches!(decision, Decision::LostAcknowledged { witness: true, .. });
+    let lost =
+        |decision: &Decision| matches!(decision, Decision::LostAcknowledged { witness: true, .. });
     assert_eq!(decisions(&actions, lost), 1);
-    assert!(!actions.send.iter().any(|(_, message)| matches!(message.body, Body::LostEntries { .. })));
+    assert!(
+        !actions
+            .send
+            .iter()
+            .any(|(_, message)| matches!(message.body, Body::LostEntries { .. }))
+    );
 }
 
 /// Neither is asked to stand, nor promoted: it may have forgotten a vote.
@@ -209,13 +353,26 @@ fn a_follower_that_lost_entries_is_not_asked_to_stand() {
     matched(&mut node, 3, 2);
     propose(&mut node, [2]);
     at(&mut node, Moment(NOW.0 + 1), 2, confirms(NOW));
-    node.step(Moment(NOW.0 + 1), Input::TransferLeadership(Some(NodeId(2))));
+    node.step(
+        Moment(NOW.0 + 1),
+        Input::TransferLeadership(Some(NodeId(2))),
+    );
     at(&mut node, Moment(NOW.0 + 10), 2, refusal(Moment(NOW.0 + 5)));
     matched(&mut node, 2, 3);
     let actions = write(&mut node);
-    let failed = |decision: &Decision| matches!(decision, Decision::LeadershipTransferFailed { to: NodeId(2) });
+    let failed = |decision: &Decision| {
+        matches!(
+            decision,
+            Decision::LeadershipTransferFailed { to: NodeId(2) }
+        )
+    };
     assert_eq!(decisions(&actions, failed), 1);
-    assert!(!actions.send.iter().any(|(_, message)| message.body == Body::TimeoutNow));
+    assert!(
+        !actions
+            .send
+            .iter()
+            .any(|(_, message)| message.body == Body::TimeoutNow)
+    );
 }
 
 #[test]
@@ -236,7 +393,12 @@ fn a_cluster_of_two_spares_nobody() {
 #[test]
 fn the_disk_of_a_witness_offers_itself_under_no_incarnation() {
     let mut node = follower(|_| {});
-    let entry = Entry { term: TERM, index: Index(1), stamp: Stamp(0), payload: Payload::Withheld };
+    let entry = Entry {
+        term: TERM,
+        index: Index(1),
+        stamp: Stamp(0),
+        payload: Payload::Withheld,
+    };
     let append = |entries| AppendEntries {
         previous: LogPosition::default(),
         commit: Index(0),
@@ -245,10 +407,30 @@ fn the_disk_of_a_witness_offers_itself_under_no_incarnation() {
         entries,
     };
     let echoed = |node: &mut Node| {
-        let message = Message { receiver: Incarnation(9), ..Message::new(TERM, Body::AppendEntries(append(vec![]))) };
-        node.step(NOW, Input::Receive { from: NodeId(2), message });
+        let message = Message {
+            receiver: Incarnation(9),
+            ..Message::new(TERM, Body::AppendEntries(append(vec![])))
+        };
+        node.step(
+            NOW,
+            Input::Receive {
+                from: NodeId(2),
+                message,
+            },
+        );
         let sent = node.take_actions().send;
-        let [(_, Message { body: Body::AppendReply(reply), .. })] = sent.as_slice() else { panic!("{sent:?}") };
+        let [
+            (
+                _,
+                Message {
+                    body: Body::AppendReply(reply),
+                    ..
+                },
+            ),
+        ] = sent.as_slice()
+        else {
+            panic!("{sent:?}")
+        };
         (reply.result, reply.probe.is_some())
     };
     assert_eq!(echoed(&mut node), (AppendResult::Stale, true));
@@ -259,7 +441,8 @@ fn the_disk_of_a_witness_offers_itself_under_no_incarnation() {
     assert_eq!(echoed(&mut node), (AppendResult::Stale, false));
 }
 
-/// The hint of a refusal is the end of the follower's log, as far as it may agree with the leader's.
+/// The hint of a refusal is the end of the follower's log, as far as it may agree with the
+/// leader's.
 #[test]
 fn a_refusal_with_a_hint_below_what_was_acknowledged_proves_a_loss_and_confirms_no_read() {
     let mut node = leader(three(Standing::Voter), |_| {});
@@ -271,11 +454,39 @@ fn a_refusal_with_a_hint_below_what_was_acknowledged_proves_a_loss_and_confirms_
     propose(&mut node, [3]);
     write(&mut node);
     let now = Moment(NOW.0 + 10);
-    node.step(now, Input::Read { id: crate::ReadId(1), lease: false });
+    node.step(
+        now,
+        Input::Read {
+            id: crate::ReadId(1),
+            lease: false,
+        },
+    );
     write(&mut node);
-    let hint = LogPosition { term: TERM, index: Index(1) };
-    let result = AppendResult::Conflict { refused: Index(4), hint };
-    let probe = Some(Probe { term: TERM, sent: now, round: 1 });
-    at(&mut node, now, 2, Body::AppendReply(AppendReply { probe, result, state: None }));
-    assert_eq!((node.status().peers[0].lost, write(&mut node).reads.len()), (Some(Index(3)), 0));
+    let hint = LogPosition {
+        term: TERM,
+        index: Index(1),
+    };
+    let result = AppendResult::Conflict {
+        refused: Index(4),
+        hint,
+    };
+    let probe = Some(Probe {
+        term: TERM,
+        sent: now,
+        round: 1,
+    });
+    at(
+        &mut node,
+        now,
+        2,
+        Body::AppendReply(AppendReply {
+            probe,
+            result,
+            state: None,
+        }),
+    );
+    assert_eq!(
+        (node.status().peers[0].lost, write(&mut node).reads.len()),
+        (Some(Index(3)), 0)
+    );
 }

@@ -14,8 +14,21 @@ fn a_leader_steps_down_when_a_write_takes_longer_than_the_disk_timeout() {
         let now = Moment(NOW.0 + since);
         for id in 2..=3 {
             let result = AppendResult::Matched { up_to: Index(1) };
-            let message = Message::new(TERM, Body::AppendReply(AppendReply { probe: None, result, state: None }));
-            node.step(now, Input::Receive { from: NodeId(id), message });
+            let message = Message::new(
+                TERM,
+                Body::AppendReply(AppendReply {
+                    probe: None,
+                    result,
+                    state: None,
+                }),
+            );
+            node.step(
+                now,
+                Input::Receive {
+                    from: NodeId(id),
+                    message,
+                },
+            );
         }
         let _actions = node.take_actions();
         node.role() == RoleKind::Leader
@@ -40,13 +53,19 @@ fn a_witness_is_sent_no_more_than_the_leader_has_on_its_own_disk() {
     sent.extend(node.take_actions().send);
     let entries = |to: u64| {
         let of = |(id, message): &(NodeId, Message)| match &message.body {
-            Body::AppendEntries(append) if *id == NodeId(to) => append.entries.iter().map(|e| e.index.0).collect(),
+            Body::AppendEntries(append) if *id == NodeId(to) => {
+                append.entries.iter().map(|e| e.index.0).collect()
+            }
             _ => Vec::new(),
         };
         sent.iter().flat_map(of).collect::<Vec<_>>()
     };
     assert_eq!(entries(3), [2], "the second write is not done");
-    assert_eq!(entries(2), [3, 4], "a voter gets them before, from when they are appended");
+    assert_eq!(
+        entries(2),
+        [3, 4],
+        "a voter gets them before, from when they are appended"
+    );
 }
 
 /// A hash of a state that was replaced tells nothing of the one in its place.
@@ -55,20 +74,50 @@ fn a_repaired_follower_is_believed_only_in_what_it_tells_of_later_entries() {
     let mut node = leader(three(Standing::Voter), |_| {});
     write(&mut node);
     let tell = |node: &mut Node, from: u64, index: u64, hash: u64| {
-        let state = Some(StateHash { index: Index(index), hash });
-        let result = AppendResult::Matched { up_to: Index(index) };
-        receive(node, from, Body::AppendReply(AppendReply { probe: None, result, state }));
+        let state = Some(StateHash {
+            index: Index(index),
+            hash,
+        });
+        let result = AppendResult::Matched {
+            up_to: Index(index),
+        };
+        receive(
+            node,
+            from,
+            Body::AppendReply(AppendReply {
+                probe: None,
+                result,
+                state,
+            }),
+        );
     };
     let diverged = |node: &mut Node| {
         let actions = write(node);
-        actions.events.iter().filter(|event| matches!(event.decision, Decision::StateDiverged { .. })).count()
+        actions
+            .events
+            .iter()
+            .filter(|event| matches!(event.decision, Decision::StateDiverged { .. }))
+            .count()
     };
-    node.step(NOW, Input::StateHash(StateHash { index: Index(1), hash: 7 }));
+    node.step(
+        NOW,
+        Input::StateHash(StateHash {
+            index: Index(1),
+            hash: 7,
+        }),
+    );
     tell(&mut node, 3, 1, 7);
     tell(&mut node, 2, 1, 8);
     assert_eq!(diverged(&mut node), 1);
     node.step(NOW, Input::Applied(Index(1)));
-    node.step(NOW, Input::TakeSnapshot(TakenSnapshot { index: Index(1), data: vec![1].into(), compact_to: None }));
+    node.step(
+        NOW,
+        Input::TakeSnapshot(TakenSnapshot {
+            index: Index(1),
+            data: vec![1].into(),
+            compact_to: None,
+        }),
+    );
     let sent = write(&mut node).send;
     let part = sent.iter().find_map(|(to, message)| match &message.body {
         Body::InstallSnapshot(part) if *to == NodeId(2) => Some(part),
@@ -76,21 +125,40 @@ fn a_repaired_follower_is_believed_only_in_what_it_tells_of_later_entries() {
     });
     let position = part.expect("the repair").name.position;
     let result = crate::message::SnapshotResult::Installed;
-    let probe = Probe { term: crate::types::Term(1), sent: NOW, round: 0 };
-    receive(&mut node, 2, Body::SnapshotReply(crate::message::SnapshotReply { probe: Some(probe), position, result }));
+    let probe = Probe {
+        term: crate::types::Term(1),
+        sent: NOW,
+        round: 0,
+    };
+    receive(
+        &mut node,
+        2,
+        Body::SnapshotReply(crate::message::SnapshotReply {
+            probe: Some(probe),
+            position,
+            result,
+        }),
+    );
     tell(&mut node, 3, 1, 7);
     assert_eq!(diverged(&mut node), 0, "n2 has told nothing since");
     tell(&mut node, 2, 1, 8);
     assert_eq!(diverged(&mut node), 0, "that came late");
     propose(&mut node, [1]);
     write(&mut node);
-    node.step(NOW, Input::StateHash(StateHash { index: Index(2), hash: 70 }));
+    node.step(
+        NOW,
+        Input::StateHash(StateHash {
+            index: Index(2),
+            hash: 70,
+        }),
+    );
     tell(&mut node, 3, 2, 70);
     tell(&mut node, 2, 2, 80);
     assert_eq!(diverged(&mut node), 1, "that is news");
 }
 
-/// A new server has to catch up before it gets a vote (thesis 4.2.1), and one that is silent has not.
+/// A new server has to catch up before it gets a vote (thesis 4.2.1), and one that is silent has
+/// not.
 #[test]
 fn a_joining_member_that_is_behind_or_silent_gets_no_vote() {
     let promoted = |up_to: u64, answers: bool| {
@@ -141,20 +209,34 @@ fn leadership_is_handed_to_the_follower_that_has_most_of_those_that_answered_lat
         propose(&mut node, 1..=3);
         write(&mut node);
         at(&mut node, NOW, 3, answer(4));
-        let now = Moment(NOW.0 + if silent { node.config().stickiness().as_micros() as u64 } else { 0 });
+        let now = Moment(
+            NOW.0
+                + if silent {
+                    node.config().stickiness().as_micros() as u64
+                } else {
+                    0
+                },
+        );
         at(&mut node, now, 2, answer(1));
         node.step(now, Input::TransferLeadership(None));
         let actions = node.take_actions();
-        actions.events.iter().find_map(|event| match event.decision {
-            Decision::TransfersLeadership { to } => Some(to.0),
-            _ => None,
-        })
+        actions
+            .events
+            .iter()
+            .find_map(|event| match event.decision {
+                Decision::TransfersLeadership { to } => Some(to.0),
+                _ => None,
+            })
     };
     assert_eq!(handed_to(false), Some(3));
     assert_eq!(handed_to(true), Some(2));
     let mut node = leader(three(Standing::Voter), |_| {});
     node.step(NOW, Input::TransferLeadership(None));
-    assert_eq!(node.take_actions().request_results, [Err(crate::RequestError::NoSuccessor)], "nobody has answered");
+    assert_eq!(
+        node.take_actions().request_results,
+        [Err(crate::RequestError::NoSuccessor)],
+        "nobody has answered"
+    );
 }
 
 /// A follower that is far behind is still compared.
@@ -167,14 +249,35 @@ fn a_thousand_hashes_are_kept_to_compare_with() {
         write(&mut node);
         // What is told again takes no room.
         for index in (1..=told).flat_map(|index| [index; 3]) {
-            node.step(NOW, Input::StateHash(StateHash { index: Index(index), hash: 7 }));
+            node.step(
+                NOW,
+                Input::StateHash(StateHash {
+                    index: Index(index),
+                    hash: 7,
+                }),
+            );
         }
         for (from, hash) in [(3, 7), (2, 8)] {
-            let state = Some(StateHash { index: Index(index), hash });
-            let result = AppendResult::Matched { up_to: Index(index) };
-            receive(&mut node, from, Body::AppendReply(AppendReply { probe: None, result, state }));
+            let state = Some(StateHash {
+                index: Index(index),
+                hash,
+            });
+            let result = AppendResult::Matched {
+                up_to: Index(index),
+            };
+            receive(
+                &mut node,
+                from,
+                Body::AppendReply(AppendReply {
+                    probe: None,
+                    result,
+                    state,
+                }),
+            );
         }
-        decisions(&node.take_actions(), |decision| matches!(decision, Decision::StateDiverged { .. })) == 1
+        decisions(&node.take_actions(), |decision| {
+            matches!(decision, Decision::StateDiverged { .. })
+        }) == 1
     };
     assert!(compares(1_024, 1) && compares(1_025, 2));
     assert!(!compares(1_025, 1));
@@ -187,14 +290,41 @@ fn a_follower_that_agrees_later_agreed_before() {
     write(&mut node);
     propose(&mut node, 1..=9);
     write(&mut node);
-    (1..=9).for_each(|index| node.step(NOW, Input::StateHash(StateHash { index: Index(index), hash: 7 })));
+    (1..=9).for_each(|index| {
+        node.step(
+            NOW,
+            Input::StateHash(StateHash {
+                index: Index(index),
+                hash: 7,
+            }),
+        )
+    });
     for (from, index, hash) in [(3, 9, 7), (2, 4, 8)] {
-        let state = Some(StateHash { index: Index(index), hash });
-        let result = AppendResult::Matched { up_to: Index(index) };
-        receive(&mut node, from, Body::AppendReply(AppendReply { probe: None, result, state }));
+        let state = Some(StateHash {
+            index: Index(index),
+            hash,
+        });
+        let result = AppendResult::Matched {
+            up_to: Index(index),
+        };
+        receive(
+            &mut node,
+            from,
+            Body::AppendReply(AppendReply {
+                probe: None,
+                result,
+                state,
+            }),
+        );
     }
-    let diverged = Decision::StateDiverged { follower: NodeId(2), index: Index(4) };
-    assert_eq!(decisions(&node.take_actions(), |decision| *decision == diverged), 1);
+    let diverged = Decision::StateDiverged {
+        follower: NodeId(2),
+        index: Index(4),
+    };
+    assert_eq!(
+        decisions(&node.take_actions(), |decision| *decision == diverged),
+        1
+    );
 }
 
 /// A leader that steps down at once could be elected again and again: only it has the whole log.
@@ -204,21 +334,49 @@ fn a_leader_in_another_state_than_the_majority_transfers_leadership_to_one_of_th
     write(&mut node);
     propose(&mut node, 1..=3);
     write(&mut node);
-    node.step(NOW, Input::StateHash(StateHash { index: Index(1), hash: 7 }));
+    node.step(
+        NOW,
+        Input::StateHash(StateHash {
+            index: Index(1),
+            hash: 7,
+        }),
+    );
     let reply = |node: &mut Node, from: u64, up_to: u64| {
-        let state = Some(StateHash { index: Index(1), hash: 8 });
-        let result = AppendResult::Matched { up_to: Index(up_to) };
-        receive(node, from, Body::AppendReply(AppendReply { probe: None, result, state }));
+        let state = Some(StateHash {
+            index: Index(1),
+            hash: 8,
+        });
+        let result = AppendResult::Matched {
+            up_to: Index(up_to),
+        };
+        receive(
+            node,
+            from,
+            Body::AppendReply(AppendReply {
+                probe: None,
+                result,
+                state,
+            }),
+        );
     };
     let told_to_stand = |node: &mut Node| {
         let sent = node.take_actions().send;
-        sent.iter().find(|(_, message)| message.body == Body::TimeoutNow).map(|(to, _)| to.0)
+        sent.iter()
+            .find(|(_, message)| message.body == Body::TimeoutNow)
+            .map(|(to, _)| to.0)
     };
     reply(&mut node, 2, 2);
     reply(&mut node, 3, 3);
-    assert_eq!((node.role(), told_to_stand(&mut node)), (RoleKind::Leader, None), "n3 has not got everything yet");
+    assert_eq!(
+        (node.role(), told_to_stand(&mut node)),
+        (RoleKind::Leader, None),
+        "n3 has not got everything yet"
+    );
     reply(&mut node, 3, 4);
-    assert_eq!((node.role(), told_to_stand(&mut node)), (RoleKind::Leader, Some(3)));
+    assert_eq!(
+        (node.role(), told_to_stand(&mut node)),
+        (RoleKind::Leader, Some(3))
+    );
 }
 
 /// A slow commit makes clients ask again. Copies would make it slower still.
@@ -233,16 +391,39 @@ fn a_command_that_waits_for_its_commit_is_not_appended_again() {
     propose(&mut node, [1, 3, 3]);
     assert_eq!(last(&mut node), 3, "one of them twice");
     propose(&mut node, [1, 2, 3, 4]);
-    assert_eq!(last(&mut node), 5, "two of them are new, and one of those is older than another");
-    receive(&mut node, 2, Body::Forward { commands: vec![command(2, 10)] });
+    assert_eq!(
+        last(&mut node),
+        5,
+        "two of them are new, and one of those is older than another"
+    );
+    receive(
+        &mut node,
+        2,
+        Body::Forward {
+            commands: vec![command(2, 10)],
+        },
+    );
     assert_eq!(last(&mut node), 5, "also when another node forwards it");
-    let other = Command { client: ClientId(77), ..command(2, 10) };
-    receive(&mut node, 2, Body::Forward { commands: vec![other] });
+    let other = Command {
+        client: ClientId(77),
+        ..command(2, 10)
+    };
+    receive(
+        &mut node,
+        2,
+        Body::Forward {
+            commands: vec![other],
+        },
+    );
     assert_eq!(last(&mut node), 6, "another client's");
     matched(&mut node, 2, 6);
     assert_eq!(node.commit(), Index(6));
     propose(&mut node, [4]);
-    assert_eq!(last(&mut node), 7, "the sessions recognise what is committed");
+    assert_eq!(
+        last(&mut node),
+        7,
+        "the sessions recognise what is committed"
+    );
 }
 
 /// Entries of earlier terms hold commands too.
@@ -254,16 +435,32 @@ fn a_new_leader_finds_the_commands_that_its_log_holds_already() {
         stamp: Stamp(0),
         payload: Payload::Command(command(index, 10)),
     };
-    let hard_state = HardState { term: TERM, vote: None };
-    let disk = Restored { hard_state, entries: vec![entry(1), entry(2)], ..Restored::default() };
+    let hard_state = HardState {
+        term: TERM,
+        vote: None,
+    };
+    let disk = Restored {
+        hard_state,
+        entries: vec![entry(1), entry(2)],
+        ..Restored::default()
+    };
     let mut config = Config::new(NodeId(1), three(Standing::Voter), 1);
     config.pre_vote = false;
     let mut node = Node::new(config, disk, NOW).unwrap();
     node.step(NOW, Input::Campaign);
     write(&mut node);
     let granted = Message::new(Term(2), Body::VoteReply { granted: true });
-    node.step(NOW, Input::Receive { from: NodeId(2), message: granted });
-    assert_eq!((node.role(), node.status().last.index), (RoleKind::Leader, Index(3)));
+    node.step(
+        NOW,
+        Input::Receive {
+            from: NodeId(2),
+            message: granted,
+        },
+    );
+    assert_eq!(
+        (node.role(), node.status().last.index),
+        (RoleKind::Leader, Index(3))
+    );
     propose(&mut node, [2, 1]);
     write(&mut node);
     assert_eq!(node.status().last.index, Index(3));
@@ -274,11 +471,30 @@ fn a_new_leader_finds_the_commands_that_its_log_holds_already() {
 fn a_probe_of_an_earlier_term_counts_for_nothing() {
     let mut node = leader(three(Standing::Voter), |_| {});
     write(&mut node);
-    let probe = Some(Probe { term: Term(0), sent: NOW, round: 9 });
+    let probe = Some(Probe {
+        term: Term(0),
+        sent: NOW,
+        round: 9,
+    });
     let result = AppendResult::Matched { up_to: Index(1) };
-    receive(&mut node, 2, Body::AppendReply(AppendReply { probe, result, state: None }));
-    assert_eq!((nonsense(&node.take_actions()), node.commit()), (1, Index(0)));
-    let stale = AppendReply { probe: None, result: AppendResult::Stale, state: None };
+    receive(
+        &mut node,
+        2,
+        Body::AppendReply(AppendReply {
+            probe,
+            result,
+            state: None,
+        }),
+    );
+    assert_eq!(
+        (nonsense(&node.take_actions()), node.commit()),
+        (1, Index(0))
+    );
+    let stale = AppendReply {
+        probe: None,
+        result: AppendResult::Stale,
+        state: None,
+    };
     receive(&mut node, 2, Body::AppendReply(stale));
     assert_eq!(nonsense(&node.take_actions()), 0);
     node.step(NOW, Input::TransferLeadership(None));
@@ -297,7 +513,10 @@ fn a_transfer_to_a_silent_member_is_refused_at_once() {
     at(&mut node, late, 2, answer(1));
     let _actions = node.take_actions();
     node.step(late, Input::TransferLeadership(Some(NodeId(3))));
-    assert_eq!(node.take_actions().request_results, [Err(crate::RequestError::Silent(NodeId(3)))]);
+    assert_eq!(
+        node.take_actions().request_results,
+        [Err(crate::RequestError::Silent(NodeId(3)))]
+    );
     node.step(late, Input::TransferLeadership(Some(NodeId(2))));
     assert_eq!(node.take_actions().request_results, [Ok(())]);
 }
@@ -306,13 +525,19 @@ fn a_transfer_to_a_silent_member_is_refused_at_once() {
 #[test]
 fn uncommitted_bytes_are_given_back_as_they_were_taken() {
     let each = Entry::OVERHEAD + 10;
-    let mut node = node(alone(), |config| config.max_uncommitted_bytes = 2 * each + 1);
+    let mut node = node(alone(), |config| {
+        config.max_uncommitted_bytes = 2 * each + 1
+    });
     node.step(NOW, Input::Campaign);
     settle(&mut node);
     for first in [1, 5, 9] {
         propose(&mut node, first..first + 4);
         let actions = write(&mut node);
-        let refused: Vec<u64> = actions.refused.iter().map(|refused| refused.sequence).collect();
+        let refused: Vec<u64> = actions
+            .refused
+            .iter()
+            .map(|refused| refused.sequence)
+            .collect();
         assert_eq!(refused, [first + 3]);
         settle(&mut node);
         assert_eq!(node.commit(), node.last().index);
@@ -321,13 +546,30 @@ fn uncommitted_bytes_are_given_back_as_they_were_taken() {
 
 #[test]
 fn a_command_may_be_as_large_as_the_bound_wherever_it_comes_from() {
-    let mut node = leader(three(Standing::Voter), |config| config.max_command_bytes = 10);
-    let commands = |first: u64| (0..4).map(|more| command(first + more, 9 + more as usize)).collect::<Vec<_>>();
+    let mut node = leader(three(Standing::Voter), |config| {
+        config.max_command_bytes = 10
+    });
+    let commands = |first: u64| {
+        (0..4)
+            .map(|more| command(first + more, 9 + more as usize))
+            .collect::<Vec<_>>()
+    };
     node.step(NOW, Input::Propose(commands(1)));
-    let refused: Vec<u64> = node.take_actions().refused.iter().map(|refused| refused.sequence).collect();
+    let refused: Vec<u64> = node
+        .take_actions()
+        .refused
+        .iter()
+        .map(|refused| refused.sequence)
+        .collect();
     assert_eq!(refused, [3, 4]);
     let last = node.last().index;
-    receive(&mut node, 2, Body::Forward { commands: commands(5) });
+    receive(
+        &mut node,
+        2,
+        Body::Forward {
+            commands: commands(5),
+        },
+    );
     assert_eq!(node.last().index.0 - last.0, 2);
 }
 
@@ -339,15 +581,17 @@ fn the_first_commitment_of_a_term_is_told_once() {
     for sequence in 1..=3 {
         while node.has_work() {
             let actions = write(&mut node);
-            told += decisions(&actions, |decision| matches!(decision, Decision::CommittedOwnTerm { .. }));
+            told += decisions(&actions, |decision| {
+                matches!(decision, Decision::CommittedOwnTerm { .. })
+            });
         }
         propose(&mut node, [sequence]);
     }
     assert_eq!(told, 1);
 }
 
-/// "If leadership transfer does not complete after about an election timeout, the prior leader aborts the transfer"
-/// (thesis 3.10), and not before.
+/// "If leadership transfer does not complete after about an election timeout, the prior leader
+/// aborts the transfer" (thesis 3.10), and not before.
 #[test]
 fn a_leadership_transfer_is_given_up_when_its_time_is_over() {
     let mut node = leader(three(Standing::Voter), |_| {});
@@ -359,7 +603,9 @@ fn a_leadership_transfer_is_given_up_when_its_time_is_over() {
         for id in 2..=3 {
             at(&mut node, Moment(NOW.0 + since), id, answer(0));
         }
-        decisions(&write(&mut node), |decision| matches!(decision, Decision::LeadershipTransferFailed { .. })) == 1
+        decisions(&write(&mut node), |decision| {
+            matches!(decision, Decision::LeadershipTransferFailed { .. })
+        }) == 1
     };
     assert!(!gives_up(60_000) && !gives_up(patience - 1));
     assert!(gives_up(patience));
@@ -375,15 +621,28 @@ fn a_follower_whose_log_is_full_is_sent_entries_when_it_has_room() {
     propose(&mut node, [1, 2]);
     write(&mut node);
     let full = |up_to| {
-        let result = AppendResult::Full { up_to: Index(up_to) };
-        Body::AppendReply(AppendReply { probe: Some(Probe { term: TERM, sent: NOW, round: 0 }), result, state: None })
+        let result = AppendResult::Full {
+            up_to: Index(up_to),
+        };
+        Body::AppendReply(AppendReply {
+            probe: Some(Probe {
+                term: TERM,
+                sent: NOW,
+                round: 0,
+            }),
+            result,
+            state: None,
+        })
     };
     receive(&mut node, 2, full(2));
     assert_eq!(node.commit(), Index(2), "what it has room for counts");
     receive(&mut node, 2, full(9));
     assert_eq!(nonsense(&node.take_actions()), 1);
     let sent_to_2 = |node: &mut Node| -> Vec<usize> {
-        let sent = write(node).send.into_iter().filter(|(to, _)| *to == NodeId(2));
+        let sent = write(node)
+            .send
+            .into_iter()
+            .filter(|(to, _)| *to == NodeId(2));
         sent.filter_map(|(_, message)| match message.body {
             Body::AppendEntries(append) => Some(append.entries.len()),
             _ => None,
@@ -403,7 +662,9 @@ fn a_follower_whose_log_is_full_is_sent_entries_when_it_has_room() {
 #[test]
 fn a_leader_whose_log_is_full_is_busy() {
     let each = Entry::OVERHEAD + 10;
-    let mut node = node(alone(), |config| config.max_log_bytes = Some(Entry::OVERHEAD + 2 * each));
+    let mut node = node(alone(), |config| {
+        config.max_log_bytes = Some(Entry::OVERHEAD + 2 * each)
+    });
     node.step(NOW, Input::Campaign);
     assert!(!settle(&mut node), "nothing is full yet");
     propose(&mut node, 1..3);
@@ -411,8 +672,12 @@ fn a_leader_whose_log_is_full_is_busy() {
         write(&mut node);
     }
     propose(&mut node, 3..4);
-    let refused: Vec<_> =
-        node.take_actions().refused.iter().map(|refused| (refused.sequence, refused.reason)).collect();
+    let refused: Vec<_> = node
+        .take_actions()
+        .refused
+        .iter()
+        .map(|refused| (refused.sequence, refused.reason))
+        .collect();
     assert_eq!(refused, [(3, crate::RefusalReason::Busy)]);
 }
 
@@ -420,7 +685,9 @@ fn a_leader_whose_log_is_full_is_busy() {
 fn a_leader_with_a_full_log_hands_over_if_its_program_stands_still() {
     for applies in [true, false] {
         let each = Entry::OVERHEAD + 10;
-        let mut node = leader(three(Standing::Voter), |config| config.max_log_bytes = Some(2 * each));
+        let mut node = leader(three(Standing::Voter), |config| {
+            config.max_log_bytes = Some(2 * each)
+        });
         write(&mut node);
         propose(&mut node, [1, 2, 3]);
         write(&mut node);
@@ -431,9 +698,14 @@ fn a_leader_with_a_full_log_hands_over_if_its_program_stands_still() {
         if applies {
             node.step(NOW, Input::Applied(last));
         }
-        let told = |(to, message): &(NodeId, Message)| *to == NodeId(2) && message.body == Body::TimeoutNow;
+        let told = |(to, message): &(NodeId, Message)| {
+            *to == NodeId(2) && message.body == Body::TimeoutNow
+        };
         node.step(NOW.after(node.config().heartbeat), Input::Wake);
-        assert!(!write(&mut node).send.iter().any(told), "its program may be a frame behind");
+        assert!(
+            !write(&mut node).send.iter().any(told),
+            "its program may be a frame behind"
+        );
         let late = NOW.after(node.config().max_election_timeout());
         at(&mut node, late, 2, answer(last.0));
         assert_eq!(write(&mut node).send.iter().any(told), !applies);

@@ -8,19 +8,51 @@ fn reads_of_followers_are_bounded_at_the_leader() {
     write(&mut node);
     (1..=3).for_each(|token| receive(&mut node, 2, Body::Read { token }));
     let actions = node.take_actions();
-    let refused = |(_, message): &&(NodeId, Message)| matches!(message.body, Body::ReadReply { index: None, .. });
-    let refused: Vec<_> = actions.send.iter().filter(refused).map(|(_, message)| message.body.clone()).collect();
-    assert_eq!(refused, [Body::ReadReply { token: 3, index: None }]);
+    let refused = |(_, message): &&(NodeId, Message)| {
+        matches!(message.body, Body::ReadReply { index: None, .. })
+    };
+    let refused: Vec<_> = actions
+        .send
+        .iter()
+        .filter(refused)
+        .map(|(_, message)| message.body.clone())
+        .collect();
+    assert_eq!(
+        refused,
+        [Body::ReadReply {
+            token: 3,
+            index: None
+        }]
+    );
 }
 
 #[test]
 fn reads_of_the_own_program_are_bounded_whether_asked_or_confirmed() {
     let mut node = follower(|config| config.max_reads = 2);
-    (1..=3).for_each(|id| node.step(NOW, Input::Read { id: ReadId(id), lease: false }));
-    let busy = ReadAnswer { id: ReadId(3), result: Err(ReadRefusal::Busy) };
+    (1..=3).for_each(|id| {
+        node.step(
+            NOW,
+            Input::Read {
+                id: ReadId(id),
+                lease: false,
+            },
+        )
+    });
+    let busy = ReadAnswer {
+        id: ReadId(3),
+        result: Err(ReadRefusal::Busy),
+    };
     assert_eq!(node.take_actions().reads, [busy]);
     let mut node = leader(three(Standing::Voter), |config| config.max_reads = 2);
-    (1..=3).for_each(|id| node.step(NOW, Input::Read { id: ReadId(id), lease: false }));
+    (1..=3).for_each(|id| {
+        node.step(
+            NOW,
+            Input::Read {
+                id: ReadId(id),
+                lease: false,
+            },
+        )
+    });
     assert_eq!(node.take_actions().reads, [busy], "early ones count");
 }
 
@@ -34,10 +66,19 @@ fn applying_stirs_a_node_that_waits_for_it_and_no_other() {
         propose(&mut node, if propose_more { 1..=2 } else { 1..=1 });
         let mut handed_out = Index(0);
         while node.has_work() {
-            handed_out = write(&mut node).apply.last().map_or(handed_out, |entry| entry.index);
+            handed_out = write(&mut node)
+                .apply
+                .last()
+                .map_or(handed_out, |entry| entry.index);
         }
         if ask {
-            node.step(NOW, Input::Read { id: ReadId(1), lease: false });
+            node.step(
+                NOW,
+                Input::Read {
+                    id: ReadId(1),
+                    lease: false,
+                },
+            );
             write(&mut node);
             assert!(!node.has_work(), "the read waits");
         }
@@ -45,17 +86,32 @@ fn applying_stirs_a_node_that_waits_for_it_and_no_other() {
         node.has_work()
     };
     assert!(!applied(|_| {}, false, false), "nothing waits");
-    assert!(applied(|config| config.apply_window = 1, false, true), "an entry waits for room");
+    assert!(
+        applied(|config| config.apply_window = 1, false, true),
+        "an entry waits for room"
+    );
     assert!(applied(|_| {}, true, false), "a read waits for its index");
-    assert!(applied(|config| config.snapshot_entries = Some(2), false, false), "a snapshot may be due");
-    assert!(applied(|config| config.snapshot_bytes = Some(2), false, false), "a snapshot may be due");
+    assert!(
+        applied(|config| config.snapshot_entries = Some(2), false, false),
+        "a snapshot may be due"
+    );
+    assert!(
+        applied(|config| config.snapshot_bytes = Some(2), false, false),
+        "a snapshot may be due"
+    );
 }
 
 /// The deadline of a read is not that of the leader.
 #[test]
 fn a_read_that_nobody_answers_is_given_up_without_an_election() {
     let mut node = follower(|_| {});
-    node.step(NOW, Input::Read { id: ReadId(4), lease: false });
+    node.step(
+        NOW,
+        Input::Read {
+            id: ReadId(4),
+            lease: false,
+        },
+    );
     write(&mut node);
     let patience = node.config().max_election_timeout().as_micros() as u64;
     let later = Moment(NOW.0 + patience - 1);
@@ -64,7 +120,13 @@ fn a_read_that_nobody_answers_is_given_up_without_an_election() {
     let given_up = Moment(NOW.0 + patience);
     assert_eq!(node.wake_at(), given_up);
     node.step(given_up, Input::Wake);
-    assert_eq!(node.take_actions().reads, [ReadAnswer { id: ReadId(4), result: Err(ReadRefusal::NoLeader) }]);
+    assert_eq!(
+        node.take_actions().reads,
+        [ReadAnswer {
+            id: ReadId(4),
+            result: Err(ReadRefusal::NoLeader)
+        }]
+    );
     assert_eq!(node.leader(), Some(NodeId(2)));
 }
 
@@ -76,7 +138,11 @@ fn a_lease_takes_answers() {
     (config.pre_vote, config.lease_reads) = (false, true);
     let mut node = Node::new(config, Restored::default(), start).unwrap();
     node.step(start, Input::Campaign);
-    assert_eq!(node.role(), RoleKind::Follower, "it may have promised a leader to wait");
+    assert_eq!(
+        node.role(),
+        RoleKind::Follower,
+        "it may have promised a leader to wait"
+    );
     let early = start.after(node.config().stickiness());
     node.step(early, Input::Campaign);
     let write_at = |node: &mut Node, now: Moment| {
@@ -90,30 +156,73 @@ fn a_lease_takes_answers() {
     at(&mut node, early, 2, answer(1));
     assert_eq!(node.commit(), Index(1));
     let reads_by_lease = |node: &mut Node, id: u64| {
-        node.step(early, Input::Read { id: ReadId(id), lease: true });
-        decisions(&node.take_actions(), |decision| matches!(decision, Decision::ReadByLease)) == 1
+        node.step(
+            early,
+            Input::Read {
+                id: ReadId(id),
+                lease: true,
+            },
+        );
+        decisions(&node.take_actions(), |decision| {
+            matches!(decision, Decision::ReadByLease)
+        }) == 1
     };
     assert!(!reads_by_lease(&mut node, 1), "that answer echoes nothing");
     let result = AppendResult::Matched { up_to: Index(1) };
-    let probe = Some(Probe { term: crate::types::Term(1), sent: early, round: 0 });
-    at(&mut node, early, 2, Body::AppendReply(AppendReply { probe, result, state: None }));
+    let probe = Some(Probe {
+        term: crate::types::Term(1),
+        sent: early,
+        round: 0,
+    });
+    at(
+        &mut node,
+        early,
+        2,
+        Body::AppendReply(AppendReply {
+            probe,
+            result,
+            state: None,
+        }),
+    );
     assert!(reads_by_lease(&mut node, 2));
 }
 
-/// A leader of an earlier term confirmed the read when it led, but the question may have been asked after that.
+/// A leader of an earlier term confirmed the read when it led, but the question may have been asked
+/// after that.
 #[test]
 fn an_answer_of_an_earlier_term_answers_no_read() {
     let mut node = follower(|_| {});
-    node.step(NOW, Input::Read { id: ReadId(4), lease: false });
+    node.step(
+        NOW,
+        Input::Read {
+            id: ReadId(4),
+            lease: false,
+        },
+    );
     let asked = write(&mut node).send;
     let token = asked.iter().find_map(|(_, message)| match message.body {
         Body::Read { token } => Some(token),
         _ => None,
     });
-    let body = Body::ReadReply { token: token.expect("it asks the leader"), index: Some(Index(0)) };
+    let body = Body::ReadReply {
+        token: token.expect("it asks the leader"),
+        index: Some(Index(0)),
+    };
     let earlier = Message::new(Term(0), body.clone());
-    node.step(NOW, Input::Receive { from: NodeId(2), message: earlier });
+    node.step(
+        NOW,
+        Input::Receive {
+            from: NodeId(2),
+            message: earlier,
+        },
+    );
     assert_eq!(write(&mut node).reads, []);
     receive(&mut node, 2, body);
-    assert_eq!(write(&mut node).reads, [ReadAnswer { id: ReadId(4), result: Ok(Index(0)) }]);
+    assert_eq!(
+        write(&mut node).reads,
+        [ReadAnswer {
+            id: ReadId(4),
+            result: Ok(Index(0))
+        }]
+    );
 }

@@ -6,13 +6,23 @@ use crate::message::{SnapshotReply, SnapshotResult};
 fn snapshot_part(term: u64, index: u64, size: usize) -> InstallSnapshot {
     let state: Vec<u8> = vec![5; size];
     InstallSnapshot {
-        name: SnapshotName::of(LogPosition { term: Term(term), index: Index(index) }, &state),
+        name: SnapshotName::of(
+            LogPosition {
+                term: Term(term),
+                index: Index(index),
+            },
+            &state,
+        ),
         stamp: Stamp(0),
         membership: three(Standing::Voter),
         offset: 0,
         bytes: Some(state.into()),
         repair: false,
-        probe: Probe { term: crate::types::Term(1), sent: NOW, round: 0 },
+        probe: Probe {
+            term: crate::types::Term(1),
+            sent: NOW,
+            round: 0,
+        },
     }
 }
 
@@ -24,14 +34,23 @@ fn a_snapshot_is_taken_within_its_bounds_and_not_beyond_them() {
         (nonsense(&node.take_actions()), node.commit())
     };
     assert_eq!(install(snapshot_part(1, 9, 64)), (0, Index(9)));
-    assert_eq!(install(snapshot_part(1, Index::LAST.0, 0)), (0, Index::LAST));
+    assert_eq!(
+        install(snapshot_part(1, Index::LAST.0, 0)),
+        (0, Index::LAST)
+    );
     let refused = [
         snapshot_part(2, 9, 8),
         snapshot_part(0, 9, 8),
         snapshot_part(1, 0, 8),
         snapshot_part(1, Index::LAST.0 + 1, 8),
-        InstallSnapshot { offset: 1, ..snapshot_part(1, 9, 8) },
-        InstallSnapshot { offset: u64::MAX, ..snapshot_part(1, 9, 8) },
+        InstallSnapshot {
+            offset: 1,
+            ..snapshot_part(1, 9, 8)
+        },
+        InstallSnapshot {
+            offset: u64::MAX,
+            ..snapshot_part(1, 9, 8)
+        },
     ];
     for part in refused {
         assert_eq!(install(part.clone()), (1, Index(0)), "{part:?}");
@@ -39,10 +58,13 @@ fn a_snapshot_is_taken_within_its_bounds_and_not_beyond_them() {
 }
 
 fn snapshot_replies(actions: &Actions) -> Vec<SnapshotResult> {
-    let replies = actions.send.iter().filter_map(|(_, message)| match &message.body {
-        Body::SnapshotReply(reply) => Some(reply.result),
-        _ => None,
-    });
+    let replies = actions
+        .send
+        .iter()
+        .filter_map(|(_, message)| match &message.body {
+            Body::SnapshotReply(reply) => Some(reply.result),
+            _ => None,
+        });
     replies.collect()
 }
 
@@ -50,31 +72,59 @@ fn snapshot_replies(actions: &Actions) -> Vec<SnapshotResult> {
 #[test]
 fn a_snapshot_that_is_too_large_is_refused_with_the_limit() {
     let mut node = follower(|config| config.max_snapshot_bytes = 64);
-    receive(&mut node, 2, Body::InstallSnapshot(snapshot_part(1, 9, 65).into()));
+    receive(
+        &mut node,
+        2,
+        Body::InstallSnapshot(snapshot_part(1, 9, 65).into()),
+    );
     let actions = node.take_actions();
-    assert_eq!((snapshot_replies(&actions), node.commit()), (vec![SnapshotResult::TooLarge { limit: 64 }], Index(0)));
+    assert_eq!(
+        (snapshot_replies(&actions), node.commit()),
+        (vec![SnapshotResult::TooLarge { limit: 64 }], Index(0))
+    );
 }
 
 /// n1, whose log begins after entry 5 of a snapshot, and that has committed it.
 fn compacted() -> Node {
     let mut node = follower(|_| {});
-    receive(&mut node, 2, Body::InstallSnapshot(snapshot_part(1, 5, 8).into()));
+    receive(
+        &mut node,
+        2,
+        Body::InstallSnapshot(snapshot_part(1, 5, 8).into()),
+    );
     while node.has_work() {
         write(&mut node);
     }
-    assert_eq!((node.log_start().position.index, node.commit()), (Index(5), Index(5)));
+    assert_eq!(
+        (node.log_start().position.index, node.commit()),
+        (Index(5), Index(5))
+    );
     node
 }
 
 #[test]
 fn a_snapshot_that_ends_with_another_entry_than_the_committed_one_is_ignored() {
     let mut node = compacted();
-    let part = InstallSnapshot { probe: Probe { term: Term(2), sent: NOW, round: 0 }, ..snapshot_part(2, 5, 8) };
+    let part = InstallSnapshot {
+        probe: Probe {
+            term: Term(2),
+            sent: NOW,
+            round: 0,
+        },
+        ..snapshot_part(2, 5, 8)
+    };
     let message = Message::new(Term(2), Body::InstallSnapshot(part.into()));
-    node.step(NOW, Input::Receive { from: NodeId(2), message });
+    node.step(
+        NOW,
+        Input::Receive {
+            from: NodeId(2),
+            message,
+        },
+    );
     let actions = node.take_actions();
     assert_eq!(snapshot_replies(&actions), []);
-    let contradicts = |decision: &Decision| matches!(decision, Decision::ContradictsCommitted { .. });
+    let contradicts =
+        |decision: &Decision| matches!(decision, Decision::ContradictsCommitted { .. });
     assert_eq!(decisions(&actions, contradicts), 1);
 }
 
@@ -82,24 +132,48 @@ fn a_snapshot_that_ends_with_another_entry_than_the_committed_one_is_ignored() {
 #[test]
 fn a_repair_that_ends_before_the_log_begins_is_refused() {
     let mut node = compacted();
-    let part = InstallSnapshot { repair: true, ..snapshot_part(1, 3, 8) };
+    let part = InstallSnapshot {
+        repair: true,
+        ..snapshot_part(1, 3, 8)
+    };
     receive(&mut node, 2, Body::InstallSnapshot(part.into()));
-    assert_eq!(snapshot_replies(&node.take_actions()), [SnapshotResult::TooOld { base: Index(5) }]);
+    assert_eq!(
+        snapshot_replies(&node.take_actions()),
+        [SnapshotResult::TooOld { base: Index(5) }]
+    );
 }
 
 #[test]
 fn a_stale_request_is_answered_without_its_probe() {
     let mut node = compacted();
     let message = Message::new(Term(7), Body::VoteReply { granted: false });
-    node.step(NOW, Input::Receive { from: NodeId(3), message });
-    receive(&mut node, 2, Body::InstallSnapshot(snapshot_part(1, 9, 8).into()));
+    node.step(
+        NOW,
+        Input::Receive {
+            from: NodeId(3),
+            message,
+        },
+    );
+    receive(
+        &mut node,
+        2,
+        Body::InstallSnapshot(snapshot_part(1, 9, 8).into()),
+    );
     receive(&mut node, 2, heartbeat());
     let mut replies = 0;
     while node.has_work() {
         for (_, message) in write(&mut node).send {
             match message.body {
-                Body::SnapshotReply(SnapshotReply { probe: None, result: SnapshotResult::Stale, .. })
-                | Body::AppendReply(AppendReply { probe: None, result: AppendResult::Stale, .. }) => replies += 1,
+                Body::SnapshotReply(SnapshotReply {
+                    probe: None,
+                    result: SnapshotResult::Stale,
+                    ..
+                })
+                | Body::AppendReply(AppendReply {
+                    probe: None,
+                    result: AppendResult::Stale,
+                    ..
+                }) => replies += 1,
                 other => panic!("{other:?}"),
             }
         }
@@ -112,14 +186,38 @@ fn a_stale_request_is_answered_without_its_probe() {
 fn an_append_that_contradicts_the_entry_at_the_base_is_ignored() {
     for (term, ignored) in [(1, 0), (2, 1)] {
         let mut node = compacted();
-        let entry =
-            |index, term| Entry { term: Term(term), index: Index(index), stamp: Stamp(0), payload: Payload::Empty };
-        let previous = LogPosition { term: Term(1), index: Index(4) };
+        let entry = |index, term| Entry {
+            term: Term(term),
+            index: Index(index),
+            stamp: Stamp(0),
+            payload: Payload::Empty,
+        };
+        let previous = LogPosition {
+            term: Term(1),
+            index: Index(4),
+        };
         let entries = vec![entry(5, term), entry(6, 2)];
-        let append = AppendEntries { previous, commit: Index(0), probe: None, round_trip: 0, entries };
-        node.step(NOW, Input::Receive { from: NodeId(2), message: Message::new(Term(2), Body::AppendEntries(append)) });
-        let contradicts = |decision: &Decision| matches!(decision, Decision::ContradictsCommitted { .. });
-        assert_eq!(decisions(&node.take_actions(), contradicts), ignored, "{term}");
+        let append = AppendEntries {
+            previous,
+            commit: Index(0),
+            probe: None,
+            round_trip: 0,
+            entries,
+        };
+        node.step(
+            NOW,
+            Input::Receive {
+                from: NodeId(2),
+                message: Message::new(Term(2), Body::AppendEntries(append)),
+            },
+        );
+        let contradicts =
+            |decision: &Decision| matches!(decision, Decision::ContradictsCommitted { .. });
+        assert_eq!(
+            decisions(&node.take_actions(), contradicts),
+            ignored,
+            "{term}"
+        );
         assert_eq!(node.last().index, Index(6 - ignored as u64));
     }
 }
@@ -130,22 +228,53 @@ fn members_take_their_snapshots_at_entries_of_their_own() {
     let mut taken = Vec::new();
     for id in 1..=3 {
         let mut config = Config::new(NodeId(id), three(Standing::Voter), 1);
-        (config.snapshot_entries, config.snapshot_keep, config.pre_vote) = (Some(6), 0, false);
+        (
+            config.snapshot_entries,
+            config.snapshot_keep,
+            config.pre_vote,
+        ) = (Some(6), 0, false);
         let mut node = Node::new(config, Restored::default(), NOW).unwrap();
         for index in 1..=30_u64 {
-            let entry = Entry { term: TERM, index: Index(index), stamp: Stamp(0), payload: Payload::Empty };
-            let previous = LogPosition { term: Term((index > 1).into()), index: Index(index - 1) };
+            let entry = Entry {
+                term: TERM,
+                index: Index(index),
+                stamp: Stamp(0),
+                payload: Payload::Empty,
+            };
+            let previous = LogPosition {
+                term: Term((index > 1).into()),
+                index: Index(index - 1),
+            };
             let commit = Index(index);
-            let append = AppendEntries { previous, commit, probe: None, round_trip: 0, entries: vec![entry] };
+            let append = AppendEntries {
+                previous,
+                commit,
+                probe: None,
+                round_trip: 0,
+                entries: vec![entry],
+            };
             receive(&mut node, id % 3 + 1, Body::AppendEntries(append));
             if settle(&mut node) {
                 taken.push((id, index));
                 let data = Bytes::from(&[1][..]);
-                node.step(NOW, Input::TakeSnapshot(TakenSnapshot { index: Index(index), data, compact_to: None }));
+                node.step(
+                    NOW,
+                    Input::TakeSnapshot(TakenSnapshot {
+                        index: Index(index),
+                        data,
+                        compact_to: None,
+                    }),
+                );
             }
         }
     }
-    let of = |id: u64| taken.iter().filter(|(by, _)| *by == id).map(|(_, index)| *index).collect::<Vec<_>>();
+    let of = |id: u64| {
+        taken
+            .iter()
+            .filter(|(by, _)| *by == id)
+            .map(|(_, index)| *index)
+            .collect::<Vec<_>>()
+    };
     assert_eq!(of(1), [6, 12, 18, 24, 30]);
     assert_eq!((of(2), of(3)), (vec![8, 14, 20, 26], vec![10, 16, 22, 28]));
 }
@@ -171,7 +300,11 @@ fn nothing_applied_is_nothing_to_take_a_snapshot_of() {
     let mut node = node(alone(), |_| {});
     node.step(
         NOW,
-        Input::TakeSnapshot(TakenSnapshot { index: Index(0), data: Bytes::from(&[][..]), compact_to: None }),
+        Input::TakeSnapshot(TakenSnapshot {
+            index: Index(0),
+            data: Bytes::from(&[][..]),
+            compact_to: None,
+        }),
     );
     assert_eq!(node.take_actions().persist, None);
     assert_eq!(node.snapshot(), None);
@@ -190,9 +323,17 @@ fn a_snapshot_of_what_was_not_applied_yet_is_of_no_use() {
     for (index, taken) in [(3, None), (2, None), (1, Some(Index(1)))] {
         node.step(
             NOW,
-            Input::TakeSnapshot(TakenSnapshot { index: Index(index), data: vec![1].into(), compact_to: None }),
+            Input::TakeSnapshot(TakenSnapshot {
+                index: Index(index),
+                data: vec![1].into(),
+                compact_to: None,
+            }),
         );
-        assert_eq!(node.snapshot().map(|snapshot| snapshot.position.index), taken, "taken at {index}");
+        assert_eq!(
+            node.snapshot().map(|snapshot| snapshot.position.index),
+            taken,
+            "taken at {index}"
+        );
     }
 }
 
@@ -213,21 +354,42 @@ fn the_log_keeps_what_a_follower_that_answers_still_lacks() {
         let later = Moment(NOW.0 + silence);
         matched(&mut node, 2, 21);
         let data = vec![1].into();
-        node.step(later, Input::TakeSnapshot(TakenSnapshot { index: Index(21), data, compact_to: None }));
+        node.step(
+            later,
+            Input::TakeSnapshot(TakenSnapshot {
+                index: Index(21),
+                data,
+                compact_to: None,
+            }),
+        );
         node.log_start().position.index.0
     };
-    let patience = Config::new(NodeId(1), alone(), 1).max_election_timeout().as_micros() as u64;
+    let patience = Config::new(NodeId(1), alone(), 1)
+        .max_election_timeout()
+        .as_micros() as u64;
     assert_eq!(dropped_up_to(true, 0), 5);
     assert_eq!(dropped_up_to(true, patience - 1), 5);
-    assert_eq!(dropped_up_to(true, patience), 19, "it was not heard for as long as a leader waits");
+    assert_eq!(
+        dropped_up_to(true, patience),
+        19,
+        "it was not heard for as long as a leader waits"
+    );
     assert_eq!(dropped_up_to(false, 0), 19, "it never answered");
 }
 
 #[test]
 fn a_snapshot_is_due_after_so_many_bytes_however_they_were_handed_out() {
-    let empty = Entry { term: TERM, index: Index(1), stamp: Stamp(0), payload: Payload::Empty }.size();
+    let empty = Entry {
+        term: TERM,
+        index: Index(1),
+        stamp: Stamp(0),
+        payload: Payload::Empty,
+    }
+    .size();
     let each = Entry::OVERHEAD + 10;
-    let mut node = node(alone(), |config| config.snapshot_bytes = Some(empty + 3 * each));
+    let mut node = node(alone(), |config| {
+        config.snapshot_bytes = Some(empty + 3 * each)
+    });
     node.step(NOW, Input::Campaign);
     assert!(!settle(&mut node));
     let due: Vec<bool> = (1..=3)
@@ -238,19 +400,42 @@ fn a_snapshot_is_due_after_so_many_bytes_however_they_were_handed_out() {
         .collect();
     assert_eq!(due, [false, false, true]);
     let applied = node.applied();
-    node.step(NOW, Input::TakeSnapshot(TakenSnapshot { index: applied, data: Bytes::from(&[][..]), compact_to: None }));
+    node.step(
+        NOW,
+        Input::TakeSnapshot(TakenSnapshot {
+            index: applied,
+            data: Bytes::from(&[][..]),
+            compact_to: None,
+        }),
+    );
     propose(&mut node, [4]);
     assert!(!settle(&mut node), "the count begins again");
 }
 
 #[test]
 fn a_log_that_no_node_could_have_written_is_refused() {
-    let entry = |term, index| Entry { term: Term(term), index: Index(index), stamp: Stamp(0), payload: Payload::Empty };
-    let position = |term, index| LogPosition { term: Term(term), index: Index(index) };
-    let hard_state = |term| HardState { term: Term(term), vote: None };
+    let entry = |term, index| Entry {
+        term: Term(term),
+        index: Index(index),
+        stamp: Stamp(0),
+        payload: Payload::Empty,
+    };
+    let position = |term, index| LogPosition {
+        term: Term(term),
+        index: Index(index),
+    };
+    let hard_state = |term| HardState {
+        term: Term(term),
+        vote: None,
+    };
     let snapshot = |term, index| {
         let membership = three(Standing::Voter);
-        Snapshot { position: position(term, index), stamp: Stamp(0), membership, data: Some(Bytes::from(&[][..])) }
+        Snapshot {
+            position: position(term, index),
+            stamp: Stamp(0),
+            membership,
+            data: Some(Bytes::from(&[][..])),
+        }
     };
     let sound = Restored {
         hard_state: hard_state(2),
@@ -260,27 +445,69 @@ fn a_log_that_no_node_could_have_written_is_refused() {
         ..Restored::default()
     };
     let start = |restored: Restored| {
-        Node::new(Config::new(NodeId(1), three(Standing::Voter), 1), restored, NOW).map(|node| node.last())
+        Node::new(
+            Config::new(NodeId(1), three(Standing::Voter), 1),
+            restored,
+            NOW,
+        )
+        .map(|node| node.last())
     };
     assert_eq!(start(sound.clone()), Ok(position(2, 4)));
     assert_eq!(
-        start(Restored { start: snapshot(1, 3).start(), entries: vec![entry(2, 4)], ..sound.clone() }),
+        start(Restored {
+            start: snapshot(1, 3).start(),
+            entries: vec![entry(2, 4)],
+            ..sound.clone()
+        }),
         Ok(position(2, 4))
     );
     let damaged = [
-        (Restored { snapshot: None, ..sound.clone() }, "it begins after its snapshot"),
-        (Restored { snapshot: Some(snapshot(2, 5)), ..sound.clone() }, "it does not reach its snapshot"),
-        (Restored { snapshot: Some(snapshot(2, 3)), ..sound.clone() }, "it does not reach its snapshot"),
         (
-            Restored { hard_state: hard_state(1), ..sound.clone() },
+            Restored {
+                snapshot: None,
+                ..sound.clone()
+            },
+            "it begins after its snapshot",
+        ),
+        (
+            Restored {
+                snapshot: Some(snapshot(2, 5)),
+                ..sound.clone()
+            },
+            "it does not reach its snapshot",
+        ),
+        (
+            Restored {
+                snapshot: Some(snapshot(2, 3)),
+                ..sound.clone()
+            },
+            "it does not reach its snapshot",
+        ),
+        (
+            Restored {
+                hard_state: hard_state(1),
+                ..sound.clone()
+            },
             "it holds an entry of a later term than the node's own",
         ),
-        (Restored { hard_state: hard_state(Term::LAST.0 + 1), ..sound.clone() }, "its term cannot exist"),
+        (
+            Restored {
+                hard_state: hard_state(Term::LAST.0 + 1),
+                ..sound.clone()
+            },
+            "its term cannot exist",
+        ),
     ];
     for (restored, why) in damaged {
         assert_eq!(start(restored), Err(ConfigError::DamagedLog(why)));
     }
-    assert!(start(Restored { hard_state: hard_state(Term::LAST.0), ..sound }).is_ok());
+    assert!(
+        start(Restored {
+            hard_state: hard_state(Term::LAST.0),
+            ..sound
+        })
+        .is_ok()
+    );
 }
 
 fn chunks(actions: &Actions) -> Vec<u64> {
@@ -291,7 +518,8 @@ fn chunks(actions: &Actions) -> Vec<u64> {
     actions.send.iter().filter_map(offset).collect()
 }
 
-/// A leader of nobody but n2, which needs a snapshot of 40 bytes in chunks of 4, two of them in flight.
+/// A leader of nobody but n2, which needs a snapshot of 40 bytes in chunks of 4, two of them in
+/// flight.
 fn sending() -> (Node, Actions) {
     let mut node = leader(three(Standing::Voter), |config| {
         config.snapshot_keep = 0;
@@ -304,7 +532,14 @@ fn sending() -> (Node, Actions) {
     matched(&mut node, 3, 4);
     write(&mut node);
     node.step(NOW, Input::Applied(Index(4)));
-    node.step(NOW, Input::TakeSnapshot(TakenSnapshot { index: Index(4), data: vec![1; 40].into(), compact_to: None }));
+    node.step(
+        NOW,
+        Input::TakeSnapshot(TakenSnapshot {
+            index: Index(4),
+            data: vec![1; 40].into(),
+            compact_to: None,
+        }),
+    );
     let actions = write(&mut node);
     (node, actions)
 }
@@ -314,16 +549,44 @@ fn a_snapshot_is_sent_within_its_window_and_goes_on_with_its_own_answers_alone()
     let (mut node, first) = sending();
     assert_eq!(chunks(&first), [0, 4]);
     let mut goes_on = |term: u64, index: u64, result: SnapshotResult| {
-        let position = LogPosition { term: TERM, index: Index(index) };
-        let reply =
-            SnapshotReply { probe: Some(Probe { term: crate::types::Term(1), sent: NOW, round: 0 }), position, result };
+        let position = LogPosition {
+            term: TERM,
+            index: Index(index),
+        };
+        let reply = SnapshotReply {
+            probe: Some(Probe {
+                term: crate::types::Term(1),
+                sent: NOW,
+                round: 0,
+            }),
+            position,
+            result,
+        };
         let message = Message::new(Term(term), Body::SnapshotReply(reply));
-        node.step(NOW, Input::Receive { from: NodeId(2), message });
+        node.step(
+            NOW,
+            Input::Receive {
+                from: NodeId(2),
+                message,
+            },
+        );
         chunks(&write(&mut node))
     };
-    assert_eq!(goes_on(1, 3, SnapshotResult::Received(4)), [], "that is about another snapshot");
-    assert_eq!(goes_on(1, 3, SnapshotResult::Installed), [], "and so is that");
-    assert_eq!(goes_on(0, 4, SnapshotResult::Received(4)), [], "that was for the leader of another term");
+    assert_eq!(
+        goes_on(1, 3, SnapshotResult::Received(4)),
+        [],
+        "that is about another snapshot"
+    );
+    assert_eq!(
+        goes_on(1, 3, SnapshotResult::Installed),
+        [],
+        "and so is that"
+    );
+    assert_eq!(
+        goes_on(0, 4, SnapshotResult::Received(4)),
+        [],
+        "that was for the leader of another term"
+    );
     assert_eq!(goes_on(1, 4, SnapshotResult::Received(4)), [8]);
     assert_eq!(goes_on(1, 4, SnapshotResult::Received(12)), [12, 16]);
 }
@@ -333,7 +596,11 @@ fn chunks_of_two_snapshots_are_not_mixed() {
     let mut node = follower(|_| {});
     let mut gets = |part: &InstallSnapshot, from: usize, to: usize| {
         let bytes = part.bytes.as_ref().map(|bytes| bytes[from..to].into());
-        let part = InstallSnapshot { offset: from as u64, bytes, ..part.clone() };
+        let part = InstallSnapshot {
+            offset: from as u64,
+            bytes,
+            ..part.clone()
+        };
         receive(&mut node, 2, Body::InstallSnapshot(part.into()));
         let sent = write(&mut node).send;
         let of = |(_, message): &(NodeId, Message)| match &message.body {
@@ -346,22 +613,34 @@ fn chunks_of_two_snapshots_are_not_mixed() {
     let (one, other) = (snapshot_part(1, 9, 8), snapshot_part(1, 12, 16));
     assert_eq!(gets(&one, 0, 4), received(4));
     assert_eq!(gets(&one, 0, 4), received(4), "it came twice");
-    assert_eq!(gets(&other, 4, 8), received(0), "of this one nothing has come");
+    assert_eq!(
+        gets(&other, 4, 8),
+        received(0),
+        "of this one nothing has come"
+    );
     assert_eq!(gets(&other, 0, 4), received(4));
 }
 
 #[test]
 fn a_bound_of_no_bytes_asks_for_no_snapshot_of_nothing() {
-    let mut node = node(three(Standing::Voter), |config| config.snapshot_bytes = Some(0));
+    let mut node = node(three(Standing::Voter), |config| {
+        config.snapshot_bytes = Some(0)
+    });
     node.step(NOW, Input::Wake);
     assert!(!node.take_actions().snapshot_due);
 }
 
-/// The program learns of a repair when its snapshot is on disk, and reports hashes of the wrong state until then.
+/// The program learns of a repair when its snapshot is on disk, and reports hashes of the wrong
+/// state until then.
 #[test]
 fn a_hash_that_is_reported_during_a_repair_counts_for_nothing() {
     let mut node = follower(|_| {});
-    let entry = |index| Entry { term: TERM, index: Index(index), stamp: Stamp(0), payload: Payload::Empty };
+    let entry = |index| Entry {
+        term: TERM,
+        index: Index(index),
+        stamp: Stamp(0),
+        payload: Payload::Empty,
+    };
     let append = AppendEntries {
         previous: LogPosition::default(),
         commit: Index(5),
@@ -373,19 +652,38 @@ fn a_hash_that_is_reported_during_a_repair_counts_for_nothing() {
     settle(&mut node);
     let state = &b"right"[..];
     let part = InstallSnapshot {
-        name: SnapshotName::of(LogPosition { term: TERM, index: Index(4) }, state),
+        name: SnapshotName::of(
+            LogPosition {
+                term: TERM,
+                index: Index(4),
+            },
+            state,
+        ),
         stamp: Stamp(0),
         membership: three(Standing::Voter),
         offset: 0,
         bytes: Some(state.into()),
         repair: true,
-        probe: Probe { term: TERM, sent: NOW, round: 0 },
+        probe: Probe {
+            term: TERM,
+            sent: NOW,
+            round: 0,
+        },
     };
     receive(&mut node, 2, Body::InstallSnapshot(part.into()));
     let actions = node.take_actions();
-    let number = actions.persist.expect("the snapshot is to be written").number;
+    let number = actions
+        .persist
+        .expect("the snapshot is to be written")
+        .number;
     assert!(actions.restore.is_none());
-    node.step(NOW, Input::StateHash(StateHash { index: Index(5), hash: 666 }));
+    node.step(
+        NOW,
+        Input::StateHash(StateHash {
+            index: Index(5),
+            hash: 666,
+        }),
+    );
     node.step(NOW, Input::Persisted(number));
     assert!(node.take_actions().restore.is_some());
     assert_eq!(node.newest_state(), None);

@@ -4,12 +4,22 @@ use super::*;
 use crate::message::{SnapshotReply, SnapshotResult};
 
 fn receive_in_term(node: &mut Node, term: u64, from: u64, body: Body) {
-    node.step(NOW, Input::Receive { from: NodeId(from), message: Message::new(Term(term), body) });
+    node.step(
+        NOW,
+        Input::Receive {
+            from: NodeId(from),
+            message: Message::new(Term(term), body),
+        },
+    );
 }
 
 fn matched_index(node: &Node, follower: u64) -> Index {
     let peers = node.status().peers;
-    peers.iter().find(|peer| peer.id == NodeId(follower)).expect("it is a member").matched
+    peers
+        .iter()
+        .find(|peer| peer.id == NodeId(follower))
+        .expect("it is a member")
+        .matched
 }
 
 #[test]
@@ -17,21 +27,44 @@ fn an_acknowledgement_of_an_earlier_term_commits_nothing() {
     let mut node = leader(three(Standing::Voter), |_| {});
     write(&mut node);
     receive_in_term(&mut node, 0, 2, answer(1));
-    assert_eq!((matched_index(&node, 2), node.commit()), (Index(0), Index(0)));
+    assert_eq!(
+        (matched_index(&node, 2), node.commit()),
+        (Index(0), Index(0))
+    );
     receive_in_term(&mut node, 1, 2, answer(1));
-    assert_eq!((matched_index(&node, 2), node.commit()), (Index(1), Index(1)));
+    assert_eq!(
+        (matched_index(&node, 2), node.commit()),
+        (Index(1), Index(1))
+    );
 }
 
-/// The term of the message and the term of the probe are checked apart: either alone keeps a late answer out.
+/// The term of the message and the term of the probe are checked apart: either alone keeps a late
+/// answer out.
 #[test]
 fn an_acknowledgement_of_another_leaderships_probe_commits_nothing() {
     for (term, sent, committed) in [(1, NOW, 1), (0, NOW, 0), (1, Moment(NOW.0 + 1), 0)] {
         let mut node = leader(three(Standing::Voter), |_| {});
         write(&mut node);
-        let probe = Some(Probe { term: Term(term), sent, round: 0 });
+        let probe = Some(Probe {
+            term: Term(term),
+            sent,
+            round: 0,
+        });
         let result = AppendResult::Matched { up_to: Index(1) };
-        receive(&mut node, 2, Body::AppendReply(AppendReply { probe, result, state: None }));
-        assert_eq!(node.commit(), Index(committed), "a probe of term {term}, sent at {sent:?}");
+        receive(
+            &mut node,
+            2,
+            Body::AppendReply(AppendReply {
+                probe,
+                result,
+                state: None,
+            }),
+        );
+        assert_eq!(
+            node.commit(),
+            Index(committed),
+            "a probe of term {term}, sent at {sent:?}"
+        );
         assert_eq!(nonsense(&node.take_actions()), 1 - committed as usize);
     }
 }
@@ -56,34 +89,74 @@ fn sending_a_snapshot() -> (Node, LogPosition) {
     matched(&mut node, 2, 4);
     settle(&mut node);
     let data = Bytes::from(&[5][..]);
-    node.step(NOW, Input::TakeSnapshot(TakenSnapshot { index: Index(4), data, compact_to: Some(Index(4)) }));
+    node.step(
+        NOW,
+        Input::TakeSnapshot(TakenSnapshot {
+            index: Index(4),
+            data,
+            compact_to: Some(Index(4)),
+        }),
+    );
     let sent = write(&mut node).send;
-    let to_n3 =
-        |(to, message): &(NodeId, Message)| *to == NodeId(3) && matches!(message.body, Body::InstallSnapshot(_));
+    let to_n3 = |(to, message): &(NodeId, Message)| {
+        *to == NodeId(3) && matches!(message.body, Body::InstallSnapshot(_))
+    };
     assert!(sent.iter().any(to_n3), "n3 needs what was compacted");
-    (node, LogPosition { term: TERM, index: Index(4) })
+    (
+        node,
+        LogPosition {
+            term: TERM,
+            index: Index(4),
+        },
+    )
 }
 
 #[test]
 fn a_snapshot_answer_counts_only_in_the_leadership_that_sent_the_snapshot() {
-    let ours = Probe { term: TERM, sent: NOW, round: 0 };
+    let ours = Probe {
+        term: TERM,
+        sent: NOW,
+        round: 0,
+    };
     let cases = [
         (1, Some(ours), 4),
         (0, Some(ours), 0),
         (0, None, 0),
-        (1, Some(Probe { term: Term(0), ..ours }), 0),
-        (1, Some(Probe { sent: Moment(NOW.0 + 1), ..ours }), 0),
+        (
+            1,
+            Some(Probe {
+                term: Term(0),
+                ..ours
+            }),
+            0,
+        ),
+        (
+            1,
+            Some(Probe {
+                sent: Moment(NOW.0 + 1),
+                ..ours
+            }),
+            0,
+        ),
     ];
     for (term, probe, expected) in cases {
         let (mut node, position) = sending_a_snapshot();
-        let reply = SnapshotReply { probe, position, result: SnapshotResult::Installed };
+        let reply = SnapshotReply {
+            probe,
+            position,
+            result: SnapshotResult::Installed,
+        };
         receive_in_term(&mut node, term, 3, Body::SnapshotReply(reply));
-        assert_eq!(matched_index(&node, 3), Index(expected), "term {term}, {probe:?}");
+        assert_eq!(
+            matched_index(&node, 3),
+            Index(expected),
+            "term {term}, {probe:?}"
+        );
     }
 }
 
-/// Thesis 3.10: TimeoutNow comes from the leader. One from another node, or of another term, starts no election; nor does
-/// one that reaches a node that follows nobody any more.
+/// Thesis 3.10: TimeoutNow comes from the leader. One from another node, or of another term, starts
+/// no election; nor does one that reaches a node that follows nobody any more.
 #[test]
 fn only_the_leader_that_is_followed_may_order_an_election() {
     let ordered = |term: u64, from: u64| {

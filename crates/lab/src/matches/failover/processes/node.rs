@@ -1,4 +1,5 @@
-//! The life of one machine of a match: a node, the state that its log makes, and a player who gives orders again.
+//! The life of one machine of a match: a node, the state that its log makes, and a player who gives
+//! orders again.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Write};
@@ -48,20 +49,27 @@ struct Program {
     followed: Term,
 }
 
-/// Runs the node of a file until stdin ends: takes orders there, and says on stdout what becomes of them.
+/// Runs the node of a file until stdin ends: takes orders there, and says on stdout what becomes of
+/// them.
 ///
 /// # Errors
 /// If the node cannot be started, or has stopped.
 pub fn live(file: &Path, conditions: &Conditions, seed: u64) -> Result<(), String> {
     let trace = Trace::to(|step| {
         if let TraceEvent::Committed(entries) = step {
-            let committed =
-                entries.iter().filter_map(order).map(|(client, sequence)| Said::Committed(client, sequence));
+            let committed = entries
+                .iter()
+                .filter_map(order)
+                .map(|(client, sequence)| Said::Committed(client, sequence));
             // Nobody hears it any more if this fails; then stdin has ended, too.
             let _unheard = say(committed);
         }
     });
-    let node = processes::start_node(file, |id, founding| conditions.config(id, founding, seed), trace)?;
+    let node = processes::start_node(
+        file,
+        |id, founding| conditions.config(id, founding, seed),
+        trace,
+    )?;
     let (wake, woken) = sync_channel(QUEUE);
     let waker = wake.clone();
     let waker = move || {
@@ -71,13 +79,25 @@ pub fn live(file: &Path, conditions: &Conditions, seed: u64) -> Result<(), Strin
     node.control().set_waker(Arc::new(waker));
     thread::spawn(move || listen(&wake));
     let (pending, patience) = (BTreeMap::new(), conditions.patience.0);
-    let mut program = Program { node, state: State::default(), pending, patience, led: Term(0), followed: Term(0) };
+    let mut program = Program {
+        node,
+        state: State::default(),
+        pending,
+        patience,
+        led: Term(0),
+        followed: Term(0),
+    };
     program.run(&woken)
 }
 
 /// Hears the match until stdin ends, and the machine with it: it does not outlive the match.
 fn listen(wake: &SyncSender<Wakes>) {
-    for told in io::stdin().lock().lines().map_while(Result::ok).filter_map(|line| Told::read(&line)) {
+    for told in io::stdin()
+        .lock()
+        .lines()
+        .map_while(Result::ok)
+        .filter_map(|line| Told::read(&line))
+    {
         if wake.send(Wakes::Told(told)).is_err() {
             break;
         }
@@ -89,7 +109,9 @@ fn listen(wake: &SyncSender<Wakes>) {
 fn say(lines: impl Iterator<Item = Said>) -> Result<(), String> {
     let text: String = lines.map(|said| format!("{said}\n")).collect();
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| format!("nobody hears it: {error}"))
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(|error| format!("nobody hears it: {error}"))
 }
 
 /// The order of an entry, if it has one.
@@ -107,7 +129,9 @@ impl Program {
             let mut said = Vec::new();
             taken.clear();
             self.node.take_committed(MOST_TAKEN, &mut taken);
-            taken.iter().for_each(|committed| self.apply(committed, &mut said));
+            taken
+                .iter()
+                .for_each(|committed| self.apply(committed, &mut said));
             self.snapshot();
             let view = self.node.view();
             self.tell_of_leaders(&view, &mut said);
@@ -116,10 +140,15 @@ impl Program {
             }
             self.ask_again()?;
             say(said.into_iter())?;
-            let next = self.pending.values().min().map(|at| at.saturating_duration_since(Instant::now()));
+            let next = self
+                .pending
+                .values()
+                .min()
+                .map(|at| at.saturating_duration_since(Instant::now()));
             match woken.recv_timeout(next.unwrap_or(GLANCE).min(GLANCE)) {
                 Ok(Wakes::Told(Told::Order(client, sequence))) => {
-                    self.pending.insert((client, sequence), Instant::now() + self.patience);
+                    self.pending
+                        .insert((client, sequence), Instant::now() + self.patience);
                     self.propose(client, sequence)?;
                 }
                 Ok(Wakes::Told(Told::State)) => say([Said::State(self.state.words())].into_iter())?,
@@ -142,7 +171,12 @@ impl Program {
             Applied::Nothing => return,
             Applied::Repeat(client, sequence) => (client, sequence),
             Applied::Effect(client, sequence) => {
-                said.push(Said::Effect { count: self.state.count, hash: self.state.hash, client, sequence });
+                said.push(Said::Effect {
+                    count: self.state.count,
+                    hash: self.state.hash,
+                    client,
+                    sequence,
+                });
                 (client, sequence)
             }
         };
@@ -155,7 +189,11 @@ impl Program {
     /// A node that is too busy for a snapshot asks again.
     fn snapshot(&mut self) {
         if self.node.snapshot_due() {
-            let taken = TakenSnapshot { index: self.state.index, data: self.state.save(), compact_to: None };
+            let taken = TakenSnapshot {
+                index: self.state.index,
+                data: self.state.save(),
+                compact_to: None,
+            };
             let _asked_again = self.node.take_snapshot(taken);
         }
     }
@@ -165,7 +203,10 @@ impl Program {
             if matches!(event.decision, Decision::WonElection { .. }) && event.term > self.led {
                 self.led = event.term;
                 let ago = view.now.since(event.at).as_micros() as u64;
-                said.push(Said::Leads { term: event.term.0, ago });
+                said.push(Said::Leads {
+                    term: event.term.0,
+                    ago,
+                });
             }
         }
         if view.status.leader.is_some() && view.status.term > self.followed {
@@ -182,7 +223,12 @@ impl Program {
                 *again = now + REFUSED_RETRY;
             }
         }
-        let due: Vec<_> = self.pending.iter().filter(|(_, at)| **at <= now).map(|(order, _)| *order).collect();
+        let due: Vec<_> = self
+            .pending
+            .iter()
+            .filter(|(_, at)| **at <= now)
+            .map(|(order, _)| *order)
+            .collect();
         for (client, sequence) in due {
             self.pending.insert((client, sequence), now + self.patience);
             self.propose(client, sequence)?;
@@ -192,10 +238,22 @@ impl Program {
 
     /// A queue that is full takes it at the next attempt.
     fn propose(&mut self, client: ClientId, sequence: u64) -> Result<(), String> {
-        let bytes: Vec<u8> = [client.0, sequence].into_iter().flat_map(u64::to_le_bytes).collect();
-        match self.node.propose(Command { client, sequence, bytes: bytes.into() }) {
+        let bytes: Vec<u8> = [client.0, sequence]
+            .into_iter()
+            .flat_map(u64::to_le_bytes)
+            .collect();
+        match self.node.propose(Command {
+            client,
+            sequence,
+            bytes: bytes.into(),
+        }) {
             Ok(()) | Err(SubmitError::Busy) => Ok(()),
-            Err(SubmitError::Stopped) => Err(self.node.view().stopped.unwrap_or(Stopped::Ended).to_string()),
+            Err(SubmitError::Stopped) => Err(self
+                .node
+                .view()
+                .stopped
+                .unwrap_or(Stopped::Ended)
+                .to_string()),
         }
     }
 }

@@ -39,20 +39,27 @@ pub(super) struct Happened {
 impl Records {
     /// Effects on the machine that has most.
     pub(super) fn effects(&self) -> u64 {
-        self.0.iter().filter_map(|record| count(&record.said)).max().unwrap_or_default()
+        self.0
+            .iter()
+            .filter_map(|record| count(&record.said))
+            .max()
+            .unwrap_or_default()
     }
 
-    /// Enters everything into a ledger that knows all clicks. Gives the longest time between two commits after the
-    /// crash.
+    /// Enters everything into a ledger that knows all clicks. Gives the longest time between two
+    /// commits after the crash.
     ///
-    /// Commits are entered in the order of time, states in that of their effects: processes are heard as their lines
-    /// come, so one may seem to be ahead of the first that got there.
+    /// Commits are entered in the order of time, states in that of their effects: processes are
+    /// heard as their lines come, so one may seem to be ahead of the first that got there.
     pub(super) fn enter(&self, ledger: &mut Ledger, happened: Happened) -> Duration {
         let Happened { crashed, over, .. } = happened;
         let mut in_time: Vec<_> = self.0.iter().collect();
         in_time.sort_by_key(|record| record.at);
         let (mut watched, mut gap) = (false, None);
-        for Record { at, place, said, .. } in in_time {
+        for Record {
+            at, place, said, ..
+        } in in_time
+        {
             if *at > crashed && !std::mem::replace(&mut watched, true) {
                 ledger.watch_gaps();
             }
@@ -60,21 +67,40 @@ impl Records {
                 gap.get_or_insert_with(|| ledger.longest_gap(over));
             }
             match said {
-                Said::Committed(client, sequence) => ledger.committed(*client, *sequence, *place as u32, *at),
+                Said::Committed(client, sequence) => {
+                    ledger.committed(*client, *sequence, *place as u32, *at)
+                }
                 Said::Done(client, sequence) => ledger.told(*client, *sequence, *at),
-                Said::Leads { .. } | Said::Follows(_) | Said::Effect { .. } | Said::Restored(..) | Said::State(_) => {}
+                Said::Leads { .. }
+                | Said::Follows(_)
+                | Said::Effect { .. }
+                | Said::Restored(..)
+                | Said::State(_) => {}
             }
         }
-        let mut states: Vec<_> = self.0.iter().filter_map(|record| Some((count(&record.said)?, record))).collect();
+        let mut states: Vec<_> = self
+            .0
+            .iter()
+            .filter_map(|record| Some((count(&record.said)?, record)))
+            .collect();
         states.sort_by_key(|(count, record)| (*count, record.at));
         for (count, Record { place, said, .. }) in states {
             let hash = match said {
-                Said::Effect { hash, client, sequence, .. } => {
+                Said::Effect {
+                    hash,
+                    client,
+                    sequence,
+                    ..
+                } => {
                     ledger.effect(*client, *sequence, count);
                     *hash
                 }
                 Said::Restored(_, hash) => *hash,
-                Said::Leads { .. } | Said::Follows(_) | Said::Committed(..) | Said::Done(..) | Said::State(_) => {
+                Said::Leads { .. }
+                | Said::Follows(_)
+                | Said::Committed(..)
+                | Said::Done(..)
+                | Said::State(_) => {
                     continue;
                 }
             };
@@ -83,16 +109,26 @@ impl Records {
         gap.unwrap_or_else(|| ledger.longest_gap(over))
     }
 
-    /// From the crash until the first order that was not committed by then has its effect at a machine that lives on.
+    /// From the crash until the first order that was not committed by then has its effect at a
+    /// machine that lives on.
     pub(super) fn stop(&self, ledger: &Ledger, happened: Happened) -> Option<Duration> {
-        let Happened { victim, crashed, .. } = happened;
+        let Happened {
+            victim, crashed, ..
+        } = happened;
         let news = |record: &&Record| match record.said {
-            Said::Effect { client, sequence, .. } if record.place != victim && record.at > crashed => {
-                ledger.order(client, sequence).and_then(|order| order.committed).is_some_and(|at| at > crashed)
-            }
+            Said::Effect {
+                client, sequence, ..
+            } if record.place != victim && record.at > crashed => ledger
+                .order(client, sequence)
+                .and_then(|order| order.committed)
+                .is_some_and(|at| at > crashed),
             _ => false,
         };
-        self.0.iter().filter(news).map(|record| record.at.since(crashed)).min()
+        self.0
+            .iter()
+            .filter(news)
+            .map(|record| record.at.since(crashed))
+            .min()
     }
 
     /// From the crash until a machine leads in a later term than any before.
@@ -101,9 +137,17 @@ impl Records {
             Said::Leads { term, .. } => Some((record.at, term)),
             _ => None,
         };
-        let before = self.0.iter().filter_map(leads).filter(|(at, _)| *at <= happened.crashed);
+        let before = self
+            .0
+            .iter()
+            .filter_map(leads)
+            .filter(|(at, _)| *at <= happened.crashed);
         let last = before.map(|(_, term)| term).max().unwrap_or_default();
-        let after = self.0.iter().filter_map(leads).filter(|(at, term)| *at > happened.crashed && *term > last);
+        let after = self
+            .0
+            .iter()
+            .filter_map(leads)
+            .filter(|(at, term)| *at > happened.crashed && *term > last);
         after.map(|(at, _)| at.since(happened.crashed)).min()
     }
 
@@ -111,9 +155,18 @@ impl Records {
     pub(super) fn caught_up(&self, happened: Happened, effects: u64) -> Option<Duration> {
         let Happened { victim, back, .. } = happened;
         let there = |record: &&Record| {
-            record.place == victim && record.run > 0 && count(&record.said).is_some_and(|count| count >= effects)
+            record.place == victim
+                && record.run > 0
+                && count(&record.said).is_some_and(|count| count >= effects)
         };
-        if effects == 0 { Some(Duration::ZERO) } else { self.0.iter().find(there).map(|record| record.at.since(back)) }
+        if effects == 0 {
+            Some(Duration::ZERO)
+        } else {
+            self.0
+                .iter()
+                .find(there)
+                .map(|record| record.at.since(back))
+        }
     }
 }
 
@@ -121,7 +174,11 @@ impl Records {
 fn count(said: &Said) -> Option<u64> {
     match said {
         Said::Effect { count, .. } | Said::Restored(count, _) => Some(*count),
-        Said::Leads { .. } | Said::Follows(_) | Said::Committed(..) | Said::Done(..) | Said::State(_) => None,
+        Said::Leads { .. }
+        | Said::Follows(_)
+        | Said::Committed(..)
+        | Said::Done(..)
+        | Said::State(_) => None,
     }
 }
 
@@ -131,7 +188,12 @@ mod tests {
     use crate::matches::ledger::Violation;
     use raftian_raft::{ClientId, Sessions};
 
-    const HAPPENED: Happened = Happened { victim: 0, crashed: Moment(100), back: Moment(400), over: Moment(900) };
+    const HAPPENED: Happened = Happened {
+        victim: 0,
+        crashed: Moment(100),
+        back: Moment(400),
+        over: Moment(900),
+    };
 
     /// Three orders of one player at the second machine, and what was said of them.
     fn judged(said: &[(u64, usize, u64, Said)]) -> (Records, Ledger, Duration) {
@@ -150,7 +212,12 @@ mod tests {
     }
 
     fn effect(count: u64, hash: u64, sequence: u64) -> Said {
-        Said::Effect { count, hash, client: ClientId(1), sequence }
+        Said::Effect {
+            count,
+            hash,
+            client: ClientId(1),
+            sequence,
+        }
     }
 
     #[test]
@@ -172,23 +239,63 @@ mod tests {
             (480, 0, 1, effect(3, 33, 3)),
         ]);
         assert_eq!(ledger.violation, None);
-        assert_eq!(records.stop(&ledger, HAPPENED), Some(Duration::from_micros(230)));
-        assert_eq!(records.next_leader(HAPPENED), Some(Duration::from_micros(200)));
-        assert_eq!(records.caught_up(HAPPENED, 3), Some(Duration::from_micros(80)));
-        assert_eq!((gap, records.effects()), (Duration::from_micros(900 - 320), 3));
-        assert!(ledger.order(ClientId(1), 3).is_some_and(|order| order.applied == Some(Moment(332))));
+        assert_eq!(
+            records.stop(&ledger, HAPPENED),
+            Some(Duration::from_micros(230))
+        );
+        assert_eq!(
+            records.next_leader(HAPPENED),
+            Some(Duration::from_micros(200))
+        );
+        assert_eq!(
+            records.caught_up(HAPPENED, 3),
+            Some(Duration::from_micros(80))
+        );
+        assert_eq!(
+            (gap, records.effects()),
+            (Duration::from_micros(900 - 320), 3)
+        );
+        assert!(
+            ledger
+                .order(ClientId(1), 3)
+                .is_some_and(|order| order.applied == Some(Moment(332)))
+        );
     }
 
     #[test]
     fn what_must_not_be_is_seen_in_whatever_order_it_is_heard() {
         // The second machine is heard before the first, and has another state.
-        let (_, ledger, _) =
-            judged(&[(10, 1, 0, effect(1, 11, 1)), (20, 1, 0, effect(2, 22, 2)), (30, 0, 0, effect(1, 12, 1))]);
-        assert_eq!(ledger.violation, Some(Violation::Diverged { machine: 0, effects: 1 }));
-        let (_, ledger, _) =
-            judged(&[(10, 0, 0, effect(1, 11, 1)), (20, 1, 0, effect(1, 11, 1)), (30, 0, 0, effect(2, 22, 1))]);
-        assert_eq!((ledger.violation, ledger.doubled), (Some(Violation::Doubled { client: 1, sequence: 1 }), 1));
-        let (_, mut ledger, _) = judged(&[(10, 1, 0, effect(1, 11, 2)), (11, 1, 0, Said::Done(ClientId(1), 2))]);
+        let (_, ledger, _) = judged(&[
+            (10, 1, 0, effect(1, 11, 1)),
+            (20, 1, 0, effect(2, 22, 2)),
+            (30, 0, 0, effect(1, 12, 1)),
+        ]);
+        assert_eq!(
+            ledger.violation,
+            Some(Violation::Diverged {
+                machine: 0,
+                effects: 1
+            })
+        );
+        let (_, ledger, _) = judged(&[
+            (10, 0, 0, effect(1, 11, 1)),
+            (20, 1, 0, effect(1, 11, 1)),
+            (30, 0, 0, effect(2, 22, 1)),
+        ]);
+        assert_eq!(
+            (ledger.violation, ledger.doubled),
+            (
+                Some(Violation::Doubled {
+                    client: 1,
+                    sequence: 1
+                }),
+                1
+            )
+        );
+        let (_, mut ledger, _) = judged(&[
+            (10, 1, 0, effect(1, 11, 2)),
+            (11, 1, 0, Said::Done(ClientId(1), 2)),
+        ]);
         assert_eq!(ledger.lost(&Sessions::default()), 1);
     }
 }

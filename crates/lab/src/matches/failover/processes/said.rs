@@ -16,7 +16,8 @@ pub(super) enum Said {
     },
     /// It knows who leads in this term.
     Follows(u64),
-    /// It knows an order as committed; said on the node's own thread, before its program can have heard of it.
+    /// It knows an order as committed; said on the node's own thread, before its program can have
+    /// heard of it.
     Committed(ClientId, u64),
     /// An order had its effect on its state.
     Effect {
@@ -51,12 +52,18 @@ impl Said {
     pub(super) fn read(line: &str) -> Option<Self> {
         let (word, numbers) = parts(line)?;
         Some(match (word, numbers.as_slice()) {
-            ("leads", [term, ago]) => Said::Leads { term: *term, ago: *ago },
+            ("leads", [term, ago]) => Said::Leads {
+                term: *term,
+                ago: *ago,
+            },
             ("follows", [term]) => Said::Follows(*term),
             ("committed", [client, sequence]) => Said::Committed(ClientId(*client), *sequence),
-            ("effect", &[count, hash, client, sequence]) => {
-                Said::Effect { count, hash, client: ClientId(client), sequence }
-            }
+            ("effect", &[count, hash, client, sequence]) => Said::Effect {
+                count,
+                hash,
+                client: ClientId(client),
+                sequence,
+            },
             ("restored", [count, hash]) => Said::Restored(*count, *hash),
             ("done", [client, sequence]) => Said::Done(ClientId(*client), *sequence),
             ("state", _) => Said::State(numbers),
@@ -71,7 +78,12 @@ impl fmt::Display for Said {
             Said::Leads { term, ago } => write!(f, "leads {term} {ago}"),
             Said::Follows(term) => write!(f, "follows {term}"),
             Said::Committed(client, sequence) => write!(f, "committed {} {sequence}", client.0),
-            Said::Effect { count, hash, client, sequence } => {
+            Said::Effect {
+                count,
+                hash,
+                client,
+                sequence,
+            } => {
                 write!(f, "effect {count} {hash} {} {sequence}", client.0)
             }
             Said::Restored(count, hash) => write!(f, "restored {count} {hash}"),
@@ -109,7 +121,12 @@ impl fmt::Display for Told {
 fn parts(line: &str) -> Option<(&str, Vec<u64>)> {
     let mut words = line.split_ascii_whitespace();
     let word = words.next()?;
-    Some((word, words.map(|number| number.parse().ok()).collect::<Option<_>>()?))
+    Some((
+        word,
+        words
+            .map(|number| number.parse().ok())
+            .collect::<Option<_>>()?,
+    ))
 }
 
 #[cfg(test)]
@@ -123,7 +140,12 @@ mod tests {
             Said::Leads { term: 3, ago: 250 },
             Said::Follows(3),
             Said::Committed(client, 1),
-            Said::Effect { count: 9, hash: u64::MAX, client, sequence: 2 },
+            Said::Effect {
+                count: 9,
+                hash: u64::MAX,
+                client,
+                sequence: 2,
+            },
             Said::Restored(4, 5),
             Said::Done(client, 2),
             Said::State(vec![1, 2, 3]),
@@ -134,7 +156,11 @@ mod tests {
             assert_eq!(Told::read(&told.to_string()), Some(told));
         }
         for noise in ["", "leads", "leads 1 -2", "order 1", "effect 1 2 3 x"] {
-            assert_eq!((Said::read(noise), Told::read(noise)), (None, None), "{noise}");
+            assert_eq!(
+                (Said::read(noise), Told::read(noise)),
+                (None, None),
+                "{noise}"
+            );
         }
     }
 }
