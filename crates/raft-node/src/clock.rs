@@ -1,21 +1,21 @@
-//! The only place of this crate that reads a clock.
+//! The only module of this crate that reads a clock.
 
 use std::time::{Duration, Instant};
 
 use raftian_raft::Moment;
 
-/// A monotonic clock that starts at zero and goes on while the machine is suspended.
+/// Monotonic clock that starts at zero and continues while the machine is suspended.
 ///
-/// Decision: not [`Instant`], which stands still during a suspend on Linux and Apple systems. Why:
-/// a leader that wakes up would take its lease for young and answer a read that another leader has
-/// made stale. Would change if: `Instant` promised to go on; on Windows it does, and is used.
+/// Decision: not [`Instant`], which stops during a suspend on Linux and Apple systems. Why: a
+/// leader that resumes would take its lease for valid and answer a read that another leader has
+/// made stale. Would change if: `Instant` guaranteed to continue; on Windows it does, and is used.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     start: Duration,
 }
 
 impl Clock {
-    /// A clock that starts now.
+    /// Starts a clock.
     #[must_use]
     pub fn start() -> Self {
         Clock {
@@ -23,7 +23,7 @@ impl Clock {
         }
     }
 
-    /// Time since the start.
+    /// Returns the time since the start.
     #[must_use]
     pub fn now(&self) -> Moment {
         Moment(
@@ -31,21 +31,23 @@ impl Clock {
         )
     }
 
-    /// The instant of a moment, to sleep until; a moment more than an hour away is an hour from
-    /// now.
+    /// Converts a moment to an instant, for a sleep; a moment more than an hour away becomes an
+    /// hour from now.
     #[must_use]
     pub fn instant(&self, moment: Moment) -> Instant {
+        // `Instant` panics on overflow, and a moment may be as far away as `u64::MAX`.
         Instant::now() + moment.since(self.now()).min(Duration::from_secs(3600))
     }
 }
 
-/// Time since some point before the start of this process, suspends included.
+/// Returns the time since a point before the start of this process, suspends included.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn since_boot() -> Duration {
     duration(rustix::time::clock_gettime(rustix::time::ClockId::Boottime))
 }
 
-/// Apple's monotonic clock includes suspends.
+/// Returns the time since a point before the start of this process; Apple's monotonic clock
+/// includes suspends.
 #[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
 fn since_boot() -> Duration {
     duration(rustix::time::clock_gettime(
@@ -72,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clock_runs_forward_and_names_the_instants_of_its_moments() {
+    fn clock_runs_forward_and_converts_moments_to_instants() {
         let clock = Clock::start();
         let (first, second) = (clock.now(), clock.now());
         assert!(first <= second && second < Moment(60_000_000));

@@ -1,9 +1,9 @@
-//! Who belongs to a cluster and how they find and recognise each other: identities and node files.
+//! Cluster configuration: member identities and node files.
 //!
-//! Decision: members recognise each other by the fingerprints of self-signed certificates that each
-//! node file lists. Why: there is no host who could be a certificate authority, and a list of
-//! hashes is what friends can exchange. Would change if: members could join a running match; then
-//! the replicated log must carry the list.
+//! Decision: members authenticate each other by the fingerprints of self-signed certificates, which
+//! each node file lists. Why: there is no host that could be a certificate authority, and a list of
+//! hashes is easy for friends to exchange. Would change if: members could join a running match;
+//! then the replicated log must carry the list.
 
 mod generate;
 mod identity;
@@ -20,60 +20,60 @@ pub use generate::{NewCluster, default_member_name, generate};
 pub use identity::{Fingerprint, Identity, ParseFingerprintError};
 pub use node_file::{MAX_FILE, NodeFile};
 
-/// Most members of a cluster: 9. A majority of nine bears four failures, and every further member
-/// makes each commit slower.
+/// Maximum number of members of a cluster: 9. A majority of nine tolerates four failures, and every
+/// further member slows each commit down.
 pub const MAX_MEMBERS: usize = 9;
 
-/// Entries between two snapshots unless a node file says otherwise: 4,096, a few minutes of a
-/// lively match. A log of that length is read within milliseconds at start.
+/// Default number of entries between two snapshots: 4,096, a few minutes of a lively match. A log
+/// of that length is read within milliseconds at start.
 pub const SNAPSHOT_ENTRIES: u64 = 4096;
 
-/// Longest name of a cluster or member, in characters: 32. It has to fit a table in the game and a
-/// line of a log.
+/// Maximum length of a cluster or member name, in characters: 32. It must fit a table in the game
+/// and a line of a log.
 pub const MAX_NAME: usize = 32;
 
-/// All that one node has to know to take part.
+/// Configuration of one node.
 #[derive(Clone, Debug)]
 pub struct NodeConfig {
-    /// Which member it is.
+    /// Id of this member.
     pub id: NodeId,
-    /// Its own name among the members.
+    /// Name of this member.
     pub name: String,
-    /// Name of the cluster, unique through its random end; part of the store, so that files of two
-    /// matches never mix.
+    /// Name of the cluster, made unique by a random suffix; recorded in the store, so that files of
+    /// two matches never mix.
     pub cluster: String,
-    /// Where its one UDP port is.
+    /// Address of its one UDP port.
     pub listen: SocketAddr,
-    /// All members, itself included, in order of their ids; one to [`MAX_MEMBERS`].
+    /// All members, including this one, in order of their ids; one to [`MAX_MEMBERS`].
     pub members: Vec<Member>,
     /// Directory for its store.
     pub data: PathBuf,
-    /// File that remembers how much its store has confirmed. Apart from `data`, so that a store
-    /// which is lost or put back from a copy is noticed.
+    /// File that records how many writes the store has acknowledged (rollback guard). Outside
+    /// `data`, so that the loss of the store, or its restoration from a copy, is detected.
     pub mark: PathBuf,
-    /// How patient it is.
+    /// Timeouts of this node.
     pub timing: Timing,
-    /// Entries applied after which it takes the next snapshot and drops what came before; at least
+    /// Entries applied between two snapshots; each snapshot drops the entries before it. At least
     /// 1. Each member may have its own.
     pub snapshot_entries: u64,
     /// Its key and certificate.
     pub identity: Identity,
 }
 
-/// One member as the others know it.
+/// Public description of one member.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Member {
     /// Its id.
     pub id: NodeId,
     /// Its name, one to [`MAX_NAME`] printable characters.
     pub name: String,
-    /// Where the others reach it.
+    /// Address at which the other members reach it.
     pub address: SocketAddr,
-    /// Hash of its certificate, by which it is recognised.
+    /// Hash of its certificate, which authenticates it.
     pub fingerprint: Fingerprint,
 }
 
-/// How long a node waits for what.
+/// Timeouts of a node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Timing {
     /// Shortest and longest election timeout.
@@ -100,23 +100,23 @@ pub enum ClusterError {
     /// A file or directory cannot be read.
     #[error("cannot read {}: {reason}; check the path and the permissions", path.display())]
     Unreadable {
-        /// Which.
+        /// The file or directory.
         path: PathBuf,
-        /// What the file system said.
+        /// Error of the file system.
         reason: String,
     },
     /// A file or directory cannot be written.
     #[error("cannot write {}: {reason}; check the permissions and the free space", path.display())]
     Unwritable {
-        /// Which.
+        /// The file or directory.
         path: PathBuf,
-        /// What the file system said.
+        /// Error of the file system.
         reason: String,
     },
-    /// The directory for a new cluster holds something already.
+    /// The directory for a new cluster is not empty.
     #[error(
-        "{} already exists and is not empty; choose another directory, or remove this one if its keys and matches may \
-         be lost",
+        "{} already exists and is not empty; choose another directory, or remove this one if its \
+         keys and matches are no longer needed",
         path.display()
     )]
     NotEmpty {
@@ -124,11 +124,11 @@ pub enum ClusterError {
         path: PathBuf,
     },
     /// The text is not a node file.
-    #[error("{} is no valid node file: {reason}", path.display())]
+    #[error("{} is not a valid node file: {reason}", path.display())]
     Syntax {
         /// The file.
         path: PathBuf,
-        /// What the parser met, with line and column.
+        /// Error of the parser, with line and column.
         reason: String,
     },
     /// A value in a node file, or of a new cluster, cannot be used.
@@ -136,40 +136,41 @@ pub enum ClusterError {
     Invalid {
         /// The file, or the directory of a new cluster.
         path: PathBuf,
-        /// Which value.
+        /// Key of the value.
         key: String,
-        /// What is wrong with it.
+        /// Reason why the value is invalid.
         reason: String,
-        /// What to do.
+        /// Remedy.
         remedy: &'static str,
     },
-    /// Making a key or certificate failed.
-    #[error("cannot make a key: {reason}")]
+    /// A key or certificate cannot be generated.
+    #[error("cannot generate a key: {reason}")]
     Key {
-        /// What the cryptography library said.
+        /// Error of the cryptography library.
         reason: String,
     },
-    /// No port could be opened for an embedded node.
+    /// No port can be opened for an embedded node.
     #[error("cannot open a UDP port on {address}: {reason}")]
     NoPort {
-        /// Where.
+        /// Address of the port.
         address: SocketAddr,
-        /// What the system said.
+        /// Error of the operating system.
         reason: String,
     },
 }
 
-/// One node of a cluster that lives in this process, with the port that is already its own.
+/// One node of a cluster inside this process, with its port already open.
 #[derive(Debug)]
 pub struct EmbeddedNode {
-    /// Its configuration; `listen` and the members' addresses are the ports that were opened.
+    /// Configuration; `listen` and the members' addresses are the ports that were opened.
     pub config: NodeConfig,
-    /// Its open port, for [`QuicOptions`](crate::quic::QuicOptions).
+    /// Open port, for [`QuicOptions`](crate::quic::QuicOptions).
     pub socket: UdpSocket,
 }
 
-/// A cluster of `nodes` members in one process: fresh identities, ports on the loopback interface
-/// that the system chose, stores below `directory` in `n1`, `n2` and so on. Writes nothing to disk.
+/// Creates a cluster of `nodes` members in one process: fresh identities, ports on the loopback
+/// interface chosen by the system, stores below `directory` in `n1`, `n2` and so on. Writes nothing
+/// to disk.
 pub fn embedded(
     nodes: usize,
     name: &str,
@@ -178,6 +179,7 @@ pub fn embedded(
     let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let mut parts = Vec::new();
     let mut members = Vec::new();
+    // All ports are opened first, since every configuration lists the addresses of all members.
     for id in (1..).take(nodes) {
         let open = || {
             let socket = UdpSocket::bind(loopback)?;
@@ -221,22 +223,22 @@ pub fn embedded(
 }
 
 impl NodeConfig {
-    /// The member called `id`.
+    /// Returns the member with the id `id`.
     #[must_use]
     pub fn member(&self, id: NodeId) -> Option<&Member> {
         self.members.iter().find(|member| member.id == id)
     }
 
-    /// The members as the cluster was founded: all that are listed, each with a vote, in its first
-    /// life.
+    /// Returns the founding membership: all listed members, each with a vote, in its first
+    /// incarnation.
     ///
     /// # Errors
-    /// If there are none.
+    /// Fails if there are no members.
     pub fn founding(&self) -> Result<Membership, MembershipError> {
         Membership::new(self.members.iter().map(|member| member.id))
     }
 
-    /// Checks all rules that concern values rather than syntax; complaints name `file`.
+    /// Validates the values of the configuration, beyond its syntax; errors name `file`.
     fn validated(&self, file: &Path) -> Result<(), ClusterError> {
         let invalid = |key: &str, reason: String, remedy| {
             Err(ClusterError::Invalid {
@@ -328,7 +330,7 @@ impl NodeConfig {
         }
         if self.listen.ip().is_loopback() && !own.address.ip().is_loopback() {
             let reason = format!(
-                "{} is reached from this machine alone, not at {}",
+                "{} is reachable only from this machine, not at {}",
                 self.listen, own.address
             );
             return invalid(
@@ -344,7 +346,8 @@ impl NodeConfig {
                 self.id.0,
                 own.fingerprint
             );
-            let remedy = "use the certificate that belongs to this member, or correct its `fingerprint` in every file";
+            let remedy = "use the certificate that belongs to this member, or correct its \
+                          `fingerprint` in every file";
             return invalid("certificate", reason, remedy);
         }
         if self.snapshot_entries == 0 {
@@ -383,15 +386,16 @@ impl Timing {
             return Err((
                 "timing.election_ms",
                 reason,
-                "write the shorter time first, and leave room for chance",
+                "write the shorter time first; the range must leave room for random timeouts",
             ));
         }
         Ok(())
     }
 }
 
-/// Why no node can have this address, as a sender or a receiver.
+/// Returns why no node can have this address, as a sender or a receiver.
 fn unusable(address: SocketAddr) -> Option<&'static str> {
+    // An IPv4 address may be written in IPv6 form.
     let ip = address.ip().to_canonical();
     if address.port() == 0 {
         Some("the port is 0")
@@ -411,7 +415,7 @@ fn unspecified(address: SocketAddr) -> Option<&'static str> {
         .then_some("it stands for all addresses of a machine")
 }
 
-/// Accepts one to `longest` printable characters.
+/// Validates a name of one to `longest` printable characters.
 fn check_name(what: &str, name: &str, longest: usize) -> Result<(), String> {
     match name.chars().count() {
         0 => Err(format!("the {what} is empty")),
@@ -419,7 +423,7 @@ fn check_name(what: &str, name: &str, longest: usize) -> Result<(), String> {
             "the {what} has {count} characters, more than {longest}"
         )),
         _ if name.chars().any(char::is_control) => {
-            Err(format!("the {what} has characters that cannot be shown"))
+            Err(format!("the {what} has characters that cannot be printed"))
         }
         _ if name.trim() != name => Err(format!("the {what} begins or ends with a space")),
         _ => Ok(()),

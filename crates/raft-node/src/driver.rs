@@ -1,4 +1,4 @@
-//! The one loop of a node: inbox, step, persist, send, deliver. A thread, a test and a Bevy
+//! The main loop of a node: inbox, step, persist, send, deliver. A thread, a test and a Bevy
 //! schedule call the same function.
 
 use std::collections::VecDeque;
@@ -14,39 +14,38 @@ use crate::store::{Store, StoreError};
 use crate::trace::{Trace, TraceEvent};
 use crate::view::NodeView;
 
-/// Most messages taken from the links before actions are performed: bounds the size of one write
-/// and one round of messages.
+/// Maximum number of messages taken from the links before actions are performed. Bounds the size of
+/// one write and of one round of messages.
 pub const INBOX_BATCH: usize = 1024;
 
-/// Most rounds of one pump. Beyond them the driver returns to its caller, who must pump again at
-/// once: a flood of messages cannot keep a frame.
+/// Maximum number of rounds in one pump. At the bound the driver returns to its caller, who must
+/// pump again at once: a flood of messages cannot hold up a frame.
 pub const ROUNDS: usize = 32;
 
-/// Events kept to be looked at. The oldest is dropped.
+/// Events kept for inspection. The oldest is dropped.
 pub const EVENTS_KEPT: usize = 256;
 
 /// Entries at the end of the log shown in a [`NodeView`].
 pub const TAIL_SHOWN: usize = 32;
 
-/// Refusals kept until they are taken. The oldest is dropped: its proposer's own timer finds it.
+/// Refusals kept until they are taken. The oldest is dropped; its proposer then times out.
 pub const REFUSED_KEPT: usize = 4096;
 
-/// Answers to reads, changes and leadership transfers kept until they are taken. The oldest is
-/// dropped; whoever asked asks again.
+/// Answers to reads, membership changes and leadership transfers kept until they are taken. The
+/// oldest is dropped; its requester must ask again.
 pub const ANSWERS_KEPT: usize = 8192;
 
-/// What the log gives its program, in one order.
+/// Item that the log delivers to the program, in one order.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Committed {
     /// The next entry.
     Entry(Entry),
-    /// A state that takes the place of everything before: at a start, or because a leader had to
-    /// send it.
+    /// A state that replaces everything before it: at a start, or because a leader had to send it.
     Snapshot(Snapshot),
 }
 
 impl Committed {
-    /// The last index that it covers.
+    /// Returns the last index that the item covers.
     #[must_use]
     pub fn index(&self) -> Index {
         match self {
@@ -56,19 +55,19 @@ impl Committed {
     }
 }
 
-/// A node with a disk and links, to be pumped.
+/// A node with its disk and links, driven by calls to [`Driver::pump`].
 #[derive(Debug)]
 pub struct Driver<S, L> {
     node: Node,
     store: S,
     links: L,
-    /// Handed out and not yet taken, bounded by the core's apply window.
+    /// Delivered by the core and not yet taken; bounded by the core's apply window.
     committed: VecDeque<Committed>,
     refused: VecDeque<Refused>,
     reads: VecDeque<ReadAnswer>,
     request_results: VecDeque<Result<(), RequestError>>,
     events: VecDeque<Event>,
-    /// The last decision that was logged because a person must look at it.
+    /// The last alarm that was logged; suppresses repetitions.
     last_alarm: Option<Decision>,
     contradiction: Option<Contradiction>,
     snapshot_due: bool,
@@ -81,8 +80,9 @@ pub struct Driver<S, L> {
 /// that is committed here.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error(
-    "{from} leads with {theirs} where {mine} is committed here: this node or a majority of the others has lost entries \
-     that were on disk. Find out whose disk was replaced by an older copy before this node is started again"
+    "{from} leads with {theirs} where {mine} is committed here: this node or a majority of \
+     the others has lost entries that were on disk. Find out which disk was replaced by an older \
+     copy before starting this node again"
 )]
 pub struct Contradiction {
     /// The leader.
@@ -93,18 +93,18 @@ pub struct Contradiction {
     pub theirs: LogPosition,
 }
 
-/// One thing that happened to the node of a [`Driver`]: with the settings and the disk it started
-/// from, all of them replay it bit for bit.
+/// One recorded step of a [`Driver`]'s node. With the configuration and the restored state of its
+/// start, the records replay the node bit for bit.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Recorded {
-    /// It was stepped.
+    /// The node was stepped with this input.
     Stepped(Moment, Input),
-    /// It was asked for its actions and gave these.
+    /// The node returned these actions.
     Acted(Box<Actions>),
 }
 
 impl<S: Store, L: Links> Driver<S, L> {
-    /// A node as `store` left it, at `now`.
+    /// Creates a driver for the node restored from `store`, at `now`.
     ///
     /// # Errors
     /// Those of [`Node::new`].
@@ -133,15 +133,15 @@ impl<S: Store, L: Links> Driver<S, L> {
         })
     }
 
-    /// Does everything that can be done now and returns when to come again if nothing else happens,
-    /// which is at once if there is more to do.
+    /// Does all work that is due and returns the time of the next call if nothing else happens;
+    /// that is at once if work is left.
     ///
-    /// `clock` is read after messages were taken from the links. A message that arrived while the
-    /// thread stood still must not seem older than it is: the promise not to vote for another
-    /// candidate begins when it arrives (thesis 6.4.1).
+    /// `clock` is read after the messages are taken from the links: a message that arrived while
+    /// the thread was suspended must not seem older than it is, since a follower withholds its vote
+    /// from other candidates from the arrival on (thesis 6.4.1).
     ///
     /// # Errors
-    /// A failed write is final: nothing that waited for it has left, and the node must not be
+    /// A failed write is final: no message that waited for it has left, and the node must not be
     /// pumped again.
     pub fn pump(&mut self, clock: impl Fn() -> Moment) -> Result<Moment, StoreError> {
         let mut messages = Vec::new();
@@ -157,6 +157,8 @@ impl<S: Store, L: Links> Driver<S, L> {
                 self.trace.emit(TraceEvent::Written(number));
                 self.step(Input::Persisted(number));
             }
+            // Timers come after the messages: a heartbeat that has arrived must still prevent an
+            // election.
             if self.node.wake_at() <= self.now {
                 self.step(Input::Wake);
             }
@@ -174,29 +176,30 @@ impl<S: Store, L: Links> Driver<S, L> {
         self.node.step(self.now, input);
     }
 
-    /// Keeps what happens to the node from now on, without bound: for tests, not for a long match.
+    /// Starts to record the steps of the node, without bound: for tests, not for a long match.
     pub fn record(&mut self) {
         self.recording.get_or_insert_default();
     }
 
-    /// Tells `trace` from now on, instead of the one before.
+    /// Sets the receiver of trace events, in place of the one before.
     pub fn set_trace(&mut self, trace: Trace) {
         self.trace = trace;
     }
 
-    /// What was recorded so far.
+    /// Returns the record so far.
     #[must_use]
     pub fn recording(&self) -> &[Recorded] {
         self.recording.as_deref().unwrap_or_default()
     }
 
-    /// Does what the node wants done now, if anything.
+    /// Performs the node's pending actions; returns whether there were any.
     ///
-    /// Messages leave before the write is submitted: none of them stands on it, and a store that
-    /// writes in place would keep them waiting (thesis 10.2.1).
+    /// Messages leave before the write is submitted: none of them depends on it, and a store that
+    /// writes synchronously would delay them (thesis 10.2.1).
     fn work(&mut self) -> Result<bool, StoreError> {
         let work = self.node.work();
         if let Some(recording) = &mut self.recording {
+            // Recorded even if empty, so that a replay polls the node at the same points.
             recording.push(Recorded::Acted(Box::new(work.to_actions())));
         }
         if work.is_empty() {
@@ -216,7 +219,7 @@ impl<S: Store, L: Links> Driver<S, L> {
             self.store.submit(write)?;
         }
         if let Some(snapshot) = others.restore.take() {
-            // Whatever was not taken yet is part of it.
+            // The snapshot covers every entry that was not taken yet.
             self.committed.clear();
             self.committed.push_back(Committed::Snapshot(snapshot));
         }
@@ -238,7 +241,7 @@ impl<S: Store, L: Links> Driver<S, L> {
             .iter()
             .filter(|event| event.decision.is_alarm())
         {
-            // It repeats with every message of that member.
+            // An alarm recurs with every message of that member.
             if self.last_alarm.as_ref() != Some(&event.decision) {
                 tracing::error!(term = event.term.0, "this node {}", event.decision);
                 self.last_alarm = Some(event.decision.clone());
@@ -252,25 +255,26 @@ impl<S: Store, L: Links> Driver<S, L> {
         Ok(true)
     }
 
-    /// Proposes commands. What becomes of them is told by the log, or by [`Driver::take_refused`]
-    /// after the next pump.
+    /// Proposes commands. Their outcome is in the log, or in [`Driver::take_refused`] after the
+    /// next pump.
     pub fn propose(&mut self, commands: Vec<Command>) {
         self.trace.emit(TraceEvent::Proposed(&commands));
         self.step(Input::Propose(commands));
     }
 
-    /// Moves up to `most` of what is committed to `into`, in log order, each once. Taking it counts
-    /// as applying it.
+    /// Moves up to `most` committed items to `into`, in log order and each once. Taking an item
+    /// counts as applying it.
     pub fn take_committed(&mut self, most: usize, into: &mut Vec<Committed>) {
         let count = most.min(self.committed.len());
         into.extend(self.committed.drain(..count));
+        // `into` may contain items of earlier calls: only a call that moved some reports progress.
         if let Some(last) = into.last().filter(|_| count > 0) {
             self.step(Input::Applied(last.index()));
         }
     }
 
-    /// Moves everything committed that was handed out to `into`. It counts as applied when
-    /// [`Driver::applied`] says so.
+    /// Moves all committed items to `into`. They count as applied once [`Driver::applied`] is
+    /// called.
     pub fn hand_out(&mut self, into: &mut Vec<Committed>) {
         if let Some(last) = self.committed.back() {
             self.trace.emit(TraceEvent::Delivered(last.index()));
@@ -278,42 +282,42 @@ impl<S: Store, L: Links> Driver<S, L> {
         into.extend(self.committed.drain(..));
     }
 
-    /// Everything up to `index` has been applied by whoever got it.
+    /// Reports that everything up to `index` has been applied.
     pub fn applied(&mut self, index: Index) {
         self.step(Input::Applied(index));
     }
 
-    /// Proposals that were refused since the last call.
+    /// Returns the proposals refused since the last call.
     pub fn take_refused(&mut self) -> Vec<Refused> {
         self.refused.drain(..).collect()
     }
 
-    /// Hands leadership over, if this node leads.
+    /// Transfers leadership to `to`, or to the best follower, if this node leads.
     pub fn transfer_leadership(&mut self, to: Option<NodeId>) {
         self.step(Input::TransferLeadership(to));
     }
 
-    /// Changes the members, if this node leads. The answer is in [`Driver::take_request_results`]
-    /// after the next pump.
+    /// Changes the membership, if this node leads. The answer is in
+    /// [`Driver::take_request_results`] after the next pump.
     pub fn change_membership(&mut self, change: Change) {
         self.step(Input::ChangeMembership(change));
     }
 
-    /// Asks at `now` from which index on a read may be answered; see [`Driver::take_reads`]. A
-    /// lease is judged at the moment of the question, however long ago the last pump was.
+    /// Requests the index from which a read may be answered; see [`Driver::take_reads`]. A lease is
+    /// judged at `now`, however long ago the last pump was.
     pub fn read(&mut self, now: Moment, id: ReadId, lease: bool) {
         self.set_now(now);
         self.step(Input::Read { id, lease });
     }
 
-    /// Whether the core asked for a snapshot since the last call. Answer with
+    /// Returns whether the core requested a snapshot since the last call. Answer with
     /// [`Driver::take_snapshot`].
     pub fn snapshot_due(&mut self) -> bool {
         std::mem::take(&mut self.snapshot_due)
     }
 
-    /// The program wrote its state down, as of what it last applied. While another state waits to
-    /// be taken in place of that one, it is of no use, and asked for again.
+    /// Accepts a snapshot of the program's state as of the last applied entry. While another state
+    /// waits to replace that one, the snapshot is discarded and requested again.
     pub fn take_snapshot(&mut self, taken: TakenSnapshot) {
         if self.is_state_replaced() {
             self.snapshot_due = true;
@@ -322,13 +326,13 @@ impl<S: Store, L: Links> Driver<S, L> {
         }
     }
 
-    /// The program cannot write its state down now; it is asked again later.
+    /// Declines the requested snapshot; the core requests it again later.
     pub fn decline_snapshot(&mut self) {
         self.step(Input::DeclineSnapshot);
     }
 
-    /// The hash of the program's state after one entry; ignored while another state waits to be
-    /// taken in its place.
+    /// Reports the hash of the program's state after one entry; ignored while another state waits
+    /// to replace it.
     pub fn state_hash(&mut self, state: StateHash) {
         if !self.is_state_replaced() {
             self.step(Input::StateHash(state));
@@ -339,72 +343,74 @@ impl<S: Store, L: Links> Driver<S, L> {
         matches!(self.committed.front(), Some(Committed::Snapshot(_)))
     }
 
-    /// The election timer fires now.
+    /// Fires the election timer.
     pub fn campaign(&mut self) {
         self.step(Input::Campaign);
     }
 
-    /// Reads that may be answered now, or never, since the last call.
+    /// Returns the reads that were granted or refused since the last call.
     pub fn take_reads(&mut self) -> Vec<ReadAnswer> {
         self.reads.drain(..).collect()
     }
 
-    /// Answers to changes of the members and leadership transfers since the last call, in their
+    /// Returns the answers to membership changes and leadership transfers since the last call, in
     /// order.
     pub fn take_request_results(&mut self) -> Vec<Result<(), RequestError>> {
         self.request_results.drain(..).collect()
     }
 
-    /// Decisions since the last call. They are no longer shown by [`Driver::view`] then.
+    /// Returns the decisions since the last call. [`Driver::view`] no longer shows them.
     pub fn take_events(&mut self) -> Vec<Event> {
         self.events.drain(..).collect()
     }
 
-    /// The first contradiction to a committed entry that this node has met.
+    /// Returns the first contradiction to a committed entry that this node has found.
     #[must_use]
     pub fn contradiction(&self) -> Option<Contradiction> {
         self.contradiction
     }
 
-    /// Ends the node and gives its disk back.
+    /// Ends the node and returns its store.
     #[must_use]
     pub fn into_store(self) -> S {
         self.store
     }
 
-    /// The disk, to look at it or to disturb it.
+    /// Returns the store, for inspection or fault injection.
     pub fn store_mut(&mut self) -> &mut S {
         &mut self.store
     }
 
-    /// The disk.
+    /// Returns the store.
     pub fn store(&self) -> &S {
         &self.store
     }
 
-    /// The consensus state.
+    /// Returns the consensus state.
     pub fn node(&self) -> &Node {
         &self.node
     }
 
-    /// The links, to look at their counters or to cut them.
+    /// Returns the links, for reading their counters or cutting them.
     pub fn links_mut(&mut self) -> &mut L {
         &mut self.links
     }
 
-    /// The links.
+    /// Returns the links.
     pub fn links(&self) -> &L {
         &self.links
     }
 
-    /// The clock, which never goes back: what happens before the next pump happens at this moment.
+    /// Advances the driver's clock, which never goes back. Inputs before the next pump are stepped
+    /// at this time.
     pub fn set_now(&mut self, now: Moment) {
         self.now = self.now.max(now);
     }
 
-    /// What the node looks like from outside.
+    /// Returns a snapshot of the node's visible state.
     pub fn view(&self) -> NodeView {
         let last = self.node.last().index;
+        // The first index is 1.
         let tail_from = Index(last.0.saturating_sub(TAIL_SHOWN as u64 - 1).max(1));
         NodeView {
             status: self.node.status(),
@@ -440,7 +446,7 @@ mod tests {
     use super::*;
     use crate::store::MemoryStore;
 
-    /// Links on which one message arrives after the thread has been suspended for a while.
+    /// Links on which one message arrives after the thread was suspended for 250 ms.
     struct LinksAfterPause<'a> {
         clock: &'a Cell<Moment>,
         message: Option<(NodeId, Message)>,
@@ -457,10 +463,10 @@ mod tests {
         }
     }
 
-    /// Thesis 6.4.1: a follower's promise not to vote for another candidate begins when it hears
-    /// from the leader.
+    /// Thesis 6.4.1: a follower withholds its vote from other candidates for a time that begins
+    /// when a message of the leader arrives.
     #[test]
-    fn a_message_is_stepped_with_a_time_after_its_arrival() {
+    fn message_is_stepped_no_earlier_than_it_arrived() {
         let clock = Cell::new(Moment(1_000_000));
         let message = Message::new(Term(1), Body::VoteReply { granted: false });
         let links = LinksAfterPause {
@@ -476,11 +482,11 @@ mod tests {
             links,
             clock.get(),
         )
-        .expect("it can run");
+        .expect("valid config");
         driver.record();
         driver
             .pump(|| clock.get())
-            .expect("memory takes every write");
+            .expect("a memory store never fails");
         let received = driver
             .recording()
             .iter()

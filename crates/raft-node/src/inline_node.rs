@@ -1,4 +1,4 @@
-//! A node that its program pumps.
+//! A node that is pumped by its program.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -18,16 +18,16 @@ use crate::store::{Store, WriterThread};
 use crate::thread::{self, NodeOptions, StartError};
 use crate::view::{NodeView, Stopped};
 
-/// A driver that its program pumps. It stops for good as [`Stopped`] says.
+/// A driver that is pumped by its program. It stops for good for the reasons in [`Stopped`].
 #[derive(Debug)]
 pub struct InlineNode<S, L> {
     driver: Driver<S, L>,
     stopped: Option<Stopped>,
-    /// Ends after the driver, whose links it carries.
+    /// Drives the driver's links, so it must be dropped after the driver.
     _sockets: Option<Sockets>,
 }
 
-/// The thread on which sockets are waited for. It ends when this is dropped.
+/// Thread that drives the sockets. It ends when this value is dropped.
 #[derive(Debug)]
 struct Sockets {
     /// `None` only while dropping.
@@ -37,23 +37,23 @@ struct Sockets {
 
 impl Drop for Sockets {
     fn drop(&mut self) {
+        // Closing the channel ends the thread, so it must precede the join.
         self.end = None;
         if self
             .thread
             .take()
             .is_some_and(|thread| thread.join().is_err())
         {
-            tracing::error!("the thread of a node's sockets had panicked");
+            tracing::error!("the socket thread of a node panicked");
         }
     }
 }
 
 impl InlineNode<WriterThread, QuicLinks> {
-    /// Starts the node that [`NodeHandle::start`](crate::NodeHandle::start) starts, but for its
-    /// program to pump, on the clock that is given back: disk and sockets are waited for on threads
-    /// of their own, and all thinking is done inside [`Replica::pump`]. InlineNode less often than
-    /// its shortest election timeout, it is no good leader. The local operator's tools are not
-    /// served.
+    /// Starts the same node as [`NodeHandle::start`](crate::NodeHandle::start), but pumped by its
+    /// program on the returned clock: disk and sockets have threads of their own, and all consensus
+    /// work is done inside [`Replica::pump`]. A node that is pumped less often than its shortest
+    /// election timeout cannot keep leadership. The local operator's tools are not served.
     ///
     /// # Errors
     /// [`StartError`], when nothing was started.
@@ -71,7 +71,7 @@ impl InlineNode<WriterThread, QuicLinks> {
         };
         let (driver, clock) = wait
             .recv()
-            .map_err(|_| StartError::Thread("it ended before it reported".to_owned()))??;
+            .map_err(|_| StartError::Thread("it ended during its start".to_owned()))??;
         Ok((
             InlineNode {
                 _sockets: Some(sockets),
@@ -84,7 +84,7 @@ impl InlineNode<WriterThread, QuicLinks> {
 
 type Opened = Result<(Driver<WriterThread, QuicLinks>, Clock), StartError>;
 
-/// Opens the node and carries its links until told to end.
+/// Opens the node and drives its links until `ended` is closed.
 fn carry(
     options: NodeOptions,
     started: &std::sync::mpsc::SyncSender<Opened>,
@@ -96,7 +96,7 @@ fn carry(
     match runtime {
         Ok(runtime) => {
             runtime.block_on(async {
-                // Nobody sleeps until a message comes: the program comes and looks.
+                // No task waits for a notification: the program polls.
                 let opened = thread::open(options, &Arc::default())
                     .map(|(driver, clock, _)| (driver, clock));
                 if started.send(opened).is_ok() {
@@ -114,7 +114,7 @@ fn carry(
 }
 
 impl<S: Store, L: Links> InlineNode<S, L> {
-    /// Takes the driver.
+    /// Creates a node from a driver.
     pub fn new(driver: Driver<S, L>) -> Self {
         InlineNode {
             driver,
@@ -123,12 +123,12 @@ impl<S: Store, L: Links> InlineNode<S, L> {
         }
     }
 
-    /// The driver.
+    /// Returns the driver.
     pub fn driver_mut(&mut self) -> &mut Driver<S, L> {
         &mut self.driver
     }
 
-    /// Lets the driver do what `ask` says, unless the node has stopped. The core bounds what waits.
+    /// Calls `ask` with the driver, unless the node has stopped. The core bounds its own queues.
     fn ask(&mut self, ask: impl FnOnce(&mut Driver<S, L>)) -> Result<(), SubmitError> {
         if self.stopped.is_some() {
             return Err(SubmitError::Stopped);

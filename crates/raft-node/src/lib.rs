@@ -2,25 +2,25 @@
 //!
 //! [`Driver::pump`](driver::Driver::pump) is the one loop: inbox, step, persist, send, deliver.
 //! [`NodeHandle`] runs it on a thread of its own over a [`RedbStore`](store::RedbStore) and
-//! [`QuicLinks`](quic::QuicLinks). A program that would rather pump it itself has [`InlineNode`],
-//! over the same, or in tests over a [`MemoryStore`](store::MemoryStore) and
+//! [`QuicLinks`](quic::QuicLinks). A program that pumps its node itself uses [`InlineNode`] over
+//! the same store and links, or in tests over a [`MemoryStore`](store::MemoryStore) and
 //! [`MemoryLinks`](memory_links::MemoryLinks).
 //!
 //! # Decisions
 //! **Writes have their own thread.** Decision: a [`WriterThread`](store::WriterThread) syncs while
-//! the node goes on. Why: a slow disk must be seen by the node's timers, and a leader's messages
-//! need not wait for its own disk (thesis 10.2.1). Would change if: the store could submit and
-//! complete by itself.
+//! the node continues. Why: the node's timers must keep running while a disk is slow, and a
+//! leader's messages need not wait for its own disk (thesis 10.2.1). Would change if: the store
+//! offered asynchronous submission and completion.
 //!
-//! **Taking is applying.** Decision: an entry that the program took counts as applied; it keeps no
-//! applied index on disk. Why: the program's state lives in memory and is rebuilt from the newest
-//! snapshot and the log, so the two cannot disagree. Would change if: a game kept its state on
-//! disk.
+//! **Taking is applying.** Decision: an entry that the program has taken counts as applied; no
+//! applied index is kept on disk. Why: the program's state is in memory and is rebuilt from the
+//! newest snapshot and the log, so the two cannot disagree. Would change if: a game kept its state
+//! on disk.
 //!
-//! **A program says of which life of its state it speaks.** Decision: a snapshot that replaces the
-//! program's state begins a new life of it, and what the thread hears of an earlier one is dropped.
-//! Why: a state that went astray is replaced by an earlier one, so the same index comes twice, and
-//! only one of them may be believed. Would change if: repairs were never needed.
+//! **Reports about program state carry its generation.** Decision: a snapshot that replaces the
+//! program's state begins a new generation of it, and the thread drops reports about an earlier
+//! one. Why: a diverged state is replaced by an earlier one, so the same index occurs twice, and
+//! only the second occurrence is valid. Would change if: repairs were never needed.
 
 mod clock;
 pub mod cluster;

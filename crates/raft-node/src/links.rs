@@ -1,14 +1,15 @@
-//! How a node talks to the others.
+//! Interface between a node and the network.
 
 use raftian_raft::{Message, NodeId};
 
-/// The network half of a node. Raft needs little of it: a message may be lost, doubled, late or
-/// overtaken, but what arrives is what was sent, by the member it is said to be from.
+/// Network half of a node. Raft requires little of it: a message may be lost, duplicated, delayed
+/// or reordered, but must arrive unchanged and from the member it names as sender.
 pub trait Links {
-    /// Takes `message` for `to`. Never blocks and never fails: what cannot be sent is dropped.
+    /// Sends `message` to `to`. Never blocks and never fails: a message that cannot be sent is
+    /// dropped.
     fn send(&mut self, to: NodeId, message: Message);
 
-    /// The next message that arrived and the member who sent it, as vouched for by the link; `None`
-    /// if there is none at this moment.
+    /// Returns the next message that arrived and its sender, authenticated by the link; `None` if
+    /// there is none at this moment.
     fn receive(&mut self) -> Option<(NodeId, Message)>;
 }

@@ -1,4 +1,4 @@
-//! Links inside one process, for several nodes that one program pumps.
+//! Links inside one process, for nodes that one program pumps.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,7 +7,8 @@ use raftian_raft::{Message, NodeId};
 
 use crate::links::Links;
 
-/// Messages that may wait for one node. Beyond them the newest is lost, as on a real network.
+/// Maximum number of messages that wait for one node. At the bound the newest is lost, as on a real
+/// network.
 pub const MEMORY_INBOX: usize = 16_384;
 
 /// A network in memory: every message arrives in order, at the receiver's next pump, unless its
@@ -24,13 +25,13 @@ struct Shared {
 }
 
 impl MemoryNetwork {
-    /// A network without nodes.
+    /// Creates a network without nodes.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The links of node `id`.
+    /// Returns the links of node `id`, with an empty inbox.
     #[must_use]
     pub fn links(&self, id: NodeId) -> MemoryLinks {
         self.lock().inboxes.insert(id, VecDeque::new());
@@ -40,7 +41,7 @@ impl MemoryNetwork {
         }
     }
 
-    /// Cuts the link from `from` to `to`, this way only. What is under way is lost.
+    /// Cuts the link from `from` to `to`, in this direction only. Messages in flight are lost.
     pub fn cut(&self, from: NodeId, to: NodeId) {
         let mut shared = self.lock();
         shared.cut.insert((from, to));
@@ -49,7 +50,7 @@ impl MemoryNetwork {
         }
     }
 
-    /// Cuts `id` off from every other node, both ways.
+    /// Cuts all links of `id`, in both directions.
     pub fn isolate(&self, id: NodeId) {
         let others: Vec<_> = self
             .lock()
@@ -64,13 +65,13 @@ impl MemoryNetwork {
         }
     }
 
-    /// Mends every link.
+    /// Restores every link.
     pub fn heal(&self) {
         self.lock().cut.clear();
     }
 
     fn lock(&self) -> MutexGuard<'_, Shared> {
-        // A panic elsewhere leaves a queue of whole messages: nothing to repair.
+        // A panic elsewhere leaves a queue of whole messages, so the poison can be ignored.
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::any::Any;
 
-/// The message of a panic, from its payload.
+/// Returns the message of a panic, from its payload.
 #[must_use]
 pub fn panic_message(payload: &(dyn Any + Send)) -> String {
     let text = payload

@@ -1,16 +1,16 @@
-//! Links over QUIC: one UDP port per node, each peer known by its certificate.
+//! Links over QUIC: one UDP port per node, each peer authenticated by its certificate.
 //!
 //! Every node dials every other and sends on the streams of its own connection; it receives on the
-//! connections that the others dialled. So each direction heals by itself, and nobody has to agree
-//! on who calls whom. Whoever accepts a connection opens an empty stream as a welcome: in TLS 1.3
-//! the dialling side is done before the other has looked at its certificate, and only the welcome
-//! says that both have agreed.
+//! connections that its peers dialled. So each direction recovers by itself, and peers need not
+//! agree on who dials. The accepting side opens an empty stream as a welcome: in TLS 1.3 the
+//! handshake of the dialling side completes before the other side has verified its certificate, and
+//! only the welcome shows that both have accepted.
 //!
-//! Snapshots leave on a stream of their own, which yields to the other: heartbeats and answers
-//! never queue behind them, neither here nor at the receiver, and a lost packet of a snapshot holds
-//! up nothing else.
+//! Snapshots are sent on a stream of their own with a lower priority: heartbeats and replies never
+//! queue behind them, neither here nor at the receiver, and a lost packet of a snapshot delays no
+//! other message.
 //!
-//! A connection that shows the node's own certificate is its operator's tool; see [`client`].
+//! A connection with the node's own certificate comes from its operator's tool; see [`client`].
 
 mod accept;
 pub mod client;
@@ -34,62 +34,63 @@ use crate::cluster::Identity;
 pub use counters::{LinkCounters, PeerCounters};
 pub use links::{QuicLinks, QuicOptions};
 
-/// Most messages that wait for one peer. One round trip of a busy leader fits; more would be stale
-/// when it arrives. At the bound the newest message is dropped and counted, since Raft sends again.
+/// Maximum number of messages that wait for one peer. One round trip of a busy leader fits; more
+/// would be stale on arrival. At the bound the newest message is dropped and counted, since Raft
+/// sends again.
 pub const OUTBOX: usize = 256;
 
-/// Most parts of snapshots that wait for one peer: several times what the core has under way to it
-/// by default. Behaves like [`OUTBOX`].
+/// Maximum number of snapshot chunks that wait for one peer: several times the number that the core
+/// has in flight to it by default. Behaves like [`OUTBOX`].
 pub const SNAPSHOT_OUTBOX: usize = 32;
 
-/// Most messages that wait for the node. At the bound streams are no longer read, and QUIC slows
-/// the senders down.
+/// Maximum number of messages that wait for the node. At the bound streams are no longer read, and
+/// QUIC slows the senders down.
 pub const INBOX: usize = 1024;
 
-/// Most bytes of messages that wait for the node: 8 MiB. Behaves like [`INBOX`].
+/// Maximum bytes of messages that wait for the node: 8 MiB. Behaves like [`INBOX`].
 pub const INBOX_BYTES: usize = 8 * 1024 * 1024;
 
-/// Bytes that are written to a stream at once, give or take one message: 64 KiB, a few packets'
-/// worth of work.
+/// Bytes written to a stream at once, give or take one message: 64 KiB, a few packets' worth of
+/// work.
 pub const WRITE_BATCH: usize = 64 * 1024;
 
-/// Connections whose handshake is under way. More are refused before their certificate is read.
+/// Maximum number of handshakes in progress. More are refused before their certificate is read.
 pub const MAX_HANDSHAKES: usize = 90;
 
-/// Connections of the operator's tools. They take no place of a member. More are closed with
-/// [`code::BUSY`].
+/// Maximum number of connections of the operator's tools, separate from those of members. More are
+/// closed with [`code::BUSY`].
 pub const MAX_CLIENTS: usize = 256;
 
-/// Time after which a connection of the operator's tools without a request is closed. It bounds how
-/// long the place of a tool that was killed is held after it has read its answer.
+/// Time after which an operator's connection without a request is closed. Bounds how long a killed
+/// tool that has read its answer still holds a connection.
 pub const CLIENT_IDLE: Duration = Duration::from_secs(2);
 
-/// Most streams in one direction that a peer may have open: consensus needs one and snapshots
-/// another; the rest is room for streams that were closed and not yet forgotten.
+/// Maximum number of unidirectional streams that a peer may have open: consensus needs one and
+/// snapshots another; the rest is room for closed streams that are not released yet.
 pub const MAX_STREAMS: u32 = 4;
 
-/// Most requests that the operator's tool may have under way on one connection.
+/// Maximum number of concurrent requests on one connection of the operator's tool.
 pub const MAX_REQUESTS: u32 = 8;
 
-/// Most requests that wait for the node. More are answered with [`code::BUSY`].
+/// Maximum number of requests that wait for the node. More are answered with [`code::BUSY`].
 pub const REQUEST_QUEUE: usize = 64;
 
-/// Longest request of the operator's tool in bytes: 64 KiB.
+/// Maximum size of a request of the operator's tool in bytes: 64 KiB.
 pub const MAX_REQUEST: usize = 64 * 1024;
 
-/// Longest answer to the operator's tool in bytes: 1 MiB.
+/// Maximum size of an answer to the operator's tool in bytes: 1 MiB.
 pub const MAX_RESPONSE: usize = 1024 * 1024;
 
-/// How long a request may take to arrive, and then to be answered.
+/// Timeout for a request to arrive, and then for its answer.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Silence after which a connection is lost. Elections notice much earlier; this only cleans up.
+/// Silence after which a connection is lost. Elections react much earlier; this only cleans up.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Silence after which a connection shows that it lives.
+/// Silence after which a connection sends a keep-alive.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(1);
 
-/// How long one attempt to connect may take: room for four round trips around the world.
+/// Timeout of one attempt to connect: room for four round trips around the world.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_millis(1500);
 
 /// Pause after the first failed attempt to connect; it doubles with each further one.
@@ -98,53 +99,53 @@ pub const BACKOFF_MIN: Duration = Duration::from_millis(50);
 /// Longest pause between attempts to connect.
 pub const BACKOFF_MAX: Duration = Duration::from_secs(1);
 
-/// First guess of the round trip, for the first retransmission. QUIC's own guess of 333 ms would
-/// make a lost first packet cost a second, longer than an election.
+/// Initial estimate of the round trip, for the first retransmission. With QUIC's default of 333 ms
+/// a lost first packet would cost a second, longer than an election.
 const INITIAL_RTT: Duration = Duration::from_millis(100);
 
-/// Most bytes in flight to this node on one connection: four frames of the largest size.
+/// Maximum bytes in flight to this node on one connection: four frames of the largest size.
 const RECEIVE_WINDOW: u32 = 4 * 1024 * 1024;
 
-/// Why a connection or stream was closed, as said to the other side.
+/// Application error codes with which a connection or stream is closed.
 pub mod code {
     use quinn::VarInt;
 
-    /// The node ends.
+    /// The node stops.
     pub const CLOSED: VarInt = VarInt::from_u32(0);
-    /// The bytes on the stream are no messages.
+    /// The bytes on the stream are not messages.
     pub const GARBAGE: VarInt = VarInt::from_u32(1);
     /// The same member opened a newer connection.
     pub const SUPERSEDED: VarInt = VarInt::from_u32(2);
-    /// Too many requests wait already; ask again later.
+    /// Too many requests are waiting; the client should retry later.
     pub const BUSY: VarInt = VarInt::from_u32(3);
-    /// The request or its answer is too long.
+    /// The request or its answer is too large.
     pub const TOO_LARGE: VarInt = VarInt::from_u32(4);
     /// The node did not answer the request in time.
     pub const NO_ANSWER: VarInt = VarInt::from_u32(5);
-    /// The certificate is of no member.
+    /// The certificate belongs to no member.
     pub const STRANGER: VarInt = VarInt::from_u32(6);
 }
 
 /// Why links cannot be started.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum LinkError {
-    /// There is no tokio runtime around the call.
+    /// The call is outside a tokio runtime.
     #[error("QUIC links must be started inside a tokio runtime")]
     NoRuntime,
     /// The key and certificate cannot be used.
     #[error("the node's key and certificate cannot be used: {reason}")]
     Identity {
-        /// What TLS said.
+        /// Error of TLS.
         reason: String,
     },
     /// The UDP port cannot be used.
     #[error("the UDP port {address} cannot be used: {reason}; {remedy}")]
     Socket {
-        /// Where it was to listen.
+        /// Address of the port.
         address: SocketAddr,
-        /// What the system reported.
+        /// Error of the operating system.
         reason: String,
-        /// What to do.
+        /// Remedy.
         remedy: &'static str,
     },
 }
@@ -154,10 +155,10 @@ impl LinkError {
         let remedy = match error.kind() {
             ErrorKind::AddrInUse => "another program uses it; is this node running already?",
             ErrorKind::PermissionDenied => {
-                "choose a port from 1024 on, or run with the right to open lower ones"
+                "choose a port of at least 1024, or run with the privilege to open lower ones"
             }
             ErrorKind::AddrNotAvailable => {
-                "this machine does not have the address; `0.0.0.0` listens on all it has"
+                "this machine does not have the address; `0.0.0.0` listens on all addresses"
             }
             _ => "check the address and the port",
         };
@@ -169,17 +170,17 @@ impl LinkError {
     }
 }
 
-/// A question of the operator's tool, opaque to the links. Dropping it lets the asker time out.
+/// Request of the operator's tool, opaque to the links. If it is dropped, the client times out.
 #[derive(Debug)]
 pub struct ServiceRequest {
-    /// What it asks, at most [`MAX_REQUEST`] bytes.
+    /// Body of the request, at most [`MAX_REQUEST`] bytes.
     pub body: Vec<u8>,
-    /// Where the answer goes, at most [`MAX_RESPONSE`] bytes.
+    /// Channel for the answer, at most [`MAX_RESPONSE`] bytes.
     pub respond: oneshot::Sender<Vec<u8>>,
 }
 
 impl ServiceRequest {
-    /// Answers. Nothing happens if nobody waits any more.
+    /// Answers the request. No-op if the client no longer waits.
     pub fn answer(self, answer: Vec<u8>) {
         let _nobody_waits = self.respond.send(answer).is_err();
     }
@@ -195,18 +196,20 @@ fn transport() -> Arc<TransportConfig> {
         .keep_alive_interval(Some(KEEP_ALIVE))
         .initial_rtt(INITIAL_RTT)
         .max_concurrent_uni_streams(VarInt::from_u32(MAX_STREAMS))
+        // Only an operator's connection may send requests; its limit is raised on acceptance.
         .max_concurrent_bidi_streams(VarInt::from_u32(0))
         .receive_window(VarInt::from_u32(RECEIVE_WINDOW))
         .datagram_receive_buffer_size(None);
     Arc::new(transport)
 }
 
-/// Settings of a node's port. Its secrets come from the node's key, so that a restarted node can
-/// tell peers at once that their old connections are gone (RFC 9000, section 10.3); otherwise they
-/// would talk into the void for [`IDLE_TIMEOUT`].
+/// Settings of a node's port. Its secrets are derived from the node's key, so that a restarted node
+/// can reset its peers' old connections at once (RFC 9000, section 10.3); otherwise they would send
+/// to a lost connection for [`IDLE_TIMEOUT`].
 fn endpoint(identity: &Identity) -> EndpointConfig {
     let secret = |purpose: &str| -> [u8; 32] {
         let mut hash = Sha256::new();
+        // Each secret has its own purpose, so that one does not reveal the other.
         hash.update(purpose);
         hash.update(identity.key().secret_der());
         hash.finalize().into()
@@ -224,7 +227,7 @@ fn millis(duration: Duration) -> u32 {
     u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
 }
 
-/// Whether the `count`th event of one kind is logged: the first, then ever fewer.
+/// Returns whether the `count`th event of a kind is logged: the first, then ever fewer.
 fn is_worth_logging(count: u64) -> bool {
     count.is_power_of_two()
 }

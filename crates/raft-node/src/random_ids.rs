@@ -1,21 +1,21 @@
-//! Numbers that must differ from run to run.
+//! Random client ids and seeds.
 
 use raftian_raft::ClientId;
 use rand::TryRng;
 use rand::rngs::SysRng;
 
-/// A client id that nobody else has: 64 bits of the system's randomness.
+/// Returns a client id that no other client has: 64 bits of the system's randomness.
 #[must_use]
 pub fn fresh_client_id() -> ClientId {
     ClientId(fresh_seed())
 }
 
-/// A seed for a node's election timeouts: 64 bits of the system's randomness. If the system has
-/// none to give, the time and the process id have to do.
+/// Returns a seed for a node's election timeouts: 64 bits of the system's randomness. If the system
+/// provides none, the seed is derived from the time and the process id.
 #[must_use]
 pub fn fresh_seed() -> u64 {
     SysRng.try_next_u64().unwrap_or_else(|error| {
-        tracing::warn!(%error, "the system gives no random numbers");
+        tracing::warn!(%error, "the system returns no random numbers; using time and process id");
         let time = std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
             .unwrap_or_default();

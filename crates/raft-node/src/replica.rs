@@ -1,4 +1,4 @@
-//! What a program needs of its node, however that is driven.
+//! The interface between a program and its node, however the node is driven.
 
 use raftian_raft::{
     Change, Command, Moment, NodeId, ReadAnswer, ReadId, Refused, RequestError, StateHash,
@@ -11,12 +11,11 @@ use crate::view::NodeView;
 /// A member of the cluster as the program above it sees it: commands go in, committed entries come
 /// out.
 ///
-/// Two implementations: [`NodeHandle`](crate::NodeHandle), whose node runs on its own thread, and
-/// [`InlineNode`](crate::InlineNode), which the program pumps itself. Whatever asks something of
-/// the node fails with [`SubmitError`], and then nothing was asked; asking again is safe.
+/// Two implementations: [`NodeHandle`](crate::NodeHandle), which runs its node on a thread of its
+/// own, and [`InlineNode`](crate::InlineNode), which the program pumps itself. A request that fails
+/// with [`SubmitError`] had no effect, so it is safe to retry.
 pub trait Replica: Send {
-    /// Runs the node once, with `clock` as its clock. Does nothing for a node that runs on its own
-    /// thread.
+    /// Runs the node once, with `clock` as its clock. No-op for a node that runs on its own thread.
     fn pump(&mut self, clock: &dyn Fn() -> Moment);
 
     /// Proposes a command.
@@ -25,81 +24,81 @@ pub trait Replica: Send {
     /// [`SubmitError`].
     fn propose(&mut self, command: Command) -> Result<(), SubmitError>;
 
-    /// Moves up to `most` of what is committed to `into`, in log order, each once. Taking it counts
-    /// as applying it, so all of it must be applied before anything else is said or asked of the
-    /// state. A snapshot takes the place of all that was applied before; what follows it may have
-    /// been applied before it too.
+    /// Moves up to `most` committed items to `into`, in log order and each once. Taking an item
+    /// counts as applying it, so all of them must be applied before the next report or request
+    /// about the state. A snapshot replaces everything applied before it; entries that follow it
+    /// may have been applied before as well.
     fn take_committed(&mut self, most: usize, into: &mut Vec<Committed>);
 
-    /// Proposals refused since the last call.
+    /// Returns the proposals refused since the last call.
     fn take_refused(&mut self) -> Vec<Refused>;
 
-    /// Whether the node asked for a snapshot since the last call. Answer with
+    /// Returns whether the node requested a snapshot since the last call. Answer with
     /// [`Replica::take_snapshot`].
     fn snapshot_due(&mut self) -> bool;
 
-    /// Gives the node the state as of what was taken last.
+    /// Submits a snapshot of the state as of the last item taken.
     ///
     /// # Errors
     /// [`SubmitError`].
     fn take_snapshot(&mut self, taken: TakenSnapshot) -> Result<(), SubmitError>;
 
-    /// Answers that the state cannot be written down now. The node asks again after
+    /// Declines the requested snapshot. The node requests it again after
     /// [`Config::snapshot_retry`](raftian_raft::Config::snapshot_retry).
     ///
     /// # Errors
     /// [`SubmitError`].
     fn decline_snapshot(&mut self) -> Result<(), SubmitError>;
 
-    /// Tells the node the hash of the state after one entry, the last that was taken or one before.
+    /// Reports the hash of the state after one entry, the last that was taken or one before.
     ///
     /// # Errors
-    /// [`SubmitError`]; one that is not told only lets a broken state be found later.
+    /// [`SubmitError`]; a lost report only delays the detection of a diverged state.
     fn state_hash(&mut self, state: StateHash) -> Result<(), SubmitError>;
 
-    /// Asks from which index on a read sees every command committed before `now` (thesis 6.4); see
-    /// [`Replica::take_reads`]. With `lease` the leader's clock may answer (thesis 6.4.1), so `now`
-    /// must be the present on the node's clock, not the moment of the last pump. A node on its own
-    /// thread looks at its clock itself.
+    /// Requests the index from which a read sees every command committed before `now` (thesis 6.4);
+    /// see [`Replica::take_reads`]. With `lease` the leader's clock may answer (thesis 6.4.1), so
+    /// `now` must be the present on the node's clock, not the time of the last pump. A node on its
+    /// own thread reads its clock itself.
     ///
     /// # Errors
     /// [`SubmitError`].
     fn read(&mut self, now: Moment, id: ReadId, lease: bool) -> Result<(), SubmitError>;
 
-    /// Reads that were answered since the last call. The state may be looked at for a read with an
-    /// index once everything taken so far is applied.
+    /// Returns the reads answered since the last call. For a read with an index, the state may be
+    /// read once everything taken so far is applied.
     fn take_reads(&mut self) -> Vec<ReadAnswer>;
 
-    /// Asks for a change of the members (section 6); see [`Replica::take_request_results`].
+    /// Requests a membership change (section 6); see [`Replica::take_request_results`].
     ///
     /// # Errors
     /// [`SubmitError`].
     fn change_membership(&mut self, change: Change) -> Result<(), SubmitError>;
 
-    /// Asks the node to hand leadership to `to`, or to the best follower; see
+    /// Requests a leadership transfer to `to`, or to the best follower; see
     /// [`Replica::take_request_results`].
     ///
     /// # Errors
     /// [`SubmitError`].
     fn transfer_leadership(&mut self, to: Option<NodeId>) -> Result<(), SubmitError>;
 
-    /// Answers to this program's changes and leadership transfers since the last call, in the order
-    /// in which it asked.
+    /// Returns the answers to this program's membership changes and leadership transfers since the
+    /// last call, in the order of the requests.
     fn take_request_results(&mut self) -> Vec<Result<(), RequestError>>;
 
-    /// Stops the node for good: its program cannot go on, and must not pretend to. The reason is
-    /// shown in [`NodeView::stopped`].
+    /// Stops the node for good because its program cannot continue. [`NodeView::stopped`] shows the
+    /// reason.
     fn give_up(&mut self, reason: String);
 
-    /// What the node looks like.
+    /// Returns the node's visible state.
     fn view(&self) -> NodeView;
 }
 
-/// Why a node did not take what its program gave it.
+/// Why a node did not accept a request of its program.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum SubmitError {
-    /// As much of this kind waits for the node as may.
-    #[error("too much waits for the node already; ask again later")]
+    /// The queue for this kind of request is full.
+    #[error("the node's queue is full; retry later")]
     Busy,
     /// The node has stopped.
     #[error("the node has stopped")]

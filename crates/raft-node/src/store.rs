@@ -1,27 +1,29 @@
-//! Where a node's promises are kept: term, vote, snapshot and log entries.
+//! Durable state of a node: term, vote, snapshot and log entries.
 //!
-//! A [`Store`] takes the core's writes in order and tells when each is durable. [`RedbStore`] is
-//! the real one, a single file; [`WriterThread`] moves any store off the node's thread, so that a
-//! hanging disk is seen instead of suffered; [`MemoryStore`] keeps nothing beyond the process.
+//! A [`Store`] takes the core's writes in order and reports when each is durable. [`RedbStore`] is
+//! the production store, a single file; [`WriterThread`] moves any store off the node's thread, so
+//! that the node detects a hanging disk instead of hanging with it; [`MemoryStore`] keeps nothing
+//! beyond the process.
 //!
-//! # What one write does
-//! In this order, and all of it or nothing: term and vote are replaced; the snapshot replaces the
-//! one before; `discard` drops every entry; `start` drops the entries up to it and is where the log
-//! begins from then on; the entries replace whatever is at or after the first of them; an
-//! incarnation replaces the one before. A write after which the log would have a hole, or would
-//! begin after what the snapshot covers, is an error and changes nothing.
+//! # Effects of one write
+//! In this order and atomically: term and vote are replaced; the snapshot replaces the one before;
+//! `discard` drops every entry; `start` drops the entries up to it and is the new beginning of the
+//! log; the entries replace those at or after the first of them; an incarnation replaces the one
+//! before. A write that would leave a hole in the log, or a log that begins after the end of the
+//! snapshot, is an error and changes nothing.
 //!
-//! # What a start refuses
-//! A file that is damaged, or of another node, cluster or layout; one that is older than what this
-//! node has confirmed, and none where there was one: see [`RedbStore::guard`].
+//! # Files that a start refuses
+//! A start refuses a file that is damaged, that belongs to another node, cluster or layout, or that
+//! is older than the writes this node has acknowledged. It refuses to create a file where one was
+//! lost: see [`RedbStore::guard`].
 //!
 //! Decision: each value has a checksum, which covers its place, and the file has none over all
-//! values. Why: a value that was changed, moved, cut or lost is named by its place, even if redb's
-//! own checksums are right. An older value, back at its own place, passes where no other part
-//! contradicts it; but that takes a database that keeps half a transaction, which redb's checksums
-//! over the whole tree exclude, and a checksum over all values would be read and written with every
-//! write. A whole file that is older is noticed by its mark. Would change if: the store stood on a
-//! database that checks pages and not trees.
+//! values. Why: an error names the place of a value that was changed, moved, truncated or lost,
+//! even if redb's own checksums are right. An older value, back at its own place, is accepted where
+//! no other part contradicts it; but that takes a database that keeps half a transaction, which
+//! redb's checksums over the whole tree exclude, and a checksum over all values would be read and
+//! written with every write. A whole file that is older is detected by its rollback guard. Would
+//! change if: the store used a database that checks pages and not trees.
 
 mod checksum;
 mod file;
@@ -45,22 +47,22 @@ pub use rollback_guard::GUARD_BYTES;
 pub use snapshot::CHUNK_BYTES;
 pub use writer::{CLOSE_WAIT, WRITE_QUEUE, WriterThread};
 
-/// The durable half of a node. Writes take effect whole and in the order of their submission.
+/// Durable half of a node. Writes take effect atomically and in the order of their submission.
 pub trait Store: Send {
-    /// Takes `write`; [`Store::completed`] will name it once it is durable, perhaps at once. An
-    /// error is final: what the disk holds is no longer known, and the node must stop without
-    /// sending anything that waited for this write.
+    /// Submits `write`; [`Store::completed`] returns its number once it is durable, perhaps at
+    /// once. An error is final: the contents of the disk are unknown, and the node must stop
+    /// without sending any message that waited for this write.
     fn submit(&mut self, write: Write) -> Result<(), StoreError>;
 
-    /// The next write that became durable, in order of submission; `None` if there is none at this
-    /// moment. An error is as final as one of [`Store::submit`].
+    /// Returns the next write that became durable, in order of submission; `None` if there is none
+    /// at this moment. An error is as final as one of [`Store::submit`].
     fn completed(&mut self) -> Option<Result<WriteNumber, StoreError>>;
 }
 
-/// Why a store cannot be opened, or cannot be written any more.
+/// Why a store cannot be opened or written.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The file system does not give the file to us.
+    /// The file system denies access to the file.
     #[error(
         "cannot open {}: {reason}; check that the path names a file this user may read and write",
         file.display()
@@ -68,108 +70,115 @@ pub enum StoreError {
     NoAccess {
         /// The file.
         file: PathBuf,
-        /// What the file system said.
+        /// Error of the file system.
         reason: String,
     },
-    /// The path of the mark names another file, which is left as it is.
+    /// The path of the mark names a file that is not a mark; it is left unchanged.
     #[error(
-        "{} is not the mark of a store: it has {size} bytes, and a mark has {GUARD_BYTES}. Nothing was written to it; \
-         set `mark` to another path, or move that file away",
+        "{} is not the mark of a store: it has {size} bytes, and a mark has {GUARD_BYTES}. Nothing \
+         was written to it; set `mark` to another path, or move that file away",
         file.display()
     )]
     NotAMark {
         /// The file.
         file: PathBuf,
-        /// Its size in bytes.
+        /// Size in bytes.
         size: u64,
     },
     /// Another process has the file open.
-    #[error("the store {} is in use: another process already runs this node; end that one first", file.display())]
+    #[error(
+        "the store {} is in use: another process already runs this node; stop that one first",
+        file.display()
+    )]
     InUse {
         /// The file.
         file: PathBuf,
     },
-    /// The file is sound but not this node's.
+    /// The file is intact but belongs to another node, cluster, schema or incarnation.
     #[error(
-        "the store {} belongs to {what} {found}, this node wants {what} {expected}; \
-         give each node its own `data` directory, or move this file away if it is of an old cluster",
+        "the store {} belongs to {what} {found}, but this node expects {what} {expected}; give \
+         each node its own `data` directory, or move this file away if it is of an old cluster",
         file.display()
     )]
     Foreign {
         /// The file.
         file: PathBuf,
-        /// What differs: "schema", "node", "cluster" or "life".
+        /// The property that differs: "schema", "node", "cluster" or "incarnation".
         what: &'static str,
-        /// What the file says.
+        /// Value in the file.
         found: String,
-        /// What this node is.
+        /// Value of this node.
         expected: String,
     },
-    /// The file does not hold what was written to it.
+    /// The contents of the file are not those that were written.
     #[error(
-        "the store {} is damaged at {place}: {reason}. Restore the file from a copy of this very \
-         disk, or replace this member by a new one: an empty file under the old id could forget a vote",
+        "the store {} is damaged at {place}: {reason}. Restore the file from an up-to-date copy of \
+         this disk, or replace this member by a new one: an empty file under the old id could lose \
+         a vote",
         file.display()
     )]
     Damaged {
         /// The file.
         file: PathBuf,
-        /// Where in it: a table and key, or "the file".
+        /// Location of the damage: a table and key, or "the file".
         place: String,
-        /// What was found there.
+        /// Finding at that location.
         reason: String,
     },
-    /// The file is sound and this node's, but not the newest: it was put back from a copy, or its
-    /// disk lost what it had confirmed.
+    /// The file is intact and belongs to this node, but is not the newest: it was restored from a
+    /// copy, or its disk lost acknowledged writes.
     #[error(
-        "the store {} is older than this node: it holds {found} writes, and {acknowledged} were confirmed, says {}. \
-         Put the newest file back, or replace this member by a new one: what it forgot could be a vote",
+        "the store {} is older than this node: it contains {found} writes, but {} records \
+         {acknowledged} acknowledged ones. Restore the newest file, or replace this member by a \
+         new one: a lost write could be a vote",
         file.display(), mark.display()
     )]
     Outdated {
         /// The file.
         file: PathBuf,
-        /// Its mark.
+        /// The file's mark.
         mark: PathBuf,
-        /// Writes that the file holds.
+        /// Number of writes in the file.
         found: u64,
-        /// Writes that were confirmed.
+        /// Number of acknowledged writes.
         acknowledged: u64,
     },
-    /// There is no file, though this node had one.
+    /// The file is missing, though this node had one.
     #[error(
-        "the store {} is gone: {acknowledged} writes to it were confirmed, says {}. Put the file back, or replace this \
-         member by a new one: an empty file under the old id could forget a vote",
+        "the store {} is gone: {} records {acknowledged} acknowledged writes. Restore the newest \
+         file, or replace this member by a new one: an empty file under the old id could lose a \
+         vote",
         file.display(), mark.display()
     )]
     Lost {
         /// The file.
         file: PathBuf,
-        /// Its mark.
+        /// The file's mark.
         mark: PathBuf,
-        /// Writes that were confirmed.
+        /// Number of acknowledged writes.
         acknowledged: u64,
     },
-    /// A write did not reach the disk, so nobody knows what it holds.
+    /// A write did not reach the disk, so the contents of the file are unknown.
     #[error(
-        "write {number} did not reach the store {}: {reason}; the node must stop. Check the free space and the health \
-         of the disk, then start it again",
+        "write {number} did not reach the store {}: {reason}; the node must stop. Check the free \
+         space and the health of the disk, then restart the node",
         file.display()
     )]
     WriteFailed {
         /// The file.
         file: PathBuf,
-        /// Which write.
+        /// Number of the write.
         number: u64,
-        /// What the disk said.
+        /// Error of the disk.
         reason: String,
     },
-    /// A write would leave a hole in the log, which no correct core asks for.
+    /// A write would leave a hole in the log; no correct core submits one.
     #[error(
-        "write {number} has entry {first}, but the log in the store begins after {start} and ends at {end}"
+        "write {number} has entry {first}, but the log in the store begins after {start} and ends \
+         at {end}"
     )]
     Gap {
-        /// Which write.
+        /// Number of the write.
         number: u64,
         /// The entry that does not fit.
         first: Index,
@@ -178,39 +187,39 @@ pub enum StoreError {
         /// Last entry of the store.
         end: Index,
     },
-    /// A write would let the log begin where no snapshot covers what came before, or before where
-    /// it began until then. No correct core asks for either.
+    /// A write would move the beginning of the log to an index that no snapshot covers, or back
+    /// before its current beginning; no correct core submits one.
     #[error(
-        "write {number} lets the log begin after {start}, but that must be between {earliest}, where it begins now, \
-         and {covered}, the last entry that the snapshot covers"
+        "write {number} would begin the log after {start}, but that must be between {earliest}, \
+         its current beginning, and {covered}, the last entry that the snapshot covers"
     )]
     Uncovered {
-        /// Which write.
+        /// Number of the write.
         number: u64,
-        /// Where the log would begin.
+        /// New beginning of the log.
         start: Index,
-        /// Where it begins now.
+        /// Current beginning of the log.
         earliest: Index,
         /// The last entry that the snapshot covers; zero without one.
         covered: Index,
     },
-    /// A write holds a snapshot that is larger than [`MAX_SNAPSHOT`].
+    /// A write contains a snapshot larger than [`MAX_SNAPSHOT`].
     #[error(
-        "write {number} holds a snapshot of {size} bytes; a store keeps one of at most {MAX_SNAPSHOT}"
+        "write {number} contains a snapshot of {size} bytes; the limit is {MAX_SNAPSHOT} bytes"
     )]
     SnapshotTooLarge {
-        /// Which write.
+        /// Number of the write.
         number: u64,
         /// Size of its snapshot in bytes.
         size: usize,
     },
-    /// The disk is so far behind that it must be taken for dead.
-    #[error("{WRITE_QUEUE} writes wait for the disk; it hangs, the node must stop")]
+    /// The disk is so far behind that it counts as failed.
+    #[error("the disk hangs: {WRITE_QUEUE} writes wait for it; the node must stop")]
     Hanging,
-    /// The thread that writes has ended after an error, or could not be started.
-    #[error("the thread that writes to disk is gone: {reason}")]
+    /// The writer thread has ended after an error, or could not be started.
+    #[error("the thread that writes to disk has ended: {reason}")]
     Stopped {
-        /// Why, as far as known.
+        /// Reason, as far as known.
         reason: String,
     },
 }

@@ -33,36 +33,35 @@ pub const PROPOSAL_QUEUE: usize = 1024;
 /// Reads that may wait for the node. At the bound [`SubmitError::Busy`].
 pub const READ_QUEUE: usize = 1024;
 
-/// Snapshots, state hashes, changes of the members and leadership transfers that may wait for the
-/// node. There is rarely more than one of each. At the bound [`SubmitError::Busy`].
+/// Snapshots, state hashes, membership changes and leadership transfers that may wait for the node.
+/// There is rarely more than one of each. At the bound [`SubmitError::Busy`].
 pub const PROGRAM_REQUEST_QUEUE: usize = 64;
 
-/// Control commands that may wait for the node. At the bound they are dropped; they come from a
-/// person's buttons.
+/// Control commands that may wait for the node. At the bound they are dropped and logged; they come
+/// from an operator's buttons.
 const CONTROL_QUEUE: usize = 64;
 
-/// What a node on its own thread needs.
+/// Options of a node on its own thread.
 #[derive(Debug)]
 pub struct NodeOptions {
     /// Settings of the consensus core.
     pub raft: Config,
-    /// Name of the cluster: a store remembers it and refuses another.
+    /// Name of the cluster. The store records it and refuses another.
     pub cluster: String,
     /// The store's file.
     pub store: PathBuf,
-    /// The file with the store's mark, best where it is not lost together with the store; see
+    /// File of the store's rollback guard, best where it is not lost together with the store; see
     /// [`RedbStore::open`](crate::store::RedbStore::open).
     pub mark: PathBuf,
-    /// Which generation of the node begins if there is no store yet: zero for one of the founding
-    /// members, another for each disk that takes the place of a lost one. The members know each
-    /// other by it.
+    /// Incarnation of a store that is created at this start: zero for a founding member, another
+    /// for each disk that replaces a lost one. Members identify each other by it.
     pub incarnation: Incarnation,
-    /// Its links.
+    /// Options of its links.
     pub links: QuicOptions,
 }
 
 impl NodeOptions {
-    /// Those of the member `config` in its first generation.
+    /// Returns the options of the member `config` in its first incarnation.
     #[must_use]
     pub fn new(config: &NodeConfig, raft: Config, links: QuicOptions) -> Self {
         NodeOptions {
@@ -79,25 +78,25 @@ impl NodeOptions {
 /// Why a node could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// Its store cannot be used.
+    /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Its settings cannot work.
+    /// The configuration is invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// Its port cannot be used.
+    /// The port cannot be used.
     #[error(transparent)]
     Links(#[from] LinkError),
-    /// A message that its settings allow would not fit into one frame.
-    #[error("{0} allows messages that are larger than a frame may be; it must be at most {1}")]
+    /// The configuration allows messages larger than one frame.
+    #[error("{0} allows messages larger than one frame; set it to at most {1} bytes")]
     Frame(&'static str, usize),
-    /// The system gave it no thread or runtime.
+    /// The operating system provided no thread or runtime.
     #[error("the node's thread cannot be started: {0}")]
     Thread(String),
 }
 
-/// A running node, for the one program that applies its log. Dropping it stops the node in an
-/// orderly way.
+/// Handle of a running node, for the one program that applies its log. Dropping it stops the node
+/// gracefully.
 #[derive(Debug)]
 pub struct NodeHandle {
     control: NodeControl,
@@ -108,21 +107,21 @@ pub struct NodeHandle {
     thread: Option<JoinHandle<()>>,
 }
 
-/// What the local operator's tools ask of a node.
+/// Queue of requests from the local operator's tools.
 #[derive(Debug)]
 pub struct Requests {
     queue: mpsc::Receiver<ServiceRequest>,
 }
 
 impl Requests {
-    /// The next request, if one waits.
+    /// Returns the next request, if one waits.
     pub fn try_next(&mut self) -> Option<ServiceRequest> {
         self.queue.try_recv().ok()
     }
 }
 
-/// What the node's thread and the program's share. Locks are held for moving a few entries, never
-/// while applying.
+/// State shared by the node's thread and the program's. Locks are held while a few entries are
+/// moved, never while they are applied.
 #[derive(Debug, Default)]
 struct Shared {
     mailbox: Mutex<Mailbox>,
@@ -130,8 +129,8 @@ struct Shared {
     waker: Mutex<Waker>,
 }
 
-/// What a program asks of its node beside proposals and reads. What it says of its state is marked
-/// with the generation of that state.
+/// Request of a program to its node other than proposals and reads. Reports about the program's
+/// state carry the generation of that state.
 #[derive(Debug)]
 enum ProgramRequest {
     Snapshot(u64, TakenSnapshot),
@@ -150,7 +149,7 @@ struct FromProgram {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // The queues hold whole entries; a panic elsewhere leaves nothing half done in them.
+    // The queues hold whole entries, so a panic elsewhere leaves none of them half written.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -163,7 +162,7 @@ impl NodeHandle {
         Self::start_traced(options, Trace::default())
     }
 
-    /// Starts a node that tells `trace` its moments from the first on.
+    /// Starts a node that emits its events to `trace` from the start on.
     ///
     /// # Errors
     /// Those of [`NodeHandle::start`].
@@ -179,6 +178,7 @@ impl NodeHandle {
             reads: reads_in,
             program_requests: program_requests_in,
         };
+        // Room for the one report, so that the thread never blocks on its starter.
         let (started, wait) = std::sync::mpsc::sync_channel(1);
         let for_thread = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
@@ -189,7 +189,7 @@ impl NodeHandle {
             .map_err(|error| StartError::Thread(error.to_string()))?;
         let (view, links, requests) = wait
             .recv()
-            .map_err(|_| StartError::Thread("it ended before it reported".to_owned()))??;
+            .map_err(|_| StartError::Thread("it ended during its start".to_owned()))??;
         Ok(NodeHandle {
             control: NodeControl {
                 commands,
@@ -205,20 +205,20 @@ impl NodeHandle {
         })
     }
 
-    /// A remote control that others may hold.
+    /// Returns a remote control of the node, which other threads may hold.
     #[must_use]
     pub fn control(&self) -> NodeControl {
         self.control.clone()
     }
 
-    /// Requests of the local operator's tools, as opaque bytes to be answered. There is one queue:
-    /// the second call gives `None`.
+    /// Returns the queue of requests from the local operator's tools, as opaque bytes. There is one
+    /// queue: the second call returns `None`.
     pub fn take_requests(&mut self) -> Option<Requests> {
         self.requests.take().map(|queue| Requests { queue })
     }
 
-    /// Stops the node: hands leadership over if it leads, closes its links, waits for its thread.
-    /// At most about two seconds, and five more if its disk hangs.
+    /// Stops the node: transfers leadership if it leads, closes its links and waits for its thread.
+    /// Takes at most about two seconds, and five more if its disk hangs.
     pub fn stop(mut self) {
         self.stop_and_join();
     }
@@ -229,10 +229,11 @@ impl NodeHandle {
             .commands
             .try_send(ControlCommand::Stop)
             .is_err();
-        // The node takes a closed queue of proposals for the same order, which cannot get lost.
+        // The command queue may be full. Closing the queue of proposals also stops the node, and
+        // cannot fail.
         self.proposals = mpsc::channel(1).0;
         if let Some(thread) = self.thread.take() {
-            // A panic was caught and logged there, except one of the logger itself.
+            // The thread catches and logs its panics, except one of the logger itself.
             let _logger_panicked = thread.join().is_err();
         }
     }
@@ -251,7 +252,7 @@ impl NodeHandle {
         lock(&self.control.shared.mailbox)
     }
 
-    /// Asks something that the node looks at in its next turn, which is at once.
+    /// Submits a request and wakes the node.
     fn request(&mut self, request: ProgramRequest) -> Result<(), SubmitError> {
         self.program_requests.try_send(request).map_err(refusal)?;
         self.control.shared.wake_node.notify_one();
@@ -270,10 +271,12 @@ impl Replica for NodeHandle {
     fn pump(&mut self, _clock: &dyn Fn() -> Moment) {}
 
     fn propose(&mut self, command: Command) -> Result<(), SubmitError> {
+        // The event loop waits on this queue itself, so no notification is needed.
         self.proposals.try_send(command).map_err(refusal)
     }
 
     fn take_committed(&mut self, most: usize, into: &mut Vec<Committed>) {
+        // Progress frees room in the core's apply window, so the node must run.
         if self.mailbox().take_committed(most, into) {
             self.control.shared.wake_node.notify_one();
         }

@@ -1,43 +1,43 @@
-//! Moments of a node, told as they happen, for whoever measures where time goes.
+//! Trace events of a node, emitted as they happen, for latency measurements.
 
 use std::fmt;
 
 use raftian_raft::{Command, Entry, Index, Message, NodeId, Write, WriteNumber};
 
-/// One moment of a node.
+/// One trace event of a node.
 #[derive(Clone, Copy, Debug)]
 pub enum TraceEvent<'a> {
-    /// It took these commands from its program, and gives them to the core now.
+    /// The node took these commands from its program and is about to give them to the core.
     Proposed(&'a [Command]),
-    /// It took this message of another node from its links, and gives it to the core now.
+    /// The node took this message from its links and is about to give it to the core.
     Received(NodeId, &'a Message),
-    /// It gives this write to its disk now. Messages that do not stand on it were handed to the
-    /// links just before.
+    /// The node is about to submit this write to its disk. Messages that do not depend on it were
+    /// sent just before.
     Writing(&'a Write),
-    /// It learned that this write is durable.
+    /// The disk reported this write as durable.
     Written(WriteNumber),
-    /// The core let go of these entries, which are committed.
+    /// The core delivered these committed entries.
     Committed(&'a [Entry]),
-    /// Everything up to this index goes where the program takes it. Only told by a node on a thread
-    /// of its own.
+    /// Everything up to this index is available to the program. Emitted only by a node on its own
+    /// thread.
     Delivered(Index),
 }
 
-/// Whom a node tells its moments; nobody by default. It is called on the node's thread, reads its
-/// own clock, and must not block.
+/// Timing callback; none by default. It runs on the node's thread, reads its own clock, and must
+/// not block.
 #[derive(Default)]
 pub struct Trace(Option<Box<Tracer>>);
 
 type Tracer = dyn FnMut(TraceEvent<'_>) + Send;
 
 impl Trace {
-    /// Tells `tracer`.
+    /// Creates a trace that calls `tracer`.
     #[must_use]
     pub fn to(tracer: impl FnMut(TraceEvent<'_>) + Send + 'static) -> Self {
         Trace(Some(Box::new(tracer)))
     }
 
-    /// Tells of one moment.
+    /// Emits one event.
     pub(crate) fn emit(&mut self, event: TraceEvent<'_>) {
         if let Some(tracer) = &mut self.0 {
             tracer(event);
@@ -66,7 +66,7 @@ mod tests {
     use raftian_raft::{Bytes, ClientId, Config, Membership, Moment, Restored};
 
     #[test]
-    fn a_command_is_taken_written_committed_and_handed_out_in_this_order() {
+    fn command_is_proposed_written_committed_delivered_in_order() {
         let own = NodeId(1);
         let config = Config::new(own, Membership::new([own]).expect("one"), 7);
         let links = MemoryNetwork::new().links(own);
@@ -77,14 +77,14 @@ mod tests {
             links,
             Moment(0),
         )
-        .expect("it can run");
+        .expect("valid config");
         let mut now = Moment(0);
         while driver.node().status().leader.is_none() {
-            now = driver.pump(|| now).expect("memory takes every write");
+            now = driver.pump(|| now).expect("a memory store never fails");
         }
         driver.hand_out(&mut Vec::new());
-        let told = Arc::new(Mutex::new(Vec::new()));
-        let ears = Arc::clone(&told);
+        let names = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&names);
         driver.set_trace(Trace::to(move |step| {
             let name = match step {
                 TraceEvent::Proposed(commands) => format!("proposed {}", commands[0].sequence),
@@ -94,7 +94,7 @@ mod tests {
                 TraceEvent::Committed(entries) => format!("committed {}", entries[0].index.0),
                 TraceEvent::Delivered(index) => format!("delivered {}", index.0),
             };
-            ears.lock().expect("nobody panicked").push(name);
+            sink.lock().expect("no panic").push(name);
         }));
         let bytes = Bytes::from(b"x".as_slice());
         driver.propose(vec![Command {
@@ -102,11 +102,11 @@ mod tests {
             sequence: 9,
             bytes,
         }]);
-        driver.pump(|| now).expect("memory takes every write");
+        driver.pump(|| now).expect("a memory store never fails");
         driver.hand_out(&mut Vec::new());
-        let told = told.lock().expect("nobody panicked").clone();
+        let names = names.lock().expect("no panic").clone();
         assert_eq!(
-            told,
+            names,
             [
                 "proposed 9",
                 "writing 1",

@@ -1,50 +1,51 @@
-//! What a running node shows of itself.
+//! Read-only view of a running node.
 
 use raftian_raft::{Entry, Event, Moment, Status};
 
 use crate::driver::Contradiction;
 use crate::store::StoreError;
 
-/// A picture of one node, made by the node itself. Cheap enough to be made many times a second.
+/// Snapshot of one node's visible state, made by the node itself; cheap enough to make many times a
+/// second.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NodeView {
     /// Protocol state.
     pub status: Status,
-    /// The node's clock when the picture was made.
+    /// The node's clock when the view was made.
     pub now: Moment,
     /// The last entries of its log, at most [`TAIL_SHOWN`](crate::driver::TAIL_SHOWN).
     pub tail: Vec<Entry>,
     /// Its last decisions, at most [`EVENTS_KEPT`](crate::driver::EVENTS_KEPT), oldest first.
     pub events: Vec<Event>,
-    /// It is paused: it keeps its memory but does nothing.
+    /// Whether the node is paused: it keeps its memory but does nothing.
     pub paused: bool,
-    /// Its links are cut.
+    /// Whether the node's links are cut.
     pub cut: bool,
-    /// It has stopped for good, and why.
+    /// Why the node has stopped for good; `None` while it runs.
     pub stopped: Option<Stopped>,
 }
 
 /// Why a node has stopped for good.
 ///
-/// Decision: a node whose committed entry is contradicted stops. Why: some durable entry is lost,
-/// and every further command would fork the history; a person must choose. A faulty member can stop
+/// Decision: a node whose committed entry is contradicted stops. Why: a durable entry is lost, and
+/// every further command would fork the history; an operator must choose. A faulty member can stop
 /// the others that way. Would change if: committed heads were signed, so that the evidence
 /// identified the faulty side.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Stopped {
-    /// A failed write: nothing that waited for it has left, and nothing more will.
+    /// A write failed: no message that waited for it has left, and none will.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A leader has another entry where one is committed here.
+    /// A leader has a different entry at an index that is committed here.
     #[error(transparent)]
     Contradiction(#[from] Contradiction),
-    /// Its program cannot go on.
+    /// The program cannot continue.
     #[error("{0}")]
     Program(String),
-    /// A bug: its thread, or a task of its links, panicked with this message.
-    #[error("it panicked: {0}; please report this")]
+    /// A bug: the node's thread, or a task of its links, panicked with this message.
+    #[error("the node panicked: {0}; please report this")]
     Panicked(String),
-    /// It was stopped by its program.
-    #[error("it has ended")]
+    /// The program stopped the node.
+    #[error("the node has stopped")]
     Ended,
 }

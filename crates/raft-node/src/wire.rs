@@ -1,107 +1,108 @@
-//! The byte format of messages between nodes, of stored values and of game commands.
+//! Byte format of messages between nodes, of stored values and of game commands.
 //!
-//! Decision: bincode, pinned to 2.0.1, known to this file only. Why: it is compact, works on the
-//! serde types of the core and bounds what it reads; nobody maintains it any more, so it is pinned,
-//! limited, and held in place by golden bytes in the tests below. Would change if: a bug in it
-//! showed up; then this one file is swapped and [`WIRE_VERSION`] goes up.
+//! Decision: bincode, pinned to 2.0.1, used in this file only. Why: it is compact, works on the
+//! serde types of the core and bounds its reads; it is no longer maintained, so it is pinned,
+//! limited, and fixed by golden bytes in the tests below. Would change if: a bug in it appeared;
+//! then this file is replaced and [`WIRE_VERSION`] is raised.
 
 use raftian_raft::Message;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// Version of the byte format. It leads every frame and names the QUIC protocol, so builds that
-/// would misread each other refuse each other instead.
+/// Version of the byte format. It leads every frame and is part of the QUIC protocol name, so
+/// builds with incompatible formats refuse each other.
 pub const WIRE_VERSION: u8 = 4;
 
-/// Largest frame and largest value, in bytes: 1 MiB. A batch of entries between nodes stays far
-/// below it, and a receiver that reserves this much for each open stream still fits a small
-/// machine. Anything larger is an error on both sides.
+/// Largest frame and largest value, in bytes: 1 MiB. A batch of entries between nodes is far below
+/// it, and a small machine can reserve this much for each open stream. Anything larger is an error
+/// on both sides.
 pub const MAX_FRAME: usize = 1024 * 1024;
 
-/// Most bytes of entries, of commands or of a snapshot that one message may be built to carry: half
-/// of [`MAX_FRAME`]. The other half is for what is counted less exactly: the numbers around each
-/// entry, the members beside a snapshot.
+/// Maximum bytes of entries, of commands or of a snapshot in one message: half of [`MAX_FRAME`].
+/// The other half is for parts that are counted less exactly: the numbers around each entry, the
+/// members next to a snapshot.
 pub const MAX_CONTENT: usize = MAX_FRAME / 2;
 
-/// Bytes of the length that leads a frame on a stream: a `u32`, little-endian, that counts the
-/// bytes after it.
+/// Size of the length that leads a frame on a stream: a `u32`, little-endian, that counts the bytes
+/// after it.
 pub const LENGTH_BYTES: usize = 4;
 
-/// Bytes of the version that follows the length.
+/// Size of the version that follows the length.
 const VERSION_BYTES: usize = 1;
 
-/// Most bytes that one value may claim while it is decoded: 16 MiB. bincode counts an integer at
+/// Maximum bytes that one value may claim while it is decoded: 16 MiB. bincode counts an integer at
 /// its full width, though a small one takes a single byte, so a limit of [`MAX_FRAME`] would refuse
-/// frames that the sender may send. A claim that the input does not cover ends in an error; until
-/// then it reserves no more than this.
+/// valid frames. A claim beyond the end of the input is an error and never reserves more than this.
 const MAX_CLAIM: usize = 16 * MAX_FRAME;
 
-/// Little-endian, integers of variable length, lengths inside a value bounded by [`MAX_CLAIM`].
+/// Format of messages and values: little-endian, integers of variable length, lengths inside a
+/// value bounded by [`MAX_CLAIM`].
 const FORMAT: bincode::config::Configuration<
     bincode::config::LittleEndian,
     bincode::config::Varint,
     bincode::config::Limit<MAX_CLAIM>,
 > = bincode::config::standard().with_limit::<MAX_CLAIM>();
 
-/// Largest state that [`encode_state`] writes and [`decode_state`] reads, in bytes: 64 MiB, which
-/// is also what a node takes from its leader by
-/// [default](raftian_raft::Config::max_snapshot_bytes).
+/// Largest state that [`encode_state`] writes and [`decode_state`] reads, in bytes: 64 MiB, also
+/// the [default](raftian_raft::Config::max_snapshot_bytes) limit for a snapshot received from a
+/// leader.
 pub const MAX_STATE: usize = 64 * 1024 * 1024;
 
-/// As [`FORMAT`], for states: a claim may be as many times larger than the largest of them.
+/// Like [`FORMAT`], for states: the limit on claims is 16 times [`MAX_STATE`].
 const STATE_FORMAT: bincode::config::Configuration<
     bincode::config::LittleEndian,
     bincode::config::Varint,
     bincode::config::Limit<{ 16 * MAX_STATE }>,
 > = bincode::config::standard().with_limit::<{ 16 * MAX_STATE }>();
 
-/// Why bytes could not be written or understood.
+/// Why bytes could not be encoded or decoded.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum WireError {
     /// The encoded value is larger than [`MAX_FRAME`].
-    #[error("{size} bytes are more than the {MAX_FRAME} bytes that one frame may carry")]
+    #[error("{size} bytes exceed the limit of {MAX_FRAME} bytes per frame")]
     TooLarge {
-        /// Its size in bytes.
+        /// Size in bytes.
         size: usize,
     },
     /// The encoded state is larger than [`MAX_STATE`].
-    #[error("a state of {size} bytes is larger than the {MAX_STATE} bytes that are sent as one")]
+    #[error("a state of {size} bytes exceeds the limit of {MAX_STATE} bytes")]
     StateTooLarge {
-        /// Its size in bytes.
+        /// Size in bytes.
         size: usize,
     },
     /// The frame ends before its version.
     #[error("the frame is empty")]
     Empty,
-    /// The frame is of another version of the format.
-    #[error("the frame has wire version {found}, this build speaks {WIRE_VERSION}")]
+    /// The frame has another version of the format.
+    #[error("the frame has wire version {found}, but this build uses {WIRE_VERSION}")]
     ForeignVersion {
-        /// The version it claims.
+        /// Version in the frame.
         found: u8,
     },
     /// The bytes do not form a value of the expected type.
     #[error("the bytes do not form the expected value: {reason}")]
     Malformed {
-        /// What the decoder met.
+        /// Error of the decoder.
         reason: String,
     },
-    /// A value is followed by bytes that do not belong to it.
+    /// Extra bytes follow the value.
     #[error("{count} bytes follow the value")]
     TrailingBytes {
-        /// How many.
+        /// Number of extra bytes.
         count: usize,
     },
-    /// A value could not be encoded, which only a type without a fixed shape can cause.
+    /// The value cannot be encoded; only a type without a fixed shape causes this.
     #[error("the value cannot be encoded: {reason}")]
     NotEncodable {
-        /// What the encoder met.
+        /// Error of the encoder.
         reason: String,
     },
 }
 
-/// Frame of `message`, ready for a stream: length, version, body. Fails with
+/// Encodes `message` as a frame, ready for a stream: length, version, body. Fails with
 /// [`WireError::TooLarge`] above [`MAX_FRAME`].
 pub fn encode_message(message: &Message) -> Result<Vec<u8>, WireError> {
+    // The size is known only after the encoding; the length is filled in then.
     let mut frame = vec![0; LENGTH_BYTES];
     frame.push(WIRE_VERSION);
     encode_into(message, &mut frame)?;
@@ -114,8 +115,8 @@ pub fn encode_message(message: &Message) -> Result<Vec<u8>, WireError> {
     Ok(frame)
 }
 
-/// Message in `frame`, which is a frame without its length. Never panics; uses memory in proportion
-/// to `frame`, and never reserves more than 16 MiB for a length that lies.
+/// Decodes a frame without its length. Never panics; uses memory in proportion to `frame`, and
+/// never reserves more than 16 MiB for a false length.
 pub fn decode_message(frame: &[u8]) -> Result<Message, WireError> {
     refuse_oversize(frame)?;
     match frame.split_first() {
@@ -125,8 +126,8 @@ pub fn decode_message(frame: &[u8]) -> Result<Message, WireError> {
     }
 }
 
-/// Size of the frame that a stream announces with `length`, or an error if nothing of that size may
-/// follow.
+/// Returns the size of the frame that a stream announces with `length`, or an error if no such
+/// frame is valid.
 pub fn frame_size(length: [u8; LENGTH_BYTES]) -> Result<usize, WireError> {
     let size = usize::try_from(u32::from_le_bytes(length)).unwrap_or(usize::MAX);
     match size {
@@ -136,7 +137,7 @@ pub fn frame_size(length: [u8; LENGTH_BYTES]) -> Result<usize, WireError> {
     }
 }
 
-/// Bytes of one value without frame or version, for the store and for game commands. Fails with
+/// Encodes one value without frame or version, for the store and for game commands. Fails with
 /// [`WireError::TooLarge`] above [`MAX_FRAME`].
 pub fn encode_value<T: Serialize>(value: &T) -> Result<Vec<u8>, WireError> {
     let mut bytes = Vec::new();
@@ -145,13 +146,13 @@ pub fn encode_value<T: Serialize>(value: &T) -> Result<Vec<u8>, WireError> {
     Ok(bytes)
 }
 
-/// Value in `bytes`, all of them. Never panics; bounded like [`decode_message`].
+/// Decodes a value that must fill `bytes`. Never panics; bounded like [`decode_message`].
 pub fn decode_value<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, WireError> {
     refuse_oversize(bytes)?;
     decode_exactly(bytes, FORMAT)
 }
 
-/// Bytes of a program's state, for snapshots. Fails with [`WireError::StateTooLarge`] above
+/// Encodes a program's state, for snapshots. Fails with [`WireError::StateTooLarge`] above
 /// [`MAX_STATE`].
 pub fn encode_state<T: Serialize>(state: &T) -> Result<Vec<u8>, WireError> {
     let mut bytes = Vec::new();
@@ -163,7 +164,7 @@ pub fn encode_state<T: Serialize>(state: &T) -> Result<Vec<u8>, WireError> {
     }
 }
 
-/// State in `bytes`, all of them. Never panics; a length that lies reserves no more than a
+/// Decodes a state that must fill `bytes`. Never panics; a false length reserves no more than a
 /// gigabyte.
 pub fn decode_state<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, WireError> {
     if bytes.len() > MAX_STATE {

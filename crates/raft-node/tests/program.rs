@@ -1,4 +1,4 @@
-//! What a program asks of nodes on their own threads, over real QUIC and real disks: snapshots,
+//! Requests of a program to nodes on their own threads, over real QUIC and real disks: snapshots,
 //! reads, changes.
 
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ use raftian_raft::{
 
 const WAIT: Duration = Duration::from_secs(60);
 
-/// Nodes and what their programs made of the log.
+/// Nodes and the state that their programs built from the log.
 struct Cluster {
     configs: Vec<NodeConfig>,
     sockets: Vec<Option<std::net::UdpSocket>>,
@@ -42,7 +42,7 @@ fn start(
 }
 
 impl Cluster {
-    /// A cluster of which nobody has started.
+    /// A cluster in which no node has started.
     fn asleep(size: usize) -> Self {
         let directory = tempfile::tempdir().expect("there is room");
         let members = embedded(size, "test", directory.path()).expect("there are ports");
@@ -107,7 +107,7 @@ impl Cluster {
     fn leader(&mut self) -> u64 {
         let mut leader = None;
         self.until(
-            "somebody leads and has committed an entry of its own",
+            "a leader has committed an entry of its own term",
             |cluster| {
                 let views = cluster
                     .nodes
@@ -121,7 +121,7 @@ impl Cluster {
                 leader.is_some()
             },
         );
-        leader.expect("it was just seen").0
+        leader.expect("a leader exists").0
     }
 
     fn applied(&self, id: u64) -> Index {
@@ -139,7 +139,7 @@ fn command(sequence: u64) -> Command {
     }
 }
 
-/// Twenty-four megabytes in which every byte counts.
+/// Twenty-four megabytes in which every byte matters.
 fn state() -> Bytes {
     (0..24 * 1024 * 1024u32)
         .map(|place| (place ^ place >> 8 ^ place >> 16) as u8)
@@ -148,10 +148,10 @@ fn state() -> Bytes {
 }
 
 #[test]
-fn a_member_that_was_away_gets_a_large_snapshot_while_its_leader_stays_in_touch() {
+fn leader_keeps_contact_during_a_large_snapshot() {
     let mut cluster = Cluster::asleep(3);
-    // A disk may need longer than usual elections take to sync so much at once, and must not be
-    // taken for dead.
+    // Syncing this much at once may take longer than the default election timeout, and must not
+    // count as a failure.
     cluster.election_timeout = (Duration::from_secs(2), Duration::from_secs(4));
     (1..=2).for_each(|id| cluster.wake(id));
     let leader = cluster.leader();
@@ -187,7 +187,7 @@ fn a_member_that_was_away_gets_a_large_snapshot_while_its_leader_stays_in_touch(
             .peers
             .iter()
             .find(|peer| peer.id == NodeId(3))
-            .expect("the leader has it in view");
+            .expect("the leader tracks it");
         if let FlowKind::Snapshot { received, .. } = peer.flow
             && received > 0
         {
@@ -202,9 +202,9 @@ fn a_member_that_was_away_gets_a_large_snapshot_while_its_leader_stays_in_touch(
     assert_eq!(snapshot.position.index, index);
     assert!(
         snapshot.data.as_ref() == Some(&data),
-        "all bytes arrived in their places"
+        "the state arrived unchanged"
     );
-    assert!(seen > 0, "the transfer was watched");
+    assert!(seen > 0, "the transfer must be observed");
     assert!(silence < Duration::from_secs(1), "silent for {silence:?}");
     cluster
         .node(leader)
@@ -217,11 +217,11 @@ fn a_member_that_was_away_gets_a_large_snapshot_while_its_leader_stays_in_touch(
         assert_eq!(
             cluster.node(id).view().status.term,
             term,
-            "nobody missed the leader"
+            "no election must have started"
         );
     }
 
-    // After a restart the state comes from its own disk, in the same way.
+    // After a restart the state is read from the node's own disk in the same way.
     drop(cluster.nodes[2].take());
     cluster.taken[2].clear();
     cluster.wake(3);
@@ -235,7 +235,7 @@ fn a_member_that_was_away_gets_a_large_snapshot_while_its_leader_stays_in_touch(
 }
 
 #[test]
-fn a_read_of_any_program_sees_every_command_committed_before_it() {
+fn read_at_any_node_sees_every_earlier_commit() {
     let mut cluster = Cluster::asleep(3);
     (1..=3).for_each(|id| cluster.wake(id));
     let leader = cluster.leader();
@@ -248,6 +248,7 @@ fn a_read_of_any_program_sees_every_command_committed_before_it() {
             .node(leader)
             .propose(command(sequence))
             .expect("there is room");
+        // Entry 1 is the leader's own empty entry.
         let commit = Index(sequence + 1);
         cluster.until("committed", |cluster| cluster.applied(leader) >= commit);
         for id in [leader, follower] {
@@ -280,7 +281,7 @@ fn a_read_of_any_program_sees_every_command_committed_before_it() {
 }
 
 #[test]
-fn a_change_of_the_members_is_answered_to_whom_asked_for_it() {
+fn membership_change_is_answered_to_its_requester() {
     let mut cluster = Cluster::asleep(3);
     (1..=3).for_each(|id| cluster.wake(id));
     let leader = cluster.leader();
@@ -306,7 +307,7 @@ fn a_change_of_the_members_is_answered_to_whom_asked_for_it() {
         answer(&mut cluster, follower),
         Err(RequestError::NotLeader(Some(NodeId(leader))))
     );
-    // The remote control's own leadership transfer, which fails, is nobody's answer but its own.
+    // The leadership transfer of the remote control fails; its answer must not go to the program.
     cluster
         .node(leader)
         .control()
@@ -352,12 +353,12 @@ fn a_change_of_the_members_is_answered_to_whom_asked_for_it() {
 }
 
 #[test]
-fn what_the_node_has_no_room_for_is_refused_at_once() {
+fn requests_beyond_a_full_queue_are_refused_at_once() {
     let mut cluster = Cluster::asleep(1);
     cluster.wake(1);
     cluster.leader();
     cluster.node(1).control().pause(true);
-    cluster.until("it stands still", |cluster| cluster.node(1).view().paused);
+    cluster.until("it is paused", |cluster| cluster.node(1).view().paused);
     for id in 0..READ_QUEUE as u64 {
         cluster
             .node(1)
@@ -377,7 +378,7 @@ fn what_the_node_has_no_room_for_is_refused_at_once() {
 }
 
 #[test]
-fn a_program_that_gives_up_stops_its_node_and_says_why() {
+fn program_that_gives_up_stops_its_node_with_its_reason() {
     let mut cluster = Cluster::asleep(1);
     cluster.wake(1);
     cluster.leader();
@@ -402,9 +403,9 @@ fn a_program_that_gives_up_stops_its_node_and_says_why() {
     );
 }
 
-/// A panic must not look like an orderly end.
+/// A panic must be distinguishable from a graceful stop.
 #[test]
-fn a_node_whose_thread_panics_reports_the_message() {
+fn panicked_node_reports_its_message() {
     let mut cluster = Cluster::asleep(1);
     let socket = cluster.sockets[0].take().expect("a port");
     let config = &cluster.configs[0];
@@ -425,14 +426,14 @@ fn a_node_whose_thread_panics_reports_the_message() {
         cluster.node(1).view().stopped,
         Some(Stopped::Panicked("planted".to_owned()))
     );
-    // The store is closed in order: the node starts again.
+    // The store was closed properly: the node starts again.
     cluster.nodes[0] = None;
     cluster.wake(1);
     cluster.leader();
 }
 
 #[test]
-fn a_node_can_be_stopped_through_its_control() {
+fn node_stops_through_its_control() {
     let mut cluster = Cluster::asleep(1);
     cluster.wake(1);
     cluster.leader();
@@ -444,7 +445,7 @@ fn a_node_can_be_stopped_through_its_control() {
 }
 
 #[test]
-fn settings_that_allow_messages_larger_than_a_frame_are_refused_by_name() {
+fn options_that_exceed_a_frame_are_refused_by_name() {
     let mut cluster = Cluster::asleep(1);
     let socket = cluster.sockets[0].take().expect("a port");
     let links = QuicOptions::new(socket, &cluster.configs[0]);

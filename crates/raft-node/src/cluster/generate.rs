@@ -1,4 +1,4 @@
-//! Writing the files of a new cluster.
+//! Generates the files of a new cluster.
 
 use std::fs;
 use std::io::{self, Write};
@@ -13,24 +13,24 @@ use super::{
     ClusterError, Identity, MAX_MEMBERS, MAX_NAME, Member, SNAPSHOT_ENTRIES, Timing, check_name,
 };
 
-/// Characters that [`unique_name`] appends: a dash and eight hexadecimal digits.
+/// Number of characters that [`unique_name`] appends: a dash and eight hexadecimal digits.
 pub(super) const UNIQUE_END: usize = 9;
 
-/// What a new cluster shall be like.
+/// Options of a new cluster.
 #[derive(Clone, Debug)]
 pub struct NewCluster {
-    /// How many nodes, 1 to [`MAX_MEMBERS`].
+    /// Number of nodes, 1 to [`MAX_MEMBERS`].
     pub nodes: usize,
-    /// Where all of them listen at first; the files can be edited for several machines.
+    /// Initial listen address of all nodes; the files can be edited for several machines.
     pub host: IpAddr,
-    /// Port of the first node; the others take the following ones.
+    /// Port of the first node; the others use the following ones.
     pub base_port: u16,
-    /// Name of the cluster. Eight hexadecimal digits are appended, so that no two clusters are
-    /// alike.
+    /// Name of the cluster. Eight hexadecimal digits are appended, so that names of clusters are
+    /// unique.
     pub name: String,
-    /// Names of the members in order; members without one get theirs from [`default_member_name`].
+    /// Names of the members in order; the rest use [`default_member_name`].
     pub member_names: Vec<String>,
-    /// How patient the nodes are.
+    /// Timeouts of the nodes.
     pub timing: Timing,
 }
 
@@ -48,7 +48,7 @@ impl Default for NewCluster {
     }
 }
 
-/// Name of member `id` if nobody chose one: "raftian" for 1, then "bob1", "bob2" and so on.
+/// Returns the default name of member `id`: "raftian" for 1, then "bob1", "bob2" and so on.
 #[must_use]
 pub fn default_member_name(id: u64) -> String {
     match id {
@@ -59,7 +59,7 @@ pub fn default_member_name(id: u64) -> String {
 
 /// Writes a new cluster below `directory`: for each node `n<id>/node.toml`, `key.pem` (readable by
 /// its owner only) and `certificate.pem`. Returns the paths of the node files. Refuses a directory
-/// that holds anything, since it could be keys.
+/// that is not empty, since it could contain keys.
 pub fn generate(directory: &Path, options: &NewCluster) -> Result<Vec<PathBuf>, ClusterError> {
     let addresses = checked_addresses(directory, options)?;
     refuse_used(directory)?;
@@ -97,7 +97,7 @@ pub fn generate(directory: &Path, options: &NewCluster) -> Result<Vec<PathBuf>, 
     Ok(files)
 }
 
-/// `name` and the start of a hash over all fingerprints: as random as the keys behind them.
+/// Returns `name` and the start of a hash over all fingerprints, which is as random as their keys.
 pub(super) fn unique_name(name: &str, members: &[Member]) -> String {
     let mut hash = Sha256::new();
     members
@@ -109,7 +109,7 @@ pub(super) fn unique_name(name: &str, members: &[Member]) -> String {
         .fold(format!("{name}-"), |name, byte| format!("{name}{byte:02x}"))
 }
 
-/// Addresses of all nodes, once every option is known to be usable.
+/// Validates all options and returns the addresses of all nodes.
 fn checked_addresses(
     directory: &Path,
     options: &NewCluster,
@@ -150,7 +150,7 @@ fn checked_addresses(
         .validated()
         .map_err(|(key, reason, remedy)| invalid(key, reason, remedy))?;
     if options.host.is_unspecified() {
-        let reason = format!("nobody can be reached at {}", options.host);
+        let reason = format!("no node can be reached at {}", options.host);
         return Err(invalid(
             "host",
             reason,
@@ -172,6 +172,7 @@ fn checked_addresses(
                 "{} leaves no room for {} ports",
                 options.base_port, options.nodes
             );
+            // 65527 leaves room for nine members.
             invalid("base port", reason, "choose a port between 1 and 65527")
         })
 }
@@ -192,16 +193,17 @@ fn refuse_used(directory: &Path) -> Result<(), ClusterError> {
     }
 }
 
-/// Creates the file at `path`, which must not exist, and makes it durable. A `secret` one is its
-/// owner's only, from the first moment on.
+/// Creates the file at `path`, which must not exist, and makes it durable. A `secret` file is
+/// created with access for its owner only.
 fn write_new(path: &Path, text: &str, secret: bool) -> Result<(), ClusterError> {
     let mut options = fs::OpenOptions::new();
+    // An existing file could be a key, so it is never overwritten.
     options.write(true).create_new(true);
     #[cfg(unix)]
     if secret {
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     }
-    // Elsewhere the permissions of the directory decide.
+    // On other systems the permissions of the directory decide.
     #[cfg(not(unix))]
     let _ = secret;
     options
@@ -225,18 +227,19 @@ fn node_toml(own: &Member, cluster: &str, members: &[Member], timing: Timing) ->
     let (shortest, longest) = timing.election;
     let mut text = format!(
         "# Node {id} of the cluster {cluster}. Paths are relative to this file.\n\
-         # Its owner keeps key.pem; all other lines may be shown to everybody.\n\
+         # Keep key.pem secret; everything else may be shared.\n\
          schema = {SCHEMA}\n\
          cluster = {quoted_cluster}\n\
          id = {id}\n\
-         # Where this node listens, on UDP.\n\
+         # UDP address on which this node listens.\n\
          listen = \"{address}\"\n\
          key = \"key.pem\"\n\
          certificate = \"certificate.pem\"\n\
          data = \"data\"\n\
-         # Remembers how much is in there, so that an old copy of it is noticed, and its loss: keep it elsewhere.\n\
+         # Records how many writes `data` has acknowledged, to detect its loss or an old copy:\n\
+         # keep it elsewhere.\n\
          mark = \"{MARK}\"\n\
-         # How many entries its log grows by before a snapshot takes their place.\n\
+         # Number of log entries after which a snapshot replaces them.\n\
          snapshot_entries = {SNAPSHOT_ENTRIES}\n\
          \n\
          [timing]\n\

@@ -1,4 +1,4 @@
-//! A node's key and certificate, and the fingerprint by which others know it.
+//! A node's key and certificate, and the fingerprint that identifies it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::ClusterError;
 
-/// What every fingerprint in a file starts with.
+/// Prefix of every fingerprint in a file.
 const PREFIX: &str = "sha256:";
 
 /// SHA-256 of a certificate in DER form. Written as `sha256:` and 64 hexadecimal digits.
@@ -16,13 +16,13 @@ const PREFIX: &str = "sha256:";
 pub struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
-    /// Fingerprint of the certificate with these DER bytes.
+    /// Returns the fingerprint of the certificate with these DER bytes.
     #[must_use]
     pub fn of(certificate: &[u8]) -> Self {
         Fingerprint(Sha256::digest(certificate).into())
     }
 
-    /// The bare hash.
+    /// Returns the hash without its prefix.
     #[must_use]
     pub fn bytes(&self) -> &[u8; 32] {
         &self.0
@@ -42,9 +42,9 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
-/// Why a text is no fingerprint.
+/// Error of parsing a text that is not a fingerprint.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("a fingerprint is `sha256:` and 64 hexadecimal digits")]
+#[error("not a fingerprint: expected `sha256:` and 64 hexadecimal digits")]
 pub struct ParseFingerprintError;
 
 impl FromStr for Fingerprint {
@@ -52,6 +52,7 @@ impl FromStr for Fingerprint {
 
     fn from_str(text: &str) -> Result<Self, ParseFingerprintError> {
         let digits = text.strip_prefix(PREFIX).ok_or(ParseFingerprintError)?;
+        // Checked here because `from_str_radix` accepts a sign, and slicing requires ASCII.
         if digits.len() != 64 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(ParseFingerprintError);
         }
@@ -64,7 +65,7 @@ impl FromStr for Fingerprint {
     }
 }
 
-/// A node's private key and self-signed certificate. Debug output shows the fingerprint only.
+/// A node's private key and self-signed certificate. Debug output contains only the fingerprint.
 pub struct Identity {
     certificate: CertificateDer<'static>,
     key: PrivateKeyDer<'static>,
@@ -72,11 +73,11 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Name inside every certificate. It distinguishes nothing: nodes are told apart by
+    /// Subject name of every certificate. It distinguishes nothing: nodes are identified by
     /// fingerprint.
     pub const SERVER_NAME: &'static str = "raftian";
 
-    /// A new identity: an ECDSA P-256 key and a certificate without a meaningful end date.
+    /// Generates an identity: an ECDSA P-256 key and a certificate without a meaningful end date.
     pub fn generate() -> Result<Self, ClusterError> {
         Self::generate_with_pem().map(|(identity, _)| identity)
     }
@@ -103,8 +104,7 @@ impl Identity {
         ))
     }
 
-    /// The identity made of a certificate and its key. Whether they belong together shows when a
-    /// node starts with it.
+    /// Combines a certificate and its key. A node start fails if they do not match.
     #[must_use]
     pub fn from_der(certificate: CertificateDer<'static>, key: PrivateKeyDer<'static>) -> Self {
         let fingerprint = Fingerprint::of(&certificate);
@@ -115,7 +115,8 @@ impl Identity {
         }
     }
 
-    /// Whether the key is the certificate's, else the reason why a node cannot start with them.
+    /// Checks that the key belongs to the certificate; the error is the reason why a node cannot
+    /// start with them.
     pub(super) fn fits_its_key(&self) -> Result<(), String> {
         let provider = rustls::crypto::ring::default_provider();
         rustls::sign::CertifiedKey::from_der(
@@ -127,26 +128,26 @@ impl Identity {
         .map_err(|error| error.to_string())
     }
 
-    /// The certificate.
+    /// Returns the certificate.
     #[must_use]
     pub fn certificate(&self) -> &CertificateDer<'static> {
         &self.certificate
     }
 
-    /// The private key. Keep it.
+    /// Returns the private key, which must stay secret.
     #[must_use]
     pub fn key(&self) -> &PrivateKeyDer<'static> {
         &self.key
     }
 
-    /// Hash of the certificate.
+    /// Returns the hash of the certificate.
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
         self.fingerprint
     }
 }
 
-/// An identity as text, for files.
+/// An identity in PEM form, for files.
 pub(super) struct Armour {
     pub(super) key: String,
     pub(super) certificate: String,

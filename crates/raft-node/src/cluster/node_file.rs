@@ -1,4 +1,4 @@
-//! Reading `node.toml`.
+//! Reads `node.toml`.
 
 use std::fs;
 use std::io::Read;
@@ -13,19 +13,20 @@ use serde::Deserialize;
 
 use super::{ClusterError, Fingerprint, Identity, Member, NodeConfig, SNAPSHOT_ENTRIES, Timing};
 
-/// What to write for an address that cannot be read.
+/// Remedy for an invalid address.
 const ADDRESS_REMEDY: &str = "write one such as \"192.168.1.7:8000\" or \"[2001:db8::7]:8000\"";
 
 /// Version of the node file's layout.
 pub(super) const SCHEMA: u32 = 1;
 
-/// Where a node's mark is unless its file says otherwise: beside the node file.
+/// Default path of a node's mark: next to the node file.
 pub(super) const MARK: &str = "raft.mark";
 
-/// Longest node, key or certificate file in bytes: 64 KiB, many times what nine members need.
+/// Maximum size of a node, key or certificate file: 64 KiB, many times the size that nine members
+/// need.
 pub const MAX_FILE: u64 = 64 * 1024;
 
-/// A `node.toml` as it is written. Paths in it are relative to its directory.
+/// Contents of a `node.toml`. Paths in it are relative to its directory.
 #[derive(Deserialize, Debug)]
 #[serde(deny_unknown_fields)]
 pub struct NodeFile {
@@ -44,12 +45,12 @@ pub struct NodeFile {
     member: Vec<MemberTable>,
 }
 
-/// Of a file that does not say.
+/// Default for a file without the key.
 fn mark() -> PathBuf {
     MARK.into()
 }
 
-/// Of a file that does not say.
+/// Default for a file without the key.
 fn snapshot_entries() -> u64 {
     SNAPSHOT_ENTRIES
 }
@@ -71,8 +72,9 @@ struct MemberTable {
 }
 
 impl NodeFile {
-    /// The configuration in the file at `path`, with the key and certificate it names, checked as a
-    /// whole: a node that got it can start. Unknown keys are errors, since they are misspelt keys.
+    /// Reads the configuration in the file at `path`, with the key and certificate it names, and
+    /// validates it as a whole, so that a node can start with it. Unknown keys are errors, since
+    /// they are misspelt keys.
     pub fn read(path: &Path) -> Result<NodeConfig, ClusterError> {
         let text = String::from_utf8(read(path)?).map_err(|error| ClusterError::Syntax {
             path: path.to_owned(),
@@ -93,11 +95,11 @@ impl NodeFile {
             remedy,
         };
         if self.schema != SCHEMA {
-            let reason = format!("it is {}, this build reads {SCHEMA}", self.schema);
+            let reason = format!("it is {}, but this build reads {SCHEMA}", self.schema);
             return Err(invalid(
                 "schema",
                 reason,
-                "use the build that wrote the file, or make a new cluster",
+                "use the build that wrote the file, or generate a new cluster",
             ));
         }
         let beside = |name: &Path| path.parent().unwrap_or(Path::new("")).join(name);
@@ -156,7 +158,7 @@ impl NodeFile {
             .map(|ms| Duration::from_millis(ms.into()));
         let config = NodeConfig {
             id,
-            // Without an own entry the check below fails, and the name is never seen.
+            // Without an entry of its own the validation below fails, and the name is never seen.
             name: name.unwrap_or_default(),
             cluster: self.cluster,
             listen: parse_address(&self.listen)
@@ -176,21 +178,21 @@ impl NodeFile {
             invalid(
                 "key",
                 reason,
-                "use the key that was made together with the certificate",
+                "use the key that was generated with the certificate",
             )
         })?;
         Ok(config)
     }
 }
 
-/// An IP address and a port. Names are not looked up.
+/// Parses an IP address and a port. Host names are not resolved.
 fn parse_address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| {
-        format!("{text:?} is not an IP address and a port; host names are not looked up")
+        format!("{text:?} is not an IP address and a port; host names are not resolved")
     })
 }
 
-/// A key that others can read lets them act as its member.
+/// Warns if other users can read the key, which would let them act as its member.
 #[cfg(unix)]
 fn warn_of_exposed_key(file: &Path) {
     use std::os::unix::fs::PermissionsExt;
@@ -201,7 +203,8 @@ fn warn_of_exposed_key(file: &Path) {
     if metadata.is_file() && mode & 0o077 != 0 {
         let (file, mode) = (file.display(), mode & 0o777);
         tracing::warn!(
-            "other users of this machine can read or replace the key {file} (mode {mode:o}); run `chmod 600 {file}`"
+            "other users of this machine can read or replace the key {file} (mode {mode:o}); \
+             run `chmod 600 {file}`"
         );
     }
 }
@@ -209,13 +212,14 @@ fn warn_of_exposed_key(file: &Path) {
 #[cfg(not(unix))]
 fn warn_of_exposed_key(_file: &Path) {}
 
-/// The file at `path`, no more than [`MAX_FILE`] of it.
+/// Reads the file at `path`, which must not be larger than [`MAX_FILE`].
 fn read(path: &Path) -> Result<Vec<u8>, ClusterError> {
     let unreadable = |reason: String| ClusterError::Unreadable {
         path: path.to_owned(),
         reason,
     };
     let mut bytes = Vec::new();
+    // One byte above the limit, so that a larger file is detected.
     fs::File::open(path)
         .and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes))
         .map_err(|error| unreadable(error.to_string()))?;

@@ -9,7 +9,7 @@ fn made(options: &NewCluster) -> (tempfile::TempDir, Vec<PathBuf>) {
 }
 
 #[test]
-fn a_new_cluster_reads_back_as_what_was_asked_for() {
+fn generated_cluster_reads_back_as_requested() {
     let (directory, files) = made(&NewCluster::default());
     let base = directory.path().join("match");
     let nodes: Vec<_> = files
@@ -59,7 +59,7 @@ fn a_new_cluster_reads_back_as_what_was_asked_for() {
 }
 
 #[test]
-fn names_survive_whatever_they_contain() {
+fn names_with_special_characters_survive() {
     let name = "Zoë \"the # hash\" \\ '".to_owned();
     let options = NewCluster {
         nodes: 2,
@@ -92,7 +92,7 @@ fn a_key_is_its_owners_only() {
 }
 
 #[test]
-fn a_directory_that_holds_anything_is_left_alone() {
+fn directory_that_is_not_empty_is_left_unchanged() {
     let (directory, _) = made(&NewCluster::default());
     let base = directory.path().join("match");
     let key = fs::read(base.join("n1/key.pem")).expect("a key");
@@ -114,7 +114,7 @@ fn a_directory_that_holds_anything_is_left_alone() {
 }
 
 #[test]
-fn an_impossible_cluster_is_refused_before_anything_is_written() {
+fn impossible_cluster_is_refused_before_writing() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("match");
     let slow = Timing {
@@ -139,6 +139,7 @@ fn an_impossible_cluster_is_refused_before_anything_is_written() {
         (
             "base port",
             NewCluster {
+                // Five ports from here on exceed 65535.
                 base_port: 65533,
                 ..Default::default()
             },
@@ -196,7 +197,7 @@ fn an_impossible_cluster_is_refused_before_anything_is_written() {
     }
 }
 
-/// The complaint about a node file of which `from` was replaced by `to`.
+/// Returns the error for a node file in which `from` was replaced by `to`.
 fn complaint(from: &str, to: &str) -> String {
     let (_directory, files) = made(&NewCluster {
         nodes: 2,
@@ -206,12 +207,15 @@ fn complaint(from: &str, to: &str) -> String {
     assert!(text.contains(from), "{text}");
     fs::write(&files[0], text.replacen(from, to, 1)).expect("a node file");
     let error = NodeFile::read(&files[0]).expect_err(to).to_string();
-    assert!(error.contains("n1/node.toml"), "the file is named: {error}");
+    assert!(
+        error.contains("n1/node.toml"),
+        "the error must name the file: {error}"
+    );
     error
 }
 
 #[test]
-fn every_mistake_in_a_node_file_is_named_with_a_remedy() {
+fn node_file_error_names_the_key_and_a_remedy() {
     let fingerprints =
         |text: &str| text.contains("sha256:") && text.contains("64 hexadecimal digits");
     assert!(complaint("schema = 1", "schema = 2").contains("`schema`: it is 2"));
@@ -252,7 +256,7 @@ fn every_mistake_in_a_node_file_is_named_with_a_remedy() {
             .contains("`listen`: 192.168.1.7:8001 cannot be reached from 127.0.0.1:8000")
     );
     let listen = |to: &str| complaint("listen = \"127.0.0.1:8000\"", &format!("listen = \"{to}\""));
-    assert!(listen("localhost:8000").contains("host names are not looked up; write one such as"));
+    assert!(listen("localhost:8000").contains("host names are not resolved; write one such as"));
     assert!(
         listen("127.0.0.1:0")
             .contains("`listen`: no node can listen on 127.0.0.1:0: the port is 0")
@@ -263,12 +267,12 @@ fn every_mistake_in_a_node_file_is_named_with_a_remedy() {
         "address = \"192.168.1.7:8000\"",
     );
     assert!(
-        elsewhere.contains("127.0.0.1:8000 is reached from this machine alone"),
+        elsewhere.contains("127.0.0.1:8000 is reachable only from this machine"),
         "{elsewhere}"
     );
     assert!(complaint("name = \"bob1\"", "name = \"\"").contains("the name is empty"));
     assert!(complaint("cluster = \"", "cluster = \" ").contains("`cluster`"));
-    assert!(complaint("schema = 1", "schema = ").contains("no valid node file"));
+    assert!(complaint("schema = 1", "schema = ").contains("not a valid node file"));
     assert!(
         complaint("snapshot_entries = 4096", "snapshot_entries = 0")
             .contains("`snapshot_entries`: it is 0")
@@ -276,7 +280,7 @@ fn every_mistake_in_a_node_file_is_named_with_a_remedy() {
 }
 
 #[test]
-fn a_node_file_need_not_say_how_often_snapshots_are_taken() {
+fn snapshot_entries_has_a_default() {
     let (_directory, files) = made(&NewCluster {
         nodes: 1,
         ..Default::default()
@@ -294,7 +298,7 @@ fn a_node_file_need_not_say_how_often_snapshots_are_taken() {
 }
 
 #[test]
-fn a_key_or_certificate_of_another_node_is_noticed() {
+fn key_or_certificate_of_another_node_is_refused() {
     let (_directory, files) = made(&NewCluster {
         nodes: 2,
         ..Default::default()
@@ -307,7 +311,7 @@ fn a_key_or_certificate_of_another_node_is_noticed() {
         .expect_err("a foreign key")
         .to_string();
     assert!(
-        error.contains("`key`") && error.contains("made together"),
+        error.contains("`key`") && error.contains("generated with"),
         "{error}"
     );
     swap("certificate.pem");
@@ -337,7 +341,7 @@ fn a_key_or_certificate_of_another_node_is_noticed() {
 }
 
 #[test]
-fn what_is_no_node_file_is_a_clear_error() {
+fn invalid_node_file_is_a_clear_error() {
     let directory = tempfile::tempdir().expect("a directory");
     assert!(matches!(
         NodeFile::read(directory.path()),
@@ -357,7 +361,7 @@ fn what_is_no_node_file_is_a_clear_error() {
 }
 
 #[test]
-fn an_embedded_cluster_has_open_ports_and_no_files() {
+fn embedded_cluster_has_open_ports_and_no_files() {
     let directory = tempfile::tempdir().expect("a directory");
     let nodes = embedded(3, "lab", directory.path()).expect("a cluster");
     for node in &nodes {
@@ -380,7 +384,7 @@ fn an_embedded_cluster_has_open_ports_and_no_files() {
 }
 
 #[test]
-fn a_fingerprint_reads_as_it_is_written() {
+fn fingerprint_round_trips_through_text() {
     let fingerprint = Fingerprint::of(b"abc");
     let text = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
     assert_eq!(fingerprint.to_string(), text);
@@ -397,7 +401,7 @@ fn a_fingerprint_reads_as_it_is_written() {
 }
 
 #[test]
-fn an_identity_does_not_show_its_key() {
+fn identity_does_not_print_its_key() {
     let identity = Identity::generate().expect("an identity");
     assert_eq!(identity.clone().fingerprint(), identity.fingerprint());
     let text = format!("{identity:?}");

@@ -1,4 +1,4 @@
-//! The receiving half of all links: accepts connections and reads messages and requests from them.
+//! Receiving half of all links: accepts connections and reads messages and requests from them.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,8 +19,9 @@ use super::{
 };
 use crate::{panic_message, wire};
 
-/// Most tasks that read the streams of one peer: one for each open stream, and as many that are
-/// about to return. At the bound no further stream is accepted until one of them has.
+/// Maximum number of tasks that read the streams of one peer: one for each open stream, and as many
+/// that are about to return. At the bound no further stream is accepted until one of them has
+/// returned.
 const MAX_STREAM_TASKS: usize = 2 * MAX_STREAMS as usize;
 
 /// Accepts connections until the endpoint closes.
@@ -45,7 +46,7 @@ pub(super) async fn accept(endpoint: Endpoint, shared: Arc<Shared>) {
     }
 }
 
-/// A task that panicked takes its connection with it, and its peer dials again.
+/// Logs the panic of a connection's task. The connection is lost, and its peer dials again.
 fn log_panic(ended: Result<(), JoinError>) {
     if let Err(error) = ended
         && let Ok(panic) = error.try_into_panic()
@@ -57,8 +58,8 @@ fn log_panic(ended: Result<(), JoinError>) {
     }
 }
 
-/// Serves one connection, from its first packet to its end. The place is free when the handshake is
-/// done.
+/// Serves one connection, from its first packet to its end. `handshake` is released when the
+/// handshake completes.
 async fn serve(incoming: Incoming, handshake: OwnedSemaphorePermit, shared: Arc<Shared>) {
     let address = incoming.remote_address();
     let connection = match timeout(CONNECT_TIMEOUT, async { incoming.accept()?.await }).await {
@@ -66,6 +67,7 @@ async fn serve(incoming: Incoming, handshake: OwnedSemaphorePermit, shared: Arc<
         Ok(Err(error)) => return log_refused(&shared, address, Some(&error)),
         Err(_) => return log_refused(&shared, address, None),
     };
+    // Only handshakes are limited by this permit, not established connections.
     drop(handshake);
     match tls::peer(&connection) {
         Some(fingerprint) if fingerprint == shared.own => {
@@ -85,12 +87,11 @@ async fn serve(incoming: Incoming, handshake: OwnedSemaphorePermit, shared: Arc<
     }
 }
 
-/// Counts a handshake that failed. Only a certificate or version that was refused is worth a
-/// warning: a handshake that is slow or given up belongs to an ordinary start, when members dial
-/// each other before they are all there.
+/// Counts a failed handshake. Only a refused certificate or version is worth a warning: slow or
+/// abandoned handshakes are normal at a start, when members dial peers that are not up yet.
 fn log_refused(shared: &Shared, address: SocketAddr, error: Option<&ConnectionError>) {
     let refused = count(&shared.counters.refused_handshakes, 1);
-    let reason = error.map_or("it is too slow".to_owned(), ToString::to_string);
+    let reason = error.map_or("it timed out".to_owned(), ToString::to_string);
     if error.is_some_and(|error| tls::alert(error).is_some()) && is_worth_logging(refused) {
         tracing::warn!(%address, %reason, refused, "refused a connection");
     } else {
@@ -108,16 +109,17 @@ async fn serve_peer(connection: Connection, from: NodeId, shared: Arc<Shared>) {
             .unwrap_or_else(PoisonError::into_inner);
         accepted.insert(from, connection.clone())
     };
+    // A member has one connection and dials again only after it lost the older one.
     if let Some(older) = older {
-        older.close(code::SUPERSEDED, b"a newer connection took its place");
+        older.close(code::SUPERSEDED, b"a newer connection replaced it");
     }
-    // The welcome that tells the other side that its certificate was accepted.
+    // The welcome shows the dialling side that its certificate was accepted.
     match connection.open_uni().await {
         Ok(mut welcome) => drop(welcome.finish()),
         Err(_) => return,
     }
-    // To QUIC a stream is closed once its end was read, so the next one may come before the task of
-    // the last has returned.
+    // QUIC considers a stream closed once its end was read, so the next one may arrive before the
+    // task of the last has returned.
     let mut streams = JoinSet::new();
     loop {
         tokio::select! {
@@ -134,7 +136,7 @@ async fn serve_peer(connection: Connection, from: NodeId, shared: Arc<Shared>) {
     }
 }
 
-/// Delivers the messages on one stream until it ends or carries something else.
+/// Delivers the messages on one stream until it ends or contains something else.
 async fn read_messages(mut stream: RecvStream, from: NodeId, shared: Arc<Shared>) {
     let Some(counters) = shared.counters.peer(from) else {
         return;
@@ -146,9 +148,12 @@ async fn read_messages(mut stream: RecvStream, from: NodeId, shared: Arc<Shared>
             Err(error) => {
                 let errors = count(&counters.decode_errors, 1);
                 if is_worth_logging(errors) {
-                    tracing::warn!(peer = %from, %error, errors, "closed a stream that carries no messages");
+                    tracing::warn!(
+                        peer = %from, %error, errors,
+                        "closed a stream with malformed messages"
+                    );
                 }
-                // It may be gone already; then there is nothing to stop.
+                // An error means that the stream is closed already.
                 let _ = stream.stop(code::GARBAGE);
                 return;
             }
@@ -157,7 +162,7 @@ async fn read_messages(mut stream: RecvStream, from: NodeId, shared: Arc<Shared>
             count(&counters.dropped, 1);
             continue;
         }
-        // At most `MAX_FRAME`, which is below `INBOX_BYTES`: waiting for that much always ends.
+        // The size is at most `MAX_FRAME`, which is below `INBOX_BYTES`, so the wait always ends.
         let size = u32::try_from(size).unwrap_or(u32::MAX);
         let Ok(room) = Arc::clone(&shared.inbox_room)
             .acquire_many_owned(size)
@@ -182,7 +187,8 @@ async fn read_messages(mut stream: RecvStream, from: NodeId, shared: Arc<Shared>
     }
 }
 
-/// The next message and the size of its frame; `None` at the end of the stream, also a sudden one.
+/// Reads the next message and the size of its frame; `None` at the end of the stream, even a sudden
+/// one.
 pub(super) async fn read_frame(
     stream: &mut RecvStream,
 ) -> Result<Option<(usize, Message)>, wire::WireError> {
@@ -218,11 +224,11 @@ async fn serve_operator(connection: Connection, shared: Arc<Shared>) {
     }
 }
 
-/// Answers one request, and returns when its client has the answer.
+/// Answers one request; returns when its client has the answer.
 async fn answer(mut send: SendStream, mut receive: RecvStream, shared: Arc<Shared>) {
     match respond(&mut receive, &shared).await {
         Ok(answer) => {
-            // A client that is gone needs no answer.
+            // A client that has disconnected needs no answer.
             let arrives = async {
                 send.write_all(&answer).await.ok()?;
                 send.finish().ok()?;
@@ -231,14 +237,14 @@ async fn answer(mut send: SendStream, mut receive: RecvStream, shared: Arc<Share
             let _gone = timeout(ANSWER_TIMEOUT, arrives).await;
         }
         Err(refusal) => {
-            // Either half may be closed already by the client, which then needs no reason.
+            // The client may have closed either half already; it then needs no reason.
             let _ = receive.stop(refusal);
             let _ = send.reset(refusal);
         }
     }
 }
 
-/// The node's answer to the request in `receive`, or the code that says why there is none.
+/// Returns the node's answer to the request in `receive`, or the error code for the client.
 async fn respond(receive: &mut RecvStream, shared: &Shared) -> Result<Vec<u8>, VarInt> {
     let body = match timeout(ANSWER_TIMEOUT, receive.read_to_end(MAX_REQUEST)).await {
         Ok(Ok(body)) => body,

@@ -1,4 +1,4 @@
-//! The operator's tool: asks a running node something, with the node's own key.
+//! Client of the operator's tool: sends requests to a running node, with the node's own key.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -14,59 +14,60 @@ use tokio::time::timeout;
 use super::{MAX_REQUEST, MAX_RESPONSE, code, tls};
 use crate::cluster::{Identity, NodeConfig};
 
-/// Time that a client waits for its close to leave.
+/// Longest time that a client waits for its close to be sent.
 const CLOSE_PATIENCE: Duration = Duration::from_millis(100);
 
-/// Why a node gave no answer.
+/// Why a request returned no answer.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ClientError {
-    /// Nobody answers there.
-    #[error("no node answers at {address} (waited {:.1} s); is it running?", patience.as_secs_f64())]
+    /// No node answers at the address.
+    #[error(
+        "no node answers at {address} (waited {:.1} s); is it running?",
+        patience.as_secs_f64()
+    )]
     Unreachable {
-        /// Where.
+        /// Address of the node.
         address: SocketAddr,
-        /// How long it was tried.
+        /// Duration of the attempt.
         patience: Duration,
     },
-    /// A node is there, but with another key.
-    #[error(
-        "the node at {address} has another key than this configuration; use the `node.toml` it was started with"
-    )]
+    /// The node at the address has another key.
+    #[error("the node at {address} has another key; use the `node.toml` it was started with")]
     Refused {
-        /// Where.
+        /// Address of the node.
         address: SocketAddr,
     },
-    /// A node is there, but of a build that speaks another wire version.
-    #[error("the node at {address} is of another build that does not understand this one")]
+    /// The node at the address uses another wire version.
+    #[error("the node at {address} uses another wire version; use the build that the node runs")]
     ForeignProtocol {
-        /// Where.
+        /// Address of the node.
         address: SocketAddr,
     },
-    /// The node is there, but too many requests wait already.
-    #[error("the node is busy with other requests; ask again later")]
+    /// The node's request queue is full.
+    #[error("the node is busy with other requests; retry later")]
     Busy,
-    /// The node is there, but did not answer in time.
-    #[error("the node is there but does not answer; it may be starting, ending or overloaded")]
+    /// The node did not answer in time.
+    #[error("the node does not answer; it may be starting, stopping or overloaded")]
     NoAnswer,
-    /// The request or the answer is longer than it may be.
-    #[error("the request or its answer is too long")]
+    /// The request exceeds [`MAX_REQUEST`], or the answer [`MAX_RESPONSE`].
+    #[error("the request or its answer is too large")]
     TooLarge,
-    /// The exchange broke off.
-    #[error("the exchange with the node broke off: {reason}")]
+    /// The exchange was interrupted.
+    #[error("the exchange with the node was interrupted: {reason}")]
     Protocol {
-        /// What QUIC said.
+        /// Error of QUIC.
         reason: String,
     },
-    /// This side cannot even begin.
-    #[error("cannot ask: {reason}")]
+    /// The client cannot send the request.
+    #[error("cannot send the request: {reason}")]
     Local {
-        /// Why.
+        /// Reason.
         reason: String,
     },
 }
 
 impl ClientError {
-    /// Whether the node may have taken the request although no answer came back.
+    /// Returns whether the node may have accepted the request although no answer came back.
     #[must_use]
     pub fn may_have_arrived(&self) -> bool {
         match self {
@@ -81,7 +82,7 @@ impl ClientError {
     }
 }
 
-/// Sends `body`, at most [`MAX_REQUEST`] bytes, to the running node of `config` and gives its
+/// Sends `body`, at most [`MAX_REQUEST`] bytes, to the running node of `config` and returns its
 /// answer, at most [`MAX_RESPONSE`] bytes. Takes no longer than `patience`.
 pub async fn request(
     config: &NodeConfig,
@@ -116,7 +117,7 @@ pub async fn request(
         );
         let answer = exchange(connection, &body).await;
         answer.map_err(|error| match connection.close_reason() {
-            // The node was there, and may have read the request before the connection was lost.
+            // The connection stood, so the node may have read the request before it was lost.
             Some(ConnectionError::TimedOut | ConnectionError::Reset) => ClientError::NoAnswer,
             Some(reason) => broken(address, patience, &reason),
             None => error,
@@ -128,14 +129,14 @@ pub async fn request(
     }
     match answer {
         Ok(answer) => answer,
+        // The handshake had completed, so the node is running.
         Err(_) if connection.is_some() => Err(ClientError::NoAnswer),
         Err(_) => Err(ClientError::Unreachable { address, patience }),
     }
 }
 
-/// Closes the connection and waits until the node has been sent word of it, so that it frees this
-/// client's place at once. The word may be lost on its way; the node then closes the idle
-/// connection itself.
+/// Closes the connection and waits until the close is sent, so that the node releases the
+/// connection at once. If the packet is lost, the node closes the idle connection itself.
 async fn send_close(connection: &Connection) {
     let packets = || connection.stats().udp_tx.datagrams;
     let before = packets();
@@ -156,7 +157,7 @@ pub fn request_blocking(
 ) -> Result<Vec<u8>, ClientError> {
     if Handle::try_current().is_ok() {
         return Err(ClientError::Local {
-            reason: "a blocking request inside an async runtime".to_owned(),
+            reason: "a blocking request cannot run inside an async runtime".to_owned(),
         });
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -178,7 +179,7 @@ async fn exchange(connection: &Connection, body: &[u8]) -> Result<Vec<u8>, Clien
         .map_err(|error| protocol(&error))?;
     match send.write_all(body).await {
         Ok(()) => send.finish().map_err(|error| protocol(&error))?,
-        // The reason comes with the answer.
+        // The node's reason arrives on the receiving half.
         Err(WriteError::Stopped(_)) => {}
         Err(error) => return Err(protocol(&error)),
     }
@@ -196,7 +197,7 @@ fn refusal(reason: VarInt) -> ClientError {
         code::TOO_LARGE => ClientError::TooLarge,
         code::NO_ANSWER => ClientError::NoAnswer,
         other => ClientError::Protocol {
-            reason: format!("the node gave the code {other}"),
+            reason: format!("the node returned the code {other}"),
         },
     }
 }
@@ -225,7 +226,7 @@ fn broken(address: SocketAddr, patience: Duration, error: &ConnectionError) -> C
     }
 }
 
-/// Where a node that listens on `address` is reached from its own machine.
+/// Returns the address at which a node that listens on `address` is reached from its own machine.
 fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),

@@ -1,11 +1,11 @@
-//! What happened on the links, readable from any thread while they run.
+//! Counters of the links, readable from any thread while they run.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use raftian_raft::NodeId;
 
-/// Counts of all links of one node. Every count starts at 0 with the node and only grows.
+/// Counters of all links of one node. Every counter starts at 0 with the node and only grows.
 #[derive(Debug)]
 pub struct LinkCounters {
     peers: BTreeMap<NodeId, PeerCounters>,
@@ -25,32 +25,32 @@ impl LinkCounters {
         }
     }
 
-    /// Counts of the link with `peer`, if it is one.
+    /// Returns the counters of the link with `peer`, if it is a peer.
     #[must_use]
     pub fn peer(&self, peer: NodeId) -> Option<&PeerCounters> {
         self.peers.get(&peer)
     }
 
-    /// Counts of all peers, in order of their ids.
+    /// Returns the counters of all peers, in order of their ids.
     pub fn peers(&self) -> impl Iterator<Item = (NodeId, &PeerCounters)> {
         self.peers.iter().map(|(id, counters)| (*id, counters))
     }
 
-    /// Attempts to connect to this node that failed: unknown certificates, port scans, broken
-    /// handshakes.
+    /// Returns the number of failed attempts to connect to this node: unknown certificates, port
+    /// scans, broken handshakes.
     #[must_use]
     pub fn refused_handshakes(&self) -> u64 {
         self.refused_handshakes.load(Ordering::Relaxed)
     }
 
-    /// Requests of the operator's tool that were turned away because too many waited.
+    /// Returns the number of operator requests that were refused because too many waited.
     #[must_use]
     pub fn refused_requests(&self) -> u64 {
         self.refused_requests.load(Ordering::Relaxed)
     }
 }
 
-/// Counts of the link with one peer.
+/// Counters of the link with one peer.
 #[derive(Debug, Default)]
 pub struct PeerCounters {
     pub(super) connected: AtomicBool,
@@ -64,58 +64,59 @@ pub struct PeerCounters {
 }
 
 impl PeerCounters {
-    /// Whether our connection to the peer stands and the peer has accepted us.
+    /// Returns whether this node's connection to the peer is established and accepted by the peer.
     #[must_use]
     pub fn connected(&self) -> bool {
         self.connected.load(Ordering::Relaxed)
     }
 
-    /// How often our connection to the peer came to stand.
+    /// Returns how often this node's connection to the peer was established.
     #[must_use]
     pub fn connects(&self) -> u64 {
         self.connects.load(Ordering::Relaxed)
     }
 
-    /// How often we dialled it and one of us refused the other's certificate or wire version.
+    /// Returns how often this node dialled the peer and one side refused the other's certificate or
+    /// wire version.
     #[must_use]
     pub fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
     }
 
-    /// Whether the last attempt to connect ended because one side refused the other's certificate
-    /// or wire version.
+    /// Returns whether the last attempt to connect ended because one side refused the other's
+    /// certificate or wire version.
     #[must_use]
     pub fn is_refused(&self) -> bool {
         self.refusing.load(Ordering::Relaxed)
     }
 
-    /// Messages handed to our connection to it.
+    /// Returns the number of messages written to this node's connection to the peer.
     #[must_use]
     pub fn sent(&self) -> u64 {
         self.sent.load(Ordering::Relaxed)
     }
 
-    /// Messages that came from it.
+    /// Returns the number of messages received from the peer.
     #[must_use]
     pub fn received(&self) -> u64 {
         self.received.load(Ordering::Relaxed)
     }
 
-    /// Messages to or from it that were thrown away: a full queue, a lost connection, or the link
-    /// was cut.
+    /// Returns the number of messages to or from the peer that were dropped because of a full
+    /// queue, a lost connection or cut links.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    /// Streams of its that were closed because they carried no messages.
+    /// Returns the number of the peer's streams that were closed because of malformed messages.
     #[must_use]
     pub fn decode_errors(&self) -> u64 {
         self.decode_errors.load(Ordering::Relaxed)
     }
 }
 
-/// Adds `by` to `counter` and gives the new count.
+/// Adds `by` to `counter` and returns the new count.
 pub(super) fn count(counter: &AtomicU64, by: usize) -> u64 {
     let by = u64::try_from(by).unwrap_or(u64::MAX);
     counter.fetch_add(by, Ordering::Relaxed).wrapping_add(by)

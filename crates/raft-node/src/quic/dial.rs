@@ -1,4 +1,4 @@
-//! The sending half of a link: keeps one connection to one peer and writes messages to its streams.
+//! Sending half of a link: keeps one connection to one peer and writes messages to its streams.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,10 +16,10 @@ use super::{BACKOFF_MAX, BACKOFF_MIN, CONNECT_TIMEOUT, WRITE_BATCH, code, is_wor
 use crate::cluster::{Fingerprint, Identity, Member};
 use crate::wire;
 
-/// Priority of the stream for snapshots: behind consensus, which has 0.
+/// Priority of the stream for snapshots: below consensus, which has 0.
 const SNAPSHOT_PRIORITY: i32 = -1;
 
-/// One peer to dial, and how.
+/// Task that dials one peer.
 pub(super) struct Dialler {
     pub(super) endpoint: Endpoint,
     pub(super) config: quinn::ClientConfig,
@@ -31,16 +31,16 @@ pub(super) struct Dialler {
 
 /// Why there is no connection.
 enum Down {
-    /// The node ends, or nobody sends any more.
+    /// The node stops, or its outboxes are closed.
     Ended,
     /// One side refused the other's certificate or wire version.
     Refused(tls::Alert),
-    /// Anything else.
+    /// Any other reason.
     Lost(String),
 }
 
 impl Dialler {
-    /// Connects, sends and connects again until the node ends.
+    /// Connects, sends and reconnects until the node stops.
     pub(super) async fn run(mut self) {
         let mut failures: u32 = 0;
         loop {
@@ -51,6 +51,8 @@ impl Dialler {
                     }
                     let since = Instant::now();
                     let down = self.send_over(&connection, stream).await;
+                    // A connection that is lost at once counts as a failure, so that the pauses
+                    // keep growing.
                     if since.elapsed() >= BACKOFF_MAX {
                         failures = 0;
                     }
@@ -71,7 +73,7 @@ impl Dialler {
         self.shared.counters.peer(self.peer.id)
     }
 
-    /// A connection that the peer has accepted, and the stream to send on.
+    /// Returns a connection that the peer has accepted, and the stream to send on.
     async fn connect(&self) -> Result<(Connection, SendStream), Down> {
         let connecting = match self.endpoint.connect_with(
             self.config.clone(),
@@ -84,14 +86,14 @@ impl Dialler {
         };
         let agree = async {
             let connection = connecting.await?;
-            // The welcome, see the module above.
+            // The welcome: see the documentation of `quic`.
             drop(connection.accept_uni().await?);
             let stream = connection.open_uni().await?;
             Ok((connection, stream))
         };
         match timeout(CONNECT_TIMEOUT, agree).await {
             Ok(agreed) => agreed.map_err(|error| down(&error)),
-            Err(_) => Err(Down::Lost("nobody answers".to_owned())),
+            Err(_) => Err(Down::Lost("the peer does not answer".to_owned())),
         }
     }
 
@@ -119,7 +121,7 @@ impl Dialler {
         down
     }
 
-    /// Throws away what was said to a peer that was not there; it is out of date.
+    /// Drops the messages that were queued while the peer was unreachable; they are stale.
     fn discard(&mut self) {
         let mut messages = 0;
         while self.outbox.try_recv().is_ok() || self.snapshots.try_recv().is_ok() {
@@ -146,7 +148,10 @@ impl Dialler {
                     .map_or(0, |counters| count(&counters.refused, 1));
                 if is_worth_logging(refused) {
                     let address = self.peer.address;
-                    tracing::warn!(%peer, %address, ?alert, refused, "refused: another node or build is there");
+                    tracing::warn!(
+                        %peer, %address, ?alert, refused,
+                        "refused: another node or build is at this address"
+                    );
                 }
             }
             Down::Lost(reason) if tell => tracing::info!(%peer, %reason, failures, "not connected"),
@@ -155,7 +160,7 @@ impl Dialler {
     }
 }
 
-/// A connection that stands, and what is needed to send over it.
+/// An established connection, with the context needed to send on it.
 struct Way<'a> {
     peer: NodeId,
     shared: &'a Shared,
@@ -163,8 +168,9 @@ struct Way<'a> {
 }
 
 impl Way<'_> {
-    /// Writes the snapshots of the outbox to a stream of their own until the connection is lost. It
-    /// is opened when the first one comes, for most peers never, and yields to consensus.
+    /// Writes the snapshots of the outbox to a stream of their own until the connection is lost.
+    /// The stream is opened for the first snapshot, for most peers never, and has a lower priority
+    /// than consensus.
     async fn carry_snapshots(&self, outbox: &mut Receiver<Message>) -> Down {
         let first = tokio::select! {
             biased;
@@ -178,13 +184,12 @@ impl Way<'_> {
             Ok(stream) => stream,
             Err(error) => return down(&error),
         };
-        // Consensus has priority 0. Only a closed stream refuses one, and says so with the next
-        // write.
+        // Setting the priority fails only on a closed stream, and then the next write reports it.
         let _closed = stream.set_priority(SNAPSHOT_PRIORITY).is_err();
         self.carry_from(Some(first), outbox, stream).await
     }
 
-    /// Writes what arrives in the outbox until the connection is lost.
+    /// Writes the messages of the outbox until the connection is lost.
     async fn carry(&self, outbox: &mut Receiver<Message>, stream: SendStream) -> Down {
         self.carry_from(None, outbox, stream).await
     }
@@ -199,6 +204,8 @@ impl Way<'_> {
         loop {
             let first = match waiting.take() {
                 Some(first) => Some(first),
+                // A lost connection is detected before a message is taken, which would be lost with
+                // it.
                 None => tokio::select! {
                     biased;
                     error = self.connection.closed() => return down(&error),
@@ -215,6 +222,8 @@ impl Way<'_> {
             {
                 messages += self.add(message, &mut frames);
             }
+            // Messages that arrived before the error cannot be distinguished, so all count as
+            // dropped.
             if let Err(error) = stream.write_all(&frames).await {
                 self.count(|counters| &counters.dropped, messages);
                 return match self.connection.close_reason() {
@@ -226,8 +235,8 @@ impl Way<'_> {
         }
     }
 
-    /// Appends the frame of `message` unless it must not leave; gives how many messages were
-    /// appended.
+    /// Appends the frame of `message` unless the links are cut or it cannot be encoded; returns the
+    /// number of messages appended.
     fn add(&self, message: Message, frames: &mut Vec<u8>) -> usize {
         match wire::encode_message(&message) {
             Ok(frame) if !self.shared.is_cut() => {
@@ -256,10 +265,11 @@ fn down(error: &ConnectionError) -> Down {
     }
 }
 
-/// Pause before the next attempt: doubles up to [`BACKOFF_MAX`], minus up to half of it. The part
-/// taken off depends on both ends and the attempt, so that nodes which lost each other together do
-/// not return together.
+/// Returns the pause before the next attempt: doubles up to [`BACKOFF_MAX`], minus up to half of
+/// it. The reduction depends on both ends and the attempt, so that nodes that lost each other
+/// together do not reconnect together.
 fn backoff(failures: u32, own: Fingerprint, peer: Fingerprint) -> Duration {
+    // Bounds the shift; the pause reaches its maximum long before.
     let doublings = failures.saturating_sub(1).min(16);
     let longest = BACKOFF_MIN.saturating_mul(1 << doublings).min(BACKOFF_MAX);
     let mut hash = Sha256::new();
@@ -275,7 +285,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_grow_to_a_second_and_differ_between_links() {
+    fn backoff_grows_to_a_second_and_differs_between_links() {
         let (a, b) = (Fingerprint::of(b"a"), Fingerprint::of(b"b"));
         for failures in 1..100 {
             let pause = backoff(failures, a, b);

@@ -1,4 +1,4 @@
-//! A node's links as its driver sees them: queues, counters and the tasks behind them.
+//! Links of one node, as its driver uses them: queues, counters and the tasks behind them.
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, UdpSocket};
@@ -23,7 +23,7 @@ use crate::cluster::{Fingerprint, Identity, Member, NodeConfig};
 use crate::links::Links;
 use crate::panic_message;
 
-/// One node's links to all its peers, over one UDP port. They work while the tokio runtime they
+/// Links of one node to all its peers, over one UDP port. They work while the tokio runtime they
 /// were started in is polled, and end when this value is dropped.
 #[derive(Debug)]
 pub struct QuicLinks {
@@ -36,7 +36,7 @@ pub struct QuicLinks {
     tasks: JoinSet<()>,
 }
 
-/// What waits for one peer, each on its way to a stream of its own.
+/// Messages that wait for one peer, in one queue per stream.
 #[derive(Debug)]
 struct Outboxes {
     messages: mpsc::Sender<Message>,
@@ -46,6 +46,7 @@ struct Outboxes {
 impl Outboxes {
     fn of(&self, body: &Body) -> &mpsc::Sender<Message> {
         match body {
+            // No wildcard, so that a new message type must choose its stream.
             Body::InstallSnapshot(_) => &self.snapshots,
             Body::PreVote { .. }
             | Body::PreVoteReply { .. }
@@ -63,7 +64,7 @@ impl Outboxes {
     }
 }
 
-/// What all tasks of one node's links have in common.
+/// State shared by all tasks of one node's links.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) own: Fingerprint,
@@ -73,7 +74,7 @@ pub(super) struct Shared {
     /// One permit per byte that may wait in the inbox.
     pub(super) inbox_room: Arc<Semaphore>,
     pub(super) requests: mpsc::Sender<ServiceRequest>,
-    /// One permit per connection whose handshake may be under way.
+    /// One permit per handshake that may be in progress.
     pub(super) handshakes: Arc<Semaphore>,
     /// One permit per connection of the operator's tools.
     pub(super) clients: Arc<Semaphore>,
@@ -89,7 +90,7 @@ impl Shared {
     }
 }
 
-/// A message in the inbox. Taking it out makes room for the next.
+/// A message in the inbox; dropping it releases its room there.
 #[derive(Debug)]
 pub(super) struct Delivery {
     pub(super) from: NodeId,
@@ -97,22 +98,22 @@ pub(super) struct Delivery {
     pub(super) _room: OwnedSemaphorePermit,
 }
 
-/// What links need to start.
+/// Options of a node's links.
 #[derive(Debug)]
 pub struct QuicOptions {
-    /// The node's open UDP port. It is opened before anything starts, so that a port chosen by the
-    /// system can be told to the others first.
+    /// The node's open UDP port. It is opened before the links start, so that a port chosen by the
+    /// system can be published to the other members first.
     pub socket: UdpSocket,
-    /// Which member the node is.
+    /// Id of this member.
     pub id: NodeId,
-    /// All members. One whose address is wrong is never reached, but can reach us.
+    /// All members. A member with a wrong address is never reached, but can reach this node.
     pub members: Vec<Member>,
     /// The node's key and certificate.
     pub identity: Identity,
 }
 
 impl QuicOptions {
-    /// Links of the node `config` over `socket`.
+    /// Returns the options of the node `config` over `socket`.
     #[must_use]
     pub fn new(socket: UdpSocket, config: &NodeConfig) -> Self {
         QuicOptions {
@@ -123,7 +124,7 @@ impl QuicOptions {
         }
     }
 
-    /// Links of the node `config` over the port it is told to listen on, which is opened now.
+    /// Opens the port that `config` listens on, and returns the options for it.
     pub fn bind(config: &NodeConfig) -> Result<Self, LinkError> {
         let socket = UdpSocket::bind(config.listen)
             .map_err(|error| LinkError::socket(config.listen, &error))?;
@@ -132,9 +133,9 @@ impl QuicOptions {
 }
 
 impl QuicLinks {
-    /// Starts the links, and gives the queue of the operator tool's requests with them. `notify` is
-    /// signalled whenever a message or request arrives. Must be called inside the tokio runtime
-    /// that will carry the links.
+    /// Starts the links and returns them with the queue of the operator tool's requests. `notify`
+    /// is signalled whenever a message or request arrives. Must be called inside the tokio runtime
+    /// that will drive the links.
     pub fn start(
         options: QuicOptions,
         notify: Arc<Notify>,
@@ -148,6 +149,7 @@ impl QuicLinks {
         } = options;
         let own = identity.fingerprint();
         let peers = || members.iter().filter(|member| member.id != id);
+        // The node's own certificate is accepted as well: the operator's tool uses it.
         let pins = members.iter().map(|member| member.fingerprint).chain([own]);
         let server = tls::server(&identity, pins)?;
         let address = socket
@@ -213,14 +215,14 @@ impl QuicLinks {
         ))
     }
 
-    /// Address of the node's port.
+    /// Returns the address of the node's port.
     #[must_use]
     pub fn local_address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The message of a panic that ended one of the link tasks. Without that task a peer is not
-    /// dialled any more, or no connection accepted.
+    /// Returns the message of a panic that ended one of the link tasks. Without that task a peer is
+    /// no longer dialled, or no connection accepted.
     pub fn take_panic(&mut self) -> Option<String> {
         while let Some(ended) = self.tasks.try_join_next() {
             if let Err(error) = ended
@@ -232,34 +234,34 @@ impl QuicLinks {
         None
     }
 
-    /// The counts, for any thread.
+    /// Returns the counters, for use on any thread.
     #[must_use]
     pub fn counters(&self) -> Arc<LinkCounters> {
         Arc::clone(&self.shared.counters)
     }
 
-    /// Cuts this node off, or ends that: while cut, every message in either direction is dropped
-    /// and counted. Connections stand, and the operator's tool is still served.
+    /// Cuts or restores the links: while cut, every message in either direction is dropped and
+    /// counted. Connections stay open, and the operator's tool is still served.
     pub fn set_cut(&self, cut: bool) {
         self.shared.cut.store(cut, Ordering::Relaxed);
     }
 
-    /// Whether this node is cut off.
+    /// Returns whether the links are cut.
     #[must_use]
     pub fn is_cut(&self) -> bool {
         self.shared.is_cut()
     }
 
-    /// Says goodbye to all peers; gives up waiting for that after `patience`. Afterwards nothing is
-    /// sent or received any more, and dropping the links frees the port.
+    /// Closes the connections to all peers; waits at most `patience` for that. Afterwards no
+    /// message is sent or received, and dropping the links frees the port.
     pub async fn close(&mut self, patience: Duration) {
-        self.endpoint.close(code::CLOSED, b"the node ends");
+        self.endpoint.close(code::CLOSED, b"the node stops");
         self.tasks.shutdown().await;
         if tokio::time::timeout(patience, self.endpoint.wait_idle())
             .await
             .is_err()
         {
-            tracing::debug!("closed before all goodbyes were sent");
+            tracing::debug!("closed before all peers were notified");
         }
     }
 }
@@ -268,7 +270,7 @@ impl Links for QuicLinks {
     /// At the bound, [`OUTBOX`] or [`SNAPSHOT_OUTBOX`], the message is dropped and counted.
     fn send(&mut self, to: NodeId, message: Message) {
         let Some(outboxes) = self.outboxes.get(&to) else {
-            tracing::debug!(%to, "dropped a message to nobody");
+            tracing::debug!(%to, "dropped a message to an unknown peer");
             return;
         };
         let outbox = outboxes.of(&message.body);
@@ -286,6 +288,7 @@ impl Links for QuicLinks {
             _room,
         }) = self.inbox.try_recv()
         {
+            // Messages that arrived before the cut are dropped as well.
             if !self.shared.is_cut() {
                 return Some((from, message));
             }
@@ -299,7 +302,7 @@ impl Links for QuicLinks {
 
 impl Drop for QuicLinks {
     fn drop(&mut self) {
-        // Again after `close`, where it changes nothing.
-        self.endpoint.close(code::CLOSED, b"the node ends");
+        // A second call after `close` has no effect.
+        self.endpoint.close(code::CLOSED, b"the node stops");
     }
 }

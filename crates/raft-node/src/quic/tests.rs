@@ -17,10 +17,10 @@ use crate::cluster::{EmbeddedNode, Fingerprint, NodeConfig, embedded};
 use crate::links::Links;
 use crate::wire;
 
-/// How long any single thing may take, on the slowest machine.
+/// Timeout of any single step, on the slowest machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A running node without consensus: what it receives, a test looks at.
+/// A running node without consensus; tests read the messages that it receives.
 struct Node {
     config: NodeConfig,
     links: QuicLinks,
@@ -52,7 +52,7 @@ impl Node {
         counters
     }
 
-    /// Gives the runtime a turn until `probe` says yes.
+    /// Yields to the runtime until `probe` returns true.
     async fn until(&self, what: &str, probe: impl Fn(&LinkCounters) -> bool) {
         let counters = self.links.counters();
         eventually(what, || probe(&counters)).await;
@@ -67,7 +67,7 @@ impl Node {
         .await;
     }
 
-    /// Waits for the next message; only the notification may wake it.
+    /// Waits for the next message; only a notification may wake it.
     async fn receive(&mut self) -> (NodeId, Message) {
         let wait = async {
             loop {
@@ -116,8 +116,8 @@ fn large(term: u64) -> Message {
     )
 }
 
-/// A hand-made connection to `to` with the identity of `from`, to misbehave with. Comes with its
-/// endpoint, which must live.
+/// A raw connection to `to` with the identity of `from`, for sending malformed data; its endpoint
+/// must outlive it.
 async fn connect(
     from: &NodeConfig,
     to: SocketAddr,
@@ -138,7 +138,7 @@ async fn connect(
 }
 
 #[tokio::test]
-async fn two_nodes_exchange_messages_in_order() {
+async fn messages_arrive_in_order_in_both_directions() {
     let (mut a, mut b) = two();
     for term in 1..=100 {
         a.links.send(NodeId(2), says(term));
@@ -167,11 +167,12 @@ async fn two_nodes_exchange_messages_in_order() {
         ),
         (1, 0, 0)
     );
+    // A message to an unknown peer is dropped without a panic.
     a.links.send(NodeId(9), says(1));
 }
 
 #[tokio::test]
-async fn five_nodes_all_reach_each_other() {
+async fn five_nodes_reach_each_other() {
     let mut nodes: Vec<_> = cluster(5).into_iter().map(Node::start).collect();
     for node in &nodes {
         for peer in (1..=5).filter(|peer| NodeId(*peer) != node.config.id) {
@@ -179,6 +180,7 @@ async fn five_nodes_all_reach_each_other() {
         }
     }
     for node in &mut nodes {
+        // The node itself is no peer: a message to it is dropped.
         for peer in 1..=5 {
             node.links.send(NodeId(peer), says(node.config.id.0));
         }
@@ -186,16 +188,16 @@ async fn five_nodes_all_reach_each_other() {
     for node in &mut nodes {
         for _ in 0..4 {
             let (from, message) = node.receive().await;
-            assert_eq!(message, says(from.0), "the sender is who it says it is");
+            assert_eq!(message, says(from.0), "the sender must match the content");
         }
     }
 }
 
 #[tokio::test]
-async fn a_foreign_key_is_refused_in_both_directions() {
+async fn unknown_key_is_refused_in_both_directions() {
     let mut nodes = cluster(2).into_iter();
     let (a, b) = (nodes.next().expect("n1"), nodes.next().expect("n2"));
-    // A stranger sits where the second node should be, and knows the first one.
+    // A node with an unknown key uses the address of the second node and knows the first one.
     let stranger = cluster(1).remove(0);
     let mut disguised = b.config.clone();
     disguised.identity = stranger.config.identity;
@@ -206,11 +208,11 @@ async fn a_foreign_key_is_refused_in_both_directions() {
             .peer(NodeId(peer))
             .is_some_and(|peer| peer.refused() > 1)
     };
-    a.until("refusing to talk to a stranger", |counters| {
+    a.until("refusing to dial an unknown peer", |counters| {
         refuses(counters, 2)
     })
     .await;
-    a.until("refusing to listen to a stranger", |counters| {
+    a.until("refusing a connection of an unknown peer", |counters| {
         counters.refused_handshakes() > 1
     })
     .await;
@@ -235,7 +237,7 @@ async fn a_foreign_key_is_refused_in_both_directions() {
 }
 
 #[tokio::test]
-async fn a_node_without_any_certificate_is_refused() {
+async fn connection_without_a_certificate_is_refused() {
     let a = Node::start(cluster(1).remove(0));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut roots = rustls::RootCertStore::empty();
@@ -254,6 +256,7 @@ async fn a_node_without_any_certificate_is_refused() {
     let connecting = endpoint
         .connect_with(config, a.config.listen, "raftian")
         .expect("an attempt");
+    // In TLS 1.3 the client's handshake may complete before the server has verified the client.
     if let Ok(connection) = timeout(PATIENCE, connecting).await.expect("in time") {
         let reason = timeout(PATIENCE, connection.closed())
             .await
@@ -265,7 +268,7 @@ async fn a_node_without_any_certificate_is_refused() {
 }
 
 #[tokio::test]
-async fn a_node_of_another_wire_version_is_refused_as_such() {
+async fn node_of_another_wire_version_is_refused_as_such() {
     let mut nodes = cluster(2).into_iter();
     let (a, b) = (nodes.next().expect("n1"), nodes.next().expect("n2"));
     let a = Node::start(a);
@@ -302,7 +305,7 @@ async fn a_node_of_another_wire_version_is_refused_as_such() {
 }
 
 #[tokio::test]
-async fn the_sender_is_told_by_the_certificate() {
+async fn certificate_identifies_the_sender() {
     let mut nodes = cluster(3).into_iter();
     let mut a = Node::start(nodes.next().expect("n1"));
     for node in nodes {
@@ -322,7 +325,7 @@ async fn the_sender_is_told_by_the_certificate() {
 }
 
 #[tokio::test]
-async fn a_peer_that_restarts_on_its_port_is_found_again() {
+async fn restarted_peer_is_reconnected() {
     let (mut a, mut b) = two();
     a.links.send(NodeId(2), says(1));
     assert_eq!(b.receive().await, (NodeId(1), says(1)));
@@ -331,18 +334,18 @@ async fn a_peer_that_restarts_on_its_port_is_found_again() {
         if restart == 1 {
             b.links.close(Duration::from_secs(1)).await;
         }
-        // The second time without a goodbye: dropped, as by a crash.
+        // The second time without a close, as by a crash.
         let config = b.config.clone();
         drop(b);
         let mut socket = None;
-        eventually("rid of the old port", || {
+        eventually("able to bind the old port", || {
             socket = UdpSocket::bind(config.listen).ok();
             socket.is_some()
         })
         .await;
         b = Node::start_on(socket.expect("bound"), config);
         let mut received = None;
-        // Raft repeats itself too.
+        // A message on the lost connection may be dropped; Raft repeats its messages too.
         eventually("reached again", || {
             a.links.send(NodeId(2), says(10 + restart));
             received = b.links.receive();
@@ -361,15 +364,14 @@ async fn a_peer_that_restarts_on_its_port_is_found_again() {
     .await;
 }
 
-/// The restarted node resets connections it does not know, so the other side need not wait for its
-/// idle timeout.
+/// The restarted node resets unknown connections, so its peer need not wait for the idle timeout.
 #[tokio::test]
-async fn a_crashed_peer_is_noticed_before_the_idle_timeout() {
+async fn crashed_peer_is_detected_before_the_idle_timeout() {
     let mut nodes = cluster(2).into_iter();
     let (a, b) = (nodes.next().expect("n1"), nodes.next().expect("n2"));
     let mut a = Node::start(a);
     let config = b.config.clone();
-    // Runs where it can be stopped without a word.
+    // This runtime can be stopped without closing its connections.
     let (crash, crashed) = std::sync::mpsc::channel::<()>();
     let (tell, connected) = tokio::sync::oneshot::channel();
     let crashing = std::thread::spawn(move || {
@@ -380,11 +382,11 @@ async fn a_crashed_peer_is_noticed_before_the_idle_timeout() {
         let b = runtime.block_on(async {
             let b = Node::start(b);
             b.connected_to(1).await;
-            tell.send(()).expect("somebody waits");
+            tell.send(()).expect("a waiting receiver");
             eventually("crashed", || crashed.try_recv().is_ok()).await;
             b
         });
-        // The runtime is not polled any more, so nothing more is sent.
+        // The runtime is no longer polled, so it sends nothing more.
         drop(b);
         drop(runtime);
     });
@@ -395,7 +397,7 @@ async fn a_crashed_peer_is_noticed_before_the_idle_timeout() {
     crash.send(()).expect("alive");
     crashing.join().expect("no panic");
     let mut socket = None;
-    eventually("rid of the old port", || {
+    eventually("able to bind the old port", || {
         socket = UdpSocket::bind(config.listen).ok();
         socket.is_some()
     })
@@ -412,13 +414,13 @@ async fn a_crashed_peer_is_noticed_before_the_idle_timeout() {
     assert_eq!(received, Some((NodeId(1), says(2))));
     assert!(
         started.elapsed() < IDLE_TIMEOUT,
-        "noticed after {:?} only",
+        "detected only after {:?}",
         started.elapsed()
     );
 }
 
 #[tokio::test]
-async fn garbage_closes_its_stream_and_nothing_else() {
+async fn malformed_message_closes_only_its_stream() {
     let mut nodes = cluster(3).into_iter();
     let mut a = Node::start(nodes.next().expect("n1"));
     let b = nodes.next().expect("n2");
@@ -451,18 +453,18 @@ async fn garbage_closes_its_stream_and_nothing_else() {
     assert_eq!(
         a.receive().await,
         (NodeId(2), says(1)),
-        "the connection goes on"
+        "the connection must stay open"
     );
     c.links.send(NodeId(1), says(2));
     assert_eq!(
         a.receive().await,
         (NodeId(3), says(2)),
-        "and so does the node"
+        "the node must keep receiving"
     );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_peer_may_open_and_end_any_number_of_streams() {
+async fn peer_may_open_and_end_any_number_of_streams() {
     let mut nodes = cluster(2).into_iter();
     let mut a = Node::start(nodes.next().expect("n1"));
     let b = nodes.next().expect("n2");
@@ -474,6 +476,7 @@ async fn a_peer_may_open_and_end_any_number_of_streams() {
             match number % 3 {
                 0 => stream.finish().expect("an open stream"),
                 1 => stream.reset(code::CLOSED).expect("an open stream"),
+                // Malformed, so the node stops the stream.
                 _ => stream.write_all(&[0xff; 4]).await.expect("written"),
             }
         }
@@ -489,12 +492,12 @@ async fn a_peer_may_open_and_end_any_number_of_streams() {
     assert_eq!(
         a.receive().await,
         (NodeId(2), says(1)),
-        "the node goes on reading"
+        "the node must keep reading"
     );
 }
 
 #[tokio::test]
-async fn a_cut_node_neither_sends_nor_receives_until_it_is_mended() {
+async fn cut_node_neither_sends_nor_receives_until_restored() {
     let (mut a, mut b) = two();
     a.connected_to(2).await;
     b.connected_to(1).await;
@@ -517,7 +520,7 @@ async fn a_cut_node_neither_sends_nor_receives_until_it_is_mended() {
 }
 
 #[tokio::test]
-async fn a_full_outbox_drops_the_newest_and_counts_it() {
+async fn full_outbox_drops_and_counts_the_newest_message() {
     let mut nodes = cluster(2).into_iter();
     let mut a = Node::start(nodes.next().expect("n1"));
     // The second node never starts.
@@ -532,16 +535,17 @@ async fn a_full_outbox_drops_the_newest_and_counts_it() {
 }
 
 #[tokio::test]
-async fn a_node_that_does_not_listen_slows_its_senders_and_loses_nothing_it_took() {
+async fn slow_receiver_slows_senders_and_loses_no_message() {
     let (mut a, mut b) = two();
     a.connected_to(2).await;
     let mut sent = 0;
-    // Far more than every queue on the way holds.
+    // Far more messages than the queues on the path hold.
     for _ in 0..40 {
         a.links.send(NodeId(2), large(1));
         sent += 1;
         tokio::task::yield_now().await;
     }
+    // With less room than one frame, the next message must wait.
     eventually("held back", || {
         b.links.shared.inbox_room.available_permits() < wire::MAX_FRAME
     })
@@ -562,6 +566,7 @@ async fn dropped_links_end_their_tasks() {
     let (a, b) = two();
     a.connected_to(2).await;
     b.connected_to(1).await;
+    // Every task holds `Shared`, so its last reference ends with the last task.
     let shared = Arc::downgrade(&a.links.shared);
     drop(a);
     eventually("ended", || shared.strong_count() == 0).await;

@@ -1,5 +1,5 @@
-//! Mutual TLS without authorities: a peer is who shows the certificate with the expected
-//! fingerprint and proves that it holds the key.
+//! Mutual TLS without certificate authorities: a peer is authenticated by a certificate with the
+//! expected fingerprint and by proof that it holds the key.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use super::{LinkError, MAX_HANDSHAKES, transport};
 use crate::cluster::{Fingerprint, Identity};
 use crate::wire::WIRE_VERSION;
 
-/// Name of the protocol in the handshake: nodes with another wire version do not connect.
+/// Protocol name in the handshake (ALPN): nodes with another wire version do not connect.
 fn protocol() -> Vec<u8> {
     format!("raftian/{WIRE_VERSION}").into_bytes()
 }
@@ -43,7 +43,7 @@ pub(super) fn client(
         )
         .map_err(unusable)?;
     tls.alpn_protocols = vec![protocol()];
-    // A resumed session would skip the look at the certificate.
+    // A resumed session would skip the verification of the certificate.
     tls.resumption = Resumption::disabled();
     let mut config =
         quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).map_err(unusable)?));
@@ -68,6 +68,7 @@ pub(super) fn server(
         )
         .map_err(unusable)?;
     tls.alpn_protocols = vec![protocol()];
+    // No resumption, for the same reason as in `client`.
     tls.session_storage = Arc::new(NoServerSessionStorage {});
     tls.send_tls13_tickets = 0;
     let mut config = quinn::ServerConfig::with_crypto(Arc::new(
@@ -79,7 +80,8 @@ pub(super) fn server(
     Ok(config)
 }
 
-/// Fingerprint of the certificate that the other side of `connection` proved to hold the key of.
+/// Returns the fingerprint of the certificate with which the other side of `connection`
+/// authenticated.
 pub(super) fn peer(connection: &quinn::Connection) -> Option<Fingerprint> {
     let chain = connection
         .peer_identity()?
@@ -90,7 +92,7 @@ pub(super) fn peer(connection: &quinn::Connection) -> Option<Fingerprint> {
         .map(|certificate| Fingerprint::of(certificate))
 }
 
-/// The TLS alert that ended a connection, on either side, if one did.
+/// Returns the TLS alert that ended a connection, on either side, if one did.
 pub(super) fn alert(error: &quinn::ConnectionError) -> Option<Alert> {
     let code = match error {
         quinn::ConnectionError::TransportError(error) => u64::from(error.code),
@@ -109,7 +111,7 @@ pub(super) fn alert(error: &quinn::ConnectionError) -> Option<Alert> {
 /// Why TLS ended a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Alert {
-    /// The two sides speak different wire versions.
+    /// The two sides use different wire versions.
     ForeignProtocol,
     /// One side did not accept the other's certificate.
     Refused,
@@ -121,8 +123,8 @@ fn unusable(error: impl ToString) -> LinkError {
     }
 }
 
-/// Accepts exactly the certificates with known fingerprints. Names, dates and issuers do not
-/// matter; the signature that proves possession of the key is checked as ever.
+/// Verifier that accepts exactly the certificates with known fingerprints. Names, dates and issuers
+/// do not matter; the signature that proves possession of the key is verified as usual.
 #[derive(Debug)]
 struct Pins {
     accepted: BTreeSet<Fingerprint>,
@@ -157,7 +159,7 @@ impl Pins {
     }
 }
 
-/// QUIC is TLS 1.3 only.
+/// Refuses TLS 1.2, which QUIC never uses.
 fn no_tls12() -> Result<HandshakeSignatureValid, Error> {
     Err(Error::PeerIncompatible(
         PeerIncompatible::Tls12NotOfferedOrEnabled,
@@ -247,7 +249,7 @@ mod tests {
 
     use super::*;
 
-    /// Shows one certificate and signs with one key, whether they belong together or not.
+    /// Presents one certificate and signs with one key, whether they belong together or not.
     #[derive(Debug)]
     struct Shows(Arc<CertifiedKey>);
 
@@ -279,8 +281,8 @@ mod tests {
         ))))
     }
 
-    /// A handshake in memory between a client and a server that expect `a` and `b` and are shown
-    /// what they are given.
+    /// Runs a handshake in memory between a client and a server that expect `a` and `b` and are
+    /// presented with `client` and `server`.
     fn handshake(
         a: &Identity,
         b: &Identity,
@@ -301,7 +303,7 @@ mod tests {
         let name = Identity::SERVER_NAME.try_into().expect("a name");
         let mut client = ClientConnection::new(Arc::new(client), name)?;
         let mut server = ServerConnection::new(Arc::new(server))?;
-        // Two rounds are a whole TLS 1.3 handshake.
+        // Two rounds complete a TLS 1.3 handshake.
         for _ in 0..2 {
             let mut bytes = Vec::new();
             client.write_tls(&mut bytes).expect("memory");
@@ -317,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn a_copied_certificate_without_its_key_is_refused() {
+    fn copied_certificate_without_its_key_is_refused() {
         let [a, b, thief] = [(); 3].map(|()| Identity::generate().expect("an identity"));
         assert_eq!(handshake(&a, &b, shows(&a, &a), shows(&b, &b)), Ok(()));
         let refused = Err(Error::InvalidCertificate(CertificateError::BadSignature));
@@ -327,22 +329,22 @@ mod tests {
 
     #[test]
     fn only_the_expected_certificate_is_accepted() {
-        let [a, b, stranger] = [(); 3].map(|()| Identity::generate().expect("an identity"));
+        let [a, b, unknown] = [(); 3].map(|()| Identity::generate().expect("an identity"));
         let refused = Err(Error::InvalidCertificate(
             CertificateError::ApplicationVerificationFailure,
         ));
         assert_eq!(
-            handshake(&a, &b, shows(&stranger, &stranger), shows(&b, &b)),
+            handshake(&a, &b, shows(&unknown, &unknown), shows(&b, &b)),
             refused
         );
         assert_eq!(
-            handshake(&a, &b, shows(&a, &a), shows(&stranger, &stranger)),
+            handshake(&a, &b, shows(&a, &a), shows(&unknown, &unknown)),
             refused
         );
         assert_eq!(
             handshake(&a, &b, shows(&b, &b), shows(&a, &a)),
             refused,
-            "the right ones in each other's place"
+            "the expected certificates, swapped"
         );
     }
 }

@@ -1,20 +1,20 @@
-//! A checksum around each stored value, so that a value which is not what was written, or not where
-//! it was written, is noticed whatever the database below believes.
+//! Checksum of each stored value, so that a changed or misplaced value is detected even if the
+//! database's own checksums are right.
 
 use sha2::{Digest, Sha256};
 
-/// Bytes of the checksum at the end of a checksummed value: 64 bits of SHA-256, enough against
-/// accidents.
+/// Size of the checksum at the end of a checksummed value: 64 bits of SHA-256, enough against
+/// accidental damage.
 const CHECKSUM_BYTES: usize = 8;
 
-/// `value` followed by its checksum, which also covers the `place` it is stored at.
+/// Appends a checksum to `value`; it also covers the `place` that the value is stored at.
 pub(super) fn append_checksum(place: &str, mut value: Vec<u8>) -> Vec<u8> {
     let sum = checksum(place, &value);
     value.extend(sum);
     value
 }
 
-/// The value inside `checksummed`, or `None` if it is not what was checksummed for `place`.
+/// Returns the value inside `checksummed`, or `None` if its checksum for `place` does not match.
 pub(super) fn strip_checksum<'a>(place: &str, checksummed: &'a [u8]) -> Option<&'a [u8]> {
     let (value, sum) = checksummed.split_last_chunk::<CHECKSUM_BYTES>()?;
     (checksum(place, value) == *sum).then_some(value)
@@ -22,6 +22,7 @@ pub(super) fn strip_checksum<'a>(place: &str, checksummed: &'a [u8]) -> Option<&
 
 fn checksum(place: &str, value: &[u8]) -> [u8; CHECKSUM_BYTES] {
     let mut hash = Sha256::new();
+    // The length separates place and value: two splits of the same bytes must not share a checksum.
     hash.update(u64::try_from(place.len()).unwrap_or(u64::MAX).to_le_bytes());
     hash.update(place);
     hash.update(value);
@@ -35,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sealed_value_opens_only_unchanged_and_at_its_place() {
+    fn checksummed_value_is_read_only_unchanged_and_in_place() {
         let checksummed = append_checksum("entry #7", vec![1, 2, 3]);
         assert_eq!(
             strip_checksum("entry #7", &checksummed),

@@ -1,15 +1,15 @@
-//! The store of a real node: one redb file.
+//! Production store of a node: one redb file.
 //!
 //! Decision: all parts of one write share one redb transaction with one flush. Why: a vote, an
 //! entry and a snapshot cannot be reordered, and a crash leaves the file as it was before or after
-//! the write, never between. redb's two-phase commit would flush twice; what it buys is against an
-//! attacker who steers crashes, not against crashes. Would change if: damage to the very newest
-//! commit of a node that lost power had to be told from a torn commit; redb then falls back to the
-//! commit before, as it must for a torn one, and only the mark ([`RedbStore::guard`]) can tell.
+//! the write, never between. redb's two-phase commit would flush twice; it protects against an
+//! attacker who controls crashes, not against crashes. Would change if: damage to the newest commit
+//! of a node that lost power had to be distinguished from a torn commit; redb then falls back to
+//! the commit before, as it must for a torn one, and only the rollback guard ([`RedbStore::guard`])
+//! can detect that.
 //!
-//! Decision: every open checks the whole file. Why: redb may panic over a damaged file that was
-//! closed cleanly unless it is asked to look first, and a log of a match is read whole at start
-//! anyway.
+//! Decision: every open checks the whole file. Why: without an integrity check redb may panic on a
+//! damaged file that was closed cleanly, and the log of a match is read whole at start anyway.
 
 use std::collections::VecDeque;
 use std::io;
@@ -27,11 +27,11 @@ use super::validate::File;
 use super::{Store, StoreError, snapshot};
 use crate::wire;
 
-/// Version of the file's layout. A file of another version is refused, never guessed at.
+/// Version of the file's layout. A file of another version is refused, never interpreted.
 pub const SCHEMA: u32 = 3;
 
-/// Memory for redb's page cache: 16 MiB. Log and snapshot are read once, at start, and then only
-/// written, so more would be idle.
+/// Size of redb's page cache: 16 MiB. Log and snapshot are read once, at start, and then only
+/// written, so more would be unused.
 pub const CACHE_BYTES: usize = 16 * 1024 * 1024;
 
 pub(super) const META: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("meta");
@@ -42,14 +42,14 @@ pub(super) const SCHEMA_KEY: &str = "schema";
 pub(super) const NODE_KEY: &str = "node";
 pub(super) const CLUSTER_KEY: &str = "cluster";
 pub(super) const INCARNATION_KEY: &str = "incarnation";
-/// The incarnation before, if the node began another one: the mark may still be of that one.
+/// Previous incarnation, if the node began another one: the mark may still name it.
 pub(super) const PREVIOUS_INCARNATION_KEY: &str = "previous incarnation";
 pub(super) const HARD_STATE_KEY: &str = "hard state";
-/// Where the log begins.
+/// Beginning of the log.
 pub(super) const START_KEY: &str = "start";
 /// Index of the last entry: without it a log that lost its tail would look like a shorter log.
 pub(super) const END_KEY: &str = "end";
-/// How many writes there were.
+/// Number of writes since the file was created.
 pub(super) const WRITES_KEY: &str = "writes";
 
 /// A node's durable state in one redb file. A write is durable when [`Store::submit`] returns.
@@ -62,33 +62,33 @@ pub struct RedbStore {
     previous_incarnation: Option<Incarnation>,
     log_range: LogRange,
     counts: Counts,
-    /// Raised after every write, if there is one.
+    /// Rollback guard, raised after every write, if there is one.
     mark: Option<RollbackGuard>,
     /// Holds no more than the submissions since the last call of `completed`.
     completed: VecDeque<WriteNumber>,
     failed: Option<StoreError>,
 }
 
-/// What a store counts.
+/// Counters of a store.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Counts {
-    /// Which snapshot the newest one is; zero if there is none.
+    /// Generation of the newest snapshot; zero if there is none.
     pub(super) generation: u64,
     /// Writes since the file was created.
     pub(super) writes: u64,
 }
 
 impl RedbStore {
-    /// The store of `node` of `cluster` in the file at `path`, and what it held. Creates the file,
-    /// and the directories above it, if there is none; refuses a file of another node, cluster or
-    /// schema, and one that is damaged. A file that is created now is of the life `incarnation`;
-    /// one that exists keeps its own, which is in what it held.
+    /// Opens the store of `node` of `cluster` in the file at `path`, and returns it with its
+    /// contents. Creates the file, and the directories above it, if there is none; refuses a file
+    /// of another node, cluster or schema, and a damaged one. A new file is of `incarnation`; an
+    /// existing one keeps its own, which is part of the contents.
     ///
     /// `marked` is the file of its mark, of [`GUARD_BYTES`](super::GUARD_BYTES): see
-    /// [`RedbStore::guard`]. Where there is a mark of this life and no store, the store was lost,
-    /// and none is created; an `incarnation` other than the first must therefore be one that this
-    /// node never had. The mark serves best in a directory that is not lost or copied together with
-    /// the store's.
+    /// [`RedbStore::guard`]. If there is a mark of this incarnation and no store, the store was
+    /// lost, and none is created; an `incarnation` other than the first must therefore be one that
+    /// this node never had. The mark should be in a directory that is not lost or copied together
+    /// with the store's.
     pub fn open(
         path: &Path,
         marked: &Path,
@@ -113,12 +113,13 @@ impl RedbStore {
             Some(Found::Directory) => return Err(place.no_access("it is a directory")),
             Some(Found::File) => {}
             None => {
+                // The mark is checked first: an empty store must not replace a lost one.
                 refuse_lost(files, path, marked, &Owner::new(node, cluster), incarnation)?;
                 create(files, path, node, cluster, incarnation)?;
             }
         }
         let backend = files.open(path).map_err(|error| place.no_access(error))?;
-        // redb would take an empty file for a new one, and this node would forget its vote.
+        // redb would initialise an empty file as a new one, and this node would lose its vote.
         if backend.len().map_err(|error| place.no_access(error))? == 0 {
             return Err(place.damaged("the file", "it is empty"));
         }
@@ -130,6 +131,7 @@ impl RedbStore {
             .create_with_backend(backend)
             .map_err(|error| place.not_opened(error))?;
         let (mut store, restored) = Self::restore(database, path, node, cluster)?;
+        // The mark must exist durably before the first write is acknowledged.
         let no_mark = |error: io::Error| File(marked).no_access(error);
         create_directories(files, directory_of(marked)).map_err(no_mark)?;
         store.guard(files.create(marked).map_err(no_mark)?, marked)?;
@@ -139,8 +141,8 @@ impl RedbStore {
         Ok((store, restored))
     }
 
-    /// The same store over any storage, such as a simulated disk; one of length zero is
-    /// initialised, which is not safe against a crash. `label` stands for the file in errors.
+    /// Opens the store over any storage, such as a simulated disk; one of length zero is
+    /// initialised, which is not safe against a crash. `label` names the file in errors.
     pub fn with_backend(
         backend: impl StorageBackend,
         label: &Path,
@@ -149,6 +151,7 @@ impl RedbStore {
         incarnation: Incarnation,
     ) -> Result<(RedbStore, Restored), StoreError> {
         let place = File(label);
+        // Checked before redb opens the backend, which then is no longer empty.
         let empty = backend.len().map_err(|error| place.no_access(error))? == 0;
         let database = settings()
             .create_with_backend(backend)
@@ -160,15 +163,15 @@ impl RedbStore {
         Self::restore(database, label, node, cluster)
     }
 
-    /// Keeps a mark on `backend`, of [`GUARD_BYTES`](super::GUARD_BYTES), from now on: how many
-    /// writes this store has confirmed. The first of them is marked durably; later ones may be
-    /// missing from the mark after a loss of power. A mark that is behind, of another node or
-    /// cluster, or not whole is replaced. `label` stands for its file in errors.
+    /// Keeps a mark on `backend`, of [`GUARD_BYTES`](super::GUARD_BYTES), from now on: the number
+    /// of writes that this store has acknowledged. The first write is recorded durably; later ones
+    /// may be missing from the mark after a loss of power. A mark that is behind, of another node
+    /// or cluster, or damaged is replaced. `label` names its file in errors.
     ///
     /// # Errors
-    /// [`StoreError::Outdated`] if the mark tells of more writes than this store holds,
-    /// [`StoreError::Foreign`] if it is of another life of this node, unless that is the one
-    /// before.
+    /// [`StoreError::Outdated`] if the mark records more writes than this store contains,
+    /// [`StoreError::Foreign`] if it is of another incarnation of this node, unless that is the
+    /// previous one.
     pub fn guard(&mut self, backend: impl StorageBackend, label: &Path) -> Result<(), StoreError> {
         let (file, mark) = (self.file.clone(), label.to_owned());
         let no_access = |error: io::Error| File(label).no_access(error);
@@ -264,6 +267,7 @@ impl RedbStore {
         }
         if let Some(incarnation) = &write.incarnation {
             let mut meta = transaction.open_table(META)?;
+            // After a crash the mark may still name the previous incarnation.
             let previous = encode_with_checksum(PREVIOUS_INCARNATION_KEY, &self.incarnation)?;
             meta.insert(PREVIOUS_INCARNATION_KEY, previous.as_slice())?;
             meta.insert(
@@ -273,7 +277,7 @@ impl RedbStore {
         }
         self.commit_entries(&transaction, write, after)?;
         transaction.commit()?;
-        // Never before: a mark that is ahead would condemn a sound store.
+        // The mark must never be ahead of the store: an intact store would then be refused.
         let confirmed = Confirmed {
             incarnation: write.incarnation.unwrap_or(self.incarnation),
             writes: counts.writes,
@@ -301,6 +305,7 @@ impl RedbStore {
             .first()
             .map_or(Index(u64::MAX), |first| first.index);
         let mut entries = transaction.open_table(ENTRIES)?;
+        // All removals precede the inserts, which they would otherwise delete.
         if write.discard {
             entries.retain(|_, _| false)?;
         }
@@ -347,6 +352,7 @@ impl Store for RedbStore {
                     number: write.number.0,
                     reason: error.to_string(),
                 };
+                // The contents of the file are unknown from here on, so no later write may succeed.
                 self.failed = Some(error.clone());
                 Err(error)
             }
@@ -358,7 +364,7 @@ impl Store for RedbStore {
     }
 }
 
-/// What can go wrong inside one transaction.
+/// Error inside one transaction.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum WriteError {
     #[error("{0}")]
@@ -381,9 +387,9 @@ fn settings() -> redb::Builder {
     settings
 }
 
-/// A node that wrote to a store which is not there any more must not begin with an empty one, but
-/// in another life, which is never its first again. The mark of the life before is removed,
-/// durably.
+/// Refuses to create an empty store where this node lost one. A node that lost its store may only
+/// begin another incarnation, which is never its first again; the mark of the earlier incarnation
+/// is then removed, durably.
 fn refuse_lost(
     files: &impl FileSystem,
     path: &Path,
@@ -415,13 +421,13 @@ fn refuse_lost(
             Some(_) | None => files.remove(marked).map_err(no_access)?,
         }
     }
-    // Also where a process removed it that was then killed: if it came back after a loss of power,
-    // it would condemn the store that is about to be created.
+    // The sync is also needed if a killed process removed the mark: a mark that reappeared after a
+    // loss of power would refuse the store that is about to be created.
     files.sync_directory(directory).map_err(no_access)
 }
 
-/// Writes a fresh store beside `path` and moves it there when it is whole, so that a crash never
-/// leaves half a file under the final name.
+/// Writes a new store next to `path` and moves it there when it is complete, so that a crash never
+/// leaves a partial file under the final name.
 fn create(
     files: &impl FileSystem,
     path: &Path,
@@ -436,6 +442,7 @@ fn create(
     let mut unfinished = path.as_os_str().to_owned();
     unfinished.push(".new");
     let unfinished = Path::new(&unfinished);
+    // An earlier creation may have been interrupted by a crash.
     match files.remove(unfinished) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(place.no_access(error)),
         _ => {}
@@ -446,7 +453,7 @@ fn create(
         .map_err(|error| place.not_opened(error))?;
     initialise(&database, node, cluster, incarnation).map_err(|error| place.no_access(error))?;
     database.close().map_err(|error| place.no_access(error))?;
-    // Durable with the sync of its directory, which follows at every opening.
+    // The name becomes durable with the sync of the directory, which follows at every opening.
     files.rename(unfinished, path).map_err(no_access)
 }
 

@@ -11,13 +11,13 @@ use std::{fs, io};
 use redb::backends::FileBackend;
 use redb::{DatabaseError, StorageBackend, StorageError};
 
-/// File system below a store. An operation is seen by every later one at once; it is durable after
-/// the sync of the file, for contents, or of the directory, for names.
+/// File system below a store. An operation is visible to every later one at once; it is durable
+/// after the sync of the file, for contents, or of the directory, for names.
 pub trait FileSystem {
     /// An open file; its `sync_data` makes the contents durable and not the name.
     type File: StorageBackend;
 
-    /// What is at `path`, links followed; `None` if there is nothing.
+    /// Returns the kind of file at `path`, following links; `None` if there is nothing.
     fn find(&self, path: &Path) -> io::Result<Option<Found>>;
 
     /// Opens the existing file at `path` for reading and writing.
@@ -40,7 +40,7 @@ pub trait FileSystem {
     fn sync_directory(&self, directory: &Path) -> io::Result<()>;
 }
 
-/// Kind of what a path names.
+/// Kind of file that a path names.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Found {
     /// A directory.
@@ -111,8 +111,8 @@ fn backend(file: fs::File) -> io::Result<FileBackend> {
     })
 }
 
-/// Creates `directory` and those above it that are missing, durably: a directory whose name is lost
-/// is lost with its contents.
+/// Creates `directory` and its missing ancestors, durably: a directory is lost with its contents if
+/// its name is lost.
 pub(super) fn create_directories(files: &impl FileSystem, directory: &Path) -> io::Result<()> {
     let mut missing = Vec::new();
     for above in directory
@@ -128,7 +128,8 @@ pub(super) fn create_directories(files: &impl FileSystem, directory: &Path) -> i
         }
         missing.push(above);
     }
-    // From the top, each durable before the next: a kill leaves at most one name that is not.
+    // From the top, each durable before the next: a kill leaves at most one name that is not
+    // durable.
     for created in missing.into_iter().rev() {
         match files.create_directory(created) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
@@ -138,9 +139,9 @@ pub(super) fn create_directories(files: &impl FileSystem, directory: &Path) -> i
     Ok(())
 }
 
-/// Whether a directory whose sync fails with `error` is one in which this program cannot have
-/// created names: it may not be read, is read-only, or its file system has no directory syncs, such
-/// as a system image above a data volume.
+/// Returns whether a directory sync that fails with `error` shows that this program cannot have
+/// created names there: the directory may not be read, is read-only, or its file system has no
+/// directory syncs, such as a system image above a data volume.
 fn cannot_have_our_names(error: &io::Error) -> bool {
     use io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem, Unsupported};
     matches!(
@@ -149,7 +150,7 @@ fn cannot_have_our_names(error: &io::Error) -> bool {
     )
 }
 
-/// The directory that has the name of `path`.
+/// Returns the directory that contains the name of `path`.
 pub(super) fn directory_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if parent != Path::new("") => parent,

@@ -1,15 +1,15 @@
-//! Which entries a store holds, and whether a write fits them.
+//! Range of log entries in a store, and the check of writes against it.
 
 use raftian_raft::{Index, Restored, Write};
 
 use super::StoreError;
 
-/// Largest state in a snapshot, in bytes: 256 MiB. It lies in memory as a whole, at the node that
-/// makes it and at the one that takes it, and a machine with a gigabyte must be able to do both. A
+/// Largest state in a snapshot, in bytes: 256 MiB. The node that makes a snapshot and the one that
+/// receives it hold it in memory as a whole, which a machine with a gigabyte must be able to do. A
 /// larger one is an error.
 pub const MAX_SNAPSHOT: usize = 256 * 1024 * 1024;
 
-/// The borders of what a store holds.
+/// Bounds of the entries in a store.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct LogRange {
     /// The last entry that is not kept; zero if none was ever dropped.
@@ -33,7 +33,7 @@ impl LogRange {
         }
     }
 
-    /// The borders once `write` is done, or why it must not be done.
+    /// Returns the bounds after `write`, or why it must be refused.
     pub(super) fn after(self, write: &Write) -> Result<LogRange, StoreError> {
         let number = write.number.0;
         let mut after = self;
@@ -63,6 +63,8 @@ impl LogRange {
         } else {
             self.end.max(after.start)
         };
+        // Entries replace the tail from their first index on (section 5.3). An index at or before
+        // the start is refused below.
         if let Some(first) = write.entries.first()
             && first.index > after.start
         {

@@ -1,4 +1,4 @@
-//! The store that keeps nothing beyond the process.
+//! In-memory store, which keeps nothing beyond the process.
 
 use std::collections::VecDeque;
 
@@ -7,9 +7,9 @@ use raftian_raft::{Restored, Write, WriteNumber};
 use super::log_range::LogRange;
 use super::{Store, StoreError};
 
-/// A store that lives as long as the process; writes are "durable" at once. For tests, and for
-/// nodes whose time and disk are simulated. It is also the plainest account of what a write does,
-/// which the real store is compared with.
+/// A store in the memory of the process; writes are "durable" at once. For tests, and for nodes
+/// with simulated time and disk. It is also the reference implementation of a write, against which
+/// [`RedbStore`](super::RedbStore) is tested.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryStore {
     image: Restored,
@@ -18,13 +18,13 @@ pub struct MemoryStore {
 }
 
 impl MemoryStore {
-    /// An empty store.
+    /// Creates an empty store.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A store that already holds `restored`.
+    /// Creates a store that contains `restored`.
     #[must_use]
     pub fn holding(restored: Restored) -> Self {
         MemoryStore {
@@ -33,13 +33,13 @@ impl MemoryStore {
         }
     }
 
-    /// What a node that starts from this store is given.
+    /// Returns the state from which a node restarts.
     #[must_use]
     pub fn restored(&self) -> Restored {
         self.image.clone()
     }
 
-    /// The same, to look at.
+    /// Returns the state by reference.
     #[must_use]
     pub fn image(&self) -> &Restored {
         &self.image

@@ -1,20 +1,20 @@
-//! The mark of a store: how many writes the store has confirmed, so that an older copy of it is
-//! noticed.
+//! The mark of a store: a file that records how many writes the store has acknowledged, so that an
+//! older copy of it is detected.
 //!
-//! A store that is put back from a copy is sound and belongs to this node, and yet it has forgotten
-//! votes and acknowledgements, which others count on ("each server will vote for at most one
-//! candidate in a given term", section 5.2). So does a store whose disk lost what it had confirmed,
-//! and one that was deleted.
+//! A store restored from a copy is intact and belongs to this node, and yet it has lost votes and
+//! acknowledgements that other members rely on ("each server will vote for at most one candidate in
+//! a given term", section 5.2). The same holds for a store on a disk that lost acknowledged writes,
+//! and for one that was deleted.
 //!
 //! Decision: a small file of its own, written after every durable write and flushed only at the
 //! start, after the first write of a store, when an incarnation begins, and at the end. Why: it may
-//! fall behind when power is lost, but it is never ahead of what was confirmed, so a sound store is
-//! never refused, and without a flush it costs a fraction of the write that it follows. The flush
-//! after the first write is the difference between a store that has confirmed something and one
-//! that has not: a store that was lost is never begun again, whenever power was lost. It notices
-//! nothing where store and mark are put back together, as with the image of a whole machine, or
-//! where lost power took the mark back as far as the copy: nothing on one machine can. Would change
-//! if: peers remembered for each other how far each of them was.
+//! fall behind when power is lost, but it is never ahead of the acknowledged writes, so an intact
+//! store is never refused, and without a flush it costs a fraction of the write that it follows.
+//! The flush after the first write separates a store that has acknowledged something from one that
+//! has not: a lost store is never recreated, whenever power was lost. The guard detects nothing
+//! where store and mark are restored together, as with the image of a whole machine, or where a
+//! loss of power took the mark back as far as the copy: nothing on one machine can. Would change
+//! if: peers recorded each other's progress.
 
 use std::io;
 use std::path::Path;
@@ -26,20 +26,20 @@ use super::StoreError;
 use super::checksum::{append_checksum, strip_checksum};
 use super::validate::File;
 
-/// Bytes of the file: two numbers of 64 bits, little-endian, and their checksum. They lie in one
-/// sector, which a disk writes whole or not at all.
+/// Size of the file: two numbers of 64 bits, little-endian, and their checksum. They fit one
+/// sector, which a disk writes atomically.
 pub const GUARD_BYTES: usize = 24;
 
-/// What a mark says.
+/// Contents of a mark.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Confirmed {
-    /// The life of the node whose store it was.
+    /// Incarnation of the node that the store belongs to.
     pub(super) incarnation: Incarnation,
-    /// Writes to that store which were confirmed.
+    /// Number of acknowledged writes to that store.
     pub(super) writes: u64,
 }
 
-/// Whose mark it is; one of another node or cluster counts as none.
+/// Owner of a mark; the mark of another node or cluster counts as none.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Owner(String);
 
@@ -48,9 +48,10 @@ impl Owner {
         Owner(format!("mark of {node} of {cluster}"))
     }
 
-    /// Refuses a file of another size, which is not a mark. `file` stands for it in the error.
+    /// Refuses a file of another size, which is not a mark. `file` names it in the error.
     pub(super) fn check_size(backend: &impl StorageBackend, file: &Path) -> Result<(), StoreError> {
         let size = backend.len().map_err(|error| File(file).no_access(error))?;
+        // A new file is empty until the first mark is written.
         if size == 0 || size == GUARD_BYTES as u64 {
             return Ok(());
         }
@@ -60,7 +61,7 @@ impl Owner {
         })
     }
 
-    /// The mark of this owner on `backend`; `None` if there is none, or one that is not whole.
+    /// Reads the mark of this owner on `backend`; `None` if there is none, or a damaged one.
     pub(super) fn read(&self, backend: &impl StorageBackend) -> io::Result<Option<Confirmed>> {
         if backend.len()? < GUARD_BYTES as u64 {
             return Ok(None);
@@ -84,7 +85,7 @@ impl Owner {
     }
 }
 
-/// A mark that is kept up to date.
+/// Writer of a mark.
 #[derive(Debug)]
 pub(super) struct RollbackGuard {
     owner: Owner,
@@ -92,7 +93,7 @@ pub(super) struct RollbackGuard {
 }
 
 impl RollbackGuard {
-    /// Marks `confirmed` on `backend`, durably.
+    /// Records `confirmed` on `backend`, durably.
     pub(super) fn begin(
         owner: Owner,
         confirmed: Confirmed,
@@ -110,8 +111,8 @@ impl RollbackGuard {
         Ok(mark)
     }
 
-    /// Marks what is confirmed: durable at once for the first write, and when the system gets to it
-    /// for the others.
+    /// Records `confirmed`: durably for the first write, and for later ones when the operating
+    /// system flushes them.
     pub(super) fn set(&self, confirmed: Confirmed) -> io::Result<()> {
         self.write(confirmed)?;
         if confirmed.writes == 1 {
@@ -125,7 +126,7 @@ impl RollbackGuard {
         self.backend.write(0, &self.owner.encode(confirmed))
     }
 
-    /// Makes what was marked durable.
+    /// Makes the recorded mark durable.
     pub(super) fn sync(&self) -> io::Result<()> {
         self.backend.sync_data()
     }
@@ -133,7 +134,7 @@ impl RollbackGuard {
 
 impl Drop for RollbackGuard {
     fn drop(&mut self) {
-        // Best effort: a mark that falls behind is weaker, not wrong.
+        // Best effort: a mark that falls behind protects less, but refuses no intact store.
         let _ = self.backend.sync_data();
         let _ = self.backend.close();
     }
@@ -147,12 +148,12 @@ mod tests {
     use crate::store::file_system::{FileSystem, OsFileSystem};
 
     #[test]
-    fn a_mark_is_read_by_its_owner_alone() {
+    fn mark_is_read_by_its_owner_alone() {
         let directory = tempfile::tempdir().expect("a directory");
         let file = || {
             OsFileSystem
                 .create(&directory.path().join("mark"))
-                .expect("nobody else has it open")
+                .expect("not open elsewhere")
         };
         let owner = Owner::new(NodeId(1), "test");
         let confirmed = |writes| Confirmed {
@@ -170,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_whole_mark_is_none() {
+    fn damaged_mark_counts_as_none() {
         let owner = Owner::new(NodeId(1), "test");
         let confirmed = Confirmed {
             incarnation: Incarnation(2),

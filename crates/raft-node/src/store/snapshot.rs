@@ -1,10 +1,10 @@
-//! Snapshots in the file: a head that says what there is, and the state in chunks.
+//! Snapshots in the file: a head with the metadata, and the state in chunks.
 //!
-//! Decision: the state is cut into chunks, each with a checksum of its own that covers the snapshot
-//! it is of and its place in it. Why: a snapshot may be larger than any value this build writes or
-//! reads in one piece, damage is named by its place, and a chunk of an older snapshot or of another
-//! place does not pass for the one that should be there. Would change if: snapshots were sent from
-//! the file instead of from memory; the chunks would then be those of the transfer.
+//! Decision: the state is split into chunks, each with a checksum of its own that covers its
+//! snapshot and its place in it. Why: a snapshot may be larger than any value this build writes or
+//! reads in one piece, an error names the place of the damage, and a chunk of an older snapshot or
+//! of another place cannot pass for the expected one. Would change if: snapshots were sent from the
+//! file instead of from memory; the chunks would then be those of the transfer.
 
 use raftian_raft::{LogPosition, Membership, Snapshot, Stamp};
 use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
@@ -16,20 +16,19 @@ use super::file::{STATE, WriteError, encode_with_checksum};
 use super::log_range::MAX_SNAPSHOT;
 use super::validate::File;
 
-/// Bytes of the state in one chunk: 127 KiB. redb gives out room in powers of two, so key, checksum
-/// and page header take what is left of 128 KiB, and a chunk is small enough to be moved through
-/// any cache.
+/// Bytes of the state in one chunk: 127 KiB. redb allocates in powers of two, so key, checksum and
+/// page header take the rest of 128 KiB, and a chunk is small enough to be moved through any cache.
 pub const CHUNK_BYTES: usize = 127 * 1024;
 
-/// Chunks by the snapshot they are of and their place in it.
+/// Chunks by the generation of their snapshot and their place in it.
 const CHUNKS: TableDefinition<'static, (u64, u64), &[u8]> = TableDefinition::new("snapshot chunks");
 
 const HEAD_KEY: &str = "snapshot";
 
-/// Everything about the kept snapshot but its state.
+/// Metadata of the kept snapshot: everything but its state.
 #[derive(Serialize, Deserialize)]
 struct Head {
-    /// Which snapshot of this store it is, counted from 1; its chunks are filed under it.
+    /// Generation of the snapshot, counted from 1; part of the key of its chunks.
     generation: u64,
     position: LogPosition,
     stamp: Stamp,
@@ -38,14 +37,14 @@ struct Head {
     size: Option<u64>,
 }
 
-/// The snapshot in the file, and its generation: zero if there is none.
+/// Snapshot in the file, and its generation: zero if there is none.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
     pub(super) generation: u64,
     pub(super) snapshot: Option<Snapshot>,
 }
 
-/// Files `snapshot` as the one of `generation`, in place of the one before.
+/// Stores `snapshot` as that of `generation`, in place of the one before.
 pub(super) fn put(
     transaction: &WriteTransaction,
     snapshot: &Snapshot,
@@ -68,6 +67,7 @@ pub(super) fn put(
     transaction
         .open_table(STATE)?
         .insert(HEAD_KEY, encode_with_checksum(HEAD_KEY, &head)?.as_slice())?;
+    // The store keeps one snapshot only.
     transaction.delete_table(CHUNKS)?;
     let mut chunks = transaction.open_table(CHUNKS)?;
     for (number, chunk) in (0..).zip(data.iter().flat_map(|data| data.chunks(CHUNK_BYTES))) {
@@ -83,7 +83,7 @@ pub(super) fn initialise(transaction: &WriteTransaction) -> Result<(), WriteErro
     Ok(())
 }
 
-/// The snapshot that the file keeps.
+/// Reads the snapshot in the file.
 pub(super) fn get(
     file: File<'_>,
     read: &ReadTransaction,
@@ -94,6 +94,7 @@ pub(super) fn get(
         .open_table(CHUNKS)
         .map_err(|error| file.no_table("snapshot chunks", error))?;
     let generation = head.as_ref().map_or(0, |head| head.generation);
+    // The next snapshot would overflow the generation.
     if generation == u64::MAX {
         return Err(file.damaged(
             &snapshot_place(generation),
@@ -122,7 +123,7 @@ pub(super) fn get(
     })
 }
 
-/// The `size` bytes that the chunks of `generation` hold. Any other chunk is damage.
+/// Reads the `size` bytes in the chunks of `generation`. Any other chunk is damage.
 fn bytes(
     file: File<'_>,
     chunks: &ReadOnlyTable<(u64, u64), &'static [u8]>,
@@ -139,6 +140,7 @@ fn bytes(
             format!("it claims {size} bytes, more than the {MAX_SNAPSHOT} of the largest snapshot"),
         )
             })?;
+    // A damaged size was refused above, so it cannot exhaust the memory.
     let mut bytes = Vec::with_capacity(size);
     let mut number = 0;
     for row in chunks
@@ -151,6 +153,7 @@ fn bytes(
             chunk_place(generation, number),
         );
         let expected = CHUNK_BYTES.min(size - bytes.len());
+        // All bytes are read, so any further chunk is damage.
         if expected == 0 {
             let reason = format!(
                 "it does not belong to {}, which is whole without it",

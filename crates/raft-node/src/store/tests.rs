@@ -22,7 +22,7 @@ mod snapshots;
 const CLUSTER: &str = "test-0123";
 const ENTRIES: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("entries");
 
-/// A disk in memory that can be told to fail its flushes or its writes.
+/// A disk in memory with injectable flush and write failures.
 #[derive(Clone, Debug, Default)]
 struct Disk {
     bytes: Arc<Mutex<Vec<u8>>>,
@@ -91,7 +91,7 @@ impl StorageBackend for Disk {
     }
 }
 
-/// The mark of the store in `file`, when it is nowhere else.
+/// Default path of the mark of the store in `file`.
 fn mark_of(file: &Path) -> PathBuf {
     file.with_extension("mark")
 }
@@ -144,7 +144,7 @@ fn write(
     }
 }
 
-/// Bytes that differ from place to place, so that a chunk at another's place would be seen.
+/// Bytes that differ by position, so that a misplaced chunk is detected.
 fn state(size: usize, first: u8) -> Vec<u8> {
     (0..size)
         .map(|place| first.wrapping_add((place / 1000) as u8))
@@ -165,7 +165,7 @@ fn snapshot(index: u64, term: u64, data: Option<Vec<u8>>) -> Snapshot {
     }
 }
 
-/// Keeps `snapshot` and drops the log up to `start`.
+/// A write that stores `snapshot` and drops the log up to `start`.
 fn compaction(number: u64, snapshot: Snapshot, start: LogStart) -> Write {
     Write {
         snapshot: Some(snapshot),
@@ -184,7 +184,7 @@ fn submit(store: &mut impl Store, write: Write) {
     assert_eq!(store.completed(), Some(Ok(number)));
 }
 
-/// The history that most tests write: a vote, entries, and a tail that a later leader replaced.
+/// The history in most tests: a vote, entries, and a tail that a later leader replaced.
 fn history() -> Vec<Write> {
     vec![
         write(1, Some(vote(1, 2)), []),
@@ -219,7 +219,7 @@ fn told_disk() -> Vec<u8> {
 }
 
 #[test]
-fn a_restart_gives_what_was_written() {
+fn restart_restores_the_written_state() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("new/below/raft.redb");
     let (mut store, restored) = open_file(&file).expect("a new file");
@@ -233,14 +233,14 @@ fn a_restart_gives_what_was_written() {
 }
 
 #[test]
-fn every_write_is_whole_after_power_is_lost_right_behind_it() {
+fn every_write_is_durable_once_completed() {
     let disk = Disk::default();
     let (mut store, _) = disk.open().expect("a new disk");
     let mut model = MemoryStore::new();
     for write in history() {
         submit(&mut store, write.clone());
         submit(&mut model, write);
-        // The store is still open: this copy was never closed.
+        // The store is still open, so this is the disk after a loss of power.
         let (_, restored) = Disk::holding(disk.lock().clone())
             .open()
             .expect("a copy of a sound disk");
@@ -250,7 +250,7 @@ fn every_write_is_whole_after_power_is_lost_right_behind_it() {
 }
 
 #[test]
-fn a_vote_survives_on_its_own() {
+fn vote_without_entries_survives_a_restart() {
     let disk = Disk::default();
     let (mut store, _) = disk.open().expect("a new disk");
     submit(&mut store, write(1, Some(vote(5, 3)), []));
@@ -265,7 +265,7 @@ fn a_vote_survives_on_its_own() {
 }
 
 #[test]
-fn an_overwrite_from_the_first_entry_leaves_nothing_behind() {
+fn overwrite_from_the_first_entry_replaces_the_whole_log() {
     let disk = Disk::default();
     let (mut store, _) = disk.open().expect("a new disk");
     tell(&mut store);
@@ -275,7 +275,7 @@ fn an_overwrite_from_the_first_entry_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_write_with_a_hole_is_refused_and_changes_nothing() {
+fn write_with_a_gap_is_refused_and_changes_nothing() {
     let disk = Disk::default();
     let (mut store, _) = disk.open().expect("a new disk");
     tell(&mut store);
@@ -302,7 +302,7 @@ fn a_write_with_a_hole_is_refused_and_changes_nothing() {
 }
 
 #[test]
-fn the_file_of_another_node_or_cluster_is_refused_by_name() {
+fn file_of_another_node_or_cluster_is_refused_by_name() {
     let disk = Disk::holding(told_disk());
     let open = |node, cluster| {
         let error = RedbStore::with_backend(
@@ -328,7 +328,7 @@ fn the_file_of_another_node_or_cluster_is_refused_by_name() {
 }
 
 #[test]
-fn a_second_process_is_told_that_the_file_is_in_use() {
+fn second_open_of_a_store_reports_it_in_use() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("raft.redb");
     let _store = open_file(&file).expect("a new file");
@@ -337,7 +337,7 @@ fn a_second_process_is_told_that_the_file_is_in_use() {
 }
 
 #[test]
-fn what_is_no_store_is_a_clear_error() {
+fn path_without_a_store_is_a_clear_error() {
     let directory = tempfile::tempdir().expect("a directory");
     let error = open_file(directory.path())
         .map(drop)
@@ -358,9 +358,9 @@ fn what_is_no_store_is_a_clear_error() {
     assert!(matches!(error, StoreError::NoAccess { .. }), "{error}");
 }
 
-/// Whatever took the tables away took the vote with them.
+/// The loss of the tables is a loss of the vote.
 #[test]
-fn a_database_without_tables_is_no_new_store() {
+fn database_without_tables_is_damaged_not_new() {
     let disk = Disk::default();
     drop(
         redb::Database::builder()
@@ -375,7 +375,7 @@ fn a_database_without_tables_is_no_new_store() {
 }
 
 #[test]
-fn a_file_without_a_directory_goes_to_the_current_one() {
+fn path_without_a_directory_uses_the_current_one() {
     assert_eq!(directory_of(Path::new("raft.redb")), Path::new("."));
     assert_eq!(directory_of(Path::new("data")), Path::new("."));
     assert_eq!(directory_of(Path::new("/data")), Path::new("/"));
@@ -383,7 +383,7 @@ fn a_file_without_a_directory_goes_to_the_current_one() {
 }
 
 #[test]
-fn an_unfinished_creation_is_begun_again() {
+fn unfinished_creation_is_restarted() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("raft.redb");
     std::fs::write(directory.path().join("raft.redb.new"), [0; 4096]).expect("a leftover");
@@ -392,9 +392,9 @@ fn an_unfinished_creation_is_begun_again() {
 }
 
 #[test]
-fn a_flipped_bit_is_an_error_or_changes_nothing() {
+fn flipped_bit_is_an_error_or_changes_nothing() {
     let sound = told_disk();
-    // Every byte of the header, and bytes spread over all that was ever written.
+    // Every byte of the header, and a sample of all bytes that were ever written.
     let used: Vec<usize> = (0..sound.len())
         .filter(|&at| at < 320 || sound[at] != 0)
         .collect();
@@ -416,14 +416,14 @@ fn a_flipped_bit_is_an_error_or_changes_nothing() {
     }
     assert!(
         errors > tried / 10,
-        "only {errors} of {tried} flips were noticed"
+        "only {errors} of {tried} flips were detected"
     );
 }
 
-/// A torn commit is rolled back, and damage to the newest commit of a disk that lost power looks
-/// like one.
+/// A torn commit is rolled back, and damage to the newest commit after a loss of power cannot be
+/// distinguished from one.
 #[test]
-fn a_flipped_bit_after_lost_power_costs_at_most_the_newest_write() {
+fn flipped_bit_after_power_loss_costs_at_most_one_write() {
     let disk = Disk::default();
     let (mut store, _) = disk.open().expect("a new disk");
     tell(&mut store);
@@ -456,7 +456,7 @@ fn a_flipped_bit_after_lost_power_costs_at_most_the_newest_write() {
 }
 
 #[test]
-fn a_shortened_file_is_an_error_or_changes_nothing() {
+fn truncated_file_is_an_error_or_changes_nothing() {
     let sound = told_disk();
     let step = sound.len() / 150;
     for len in (1..sound.len())
@@ -471,7 +471,7 @@ fn a_shortened_file_is_an_error_or_changes_nothing() {
 }
 
 #[test]
-fn damage_below_the_checksums_of_the_database_is_named_by_its_entry() {
+fn damage_missed_by_the_database_is_named_by_its_entry() {
     let tampered = |change: &dyn Fn(&mut redb::Table<'_, u64, &'static [u8]>)| {
         let disk = Disk::holding(told_disk());
         let database = redb::Database::builder()
@@ -523,7 +523,7 @@ fn damage_below_the_checksums_of_the_database_is_named_by_its_entry() {
 }
 
 #[test]
-fn a_failed_flush_is_an_error_for_ever() {
+fn failed_flush_is_final() {
     let disk = Disk::default();
     let (mut store, _) = disk.open().expect("a new disk");
     tell(&mut store);
@@ -538,23 +538,20 @@ fn a_failed_flush_is_an_error_for_ever() {
     assert_eq!(store.completed(), None);
 }
 
-/// Calls `probe` until it gives something; fails after ten seconds.
+/// Calls `probe` until it returns a value; fails after ten seconds.
 fn eventually<T>(mut probe: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
         if let Some(found) = probe() {
             return found;
         }
-        assert!(
-            Instant::now() < deadline,
-            "nothing happened for ten seconds"
-        );
+        assert!(Instant::now() < deadline, "no result within ten seconds");
         std::thread::yield_now();
     }
 }
 
 #[test]
-fn a_writer_thread_takes_any_number_of_writes_as_long_as_they_are_done() {
+fn writer_thread_accepts_more_writes_than_its_queue_holds() {
     let mut thread =
         WriterThread::start(NodeId(1), MemoryStore::new(), Arc::new(|| {})).expect("a thread");
     for number in 1..=WRITE_QUEUE as u64 + 1 {
@@ -567,7 +564,7 @@ fn a_writer_thread_takes_any_number_of_writes_as_long_as_they_are_done() {
 }
 
 #[test]
-fn a_writer_thread_completes_in_order_notifies_and_closes_the_file() {
+fn writer_thread_completes_in_order_and_closes_the_file() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("raft.redb");
     let (store, _) = open_file(&file).expect("a new file");
@@ -591,12 +588,12 @@ fn a_writer_thread_completes_in_order_notifies_and_closes_the_file() {
     assert_eq!(
         restored.entries.len(),
         32,
-        "what was queued is finished first"
+        "queued writes must be finished first"
     );
 }
 
 #[test]
-fn a_writer_thread_tells_of_a_failed_write_once_and_takes_no_more() {
+fn writer_thread_reports_a_failed_write_once_and_ends() {
     let disk = Disk::default();
     let (store, _) = disk.open().expect("a new disk");
     disk.broken.store(true, Ordering::SeqCst);
@@ -608,11 +605,12 @@ fn a_writer_thread_tells_of_a_failed_write_once_and_takes_no_more() {
         "{failed:?}"
     );
     assert_eq!(thread.completed(), None);
+    // The thread ends after its report, so the refusal may take a moment.
     let refused = eventually(|| thread.submit(write(2, None, [])).err());
     assert!(matches!(refused, StoreError::Stopped { .. }), "{refused}");
 }
 
-/// A disk that never answers until it is released.
+/// A disk that does not answer until it is released.
 struct Stuck(std::sync::mpsc::Receiver<()>);
 
 impl Store for Stuck {
@@ -627,7 +625,7 @@ impl Store for Stuck {
 }
 
 #[test]
-fn a_hanging_disk_does_not_hold_the_node_up_and_is_given_up_at_the_bound() {
+fn hanging_disk_is_reported_when_the_queue_is_full() {
     let (release, stuck) = std::sync::mpsc::channel();
     let mut thread =
         WriterThread::start(NodeId(1), Stuck(stuck), Arc::new(|| {})).expect("a thread");
@@ -643,7 +641,7 @@ struct Panicking;
 
 impl Store for Panicking {
     fn submit(&mut self, _: Write) -> Result<(), StoreError> {
-        panic!("planted");
+        panic!("injected");
     }
 
     fn completed(&mut self) -> Option<Result<WriteNumber, StoreError>> {
@@ -652,7 +650,7 @@ impl Store for Panicking {
 }
 
 #[test]
-fn a_panic_on_the_writer_thread_is_noticed_by_the_node() {
+fn panic_on_the_writer_thread_is_reported_to_the_node() {
     let woken = Arc::new(AtomicBool::new(false));
     let wake = Arc::clone(&woken);
     let notify = move || wake.store(true, Ordering::SeqCst);

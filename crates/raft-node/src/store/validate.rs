@@ -1,4 +1,4 @@
-//! What a file must be before a node trusts it, and what is said of one that is not.
+//! Validates a store file on open and explains why it is rejected.
 
 use std::io;
 use std::path::Path;
@@ -19,11 +19,12 @@ use super::file::{
 use super::snapshot::{self, Kept};
 use crate::wire;
 
-/// The file under examination, so that each complaint names it.
+/// The file under validation, so that each error names it.
 #[derive(Clone, Copy)]
 pub(super) struct File<'a>(pub(super) &'a Path);
 
 impl File<'_> {
+    /// Checks that the file belongs to `node` of `cluster` and has the layout of this build.
     pub(super) fn identify(
         self,
         database: &Database,
@@ -52,7 +53,7 @@ impl File<'_> {
         }
     }
 
-    /// What a sound file holds, and what it counted.
+    /// Reads the contents and counters of a valid file.
     pub(super) fn restored(self, database: &Database) -> Result<(Restored, Counts), StoreError> {
         let read = database
             .begin_read()
@@ -72,6 +73,7 @@ impl File<'_> {
         let start: LogStart = self.value(&state, "state", START_KEY)?;
         let end: Index = self.value(&state, "state", END_KEY)?;
         let writes: u64 = self.value(&state, "state", WRITES_KEY)?;
+        // The next write would overflow the counter.
         if writes == u64::MAX {
             let reason = format!("it counts {writes} writes, more than any store can have");
             return Err(self.damaged(&value_place("state", WRITES_KEY), reason));
@@ -90,7 +92,7 @@ impl File<'_> {
         Ok((restored, Counts { generation, writes }))
     }
 
-    /// The incarnation before the one the file holds, if the node began another one.
+    /// Reads the previous incarnation, if the node began another one.
     pub(super) fn previous_incarnation(
         self,
         database: &Database,
@@ -104,7 +106,7 @@ impl File<'_> {
         self.value_if_any(&meta, "meta", PREVIOUS_INCARNATION_KEY)
     }
 
-    /// All entries: those after `start` up to `end`, without gaps.
+    /// Reads all entries: those after `start` up to `end`, without gaps.
     fn entries(
         self,
         read: &ReadTransaction,
@@ -135,8 +137,8 @@ impl File<'_> {
         Ok(entries)
     }
 
-    /// Checks that the parts are of one node: that log and snapshot meet, and nothing is of a term
-    /// it never entered.
+    /// Checks that the parts are consistent: log and snapshot meet, and no entry has a term that
+    /// the node never entered.
     fn agrees(self, restored: &Restored) -> Result<(), StoreError> {
         let Restored {
             hard_state,
@@ -156,6 +158,7 @@ impl File<'_> {
             return Err(self.damaged("table state", reason));
         }
         let place = covered.index.0 - start.position.index.0;
+        // Position of the log at the end of the snapshot, if the log reaches it.
         let in_log = match usize::try_from(place) {
             Ok(0) => Some(start.position),
             Ok(place) => entries.get(place - 1).map(Entry::position),
@@ -165,6 +168,7 @@ impl File<'_> {
             let reason = format!("the snapshot ends at {covered}, where the log has {found}");
             return Err(self.damaged("table state", reason));
         }
+        // A node enters a term before it stores anything of that term (section 5.1).
         if covered.term > hard_state.term {
             let reason = format!(
                 "its term {} is later than the node's own {}",
@@ -182,7 +186,7 @@ impl File<'_> {
         Ok(())
     }
 
-    /// One entry, which must be the one after `newest` and of no earlier term.
+    /// Reads one entry, which must follow `newest` and have no earlier term.
     fn entry(self, key: u64, sealed: &[u8], newest: LogPosition) -> Result<Entry, StoreError> {
         let (place, expected) = (entry_place(key), newest.index.next());
         if key != expected.0 {
@@ -193,7 +197,7 @@ impl File<'_> {
         }
         let entry: Entry = self.decode_checksummed(&place, &place, sealed)?;
         if entry.index != expected {
-            return Err(self.damaged(&place, format!("it says that it is {}", entry.index)));
+            return Err(self.damaged(&place, format!("it contains entry {} instead", entry.index)));
         }
         if entry.term < newest.term {
             let reason = format!(
@@ -248,13 +252,13 @@ impl File<'_> {
         match error {
             TableError::TableDoesNotExist(_) => self.damaged(
                 &format!("table {name}"),
-                "it is missing, so this is no store of a node",
+                "it is missing, so this is not the store of a node",
             ),
             error => self.database(&format!("table {name}"), error),
         }
     }
 
-    /// What redb says when it cannot open the file.
+    /// Converts redb's error on opening the file.
     pub(super) fn not_opened(self, error: DatabaseError) -> StoreError {
         match error {
             DatabaseError::DatabaseAlreadyOpen => StoreError::InUse {
@@ -264,10 +268,10 @@ impl File<'_> {
         }
     }
 
-    /// What redb says about the bytes at `place`: the fault of the disk's contents, or of the way
-    /// to them.
+    /// Converts redb's error about the bytes at `place`: damaged contents, or no access to them.
     pub(super) fn database(self, place: &str, error: impl Into<redb::Error>) -> StoreError {
         match error.into() {
+            // These two kinds come from the contents of the file, all others from the access to it.
             redb::Error::Io(error)
                 if !matches!(
                     error.kind(),

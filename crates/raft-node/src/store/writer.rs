@@ -1,4 +1,4 @@
-//! A thread that waits for the disk, so that the node does not have to.
+//! Thread that waits for the disk, so that the node does not have to.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
@@ -9,16 +9,16 @@ use raftian_raft::{NodeId, Write, WriteNumber};
 
 use super::{Store, StoreError};
 
-/// Most writes that may wait for the disk. The core's windows keep it far lower; a disk this far
-/// behind is taken for dead and the node stops ([`StoreError::Hanging`]).
+/// Maximum number of writes that wait for the disk. The core's windows keep it far lower; a disk
+/// this far behind counts as failed and the node stops ([`StoreError::Hanging`]).
 pub const WRITE_QUEUE: usize = 1024;
 
-/// Longest silence of the disk that dropping a [`WriterThread`] waits for: 5 seconds. A disk that
-/// hangs longer keeps its thread and file for itself, so the process can end.
+/// Longest time without an answer of the disk that dropping a [`WriterThread`] waits for: 5
+/// seconds. A disk that hangs longer keeps its thread and file, so that the process can end.
 pub const CLOSE_WAIT: Duration = Duration::from_secs(5);
 
-/// A store on a thread of its own, "raft-disk-" and the node's id. One submission is one durable
-/// write there; a failed one ends the thread. Dropping it finishes the writes already queued and
+/// A store on its own thread, named "raft-disk-" and the node's id. One submission is one durable
+/// write there; a failed one ends the thread. Dropping the value finishes the queued writes and
 /// closes the store.
 #[derive(Debug)]
 pub struct WriterThread {
@@ -32,8 +32,7 @@ pub struct WriterThread {
 
 impl WriterThread {
     /// Moves `store`, which must complete each write within `submit`, to a new thread. `notify` is
-    /// called on that thread after each completion or failure, so that whoever drives the node can
-    /// come and look.
+    /// called on that thread after each completion or failure, so that the node's driver can poll.
     pub fn start(
         id: NodeId,
         store: impl Store + 'static,
@@ -44,8 +43,8 @@ impl WriterThread {
         let thread = std::thread::Builder::new()
             .name(format!("raft-disk-{}", id.0))
             .spawn(move || {
-                // Dropped last, also by a panic: whoever waits for a completion must learn that
-                // none will come.
+                // Dropped last, even by a panic: a node that waits for a completion must be
+                // notified that none will come.
                 let _farewell = NotifyAtEnd(Arc::clone(&notify));
                 run(store, &writes, report, &*notify);
             })
@@ -74,6 +73,7 @@ impl Store for WriterThread {
             self.outstanding += 1;
             return Ok(());
         }
+        // The thread has ended: return its error unless it was returned before.
         Err(match self.results.try_iter().find_map(Result::err) {
             Some(error) => error,
             None => StoreError::Stopped {
@@ -83,6 +83,7 @@ impl Store for WriterThread {
     }
 
     fn completed(&mut self) -> Option<Result<WriteNumber, StoreError>> {
+        // Zero after an error as well, since the error was returned already.
         if self.outstanding == 0 {
             return None;
         }
@@ -93,7 +94,7 @@ impl Store for WriterThread {
                 reason: "it ended with writes unfinished".to_owned(),
             }),
         };
-        // After an error nothing more will come, and the error is told once.
+        // After an error nothing more will come, and the error is returned once.
         self.outstanding = if result.is_ok() {
             self.outstanding - 1
         } else {
@@ -111,7 +112,7 @@ impl Drop for WriterThread {
                 Ok(_) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => {
-                    tracing::warn!("the disk does not answer; leaving its thread behind");
+                    tracing::warn!("the disk does not answer; its thread is left running");
                     return;
                 }
             }
@@ -119,7 +120,7 @@ impl Drop for WriterThread {
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
-            tracing::error!("the thread that writes to disk ended by a panic");
+            tracing::error!("the thread that writes to disk panicked");
         }
     }
 }
@@ -134,7 +135,7 @@ fn run(
         let mut alive = true;
         if let Err(error) = store.submit(write) {
             alive = false;
-            // Nobody is left to hear it if this fails.
+            // A failed send means that the node is gone.
             let _ = report.send(Err(error));
         }
         while alive && let Some(result) = store.completed() {
@@ -146,7 +147,8 @@ fn run(
             break;
         }
     }
-    // Before the report channel closes: whoever sees it closed may open the same file again.
+    // The file must be closed before the report channel: the receiver may open the same file again
+    // as soon as it sees the channel closed.
     drop(store);
     drop(report);
 }

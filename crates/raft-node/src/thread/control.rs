@@ -9,7 +9,7 @@ use super::{Shared, lock};
 use crate::quic::LinkCounters;
 use crate::view::{NodeView, Stopped};
 
-/// Remote control of a running node, for anybody: look at it, pause it, cut it off, stop it.
+/// Remote control of a running node, usable from any thread: observe, pause, isolate or stop it.
 #[derive(Clone, Debug)]
 pub struct NodeControl {
     pub(super) commands: mpsc::Sender<ControlCommand>,
@@ -23,9 +23,9 @@ pub(super) enum ControlCommand {
     Pause(bool),
     Cut(bool),
     TransferLeadership(Option<NodeId>),
-    /// Stop at once, without a word.
+    /// Stop at once, without closing the links.
     Kill,
-    /// Hand over, close, stop.
+    /// Transfer leadership, close the links, stop.
     Stop,
 }
 
@@ -43,7 +43,7 @@ impl std::fmt::Debug for Waker {
 }
 
 impl NodeControl {
-    /// What the node looked like a moment ago.
+    /// Returns the most recently published view of the node.
     #[must_use]
     pub fn view(&self) -> NodeView {
         let mut view = self.view.borrow().clone();
@@ -53,55 +53,55 @@ impl NodeControl {
         view
     }
 
-    /// Calls `waker` from the node's thread whenever it showed something new, at once for entries
-    /// to take and within a heartbeat for a request; instead of the waker set before. It must not
-    /// block.
+    /// Sets the callback that the node's thread calls after publishing news, in place of the one
+    /// before: at once for committed entries, within a heartbeat for a request. It must not block.
     pub fn set_waker(&self, waker: Arc<dyn Fn() + Send + Sync>) {
         lock(&self.shared.waker).0 = Some(waker);
     }
 
-    /// Counts of its links.
+    /// Returns the counters of the node's links.
     #[must_use]
     pub fn links(&self) -> &LinkCounters {
         &self.links
     }
 
-    /// Whether it runs, paused or not.
+    /// Returns whether the node runs, paused or not.
     #[must_use]
     pub fn is_running(&self) -> bool {
         !self.commands.is_closed()
     }
 
-    /// Pauses or resumes it: a paused node keeps its memory, and everybody else thinks it dead.
+    /// Pauses or resumes the node. A paused node keeps its memory, and its peers count it as
+    /// failed.
     pub fn pause(&self, paused: bool) {
         self.send(ControlCommand::Pause(paused));
     }
 
-    /// Cuts it off from all others, or mends that.
+    /// Cuts the node's links to all peers, or restores them.
     pub fn cut(&self, cut: bool) {
         self.send(ControlCommand::Cut(cut));
     }
 
-    /// Lets it hand leadership over, to `to` or to the best follower.
+    /// Requests a leadership transfer to `to`, or to the best follower.
     pub fn transfer_leadership(&self, to: Option<NodeId>) {
         self.send(ControlCommand::TransferLeadership(to));
     }
 
-    /// Stops it in an orderly way, as [`NodeHandle::stop`](crate::NodeHandle::stop) does, but
+    /// Stops the node gracefully, as [`NodeHandle::stop`](crate::NodeHandle::stop) does, but
     /// returns at once; [`NodeControl::is_running`] shows when it has stopped.
     pub fn stop(&self) {
         self.send(ControlCommand::Stop);
     }
 
-    /// Stops it at once, without a word to anybody. Only writes that its disk was already given are
-    /// finished.
+    /// Stops the node at once, without notifying its peers. Only writes that its disk has already
+    /// received are finished.
     pub fn kill(&self) {
         self.send(ControlCommand::Kill);
     }
 
     fn send(&self, command: ControlCommand) {
         if self.commands.try_send(command).is_err() {
-            tracing::warn!("a node took no order: it has stopped, or too many wait");
+            tracing::warn!("control command dropped: the node has stopped or its queue is full");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The node's thread: opens everything, then turns its one loop until it is told to stop.
+//! The node's thread: opens store and links, then runs the event loop until it is stopped.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,14 +21,14 @@ use crate::store::{RedbStore, WriterThread};
 use crate::view::{NodeView, Stopped};
 use crate::wire::MAX_CONTENT;
 
-/// Shortest time between two published views: a person sees no more, and it keeps publishing off
+/// Shortest time between two published views: a viewer cannot see more, and it keeps publishing off
 /// the commit path.
 const PUBLISH_EVERY: Duration = Duration::from_millis(5);
 
-/// How long a stopping leader waits for its successor to take over.
+/// Longest time that a stopping leader waits for its successor to take over.
 const LEADERSHIP_TRANSFER_TIMEOUT: Duration = Duration::from_millis(1000);
 
-/// How long links may take to close.
+/// Longest time that links may take to close.
 const CLOSE_WAIT: Duration = Duration::from_millis(500);
 
 pub(super) type Started = Result<
@@ -41,7 +41,7 @@ pub(super) type Started = Result<
 >;
 type NodeDriver = Driver<WriterThread, QuicLinks>;
 
-/// The thread: opens everything, reports, then loops.
+/// Thread main: opens store and links, reports to the starter, then runs the loop.
 pub(super) fn run(
     options: NodeOptions,
     trace: super::Trace,
@@ -87,7 +87,8 @@ pub(super) fn run(
                 paused: false,
                 cut: false,
             };
-            // The queue of commands outlives the node: when it closes, the reason is published.
+            // `commands` is dropped last: when a view finds it closed, the reason for the stop is
+            // published.
             let run = || runtime.block_on(node.run(&mut commands, &mut program));
             if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
                 let stopped = Stopped::Panicked(panic_message(&*panic));
@@ -108,13 +109,14 @@ fn wake_program(shared: &Shared) {
     }
 }
 
-/// Opens store and links, inside the runtime that will carry the links. `wake` is signalled when
-/// there is something to do.
+/// Opens store and links, inside the runtime that will drive the links. `wake` is signalled when
+/// there is work.
 pub(crate) fn open(
     options: NodeOptions,
     wake: &Arc<Notify>,
 ) -> Result<(NodeDriver, Clock, mpsc::Receiver<ServiceRequest>), StartError> {
     let id = options.raft.id;
+    // An invalid configuration must not create a store.
     check_frames(&options.raft)?;
     let (store, restored) = RedbStore::open(
         &options.store,
@@ -134,7 +136,7 @@ pub(crate) fn open(
     ))
 }
 
-/// Refuses settings by which a message could be larger than a frame: it would never leave.
+/// Refuses a configuration that allows a message larger than a frame: it could never be sent.
 fn check_frames(raft: &Config) -> Result<(), StartError> {
     let bounds = [
         ("max_append_bytes", raft.max_append_bytes),
@@ -153,23 +155,23 @@ struct EventLoop {
     shared: Arc<Shared>,
     publish: watch::Sender<NodeView>,
     published: Instant,
-    /// What the program was last known to have taken, and in which generation of its state.
+    /// Last progress of the program that the core received, with its generation.
     taken: (u64, Index),
-    /// Who waits for the answers to changes and leadership transfers, in their order.
+    /// Requesters of pending membership changes and leadership transfers, in order.
     requesters: VecDeque<Requester>,
     paused: bool,
     cut: bool,
 }
 
-/// Who asked for a change of the members or a leadership transfer.
+/// Origin of a membership change or leadership transfer.
 enum Requester {
-    /// The program, which takes the answer.
+    /// The program, which receives the answer.
     Program,
-    /// A person, who sees what comes of it.
+    /// An operator's remote control, which receives no answer and watches the view.
     Person,
 }
 
-/// What came from the program and was not given to the core yet.
+/// Requests of the program that the core has not received yet.
 #[derive(Default)]
 struct Inbox {
     proposals: Vec<Command>,
@@ -178,7 +180,7 @@ struct Inbox {
 }
 
 impl Inbox {
-    /// Takes what waits, up to the size of each queue.
+    /// Takes the waiting requests, up to the size of each queue.
     fn gather(&mut self, program: &mut FromProgram) {
         while self.proposals.len() < PROPOSAL_QUEUE
             && let Ok(command) = program.proposals.try_recv()
@@ -212,9 +214,11 @@ impl EventLoop {
             };
             let command = tokio::select! {
                 biased;
+                // Control commands come first: a flood of proposals must not delay a stop.
                 command = commands.recv() => Some(command),
                 () = self.shared.wake_node.notified() => None,
                 received = program.proposals.recv_many(&mut inbox.proposals, PROPOSAL_QUEUE), if !self.paused => {
+                    // Zero means a closed queue: the program dropped its handle.
                     if received == 0 { Some(None) } else { None }
                 }
                 () = tokio::time::sleep_until(wake_at.into()), if !self.paused => None,
@@ -237,15 +241,15 @@ impl EventLoop {
                     self.requesters.push_back(Requester::Person);
                 }
                 Some(Some(ControlCommand::Kill)) => return,
-                // A program that dropped its handle without a word is gone; its node leaves in an
-                // orderly way.
+                // A closed queue of proposals means that the program dropped its handle: stop
+                // gracefully.
                 Some(Some(ControlCommand::Stop) | None) => return self.leave().await,
             }
         }
     }
 
-    /// One turn: consensus, deliveries, and what the program said and program_requests. Tells when
-    /// to come again.
+    /// Runs one turn: consensus, deliveries and the program's requests. Returns when to run the
+    /// next.
     fn work(&mut self, program: &mut FromProgram, inbox: &mut Inbox) -> Result<Instant, Stopped> {
         if self.paused {
             return Ok(Instant::now());
@@ -253,6 +257,7 @@ impl EventLoop {
         inbox.gather(program);
         let mut wake_at = self.driver.pump(|| self.clock.now())?;
         let mut updates = self.deliver()?;
+        // Pumped again at once, so that a proposal need not wait for the next turn.
         if self.handle_inbox(inbox) {
             wake_at = self.driver.pump(|| self.clock.now())?;
             updates |= self.deliver()?;
@@ -262,7 +267,7 @@ impl EventLoop {
         }
         let wake_at = self.clock.instant(wake_at);
         if !updates && self.published.elapsed() < PUBLISH_EVERY {
-            // Whatever changed in this turn is shown soon, even if nothing else happens.
+            // A change in this turn is published soon, even if nothing else happens.
             return Ok(wake_at.min(self.published + PUBLISH_EVERY));
         }
         if let Some(panic) = self.driver.links_mut().take_panic() {
@@ -273,8 +278,7 @@ impl EventLoop {
         Ok(wake_at)
     }
 
-    /// Moves what the core gives its program to where it is taken. Tells whether there was
-    /// anything.
+    /// Moves the core's output to the mailbox; returns whether there was any.
     fn deliver(&mut self) -> Result<bool, Stopped> {
         let mut updates = Updates {
             refused: self.driver.take_refused(),
@@ -287,7 +291,7 @@ impl EventLoop {
             match (self.requesters.pop_front(), answer) {
                 (Some(Requester::Program), answer) => updates.request_results.push(answer),
                 (Some(Requester::Person) | None, Err(refusal)) => {
-                    tracing::warn!(%refusal, "not handed over")
+                    tracing::warn!(%refusal, "leadership not transferred")
                 }
                 (Some(Requester::Person) | None, Ok(())) => {}
             }
@@ -301,9 +305,9 @@ impl EventLoop {
         Ok(any)
     }
 
-    /// Gives the core what the program took, proposed and asked. Tells whether there was anything.
-    /// It comes right after [`EventLoop::deliver`], so that nothing about a state that is being
-    /// replaced is believed.
+    /// Passes the program's progress and requests to the core; returns whether there were any. It
+    /// must follow [`EventLoop::deliver`], so that reports about a state that is being replaced are
+    /// dropped.
     fn handle_inbox(&mut self, inbox: &mut Inbox) -> bool {
         let Inbox {
             proposals,
@@ -339,11 +343,13 @@ impl EventLoop {
                     drop(mailbox);
                     self.driver.take_snapshot(taken);
                 } else {
+                    // A snapshot of a replaced state is useless: request one of the current state.
                     mailbox.snapshot_due = true;
                 }
             }
             ProgramRequest::DeclineSnapshot => self.driver.decline_snapshot(),
             ProgramRequest::StateHash(generation, state) => {
+                // A hash of a replaced state would be compared with the wrong history.
                 if lock(&self.shared.mailbox).is_current(generation) {
                     self.driver.state_hash(state);
                 }
@@ -359,7 +365,7 @@ impl EventLoop {
         }
     }
 
-    /// Shows the node to whoever looks.
+    /// Publishes the current view.
     fn publish_now(&mut self) {
         self.published = Instant::now();
         self.publish.send_replace(NodeView {
@@ -380,8 +386,8 @@ impl EventLoop {
         wake_program(&self.shared);
     }
 
-    /// Leaves in an orderly way: a leader hands over first (thesis 3.10), so that nobody waits for
-    /// an election timeout.
+    /// Stops gracefully: a leader transfers leadership first (thesis 3.10), so that the cluster
+    /// need not wait for an election timeout.
     async fn leave(mut self) {
         if self.driver.node().role() == RoleKind::Leader && !self.paused {
             self.driver.transfer_leadership(None);
@@ -396,8 +402,9 @@ impl EventLoop {
                     .iter()
                     .any(Result::is_err)
                 {
-                    // A leader that was just elected may not have heard of anybody yet; one whose
-                    // followers are silent has no successor to wait for.
+                    // A leader that was just elected may not have received a reply yet, so the
+                    // transfer is retried; one with only silent followers has no successor to wait
+                    // for.
                     let status = self.driver.node().status();
                     let longest = self.driver.node().config().election_timeout.1;
                     if status.peers.iter().all(|peer| peer.silent_for >= longest) {

@@ -1,4 +1,4 @@
-//! What waits between a node's thread and its program.
+//! Mailbox between a node's thread and its program.
 
 use std::collections::VecDeque;
 
@@ -6,12 +6,12 @@ use raftian_raft::{Index, ReadAnswer, Refused, RequestError};
 
 use crate::driver::{ANSWERS_KEPT, Committed, REFUSED_KEPT, push_bounded};
 
-/// What the node gives its program, and what the program says it took. Both sides lock it for
-/// moving a few entries.
+/// Items for the program, and the program's progress in taking them. Both sides lock it while they
+/// move a few entries.
 ///
-/// A snapshot takes the place of the program's state, also of a later one that went astray. So
-/// whatever the program says of its state counts only if it was said after the newest snapshot was
-/// taken: it is marked with [`Mailbox::generation`].
+/// A snapshot replaces the program's state, even a later one that diverged. Reports about the state
+/// therefore count only if they were made after the newest snapshot was taken: they carry
+/// [`Mailbox::generation`].
 #[derive(Debug, Default)]
 pub(super) struct Mailbox {
     /// Bounded by the core's apply window; a snapshot, if there is one, is the first.
@@ -19,19 +19,19 @@ pub(super) struct Mailbox {
     pub(super) refused: VecDeque<Refused>,
     pub(super) reads: VecDeque<ReadAnswer>,
     pub(super) request_results: VecDeque<Result<(), RequestError>>,
-    /// The core asked for a snapshot and none was given.
+    /// The core requested a snapshot and has not received one.
     pub(super) snapshot_due: bool,
-    /// Why the program cannot go on with this node.
+    /// Why the program cannot continue with this node.
     pub(super) given_up: Option<String>,
-    /// Snapshots handed out.
+    /// Number of snapshots delivered.
     handed: u64,
-    /// The one that the program took last.
+    /// Number of the snapshot that the program took last.
     generation: u64,
     /// Last index that the program took in this generation.
     taken: Index,
 }
 
-/// What one turn of the node brought for its program.
+/// Output of one turn of the node for its program.
 #[derive(Debug, Default)]
 pub(super) struct Updates {
     pub(super) committed: Vec<Committed>,
@@ -59,11 +59,11 @@ impl Updates {
 }
 
 impl Mailbox {
-    /// The node's side: puts the updates where the program takes them.
+    /// Node side: delivers the updates to the program.
     pub(super) fn hand_out(&mut self, updates: Updates) {
         for committed in updates.committed {
             if matches!(committed, Committed::Snapshot(_)) {
-                // Whatever was not taken yet is part of it, or went astray with the state.
+                // The snapshot covers every entry not taken yet, or replaces one that diverged.
                 self.committed.clear();
                 self.handed += 1;
             }
@@ -79,8 +79,8 @@ impl Mailbox {
         self.snapshot_due |= updates.snapshot_due;
     }
 
-    /// The program's side: moves up to `most` of what is committed to `into`. Tells whether there
-    /// was any. A program that gave up gets no more.
+    /// Program side: moves up to `most` committed items to `into`; returns whether there were any.
+    /// A program that gave up receives no more.
     pub(super) fn take_committed(&mut self, most: usize, into: &mut Vec<Committed>) -> bool {
         let count = if self.given_up.is_some() {
             0
@@ -97,20 +97,18 @@ impl Mailbox {
         count > 0
     }
 
-    /// Which generation of the program's state it is: one for each snapshot that was put in its
-    /// place.
+    /// Returns the generation of the program's state: the number of the snapshot that it took last.
     pub(super) fn generation(&self) -> u64 {
         self.generation
     }
 
-    /// Whether the program's state in its generation `generation` is still the one that the node
-    /// goes by.
+    /// Returns whether no newer snapshot was delivered after the one that began `generation`.
     pub(super) fn is_current(&self, generation: u64) -> bool {
         generation == self.handed
     }
 
-    /// The generation of the program's state and the last index that it took; `None` while a
-    /// snapshot waits to be taken first.
+    /// Returns the generation of the program's state and the last index that it took; `None` while
+    /// a snapshot waits to be taken first.
     pub(super) fn taken(&self) -> Option<(u64, Index)> {
         self.is_current(self.generation)
             .then_some((self.generation, self.taken))
@@ -155,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_snapshot_takes_the_place_of_what_was_not_taken_yet() {
+    fn snapshot_replaces_items_not_taken_yet() {
         let mut mailbox = Mailbox::default();
         mailbox.hand_out(Updates {
             committed: entries(1..=9),
@@ -171,10 +169,10 @@ mod tests {
         assert_eq!(mailbox.taken(), Some((1, Index(4))));
     }
 
-    /// A program that stood at #9 when its state went astray must not be taken for one that applied
-    /// #9 again.
+    /// A program that had applied #9 when its state diverged must not count as having applied #9
+    /// again.
     #[test]
-    fn what_was_taken_before_a_snapshot_does_not_count_after_it() {
+    fn progress_before_a_snapshot_does_not_count_after_it() {
         let mut mailbox = Mailbox::default();
         mailbox.hand_out(Updates {
             committed: entries(1..=9),
@@ -201,7 +199,7 @@ mod tests {
         );
         assert!(
             !mailbox.is_current(generation),
-            "what was said in the generation before is still not believed"
+            "the previous generation must stay stale"
         );
     }
 }

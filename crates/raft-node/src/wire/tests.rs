@@ -39,7 +39,8 @@ fn probe(sent: u64, round: u64) -> Probe {
     }
 }
 
-/// Two voters, and a third on its way to take the place of both: every form that a member can have.
+/// A joint configuration with every kind of member: two voters, and a third that is about to
+/// replace both.
 fn joint() -> Membership {
     let founding = Membership::new([NodeId(1), NodeId(2)]).expect("a cluster");
     let members = [
@@ -70,7 +71,7 @@ fn chunk(bytes: Option<&[u8]>) -> InstallSnapshot {
     }
 }
 
-/// One message per variant, with the bytes it has had since wire version 4.
+/// One message per variant, with its bytes since wire version 4.
 fn golden() -> Vec<(Message, &'static str)> {
     let message = |term, body| Message {
         sender: Incarnation(7),
@@ -461,7 +462,7 @@ fn any_message() -> impl Strategy<Value = Message> {
 }
 
 #[test]
-fn every_message_has_the_bytes_it_always_had() {
+fn every_message_matches_its_golden_bytes() {
     for (message, bytes) in golden() {
         assert_eq!(
             encode_message(&message).as_deref(),
@@ -472,9 +473,9 @@ fn every_message_has_the_bytes_it_always_had() {
     }
 }
 
-/// A former witness is written as a member of no standing, and read back as what it was.
+/// A former witness is encoded as a member without standing, and decodes to the same.
 #[test]
-fn former_witnesses_travel_with_the_members() {
+fn former_witness_round_trips_with_the_members() {
     let members = [
         (1, Standing::Voter),
         (2, Standing::Voter),
@@ -484,14 +485,14 @@ fn former_witnesses_travel_with_the_members() {
     let without = Membership::of(members)
         .expect("a cluster")
         .after(&Change::Remove(NodeId(3)))
-        .expect("it may leave");
+        .expect("a witness can be removed");
     let bytes = encode_value(&without).expect("small");
     assert_eq!(bytes, hex("03 01 09 01 00 00 02 09 01 00 00 03 09 00 00"));
     assert_eq!(decode_value(&bytes), Ok(without));
 }
 
 #[test]
-fn every_truncated_frame_is_an_error() {
+fn truncated_frame_is_an_error() {
     for (message, _) in golden() {
         let frame = encode_message(&message).expect("small");
         let body = &frame[LENGTH_BYTES..];
@@ -505,7 +506,7 @@ fn every_truncated_frame_is_an_error() {
 }
 
 #[test]
-fn bytes_after_the_message_are_an_error() {
+fn trailing_bytes_are_an_error() {
     let mut frame = encode_message(&golden()[0].0).expect("small");
     frame.extend([0, 0]);
     assert_eq!(
@@ -515,7 +516,7 @@ fn bytes_after_the_message_are_an_error() {
 }
 
 #[test]
-fn a_frame_of_another_version_is_refused_by_its_number() {
+fn frame_of_another_version_is_refused_by_its_number() {
     let mut frame = encode_message(&golden()[0].0).expect("small");
     frame[LENGTH_BYTES] = 9;
     assert_eq!(
@@ -525,7 +526,7 @@ fn a_frame_of_another_version_is_refused_by_its_number() {
 }
 
 #[test]
-fn an_oversized_message_is_refused_by_both_sides() {
+fn oversized_message_is_refused_by_both_sides() {
     let commands = vec![command(1, 1, &vec![7; MAX_FRAME])];
     let message = Message::new(Term(1), Body::Forward { commands });
     assert!(
@@ -550,7 +551,7 @@ fn an_oversized_message_is_refused_by_both_sides() {
 }
 
 #[test]
-fn whatever_fits_a_frame_makes_the_journey() {
+fn message_that_fits_a_frame_round_trips() {
     let one_large = vec![command(1, 1, &vec![7; MAX_FRAME - 32])];
     let many_small: Vec<Command> = (0..MAX_FRAME as u64 / 8)
         .map(|n| command(1, n, &[7; 2]))
@@ -561,14 +562,14 @@ fn whatever_fits_a_frame_makes_the_journey() {
         assert!(frame.len() > MAX_FRAME / 2, "a large frame");
         assert!(
             decode_message(&frame[LENGTH_BYTES..]) == Ok(message),
-            "the message changed on the way"
+            "the message changed in the round trip"
         );
     }
 }
 
-/// What the core may put into one message by its default settings, at the worst.
+/// Largest messages that the core builds with its default configuration.
 #[test]
-fn the_largest_messages_of_the_core_fit_a_frame() {
+fn largest_messages_of_the_core_fit_a_frame() {
     let config = Config::new(
         NodeId(1),
         Membership::new([NodeId(1)]).expect("a cluster"),
@@ -634,13 +635,13 @@ fn the_largest_messages_of_the_core_fit_a_frame() {
 }
 
 #[test]
-fn a_state_may_be_larger_than_a_frame_and_no_larger_than_a_node_takes() {
+fn state_may_exceed_a_frame_but_not_the_snapshot_limit() {
     let state: Vec<u64> = (0..MAX_FRAME as u64).collect();
     let bytes = encode_state(&state).expect("a few frames");
     assert!(bytes.len() > 2 * MAX_FRAME);
     assert!(
         decode_state::<Vec<u64>>(&bytes).as_ref() == Ok(&state),
-        "the state changed on the way"
+        "the state changed in the round trip"
     );
     assert!(decode_state::<Vec<u64>>(&bytes[..bytes.len() - 1]).is_err());
     let size = MAX_STATE + 1;
@@ -656,7 +657,7 @@ fn a_state_may_be_larger_than_a_frame_and_no_larger_than_a_node_takes() {
         MAX_STATE as u64,
         Config::new(NodeId(1), joint(), 1).max_snapshot_bytes
     );
-    // Bytes that announce 2^64 - 1 of themselves, then nothing.
+    // Bytes that claim a length of 2^64 - 1, then nothing.
     assert!(matches!(
         decode_state::<Bytes>(&hex("fdffffffffffffffff")),
         Err(WireError::Malformed { .. })
@@ -664,8 +665,8 @@ fn a_state_may_be_larger_than_a_frame_and_no_larger_than_a_node_takes() {
 }
 
 #[test]
-fn a_length_that_lies_is_an_error_not_an_allocation() {
-    // AppendEntries that announces 2^64 - 1 entries, then nothing.
+fn false_length_is_an_error_not_an_allocation() {
+    // AppendEntries that claims 2^64 - 1 entries, then nothing.
     let frame = hex("04 04 00 00 04 03 09 08 00 00 fdffffffffffffffff");
     assert!(matches!(
         decode_message(&frame),

@@ -1,9 +1,9 @@
-//! The operator's tool: who may ask, and what it is told.
+//! Requests of the operator's tool: access, answers and errors.
 
 use super::*;
 
 #[tokio::test]
-async fn an_operator_asks_and_is_answered() {
+async fn request_of_the_operator_is_answered() {
     let mut a = Node::start(cluster(1).remove(0));
     let config = a.config.clone();
     let serve = async {
@@ -15,7 +15,7 @@ async fn an_operator_asks_and_is_answered() {
         asked
             .respond
             .send(vec![7; MAX_RESPONSE])
-            .expect("somebody waits");
+            .expect("a waiting client");
     };
     let (answer, ()) = tokio::join!(request(&config, b"status".to_vec(), PATIENCE), serve);
     assert_eq!(answer.map(|answer| answer.len()), Ok(MAX_RESPONSE));
@@ -25,7 +25,7 @@ async fn an_operator_asks_and_is_answered() {
 }
 
 #[test]
-fn an_operator_without_a_runtime_asks_and_is_answered() {
+fn blocking_request_is_answered() {
     let node = cluster(1).remove(0);
     let config = node.config.clone();
     let (end, ended) = tokio::sync::oneshot::channel::<()>();
@@ -40,7 +40,7 @@ fn an_operator_without_a_runtime_asks_and_is_answered() {
             asked
                 .respond
                 .send(b"fine".to_vec())
-                .expect("somebody waits");
+                .expect("a waiting client");
             let _ = ended.await;
         });
     });
@@ -53,16 +53,16 @@ fn an_operator_without_a_runtime_asks_and_is_answered() {
 }
 
 #[tokio::test]
-async fn an_operator_is_told_why_there_is_no_answer() {
+async fn failed_request_reports_its_reason() {
     let mut nodes = cluster(2).into_iter();
     let a = nodes.next().expect("n1");
     let silent = nodes.next().expect("n2");
     let config = a.config.clone();
     let short = Duration::from_millis(200);
 
-    let nobody = request(&silent.config, Vec::new(), short).await;
+    let unanswered = request(&silent.config, Vec::new(), short).await;
     assert_eq!(
-        nobody,
+        unanswered,
         Err(ClientError::Unreachable {
             address: silent.config.listen,
             patience: short
@@ -77,7 +77,7 @@ async fn an_operator_is_told_why_there_is_no_answer() {
     assert_eq!(
         request(&config, Vec::new(), short).await,
         Err(ClientError::NoAnswer),
-        "nobody took it"
+        "the request was not taken"
     );
 
     let dropped = async {
@@ -89,7 +89,11 @@ async fn an_operator_is_told_why_there_is_no_answer() {
         )
     };
     let (answer, ()) = tokio::join!(request(&config, Vec::new(), PATIENCE), dropped);
-    assert_eq!(answer, Err(ClientError::NoAnswer), "it was dropped");
+    assert_eq!(
+        answer,
+        Err(ClientError::NoAnswer),
+        "the request was dropped"
+    );
 
     let long = async {
         let asked = timeout(PATIENCE, a.requests.recv())
@@ -99,7 +103,7 @@ async fn an_operator_is_told_why_there_is_no_answer() {
         asked
             .respond
             .send(vec![0; MAX_RESPONSE + 1])
-            .expect("somebody waits");
+            .expect("a waiting client");
     };
     let (answer, ()) = tokio::join!(request(&config, Vec::new(), PATIENCE), long);
     assert_eq!(answer, Err(ClientError::TooLarge));
@@ -121,14 +125,13 @@ async fn an_operator_is_told_why_there_is_no_answer() {
 }
 
 #[tokio::test]
-async fn requests_beyond_the_queue_are_told_that_the_node_is_busy() {
+async fn requests_beyond_the_queue_are_refused_as_busy() {
     let a = Node::start(cluster(1).remove(0));
     let config = a.config.clone();
     let (_endpoint, connection) =
         connect(&config, config.listen, config.identity.fingerprint()).await;
     let mut waiting = Vec::new();
-    // Each stream gives up its place at the node's end only when it is reset, so a few connections
-    // are needed.
+    // The node releases a stream only when it is reset, so a few connections are needed.
     let mut connections = vec![(_endpoint, connection)];
     while waiting.len() < REQUEST_QUEUE {
         if waiting.len() % MAX_REQUESTS as usize == 0 && !waiting.is_empty() {
@@ -151,10 +154,9 @@ async fn requests_beyond_the_queue_are_told_that_the_node_is_busy() {
     assert_eq!(a.links.counters().refused_requests(), 1);
 }
 
-/// A tool that ended without a word, as by SIGKILL, holds its place no longer than it takes to see
-/// that it is idle.
+/// A client that was killed holds its connection only until the idle timeout.
 #[tokio::test]
-async fn the_place_of_a_client_is_free_when_its_answer_is_read() {
+async fn client_releases_its_connection_after_its_answer() {
     let mut a = Node::start(cluster(1).remove(0));
     let config = a.config.clone();
     let free = |node: &Node| node.links.shared.clients.available_permits();
@@ -186,14 +188,14 @@ async fn the_place_of_a_client_is_free_when_its_answer_is_read() {
 }
 
 #[tokio::test]
-async fn clients_take_no_place_of_a_member() {
+async fn clients_do_not_displace_members() {
     let mut nodes = cluster(2).into_iter();
     let a = Node::start(nodes.next().expect("n1"));
     let config = a.config.clone();
     let mut clients = Vec::new();
     for _ in 0..MAX_CLIENTS {
         let client = connect(&config, config.listen, config.identity.fingerprint()).await;
-        // A stream whose request never ends keeps it from being idle.
+        // A stream with an unfinished request keeps the connection from being idle.
         let (mut send, receive) = timeout(PATIENCE, client.1.open_bi())
             .await
             .expect("in time")
@@ -211,13 +213,13 @@ async fn clients_take_no_place_of_a_member() {
 }
 
 #[tokio::test]
-async fn a_member_may_not_ask_as_an_operator() {
+async fn member_may_not_send_operator_requests() {
     let mut nodes = cluster(2).into_iter();
     let a = Node::start(nodes.next().expect("n1"));
     let b = nodes.next().expect("n2");
     let (_endpoint, connection) =
         connect(&b.config, a.config.listen, a.config.identity.fingerprint()).await;
-    // The welcome shows that the connection stands; a request stream never opens.
+    // The welcome shows that the connection is established; a request stream never opens.
     timeout(PATIENCE, connection.accept_uni())
         .await
         .expect("in time")

@@ -1,4 +1,4 @@
-//! Snapshots on their own stream: whatever becomes of them, consensus goes on.
+//! Snapshots use their own stream and never delay consensus.
 
 use quinn::TokioRuntime;
 use raftian_raft::{
@@ -9,7 +9,7 @@ use raftian_raft::{
 use super::super::accept::read_frame;
 use super::*;
 
-/// Bytes of one chunk, and chunks under way at a time, as by the core's default settings.
+/// Bytes per chunk and chunks in flight, as in the core's default configuration.
 const CHUNK: usize = 64 * 1024;
 const UNDER_WAY: u64 = 8;
 
@@ -52,10 +52,10 @@ fn received(part: &InstallSnapshot) -> Message {
 }
 
 #[tokio::test]
-async fn a_snapshot_that_nobody_reads_holds_up_no_other_message() {
+async fn unread_snapshot_delays_no_other_message() {
     let mut nodes = cluster(2).into_iter();
     let mut a = Node::start(nodes.next().expect("n1"));
-    // The other side is played by hand.
+    // The test plays the other side.
     let b = nodes.next().expect("n2");
     let server =
         tls::server(&b.config.identity, [a.config.identity.fingerprint()]).expect("settings");
@@ -79,7 +79,7 @@ async fn a_snapshot_that_nobody_reads_holds_up_no_other_message() {
         a.links
             .send(NodeId(2), chunk(number, SNAPSHOT_OUTBOX as u64));
     }
-    // Streams come in the order in which they were opened.
+    // Streams arrive in the order in which they were opened.
     let mut messages = timeout(PATIENCE, connection.accept_uni())
         .await
         .expect("in time")
@@ -95,7 +95,7 @@ async fn a_snapshot_that_nobody_reads_holds_up_no_other_message() {
         first.expect("a frame").map(|(_, message)| message),
         Some(chunk(0, SNAPSHOT_OUTBOX as u64))
     );
-    // From here on nobody reads it: as much leaves as its window holds, and not one byte more.
+    // From here on the stream is not read: no more leaves than its window holds.
     let sent = || {
         a.links
             .counters()
@@ -107,7 +107,10 @@ async fn a_snapshot_that_nobody_reads_holds_up_no_other_message() {
         before = sent();
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    assert!(before < SNAPSHOT_OUTBOX as u64, "the snapshot is stuck");
+    assert!(
+        before < SNAPSHOT_OUTBOX as u64,
+        "the snapshot must be stuck"
+    );
 
     for term in 1..=1000 {
         a.links.send(NodeId(2), says(term));
@@ -131,15 +134,15 @@ async fn a_snapshot_that_nobody_reads_holds_up_no_other_message() {
             .expect("a frame");
         assert!(
             read.is_some_and(|(_, message)| message == chunk(number, SNAPSHOT_OUTBOX as u64)),
-            "nothing is lost"
+            "no message is lost"
         );
     }
 }
 
-/// Two real ends: one sends a snapshot as the core does, and all the while a heartbeat every few
+/// Two running nodes: one sends a snapshot as the core does, and a heartbeat every few
 /// milliseconds, which the other answers.
 #[tokio::test]
-async fn heartbeats_are_answered_while_a_snapshot_of_many_megabytes_is_transferred() {
+async fn heartbeats_are_answered_during_a_large_snapshot() {
     const CHUNKS: u64 = 512;
     const HEARTBEAT: Duration = Duration::from_millis(10);
     let (mut a, mut b) = two();
@@ -180,7 +183,7 @@ async fn heartbeats_are_answered_while_a_snapshot_of_many_megabytes_is_transferr
     }
     let took = started.elapsed();
     let slowest = trips.iter().max().copied().unwrap_or(took);
-    // All but those that were asked at the very end have their answer.
+    // All heartbeats but the last few have their answer.
     assert!(
         trips.len() >= 5 && trips.len() + 5 >= asked.len(),
         "{} of {} in {took:?}",

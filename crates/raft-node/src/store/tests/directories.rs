@@ -4,7 +4,7 @@ use redb::backends::FileBackend;
 
 use super::*;
 
-/// The file system of the operating system, where the sync of one directory fails.
+/// The operating system's file system, except that the sync of one directory fails.
 struct FailingSync {
     directory: PathBuf,
     error: io::ErrorKind,
@@ -46,8 +46,8 @@ impl FileSystem for FailingSync {
     }
 }
 
-/// What comes of opening a store in `above/data`, twice, where the directory `failing` cannot be
-/// synced.
+/// Opens a store in `above/data` twice, where the directory `failing` cannot be synced, and returns
+/// the results.
 fn open_twice(above: &Path, failing: &Path, error: io::ErrorKind) -> [Result<(), StoreError>; 2] {
     let files = FailingSync {
         directory: failing.to_owned(),
@@ -68,7 +68,7 @@ fn open_twice(above: &Path, failing: &Path, error: io::ErrorKind) -> [Result<(),
 }
 
 #[test]
-fn a_directory_of_others_above_the_store_need_not_be_synced() {
+fn foreign_directory_above_the_store_need_not_be_synced() {
     use io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem};
     for error in [PermissionDenied, ReadOnlyFilesystem, InvalidInput] {
         let home = tempfile::tempdir().expect("a directory");
@@ -81,7 +81,7 @@ fn a_directory_of_others_above_the_store_need_not_be_synced() {
 }
 
 #[test]
-fn a_directory_with_new_names_must_be_synced() {
+fn directory_with_new_names_must_be_synced() {
     let home = tempfile::tempdir().expect("a directory");
     for failing in [home.path().to_owned(), home.path().join("data")] {
         let _absent_at_first = std::fs::remove_dir_all(home.path().join("data"));
@@ -94,7 +94,7 @@ fn a_directory_with_new_names_must_be_synced() {
 }
 
 #[test]
-fn a_disk_error_above_the_store_is_an_error_at_every_start() {
+fn disk_error_above_the_store_is_an_error_at_every_start() {
     let home = tempfile::tempdir().expect("a directory");
     std::fs::create_dir(home.path().join("data")).expect("a new directory");
     for opened in open_twice(home.path(), home.path(), io::ErrorKind::Other) {

@@ -1,4 +1,4 @@
-//! The mark of the file: what an older copy of a store, and none, are taken for.
+//! The mark of a store: detects older copies and lost stores.
 
 use super::*;
 use std::fs;
@@ -41,7 +41,7 @@ impl Home {
 }
 
 #[test]
-fn an_older_copy_that_was_put_back_is_refused() {
+fn restored_older_copy_is_refused() {
     for writes in 0..history().len() {
         let home = Home::new();
         let copy = home.told(writes);
@@ -56,7 +56,7 @@ fn an_older_copy_that_was_put_back_is_refused() {
             assert_eq!(
                 home.open().map(drop),
                 Err(expected.clone()),
-                "asking again does not help"
+                "a second open must fail as well"
             );
         }
         let text = expected.to_string();
@@ -67,10 +67,10 @@ fn an_older_copy_that_was_put_back_is_refused() {
     }
 }
 
-/// The mark is behind if lost power took its newest bytes: then the store is newer than it had to
-/// be.
+/// The mark is behind if a loss of power took its newest bytes; the store is then newer than
+/// required.
 #[test]
-fn a_mark_that_is_behind_or_missing_condemns_nothing() {
+fn mark_that_is_behind_or_missing_refuses_nothing() {
     let home = Home::new();
     let (mut store, _) = home.open().expect("a new file");
     let earlier = fs::read(home.mark()).expect("it is created with the store");
@@ -94,9 +94,10 @@ fn a_mark_that_is_behind_or_missing_condemns_nothing() {
     }
 }
 
-/// The path of a mark is written by hand: it may name a key, a configuration or the store itself.
+/// The path of a mark is configured by hand and may name a key, a configuration or the store
+/// itself.
 #[test]
-fn a_file_that_is_not_a_mark_is_left_alone() {
+fn file_that_is_not_a_mark_is_left_unchanged() {
     for has_store in [false, true] {
         let home = Home::new();
         if has_store {
@@ -129,11 +130,11 @@ fn a_file_that_is_not_a_mark_is_left_alone() {
     for _ in 0..2 {
         assert!(matches!(open(), Err(StoreError::NotAMark { file, .. }) if file == home.file()));
     }
-    assert!(home.open().is_ok(), "the store is whole");
+    assert!(home.open().is_ok(), "the store must be unchanged");
 }
 
 #[test]
-fn a_store_that_is_gone_is_not_begun_again() {
+fn lost_store_is_not_recreated() {
     let home = Home::new();
     home.told(1);
     fs::remove_file(home.file()).expect("there is one");
@@ -146,10 +147,10 @@ fn a_store_that_is_gone_is_not_begun_again() {
     assert!(!home.file().exists());
     let text = expected.to_string();
     assert!(
-        text.contains("raft.redb is gone: 4 writes") && text.contains("raft.mark"),
+        text.contains("raft.redb is gone") && text.contains("raft.mark records 4"),
         "{text}"
     );
-    // In another life, in another cluster or as another node it has acknowledged nothing.
+    // Another incarnation, node or cluster has acknowledged nothing.
     let others = [
         (NodeId(1), CLUSTER, Incarnation(8)),
         (NodeId(1), "other", Incarnation::default()),
@@ -170,7 +171,7 @@ fn a_store_that_is_gone_is_not_begun_again() {
 }
 
 #[test]
-fn a_later_life_that_lost_its_store_does_not_begin_as_the_first() {
+fn lost_later_incarnation_does_not_restart_as_the_first() {
     let home = Home::new();
     let (mut store, _) = RedbStore::open(
         &home.file(),
@@ -193,7 +194,7 @@ fn a_later_life_that_lost_its_store_does_not_begin_as_the_first() {
 }
 
 #[test]
-fn the_store_of_an_earlier_life_is_refused() {
+fn store_of_an_earlier_incarnation_is_refused() {
     let home = Home::new();
     home.told(1);
     let copy = fs::read(home.file()).expect("a file");
@@ -212,7 +213,7 @@ fn the_store_of_an_earlier_life_is_refused() {
     let error = home
         .open()
         .map(drop)
-        .expect_err("an earlier life")
+        .expect_err("an earlier incarnation is refused")
         .to_string();
     assert!(
         error.contains("incarnation 0") && error.contains("incarnation 8"),
@@ -230,7 +231,7 @@ fn begins(number: u64, incarnation: u64) -> Write {
 /// Power may be lost between the store's write and the mark's, so the store records the previous
 /// incarnation.
 #[test]
-fn a_mark_of_the_incarnation_before_is_behind_and_condemns_nothing() {
+fn mark_of_the_previous_incarnation_refuses_nothing() {
     let home = Home::new();
     let (mut store, _) = home.open().expect("a new file");
     submit(&mut store, write(1, Some(vote(1, 1)), []));
@@ -267,7 +268,7 @@ fn a_mark_of_the_incarnation_before_is_behind_and_condemns_nothing() {
     let error = home
         .open()
         .map(drop)
-        .expect_err("only the last one before is known")
+        .expect_err("only the previous one is accepted")
         .to_string();
     assert!(
         error.contains("incarnation 0") && error.contains("incarnation 10"),
@@ -276,7 +277,7 @@ fn a_mark_of_the_incarnation_before_is_behind_and_condemns_nothing() {
 }
 
 #[test]
-fn a_store_that_confirmed_nothing_may_be_begun_again() {
+fn lost_store_without_acknowledged_writes_is_recreated() {
     let home = Home::new();
     drop(home.open().expect("a new file"));
     fs::remove_file(home.file()).expect("there is one");
@@ -284,7 +285,7 @@ fn a_store_that_confirmed_nothing_may_be_begun_again() {
 }
 
 #[test]
-fn a_mark_that_cannot_be_written_stops_the_node() {
+fn unwritable_mark_stops_the_node() {
     let (disk, mark) = (Disk::default(), Disk::default());
     let (mut store, _) = disk.open().expect("a new disk");
     store

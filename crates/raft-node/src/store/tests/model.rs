@@ -1,19 +1,19 @@
-//! The real store against a model that is too plain to be wrong, over random sessions with restarts
-//! between them.
+//! Compares the production store with a model that is too simple to be wrong, over random sessions
+//! with restarts between them.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// One thing that happens to a store.
+/// One step of a session.
 #[derive(Clone, Debug)]
 enum Step {
     /// Term and vote change.
     Vote,
     /// Entries are appended after the last one, or replace up to `back` of the last.
     Append { back: u64, count: u64 },
-    /// A snapshot is taken of `covered` parts in sixteen of the log; all but `kept` entries of it
-    /// are dropped.
+    /// The node takes a snapshot of `covered` sixteenths of the log and drops all but `kept`
+    /// entries of that part.
     Compact {
         covered: u64,
         kept: u64,
@@ -48,7 +48,7 @@ fn any_step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Every entry there ever was, in one vector, and where it begins to be of interest.
+/// Every entry ever written, as one vector of terms, with the beginning of the log.
 #[derive(Debug, Default)]
 struct Model {
     term: u64,
@@ -91,7 +91,7 @@ impl Model {
         }
     }
 
-    /// Does `step`, and gives the write that asks a store for the same.
+    /// Applies `step` to the model and returns the equivalent write for a store.
     fn perform(&mut self, number: u64, step: &Step) -> Write {
         let mut write = write(number, None, []);
         self.term += 1;
@@ -106,8 +106,9 @@ impl Model {
                     .snapshot
                     .as_ref()
                     .map_or(0, |snapshot| snapshot.position.index.0 as usize);
+                // Entries that the snapshot covers are committed and never replaced.
                 let kept = self.terms.len().saturating_sub(back as usize).max(covered);
-                // A write without entries cuts nothing off.
+                // A write without entries truncates nothing.
                 if count > 0 {
                     self.terms.truncate(kept);
                     self.terms.extend((0..count).map(|_| self.term));

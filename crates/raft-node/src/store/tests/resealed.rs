@@ -1,5 +1,5 @@
-//! Damage that the database cannot see: rows that were changed through redb, whose checksums are
-//! right again, so that only the store's own checks are left.
+//! Damage that the database cannot detect: rows changed through redb, with matching redb checksums,
+//! so that only the store's own checks remain.
 
 use std::collections::BTreeSet;
 use std::mem::discriminant;
@@ -18,7 +18,7 @@ const CHUNKS: TableDefinition<'static, (u64, u64), &[u8]> = TableDefinition::new
 /// snapshot of three chunks.
 const WRITES: usize = 6;
 
-/// Most bytes of one value that are changed; they are spread over it.
+/// Maximum number of changed bytes per value, spread over the value.
 const MAX_BYTES: usize = 12;
 
 /// Key of a row.
@@ -30,7 +30,7 @@ enum Row {
 }
 
 impl Row {
-    /// Where an error locates the row.
+    /// Location of the row in errors.
     fn place(&self) -> String {
         match self {
             Row::Text(table, key) => format!("table {table}, key {key:?}"),
@@ -48,7 +48,7 @@ impl Row {
     }
 }
 
-/// The bytes of a closed store after `writes` of the history, and all its rows.
+/// Returns the bytes of a closed store after `writes` of the history, and all its rows.
 fn store_after(writes: usize) -> (Vec<u8>, Vec<(Row, Vec<u8>)>) {
     let disk = Disk::default();
     let (mut store, _) = disk.open().expect("a new disk");
@@ -167,7 +167,7 @@ fn refused_at(row: &Row, disk: &Disk, expected: &str) {
     }
 }
 
-/// Places in `0..len`, at most [`MAX_BYTES`], with the first and the last.
+/// Returns at most [`MAX_BYTES`] places in `0..len`, including the first and the last.
 fn spread(len: usize) -> BTreeSet<usize> {
     (0..MAX_BYTES)
         .map(|part| part * (len - 1) / (MAX_BYTES - 1))
@@ -175,7 +175,7 @@ fn spread(len: usize) -> BTreeSet<usize> {
 }
 
 #[test]
-fn a_changed_value_is_refused_by_its_checksum() {
+fn changed_value_is_refused_by_its_checksum() {
     let (bytes, rows) = store_after(WRITES);
     let kinds: Vec<_> = rows.iter().map(|(row, _)| discriminant(row)).collect();
     assert!(
@@ -209,7 +209,7 @@ fn a_changed_value_is_refused_by_its_checksum() {
 }
 
 #[test]
-fn a_value_at_the_place_of_another_is_refused_by_its_checksum() {
+fn misplaced_value_is_refused_by_its_checksum() {
     let (bytes, rows) = store_after(WRITES);
     for pair in rows.windows(2) {
         let [(row, value), (next, other)] = pair else {
@@ -231,7 +231,7 @@ fn a_value_at_the_place_of_another_is_refused_by_its_checksum() {
 }
 
 #[test]
-fn a_missing_row_or_table_is_refused() {
+fn missing_row_or_table_is_refused() {
     let (bytes, rows) = store_after(WRITES);
     for (row, _) in &rows {
         let found = with_row(&bytes, row, None).open().map(drop);
@@ -256,7 +256,7 @@ fn a_missing_row_or_table_is_refused() {
     }
 }
 
-/// Deletes a table whose keys are not text.
+/// Deletes a table with keys other than text.
 fn delete(transaction: &redb::WriteTransaction, name: &str) -> bool {
     let deleted = match name {
         "entries" => transaction.delete_table(ENTRIES),
@@ -266,7 +266,7 @@ fn delete(transaction: &redb::WriteTransaction, name: &str) -> bool {
 }
 
 #[test]
-fn an_entry_behind_the_end_is_refused() {
+fn entry_after_the_end_is_refused() {
     let (bytes, _) = store_after(WRITES);
     let value = encode_with_checksum("entry #41", &entry(41, 4)).expect("small");
     let error = with_row(&bytes, &Row::Entry(41), Some(&value))
@@ -281,25 +281,26 @@ fn an_entry_behind_the_end_is_refused() {
     );
 }
 
-/// Whether `found` is `owed` but for the part that `row` is of.
-fn differs_only_in(row: &Row, found: &Restored, owed: &Restored) -> bool {
+/// Returns whether `found` equals `expected` except for the part that `row` belongs to.
+fn differs_only_in(row: &Row, found: &Restored, expected: &Restored) -> bool {
     let mut repaired = found.clone();
     match row {
-        Row::Text("meta", _) => repaired.incarnation = owed.incarnation,
-        Row::Text(_, key) if key == "hard state" => repaired.hard_state = owed.hard_state,
-        Row::Text(_, key) if key == "start" => repaired.start = owed.start,
-        Row::Text(..) | Row::Chunk(..) => repaired.snapshot.clone_from(&owed.snapshot),
-        Row::Entry(_) => repaired.entries.clone_from(&owed.entries),
+        Row::Text("meta", _) => repaired.incarnation = expected.incarnation,
+        Row::Text(_, key) if key == "hard state" => repaired.hard_state = expected.hard_state,
+        Row::Text(_, key) if key == "start" => repaired.start = expected.start,
+        Row::Text(..) | Row::Chunk(..) => repaired.snapshot.clone_from(&expected.snapshot),
+        Row::Entry(_) => repaired.entries.clone_from(&expected.entries),
     }
-    repaired == *owed
+    repaired == *expected
 }
 
 /// No store wrote such a value, and its checksum is valid. Parsing it must not panic.
 #[test]
-fn a_changed_value_with_a_right_checksum_is_an_error_or_changes_its_part_alone() {
+fn forged_value_is_an_error_or_changes_only_its_part() {
     let (bytes, rows) = store_after(WRITES);
-    let owed = Disk::holding(bytes.clone()).open().expect("a sound disk").1;
+    let expected = Disk::holding(bytes.clone()).open().expect("a sound disk").1;
     let (mut refused, mut taken) = (0, 0);
+    // A few entries stand for all, which keeps the test short.
     let is_typical =
         |row: &Row| !matches!(row, Row::Entry(index) if ![16, 20, 30, 40].contains(index));
     for (row, value) in rows.iter().filter(|(row, _)| is_typical(row)) {
@@ -315,6 +316,7 @@ fn a_changed_value_with_a_right_checksum_is_an_error_or_changes_its_part_alone()
             [payload, &[0]].concat(),
             vec![u8::MAX; payload.len()],
         ]);
+        // The original value is no forgery.
         changes.remove(payload);
         for changed in changes {
             match with_row(
@@ -329,7 +331,7 @@ fn a_changed_value_with_a_right_checksum_is_an_error_or_changes_its_part_alone()
                 Ok((mut store, found)) => {
                     taken += 1;
                     assert!(
-                        differs_only_in(row, &found, &owed),
+                        differs_only_in(row, &found, &expected),
                         "{row:?} with {changed:?}: {found:?}"
                     );
                     let next = found
@@ -338,6 +340,7 @@ fn a_changed_value_with_a_right_checksum_is_an_error_or_changes_its_part_alone()
                         .map_or(found.start.position, Entry::position)
                         .index
                         .next();
+                    // A write on top of a forged value must not panic either.
                     let _refused_or_not = store.submit(write(7, None, [entry(next.0, 9)]));
                 }
             }
@@ -350,7 +353,7 @@ fn a_changed_value_with_a_right_checksum_is_an_error_or_changes_its_part_alone()
 }
 
 #[test]
-fn a_counter_that_cannot_count_on_is_refused() {
+fn counter_at_its_maximum_is_refused() {
     let (bytes, rows) = store_after(WRITES);
     let row = Row::Text("state", "writes".to_owned());
     let disk = with_row(
@@ -363,7 +366,7 @@ fn a_counter_that_cannot_count_on_is_refused() {
         &disk,
         "it counts 18446744073709551615 writes, more than any store can have",
     );
-    // The number of the snapshot is the first of its head, as a varint of the byte 1.
+    // The generation is the first field of the head, a varint of one byte, 1.
     let row = Row::Text("state", "snapshot".to_owned());
     let value = &rows
         .iter()
@@ -387,7 +390,7 @@ fn a_counter_that_cannot_count_on_is_refused() {
 
 /// The limit of checksums per value, see the decision in [`crate::store`].
 #[test]
-fn an_older_value_with_its_own_checksum_passes_where_no_other_part_contradicts_it() {
+fn older_value_passes_where_no_other_part_contradicts_it() {
     let (bytes, rows) = store_after(WRITES);
     let mut passed = BTreeSet::new();
     for writes in 0..WRITES {
@@ -411,9 +414,9 @@ fn an_older_value_with_its_own_checksum_passes_where_no_other_part_contradicts_i
     );
 }
 
-/// A store that counts fewer writes than it had is not damaged, but its mark remembers them.
+/// A store with a lower count of writes is not damaged, but its mark detects the difference.
 #[test]
-fn an_older_count_of_writes_is_refused_by_the_mark() {
+fn older_count_of_writes_is_refused_by_the_mark() {
     let (bytes, _) = store_after(WRITES);
     let mark = Disk::default();
     let (mut store, _) = Disk::holding(bytes.clone()).open().expect("a sound disk");
@@ -426,7 +429,7 @@ fn an_older_count_of_writes_is_refused_by_the_mark() {
         &row,
         Some(&encode_with_checksum("writes", &5_u64).expect("small")),
     );
-    let (mut store, _) = disk.open().expect("the file alone does not tell");
+    let (mut store, _) = disk.open().expect("undetectable without the mark");
     let found = store.guard(mark, Path::new("mark"));
     assert!(
         matches!(

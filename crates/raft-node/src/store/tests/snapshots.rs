@@ -5,10 +5,10 @@ use super::*;
 const CHUNKS: TableDefinition<'static, (u64, u64), &[u8]> = TableDefinition::new("snapshot chunks");
 const STATE: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("state");
 
-/// Two and a bit chunks.
+/// A state of slightly more than two chunks.
 const SIZE: usize = 2 * CHUNK_BYTES + 100;
 
-/// A life of a follower: it writes, compacts, writes on, and is overtaken by a leader's snapshot.
+/// The history of a follower: it writes, compacts, writes more, and receives a leader's snapshot.
 pub(super) fn compacted_history() -> Vec<Write> {
     let own = snapshot(20, 3, Some(state(SIZE, 1)));
     let leaders = snapshot(60, 4, Some(state(CHUNK_BYTES, 2)));
@@ -43,13 +43,14 @@ fn after_compacted_history() -> Restored {
 }
 
 #[test]
-fn every_write_with_a_snapshot_is_whole_after_power_is_lost_right_behind_it() {
+fn every_snapshot_write_is_durable_once_completed() {
     let disk = Disk::default();
     let (mut store, _) = disk.open().expect("a new disk");
     let mut model = MemoryStore::new();
     for write in compacted_history() {
         submit(&mut store, write.clone());
         submit(&mut model, write);
+        // The store is still open, so this is the disk after a loss of power.
         let (_, restored) = Disk::holding(disk.lock().clone())
             .open()
             .expect("a copy of a sound disk");
@@ -59,7 +60,7 @@ fn every_write_with_a_snapshot_is_whole_after_power_is_lost_right_behind_it() {
 }
 
 #[test]
-fn a_snapshot_of_any_size_takes_the_place_of_the_one_before() {
+fn snapshot_of_any_size_replaces_the_previous_one() {
     let disk = Disk::default();
     let sizes = [
         0,
@@ -69,6 +70,7 @@ fn a_snapshot_of_any_size_takes_the_place_of_the_one_before() {
         CHUNK_BYTES + 1,
         3 * CHUNK_BYTES,
         5 << 20,
+        // Much smaller than the one before, so stale chunks would remain visible.
         17,
     ];
     for (number, size) in (1..).zip(sizes.map(Some).into_iter().chain([None])) {
@@ -86,13 +88,13 @@ fn a_snapshot_of_any_size_takes_the_place_of_the_one_before() {
         assert_eq!(restored.start, snapshot.start());
         assert!(
             restored.snapshot == Some(snapshot),
-            "{size:?} bytes did not come back as they were"
+            "{size:?} bytes were not restored unchanged"
         );
     }
 }
 
 #[test]
-fn snapshots_that_follow_each_other_leave_room_to_the_next() {
+fn space_of_replaced_snapshots_is_reused() {
     let disk = Disk::default();
     let (mut store, _) = disk.open().expect("a new disk");
     submit(&mut store, write(1, Some(vote(1, 1)), []));
@@ -106,12 +108,12 @@ fn snapshots_that_follow_each_other_leave_room_to_the_next() {
     let size = disk.lock().len();
     assert!(
         size < 50 * CHUNK_BYTES,
-        "twenty snapshots of ten chunks take {size} bytes"
+        "19 snapshots of ten chunks take {size} bytes"
     );
 }
 
 #[test]
-fn a_log_may_begin_after_the_start_and_nowhere_else() {
+fn log_begins_only_where_a_snapshot_covers_its_start() {
     let disk = Disk::default();
     let (mut redb, _) = disk.open().expect("a new disk");
     let mut memory = MemoryStore::new();
@@ -188,7 +190,7 @@ fn a_log_may_begin_after_the_start_and_nowhere_else() {
 }
 
 #[test]
-fn a_snapshot_above_the_bound_is_refused() {
+fn snapshot_above_the_bound_is_refused() {
     let size = MAX_SNAPSHOT + 1;
     let snapshot = snapshot(1, 1, Some(vec![0; size]));
     let large = compaction(1, snapshot.clone(), snapshot.start());
@@ -205,7 +207,7 @@ fn a_snapshot_above_the_bound_is_refused() {
 }
 
 #[test]
-fn a_store_keeps_the_life_it_was_created_in() {
+fn store_keeps_the_incarnation_it_was_created_with() {
     let disk = Disk::default();
     let open = |incarnation| {
         let opened = RedbStore::with_backend(
@@ -234,8 +236,8 @@ fn a_store_keeps_the_life_it_was_created_in() {
     }
 }
 
-/// The complaint about a disk with the compacted history that `change` went over, below the
-/// checksums of the database.
+/// Returns the error for a disk with the compacted history that `change` was applied to, with
+/// matching database checksums.
 fn tampered(change: impl FnOnce(&redb::WriteTransaction)) -> String {
     let disk = Disk::default();
     let (mut store, _) = disk.open().expect("a new disk");
@@ -284,7 +286,7 @@ fn chunk(chunks: &redb::Table<'_, (u64, u64), &'static [u8]>, number: u64) -> Ve
 }
 
 #[test]
-fn damage_to_a_snapshot_below_the_checksums_of_the_database_is_named_by_its_chunk() {
+fn snapshot_damage_missed_by_the_database_is_named_by_chunk() {
     let flipped = tampered_chunks(|chunks| {
         let mut bytes = chunk(chunks, 1);
         bytes[CHUNK_BYTES / 2] ^= 1;
@@ -349,7 +351,7 @@ fn damage_to_a_snapshot_below_the_checksums_of_the_database_is_named_by_its_chun
 }
 
 #[test]
-fn parts_that_do_not_belong_together_are_damage() {
+fn inconsistent_parts_are_reported_as_damage() {
     let headless = tampered(|transaction| {
         transaction
             .open_table(STATE)
@@ -407,7 +409,7 @@ fn parts_that_do_not_belong_together_are_damage() {
 }
 
 #[test]
-fn a_flipped_bit_in_a_file_with_a_snapshot_is_an_error_or_changes_nothing() {
+fn flipped_bit_in_a_snapshot_is_an_error_or_changes_nothing() {
     let disk = Disk::default();
     let (mut store, _) = disk.open().expect("a new disk");
     compacted_history()
@@ -430,6 +432,6 @@ fn a_flipped_bit_in_a_file_with_a_snapshot_is_an_error_or_changes_nothing() {
     }
     assert!(
         errors > tried / 10,
-        "only {errors} of {tried} flips were noticed"
+        "only {errors} of {tried} flips were detected"
     );
 }
