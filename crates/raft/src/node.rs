@@ -1,4 +1,4 @@
-//! The node: input in, actions out.
+//! The Raft node: takes inputs and produces actions.
 
 mod apply;
 mod dispatch;
@@ -39,10 +39,10 @@ pub use snapshots::TakenSnapshot;
 
 /// One member of a Raft cluster.
 ///
-/// Feed it with [`Node::step`], then perform what [`Node::take_actions`] gives, and wake it at
-/// [`Node::wake_at`]. Several steps may be taken before actions are: they share one write and one
-/// round of messages. No step fails and none panics on what a peer sent; a broken invariant of the
-/// node itself does panic, in release builds too.
+/// Feed it with [`Node::step`], perform the actions that [`Node::take_actions`] returns, and wake
+/// it at [`Node::wake_at`]. Several steps may precede one call of `take_actions`: they share one
+/// write and one round of messages. A step never fails, and no message from a peer makes it panic;
+/// a broken invariant of the node itself does panic, in release builds too.
 #[derive(Clone, Debug)]
 pub struct Node {
     config: Config,
@@ -54,88 +54,88 @@ pub struct Node {
     log: Log,
     disk: Disk,
     commit: Index,
-    /// The state machine's side: what was handed out and what came of it.
+    /// Progress of the state machine: entries delivered and applied.
     apply_state: ApplyState,
     role: Role,
-    /// The last leader heard in any term, and when. It outlives the term: what a follower promised
-    /// that leader does not end when a later term is learned of (thesis 4.2.3, 6.4.1).
+    /// The last leader to make contact, in any term, and the time of the contact. It outlives the
+    /// term: a follower's commitment not to vote does not end when it learns of a later term
+    /// (thesis 4.2.3, 6.4.1).
     last_leader: Option<(NodeId, Moment)>,
-    /// Campaigns that came to nothing since a leader was heard.
+    /// Failed campaigns since the last contact with a leader.
     failed_campaigns: u32,
-    /// When a candidate was first refused for its priority since a leader was heard.
+    /// First refusal of a candidate for its priority since the last contact with a leader.
     preferred_since: Option<Moment>,
-    /// When term or vote changed last.
+    /// Time of the last change of term or vote.
     hard_state_changed: Moment,
-    /// When the program last applied something, or had nothing to apply.
+    /// Last time the program applied an entry or had none to apply.
     applied_at: Moment,
-    /// Who sent the message in hand, and which life of it.
+    /// Sender of the message being processed, and its incarnation.
     current_sender: Option<(NodeId, Incarnation)>,
-    /// The newest snapshot, its own or a leader's.
+    /// The newest snapshot, taken here or received from a leader.
     snapshot: Option<Snapshot>,
-    /// A leader's snapshot that is still arriving.
+    /// A leader's snapshot that is partly received.
     incoming: Option<Incoming>,
     reads: OwnReads,
-    /// Round trip to the leader as it measured it, in microseconds; 0 if unknown.
+    /// Round trip to the leader, as measured by the leader, in microseconds; 0 if unknown.
     round_trip: u32,
     actions: Actions,
-    /// Something happened since it was last asked what it wants done.
+    /// Whether a step since the last [`Node::work`] may have produced work.
     work_pending: bool,
     last_observed: invariants::LastObserved,
 }
 
-/// What can happen to a node.
+/// Input of a node.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Input {
-    /// A message came in. `from` is what the link knows about its sender.
+    /// A message arrived. `from` is the sender as identified by the link.
     Receive {
         /// Sender.
         from: NodeId,
         /// The message.
         message: Message,
     },
-    /// Commands to be replicated, in this order. Those that cannot be taken come back in
-    /// [`Actions::refused`].
+    /// Commands to replicate, in this order. Refused ones are returned in [`Actions::refused`].
     Propose(Vec<Command>),
-    /// Nothing but the time.
+    /// Passage of time only.
     Wake,
     /// The write of this number, and every one before it, is on disk.
     Persisted(WriteNumber),
-    /// Every handed-out entry up to here has been applied. After [`Actions::restore`] only entries
-    /// count that were applied to the restored state.
+    /// Every delivered entry up to this index has been applied. After [`Actions::restore`] only
+    /// entries applied to the restored state count.
     Applied(Index),
-    /// Hand leadership to this node, or to the best follower. Answered in
+    /// Transfer leadership to this node, or to the best follower. The result is returned in
     /// [`Actions::request_results`].
     TransferLeadership(Option<NodeId>),
-    /// Change the members (section 6). Answered in [`Actions::request_results`]; it is in force as
-    /// soon as it is appended, and stays if it is committed.
+    /// Change the membership (section 6). The result is returned in [`Actions::request_results`];
+    /// the change takes effect when it is appended and becomes permanent when it is committed.
     ChangeMembership(Change),
     /// A read that must see every command committed before now, without going through the log
-    /// (thesis 6.4). Answered in [`Actions::reads`].
+    /// (thesis 6.4). The result is returned in [`Actions::reads`].
     Read {
-        /// Names the answer.
+        /// Identifies the answer.
         id: ReadId,
-        /// The leader's clock may answer, if [`Config::lease_reads`] is on.
+        /// Allows a lease read, by the leader's clock, if [`Config::lease_reads`] is on.
         lease: bool,
     },
-    /// The state machine's state, in answer to [`Actions::snapshot_due`] or on its own account. A
-    /// snapshot that was begun before the program performed a newer [`Actions::restore`] must be
-    /// discarded: it is of the replaced state.
+    /// A snapshot of the state machine, requested by [`Actions::snapshot_due`] or unsolicited. The
+    /// program must discard one that it began before a newer [`Actions::restore`]: it holds the
+    /// replaced state.
     TakeSnapshot(TakenSnapshot),
-    /// The program cannot take the snapshot that [`Actions::snapshot_due`] asked for; it is asked
-    /// again after [`Config::snapshot_retry`].
+    /// The program cannot take the snapshot that [`Actions::snapshot_due`] requested; the request
+    /// is repeated after [`Config::snapshot_retry`].
     DeclineSnapshot,
-    /// Hash of the state machine's state after one entry, not of a state that was replaced since,
-    /// at indexes that all nodes agree on, such as each 256th.
+    /// Hash of the state machine after one entry, at indexes common to all nodes, such as every
+    /// 256th. It must not be the hash of a state that was replaced since.
     StateHash(StateHash),
     /// The election timer fires now.
     Campaign,
 }
 
 impl Node {
-    /// A node as its disk left it, at `now` on its clock. It starts as a follower.
+    /// Restores a node from its disk, at `now` on its clock. It starts as a follower.
     ///
     /// # Errors
-    /// If the settings cannot work, or the restored log is not one that a node could have written.
+    /// Returns an error if the settings are invalid or no node could have written the restored log.
     pub fn new(config: Config, restored: Restored, now: Moment) -> Result<Self, ConfigError> {
         config.validate()?;
         let damaged = ConfigError::DamagedLog;
@@ -144,7 +144,7 @@ impl Node {
             .as_ref()
             .map_or(LogPosition::default(), |snapshot| snapshot.position);
         if restored.start.position > covered {
-            return Err(damaged("it begins after its snapshot"));
+            return Err(damaged("it starts after the end of its snapshot"));
         }
         let founding = restored
             .snapshot
@@ -154,15 +154,15 @@ impl Node {
         let log = Log::restore(restored.start, (covered.index, founding), restored.entries)
             .map_err(damaged)?;
         if log.last() < covered || log.term_at(covered.index) != Some(covered.term) {
-            return Err(damaged("it does not reach its snapshot"));
+            return Err(damaged("it does not match its snapshot"));
         }
         if log.last().term > restored.hard_state.term {
             return Err(damaged(
-                "it holds an entry of a later term than the node's own",
+                "it contains an entry of a later term than the node's own",
             ));
         }
         if restored.hard_state.term > Term::LAST {
-            return Err(damaged("its term cannot exist"));
+            return Err(damaged("its term is out of range"));
         }
         let mut rng = Rng::new(config.seed);
         let token = rng.counter_start();
@@ -176,7 +176,7 @@ impl Node {
             hard_state: restored.hard_state,
             disk,
             commit: covered.index.max(restored.committed.min(log.last().index)),
-            // The state of a snapshot is handed out before anything else.
+            // The snapshot must be restored before any entry is applied.
             apply_state: ApplyState {
                 restore: restored.snapshot.is_some(),
                 ..ApplyState::default()
@@ -191,14 +191,14 @@ impl Node {
             current_sender: None,
             snapshot: restored.snapshot,
             incoming: None,
-            // Tokens of an earlier run may still be on their way: a new run begins elsewhere.
+            // Replies to an earlier run may still be in flight, so tokens start at a random value.
             reads: OwnReads {
                 token,
                 ..OwnReads::default()
             },
             round_trip: 0,
             actions: Actions::default(),
-            // A restored node hands out at once what its disk knows.
+            // The snapshot and the entries known to be committed can be delivered at once.
             work_pending: true,
             last_observed: invariants::LastObserved::default(),
             config,
@@ -207,8 +207,8 @@ impl Node {
         Ok(node)
     }
 
-    /// Takes one input at `now`, which counts as the latest known time if the clock went back.
-    /// Timers that are due fire too.
+    /// Processes one input at time `now`, then fires the timers that are due. If the clock went
+    /// back, the latest known time is used instead.
     pub fn step(&mut self, now: Moment, input: Input) {
         self.now = self.now.max(now);
         self.current_sender = None;
@@ -237,7 +237,7 @@ impl Node {
         self.assert_invariants();
     }
 
-    /// Everything to be done since the last call.
+    /// Returns the actions produced since the last call, which the caller must perform.
     #[must_use]
     pub fn take_actions(&mut self) -> Actions {
         let Work {
@@ -252,15 +252,15 @@ impl Node {
         }
     }
 
-    /// Whether there may be anything to be done: something happened since the last call, or the
-    /// caller left something.
+    /// Whether [`Node::take_actions`] may return work: an input arrived since the last call, or the
+    /// caller left actions untaken.
     #[must_use]
     #[inline]
     pub fn has_work(&self) -> bool {
         self.work_pending || !self.actions.is_empty()
     }
 
-    /// The same as [`Node::take_actions`], without copies of entries.
+    /// Borrowed form of [`Node::take_actions`], which copies no entries.
     #[must_use]
     pub fn work(&mut self) -> Work<'_> {
         self.work_pending = false;
@@ -268,8 +268,8 @@ impl Node {
         let (first, count) = self.hand_out_committed();
         self.ask_for_snapshot();
         self.answer_reads();
-        // What follows makes the end of the log what was written, and changes nothing else that is
-        // asserted.
+        // The flush below only advances the end of the written log, so the invariants hold after it
+        // too.
         self.assert_invariants();
         let persist = self
             .disk
@@ -288,25 +288,25 @@ impl Node {
         self.config.id
     }
 
-    /// Settings it was made with.
+    /// Configuration of this node.
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.config
     }
 
-    /// Its role.
+    /// Current role.
     #[must_use]
     pub fn role(&self) -> RoleKind {
         self.role.kind()
     }
 
-    /// Its term.
+    /// Current term.
     #[must_use]
     pub fn term(&self) -> Term {
         self.hard_state.term
     }
 
-    /// The leader it knows of in its term, itself included.
+    /// The known leader of the current term, which may be this node.
     #[must_use]
     pub fn leader(&self) -> Option<NodeId> {
         match &self.role {
@@ -316,43 +316,43 @@ impl Node {
         }
     }
 
-    /// Its commit index.
+    /// Commit index.
     #[must_use]
     pub fn commit(&self) -> Index {
         self.commit
     }
 
-    /// Its last entry.
+    /// Position of the last log entry.
     #[must_use]
     pub fn last(&self) -> LogPosition {
         self.log.last()
     }
 
-    /// Entries from `from` on, to look at. Empty outside the log.
+    /// Log entries from `from` on; empty if `from` is outside the log.
     #[must_use]
     pub fn entries_from(&self, from: Index) -> &[Entry] {
         self.log.from(from.max(self.log.base().index.next()))
     }
 
-    /// The members by the newest entry of its log that says so (section 6).
+    /// Membership by the newest membership entry of the log (section 6).
     #[must_use]
     pub fn membership(&self) -> &Membership {
         self.log.membership()
     }
 
-    /// Which life of the node this is.
+    /// Incarnation of this node.
     #[must_use]
     pub fn incarnation(&self) -> Incarnation {
         self.incarnation
     }
 
-    /// Where its log starts.
+    /// Start of the log.
     #[must_use]
     pub fn log_start(&self) -> crate::snapshot::LogStart {
         self.log.start()
     }
 
-    /// Its newest snapshot.
+    /// The newest snapshot.
     #[must_use]
     pub fn snapshot(&self) -> Option<&Snapshot> {
         self.snapshot.as_ref()
@@ -364,9 +364,9 @@ impl Node {
         self.apply_state.applied
     }
 
-    /// Whether the log takes no more entries until a snapshot covers some. Uncommitted ones do not
-    /// count: a leader bounds them by [`Config::max_uncommitted_bytes`], and a later one may need
-    /// to add an entry before any of them is committed (section 5.4.2).
+    /// Whether the log accepts no more entries until a snapshot covers some. Uncommitted entries do
+    /// not count: a leader bounds them by [`Config::max_uncommitted_bytes`], and a later leader may
+    /// have to append an entry before it can commit any of them (section 5.4.2).
     fn is_log_full(&self) -> bool {
         let uncovered = self.log.uncovered_bytes();
         self.config.max_log_bytes.is_some_and(|most| {
@@ -386,7 +386,7 @@ impl Node {
         self.disk.durable_hard_state() == self.hard_state
     }
 
-    /// The last entry that its newest snapshot covers.
+    /// Position of the last entry covered by the newest snapshot.
     fn covered(&self) -> LogPosition {
         self.snapshot
             .as_ref()
@@ -402,13 +402,15 @@ impl Node {
             self.incarnation = incarnation;
         }
         if !hard_state_was_durable && self.is_hard_state_durable() {
+            // The disk took part of the election timeout, so it must not count against this
+            // election.
             self.extend_election_deadline();
         }
         self.count_own_vote();
         self.advance_commit();
     }
 
-    /// Every other node that counts in majorities.
+    /// Every other node that counts towards a majority.
     fn other_voters(&self) -> Vec<NodeId> {
         let voters = self
             .log

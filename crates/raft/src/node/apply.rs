@@ -1,4 +1,4 @@
-//! The state machine's side: what it is given, in log order and each once.
+//! Delivers committed entries to the state machine, in log order and exactly once per run.
 
 use alloc::collections::VecDeque;
 
@@ -7,27 +7,27 @@ use crate::entry::Entry;
 use crate::message::StateHash;
 use crate::types::{Index, Moment};
 
-/// What the state machine above was given, and what it said.
+/// Progress of the state machine, as delivered by the node and reported by the program.
 #[derive(Clone, Hash, Debug, Default)]
 pub(super) struct ApplyState {
-    /// Last index handed out for applying.
+    /// Last index delivered for applying.
     pub(super) delivered: Index,
     /// Last index reported as applied.
     pub(super) applied: Index,
-    /// Highest index ever handed out in this run; a repair takes `delivered` back.
+    /// Highest index ever delivered in this run; a repair moves `delivered` back.
     pub(super) highest: Index,
-    /// The newest snapshot must be handed out before any more entries.
+    /// Whether the newest snapshot must be delivered before any more entries.
     pub(super) restore: bool,
-    /// It was a witness and has let entries pass without their contents: no entry can be applied to
-    /// what it has, until a snapshot brings a state.
+    /// Whether the node, as a witness, skipped entries without contents. No entry can be applied
+    /// until a snapshot provides a state.
     pub(super) stateless: bool,
-    /// A snapshot was asked for and has not come.
+    /// Whether a requested snapshot is outstanding.
     pub(super) snapshot_asked: bool,
-    /// The program could not take a snapshot: it is not asked again before this moment.
+    /// Earliest time of the next snapshot request after the program declined one.
     pub(super) ask_not_before: Moment,
-    /// Bytes of entries handed out since the newest snapshot.
+    /// Bytes of entries delivered since the newest snapshot.
     pub(super) bytes: usize,
-    /// Its newest state hashes, oldest first.
+    /// Newest state hashes, oldest first.
     pub(super) hashes: VecDeque<StateHash>,
 }
 
@@ -37,21 +37,21 @@ impl Node {
         let state = &mut self.apply_state;
         assert!(
             index <= state.highest,
-            "an entry was applied that was never handed out"
+            "the program applied an entry that was never delivered"
         );
-        // What was handed out before a repair may be reported after it.
+        // Entries delivered before a repair may be reported as applied after it.
         state.applied = state.applied.max(index.min(state.delivered));
     }
 
-    /// Whether committed entries were handed out and none has been applied for the longest election
-    /// timeout.
+    /// Whether delivered entries are unapplied and the program made no progress for the longest
+    /// election timeout.
     pub(super) fn is_program_stalled(&self) -> bool {
         self.apply_state.applied < self.apply_state.delivered
             && self.now.since(self.applied_at) >= self.config.max_election_timeout()
     }
 
-    /// Hands out what is committed, on this node's own disk, and within the apply window; a
-    /// snapshot first. Gives the first of the entries to be applied and how many there are.
+    /// Delivers a pending snapshot, then the entries that are committed, durable on this node, and
+    /// within the apply window. Returns the index of the first entry to apply and their number.
     pub(super) fn hand_out_committed(&mut self) -> (Index, usize) {
         let nothing = (self.log.base().index.next(), 0);
         if self.apply_state.restore {
@@ -98,6 +98,7 @@ impl Node {
         if end <= state.delivered {
             return nothing;
         }
+        // The program was idle, so its stall timeout starts now.
         if state.applied == state.delivered {
             self.applied_at = self.now;
         }
@@ -112,7 +113,7 @@ impl Node {
         if keeps_state {
             return (first, count);
         }
-        // A witness has nothing to apply, nor has one that was a witness.
+        // Neither a witness nor a former witness has a state to apply entries to.
         state.stateless = true;
         state.applied = end;
         nothing

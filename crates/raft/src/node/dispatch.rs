@@ -7,13 +7,13 @@ use crate::role::{Follower, KnownLeader, Role};
 use crate::types::{Incarnation, NodeId, Term};
 
 impl Node {
-    /// Takes a message through the gate: it must be addressed to this incarnation, an answer must
+    /// Checks a message and dispatches it: it must be addressed to this incarnation, a reply must
     /// come from a member, and terms are compared (section 5.1). A request may come from a node
-    /// this one does not know as a member yet, or not any more: "servers process incoming RPC
-    /// requests without consulting their current configurations" (thesis 4.1).
+    /// that is not yet, or no longer, a member here: "servers process incoming RPC requests without
+    /// consulting their current configurations" (thesis 4.1).
     pub(super) fn receive(&mut self, from: NodeId, message: Message) {
         if from == self.config.id {
-            return self.ignore(from, "its sender is not another node");
+            return self.ignore(from, "its sender has the id of this node");
         }
         self.current_sender = Some((from, message.sender));
         if self.disk.is_beginning_incarnation() {
@@ -40,8 +40,9 @@ impl Node {
             }
         }
         if term > Term::LAST {
-            return self.ignore(from, "its term cannot exist");
+            return self.ignore(from, "its term is out of range");
         }
+        // Pre-vote messages carry a term that no node has entered yet (thesis 9.6).
         if term > self.hard_state.term
             && !matches!(
                 message.body,
@@ -60,7 +61,7 @@ impl Node {
             }
             self.enter_later_term(term, from);
         }
-        // Moved from where it is: what a message says is most of its size.
+        // Matched by value, because the body is most of the size of a message.
         match message.body {
             Body::PreVote { last, priority } => self.on_pre_vote(from, term, last, priority),
             Body::PreVoteReply { granted } => self.on_pre_vote_reply(from, term, granted),
@@ -85,8 +86,8 @@ impl Node {
     }
 
     /// The message is addressed to another incarnation. This node must not answer for it, but
-    /// reports its own incarnation to a leader. One that can be admitted echoes the probe; the disk
-    /// of a witness cannot.
+    /// reports its own incarnation to a leader. It echoes the probe, so that the leader can admit
+    /// it, unless its disk is that of a witness.
     fn on_misaddressed(&mut self, from: NodeId, message: &Message) {
         if let Body::AppendEntries(append) = &message.body
             && append.probe.is_some()
@@ -96,8 +97,8 @@ impl Node {
         }
     }
 
-    /// Which life of another node a message to it means: the one it was last heard as in this
-    /// matter, or the one the members know.
+    /// Returns the incarnation to address a message to: that of the current sender or the followed
+    /// leader, or else the registered one.
     pub(super) fn incarnation_of(&self, id: NodeId) -> Incarnation {
         match (&self.role, self.current_sender) {
             (_, Some((current_sender, incarnation))) if current_sender == id => incarnation,
@@ -130,13 +131,13 @@ impl Node {
         }
     }
 
-    /// Sends a message that promises nothing.
+    /// Sends a message that depends on no write.
     pub(super) fn send(&mut self, to: NodeId, body: Body) {
         let message = self.message(to, self.hard_state.term, body);
         self.actions.send.push((to, message));
     }
 
-    /// Sends a message once everything known now is on disk.
+    /// Sends a message once all current state is on disk.
     pub(super) fn send_after_persist(&mut self, to: NodeId, body: Body) {
         let message = self.message(to, self.hard_state.term, body);
         self.disk

@@ -1,5 +1,5 @@
-//! State hashes: equal logs make equal states, so a node with another one at the same index is
-//! broken.
+//! Detection of diverged states by hash: equal logs produce equal states, so a node with a
+//! different state at the same index is faulty.
 
 use alloc::vec::Vec;
 
@@ -12,26 +12,27 @@ use crate::role::Role;
 use crate::types::NodeId;
 
 impl Node {
-    /// The program reports the hash of its state. While a snapshot is to replace that state, its
-    /// hash counts for nothing.
+    /// Records the state hash that the program reports. While a snapshot is about to replace that
+    /// state, the hash is ignored.
     pub(super) fn on_state_hash(&mut self, state: StateHash) {
         if !self.apply_state.restore {
             push_state(&mut self.apply_state.hashes, state);
         }
     }
 
-    /// What a follower tells its leader.
+    /// Newest state hash, which a follower reports to its leader.
     pub(super) fn newest_state(&self) -> Option<StateHash> {
         self.apply_state.hashes.back().copied()
     }
 
-    /// A follower in another state gets a snapshot, once a majority shares this leader's; if a
-    /// majority shares another, it is the leader that went astray, and one of that majority takes
-    /// over. Without a majority for either state nothing is replaced: two differing states alone do
-    /// not show which one is correct, and witnesses have no state.
+    /// Compares a follower's state hash with this leader's. If a majority shares the leader's
+    /// state, a follower with a different one gets a snapshot; if a majority shares another state,
+    /// the leader has diverged and transfers leadership to one of that majority. Without a majority
+    /// for either state nothing is replaced: two differing states alone do not show which one is
+    /// correct, and witnesses have no state.
     ///
-    /// Members may be far apart, so a follower agrees at every index up to the last at which it was
-    /// seen to agree.
+    /// Members may report hashes of different indexes, so a follower counts as agreeing at every
+    /// index up to the last at which it agreed.
     pub(super) fn compare_state(&mut self, from: NodeId, theirs: StateHash) {
         let Role::Leader(leader) = &mut self.role else {
             return;
@@ -39,6 +40,7 @@ impl Node {
         let Some(progress) = leader.peers.get_mut(from) else {
             return;
         };
+        // The hash may belong to the state that a repair has replaced.
         if theirs.index <= progress.replaced {
             return;
         }
@@ -110,10 +112,10 @@ impl Node {
         }
     }
 
-    /// This leader's state is wrong and `majority` shares the right one: transfers leadership to
-    /// one of them (thesis 3.10). Stepping down at once could end in the same leader again and
-    /// again, because only a member that holds the whole log can win, and replication pauses with
-    /// every election.
+    /// Transfers leadership from this diverged leader to one of `majority`, which shares the
+    /// correct state (thesis 3.10). Stepping down at once could elect the same leader repeatedly,
+    /// because only a member with the whole log can win, and replication pauses during every
+    /// election.
     fn transfer_to_one_of(&mut self, majority: Vec<NodeId>) {
         let Role::Leader(leader) = &self.role else {
             return;
@@ -122,12 +124,13 @@ impl Node {
             return;
         }
         let matched = |id: &NodeId| leader.peers.get(*id).map(|progress| progress.matched);
-        // A successor that needs a snapshot would get the wrong state with it.
+        // A successor that needs a snapshot would receive the wrong state in it.
         let base = self.log.base().index;
         let mut able: Vec<_> = majority
             .into_iter()
             .filter(|id| matched(id) >= Some(base))
             .collect();
+        // The most up-to-date successor needs the fewest entries before it can stand.
         able.sort_by_key(|id| core::cmp::Reverse(matched(id)));
         let planted = self.config.has_planted(PlantedFault::StepsDownDiverged);
         if planted

@@ -12,19 +12,21 @@ use crate::role::{Campaign, Follower, Role};
 use crate::types::{LogPosition, NodeId, Term};
 
 impl Node {
-    /// No leader was heard of in time (section 5.2), or the last campaign came to nothing.
+    /// Starts a campaign: no leader made contact in time (section 5.2), or the last campaign
+    /// failed.
     pub(super) fn on_election_timeout(&mut self) {
+        // The next incarnation is no member yet, and the old one must not act any more.
         if self.disk.is_beginning_incarnation() {
             return self.rearm_election_timer();
         }
         if !self.is_hard_state_durable() {
-            // A vote that is still being written may decide this election. A later term could not
-            // start sooner: it needs a durable vote too.
+            // A vote still being written may decide this election. A later term would not be
+            // faster: it needs a durable vote too.
             return self.rearm_election_timer();
         }
         if self.config.lease_reads && self.leader_hindrance(self.config.id).is_some() {
-            // The leader may answer reads by its clock as long as this node waits, and it counts
-            // this node's own vote too.
+            // The leader may serve lease reads while this node waits, and the lease covers this
+            // node's vote for itself too.
             return self.rearm_election_timer();
         }
         if matches!(self.role, Role::PreCandidate(_) | Role::Candidate(_)) {
@@ -32,8 +34,8 @@ impl Node {
         }
         match (&self.role, self.config.pre_vote) {
             (Role::Leader(_), _) => {}
-            // Only a peer that lies gets a cluster to the last term. There is none left to stand
-            // in, and none may be led twice.
+            // Only a faulty peer can bring a cluster to the last term. No term follows it, and no
+            // term may have two elections.
             (_, _) if self.hard_state.term >= Term::LAST || !self.may_lead() => {
                 self.wait_for_leader()
             }
@@ -42,10 +44,10 @@ impl Node {
         }
     }
 
-    /// Whether this node may stand for election: it votes, under this life, and knows what every
-    /// entry says. One that is about to lose its vote may, until it knows that this is committed:
-    /// "it might still be needed until the C_new entry is committed" (thesis 4.2.2), being perhaps
-    /// the only one that has the entry.
+    /// Whether this node may stand for election: it is a voter under this incarnation and holds the
+    /// contents of every entry. A node that is about to lose its vote may stand until the change is
+    /// known to be committed: "it might still be needed until the C_new entry is committed" (thesis
+    /// 4.2.2), since it may be the only node with that entry.
     pub(super) fn may_lead(&self) -> bool {
         let among = |membership: &Membership| {
             let member = membership.member(self.config.id);
@@ -57,8 +59,8 @@ impl Node {
         is_voter && self.holds_whole_log()
     }
 
-    /// Whether all entries and the snapshot have their contents. False for witnesses and former
-    /// witnesses.
+    /// Whether the contents of all entries and of the snapshot are present. False for witnesses and
+    /// former witnesses.
     pub(super) fn holds_whole_log(&self) -> bool {
         let has_state = self
             .snapshot
@@ -72,8 +74,9 @@ impl Node {
     pub(super) fn enter_later_term(&mut self, term: Term, from: NodeId) {
         assert!(term > self.hard_state.term, "terms never go back");
         let was_leader = matches!(self.role, Role::Leader(_));
+        // Must precede the change of role, which drops the pending reads of a leader.
         self.refuse_reads();
-        // A follower's timer runs on: only a leader or a granted vote sets it back.
+        // A later term does not reset a follower's timer: only a leader or a granted vote does.
         let election_deadline = match &self.role {
             Role::Follower(follower) => follower.election_deadline,
             Role::PreCandidate(_) | Role::Candidate(_) | Role::Leader(_) => {
@@ -93,17 +96,17 @@ impl Node {
         });
     }
 
-    /// Stops leading within the term.
+    /// Stops leading, within the term.
     pub(super) fn step_down(&mut self, because: StepDown) {
         self.refuse_reads();
         self.wait_for_leader();
         self.note(Decision::SteppedDown { because });
     }
 
-    /// Why this node must not help `candidate` to an election yet: a leader is alive, itself or one
-    /// heard of lately (thesis 4.2.3); or it has just started, may have heard of one before, and
-    /// leaders trust their clocks. A `candidate` leads no longer, so it does not stand in its own
-    /// way, as after a quick restart.
+    /// Reason to refuse `candidate` a vote for now: a leader is alive, which is this node or one
+    /// with recent contact (thesis 4.2.3); or leases are on and this node has just started, so it
+    /// may have had contact with a leader before. A `candidate` no longer leads, so its own earlier
+    /// leadership is no hindrance, as after a quick restart.
     pub(super) fn leader_hindrance(&self, candidate: NodeId) -> Option<VoteRefusal> {
         let lately = |since| self.now.since(since) < self.config.stickiness();
         if self.config.lease_reads && lately(self.started) {
@@ -131,7 +134,7 @@ impl Node {
         }
     }
 
-    /// Asks who would vote for it, without entering the next term (thesis 9.6).
+    /// Requests pre-votes, without entering the next term (thesis 9.6).
     fn ask_for_pre_votes(&mut self) {
         let mut campaign = self.new_campaign();
         campaign.granted.insert(self.config.id);
@@ -149,8 +152,8 @@ impl Node {
 
     /// "To begin an election, a follower increments its current term and transitions to candidate
     /// state. It then votes for itself and issues RequestVote RPCs" (section 5.2). The requests
-    /// stand on the vote, so they wait for it to be on disk, and so does the vote itself before it
-    /// counts: else a single voter could lead one term twice, with a crash in between.
+    /// imply the vote, so they wait until it is on disk. The vote itself counts only then too:
+    /// otherwise a single voter could be elected twice in one term, with a crash in between.
     fn stand_for_election(&mut self, transfer: bool) {
         self.hard_state.term = self.hard_state.term.next();
         self.hard_state.vote = Some(self.config.id);
@@ -172,7 +175,7 @@ impl Node {
         }
     }
 
-    /// A candidate's vote for itself counts once it is on disk.
+    /// Counts a candidate's vote for itself once it is on disk.
     pub(super) fn count_own_vote(&mut self) {
         if let Role::Candidate(campaign) = &mut self.role
             && self.disk.durable_hard_state() == self.hard_state
@@ -182,7 +185,7 @@ impl Node {
         }
     }
 
-    /// Changes no term, no vote and no timer, whatever the answer.
+    /// Answers a PreVote. Neither answer changes the term, the vote or a timer.
     pub(super) fn on_pre_vote(
         &mut self,
         from: NodeId,
@@ -204,7 +207,7 @@ impl Node {
                     candidate: from,
                     pre: true,
                 });
-                // The grant names the term it is for; this node does not enter it.
+                // The grant carries the requested term; this node does not enter it.
                 let grant = self.message(from, term, Body::PreVoteReply { granted: true });
                 self.actions.send.push((from, grant));
             }
@@ -218,14 +221,15 @@ impl Node {
                 campaign.granted.insert(from);
                 self.count_votes();
             }
-            // A refusal counts for nothing beyond its term; a grant for another term is stale.
+            // A refusal matters only for its term, which was compared on receipt; a grant for
+            // another term is stale.
             Role::PreCandidate(_) | Role::Follower(_) | Role::Candidate(_) | Role::Leader(_) => {}
         }
     }
 
     /// RequestVote (figure 2): "grant vote if votedFor is null or candidateId, and candidate's log
-    /// is at least as up-to-date as receiver's log". The `priority` of a candidate that the old
-    /// leader asked to stand does not count.
+    /// is at least as up-to-date as receiver's log". `priority` is `None` for the successor in a
+    /// leadership transfer, which is exempt from priorities and leader stickiness.
     pub(super) fn on_request_vote(
         &mut self,
         from: NodeId,
@@ -237,8 +241,8 @@ impl Node {
             _ if term < self.hard_state.term => Some(VoteRefusal::OldTerm),
             Some(other) if other != from => Some(VoteRefusal::VotedFor(other)),
             Some(_) => self.log_refusal(last, None),
-            // In this term nobody has asked for a vote that it gave; a leader of an earlier one may
-            // still count on it.
+            // This node has not voted in this term, but a leader of an earlier term may still hold
+            // a lease that depends on it.
             None => {
                 let hindrance = priority.and_then(|_| self.leader_hindrance(from));
                 hindrance.or_else(|| self.log_refusal(last, priority))
@@ -247,15 +251,14 @@ impl Node {
         if let Some(because) = refusal {
             return self.refuse_vote(from, false, because);
         }
-        // Only a follower can get here with its vote free or given to `from`: a candidate or leader
-        // voted for itself, and a pre-candidate has not entered a new term.
+        // A candidate or leader has voted for itself, so it was refused above. A follower or
+        // pre-candidate may have its vote free or given to `from`.
         match &self.role {
             Role::Follower(Follower {
                 leader: Some(leader),
                 ..
             }) => {
-                // The election of this term is over: a vote now could change nothing but this
-                // node's timer.
+                // The election of this term is over: a vote would only reset this node's timer.
                 let because = VoteRefusal::LeaderAlive(leader.id);
                 return self.refuse_vote(from, false, because);
             }
@@ -286,8 +289,8 @@ impl Node {
         }
     }
 
-    /// The leader asks this node to take over (thesis 3.10): it does not wait and needs no
-    /// pre-vote.
+    /// Handles TimeoutNow, the leadership transfer to this node (thesis 3.10), which needs neither
+    /// a timeout nor a pre-vote.
     pub(super) fn on_timeout_now(&mut self, from: NodeId, term: Term) {
         match &self.role {
             Role::Follower(Follower {
@@ -304,7 +307,7 @@ impl Node {
         }
     }
 
-    /// Moves on if a majority granted.
+    /// Enters the next phase if a majority granted its vote.
     fn count_votes(&mut self) {
         let (Role::PreCandidate(campaign) | Role::Candidate(campaign)) = &self.role else {
             return;
@@ -328,8 +331,8 @@ impl Node {
     /// more up-to-date. If the logs end with the same term, then whichever log is longer is more
     /// up-to-date" (section 5.4.1).
     ///
-    /// Of two equal logs the one with the higher priority is preferred, if its node may lead. Not
-    /// for ever: it may hear too few to win, and then whoever can must not be kept from it.
+    /// Of two equal logs the higher priority wins, if its node may lead. The preference is bounded
+    /// in time: a preferred node that cannot reach a majority must not block one that can.
     fn log_refusal(&mut self, theirs: LogPosition, priority: Option<u8>) -> Option<VoteRefusal> {
         let mine = self.log.last();
         match priority {
@@ -355,8 +358,8 @@ impl Node {
             || self.config.has_planted(PlantedFault::PrefersForEver)
     }
 
-    /// Refuses with this node's own term, so that a candidate that is behind learns of it (else it
-    /// could never win again).
+    /// Refuses with this node's own term, so that a candidate that is behind learns of it;
+    /// otherwise it could never win again.
     pub(super) fn refuse_vote(&mut self, candidate: NodeId, pre: bool, because: VoteRefusal) {
         self.note(Decision::RefusedVote {
             candidate,

@@ -1,4 +1,4 @@
-//! The receiver's side of AppendEntries (figure 2, and section 5.3).
+//! Receiver of AppendEntries (figure 2 and section 5.3).
 
 use alloc::vec::Vec;
 
@@ -21,7 +21,7 @@ impl Node {
         } = append;
         if term < self.hard_state.term {
             // "Reply false if term < currentTerm" (figure 2); the reply's term makes the old leader
-            // step down. It echoes nothing: the same node may lead again when it arrives.
+            // step down. It echoes no probe: the same node may lead again when the reply arrives.
             if self.config.has_planted(PlantedFault::EchoesStaleProbes) {
                 return self.reply_conflict(from, previous, probe);
             }
@@ -31,7 +31,7 @@ impl Node {
             return self.ignore(from, what);
         }
         if !self.follow(from) {
-            return self.ignore(from, "it appends in a term that another node leads");
+            return self.ignore(from, "another node leads its term");
         }
         self.round_trip = round_trip;
         if let Some(mine) = self.contradiction(previous) {
@@ -58,7 +58,8 @@ impl Node {
         // entry)" (figure 2).
         self.commit = self.commit.max(commit.min(up_to));
         if is_heartbeat && self.is_hard_state_durable() {
-            // A heartbeat need not wait for a slow disk: the answer says how far the disk is.
+            // A heartbeat need not wait for a slow disk: the reply acknowledges only durable
+            // entries.
             let result = self.acknowledgement(up_to.min(self.disk.durable()));
             self.send(
                 from,
@@ -89,8 +90,8 @@ impl Node {
         }
     }
 
-    /// Takes `from` as the leader of this term and sets the election timer back. False if the term
-    /// has another leader.
+    /// Accepts `from` as the leader of this term and resets the election timer. Returns false if
+    /// the term has another leader.
     pub(super) fn follow(&mut self, from: NodeId) -> bool {
         let known = match &self.role {
             Role::Leader(_) => return false,
@@ -106,7 +107,7 @@ impl Node {
             // 5.2).
             Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) => false,
         };
-        // Before the draw: the adaptive timeout depends on the number of failed campaigns.
+        // Must precede the draw: the adaptive timeout depends on the number of failed campaigns.
         self.end_campaigning();
         let election_deadline = self.draw_election_deadline();
         let leader = KnownLeader {
@@ -127,8 +128,8 @@ impl Node {
 
     /// "If an existing entry conflicts with a new one (same index but different terms), delete the
     /// existing entry and all that follow it. Append any new entries not already in the log"
-    /// (figure 2). A suffix that does not conflict stays: an old message may arrive twice. A full
-    /// log accepts no new entries. Returns the last index up to which the logs are equal.
+    /// (figure 2). A suffix that does not conflict stays, since an old message may arrive twice. A
+    /// full log accepts no new entries. Returns the last index up to which the logs match.
     fn append(
         &mut self,
         from: NodeId,
@@ -151,7 +152,7 @@ impl Node {
         let (first, stamp) = (*first, *stamp);
         assert!(
             first > self.commit,
-            "an entry that contradicts a committed one was ignored before"
+            "an entry that contradicts a committed one must have been ignored before"
         );
         if self
             .log
@@ -165,6 +166,7 @@ impl Node {
         }
         let to = self.log.last().index;
         if first <= to {
+            // An uncommitted membership is already in force, so truncation reverts it (thesis 4.1).
             let members = self.log.membership_index();
             if members >= first {
                 self.note(Decision::RolledBackMembers { index: members });
@@ -182,14 +184,14 @@ impl Node {
         Ok(all)
     }
 
-    /// Whether the entry at `position` is known to be in the log. Below the base it was, and is
-    /// covered by a snapshot.
+    /// Whether the entry at `position` is in the log, or below the base and thus covered by a
+    /// snapshot.
     fn holds(&self, position: LogPosition) -> bool {
         position.index < self.log.base().index || self.log.matches(position)
     }
 
-    /// This node's committed entry at the index of `theirs`, if it is of another term. Below the
-    /// base only the order of terms is still known.
+    /// Returns this node's committed entry at the index of `theirs` if it has another term. Below
+    /// the base only the order of terms is still known.
     pub(super) fn contradiction(&self, theirs: LogPosition) -> Option<LogPosition> {
         let base = self.log.base();
         if theirs.index < base.index {
@@ -202,10 +204,10 @@ impl Node {
         (mine.term != theirs.term).then_some(mine)
     }
 
-    /// Reports a leader whose log differs from this one at a committed index. Leader completeness
-    /// rules that out: "if a log entry is committed in a given term, then that entry will be
-    /// present in the logs of the leaders for all higher-numbered terms" (figure 3). One of the two
-    /// nodes has lost durable entries.
+    /// Reports a leader with a log that differs from this one at a committed index. Leader
+    /// completeness rules that out: "if a log entry is committed in a given term, then that entry
+    /// will be present in the logs of the leaders for all higher-numbered terms" (figure 3). One of
+    /// the two nodes has lost durable entries.
     pub(super) fn ignore_contradiction(
         &mut self,
         from: NodeId,
@@ -215,7 +217,7 @@ impl Node {
         self.note(Decision::ContradictsCommitted { from, mine, theirs });
     }
 
-    /// Answers a request that was not looked at.
+    /// Replies to a request that was not processed.
     pub(super) fn reply_stale(&mut self, to: NodeId, probe: Option<Probe>) {
         self.send(
             to,
@@ -244,10 +246,10 @@ impl Node {
     }
 }
 
-/// What every correct leader's message satisfies, checked before anything is believed.
+/// Validates the properties that every correct leader's message has, before any of it is used.
 fn check_shape(term: Term, previous: LogPosition, entries: &[Entry]) -> Result<(), &'static str> {
     if previous.term > term || (previous.index == Index(0)) != (previous.term == Term(0)) {
-        return Err("its previous entry cannot exist");
+        return Err("its previous entry is impossible");
     }
     let mut last = (previous, Stamp(0));
     for entry in entries {

@@ -1,5 +1,5 @@
-//! Members whose disk lost what it held. What such a member acknowledged or voted for is forgotten
-//! there, so it ends its incarnation and joins again under another one.
+//! Members with a disk that lost data. Such a member no longer has entries it acknowledged and may
+//! have lost a vote, so it ends its incarnation and joins again under another one.
 //!
 //! Decision: the follower draws the new incarnation, and the leader admits it. Why: two copies of
 //! one disk draw two incarnations, of which at most one is a member. Would change if: copies of a
@@ -8,9 +8,9 @@
 //! Decision: an incarnation is ended, and another one admitted, only while the other voters that
 //! answer are a quorum. Why: an end cannot be undone, and the change that admits the new one must
 //! be committed without it. So in a cluster of two, or with another voter down, all incarnations
-//! stay: the leader steps down, the next leader counts the follower for what its disk still holds,
-//! and the loss is reported. Would change if: an operator could admit an incarnation without a
-//! quorum.
+//! stay: the leader steps down, the next leader counts the follower for the entries its disk still
+//! holds, and the loss is reported. Would change if: an operator could admit an incarnation without
+//! a quorum.
 
 use alloc::vec::Vec;
 
@@ -24,10 +24,9 @@ use crate::role::{Follower, Role};
 use crate::types::{Incarnation, Index, Moment, NodeId, Term};
 
 impl Node {
-    /// Sends LostEntries to the followers that lost what they had acknowledged, again with each
-    /// heartbeat, because one may be lost on its way. Witnesses are excluded: under another
-    /// incarnation their disks, which hold entries without contents, could be taken for disks that
-    /// hold them.
+    /// Sends LostEntries to the followers that lost acknowledged entries, and repeats it with each
+    /// heartbeat because it may be lost. Witnesses are excluded: under another incarnation their
+    /// disks, which hold entries without contents, could be mistaken for complete ones.
     pub(super) fn send_lost_entries(&mut self) {
         let Role::Leader(leader) = &self.role else {
             return;
@@ -51,8 +50,8 @@ impl Node {
         }
     }
 
-    /// Whether the voters other than `member` that have answered a heartbeat sent after `since` are
-    /// a quorum.
+    /// Whether the voters that answered a heartbeat sent after `since` are a quorum without
+    /// `member`.
     fn is_quorum_without(&self, member: NodeId, since: Moment) -> bool {
         let Role::Leader(leader) = &self.role else {
             return false;
@@ -68,8 +67,9 @@ impl Node {
             .is_quorum(|id| id != member && (id == self.config.id || answers(id)))
     }
 
-    /// The leader has proof that this disk lost entries: it refused one that it had acknowledged. A
-    /// vote may be lost too, so the node answers no message until another incarnation is on disk.
+    /// Handles the leader's proof that this disk lost entries: the node refused an entry that it
+    /// had acknowledged. A vote may be lost too, so it answers no message until another incarnation
+    /// is on disk.
     pub(super) fn on_lost_entries(&mut self, from: NodeId, term: Term, acknowledged: Index) {
         let leads = matches!(&self.role, Role::Follower(Follower { leader: Some(leader), .. }) if leader.id == from);
         if term < self.hard_state.term || !leads || !self.config.replace_incarnations {
@@ -90,11 +90,10 @@ impl Node {
         });
     }
 
-    /// A member answers a heartbeat of this leadership under another incarnation than the
-    /// registered one, and takes its place if the registered one has lost entries or has been
-    /// silent for the longest election timeout. A voter joins anew and counts only when it is
-    /// promoted, so no vote counts for two incarnations. A witness is left to the operator, because
-    /// only an empty disk may serve as another kind of member.
+    /// Admits a new incarnation that answers a heartbeat of this leadership, if the registered one
+    /// has lost entries or has been silent for the longest election timeout. A voter joins anew and
+    /// counts only once promoted, so no vote counts for two incarnations. The operator must replace
+    /// a witness, because only an empty disk may serve as another kind of member.
     pub(super) fn replace_incarnation(&mut self, member: NodeId, message: &Message) {
         let Body::AppendReply(AppendReply {
             probe: Some(probe), ..
@@ -119,6 +118,7 @@ impl Node {
         } else {
             progress.last_contact
         };
+        // An answer no newer than the last contact may precede that of the registered incarnation.
         if probe.sent <= progress.last_contact
             || (progress.lost.is_none() && !is_silent)
             || !self.is_quorum_without(member, since)

@@ -1,23 +1,23 @@
-//! What must hold after every step, in release builds too. A violation is a bug of ours, and
-//! stopping is safer than going on.
+//! Invariants checked after every step, in release builds too. A violation is a bug in this crate,
+//! and stopping is safer than continuing.
 
 use super::Node;
 use crate::role::Role;
 use crate::types::{Index, NodeId, Term};
 
-/// What was true before, to see that it never goes back.
+/// Values after the last step, to check that they never go back.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LastObserved {
     term: Term,
     vote: Option<NodeId>,
     commit: Index,
-    /// Term led and the length of the log then.
+    /// Term of the leadership, and the last index of the log at that time.
     led: Option<(Term, Index)>,
 }
 
 impl Node {
-    /// Checks in constant time; the properties that need several nodes are checked by the
-    /// simulator.
+    /// Checks the invariants of a single node in constant time; the simulator checks those that
+    /// span several nodes.
     pub(super) fn assert_invariants(&mut self) {
         let (term, vote, last) = (self.hard_state.term, self.hard_state.vote, self.log.last());
         assert!(term >= self.last_observed.term, "terms never go back");
@@ -36,15 +36,15 @@ impl Node {
         );
         assert!(
             state.applied <= state.delivered,
-            "only what was handed out is applied"
+            "only delivered entries are applied"
         );
         assert!(
             state.delivered <= self.commit,
-            "only committed entries are handed out"
+            "only committed entries are delivered"
         );
         assert!(
             self.log.base() <= covered,
-            "only what a snapshot covers leaves the log"
+            "only entries covered by a snapshot are compacted"
         );
         assert!(
             covered.index <= self.commit,
@@ -54,12 +54,9 @@ impl Node {
             self.commit <= last.index,
             "only entries of the log are committed"
         );
-        assert!(durable <= written, "what is on disk was written");
-        assert!(written <= last.index, "what was written is in the log");
-        assert!(
-            last.term <= term,
-            "no entry is of a later term than the node"
-        );
+        assert!(durable <= written, "durable entries were written");
+        assert!(written <= last.index, "written entries are in the log");
+        assert!(last.term <= term, "no entry has a later term than the node");
         let led = match &self.role {
             Role::Leader(leader) => {
                 assert_eq!(vote, Some(self.config.id), "a leader voted for itself");
@@ -79,6 +76,7 @@ impl Node {
             }
             Role::Follower(_) | Role::PreCandidate(_) => None,
         };
+        // Between two leaderships of this node another leader may have truncated its log.
         if let (Some((before, length)), Some((now, end))) = (self.last_observed.led, led)
             && before == now
         {

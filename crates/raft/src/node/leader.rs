@@ -1,5 +1,5 @@
-//! The leader's side: replication (section 5.3), commitment (5.4.2), heartbeats, check-quorum
-//! (thesis 6.2) and leadership transfer (thesis 3.10).
+//! Leader: replication (section 5.3), commitment (5.4.2), heartbeats, check-quorum (thesis 6.2) and
+//! leadership transfer (thesis 3.10).
 
 use super::Node;
 use super::proposals::newest_of_clients;
@@ -15,8 +15,9 @@ use crate::role::{Leader, LeadershipTransfer, Role};
 use crate::types::{Index, Moment, NodeId, Term};
 
 impl Node {
-    /// A majority voted for this node. It appends an empty entry: only an entry of its own term may
-    /// be counted, and with it all earlier ones become committed (section 5.4.2, and 8).
+    /// Becomes leader with votes of a majority and appends an empty entry: a leader may commit only
+    /// entries of its own term by counting replicas, which commits all earlier ones too (sections
+    /// 5.4.2 and 8).
     pub(super) fn become_leader(&mut self, votes: usize) {
         let uncommitted = self.log.from(self.commit.next());
         let uncommitted_bytes = uncommitted.iter().map(Entry::size).sum();
@@ -42,7 +43,7 @@ impl Node {
     /// Appends an entry to the leader's own log.
     pub(super) fn append_own(&mut self, payload: Payload) {
         let Role::Leader(leader) = &mut self.role else {
-            unreachable!("only a leader appends on its own")
+            unreachable!("only a leader appends to its own log")
         };
         let entry = Entry {
             term: self.hard_state.term,
@@ -62,7 +63,7 @@ impl Node {
             return;
         }
         if !answers_this_leader(&self.config, self.hard_state.term, self.now, reply.probe) {
-            return self.ignore(from, "it answers what this leader has not sent");
+            return self.ignore(from, "it echoes a probe that this leader did not send");
         }
         let Some(progress) = leader.peers.get_mut(from) else {
             return;
@@ -82,10 +83,12 @@ impl Node {
                 }
                 if news {
                     self.advance_commit();
+                    // The successor may have the whole log now.
                     self.send_timeout_now();
                 }
             }
             AppendResult::Conflict { refused, hint } => {
+                // Skips all conflicting entries of a term at once (end of section 5.3).
                 let candidate = self.log.last_of_term_at_most(hint.index, hint.term).index;
                 let planted = self.config.has_planted(PlantedFault::OverlooksShortHints);
                 let shortest = if planted {
@@ -127,7 +130,7 @@ impl Node {
 
     /// "If there exists an N such that N > commitIndex, a majority of matchIndex[i] ≥ N, and
     /// log[N].term == currentTerm: set commitIndex = N" (figure 2). The leader counts itself only
-    /// up to what is on its own disk.
+    /// up to the last entry on its own disk.
     pub(super) fn advance_commit(&mut self) {
         let Role::Leader(leader) = &mut self.role else {
             return;
@@ -143,6 +146,7 @@ impl Node {
                     .map_or(Index(0), |progress| progress.matched)
             }
         });
+        // Entries of earlier terms are never committed by counting replicas (section 5.4.2).
         if reached < leader.first_of_term || reached <= self.commit {
             return;
         }
@@ -162,8 +166,8 @@ impl Node {
             self.note(Decision::CommittedOwnTerm { index: reached });
             self.ask_early_reads();
         }
-        // A new leader may find a change that was committed before it led; its own are committed as
-        // they are reached.
+        // A new leader may find a membership change that an earlier leader committed, so the first
+        // commitment checks too.
         let members = self.log.membership_index();
         let news = first || members > before || leader_is_leaving;
         if members <= reached && news {
@@ -179,6 +183,8 @@ impl Node {
             && transfer.deadline <= self.now
         {
             let to = transfer.to;
+            // "If leadership transfer does not complete after about an election timeout, the prior
+            // leader aborts the transfer" (thesis 3.10).
             leader.transfer = None;
             self.note(Decision::LeadershipTransferFailed { to });
         }
@@ -190,8 +196,8 @@ impl Node {
         }
         leader.heartbeat_due = self.now.after(self.config.heartbeat);
         let longest = self.config.max_election_timeout();
-        // A write that was handed out long ago and is not on disk yet: this node cannot commit, so
-        // it must not keep others from it.
+        // A write exceeds the disk timeout: this node cannot commit, so it must not block a leader
+        // that can.
         if self
             .disk
             .waiting_since()
@@ -212,8 +218,8 @@ impl Node {
                     .map_or(Moment(0), |progress| progress.last_contact)
             }
         });
-        // Followers that lost entries do not count as long as this node leads, so another
-        // leadership must begin.
+        // Followers that lost entries count for nothing under this leader. If only they are missing
+        // for a majority, a new leadership must begin.
         let with_lost = self.log.membership().reached_by_majority(|id| {
             if id == own.0 {
                 own.1
@@ -230,8 +236,8 @@ impl Node {
         }
         let transfers = leader.transfer.is_some();
         if !transfers && self.is_log_full() && self.is_program_stalled() {
-            // The program does not apply entries, so no snapshot can free the log. Another member's
-            // program may work.
+            // The program does not apply entries, so no snapshot can free the log. The program of
+            // another member may still work.
             let _no_successor = self.transfer_leadership(None).is_err();
         }
         self.promote_learners();
@@ -239,7 +245,8 @@ impl Node {
         self.send_lost_entries();
     }
 
-    /// Starts handing leadership over, to `to` or to the voter that has most and answered lately.
+    /// Starts a leadership transfer to `to`, or else to the most up-to-date voter with recent
+    /// contact.
     pub(super) fn transfer_leadership(&mut self, to: Option<NodeId>) -> Result<(), RequestError> {
         let known = self.leader();
         let Role::Leader(leader) = &mut self.role else {
@@ -285,7 +292,7 @@ impl Node {
         Ok(())
     }
 
-    /// Tells the successor to stand once it has the whole log (thesis 3.10).
+    /// Sends TimeoutNow to the successor once it has the whole log (thesis 3.10).
     pub(super) fn send_timeout_now(&mut self) {
         let Role::Leader(leader) = &mut self.role else {
             return;
@@ -302,6 +309,7 @@ impl Node {
             .counted(transfer.to)
             .is_some_and(|progress| progress.matched == self.log.last().index)
         {
+            // The successor may be elected despite leader stickiness, on which the lease relies.
             transfer.timeout_now_sent = true;
             leader.lease_broken = true;
             let to = transfer.to;
@@ -310,8 +318,8 @@ impl Node {
     }
 }
 
-/// Whether an echoed probe was sent by the leader of `term`, before `now`. One that was sent before
-/// this leadership began proves nothing about it.
+/// Whether an echoed probe was sent by the leader of `term`, at or before `now`. A probe from
+/// before this leadership proves nothing about it.
 pub(super) fn answers_this_leader(
     config: &Config,
     term: Term,

@@ -1,4 +1,4 @@
-//! Changes of the members: section 6, thesis 4.
+//! Membership changes: section 6, thesis 4.
 
 use super::Node;
 use crate::actions::RequestError;
@@ -10,16 +10,17 @@ use crate::progress::{CatchUp, Progress};
 use crate::role::Role;
 
 impl Node {
-    /// Appends a membership. It is in force at once: "each server adopts the new configuration as
-    /// soon as it is added to its log" (thesis 4.1); and there is only one uncommitted at any time.
+    /// Appends a membership, which takes effect at once: "each server adopts the new configuration
+    /// as soon as it is added to its log" (thesis 4.1). At most one membership is uncommitted at
+    /// any time.
     pub(super) fn change_membership(&mut self, change: &Change) -> Result<(), RequestError> {
         let known = self.leader();
         let Role::Leader(leader) = &self.role else {
             return Err(RequestError::NotLeader(known));
         };
         if self.commit < leader.first_of_term {
-            // A change of an earlier leader may be committed or not; together with it a second one
-            // could leave two majorities that do not meet.
+            // It is unknown whether an earlier leader's change is committed; a second change on top
+            // of it could allow two disjoint majorities.
             return Err(RequestError::TooNew);
         }
         if leader.transfer.is_some() {
@@ -57,7 +58,7 @@ impl Node {
     fn append_membership(&mut self, membership: Membership) {
         self.append_own(Payload::Membership(membership));
         self.sync_peers();
-        // A cluster of one commits by itself.
+        // A cluster of one commits without any reply.
         self.advance_commit();
     }
 
@@ -66,7 +67,7 @@ impl Node {
         matches!(&self.role, Role::Leader(leader) if leader.leaving)
     }
 
-    /// Keeps a view of each other member, and of nobody else.
+    /// Keeps the progress table in step with the membership: one entry per other member.
     pub(super) fn sync_peers(&mut self) {
         let Role::Leader(leader) = &mut self.role else {
             return;
@@ -75,6 +76,7 @@ impl Node {
         leader.leaving = membership
             .member(self.config.id)
             .is_none_or(|member| !member.may_lead());
+        // The progress of a replaced incarnation must not carry over to the new one.
         leader.peers.retain(|id, progress| {
             membership
                 .member(id)
@@ -86,10 +88,10 @@ impl Node {
         }
     }
 
-    /// The newest membership is committed. A joint one is left: "once C_old,new has been committed
-    /// … it is now safe for the leader to create a log entry describing C_new" (section 6). A
-    /// leader without a vote in it steps down: it "manages the cluster without including itself"
-    /// only so long (thesis 4.2.2).
+    /// Completes a change once the newest membership is committed. A joint one is left: "once
+    /// C_old,new has been committed … it is now safe for the leader to create a log entry
+    /// describing C_new" (section 6). A leader without a vote in it steps down: until then it
+    /// "manages the cluster without including itself" (thesis 4.2.2).
     pub(super) fn members_committed(&mut self) {
         let membership = self.log.membership();
         if membership.is_joint() {
@@ -99,18 +101,19 @@ impl Node {
                 index: self.log.last().index,
             });
         } else if self.is_leaving() && self.commit == self.log.last().index {
-            // Everything it appended is committed: a witness may be the only other that has some of
-            // it, and could give it to nobody. The others learn of the commitment from this leader,
-            // who will not be there to tell them later.
+            // It leaves only when all its entries are committed: otherwise a witness, which cannot
+            // replicate them, may be the only other member that has some. The commit index is sent
+            // now because this leader sends nothing later.
             self.replicate_to_all();
             self.step_down(StepDown::Removed);
         }
     }
 
-    /// Makes a joining member a voter once its rounds of catching up were quick for a while: "if
-    /// the last round lasts less than an election timeout, then the leader adds the new server to
-    /// the cluster" (thesis 4.2.1). Being behind the newest entry is no hindrance; under a steady
-    /// stream of commands every follower is.
+    /// Promotes a joining member to voter once its catch-up rounds have been quick for
+    /// [`Config::promote_after`](crate::Config::promote_after): "if the last round lasts less than
+    /// an election timeout, then the leader adds the new server to the cluster" (thesis 4.2.1). A
+    /// member behind the newest entry may be promoted: under a steady stream of commands every
+    /// follower is behind.
     pub(super) fn promote_learners(&mut self) {
         let Role::Leader(leader) = &mut self.role else {
             return;
@@ -147,6 +150,7 @@ impl Node {
             let planted = self.config.has_planted(PlantedFault::PromotesInMidRound);
             let quick = catch_up.quick_for(if planted { Some(self.now) } else { None });
             if quick.is_some_and(|quick| quick >= self.config.promote_after) {
+                // One promotion at a time: at most one membership may be uncommitted.
                 ready = ready.or(Some((id, member.incarnation)));
             }
         }

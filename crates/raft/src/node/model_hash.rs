@@ -1,4 +1,4 @@
-//! A node's state as model checkers compare it: without time and chance.
+//! Hash of a node's state for model checkers, without time and randomness.
 
 use core::hash::{Hash, Hasher};
 use core::time::Duration;
@@ -10,12 +10,12 @@ use crate::role::{Campaign, Follower, KnownLeader, Leader, LeadershipTransfer, R
 use crate::types::Moment;
 
 impl Node {
-    /// Feeds `hasher` with everything that decides what this node answers to inputs in which time
-    /// plays no part: two nodes with the same settings that feed the same do the same, once their
-    /// actions are taken. Left out are moments, measured round trips, rng, events, and the memory
-    /// of the node's own assertions.
+    /// Hashes all state that determines the node's response to inputs that do not depend on time:
+    /// two nodes with the same configuration and hash behave alike once their actions are taken.
+    /// Excluded are moments, measured round trips, the RNG, events, and the values kept for
+    /// assertions.
     ///
-    /// Every field is named here, so that a new one has to be put on one side or the other.
+    /// Every field is named here, so that a new one must be either hashed or excluded.
     pub fn hash_state(&self, hasher: &mut impl Hasher) {
         let Node {
             config: _,
@@ -71,9 +71,10 @@ impl Node {
         }
     }
 
-    /// Feeds `hasher` with the ages of what this node compares with its clock, where time does play
-    /// a part. All ages beyond the longest election timeout are equal. Left out are the election
-    /// timer, which is random, measured round trips, and when acknowledgements came.
+    /// Hashes the ages of the moments that this node compares with its clock, for inputs that
+    /// depend on time. All ages beyond the longest election or disk timeout are equal. Excluded are
+    /// the election timer, which is random, measured round trips, and the times of
+    /// acknowledgements.
     pub fn hash_ages(&self, hasher: &mut impl Hasher) {
         let long_ago = self
             .config
@@ -167,7 +168,7 @@ fn hash_leader(leader: &Leader, hasher: &mut impl Hasher) {
         first_of_term,
         clock: _,
         uncommitted_bytes,
-        // It follows from the log.
+        // Derived from the log.
         newest: _,
         transfer,
         leaving,
@@ -257,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn nodes_that_differ_in_time_alone_are_in_the_same_state() {
+    fn nodes_that_differ_only_in_time_have_equal_hashes() {
         assert_eq!(
             state(&campaigns(Moment(5), 1)),
             state(&campaigns(Moment(9_000), 1))
@@ -265,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn nodes_that_did_something_else_are_in_different_states() {
+    fn each_phase_of_a_campaign_has_its_own_hash() {
         let mut node = campaigns(Moment(5), 1);
         let asking = state(&node);
         node.step(
@@ -275,16 +276,16 @@ mod tests {
                 message: granted(),
             },
         );
-        let write = node.take_actions().persist.expect("it stands for election");
+        let write = node.take_actions().persist.expect("a vote to write");
         let standing = state(&node);
         node.step(Moment(5), Input::Persisted(write.number));
         let _actions = node.take_actions();
         assert_ne!(asking, standing);
-        assert_ne!(standing, state(&node), "its vote is on disk");
+        assert_ne!(standing, state(&node), "a durable vote changes the state");
     }
 
     #[test]
-    fn a_node_that_has_heard_of_the_leader_is_in_another_state() {
+    fn known_leader_changes_the_hash() {
         let hears = |body| {
             let membership = Membership::new([1, 2, 3].map(NodeId)).unwrap();
             let mut node = Node::new(
@@ -319,12 +320,12 @@ mod tests {
         assert_ne!(
             hears(crate::Body::AppendEntries(append)),
             hears(crate::Body::VoteReply { granted: false }),
-            "both are in the term, and only one follows"
+            "both nodes are in the term, but only one follows a leader"
         );
     }
 
     #[test]
-    fn a_leader_that_knows_more_of_a_follower_is_in_another_state() {
+    fn follower_progress_changes_the_leader_hash() {
         let leads = |matched: u64| {
             let membership = Membership::new([1, 2, 3, 4, 5].map(NodeId)).unwrap();
             let mut config = Config::new(NodeId(1), membership, 1);
@@ -372,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_tells_what_its_disk_knew_of_it_and_what_it_decided() {
+    fn node_reports_its_restored_state_and_its_decisions() {
         let voter = (NodeId(1), crate::Incarnation(7), crate::Standing::Voter);
         let membership = Membership::of([voter]).unwrap();
         let position = crate::LogPosition {
@@ -406,7 +407,7 @@ mod tests {
         node.step(Moment(1), Input::Campaign);
         assert!(node.has_work());
         let _left_lying = node.work();
-        assert!(node.has_work(), "what its caller left is still to be done");
+        assert!(node.has_work(), "untaken actions are still work");
         let decided: std::vec::Vec<_> = node
             .take_actions()
             .events

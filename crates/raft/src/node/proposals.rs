@@ -12,7 +12,7 @@ use crate::role::{Leader, Role};
 use crate::types::{ClientId, NodeId};
 
 impl Node {
-    /// Commands of this node's own clients. What cannot be taken is reported.
+    /// Proposes commands of this node's own clients. Refused commands are reported.
     pub(super) fn propose(&mut self, commands: Vec<Command>) {
         let to_leader = match &self.role {
             Role::Leader(_) => None,
@@ -30,30 +30,32 @@ impl Node {
         }
     }
 
-    /// Commands that another node forwarded. Whatever cannot be taken is dropped: its proposer asks
-    /// again. A node that does not lead drops them all, so that nothing is forwarded twice.
+    /// Appends commands that another node forwarded. Refused ones are dropped, since their proposer
+    /// retries. A node that does not lead drops them all, so that no command is forwarded twice.
     pub(super) fn on_forward(&mut self, commands: Vec<Command>) {
         if matches!(self.role, Role::Leader(_)) {
             self.append_commands(commands, false);
         }
     }
 
-    /// Appends commands to the leader's log. A command that is already there and not committed yet
-    /// is dropped: its proposer, which asks again, gets its answer from the first copy. What is
-    /// refused is reported with `report`.
+    /// Appends commands to the leader's log. A command that is already there and uncommitted is
+    /// dropped: it is a retry, and its proposer gets the result of the first copy. Refusals are
+    /// reported if `report` is set.
     fn append_commands(&mut self, commands: Vec<Command>, report: bool) {
         let full = self.is_log_full();
         let Role::Leader(leader) = &mut self.role else {
-            unreachable!("only a leader appends on its own")
+            unreachable!("only a leader appends to its own log")
         };
         let (term, stamp) = (self.hard_state.term, leader.stamp(self.now));
         let mut index = self.log.last().index;
         let uncommitted = self.log.from(self.commit.next());
+        // Clients without uncommitted commands are dropped from the map in bulk, which bounds it.
         if leader.newest.len() > 2 * self.config.max_uncommitted_entries || uncommitted.is_empty() {
             leader.newest = newest_of_clients(uncommitted);
         }
         for command in commands {
             let newest = leader.newest.get(&command.client).copied();
+            // The map rules out most duplicates, so the log is rarely searched.
             if newest.is_some_and(|newest| newest >= command.sequence)
                 && self
                     .log
@@ -87,7 +89,7 @@ impl Node {
         }
     }
 
-    /// Sends commands on to the leader, in messages no larger than an AppendEntries may be.
+    /// Forwards commands to the leader, in messages within the size limit of AppendEntries.
     fn forward(&mut self, leader: NodeId, commands: Vec<Command>) {
         let mut batch = Vec::new();
         let mut bytes = 0;
@@ -117,7 +119,7 @@ impl Node {
     }
 }
 
-/// The highest sequence of each client in `entries`.
+/// Returns the highest sequence number of each client in `entries`.
 pub(super) fn newest_of_clients(entries: &[Entry]) -> BTreeMap<ClientId, u64> {
     let mut newest = BTreeMap::new();
     for command in entries.iter().filter_map(Entry::command) {
@@ -127,7 +129,7 @@ pub(super) fn newest_of_clients(entries: &[Entry]) -> BTreeMap<ClientId, u64> {
     newest
 }
 
-/// Why a leader with so many uncommitted entries does not take a command.
+/// Returns why a leader with `uncommitted` entries must refuse a command, if it must.
 fn refusal(
     config: &Config,
     leader: &Leader,

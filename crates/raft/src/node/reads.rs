@@ -11,7 +11,7 @@ use crate::role::Role;
 use crate::types::{Index, Moment, NodeId, Term};
 
 impl Node {
-    /// A read of this node's own program.
+    /// Starts a read for this node's own program.
     pub(super) fn read(&mut self, id: ReadId, lease: bool) {
         let witness = self
             .log
@@ -47,7 +47,7 @@ impl Node {
         }
     }
 
-    /// A follower asks for its program.
+    /// Handles a read request from a follower.
     pub(super) fn on_read(&mut self, from: NodeId, token: u64) {
         match &self.role {
             Role::Leader(leader) if leader.reads.len() < self.config.max_reads => {
@@ -61,7 +61,8 @@ impl Node {
 
     /// "The leader … saves its current commit index in a local variable readIndex … issues a new
     /// round of heartbeats and waits for their acknowledgments from a majority" (thesis 6.4).
-    /// Before its first commitment it does not know what is committed, so the read waits for that.
+    /// Before the first commitment of its term the leader's commit index may be too low, so the
+    /// read waits for it.
     fn ask_majority(&mut self, asker: Asker) {
         let Role::Leader(leader) = &mut self.role else {
             return;
@@ -73,8 +74,7 @@ impl Node {
         }
     }
 
-    /// The first entry of the leader's own term is committed: what waited for that may be asked
-    /// now.
+    /// Starts the reads that waited for the first commitment of the leader's own term.
     pub(super) fn ask_early_reads(&mut self) {
         let Role::Leader(leader) = &mut self.role else {
             return;
@@ -84,8 +84,8 @@ impl Node {
         }
     }
 
-    /// Answers the reads whose round a majority has confirmed. An answer to an earlier round
-    /// confirms nothing later.
+    /// Completes the reads of every round that a majority has confirmed. A reply to an earlier
+    /// round confirms no later one.
     pub(super) fn confirm_reads(&mut self) {
         let Role::Leader(leader) = &mut self.role else {
             return;
@@ -133,8 +133,8 @@ impl Node {
     }
 
     pub(super) fn on_read_reply(&mut self, term: Term, token: u64, index: Option<Index>) {
-        // A leader of an earlier term may not know that it leads no longer; its answer was
-        // confirmed when it led, but the question may have been asked after that.
+        // A deposed leader may still reply. It confirmed the read while it led, but the read may
+        // have been requested after that.
         if term < self.hard_state.term {
             return;
         }
@@ -146,11 +146,12 @@ impl Node {
         }
     }
 
-    /// Gives out every confirmed read whose index is applied.
+    /// Returns the result of every confirmed read with an applied index.
     pub(super) fn answer_reads(&mut self) {
         if self.reads.confirmed.is_empty() {
             return;
         }
+        // A state that is about to be replaced must not serve reads.
         let applied = if self.apply_state.restore {
             Index(0)
         } else {
@@ -168,7 +169,7 @@ impl Node {
         });
     }
 
-    /// The leader is lost, or leads no longer: nobody will answer what was asked of it.
+    /// Refuses all pending reads, because the leader is lost or this node leads no longer.
     pub(super) fn refuse_reads(&mut self) {
         for (id, _) in core::mem::take(&mut self.reads.asked).into_values() {
             self.refuse_read(id, ReadRefusal::NoLeader);
@@ -189,7 +190,7 @@ impl Node {
         }
     }
 
-    /// Questions to a leader that were lost on the way.
+    /// Refuses reads that the leader did not answer in time.
     pub(super) fn expire_reads(&mut self) {
         while let Some(first) = self.reads.asked.first_entry()
             && first.get().1 <= self.now
@@ -206,9 +207,9 @@ impl Node {
         });
     }
 
-    /// Whether nobody else can lead yet: a majority heard of this leader so lately that it still
-    /// refuses other candidates (thesis 6.4.1). Counted from when the messages left, and shortened
-    /// for clocks that run differently.
+    /// Whether no other node can lead yet: a majority had contact with this leader so recently that
+    /// it still refuses other candidates (thesis 6.4.1). Measured from when the heartbeats were
+    /// sent, and shortened to allow for clock drift.
     fn holds_lease(&self) -> bool {
         let Role::Leader(leader) = &self.role else {
             return false;
@@ -227,10 +228,12 @@ impl Node {
                     .map_or(Moment(0), |progress| progress.confirmed)
             }
         });
+        // `Moment(0)` means no contact, even if the clock is still near 0.
         self.now.since(last_contact) < lease(&self.config) && last_contact > Moment(0)
     }
 }
 
+/// Lease duration, shortened by the clock drift allowed for.
 fn lease(config: &Config) -> Duration {
     let whole = config.stickiness();
     whole - whole / Config::LEASE_DRIFT

@@ -1,4 +1,4 @@
-//! What a leader sends to its followers: entries, heartbeats, the commit index, and snapshots.
+//! Messages from the leader to its followers: entries, heartbeats, the commit index and snapshots.
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -22,16 +22,16 @@ impl Node {
         };
         for (id, progress) in leader.peers.iter_mut() {
             match &mut progress.flow {
-                // It leaves with entries when actions are taken.
+                // The probe leaves with entries when the actions are taken.
                 Flow::Probe { sent: false } => {}
-                // A lost probe is asked again, without the entries: a follower that is down must
-                // not be sent them with every heartbeat.
+                // A lost probe is repeated without its entries: a follower that is down must not
+                // receive them with every heartbeat.
                 Flow::Probe { sent: true } => sender.append(id, progress, &[], true),
-                // The heartbeat speaks of the last entry sent, so a follower that missed some says
-                // so even with the window full.
+                // The heartbeat names the last entry sent, so a follower that missed some refuses
+                // it even with the window full.
                 Flow::Replicate(_) => sender.append(id, progress, &[], true),
                 Flow::Snapshot(transfer) => {
-                    // A round trip longer than a heartbeat must not look like a loss.
+                    // A round trip longer than a heartbeat must not count as a loss.
                     let measured = progress
                         .round_trip
                         .last
@@ -44,8 +44,8 @@ impl Node {
         }
     }
 
-    /// Sends every follower what it lacks and may be sent, the commit index as soon as it moved,
-    /// and a new round if reads wait for one (thesis 6.4).
+    /// Sends every follower the entries it lacks, within its window, the commit index as soon as it
+    /// moved, and a new heartbeat round if reads wait for one (thesis 6.4).
     pub(super) fn replicate_to_all(&mut self) {
         if !matches!(self.role, Role::Leader(_)) {
             return;
@@ -66,6 +66,7 @@ impl Node {
             }
         }
         if ask {
+            // A cluster of one has its majority without any reply.
             self.confirm_reads();
         }
     }
@@ -95,7 +96,8 @@ impl Node {
     }
 }
 
-/// What is needed to build messages to followers, borrowed apart from the leader's view of them.
+/// Builds messages to followers from parts of the node borrowed separately from the leader's
+/// progress table.
 struct Sender<'a> {
     config: &'a Config,
     log: &'a Log,
@@ -103,7 +105,7 @@ struct Sender<'a> {
     incarnation: Incarnation,
     term: Term,
     commit: Index,
-    /// Last entry in the state that a snapshot would hold.
+    /// Last applied entry, up to which a snapshot taken now would reach.
     applied: Index,
     now: Moment,
     round: u64,
@@ -112,8 +114,7 @@ struct Sender<'a> {
     durable: Index,
     events: &'a mut Vec<Event>,
     snapshot_due: &'a mut bool,
-    /// Where the newest batch begins, its entries and their bytes: followers that keep up are sent
-    /// the same.
+    /// First index, entries and byte count of the latest batch, which followers that keep up share.
     batch: Option<(Index, &'a [Entry], usize)>,
 }
 
@@ -121,9 +122,8 @@ impl<'a> Sender<'a> {
     fn replicate(&mut self, to: NodeId, progress: &mut Progress) {
         let mut last = self.log.last().index;
         if progress.witness {
-            // Not before its own disk has them: a witness with an entry that a crash took from
-            // everybody else would refuse all others its vote for ever, and could give it to
-            // nobody.
+            // Only durable entries: a witness with an entry that a crash took from all other
+            // members would refuse them its vote for ever, and has no contents to restore them.
             last = last.min(self.durable);
         }
         if progress.repair_at.is_some() || progress.next <= self.log.base().index {
@@ -153,13 +153,14 @@ impl<'a> Sender<'a> {
                 }
             }
         }
+        // Needed only if no entries carried the commit index above.
         if self.commit.min(progress.next.previous()) > progress.commit_sent {
             self.append(to, progress, &[], false);
         }
     }
 
-    /// A follower that needs what is not in the log any more, or whose state went astray, gets the
-    /// newest snapshot; in the second case one that was taken since.
+    /// Starts a transfer of the newest snapshot to a follower that needs compacted entries or has a
+    /// diverged state; in the second case the snapshot must be at or after the divergence.
     fn begin_snapshot(&mut self, to: NodeId, progress: &mut Progress) {
         match &progress.flow {
             // Switch to the newest snapshot if this one was refused as too large, or if the
@@ -197,7 +198,7 @@ impl<'a> Sender<'a> {
                     self.now,
                 ));
             }
-            // Asked for earlier, one would come that is too old again.
+            // Requested earlier, the snapshot would again be too old for the repair.
             None if progress.repair_at.is_none_or(|at| at <= self.applied) => {
                 *self.snapshot_due = true
             }
@@ -217,6 +218,7 @@ impl<'a> Sender<'a> {
         if transfer.refused {
             return;
         }
+        // A follower that does not reply gets one chunk at a time: it may be down.
         let window = if transfer.answers {
             self.config.snapshot_inflight.saturating_mul(chunk)
         } else {
@@ -294,7 +296,8 @@ impl<'a> Sender<'a> {
         }
     }
 
-    /// The entries of one message from `from` on, none of them after `last`, and their bytes.
+    /// Returns the entries of one message from `from` on, none after `last`, and their size in
+    /// bytes.
     fn batch(&mut self, from: Index, last: Index) -> (&'a [Entry], usize) {
         let (entries, bytes) = self.widest_batch(from);
         let fits = usize::try_from(last.next().0.saturating_sub(from.0)).unwrap_or(usize::MAX);
@@ -321,9 +324,9 @@ impl<'a> Sender<'a> {
         }
     }
 
-    /// The entry before the next one to send. If the log does not hold it any more, the message is
-    /// a heartbeat: it names the last entry that the follower acknowledged, so that one that lost
-    /// it refuses; without any, the beginning of all logs.
+    /// Returns the position before the next entry to send. If that is compacted, the message is a
+    /// heartbeat and names the last entry that the follower acknowledged, so that a follower that
+    /// lost it refuses; without an acknowledgement, the start of the log.
     fn previous(&self, progress: &Progress) -> LogPosition {
         let asks_nothing = self
             .config
@@ -336,7 +339,7 @@ impl<'a> Sender<'a> {
     }
 }
 
-/// The entry as a witness keeps it.
+/// Returns the entry as a witness stores it, without its command.
 fn withheld(entry: &Entry) -> Entry {
     let payload = match &entry.payload {
         Payload::Command(_) | Payload::Withheld => Payload::Withheld,

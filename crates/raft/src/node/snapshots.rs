@@ -1,4 +1,4 @@
-//! Snapshots taken, sent and installed: section 7, figure 13.
+//! Taking, sending and installing snapshots: section 7, figure 13.
 
 use super::Node;
 use super::leader::answers_this_leader;
@@ -12,37 +12,39 @@ use crate::role::Role;
 use crate::snapshot::{Incoming, Snapshot, SnapshotName};
 use crate::types::{Index, LogPosition, Moment, NodeId, Term};
 
-/// The state machine's state at one index, as its program wrote it down.
+/// State of the state machine at one index, as serialized by its program.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TakenSnapshot {
-    /// The last entry applied to it. Must have been reported as applied.
+    /// Last entry applied to it, which must have been reported as applied.
     pub index: Index,
-    /// The state, with what it needs to apply each command once.
+    /// Serialized state, which must include the client sessions that ensure each command is applied
+    /// once.
     pub data: Bytes,
-    /// The log is dropped up to here, at most up to `index`; `None` leaves that to
+    /// Compacts the log up to here, at most up to `index`; `None` leaves that to
     /// [`Config::snapshot_keep`](crate::Config::snapshot_keep).
     pub compact_to: Option<Index>,
 }
 
 impl Node {
-    /// Asks for a snapshot when enough was applied since the last one. A witness takes its own,
-    /// without a state.
+    /// Requests a snapshot from the program when enough was applied since the last one. A witness
+    /// takes its own, without a state.
     ///
-    /// Members are staggered: each has its own place among them, and with it its own indexes at
-    /// which a snapshot is due, so that no majority pauses over its snapshots at the same entry.
+    /// Members are staggered: the rank of a member determines the indexes at which its snapshots
+    /// are due, so that no majority pauses for snapshots at the same entry.
     pub(super) fn ask_for_snapshot(&mut self) {
         let (place, members) = self.place_among_members();
         let (covered, applied) = (self.covered().index.0, self.apply_state.applied.0);
         let many = self.config.snapshot_entries.is_some_and(|every| {
             let every = every.max(1);
-            // The indexes `every`, 2 · `every`, … of the first member, and those between them of
-            // the others.
+            // The first member's snapshots are due at `every`, 2 · `every`, …, those of the others
+            // in between.
             let offset = every.saturating_mul(place) / members;
             let due_at = applied.saturating_sub(offset) / every * every + offset;
             due_at > covered && due_at > offset
         });
         let full = self.is_log_full() && applied > covered;
         let large = self.config.snapshot_bytes.is_some_and(|most| {
+            // Staggers the byte limit by up to half of it.
             let more = most / 2 * usize::try_from(place).unwrap_or(0)
                 / usize::try_from(members).unwrap_or(1).max(1);
             applied > covered && self.apply_state.bytes >= most.saturating_add(more)
@@ -58,8 +60,8 @@ impl Node {
         }
     }
 
-    /// This node's place in the order of the members' ids, and how many there are; the first of
-    /// one, if it is none.
+    /// Returns this node's rank among the members by id, and their number; `(0, 1)` if it is no
+    /// member.
     fn place_among_members(&self) -> (u64, u64) {
         let members = self.log.membership().members();
         let count = members.len() as u64;
@@ -71,16 +73,16 @@ impl Node {
         place.map_or((0, 1), |place| (place as u64, count))
     }
 
-    /// The program could not write its state down.
+    /// Handles the program's failure to take a snapshot.
     pub(super) fn decline_snapshot(&mut self) {
         self.apply_state.snapshot_asked = false;
         self.apply_state.ask_not_before = self.now.after(self.config.snapshot_retry);
     }
 
-    /// The program wrote its state down.
+    /// Accepts a snapshot that the program took.
     pub(super) fn take_snapshot(&mut self, taken: TakenSnapshot) {
         self.apply_state.snapshot_asked = false;
-        // A leader's snapshot may have come in between; then this one is of no use.
+        // A leader's snapshot that arrived in the meantime supersedes this one.
         if taken.index <= self.apply_state.applied
             && taken.index >= self.covered().index
             && !self.apply_state.restore
@@ -89,7 +91,8 @@ impl Node {
         }
     }
 
-    /// From now on a snapshot covers the log up to `index`; what is not needed any more leaves it.
+    /// Covers the log up to `index` with a snapshot and compacts the entries that are no longer
+    /// needed.
     fn cover(&mut self, index: Index, data: Option<Bytes>, compact_to: Option<Index>) {
         let Some(position) = self
             .log
@@ -117,7 +120,7 @@ impl Node {
         self.disk
             .compacted(Some(snapshot.clone()), self.log.start());
         self.snapshot = Some(snapshot);
-        // Who needs what has just left the log must be sent this.
+        // Followers that need the compacted entries must be sent this snapshot.
         self.work_pending = true;
         self.note(Decision::TookSnapshot {
             index,
@@ -125,8 +128,9 @@ impl Node {
         });
     }
 
-    /// Up to where the log may be dropped: a tail stays for followers that are a little behind, and
-    /// a longer one for those that answer and are further behind, so that they need no snapshot.
+    /// Returns the index up to which the log may be compacted. A tail stays for followers that are
+    /// slightly behind, and up to ten times that for responsive ones further behind, so that they
+    /// need no snapshot.
     fn compaction_target(&self, covered: Index) -> Index {
         let keep = self.config.snapshot_keep;
         let target = covered.0.saturating_sub(keep);
@@ -144,7 +148,7 @@ impl Node {
         let compacts_under_transfer = self.config.has_planted(PlantedFault::CompactsUnderTransfer);
         let needed = alive.filter_map(|progress| match &progress.flow {
             Flow::Snapshot(_) if compacts_under_transfer => None,
-            // It goes on after what the snapshot covers; without those entries it would need
+            // This follower continues after the snapshot; without those entries it would need
             // another one, for ever.
             Flow::Snapshot(transfer) => {
                 Some(transfer.name.position.index.0.max(progress.matched.0))
@@ -159,8 +163,8 @@ impl Node {
         )
     }
 
-    /// InstallSnapshot (figure 13). Chunks are gathered in order; the last one puts the snapshot in
-    /// force.
+    /// InstallSnapshot (figure 13). Chunks are collected in order; the last one installs the
+    /// snapshot.
     pub(super) fn on_install_snapshot(&mut self, from: NodeId, term: Term, part: InstallSnapshot) {
         let position = part.name.position;
         let reply = |result| {
@@ -172,7 +176,7 @@ impl Node {
         };
         if term < self.hard_state.term {
             // "Reply immediately if term < currentTerm"; the reply's term makes the old leader step
-            // down. It echoes nothing: the same node may lead again when it arrives.
+            // down. It echoes no probe: the same node may lead again when the reply arrives.
             let stale = if self.config.has_planted(PlantedFault::EchoesStaleProbes) {
                 reply(SnapshotResult::Received(0))
             } else {
@@ -188,10 +192,7 @@ impl Node {
             return self.ignore(from, what);
         }
         if !self.follow(from) {
-            return self.ignore(
-                from,
-                "it sends a snapshot in a term that another node leads",
-            );
+            return self.ignore(from, "another node leads its term");
         }
         if part.name.size > self.config.max_snapshot_bytes {
             let limit = self.config.max_snapshot_bytes;
@@ -208,12 +209,12 @@ impl Node {
                 return self.ignore_contradiction(from, mine, position);
             }
             if !part.repair {
-                // Committed here too, so equal: there is nothing to install.
+                // Committed entries are identical on all nodes: there is nothing to install.
                 return self.send_after_persist(from, reply(SnapshotResult::Installed));
             }
             if position.index < base {
-                // Installed, it would leave a gap before the log; acknowledged without that, the
-                // repair would count as done.
+                // Installing it would leave a gap before the log; acknowledging it without
+                // installing would end the repair.
                 return self.send(from, reply(SnapshotResult::TooOld { base }));
             }
         }
@@ -240,7 +241,7 @@ impl Node {
         self.send_after_persist(from, reply(SnapshotResult::Installed));
     }
 
-    /// What every correct leader's part satisfies.
+    /// Validates the properties that every correct leader's chunk has.
     fn check_part(&self, term: Term, part: &InstallSnapshot) -> Result<(), &'static str> {
         let LogPosition {
             term: last_term,
@@ -248,7 +249,7 @@ impl Node {
         } = part.name.position;
         let length = part.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);
         if last_term > term || last_term == Term(0) || index == Index(0) || index > Index::LAST {
-            Err("its snapshot covers an entry that cannot exist")
+            Err("its snapshot ends with an impossible entry")
         } else if part
             .offset
             .checked_add(length)
@@ -260,8 +261,8 @@ impl Node {
         }
     }
 
-    /// Adds a chunk to what has arrived of this snapshot. Gives it back when it is whole, else how
-    /// much there is of it.
+    /// Appends a chunk to the incoming snapshot. Returns the data once it is complete, otherwise
+    /// the number of bytes received as `Err`.
     fn gather(&mut self, name: SnapshotName, offset: u64, chunk: &[u8]) -> Result<Bytes, u64> {
         let incoming = match self.incoming.take() {
             Some(incoming) if incoming.name == name => incoming,
@@ -280,7 +281,7 @@ impl Node {
         }
         let bytes = core::mem::take(&mut incoming.bytes);
         self.incoming = None;
-        // Two snapshots of one name that are mixed up: begin again.
+        // The checksum differs, so chunks of different data were mixed: start over.
         if SnapshotName::of(name.position, &bytes) == name {
             Ok(bytes.into())
         } else {
@@ -305,6 +306,7 @@ impl Node {
         self.commit = position.index;
         self.snapshot = Some(snapshot);
         self.apply_state.restore = true;
+        // Hashes of the replaced state must not be reported any more.
         self.apply_state.hashes.clear();
         self.note(Decision::InstalledSnapshot {
             leader: from,
@@ -313,8 +315,7 @@ impl Node {
         });
     }
 
-    /// The state went astray: the leader's takes its place, and what follows in the log is applied
-    /// again.
+    /// Replaces a diverged state with the leader's and applies the entries after it again.
     fn rewind_to(&mut self, snapshot: Snapshot) {
         let index = snapshot.position.index;
         self.log.uncover(index);
@@ -340,7 +341,7 @@ impl Node {
             return;
         }
         if !answers_this_leader(&self.config, self.hard_state.term, self.now, reply.probe) {
-            return self.ignore(from, "it answers what this leader has not sent");
+            return self.ignore(from, "it echoes a probe that this leader did not send");
         }
         let Some(progress) = leader.peers.get_mut(from) else {
             return;
@@ -368,7 +369,7 @@ impl Node {
                 }
             }
             (Flow::Snapshot(_), SnapshotResult::TooOld { base }) => {
-                // A newer one follows as soon as there is one.
+                // A newer snapshot follows once one is taken.
                 progress.repair_at = progress.repair_at.map(|at| at.max(base));
                 progress.flow = Flow::Probe { sent: true };
             }
@@ -377,8 +378,8 @@ impl Node {
                 let _news =
                     progress.on_matched(reply.position.index, Some(reply.position.term), self.now);
                 if repair {
-                    // What it told before it was repaired is of a state that is gone. Some of it
-                    // may still be on its way; that reaches no further than this log.
+                    // Hashes reported before the repair belong to the replaced state. Some may
+                    // still be in flight, for indexes up to the end of this log at most.
                     progress.states.clear();
                     progress.replaced = self.log.last().index;
                     progress.repair_at = None;
@@ -388,7 +389,7 @@ impl Node {
                 self.send_timeout_now();
             }
             (Flow::Snapshot(_), SnapshotResult::Stale) => {}
-            // An answer to a snapshot that is not being sent any more.
+            // A reply to a transfer that has ended.
             (Flow::Probe { .. } | Flow::Replicate(_), _) => {}
         }
         self.confirm_reads();

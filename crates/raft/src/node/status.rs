@@ -1,4 +1,4 @@
-//! What a node shows of itself.
+//! Status of a node.
 
 use alloc::vec::Vec;
 
@@ -9,7 +9,7 @@ use crate::status::{FlowKind, PeerStatus, Status};
 use crate::types::NodeId;
 
 impl Node {
-    /// What it looks like from outside.
+    /// Returns the current status of this node, for display and monitoring.
     #[must_use]
     pub fn status(&self) -> Status {
         let peer = |(id, progress): (NodeId, &Progress)| PeerStatus {

@@ -1,4 +1,5 @@
-//! Bounds and refusals of one node, fed by hand: what whole clusters hardly ever meet exactly.
+//! Bounds and refusals of a single node with scripted inputs, for cases that whole clusters rarely
+//! hit exactly.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -26,7 +27,7 @@ mod stale;
 const NOW: Moment = Moment(1_000_000);
 const TERM: Term = Term(1);
 
-/// n1, n2 and n3, the last of them in this standing.
+/// n1, n2 and n3; n3 has the standing `last`.
 fn three(last: Standing) -> Membership {
     let standing = [Standing::Voter, Standing::Voter, last];
     Membership::of(
@@ -42,7 +43,7 @@ fn alone() -> Membership {
     Membership::new([NodeId(1)]).unwrap()
 }
 
-/// n1 of these members, as it starts.
+/// n1 of `members`, freshly started.
 fn node(members: Membership, set: impl FnOnce(&mut Config)) -> Node {
     let mut config = Config::new(NodeId(1), members, 1);
     config.pre_vote = false;
@@ -50,7 +51,7 @@ fn node(members: Membership, set: impl FnOnce(&mut Config)) -> Node {
     Node::new(config, Restored::default(), NOW).unwrap()
 }
 
-/// n1, just elected; its empty entry is not written yet.
+/// n1, just elected, with its empty entry not written yet.
 fn leader(members: Membership, set: impl FnOnce(&mut Config)) -> Node {
     let mut node = node(members, set);
     node.step(NOW, Input::Campaign);
@@ -97,7 +98,7 @@ fn receive(node: &mut Node, from: u64, body: Body) {
     );
 }
 
-/// A follower has everything up to here.
+/// Acknowledges all entries up to `up_to`, as follower `from`.
 fn matched(node: &mut Node, from: u64, up_to: u64) {
     let result = AppendResult::Matched {
         up_to: Index(up_to),
@@ -113,7 +114,7 @@ fn matched(node: &mut Node, from: u64, up_to: u64) {
     );
 }
 
-/// What it wants done now; its write is done at once.
+/// Takes the actions and completes their write at once.
 fn write(node: &mut Node) -> Actions {
     let actions = node.take_actions();
     if let Some(Write { number, .. }) = actions.persist {
@@ -150,7 +151,7 @@ fn nonsense(actions: &Actions) -> usize {
         .count()
 }
 
-/// Lets a node that is alone commit and apply everything.
+/// Commits and applies everything on a single-node cluster. Returns whether a snapshot became due.
 fn settle(node: &mut Node) -> bool {
     let mut due = false;
     while node.has_work() {

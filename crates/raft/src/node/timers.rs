@@ -1,4 +1,4 @@
-//! When a node acts without being told to, and when it has something to say.
+//! Timers, and whether an input may produce work.
 
 use core::time::Duration;
 
@@ -8,7 +8,8 @@ use crate::role::{Follower, Role};
 use crate::types::Moment;
 
 impl Node {
-    /// When the node must be stepped again if nothing else happens: exact, no polling tick.
+    /// Time at which the node must be stepped if no input arrives earlier. It is exact, so the
+    /// caller need not poll.
     #[must_use]
     pub fn wake_at(&self) -> Moment {
         let timer = match &self.role {
@@ -26,8 +27,8 @@ impl Node {
             .map_or(timer, |deadline| deadline.min(timer))
     }
 
-    /// Fires every timer that is due, after any input: a node that is busy with messages cannot
-    /// miss its own deadline.
+    /// Fires every timer that is due. Runs after every input, so a node that is busy with messages
+    /// cannot miss a deadline.
     pub(super) fn fire_timers(&mut self) {
         if self.wake_at() > self.now {
             return;
@@ -52,7 +53,7 @@ impl Node {
 
     /// "Election timeouts are chosen randomly from a fixed interval" (section 5.2), anew each time;
     /// adaptive ones from an interval that follows the measured round trip and doubles with each
-    /// campaign that came to nothing.
+    /// failed campaign.
     pub(super) fn draw_election_deadline(&mut self) -> Moment {
         let range = match self.config.adaptive_timeout {
             Some((floor, ceiling)) if self.round_trip > 0 => self.adaptive_range(floor, ceiling),
@@ -78,7 +79,7 @@ impl Node {
         (shortest, shortest * 2)
     }
 
-    /// The timer runs anew in the same role.
+    /// Restarts the election timer without a change of role.
     pub(super) fn rearm_election_timer(&mut self) {
         let deadline = self.draw_election_deadline();
         if let Some(election_deadline) = self.role.election_deadline_mut() {
@@ -86,9 +87,9 @@ impl Node {
         }
     }
 
-    /// Term and vote have reached the disk. An election takes the time of the disks too: a voter
-    /// counts its timeout from when its vote leaves, and a candidate gives the disks of the others
-    /// as much time as its own took.
+    /// Extends the election timeout by the time the write of term and vote took: a voter's timeout
+    /// starts when its vote leaves, and a candidate allows the disks of the others as much time as
+    /// its own took.
     pub(super) fn extend_election_deadline(&mut self) {
         let took = self.now.since(self.hard_state_changed);
         if took > self.config.disk_timeout {
@@ -105,7 +106,7 @@ impl Node {
         }
     }
 
-    /// A leader is known: campaigns count from here again.
+    /// Resets the campaign counters, because a leader is known.
     pub(super) fn end_campaigning(&mut self) {
         self.failed_campaigns = 0;
         self.preferred_since = None;
@@ -117,13 +118,14 @@ impl Node {
         self.role = Role::Follower(Follower::waiting(election_deadline));
     }
 
-    /// Whether something may want to be done after this input, timers apart. Asking in vain costs
-    /// as much as an input does, so what comes with each command is looked at closely.
+    /// Whether this input may produce work, apart from timers. A useless call of [`Node::work`]
+    /// costs as much as an input, so `Applied`, which comes with every command, is decided
+    /// precisely.
     pub(super) fn may_cause_work(&self, input: &Input) -> bool {
         match input {
             Input::Wake => false,
-            // Entries wait for the apply window to move, reads for their index, and snapshots for
-            // enough to cover.
+            // Entries wait for the apply window to advance, reads for their index, and snapshots
+            // for enough applied entries.
             Input::Applied(_) => {
                 self.apply_state.delivered < self.commit.min(self.disk.durable())
                     || !self.reads.confirmed.is_empty()

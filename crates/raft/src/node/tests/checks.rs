@@ -1,5 +1,5 @@
-//! Checks of messages and disks, each apart from the others that usually catch the same fault
-//! first.
+//! Validation of messages and disks, each check isolated from others that usually catch the same
+//! fault first.
 
 use super::*;
 
@@ -37,7 +37,7 @@ fn receive_in_term(node: &mut Node, term: u64, from: u64, body: Body) {
     );
 }
 
-/// n1 of three voters, or of `members`, as it starts from this disk.
+/// n1 of `members`, freshly started from this disk.
 fn restored(members: Membership, restored: Restored, set: impl FnOnce(&mut Config)) -> Node {
     let mut config = Config::new(NodeId(1), members, 1);
     config.pre_vote = false;
@@ -53,11 +53,11 @@ fn in_term(term: u64, vote: Option<u64>) -> HardState {
 }
 
 #[test]
-fn a_malformed_append_changes_nothing() {
+fn malformed_append_changes_nothing() {
     let malformed = [
         ("a previous entry of a later term", append((3, 1), &[])),
         (
-            "terms that go back",
+            "decreasing terms",
             append((1, 1), &[entry(2, 2, 9), entry(1, 3, 9)]),
         ),
         (
@@ -69,11 +69,11 @@ fn a_malformed_append_changes_nothing() {
             append((1, 1), &[entry(3, 2, 9)]),
         ),
         (
-            "a game clock that goes back in the message",
+            "a game clock that goes back within the message",
             append((1, 1), &[entry(2, 2, 9), entry(2, 3, 8)]),
         ),
         (
-            "a game clock that goes back behind the log",
+            "a game clock that is behind the log",
             append((1, 1), &[entry(2, 2, 4)]),
         ),
         ("a gap", append((1, 1), &[entry(2, 3, 9)])),
@@ -91,7 +91,7 @@ fn a_malformed_append_changes_nothing() {
     }
 }
 
-/// n1 with a log that begins after this entry.
+/// Disk of n1 with a log that starts after this entry.
 fn compacted_at(term: u64, index: u64, data: Option<Bytes>) -> Restored {
     let position = LogPosition {
         term: Term(term),
@@ -115,9 +115,9 @@ fn state() -> Option<Bytes> {
     Some(Bytes::from(&[7][..]))
 }
 
-/// The term at the base is still known: an earlier one there is no match.
+/// The term at the base is still known, so a different term there is a contradiction.
 #[test]
-fn an_append_behind_another_entry_than_the_base_is_ignored() {
+fn append_after_a_base_of_another_term_is_ignored() {
     for (term, ignored) in [(2, 0), (1, 1)] {
         let mut node = restored(three(Standing::Voter), compacted_at(2, 5, state()), |_| {});
         receive_in_term(&mut node, 2, 2, append((term, 5), &[entry(2, 6, 0)]));
@@ -133,7 +133,7 @@ fn an_append_behind_another_entry_than_the_base_is_ignored() {
 }
 
 #[test]
-fn an_append_below_the_base_is_answered_with_the_base() {
+fn append_below_the_base_is_acknowledged_up_to_the_base() {
     let mut node = restored(three(Standing::Voter), compacted_at(2, 5, state()), |_| {});
     receive_in_term(&mut node, 2, 2, append((1, 2), &[entry(1, 3, 0)]));
     let mut sent = Vec::new();
@@ -146,7 +146,7 @@ fn an_append_below_the_base_is_answered_with_the_base() {
 }
 
 #[test]
-fn a_voter_without_a_state_does_not_stand() {
+fn voter_without_state_does_not_stand() {
     let stands = |disk: Restored| {
         let mut node = restored(three(Standing::Voter), disk, |_| {});
         node.step(NOW, Input::Campaign);
@@ -173,7 +173,7 @@ fn a_voter_without_a_state_does_not_stand() {
 }
 
 #[test]
-fn nobody_stands_after_the_last_term() {
+fn no_node_stands_after_the_last_term() {
     let role_in = |term: Term| {
         let hard_state = HardState { term, vote: None };
         let mut node = restored(
@@ -194,9 +194,9 @@ fn nobody_stands_after_the_last_term() {
     assert_eq!(role_in(Term::LAST), (RoleKind::Follower, Term::LAST));
 }
 
-/// Section 5.2: only a leader, or a granted vote, sets a follower's election timer back.
+/// Section 5.2: only a leader or a granted vote resets a follower's election timer.
 #[test]
-fn a_later_term_leaves_the_election_timer_of_a_follower_alone() {
+fn later_term_does_not_reset_a_followers_election_timer() {
     let mut node = follower(|_| {});
     let deadline = node.wake_at();
     let later = Moment(NOW.0 + 1_000);
@@ -211,9 +211,9 @@ fn a_later_term_leaves_the_election_timer_of_a_follower_alone() {
     assert_eq!((node.term(), node.wake_at()), (Term(7), deadline));
 }
 
-/// Bug 24: an earlier write that completes says nothing about the vote behind it.
+/// Bug 24: completion of an earlier write does not make the vote durable.
 #[test]
-fn a_single_voter_leads_only_when_its_own_vote_is_durable() {
+fn single_voter_leads_only_once_its_vote_is_durable() {
     let disk = Restored {
         hard_state: in_term(1, Some(1)),
         committed: Index(1),
@@ -248,9 +248,9 @@ fn a_single_voter_leads_only_when_its_own_vote_is_durable() {
     assert_eq!(node.role(), RoleKind::Leader);
 }
 
-/// Section 5.4.1 holds for the second request of a candidate too.
+/// Section 5.4.1 applies to a candidate's repeated request too.
 #[test]
-fn a_candidate_that_has_the_vote_is_refused_with_a_shorter_log() {
+fn repeated_request_with_a_shorter_log_is_refused() {
     let disk = Restored {
         hard_state: in_term(2, Some(2)),
         entries: vec![entry(1, 1, 0)],
@@ -277,14 +277,14 @@ fn a_candidate_that_has_the_vote_is_refused_with_a_shorter_log() {
             .into_iter()
             .find(|(_, message)| matches!(message.body, Body::VoteReply { .. }));
         assert_eq!(
-            answer.expect("it answers").1.body,
+            answer.expect("a reply to the request").1.body,
             Body::VoteReply { granted }
         );
     }
 }
 
 #[test]
-fn a_longer_log_is_preferred_to_a_higher_priority() {
+fn longer_log_beats_a_higher_priority() {
     for (last, granted) in [((1, 1), true), ((0, 0), false)] {
         let mut node = node(three(Standing::Voter), |config| config.priority = 9);
         let last = LogPosition {
@@ -309,9 +309,9 @@ fn a_longer_log_is_preferred_to_a_higher_priority() {
     }
 }
 
-/// Only members propose: a node that was removed finds out that it was.
+/// Only members may propose; the dropped command lets a removed node detect its removal.
 #[test]
-fn commands_forwarded_by_a_stranger_are_not_taken() {
+fn commands_forwarded_by_an_unknown_peer_are_dropped() {
     for (from, taken) in [(2, 1), (9, 0)] {
         let mut node = leader(three(Standing::Voter), |_| {});
         let last = node.last().index;
@@ -326,9 +326,9 @@ fn commands_forwarded_by_a_stranger_are_not_taken() {
     }
 }
 
-/// Answers may overtake each other; a late one must not hold reads up that others confirm.
+/// Replies may be reordered; a late one must not delay reads that others confirm.
 #[test]
-fn a_late_answer_takes_no_confirmed_round_back() {
+fn late_reply_does_not_revert_a_confirmed_round() {
     let five = Membership::new((1..=5).map(NodeId)).unwrap();
     let mut node = node(five, |_| {});
     node.step(NOW, Input::Campaign);
@@ -379,9 +379,9 @@ fn a_late_answer_takes_no_confirmed_round_back() {
     assert_eq!(node.take_actions().reads, [answer(1), answer(2)]);
 }
 
-/// What a repair is about to replace must not be read any more.
+/// A state that a repair is about to replace must not be read.
 #[test]
-fn a_read_waits_for_the_repair_of_the_state() {
+fn read_waits_for_the_repair_of_the_state() {
     let mut node = follower(|_| {});
     let entries = [entry(1, 1, 0), entry(1, 2, 0)];
     let Body::AppendEntries(append) = append((0, 0), &entries) else {
@@ -438,7 +438,7 @@ fn a_read_waits_for_the_repair_of_the_state() {
         &mut node,
         2,
         Body::ReadReply {
-            token: token.expect("it asks the leader"),
+            token: token.expect("a read request to the leader"),
             index: Some(Index(2)),
         },
     );
@@ -446,11 +446,11 @@ fn a_read_waits_for_the_repair_of_the_state() {
     assert_eq!(
         (actions.reads, actions.restore),
         (vec![], None),
-        "the snapshot is not on the disk yet"
+        "the snapshot is not durable yet"
     );
     node.step(
         NOW,
-        Input::Persisted(actions.persist.expect("it is written").number),
+        Input::Persisted(actions.persist.expect("a snapshot to write").number),
     );
     let actions = node.take_actions();
     assert!(actions.restore.is_some());
@@ -463,10 +463,10 @@ fn a_read_waits_for_the_repair_of_the_state() {
     );
 }
 
-/// A former witness let entries pass without their commands: it has no state to read from, whatever
-/// it is now.
+/// A former witness skipped entries without their commands, so it has no state to read, even as a
+/// voter.
 #[test]
-fn a_former_witness_answers_no_read() {
+fn former_witness_refuses_reads() {
     let entries = vec![Entry {
         payload: Payload::Withheld,
         ..entry(1, 1, 0)

@@ -1,9 +1,9 @@
-//! Who stands, who votes, and for how long.
+//! Candidates, votes and election timeouts.
 
 use super::*;
 
 #[test]
-fn an_adaptive_timeout_follows_the_round_trip_and_begins_at_the_floor() {
+fn adaptive_timeout_follows_the_round_trip_from_the_floor() {
     let ms = core::time::Duration::from_millis;
     let waits = |round_trip: u32| {
         let mut node = node(three(Standing::Voter), |config| {
@@ -14,7 +14,7 @@ fn an_adaptive_timeout_follows_the_round_trip_and_begins_at_the_floor() {
         let Body::AppendEntries(append) = heartbeat() else {
             unreachable!()
         };
-        // The first tells, the second sets the timer by it.
+        // The first heartbeat reports the round trip, the second sets the timer from it.
         (0..2).for_each(|_| {
             receive(
                 &mut node,
@@ -29,24 +29,24 @@ fn an_adaptive_timeout_follows_the_round_trip_and_begins_at_the_floor() {
     };
     assert!(
         (ms(120)..ms(240)).contains(&waits(0)),
-        "the floor, as long as nothing is measured"
+        "the floor while no round trip is measured"
     );
     assert!(
         (ms(120)..ms(240)).contains(&waits(1)),
-        "no less than the shortest"
+        "no less than the floor"
     );
     assert!(
         (ms(700)..ms(1_400)).contains(&waits(300_000)),
-        "twice the heartbeat and the round trip"
+        "twice the sum of heartbeat and round trip"
     );
     assert!(
         (ms(2_000)..ms(4_000)).contains(&waits(30_000_000)),
-        "no more than the longest"
+        "no more than the ceiling"
     );
 }
 
 #[test]
-fn an_adaptive_timeout_doubles_with_each_failed_campaign() {
+fn adaptive_timeout_doubles_with_each_failed_campaign() {
     let ms = core::time::Duration::from_millis;
     let mut node = node(three(Standing::Voter), |config| {
         config.pre_vote = true;
@@ -69,14 +69,14 @@ fn an_adaptive_timeout_doubles_with_each_failed_campaign() {
     let waited = core::time::Duration::from_micros(node.wake_at().0 - node.now.0);
     assert!(
         (ms(100)..ms(200)).contains(&waited),
-        "a leader was heard: {waited:?}"
+        "a leader made contact: {waited:?}"
     );
 }
 
-/// What a follower promised a leader (thesis 4.2.3) does not end with the term in which it heard
-/// that leader.
+/// A follower's commitment to a leader not to vote (thesis 4.2.3) outlasts the term of the last
+/// contact.
 #[test]
-fn a_follower_refuses_votes_after_it_learned_of_a_later_term() {
+fn follower_with_recent_contact_refuses_votes_in_later_terms() {
     for lately in [true, false] {
         let mut node = follower(|_| {});
         let later = Term(5);
@@ -114,9 +114,9 @@ fn a_follower_refuses_votes_after_it_learned_of_a_later_term() {
     }
 }
 
-/// A preferred node that cannot win must not keep the only one that can from leading.
+/// A preferred node that cannot win must not block the only one that can.
 #[test]
-fn a_preferred_node_refuses_lower_priorities_for_a_bounded_time() {
+fn preferred_node_refuses_lower_priorities_for_bounded_time() {
     let mut node = node(three(Standing::Voter), |config| config.priority = 5);
     let ask = Body::PreVote {
         last: LogPosition::default(),
@@ -140,9 +140,9 @@ fn a_preferred_node_refuses_lower_priorities_for_a_bounded_time() {
     )));
 }
 
-/// On slow disks an election takes the time of the writes, and no node may give it up meanwhile.
+/// On slow disks an election takes as long as the writes, and no node may abandon it meanwhile.
 #[test]
-fn a_candidate_waits_for_its_own_vote_to_be_durable() {
+fn candidate_waits_until_its_vote_is_durable() {
     let mut node = node(three(Standing::Voter), |config| config.pre_vote = true);
     node.step(NOW, Input::Campaign);
     let granted = Message::new(TERM, Body::PreVoteReply { granted: true });
@@ -153,7 +153,7 @@ fn a_candidate_waits_for_its_own_vote_to_be_durable() {
             message: granted,
         },
     );
-    let number = node.take_actions().persist.expect("its vote").number;
+    let number = node.take_actions().persist.expect("a vote to write").number;
     let slow = 900_000;
     while node.wake_at().0 < NOW.0 + slow {
         node.step(node.wake_at(), Input::Wake);
@@ -163,13 +163,13 @@ fn a_candidate_waits_for_its_own_vote_to_be_durable() {
     node.step(done, Input::Persisted(number));
     assert!(
         node.wake_at() >= done.after(core::time::Duration::from_micros(2 * slow)),
-        "as long for the others' disks"
+        "as much time for the disks of the others"
     );
 }
 
 /// "It might still be needed until the C_new entry is committed" (thesis 4.2.2), and no longer.
 #[test]
-fn a_node_that_loses_its_vote_stands_only_while_that_is_undecided() {
+fn departing_voter_stands_only_until_its_removal_is_committed() {
     let entry = |index, payload| Entry {
         term: TERM,
         index: Index(index),
@@ -201,10 +201,10 @@ fn a_node_that_loses_its_vote_stands_only_while_that_is_undecided() {
     assert!(!stands(2));
 }
 
-/// "Each server will vote for at most one candidate in a given term" (section 5.2), and say so as
-/// often as it is asked.
+/// "Each server will vote for at most one candidate in a given term" (section 5.2), and repeat its
+/// answer to every repeated request.
 #[test]
-fn a_candidate_that_asks_again_gets_the_same_answer() {
+fn repeated_vote_request_gets_the_same_answer() {
     let mut node = node(three(Standing::Voter), |_| {});
     let ask = Body::RequestVote {
         last: LogPosition::default(),
@@ -227,9 +227,9 @@ fn a_candidate_that_asks_again_gets_the_same_answer() {
     assert_eq!(answers(3), [(3, granted(false))]);
 }
 
-/// A node whose disk was lost is not the member that it was: its answers count for nothing.
+/// A node that lost its disk is no longer the registered member: its replies count for nothing.
 #[test]
-fn another_life_answers_for_nobody() {
+fn replies_of_an_unknown_incarnation_do_not_count() {
     let mut node = node(three(Standing::Voter), |_| {});
     node.step(NOW, Input::Campaign);
     write(&mut node);
@@ -263,9 +263,9 @@ fn another_life_answers_for_nobody() {
     assert_eq!(node.commit(), Index(0));
 }
 
-/// The last term is one like any other, but that nobody stands after it.
+/// The last term works like any other, except that no election follows it.
 #[test]
-fn terms_end_where_they_can_be_counted() {
+fn last_term_accepts_a_leader_but_no_new_election() {
     let mut node = node(three(Standing::Voter), |_| {});
     let last = |body| Message::new(Term::LAST, body);
     node.step(

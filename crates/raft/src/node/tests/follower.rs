@@ -1,4 +1,4 @@
-//! What a follower takes, refuses and sends on.
+//! Follower: accepting, refusing and forwarding.
 
 use super::*;
 
@@ -40,9 +40,9 @@ fn commands_are_forwarded_in_messages_within_the_bound() {
     );
 }
 
-/// Exactly as much as fits is no more than fits.
+/// The size limit is inclusive.
 #[test]
-fn a_forward_may_be_as_large_as_the_bound() {
+fn forward_may_be_as_large_as_the_bound() {
     let mut node = follower(|config| {
         config.max_command_bytes = 10;
         config.max_append_bytes = 2 * (Entry::OVERHEAD + 10);
@@ -52,7 +52,7 @@ fn a_forward_may_be_as_large_as_the_bound() {
 }
 
 #[test]
-fn what_no_correct_peer_sends_is_told_and_ignored() {
+fn invalid_message_is_reported_and_ignored() {
     let mut node = follower(|_| {});
     node.step(
         NOW,
@@ -86,7 +86,7 @@ fn what_no_correct_peer_sends_is_told_and_ignored() {
 }
 
 #[test]
-fn entries_end_where_indexes_do() {
+fn entry_beyond_the_last_index_is_ignored() {
     let append = |index: u64| {
         let mut node = follower(|_| {});
         let previous = LogPosition {
@@ -116,13 +116,13 @@ fn entries_end_where_indexes_do() {
     assert_eq!(
         append(Index::LAST.0),
         (0, 1),
-        "it lacks what comes before, and says so"
+        "a refusal, because the previous entry is missing"
     );
     assert_eq!(append(Index::LAST.0 + 1), (1, 0));
 }
 
 #[test]
-fn a_leader_is_followed_once() {
+fn following_a_leader_is_reported_once() {
     let mut node = node(three(Standing::Voter), |_| {});
     let follows = |node: &mut Node| {
         receive(node, 2, heartbeat());
@@ -134,7 +134,7 @@ fn a_leader_is_followed_once() {
 }
 
 #[test]
-fn only_a_truncated_change_of_members_is_rolled_back() {
+fn only_a_truncated_membership_change_is_rolled_back() {
     let entry = |index, payload| Entry {
         term: TERM,
         index: Index(index),
@@ -205,9 +205,9 @@ fn only_a_truncated_change_of_members_is_rolled_back() {
     assert_eq!([1, 2, 3].map(rolled_back), [0, 1, 1]);
 }
 
-/// A follower need not know yet that its leader came back in another life, to speak to that one.
+/// A follower must address its leader's new incarnation even before that is registered.
 #[test]
-fn a_leader_is_spoken_to_in_the_life_it_speaks_in() {
+fn leader_is_addressed_by_the_incarnation_it_sends_under() {
     let mut node = node(three(Standing::Voter), |_| {});
     let message = Message {
         sender: Incarnation(5),
@@ -243,10 +243,10 @@ fn a_leader_is_spoken_to_in_the_life_it_speaks_in() {
     );
 }
 
-/// A node that lost its disk answers nobody who means the member that it was; it only tells the
-/// leader who is there.
+/// A node that lost its disk must not reply for its old incarnation; it only reports its own to the
+/// leader.
 #[test]
-fn a_leader_that_means_another_life_is_told_so() {
+fn message_to_another_incarnation_gets_only_a_stale_reply() {
     let mut node = node(three(Standing::Voter), |_| {});
     for body in [
         heartbeat(),
@@ -280,9 +280,9 @@ fn a_leader_that_means_another_life_is_told_so() {
     }
 }
 
-/// Each is spoken to in its own life, whoever is speaking.
+/// The incarnation of the current sender must not be used for other members.
 #[test]
-fn a_candidate_asks_each_member_in_its_own_life() {
+fn candidate_addresses_each_member_by_its_incarnation() {
     let incarnations = [
         (NodeId(1), Incarnation(0)),
         (NodeId(2), Incarnation(0)),
@@ -305,7 +305,7 @@ fn a_candidate_asks_each_member_in_its_own_life() {
     );
 }
 
-/// Entries of 10 bytes each and their overhead, in answer to which nothing but room is of interest.
+/// An append of `count` commands of 10 bytes each.
 fn commands(previous: LogPosition, count: u64) -> Body {
     let entry = |index| {
         let payload = Payload::Command(command(index, 10));
@@ -333,9 +333,9 @@ fn commands(previous: LogPosition, count: u64) -> Body {
     })
 }
 
-/// A program that applies nothing, as behind a hidden window, takes no snapshots either.
+/// A program that applies nothing, as in a hidden window, takes no snapshots either.
 #[test]
-fn a_full_log_takes_entries_again_after_a_snapshot() {
+fn full_log_accepts_entries_again_after_a_snapshot() {
     let mut node = follower(|config| config.max_log_bytes = Some(2 * (Entry::OVERHEAD + 10)));
     receive(&mut node, 2, commands(LogPosition::default(), 2));
     let answers = |node: &mut Node| {

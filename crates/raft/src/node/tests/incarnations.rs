@@ -1,12 +1,11 @@
-//! Followers that lost what they had acknowledged, and members that answer under another
-//! incarnation.
+//! Followers that lost acknowledged entries, and members that reply under another incarnation.
 
 use super::*;
 use crate::actions::WriteNumber;
 use crate::message::AppendEntries;
 
-/// A follower refuses entry 2, which it may have acknowledged, in answer to a heartbeat of this
-/// moment.
+/// Refusal of entry 2, which the follower may have acknowledged, in reply to a heartbeat sent at
+/// `sent`.
 fn refusal(sent: Moment) -> Body {
     let result = AppendResult::Conflict {
         refused: Index(2),
@@ -27,7 +26,7 @@ fn probe(sent: Moment) -> Probe {
     }
 }
 
-/// n1 leads, n2 has refused what it had acknowledged, and n3 has answered since.
+/// n1 leads, n2 has refused an entry that it had acknowledged, and n3 has replied since.
 fn leader_of_a_lost_follower(set: impl FnOnce(&mut Config)) -> (Node, Moment) {
     let mut node = leader(three(Standing::Voter), set);
     write(&mut node);
@@ -42,12 +41,12 @@ fn leader_of_a_lost_follower(set: impl FnOnce(&mut Config)) -> (Node, Moment) {
     let now = NOW.after(node.config().heartbeat);
     node.step(now, Input::Wake);
     let early = lost_entries_sent(&mut node);
-    assert_eq!(early, [], "nobody else has answered since");
+    assert_eq!(early, [], "no other voter has replied since");
     at(&mut node, now, 3, confirms(now));
     (node, now)
 }
 
-/// The follower has everything, and answers a heartbeat of this moment.
+/// Acknowledgement of entry 2, in reply to a heartbeat sent at `sent`.
 fn confirms(sent: Moment) -> Body {
     let result = AppendResult::Matched { up_to: Index(2) };
     Body::AppendReply(AppendReply {
@@ -65,7 +64,7 @@ fn lost_entries_sent(node: &mut Node) -> Vec<(NodeId, Incarnation)> {
         .collect()
 }
 
-/// n2 answers a heartbeat of the moment `sent` under this incarnation.
+/// Delivers a stale reply of n2 under this incarnation, which echoes `probe`.
 fn answer_as(node: &mut Node, now: Moment, incarnation: u64, probe: Option<Probe>) {
     let body = Body::AppendReply(AppendReply {
         probe,
@@ -90,10 +89,10 @@ fn standing_of_2(node: &Node) -> (Incarnation, Option<Standing>) {
     (member.incarnation, member.standing)
 }
 
-/// A follower restored from a backup refuses what it acknowledged: it lost part of its disk and
-/// must not count.
+/// A follower restored from a backup refuses an entry that it had acknowledged: its disk lost data,
+/// so it must not count.
 #[test]
-fn a_follower_that_refuses_what_it_acknowledged_counts_no_more() {
+fn follower_that_lost_entries_does_not_count() {
     let mut node = leader(three(Standing::Voter), |_| {});
     write(&mut node);
     propose(&mut node, [1]);
@@ -104,7 +103,7 @@ fn a_follower_that_refuses_what_it_acknowledged_counts_no_more() {
     assert_eq!(
         node.status().peers[0].lost,
         None,
-        "the refusal may have been overtaken"
+        "the acknowledgement may have overtaken the refusal"
     );
     let later = Moment(NOW.0 + 10);
     at(&mut node, later, 2, refusal(Moment(NOW.0 + 5)));
@@ -129,7 +128,7 @@ fn a_follower_that_refuses_what_it_acknowledged_counts_no_more() {
 /// After LostEntries a follower answers no message until another incarnation is on disk, and then
 /// only under that one.
 #[test]
-fn a_follower_that_lost_entries_answers_under_another_incarnation() {
+fn follower_that_lost_entries_starts_a_new_incarnation() {
     let mut node = follower(|_| {});
     receive(&mut node, 2, heartbeat_with(1));
     let Write { number: held, .. } = node.take_actions().persist.unwrap();
@@ -171,7 +170,7 @@ fn a_follower_that_lost_entries_answers_under_another_incarnation() {
     assert_eq!(
         node.take_actions().send,
         [],
-        "what it promised under the old incarnation stays with it"
+        "deferred messages of the old incarnation are dropped"
     );
     receive(&mut node, 2, heartbeat());
     node.step(NOW, Input::Campaign);
@@ -199,7 +198,11 @@ fn a_follower_that_lost_entries_answers_under_another_incarnation() {
     };
     assert_eq!((*sender, reply.result), (incarnation, AppendResult::Stale));
     node.step(NOW, Input::Campaign);
-    assert_eq!(node.role(), RoleKind::Follower, "it is no member yet");
+    assert_eq!(
+        node.role(),
+        RoleKind::Follower,
+        "the new incarnation is no member yet"
+    );
 }
 
 fn heartbeat_with(entries: u64) -> Body {
@@ -222,7 +225,7 @@ fn heartbeat_with(entries: u64) -> Body {
 }
 
 #[test]
-fn a_follower_that_lost_entries_joins_again_at_once() {
+fn follower_that_lost_entries_joins_again_at_once() {
     let (mut node, now) = leader_of_a_lost_follower(|_| {});
     let next = now.after(node.config().heartbeat);
     node.step(next, Input::Wake);
@@ -236,7 +239,7 @@ fn a_follower_that_lost_entries_joins_again_at_once() {
     assert_eq!(
         standing_of_2(&node),
         (Incarnation(0), Some(Standing::Voter)),
-        "that was no answer to this leader"
+        "no reply to this leader"
     );
     answer_as(&mut node, now, 9, Some(probe(now)));
     assert_eq!(
@@ -264,7 +267,7 @@ fn a_follower_that_lost_entries_joins_again_at_once() {
 }
 
 #[test]
-fn a_member_that_answers_under_its_incarnation_is_not_replaced() {
+fn responsive_incarnation_is_not_replaced() {
     let mut node = leader(three(Standing::Voter), |_| {});
     write(&mut node);
     matched(&mut node, 2, 1);
@@ -276,14 +279,14 @@ fn a_member_that_answers_under_its_incarnation_is_not_replaced() {
     assert_eq!(
         standing_of_2(&node).0,
         Incarnation(0),
-        "n3 has not answered since"
+        "n3 has not replied since"
     );
     at(&mut node, silent, 3, confirms(sent));
     answer_as(&mut node, silent, 9, Some(probe(NOW)));
     assert_eq!(
         standing_of_2(&node).0,
         Incarnation(0),
-        "its answer may be older than the last of the registered one"
+        "its reply may predate the last of the registered incarnation"
     );
     answer_as(&mut node, silent, 9, Some(probe(sent)));
     assert_eq!(
@@ -293,7 +296,7 @@ fn a_member_that_answers_under_its_incarnation_is_not_replaced() {
 }
 
 #[test]
-fn without_the_option_the_operator_replaces_an_incarnation() {
+fn incarnation_is_not_replaced_if_the_option_is_off() {
     let (mut node, now) = leader_of_a_lost_follower(|config| config.replace_incarnations = false);
     answer_as(&mut node, now, 9, Some(probe(now)));
     assert_eq!(
@@ -314,7 +317,7 @@ fn without_the_option_the_operator_replaces_an_incarnation() {
 }
 
 #[test]
-fn a_witness_that_lost_entries_is_left_to_the_operator() {
+fn witness_that_lost_entries_gets_no_lost_entries_message() {
     let mut node = leader(three(Standing::Witness), |_| {});
     write(&mut node);
     matched(&mut node, 2, 1);
@@ -342,9 +345,9 @@ fn a_witness_that_lost_entries_is_left_to_the_operator() {
     );
 }
 
-/// Neither is asked to stand, nor promoted: it may have forgotten a vote.
+/// It may have lost a vote, so it must not become the leader's successor.
 #[test]
-fn a_follower_that_lost_entries_is_not_asked_to_stand() {
+fn follower_that_lost_entries_is_no_transfer_target() {
     let mut node = leader(three(Standing::Voter), |_| {});
     write(&mut node);
     propose(&mut node, [1]);
@@ -376,7 +379,7 @@ fn a_follower_that_lost_entries_is_not_asked_to_stand() {
 }
 
 #[test]
-fn a_cluster_of_two_spares_nobody() {
+fn cluster_of_two_ends_no_incarnation() {
     let two = Membership::new([1, 2].map(NodeId)).unwrap();
     let mut node = leader(two, |config| config.check_quorum = false);
     write(&mut node);
@@ -391,7 +394,7 @@ fn a_cluster_of_two_spares_nobody() {
 }
 
 #[test]
-fn the_disk_of_a_witness_offers_itself_under_no_incarnation() {
+fn witness_disk_does_not_echo_probes_for_admission() {
     let mut node = follower(|_| {});
     let entry = Entry {
         term: TERM,
@@ -441,10 +444,9 @@ fn the_disk_of_a_witness_offers_itself_under_no_incarnation() {
     assert_eq!(echoed(&mut node), (AppendResult::Stale, false));
 }
 
-/// The hint of a refusal is the end of the follower's log, as far as it may agree with the
-/// leader's.
+/// The hint of a refusal is the last entry of the follower's log that may match the leader's.
 #[test]
-fn a_refusal_with_a_hint_below_what_was_acknowledged_proves_a_loss_and_confirms_no_read() {
+fn hint_below_an_acknowledgement_proves_loss() {
     let mut node = leader(three(Standing::Voter), |_| {});
     write(&mut node);
     propose(&mut node, [1, 2]);

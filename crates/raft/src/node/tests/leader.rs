@@ -1,13 +1,14 @@
-//! What a leader sends, waits for, and compares.
+//! Leader: sending, waiting and comparing.
 
 use super::*;
 
-/// A disk is slow for a while without anything being wrong with it.
+/// A disk may be slow for a while without being faulty.
 #[test]
-fn a_leader_steps_down_when_a_write_takes_longer_than_the_disk_timeout() {
+fn leader_steps_down_when_a_write_exceeds_the_disk_timeout() {
     let mut node = leader(three(Standing::Voter), |_| {});
     write(&mut node);
     propose(&mut node, [1]);
+    // The write starts and is never confirmed.
     let _under_way = node.take_actions();
     let timeout = node.config().disk_timeout.as_micros() as u64;
     let mut leads_at = |since: u64| {
@@ -33,13 +34,13 @@ fn a_leader_steps_down_when_a_write_takes_longer_than_the_disk_timeout() {
         let _actions = node.take_actions();
         node.role() == RoleKind::Leader
     };
-    assert!(leads_at(60_000) && leads_at(timeout), "it waits");
-    assert!(!leads_at(timeout + 60_000), "it hangs");
+    assert!(leads_at(60_000) && leads_at(timeout), "the write is slow");
+    assert!(!leads_at(timeout + 60_000), "the write hangs");
 }
 
-/// A witness with an entry that a crash took from everybody else could give it to nobody.
+/// A witness has no contents to restore an entry that a crash took from all other members.
 #[test]
-fn a_witness_is_sent_no_more_than_the_leader_has_on_its_own_disk() {
+fn witness_is_sent_only_entries_durable_on_the_leader() {
     let mut node = leader(three(Standing::Witness), |_| {});
     write(&mut node);
     write(&mut node);
@@ -60,17 +61,17 @@ fn a_witness_is_sent_no_more_than_the_leader_has_on_its_own_disk() {
         };
         sent.iter().flat_map(of).collect::<Vec<_>>()
     };
-    assert_eq!(entries(3), [2], "the second write is not done");
+    assert_eq!(entries(3), [2], "the second write is not durable");
     assert_eq!(
         entries(2),
         [3, 4],
-        "a voter gets them before, from when they are appended"
+        "a voter gets them as soon as they are appended"
     );
 }
 
-/// A hash of a state that was replaced tells nothing of the one in its place.
+/// The hash of a replaced state is no evidence about its replacement.
 #[test]
-fn a_repaired_follower_is_believed_only_in_what_it_tells_of_later_entries() {
+fn repaired_follower_is_compared_only_at_later_entries() {
     let mut node = leader(three(Standing::Voter), |_| {});
     write(&mut node);
     let tell = |node: &mut Node, from: u64, index: u64, hash: u64| {
@@ -140,9 +141,9 @@ fn a_repaired_follower_is_believed_only_in_what_it_tells_of_later_entries() {
         }),
     );
     tell(&mut node, 3, 1, 7);
-    assert_eq!(diverged(&mut node), 0, "n2 has told nothing since");
+    assert_eq!(diverged(&mut node), 0, "n2 has reported no hash since");
     tell(&mut node, 2, 1, 8);
-    assert_eq!(diverged(&mut node), 0, "that came late");
+    assert_eq!(diverged(&mut node), 0, "the hash predates the repair");
     propose(&mut node, [1]);
     write(&mut node);
     node.step(
@@ -154,13 +155,12 @@ fn a_repaired_follower_is_believed_only_in_what_it_tells_of_later_entries() {
     );
     tell(&mut node, 3, 2, 70);
     tell(&mut node, 2, 2, 80);
-    assert_eq!(diverged(&mut node), 1, "that is news");
+    assert_eq!(diverged(&mut node), 1, "the hash follows the repair");
 }
 
-/// A new server has to catch up before it gets a vote (thesis 4.2.1), and one that is silent has
-/// not.
+/// A new server must catch up before it gets a vote (thesis 4.2.1), and a silent one has not.
 #[test]
-fn a_joining_member_that_is_behind_or_silent_gets_no_vote() {
+fn joining_member_that_is_behind_or_silent_gets_no_vote() {
     let promoted = |up_to: u64, answers: bool| {
         let mut node = leader(three(Standing::Joining), |_| {});
         write(&mut node);
@@ -186,7 +186,7 @@ fn a_joining_member_that_is_behind_or_silent_gets_no_vote() {
 
 #[test]
 #[should_panic(expected = "only entries of the log are committed")]
-fn a_broken_invariant_stops_the_node() {
+fn broken_invariant_stops_the_node() {
     let mut node = leader(three(Standing::Voter), |_| {});
     node.commit = Index(9);
     node.step(NOW, Input::Wake);
@@ -194,7 +194,7 @@ fn a_broken_invariant_stops_the_node() {
 
 #[test]
 #[should_panic(expected = "a leader never overwrites or deletes entries of its log")]
-fn a_leader_that_loses_entries_stops() {
+fn leader_that_loses_entries_panics() {
     let mut node = leader(three(Standing::Voter), |_| {});
     propose(&mut node, 1..=3);
     node.log.truncate(Index(3));
@@ -202,7 +202,7 @@ fn a_leader_that_loses_entries_stops() {
 }
 
 #[test]
-fn leadership_is_handed_to_the_follower_that_has_most_of_those_that_answered_lately() {
+fn transfer_picks_the_most_up_to_date_responsive_follower() {
     let handed_to = |silent: bool| {
         let mut node = leader(three(Standing::Voter), |_| {});
         write(&mut node);
@@ -235,19 +235,19 @@ fn leadership_is_handed_to_the_follower_that_has_most_of_those_that_answered_lat
     assert_eq!(
         node.take_actions().request_results,
         [Err(crate::RequestError::NoSuccessor)],
-        "nobody has answered"
+        "no follower has replied"
     );
 }
 
-/// A follower that is far behind is still compared.
+/// A follower far behind must still be comparable.
 #[test]
-fn a_thousand_hashes_are_kept_to_compare_with() {
+fn leader_keeps_the_last_1024_state_hashes() {
     let compares = |told: u64, index: u64| {
         let mut node = leader(three(Standing::Voter), |_| {});
         write(&mut node);
         propose(&mut node, 1..=1_030);
         write(&mut node);
-        // What is told again takes no room.
+        // A repeated report takes no space.
         for index in (1..=told).flat_map(|index| [index; 3]) {
             node.step(
                 NOW,
@@ -283,9 +283,9 @@ fn a_thousand_hashes_are_kept_to_compare_with() {
     assert!(!compares(1_025, 1));
 }
 
-/// Followers that never report the hash of the same entry are compared too.
+/// Followers that never report a hash of the same entry must be compared too.
 #[test]
-fn a_follower_that_agrees_later_agreed_before() {
+fn agreement_at_a_later_index_implies_earlier_agreement() {
     let mut node = leader(three(Standing::Voter), |_| {});
     write(&mut node);
     propose(&mut node, 1..=9);
@@ -327,9 +327,10 @@ fn a_follower_that_agrees_later_agreed_before() {
     );
 }
 
-/// A leader that steps down at once could be elected again and again: only it has the whole log.
+/// A leader that steps down at once could be re-elected repeatedly, being the only node with the
+/// whole log.
 #[test]
-fn a_leader_in_another_state_than_the_majority_transfers_leadership_to_one_of_them() {
+fn diverged_leader_transfers_leadership_to_the_majority() {
     let mut node = leader(three(Standing::Voter), |_| {});
     write(&mut node);
     propose(&mut node, 1..=3);
@@ -370,7 +371,7 @@ fn a_leader_in_another_state_than_the_majority_transfers_leadership_to_one_of_th
     assert_eq!(
         (node.role(), told_to_stand(&mut node)),
         (RoleKind::Leader, None),
-        "n3 has not got everything yet"
+        "n3 does not have all entries yet"
     );
     reply(&mut node, 3, 4);
     assert_eq!(
@@ -379,9 +380,9 @@ fn a_leader_in_another_state_than_the_majority_transfers_leadership_to_one_of_th
     );
 }
 
-/// A slow commit makes clients ask again. Copies would make it slower still.
+/// A slow commit makes clients retry, and duplicates would slow it further.
 #[test]
-fn a_command_that_waits_for_its_commit_is_not_appended_again() {
+fn uncommitted_command_is_not_appended_again() {
     let mut node = leader(three(Standing::Voter), |_| {});
     write(&mut node);
     let last = |node: &mut Node| {
@@ -389,12 +390,12 @@ fn a_command_that_waits_for_its_commit_is_not_appended_again() {
         node.status().last.index.0
     };
     propose(&mut node, [1, 3, 3]);
-    assert_eq!(last(&mut node), 3, "one of them twice");
+    assert_eq!(last(&mut node), 3, "one of them is a duplicate");
     propose(&mut node, [1, 2, 3, 4]);
     assert_eq!(
         last(&mut node),
         5,
-        "two of them are new, and one of those is older than another"
+        "two are new, one of them with a lower sequence"
     );
     receive(
         &mut node,
@@ -403,7 +404,7 @@ fn a_command_that_waits_for_its_commit_is_not_appended_again() {
             commands: vec![command(2, 10)],
         },
     );
-    assert_eq!(last(&mut node), 5, "also when another node forwards it");
+    assert_eq!(last(&mut node), 5, "a forwarded duplicate");
     let other = Command {
         client: ClientId(77),
         ..command(2, 10)
@@ -415,20 +416,16 @@ fn a_command_that_waits_for_its_commit_is_not_appended_again() {
             commands: vec![other],
         },
     );
-    assert_eq!(last(&mut node), 6, "another client's");
+    assert_eq!(last(&mut node), 6, "the same sequence of another client");
     matched(&mut node, 2, 6);
     assert_eq!(node.commit(), Index(6));
     propose(&mut node, [4]);
-    assert_eq!(
-        last(&mut node),
-        7,
-        "the sessions recognise what is committed"
-    );
+    assert_eq!(last(&mut node), 7, "the sessions filter committed commands");
 }
 
-/// Entries of earlier terms hold commands too.
+/// Entries of earlier terms contain commands too.
 #[test]
-fn a_new_leader_finds_the_commands_that_its_log_holds_already() {
+fn new_leader_recognises_uncommitted_commands_in_its_log() {
     let entry = |index| Entry {
         term: TERM,
         index: Index(index),
@@ -466,9 +463,9 @@ fn a_new_leader_finds_the_commands_that_its_log_holds_already() {
     assert_eq!(node.status().last.index, Index(3));
 }
 
-/// A leader believes no answer to what an earlier leader sent, though both were the same node.
+/// A leader must reject replies to messages of an earlier leadership, even its own.
 #[test]
-fn a_probe_of_an_earlier_term_counts_for_nothing() {
+fn reply_to_a_probe_of_an_earlier_term_is_ignored() {
     let mut node = leader(three(Standing::Voter), |_| {});
     write(&mut node);
     let probe = Some(Probe {
@@ -501,12 +498,12 @@ fn a_probe_of_an_earlier_term_counts_for_nothing() {
     assert_eq!(
         node.take_actions().request_results,
         [Err(crate::RequestError::NoSuccessor)],
-        "nobody has answered this leader"
+        "no follower has replied to this leader"
     );
 }
 
 #[test]
-fn a_transfer_to_a_silent_member_is_refused_at_once() {
+fn transfer_to_a_silent_member_is_refused_at_once() {
     let mut node = leader(three(Standing::Voter), |_| {});
     write(&mut node);
     let late = NOW.after(node.config().max_election_timeout());
@@ -521,9 +518,9 @@ fn a_transfer_to_a_silent_member_is_refused_at_once() {
     assert_eq!(node.take_actions().request_results, [Ok(())]);
 }
 
-/// What is committed makes room for as much again, to the byte.
+/// A commit frees exactly the bytes that its entries took.
 #[test]
-fn uncommitted_bytes_are_given_back_as_they_were_taken() {
+fn commit_frees_the_uncommitted_bytes_of_its_entries() {
     let each = Entry::OVERHEAD + 10;
     let mut node = node(alone(), |config| {
         config.max_uncommitted_bytes = 2 * each + 1
@@ -545,7 +542,7 @@ fn uncommitted_bytes_are_given_back_as_they_were_taken() {
 }
 
 #[test]
-fn a_command_may_be_as_large_as_the_bound_wherever_it_comes_from() {
+fn command_size_limit_is_inclusive_for_all_sources() {
     let mut node = leader(three(Standing::Voter), |config| {
         config.max_command_bytes = 10
     });
@@ -574,7 +571,7 @@ fn a_command_may_be_as_large_as_the_bound_wherever_it_comes_from() {
 }
 
 #[test]
-fn the_first_commitment_of_a_term_is_told_once() {
+fn first_commitment_of_a_term_is_reported_once() {
     let mut node = node(alone(), |_| {});
     node.step(NOW, Input::Campaign);
     let mut told = 0;
@@ -593,7 +590,7 @@ fn the_first_commitment_of_a_term_is_told_once() {
 /// "If leadership transfer does not complete after about an election timeout, the prior leader
 /// aborts the transfer" (thesis 3.10), and not before.
 #[test]
-fn a_leadership_transfer_is_given_up_when_its_time_is_over() {
+fn leadership_transfer_is_aborted_at_its_deadline() {
     let mut node = leader(three(Standing::Voter), |_| {});
     write(&mut node);
     at(&mut node, NOW, 2, answer(0));
@@ -609,11 +606,11 @@ fn a_leadership_transfer_is_given_up_when_its_time_is_over() {
     };
     assert!(!gives_up(60_000) && !gives_up(patience - 1));
     assert!(gives_up(patience));
-    assert!(!gives_up(patience + 60_000), "it was told");
+    assert!(!gives_up(patience + 60_000), "the failure is reported once");
 }
 
 #[test]
-fn a_follower_whose_log_is_full_is_sent_entries_when_it_has_room() {
+fn follower_with_a_full_log_gets_entries_once_it_has_room() {
     let mut node = leader(three(Standing::Voter), |_| {});
     write(&mut node);
     matched(&mut node, 2, 1);
@@ -635,7 +632,7 @@ fn a_follower_whose_log_is_full_is_sent_entries_when_it_has_room() {
         })
     };
     receive(&mut node, 2, full(2));
-    assert_eq!(node.commit(), Index(2), "what it has room for counts");
+    assert_eq!(node.commit(), Index(2), "accepted entries count");
     receive(&mut node, 2, full(9));
     assert_eq!(nonsense(&node.take_actions()), 1);
     let sent_to_2 = |node: &mut Node| -> Vec<usize> {
@@ -652,7 +649,7 @@ fn a_follower_whose_log_is_full_is_sent_entries_when_it_has_room() {
     propose(&mut node, [3]);
     assert_eq!(sent_to_2(&mut node), [0_usize; 0]);
     node.step(NOW.after(node.config().heartbeat), Input::Wake);
-    assert_eq!(sent_to_2(&mut node), [0], "a heartbeat");
+    assert_eq!(sent_to_2(&mut node), [0], "only a heartbeat");
     receive(&mut node, 2, full(2));
     assert_eq!(sent_to_2(&mut node), [0_usize; 0]);
     receive(&mut node, 2, answer(2));
@@ -660,13 +657,13 @@ fn a_follower_whose_log_is_full_is_sent_entries_when_it_has_room() {
 }
 
 #[test]
-fn a_leader_whose_log_is_full_is_busy() {
+fn leader_with_a_full_log_refuses_commands_as_busy() {
     let each = Entry::OVERHEAD + 10;
     let mut node = node(alone(), |config| {
         config.max_log_bytes = Some(Entry::OVERHEAD + 2 * each)
     });
     node.step(NOW, Input::Campaign);
-    assert!(!settle(&mut node), "nothing is full yet");
+    assert!(!settle(&mut node), "the log is not full yet");
     propose(&mut node, 1..3);
     while node.has_work() {
         write(&mut node);
@@ -682,7 +679,7 @@ fn a_leader_whose_log_is_full_is_busy() {
 }
 
 #[test]
-fn a_leader_with_a_full_log_hands_over_if_its_program_stands_still() {
+fn stalled_leader_with_a_full_log_transfers_leadership() {
     for applies in [true, false] {
         let each = Entry::OVERHEAD + 10;
         let mut node = leader(three(Standing::Voter), |config| {

@@ -1,9 +1,9 @@
-//! Bounds of reads, and what applying sets going.
+//! Limits of reads, and the work that applying entries triggers.
 
 use super::*;
 
 #[test]
-fn reads_of_followers_are_bounded_at_the_leader() {
+fn leader_bounds_the_reads_of_followers() {
     let mut node = leader(three(Standing::Voter), |config| config.max_reads = 2);
     write(&mut node);
     (1..=3).for_each(|token| receive(&mut node, 2, Body::Read { token }));
@@ -27,7 +27,7 @@ fn reads_of_followers_are_bounded_at_the_leader() {
 }
 
 #[test]
-fn reads_of_the_own_program_are_bounded_whether_asked_or_confirmed() {
+fn node_bounds_the_reads_of_its_own_program() {
     let mut node = follower(|config| config.max_reads = 2);
     (1..=3).for_each(|id| {
         node.step(
@@ -53,12 +53,16 @@ fn reads_of_the_own_program_are_bounded_whether_asked_or_confirmed() {
             },
         )
     });
-    assert_eq!(node.take_actions().reads, [busy], "early ones count");
+    assert_eq!(
+        node.take_actions().reads,
+        [busy],
+        "reads before the first commitment count"
+    );
 }
 
-/// Whoever asks `has_work` after each input misses nothing, and asks in vain rarely.
+/// A caller that checks `has_work` after each input must miss no work and rarely find none.
 #[test]
-fn applying_stirs_a_node_that_waits_for_it_and_no_other() {
+fn applied_entries_cause_work_only_if_something_waits() {
     let applied = |set: fn(&mut Config), ask: bool, propose_more: bool| {
         let mut node = node(alone(), set);
         node.step(NOW, Input::Campaign);
@@ -101,9 +105,9 @@ fn applying_stirs_a_node_that_waits_for_it_and_no_other() {
     );
 }
 
-/// The deadline of a read is not that of the leader.
+/// The deadline of a read is independent of the election timeout.
 #[test]
-fn a_read_that_nobody_answers_is_given_up_without_an_election() {
+fn unanswered_read_expires_without_an_election() {
     let mut node = follower(|_| {});
     node.step(
         NOW,
@@ -130,9 +134,9 @@ fn a_read_that_nobody_answers_is_given_up_without_an_election() {
     assert_eq!(node.leader(), Some(NodeId(2)));
 }
 
-/// A leader that nobody has answered holds no lease, however young its clock is.
+/// A leader without a reply from a majority holds no lease, even if its clock is near 0.
 #[test]
-fn a_lease_takes_answers() {
+fn leader_without_replies_holds_no_lease() {
     let start = Moment(1_000);
     let mut config = Config::new(NodeId(1), three(Standing::Voter), 1);
     (config.pre_vote, config.lease_reads) = (false, true);
@@ -141,7 +145,7 @@ fn a_lease_takes_answers() {
     assert_eq!(
         node.role(),
         RoleKind::Follower,
-        "it may have promised a leader to wait"
+        "it may have had contact with a leader before the start"
     );
     let early = start.after(node.config().stickiness());
     node.step(early, Input::Campaign);
@@ -167,7 +171,7 @@ fn a_lease_takes_answers() {
             matches!(decision, Decision::ReadByLease)
         }) == 1
     };
-    assert!(!reads_by_lease(&mut node, 1), "that answer echoes nothing");
+    assert!(!reads_by_lease(&mut node, 1), "the reply echoes no probe");
     let result = AppendResult::Matched { up_to: Index(1) };
     let probe = Some(Probe {
         term: crate::types::Term(1),
@@ -187,10 +191,10 @@ fn a_lease_takes_answers() {
     assert!(reads_by_lease(&mut node, 2));
 }
 
-/// A leader of an earlier term confirmed the read when it led, but the question may have been asked
-/// after that.
+/// A deposed leader confirmed the read while it led, but the read may have been requested after
+/// that.
 #[test]
-fn an_answer_of_an_earlier_term_answers_no_read() {
+fn read_reply_of_an_earlier_term_is_ignored() {
     let mut node = follower(|_| {});
     node.step(
         NOW,
@@ -205,7 +209,7 @@ fn an_answer_of_an_earlier_term_answers_no_read() {
         _ => None,
     });
     let body = Body::ReadReply {
-        token: token.expect("it asks the leader"),
+        token: token.expect("a read request to the leader"),
         index: Some(Index(0)),
     };
     let earlier = Message::new(Term(0), body.clone());

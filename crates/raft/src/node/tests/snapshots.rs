@@ -1,4 +1,4 @@
-//! Snapshots at the edge of what is taken, sent and restored.
+//! Limits of taking, sending and restoring snapshots.
 
 use super::*;
 use crate::message::{SnapshotReply, SnapshotResult};
@@ -27,7 +27,7 @@ fn snapshot_part(term: u64, index: u64, size: usize) -> InstallSnapshot {
 }
 
 #[test]
-fn a_snapshot_is_taken_within_its_bounds_and_not_beyond_them() {
+fn snapshot_outside_its_bounds_is_ignored() {
     let install = |part: InstallSnapshot| {
         let mut node = follower(|config| config.max_snapshot_bytes = 64);
         receive(&mut node, 2, Body::InstallSnapshot(part.into()));
@@ -68,9 +68,9 @@ fn snapshot_replies(actions: &Actions) -> Vec<SnapshotResult> {
     replies.collect()
 }
 
-/// Where it stands a leader would send it for ever.
+/// Without the reply the leader would resend the snapshot for ever.
 #[test]
-fn a_snapshot_that_is_too_large_is_refused_with_the_limit() {
+fn oversized_snapshot_is_refused_with_the_limit() {
     let mut node = follower(|config| config.max_snapshot_bytes = 64);
     receive(
         &mut node,
@@ -84,7 +84,7 @@ fn a_snapshot_that_is_too_large_is_refused_with_the_limit() {
     );
 }
 
-/// n1, whose log begins after entry 5 of a snapshot, and that has committed it.
+/// n1 with a committed snapshot up to entry 5, after which its log starts.
 fn compacted() -> Node {
     let mut node = follower(|_| {});
     receive(
@@ -103,7 +103,7 @@ fn compacted() -> Node {
 }
 
 #[test]
-fn a_snapshot_that_ends_with_another_entry_than_the_committed_one_is_ignored() {
+fn snapshot_that_contradicts_a_committed_entry_is_ignored() {
     let mut node = compacted();
     let part = InstallSnapshot {
         probe: Probe {
@@ -128,9 +128,9 @@ fn a_snapshot_that_ends_with_another_entry_than_the_committed_one_is_ignored() {
     assert_eq!(decisions(&actions, contradicts), 1);
 }
 
-/// Acknowledged without being installed, a repair would count as done.
+/// If the node acknowledged it without installing it, the repair would count as done.
 #[test]
-fn a_repair_that_ends_before_the_log_begins_is_refused() {
+fn repair_that_ends_before_the_log_starts_is_refused() {
     let mut node = compacted();
     let part = InstallSnapshot {
         repair: true,
@@ -144,7 +144,7 @@ fn a_repair_that_ends_before_the_log_begins_is_refused() {
 }
 
 #[test]
-fn a_stale_request_is_answered_without_its_probe() {
+fn reply_to_a_stale_request_echoes_no_probe() {
     let mut node = compacted();
     let message = Message::new(Term(7), Body::VoteReply { granted: false });
     node.step(
@@ -183,7 +183,7 @@ fn a_stale_request_is_answered_without_its_probe() {
 
 /// Entries below the base are covered by a snapshot; the one at the base is still known.
 #[test]
-fn an_append_that_contradicts_the_entry_at_the_base_is_ignored() {
+fn append_that_contradicts_the_base_entry_is_ignored() {
     for (term, ignored) in [(1, 0), (2, 1)] {
         let mut node = compacted();
         let entry = |index, term| Entry {
@@ -222,9 +222,9 @@ fn an_append_that_contradicts_the_entry_at_the_base_is_ignored() {
     }
 }
 
-/// No majority pauses over its snapshots at the same entry.
+/// No majority may pause for snapshots at the same entry.
 #[test]
-fn members_take_their_snapshots_at_entries_of_their_own() {
+fn members_take_snapshots_at_different_entries() {
     let mut taken = Vec::new();
     for id in 1..=3 {
         let mut config = Config::new(NodeId(id), three(Standing::Voter), 1);
@@ -279,9 +279,9 @@ fn members_take_their_snapshots_at_entries_of_their_own() {
     assert_eq!((of(2), of(3)), (vec![8, 14, 20, 26], vec![10, 16, 22, 28]));
 }
 
-/// "Not now" is an answer: one failed attempt must not end snapshots for good.
+/// One declined request must not stop snapshots for good.
 #[test]
-fn a_declined_snapshot_is_asked_for_again_later() {
+fn declined_snapshot_is_requested_again_later() {
     let mut node = node(alone(), |config| config.snapshot_entries = Some(2));
     node.step(NOW, Input::Campaign);
     settle(&mut node);
@@ -294,9 +294,9 @@ fn a_declined_snapshot_is_asked_for_again_later() {
     assert!(settle(&mut node));
 }
 
-/// A snapshot of nothing would stand for a log that nobody has.
+/// A snapshot at index 0 would cover no entry of any log.
 #[test]
-fn nothing_applied_is_nothing_to_take_a_snapshot_of() {
+fn snapshot_at_index_zero_is_ignored() {
     let mut node = node(alone(), |_| {});
     node.step(
         NOW,
@@ -311,7 +311,7 @@ fn nothing_applied_is_nothing_to_take_a_snapshot_of() {
 }
 
 #[test]
-fn a_snapshot_of_what_was_not_applied_yet_is_of_no_use() {
+fn snapshot_beyond_the_applied_index_is_ignored() {
     let mut node = node(alone(), |_| {});
     node.step(NOW, Input::Campaign);
     settle(&mut node);
@@ -337,9 +337,9 @@ fn a_snapshot_of_what_was_not_applied_yet_is_of_no_use() {
     }
 }
 
-/// The log waits for a slow follower, but not for one that says nothing.
+/// Compaction waits for a slow follower, but not for a silent one.
 #[test]
-fn the_log_keeps_what_a_follower_that_answers_still_lacks() {
+fn compaction_keeps_entries_for_responsive_followers() {
     let dropped_up_to = |answers: bool, silence: u64| {
         let mut node = leader(three(Standing::Voter), |config| config.snapshot_keep = 2);
         write(&mut node);
@@ -372,13 +372,13 @@ fn the_log_keeps_what_a_follower_that_answers_still_lacks() {
     assert_eq!(
         dropped_up_to(true, patience),
         19,
-        "it was not heard for as long as a leader waits"
+        "it was silent for the longest election timeout"
     );
-    assert_eq!(dropped_up_to(false, 0), 19, "it never answered");
+    assert_eq!(dropped_up_to(false, 0), 19, "it never replied");
 }
 
 #[test]
-fn a_snapshot_is_due_after_so_many_bytes_however_they_were_handed_out() {
+fn snapshot_is_due_after_the_configured_bytes() {
     let empty = Entry {
         term: TERM,
         index: Index(1),
@@ -409,11 +409,11 @@ fn a_snapshot_is_due_after_so_many_bytes_however_they_were_handed_out() {
         }),
     );
     propose(&mut node, [4]);
-    assert!(!settle(&mut node), "the count begins again");
+    assert!(!settle(&mut node), "the byte count restarts");
 }
 
 #[test]
-fn a_log_that_no_node_could_have_written_is_refused() {
+fn damaged_log_is_refused() {
     let entry = |term, index| Entry {
         term: Term(term),
         index: Index(index),
@@ -467,35 +467,35 @@ fn a_log_that_no_node_could_have_written_is_refused() {
                 snapshot: None,
                 ..sound.clone()
             },
-            "it begins after its snapshot",
+            "it starts after the end of its snapshot",
         ),
         (
             Restored {
                 snapshot: Some(snapshot(2, 5)),
                 ..sound.clone()
             },
-            "it does not reach its snapshot",
+            "it does not match its snapshot",
         ),
         (
             Restored {
                 snapshot: Some(snapshot(2, 3)),
                 ..sound.clone()
             },
-            "it does not reach its snapshot",
+            "it does not match its snapshot",
         ),
         (
             Restored {
                 hard_state: hard_state(1),
                 ..sound.clone()
             },
-            "it holds an entry of a later term than the node's own",
+            "it contains an entry of a later term than the node's own",
         ),
         (
             Restored {
                 hard_state: hard_state(Term::LAST.0 + 1),
                 ..sound.clone()
             },
-            "its term cannot exist",
+            "its term is out of range",
         ),
     ];
     for (restored, why) in damaged {
@@ -518,8 +518,8 @@ fn chunks(actions: &Actions) -> Vec<u64> {
     actions.send.iter().filter_map(offset).collect()
 }
 
-/// A leader of nobody but n2, which needs a snapshot of 40 bytes in chunks of 4, two of them in
-/// flight.
+/// A leader that sends n2 a snapshot of 40 bytes in chunks of 4, two of them in flight; n3 is up to
+/// date.
 fn sending() -> (Node, Actions) {
     let mut node = leader(three(Standing::Voter), |config| {
         config.snapshot_keep = 0;
@@ -545,7 +545,7 @@ fn sending() -> (Node, Actions) {
 }
 
 #[test]
-fn a_snapshot_is_sent_within_its_window_and_goes_on_with_its_own_answers_alone() {
+fn only_replies_to_the_transfer_advance_its_window() {
     let (mut node, first) = sending();
     assert_eq!(chunks(&first), [0, 4]);
     let mut goes_on = |term: u64, index: u64, result: SnapshotResult| {
@@ -575,24 +575,24 @@ fn a_snapshot_is_sent_within_its_window_and_goes_on_with_its_own_answers_alone()
     assert_eq!(
         goes_on(1, 3, SnapshotResult::Received(4)),
         [],
-        "that is about another snapshot"
+        "a chunk reply for another snapshot"
     );
     assert_eq!(
         goes_on(1, 3, SnapshotResult::Installed),
         [],
-        "and so is that"
+        "an install reply for another snapshot"
     );
     assert_eq!(
         goes_on(0, 4, SnapshotResult::Received(4)),
         [],
-        "that was for the leader of another term"
+        "a reply of an earlier term"
     );
     assert_eq!(goes_on(1, 4, SnapshotResult::Received(4)), [8]);
     assert_eq!(goes_on(1, 4, SnapshotResult::Received(12)), [12, 16]);
 }
 
 #[test]
-fn chunks_of_two_snapshots_are_not_mixed() {
+fn chunks_of_different_snapshots_are_not_mixed() {
     let mut node = follower(|_| {});
     let mut gets = |part: &InstallSnapshot, from: usize, to: usize| {
         let bytes = part.bytes.as_ref().map(|bytes| bytes[from..to].into());
@@ -612,17 +612,17 @@ fn chunks_of_two_snapshots_are_not_mixed() {
     let received = |bytes| Some(SnapshotResult::Received(bytes));
     let (one, other) = (snapshot_part(1, 9, 8), snapshot_part(1, 12, 16));
     assert_eq!(gets(&one, 0, 4), received(4));
-    assert_eq!(gets(&one, 0, 4), received(4), "it came twice");
+    assert_eq!(gets(&one, 0, 4), received(4), "a duplicate chunk");
     assert_eq!(
         gets(&other, 4, 8),
         received(0),
-        "of this one nothing has come"
+        "nothing of this snapshot was received yet"
     );
     assert_eq!(gets(&other, 0, 4), received(4));
 }
 
 #[test]
-fn a_bound_of_no_bytes_asks_for_no_snapshot_of_nothing() {
+fn zero_byte_limit_requests_no_snapshot_of_an_empty_log() {
     let mut node = node(three(Standing::Voter), |config| {
         config.snapshot_bytes = Some(0)
     });
@@ -630,10 +630,10 @@ fn a_bound_of_no_bytes_asks_for_no_snapshot_of_nothing() {
     assert!(!node.take_actions().snapshot_due);
 }
 
-/// The program learns of a repair when its snapshot is on disk, and reports hashes of the wrong
-/// state until then.
+/// The program is notified of a repair only once the snapshot is on disk, and reports hashes of the
+/// wrong state until then.
 #[test]
-fn a_hash_that_is_reported_during_a_repair_counts_for_nothing() {
+fn state_hash_reported_during_a_repair_is_ignored() {
     let mut node = follower(|_| {});
     let entry = |index| Entry {
         term: TERM,
@@ -672,10 +672,7 @@ fn a_hash_that_is_reported_during_a_repair_counts_for_nothing() {
     };
     receive(&mut node, 2, Body::InstallSnapshot(part.into()));
     let actions = node.take_actions();
-    let number = actions
-        .persist
-        .expect("the snapshot is to be written")
-        .number;
+    let number = actions.persist.expect("a snapshot to write").number;
     assert!(actions.restore.is_none());
     node.step(
         NOW,

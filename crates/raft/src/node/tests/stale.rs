@@ -1,4 +1,4 @@
-//! Messages of an earlier term, and answers to what this leadership has not sent (section 5.1).
+//! Messages of an earlier term, and replies to probes of another leadership (section 5.1).
 
 use super::*;
 use crate::message::{SnapshotReply, SnapshotResult};
@@ -18,12 +18,12 @@ fn matched_index(node: &Node, follower: u64) -> Index {
     peers
         .iter()
         .find(|peer| peer.id == NodeId(follower))
-        .expect("it is a member")
+        .expect("the follower is a member")
         .matched
 }
 
 #[test]
-fn an_acknowledgement_of_an_earlier_term_commits_nothing() {
+fn acknowledgement_of_an_earlier_term_commits_nothing() {
     let mut node = leader(three(Standing::Voter), |_| {});
     write(&mut node);
     receive_in_term(&mut node, 0, 2, answer(1));
@@ -38,10 +38,10 @@ fn an_acknowledgement_of_an_earlier_term_commits_nothing() {
     );
 }
 
-/// The term of the message and the term of the probe are checked apart: either alone keeps a late
-/// answer out.
+/// The terms of the message and of the probe are checked separately: either alone rejects a late
+/// reply.
 #[test]
-fn an_acknowledgement_of_another_leaderships_probe_commits_nothing() {
+fn acknowledgement_of_a_foreign_probe_commits_nothing() {
     for (term, sent, committed) in [(1, NOW, 1), (0, NOW, 0), (1, Moment(NOW.0 + 1), 0)] {
         let mut node = leader(three(Standing::Voter), |_| {});
         write(&mut node);
@@ -70,7 +70,7 @@ fn an_acknowledgement_of_another_leaderships_probe_commits_nothing() {
 }
 
 #[test]
-fn a_vote_of_an_earlier_term_elects_nobody() {
+fn vote_of_an_earlier_term_does_not_count() {
     let mut node = node(three(Standing::Voter), |_| {});
     node.step(NOW, Input::Campaign);
     write(&mut node);
@@ -80,7 +80,7 @@ fn a_vote_of_an_earlier_term_elects_nobody() {
     assert_eq!(node.role(), RoleKind::Leader);
 }
 
-/// A leader of n2 that sends a snapshot to n3, and the entry that the snapshot ends with.
+/// A leader that is sending a snapshot to n3, and the last entry of the snapshot.
 fn sending_a_snapshot() -> (Node, LogPosition) {
     let mut node = leader(three(Standing::Voter), |_| {});
     write(&mut node);
@@ -101,7 +101,7 @@ fn sending_a_snapshot() -> (Node, LogPosition) {
     let to_n3 = |(to, message): &(NodeId, Message)| {
         *to == NodeId(3) && matches!(message.body, Body::InstallSnapshot(_))
     };
-    assert!(sent.iter().any(to_n3), "n3 needs what was compacted");
+    assert!(sent.iter().any(to_n3), "n3 needs compacted entries");
     (
         node,
         LogPosition {
@@ -112,7 +112,7 @@ fn sending_a_snapshot() -> (Node, LogPosition) {
 }
 
 #[test]
-fn a_snapshot_answer_counts_only_in_the_leadership_that_sent_the_snapshot() {
+fn snapshot_reply_counts_only_in_the_sending_leadership() {
     let ours = Probe {
         term: TERM,
         sent: NOW,
@@ -156,9 +156,9 @@ fn a_snapshot_answer_counts_only_in_the_leadership_that_sent_the_snapshot() {
 }
 
 /// Thesis 3.10: TimeoutNow comes from the leader. One from another node, or of another term, starts
-/// no election; nor does one that reaches a node that follows nobody any more.
+/// no election; nor does one received by a node that follows no leader.
 #[test]
-fn only_the_leader_that_is_followed_may_order_an_election() {
+fn timeout_now_counts_only_from_the_followed_leader() {
     let ordered = |term: u64, from: u64| {
         let mut node = follower(|_| {});
         receive_in_term(&mut node, term, from, Body::TimeoutNow);
