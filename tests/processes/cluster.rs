@@ -1,4 +1,4 @@
-//! A cluster of real processes on free ports, in a directory of its own.
+//! A cluster of real processes on free ports, in a temporary directory.
 
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// Longest wait for a condition: generous, because the machine may be busy; a healthy cluster needs
-/// a second.
+/// Timeout of [`eventually`]: generous, because the machine may be busy; a healthy cluster needs a
+/// second.
 pub(crate) const WAIT: Duration = Duration::from_secs(60);
 
-/// Runs the program to its end.
+/// Runs the program until it exits.
 pub(crate) fn raftian(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_raftian"))
         .args(arguments)
@@ -20,7 +20,7 @@ pub(crate) fn raftian(arguments: &[&str]) -> Output {
         .expect("the program can be started")
 }
 
-/// Waits until `condition` holds.
+/// Waits until `condition` holds; panics with `what` after [`WAIT`].
 pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + WAIT;
     while !condition() {
@@ -36,9 +36,9 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// Files of a cluster of `nodes` members; nothing runs yet.
+    /// Creates the files of a cluster of `nodes` members without starting them.
     pub(crate) fn new(nodes: usize) -> Self {
-        let directory = tempfile::tempdir().expect("there is room for a cluster");
+        let directory = tempfile::tempdir().expect("a temporary directory");
         let path = directory.path().join("cluster");
         let base_port = free_ports(nodes as u16).to_string();
         let path_text = path.to_str().expect("a temporary path is text");
@@ -89,12 +89,12 @@ impl Cluster {
         self.leader();
     }
 
-    /// Starts a member and waits until it answers.
+    /// Starts a member and waits until it responds.
     pub(crate) fn start(&mut self, id: u64) {
         self.start_with(id, &["node"], |_| {});
     }
 
-    /// Starts a member with this command and its flags, and waits until it answers.
+    /// Starts a member with this subcommand and its flags, and waits until it responds.
     pub(crate) fn start_with(
         &mut self,
         id: u64,
@@ -110,20 +110,20 @@ impl Cluster {
         set_up(&mut program);
         let child = program.spawn().expect("the program can be started");
         self.members[id as usize - 1] = Some(child);
-        eventually("the member answers", || {
+        eventually("the member responds", || {
             raftian(&["status", "--config", self.config(id), "--json"])
                 .status
                 .success()
         });
     }
 
-    /// Copies of everything on the disk of a member that does not run: its store and its mark.
+    /// Returns copies of the files of a stopped member: its store and its mark.
     pub(crate) fn back_up(&self, id: u64) -> [Vec<u8>; 2] {
         [self.store(id), self.mark(id)]
             .map(|file| std::fs::read(file).expect("a file of the member"))
     }
 
-    /// Puts the copies back, as a restore of the whole machine does.
+    /// Restores both files, as a restore of the whole machine does.
     pub(crate) fn put_back(&self, id: u64, [store, mark]: &[Vec<u8>; 2]) {
         for (file, bytes) in [(self.store(id), store), (self.mark(id), mark)] {
             std::fs::write(file, bytes).expect("files of the member can be written");
@@ -134,7 +134,7 @@ impl Cluster {
         Path::new(self.config(id)).with_file_name("raft.mark")
     }
 
-    /// Runs a member that must end by itself.
+    /// Runs a member that must exit by itself.
     pub(crate) fn run_to_its_end(&self, id: u64) -> Output {
         let mut child = Command::new(env!("CARGO_BIN_EXE_raftian"))
             .args(["node", "--config", self.config(id)])
@@ -147,14 +147,14 @@ impl Cluster {
         while child.try_wait().expect("it is our child").is_none() {
             if Instant::now() > deadline {
                 child.kill().expect("a child can be killed");
-                panic!("n{id} runs on: {:?}", child.wait_with_output());
+                panic!("n{id} does not exit: {:?}", child.wait_with_output());
             }
             std::thread::sleep(Duration::from_millis(30));
         }
         child.wait_with_output().expect("it has ended")
     }
 
-    /// The power cut: SIGKILL.
+    /// Simulates a power cut with SIGKILL.
     pub(crate) fn kill(&mut self, id: u64) {
         let mut child = self.members[id as usize - 1]
             .take()
@@ -171,7 +171,7 @@ impl Cluster {
         child.try_wait().expect("it is our child").is_none()
     }
 
-    /// Sends the process of a member a signal, named as for `kill`.
+    /// Sends a signal, named as for `kill`, to the process of a member.
     pub(crate) fn signal(&self, id: u64, signal: &str) {
         let child = self.members[id as usize - 1]
             .as_ref()
@@ -182,7 +182,7 @@ impl Cluster {
         assert!(sent.is_ok_and(|status| status.success()));
     }
 
-    /// SIGTERM; gives the exit code.
+    /// Sends SIGTERM and returns the exit code.
     pub(crate) fn terminate(&mut self, id: u64) -> Option<i32> {
         self.signal(id, "TERM");
         let mut child = self.members[id as usize - 1]
@@ -199,7 +199,7 @@ impl Cluster {
         status
     }
 
-    /// Waits until all running members follow one leader; gives its id.
+    /// Waits until all running members follow one leader and returns its id.
     pub(crate) fn leader(&self) -> u64 {
         let running: Vec<u64> = (1..)
             .zip(&self.members)
@@ -218,7 +218,7 @@ impl Cluster {
         leader.expect("it was just seen")
     }
 
-    /// Lets the member propose an attack and gives the document of its commit.
+    /// Proposes an attack at the member and returns the JSON document of its commit.
     pub(crate) fn order(&self, id: u64, city: u8) -> Value {
         let city = city.to_string();
         let output = raftian(&[
@@ -235,12 +235,12 @@ impl Cluster {
         serde_json::from_slice(&output.stdout).expect("an order's answer is JSON")
     }
 
-    /// Where the member listens.
+    /// Address the member listens on.
     pub(crate) fn address(&self, id: u64) -> String {
         address(Path::new(self.config(id)), id)
     }
 
-    /// Lets every member take a snapshot after so many entries.
+    /// Configures every member to take a snapshot every `entries` entries.
     pub(crate) fn snapshot_every(&self, entries: u64) {
         for config in &self.configs {
             rewrite(
@@ -251,8 +251,8 @@ impl Cluster {
         }
     }
 
-    /// Gives the member a key of another cluster. Its own file is consistent; the others know
-    /// nothing of it.
+    /// Replaces the member's key by one of another cluster. Its own file stays consistent; the
+    /// other members still expect the old key.
     pub(crate) fn forge_key(&self, id: u64) {
         let stranger = Cluster::new(1);
         let own = Path::new(self.config(id));
@@ -265,8 +265,8 @@ impl Cluster {
         rewrite(own, &before, &after);
     }
 
-    /// Lets the member's file claim the address and certificate of another, so that its tool asks
-    /// that one.
+    /// Swaps the addresses of two members in the member's file, so that commands with this file
+    /// reach the other member.
     pub(crate) fn point_at(&self, id: u64, other: u64) {
         let own = Path::new(self.config(id));
         let (mine, theirs) = (address(own, id), address(own, other));
@@ -291,7 +291,7 @@ fn rewrite(file: &Path, before: &str, after: &str) {
     std::fs::write(file, text.replace(before, after)).expect("a node file can be written");
 }
 
-/// A value of the `[[member]]` with this id, found without the program's own reader.
+/// Returns a value of the `[[member]]` with this id, without using the program's own parser.
 fn member_value(file: &Path, id: u64, key: &str) -> String {
     let text = std::fs::read_to_string(file).expect("a node file is text");
     let members = text.split("[[member]]").skip(1);
@@ -319,7 +319,7 @@ fn address(file: &Path, id: u64) -> String {
     member_value(file, id, "address")
 }
 
-/// The first of `count` UDP ports in a row that are free now.
+/// Returns the first of `count` consecutive UDP ports that are currently free.
 fn free_ports(count: u16) -> u16 {
     let free = |port: u16| UdpSocket::bind(("127.0.0.1", port)).is_ok();
     for _ in 0..1000 {
@@ -331,5 +331,5 @@ fn free_ports(count: u16) -> u16 {
             return first;
         }
     }
-    panic!("no {count} free ports in a row");
+    panic!("no {count} consecutive free ports");
 }

@@ -4,7 +4,7 @@ mod cluster;
 
 use cluster::{Cluster, eventually, raftian};
 
-/// Attacks committed so far on each of the five cities.
+/// Health of each of the five cities, from a status document.
 fn healths(status: &serde_json::Value) -> Vec<i64> {
     let cities = status["cities"]
         .as_array()
@@ -16,14 +16,14 @@ fn healths(status: &serde_json::Value) -> Vec<i64> {
 }
 
 #[test]
-fn an_order_survives_the_death_of_the_leader_and_every_machine_ends_equal() {
+fn orders_survive_a_killed_leader_and_members_converge() {
     let mut cluster = Cluster::new(3);
     cluster.start_all();
     let leader = cluster.leader();
     let follower = leader % 3 + 1;
     let other = follower % 3 + 1;
 
-    // An order by a follower is committed and seen everywhere.
+    // An order proposed at a follower is committed and applied by all.
     let first = cluster.order(follower, 3);
     assert_eq!(
         (first["ok"].as_bool(), first["effect"].as_str()),
@@ -35,7 +35,7 @@ fn an_order_survives_the_death_of_the_leader_and_every_machine_ends_equal() {
         });
     }
 
-    // kill −9 the leader; the next order commits in a later term.
+    // After `kill -9` of the leader, the next order commits in a later term.
     cluster.kill(leader);
     let second = cluster.order(follower, 3);
     assert!(
@@ -48,10 +48,10 @@ fn an_order_survives_the_death_of_the_leader_and_every_machine_ends_equal() {
         healths(&a)[2] == 40 && a["state_hash"] == b["state_hash"] && a["applied"] == b["applied"]
     });
 
-    // The dead one comes back from its disk and misses nothing.
+    // The killed member restarts from its disk and misses nothing.
     cluster.start(leader);
     cluster.order(leader, 1);
-    eventually("all three are equal", || {
+    eventually("all three members have equal state", || {
         let statuses: Vec<_> = (1..=3).map(|id| cluster.status(id)).collect();
         let wanted = [70, 100, 40, 100, 100];
         statuses.iter().all(|status| {
@@ -63,7 +63,7 @@ fn an_order_survives_the_death_of_the_leader_and_every_machine_ends_equal() {
 }
 
 #[test]
-fn a_whole_cluster_that_lost_its_power_remembers_every_committed_order() {
+fn cluster_keeps_committed_orders_across_a_power_loss() {
     let mut cluster = Cluster::new(3);
     cluster.start_all();
     for city in [1, 2, 2, 3, 3, 3, 5, 5, 5, 5] {
@@ -75,7 +75,7 @@ fn a_whole_cluster_that_lost_its_power_remembers_every_committed_order() {
     }
     cluster.start_all();
     for id in 1..=3 {
-        eventually("every order is there again", || {
+        eventually("every order is restored", || {
             healths(&cluster.status(id)) == [70, 40, 10, 100, -20]
         });
     }
@@ -83,7 +83,7 @@ fn a_whole_cluster_that_lost_its_power_remembers_every_committed_order() {
 }
 
 #[test]
-fn a_member_that_was_dead_for_long_gets_a_snapshot_and_the_log_stays_short() {
+fn member_down_for_long_catches_up_by_snapshot() {
     let mut cluster = Cluster::new(3);
     cluster.snapshot_every(5);
     cluster.start_all();
@@ -95,12 +95,12 @@ fn a_member_that_was_dead_for_long_gets_a_snapshot_and_the_log_stays_short() {
     for city in cities {
         cluster.order(other, city);
     }
-    eventually("the log that it needs is gone", || {
+    eventually("the entries it needs are dropped", || {
         cluster.status(other)["log_after"].as_u64() > Some(10)
     });
     cluster.start(dead);
     let wanted = [40, 70, 70, -20, 100];
-    eventually("it shows what the others do", || {
+    eventually("it shows the same cities as the others", || {
         healths(&cluster.status(dead)) == wanted
     });
     let status = cluster.status(dead);
@@ -108,7 +108,7 @@ fn a_member_that_was_dead_for_long_gets_a_snapshot_and_the_log_stays_short() {
         status["snapshot"].as_u64() > Some(10) && status["log_after"].as_u64() > Some(10),
         "{status}"
     );
-    eventually("all three are equal", || {
+    eventually("all three members have equal state", || {
         let states: Vec<_> = (1..=3)
             .map(|id| cluster.status(id))
             .map(|s| (s["applied"].clone(), s["state_hash"].clone()))
@@ -124,12 +124,12 @@ fn a_member_that_was_dead_for_long_gets_a_snapshot_and_the_log_stays_short() {
         "{standings:?}"
     );
 
-    // From its own snapshot, too, everybody comes back.
+    // Every member also restarts from its own snapshot.
     (1..=3).for_each(|id| cluster.kill(id));
     cluster.start_all();
     cluster.order(dead, 5);
     for id in 1..=3 {
-        eventually("every order is there again", || {
+        eventually("every order is restored", || {
             healths(&cluster.status(id)) == [40, 70, 70, -20, 70]
         });
     }
@@ -160,10 +160,10 @@ fn a_node_with_a_foreign_key_is_refused() {
     let mut cluster = Cluster::new(3);
     cluster.start(1);
     cluster.start(2);
-    // It claims to be n3, with a key that the others do not know.
+    // It claims to be n3, with a key that the others do not accept.
     cluster.forge_key(3);
     cluster.start(3);
-    eventually("its attempts are turned away", || {
+    eventually("its handshakes are refused", || {
         cluster.status(1)["refused_handshakes"].as_u64() > Some(0)
     });
     let committed = cluster.order(1, 2);
@@ -178,11 +178,11 @@ fn a_node_with_a_foreign_key_is_refused() {
         (None, 100),
         "it learns nothing"
     );
-    // The forged key does not open the true member's service either.
+    // The forged key works only for n3's own service, not for another member's.
     let refused = raftian(&["status", "--config", cluster.config(3), "--json"]);
-    assert!(refused.status.success(), "its own service knows it");
-    // For people, it is another fault than a member that is down.
-    eventually("its key is shown to be refused", || {
+    assert!(refused.status.success(), "its own service accepts it");
+    // The status text must distinguish a wrong key from a member that is down.
+    eventually("the status text reports the refused key", || {
         let text = raftian(&["status", "--config", cluster.config(1)]);
         let text = String::from_utf8_lossy(&text.stdout).into_owned();
         text.lines()
@@ -195,12 +195,12 @@ fn a_node_with_a_foreign_key_is_refused() {
             .status
             .code(),
         Some(9),
-        "another member's does not"
+        "another member's service refuses it"
     );
 }
 
 #[test]
-fn without_a_majority_an_order_is_not_committed_and_the_exit_code_says_so() {
+fn order_without_a_majority_times_out_with_exit_code_5() {
     let mut cluster = Cluster::new(3);
     cluster.start_all();
     cluster.order(1, 1);
@@ -228,17 +228,17 @@ fn without_a_majority_an_order_is_not_committed_and_the_exit_code_says_so() {
         [70, 100, 100, 100, 100],
         "nothing changes before it is committed"
     );
-    // It was told that the order may take effect once, later.
+    // A timed-out order may still take effect once, later.
     cluster.start(2);
     eventually("the order takes effect once", || {
         healths(&cluster.status(1))[0] == 40
     });
 }
 
-/// A full disk, and a pipe whose reader has gone: `2>&1 | head -1`.
+/// A full disk, and a pipe whose reader has exited: `2>&1 | head -1`.
 #[cfg(target_os = "linux")]
 #[test]
-fn members_whose_log_cannot_be_written_go_on() {
+fn members_keep_running_when_logs_cannot_be_written() {
     let mut cluster = Cluster::new(3);
     cluster.start(1);
     let full = std::fs::File::create("/dev/full").expect("the device exists");
@@ -251,7 +251,7 @@ fn members_whose_log_cannot_be_written_go_on() {
         program.stderr(writer);
     });
     cluster.order(1, 1);
-    // A task that fails to log must not keep a member from dialling again.
+    // A task that fails to log must not prevent a member from reconnecting.
     cluster.kill(1);
     cluster.order(2, 2);
     cluster.start(1);
@@ -260,26 +260,27 @@ fn members_whose_log_cannot_be_written_go_on() {
         assert!(cluster.runs(id), "n{id}");
         assert!(
             cluster.status(id)["lost_log_lines"].as_u64() > Some(0),
-            "n{id} counts what was not written"
+            "n{id} does not count lost log lines"
         );
     }
 }
 
-/// Each of them holds a place for clients for no longer than it needs.
+/// Each request must release its client slot when it is done.
 #[test]
-fn hundreds_of_questions_in_a_row_are_all_answered() {
+fn hundreds_of_status_requests_in_a_row_succeed() {
     let mut cluster = Cluster::new(1);
     cluster.start_all();
     for number in 0..200 {
         let asked = raftian(&["status", "--config", cluster.config(1)]);
-        assert!(asked.status.success(), "question {number}: {asked:?}");
+        assert!(asked.status.success(), "request {number}: {asked:?}");
     }
 }
 
 #[cfg(unix)]
 #[test]
-fn an_interrupted_order_says_that_it_may_still_take_effect() {
+fn interrupted_order_warns_that_it_may_take_effect() {
     let mut cluster = Cluster::new(3);
+    // Alone, n1 cannot commit, so the order stays pending.
     cluster.start(1);
     let order = std::process::Command::new(env!("CARGO_BIN_EXE_raftian"))
         .args([
@@ -321,11 +322,12 @@ fn an_interrupted_order_says_that_it_may_still_take_effect() {
     });
 }
 
-/// The member has the order and stops before it answers, so the order may still be committed.
+/// The member receives the order and stops before it replies, so the order may still be committed.
 #[cfg(unix)]
 #[test]
-fn an_order_whose_member_stops_answering_may_have_been_committed() {
+fn order_to_an_unresponsive_member_has_unknown_outcome() {
     let mut cluster = Cluster::new(3);
+    // Alone, n1 cannot commit, so the order stays pending.
     cluster.start(1);
     let order = std::process::Command::new(env!("CARGO_BIN_EXE_raftian"))
         .args([
@@ -357,10 +359,10 @@ fn an_order_whose_member_stops_answering_may_have_been_committed() {
     });
 }
 
-/// Its standard output is a pipe that is full and never read.
+/// Standard output is a pipe that is full and never read.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_member_whose_output_is_not_read_serves_its_operator() {
+fn member_with_a_full_stdout_pipe_serves_requests() {
     use std::io::Write;
     /// Capacity of a pipe, pipe(7).
     const PIPE_BYTES: usize = 65_536;
@@ -379,7 +381,7 @@ fn a_member_whose_output_is_not_read_serves_its_operator() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn results_that_cannot_be_printed_are_an_error_unless_their_reader_has_gone() {
+fn unwritable_stdout_is_an_error_but_a_closed_pipe_is_not() {
     let mut cluster = Cluster::new(1);
     cluster.start_all();
     let config = cluster.config(1);
@@ -399,7 +401,7 @@ fn results_that_cannot_be_printed_are_an_error_unless_their_reader_has_gone() {
             .into());
         assert_eq!(full.status.code(), Some(1), "{full:?}");
         assert!(
-            String::from_utf8_lossy(&full.stderr).contains("standard output cannot be written"),
+            String::from_utf8_lossy(&full.stderr).contains("cannot write to standard output"),
             "{full:?}"
         );
         let (reader, writer) = std::io::pipe().expect("a pipe");
@@ -429,7 +431,7 @@ fn a_key_that_others_can_read_is_reported() {
 }
 
 #[test]
-fn an_interrupted_leader_hands_over_and_leaves_with_its_own_exit_code() {
+fn interrupted_leader_transfers_leadership_and_exits_143() {
     let mut cluster = Cluster::new(3);
     cluster.start_all();
     let leader = cluster.leader();
@@ -438,7 +440,7 @@ fn an_interrupted_leader_hands_over_and_leaves_with_its_own_exit_code() {
         .as_u64()
         .expect("a status has a term");
     assert_eq!(cluster.terminate(leader), Some(143));
-    eventually("another leads", || {
+    eventually("another member leads", || {
         let status = cluster.status(follower);
         status["leader"].as_u64().is_some_and(|now| now != leader)
             && status["term"].as_u64() > Some(term)
@@ -446,7 +448,7 @@ fn an_interrupted_leader_hands_over_and_leaves_with_its_own_exit_code() {
 }
 
 #[test]
-fn mistakes_end_in_their_exit_codes_and_say_what_to_do() {
+fn invalid_usage_exits_with_its_code_and_a_hint() {
     let cluster = Cluster::new(1);
     let cases: [(&[&str], i32, &str); 8] = [
         (&["status", "--config", cluster.config(1)], 4, "running"),
@@ -474,7 +476,7 @@ fn mistakes_end_in_their_exit_codes_and_say_what_to_do() {
         (
             &["node", "--config", cluster.config(1), "--log-level", "wran"],
             2,
-            "\"wran\" is no level",
+            "\"wran\" is not a log level",
         ),
         (
             &["node", "--config", cluster.config(1)],
@@ -482,6 +484,7 @@ fn mistakes_end_in_their_exit_codes_and_say_what_to_do() {
             "another program uses it",
         ),
     ];
+    // Occupies the member's port for the last case.
     let port = std::net::UdpSocket::bind(cluster.address(1)).expect("the port is free");
     for (arguments, code, word) in cases {
         let output = raftian(arguments);
@@ -527,10 +530,10 @@ fn a_damaged_store_is_named_and_refused() {
     );
 }
 
-/// A vote that was given, or an order that was acknowledged, must not be forgotten with the disk
-/// that had it.
+/// A vote or an acknowledged order must not be lost with the disk that stored it: the member
+/// refuses to start, and the others continue.
 #[test]
-fn a_member_whose_disk_was_lost_or_put_back_from_a_copy_stays_down_and_the_others_play_on() {
+fn member_with_a_lost_or_older_store_refuses_to_start() {
     let mut cluster = Cluster::new(3);
     cluster.start_all();
     let leader = cluster.leader();
@@ -541,9 +544,9 @@ fn a_member_whose_disk_was_lost_or_put_back_from_a_copy_stays_down_and_the_other
     let copy = std::fs::read(&store).expect("the store is a file");
     cluster.start(stray);
     cluster.order(leader, 2);
-    let told = cluster.status(leader)["last_index"].as_u64();
-    eventually("the member has it too", || {
-        cluster.status(stray)["last_index"].as_u64() >= told
+    let target = cluster.status(leader)["last_index"].as_u64();
+    eventually("the member has the order too", || {
+        cluster.status(stray)["last_index"].as_u64() >= target
     });
     cluster.kill(stray);
     let newest = std::fs::read(&store).expect("the store is a file");
@@ -559,20 +562,20 @@ fn a_member_whose_disk_was_lost_or_put_back_from_a_copy_stays_down_and_the_other
     };
     std::fs::write(&store, copy).expect("the store can be written");
     refused("older");
-    std::fs::remove_dir_all(store.parent().expect("it lies in a directory"))
+    std::fs::remove_dir_all(store.parent().expect("it is in a directory"))
         .expect("it can be removed");
     refused("gone");
     cluster.order(leader, 3);
 
-    // The newest file is what it takes to be that member again.
-    std::fs::create_dir(store.parent().expect("it lay in a directory")).expect("it can be created");
+    // With its newest store restored, the member may start again.
+    std::fs::create_dir(store.parent().expect("it was in a directory")).expect("it can be created");
     std::fs::write(&store, newest).expect("the store can be written");
     cluster.start(stray);
     cluster.order(stray, 4);
 }
 
-/// Nothing on the machine notices that both store and mark are of yesterday, but the leader has
-/// acknowledgements of it.
+/// The machine itself cannot detect that both store and mark are old, but the leader remembers
+/// later acknowledgements of the member.
 #[test]
 fn a_member_restored_from_a_backup_joins_again() {
     let mut cluster = Cluster::new(3);
@@ -609,6 +612,7 @@ fn a_member_restored_from_a_backup_joins_again() {
     eventually("it votes again under another incarnation", || {
         standing().is_some_and(|(standing, incarnation)| standing == "voter" && incarnation != 0)
     });
+    // With `other` down, a commit needs the restored member's acknowledgement.
     cluster.kill(other);
     let order = cluster.order(leader, 1);
     assert_eq!(
@@ -616,17 +620,17 @@ fn a_member_restored_from_a_backup_joins_again() {
         Some("hit"),
         "two of three are a majority: {order}"
     );
-    eventually("the restored member plays on", || {
+    eventually("the restored member applies the order", || {
         healths(&cluster.status(restored)) == [40, 70, 70, 70, 70]
     });
 }
 
-/// Two of three machines are put back from backups and make another history, without the third. It
-/// has orders committed that the others do not have, and must not play on with them.
+/// Two of three machines are restored from backups and commit another history without the third.
+/// The third has committed orders that the others lack, and must not rejoin them.
 #[test]
-fn a_node_whose_committed_orders_are_contradicted_stops_and_shows_both() {
+fn node_with_contradicted_committed_orders_stops() {
     let mut cluster = Cluster::new(3);
-    // After a restart the commit index is the snapshot's.
+    // A restart keeps only the snapshot's commit index, so the third member needs a snapshot.
     cluster.snapshot_every(8);
     cluster.start_all();
     for id in 1..=3 {
@@ -646,7 +650,7 @@ fn a_node_whose_committed_orders_are_contradicted_stops_and_shows_both() {
     for (id, backup) in (1..).zip(&backups) {
         cluster.put_back(id, backup);
     }
-    // Started twice, so that the other history is in later terms.
+    // Two restarts, so that the other history is in later terms.
     for _ in 0..2 {
         (1..=2).for_each(|id| cluster.start(id));
         cluster.leader();
@@ -667,7 +671,7 @@ fn a_node_whose_committed_orders_are_contradicted_stops_and_shows_both() {
 }
 
 #[test]
-fn the_status_for_people_names_the_leader_and_the_cities() {
+fn status_text_names_the_leader_and_the_cities() {
     let mut cluster = Cluster::new(3);
     cluster.start_all();
     let leader = cluster.leader();
@@ -684,7 +688,7 @@ fn the_status_for_people_names_the_leader_and_the_cities() {
 }
 
 #[test]
-fn experiments_run_from_the_game_and_its_exit_codes_say_what_came_of_them() {
+fn experiments_run_from_the_game_and_set_exit_codes() {
     let measured = raftian(&[
         "lab",
         "elections",
@@ -734,7 +738,7 @@ fn experiments_run_from_the_game_and_its_exit_codes_say_what_came_of_them() {
 }
 
 #[test]
-fn frames_are_measured_without_a_display_beside_a_node_in_each_place() {
+fn headless_frames_are_measured_for_each_node_placement() {
     let output = raftian(&[
         "lab",
         "responsiveness",
@@ -765,7 +769,7 @@ fn frames_are_measured_without_a_display_beside_a_node_in_each_place() {
         .collect();
     assert_eq!(servers, ["none", "schedule", "thread", "process"]);
     for row in rows {
-        // The machine may be busy: at most what the cap lets through, and something.
+        // A busy machine may lower the frame rate, so only the cap is an upper bound.
         let fps = row["fps_mean"].as_f64().expect("a number");
         assert!((1.0..=66.0).contains(&fps), "{row}");
         assert!(row["adapter"].is_null(), "nothing draws: {row}");
@@ -787,7 +791,7 @@ fn frames_are_measured_without_a_display_beside_a_node_in_each_place() {
 }
 
 #[test]
-fn a_scene_that_cannot_be_shown_says_why() {
+fn invalid_scene_is_rejected_with_a_reason() {
     for (scene, code, hint) in [
         ("{}", 2, "the scene cannot be read"),
         (

@@ -1,5 +1,5 @@
-//! The real window: what it draws before and after orders that real nodes committed. Needs a
-//! display, which `.ci/run` provides.
+//! The real window: its pixels before and after orders that real nodes committed. Needs a display,
+//! which `.ci/run` provides.
 
 #[path = "../processes/cluster.rs"]
 #[expect(
@@ -18,7 +18,7 @@ use picture::Picture;
 /// Centres of the cities 1 to 5 in the original's coordinates.
 const CENTRES: [(u32, u32); 5] = [(625, 725), (875, 225), (375, 225), (125, 975), (125, 225)];
 
-/// Takes a picture of the window of member 1.
+/// Takes a screenshot of member 1's window.
 fn photograph(cluster: &Cluster, name: &str) -> Picture {
     let file = format!("{}/{name}.png", cluster.directory());
     let shot = raftian(&[
@@ -36,7 +36,7 @@ fn photograph(cluster: &Cluster, name: &str) -> Picture {
 
 #[test]
 #[ignore = "needs a display and a Vulkan driver; .ci/run starts both and runs it with --ignored"]
-fn the_classic_board_is_drawn_and_committed_hits_fade_its_cities() {
+fn classic_board_is_drawn_and_hits_fade_its_cities() {
     let mut cluster = Cluster::new(3);
     cluster.start(2);
     cluster.start(3);
@@ -52,7 +52,7 @@ fn the_classic_board_is_drawn_and_committed_hits_fade_its_cities() {
         [255, 0, 255],
     ];
     assert_eq!(CENTRES.map(|at| before.pixel(at)), full);
-    // A city is 80 by 80: its corner pixels are its own, the ones outside the map's.
+    // A city is 80 by 80: the pixels at its corners are the city's, those outside the map's.
     let (blue, grey) = ([0, 0, 255], [125, 125, 125]);
     assert_eq!(
         [(335, 185), (414, 264)].map(|at| before.pixel(at)),
@@ -62,7 +62,7 @@ fn the_classic_board_is_drawn_and_committed_hits_fade_its_cities() {
         [(333, 185), (416, 264)].map(|at| before.pixel(at)),
         [grey, grey]
     );
-    // Header and footer are white, the map is grey, and black lines part its cells.
+    // Header and footer are white, the map is grey, and black lines separate its cells.
     assert_eq!(
         [(20, 20), (980, 90), (980, 1180)].map(|at| before.pixel(at)),
         [[255; 3]; 3]
@@ -77,10 +77,7 @@ fn the_classic_board_is_drawn_and_committed_hits_fade_its_cities() {
             "a level line at {line}"
         );
     }
-    assert!(
-        before.ink((200, 10, 800, 90)) > 500,
-        "the header says something"
-    );
+    assert!(before.ink((200, 10, 800, 90)) > 500, "the header has text");
 
     for (city, hits) in [(1, 1), (2, 2), (3, 3), (4, 4)] {
         for _ in 0..hits {
@@ -101,7 +98,7 @@ fn the_classic_board_is_drawn_and_committed_hits_fade_its_cities() {
 #[test]
 #[ignore = "needs a display and a Vulkan driver; .ci/run starts both and runs it with --ignored"]
 fn a_click_on_a_city_is_committed_by_five_nodes_in_one_process() {
-    let directory = tempfile::tempdir().expect("there is room for a picture");
+    let directory = tempfile::tempdir().expect("a temporary directory");
     let file = directory.path().join("clicked.png");
     let mut game = Command::new(env!("CARGO_BIN_EXE_raftian"))
         .args(["--after", "20", "--screenshot"])
@@ -110,8 +107,7 @@ fn a_click_on_a_city_is_committed_by_five_nodes_in_one_process() {
         .spawn()
         .expect("the program can be started");
     let window = window_of(&game);
-    // Clicks before the first frame and before the first leader are nobody's, so there is one every
-    // second to the end.
+    // Clicks before the first frame and before the first leader are lost, so repeat every second.
     let ended = loop {
         if let Some(ended) = game.try_wait().expect("the game can be waited for") {
             break ended;
@@ -132,8 +128,8 @@ fn a_click_on_a_city_is_committed_by_five_nodes_in_one_process() {
 
 #[test]
 #[ignore = "needs a display and a Vulkan driver; .ci/run starts both and runs it with --ignored"]
-fn frames_of_a_window_are_measured_beside_a_node_and_logged() {
-    let directory = tempfile::tempdir().expect("there is room for a report");
+fn window_frames_are_measured_with_a_node_and_logged() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
     let out = directory.path().to_str().expect("a temporary path is text");
     let measured = raftian(&[
         "lab",
@@ -198,9 +194,9 @@ fn frames_of_a_window_are_measured_beside_a_node_and_logged() {
 
 #[test]
 #[ignore = "needs a display and a Vulkan driver; .ci/run starts both and runs it with --ignored"]
-fn without_a_display_the_window_says_what_to_do_instead() {
+fn window_without_a_display_suggests_a_headless_node() {
     for display in ["", ":4711"] {
-        let directory = tempfile::tempdir().expect("there is room for a match");
+        let directory = tempfile::tempdir().expect("a temporary directory");
         let output = Command::new(env!("CARGO_BIN_EXE_raftian"))
             .env("TMPDIR", directory.path())
             .env_remove("WAYLAND_DISPLAY")
@@ -214,15 +210,15 @@ fn without_a_display_the_window_says_what_to_do_instead() {
         let left = std::fs::read_dir(directory.path())
             .expect("a directory")
             .count();
-        assert_eq!(left, 0, "what had started leaves nothing behind");
+        assert_eq!(left, 0, "the aborted match leaves no files");
     }
 }
 
 #[test]
 #[ignore = "needs a display and a Vulkan driver; .ci/run starts both and runs it with --ignored"]
-fn an_interrupted_window_ends_its_match_and_leaves_with_its_own_exit_code() {
+fn interrupted_window_ends_its_match_with_signal_exit_code() {
     for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
-        let directory = tempfile::tempdir().expect("there is room for a match");
+        let directory = tempfile::tempdir().expect("a temporary directory");
         let mut game = Command::new(env!("CARGO_BIN_EXE_raftian"))
             .env("TMPDIR", directory.path())
             .stdin(Stdio::null())
@@ -242,15 +238,16 @@ fn an_interrupted_window_ends_its_match_and_leaves_with_its_own_exit_code() {
             .expect("a directory")
             .flatten()
             .collect();
-        assert!(left.is_empty(), "the match leaves nothing behind: {left:?}");
+        assert!(left.is_empty(), "the match left files: {left:?}");
     }
 }
 
-/// The renderer may need a sentence; what its libraries print is for their developers.
+/// A software renderer is reported in one line; messages of graphics libraries are for their
+/// developers and must not reach the player.
 #[test]
 #[ignore = "needs a display and a Vulkan driver; .ci/run starts both and runs it with --ignored"]
-fn an_ordinary_start_and_end_print_no_messages_of_libraries() {
-    let directory = tempfile::tempdir().expect("there is room for a picture");
+fn ordinary_run_prints_no_library_messages() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
     let file = directory.path().join("window.png");
     let shot = Command::new(env!("CARGO_BIN_EXE_raftian"))
         .args(["--after", "4", "--screenshot"])
@@ -262,15 +259,15 @@ fn an_ordinary_start_and_end_print_no_messages_of_libraries() {
     assert!(shot.status.success(), "{shot:?}");
     let printed = String::from_utf8_lossy(&shot.stderr);
     let sentence =
-        "raftian: no graphics driver was found, so a software renderer draws the window, slowly";
+        "raftian: no graphics driver found; the window is drawn slowly by a software renderer";
     assert!(printed.lines().all(|line| line == sentence), "{printed}");
 }
 
-/// The display of a remote session is closed, or its driver is reset: the player's member is a
-/// voter all the same.
+/// A remote session is closed, or the graphics driver is reset: the player's member must remain a
+/// voter.
 #[test]
 #[ignore = "needs a display and a Vulkan driver; .ci/run starts both and runs it with --ignored"]
-fn a_member_goes_on_without_its_window_when_the_display_dies() {
+fn member_keeps_running_when_its_display_dies() {
     let mut cluster = Cluster::new(3);
     let (mut server, display) = own_display();
     let log = format!("{}/window.log", cluster.directory());
@@ -291,24 +288,24 @@ fn a_member_goes_on_without_its_window_when_the_display_dies() {
     });
     server.kill().expect("a child can be killed");
     server.wait().expect("a killed child ends");
-    eventually("the member says so", || {
+    eventually("the member logs the lost window", || {
         std::fs::read_to_string(&log).is_ok_and(|text| text.contains("the window is lost"))
     });
     cluster.order(2, 1);
-    eventually("the member answers and knows of the order", || {
+    eventually("the member responds and has applied the order", || {
         let answer = raftian(&["status", "--config", cluster.config(1), "--json"]);
         let status =
             serde_json::from_slice::<serde_json::Value>(&answer.stdout).unwrap_or_default();
         answer.status.success() && status["cities"][0]["health"].as_i64() == Some(70)
     });
-    assert!(cluster.runs(1), "in the same process");
-    // Without another member it votes for the third.
+    assert!(cluster.runs(1), "the process of n1 still runs");
+    // With n2 gone, n3 can neither lead nor commit without n1.
     cluster.kill(2);
     cluster.order(3, 2);
     assert_eq!(cluster.terminate(1), Some(143));
 }
 
-/// A display server of one test, and its name.
+/// Starts a display server for one test and returns its process and display name.
 fn own_display() -> (Child, String) {
     for number in 120..160 {
         if std::path::Path::new(&format!("/tmp/.X11-unix/X{number}")).exists() {
@@ -325,6 +322,7 @@ fn own_display() -> (Child, String) {
             std::path::Path::new(&format!("/tmp/.X11-unix/X{number}")).exists()
                 || server.try_wait().is_ok_and(|ended| ended.is_some())
         });
+        // A concurrent test may have taken this display; then try the next.
         if server.try_wait().is_ok_and(|ended| ended.is_none()) {
             return (server, display);
         }
@@ -332,8 +330,8 @@ fn own_display() -> (Child, String) {
     panic!("no display is free");
 }
 
-/// Waits for the window of `game`. It is looked for by process, because its title changes with the
-/// member behind it.
+/// Waits for the window of `game`, found by process because its title changes with the member
+/// behind it.
 fn window_of(game: &Child) -> String {
     let process = game.id().to_string();
     let mut window = String::new();

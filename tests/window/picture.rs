@@ -1,4 +1,4 @@
-//! A picture of the window, to look at pixel by pixel.
+//! A screenshot of the window with access to single pixels.
 
 use std::fs::File;
 use std::io::BufReader;
@@ -21,7 +21,7 @@ impl Picture {
         let channels = match info.color_type {
             png::ColorType::Rgb => 3,
             png::ColorType::Rgba => 4,
-            other => panic!("a picture in colour, not {other:?}"),
+            other => panic!("unsupported colour type {other:?}"),
         };
         Picture {
             width: info.width,
@@ -38,7 +38,7 @@ impl Picture {
     pub(crate) fn pixel(&self, (x, y): (u32, u32)) -> [u8; 3] {
         assert!(
             x < self.width && y < self.height,
-            "({x}, {y}) lies in the picture"
+            "({x}, {y}) is outside the picture"
         );
         let at = (y as usize * self.width as usize + x as usize) * self.channels;
         [self.bytes[at], self.bytes[at + 1], self.bytes[at + 2]]
@@ -56,7 +56,7 @@ impl Picture {
         })
     }
 
-    /// How many pixels of the area (left, top, right, bottom) are dark.
+    /// Number of dark pixels in the area (left, top, right, bottom).
     pub(crate) fn ink(&self, (left, top, right, bottom): (u32, u32, u32, u32)) -> usize {
         let area = (top..bottom).flat_map(|y| (left..right).map(move |x| (x, y)));
         area.filter(|at| self.pixel(*at).iter().all(|channel| *channel < 100))

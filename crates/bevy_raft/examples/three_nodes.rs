@@ -1,4 +1,4 @@
-//! Three machines in one process agree on a counter. Run it with `cargo run -p bevy_raft --example
+//! Three nodes in one process agree on a counter. Run it with `cargo run -p bevy_raft --example
 //! three_nodes`.
 
 use bevy_ecs::prelude::*;

@@ -1,4 +1,4 @@
-//! Committed entries become the truth.
+//! Applies committed entries to the replicated state.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -15,11 +15,12 @@ use crate::propose::{Outbox, Outcome, ProposalId, ProposalOutcome};
 use crate::state;
 use crate::status::RaftStatus;
 
-/// Most entries applied in one frame. More than ten thousand a second at 60 frames; whatever is
-/// left waits in the node.
+/// Maximum number of entries applied in one frame. More than ten thousand a second at 60 frames;
+/// the rest stays in the node.
 pub const APPLY_BUDGET: usize = 256;
 
-/// An app this many entries behind is catching up: presentation may want to skip sounds and sparks.
+/// Lag in entries at which an app counts as catching up: presentation may want to skip sounds and
+/// sparks.
 pub const CATCHING_UP: u64 = 64;
 
 /// Runs once per committed command, in log order. Its systems are the only writers of replicated
@@ -28,18 +29,18 @@ pub const CATCHING_UP: u64 = 64;
 #[derive(ScheduleLabel, Clone, PartialEq, Eq, Hash, Debug)]
 pub struct ApplyCommitted;
 
-/// Where a command stands in the log, and who proposed it.
+/// Log position and origin of a command.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct EntryInfo {
     /// Its index.
     pub index: Index,
     /// Its term.
     pub term: Term,
-    /// The game clock when its leader took it.
+    /// Game clock at which its leader appended it.
     pub stamp: Stamp,
-    /// Who proposed it.
+    /// Client that proposed it.
     pub client: ClientId,
-    /// Which of the client's commands it is.
+    /// Sequence number of the command within its client.
     pub sequence: u64,
 }
 
@@ -58,31 +59,30 @@ impl CommittedEntry {
             .and_then(|(_, command)| command.downcast_ref())
     }
 
-    /// Where it stands. `None` outside [`ApplyCommitted`].
+    /// Its position and origin; `None` outside [`ApplyCommitted`].
     #[must_use]
     pub fn info(&self) -> Option<EntryInfo> {
         self.current.as_ref().map(|(facts, _)| *facts)
     }
 }
 
-/// A command was applied on this machine: for sound, light and numbers that fly. Triggered after
+/// A command was applied on this machine: for sound, light and flying numbers. Triggered after
 /// [`ApplyCommitted`] ran for it; the order of several observers is arbitrary, so they must not
 /// write replicated state. Triggered at most once: not for a command that is part of a snapshot,
-/// and not again for one that is applied again after a repair; see
-/// [`StateRestored`](crate::StateRestored).
+/// and not for one that is reapplied after a repair; see [`StateRestored`](crate::StateRestored).
 #[derive(Event, Clone, Debug)]
 pub struct Committed<C: ReplicatedCommand> {
     /// The command.
     pub command: C,
-    /// Where it stands in the log.
+    /// Its log position and origin.
     pub entry: EntryInfo,
     /// Its proposal, if this app made it.
     pub proposal: Option<ProposalId>,
-    /// This app is replaying what it missed.
+    /// This app is replaying missed entries.
     pub catching_up: bool,
 }
 
-/// Pulls committed entries and applies them.
+/// Takes committed entries from the node and applies them.
 pub(crate) fn apply_committed(world: &mut World, mut taken: Local<Vec<node::Committed>>) {
     let Some(mut node) = world.get_resource_mut::<RaftNode>() else {
         return;
@@ -95,9 +95,12 @@ pub(crate) fn apply_committed(world: &mut World, mut taken: Local<Vec<node::Comm
             node::Committed::Snapshot(snapshot) => state::restore(world, &snapshot),
         };
         if let Err(reason) = applied {
-            // Without this entry or snapshot the state would differ from that of the other
+            // Skipping this entry or snapshot would make the state diverge from that of the other
             // machines.
-            tracing::error!(reason, "this machine cannot go on");
+            tracing::error!(
+                reason,
+                "the committed log cannot be applied; stopping this node"
+            );
             world.resource_mut::<RaftNode>().get().give_up(reason);
             break;
         }
@@ -111,21 +114,22 @@ pub(crate) fn apply_committed(world: &mut World, mut taken: Local<Vec<node::Comm
 /// Applies one entry.
 ///
 /// # Errors
-/// The reason for which the node must stop.
+/// The reason why the node must stop.
 fn apply_entry(world: &mut World, entry: &Entry) -> Result<(), String> {
     let index = entry.index;
     let expected = world.resource::<AppliedLog>().index.next();
     assert_eq!(
         index, expected,
-        "entries are applied in log order without gaps"
+        "entries must be applied in log order without gaps"
     );
     match &entry.payload {
         Payload::Command(command) => apply_command(world, entry, command)?,
-        // The members are the core's affair, and a witness has no app to hand anything to.
+        // Membership is handled by the core, and a witness has no app to apply commands.
         Payload::Empty | Payload::Membership(_) | Payload::Withheld => {}
     }
     let mut log = world.resource_mut::<AppliedLog>();
     log.index = index;
+    // A repair moves `index` back, so the highest one is kept separately.
     log.announced = log.announced.max(index);
     state::report_state_hash(world, index);
     Ok(())
@@ -148,6 +152,7 @@ fn apply_command(world: &mut World, entry: &Entry, command: &Command) -> Result<
         .resource_mut::<AppliedLog>()
         .sessions
         .admit(*client, *sequence);
+    // Settled even for a repeat: the first copy may have arrived inside a snapshot.
     let proposal = world.resource_scope(|world, mut outbox: Mut<Outbox>| {
         outbox.committed(
             *client,
@@ -156,8 +161,8 @@ fn apply_command(world: &mut World, entry: &Entry, command: &Command) -> Result<
         )
     });
     if verdict == Verdict::Repeat {
-        // Ours and still pending: it is part of a snapshot, or was applied by the machine from
-        // which this app took over its state.
+        // Ours and still pending: the command is part of a restored snapshot, or was applied by the
+        // app from which this one took over its state.
         if let Some(id) = proposal {
             world.trigger(ProposalOutcome {
                 id,
@@ -177,6 +182,7 @@ fn apply_command(world: &mut World, entry: &Entry, command: &Command) -> Result<
                     facts.index
                 )
             })?;
+            // `CommittedEntry` must be empty outside the schedule.
             let taken = world.resource_mut::<CommittedEntry>().current.take();
             let announced = world.resource::<AppliedLog>().announced;
             if let Some((facts, command)) = taken.filter(|(facts, _)| facts.index > announced) {
@@ -189,14 +195,14 @@ fn apply_command(world: &mut World, entry: &Entry, command: &Command) -> Result<
                 (codec.announce)(world, &command, facts, proposal, catching_up);
             }
         }
-        // The bytes are the same everywhere, so every machine of this build skips them alike.
+        // The bytes are the same on every machine, so every machine of this build skips them.
         Err(reason) => {
             tracing::error!(
                 index = entry.index.0,
                 client = client.0,
                 sequence,
                 reason,
-                "a committed command cannot be read and has no effect"
+                "skipping a committed command that cannot be decoded"
             )
         }
     }
@@ -209,10 +215,11 @@ fn apply_command(world: &mut World, entry: &Entry, command: &Command) -> Result<
     Ok(())
 }
 
-/// Runs [`ApplyCommitted`]. An error that a system returns counts as a panic, whatever handler the
-/// app has: a command that was applied in part would make another state. Returns the message of a
-/// panic.
+/// Runs [`ApplyCommitted`] and returns the message of a panic. An error returned by a system counts
+/// as a panic, whichever error handler the app has: a partly applied command would make the state
+/// diverge.
 fn run_schedule(world: &mut World) -> Result<(), String> {
+    // The app's own handler might ignore errors.
     let handler = world.remove_resource::<FallbackErrorHandler>();
     world.insert_resource(FallbackErrorHandler(bevy_ecs::error::panic));
     let ran = world.schedule_scope(ApplyCommitted, |world, schedule| {

@@ -1,4 +1,4 @@
-//! Commands that are replicated, and their names on the wire.
+//! Replicated commands and their names on the wire.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -15,18 +15,19 @@ use sha2::{Digest, Sha256};
 use crate::apply::{Committed, EntryInfo};
 use crate::propose::ProposalId;
 
-/// A command that every machine applies. It must mean the same everywhere: name things by stable
-/// ids, never by `Entity`, and leave out floats, time and chance.
+/// A command that every machine applies. It must have the same effect on each: refer to things by
+/// stable ids, never by `Entity`, and leave out floats, time and randomness.
 pub trait ReplicatedCommand:
     Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static
 {
-    /// Its name on the wire, with a version: "game.attack/1". Change it when the meaning changes.
+    /// Name on the wire, with a version: "game.attack/1". Must change when the meaning changes.
     const NAME: &'static str;
 }
 
 /// Registers replicated commands.
 pub trait AddReplicatedCommand {
-    /// Lets `C` be proposed and applied. Every machine of a match must register the same commands.
+    /// Allows `C` to be proposed and applied. All machines of a match must register the same
+    /// commands.
     ///
     /// # Panics
     /// If another command has the same name or the same tag.
@@ -42,7 +43,7 @@ impl AddReplicatedCommand for App {
     }
 }
 
-/// The commands this program knows.
+/// The registered commands, by tag.
 #[derive(Resource, Default)]
 pub struct CommandRegistry {
     codecs: BTreeMap<u32, Codec>,
@@ -50,7 +51,7 @@ pub struct CommandRegistry {
 
 pub(crate) type AnyCommand = Box<dyn Any + Send + Sync>;
 
-/// What is done with commands of one type, by functions that know it.
+/// Type-erased operations on commands of one type.
 #[derive(Clone, Copy)]
 pub(crate) struct Codec {
     name: &'static str,
@@ -59,7 +60,7 @@ pub(crate) struct Codec {
     pub(crate) announce: fn(&mut World, &AnyCommand, EntryInfo, Option<ProposalId>, bool),
 }
 
-/// Bytes of the tag before an encoded command.
+/// Length of the tag before an encoded command, in bytes.
 const TAG_BYTES: usize = 4;
 
 impl CommandRegistry {
@@ -73,6 +74,7 @@ impl CommandRegistry {
                     .map(|command| format!("{command:?}"))
             },
             announce: |world, command, entry, proposal, catching_up| {
+                // The codec was found by `C`'s tag, so the type always matches.
                 if let Some(command) = command.downcast_ref::<C>() {
                     world.trigger(Committed {
                         command: command.clone(),
@@ -83,6 +85,7 @@ impl CommandRegistry {
                 }
             },
         };
+        // Also catches a command that is registered twice.
         if let Some(other) = self.codecs.insert(tag(C::NAME), codec) {
             panic!(
                 "the commands {:?} and {:?} have the same tag: rename one",
@@ -92,7 +95,7 @@ impl CommandRegistry {
         }
     }
 
-    /// The command in words, or why it cannot be read.
+    /// Returns the command in its debug form, or why it cannot be read.
     #[must_use]
     pub fn describe(&self, bytes: &[u8]) -> String {
         let unknown = || "(a command this program does not know)".to_owned();
@@ -112,7 +115,7 @@ impl CommandRegistry {
         self.codecs.contains_key(&tag(C::NAME))
     }
 
-    /// The codec and the decoded command; the error says what is wrong with the bytes.
+    /// Returns the codec and the decoded command, or what is wrong with the bytes.
     pub(crate) fn decode(&self, bytes: &[u8]) -> Result<(Codec, AnyCommand), String> {
         let (codec, rest) = self
             .find(bytes)
@@ -129,8 +132,8 @@ impl CommandRegistry {
     }
 }
 
-/// The first bytes of the name's SHA-256: stable over builds, and independent of the order of
-/// registration.
+/// Returns the first bytes of the name's SHA-256: stable across builds, and independent of the
+/// order of registration.
 fn tag(name: &str) -> u32 {
     let digest = Sha256::digest(name);
     u32::from_le_bytes([digest[0], digest[1], digest[2], digest[3]])

@@ -1,5 +1,5 @@
-//! A Bevy plugin for games without a host: what players order is replicated with Raft, and every
-//! machine applies it in the same order. Whoever leaves, the rest play on.
+//! A Bevy plugin for games without a host: players' orders are replicated with Raft, and every
+//! machine applies them in the same order. If a player leaves, the rest play on.
 //!
 //! ```
 //! use bevy_app::prelude::*;
@@ -21,7 +21,7 @@
 //!     const NAME: &'static str = "example.sum/1";
 //! }
 //!
-//! /// The truth: runs once per committed command, in the same order on every machine.
+//! /// Runs once per committed command, in the same order on every machine.
 //! fn add(entry: Res<CommittedEntry>, mut sum: ResMut<Sum>) {
 //!     if let Some(Add(n)) = entry.command::<Add>() {
 //!         sum.0 += n;
@@ -38,45 +38,46 @@
 //! ```
 //!
 //! # How a command travels
-//! [`propose`](ProposeExt::propose) puts it in the outbox; [`RaftSystems::Propose`] gives it to the
-//! node with the name `(client, sequence)`; the cluster commits it; [`RaftSystems::Apply`] pulls
-//! it, drops repeats, runs the [`ApplyCommitted`] schedule, and then triggers [`Committed<C>`] and,
-//! on the machine that proposed it, [`ProposalOutcome`]. A command that gets no answer is submitted
-//! again under the same name and applied once. A proposal stays pending until its outcome is
-//! certain; only a node that stops for good leaves it [`Unknown`](Outcome::Unknown).
+//! [`propose`](ProposeExt::propose) puts it in the outbox; [`RaftSystems::Propose`] submits it to
+//! the node as `(client, sequence)`; the cluster commits it; [`RaftSystems::Apply`] takes it from
+//! the node, drops repeats, runs the [`ApplyCommitted`] schedule, and then triggers
+//! [`Committed<C>`] and, on the machine that proposed it, [`ProposalOutcome`]. An unanswered
+//! command is resubmitted under the same name and applied once. A proposal stays pending until its
+//! outcome is certain; only a node that stops for good leaves it [`Unknown`](Outcome::Unknown).
 //!
 //! # Snapshots
 //! State that is registered with [`add_replicated_state`](AddReplicatedState::add_replicated_state)
-//! is written down when the node asks for it, together with the memory of which commands were
-//! applied; the log before that is dropped. A machine that was away for too long, or starts again,
-//! gets the state back in the place where it stands between entries, and [`StateRestored`] is
-//! triggered: whatever was derived from the state is derived anew. A proposal whose command comes
-//! back inside a snapshot is answered too, because it is proposed again and recognised. A snapshot
-//! that this build cannot read stops the node, with the reason in `NodeView::stopped`. A system of
-//! [`ApplyCommitted`] that panics or returns an error also stops it; other machines are not
-//! affected, and after a restart the node stops at the same entry.
+//! is serialized when the node requests a snapshot, together with the client sessions (which
+//! commands were applied); the log before that is dropped. A machine that was away for too long, or
+//! restarts, receives the state at the snapshot's position between two entries, and
+//! [`StateRestored`] is triggered: everything derived from the state must be derived again. A
+//! proposal whose command arrives inside a snapshot also gets its outcome, because it is resubmitted
+//! and recognised as a repeat. A snapshot that this build cannot read stops the node, with the
+//! reason in `NodeView::stopped`. A system of [`ApplyCommitted`] that panics or returns an error
+//! also stops it; other machines are not affected, and after a restart the node stops at the same
+//! entry.
 //!
-//! After every [`STATE_HASH_EVERY`]th entry machines compare hashes of that state. One that differs
-//! from the others, by a bug or a broken memory, gets theirs.
+//! After every [`STATE_HASH_EVERY`]th entry machines compare hashes of that state. A machine that
+//! differs from the others, because of a bug or faulty memory, receives their state.
 //!
 //! # Decisions
-//! **One ordered schedule writes the truth.** Decision: replicated state is written by systems of
+//! **One ordered schedule writes replicated state.** Decision: it is written by systems of
 //! [`ApplyCommitted`], which runs once per entry and refuses ambiguous order; events are for
 //! presentation. Why: Bevy drops unread messages after two updates and runs the observers of one
 //! event in no fixed order. Would change if: Bevy ordered observers.
 //!
 //! **Entries are pulled within a budget.** Decision: at most [`APPLY_BUDGET`] entries a frame are
-//! taken from the node, which stops handing out when nobody takes. Why: a window that stood still
-//! loses nothing and no queue grows. Would change if: never seen to matter.
+//! taken from the node, which delivers no more than are taken. Why: a window that stalled loses
+//! nothing and no queue grows. Would change if: the budget were measured to delay a game.
 //!
-//! **State is registered, not found.** Decision: an app names the resources that snapshots hold,
-//! and their serde form is the format. Why: a resource that was forgotten shows as a difference
-//! between machines at the next restart or hash, a resource too many as well; and the same types
-//! serve saved games. Would change if: a state became too large to be written down within a frame.
+//! **State is registered, not found.** Decision: an app names the resources that snapshots contain,
+//! and their serde form is the format. Why: a missing resource shows as a difference between
+//! machines at the next restart or hash, and so does a superfluous one; and the same types serve
+//! saved games. Would change if: a state became too large to serialize within a frame.
 //!
-//! **The node has its own thread.** Decision: [`RaftPlugin::new`] takes a node that runs beside the
-//! frames; [`RaftPlugin::in_schedule`] pumps one inside them. Why: frames stop when a window is
-//! hidden, elections must not. The second is for tests and for reading.
+//! **The node has its own thread.** Decision: [`RaftPlugin::new`] takes a node with its own thread;
+//! [`RaftPlugin::in_schedule`] pumps one within the frames. Why: frames stop when a window is
+//! hidden, elections must not. The second is for tests and for study.
 
 mod apply;
 mod command;
@@ -98,7 +99,7 @@ pub use retry::{MAX_REFUSED_RETRY, MAX_RETRY, MIN_RETRY, REFUSED_RETRY};
 pub use state::{AddReplicatedState, ReplicatedState, STATE_HASH_EVERY, StateRestored};
 pub use status::{RaftRole, RaftStatus, has_quorum, is_leader};
 
-/// What most games need.
+/// The items that most games need.
 pub mod prelude {
     pub use crate::{
         AddReplicatedCommand, AddReplicatedState, ApplyCommitted, Committed, CommittedEntry,

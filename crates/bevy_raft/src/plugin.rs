@@ -1,4 +1,4 @@
-//! The plugin: resources, sets and their order.
+//! The plugin: resources, system sets and their order.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -15,8 +15,8 @@ use crate::propose::{self, Outbox};
 use crate::state::StateRegistry;
 use crate::status::{self, RaftRole, RaftStatus};
 
-/// Connects an app to its node. Add it after `DefaultPlugins` or `StatesPlugin`, if the app has
-/// them.
+/// Connects an app to its node. Must be added after `DefaultPlugins` or `StatesPlugin`, if the app
+/// has them.
 pub struct RaftPlugin {
     node: Mutex<Option<RaftNode>>,
     clock: RaftClock,
@@ -30,8 +30,8 @@ impl RaftPlugin {
         Self::attached(RaftNode::new(node))
     }
 
-    /// A node that was detached from another app. Insert the [`AppliedLog`] it was detached with,
-    /// after adding the plugin.
+    /// Attaches a node that was detached from another app. Insert the [`AppliedLog`] it was
+    /// detached with after adding the plugin.
     pub fn attached(node: RaftNode) -> Self {
         RaftPlugin {
             node: Mutex::new(Some(node)),
@@ -40,7 +40,7 @@ impl RaftPlugin {
         }
     }
 
-    /// A node that the app's own systems pump, on this clock.
+    /// A node that the app's own systems pump, driven by `clock`.
     pub fn in_schedule(node: impl Replica + 'static, clock: RaftClock) -> Self {
         RaftPlugin {
             clock,
@@ -57,40 +57,40 @@ impl RaftPlugin {
     }
 }
 
-/// Where the plugin's work happens.
+/// Sets in which the plugin's systems run.
 #[derive(SystemSet, Clone, PartialEq, Eq, Hash, Debug)]
 pub enum RaftSystems {
-    /// `PreUpdate`: the node works, if it is pumped by the app; [`RaftStatus`] and [`RaftRole`] are
-    /// brought up to date.
+    /// `PreUpdate`: pumps the node, if the app does that, and updates [`RaftStatus`] and
+    /// [`RaftRole`].
     Receive,
-    /// `PreUpdate`, after `Receive`: committed entries are applied.
+    /// `PreUpdate`, after `Receive`: applies committed entries.
     Apply,
-    /// `PostUpdate`: new proposals and those without an answer go to the node.
+    /// `PostUpdate`: submits new and unanswered proposals to the node.
     Propose,
 }
 
-/// The clock on which the node is pumped by the app.
+/// Clock with which the app pumps its node.
 #[derive(Resource, Clone, Copy, Debug)]
 pub enum RaftClock {
-    /// It is not: it has a thread and a clock of its own.
+    /// The app does not pump it: the node has its own thread and clock.
     Elsewhere,
     /// Real time.
     Real(Clock),
-    /// The time that was set: for tests, which move it by hand.
+    /// Time set by hand, for tests.
     Manual(Moment),
 }
 
-/// The node this app is a program of. Remove the resource to detach it, insert one to attach
-/// another; keep [`AppliedLog`] and the game's own replicated state with the node they belong to.
+/// The node attached to this app. Remove the resource to detach it, insert one to attach another;
+/// keep [`AppliedLog`] and the game's own replicated state with the node they belong to.
 #[derive(Resource)]
 pub struct RaftNode {
     replica: Mutex<Box<dyn Replica>>,
-    /// The node asked for a snapshot and has not got it yet.
+    /// The node requested a snapshot and has not received it yet.
     pub(crate) snapshot_wanted: bool,
 }
 
 impl RaftNode {
-    /// A node to attach.
+    /// Wraps a node to attach.
     pub fn new(node: impl Replica + 'static) -> Self {
         RaftNode {
             replica: Mutex::new(Box::new(node)),
@@ -98,7 +98,7 @@ impl RaftNode {
         }
     }
 
-    /// Stops the node for good, because its program cannot go on. `reason` is shown in
+    /// Stops the node for good, because its program cannot continue. `reason` is reported in
     /// [`NodeView::stopped`](raftian_node::NodeView::stopped).
     pub fn stop(&mut self, reason: String) {
         self.get().give_up(reason);
@@ -112,20 +112,21 @@ impl RaftNode {
     }
 }
 
-/// How far the log has been applied in this app, and which commands of which client were.
+/// Applied part of the log, with the client sessions that detect repeated commands.
 #[derive(Resource, Clone, Debug, Default)]
 pub struct AppliedLog {
     /// Last index applied.
     pub index: Index,
-    /// Which commands were applied.
+    /// The commands applied, by client.
     pub sessions: Sessions,
-    /// The highest index that was ever applied. An entry that is applied again, after a repair, is
-    /// not announced again.
+    /// Highest index ever applied. An entry that is reapplied after a repair is not announced
+    /// again.
     pub(crate) announced: Index,
 }
 
 impl Plugin for RaftPlugin {
     fn build(&self, app: &mut App) {
+        // `DefaultPlugins` includes it, but a headless app may lack it.
         if !app.is_plugin_added::<StatesPlugin>() {
             app.add_plugins(StatesPlugin);
         }
@@ -134,7 +135,7 @@ impl Plugin for RaftPlugin {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        app.insert_resource(node.expect("a plugin is built once"));
+        app.insert_resource(node.expect("RaftPlugin must be built only once"));
         app.insert_resource(self.clock);
         app.insert_resource(Outbox::new(self.client));
         app.init_resource::<AppliedLog>()
@@ -146,8 +147,8 @@ impl Plugin for RaftPlugin {
 
         app.init_schedule(ApplyCommitted)
             .edit_schedule(ApplyCommitted, |schedule| {
-                // One entry is little work: threads would cost more than they bring, and an order
-                // left open would be a divergence.
+                // One entry is little work: threads would cost more than they gain, and an
+                // ambiguous order would be a divergence.
                 schedule.set_executor(SingleThreadedExecutor::new());
                 schedule.set_build_settings(ScheduleBuildSettings {
                     ambiguity_detection: LogLevel::Error,
@@ -159,9 +160,9 @@ impl Plugin for RaftPlugin {
             PreUpdate,
             (RaftSystems::Receive, RaftSystems::Apply).chain(),
         );
-        // Each system that runs costs a change of threads, which is more than most of these do: a
-        // node that is pumped elsewhere is not pumped here, and nothing is handed over where
-        // nothing waits.
+        // Each system that runs costs a switch of threads, which is more than most of these do. So
+        // the app pumps only a node without a thread of its own, and submits only while proposals
+        // are pending.
         let pumped = |clock: Res<RaftClock>| !matches!(*clock, RaftClock::Elsewhere);
         app.add_systems(
             PreUpdate,

@@ -1,4 +1,4 @@
-//! Proposals: from the game to the node, again and again until they are committed.
+//! Proposals: submitted to the node, and resubmitted until they are committed.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,44 +15,44 @@ use crate::command::{CommandRegistry, ReplicatedCommand};
 use crate::plugin::RaftNode;
 use crate::retry::{self, CommitLatency};
 
-/// Most proposals of one app without an answer. At the bound a proposal is rejected as busy; so is
-/// one that is as far ahead of the oldest without an answer as sessions can remember.
+/// Maximum number of pending proposals of one app. At the bound a proposal is rejected as busy; so
+/// is one that is further ahead of the oldest pending one than sessions can remember.
 pub const MAX_PENDING: usize = 512;
 
-/// Name of a proposal within this program.
+/// Identifier of a proposal within this program.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ProposalId(u64);
 
-/// What became of a proposal. Triggered once for each.
+/// Final outcome of a proposal. Triggered once for each.
 #[derive(Event, Clone, Debug)]
 pub struct ProposalOutcome {
-    /// Which proposal.
+    /// The proposal.
     pub id: ProposalId,
-    /// What became of it.
+    /// Its outcome.
     pub outcome: Outcome,
 }
 
-/// What became of a proposal.
+/// Final outcome of a proposal.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Outcome {
-    /// It is committed and was applied here. Of a command that reached this machine as part of a
-    /// snapshot, the facts are those of a later entry that repeats it.
+    /// It is committed and was applied here. If the command reached this machine as part of a
+    /// snapshot, the info describes a later entry that repeats it.
     Committed(EntryInfo),
-    /// It was not committed, and never will be.
+    /// It was not committed and never will be.
     Rejected(Rejection),
-    /// The node stopped for good before an answer came: the command may have been committed, or be
-    /// committed later by the other members.
+    /// The node stopped for good before the outcome was known: the command may have been committed,
+    /// or may still be committed by the other members.
     Unknown {
-        /// Why the node stopped.
+        /// Reason why the node stopped.
         reason: String,
     },
 }
 
-/// Why a proposal was never submitted, or is never accepted.
+/// Reason why a proposal was not submitted, or cannot be accepted.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Rejection {
-    /// [`MAX_PENDING`] proposals wait already.
-    #[error("{MAX_PENDING} proposals wait for an answer already; wait for some of them")]
+    /// [`MAX_PENDING`] proposals are pending already.
+    #[error("{MAX_PENDING} proposals are pending already; retry when some of them have completed")]
     Busy,
     /// The command was never registered.
     #[error("the command {0:?} is not registered; call add_replicated_command for it")]
@@ -69,7 +69,7 @@ pub enum Rejection {
     /// The node had stopped before the proposal was submitted.
     #[error("the node has stopped: {reason}")]
     Stopped {
-        /// Why the node stopped.
+        /// Reason why the node stopped.
         reason: String,
     },
 }
@@ -77,7 +77,7 @@ pub enum Rejection {
 /// Proposes commands, from `Commands` or from the `World`.
 pub trait ProposeExt {
     /// Proposes `command` to the cluster. Nothing changes until it is committed;
-    /// [`ProposalOutcome`] tells.
+    /// [`ProposalOutcome`] reports the result.
     fn propose<C: ReplicatedCommand>(&mut self, command: C) -> ProposalId;
 }
 
@@ -98,6 +98,7 @@ impl ProposeExt for World {
 }
 
 fn next_id() -> ProposalId {
+    // Shared by all apps of the process, so that ids are unique in the program.
     static NEXT: AtomicU64 = AtomicU64::new(1);
     ProposalId(NEXT.fetch_add(1, Ordering::Relaxed))
 }
@@ -120,21 +121,21 @@ fn accept<C: ReplicatedCommand>(world: &mut World, id: ProposalId, command: &C) 
     }
 }
 
-/// This app's proposals without an answer, by their sequence.
+/// This app's pending proposals, by sequence number.
 #[derive(Resource, Debug)]
 pub struct Outbox {
     client: ClientId,
     last_sequence: u64,
     pending: BTreeMap<u64, PendingProposal>,
     latency: CommitLatency,
-    /// The node was found stopped in the last frame.
+    /// The node had already stopped in the last frame.
     node_stopped: bool,
 }
 
-/// A proposal without an answer.
+/// A proposal without an outcome.
 #[derive(Clone, Debug)]
 pub struct PendingProposal {
-    /// Its name in this program.
+    /// Its identifier in this program.
     pub id: ProposalId,
     /// Number of submissions to a node.
     pub attempts: u32,
@@ -146,11 +147,11 @@ pub struct PendingProposal {
 /// A submission of a proposal to a node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Submission {
-    /// Where.
+    /// Node and leader it was submitted to.
     route: Route,
-    /// When, on the node's clock.
+    /// Time of submission, on the node's clock.
     at: Moment,
-    /// When it was first submitted on this route.
+    /// Time of the first submission on this route.
     first_at: Moment,
     /// Number of submissions on this route.
     attempts: u32,
@@ -160,7 +161,7 @@ struct Submission {
     refused: bool,
 }
 
-/// The node that got a proposal, and the leader that it followed then.
+/// The node that received a proposal, and the leader it followed at that time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Route {
     node: NodeId,
@@ -185,7 +186,7 @@ impl Outbox {
         self.client
     }
 
-    /// Proposals without an answer, oldest first, by their sequence.
+    /// Pending proposals by sequence number, oldest first.
     #[must_use]
     pub fn pending(&self) -> &BTreeMap<u64, PendingProposal> {
         &self.pending
@@ -198,6 +199,8 @@ impl Outbox {
             .next()
             .copied()
             .unwrap_or(self.last_sequence + 1);
+        // Sessions remember sequence numbers only up to `MAX_AHEAD` above the oldest one that is
+        // still missing.
         if self.pending.len() >= MAX_PENDING
             || self.last_sequence + 1 - oldest >= Sessions::MAX_AHEAD
         {
@@ -219,8 +222,8 @@ impl Outbox {
         Ok(())
     }
 
-    /// The command `(client, sequence)` was applied. Returns the proposal if it is one of this app;
-    /// `view` is that of the node at this time.
+    /// Records that the command `(client, sequence)` was applied, and returns the proposal if it is
+    /// one of this app. `view` is that of the node at this time.
     pub(crate) fn committed(
         &mut self,
         client: ClientId,
@@ -231,6 +234,8 @@ impl Outbox {
             return None;
         }
         let proposal = self.pending.remove(&sequence)?;
+        // Clocks of different nodes are not comparable, so only a submission to this node is
+        // measured.
         if let (Some(submission), Some(view)) = (proposal.submitted, view)
             && submission.route.node == view.status.id
         {
@@ -239,14 +244,15 @@ impl Outbox {
         Some(proposal.id)
     }
 
-    /// Marks what the node refused, and removes what it will never accept. Returns those with their
-    /// sizes in bytes.
+    /// Marks refused submissions, and removes the proposals that the node will never accept.
+    /// Returns the latter with their sizes in bytes.
     fn note_refused(&mut self, refused: Vec<Refused>) -> Vec<(ProposalId, usize)> {
         let mut too_large = Vec::new();
         for refused in refused
             .into_iter()
             .filter(|refused| refused.client == self.client)
         {
+            // Any other refusal may pass, for example after an election; the size does not change.
             if refused.reason == RefusalReason::TooLarge {
                 let proposal = self.pending.remove(&refused.sequence);
                 too_large.extend(proposal.map(|proposal| (proposal.id, proposal.bytes.len())));
@@ -263,11 +269,12 @@ impl Outbox {
         too_large
     }
 
-    /// The outcomes of all proposals, which have none yet although their node has stopped.
+    /// Removes all pending proposals and returns their outcomes, because the node has stopped.
     fn abandon(&mut self, reason: &str) -> Vec<(ProposalId, Outcome)> {
         let outcome = |proposal: PendingProposal| {
             let reason = reason.to_owned();
             let outcome = match proposal.submitted {
+                // A submitted command may already be in the logs of other members.
                 Some(_) => Outcome::Unknown { reason },
                 None => Outcome::Rejected(Rejection::Stopped { reason }),
             };
@@ -285,8 +292,8 @@ pub(crate) fn has_pending(outbox: Res<Outbox>) -> bool {
     !outbox.pending.is_empty()
 }
 
-/// Submits new proposals, those that were refused a while ago, and those without an answer. Ends
-/// those that cannot get one.
+/// Submits new proposals, refused ones after a delay, and those without an answer. Ends those that
+/// can no longer get one.
 pub(crate) fn submit_proposals(
     mut commands: Commands,
     node: Option<ResMut<RaftNode>>,
@@ -299,7 +306,8 @@ pub(crate) fn submit_proposals(
         commands.trigger(ProposalOutcome { id, outcome });
     }
     let view = node.view();
-    // An app may attach another node in the frame after one has stopped.
+    // Proposals are abandoned one frame late, because an app may attach another node in the frame
+    // after one has stopped.
     let stopped = view.stopped.as_ref().map(ToString::to_string);
     let stopped_before = std::mem::replace(&mut outbox.node_stopped, stopped.is_some());
     if let Some(reason) = stopped {
@@ -324,6 +332,7 @@ pub(crate) fn submit_proposals(
         latency,
         ..
     } = &mut *outbox;
+    // In order of proposal, which the log of an undisturbed cluster then has too.
     for (sequence, proposal) in pending {
         if proposal
             .submitted
@@ -341,15 +350,16 @@ pub(crate) fn submit_proposals(
                 proposal.submitted = Some(Submission::next(proposal.submitted, route, view.now));
                 proposal.attempts += 1;
             }
-            // A full queue is tried again in the next frame.
+            // A full queue is retried in the next frame.
             Err(SubmitError::Busy | SubmitError::Stopped) => return,
         }
     }
 }
 
 impl Submission {
-    /// The submission that follows `last` at `now`.
+    /// Returns the submission that follows `last` at `now`.
     fn next(last: Option<Submission>, route: Route, now: Moment) -> Self {
+        // On a new route, or after the clock went back, the back-off starts again.
         match last.filter(|last| last.route == route && last.at <= now) {
             Some(last) => Submission {
                 at: now,
@@ -368,11 +378,11 @@ impl Submission {
         }
     }
 
-    /// Whether the proposal must be submitted again: the node is another one, or follows a leader
-    /// that did not get the proposal, or the answer takes too long.
+    /// Returns whether the proposal must be resubmitted: it went to another node, or the node
+    /// follows a leader that did not receive it, or the answer takes too long.
     fn is_over(self, route: Route, now: Moment, latency: &CommitLatency) -> bool {
         let waited = now.since(self.at);
-        // A node that restarted has forgotten the proposal, and its clock starts anew.
+        // A restarted node has lost the proposal, and its clock starts again from zero.
         self.route.node != route.node
             || now < self.at
             || (route.leader.is_some() && self.route.leader != route.leader)

@@ -1,27 +1,24 @@
-//! When a proposal without an outcome is submitted again.
+//! Resubmission intervals for proposals without an outcome.
 
 use std::time::Duration;
 
-/// Shortest time after which a proposal without an answer is submitted again: a few round trips
-/// over a bad line.
+/// Shortest time until an unanswered proposal is resubmitted: a few round trips on a bad line.
 pub const MIN_RETRY: Duration = Duration::from_millis(500);
 
-/// Longest time after which a proposal without an answer is submitted again, however slow commits
-/// are.
+/// Longest time until an unanswered proposal is resubmitted, however slow commits are.
 pub const MAX_RETRY: Duration = Duration::from_secs(8);
 
-/// Time after which a proposal that the node refused is submitted again. It doubles with each
-/// refusal in a row.
+/// Time until a refused proposal is resubmitted. It doubles with each consecutive refusal.
 pub const REFUSED_RETRY: Duration = Duration::from_millis(50);
 
-/// Longest time after which a refused proposal is submitted again.
+/// Longest time until a refused proposal is resubmitted.
 pub const MAX_REFUSED_RETRY: Duration = Duration::from_secs(1);
 
-/// Measured time from submission to commit, smoothed, and its deviation, as TCP estimates round
+/// Smoothed time from submission to commit and its deviation, estimated as TCP estimates round
 /// trips (RFC 6298, section 2).
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct CommitLatency {
-    /// `None` before the first commit.
+    /// Smoothed latency and its deviation; `None` before the first commit.
     estimate: Option<(Duration, Duration)>,
 }
 
@@ -31,15 +28,16 @@ impl CommitLatency {
         self.estimate = Some(match self.estimate {
             None => (sample, sample / 2),
             Some((smoothed, deviation)) => {
+                // The gains of RFC 6298: 1/8 for the mean, 1/4 for the deviation.
                 let error = smoothed.abs_diff(sample);
                 (smoothed * 7 / 8 + sample / 8, deviation * 3 / 4 + error / 4)
             }
         });
     }
 
-    /// Time from the `attempts`th submission in a row to the next: the expected commit latency with
-    /// four deviations, at least [`MIN_RETRY`], doubled with each attempt (RFC 6298, section 5.5),
-    /// at most [`MAX_RETRY`].
+    /// Returns the time from the `attempts`th consecutive submission to the next: the expected
+    /// commit latency plus four deviations, at least [`MIN_RETRY`], doubled with each attempt (RFC
+    /// 6298, section 5.5), at most [`MAX_RETRY`].
     pub(crate) fn retry_after(&self, attempts: u32) -> Duration {
         let expected = self
             .estimate
@@ -48,12 +46,12 @@ impl CommitLatency {
     }
 }
 
-/// Time from the `refusals`th refusal in a row to the next submission.
+/// Returns the time from the `refusals`th consecutive refusal to the next submission.
 pub(crate) fn after_refusal(refusals: u32) -> Duration {
     doubled(REFUSED_RETRY, refusals, MAX_REFUSED_RETRY)
 }
 
-/// `time` for the first attempt, twice that for the second and so on, at most `longest`.
+/// Returns `time` for the first attempt, twice that for the second and so on, at most `longest`.
 fn doubled(time: Duration, attempts: u32, longest: Duration) -> Duration {
     // 2^16 times the shortest time is far beyond the longest.
     time.saturating_mul(1 << attempts.saturating_sub(1).min(16))
@@ -72,10 +70,10 @@ mod tests {
         assert_eq!(
             [1, 2, 3, 9, u32::MAX].map(|n| seconds(&latency, n)),
             [0.5, 1.0, 2.0, 8.0, 8.0],
-            "nothing measured"
+            "before any measurement"
         );
         (0..50).for_each(|_| latency.record(Duration::from_millis(20)));
-        assert_eq!(seconds(&latency, 1), 0.5, "never sooner");
+        assert_eq!(seconds(&latency, 1), 0.5, "never below MIN_RETRY");
         (0..50).for_each(|_| latency.record(Duration::from_secs(2)));
         assert!(
             (2.0..2.5).contains(&seconds(&latency, 1)),
@@ -86,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn refused_proposals_are_submitted_ever_later() {
+    fn refusals_double_the_retry_interval_up_to_a_second() {
         let milliseconds = [0, 1, 2, 5, 6, 99].map(|refusals| after_refusal(refusals).as_millis());
         assert_eq!(milliseconds, [50, 50, 100, 800, 1000, 1000]);
     }

@@ -1,4 +1,4 @@
-//! Replicated state as a whole: written down for snapshots, read back from them, and hashed.
+//! Replicated state as a whole: serialized for snapshots, restored from them, and hashed.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -14,28 +14,27 @@ use sha2::{Digest, Sha256};
 
 use crate::plugin::{AppliedLog, RaftNode};
 
-/// The node is told the hash of the state after every entry whose index is a multiple of this. A
-/// machine whose state went astray gets the leader's, so that is how long it may show something
-/// else than the others.
+/// Interval in entries at which the hash of the state is reported to the node. A machine whose
+/// state diverged receives the leader's, so this bounds how long it may differ from the others.
 pub const STATE_HASH_EVERY: u64 = 256;
 
-/// Version of the layout of what this plugin writes into snapshots, which leads it.
+/// Layout version of the plugin's snapshot data; its first byte.
 const LAYOUT: u8 = 1;
 
-/// A resource that committed commands change, and nothing else does: systems of
+/// A resource changed only by committed commands: systems of
 /// [`ApplyCommitted`](crate::ApplyCommitted) write it, everything else reads. Equal on every
 /// machine after the same entry.
 ///
-/// Its serde form is what snapshots hold. It must be the same for equal states, so it must not
-/// iterate a hash map; and whatever does not follow from the commands (entities, times, settings of
-/// this machine) does not belong into it.
+/// Snapshots contain its serde form. That must be the same for equal states, so it must not iterate
+/// a hash map; and anything that does not follow from the commands (entities, times, settings of
+/// this machine) must not be part of it.
 pub trait ReplicatedState: Resource + Serialize + DeserializeOwned {
-    /// Its name in snapshots, with a version: "game.realm/1". Change it when the serde form or the
-    /// meaning changes: a snapshot that holds another name is refused instead of misread.
+    /// Name in snapshots, with a version: "game.realm/1". Must change when the serde form or the
+    /// meaning changes: a snapshot with another name is refused instead of misread.
     const NAME: &'static str;
 
-    /// A hash that tells states apart, the same for equal states on every machine and build. By
-    /// default of the serde form.
+    /// Returns a hash of the state, the same for equal states on every machine and build. Defaults
+    /// to a hash of the serde form.
     fn hash(&self) -> u64 {
         wire::encode_state(self).map_or(0, |bytes| first_bytes(&Sha256::digest(bytes)))
     }
@@ -43,10 +42,10 @@ pub trait ReplicatedState: Resource + Serialize + DeserializeOwned {
 
 /// Registers replicated state.
 pub trait AddReplicatedState {
-    /// Makes `S` part of the state that snapshots hold and that machines compare. Everything that
-    /// committed commands change must be registered, alike on every machine of a match, and be in
-    /// the world before the first of them is applied. Without any registered state the plugin takes
-    /// no snapshots and restores none.
+    /// Adds `S` to the state that snapshots contain and that machines compare. All state changed by
+    /// committed commands must be registered, identically on every machine of a match, and must be
+    /// in the world before the first of them is applied. Without any registered state the plugin
+    /// neither takes nor restores snapshots.
     ///
     /// # Panics
     /// If another state has the same name.
@@ -62,22 +61,22 @@ impl AddReplicatedState for App {
     }
 }
 
-/// A snapshot took the place of the replicated state, at a start, after a long absence, or because
-/// the state had gone astray. Triggered in the place where the snapshot stands between entries:
-/// whatever was derived from the state before must be derived anew. No
-/// [`Committed`](crate::Committed) is triggered for the commands that the snapshot stands for.
+/// A snapshot replaced the replicated state: at a start, after a long absence, or because the state
+/// had diverged. Triggered at the snapshot's position between two entries: everything derived from
+/// the earlier state must be derived again. No [`Committed`](crate::Committed) is triggered for the
+/// commands that the snapshot covers.
 #[derive(Event, Clone, Copy, PartialEq, Eq, Debug)]
 pub struct StateRestored {
-    /// The last entry that the state now comes from.
+    /// Last entry covered by the restored state.
     pub index: Index,
     /// Game clock of that entry.
     pub stamp: Stamp,
-    /// The last entry that was applied before. It may be a later one: then the entries between are
-    /// applied again.
+    /// Last entry applied before. It may be a later one: then the entries between are applied
+    /// again.
     pub before: Index,
 }
 
-/// The replicated state this program knows, by name.
+/// The registered states, by name.
 #[derive(Resource, Default)]
 pub(crate) struct StateRegistry {
     codecs: BTreeMap<&'static str, Codec>,
@@ -85,7 +84,7 @@ pub(crate) struct StateRegistry {
 
 type AnyState = Box<dyn Any>;
 
-/// What is done with one state, by functions that know its type.
+/// Type-erased operations on one state.
 #[derive(Clone, Copy)]
 struct Codec {
     save: fn(&World) -> Option<Result<Vec<u8>, WireError>>,
@@ -100,6 +99,7 @@ impl StateRegistry {
             save: |world| world.get_resource::<S>().map(wire::encode_state),
             read: |bytes| Ok(Box::new(wire::decode_state::<S>(bytes)?)),
             put: |world, state| {
+                // The value was read by this codec, so the type always matches.
                 if let Ok(state) = state.downcast::<S>() {
                     world.insert_resource(*state);
                 }
@@ -108,46 +108,47 @@ impl StateRegistry {
         };
         assert!(
             self.codecs.insert(S::NAME, codec).is_none(),
-            "two states are called {:?}: rename one",
+            "two states have the name {:?}: rename one",
             S::NAME
         );
     }
 }
 
-/// What a snapshot holds.
+/// Content of a snapshot.
 #[derive(Serialize, Deserialize)]
 struct Saved {
     sessions: Vec<(ClientId, u64, Vec<u64>)>,
     states: Vec<(String, Bytes)>,
 }
 
-/// Why a state cannot be written down, or a snapshot cannot be read.
+/// Reason why a state cannot be serialized, or a snapshot cannot be read.
 #[derive(Debug, thiserror::Error)]
 enum StateError {
     #[error(
         "the app registered no state; call add_replicated_state, or leave Config::snapshot_entries unset"
     )]
     NothingRegistered,
-    #[error("the resource behind the state {0:?} is not in the world")]
+    #[error("the resource of the state {0:?} is not in the world")]
     Missing(&'static str),
     #[error("the state {0:?}: {1}")]
     Encoding(String, WireError),
     #[error("{0}")]
     Envelope(WireError),
-    #[error("it has layout {0:?}, this build reads {LAYOUT}")]
+    #[error("it has layout {0:?}, but this build reads {LAYOUT}")]
     Layout(Option<u8>),
     #[error(
-        "it holds the states {found:?}, this app registered {expected:?}; all machines must run the same build"
+        "it contains the states {found:?}, but this app registered {expected:?}; \
+         all machines must run the same build"
     )]
     OtherStates {
         found: Vec<String>,
         expected: Vec<&'static str>,
     },
-    #[error("its sessions cannot be: {0}")]
+    #[error("its sessions are invalid: {0}")]
     Sessions(&'static str),
 }
 
-/// Everything that a snapshot must hold, as of what was applied last.
+/// Serializes the content of a snapshot as of the last applied entry.
 fn save(world: &World) -> Result<Vec<u8>, StateError> {
     let registry = world.resource::<StateRegistry>();
     if registry.codecs.is_empty() {
@@ -172,16 +173,18 @@ fn save(world: &World) -> Result<Vec<u8>, StateError> {
     wire::encode_state(&(LAYOUT, saved)).map_err(StateError::Envelope)
 }
 
-/// Reads all of a snapshot before anything is changed.
+/// Decodes a whole snapshot before anything is changed.
 fn read(
     registry: &StateRegistry,
     bytes: &[u8],
 ) -> Result<(Sessions, Vec<(Codec, AnyState)>), StateError> {
+    // Checked before decoding, because data of another layout may not decode at all.
     let layout = bytes.first().copied();
     if layout != Some(LAYOUT) {
         return Err(StateError::Layout(layout));
     }
     let (_, saved): (u8, Saved) = wire::decode_state(bytes).map_err(StateError::Envelope)?;
+    // Both sides are in order of names.
     if !saved
         .states
         .iter()
@@ -210,13 +213,14 @@ fn read(
     ))
 }
 
-/// Puts a snapshot in the place of the state. An error changes nothing; the app must not go on with
-/// its node then.
+/// Replaces the state by a snapshot. On an error nothing has changed, and the app must stop its
+/// node.
 pub(crate) fn restore(world: &mut World, snapshot: &Snapshot) -> Result<(), String> {
     let index = snapshot.position.index;
     let unreadable = |error: StateError| format!("the snapshot at {index} cannot be read: {error}");
     let bytes = snapshot.data.as_deref().unwrap_or_default();
     let (sessions, states) = read(world.resource::<StateRegistry>(), bytes).map_err(unreadable)?;
+    // Everything was decoded above, so nothing can fail from here on.
     for (codec, state) in states {
         (codec.put)(world, state);
     }
@@ -233,12 +237,13 @@ pub(crate) fn restore(world: &mut World, snapshot: &Snapshot) -> Result<(), Stri
     Ok(())
 }
 
-/// Gives the node a snapshot if it asked for one. What cannot be given now is given in a later
-/// frame.
+/// Passes a snapshot to the node if it requested one. If that is not possible now, a later frame
+/// tries again.
 pub(crate) fn snapshot_if_due(world: &mut World) {
     let Some(mut node) = world.get_resource_mut::<RaftNode>() else {
         return;
     };
+    // The node reports a request once, so it is kept until it can be served.
     node.snapshot_wanted |= node.get().snapshot_due();
     let index = world.resource::<AppliedLog>().index;
     if !world.resource::<RaftNode>().snapshot_wanted || index == Index(0) {
@@ -256,28 +261,28 @@ pub(crate) fn snapshot_if_due(world: &mut World) {
             };
             node.snapshot_wanted = node.get().take_snapshot(taken) == Err(SubmitError::Busy);
         }
-        // The log stays as long as it is, and the node asks again later: better than to end a
-        // match.
+        // The log keeps growing and the node asks again later, which is better than ending a match.
         Err(error) => {
-            tracing::error!(%index, %error, "the state cannot be written down for a snapshot; it is tried again");
+            tracing::error!(%index, %error, "the state cannot be serialized for a snapshot; trying again later");
             node.snapshot_wanted = node.get().decline_snapshot() == Err(SubmitError::Busy);
         }
     }
 }
 
-/// Tells the node the hash of the state, if the entry just applied is one at which machines compare
-/// it.
+/// Reports the hash of the state to the node, if the entry just applied is one at which machines
+/// compare it.
 pub(crate) fn report_state_hash(world: &mut World, index: Index) {
     if index.0.is_multiple_of(STATE_HASH_EVERY)
         && let Some(hash) = hash(world)
         && let Some(mut node) = world.get_resource_mut::<RaftNode>()
         && let Err(error) = node.get().state_hash(StateHash { index, hash })
     {
-        tracing::debug!(%index, %error, "this state is not compared");
+        tracing::debug!(%index, %error, "the state hash was not reported");
     }
 }
 
-/// The hash of sessions and all states; `None` if nothing is registered, or not all of it is there.
+/// Returns the hash of the sessions and all states; `None` if nothing is registered or a registered
+/// resource is missing.
 fn hash(world: &World) -> Option<u64> {
     let registry = world.resource::<StateRegistry>();
     if registry.codecs.is_empty() {
@@ -287,6 +292,7 @@ fn hash(world: &World) -> Option<u64> {
     let mut number = |number: u64| hasher.update(number.to_be_bytes());
     for (client, floor, ahead) in world.resource::<AppliedLog>().sessions.iter() {
         let ahead: Vec<u64> = ahead.collect();
+        // The length keeps the encoding unambiguous.
         [client.0, floor, ahead.len() as u64]
             .into_iter()
             .chain(ahead)

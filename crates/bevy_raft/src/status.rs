@@ -1,4 +1,4 @@
-//! What the game sees of its node.
+//! The game's view of its node.
 
 use bevy_ecs::prelude::*;
 use bevy_state::prelude::*;
@@ -11,16 +11,16 @@ use crate::propose::Outbox;
 /// The node as of this frame. Empty while no node is attached.
 #[derive(Resource, Clone, Debug, Default)]
 pub struct RaftStatus {
-    /// The node's own picture of itself.
+    /// The node's own view.
     pub view: Option<NodeView>,
     /// Last index applied in this app.
     pub applied: Index,
-    /// This app's proposals without an answer yet.
+    /// Number of this app's proposals without an outcome.
     pub pending: usize,
 }
 
 impl RaftStatus {
-    /// The node.
+    /// Id of the node.
     #[must_use]
     pub fn id(&self) -> Option<NodeId> {
         self.view.as_ref().map(|view| view.status.id)
@@ -32,11 +32,12 @@ impl RaftStatus {
         self.view.as_ref().map_or(Term(0), |view| view.status.term)
     }
 
-    /// The leader it knows of, itself included.
+    /// The leader known to it, itself included.
     #[must_use]
     pub fn leader(&self) -> Option<NodeId> {
         self.view
             .as_ref()
+            // The last view of a stopped or paused node may name a former leader.
             .filter(|view| view.stopped.is_none() && !view.paused)
             .and_then(|view| view.status.leader)
     }
@@ -48,9 +49,9 @@ pub enum RaftRole {
     /// No node is attached, or it has stopped.
     #[default]
     Offline,
-    /// Follows, or waits for, a leader.
+    /// Follows a leader, or waits for one.
     Follower,
-    /// Seeks election; the pre-vote counts as seeking.
+    /// Seeks election; a pre-vote counts as seeking.
     Candidate,
     /// Leads.
     Leader,
@@ -63,8 +64,8 @@ pub fn is_leader(status: Res<RaftStatus>) -> bool {
         .is_some_and(|leader| Some(leader) == status.id())
 }
 
-/// Run condition: the node knows a leader that a majority follows, so proposals can be committed. A
-/// node that is cut off notices within its longest election timeout and a heartbeat.
+/// Run condition: the node knows a leader that a majority follows, so proposals can be committed.
+/// An isolated node detects that within its longest election timeout plus a heartbeat.
 pub fn has_quorum(status: Res<RaftStatus>) -> bool {
     status.leader().is_some()
 }

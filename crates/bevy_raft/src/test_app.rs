@@ -1,4 +1,4 @@
-//! Several apps in one process, over links in memory and a clock moved by hand: for tests of games,
+//! Several apps in one process, with links in memory and a manual clock: for tests of games,
 //! without sockets or sleep.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,7 +17,7 @@ use crate::status::RaftStatus;
 /// Time between two frames of a [`TestCluster`].
 pub const FRAME: Duration = Duration::from_millis(10);
 
-/// Most frames [`TestCluster::run_until`] waits: two minutes of simulated time.
+/// Maximum number of frames that [`TestCluster::run_until`] waits: two minutes of simulated time.
 pub const MAX_FRAMES: usize = 12_000;
 
 /// A cluster of apps, one for each node `1..=size`.
@@ -29,15 +29,15 @@ pub struct TestCluster {
     stopped: Vec<bool>,
     settings: Settings,
     set_up: Box<dyn FnMut(&mut App)>,
-    /// Apps started so far: each is another client.
+    /// Number of apps started so far: each is another client.
     started: u64,
 }
 
 type Settings = Box<dyn Fn(&mut Config)>;
 
 impl TestCluster {
-    /// `size` headless apps, each with its own node in its schedule; `set_up` adds the game to
-    /// each.
+    /// Creates `size` headless apps, each with its own node in its schedule; `set_up` adds the game
+    /// to each.
     ///
     /// # Panics
     /// If `size` is not a possible cluster size.
@@ -45,10 +45,10 @@ impl TestCluster {
         Self::with_settings(size, |_| {}, set_up)
     }
 
-    /// The same, with other than the default settings for every node.
+    /// The same with other settings than the defaults for every node.
     ///
     /// # Panics
-    /// If `size` is not a possible cluster size, or the settings cannot work.
+    /// If `size` is not a possible cluster size, or the settings are invalid.
     pub fn with_settings(
         size: u64,
         settings: impl Fn(&mut Config) + 'static,
@@ -71,7 +71,7 @@ impl TestCluster {
         cluster
     }
 
-    /// An app for node `id`, as its disk left it.
+    /// Returns an app for node `id`, restored from its disk.
     fn start(&mut self, id: u64) -> App {
         self.started += 1;
         let members = (1..=self.disks.len() as u64).map(NodeId);
@@ -94,7 +94,7 @@ impl TestCluster {
         app
     }
 
-    /// Starts the app of node `id` anew: only what is on its disk is left.
+    /// Restarts the app of node `id`: only the content of its disk survives.
     pub fn restart(&mut self, id: u64) {
         self.apps[id as usize - 1] = self.start(id);
     }
@@ -109,7 +109,7 @@ impl TestCluster {
         &self.apps
     }
 
-    /// The network, to cut and to mend.
+    /// The network, to be cut and healed.
     #[must_use]
     pub fn network(&self) -> &MemoryNetwork {
         &self.network
@@ -121,12 +121,12 @@ impl TestCluster {
         self.now
     }
 
-    /// Stops updating the app of node `id`, as a closed lid does, or goes on with it.
+    /// Stops updating the app of node `id`, as a closed lid does, or resumes it.
     pub fn freeze(&mut self, id: u64, frozen: bool) {
         self.stopped[id as usize - 1] = frozen;
     }
 
-    /// One frame of every app that is not frozen.
+    /// Runs one frame of every app that is not frozen.
     pub fn frame(&mut self) {
         self.now = self.now.after(FRAME);
         for (app, stopped) in self.apps.iter_mut().zip(&self.stopped) {
@@ -137,10 +137,10 @@ impl TestCluster {
         }
     }
 
-    /// Frames until `done` holds.
+    /// Runs frames until `done` returns true.
     ///
     /// # Panics
-    /// If it does not hold after [`MAX_FRAMES`].
+    /// If it does not within [`MAX_FRAMES`].
     pub fn run_until(&mut self, mut done: impl FnMut(&[App]) -> bool) {
         for _ in 0..MAX_FRAMES {
             if done(&self.apps) {
@@ -156,7 +156,7 @@ impl TestCluster {
         panic!("the condition did not hold within {MAX_FRAMES} frames: {views:#?}");
     }
 
-    /// Frames until every running node knows the same leader; gives its id.
+    /// Runs frames until every running node knows the same leader, and returns its id.
     pub fn elect(&mut self) -> u64 {
         let stopped = self.stopped.clone();
         let leaders = |apps: &[App]| -> Vec<_> {
@@ -167,14 +167,17 @@ impl TestCluster {
         };
         self.run_until(|apps| {
             let leaders = leaders(apps);
+            // Followers know a frozen leader until their election timeouts.
             leaders[0].is_some_and(|leader| !stopped[leader.0 as usize - 1])
                 && leaders.iter().all(|l| *l == leaders[0])
         });
-        leaders(&self.apps)[0].expect("it was just seen").0
+        leaders(&self.apps)[0]
+            .expect("run_until just saw a leader")
+            .0
     }
 }
 
-/// A node in memory that its app pumps.
+/// An in-memory node that its app pumps.
 fn new_node(
     config: Config,
     disk: Disk,
@@ -182,11 +185,13 @@ fn new_node(
     now: Moment,
 ) -> InlineNode<Disk, MemoryLinks> {
     let restored = disk.lock(|store| {
-        // What an earlier node was not told any more is not told to this one.
+        // Completions that the earlier node did not receive are not delivered to this one.
         *store = MemoryStore::holding(store.restored());
         store.restored()
     });
-    InlineNode::new(Driver::new(config, restored, disk, links, now).expect("the settings work"))
+    InlineNode::new(
+        Driver::new(config, restored, disk, links, now).expect("the settings must be valid"),
+    )
 }
 
 /// A disk that outlives the node that writes to it.
@@ -195,7 +200,7 @@ struct Disk(Arc<Mutex<MemoryStore>>);
 
 impl Disk {
     fn lock<T>(&self, act: impl FnOnce(&mut MemoryStore) -> T) -> T {
-        // A panic elsewhere leaves whole writes: nothing to repair.
+        // Writes are applied whole, so a panic elsewhere leaves nothing to repair.
         act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

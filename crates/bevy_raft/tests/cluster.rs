@@ -1,4 +1,4 @@
-//! The plugin in several apps of one process, over links in memory and a clock moved by hand.
+//! The plugin in several apps of one process, with links in memory and a manual clock.
 
 use bevy_ecs::prelude::*;
 use bevy_raft::prelude::*;
@@ -22,11 +22,11 @@ impl ReplicatedCommand for Unregistered {
     const NAME: &'static str = "test.unregistered/1";
 }
 
-/// The replicated truth: everything appended, in order.
+/// The replicated state: all numbers appended, in order.
 #[derive(Resource, Default, Debug, PartialEq, Eq, Clone)]
 struct Truth(Vec<u32>);
 
-/// What was announced on this machine.
+/// Events triggered on this machine.
 #[derive(Resource, Default)]
 struct Heard {
     committed: Vec<(u32, Option<ProposalId>)>,
@@ -74,7 +74,7 @@ fn everywhere(apps: &[bevy_app::App], wanted: &[u32]) -> bool {
 }
 
 #[test]
-fn a_command_of_any_machine_is_applied_on_every_machine_in_the_same_order() {
+fn commands_are_applied_in_the_same_order_on_every_machine() {
     let mut cluster = cluster(3);
     cluster.elect();
     for id in 1..=3 {
@@ -97,14 +97,14 @@ fn a_command_of_any_machine_is_applied_on_every_machine_in_the_same_order() {
         assert_eq!(
             own,
             (0..5).map(|n| id as u32 * 10 + n).collect::<Vec<_>>(),
-            "a machine's orders keep their order"
+            "commands of one machine keep their order"
         );
     }
 }
 
-/// A bug that shows on one machine alone stops that machine, at each start, and no other one.
+/// A bug that shows on one machine alone stops that machine at each start, and no other.
 #[test]
-fn a_panic_while_a_command_is_applied_stops_that_machine_and_names_the_entry() {
+fn failed_apply_stops_only_that_machine_and_names_the_entry() {
     for fails in [
         panics as fn(Res<CommittedEntry>) -> Result,
         returns_an_error,
@@ -116,8 +116,9 @@ fn a_panic_while_a_command_is_applied_stops_that_machine_and_names_the_entry() {
                 .init_resource::<Truth>()
                 .init_resource::<Heard>();
             app.add_systems(ApplyCommitted, append);
+            // The node must stop even if the app ignores errors.
             app.set_error_handler(bevy_ecs::error::ignore);
-            // Machine 2, and machine 2 again.
+            // The first and the second start of machine 2.
             if started == 2 || started == 4 {
                 app.add_systems(ApplyCommitted, fails.after(append));
             }
@@ -138,7 +139,7 @@ fn a_panic_while_a_command_is_applied_stops_that_machine_and_names_the_entry() {
                 .all(|place| truth(&apps[*place]) == [12, 13, 14])
         });
         cluster.run_until(|apps| stopped(&apps[1]).is_some());
-        let reason = stopped(&cluster.apps()[1]).expect("it was just seen");
+        let reason = stopped(&cluster.apps()[1]).expect("run_until just saw it stopped");
         assert!(
             reason.contains("at entry #3, command Append(13): ") && reason.contains("thirteen"),
             "{reason}"
@@ -169,9 +170,9 @@ fn returns_an_error(entry: Res<CommittedEntry>) -> Result {
     }
 }
 
-/// What was submitted may be committed by the others; what was not cannot be.
+/// A submitted command may be committed by the others; one that was not submitted cannot be.
 #[test]
-fn a_node_that_has_stopped_ends_every_proposal_with_an_outcome() {
+fn stopped_node_gives_every_proposal_an_outcome() {
     let mut cluster = cluster(3);
     let leader = cluster.elect();
     cluster.network().isolate(NodeId(leader));
@@ -212,9 +213,9 @@ fn a_node_that_has_stopped_ends_every_proposal_with_an_outcome() {
     assert_eq!(outcomes.len(), 2);
 }
 
-/// A command that no node takes must not be submitted for ever.
+/// A command that no node accepts must not be resubmitted for ever.
 #[test]
-fn a_command_larger_than_the_node_accepts_is_rejected() {
+fn command_larger_than_the_node_accepts_is_rejected() {
     let mut cluster = TestCluster::with_settings(
         1,
         |config| config.max_command_bytes = 5,
@@ -259,14 +260,14 @@ fn nothing_changes_before_the_command_is_committed() {
     assert_eq!(
         cluster.app(leader).world().resource::<RaftStatus>().pending,
         1,
-        "it is still wanted"
+        "the proposal is still pending"
     );
     cluster.network().heal();
     cluster.run_until(|apps| everywhere(apps, &[1]));
 }
 
 #[test]
-fn the_proposer_hears_of_its_proposal_once_and_the_others_hear_of_the_command_only() {
+fn only_the_proposer_gets_a_proposal_outcome_and_only_once() {
     let mut cluster = cluster(3);
     cluster.elect();
     let id = cluster.app(2).world_mut().propose(Append(7));
@@ -284,7 +285,8 @@ fn the_proposer_hears_of_its_proposal_once_and_the_others_hear_of_the_command_on
 }
 
 #[test]
-fn a_command_that_a_dying_leader_may_or_may_not_have_committed_is_applied_once() {
+fn command_in_flight_when_the_leader_dies_is_applied_once() {
+    // The leader dies before, during and after the commit.
     for frames in 0..12 {
         let mut cluster = cluster(3);
         let leader = cluster.elect();
@@ -304,7 +306,7 @@ fn a_command_that_a_dying_leader_may_or_may_not_have_committed_is_applied_once()
 }
 
 #[test]
-fn a_window_that_stood_still_catches_up_and_loses_nothing() {
+fn frozen_window_catches_up_and_loses_nothing() {
     let mut cluster = cluster(3);
     let leader = cluster.elect();
     let sleeper = leader % 3 + 1;
@@ -322,7 +324,7 @@ fn a_window_that_stood_still_catches_up_and_loses_nothing() {
 }
 
 #[test]
-fn without_a_majority_proposals_wait_and_the_conditions_say_so() {
+fn isolated_leader_steps_down_and_reports_no_quorum() {
     let mut cluster = cluster(3);
     let leader = cluster.elect();
     let world = cluster.app(leader).world_mut();
@@ -342,12 +344,12 @@ fn without_a_majority_proposals_wait_and_the_conditions_say_so() {
     assert_eq!(
         world.resource::<Heard>().led,
         1,
-        "the role is a state that can be entered"
+        "OnEnter(RaftRole::Leader) runs once"
     );
 }
 
 #[test]
-fn what_cannot_be_proposed_is_rejected_at_once_and_by_name() {
+fn unregistered_and_surplus_commands_are_rejected_at_once() {
     let mut cluster = cluster(1);
     let world = cluster.app(1).world_mut();
     let unregistered = world.propose(Unregistered);
@@ -368,11 +370,11 @@ fn what_cannot_be_proposed_is_rejected_at_once_and_by_name() {
 }
 
 #[test]
-fn repeats_in_the_log_leave_the_same_memory_on_every_machine() {
+fn repeated_commands_leave_equal_sessions_on_every_machine() {
     let mut cluster = cluster(3);
     let leader = cluster.elect();
-    // Cut every way back to one follower: it proposes, the leader commits, the proposer hears
-    // nothing and asks again.
+    // Cut the way back to one follower: its proposal is committed by the leader, the proposer
+    // receives nothing and resubmits.
     let proposer = leader % 3 + 1;
     cluster.network().cut(NodeId(leader), NodeId(proposer));
     cluster.app(proposer).world_mut().propose(Append(5));
@@ -391,10 +393,10 @@ fn repeats_in_the_log_leave_the_same_memory_on_every_machine() {
     assert!(sessions.iter().all(|s| *s == sessions[0]));
 }
 
-/// Two systems that write the same truth in no order would make machines diverge.
+/// Two systems that write the same state in no order would make machines diverge.
 #[test]
 #[should_panic(expected = "conflict")]
-fn an_order_left_open_in_the_applying_schedule_is_an_error() {
+fn ambiguous_order_in_apply_committed_is_an_error() {
     let mut cluster = TestCluster::new(1, |app| {
         app.add_replicated_command::<Append>()
             .init_resource::<Truth>();

@@ -18,7 +18,7 @@ impl ReplicatedCommand for Append {
     const NAME: &'static str = "test.append/1";
 }
 
-/// The replicated truth: everything appended, in order.
+/// The replicated state: all numbers appended, in order.
 #[derive(Resource, Default, Debug, PartialEq, Eq, Clone, Serialize, Deserialize)]
 struct Truth(Vec<u32>);
 
@@ -26,7 +26,7 @@ impl ReplicatedState for Truth {
     const NAME: &'static str = "test.truth/1";
 }
 
-/// Another part of it.
+/// A second replicated state.
 #[derive(Resource, Default, Debug, PartialEq, Eq, Clone, Serialize, Deserialize)]
 struct Count(u64);
 
@@ -34,7 +34,7 @@ impl ReplicatedState for Count {
     const NAME: &'static str = "test.count/1";
 }
 
-/// What was announced on this machine.
+/// Events triggered on this machine.
 #[derive(Resource, Default)]
 struct Heard {
     committed: Vec<u32>,
@@ -74,7 +74,7 @@ fn with_state(app: &mut App) {
         .add_replicated_state::<Count>();
 }
 
-/// Snapshots often, and a short log behind them.
+/// Frequent snapshots with a short log behind them.
 fn often(config: &mut Config) {
     config.snapshot_entries = Some(20);
     config.snapshot_keep = 5;
@@ -100,7 +100,7 @@ fn everywhere(apps: &[App], wanted: &[u32]) -> bool {
     apps.iter().all(|app| truth(app) == wanted)
 }
 
-/// Appends `numbers` through node `id`, no more at a time than its outbox takes.
+/// Appends `numbers` through node `id`, at most one outbox-sized batch at a time.
 fn append_all(cluster: &mut TestCluster, id: u64, numbers: std::ops::Range<u32>) {
     for batch in numbers.collect::<Vec<_>>().chunks(50) {
         for n in batch {
@@ -110,7 +110,7 @@ fn append_all(cluster: &mut TestCluster, id: u64, numbers: std::ops::Range<u32>)
     }
 }
 
-/// Once all have applied the same, all remember the same.
+/// Checks that all apps have the same sessions once they have applied the same entries.
 fn same_memory(cluster: &mut TestCluster) {
     let log = |app: &App| app.world().resource::<AppliedLog>().clone();
     cluster.run_until(|apps| apps.iter().all(|app| log(app).index == log(&apps[0]).index));
@@ -123,7 +123,7 @@ fn same_memory(cluster: &mut TestCluster) {
 }
 
 #[test]
-fn a_member_that_was_away_gets_a_snapshot_and_shows_the_same_state() {
+fn lagging_member_receives_a_snapshot_and_the_same_state() {
     let mut cluster = TestCluster::with_settings(3, often, with_state);
     let leader = cluster.elect();
     let away = leader % 3 + 1;
@@ -136,7 +136,7 @@ fn a_member_that_was_away_gets_a_snapshot_and_shows_the_same_state() {
     assert_eq!(
         truth(&cluster.apps()[place]).len(),
         10,
-        "nothing reached it"
+        "no entry reached it"
     );
     cluster.network().heal();
     let all: Vec<u32> = (0..200).collect();
@@ -161,13 +161,13 @@ fn a_member_that_was_away_gets_a_snapshot_and_shows_the_same_state() {
     let announced: Vec<u32> = (0..10).chain(held as u32..200).collect();
     assert_eq!(
         heard.committed, announced,
-        "what the snapshot stands for is not announced"
+        "commands in the snapshot are not announced"
     );
     same_memory(&mut cluster);
 }
 
 #[test]
-fn a_member_that_starts_again_goes_on_from_its_own_snapshot() {
+fn restarted_member_resumes_from_its_own_snapshot() {
     let mut cluster = TestCluster::with_settings(3, often, with_state);
     let leader = cluster.elect();
     append_all(&mut cluster, leader, 0..100);
@@ -187,17 +187,17 @@ fn a_member_that_starts_again_goes_on_from_its_own_snapshot() {
     same_memory(&mut cluster);
 }
 
-/// The proposer is told of nothing until its command is part of a snapshot, and keeps asking
+/// The proposer receives nothing until its command is part of a snapshot, and keeps resubmitting
 /// meanwhile.
 #[test]
-fn a_command_that_comes_back_inside_a_snapshot_is_applied_once_and_answered() {
+fn command_received_in_a_snapshot_is_applied_once_and_answered() {
     let mut cluster = TestCluster::with_settings(3, often, with_state);
     let leader = cluster.elect();
     let proposer = leader % 3 + 1;
     let place = proposer as usize - 1;
     append_all(&mut cluster, leader, 0..10);
     cluster.run_until(|apps| everywhere(apps, &(0..10).collect::<Vec<_>>()));
-    // It is heard, but hears nothing.
+    // Messages from it arrive, messages to it are lost.
     for other in (1..=3).filter(|other| *other != proposer) {
         cluster.network().cut(NodeId(other), NodeId(proposer));
     }
@@ -213,13 +213,13 @@ fn a_command_that_comes_back_inside_a_snapshot_is_applied_once_and_answered() {
             .resource::<RaftStatus>()
             .pending,
         1,
-        "it waits for its answer"
+        "the proposal is pending"
     );
 
     cluster.network().heal();
     cluster.run_until(|apps| !heard(&apps[place]).outcomes.is_empty());
     let heard = heard(&cluster.apps()[place]);
-    assert_eq!(heard.restored.len(), 1, "it came as part of a snapshot");
+    assert_eq!(heard.restored.len(), 1, "the command arrived in a snapshot");
     assert!(matches!(&heard.outcomes[..], [(answered, Outcome::Committed(_))] if *answered == id));
     assert!(!heard.committed.contains(&1000));
     let wanted = truth(&cluster.apps()[leader as usize - 1]).to_vec();
@@ -229,7 +229,7 @@ fn a_command_that_comes_back_inside_a_snapshot_is_applied_once_and_answered() {
 }
 
 #[test]
-fn a_follower_whose_state_was_tampered_with_is_repaired() {
+fn follower_with_tampered_state_is_repaired() {
     let mut cluster = TestCluster::new(3, with_state);
     let leader = cluster.elect();
     let broken = leader % 3 + 1;
@@ -238,6 +238,7 @@ fn a_follower_whose_state_was_tampered_with_is_repaired() {
     cluster.run_until(|apps| everywhere(apps, &(0..100).collect::<Vec<_>>()));
     cluster.app(broken).world_mut().resource_mut::<Truth>().0[50] = 7;
     let all: Vec<u32> = (0..STATE_HASH_EVERY as u32 + 20).collect();
+    // Past the next index at which hashes are compared.
     append_all(&mut cluster, leader, 100..all.len() as u32);
     cluster.run_until(|apps| everywhere(apps, &all));
     let repaired = heard(&cluster.apps()[place]);
@@ -252,14 +253,14 @@ fn a_follower_whose_state_was_tampered_with_is_repaired() {
         others
             .map(|(_, app)| heard(app))
             .all(|heard| heard.restored.is_empty()),
-        "nobody else was touched"
+        "only the tampered member was restored"
     );
-    assert_eq!(cluster.elect(), leader, "the leader goes on leading");
+    assert_eq!(cluster.elect(), leader, "the leader did not change");
     same_memory(&mut cluster);
 }
 
 #[test]
-fn a_leader_whose_state_was_tampered_with_is_replaced_and_repaired() {
+fn leader_with_tampered_state_is_replaced_and_repaired() {
     let mut cluster = TestCluster::new(3, with_state);
     let broken = cluster.elect();
     append_all(&mut cluster, broken, 0..100);
@@ -274,7 +275,7 @@ fn a_leader_whose_state_was_tampered_with_is_replaced_and_repaired() {
 }
 
 #[test]
-fn a_snapshot_that_cannot_be_read_stops_the_node_and_says_why() {
+fn unreadable_snapshot_stops_the_node_with_a_reason() {
     let renamed = Arc::new(AtomicBool::new(false));
     let now = Arc::clone(&renamed);
     let mut cluster = TestCluster::with_settings(3, often, move |app| {
@@ -288,6 +289,7 @@ fn a_snapshot_that_cannot_be_read_stops_the_node_and_says_why() {
     append_all(&mut cluster, leader, 0..100);
     let id = leader % 3 + 1;
     cluster.run_until(|apps| log_after(&apps[id as usize - 1]) > 50);
+    // From now on a restarted app registers fewer states than its snapshot contains.
     renamed.store(true, Ordering::Relaxed);
     cluster.restart(id);
     let stopped = |app: &App| {
@@ -299,7 +301,7 @@ fn a_snapshot_that_cannot_be_read_stops_the_node_and_says_why() {
     };
     cluster.run_until(|apps| stopped(&apps[id as usize - 1]).is_some());
     let reason = stopped(&cluster.apps()[id as usize - 1])
-        .expect("it was just seen")
+        .expect("run_until just saw it stopped")
         .to_string();
     assert!(
         reason.contains("test.count/1") && reason.contains("the same build"),
@@ -311,7 +313,7 @@ fn a_snapshot_that_cannot_be_read_stops_the_node_and_says_why() {
     assert_eq!(
         truth(&apps[id as usize - 1]),
         [],
-        "nothing was applied to a state that is not there"
+        "no entry was applied without the snapshot"
     );
     assert!(
         truth(&apps[leader as usize - 1]).len() == 150,
@@ -320,7 +322,7 @@ fn a_snapshot_that_cannot_be_read_stops_the_node_and_says_why() {
 }
 
 #[test]
-fn without_registered_state_the_log_stays_whole() {
+fn log_is_not_compacted_without_registered_state() {
     let mut cluster = TestCluster::with_settings(3, often, game);
     let leader = cluster.elect();
     append_all(&mut cluster, leader, 0..100);
@@ -333,7 +335,7 @@ fn without_registered_state_the_log_stays_whole() {
 
 #[test]
 #[should_panic(expected = "test.truth/1")]
-fn two_states_of_one_name_are_refused() {
+fn two_states_with_the_same_name_are_refused() {
     App::new()
         .add_replicated_state::<Truth>()
         .add_replicated_state::<Truth>();

@@ -1,10 +1,10 @@
-//! The debug overlay over a made-up cluster, to be looked at without a network.
+//! The debug overlay over a simulated cluster, to be viewed without a network.
 //!
 //! `cargo run --example overlay_gallery [PICTURE.png SECONDS]` takes a picture after some seconds
 //! and ends. Five members play for some seconds; then Dee dies, Ed is cut off, and Cy, which lost
-//! the leader, stands for election, so that no order is committed any more. The buttons and keys of
-//! the overlay work, F3 shows and hides it. E shows what a program sees that runs one member only,
-//! D lets the states diverge.
+//! the leader, stands for election, so that no more orders are committed. The buttons and keys of
+//! the overlay work, F3 shows and hides it. E shows the view of a program that runs one member
+//! only, D makes the states diverge.
 
 #![allow(
     elided_lifetimes_in_paths,
@@ -30,21 +30,21 @@ use sha2::{Digest, Sha256};
 use std::time::Duration;
 
 const NAMES: [&str; 5] = ["Ada", "Bo", "Cy", "Dee", "Ed"];
-// Members by their place.
+// Members by position.
 const ADA: usize = 0;
 const BO: usize = 1;
 const CY: usize = 2;
 const DEE: usize = 3;
 const ED: usize = 4;
-/// Milliseconds after which an entry of the leader reaches each member.
+/// Delay in milliseconds until an entry of the leader reaches each member.
 const DELAYS: [u64; 5] = [9, 0, 23, 41, 120];
-/// Entries that the match had before the window was opened.
+/// Number of entries before the window was opened.
 const PAST: u64 = 1190;
 const HEARTBEAT: u64 = 400;
-/// When Dee dies, Ed is cut off, and Cy stands for election, in milliseconds.
+/// Times at which Dee dies, Ed is cut off, and Cy stands for election, in milliseconds.
 const TROUBLE: [u64; 3] = [12_000, 14_000, 16_500];
 
-/// The made-up cluster.
+/// The simulated cluster.
 #[derive(Resource)]
 struct Made {
     members: [Member; 5],
@@ -56,12 +56,12 @@ struct Made {
     diverged: bool,
 }
 
-/// One made-up member.
+/// One simulated member.
 #[derive(Clone, Default)]
 struct Member {
     up: bool,
     paused: bool,
-    /// Since when it is cut off.
+    /// Time at which it was cut off.
     cut: Option<u64>,
     last: u64,
     commit: u64,
@@ -220,10 +220,10 @@ impl Made {
         place == CY && now >= TROUBLE[2]
     }
 
-    /// Orders come, entries spread, a majority commits.
+    /// Appends due orders, replicates entries, and commits what a majority has.
     fn step(&mut self, now: u64, latency: &mut CommitLatency) {
         let pace = [90, 340, 150, 610, 220, 130, 480][self.appended.len() % 7];
-        // Without a majority the players soon stop to order.
+        // Without a majority the players soon stop ordering.
         let pace = if now < TROUBLE[1] { pace } else { pace * 12 };
         if self.appended.last().is_none_or(|last| now >= last + pace) {
             self.appended.push(now);
@@ -386,7 +386,7 @@ fn position(term: u64, index: u64) -> LogPosition {
     }
 }
 
-/// An order as the log carries it: four bytes that name its type, and the order.
+/// An order as encoded in the log: the four-byte tag of its type, then the order.
 fn encoded(order: &Order) -> Vec<u8> {
     let name = Sha256::digest(Order::NAME);
     let mut bytes = name[..4].to_vec();
@@ -445,7 +445,7 @@ fn suffer(fault: On<Fault>, mut made: ResMut<Made>, time: Res<Time<Real>>) {
         }
         FaultKind::Pause(paused) => member.paused = paused,
         FaultKind::Cut(cut) => member.cut = cut.then_some(time.elapsed().as_millis() as u64),
-        FaultKind::TransferLeadership => info!("{} would hand over", NAMES[place]),
+        FaultKind::TransferLeadership => info!("{} would transfer leadership", NAMES[place]),
         FaultKind::TakeSeat => made.seat = place,
     }
 }

@@ -1,7 +1,7 @@
-//! What a running member does for its operator's tools: `raftian status` and `raftian order`.
+//! A running member's service for the operator's tools: `raftian status` and `raftian order`.
 //!
-//! The tools ask over the member's own QUIC port, and are let in by the member's own key. Questions
-//! and answers are JSON.
+//! The tools connect to the member's own QUIC port and authenticate with the member's own key.
+//! Requests and responses are JSON.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -19,76 +19,77 @@ use crate::realm::{CityId, Order, Outcome as Effect};
 use crate::replication::{LastEffect, OwnState};
 use crate::status_document::{self, StatusDocument};
 
-/// Longest time that an answer is held back while an order waits for its commit. Then the tool asks
-/// again.
+/// Longest time for which a response is withheld while an order waits for its commit. After it the
+/// tool asks again.
 const HOLD: Duration = Duration::from_secs(2);
 
-/// Answers held back at a time. Each holds a place of the tools, of which there are
-/// [`MAX_CLIENTS`](raftian_node::quic::MAX_CLIENTS); beyond this the oldest is answered before its
-/// time, so that places are left for other questions.
+/// Maximum number of responses withheld at a time. Each occupies one of the
+/// [`MAX_CLIENTS`](raftian_node::quic::MAX_CLIENTS) tool connections; beyond this the oldest is
+/// answered early, so that connections are left for other requests.
 const MAX_HELD: usize = 192;
 
-/// Orders remembered for tools that ask again. The oldest is forgotten.
+/// Number of orders remembered for tools that ask again. The oldest is dropped.
 const TICKETS: usize = 1024;
 
-/// Tickets start at a random number, so that one of an earlier run is not taken for one of this. It
-/// is small enough for every reader of JSON.
+/// Bits by which the random number of the first ticket is shifted. Tickets start at a random
+/// number, so that a ticket of an earlier run is not mistaken for one of this; the shift makes it
+/// small enough for every JSON reader.
 const TICKET_SHIFT: u32 = 12;
 
-/// A question of a tool.
+/// A request of a tool.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "ask", rename_all = "kebab-case")]
 pub enum AdminRequest {
-    /// How the member is.
+    /// Returns the member's status.
     Status,
-    /// Propose an order.
+    /// Proposes an order.
     Order {
         /// The order.
         order: Order,
     },
-    /// What became of an order proposed before.
+    /// Returns the outcome of an order proposed before.
     Outcome {
-        /// The ticket of its answer.
+        /// The ticket from the response to the order.
         ticket: u64,
     },
 }
 
-/// An answer to a tool.
+/// A response to a tool.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "kebab-case")]
 pub enum AdminResponse {
-    /// How the member is.
+    /// The member's status.
     Status(Box<StatusDocument>),
-    /// The order waits for its commit; ask for this ticket.
+    /// The order waits for its commit; ask again with this ticket.
     Waiting {
-        /// Name of the order in this run of the member.
+        /// Identifier of the order in this run of the member.
         ticket: u64,
     },
     /// The order is committed and applied.
     Committed(CommittedOrder),
-    /// The question makes no sense: asking again will not help.
+    /// The request is invalid: asking again does not help.
     Refused {
         /// Why, and what to do.
         reason: String,
     },
-    /// The member cannot take it now; nothing was proposed.
+    /// The member cannot accept the order now; nothing was proposed.
     NotNow {
         /// Why.
         reason: String,
     },
-    /// The member knows nothing of the order, so it may have been committed or not.
+    /// The member does not know the ticket, so the order may have been committed or not.
     UnknownTicket,
 }
 
-/// An order's place in the log and what it did.
+/// An order's log position and effect.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommittedOrder {
     /// Its index.
     pub index: u64,
     /// Its term.
     pub term: u64,
-    /// What it did, in words: "hit" or "already dead"; "applied before" if this member got it with
-    /// a snapshot and cannot tell.
+    /// Effect as text: "hit" or "already dead"; "applied before" if this member received it with a
+    /// snapshot and does not know the effect.
     pub effect: String,
     /// The target's health afterwards.
     pub health: i32,
@@ -101,7 +102,7 @@ pub struct AdminService {
     started: Instant,
     next_ticket: u64,
     orders: BTreeMap<u64, TrackedOrder>,
-    /// Requests whose answer is held back, and until when.
+    /// Requests whose response is withheld, with ticket and deadline.
     held: Vec<(u64, Instant, ServiceRequest)>,
 }
 
@@ -111,7 +112,7 @@ struct TrackedOrder {
     answer: Option<AdminResponse>,
 }
 
-/// Who this member is, for its status document.
+/// This member, for its status document.
 #[derive(Resource, Clone, Debug)]
 pub struct OwnMember {
     /// Its configuration.
@@ -134,7 +135,7 @@ impl AdminService {
     }
 }
 
-/// Answers the tools. Needs [`AdminService`] and [`OwnMember`].
+/// Answers the tools. Requires [`AdminService`] and [`OwnMember`].
 pub fn plugin(app: &mut App) {
     app.add_systems(
         PreUpdate,
@@ -160,7 +161,7 @@ fn take_requests(
             Err(error) => reply(
                 request,
                 &AdminResponse::Refused {
-                    reason: format!("the question cannot be read: {error}"),
+                    reason: format!("the request cannot be read: {error}"),
                 },
             ),
             Ok(AdminRequest::Status) => {
@@ -213,7 +214,7 @@ fn take_requests(
     }
 }
 
-/// Answers what has its answer, and what has waited long enough.
+/// Answers the requests whose outcome is known and those whose deadline has passed.
 fn answer_held(mut service: ResMut<AdminService>) {
     let now = Instant::now();
     let held = std::mem::take(&mut service.held);
@@ -222,6 +223,7 @@ fn answer_held(mut service: ResMut<AdminService>) {
         match service.orders.get(&ticket).map(|order| &order.answer) {
             None => reply(request, &AdminResponse::UnknownTicket),
             Some(Some(answer)) => reply(request, answer),
+            // `held` is in order of arrival, so the surplus ones at its front are the oldest.
             Some(None) if now >= deadline || place < too_many => {
                 reply(request, &AdminResponse::Waiting { ticket })
             }
@@ -248,6 +250,7 @@ fn note_outcome(
         Outcome::Rejected(rejection) => AdminResponse::NotNow {
             reason: rejection.to_string(),
         },
+        // Both mean to the tool that the order may have been committed or not.
         Outcome::Unknown { .. } => AdminResponse::UnknownTicket,
         Outcome::Committed(facts) => AdminResponse::Committed(committed(
             *facts,
@@ -258,8 +261,8 @@ fn note_outcome(
     });
 }
 
-/// The outcome is triggered right after its order was applied, so the last effect is the order's
-/// own, unless the order was applied as part of a snapshot.
+/// Describes a committed order. The outcome is triggered right after its order was applied, so the
+/// last effect is the order's own, unless the order was applied as part of a snapshot.
 fn committed(
     facts: EntryInfo,
     city: CityId,
@@ -307,6 +310,6 @@ fn unknown_city(realm: &ReplicatedRealm, order: Order) -> Option<String> {
 fn reply(request: ServiceRequest, answer: &AdminResponse) {
     match serde_json::to_vec(answer) {
         Ok(bytes) => request.answer(bytes),
-        Err(error) => error!(%error, "an answer to a tool cannot be written"),
+        Err(error) => error!(%error, "cannot serialize a response to a tool"),
     }
 }

@@ -1,9 +1,8 @@
-//! Where classic mode puts things and in which colours: integer arithmetic on a canvas of 1000×1200
-//! units.
+//! Positions and colours of classic mode: integer arithmetic on a canvas of 1000×1200 units.
 //!
 //! Coordinates start at the top left and grow to the right and downwards. A unit is one pixel of
-//! the original window; the view scales the whole canvas. Nothing here knows the engine, so the
-//! look of classic mode is tested without a window.
+//! the original window; the view scales the whole canvas. This module does not depend on the
+//! engine, so the look of classic mode is tested without a window.
 
 use crate::realm::{CityId, Health};
 
@@ -35,10 +34,9 @@ pub const FOOTER: Area = Area {
 
 /// Side of a grid cell; the map has 4×4 cells.
 pub const CELL: i32 = 250;
-/// Offsets from the map's left and top edge at which the grid's three lines of each direction are
-/// drawn.
+/// Offsets from the map's left and top edge of the grid's three lines in each direction.
 pub const GRID_LINES: [i32; 3] = [CELL, 2 * CELL, 3 * CELL];
-/// Side of a city, which stands in the middle of its cell.
+/// Side of a city, which is centred in its cell.
 pub const CITY_SIDE: i32 = 80;
 
 /// Colour of the header and the footer.
@@ -48,9 +46,9 @@ pub const GREY: Rgb = [125, 125, 125];
 /// Colour of the grid and of all classic text.
 pub const BLACK: Rgb = [0, 0, 0];
 
-/// What the header says while nothing has been pressed.
+/// Header text until a city is pressed.
 pub const TOP_TEXT: &str = "Top Text";
-/// What the footer always says.
+/// Fixed footer text.
 pub const BOTTOM_TEXT: &str = "Bottom Text";
 
 /// An opaque sRGB colour: red, green, blue.
@@ -86,12 +84,12 @@ impl Area {
     }
 }
 
-/// What the header says after a standing city was pressed.
+/// Header text after a standing city was pressed.
 pub fn pressed_text(city: CityId) -> String {
     format!("Player {} pressed", city.0)
 }
 
-/// What the header says after a fallen city was pressed.
+/// Header text after a fallen city was pressed.
 pub fn already_dead_text(city: CityId) -> String {
     format!("Player {} already dead", city.0)
 }
@@ -108,7 +106,7 @@ const fn place(city: CityId) -> Option<((i32, i32), Rgb)> {
     }
 }
 
-/// Where a city stands; `None` for a number outside 1 to 5.
+/// Area of a city; `None` for a number outside 1 to 5.
 pub const fn city_area(city: CityId) -> Option<Area> {
     let Some(((column, row), _)) = place(city) else {
         return None;
@@ -122,16 +120,16 @@ pub const fn city_area(city: CityId) -> Option<Area> {
     })
 }
 
-/// The city of 1 to 5 that covers a point, whether or not the match has it.
+/// Returns the city of 1 to 5 that covers a point, whether or not the match has it.
 pub fn city_at(x: i32, y: i32) -> Option<CityId> {
     (1..=5)
         .map(CityId)
         .find(|&city| city_area(city).is_some_and(|area| area.contains(x, y)))
 }
 
-/// Colour of a city: it fades towards white with every hit, and a fallen one is covered by dark.
+/// Colour of a city: it fades towards white with every hit, and a fallen one is darkened.
 ///
-/// The colour is that of the original's translucent square on a white ground, worked out here and
+/// The colour is that of the original's translucent square on a white ground, computed here and
 /// drawn opaque: blue is (0,0,255), (65,65,255), (105,105,255), (155,155,255) and, fallen,
 /// (33,33,55). A number outside 1 to 5 is drawn black.
 pub fn city_colour(city: CityId, health: Health) -> Rgb {
@@ -149,8 +147,8 @@ pub fn city_colour(city: CityId, health: Health) -> Rgb {
 /// Opacity of the black square over a fallen city.
 const DEAD_ALPHA: u8 = 200;
 
-/// Opacity of a city's own colour. A fallen city keeps the opacity of the weakest standing one,
-/// below its dark cover.
+/// Opacity of a city's own colour. A fallen city keeps the opacity of the weakest standing one
+/// under its dark cover.
 const fn fading_alpha(health: Health) -> u8 {
     match health.0 {
         90.. => 255,
@@ -198,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hit_test_includes_the_first_pixel_and_excludes_the_one_past_the_last() {
+    fn hit_test_includes_the_first_pixel_and_excludes_the_end() {
         for city in ALL {
             let Area { x, y, .. } = city_area(city).unwrap();
             assert_eq!(city_at(x, y), Some(city));
@@ -254,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn header_texts_are_those_of_the_original() {
+    fn header_texts_match_the_original() {
         assert_eq!((TOP_TEXT, BOTTOM_TEXT), ("Top Text", "Bottom Text"));
         assert_eq!(pressed_text(CityId(3)), "Player 3 pressed");
         assert_eq!(already_dead_text(CityId(3)), "Player 3 already dead");

@@ -1,17 +1,17 @@
-//! What this program sees of every member, for the footer, the overlay and the tools.
+//! This program's view of every member, for the footer, the overlay and the tools.
 
 use bevy::prelude::*;
 use raftian_node::NodeView;
 use raftian_raft::{Index, NodeId};
 
-/// Every member of the cluster as far as it can be seen from here. In an embedded match all of them
-/// run in this process and show everything; otherwise only our own does, and the others are known
-/// by what our node knows of them.
+/// Every member of the cluster, as far as visible from this program. In an embedded match all of
+/// them run in this process and are fully visible; otherwise only our own is, and the others are
+/// known through our node.
 #[derive(Resource, Clone, Debug, Default)]
 pub struct ClusterView {
     /// All members, in order of their ids.
     pub members: Vec<MemberView>,
-    /// The member whose state this window shows and through which it orders.
+    /// The member whose state this window shows and through which its orders are proposed.
     pub seat: Option<NodeId>,
     /// The members run in this process, so they can be killed, paused, cut off and restarted from
     /// here.
@@ -25,17 +25,16 @@ pub struct MemberView {
     pub id: NodeId,
     /// Its name.
     pub name: String,
-    /// Its node's picture of itself, if it runs here.
+    /// Its node's own view, if it runs here.
     pub node: Option<NodeView>,
-    /// It is running, as far as known here; for a member elsewhere: our link to it stands.
+    /// It is running, as far as known here; for a member elsewhere: our link to it is up.
     pub up: bool,
-    /// How far the program above it has applied the log, and the hash of its state there, if it
-    /// runs here.
+    /// Its applied index and the hash of its state there, if it runs here.
     pub state: Option<AppliedState>,
 }
 
-/// The hash of replicated state, and where in the log it holds. Equal indexes have equal hashes, or
-/// the machines have diverged.
+/// A hash of replicated state with its log index. Machines with equal indexes but different hashes
+/// have diverged.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct AppliedState {
     /// Last index applied.
@@ -45,7 +44,7 @@ pub struct AppliedState {
 }
 
 impl ClusterView {
-    /// The name of a member; its id in words for one that is not on the list.
+    /// The name of a member; its id for one that is not on the list.
     #[must_use]
     pub fn name(&self, id: NodeId) -> String {
         self.member(id)
@@ -58,8 +57,8 @@ impl ClusterView {
         self.members.iter().find(|member| member.id == id)
     }
 
-    /// Whether all states that are known at the same index are equal. Two machines at different
-    /// indexes say nothing about each other.
+    /// Returns whether all states known at the same index are equal. States at different indexes
+    /// are not comparable.
     #[must_use]
     pub fn states_agree(&self) -> bool {
         let states: Vec<_> = self
@@ -75,27 +74,27 @@ impl ClusterView {
     }
 }
 
-/// An order to an embedded member, from a button or a key of the overlay.
+/// An operation on an embedded member, triggered by a button or key of the overlay.
 #[derive(Event, Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Fault {
-    /// Whom it concerns.
+    /// The member concerned.
     pub member: NodeId,
-    /// What is to be done.
+    /// The operation.
     pub kind: FaultKind,
 }
 
-/// What can be done to an embedded member.
+/// Operations on an embedded member.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FaultKind {
-    /// Stop it at once, without a word to the others.
+    /// Stop it immediately, without notice to the others.
     Kill,
-    /// Start it again from its disk.
+    /// Restart it from its disk.
     Restart,
-    /// Freeze it, or let it go on.
+    /// Freeze it, or resume it.
     Pause(bool),
-    /// Cut it off from all others, or mend that.
+    /// Cut it off from all others, or mend its links.
     Cut(bool),
-    /// Let it hand over leadership.
+    /// Make it transfer leadership.
     TransferLeadership,
     /// Show its state in this window and order through it.
     TakeSeat,

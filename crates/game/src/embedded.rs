@@ -1,9 +1,9 @@
 //! A whole match in one process: five real nodes over QUIC on loopback, one of them behind this
 //! window.
 //!
-//! Decision: the members without the window run the same headless app as `raftian node`, each on a
-//! thread of its own, and the window can take over any member's seat by moving that member's state,
-//! node included, into itself. Why: killing the leader must never end the match, also when the
+//! Decision: the members without the window run the same headless app as `raftian node`, each on
+//! its own thread, and the window can take over any member's seat by moving that member's state,
+//! including the node, into itself. Why: killing the leader must never end the match, even if the
 //! leader is behind the window. Would change if: a window could show several members at once.
 
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
@@ -24,23 +24,23 @@ use crate::replication::OwnState;
 use crate::seat::Seat;
 use crate::wake::Wake;
 
-/// How long a member's thread may take to give its state away: it is asked between two of its
-/// updates.
+/// Longest wait for a member's thread to surrender its seat, which it does between two updates.
 const SURRENDER_WAIT: Duration = Duration::from_secs(2);
 
-/// Why an embedded match cannot start.
+/// Reason why an embedded match cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum EmbeddedError {
-    /// No directory for the members' disks.
+    /// The directory for the members' disks cannot be created.
     #[error(
-        "no directory for the match: {0}; check the space and permissions of the temporary directory"
+        "cannot create a directory for the match: {0}; \
+         check the space and permissions of the temporary directory"
     )]
     Directory(#[from] std::io::Error),
-    /// No keys or ports for the members.
+    /// Keys or ports for the members cannot be obtained.
     #[error(transparent)]
     Cluster(#[from] ClusterError),
     /// A member does not start.
-    #[error("member {0} does not start: {1}")]
+    #[error("member {0} failed to start: {1}")]
     Member(NodeId, StartError),
 }
 
@@ -49,7 +49,7 @@ pub enum EmbeddedError {
 pub struct Embedded {
     machines: Vec<Machine>,
     seat: Option<NodeId>,
-    /// Removed last.
+    /// Declared last, so that it is removed last.
     directory: MatchDirectory,
 }
 
@@ -61,7 +61,7 @@ struct Machine {
     background: Option<Background>,
 }
 
-/// A headless app on a thread of its own.
+/// A headless app on its own thread.
 struct Background {
     asks: SyncSender<SyncSender<Seat>>,
     wake: Arc<Wake>,
@@ -69,9 +69,9 @@ struct Background {
     thread: JoinHandle<()>,
 }
 
-/// Limit of entries without a snapshot: 64 MiB. A snapshot comes after `snapshot_entries` orders,
-/// which are short, so only a stalled program reaches the limit, as behind a window that the system
-/// does not draw.
+/// Limit of entries without a snapshot: 64 MiB. Snapshots are taken after `snapshot_entries`
+/// orders, which are short, so only a stalled program reaches the limit, such as one behind a
+/// window that the system does not draw.
 const MAX_LOG_BYTES: usize = 64 * 1024 * 1024;
 
 /// Options for the consensus core of the member `config`.
@@ -84,12 +84,12 @@ pub fn raft_config(config: &NodeConfig) -> Result<Config, MembershipError> {
     raft.heartbeat = config.timing.heartbeat;
     raft.snapshot_entries = Some(config.snapshot_entries);
     raft.max_log_bytes = Some(MAX_LOG_BYTES);
-    // Behind a snapshot no more stays than comes between two of them.
+    // The log kept behind a snapshot is no longer than the distance between two snapshots.
     raft.snapshot_keep = raft.snapshot_keep.min(config.snapshot_entries);
     Ok(raft)
 }
 
-/// All that the node of `config` needs to start over `links`.
+/// Options with which the node of `config` starts over `links`.
 ///
 /// # Errors
 /// If the cluster has no members.
@@ -111,16 +111,18 @@ pub fn start_node(config: &NodeConfig, links: QuicOptions) -> Result<NodeHandle,
 }
 
 impl Embedded {
-    /// Starts `nodes` members. The first is given back for the window; the others run on their own.
+    /// Starts `nodes` members. Returns the first for the window; the others run on their own.
     ///
     /// # Errors
-    /// [`EmbeddedError`]; whatever had started is stopped.
+    /// [`EmbeddedError`]; all members started before are stopped.
     pub fn start(nodes: usize) -> Result<(Self, NodeHandle), EmbeddedError> {
         let directory = MatchDirectory::create(&std::env::temp_dir())?;
         let mut machines = Vec::new();
         let mut first = None;
         for node in cluster::embedded(nodes, "embedded", directory.path())? {
             let id = node.config.id;
+            // The socket was bound with the configuration, so that no other program can take its
+            // port.
             let links = QuicOptions::new(node.socket, &node.config);
             let handle = start_node(&node.config, links)
                 .map_err(|error| EmbeddedError::Member(id, error))?;
@@ -151,7 +153,7 @@ impl Embedded {
         }
     }
 
-    /// Where the members have their disks.
+    /// Directory of the members' disks.
     pub(crate) fn directory(&self) -> &std::path::Path {
         self.directory.path()
     }
@@ -212,11 +214,12 @@ impl Background {
         *self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends the thread and takes its seat; `None` if its node is gone.
+    /// Ends the thread and returns its seat; `None` if its node is gone.
     fn surrender(self) -> Option<Seat> {
         let (reply, seat) = sync_channel(1);
         let asked = self.asks.send(reply).is_ok();
         self.wake.raise();
+        // A thread that has ended never replies.
         let seat = asked
             .then(|| seat.recv_timeout(SURRENDER_WAIT).ok())
             .flatten();
@@ -224,9 +227,10 @@ impl Background {
         seat
     }
 
-    /// Waits for the thread, which ends when its node is gone or nobody can ask it for its seat any
-    /// more.
+    /// Waits for the thread, which ends when its node is gone or its seat can no longer be
+    /// requested.
     fn end(self) {
+        // The closed channel ends the thread even if its node still runs.
         drop(self.asks);
         self.wake.raise();
         if self.thread.join().is_err() {
@@ -252,8 +256,7 @@ fn run_background(
         match asked.try_recv() {
             Ok(reply) => {
                 if let Some(seat) = Seat::take(app.world_mut()) {
-                    // Whoever asked and went away does not want it: then the node stops with the
-                    // seat.
+                    // If the requester has gone, the seat is dropped and its node stops.
                     let _gone = reply.send(seat).is_err();
                 }
                 return;
@@ -264,8 +267,8 @@ fn run_background(
     }
 }
 
-/// The window's side: keeps [`ClusterView`] up to date, carries out [`Fault`]s, and moves to
-/// another seat when its own is gone.
+/// The window's side: updates [`ClusterView`], carries out [`Fault`]s, and moves to another seat
+/// when its own is gone.
 pub fn plugin(app: &mut App) {
     app.init_resource::<ClusterView>()
         .init_resource::<FaultQueue>()
@@ -274,7 +277,7 @@ pub fn plugin(app: &mut App) {
         .add_systems(PreUpdate, show_members.after(bevy_raft::RaftSystems::Apply));
 }
 
-/// Faults ordered in this frame, carried out at the start of the next.
+/// Faults triggered in this frame, carried out at the start of the next.
 #[derive(Resource, Default)]
 struct FaultQueue(Vec<Fault>);
 
@@ -303,6 +306,7 @@ fn leave_a_dead_seat(world: &mut World) {
             .map(|machine| machine.config.id);
         match next {
             Some(next) => embedded.take_seat(world, next),
+            // The realm stays in the world, so the window keeps showing the last state.
             None if seat.is_some() => {
                 drop(Seat::take(world));
                 embedded.seat = None;
@@ -329,7 +333,7 @@ impl Embedded {
 
     fn restart(&mut self, world: &mut World, id: NodeId) {
         if self.seat == Some(id) {
-            // Its window still holds the dead node, which keeps the disk's file.
+            // Its window still holds the dead node, which locks the disk's file.
             drop(Seat::take(world));
             self.seat = None;
         }
@@ -339,6 +343,7 @@ impl Embedded {
         else {
             return;
         };
+        // The old app must release the dead node before another one opens its store.
         if let Some(background) = machine.background.take() {
             background.end();
         }
@@ -353,15 +358,17 @@ impl Embedded {
                     machine.control.clone(),
                 ));
             }
-            Err(error) => error!(%id, %error, "a member does not start again"),
+            Err(error) => error!(%id, %error, "a member failed to restart"),
         }
     }
 
-    /// Puts the window behind the member `id`, and what was behind the window into the background.
+    /// Puts the window behind the member `id`, and the member that was behind the window into the
+    /// background.
     fn take_seat(&mut self, world: &mut World, id: NodeId) {
         if self.seat == Some(id) {
             return;
         }
+        // A member that is down has no background app, so its seat cannot be taken.
         let Some(background) = self
             .machine(id)
             .and_then(|machine| machine.background.take())
@@ -372,6 +379,7 @@ impl Embedded {
             return;
         };
         let before = self.seat.take();
+        // The seat left behind continues in the background if its node still runs.
         if let Some(left) = Seat::take(world)
             && let Some(machine) = before.and_then(|id| self.machine(id))
             && machine.control.is_running()
@@ -380,6 +388,7 @@ impl Embedded {
         }
         seat.put(world);
         if let Some(machine) = self.machine(id) {
+            // The window updates every frame and needs no waker.
             machine.control.set_waker(Arc::new(|| {}));
         }
         self.seat = Some(id);

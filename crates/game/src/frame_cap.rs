@@ -1,18 +1,18 @@
-//! No more frames a second than asked for.
+//! Limits frames per second.
 
 use std::time::{Duration, Instant};
 
 use bevy::prelude::*;
 
-/// When the current frame may end.
+/// Frame time and the time at which the current frame may end.
 #[derive(Resource)]
 struct FrameCap {
     frame: Duration,
     end: Instant,
 }
 
-/// Lets frames take at least their share of a second, at their ends. One that took longer is not
-/// made up for.
+/// Delays the end of frames to at most `frames_per_second`. Time lost by a slow frame is not made
+/// up for.
 pub(crate) fn plugin(app: &mut App, frames_per_second: u32) {
     let frame = Duration::from_secs(1) / frames_per_second.max(1);
     app.insert_resource(FrameCap {
@@ -25,7 +25,7 @@ pub(crate) fn plugin(app: &mut App, frames_per_second: u32) {
 fn keep(mut cap: ResMut<FrameCap>) {
     std::thread::sleep(cap.end.saturating_duration_since(Instant::now()));
     let (frame, now) = (cap.frame, Instant::now());
-    // Sleeping too long costs no frame: the next one is the shorter for it.
+    // Sleeping too long costs no frame: the next one is shorter by that much.
     cap.end = (cap.end + frame).max(now);
 }
 
@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn frames_end_one_after_the_other_and_a_late_one_moves_those_after_it() {
+    fn late_frame_delays_later_frames_instead_of_being_made_up() {
         let mut app = App::new();
         plugin(&mut app, 1_000);
         let began = Instant::now();
@@ -48,7 +48,7 @@ mod tests {
         app.update();
         assert!(
             app.world().resource::<FrameCap>().end >= began + Duration::from_millis(19),
-            "nothing is made up for"
+            "a late frame is not made up for"
         );
     }
 }

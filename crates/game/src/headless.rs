@@ -1,4 +1,4 @@
-//! A member without a window: the same Bevy app, updated whenever its node has something for it.
+//! A member without a window: the same Bevy app, updated whenever its node has news.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,8 +15,8 @@ use crate::replication;
 use crate::seat::Seat;
 use crate::wake::Wake;
 
-/// Longest sleep between two updates: proposals that wait for an answer are looked at this often
-/// even if the node is silent.
+/// Longest sleep between two updates: pending proposals are checked this often even if the node is
+/// silent.
 pub const MAX_SLEEP: Duration = Duration::from_millis(100);
 
 /// A headless app in this seat: Bevy's minimum, the plugin, and the game's rules.
@@ -29,11 +29,11 @@ pub fn app(seat: Seat) -> App {
     app
 }
 
-/// Runs a member until it is `asked_to_stop`, which is looked at every [`MAX_SLEEP`]; then its node
-/// hands over and stops.
+/// Runs a member until `asked_to_stop` returns true, which is polled every [`MAX_SLEEP`]; then its
+/// node transfers leadership and stops.
 ///
 /// # Errors
-/// Why the node stopped by itself.
+/// The reason why the node stopped by itself.
 pub fn run(
     mut node: NodeHandle,
     member: OwnMember,
@@ -58,7 +58,7 @@ pub fn run(
         }
         wake.wait(MAX_SLEEP);
     }
-    // Dropping the app drops its node, which hands leadership over first.
+    // Dropping the app drops its node, which transfers leadership first.
     drop(app);
     Ok(())
 }

@@ -1,10 +1,10 @@
 //! Raftian: a strategy game without a host, in which every player's machine is a Raft node.
 //!
-//! [`realm`] is the truth: plain rules without Bevy. [`replication`] applies committed orders to it
-//! and to the entities of [`projection`], in one place. `view` draws those, `play` proposes what is
-//! clicked, `overlay` shows consensus at work; none of them writes the truth. [`headless`] runs a
-//! member without a window, [`embedded`] a whole match in one process, and [`cli`] is the command
-//! line. [`dots`] is the window of an experiment.
+//! [`realm`] contains the replicated rules, without Bevy. [`replication`] applies committed orders
+//! to it and to the entities of [`projection`], in one place. `view` draws those, `play` proposes
+//! orders for clicks, `overlay` shows consensus at work; none of them writes replicated state.
+//! [`headless`] runs a member without a window, [`embedded`] a whole match in one process, and
+//! [`cli`] is the command line. [`dots`] is the window of an experiment.
 
 pub mod admin;
 pub mod classic_layout;

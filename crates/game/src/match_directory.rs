@@ -6,30 +6,30 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-/// First part of the names of all these directories.
+/// Name prefix of these directories.
 const PREFIX: &str = "raftian-match-";
 
 /// File that a running match holds a lock on.
 const LOCK: &str = "lock";
 
-/// A directory that is removed when this value is dropped, or by the next match that starts if this
-/// process was killed.
+/// A directory that is removed when this value is dropped, or by the next match if this process was
+/// killed.
 #[derive(Debug)]
 pub(crate) struct MatchDirectory {
     directory: TempDir,
-    /// The lock ends with the process, however it ends.
+    /// Held until the process ends, in whatever way.
     _lock: File,
 }
 
 impl MatchDirectory {
-    /// Makes a directory in `parent` and removes those of matches whose process was killed.
+    /// Creates a directory in `parent` and removes those of matches whose process was killed.
     ///
     /// # Errors
-    /// If the directory or its lock cannot be made.
+    /// If the directory or its lock cannot be created.
     pub(crate) fn create(parent: &Path) -> io::Result<Self> {
         remove_abandoned(parent);
         let directory = tempfile::Builder::new().prefix(PREFIX).tempdir_in(parent)?;
-        // No other match may find it unlocked under its name.
+        // The lock gets its name only once it is held, so that no other match finds it unlocked.
         let (starting, named) = (
             directory.path().join("starting"),
             directory.path().join(LOCK),
@@ -48,8 +48,8 @@ impl MatchDirectory {
     }
 }
 
-/// Removes the directories of killed matches: those whose lock file no process holds. A directory
-/// without a lock file is not touched, even if its name has the prefix.
+/// Removes the directories of killed matches: those whose lock file is not held by any process. A
+/// directory without a lock file is left alone, even if its name has the prefix.
 fn remove_abandoned(parent: &Path) {
     let Ok(entries) = fs::read_dir(parent) else {
         return;
@@ -62,10 +62,10 @@ fn remove_abandoned(parent: &Path) {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) && is_abandoned(&path) {
             match fs::remove_dir_all(&path) {
                 Ok(()) => {
-                    tracing::info!(path = %path.display(), "removed the directory of a match that was killed")
+                    tracing::info!(path = %path.display(), "removed the directory of a killed match")
                 }
                 Err(error) => {
-                    tracing::debug!(path = %path.display(), %error, "an abandoned directory is left")
+                    tracing::debug!(path = %path.display(), %error, "cannot remove an abandoned directory")
                 }
             }
         }
@@ -74,7 +74,7 @@ fn remove_abandoned(parent: &Path) {
 
 fn is_abandoned(directory: &Path) -> bool {
     let lock = directory.join(LOCK);
-    // Nothing else is opened: opening a pipe would wait for its writer.
+    // Open regular files only: opening a pipe would wait for its writer.
     let is_file = fs::symlink_metadata(&lock).is_ok_and(|metadata| metadata.is_file());
     is_file && File::open(&lock).is_ok_and(|lock| lock.try_lock().is_ok())
 }
@@ -84,13 +84,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn directories_of_killed_matches_are_removed_and_those_of_running_ones_are_not() {
+    fn only_directories_of_killed_matches_are_removed() {
         let parent = tempfile::tempdir().unwrap();
         let running = MatchDirectory::create(parent.path()).unwrap();
         let killed = parent.path().join("raftian-match-killed");
         fs::create_dir_all(killed.join("n1")).unwrap();
         File::create(killed.join(LOCK)).unwrap();
-        // A player's own directory may have such a name, and anything may be in it.
+        // A player's own directory may have such a name, with arbitrary content.
         let own = parent.path().join("raftian-match-mine");
         fs::create_dir_all(own.join(LOCK)).unwrap();
         let second = MatchDirectory::create(parent.path()).unwrap();

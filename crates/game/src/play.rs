@@ -1,4 +1,4 @@
-//! The player's side of a match: clicks become proposals, and what becomes of them is shown.
+//! The player's side of a match: clicks become proposals, and their outcomes are shown.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,18 +14,18 @@ use crate::view::footer::FooterFacts;
 use crate::view::input::CityClicked;
 use crate::view::pending::Pending;
 
-/// This player's orders that wait for their commit: their targets, and when they were clicked.
+/// This player's pending orders: their targets and the times of the clicks.
 #[derive(Resource, Default)]
 struct Waiting(BTreeMap<ProposalId, (CityId, Duration)>);
 
-/// Why the last rejected order was rejected, and when.
+/// Reason and time of the last rejection.
 #[derive(Resource, Default)]
 struct Rejected(Option<(String, Duration)>);
 
-/// How long a rejection is told.
+/// Time for which a rejection is shown.
 const NOTICE_SHOWN_FOR: Duration = Duration::from_secs(4);
 
-/// Proposes what is clicked. Needs [`ClusterView`] to be kept.
+/// Proposes orders for clicks. Requires an up-to-date [`ClusterView`].
 pub(crate) fn plugin(app: &mut App) {
     app.init_resource::<Waiting>()
         .init_resource::<Rejected>()
@@ -57,6 +57,7 @@ fn settle(
     mut latency: ResMut<CommitLatency>,
     mut rejected: ResMut<Rejected>,
 ) {
+    // Other code proposes too: `raftian order` uses this app's outbox.
     let Some((city, clicked)) = waiting.0.remove(&outcome.id) else {
         return;
     };
@@ -83,10 +84,11 @@ fn tell_footer(
         .as_ref()
         .filter(|(_, at)| time.elapsed().saturating_sub(*at) < NOTICE_SHOWN_FOR);
     let stopped = status.view.as_ref().and_then(|view| view.stopped.clone());
+    // There is room for one notice only: the most fundamental problem wins.
     let notice = match (cluster.seat, &status.view) {
         (None, _) => Some("every node is down: start one in the overlay (F3)".to_owned()),
         (_, Some(view)) if view.paused => {
-            Some("your node is paused: let it go on in the overlay (F3)".to_owned())
+            Some("your node is paused: resume it in the overlay (F3)".to_owned())
         }
         (_, Some(view)) if view.cut => {
             Some("your node is cut off: mend its links in the overlay (F3)".to_owned())
@@ -108,11 +110,12 @@ fn tell_footer(
     facts.set_if_neq(told);
 }
 
-/// The window is called after the member behind it, as in the original.
+/// Sets the window's title to the name of the member behind it, as in the original.
 fn name_window(cluster: Res<ClusterView>, mut windows: Query<&mut Window>) {
     let Some(seat) = cluster.seat else { return };
     let name = cluster.name(seat);
     for mut window in &mut windows {
+        // Any mutable access would mark the window as changed.
         if window.title != name {
             window.title.clone_from(&name);
         }

@@ -1,22 +1,22 @@
-//! The realm as entities: what the engine's systems read instead of the truth.
+//! The realm as entities, which the engine's systems read instead of the replicated state.
 //!
-//! [`ReplicatedRealm`] is the truth, and only the code that applies committed orders writes it. For
-//! each of its cities there is one entity with [`City`] and [`Health`]. The code that applies an
-//! order calls [`project`] in the same schedule run; whoever changes the realm in another way (a
-//! snapshot, a new match) need not: the plugin notices and catches up before the next `Update`.
-//! Nothing ever flows back from an entity to the realm.
+//! [`ReplicatedRealm`] is the replicated state, and only the code that applies committed orders
+//! writes it. For each of its cities there is one entity with [`City`] and [`Health`]. The code
+//! that applies an order calls [`project`] in the same schedule run; code that replaces the realm
+//! in another way (a snapshot, a new match) need not: the plugin detects the change and updates the
+//! entities before the next `Update`. Data never flows back from an entity to the realm.
 
 use crate::realm::{self, CityId, Realm};
 use bevy::prelude::*;
 use serde::{Deserialize, Serialize};
 
-/// The replicated truth of the match this machine takes part in. Absent while there is no match.
-/// Its serde form is a part of snapshots.
+/// The replicated state of the match this machine takes part in. Absent while there is no match.
+/// Its serde form is part of snapshots.
 #[derive(Resource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReplicatedRealm(pub Realm);
 
-/// Marks the entity of a city. The number never changes; a city that leaves the realm takes its
-/// entity with it.
+/// Marks the entity of a city. The number never changes; the entity of a city that leaves the realm
+/// is despawned.
 #[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
 #[component(immutable)]
 #[require(Health)]
@@ -27,7 +27,7 @@ pub struct City(pub CityId);
 pub struct Health(pub i32);
 
 impl Health {
-    /// Whether the city has fallen.
+    /// Returns whether the city has fallen.
     pub const fn is_dead(self) -> bool {
         realm::Health(self.0).is_dead()
     }
@@ -47,12 +47,12 @@ impl From<Health> for realm::Health {
 
 /// The systems in `PreUpdate` that bring the entities in line with a changed [`ReplicatedRealm`].
 ///
-/// Code that applies orders in `PreUpdate` belongs before this set; code that applies them later is
-/// seen one frame later, unless it calls [`project`] itself.
+/// Code that applies orders in `PreUpdate` must run before this set; orders applied later appear
+/// one frame later, unless that code calls [`project`] itself.
 #[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ProjectionSystems;
 
-/// Keeps one entity per city of [`ReplicatedRealm`]. Needs no window and no renderer.
+/// Maintains one entity per city of [`ReplicatedRealm`]. Requires no window and no renderer.
 pub fn plugin(app: &mut App) {
     app.add_systems(
         PreUpdate,
@@ -69,8 +69,8 @@ pub fn plugin(app: &mut App) {
     );
 }
 
-/// Spawns an entity for each city that has none and despawns those whose city the realm no longer
-/// has. Running it again changes nothing.
+/// Spawns an entity for each city without one and despawns those whose city is no longer in the
+/// realm. Idempotent.
 pub fn spawn_cities(
     mut commands: Commands,
     realm: Res<ReplicatedRealm>,
@@ -93,6 +93,7 @@ pub fn spawn_cities(
 pub fn project(realm: &Realm, cities: &mut Query<(&City, &mut Health)>) {
     for (city, mut shown) in cities {
         if let Some(health) = realm.health(city.0) {
+            // Writing an equal value would mark the city as changed and redraw it.
             shown.set_if_neq(health.into());
         }
     }
@@ -132,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn each_city_has_one_entity_however_often_the_realm_changes() {
+    fn realm_changes_never_duplicate_city_entities() {
         let mut app = app(4);
         for _ in 0..3 {
             app.world_mut()
@@ -144,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn an_applied_order_is_shown_and_touches_no_other_city() {
+    fn applied_order_changes_only_its_target_entity() {
         let mut app = app(3);
         app.world_mut()
             .resource_mut::<ReplicatedRealm>()

@@ -1,4 +1,4 @@
-//! What a member in a process of its own sees of the others: its own node, and its links.
+//! A separate member process's view of the cluster: its own node, and its links to the others.
 
 use bevy::prelude::*;
 use bevy_raft::{RaftStatus, RaftSystems};
@@ -7,7 +7,7 @@ use crate::admin::OwnMember;
 use crate::cluster_view::{ClusterView, MemberView};
 use crate::replication::OwnState;
 
-/// Keeps [`ClusterView`] up to date. Needs [`OwnMember`].
+/// Updates [`ClusterView`]. Requires [`OwnMember`].
 pub(crate) fn plugin(app: &mut App) {
     app.init_resource::<ClusterView>()
         .add_systems(PreUpdate, show_members.after(RaftSystems::Apply));

@@ -1,4 +1,4 @@
-//! The realm on the replicated log: committed orders become its state, and nothing else does.
+//! Replicates the realm: committed orders change its state, and nothing else does.
 
 use bevy::prelude::*;
 use bevy_raft::prelude::*;
@@ -10,8 +10,8 @@ use crate::cluster_view::AppliedState;
 use crate::projection::{self, City, Health, ProjectionSystems, ReplicatedRealm};
 use crate::realm::{Order, Outcome as Effect, Realm};
 
-/// Cities of a classic match: the four of the original and one more, so that five players have one
-/// each.
+/// Number of cities in a classic match: the four of the original and one more, so that five players
+/// have one each.
 pub const CITIES: u8 = 5;
 
 impl ReplicatedCommand for Order {
@@ -26,18 +26,18 @@ impl ReplicatedState for ReplicatedRealm {
     }
 }
 
-/// What the last committed order did: read by observers of [`Committed<Order>`], which are
-/// triggered right after it was applied.
+/// Effect of the last committed order, for observers of [`Committed<Order>`], which are triggered
+/// right after it was applied.
 #[derive(Resource, Clone, Copy, Debug, Default)]
 pub struct LastEffect(pub Option<(Index, Effect)>);
 
-/// The hash of this machine's replicated state. Brought up to date once a frame, after everything
-/// was applied.
+/// The hash of this machine's replicated state. Updated once a frame, after all entries were
+/// applied.
 #[derive(Resource, Clone, Copy, Debug)]
 pub struct OwnState(pub AppliedState);
 
 impl OwnState {
-    /// The state before anything is applied, which all machines have in common.
+    /// The state before any entry is applied, which all machines have in common.
     #[must_use]
     pub fn founding() -> Self {
         OwnState(applied_state(
@@ -47,7 +47,7 @@ impl OwnState {
     }
 }
 
-/// Applies committed orders to the realm and to the entities that show it. Add it after
+/// Applies committed orders to the realm and to the entities that show it. Must be added after
 /// [`RaftPlugin`].
 pub fn plugin(app: &mut App) {
     app.add_plugins(projection::plugin)
@@ -57,6 +57,7 @@ pub fn plugin(app: &mut App) {
         .init_resource::<LastEffect>()
         .insert_resource(OwnState::founding())
         .add_systems(ApplyCommitted, apply_orders)
+        // A restored realm must show in the same frame.
         .configure_sets(PreUpdate, ProjectionSystems.after(RaftSystems::Apply))
         .add_systems(
             PreUpdate,
@@ -66,7 +67,7 @@ pub fn plugin(app: &mut App) {
         );
 }
 
-/// The one writer of the realm, and of the health that entities show.
+/// Applies one order. The only writer of the realm, and of the health that entities show.
 fn apply_orders(
     entry: Res<CommittedEntry>,
     mut realm: ResMut<ReplicatedRealm>,
@@ -92,7 +93,7 @@ fn hash_state(log: Res<AppliedLog>, realm: Res<ReplicatedRealm>, mut own: ResMut
     own.0 = applied_state(&log, &realm.0);
 }
 
-/// The state of one machine: everything that applying the log changes, at the last applied index.
+/// Returns one machine's state at the last applied index: everything that applying the log changes.
 /// The hash is the first eight bytes of a SHA-256 over the realm's own hash and every session
 /// (client, floor, count and sequences above it), all as big-endian 64-bit numbers.
 #[must_use]
@@ -112,7 +113,7 @@ pub fn applied_state(log: &AppliedLog, realm: &Realm) -> AppliedState {
     let hash = u64::from_be_bytes(
         digest[..8]
             .try_into()
-            .expect("a SHA-256 digest has 32 bytes"),
+            .expect("a SHA-256 digest must have 32 bytes"),
     );
     AppliedState {
         index: log.index,
@@ -137,7 +138,7 @@ mod tests {
 
     /// Members at the same index are compared from the first frame on.
     #[test]
-    fn the_state_of_a_new_machine_is_hashed_before_anything_is_applied() {
+    fn state_of_a_new_machine_is_hashed_before_any_entry() {
         let mut cluster = TestCluster::new(1, |app| {
             app.add_plugins(plugin);
         });
@@ -153,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn an_order_of_one_machine_lowers_the_health_that_every_machine_shows() {
+    fn order_lowers_the_health_shown_on_every_machine() {
         let mut cluster = TestCluster::new(3, |app| {
             app.add_plugins(plugin);
         });
@@ -189,10 +190,10 @@ mod tests {
         );
     }
 
-    /// The entities are derived from the realm: they follow it also when a snapshot takes its
-    /// place.
+    /// The entities are derived from the realm, so they must also follow it when a snapshot
+    /// replaces it.
     #[test]
-    fn a_machine_that_was_away_shows_the_health_that_came_with_a_snapshot() {
+    fn lagging_machine_shows_the_health_from_its_snapshot() {
         let settings = |config: &mut Config| {
             (config.snapshot_entries, config.snapshot_keep) = (Some(10), 1);
         };
@@ -224,7 +225,7 @@ mod tests {
         cluster.frame();
         assert!(
             view(cluster.app(away)).is_some_and(|view| view.status.log_after.0 > 7),
-            "it came with a snapshot"
+            "the health came with a snapshot"
         );
         for id in 1..=3 {
             assert_eq!(
@@ -237,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn the_hash_tells_states_apart() {
+    fn hash_covers_the_realm_and_the_sessions() {
         let mut realm = Realm::new_classic(CITIES);
         let mut log = AppliedLog::default();
         let before = applied_state(&log, &realm).hash;

@@ -1,4 +1,4 @@
-//! What the program of a member holds, and what moves when the member moves to another program.
+//! A member's node with its applied state, as moved between programs.
 
 use bevy::prelude::*;
 use bevy_raft::{AppliedLog, RaftNode};
@@ -8,20 +8,20 @@ use crate::projection::ReplicatedRealm;
 use crate::realm::Realm;
 use crate::replication::CITIES;
 
-/// A member's node with the state that its log was applied to. The three belong together: the node
-/// hands out what comes after `log`, and the realm is what `log` made.
+/// A member's node with the state its log was applied to. The three belong together: the node
+/// delivers the entries after `log`, and `realm` is the result of applying `log`.
 pub struct Seat {
     /// The node.
     pub node: RaftNode,
-    /// How far its log was applied.
+    /// Applied part of its log.
     pub log: AppliedLog,
-    /// To what.
+    /// The state it was applied to.
     pub realm: ReplicatedRealm,
 }
 
 impl Seat {
-    /// The seat of a node that just started: nothing is applied, the log will be handed out from
-    /// its beginning.
+    /// The seat of a node that has just started: nothing is applied, and the node delivers its log
+    /// from the beginning.
     #[must_use]
     pub fn fresh(node: NodeHandle) -> Self {
         Seat {
@@ -31,17 +31,18 @@ impl Seat {
         }
     }
 
-    /// Takes the seat out of an app, which has none afterwards.
+    /// Removes the seat from an app; `None` if there is none.
     pub fn take(world: &mut World) -> Option<Self> {
         let node = world.remove_resource::<RaftNode>()?;
         let log = world.remove_resource::<AppliedLog>().unwrap_or_default();
+        // The plugin's systems require the resource even without a seat.
         world.insert_resource(AppliedLog::default());
         let realm = world.get_resource::<ReplicatedRealm>().cloned();
         let realm = realm.unwrap_or_else(|| ReplicatedRealm(Realm::new_classic(CITIES)));
         Some(Seat { node, log, realm })
     }
 
-    /// Puts the seat into an app, in place of the one it had.
+    /// Inserts the seat into an app, replacing its current one.
     pub fn put(self, world: &mut World) {
         world.insert_resource(self.node);
         world.insert_resource(self.log);

@@ -1,4 +1,4 @@
-//! The status of one member as a document, for people and programs.
+//! The status of one member as a document, as text and as JSON.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -12,11 +12,11 @@ use crate::cluster_view::AppliedState;
 use crate::realm::Realm;
 use crate::terminal::lost_lines;
 
-/// Name and version of the document's shape.
+/// Name and version of the JSON schema.
 pub const SCHEMA: &str = "raftian.status/1";
 
-/// What `raftian status --json` prints. Ids are numbers; times are in the unit their name ends
-/// with, else in seconds.
+/// Output of `raftian status --json`. Ids are numbers; times are in the unit that ends their name,
+/// else in seconds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct StatusDocument {
     /// [`SCHEMA`].
@@ -35,9 +35,9 @@ pub struct StatusDocument {
     pub role: String,
     /// Its term.
     pub term: u64,
-    /// Whom it voted for in that term.
+    /// The candidate it voted for in that term.
     pub vote: Option<u64>,
-    /// The leader it knows of, itself included.
+    /// The leader known to it, itself included.
     pub leader: Option<u64>,
     /// Its commit index.
     pub commit: u64,
@@ -51,26 +51,26 @@ pub struct StatusDocument {
     pub durable: u64,
     /// Last index that its newest snapshot covers; 0 without one.
     pub snapshot: u64,
-    /// Last index that its log does not hold any more; 0 if it holds all.
+    /// Last index that was compacted away from its log; 0 if the log is complete.
     pub log_after: u64,
-    /// Which life of the member it is: another one for each disk.
+    /// Incarnation of the member; it differs for each disk.
     pub incarnation: u64,
     /// Hash of its replicated state after `applied`, sixteen hexadecimal digits.
     pub state_hash: String,
-    /// The game clock of its last entry.
+    /// Game clock of its last entry.
     pub stamp_ms: u64,
-    /// Its own proposals without an answer.
+    /// Number of its own proposals without an outcome.
     pub pending: usize,
-    /// The members by its log, itself included.
+    /// The members according to its log, itself included.
     pub membership: MembershipDocument,
     /// The other members that its node file lists.
     pub peers: Vec<PeerDocument>,
-    /// Attempts to connect that failed: unknown keys, other builds, broken handshakes.
+    /// Failed connection attempts: unknown keys, other builds, broken handshakes.
     pub refused_handshakes: u64,
-    /// Lines that could not be written to its log.
+    /// Number of lines that could not be written to its log.
     #[serde(default)]
     pub lost_log_lines: u64,
-    /// How long it has been running, in seconds.
+    /// Time since its start, in seconds.
     pub uptime: f64,
     /// The cities and their health.
     pub cities: Vec<CityDocument>,
@@ -85,7 +85,7 @@ pub struct PeerDocument {
     pub name: String,
     /// Its address.
     pub address: String,
-    /// Whether our connection to it stands.
+    /// Whether our connection to it is up.
     pub connected: bool,
     /// Whether it refuses our key, or runs another build.
     #[serde(default)]
@@ -94,20 +94,20 @@ pub struct PeerDocument {
     pub matched: Option<u64>,
     /// nextIndex, if this member leads.
     pub next: Option<u64>,
-    /// Round trip of a heartbeat and its answer, if this member leads.
+    /// Round trip of a heartbeat and its response, if this member leads.
     pub rtt_ms: Option<f64>,
-    /// Time since its last answer, if this member leads.
+    /// Time since its last response, if this member leads.
     pub silent_ms: Option<u64>,
-    /// The snapshot that is on its way to it, if this member leads and sends one.
+    /// The snapshot being sent to it, if this member leads and sends one.
     pub snapshot: Option<TransferDocument>,
-    /// The last entry that it had acknowledged before it refused some of those, if this member
+    /// The last entry acknowledged before it refused some of the acknowledged ones, if this member
     /// leads: its disk lost them, and it does not count until it has joined again under another
     /// incarnation.
     #[serde(default)]
     pub lost: Option<u64>,
 }
 
-/// A snapshot on its way.
+/// Progress of a snapshot transfer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TransferDocument {
     /// Bytes that have arrived.
@@ -116,27 +116,27 @@ pub struct TransferDocument {
     pub size: u64,
 }
 
-/// Who belongs to the cluster.
+/// The membership of the cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MembershipDocument {
-    /// Index of the entry that says so; 0 for the founding members.
+    /// Index of its entry; 0 for the founding members.
     pub index: u64,
-    /// The voters are changing: old and new ones decide together.
+    /// Whether the voters are changing: the old and the new ones decide together.
     pub joint: bool,
     /// The members.
     pub members: Vec<StandingDocument>,
 }
 
-/// What one member is.
+/// Standing of one member.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StandingDocument {
     /// Its id.
     pub id: u64,
     /// voter, witness, learner, joining, or leaving.
     pub standing: String,
-    /// What it was before, while the voters are changing.
+    /// Its earlier standing, while the voters are changing.
     pub before: Option<String>,
-    /// Which life of it is meant.
+    /// Its incarnation.
     pub incarnation: u64,
 }
 
@@ -151,7 +151,7 @@ pub struct CityDocument {
     pub dead: bool,
 }
 
-/// The document of this member; `None` before its node has shown itself.
+/// Returns the document of this member; `None` before its node has reported a status.
 #[must_use]
 pub fn of(
     member: &OwnMember,
@@ -243,7 +243,7 @@ fn membership(node: &Status) -> MembershipDocument {
     }
 }
 
-/// What a member is, in a word; `None` for one that leaves.
+/// Returns the name of a standing; `None` is that of a leaving member.
 #[must_use]
 pub fn standing_word(standing: Option<Standing>) -> &'static str {
     match standing {
@@ -256,7 +256,7 @@ pub fn standing_word(standing: Option<Standing>) -> &'static str {
 }
 
 impl StatusDocument {
-    /// The document for people: a few aligned lines.
+    /// Formats the document as text: a few aligned lines.
     #[must_use]
     pub fn to_text(&self) -> String {
         let mut text = String::new();
@@ -309,14 +309,10 @@ impl StatusDocument {
             );
         }
         for peer in &self.peers {
-            let link = match (peer.connected, peer.refused) {
-                (true, _) => "connected",
-                (false, true) => "refused: there is another key, or another build",
-                (false, false) => "unreachable",
-            };
+            let link = peer.link_text();
             let progress = match (peer.matched, peer.rtt_ms, &peer.snapshot) {
                 (Some(_), _, Some(transfer)) => {
-                    format!(", gets a snapshot, {}%", transfer.percent())
+                    format!(", receiving a snapshot, {}%", transfer.percent())
                 }
                 (Some(matched), Some(rtt), None) => format!(", has #{matched}, {rtt:.1} ms"),
                 (Some(matched), None, None) => format!(", has #{matched}"),
@@ -338,6 +334,24 @@ impl StatusDocument {
     }
 }
 
+/// Silence from which a connected peer is reported as silent, in milliseconds: well above an
+/// ordinary heartbeat interval.
+const SILENT_FROM_MS: u64 = 1_000;
+
+impl PeerDocument {
+    fn link_text(&self) -> String {
+        match (self.connected, self.refused, self.silent_ms) {
+            // The connection may outlive the responses, for example to a paused node.
+            (true, _, Some(ms)) if ms > SILENT_FROM_MS => {
+                format!("silent {:.1} s", Duration::from_millis(ms).as_secs_f64())
+            }
+            (true, ..) => "connected".to_owned(),
+            (false, true, _) => "refused: there is another key, or another build".to_owned(),
+            (false, false, _) => "unreachable".to_owned(),
+        }
+    }
+}
+
 impl TransferDocument {
     fn percent(&self) -> u64 {
         self.received.saturating_mul(100) / self.size.max(1)
@@ -345,7 +359,7 @@ impl TransferDocument {
 }
 
 impl MembershipDocument {
-    /// One line: whoever is no voter is said what it is.
+    /// Formats the members in one line; only standings other than voter are named.
     fn to_text(&self) -> String {
         let member = |member: &StandingDocument| match (member.standing.as_str(), &member.before) {
             ("voter", None) => format!("n{}", member.id),
@@ -364,4 +378,33 @@ impl MembershipDocument {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connected_peer_without_responses_is_silent() {
+        let text = |connected, silent_ms| {
+            let peer = PeerDocument {
+                id: 2,
+                name: "m2".to_owned(),
+                address: "127.0.0.1:8001".to_owned(),
+                connected,
+                refused: false,
+                matched: None,
+                next: None,
+                rtt_ms: None,
+                silent_ms,
+                snapshot: None,
+                lost: None,
+            };
+            peer.link_text()
+        };
+        assert_eq!(text(true, None), "connected");
+        assert_eq!(text(true, Some(1_000)), "connected");
+        assert_eq!(text(true, Some(3_140)), "silent 3.1 s");
+        assert_eq!(text(false, Some(3_140)), "unreachable");
+    }
 }

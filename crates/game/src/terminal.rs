@@ -1,6 +1,6 @@
-//! Lines on standard error. Writing one may fail, on a full disk or when the reader of a pipe has
-//! gone, or block, when the reader stands still. Neither must hold anything up, so a thread of its
-//! own writes, and what it cannot take is counted.
+//! Lines on standard error. A write may fail, on a full disk or after the reader of a pipe has
+//! gone, or block, when the reader stalls. Neither may delay the program, so a separate thread
+//! writes, and lines it cannot take are counted.
 
 use std::io::{self, Write};
 use std::sync::OnceLock;
@@ -8,20 +8,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
-/// Lines that may wait for the terminal. Beyond them lines are lost.
+/// Maximum number of queued lines. Beyond it lines are lost.
 const QUEUE: usize = 1024;
 
-/// Time that the end of the program waits for the last lines.
+/// Longest wait for the last lines at the end of the program.
 const FLUSH_WAIT: Duration = Duration::from_millis(200);
 
 static LOST_LINES: AtomicU64 = AtomicU64::new(0);
 
-/// The way to the thread that writes.
+/// The queue of the writing thread.
 static WRITER: OnceLock<SyncSender<Message>> = OnceLock::new();
 
 enum Message {
     Text(Vec<u8>),
-    /// Everything before it is written.
+    /// Acknowledged when all lines before it are written.
     Flush(SyncSender<()>),
 }
 
@@ -36,7 +36,7 @@ pub fn note(line: &str) {
     send(format!("{line}\n").into_bytes());
 }
 
-/// Waits for a moment until all lines are written. To be called before the program ends.
+/// Waits briefly until all lines are written. Must be called before the program ends.
 pub fn flush() {
     let (written, wait) = sync_channel(1);
     if writer().try_send(Message::Flush(written)).is_ok() {
@@ -44,8 +44,8 @@ pub fn flush() {
     }
 }
 
-/// A writer of log lines that never fails and never blocks: what standard error does not take is
-/// counted by [`lost_lines`].
+/// A writer of log lines that never fails and never blocks: lines that standard error does not take
+/// are counted by [`lost_lines`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LogWriter(());
 
@@ -61,23 +61,28 @@ impl Write for LogWriter {
 }
 
 fn send(text: Vec<u8>) {
+    // A full queue must not block the caller.
     if writer().try_send(Message::Text(text)).is_err() {
         LOST_LINES.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-/// The queue of the writing thread, which is started with the first line. Without a thread the
-/// queue is closed.
+/// Returns the queue of the writing thread, which starts with the first line. If the thread cannot
+/// be started, the queue is closed.
 fn writer() -> &'static SyncSender<Message> {
     WRITER.get_or_init(|| {
         let (queue, messages) = sync_channel(QUEUE);
+        // Duplicated with the first line, before standard error can be redirected.
         let terminal = terminal();
         let started = std::thread::Builder::new()
             .name("terminal".to_owned())
             .spawn(move || write(terminal, &messages));
         if let Err(error) = started {
-            let _unread =
-                writeln!(io::stderr(), "raftian: nothing can be logged: {error}").is_err();
+            let _unread = writeln!(
+                io::stderr(),
+                "raftian: cannot start the log thread: {error}"
+            )
+            .is_err();
         }
         queue
     })
@@ -98,8 +103,8 @@ fn write(mut terminal: impl Write, messages: &Receiver<Message>) {
     }
 }
 
-/// Standard error as it is now, apart from the standard library's own, whose lock a blocked write
-/// would hold.
+/// Returns a duplicate of the current standard error, separate from the standard library's, whose
+/// lock a blocked write would hold.
 #[cfg(unix)]
 fn terminal() -> Box<dyn Write + Send> {
     use std::os::fd::AsFd;
@@ -123,7 +128,7 @@ pub(crate) fn hold_back_libraries() {}
 #[cfg(all(not(unix), feature = "client"))]
 pub(crate) fn release_libraries(_show: bool) {}
 
-/// Libraries in C print to standard error what concerns their developers while a renderer starts.
+/// While a renderer starts, C libraries print messages for their own developers to standard error.
 #[cfg(all(unix, feature = "client"))]
 mod capture {
     use std::fs::File;
@@ -131,7 +136,8 @@ mod capture {
     use std::os::fd::{AsFd, OwnedFd};
     use std::sync::{Mutex, PoisonError};
 
-    /// While libraries are held back: standard error as it was, and what they print instead.
+    /// State while libraries are held back: the original standard error, and a file that receives
+    /// their output.
     struct Capture {
         standard_error: OwnedFd,
         held_back: File,
@@ -139,13 +145,14 @@ mod capture {
 
     static CAPTURE: Mutex<Option<Capture>> = Mutex::new(None);
 
-    /// From now on, what is printed to standard error is kept in a file, except the lines of this
-    /// module.
+    /// From now on, output to standard error is kept in a file, except the lines of this module.
     pub(crate) fn hold_back_libraries() {
-        // The thread that writes lines must have its own way to the terminal before.
+        // The writing thread must have its own handle to the terminal before standard error is
+        // redirected.
         super::writer();
         let capture = || -> io::Result<Capture> {
             let standard_error = io::stderr().as_fd().try_clone_to_owned()?;
+            // A file never blocks a library, unlike a full pipe.
             let held_back = tempfile::tempfile()?;
             rustix::stdio::dup2_stderr(&held_back)?;
             Ok(Capture {
@@ -155,11 +162,11 @@ mod capture {
         };
         match capture() {
             Ok(capture) => *CAPTURE.lock().unwrap_or_else(PoisonError::into_inner) = Some(capture),
-            Err(error) => tracing::debug!(%error, "messages of libraries cannot be held back"),
+            Err(error) => tracing::debug!(%error, "cannot withhold messages of libraries"),
         }
     }
 
-    /// Ends that, if it was begun. What was held back is printed if `show`.
+    /// Restores standard error, if it was redirected. The withheld output is printed if `show`.
     pub(crate) fn release_libraries(show: bool) {
         let Some(mut capture) = CAPTURE
             .lock()
@@ -186,7 +193,7 @@ mod capture {
 mod tests {
     use super::*;
 
-    /// A terminal whose reader stands still.
+    /// A terminal whose reader stalls.
     struct Blocked(Receiver<()>);
 
     impl Write for Blocked {
@@ -201,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_terminal_that_blocks_holds_no_sender_up() {
+    fn blocked_terminal_does_not_block_senders() {
         let (go_on, blocked) = sync_channel(0);
         let (queue, messages) = sync_channel(2);
         let thread = std::thread::spawn(move || write(Blocked(blocked), &messages));
@@ -216,9 +223,9 @@ mod tests {
         while queue.try_send(Message::Flush(written.clone())).is_err() {
             std::thread::yield_now();
         }
-        wait.recv().expect("lines that fail are skipped");
+        wait.recv().expect("failed lines must be skipped");
         assert!(lost_lines() > 0);
         drop(queue);
-        thread.join().expect("no panic");
+        thread.join().expect("the writing thread must not panic");
     }
 }

@@ -1,4 +1,4 @@
-//! Lets a loop without a window sleep until there is something to do.
+//! A wake-up flag with which a loop without a window sleeps until there is work.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,7 +11,7 @@ pub struct Wake {
 }
 
 impl Wake {
-    /// A flag that is down.
+    /// Creates a lowered flag.
     #[must_use]
     pub fn new() -> Arc<Self> {
         Arc::default()
@@ -23,12 +23,13 @@ impl Wake {
         self.changed.notify_one();
     }
 
-    /// Waits until the flag is raised, at most `longest`, and takes it down.
+    /// Waits until the flag is raised, at most `longest`, and lowers it.
     pub fn wait(&self, longest: Duration) {
         let raised = self.raised.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = self
             .changed
             .wait_timeout_while(raised, longest, |raised| !*raised);
+        // Lowered under the lock, so that no raise is lost.
         *waited.unwrap_or_else(PoisonError::into_inner).0 = false;
     }
 }

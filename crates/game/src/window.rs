@@ -1,5 +1,5 @@
-//! The game in a window: behind it either one member of a cluster of processes, or a whole match in
-//! this one.
+//! The game in a window: behind it is either one member of a cluster of processes, or a whole match
+//! in this process.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,31 +18,32 @@ use crate::terminal::{note, release_libraries};
 use crate::view::screenshot::ScreenshotPlan;
 use crate::{frame_cap, overlay, play, remote, replication, view};
 
-/// What the command line says about the window.
+/// Command-line options of the window.
 #[derive(Clone, Debug, Default)]
 pub struct WindowOptions {
-    /// A picture to take, and then the end.
+    /// A picture to take before ending.
     pub screenshot: Option<ScreenshotPlan>,
-    /// Most frames a second; as many as the display shows if `None`.
+    /// Maximum frames per second; the display's refresh rate if `None`.
     pub frame_cap: Option<u32>,
     /// Show the overlay from the start.
     pub overlay: bool,
-    /// Raised when the window is to close.
+    /// Set when the window must close.
     pub end: Arc<AtomicBool>,
 }
 
-/// Whether any window of this process has got as far as its second frame: then there is a display
-/// and a renderer.
+/// Whether a window of this process has reached its second frame: then there is a display and a
+/// renderer.
 static DRAWN: AtomicBool = AtomicBool::new(false);
 
-/// See [`DRAWN`].
+/// Returns [`DRAWN`].
 pub(crate) fn has_drawn() -> bool {
     DRAWN.load(Ordering::Acquire)
 }
 
-/// Makes [`has_drawn`] report on this app's window.
+/// Sets [`DRAWN`] when this app's window has reached its second frame.
 pub(crate) fn tell_when_drawn(app: &mut App) {
     app.add_systems(First, |frames: Res<FrameCount>| {
+        // The second frame proves that the first one was drawn.
         if frames.0 > 1 && !DRAWN.swap(true, Ordering::AcqRel) {
             release_libraries(false);
         }
@@ -53,7 +54,7 @@ pub(crate) fn tell_when_drawn(app: &mut App) {
 fn note_software_renderer(adapter: Option<Res<RenderAdapterInfo>>) {
     if adapter.is_some_and(|adapter| adapter.device_type == DeviceType::Cpu) {
         note(
-            "raftian: no graphics driver was found, so a software renderer draws the window, slowly",
+            "raftian: no graphics driver found; the window is drawn slowly by a software renderer",
         );
     }
 }
@@ -86,9 +87,9 @@ fn base(title: &str, node: NodeHandle, options: &WindowOptions) -> App {
         primary_window: Some(view::window(title)),
         ..default()
     };
-    // The command line has set up the log already.
+    // The command line has already set up the log.
     app.add_plugins(DefaultPlugins.set(window).disable::<LogPlugin>())
-        // A frame that fails to draw something must not end a match.
+        // A failure to draw something must not end a match.
         .set_error_handler(bevy::ecs::error::warn)
         .add_plugins((
             RaftPlugin::new(node),

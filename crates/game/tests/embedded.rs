@@ -1,5 +1,5 @@
-//! An embedded match without its window: real nodes, real QUIC, and the faults that the overlay's
-//! buttons order.
+//! An embedded match without its window: real nodes, real QUIC, and the faults behind the overlay's
+//! buttons.
 
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,7 @@ struct Match {
 
 impl Match {
     fn new(nodes: usize) -> Self {
-        let (embedded, node) = Embedded::start(nodes).expect("a match starts");
+        let (embedded, node) = Embedded::start(nodes).expect("the match must start");
         let mut app = headless::app(Seat::fresh(node));
         app.insert_resource(embedded).add_plugins(embedded::plugin);
         app.finish();
@@ -56,7 +56,7 @@ impl Match {
         self.view().seat
     }
 
-    /// The leader as the seat knows it, if it runs.
+    /// The leader according to the seat, if it runs.
     fn leader(&self) -> Option<NodeId> {
         let leader = self.app.world().resource::<RaftStatus>().leader()?;
         self.view()
@@ -89,7 +89,7 @@ impl Match {
 }
 
 #[test]
-fn killing_the_leader_again_and_again_never_ends_the_match() {
+fn killing_the_leader_repeatedly_never_ends_the_match() {
     let mut game = Match::new(5);
     let mut health = 100;
     for round in 0..3 {
@@ -105,7 +105,7 @@ fn killing_the_leader_again_and_again_never_ends_the_match() {
         assert_ne!(
             game.seat(),
             Some(leader),
-            "round {round}: the window sits at a living member"
+            "round {round}: the window must leave the dead member's seat"
         );
         game.fault(leader, FaultKind::Restart);
         game.until("the dead member is up again", |game| {
@@ -124,7 +124,7 @@ fn killing_the_leader_again_and_again_never_ends_the_match() {
 }
 
 #[test]
-fn an_order_waits_for_a_majority_and_is_applied_once_from_whichever_seat() {
+fn order_without_a_majority_waits_and_is_applied_once() {
     let mut game = Match::new(3);
     let seat = game.seat().expect("the window has a seat");
     let others: Vec<_> = game
@@ -148,20 +148,20 @@ fn an_order_waits_for_a_majority_and_is_applied_once_from_whichever_seat() {
     for other in &others {
         game.fault(*other, FaultKind::Restart);
     }
-    // The window moves while its order is under way.
+    // The window changes its seat while its order is in flight.
     game.fault(others[0], FaultKind::TakeSeat);
     game.until("the order is applied", |game| {
         game.health(1) == 70 && game.settled()
     });
     assert_eq!(game.seat(), Some(others[0]));
     game.attack(1);
-    game.until("the next one too, once each", |game| {
+    game.until("the next order is applied", |game| {
         game.health(1) == 40 && game.settled()
     });
 }
 
 #[test]
-fn a_seat_that_is_cut_off_says_so_and_recovers() {
+fn isolated_seat_reports_no_leader_and_recovers() {
     let mut game = Match::new(3);
     let seat = game.seat().expect("the window has a seat");
     game.fault(seat, FaultKind::Cut(true));
@@ -182,7 +182,7 @@ fn a_seat_that_is_cut_off_says_so_and_recovers() {
 }
 
 #[test]
-fn with_every_member_dead_the_window_stays_and_any_restart_brings_the_match_back() {
+fn window_outlives_all_members_until_they_restart() {
     let mut game = Match::new(3);
     game.attack(4);
     game.until("the order is applied", |game| {
@@ -192,7 +192,7 @@ fn with_every_member_dead_the_window_stays_and_any_restart_brings_the_match_back
     for member in &members {
         game.fault(*member, FaultKind::Kill);
     }
-    game.until("nobody is left", |game| game.seat().is_none());
+    game.until("no member is left", |game| game.seat().is_none());
     assert_eq!(game.health(4), 70, "the last state stays on the screen");
     for member in &members[1..] {
         game.fault(*member, FaultKind::Restart);
@@ -201,5 +201,7 @@ fn with_every_member_dead_the_window_stays_and_any_restart_brings_the_match_back
         game.leader().is_some() && game.health(4) == 70
     });
     game.attack(4);
-    game.until("and goes on", |game| game.health(4) == 40 && game.settled());
+    game.until("the match continues", |game| {
+        game.health(4) == 40 && game.settled()
+    });
 }

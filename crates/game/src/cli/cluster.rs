@@ -17,9 +17,9 @@ pub(super) enum ClusterCommand {
 
 #[derive(Args, Debug)]
 pub(super) struct NewArgs {
-    /// Directory to write to; it must not exist or be empty.
+    /// Directory to write to; must be empty or not exist yet.
     directory: PathBuf,
-    /// How many members, 1 to 9.
+    /// Number of members, 1 to 9.
     #[arg(long, value_name = "N", default_value_t = 3)]
     nodes: usize,
     /// UDP port of the first member; the others get the ports after it.

@@ -10,36 +10,36 @@ use raftian_node::store::StoreError;
 use crate::embedded::EmbeddedError;
 use crate::terminal::note;
 
-/// How a process ends. The numbers are a public interface.
+/// Exit code of the process. The numbers are a public interface.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Exit {
-    /// It did what was asked.
+    /// The command succeeded.
     Success = 0,
-    /// It failed in a way nobody foresaw.
+    /// An unexpected failure.
     Unexpected = 1,
-    /// The command line cannot be understood.
+    /// Invalid command line.
     Usage = 2,
-    /// A configuration is invalid.
+    /// Invalid configuration.
     Configuration = 3,
     /// A port cannot be opened, or a member cannot be reached.
     Network = 4,
     /// No majority answered in time.
     NoQuorum = 5,
-    /// The other side speaks another version.
+    /// The other side uses another version.
     Version = 6,
     /// A file is damaged.
     Damaged = 7,
-    /// Replicas differ, or another property of Raft was violated.
+    /// Replicas diverged, or another property of Raft was violated.
     Violated = 8,
     /// A key was refused.
     Refused = 9,
-    /// Something that was stated with `--assert` did not hold.
+    /// A condition given with `--assert` did not hold.
     Failed = 10,
     /// There is no display or GPU for a window.
     NoDisplay = 11,
     /// Interrupted from the keyboard, after leaving the cluster.
     Interrupted = 130,
-    /// LoggedDecision to end (SIGTERM), after leaving the cluster.
+    /// Terminated by SIGTERM, after leaving the cluster.
     Terminated = 143,
 }
 
@@ -63,17 +63,17 @@ impl Termination for Exit {
     }
 }
 
-/// What went wrong, in words for a person, and the exit code it ends in.
+/// A failure: a message for the user, and the exit code.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Failure {
     /// The exit code.
     pub exit: Exit,
-    /// What was wrong, where, and what to do.
+    /// What is wrong, where, and what to do.
     pub message: String,
 }
 
 impl Failure {
-    /// A failure.
+    /// Creates a failure.
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
         Failure {
             exit,

@@ -24,7 +24,7 @@ pub use exit::{Exit, Failure};
 /// A strategy game without a host: every player's machine is a Raft node.
 ///
 /// Without a command it opens a match of five real nodes in one window: click a city, and press F3
-/// to watch them agree.
+/// to watch the nodes agree.
 #[derive(Parser, Debug)]
 #[command(name = "raftian", version, disable_help_subcommand = true)]
 struct Cli {
@@ -33,7 +33,7 @@ struct Cli {
     #[cfg(feature = "client")]
     #[command(flatten)]
     window: play::WindowFlags,
-    /// What to log to standard error: error, warn, info, debug, trace, or a filter such as
+    /// Log level on standard error: error, warn, info, debug, trace, or a filter such as
     /// `raftian_node=debug`. The default is this program's warnings and the errors of its
     /// libraries.
     #[arg(long, global = true, value_name = "LEVEL", env = "RAFTIAN_LOG", default_value = output::DEFAULT_LEVEL)]
@@ -42,16 +42,16 @@ struct Cli {
 
 #[derive(Subcommand, Debug)]
 enum Command {
-    /// Make the keys and configurations of a new cluster.
+    /// Create the keys and configurations of a new cluster.
     #[command(subcommand)]
     Cluster(cluster::ClusterCommand),
     /// Run one member without a window until it is interrupted.
     Node(node::NodeArgs),
-    /// Ask a running member how it is.
+    /// Show a running member's status.
     Status(status::StatusArgs),
-    /// Let a running member propose an order and wait for its commit.
+    /// Propose an order through a running member and wait for its commit.
     Order(order::OrderArgs),
-    /// Measure, storm and fuzz clusters of the same consensus core: the commands of `cargo lab`.
+    /// Run experiments, storms and fuzzing on the same consensus core: the commands of `cargo lab`.
     #[command(subcommand)]
     Lab(lab::LabCommand),
     /// Open a window as one member of a cluster.
@@ -59,7 +59,7 @@ enum Command {
     Play(play::PlayArgs),
 }
 
-/// Which member is meant.
+/// Selects the member.
 #[derive(Args, Debug)]
 struct MemberArgs {
     /// The member's node file, as written by `raftian cluster new`.
@@ -67,13 +67,14 @@ struct MemberArgs {
     config: PathBuf,
 }
 
-/// Runs the command line of this process. The result is the process's exit code.
+/// Runs the command line of this process and returns its exit code.
 #[must_use]
 pub fn run() -> Exit {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
             let _closed = error.print().is_err();
+            // clap reports help and version as errors too, but prints them on standard output.
             return if error.use_stderr() {
                 Exit::Usage
             } else {

@@ -25,8 +25,8 @@ pub(super) fn run(args: &NodeArgs) -> Result<Exit, Failure> {
         "{} (n{}) listens on {}",
         member.config.name, member.config.id.0, member.config.listen
     );
-    // On a thread of its own: standard output may be a pipe that is full and never read, and the
-    // match goes on without it.
+    // On its own thread: standard output may be a pipe that is full and never read, and must not
+    // block the match.
     std::thread::spawn(move || {
         let _unread = print(&started).is_err();
     });
@@ -44,7 +44,7 @@ fn failure(stopped: Stopped) -> Failure {
     Failure::new(exit, format!("the node has stopped: {stopped}"))
 }
 
-/// Starts the node of a member's file.
+/// Starts the node described by a member's file.
 pub(super) fn start(args: &MemberArgs) -> Result<(NodeHandle, OwnMember), Failure> {
     let config: NodeConfig = NodeFile::read(&args.config)?;
     let links = QuicOptions::bind(&config)

@@ -14,23 +14,23 @@ use super::{Exit, Failure, MemberArgs};
 use crate::admin::{AdminRequest, AdminResponse, CommittedOrder};
 use crate::realm::{CityId, Order};
 
-/// Name and version of the document's shape.
+/// Name and version of the JSON schema.
 const SCHEMA: &str = "raftian.order/1";
 
-/// Longest time for one question, a little more than a member holds an answer back.
+/// Longest time for one request, slightly longer than a member withholds a response.
 const ONE_QUESTION: Duration = Duration::from_secs(3);
 
-/// Time to find out whether a member that does not answer is still there.
+/// Timeout for checking whether an unresponsive member still runs.
 const IS_RUNNING_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Shortest time between two questions about one order.
+/// Shortest time between two requests about one order.
 const MIN_ROUND: Duration = Duration::from_millis(250);
 
-/// Interval at which a waiting order looks for an interrupt.
+/// Interval at which a waiting order checks for an interrupt.
 const INTERRUPT_POLL: Duration = Duration::from_millis(50);
 
-const INTERRUPTED: &str = "interrupted. If the member has received the order, it goes on proposing it, so it may still take \
-                           effect once; look with `raftian status`";
+const INTERRUPTED: &str = "interrupted. If the member has received the order, it keeps proposing it, so it may still take \
+                           effect once; check with `raftian status`";
 
 #[derive(Args, Debug)]
 pub(super) struct OrderArgs {
@@ -41,7 +41,7 @@ pub(super) struct OrderArgs {
     /// Print one JSON document instead of text.
     #[arg(long, global = true)]
     json: bool,
-    /// How long to wait for the commit, in seconds.
+    /// Longest wait for the commit, in seconds.
     #[arg(long, global = true, value_name = "SECONDS", default_value_t = 5.0, value_parser = seconds)]
     timeout: f64,
 }
@@ -55,7 +55,7 @@ enum OrderCommand {
     },
 }
 
-/// What `raftian order --json` prints.
+/// Output of `raftian order --json`.
 #[derive(Serialize)]
 struct OrderDocument {
     schema: &'static str,
@@ -99,7 +99,7 @@ pub(super) fn run(args: &OrderArgs) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
-/// Proposes on a thread of its own, so that an interrupt ends the wait.
+/// Proposes on a separate thread, so that an interrupt ends the wait.
 fn propose_until_interrupted(args: &OrderArgs, city: CityId) -> Result<CommittedOrder, Failure> {
     let config = NodeFile::read(&args.member.config)?;
     let asked = watch_signals()?;
@@ -116,7 +116,7 @@ fn propose_until_interrupted(args: &OrderArgs, city: CityId) -> Result<Committed
             Err(RecvTimeoutError::Disconnected) => {
                 return Err(Failure::new(
                     Exit::Unexpected,
-                    "the order ended without a result",
+                    "the proposing thread ended without a result",
                 ));
             }
         }
@@ -135,12 +135,13 @@ fn propose(config: &NodeConfig, timeout: f64, city: CityId) -> Result<CommittedO
             return Err(too_late(timeout));
         }
         let asked_at = Instant::now();
-        // A node on which many orders wait answers before its time, and another question may get
-        // through a moment later.
+        // A member with many waiting orders answers early, so pause: another request may get
+        // through shortly after.
         let pause = || std::thread::sleep(MIN_ROUND.saturating_sub(asked_at.elapsed()).min(left));
         match ask(
             config,
             &question,
+            // At least 200 ms, so that a request near the deadline has time for its response.
             left.clamp(Duration::from_millis(200), ONE_QUESTION),
         ) {
             Ok(AdminResponse::Committed(committed)) => return Ok(committed),
@@ -150,7 +151,7 @@ fn propose(config: &NodeConfig, timeout: f64, city: CityId) -> Result<CommittedO
                 pause();
             }
             Ok(AdminResponse::UnknownTicket) => {
-                return Err(unknown("the member was started anew meanwhile"));
+                return Err(unknown("the member has restarted since"));
             }
             Ok(other) => return Err(unexpected(&other)),
             Err(Unanswered {
@@ -160,11 +161,11 @@ fn propose(config: &NodeConfig, timeout: f64, city: CityId) -> Result<CommittedO
             Err(Unanswered { failure, .. }) => {
                 let in_time = Instant::now() < deadline;
                 match is_running(config) {
-                    // The member holds its answer back for as long as it can; our own deadline came
+                    // The member withholds its response as long as it can; our own deadline came
                     // first.
                     true if !in_time => return Err(too_late(timeout)),
                     true if proposed => {
-                        tracing::debug!(failure.message, "asking again what became of the order");
+                        tracing::debug!(failure.message, "requesting the order's outcome again");
                         pause();
                     }
                     true | false => return Err(unknown(&failure.message)),
@@ -174,12 +175,12 @@ fn propose(config: &NodeConfig, timeout: f64, city: CityId) -> Result<CommittedO
     }
 }
 
-/// The order may have been committed or not.
+/// Failure for an order that may have been committed or not.
 fn unknown(reason: &str) -> Failure {
     Failure::new(
         Exit::NoQuorum,
         format!(
-            "the order may have been committed or not: {reason}. Look with `raftian status` before ordering it again, \
+            "the order may have been committed or not: {reason}. Check with `raftian status` before ordering it again, \
              which would be another order"
         ),
     )
@@ -197,7 +198,7 @@ fn too_late(timeout: f64) -> Failure {
         Exit::NoQuorum,
         format!(
             "the order was not committed within {timeout} s: the member reaches no majority. It keeps proposing the order, \
-             so it may still take effect once, later; look with `raftian status`"
+             so it may still take effect once, later; check with `raftian status`"
         ),
     )
 }

@@ -1,5 +1,5 @@
-//! Output of the commands: data on standard output, everything else on standard error. And parsing
-//! of numbers.
+//! Output of the commands: data on standard output, everything else on standard error. Also parses
+//! numbers.
 
 use std::io::{ErrorKind, IsTerminal, Write};
 
@@ -20,10 +20,11 @@ pub(super) fn start_log(level: &str) -> Result<(), Failure> {
         .find(|word| !is_directive(word))
     {
         return Err(usage(&format!(
-            "{word:?} is no level; write {LEVELS}, or a filter such as raftian_node=debug"
+            "{word:?} is not a log level; use {LEVELS}, or a filter such as raftian_node=debug"
         )));
     }
     let filter = EnvFilter::try_new(filter_of(level)).map_err(|error| usage(&error))?;
+    // As defined at no-color.org: any non-empty value disables colours.
     let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -32,22 +33,17 @@ pub(super) fn start_log(level: &str) -> Result<(), Failure> {
         .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal() && !no_colour)
         .try_init()
-        .map_err(|error| {
-            Failure::new(
-                Exit::Unexpected,
-                format!("the log cannot be started: {error}"),
-            )
-        })
+        .map_err(|error| Failure::new(Exit::Unexpected, format!("cannot start the log: {error}")))
 }
 
-/// The default level: warnings of this program, and errors of libraries. Their warnings, about the
+/// Default level: warnings of this program, and errors of libraries. Library warnings, about the
 /// renderer for example, are for developers of the engine.
 pub(super) const DEFAULT_LEVEL: &str = "default";
 
 const LEVELS: &str = "off, error, warn, info, debug or trace";
 
-/// Whether `word` is a level or has one. To the filter, a word without one is the name of a target,
-/// so a misspelt level would silence everything else.
+/// Returns whether `word` is a level or contains one. To the filter, a word without a level is the
+/// name of a target, so a misspelt level would silence everything else.
 fn is_directive(word: &str) -> bool {
     let level = [
         "off",
@@ -71,8 +67,8 @@ fn filter_of(level: &str) -> String {
     }
 }
 
-/// Prints one line or document to standard output. A reader that has gone wants no more, which is
-/// no failure.
+/// Prints one line or document to standard output. A closed pipe is not a failure: its reader needs
+/// no more.
 pub(super) fn print(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     match out
@@ -82,7 +78,7 @@ pub(super) fn print(text: &str) -> Result<(), Failure> {
     {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::new(
             Exit::Unexpected,
-            format!("standard output cannot be written: {error}"),
+            format!("cannot write to standard output: {error}"),
         )),
         Ok(()) | Err(_) => Ok(()),
     }
@@ -93,13 +89,13 @@ pub(super) fn print_json(document: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(document).map_err(|error| {
         Failure::new(
             Exit::Unexpected,
-            format!("the document cannot be written: {error}"),
+            format!("cannot serialize the document: {error}"),
         )
     })?;
     print(&text)
 }
 
-/// What `--json` prints when a command fails.
+/// Output of `--json` when a command fails.
 #[derive(Serialize)]
 struct FailureDocument<'a> {
     schema: &'a str,
@@ -108,7 +104,7 @@ struct FailureDocument<'a> {
     error: &'a str,
 }
 
-/// Prints a failure as a document too, if JSON was asked for, and passes it on.
+/// Prints a failure also as a document if JSON was requested, and returns it.
 pub(super) fn failed(json: bool, schema: &str, failure: Failure) -> Failure {
     if json {
         let document = FailureDocument {
@@ -124,7 +120,7 @@ pub(super) fn failed(json: bool, schema: &str, failure: Failure) -> Failure {
     failure
 }
 
-/// A number of seconds from the command line.
+/// Parses a number of seconds from the command line.
 pub(super) fn seconds(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(seconds) if (0.1..=3600.0).contains(&seconds) => Ok(seconds),

@@ -30,10 +30,10 @@ pub(super) struct WindowFlags {
     /// Take a picture of the window, write it to this PNG file, and end.
     #[arg(long, value_name = "FILE", requires = "after")]
     screenshot: Option<PathBuf>,
-    /// When to take the picture, in seconds after the start.
+    /// Time of the picture, in seconds after the start.
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     after: Option<f64>,
-    /// Most frames a second; without it, as many as the display shows.
+    /// Maximum frames per second; the default is the display's refresh rate.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     fps: Option<u32>,
     /// Open the debug overlay at the start, as the first press of F3 does.
@@ -41,7 +41,7 @@ pub(super) struct WindowFlags {
     overlay: bool,
 }
 
-/// How many nodes an embedded match has: five, as in the original.
+/// Number of nodes in an embedded match: five, as in the original.
 const EMBEDDED_NODES: usize = 5;
 
 pub(super) fn run_embedded(flags: &WindowFlags, log_level: &str) -> Result<Exit, Failure> {
@@ -69,7 +69,7 @@ pub(super) fn run_member(args: &PlayArgs, log_level: &str) -> Result<Exit, Failu
     let options = args.window.options(&asked);
     let play = || in_window(&asked, || window::play_member(node, member, &options));
     match std::panic::catch_unwind(AssertUnwindSafe(play)) {
-        // A picture that cannot be taken ends the window too.
+        // A failed screenshot also ends the window with this code.
         Ok(Ok(Exit::Unexpected)) if options.screenshot.is_none() => {
             Ok(guard.lost("the renderer failed"))
         }
@@ -96,9 +96,10 @@ impl WindowFlags {
 const NO_WINDOW: &str = "run a member without a window with `raftian node --config FILE`, \
                          made by `raftian cluster new DIR`; `raftian --help` shows more";
 
-/// Says so before anything starts if there is nowhere to open a window.
+/// Fails before anything starts if there is no display for a window.
 pub(super) fn need_display() -> Result<(), Failure> {
     let named = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    // Other systems have no display server that could be missing.
     if cfg!(all(unix, not(target_os = "macos"))) && !named("DISPLAY") && !named("WAYLAND_DISPLAY") {
         let message = format!(
             "there is no display (neither DISPLAY nor WAYLAND_DISPLAY is set); {NO_WINDOW}"
@@ -108,8 +109,8 @@ pub(super) fn need_display() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Keeps messages of the libraries below the renderer from the terminal until the first frame,
-/// unless a log was asked for.
+/// Withholds messages of the libraries below the renderer from the terminal until the first frame,
+/// unless a log level was given.
 fn hold_back(log_level: &str) {
     if log_level == DEFAULT_LEVEL {
         hold_back_libraries();
@@ -125,16 +126,18 @@ fn in_window(asked: &Asked, run: impl FnOnce() -> AppExit) -> Result<Exit, Failu
     }
 }
 
-/// The engine panics where it finds no display or GPU; until the first frame such a panic is turned
-/// into a sentence, after everything that had started was ended by unwinding.
+/// Turns a panic of the engine about a missing display or GPU into a failure, until the first frame
+/// and after unwinding has stopped everything that had started.
 pub(super) fn or_missing<T>(run: impl FnOnce() -> T) -> Result<T, Failure> {
     let otherwise = std::panic::take_hook();
+    // A recognised panic becomes a failure below, so its own message is suppressed.
     std::panic::set_hook(Box::new(move |panic| {
         if window::has_drawn() || missing(panic.payload_as_str()).is_none() {
             otherwise(panic);
         }
     }));
     let ran = std::panic::catch_unwind(AssertUnwindSafe(run));
+    // The withheld messages may explain why no window came up.
     release_libraries(ran.is_err() && !window::has_drawn());
     ran.map_err(|panic| {
         let text = panic
@@ -148,7 +151,7 @@ pub(super) fn or_missing<T>(run: impl FnOnce() -> T) -> Result<T, Failure> {
     })
 }
 
-/// What the engine missed, by the words of its panic.
+/// Derives the missing part of the system from the text of a panic.
 fn missing(panic: Option<&str>) -> Option<&'static str> {
     let text = panic?;
     if text.contains("event loop") {

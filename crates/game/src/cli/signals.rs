@@ -1,4 +1,4 @@
-//! Interrupts: the first ends the program in an orderly way, the second at once.
+//! Interrupts: the first ends the program cleanly, the second immediately.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,10 +7,10 @@ use signal_hook::consts::SIGTERM;
 
 use super::{Exit, Failure};
 
-/// Whether and how the program was asked to end.
+/// Whether and by which signal the program was asked to end.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Asked {
-    /// It was asked at all.
+    /// It was asked to end.
     pub(super) to_end: Arc<AtomicBool>,
     /// It was asked by SIGTERM.
     by_term: Arc<AtomicBool>,
@@ -21,30 +21,31 @@ pub(super) fn watch_signals() -> Result<Asked, Failure> {
     let failed = |error: &dyn std::fmt::Display| {
         Failure::new(
             Exit::Unexpected,
-            format!("signals cannot be handled: {error}"),
+            format!("cannot install the signal handlers: {error}"),
         )
     };
     let asked = Asked::default();
     let in_handler = asked.clone();
     ctrlc::set_handler(move || {
+        // A second interrupt must work even if the clean end hangs.
         if in_handler.to_end.swap(true, Ordering::AcqRel) {
             std::process::exit(in_handler.exit() as i32);
         }
     })
     .map_err(|error| failed(&error))?;
-    // Looked at only when the program has stopped, long after both handlers ran.
+    // Read only after the program has stopped, long after both handlers ran.
     signal_hook::flag::register(SIGTERM, Arc::clone(&asked.by_term))
         .map_err(|error| failed(&error))?;
     Ok(asked)
 }
 
 impl Asked {
-    /// Whether it was asked to end.
+    /// Returns whether the program was asked to end.
     pub(super) fn to_end(&self) -> bool {
         self.to_end.load(Ordering::Acquire)
     }
 
-    /// The exit code of a program that ended in an orderly way: success, unless it was asked to.
+    /// Exit code of a clean end: success, unless the program was asked to end.
     pub(super) fn exit(&self) -> Exit {
         match (self.to_end(), self.by_term.load(Ordering::Acquire)) {
             (false, _) => Exit::Success,

@@ -11,10 +11,10 @@ use super::{Exit, Failure, MemberArgs};
 use crate::admin::{AdminRequest, AdminResponse};
 use crate::status_document::SCHEMA;
 
-/// Longest wait for a member's status.
+/// Timeout for a status request.
 const STATUS_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Pause before a question is put again to a member that is busy with others.
+/// Pause before retrying a request to a busy member.
 const BUSY_PAUSE: Duration = Duration::from_millis(50);
 
 #[derive(Args, Debug)]
@@ -43,11 +43,11 @@ pub(super) fn run(args: &StatusArgs) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
-/// A question without an answer.
+/// A request without a response.
 #[derive(Debug)]
 pub(super) struct Unanswered {
     pub(super) failure: Failure,
-    /// The member may have taken the question.
+    /// The member may have received the request.
     pub(super) may_have_arrived: bool,
 }
 
@@ -66,8 +66,8 @@ impl From<ClientError> for Unanswered {
     }
 }
 
-/// Asks the running member of this configuration, again while it is busy. Takes no longer than
-/// `timeout`.
+/// Sends a request to the running member of this configuration, and retries while it is busy. Takes
+/// no longer than `timeout`.
 pub(super) fn ask(
     config: &NodeConfig,
     question: &AdminRequest,
@@ -87,7 +87,7 @@ pub(super) fn ask(
     };
     serde_json::from_slice(&answer).map_err(|error| {
         let message =
-            format!("the member's answer cannot be read ({error}); is it of this version?");
+            format!("cannot read the member's response ({error}); does it run this version?");
         Unanswered {
             failure: Failure::new(Exit::Version, message),
             may_have_arrived: true,
@@ -95,20 +95,20 @@ pub(super) fn ask(
     })
 }
 
-/// An answer to another question than the one asked.
+/// Failure for a response of another kind than the request expects.
 pub(super) fn unexpected(answer: &AdminResponse) -> Failure {
     match answer {
         AdminResponse::Refused { reason } => Failure::new(Exit::Usage, reason.clone()),
         AdminResponse::NotNow { reason } => Failure::new(
             Exit::NoQuorum,
-            format!("the member cannot take it now: {reason}"),
+            format!("the member cannot accept the order now: {reason}"),
         ),
         AdminResponse::UnknownTicket
         | AdminResponse::Status(_)
         | AdminResponse::Waiting { .. }
         | AdminResponse::Committed(_) => Failure::new(
             Exit::Version,
-            "the member answers another question; is it of this version?",
+            "the member's response does not match the request; does it run this version?",
         ),
     }
 }

@@ -1,10 +1,10 @@
-//! What becomes of the nodes behind a window that is lost.
+//! Fate of the nodes behind a window that is lost.
 //!
 //! Decision: when the display dies, the renderer fails or the window's program panics, a member
-//! hands leadership over, closes its node and replaces the process by `raftian node` (exec). Why:
-//! the display is no part of the match; and Xlib ends the process by `exit` when its server is
+//! transfers leadership, closes its node and replaces the process by `raftian node` (exec). Why:
+//! the display is not part of the match; and Xlib ends the process by `exit` when its server is
 //! gone, so nothing of the window's program can be relied on. Would change if: windows were
-//! processes of their own.
+//! separate processes.
 //!
 //! A match of five nodes in one process ends with its window.
 
@@ -18,12 +18,12 @@ use super::Exit;
 use super::signals::Asked;
 use crate::terminal::{flush, note, release_libraries};
 
-/// Longest wait for a node to hand over and close.
+/// Longest wait for a node to transfer leadership and close.
 const CLOSE_WAIT: Duration = Duration::from_secs(8);
 
 const CLOSE_POLL: Duration = Duration::from_millis(5);
 
-/// What is behind the window of this process, while there is one.
+/// The member or match behind this process's window, while there is one.
 static GUARDED: Mutex<Option<Guarded>> = Mutex::new(None);
 
 struct Guarded {
@@ -33,7 +33,7 @@ struct Guarded {
 
 enum Behind {
     Member(Member),
-    /// A whole match, and the directory of its nodes.
+    /// A whole match, with the directory of its nodes.
     Match(PathBuf),
 }
 
@@ -43,12 +43,12 @@ struct Member {
     log_level: String,
 }
 
-/// Guards what is behind a window until it is dropped.
+/// Guards the member or match behind a window until it is dropped.
 pub(super) struct WindowGuard(());
 
 impl WindowGuard {
-    /// From now on the member of `control`, whose node file is `config`, goes on if a library ends
-    /// the process.
+    /// From now on the member of `control`, whose node file is `config`, continues if a library
+    /// ends the process.
     pub(super) fn of_member(
         control: NodeControl,
         config: &Path,
@@ -77,14 +77,15 @@ impl WindowGuard {
             asked: asked.clone(),
             behind,
         });
+        // Once is enough: the hook looks up the current guard when it runs.
         HOOK.call_once(|| {
             shutdown_hooks::add_shutdown_hook(on_exit);
         });
         WindowGuard(())
     }
 
-    /// The window is lost for this `reason`: a member goes on without it. Returns how the process
-    /// must end otherwise.
+    /// Handles a window lost for this `reason`: a member continues without it. Returns the exit
+    /// code for all other cases.
     pub(super) fn lost(self, reason: &str) -> Exit {
         let guarded = lock().take();
         guarded.map_or(Exit::NoDisplay, |guarded| guarded.lost(reason))
@@ -101,8 +102,7 @@ fn lock() -> MutexGuard<'static, Option<Guarded>> {
     GUARDED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Runs when the process ends by `exit`. With something still behind a window, that was a library's
-/// decision.
+/// Runs when the process ends by `exit`. If a window is still guarded, a library caused it.
 extern "C" fn on_exit() {
     let guarded = lock().take();
     if let Some(guarded) = guarded {
@@ -114,6 +114,7 @@ extern "C" fn on_exit() {
 
 impl Guarded {
     fn lost(self, reason: &str) -> Exit {
+        // The libraries' messages may explain the loss.
         release_libraries(true);
         match self.behind {
             Behind::Member(member) => member.go_on(reason, &self.asked),
@@ -135,17 +136,18 @@ impl Guarded {
 }
 
 impl Member {
-    /// Goes on without a window, unless the process was asked to end.
+    /// Continues without a window, unless the process was asked to end.
     fn go_on(self, reason: &str, asked: &Asked) -> Exit {
         let id = self.control.view().status.id;
         if !asked.to_end() {
             note(&format!(
-                "raftian: the window is lost ({reason}); {id} goes on without it. End it with an interrupt, and run \
+                "raftian: the window is lost ({reason}); {id} continues without it. Interrupt it to end it, and run \
                  `raftian play` again for a window"
             ));
         }
         self.control.stop();
         let deadline = Instant::now() + CLOSE_WAIT;
+        // The node still holds its store and its port, which the next process needs.
         while self.control.is_running() && Instant::now() < deadline {
             std::thread::sleep(CLOSE_POLL);
         }
@@ -157,15 +159,14 @@ impl Member {
             Ok(exit) => exit,
             Err(error) => {
                 note(&format!(
-                    "raftian: {id} cannot go on without its window: {error}"
+                    "raftian: {id} cannot continue without its window: {error}"
                 ));
                 Exit::NoDisplay
             }
         }
     }
 
-    /// Replaces this process by one that runs the member without a window. Returns only if that
-    /// fails.
+    /// Replaces this process by one that runs the member without a window. Returns only on failure.
     #[cfg(unix)]
     fn replace_process(&self) -> std::io::Result<Exit> {
         use std::os::unix::process::CommandExt;
@@ -184,7 +185,7 @@ impl Member {
     }
 
     fn headless(&self) -> std::io::Result<std::process::Command> {
-        // This very program, also if its file was replaced by another build.
+        // Runs this very program, even if its file was replaced by another build.
         let program = if cfg!(target_os = "linux") {
             PathBuf::from("/proc/self/exe")
         } else {

@@ -1,4 +1,4 @@
-//! What follows from a [`ClusterView`] without looking at its past.
+//! Values derived from one [`ClusterView`], without its history.
 
 use std::time::Duration;
 
@@ -8,16 +8,16 @@ use raftian_raft::{Member, NodeId, PeerStatus, RoleKind, Standing};
 use crate::cluster_view::{ClusterView, MemberView};
 use crate::status_document::standing_word;
 
-/// Whether a member can do anything, and what keeps it from it.
+/// Whether a member works, or why it does not.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Condition {
-    /// It runs and can be reached.
+    /// It runs and is reachable.
     Up,
     /// It does not run, or we have no link to it.
     Down,
-    /// It keeps its memory and does nothing.
+    /// It is frozen, with its memory intact.
     Paused,
-    /// It runs alone.
+    /// It runs, but its links are cut.
     Cut,
 }
 
@@ -42,7 +42,7 @@ pub(super) fn condition(member: &MemberView) -> Condition {
     }
 }
 
-/// The picture a member has of itself, unless it is down and the picture therefore old.
+/// The member's own view, unless it is down and the view therefore stale.
 pub(super) fn live_node(member: &MemberView) -> Option<&NodeView> {
     member
         .node
@@ -50,8 +50,8 @@ pub(super) fn live_node(member: &MemberView) -> Option<&NodeView> {
         .filter(|_| condition(member) != Condition::Down)
 }
 
-/// The picture of the leader, if it runs here. Of several that believe to lead, as after a cut, the
-/// one of the latest term.
+/// The leader's own view, if it runs here. If several members are leaders, as after a cut, the one
+/// of the latest term.
 pub(super) fn leader_node(view: &ClusterView) -> Option<&NodeView> {
     let leaders = view
         .members
@@ -61,7 +61,7 @@ pub(super) fn leader_node(view: &ClusterView) -> Option<&NodeView> {
     leaders.max_by_key(|node| node.status.term)
 }
 
-/// The leader as known here: one that shows itself, else the one that our seat or anyone else
+/// The leader as known here: one that runs here, else the one that the member with the latest term
 /// follows.
 pub(super) fn leader(view: &ClusterView) -> Option<NodeId> {
     leader_node(view).map(|node| node.status.id).or_else(|| {
@@ -74,7 +74,7 @@ pub(super) fn leader(view: &ClusterView) -> Option<NodeId> {
     })
 }
 
-/// What the leader knows of a follower.
+/// The leader's progress record of a follower.
 pub(super) fn peer(view: &ClusterView, follower: NodeId) -> Option<&PeerStatus> {
     leader_node(view)?
         .status
@@ -83,13 +83,13 @@ pub(super) fn peer(view: &ClusterView, follower: NodeId) -> Option<&PeerStatus> 
         .find(|peer| peer.id == follower)
 }
 
-/// What a member is by the newest membership known here, if it is something else than a voter.
+/// A member's standing in the newest membership known here; `None` for a voter.
 pub(super) fn standing(view: &ClusterView, id: NodeId) -> Option<&'static str> {
     let nodes = view.members.iter().filter_map(live_node);
     let newest =
         leader_node(view).or_else(|| nodes.max_by_key(|node| node.status.membership_index))?;
     match newest.status.membership.member(id) {
-        None => Some("no member"),
+        None => Some("not a member"),
         Some(Member {
             standing: Some(Standing::Voter),
             ..
@@ -98,7 +98,7 @@ pub(super) fn standing(view: &ClusterView, id: NodeId) -> Option<&'static str> {
     }
 }
 
-/// The median round trip to the followers of a leader; `None` for one that leads nobody.
+/// The median round trip from a leader to its followers; `None` for a node that is not a leader.
 pub(super) fn median_round_trip(node: &NodeView) -> Option<Duration> {
     let mut trips: Vec<_> = node
         .status
@@ -110,7 +110,7 @@ pub(super) fn median_round_trip(node: &NodeView) -> Option<Duration> {
     trips.get(trips.len() / 2).copied()
 }
 
-/// Milliseconds with as many digits as matter.
+/// Formats milliseconds with a sensible number of digits.
 pub(super) fn milliseconds(time: Duration) -> String {
     let ms = time.as_secs_f64() * 1000.0;
     if ms < 99.95 {
@@ -120,7 +120,7 @@ pub(super) fn milliseconds(time: Duration) -> String {
     }
 }
 
-/// The first half of a state hash in hexadecimal digits: short enough to be compared by eye.
+/// Formats the first half of a state hash in hexadecimal: short enough to compare by eye.
 pub(super) fn short_hash(hash: u64) -> String {
     format!("{:08x}", hash >> 32)
 }
@@ -134,7 +134,7 @@ pub(super) mod tests {
         FlowKind, Incarnation, Index, LogPosition, Membership, Moment, Stamp, Status, Term,
     };
 
-    /// A follower of nobody with an empty log.
+    /// A follower without a leader and with an empty log.
     pub(in crate::overlay) fn node(id: u64, term: u64) -> NodeView {
         let status = Status {
             id: NodeId(id),
@@ -166,7 +166,7 @@ pub(super) mod tests {
         }
     }
 
-    /// A member that shows `node`.
+    /// A member whose view is `node`.
     pub(in crate::overlay) fn member(node: NodeView) -> MemberView {
         let id = node.status.id;
         MemberView {
@@ -178,7 +178,7 @@ pub(super) mod tests {
         }
     }
 
-    /// An embedded cluster of `nodes`, seen from the first.
+    /// An embedded cluster of `nodes`, with the seat at the first.
     pub(in crate::overlay) fn cluster(nodes: Vec<NodeView>) -> ClusterView {
         let members: Vec<_> = nodes.into_iter().map(member).collect();
         ClusterView {
@@ -196,7 +196,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn of_two_that_believe_to_lead_the_later_one_does() {
+    fn leader_of_the_latest_term_wins() {
         let view = cluster(vec![leading(1, 3), leading(2, 5), leading(3, 4)]);
         assert_eq!(leader(&view), Some(NodeId(2)));
     }
@@ -215,7 +215,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_leader_elsewhere_is_known_by_whom_we_follow() {
+    fn remote_leader_is_known_through_our_node() {
         let mut own = node(1, 5);
         own.status.leader = Some(NodeId(7));
         assert_eq!(leader(&cluster(vec![own])), Some(NodeId(7)));
@@ -223,7 +223,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn the_median_passes_over_peers_that_never_answered() {
+    fn median_round_trip_ignores_peers_that_never_answered() {
         let mut own = leading(1, 1);
         assert_eq!(median_round_trip(&own), None);
         own.status.peers = [None, Some(9), Some(1), Some(4)]
@@ -241,7 +241,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn short_times_have_a_decimal() {
+    fn short_times_have_one_decimal() {
         assert_eq!(
             [840, 41_030, 250_400].map(|us| milliseconds(Duration::from_micros(us))),
             ["0.8", "41.0", "250"]

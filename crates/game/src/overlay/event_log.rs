@@ -1,4 +1,4 @@
-//! The decisions of all members as one event_log.
+//! The decisions of all members in one event log.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -8,30 +8,30 @@ use raftian_raft::{Event, NodeId};
 
 use crate::cluster_view::ClusterView;
 
-/// Decisions kept, of all members together. The oldest is dropped.
+/// Maximum number of decisions kept, of all members together. The oldest is dropped.
 const MAX_DECISIONS: usize = 512;
 
-/// Decisions in the order in which they were made. They outlive the member that made them.
+/// Decisions in chronological order. They outlive the member that made them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct EventLog {
     told: VecDeque<LoggedDecision>,
     last: BTreeMap<NodeId, Event>,
 }
 
-/// One decision, and when.
+/// One decision with its time and member.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct LoggedDecision {
-    /// Seconds of the program's own time; below zero for what happened before it began.
+    /// Time in seconds of this program's clock; negative for decisions made before it started.
     pub(super) at: f64,
-    /// Who decided.
+    /// The member that decided.
     pub(super) who: NodeId,
-    /// What.
+    /// The decision.
     pub(super) event: Event,
 }
 
 impl EventLog {
-    /// Takes in the pictures that came at `at`. Clocks of nodes are never compared: each decision
-    /// is placed by how long ago its own node says it was.
+    /// Adds the new decisions of a view received at `at`. Clocks of nodes are never compared: each
+    /// decision is placed by its age on its own node's clock.
     pub(super) fn observe(&mut self, view: &ClusterView, at: Duration) {
         let mut ordered = true;
         for node in view
@@ -53,6 +53,7 @@ impl EventLog {
                 self.last.insert(who, event.clone());
             }
         }
+        // A node's older decision may arrive after a newer one of another node.
         if !ordered {
             self.told
                 .make_contiguous()
@@ -63,7 +64,7 @@ impl EventLog {
         }
     }
 
-    /// What follows the last decision that was told; all that was not, if that one is gone.
+    /// Returns the events after the last one logged; all unlogged ones if that one is gone.
     fn news<'a>(&self, node: &'a NodeView) -> Vec<&'a Event> {
         let events = &node.events;
         match self.last.get(&node.status.id) {
@@ -84,7 +85,7 @@ impl EventLog {
             .any(|told| told.who == who && told.event == *event)
     }
 
-    /// Newest first: the decisions of one member, or of all.
+    /// Decisions of one member, or of all, newest first.
     pub(super) fn newest(&self, of: Option<NodeId>) -> impl Iterator<Item = &LoggedDecision> {
         self.told
             .iter()
@@ -93,11 +94,11 @@ impl EventLog {
     }
 }
 
-/// A sentence with the names of members instead of their ids.
+/// Replaces the ids of members in a sentence by their names.
 pub(super) fn with_names(sentence: &str, view: &ClusterView) -> String {
     let mut named = String::with_capacity(sentence.len());
     let mut word = String::new();
-    // The end of the sentence ends its last word.
+    // The trailing `None` ends the last word.
     for letter in sentence.chars().map(Some).chain([None]) {
         match letter {
             Some(letter) if letter.is_alphanumeric() => word.push(letter),
@@ -115,7 +116,7 @@ pub(super) fn with_names(sentence: &str, view: &ClusterView) -> String {
     named
 }
 
-/// How long ago, in few letters.
+/// Formats an age in a few characters.
 pub(super) fn ago(seconds: f64) -> String {
     match seconds.max(0.0) {
         seconds if seconds < 9.95 => format!("{seconds:.1}s"),
@@ -163,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn every_decision_is_told_once_and_survives_a_restart() {
+    fn each_decision_is_logged_once_and_survives_a_restart() {
         let mut event_log = EventLog::default();
         for (second, (now, events)) in [
             (10, &[8][..]),
@@ -184,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_gone_from_a_full_list_is_still_told_once() {
+    fn event_log_is_bounded_when_a_nodes_list_moves_on() {
         let mut event_log = EventLog::default();
         event_log.observe(
             &cluster(vec![picture(1, 10, &[1, 2])]),
@@ -216,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn ages_have_few_letters() {
+    fn ages_are_short() {
         assert_eq!(
             [-1.0, 3.12, 42.4, 600.0, 9000.0].map(ago),
             ["0.0s", "3.1s", "42s", "10min", "2h"]

@@ -1,4 +1,4 @@
-//! Which faults can be put on whom, and the keys that do.
+//! Faults that can be injected into members, and their keys.
 
 use bevy::prelude::*;
 use bevy_egui::input::EguiWantsInput;
@@ -8,25 +8,26 @@ use super::Selected;
 use super::derived::{Condition, condition};
 use crate::cluster_view::{ClusterView, Fault, FaultKind, MemberView};
 
-/// Something that can be done to a member.
+/// An operation offered for a member.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Offer {
-    /// What.
+    /// The operation.
     pub(super) kind: FaultKind,
-    /// In a word.
+    /// Its button label.
     pub(super) word: &'static str,
-    /// In a sentence.
+    /// Its tooltip.
     pub(super) meaning: &'static str,
-    /// It would change something now.
+    /// It would have an effect now.
     pub(super) possible: bool,
 }
 
-/// What a row of buttons offers, always in the same places.
+/// The operations in the order of a row of buttons.
 pub(super) fn offers(view: &ClusterView, member: &MemberView) -> [Offer; 6] {
     let runs = condition(member) != Condition::Down;
     let node = member.node.as_ref().filter(|_| runs);
     let paused = node.is_some_and(|node| node.paused);
     let cut = node.is_some_and(|node| node.cut);
+    // A paused leader does nothing, so it cannot transfer leadership.
     let leads = node.is_some_and(|node| node.status.role == RoleKind::Leader && !node.paused);
     let offer = |kind, word, meaning, possible| Offer {
         kind,
@@ -35,7 +36,7 @@ pub(super) fn offers(view: &ClusterView, member: &MemberView) -> [Offer; 6] {
         possible: possible && view.embedded,
     };
     let pause = if paused {
-        ("resume", "Let it go on")
+        ("resume", "Resume it")
     } else {
         ("pause", "Freeze it; it keeps its memory")
     };
@@ -48,7 +49,7 @@ pub(super) fn offers(view: &ClusterView, member: &MemberView) -> [Offer; 6] {
         offer(
             FaultKind::Kill,
             "kill",
-            "Stop it at once, without a word to the others",
+            "Stop it immediately, without notice to the others",
             runs,
         ),
         offer(
@@ -61,20 +62,20 @@ pub(super) fn offers(view: &ClusterView, member: &MemberView) -> [Offer; 6] {
         offer(FaultKind::Cut(!cut), links.0, links.1, runs),
         offer(
             FaultKind::TransferLeadership,
-            "hand over",
-            "Let it hand leadership to another",
+            "transfer",
+            "Transfer leadership to another member",
             leads,
         ),
         offer(
             FaultKind::TakeSeat,
-            "sit",
-            "Play through it in this window",
+            "play as",
+            "Play as this member in this window",
             view.seat != Some(member.id),
         ),
     ]
 }
 
-/// The fault that a key asks for, on `selected`. H needs no selection: it mends every cut.
+/// Returns the faults that a key injects into `selected`. H needs no selection: it mends all cuts.
 fn faults_of(key: KeyCode, view: &ClusterView, selected: Option<&MemberView>) -> Vec<Fault> {
     if key == KeyCode::KeyH {
         let cut = view
@@ -109,7 +110,7 @@ fn faults_of(key: KeyCode, view: &ClusterView, selected: Option<&MemberView>) ->
         .collect()
 }
 
-/// K, R, P and X concern the selected member; H mends all.
+/// Handles the fault keys: K, R, P and X concern the selected member; H mends all cuts.
 pub(super) fn press_keys(
     mut commands: Commands,
     keys: Res<ButtonInput<KeyCode>>,
@@ -144,27 +145,27 @@ mod tests {
     }
 
     #[test]
-    fn a_member_is_offered_what_would_change_something() {
+    fn only_effective_operations_are_offered() {
         let mut view = cluster(vec![node(1, 1), node(2, 1), node(3, 1)]);
         view.members[1].node.as_mut().unwrap().status.role = RoleKind::Leader;
         view.members[1].node.as_mut().unwrap().paused = true;
         view.members[2].node.as_mut().unwrap().cut = true;
         assert_eq!(possible(&view, 0), ["kill", "pause", "cut"]);
-        assert_eq!(possible(&view, 1), ["kill", "resume", "cut", "sit"]);
-        assert_eq!(possible(&view, 2), ["kill", "pause", "mend", "sit"]);
+        assert_eq!(possible(&view, 1), ["kill", "resume", "cut", "play as"]);
+        assert_eq!(possible(&view, 2), ["kill", "pause", "mend", "play as"]);
         view.members[1].node.as_mut().unwrap().paused = false;
         assert_eq!(
             possible(&view, 1),
-            ["kill", "pause", "cut", "hand over", "sit"]
+            ["kill", "pause", "cut", "transfer", "play as"]
         );
         view.members[1].up = false;
-        assert_eq!(possible(&view, 1), ["restart", "sit"]);
+        assert_eq!(possible(&view, 1), ["restart", "play as"]);
         view.embedded = false;
         assert!((0..3).all(|place| possible(&view, place).is_empty()));
     }
 
     #[test]
-    fn keys_concern_the_selected_member_and_h_mends_all() {
+    fn keys_apply_to_the_selected_member_and_h_mends_all() {
         let mut view = cluster(vec![node(1, 1), node(2, 1)]);
         for member in &mut view.members {
             member.node.as_mut().unwrap().cut = true;

@@ -1,4 +1,4 @@
-//! What one picture of the cluster cannot tell, gathered from one picture after another.
+//! History of the cluster, gathered from successive views.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use super::restarts::Restarts;
 use super::timers::Timers;
 use crate::cluster_view::ClusterView;
 
-/// The past of the cluster as far as it was seen: decisions, commits per second, timers, and every
-/// invariant that broke.
+/// The observed history of the cluster: decisions, commits per second, timers, and violated
+/// invariants.
 #[derive(Resource, Clone, Debug, Default)]
 pub struct History {
     restarts: Restarts,
@@ -23,8 +23,9 @@ pub struct History {
 }
 
 impl History {
-    /// Takes in the picture that came at `at`, the program's own time.
+    /// Adds a view received at `at`, in this program's time.
     pub fn observe(&mut self, view: &ClusterView, at: Duration) {
+        // First, because the invariants depend on it.
         let restarted = self.restarts.observe(view);
         self.timers.observe(view, at);
         self.rate.observe(view, at);
@@ -32,13 +33,13 @@ impl History {
         self.invariants.observe(view, &restarted, at);
     }
 
-    /// Forgets everything, as must be done when the window turns to another cluster, whose terms
-    /// and indexes start anew.
+    /// Clears everything. Required when the window turns to another cluster, whose terms and
+    /// indexes start again.
     pub fn forget(&mut self) {
         *self = Self::default();
     }
 
-    /// Whether no invariant was ever seen broken.
+    /// Returns whether no violation of an invariant was ever observed.
     #[must_use]
     pub fn all_hold(&self) -> bool {
         self.invariants

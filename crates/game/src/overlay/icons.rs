@@ -1,4 +1,4 @@
-//! Signs that are painted instead of written: egui's fonts have no crown, and their ticks and
+//! Icons that are painted instead of written: egui's fonts have no crown, and their ticks and
 //! crosses are emoji.
 
 use std::f32::consts::{FRAC_PI_2, TAU};
@@ -39,7 +39,7 @@ fn pause_bars(painter: &Painter, middle: Pos2, size: f32, colour: Color32) {
 
 /// ♛
 pub(super) fn crown(painter: &Painter, middle: Pos2, size: f32, colour: Color32) {
-    // A crown is not convex: three spikes, each filled for itself, on a base.
+    // A crown is not convex, so it is three separately filled spikes on a base.
     let at = |x: f32, y: f32| middle + vec2(x, y) * size;
     for (foot, tip) in [
         ((-0.5, -0.1), (-0.55, -0.38)),
@@ -66,7 +66,7 @@ pub(super) fn triangle(painter: &Painter, tip: Pos2, size: f32, colour: Color32)
     painter.add(Shape::convex_polygon(corners, colour, Stroke::NONE));
 }
 
-/// An arc from twelve o'clock on, clockwise, over a part of the circle.
+/// An arc clockwise from twelve o'clock over a part of the circle.
 pub(super) fn arc(painter: &Painter, middle: Pos2, radius: f32, part: f32, stroke: Stroke) {
     let steps = (part * 72.0).ceil().max(1.0) as usize;
     if part > 0.001 {
@@ -100,8 +100,8 @@ fn broken_circle(
     ));
 }
 
-/// A member as a disc: filled in the colour of its term, bordered by its role, crossed out when it
-/// is down.
+/// A member as a disc: filled with the colour of its term, bordered by its role, crossed out when
+/// it is down.
 pub(super) fn disc(painter: &Painter, middle: Pos2, radius: f32, member: &MemberView, leads: bool) {
     let condition = condition(member);
     let size = radius * 0.9;
@@ -158,13 +158,13 @@ pub(super) fn disc(painter: &Painter, middle: Pos2, radius: f32, member: &Member
     }
 }
 
-/// A sign in a line of widgets.
+/// An icon in a line of widgets.
 pub(super) fn inline(ui: &mut Ui, size: f32, paint: impl FnOnce(&Painter, Pos2)) {
     let (area, _) = ui.allocate_exact_size(vec2(size, size), bevy_egui::egui::Sense::hover());
     paint(ui.painter(), area.center());
 }
 
-/// A line between two discs that leaves both free; `None` if they touch.
+/// A line between two discs with `free` space around each centre; `None` if there is no room.
 pub(super) fn between(from: Pos2, to: Pos2, free: f32) -> Option<[Pos2; 2]> {
     let way = to - from;
     let length = way.length();
@@ -172,7 +172,7 @@ pub(super) fn between(from: Pos2, to: Pos2, free: f32) -> Option<[Pos2; 2]> {
     (length > 2.0 * free).then(|| [from + step, to - step])
 }
 
-/// Where member `place` of `count` stands on a ring, clockwise from twelve o'clock.
+/// Position of member `place` of `count` on a ring, clockwise from twelve o'clock.
 pub(super) fn on_ring(middle: Pos2, radius: f32, place: usize, count: usize) -> Pos2 {
     let angle = TAU * place as f32 / count.max(1) as f32 - FRAC_PI_2;
     pos2(
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_leaves_the_discs_free() {
+    fn links_do_not_overlap_the_discs() {
         let ends = between(pos2(0.0, 0.0), pos2(100.0, 0.0), 30.0);
         assert_eq!(ends, Some([pos2(30.0, 0.0), pos2(70.0, 0.0)]));
         assert_eq!(between(pos2(0.0, 0.0), pos2(50.0, 0.0), 30.0), None);

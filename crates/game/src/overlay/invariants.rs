@@ -1,5 +1,5 @@
-//! The promises of Raft, checked on the running cluster (figure 3 of the paper, as far as one can
-//! see it from here).
+//! Raft's safety properties, checked on the running cluster (figure 3 of the paper, as far as
+//! visible from here).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,40 +10,40 @@ use raftian_raft::{ClientId, Entry, Index, NodeId, Payload, RoleKind, Term};
 use super::derived::short_hash;
 use crate::cluster_view::ClusterView;
 
-/// Terms, entries and states that are remembered, each. The oldest is dropped: nothing seen of it
-/// later is checked.
+/// Maximum number each of terms, entries and states that are remembered. The oldest is dropped, and
+/// later observations of it are not checked.
 const REMEMBERED: usize = 4096;
 
-/// A promise, and how it broke.
+/// A safety property with its first violation.
 #[derive(Clone, Debug)]
 pub(super) struct CheckedProperty {
-    /// The promise in a few words.
+    /// The property in a few words.
     pub(super) promise: &'static str,
-    /// Where it is made.
+    /// Its source in the paper.
     pub(super) rule: &'static str,
-    /// How it was first broken; a broken promise stays broken.
+    /// Its first violation; a violated property stays so.
     pub(super) broken: Option<Broken>,
 }
 
-/// How a promise was broken.
+/// A violation of a property.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Broken {
-    /// When, in the program's own time.
+    /// Time of the observation, in this program's time.
     pub(super) at: Duration,
-    /// What was seen.
+    /// The contradiction observed.
     pub(super) what: String,
 }
 
-/// A committed entry: its term, and what it says as far as that is looked at.
+/// Identity of a committed entry: its term, and its content as far as compared.
 type Identity = (Term, EntryKind);
 
-/// What tells entries of one term apart.
+/// Distinguishes entries of one term.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum EntryKind {
     Nothing,
     Command(ClientId, u64),
     Members,
-    /// A witness keeps only that there was something.
+    /// A witness keeps no payload.
     Withheld,
 }
 
@@ -52,7 +52,7 @@ fn differ(one: Identity, other: Identity) -> bool {
     one.0 != other.0 || (!unknown && one.1 != other.1)
 }
 
-/// Everything that was seen of the cluster and must not be contradicted.
+/// Observations of the cluster that later ones must not contradict.
 #[derive(Clone, Debug)]
 pub(super) struct Invariants {
     lights: [CheckedProperty; 4],
@@ -96,15 +96,16 @@ impl Default for Invariants {
 }
 
 impl Invariants {
-    /// The promises, in a fixed order.
+    /// The properties, in a fixed order.
     pub(super) fn lights(&self) -> &[CheckedProperty] {
         &self.lights
     }
 
-    /// Takes in the pictures that came at `at`. A member in `restarted` was started again and may
-    /// know less than before.
+    /// Checks a view received at `at`. A member in `restarted` has restarted and may have a lower
+    /// commit index than before.
     pub(super) fn observe(&mut self, view: &ClusterView, restarted: &[NodeId], at: Duration) {
         for id in restarted {
+            // commitIndex is volatile (figure 2): a restarted node learns it again from the leader.
             self.commits.remove(id);
         }
         for member in &view.members {
@@ -163,6 +164,7 @@ impl Invariants {
 
     fn check_log(&mut self, view: &ClusterView, node: &NodeView, at: Duration) {
         let id = node.status.id;
+        // Uncommitted entries may differ without violating anything.
         for entry in node
             .tail
             .iter()
@@ -175,7 +177,7 @@ impl Invariants {
                 .filter(|_| seen.1 == EntryKind::Withheld);
             let (first, owner) = match known {
                 Some(known) => *known,
-                // What a witness forgot is nothing to compare others with.
+                // A witness's entry without a payload is no baseline for others.
                 None if seen.1 == EntryKind::Withheld => continue,
                 None => remember(&mut self.entries, entry.index, (seen, id)),
             };
@@ -213,7 +215,7 @@ fn identity(entry: &Entry) -> Identity {
     (entry.term, said)
 }
 
-/// What was first seen under `key`, which is `seen` if that is now.
+/// Returns the first value observed under `key`, which is `seen` if there was none.
 fn remember<K: Ord, V: Copy>(memory: &mut BTreeMap<K, V>, key: K, seen: V) -> V {
     let first = *memory.entry(key).or_insert(seen);
     while memory.len() > REMEMBERED {
@@ -255,7 +257,7 @@ mod tests {
         })
     }
 
-    /// Which promises break when these pictures are seen one after another.
+    /// Returns the properties violated by these successive views.
     fn broken(views: Vec<ClusterView>) -> Vec<&'static str> {
         let mut invariants = Invariants::default();
         for (second, view) in views.iter().enumerate() {
@@ -270,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn two_leaders_of_one_term_are_seen_even_one_after_another() {
+    fn two_leaders_of_one_term_violate_election_safety() {
         assert!(broken(vec![cluster(vec![leading(1, 3), leading(2, 4)])]).is_empty());
         let one_after_another = vec![
             cluster(vec![leading(1, 3)]),
@@ -280,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_commit_that_goes_back_is_seen_but_not_after_a_restart() {
+    fn commit_index_may_go_back_only_after_a_restart() {
         let views = [9, 8].map(|commit| cluster(vec![logging(1, commit, &[])]));
         assert_eq!(broken(views.to_vec()), ["commits never go back"]);
         let mut restarted = Invariants::default();
@@ -307,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn a_witness_contradicts_nobody_who_knows_more_but_for_the_term() {
+    fn witness_entries_are_compared_by_term_only() {
         let mut witness = logging(2, 3, &[1, 1, 2]);
         witness
             .tail
@@ -326,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn states_at_one_index_must_agree_whenever_they_are_seen() {
+    fn states_at_one_index_must_agree_across_views() {
         let mut first = cluster(vec![node(1, 1), node(2, 1)]);
         let mut second = first.clone();
         (first.members[0].state, first.members[1].state) = (state(5, 7), state(4, 1));
@@ -337,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_breach_is_kept() {
+    fn first_violation_is_kept() {
         let mut invariants = Invariants::default();
         for (second, term) in [(1, 3), (2, 4)] {
             invariants.observe(

@@ -1,4 +1,4 @@
-//! The log lanes: the ends of all logs below each other, one column per index.
+//! The log lanes: the ends of all logs one below the other, one column per index.
 
 use bevy_egui::egui::{
     Align2, Color32, Painter, Pos2, Rect, RichText, Sense, Shape, Stroke, StrokeKind, Ui, pos2,
@@ -16,9 +16,9 @@ use super::{Screen, icons, ring};
 use crate::cluster_view::{ClusterView, MemberView};
 use crate::status_document::standing_word;
 
-/// Width of the names before the lanes.
+/// Width of the names left of the lanes.
 const NAMES: f32 = 84.0;
-/// Narrowest and widest cell.
+/// Minimum and maximum cell width.
 const CELL: [f32; 2] = [22.0, 40.0];
 /// Height of a cell, and of the markers below it.
 const TALL: f32 = 17.0;
@@ -26,7 +26,7 @@ const MARKERS: f32 = 11.0;
 /// Height of the row of indexes.
 const TOP: f32 = 18.0;
 
-/// Where cells stand.
+/// Positions of the cells.
 struct Sheet {
     corner: Pos2,
     cell: f32,
@@ -57,7 +57,7 @@ pub(super) fn show(ui: &mut Ui, screen: &mut Screen) {
     let grid = Grid::new(screen.view, fit);
     let cell = ((width - NAMES - 8.0) / grid.columns as f32).clamp(4.0, CELL[1]);
     let members = &screen.view.members;
-    // As tall as the ring beside it where there are few members, so both end together.
+    // At least as tall as the ring next to it, so that both end together.
     let height = (TOP + members.len() as f32 * (TALL + MARKERS + 6.0) + 24.0).max(ring::HEIGHT);
     let (response, painter) = ui.allocate_painter(vec2(width, height), Sense::hover());
     let area = response.rect;
@@ -93,7 +93,7 @@ pub(super) fn show(ui: &mut Ui, screen: &mut Screen) {
     }
 }
 
-/// The index over every column, or over every other one where numbers are wider than cells.
+/// The index over every column, or every nth where numbers are wider than cells.
 fn indexes(painter: &Painter, sheet: &Sheet, grid: &Grid, area: Rect) {
     let widest = grid.index(grid.columns).0.to_string().len() as f32 * 6.2 + 6.0;
     let step = (widest / sheet.cell).ceil().max(1.0) as u64;
@@ -185,7 +185,7 @@ fn paint_lane(
                 painter,
                 at,
                 Align2::LEFT_CENTER,
-                "not seen from here",
+                "not visible from here",
                 words(SMALL),
                 FAINT,
                 200.0,
@@ -245,7 +245,7 @@ fn paint_entry(painter: &Painter, cell: Rect, entry: &Entry, fate: Fate, strengt
     }
 }
 
-/// What a snapshot stands for and the log does not hold any more.
+/// Paints the part of a lane that a snapshot covers and the log no longer contains.
 fn covered(painter: &Painter, area: &Rect, up_to: Index) {
     painter.rect_filled(*area, 2.0, Color32::from_white_alpha(14));
     let text = format!("snapshot up to {up_to}");
@@ -270,7 +270,7 @@ fn applied_mark(painter: &Painter, cell: Rect) {
     }
 }
 
-/// matchIndex ● and nextIndex ▲ below a lane; in words where they lie to the left of it.
+/// Paints matchIndex ● and nextIndex ▲ below a lane; matchIndex as a number if it lies to the left.
 fn progress(
     painter: &Painter,
     sheet: &Sheet,
@@ -380,7 +380,7 @@ fn describe(ui: &mut Ui, entry: &Entry, fate: Fate, screen: &Screen) {
     };
     match &entry.payload {
         Payload::Empty => {
-            ui.label("The empty entry with which a new leader commits what came before");
+            ui.label("Empty entry with which a new leader commits the earlier ones");
             weak(ui, format!("stamp {} ms", entry.stamp.0));
         }
         Payload::Command(command) => {
@@ -412,15 +412,16 @@ fn describe(ui: &mut Ui, entry: &Entry, fate: Fate, screen: &Screen) {
             }
         }
         Payload::Withheld => {
-            ui.label("A command; a witness keeps only that it was there");
+            ui.label("A command, withheld because a witness stores no payloads");
         }
     }
     weak(ui, holders(screen.view, entry));
 }
 
-/// Who has the entry, by name.
+/// Lists the members that have the entry, by name.
 fn holders(view: &ClusterView, entry: &Entry) -> String {
     let grid = Grid::new(view, 2);
+    // Equal index and term mean the same entry (section 5.3, log matching).
     let has = |lane: &&Lane| {
         lane.entry(entry.index)
             .is_some_and(|(other, _)| other.term == entry.term)

@@ -1,22 +1,21 @@
-//! How long a player's orders take from the press to the commit.
+//! Latency of a player's orders from the click to the commit.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use bevy::prelude::*;
 
-/// Samples kept. The oldest is dropped.
+/// Maximum number of samples kept. The oldest is dropped.
 pub const LATENCIES_KEPT: usize = 256;
 
-/// Times from a press to its commit, the last [`LATENCIES_KEPT`] of them. Whoever proposes records
-/// them.
+/// The last [`LATENCIES_KEPT`] times from a click to its commit, recorded by the proposer.
 #[derive(Resource, Clone, Debug, Default)]
 pub struct CommitLatency {
     samples: VecDeque<Duration>,
 }
 
 impl CommitLatency {
-    /// Takes in one press that was committed.
+    /// Adds the latency of one committed click.
     pub fn record(&mut self, time: Duration) {
         while self.samples.len() >= LATENCIES_KEPT {
             self.samples.pop_front();
@@ -39,7 +38,7 @@ impl CommitLatency {
     }
 }
 
-/// The smallest value that at least `percent` of all are not above (nearest rank).
+/// The smallest sample that is at least as large as `percent` of all samples (nearest rank).
 fn percentile(sorted: &[Duration], percent: usize) -> Option<Duration> {
     let rank = (sorted.len() * percent).div_ceil(100);
     sorted.get(rank.saturating_sub(1)).copied()

@@ -1,4 +1,4 @@
-//! The ends of all logs in common columns: one column per index.
+//! The ends of all logs in common columns, one column per index.
 
 use raftian_node::NodeView;
 use raftian_raft::{Entry, Index, NodeId};
@@ -6,14 +6,14 @@ use raftian_raft::{Entry, Index, NodeId};
 use super::derived::{leader_node, live_node, peer};
 use crate::cluster_view::ClusterView;
 
-/// Most columns of entries.
+/// Maximum number of columns with entries.
 pub(super) const MAX_COLUMNS: usize = 24;
 
 /// The visible part of all logs.
 pub(super) struct Grid<'a> {
     /// Index of the first column.
     pub(super) first: Index,
-    /// Number of columns. The last one is free, for what comes next.
+    /// Number of columns. The last one is free for the next entry.
     pub(super) columns: usize,
     /// One lane per member, in the order of the members.
     pub(super) lanes: Vec<Lane<'a>>,
@@ -21,27 +21,27 @@ pub(super) struct Grid<'a> {
 
 /// The log of one member.
 pub(super) struct Lane<'a> {
-    /// Whose.
+    /// The member.
     pub(super) id: NodeId,
-    /// Its entries; none if its log cannot be seen from here.
+    /// Its node with the log; `None` if it is not visible from here.
     pub(super) node: Option<&'a NodeView>,
-    /// matchIndex and nextIndex, if a leader keeps them for this member.
+    /// matchIndex and nextIndex, if a leader tracks this member.
     pub(super) progress: Option<(Index, Index)>,
 }
 
-/// How far an entry has come on one member.
+/// Progress of an entry on one member.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Fate {
-    /// It may still be cut off.
+    /// It may still be truncated.
     Appended,
     /// It will never change.
     Committed,
-    /// It is part of the state.
+    /// It was applied to the state.
     Applied,
 }
 
 impl<'a> Grid<'a> {
-    /// The last indexes of the longest log, in at most `fit` columns.
+    /// Lays out the last indexes of the longest log, in at most `fit` columns.
     pub(super) fn new(view: &'a ClusterView, fit: usize) -> Self {
         let lanes: Vec<_> = view
             .members
@@ -60,8 +60,8 @@ impl<'a> Grid<'a> {
         let known = live
             .map(|node| node.status.last.index)
             .chain(lanes.iter().filter_map(|lane| {
-                // Of a member elsewhere only its progress is known; what a dead one once appended
-                // must not push the others aside.
+                // Only the progress of a member elsewhere is known; a dead member's long tail must
+                // not push the others out of view.
                 lane.progress.map(|(matched, _)| matched)
             }));
         let last = known.max().unwrap_or_default();
@@ -80,7 +80,7 @@ impl<'a> Grid<'a> {
         (column < self.columns).then_some(column)
     }
 
-    /// The column of an index, or the nearest one to it.
+    /// The column of an index, clamped to the last one.
     pub(super) fn last_column(&self, index: Index) -> usize {
         let column = usize::try_from(index.0.saturating_sub(self.first.0)).unwrap_or(usize::MAX);
         column.min(self.columns.saturating_sub(1))
@@ -93,9 +93,10 @@ impl<'a> Grid<'a> {
 }
 
 impl<'a> Lane<'a> {
-    /// The entry at an index and its fate, if both are known.
+    /// The entry at an index and its fate, if visible.
     pub(super) fn entry(&self, index: Index) -> Option<(&'a Entry, Fate)> {
         let node = self.node?;
+        // The tail is sorted by index, but need not start in the first column.
         let place = node.tail.partition_point(|entry| entry.index < index);
         let entry = node.tail.get(place).filter(|entry| entry.index == index)?;
         Some((entry, fate(node, index)))
@@ -164,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_log_starts_in_the_first_column() {
+    fn short_log_starts_in_the_first_column() {
         let view = cluster(vec![with_log(1, 1..=3)]);
         assert_eq!(Grid::new(&view, 11).first, Index(1));
         assert_eq!(Grid::new(&ClusterView::default(), 0).first, Index(1));
@@ -172,14 +173,14 @@ mod tests {
     }
 
     #[test]
-    fn a_dead_members_long_tail_does_not_push_the_others_aside() {
+    fn long_tail_of_a_dead_member_hides_no_other_log() {
         let mut view = cluster(vec![with_log(1, 70..=100), with_log(2, 170..=200)]);
         view.members[1].up = false;
         assert_eq!(Grid::new(&view, 11).first, Index(91));
     }
 
     #[test]
-    fn entries_are_found_by_index_and_know_their_fate() {
+    fn entries_are_found_by_index_with_their_fate() {
         let mut own = with_log(1, 70..=73);
         (own.status.commit, own.status.applied) = (Index(72), Index(71));
         let view = cluster(vec![own]);
@@ -201,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn the_leader_knows_how_far_a_member_elsewhere_has_come() {
+    fn progress_of_a_remote_member_comes_from_the_leader() {
         let mut view = cluster(vec![leading(with_log(1, 70..=100), 2, 95), node(2, 1)]);
         view.members[1].node = None;
         let grid = Grid::new(&view, 11);

@@ -1,4 +1,4 @@
-//! The table of members, one row each, with the buttons that put faults on them.
+//! The table of members, one row each, with the buttons that inject faults.
 
 use bevy_egui::egui::{
     Align2, Button, Color32, Direction, Id, Layout, Painter, Rect, RichText, ScrollArea, Sense,
@@ -15,7 +15,7 @@ use crate::cluster_view::{ClusterView, Fault, MemberView};
 const ROW: f32 = 23.0;
 const GAP: f32 = 6.0;
 
-/// A column: its heading, its width, whether it holds numbers, and what it means.
+/// A column: heading, width, whether it is numeric, and tooltip.
 struct Column(&'static str, f32, bool, &'static str);
 
 const COLUMNS: [Column; 13] = [
@@ -24,9 +24,9 @@ const COLUMNS: [Column; 13] = [
         "role",
         78.0,
         false,
-        "What it is in its term, or among the members if it cannot vote or lead",
+        "Its role in its term, or its standing if it is not a full voter",
     ),
-    Column("link", 42.0, false, "Whether it runs and can be reached"),
+    Column("link", 42.0, false, "Whether it runs and is reachable"),
     Column("term", 32.0, true, "currentTerm"),
     Column("vote", 40.0, false, "votedFor"),
     Column("last", 44.0, true, "Index of its last entry"),
@@ -36,19 +36,21 @@ const COLUMNS: [Column; 13] = [
         "match",
         44.0,
         true,
-        "matchIndex: how far the leader knows its log to be equal; red if its disk lost what it had acknowledged",
+        "matchIndex: last entry known to match the leader's log; \
+         red if its disk lost acknowledged entries",
     ),
     Column(
         "next",
         44.0,
         true,
-        "nextIndex: what the leader sends it next; how much has arrived while that is a snapshot",
+        "nextIndex: next entry that the leader sends it; \
+         received share while that is a snapshot",
     ),
     Column(
         "rtt ms",
         40.0,
         true,
-        "Round trip from the leader, its disk included",
+        "Round trip from the leader, including its disk",
     ),
     Column(
         "state",
@@ -59,9 +61,9 @@ const COLUMNS: [Column; 13] = [
     Column("", 0.0, false, ""),
 ];
 
-/// Widths of the buttons, in the order of the offers; the first two share a place, as one of them
-/// is always impossible.
-const BUTTONS: [f32; 5] = [46.0, 50.0, 38.0, 62.0, 26.0];
+/// Widths of the buttons, in the order of the offers; the first two share a position, as one of
+/// them is always impossible.
+const BUTTONS: [f32; 5] = [46.0, 50.0, 38.0, 62.0, 48.0];
 const BUTTON_GAP: f32 = 3.0;
 
 pub(super) fn show(ui: &mut Ui, screen: &mut Screen) {
@@ -230,7 +232,7 @@ fn name(painter: &Painter, cell: Rect, member: &MemberView, leads: bool, view: &
     }
 }
 
-/// What stands in the columns. What is not known is a dash.
+/// The texts and colours of the columns; an unknown value is a dash.
 fn texts(
     member: &MemberView,
     leads: bool,
@@ -249,7 +251,7 @@ fn texts(
             if index < expected { WARN } else { TEXT },
         )
     };
-    // Of a member that is down, what it last said is shown, but as a thing of the past.
+    // The last known values of a member that is down are shown faded.
     let fade = |(text, colour)| {
         (
             text,
@@ -268,6 +270,7 @@ fn texts(
     let standing = standing(view, member.id);
     let role = match (node, standing) {
         _ if leads && node.is_none() => ("leader".to_owned(), TEXT),
+        // For a follower the standing is more informative than the role.
         (Some(node), _) if node.status.role != RoleKind::Follower => {
             fade((node.status.role.name().to_owned(), TEXT))
         }
@@ -288,7 +291,7 @@ fn texts(
         of_node(&|status| (status.last.index.0.to_string(), TEXT)),
         of_node(&|status| place(status.commit, status.commit)),
         of_node(&|status| place(status.applied, status.commit)),
-        // Until one whose disk lost entries has joined again, what it acknowledges does not count.
+        // A member whose disk lost entries does not count until it has joined again.
         peer.map_or_else(dash, |peer| {
             (
                 peer.matched.0.to_string(),
@@ -322,7 +325,7 @@ fn fault_buttons(ui: &mut Ui, area: Rect, member: &MemberView, screen: &mut Scre
         let place = Rect::from_min_size(pos2(left, area.top()), vec2(width, area.height()));
         left += width + BUTTON_GAP;
         let text = RichText::new(offer.word).font(words(SMALL));
-        // A child of its own, because putting a widget into the row would make the row taller.
+        // A child `Ui`, because adding a widget to the row would make the row taller.
         let layout = Layout::centered_and_justified(Direction::TopDown);
         let mut child = ui.new_child(
             UiBuilder::new()
@@ -340,14 +343,15 @@ fn fault_buttons(ui: &mut Ui, area: Rect, member: &MemberView, screen: &mut Scre
     }
 }
 
-/// The keys of the selected member; its buttons, if the table has to be scrolled to reach them.
+/// Shows the keys of the selected member, and its buttons if the table must be scrolled to reach
+/// them.
 fn hints(ui: &mut Ui, fits: bool, screen: &mut Screen) {
     let view = screen.view;
     let selected = screen.selected.and_then(|id| view.member(id));
     ui.horizontal_wrapped(|ui| {
         let hint = match selected {
             Some(member) => format!("{}:  K kill  R restart  P pause  X cut    H mend all", member.name),
-            None => "Press a row to select a member for the keys K R P X and its buttons;  H mends all cuts".to_owned(),
+            None => "Click a row to select a member for its buttons and the keys K R P X;  H mends all cuts".to_owned(),
         };
         ui.label(RichText::new(hint).font(words(SMALL)).color(WEAK));
         if let Some(member) = selected.filter(|_| !fits) {
@@ -374,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_elsewhere_shows_what_is_known_and_dashes() {
+    fn unknown_values_of_a_remote_member_are_dashes() {
         let mut own = node(1, 7);
         own.status.leader = Some(NodeId(2));
         own.status.vote = Some(NodeId(2));
@@ -385,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn the_leaders_view_of_a_follower_stands_in_the_followers_row() {
+    fn row_of_a_follower_shows_the_leaders_progress_record() {
         let mut own = node(1, 7);
         own.status.role = RoleKind::Leader;
         own.status.peers = vec![raftian_raft::PeerStatus {
@@ -408,12 +412,12 @@ mod tests {
         assert_eq!(
             words_of(&view, 1)[7..10],
             ["40", "25%", "1.5"],
-            "a snapshot is on its way"
+            "a snapshot is being sent"
         );
     }
 
     #[test]
-    fn who_does_not_follow_like_a_voter_is_called_what_it_is() {
+    fn role_of_a_non_voter_is_its_standing() {
         let mut own = node(1, 7);
         own.status.leader = Some(NodeId(1));
         own.status.role = RoleKind::Leader;
@@ -432,7 +436,7 @@ mod tests {
             .collect();
         assert_eq!(
             roles,
-            ["leader", "learner", "witness", "follower", "no member"]
+            ["leader", "learner", "witness", "follower", "not a member"]
         );
     }
 }

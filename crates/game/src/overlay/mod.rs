@@ -1,12 +1,14 @@
-//! The debug overlay: what every member of the cluster does and why, over the running game.
+//! The debug overlay: the actions of every member of the cluster and their reasons, over the
+//! running game.
 //!
 //! F3 opens the full panel, as `--overlay` does; the next press leaves a strip, the one after that
-//! nothing. Shift+F3 shows or hides the full panel at once. The overlay only reads. What it may
-//! order, an embedded member's [`Fault`]s, leaves as events that the program's cluster observes;
-//! [`ClusterView`] is filled by whoever runs the game, and [`CommitLatency`] by whoever proposes.
+//! nothing. Shift+F3 shows or hides the full panel at once. The overlay only reads. Its buttons
+//! trigger an embedded member's [`Fault`]s as events that the program's cluster observes;
+//! [`ClusterView`] is filled by the program that runs the game, and [`CommitLatency`] by the
+//! proposer.
 //!
-//! Everything that is worked out stands in functions without egui and is tested; [`History`] keeps
-//! what one picture cannot tell: past decisions, broken invariants, when a timer began.
+//! All derived values come from functions without egui and are tested; [`History`] keeps what a
+//! single view cannot show: past decisions, violated invariants, the start of timers.
 
 mod derived;
 mod event_log;
@@ -41,12 +43,12 @@ use std::time::Duration;
 
 use crate::cluster_view::{ClusterView, Fault};
 
-/// How often the cluster is looked at while the overlay is hidden: often enough to miss no broken
-/// invariant that lasts.
+/// Interval at which the cluster is checked while the overlay is hidden: short enough to catch
+/// every violation that lasts.
 const HIDDEN_WATCH: Duration = Duration::from_millis(250);
 
-/// How much of the overlay is shown. Insert it before [`plugin`] to start with another mode than
-/// the hidden one.
+/// Visible part of the overlay. Insert it before [`plugin`] to start with another mode than the
+/// hidden one.
 #[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OverlayMode {
     /// Nothing.
@@ -59,7 +61,7 @@ pub enum OverlayMode {
 }
 
 impl OverlayMode {
-    /// The mode after a press of F3.
+    /// Returns the mode after a press of F3.
     #[must_use]
     pub fn next(self) -> Self {
         match self {
@@ -69,7 +71,7 @@ impl OverlayMode {
         }
     }
 
-    /// The mode after a press of Shift+F3.
+    /// Returns the mode after a press of Shift+F3.
     #[must_use]
     pub fn full_or_hidden(self) -> Self {
         match self {
@@ -79,12 +81,12 @@ impl OverlayMode {
     }
 }
 
-/// The member whose decisions are listed and whom the fault keys concern; `None` means everyone and
-/// no one.
+/// The member whose decisions are listed and to which the fault keys apply; with `None` all
+/// decisions are listed and the keys apply to no member.
 #[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Selected(pub Option<NodeId>);
 
-/// Adds the overlay, and egui if the program has none. Needs a window and `DefaultPlugins`.
+/// Adds the overlay, and egui if the program has none. Requires a window and `DefaultPlugins`.
 pub fn plugin(app: &mut App) {
     if !app.is_plugin_added::<EguiPlugin>() {
         app.add_plugins(EguiPlugin::default());
@@ -124,13 +126,13 @@ fn check_cluster(view: Res<ClusterView>, time: Res<Time<Real>>, mut history: Res
     history.observe(&view, time.elapsed());
 }
 
-/// What the sections of the overlay show, and what their buttons ask for.
+/// Input of the overlay's sections, and the output of their buttons.
 struct Screen<'a> {
     view: &'a ClusterView,
     history: &'a History,
     latency: &'a CommitLatency,
     commands: Option<&'a CommandRegistry>,
-    /// Orders without an answer yet, if this program proposes any.
+    /// Number of pending orders, if this program proposes any.
     pending: Option<usize>,
     /// The frame's time.
     now: Duration,
@@ -163,6 +165,7 @@ fn draw(
         commands: registry.as_deref(),
         pending: status.map(|status| status.pending),
         now: time.elapsed(),
+        // A selected member may have left the list.
         selected: selected.0.filter(|&id| view.member(id).is_some()),
         faults: Vec::new(),
     };
@@ -195,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn f3_goes_round_and_with_shift_straight_to_the_ends() {
+    fn f3_cycles_the_modes_and_shift_f3_toggles_full() {
         let mut app = App::new();
         app.init_resource::<ButtonInput<KeyCode>>()
             .insert_resource(OverlayMode::Strip)

@@ -1,4 +1,4 @@
-//! The full panel: its window, its sections and the lights.
+//! The full panel: its window, its sections and the invariants' lamps.
 
 use bevy_egui::egui::{self, Align2, Color32, Context, Id, Rect, RichText, Sense, Ui, pos2, vec2};
 use std::time::Duration;
@@ -7,15 +7,15 @@ use super::invariants::CheckedProperty;
 use super::theme::{BAD, GOOD, LINE, SMALL, TEXT, WEAK, words};
 use super::{Screen, event_log, lanes, members, plots, ring, strip, why};
 
-/// Space between the panel and the window's edges at the start.
+/// Initial space between the panel and the window's edges.
 const MARGIN: f32 = 8.0;
-/// The panel's size at the start in logical pixels, if the window has room for it.
+/// Initial size of the panel in logical pixels, if the window has room for it.
 const SIZE: egui::Vec2 = vec2(1180.0, 674.0);
-/// Width of an invariant's lamp, with the space to its text.
+/// Width of an invariant's lamp, including the space before its text.
 const LAMP: f32 = 18.0;
-/// From this width on, sections stand beside each other.
+/// Minimum width for sections side by side.
 const WIDE: f32 = 720.0;
-/// Width of the ring beside the logs, and of the plots beside the decisions.
+/// Width of the ring next to the logs, and of the plots next to the decisions.
 const RING: f32 = 262.0;
 const PLOTS: f32 = 380.0;
 
@@ -34,8 +34,8 @@ pub(super) fn show(context: &Context, screen: &mut Screen) {
         .constrain_to(free)
         .vscroll(true);
     if has_changed(context, free) {
-        // A panel that was made to fit a small window would stay small: egui keeps the size it had
-        // to take.
+        // Fix the size while the window changes, because egui keeps the size that a small window
+        // forced on the panel.
         window = window
             .anchor(Align2::CENTER_BOTTOM, vec2(0.0, -MARGIN))
             .fixed_size(size);
@@ -43,8 +43,8 @@ pub(super) fn show(context: &Context, screen: &mut Screen) {
     window.show(context, |ui| sections(ui, screen));
 }
 
-/// Whether the room for the panel is another than in the last two frames that it was shown; a size
-/// takes two to settle.
+/// Returns whether the space for the panel differs from that in the last two frames in which it was
+/// shown; a size takes two to settle.
 fn has_changed(context: &Context, free: Rect) -> bool {
     let id = Id::new("overlay panel room");
     context.data_mut(|data| {
@@ -67,13 +67,13 @@ fn sections(ui: &mut Ui, screen: &mut Screen) {
     members::show(ui, screen);
     let wide = ui.available_width() >= WIDE;
     beside(ui, wide, RING, screen, ring::show, lanes::show);
-    // The wide section comes first here, so the narrow one is measured from the right.
+    // The wide section comes first here, so the width of the narrow one is subtracted.
     let first = ui.available_width() - PLOTS - ui.spacing().item_spacing.x;
     beside(ui, wide, first, screen, why::show, plots::show);
 }
 
-/// Two sections beside each other, the first with a fixed width; one below the other in a narrow
-/// panel.
+/// Lays out two sections side by side, the first with a fixed width; one below the other in a
+/// narrow panel.
 fn beside(
     ui: &mut Ui,
     wide: bool,
@@ -96,7 +96,7 @@ fn beside(
     });
 }
 
-/// The name of a section.
+/// Title of a section.
 pub(super) fn heading(ui: &mut Ui, title: &str) {
     ui.label(RichText::new(title).font(words(SMALL)).color(WEAK));
 }
@@ -113,7 +113,7 @@ fn lights(ui: &mut Ui, screen: &Screen) {
             let galley = ui
                 .painter()
                 .layout_no_wrap(light.promise.to_owned(), words(12.0), text);
-            // One item, so that a lamp and its text stay together where the row wraps.
+            // One item, so that a lamp and its text are not separated where the row wraps.
             let size = vec2(LAMP + galley.size().x, galley.size().y.max(LAMP));
             let (area, hovered) = ui.allocate_exact_size(size, Sense::hover());
             let middle = pos2(area.left() + 6.0, area.center().y);
@@ -138,7 +138,7 @@ fn explain(ui: &mut Ui, light: &CheckedProperty, now: Duration) {
         ui.label(RichText::new(text).color(colour));
     };
     match &light.broken {
-        None => line(ui, "Has held in every picture seen.".into(), GOOD),
+        None => line(ui, "Held in every view so far.".into(), GOOD),
         Some(broken) => {
             let ago = event_log::ago(now.saturating_sub(broken.at).as_secs_f64());
             line(ui, format!("Broken {ago} ago: {}.", broken.what), BAD);
@@ -155,7 +155,7 @@ mod tests {
     use crate::overlay::{CommitLatency, History};
     use bevy_egui::egui::RawInput;
 
-    /// The place of the panel after a few frames in a window of this size.
+    /// Returns the panel's area after a few frames in a window of this size.
     fn shown(context: &Context, view: &ClusterView, size: egui::Vec2) -> Rect {
         for _ in 0..6 {
             let (history, latency) = (History::default(), CommitLatency::default());
@@ -180,11 +180,11 @@ mod tests {
         }
         context
             .memory(|memory| memory.area_rect(Id::new("overlay panel")))
-            .expect("the panel is shown")
+            .expect("the panel must be shown")
     }
 
     #[test]
-    fn a_panel_grows_back_after_its_window_was_small() {
+    fn panel_regains_its_size_after_a_small_window() {
         let view = cluster(vec![node(1, 1), node(2, 1), node(3, 1)]);
         let context = Context::default();
         let large = shown(&context, &view, vec2(1280.0, 800.0));

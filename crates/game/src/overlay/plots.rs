@@ -1,4 +1,4 @@
-//! Commits per second, and how long an order takes from the press to the commit.
+//! Commits per second, and the latency of an order from click to commit.
 
 use std::ops::RangeInclusive;
 
@@ -46,7 +46,8 @@ fn figure(ui: &mut Ui, text: &str) {
     ui.label(RichText::new(text).font(digits(12.0)).color(TEXT));
 }
 
-/// A plot that only shows: dragging or scrolling it would fight with the panel's own scrolling.
+/// A plot without interaction: dragging or scrolling it would conflict with the panel's own
+/// scrolling.
 fn plot(ui: &Ui, name: &str, x: fn(GridMark, &RangeInclusive<f64>) -> String) -> Plot<'static> {
     Plot::new(name)
         .height(HEIGHT)

@@ -1,4 +1,4 @@
-//! How many entries are committed in each second.
+//! Number of entries committed in each second.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -7,23 +7,23 @@ use raftian_raft::Index;
 
 use crate::cluster_view::ClusterView;
 
-/// Seconds that are shown.
+/// Number of seconds shown.
 pub(super) const SECONDS: usize = 60;
 
-/// Commits in each of the last seconds, the running one included.
+/// Commits in each of the last seconds, the current one included.
 #[derive(Clone, Debug, Default)]
 pub(super) struct CommitRate {
-    /// The highest commit index seen of any member. Restarted members know less, and that commits
-    /// nothing.
+    /// Highest commit index observed of any member. A restarted member's lower index counts as no
+    /// commits.
     highest: Option<Index>,
-    /// Number of the newest second, and the commits of it and those before, oldest first; at most
-    /// [`SECONDS`] and one.
+    /// Number of the newest second. `seconds` holds the commits of it and those before, oldest
+    /// first; at most [`SECONDS`] plus one.
     newest: u64,
     seconds: VecDeque<u64>,
 }
 
 impl CommitRate {
-    /// Takes in the pictures that came at `at`.
+    /// Adds a view received at `at`.
     pub(super) fn observe(&mut self, view: &ClusterView, at: Duration) {
         let commits = view
             .members
@@ -32,7 +32,7 @@ impl CommitRate {
             .map(|node| node.status.commit);
         let Some(commit) = commits.max() else { return };
         self.turn_to(at.as_secs());
-        // What was committed before the first picture has no time.
+        // Commits before the first view have no known time.
         let before = self.highest.unwrap_or(commit);
         if let Some(second) = self.seconds.back_mut() {
             *second += commit.0.saturating_sub(before.0);
@@ -46,6 +46,7 @@ impl CommitRate {
         } else {
             second.saturating_sub(self.newest)
         };
+        // Older seconds would be dropped at once, so a jump of the clock costs no more than this.
         for _ in 0..passed.min(SECONDS as u64 + 1) {
             self.seconds.push_back(0);
         }
@@ -55,8 +56,8 @@ impl CommitRate {
         self.newest = self.newest.max(second);
     }
 
-    /// For each second, newest first: how long ago its middle was at `now`, as a negative number,
-    /// and its commits.
+    /// For each second, newest first: the age of its middle at `now`, as a negative number, and its
+    /// commits.
     pub(super) fn bars(&self, now: Duration) -> impl Iterator<Item = (f64, u64)> {
         let newest = self.newest as f64 + 0.5 - now.as_secs_f64();
         self.seconds
@@ -66,7 +67,7 @@ impl CommitRate {
             .map(move |(back, &commits)| (newest - back as f64, commits))
     }
 
-    /// Commits in the last whole second.
+    /// Commits in the last complete second.
     pub(super) fn last(&self) -> u64 {
         self.seconds.iter().rev().nth(1).copied().unwrap_or(0)
     }
@@ -107,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restart_commits_nothing_again() {
+    fn restart_adds_no_commits() {
         assert_eq!(
             counts(&rate(&[(1.0, 40), (1.2, 0), (1.4, 40), (1.6, 41)])),
             [1]

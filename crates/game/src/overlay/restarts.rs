@@ -1,4 +1,4 @@
-//! When a member was started again: what it forgot by that must not be held against it.
+//! Detects restarts, so that state lost by a restart is not reported as a violation.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use raftian_raft::{Moment, NodeId};
 use super::derived::live_node;
 use crate::cluster_view::ClusterView;
 
-/// The restarts of the members, as far as they can be told apart.
+/// The current run of each member, to recognise a new one.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Restarts(BTreeMap<NodeId, Run>);
 
@@ -20,11 +20,12 @@ struct Run {
 }
 
 impl Restarts {
-    /// The members that live a life not seen before this picture.
+    /// Returns the members whose current run was first observed in this view.
     pub(super) fn observe(&mut self, view: &ClusterView) -> Vec<NodeId> {
         let mut restarted = vec![];
         for member in &view.members {
             let Some(node) = live_node(member) else {
+                // A member that is down starts a new run when it is up again.
                 self.0.remove(&member.id);
                 continue;
             };
@@ -44,8 +45,8 @@ impl Restarts {
     }
 }
 
-/// Within one life the clock never goes back, and the oldest decision stays until the list of them
-/// is full.
+/// Returns whether the node is still in the run `before`: within one, the clock never goes back,
+/// and the oldest decision stays until the list of decisions is full.
 fn goes_on(before: Run, node: &NodeView) -> bool {
     let first = node.events.first().map(|event| event.at);
     let list_goes_on = before.first_event.is_none()
@@ -81,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restart_is_noticed_however_it_shows() {
+    fn restart_is_detected_by_clock_or_events() {
         let full: Vec<u64> = (40..40 + EVENTS_KEPT as u64).collect();
         for (after, restarted) in [
             (alive(60, &[10, 50]), false),
@@ -98,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_that_was_down_lives_a_new_life() {
+    fn member_that_was_down_counts_as_restarted() {
         let mut restarts = Restarts::default();
         restarts.observe(&alive(50, &[10]));
         assert!(restarts.observe(&dead()).is_empty());

@@ -1,4 +1,4 @@
-//! The ring: who leads, who follows, which timers run out, which links are cut.
+//! The ring: leader and followers, running timers, cut links.
 
 use bevy_egui::egui::{Align2, Color32, FontId, Painter, Pos2, Sense, Shape, Stroke, Ui, vec2};
 use raftian_raft::RoleKind;
@@ -9,14 +9,14 @@ use super::theme::{BAD, CHOSEN, FAINT, LINE, TEXT, WARN, WEAK, WELL, digits, fit
 use super::{Screen, icons};
 use crate::cluster_view::MemberView;
 
-/// Height of the picture.
+/// Height of the ring's area.
 pub(super) const HEIGHT: f32 = 230.0;
 /// Space around a disc for its border and its timer.
 const AROUND: f32 = 12.0;
 /// Height of the name below a disc.
 const NAME: f32 = 15.0;
 
-/// Where the discs stand.
+/// Positions of the discs.
 struct Places {
     middles: Vec<Pos2>,
     radius: f32,
@@ -52,7 +52,7 @@ pub(super) fn show(ui: &mut Ui, screen: &mut Screen) {
     );
 }
 
-/// Discs as large as the ring has room for.
+/// Places discs as large as the ring has room for.
 fn places(middle: Pos2, width: f32, height: f32, count: usize) -> Places {
     let crowd = count.max(1) as f32;
     let radius = (110.0 / crowd).clamp(6.0, 22.0);
@@ -92,7 +92,7 @@ fn links(painter: &Painter, places: &Places, screen: &Screen) {
     }
 }
 
-/// Dashes with a gap in the middle, crossed out.
+/// Paints dashes with a gap in the middle, crossed out.
 fn cut_link(painter: &Painter, [from, to]: [Pos2; 2]) {
     let stroke = Stroke::new(1.5, BAD.gamma_multiply(0.7));
     for part in [[from, from.lerp(to, 0.4)], [from.lerp(to, 0.6), to]] {
@@ -144,7 +144,7 @@ fn node(painter: &Painter, at: Pos2, radius: f32, member: &MemberView, screen: &
         _ => TEXT,
     };
     let below = at + vec2(0.0, radius + AROUND - 1.0);
-    // Behind the name nothing shows: a link may pass there.
+    // The name gets its own background, because a link may pass behind it.
     let name = fitted(painter, &member.name, words(12.0), colour, 90.0);
     let area = Align2::CENTER_TOP.anchor_size(below, name.size());
     painter.rect_filled(area, 2.0, WELL.gamma_multiply(0.85));
@@ -161,7 +161,7 @@ mod tests {
     use bevy_egui::egui::pos2;
 
     #[test]
-    fn discs_keep_apart_and_inside_whatever_their_number() {
+    fn discs_neither_overlap_nor_leave_the_ring_area() {
         for count in 1..=9 {
             let Places { middles, radius } =
                 places(pos2(150.0, HEIGHT / 2.0), 262.0, HEIGHT, count);

@@ -1,4 +1,4 @@
-//! The strip: one line at the top of the window about our own seat.
+//! The strip: one line about our own seat at the top of the window.
 
 use bevy_egui::egui::{
     Area, Color32, Context, Frame, Id, Margin, Order, Rect, RichText, Ui, UiBuilder, pos2,
@@ -12,7 +12,7 @@ use super::derived::{
 use super::icons;
 use super::theme::{BAD, FAINT, GOOD, STRIP, TEXT, WARN, WEAK, digits, term_colour, words};
 
-/// From this width on, the strip has room for everything; below it the details are left out.
+/// Minimum width for all details; a narrower strip omits some.
 const WIDE: f32 = 640.0;
 /// Height of the strip in logical pixels.
 pub(super) const HEIGHT: f32 = 24.0;
@@ -31,7 +31,7 @@ pub(super) fn show(context: &Context, screen: &Screen) {
                 ui.set_clip_rect(area);
                 ui.horizontal_centered(|ui| line(ui, screen));
             });
-            // The whole strip takes the mouse, so no press goes through it to the game.
+            // The whole strip captures the mouse, so that no click passes through it to the game.
             ui.advance_cursor_after_rect(area);
         });
 }
@@ -82,6 +82,7 @@ fn line(ui: &mut Ui, screen: &Screen) {
     weak(ui, "commit");
     number(ui, &status.commit.to_string(), TEXT);
     let applied = member.state.map_or(status.applied, |state| state.index);
+    // A lag is shown even in a narrow strip.
     if wide || applied < status.commit {
         weak(ui, "applied");
         number(

@@ -10,27 +10,27 @@ use bevy_egui::egui::{
 };
 use raftian_raft::Term;
 
-/// Ground of the panel.
+/// Background of the panel.
 pub(super) const GROUND: Color32 = Color32::from_rgb(21, 24, 30);
-/// Ground of pictures inside the panel.
+/// Background of pictures inside the panel.
 pub(super) const WELL: Color32 = Color32::from_rgb(14, 16, 20);
-/// Ground of the strip, which lets the game shine through.
+/// Background of the strip, which lets the game shine through.
 pub(super) const STRIP: Color32 = Color32::from_rgba_premultiplied(18, 21, 26, 250);
 /// Thin lines and borders.
 pub(super) const LINE: Color32 = Color32::from_rgb(52, 58, 69);
-/// What is to be read.
+/// Primary text.
 pub(super) const TEXT: Color32 = Color32::from_rgb(218, 222, 230);
-/// What is to be found when looked for.
+/// Secondary text.
 pub(super) const WEAK: Color32 = Color32::from_rgb(142, 150, 164);
-/// What is absent.
+/// Absent or inactive things.
 pub(super) const FAINT: Color32 = Color32::from_rgb(88, 95, 108);
-/// What holds.
+/// Healthy state.
 pub(super) const GOOD: Color32 = Color32::from_rgb(110, 200, 140);
-/// What is broken.
+/// Violations and failures.
 pub(super) const BAD: Color32 = Color32::from_rgb(240, 92, 92);
-/// What deserves a look.
+/// Warnings.
 pub(super) const WARN: Color32 = Color32::from_rgb(236, 186, 92);
-/// What was chosen.
+/// Selection.
 pub(super) const CHOSEN: Color32 = Color32::from_rgb(120, 170, 235);
 
 /// Size of most text in logical pixels.
@@ -38,7 +38,7 @@ pub(super) const SIZE: f32 = 13.0;
 /// Size of labels and hints.
 pub(super) const SMALL: f32 = 11.0;
 
-/// RaftScope's colours of terms, which those who learned Raft there know.
+/// RaftScope's colours of terms, familiar to those who learned Raft there.
 const TERMS: [Color32; 6] = [
     Color32::from_rgb(0x66, 0xc2, 0xa5),
     Color32::from_rgb(0xfc, 0x8d, 0x62),
@@ -53,17 +53,17 @@ pub(super) fn term_colour(term: Term) -> Color32 {
     TERMS[(term.0 % TERMS.len() as u64) as usize]
 }
 
-/// Text of words.
+/// Font for prose.
 pub(super) fn words(size: f32) -> FontId {
     FontId::new(size, FontFamily::Proportional)
 }
 
-/// Text of numbers, which stand below each other.
+/// Monospaced font for columns of numbers.
 pub(super) fn digits(size: f32) -> FontId {
     FontId::new(size, FontFamily::Monospace)
 }
 
-/// One line of text that ends in an ellipsis where it does not fit into `width`.
+/// Lays out one line of text, truncated with an ellipsis at `width`.
 pub(super) fn fitted(
     painter: &Painter,
     text: &str,
@@ -76,7 +76,7 @@ pub(super) fn fitted(
     painter.layout_job(job)
 }
 
-/// Paints one fitted line, aligned at a point.
+/// Paints one fitted line, aligned at a point, and returns its area.
 pub(super) fn put(
     painter: &Painter,
     at: Pos2,
@@ -92,7 +92,7 @@ pub(super) fn put(
     area
 }
 
-/// Gives egui the overlay's clothes. Nothing else in the program uses it.
+/// Applies the overlay's theme. Nothing else in the program uses egui.
 pub(super) fn apply_theme(context: &Context) {
     context.set_theme(Theme::Dark);
     context.all_styles_mut(|style| {
@@ -146,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn terms_take_turns_with_six_colours() {
+    fn terms_cycle_through_six_colours() {
         assert_eq!(term_colour(Term(7)), Color32::from_rgb(0xfc, 0x8d, 0x62));
         assert_eq!(term_colour(Term(1)), term_colour(Term(7)));
         assert_ne!(term_colour(Term(7)), term_colour(Term(8)));

@@ -1,5 +1,4 @@
-//! How far election and heartbeat timers have run, between two pictures of a node and beyond the
-//! last one.
+//! Progress of election and heartbeat timers, extrapolated between and after views of a node.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,30 +9,31 @@ use raftian_raft::{Moment, NodeId, RoleKind};
 use super::derived::{Condition, condition};
 use crate::cluster_view::{ClusterView, MemberView};
 
-/// A timer longer than this says nothing about how long timers are.
+/// Longest timeout that counts for the full circle; a longer one is not typical.
 const MAX_TIMEOUT_SHOWN: Duration = Duration::from_secs(60);
 
 /// The timers of all members.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Timers {
     timers: BTreeMap<NodeId, Timer>,
-    /// The longest election timer seen: a full circle for all, so random differences show.
+    /// The longest election timer observed: a full circle for all members, so that random
+    /// differences show.
     longest: Duration,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Timer {
     deadline: Moment,
-    /// From the first picture with this deadline to the deadline.
+    /// Time from the first view with this deadline to the deadline.
     period: Duration,
-    /// The node's clock in the last picture.
+    /// The node's clock in the last view.
     now: Moment,
-    /// When that picture came.
+    /// Arrival time of that view.
     arrived: Duration,
 }
 
 impl Timers {
-    /// Takes in the pictures that came at `at`.
+    /// Adds a view received at `at`.
     pub(super) fn observe(&mut self, view: &ClusterView, at: Duration) {
         self.timers
             .retain(|&id, _| view.member(id).is_some_and(|member| member.node.is_some()));
@@ -50,9 +50,9 @@ impl Timers {
         }
     }
 
-    /// The part of a circle that is left at `at`, from 1 down to 0. A leader's circle is its
-    /// heartbeat, any other's the longest election timer. `None` if the member's timer is unknown
-    /// or does not run.
+    /// The remaining part of the circle at `at`, from 1 down to 0. A leader's full circle is its
+    /// heartbeat interval, any other member's the longest election timer. `None` if the member's
+    /// timer is unknown or does not run.
     pub(super) fn left(&self, member: &MemberView, at: Duration) -> Option<f32> {
         let timer = self.timers.get(&member.id)?;
         let whole = if member.node.as_ref()?.status.role == RoleKind::Leader {
@@ -85,6 +85,7 @@ fn next(before: Option<&Timer>, node: &NodeView, at: Duration) -> Timer {
         arrived: at,
     };
     match before {
+        // An unchanged view keeps its arrival time, so that the extrapolation continues.
         Some(before) if before.now == node.now && before.deadline == deadline => *before,
         Some(before) if before.deadline == deadline => Timer {
             period: before.period,
@@ -119,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn an_election_timer_runs_on_between_pictures_and_is_measured_by_the_longest() {
+    fn election_timers_are_extrapolated_relative_to_the_longest() {
         let mut timers = Timers::default();
         let view = cluster(vec![picture(1, 100, 250), picture(2, 9000, 9300)]);
         timers.observe(&view, ms(50));
@@ -135,12 +136,12 @@ mod tests {
         assert_eq!(
             left(&timers, 125),
             [25, 75],
-            "the same picture seen again is not younger"
+            "an unchanged view does not restart the extrapolation"
         );
     }
 
     #[test]
-    fn a_leader_shows_its_heartbeat() {
+    fn leader_shows_its_heartbeat_timer() {
         let mut leader = picture(1, 100, 150);
         leader.status.role = RoleKind::Leader;
         let mut timers = Timers::default();
@@ -152,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_paused_timer_stands_and_a_dead_one_is_gone() {
+    fn timer_of_a_paused_member_stops_and_of_a_dead_one_is_none() {
         let mut timers = Timers::default();
         let mut view = cluster(vec![picture(1, 100, 300)]);
         view.members[0].node.as_mut().unwrap().paused = true;

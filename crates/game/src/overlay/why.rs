@@ -1,4 +1,4 @@
-//! The decisions of one member or of all, each with the rule that asked for it.
+//! The decisions of one member or of all, each with the rule behind it.
 
 use bevy_egui::egui::text::{LayoutJob, TextFormat};
 use bevy_egui::egui::{Button, Color32, Frame, Margin, RichText, ScrollArea, Ui};
@@ -9,7 +9,7 @@ use super::panel::heading;
 use super::theme::{CHOSEN, FAINT, SMALL, TEXT, WEAK, WELL, digits, term_colour, words};
 use super::{Screen, theme};
 
-/// Decisions listed.
+/// Maximum number of decisions listed.
 const LISTED: usize = 80;
 const HEIGHT: f32 = 150.0;
 
@@ -17,7 +17,7 @@ pub(super) fn show(ui: &mut Ui, screen: &mut Screen) {
     ui.horizontal_wrapped(|ui| {
         heading(ui, "WHY");
         ui.spacing_mut().item_spacing.x = 4.0;
-        chip(ui, "everyone", None, screen);
+        chip(ui, "all members", None, screen);
         for member in &screen.view.members {
             chip(ui, &member.name, Some(member.id), screen);
         }
@@ -45,9 +45,9 @@ pub(super) fn show(ui: &mut Ui, screen: &mut Screen) {
                         .and_then(|id| screen.view.member(id))
                         .is_some_and(|member| member.node.is_none());
                     let why = if elsewhere {
-                        "Not seen from here"
+                        "Not visible from here"
                     } else {
-                        "Nothing was decided yet"
+                        "No decisions yet"
                     };
                     ui.label(RichText::new(why).color(FAINT));
                 }

@@ -1,20 +1,20 @@
-//! Rules of classic mode: a hit takes [`DAMAGE`], a city falls at zero, and a fallen city stays as
-//! it is.
+//! Rules of classic mode: a hit takes [`DAMAGE`], a city falls at zero, and a fallen city never
+//! changes.
 
 use super::{CityId, Health, Outcome};
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-/// How many cities a classic match may have.
+/// Possible numbers of cities in a classic match.
 pub const CITIES: RangeInclusive<u8> = 2..=5;
 
 /// Health of every city at the start of a match.
 pub const FULL_HEALTH: Health = Health(100);
 
-/// Hit points that one hit takes. Four hits fell a city: 100, 70, 40, 10, -20.
+/// Hit points taken by one hit. Four hits fell a city: 100, 70, 40, 10, -20.
 pub const DAMAGE: i32 = 30;
 
-/// One hit on `city`, if it exists and still stands.
+/// Applies one hit to `city`, if it exists and still stands.
 pub(super) fn attack(cities: &mut BTreeMap<CityId, Health>, city: CityId) -> Outcome {
     let Some(health) = cities.get_mut(&city) else {
         return Outcome::NoSuchCity { city };
@@ -31,9 +31,10 @@ pub(super) fn attack(cities: &mut BTreeMap<CityId, Health>, city: CityId) -> Out
     }
 }
 
-/// Whether some number of hits leads from full health to `health`.
+/// Returns whether some number of hits leads from full health to `health`.
 pub(super) fn is_reachable(health: Health) -> bool {
     let lost = i64::from(FULL_HEALTH.0) - i64::from(health.0);
+    // A fallen city takes no more hits, so its health stays above `-DAMAGE`.
     lost >= 0 && lost % i64::from(DAMAGE) == 0 && health.0 > -DAMAGE
 }
 
@@ -103,7 +104,7 @@ mod tests {
         }
     }
 
-    /// Every sequence of up to seven orders over two cities and one that does not exist: 3^7
+    /// Plays every sequence of up to seven orders over two cities and one that does not exist: 3^7
     /// matches, each step checked.
     #[test]
     fn health_depends_only_on_the_number_of_hits() {

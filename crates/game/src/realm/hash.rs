@@ -1,4 +1,4 @@
-//! The state hash. Its encoding is written down at [`Realm::state_hash`] and pinned by a test,
+//! The state hash. Its encoding is documented at [`Realm::state_hash`] and pinned by a test,
 //! because machines of different builds compare it.
 
 use super::Realm;
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn every_reachable_state_of_two_cities_hashes_differently() {
+    fn reachable_states_of_two_cities_have_distinct_hashes() {
         let mut hashes = BTreeSet::new();
         for first in 0..=4 {
             for second in 0..=4 {

@@ -1,9 +1,9 @@
-//! The realm: the replicated truth of a match and the rules that change it.
+//! The realm: the replicated state of a match and the rules that change it.
 //!
-//! Plain data and integer rules. There is no engine, clock, chance, float or unordered collection
-//! in here, so two machines that apply the same orders in the same sequence hold equal realms, and
-//! bots, replays and the simulator run the very rules of the game without a window.
-//! [`Realm::state_hash`] is how machines check that they agree.
+//! Plain data and integer rules. This module uses no engine, clock, randomness, float or unordered
+//! collection, so two machines that apply the same orders in the same sequence have equal realms,
+//! and bots, replays and the simulator run the game's own rules without a window. Machines compare
+//! [`Realm::state_hash`] to check that they agree.
 
 mod classic;
 mod hash;
@@ -15,33 +15,33 @@ use std::collections::BTreeMap;
 
 /// Number of a city, counted from 1 as on the screen: "Player 1" is city 1.
 ///
-/// An identifier may come from a peer, so it need not name a city of this realm: every use looks it
-/// up.
+/// The number may come from a peer and need not exist in this realm, so every use must look it up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct CityId(pub u8);
 
-/// Hit points of a city. A city is alive above zero; the last hit may leave less than zero.
+/// Hit points of a city. A city stands while they are above zero; the last hit may leave less than
+/// zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Health(pub i32);
 
 impl Health {
-    /// Whether the city has fallen: no hit points are left.
+    /// Returns whether the city has fallen: no hit points are left.
     pub const fn is_dead(self) -> bool {
         self.0 <= 0
     }
 }
 
-/// What a player asks for. An order changes nothing until it is committed and applied.
+/// A player's order. It changes nothing until it is committed and applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Order {
-    /// Hit a city once. Classic mode has no ownership: any player may hit any city.
+    /// Hits a city once. Classic mode has no ownership: any player may hit any city.
     Attack {
         /// The target.
         city: CityId,
     },
 }
 
-/// What a committed order did. Equal on every machine, because it follows from the realm and the
+/// Effect of a committed order. Equal on every machine, because it follows from the realm and the
 /// order alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
@@ -49,9 +49,9 @@ pub enum Outcome {
     Hit {
         /// The target.
         city: CityId,
-        /// Health before the hit; always alive.
+        /// Health before the hit; always above zero.
         health_before: Health,
-        /// Health after the hit; the hit was deadly if this [is dead](Health::is_dead).
+        /// Health after the hit; the city fell if this [is dead](Health::is_dead).
         health_after: Health,
     },
     /// The city had already fallen: nothing changed. Two players may order the last hit at once;
@@ -62,14 +62,14 @@ pub enum Outcome {
     },
     /// The realm has no such city: nothing changed.
     NoSuchCity {
-        /// What the order named.
+        /// The target named in the order.
         city: CityId,
     },
 }
 
 /// The replicated state of one match in classic mode.
 ///
-/// A snapshot of a match is a serialised realm. Reading one back refuses a value that the rules
+/// A snapshot of a match is a serialized realm. Deserialization refuses a value that the rules
 /// cannot produce, see [`ImpossibleRealm`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
@@ -81,9 +81,9 @@ pub struct Realm {
 }
 
 impl Realm {
-    /// A fresh classic match with `cities` cities, numbered from 1, all in full health.
+    /// Creates a classic match with `cities` cities, numbered from 1, all at full health.
     ///
-    /// A number outside [`CITIES`] is replaced by the nearest one inside.
+    /// A number outside [`CITIES`] is clamped.
     pub fn new_classic(cities: u8) -> Self {
         let last = cities.clamp(*CITIES.start(), *CITIES.end());
         Self {
@@ -93,8 +93,7 @@ impl Realm {
         }
     }
 
-    /// Applies one committed order and says what it did. Total: an order that makes no sense
-    /// changes nothing.
+    /// Applies one committed order and returns its effect. Total: an invalid order changes nothing.
     pub fn apply(&mut self, order: &Order) -> Outcome {
         match *order {
             Order::Attack { city } => classic::attack(&mut self.cities, city),
@@ -127,7 +126,7 @@ impl Realm {
     }
 }
 
-/// Why stored data is not a realm of classic mode.
+/// Reason why stored data is not a realm of classic mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ImpossibleRealm {
     /// The number of cities is outside [`CITIES`].
@@ -136,7 +135,7 @@ pub enum ImpossibleRealm {
     /// The cities are not numbered 1, 2, 3 and so on.
     #[error("city {} is missing from the realm", .0.0)]
     MissingCity(CityId),
-    /// No number of hits leads from full health to this one.
+    /// The health cannot be reached from full health by any number of hits.
     #[error("city {} cannot have {} hit points", .0.0, .1.0)]
     Health(CityId, Health),
 }
@@ -152,6 +151,7 @@ impl TryFrom<BTreeMap<CityId, Health>> for Realm {
         else {
             return Err(ImpossibleRealm::CityCount(count));
         };
+        // If cities 1 to `last` are present, the count leaves no room for others.
         for city in (1..=last).map(CityId) {
             let health = *cities
                 .get(&city)
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stored_realm_comes_back_equal() {
+    fn stored_realm_is_restored_equal() {
         let mut realm = Realm::new_classic(4);
         for city in [1, 3, 3, 4, 4, 4, 4] {
             realm.apply(&Order::Attack { city: CityId(city) });
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stored_realm_that_the_rules_cannot_produce_is_refused() {
+    fn stored_realm_outside_the_rules_is_refused() {
         let stored = |cities: &[(u8, i32)]| {
             let cities: BTreeMap<_, _> = cities
                 .iter()

@@ -11,9 +11,9 @@ use bevy::prelude::*;
 use bevy::time::Real;
 use std::time::Duration;
 
-/// An ordinary election is over sooner than this, and nobody needs to be told of it.
+/// Delay before the banner shows: an ordinary election ends sooner and needs no notice.
 const PATIENCE: Duration = Duration::from_millis(400);
-/// Over the upper edge of the map, above the cities of the first row.
+/// At the upper edge of the map, above the cities of the first row.
 const PLACE: Area = Area {
     x: 285,
     y: 114,
@@ -83,7 +83,7 @@ mod tests {
     use bevy::time::{TimePlugin, TimeUpdateStrategy};
 
     #[test]
-    fn the_banner_waits_for_an_ordinary_election_and_goes_with_the_majority_s_return() {
+    fn banner_shows_after_a_delay_and_hides_with_a_majority() {
         let mut app = App::new();
         app.add_plugins(TimePlugin)
             .insert_resource(TimeUpdateStrategy::ManualDuration(Duration::from_millis(

@@ -1,4 +1,4 @@
-//! The header's and footer's ground, the map, its grid, and the cities with their labels.
+//! The background of header and footer, the map, its grid, and the cities with their labels.
 
 use super::ViewSystems;
 use super::canvas::{Canvas, block, depth, rgb};
@@ -23,11 +23,12 @@ enum GridLine {
     Level { at: i32 },
 }
 
-/// The square of a city. A child of the city's entity, as its label is, so that both go with it.
+/// The square of a city. Like the label a child of the city's entity, so that both are despawned
+/// with it.
 #[derive(Component)]
 struct Body(CityId);
 
-/// The line below a city.
+/// The text line below a city.
 #[derive(Component)]
 struct Label(CityId);
 
@@ -62,8 +63,8 @@ fn lay_out(mut commands: Commands) {
     }
 }
 
-/// A grid line is one unit wide, but never thinner than a pixel and always on whole pixels: between
-/// pixels it would vanish.
+/// Draws grid lines one unit wide, but never thinner than a pixel and always on whole pixels:
+/// between pixels a line would vanish.
 fn draw_grid(canvas: Res<Canvas>, mut lines: Query<(&GridLine, &mut Sprite, &mut Transform)>) {
     let [x, y, side] = [MAP.x, MAP.y, MAP.width].map(|units| units as f32);
     let width = canvas.pixels_per_unit.round().max(1.0) / canvas.pixels_per_unit;
@@ -78,8 +79,7 @@ fn draw_grid(canvas: Res<Canvas>, mut lines: Query<(&GridLine, &mut Sprite, &mut
     }
 }
 
-/// Gives each new city its square and its label. A city that the layout does not know stays
-/// undrawn.
+/// Adds a square and a label to each new city. A city unknown to the layout is not drawn.
 fn dress_cities(
     mut commands: Commands,
     typeface: Res<Typeface>,
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_committed_hit_changes_the_colour_of_that_city_only() {
+    fn committed_hit_changes_the_colour_of_that_city_only() {
         let mut app = app();
         for expected in [
             [65, 65, 255],
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_match_leaves_no_square_of_the_old_one() {
+    fn new_match_removes_the_old_squares() {
         let mut app = app();
         app.insert_resource(ReplicatedRealm(Realm::new_classic(2)));
         app.update();
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_label_names_the_city_its_health_and_what_waits() {
+    fn label_names_the_city_its_health_and_pending_orders() {
         assert_eq!(label(CityId(3), Health(70), 0), "P3 · 70 hp");
         assert_eq!(label(CityId(3), Health(70), 2), "P3 · 70 hp · 2 waiting");
         assert_eq!(label(CityId(3), Health(-20), 0), "P3 · fallen");

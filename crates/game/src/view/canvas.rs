@@ -1,10 +1,10 @@
-//! The canvas of classic mode scaled into the window, with a calm frame where the window's shape
+//! The canvas of classic mode scaled into the window, with a plain frame where the window's shape
 //! differs.
 //!
-//! One unit of [`classic_layout`](crate::classic_layout) is one unit of the 2D world with y turned
-//! over: the point (x, y) of the canvas is (x, -y) in the world. The canvas' top left corner always
-//! falls on a whole pixel, so at scale 1 each unit is exactly one pixel and at any other scale flat
-//! areas stay flat.
+//! One unit of [`classic_layout`](crate::classic_layout) is one unit of the 2D world with y
+//! flipped: the point (x, y) of the canvas is (x, -y) in the world. The canvas' top left corner
+//! always falls on a whole pixel, so at scale 1 each unit is exactly one pixel and at any other
+//! scale flat areas stay flat.
 
 use crate::classic_layout::{Area, HEIGHT, Rgb, WIDTH};
 use bevy::camera::ScalingMode;
@@ -15,10 +15,10 @@ use bevy::window::{Monitor, PrimaryMonitor, PrimaryWindow};
 /// Colour of the frame around the canvas.
 const FRAME: Rgb = [38, 42, 51];
 
-/// Logical pixels that the desktop keeps for itself: window borders and title bar, panels.
+/// Logical pixels reserved for the desktop: window borders, title bar, panels.
 const DESKTOP_MARGIN: Vec2 = Vec2::new(40.0, 96.0);
 
-/// Depths of what is drawn; larger is nearer.
+/// Drawing depths; larger is nearer.
 pub(super) mod depth {
     pub(in crate::view) const GROUND: f32 = 0.0;
     pub(in crate::view) const GRID: f32 = 1.0;
@@ -30,14 +30,14 @@ pub(super) mod depth {
     pub(in crate::view) const BANNER_TEXT: f32 = 7.0;
 }
 
-/// How the canvas lies in the window. Follows the window's size and its screen's scale factor.
+/// Placement of the canvas in the window. Follows the window's size and its screen's scale factor.
 #[derive(Resource, Clone, Copy, Debug, PartialEq)]
 pub struct Canvas {
     /// Physical pixels per unit of the canvas.
     pub pixels_per_unit: f32,
     /// Physical pixels per logical pixel.
     pub scale_factor: f32,
-    /// Where the canvas' top left corner lies in the window, in physical pixels; whole numbers.
+    /// Position of the canvas' top left corner in the window, in physical pixels; whole numbers.
     pub origin: Vec2,
     /// Size of the window in physical pixels.
     pub window: Vec2,
@@ -50,11 +50,12 @@ impl Default for Canvas {
 }
 
 impl Canvas {
-    /// The largest canvas of the right shape in a window of this physical size, in its middle.
+    /// Returns the largest canvas of the right shape in a window of this physical size, centred.
     pub fn fit(window: UVec2, scale_factor: f32) -> Self {
         let window = window.max(UVec2::ONE).as_vec2();
         let units = Vec2::new(WIDTH as f32, HEIGHT as f32);
         let pixels_per_unit = (window / units).min_element();
+        // On a whole pixel, so that flat areas stay flat.
         let origin = ((window - units * pixels_per_unit) / 2.0).floor();
         Self {
             pixels_per_unit,
@@ -64,20 +65,20 @@ impl Canvas {
         }
     }
 
-    /// The unit of the canvas below a point of the window, given in physical pixels. In the frame
-    /// it lies outside the canvas.
+    /// Converts a point of the window, in physical pixels, to a unit of the canvas. A point in the
+    /// frame is outside the canvas.
     pub fn unit_at(&self, pixel: Vec2) -> IVec2 {
         ((pixel - self.origin) / self.pixels_per_unit)
             .floor()
             .as_ivec2()
     }
 
-    /// The nearest place on a pixel's edge, in units.
+    /// Rounds a position in units to the nearest pixel edge.
     pub(super) fn snapped(&self, units: Vec2) -> Vec2 {
         (units * self.pixels_per_unit).round() / self.pixels_per_unit
     }
 
-    /// Units per logical pixel: the scale of the camera, and of whatever is measured in logical
+    /// Units per logical pixel: the scale of the camera, and of everything measured in logical
     /// pixels.
     pub(super) fn units_per_logical_pixel(&self) -> f32 {
         self.scale_factor / self.pixels_per_unit
@@ -109,7 +110,7 @@ pub(super) fn rgb([red, green, blue]: Rgb) -> Color {
     Color::srgb_u8(red, green, blue)
 }
 
-/// The middle of an area as a place in the world.
+/// The middle of an area as a position in the world.
 pub(super) fn middle(area: Area, depth: f32) -> Vec3 {
     let [x, y, width, height] = [area.x, area.y, area.width, area.height].map(|units| units as f32);
     Vec3::new(x + width / 2.0, -(y + height / 2.0), depth)
@@ -124,9 +125,9 @@ pub(super) fn block(area: Area, colour: Rgb, depth: f32) -> (Sprite, Transform) 
     )
 }
 
-/// The colours of classic mode are exact bytes, so nothing between a sprite and the screen may
-/// change them. Blending stays linear, the engine's default: egui panels can be drawn into no other
-/// kind of target.
+/// Spawns the camera. The colours of classic mode are exact bytes, so nothing between a sprite and
+/// the screen may change them. Blending stays linear, the engine's default: egui panels can be
+/// drawn into no other kind of target.
 fn spawn_camera(mut commands: Commands) {
     commands.spawn((
         Name::new("Canvas camera"),
@@ -163,14 +164,13 @@ fn aim_camera(
     }
 }
 
-/// The part of the classic window's size that fits the screen, shape kept. 1 on a screen that is
-/// large enough.
+/// Returns the factor, at most 1, by which the classic window must be scaled to fit the screen.
 fn part_that_fits(screen: Vec2) -> f32 {
     let free = (screen - DESKTOP_MARGIN) / Vec2::new(WIDTH as f32, HEIGHT as f32);
     free.min_element().clamp(0.25, 1.0)
 }
 
-/// True once, as soon as the engine knows a screen.
+/// Returns true once, as soon as a screen is known to the engine.
 fn run_once_with_a_monitor(monitors: Query<(), With<Monitor>>, mut done: Local<bool>) -> bool {
     let now = !*done && !monitors.is_empty();
     *done |= now;
@@ -185,7 +185,7 @@ fn fit_window_to_monitor(
         return;
     };
     let part = part_that_fits(monitor.physical_size().as_vec2() / monitor.scale_factor as f32);
-    // A window that was opened in another size was asked for.
+    // A window opened in another size was requested by the user.
     if part < 1.0 && window.resolution.size() == Vec2::new(WIDTH as f32, HEIGHT as f32) {
         window.resolution.set(
             (WIDTH as f32 * part).floor(),
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn another_shape_gets_a_frame_and_keeps_the_canvas_whole() {
+    fn window_of_another_shape_frames_the_whole_canvas() {
         for (window, scale, origin) in [
             ((2000, 1200), 1.0, (500.0, 0.0)),
             ((500, 801), 0.5, (0.0, 100.0)),
@@ -236,12 +236,12 @@ mod tests {
     }
 
     #[test]
-    fn a_window_without_extent_has_a_canvas() {
+    fn empty_window_still_has_a_canvas() {
         assert!(Canvas::fit(UVec2::ZERO, 1.0).pixels_per_unit > 0.0);
     }
 
     #[test]
-    fn a_small_screen_gets_a_smaller_window_and_a_large_one_the_classic_size() {
+    fn window_shrinks_only_on_a_small_screen() {
         assert_eq!(part_that_fits(Vec2::new(2560.0, 1440.0)), 1.0);
         let part = part_that_fits(Vec2::new(1920.0, 1080.0));
         assert!((0.8..0.83).contains(&part), "{part}");

@@ -1,4 +1,4 @@
-//! The line below the map: who you are, the classic footer text, and who leads.
+//! The line below the map: this player, the classic footer text, and the leader.
 
 use super::ViewSystems;
 use super::canvas::{depth, rgb};
@@ -11,36 +11,36 @@ use bevy::prelude::*;
 const SIZE: f32 = 24.0;
 const MARGIN: f32 = 24.0;
 const CROWN: Vec2 = Vec2::new(30.0, 23.0);
-/// Quiet grey for what is not news; 7:1 on white.
+/// Quiet grey for unimportant text; 7:1 on white.
 const QUIET: Rgb = [84, 88, 96];
 const GOLD: Rgb = [214, 158, 16];
 /// Dark amber for a notice; 5:1 on white.
 const NOTICE: Rgb = [158, 86, 0];
-/// Longest name of this machine that fits left of the classic footer text, in characters.
+/// Maximum length of this machine's name left of the classic footer text, in characters.
 const ME_LIMIT: usize = 24;
-/// Longest name of the leader that fits right of it beside a term of five digits, in characters.
+/// Maximum length of the leader's name right of it, next to a term of five digits, in characters.
 const LEADER_LIMIT: usize = 12;
-/// Longest notice that fits below the classic footer text, in characters.
+/// Maximum length of a notice below the classic footer text, in characters.
 const NOTICE_LIMIT: usize = 72;
 
-/// What the footer and the banner tell. Filled by the code that knows the node; names may come from
-/// other machines.
+/// Content of the footer and the banner. Filled by the code that knows the node; names may come
+/// from other machines.
 #[derive(Resource, Clone, Debug, PartialEq, Eq)]
 pub struct FooterFacts {
     /// This machine's name, as in "You are raftian (n1)".
     pub me: String,
-    /// Name of the current leader, if this machine knows one.
+    /// Name of the current leader, if known to this machine.
     pub leader: Option<String>,
     /// Current term of this machine.
     pub term: u64,
-    /// Whether this machine knows of a majority. Without one the view says that orders wait.
+    /// Whether this machine knows of a majority. If not, the view shows that orders wait.
     pub quorum: bool,
-    /// One line of news from the node, such as a failed link. Shown until it is replaced.
+    /// One line of news from the node, such as a failed link. Shown until replaced.
     pub notice: Option<String>,
 }
 
 impl Default for FooterFacts {
-    /// Nothing known yet, and nothing to worry about yet.
+    /// Neutral values for the time before the node reports: empty, and no banner.
     fn default() -> Self {
         Self {
             me: String::new(),
@@ -52,7 +52,7 @@ impl Default for FooterFacts {
     }
 }
 
-/// The parts of the footer that follow the facts.
+/// Parts of the footer with variable text.
 #[derive(Component, Clone, Copy, PartialEq, Eq)]
 enum Part {
     Me,

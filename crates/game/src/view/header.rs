@@ -1,4 +1,4 @@
-//! The message above the map: what was pressed, for half a second.
+//! The message above the map: the city pressed, for half a second.
 
 use super::ViewSystems;
 use super::canvas::depth;
@@ -9,25 +9,25 @@ use bevy::prelude::*;
 use bevy::time::Real;
 use std::time::Duration;
 
-/// How long a message stays.
+/// Time for which a message is shown.
 pub const SHOWN_FOR: Duration = Duration::from_millis(500);
 
 const SIZE: f32 = 60.0;
 
-/// What the header says. The message is local: it tells the player that the press was understood,
-/// not that anything happened.
+/// Current header text. It is local: it confirms to the player that the press was recognised, not
+/// that it had an effect.
 #[derive(Resource, Clone, Debug, Default)]
 pub struct HeaderText {
     message: Option<(String, Duration)>,
 }
 
 impl HeaderText {
-    /// Shows a message from `now` on, in place of the one before.
+    /// Shows a message from `now` on, replacing the earlier one.
     pub fn show(&mut self, text: impl Into<String>, now: Duration) {
         self.message = Some((text.into(), now));
     }
 
-    /// What the header says at `now`: the last message, or "Top Text" once it has been there for
+    /// Returns the header text at `now`: the last message, or "Top Text" once it has been shown for
     /// [`SHOWN_FOR`].
     pub fn at(&self, now: Duration) -> &str {
         match &self.message {

@@ -1,4 +1,4 @@
-//! A dark outline around the city below the mouse.
+//! A dark outline around the city under the mouse.
 
 use super::ViewSystems;
 use super::canvas::{block, depth};

@@ -1,8 +1,8 @@
-//! A press on a city becomes an event.
+//! Turns a press on a city into an event.
 //!
 //! A press is a left mouse button or a finger going down inside a city's square, or a number key.
-//! Where it was pressed decides: the pointer may have come from a panel, and may have moved on,
-//! within the same frame. Nothing is proposed here; see [`CityClicked`].
+//! The position at the time of the press decides: the pointer may have come from a panel, and may
+//! have moved on, within the same frame. Nothing is proposed here; see [`CityClicked`].
 
 use super::ViewSystems;
 use super::canvas::Canvas;
@@ -20,21 +20,21 @@ use bevy_egui::egui::{self, Order};
 use bevy_egui::input::EguiWantsInput;
 use bevy_egui::{EguiContext, PrimaryEguiContext};
 
-/// The player pressed a standing city: an order to attack it is asked for.
+/// The player pressed a standing city and thereby requests an attack on it.
 #[derive(Event, Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CityClicked {
     /// The target.
     pub city: CityId,
 }
 
-/// The player pressed a city that has fallen as far as this machine knows: no order is asked for.
+/// The player pressed a city that has fallen as far as this machine knows: no order is requested.
 #[derive(Event, Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CityRefused {
-    /// What was pressed.
+    /// The city pressed.
     pub city: CityId,
 }
 
-/// The city of this match below the mouse, if any.
+/// The city of this match under the mouse, if any.
 #[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Hovered(pub Option<CityId>);
 
@@ -56,7 +56,7 @@ pub(super) fn plugin(app: &mut App) {
     );
 }
 
-/// The map below the panels, to be asked what is at a place in the window.
+/// The map with the panels over it, for hit tests.
 #[derive(SystemParam)]
 struct Map<'w, 's> {
     canvas: Res<'w, Canvas>,
@@ -66,7 +66,7 @@ struct Map<'w, 's> {
 }
 
 impl Map<'_, '_> {
-    /// The city of this match at a place in logical pixels, unless a panel covers it.
+    /// Returns the city of this match at a position in logical pixels, unless a panel covers it.
     fn city_at(&mut self, place: Vec2) -> Option<CityId> {
         if self
             .panels
@@ -80,8 +80,9 @@ impl Map<'_, '_> {
     }
 }
 
-/// Whether a panel lies at this place of the window.
+/// Returns whether a panel covers this position of the window.
 fn is_covered(context: &egui::Context, place: Vec2) -> bool {
+    // egui measures in points, which its zoom scales.
     let zoom = context.zoom_factor();
     let layer = context.layer_id_at(egui::pos2(place.x / zoom, place.y / zoom));
     layer.is_some_and(|layer| layer.order != Order::Background)
@@ -95,8 +96,8 @@ fn find_hovered(mut map: Map, mut hovered: ResMut<Hovered>) {
     hovered.set_if_neq(Hovered(below));
 }
 
-/// Places, in logical pixels, at which the left button or a finger went down. `pointer` is where
-/// the pointer was before.
+/// Returns the positions, in logical pixels, at which the left button or a finger went down.
+/// `pointer` is the pointer's earlier position.
 fn presses(events: &mut MessageReader<WindowEvent>, pointer: &mut Option<Vec2>) -> Vec<Vec2> {
     let mut pressed = Vec::new();
     for event in events.read() {
@@ -132,7 +133,7 @@ fn press_cities(
         .into_iter()
         .filter_map(|place| map.city_at(place))
         .collect();
-    // A text field takes the keys.
+    // A focused text field receives the keys instead.
     let free = !egui.is_some_and(|egui| egui.wants_any_keyboard_input());
     let typed = (1..)
         .zip(KEYS)
@@ -211,7 +212,7 @@ mod tests {
     }
 
     /// Moves the pointer over a unit of the canvas, presses the left button there, and returns the
-    /// events and the header that follow.
+    /// resulting events and header.
     fn click(app: &mut App, x: f64, y: f64) -> (Vec<(&'static str, u8)>, String) {
         let mut windows = app.world_mut().query::<(Entity, &mut Window)>();
         let (window, mut settings) = windows.single_mut(app.world_mut()).unwrap();
@@ -233,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_click_on_a_standing_city_asks_for_an_attack() {
+    fn click_on_a_standing_city_requests_an_attack() {
         let mut app = app();
         assert_eq!(
             click(&mut app, 625.0, 725.0),
@@ -255,14 +256,14 @@ mod tests {
     }
 
     #[test]
-    fn a_click_beside_every_city_or_on_one_that_is_not_in_the_match_does_nothing() {
+    fn click_outside_the_cities_of_the_match_does_nothing() {
         for (x, y) in [(500.0, 600.0), (583.0, 700.0), (100.0, 950.0)] {
             assert_eq!(click(&mut app(), x, y), (vec![], "Top Text".into()));
         }
     }
 
     #[test]
-    fn a_press_counts_where_it_was_made_wherever_the_pointer_goes_in_the_same_frame() {
+    fn press_counts_where_it_was_made_despite_later_movement() {
         let mut app = app();
         let window = app
             .world_mut()
@@ -307,10 +308,10 @@ mod tests {
         assert_eq!(app.world().resource::<Seen>().0, [("clicked", 1)]);
     }
 
-    /// A panel was below the pointer in the last frame; a touch screen moves the pointer and
-    /// presses within one.
+    /// The panel was under the pointer only in the last frame; a touch screen moves the pointer and
+    /// presses within one frame.
     #[test]
-    fn a_press_is_taken_by_a_panel_only_where_the_panel_is() {
+    fn panel_captures_presses_only_inside_its_area() {
         let mut app = app();
         let context = egui::Context::default();
         for _ in 0..2 {
@@ -322,7 +323,7 @@ mod tests {
                 ..default()
             };
             let mut output = context.run_ui(input, |ui| {
-                // Over city 2, beside city 1.
+                // Over city 2, next to city 1.
                 let area = Area::new(Id::new("panel")).fixed_pos(pos2(380.0, 50.0));
                 area.show(ui.ctx(), |ui| ui.allocate_space(vec2(100.0, 100.0)));
             });

@@ -1,11 +1,11 @@
-//! The window of classic mode: an ECS projection drawn, and clicks turned into events.
+//! The window of classic mode: draws the ECS projection, and turns clicks into events.
 //!
 //! The view reads [`City`](crate::projection::City) and [`Health`](crate::projection::Health) and
-//! writes neither. What a player presses leaves as [`CityClicked`](input::CityClicked); whoever
-//! proposes orders observes it, keeps [`Pending`](pending::Pending) and
-//! [`FooterFacts`](footer::FooterFacts) up to date, and never needs to know how anything is drawn.
+//! writes neither. A player's press leaves as [`CityClicked`](input::CityClicked); the code that
+//! proposes orders observes it, updates [`Pending`](pending::Pending) and
+//! [`FooterFacts`](footer::FooterFacts), and need not know how anything is drawn.
 //!
-//! Everything stands on the canvas of [`classic_layout`](crate::classic_layout), which [`canvas`]
+//! All positions are on the canvas of [`classic_layout`](crate::classic_layout), which [`canvas`]
 //! scales into the window.
 
 mod banner;
@@ -27,16 +27,16 @@ use crate::classic_layout::{HEIGHT, WIDTH};
 use bevy::prelude::*;
 use bevy::window::WindowResolution;
 
-/// The order of the view's systems in `Update`.
+/// Order of the view's systems in `Update`.
 #[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ViewSystems {
-    /// Mouse and keys become events, the header's message and the hovered city.
+    /// Turns mouse and keys into events, the header's message and the hovered city.
     Input,
-    /// Entities are drawn from what is known now.
+    /// Draws entities from the current state.
     Draw,
 }
 
-/// Draws classic mode and reads the player's input. Needs `DefaultPlugins` and
+/// Draws classic mode and reads the player's input. Requires `DefaultPlugins` and
 /// [`projection::plugin`](crate::projection::plugin).
 pub fn plugin(app: &mut App) {
     app.configure_sets(Update, (ViewSystems::Input, ViewSystems::Draw).chain())
@@ -57,8 +57,8 @@ pub fn plugin(app: &mut App) {
         ));
 }
 
-/// The window of classic mode: 1000×1200 logical pixels, resizable, made smaller at start if the
-/// screen is.
+/// The window of classic mode: 1000×1200 logical pixels, resizable, reduced at start to fit a
+/// smaller screen.
 pub fn window(title: impl Into<String>) -> Window {
     Window {
         title: title.into(),

@@ -1,10 +1,10 @@
-//! Outlines around cities, as rectangles on the canvas: a whole one, and one of marching dashes.
+//! Outlines around cities, as rectangles on the canvas: a solid one, and one of marching dashes.
 
 use crate::classic_layout::Area;
 use bevy::math::Vec2;
 
-/// Length of a dash and of the gap after it. Their sum divides the way around every outline used,
-/// so the march has no seam.
+/// Length of a dash and of the gap after it. The perimeter of every outline used is a multiple of
+/// their sum, so that the march has no seam.
 const DASH: f32 = 10.0;
 const GAP: f32 = 6.0;
 const THICKNESS: f32 = 3.0;
@@ -16,8 +16,8 @@ pub(super) struct Piece {
     pub(super) size: Vec2,
 }
 
-/// Most pieces that [`dashes`] gives for an outline of this side: each dash, and a second part of
-/// one for each corner.
+/// Maximum number of pieces that [`dashes`] returns for an outline of this side: each dash, and a
+/// second part of one for each corner.
 pub(super) const fn most_pieces(side: i32) -> usize {
     (4 * side) as usize / (DASH + GAP) as usize + 4
 }
@@ -30,6 +30,7 @@ pub(super) fn frame(area: Area, thickness: i32) -> [Area; 4] {
         width,
         height,
     } = area;
+    // The horizontal sides include the corners, so the vertical ones are shorter.
     let inner = height - 2 * thickness;
     [
         Area {
@@ -59,8 +60,8 @@ pub(super) fn frame(area: Area, thickness: i32) -> [Area; 4] {
     ]
 }
 
-/// Dashes along the edge of a square area, clockwise from its upper left corner, moved on by
-/// `phase` units.
+/// Dashes along the edge of a square area, clockwise from its upper left corner, shifted by `phase`
+/// units.
 pub(super) fn dashes(area: Area, phase: f32) -> Vec<Piece> {
     let side = area.width as f32;
     let around = 4.0 * side;
@@ -69,7 +70,7 @@ pub(super) fn dashes(area: Area, phase: f32) -> Vec<Piece> {
     for dash in 0..count {
         let start = (dash as f32 * (DASH + GAP) + phase).rem_euclid(around);
         let end = start + DASH;
-        // A dash that reaches past the end of its side goes on along the next one.
+        // A dash that extends past the end of its side continues on the next one.
         let corner = ((start / side).floor() + 1.0) * side;
         pieces.push(piece(area, start, end.min(corner)));
         if end > corner {
@@ -125,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn the_length_of_ink_is_the_same_at_every_phase() {
+    fn inked_area_is_the_same_at_every_phase() {
         for step in 0..200 {
             let inked: f32 = dashes(SQUARE, step as f32 * 0.73)
                 .iter()

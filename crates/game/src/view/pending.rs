@@ -1,4 +1,4 @@
-//! Orders that wait for commit, and the marching dashes around the cities they aim at.
+//! Pending orders, and the marching dashes around their target cities.
 
 use super::ViewSystems;
 use super::canvas::{depth, rgb};
@@ -12,27 +12,28 @@ use std::collections::BTreeMap;
 
 /// Distance of the dashes from the city.
 const MARGIN: i32 = 12;
-/// Units per second that the dashes march.
+/// Speed of the dashes in units per second.
 const SPEED: f32 = 48.0;
 
-/// How many orders of this player wait for commit, per city. Filled by the code that proposes
-/// orders: nothing else changes on the screen until an order is committed.
+/// Number of this player's pending orders, per city. Filled by the code that proposes orders:
+/// nothing else changes on the screen until an order is committed.
 #[derive(Resource, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pending {
     counts: BTreeMap<CityId, u32>,
 }
 
 impl Pending {
-    /// One more order for `city` waits.
+    /// Adds a pending order for `city`.
     pub fn add(&mut self, city: CityId) {
         let count = self.counts.entry(city).or_default();
         *count = count.saturating_add(1);
     }
 
-    /// One order for `city` waits no more: it was committed, refused or given up. Without a waiting
-    /// one this does nothing.
+    /// Removes a pending order for `city`, which was committed, refused or abandoned. Does nothing
+    /// if none is pending.
     pub fn settle(&mut self, city: CityId) {
         if let Some(count) = self.counts.get_mut(&city) {
+            // Never underflows: an entry is removed at zero.
             *count -= 1;
             if *count == 0 {
                 self.counts.remove(&city);
@@ -40,18 +41,18 @@ impl Pending {
         }
     }
 
-    /// How many orders for `city` wait.
+    /// Number of pending orders for `city`.
     pub fn count(&self, city: CityId) -> u32 {
         self.counts.get(&city).copied().unwrap_or(0)
     }
 
-    /// Forgets every waiting order, as at the start of a new match.
+    /// Removes all pending orders, as at the start of a new match.
     pub fn clear(&mut self) {
         self.counts.clear();
     }
 }
 
-/// The dashes of one city; each of its children is drawn as one piece.
+/// The dashes of one city; each of its children is one piece.
 #[derive(Component)]
 struct Dashes(CityId);
 
@@ -137,14 +138,14 @@ mod tests {
     }
 
     #[test]
-    fn settling_what_does_not_wait_changes_nothing() {
+    fn settling_without_a_pending_order_changes_nothing() {
         let mut pending = Pending::default();
         pending.settle(CityId(3));
         assert_eq!(pending, Pending::default());
     }
 
     #[test]
-    fn dashes_are_seen_only_while_an_order_waits() {
+    fn dashes_show_only_while_an_order_is_pending() {
         let mut app = App::new();
         app.init_resource::<Time<Real>>().add_plugins(plugin);
         app.world_mut().spawn(City(CityId(2)));

@@ -1,5 +1,5 @@
-//! A picture of the window, taken after a while, and then the end: for tests, documentation and bug
-//! reports.
+//! A picture of the window taken after some time, after which the program ends: for tests,
+//! documentation and bug reports.
 
 use bevy::prelude::*;
 use bevy::render::view::screenshot::{Screenshot, ScreenshotCaptured};
@@ -10,18 +10,18 @@ use std::time::Duration;
 
 use crate::terminal::note;
 
-/// How long the renderer may take. A hidden window is never drawn, and then the picture would never
-/// come.
+/// Longest wait for the renderer. A hidden window is never drawn, so its picture would never
+/// arrive.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A picture to take. Insert it before the app runs. The app ends with success once the file is
-/// written, and with an error and a line on the standard error if that fails or no picture comes
+/// written, and with an error and a line on standard error if that fails or no picture arrives
 /// within 20 seconds.
 #[derive(Resource, Clone, Debug, PartialEq, Eq)]
 pub struct ScreenshotPlan {
     /// The file to write; its name ends in `.png`. An existing file is replaced.
     pub file: PathBuf,
-    /// How long after the start the picture is taken.
+    /// Time of the picture, after the start.
     pub after: Duration,
 }
 
@@ -49,7 +49,7 @@ fn take_picture(
         }
         Some(asked_at) if now.saturating_sub(asked_at) >= PATIENCE => {
             note(&format!(
-                "raftian: no picture for {} came within {PATIENCE:?}",
+                "raftian: no picture for {} within {PATIENCE:?}; is the window hidden?",
                 plan.file.display()
             ));
             exit.write(AppExit::error());
@@ -67,7 +67,7 @@ fn write_picture(
         Ok(()) => exit.write(AppExit::Success),
         Err(problem) => {
             note(&format!(
-                "raftian: the picture {} was not written: {problem}",
+                "raftian: cannot write the picture {}: {problem}",
                 plan.file.display()
             ));
             exit.write(AppExit::error())
@@ -81,7 +81,7 @@ fn save(image: &Image, file: &Path) -> Result<(), Box<dyn Error>> {
         .extension()
         .is_none_or(|extension| !extension.eq_ignore_ascii_case("png"))
     {
-        return Err("the file's name does not end in .png".into());
+        return Err("the file name must end in .png".into());
     }
     image.clone().try_into_dynamic()?.to_rgb8().save(file)?;
     Ok(())
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_picture_lands_in_its_file() {
+    fn picture_is_written_to_its_file() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("map.png");
         save(&Image::default(), &file).unwrap();
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_written_is_an_error() {
+    fn unwritable_picture_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         assert!(save(&Image::default(), &folder.path().join("none/map.png")).is_err());
         assert!(save(&Image::default(), &folder.path().join("map.txt")).is_err());

@@ -1,5 +1,5 @@
-//! Sparks where a hit was committed. Cosmetic: they follow the health that is shown, and nothing
-//! follows them.
+//! Sparks where a hit was committed. Cosmetic: they depend on the health that is shown, and nothing
+//! depends on them.
 
 use super::ViewSystems;
 use super::canvas::{depth, middle, rgb};
@@ -13,15 +13,16 @@ use std::f32::consts::TAU;
 use std::time::Duration;
 
 const LIFE: Duration = Duration::from_millis(450);
-/// The white flash over the city is shorter: the new colour is what the player wants to see.
+/// The white flash over the city is shorter: the player wants to see the new colour.
 const FLASH: Duration = Duration::from_millis(140);
-/// Sparks of a hit, and of the hit that fells a city. At most one shower per city and frame.
+/// Number of sparks of a hit, and of the hit that fells a city. At most one shower per city and
+/// frame.
 const SPARKS: u32 = 12;
 const SPARKS_OF_A_FALL: u32 = 28;
-/// Units that a spark flies.
+/// Distance in units that a spark flies.
 const REACH: f32 = 74.0;
 const SIZE: f32 = 9.0;
-/// Angle between neighbours that never repeats: an even spread without an RNG.
+/// Angle between successive sparks, which never repeats: an even spread without an RNG.
 const GOLDEN_ANGLE: f32 = 0.381_966 * TAU;
 
 /// A square that flies off and fades.
@@ -37,8 +38,8 @@ pub(super) fn plugin(app: &mut App) {
     app.add_systems(Update, (ignite, burn).chain().in_set(ViewSystems::Draw));
 }
 
-/// A shower for each city that lost health since the last look. A city seen for the first time is
-/// no news, nor is a new match.
+/// Spawns a shower for each city that lost health since the last run. A city seen for the first
+/// time gets none, nor does a new match.
 fn ignite(
     mut commands: Commands,
     time: Res<Time<Real>>,
@@ -47,6 +48,7 @@ fn ignite(
 ) {
     for (city, &health) in &cities {
         let before = seen.insert(city.0, health);
+        // Health rises only with a new match, which must not spark.
         if before.is_some_and(|before| before.0 > health.0) {
             shower(&mut commands, city.0, health, time.elapsed());
         }
@@ -137,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hit_sparks_and_the_sparks_go_out() {
+    fn sparks_of_a_hit_burn_out() {
         let (mut app, city) = app();
         assert_eq!(sparks(&mut app), 0);
         app.world_mut().entity_mut(city).insert(Health(70));

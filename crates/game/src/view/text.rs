@@ -1,8 +1,7 @@
-//! Text that stands on the canvas and is sharp at every scale.
+//! Canvas text that is sharp at every scale.
 //!
-//! The engine rasterises glyphs for the window's scale factor and stretches them by the camera.
-//! Here the glyphs are rasterised in the size in which they appear, and a text starts on a whole
-//! pixel.
+//! The engine rasterises glyphs for the window's scale factor and the camera stretches them. Here
+//! glyphs are rasterised at the size at which they appear, and a text starts on a whole pixel.
 
 use super::canvas::{Canvas, rgb};
 use crate::classic_layout::Rgb;
@@ -10,7 +9,7 @@ use bevy::prelude::*;
 use bevy::sprite::{Anchor, update_text2d_layout};
 use bevy::text::TextLayoutInfo;
 
-/// Which part of a line stands at its place.
+/// Part of a line that is at its position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Align {
     Left,
@@ -22,10 +21,11 @@ pub(super) enum Align {
 #[derive(Component, Clone, Copy, Debug, PartialEq)]
 #[require(Text2d, Anchor::TOP_LEFT)]
 pub(super) struct CanvasText {
-    /// Place on the canvas: horizontally as [`Align`] says, vertically the middle of the line.
+    /// Position on the canvas: horizontally according to `align`, vertically the middle of the
+    /// line.
     pub(super) at: Vec2,
     pub(super) align: Align,
-    /// Size of the type in units.
+    /// Font size in units.
     pub(super) size: f32,
     pub(super) depth: f32,
 }
@@ -70,7 +70,7 @@ pub(super) fn plugin(app: &mut App) {
     );
 }
 
-/// Shows `words`, touching the text only if they are new, because a touched text is laid out again.
+/// Sets `words` as the text, but only if they are new, because any access triggers a new layout.
 pub(super) fn write(text: &mut Mut<'_, Text2d>, words: &str) {
     if text.0 != words {
         words.clone_into(&mut text.0);
@@ -80,7 +80,7 @@ pub(super) fn write(text: &mut Mut<'_, Text2d>, words: &str) {
 fn size_glyphs(canvas: Res<Canvas>, mut texts: Query<(Ref<CanvasText>, &mut TextFont)>) {
     for (text, mut font) in &mut texts {
         if canvas.is_changed() || text.is_changed() {
-            // At least one pixel: nothing can be rasterised below.
+            // At least one pixel: a smaller font cannot be rasterised.
             let logical_pixels =
                 (text.size / canvas.units_per_logical_pixel()).max(1.0 / canvas.scale_factor);
             font.font_size = FontSize::Px(logical_pixels);
@@ -102,13 +102,14 @@ fn place_texts(
     }
 }
 
-/// At most `limit` characters of a name that somebody else chose, with an ellipsis where it was
-/// cut. Line breaks and other control characters are left out, because a name must not draw outside
-/// its line.
+/// Returns at most `limit` characters of a name chosen by another player, with an ellipsis where it
+/// was cut. Line breaks and other control characters are removed, because a name must not draw
+/// outside its line.
 pub(super) fn shortened(name: &str, limit: usize) -> String {
     let mut visible = name.chars().filter(|character| !character.is_control());
     let mut short: String = visible.by_ref().take(limit).collect();
     if visible.next().is_some() {
+        // The ellipsis counts towards the limit.
         short.pop();
         short.push('…');
     }
@@ -120,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_cut_to_the_limit_and_keep_to_one_line() {
+    fn names_are_cut_to_the_limit_and_stay_on_one_line() {
         assert_eq!(shortened("raftian", 7), "raftian");
         assert_eq!(shortened("raftians", 7), "raftia…");
         assert_eq!(shortened("a\nb\u{1b}c", 7), "abc");
