@@ -1,2 +1,1 @@
-//! Nothing of its own: the benchmarks of this package are in `benches/benches/`, one file per
-//! subject.
+//! Empty library: the benchmarks of this package are in `benches/benches/`, one folder per subject.

@@ -1,4 +1,4 @@
-//! What can happen next.
+//! Events of the model, and which of them are possible in a state.
 
 use raftian_raft::{Index, NodeId, RoleKind};
 
@@ -12,32 +12,32 @@ use crate::network::Wire;
 pub(crate) enum Action {
     /// The election timer fires.
     Campaign(NodeId),
-    /// The message at this place arrives.
+    /// The message at this position of the network arrives.
     Deliver(usize),
-    /// The leader takes a command.
+    /// A command is proposed at the leader.
     Propose(NodeId),
     /// The leader's heartbeat is due.
     Heartbeat(NodeId),
-    /// The oldest write under way is done.
+    /// The oldest pending write completes.
     Write(NodeId),
-    /// A crash, with the oldest so many writes under way done, and the restart: a node that is down
-    /// does nothing in between, so nothing is lost by taking both for one event.
+    /// A crash and the restart, after the given number of pending writes reached the disk. A node
+    /// that is down does nothing in between, so one event for both loses no generality.
     Crash(NodeId, usize),
-    /// The disk is lost. Who comes back under its name is another life of the member.
+    /// The disk is lost; the member restarts under its id as another incarnation.
     Wipe(NodeId),
-    /// The node takes a snapshot of all it has applied, and drops the log behind it.
+    /// The node takes a snapshot of all applied entries and drops them from its log.
     Snapshot(NodeId),
-    /// The leader takes the next change of the members.
+    /// The next membership change is requested at the leader.
     Change(NodeId),
-    /// A read.
+    /// A read is requested at the node.
     Read(NodeId),
-    /// The leader hands over.
+    /// The first node transfers leadership to the second.
     TransferLeadership(NodeId, NodeId),
-    /// Time passes, for one or for all.
+    /// One tick passes on one node's clock, or on all.
     Tick(Option<NodeId>),
 }
 
-/// How often what has happened, as far as that is bounded.
+/// Number of events of each bounded kind so far.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(crate) struct Spent {
     pub(crate) campaigns: u8,
@@ -71,7 +71,7 @@ impl Spent {
     }
 }
 
-/// Everything that can happen in `world`.
+/// Adds every event that is possible in `world` to `actions`.
 pub(crate) fn possible(cluster: &Cluster, world: &World, actions: &mut Vec<Action>) {
     let (bounds, spent) = (&cluster.bounds, &world.spent);
     let turn = next_to_begin(cluster, world);
@@ -112,8 +112,8 @@ pub(crate) fn possible(cluster: &Cluster, world: &World, actions: &mut Vec<Actio
         } else if host.node.term().0 < bounds.terms && cluster.may_stand(host) {
             may(spent.campaigns, bounds.campaigns, Action::Campaign(id));
         }
-        // A follower gives up a question to its leader by its clock, which then does not tell its
-        // election timer's age.
+        // A follower abandons a read by its clock. With that timer running, `Clock` no longer shows
+        // the age of the election timer, so with time only leaders read.
         if leads || bounds.time == Time::Still {
             may(spent.reads, bounds.reads, Action::Read(id));
         }
@@ -136,15 +136,15 @@ pub(crate) fn possible(cluster: &Cluster, world: &World, actions: &mut Vec<Actio
     }
 }
 
-/// A node that never did anything is the same after a crash.
+/// Whether a crash could change the node: one that never acted is the same afterwards.
 fn did_something(host: &Host) -> bool {
     host.node.term().0 > 0 || host.node.last().index > Index(0)
 }
 
-/// The last node to which something may happen now. Nodes to which nothing has happened are alike,
-/// and so is what was sent to them, as long as the wire loses nothing of it. So the one with the
-/// lowest number may be the first of them: whatever else could have happened is the same under
-/// other names.
+/// The highest id to which an event may happen now (symmetry reduction). Nodes without any event so
+/// far are interchangeable, and so are the messages to them as long as the wire loses none.
+/// Therefore only the one with the lowest id may be next: every other choice is the same up to
+/// renaming.
 fn next_to_begin(cluster: &Cluster, world: &World) -> u64 {
     let begun = world.hosts.iter().filter(|host| !host.idle).count() as u64;
     let all_begin_alike =

@@ -1,4 +1,4 @@
-//! What may happen in one configuration, and how often.
+//! Bounds of one configuration: the events it allows, and how many of each.
 
 use raftian_raft::{Change, Config, Membership, Message, NodeId, Restored};
 
@@ -6,27 +6,27 @@ use crate::host::Disk;
 use crate::network::Wire;
 use crate::plant::Plant;
 
-/// How a cluster begins.
+/// Initial state of a cluster.
 #[derive(Clone, Copy)]
 pub(crate) enum Beginning {
-    /// With empty disks. All nodes are alike then, so it is no loss that n1 is always the first to
-    /// stand.
+    /// Empty disks. All nodes are interchangeable, so n1 may always be the first to stand without
+    /// loss of generality.
     Empty,
-    /// n1 leads term 1, its first entry is committed and applied everywhere, and nothing is on its
-    /// way.
+    /// n1 leads term 1, its first entry is committed and applied everywhere, and no message is in
+    /// flight.
     Led,
-    /// With these disks, of n1 and so on.
+    /// These disks, in the order of the ids.
     Disks(fn(Option<Plant>) -> Vec<Restored>),
 }
 
-/// Whose time passes.
+/// How time is modelled.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Time {
-    /// Nobody's. Elections begin and heartbeats leave when an event says so.
+    /// Not at all: elections and heartbeats start by events.
     Still,
-    /// Each node's own, one at a time and in whatever order: clocks say nothing about each other.
+    /// One clock per node: clocks advance independently, one at a time and in any order.
     Apart,
-    /// Everybody's at once: all clocks run at one rate.
+    /// Synchronized: all clocks advance at once, at one rate.
     Together,
 }
 
@@ -34,16 +34,15 @@ pub(crate) enum Time {
 #[derive(Clone)]
 pub(crate) struct Bounds {
     pub(crate) members: Membership,
-    /// Machines that are there without being members.
+    /// Machines that are not members.
     pub(crate) outsiders: u64,
     pub(crate) beginning: Beginning,
     pub(crate) disk: Disk,
     pub(crate) wire: Wire,
-    /// What the wire carries; everything else is lost as soon as it is sent, as any wire may lose
-    /// it.
+    /// Messages that the wire carries; all others are lost when sent, as on any lossy network.
     pub(crate) carries: fn(&Message) -> bool,
     pub(crate) time: Time,
-    /// No node stands for election in a later term.
+    /// Last term in which a node may stand for election.
     pub(crate) terms: u64,
     pub(crate) campaigns: u8,
     pub(crate) proposals: u8,
@@ -53,21 +52,21 @@ pub(crate) struct Bounds {
     pub(crate) snapshots: u8,
     pub(crate) reads: u8,
     pub(crate) transfers: u8,
-    /// Times that time passes, if it does.
+    /// Number of ticks, if time is modelled.
     pub(crate) ticks: u8,
-    /// Changes of the members, asked for in this order.
+    /// Membership changes, requested in this order.
     pub(crate) changes: fn() -> Vec<Change>,
-    /// Settings beyond those of the model.
+    /// Changes to the model's node configuration.
     pub(crate) configure: fn(&mut Config),
 }
 
 impl Bounds {
-    /// So many voters, nothing that may happen but elections.
+    /// A cluster of `voters` voters in which only elections may happen.
     pub(crate) fn voters(voters: u64) -> Self {
         Self::members(Membership::new((1..=voters).map(NodeId)).expect("there are voters"))
     }
 
-    /// These bounds with each of them one larger, and its name.
+    /// Copies of these bounds, each with one bound raised by one, and the name of that bound.
     pub(crate) fn one_more_of_each(&self) -> Vec<(&'static str, Bounds)> {
         let mut larger = Vec::new();
         let mut one = |name, change: fn(&mut Bounds)| {
@@ -93,7 +92,7 @@ impl Bounds {
             Wire::Repeats(most) => Wire::Repeats(most + 1),
         };
         larger.push((
-            "messages on their way",
+            "messages in flight",
             Bounds {
                 wire,
                 ..self.clone()
@@ -102,7 +101,7 @@ impl Bounds {
         larger
     }
 
-    /// Whether every machine is a voter that may lead.
+    /// Whether every machine is a voter that may lead, so that the machines are interchangeable.
     pub(crate) fn all_vote(&self) -> bool {
         self.outsiders == 0 && self.members.members().all(|(_, member)| member.may_lead())
     }

@@ -1,4 +1,4 @@
-//! The model: a cluster of shipping nodes, one event at a time.
+//! The model: a cluster of shipping nodes that processes one event at a time.
 
 use std::hash::{Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,16 +24,16 @@ use crate::sights::{Sight, Sights};
 pub(crate) struct Cluster {
     pub(crate) bounds: Bounds,
     pub(crate) plant: Option<Plant>,
-    /// What was met in any state.
+    /// Coverage marks reached in any state.
     pub(crate) sights: Sights,
-    /// The state that is looked for, if it is one.
+    /// Predicate of the state to search for, if any.
     pub(crate) seeks: Option<fn(&[Arc<Host>]) -> bool>,
 }
 
-/// Not a property, but the state that is looked for.
-pub(crate) const SOUGHT: &str = "the state that is looked for";
+/// Name of the reachability goal: a state to find, not a property that must hold.
+pub(crate) const SOUGHT: &str = "the sought state";
 
-/// Everything that decides what can happen next.
+/// A state of the model: everything that decides which events can follow.
 #[derive(Clone)]
 pub(crate) struct World {
     pub(crate) hosts: Vec<Arc<Host>>,
@@ -58,7 +58,7 @@ impl Hash for World {
     }
 }
 
-/// As the checker tells states apart: by their hashes.
+/// States are equal if their hashes are, as in the checker.
 impl PartialEq for World {
     fn eq(&self, other: &Self) -> bool {
         key(self) == key(other)
@@ -66,13 +66,13 @@ impl PartialEq for World {
 }
 
 impl Cluster {
-    /// Microseconds between two ticks. The shortest election timeout is two of them, the longest
-    /// three: a timer may fire from the shortest on when an event says so, and does at the longest,
-    /// so the timeout drawn in between does not matter. All ticks of a run together are less than a
-    /// millisecond, so that stamps of entries are always 0.
+    /// Microseconds per tick. The shortest election timeout is two ticks, the longest three. From
+    /// the shortest on, a timer may fire by an event, and at the longest it does by itself, so the
+    /// randomized timeout in between does not matter. All ticks of a run add up to less than a
+    /// millisecond, so that entry stamps are always 0.
     const TICK: u64 = 160;
 
-    /// With these rng no timer is ever drawn that fires at the shortest by itself.
+    /// Seed with which the RNG never draws a timeout that fires at the shortest by itself.
     const SEED: u64 = 3;
 
     pub(crate) fn new(bounds: &Bounds, plant: Option<Plant>) -> Self {
@@ -89,7 +89,7 @@ impl Cluster {
     }
 
     fn config(&self, id: NodeId, run: u64) -> Config {
-        // Reads of different runs are named differently, as the seeds of a real node's runs differ.
+        // Each run gets its own seed, as real nodes do, so that read ids of different runs differ.
         let mut config = Config::new(
             id,
             self.bounds.members.clone(),
@@ -132,17 +132,18 @@ impl Cluster {
         world
     }
 
-    /// Makes n1 the leader, lets it commit, and forgets how.
+    /// Makes n1 the leader, lets it commit, and discards the messages that led there.
     fn lead(&self, world: &mut World) {
         let mut wide = Cluster {
             plant: None,
             ..self.clone()
         };
+        // During this setup no message may be lost and no write may stay pending.
         (wide.bounds.disk, wide.bounds.wire) =
             (Disk::Prompt, crate::network::Wire::Holds(usize::MAX));
         world.network = Network::new(wide.bounds.wire);
         if self.aging() {
-            // Whoever has just started may refuse to vote.
+            // A node that has just started may refuse to vote.
             for place in 0..world.hosts.len() {
                 wide.pass(world, world.hosts[place].id(), 2 * Self::TICK);
             }
@@ -172,7 +173,7 @@ impl Cluster {
         self.aging().then_some(Self::TICK.into())
     }
 
-    /// How old things are matters.
+    /// Whether time is modelled, so that states include ages.
     fn aging(&self) -> bool {
         self.bounds.time != Time::Still
     }
@@ -181,13 +182,14 @@ impl Cluster {
         &world.hosts[id.0 as usize - 1]
     }
 
-    /// One event at one machine: `happens` changes it, then everything is checked and what it sent
-    /// is on its way.
+    /// Applies one event to one machine: `happens` changes the machine, then its messages are sent
+    /// and all properties are checked.
     fn at(&self, world: &mut World, id: NodeId, happens: impl FnOnce(&mut Host, &mut Outcome)) {
         let place = id.0 as usize - 1;
         let before = Arc::clone(&world.hosts[place]);
         let mut host = Host::clone(&before);
         let mut outcome = Outcome::default();
+        // A panic is a violated property with a counterexample; it must not end the checker.
         if catch_unwind(AssertUnwindSafe(|| happens(&mut host, &mut outcome))).is_err() {
             let what = format!("{id} panicked").into();
             world.broken.get_or_insert(Broken {
@@ -216,6 +218,7 @@ impl Cluster {
         let history = Arc::make_mut(&mut world.history);
         let mut checked = history.check(&before, &host, &world.hosts);
         for answer in outcome.reads {
+            // An answered read is checked against the commits at the time it was requested.
             checked = checked.and(history.answers(answer.id, answer.result.ok()));
             self.sights.when(answer.result.is_ok(), Sight::ReadAnswered);
         }
@@ -233,7 +236,7 @@ impl Cluster {
         self.at(world, id, |host, outcome| host.input(input, disk, outcome));
     }
 
-    /// The node's clock goes on, and what is due happens.
+    /// Advances the node's clock, and wakes the node.
     fn pass(&self, world: &mut World, id: NodeId, micros: u64) {
         let disk = self.bounds.disk;
         self.at(world, id, |host, outcome| {
@@ -252,6 +255,7 @@ impl Cluster {
 
     fn wipe(&self, world: &mut World, id: NodeId) {
         let mut incarnation = self.host(world, id).node.incarnation();
+        // With the planted bug, the member returns under its old incarnation.
         incarnation.0 += u64::from(self.plant != Some(Plant::LostDiskTrusted));
         self.restart(
             world,
@@ -266,6 +270,7 @@ impl Cluster {
     fn restart(&self, world: &mut World, id: NodeId, image: Restored) {
         let host = self.host(world, id);
         let (run, now) = (host.run + 1, host.clock.now);
+        // A read id holds the node's id above its low byte.
         Arc::make_mut(&mut world.history).forgets(|read| read.0 >> 8 == id.0);
         let (config, disk) = (self.config(id, run), self.bounds.disk);
         self.at(world, id, |host, outcome| {
@@ -291,7 +296,7 @@ impl Cluster {
         self.input(world, id, Input::Read { id: read, lease });
     }
 
-    /// What a node that had the planted bug would have understood.
+    /// Rewrites a message to the one that a node with the planted bug would have acted on.
     fn understood(&self, mut message: Message, node: &Node) -> Message {
         match (self.plant, &mut message.body) {
             (Some(Plant::OldVotes), Body::VoteReply { .. }) => {
@@ -299,7 +304,7 @@ impl Cluster {
             }
             (Some(Plant::OldAcknowledgements), Body::AppendReply(reply)) => {
                 message.term = message.term.max(node.term());
-                // Both guards are down: the term of the message, and that of the probe in it.
+                // Both guards must fail: the term of the message, and that of the probe in it.
                 if let Some(probe) = &mut reply.probe {
                     probe.term = message.term;
                 }
@@ -364,6 +369,7 @@ impl Model for Cluster {
                 };
                 self.input(&mut world, id, Input::Propose(vec![command]));
             }
+            // With `Time::Still` the heartbeat interval is one microsecond.
             Action::Heartbeat(id) => self.pass(&mut world, id, 1),
             Action::Write(id) => self.at(&mut world, id, |host, outcome| host.write(disk, outcome)),
             Action::Crash(id, kept) => self.crash(&mut world, id, kept),
@@ -383,6 +389,7 @@ impl Model for Cluster {
                 self.input(&mut world, id, Input::TransferLeadership(Some(to)))
             }
             Action::Tick(None) => {
+                // With the planted bug, the clock of n1, the first leader, is stopped.
                 let drifts = self.plant == Some(Plant::ClocksDrift);
                 for host in before.hosts.iter().skip(usize::from(drifts)) {
                     self.pass(&mut world, host.id(), Self::TICK);

@@ -1,4 +1,4 @@
-//! One machine of the model: the shipping node on a disk, and the state machine above it.
+//! One machine of the model: the shipping node, its disk and its state machine.
 
 use std::collections::VecDeque;
 use std::hash::{Hash, Hasher};
@@ -12,18 +12,18 @@ use raftian_raft::{
 
 use crate::key::{Folding, key};
 
-/// When a write is on disk.
+/// When a write becomes durable.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Disk {
-    /// As soon as it is asked for: a node's step and its write are one event.
+    /// At once: a node's step and its write are one event.
     Prompt,
-    /// When an event of its own says so; a crash may come before.
+    /// By a separate event; a crash may come before it.
     Slow,
-    /// Planted: the node is told at once, the disk is as slow.
+    /// Planted bug: acknowledged at once, although durable only later.
     Lying,
 }
 
-/// What one entry says, short enough to be kept for every state.
+/// Digest of one entry, short enough to be kept for every state.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Mark {
     pub(crate) term: Term,
@@ -47,28 +47,28 @@ impl Mark {
         }
     }
 
-    /// Whether two nodes mean the same entry; a witness remembers no more than its term.
+    /// Whether both marks belong to the same entry; a witness stores only its term.
     pub(crate) fn agrees(self, other: Mark) -> bool {
         let forgotten = [self.what, other.what].contains(&Self::FORGOTTEN);
         self.term == other.term && (forgotten || self.what == other.what)
     }
 }
 
-/// One machine. It is shared between all states in which it is the same.
+/// One machine. All states in which it is unchanged share it.
 #[derive(Clone)]
 pub(crate) struct Host {
     pub(crate) node: Node,
     disk: MemoryStore,
-    /// Writes that the disk has been asked for and has not done.
+    /// Writes submitted to the disk and not completed yet.
     pending: VecDeque<Write>,
-    /// Counted up with every start.
+    /// Number of the run, incremented with every start.
     pub(crate) run: u64,
-    /// What was applied, from index 1.
+    /// Marks of the applied entries, from index 1.
     pub(crate) state: Vec<Mark>,
     pub(crate) clock: Clock,
-    /// Nothing has happened to it yet.
+    /// Whether no event has happened to it yet.
     pub(crate) idle: bool,
-    /// Hash of everything above, time left out where it stands still.
+    /// Hash of everything above, without time if time is not modelled.
     pub(crate) key: u64,
 }
 
@@ -76,12 +76,12 @@ pub(crate) struct Host {
 #[derive(Clone, Copy)]
 pub(crate) struct Clock {
     pub(crate) now: Moment,
-    /// When the node wants to be woken, and when it chose that: when its election timer began,
-    /// unless it leads.
+    /// Next wake-up of the node, and when the node set it: the start of its election timer, unless
+    /// it leads.
     chosen: (Moment, Moment),
 }
 
-/// What came of one input.
+/// Outputs of one input.
 #[derive(Default)]
 pub(crate) struct Outcome {
     pub(crate) sent: Vec<(NodeId, Message)>,
@@ -91,10 +91,10 @@ pub(crate) struct Outcome {
 }
 
 impl Host {
-    /// Starts a machine from what its disk holds.
+    /// Starts a machine from the contents of its disk.
     pub(crate) fn start(config: Config, image: Restored, run: u64, now: Moment) -> Self {
         let node = Node::new(config, image.clone(), now)
-            .expect("the disk of a model holds what a node wrote");
+            .expect("the disk holds a state written by a node");
         let disk = MemoryStore::holding(image);
         let clock = Clock {
             now,
@@ -124,7 +124,7 @@ impl Host {
             .is_some_and(|member| member.is_witness())
     }
 
-    /// What a crash now would leave.
+    /// Contents of the disk: the state that a crash now would leave.
     pub(crate) fn image(&self) -> &Restored {
         self.disk.image()
     }
@@ -133,7 +133,8 @@ impl Host {
         self.pending.len()
     }
 
-    /// What a crash now leaves if the oldest `kept` writes under way were done unnoticed.
+    /// State left by a crash now, if the oldest `kept` pending writes reached the disk without an
+    /// acknowledgement.
     pub(crate) fn crash(&self, kept: usize) -> Restored {
         let mut disk = self.disk.clone();
         for write in self.pending.iter().take(kept) {
@@ -142,7 +143,7 @@ impl Host {
         disk.restored()
     }
 
-    /// The oldest write under way is done, and the node is told.
+    /// Completes the oldest pending write, and acknowledges it to the node.
     pub(crate) fn write(&mut self, disk: Disk, outcome: &mut Outcome) {
         if let Some(write) = self.pending.pop_front() {
             let number = write.number;
@@ -154,7 +155,7 @@ impl Host {
         }
     }
 
-    /// Takes one input and does everything the node asks for.
+    /// Passes one input to the node and performs all resulting actions.
     pub(crate) fn input(&mut self, input: Input, disk: Disk, outcome: &mut Outcome) {
         self.node.step(self.clock.now, input);
         loop {
@@ -170,6 +171,7 @@ impl Host {
     }
 
     fn perform(&mut self, actions: Actions, disk: Disk, outcome: &mut Outcome) {
+        // Snapshots are separate events of the model, and refused commands are not retried.
         let Actions {
             persist,
             send,
@@ -211,8 +213,8 @@ impl Host {
         }
     }
 
-    /// The program writes its state down and the log behind it is dropped. Planted, the state lacks
-    /// what was applied last.
+    /// Snapshot of the state machine that lets the node drop the log behind it. With `planted`, the
+    /// state lacks the last applied entry.
     pub(crate) fn snapshot(&self, planted: bool) -> Option<Input> {
         let index = self.node.applied();
         let kept = self.state.len() - usize::from(planted);
@@ -225,8 +227,8 @@ impl Host {
         (index > self.node.log_start().position.index).then_some(Input::TakeSnapshot(taken))
     }
 
-    /// Says what the machine is, for states to be told apart. With ticks of so many microseconds,
-    /// how old things are matters.
+    /// Computes the hash by which states are distinguished. With `tick`, the length of a tick in
+    /// microseconds, the hash includes ages.
     pub(crate) fn seal(mut self, tick: Option<u128>) -> Self {
         let mut hasher = Folding::default();
         self.node.hash_state(&mut hasher);
@@ -238,6 +240,7 @@ impl Host {
             self.pending.len(),
         )
             .hash(&mut hasher);
+        // Write numbers only count up and must not distinguish states.
         for Write {
             number: _,
             hard_state,
@@ -255,10 +258,10 @@ impl Host {
             let fresh = self.clock.waited().is_zero() && self.node.role() != RoleKind::Leader;
             assert!(
                 !fresh || left != 2 * tick,
-                "the rng must not decide what happens"
+                "no behaviour may depend on the RNG"
             );
             self.node.hash_ages(&mut hasher);
-            // What it sent says when that was, on its clock.
+            // Its messages carry the time on its clock.
             (self.clock.now, self.clock.waited(), left.div_ceil(tick)).hash(&mut hasher);
         }
         self.key = hasher.finish();
@@ -273,14 +276,14 @@ impl Host {
 }
 
 impl Clock {
-    /// How long the election timer has run.
+    /// Time since the election timer was set.
     pub(crate) fn waited(&self) -> Duration {
         self.now.since(self.chosen.1)
     }
 }
 
 fn perform(disk: &mut MemoryStore, write: Write) {
-    disk.submit(write).expect("a node asks for writes that fit");
+    disk.submit(write).expect("the write continues the log");
     let _done = disk.completed();
 }
 
@@ -303,7 +306,7 @@ fn load(bytes: &[u8]) -> Vec<Mark> {
         .collect()
 }
 
-/// Where the log on a disk says so, the position at `index`.
+/// Position of the entry at `index` in the log on a disk, if the log has it.
 pub(crate) fn on_disk(image: &Restored, index: Index) -> Option<LogPosition> {
     let place = index.0.checked_sub(image.start.position.index.0 + 1)?;
     image

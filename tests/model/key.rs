@@ -1,16 +1,16 @@
-//! Hashes by which states and messages are told apart.
+//! Hashes that identify states and messages.
 
 use std::hash::{Hash, Hasher};
 
-/// The same for equal values in every run. A model has millions of them, and nobody chooses them to
-/// collide, so it is a multiplication a word.
+/// Hash of `value`, equal in every run. A model has millions of states and no adversary that looks
+/// for collisions, so the hash costs one multiplication per word.
 pub(crate) fn key(value: &impl Hash) -> u64 {
     let mut hasher = Folding::default();
     value.hash(&mut hasher);
     hasher.finish()
 }
 
-/// Folds each word into the last by a multiplication of full width.
+/// Folds each word into the hash by a full-width multiplication.
 #[derive(Clone, Copy)]
 pub(crate) struct Folding(u64);
 

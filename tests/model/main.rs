@@ -1,22 +1,22 @@
-//! Every order of events in small clusters of the shipping core: model checking with stateright.
+//! Model checking with stateright: every order of events in small clusters of the shipping core.
 //!
-//! A state is a set of real [`Node`](raftian_raft::Node)s with what is on their disks, the messages
-//! that may still arrive, and a little memory of what was led, committed and asked. An event is one
-//! timer, one message, one command, one write or one crash; whatever a node asks for is done at
-//! once, or in events of its own where that is what the configuration is about. Each configuration
-//! is explored completely within its bounds, then once more with a planted bug, which must be
-//! found: a checker that never caught one has checked nothing.
+//! A state consists of real [`Node`](raftian_raft::Node)s, the contents of their disks, the
+//! messages that may still arrive, and a short history of leaders, commits and reads. An event is
+//! one timer, one message, one command, one write or one crash; the actions a node returns are
+//! performed at once, or as separate events in the configurations that test this. Each
+//! configuration is explored completely within its bounds, then once more for each planted bug,
+//! which must be found: a checker that never caught a bug has checked nothing.
 //!
-//! Decision: bounds are small and many, rather than one that is large. Why: states multiply with
-//! every bound, and most bugs need little of everything but something of each. Would change if: a
-//! bug escaped that one more of some bound would have met; then that bound gets a configuration of
-//! its own.
+//! Decision: many configurations with small bounds, rather than one with large bounds. Why: states
+//! multiply with every bound, and most bugs need little of everything but something of each. Would
+//! change if: a bug escaped that raising some bound by one would have found; then that bound gets a
+//! configuration of its own.
 //!
-//! Time plays no part, except in the configurations that are about it. What is left out then is
-//! left out of the states too, by [`Node::hash_state`](raftian_raft::Node::hash_state).
+//! Time is not modelled, except in the configurations that are about it. Elsewhere
+//! [`Node::hash_state`](raftian_raft::Node::hash_state) leaves it out of the states too.
 //!
-//! `cargo model` runs it and prints the table. `RAFTIAN_MODEL=figure` runs the configurations with
-//! that in their names.
+//! `cargo model` runs it and prints the table. `RAFTIAN_MODEL=figure` runs only the configurations
+//! whose names contain `figure`.
 
 mod action;
 mod bounds;
@@ -50,19 +50,19 @@ fn chosen() -> Vec<Configuration> {
 }
 
 #[test]
-fn no_order_of_events_breaks_a_property_and_every_planted_bug_is_found() {
+fn properties_hold_and_every_planted_bug_is_found() {
     let rows: Vec<_> = chosen().iter().map(table::run).collect();
     println!("\n{}", table::table(&rows));
 }
 
-/// Figure 8 (c): the leader of a later term has brought an entry of an earlier one to a majority,
-/// and it is not committed, and must not be: another disk holds an entry that may replace it.
+/// Figure 8 (c): the leader of a later term has replicated an entry of an earlier term to a
+/// majority. It must not be committed yet: another disk holds an entry that may replace it.
 #[test]
-fn the_model_reaches_the_state_of_figure_8_c() {
+fn model_reaches_the_state_of_figure_8_c() {
     let configuration = portfolio()
         .into_iter()
         .find(|one| one.name == FIGURE_8)
-        .expect("it is in the portfolio");
+        .expect("the portfolio has figure 8");
     let mut cluster = Cluster::new(&configuration.bounds, None);
     cluster.seeks = Some(sights::is_figure_8);
     let checker = cluster
@@ -80,11 +80,11 @@ fn the_model_reaches_the_state_of_figure_8_c() {
     );
 }
 
-/// Not for every day: each bound of each configuration one larger, as far as `RAFTIAN_MODEL_STATES`
-/// states go.
+/// Not part of the regular run: raises each bound of each configuration by one, and explores at
+/// most `RAFTIAN_MODEL_STATES` states.
 #[test]
 #[ignore = "takes an hour; RAFTIAN_MODEL and RAFTIAN_MODEL_STATES choose how much of it"]
-fn one_more_of_each_bound_breaks_nothing_either() {
+fn raising_any_bound_by_one_breaks_no_property() {
     let most = std::env::var("RAFTIAN_MODEL_STATES")
         .map_or(3_000_000, |most| most.parse().expect("a number"));
     for Configuration { name, bounds, .. } in chosen() {
@@ -98,7 +98,7 @@ fn one_more_of_each_bound_breaks_nothing_either() {
             };
             println!("{name}, one more of {more}: {states} states, {seconds:.1} s, {whole}");
             if let Some((property, story)) = explored.broken {
-                panic!("{name}, one more of {more}: {property} is violated by\n{story}");
+                panic!("{name}, one more of {more}: {property} is violated by:\n{story}");
             }
         }
     }

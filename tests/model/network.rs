@@ -1,4 +1,4 @@
-//! What is on its way.
+//! The network of the model: messages in flight.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -8,28 +8,29 @@ use raftian_raft::{Body, Message, Moment, NodeId, Term};
 
 use crate::key::key;
 
-/// What becomes of messages. In all of them, any message may be the next to arrive.
+/// Message loss and duplication. In every variant, messages may arrive in any order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Wire {
-    /// Every message ever sent may arrive at any time, and again: loss, repeats, reordering and
-    /// late arrival in one.
+    /// Every message ever sent may arrive at any time and repeatedly: loss, duplication, reordering
+    /// and delay in one.
     Remembers,
-    /// At most so many are on their way; one more, and the oldest is lost. Each arrives once.
+    /// At most this many messages are in flight; one more, and the oldest is lost. Each arrives at
+    /// most once.
     Holds(usize),
-    /// The same, but each may arrive as long as it is not lost: repeats, and late arrival within
-    /// limits.
+    /// The same bound, but a message may arrive repeatedly until it is lost: duplication and
+    /// bounded delay.
     Repeats(usize),
 }
 
-/// The messages that may arrive.
+/// Messages in flight.
 #[derive(Clone)]
 pub(crate) struct Network {
     wire: Wire,
-    /// By key if the wire remembers, else oldest first.
+    /// Sorted by key with [`Wire::Remembers`], otherwise oldest first.
     parcels: Arc<Vec<Arc<Parcel>>>,
 }
 
-/// One message with its hash.
+/// A message in flight and its hash.
 struct Parcel {
     envelope: Envelope,
     key: u64,
@@ -51,8 +52,8 @@ impl Network {
         &self.parcels[place].envelope
     }
 
-    /// Puts a message on its way. One that is there already stays one: whoever wants it to arrive
-    /// twice has a wire that remembers.
+    /// Adds a message. An equal one in flight is kept once: [`Wire::Remembers`] and
+    /// [`Wire::Repeats`] model duplicates.
     pub(crate) fn send(&mut self, from: NodeId, to: NodeId, message: Message) {
         let key = key(&(from, to, &message));
         let place = match self.wire {
@@ -62,6 +63,7 @@ impl Network {
                 found.ok_or(self.parcels.len())
             }
         };
+        // `Ok` is the position of an equal message in flight.
         let Err(place) = place else { return };
         let envelope = Envelope {
             serial: 0,
@@ -80,8 +82,8 @@ impl Network {
         }
     }
 
-    /// Drops what `id` will never listen to again, since it is in `term` for ever: states that
-    /// differ in nothing else are the same.
+    /// Drops messages that `id` ignores from now on, because its durable term is `term`: states
+    /// that differ only in such messages are equivalent.
     pub(crate) fn bury(&mut self, id: NodeId, term: Term) {
         let dead = |envelope: &Envelope| envelope.to == id && is_over(&envelope.message, term);
         if self.parcels.iter().any(|parcel| dead(&parcel.envelope)) {
@@ -89,7 +91,7 @@ impl Network {
         }
     }
 
-    /// The message at `place` arrived.
+    /// Removes the message at `place` after its arrival, unless it may arrive again.
     pub(crate) fn arrived(&mut self, place: usize) {
         match self.wire {
             Wire::Remembers | Wire::Repeats(_) => {}
@@ -97,7 +99,7 @@ impl Network {
         }
     }
 
-    /// The oldest message, which is on its way no more.
+    /// Removes and returns the oldest message.
     pub(crate) fn take_first(&mut self) -> Option<Envelope> {
         (!self.parcels.is_empty())
             .then(|| Arc::make_mut(&mut self.parcels).remove(0).envelope.clone())
@@ -117,8 +119,8 @@ impl Hash for Network {
     }
 }
 
-/// Whether nothing happens when `message` arrives at a node that is in `term`. Requests are
-/// answered however old they are, with the node's term, so they are never over.
+/// Whether a node in `term` ignores `message`. Requests of any age are answered with the node's
+/// term, so they are never ignored.
 fn is_over(message: &Message, term: Term) -> bool {
     match &message.body {
         Body::VoteReply { .. }
@@ -137,8 +139,7 @@ fn is_over(message: &Message, term: Term) -> bool {
     }
 }
 
-/// The message without the round trip that its sender has measured, by which no node of a model
-/// goes.
+/// Clears the measured round trip, which does not affect the nodes of a model.
 pub(crate) fn unmeasured(mut message: Message) -> Message {
     if let Body::AppendEntries(append) = &mut message.body {
         append.round_trip = 0;
@@ -146,7 +147,7 @@ pub(crate) fn unmeasured(mut message: Message) -> Message {
     message
 }
 
-/// The message without anything that clocks have said.
+/// Clears every clock reading of the message.
 pub(crate) fn timeless(message: Message) -> Message {
     let mut message = unmeasured(message);
     let probe = match &mut message.body {

@@ -1,57 +1,57 @@
-//! Bugs that are planted in the world around a node, never in the node: what a node that had them
-//! would cause.
+//! Planted bugs. They are injected around the node, never into it, and have the effects that a node
+//! with the bug would cause.
 
 /// One planted bug.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Plant {
-    /// A crash forgets whom the node voted for.
+    /// A crash loses the node's vote.
     VoteForgotten,
-    /// What a majority holds counts as committed, whatever its term: the situation of figure 8.
+    /// Entries on a majority count as committed regardless of their term (figure 8).
     ReplicasCounted,
-    /// The node is told that its write is done when it is not.
+    /// The disk acknowledges a write before it is durable.
     DiskLies,
-    /// A vote of an earlier term is taken for one of this term.
+    /// A vote of an earlier term counts in this term.
     OldVotes,
-    /// A follower appends without looking whether its log matches before.
+    /// A follower appends without the consistency check.
     AppendsUnchecked,
-    /// An acknowledgement of an earlier term is taken for one of this term.
+    /// An acknowledgement of an earlier term counts in this term.
     OldAcknowledgements,
-    /// A follower takes a heartbeat for a proof that its whole log is equal to the leader's, and
-    /// not only up to where the message says so.
+    /// A follower treats a heartbeat as proof that its whole log equals the leader's, not only the
+    /// part up to the position in the message.
     HeartbeatProves,
-    /// A leader answers reads without asking a majority whether it still leads.
+    /// A leader answers reads without confirming with a majority that it still leads.
     ReadsUnconfirmed,
-    /// Who lost its disk comes back as the same member.
+    /// A member that lost its disk returns under the same incarnation.
     LostDiskTrusted,
-    /// A snapshot says it covers one entry more than it does.
+    /// A snapshot claims to cover one entry more than its data includes.
     SnapshotShort,
-    /// The voters changed from one set to another without a joint configuration in between.
+    /// The voters change without a joint configuration in between.
     VotersSwapped,
-    /// The followers' clocks run while the leader's stands still.
+    /// The leader's clock is stopped while the followers' run.
     ClocksDrift,
 }
 
 impl Plant {
-    /// Whether what is over matters to it.
+    /// Whether the bug needs messages of earlier terms to stay in the network.
     pub(crate) fn listens_to_the_past(self) -> bool {
         matches!(self, Plant::OldVotes | Plant::OldAcknowledgements)
     }
 
-    /// For the table.
+    /// Description in the table.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Plant::VoteForgotten => "a crash forgets the vote",
             Plant::ReplicasCounted => "an old entry is counted (figure 8)",
             Plant::DiskLies => "acknowledged before it is on disk",
-            Plant::OldVotes => "an old vote is believed",
+            Plant::OldVotes => "an old vote counts",
             Plant::AppendsUnchecked => "entries are appended without the check",
-            Plant::OldAcknowledgements => "an old acknowledgement is believed",
+            Plant::OldAcknowledgements => "an old acknowledgement counts",
             Plant::HeartbeatProves => "a heartbeat is taken for equal logs",
             Plant::ReadsUnconfirmed => "a read is answered without a round",
-            Plant::LostDiskTrusted => "who lost its disk is still believed",
+            Plant::LostDiskTrusted => "a member that lost its disk is trusted",
             Plant::SnapshotShort => "a snapshot lacks its last entry",
             Plant::VotersSwapped => "the voters change without a joint step",
-            Plant::ClocksDrift => "the leader's clock stands still",
+            Plant::ClocksDrift => "the leader's clock is stopped",
         }
     }
 }

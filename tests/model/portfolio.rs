@@ -1,4 +1,4 @@
-//! The configurations.
+//! The model-checking configurations.
 
 use raftian_raft::{
     Body, Change, Entry, HardState, Incarnation, Index, Membership, Message, NodeId, Payload,
@@ -11,8 +11,8 @@ use crate::network::Wire;
 use crate::plant::Plant;
 use crate::sights::Sight;
 
-/// One configuration: what may happen, what must be met in it, and the bugs that must be found in
-/// it.
+/// One configuration: its bounds, the coverage marks it must reach, and the planted bugs it must
+/// find.
 pub(crate) struct Configuration {
     pub(crate) name: &'static str,
     pub(crate) bounds: Bounds,
@@ -20,7 +20,7 @@ pub(crate) struct Configuration {
     pub(crate) plants: &'static [Plant],
 }
 
-/// Elections alone.
+/// Whether the message belongs to an election.
 fn votes(message: &Message) -> bool {
     matches!(
         message.body,
@@ -31,8 +31,8 @@ fn votes(message: &Message) -> bool {
     )
 }
 
-/// Everything but what only saves time: the commit index on its own, which the next entries bring
-/// too.
+/// Everything except appends that only carry the commit index: they save time, and the next entries
+/// carry it too.
 fn no_news(message: &Message) -> bool {
     match &message.body {
         Body::AppendEntries(append) => append.probe.is_some() || !append.entries.is_empty(),
@@ -46,7 +46,7 @@ fn member(id: u64, standing: Standing) -> (NodeId, Incarnation, Standing) {
 
 fn members(members: &[(u64, Standing)]) -> Membership {
     Membership::of(members.iter().map(|(id, standing)| member(*id, *standing)))
-        .expect("somebody may lead")
+        .expect("a member may lead")
 }
 
 fn entry(index: u64, payload: Payload) -> Entry {
@@ -58,8 +58,8 @@ fn entry(index: u64, payload: Payload) -> Entry {
     }
 }
 
-/// n1 led term 1 with its own vote alone, and began to give its place to n2, who is a learner: n2
-/// has the new members on disk, n1 crashed before it had.
+/// n1 led term 1 as the only voter, and began to replace itself by the learner n2: n2 has the new
+/// membership on disk, n1 crashed before its own write.
 fn half_swapped(plant: Option<Plant>) -> Vec<Restored> {
     let old = members(&[(1, Standing::Voter), (2, Standing::Learner)]);
     let change = Change::Replace(vec![member(2, Standing::Voter)]);
@@ -135,6 +135,7 @@ pub(crate) fn portfolio() -> Vec<Configuration> {
                 terms: 4,
                 campaigns: 4,
                 wire: Wire::Holds(2),
+                // An earlier entry can reach a majority before the leader's own.
                 configure: |config| config.max_append_entries = 1,
                 ..Bounds::voters(3)
             },
@@ -242,7 +243,7 @@ pub(crate) fn portfolio() -> Vec<Configuration> {
             plants: &[Plant::LostDiskTrusted],
         },
         Configuration {
-            name: "a newcomer needs a snapshot",
+            name: "joining node needs a snapshot",
             bounds: Bounds {
                 terms: 2,
                 campaigns: 1,
@@ -284,7 +285,7 @@ pub(crate) fn portfolio() -> Vec<Configuration> {
             plants: &[Plant::VoteForgotten],
         },
         Configuration {
-            name: "the leader gives its place away",
+            name: "the only voter is replaced",
             bounds: Bounds {
                 terms: 3,
                 campaigns: 3,

@@ -1,4 +1,4 @@
-//! What must hold, and the memory that is needed to say so.
+//! Safety properties, and the history needed to check them.
 
 use std::sync::Arc;
 
@@ -22,10 +22,10 @@ pub(crate) const STATE_MACHINE_SAFETY: &str = "state machine safety";
 pub(crate) const COMMITMENT: &str = "commitment on the disks of a majority";
 /// A read sees every command that was committed before it was asked (section 8, thesis 6.4).
 pub(crate) const READS_SEE_COMMITS: &str = "reads see commits";
-/// A node stops over no message and no order of events.
+/// No message and no order of events makes a node panic.
 pub(crate) const NODES_STAY_ALIVE: &str = "nodes stay alive";
 
-/// A property that does not hold, and what was seen.
+/// A violated property, with a description of the violation.
 #[derive(Clone, Debug)]
 pub(crate) struct Broken {
     pub(crate) property: &'static str,
@@ -39,19 +39,20 @@ fn broken(property: &'static str, what: String) -> Result<(), Broken> {
     })
 }
 
-/// What happened so far, as far as a property needs it.
+/// Past events that the properties refer to.
 #[derive(Clone, Hash, Default)]
 pub(crate) struct History {
-    /// Who led each term, in which of its runs.
+    /// Leader of each term, and the run in which it led.
     leaders: Vec<(Term, NodeId, u64)>,
-    /// What is committed, from index 1, and the term in which a node first knew it.
+    /// Committed entries from index 1, each with the term in which a node first considered it
+    /// committed.
     committed: Vec<(Mark, Term)>,
-    /// Reads under way, and how much was committed when each was asked.
+    /// Pending reads, each with the commit index at the time of the request.
     asked: Vec<(ReadId, Index)>,
 }
 
 impl History {
-    /// How much is committed anywhere.
+    /// Highest index committed on any node.
     pub(crate) fn committed(&self) -> Index {
         Index(self.committed.len() as u64)
     }
@@ -60,31 +61,31 @@ impl History {
         self.asked.push((read, self.committed()));
     }
 
-    /// A read was answered, with an index or not at all.
+    /// Checks the answer to a read: an index, or `None` if the read failed.
     pub(crate) fn answers(&mut self, read: ReadId, index: Option<Index>) -> Result<(), Broken> {
         let place = self.asked.iter().position(|(asked, _)| *asked == read);
         let Some(place) = place else {
             return broken(
                 READS_SEE_COMMITS,
-                "a read was answered that was not asked, or twice".to_string(),
+                "a read was answered twice or never requested".to_string(),
             );
         };
         let (_, before) = self.asked.remove(place);
         match index {
             Some(index) if index < before => broken(
                 READS_SEE_COMMITS,
-                format!("a read was answered at {index}, but {before} was committed before"),
+                format!("a read returned {index}, but {before} was committed before it"),
             ),
             Some(_) | None => Ok(()),
         }
     }
 
-    /// The machine crashed: nobody waits for its reads any more.
+    /// Drops the pending reads of a crashed machine.
     pub(crate) fn forgets(&mut self, reads: impl Fn(ReadId) -> bool) {
         self.asked.retain(|(read, _)| !reads(*read));
     }
 
-    /// Checks what `host` is after an event, which was `before` it, among all `hosts`.
+    /// Checks `host`, which was `before` ahead of the event, against all `hosts`.
     pub(crate) fn check(
         &mut self,
         before: &Host,
@@ -108,15 +109,15 @@ impl History {
         if let Some((_, other, run)) = self.leaders.iter().find(|(led, ..)| *led == term) {
             return broken(
                 ELECTION_SAFETY,
-                format!("{id} leads {term}, as {other} did in its run {run}"),
+                format!("{id} leads {term}, but {other} led it too, in run {run}"),
             );
         }
         self.leaders.push((term, id, host.run));
         self.leaders.sort_unstable();
         let start = host.node.log_start().position.index;
         for (index, (mark, known)) in (1..).map(Index).zip(&self.committed) {
-            // An old candidate may learn late that it won: it owes only what was committed before
-            // its own term.
+            // A candidate of an earlier term may win late: it must have only the entries committed
+            // before its own term.
             let owed = *known < term && index > start;
             if owed && !host.mark(index).is_some_and(|own| own.agrees(*mark)) {
                 return broken(
@@ -138,7 +139,7 @@ impl History {
                     format!("{id} leads {term} and counted replicas of {commit}, not of its term"),
                 );
             }
-            // What was on a disk that is lost was acknowledged when it was there.
+            // An entry on a disk that was lost later counts: it was acknowledged while it existed.
             let is_lost = |other: &Host| {
                 let member = host.node.membership().member(other.id());
                 member.is_none_or(|member| member.incarnation != other.node.incarnation())
@@ -166,13 +167,13 @@ impl History {
         Ok(())
     }
 
-    /// `mark` is committed at `index`, as `who` knows in `term`.
+    /// Records that `mark` is committed at `index`, according to `who` in `term`.
     fn commit(&mut self, index: Index, mark: Mark, term: Term, who: NodeId) -> Result<(), Broken> {
         match self.committed.get(index.0 as usize - 1) {
             Some((first, _)) if first.agrees(mark) => Ok(()),
             Some((first, _)) => broken(
                 STATE_MACHINE_SAFETY,
-                format!("{who} committed {mark:?} at {index}, another node {first:?}"),
+                format!("{who} committed {mark:?} at {index}, another node committed {first:?}"),
             ),
             None if self.committed() == index.previous() => {
                 self.committed.push((mark, term));
@@ -180,7 +181,7 @@ impl History {
             }
             None => broken(
                 STATE_MACHINE_SAFETY,
-                format!("{who} committed {index} before what comes before it"),
+                format!("{who} committed {index} before the entries that precede it"),
             ),
         }
     }
@@ -195,7 +196,7 @@ impl History {
                 let id = host.id();
                 return broken(
                     STATE_MACHINE_SAFETY,
-                    format!("{id} applied {mark:?} at {index}, which nobody committed"),
+                    format!("{id} applied {mark:?} at {index}, which is not committed"),
                 );
             }
         }
@@ -204,13 +205,13 @@ impl History {
             let id = host.id();
             return broken(
                 STATE_MACHINE_SAFETY,
-                format!("{id} has applied up to {applied}, its state says {known}"),
+                format!("{id} has applied up to {applied}, but its state ends at {known}"),
             );
         }
         Ok(())
     }
 
-    /// Planted: counts what a majority holds as committed, whatever its term, if a leader has it.
+    /// Planted bug: treats a leader's entries on a majority as committed, regardless of their term.
     pub(crate) fn counts_replicas(&mut self, hosts: &[Arc<Host>]) -> Result<(), Broken> {
         for leader in hosts
             .iter()
@@ -244,8 +245,8 @@ pub(crate) fn on_the_disk_of(host: &Host, leader: &Host, index: Index) -> bool {
         || on_disk(image, index).is_some_and(|position| Some(position.term) == term)
 }
 
-/// Whether more than half of the voters hold it, and of the old ones too while they change (section
-/// 6): counted one by one, apart from how the core counts.
+/// Whether `holds` is true for a majority of the voters, and during a change of the old voters too
+/// (section 6). Counts independently of the core's code.
 pub(crate) fn majority(membership: &Membership, holds: impl Fn(NodeId) -> bool) -> bool {
     let most = |voters: Vec<NodeId>| {
         let holders = voters.iter().filter(|id| holds(**id)).count();
@@ -263,6 +264,7 @@ fn logs_match(host: &Host, hosts: &[Arc<Host>]) -> Result<(), Broken> {
             .position
             .index
             .max(other.node.log_start().position.index);
+        // From the end down: entries at and below an index where the terms agree must be equal.
         let mut same_above = false;
         for index in (start.0 + 1..=end.0).rev().map(Index) {
             let (Some(own), Some(theirs)) = (host.mark(index), other.mark(index)) else {
@@ -272,7 +274,8 @@ fn logs_match(host: &Host, hosts: &[Arc<Host>]) -> Result<(), Broken> {
             if same_above && !own.agrees(theirs) {
                 let (id, other) = (host.id(), other.id());
                 let what = format!(
-                    "{id} has {own:?} at {index}, {other} has {theirs:?}, and they agree there or later"
+                    "{id} has {own:?} at {index}, but {other} has {theirs:?}, \
+                     although their terms agree there or later"
                 );
                 return broken(LOG_MATCHING, what);
             }

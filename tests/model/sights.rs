@@ -1,4 +1,4 @@
-//! What was met on the way: a configuration that never saw what it is about has checked nothing.
+//! Coverage marks: a configuration that never reached the situation it tests has checked nothing.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -8,49 +8,49 @@ use raftian_raft::{Decision, Index, RoleKind};
 use crate::host::{Host, on_disk};
 use crate::properties::{majority, on_the_disk_of};
 
-/// One thing that may be met.
+/// One coverage mark.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Sight {
-    /// Somebody led a term.
+    /// A node led a term.
     Led,
-    /// Two led, each its own term, at once.
+    /// Two nodes led at once, in different terms.
     TwoLedAtOnce,
-    /// Three candidates, or one thrice, led one after the other.
+    /// A third term had a leader.
     LedThirdTerm,
     /// A leader committed an entry of its own term.
     Committed,
-    /// A follower cut off what a later leader replaced.
+    /// A follower truncated entries that a later leader replaced.
     Truncated,
     /// A read was answered.
     ReadAnswered,
-    /// A snapshot came in place of a log.
+    /// An installed snapshot replaced the whole log.
     SnapshotInstalled,
-    /// A snapshot came and the log after it stayed.
+    /// A snapshot was installed and the log after it was kept.
     TailKept,
     /// A joint configuration was left.
     JointLeft,
-    /// A change of the members was undone.
+    /// A membership change was rolled back.
     MembersRolledBack,
-    /// A leader that the members are without stepped down.
+    /// A leader that was removed from the membership stepped down.
     RemovedSteppedDown,
-    /// A candidate stood because the leader asked it to.
+    /// A candidate stood for a leadership transfer.
     HandedOver,
-    /// A leader that heard no majority stepped down.
+    /// A leader without contact to a majority stepped down.
     QuorumLost,
     /// A vote was refused because a leader is alive.
     LeaderAlive,
-    /// Pre-votes were asked for and an election followed.
+    /// A pre-vote was granted.
     PreVoted,
-    /// A leader's clock answered a read.
+    /// A read was answered by a lease.
     ReadByLease,
-    /// A node was taken for an earlier life of itself, and said so.
+    /// A message was addressed to an earlier incarnation, and the node reported its own.
     Stranger,
     /// Figure 8 (c): an entry of an earlier term is on a majority of disks and not committed,
     /// though a leader has it, and another disk holds a later entry in its place.
     Figure8,
 }
 
-/// All that was met, in any state and by any thread.
+/// Marks reached in any state, by any thread.
 #[derive(Clone, Default)]
 pub(crate) struct Sights(Arc<AtomicU32>);
 
@@ -65,7 +65,7 @@ impl Sights {
         self.0.load(Ordering::Relaxed) & (1 << sight as u32) != 0
     }
 
-    /// Notes what `decisions` of `host` and the state of all `hosts` after them show.
+    /// Records the marks shown by `decisions` of `host` and the resulting state of all `hosts`.
     pub(crate) fn note(&self, decisions: &[Decision], host: &Host, hosts: &[Arc<Host>]) {
         use raftian_raft::{StepDown, VoteRefusal};
         for decision in decisions {
@@ -113,7 +113,7 @@ impl Sights {
     }
 }
 
-/// Figure 8 (c); see [`Sight::Figure8`].
+/// Whether the hosts are in the state of figure 8 (c); see [`Sight::Figure8`].
 pub(crate) fn is_figure_8(hosts: &[Arc<Host>]) -> bool {
     hosts
         .iter()

@@ -1,5 +1,5 @@
-//! The way to a state, one event a line, in the words of the scenario language as far as it has
-//! them.
+//! Counterexamples: the events that lead to a state, one per line, in the scenario language where
+//! it has a command for the event.
 
 use std::fmt::Write;
 
@@ -10,7 +10,7 @@ use crate::action::Action;
 use crate::cluster::World;
 use crate::host::Host;
 
-/// What happened on the way to the last state of `path`, and where every node is then.
+/// Formats the events of `path`, and the state of every node at its end.
 pub(crate) fn tell(path: Path<World, Action>) -> String {
     let mut story = String::new();
     for (world, action) in path.into_vec() {
@@ -24,7 +24,7 @@ pub(crate) fn tell(path: Path<World, Action>) -> String {
 
 fn line(story: &mut String, world: &World, action: Action) {
     let read = world.spent.reads + 1;
-    let told = match action {
+    let written = match action {
         Action::Campaign(id) => writeln!(story, "campaign {id}"),
         Action::Deliver(place) => {
             let envelope = world.network.get(place);
@@ -58,10 +58,10 @@ fn line(story: &mut String, world: &World, action: Action) {
         Action::Change(id) => writeln!(story, "member {id} …"),
         Action::Read(id) => writeln!(story, "read {id} as r{read}"),
         Action::TransferLeadership(id, to) => writeln!(story, "transfer {id} {to}"),
-        Action::Tick(Some(id)) => writeln!(story, "# the clock of {id} goes on"),
-        Action::Tick(None) => writeln!(story, "# all clocks go on"),
+        Action::Tick(Some(id)) => writeln!(story, "# the clock of {id} advances"),
+        Action::Tick(None) => writeln!(story, "# all clocks advance"),
     };
-    told.expect("a string takes what it is given");
+    written.expect("writing to a string cannot fail");
 }
 
 fn ending(story: &mut String, world: &World) {
@@ -77,15 +77,15 @@ fn ending(story: &mut String, world: &World) {
             "# {id} {role} {term}, commit {commit}, log {}",
             log(host)
         )
-        .expect("a string takes it");
+        .expect("writing to a string cannot fail");
     }
     if let Some(broken) = &world.broken {
         writeln!(story, "# {} is violated: {}", broken.property, broken.what)
-            .expect("a string takes it");
+            .expect("writing to a string cannot fail");
     }
 }
 
-/// The terms of its entries.
+/// Terms of the entries in the node's log.
 fn log(host: &Host) -> String {
     let start = host.node.log_start().position.index;
     let terms = host

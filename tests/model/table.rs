@@ -1,4 +1,4 @@
-//! Running a configuration, and what is printed of all of them.
+//! Runs configurations and formats the results as a table.
 
 use std::fmt::Write;
 use std::time::{Duration, Instant};
@@ -10,24 +10,25 @@ use crate::plant::Plant;
 use crate::portfolio::Configuration;
 use crate::story;
 
-/// Most states that one configuration may generate. A complete one stays below it; beyond it a
-/// bound is too large for tests that run all the time.
+/// Limit of states that one configuration may generate. A configuration that reaches it has bounds
+/// too large for a regular test run.
 pub(crate) const MOST_STATES: usize = 4_000_000;
 
-/// What came of one exploration.
+/// Result of one exploration.
 pub(crate) struct Explored {
-    /// States that differ.
+    /// Distinct states.
     pub(crate) states: usize,
-    /// States that were computed, most of them met before.
+    /// Generated states, most of them duplicates.
     pub(crate) generated: usize,
-    /// Most events from the beginning.
+    /// Largest number of events from the initial state.
     pub(crate) depth: usize,
     pub(crate) took: Duration,
-    /// The property that does not hold, and the shortest way to where it does not.
+    /// The violated property, and a shortest counterexample.
     pub(crate) broken: Option<(&'static str, String)>,
 }
 
-/// Explores breadth first, until something is broken or there is no more.
+/// Explores breadth first, until a property is violated, `most` states are generated, or all states
+/// are visited.
 pub(crate) fn explore(cluster: Cluster, threads: usize, most: usize) -> Explored {
     let began = Instant::now();
     let checker = cluster.checker().threads(threads).target_state_count(most);
@@ -50,18 +51,18 @@ pub(crate) fn explore(cluster: Cluster, threads: usize, most: usize) -> Explored
     }
 }
 
-/// One line of the table.
+/// Results of one configuration, without and with planted bugs.
 pub(crate) struct Row {
     pub(crate) configuration: &'static str,
     pub(crate) sound: Explored,
     pub(crate) planted: Vec<(Plant, Explored)>,
 }
 
-/// Explores a configuration as it is, and once more with each of its planted bugs.
+/// Explores a configuration without bugs, and once more with each of its planted bugs.
 ///
 /// # Panics
-/// If a property does not hold, the bounds are too large, the configuration never met what it is
-/// about, or a planted bug was not found.
+/// If a property is violated, the bounds are too large, a coverage mark is not reached, or a
+/// planted bug is not found.
 pub(crate) fn run(configuration: &Configuration) -> Row {
     let Configuration {
         name,
@@ -73,14 +74,14 @@ pub(crate) fn run(configuration: &Configuration) -> Row {
     let sights = cluster.sights.clone();
     let sound = explore(cluster, 2, MOST_STATES);
     if let Some((property, story)) = &sound.broken {
-        panic!("{name}: {property} is violated by\n{story}");
+        panic!("{name}: {property} is violated by:\n{story}");
     }
     assert!(
         sound.generated < MOST_STATES,
         "{name}: more than {MOST_STATES} states"
     );
     for sight in *must_meet {
-        assert!(sights.met(*sight), "{name}: never met {sight:?}");
+        assert!(sights.met(*sight), "{name}: never reached {sight:?}");
     }
     println!(
         "{name}: {} states, {:.1} s",
@@ -91,7 +92,7 @@ pub(crate) fn run(configuration: &Configuration) -> Row {
         let found = explore(Cluster::new(bounds, Some(*plant)), 1, MOST_STATES);
         assert!(
             found.broken.is_some(),
-            "{name}: nothing finds that {}",
+            "{name}: no property detects that {}",
             plant.name()
         );
         println!(
@@ -109,11 +110,11 @@ pub(crate) fn run(configuration: &Configuration) -> Row {
     }
 }
 
-/// All rows, and their sum.
+/// Formats all rows and their total.
 pub(crate) fn table(rows: &[Row]) -> String {
     let mut text = String::new();
     let mut put = |line: String| {
-        writeln!(text, "{}", line.trim_end()).expect("a string takes what it is given")
+        writeln!(text, "{}", line.trim_end()).expect("writing to a string cannot fail")
     };
     put(format!(
         "{:<30} {:>9} {:>10} {:>6} {:>8}   {:<44} {:>8} {:>8}  {}",

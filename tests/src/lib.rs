@@ -1,4 +1,4 @@
-//! What the tests in `tests/tests/`, one file per subject, have in common.
+//! Shared setup of the tests in `tests/tests/`, which holds one file per subject.
 
 use std::time::Duration;
 
@@ -15,13 +15,13 @@ pub const N3: NodeId = NodeId(3);
 pub const N4: NodeId = NodeId(4);
 /// The fifth node.
 pub const N5: NodeId = NodeId(5);
-/// A second of simulated time: several election timeouts.
+/// One second of simulated time: several election timeouts.
 pub const SECOND: Duration = Duration::from_secs(1);
 
-/// A cluster that has just elected [`N1`] and is quiet.
+/// A quiet cluster that has just elected [`N1`].
 ///
 /// # Panics
-/// If it elects anybody else.
+/// If another node is elected.
 #[must_use]
 pub fn led_by_n1(setup: Setup) -> Simulation {
     let mut cluster = Simulation::new(setup);

@@ -26,7 +26,7 @@ fn a_leader_that_lost_its_quorum_steps_down() {
     assert_eq!(
         cluster.node(N1).role(),
         RoleKind::Leader,
-        "it waits for the longest election timeout"
+        "a leader waits for the longest election timeout"
     );
     cluster.run(Duration::from_millis(100));
     assert_ne!(cluster.node(N1).role(), RoleKind::Leader);
@@ -37,16 +37,16 @@ fn a_leader_that_lost_its_quorum_steps_down() {
 }
 
 #[test]
-fn a_leader_that_hears_a_bare_majority_goes_on() {
+fn leader_in_contact_with_a_bare_majority_keeps_leading() {
     let mut cluster = led_by_n1(5);
     cluster.partition(&[&[N1, N2, N3]]);
     cluster.run(5 * SECOND);
     assert_eq!(cluster.leaders(), [N1]);
 }
 
-/// A leader that is heard but hears nobody keeps the others from electing one who could work.
+/// A leader that can send but not receive would prevent the others from electing a working one.
 #[test]
-fn a_leader_that_hears_nobody_steps_down_and_another_leads() {
+fn leader_that_receives_nothing_is_replaced() {
     let mut cluster = led_by_n1(3);
     cluster.cut(N2, N1);
     cluster.cut(N3, N1);
@@ -93,6 +93,7 @@ fn a_follower_of_a_live_leader_ignores_a_later_term() {
     );
     cluster.drop_messages(|_| true);
 
+    // Just before the minimum election timeout the follower must still refuse.
     cluster.isolate(N2);
     cluster.advance(shortest - Duration::from_millis(1));
     cluster.heal();
@@ -107,7 +108,7 @@ fn a_follower_of_a_live_leader_ignores_a_later_term() {
 }
 
 #[test]
-fn a_follower_that_has_not_heard_of_its_leader_for_long_votes() {
+fn follower_without_recent_heartbeat_votes() {
     let mut cluster = led_by_n1(3);
     let (shortest, _) = cluster.node(N2).config().election_timeout;
     cluster.isolate(N1);
@@ -136,8 +137,8 @@ fn a_follower_that_has_not_heard_of_its_leader_for_long_votes() {
     assert_eq!(cluster.node(N2).status().vote, Some(N3));
 }
 
-/// A leader that can send but not store keeps its followers quiet and commits with their disks
-/// alone; it must go.
+/// A leader that can send but not store keeps its followers from standing and commits on their
+/// disks alone; it must step down.
 #[test]
 fn a_leader_whose_disk_hangs_steps_down_and_another_leads() {
     let mut cluster = led_by_n1(3);
@@ -151,19 +152,19 @@ fn a_leader_whose_disk_hangs_steps_down_and_another_leads() {
     cluster.settle(SECOND).unwrap();
 }
 
-/// An idle leader is not asked to write, so nothing is known against its disk.
+/// An idle leader has no writes pending, so its disk does not count as hung.
 #[test]
-fn a_held_disk_without_writes_is_no_hung_disk() {
+fn idle_leader_with_a_held_disk_keeps_leading() {
     let mut cluster = led_by_n1(3);
     cluster.hold_disk(N1);
     cluster.run(2 * SECOND);
     assert_eq!(cluster.leaders(), [N1]);
 }
 
-/// Followers whose disks are slow keep their leader: they answer its heartbeats, and another would
-/// fare no better. But nothing is committed on them.
+/// Followers with slow disks keep their leader: they reply to its heartbeats, and another leader
+/// would commit no more. But their entries do not count towards a commit.
 #[test]
-fn followers_with_hanging_disks_keep_their_leader_and_acknowledge_nothing() {
+fn followers_with_hung_disks_keep_leader_and_ack_nothing() {
     let mut cluster = led_by_n1(3);
     cluster.hold_disk(N2);
     cluster.hold_disk(N3);

@@ -1,5 +1,4 @@
-//! The game clock: stamps on entries, set by the leader, never going back, standing still without a
-//! leader.
+//! The game clock: monotonic stamps on entries, set by the leader, stopped while there is none.
 
 use raftian_lab::{Setup, Simulation};
 use raftian_raft::{NodeId, Stamp};
@@ -14,7 +13,7 @@ fn newest_stamp(cluster: &Simulation) -> u64 {
         .unwrap()
 }
 
-/// One command at the leader, stamped now.
+/// Commits one command, stamped by the leader's clock, and returns the newest stamp.
 fn stamp_one(cluster: &mut Simulation, sequence: u64) -> u64 {
     let leader = cluster.settle(2 * SECOND).unwrap();
     cluster.propose(leader, 1, sequence, b"x").unwrap();
@@ -30,7 +29,7 @@ fn the_game_clock_runs_with_the_leaders_own() {
     assert_eq!(stamp_one(&mut cluster, 2), first + 10_000);
 }
 
-/// Every node applies the same stamp for the same entry, whatever its own clock says.
+/// Every node applies the same stamp for the same entry, independent of its own clock.
 #[test]
 fn every_node_sees_the_same_stamps() {
     let mut cluster = Simulation::new(Setup::cluster(5, 1));
@@ -49,8 +48,8 @@ fn every_node_sees_the_same_stamps() {
     assert!(cluster.ids().all(|id| stamps(id) == stamps(NodeId(1))));
 }
 
-/// The next leader's clock goes on from the last stamp in its log, though its machine's clock began
-/// elsewhere.
+/// The next leader continues from the last stamp in its log, although its machine's clock has
+/// another origin.
 #[test]
 fn the_game_clock_never_goes_back_across_leaders() {
     let mut cluster = Simulation::new(Setup::cluster(3, 1));
@@ -70,9 +69,9 @@ fn the_game_clock_never_goes_back_across_leaders() {
     }
 }
 
-/// No quorum, no stamps: whoever comes back finds the game where it was.
+/// No quorum, no stamps: after an outage the game continues where it stopped.
 #[test]
-fn the_game_clock_stands_still_without_a_leader() {
+fn game_clock_stops_without_a_leader() {
     let mut cluster = Simulation::new(Setup::cluster(3, 1));
     let before = stamp_one(&mut cluster, 1);
     for id in cluster.ids() {
@@ -85,7 +84,7 @@ fn the_game_clock_stands_still_without_a_leader() {
     let after = stamp_one(&mut cluster, 2);
     assert!(
         after - before < 2_000,
-        "an hour without a leader took {} ms of the game",
+        "an hour without a leader advanced the game clock by {} ms",
         after - before
     );
 }

@@ -18,8 +18,8 @@ fn terms(cluster: &Simulation, id: NodeId) -> Vec<u64> {
         .collect()
 }
 
-/// Figure 8 up to (c): n1 leads term 4 and has brought the entry of term 2 to a majority, its own
-/// not yet.
+/// Figure 8 up to (c): n1 leads term 4 and has replicated the entry of term 2 to a majority, but
+/// not yet its own.
 fn figure_8_c() -> Simulation {
     let setup = Setup::cluster(5, 8)
         .log(1, &[1, 2])
@@ -48,8 +48,8 @@ fn figure_8_c() -> Simulation {
         (cluster.node(N1).role(), cluster.node(N1).term()),
         (RoleKind::Leader, Term(4))
     );
-    // The first append is refused, the second brings index 2, of term 2; the third, with the
-    // leader's own entry, is lost.
+    // The first append is refused, the second carries index 2 of term 2; the third, which carries
+    // the leader's own entry, is lost.
     cluster.deliver(to_n3);
     cluster.deliver(to_n3);
     cluster.deliver(to_n3);
@@ -62,7 +62,7 @@ fn figure_8_c() -> Simulation {
 /// "A log entry from an earlier term … is stored on a majority of servers, yet can still be
 /// overwritten by a future leader" (figure 8).
 #[test]
-fn an_entry_of_an_earlier_term_on_a_majority_is_not_committed_by_counting() {
+fn earlier_term_entry_is_not_committed_by_counting_replicas() {
     let mut cluster = figure_8_c();
     let holders = cluster.ids().filter(|id| {
         cluster
@@ -86,7 +86,7 @@ fn an_entry_of_an_earlier_term_on_a_majority_is_not_committed_by_counting() {
     cluster.campaign(N5);
     cluster.stabilize();
     if cluster.leaders().is_empty() {
-        // Its first term was over already; it has learnt of the later one.
+        // Its first campaign used a term that was already over; the replies carried the later one.
         cluster.campaign(N5);
         cluster.stabilize();
     }
@@ -100,7 +100,7 @@ fn an_entry_of_an_earlier_term_on_a_majority_is_not_committed_by_counting() {
 /// "Once an entry from the current term has been committed in this way, then all prior entries are
 /// committed indirectly" (5.4.2; figure 8 e).
 #[test]
-fn an_entry_of_the_own_term_commits_all_before_it() {
+fn current_term_entry_commits_all_entries_before_it() {
     let mut cluster = figure_8_c();
     cluster.run(Duration::from_millis(100));
     assert_eq!(cluster.node(N1).commit(), Index(3));
@@ -111,13 +111,14 @@ fn an_entry_of_the_own_term_commits_all_before_it() {
     assert_eq!(terms(&cluster, N5)[..3], [1, 2, 4], "n5 could not win");
 }
 
-/// "Raft guarantees that committed entries are durable": nothing that a minority holds is
+/// "Raft guarantees that committed entries are durable": an entry held by a minority is not
 /// committed.
 #[test]
 fn a_leader_without_a_majority_commits_nothing() {
     let mut cluster = Simulation::new(Setup::cluster(5, 1));
     cluster.campaign(N1);
     cluster.stabilize();
+    // n1 and n2 are two of five.
     cluster.partition(&[&[N1, N2]]);
     cluster.propose(N1, 1, 1, b"x").unwrap();
     cluster.stabilize();
@@ -127,9 +128,9 @@ fn a_leader_without_a_majority_commits_nothing() {
     );
 }
 
-/// A leader counts itself like any other: by what is on its disk.
+/// A leader counts itself like any other node: only for entries on its disk.
 #[test]
-fn a_leader_with_a_held_disk_commits_with_the_others_and_not_without() {
+fn leader_with_a_held_disk_does_not_count_itself() {
     let mut cluster = Simulation::new(Setup::cluster(3, 1));
     cluster.campaign(N1);
     cluster.stabilize();
@@ -140,9 +141,10 @@ fn a_leader_with_a_held_disk_commits_with_the_others_and_not_without() {
     assert_eq!(
         cluster.node(N1).commit(),
         Index(1),
-        "it is on the disk of n2 alone"
+        "the entry is on the disk of n2 alone"
     );
     cluster.heal();
+    // One heartbeat interval: n1 sends the entry to n3 again.
     cluster.advance(Duration::from_millis(50));
     cluster.stabilize();
     assert_eq!(
@@ -153,15 +155,15 @@ fn a_leader_with_a_held_disk_commits_with_the_others_and_not_without() {
     assert_eq!(
         cluster.host(N1).effects().len(),
         0,
-        "its own disk does not hold it yet"
+        "its own disk does not hold the entry yet"
     );
     cluster.release_disk(N1);
     assert_eq!(cluster.host(N1).effects().len(), 1);
 }
 
-/// A cluster of one: the vote and the entry are as good as its disk.
+/// In a cluster of one, the vote and the entry count once they are on disk.
 #[test]
-fn a_single_voter_neither_leads_nor_commits_before_its_own_disk_has_written() {
+fn single_voter_waits_for_its_own_disk() {
     let mut cluster = Simulation::new(Setup::cluster(1, 1));
     cluster.hold_disk(N1);
     cluster.campaign(N1);
@@ -179,9 +181,9 @@ fn a_single_voter_neither_leads_nor_commits_before_its_own_disk_has_written() {
     assert_eq!(cluster.node(N1).commit(), Index(1));
 }
 
-/// Followers learn of a commitment at once, not with the next command or heartbeat.
+/// Followers learn the new commit index at once, not with the next command or heartbeat.
 #[test]
-fn the_commit_index_is_pushed_as_soon_as_it_moves() {
+fn commit_index_is_sent_as_soon_as_it_advances() {
     let mut cluster = Simulation::new(Setup::cluster(5, 1));
     cluster.campaign(N1);
     cluster.stabilize();
@@ -191,20 +193,21 @@ fn the_commit_index_is_pushed_as_soon_as_it_moves() {
         cluster
             .ids()
             .all(|id| cluster.host(id).effects().len() == 1),
-        "without any time passing"
+        "no time has passed"
     );
 }
 
 /// "If leaderCommit > commitIndex, set commitIndex = min(leaderCommit, index of last new entry)"
-/// (figure 2): what lies beyond the entries of the message may be another leader's.
+/// (figure 2): entries beyond those of the message may be another leader's.
 #[test]
-fn a_follower_commits_only_what_the_message_speaks_of() {
+fn follower_commits_only_entries_covered_by_the_message() {
     let setup = Setup::cluster(3, 1)
         .log(1, &[1, 2])
         .log(2, &[1, 2])
         .log(3, &[1, 1, 1])
         .term(3, 2);
     let mut cluster = Simulation::new(setup);
+    // The message confirms index 1; the follower's entry at index 2 is not the leader's.
     let previous = LogPosition {
         term: Term(1),
         index: Index(1),
@@ -228,8 +231,7 @@ fn a_follower_commits_only_what_the_message_speaks_of() {
     assert_eq!(cluster.node(N3).commit(), Index(1));
 }
 
-/// A new leader commits what its predecessors left behind without waiting for a command (section
-/// 8).
+/// A new leader commits entries of earlier terms without waiting for a command (section 8).
 #[test]
 fn a_new_leader_commits_earlier_entries_with_an_empty_one() {
     let setup = Setup::cluster(3, 1)

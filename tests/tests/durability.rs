@@ -1,4 +1,4 @@
-//! What must be on disk before it is said (figure 2), and what a crash may take.
+//! Durability: writes that must precede a reply (figure 2), and writes a crash may lose.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use raftian_tests::{N1, N2, N3, SECOND, led_by_n1};
 
 /// "Updated on stable storage before responding to RPCs" (figure 2): the vote.
 #[test]
-fn a_vote_is_not_given_before_it_is_on_disk() {
+fn vote_is_sent_only_after_it_is_on_disk() {
     let mut cluster =
         Simulation::new(Setup::cluster(3, 1).configure(|config| config.pre_vote = false));
     cluster.isolate(N3);
@@ -28,9 +28,9 @@ fn a_vote_is_not_given_before_it_is_on_disk() {
     assert_eq!(cluster.node(N1).role(), RoleKind::Leader);
 }
 
-/// The same for a candidate: it asks for votes when its own is on disk.
+/// The same for a candidate: it requests votes once its own is on disk.
 #[test]
-fn a_candidate_asks_for_nothing_before_its_own_vote_is_on_disk() {
+fn candidate_requests_votes_only_after_its_own_is_on_disk() {
     let mut cluster =
         Simulation::new(Setup::cluster(3, 1).configure(|config| config.pre_vote = false));
     cluster.hold_disk(N1);
@@ -44,7 +44,7 @@ fn a_candidate_asks_for_nothing_before_its_own_vote_is_on_disk() {
     assert_eq!(
         cluster.node(N1).term(),
         Term(0),
-        "nobody has heard of term 1"
+        "no node has received a message of term 1"
     );
 }
 
@@ -65,14 +65,14 @@ fn entries_are_not_acknowledged_before_they_are_on_disk() {
     assert_eq!(cluster.node(N1).commit(), Index(2));
 }
 
-/// A heartbeat's answer says only what is on the disk, so it need not wait for what is still being
-/// written.
+/// A heartbeat reply reports only durable entries, so it need not wait for writes in progress.
 #[test]
-fn a_heartbeat_is_answered_with_what_is_on_the_disk() {
+fn heartbeat_reply_reports_only_durable_entries() {
     let mut cluster = led_by_n1(Setup::cluster(3, 1));
     cluster.hold_disk(N2);
     cluster.propose(N1, 1, 1, b"x").unwrap();
     cluster.stabilize();
+    // One heartbeat interval; the reply to the append still waits for the disk.
     cluster.advance(Duration::from_millis(50));
     cluster.deliver(|m| m.between(1, 2) && m.is(Kind::Heartbeat));
     let answers = |cluster: &Simulation| -> Vec<_> {
@@ -92,7 +92,7 @@ fn a_heartbeat_is_answered_with_what_is_on_the_disk() {
     assert_eq!(answers(&cluster), [Index(1), Index(2)]);
 }
 
-/// A leader's entries leave while its own disk still writes them (thesis 10.2.1).
+/// A leader sends entries while its own disk still writes them (thesis 10.2.1).
 #[test]
 fn a_leader_writes_and_sends_at_the_same_time() {
     let mut cluster = led_by_n1(Setup::cluster(3, 1));
@@ -136,13 +136,13 @@ fn a_later_term_and_its_entries_are_one_write() {
     );
     assert!(
         actions.send.is_empty() && node.take_actions().is_empty(),
-        "the answer waits inside the node"
+        "the reply waits inside the node for the write"
     );
     node.step(Moment(2), Input::Persisted(write.number));
     assert_eq!(node.take_actions().send.len(), 1);
 }
 
-/// Committed entries come again, all of them and in order, after a restart.
+/// All committed entries are delivered again, in order, after a restart.
 #[test]
 fn a_restarted_node_applies_everything_again_from_the_start() {
     let mut cluster = led_by_n1(Setup::cluster(3, 1).configure(|config| config.apply_window = 3));
@@ -173,9 +173,9 @@ fn a_restarted_node_applies_everything_again_from_the_start() {
     }
 }
 
-/// "Raft never commits log entries from previous terms by counting replicas" and never loses one it
-/// committed: a crash of any node at any point of two commands' lives, with any number of its
-/// writes done, takes nothing that anybody saw committed.
+/// "Raft never commits log entries from previous terms by counting replicas" and never loses a
+/// committed one: a crash of any node at any point from an election to the commit of two commands,
+/// with any number of its writes done, loses no entry that any node saw committed.
 #[test]
 fn a_crash_at_any_point_loses_nothing_that_was_committed() {
     let mut points = 0;
@@ -194,6 +194,7 @@ fn a_crash_at_any_point_loses_nothing_that_was_committed() {
                     .unwrap();
                 let entries =
                     cluster.node(survivor).entries_from(Index(1))[..committed.0 as usize].to_vec();
+                // Only the victim loses pending writes; the other disks recover.
                 cluster.crash_keeping(victim, kept);
                 for id in cluster.ids().filter(|id| *id != victim) {
                     cluster.release_disk(id);
@@ -229,6 +230,7 @@ fn up_to(point: usize) -> Option<Simulation> {
             proposed.insert(sequence);
             cluster.propose(N1, 1, sequence, b"x").unwrap();
         }
+        // Writes complete only while few messages are queued, so that both kinds of events mix.
         let busy = cluster
             .ids()
             .find(|id| cluster.host(*id).writes_under_way() > 0);

@@ -38,7 +38,7 @@ fn a_quiet_cluster_elects_one_leader_and_keeps_it() {
 /// "A candidate wins an election if it receives votes from a majority of the servers in the full
 /// cluster for the same term" (5.2).
 #[test]
-fn a_minority_elects_nobody_and_the_majority_does() {
+fn minority_elects_no_leader_and_majority_does() {
     let mut cluster = Simulation::new(Setup::cluster(5, 2));
     cluster.partition(&[&[N1, N2], &[N3, N4, NodeId(5)]]);
     cluster.run(3 * SECOND);
@@ -47,17 +47,18 @@ fn a_minority_elects_nobody_and_the_majority_does() {
     assert_eq!(
         cluster.node(N1).term(),
         Term(0),
-        "asking for pre-votes enters no term"
+        "a pre-vote round does not increment the term"
     );
 }
 
 /// "If many followers become candidates at the same time, votes could be split so that no candidate
 /// obtains a majority" (5.2).
 #[test]
-fn a_split_vote_elects_nobody_and_the_next_election_does() {
+fn split_vote_elects_no_leader_and_a_later_election_does() {
     let mut cluster = Simulation::new(without_pre_vote(4));
     cluster.campaign(N1);
     cluster.campaign(N2);
+    // Two votes each, of four.
     cluster.deliver(|m| m.between(1, 3) || m.between(2, 4));
     cluster.stabilize();
     assert!(cluster.leaders().is_empty());
@@ -72,7 +73,7 @@ fn a_split_vote_elects_nobody_and_the_next_election_does() {
 /// "Each server will vote for at most one candidate in a given term, on a first-come-first-served
 /// basis" (5.2), also across a crash.
 #[test]
-fn a_restarted_node_remembers_whom_it_voted_for() {
+fn restarted_node_remembers_its_vote() {
     let mut cluster = Simulation::new(without_pre_vote(3));
     cluster.campaign(N1);
     cluster.deliver_one(|m| m.between(1, 3));
@@ -80,18 +81,19 @@ fn a_restarted_node_remembers_whom_it_voted_for() {
     cluster.restart(N3);
     cluster.drop_messages(|_| true);
     cluster.campaign(N2);
+    // Same term, so that only the stored vote can make n3 refuse.
     assert_eq!(cluster.node(N2).term(), cluster.node(N3).term());
     cluster.stabilize();
     assert_eq!(cluster.node(N3).status().vote, Some(N1));
     assert!(cluster.leaders().is_empty(), "n2 has only its own vote");
 }
 
-/// A vote is for one term: the seed of this game voted once in its life.
+/// A vote is for one term: the original of this game voted once per process.
 #[test]
 fn a_node_votes_anew_in_every_term() {
     let mut cluster = Simulation::new(without_pre_vote(3));
     for (term, candidate) in [(1, N1), (2, N2), (3, N1), (4, N2)] {
-        // Nobody hears the winner, so nobody refuses the next one for its sake.
+        // The winner's heartbeats are lost, so no follower refuses the next candidate.
         cluster.campaign(candidate);
         cluster.deliver(|m| m.is(Kind::RequestVote));
         assert_eq!(
@@ -125,7 +127,7 @@ fn a_candidate_with_an_older_log_is_refused() {
         cluster.campaign(N1);
         cluster.stabilize();
         let won = cluster.node(N1).role() == RoleKind::Leader;
-        assert_eq!(won, granted, "{candidate:?} asks {voter:?}");
+        assert_eq!(won, granted, "{candidate:?} requests the vote of {voter:?}");
     }
 }
 
@@ -152,7 +154,7 @@ fn a_candidate_follows_the_leader_of_its_term() {
 /// "If a candidate or leader discovers that its term is out of date, it immediately reverts to
 /// follower state" (5.1).
 #[test]
-fn a_leader_that_was_cut_off_steps_down_when_it_hears_of_a_later_term() {
+fn partitioned_leader_steps_down_on_a_later_term() {
     let mut cluster =
         Simulation::new(Setup::cluster(3, 3).configure(|config| config.check_quorum = false));
     let old = cluster.settle(SECOND).unwrap();
@@ -161,22 +163,23 @@ fn a_leader_that_was_cut_off_steps_down_when_it_hears_of_a_later_term() {
     assert_eq!(
         cluster.leaders().len(),
         2,
-        "without check-quorum the old leader goes on"
+        "without check-quorum the old leader keeps leading"
     );
     cluster.heal();
     let new = cluster.settle(SECOND).unwrap();
     assert!(new != old && cluster.node(old).role() == RoleKind::Follower);
 }
 
-/// A vote counts in the term it was given for, and in no other.
+/// A vote counts only in the term it was granted for.
 #[test]
-fn a_vote_that_comes_late_counts_for_nothing() {
+fn late_vote_does_not_count() {
     let mut cluster = Simulation::new(without_pre_vote(5));
     cluster.campaign(N1);
     cluster.deliver(|m| m.between(1, 2) || m.between(1, 3));
     let late = cluster.copies(|m| m.is(Kind::VoteReply));
     assert_eq!(late.len(), 2);
     cluster.drop_messages(|_| true);
+    // If the votes of term 1 counted in term 2, they would complete a majority.
     cluster.campaign(N1);
     assert_eq!(cluster.node(N1).term(), Term(2));
     cluster.drop_messages(|_| true);
@@ -185,12 +188,13 @@ fn a_vote_that_comes_late_counts_for_nothing() {
     assert_eq!(cluster.node(N1).role(), RoleKind::Candidate);
 }
 
-/// The same vote twice is one vote.
+/// A duplicated vote is one vote.
 #[test]
 fn a_vote_that_arrives_twice_counts_once() {
     let mut cluster = Simulation::new(without_pre_vote(5));
     cluster.campaign(N1);
     cluster.deliver(|m| m.between(1, 2));
+    // Counted twice, the vote would complete a majority of five.
     cluster.duplicate(|m| m.is(Kind::VoteReply));
     cluster.deliver(|m| m.is(Kind::VoteReply));
     assert_eq!(cluster.node(N1).role(), RoleKind::Candidate);
@@ -202,6 +206,7 @@ fn each_election_timeout_is_drawn_anew_from_the_interval() {
     let mut cluster = Simulation::new(Setup::cluster(3, 8));
     cluster.isolate(N1);
     let mut drawn = std::collections::BTreeSet::new();
+    // Isolated, n1 wins no election, so every tick is another election timeout.
     for _ in 0..50 {
         cluster.tick(N1);
         let status = cluster.node(N1).status();
@@ -220,8 +225,7 @@ fn each_election_timeout_is_drawn_anew_from_the_interval() {
     );
 }
 
-/// A term is a promise not to act in earlier ones (5.1): "If a server receives a request with a
-/// stale term number, it rejects the request".
+/// "If a server receives a request with a stale term number, it rejects the request" (5.1).
 #[test]
 fn a_request_of_an_earlier_term_is_refused_with_the_later_term() {
     let mut cluster = Simulation::new(without_pre_vote(3).term(2, 7));
@@ -244,9 +248,9 @@ fn a_request_of_an_earlier_term_is_refused_with_the_later_term() {
     );
 }
 
-/// The leader of a term is known: another vote in it could only set this node's timer back.
+/// The leader of the term is already known: a vote in it could only reset this node's timer.
 #[test]
-fn a_follower_that_knows_the_leader_of_the_term_gives_no_vote_in_it() {
+fn follower_that_knows_the_leader_of_a_term_grants_no_vote() {
     let mut cluster = Simulation::new(without_pre_vote(5));
     cluster.campaign(N1);
     cluster.deliver(|m| m.between(1, 2) || m.between(1, 3));
@@ -279,12 +283,13 @@ fn a_follower_that_knows_the_leader_of_the_term_gives_no_vote_in_it() {
     );
 }
 
-/// A candidate that cannot win must not keep those who can from standing: a follower's timer is set
-/// back by a leader or by a vote it gives, not by a later term.
+/// A candidate that cannot win must not delay those that can: a follower's timer is reset by a
+/// leader or by granting a vote, not by a later term.
 #[test]
-fn a_refused_candidate_does_not_set_the_timers_of_others_back() {
+fn refused_candidate_does_not_reset_election_timers() {
     let mut cluster = Simulation::new(without_pre_vote(3).log(2, &[1]).log(3, &[1]));
     let deadline = cluster.node(N2).wake_at();
+    // n1 has the shortest log, so it is refused in every term.
     cluster.campaign(N1);
     cluster.campaign(N1);
     cluster.deliver(|m| m.between(1, 2));

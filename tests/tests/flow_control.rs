@@ -1,4 +1,4 @@
-//! How much is under way, and how it gets going again when it is lost.
+//! Flow control: bounds on messages in flight, and recovery when they are lost.
 
 use std::time::Duration;
 
@@ -23,10 +23,10 @@ fn propose(cluster: &mut Simulation, sequences: std::ops::RangeInclusive<u64>, b
     }
 }
 
-/// Everything in flight is lost and the window is full: the next heartbeat's refusal must open it
-/// again.
+/// All messages in flight are lost and the window is full: the refusal of the next heartbeat must
+/// reopen it.
 #[test]
-fn replication_resumes_when_everything_in_flight_was_lost_with_the_window_full() {
+fn replication_resumes_after_every_append_is_lost() {
     let mut cluster =
         led_by_n1(Setup::cluster(3, 1).configure(|config| config.inflight_messages = 4));
     propose(&mut cluster, 1..=10, 8);
@@ -44,9 +44,9 @@ fn replication_resumes_when_everything_in_flight_was_lost_with_the_window_full()
     );
 }
 
-/// The same with every answer lost instead.
+/// The same with every reply lost instead.
 #[test]
-fn replication_resumes_when_all_acknowledgements_were_lost_with_the_window_full() {
+fn replication_resumes_after_every_reply_is_lost() {
     let mut cluster =
         led_by_n1(Setup::cluster(3, 1).configure(|config| config.inflight_messages = 2));
     propose(&mut cluster, 1..=10, 8);
@@ -56,11 +56,12 @@ fn replication_resumes_when_all_acknowledgements_were_lost_with_the_window_full(
     assert_eq!(cluster.settled(), Some(N1));
 }
 
-/// What is charged to a window is what is given back: after any traffic it is as wide as before.
+/// Bytes charged to a window are all released: after any traffic it is as wide as before.
 #[test]
-fn a_window_in_bytes_is_as_wide_after_much_traffic_as_before() {
+fn byte_window_is_fully_released_after_traffic() {
     let setup = Setup::cluster(3, 1).configure(|config| config.inflight_bytes = 1_000);
     let mut cluster = led_by_n1(setup);
+    // Each round exceeds the window, so bytes that were not released would close it.
     for round in 0..200 {
         let first = round * 3 + 1;
         propose(&mut cluster, first..=first + 2, 400);
@@ -68,14 +69,15 @@ fn a_window_in_bytes_is_as_wide_after_much_traffic_as_before() {
         assert_eq!(
             cluster.node(N1).commit(),
             Index(first + 3),
-            "no heartbeat was needed in round {round}"
+            "round {round} committed without a heartbeat"
         );
     }
 }
 
-/// At the bound nothing more is sent to a follower until it answers, and to the others it is.
+/// At the bound, a leader sends nothing more to that follower until it replies, and continues to
+/// send to the others.
 #[test]
-fn no_more_messages_are_in_flight_to_one_follower_than_allowed() {
+fn inflight_messages_per_follower_are_bounded() {
     let mut cluster =
         led_by_n1(Setup::cluster(3, 1).configure(|config| config.inflight_messages = 5));
     for sequence in 1..=20 {
@@ -91,9 +93,9 @@ fn no_more_messages_are_in_flight_to_one_follower_than_allowed() {
     cluster.settle(SECOND).unwrap();
 }
 
-/// One AppendEntries carries no more than it may, in entries and in bytes, but always one entry.
+/// One AppendEntries stays within its limits in entries and bytes, but always carries one entry.
 #[test]
-fn a_message_holds_no_more_than_allowed() {
+fn append_message_respects_its_size_limits() {
     for (most_entries, most_bytes, expected) in
         [(4, 1 << 20, 4), (1 << 20, 500, 3), (1 << 20, 1, 1)]
     {
@@ -120,12 +122,13 @@ fn a_message_holds_no_more_than_allowed() {
     }
 }
 
-/// A leader holds a bounded number of uncommitted entries; then it says so, and it takes more as
-/// soon as they are committed.
+/// A leader holds a bounded number of uncommitted entries; at the bound it returns `Busy`, and it
+/// accepts more as soon as they are committed.
 #[test]
-fn a_leader_that_cannot_commit_refuses_at_its_bound_and_recovers() {
+fn leader_at_its_uncommitted_bound_refuses_and_recovers() {
     for by_bytes in [false, true] {
         let setup = Setup::cluster(3, 1).configure(move |config| {
+            // n1 must keep leading while it is isolated.
             config.check_quorum = false;
             if by_bytes {
                 config.max_uncommitted_bytes = 10 * (raftian_raft::Entry::OVERHEAD + 100);
@@ -142,16 +145,16 @@ fn a_leader_that_cannot_commit_refuses_at_its_bound_and_recovers() {
                 Err(RefusalReason::Busy)
             );
             cluster.heal();
-            // Only heartbeats: the others must not elect another while n1 is cut off.
+            // Time for heartbeats only: n1 is cut off, and no other leader may be elected.
             cluster.run(Duration::from_millis(60));
             assert_eq!(cluster.settled(), Some(N1));
         }
     }
 }
 
-/// A command that no message could carry is refused where it is proposed.
+/// A command too large for any message is refused by the node where it is proposed.
 #[test]
-fn a_command_that_is_too_large_is_refused_by_leader_and_follower() {
+fn oversized_command_is_refused_by_leader_and_follower() {
     let mut cluster = led_by_n1(Setup::cluster(3, 1));
     let bytes = vec![0; raftian_raft::Config::MAX_COMMAND_BYTES + 1];
     for at in [N1, N2] {
@@ -165,10 +168,10 @@ fn a_command_that_is_too_large_is_refused_by_leader_and_follower() {
     assert_eq!(cluster.host(N3).effects().len(), 1);
 }
 
-/// A follower that came back with an empty disk under its old id refuses what it acknowledged. It
-/// is not served, but it must not be asked again and again without time passing either.
+/// A follower that returns with an empty disk under its old id refuses entries it acknowledged
+/// before. The leader must not serve it, and must not retry in a loop without time passing.
 #[test]
-fn a_follower_that_lost_its_disk_does_not_start_an_endless_exchange() {
+fn follower_that_lost_its_disk_causes_no_message_loop() {
     let setup = Setup::cluster(3, 1).configure(|config| config.replace_incarnations = false);
     let mut cluster = led_by_n1(setup);
     propose(&mut cluster, 1..=5, 8);
@@ -185,9 +188,9 @@ fn a_follower_that_lost_its_disk_does_not_start_an_endless_exchange() {
     );
 }
 
-/// A reader that stalls stops the hand-out, not the node; what it missed comes when it goes on.
+/// A stalled reader stops delivery, not the node; delivery resumes when the reader does.
 #[test]
-fn no_more_entries_are_handed_out_than_the_apply_window_holds() {
+fn apply_window_bounds_delivered_entries() {
     let config = Config {
         apply_window: 5,
         ..Config::new(N1, Membership::new([N1]).unwrap(), 1)

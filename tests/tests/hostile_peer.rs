@@ -1,4 +1,4 @@
-//! A member that lies: whatever it says, no node panics, and what is nonsense on its face is
+//! A malicious member: none of its messages makes a node panic, and recognizably invalid ones are
 //! counted and ignored.
 
 use proptest::collection::vec;
@@ -13,7 +13,7 @@ use raftian_raft::{
 };
 use raftian_tests::{N1, N2, N3};
 
-/// Small numbers, which hit the log, and the ends of the range, which overflow.
+/// Mostly small numbers, which fall into the log, and some near the maximum, which overflow.
 fn number() -> impl Strategy<Value = u64> {
     prop_oneof![8 => 0u64..12, 1 => u64::MAX - 3..=u64::MAX, 1 => any::<u64>()]
 }
@@ -48,7 +48,7 @@ fn entry() -> impl Strategy<Value = Entry> {
     })
 }
 
-/// Members of every standing, of the cluster and others.
+/// Memberships with every standing, of members of the cluster and of other nodes.
 fn membership() -> impl Strategy<Value = Membership> {
     let standing = prop_oneof![
         Just(Standing::Voter),
@@ -57,13 +57,13 @@ fn membership() -> impl Strategy<Value = Membership> {
         Just(Standing::Joining)
     ];
     let members = vec((1u64..6, 0u64..2, standing), 1..6);
-    members.prop_filter_map("nobody could lead", |members| {
+    members.prop_filter_map("no member may lead", |members| {
         let member = |(id, life, standing)| (NodeId(id), Incarnation(life), standing);
         Membership::of(members.into_iter().map(member)).ok()
     })
 }
 
-/// Parts of snapshots, from whole small ones to nonsense.
+/// Snapshot parts, from small complete snapshots to invalid ones.
 fn snapshot_part() -> impl Strategy<Value = Body> {
     let bytes = || proptest::option::of(vec(any::<u8>(), 0..6));
     let place = (
@@ -102,7 +102,7 @@ fn snapshot_part() -> impl Strategy<Value = Body> {
         )
 }
 
-/// Entries of any content, and runs without gaps that pass the gate.
+/// Entries with arbitrary content, and runs without gaps, which pass message validation.
 fn entries() -> impl Strategy<Value = Vec<Entry>> {
     let run = (number(), number(), number(), 0u64..5).prop_map(|(term, first, stamp, count)| {
         let entry = |offset| Entry {
@@ -171,7 +171,7 @@ fn body() -> impl Strategy<Value = Body> {
     ]
 }
 
-/// What happens to the node beside the lies.
+/// Steps of a run: a hostile message, or an ordinary event in between.
 #[derive(Clone, Debug)]
 enum Beside {
     Hear(u64, u64, Body),
@@ -196,7 +196,7 @@ fn beside() -> impl Strategy<Value = Beside> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 3_000, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// All release-build assertions of the node are on; none may be reached from outside.
+    /// The node's assertions are active in release builds too; no message may trip one.
     #[test]
     fn no_message_makes_a_node_panic(pre_vote: bool, check_quorum: bool, log in 0u64..4, steps in vec(beside(), 1..60)) {
         let mut config = Config::new(N1, Membership::new([N1, N2, N3]).unwrap(), 1);
@@ -213,8 +213,7 @@ proptest! {
             now = now.after(std::time::Duration::from_millis(7));
             let input = match step {
                 Beside::Hear(from, term, body) => {
-                    // Half of all messages are of the node's own term, or they would say nothing to
-                    // it.
+                    // Half of all messages carry the node's own term; most others are ignored.
                     let term = if term % 2 == 0 { node.term() } else { Term(term) };
                     Input::Receive { from: NodeId(from), message: Message::new(term, body) }
                 }
@@ -249,10 +248,10 @@ fn tell(cluster: &mut Simulation, from: NodeId, to: NodeId, term: u64, body: Bod
     cluster.deliver(|_| true);
 }
 
-/// A term near the end of numbers must not be passed: the one after it would be the same, with the
-/// same votes once more.
+/// The largest valid term must not be incremented: the next term would saturate to the same number,
+/// and a node could vote in it twice.
 #[test]
-fn the_last_term_is_entered_but_never_stood_for_twice() {
+fn last_term_is_entered_but_never_campaigned_for() {
     let mut cluster =
         Simulation::new(Setup::cluster(3, 1).configure(|config| config.pre_vote = false));
     tell(
@@ -300,10 +299,10 @@ fn the_last_term_is_entered_but_never_stood_for_twice() {
     );
 }
 
-/// Messages no correct member sends are named in the events, so that somebody may see who sends
-/// them.
+/// Messages that no correct member sends are reported as events, so that an operator can identify
+/// the sender.
 #[test]
-fn nonsense_is_counted() {
+fn invalid_messages_are_counted() {
     let entry = |term, index| Entry {
         term: Term(term),
         index: Index(index),
@@ -351,9 +350,9 @@ fn nonsense_is_counted() {
     );
 }
 
-/// A leader that would replace what is committed is not obeyed, whatever its term.
+/// An AppendEntries that would replace committed entries is rejected, even from a later term.
 #[test]
-fn committed_entries_are_never_cut_off() {
+fn committed_entries_are_never_truncated() {
     let mut cluster = Simulation::new(Setup::cluster(3, 1));
     cluster.campaign(N1);
     cluster.stabilize();
@@ -378,10 +377,10 @@ fn committed_entries_are_never_cut_off() {
     assert_eq!(cluster.tally().of("saw a committed entry contradicted"), 1);
 }
 
-/// A follower that acknowledges what it was never sent, or refuses what cannot be refused, moves
-/// nothing out of the log.
+/// Acknowledging entries that were never sent, or refusing ones that cannot be refused, does not
+/// corrupt the leader's view of the follower.
 #[test]
-fn answers_that_make_no_sense_leave_the_leader_sound() {
+fn invalid_replies_leave_the_leader_intact() {
     let mut cluster = Simulation::new(Setup::cluster(3, 1));
     cluster.campaign(N1);
     cluster.stabilize();
@@ -431,8 +430,7 @@ fn answers_that_make_no_sense_leave_the_leader_sound() {
     assert_eq!(cluster.settled(), Some(N1));
 }
 
-/// A leader that would turn the game clock back is not obeyed, within one message or from one to
-/// the next.
+/// Entries whose stamps go back are rejected, within one message or from one message to the next.
 #[test]
 fn the_game_clock_is_not_turned_back() {
     let mut cluster = Simulation::new(Setup::cluster(3, 1));

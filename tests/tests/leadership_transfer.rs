@@ -1,14 +1,15 @@
-//! Handing leadership over: thesis 3.10.
+//! Leadership transfer: thesis 3.10.
 
 use raftian_lab::Setup;
 use raftian_lab::simulation::{Envelope, Kind};
 use raftian_raft::{Body, Message, Moment, NodeId, RefusalReason, RequestError, RoleKind, Term};
 use raftian_tests::{N1, N2, N3, SECOND, led_by_n1};
 
-/// "The prior leader sends a TimeoutNow request to the target server" (thesis 3.10), which neither
-/// waits nor asks for pre-votes, and is not refused for the old leader's sake.
+/// "The prior leader sends a TimeoutNow request to the target server" (thesis 3.10). The target
+/// skips the election timeout and the pre-vote, and voters do not refuse it because the old leader
+/// is alive.
 #[test]
-fn leadership_goes_to_the_named_follower_without_any_time_passing() {
+fn leadership_moves_to_the_named_follower_at_once() {
     let mut cluster = led_by_n1(Setup::cluster(5, 1));
     cluster.transfer_leadership(N1, Some(N3)).unwrap();
     cluster.stabilize();
@@ -16,10 +17,11 @@ fn leadership_goes_to_the_named_follower_without_any_time_passing() {
     assert_eq!(cluster.tally().of("stood for election when asked to"), 1);
 }
 
-/// Without a name it goes to the follower that has most.
+/// Without a named target, the follower with the longest log becomes leader.
 #[test]
-fn leadership_goes_to_the_best_follower() {
+fn leadership_moves_to_the_most_up_to_date_follower() {
     let mut cluster = led_by_n1(Setup::cluster(5, 1));
+    // Only n4 receives the entry.
     cluster.isolate(N2);
     cluster.isolate(N3);
     cluster.isolate(NodeId(5));
@@ -31,9 +33,9 @@ fn leadership_goes_to_the_best_follower() {
     assert_eq!(cluster.leaders(), [NodeId(4)]);
 }
 
-/// "The prior leader fully updates the target server's log" (thesis 3.10) before it says so.
+/// "The prior leader fully updates the target server's log" (thesis 3.10) before TimeoutNow.
 #[test]
-fn a_successor_is_told_only_when_it_has_the_whole_log() {
+fn timeout_now_is_sent_only_after_the_log_is_complete() {
     let mut cluster = led_by_n1(Setup::cluster(3, 1));
     cluster.propose(N1, 1, 1, b"x").unwrap();
     cluster.deliver(|m| m.between(1, 2));
@@ -51,7 +53,7 @@ fn a_successor_is_told_only_when_it_has_the_whole_log() {
 /// transfer does not complete after about an election timeout, the prior leader aborts the transfer
 /// and resumes accepting client requests".
 #[test]
-fn a_leader_refuses_commands_meanwhile_and_takes_them_again_when_it_fails() {
+fn leader_refuses_commands_until_a_failed_transfer_ends() {
     let mut cluster = led_by_n1(Setup::cluster(3, 1));
     cluster.crash(N3);
     cluster.propose(N1, 1, 1, b"x").unwrap();
@@ -61,6 +63,7 @@ fn a_leader_refuses_commands_meanwhile_and_takes_them_again_when_it_fails() {
         cluster.propose(N1, 1, 2, b"y"),
         Err(RefusalReason::TransferringLeadership)
     );
+    // Longer than an election timeout: the transfer is aborted.
     cluster.run(SECOND / 2);
     assert_eq!(cluster.leaders(), [N1]);
     assert_eq!(cluster.tally().of("gave up handing over"), 1);
@@ -71,7 +74,7 @@ fn a_leader_refuses_commands_meanwhile_and_takes_them_again_when_it_fails() {
 
 /// TimeoutNow may be lost after it was sent.
 #[test]
-fn a_lost_timeout_now_ends_the_leadership_transfer_and_another_may_begin() {
+fn transfer_can_be_retried_after_a_lost_timeout_now() {
     let mut cluster = led_by_n1(Setup::cluster(3, 1));
     cluster.transfer_leadership(N1, Some(N2)).unwrap();
     cluster.drop_messages(|m| m.is(Kind::TimeoutNow));
@@ -82,7 +85,7 @@ fn a_lost_timeout_now_ends_the_leadership_transfer_and_another_may_begin() {
     assert_eq!(cluster.leaders(), [N2]);
 }
 
-/// It may come late: the term it was sent in is over.
+/// A late TimeoutNow is ignored: the term it was sent in is over.
 #[test]
 fn a_timeout_now_of_an_earlier_term_is_ignored() {
     let mut cluster = led_by_n1(Setup::cluster(3, 1));
@@ -97,7 +100,7 @@ fn a_timeout_now_of_an_earlier_term_is_ignored() {
     assert_eq!(cluster.leaders(), [N3]);
 }
 
-/// Only the leader of the term may ask.
+/// Only the leader of the term may send TimeoutNow.
 #[test]
 fn a_timeout_now_from_another_follower_is_ignored() {
     let mut cluster = led_by_n1(Setup::cluster(3, 1));
@@ -116,9 +119,9 @@ fn a_timeout_now_from_another_follower_is_ignored() {
     );
 }
 
-/// Handing over to oneself, to a stranger, or without leading does nothing.
+/// A transfer to the leader itself, to an unknown node, or by a follower changes nothing.
 #[test]
-fn a_leadership_transfer_that_makes_no_sense_is_refused() {
+fn invalid_leadership_transfer_is_refused() {
     let mut cluster = led_by_n1(Setup::cluster(3, 1));
     assert_eq!(
         cluster.transfer_leadership(N1, Some(N1)),

@@ -10,7 +10,7 @@ use raftian_tests::{N1, N2, N3, SECOND, led_by_n1};
 /// "A candidate only increments its term if it first learns from a majority of the cluster that
 /// they would be willing to grant the candidate their votes" (thesis 9.6).
 #[test]
-fn asking_for_pre_votes_enters_no_term_and_gives_no_vote_away() {
+fn pre_vote_round_changes_no_term_and_no_vote() {
     let mut cluster = Simulation::new(Setup::cluster(3, 1));
     cluster.campaign(N1);
     let status = cluster.node(N1).status();
@@ -21,7 +21,7 @@ fn asking_for_pre_votes_enters_no_term_and_gives_no_vote_away() {
     assert_eq!(cluster.host(N1).image().hard_state.term, Term(0));
 }
 
-/// Granting or refusing a pre-vote touches nothing: no term, no vote, no timer, no disk.
+/// Granting or refusing a pre-vote changes nothing: no term, no vote, no timer, no disk.
 #[test]
 fn answering_a_pre_vote_changes_nothing() {
     for last in [
@@ -43,7 +43,7 @@ fn answering_a_pre_vote_changes_nothing() {
             message,
         }]);
         cluster.deliver(|_| true);
-        assert_eq!(cluster.queued().len(), 1, "it answers");
+        assert_eq!(cluster.queued().len(), 1, "it replies");
         assert_eq!(
             (cluster.node(N2).status(), cluster.host(N2).image().clone()),
             (before, disk)
@@ -65,9 +65,9 @@ fn a_node_that_was_cut_off_does_not_depose_the_leader() {
     assert_eq!(cluster.node(N1).term(), term);
 }
 
-/// Without it, the one that comes back brings a later term and the leader goes.
+/// Without pre-vote, the rejoining node has a later term and the leader steps down.
 #[test]
-fn without_pre_vote_a_node_that_was_cut_off_does() {
+fn without_pre_vote_a_rejoining_node_deposes_the_leader() {
     let setup = Setup::cluster(3, 1).configure(|config| config.pre_vote = false);
     let mut cluster = led_by_n1(setup);
     let term = cluster.node(N1).term();
@@ -78,8 +78,7 @@ fn without_pre_vote_a_node_that_was_cut_off_does() {
     assert!(cluster.node(N1).term() > term);
 }
 
-/// A refusal that did not carry the refuser's term would leave a candidate behind it unable to win
-/// for ever.
+/// A refusal must carry the voter's term; otherwise a candidate in an earlier term could never win.
 #[test]
 fn a_refused_pre_candidate_learns_the_later_term() {
     let mut cluster = Simulation::new(Setup::cluster(2, 1).log(1, &[1]).term(2, 9));
@@ -96,11 +95,11 @@ fn a_refused_pre_candidate_learns_the_later_term() {
     assert_eq!(
         cluster.leaders(),
         [N1],
-        "only n1 has the entry, and now it wins"
+        "only n1 has the entry, so only n1 can win"
     );
 }
 
-/// A grant is for one term; granted for another, it is stale.
+/// A pre-vote granted for another term is stale.
 #[test]
 fn a_grant_for_another_term_does_not_count() {
     let mut cluster = Simulation::new(Setup::cluster(3, 1));
@@ -108,6 +107,7 @@ fn a_grant_for_another_term_does_not_count() {
     cluster.deliver(|m| m.between(1, 2));
     let stale = cluster.copies(|m| m.is(Kind::PreVoteReply));
     cluster.drop_messages(|_| true);
+    // Moves n1 to a later term, so that its next round asks for another term than the grant.
     let later = Message::new(Term(4), Body::VoteReply { granted: false });
     cluster.inject([Envelope {
         serial: 0,
@@ -127,10 +127,10 @@ fn a_grant_for_another_term_does_not_count() {
     );
 }
 
-/// A partial partition: n3 does not hear the leader, n2 hears both. Elections without end, if n3
-/// could start one.
+/// A partial partition: n3 is cut off from the leader, n2 from neither. If n3 could start
+/// elections, they would never end.
 #[test]
-fn a_follower_cut_off_from_the_leader_alone_cannot_start_elections() {
+fn follower_cut_off_from_the_leader_starts_no_election() {
     let mut cluster = led_by_n1(Setup::cluster(3, 1));
     let term = cluster.node(N1).term();
     cluster.cut(N1, N3);
@@ -147,14 +147,14 @@ fn a_follower_cut_off_from_the_leader_alone_cannot_start_elections() {
     assert_eq!(
         cluster.host(N2).effects().len(),
         19,
-        "the last one is still on its way"
+        "the last one is still in flight"
     );
 }
 
-/// A leader that asks for votes leads no longer: stickiness protects leaders from others, not from
-/// themselves.
+/// A leader that requests votes no longer leads: stickiness protects a leader from other
+/// candidates, not from itself.
 #[test]
-fn a_leader_that_restarted_at_once_is_not_refused_for_its_own_sake() {
+fn restarted_leader_can_be_elected_again_at_once() {
     let mut cluster = Simulation::new(Setup::cluster(3, 11));
     let leader = cluster.settle(Duration::from_secs(2)).expect("a leader");
     cluster.crash(leader);

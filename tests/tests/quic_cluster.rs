@@ -23,7 +23,7 @@ struct Cluster {
 fn options(config: &NodeConfig, links: QuicOptions) -> NodeOptions {
     let raft = Config::new(
         config.id,
-        config.founding().expect("there are members"),
+        config.founding().expect("the config lists members"),
         fresh_seed(),
     );
     NodeOptions::new(config, raft, links)
@@ -35,8 +35,8 @@ fn start(config: &NodeConfig, links: QuicOptions) -> Result<NodeHandle, StartErr
 
 impl Cluster {
     fn new(size: usize) -> Self {
-        let directory = tempfile::tempdir().expect("there is room");
-        let members = embedded(size, "test", directory.path()).expect("there are ports");
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let members = embedded(size, "test", directory.path()).expect("free ports");
         let mut cluster = Cluster {
             configs: Vec::new(),
             nodes: Vec::new(),
@@ -70,7 +70,7 @@ impl Cluster {
         drop(node);
     }
 
-    /// Takes what is committed everywhere, until `done` holds for the running nodes.
+    /// Takes committed entries on all running nodes until `done` holds.
     fn until(&mut self, what: &str, mut done: impl FnMut(&mut Self) -> bool) {
         let deadline = Instant::now() + WAIT;
         loop {
@@ -120,7 +120,7 @@ impl Cluster {
                         Payload::Command(command) => Some(command.sequence),
                         Payload::Empty | Payload::Membership(_) | Payload::Withheld => None,
                     },
-                    Committed::Snapshot(_) => panic!("nobody takes snapshots here"),
+                    Committed::Snapshot(_) => panic!("these tests take no snapshots"),
                 });
         commands.collect()
     }
@@ -142,7 +142,7 @@ fn command(sequence: u64) -> Command {
 }
 
 #[test]
-fn commands_reach_every_node_in_one_order_and_outlive_the_leader() {
+fn commands_reach_all_nodes_in_order_and_survive_a_leader() {
     let mut cluster = Cluster::new(3);
     let leader = cluster.leader();
     let follower = leader % 3 + 1;
@@ -162,17 +162,18 @@ fn commands_reach_every_node_in_one_order_and_outlive_the_leader() {
         .node(follower)
         .propose(command(201))
         .expect("there is room");
-    cluster.until("the survivors go on", |cluster| {
+    cluster.until("the survivors commit a command", |cluster| {
         cluster
             .running()
             .all(|id| cluster.commands(id).last() == Some(&201))
     });
 
     cluster.restart(leader);
-    cluster.until("the dead one has everything again", |cluster| {
+    cluster.until("the restarted node has all commands", |cluster| {
         cluster.commands(leader) == (1..=201).collect::<Vec<_>>()
     });
     let first = cluster.applied[0].clone();
+    // Nodes may differ in how far they have applied, but not in the common prefix.
     assert!(
         cluster
             .applied
@@ -183,11 +184,11 @@ fn commands_reach_every_node_in_one_order_and_outlive_the_leader() {
 }
 
 #[test]
-fn a_node_that_was_cut_off_steps_down_and_comes_back_without_deposing_anybody() {
+fn partitioned_leader_steps_down_and_rejoins_without_election() {
     let mut cluster = Cluster::new(3);
     let leader = cluster.leader();
     cluster.node(leader).control().cut(true);
-    cluster.until("it gives up leading", |cluster| {
+    cluster.until("the isolated leader steps down", |cluster| {
         cluster.node(leader).view().status.role != RoleKind::Leader
     });
     cluster.until("the others elect one of themselves", |cluster| {
@@ -206,17 +207,17 @@ fn a_node_that_was_cut_off_steps_down_and_comes_back_without_deposing_anybody() 
     assert_eq!(
         cluster.node(other).view().status.term,
         term,
-        "its return starts no election"
+        "rejoining starts no election"
     );
 }
 
 #[test]
-fn a_paused_leader_is_replaced_and_follows_when_it_goes_on() {
+fn paused_leader_is_replaced_and_follows_when_resumed() {
     let mut cluster = Cluster::new(3);
     let leader = cluster.leader();
     let other = leader % 3 + 1;
     cluster.node(leader).control().pause(true);
-    cluster.until("another leads", |cluster| {
+    cluster.until("another node leads", |cluster| {
         cluster
             .node(other)
             .view()
@@ -225,7 +226,7 @@ fn a_paused_leader_is_replaced_and_follows_when_it_goes_on() {
             .is_some_and(|now| now != NodeId(leader))
     });
     cluster.node(leader).control().pause(false);
-    cluster.until("it follows", |cluster| {
+    cluster.until("the old leader follows", |cluster| {
         let (old, new) = (
             cluster.node(leader).view().status,
             cluster.node(other).view().status,
@@ -235,7 +236,7 @@ fn a_paused_leader_is_replaced_and_follows_when_it_goes_on() {
 }
 
 #[test]
-fn a_stopping_leader_hands_over_before_it_leaves() {
+fn stopping_leader_transfers_leadership_first() {
     let mut cluster = Cluster::new(3);
     let leader = cluster.leader();
     let node = cluster.nodes[leader as usize - 1]
@@ -254,7 +255,7 @@ fn a_stopping_leader_hands_over_before_it_leaves() {
 }
 
 #[test]
-fn a_window_that_takes_nothing_stops_the_hand_out_but_not_the_cluster() {
+fn stalled_reader_stops_delivery_but_not_the_cluster() {
     let mut cluster = Cluster::new(1);
     cluster.leader();
     let window =
@@ -262,7 +263,7 @@ fn a_window_that_takes_nothing_stops_the_hand_out_but_not_the_cluster() {
     let wanted = window + 500;
     let deadline = Instant::now() + WAIT;
     let mut sequence = 1;
-    // The first entry of the log is the leader's own, empty one.
+    // The first entry of the log is the leader's empty one, so `wanted` commands end at wanted + 1.
     while cluster.node(1).view().status.commit.0 <= wanted {
         assert!(
             Instant::now() < deadline,
@@ -277,9 +278,9 @@ fn a_window_that_takes_nothing_stops_the_hand_out_but_not_the_cluster() {
     }
     assert!(
         cluster.node(1).view().status.applied.0 <= 10,
-        "nobody took anything"
+        "no entry was taken, so few may be applied"
     );
-    cluster.until("everything is there when it is asked for", |cluster| {
+    cluster.until("a reader that resumes gets all commands", |cluster| {
         cluster
             .commands(1)
             .windows(2)
@@ -289,7 +290,7 @@ fn a_window_that_takes_nothing_stops_the_hand_out_but_not_the_cluster() {
 }
 
 #[test]
-fn the_second_program_on_one_store_is_refused_by_name() {
+fn second_node_on_one_store_is_refused() {
     let mut cluster = Cluster::new(1);
     cluster.leader();
     let config = NodeConfig {
@@ -298,7 +299,7 @@ fn the_second_program_on_one_store_is_refused_by_name() {
     };
     let links = QuicOptions::bind(&config).expect("another port is free");
     let Err(error) = start(&config, links) else {
-        panic!("two programs share one store")
+        panic!("two nodes share one store")
     };
     let words = error.to_string();
     assert!(
@@ -309,7 +310,7 @@ fn the_second_program_on_one_store_is_refused_by_name() {
 }
 
 #[test]
-fn a_node_that_its_program_pumps_plays_with_nodes_on_threads_and_leaves_its_port_behind() {
+fn inline_node_joins_threaded_nodes_and_frees_its_port() {
     let mut cluster = Cluster::new(3);
     cluster.kill(3);
     let config = cluster.configs[2].clone();
@@ -323,7 +324,7 @@ fn a_node_that_its_program_pumps_plays_with_nodes_on_threads_and_leaves_its_port
         let (mut node, clock) = start().expect("the node starts");
         let mut applied = Vec::new();
         let mut proposed = None;
-        cluster.until("a command of the pumped node is committed everywhere", |cluster| {
+        cluster.until("a command of the inline node is committed everywhere", |cluster| {
             node.pump(&|| clock.now());
             node.take_committed(1000, &mut applied);
             let refused = !node.take_refused().is_empty();

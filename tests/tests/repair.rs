@@ -1,11 +1,11 @@
-//! Repair: a node whose state is not what the log makes of it gets that of a majority.
+//! Repair: a node whose state diverged from the log receives the state of a majority.
 
 use raftian_lab::simulation::Kind;
 use raftian_lab::{Setup, Simulation};
 use raftian_raft::{AppendReply, Body, RoleKind};
 use raftian_tests::{N1, N2, N3, SECOND, led_by_n1};
 
-/// Three nodes that compare their states after every so many entries, led by n1.
+/// Three nodes, led by n1, that compare their states after every `every` entries.
 fn comparing(every: u64) -> Simulation {
     led_by_n1(Setup::cluster(3, 8).hash_every(every))
 }
@@ -22,15 +22,14 @@ fn alike(cluster: &Simulation) -> bool {
 }
 
 #[test]
-fn a_follower_whose_state_went_astray_is_repaired_and_keeps_its_log() {
+fn diverged_follower_is_repaired_and_keeps_its_log() {
     let mut cluster = comparing(2);
     order(&mut cluster, 1);
     cluster.go_astray(N2);
     let last = cluster.node(N2).last();
     assert!(!alike(&cluster));
     (2..=3).for_each(|sequence| order(&mut cluster, sequence));
-    // The leader hears of it with a heartbeat, and hears the same of the others with every later
-    // one: nothing of that brings up again what is mended.
+    // State hashes arrive with heartbeat replies; later ones must not trigger another repair.
     cluster.run(SECOND);
     assert!(alike(&cluster));
     assert!(cluster.node(N2).last() > last);
@@ -39,7 +38,7 @@ fn a_follower_whose_state_went_astray_is_repaired_and_keeps_its_log() {
 }
 
 #[test]
-fn a_leader_whose_state_went_astray_hands_over_and_is_repaired() {
+fn diverged_leader_transfers_leadership_and_is_repaired() {
     let mut cluster = comparing(1);
     order(&mut cluster, 1);
     cluster.go_astray(N1);
@@ -52,38 +51,39 @@ fn a_leader_whose_state_went_astray_hands_over_and_is_repaired() {
     assert!(alike(&cluster));
 }
 
-/// An answer that was on its way for long tells of a state that has been replaced since.
+/// A delayed reply carries the hash of a state that has been replaced since.
 #[test]
-fn what_a_repaired_follower_told_before_repairs_it_no_second_time() {
+fn stale_state_hash_does_not_trigger_a_second_repair() {
     let mut cluster = comparing(1);
     cluster.go_astray(N2);
     cluster.propose(N1, 7, 1, b"attack").unwrap();
-    let mut told = Vec::new();
+    let mut stale = Vec::new();
     let astray = cluster.host(N2).state_hash();
     for step in 0.. {
         if cluster.tally().of("repaired a state that went astray") > 0 {
             break;
         }
-        assert!(step < 1_000, "nobody repairs it");
-        told.extend(cluster.copies(|m| m.from == N2 && m.is(Kind::AppendReply)));
+        assert!(step < 1_000, "the follower was not repaired");
+        stale.extend(cluster.copies(|m| m.from == N2 && m.is(Kind::AppendReply)));
         if !cluster.deliver_one(|_| true) {
             cluster.tick(N1);
         }
     }
     cluster.settle(SECOND).unwrap();
     assert!(alike(&cluster) && cluster.host(N2).state_hash() != astray);
-    let tells = |body: &Body| matches!(body, Body::AppendReply(AppendReply { state: Some(_), .. }));
+    let has_hash =
+        |body: &Body| matches!(body, Body::AppendReply(AppendReply { state: Some(_), .. }));
     assert!(
-        told.iter().any(|envelope| tells(&envelope.message.body)),
-        "it told of its state"
+        stale.iter().any(|m| has_hash(&m.message.body)),
+        "no reply carried a state hash"
     );
     let seen = cluster.tally().of("saw a diverged state");
-    cluster.inject(told);
+    cluster.inject(stale);
     cluster.settle(SECOND).unwrap();
     assert_eq!((seen, cluster.tally().of("saw a diverged state")), (1, 1));
     assert_eq!(cluster.tally().of("sent a snapshot"), 1);
     assert_eq!(cluster.node(N3).role(), RoleKind::Follower);
-    // It is looked at again, by what it tells from now on.
+    // Hashes it sends from now on count again.
     cluster.go_astray(N2);
     (2..=4).for_each(|sequence| order(&mut cluster, sequence));
     assert!(alike(&cluster));

@@ -1,11 +1,11 @@
-//! A recorded list of inputs replays a node bit for bit, and a seed replays a cluster.
+//! Replay: a recorded list of inputs reproduces a node bit for bit, and a seed a whole cluster.
 
 use raftian_lab::simulation::{Recorded, Recording};
 use raftian_lab::{Setup, Simulation};
 use raftian_raft::{Actions, Node, NodeId};
 use raftian_tests::SECOND;
 
-/// A cluster that has seen elections, losses, a crash and a leadership transfer.
+/// A cluster with elections, lost messages, crashes and leadership transfers behind it.
 fn eventful(seed: u64) -> Simulation {
     let mut cluster = Simulation::new(Setup::cluster(5, seed).recorded().trace(100_000));
     for sequence in 1..=30 {
@@ -49,7 +49,7 @@ fn replay(recording: &Recording) -> (Node, usize) {
 }
 
 #[test]
-fn a_recorded_node_does_the_same_again() {
+fn recorded_node_replays_identically() {
     let cluster = eventful(3);
     let mut steps = 0;
     for id in cluster.ids() {
@@ -64,15 +64,15 @@ fn a_recorded_node_does_the_same_again() {
 }
 
 #[test]
-fn a_seed_decides_everything() {
+fn same_seed_reproduces_the_run() {
     let (first, second, other) = (eventful(3), eventful(3), eventful(4));
     assert_eq!(first.trace(), second.trace());
     assert_ne!(first.trace(), other.trace());
 }
 
-/// A copy of a node is the same node: it draws the same timeouts and answers the same.
+/// A clone of a node draws the same timeouts and sends the same replies.
 #[test]
-fn a_copied_node_goes_on_as_the_original() {
+fn cloned_node_behaves_like_the_original() {
     let cluster = eventful(5);
     let recording = cluster.host(NodeId(2)).recordings().pop().unwrap();
     let mut node = Node::new(
@@ -100,9 +100,9 @@ fn a_copied_node_goes_on_as_the_original() {
     );
 }
 
-/// Whoever asks again without having told the node anything gets nothing.
+/// A second `take_actions` without a step in between returns nothing.
 #[test]
-fn actions_are_given_once() {
+fn actions_are_returned_once() {
     let cluster = eventful(6);
     for recording in cluster
         .ids()

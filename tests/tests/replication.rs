@@ -16,8 +16,8 @@ fn terms(cluster: &Simulation, id: NodeId) -> Vec<u64> {
         .collect()
 }
 
-/// Three nodes led by n1. "When the entry has been safely replicated …, the leader applies the
-/// entry to its state machine" (5.3), and so does everybody, in log order.
+/// "When the entry has been safely replicated …, the leader applies the entry to its state machine"
+/// (5.3), and so does every other node, in log order.
 #[test]
 fn every_node_applies_every_command_in_the_same_order() {
     let mut cluster = led_by_n1(Setup::cluster(5, 1));
@@ -106,12 +106,12 @@ fn at_most_one_refusal_is_spent_on_each_conflicting_term() {
             .count();
         let mut conflicting = log[common..].to_vec();
         conflicting.dedup();
-        // A follower that is merely behind refuses once, to say where its log ends.
+        // A follower that is merely behind refuses once, to report where its log ends.
         assert!(
             refusals <= conflicting.len().max(1),
-            "({name}) refused {refusals} times"
+            "follower ({name}) refused {refusals} times"
         );
-        assert_eq!(terms(&cluster, NodeId(id)).len(), 11, "({name}) is in line");
+        assert_eq!(terms(&cluster, NodeId(id)).len(), 11, "log of ({name})");
     }
 }
 
@@ -133,8 +133,8 @@ fn a_follower_that_was_down_catches_up() {
 }
 
 /// "If an existing entry conflicts with a new one (same index but different terms), delete the
-/// existing entry and all that follow it" (figure 2), and not otherwise: an old message that comes
-/// again must not cut off what was acknowledged since.
+/// existing entry and all that follow it" (figure 2), and not otherwise: a repeated old message
+/// must not truncate entries acknowledged since.
 #[test]
 fn an_old_append_that_arrives_again_deletes_nothing() {
     let mut cluster = led_by_n1(Setup::cluster(3, 2));
@@ -155,7 +155,7 @@ fn an_old_append_that_arrives_again_deletes_nothing() {
     );
 }
 
-/// Messages that overtake each other cost time, never entries.
+/// Reordered messages cost time, never entries.
 #[test]
 fn appends_in_any_order_end_in_the_same_log() {
     for newest_first in [true, false] {
@@ -182,12 +182,13 @@ fn a_forwarded_command_that_arrives_twice_takes_effect_once() {
     cluster.propose(N2, 9, 1, b"attack").unwrap();
     assert_eq!(cluster.duplicate(|m| m.is(Kind::Forward)), 1);
     cluster.stabilize();
+    // A retry after the commit is appended, but not applied again.
     cluster.propose(N3, 9, 1, b"attack").unwrap();
     cluster.stabilize();
     assert_eq!(
         cluster.node(N1).last().index,
         Index(3),
-        "a copy that came before the commit is not in the log"
+        "a duplicate received before the commit is not appended"
     );
     assert!(
         cluster
@@ -196,21 +197,21 @@ fn a_forwarded_command_that_arrives_twice_takes_effect_once() {
     );
 }
 
-/// A command is forwarded once: two nodes that each think the other leads must not play it back and
-/// forth.
+/// A command is forwarded once: two nodes that each consider the other the leader must not pass it
+/// back and forth.
 #[test]
 fn a_forwarded_command_is_not_forwarded_again() {
     let mut cluster = led_by_n1(Setup::cluster(3, 6));
     cluster.propose(N2, 9, 1, b"attack").unwrap();
-    let mut astray = cluster.copies(|m| m.is(Kind::Forward));
+    let mut misdirected = cluster.copies(|m| m.is(Kind::Forward));
     cluster.drop_messages(|_| true);
-    astray[0].to = N3;
-    cluster.inject(astray);
+    misdirected[0].to = N3;
+    cluster.inject(misdirected);
     cluster.deliver(|_| true);
     assert_eq!(cluster.queued().len(), 0);
 }
 
-/// What a node cannot forward it refuses, so that its proposer asks again elsewhere.
+/// A node that knows no leader to forward to refuses, so that the proposer retries elsewhere.
 #[test]
 fn a_proposal_without_a_leader_is_refused() {
     let mut cluster = Simulation::new(Setup::cluster(3, 6));
@@ -221,10 +222,10 @@ fn a_proposal_without_a_leader_is_refused() {
 }
 
 /// "Until the leader has discovered where it and the follower's logs match, the leader can send
-/// AppendEntries with no entries (like heartbeats) to save bandwidth" (thesis 3.5 says as much of a
-/// follower that does not answer).
+/// AppendEntries with no entries (like heartbeats) to save bandwidth" (thesis 3.5), which also
+/// holds for a follower that does not answer.
 #[test]
-fn a_follower_that_is_down_is_not_sent_entries_with_every_heartbeat() {
+fn follower_that_is_down_gets_empty_heartbeats() {
     let mut cluster = led_by_n1(Setup::cluster(3, 6));
     cluster.crash(N3);
     cluster.transfer_leadership(N1, Some(N2)).unwrap();
@@ -232,7 +233,7 @@ fn a_follower_that_is_down_is_not_sent_entries_with_every_heartbeat() {
     assert_eq!(
         cluster.leaders(),
         [N2],
-        "a new leader knows nothing of n3 and has an entry for it"
+        "the new leader has an entry for n3 and no knowledge of its log"
     );
     let mut with_entries = 0;
     for _ in 0..20 {

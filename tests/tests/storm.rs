@@ -1,5 +1,6 @@
-//! Random storms over the shipping core, then peace. Any property violated, any panic, any peace
-//! without rest is a failure, and a failure is one line that replays it.
+//! Randomized storms on the shipping core, each followed by a liveness phase. A violated property,
+//! a panic or a liveness phase that does not converge is a failure, reported with one line that
+//! replays it.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -8,7 +9,8 @@ use raftian_lab::storm::{Machines, Storm, minimise};
 
 const SEEDS: u64 = 300;
 
-/// Runs a storm. A wreck is told with the few faults it takes, and the command that replays it.
+/// Runs a storm; a failure is reported with the minimal faults that cause it and the command that
+/// replays it.
 fn run(storm: Storm) -> Tally {
     match storm.run() {
         Ok(report) => report.tally,
@@ -31,7 +33,8 @@ fn storm(seed: u64, nodes: u64) -> Storm {
     }
 }
 
-/// A storm that never met a fault has tested nothing.
+/// Runs [`SEEDS`] storms and fails if any of `must_have_met` never occurred: a storm without faults
+/// tests nothing.
 fn storms(nodes: u64, must_have_met: &[&str]) {
     let mut tally = Tally::default();
     for seed in 0..SEEDS {
@@ -68,16 +71,16 @@ const ALWAYS_MET: [&str; 16] = [
 ];
 
 #[test]
-fn three_nodes_survive_storms_and_do_every_command_exactly_once() {
+fn three_nodes_apply_commands_exactly_once_in_storms() {
     storms(3, &ALWAYS_MET);
 }
 
 #[test]
-fn five_nodes_survive_storms_and_do_every_command_exactly_once() {
+fn five_nodes_apply_commands_exactly_once_in_storms() {
     storms(5, &ALWAYS_MET);
 }
 
-/// Even sizes and a single voter have majorities of their own kind.
+/// Even cluster sizes and a single voter are special cases of the majority.
 #[test]
 fn clusters_of_every_size_survive_storms() {
     for nodes in [1, 2, 4, 6, 7] {
@@ -87,20 +90,20 @@ fn clusters_of_every_size_survive_storms() {
     }
 }
 
-/// Seeds that once failed, with the voters at the beginning.
+/// Seeds that once failed, each with its initial number of voters.
 const PAST_SEEDS: [(u64, u64); 5] = [
-    // An acknowledgement was on its way when an old copy of the store behind it was put back.
+    // An acknowledgement was in flight when the sender's store was replaced by an older copy.
     (30_242, 5),
-    // The newest log was at a learner that did not know yet that it was to vote, and the voter that
-    // did know was down.
+    // The newest log was on a learner that had not yet received its promotion to voter, and the
+    // voter that had received it was down.
     (1_795_888_488_717_402_922, 3),
-    // A machine with a rotten disk joined, became a voter by itself, and could not start again.
+    // A machine with a corrupt disk joined, became a voter automatically, and could not restart.
     (1_795_872_403_036_684_549, 3),
     // A learner had the newest log, without the entry that makes it a voter, and the leader with
     // that entry lost its disk.
     (1_795_899_197_536_628_177, 3),
-    // The leader's state differed from that of the only voter of an uncommitted configuration, and
-    // only the leader could win.
+    // The leader's state had diverged from that of the only voter of an uncommitted configuration,
+    // and only the leader could win an election.
     (1_795_901_244_121_836_058, 3),
 ];
 
@@ -109,14 +112,14 @@ fn seeds_that_once_failed_succeed() {
     for (seed, nodes) in PAST_SEEDS {
         let _tally = run(storm(seed, nodes));
     }
-    // A removed machine was switched off that an uncommitted change needed.
+    // A removed machine was switched off while an uncommitted change still needed it.
     let _tally = run(Storm {
         machines: Machines::Bare,
         ..storm(1_795_902_473_029_973_868, 3)
     });
 }
 
-/// A seed nobody has tried: each run of the tests explores a little further.
+/// Untried seeds, taken from the clock: each run of the tests explores a little further.
 #[test]
 fn fresh_seeds_survive_storms() {
     let now = SystemTime::now()
@@ -128,9 +131,9 @@ fn fresh_seeds_survive_storms() {
     }
 }
 
-/// Two runs of a seed do the same, in every particular.
+/// Two runs of one seed return equal reports.
 #[test]
-fn a_seed_decides_everything() {
+fn same_seed_reproduces_the_storm() {
     for seed in 0..5 {
         let storm = Storm {
             machines: [Machines::Drawn, Machines::Everything][(seed % 2) as usize],
@@ -140,9 +143,9 @@ fn a_seed_decides_everything() {
     }
 }
 
-/// Messages as bytes, and the store that ships on a disk that tears.
+/// Storms with encoded messages, and with the shipping store on a disk that tears writes.
 #[test]
-fn the_real_store_and_the_wire_survive_storms_too() {
+fn real_store_and_wire_survive_storms() {
     for seed in 0..20 {
         let _tally = run(Storm {
             machines: Machines::Everything,

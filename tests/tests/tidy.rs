@@ -1,11 +1,11 @@
-//! Rules about the code that the compiler does not know: where the dangerous things may be, and who
-//! may write the truth.
+//! House rules that the compiler does not check: where nondeterminism and I/O may be used, and
+//! which modules may write replicated state.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Longest file that is still read from top to bottom. Tests are read one at a time and may be
-/// longer.
+/// Line limit of a source file, which is read from top to bottom. Test files are read one test at a
+/// time and may be longer.
 const LONGEST_FILE: usize = 600;
 
 fn root() -> PathBuf {
@@ -15,7 +15,7 @@ fn root() -> PathBuf {
         .to_owned()
 }
 
-/// Every Rust file below `folder`, with its text.
+/// Every Rust file below `folder` with its text, sorted by path.
 fn sources(folder: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut folders = vec![root().join(folder)];
@@ -42,7 +42,7 @@ fn sources(folder: &str) -> Vec<(String, String)> {
     found
 }
 
-/// Lines of code with one of `words`, without comments and without what follows `#[cfg(test)]`.
+/// Lines of code that contain one of `words`, not counting comments and inline test modules.
 fn lines_with(sources: &[(String, String)], words: &[&str]) -> Vec<String> {
     let mut found = Vec::new();
     for (name, text) in sources {
@@ -58,7 +58,7 @@ fn lines_with(sources: &[(String, String)], words: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn the_core_has_no_clock_no_io_no_threads_and_no_order_by_chance() {
+fn core_uses_no_clock_io_threads_or_unordered_maps() {
     let forbidden = [
         "std::",
         "HashMap",
@@ -76,14 +76,14 @@ fn the_core_has_no_clock_no_io_no_threads_and_no_order_by_chance() {
 }
 
 #[test]
-fn only_the_wire_knows_its_encoding() {
+fn only_the_wire_module_uses_its_encoding() {
     let mut found = lines_with(&sources("crates"), &["bincode::"]);
     found.retain(|line| !line.starts_with("crates/raft-node/src/wire.rs"));
     assert_eq!(found, Vec::<String>::new());
 }
 
 #[test]
-fn the_realm_has_no_bevy_no_time_no_chance_no_floats_and_no_unordered_maps() {
+fn realm_uses_no_bevy_time_rng_floats_or_unordered_maps() {
     let forbidden = [
         "bevy",
         "HashMap",
@@ -102,7 +102,7 @@ fn the_realm_has_no_bevy_no_time_no_chance_no_floats_and_no_unordered_maps() {
 }
 
 #[test]
-fn the_view_and_the_overlay_write_no_truth() {
+fn view_and_overlay_never_write_replicated_state() {
     let forbidden = [
         "ResMut<ReplicatedRealm>",
         "&mut Health",
@@ -123,7 +123,7 @@ fn consensus_time_is_read_in_one_place() {
         &sources("crates/raft-node/src"),
         &["Instant::now", "SystemTime::now"],
     );
-    // The thread sleeps and publishes by the wall, the links and the tools wait for the world; the
+    // The thread sleeps and publishes on wall-clock time, and the links and tools wait for I/O; the
     // driver does neither.
     let allowed = [
         "clock.rs",
@@ -144,7 +144,7 @@ fn consensus_time_is_read_in_one_place() {
 }
 
 #[test]
-fn no_file_is_too_long_to_be_read_from_the_top() {
+fn source_files_stay_below_the_line_limit() {
     let long: Vec<_> = ["crates", "tests", "benches"]
         .iter()
         .flat_map(|folder| sources(folder))
@@ -156,7 +156,7 @@ fn no_file_is_too_long_to_be_read_from_the_top() {
 }
 
 #[test]
-fn every_dependency_says_why_it_is_there() {
+fn every_dependency_states_its_reason() {
     let text = fs::read_to_string(root().join("Cargo.toml")).expect("the workspace has a manifest");
     let section = text
         .split("[workspace.dependencies]")

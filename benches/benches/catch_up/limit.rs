@@ -1,4 +1,4 @@
-//! The physical limits: one copy in memory, and the same writes to a file that is already there.
+//! The physical limits: one copy in memory, and the same writes to a preallocated file.
 
 use std::fs::File;
 use std::hint::black_box;
@@ -8,22 +8,22 @@ use std::time::Duration;
 
 use super::timed;
 
-/// One copy of so many bytes into memory that has been used before.
+/// Time of one copy of `bytes` bytes into memory that is already mapped.
 pub(crate) fn copy(bytes: usize) -> Duration {
     let (from, mut to) = (vec![0x5a; bytes], vec![1; bytes]);
     timed(|| black_box(&mut to).copy_from_slice(black_box(&from)))
 }
 
-/// A file that does not grow.
+/// A preallocated file, so that writes do not change its size.
 pub(crate) struct Raw {
     file: File,
     bytes: Vec<u8>,
 }
 
 impl Raw {
-    /// A file with room for so many bytes.
+    /// Creates a file of `bytes` bytes.
     pub(crate) fn new(directory: &Path, bytes: usize) -> Self {
-        let mut file = tempfile::tempfile_in(directory).expect("a file beside the store");
+        let mut file = tempfile::tempfile_in(directory).expect("a file next to the store");
         let bytes = vec![0x5a; bytes];
         file.write_all(&bytes)
             .and_then(|()| file.sync_all())
@@ -31,11 +31,11 @@ impl Raw {
         Raw { file, bytes }
     }
 
-    /// Writes of these sizes, each synced, which together fit the file.
+    /// Time of writes of these sizes, each synced. Together they must fit into the file.
     pub(crate) fn write(&mut self, sizes: &[usize]) -> Duration {
         self.file
             .seek(SeekFrom::Start(0))
-            .expect("a file has a front");
+            .expect("a file can be rewound");
         timed(|| {
             for size in sizes {
                 let part = &self.bytes[..(*size).min(self.bytes.len())];

@@ -1,11 +1,11 @@
-//! How fast a follower that lacks everything gets it: a snapshot in chunks, or entries, beside the
+//! Catch-up speed of an empty follower, by snapshot chunks or by entries, compared with the
 //! physical limit.
 //!
-//! A leader and a follower are in one process and on one thread, no clock ticks and nothing is
-//! lost. In memory the limit is one copy of the same bytes, which long commands beat: both logs
-//! share them. On disk, where the follower has the real store and the leader none, it is the same
-//! writes to a file that is already there. Ours and the limit alternate, so both see the same
-//! machine; only their ratio means anything.
+//! Leader and follower share one process and one thread, no clock ticks and no message is lost. In
+//! memory the limit is one copy of the same bytes, which long commands beat because both logs share
+//! them. On disk, where the follower has the real store and the leader none, it is the same writes
+//! to a preallocated file. Ours and the limit alternate under the same machine load; only their
+//! ratio is meaningful.
 //!
 //! `cargo bench -p raftian-benches --bench catch_up [-- --json FILE]`
 
@@ -27,33 +27,33 @@ use limit::Raw;
 use machine::Machine;
 use pair::{Disk, Lack, Pair};
 
-/// How fast a follower that lacks everything gets it.
+/// Measures how fast an empty follower catches up.
 #[derive(Parser, Debug)]
 #[command(name = "catch_up")]
 struct Options {
     /// Writes the results to FILE
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Small states and short logs only
+    /// Runs only small states and short logs
     #[arg(long)]
     quick: bool,
-    /// Passed by `cargo bench`; without it the smallest of each runs once and nothing is measured
+    /// Passed by `cargo bench`; without it, the smallest of each runs once, as a smoke test
     #[arg(long, hide = true)]
     bench: bool,
 }
 
-/// Rounds of which the median counts.
+/// Rounds per row; the median counts.
 const ROUNDS: usize = 5;
-/// Sizes of the state, in bytes; the largest is the most that a node takes unless told otherwise.
+/// Sizes of the state, in bytes; the largest is a node's default limit.
 const STATES: [usize; 3] = [1 << 20, 8 << 20, 64 << 20];
-/// Bytes of the state in one message; the middle is the default.
+/// Bytes of the state in one message; the middle one is the default.
 const CHUNKS: [usize; 3] = [16 << 10, 64 << 10, 256 << 10];
 /// Lengths of the log that the follower lacks.
 const ENTRIES: [u64; 2] = [10_000, 100_000];
 /// Bytes of a command.
 const COMMANDS: [usize; 2] = [16, 1024];
 
-/// One question and its answers: seconds for ours and for the limit, one pair for each round.
+/// Times of one kind of catch-up: seconds for ours and for the limit, one pair per round.
 struct Row {
     lack: Lack,
     durable: bool,
@@ -98,8 +98,7 @@ fn main() -> ExitCode {
     let Some(file) = options.json else {
         return ExitCode::SUCCESS;
     };
-    // Cargo runs a benchmark in its package's folder; a relative path is meant from where cargo was
-    // called.
+    // Cargo runs benchmarks in the package folder, but the user means a path relative to the shell.
     let file =
         std::env::var_os("PWD").map_or(file.clone(), |caller| PathBuf::from(caller).join(&file));
     let document = json!({ "machine": machine.json(), "rows": rows.iter().map(Row::json).collect::<Vec<_>>() });
@@ -114,9 +113,9 @@ fn main() -> ExitCode {
 
 impl Row {
     fn measured(lack: Lack, durable: bool, rounds: usize) -> Self {
-        // Beside the build, which is on a disk: the directory for temporary files may be memory.
+        // In the target directory, which is on a disk: `/tmp` may be in memory.
         let directory = durable
-            .then(|| tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("cargo made it"));
+            .then(|| tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("the target folder"));
         let mut raw = directory
             .as_ref()
             .map(|directory| Raw::new(directory.path(), lack.bytes()));
@@ -148,7 +147,7 @@ impl Row {
         }
     }
 
-    /// Seconds for ours, for the limit, and how many times as long ours takes.
+    /// Median seconds for ours and for the limit, and their median ratio.
     fn medians(&self) -> (f64, f64, f64) {
         let of = |value: fn(&(f64, f64)) -> f64| {
             let mut values: Vec<f64> = self.times.iter().map(value).collect();
@@ -162,7 +161,7 @@ impl Row {
         )
     }
 
-    /// How much a second is, and of what.
+    /// Amount per second, and its unit.
     fn rate(&self, seconds: f64) -> (f64, &'static str) {
         match self.lack {
             Lack::State { bytes, .. } => (bytes as f64 / seconds / 1e6, "MB/s"),
@@ -222,7 +221,7 @@ fn heading() -> String {
 }
 
 impl Lack {
-    /// All of it in bytes, as it is counted against bounds.
+    /// Total bytes, as counted against bounds.
     fn bytes(self) -> usize {
         match self {
             Lack::State { bytes, .. } => bytes,
@@ -233,7 +232,7 @@ impl Lack {
     }
 }
 
-/// A time that was taken of `work`.
+/// Measures the time of `work`.
 fn timed(work: impl FnOnce()) -> Duration {
     let start = std::time::Instant::now();
     work();

@@ -1,4 +1,4 @@
-//! A leader that has everything, a follower that has nothing, and what is said between them.
+//! A leader with a full log, an empty follower, and the messages between them.
 
 use std::time::{Duration, Instant};
 
@@ -9,19 +9,19 @@ use raftian_raft::{
     WriteNumber,
 };
 
-/// What the follower lacks.
+/// Data that the follower lacks.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Lack {
-    /// A state, sent in chunks of so many bytes.
+    /// A state of `bytes` bytes, sent in chunks of `chunk` bytes.
     State { bytes: usize, chunk: usize },
-    /// So many entries, with commands of so many bytes.
+    /// `entries` entries with commands of `bytes` bytes.
     Entries { entries: u64, bytes: usize },
 }
 
-/// No clock ticks: the whole run is one moment.
+/// Time of the whole run: no clock ticks.
 const NOW: Moment = Moment(1);
 
-/// The last entry of the leader before it leads.
+/// Last entry covered by the snapshot of the leader.
 const COVERED: Index = Index(1_000_000);
 
 /// The two nodes.
@@ -31,7 +31,7 @@ pub(crate) struct Pair {
     target: Index,
 }
 
-/// Where the follower's writes go.
+/// Destination of the follower's writes.
 pub(crate) struct Disk {
     store: Option<RedbStore>,
     /// Bytes of each write that held a snapshot or entries.
@@ -159,8 +159,7 @@ impl Pair {
         }
     }
 
-    /// Time from the leader's election until the follower has applied everything, and has it on its
-    /// disk.
+    /// Time from the leader's election until the follower has stored and applied everything.
     pub(crate) fn catch_up(mut self, disk: &mut Disk) -> Duration {
         self.leader.step(NOW, Input::Campaign);
         while self.leader.role() != RoleKind::Leader {
@@ -173,22 +172,23 @@ impl Pair {
         start.elapsed()
     }
 
-    /// Both do what they want to, the leader first, and hear what the other said.
+    /// Runs both nodes, the leader first, and delivers their messages to each other.
     fn round(&mut self, disk: &mut Disk) {
         let mut nowhere = Disk::new(None);
+        // `&` and not `&&`: both nodes must act.
         let quiet = act(&mut self.leader, &mut nowhere, &mut self.follower)
             & act(&mut self.follower, disk, &mut self.leader);
-        assert!(!quiet, "the follower does not get what it lacks");
+        assert!(!quiet, "no node sends, but the follower has not caught up");
     }
 }
 
-/// Everything that a node wants done. Tells whether it said nothing.
+/// Performs all actions of `node`. Returns whether it sent nothing.
 fn act(node: &mut Node, disk: &mut Disk, other: &mut Node) -> bool {
     let mut quiet = true;
     let from = node.id();
     while node.has_work() {
         let work = node.work();
-        let said: Vec<(NodeId, Message)> = std::mem::take(&mut work.others.send);
+        let sent: Vec<(NodeId, Message)> = std::mem::take(&mut work.others.send);
         let restored = work
             .others
             .restore
@@ -203,7 +203,7 @@ fn act(node: &mut Node, disk: &mut Disk, other: &mut Node) -> bool {
         if let Some(index) = applied {
             node.step(NOW, Input::Applied(index));
         }
-        for (_, message) in said {
+        for (_, message) in sent {
             quiet = false;
             other.step(NOW, Input::Receive { from, message });
         }

@@ -1,6 +1,6 @@
-//! Lower bounds of a replicated commit on one machine: an echo over the same transport, the syncs
-//! of all nodes, which share the disk, and the same writes to their stores without consensus, links
-//! or a program.
+//! Lower bounds of a replicated commit on one machine: an echo over the same transport, the fsyncs
+//! of all nodes, which share the disk, and the same writes to their stores without consensus,
+//! network or application.
 
 use std::io::{Seek, SeekFrom, Write};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -68,20 +68,20 @@ impl Disk {
         Self::start(move || store.append())
     }
 
-    /// Time until each of `disks` has made its write, all at once.
+    /// Time until all `disks` have completed one concurrent write each.
     fn write_all(disks: &[Disk]) -> Duration {
         let start = Instant::now();
         disks
             .iter()
-            .for_each(|disk| disk.ask.send(()).expect("the disk's thread lives"));
+            .for_each(|disk| disk.ask.send(()).expect("the disk thread runs"));
         disks
             .iter()
-            .for_each(|disk| disk.done.recv().expect("the disk's thread lives"));
+            .for_each(|disk| disk.done.recv().expect("the disk thread runs"));
         start.elapsed()
     }
 }
 
-/// A node's store without the node.
+/// A node's store without a node.
 struct EntryStore {
     store: RedbStore,
     written: u64,
@@ -132,8 +132,8 @@ impl EntryStore {
 }
 
 impl Floor {
-    /// An echo over QUIC from one thread to another, and for each of `nodes` a preallocated file
-    /// and a store, each on a thread of its own.
+    /// Sets up a QUIC echo between two threads, and for each of `nodes` a preallocated file and a
+    /// store, each on its own thread.
     pub(crate) fn new(nodes: usize) -> Self {
         let identity = Identity::generate().expect("a key");
         let certificate = identity.certificate().clone();
@@ -179,21 +179,23 @@ impl Floor {
         let (send, receive) = &mut self.streams;
         let start = Instant::now();
         self.runtime.block_on(async {
-            send.write_all(&[1; BYTES]).await.expect("the echo lives");
+            send.write_all(&[1; BYTES])
+                .await
+                .expect("the echo server runs");
             receive
                 .read_exact(&mut [0; BYTES])
                 .await
-                .expect("the echo answers");
+                .expect("the echo server replies");
         });
         start.elapsed()
     }
 
-    /// Time until each of `nodes` files is synced, all at once.
+    /// Time until `nodes` files are synced, all concurrently.
     pub(crate) fn sync(&mut self, nodes: usize) -> Duration {
         Disk::write_all(&self.disks[..nodes])
     }
 
-    /// Time until each of `nodes` stores has appended one entry, all at once.
+    /// Time until `nodes` stores have each appended one entry, all concurrently.
     pub(crate) fn append(&mut self, nodes: usize) -> Duration {
         Disk::write_all(&self.stores[..nodes])
     }
@@ -202,7 +204,7 @@ impl Floor {
 async fn serve(config: ServerConfig, tell: std::sync::mpsc::Sender<SocketAddr>) {
     let endpoint = Endpoint::server(config, loopback()).expect("a port");
     tell.send(endpoint.local_addr().expect("an address"))
-        .expect("somebody waits");
+        .expect("the benchmark waits for the address");
     let connection = endpoint
         .accept()
         .await

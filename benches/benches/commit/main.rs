@@ -1,5 +1,5 @@
-//! From a proposal to its commit, over real QUIC and real disks, beside what the machine needs for
-//! one echo, for the syncs of as many nodes, and for the writes of their stores alone.
+//! Latency from proposal to commit over real QUIC and real disks, compared with one echo, the
+//! fsyncs of the same number of nodes, and the writes of their stores alone.
 //!
 //! `cargo bench -p raftian-benches --bench commit`
 
@@ -13,13 +13,13 @@ use raftian_node::quic::QuicOptions;
 use raftian_node::{NodeHandle, NodeOptions, Replica, fresh_seed};
 use raftian_raft::{Bytes, ClientId, Command, Config, Payload};
 
-/// Measured proposals of one round.
+/// Measured proposals per round.
 const SAMPLES: usize = 400;
 
-/// Sizes of the clusters.
+/// Cluster sizes.
 const SIZES: [usize; 3] = [1, 3, 5];
 
-/// Rounds of all rows, taken in turn so that a busy moment of the machine hits every row alike.
+/// Rounds per row. The rows take turns, so that load on the machine affects all rows alike.
 const ROUNDS: usize = 3;
 
 struct Cluster {
@@ -41,6 +41,7 @@ impl Cluster {
             );
             let node =
                 NodeHandle::start(NodeOptions::new(&member.config, raft, links)).expect("a node");
+            // The node wakes this thread when it has committed entries.
             let bench = std::thread::current();
             node.control()
                 .set_waker(std::sync::Arc::new(move || bench.unpark()));
@@ -72,7 +73,7 @@ impl Cluster {
     }
 
     /// Time until the proposer itself takes the committed command. It sleeps until its node wakes
-    /// it, as a program does.
+    /// it, like an application.
     fn commit(&mut self, proposer: usize) -> Duration {
         self.sequence += 1;
         let bytes = Bytes::from([7u8; 16].as_slice());
@@ -98,6 +99,7 @@ impl Cluster {
             std::thread::park_timeout(Duration::from_millis(20));
         }
         let took = start.elapsed();
+        // Outside the measured time: a node that is never read would fill its apply window.
         for (_, node) in self
             .nodes
             .iter_mut()
@@ -121,7 +123,7 @@ fn main() {
     }
     let mut floor = floor::Floor::new(SIZES.into_iter().max().unwrap_or(0));
     let mut clusters: Vec<_> = SIZES.map(Cluster::new).into();
-    // Each with the place of its size, if it has a floor.
+    // Name, index of the cluster size if the row has a floor, and times.
     let mut rows: Vec<(String, Option<usize>, Vec<Duration>)> =
         vec![("one QUIC echo, 64 bytes".into(), None, vec![])];
     rows.extend(SIZES.map(|size| {
@@ -178,7 +180,7 @@ fn main() {
         .into_iter()
         .map(|(name, place, times)| (name, place, quantiles(times)))
         .collect();
-    // A cluster of one sends nothing.
+    // A cluster of one sends nothing, so its floor has no echo.
     let floors: Vec<_> = (0..SIZES.len())
         .map(|place| table[1 + place].2[0] + if SIZES[place] > 1 { table[0].2[0] } else { 0.0 })
         .collect();
@@ -191,7 +193,7 @@ fn main() {
         println!("{name:<44}{p50:>9.3}{p95:>9.3}{p99:>9.3}{ratio:>16}");
     }
     println!(
-        "floor: the syncs of all nodes at once, and one echo if there are others; {} samples a row",
+        "floor: concurrent syncs of all nodes, plus one echo with peers; {} samples per row",
         SAMPLES * ROUNDS
     );
 }

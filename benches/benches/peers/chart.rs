@@ -1,5 +1,4 @@
-//! The same numbers as bars: one panel for each size of cluster and command, one group for each
-//! load.
+//! Bar chart of the results: one panel per cluster size and command size, one group per load.
 
 use std::error::Error;
 use std::ops::Range;
@@ -13,13 +12,13 @@ use super::machine::Machine;
 use super::report::Row;
 use super::workload::{Cell, Load};
 
-/// Pixels of the picture.
+/// Size of the chart in pixels.
 const SIZE: (u32, u32) = (1600, 1120);
 /// Pixels above the panels, for title and names.
 const HEAD: u32 = 112;
-/// Part of a group's width that its bars fill.
+/// Fraction of a group's width that its bars fill.
 const FILLED: f64 = 0.84;
-/// Colours that people who see fewer of them can tell apart, too.
+/// Colours that are distinguishable with colour blindness, too.
 const COLOURS: [RGBColor; 4] = [
     RGBColor(0, 114, 178),
     RGBColor(230, 159, 0),
@@ -31,7 +30,7 @@ const INK: RGBColor = RGBColor(40, 40, 40);
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Outcome = Result<(), Box<dyn Error>>;
 
-/// Writes the picture to `path`.
+/// Writes the chart to `path`.
 pub(crate) fn draw(path: &Path, rows: &[Row], machine: &Machine) -> Outcome {
     let mut names = Vec::new();
     let mut panels = Vec::new();
@@ -44,8 +43,8 @@ pub(crate) fn draw(path: &Path, rows: &[Row], machine: &Machine) -> Outcome {
             panels.push(panel);
         }
     }
-    // One scale of whole decades for all panels, so that bars of different panels can be compared,
-    // with room for the shortest bar to be seen and for a number above the tallest.
+    // One scale of whole decades for all panels makes their bars comparable. The factor 1.2 leaves
+    // room to see the shortest bar, and for a number above the tallest.
     let decade = |commits: f64, up: f64| 10f64.powf((commits.log10() + up).floor());
     let lowest = rows
         .iter()
@@ -178,7 +177,7 @@ fn panel(
     Ok(())
 }
 
-/// Three digits and a unit: 1.23M.
+/// Formats three digits and a unit, such as 1.23M.
 fn short(commits: f64) -> String {
     let (value, unit) = match commits {
         ..1e3 => (commits, ""),

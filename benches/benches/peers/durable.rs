@@ -1,5 +1,4 @@
-//! What a durable write of one node costs: its store beside the same bytes in a file that is
-//! already there.
+//! Cost of one node's durable write, compared with writing the same bytes to a preallocated file.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -21,13 +20,12 @@ use super::workload::Commands;
 const ENTRIES: [u64; 2] = [1, 64];
 /// Bytes of one command.
 const BYTES: [usize; 2] = [16, 1024];
-/// Size of the raw file: 16 MiB, written before anything is measured. At its end writing starts
-/// over.
+/// Size of the raw file: 16 MiB, written before the measurement. Writes wrap around at its end.
 const FILE_BYTES: usize = 16 << 20;
-/// Pairs of writes before the clock counts, and the fewest that are measured.
+/// Pairs of writes for warm-up, and also the minimum number of measured pairs.
 const PAIRS: usize = 5;
 
-/// One size of write.
+/// Times of one write size.
 pub(crate) struct Row {
     entries: u64,
     bytes: usize,
@@ -48,7 +46,8 @@ impl Row {
     }
 }
 
-/// Every size, for so long: a write of ours and a raw one in turns, so that both see the same disk.
+/// Measures every write size for the time `each`. Our writes and raw ones alternate, so that both
+/// see the same disk load.
 pub(crate) fn measure(each: Duration) -> Vec<Row> {
     let sizes = BYTES
         .into_iter()
@@ -59,7 +58,7 @@ pub(crate) fn measure(each: Duration) -> Vec<Row> {
 }
 
 fn row(bytes: usize, entries: u64, each: Duration) -> Row {
-    // Beside the build, which is on a disk: the directory for temporary files may be memory.
+    // In the target directory, which is on a disk: `/tmp` may be in memory.
     let directory =
         tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("cargo made the directory");
     let path = directory.path().join("raft.redb");
@@ -72,7 +71,7 @@ fn row(bytes: usize, entries: u64, each: Duration) -> Row {
     )
     .expect("a new store");
     let mut raw =
-        Raw::new(tempfile::tempfile_in(directory.path()).expect("a file beside the store"));
+        Raw::new(tempfile::tempfile_in(directory.path()).expect("a file next to the store"));
     let mut commands = Commands::new(bytes);
     let mut row = Row {
         entries,
@@ -137,7 +136,7 @@ fn write(commands: &mut Commands, before: u64, count: u64) -> Write {
     }
 }
 
-/// A file that does not grow, written from front to end.
+/// A preallocated file that is written front to back, so that writes do not change its size.
 struct Raw {
     file: File,
     at: usize,
@@ -159,7 +158,7 @@ impl Raw {
             self.at = 0;
             self.file
                 .seek(SeekFrom::Start(0))
-                .expect("a file has a front");
+                .expect("a file can be rewound");
         }
         self.file
             .write_all(bytes)
@@ -169,7 +168,7 @@ impl Raw {
     }
 }
 
-/// For people.
+/// Formats the results as a table.
 pub(crate) fn table(rows: &[Row], machine: &Machine) -> String {
     let mut text = format!(
         "one durable write, median, {}\n{:>8} {:>6} {:>7} {:>12} {:>12} {:>12}\n",
@@ -195,7 +194,7 @@ pub(crate) fn table(rows: &[Row], machine: &Machine) -> String {
     text
 }
 
-/// For programs.
+/// Formats the results as JSON.
 pub(crate) fn document(machine: &Machine, rows: &[Row]) -> Value {
     let line = |row: &Row| {
         let micros = |times: &[f64]| (median(times) * 1e7).round() / 10.0;

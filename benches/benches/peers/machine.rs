@@ -1,29 +1,29 @@
-//! What the numbers were measured on, and how much of it others had.
+//! The machine of a measurement, and the share of it that other processes used.
 
 use serde_json::{Value, json};
 
-/// Above this share of the machine in other hands, the numbers are not worth keeping.
+/// Largest share of the machine used by other processes at which the numbers are trusted.
 const QUIET: f64 = 0.05;
 
-/// The machine, and its clocks when the measuring began.
+/// The machine, and its CPU times at the start of the measurement.
 pub(crate) struct Machine {
     cores: usize,
     cpu: String,
     began: Option<Ticks>,
 }
 
-/// Time that processors spent, in the system's ticks.
+/// CPU times, in ticks of the system.
 #[derive(Clone, Copy)]
 struct Ticks {
     all: u64,
-    /// Not idle, by whomever.
+    /// Not idle, in any process.
     busy: u64,
-    /// By this process.
+    /// Used by this process.
     own: u64,
 }
 
 impl Machine {
-    /// The machine this runs on, from now.
+    /// Describes this machine and starts the measurement.
     pub(crate) fn here() -> Self {
         let processors = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let named = processors
@@ -39,34 +39,35 @@ impl Machine {
         }
     }
 
-    /// Share of all processors that other processes, or other machines on the same host, have had
-    /// so far. `None` where the system does not tell.
+    /// Share of all processors used so far by other processes, or by other machines on the same
+    /// host. `None` where the system does not report it.
     pub(crate) fn others(&self) -> Option<f64> {
         let (began, now) = (self.began?, Ticks::now()?);
         let others = (now.busy - began.busy).saturating_sub(now.own - began.own);
         Some(others as f64 / (now.all - began.all).max(1) as f64)
     }
 
-    /// For people, when all is measured.
+    /// One-line verdict on the load of the machine, for the end of a measurement.
     pub(crate) fn verdict(&self) -> String {
         match self.others() {
-            None => "how busy the machine was besides is not known here".to_owned(),
+            None => "the load by other processes is not known on this system".to_owned(),
             Some(share) if share <= QUIET => {
-                format!("others had {:.0} % of the machine", share * 100.0)
+                format!("other processes used {:.0} % of the machine", share * 100.0)
             }
             Some(share) => format!(
-                "others had {:.0} % of the machine: do not trust these numbers; systems with two threads suffer most",
+                "other processes used {:.0} % of the machine: do not trust these numbers; \
+                 systems with two threads suffer most",
                 share * 100.0
             ),
         }
     }
 
-    /// For people.
+    /// One-line description of the machine.
     pub(crate) fn line(&self) -> String {
         format!("{} cores of {}", self.cores, self.cpu)
     }
 
-    /// For programs.
+    /// The machine and its load as JSON.
     pub(crate) fn json(&self) -> Value {
         json!({
             "cores": self.cores,
@@ -82,8 +83,7 @@ impl Ticks {
     fn now() -> Option<Self> {
         let of_all = std::fs::read_to_string("/proc/stat").ok()?;
         let line = of_all.lines().next()?.strip_prefix("cpu ")?;
-        // user, nice, system, idle, waiting for disks, two kinds of interrupts, stolen; guests are
-        // counted as users.
+        // user, nice, system, idle, iowait, irq, softirq, steal; guest time is included in user.
         let ticks: Vec<u64> = line
             .split_whitespace()
             .take(8)
@@ -91,7 +91,8 @@ impl Ticks {
             .collect();
         let all: u64 = ticks.iter().sum();
         let of_this = std::fs::read_to_string("/proc/self/stat").ok()?;
-        // The program's name is in parentheses and may contain anything.
+        // The program's name is in parentheses and may contain anything. Fields 14 and 15 are
+        // utime and stime.
         let mut fields = of_this.rsplit_once(')')?.1.split_whitespace().skip(11);
         let mut own = || fields.next()?.parse::<u64>().ok();
         Some(Ticks {

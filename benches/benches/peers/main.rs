@@ -1,14 +1,14 @@
-//! Commits per second of the consensus core beside other implementations of Raft in Rust, in the
-//! same run.
+//! Commits per second of the consensus core, compared with other Raft implementations in Rust in
+//! the same run.
 //!
-//! Clusters live in memory and in one process. Every node applies every command, no clock ticks and
-//! nothing is lost. Ours and raft-rs are values: one thread proposes batches that were made outside
-//! the clock and carries every message; a batch is over when every node has applied it, a node
-//! steps all that is queued for it before it is asked what it wants done, and it drops applied
-//! entries from its log as it goes. openraft is a set of tasks: two threads, and as many clients
-//! with one command each as the others have commands in a batch. Rounds of the systems alternate,
-//! so all see the same machine; only ratios within one run mean anything. `--durable` asks the
-//! other question, what a durable write costs beside the same bytes without a store.
+//! Clusters are in memory and in one process. Every node applies every command, no clock ticks and
+//! no message is lost. Ours and raft-rs are values: one thread proposes prepared batches and
+//! delivers every message. A batch ends when every node has applied it, a node steps all queued
+//! messages before its actions are performed, and it drops applied entries from its log. openraft
+//! is a set of tasks: two threads, and one client with one command for each command that the others
+//! have in a batch. Rounds of the systems alternate under the same machine load; only ratios within
+//! one run are meaningful. `--durable` measures the cost of a durable write instead, compared with
+//! the same bytes without a store.
 //!
 //! `cargo bench -p raftian-benches --bench peers [-- --json FILE]`, or `cargo peers [-- --json
 //! FILE]`.
@@ -34,7 +34,7 @@ use options::Options;
 use report::Row;
 use workload::{Cell, Load, System, batches};
 
-/// Ours first: the others are measured against it.
+/// Measured systems. Ours is first: ratios are relative to it.
 const SYSTEMS: &[System] = &[
     System {
         name: "raftian",
@@ -60,9 +60,9 @@ const SYSTEMS: &[System] = &[
     },
 ];
 
-/// How long and how often is measured.
+/// Number and length of the measurements.
 pub(crate) struct Effort {
-    /// Measured rounds of each system in each cell; the median counts.
+    /// Measured rounds per system and cell; the median counts.
     pub(crate) rounds: usize,
     /// Measured time of one round.
     pub(crate) slice: Duration,
@@ -91,8 +91,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs this benchmark again, built with openraft. openraft asks for features of shared crates with
-/// which every build of the workspace would build Bevy once more, so only this one build has it.
+/// Rebuilds and runs this benchmark with openraft. openraft enables features of shared crates that
+/// would make every workspace build compile Bevy again, so only this build has it.
 #[cfg(not(feature = "openraft"))]
 fn with_openraft() -> ExitCode {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
@@ -123,14 +123,14 @@ fn with_openraft() -> ExitCode {
         ),
         Err(error) => {
             eprintln!(
-                "peers: cargo cannot be called to build openraft: {error}; --without-openraft does without"
+                "peers: cannot run cargo to build openraft: {error}; --without-openraft skips it"
             );
             ExitCode::FAILURE
         }
     }
 }
 
-/// Runs everything once, for `cargo test --benches`: says nothing about speed, but that it works.
+/// Runs everything once as a smoke test, for `cargo test --benches`.
 fn check(options: &Options) {
     for cell in options.cells() {
         for system in SYSTEMS.iter().filter(|system| options.wants(system)) {
@@ -138,7 +138,7 @@ fn check(options: &Options) {
         }
     }
     durable::measure(Duration::ZERO);
-    println!("every system did its work; `cargo bench` measures it");
+    println!("every system works; `cargo bench` measures them");
 }
 
 fn compare(options: &Options) -> Result<(), Box<dyn Error>> {
@@ -170,11 +170,12 @@ fn weigh_durable(options: &Options) -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// All systems in one cell, in turns.
+/// Measures all systems in one cell, in turns.
 fn measure(cell: Cell, options: &Options, effort: &Effort) -> Vec<Row> {
     let prepare = |system: &'static System| {
-        // The first run is cold and tells the order of magnitude, the second tells how many
+        // The first run is cold and only finds the order of magnitude; the second finds how many
         // commands fill a slice.
+        // A run consists of whole batches, or of the same number of commands for each client.
         let few = (cell.load as u64 * 2).max(64);
         let cold = system.rate(
             cell,

@@ -1,9 +1,9 @@
-//! openraft as it is meant to be used: a runtime of its own, and many clients who wait for one
-//! answer each.
+//! openraft as it is meant to be used: its own runtime, and many clients that each wait for one
+//! reply.
 //!
-//! What its two versions share is here: a log in memory, what a node applied, and the clients.
-//! Their networks are function calls, their timers are off, they take no snapshots, and nobody
-//! listens to their traces.
+//! This module holds the parts its two versions share: a log in memory, the applied commands, and
+//! the clients. Their networks are function calls, their timers are off, they take no snapshots,
+//! and no subscriber receives their traces.
 
 pub(crate) mod v0_10;
 pub(crate) mod v0_9;
@@ -19,17 +19,16 @@ use super::workload::{Cell, Commands, Outcome, Tally};
 
 /// Threads of the runtime that nodes and clients share.
 const WORKERS: usize = 2;
-/// How often it is looked whether the last follower has applied everything.
+/// Polling interval for the last follower to apply everything.
 const LOOK: Duration = Duration::from_micros(20);
-/// After this long a follower is taken for stuck, and the run for failed.
+/// Timeout after which a follower counts as stuck and the run fails.
 const STUCK: Duration = Duration::from_secs(10);
-/// Most entries in one message: its default of 300 would cap what a burst of clients can gain.
+/// Limit of entries per message: the default of 300 would cap the gain from many clients.
 const MESSAGE_ENTRIES: u64 = 4096;
-/// Longer than any run: openraft takes the heartbeat's interval for the time a message may need.
+/// Heartbeat interval, longer than any run: openraft uses it as the timeout of a message.
 const NEVER_MILLIS: u64 = 600_000;
 
-/// A command on its way and in logs. All nodes share one copy of its bytes, as in the other
-/// systems.
+/// A command, in messages and logs. All nodes share one copy of its bytes, as in the other systems.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Order(Arc<[u8]>);
 
@@ -45,8 +44,8 @@ impl fmt::Debug for Order {
     }
 }
 
-/// The log and the vote of one node, shared with its readers. The log starts at entry 0 and is
-/// never cut at its front.
+/// Log and vote of one node, shared with its readers. The log starts at entry 0 and is never
+/// compacted.
 struct MemoryLog<E, V>(Arc<Mutex<(Vec<E>, Option<V>)>>);
 
 impl<E, V> Clone for MemoryLog<E, V> {
@@ -61,7 +60,9 @@ impl<E: Clone, V: Clone> MemoryLog<E, V> {
     }
 
     fn inner(&self) -> MutexGuard<'_, (Vec<E>, Option<V>)> {
-        self.0.lock().expect("nobody panics with the log in hand")
+        self.0
+            .lock()
+            .expect("no thread panics while it holds the log")
     }
 
     fn append(&self, entries: impl IntoIterator<Item = E>) {
@@ -101,13 +102,15 @@ impl<E: Clone, V: Clone> MemoryLog<E, V> {
     }
 }
 
-/// What one node has applied, for the node and for whoever waits for it.
+/// Tally of one node's applied commands, shared with the waiting benchmark.
 #[derive(Clone, Default)]
 struct Board(Arc<Mutex<Tally>>);
 
 impl Board {
     fn tally(&self) -> MutexGuard<'_, Tally> {
-        self.0.lock().expect("nobody panics with the tally in hand")
+        self.0
+            .lock()
+            .expect("no thread panics while it holds the tally")
     }
 
     fn apply(&self, order: &Order) {
@@ -120,11 +123,11 @@ fn runtime() -> Runtime {
         .worker_threads(WORKERS)
         .enable_time()
         .build()
-        .expect("a runtime of two threads")
+        .expect("a runtime")
 }
 
-/// Has `cell.load` clients propose `commands` between them, each one at a time, and waits until
-/// every node has applied all of them. Must run on a thread that is none of the runtime's workers.
+/// Lets `cell.load` clients propose `commands` commands in total, each one at a time, and waits
+/// until every node has applied all of them. Must not run on a worker thread of the runtime.
 async fn measured<P, F>(cell: Cell, commands: u64, boards: &[Board], propose: P) -> Outcome
 where
     P: Fn(Order) -> F + Clone + Send + 'static,
@@ -143,7 +146,7 @@ where
     };
     let clients: Vec<_> = (0..cell.load as u64).map(client).collect();
     for client in clients {
-        client.await.expect("a client ends when it has its answers");
+        client.await.expect("a client ends after its replies");
     }
     let answered = Instant::now();
     for board in boards {

@@ -1,4 +1,4 @@
-//! The command line. What it does not know is an error with exit code 2.
+//! The command line. Unknown arguments are an error with exit code 2.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,55 +12,55 @@ const NODES: [u64; 2] = [3, 5];
 const BYTES: [u64; 2] = [16, 1024];
 const LOADS: [u64; 4] = [1, 64, 1024, 4096];
 
-/// Commits per second of the consensus core beside other implementations of Raft.
+/// Compares commits per second of the consensus core with other Raft implementations.
 #[derive(Parser, Debug)]
 #[command(name = "peers")]
 pub(crate) struct Options {
-    /// Writes the results to FILE, and a chart beside it that ends in .svg
+    /// Writes the results to FILE, and a chart to the same name with the extension .svg
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
-    /// A look of twenty seconds instead of a measurement of four minutes
+    /// Runs for twenty seconds instead of four minutes
     #[arg(long)]
     quick: bool,
-    /// Measures durable writes of one node instead of clusters in memory
+    /// Measures durable writes of one node instead of in-memory clusters
     #[arg(long)]
     pub(crate) durable: bool,
-    /// Only systems whose name starts like this
+    /// Measures only systems whose name starts with NAME
     #[arg(long, value_name = "NAME", value_parser = known)]
     system: Option<String>,
-    /// Only clusters of this size
+    /// Measures only clusters of COUNT nodes
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..=9))]
     nodes: Option<u64>,
-    /// Only commands of this size
+    /// Measures only commands of COUNT bytes
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(8..=1024))]
     bytes: Option<u64>,
-    /// Only this many commands in a batch, or clients
+    /// Measures only batches of COUNT commands, or COUNT clients
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..=8192))]
     load: Option<u64>,
-    /// Rounds to take the median of
+    /// Number of rounds; the median counts
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..))]
     rounds: Option<u16>,
-    /// Leaves openraft out, which takes a minute or two to build
+    /// Skips openraft, which takes a minute or two to build
     #[arg(long)]
     without_openraft: bool,
-    /// Passed by `cargo bench`; without it everything runs once and nothing is measured
+    /// Passed by `cargo bench`; without it, everything runs once and nothing is measured
     #[arg(long, hide = true)]
     bench: bool,
 }
 
 impl Options {
-    /// What the command line says; ends the process if that makes no sense.
+    /// Parses the command line; exits the process if it is invalid.
     pub(crate) fn read() -> Self {
         let mut options = Self::parse();
-        // Cargo runs a benchmark in its package's folder; a relative path is meant from where cargo
-        // was called.
+        // Cargo runs benchmarks in the package folder, but the user means a path relative to the
+        // shell.
         if let (Some(file), Some(caller)) = (&options.json, std::env::var_os("PWD")) {
             options.json = Some(PathBuf::from(caller).join(file));
         }
         options
     }
 
-    /// Whether openraft is to be measured too.
+    /// Whether the options include openraft.
     #[cfg(not(feature = "openraft"))]
     pub(crate) fn wants_openraft(&self) -> bool {
         let named = self
@@ -70,7 +70,7 @@ impl Options {
         self.measures() && !self.durable && !self.without_openraft && named
     }
 
-    /// Whether anything is measured, and not only tried.
+    /// Whether to measure, instead of running everything once.
     pub(crate) fn measures(&self) -> bool {
         self.bench
     }
@@ -81,8 +81,8 @@ impl Options {
             .is_none_or(|start| system.name.starts_with(start))
     }
 
-    /// What is asked of every system: each size of cluster and of commands under each load, or only
-    /// what the command line names, which may be a size that is not among the usual ones.
+    /// Cells to measure: every combination of cluster size, command size and load. Each dimension
+    /// that the command line sets has only that value, which may be none of the default ones.
     pub(crate) fn cells(&self) -> Vec<Cell> {
         let usual = |named: Option<u64>, usual: &[u64]| {
             named.map_or_else(|| usual.to_vec(), |named| vec![named])
@@ -116,11 +116,12 @@ fn known(start: &str) -> Result<String, String> {
         return Ok(start.to_owned());
     }
     let names: Vec<_> = SYSTEMS.iter().map(|system| system.name).collect();
+    // This build may lack openraft; the benchmark then rebuilds itself with it.
     if "openraft 0.9".starts_with(start) || start.starts_with("openraft") {
         return Ok(start.to_owned());
     }
     Err(format!(
-        "there is no such system; there are {} and openraft",
+        "unknown system; use one of {}, openraft",
         names.join(", ")
     ))
 }

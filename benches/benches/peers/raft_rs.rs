@@ -1,4 +1,4 @@
-//! raft-rs 0.7 as its own example drives it, with settings under which it is fast.
+//! The benchmark cluster on raft-rs 0.7, driven like its own example, with settings for speed.
 
 use raft::eraftpb::{Entry, Message, MessageType};
 use raft::storage::MemStorage;
@@ -6,7 +6,7 @@ use raft::{Config, RawNode, StateRole};
 
 use super::workload::{Batched, Cell, Commands, LOG_ENTRIES, Tally};
 
-/// The nodes and what is under way between them.
+/// The nodes and the messages between them.
 pub(crate) struct Cluster {
     hosts: Vec<Host>,
 }
@@ -14,10 +14,11 @@ pub(crate) struct Cluster {
 struct Host {
     node: RawNode<MemStorage>,
     tally: Tally,
-    /// What it has said and nobody has heard.
+    /// Sent messages that are not delivered yet.
     said: Vec<Message>,
-    /// The last entry applied, and the last one before its log.
+    /// Last applied entry.
     applied: u64,
+    /// Last entry dropped from the log.
     dropped: u64,
 }
 
@@ -26,7 +27,7 @@ impl Batched for Cluster {
         let logger = slog::Logger::root(slog::Discard, slog::o!());
         let voters: Vec<u64> = (1..=cell.nodes).collect();
         let host = |id: &u64| {
-            // Its default sends one entry a message.
+            // The default sends one entry per message.
             let config = Config {
                 max_size_per_msg: 1 << 20,
                 max_inflight_msgs: 256,
@@ -66,8 +67,7 @@ impl Batched for Cluster {
             ..Entry::default()
         };
         let entries = (first..first + count as u64).map(entry).collect::<Vec<_>>();
-        // One proposal of many entries: proposed one by one, each would leave in a message of its
-        // own.
+        // One proposal of many entries: proposed separately, each would get its own message.
         let mut message = Message {
             from: 1,
             entries: entries.into(),
@@ -82,7 +82,7 @@ impl Batched for Cluster {
             .node
             .raft
             .step(batch)
-            .expect("the leader takes it");
+            .expect("the leader accepts it");
         self.hosts[0].ready();
         self.deliver();
     }
@@ -102,7 +102,7 @@ impl Cluster {
                     self.hosts[message.to as usize - 1]
                         .node
                         .step(message)
-                        .expect("its peers are sound");
+                        .expect("a peer sends valid messages");
                 }
             }
             if quiet {
@@ -116,7 +116,7 @@ impl Cluster {
 }
 
 impl Host {
-    /// Everything that the node wants done, in the order of the library's own example.
+    /// Performs all actions of the node, in the order of the library's own example.
     fn ready(&mut self) {
         while self.node.has_ready() {
             let mut ready = self.node.ready();

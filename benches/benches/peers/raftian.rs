@@ -1,4 +1,4 @@
-//! Our side: the nodes, what each has said, their writes counted and reported done at once.
+//! The benchmark cluster on our core: writes are counted and acknowledged at once.
 
 use raftian_raft::{
     ClientId, Command, Config, Index, Input, Membership, Message, Moment, Node, NodeId, Payload,
@@ -7,27 +7,28 @@ use raftian_raft::{
 
 use super::workload::{Batched, Cell, Commands, LOG_ENTRIES, Tally};
 
-/// The nodes and what is under way between them.
+/// The nodes and the messages between them.
 pub(crate) struct Cluster {
     hosts: Vec<Host>,
-    /// What is being delivered, empty between two nodes.
+    /// Messages of one node during delivery, empty otherwise; kept to reuse its allocation.
     under_way: Vec<(NodeId, Message)>,
 }
 
 struct Host {
     node: Node,
-    /// How many entries it wanted written. The log itself is in the node, as the peer's is in its
-    /// storage.
+    /// Number of entries the node wrote. The log itself is in the node, as raft-rs keeps its log in
+    /// its storage.
     written: u64,
     tally: Tally,
-    /// What it has said and nobody has heard.
+    /// Sent messages that are not delivered yet.
     said: Vec<(NodeId, Message)>,
-    /// The last entry applied, and the last one before its log.
+    /// Last applied entry.
     applied: Index,
+    /// Last entry dropped from the log.
     dropped: Index,
 }
 
-/// No clock ticks: the whole run is one moment.
+/// Time of the whole run: no clock ticks.
 const NOW: Moment = Moment(1);
 
 impl Batched for Cluster {
@@ -74,7 +75,7 @@ impl Batched for Cluster {
     }
 
     fn tallies(&self) -> Vec<Tally> {
-        // One entry more than commands: the empty one of the leader's term.
+        // One entry more than commands: the empty entry of the leader's term.
         assert!(
             self.hosts
                 .iter()
@@ -115,7 +116,7 @@ impl Cluster {
 }
 
 impl Host {
-    /// Everything that the node wants done.
+    /// Performs all actions of the node.
     fn act(&mut self) {
         while self.node.has_work() {
             let work = self.node.work();
@@ -123,6 +124,7 @@ impl Host {
                 self.written += write.entries.len() as u64;
                 write.number
             });
+            // Swapping instead of moving lets the node reuse the allocation.
             if self.said.is_empty() {
                 std::mem::swap(&mut self.said, &mut work.others.send);
             } else {

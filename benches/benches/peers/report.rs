@@ -1,4 +1,4 @@
-//! What was measured, as a table for people and as a document for programs.
+//! Formats the results as a table and as a JSON document.
 
 use std::fmt::Write as _;
 
@@ -8,13 +8,13 @@ use super::Effort;
 use super::machine::Machine;
 use super::workload::{Cell, System};
 
-/// One system in one cell.
+/// Results of one system in one cell.
 pub(crate) struct Row {
     pub(crate) system: &'static System,
     pub(crate) cell: Cell,
-    /// Commits a second, one for each round.
+    /// Commits per second of each round.
     pub(crate) rates: Vec<f64>,
-    /// How many times as fast ours is.
+    /// Speed of ours relative to this system.
     pub(crate) ratio: Option<f64>,
 }
 
@@ -48,8 +48,8 @@ pub(crate) fn median(values: &[f64]) -> f64 {
     sorted[sorted.len() / 2]
 }
 
-/// Fills in the ratios: the median over the rounds, since what slows the machine down slows
-/// neighbours alike.
+/// Fills in the ratios: the median over the rounds, because load on the machine slows adjacent
+/// measurements alike.
 pub(crate) fn compare(rows: &mut [Row], ours: &str) {
     let Some(ours) = rows
         .iter()
@@ -69,17 +69,18 @@ pub(crate) fn compare(rows: &mut [Row], ours: &str) {
     }
 }
 
-/// What stands above the lines.
+/// Formats the heading of the table.
 pub(crate) fn heading(effort: &Effort, machine: &Machine) -> String {
     let Effort { rounds, slice } = effort;
     let missing = if cfg!(feature = "openraft") {
         ""
     } else {
-        "openraft is left out: `cargo peers` has it\n"
+        "openraft is skipped; `cargo peers` includes it\n"
     };
     format!(
         "commits/s in memory, median of {rounds} rounds of {} ms, {}\n\
-         batch: one thread, one batch under way; clients: two threads, one command of each client under way\n{missing}\
+         batch: one thread, one batch in flight; \
+         clients: two threads, one command in flight per client\n{missing}\
          {:<14} {:>5} {:>5} {:>13} {:>12} {:>12}\n",
         slice.as_millis(),
         machine.line(),
@@ -92,7 +93,7 @@ pub(crate) fn heading(effort: &Effort, machine: &Machine) -> String {
     )
 }
 
-/// The lines of one cell.
+/// Formats the rows of one cell.
 pub(crate) fn lines(rows: &[Row]) -> String {
     let mut text = String::new();
     for row in rows {
@@ -111,7 +112,7 @@ pub(crate) fn lines(rows: &[Row]) -> String {
     text
 }
 
-/// Everything, for programs.
+/// Formats all results as JSON.
 pub(crate) fn document(machine: &Machine, effort: &Effort, rows: &[Row]) -> Value {
     json!({
         "machine": machine.json(),

@@ -1,27 +1,27 @@
-//! What every system is asked to do, and how it is known to have done it.
+//! The workload of every system, and the check that each system did it.
 
 use std::time::{Duration, Instant};
 
-/// Most bytes of commands in one run: 128 MiB, so that it fits any machine even with systems whose
-/// logs keep all.
+/// Limit of command bytes in one run: 128 MiB, so that a run fits into memory even with systems
+/// that keep the whole log.
 const LOG_BYTES: usize = 128 << 20;
-/// Most commands in one run, for the same reason: each costs about a hundred bytes on every node.
+/// Limit of commands in one run, for the same reason: each costs about 100 bytes on every node.
 const LOG_COMMANDS: usize = 1 << 19;
 
-/// One question: how fast is a cluster of this size with commands of this size under this load?
+/// One measured combination of cluster size, command size and load.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Cell {
     /// Nodes of the cluster.
     pub(crate) nodes: u64,
     /// Bytes of one command, at least the 8 of its number.
     pub(crate) bytes: usize,
-    /// Commands under way at a time: one batch of so many, or so many clients with one each.
+    /// Concurrent commands: the size of a batch, or the number of clients with one command each.
     pub(crate) load: usize,
 }
 
 impl Cell {
-    /// How many commands take about `slice` at `rate` commands a second: whole loads, and no more
-    /// than a run may hold.
+    /// Number of commands that take about `slice` at `rate` commands per second: a multiple of the
+    /// load, within the limits of a run.
     pub(crate) fn commands(self, rate: f64, slice: Duration) -> u64 {
         let fits = (LOG_BYTES / self.bytes).min(LOG_COMMANDS);
         let wanted = ((rate * slice.as_secs_f64()) as usize).clamp(1, fits);
@@ -29,12 +29,12 @@ impl Cell {
     }
 }
 
-/// How a system is loaded, which is also what its rows call the number.
+/// Kind of load. Its name also labels the load in results.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Load {
-    /// One proposer hands over whole batches, each when the one before is applied everywhere.
+    /// One proposer submits batches, each after the one before is applied everywhere.
     Batch,
-    /// Many clients, each with one command under way.
+    /// Many clients, each with one command in flight.
     Clients,
 }
 
@@ -52,23 +52,23 @@ impl Load {
 pub(crate) struct System {
     /// Name in tables and documents.
     pub(crate) name: &'static str,
-    /// How it is loaded.
+    /// Kind of load the system is measured under.
     pub(crate) load: Load,
-    /// Elects a leader in a fresh cluster, then commits so many commands against the clock and
-    /// applies them on every node.
+    /// Elects a leader in a fresh cluster, then measures the time to commit the given number of
+    /// commands and apply them on every node.
     pub(crate) run: fn(Cell, u64) -> Outcome,
 }
 
-/// What a run came to.
+/// Result of a run.
 pub(crate) struct Outcome {
-    /// From the first proposal until every node has applied everything.
+    /// Time from the first proposal until every node has applied everything.
     pub(crate) took: Duration,
-    /// What each node applied.
+    /// Tally of each node.
     pub(crate) tallies: Vec<Tally>,
 }
 
 impl System {
-    /// Commands a second of one fresh cluster after another, until `slice` is measured.
+    /// Commands per second over consecutive fresh clusters, until `slice` is measured.
     pub(crate) fn rate(&self, cell: Cell, commands: u64, slice: Duration) -> f64 {
         let (mut took, mut done) = (Duration::ZERO, 0);
         // A run was sized to last a slice; one that fell a little short must not double the work.
@@ -87,7 +87,7 @@ impl System {
         assert_eq!(
             tallies.len() as u64,
             cell.nodes,
-            "{}: every node reports",
+            "{}: a node did not report",
             self.name
         );
         assert!(
@@ -98,21 +98,20 @@ impl System {
         assert_eq!(
             (first.applied, first.sum),
             (commands, expected(cell, commands)),
-            "{} did other work",
+            "{} applied other commands",
             self.name
         );
     }
 }
 
-/// What one node applied. Applying a command is adding it here, in every system.
+/// State machine of every system: a tally of the commands one node applied.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub(crate) struct Tally {
-    /// How many commands.
+    /// Number of commands.
     pub(crate) applied: u64,
-    /// Depends on their order, which must be the same on every node.
+    /// Order-dependent hash, which must be the same on every node.
     chain: u64,
-    /// Does not depend on their order, so that it can be told beforehand what concurrent clients
-    /// amount to.
+    /// Order-independent hash, so that the result of concurrent clients can be computed beforehand.
     sum: u64,
 }
 
@@ -127,8 +126,8 @@ impl Tally {
 }
 
 fn hash(bytes: &[u8]) -> u64 {
-    // Not all of the bytes: reading a kilobyte on every node takes longer than agreeing on it.
-    // Every system would pay it alike, so it would only hide how they differ.
+    // Not all of the bytes: hashing a kilobyte on every node takes longer than replicating it, and
+    // that equal cost would hide the differences between systems.
     let number = bytes
         .first_chunk()
         .map_or(0, |word| u64::from_le_bytes(*word));
@@ -138,7 +137,7 @@ fn hash(bytes: &[u8]) -> u64 {
     number.wrapping_add(end ^ bytes.len() as u64)
 }
 
-/// The sum of a node that applied the commands from 0 to `commands`.
+/// Sum of a node that applied the commands from 0 up to, but not including, `commands`.
 fn expected(cell: Cell, commands: u64) -> u64 {
     let mut commands_of_this_size = Commands::new(cell.bytes);
     (0..commands).fold(0, |sum, number| {
@@ -146,55 +145,53 @@ fn expected(cell: Cell, commands: u64) -> u64 {
     })
 }
 
-/// Makes the commands of one proposer, which copies each into whatever its system carries.
+/// Generator of one proposer's commands; the proposer copies each into its system's type.
 pub(crate) struct Commands(Vec<u8>);
 
 impl Commands {
-    /// Commands of so many bytes.
+    /// Creates a generator of commands of `bytes` bytes.
     pub(crate) fn new(bytes: usize) -> Self {
         Commands(vec![0x5a; bytes])
     }
 
-    /// The command of this number.
+    /// Bytes of the command with this number.
     pub(crate) fn numbered(&mut self, number: u64) -> &[u8] {
         self.0[..8].copy_from_slice(&number.to_le_bytes());
         &self.0
     }
 }
 
-/// Commands that are made ahead, at least one batch of them: few enough to stay in the caches, and
-/// enough for the clock to be read rarely.
+/// Commands prepared at a time, at least one batch: few enough to stay in the caches, and enough
+/// that the clock is read rarely.
 const PREPARED: u64 = 1024;
 
-/// Entries after which every node drops from its log what it has applied: a few times as many as a
-/// node keeps behind a snapshot unless told otherwise. A log that grew for ever would be measured
-/// by how fast the kernel hands out zeroed pages, and by memory that no cache holds, which every
-/// system pays alike.
+/// Entries after which every node drops applied entries from its log: a few times the default that
+/// a node keeps behind a snapshot. With an unbounded log the benchmark would measure page
+/// allocation and cache misses, which cost every system the same.
 pub(crate) const LOG_ENTRIES: u64 = 1 << 12;
 
 /// A cluster on one thread that commits batches.
 pub(crate) trait Batched {
-    /// One batch as the system takes it.
+    /// One batch in the system's own type.
     type Batch;
-    /// A fresh one with a leader.
+    /// Creates a cluster and elects a leader.
     fn elected(cell: Cell) -> Self;
-    /// Makes a batch of so many commands, numbered from `first`.
+    /// Creates a batch of `count` commands, numbered from `first`.
     fn batch(commands: &mut Commands, first: u64, count: usize) -> Self::Batch;
     /// Commits a batch, and applies it on every node.
     fn commit(&mut self, batch: Self::Batch);
-    /// What each node applied.
+    /// Tally of each node.
     fn tallies(&self) -> Vec<Tally>;
 }
 
-/// Runs a cluster that commits batches; the [`System::run`] of such systems.
+/// Runs a cluster that commits batches; used as [`System::run`] of such systems.
 pub(crate) fn batches<C: Batched>(cell: Cell, commands: u64) -> Outcome {
     let mut cluster = C::elected(cell);
     let mut maker = Commands::new(cell.bytes);
     let (mut took, mut ready) = (Duration::ZERO, Vec::new());
     let step = PREPARED.next_multiple_of(cell.load as u64);
     for begin in (0..commands).step_by(step as usize) {
-        // Where commands come from, and what it costs to write them down, is not the cluster's
-        // affair.
+        // Commands are prepared outside the measured time: their cost is not the cluster's.
         let firsts = (begin..commands.min(begin + step)).step_by(cell.load);
         ready.extend(firsts.map(|first| C::batch(&mut maker, first, cell.load)));
         let start = Instant::now();

@@ -1,8 +1,8 @@
-//! How many events a second a storm simulates on one core, and what of it grows with the cluster.
+//! Simulated storm events per second on one core, by cluster size.
 //!
-//! Every size of cluster meets the same seeds, once with machines whose disks and messages hold
-//! values, and once with the real store and the wire. All properties are checked after every step
-//! in both. Processor time counts, so that a busy machine tells nearly the same as an idle one.
+//! Every cluster size runs the same seeds, once with machines whose disks and messages hold values,
+//! and once with the real store and encoded messages. Both check all properties after every step.
+//! CPU time is measured, so that a busy machine gives nearly the same result as an idle one.
 //!
 //! `cargo bench -p raftian-benches --bench storm [-- --json FILE]`
 
@@ -19,22 +19,22 @@ use serde_json::json;
 
 use machine::Machine;
 
-/// How many events a second a storm simulates on one core.
+/// Measures how many storm events per second one core simulates.
 #[derive(Parser, Debug)]
 #[command(name = "storm")]
 struct Options {
     /// Writes the results to FILE
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// A few seeds only
+    /// Runs only a few seeds
     #[arg(long)]
     quick: bool,
-    /// Passed by `cargo bench`; without it one seed of each runs and nothing is measured
+    /// Passed by `cargo bench`; without it, one seed per row runs and the rate is not meaningful
     #[arg(long, hide = true)]
     bench: bool,
 }
 
-/// Voters at the beginning.
+/// Initial numbers of voters.
 const NODES: [u64; 5] = [1, 3, 5, 7, 9];
 
 fn main() -> ExitCode {
@@ -46,7 +46,7 @@ fn main() -> ExitCode {
         (true, false) => 200,
     };
     println!(
-        "simulated events a second of one core, {seeds} seeds each, {}",
+        "simulated events per second on one core, {seeds} seeds each, {}",
         machine.line()
     );
     println!(
@@ -83,8 +83,7 @@ fn main() -> ExitCode {
     let Some(file) = options.json else {
         return ExitCode::SUCCESS;
     };
-    // Cargo runs a benchmark in its package's folder; a relative path is meant from where cargo was
-    // called.
+    // Cargo runs benchmarks in the package folder, but the user means a path relative to the shell.
     let file =
         std::env::var_os("PWD").map_or(file.clone(), |caller| PathBuf::from(caller).join(&file));
     let document = json!({ "machine": machine.json(), "rows": rows });
@@ -97,8 +96,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Processor time of this thread where the system tells it, which other programs do not lengthen;
-/// else the clock.
+/// CPU time of this thread where the system reports it, because other processes do not affect it;
+/// otherwise wall-clock time.
 struct Clock {
     processor: Option<u64>,
     began: Instant,
@@ -121,6 +120,7 @@ impl Clock {
 }
 
 fn processor_nanos() -> Option<u64> {
+    // The first field is the CPU time in nanoseconds.
     std::fs::read_to_string("/proc/thread-self/schedstat")
         .ok()?
         .split_whitespace()

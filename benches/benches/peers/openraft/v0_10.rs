@@ -1,4 +1,4 @@
-//! openraft 0.10, a preview.
+//! The benchmark cluster on openraft 0.10, a preview.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -25,7 +25,7 @@ use super::{Board, MESSAGE_ENTRIES, MemoryLog, NEVER_MILLIS, Order, measured, ru
 use crate::workload::{Cell, Outcome};
 
 openraft_010::declare_raft_types!(
-    /// Numbers for nodes, orders for commands, and no answer beyond "applied".
+    /// Numeric node ids, [`Order`] as the command, and no reply beyond "applied".
     pub(crate) Types: D = Order, R = (), Node = EmptyNode
 );
 
@@ -34,7 +34,7 @@ type Log = MemoryLog<Entry, VoteOf<Types>>;
 type Node = Raft<Types, Machine>;
 type Rpc<T> = Result<T, RPCError<Types>>;
 
-/// Elects the first node of a fresh cluster, and has clients load it.
+/// Elects the first node of a fresh cluster and runs clients against it.
 pub(crate) fn run(cell: Cell, commands: u64) -> Outcome {
     let runtime = runtime();
     let outcome = runtime.block_on(async {
@@ -55,7 +55,7 @@ pub(crate) fn run(cell: Cell, commands: u64) -> Outcome {
     outcome
 }
 
-/// Whom a message reaches: all nodes, in one process.
+/// Registry of all nodes, which are in one process.
 #[derive(Clone, Default)]
 struct Router(Arc<Mutex<BTreeMap<u64, Node>>>);
 
@@ -83,7 +83,7 @@ impl Router {
                 .expect("an empty node");
             self.0
                 .lock()
-                .expect("nobody panics with the router in hand")
+                .expect("no thread panics while it holds the router")
                 .insert(id, node);
             boards.push(board);
         }
@@ -91,8 +91,8 @@ impl Router {
             (1..=cell.nodes).map(|id| (id, EmptyNode {})).collect();
         let first = self.node(1);
         first.initialize(members).await.expect("it is new");
-        // A command is proposed only to a leader, and openraft tells of one before it has committed
-        // its first entry.
+        // Commands must go to a leader, and openraft reports one before it has committed its first
+        // entry.
         first
             .wait(None)
             .applied_index_at_least(Some(1), "elected")
@@ -104,23 +104,20 @@ impl Router {
     fn node(&self, id: u64) -> Node {
         self.0
             .lock()
-            .expect("nobody panics with the router in hand")[&id]
+            .expect("no thread panics while it holds the router")[&id]
             .clone()
     }
 
     async fn shut_down(&self) {
-        // Nodes hold the router and the router holds the nodes: whoever does not empty it never
-        // frees a log.
+        // Nodes and router own each other: the logs are freed only if the router is emptied.
         let nodes = std::mem::take(
             &mut *self
                 .0
                 .lock()
-                .expect("nobody panics with the router in hand"),
+                .expect("no thread panics while it holds the router"),
         );
         for node in nodes.values() {
-            node.shutdown()
-                .await
-                .expect("a sound node ends when asked to");
+            node.shutdown().await.expect("a healthy node shuts down");
         }
     }
 }
@@ -133,8 +130,8 @@ impl RaftNetworkFactory<Types> for Router {
     }
 }
 
-/// The way to one node: a function call. One message waits for the answer to the one before, as
-/// openraft does unless told otherwise: with messages in a stream it committed less, not more.
+/// Link to one node: a function call. Each message waits for the reply to the one before, as is
+/// openraft's default: streaming messages gave fewer commits, not more.
 struct Link(Node);
 
 fn failed(error: &(impl std::error::Error + 'static)) -> RPCError<Types> {
@@ -170,7 +167,7 @@ impl RaftNetworkV2<Types> for Link {
         _: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
         _: RPCOption,
     ) -> Result<SnapshotResponse<Types>, StreamingError<Types>> {
-        unreachable!("nobody sends snapshots")
+        unreachable!("no node sends snapshots")
     }
 }
 
@@ -222,7 +219,7 @@ impl RaftLogStorage<Types> for Log {
     }
 
     async fn purge(&mut self, _: LogIdOf<Types>) -> io::Result<()> {
-        unreachable!("without snapshots nothing is purged")
+        unreachable!("no entries are purged without snapshots")
     }
 }
 
@@ -270,7 +267,7 @@ impl RaftStateMachine<Types> for Machine {
     }
 
     async fn install_snapshot(&mut self, _: &SnapshotMetaOf<Types>, _: ()) -> io::Result<()> {
-        unreachable!("nobody sends snapshots")
+        unreachable!("no node sends snapshots")
     }
 
     async fn get_current_snapshot(&mut self) -> io::Result<Option<SnapshotOf<Types, ()>>> {
@@ -278,13 +275,13 @@ impl RaftStateMachine<Types> for Machine {
     }
 }
 
-/// What openraft wants to have and, told never to, does not use.
+/// Snapshot builder that openraft requires, but does not use under the policy `Never`.
 struct NoSnapshots;
 
 impl RaftSnapshotBuilder<Types> for NoSnapshots {
     type SnapshotData = ();
 
     async fn build_snapshot(&mut self) -> io::Result<SnapshotOf<Types, ()>> {
-        unreachable!("the policy is never to build one")
+        unreachable!("the policy builds no snapshots")
     }
 }

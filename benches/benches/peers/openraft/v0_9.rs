@@ -1,4 +1,4 @@
-//! openraft 0.9.
+//! The benchmark cluster on openraft 0.9.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -23,7 +23,7 @@ use super::{Board, MESSAGE_ENTRIES, MemoryLog, NEVER_MILLIS, Order, measured, ru
 use crate::workload::{Cell, Outcome};
 
 openraft_09::declare_raft_types!(
-    /// Numbers for nodes, orders for commands, and no answer beyond "applied".
+    /// Numeric node ids, [`Order`] as the command, and no reply beyond "applied".
     pub(crate) Types: D = Order, R = (), Node = EmptyNode, SnapshotData = Cursor<Vec<u8>>
 );
 
@@ -31,7 +31,7 @@ type Log = MemoryLog<Entry<Types>, Vote<u64>>;
 type Rpc<T, E = RaftError<u64>> = Result<T, RPCError<u64, EmptyNode, E>>;
 type Stored<T> = Result<T, StorageError<u64>>;
 
-/// Elects the first node of a fresh cluster, and has clients load it.
+/// Elects the first node of a fresh cluster and runs clients against it.
 pub(crate) fn run(cell: Cell, commands: u64) -> Outcome {
     let runtime = runtime();
     let outcome = runtime.block_on(async {
@@ -52,7 +52,7 @@ pub(crate) fn run(cell: Cell, commands: u64) -> Outcome {
     outcome
 }
 
-/// Whom a message reaches: all nodes, in one process.
+/// Registry of all nodes, which are in one process.
 #[derive(Clone, Default)]
 struct Router(Arc<Mutex<BTreeMap<u64, Raft<Types>>>>);
 
@@ -80,7 +80,7 @@ impl Router {
                 .expect("an empty node");
             self.0
                 .lock()
-                .expect("nobody panics with the router in hand")
+                .expect("no thread panics while it holds the router")
                 .insert(id, node);
             boards.push(board);
         }
@@ -88,8 +88,8 @@ impl Router {
             (1..=cell.nodes).map(|id| (id, EmptyNode {})).collect();
         let first = self.node(1);
         first.initialize(members).await.expect("it is new");
-        // A command is proposed only to a leader, and openraft tells of one before it has committed
-        // its first entry.
+        // Commands must go to a leader, and openraft reports one before it has committed its first
+        // entry.
         first
             .wait(None)
             .applied_index_at_least(Some(1), "elected")
@@ -101,23 +101,20 @@ impl Router {
     fn node(&self, id: u64) -> Raft<Types> {
         self.0
             .lock()
-            .expect("nobody panics with the router in hand")[&id]
+            .expect("no thread panics while it holds the router")[&id]
             .clone()
     }
 
     async fn shut_down(&self) {
-        // Nodes hold the router and the router holds the nodes: whoever does not empty it never
-        // frees a log.
+        // Nodes and router own each other: the logs are freed only if the router is emptied.
         let nodes = std::mem::take(
             &mut *self
                 .0
                 .lock()
-                .expect("nobody panics with the router in hand"),
+                .expect("no thread panics while it holds the router"),
         );
         for node in nodes.values() {
-            node.shutdown()
-                .await
-                .expect("a sound node ends when asked to");
+            node.shutdown().await.expect("a healthy node shuts down");
         }
     }
 }
@@ -133,7 +130,7 @@ impl RaftNetworkFactory<Types> for Router {
     }
 }
 
-/// The way to one node: a function call.
+/// Link to one node: a function call.
 struct Link {
     target: u64,
     node: Raft<Types>,
@@ -224,7 +221,7 @@ impl RaftLogStorage<Types> for Log {
     }
 
     async fn purge(&mut self, _: LogId<u64>) -> Stored<()> {
-        unreachable!("without snapshots nothing is purged")
+        unreachable!("no entries are purged without snapshots")
     }
 }
 
@@ -270,7 +267,7 @@ impl RaftStateMachine<Types> for Machine {
     }
 
     async fn begin_receiving_snapshot(&mut self) -> Stored<Box<Cursor<Vec<u8>>>> {
-        unreachable!("nobody sends snapshots")
+        unreachable!("no node sends snapshots")
     }
 
     async fn install_snapshot(
@@ -278,7 +275,7 @@ impl RaftStateMachine<Types> for Machine {
         _: &SnapshotMeta<u64, EmptyNode>,
         _: Box<Cursor<Vec<u8>>>,
     ) -> Stored<()> {
-        unreachable!("nobody sends snapshots")
+        unreachable!("no node sends snapshots")
     }
 
     async fn get_current_snapshot(&mut self) -> Stored<Option<Snapshot<Types>>> {
@@ -286,11 +283,11 @@ impl RaftStateMachine<Types> for Machine {
     }
 }
 
-/// What openraft wants to have and, told never to, does not use.
+/// Snapshot builder that openraft requires, but does not use under the policy `Never`.
 struct NoSnapshots;
 
 impl RaftSnapshotBuilder<Types> for NoSnapshots {
     async fn build_snapshot(&mut self) -> Stored<Snapshot<Types>> {
-        unreachable!("the policy is never to build one")
+        unreachable!("the policy builds no snapshots")
     }
 }
