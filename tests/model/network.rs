@@ -3,8 +3,8 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use raftian_lab::simulation::Envelope;
 use raftian_raft::{Body, Message, Moment, NodeId, Term};
+use raftian_sim::cluster::Envelope;
 
 use crate::key::key;
 

@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use raftian_lab::simulation::Kind;
+use raftian_sim::cluster::Kind;
 use stateright::Path;
 
 use crate::action::Action;

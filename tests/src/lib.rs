@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use raftian_lab::{Setup, Simulation};
 use raftian_raft::NodeId;
+use raftian_sim::{Setup, Simulation};
 
 /// The first node.
 pub const N1: NodeId = NodeId(1);

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use raftian_lab::simulation::{Envelope, Kind};
-use raftian_lab::{Setup, Simulation};
 use raftian_raft::{Body, Index, LogPosition, Message, Moment, RoleKind, Term};
+use raftian_sim::cluster::{Envelope, Kind};
+use raftian_sim::{Setup, Simulation};
 use raftian_tests::{N1, N2, N3, SECOND};
 
 fn led_by_n1(size: u64) -> Simulation {

@@ -1,7 +1,7 @@
 //! The game clock: monotonic stamps on entries, set by the leader, stopped while there is none.
 
-use raftian_lab::{Setup, Simulation};
 use raftian_raft::{NodeId, Stamp};
+use raftian_sim::{Setup, Simulation};
 use raftian_tests::SECOND;
 
 fn newest_stamp(cluster: &Simulation) -> u64 {

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use raftian_lab::simulation::{Envelope, Kind};
-use raftian_lab::{Setup, Simulation};
 use raftian_raft::{
     AppendEntries, Body, Index, LogPosition, Message, Moment, NodeId, RoleKind, Term,
 };
+use raftian_sim::cluster::{Envelope, Kind};
+use raftian_sim::{Setup, Simulation};
 use raftian_tests::{N1, N2, N3, N5, SECOND};
 
 fn terms(cluster: &Simulation, id: NodeId) -> Vec<u64> {

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use std::collections::BTreeSet;
 
-use raftian_lab::simulation::Kind;
-use raftian_lab::{Setup, Simulation};
 use raftian_raft::{
     AppendEntries, AppendReply, AppendResult, Body, Config, Entry, Index, Input, LogPosition,
     Membership, Message, Moment, Node, Payload, Restored, RoleKind, Stamp, Term,
 };
+use raftian_sim::cluster::Kind;
+use raftian_sim::{Setup, Simulation};
 use raftian_tests::{N1, N2, N3, SECOND, led_by_n1};
 
 /// "Updated on stable storage before responding to RPCs" (figure 2): the vote.

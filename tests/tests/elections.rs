@@ -1,8 +1,8 @@
 //! Leader election: section 5.2 and the restriction of section 5.4.1.
 
-use raftian_lab::simulation::{Envelope, Kind};
-use raftian_lab::{Setup, Simulation};
 use raftian_raft::{Body, LogPosition, Message, Moment, NodeId, RoleKind, Term};
+use raftian_sim::cluster::{Envelope, Kind};
+use raftian_sim::{Setup, Simulation};
 use raftian_tests::{N1, N2, N3, N4, SECOND};
 
 fn without_pre_vote(size: u64) -> Setup {

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use raftian_lab::simulation::{Envelope, Kind};
-use raftian_lab::{Setup, Simulation};
 use raftian_raft::{
     Body, ClientId, Command, Config, Index, Input, Membership, Moment, Node, RefusalReason,
     Restored,
 };
+use raftian_sim::cluster::{Envelope, Kind};
+use raftian_sim::{Setup, Simulation};
 use raftian_tests::{N1, N2, N3, SECOND, led_by_n1};
 
 fn entries(envelope: &Envelope) -> usize {

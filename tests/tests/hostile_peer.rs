@@ -3,14 +3,14 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use raftian_lab::simulation::Envelope;
-use raftian_lab::{Setup, Simulation};
 use raftian_raft::{
     AppendEntries, AppendReply, AppendResult, Body, Bytes, ClientId, Command, Config, Entry,
     Incarnation, Index, Input, InstallSnapshot, LogPosition, Membership, Message, Moment, Node,
     NodeId, Payload, Probe, Restored, RoleKind, SnapshotName, SnapshotReply, SnapshotResult, Stamp,
     Standing, StateHash, Term, WriteNumber,
 };
+use raftian_sim::cluster::Envelope;
+use raftian_sim::{Setup, Simulation};
 use raftian_tests::{N1, N2, N3};
 
 /// Mostly small numbers, which fall into the log, and some near the maximum, which overflow.

@@ -1,8 +1,8 @@
 //! Leadership transfer: thesis 3.10.
 
-use raftian_lab::Setup;
-use raftian_lab::simulation::{Envelope, Kind};
 use raftian_raft::{Body, Message, Moment, NodeId, RefusalReason, RequestError, RoleKind, Term};
+use raftian_sim::Setup;
+use raftian_sim::cluster::{Envelope, Kind};
 use raftian_tests::{N1, N2, N3, SECOND, led_by_n1};
 
 /// "The prior leader sends a TimeoutNow request to the target server" (thesis 3.10). The target

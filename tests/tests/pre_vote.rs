@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use raftian_lab::simulation::{Envelope, Kind};
-use raftian_lab::{Setup, Simulation};
 use raftian_raft::{Body, LogPosition, Message, Moment, RoleKind, Term};
+use raftian_sim::cluster::{Envelope, Kind};
+use raftian_sim::{Setup, Simulation};
 use raftian_tests::{N1, N2, N3, SECOND, led_by_n1};
 
 /// "A candidate only increments its term if it first learns from a majority of the cluster that

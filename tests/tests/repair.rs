@@ -1,8 +1,8 @@
 //! Repair: a node whose state diverged from the log receives the state of a majority.
 
-use raftian_lab::simulation::Kind;
-use raftian_lab::{Setup, Simulation};
 use raftian_raft::{AppendReply, Body, RoleKind};
+use raftian_sim::cluster::Kind;
+use raftian_sim::{Setup, Simulation};
 use raftian_tests::{N1, N2, N3, SECOND, led_by_n1};
 
 /// Three nodes, led by n1, that compare their states after every `every` entries.

@@ -1,8 +1,8 @@
 //! Replay: a recorded list of inputs reproduces a node bit for bit, and a seed a whole cluster.
 
-use raftian_lab::simulation::{Recorded, Recording};
-use raftian_lab::{Setup, Simulation};
 use raftian_raft::{Actions, Node, NodeId};
+use raftian_sim::cluster::{Recorded, Recording};
+use raftian_sim::{Setup, Simulation};
 use raftian_tests::SECOND;
 
 /// A cluster with elections, lost messages, crashes and leadership transfers behind it.

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use raftian_lab::simulation::Kind;
-use raftian_lab::{Setup, Simulation};
 use raftian_raft::{Body, Index, NodeId, Term};
+use raftian_sim::cluster::Kind;
+use raftian_sim::{Setup, Simulation};
 use raftian_tests::{N1, N2, N3, SECOND, led_by_n1};
 
 fn terms(cluster: &Simulation, id: NodeId) -> Vec<u64> {
@@ -90,7 +90,7 @@ fn at_most_one_refusal_is_spent_on_each_conflicting_term() {
         let mut refusals = 0;
         loop {
             let delivered = cluster.deliver(|m| m.between(1, id));
-            let refused = |m: &raftian_lab::simulation::Envelope| {
+            let refused = |m: &raftian_sim::cluster::Envelope| {
                 m.between(id, 1)
                     && matches!(&m.message.body, Body::AppendReply(reply) if matches!(reply.result, raftian_raft::AppendResult::Conflict { .. }))
             };

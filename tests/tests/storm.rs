@@ -4,14 +4,14 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use raftian_lab::simulation::Tally;
-use raftian_lab::storm::{Machines, Storm, minimise};
+use raftian_sim::counters::Counters;
+use raftian_sim::storm::{Machines, Storm, minimise};
 
 const SEEDS: u64 = 300;
 
 /// Runs a storm; a failure is reported with the minimal faults that cause it and the command that
 /// replays it.
-fn run(storm: Storm) -> Tally {
+fn run(storm: Storm) -> Counters {
     match storm.run() {
         Ok(report) => report.tally,
         Err(wreck) => {
@@ -36,7 +36,7 @@ fn storm(seed: u64, nodes: u64) -> Storm {
 /// Runs [`SEEDS`] storms and fails if any of `must_have_met` never occurred: a storm without faults
 /// tests nothing.
 fn storms(nodes: u64, must_have_met: &[&str]) {
-    let mut tally = Tally::default();
+    let mut tally = Counters::default();
     for seed in 0..SEEDS {
         tally.add(&run(storm(seed * 1_000 + nodes, nodes)));
     }

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use raftian_lab::storm::{Machines, Storm};
+use raftian_sim::storm::{Machines, Storm};
 use serde_json::json;
 
 use machine::Machine;

@@ -28,23 +28,12 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod cli;
-pub mod disk;
 pub mod elections;
-pub mod fuzz;
-pub mod invariants;
 pub mod latency;
-pub mod linearizability;
 pub mod matches;
-mod mixed;
 mod processes;
 pub mod proxy;
-mod queue;
 pub mod report;
 pub mod responsiveness;
 mod retries;
-pub mod scenario;
-pub mod simulation;
-pub mod storm;
 mod terminal;
-
-pub use simulation::{Setup, Simulation};

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::fuzz::{Answer, Answers, Finding, Fuzz, TARGETS, Target, judge, target};
+use raftian_sim::fuzz::{Answer, Answers, Finding, Fuzz, TARGETS, Target, judge, target};
 
 use super::Exit;
 use crate::terminal::{errln, outln};

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use raftian_raft::PlantedFault;
 
-use crate::scenario::{self, Script};
+use raftian_sim::scenario::{self, Script};
 
 use super::Exit;
 use crate::terminal::{errln, out, outln};

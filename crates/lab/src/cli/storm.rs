@@ -8,8 +8,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use raftian_raft::PlantedFault;
 
-use crate::simulation::Tally;
-use crate::storm::{Machines, RARE, Report, Storm, Wreck, minimise};
+use raftian_sim::counters::Counters;
+use raftian_sim::storm::{Machines, RARE, Report, Storm, Wreck, minimise};
 
 use super::Exit;
 use crate::terminal::{errln, out, outln};
@@ -195,7 +195,7 @@ fn sunk(arguments: &Arguments, storm: &Storm, wreck: Wreck) -> Exit {
     Exit::Violated
 }
 
-fn print(tally: &Tally) {
+fn print(tally: &Counters) {
     for (name, count) in tally.iter() {
         outln!("{count:>10}  {name}");
     }
@@ -213,7 +213,7 @@ struct Sea {
 
 #[derive(Default)]
 struct Log {
-    tally: Tally,
+    tally: Counters,
     storms: u64,
     steps: u64,
     time: Duration,

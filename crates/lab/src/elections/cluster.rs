@@ -9,7 +9,7 @@ use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
 use super::Settings;
-use crate::queue::{Next, Queue};
+use raftian_sim::timed::{EventQueue, Next};
 
 /// What it took to elect one leader.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -61,7 +61,7 @@ struct Cluster<'a> {
     looks: Vec<Moment>,
     /// Where in the interval of polling each node began to look.
     phases: Vec<u64>,
-    queue: Queue<Letter>,
+    queue: EventQueue<Letter>,
     now: Moment,
     rng: ChaCha8Rng,
     loss: f64,
@@ -99,7 +99,7 @@ impl<'a> Cluster<'a> {
                 })
                 .collect(),
             nodes,
-            queue: Queue::default(),
+            queue: EventQueue::default(),
             now: Moment(0),
             rng,
             loss,
@@ -154,9 +154,9 @@ impl<'a> Cluster<'a> {
         while let Some((at, next)) = self.queue.next_until(limit) {
             self.now = at;
             let (place, input) = match next {
-                Next::Looks(place) if self.looks[place as usize] != at => continue,
-                Next::Looks(place) => (place, Input::Wake),
-                Next::Arrives(Letter { from, to, message }) => (
+                Next::Wake(place) if self.looks[place as usize] != at => continue,
+                Next::Wake(place) => (place, Input::Wake),
+                Next::Delivery(Letter { from, to, message }) => (
                     to,
                     Input::Receive {
                         from: NodeId(u64::from(from) + 1),
@@ -245,7 +245,7 @@ impl<'a> Cluster<'a> {
         };
         if self.looks[place as usize] != at {
             self.looks[place as usize] = at;
-            self.queue.look(at, place);
+            self.queue.wake(at, place);
         }
     }
 }

@@ -18,13 +18,13 @@ use rand::{RngExt, SeedableRng};
 use super::cluster::{MOST_TAKEN, Nodes, machine};
 use super::moments::Moments;
 use super::{Cell, Unmeasured};
-use crate::queue::{Next, Queue};
 use crate::report::spread;
+use raftian_sim::timed::{EventQueue, Next};
 
 /// Nodes, what is on its way between them, and what time it is.
 pub(super) struct Simulated {
     nodes: Vec<Node>,
-    queue: Queue<Letter>,
+    queue: EventQueue<Letter>,
     clock: VirtualClock,
     rng: ChaCha8Rng,
     delay: Duration,
@@ -154,7 +154,7 @@ impl Simulated {
         }
         let (rng, queue) = (
             ChaCha8Rng::seed_from_u64(spread::seed(seed, &[0])),
-            Queue::default(),
+            EventQueue::default(),
         );
         let mut world = Simulated {
             nodes,
@@ -188,7 +188,7 @@ impl Simulated {
         let next = timer.min(written).max(now);
         if next < *looks {
             *looks = next;
-            self.queue.look(next, place as u32);
+            self.queue.wake(next, place as u32);
         }
         let (from, sent) = (
             NodeId(place as u64 + 1),
@@ -220,12 +220,12 @@ impl Nodes for Simulated {
         while let Some((at, next)) = self.queue.next_until(limit) {
             self.clock.set(at);
             match next {
-                Next::Looks(place) if self.nodes[place as usize].looks != at => {}
-                Next::Looks(place) => {
+                Next::Wake(place) if self.nodes[place as usize].looks != at => {}
+                Next::Wake(place) => {
                     self.nodes[place as usize].looks = Moment(u64::MAX);
                     self.pump(place as usize)?;
                 }
-                Next::Arrives(Letter { from, to, message }) => {
+                Next::Delivery(Letter { from, to, message }) => {
                     let place = to.0 as usize - 1;
                     self.nodes[place]
                         .driver

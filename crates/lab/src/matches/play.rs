@@ -12,7 +12,7 @@ use rand::{RngExt, SeedableRng};
 use super::ledger::{Ledger, Violation};
 use super::machine::{Machine, Player, name, place};
 use super::{Conditions, Plant};
-use crate::queue::{Next, Queue};
+use raftian_sim::timed::{EventQueue, Next};
 
 pub use faults::Orders;
 
@@ -24,7 +24,7 @@ pub struct Match {
     conditions: Conditions,
     founders: Membership,
     machines: Vec<Machine>,
-    queue: Queue<Happening>,
+    queue: EventQueue<Happening>,
     now: Moment,
     rng: ChaCha8Rng,
     loss: f64,
@@ -124,7 +124,7 @@ impl Match {
             conditions: conditions.clone(),
             founders,
             machines: (0..size as usize).map(machine).collect(),
-            queue: Queue::default(),
+            queue: EventQueue::default(),
             now: Moment(0),
             rng,
             loss,
@@ -193,24 +193,24 @@ impl Match {
         while let Some((at, next)) = self.queue.next_until(limit) {
             self.now = at;
             match next {
-                Next::Looks(place) => self.look(place as usize, at),
-                Next::Arrives(Happening::Arrives { from, to, message }) => {
+                Next::Wake(place) => self.look(place as usize, at),
+                Next::Delivery(Happening::Arrives { from, to, message }) => {
                     self.arrive(from, to, message)
                 }
-                Next::Arrives(Happening::Written { place, run }) if self.is_run(place, run) => {
+                Next::Delivery(Happening::Written { place, run }) if self.is_run(place, run) => {
                     self.written(place)
                 }
-                Next::Arrives(Happening::Clicks { place, run }) if self.is_run(place, run) => {
+                Next::Delivery(Happening::Clicks { place, run }) if self.is_run(place, run) => {
                     self.click(place)
                 }
-                Next::Arrives(Happening::AsksAgain {
+                Next::Delivery(Happening::AsksAgain {
                     place,
                     run,
                     sequence,
                 }) if self.is_run(place, run) => {
                     self.ask(place, sequence);
                 }
-                Next::Arrives(
+                Next::Delivery(
                     Happening::Written { .. }
                     | Happening::Clicks { .. }
                     | Happening::AsksAgain { .. },

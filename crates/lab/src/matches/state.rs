@@ -2,7 +2,7 @@
 
 use raftian_raft::{Bytes, ClientId, Entry, Index, Payload, Sessions, Verdict};
 
-use crate::mixed::mixed;
+use raftian_sim::splitmix::mixed;
 
 use super::Plant;
 

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::mixed::mixed;
+use raftian_sim::splitmix::mixed;
 
 /// As many threads as can run at once.
 #[must_use]

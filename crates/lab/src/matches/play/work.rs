@@ -27,7 +27,7 @@ impl Match {
         let due = node.wake_at().max(self.now);
         if due < machine.looks {
             machine.looks = due;
-            self.queue.look(due, place as u32);
+            self.queue.wake(due, place as u32);
         }
     }
 

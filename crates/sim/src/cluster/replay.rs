@@ -1,0 +1,164 @@
+//! Replay of the committed log: the state that each application must have, computed apart from the
+//! applications.
+
+use std::collections::BTreeSet;
+
+use raftian_raft::{ClientId, Command, Entry, Index, NodeId, Payload, Sessions};
+
+use super::Simulation;
+use super::host::Host;
+use super::state::hash_effect;
+use crate::invariants::Violation;
+use crate::splitmix::mix;
+
+const PROPERTY: &str = "states follow from the log";
+
+/// Every committed entry, copied from the log of the node that committed it first. The logs
+/// themselves are compacted, and the applications' own records are what is to be checked.
+#[derive(Debug, Default)]
+pub(super) struct CommittedLog {
+    entries: Vec<Entry>,
+}
+
+/// State that a prefix of the committed log leads to.
+struct Expected {
+    effects: Vec<Command>,
+    effects_at: Vec<Index>,
+    sessions: Sessions,
+    hash: u64,
+}
+
+impl CommittedLog {
+    /// Adds the entries that `host` commits first.
+    pub(super) fn extend(&mut self, host: &Host) {
+        let Some(node) = host.node() else { return };
+        let next = Index(self.entries.len() as u64 + 1);
+        if node.commit() < next || node.log_start().position.index >= next {
+            return;
+        }
+        let count = (node.commit().0 + 1 - next.0) as usize;
+        self.entries
+            .extend_from_slice(&node.entries_from(next)[..count]);
+    }
+
+    /// Replays the first `count` entries. Repeats are found in a plain set of everything applied,
+    /// not by the sessions; that gives the same as long as no client exceeds their bounds.
+    fn replay(&self, count: usize) -> Expected {
+        let mut expected = Expected {
+            effects: Vec::new(),
+            effects_at: Vec::new(),
+            sessions: Sessions::default(),
+            hash: 0,
+        };
+        let mut done: BTreeSet<(ClientId, u64)> = BTreeSet::new();
+        for entry in &self.entries[..count] {
+            let Payload::Command(command) = &entry.payload else {
+                continue;
+            };
+            let _verdict = expected.sessions.admit(command.client, command.sequence);
+            if done.insert((command.client, command.sequence)) {
+                expected.hash = hash_effect(expected.hash, command);
+                expected.effects.push(command.clone());
+                expected.effects_at.push(entry.index);
+            }
+        }
+        expected
+    }
+}
+
+impl Simulation {
+    /// Compares the state of every machine with a replay of the committed log up to the last entry
+    /// that it applied. States that went astray are left out.
+    ///
+    /// # Errors
+    /// The first machine whose entries, effects, sessions or hash are not those of the replay.
+    pub fn check_states_follow_from_log(&self) -> Result<(), Violation> {
+        let sound = |host: &&Host| !host.is_astray() && !host.applied().is_empty();
+        for host in self.hosts().filter(sound) {
+            check(host, &self.committed)
+                .map_err(|what| Violation::new(PROPERTY, format!("{} {what}", host.id())))?;
+        }
+        Ok(())
+    }
+
+    /// Records what a node has committed.
+    pub(super) fn record_committed(&mut self, id: NodeId) {
+        self.committed.extend(&self.hosts[&id]);
+    }
+}
+
+fn check(host: &Host, committed: &CommittedLog) -> Result<(), String> {
+    let count = host.applied().len();
+    if committed.entries.get(..count) != Some(host.applied()) {
+        return Err(format!(
+            "applied {count} entries that are not the first of the committed log"
+        ));
+    }
+    let expected = committed.replay(count);
+    let effects = expected.effects.iter().zip(&expected.effects_at);
+    let mut pairs = effects.zip(host.effects().iter().zip(host.effects_at()));
+    if let Some((expected, seen)) = pairs.find(|(expected, seen)| expected != seen) {
+        return Err(format!(
+            "has the effect {seen:?}, and the log gives {expected:?}"
+        ));
+    }
+    if host.effects().len() != expected.effects.len() {
+        let (seen, expected) = (host.effects().len(), expected.effects.len());
+        return Err(format!(
+            "has {seen} effects after {count} entries, and the log gives {expected}"
+        ));
+    }
+    if *host.sessions() != expected.sessions {
+        return Err(format!(
+            "has sessions after {count} entries that do not follow from the log"
+        ));
+    }
+    if host.state_hash() != mix(expected.hash, 0, 0) {
+        return Err(format!(
+            "has a state after {count} entries whose hash does not follow from the log"
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::Setup;
+
+    /// Three nodes that have applied a command, its repeat and another command.
+    fn cluster() -> Simulation {
+        let mut cluster = Simulation::new(Setup::cluster(3, 1));
+        cluster.campaign(NodeId(1));
+        cluster.stabilize();
+        for sequence in [1, 1, 2] {
+            cluster
+                .propose(NodeId(1), 7, sequence, b"x")
+                .expect("n1 leads");
+            cluster.stabilize();
+        }
+        assert_eq!(cluster.check_states_follow_from_log(), Ok(()));
+        cluster
+    }
+
+    #[test]
+    fn an_application_that_skips_a_command_on_every_member_is_seen() {
+        for skipped in 0..2 {
+            let mut cluster = cluster();
+            for host in cluster.hosts.values_mut() {
+                host.lose_effect(skipped);
+            }
+            let violation = cluster
+                .check_states_follow_from_log()
+                .expect_err("every state lacks an effect");
+            assert_eq!(violation.property, PROPERTY);
+        }
+    }
+
+    #[test]
+    fn sessions_that_every_member_lost_are_seen() {
+        let mut cluster = cluster();
+        cluster.hosts.values_mut().for_each(Host::lose_sessions);
+        assert!(cluster.check_states_follow_from_log().is_err());
+    }
+}

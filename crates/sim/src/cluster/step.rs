@@ -1,0 +1,337 @@
+//! Pumping a node and doing what it asks for.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use raftian_node::driver::{Committed, Driver};
+use raftian_node::store::StoreError;
+use raftian_node::wire;
+use raftian_raft::{Index, Message, Moment, Node, NodeId, ReadAnswer, TakenSnapshot};
+
+use super::Simulation;
+use super::host::{Host, Life, SimDriver};
+use super::links::{Envelope, SimLinks};
+use super::trace::Line;
+use crate::disk::Unusable;
+use crate::invariants::{Images, Observation, Violation};
+use crate::splitmix::mix;
+
+impl Simulation {
+    /// Gives a node something to do now and performs what follows from it.
+    pub(super) fn input(&mut self, id: NodeId, input: impl FnOnce(&mut SimDriver)) {
+        self.steps += 1;
+        let now = self.now;
+        let host = self.host_mut(id);
+        let clock = host.clock(now);
+        let driver = host
+            .driver_mut()
+            .expect("only a running machine takes inputs");
+        driver.set_now(clock);
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| input(driver))) {
+            self.panicked(id, &*panic);
+        }
+        self.perform(id);
+    }
+
+    /// A message arrives; a machine that is down does not hear it, one that is paused hears it
+    /// later.
+    pub(super) fn hand_in(&mut self, envelope: Envelope) {
+        self.happened(envelope.serial);
+        if !self.is_up(envelope.to) {
+            return self.trace.push(self.now, Line::Lost(envelope));
+        }
+        if self.trace.is_kept() {
+            self.trace.push(self.now, Line::Delivered(envelope.clone()));
+        }
+        let Envelope {
+            from, to, message, ..
+        } = envelope;
+        let message = if self.setup.codec {
+            self.through_the_wire(message)
+        } else {
+            message
+        };
+        if self.host(to).paused {
+            return self.host_mut(to).mailbox.push((from, message));
+        }
+        self.input(to, |driver| {
+            driver.links_mut().inbox.push_back((from, message))
+        });
+    }
+
+    /// What the receiver makes of the bytes that the sender makes of a message.
+    fn through_the_wire(&mut self, message: Message) -> Message {
+        let decoded = wire::encode_message(&message)
+            .and_then(|frame| wire::decode_message(&frame[wire::LENGTH_BYTES..]));
+        match decoded {
+            Ok(decoded) if decoded == message => decoded,
+            Ok(decoded) => {
+                let what = format!("{message:?} arrives as {decoded:?}");
+                self.violated(Violation::new("the wire changes nothing", what));
+                message
+            }
+            Err(error) => {
+                self.violated(Violation::new(
+                    "the wire takes every message",
+                    format!("{error}: {message:?}"),
+                ));
+                message
+            }
+        }
+    }
+
+    /// Something happened that two equal runs must have in common.
+    pub(super) fn happened(&mut self, what: u64) {
+        self.digest = mix(self.digest, self.now.0, what);
+    }
+
+    /// The next timer of any node, in the simulation's time.
+    pub(super) fn next_wake(&self) -> Option<(Moment, NodeId)> {
+        let awake = self.hosts.iter().filter(|(_, host)| !host.paused);
+        awake
+            .filter_map(|(id, host)| Some((host.wake_at()?, *id)))
+            .min()
+    }
+
+    pub(super) fn wake(&mut self, at: Moment, id: NodeId) {
+        self.now = self.now.max(at);
+        self.input(id, |_| {});
+        if self.host(id).wake_at().is_some_and(|next| next <= self.now) {
+            self.violated(Violation::new(
+                "timers",
+                format!("{id} wants to be woken at a moment that is over"),
+            ));
+        }
+    }
+
+    /// Starts a machine from its disk.
+    pub(super) fn start(&mut self, id: NodeId) {
+        let run = self.host(id).run + 1;
+        let config = self.setup.config(id, mix(self.setup.seed, id.0, run));
+        let (now, recorded) = (self.now, self.setup.recorded);
+        let host = self.host_mut(id);
+        let (started, mut disk) = (host.clock(now), host.take_disk());
+        if !std::mem::take(&mut host.fresh_disk)
+            && let Err(unusable) = disk.restart()
+        {
+            let old = matches!(
+                unusable,
+                Unusable::Refused(StoreError::Outdated { .. } | StoreError::Foreign { .. })
+            );
+            host.life = Life::Stopped(disk, format!("{unusable:?}"));
+            if host.full {
+                return self.tally.count("could not start from a full disk");
+            }
+            if host.damaged {
+                // Bytes on it were changed behind the store's back: refusing them is right.
+                let what = if old {
+                    "refused an old store"
+                } else {
+                    "refused a damaged store"
+                };
+                return self.tally.count(what);
+            }
+            let what = format!("{id} cannot start from its disk: {unusable:?}");
+            return self.violated(Violation::new(
+                "the store gives back what was durable",
+                what,
+            ));
+        }
+        let restored = disk.image().clone();
+        let restored_copy = restored.clone();
+        if let Err(error) = Node::new(config.clone(), restored.clone(), started) {
+            let why = format!("{id} cannot start from what it wrote: {error}");
+            host.life = Life::Stopped(disk, why.clone());
+            return self.violated(Violation::new("a node starts from what it wrote", why));
+        }
+        let mut driver = Driver::new(config.clone(), restored, disk, SimLinks::default(), started)
+            .expect("the same node was made a line above");
+        if recorded {
+            driver.record();
+        }
+        host.run = run;
+        host.began_with = (started, restored_copy);
+        host.config = config;
+        host.forget(Life::Up(Box::new(driver)));
+        self.trace.push(now, Line::Did(id, "starts"));
+        self.perform(id);
+    }
+
+    pub(super) fn host_mut(&mut self, id: NodeId) -> &mut Host {
+        self.hosts
+            .get_mut(&id)
+            .expect("the cluster has this machine")
+    }
+
+    /// Pumps the node until it wants nothing more, and does what it asks for.
+    pub(super) fn perform(&mut self, id: NodeId) {
+        while self.pump(id) && self.wants_more(id) {}
+    }
+
+    /// Whether another pump could do anything: if not, there is nothing new to be observed either.
+    fn wants_more(&self, id: NodeId) -> bool {
+        let (host, now) = (self.host(id), self.now);
+        host.driver().is_some_and(|driver| {
+            let told = driver.store().has_reports() || !driver.links().inbox.is_empty();
+            told || driver.node().has_work() || driver.node().wake_at() <= host.clock(now)
+        })
+    }
+
+    /// One pump and its consequences. Tells whether there is more to do.
+    fn pump(&mut self, id: NodeId) -> bool {
+        let (now, hash_every) = (self.now, self.setup.hash_every);
+        let host = self.host_mut(id);
+        let clock = host.clock(now);
+        let Some(driver) = host.driver_mut() else {
+            return false;
+        };
+        let mut again = match catch_unwind(AssertUnwindSafe(|| driver.pump(|| clock))) {
+            Ok(Ok(wake_at)) => wake_at <= clock && driver.node().wake_at() > clock,
+            Ok(Err(error)) => return self.stopped(id, error.to_string()),
+            Err(panic) => return self.panicked(id, &*panic),
+        };
+        let mut committed = Vec::new();
+        driver.hand_out(&mut committed);
+        let (refused, request_results, reads) = (
+            driver.take_refused(),
+            driver.take_request_results(),
+            driver.take_reads(),
+        );
+        let (events, sent) = (
+            driver.take_events(),
+            std::mem::take(&mut driver.links_mut().outbox),
+        );
+        let snapshot_due = driver.snapshot_due();
+        if let Some(last) = committed.last().map(Committed::index) {
+            driver.applied(last);
+            again = true;
+        }
+        let was_astray = host.is_astray();
+        let hashes = host.apply(committed, hash_every);
+        let repaired = was_astray && !host.is_astray();
+        host.refused.extend(refused);
+        host.request_results.extend(request_results);
+        host.reads
+            .extend(reads.iter().map(|answer| (answer.id, answer.result)));
+        if repaired {
+            self.tally.count("repaired a state that went astray");
+        }
+        for event in events {
+            self.tally.decided(&event.decision);
+            self.happened(id.0 << 32 | event.term.0);
+            self.trace.push(self.now, Line::Decided(id, event));
+        }
+        self.observe(id, &sent);
+        self.record_committed(id);
+        if let Some(driver) = self.host_mut(id).driver_mut() {
+            hashes.into_iter().for_each(|hash| driver.state_hash(hash));
+        }
+        for answer in reads {
+            self.read_answered(answer);
+        }
+        for (to, message) in sent {
+            self.links.send(id, to, self.now, message);
+        }
+        if snapshot_due {
+            self.take_snapshot(id, None);
+            again = true;
+        }
+        let disk = self.host_mut(id).disk_mut();
+        let writes = disk.pending() > 0 && !disk.is_held();
+        if writes {
+            disk.complete(usize::MAX);
+        }
+        again || writes
+    }
+
+    /// The machine's program writes its state down.
+    pub(super) fn take_snapshot(&mut self, id: NodeId, compact_to: Option<Index>) {
+        let (index, data) = self.host(id).save();
+        let taken = TakenSnapshot {
+            index,
+            data,
+            compact_to,
+        };
+        let Some(driver) = self.host_mut(id).driver_mut() else {
+            return;
+        };
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| driver.take_snapshot(taken))) {
+            self.panicked(id, &*panic);
+        }
+    }
+
+    fn read_answered(&mut self, answer: ReadAnswer) {
+        let reads = &mut self.invariants.reads_see_commits;
+        match answer.result {
+            Ok(index) => {
+                if let Err(violation) = reads.answered(answer.id, index) {
+                    self.violated(violation);
+                }
+            }
+            Err(_) => reads.refused(answer.id),
+        }
+    }
+
+    /// The node stops by itself, as it must when its disk fails. Nothing more to do for it.
+    fn stopped(&mut self, id: NodeId, why: String) -> bool {
+        let host = self.host_mut(id);
+        let mut disk = host.take_disk();
+        // Its process is over; whether the write that failed is on the disk shows at the next
+        // start.
+        disk.crash(0);
+        host.life = Life::Stopped(disk, why);
+        self.trace
+            .push(self.now, Line::Did(id, "stops: its disk failed"));
+        false
+    }
+
+    fn panicked(&mut self, id: NodeId, panic: &(dyn Any + Send)) -> bool {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_string());
+        let text = text
+            .or_else(|| panic.downcast_ref::<String>().cloned())
+            .unwrap_or_default();
+        self.stopped(id, text.clone());
+        self.violated(Violation::new(
+            "nodes stay alive",
+            format!("{id} panicked: {text}"),
+        ));
+        false
+    }
+
+    /// Checks every property on what the node shows now.
+    pub(super) fn observe(&mut self, id: NodeId, sent: &[(NodeId, Message)]) {
+        let look = |id| self.hosts.get(&id).map(Host::image);
+        let host = &self.hosts[&id];
+        let Some(node) = host.node() else { return };
+        let log = node.entries_from(Index(1));
+        let seen = Observation {
+            id,
+            run: host.run,
+            term: node.term(),
+            role: node.role(),
+            commit: node.commit(),
+            start: node.log_start().position,
+            log,
+            membership: node.membership(),
+            restores: host.restores,
+            applied: host.applied(),
+            effects: host.effects(),
+            image: host.image(),
+            images: Images::new(&look),
+            sent,
+        };
+        if let Err(violation) = self.invariants.check(&seen) {
+            self.violated(violation);
+        }
+    }
+
+    pub(super) fn violated(&mut self, violation: Violation) {
+        if self.setup.strict && !std::thread::panicking() {
+            panic!(
+                "{violation}\nseed {}, the last that happened:\n{}",
+                self.setup.seed, self.trace
+            );
+        }
+        self.violation.get_or_insert(violation);
+    }
+}

@@ -1,0 +1,119 @@
+//! What is on a disk, what is only on its way there, and what is wrong with it.
+
+use std::collections::BTreeSet;
+
+use super::change::{Change, Fate, SECTOR};
+use crate::counters::Counters;
+
+/// Most bytes on their way between two syncs: 64 MiB. Beyond it the oldest change becomes durable
+/// by itself, as if the machine had written its memory back.
+pub const MOST_UNSYNCED: usize = 64 * 1024 * 1024;
+
+/// One thing that a disk was asked to do, as a recording keeps it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Operation {
+    /// A change, durable with the next sync.
+    Change(Change),
+    /// Everything before it is durable.
+    Sync,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Media {
+    /// What is durable.
+    pub(super) image: Vec<u8>,
+    /// What a read sees.
+    pub(super) view: Vec<u8>,
+    /// What separates the two, in order.
+    pub(super) changes: Vec<Change>,
+    /// Bytes in `changes`.
+    pub(super) unsynced: usize,
+    pub(super) life: u64,
+    pub(super) recording: Option<Vec<Operation>>,
+    pub(super) faults: Faults,
+    pub(super) tally: Counters,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Faults {
+    /// Operations until the power is cut.
+    pub(super) power_cut_in: Option<u64>,
+    /// Seed of what the next sync, which fails, leaves behind.
+    pub(super) next_sync_fails: Option<u64>,
+    pub(super) syncs_lie: bool,
+    pub(super) full: bool,
+    pub(super) failing_reads: u64,
+    pub(super) bad_sectors: BTreeSet<usize>,
+    pub(super) next_read_flips: Option<u64>,
+    /// By which number the next write's place is replaced.
+    pub(super) next_write_strays: Option<u64>,
+}
+
+impl Media {
+    pub(super) fn ask(&mut self, operation: impl FnOnce() -> Operation) {
+        if let Some(recording) = &mut self.recording {
+            recording.push(operation());
+        }
+    }
+
+    pub(super) fn change(&mut self, change: Change) {
+        change.apply(&mut self.view, &Fate::Applied);
+        if let Change::Write { at, bytes } = &change {
+            self.unsynced += bytes.len();
+            let sectors = at / SECTOR..(at + bytes.len()).div_ceil(SECTOR);
+            self.faults
+                .bad_sectors
+                .retain(|sector| !sectors.contains(sector));
+        }
+        self.changes.push(change);
+        while self.unsynced > MOST_UNSYNCED {
+            let oldest = self.changes.remove(0);
+            if let Change::Write { bytes, .. } = &oldest {
+                self.unsynced -= bytes.len();
+            }
+            oldest.apply(&mut self.image, &Fate::Applied);
+        }
+    }
+
+    /// Every change that is not durable meets its fate; those without one are lost.
+    pub(super) fn settle(&mut self, fates: &[Fate]) {
+        let fates = fates.iter().chain(std::iter::repeat(&Fate::Lost));
+        for (change, fate) in self.changes.drain(..).zip(fates) {
+            change.apply(&mut self.image, fate);
+            self.tally.count(match fate {
+                Fate::Lost => "disk: lost a change",
+                Fate::Applied => "disk: kept a change that was not synced",
+                Fate::Torn { .. } => "disk: tore a change",
+            });
+        }
+        self.unsynced = 0;
+    }
+
+    pub(super) fn flip(&mut self, bit: u64) -> bool {
+        let Some(at) = usize::try_from(bit / 8)
+            .ok()
+            .filter(|at| *at < self.image.len())
+        else {
+            return false;
+        };
+        let mask = 1 << (bit % 8);
+        self.image[at] ^= mask;
+        let covered = |change: &Change| match change {
+            Change::Write { at: start, bytes } => (*start..start + bytes.len()).contains(&at),
+            Change::Resize(len) => *len <= at,
+        };
+        // A change on its way covers the damage, for readers and for good once it is synced.
+        if !self.changes.iter().any(covered) && at < self.view.len() {
+            self.view[at] ^= mask;
+        }
+        self.tally.count("disk: flipped a bit");
+        true
+    }
+
+    /// Where a write to `at` goes when it strays: another sector of the disk.
+    pub(super) fn stray(&self, at: usize, chance: u64) -> usize {
+        let sectors = (self.view.len() / SECTOR).max(1);
+        let by = usize::try_from(chance % (sectors.max(2) as u64 - 1)).unwrap_or(0) + 1;
+        (at / SECTOR + by) % sectors * SECTOR + at % SECTOR
+    }
+}

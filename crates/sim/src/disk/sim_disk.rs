@@ -1,0 +1,333 @@
+//! A disk of bytes, on which everything goes wrong that a caller asks for.
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rand::rngs::ChaCha8Rng;
+use rand::{RngExt, SeedableRng};
+use redb::StorageBackend;
+
+use super::change::{Change, Fate, SECTOR};
+use super::crash::CrashStyle;
+use super::media::{Faults, Media, Operation};
+use crate::counters::Counters;
+
+/// A handle to a simulated disk; clones share the disk. Nothing happens to it by chance except what
+/// a caller draws from its RNG.
+///
+/// A crash or a kill ends the life of every clone made before it: they fail from then on. The
+/// handle it was asked of goes on.
+#[derive(Clone, Debug, Default)]
+pub struct SimDisk {
+    media: Arc<Mutex<Media>>,
+    /// In which life of the machine this handle was made.
+    life: u64,
+}
+
+impl SimDisk {
+    /// A disk that durably holds `image`.
+    #[must_use]
+    pub fn holding(image: Vec<u8>) -> Self {
+        let media = Media {
+            view: image.clone(),
+            image,
+            ..Media::default()
+        };
+        SimDisk {
+            media: Arc::new(Mutex::new(media)),
+            life: 0,
+        }
+    }
+
+    /// What is durable now: a crash that loses everything else leaves exactly this.
+    #[must_use]
+    pub fn image(&self) -> Vec<u8> {
+        self.media().image.clone()
+    }
+
+    /// Puts `image` in place of everything on the disk, as when an old copy is put back while the
+    /// machine is off.
+    pub fn put_back(&mut self, image: Vec<u8>) {
+        self.cut_power();
+        let mut media = self.media();
+        media.view.clone_from(&image);
+        media.image = image;
+        media.faults.bad_sectors.clear();
+        media.tally.count("disk: put an old image back");
+    }
+
+    /// How often what happened on this disk.
+    #[must_use]
+    pub fn tally(&self) -> Counters {
+        self.media().tally.clone()
+    }
+
+    /// How many changes no sync has made durable.
+    #[must_use]
+    pub fn unsynced(&self) -> usize {
+        self.media().changes.len()
+    }
+
+    /// From now on keeps what the disk is asked to do.
+    pub fn record(&self) {
+        self.media().recording = Some(Vec::new());
+    }
+
+    /// What the disk was asked to do since [`SimDisk::record`], and no recording from now on.
+    #[must_use]
+    pub fn recording(&self) -> Vec<Operation> {
+        self.media().recording.take().unwrap_or_default()
+    }
+
+    /// How much has been recorded.
+    #[must_use]
+    pub fn recorded(&self) -> usize {
+        self.media().recording.as_ref().map_or(0, Vec::len)
+    }
+
+    /// Power is lost; `style` and `rng` decide what becomes of what no sync had made durable.
+    pub fn crash(&mut self, rng: &mut ChaCha8Rng, style: CrashStyle) {
+        let fates = style.fates(&self.media().changes, rng);
+        self.crash_with(&fates);
+    }
+
+    /// Power is lost, and each change that no sync had made durable meets its fate; those without
+    /// one are lost.
+    pub fn crash_with(&mut self, fates: &[Fate]) {
+        self.media().settle(fates);
+        self.cut_power();
+    }
+
+    /// The process dies and the machine does not: what no sync has made durable is still on its
+    /// way, and read by the next process.
+    pub fn kill(&mut self) {
+        self.end_life();
+        self.media().tally.count("disk: lost its process");
+    }
+
+    fn cut_power(&mut self) {
+        self.end_life();
+        let mut media = self.media();
+        media.changes.clear();
+        media.unsynced = 0;
+        media.view = media.image.clone();
+        media.tally.count("disk: lost power");
+    }
+
+    fn end_life(&mut self) {
+        let mut media = self.media();
+        media.life += 1;
+        // What is wrong with the disk itself survives, what waited for an operation does not.
+        let Faults {
+            syncs_lie,
+            full,
+            ref mut bad_sectors,
+            ..
+        } = media.faults;
+        let bad_sectors = std::mem::take(bad_sectors);
+        media.faults = Faults {
+            syncs_lie,
+            full,
+            bad_sectors,
+            ..Faults::default()
+        };
+        let life = media.life;
+        drop(media);
+        self.life = life;
+    }
+
+    /// After `operations` more writes, syncs and changes of the length everything fails, as if the
+    /// power were gone; [`SimDisk::crash`] then decides what is left.
+    pub fn cut_power_after(&self, operations: u64) {
+        self.media().faults.power_cut_in = Some(operations);
+    }
+
+    /// The next sync fails. Of what it should have made durable all or some is, and some may be
+    /// torn, as `rng` decide, like in a crash; reads still see all of it, and no later sync tries
+    /// again.
+    pub fn fail_next_sync(&self, rng: &mut ChaCha8Rng) {
+        self.media().faults.next_sync_fails = Some(rng.random());
+    }
+
+    /// Whether a sync is set up to fail.
+    pub fn will_fail(&self) -> bool {
+        self.media().faults.next_sync_fails.is_some()
+    }
+
+    /// While it is full, a write is cut short and fails, and the disk does not grow.
+    pub fn fill(&self, full: bool) {
+        self.media().faults.full = full;
+    }
+
+    /// The next `count` reads fail.
+    pub fn fail_reads(&self, count: u64) {
+        self.media().faults.failing_reads = count;
+    }
+
+    /// The sector with the byte `at` cannot be read until it is written again.
+    pub fn spoil_sector(&self, at: usize) {
+        self.media().faults.bad_sectors.insert(at / SECTOR);
+    }
+
+    /// The next read has one wrong bit, which `rng` choose; what is on the disk is right. Outside
+    /// the model.
+    pub fn flip_in_next_read(&self, rng: &mut ChaCha8Rng) {
+        self.media().faults.next_read_flips = Some(rng.random());
+    }
+
+    /// Flips one bit for good; `bit` counts from the first of the disk. Tells whether the disk is
+    /// that long. Outside the model.
+    pub fn flip_bit(&self, bit: u64) -> bool {
+        self.media().flip(bit)
+    }
+
+    /// The next write goes to another sector, which `rng` choose. Outside the model.
+    pub fn misdirect_next_write(&self, rng: &mut ChaCha8Rng) {
+        self.media().faults.next_write_strays = Some(rng.random());
+    }
+
+    /// While it lies, the disk confirms syncs without doing them. Outside the model.
+    pub fn lie(&self, lies: bool) {
+        self.media().faults.syncs_lie = lies;
+    }
+
+    fn media(&self) -> MutexGuard<'_, Media> {
+        self.media.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The disk, if this handle is of this life and there is power.
+    fn powered(&self) -> io::Result<MutexGuard<'_, Media>> {
+        let media = self.media();
+        if media.life != self.life || media.faults.power_cut_in == Some(0) {
+            return Err(io::Error::new(
+                io::ErrorKind::BrokenPipe,
+                "the power is gone",
+            ));
+        }
+        Ok(media)
+    }
+
+    /// The disk, if there is power for one more operation.
+    fn operate(&self) -> io::Result<MutexGuard<'_, Media>> {
+        let mut media = self.powered()?;
+        media.faults.power_cut_in = media.faults.power_cut_in.map(|left| left - 1);
+        Ok(media)
+    }
+}
+
+impl StorageBackend for SimDisk {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.powered()?.view.len() as u64)
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let mut media = self.powered()?;
+        let at = usize::try_from(offset).map_err(io::Error::other)?;
+        let Some(found) = at
+            .checked_add(out.len())
+            .and_then(|end| media.view.get(at..end))
+        else {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        };
+        out.copy_from_slice(found);
+        let sectors = at / SECTOR..(at + out.len()).div_ceil(SECTOR);
+        if media.faults.failing_reads > 0
+            || media.faults.bad_sectors.range(sectors).next().is_some()
+        {
+            media.faults.failing_reads = media.faults.failing_reads.saturating_sub(1);
+            media.tally.count("disk: failed a read");
+            return Err(io::Error::other("a sector cannot be read"));
+        }
+        if !out.is_empty()
+            && let Some(chance) = media.faults.next_read_flips.take()
+        {
+            let bit = usize::try_from(chance % (out.len() as u64 * 8)).unwrap_or(0);
+            out[bit / 8] ^= 1 << (bit % 8);
+            media.tally.count("disk: flipped a bit in a read");
+        }
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        let mut media = self.operate()?;
+        let len = usize::try_from(len).map_err(io::Error::other)?;
+        media.ask(|| Operation::Change(Change::Resize(len)));
+        if media.faults.full && len > media.view.len() {
+            media.tally.count("disk: was full");
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        media.tally.count("disk: changed the length");
+        media.change(Change::Resize(len));
+        Ok(())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        let mut media = self.operate()?;
+        media.ask(|| Operation::Sync);
+        if let Some(seed) = media.faults.next_sync_fails.take() {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let fates = CrashStyle::any(&mut rng).fates(&media.changes, &mut rng);
+            media.settle(&fates);
+            media.tally.count("disk: failed a sync");
+            return Err(io::Error::other("the disk could not write what it held"));
+        }
+        if media.faults.syncs_lie {
+            media.tally.count("disk: confirmed a sync it did not do");
+            return Ok(());
+        }
+        media.tally.count("disk: synced");
+        let Media {
+            image,
+            changes,
+            unsynced,
+            ..
+        } = &mut *media;
+        changes
+            .drain(..)
+            .for_each(|change| change.apply(image, &Fate::Applied));
+        *unsynced = 0;
+        Ok(())
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let mut media = self.operate()?;
+        let mut at = usize::try_from(offset).map_err(io::Error::other)?;
+        media.ask(|| {
+            Operation::Change(Change::Write {
+                at,
+                bytes: data.to_vec(),
+            })
+        });
+        if at
+            .checked_add(data.len())
+            .is_none_or(|end| end > media.view.len())
+        {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "a write beyond the end of the disk",
+            ));
+        }
+        if media.faults.full {
+            let sectors = data.len() / SECTOR / 2;
+            media.change(Change::Write {
+                at,
+                bytes: data[..sectors * SECTOR].to_vec(),
+            });
+            media.tally.count("disk: was full");
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        if let Some(chance) = media.faults.next_write_strays.take() {
+            at = media.stray(at, chance);
+            media.tally.count("disk: misdirected a write");
+        }
+        media.tally.count("disk: wrote");
+        media.change(Change::Write {
+            at,
+            bytes: data.to_vec(),
+        });
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

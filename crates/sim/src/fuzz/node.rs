@@ -1,0 +1,316 @@
+//! One node among peers that say anything: it stays alive, and starts again from what it wrote.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use raftian_node::store::{MemoryStore, Store};
+use raftian_node::wire;
+use raftian_raft::{
+    Actions, AppendReply, AppendResult, Body, Config, Entry, Incarnation, Index, Input, Membership,
+    Message, Moment, Node, NodeId, Probe, ReadId, Restored, Standing, StateHash, TakenSnapshot,
+    Write,
+};
+
+use super::choices::Choices;
+use super::{Answer, Target, message};
+use crate::counters::Counters;
+
+pub(super) const NODE: Target = Target {
+    name: "node",
+    about: "whatever its peers say, a node stays alive, hands out each entry once and in order, and starts from its disk",
+    longest: 512,
+    takes_anything: true,
+    corpus: Vec::new,
+    check: |bytes| {
+        live(bytes)?;
+        Ok(Answer::Taken)
+    },
+};
+
+/// Gives back what was decided on the way.
+fn live(bytes: &[u8]) -> Result<Counters, String> {
+    let mut choices = Choices::new(bytes);
+    let mut bench = Bench::new(&mut choices)?;
+    while !choices.are_made() {
+        bench.happens(&mut choices)?;
+    }
+    bench.restarts()?;
+    Ok(bench.tally)
+}
+
+/// A node with its disk, and a program that does what it is asked for.
+struct Bench {
+    config: Config,
+    node: Node,
+    now: Moment,
+    disk: MemoryStore,
+    pending: VecDeque<Write>,
+    /// The last entry handed out, and the last that was reported as applied.
+    handed_out: Index,
+    applied: Index,
+    reads: u64,
+    tally: Counters,
+}
+
+impl Bench {
+    fn new(choices: &mut Choices<'_>) -> Result<Self, String> {
+        let third = [
+            Standing::Voter,
+            Standing::Witness,
+            Standing::Learner,
+            Standing::Joining,
+        ][choices.of(4)];
+        let own = if choices.of(4) == 3 {
+            NodeId(3)
+        } else {
+            NodeId(1)
+        };
+        let member = |id, standing| (NodeId(id), Incarnation(0), standing);
+        let members = [
+            member(1, Standing::Voter),
+            member(2, Standing::Voter),
+            member(3, third),
+        ];
+        let mut config = Config::new(own, Membership::of(members).expect("somebody may lead"), 1);
+        let switches = choices.byte();
+        (config.pre_vote, config.check_quorum) = (switches & 1 == 0, switches & 2 == 0);
+        config.lease_reads = config.check_quorum && switches & 4 != 0;
+        let adaptive = config.pre_vote && switches & 8 != 0;
+        config.adaptive_timeout =
+            adaptive.then(|| (Duration::from_millis(100), Duration::from_millis(400)));
+        // A disk hangs within the few moments that an input has.
+        config.disk_timeout = config.election_timeout.1;
+        config.snapshot_entries = (switches & 16 != 0).then_some(2);
+        (config.snapshot_keep, config.snapshot_chunk) =
+            (u64::from(switches >> 6), 1 + choices.of(4));
+        (config.max_append_entries, config.inflight_messages) =
+            (1 + choices.of(4), 1 + choices.of(4));
+        (config.apply_window, config.max_uncommitted_entries) =
+            (1 + choices.of(4), 1 + choices.of(8));
+        let mut bench = Bench {
+            node: Node::new(config.clone(), Restored::default(), Moment(0))
+                .map_err(|error| error.to_string())?,
+            config,
+            now: Moment(0),
+            disk: MemoryStore::new(),
+            pending: VecDeque::new(),
+            handed_out: Index(0),
+            applied: Index(0),
+            reads: 0,
+            tally: Counters::default(),
+        };
+        bench.step(Input::Wake)?;
+        Ok(bench)
+    }
+
+    fn happens(&mut self, choices: &mut Choices<'_>) -> Result<(), String> {
+        self.now.0 += u64::from(choices.byte()) * 100;
+        let input = match choices.of(40) {
+            0..=15 => {
+                let from = NodeId(if choices.of(16) == 15 {
+                    choices.number()
+                } else {
+                    1 + choices.of(4) as u64
+                });
+                Input::Receive {
+                    from,
+                    message: message::message(choices, &self.node),
+                }
+            }
+            16 => {
+                self.now = self.now.max(self.node.wake_at());
+                Input::Wake
+            }
+            17 => Input::Campaign,
+            18 | 19 => Input::Propose(
+                (0..choices.of(3))
+                    .map(|_| message::command(choices))
+                    .collect(),
+            ),
+            20..=24 => return self.writes(1 + choices.of(2)),
+            25 => {
+                Input::TransferLeadership(choices.maybe(|choices| NodeId(1 + choices.of(4) as u64)))
+            }
+            26 => Input::ChangeMembership(message::change(choices)),
+            27 => {
+                self.reads += 1;
+                Input::Read {
+                    id: ReadId(self.reads),
+                    lease: choices.coin(),
+                }
+            }
+            28 | 29 => {
+                let compact_to = choices.maybe(|choices| Index(choices.number()));
+                Input::TakeSnapshot(TakenSnapshot {
+                    index: self.applied,
+                    data: choices.bytes(6).into(),
+                    compact_to,
+                })
+            }
+            30 => Input::StateHash(StateHash {
+                index: self.applied,
+                hash: choices.number(),
+            }),
+            31 => return self.restarts(),
+            32 | 33 => return self.is_elected(),
+            34..=38 => return self.is_acknowledged(),
+            _ => {
+                self.now = self.now.after(self.config.election_timeout.0);
+                Input::Wake
+            }
+        };
+        self.step(input)
+    }
+
+    /// What chance alone hardly ever does: the node stands, and the others vote for it.
+    fn is_elected(&mut self) -> Result<(), String> {
+        self.step(Input::Campaign)?;
+        for body in [
+            Body::PreVoteReply { granted: true },
+            Body::VoteReply { granted: true },
+        ] {
+            self.writes(usize::MAX)?;
+            let pre = body == Body::PreVoteReply { granted: true };
+            let term = if pre {
+                self.node.term().next()
+            } else {
+                self.node.term()
+            };
+            self.hears_of_all(&Message::new(term, body))?;
+        }
+        Ok(())
+    }
+
+    /// The same for commitment: everything is written, and the others have it too.
+    fn is_acknowledged(&mut self) -> Result<(), String> {
+        self.writes(usize::MAX)?;
+        let result = AppendResult::Matched {
+            up_to: self.node.last().index,
+        };
+        let probe = Some(Probe {
+            term: self.node.term(),
+            sent: self.now,
+            round: u64::MAX,
+        });
+        let body = Body::AppendReply(AppendReply {
+            probe,
+            result,
+            state: None,
+        });
+        self.hears_of_all(&Message::new(self.node.term(), body))
+    }
+
+    fn hears_of_all(&mut self, message: &Message) -> Result<(), String> {
+        let members = self.node.membership().members().map(|(id, _)| id);
+        let others: Vec<_> = members.filter(|id| *id != self.config.id).collect();
+        for from in others {
+            self.step(Input::Receive {
+                from,
+                message: message.clone(),
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The oldest writes are done, at most so many, and the node is told of the last of them.
+    fn writes(&mut self, most: usize) -> Result<(), String> {
+        let mut newest = None;
+        for write in self.pending.drain(..most.min(self.pending.len())) {
+            newest = Some(write.number);
+            self.disk
+                .submit(write)
+                .map_err(|error| format!("it asks for a write that does not fit: {error}"))?;
+            let _done = self.disk.completed();
+        }
+        newest.map_or(Ok(()), |number| self.step(Input::Persisted(number)))
+    }
+
+    fn step(&mut self, input: Input) -> Result<(), String> {
+        self.node.step(self.now, input);
+        // Each round hands out at least one entry or nothing, so few are needed until it is quiet.
+        for _ in 0..1_000 {
+            let actions = self.node.take_actions();
+            if actions.is_empty() {
+                return Ok(());
+            }
+            self.perform(actions)?;
+        }
+        Err("it never comes to rest".to_string())
+    }
+
+    fn perform(&mut self, actions: Actions) -> Result<(), String> {
+        for (to, message) in &actions.send {
+            let frame = wire::encode_message(message)
+                .map_err(|error| format!("it sends what does not fit: {error}"))?;
+            if wire::decode_message(&frame[wire::LENGTH_BYTES..]).as_ref() != Ok(message)
+                || *to == self.config.id
+            {
+                return Err(format!("it sends {to} what nobody can read: {message:?}"));
+            }
+        }
+        actions
+            .events
+            .iter()
+            .for_each(|event| self.tally.decided(&event.decision));
+        self.pending.extend(actions.persist);
+        let mut done = None;
+        if let Some(snapshot) = actions.restore {
+            self.handed_out = snapshot.position.index;
+            done = Some(self.handed_out);
+        }
+        for Entry { index, .. } in actions.apply {
+            if index != self.handed_out.next() {
+                return Err(format!("{index} is handed out after {}", self.handed_out));
+            }
+            self.handed_out = index;
+            done = Some(index);
+        }
+        if let Some(index) = done {
+            self.applied = index;
+            self.node.step(self.now, Input::Applied(index));
+        }
+        Ok(())
+    }
+
+    /// A crash: what is on disk is all there is.
+    fn restarts(&mut self) -> Result<(), String> {
+        self.pending.clear();
+        let node = Node::new(self.config.clone(), self.disk.restored(), self.now);
+        self.node = node.map_err(|error| format!("it cannot start from what it wrote: {error}"))?;
+        (self.handed_out, self.applied) = (Index(0), Index(0));
+        self.step(Input::Wake)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fuzz::Fuzz;
+
+    /// A fuzzer that never gets anywhere finds nothing.
+    #[test]
+    fn choices_lead_deep_into_the_life_of_a_node() {
+        let fuzz = Fuzz::new(NODE, 1);
+        let mut tally = Counters::default();
+        for number in 0..20_000 {
+            tally.add(&live(&fuzz.input(number)).unwrap());
+        }
+        let met: Vec<_> = tally.iter().map(|(name, _)| name).collect();
+        for rare in [
+            "committed its own term",
+            "installed a snapshot and kept its tail",
+            "left a joint configuration",
+            "read by lease",
+            "rolled back a change of members",
+            "stepped down when removed",
+            "stepped down with a hung disk",
+            "truncated several entries",
+            "was a stranger",
+        ] {
+            assert!(
+                met.contains(&rare),
+                "no input ever {rare}; there were {met:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! What stands before the first step: the cluster, options and presets.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use raftian_raft::{Index, Term};
+
+use crate::scenario::lexer::{Words, Wrong};
+use crate::scenario::script::{Cluster, OnDisk, Preset, Setting};
+
+/// Longest preset log: bounds what a script can make the simulator hold.
+const LONGEST_LOG: usize = 100_000;
+
+/// Largest bound that an option may set: more than fits into memory means nothing.
+const LARGEST: u64 = 1 << 40;
+
+/// `cluster N [learners nX…] [witness nX…]`
+pub(super) fn cluster(words: &mut Words<'_>) -> Result<Cluster, Wrong> {
+    let voters = words.number("the number of voters", 1..=Cluster::MOST_VOTERS)?;
+    let (mut learners, mut witnesses) = (BTreeSet::new(), BTreeSet::new());
+    while !words.at_end() {
+        let clauses = [
+            ("learners", true),
+            ("learner", true),
+            ("witnesses", false),
+            ("witness", false),
+        ];
+        let learns = words.one_of("a clause of `cluster`", &clauses)?;
+        let (nodes, word) = if learns {
+            (&mut learners, "learners")
+        } else {
+            (&mut witnesses, "witness")
+        };
+        if !nodes.is_empty() {
+            return Err(format!(
+                "a second `{word}`: expected all nodes behind the first"
+            ));
+        }
+        *nodes = words.nodes()?;
+    }
+    if let Some(voter) = learners.iter().find(|learner| learner.0 <= voters) {
+        let after = voters + 1;
+        return Err(format!(
+            "`{voter}` votes, being one of {voters} voters: expected learners from `n{after}` on"
+        ));
+    }
+    if let Some(stranger) = witnesses.iter().find(|witness| witness.0 > voters) {
+        return Err(format!(
+            "`{stranger}` is no voter: expected a witness to be one of `n1` to `n{voters}`"
+        ));
+    }
+    Ok(Cluster {
+        line: 0,
+        voters,
+        learners,
+        witnesses,
+    })
+}
+
+/// What an option's value is, and what it makes of it.
+#[derive(Clone, Copy)]
+enum Value {
+    Switch(fn(bool) -> Setting),
+    Number(u64, fn(u64) -> Setting),
+    Election,
+    Heartbeat,
+    Adaptive,
+    Duration(fn(Duration) -> Setting),
+    Priority,
+    Seed,
+}
+
+const OPTIONS: &[(&str, Value)] = &[
+    ("prevote", Value::Switch(Setting::PreVote)),
+    ("checkquorum", Value::Switch(Setting::CheckQuorum)),
+    ("lease", Value::Switch(Setting::Lease)),
+    ("adaptive", Value::Adaptive),
+    (
+        "max-append-entries",
+        Value::Number(1, Setting::MaxAppendEntries),
+    ),
+    ("inflight", Value::Number(1, Setting::Inflight)),
+    ("inflight-bytes", Value::Number(1, Setting::InflightBytes)),
+    ("max-uncommitted", Value::Number(1, Setting::MaxUncommitted)),
+    ("apply-window", Value::Number(1, Setting::ApplyWindow)),
+    ("hash-every", Value::Number(1, Setting::HashEvery)),
+    ("snapshot-keep", Value::Number(0, Setting::SnapshotKeep)),
+    (
+        "snapshot-entries",
+        Value::Number(1, Setting::SnapshotEntries),
+    ),
+    ("snapshot-bytes", Value::Number(1, Setting::SnapshotBytes)),
+    ("max-log-bytes", Value::Number(1, Setting::MaxLogBytes)),
+    ("snapshot-chunk", Value::Number(1, Setting::SnapshotChunk)),
+    (
+        "snapshot-inflight",
+        Value::Number(1, Setting::SnapshotInflight),
+    ),
+    (
+        "max-snapshot-bytes",
+        Value::Number(0, Setting::MaxSnapshotBytes),
+    ),
+    ("disk-timeout", Value::Duration(Setting::DiskTimeout)),
+    ("promote-after", Value::Duration(Setting::PromoteAfter)),
+    (
+        "replace-incarnations",
+        Value::Switch(Setting::ReplaceIncarnations),
+    ),
+    ("election", Value::Election),
+    ("heartbeat", Value::Heartbeat),
+    ("priority", Value::Priority),
+    ("seed", Value::Seed),
+];
+
+/// `option NAME VALUE`
+pub(super) fn option(words: &mut Words<'_>) -> Result<Setting, Wrong> {
+    Ok(match words.one_of("an option", OPTIONS)? {
+        Value::Switch(make) => make(words.one_of("a switch", &[("on", true), ("off", false)])?),
+        Value::Number(least, make) => {
+            make(words.number("a value of this option", least..=LARGEST)?)
+        }
+        Value::Election => {
+            let (shortest, longest) = words.range()?;
+            Setting::Election { shortest, longest }
+        }
+        Value::Adaptive if words.at("on") || words.at("off") => {
+            Setting::Adaptive(words.one_of("a switch", &[("on", true), ("off", false)])?)
+        }
+        Value::Adaptive => {
+            let (floor, ceiling) = words.range()?;
+            Setting::AdaptiveWithin { floor, ceiling }
+        }
+        Value::Duration(make) => make(words.duration()?),
+        Value::Heartbeat => Setting::Heartbeat(words.duration()?),
+        Value::Priority => Setting::Priority {
+            node: words.node()?,
+            priority: words.number("a priority", 0..=u64::MAX)?,
+        },
+        Value::Seed => Setting::Seed(words.number("a seed", 0..=u64::MAX)?),
+    })
+}
+
+/// `log nX|* TERM…`
+pub(super) fn log(words: &mut Words<'_>) -> Result<Preset, Wrong> {
+    let node = words.node_or_all()?;
+    let terms = terms(words, 1)?;
+    if let Some(fall) = terms.windows(2).find(|pair| pair[1] < pair[0]) {
+        return Err(format!(
+            "term {} stands behind term {}: expected terms that never fall",
+            fall[1].0, fall[0].0
+        ));
+    }
+    Ok(Preset {
+        node,
+        what: OnDisk::Log(terms),
+    })
+}
+
+/// `term nX|* N`
+pub(super) fn term(words: &mut Words<'_>) -> Result<Preset, Wrong> {
+    let (node, term) = (words.node_or_all()?, a_term(words, 0)?);
+    Ok(Preset {
+        node,
+        what: OnDisk::Term(term),
+    })
+}
+
+/// `vote nX|* nY|none`
+pub(super) fn vote(words: &mut Words<'_>) -> Result<Preset, Wrong> {
+    let (node, vote) = (words.node_or_all()?, words.node_or_none()?);
+    Ok(Preset {
+        node,
+        what: OnDisk::Vote(vote),
+    })
+}
+
+/// `entry nX|* TERM "…"`
+pub(super) fn entry(words: &mut Words<'_>) -> Result<Preset, Wrong> {
+    let (node, term) = (words.node_or_all()?, a_term(words, 1)?);
+    Ok(Preset {
+        node,
+        what: OnDisk::Entry(term, words.command()?),
+    })
+}
+
+/// `commit nX|* N`
+pub(super) fn commit(words: &mut Words<'_>) -> Result<Preset, Wrong> {
+    let (node, index) = (
+        words.node_or_all()?,
+        words.number("an index", 0..=u64::MAX)?,
+    );
+    Ok(Preset {
+        node,
+        what: OnDisk::Commit(Index(index)),
+    })
+}
+
+/// Terms up to the end of the line, none of them less than `least`.
+pub(super) fn terms(words: &mut Words<'_>, least: u64) -> Result<Vec<Term>, Wrong> {
+    let mut terms = Vec::new();
+    while !words.at_end() {
+        terms.push(a_term(words, least)?);
+        if terms.len() > LONGEST_LOG {
+            return Err(format!(
+                "the log is too long: expected at most {LONGEST_LOG} entries"
+            ));
+        }
+    }
+    Ok(terms)
+}
+
+/// One term. The largest number is no term that a node may be in.
+pub(super) fn a_term(words: &mut Words<'_>, least: u64) -> Result<Term, Wrong> {
+    words.number("a term", least..=u64::MAX - 1).map(Term)
+}

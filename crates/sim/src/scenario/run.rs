@@ -1,0 +1,554 @@
+//! Running a transcript: each step is done to a simulated cluster, and looked at.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use raftian_raft::{
+    Change, ClientId, Config, Incarnation, Membership, Moment, NodeId, PlantedFault, ReadId,
+    RefusalReason, Standing,
+};
+use rand::SeedableRng;
+use rand::rngs::ChaCha8Rng;
+
+use super::script::{self, Expect, Select, Setting, Step};
+use super::{Script, expect};
+use crate::cluster::{Envelope, Kind, Setup, Simulation};
+use crate::disk::{Backup, CrashStyle};
+use script::KindName;
+
+/// A transcript that did not go as it says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Failure {
+    /// The line whose statement failed, from 1.
+    pub line: usize,
+    /// What was expected and what was seen.
+    pub what: String,
+    /// Whether a property of Raft itself was violated.
+    pub violation: bool,
+    /// The last that happened, one thing a line.
+    pub trace: String,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\nthe last that happened:\n{}", self.what, self.trace)
+    }
+}
+
+/// Runs a transcript to its end or to the first statement that fails. Gives back what happened, one
+/// thing a line, as far as the last `lines`.
+///
+/// # Errors
+/// The first statement that could not be done, did not hold, or violated a property of Raft. At the
+/// end, a state that does not follow from the committed log.
+pub fn run(script: &Script, lines: usize) -> Result<String, Failure> {
+    run_planted(script, lines, None)
+}
+
+/// As [`run`], with a fault of the past planted in every node: without the feature `planted` it is
+/// not.
+///
+/// # Errors
+/// Those of [`run`].
+pub fn run_planted(
+    script: &Script,
+    lines: usize,
+    planted: Option<PlantedFault>,
+) -> Result<String, Failure> {
+    let fails = |line, what: String| Failure {
+        line,
+        what,
+        violation: false,
+        trace: String::new(),
+    };
+    let setup = setup(script, lines, planted).map_err(|what| fails(script.cluster.line, what))?;
+    let mut runner = Runner::new(Simulation::new(setup));
+    for step in &script.steps {
+        let done = runner.step(&step.what);
+        let violation = runner.cluster.violation().map(ToString::to_string);
+        let what = violation.clone().map_or(done, Err);
+        if let Err(what) = what {
+            let trace = runner.cluster.trace();
+            return Err(Failure {
+                line: step.line,
+                what,
+                violation: violation.is_some(),
+                trace,
+            });
+        }
+    }
+    if let Err(violation) = runner.cluster.check_states_follow_from_log() {
+        let line = script
+            .steps
+            .last()
+            .map_or(script.cluster.line, |step| step.line);
+        let trace = runner.cluster.trace();
+        return Err(Failure {
+            line,
+            what: violation.to_string(),
+            violation: true,
+            trace,
+        });
+    }
+    Ok(runner.cluster.trace())
+}
+
+/// The cluster as a transcript begins it.
+fn setup(script: &Script, lines: usize, planted: Option<PlantedFault>) -> Result<Setup, String> {
+    let cluster = &script.cluster;
+    let standing = |id: NodeId| {
+        if cluster.witnesses.contains(&id) {
+            Standing::Witness
+        } else if cluster.learners.contains(&id) {
+            Standing::Learner
+        } else {
+            Standing::Voter
+        }
+    };
+    let members = cluster
+        .members()
+        .map(|id| (id, Incarnation::default(), standing(id)));
+    let membership = Membership::of(members).map_err(|error| error.to_string())?;
+    let settings: Vec<_> = script.options.iter().map(|option| option.what).collect();
+    let seed = settings.iter().rev().find_map(|setting| match setting {
+        Setting::Seed(seed) => Some(*seed),
+        _ => None,
+    });
+    let mut setup = Setup::members(membership.clone(), seed.unwrap_or(1))
+        .lenient()
+        .trace(lines);
+    for setting in &settings {
+        if let Setting::HashEvery(entries) = setting {
+            setup = setup.hash_every(*entries);
+        }
+    }
+    if script.steps.iter().any(|step| needs_bytes(&step.what)) {
+        setup = setup.real_store();
+    }
+    for id in &script.joiners {
+        setup = setup.outsider(id.0);
+    }
+    for id in cluster.members() {
+        let beginning = script.beginning(id);
+        let terms: Vec<_> = beginning.log.iter().map(|term| term.0).collect();
+        setup = setup
+            .log(id.0, &terms)
+            .term(id.0, beginning.term.0)
+            .commit(id.0, beginning.commit.0);
+        for (index, command) in &beginning.commands {
+            setup = setup.command(id.0, *index, command.as_bytes());
+        }
+        if let Some(vote) = beginning.vote {
+            setup = setup.vote(id.0, vote.0);
+        }
+    }
+    let configure = move |config: &mut Config| {
+        plant(config, planted);
+        configure(&settings, config);
+    };
+    let mut sample = Config::new(NodeId(1), membership, 1);
+    configure(&mut sample);
+    sample.check().map_err(|error| error.to_string())?;
+    Ok(setup.configure(configure))
+}
+
+#[cfg(feature = "planted")]
+fn plant(config: &mut Config, planted: Option<PlantedFault>) {
+    config.planted = planted;
+}
+
+#[cfg(feature = "planted")]
+fn has_planted(config: &Config, fault: PlantedFault) -> bool {
+    config.planted == Some(fault)
+}
+
+#[cfg(not(feature = "planted"))]
+fn has_planted(_config: &Config, _fault: PlantedFault) -> bool {
+    false
+}
+
+#[cfg(not(feature = "planted"))]
+fn plant(_config: &mut Config, _planted: Option<PlantedFault>) {}
+
+/// Whether a step is about the bytes on a disk.
+fn needs_bytes(step: &Step) -> bool {
+    matches!(
+        step,
+        Step::FailDisk(_) | Step::FillDisk(_) | Step::FreeDisk(_) | Step::Tear(_)
+    )
+}
+
+fn configure(settings: &[Setting], config: &mut Config) {
+    let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+    let (mut adaptive, mut bounds) = (false, None);
+    for setting in settings {
+        match *setting {
+            Setting::PreVote(on) => config.pre_vote = on,
+            Setting::CheckQuorum(on) => config.check_quorum = on,
+            Setting::Lease(on) => config.lease_reads = on,
+            Setting::ReplaceIncarnations(on) => config.replace_incarnations = on,
+            // Its bounds follow from the timeouts, whichever comes first.
+            Setting::Adaptive(on) => (adaptive, bounds) = (on, None),
+            Setting::AdaptiveWithin { floor, ceiling } => {
+                (adaptive, bounds) = (true, Some((floor, ceiling)))
+            }
+            Setting::DiskTimeout(timeout) => config.disk_timeout = timeout,
+            Setting::PromoteAfter(after) => config.promote_after = after,
+            Setting::MaxSnapshotBytes(most) => config.max_snapshot_bytes = most,
+            Setting::SnapshotInflight(most) => config.snapshot_inflight = most,
+            Setting::MaxAppendEntries(most) => config.max_append_entries = size(most),
+            Setting::Inflight(most) => config.inflight_messages = size(most),
+            Setting::InflightBytes(most) => config.inflight_bytes = size(most),
+            Setting::MaxUncommitted(most) => config.max_uncommitted_entries = size(most),
+            Setting::ApplyWindow(most) => config.apply_window = size(most),
+            Setting::SnapshotKeep(entries) => config.snapshot_keep = entries,
+            Setting::SnapshotEntries(entries) => config.snapshot_entries = Some(entries),
+            Setting::SnapshotBytes(bytes) => config.snapshot_bytes = Some(size(bytes)),
+            Setting::MaxLogBytes(bytes) => config.max_log_bytes = Some(size(bytes)),
+            Setting::SnapshotChunk(bytes) => config.snapshot_chunk = size(bytes),
+            Setting::Election { shortest, longest } => {
+                config.election_timeout = (shortest, longest)
+            }
+            Setting::Heartbeat(every) => config.heartbeat = every,
+            Setting::Priority { node, priority } if node == config.id => {
+                config.priority = u8::try_from(priority).unwrap_or(u8::MAX);
+            }
+            Setting::Priority { .. } | Setting::Seed(_) | Setting::HashEvery(_) => {}
+        }
+    }
+    if adaptive {
+        let (shortest, longest) = config.election_timeout;
+        let floor = (shortest / 3).max(config.heartbeat * 2);
+        let beyond = has_planted(config, PlantedFault::DrawsBelowFloor);
+        let floor = if beyond { floor } else { floor.min(shortest) };
+        config.adaptive_timeout = bounds.or(Some((floor, longest.max(floor * 2))));
+    }
+}
+
+/// A transcript under way.
+pub(super) struct Runner {
+    pub(super) cluster: Simulation,
+    /// Reads by the name of their answer: where they were asked, and under which id.
+    pub(super) reads: BTreeMap<String, (NodeId, ReadId)>,
+    /// What became of the last propose, member, read or transfer: why it was refused, if it was.
+    pub(super) last: Option<Result<(), String>>,
+    kept: BTreeMap<String, Vec<Envelope>>,
+    copies: BTreeMap<String, Backup>,
+    /// Decides how a failing disk fails.
+    rng: ChaCha8Rng,
+    proposals: u64,
+}
+
+impl Runner {
+    fn new(cluster: Simulation) -> Self {
+        Runner {
+            cluster,
+            reads: BTreeMap::new(),
+            last: None,
+            kept: BTreeMap::new(),
+            copies: BTreeMap::new(),
+            rng: ChaCha8Rng::seed_from_u64(1),
+            proposals: 0,
+        }
+    }
+
+    fn step(&mut self, step: &Step) -> Result<(), String> {
+        match step {
+            Step::Campaign(node) => self.cluster.campaign(self.up(*node)?),
+            Step::Tick(node) => self.cluster.tick(self.up(*node)?),
+            Step::Advance(by) => self.cluster.advance(*by),
+            // The two differ in nothing: a write completes at once unless its disk is held, and
+            // that only the script ends.
+            Step::DeliverAll | Step::Stabilize => drop(self.cluster.stabilize()),
+            Step::Deliver(select) => {
+                let chosen = self.chosen(select);
+                self.cluster
+                    .deliver(|envelope| chosen.contains(&envelope.serial));
+            }
+            Step::Drop(select) => {
+                let chosen = self.chosen(select);
+                self.cluster
+                    .drop_messages(|envelope| chosen.contains(&envelope.serial));
+            }
+            Step::Dup { select, later } => {
+                let chosen = self.chosen(select);
+                let copies = self
+                    .cluster
+                    .copies(|envelope| chosen.contains(&envelope.serial));
+                match later {
+                    Some(name) => self.kept.entry(name.clone()).or_default().extend(copies),
+                    None => self.cluster.inject(copies),
+                }
+            }
+            Step::Replay(name) => self.replay(name)?,
+            Step::Partition { groups, only } => {
+                if *only {
+                    self.cluster.heal();
+                }
+                let groups: Vec<Vec<_>> = groups
+                    .iter()
+                    .map(|group| group.iter().copied().collect())
+                    .collect();
+                let groups: Vec<&[NodeId]> = groups.iter().map(Vec::as_slice).collect();
+                self.cluster.partition(&groups);
+            }
+            Step::Cut(link) => self.cut(|from, to| link.covers(from, to)),
+            Step::Delay { link, by } => {
+                let (ids, by) = (self.cluster.ids().collect::<Vec<_>>(), *by);
+                for (from, to) in ids
+                    .iter()
+                    .flat_map(|from| ids.iter().map(move |to| (*from, *to)))
+                {
+                    if from != to && link.covers(from, to) {
+                        self.cluster.delay(from, to, by);
+                    }
+                }
+            }
+            Step::Clock { node, percent } => self.cluster.set_clock_rate(*node, *percent),
+            Step::Pause(node) => {
+                let node = self.up(*node)?;
+                self.cluster.pause(node);
+            }
+            Step::Resume(node) => self.cluster.resume(*node),
+            Step::FailDisk(node) => self.cluster.fail_disk(*node, &mut self.rng),
+            Step::FillDisk(node) => self.cluster.fill_disk(*node, true),
+            Step::FreeDisk(node) => self.cluster.fill_disk(*node, false),
+            Step::Tear(node) => {
+                let node = self.up(*node)?;
+                self.cluster
+                    .crash_midway(node, 0, &mut self.rng, CrashStyle::Torn);
+            }
+            Step::CopyDisk { node, name } => {
+                self.copies
+                    .insert(name.clone(), self.cluster.copy_disk(*node));
+            }
+            Step::PutBack { node, name } => {
+                let Some(copy) = self.copies.get(name) else {
+                    return Err(format!("no copy is called `{name}`"));
+                };
+                self.cluster.put_back_whole(*node, copy);
+            }
+            Step::Isolate(node) => self.cluster.isolate(*node),
+            Step::Heal => self.cluster.heal(),
+            Step::Propose {
+                node,
+                name,
+                command,
+            } => self.propose(*node, *name, command)?,
+            Step::Read { node, name, lease } => self.read(*node, name, *lease)?,
+            Step::Transfer { from, to } => {
+                let begun = self.cluster.transfer_leadership(self.up(*from)?, *to);
+                self.last = Some(begun.map_err(|refusal| refusal.to_string()));
+            }
+            Step::Member { node, change } => {
+                let change = self.change(*node, change);
+                let begun = self.cluster.change_membership(self.up(*node)?, change);
+                self.last = Some(begun.map_err(|refusal| refusal.to_string()));
+            }
+            Step::Compact { node, up_to } => self.cluster.compact(self.up(*node)?, Some(*up_to)),
+            Step::Crash(node) => self.cluster.crash(self.up(*node)?),
+            Step::Restart(node) => {
+                if self.cluster.is_up(*node) {
+                    self.cluster.crash(*node);
+                }
+                self.cluster.restart(*node);
+                self.up(*node)?;
+            }
+            Step::Astray(node) => self.cluster.go_astray(self.up(*node)?),
+            Step::Wipe(node) => self.cluster.wipe(*node),
+            Step::HoldDisk(node) => self.cluster.hold_disk(*node),
+            Step::ReleaseDisk { node, count: None } => self.cluster.release_disk(*node),
+            Step::ReleaseDisk {
+                node,
+                count: Some(count),
+            } => {
+                self.cluster
+                    .complete_writes(*node, usize::try_from(*count).unwrap_or(usize::MAX));
+            }
+            Step::Run(by) => self.cluster.run(*by),
+            Step::Settle(by) => drop(
+                self.cluster
+                    .settle(*by)
+                    .map_err(|unsettled| unsettled.to_string())?,
+            ),
+            Step::Until { expect, within } => return self.until(expect, *within),
+            Step::Expect(expect) => return expect::check(self, expect),
+        }
+        Ok(())
+    }
+
+    /// Time passes, and everything is delivered, until `expect` holds.
+    fn until(&mut self, expect: &Expect, within: Duration) -> Result<(), String> {
+        let mut left = within;
+        self.cluster.stabilize();
+        loop {
+            let held = expect::check(self, expect);
+            match (held, left.is_zero() || self.cluster.violation().is_some()) {
+                (Ok(()), _) => return Ok(()),
+                (Err(what), true) => return Err(format!("not within {within:?}: {what}")),
+                (Err(_), false) => {
+                    let step = left.min(Duration::from_millis(1));
+                    self.cluster.run(step);
+                    left -= step;
+                }
+            }
+        }
+    }
+
+    /// A node that must be running for this.
+    pub(super) fn up(&self, id: NodeId) -> Result<NodeId, String> {
+        match self.cluster.host(id).stopped() {
+            Some(why) => Err(format!("{id} has stopped by itself: {why}")),
+            None if self.cluster.is_up(id) => Ok(id),
+            None => Err(format!("{id} is down; restart it first")),
+        }
+    }
+
+    /// The messages that are chosen now, by their serials.
+    fn chosen(&self, select: &Select) -> Vec<u64> {
+        let matches = self
+            .cluster
+            .queued()
+            .filter(|envelope| covers(envelope, select));
+        matches
+            .map(|envelope| envelope.serial)
+            .take(bound(select.most))
+            .collect()
+    }
+
+    fn cut(&mut self, covers: impl Fn(NodeId, NodeId) -> bool) {
+        for from in self.cluster.ids() {
+            for to in self
+                .cluster
+                .ids()
+                .filter(|to| *to != from && covers(from, *to))
+            {
+                self.cluster.cut(from, to);
+            }
+        }
+    }
+
+    /// Delivers what was kept aside: it arrives now, whatever is queued.
+    fn replay(&mut self, name: &str) -> Result<(), String> {
+        let Some(copies) = self.kept.get(name).cloned() else {
+            return Err(format!("nothing was kept aside as `{name}`"));
+        };
+        let before = self
+            .cluster
+            .queued()
+            .map(|envelope| envelope.serial)
+            .max()
+            .unwrap_or_default();
+        self.cluster.inject(copies);
+        self.cluster.deliver(|envelope| envelope.serial > before);
+        Ok(())
+    }
+
+    fn propose(
+        &mut self,
+        node: NodeId,
+        name: Option<(ClientId, u64)>,
+        command: &str,
+    ) -> Result<(), String> {
+        let node = self.up(node)?;
+        self.proposals += 1;
+        // A command without a name is from a client that never made another.
+        let (client, sequence) = name.unwrap_or((ClientId(u64::MAX - self.proposals), 1));
+        let taken: Result<(), RefusalReason> =
+            self.cluster
+                .propose(node, client.0, sequence, command.as_bytes());
+        self.last = Some(taken.map_err(|refusal| refusal.to_string()));
+        Ok(())
+    }
+
+    fn read(&mut self, node: NodeId, name: &str, lease: bool) -> Result<(), String> {
+        let node = self.up(node)?;
+        self.proposals += 1;
+        let id = ReadId(self.proposals);
+        self.cluster.read(node, id, lease);
+        self.reads.insert(name.to_owned(), (node, id));
+        let refusal = self
+            .cluster
+            .host(node)
+            .reads()
+            .get(&id)
+            .and_then(|answer| answer.err());
+        self.last = Some(refusal.map_or(Ok(()), |refusal| Err(refusal.to_string())));
+        Ok(())
+    }
+
+    /// A change by the disks that the machines have now: one that was wiped is another member. A
+    /// witness that is named among the voters stays one.
+    fn change(&self, at: NodeId, change: &script::Change) -> Change {
+        let life = |id: NodeId| self.cluster.host(id).incarnation();
+        let voter = |id: NodeId| {
+            let member = self
+                .cluster
+                .host(at)
+                .node()
+                .and_then(|node| node.membership().member(id).copied());
+            if member.is_some_and(|member| member.is_witness()) {
+                Standing::Witness
+            } else {
+                Standing::Voter
+            }
+        };
+        match change {
+            script::Change::Add(id) => Change::Set(*id, life(*id), Standing::Voter),
+            script::Change::Join(id) => Change::Set(*id, life(*id), Standing::Joining),
+            script::Change::Learner(id) => Change::Set(*id, life(*id), Standing::Learner),
+            script::Change::Witness(id) => Change::Set(*id, life(*id), Standing::Witness),
+            script::Change::Remove(id) => Change::Remove(*id),
+            script::Change::Voters { voters, learners } => {
+                let voters = voters.iter().map(|id| (*id, life(*id), voter(*id)));
+                let learners = learners
+                    .iter()
+                    .map(|id| (*id, life(*id), Standing::Learner));
+                Change::Replace(voters.chain(learners).collect())
+            }
+        }
+    }
+}
+
+fn bound(most: Option<u64>) -> usize {
+    most.map_or(usize::MAX, |most| {
+        usize::try_from(most).unwrap_or(usize::MAX)
+    })
+}
+
+/// Whether a message is one of those chosen, however many may be.
+pub(super) fn covers(envelope: &Envelope, select: &Select) -> bool {
+    select.link.covers(envelope.from, envelope.to)
+        && select.kind.is_none_or(|kind| is_kind(envelope, kind))
+}
+
+fn is_kind(envelope: &Envelope, kind: KindName) -> bool {
+    let kind = match kind {
+        KindName::PreVote => Kind::PreVote,
+        KindName::PreVoteReply => Kind::PreVoteReply,
+        KindName::RequestVote => Kind::RequestVote,
+        KindName::VoteReply => Kind::VoteReply,
+        KindName::Append => Kind::Append,
+        KindName::Heartbeat => Kind::Heartbeat,
+        // An answer to a heartbeat is one to an append without entries.
+        KindName::AppendReply | KindName::HeartbeatReply => Kind::AppendReply,
+        KindName::Snapshot => Kind::Snapshot,
+        KindName::SnapshotReply => Kind::SnapshotReply,
+        KindName::TimeoutNow => Kind::TimeoutNow,
+        KindName::Forward => Kind::Forward,
+        // Nobody answers a forwarded command: its proposer sees it committed, or proposes it again.
+        KindName::ForwardReply => return false,
+        KindName::Read => Kind::Read,
+        KindName::ReadReply => Kind::ReadReply,
+        KindName::LostEntries => Kind::LostEntries,
+    };
+    envelope.is(kind)
+}
+
+impl Runner {
+    /// The simulation's time, for messages.
+    pub(super) fn now(&self) -> Moment {
+        self.cluster.now()
+    }
+}

@@ -1,0 +1,349 @@
+//! Faults, and what operators do.
+
+use std::time::Duration;
+
+use raftian_raft::{Change, Index, Membership, NodeId, Standing};
+use rand::RngExt;
+
+use super::Run;
+use super::memberships::is_enough;
+use super::options::Event;
+use crate::cluster::Simulation;
+use crate::disk::CrashStyle;
+
+impl Run {
+    /// Strikes, if it finds a target. Says what it did.
+    pub(super) fn fault(&mut self, event: Event) -> Option<String> {
+        match event {
+            Event::Deliver | Event::Propose | Event::Read => None,
+            Event::Cut => self.cut(),
+            Event::Heal => {
+                self.cluster.heal();
+                Some("all links are whole".to_owned())
+            }
+            Event::Crash => {
+                let id = self.any(Simulation::is_up)?;
+                Some(self.crash(id))
+            }
+            Event::Restart => self.restart_any(),
+            Event::HoldDisk => {
+                let id = self.any(Simulation::is_up)?;
+                self.cluster.hold_disk(id);
+                Some(format!("the disk of {id} hangs"))
+            }
+            Event::ReleaseDisk => self.release_any(),
+            Event::FailDisk => {
+                let id = self.any(Simulation::is_up)?;
+                self.tally.count("made a sync fail");
+                self.cluster.fail_disk(id, &mut self.rng);
+                Some(format!("the next sync of {id} fails"))
+            }
+            Event::FillDisk => {
+                let id = self.any(Simulation::is_up)?;
+                let full = self.rng.random_bool(0.5);
+                self.tally.count(if full {
+                    "filled a disk"
+                } else {
+                    "made room on a disk"
+                });
+                self.cluster.fill_disk(id, full);
+                Some(format!(
+                    "the disk of {id} is {}",
+                    if full { "full" } else { "not full any more" }
+                ))
+            }
+            Event::Wipe => self.wipe_any(),
+            Event::Rot => self.rot_any(),
+            Event::Pause => {
+                let id = self.any(|cluster, id| cluster.is_up(id) && !cluster.is_paused(id))?;
+                self.tally.count("paused");
+                self.cluster.pause(id);
+                Some(format!("{id} stands still"))
+            }
+            Event::Resume => {
+                let id = self.any(Simulation::is_paused)?;
+                self.cluster.resume(id);
+                Some(format!("{id} goes on"))
+            }
+            Event::JumpClock => {
+                let id = self.any(|_, _| true)?;
+                let most = self.weather.election_timeout.1.as_micros() as i64 * 3;
+                let by = self.rng.random_range(-most..=most);
+                self.tally.count("made a clock jump");
+                self.set_back += Duration::from_micros(by.min(0).unsigned_abs());
+                self.cluster.jump_clock(id, by);
+                Some(format!("the clock of {id} jumps by {by} us"))
+            }
+            Event::TransferLeadership => {
+                let leader = *self.cluster.leaders().first()?;
+                let to = self.any(|_, _| true).filter(|_| self.rng.random_bool(0.5));
+                let _refused = self.cluster.transfer_leadership(leader, to).is_err();
+                Some(format!("{leader} hands over to {to:?}"))
+            }
+            Event::Campaign => {
+                let id = self.any(|cluster, id| cluster.is_up(id) && !cluster.is_paused(id))?;
+                self.cluster.campaign(id);
+                Some(format!("the election timer of {id} fires"))
+            }
+            Event::Compact => {
+                let id = self.any(Simulation::is_up)?;
+                let applied = self.cluster.node(id).applied().0;
+                let to = self
+                    .rng
+                    .random_bool(0.5)
+                    .then(|| Index(self.rng.random_range(0..=applied)));
+                self.cluster.compact(id, to);
+                Some(format!(
+                    "{id} takes a snapshot and drops its log up to {to:?}"
+                ))
+            }
+            Event::ChangeMembers => self.change_members(),
+            Event::GoAstray => self.go_astray(),
+            Event::PutBack => self.copy_or_put_back(),
+            Event::ReplayEarlier => self.replay_earlier_leadership(),
+            Event::CutLeader => self.cut_off_leader(),
+            Event::SupersedeTail => self.supersede_tail(),
+            Event::LaterTerm => self.later_term_behind_the_leader(),
+            Event::OverlapChanges => self.overlap_changes(),
+        }
+    }
+
+    fn cut(&mut self) -> Option<String> {
+        let id = self.any(|_, _| true)?;
+        self.tally.count("cut");
+        match self.rng.random_range(0..5) {
+            0 => {
+                self.cluster.isolate(id);
+                Some(format!("{id} is cut off"))
+            }
+            1 => {
+                let other = self.any(|_, other| other != id)?;
+                self.cluster.cut(id, other);
+                Some(format!("{id} is cut off from {other}, one way"))
+            }
+            2 => {
+                // A ring: everybody hears one neighbour on each side, so no majority is whole.
+                self.tally.count("cut the cluster to a ring");
+                let ids: Vec<_> = self.cluster.ids().collect();
+                for (place, from) in ids.iter().enumerate() {
+                    for (other, to) in ids.iter().enumerate() {
+                        let apart = place.abs_diff(other);
+                        if apart > 1 && apart != ids.len() - 1 {
+                            self.cluster.cut(*from, *to);
+                        }
+                    }
+                }
+                Some("only neighbours hear each other".to_owned())
+            }
+            3 => {
+                // A bridge: one node hears both halves, which do not hear each other.
+                self.tally.count("cut the cluster to a bridge");
+                let (left, right): (Vec<_>, Vec<_>) =
+                    self.cluster.ids().partition(|_| self.rng.random_bool(0.5));
+                for from in &left {
+                    for to in right.iter().filter(|to| **to != id && *from != id) {
+                        self.cluster.cut(*from, *to);
+                        self.cluster.cut(*to, *from);
+                    }
+                }
+                Some(format!(
+                    "{left:?} and {right:?} hear each other through {id} only"
+                ))
+            }
+            _ => {
+                let (left, right): (Vec<_>, Vec<_>) =
+                    self.cluster.ids().partition(|_| self.rng.random_bool(0.5));
+                self.cluster.partition(&[&left, &right]);
+                Some(format!("{left:?} and {right:?} do not hear each other"))
+            }
+        }
+    }
+
+    /// The crash may fall before, between, after or in the middle of the writes under way.
+    pub(super) fn crash(&mut self, id: NodeId) -> String {
+        let under_way = self.cluster.host(id).writes_under_way();
+        let kept = self.rng.random_range(0..=under_way);
+        self.tally.count(if under_way > 0 {
+            "crashed with writes under way"
+        } else {
+            "crashed"
+        });
+        if kept < under_way && self.rng.random_bool(0.5) {
+            let style = CrashStyle::ALL[self.rng.random_range(0..CrashStyle::ALL.len())];
+            self.tally.count("crashed in the middle of a write");
+            self.cluster.crash_midway(id, kept, &mut self.rng, style);
+            return format!("{id} crashes in the middle of write {kept} of {under_way}: {style:?}");
+        }
+        self.cluster.crash_keeping(id, kept);
+        format!("{id} crashes, {kept} of {under_way} writes are done")
+    }
+
+    fn restart_any(&mut self) -> Option<String> {
+        let id = self.any(|cluster, id| !cluster.is_up(id))?;
+        self.cluster.restart(id);
+        if self.cluster.is_up(id) && self.rng.random_bool(0.1) {
+            self.tally.count("crashed in recovery");
+            self.crash(id);
+            return Some(format!("{id} starts and crashes at once"));
+        }
+        Some(format!("{id} starts"))
+    }
+
+    fn release_any(&mut self) -> Option<String> {
+        let id = self.any(|cluster, id| cluster.is_up(id) && cluster.is_disk_held(id))?;
+        match self.rng.random_range(0..3) {
+            0 => self.cluster.release_disk(id),
+            count => self.cluster.complete_writes(id, count),
+        }
+        Some(format!("the disk of {id} does something"))
+    }
+
+    /// A disk is lost, if the cluster can bear it: Raft survives as many losses as leave a
+    /// majority, no more.
+    fn wipe_any(&mut self) -> Option<String> {
+        let id = self.any(|_, _| true)?;
+        if !self.survives_without(id) {
+            return None;
+        }
+        self.tally.count("lost a disk");
+        self.wiped.insert(id);
+        self.cluster.wipe(id);
+        Some(format!("{id} comes back with an empty disk"))
+    }
+
+    fn rot_any(&mut self) -> Option<String> {
+        let id = self.any(|_, _| true)?;
+        if !self.survives_without(id) {
+            return None;
+        }
+        if self.cluster.is_up(id) {
+            self.cluster.crash(id);
+        }
+        self.wiped.insert(id);
+        self.tally.count("rotted a bit");
+        let place = self.rng.random_range(0.0..1.0);
+        self.cluster.flip_bit(id, place);
+        Some(format!("a bit rots on the disk of {id}"))
+    }
+
+    /// Somebody keeps a copy of a disk, and puts it back much later, as if it were the newest. The
+    /// machine must notice and stay down: it is as good as lost. Where lost power took the mark
+    /// back as far as the copy nobody could notice, and it does not happen.
+    fn copy_or_put_back(&mut self) -> Option<String> {
+        let id = self.any(|cluster, id| !cluster.host(id).is_damaged())?;
+        let Some(copy) = self.copies.remove(&id) else {
+            self.copies.insert(id, self.cluster.copy_disk(id));
+            return Some(format!("somebody copies the disk of {id}"));
+        };
+        if self.wiped.contains(&id) || !self.survives_without(id) {
+            return None;
+        }
+        if self.cluster.is_up(id) {
+            if self.rng.random_bool(0.5) {
+                self.cluster.stop(id);
+            } else {
+                self.crash(id);
+            }
+        }
+        if !self.cluster.put_back(id, &copy) {
+            self.tally
+                .count("kept an old disk that nobody would notice");
+            return Some(format!("{id} is down, and its copy stays where it is"));
+        }
+        self.wiped.insert(id);
+        self.tally.count("put an old disk back");
+        Some(format!("{id} has an old disk put back"))
+    }
+
+    /// A state changes behind the program's back. One at a time: hashes tell who is right only
+    /// where most are.
+    fn go_astray(&mut self) -> Option<String> {
+        if self
+            .cluster
+            .ids()
+            .any(|id| self.cluster.host(id).is_astray())
+        {
+            return None;
+        }
+        let id = self.any(Simulation::is_up)?;
+        self.tally.count("led a state astray");
+        self.cluster.go_astray(id);
+        Some(format!("the state of {id} goes astray"))
+    }
+
+    /// Whether every membership that a node goes by, or may come to go by, still has a quorum of
+    /// disks without this one and those lost before.
+    pub(super) fn survives_without(&self, id: NodeId) -> bool {
+        // A learner may have the newest log without the entry that makes it a voter. If the leader
+        // with that entry loses its disk, no candidate can win.
+        let others = self
+            .cluster
+            .ids()
+            .filter(|other| *other != id && !self.wiped.contains(other))
+            .collect();
+        if !self.cluster.has_electable(&others) {
+            return false;
+        }
+        self.memberships_ahead().iter().all(|membership| {
+            // Entries that only a witness and a lost disk had could not be given back by anybody.
+            let witnesses = membership.members().any(|(_, member)| member.is_witness());
+            !witnesses
+                && is_enough(membership, |other| {
+                    other != id && !self.wiped.contains(&other)
+                })
+        })
+    }
+
+    fn change_members(&mut self) -> Option<String> {
+        let leader = *self.cluster.leaders().first()?;
+        let id = self.any(|_, _| true)?;
+        let life = |id: NodeId| self.cluster.host(id).incarnation();
+        let change = match self.rng.random_range(0..6) {
+            0 => Change::Remove(id),
+            1 => Change::Set(id, life(id), Standing::Voter),
+            2 => Change::Set(id, life(id), Standing::Joining),
+            3 => Change::Set(id, life(id), Standing::Learner),
+            _ => {
+                let chosen: Vec<_> = self
+                    .cluster
+                    .ids()
+                    .filter(|_| self.rng.random_bool(0.6))
+                    .collect();
+                Change::Replace(
+                    chosen
+                        .iter()
+                        .map(|id| (*id, life(*id), Standing::Voter))
+                        .collect(),
+                )
+            }
+        };
+        if !self.can_bear(leader, &change) {
+            return None;
+        }
+        let begun = self.cluster.change_membership(leader, change.clone());
+        self.tally.count(if begun.is_ok() {
+            "asked for a change of members"
+        } else {
+            "was refused a change of members"
+        });
+        Some(format!("{leader} is asked for {change:?}: {begun:?}"))
+    }
+
+    /// Whether what a change leaves can go on without the disks that are lost.
+    pub(super) fn can_bear(&self, leader: NodeId, change: &Change) -> bool {
+        let next = self.cluster.node(leader).membership().after(change);
+        next.is_ok_and(|next| self.can_go_on_with(&next) && self.can_go_on_with(&next.left()))
+    }
+
+    /// Whether a membership has a quorum of disks that are not lost. A rotten disk is as good as
+    /// lost, though its node has not noticed yet.
+    fn can_go_on_with(&self, membership: &Membership) -> bool {
+        is_enough(membership, |id| {
+            let host = self.cluster.host(id);
+            let is_same = membership
+                .member(id)
+                .is_some_and(|member| member.incarnation == host.incarnation());
+            is_same && !host.is_damaged()
+        })
+    }
+}

@@ -1,0 +1,130 @@
+//! Messages: they arrive, are lost, repeated, overtaken; and sometimes the receiver or a new leader
+//! is struck just then.
+
+use raftian_node::wire;
+use raftian_raft::{Node, RoleKind};
+use rand::RngExt;
+
+use super::{MOST_REMEMBERED, Run};
+use crate::cluster::Host;
+
+impl Run {
+    /// One message arrives, is lost, or is repeated; sometimes it is the last that its receiver
+    /// hears.
+    pub(super) fn deliver(&mut self, number: u64) {
+        let queued = self.cluster.queued().len();
+        if queued == 0 {
+            return;
+        }
+        let place = if self.chance(self.weather.reorder) {
+            self.rng.random_range(0..queued)
+        } else {
+            0
+        };
+        if self.chance(self.weather.lose) {
+            self.tally.count("lost a message");
+            self.cluster.drop_at(place);
+            return;
+        }
+        if self.chance(self.weather.corrupt) {
+            return self.corrupt(place);
+        }
+        let (repeat, replay) = (
+            self.chance(self.weather.repeat),
+            self.chance(self.weather.replay),
+        );
+        if repeat || self.weather.replay > 0.0 {
+            let envelope = self
+                .cluster
+                .queued()
+                .nth(place)
+                .cloned()
+                .expect("the place is in the queue");
+            if repeat {
+                self.tally.count("repeated a message");
+                self.cluster.inject([envelope.clone()]);
+            }
+            if self.past.len() < MOST_REMEMBERED {
+                self.past.push(envelope);
+            } else {
+                let slot = self.rng.random_range(0..MOST_REMEMBERED);
+                self.past[slot] = envelope;
+            }
+        }
+        if replay {
+            let old = self.past[self.rng.random_range(0..self.past.len())].clone();
+            self.tally.count("replayed an old message");
+            self.cluster.inject([old]);
+        }
+        let to = self
+            .cluster
+            .queued()
+            .nth(place)
+            .map(|envelope| envelope.to)
+            .expect("the place is in the queue");
+        let delivered = self.cluster.queued().nth(place).cloned();
+        self.cluster.deliver_at(place);
+        if let Some(envelope) = delivered.filter(|_| self.weather.keeps_requests) {
+            self.remember_request(&envelope);
+        }
+        if self.chance(self.weather.crash_after_message)
+            && self.strikes(number)
+            && self.cluster.is_up(to)
+        {
+            self.faults
+                .push((number, format!("{to} crashes right after a message")));
+            self.crash(to);
+        }
+    }
+
+    /// Bytes change on the way. What arrives then is thrown away, as QUIC throws away a packet
+    /// whose seal is broken; no decoder may mind having seen it.
+    fn corrupt(&mut self, place: usize) {
+        let envelope = self
+            .cluster
+            .queued()
+            .nth(place)
+            .cloned()
+            .expect("the place is in the queue");
+        let mut frame =
+            wire::encode_message(&envelope.message).expect("a simulated message fits a frame");
+        for _ in 0..self.rng.random_range(1..4) {
+            let at = self.rng.random_range(0..frame.len());
+            frame[at] ^= self.rng.random_range(1..=255);
+        }
+        self.tally.count("corrupted a message");
+        let _whatever_it_says_now = wire::decode_message(&frame[wire::LENGTH_BYTES..]);
+        self.cluster.drop_at(place);
+    }
+
+    /// A leader that was just elected is cut off one way: the moment at which old and new leaders
+    /// overlap.
+    pub(super) fn cut_off_fresh_leader(&mut self, number: u64) {
+        let leaders = self
+            .cluster
+            .hosts()
+            .filter_map(Host::node)
+            .filter(|node| node.role() == RoleKind::Leader);
+        let newest = leaders.max_by_key(|node| node.term()).map(Node::id);
+        if newest == self.fresh_leader {
+            return;
+        }
+        self.fresh_leader = newest;
+        if let Some(leader) = newest
+            && self.chance(self.weather.cut_fresh_leader)
+            && self.strikes(number)
+        {
+            self.tally.count("cut off a fresh leader");
+            let outwards = self.rng.random_bool(0.5);
+            for other in self.cluster.ids().filter(|other| *other != leader) {
+                if outwards {
+                    self.cluster.cut(leader, other)
+                } else {
+                    self.cluster.cut(other, leader)
+                }
+            }
+            self.faults
+                .push((number, format!("{leader}, just elected, is cut off")));
+        }
+    }
+}

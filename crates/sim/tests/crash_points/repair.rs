@@ -1,0 +1,74 @@
+//! Every crash of the start after a crash, in which redb repairs the file.
+
+use raftian_node::store::StoreError;
+use raftian_raft::Restored;
+use raftian_sim::disk::{Fate, Operation, SimDisk};
+use rand::rngs::ChaCha8Rng;
+
+use crate::enumerate::for_each_crash;
+use crate::session::open;
+
+/// Record of one start.
+pub(crate) struct Repair {
+    /// The disk before it.
+    pub(crate) image: Vec<u8>,
+    /// Operations on the disk before the store was open.
+    pub(crate) trace: Vec<Operation>,
+    /// What the store held.
+    pub(crate) given: Restored,
+}
+
+/// A crash after which a store held something else.
+#[derive(Debug)]
+pub(crate) struct Mismatch {
+    /// Operations of the repair before the crash.
+    #[expect(dead_code, reason = "for the reader of a failure")]
+    issued: usize,
+    /// Fates of its changes since its last sync.
+    #[expect(dead_code, reason = "for the reader of a failure")]
+    fates: Vec<Fate>,
+    pub(crate) found: Result<Restored, StoreError>,
+}
+
+impl Repair {
+    /// Records the start from `image`.
+    pub(crate) fn record(image: Vec<u8>) -> Result<Repair, StoreError> {
+        let disk = SimDisk::holding(image.clone());
+        disk.record();
+        let (store, given) = open(&disk)?;
+        let trace = disk.recording();
+        drop(store);
+        Ok(Repair {
+            image,
+            trace,
+            given,
+        })
+    }
+
+    /// Tries every crash of the start: the next one must give the same. Returns the number of
+    /// crashes.
+    pub(crate) fn check(&self, rng: &mut ChaCha8Rng) -> Result<u64, Box<Mismatch>> {
+        let (mut crashes, mut wrong) = (0, None);
+        let end = self.trace.len();
+        for_each_crash(
+            &self.image,
+            &self.trace,
+            &|issued| issued == end,
+            rng,
+            &mut |issued, image, fates, _| {
+                crashes += 1;
+                let found = open(&SimDisk::holding(image)).map(|(_, restored)| restored);
+                if found.as_ref() != Ok(&self.given) {
+                    wrong.get_or_insert_with(|| {
+                        Box::new(Mismatch {
+                            issued,
+                            fates: fates.to_vec(),
+                            found,
+                        })
+                    });
+                }
+            },
+        );
+        wrong.map_or(Ok(crashes), Err)
+    }
+}

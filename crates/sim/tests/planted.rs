@@ -1,0 +1,112 @@
+//! Faults of the past, planted again: the transcripts must fail over them, and so must storms.
+#![cfg(feature = "planted")]
+
+use raftian_raft::PlantedFault;
+use raftian_sim::scenario::{Script, run_planted};
+use raftian_sim::storm::Storm;
+
+/// The transcript that is about each fault.
+const ABOUT: [(PlantedFault, &str); 11] = [
+    (
+        PlantedFault::EchoesStaleProbes,
+        include_str!(
+            "../../../tests/scenarios/read_answer_of_an_earlier_leadership_confirms_nothing.scenario"
+        ),
+    ),
+    (
+        PlantedFault::ForgetsLeaderWithTerm,
+        include_str!(
+            "../../../tests/scenarios/vote_is_refused_after_a_later_term_was_learned.scenario"
+        ),
+    ),
+    (
+        PlantedFault::DrawsBelowFloor,
+        include_str!(
+            "../../../tests/scenarios/lease_is_no_longer_than_the_shortest_timeout.scenario"
+        ),
+    ),
+    (
+        PlantedFault::PrefersForEver,
+        include_str!("../../../tests/scenarios/priority_gives_way_after_a_while.scenario"),
+    ),
+    (
+        PlantedFault::CountsFormerWitness,
+        include_str!(
+            "../../../tests/scenarios/witness_comes_back_as_a_witness_or_with_an_empty_disk.scenario"
+        ),
+    ),
+    (
+        PlantedFault::PromotesOnlyInQuiet,
+        include_str!(
+            "../../../tests/scenarios/membership_joining_node_is_promoted_under_load.scenario"
+        ),
+    ),
+    (
+        PlantedFault::CompactsUnderTransfer,
+        include_str!(
+            "../../../tests/scenarios/snapshot_slower_than_the_snapshots_arrives.scenario"
+        ),
+    ),
+    (
+        PlantedFault::LosesTruncation,
+        include_str!(
+            "../../../tests/scenarios/disk_truncation_is_written_though_a_snapshot_covers_it.scenario"
+        ),
+    ),
+    (
+        PlantedFault::OverlooksShortHints,
+        include_str!(
+            "../../../tests/scenarios/backup_refusal_that_proves_a_loss_confirms_no_read.scenario"
+        ),
+    ),
+    (
+        PlantedFault::AsksNothingUnderTransfer,
+        include_str!("../../../tests/scenarios/backup_under_a_snapshot_confirms_no_read.scenario"),
+    ),
+    (
+        PlantedFault::PromotesInMidRound,
+        include_str!("../../../tests/scenarios/promotion_waits_for_the_end_of_a_round.scenario"),
+    ),
+];
+
+#[test]
+fn every_planted_fault_fails_its_transcript() {
+    for (fault, text) in ABOUT {
+        let script = Script::parse(fault.name(), text).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(
+            run_planted(&script, 0, None).err(),
+            None,
+            "{} is not planted",
+            fault.name()
+        );
+        assert!(
+            run_planted(&script, 0, Some(fault)).is_err(),
+            "{} goes unnoticed",
+            fault.name()
+        );
+    }
+}
+
+/// The faults that a storm finds within a few hundred seeds; the others take the minutes of `cargo
+/// lab storm --plant`.
+#[test]
+fn storms_find_planted_faults() {
+    std::panic::set_hook(Box::new(|_| {}));
+    for fault in [
+        PlantedFault::PrefersForEver,
+        PlantedFault::PromotesOnlyInQuiet,
+        PlantedFault::CompactsUnderTransfer,
+        PlantedFault::OverlooksShortHints,
+        PlantedFault::AsksNothingUnderTransfer,
+    ] {
+        let found = (0..3_000).any(|seed| {
+            Storm {
+                planted: Some(fault),
+                ..Storm::of(seed)
+            }
+            .run()
+            .is_err()
+        });
+        assert!(found, "{} goes unnoticed", fault.name());
+    }
+}
