@@ -1,7 +1,7 @@
 //! A storm: a seed decides what happens to a cluster, then peace comes for a part of it, and there
 //! everything must be well.
 //!
-//! Each seed draws its own mix of faults and settings (`storm/weather.rs`). Some faults wait for
+//! Each seed draws its own mix of faults and settings (`storm/options.rs`). Some faults wait for
 //! their moment: a crash right after the message just handled, a cut right after an election. First
 //! faults (safety), then peace (liveness): a quorum is healed, and whatever is not part of it stays
 //! broken for good.
@@ -36,7 +36,7 @@ use crate::cluster::{Host, Setup, Simulation};
 use crate::counters::Counters;
 use crate::disk::Backup;
 use clients::Clients;
-use options::{Event, Weather};
+use options::{Event, Options};
 
 pub use shrink::minimise;
 
@@ -88,7 +88,7 @@ pub struct Report {
 
 /// A storm that a cluster did not survive.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Wreck {
+pub struct Failure {
     /// What was violated, with the last lines of the trace if they were kept.
     pub what: String,
     /// The faults that struck: the number of the event, and what it was.
@@ -227,9 +227,9 @@ impl Storm {
     /// If a property of [`crate::invariants`] is violated, a node panics, or peace does not end
     /// with one leader, equal logs, states that follow from them, every command in effect exactly
     /// once, and a history that one copy of the data could have shown.
-    pub fn run(&self) -> Result<Report, Wreck> {
-        let weather = Weather::draw(self.seed, self.nodes, self.machines, self.planted);
-        let mut run = Run::new(self, weather);
+    pub fn run(&self) -> Result<Report, Failure> {
+        let options = Options::draw(self.seed, self.nodes, self.machines, self.planted);
+        let mut run = Run::new(self, options);
         let result = catch_unwind(AssertUnwindSafe(|| {
             for number in 0..self.events {
                 run.event(number);
@@ -257,7 +257,7 @@ impl Storm {
                 let text = panic.downcast_ref::<String>().cloned();
                 let text =
                     text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-                Err(Wreck {
+                Err(Failure {
                     what: text.unwrap_or_default(),
                     faults: run.faults,
                 })
@@ -270,7 +270,7 @@ struct Run {
     cluster: Simulation,
     /// A stream of its own for each event, so that leaving one out leaves the others as they are.
     rng: ChaCha8Rng,
-    weather: Weather,
+    options: Options,
     clients: Clients,
     only: Option<BTreeSet<u64>>,
     faults: Vec<(u64, String)>,
@@ -293,23 +293,23 @@ struct Run {
 }
 
 impl Run {
-    fn new(storm: &Storm, weather: Weather) -> Self {
-        let members = weather.membership.members().len() as u64;
-        let mut setup = Setup::members(weather.membership.clone(), storm.seed).trace(storm.trace);
-        for id in members + 1..=members + weather.outsiders {
+    fn new(storm: &Storm, options: Options) -> Self {
+        let members = options.membership.members().len() as u64;
+        let mut setup = Setup::members(options.membership.clone(), storm.seed).trace(storm.trace);
+        for id in members + 1..=members + options.outsiders {
             setup = setup.outsider(id);
         }
         setup = setup.configure({
-            let weather = weather.clone();
-            move |config| weather.configure(config)
+            let options = options.clone();
+            move |config| options.configure(config)
         });
-        setup = if weather.real_store {
+        setup = if options.real_store {
             setup.real_store()
         } else {
             setup
         };
-        setup = if weather.codec { setup.codec() } else { setup };
-        if let Some(entries) = weather.hash_every {
+        setup = if options.codec { setup.codec() } else { setup };
+        if let Some(entries) = options.hash_every {
             setup = setup.hash_every(entries);
         }
         Run {
@@ -320,8 +320,8 @@ impl Run {
                     .wrapping_mul(0x9E37_79B9_7F4A_7C15)
                     .wrapping_add(1),
             ),
-            clients: Clients::new(weather.clients, weather.keys),
-            weather,
+            clients: Clients::new(options.clients, options.keys),
+            options,
             only: storm.only.clone(),
             faults: Vec::new(),
             fresh_leader: None,
@@ -340,14 +340,14 @@ impl Run {
     fn event(&mut self, number: u64) {
         self.rng.set_stream(number);
         self.rng.set_word_pos(0);
-        let pace = self.weather.pace.as_micros() as u64;
+        let pace = self.options.pace.as_micros() as u64;
         let passes = self.rng.random_range(0..=2 * pace);
         self.drift(passes);
         self.cluster.advance(Duration::from_micros(passes));
         while self.cluster.queued().len() > MOST_QUEUED {
             self.cluster.drop_at(0);
         }
-        let event = self.weather.pick(self.rng.random_range(0.0..1.0));
+        let event = self.options.pick(self.rng.random_range(0.0..1.0));
         match event {
             Event::Deliver => self.deliver(number),
             Event::Propose => {
@@ -355,7 +355,7 @@ impl Run {
                     .call(&mut self.cluster, &mut self.rng, false, &mut self.tally)
             }
             Event::Read => {
-                let lease = self.weather.lease_reads && self.rng.random_bool(0.5);
+                let lease = self.options.lease_reads && self.rng.random_bool(0.5);
                 self.clients
                     .read(&mut self.cluster, &mut self.rng, lease, &mut self.tally);
             }
@@ -386,7 +386,7 @@ impl Run {
 
     /// Clocks run differently: odd ones faster, even ones slower.
     fn drift(&mut self, passes: u64) {
-        let parts = passes as i64 * self.weather.drift / 1_000_000;
+        let parts = passes as i64 * self.options.drift / 1_000_000;
         if parts != 0 {
             for id in self.cluster.ids() {
                 self.cluster

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use raftian_raft::PlantedFault;
 
 use raftian_sim::counters::Counters;
-use raftian_sim::storm::{Machines, RARE, Report, Storm, Wreck, minimise};
+use raftian_sim::storm::{Failure, Machines, RARE, Report, Storm, minimise};
 
 use super::Exit;
 use crate::terminal::{errln, out, outln};
@@ -157,28 +157,28 @@ fn one(arguments: &Arguments, seed: u64) -> Exit {
             outln!("seed {seed} survived; digest {:016x}", report.digest);
             Exit::Success
         }
-        Err(wreck) => sunk(arguments, &storm, wreck),
+        Err(failure) => sunk(arguments, &storm, failure),
     }
 }
 
 /// Says what sank a cluster, with as few faults as it takes.
-fn sunk(arguments: &Arguments, storm: &Storm, wreck: Wreck) -> Exit {
+fn sunk(arguments: &Arguments, storm: &Storm, failure: Failure) -> Exit {
     errln!(
         "seed {} sank the cluster:\n{}\n",
         storm.seed,
-        wreck.what.lines().next().unwrap_or_default()
+        failure.what.lines().next().unwrap_or_default()
     );
     let (small, _) = if storm.only.is_some() {
-        (storm.clone(), wreck)
+        (storm.clone(), failure)
     } else {
-        minimise(storm, wreck)
+        minimise(storm, failure)
     };
     let lines = if arguments.trace {
         usize::MAX
     } else {
         LINES_OF_A_FAILURE
     };
-    let Err(wreck) = (Storm {
+    let Err(failure) = (Storm {
         trace: lines,
         ..small.clone()
     })
@@ -187,10 +187,10 @@ fn sunk(arguments: &Arguments, storm: &Storm, wreck: Wreck) -> Exit {
         return Exit::Violated;
     };
     errln!("with these faults alone:");
-    for (number, fault) in &wreck.faults {
+    for (number, fault) in &failure.faults {
         errln!("  event {number}: {fault}");
     }
-    errln!("{}", wreck.what);
+    errln!("{}", failure.what);
     errln!("replay: {}", small.replay());
     Exit::Violated
 }
@@ -217,7 +217,7 @@ struct Log {
     storms: u64,
     steps: u64,
     time: Duration,
-    wreck: Option<(Storm, Wreck)>,
+    failure: Option<(Storm, Failure)>,
 }
 
 impl Sea {
@@ -265,9 +265,9 @@ impl Sea {
                     log.steps += steps;
                     log.time += time;
                 }
-                Err(wreck) => {
+                Err(failure) => {
                     self.sunk.store(true, Ordering::Relaxed);
-                    log.wreck.get_or_insert((storm, wreck));
+                    log.failure.get_or_insert((storm, failure));
                 }
             }
         }
@@ -279,8 +279,8 @@ impl Sea {
             .log
             .into_inner()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some((storm, wreck)) = log.wreck {
-            return sunk(arguments, &storm, wreck);
+        if let Some((storm, failure)) = log.failure {
+            return sunk(arguments, &storm, failure);
         }
         print(&log.tally);
         let rate = log.steps as f64 / elapsed.as_secs_f64();

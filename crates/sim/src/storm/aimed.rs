@@ -109,7 +109,7 @@ impl Run {
         }
         // What the next leader sends first reaches it when it goes on.
         self.cluster.pause(old);
-        self.cluster.run(self.weather.election_timeout.1 * 3);
+        self.cluster.run(self.options.election_timeout.1 * 3);
         self.cluster.resume(old);
         let new = self.cluster.newest_leader().filter(|new| *new != old);
         if let Some(new) = new {
@@ -154,7 +154,7 @@ impl Run {
         let ahead = self.any(able)?;
         self.cluster.heal();
         self.cluster.isolate(ahead);
-        self.cluster.run(self.weather.election_timeout.1 * 2);
+        self.cluster.run(self.options.election_timeout.1 * 2);
         // Returned as a fault: it has changed the cluster, so a replay needs it.
         let was_cut_off = Some(format!("{ahead} is cut off for two election timeouts"));
         if !self.cluster.leaders().contains(&leader) || !self.cluster.is_up(ahead) {
@@ -195,7 +195,7 @@ impl Run {
             self.clients.read(
                 &mut self.cluster,
                 &mut self.rng,
-                self.weather.lease_reads,
+                self.options.lease_reads,
                 &mut self.tally,
             );
         }
@@ -230,7 +230,7 @@ impl Run {
             || has_witness
             || astray
             || may_fail
-            || self.weather.has_bad_clocks()
+            || self.options.has_bad_clocks()
             || membership.is_joint()
         {
             return;
@@ -278,7 +278,7 @@ impl Run {
         {
             return;
         }
-        let patience = self.weather.election_timeout.1;
+        let patience = self.options.election_timeout.1;
         if self
             .cluster
             .settle_among(patience * 80, |other| other == id || other == leader)
@@ -345,7 +345,7 @@ impl Run {
             self.cluster.stabilize();
         }
         // Long enough that the leader does not wait for it any more.
-        self.cluster.run(self.weather.election_timeout.1 * 4);
+        self.cluster.run(self.options.election_timeout.1 * 4);
         self.cluster.compact(leader, None);
         if !self.cluster.leaders().contains(&leader) || !self.can_start(id) {
             return;
@@ -414,7 +414,7 @@ impl Run {
                 self.cluster.cut(*from, *to);
             }
         }
-        let timeout = self.weather.election_timeout.1;
+        let timeout = self.options.election_timeout.1;
         for _ in 0..80 {
             self.cluster.run(timeout);
             let node = self.cluster.node(hub);

@@ -14,7 +14,7 @@ impl Run {
     /// A leader that was just elected is asked for a change, and again as soon as it has committed
     /// an entry of its term.
     pub(super) fn change_fresh_leader(&mut self, number: u64, before: Option<NodeId>) {
-        if self.weather.change_fresh_leader == 0.0 {
+        if self.options.change_fresh_leader == 0.0 {
             return;
         }
         let Some(leader) = self.fresh_leader.filter(|id| self.cluster.leads(*id)) else {
@@ -22,7 +22,7 @@ impl Run {
         };
         if before != Some(leader) {
             self.eager = None;
-            if !self.chance(self.weather.change_fresh_leader) {
+            if !self.chance(self.options.change_fresh_leader) {
                 return;
             }
         } else if self.eager != Some(leader) || self.has_first_commit_ahead(leader) {
@@ -63,7 +63,7 @@ impl Run {
         };
         self.cluster.heal();
         let (timeout, ids): (_, Vec<_>) = (
-            self.weather.election_timeout.1,
+            self.options.election_timeout.1,
             self.cluster.ids().collect(),
         );
         let others: Vec<_> = ids

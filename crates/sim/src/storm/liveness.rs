@@ -32,7 +32,7 @@ impl Run {
         }
         // A leader whose clock stands still is deposed, and rightly.
         self.cluster.run(self.set_back);
-        let (patience, began) = (self.weather.election_timeout.1 * 80, self.cluster.now());
+        let (patience, began) = (self.options.election_timeout.1 * 80, self.cluster.now());
         for _ in 0..MOST_ROUNDS {
             let settled = self.cluster.settle_among(patience, |id| core.contains(&id));
             // A sync that was made to fail before peace may strike only now; the machine starts
@@ -73,7 +73,7 @@ impl Run {
                 return;
             }
             // A leadership transfer that the storm broke off refuses commands until it is given up.
-            self.cluster.run(self.weather.election_timeout.1);
+            self.cluster.run(self.options.election_timeout.1);
         }
         panic!(
             "commands are still missing, or states still differ:\n{}",
@@ -124,7 +124,7 @@ impl Run {
             return false;
         };
         !self.cluster.host(*first).config().pre_vote
-            && self.cluster.now().since(began) < self.weather.duel_patience()
+            && self.cluster.now().since(began) < self.options.duel_patience()
     }
 
     /// Heals one machine that was broken for good, and joins it to the core. False if there is
@@ -331,7 +331,7 @@ impl Run {
             return;
         }
         let term = self.cluster.node(leader).term();
-        self.cluster.run(self.weather.election_timeout.1 * 20);
+        self.cluster.run(self.options.election_timeout.1 * 20);
         if self.cluster.host(leader).stopped().is_some() {
             // A sync that was made to fail before peace has struck only now.
             return;

@@ -67,7 +67,7 @@ impl Run {
             }
             Event::JumpClock => {
                 let id = self.any(|_, _| true)?;
-                let most = self.weather.election_timeout.1.as_micros() as i64 * 3;
+                let most = self.options.election_timeout.1.as_micros() as i64 * 3;
                 let by = self.rng.random_range(-most..=most);
                 self.tally.count("made a clock jump");
                 self.set_back += Duration::from_micros(by.min(0).unsigned_abs());

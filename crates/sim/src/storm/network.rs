@@ -16,24 +16,24 @@ impl Run {
         if queued == 0 {
             return;
         }
-        let place = if self.chance(self.weather.reorder) {
+        let place = if self.chance(self.options.reorder) {
             self.rng.random_range(0..queued)
         } else {
             0
         };
-        if self.chance(self.weather.lose) {
+        if self.chance(self.options.lose) {
             self.tally.count("lost a message");
             self.cluster.drop_at(place);
             return;
         }
-        if self.chance(self.weather.corrupt) {
+        if self.chance(self.options.corrupt) {
             return self.corrupt(place);
         }
         let (repeat, replay) = (
-            self.chance(self.weather.repeat),
-            self.chance(self.weather.replay),
+            self.chance(self.options.repeat),
+            self.chance(self.options.replay),
         );
-        if repeat || self.weather.replay > 0.0 {
+        if repeat || self.options.replay > 0.0 {
             let envelope = self
                 .cluster
                 .queued()
@@ -64,10 +64,10 @@ impl Run {
             .expect("the place is in the queue");
         let delivered = self.cluster.queued().nth(place).cloned();
         self.cluster.deliver_at(place);
-        if let Some(envelope) = delivered.filter(|_| self.weather.keeps_requests) {
+        if let Some(envelope) = delivered.filter(|_| self.options.keeps_requests) {
             self.remember_request(&envelope);
         }
-        if self.chance(self.weather.crash_after_message)
+        if self.chance(self.options.crash_after_message)
             && self.strikes(number)
             && self.cluster.is_up(to)
         {
@@ -111,7 +111,7 @@ impl Run {
         }
         self.fresh_leader = newest;
         if let Some(leader) = newest
-            && self.chance(self.weather.cut_fresh_leader)
+            && self.chance(self.options.cut_fresh_leader)
             && self.strikes(number)
         {
             self.tally.count("cut off a fresh leader");

@@ -55,7 +55,7 @@ impl Run {
             return;
         }
         self.cluster.put_back_whole(id, &copy);
-        let timeout = self.weather.election_timeout.1;
+        let timeout = self.options.election_timeout.1;
         let promote_after = self.cluster.host(leader).config().promote_after;
         let mut left = promote_after + timeout * 40;
         while !left.is_zero() {
@@ -128,7 +128,7 @@ impl Run {
         // Longer than the promise of followers to their leader, and shorter than it leads without a
         // quorum.
         self.cluster
-            .run(self.weather.election_timeout.0 + config.heartbeat / 10);
+            .run(self.options.election_timeout.0 + config.heartbeat / 10);
         if !self.cluster.is_up(new) {
             return;
         }

@@ -9,12 +9,12 @@ use rand::{RngExt, SeedableRng};
 
 use super::Machines;
 
-/// Factor of [`Weather::duel_patience`].
+/// Factor of [`Options::duel_patience`].
 const DUEL_TIMEOUTS: f64 = 600.0;
 
 /// Settings of the nodes, and how often each fault strikes.
 #[derive(Clone, Debug)]
-pub(super) struct Weather {
+pub(super) struct Options {
     /// Mean time between two events.
     pub(super) pace: Duration,
     /// Chance that a message overtakes others.
@@ -104,7 +104,7 @@ fn sometimes(rng: &mut ChaCha8Rng, low: f64, high: f64) -> f64 {
 }
 
 /// Whether the machines have what so many of the drawn ones have. Bare ones are drawn too, so that
-/// the rest of their weather is that of the seed.
+/// the rest of their options is that of the seed.
 fn has(machines: Machines, rng: &mut ChaCha8Rng, chance: f64) -> bool {
     match machines {
         Machines::Everything => true,
@@ -116,7 +116,7 @@ fn has(machines: Machines, rng: &mut ChaCha8Rng, chance: f64) -> bool {
     }
 }
 
-impl Weather {
+impl Options {
     pub(super) fn draw(
         seed: u64,
         nodes: u64,
@@ -221,7 +221,7 @@ impl Weather {
             config.planted = planted;
         }
         let priorities = (0..16).map(|_| rng.random_range(0..3)).collect();
-        Weather {
+        Options {
             pace: shortest.div_f64(log_uniform(rng, 10.0, 200.0)),
             reorder: sometimes(rng, 0.01, 1.0),
             lose: sometimes(rng, 0.005, 0.3),
@@ -388,9 +388,9 @@ mod tests {
         for (rivals, ratio) in [(1, 1.2), (1, 2.0), (1, 3.0), (2, 1.2), (2, 1.5), (2, 3.0)] {
             let shortest = Duration::from_millis(100);
             let longest = shortest.mul_f64(ratio);
-            let weather = Weather {
+            let options = Options {
                 election_timeout: (shortest, longest),
-                ..Weather::draw(1, 3, Machines::Bare, None)
+                ..Options::draw(1, 3, Machines::Bare, None)
             };
             let mut lengths: Vec<_> = (0..2_000)
                 .map(|_| duel(&mut rng, rivals, &(1.0..ratio)))
@@ -400,7 +400,7 @@ mod tests {
             // tail is exponential, so each further such step leaves a tenth.
             let (fifth, fiftieth) = (lengths[1_600], lengths[1_960]);
             let billionth = fifth + 9 * (fiftieth - fifth);
-            let patience = weather.duel_patience().div_duration_f64(longest);
+            let patience = options.duel_patience().div_duration_f64(longest);
             assert!(
                 billionth as f64 <= patience,
                 "{rivals} {ratio}: {billionth} timeouts, not {patience}"

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Storm, Wreck};
+use super::{Failure, Storm};
 
 /// Most storms that are tried for it.
 const MOST_TRIALS: usize = 400;
@@ -11,15 +11,15 @@ const MOST_TRIALS: usize = 400;
 /// the faults that struck (Zeller and Hildebrandt 2002), not over the seed. Each event draws from a
 /// stream of its own, so leaving one out leaves what the others draw as it is.
 #[must_use]
-pub fn minimise(storm: &Storm, wreck: Wreck) -> (Storm, Wreck) {
-    let mut kept: Vec<u64> = wreck.faults.iter().map(|(number, _)| *number).collect();
+pub fn minimise(storm: &Storm, failure: Failure) -> (Storm, Failure) {
+    let mut kept: Vec<u64> = failure.faults.iter().map(|(number, _)| *number).collect();
     kept.dedup();
     let mut best = (
         Storm {
             only: Some(kept.iter().copied().collect()),
             ..storm.clone()
         },
-        wreck,
+        failure,
     );
     let mut parts = 2;
     let mut trials = 0;
@@ -38,12 +38,12 @@ pub fn minimise(storm: &Storm, wreck: Wreck) -> (Storm, Wreck) {
                 only: Some(only),
                 ..storm.clone()
             };
-            trial.run().err().map(|wreck| (without, trial, wreck))
+            trial.run().err().map(|failure| (without, trial, failure))
         });
         match smaller {
-            Some((without, trial, wreck)) => {
+            Some((without, trial, failure)) => {
                 kept = without;
-                best = (trial, wreck);
+                best = (trial, failure);
                 parts = (parts - 1).max(2);
             }
             None if size <= 1 => break,
