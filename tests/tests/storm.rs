@@ -5,7 +5,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use raftian_sim::counters::Counters;
-use raftian_sim::storm::{Machines, Storm, minimise};
+use raftian_sim::storm::{Machines, Storm, shrink};
 
 const SEEDS: u64 = 300;
 
@@ -15,7 +15,7 @@ fn run(storm: Storm) -> Counters {
     match storm.run() {
         Ok(report) => report.tally,
         Err(wreck) => {
-            let (small, wreck) = minimise(&storm, wreck);
+            let (small, wreck) = shrink(&storm, wreck);
             panic!(
                 "{}\n{:#?}\nreplay: {}",
                 wreck.what,

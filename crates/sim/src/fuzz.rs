@@ -212,7 +212,7 @@ impl Fuzz {
     pub fn try_one(&self, number: u64) -> Result<Answer, Box<Finding>> {
         let input = self.input(number);
         judge(&self.target, &input).map_err(|_| {
-            let (minimal, what) = shrink::minimised(&self.target, &input);
+            let (minimal, what) = shrink::shrink(&self.target, &input);
             Box::new(Finding {
                 target: self.target.name,
                 seed: self.seed,

@@ -38,7 +38,7 @@ use crate::disk::Backup;
 use clients::Clients;
 use options::{Event, Options};
 
-pub use shrink::minimise;
+pub use shrink::shrink;
 
 /// One storm, named by its seed.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use raftian_raft::PlantedFault;
 
 use raftian_sim::counters::Counters;
-use raftian_sim::storm::{Failure, Machines, RARE, Report, Storm, minimise};
+use raftian_sim::storm::{Failure, Machines, RARE, Report, Storm, shrink};
 
 use super::Exit;
 use crate::terminal::{errln, out, outln};
@@ -171,7 +171,7 @@ fn sunk(arguments: &Arguments, storm: &Storm, failure: Failure) -> Exit {
     let (small, _) = if storm.only.is_some() {
         (storm.clone(), failure)
     } else {
-        minimise(storm, failure)
+        shrink(storm, failure)
     };
     let lines = if arguments.trace {
         usize::MAX

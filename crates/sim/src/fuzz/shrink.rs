@@ -8,7 +8,7 @@ const MOST_TRIES: usize = 2_000;
 /// Leaves out halves, quarters and so on, as long as the answer stays wrong, then makes the bytes
 /// that are left zero where that changes nothing. Gives back what is left, and what is wrong about
 /// the answer to it.
-pub(super) fn minimised(target: &Target, input: &[u8]) -> (Vec<u8>, String) {
+pub(super) fn shrink(target: &Target, input: &[u8]) -> (Vec<u8>, String) {
     let mut best = input.to_vec();
     let mut what = judge(target, &best)
         .err()

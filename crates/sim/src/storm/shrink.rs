@@ -11,7 +11,7 @@ const MOST_TRIALS: usize = 400;
 /// the faults that struck (Zeller and Hildebrandt 2002), not over the seed. Each event draws from a
 /// stream of its own, so leaving one out leaves what the others draw as it is.
 #[must_use]
-pub fn minimise(storm: &Storm, failure: Failure) -> (Storm, Failure) {
+pub fn shrink(storm: &Storm, failure: Failure) -> (Storm, Failure) {
     let mut kept: Vec<u64> = failure.faults.iter().map(|(number, _)| *number).collect();
     kept.dedup();
     let mut best = (
