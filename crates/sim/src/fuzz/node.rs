@@ -30,16 +30,16 @@ pub(super) const NODE: Target = Target {
 /// Gives back what was decided on the way.
 fn live(bytes: &[u8]) -> Result<Counters, String> {
     let mut choices = Choices::new(bytes);
-    let mut bench = Bench::new(&mut choices)?;
+    let mut harness = Harness::new(&mut choices)?;
     while !choices.are_made() {
-        bench.happens(&mut choices)?;
+        harness.happens(&mut choices)?;
     }
-    bench.restarts()?;
-    Ok(bench.tally)
+    harness.restarts()?;
+    Ok(harness.tally)
 }
 
 /// A node with its disk, and a program that does what it is asked for.
-struct Bench {
+struct Harness {
     config: Config,
     node: Node,
     now: Moment,
@@ -52,7 +52,7 @@ struct Bench {
     tally: Counters,
 }
 
-impl Bench {
+impl Harness {
     fn new(choices: &mut Choices<'_>) -> Result<Self, String> {
         let third = [
             Standing::Voter,
@@ -87,7 +87,7 @@ impl Bench {
             (1 + choices.of(4), 1 + choices.of(4));
         (config.apply_window, config.max_uncommitted_entries) =
             (1 + choices.of(4), 1 + choices.of(8));
-        let mut bench = Bench {
+        let mut harness = Harness {
             node: Node::new(config.clone(), Restored::default(), Moment(0))
                 .map_err(|error| error.to_string())?,
             config,
@@ -99,8 +99,8 @@ impl Bench {
             reads: 0,
             tally: Counters::default(),
         };
-        bench.step(Input::Wake)?;
-        Ok(bench)
+        harness.step(Input::Wake)?;
+        Ok(harness)
     }
 
     fn happens(&mut self, choices: &mut Choices<'_>) -> Result<(), String> {
