@@ -34,5 +34,5 @@ mod tests;
 pub mod wgl;
 
 pub use history::{Answer, Call, History, Operation, Outcome, Ticket};
-pub use log_order::{Committed, Lie};
+pub use log_order::{Committed, Contradiction};
 pub use wgl::Verdict;

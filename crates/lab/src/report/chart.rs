@@ -42,7 +42,7 @@ pub struct Chart {
     pub x: Axis,
     /// What is drawn upwards.
     pub y: Axis,
-    /// The curves, each with its name in a line of its own; later ones lie above earlier ones.
+    /// The curves, each with its name in a line of its own; later ones contradiction above earlier ones.
     pub series: Vec<Series>,
 }
 

@@ -187,7 +187,7 @@ impl SimDisk {
     }
 
     /// While it lies, the disk confirms syncs without doing them. Outside the model.
-    pub fn lie(&self, lies: bool) {
+    pub fn contradiction(&self, lies: bool) {
         self.media().faults.syncs_lie = lies;
     }
 

@@ -71,7 +71,7 @@ impl Backup {
 /// Why a machine cannot start from its disk.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Unusable {
-    /// The store says so. Within the model of [`crate::disk`] that is as wrong as a lie: the
+    /// The store says so. Within the model of [`crate::disk`] that is as wrong as a contradiction: the
     /// machine is lost for no reason.
     Refused(StoreError),
     /// The store gave back something else than what was durable.

@@ -31,7 +31,7 @@ pub(super) fn mutated(rng: &mut ChaCha8Rng, corpus: &[Vec<u8>], longest: usize) 
         match rng.random_range(0..9) {
             0 | 1 => flip(rng, &mut bytes),
             2 => set(rng, &mut bytes),
-            3 => lie(rng, &mut bytes),
+            3 => contradiction(rng, &mut bytes),
             4 => bytes.truncate(place(rng, bytes.len())),
             5 => drop(cut(rng, &mut bytes)),
             6 => repeat(rng, &mut bytes),
@@ -73,27 +73,27 @@ fn set(rng: &mut ChaCha8Rng, bytes: &mut [u8]) {
 
 /// An integer in place of whatever is there, as a length that is not true: of bincode's variable
 /// length, or of a fixed one.
-fn lie(rng: &mut ChaCha8Rng, bytes: &mut Vec<u8>) {
+fn contradiction(rng: &mut ChaCha8Rng, bytes: &mut Vec<u8>) {
     let value: u64 = match rng.random_range(0..3) {
         0 => rng.random_range(0..300),
         1 => u64::MAX >> rng.random_range(0..64),
         _ => 1 << rng.random_range(0..64),
     };
-    let lie = value.to_le_bytes();
-    let lie: Vec<u8> = match rng.random_range(0..5) {
-        0 => [&[251], &lie[..2]].concat(),
-        1 => [&[252], &lie[..4]].concat(),
-        2 => [&[253], &lie[..]].concat(),
-        3 => lie[..4].to_vec(),
-        _ => lie.to_vec(),
+    let contradiction = value.to_le_bytes();
+    let contradiction: Vec<u8> = match rng.random_range(0..5) {
+        0 => [&[251], &contradiction[..2]].concat(),
+        1 => [&[252], &contradiction[..4]].concat(),
+        2 => [&[253], &contradiction[..]].concat(),
+        3 => contradiction[..4].to_vec(),
+        _ => contradiction.to_vec(),
     };
     let at = place(rng, bytes.len());
     let end = if rng.random_bool(0.5) {
         at + 1
     } else {
-        at + lie.len()
+        at + contradiction.len()
     };
-    bytes.splice(at..end.min(bytes.len()), lie);
+    bytes.splice(at..end.min(bytes.len()), contradiction);
 }
 
 fn cut(rng: &mut ChaCha8Rng, bytes: &mut Vec<u8>) -> Vec<u8> {

@@ -43,7 +43,7 @@ impl fmt::Display for Committed {
 
 /// What does not hold. `Display` names the two things that contradict each other.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum Lie {
+pub enum Contradiction {
     /// Real time is not respected.
     #[error("{earlier} returned before {later} was invoked, which took effect at index {index}")]
     BackInTime {
@@ -110,7 +110,7 @@ pub enum Lie {
 ///
 /// # Errors
 /// The first contradiction found. Which one that is depends on nothing but the arguments.
-pub fn check(history: &History, log: &[Committed]) -> Result<(), Lie> {
+pub fn check(history: &History, log: &[Committed]) -> Result<(), Contradiction> {
     let effects = effects(history, log)?;
     real_time(history, &effects)?;
     replay(history, log)
@@ -118,9 +118,9 @@ pub fn check(history: &History, log: &[Committed]) -> Result<(), Lie> {
 
 /// Where the operations took effect, in order of invocation. A read of unknown outcome, and an
 /// update that neither its client nor the log knows of, took effect nowhere.
-fn effects(history: &History, log: &[Committed]) -> Result<Vec<Option<u64>>, Lie> {
+fn effects(history: &History, log: &[Committed]) -> Result<Vec<Option<u64>>, Contradiction> {
     if let Some(pair) = log.windows(2).find(|pair| pair[0].index >= pair[1].index) {
-        return Err(Lie::LogOutOfOrder {
+        return Err(Contradiction::LogOutOfOrder {
             first: pair[0],
             second: pair[1],
         });
@@ -137,13 +137,13 @@ fn effects(history: &History, log: &[Committed]) -> Result<Vec<Option<u64>>, Lie
         let name = (entry.client, entry.sequence);
         let update = called.get(&name).copied();
         if update.is_none_or(|update| (update.key, update.call) != (entry.key, entry.call)) {
-            return Err(Lie::FromNowhere {
+            return Err(Contradiction::FromNowhere {
                 entry: *entry,
                 called: update.cloned().map(Box::new),
             });
         }
         if let Some(first) = places.insert(name, *entry) {
-            return Err(Lie::Twice {
+            return Err(Contradiction::Twice {
                 first,
                 second: *entry,
             });
@@ -160,11 +160,11 @@ fn effects(history: &History, log: &[Committed]) -> Result<Vec<Option<u64>>, Lie
             places.get(&(operation.client, operation.sequence)),
         ) {
             (Some(index), Some(entry)) if entry.index == index => Ok(Some(index)),
-            (Some(_), Some(entry)) => Err(Lie::Elsewhere {
+            (Some(_), Some(entry)) => Err(Contradiction::Elsewhere {
                 update: update(),
                 entry: *entry,
             }),
-            (Some(_), None) => Err(Lie::Lost { update: update() }),
+            (Some(_), None) => Err(Contradiction::Lost { update: update() }),
             (None, entry) => Ok(entry.map(|entry| entry.index)),
         }
     };
@@ -173,7 +173,7 @@ fn effects(history: &History, log: &[Committed]) -> Result<Vec<Option<u64>>, Lie
 
 /// An operation that is invoked after another returned takes effect after it; only reads share a
 /// place, with each other and with the update that they see.
-fn real_time(history: &History, effects: &[Option<u64>]) -> Result<(), Lie> {
+fn real_time(history: &History, effects: &[Option<u64>]) -> Result<(), Contradiction> {
     let effective = || {
         history
             .operations()
@@ -200,7 +200,7 @@ fn real_time(history: &History, effects: &[Option<u64>]) -> Result<(), Lie> {
             && (other > index || other == index && operation.call.is_update())
         {
             let (earlier, later) = (Box::new(earlier.clone()), Box::new(operation.clone()));
-            return Err(Lie::BackInTime {
+            return Err(Contradiction::BackInTime {
                 earlier,
                 later,
                 index,
@@ -211,7 +211,7 @@ fn real_time(history: &History, effects: &[Option<u64>]) -> Result<(), Lie> {
 }
 
 /// Applies the log to empty lists and compares each read with the list of its key at its index.
-fn replay(history: &History, log: &[Committed]) -> Result<(), Lie> {
+fn replay(history: &History, log: &[Committed]) -> Result<(), Contradiction> {
     let reads = history.operations().iter();
     let mut reads: Vec<_> = reads
         .filter_map(|op| Some((op.answer()?.index(), op.list()?, op)))
@@ -231,7 +231,7 @@ fn replay(history: &History, log: &[Committed]) -> Result<(), Lie> {
             .get(&read.key)
             .map_or((&[][..], None), |(list, entry)| (list, Some(*entry)));
         if shown != seen {
-            return Err(Lie::WrongValue {
+            return Err(Contradiction::WrongValue {
                 read: Box::new(read.clone()),
                 shown: shown.to_vec(),
                 newest,
@@ -258,8 +258,8 @@ mod tests {
         }
     }
 
-    fn lie<const N: usize>(samples: [Sample; N], log: &[Committed]) -> Lie {
-        check(&history(samples), log).expect_err("there is a lie")
+    fn contradiction<const N: usize>(samples: [Sample; N], log: &[Committed]) -> Contradiction {
+        check(&history(samples), log).expect_err("there is a contradiction")
     }
 
     #[test]
@@ -284,11 +284,11 @@ mod tests {
     #[test]
     fn an_index_that_goes_back_in_time_is_seen_with_both_operations() {
         let samples = [done(Write(1), 0..1).at(5), saw(&[], 2..3).at(4)];
-        let lie = lie(samples, &[entry(5, 1, Write(1))]);
+        let contradiction = contradiction(samples, &[entry(5, 1, Write(1))]);
         let text = "[client 1 #1 write 1 on key 0, invoked 1, returned 2 with index 5] returned before \
                     [client 2 #1 read on key 0, invoked 3, returned 4 with [] at index 4] was invoked, \
                     which took effect at index 4";
-        assert_eq!(lie.to_string(), text);
+        assert_eq!(contradiction.to_string(), text);
     }
 
     #[test]
@@ -299,8 +299,8 @@ mod tests {
             Ok(())
         );
         assert!(matches!(
-            lie(read_at(4), &[entry(4, 2, Write(1))]),
-            Lie::BackInTime { .. }
+            contradiction(read_at(4), &[entry(4, 2, Write(1))]),
+            Contradiction::BackInTime { .. }
         ));
     }
 
@@ -311,11 +311,11 @@ mod tests {
             done(Write(2), 1..4).at(8),
             saw(&[2], 5..6).at(8),
         ];
-        let Lie::BackInTime {
+        let Contradiction::BackInTime {
             earlier,
             later,
             index: 8,
-        } = lie(samples, &[entry(8, 2, Write(2)), entry(9, 1, Write(1))])
+        } = contradiction(samples, &[entry(8, 2, Write(2)), entry(9, 1, Write(1))])
         else {
             panic!("the read is back in time");
         };
@@ -326,8 +326,8 @@ mod tests {
     fn a_call_of_unknown_outcome_takes_effect_after_its_invocation() {
         let samples = [done(Write(1), 0..1).at(5), asked(Append(2), 2)];
         assert!(matches!(
-            lie(samples, &[entry(4, 2, Append(2)), entry(5, 1, Write(1))]),
-            Lie::BackInTime { index: 4, .. }
+            contradiction(samples, &[entry(4, 2, Append(2)), entry(5, 1, Write(1))]),
+            Contradiction::BackInTime { index: 4, .. }
         ));
     }
 
@@ -339,24 +339,27 @@ mod tests {
             done(Write(2), 2..3).at(2),
             saw(&[1], 4..5).at(2),
         ];
-        let lie = lie(stale, &log);
+        let contradiction = contradiction(stale, &log);
         let text = "[client 3 #1 read on key 0, invoked 5, returned 6 with [1] at index 2] must see [2], \
                     for the key's newest update is [entry 2: client 2 #1 write 2 on key 0]";
-        assert_eq!(lie.to_string(), text);
+        assert_eq!(contradiction.to_string(), text);
     }
 
     #[test]
     fn an_answered_update_is_in_the_log_at_its_index_and_once() {
         let answered = || [done(Append(1), 0..1).at(2)];
-        assert!(matches!(lie(answered(), &[]), Lie::Lost { .. }));
         assert!(matches!(
-            lie(answered(), &[entry(3, 1, Append(1))]),
-            Lie::Elsewhere { .. }
+            contradiction(answered(), &[]),
+            Contradiction::Lost { .. }
+        ));
+        assert!(matches!(
+            contradiction(answered(), &[entry(3, 1, Append(1))]),
+            Contradiction::Elsewhere { .. }
         ));
         let log = [entry(2, 1, Append(1)), entry(3, 1, Append(1))];
         assert_eq!(
-            lie(answered(), &log),
-            Lie::Twice {
+            contradiction(answered(), &log),
+            Contradiction::Twice {
                 first: log[0],
                 second: log[1]
             }
@@ -369,8 +372,8 @@ mod tests {
         assert_eq!(check(&history([asked(Append(1), 0)]), &log[..0]), Ok(()));
         assert_eq!(check(&history([asked(Append(1), 0)]), &log[..1]), Ok(()));
         assert_eq!(
-            lie([asked(Append(1), 0)], &log),
-            Lie::Twice {
+            contradiction([asked(Append(1), 0)], &log),
+            Contradiction::Twice {
                 first: log[0],
                 second: log[1]
             }
@@ -379,23 +382,23 @@ mod tests {
 
     #[test]
     fn an_entry_that_nobody_called_is_seen() {
-        let nobody = lie([], &[entry(1, 1, Append(1))]);
+        let nobody = contradiction([], &[entry(1, 1, Append(1))]);
         assert_eq!(
             nobody.to_string(),
             "[entry 1: client 1 #1 append 1 on key 0] was never called: its client called nothing of this number"
         );
-        let other = lie([asked(Append(1), 0)], &[entry(1, 1, Append(2))]);
+        let other = contradiction([asked(Append(1), 0)], &[entry(1, 1, Append(2))]);
         assert!(matches!(
             other,
-            Lie::FromNowhere {
+            Contradiction::FromNowhere {
                 called: Some(_),
                 ..
             }
         ));
-        let on_other_key = lie([asked(Append(1), 0).on(3)], &[entry(1, 1, Append(1))]);
+        let on_other_key = contradiction([asked(Append(1), 0).on(3)], &[entry(1, 1, Append(1))]);
         assert!(matches!(
             on_other_key,
-            Lie::FromNowhere {
+            Contradiction::FromNowhere {
                 called: Some(_),
                 ..
             }
@@ -406,8 +409,8 @@ mod tests {
     fn a_log_that_does_not_go_forward_is_seen() {
         let log = [entry(2, 1, Read), entry(2, 2, Read)];
         assert_eq!(
-            lie([], &log),
-            Lie::LogOutOfOrder {
+            contradiction([], &log),
+            Contradiction::LogOutOfOrder {
                 first: log[0],
                 second: log[1]
             }

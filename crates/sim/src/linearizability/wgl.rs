@@ -34,7 +34,7 @@ pub enum Verdict {
     /// There is an order of the operations that explains every answer.
     Linearizable,
     /// There is none.
-    Violated(Stuck),
+    Violated(NoLinearization),
     /// The budget ran out on a key, and no other key is violated: nothing is known. Check a shorter
     /// history, or one with fewer unknown outcomes: calls sent again under their name until they
     /// are answered.
@@ -46,7 +46,7 @@ pub enum Verdict {
 
 /// Where the search got furthest. Other attempts placed fewer answered operations or as many.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Stuck {
+pub struct NoLinearization {
     /// No order explains what was seen of this key.
     pub key: u32,
     /// How many answered operations of the key were placed.
@@ -57,9 +57,9 @@ pub struct Stuck {
     pub waiting: Vec<Operation>,
 }
 
-impl fmt::Display for Stuck {
+impl fmt::Display for NoLinearization {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Stuck {
+        let NoLinearization {
             key,
             placed,
             list,
@@ -97,7 +97,7 @@ pub fn check(history: &History, states_per_key: usize) -> Verdict {
                 waiting,
             } => {
                 let waiting = waiting.into_iter().cloned().collect();
-                return Verdict::Violated(Stuck {
+                return Verdict::Violated(NoLinearization {
                     key,
                     placed,
                     list,

@@ -270,9 +270,9 @@ impl Clients {
                 }
             })
             .collect();
-        if let Err(lie) = log_order::check(&self.history, &log) {
+        if let Err(contradiction) = log_order::check(&self.history, &log) {
             panic!(
-                "the history is not linearizable: {lie}\n{}",
+                "the history is not linearizable: {contradiction}\n{}",
                 cluster.trace()
             );
         }

@@ -3,7 +3,7 @@
 //! A session of random writes is recorded as what it asked of the disk. Then, for every prefix of
 //! that, and for each way in which what was not synced may survive, the store is opened again. It
 //! must hold what it held after some write that was submitted, and no write that was confirmed may
-//! be missing. A refusal is as wrong as a lie. Of some of those starts, in which the file is
+//! be missing. A refusal is as wrong as a contradiction. Of some of those starts, in which the file is
 //! repaired, every crash is tried too.
 //!
 //! A lifetime is recorded as what a store asked of a file system, from the creation of its

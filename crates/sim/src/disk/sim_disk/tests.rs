@@ -209,7 +209,7 @@ fn a_misdirected_write_changes_another_sector() {
 #[test]
 fn a_disk_that_lies_confirms_what_it_does_not_do() {
     let mut disk = disk();
-    disk.lie(true);
+    disk.contradiction(true);
     write(&disk, 0, 2);
     disk.sync_data().expect("it says so");
     assert_eq!(durable(&disk), [1; 8]);

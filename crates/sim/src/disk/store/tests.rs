@@ -353,7 +353,7 @@ fn a_disk_that_lies_about_its_syncs_is_caught() {
         let mut store = DiskStore::on_disk(ID, Restored::default());
         submit(&mut store, 1..=6);
         store.complete(3);
-        store.disk().expect("bytes").lie(true);
+        store.disk().expect("bytes").contradiction(true);
         store.complete(3);
         store.crash_midway(
             0,
@@ -364,7 +364,7 @@ fn a_disk_that_lies_about_its_syncs_is_caught() {
     }
     assert!(
         caught >= 8,
-        "the planted lie was caught {caught} times in 20"
+        "the planted contradiction was caught {caught} times in 20"
     );
 }
 
@@ -410,7 +410,7 @@ fn what_is_outside_the_model_is_refused_or_noticed_and_never_a_panic() {
         match fault {
             0 => disk.misdirect_next_write(&mut rng),
             1 => disk.flip_in_next_read(&mut rng),
-            2 => disk.lie(true),
+            2 => disk.contradiction(true),
             _ => {
                 let bits = disk.image().len() as u64 * 8;
                 (0..64).for_each(|_| assert!(disk.flip_bit(rng.random_range(0..bits))));
