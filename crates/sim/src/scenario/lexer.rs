@@ -18,7 +18,7 @@ pub(super) const MOST_MACHINES: u64 = 128;
 /// Longest duration of one statement: bounds how long a script can make the simulator run.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Words that may stand behind a list of nodes.
+/// Lexer that may stand behind a list of nodes.
 const BEHIND_NODES: [&str; 6] = [
     "|",
     "learners",
@@ -29,7 +29,7 @@ const BEHIND_NODES: [&str; 6] = [
 ];
 
 /// The words of one line that are still to be read, and the nodes that were.
-pub(super) struct Words<'a> {
+pub(super) struct Lexer<'a> {
     words: Vec<Word<'a>>,
     next: usize,
     named: Vec<NodeId>,
@@ -41,7 +41,7 @@ enum Word<'a> {
     Quoted(&'a str),
 }
 
-impl<'a> Words<'a> {
+impl<'a> Lexer<'a> {
     /// Splits a line at blanks. A quote ends at the next `"`, `#` begins a comment, and `|`, `>=`
     /// and `<=` stand alone.
     pub(super) fn of(line: &'a str) -> Result<Self, Wrong> {
@@ -64,7 +64,7 @@ impl<'a> Words<'a> {
             };
             rest = rest[end..].trim_start();
         }
-        Ok(Words {
+        Ok(Lexer {
             words,
             next: 0,
             named: Vec::new(),

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use raftian_raft::NodeId;
 
 use super::ScriptError;
-use super::lexer::{Words, Wrong};
+use super::lexer::{Lexer, Wrong};
 use super::script::{Change, Cluster, Numbered, Preset, Script, Setting, Step};
 
 /// A statement of any sort, as its line gives it.
@@ -22,7 +22,7 @@ enum Statement {
 }
 
 /// How a statement begins, and who reads the rest of its line.
-type Reader = fn(&mut Words<'_>) -> Result<Statement, Wrong>;
+type Reader = fn(&mut Lexer<'_>) -> Result<Statement, Wrong>;
 
 /// Every statement by its first word.
 const STATEMENTS: &[(&str, Reader)] = &[
@@ -180,7 +180,7 @@ impl Script {
 
 impl Draft {
     fn read(&mut self, line: usize, text: &str) -> Result<(), Wrong> {
-        let mut words = Words::of(text)?;
+        let mut words = Lexer::of(text)?;
         if words.at_end() {
             return Ok(());
         }

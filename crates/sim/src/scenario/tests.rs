@@ -412,7 +412,7 @@ proptest! {
         let _ = Script::parse("a", &format!("cluster 3\n{text}"));
     }
 
-    /// Words of the language in any order get further than arbitrary text.
+    /// Lexer of the language in any order get further than arbitrary text.
     #[test]
     fn no_sequence_of_the_languages_words_makes_it_panic(words in prop::collection::vec(language(), 0..60)) {
         let _ = Script::parse("a", &words.join(" "));

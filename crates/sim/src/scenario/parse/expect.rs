@@ -6,10 +6,10 @@ use raftian_raft::NodeId;
 
 use super::opening::terms;
 use super::step::kind;
-use crate::scenario::lexer::{Words, Wrong};
+use crate::scenario::lexer::{Lexer, Wrong};
 use crate::scenario::script::{Answer, Expect, RoleName, Wanted};
 
-type Reader = fn(&mut Words<'_>) -> Result<Expect, Wrong>;
+type Reader = fn(&mut Lexer<'_>) -> Result<Expect, Wrong>;
 
 /// Every expectation by its first word.
 const EXPECTATIONS: &[(&str, Reader)] = &[
@@ -69,7 +69,7 @@ const EXPECTATIONS: &[(&str, Reader)] = &[
 ];
 
 /// `expect [not] …`
-pub(super) fn expect(words: &mut Words<'_>) -> Result<Expect, Wrong> {
+pub(super) fn expect(words: &mut Lexer<'_>) -> Result<Expect, Wrong> {
     let negated = words.take("not");
     let read = words.one_of("an expectation", EXPECTATIONS)?;
     let expect = read(words)?;
@@ -80,16 +80,16 @@ pub(super) fn expect(words: &mut Words<'_>) -> Result<Expect, Wrong> {
     })
 }
 
-fn role(words: &mut Words<'_>) -> Result<RoleName, Wrong> {
+fn role(words: &mut Lexer<'_>) -> Result<RoleName, Wrong> {
     words.one_of("a role", &RoleName::ALL.map(|role| (role.name(), role)))
 }
 
 /// `N`, `>= N`, `<= N`
-fn wanted(words: &mut Words<'_>) -> Result<Wanted, Wrong> {
+fn wanted(words: &mut Lexer<'_>) -> Result<Wanted, Wrong> {
     wanted_of(words, "an index")
 }
 
-fn wanted_of(words: &mut Words<'_>, what: &str) -> Result<Wanted, Wrong> {
+fn wanted_of(words: &mut Lexer<'_>, what: &str) -> Result<Wanted, Wrong> {
     let (least, most) = (words.take(">="), words.take("<="));
     let number = words.number(what, 0..=u64::MAX)?;
     Ok(match (least, most) {
@@ -100,12 +100,12 @@ fn wanted_of(words: &mut Words<'_>, what: &str) -> Result<Wanted, Wrong> {
 }
 
 /// Whether a number or a bound of one comes next.
-fn at_wanted(words: &Words<'_>) -> bool {
+fn at_wanted(words: &Lexer<'_>) -> bool {
     words.at_number() || words.at(">=") || words.at("<=")
 }
 
 /// `N`, `>= N`, `<= N`, `pending`, `refused ["…"]`
-fn answer(words: &mut Words<'_>) -> Result<Answer, Wrong> {
+fn answer(words: &mut Lexer<'_>) -> Result<Answer, Wrong> {
     if at_wanted(words) {
         return wanted(words).map(Answer::At);
     }
@@ -120,7 +120,7 @@ fn answer(words: &mut Words<'_>) -> Result<Answer, Wrong> {
     })
 }
 
-fn some_nodes(words: &mut Words<'_>, what: &str) -> Result<BTreeSet<NodeId>, Wrong> {
+fn some_nodes(words: &mut Lexer<'_>, what: &str) -> Result<BTreeSet<NodeId>, Wrong> {
     let nodes = words.nodes()?;
     if nodes.len() < 2 {
         return Err(format!(
@@ -130,7 +130,7 @@ fn some_nodes(words: &mut Words<'_>, what: &str) -> Result<BTreeSet<NodeId>, Wro
     Ok(nodes)
 }
 
-fn applied(words: &mut Words<'_>) -> Result<Expect, Wrong> {
+fn applied(words: &mut Lexer<'_>) -> Result<Expect, Wrong> {
     let node = words.node()?;
     let mut commands = Vec::new();
     while !words.at_end() {
@@ -140,7 +140,7 @@ fn applied(words: &mut Words<'_>) -> Result<Expect, Wrong> {
 }
 
 /// `config nX voters … [outgoing …] [learners …]`, the last two in any order
-fn config(words: &mut Words<'_>) -> Result<Expect, Wrong> {
+fn config(words: &mut Lexer<'_>) -> Result<Expect, Wrong> {
     let node = words.node()?;
     words.one_of("the word before the voters", &[("voters", ())])?;
     let voters = words.nodes()?;
@@ -166,7 +166,7 @@ fn config(words: &mut Words<'_>) -> Result<Expect, Wrong> {
 }
 
 /// `queued A->B [kind] [>=|<=] N`
-fn queued(words: &mut Words<'_>) -> Result<Expect, Wrong> {
+fn queued(words: &mut Lexer<'_>) -> Result<Expect, Wrong> {
     let link = words.link()?;
     let kind = if at_wanted(words) {
         None

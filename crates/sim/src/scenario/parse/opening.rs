@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use raftian_raft::{Index, Term};
 
-use crate::scenario::lexer::{Words, Wrong};
+use crate::scenario::lexer::{Lexer, Wrong};
 use crate::scenario::script::{Cluster, OnDisk, Preset, Setting};
 
 /// Longest preset log: bounds what a script can make the simulator hold.
@@ -15,7 +15,7 @@ const LONGEST_LOG: usize = 100_000;
 const LARGEST: u64 = 1 << 40;
 
 /// `cluster N [learners nX…] [witness nX…]`
-pub(super) fn cluster(words: &mut Words<'_>) -> Result<Cluster, Wrong> {
+pub(super) fn cluster(words: &mut Lexer<'_>) -> Result<Cluster, Wrong> {
     let voters = words.number("the number of voters", 1..=Cluster::MOST_VOTERS)?;
     let (mut learners, mut witnesses) = (BTreeSet::new(), BTreeSet::new());
     while !words.at_end() {
@@ -113,7 +113,7 @@ const OPTIONS: &[(&str, Value)] = &[
 ];
 
 /// `option NAME VALUE`
-pub(super) fn option(words: &mut Words<'_>) -> Result<Setting, Wrong> {
+pub(super) fn option(words: &mut Lexer<'_>) -> Result<Setting, Wrong> {
     Ok(match words.one_of("an option", OPTIONS)? {
         Value::Switch(make) => make(words.one_of("a switch", &[("on", true), ("off", false)])?),
         Value::Number(least, make) => {
@@ -141,7 +141,7 @@ pub(super) fn option(words: &mut Words<'_>) -> Result<Setting, Wrong> {
 }
 
 /// `log nX|* TERM…`
-pub(super) fn log(words: &mut Words<'_>) -> Result<Preset, Wrong> {
+pub(super) fn log(words: &mut Lexer<'_>) -> Result<Preset, Wrong> {
     let node = words.node_or_all()?;
     let terms = terms(words, 1)?;
     if let Some(fall) = terms.windows(2).find(|pair| pair[1] < pair[0]) {
@@ -157,7 +157,7 @@ pub(super) fn log(words: &mut Words<'_>) -> Result<Preset, Wrong> {
 }
 
 /// `term nX|* N`
-pub(super) fn term(words: &mut Words<'_>) -> Result<Preset, Wrong> {
+pub(super) fn term(words: &mut Lexer<'_>) -> Result<Preset, Wrong> {
     let (node, term) = (words.node_or_all()?, a_term(words, 0)?);
     Ok(Preset {
         node,
@@ -166,7 +166,7 @@ pub(super) fn term(words: &mut Words<'_>) -> Result<Preset, Wrong> {
 }
 
 /// `vote nX|* nY|none`
-pub(super) fn vote(words: &mut Words<'_>) -> Result<Preset, Wrong> {
+pub(super) fn vote(words: &mut Lexer<'_>) -> Result<Preset, Wrong> {
     let (node, vote) = (words.node_or_all()?, words.node_or_none()?);
     Ok(Preset {
         node,
@@ -175,7 +175,7 @@ pub(super) fn vote(words: &mut Words<'_>) -> Result<Preset, Wrong> {
 }
 
 /// `entry nX|* TERM "…"`
-pub(super) fn entry(words: &mut Words<'_>) -> Result<Preset, Wrong> {
+pub(super) fn entry(words: &mut Lexer<'_>) -> Result<Preset, Wrong> {
     let (node, term) = (words.node_or_all()?, a_term(words, 1)?);
     Ok(Preset {
         node,
@@ -184,7 +184,7 @@ pub(super) fn entry(words: &mut Words<'_>) -> Result<Preset, Wrong> {
 }
 
 /// `commit nX|* N`
-pub(super) fn commit(words: &mut Words<'_>) -> Result<Preset, Wrong> {
+pub(super) fn commit(words: &mut Lexer<'_>) -> Result<Preset, Wrong> {
     let (node, index) = (
         words.node_or_all()?,
         words.number("an index", 0..=u64::MAX)?,
@@ -196,7 +196,7 @@ pub(super) fn commit(words: &mut Words<'_>) -> Result<Preset, Wrong> {
 }
 
 /// Terms up to the end of the line, none of them less than `least`.
-pub(super) fn terms(words: &mut Words<'_>, least: u64) -> Result<Vec<Term>, Wrong> {
+pub(super) fn terms(words: &mut Lexer<'_>, least: u64) -> Result<Vec<Term>, Wrong> {
     let mut terms = Vec::new();
     while !words.at_end() {
         terms.push(a_term(words, least)?);
@@ -210,6 +210,6 @@ pub(super) fn terms(words: &mut Words<'_>, least: u64) -> Result<Vec<Term>, Wron
 }
 
 /// One term. The largest number is no term that a node may be in.
-pub(super) fn a_term(words: &mut Words<'_>, least: u64) -> Result<Term, Wrong> {
+pub(super) fn a_term(words: &mut Lexer<'_>, least: u64) -> Result<Term, Wrong> {
     words.number("a term", least..=u64::MAX - 1).map(Term)
 }

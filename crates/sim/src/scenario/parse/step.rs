@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use raftian_raft::Index;
 
 use super::expect::expect;
-use crate::scenario::lexer::{Words, Wrong};
+use crate::scenario::lexer::{Lexer, Wrong};
 use crate::scenario::script::{Change, KindName, Select, Step};
 
 /// `deliver [A->B [kind] [N]]`
-pub(super) fn deliver(words: &mut Words<'_>) -> Result<Step, Wrong> {
+pub(super) fn deliver(words: &mut Lexer<'_>) -> Result<Step, Wrong> {
     Ok(if words.at_end() {
         Step::DeliverAll
     } else {
@@ -18,7 +18,7 @@ pub(super) fn deliver(words: &mut Words<'_>) -> Result<Step, Wrong> {
 }
 
 /// `drop [A->B [kind] [N]]`
-pub(super) fn drop(words: &mut Words<'_>) -> Result<Step, Wrong> {
+pub(super) fn drop(words: &mut Lexer<'_>) -> Result<Step, Wrong> {
     Ok(Step::Drop(if words.at_end() {
         Select::default()
     } else {
@@ -27,7 +27,7 @@ pub(super) fn drop(words: &mut Words<'_>) -> Result<Step, Wrong> {
 }
 
 /// `dup [A->B [kind] [N]] [later NAME]`
-pub(super) fn dup(words: &mut Words<'_>) -> Result<Step, Wrong> {
+pub(super) fn dup(words: &mut Lexer<'_>) -> Result<Step, Wrong> {
     let select = if words.at_end() || words.at("later") {
         Select::default()
     } else {
@@ -42,7 +42,7 @@ pub(super) fn dup(words: &mut Words<'_>) -> Result<Step, Wrong> {
 }
 
 /// `partition nX… | nY…`
-pub(super) fn partition(words: &mut Words<'_>) -> Result<Step, Wrong> {
+pub(super) fn partition(words: &mut Lexer<'_>) -> Result<Step, Wrong> {
     let only = words.take("only");
     let mut groups = vec![words.nodes()?];
     while words.take("|") {
@@ -58,7 +58,7 @@ pub(super) fn partition(words: &mut Words<'_>) -> Result<Step, Wrong> {
 }
 
 /// `propose nX [as cY#Z] "…"`
-pub(super) fn propose(words: &mut Words<'_>) -> Result<Step, Wrong> {
+pub(super) fn propose(words: &mut Lexer<'_>) -> Result<Step, Wrong> {
     let node = words.node()?;
     let name = if words.take("as") {
         Some(words.client()?)
@@ -73,7 +73,7 @@ pub(super) fn propose(words: &mut Words<'_>) -> Result<Step, Wrong> {
 }
 
 /// `read nX as NAME`, `lease-read nX as NAME`
-pub(super) fn read(words: &mut Words<'_>, lease: bool) -> Result<Step, Wrong> {
+pub(super) fn read(words: &mut Lexer<'_>, lease: bool) -> Result<Step, Wrong> {
     let node = words.node()?;
     words.one_of("the word before the read's name", &[("as", ())])?;
     Ok(Step::Read {
@@ -84,7 +84,7 @@ pub(super) fn read(words: &mut Words<'_>, lease: bool) -> Result<Step, Wrong> {
 }
 
 /// `transfer nX [nY]`
-pub(super) fn transfer(words: &mut Words<'_>) -> Result<Step, Wrong> {
+pub(super) fn transfer(words: &mut Lexer<'_>) -> Result<Step, Wrong> {
     let from = words.node()?;
     let to = if words.at_end() {
         None
@@ -115,7 +115,7 @@ const VERBS: &[(&str, Verb)] = &[
 ];
 
 /// `member nX add|join|learner|witness|remove nY`, `member nX voters nY… [learners nZ…]`
-pub(super) fn member(words: &mut Words<'_>) -> Result<Step, Wrong> {
+pub(super) fn member(words: &mut Lexer<'_>) -> Result<Step, Wrong> {
     let node = words.node()?;
     let change = match words.one_of("a change of the membership", VERBS)? {
         Verb::Add => Change::Add(words.node()?),
@@ -142,7 +142,7 @@ pub(super) fn member(words: &mut Words<'_>) -> Result<Step, Wrong> {
 }
 
 /// `copy-disk nX as NAME`
-pub(super) fn copy_disk(words: &mut Words<'_>) -> Result<Step, Wrong> {
+pub(super) fn copy_disk(words: &mut Lexer<'_>) -> Result<Step, Wrong> {
     let node = words.node()?;
     words.one_of("the word before the copy's name", &[("as", ())])?;
     Ok(Step::CopyDisk {
@@ -152,7 +152,7 @@ pub(super) fn copy_disk(words: &mut Words<'_>) -> Result<Step, Wrong> {
 }
 
 /// `until EXPECTATION within D`
-pub(super) fn until(words: &mut Words<'_>) -> Result<Step, Wrong> {
+pub(super) fn until(words: &mut Lexer<'_>) -> Result<Step, Wrong> {
     let within = words.within()?;
     Ok(Step::Until {
         expect: expect(words)?,
@@ -161,7 +161,7 @@ pub(super) fn until(words: &mut Words<'_>) -> Result<Step, Wrong> {
 }
 
 /// `compact nX N`
-pub(super) fn compact(words: &mut Words<'_>) -> Result<Step, Wrong> {
+pub(super) fn compact(words: &mut Lexer<'_>) -> Result<Step, Wrong> {
     Ok(Step::Compact {
         node: words.node()?,
         up_to: Index(words.number("an index", 1..=u64::MAX)?),
@@ -169,7 +169,7 @@ pub(super) fn compact(words: &mut Words<'_>) -> Result<Step, Wrong> {
 }
 
 /// `release-disk nX [COUNT]`
-pub(super) fn release_disk(words: &mut Words<'_>) -> Result<Step, Wrong> {
+pub(super) fn release_disk(words: &mut Lexer<'_>) -> Result<Step, Wrong> {
     let node = words.node()?;
     let count = if words.at_end() {
         None
@@ -180,7 +180,7 @@ pub(super) fn release_disk(words: &mut Words<'_>) -> Result<Step, Wrong> {
 }
 
 /// `A->B [kind] [N]`
-fn select(words: &mut Words<'_>) -> Result<Select, Wrong> {
+fn select(words: &mut Lexer<'_>) -> Result<Select, Wrong> {
     let link = words.link()?;
     let done = words.at_end() || words.at_number() || words.at("later");
     let kind = if done { None } else { Some(kind(words)?) };
@@ -193,7 +193,7 @@ fn select(words: &mut Words<'_>) -> Result<Select, Wrong> {
 }
 
 /// A kind of message.
-pub(super) fn kind(words: &mut Words<'_>) -> Result<KindName, Wrong> {
+pub(super) fn kind(words: &mut Lexer<'_>) -> Result<KindName, Wrong> {
     words.one_of(
         "a kind of message",
         &KindName::ALL.map(|kind| (kind.name(), kind)),
