@@ -8,7 +8,7 @@ use crate::report::document::Document;
 use crate::report::page::Page;
 use crate::report::progress::{Mode, Progress};
 use crate::report::threshold::{Threshold, Verdict};
-use crate::report::{png, spread};
+use crate::report::{parallel, png};
 use crate::terminal::{errln, out};
 
 /// Pixels of a PNG for each of its SVG's.
@@ -69,7 +69,7 @@ impl Output {
     /// Threads for runs that go on at once.
     #[must_use]
     pub fn threads(&self) -> usize {
-        self.jobs.unwrap_or_else(spread::cores).max(1)
+        self.jobs.unwrap_or_else(parallel::cores).max(1)
     }
 
     /// Progress as it was asked for.

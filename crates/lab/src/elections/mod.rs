@@ -71,7 +71,7 @@ use std::time::Duration;
 use raftian_raft::{Membership, NodeId};
 use serde_json::{Value, json};
 
-use crate::report::spread;
+use crate::report::parallel;
 pub use cluster::Outcome;
 use ranges::{Share, Sizes, Span, Time};
 pub use row::{COLUMNS, Row};
@@ -241,7 +241,7 @@ impl Study {
         } else {
             1
         };
-        let outcomes = spread::spread(threads, self.sizes.0.len() * reps, |number| {
+        let outcomes = parallel::spread(threads, self.sizes.0.len() * reps, |number| {
             let nodes = self.sizes.0[number / reps];
             let outcome = self.one(nodes, (number % reps) as u64);
             done(nodes);
@@ -262,7 +262,7 @@ impl Study {
 
     /// One cluster, of a study that was checked.
     fn one(&self, nodes: u64, rep: u64) -> Result<Outcome, String> {
-        let (settings, seed) = (&self.settings, spread::seed(self.seed, &[nodes, rep]));
+        let (settings, seed) = (&self.settings, parallel::seed(self.seed, &[nodes, rep]));
         match self.world {
             World::Virtual => Ok(cluster::run(settings, nodes, seed)),
             World::Threads => Ok(threads::elect(settings, nodes, seed)),

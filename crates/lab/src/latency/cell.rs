@@ -8,7 +8,7 @@ use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
 use crate::elections::ranges::{Share, Time};
-use crate::report::spread;
+use crate::report::parallel;
 
 /// Time between two heartbeats of a leader.
 const HEARTBEAT: Duration = Duration::from_millis(50);
@@ -97,7 +97,7 @@ impl Cell {
         Config {
             heartbeat: HEARTBEAT,
             election_timeout: (ELECTION.0 + self.rtt * 4, ELECTION.1 + self.rtt * 4),
-            ..Config::new(id, founding, spread::seed(seed, &[1, id.0]))
+            ..Config::new(id, founding, parallel::seed(seed, &[1, id.0]))
         }
     }
 

@@ -14,7 +14,7 @@ use super::moments::{Moments, Parts};
 use super::real::Real;
 use super::simulated::Simulated;
 use super::{Cell, Origin, Unmeasured};
-use crate::report::spread;
+use crate::report::parallel;
 use crate::retries::{REFUSED_RETRY, UNANSWERED_RETRY};
 
 /// Orders from each origin before anything is measured: the first ones find connections that know
@@ -146,7 +146,7 @@ fn measure_in(
     let places: Vec<_> = origins.iter().map(|(_, place)| *place).collect();
     cluster.warm_up(cell, &places)?;
     let before = cluster.term();
-    let mut rng = ChaCha8Rng::seed_from_u64(spread::seed(seed, &[2]));
+    let mut rng = ChaCha8Rng::seed_from_u64(parallel::seed(seed, &[2]));
     let start = cluster.nodes.now();
     let mut clicks = Vec::new();
     for place in &places {

@@ -86,7 +86,7 @@ use lists::{List, Rate};
 pub use moments::Parts;
 
 use crate::elections::ranges::{Share, Sizes, Time};
-use crate::report::spread;
+use crate::report::parallel;
 use crate::report::statistics::ms;
 
 /// Fewest and most nodes of a cluster.
@@ -326,7 +326,7 @@ impl Study {
         let measured = match self.world {
             World::Real => cells.iter().map(one).collect::<Result<Vec<_>, _>>()?,
             World::Virtual(_) => {
-                let measured = spread::spread(threads, cells.len(), |number| one(&cells[number]));
+                let measured = parallel::spread(threads, cells.len(), |number| one(&cells[number]));
                 measured.into_iter().collect::<Result<Vec<_>, _>>()?
             }
         };
@@ -352,7 +352,7 @@ impl Study {
             (cell.loss * 1e6) as u64,
             (cell.rate * 1e3) as u64,
         ];
-        let seed = spread::seed(self.seed, &which);
+        let seed = parallel::seed(self.seed, &which);
         let measured = match self.world {
             World::Virtual(write) => cluster::simulate(cell, seed, write.0)?,
             World::Real => {

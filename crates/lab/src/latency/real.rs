@@ -14,7 +14,7 @@ use super::cluster::{MOST_TAKEN, Nodes, machine};
 use super::moments::Moments;
 use super::{Cell, Unmeasured};
 use crate::proxy::{Delay, Proxy, Shape};
-use crate::report::spread;
+use crate::report::parallel;
 
 /// Nodes and what is between them.
 pub(super) struct Real {
@@ -40,7 +40,7 @@ impl Real {
         };
         let mut members = embedded(cell.nodes as usize, "latency", directory).map_err(machine)?;
         let proxy =
-            Proxy::between(&mut members, shape, spread::seed(seed, &[0])).map_err(machine)?;
+            Proxy::between(&mut members, shape, parallel::seed(seed, &[0])).map_err(machine)?;
         let mut nodes = Vec::new();
         for (place, EmbeddedNode { config, socket }) in members.into_iter().enumerate() {
             let raft = cell.config(config.id, config.founding().map_err(machine)?, seed);

@@ -18,7 +18,7 @@ use rand::{RngExt, SeedableRng};
 use super::cluster::{MOST_TAKEN, Nodes, machine};
 use super::moments::Moments;
 use super::{Cell, Unmeasured};
-use crate::report::spread;
+use crate::report::parallel;
 use raftian_sim::timed::{EventQueue, Next};
 
 /// Nodes, what is on its way between them, and what time it is.
@@ -153,7 +153,7 @@ impl Simulated {
             });
         }
         let (rng, queue) = (
-            ChaCha8Rng::seed_from_u64(spread::seed(seed, &[0])),
+            ChaCha8Rng::seed_from_u64(parallel::seed(seed, &[0])),
             EventQueue::default(),
         );
         let mut world = Simulated {

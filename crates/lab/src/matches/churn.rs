@@ -27,7 +27,7 @@ use super::failover::{SETTLE, WARM_UP, led};
 use super::play::{Account, Orders};
 use super::{Match, Series};
 use crate::elections::ranges::Time;
-use crate::report::spread;
+use crate::report::parallel;
 use crate::report::statistics::quantile;
 
 pub use tell::{QUANTITIES, SCHEMA, findings};
@@ -120,11 +120,15 @@ impl Churn {
     /// What [`Churn::check`] finds.
     pub fn run(&self, threads: usize, done: &(dyn Fn(u64) + Sync)) -> Result<Vec<Outcome>, String> {
         self.check()?;
-        Ok(spread::spread(threads, self.series.reps as usize, |rep| {
-            let outcome = self.one(rep == 0, spread::seed(self.series.seed, &[rep as u64]));
-            done(self.machines);
-            outcome
-        }))
+        Ok(parallel::spread(
+            threads,
+            self.series.reps as usize,
+            |rep| {
+                let outcome = self.one(rep == 0, parallel::seed(self.series.seed, &[rep as u64]));
+                done(self.machines);
+                outcome
+            },
+        ))
     }
 
     /// One match; with what is drawn if `drawn`.

@@ -29,7 +29,7 @@ use rand::{RngExt, SeedableRng};
 use super::play::Account;
 use super::{MOST_ORDERS, Match, Series, World};
 use crate::elections::ranges::{Sizes, Time};
-use crate::report::spread;
+use crate::report::parallel;
 
 pub use tell::{QUANTITIES, SCHEMA, findings};
 
@@ -143,7 +143,7 @@ impl Failover {
         let reps = self.series.reps as usize;
         let one = |number: usize| {
             let size = self.sizes.0[number / reps];
-            let seed = spread::seed(self.series.seed, &[size, (number % reps) as u64]);
+            let seed = parallel::seed(self.series.seed, &[size, (number % reps) as u64]);
             let outcome = match self.series.world {
                 World::Virtual => Ok(self.one(size, seed)),
                 World::Processes => processes::play(self, size, seed),
@@ -153,7 +153,7 @@ impl Failover {
         };
         let count = self.sizes.0.len() * reps;
         let outcomes = match self.series.world {
-            World::Virtual => spread::spread(threads, count, one)
+            World::Virtual => parallel::spread(threads, count, one)
                 .into_iter()
                 .collect::<Result<Vec<_>, _>>()?,
             World::Processes => (0..count).map(one).collect::<Result<Vec<_>, _>>()?,

@@ -25,7 +25,7 @@ use super::failover::{AFTER, SETTLE, WARM_UP, WINDOW, led};
 use super::play::Account;
 use super::{Match, Series};
 use crate::elections::ranges::Time;
-use crate::report::spread;
+use crate::report::parallel;
 
 pub use shape::Shape;
 use shape::Sides;
@@ -112,11 +112,11 @@ impl Partition {
     ) -> Result<Vec<(Shape, Vec<Outcome>)>, String> {
         self.check()?;
         let reps = self.series.reps as usize;
-        let outcomes = spread::spread(threads, self.shapes.len() * reps, |number| {
+        let outcomes = parallel::spread(threads, self.shapes.len() * reps, |number| {
             let shape = self.shapes[number / reps];
             let outcome = self.one(
                 shape,
-                spread::seed(self.series.seed, &[shape as u64, (number % reps) as u64]),
+                parallel::seed(self.series.seed, &[shape as u64, (number % reps) as u64]),
             );
             done(self.machines);
             outcome

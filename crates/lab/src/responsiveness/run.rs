@@ -13,7 +13,7 @@ use super::scene::{Scene, SceneNode, Seen};
 use super::{Cell, NODES, Server, Study, WARM_UP};
 use crate::elections::ranges::Span;
 use crate::processes::{self, Processes};
-use crate::report::spread;
+use crate::report::parallel;
 
 /// The member behind the window, which leads.
 const LEADER: NodeId = NodeId(1);
@@ -139,7 +139,7 @@ impl Stage {
             cell.server as u64,
             cell.heartbeat.0.as_millis() as u64,
         ];
-        let mut rng = ChaCha8Rng::seed_from_u64(spread::seed(study.seed, &which));
+        let mut rng = ChaCha8Rng::seed_from_u64(parallel::seed(study.seed, &which));
         let directory =
             tempfile::tempdir().map_err(|error| format!("no directory for nodes: {error}"))?;
         let mut running = Processes::default();
