@@ -11,7 +11,7 @@ use crate::elections::ranges::{Share, Sizes, Span, Time};
 use crate::elections::{Row, Settings, Study, World, charts, processes, results};
 use crate::report::document::Document;
 use crate::report::environment::Environment;
-use crate::report::page::Page;
+use crate::report::html::Page;
 use crate::report::threshold;
 use crate::terminal::errln;
 

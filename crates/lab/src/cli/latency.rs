@@ -11,7 +11,7 @@ use crate::latency::results::{self, Row};
 use crate::latency::{self, Origin, Study, World, charts};
 use crate::report::document::Document;
 use crate::report::environment::Environment;
-use crate::report::page::Page;
+use crate::report::html::Page;
 use crate::report::threshold;
 use crate::terminal::errln;
 

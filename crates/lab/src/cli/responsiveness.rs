@@ -8,7 +8,7 @@ use crate::elections::ranges::Time;
 use crate::latency::lists::List;
 use crate::report::document::Document;
 use crate::report::environment::Environment;
-use crate::report::page::Page;
+use crate::report::html::Page;
 use crate::report::threshold;
 use crate::responsiveness::results::{self, Row};
 use crate::responsiveness::scene::Seen;

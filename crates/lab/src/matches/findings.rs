@@ -7,7 +7,7 @@ use crate::cli::output::{Output, Results, named};
 use crate::report::chart::Chart;
 use crate::report::document::{Document, number};
 use crate::report::environment::Environment;
-use crate::report::page::Page;
+use crate::report::html::Page;
 use crate::report::statistics::Summary;
 use crate::report::table::Table;
 use crate::report::threshold::{self, Verdict};

@@ -19,7 +19,7 @@ pub mod chart;
 pub mod csv;
 pub mod document;
 pub mod environment;
-pub mod page;
+pub mod html;
 pub mod parallel;
 pub mod png;
 pub mod progress;
