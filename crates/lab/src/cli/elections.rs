@@ -9,10 +9,10 @@ use super::Exit;
 use super::output::{Output, Results, named};
 use crate::elections::ranges::{Share, Sizes, Span, Time};
 use crate::elections::{Row, Settings, Study, World, charts, processes, results};
+use crate::report::assertion;
 use crate::report::document::Document;
 use crate::report::environment::Environment;
 use crate::report::html::Page;
-use crate::report::threshold;
 use crate::terminal::errln;
 
 /// Which clusters elect a leader, how often, and under which conditions.
@@ -146,7 +146,7 @@ pub fn run(arguments: &Arguments) -> Exit {
     let (study, output) = (arguments.study(), &arguments.output);
     if let Err(error) = study
         .check()
-        .and_then(|()| threshold::check_names(&output.asserted, &results::QUANTITIES))
+        .and_then(|()| assertion::check_names(&output.asserted, &results::QUANTITIES))
     {
         errln!("{error}");
         return Exit::Usage;
@@ -180,7 +180,7 @@ pub fn run(arguments: &Arguments) -> Exit {
 }
 
 fn told(study: &Study, rows: &[Row], output: &Output) -> Results {
-    let verdicts = threshold::judge(&output.asserted, &results::quantities(rows));
+    let verdicts = assertion::judge(&output.asserted, &results::quantities(rows));
     let elected = rows.iter().all(|row| row.time_ms.is_some());
     let command = format!("cargo lab elections {}", study.options());
     let (table, remarks, environment) = (
@@ -224,7 +224,7 @@ fn told(study: &Study, rows: &[Row], output: &Output) -> Results {
     };
     let document = Document {
         schema: results::SCHEMA,
-        ok: elected && verdicts.iter().all(threshold::Verdict::holds),
+        ok: elected && verdicts.iter().all(assertion::Verdict::holds),
         params: study.json(),
         rows: rows.iter().map(Row::json).collect(),
         more: results::more(rows),

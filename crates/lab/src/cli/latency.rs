@@ -9,10 +9,10 @@ use crate::elections::ranges::{Share, Sizes, Time};
 use crate::latency::lists::{List, Rate};
 use crate::latency::results::{self, Row};
 use crate::latency::{self, Origin, Study, World, charts};
+use crate::report::assertion;
 use crate::report::document::Document;
 use crate::report::environment::Environment;
 use crate::report::html::Page;
-use crate::report::threshold;
 use crate::terminal::errln;
 
 /// Which clusters take orders, over which networks, and how many.
@@ -103,7 +103,7 @@ pub fn run(arguments: &Arguments) -> Exit {
     let (study, output) = (arguments.study(), &arguments.output);
     if let Err(error) = study
         .check()
-        .and_then(|()| threshold::check_names(&output.asserted, &results::QUANTITIES))
+        .and_then(|()| assertion::check_names(&output.asserted, &results::QUANTITIES))
     {
         errln!("{error}");
         return Exit::Usage;
@@ -142,7 +142,7 @@ pub fn run(arguments: &Arguments) -> Exit {
 }
 
 fn told(study: &Study, rows: &[Row], unmeasured: &[String], output: &Output) -> Results {
-    let verdicts = threshold::judge(&output.asserted, &results::quantities(rows));
+    let verdicts = assertion::judge(&output.asserted, &results::quantities(rows));
     let command = format!("cargo lab latency {}", study.options());
     let (table, environment) = (results::table(rows), Environment::here());
     let mut remarks = results::remarks(study, rows);
@@ -180,7 +180,7 @@ fn told(study: &Study, rows: &[Row], unmeasured: &[String], output: &Output) -> 
         schema: results::SCHEMA,
         ok: unmeasured.is_empty()
             && rows.iter().all(|row| row.measured.lost == 0)
-            && verdicts.iter().all(threshold::Verdict::holds),
+            && verdicts.iter().all(assertion::Verdict::holds),
         params: study.json(),
         rows: rows.iter().map(Row::json).collect(),
         more: results::more(study, rows, unmeasured),

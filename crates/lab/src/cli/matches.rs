@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::Exit;
 use super::output::Output;
 use crate::matches::findings::Findings;
-use crate::report::threshold;
+use crate::report::assertion;
 use crate::terminal::errln;
 
 /// Plays so many matches, unless something was asked that cannot be, and gives what came out and
@@ -18,7 +18,7 @@ pub(super) fn run(
     checked: Result<(), String>,
     play: impl FnOnce(usize, &(dyn Fn(u64) + Sync)) -> Result<(Findings, u64), String>,
 ) -> Exit {
-    if let Err(error) = checked.and_then(|()| threshold::check_names(&output.asserted, quantities))
+    if let Err(error) = checked.and_then(|()| assertion::check_names(&output.asserted, quantities))
     {
         errln!("{error}");
         return Exit::Usage;

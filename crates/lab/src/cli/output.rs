@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use super::Exit;
+use crate::report::assertion::{Threshold, Verdict};
 use crate::report::chart::Chart;
 use crate::report::document::Document;
 use crate::report::html::Page;
 use crate::report::progress::{Mode, Progress};
-use crate::report::threshold::{Threshold, Verdict};
 use crate::report::{parallel, png};
 use crate::terminal::{errln, out};
 

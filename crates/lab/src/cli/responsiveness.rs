@@ -6,10 +6,10 @@ use super::output::{Output, Results};
 use super::{Exit, Host};
 use crate::elections::ranges::Time;
 use crate::latency::lists::List;
+use crate::report::assertion;
 use crate::report::document::Document;
 use crate::report::environment::Environment;
 use crate::report::html::Page;
-use crate::report::threshold;
 use crate::responsiveness::results::{self, Row};
 use crate::responsiveness::scene::Seen;
 use crate::responsiveness::{Cap, Cell, Program, Server, Stage, Study, Unmeasured, charts};
@@ -84,7 +84,7 @@ pub fn run(arguments: &Arguments, host: Host) -> Exit {
     let (study, output) = (arguments.study(), &arguments.output);
     if let Err(error) = study
         .check()
-        .and_then(|()| threshold::check_names(&output.asserted, &results::QUANTITIES))
+        .and_then(|()| assertion::check_names(&output.asserted, &results::QUANTITIES))
     {
         errln!("{error}");
         return Exit::Usage;
@@ -160,7 +160,7 @@ fn measure(
 }
 
 fn told(study: &Study, rows: &[Row], stage: &Stage, output: &Output) -> Results {
-    let verdicts = threshold::judge(&output.asserted, &results::quantities(rows));
+    let verdicts = assertion::judge(&output.asserted, &results::quantities(rows));
     let headless = if stage.headless { " --headless" } else { "" };
     let command = format!("cargo lab responsiveness {}{headless}", study.options());
     let (table, remarks, environment) = (
@@ -195,7 +195,7 @@ fn told(study: &Study, rows: &[Row], stage: &Stage, output: &Output) -> Results 
     };
     let document = Document {
         schema: results::SCHEMA,
-        ok: verdicts.iter().all(threshold::Verdict::holds),
+        ok: verdicts.iter().all(assertion::Verdict::holds),
         params: study.json(),
         rows: rows.iter().map(Row::json).collect(),
         more: results::more(rows),

@@ -4,13 +4,13 @@ use serde_json::{Map, Value};
 
 use super::ledger::Violation;
 use crate::cli::output::{Output, Results, named};
+use crate::report::assertion::{self, Verdict};
 use crate::report::chart::Chart;
 use crate::report::document::{Document, number};
 use crate::report::environment::Environment;
 use crate::report::html::Page;
 use crate::report::statistics::Summary;
 use crate::report::table::Table;
-use crate::report::threshold::{self, Verdict};
 
 /// Most points of a curve of shares.
 const POINTS: usize = 400;
@@ -51,7 +51,7 @@ impl Findings {
     /// The same in the shapes in which they are given, judged by what was asserted.
     #[must_use]
     pub fn results(self, output: &Output) -> Results {
-        let verdicts = threshold::judge(&output.asserted, &self.quantities);
+        let verdicts = assertion::judge(&output.asserted, &self.quantities);
         let (environment, command) = (
             Environment::here(),
             format!("cargo lab {} {}", self.name, self.options),

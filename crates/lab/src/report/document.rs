@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+use super::assertion::Verdict;
 use super::environment::Environment;
-use super::threshold::Verdict;
 
 /// What an experiment found out, for programs.
 #[derive(Clone, Debug)]

@@ -15,6 +15,7 @@
 //! Why: equal seeds give equal documents, which can be compared byte by byte, whatever the number
 //! of threads. Would change if: an experiment measured the machine, which then is its result.
 
+pub mod assertion;
 pub mod chart;
 pub mod csv;
 pub mod document;
@@ -25,4 +26,3 @@ pub mod png;
 pub mod progress;
 pub mod statistics;
 pub mod table;
-pub mod threshold;
