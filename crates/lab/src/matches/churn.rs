@@ -14,7 +14,7 @@
 //! leaders answered when they were asked for a change. *Lost* and *doubled* orders must be 0, and
 //! all states equal at the end.
 
-mod tell;
+mod report;
 mod turns;
 
 use std::time::Duration;
@@ -30,7 +30,7 @@ use crate::elections::ranges::Time;
 use crate::report::parallel;
 use crate::report::statistics::quantile;
 
-pub use tell::{QUANTITIES, SCHEMA, findings};
+pub use report::{QUANTITIES, SCHEMA, findings};
 use turns::Turns;
 pub use turns::{FLOOR, Turn};
 

@@ -18,7 +18,7 @@
 //! the return is shorter there, because it is real time.
 
 pub mod processes;
-mod tell;
+mod report;
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ use super::{MOST_ORDERS, Match, Series, World};
 use crate::elections::ranges::{Sizes, Time};
 use crate::report::parallel;
 
-pub use tell::{QUANTITIES, SCHEMA, findings};
+pub use report::{QUANTITIES, SCHEMA, findings};
 
 /// Time before the crash: a leader is elected in it.
 pub(super) const WARM_UP: Duration = Duration::from_secs(2);

@@ -12,8 +12,8 @@
 //! had every effect that there was at healing. *Lost* and *doubled* orders must be 0, and all
 //! states equal at the end.
 
+mod report;
 mod shape;
-mod tell;
 
 use std::time::Duration;
 
@@ -27,9 +27,9 @@ use super::{Match, Series};
 use crate::elections::ranges::Time;
 use crate::report::parallel;
 
+pub use report::{QUANTITIES, SCHEMA, findings};
 pub use shape::Shape;
 use shape::Sides;
-pub use tell::{QUANTITIES, SCHEMA, findings};
 
 /// Waiting orders are counted so often, from [`BEFORE`] the cut on.
 pub const PART: Duration = Duration::from_millis(100);
