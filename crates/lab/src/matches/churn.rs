@@ -15,7 +15,7 @@
 //! all states equal at the end.
 
 mod report;
-mod turns;
+mod schedule;
 
 use std::time::Duration;
 
@@ -31,8 +31,8 @@ use crate::report::parallel;
 use crate::report::statistics::quantile;
 
 pub use report::{QUANTITIES, SCHEMA, findings};
-use turns::Turns;
-pub use turns::{FLOOR, Turn};
+use schedule::Turns;
+pub use schedule::{FLOOR, Turn};
 
 /// How often it is looked whether a turn is over.
 const SLICE: Duration = Duration::from_millis(20);

@@ -29,7 +29,7 @@ pub enum Turn {
 
 /// What a leader has to be asked for until it is done.
 #[derive(Clone, Copy)]
-enum Wish {
+enum PendingChange {
     Without(usize, NodeId),
     With(NodeId),
 }
@@ -40,7 +40,7 @@ pub(super) struct Turns {
     /// Turns that would have left too few voters, or had nobody to come back.
     pub(super) passed: u64,
     next: usize,
-    wish: Option<(Wish, Moment)>,
+    wish: Option<(PendingChange, Moment)>,
     /// Machines that crashed.
     down: Vec<usize>,
     /// Machines that left.
@@ -107,7 +107,7 @@ impl Turns {
         match turn {
             Turn::Leave => goes.is_some_and(|place| {
                 game.stop_clicking(place);
-                self.wish = Some((Wish::Without(place, game.id(place)), game.now()));
+                self.wish = Some((PendingChange::Without(place, game.id(place)), game.now()));
                 true
             }),
             Turn::Crash => goes.is_some_and(|place| {
@@ -120,7 +120,7 @@ impl Turns {
                 true
             }),
             Turn::Join => self.gone.pop().is_some_and(|place| {
-                self.wish = Some((Wish::With(game.arrive_new(place)), game.now()));
+                self.wish = Some((PendingChange::With(game.arrive_new(place)), game.now()));
                 true
             }),
         }
@@ -136,11 +136,13 @@ impl Turns {
         let standing =
             |members: &Membership, id| members.member(id).and_then(|member| member.standing);
         let done = match wish {
-            Wish::Without(_, id) => is(&|members| !members.contains(id)),
-            Wish::With(id) => is(&|members| standing(members, id) == Some(Standing::Voter)),
+            PendingChange::Without(_, id) => is(&|members| !members.contains(id)),
+            PendingChange::With(id) => {
+                is(&|members| standing(members, id) == Some(Standing::Voter))
+            }
         };
         if done {
-            if let Wish::Without(place, _) = wish {
+            if let PendingChange::Without(place, _) = wish {
                 game.crash(place);
                 self.gone.push(place);
             }
@@ -148,14 +150,14 @@ impl Turns {
             return;
         }
         let waits_for_its_vote =
-            matches!(wish, Wish::With(id) if is(&|members| members.contains(id)));
+            matches!(wish, PendingChange::With(id) if is(&|members| members.contains(id)));
         if game.now() < ask_at || waits_for_its_vote {
             return;
         }
         self.wish = Some((wish, game.now().after(ASK_AGAIN)));
         match wish {
-            Wish::Without(_, id) => game.ask_to_remove(id),
-            Wish::With(id) => game.ask_to_add(id),
+            PendingChange::Without(_, id) => game.ask_to_remove(id),
+            PendingChange::With(id) => game.ask_to_add(id),
         }
     }
 
