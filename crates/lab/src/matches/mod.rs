@@ -53,7 +53,7 @@
 //! snapshot of something else. Would change if: states could differ without an effect.
 
 pub mod churn;
-mod conditions;
+mod config;
 pub mod failover;
 pub mod findings;
 pub mod ledger;
@@ -63,7 +63,7 @@ mod play;
 mod state;
 pub mod theory;
 
-pub use conditions::{Conditions, Plant, Series, World};
+pub use config::{Conditions, Plant, Series, World};
 pub use play::{Account, Match, Orders};
 
 /// Most machines of a match: as many as a set of them has room for in one word.
