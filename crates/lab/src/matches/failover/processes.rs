@@ -16,9 +16,9 @@
 //! the others; if it is killed in between, that order counts as the first after the crash, and the
 //! stop as too short. Catching up includes the start of the process.
 
+mod event_log;
 mod node;
-mod records;
-mod said;
+mod protocol;
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -33,8 +33,8 @@ use raftian_raft::Moment;
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
-use self::records::{Happened, Record, Records};
-use self::said::{Said, Told};
+use self::event_log::{Record, Records, Timeline};
+use self::protocol::{ChildCommand, ChildEvent};
 use super::{Account, Failover, Outcome};
 use crate::matches::Conditions;
 use crate::matches::ledger::Ledger;
@@ -58,7 +58,7 @@ const SETTLE: Duration = Duration::from_secs(20);
 const SLICE: Duration = Duration::from_millis(10);
 
 /// A line of a machine, when it was heard; `None` at the end of its run.
-type Heard = (usize, u64, Instant, Option<Said>);
+type Heard = (usize, u64, Instant, Option<ChildEvent>);
 
 /// Machines, their players, and what was heard of them.
 struct Game<'a> {
@@ -112,7 +112,7 @@ pub(super) fn play(study: &Failover, size: u64, seed: u64) -> Result<Outcome, St
     let effects = game.records.effects();
     let back = game.restart(victim, &mut rng)?;
     game.run_for(AFTER)?;
-    let happened = Happened {
+    let happened = Timeline {
         victim,
         crashed,
         back,
@@ -277,7 +277,7 @@ impl<'a> Game<'a> {
         Ok(now)
     }
 
-    fn tell(&mut self, place: usize, told: Told) -> Result<(), String> {
+    fn tell(&mut self, place: usize, told: ChildCommand) -> Result<(), String> {
         let Some(stdin) = &mut self.processes.0[place].stdin else {
             return Ok(());
         };
@@ -337,7 +337,7 @@ impl<'a> Game<'a> {
             if player.has_room(next) {
                 let sequence = self.ledger.click(client, now);
                 player.pending.insert(sequence);
-                self.tell(place, Told::Order(client, sequence))?;
+                self.tell(place, ChildCommand::Order(client, sequence))?;
             }
         }
         Ok(())
@@ -353,7 +353,7 @@ impl<'a> Game<'a> {
             );
             return if runs { Err(by_itself) } else { Ok(()) };
         };
-        let ago = if let Said::Leads { ago, .. } = said {
+        let ago = if let ChildEvent::Leads { ago, .. } = said {
             Duration::from_micros(ago)
         } else {
             Duration::ZERO
@@ -366,15 +366,18 @@ impl<'a> Game<'a> {
         );
         match &said {
             _ if !runs => at = at.min(killed),
-            Said::Leads { term, .. } => self.terms[place].0 = *term,
-            Said::Follows(term) => self.terms[place].1 = *term,
-            Said::Done(client, sequence) if *client == self.players[place].0.client => {
+            ChildEvent::Leads { term, .. } => self.terms[place].0 = *term,
+            ChildEvent::Follows(term) => self.terms[place].1 = *term,
+            ChildEvent::Done(client, sequence) if *client == self.players[place].0.client => {
                 self.players[place].0.pending.remove(sequence);
             }
-            Said::State(words) => self.states[place] = State::of_words(words),
-            Said::Done(..) | Said::Committed(..) | Said::Effect { .. } | Said::Restored(..) => {}
+            ChildEvent::State(words) => self.states[place] = State::of_words(words),
+            ChildEvent::Done(..)
+            | ChildEvent::Committed(..)
+            | ChildEvent::Effect { .. }
+            | ChildEvent::Restored(..) => {}
         }
-        if !matches!(said, Said::State(_)) {
+        if !matches!(said, ChildEvent::State(_)) {
             self.records.0.push(Record {
                 at,
                 place,
@@ -406,7 +409,7 @@ impl<'a> Game<'a> {
         let late = self.clock.now().after(SETTLE);
         loop {
             self.states.fill_with(|| None);
-            (0..self.files.len()).try_for_each(|place| self.tell(place, Told::State))?;
+            (0..self.files.len()).try_for_each(|place| self.tell(place, ChildCommand::State))?;
             let answered = self.wait_for(SETTLE, |game| game.states.iter().all(Option::is_some))?;
             let effects = self.records.effects();
             let has_all =
@@ -431,7 +434,7 @@ impl<'a> Game<'a> {
 fn listen(place: usize, run: u64, out: ChildStdout, say: &Sender<Heard>) {
     let lines = BufReader::new(out).lines().map_while(Result::ok);
     for said in lines
-        .filter_map(|line| Said::read(&line))
+        .filter_map(|line| ChildEvent::read(&line))
         .map(Some)
         .chain([None])
     {

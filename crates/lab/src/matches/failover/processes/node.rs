@@ -14,7 +14,7 @@ use raftian_node::trace::{Trace, TraceEvent};
 use raftian_node::{NodeHandle, NodeView, Replica, Stopped, SubmitError};
 use raftian_raft::{ClientId, Command, Decision, Entry, Payload, TakenSnapshot, Term};
 
-use super::said::{Said, Told};
+use super::protocol::{ChildCommand, ChildEvent};
 use crate::matches::Conditions;
 use crate::matches::state::{Applied, State};
 use crate::processes;
@@ -34,7 +34,7 @@ enum Wakes {
     /// The node has something for it.
     Node,
     /// The match says something.
-    Told(Told),
+    ChildCommand(ChildCommand),
 }
 
 /// The program of one machine.
@@ -60,7 +60,7 @@ pub fn live(file: &Path, conditions: &Conditions, seed: u64) -> Result<(), Strin
             let committed = entries
                 .iter()
                 .filter_map(order)
-                .map(|(client, sequence)| Said::Committed(client, sequence));
+                .map(|(client, sequence)| ChildEvent::Committed(client, sequence));
             // Nobody hears it any more if this fails; then stdin has ended, too.
             let _unheard = say(committed);
         }
@@ -96,9 +96,9 @@ fn listen(wake: &SyncSender<Wakes>) {
         .lock()
         .lines()
         .map_while(Result::ok)
-        .filter_map(|line| Told::read(&line))
+        .filter_map(|line| ChildCommand::read(&line))
     {
-        if wake.send(Wakes::Told(told)).is_err() {
+        if wake.send(Wakes::ChildCommand(told)).is_err() {
             break;
         }
     }
@@ -106,7 +106,7 @@ fn listen(wake: &SyncSender<Wakes>) {
 }
 
 /// Says some lines, whole and in this order.
-fn say(lines: impl Iterator<Item = Said>) -> Result<(), String> {
+fn say(lines: impl Iterator<Item = ChildEvent>) -> Result<(), String> {
     let text: String = lines.map(|said| format!("{said}\n")).collect();
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())
@@ -146,24 +146,26 @@ impl Program {
                 .min()
                 .map(|at| at.saturating_duration_since(Instant::now()));
             match woken.recv_timeout(next.unwrap_or(GLANCE).min(GLANCE)) {
-                Ok(Wakes::Told(Told::Order(client, sequence))) => {
+                Ok(Wakes::ChildCommand(ChildCommand::Order(client, sequence))) => {
                     self.pending
                         .insert((client, sequence), Instant::now() + self.patience);
                     self.propose(client, sequence)?;
                 }
-                Ok(Wakes::Told(Told::State)) => say([Said::State(self.state.words())].into_iter())?,
+                Ok(Wakes::ChildCommand(ChildCommand::State)) => {
+                    say([ChildEvent::State(self.state.words())].into_iter())?
+                }
                 Ok(Wakes::Node) | Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
         }
     }
 
-    fn apply(&mut self, committed: &Committed, said: &mut Vec<Said>) {
+    fn apply(&mut self, committed: &Committed, said: &mut Vec<ChildEvent>) {
         let entry = match committed {
             Committed::Entry(entry) => entry,
             Committed::Snapshot(snapshot) => {
                 self.state = State::restore(snapshot.data.as_deref().unwrap_or_default());
-                said.push(Said::Restored(self.state.count, self.state.hash));
+                said.push(ChildEvent::Restored(self.state.count, self.state.hash));
                 return;
             }
         };
@@ -171,7 +173,7 @@ impl Program {
             Applied::Nothing => return,
             Applied::Repeat(client, sequence) => (client, sequence),
             Applied::Effect(client, sequence) => {
-                said.push(Said::Effect {
+                said.push(ChildEvent::Effect {
                     count: self.state.count,
                     hash: self.state.hash,
                     client,
@@ -180,9 +182,9 @@ impl Program {
                 (client, sequence)
             }
         };
-        // Told of a repeat too: its effect may have come with a snapshot.
+        // ChildCommand of a repeat too: its effect may have come with a snapshot.
         if self.pending.remove(&(client, sequence)).is_some() {
-            said.push(Said::Done(client, sequence));
+            said.push(ChildEvent::Done(client, sequence));
         }
     }
 
@@ -198,12 +200,12 @@ impl Program {
         }
     }
 
-    fn tell_of_leaders(&mut self, view: &NodeView, said: &mut Vec<Said>) {
+    fn tell_of_leaders(&mut self, view: &NodeView, said: &mut Vec<ChildEvent>) {
         for event in &view.events {
             if matches!(event.decision, Decision::WonElection { .. }) && event.term > self.led {
                 self.led = event.term;
                 let ago = view.now.since(event.at).as_micros() as u64;
-                said.push(Said::Leads {
+                said.push(ChildEvent::Leads {
                     term: event.term.0,
                     ago,
                 });
@@ -211,7 +213,7 @@ impl Program {
         }
         if view.status.leader.is_some() && view.status.term > self.followed {
             self.followed = view.status.term;
-            said.push(Said::Follows(view.status.term.0));
+            said.push(ChildEvent::Follows(view.status.term.0));
         }
     }
 

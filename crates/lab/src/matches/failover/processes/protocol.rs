@@ -6,7 +6,7 @@ use raftian_raft::ClientId;
 
 /// What a process says, on stdout.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Said {
+pub(super) enum ChildEvent {
     /// It leads since so many microseconds.
     Leads {
         /// In this term.
@@ -40,45 +40,49 @@ pub(super) enum Said {
 
 /// What a process is told, on stdin.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Told {
+pub(super) enum ChildCommand {
     /// Its player gives this order.
     Order(ClientId, u64),
     /// It is to say its state.
     State,
 }
 
-impl Said {
+impl ChildEvent {
     /// What a line says; `None` if that is nothing.
     pub(super) fn read(line: &str) -> Option<Self> {
         let (word, numbers) = parts(line)?;
         Some(match (word, numbers.as_slice()) {
-            ("leads", [term, ago]) => Said::Leads {
+            ("leads", [term, ago]) => ChildEvent::Leads {
                 term: *term,
                 ago: *ago,
             },
-            ("follows", [term]) => Said::Follows(*term),
-            ("committed", [client, sequence]) => Said::Committed(ClientId(*client), *sequence),
-            ("effect", &[count, hash, client, sequence]) => Said::Effect {
+            ("follows", [term]) => ChildEvent::Follows(*term),
+            ("committed", [client, sequence]) => {
+                ChildEvent::Committed(ClientId(*client), *sequence)
+            }
+            ("effect", &[count, hash, client, sequence]) => ChildEvent::Effect {
                 count,
                 hash,
                 client: ClientId(client),
                 sequence,
             },
-            ("restored", [count, hash]) => Said::Restored(*count, *hash),
-            ("done", [client, sequence]) => Said::Done(ClientId(*client), *sequence),
-            ("state", _) => Said::State(numbers),
+            ("restored", [count, hash]) => ChildEvent::Restored(*count, *hash),
+            ("done", [client, sequence]) => ChildEvent::Done(ClientId(*client), *sequence),
+            ("state", _) => ChildEvent::State(numbers),
             _ => return None,
         })
     }
 }
 
-impl fmt::Display for Said {
+impl fmt::Display for ChildEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Said::Leads { term, ago } => write!(f, "leads {term} {ago}"),
-            Said::Follows(term) => write!(f, "follows {term}"),
-            Said::Committed(client, sequence) => write!(f, "committed {} {sequence}", client.0),
-            Said::Effect {
+            ChildEvent::Leads { term, ago } => write!(f, "leads {term} {ago}"),
+            ChildEvent::Follows(term) => write!(f, "follows {term}"),
+            ChildEvent::Committed(client, sequence) => {
+                write!(f, "committed {} {sequence}", client.0)
+            }
+            ChildEvent::Effect {
                 count,
                 hash,
                 client,
@@ -86,9 +90,9 @@ impl fmt::Display for Said {
             } => {
                 write!(f, "effect {count} {hash} {} {sequence}", client.0)
             }
-            Said::Restored(count, hash) => write!(f, "restored {count} {hash}"),
-            Said::Done(client, sequence) => write!(f, "done {} {sequence}", client.0),
-            Said::State(words) => {
+            ChildEvent::Restored(count, hash) => write!(f, "restored {count} {hash}"),
+            ChildEvent::Done(client, sequence) => write!(f, "done {} {sequence}", client.0),
+            ChildEvent::State(words) => {
                 f.write_str("state")?;
                 words.iter().try_for_each(|word| write!(f, " {word}"))
             }
@@ -96,23 +100,25 @@ impl fmt::Display for Said {
     }
 }
 
-impl Told {
+impl ChildCommand {
     /// What a line says; `None` if that is nothing.
     pub(super) fn read(line: &str) -> Option<Self> {
         let (word, numbers) = parts(line)?;
         match (word, numbers.as_slice()) {
-            ("order", [client, sequence]) => Some(Told::Order(ClientId(*client), *sequence)),
-            ("state", []) => Some(Told::State),
+            ("order", [client, sequence]) => {
+                Some(ChildCommand::Order(ClientId(*client), *sequence))
+            }
+            ("state", []) => Some(ChildCommand::State),
             _ => None,
         }
     }
 }
 
-impl fmt::Display for Told {
+impl fmt::Display for ChildCommand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Told::Order(client, sequence) => write!(f, "order {} {sequence}", client.0),
-            Told::State => f.write_str("state"),
+            ChildCommand::Order(client, sequence) => write!(f, "order {} {sequence}", client.0),
+            ChildCommand::State => f.write_str("state"),
         }
     }
 }
@@ -137,27 +143,27 @@ mod tests {
     fn a_line_is_read_as_it_was_said() {
         let client = ClientId(7);
         for said in [
-            Said::Leads { term: 3, ago: 250 },
-            Said::Follows(3),
-            Said::Committed(client, 1),
-            Said::Effect {
+            ChildEvent::Leads { term: 3, ago: 250 },
+            ChildEvent::Follows(3),
+            ChildEvent::Committed(client, 1),
+            ChildEvent::Effect {
                 count: 9,
                 hash: u64::MAX,
                 client,
                 sequence: 2,
             },
-            Said::Restored(4, 5),
-            Said::Done(client, 2),
-            Said::State(vec![1, 2, 3]),
+            ChildEvent::Restored(4, 5),
+            ChildEvent::Done(client, 2),
+            ChildEvent::State(vec![1, 2, 3]),
         ] {
-            assert_eq!(Said::read(&said.to_string()), Some(said));
+            assert_eq!(ChildEvent::read(&said.to_string()), Some(said));
         }
-        for told in [Told::Order(client, 8), Told::State] {
-            assert_eq!(Told::read(&told.to_string()), Some(told));
+        for told in [ChildCommand::Order(client, 8), ChildCommand::State] {
+            assert_eq!(ChildCommand::read(&told.to_string()), Some(told));
         }
         for noise in ["", "leads", "leads 1 -2", "order 1", "effect 1 2 3 x"] {
             assert_eq!(
-                (Said::read(noise), Told::read(noise)),
+                (ChildEvent::read(noise), ChildCommand::read(noise)),
                 (None, None),
                 "{noise}"
             );

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use raftian_raft::Moment;
 
-use super::said::Said;
+use super::protocol::ChildEvent;
 use crate::matches::ledger::Ledger;
 
 /// One thing that was said.
@@ -16,7 +16,7 @@ pub(super) struct Record {
     pub(super) place: usize,
     /// In which of its runs, counted from 0.
     pub(super) run: u64,
-    pub(super) said: Said,
+    pub(super) said: ChildEvent,
 }
 
 /// Everything that was said, in the order in which it was heard.
@@ -25,7 +25,7 @@ pub(super) struct Records(pub(super) Vec<Record>);
 
 /// What happened to the machines of a match, and when.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Happened {
+pub(super) struct Timeline {
     /// Which machine was killed, counted from 0.
     pub(super) victim: usize,
     /// When.
@@ -51,8 +51,8 @@ impl Records {
     ///
     /// Commits are entered in the order of time, states in that of their effects: processes are
     /// heard as their lines come, so one may seem to be ahead of the first that got there.
-    pub(super) fn enter(&self, ledger: &mut Ledger, happened: Happened) -> Duration {
-        let Happened { crashed, over, .. } = happened;
+    pub(super) fn enter(&self, ledger: &mut Ledger, happened: Timeline) -> Duration {
+        let Timeline { crashed, over, .. } = happened;
         let mut in_time: Vec<_> = self.0.iter().collect();
         in_time.sort_by_key(|record| record.at);
         let (mut watched, mut gap) = (false, None);
@@ -67,15 +67,15 @@ impl Records {
                 gap.get_or_insert_with(|| ledger.longest_gap(over));
             }
             match said {
-                Said::Committed(client, sequence) => {
+                ChildEvent::Committed(client, sequence) => {
                     ledger.committed(*client, *sequence, *place as u32, *at)
                 }
-                Said::Done(client, sequence) => ledger.told(*client, *sequence, *at),
-                Said::Leads { .. }
-                | Said::Follows(_)
-                | Said::Effect { .. }
-                | Said::Restored(..)
-                | Said::State(_) => {}
+                ChildEvent::Done(client, sequence) => ledger.told(*client, *sequence, *at),
+                ChildEvent::Leads { .. }
+                | ChildEvent::Follows(_)
+                | ChildEvent::Effect { .. }
+                | ChildEvent::Restored(..)
+                | ChildEvent::State(_) => {}
             }
         }
         let mut states: Vec<_> = self
@@ -86,7 +86,7 @@ impl Records {
         states.sort_by_key(|(count, record)| (*count, record.at));
         for (count, Record { place, said, .. }) in states {
             let hash = match said {
-                Said::Effect {
+                ChildEvent::Effect {
                     hash,
                     client,
                     sequence,
@@ -95,12 +95,12 @@ impl Records {
                     ledger.effect(*client, *sequence, count);
                     *hash
                 }
-                Said::Restored(_, hash) => *hash,
-                Said::Leads { .. }
-                | Said::Follows(_)
-                | Said::Committed(..)
-                | Said::Done(..)
-                | Said::State(_) => {
+                ChildEvent::Restored(_, hash) => *hash,
+                ChildEvent::Leads { .. }
+                | ChildEvent::Follows(_)
+                | ChildEvent::Committed(..)
+                | ChildEvent::Done(..)
+                | ChildEvent::State(_) => {
                     continue;
                 }
             };
@@ -111,12 +111,12 @@ impl Records {
 
     /// From the crash until the first order that was not committed by then has its effect at a
     /// machine that lives on.
-    pub(super) fn stop(&self, ledger: &Ledger, happened: Happened) -> Option<Duration> {
-        let Happened {
+    pub(super) fn stop(&self, ledger: &Ledger, happened: Timeline) -> Option<Duration> {
+        let Timeline {
             victim, crashed, ..
         } = happened;
         let news = |record: &&Record| match record.said {
-            Said::Effect {
+            ChildEvent::Effect {
                 client, sequence, ..
             } if record.place != victim && record.at > crashed => ledger
                 .order(client, sequence)
@@ -132,9 +132,9 @@ impl Records {
     }
 
     /// From the crash until a machine leads in a later term than any before.
-    pub(super) fn next_leader(&self, happened: Happened) -> Option<Duration> {
+    pub(super) fn next_leader(&self, happened: Timeline) -> Option<Duration> {
         let leads = |record: &Record| match record.said {
-            Said::Leads { term, .. } => Some((record.at, term)),
+            ChildEvent::Leads { term, .. } => Some((record.at, term)),
             _ => None,
         };
         let before = self
@@ -152,8 +152,8 @@ impl Records {
     }
 
     /// From the return of the machine that was killed until it has so many effects.
-    pub(super) fn caught_up(&self, happened: Happened, effects: u64) -> Option<Duration> {
-        let Happened { victim, back, .. } = happened;
+    pub(super) fn caught_up(&self, happened: Timeline, effects: u64) -> Option<Duration> {
+        let Timeline { victim, back, .. } = happened;
         let there = |record: &&Record| {
             record.place == victim
                 && record.run > 0
@@ -171,14 +171,14 @@ impl Records {
 }
 
 /// How many effects the state has of which is spoken.
-fn count(said: &Said) -> Option<u64> {
+fn count(said: &ChildEvent) -> Option<u64> {
     match said {
-        Said::Effect { count, .. } | Said::Restored(count, _) => Some(*count),
-        Said::Leads { .. }
-        | Said::Follows(_)
-        | Said::Committed(..)
-        | Said::Done(..)
-        | Said::State(_) => None,
+        ChildEvent::Effect { count, .. } | ChildEvent::Restored(count, _) => Some(*count),
+        ChildEvent::Leads { .. }
+        | ChildEvent::Follows(_)
+        | ChildEvent::Committed(..)
+        | ChildEvent::Done(..)
+        | ChildEvent::State(_) => None,
     }
 }
 
@@ -188,7 +188,7 @@ mod tests {
     use crate::matches::ledger::Violation;
     use raftian_raft::{ClientId, Sessions};
 
-    const HAPPENED: Happened = Happened {
+    const HAPPENED: Timeline = Timeline {
         victim: 0,
         crashed: Moment(100),
         back: Moment(400),
@@ -196,11 +196,11 @@ mod tests {
     };
 
     /// Three orders of one player at the second machine, and what was said of them.
-    fn judged(said: &[(u64, usize, u64, Said)]) -> (Records, Ledger, Duration) {
+    fn judged(said: &[(u64, usize, u64, ChildEvent)]) -> (Records, Ledger, Duration) {
         let mut ledger = Ledger::default();
         let client = ledger.enter(1);
         (1..=3).for_each(|sequence| assert_eq!(ledger.click(client, Moment(sequence)), sequence));
-        let record = |(at, place, run, said): &(u64, usize, u64, Said)| Record {
+        let record = |(at, place, run, said): &(u64, usize, u64, ChildEvent)| Record {
             at: Moment(*at),
             place: *place,
             run: *run,
@@ -211,8 +211,8 @@ mod tests {
         (records, ledger, gap)
     }
 
-    fn effect(count: u64, hash: u64, sequence: u64) -> Said {
-        Said::Effect {
+    fn effect(count: u64, hash: u64, sequence: u64) -> ChildEvent {
+        ChildEvent::Effect {
             count,
             hash,
             client: ClientId(1),
@@ -222,20 +222,20 @@ mod tests {
 
     #[test]
     fn a_stop_ends_with_the_first_order_that_was_not_committed_before() {
-        let committed = |sequence| Said::Committed(ClientId(1), sequence);
+        let committed = |sequence| ChildEvent::Committed(ClientId(1), sequence);
         let (records, ledger, gap) = judged(&[
-            (10, 0, 0, Said::Leads { term: 3, ago: 0 }),
+            (10, 0, 0, ChildEvent::Leads { term: 3, ago: 0 }),
             (50, 0, 0, committed(1)),
             (90, 0, 0, committed(2)),
             // Committed before the crash, but heard of by a survivor after it.
             (110, 1, 0, effect(1, 11, 1)),
             (111, 1, 0, effect(2, 22, 2)),
-            (300, 2, 0, Said::Leads { term: 4, ago: 0 }),
+            (300, 2, 0, ChildEvent::Leads { term: 4, ago: 0 }),
             (320, 2, 0, committed(3)),
             (330, 2, 0, effect(3, 33, 3)),
             (331, 1, 0, effect(3, 33, 3)),
-            (332, 1, 0, Said::Done(ClientId(1), 3)),
-            (450, 0, 1, Said::Restored(2, 22)),
+            (332, 1, 0, ChildEvent::Done(ClientId(1), 3)),
+            (450, 0, 1, ChildEvent::Restored(2, 22)),
             (480, 0, 1, effect(3, 33, 3)),
         ]);
         assert_eq!(ledger.violation, None);
@@ -294,7 +294,7 @@ mod tests {
         );
         let (_, mut ledger, _) = judged(&[
             (10, 1, 0, effect(1, 11, 2)),
-            (11, 1, 0, Said::Done(ClientId(1), 2)),
+            (11, 1, 0, ChildEvent::Done(ClientId(1), 2)),
         ]);
         assert_eq!(ledger.lost(&Sessions::default()), 1);
     }
