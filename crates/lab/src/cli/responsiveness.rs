@@ -12,7 +12,7 @@ use crate::report::environment::Environment;
 use crate::report::html::Page;
 use crate::responsiveness::results::{self, Row};
 use crate::responsiveness::scene::Seen;
-use crate::responsiveness::{Cap, Cell, Program, Server, Stage, Study, Unmeasured, charts};
+use crate::responsiveness::{Cap, Cell, MeasureError, Program, Server, Stage, Study, charts};
 use crate::terminal::errln;
 
 /// Which windows are opened, beside which nodes.
@@ -131,17 +131,17 @@ fn measure(
     study: &Study,
     cells: &[Cell],
     output: &Output,
-) -> Result<Vec<Vec<Seen>>, Unmeasured> {
+) -> Result<Vec<Vec<Seen>>, MeasureError> {
     let progress = output.progress("responsiveness", cells.len() as u64 * study.rounds);
     let mut seen = vec![Vec::new(); cells.len()];
     for round in 0..study.rounds {
         for (cell, seen) in cells.iter().zip(&mut seen) {
             let mut once = stage.measure(study, cell, round);
-            if once == Err(Unmeasured::NoDisplay) && round == 0 && !stage.headless {
+            if once == Err(MeasureError::NoDisplay) && round == 0 && !stage.headless {
                 stage.headless = true;
                 errln!(
                     "{}: measuring the schedule alone, as with --headless",
-                    Unmeasured::NoDisplay
+                    MeasureError::NoDisplay
                 );
                 once = stage.measure(study, cell, round);
             }

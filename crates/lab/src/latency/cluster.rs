@@ -10,10 +10,10 @@ use raftian_raft::{Bytes, ClientId, Command, NodeId, Payload, Refused, Term};
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 
-use super::moments::{Moments, Parts};
 use super::real::Real;
 use super::simulated::Simulated;
-use super::{Cell, Origin, Unmeasured};
+use super::spans::{LatencyBreakdown, Spans};
+use super::{Cell, MeasureError, Origin};
 use crate::report::parallel;
 use crate::retries::{REFUSED_RETRY, UNANSWERED_RETRY};
 
@@ -33,15 +33,18 @@ pub(super) trait Nodes {
     fn now(&self) -> Instant;
 
     /// Lets time pass until then.
-    fn wait_until(&mut self, then: Instant) -> Result<(), Unmeasured>;
+    fn wait_until(&mut self, then: Instant) -> Result<(), MeasureError>;
 
     /// Gives a command to the node at a place. If the node is too busy it is given again later.
-    fn propose(&mut self, place: usize, command: Command) -> Result<(), Unmeasured>;
+    fn propose(&mut self, place: usize, command: Command) -> Result<(), MeasureError>;
 
     /// Moves up to [`MOST_TAKEN`] of what is committed to `into`, which is empty, and gives what
     /// was refused.
-    fn take(&mut self, place: usize, into: &mut Vec<Committed>)
-    -> Result<Vec<Refused>, Unmeasured>;
+    fn take(
+        &mut self,
+        place: usize,
+        into: &mut Vec<Committed>,
+    ) -> Result<Vec<Refused>, MeasureError>;
 
     /// Whom the node at a place follows, if it is connected to all others.
     fn leader(&self, place: usize) -> Option<NodeId>;
@@ -57,7 +60,7 @@ pub(super) trait Nodes {
 #[derive(Clone, PartialEq, Default, Debug)]
 pub struct Measured {
     /// The parts of each order that was seen.
-    pub orders: Vec<Parts>,
+    pub orders: Vec<LatencyBreakdown>,
     /// Orders that were never seen.
     pub lost: u64,
     /// Orders that were proposed again, each time counted.
@@ -93,8 +96,8 @@ pub(super) fn measure(
     cell: &Cell,
     seed: u64,
     directory: &Path,
-) -> Result<Vec<(Origin, Measured)>, Unmeasured> {
-    let moments = Moments::of(cell.nodes as usize);
+) -> Result<Vec<(Origin, Measured)>, MeasureError> {
+    let moments = Spans::of(cell.nodes as usize);
     measure_in(
         Real::start(cell, seed, directory, &moments)?,
         &moments,
@@ -108,8 +111,8 @@ pub(super) fn simulate(
     cell: &Cell,
     seed: u64,
     write: Duration,
-) -> Result<Vec<(Origin, Measured)>, Unmeasured> {
-    let moments = Moments::of(cell.nodes as usize);
+) -> Result<Vec<(Origin, Measured)>, MeasureError> {
+    let moments = Spans::of(cell.nodes as usize);
     measure_in(
         Simulated::start(cell, seed, write, &moments)?,
         &moments,
@@ -120,10 +123,10 @@ pub(super) fn simulate(
 
 fn measure_in(
     nodes: impl Nodes,
-    moments: &Moments,
+    moments: &Spans,
     cell: &Cell,
     seed: u64,
-) -> Result<Vec<(Origin, Measured)>, Unmeasured> {
+) -> Result<Vec<(Origin, Measured)>, MeasureError> {
     let (size, pending, repeats) = (cell.nodes as usize, BTreeMap::new(), BTreeMap::new());
     let mut cluster = Cluster {
         nodes,
@@ -188,13 +191,13 @@ fn measure_in(
 }
 
 /// What the machine does not give, or a node cannot do.
-pub(super) fn machine(error: impl std::fmt::Display) -> Unmeasured {
-    Unmeasured::Machine(error.to_string())
+pub(super) fn machine(error: impl std::fmt::Display) -> MeasureError {
+    MeasureError::Machine(error.to_string())
 }
 
 impl<N: Nodes> Cluster<N> {
     /// Waits until all are connected and follow one leader, and gives its place.
-    fn ready(&mut self, cell: &Cell) -> Result<usize, Unmeasured> {
+    fn ready(&mut self, cell: &Cell) -> Result<usize, MeasureError> {
         let deadline = self.nodes.now() + READY + cell.rtt * 50;
         loop {
             let leader = self.nodes.leader(0);
@@ -204,7 +207,7 @@ impl<N: Nodes> Cluster<N> {
                 return Ok(id as usize - 1);
             }
             if self.nodes.now() > deadline {
-                return Err(Unmeasured::NoQuorum(
+                return Err(MeasureError::NoQuorum(
                     cell.name(),
                     "has no leader that all follow",
                 ));
@@ -213,11 +216,11 @@ impl<N: Nodes> Cluster<N> {
         }
     }
 
-    fn wait_a_frame(&mut self, cell: &Cell) -> Result<(), Unmeasured> {
+    fn wait_a_frame(&mut self, cell: &Cell) -> Result<(), MeasureError> {
         self.nodes.wait_until(self.nodes.now() + cell.frame())
     }
 
-    fn warm_up(&mut self, cell: &Cell, places: &[usize]) -> Result<(), Unmeasured> {
+    fn warm_up(&mut self, cell: &Cell, places: &[usize]) -> Result<(), MeasureError> {
         let deadline = self.nodes.now() + READY + cell.rtt * 50;
         for _ in 0..WARM_UP {
             for place in places {
@@ -226,7 +229,7 @@ impl<N: Nodes> Cluster<N> {
             }
             while !self.pending.is_empty() {
                 if self.nodes.now() > deadline {
-                    return Err(Unmeasured::NoQuorum(cell.name(), "commits nothing"));
+                    return Err(MeasureError::NoQuorum(cell.name(), "commits nothing"));
                 }
                 self.wait_a_frame(cell)?;
                 self.frame()?;
@@ -242,7 +245,7 @@ impl<N: Nodes> Cluster<N> {
         cell: &Cell,
         clicks: &[(Instant, usize)],
         deadline: Instant,
-    ) -> Result<(), Unmeasured> {
+    ) -> Result<(), MeasureError> {
         let (mut clicks, mut frame) = (clicks.iter().peekable(), self.nodes.now() + cell.frame());
         while clicks.peek().is_some() || !self.pending.is_empty() {
             let next = clicks.peek().map_or(frame, |(at, _)| frame.min(*at));
@@ -265,7 +268,12 @@ impl<N: Nodes> Cluster<N> {
         Ok(())
     }
 
-    fn click(&mut self, origin: usize, clicked: Instant, measured: bool) -> Result<(), Unmeasured> {
+    fn click(
+        &mut self,
+        origin: usize,
+        clicked: Instant,
+        measured: bool,
+    ) -> Result<(), MeasureError> {
         self.orders += 1;
         let again = clicked + UNANSWERED_RETRY;
         self.pending.insert(
@@ -281,7 +289,7 @@ impl<N: Nodes> Cluster<N> {
     }
 
     /// A queue that is full takes it at the next attempt.
-    fn propose(&mut self, number: u64, origin: usize) -> Result<(), Unmeasured> {
+    fn propose(&mut self, number: u64, origin: usize) -> Result<(), MeasureError> {
         let bytes = Bytes::from(b"attack the north".as_slice());
         let command = Command {
             client: ClientId(1),
@@ -292,7 +300,7 @@ impl<N: Nodes> Cluster<N> {
     }
 
     /// One frame of every program: takes what is committed, and proposes again what has no answer.
-    fn frame(&mut self) -> Result<(), Unmeasured> {
+    fn frame(&mut self) -> Result<(), MeasureError> {
         let mut taken = Vec::new();
         for place in 0..self.size {
             taken.clear();

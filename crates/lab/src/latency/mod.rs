@@ -70,10 +70,10 @@ mod cell;
 pub mod charts;
 mod cluster;
 pub mod lists;
-mod moments;
 mod real;
 pub mod results;
 mod simulated;
+mod spans;
 
 use std::path::Path;
 use std::time::Duration;
@@ -83,7 +83,7 @@ use serde_json::{Value, json};
 pub use cell::{Cell, Origin};
 pub use cluster::Measured;
 use lists::{List, Rate};
-pub use moments::Parts;
+pub use spans::LatencyBreakdown;
 
 use crate::elections::ranges::{Share, Sizes, Time};
 use crate::report::parallel;
@@ -146,7 +146,7 @@ pub enum World {
 
 /// Why a cell could not be measured.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum Unmeasured {
+pub enum MeasureError {
     /// It has no leader in time, or commits nothing.
     #[error("{0} {1} in time")]
     NoQuorum(String, &'static str),
@@ -319,8 +319,8 @@ impl Study {
             match measured {
                 Ok(rows) => Ok(Ok(rows)),
                 // The others may still be measured.
-                Err(error @ Unmeasured::NoQuorum(..)) => Ok(Err(error.to_string())),
-                Err(Unmeasured::Machine(reason)) => Err(reason),
+                Err(error @ MeasureError::NoQuorum(..)) => Ok(Err(error.to_string())),
+                Err(MeasureError::Machine(reason)) => Err(reason),
             }
         };
         let measured = match self.world {
@@ -345,7 +345,11 @@ impl Study {
     ///
     /// # Errors
     /// If it has no leader in time, commits nothing, or the machine has no room.
-    pub fn measure(&self, cell: &Cell, directory: &Path) -> Result<Vec<results::Row>, Unmeasured> {
+    pub fn measure(
+        &self,
+        cell: &Cell,
+        directory: &Path,
+    ) -> Result<Vec<results::Row>, MeasureError> {
         let which = [
             cell.nodes,
             cell.rtt.as_micros() as u64,
@@ -357,7 +361,10 @@ impl Study {
             World::Virtual(write) => cluster::simulate(cell, seed, write.0)?,
             World::Real => {
                 let folder = tempfile::tempdir_in(directory).map_err(|error| {
-                    Unmeasured::Machine(format!("no folder below {}: {error}", directory.display()))
+                    MeasureError::Machine(format!(
+                        "no folder below {}: {error}",
+                        directory.display()
+                    ))
                 })?;
                 cluster::measure(cell, seed, folder.path())?
             }

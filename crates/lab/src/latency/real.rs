@@ -11,8 +11,8 @@ use raftian_node::{NodeHandle, NodeOptions, Replica, SubmitError};
 use raftian_raft::{Command, NodeId, Refused, Term};
 
 use super::cluster::{MOST_TAKEN, Nodes, machine};
-use super::moments::Moments;
-use super::{Cell, Unmeasured};
+use super::spans::Spans;
+use super::{Cell, MeasureError};
 use crate::proxy::{Delay, Proxy, Shape};
 use crate::report::parallel;
 
@@ -30,8 +30,8 @@ impl Real {
         cell: &Cell,
         seed: u64,
         directory: &Path,
-        moments: &Moments,
-    ) -> Result<Self, Unmeasured> {
+        moments: &Spans,
+    ) -> Result<Self, MeasureError> {
         let delay = Delay::Fixed(cell.rtt / 2);
         let shape = Shape {
             delay,
@@ -45,7 +45,7 @@ impl Real {
         for (place, EmbeddedNode { config, socket }) in members.into_iter().enumerate() {
             let raft = cell.config(config.id, config.founding().map_err(machine)?, seed);
             std::fs::create_dir_all(&config.data).map_err(|error| {
-                Unmeasured::Machine(format!("{}: {error}", config.data.display()))
+                MeasureError::Machine(format!("{}: {error}", config.data.display()))
             })?;
             let links = QuicOptions::new(socket, &config);
             let options = NodeOptions::new(&config, raft, links);
@@ -65,15 +65,15 @@ impl Nodes for Real {
         Instant::now()
     }
 
-    fn wait_until(&mut self, then: Instant) -> Result<(), Unmeasured> {
+    fn wait_until(&mut self, then: Instant) -> Result<(), MeasureError> {
         std::thread::sleep(then.saturating_duration_since(Instant::now()));
         Ok(())
     }
 
-    fn propose(&mut self, place: usize, command: Command) -> Result<(), Unmeasured> {
+    fn propose(&mut self, place: usize, command: Command) -> Result<(), MeasureError> {
         match self.nodes[place].propose(command) {
             Ok(()) | Err(SubmitError::Busy) => Ok(()),
-            Err(SubmitError::Stopped) => Err(Unmeasured::Machine(format!(
+            Err(SubmitError::Stopped) => Err(MeasureError::Machine(format!(
                 "node {} has stopped",
                 place + 1
             ))),
@@ -84,7 +84,7 @@ impl Nodes for Real {
         &mut self,
         place: usize,
         into: &mut Vec<Committed>,
-    ) -> Result<Vec<Refused>, Unmeasured> {
+    ) -> Result<Vec<Refused>, MeasureError> {
         let node = &mut self.nodes[place];
         node.take_committed(MOST_TAKEN, into);
         Ok(node.take_refused())

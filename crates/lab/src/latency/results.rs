@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Cell, Measured, Origin, Parts, Study, World};
+use super::{Cell, LatencyBreakdown, Measured, Origin, Study, World};
 use crate::report::document::number;
 use crate::report::statistics::{Summary, ms, quantile};
 use crate::report::table::Table;
@@ -80,7 +80,7 @@ impl Row {
                 .measured
                 .orders
                 .iter()
-                .map(|parts: &Parts| parts.millis()[part])
+                .map(|parts: &LatencyBreakdown| parts.millis()[part])
                 .sum();
             sum / self.measured.orders.len() as f64
         };

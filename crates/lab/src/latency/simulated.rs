@@ -16,8 +16,8 @@ use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
 use super::cluster::{MOST_TAKEN, Nodes, machine};
-use super::moments::Moments;
-use super::{Cell, Unmeasured};
+use super::spans::Spans;
+use super::{Cell, MeasureError};
 use crate::report::parallel;
 use raftian_sim::timed::{EventQueue, Next};
 
@@ -119,8 +119,8 @@ impl Simulated {
         cell: &Cell,
         seed: u64,
         write: Duration,
-        moments: &Moments,
-    ) -> Result<Self, Unmeasured> {
+        moments: &Spans,
+    ) -> Result<Self, MeasureError> {
         let clock = VirtualClock {
             beginning: Instant::now(),
             now: Arc::default(),
@@ -169,7 +169,7 @@ impl Simulated {
     }
 
     /// Lets a node do everything that can be done now, and plans when it does the next.
-    fn pump(&mut self, place: usize) -> Result<(), Unmeasured> {
+    fn pump(&mut self, place: usize) -> Result<(), MeasureError> {
         let now = self.clock.moment();
         let Node {
             driver,
@@ -210,7 +210,7 @@ impl Nodes for Simulated {
         self.clock.instant()
     }
 
-    fn wait_until(&mut self, then: Instant) -> Result<(), Unmeasured> {
+    fn wait_until(&mut self, then: Instant) -> Result<(), MeasureError> {
         // The first microsecond at which it is not earlier.
         let micros = then
             .saturating_duration_since(self.clock.beginning)
@@ -240,7 +240,7 @@ impl Nodes for Simulated {
         Ok(())
     }
 
-    fn propose(&mut self, place: usize, command: Command) -> Result<(), Unmeasured> {
+    fn propose(&mut self, place: usize, command: Command) -> Result<(), MeasureError> {
         let now = self.clock.moment();
         let driver = &mut self.nodes[place].driver;
         driver.set_now(now);
@@ -252,7 +252,7 @@ impl Nodes for Simulated {
         &mut self,
         place: usize,
         into: &mut Vec<Committed>,
-    ) -> Result<Vec<Refused>, Unmeasured> {
+    ) -> Result<Vec<Refused>, MeasureError> {
         let now = self.clock.moment();
         let Node {
             driver, committed, ..

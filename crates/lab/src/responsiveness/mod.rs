@@ -57,7 +57,7 @@ use serde_json::{Value, json};
 
 use crate::elections::ranges::Time;
 use crate::latency::lists::List;
-pub use run::{Program, Stage, Unmeasured};
+pub use run::{MeasureError, Program, Stage};
 
 /// Nodes of a cluster: as many as the seed had.
 pub const NODES: usize = 5;

@@ -50,7 +50,7 @@ pub struct Stage {
 
 /// Why a cell could not be measured.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum Unmeasured {
+pub enum MeasureError {
     /// There is no display, or nothing that draws.
     #[error("there is no display or no graphics adapter")]
     NoDisplay,
@@ -59,9 +59,9 @@ pub enum Unmeasured {
     Failed(String),
 }
 
-impl From<String> for Unmeasured {
+impl From<String> for MeasureError {
     fn from(reason: String) -> Self {
-        Unmeasured::Failed(reason)
+        MeasureError::Failed(reason)
     }
 }
 
@@ -131,8 +131,8 @@ impl Stage {
     /// Measures one cell once, in real time.
     ///
     /// # Errors
-    /// [`Unmeasured`].
-    pub fn measure(&self, study: &Study, cell: &Cell, round: u64) -> Result<Seen, Unmeasured> {
+    /// [`MeasureError`].
+    pub fn measure(&self, study: &Study, cell: &Cell, round: u64) -> Result<Seen, MeasureError> {
         let which = [
             round,
             cell.dots.into(),
@@ -160,7 +160,7 @@ impl Stage {
         self.show(&scene, &mut running)
     }
 
-    fn show(&self, scene: &Scene, running: &mut Processes) -> Result<Seen, Unmeasured> {
+    fn show(&self, scene: &Scene, running: &mut Processes) -> Result<Seen, MeasureError> {
         let told = serde_json::to_string(scene).map_err(|error| error.to_string())?;
         let mut window = self.program.command()?;
         if std::env::var_os(LOG).is_none() {
@@ -194,10 +194,10 @@ impl Stage {
             .map_err(|error| error.to_string())?;
         match status.code() {
             Some(0) => serde_json::from_str(&text).map_err(|error| {
-                Unmeasured::Failed(format!("the window said what nobody understands: {error}"))
+                MeasureError::Failed(format!("the window said what nobody understands: {error}"))
             }),
-            Some(NO_DISPLAY) => Err(Unmeasured::NoDisplay),
-            _ => Err(Unmeasured::Failed(format!("a window failed ({status})"))),
+            Some(NO_DISPLAY) => Err(MeasureError::NoDisplay),
+            _ => Err(MeasureError::Failed(format!("a window failed ({status})"))),
         }
     }
 }

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use raftian_node::trace::{Trace, TraceEvent};
 use raftian_raft::{AppendResult, Body, Index, NodeId, Payload, WriteNumber};
 
-/// Moments of all nodes, by their places. One clock times them all: they are threads of one
+/// Spans of all nodes, by their places. One clock times them all: they are threads of one
 /// process, or live in one virtual time.
 #[derive(Clone, Debug)]
-pub(super) struct Moments(Vec<Arc<Mutex<Node>>>);
+pub(super) struct Spans(Vec<Arc<Mutex<Node>>>);
 
-/// Moments of one node, the first of each kind. Bounded by the orders of one cell.
+/// Spans of one node, the first of each kind. Bounded by the orders of one cell.
 #[derive(Debug, Default)]
 struct Node {
     /// By the order's number.
@@ -35,7 +35,7 @@ struct Node {
 
 /// Where the time of one order went, click to sight; together they are all of it.
 #[derive(Clone, Copy, PartialEq, Default, Debug)]
-pub struct Parts {
+pub struct LatencyBreakdown {
     /// From the click until the node took it.
     pub queue: Duration,
     /// Messages on their way, and whatever nodes did beside writing.
@@ -48,11 +48,11 @@ pub struct Parts {
     pub frame: Duration,
 }
 
-impl Parts {
+impl LatencyBreakdown {
     /// From click to sight.
     #[must_use]
     pub fn total(&self) -> Duration {
-        let Parts {
+        let LatencyBreakdown {
             queue,
             network,
             disk,
@@ -65,7 +65,7 @@ impl Parts {
     /// In their order, in milliseconds.
     #[must_use]
     pub fn millis(&self) -> [f64; 5] {
-        let Parts {
+        let LatencyBreakdown {
             queue,
             network,
             disk,
@@ -76,9 +76,9 @@ impl Parts {
     }
 }
 
-impl Moments {
+impl Spans {
     pub(super) fn of(nodes: usize) -> Self {
-        Moments((0..nodes).map(|_| Arc::default()).collect())
+        Spans((0..nodes).map(|_| Arc::default()).collect())
     }
 
     /// Whom the node at `place` tells, by this clock.
@@ -105,7 +105,7 @@ impl Moments {
         place: usize,
         clicked: Instant,
         seen: Instant,
-    ) -> Parts {
+    ) -> LatencyBreakdown {
         let origin = lock(&self.0[place]);
         let took = origin
             .took
@@ -126,7 +126,7 @@ impl Moments {
             .and_then(|index| self.disk(index))
             .unwrap_or_default()
             .min(way);
-        Parts {
+        LatencyBreakdown {
             queue: took - clicked,
             network: way - disk,
             disk,
@@ -280,7 +280,7 @@ mod tests {
             receiver: Incarnation(0),
             body,
         };
-        let moments = Moments::of(3);
+        let moments = Spans::of(3);
         let tell =
             |place: usize, step: TraceEvent<'_>, at| lock(&moments.0[place]).hear(step, ms(at));
         tell(1, TraceEvent::Proposed(std::slice::from_ref(&command)), 2);
