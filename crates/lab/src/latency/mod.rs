@@ -69,11 +69,11 @@
 mod cell;
 pub mod charts;
 mod cluster;
-pub mod lists;
 mod real;
 pub mod results;
 mod simulated;
 mod spans;
+pub mod value_list;
 
 use std::path::Path;
 use std::time::Duration;
@@ -82,8 +82,8 @@ use serde_json::{Value, json};
 
 pub use cell::{Cell, Origin};
 pub use cluster::Measured;
-use lists::{List, Rate};
 pub use spans::LatencyBreakdown;
+use value_list::{List, Rate};
 
 use crate::elections::ranges::{Share, Sizes, Time};
 use crate::report::parallel;
@@ -194,8 +194,8 @@ impl Study {
                 "--nodes: a cluster of {nodes} cannot be measured; give {fewest} to {most}"
             ));
         }
-        lists::steady(&self.losses)?;
-        let rtt = lists::longest(&self.rtts);
+        value_list::steady(&self.losses)?;
+        let rtt = value_list::longest(&self.rtts);
         if rtt.0 > LONGEST_RTT {
             return Err(format!(
                 "--rtt: {rtt} is too long; give at most {}",

@@ -56,7 +56,7 @@ use raftian_node::cluster::Timing;
 use serde_json::{Value, json};
 
 use crate::elections::ranges::Time;
-use crate::latency::lists::List;
+use crate::latency::value_list::List;
 pub use run::{MeasureError, Program, Stage};
 
 /// Nodes of a cluster: as many as the seed had.
