@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Exit;
 use super::output::Output;
-use crate::elections::ranges::Time;
+use crate::elections::values::Time;
 use crate::matches::churn::{self, Churn};
 use crate::matches::{Conditions, Series, World};
 

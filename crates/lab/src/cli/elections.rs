@@ -7,7 +7,7 @@ use raftian_raft::NodeId;
 
 use super::Exit;
 use super::output::{Output, Results, named};
-use crate::elections::ranges::{Share, Sizes, Span, Time};
+use crate::elections::values::{Share, Sizes, Span, Time};
 use crate::elections::{Row, Settings, Study, World, charts, processes, results};
 use crate::report::assertion;
 use crate::report::document::Document;

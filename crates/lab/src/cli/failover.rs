@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Exit;
 use super::output::Output;
-use crate::elections::ranges::{Sizes, Span, Time};
+use crate::elections::values::{Sizes, Span, Time};
 use crate::matches::failover::{self, Failover, Who, processes};
 use crate::matches::{Conditions, Series, World};
 use crate::terminal::errln;

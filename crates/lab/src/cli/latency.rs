@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::Exit;
 use super::output::{Output, Results, named};
-use crate::elections::ranges::{Share, Sizes, Time};
+use crate::elections::values::{Share, Sizes, Time};
 use crate::latency::results::{self, Row};
 use crate::latency::value_list::{List, Rate};
 use crate::latency::{self, Origin, Study, World, charts};

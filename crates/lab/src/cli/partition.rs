@@ -6,7 +6,7 @@ use clap::ValueEnum;
 
 use super::Exit;
 use super::output::Output;
-use crate::elections::ranges::Time;
+use crate::elections::values::Time;
 use crate::matches::partition::{self, Partition, Shape};
 use crate::matches::{Conditions, Series, World};
 use crate::terminal::errln;

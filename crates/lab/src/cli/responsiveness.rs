@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::output::{Output, Results};
 use super::{Exit, Host};
-use crate::elections::ranges::Time;
+use crate::elections::values::Time;
 use crate::latency::value_list::List;
 use crate::report::assertion;
 use crate::report::document::Document;

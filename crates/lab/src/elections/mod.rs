@@ -60,11 +60,11 @@
 pub mod charts;
 mod cluster;
 pub mod processes;
-pub mod ranges;
 pub mod results;
 mod row;
 pub mod theory;
 mod threads;
+pub mod values;
 
 use std::time::Duration;
 
@@ -73,8 +73,8 @@ use serde_json::{Value, json};
 
 use crate::report::parallel;
 pub use cluster::Outcome;
-use ranges::{Share, Sizes, Span, Time};
 pub use row::{COLUMNS, Row};
+use values::{Share, Sizes, Span, Time};
 
 /// Most runs of one study. Each is kept, in about 48 bytes.
 const MOST_RUNS: u64 = 2_000_000;

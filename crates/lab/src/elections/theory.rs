@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::ranges::Span;
+use super::values::Span;
 
 /// Steps of the integral below: ten microseconds on the study's scale.
 const STEPS: u32 = 20_000;

@@ -18,7 +18,7 @@ use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
 use super::cluster::{polled, split_votes};
-use super::ranges::Span;
+use super::values::Span;
 use super::{Outcome, Settings};
 
 /// Messages that may wait for one node: many times what all others send it in one election. Beyond

@@ -7,7 +7,7 @@ use raftian_raft::{Config, Membership, NodeId};
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
-use crate::elections::ranges::{Share, Time};
+use crate::elections::values::{Share, Time};
 use crate::report::parallel;
 
 /// Time between two heartbeats of a leader.

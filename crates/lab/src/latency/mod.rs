@@ -85,7 +85,7 @@ pub use cluster::Measured;
 pub use spans::LatencyBreakdown;
 use value_list::{List, Rate};
 
-use crate::elections::ranges::{Share, Sizes, Time};
+use crate::elections::values::{Share, Sizes, Time};
 use crate::report::parallel;
 use crate::report::statistics::ms;
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::elections::ranges::{Share, Time};
+use crate::elections::values::{Share, Time};
 
 /// Most values of one list.
 const MOST: usize = 32;

@@ -26,7 +26,7 @@ use rand::{RngExt, SeedableRng};
 use super::failover::{SETTLE, WARM_UP, led};
 use super::play::{Account, Orders};
 use super::{Match, Series};
-use crate::elections::ranges::Time;
+use crate::elections::values::Time;
 use crate::report::parallel;
 use crate::report::statistics::quantile;
 

@@ -6,7 +6,7 @@ use raftian_raft::{Config, Membership, NodeId};
 use serde_json::{Map, Value, json};
 
 use super::{MOST_MACHINES, MOST_ORDERS, SNAPSHOT_EVERY};
-use crate::elections::ranges::{Share, Span, Time};
+use crate::elections::values::{Share, Span, Time};
 use crate::retries::UNANSWERED_RETRY;
 
 /// Most orders a second that a player gives.

@@ -28,7 +28,7 @@ use rand::{RngExt, SeedableRng};
 
 use super::play::Account;
 use super::{MOST_ORDERS, Match, Series, World};
-use crate::elections::ranges::{Sizes, Time};
+use crate::elections::values::{Sizes, Time};
 use crate::report::parallel;
 
 pub use report::{QUANTITIES, SCHEMA, findings};

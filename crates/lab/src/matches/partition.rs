@@ -24,7 +24,7 @@ use rand::{RngExt, SeedableRng};
 use super::failover::{AFTER, SETTLE, WARM_UP, WINDOW, led};
 use super::play::Account;
 use super::{Match, Series};
-use crate::elections::ranges::Time;
+use crate::elections::values::Time;
 use crate::report::parallel;
 
 pub use report::{QUANTITIES, SCHEMA, findings};

@@ -55,7 +55,7 @@ use std::time::Duration;
 use raftian_node::cluster::Timing;
 use serde_json::{Value, json};
 
-use crate::elections::ranges::Time;
+use crate::elections::values::Time;
 use crate::latency::value_list::List;
 pub use run::{MeasureError, Program, Stage};
 

@@ -11,7 +11,7 @@ use rand::{RngExt, SeedableRng};
 
 use super::scene::{Scene, SceneNode, Seen};
 use super::{Cell, NODES, Server, Study, WARM_UP};
-use crate::elections::ranges::Span;
+use crate::elections::values::Span;
 use crate::processes::{self, Processes};
 use crate::report::parallel;
 
