@@ -27,11 +27,11 @@
 // A write that fails must not end a run: see `terminal`.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+mod child_process;
 pub mod cli;
 pub mod elections;
 pub mod latency;
 pub mod matches;
-mod processes;
 pub mod proxy;
 pub mod report;
 pub mod responsiveness;

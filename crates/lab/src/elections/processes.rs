@@ -21,7 +21,7 @@ use rand::{RngExt, SeedableRng};
 
 use super::cluster::split_votes;
 use super::{Outcome, Settings};
-use crate::processes::{self, Processes};
+use crate::child_process::{self, Processes};
 
 /// How often a node looks at itself if nobody wakes it.
 const GLANCE: Duration = Duration::from_millis(20);
@@ -96,11 +96,12 @@ fn start(
     say: &Sender<Said>,
 ) -> Result<Processes, String> {
     let mut nodes = Processes::default();
-    for (place, file) in processes::node_files(directory, size as usize, Timing::default(), rng)?
-        .iter()
-        .enumerate()
+    for (place, file) in
+        child_process::node_files(directory, size as usize, Timing::default(), rng)?
+            .iter()
+            .enumerate()
     {
-        let mut node = processes::again("elections", "elections-node")?
+        let mut node = child_process::again("elections", "elections-node")?
             .arg(file)
             .args(["--seed", &rng.random::<u64>().to_string()])
             .args([
@@ -157,7 +158,7 @@ pub fn live(
     mut favourite: Option<NodeId>,
 ) -> Result<(), String> {
     let settings = |id, founding| settings.config(id, founding, seed);
-    let mut node = processes::start_node(file, settings, Trace::default())?;
+    let mut node = child_process::start_node(file, settings, Trace::default())?;
     let (wake, woken): (SyncSender<()>, _) = sync_channel(1);
     let waker = move || {
         // Full means that it is awake already.

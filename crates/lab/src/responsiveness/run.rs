@@ -11,8 +11,8 @@ use rand::{RngExt, SeedableRng};
 
 use super::scene::{Scene, SceneNode, Seen};
 use super::{Cell, NODES, Server, Study, WARM_UP};
+use crate::child_process::{self, Processes};
 use crate::elections::values::Span;
-use crate::processes::{self, Processes};
 use crate::report::parallel;
 
 /// The member behind the window, which leads.
@@ -107,7 +107,7 @@ impl Program {
 
     fn command(&self) -> Result<Command, String> {
         match self {
-            Program::Own => processes::again("responsiveness", "dots"),
+            Program::Own => child_process::again("responsiveness", "dots"),
             Program::Game(game) => {
                 let mut window = Command::new(game);
                 window.args(["lab", "dots"]).stdout(Stdio::piped());
@@ -210,7 +210,7 @@ fn start_nodes(
     running: &mut Processes,
 ) -> Result<Option<SceneNode>, String> {
     let timing = cell.timing();
-    let files = processes::node_files(directory, NODES, timing, rng)?;
+    let files = child_process::node_files(directory, NODES, timing, rng)?;
     let (from, to) = timing.election;
     let mut in_window = None;
     for (place, file) in files.into_iter().enumerate() {
@@ -221,7 +221,7 @@ fn start_nodes(
             });
             continue;
         }
-        let node = processes::again("responsiveness", "elections-node")?
+        let node = child_process::again("responsiveness", "elections-node")?
             .arg(file)
             .args(["--seed", &rng.random::<u64>().to_string()])
             .args([

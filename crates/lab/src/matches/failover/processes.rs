@@ -36,11 +36,11 @@ use rand::{RngExt, SeedableRng};
 use self::event_log::{Record, Records, Timeline};
 use self::protocol::{ChildCommand, ChildEvent};
 use super::{Account, Failover, Outcome};
+use crate::child_process::{self, Processes};
 use crate::matches::Conditions;
 use crate::matches::ledger::Ledger;
 use crate::matches::machine::Player;
 use crate::matches::state::State;
-use crate::processes::{self, Processes};
 
 pub use node::live;
 
@@ -196,7 +196,7 @@ impl<'a> Game<'a> {
         directory: &Path,
     ) -> Result<Self, String> {
         let (clock, (say, heard)) = (Clock::start(), channel());
-        let files = processes::node_files(directory, size, Timing::default(), rng)?;
+        let files = child_process::node_files(directory, size, Timing::default(), rng)?;
         let mut ledger = Ledger::default();
         let mut player = |place| {
             let clicks = Clicks::new(clock.now(), conditions.rate, rng.random());
@@ -232,7 +232,7 @@ impl<'a> Game<'a> {
         let Conditions {
             timeout, heartbeat, ..
         } = self.conditions;
-        let mut process = processes::again("failover", "failover-node")?
+        let mut process = child_process::again("failover", "failover-node")?
             .arg(&self.files[place])
             .args(["--seed", &seed.to_string()])
             .args([

@@ -15,9 +15,9 @@ use raftian_node::{NodeHandle, NodeView, Replica, Stopped, SubmitError};
 use raftian_raft::{ClientId, Command, Decision, Entry, Payload, TakenSnapshot, Term};
 
 use super::protocol::{ChildCommand, ChildEvent};
+use crate::child_process;
 use crate::matches::Conditions;
 use crate::matches::state::{Applied, State};
-use crate::processes;
 use crate::retries::REFUSED_RETRY;
 
 /// How often a machine looks at its node if nothing happens.
@@ -65,7 +65,7 @@ pub fn live(file: &Path, conditions: &Conditions, seed: u64) -> Result<(), Strin
             let _unheard = say(committed);
         }
     });
-    let node = processes::start_node(
+    let node = child_process::start_node(
         file,
         |id, founding| conditions.config(id, founding, seed),
         trace,
