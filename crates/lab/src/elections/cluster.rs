@@ -47,7 +47,7 @@ pub(super) fn run(settings: &Settings, size: u64, seed: u64) -> Outcome {
 
 /// A message between two nodes, by their places in the cluster.
 #[derive(Debug)]
-struct Letter {
+struct Envelope {
     from: u32,
     to: u32,
     message: Message,
@@ -61,7 +61,7 @@ struct Cluster<'a> {
     looks: Vec<Moment>,
     /// Where in the interval of polling each node began to look.
     phases: Vec<u64>,
-    queue: EventQueue<Letter>,
+    queue: EventQueue<Envelope>,
     now: Moment,
     rng: ChaCha8Rng,
     loss: f64,
@@ -156,7 +156,7 @@ impl<'a> Cluster<'a> {
             let (place, input) = match next {
                 Next::Wake(place) if self.looks[place as usize] != at => continue,
                 Next::Wake(place) => (place, Input::Wake),
-                Next::Delivery(Letter { from, to, message }) => (
+                Next::Delivery(Envelope { from, to, message }) => (
                     to,
                     Input::Receive {
                         from: NodeId(u64::from(from) + 1),
@@ -188,7 +188,7 @@ impl<'a> Cluster<'a> {
 
     /// Does what a node wants done, at once, until it wants nothing or leads.
     fn perform(&mut self, place: u32) {
-        let mut letters = Vec::new();
+        let mut envelopes = Vec::new();
         while self.nodes[place as usize].has_work() {
             let work = self.nodes[place as usize].work();
             let (written, applied) = (
@@ -201,8 +201,8 @@ impl<'a> Cluster<'a> {
                     self.stood.push(event.term);
                 }
             }
-            letters.append(&mut work.others.send);
-            for (to, message) in letters.drain(..) {
+            envelopes.append(&mut work.others.send);
+            for (to, message) in envelopes.drain(..) {
                 self.send(place, to, message);
             }
             if let Some(number) = written {
@@ -223,7 +223,7 @@ impl<'a> Cluster<'a> {
         // Beyond the queue's bound a message is lost like any other.
         self.queue.send(
             self.now.after(delay),
-            Letter {
+            Envelope {
                 from,
                 to: (to.0 - 1) as u32,
                 message,

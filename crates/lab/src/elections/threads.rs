@@ -39,7 +39,7 @@ pub(super) fn elect(settings: &Settings, size: u64, seed: u64) -> Outcome {
         Membership::crowd((1..=size).map(NodeId)).expect("a study has no empty cluster");
     let loss = settings.loss.draw(&mut rng);
     let poll = settings.poll.0.as_micros() as u64;
-    let hall = Arc::new(Hall::new(size as usize));
+    let cluster_hall = Arc::new(SharedCluster::new(size as usize));
     // The one more is this thread, which begins to count when all are there.
     let start = Barrier::new(size as usize + 1);
     thread::scope(|scope| {
@@ -51,34 +51,35 @@ pub(super) fn elect(settings: &Settings, size: u64, seed: u64) -> Outcome {
                 rng.random_range(0..poll)
             };
             let own = ChaCha8Rng::seed_from_u64(rng.random());
-            let post = Post {
+            let post = ThreadLinks {
                 place: place as usize,
-                hall: Arc::clone(&hall),
+                cluster_hall: Arc::clone(&cluster_hall),
                 delay: settings.delay,
                 loss,
                 rng: own,
             };
-            let (hall, start) = (&hall, &start);
+            let (cluster_hall, start) = (&cluster_hall, &start);
             scope.spawn(move || {
                 // Each is set once, by its own thread.
-                let _first = hall.threads[place as usize].set(thread::current());
+                let _first = cluster_hall.threads[place as usize].set(thread::current());
                 start.wait();
-                hall.live(config, post, (poll, phase));
+                cluster_hall.live(config, post, (poll, phase));
             });
         }
         start.wait();
-        let began = hall.clock.now();
-        while !hall.over.load(Ordering::Acquire) && hall.clock.now().since(began) < settings.limit.0
+        let began = cluster_hall.clock.now();
+        while !cluster_hall.over.load(Ordering::Acquire)
+            && cluster_hall.clock.now().since(began) < settings.limit.0
         {
             thread::park_timeout(GLANCE);
         }
-        hall.end();
-        hall.outcome(began)
+        cluster_hall.end();
+        cluster_hall.outcome(began)
     })
 }
 
 /// What the nodes of one cluster share.
-struct Hall {
+struct SharedCluster {
     clock: Clock,
     inboxes: Vec<Mutex<Inbox>>,
     threads: Vec<OnceLock<Thread>>,
@@ -96,13 +97,13 @@ struct Hall {
 /// order.
 #[derive(Default)]
 struct Inbox {
-    letters: BTreeMap<(Moment, u64), (NodeId, Message)>,
+    envelopes: BTreeMap<(Moment, u64), (NodeId, Message)>,
     count: u64,
 }
 
-impl Hall {
+impl SharedCluster {
     fn new(size: usize) -> Self {
-        Hall {
+        SharedCluster {
             clock: Clock::start(),
             inboxes: (0..size).map(|_| Mutex::default()).collect(),
             threads: (0..size).map(|_| OnceLock::new()).collect(),
@@ -116,7 +117,7 @@ impl Hall {
     }
 
     /// The life of one node, until somebody leads.
-    fn live(&self, config: Config, post: Post, poll: (u64, u64)) {
+    fn live(&self, config: Config, post: ThreadLinks, poll: (u64, u64)) {
         let place = post.place;
         let (store, now) = (MemoryStore::new(), self.clock.now());
         let mut driver = Driver::new(config, Restored::default(), store, post, now)
@@ -136,7 +137,7 @@ impl Hall {
                 return self.end();
             }
             let arrives = lock(&self.inboxes[place])
-                .letters
+                .envelopes
                 .first_key_value()
                 .map(|((at, _), _)| *at);
             let due = polled(wake, poll).min(arrives.unwrap_or(Moment(u64::MAX)));
@@ -166,43 +167,47 @@ impl Hall {
 }
 
 /// One node's links.
-struct Post {
+struct ThreadLinks {
     place: usize,
-    hall: Arc<Hall>,
+    cluster_hall: Arc<SharedCluster>,
     delay: Span,
     loss: f64,
     rng: ChaCha8Rng,
 }
 
-impl Links for Post {
+impl Links for ThreadLinks {
     fn send(&mut self, to: NodeId, message: Message) {
-        self.hall.sent.fetch_add(1, Ordering::Relaxed);
+        self.cluster_hall.sent.fetch_add(1, Ordering::Relaxed);
         if self.loss > 0.0 && self.rng.random_bool(self.loss) {
             return;
         }
-        let at = self.hall.clock.now().after(self.delay.draw(&mut self.rng));
+        let at = self
+            .cluster_hall
+            .clock
+            .now()
+            .after(self.delay.draw(&mut self.rng));
         let to = (to.0 - 1) as usize;
-        let mut inbox = lock(&self.hall.inboxes[to]);
-        if inbox.letters.len() < INBOX {
+        let mut inbox = lock(&self.cluster_hall.inboxes[to]);
+        if inbox.envelopes.len() < INBOX {
             inbox.count += 1;
             let key = (at, inbox.count);
             inbox
-                .letters
+                .envelopes
                 .insert(key, (NodeId(self.place as u64 + 1), message));
         }
         drop(inbox);
-        if let Some(thread) = self.hall.threads[to].get() {
+        if let Some(thread) = self.cluster_hall.threads[to].get() {
             thread.unpark();
         }
     }
 
     fn receive(&mut self) -> Option<(NodeId, Message)> {
-        let mut inbox = lock(&self.hall.inboxes[self.place]);
+        let mut inbox = lock(&self.cluster_hall.inboxes[self.place]);
         let first = inbox
-            .letters
+            .envelopes
             .first_entry()
-            .filter(|first| first.key().0 <= self.hall.clock.now())?;
-        self.hall.taken.fetch_add(1, Ordering::Relaxed);
+            .filter(|first| first.key().0 <= self.cluster_hall.clock.now())?;
+        self.cluster_hall.taken.fetch_add(1, Ordering::Relaxed);
         Some(first.remove())
     }
 }

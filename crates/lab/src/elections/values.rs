@@ -135,7 +135,7 @@ impl FromStr for Span {
         // In `0..20ms` the unit counts for both.
         let unit = to
             .trim()
-            .trim_start_matches(|letter: char| letter.is_ascii_digit() || letter == '.');
+            .trim_start_matches(|envelope: char| envelope.is_ascii_digit() || envelope == '.');
         let (to, from) = (time(to, None)?, time(from, Some(unit))?);
         if from > to {
             return Err(format!("`{text}` goes down: write the shorter time first"));

@@ -52,7 +52,7 @@ pub(super) trait Nodes {
     /// The term of the node at a place.
     fn term(&self, place: usize) -> Term;
 
-    /// Ends all nodes.
+    /// SimLinks all nodes.
     fn end(self);
 }
 

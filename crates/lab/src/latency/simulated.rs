@@ -24,7 +24,7 @@ use raftian_sim::timed::{EventQueue, Next};
 /// Nodes, what is on its way between them, and what time it is.
 pub(super) struct Simulated {
     nodes: Vec<Node>,
-    queue: EventQueue<Letter>,
+    queue: EventQueue<Envelope>,
     clock: VirtualClock,
     rng: ChaCha8Rng,
     delay: Duration,
@@ -32,14 +32,14 @@ pub(super) struct Simulated {
 }
 
 struct Node {
-    driver: Driver<SlowStore, Ends>,
+    driver: Driver<SlowStore, SimLinks>,
     /// Where its program takes what is committed.
     committed: VecDeque<Committed>,
     /// When it looks at its timers and its disk next, so that earlier plans are known to be stale.
     looks: Moment,
 }
 
-struct Letter {
+struct Envelope {
     from: NodeId,
     to: NodeId,
     message: Message,
@@ -98,12 +98,12 @@ impl Store for SlowStore {
 
 /// A node's ends of its links.
 #[derive(Default)]
-struct Ends {
+struct SimLinks {
     arrived: VecDeque<(NodeId, Message)>,
     sent: Vec<(NodeId, Message)>,
 }
 
-impl Links for Ends {
+impl Links for SimLinks {
     fn send(&mut self, to: NodeId, message: Message) {
         self.sent.push((to, message));
     }
@@ -140,7 +140,7 @@ impl Simulated {
                 config,
                 Restored::default(),
                 store,
-                Ends::default(),
+                SimLinks::default(),
                 Moment(0),
             )
             .map_err(machine)?;
@@ -198,7 +198,7 @@ impl Simulated {
             if self.loss == 0.0 || !self.rng.random_bool(self.loss) {
                 // Beyond the queue's bound a message is lost like any other.
                 self.queue
-                    .send(now.after(self.delay), Letter { from, to, message });
+                    .send(now.after(self.delay), Envelope { from, to, message });
             }
         }
         Ok(())
@@ -225,7 +225,7 @@ impl Nodes for Simulated {
                     self.nodes[place as usize].looks = Moment(u64::MAX);
                     self.pump(place as usize)?;
                 }
-                Next::Delivery(Letter { from, to, message }) => {
+                Next::Delivery(Envelope { from, to, message }) => {
                     let place = to.0 as usize - 1;
                     self.nodes[place]
                         .driver

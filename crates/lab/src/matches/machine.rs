@@ -25,7 +25,7 @@ pub(super) struct Machine {
     pub(super) looks: Moment,
     pub(super) state: State,
     pub(super) player: Player,
-    /// Ends of its log and of what is committed in it, as the ledger knows them.
+    /// SimLinks of its log and of what is committed in it, as the ledger knows them.
     pub(super) noted: (Index, Index),
 }
 

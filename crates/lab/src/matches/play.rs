@@ -36,7 +36,7 @@ pub struct Match {
     orders: Orders,
     probe: Option<Probe>,
     chase: Option<Chase>,
-    letters: Vec<(NodeId, Message)>,
+    envelopes: Vec<(NodeId, Message)>,
     steps: u64,
 }
 
@@ -134,7 +134,7 @@ impl Match {
             orders: Orders::default(),
             probe: None,
             chase: None,
-            letters: Vec::new(),
+            envelopes: Vec::new(),
             steps: 0,
         };
         (0..size as usize).for_each(|place| game.start(place));

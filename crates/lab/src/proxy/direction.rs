@@ -42,7 +42,7 @@ struct Queue {
     set: Arc<Set>,
     rng: Rng,
     /// By the moment they are due and a number that keeps their order.
-    parcels: BTreeMap<(Instant, u64), Parcel>,
+    envelopes: BTreeMap<(Instant, u64), Envelope>,
     numbered: u64,
     /// When the last datagram that was not late is due: nobody overtakes it.
     last_due: Instant,
@@ -50,7 +50,7 @@ struct Queue {
     passed: Instant,
 }
 
-struct Parcel {
+struct Envelope {
     way: usize,
     bytes: Vec<u8>,
 }
@@ -83,7 +83,7 @@ impl Direction {
         let mut queue = Queue::new(set, Rng::new(seed, stream), Instant::now());
         loop {
             // Before any sleep: a timer would make a datagram without delay wait for its next tick.
-            while let Some(Parcel { way, bytes }) = queue.take(Instant::now()) {
+            while let Some(Envelope { way, bytes }) = queue.take(Instant::now()) {
                 // The receiver's socket may be gone, which is what loopback networks tell at once.
                 let _gone = outs[way].send_to(&bytes, receiver).await.is_err();
             }
@@ -112,7 +112,7 @@ impl Queue {
         Queue {
             set,
             rng,
-            parcels: BTreeMap::new(),
+            envelopes: BTreeMap::new(),
             numbered: 0,
             last_due: now,
             passed: now,
@@ -120,7 +120,7 @@ impl Queue {
     }
 
     fn next_due(&self) -> Option<Instant> {
-        self.parcels.first_key_value().map(|((due, _), _)| *due)
+        self.envelopes.first_key_value().map(|((due, _), _)| *due)
     }
 
     /// A datagram comes.
@@ -155,13 +155,13 @@ impl Queue {
                 count(&counters.duplicated);
                 self.keep(
                     due,
-                    Parcel {
+                    Envelope {
                         way,
                         bytes: bytes.clone(),
                     },
                 );
             }
-            self.keep(due, Parcel { way, bytes });
+            self.keep(due, Envelope { way, bytes });
         } else {
             count(&counters.dropped);
         }
@@ -183,27 +183,27 @@ impl Queue {
         Some(self.passed)
     }
 
-    fn keep(&mut self, due: Instant, parcel: Parcel) {
-        if self.parcels.len() >= UNDER_WAY {
+    fn keep(&mut self, due: Instant, envelope: Envelope) {
+        if self.envelopes.len() >= UNDER_WAY {
             return count(&self.set.counters.dropped);
         }
         self.numbered += 1;
-        self.parcels.insert((due, self.numbered), parcel);
+        self.envelopes.insert((due, self.numbered), envelope);
     }
 
     /// The next datagram that is due and not cut.
-    fn take(&mut self, now: Instant) -> Option<Parcel> {
+    fn take(&mut self, now: Instant) -> Option<Envelope> {
         while let Some(first) = self
-            .parcels
+            .envelopes
             .first_entry()
             .filter(|first| first.key().0 <= now)
         {
-            let parcel = first.remove();
+            let envelope = first.remove();
             if self.set.lock().cut {
                 count(&self.set.counters.cut);
             } else {
                 count(&self.set.counters.forwarded);
-                return Some(parcel);
+                return Some(envelope);
             }
         }
         None
@@ -234,7 +234,9 @@ mod tests {
     fn drained(mut queue: Queue, start: Instant) -> (Vec<(Duration, Vec<u8>)>, Counts) {
         let mut left = Vec::new();
         while let Some(due) = queue.next_due() {
-            let taken = queue.take(due).map(|parcel| (due - start, parcel.bytes));
+            let taken = queue
+                .take(due)
+                .map(|envelope| (due - start, envelope.bytes));
             left.extend(taken);
         }
         (left, queue.set.counters.now())

@@ -313,7 +313,7 @@ impl Axis {
     }
 }
 
-/// A chart for a page of any colour: nothing behind it, and letters and axes in the page's own.
+/// A chart for a page of any colour: nothing behind it, and envelopes and axes in the page's own.
 #[must_use]
 pub fn on_any_ground(svg: &str) -> String {
     let hex = |colour: RGBColor| format!("\"#{:02X}{:02X}{:02X}\"", colour.0, colour.1, colour.2);

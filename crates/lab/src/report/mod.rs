@@ -6,7 +6,7 @@
 //!
 //! # Decisions
 //! **PNG from SVG.** Decision: a chart is drawn once, as SVG, and resvg of the 0.45 line makes the
-//! PNG, with letters that are compiled in. Why: the two cannot differ, and no machine needs a font.
+//! PNG, with envelopes that are compiled in. Why: the two cannot differ, and no machine needs a font.
 //! Later lines of resvg share crates with Bevy and ask for other features of them, so all of Bevy
 //! would be built once more in a build of the workspace. Would change if: Bevy moved to the
 //! versions that a newer resvg uses.

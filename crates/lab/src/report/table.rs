@@ -39,13 +39,13 @@ impl Table {
     /// [`WIDTH`].
     #[must_use]
     pub fn lines(&self) -> String {
-        let letters = |text: &str| text.chars().count();
+        let envelopes = |text: &str| text.chars().count();
         let widths: Vec<usize> = (0..self.heads.len())
             .map(|column| {
-                let cells = self.rows.iter().map(|row| letters(&row[column]));
+                let cells = self.rows.iter().map(|row| envelopes(&row[column]));
                 let (name, unit) = self.heads[column];
                 cells
-                    .chain([letters(name), letters(unit)])
+                    .chain([envelopes(name), envelopes(unit)])
                     .max()
                     .unwrap_or_default()
             })

@@ -161,7 +161,7 @@ impl Turns {
         }
     }
 
-    /// Ends what was begun, and lets those come back who crashed. False if that took longer than
+    /// SimLinks what was begun, and lets those come back who crashed. False if that took longer than
     /// `limit`.
     pub(super) fn finish(&mut self, game: &mut Match, limit: Duration, slice: Duration) -> bool {
         self.down.drain(..).for_each(|place| game.restart(place));

@@ -36,7 +36,7 @@ impl Match {
         let Match {
             machines,
             ledger,
-            letters,
+            envelopes,
             won,
             now,
             ..
@@ -123,7 +123,7 @@ impl Match {
         }
         // Its player asks again by itself.
         others.refused.clear();
-        letters.append(&mut others.send);
+        envelopes.append(&mut others.send);
         let snapshot_due = std::mem::take(&mut others.snapshot_due);
         if applied.is_some() {
             catch_up(&mut self.chase, machine.state.count, place, *now);
@@ -166,9 +166,9 @@ impl Match {
     }
 
     fn send_all(&mut self, place: usize) {
-        let mut letters = std::mem::take(&mut self.letters);
+        let mut envelopes = std::mem::take(&mut self.envelopes);
         let from = self.machines[place].id;
-        for (to, message) in letters.drain(..) {
+        for (to, message) in envelopes.drain(..) {
             let receiver = place_of(to);
             let lost = self.loss > 0.0 && rand::RngExt::random_bool(&mut self.rng, self.loss);
             if lost || receiver >= self.machines.len() || self.cut[place] >> receiver & 1 == 1 {
@@ -179,7 +179,7 @@ impl Match {
             self.queue
                 .send(at, Happening::Arrives { from, to, message });
         }
-        self.letters = letters;
+        self.envelopes = envelopes;
     }
 }
 
