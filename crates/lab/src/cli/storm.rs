@@ -101,17 +101,17 @@ pub fn run(arguments: &Arguments) -> Exit {
         ),
     };
     outln!("storms from seed {}", seeds.start);
-    let sea = Sea::new(seeds, minutes);
+    let queue = SeedQueue::new(seeds, minutes);
     let threads = arguments
         .threads
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     std::panic::set_hook(Box::new(|_| {}));
     std::thread::scope(|scope| {
         for _ in 0..threads.max(1) {
-            scope.spawn(|| sea.sail(arguments));
+            scope.spawn(|| queue.run_worker(arguments));
         }
     });
-    sea.tell(arguments)
+    queue.tell(arguments)
 }
 
 fn storm(arguments: &Arguments, seed: u64) -> Storm {
@@ -157,12 +157,12 @@ fn one(arguments: &Arguments, seed: u64) -> Exit {
             outln!("seed {seed} survived; digest {:016x}", report.digest);
             Exit::Success
         }
-        Err(failure) => sunk(arguments, &storm, failure),
+        Err(failure) => report_failure(arguments, &storm, failure),
     }
 }
 
 /// Says what sank a cluster, with as few faults as it takes.
-fn sunk(arguments: &Arguments, storm: &Storm, failure: Failure) -> Exit {
+fn report_failure(arguments: &Arguments, storm: &Storm, failure: Failure) -> Exit {
     errln!(
         "seed {} sank the cluster:\n{}\n",
         storm.seed,
@@ -202,11 +202,11 @@ fn print(tally: &Counters) {
 }
 
 /// Seeds that are still to be tried, and what came of the others.
-struct Sea {
+struct SeedQueue {
     next: AtomicU64,
     end: u64,
     deadline: Option<Instant>,
-    sunk: AtomicBool,
+    report_failure: AtomicBool,
     started: Instant,
     log: Mutex<Log>,
 }
@@ -220,27 +220,27 @@ struct Log {
     failure: Option<(Storm, Failure)>,
 }
 
-impl Sea {
+impl SeedQueue {
     fn new(seeds: Range<u64>, minutes: Option<f64>) -> Self {
         let started = Instant::now();
-        Sea {
+        SeedQueue {
             next: AtomicU64::new(seeds.start),
             end: seeds.end,
             deadline: minutes.map(|minutes| started + Duration::from_secs_f64(minutes * 60.0)),
-            sunk: AtomicBool::new(false),
+            report_failure: AtomicBool::new(false),
             started,
             log: Mutex::new(Log::default()),
         }
     }
 
     /// Takes seeds until there are none, time is up, or a cluster sank.
-    fn sail(&self, arguments: &Arguments) {
+    fn run_worker(&self, arguments: &Arguments) {
         loop {
             let seed = self.next.fetch_add(1, Ordering::Relaxed);
             let over = self
                 .deadline
                 .is_some_and(|deadline| Instant::now() >= deadline);
-            if seed >= self.end || over || self.sunk.load(Ordering::Relaxed) {
+            if seed >= self.end || over || self.report_failure.load(Ordering::Relaxed) {
                 return;
             }
             let storm = storm(arguments, seed);
@@ -266,7 +266,7 @@ impl Sea {
                     log.time += time;
                 }
                 Err(failure) => {
-                    self.sunk.store(true, Ordering::Relaxed);
+                    self.report_failure.store(true, Ordering::Relaxed);
                     log.failure.get_or_insert((storm, failure));
                 }
             }
@@ -280,7 +280,7 @@ impl Sea {
             .into_inner()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some((storm, failure)) = log.failure {
-            return sunk(arguments, &storm, failure);
+            return report_failure(arguments, &storm, failure);
         }
         print(&log.tally);
         let rate = log.steps as f64 / elapsed.as_secs_f64();
