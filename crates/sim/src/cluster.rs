@@ -67,7 +67,7 @@ impl std::error::Error for Unsettled {}
 impl Simulation {
     /// Most messages that one call delivers: a cluster that talks on without time passing is
     /// broken, and this tells.
-    pub const MOST_DELIVERIES: usize = 100_000;
+    pub const MAX_DELIVERIES: usize = 100_000;
 
     /// A cluster whose nodes have just started from the disks of `setup`.
     #[must_use]
@@ -315,7 +315,7 @@ impl Simulation {
 
     /// Delivers until nothing is due; no time passes, held disks stay held. Gives back how many.
     pub fn stabilize(&mut self) -> usize {
-        for delivered in 0..Self::MOST_DELIVERIES {
+        for delivered in 0..Self::MAX_DELIVERIES {
             let Some(envelope) = self.links.take_due(self.now) else {
                 return delivered;
             };
@@ -325,7 +325,7 @@ impl Simulation {
             "quiet",
             "the nodes talk on without time passing",
         ));
-        Self::MOST_DELIVERIES
+        Self::MAX_DELIVERIES
     }
 
     /// Time passes for all and everything is delivered at once.

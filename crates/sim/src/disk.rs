@@ -28,6 +28,6 @@ mod store;
 pub use change::{Change, Fate, Rest, SECTOR};
 pub use crash::CrashStyle;
 pub use file_system::{SimFile, SimFileSystem, Unsynced};
-pub use media::{MOST_UNSYNCED, Operation};
+pub use media::{MAX_UNSYNCED, Operation};
 pub use sim_disk::SimDisk;
 pub use store::{Backup, DiskStore, Unusable};

@@ -84,13 +84,13 @@ pub struct Finding {
 
 /// Bytes that are told in a line; longer inputs are named by their seed and number, or kept in a
 /// file.
-const MOST_BYTES_IN_A_LINE: usize = 512;
+const MAX_LINE_BYTES: usize = 512;
 
 impl Finding {
     /// The command that replays it.
     #[must_use]
     pub fn replay(&self) -> String {
-        if self.minimal.len() <= MOST_BYTES_IN_A_LINE {
+        if self.minimal.len() <= MAX_LINE_BYTES {
             let hex: String = self
                 .minimal
                 .iter()

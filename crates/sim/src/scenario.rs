@@ -138,7 +138,7 @@
 //! `lost-entries`.
 //!
 //! # Bounds
-//! At most [`Cluster::MOST_VOTERS`](script::Cluster::MOST_VOTERS) voters, machines up to `n128`,
+//! At most [`Cluster::MAX_VOTERS`](script::Cluster::MAX_VOTERS) voters, machines up to `n128`,
 //! 100,000 preset entries of one log, a day in one statement. More is an error of its line.
 
 mod expect;

@@ -166,10 +166,10 @@ pub const RARE: [&str; 66] = [
 ];
 
 /// Most messages on their way in a storm; beyond them the oldest is lost, as in a full buffer.
-const MOST_QUEUED: usize = 256;
+const MAX_QUEUED: usize = 256;
 
 /// Messages of the past that may come again.
-const MOST_REMEMBERED: usize = 64;
+const MAX_REMEMBERED: usize = 64;
 
 impl Storm {
     /// Events before peace unless told otherwise.
@@ -344,7 +344,7 @@ impl Run {
         let passes = self.rng.random_range(0..=2 * pace);
         self.drift(passes);
         self.cluster.advance(Duration::from_micros(passes));
-        while self.cluster.queued().len() > MOST_QUEUED {
+        while self.cluster.queued().len() > MAX_QUEUED {
             self.cluster.drop_at(0);
         }
         let event = self.options.pick(self.rng.random_range(0.0..1.0));

@@ -11,7 +11,7 @@ use crate::matches::{Conditions, Series, World};
 use crate::terminal::errln;
 
 /// Most processes: as many members as node files name.
-const MOST_PROCESSES: u64 = raftian_node::cluster::MAX_MEMBERS as u64;
+const MAX_PROCESSES: u64 = raftian_node::cluster::MAX_MEMBERS as u64;
 
 /// Which matches lose a machine, how often, and under which conditions.
 #[derive(clap::Args, Debug)]
@@ -21,7 +21,7 @@ pub struct Arguments {
     sizes: Sizes,
     /// Real time: N machines, 3 to 9, are processes with disks, over QUIC; one is killed, and
     /// started again on its disk.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(3..=MOST_PROCESSES))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(3..=MAX_PROCESSES))]
     #[arg(conflicts_with_all = ["sizes", "delay", "loss", "disk", "patience", "plant"])]
     real_processes: Option<u64>,
     /// Matches of each size: 200 unless told otherwise, and 8 of real processes.

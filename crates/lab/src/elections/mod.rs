@@ -77,13 +77,13 @@ pub use row::{COLUMNS, Row};
 use values::{Share, Sizes, Span, Time};
 
 /// Most runs of one study. Each is kept, in about 48 bytes.
-const MOST_RUNS: u64 = 2_000_000;
+const MAX_RUNS: u64 = 2_000_000;
 
 /// Largest cluster on threads.
-const MOST_THREADS: u64 = 1_000;
+const MAX_THREADS: u64 = 1_000;
 
 /// Largest cluster of processes: as many members as node files name.
-const MOST_PROCESSES: u64 = raftian_node::cluster::MAX_MEMBERS as u64;
+const MAX_PROCESSES: u64 = raftian_node::cluster::MAX_MEMBERS as u64;
 
 /// What every cluster of a study has in common.
 #[derive(Clone, PartialEq, Debug)]
@@ -201,10 +201,10 @@ impl Study {
         } = self;
         let runs = (sizes.0.len() as u64)
             .checked_mul(*reps)
-            .filter(|runs| (1..=MOST_RUNS).contains(runs));
+            .filter(|runs| (1..=MAX_RUNS).contains(runs));
         if runs.is_none() {
             return Err(format!(
-                "{} sizes times {reps} repetitions are not between 1 and {MOST_RUNS} runs",
+                "{} sizes times {reps} repetitions are not between 1 and {MAX_RUNS} runs",
                 sizes.0.len()
             ));
         }
@@ -355,11 +355,11 @@ impl World {
             World::Threads if settings.crash_leader => {
                 Err("--threads measures first elections: leave --crash-leader out".to_owned())
             }
-            World::Threads if largest > MOST_THREADS => {
-                Err(format!("--threads takes clusters of at most {MOST_THREADS} nodes"))
+            World::Threads if largest > MAX_THREADS => {
+                Err(format!("--threads takes clusters of at most {MAX_THREADS} nodes"))
             }
-            World::Processes if largest > MOST_PROCESSES => {
-                Err(format!("--real-processes takes 3 to {MOST_PROCESSES} nodes"))
+            World::Processes if largest > MAX_PROCESSES => {
+                Err(format!("--real-processes takes 3 to {MAX_PROCESSES} nodes"))
             }
             World::Processes if !bare => {
                 Err("--real-processes has the network and timers there are: leave --delay, --loss and --poll out"

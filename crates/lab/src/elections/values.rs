@@ -9,10 +9,10 @@ use rand::rngs::ChaCha8Rng;
 
 /// Largest cluster of an experiment. A candidate and its voters exchange two messages for each
 /// node, and all of them are held in memory at once.
-pub const MOST_NODES: u64 = 10_000;
+pub const MAX_NODES: u64 = 10_000;
 
 /// Most sizes of one study.
-const MOST_SIZES: usize = 1_000;
+const MAX_SIZES: usize = 1_000;
 
 /// Longest time that is taken for an answer: an hour.
 const LONGEST: Duration = Duration::from_secs(3600);
@@ -31,9 +31,9 @@ impl FromStr for Sizes {
                 .trim()
                 .parse()
                 .ok()
-                .filter(|size| (1..=MOST_NODES).contains(size));
+                .filter(|size| (1..=MAX_NODES).contains(size));
             number.ok_or_else(|| {
-                format!("`{word}` is no size of a cluster: give 1 to {MOST_NODES}, as in 3..193/10 or 3,13,53")
+                format!("`{word}` is no size of a cluster: give 1 to {MAX_NODES}, as in 3..193/10 or 3,13,53")
             })
         };
         let mut sizes = Vec::new();
@@ -51,9 +51,9 @@ impl FromStr for Sizes {
         }
         sizes.sort_unstable();
         sizes.dedup();
-        if sizes.len() > MOST_SIZES {
+        if sizes.len() > MAX_SIZES {
             return Err(format!(
-                "{} sizes are too many: at most {MOST_SIZES}; a larger step, as in 3..9993/10, has fewer",
+                "{} sizes are too many: at most {MAX_SIZES}; a larger step, as in 3..9993/10, has fewer",
                 sizes.len()
             ));
         }

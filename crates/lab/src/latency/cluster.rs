@@ -25,7 +25,7 @@ const READY: Duration = Duration::from_secs(20);
 /// How long the last orders may take, beside their round trips. Then they count as lost.
 const DRAIN: Duration = Duration::from_secs(3);
 /// Most of what is committed that a program takes at once.
-pub(super) const MOST_TAKEN: usize = 4096;
+pub(super) const MAX_TAKEN: usize = 4096;
 
 /// The nodes of a cell and the world they live in, where everything goes by one clock.
 pub(super) trait Nodes {
@@ -38,7 +38,7 @@ pub(super) trait Nodes {
     /// Gives a command to the node at a place. If the node is too busy it is given again later.
     fn propose(&mut self, place: usize, command: Command) -> Result<(), MeasureError>;
 
-    /// Moves up to [`MOST_TAKEN`] of what is committed to `into`, which is empty, and gives what
+    /// Moves up to [`MAX_TAKEN`] of what is committed to `into`, which is empty, and gives what
     /// was refused.
     fn take(
         &mut self,

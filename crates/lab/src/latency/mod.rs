@@ -94,17 +94,17 @@ pub const NODES: (u64, u64) = (2, 8);
 
 /// Longest round trip: with it an election still ends well within the time a cluster has to be
 /// ready.
-const LONGEST_RTT: Duration = Duration::from_secs(1);
+const MAX_RTT: Duration = Duration::from_secs(1);
 
 /// Longest write of a simulated disk.
-const LONGEST_WRITE: Duration = Duration::from_secs(1);
+const MAX_WRITE: Duration = Duration::from_secs(1);
 
 /// Time of a write on a simulated disk unless told otherwise: about what a store takes for it on
 /// the disk of a small server, with its sync (median 0.9 to 1.1 ms in this study's own `write_ms`).
 pub const WRITE: Time = Time(Duration::from_millis(1));
 
 /// Most orders of one cell at one origin: some hundred bytes each at every node.
-const MOST_ORDERS: u64 = 100_000;
+const MAX_ORDERS: u64 = 100_000;
 
 /// Where the axes cross: nodes, round trip, lost datagrams, orders a second.
 const CENTRE: (u64, Duration, f64, f64) = (3, Duration::from_millis(20), 0.0, 10.0);
@@ -196,10 +196,10 @@ impl Study {
         }
         value_list::steady(&self.losses)?;
         let rtt = value_list::longest(&self.rtts);
-        if rtt.0 > LONGEST_RTT {
+        if rtt.0 > MAX_RTT {
             return Err(format!(
                 "--rtt: {rtt} is too long; give at most {}",
-                Time(LONGEST_RTT)
+                Time(MAX_RTT)
             ));
         }
         if self.losses.0.iter().any(|loss| loss.to > 0.5) {
@@ -220,16 +220,16 @@ impl Study {
             ));
         }
         if let World::Virtual(write) = self.world
-            && write.0 > LONGEST_WRITE
+            && write.0 > MAX_WRITE
         {
             return Err(format!(
                 "--write: {write} is too long; give at most {}",
-                Time(LONGEST_WRITE)
+                Time(MAX_WRITE)
             ));
         }
         match self.grid().iter().map(Cell::orders).max() {
-            Some(orders) if orders > MOST_ORDERS => Err(format!(
-                "--seconds: {orders} orders in one cell are too many; at most {MOST_ORDERS}"
+            Some(orders) if orders > MAX_ORDERS => Err(format!(
+                "--seconds: {orders} orders in one cell are too many; at most {MAX_ORDERS}"
             )),
             _ => Ok(()),
         }

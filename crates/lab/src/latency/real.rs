@@ -10,7 +10,7 @@ use raftian_node::quic::QuicOptions;
 use raftian_node::{NodeHandle, NodeOptions, Replica, SubmitError};
 use raftian_raft::{Command, NodeId, Refused, Term};
 
-use super::cluster::{MOST_TAKEN, Nodes, machine};
+use super::cluster::{MAX_TAKEN, Nodes, machine};
 use super::spans::Spans;
 use super::{Cell, MeasureError};
 use crate::proxy::{Delay, Proxy, Shape};
@@ -86,7 +86,7 @@ impl Nodes for Real {
         into: &mut Vec<Committed>,
     ) -> Result<Vec<Refused>, MeasureError> {
         let node = &mut self.nodes[place];
-        node.take_committed(MOST_TAKEN, into);
+        node.take_committed(MAX_TAKEN, into);
         Ok(node.take_refused())
     }
 

@@ -15,7 +15,7 @@ use raftian_raft::{
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
-use super::cluster::{MOST_TAKEN, Nodes, machine};
+use super::cluster::{MAX_TAKEN, Nodes, machine};
 use super::spans::Spans;
 use super::{Cell, MeasureError};
 use crate::report::parallel;
@@ -257,7 +257,7 @@ impl Nodes for Simulated {
         let Node {
             driver, committed, ..
         } = &mut self.nodes[place];
-        into.extend(committed.drain(..committed.len().min(MOST_TAKEN)));
+        into.extend(committed.drain(..committed.len().min(MAX_TAKEN)));
         if let Some(last) = into.last() {
             driver.set_now(now);
             driver.applied(last.index());

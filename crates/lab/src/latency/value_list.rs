@@ -9,7 +9,7 @@ use crate::elections::values::{Share, Time};
 const MOST: usize = 32;
 
 /// Highest rate, in orders a second.
-pub const MOST_RATE: f64 = 1_000.0;
+pub const MAX_RATE: f64 = 1_000.0;
 
 /// Lowest rate, in orders a second.
 pub const LEAST_RATE: f64 = 0.1;
@@ -19,7 +19,7 @@ pub const LEAST_RATE: f64 = 0.1;
 #[derive(Clone, PartialEq, Debug)]
 pub struct List<T>(pub Vec<T>);
 
-/// Orders a second, from [`LEAST_RATE`] to [`MOST_RATE`].
+/// Orders a second, from [`LEAST_RATE`] to [`MAX_RATE`].
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Rate(pub f64);
 
@@ -31,9 +31,9 @@ impl FromStr for Rate {
             .trim()
             .parse()
             .ok()
-            .filter(|rate| (LEAST_RATE..=MOST_RATE).contains(rate));
+            .filter(|rate| (LEAST_RATE..=MAX_RATE).contains(rate));
         rate.map(Rate).ok_or_else(|| {
-            format!("`{text}` is no rate: give {LEAST_RATE} to {MOST_RATE} orders a second")
+            format!("`{text}` is no rate: give {LEAST_RATE} to {MAX_RATE} orders a second")
         })
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use raftian_raft::{Config, Membership, NodeId};
 use serde_json::{Map, Value, json};
 
-use super::{MOST_MACHINES, MOST_ORDERS, SNAPSHOT_EVERY};
+use super::{MAX_MACHINES, MAX_ORDERS, SNAPSHOT_EVERY};
 use crate::elections::values::{Share, Span, Time};
 use crate::retries::UNANSWERED_RETRY;
 
@@ -13,7 +13,7 @@ use crate::retries::UNANSWERED_RETRY;
 const FASTEST: f64 = 1000.0;
 
 /// Most matches of one experiment; each leaves at most a few hundred numbers.
-const MOST_MATCHES: u64 = 100_000;
+const MAX_MATCHES: u64 = 100_000;
 
 /// Settings of nodes, links, disks and players.
 #[derive(Clone, PartialEq, Debug, clap::Args)]
@@ -107,9 +107,9 @@ impl Conditions {
     /// # Errors
     /// What cannot be, and what to do.
     pub fn check(&self, machines: u64, time: Duration) -> Result<(), String> {
-        if machines > MOST_MACHINES {
+        if machines > MAX_MACHINES {
             return Err(format!(
-                "{machines} machines are too many: a match has at most {MOST_MACHINES}"
+                "{machines} machines are too many: a match has at most {MAX_MACHINES}"
             ));
         }
         if !(self.rate > 0.0 && self.rate <= FASTEST) {
@@ -118,9 +118,9 @@ impl Conditions {
             ));
         }
         let orders = self.rate * machines as f64 * time.as_secs_f64();
-        if orders > MOST_ORDERS {
+        if orders > MAX_ORDERS {
             return Err(format!(
-                "{machines} players would give {orders:.0} orders, and at most {MOST_ORDERS} are kept: lower --rate, or \
+                "{machines} players would give {orders:.0} orders, and at most {MAX_ORDERS} are kept: lower --rate, or \
                  play for a shorter time"
             ));
         }
@@ -199,10 +199,10 @@ impl Series {
     /// If there are none, or too many.
     pub fn check(&self, kinds: usize) -> Result<(), String> {
         let matches = (kinds as u64).checked_mul(self.reps);
-        match matches.filter(|matches| (1..=MOST_MATCHES).contains(matches)) {
+        match matches.filter(|matches| (1..=MAX_MATCHES).contains(matches)) {
             Some(_) => Ok(()),
             None => Err(format!(
-                "{kinds} kinds times {} matches are not between 1 and {MOST_MATCHES}",
+                "{kinds} kinds times {} matches are not between 1 and {MAX_MATCHES}",
                 self.reps
             )),
         }

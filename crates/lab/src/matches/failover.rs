@@ -27,7 +27,7 @@ use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
 use super::play::Account;
-use super::{MOST_ORDERS, Match, Series, World};
+use super::{MAX_ORDERS, Match, Series, World};
 use crate::elections::values::{Sizes, Time};
 use crate::report::parallel;
 
@@ -119,9 +119,9 @@ impl Failover {
         conditions.check(largest, time)?;
         // Each process tells of each order.
         let told = conditions.rate * (largest * largest) as f64 * time.as_secs_f64();
-        if self.series.world == World::Processes && told > MOST_ORDERS {
+        if self.series.world == World::Processes && told > MAX_ORDERS {
             return Err(format!(
-                "{largest} processes would tell of {told:.0} effects, and at most {MOST_ORDERS} are kept: \
+                "{largest} processes would tell of {told:.0} effects, and at most {MAX_ORDERS} are kept: \
                                 lower --rate, or let the machine be away for a shorter time"
             ));
         }

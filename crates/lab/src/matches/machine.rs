@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 use raftian_node::store::{MemoryStore, Store};
 use raftian_raft::{ClientId, Index, Moment, Node, NodeId, RoleKind, Sessions, Write, WriteNumber};
 
-use super::MOST_MACHINES;
+use super::MAX_MACHINES;
 use super::ledger::Ledger;
 use super::state::State;
 
@@ -58,12 +58,12 @@ impl Player {
 
 /// A node's name: where its machine stands, and how many had the place before.
 pub(super) fn name(place: usize, before: u64) -> NodeId {
-    NodeId(place as u64 + 1 + before * MOST_MACHINES)
+    NodeId(place as u64 + 1 + before * MAX_MACHINES)
 }
 
 /// Where a node's machine stands.
 pub(super) fn place(id: NodeId) -> usize {
-    ((id.0 - 1) % MOST_MACHINES) as usize
+    ((id.0 - 1) % MAX_MACHINES) as usize
 }
 
 impl Machine {

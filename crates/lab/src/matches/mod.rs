@@ -33,7 +33,7 @@
 //! clocks of different rates.
 //!
 //! # Bounds
-//! At most [`MOST_MACHINES`] machines and [`MOST_ORDERS`] orders, of 96 bytes each with their
+//! At most [`MAX_MACHINES`] machines and [`MAX_ORDERS`] orders, of 96 bytes each with their
 //! effect; a log of some [`SNAPSHOT_EVERY`] entries of 64 bytes on each machine and its disk; what
 //! is under way between them. That is below 100 MB for the largest match, and below 5 MB for the
 //! usual one.
@@ -67,10 +67,10 @@ pub use config::{Conditions, Plant, Series, World};
 pub use play::{Account, Match, Orders};
 
 /// Most machines of a match: as many as a set of them has room for in one word.
-pub const MOST_MACHINES: u64 = 64;
+pub const MAX_MACHINES: u64 = 64;
 
 /// Most orders that a match may be asked for.
-pub const MOST_ORDERS: f64 = 500_000.0;
+pub const MAX_ORDERS: f64 = 500_000.0;
 
 /// Entries after which a machine takes a snapshot.
 pub const SNAPSHOT_EVERY: u64 = 4096;

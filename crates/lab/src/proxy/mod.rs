@@ -62,10 +62,10 @@ use tokio::sync::oneshot;
 pub use counters::{Counters, Counts};
 pub use direction::UNDER_WAY;
 use direction::{Direction, Way};
-pub use shape::{Delay, LONGEST_DELAY, Late, Shape};
+pub use shape::{Delay, Late, MAX_DELAY, Shape};
 
 /// Most endpoints of one proxy: 16, which are 480 sockets and 240 tasks.
-pub const MOST_ENDPOINTS: usize = 16;
+pub const MAX_ENDPOINTS: usize = 16;
 
 /// A running proxy, on a thread of its own with a tokio runtime for all its tasks. Dropping it ends
 /// it, and whatever is under way is lost.
@@ -118,13 +118,12 @@ impl Proxy {
     /// the place of the two endpoints.
     ///
     /// # Errors
-    /// If the system gives no sockets or no thread, or there are not two to [`MOST_ENDPOINTS`]
+    /// If the system gives no sockets or no thread, or there are not two to [`MAX_ENDPOINTS`]
     /// endpoints with different ids.
     pub fn start(endpoints: &[(NodeId, SocketAddr)], shape: Shape, seed: u64) -> io::Result<Self> {
         let addresses: BTreeMap<NodeId, SocketAddr> = endpoints.iter().copied().collect();
-        if addresses.len() != endpoints.len() || !(2..=MOST_ENDPOINTS).contains(&addresses.len()) {
-            let reason =
-                format!("a proxy takes 2 to {MOST_ENDPOINTS} endpoints with different ids");
+        if addresses.len() != endpoints.len() || !(2..=MAX_ENDPOINTS).contains(&addresses.len()) {
+            let reason = format!("a proxy takes 2 to {MAX_ENDPOINTS} endpoints with different ids");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
         }
         shape

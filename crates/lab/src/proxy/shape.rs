@@ -6,7 +6,7 @@ use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
 /// Longest delay of one datagram: a minute. Longer ones are cut to it.
-pub const LONGEST_DELAY: Duration = Duration::from_secs(60);
+pub const MAX_DELAY: Duration = Duration::from_secs(60);
 
 /// What one direction is like. The default passes everything on at once.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -122,7 +122,7 @@ impl Rng {
             duplicated: duplicated < shape.duplication,
             late: late < shape.late.share,
             corrupted: damage,
-            delay: shape.delay.at(delay).min(LONGEST_DELAY),
+            delay: shape.delay.at(delay).min(MAX_DELAY),
         }
     }
 }

@@ -66,13 +66,13 @@ pub const NODES: usize = 5;
 pub const WARM_UP: Duration = Duration::from_secs(2);
 
 /// Most dots: each is an entity.
-const MOST_DOTS: u32 = 1_000_000;
+const MAX_DOTS: u32 = 1_000_000;
 
 /// Longest run of one cell, in seconds. Each of its frames is kept, in four bytes.
 const LONGEST: u64 = 3_600;
 
 /// Most rounds.
-const MOST_ROUNDS: u64 = 1_000;
+const MAX_ROUNDS: u64 = 1_000;
 
 /// What is measured.
 #[derive(Clone, PartialEq, Debug)]
@@ -236,10 +236,10 @@ impl Study {
             _ => Ok(()),
         };
         for dots in &self.dots {
-            within("--dots", (*dots).into(), MOST_DOTS.into())?;
+            within("--dots", (*dots).into(), MAX_DOTS.into())?;
         }
         within("--seconds", self.seconds, LONGEST)?;
-        within("--rounds", self.rounds, MOST_ROUNDS)?;
+        within("--rounds", self.rounds, MAX_ROUNDS)?;
         if !(0.0..=100.0).contains(&self.orders) {
             return Err(format!(
                 "--orders: {} a second cannot be; give 0 to 100",

@@ -17,7 +17,7 @@ const CLUSTER: &str = "lab";
 
 /// Most operations of a write that a cut of power waits for; a write without a snapshot takes
 /// fewer, so that some are done before the cut comes.
-const MOST_OPERATIONS: u64 = 24;
+const MAX_OPERATIONS: u64 = 24;
 
 /// A store file on a simulated disk, and beside it what the file must hold.
 #[derive(Debug)]
@@ -122,7 +122,7 @@ impl StoreFile {
     /// Begins `write` and loses power in the middle of it, or right behind it.
     pub(super) fn cut_short(&mut self, write: Write, rng: &mut ChaCha8Rng) {
         self.disk
-            .cut_power_after(rng.random_range(0..=MOST_OPERATIONS));
+            .cut_power_after(rng.random_range(0..=MAX_OPERATIONS));
         // It failed or it did not; what was owed or doubted says so.
         let _unheard = self.perform(write).is_err();
     }

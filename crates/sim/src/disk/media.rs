@@ -7,7 +7,7 @@ use crate::counters::Counters;
 
 /// Most bytes on their way between two syncs: 64 MiB. Beyond it the oldest change becomes durable
 /// by itself, as if the machine had written its memory back.
-pub const MOST_UNSYNCED: usize = 64 * 1024 * 1024;
+pub const MAX_UNSYNCED: usize = 64 * 1024 * 1024;
 
 /// One thing that a disk was asked to do, as a recording keeps it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -66,7 +66,7 @@ impl Media {
                 .retain(|sector| !sectors.contains(sector));
         }
         self.changes.push(change);
-        while self.unsynced > MOST_UNSYNCED {
+        while self.unsynced > MAX_UNSYNCED {
             let oldest = self.changes.remove(0);
             if let Change::Write { bytes, .. } = &oldest {
                 self.unsynced -= bytes.len();

@@ -4,7 +4,7 @@ use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
 /// Most changes of one input: more, and nothing is left of what was valid.
-const MOST_CHANGES: u32 = 8;
+const MAX_CHANGES: u32 = 8;
 
 /// Bytes that formats treat apart: ends of ranges, tags, and the marks of bincode's longer
 /// integers.
@@ -27,7 +27,7 @@ pub(super) fn mutated(rng: &mut ChaCha8Rng, corpus: &[Vec<u8>], longest: usize) 
     let any = |rng: &mut ChaCha8Rng| corpus[rng.random_range(0..corpus.len())].clone();
     let mut bytes = any(rng);
     // One change is as likely as eight: a checksum or a count notices many.
-    for _ in 0..1 << rng.random_range(0..=MOST_CHANGES.ilog2()) {
+    for _ in 0..1 << rng.random_range(0..=MAX_CHANGES.ilog2()) {
         match rng.random_range(0..9) {
             0 | 1 => flip(rng, &mut bytes),
             2 => set(rng, &mut bytes),

@@ -3,7 +3,7 @@
 use super::{Target, judge};
 
 /// Most inputs that are tried on the way: some seconds for the slowest target.
-const MOST_TRIES: usize = 2_000;
+const MAX_TRIES: usize = 2_000;
 
 /// Leaves out halves, quarters and so on, as long as the answer stays wrong, then makes the bytes
 /// that are left zero where that changes nothing. Gives back what is left, and what is wrong about
@@ -16,7 +16,7 @@ pub(super) fn shrink(target: &Target, input: &[u8]) -> (Vec<u8>, String) {
     let mut tries = 0;
     let mut still = |candidate: &Vec<u8>| {
         tries += 1;
-        if tries > MOST_TRIES {
+        if tries > MAX_TRIES {
             None
         } else {
             judge(target, candidate).err()

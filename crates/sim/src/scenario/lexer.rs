@@ -13,7 +13,7 @@ use super::script::Link;
 pub(super) type Wrong = String;
 
 /// Most machines a node's name may count up to: bounds what a script can make the simulator hold.
-pub(super) const MOST_MACHINES: u64 = 128;
+pub(super) const MAX_MACHINES: u64 = 128;
 
 /// Longest duration of one statement: bounds how long a script can make the simulator run.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
@@ -353,10 +353,10 @@ impl<'a> Lexer<'a> {
             .filter(|digits| is_number(digits) && !digits.starts_with('0'));
         let number = digits
             .and_then(|digits| digits.parse().ok())
-            .filter(|number| *number <= MOST_MACHINES);
+            .filter(|number| *number <= MAX_MACHINES);
         let node = number.map(NodeId).ok_or_else(|| {
             format!(
-                "{} is not a node: expected `n` and a number of 1 to {MOST_MACHINES}, like `n1`",
+                "{} is not a node: expected `n` and a number of 1 to {MAX_MACHINES}, like `n1`",
                 shown(word)
             )
         })?;

@@ -45,7 +45,7 @@ pub struct Numbered<T> {
 pub struct Cluster {
     /// Line in the file, from 1.
     pub line: usize,
-    /// How many voters: `n1` to `n{voters}`, 1 to [`Cluster::MOST_VOTERS`].
+    /// How many voters: `n1` to `n{voters}`, 1 to [`Cluster::MAX_VOTERS`].
     pub voters: u64,
     /// Those that receive the log and do not vote.
     pub learners: BTreeSet<NodeId>,
@@ -225,7 +225,7 @@ impl Script {
 
 impl Cluster {
     /// Most voters of a transcript.
-    pub const MOST_VOTERS: u64 = 64;
+    pub const MAX_VOTERS: u64 = 64;
 
     /// Voters and learners, in order of their kind.
     pub fn members(&self) -> impl Iterator<Item = NodeId> + '_ {

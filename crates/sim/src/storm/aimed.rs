@@ -206,7 +206,7 @@ impl Run {
 
     /// Delivers what matches, and what that causes, until nothing does.
     pub(super) fn deliver_all(&mut self, matches: impl Fn(&Envelope) -> bool) {
-        for _ in 0..Simulation::MOST_DELIVERIES {
+        for _ in 0..Simulation::MAX_DELIVERIES {
             if !self.cluster.deliver_one(&matches) {
                 return;
             }

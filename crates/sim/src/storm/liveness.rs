@@ -10,7 +10,7 @@ use super::Run;
 use super::memberships::{committed_membership, is_enough};
 
 /// How often commands are asked for again before peace counts as failed.
-const MOST_ROUNDS: usize = 2_000;
+const MAX_ROUNDS: usize = 2_000;
 
 impl Run {
     /// "Raft … depends on … a majority of servers" that can talk to each other for long enough
@@ -33,7 +33,7 @@ impl Run {
         // A leader whose clock stands still is deposed, and rightly.
         self.cluster.run(self.set_back);
         let (patience, began) = (self.options.election_timeout.1 * 80, self.cluster.now());
-        for _ in 0..MOST_ROUNDS {
+        for _ in 0..MAX_ROUNDS {
             let settled = self.cluster.settle_among(patience, |id| core.contains(&id));
             // A sync that was made to fail before peace may strike only now; the machine starts
             // again.

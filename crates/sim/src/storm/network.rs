@@ -5,7 +5,7 @@ use raftian_node::wire;
 use raftian_raft::{Node, RoleKind};
 use rand::RngExt;
 
-use super::{MOST_REMEMBERED, Run};
+use super::{MAX_REMEMBERED, Run};
 use crate::cluster::Host;
 
 impl Run {
@@ -44,10 +44,10 @@ impl Run {
                 self.tally.count("repeated a message");
                 self.cluster.inject([envelope.clone()]);
             }
-            if self.past.len() < MOST_REMEMBERED {
+            if self.past.len() < MAX_REMEMBERED {
                 self.past.push(envelope);
             } else {
-                let slot = self.rng.random_range(0..MOST_REMEMBERED);
+                let slot = self.rng.random_range(0..MAX_REMEMBERED);
                 self.past[slot] = envelope;
             }
         }

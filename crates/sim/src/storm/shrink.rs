@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{Failure, Storm};
 
 /// Most storms that are tried for it.
-const MOST_TRIALS: usize = 400;
+const MAX_TRIALS: usize = 400;
 
 /// The same storm with as few faults as still sink it, and how it sinks then: delta debugging over
 /// the faults that struck (Zeller and Hildebrandt 2002), not over the seed. Each event draws from a
@@ -23,7 +23,7 @@ pub fn shrink(storm: &Storm, failure: Failure) -> (Storm, Failure) {
     );
     let mut parts = 2;
     let mut trials = 0;
-    while kept.len() > 1 && trials < MOST_TRIALS {
+    while kept.len() > 1 && trials < MAX_TRIALS {
         let size = kept.len().div_ceil(parts);
         let smaller = (0..parts).find_map(|part| {
             trials += 1;

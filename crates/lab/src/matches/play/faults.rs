@@ -83,7 +83,7 @@ impl Match {
         self.crash(place);
         let machine = &mut self.machines[place];
         machine.store = MemoryStore::new();
-        machine.id = name(place, (machine.id.0 - 1) / super::super::MOST_MACHINES + 1);
+        machine.id = name(place, (machine.id.0 - 1) / super::super::MAX_MACHINES + 1);
         let id = machine.id;
         self.restart(place);
         id

@@ -1,5 +1,5 @@
 use super::*;
-use crate::disk::MOST_UNSYNCED;
+use crate::disk::MAX_UNSYNCED;
 
 fn rng(seed: u64) -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(seed)
@@ -230,8 +230,8 @@ fn an_old_image_takes_the_place_of_everything() {
 #[test]
 fn beyond_the_bound_the_oldest_change_becomes_durable_by_itself() {
     let disk = disk();
-    disk.set_len(MOST_UNSYNCED as u64 / 2 + 8).expect("room");
-    let half = vec![2; MOST_UNSYNCED / 2];
+    disk.set_len(MAX_UNSYNCED as u64 / 2 + 8).expect("room");
+    let half = vec![2; MAX_UNSYNCED / 2];
     for _ in 0..2 {
         disk.write(0, &half).expect("a write");
     }

@@ -9,14 +9,14 @@ use crate::scenario::lexer::{Lexer, Wrong};
 use crate::scenario::script::{Cluster, OnDisk, Preset, Setting};
 
 /// Longest preset log: bounds what a script can make the simulator hold.
-const LONGEST_LOG: usize = 100_000;
+const MAX_LOG: usize = 100_000;
 
 /// Largest bound that an option may set: more than fits into memory means nothing.
 const LARGEST: u64 = 1 << 40;
 
 /// `cluster N [learners nX…] [witness nX…]`
 pub(super) fn cluster(words: &mut Lexer<'_>) -> Result<Cluster, Wrong> {
-    let voters = words.number("the number of voters", 1..=Cluster::MOST_VOTERS)?;
+    let voters = words.number("the number of voters", 1..=Cluster::MAX_VOTERS)?;
     let (mut learners, mut witnesses) = (BTreeSet::new(), BTreeSet::new());
     while !words.at_end() {
         let clauses = [
@@ -200,9 +200,9 @@ pub(super) fn terms(words: &mut Lexer<'_>, least: u64) -> Result<Vec<Term>, Wron
     let mut terms = Vec::new();
     while !words.at_end() {
         terms.push(a_term(words, least)?);
-        if terms.len() > LONGEST_LOG {
+        if terms.len() > MAX_LOG {
             return Err(format!(
-                "the log is too long: expected at most {LONGEST_LOG} entries"
+                "the log is too long: expected at most {MAX_LOG} entries"
             ));
         }
     }

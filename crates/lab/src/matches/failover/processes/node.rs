@@ -27,7 +27,7 @@ const GLANCE: Duration = Duration::from_millis(20);
 const QUEUE: usize = 1024;
 
 /// Most of what is committed that is taken at once.
-const MOST_TAKEN: usize = 4096;
+const MAX_TAKEN: usize = 4096;
 
 /// Why the program of a machine wakes.
 enum Wakes {
@@ -128,7 +128,7 @@ impl Program {
         loop {
             let mut said = Vec::new();
             taken.clear();
-            self.node.take_committed(MOST_TAKEN, &mut taken);
+            self.node.take_committed(MAX_TAKEN, &mut taken);
             taken
                 .iter()
                 .for_each(|committed| self.apply(committed, &mut said));
