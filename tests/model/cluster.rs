@@ -12,12 +12,12 @@ use stateright::{Model, Property};
 
 use crate::action::{Action, Spent};
 use crate::bounds::{Beginning, Bounds, Time};
+use crate::coverage::{Coverage, CoverageSet};
 use crate::host::{Disk, Host, Outcome};
 use crate::key::key;
 use crate::network::{Network, timeless, unmeasured};
 use crate::plant::Plant;
 use crate::properties::{self, Broken, History};
-use crate::sights::{Sight, Sights};
 
 /// A model of one configuration, with or without a planted bug.
 #[derive(Clone)]
@@ -25,7 +25,7 @@ pub(crate) struct Cluster {
     pub(crate) bounds: Bounds,
     pub(crate) plant: Option<Plant>,
     /// Coverage marks reached in any state.
-    pub(crate) sights: Sights,
+    pub(crate) sights: CoverageSet,
     /// Predicate of the state to search for, if any.
     pub(crate) seeks: Option<fn(&[Arc<Host>]) -> bool>,
 }
@@ -83,7 +83,7 @@ impl Cluster {
         Cluster {
             bounds,
             plant,
-            sights: Sights::default(),
+            sights: CoverageSet::default(),
             seeks: None,
         }
     }
@@ -220,7 +220,8 @@ impl Cluster {
         for answer in outcome.reads {
             // An answered read is checked against the commits at the time it was requested.
             checked = checked.and(history.answers(answer.id, answer.result.ok()));
-            self.sights.when(answer.result.is_ok(), Sight::ReadAnswered);
+            self.sights
+                .when(answer.result.is_ok(), Coverage::ReadAnswered);
         }
         if self.plant == Some(Plant::ReplicasCounted) {
             checked = checked.and(history.counts_replicas(&world.hosts));

@@ -21,13 +21,13 @@
 mod action;
 mod bounds;
 mod cluster;
+mod coverage;
 mod host;
 mod key;
 mod network;
 mod plant;
 mod portfolio;
 mod properties;
-mod sights;
 mod story;
 mod table;
 
@@ -64,7 +64,7 @@ fn model_reaches_the_state_of_figure_8_c() {
         .find(|one| one.name == FIGURE_8)
         .expect("the portfolio has figure 8");
     let mut cluster = Cluster::new(&configuration.bounds, None);
-    cluster.seeks = Some(sights::is_figure_8);
+    cluster.seeks = Some(coverage::is_figure_8);
     let checker = cluster
         .checker()
         .finish_when(HasDiscoveries::Any)

@@ -6,17 +6,17 @@ use raftian_raft::{
 };
 
 use crate::bounds::{Beginning, Bounds, Time};
+use crate::coverage::Coverage;
 use crate::host::Disk;
 use crate::network::Wire;
 use crate::plant::Plant;
-use crate::sights::Sight;
 
 /// One configuration: its bounds, the coverage marks it must reach, and the planted bugs it must
 /// find.
 pub(crate) struct Configuration {
     pub(crate) name: &'static str,
     pub(crate) bounds: Bounds,
-    pub(crate) must_meet: &'static [Sight],
+    pub(crate) must_meet: &'static [Coverage],
     pub(crate) plants: &'static [Plant],
 }
 
@@ -98,7 +98,7 @@ pub(crate) fn portfolio() -> Vec<Configuration> {
                 carries: votes,
                 ..Bounds::voters(3)
             },
-            must_meet: &[Sight::Led],
+            must_meet: &[Coverage::Led],
             plants: &[Plant::VoteForgotten, Plant::OldVotes],
         },
         Configuration {
@@ -112,7 +112,7 @@ pub(crate) fn portfolio() -> Vec<Configuration> {
                 wire: Wire::Holds(3),
                 ..Bounds::voters(3)
             },
-            must_meet: &[Sight::Led],
+            must_meet: &[Coverage::Led],
             plants: &[Plant::DiskLies],
         },
         Configuration {
@@ -126,7 +126,7 @@ pub(crate) fn portfolio() -> Vec<Configuration> {
                 configure: |config| config.pre_vote = true,
                 ..Bounds::voters(3)
             },
-            must_meet: &[Sight::Led, Sight::PreVoted],
+            must_meet: &[Coverage::Led, Coverage::PreVoted],
             plants: &[Plant::VoteForgotten],
         },
         Configuration {
@@ -139,7 +139,7 @@ pub(crate) fn portfolio() -> Vec<Configuration> {
                 configure: |config| config.max_append_entries = 1,
                 ..Bounds::voters(3)
             },
-            must_meet: &[Sight::Figure8, Sight::Truncated],
+            must_meet: &[Coverage::Figure8, Coverage::Truncated],
             plants: &[Plant::ReplicasCounted, Plant::AppendsUnchecked],
         },
         Configuration {
@@ -153,7 +153,11 @@ pub(crate) fn portfolio() -> Vec<Configuration> {
                 beginning: Beginning::Led,
                 ..Bounds::voters(3)
             },
-            must_meet: &[Sight::Truncated, Sight::TwoLedAtOnce, Sight::Committed],
+            must_meet: &[
+                Coverage::Truncated,
+                Coverage::TwoLedAtOnce,
+                Coverage::Committed,
+            ],
             plants: &[Plant::HeartbeatProves],
         },
         Configuration {
@@ -167,7 +171,11 @@ pub(crate) fn portfolio() -> Vec<Configuration> {
                 beginning: Beginning::Led,
                 ..Bounds::voters(3)
             },
-            must_meet: &[Sight::Truncated, Sight::TwoLedAtOnce, Sight::Committed],
+            must_meet: &[
+                Coverage::Truncated,
+                Coverage::TwoLedAtOnce,
+                Coverage::Committed,
+            ],
             plants: &[Plant::HeartbeatProves],
         },
         Configuration {
@@ -183,7 +191,7 @@ pub(crate) fn portfolio() -> Vec<Configuration> {
                 beginning: Beginning::Led,
                 ..Bounds::voters(3)
             },
-            must_meet: &[Sight::Committed],
+            must_meet: &[Coverage::Committed],
             plants: &[Plant::DiskLies, Plant::OldAcknowledgements],
         },
         Configuration {
@@ -196,7 +204,7 @@ pub(crate) fn portfolio() -> Vec<Configuration> {
                 beginning: Beginning::Led,
                 ..Bounds::voters(3)
             },
-            must_meet: &[Sight::ReadAnswered, Sight::TwoLedAtOnce],
+            must_meet: &[Coverage::ReadAnswered, Coverage::TwoLedAtOnce],
             plants: &[Plant::ReadsUnconfirmed],
         },
         Configuration {
@@ -210,7 +218,7 @@ pub(crate) fn portfolio() -> Vec<Configuration> {
                 beginning: Beginning::Led,
                 ..Bounds::voters(3)
             },
-            must_meet: &[Sight::SnapshotInstalled],
+            must_meet: &[Coverage::SnapshotInstalled],
             plants: &[Plant::SnapshotShort],
         },
         Configuration {
@@ -225,7 +233,7 @@ pub(crate) fn portfolio() -> Vec<Configuration> {
                 beginning: Beginning::Led,
                 ..Bounds::voters(3)
             },
-            must_meet: &[Sight::SnapshotInstalled],
+            must_meet: &[Coverage::SnapshotInstalled],
             plants: &[Plant::DiskLies],
         },
         Configuration {
@@ -239,7 +247,7 @@ pub(crate) fn portfolio() -> Vec<Configuration> {
                 beginning: Beginning::Led,
                 ..Bounds::voters(3)
             },
-            must_meet: &[Sight::Stranger, Sight::Committed],
+            must_meet: &[Coverage::Stranger, Coverage::Committed],
             plants: &[Plant::LostDiskTrusted],
         },
         Configuration {
@@ -260,7 +268,7 @@ pub(crate) fn portfolio() -> Vec<Configuration> {
                 },
                 ..Bounds::voters(2)
             },
-            must_meet: &[Sight::SnapshotInstalled],
+            must_meet: &[Coverage::SnapshotInstalled],
             plants: &[Plant::SnapshotShort],
         },
         Configuration {
@@ -281,7 +289,7 @@ pub(crate) fn portfolio() -> Vec<Configuration> {
                 },
                 ..Bounds::voters(2)
             },
-            must_meet: &[Sight::Committed],
+            must_meet: &[Coverage::Committed],
             plants: &[Plant::VoteForgotten],
         },
         Configuration {
@@ -293,7 +301,7 @@ pub(crate) fn portfolio() -> Vec<Configuration> {
                 beginning: Beginning::Disks(half_swapped),
                 ..Bounds::members(members(&[(1, Standing::Voter), (2, Standing::Learner)]))
             },
-            must_meet: &[Sight::JointLeft, Sight::MembersRolledBack],
+            must_meet: &[Coverage::JointLeft, Coverage::MembersRolledBack],
             plants: &[Plant::VotersSwapped],
         },
         Configuration {
@@ -308,9 +316,9 @@ pub(crate) fn portfolio() -> Vec<Configuration> {
                 ..Bounds::voters(3)
             },
             must_meet: &[
-                Sight::JointLeft,
-                Sight::MembersRolledBack,
-                Sight::RemovedSteppedDown,
+                Coverage::JointLeft,
+                Coverage::MembersRolledBack,
+                Coverage::RemovedSteppedDown,
             ],
             plants: &[Plant::VoteForgotten],
         },
@@ -325,7 +333,7 @@ pub(crate) fn portfolio() -> Vec<Configuration> {
                 beginning: Beginning::Led,
                 ..Bounds::voters(3)
             },
-            must_meet: &[Sight::HandedOver],
+            must_meet: &[Coverage::HandedOver],
             plants: &[Plant::VoteForgotten],
         },
         Configuration {
@@ -341,7 +349,11 @@ pub(crate) fn portfolio() -> Vec<Configuration> {
                 configure: |config| (config.check_quorum, config.pre_vote) = (true, true),
                 ..Bounds::voters(3)
             },
-            must_meet: &[Sight::QuorumLost, Sight::LeaderAlive, Sight::TwoLedAtOnce],
+            must_meet: &[
+                Coverage::QuorumLost,
+                Coverage::LeaderAlive,
+                Coverage::TwoLedAtOnce,
+            ],
             plants: &[Plant::ReadsUnconfirmed],
         },
         Configuration {
@@ -358,7 +370,7 @@ pub(crate) fn portfolio() -> Vec<Configuration> {
                 configure: |config| (config.check_quorum, config.lease_reads) = (true, true),
                 ..Bounds::voters(3)
             },
-            must_meet: &[Sight::ReadByLease, Sight::TwoLedAtOnce],
+            must_meet: &[Coverage::ReadByLease, Coverage::TwoLedAtOnce],
             plants: &[Plant::ClocksDrift],
         },
         Configuration {
@@ -375,7 +387,7 @@ pub(crate) fn portfolio() -> Vec<Configuration> {
                     (3, Standing::Witness),
                 ]))
             },
-            must_meet: &[Sight::Committed],
+            must_meet: &[Coverage::Committed],
             plants: &[Plant::VoteForgotten],
         },
     ]

@@ -10,7 +10,7 @@ use crate::properties::{majority, on_the_disk_of};
 
 /// One coverage mark.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Sight {
+pub(crate) enum Coverage {
     /// A node led a term.
     Led,
     /// Two nodes led at once, in different terms.
@@ -52,16 +52,16 @@ pub(crate) enum Sight {
 
 /// Marks reached in any state, by any thread.
 #[derive(Clone, Default)]
-pub(crate) struct Sights(Arc<AtomicU32>);
+pub(crate) struct CoverageSet(Arc<AtomicU32>);
 
-impl Sights {
-    pub(crate) fn when(&self, met: bool, sight: Sight) {
+impl CoverageSet {
+    pub(crate) fn when(&self, met: bool, sight: Coverage) {
         if met {
             self.0.fetch_or(1 << sight as u32, Ordering::Relaxed);
         }
     }
 
-    pub(crate) fn met(&self, sight: Sight) -> bool {
+    pub(crate) fn met(&self, sight: Coverage) -> bool {
         self.0.load(Ordering::Relaxed) & (1 << sight as u32) != 0
     }
 
@@ -71,49 +71,49 @@ impl Sights {
         for decision in decisions {
             let sight = match decision {
                 Decision::WonElection { .. } => {
-                    self.when(host.node.term().0 >= 3, Sight::LedThirdTerm);
+                    self.when(host.node.term().0 >= 3, Coverage::LedThirdTerm);
                     let leaders = hosts
                         .iter()
                         .filter(|host| host.node.role() == RoleKind::Leader);
-                    self.when(leaders.count() > 1, Sight::TwoLedAtOnce);
-                    Sight::Led
+                    self.when(leaders.count() > 1, Coverage::TwoLedAtOnce);
+                    Coverage::Led
                 }
-                Decision::CommittedOwnTerm { .. } => Sight::Committed,
-                Decision::Truncated { .. } => Sight::Truncated,
+                Decision::CommittedOwnTerm { .. } => Coverage::Committed,
+                Decision::Truncated { .. } => Coverage::Truncated,
                 Decision::InstalledSnapshot {
                     tail_kept: true, ..
-                } => Sight::TailKept,
+                } => Coverage::TailKept,
                 Decision::InstalledSnapshot {
                     tail_kept: false, ..
-                } => Sight::SnapshotInstalled,
-                Decision::LeavesJoint { .. } => Sight::JointLeft,
-                Decision::RolledBackMembers { .. } => Sight::MembersRolledBack,
-                Decision::StoodForElection { transfer: true } => Sight::HandedOver,
-                Decision::Voted { pre: true, .. } => Sight::PreVoted,
+                } => Coverage::SnapshotInstalled,
+                Decision::LeavesJoint { .. } => Coverage::JointLeft,
+                Decision::RolledBackMembers { .. } => Coverage::MembersRolledBack,
+                Decision::StoodForElection { transfer: true } => Coverage::HandedOver,
+                Decision::Voted { pre: true, .. } => Coverage::PreVoted,
                 Decision::RefusedVote {
                     because: VoteRefusal::LeaderAlive(_),
                     ..
-                } => Sight::LeaderAlive,
+                } => Coverage::LeaderAlive,
                 Decision::SteppedDown {
                     because: StepDown::Removed,
-                } => Sight::RemovedSteppedDown,
+                } => Coverage::RemovedSteppedDown,
                 Decision::SteppedDown {
                     because: StepDown::LostQuorum,
-                } => Sight::QuorumLost,
-                Decision::StaleIncarnation { .. } => Sight::Stranger,
-                Decision::ReadByLease => Sight::ReadByLease,
+                } => Coverage::QuorumLost,
+                Decision::StaleIncarnation { .. } => Coverage::Stranger,
+                Decision::ReadByLease => Coverage::ReadByLease,
                 _ => continue,
             };
             self.when(true, sight);
         }
         self.when(
-            !self.met(Sight::Figure8) && is_figure_8(hosts),
-            Sight::Figure8,
+            !self.met(Coverage::Figure8) && is_figure_8(hosts),
+            Coverage::Figure8,
         );
     }
 }
 
-/// Whether the hosts are in the state of figure 8 (c); see [`Sight::Figure8`].
+/// Whether the hosts are in the state of figure 8 (c); see [`Coverage::Figure8`].
 pub(crate) fn is_figure_8(hosts: &[Arc<Host>]) -> bool {
     hosts
         .iter()
