@@ -21,12 +21,12 @@
 mod action;
 mod bounds;
 mod cluster;
+mod configurations;
 mod coverage;
 mod host;
 mod key;
 mod network;
 mod plant;
-mod portfolio;
 mod properties;
 mod story;
 mod table;
@@ -34,11 +34,11 @@ mod table;
 use stateright::{Checker, HasDiscoveries, Model};
 
 use cluster::Cluster;
-use portfolio::{Configuration, FIGURE_8, portfolio};
+use configurations::{Configuration, FIGURE_8, configurations};
 
 fn chosen() -> Vec<Configuration> {
     let name = std::env::var("RAFTIAN_MODEL").unwrap_or_default();
-    let chosen: Vec<_> = portfolio()
+    let chosen: Vec<_> = configurations()
         .into_iter()
         .filter(|configuration| configuration.name.contains(&name))
         .collect();
@@ -59,7 +59,7 @@ fn properties_hold_and_every_planted_bug_is_found() {
 /// majority. It must not be committed yet: another disk holds an entry that may replace it.
 #[test]
 fn model_reaches_the_state_of_figure_8_c() {
-    let configuration = portfolio()
+    let configuration = configurations()
         .into_iter()
         .find(|one| one.name == FIGURE_8)
         .expect("the portfolio has figure 8");

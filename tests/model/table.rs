@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use stateright::{Checker, HasDiscoveries, Model};
 
 use crate::cluster::Cluster;
+use crate::configurations::Configuration;
 use crate::plant::Plant;
-use crate::portfolio::Configuration;
 use crate::story;
 
 /// Limit of states that one configuration may generate. A configuration that reaches it has bounds

@@ -87,7 +87,7 @@ fn half_swapped(plant: Option<Plant>) -> Vec<Restored> {
 /// The name of the configuration of figure 8.
 pub(crate) const FIGURE_8: &str = "figure 8";
 
-pub(crate) fn portfolio() -> Vec<Configuration> {
+pub(crate) fn configurations() -> Vec<Configuration> {
     vec![
         Configuration {
             name: "votes",
