@@ -22,13 +22,13 @@ mod action;
 mod bounds;
 mod cluster;
 mod configurations;
+mod counterexample;
 mod coverage;
 mod host;
 mod key;
 mod network;
 mod plant;
 mod properties;
-mod story;
 mod table;
 
 use stateright::{Checker, HasDiscoveries, Model};
@@ -76,7 +76,7 @@ fn model_reaches_the_state_of_figure_8_c() {
     println!(
         "\nfigure 8 (c), in {} states:\n{}",
         checker.unique_state_count(),
-        story::tell(path)
+        counterexample::transcript(path)
     );
 }
 
@@ -97,8 +97,8 @@ fn raising_any_bound_by_one_breaks_no_property() {
                 "cut off"
             };
             println!("{name}, one more of {more}: {states} states, {seconds:.1} s, {whole}");
-            if let Some((property, story)) = explored.broken {
-                panic!("{name}, one more of {more}: {property} is violated by:\n{story}");
+            if let Some((property, transcript)) = explored.broken {
+                panic!("{name}, one more of {more}: {property} is violated by:\n{transcript}");
             }
         }
     }

@@ -7,8 +7,8 @@ use stateright::{Checker, HasDiscoveries, Model};
 
 use crate::cluster::Cluster;
 use crate::configurations::Configuration;
+use crate::counterexample;
 use crate::plant::Plant;
-use crate::story;
 
 /// Limit of states that one configuration may generate. A configuration that reaches it has bounds
 /// too large for a regular test run.
@@ -41,7 +41,7 @@ pub(crate) fn explore(cluster: Cluster, threads: usize, most: usize) -> Explored
         .discoveries()
         .into_iter()
         .next()
-        .map(|(property, path)| (property, story::tell(path)));
+        .map(|(property, path)| (property, counterexample::transcript(path)));
     Explored {
         states: checker.unique_state_count(),
         generated: checker.state_count(),
@@ -73,8 +73,8 @@ pub(crate) fn run(configuration: &Configuration) -> Row {
     let cluster = Cluster::new(bounds, None);
     let sights = cluster.sights.clone();
     let sound = explore(cluster, 2, MOST_STATES);
-    if let Some((property, story)) = &sound.broken {
-        panic!("{name}: {property} is violated by:\n{story}");
+    if let Some((property, transcript)) = &sound.broken {
+        panic!("{name}: {property} is violated by:\n{transcript}");
     }
     assert!(
         sound.generated < MOST_STATES,

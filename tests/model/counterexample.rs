@@ -11,21 +11,21 @@ use crate::cluster::World;
 use crate::host::Host;
 
 /// Formats the events of `path`, and the state of every node at its end.
-pub(crate) fn tell(path: Path<World, Action>) -> String {
-    let mut story = String::new();
+pub(crate) fn transcript(path: Path<World, Action>) -> String {
+    let mut transcript = String::new();
     for (world, action) in path.into_vec() {
         match action {
-            Some(action) => line(&mut story, &world, action),
-            None => ending(&mut story, &world),
+            Some(action) => line(&mut transcript, &world, action),
+            None => ending(&mut transcript, &world),
         }
     }
-    story
+    transcript
 }
 
-fn line(story: &mut String, world: &World, action: Action) {
+fn line(transcript: &mut String, world: &World, action: Action) {
     let read = world.spent.reads + 1;
     let written = match action {
-        Action::Campaign(id) => writeln!(story, "campaign {id}"),
+        Action::Campaign(id) => writeln!(transcript, "campaign {id}"),
         Action::Deliver(place) => {
             let envelope = world.network.get(place);
             let (from, to, kind) = (
@@ -34,37 +34,42 @@ fn line(story: &mut String, world: &World, action: Action) {
                 Kind::of(&envelope.message).name(),
             );
             writeln!(
-                story,
+                transcript,
                 "{:<40}# {envelope}",
                 format!("deliver {from}->{to} {kind}")
             )
         }
-        Action::Propose(id) => writeln!(story, "propose {id} \"{}\"", world.spent.proposals + 1),
-        Action::Heartbeat(id) => writeln!(story, "tick {id}"),
-        Action::Write(id) => writeln!(story, "release-disk {id} 1"),
-        Action::Crash(id, 0) => writeln!(story, "crash {id}\nrestart {id}"),
-        Action::Crash(id, kept) => {
-            writeln!(story, "release-disk {id} {kept}\ncrash {id}\nrestart {id}")
+        Action::Propose(id) => {
+            writeln!(transcript, "propose {id} \"{}\"", world.spent.proposals + 1)
         }
-        Action::Wipe(id) => writeln!(story, "wipe {id}"),
+        Action::Heartbeat(id) => writeln!(transcript, "tick {id}"),
+        Action::Write(id) => writeln!(transcript, "release-disk {id} 1"),
+        Action::Crash(id, 0) => writeln!(transcript, "crash {id}\nrestart {id}"),
+        Action::Crash(id, kept) => {
+            writeln!(
+                transcript,
+                "release-disk {id} {kept}\ncrash {id}\nrestart {id}"
+            )
+        }
+        Action::Wipe(id) => writeln!(transcript, "wipe {id}"),
         Action::Snapshot(id) => {
             let applied = world
                 .hosts
                 .iter()
                 .find(|host| host.id() == id)
                 .map_or(0, |host| host.node.applied().0);
-            writeln!(story, "compact {id} {applied}")
+            writeln!(transcript, "compact {id} {applied}")
         }
-        Action::Change(id) => writeln!(story, "member {id} …"),
-        Action::Read(id) => writeln!(story, "read {id} as r{read}"),
-        Action::TransferLeadership(id, to) => writeln!(story, "transfer {id} {to}"),
-        Action::Tick(Some(id)) => writeln!(story, "# the clock of {id} advances"),
-        Action::Tick(None) => writeln!(story, "# all clocks advance"),
+        Action::Change(id) => writeln!(transcript, "member {id} …"),
+        Action::Read(id) => writeln!(transcript, "read {id} as r{read}"),
+        Action::TransferLeadership(id, to) => writeln!(transcript, "transfer {id} {to}"),
+        Action::Tick(Some(id)) => writeln!(transcript, "# the clock of {id} advances"),
+        Action::Tick(None) => writeln!(transcript, "# all clocks advance"),
     };
     written.expect("writing to a string cannot fail");
 }
 
-fn ending(story: &mut String, world: &World) {
+fn ending(transcript: &mut String, world: &World) {
     for host in &world.hosts {
         let (id, role, term, commit) = (
             host.id(),
@@ -73,15 +78,19 @@ fn ending(story: &mut String, world: &World) {
             host.node.commit(),
         );
         writeln!(
-            story,
+            transcript,
             "# {id} {role} {term}, commit {commit}, log {}",
             log(host)
         )
         .expect("writing to a string cannot fail");
     }
     if let Some(broken) = &world.broken {
-        writeln!(story, "# {} is violated: {}", broken.property, broken.what)
-            .expect("writing to a string cannot fail");
+        writeln!(
+            transcript,
+            "# {} is violated: {}",
+            broken.property, broken.what
+        )
+        .expect("writing to a string cannot fail");
     }
 }
 
