@@ -3,8 +3,8 @@
 use raftian_raft::{Change, Config, Membership, Message, NodeId, Restored};
 
 use crate::host::Disk;
+use crate::injected_bug::InjectedBug;
 use crate::network::Wire;
-use crate::plant::Plant;
 
 /// Initial state of a cluster.
 #[derive(Clone, Copy)]
@@ -16,7 +16,7 @@ pub(crate) enum Beginning {
     /// flight.
     Led,
     /// These disks, in the order of the ids.
-    Disks(fn(Option<Plant>) -> Vec<Restored>),
+    Disks(fn(Option<InjectedBug>) -> Vec<Restored>),
 }
 
 /// How time is modelled.

@@ -14,16 +14,16 @@ use crate::action::{Action, Spent};
 use crate::bounds::{Beginning, Bounds, Time};
 use crate::coverage::{Coverage, CoverageSet};
 use crate::host::{Disk, Host, Outcome};
+use crate::injected_bug::InjectedBug;
 use crate::key::key;
 use crate::network::{Network, timeless, unmeasured};
-use crate::plant::Plant;
 use crate::properties::{self, Broken, History};
 
 /// A model of one configuration, with or without a planted bug.
 #[derive(Clone)]
 pub(crate) struct Cluster {
     pub(crate) bounds: Bounds,
-    pub(crate) plant: Option<Plant>,
+    pub(crate) plant: Option<InjectedBug>,
     /// Coverage marks reached in any state.
     pub(crate) sights: CoverageSet,
     /// Predicate of the state to search for, if any.
@@ -75,9 +75,9 @@ impl Cluster {
     /// Seed with which the RNG never draws a timeout that fires at the shortest by itself.
     const SEED: u64 = 3;
 
-    pub(crate) fn new(bounds: &Bounds, plant: Option<Plant>) -> Self {
+    pub(crate) fn new(bounds: &Bounds, plant: Option<InjectedBug>) -> Self {
         let mut bounds = bounds.clone();
-        if plant == Some(Plant::DiskLies) {
+        if plant == Some(InjectedBug::DiskLies) {
             bounds.disk = Disk::Lying;
         }
         Cluster {
@@ -208,7 +208,7 @@ impl Cluster {
                 world.network.send(id, to, message);
             }
         }
-        let may_bury = !self.plant.is_some_and(Plant::listens_to_the_past);
+        let may_bury = !self.plant.is_some_and(InjectedBug::listens_to_the_past);
         if may_bury && host.image().hard_state != before.image().hard_state {
             world.network.bury(id, host.image().hard_state.term);
         }
@@ -223,7 +223,7 @@ impl Cluster {
             self.sights
                 .when(answer.result.is_ok(), Coverage::ReadAnswered);
         }
-        if self.plant == Some(Plant::ReplicasCounted) {
+        if self.plant == Some(InjectedBug::ReplicasCounted) {
             checked = checked.and(history.counts_replicas(&world.hosts));
         }
         self.sights.note(&outcome.decisions, &host, &world.hosts);
@@ -248,7 +248,7 @@ impl Cluster {
 
     fn crash(&self, world: &mut World, id: NodeId, kept: usize) {
         let mut image = self.host(world, id).crash(kept);
-        if self.plant == Some(Plant::VoteForgotten) {
+        if self.plant == Some(InjectedBug::VoteForgotten) {
             image.hard_state.vote = None;
         }
         self.restart(world, id, image);
@@ -257,7 +257,7 @@ impl Cluster {
     fn wipe(&self, world: &mut World, id: NodeId) {
         let mut incarnation = self.host(world, id).node.incarnation();
         // With the planted bug, the member returns under its old incarnation.
-        incarnation.0 += u64::from(self.plant != Some(Plant::LostDiskTrusted));
+        incarnation.0 += u64::from(self.plant != Some(InjectedBug::LostDiskTrusted));
         self.restart(
             world,
             id,
@@ -285,7 +285,8 @@ impl Cluster {
         let history = Arc::make_mut(&mut world.history);
         history.asks(read);
         let host = self.host(world, id);
-        if self.plant == Some(Plant::ReadsUnconfirmed) && host.node.role() == RoleKind::Leader {
+        if self.plant == Some(InjectedBug::ReadsUnconfirmed) && host.node.role() == RoleKind::Leader
+        {
             let commit = host.node.commit();
             let answer = Arc::make_mut(&mut world.history).answers(read, Some(commit));
             if let Err(broken) = answer {
@@ -300,22 +301,22 @@ impl Cluster {
     /// Rewrites a message to the one that a node with the planted bug would have acted on.
     fn understood(&self, mut message: Message, node: &Node) -> Message {
         match (self.plant, &mut message.body) {
-            (Some(Plant::OldVotes), Body::VoteReply { .. }) => {
+            (Some(InjectedBug::OldVotes), Body::VoteReply { .. }) => {
                 message.term = message.term.max(node.term());
             }
-            (Some(Plant::OldAcknowledgements), Body::AppendReply(reply)) => {
+            (Some(InjectedBug::OldAcknowledgements), Body::AppendReply(reply)) => {
                 message.term = message.term.max(node.term());
                 // Both guards must fail: the term of the message, and that of the probe in it.
                 if let Some(probe) = &mut reply.probe {
                     probe.term = message.term;
                 }
             }
-            (Some(Plant::HeartbeatProves), Body::AppendEntries(append))
+            (Some(InjectedBug::HeartbeatProves), Body::AppendEntries(append))
                 if append.entries.is_empty() =>
             {
                 append.previous = node.last();
             }
-            (Some(Plant::AppendsUnchecked), Body::AppendEntries(append)) => {
+            (Some(InjectedBug::AppendsUnchecked), Body::AppendEntries(append)) => {
                 let own = node.entries_from(append.previous.index).first();
                 append.previous = own.map_or(append.previous, |entry| entry.position());
             }
@@ -378,7 +379,7 @@ impl Model for Cluster {
             Action::Snapshot(id) => {
                 let input = self
                     .host(before, id)
-                    .snapshot(self.plant == Some(Plant::SnapshotShort))?;
+                    .snapshot(self.plant == Some(InjectedBug::SnapshotShort))?;
                 self.input(&mut world, id, input);
             }
             Action::Change(id) => {
@@ -391,7 +392,7 @@ impl Model for Cluster {
             }
             Action::Tick(None) => {
                 // With the planted bug, the clock of n1, the first leader, is stopped.
-                let drifts = self.plant == Some(Plant::ClocksDrift);
+                let drifts = self.plant == Some(InjectedBug::ClocksDrift);
                 for host in before.hosts.iter().skip(usize::from(drifts)) {
                     self.pass(&mut world, host.id(), Self::TICK);
                 }

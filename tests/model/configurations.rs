@@ -8,8 +8,8 @@ use raftian_raft::{
 use crate::bounds::{Beginning, Bounds, Time};
 use crate::coverage::Coverage;
 use crate::host::Disk;
+use crate::injected_bug::InjectedBug;
 use crate::network::Wire;
-use crate::plant::Plant;
 
 /// One configuration: its bounds, the coverage marks it must reach, and the planted bugs it must
 /// find.
@@ -17,7 +17,7 @@ pub(crate) struct Configuration {
     pub(crate) name: &'static str,
     pub(crate) bounds: Bounds,
     pub(crate) must_meet: &'static [Coverage],
-    pub(crate) plants: &'static [Plant],
+    pub(crate) plants: &'static [InjectedBug],
 }
 
 /// Whether the message belongs to an election.
@@ -60,11 +60,11 @@ fn entry(index: u64, payload: Payload) -> Entry {
 
 /// n1 led term 1 as the only voter, and began to replace itself by the learner n2: n2 has the new
 /// membership on disk, n1 crashed before its own write.
-fn half_swapped(plant: Option<Plant>) -> Vec<Restored> {
+fn half_swapped(plant: Option<InjectedBug>) -> Vec<Restored> {
     let old = members(&[(1, Standing::Voter), (2, Standing::Learner)]);
     let change = Change::Replace(vec![member(2, Standing::Voter)]);
     let joint = old.after(&change).expect("the voters may change");
-    let next = if plant == Some(Plant::VotersSwapped) {
+    let next = if plant == Some(InjectedBug::VotersSwapped) {
         joint.left()
     } else {
         joint
@@ -99,7 +99,7 @@ pub(crate) fn configurations() -> Vec<Configuration> {
                 ..Bounds::voters(3)
             },
             must_meet: &[Coverage::Led],
-            plants: &[Plant::VoteForgotten, Plant::OldVotes],
+            plants: &[InjectedBug::VoteForgotten, InjectedBug::OldVotes],
         },
         Configuration {
             name: "votes, slow disks",
@@ -113,7 +113,7 @@ pub(crate) fn configurations() -> Vec<Configuration> {
                 ..Bounds::voters(3)
             },
             must_meet: &[Coverage::Led],
-            plants: &[Plant::DiskLies],
+            plants: &[InjectedBug::DiskLies],
         },
         Configuration {
             name: "pre-votes",
@@ -127,7 +127,7 @@ pub(crate) fn configurations() -> Vec<Configuration> {
                 ..Bounds::voters(3)
             },
             must_meet: &[Coverage::Led, Coverage::PreVoted],
-            plants: &[Plant::VoteForgotten],
+            plants: &[InjectedBug::VoteForgotten],
         },
         Configuration {
             name: FIGURE_8,
@@ -140,7 +140,7 @@ pub(crate) fn configurations() -> Vec<Configuration> {
                 ..Bounds::voters(3)
             },
             must_meet: &[Coverage::Figure8, Coverage::Truncated],
-            plants: &[Plant::ReplicasCounted, Plant::AppendsUnchecked],
+            plants: &[InjectedBug::ReplicasCounted, InjectedBug::AppendsUnchecked],
         },
         Configuration {
             name: "replication",
@@ -158,7 +158,7 @@ pub(crate) fn configurations() -> Vec<Configuration> {
                 Coverage::TwoLedAtOnce,
                 Coverage::Committed,
             ],
-            plants: &[Plant::HeartbeatProves],
+            plants: &[InjectedBug::HeartbeatProves],
         },
         Configuration {
             name: "replication, repeated",
@@ -176,7 +176,7 @@ pub(crate) fn configurations() -> Vec<Configuration> {
                 Coverage::TwoLedAtOnce,
                 Coverage::Committed,
             ],
-            plants: &[Plant::HeartbeatProves],
+            plants: &[InjectedBug::HeartbeatProves],
         },
         Configuration {
             name: "replication, slow disks",
@@ -192,7 +192,7 @@ pub(crate) fn configurations() -> Vec<Configuration> {
                 ..Bounds::voters(3)
             },
             must_meet: &[Coverage::Committed],
-            plants: &[Plant::DiskLies, Plant::OldAcknowledgements],
+            plants: &[InjectedBug::DiskLies, InjectedBug::OldAcknowledgements],
         },
         Configuration {
             name: "reads",
@@ -205,7 +205,7 @@ pub(crate) fn configurations() -> Vec<Configuration> {
                 ..Bounds::voters(3)
             },
             must_meet: &[Coverage::ReadAnswered, Coverage::TwoLedAtOnce],
-            plants: &[Plant::ReadsUnconfirmed],
+            plants: &[InjectedBug::ReadsUnconfirmed],
         },
         Configuration {
             name: "snapshots",
@@ -219,7 +219,7 @@ pub(crate) fn configurations() -> Vec<Configuration> {
                 ..Bounds::voters(3)
             },
             must_meet: &[Coverage::SnapshotInstalled],
-            plants: &[Plant::SnapshotShort],
+            plants: &[InjectedBug::SnapshotShort],
         },
         Configuration {
             name: "snapshots, slow disks",
@@ -234,7 +234,7 @@ pub(crate) fn configurations() -> Vec<Configuration> {
                 ..Bounds::voters(3)
             },
             must_meet: &[Coverage::SnapshotInstalled],
-            plants: &[Plant::DiskLies],
+            plants: &[InjectedBug::DiskLies],
         },
         Configuration {
             name: "a lost disk",
@@ -248,7 +248,7 @@ pub(crate) fn configurations() -> Vec<Configuration> {
                 ..Bounds::voters(3)
             },
             must_meet: &[Coverage::Stranger, Coverage::Committed],
-            plants: &[Plant::LostDiskTrusted],
+            plants: &[InjectedBug::LostDiskTrusted],
         },
         Configuration {
             name: "joining node needs a snapshot",
@@ -269,7 +269,7 @@ pub(crate) fn configurations() -> Vec<Configuration> {
                 ..Bounds::voters(2)
             },
             must_meet: &[Coverage::SnapshotInstalled],
-            plants: &[Plant::SnapshotShort],
+            plants: &[InjectedBug::SnapshotShort],
         },
         Configuration {
             name: "a voter is added",
@@ -290,7 +290,7 @@ pub(crate) fn configurations() -> Vec<Configuration> {
                 ..Bounds::voters(2)
             },
             must_meet: &[Coverage::Committed],
-            plants: &[Plant::VoteForgotten],
+            plants: &[InjectedBug::VoteForgotten],
         },
         Configuration {
             name: "the only voter is replaced",
@@ -302,7 +302,7 @@ pub(crate) fn configurations() -> Vec<Configuration> {
                 ..Bounds::members(members(&[(1, Standing::Voter), (2, Standing::Learner)]))
             },
             must_meet: &[Coverage::JointLeft, Coverage::MembersRolledBack],
-            plants: &[Plant::VotersSwapped],
+            plants: &[InjectedBug::VotersSwapped],
         },
         Configuration {
             name: "joint",
@@ -320,7 +320,7 @@ pub(crate) fn configurations() -> Vec<Configuration> {
                 Coverage::MembersRolledBack,
                 Coverage::RemovedSteppedDown,
             ],
-            plants: &[Plant::VoteForgotten],
+            plants: &[InjectedBug::VoteForgotten],
         },
         Configuration {
             name: "leadership transfer",
@@ -334,7 +334,7 @@ pub(crate) fn configurations() -> Vec<Configuration> {
                 ..Bounds::voters(3)
             },
             must_meet: &[Coverage::HandedOver],
-            plants: &[Plant::VoteForgotten],
+            plants: &[InjectedBug::VoteForgotten],
         },
         Configuration {
             name: "check-quorum",
@@ -354,7 +354,7 @@ pub(crate) fn configurations() -> Vec<Configuration> {
                 Coverage::LeaderAlive,
                 Coverage::TwoLedAtOnce,
             ],
-            plants: &[Plant::ReadsUnconfirmed],
+            plants: &[InjectedBug::ReadsUnconfirmed],
         },
         Configuration {
             name: "leases",
@@ -371,7 +371,7 @@ pub(crate) fn configurations() -> Vec<Configuration> {
                 ..Bounds::voters(3)
             },
             must_meet: &[Coverage::ReadByLease, Coverage::TwoLedAtOnce],
-            plants: &[Plant::ClocksDrift],
+            plants: &[InjectedBug::ClocksDrift],
         },
         Configuration {
             name: "a witness",
@@ -388,7 +388,7 @@ pub(crate) fn configurations() -> Vec<Configuration> {
                 ]))
             },
             must_meet: &[Coverage::Committed],
-            plants: &[Plant::VoteForgotten],
+            plants: &[InjectedBug::VoteForgotten],
         },
     ]
 }

@@ -25,9 +25,9 @@ mod configurations;
 mod counterexample;
 mod coverage;
 mod host;
+mod injected_bug;
 mod key;
 mod network;
-mod plant;
 mod properties;
 mod table;
 

@@ -8,7 +8,7 @@ use stateright::{Checker, HasDiscoveries, Model};
 use crate::cluster::Cluster;
 use crate::configurations::Configuration;
 use crate::counterexample;
-use crate::plant::Plant;
+use crate::injected_bug::InjectedBug;
 
 /// Limit of states that one configuration may generate. A configuration that reaches it has bounds
 /// too large for a regular test run.
@@ -55,7 +55,7 @@ pub(crate) fn explore(cluster: Cluster, threads: usize, most: usize) -> Explored
 pub(crate) struct Row {
     pub(crate) configuration: &'static str,
     pub(crate) sound: Explored,
-    pub(crate) planted: Vec<(Plant, Explored)>,
+    pub(crate) planted: Vec<(InjectedBug, Explored)>,
 }
 
 /// Explores a configuration without bugs, and once more with each of its planted bugs.

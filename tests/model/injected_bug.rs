@@ -3,7 +3,7 @@
 
 /// One planted bug.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Plant {
+pub(crate) enum InjectedBug {
     /// A crash loses the node's vote.
     VoteForgotten,
     /// Entries on a majority count as committed regardless of their term (figure 8).
@@ -31,27 +31,30 @@ pub(crate) enum Plant {
     ClocksDrift,
 }
 
-impl Plant {
+impl InjectedBug {
     /// Whether the bug needs messages of earlier terms to stay in the network.
     pub(crate) fn listens_to_the_past(self) -> bool {
-        matches!(self, Plant::OldVotes | Plant::OldAcknowledgements)
+        matches!(
+            self,
+            InjectedBug::OldVotes | InjectedBug::OldAcknowledgements
+        )
     }
 
     /// Description in the table.
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Plant::VoteForgotten => "a crash forgets the vote",
-            Plant::ReplicasCounted => "an old entry is counted (figure 8)",
-            Plant::DiskLies => "acknowledged before it is on disk",
-            Plant::OldVotes => "an old vote counts",
-            Plant::AppendsUnchecked => "entries are appended without the check",
-            Plant::OldAcknowledgements => "an old acknowledgement counts",
-            Plant::HeartbeatProves => "a heartbeat is taken for equal logs",
-            Plant::ReadsUnconfirmed => "a read is answered without a round",
-            Plant::LostDiskTrusted => "a member that lost its disk is trusted",
-            Plant::SnapshotShort => "a snapshot lacks its last entry",
-            Plant::VotersSwapped => "the voters change without a joint step",
-            Plant::ClocksDrift => "the leader's clock is stopped",
+            InjectedBug::VoteForgotten => "a crash forgets the vote",
+            InjectedBug::ReplicasCounted => "an old entry is counted (figure 8)",
+            InjectedBug::DiskLies => "acknowledged before it is on disk",
+            InjectedBug::OldVotes => "an old vote counts",
+            InjectedBug::AppendsUnchecked => "entries are appended without the check",
+            InjectedBug::OldAcknowledgements => "an old acknowledgement counts",
+            InjectedBug::HeartbeatProves => "a heartbeat is taken for equal logs",
+            InjectedBug::ReadsUnconfirmed => "a read is answered without a round",
+            InjectedBug::LostDiskTrusted => "a member that lost its disk is trusted",
+            InjectedBug::SnapshotShort => "a snapshot lacks its last entry",
+            InjectedBug::VotersSwapped => "the voters change without a joint step",
+            InjectedBug::ClocksDrift => "the leader's clock is stopped",
         }
     }
 }
