@@ -170,3 +170,48 @@ fn every_dependency_states_its_reason() {
         .collect();
     assert_eq!(silent, Vec::<&str>::new());
 }
+
+/// The crates that the manifest of `folder` names as dependencies, without those of tests.
+fn dependencies(folder: &str) -> Vec<String> {
+    let manifest = root().join("crates").join(folder).join("Cargo.toml");
+    let text = fs::read_to_string(manifest).expect("each crate has a manifest");
+    let section = text.split("\n[dependencies]\n").nth(1).unwrap_or_default();
+    let section = section.split("\n[").next().unwrap_or_default();
+    let names = section.lines().filter_map(|line| line.split(" = ").next());
+    let mut own: Vec<_> = names
+        .filter(|name| name.starts_with("raftian-") || *name == "bevy_raft")
+        .map(|name| match name {
+            "raftian-node" => "raft-node".to_owned(),
+            name => name.trim_start_matches("raftian-").to_owned(),
+        })
+        .collect();
+    own.sort();
+    own
+}
+
+#[test]
+fn architecture_shows_the_dependencies_of_every_crate() {
+    let text = fs::read_to_string(root().join("ARCHITECTURE.md")).expect("it is in the repository");
+    let mut shown: Vec<(String, Vec<String>)> = text
+        .lines()
+        .filter_map(|line| line.split_once("->"))
+        .filter(|(name, _)| root().join("crates").join(name.trim()).is_dir())
+        .map(|(name, others)| {
+            let others = others.split(", ").map(|other| other.trim().to_owned());
+            (
+                name.trim().to_owned(),
+                others.filter(|other| !other.is_empty()).collect(),
+            )
+        })
+        .collect();
+    shown.sort();
+    let folders = fs::read_dir(root().join("crates"))
+        .expect("a folder of the workspace")
+        .flatten();
+    let mut expected: Vec<_> = folders
+        .map(|folder| folder.file_name().to_string_lossy().into_owned())
+        .map(|name| (name.clone(), dependencies(&name)))
+        .collect();
+    expected.sort();
+    assert_eq!(shown, expected);
+}
