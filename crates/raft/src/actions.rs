@@ -1,10 +1,10 @@
-//! What a step asks the outside world to do, as data.
+//! Actions: the writes, messages and entries that a step returns to the caller, as data.
 //!
-//! Decision: there is no list of "messages for after the write" here. A message that promises
-//! something durable (a vote, an acknowledgement, a candidate's request, which stands on its own
-//! vote) stays inside the node until [`Input::Persisted`](crate::Input::Persisted) names its write.
-//! Why: whoever performs actions cannot reply before persisting, because he does not have the
-//! reply. Would change if: a caller needed to see promises before they may leave.
+//! Decision: there is no list of messages to send after the write. A message that depends on
+//! durable state (a vote, an acknowledgement, a candidate's request, which implies its own vote)
+//! stays inside the node until [`Input::Persisted`](crate::Input::Persisted) names its write. Why:
+//! the caller cannot reply before persisting, because it does not have the reply. Would change if:
+//! a caller needed to see deferred messages before they may leave.
 
 use alloc::vec::Vec;
 
@@ -16,8 +16,8 @@ use crate::reads::ReadAnswer;
 use crate::snapshot::{LogStart, Snapshot};
 use crate::types::{ClientId, Incarnation, Index, NodeId, Term};
 
-/// Everything a node wants done since it was last asked. No field waits for another: what must wait
-/// is not given out yet.
+/// Everything a node requests since the last call. No field has to wait for another: output that
+/// must wait is not returned yet.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Actions {
     /// One atomic, durable write. Answer with `Input::Persisted(write.number)` once it is on disk.
@@ -29,20 +29,20 @@ pub struct Actions {
     /// they are applied; no more than [`Config::apply_window`](crate::Config) of them are
     /// outstanding.
     pub apply: Vec<Entry>,
-    /// A snapshot that takes the place of everything applied so far, to be put in force before
-    /// `apply`: at the start of a run, or when a leader had to send one.
+    /// A snapshot that replaces everything applied so far and must be restored before `apply`: at
+    /// the start of a run, or when a leader had to send one.
     pub restore: Option<Snapshot>,
-    /// It is time for a snapshot: answer with `Input::TakeSnapshot` of the state as applied. Asked
-    /// for once until answered.
+    /// Whether a snapshot is due: answer with `Input::TakeSnapshot` of the applied state. Requested
+    /// once until answered.
     pub snapshot_due: bool,
-    /// Reads that may be answered now, or never.
+    /// Reads that are confirmed, or that failed.
     pub reads: Vec<ReadAnswer>,
-    /// Answers to `Input::ChangeMembership` and `Input::TransferLeadership`, in their order: a
-    /// change was appended, a leadership transfer was begun.
+    /// Results of `Input::ChangeMembership` and `Input::TransferLeadership`, in order: `Ok` once
+    /// the change is appended or the transfer has begun.
     pub request_results: Vec<Result<(), RequestError>>,
-    /// Proposals this node could not take. Nothing was appended for them; asking again is safe.
+    /// Proposals this node could not accept. Nothing was appended for them; retrying is safe.
     pub refused: Vec<Refused>,
-    /// What was decided and by which rule, for people who watch.
+    /// Decisions and the rules they follow, for observers.
     pub events: Vec<Event>,
 }
 
@@ -63,16 +63,16 @@ impl Actions {
     }
 }
 
-/// Everything a node wants done, as [`Actions`] are, but with the entries looked at where they lie
-/// in its log: whoever writes and applies them on the spot need not have copies.
+/// Borrowed form of [`Actions`]: entries are slices of the log, so a caller that handles them in
+/// place copies nothing.
 #[derive(Debug)]
 pub struct Work<'a> {
-    /// As [`Actions::persist`].
+    /// Same as [`Actions::persist`].
     pub persist: Option<Write<&'a [Entry]>>,
-    /// As [`Actions::apply`].
+    /// Same as [`Actions::apply`].
     pub apply: &'a [Entry],
-    /// Everything else, to be emptied; its `persist` is none and its `apply` empty. Its lists are
-    /// used again: what is left in them is offered again with the next work.
+    /// All other actions, to be drained; `persist` is `None` and `apply` is empty. The lists are
+    /// reused: elements left in them are returned again with the next work.
     pub others: &'a mut Actions,
 }
 
@@ -84,7 +84,7 @@ impl Work<'_> {
         self.persist.is_none() && self.apply.is_empty() && self.others.is_empty()
     }
 
-    /// A copy, entries included.
+    /// Copies the work, entries included.
     #[must_use]
     pub fn to_actions(&self) -> Actions {
         Actions {
@@ -98,31 +98,32 @@ impl Work<'_> {
     }
 }
 
-/// What must be on disk before a node may call itself elected, answer a vote or acknowledge entries
-/// (figure 2, "updated on stable storage before responding to RPCs").
+/// One durable write: state that must be on disk before a node may count itself elected, answer a
+/// vote request or acknowledge entries (figure 2, "updated on stable storage before responding to
+/// RPCs").
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Write<Entries = Vec<Entry>> {
-    /// Name of this write, counted up by one from 1 in each run of a node.
+    /// Number of this write, counted up from 1 in each run of a node.
     pub number: WriteNumber,
     /// Term and vote, if they changed.
     pub hard_state: Option<HardState>,
-    /// A snapshot to be kept in place of the one on disk, if any.
+    /// New snapshot, if any; it replaces the one on disk.
     pub snapshot: Option<Snapshot>,
-    /// Where the log on disk begins from now on: entries up to there are dropped.
+    /// New start of the log on disk: entries up to it are dropped.
     pub start: Option<LogStart>,
-    /// Every entry on disk is dropped, before `entries` are appended: a snapshot replaces them, and
-    /// they differ from the log it belongs to.
+    /// Whether every entry on disk is dropped before `entries` are appended: a snapshot replaces
+    /// them, and they differ from the log it belongs to.
     pub discard: bool,
-    /// The node begins this incarnation: see [`Restored::incarnation`].
+    /// Incarnation that begins with this write: see [`Restored::incarnation`].
     pub incarnation: Option<Incarnation>,
-    /// Entries to append, without gaps. Whatever the disk holds at or after the first of them is
-    /// replaced.
+    /// Entries to append, without gaps. They replace all entries on disk at or after the first of
+    /// them.
     pub entries: Entries,
 }
 
 impl<Entries> Write<Entries> {
-    /// The same write with its entries in another shape.
+    /// Converts the entries with `shape` and keeps the rest.
     pub fn map<Others>(self, shape: impl FnOnce(Entries) -> Others) -> Write<Others> {
         let Write {
             number,
@@ -145,47 +146,47 @@ impl<Entries> Write<Entries> {
     }
 }
 
-/// Name of one write of one run.
+/// Number of a write, unique within one run.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct WriteNumber(pub u64);
 
-/// The durable part of a node beside its log (figure 2, "persistent state").
+/// Durable state of a node in addition to its log (figure 2, "persistent state").
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct HardState {
     /// Latest term the node has seen.
     pub term: Term,
-    /// Who got its vote in that term.
+    /// Candidate that received its vote in that term.
     pub vote: Option<NodeId>,
 }
 
-/// What a disk gives back at start.
+/// State read from the disk at start.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Restored {
     /// Term and vote.
     pub hard_state: HardState,
-    /// An index that is known to be committed; 0 says nothing. Saves a node from waiting to be told
-    /// again.
+    /// Index known to be committed, 0 if none is. Saves a node from waiting for a leader's commit
+    /// index.
     pub committed: Index,
-    /// Which life of the node the disk belongs to.
+    /// Incarnation of the node that the disk belongs to.
     pub incarnation: Incarnation,
     /// The newest snapshot, if one was ever taken.
     pub snapshot: Option<Snapshot>,
-    /// Where the log begins; never after the snapshot.
+    /// Start of the log; never after the snapshot.
     pub start: LogStart,
     /// All entries after `start`, without gaps.
     pub entries: Vec<Entry>,
 }
 
-/// A proposal this node could not take.
+/// A proposal this node could not accept.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Refused {
-    /// Whose command.
+    /// Client that proposed the command.
     pub client: ClientId,
-    /// Which command.
+    /// Sequence number of the command.
     pub sequence: u64,
-    /// Why.
+    /// Reason.
     pub reason: RefusalReason,
 }
 
@@ -199,21 +200,24 @@ impl Refused {
     }
 }
 
-/// Why a change of the membership, or a leadership transfer, was not begun.
+/// Reason why a membership change or a leadership transfer was not begun.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum RequestError {
     /// This node does not lead.
-    #[error("only the leader can do that{}", .0.map_or(alloc::string::String::new(), |id| alloc::format!(": ask {id}")))]
+    #[error(
+        "only the leader can do that{}",
+        .0.map_or(alloc::string::String::new(), |id| alloc::format!(": ask {id}"))
+    )]
     NotLeader(Option<NodeId>),
     /// The leader has not committed an entry of its own term yet, so it cannot know whether an
     /// earlier change is committed.
-    #[error("the leader is too new; try again in a moment")]
+    #[error("the leader has not committed an entry of its own term yet; retry shortly")]
     TooNew,
     /// One change at a time (thesis 4.1).
-    #[error("an earlier change of the members is not committed yet")]
+    #[error("an earlier membership change is not committed yet; retry once it is")]
     ChangeInProgress,
-    /// Leadership is being handed over.
-    #[error("leadership is being handed over")]
+    /// A leadership transfer is in progress.
+    #[error("a leadership transfer is in progress; retry shortly")]
     TransferringLeadership,
     /// The chosen member has not answered for the longest election timeout.
     #[error("{0} does not answer; choose another member, or wait until it is back")]
@@ -221,28 +225,29 @@ pub enum RequestError {
     /// No other member could lead.
     #[error("no other member can take over")]
     NoSuccessor,
-    /// The membership cannot become that.
+    /// The requested membership is invalid.
     #[error(transparent)]
     Membership(#[from] MembershipError),
 }
 
-/// Why a proposal was not taken.
+/// Reason why a proposal was not accepted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum RefusalReason {
     /// No leader is known: an election runs, or this node is cut off.
     #[error("no leader is known")]
     NoLeader,
-    /// The leader holds as many uncommitted entries or bytes as it may, or its log is full until
-    /// the next snapshot.
+    /// The leader is at its limit of uncommitted entries or bytes, or its log is full until the
+    /// next snapshot.
     #[error(
-        "the leader cannot take more entries now: too many are uncommitted, or its log is full until the next snapshot"
+        "the leader cannot accept more entries now: too many are uncommitted, or its log is full \
+         until the next snapshot"
     )]
     Busy,
-    /// The leader is handing over to another node.
-    #[error("leadership is being handed over")]
+    /// The leader is transferring leadership to another node.
+    #[error("a leadership transfer is in progress; retry shortly")]
     TransferringLeadership,
-    /// The command is larger than one entry may be.
-    #[error("the command is larger than an entry may be")]
+    /// The command exceeds [`Config::max_command_bytes`](crate::Config::max_command_bytes).
+    #[error("the command is larger than max_command_bytes")]
     TooLarge,
 }
 
@@ -252,7 +257,7 @@ mod tests {
     use crate::{Config, Input, Membership, Moment, Node};
 
     #[test]
-    fn anything_to_do_is_something() {
+    fn actions_with_any_field_set_are_not_empty() {
         assert!(Actions::default().is_empty());
         let snapshot = Snapshot {
             position: crate::LogPosition::default(),
@@ -336,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn work_is_what_actions_are_and_leaves_nothing_to_do() {
+    fn work_equals_actions_and_leaves_nothing_to_do() {
         let membership = Membership::new([NodeId(1)]).unwrap();
         let mut node = Node::new(
             Config::new(NodeId(1), membership, 1),

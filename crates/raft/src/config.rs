@@ -1,4 +1,4 @@
-//! What a node is told before it starts.
+//! Node configuration.
 
 use core::time::Duration;
 
@@ -7,77 +7,78 @@ use crate::planted::PlantedFault;
 use crate::types::NodeId;
 
 /// Settings of one node. Start from [`Config::new`] and change fields;
-/// [`Node::new`](crate::Node::new) refuses what cannot work.
+/// [`Node::new`](crate::Node::new) rejects settings that cannot work.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// This node.
+    /// Id of this node.
     pub id: NodeId,
-    /// The members the cluster was founded with, the same at every node. A node that is not among
-    /// them waits until a leader adds it; once the log holds a membership, that counts.
+    /// Founding members of the cluster, the same at every node. A node that is not among them waits
+    /// until a leader adds it; a membership in the log takes precedence.
     pub membership: Membership,
-    /// Seed of this node's ChaCha8 generator, from which its election timeouts are drawn, and
-    /// another [`Incarnation`](crate::Incarnation) if its disk loses entries. A real node has
-    /// another seed at every start.
+    /// Seed of this node's ChaCha8 generator, which draws election timeouts and, if the disk lost
+    /// entries, another [`Incarnation`](crate::Incarnation). A node in production uses a new seed
+    /// at every start.
     pub seed: u64,
-    /// Election timeout, drawn anew from `min..max` each time the timer is set (section 5.2).
-    /// Default 150–300 ms.
+    /// Election timeout range; a value is drawn from `min..max` each time the timer is set (section
+    /// 5.2). Default 150–300 ms.
     pub election_timeout: (Duration, Duration),
-    /// Time between a leader's heartbeats. Default 50 ms. Shorter than the shortest election
-    /// timeout; a third of it lets one be lost.
+    /// Time between a leader's heartbeats. Default 50 ms. Must be shorter than the shortest
+    /// election timeout; a third of it tolerates one lost heartbeat.
     pub heartbeat: Duration,
-    /// Ask before standing for election (thesis 9.6): together with `check_quorum`, a node that was
-    /// cut off does not depose a leader. Default on.
+    /// Whether a node asks for pre-votes before it stands for election (thesis 9.6): together with
+    /// `check_quorum`, a node that was partitioned does not depose a leader. Default on.
     pub pre_vote: bool,
-    /// A leader that has not heard from a majority for the longest election timeout steps down, and
-    /// followers of a live leader refuse votes (thesis 6.2, 4.2.3). Default on.
+    /// Whether a leader without answers from a majority for the longest election timeout steps
+    /// down, and followers of a live leader refuse votes (thesis 6.2, 4.2.3). Default on.
     pub check_quorum: bool,
-    /// Most entries in one AppendEntries. Default 1,024: bounds the work of one step.
+    /// Maximum number of entries in one AppendEntries. Default 1,024: bounds the work of one step.
     pub max_append_entries: usize,
-    /// Most bytes of entries in one AppendEntries, but always at least one entry. Default 256 KiB:
-    /// a quarter of a wire frame.
+    /// Maximum bytes of entries in one AppendEntries; a larger single entry is sent alone. Default
+    /// 256 KiB: a quarter of a wire frame.
     pub max_append_bytes: usize,
-    /// Most AppendEntries with entries in flight to one follower. Default 64. At the bound nothing
-    /// more is sent to it until it answers.
+    /// Maximum number of AppendEntries with entries in flight to one follower. Default 64. At the
+    /// bound no further entries are sent until it answers.
     pub inflight_messages: usize,
-    /// Most bytes of entries in flight to one follower. Default 4 MiB. Same behaviour at the bound.
+    /// Maximum bytes of entries in flight to one follower. Default 4 MiB. Same behaviour at the
+    /// bound.
     pub inflight_bytes: usize,
-    /// Most entries a leader holds uncommitted; beyond them it refuses proposals as busy. Default
-    /// 65,536.
+    /// Maximum number of uncommitted entries at a leader; at the bound it refuses proposals as
+    /// busy. Default 65,536.
     pub max_uncommitted_entries: usize,
-    /// Most bytes of entries a leader holds uncommitted. Default 16 MiB. Same behaviour at the
+    /// Maximum bytes of uncommitted entries at a leader. Default 16 MiB. Same behaviour at the
     /// bound.
     pub max_uncommitted_bytes: usize,
-    /// Most entries handed out for applying and not yet reported as applied. Default 4,096: a
-    /// stalled reader stops the hand-out, not the node.
+    /// Maximum number of entries delivered and not yet reported as applied. Default 4,096: a
+    /// stalled program stops delivery, not the node.
     pub apply_window: usize,
     /// Largest command in bytes. Default [`Config::MAX_COMMAND_BYTES`].
     pub max_command_bytes: usize,
-    /// Of two candidates with equal logs the one of higher priority is preferred: a node refuses
-    /// one of lower priority than its own, for at most the longest election timeout after the first
-    /// such refusal since a leader was heard. Default 0.
+    /// Election priority: of two candidates with equal logs the higher priority is preferred. A
+    /// node refuses a candidate of lower priority than its own, for at most the longest election
+    /// timeout after the first such refusal since its last contact with a leader. Default 0.
     pub priority: u8,
-    /// Answers [`Input::Read`](crate::Input::Read) with `lease` from the leader's clock while a
-    /// majority cannot have elected another (thesis 6.4.1). `lease_reads`, `check_quorum` and the
-    /// election timeouts must be the same at every node: a lease is as good as the promise of each
-    /// follower to vote for no other candidate, also after a restart. Needs clocks whose rates
-    /// differ by less than [`Config::LEASE_DRIFT`] and that go on while the machine is suspended: a
-    /// clock that stands still makes the lease look young. Each message must be given to the node
-    /// with a time that was read after the message arrived. A node whose leader was heard lately
-    /// does not stand for election, not even when asked to. Default off.
+    /// Lease reads: answers [`Input::Read`](crate::Input::Read) with `lease` from the leader's
+    /// clock while no majority can have elected another leader (thesis 6.4.1). `lease_reads`,
+    /// `check_quorum` and the election timeouts must be the same at every node: a lease relies on
+    /// each follower to vote for no other candidate, also after a restart. Needs clocks whose rates
+    /// differ by less than [`Config::LEASE_DRIFT`] and that keep running while the machine is
+    /// suspended: on a clock that stops, an expired lease looks valid. Each message must be passed
+    /// to the node with a time read after the message arrived. A node with recent contact to its
+    /// leader does not stand for election, not even on request. Default off.
     pub lease_reads: bool,
     /// Floor and ceiling of adaptive election timeouts, which follow the measured round trips in
     /// place of `election_timeout`. Without a measurement the timeout begins at the floor; it
-    /// doubles with each campaign that came to nothing, up to the ceiling. The floor is at most the
-    /// shortest `election_timeout`, so that a node without adaptive timeouts never gives up a
-    /// leader sooner. All nodes must have the same. Needs `pre_vote` at every node. Default off.
+    /// doubles with each failed campaign, up to the ceiling. The floor must not exceed the shortest
+    /// `election_timeout`, so that a node without adaptive timeouts never gives up on a leader
+    /// sooner. All nodes must use the same values. Needs `pre_vote` at every node. Default off.
     pub adaptive_timeout: Option<(Duration, Duration)>,
-    /// How long one write may take before the disk counts as hung; a leader then steps down. A
-    /// snapshot may take longer, at 10 MB a second. Default 2 s: far above what a busy disk takes,
-    /// which is slow and not hung.
+    /// Time one write may take before the disk counts as hung; a leader then steps down. A snapshot
+    /// may take longer, at 10 MB/s. Default 2 s: far above the time a busy disk takes, which is
+    /// slow, not hung.
     pub disk_timeout: Duration,
-    /// Entries from one snapshot of a member to its next. The members are staggered: the first in
-    /// the order of ids takes its first snapshot after this many entries, each other one a part of
-    /// the interval later. Default none: the state machine must be able to make one.
+    /// Number of entries between two snapshots of a member. Members are staggered: the first in id
+    /// order takes its first snapshot after this many entries, each other one a fraction of the
+    /// interval later. Default none: the state machine must support snapshots.
     pub snapshot_entries: Option<u64>,
     /// Bytes of entries applied since the last snapshot after which the first member takes its next
     /// one; the others wait for up to half as many more. Default none.
@@ -85,47 +86,50 @@ pub struct Config {
     /// Limit of committed entries without a snapshot, in bytes. At the limit a leader refuses
     /// commands as busy, a follower accepts no entries, and a snapshot is due at once; a leader
     /// whose program does not apply committed entries transfers leadership. Bounds the log of a
-    /// stalled program, as behind a hidden window. While a majority needs a member whose log is
-    /// full, nothing is committed. Default none; where snapshots are taken, far more than comes
-    /// between two of them.
+    /// stalled program, such as one behind a hidden window. While a majority needs a member whose
+    /// log is full, nothing is committed. Default none; with snapshots, it should be far above the
+    /// bytes between two of them.
     pub max_log_bytes: Option<usize>,
-    /// Time until the program is asked again for a snapshot that it declined. Default 1 s.
+    /// Delay after which a declined snapshot is requested again. Default 1 s.
     pub snapshot_retry: Duration,
-    /// Entries that stay in the log behind a snapshot, so that a follower that is a little behind
-    /// needs none. A leader keeps up to ten times as many for followers that answer. Default 1,024.
+    /// Number of entries covered by a snapshot that stay in the log, so that a follower that lags
+    /// slightly needs no snapshot. A leader keeps up to ten times as many for followers that
+    /// answer. Default 1,024.
     pub snapshot_keep: u64,
-    /// Bytes of a snapshot in one message. Default 64 KiB.
+    /// Snapshot bytes in one message. Default 64 KiB.
     pub snapshot_chunk: usize,
-    /// Chunks of a snapshot in flight to one follower. Default 8.
+    /// Snapshot chunks in flight to one follower. Default 8.
     pub snapshot_inflight: u64,
-    /// Largest snapshot taken from a leader, in bytes. Default 64 MiB. A larger one is ignored,
+    /// Largest snapshot accepted from a leader, in bytes. Default 64 MiB. A larger one is refused,
     /// with an event.
     pub max_snapshot_bytes: u64,
-    /// Shortest time of an unbroken row of quick rounds after which a
-    /// [`Standing::Joining`](crate::Standing::Joining) member becomes a voter: rounds of catching
-    /// up that each took less than the longest election timeout (thesis 4.2.1). Default 1 s.
+    /// Minimum duration of an unbroken series of quick catch-up rounds after which a
+    /// [`Standing::Joining`](crate::Standing::Joining) member becomes a voter; a quick round takes
+    /// at most the longest election timeout (thesis 4.2.1). Default 1 s.
     pub promote_after: Duration,
-    /// A leader replaces a member by another incarnation of it that answers, if the registered one
-    /// lost entries that it had acknowledged or has been silent for the longest election timeout; a
-    /// follower that lost such entries begins another incarnation. A voter is promoted again once
-    /// it has caught up. Default on; off, the operator removes such a member and adds it again.
+    /// Automatic replacement of incarnations. A leader replaces a member by another incarnation of
+    /// it that answers, if the registered one lost entries it had acknowledged or has been silent
+    /// for the longest election timeout; a follower that lost such entries begins another
+    /// incarnation. A voter is promoted again once it has caught up. Default on; if off, the
+    /// operator must remove such a member and add it again.
     pub replace_incarnations: bool,
-    /// Reads that may wait at one node. Default 4,096. Beyond them reads are refused as busy.
+    /// Maximum number of pending reads at one node. Default 4,096. Further reads are refused as
+    /// busy.
     pub max_reads: usize,
-    /// A fault of the past, planted again for a test that must find it.
+    /// A past fault, planted for a test that must find it.
     #[cfg(feature = "planted")]
     pub planted: Option<PlantedFault>,
 }
 
 impl Config {
-    /// Default bound of a command, 64 KiB: several fit into every message.
+    /// Default size limit of a command, 64 KiB: several fit into every message.
     pub const MAX_COMMAND_BYTES: usize = 64 * 1024;
 
-    /// Part of a lease that is given up for clocks of different rates: one in this many. A lease
-    /// lasts nine tenths of the shortest election timeout.
+    /// Fraction of a lease given up for clock drift, as a divisor: a lease lasts nine tenths of the
+    /// shortest election timeout.
     pub const LEASE_DRIFT: u32 = 10;
 
-    /// The defaults, for one member of a cluster.
+    /// Default settings for one member of a cluster.
     #[must_use]
     pub fn new(id: NodeId, membership: Membership, seed: u64) -> Self {
         Config {
@@ -164,44 +168,48 @@ impl Config {
         }
     }
 
-    /// Whether this fault is planted: never, without the feature.
+    /// Whether this fault is planted; always false without the feature.
     #[cfg(feature = "planted")]
     pub(crate) fn has_planted(&self, fault: PlantedFault) -> bool {
         self.planted == Some(fault)
     }
 
-    /// Whether this fault is planted: never, without the feature.
+    /// Whether this fault is planted; always false without the feature.
     #[cfg(not(feature = "planted"))]
-    #[expect(clippy::unused_self, reason = "it is the same call with the feature")]
+    #[expect(
+        clippy::unused_self,
+        reason = "the signature is the one with the feature"
+    )]
     pub(crate) fn has_planted(&self, _fault: PlantedFault) -> bool {
         false
     }
 
-    /// How long a node that heard a leader refuses votes for others (thesis 4.2.3): the shortest
-    /// election timeout that any member may draw, so no follower of that leader gives up sooner.
+    /// Time for which a node refuses votes for other candidates after contact with a leader (thesis
+    /// 4.2.3): the shortest election timeout that any member may draw, so no follower of that
+    /// leader gives up sooner.
     pub(crate) fn stickiness(&self) -> Duration {
         self.adaptive_timeout
             .map_or(self.election_timeout.0, |(floor, _)| floor)
     }
 
-    /// How long nobody waits longer than for a leader: after it a silent majority is lost, a
-    /// leadership transfer has failed.
+    /// Upper bound of the election timeout. A leader without contact to a majority for this long
+    /// steps down; a leadership transfer that takes longer is aborted.
     pub(crate) fn max_election_timeout(&self) -> Duration {
         self.adaptive_timeout
             .map_or(self.election_timeout.1, |(_, ceiling)| ceiling * 2)
     }
 
-    /// Whether a node can run with these settings; [`Node::new`](crate::Node::new) asks the same.
+    /// Validates the settings, as [`Node::new`](crate::Node::new) does.
     ///
     /// # Errors
-    /// The first thing that cannot work.
+    /// The first setting that cannot work.
     pub fn check(&self) -> Result<(), ConfigError> {
         self.validate()
     }
 
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
-        // In the microseconds that moments count: less than one is nothing, and more than fits is
-        // for ever.
+        // Moments count microseconds: a shorter duration is zero, and one that does not fit never
+        // ends.
         let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         let (shortest, longest) = (
             micros(self.election_timeout.0),
@@ -211,6 +219,7 @@ impl Config {
         if heartbeat == 0 || heartbeat >= shortest || shortest >= longest || longest == u64::MAX {
             return Err(ConfigError::Timing);
         }
+        // The longest draw is twice the ceiling, so the ceiling must leave room for it.
         if let Some((floor, ceiling)) = self.adaptive_timeout
             && (heartbeat >= micros(floor) || floor >= ceiling || micros(ceiling) > u64::MAX / 4)
         {
@@ -256,16 +265,16 @@ impl Config {
     }
 }
 
-/// Why a node could not be made.
+/// Reason why a node could not be created.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The bounds of the adaptive timeout cannot elect or keep a leader.
-    #[error("adaptive timing cannot work: need heartbeat < floor < ceiling")]
+    #[error("adaptive_timeout is invalid: it must satisfy heartbeat < floor < ceiling")]
     AdaptiveTiming,
-    /// Members without a measurement would give a leader up sooner than others count on.
+    /// Members without a measurement would give up on a leader sooner than the others assume.
     #[error(
-        "the floor of adaptive_timeout, {floor:?}, is above the shortest election_timeout, {shortest:?}; lower the floor or \
-         raise election_timeout"
+        "the floor of adaptive_timeout, {floor:?}, is above the shortest election_timeout, \
+         {shortest:?}; lower the floor or raise election_timeout"
     )]
     AdaptiveFloor {
         /// The floor.
@@ -273,16 +282,17 @@ pub enum ConfigError {
         /// The shortest election timeout.
         shortest: Duration,
     },
-    /// Timeouts that differ from node to node let the shortest raise the term for ever, if it does
-    /// not ask first: whoever could win is never in time.
-    #[error("adaptive timing needs pre_vote; switch it on, or adaptive_timeout off")]
+    /// Without pre-votes the node with the shortest timeout could raise the term for ever, so that
+    /// the node that could win is never in time.
+    #[error("adaptive_timeout needs pre_vote; enable pre_vote or disable adaptive_timeout")]
     AdaptiveWithoutPreVote,
-    /// A lease stands on followers that refuse votes while a leader is alive.
-    #[error("lease reads need check_quorum; switch it on, or lease_reads off")]
+    /// A lease relies on followers that refuse votes while a leader is alive.
+    #[error("lease_reads needs check_quorum; enable check_quorum or disable lease_reads")]
     LeaseWithoutQuorum,
     /// The timing cannot elect or keep a leader.
     #[error(
-        "timing cannot work: need 0 < heartbeat < shortest election timeout < longest election timeout"
+        "timing is invalid: it must satisfy 0 < heartbeat < shortest election timeout < longest \
+         election timeout"
     )]
     Timing,
     /// A bound of zero would stop the node for ever.
@@ -307,7 +317,8 @@ mod tests {
         config.validate()
     }
 
-    /// What is different in nanoseconds may be equal to a node, whose moments are microseconds.
+    /// Durations that differ only in nanoseconds are equal to a node, whose moments are
+    /// microseconds.
     #[test]
     fn timing_is_checked_in_the_unit_of_moments() {
         let (ms, ns) = (Duration::from_millis, Duration::from_nanos);
@@ -316,12 +327,12 @@ mod tests {
         assert_eq!(
             timing(ms(50), ms(150), ms(150) + ns(999)),
             Err(ConfigError::Timing),
-            "nothing to draw from"
+            "an empty range"
         );
         assert_eq!(
             timing(ns(999), ms(150), ms(300)),
             Err(ConfigError::Timing),
-            "a heartbeat at every moment"
+            "a heartbeat that rounds to zero"
         );
         assert_eq!(
             timing(Duration::MAX, ms(150), ms(300)),
@@ -334,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn adaptive_timing_has_bounds_of_its_own() {
+    fn adaptive_timing_outside_its_bounds_is_invalid() {
         let adaptive = |floor: Duration, ceiling: Duration| {
             let mut config = Config::new(NodeId(1), Membership::new([NodeId(1)]).unwrap(), 1);
             config.adaptive_timeout = Some((floor, ceiling));
@@ -353,13 +364,13 @@ mod tests {
         assert_eq!(
             adaptive(us(50_001), largest + us(1)),
             Err(ConfigError::AdaptiveTiming),
-            "more than can be waited"
+            "a ceiling that overflows"
         );
     }
 
-    /// Found by a storm: a member that did not know that it had become one again stood at its
-    /// shortest timeout, over and over; the only one that could win waited twice as long, as it
-    /// measured, and always came a term too late.
+    /// Found by a storm: a member that did not know yet that it was a member again campaigned at
+    /// its shortest timeout, over and over; the only node that could win waited twice as long, as
+    /// it had measured round trips, and was always one term too late.
     #[test]
     fn adaptive_timing_needs_pre_votes() {
         let mut config = Config::new(NodeId(1), Membership::new([NodeId(1)]).unwrap(), 1);
@@ -370,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn who_measures_waits_within_the_bounds_of_what_is_measured() {
+    fn adaptive_timeout_sets_stickiness_and_longest_timeout() {
         let mut config = Config::new(NodeId(1), Membership::new([NodeId(1)]).unwrap(), 1);
         let ms = Duration::from_millis;
         assert_eq!(
@@ -386,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn no_bound_is_zero_and_no_lease_stands_on_nothing() {
+    fn zero_bounds_and_leases_without_check_quorum_are_invalid() {
         type Bound = fn(&mut Config);
         let bounds: [(&str, Bound); 11] = [
             ("disk_timeout", |config| {
@@ -421,9 +432,9 @@ mod tests {
         assert_eq!(config.check(), Err(ConfigError::LeaseWithoutQuorum));
     }
 
-    /// The documentation of each field promises its default; these are the ones in bytes.
+    /// The documentation of each field states its default; these are the ones in bytes.
     #[test]
-    fn sizes_are_what_their_documentation_says() {
+    fn default_sizes_match_their_documentation() {
         let config = Config::new(NodeId(1), Membership::new([NodeId(1)]).unwrap(), 1);
         assert_eq!(config.max_append_bytes, 262_144);
         assert_eq!(config.inflight_bytes, 4_194_304);

@@ -1,4 +1,4 @@
-//! Writes under way, and the promises that wait for them.
+//! Writes in flight, and the messages deferred until they are durable.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -11,49 +11,49 @@ use crate::message::Message;
 use crate::snapshot::{LogStart, Snapshot};
 use crate::types::{Incarnation, Index, LogPosition, Moment, NodeId};
 
-/// Most writes under way: one that is being synced and one that is ready to follow it. Whatever
-/// comes meanwhile becomes one write after them, so a slow disk makes writes larger instead of
+/// Maximum number of writes in flight: one that is being synced and one ready to follow it. Later
+/// changes are merged into one write after them, so a slow disk makes writes larger instead of
 /// their queue longer.
 const MAX_WRITES_IN_FLIGHT: usize = 2;
 
-/// A disk that writes a snapshot at 10 MB a second is slow and does not hang: so many bytes it may
-/// take a microsecond for.
+/// Slowest tolerated snapshot write, in bytes per microsecond (10 MB/s). A slower disk counts as
+/// hung.
 const MIN_DISK_BYTES_PER_MICRO: u64 = 10;
 
-/// Most promises that wait for the disk, or one for each member if they are more, as a candidate
-/// makes. While the disk hangs every heartbeat asks for one more; beyond the bound they are
-/// dropped, as a network would, and the peers ask again.
+/// Maximum number of messages deferred until a write is durable, or one per member if there are
+/// more members, as for a candidate's requests. While the disk hangs, every heartbeat adds one;
+/// beyond the bound messages are dropped, as a network may do, and the peers retry.
 const MAX_DEFERRED_MESSAGES: usize = 4096;
 
-/// What the node has asked its disk to do, and what the disk has done. Writes complete in order;
-/// several may be under way.
+/// Writes requested from the disk, and their completion. Writes complete in order; several may be
+/// in flight.
 #[derive(Clone, Debug)]
 pub(crate) struct Disk {
-    /// Term and vote as of the last write handed out.
+    /// Term and vote as of the last write returned.
     hard_state: HardState,
     /// Term and vote known to be on disk.
     durable_hard_state: HardState,
-    /// Last index handed out that the log still holds.
+    /// Last index returned for writing that the log still holds.
     written: Index,
     /// Last index known to be on disk that the log still holds.
     durable: Index,
     last_number: WriteNumber,
     in_flight: VecDeque<WriteInFlight>,
-    /// Promises made since the last write was handed out.
+    /// Messages deferred since the last write was returned.
     deferred: Vec<(NodeId, Message)>,
-    /// What the next write must hold beside term, vote and entries.
+    /// Contents of the next write in addition to term, vote and entries.
     next: Extra,
     /// The newest snapshot known to be on disk.
     durable_snapshot: Index,
-    /// Lowest index that a truncation cut off and that no write handed out since has replaced: the
-    /// disk, or a write under way, may still hold entries from there on.
+    /// Lowest truncated index that no later write has replaced: the disk, or a write in flight, may
+    /// still hold entries from there on.
     cut_off: Option<Index>,
-    /// A fault of the past is planted: see
+    /// Whether a past fault is planted: see
     /// [`PlantedFault::LosesTruncation`](crate::PlantedFault::LosesTruncation).
     pub(crate) loses_truncation: bool,
 }
 
-/// What a write holds beside term, vote and entries.
+/// Contents of a write in addition to term, vote and entries.
 #[derive(Clone, Hash, Debug, Default)]
 struct Extra {
     snapshot: Option<Snapshot>,
@@ -75,8 +75,8 @@ impl Extra {
 struct WriteInFlight {
     number: WriteNumber,
     hard_state: HardState,
-    /// Last entry written, unless the log cut it off meanwhile: then its completion says nothing
-    /// about the log.
+    /// Last entry written, or `None` if the log truncated it meanwhile: then the completion proves
+    /// nothing about the log.
     last: Option<LogPosition>,
     snapshot: Option<Index>,
     incarnation: Option<Incarnation>,
@@ -123,8 +123,8 @@ impl Disk {
         self.written
     }
 
-    /// Since when the disk has been busy with the oldest write, less the time that a large one may
-    /// take.
+    /// Time since which the disk has been busy with the oldest write, less the time that a large
+    /// one may take.
     pub(crate) fn waiting_since(&self) -> Option<Moment> {
         self.in_flight.front().map(|write| {
             Moment(
@@ -136,8 +136,8 @@ impl Disk {
         })
     }
 
-    /// A message that may leave only when everything the node knows now is on disk, of a node with
-    /// so many `members`.
+    /// Defers a message until all current state is on disk. The bound on deferred messages is at
+    /// least `members`; beyond it the message is dropped.
     pub(crate) fn send_after_persist(&mut self, members: usize, to: NodeId, message: Message) {
         let waiting = self.deferred.len()
             + self
@@ -150,13 +150,14 @@ impl Disk {
         }
     }
 
-    /// The log dropped everything at and after `from`. Completions of writes that reached there are
-    /// no longer believed: an entry of the same term may come back to the same index while an older
-    /// write is still on its way.
+    /// Records that the log dropped everything at and after `from`. Completions of writes that
+    /// reached it no longer count: an entry of the same term may return to the same index while an
+    /// older write is still in flight.
     pub(crate) fn truncated(&mut self, from: Index) {
         if from <= self.written {
             self.cut_off = Some(self.cut_off.map_or(from, |earlier| earlier.min(from)));
         }
+        // Truncated entries no longer count as durable, even while the disk still holds them.
         self.written = self.written.min(from.previous());
         self.durable = self.durable.min(from.previous());
         for write in &mut self.in_flight {
@@ -166,15 +167,15 @@ impl Disk {
         }
     }
 
-    /// The node took a snapshot of its own, and its log now begins at `start`.
+    /// Records that the log now begins at `start`, with the snapshot if the node took a new one.
     pub(crate) fn compacted(&mut self, snapshot: Option<Snapshot>, start: LogStart) {
         self.next.snapshot = snapshot.or(self.next.snapshot.take());
         self.next.start = Some(start);
     }
 
-    /// A leader's snapshot takes the place of the log up to where it ends. If the log does not go
-    /// on from there, all of it is replaced; then only what was committed, up to `commit`, is still
-    /// equal on disk.
+    /// Records a leader's snapshot, which replaces the log up to its last entry. With `discard` the
+    /// log does not continue from there and all of it is replaced; then only committed entries, up
+    /// to `commit`, are still equal on disk.
     pub(crate) fn installed(
         &mut self,
         snapshot: Snapshot,
@@ -200,7 +201,7 @@ impl Disk {
             .for_each(|write| write.deferred.clear());
     }
 
-    /// Whether an incarnation was begun and is not on disk yet.
+    /// Whether a new incarnation has begun and is not on disk yet.
     pub(crate) fn is_beginning_incarnation(&self) -> bool {
         self.next.incarnation.is_some()
             || self
@@ -209,8 +210,8 @@ impl Disk {
                 .any(|write| write.incarnation.is_some())
     }
 
-    /// The write that brings the disk up to date, if it is not and there is room for one under way;
-    /// promises that wait for nothing are moved to `send`.
+    /// Returns the write that brings the disk up to date, if one is needed and another may be in
+    /// flight. Deferred messages that need no write are moved to `send`.
     pub(crate) fn flush<'a>(
         &mut self,
         now: Moment,
@@ -218,9 +219,9 @@ impl Disk {
         log: &'a Log,
         send: &mut Vec<(NodeId, Message)>,
     ) -> Option<Write<&'a [Entry]>> {
-        // Entries replace whatever the disk holds from the first of them on. If a snapshot has
-        // covered the first one that a truncation cut off, none of them stands there any more: the
-        // disk gives up its log and takes all of this one.
+        // Written entries replace those on disk from the first of them on. If a snapshot covers the
+        // first truncated index, no written entry would replace it: the disk must drop its log and
+        // take all of this one.
         let base = log.base().index;
         let replaces_log = self.cut_off.is_some_and(|from| from <= base) && !self.loses_truncation;
         let entries = log.from(
@@ -233,14 +234,15 @@ impl Disk {
         );
         if entries.is_empty() && hard_state == self.hard_state && self.next.is_empty() {
             match self.in_flight.back_mut() {
+                // Nothing new to write, but the messages may depend on the newest write in flight.
                 Some(write) => write.deferred.append(&mut self.deferred),
                 None => send.append(&mut self.deferred),
             }
             return None;
         }
         if self.in_flight.len() >= MAX_WRITES_IN_FLIGHT {
-            // The promises stand on what is not handed out yet: they wait for the write that will
-            // hold it.
+            // The deferred messages depend on state not returned yet: they wait for the write that
+            // contains it.
             return None;
         }
         self.last_number = WriteNumber(self.last_number.0 + 1);
@@ -275,8 +277,8 @@ impl Disk {
         Some(write)
     }
 
-    /// Everything up to `number` is on disk: moves the promises that waited for it to `send`.
-    /// Returns the incarnation that began with it, if one did.
+    /// Records that every write up to `number` is on disk and moves the messages that waited for it
+    /// to `send`. Returns the incarnation that began with it, if any.
     pub(crate) fn persisted(
         &mut self,
         now: Moment,
@@ -286,25 +288,29 @@ impl Disk {
     ) -> Option<Incarnation> {
         assert!(
             number <= self.last_number,
-            "a write completed that was never asked for"
+            "a completed write must have been requested"
         );
         let mut incarnation = None;
         while let Some(mut write) = self.in_flight.pop_front_if(|write| write.number <= number) {
             send.append(&mut write.deferred);
             if self.deferred.capacity() == 0 {
-                // The room of the old promises serves the next ones.
+                // Reuse the allocation for the next deferred messages.
                 self.deferred = write.deferred;
             }
             self.durable_hard_state = write.hard_state;
             if let Some(last) = write.last {
+                // An entry below the base was compacted, so the log can no longer check it.
                 let still_there = last.index < log.base().index || log.matches(last);
-                assert!(still_there, "a believed write must still be in the log");
+                assert!(
+                    still_there,
+                    "the log must still hold the last entry of a valid write"
+                );
                 self.durable = self.durable.max(last.index);
             }
             self.durable_snapshot = write.snapshot.unwrap_or(self.durable_snapshot);
             incarnation = write.incarnation.or(incarnation);
         }
-        // The disk turns to the next write only now; what waited behind another did not hang.
+        // The disk starts the next write only now: time spent in the queue does not count as hung.
         if let Some(next) = self.in_flight.front_mut() {
             next.since = next.since.max(now);
         }
@@ -312,7 +318,7 @@ impl Disk {
     }
 }
 
-/// Without moments, and with writes named by how old they are: nodes that differ in nothing else do
+/// Leaves out moments and counts writes from the newest: nodes that differ in nothing else behave
 /// the same.
 impl Hash for Disk {
     fn hash<H: Hasher>(&self, hasher: &mut H) {

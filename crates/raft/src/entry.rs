@@ -1,4 +1,4 @@
-//! Log entries: what is replicated.
+//! Entries of the replicated log.
 
 use alloc::sync::Arc;
 use core::fmt;
@@ -13,46 +13,46 @@ use crate::types::{ClientId, Index, LogPosition, Stamp, Term};
 pub struct Entry {
     /// Term of the leader that appended it.
     pub term: Term,
-    /// Place in the log.
+    /// Index in the log.
     pub index: Index,
     /// Game clock of the leader when it appended it, in milliseconds.
     pub stamp: Stamp,
-    /// What it says.
+    /// Contents.
     pub payload: Payload,
 }
 
-/// What an entry says.
+/// Contents of an entry.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Payload {
-    /// Nothing: the entry with which a new leader commits what earlier terms left behind (section
+    /// Nothing: the no-op entry with which a new leader commits entries of earlier terms (section
     /// 5.4.2, and 8).
     Empty,
     /// A command of the game.
     Command(Command),
-    /// The members from here on. A node goes by the newest in its log, committed or not (section
-    /// 6).
+    /// The members from here on. A node uses the newest membership in its log, committed or not
+    /// (section 6).
     Membership(Membership),
-    /// A command as a witness keeps it: that it was there, not what it said.
+    /// A command as a witness stores it: its position without its contents.
     Withheld,
 }
 
-/// A command as its proposer made it. `(client, sequence)` names it for ever: whoever proposes it
-/// again, and however often it reaches the log, it is applied once (section 8).
+/// A proposed command. `(client, sequence)` identifies it for ever: however often it is proposed
+/// and appended, it is applied once (section 8).
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Command {
-    /// Who proposed it.
+    /// Client that proposed it.
     pub client: ClientId,
-    /// Which of the client's commands it is, counted from 1.
+    /// Its number among the client's commands, counted from 1.
     pub sequence: u64,
     /// The command, opaque to consensus.
     pub bytes: Bytes,
 }
 
 impl Command {
-    /// Whether `other` has the same name: then both are the same command, and at most one of them
-    /// takes effect.
+    /// Whether `other` has the same client and sequence: then both are the same command, and at
+    /// most one of them takes effect.
     pub(crate) fn is_named_like(&self, other: &Command) -> bool {
         self.client == other.client && self.sequence == other.sequence
     }
@@ -91,15 +91,15 @@ impl Entry {
     }
 }
 
-/// Immutable bytes, cheap to clone: short ones lie in place, and of longer ones every queue and log
-/// on one machine shares one copy.
+/// Immutable bytes, cheap to clone: short ones are stored inline, and longer ones are shared by
+/// every queue and log on one machine.
 #[derive(Clone)]
 pub struct Bytes(Place);
 
-/// Where bytes are. Equal bytes are in equal places: the length alone decides.
+/// Storage of bytes. Equal bytes are stored alike: the length alone decides.
 #[derive(Clone)]
 enum Place {
-    /// At most [`Bytes::SHORT`] of them, here.
+    /// Inline, at most [`Bytes::SHORT`] bytes.
     Here {
         len: u8,
         bytes: [u8; Bytes::SHORT],
@@ -108,8 +108,8 @@ enum Place {
 }
 
 impl Bytes {
-    /// As many as fit beside their length in the room that a shared copy needs for its address and
-    /// length, with the tag that tells one from the other.
+    /// Largest inline length: with its own length byte and the tag, an inline value fits into the
+    /// space that the shared form needs for pointer, length and tag.
     const SHORT: usize = 22;
 }
 
@@ -205,7 +205,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn short_and_long_bytes_are_what_they_were_made_of() {
+    fn short_bytes_are_inline_and_long_ones_are_shared() {
         let all = [7; 2 * Bytes::SHORT];
         for len in 0..all.len() {
             let bytes = Bytes::from(&all[..len]);
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_told_apart_by_what_they_say_and_not_by_where_they_lie() {
+    fn bytes_compare_and_hash_by_content() {
         for len in [0, 1, Bytes::SHORT, Bytes::SHORT + 1] {
             let plain = alloc::vec![7_u8; len];
             let bytes = Bytes::from(&plain[..]);
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_counts_with_its_command_or_its_members() {
+    fn entry_size_includes_its_command_or_members() {
         let size = |payload| {
             Entry {
                 term: Term(1),
@@ -265,11 +265,10 @@ mod tests {
         assert_eq!(size(Payload::Membership(members)), 4 * Entry::OVERHEAD);
     }
 
-    /// Logs are long: on the usual machine an entry with a short command in it fills one line of a
-    /// cache.
+    /// Logs are long: on common machines an entry with a short command fills one cache line.
     #[test]
     #[cfg(target_pointer_width = "64")]
-    fn an_entry_is_small() {
+    fn entry_fits_a_cache_line() {
         assert_eq!(size_of::<Entry>(), 64);
     }
 }

@@ -1,5 +1,4 @@
-//! Why a node did what it did: one record for each decision worth watching, with the rule it
-//! follows.
+//! Events: one record for each decision worth observing, with the rule it follows.
 
 use core::fmt;
 
@@ -8,150 +7,150 @@ use crate::types::{Index, LogPosition, Moment, NodeId, Term};
 /// One decision of one node.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Event {
-    /// When, on the node's own clock.
+    /// Time on the node's own clock.
     pub at: Moment,
     /// The node's term after the decision.
     pub term: Term,
-    /// What was decided, and why.
+    /// The decision.
     pub decision: Decision,
 }
 
-/// What was decided, and why. `Display` gives one sentence, [`Decision::rule`] the place it comes
-/// from.
+/// A decision and its reason. `Display` formats it as one sentence; [`Decision::rule`] returns the
+/// source of its rule.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Decision {
-    /// No leader was heard of in time; the node asks whether it could win.
+    /// The election timeout passed without contact to a leader; the node asks for pre-votes.
     AskedForPreVotes,
     /// The node stands for election.
     StoodForElection {
-        /// The old leader asked for it.
+        /// Whether the old leader asked for it.
         transfer: bool,
     },
     /// A majority voted for the node.
     WonElection {
-        /// How many voted for it, itself included.
+        /// Number of votes, its own included.
         votes: usize,
     },
-    /// A vote was given away.
+    /// The node granted a vote.
     Voted {
-        /// To whom.
+        /// The candidate.
         candidate: NodeId,
-        /// It was a pre-vote, which binds nobody.
+        /// Whether it was a pre-vote, which is not binding.
         pre: bool,
     },
-    /// A vote was refused.
+    /// The node refused a vote.
     RefusedVote {
-        /// To whom.
+        /// The candidate.
         candidate: NodeId,
-        /// It was a pre-vote.
+        /// Whether it was a pre-vote.
         pre: bool,
-        /// Why.
+        /// Reason.
         because: VoteRefusal,
     },
-    /// The node follows a leader it did not know.
+    /// The node follows a leader it did not know before.
     FollowsLeader {
-        /// Whom.
+        /// The leader.
         leader: NodeId,
     },
-    /// The node saw a later term than its own and gave up what it was.
+    /// The node saw a later term than its own and became a follower.
     SawLaterTerm {
-        /// Who told it.
+        /// Sender of the later term.
         from: NodeId,
     },
-    /// A leader gave up leading.
+    /// A leader stepped down.
     SteppedDown {
-        /// Why.
+        /// Reason.
         because: StepDown,
     },
-    /// Entries of an earlier leader that were never committed were cut off.
+    /// Uncommitted entries of an earlier leader were truncated.
     Truncated {
-        /// First index that was cut.
+        /// First truncated index.
         from: Index,
-        /// Last index that was cut.
+        /// Last truncated index.
         to: Index,
         /// The leader whose log replaces them.
         leader: NodeId,
     },
-    /// A follower refused entries because its log differs; the leader tries again from further
-    /// back.
+    /// A follower refused entries because its log differs; the leader retries from an earlier
+    /// index.
     LogsDiffer {
-        /// Which follower.
+        /// The follower.
         follower: NodeId,
-        /// Where it is tried next.
+        /// Index at which the leader retries.
         next: Index,
     },
-    /// The first entry of the leader's own term is committed, and with it all before.
+    /// The first entry of the leader's own term is committed, and with it all earlier ones.
     CommittedOwnTerm {
         /// Commit index.
         index: Index,
     },
     /// The leader asked another node to take over.
     TransfersLeadership {
-        /// Whom.
+        /// The successor.
         to: NodeId,
     },
-    /// Handing over took too long and was given up.
+    /// A leadership transfer took too long and was aborted.
     LeadershipTransferFailed {
-        /// To whom.
+        /// The intended successor.
         to: NodeId,
     },
     /// The leader changes the members.
     ChangesMembers {
-        /// Index of the entry that says so.
+        /// Index of the membership entry.
         index: Index,
-        /// The voters change by way of a joint configuration.
+        /// Whether the voters change through a joint configuration.
         joint: bool,
     },
     /// The joint configuration is committed; the leader appends the new one alone.
     LeavesJoint {
-        /// Index of that entry.
+        /// Index of the entry with the new configuration.
         index: Index,
     },
-    /// A joining member has kept up long enough and is made a voter.
+    /// A joining member has kept up long enough and is promoted to voter.
     Promotes {
-        /// Which member.
+        /// The member.
         member: NodeId,
     },
-    /// An uncommitted change of the members was cut off with the entry that brought it.
+    /// An uncommitted membership change was undone by truncating its entry.
     RolledBackMembers {
-        /// Index of that entry.
+        /// Index of the truncated entry.
         index: Index,
     },
     /// A snapshot of this node's own state was taken.
     TookSnapshot {
-        /// The last entry it covers.
+        /// Last index that it covers.
         index: Index,
-        /// The log now begins after this index.
+        /// Index after which the log now begins.
         log_after: Index,
     },
-    /// What a follower needs is not in the log any more; it gets a snapshot.
+    /// Entries that a follower needs are no longer in the log; it is sent a snapshot.
     SendsSnapshot {
-        /// To whom.
+        /// The follower.
         follower: NodeId,
-        /// The last entry it covers.
+        /// Last index that it covers.
         index: Index,
     },
-    /// A leader's snapshot took the place of this node's state.
+    /// A leader's snapshot replaced this node's state.
     InstalledSnapshot {
-        /// Whose.
+        /// The leader.
         leader: NodeId,
-        /// The last entry it covers.
+        /// Last index that it covers.
         index: Index,
-        /// Entries after it agreed with it and stay.
+        /// Whether the entries after it were kept because they agree with it.
         tail_kept: bool,
     },
-    /// A leader's snapshot is larger than this node takes.
+    /// A leader's snapshot exceeds this node's limit.
     RefusedLargeSnapshot {
-        /// Whose.
+        /// The leader.
         leader: NodeId,
         /// Its size in bytes.
         size: u64,
-        /// The limit here in bytes.
+        /// This node's limit in bytes.
         limit: u64,
     },
-    /// A follower refused a snapshot for its size; it is not sent again until there is another.
+    /// A follower refused a snapshot for its size; none is sent again until there is another one.
     SnapshotTooLarge {
-        /// Which follower.
+        /// The follower.
         follower: NodeId,
         /// The snapshot's size in bytes.
         size: u64,
@@ -160,45 +159,44 @@ pub enum Decision {
     },
     /// A majority confirmed a round of reads.
     ConfirmedReads {
-        /// Which round.
+        /// The round.
         round: u64,
-        /// How many reads it answers.
+        /// Number of reads it answers.
         count: usize,
     },
-    /// A read was answered from the leader's clock.
+    /// A read was answered under the leader's lease.
     ReadByLease,
-    /// Somebody answered who is no member: removed, or a member whose disk was lost.
+    /// A peer answered in an incarnation that is not a member: it was removed, or it lost its disk.
     UnknownIncarnation {
-        /// Who.
+        /// The peer.
         peer: NodeId,
-        /// Which life of it.
+        /// Its incarnation.
         incarnation: crate::types::Incarnation,
     },
     /// A leader addressed another incarnation of this node, which must join again.
     StaleIncarnation {
-        /// Who took it for that.
+        /// The leader.
         peer: NodeId,
     },
     /// A follower's state differs from this node's at the same index; it gets a snapshot.
     StateDiverged {
-        /// Which follower.
+        /// The follower.
         follower: NodeId,
-        /// At which index.
+        /// Index of the compared states.
         index: Index,
     },
-    /// A follower refused entries that it had acknowledged: its disk does not hold what was durable
-    /// there, as after a restore from a backup. It is not counted any more. It joins again under
-    /// another incarnation, if
-    /// [`Config::replace_incarnations`](crate::Config::replace_incarnations) is on there and here;
-    /// a witness has to be removed and added again.
+    /// A follower refused entries that it had acknowledged: its disk lost durable entries, as after
+    /// a restore from a backup. It no longer counts. It joins again under another incarnation, if
+    /// [`Config::replace_incarnations`](crate::Config::replace_incarnations) is on at both nodes; a
+    /// witness must be removed and added again.
     LostAcknowledged {
-        /// Which follower.
+        /// The follower.
         follower: NodeId,
         /// The last entry it had acknowledged.
         acknowledged: Index,
         /// The entry it refused.
         refused: Index,
-        /// It is a witness.
+        /// Whether it is a witness.
         witness: bool,
     },
     /// This node refused entries that it had acknowledged, and begins another incarnation: its disk
@@ -211,10 +209,10 @@ pub enum Decision {
         /// The incarnation that begins.
         incarnation: crate::types::Incarnation,
     },
-    /// A member answers under another incarnation, and the registered one is gone: it takes its
-    /// place.
+    /// A member answers in another incarnation, which replaces the registered one because that is
+    /// gone.
     ReplacesIncarnation {
-        /// Which member.
+        /// The member.
         member: NodeId,
         /// The incarnation that answers.
         incarnation: crate::types::Incarnation,
@@ -231,58 +229,58 @@ pub enum Decision {
     },
     /// A message that no correct peer sends was ignored.
     IgnoredInvalidMessage {
-        /// From whom.
+        /// The sender.
         from: NodeId,
-        /// What was wrong with it.
+        /// Description of the defect.
         what: &'static str,
     },
 }
 
-/// Why a vote was refused.
+/// Reason why a vote was refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum VoteRefusal {
     /// The candidate's term is over.
     OldTerm,
-    /// The vote of this term went to another.
+    /// The vote of this term went to another candidate.
     VotedFor(NodeId),
-    /// The candidate's log misses entries that this node has.
+    /// The candidate's log is less up-to-date than this node's.
     LogBehind {
         /// This node's last entry.
         mine: LogPosition,
         /// The candidate's last entry.
         theirs: LogPosition,
     },
-    /// A leader was heard of just now.
+    /// This node had contact with a leader recently.
     LeaderAlive(NodeId),
-    /// This node has just started and may have promised a leader not to vote for a while.
+    /// This node has just started and may have acknowledged a leader's lease before that.
     JustStarted,
-    /// This node's log is as good and its priority higher.
+    /// This node's log is as up-to-date, and its priority is higher.
     LowerPriority {
-        /// This node's.
+        /// This node's priority.
         mine: u8,
-        /// The candidate's.
+        /// The candidate's priority.
         theirs: u8,
     },
 }
 
-/// Why a leader gave up leading.
+/// Reason why a leader stepped down.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum StepDown {
     /// No majority answered for the longest election timeout.
     LostQuorum,
-    /// Its own disk did not answer for the longest election timeout.
+    /// Its own disk has been busy with one write for longer than
+    /// [`Config::disk_timeout`](crate::Config::disk_timeout).
     DiskHangs,
     /// A later term began.
     LaterTerm,
-    /// The members it committed are without it.
+    /// The membership it committed does not include it as a voter.
     Removed,
-    /// A majority has another state than this node at the same index.
+    /// A majority has a different state than this node at the same index.
     Diverged,
 }
 
 impl Decision {
-    /// Whether a person must look at it: a member lost what it had stored, or cannot be brought up
-    /// to date.
+    /// Whether an operator must act: a member lost stored data, or cannot be brought up to date.
     #[must_use]
     pub fn is_alarm(&self) -> bool {
         matches!(
@@ -295,8 +293,8 @@ impl Decision {
         )
     }
 
-    /// Where the rule is written: a section of the Raft paper (extended version), of Ongaro's
-    /// thesis, or of this crate.
+    /// Returns the source of the rule: a section of the Raft paper (extended version) or of
+    /// Ongaro's thesis, or a rule of this crate.
     #[must_use]
     pub fn rule(&self) -> &'static str {
         match self {
@@ -314,7 +312,7 @@ impl Decision {
                 VoteRefusal::LeaderAlive(_) => "thesis 4.2.3",
                 VoteRefusal::JustStarted => "thesis 6.4.1",
                 VoteRefusal::LowerPriority { .. } => {
-                    "Raftian: the preferred node first, logs being equal"
+                    "Raftian: logs being equal, the higher priority is preferred"
                 }
             },
             Decision::SawLaterTerm { .. }
@@ -350,7 +348,7 @@ impl Decision {
             | Decision::StaleIncarnation { .. }
             | Decision::BeginsIncarnation { .. }
             | Decision::ReplacesIncarnation { .. } => {
-                "Raftian: who lost its disk lost its promises"
+                "Raftian: a node that lost its disk lost its acknowledgements"
             }
             Decision::Truncated { .. } | Decision::LogsDiffer { .. } => "Raft 5.3",
             Decision::CommittedOwnTerm { .. } => "Raft 5.4.2",
@@ -358,7 +356,9 @@ impl Decision {
             Decision::LostAcknowledged { .. } => {
                 "Raft 5.3: what is acknowledged is on stable storage"
             }
-            Decision::IgnoredInvalidMessage { .. } => "Raftian: answer the world, never trust it",
+            Decision::IgnoredInvalidMessage { .. } => {
+                "Raftian: a message from a peer is checked, never trusted"
+            }
         }
     }
 }
@@ -368,7 +368,7 @@ impl fmt::Display for Decision {
         match self {
             Decision::AskedForPreVotes => write!(
                 f,
-                "heard of no leader in time and asks who would vote for it"
+                "asks for pre-votes: no leader made contact within the timeout"
             ),
             Decision::StoodForElection { transfer: false } => write!(f, "stands for election"),
             Decision::StoodForElection { transfer: true } => {
@@ -400,7 +400,7 @@ impl fmt::Display for Decision {
                         write!(f, "my last entry {mine} is newer than its {theirs}")
                     }
                     VoteRefusal::LeaderAlive(leader) => write!(f, "leader {leader} is alive"),
-                    VoteRefusal::JustStarted => write!(f, "it may have promised a leader to wait"),
+                    VoteRefusal::JustStarted => write!(f, "it may be bound by a leader's lease"),
                     VoteRefusal::LowerPriority { mine, theirs } => {
                         write!(
                             f,
@@ -410,7 +410,7 @@ impl fmt::Display for Decision {
                 }
             }
             Decision::FollowsLeader { leader } => write!(f, "follows {leader}"),
-            Decision::SawLaterTerm { from } => write!(f, "learns of a later term from {from}"),
+            Decision::SawLaterTerm { from } => write!(f, "sees a later term from {from}"),
             Decision::SteppedDown { because } => write!(
                 f,
                 "stops leading: {}",
@@ -418,24 +418,26 @@ impl fmt::Display for Decision {
                     StepDown::LostQuorum => "no majority answers",
                     StepDown::DiskHangs => "its own disk does not answer",
                     StepDown::LaterTerm => "a later term began",
-                    StepDown::Removed => "it is no voter any more",
-                    StepDown::Diverged => "a majority has another state at the same index",
+                    StepDown::Removed => "it is no longer a voter",
+                    StepDown::Diverged => "a majority has a different state at the same index",
                 }
             ),
             Decision::Truncated { from, to, leader } => {
                 write!(
                     f,
-                    "cuts uncommitted {from} to {to}, which {leader}'s log replaces"
+                    "truncates uncommitted {from} to {to}, which {leader}'s log replaces"
                 )
             }
             Decision::LogsDiffer { follower, next } => {
-                write!(f, "tries {follower} again from {next}: the logs differ")
+                write!(f, "retries {follower} from {next}: the logs differ")
             }
             Decision::CommittedOwnTerm { index } => {
                 write!(f, "commits {index}, the first entry of its own term")
             }
-            Decision::TransfersLeadership { to } => write!(f, "hands leadership to {to}"),
-            Decision::LeadershipTransferFailed { to } => write!(f, "gives up handing over to {to}"),
+            Decision::TransfersLeadership { to } => write!(f, "transfers leadership to {to}"),
+            Decision::LeadershipTransferFailed { to } => {
+                write!(f, "aborts the leadership transfer to {to}")
+            }
             Decision::ChangesMembers {
                 index,
                 joint: false,
@@ -443,17 +445,17 @@ impl fmt::Display for Decision {
             Decision::ChangesMembers { index, joint: true } => {
                 write!(
                     f,
-                    "changes the voters with {index}, old and new ones together until it is committed"
+                    "changes the voters with {index}, through a joint configuration"
                 )
             }
             Decision::LeavesJoint { index } => {
-                write!(f, "leaves the old voters behind with {index}")
+                write!(f, "leaves the joint configuration with {index}")
             }
             Decision::Promotes { member } => {
-                write!(f, "makes {member}, which has kept up, a voter")
+                write!(f, "promotes {member}, which has kept up, to voter")
             }
             Decision::RolledBackMembers { index } => {
-                write!(f, "goes back to the members before {index}")
+                write!(f, "reverts to the membership before {index}")
             }
             Decision::TookSnapshot { index, log_after } => {
                 write!(
@@ -464,7 +466,7 @@ impl fmt::Display for Decision {
             Decision::SendsSnapshot { follower, index } => {
                 write!(
                     f,
-                    "sends {follower} a snapshot at {index}: the log does not reach back far enough"
+                    "sends {follower} a snapshot at {index}: the log no longer holds what it needs"
                 )
             }
             Decision::InstalledSnapshot {
@@ -492,7 +494,7 @@ impl fmt::Display for Decision {
             } => {
                 write!(
                     f,
-                    "refuses {leader}'s snapshot of {size} bytes: it takes at most {limit}"
+                    "refuses {leader}'s snapshot of {size} bytes: it accepts at most {limit}"
                 )
             }
             Decision::SnapshotTooLarge {
@@ -501,14 +503,14 @@ impl fmt::Display for Decision {
                 limit,
             } => write!(
                 f,
-                "cannot bring {follower} up to date: the snapshot has {size} bytes and {follower} takes at most {limit}; \
-                 raise max_snapshot_bytes there"
+                "cannot bring {follower} up to date: the snapshot has {size} bytes and {follower} \
+                 accepts at most {limit}; raise max_snapshot_bytes there"
             ),
-            Decision::ReadByLease => write!(f, "answers a read by its clock"),
+            Decision::ReadByLease => write!(f, "answers a read under its lease"),
             Decision::UnknownIncarnation { peer, incarnation } => {
                 write!(
                     f,
-                    "ignores {peer} in incarnation {}, which is no member",
+                    "ignores {peer} in incarnation {}, which is not a member",
                     incarnation.0
                 )
             }
@@ -521,7 +523,7 @@ impl fmt::Display for Decision {
             Decision::StateDiverged { follower, index } => {
                 write!(
                     f,
-                    "sees {follower} in another state at {index} and replaces it by a snapshot"
+                    "finds {follower} in a different state at {index} and sends it a snapshot"
                 )
             }
             Decision::LostAcknowledged {
@@ -532,8 +534,8 @@ impl fmt::Display for Decision {
             } => {
                 write!(
                     f,
-                    "no longer counts {follower}: it acknowledged {acknowledged} and refuses {refused}, so its disk lost \
-                     entries; "
+                    "no longer counts {follower}: it acknowledged {acknowledged} and refuses \
+                     {refused}, so its disk lost entries; "
                 )?;
                 f.write_str(if *witness {
                     "remove it and add it again with an empty disk"
@@ -547,9 +549,9 @@ impl fmt::Display for Decision {
                 incarnation,
             } => write!(
                 f,
-                "begins incarnation {}: {leader} has its acknowledgement of {acknowledged}, which its disk does not hold \
-                 any more, as after restoring an older copy of the disk. It joins again once a majority of the other members \
-                 agrees",
+                "begins incarnation {}: {leader} has its acknowledgement of {acknowledged}, which \
+                 its disk no longer holds, as after restoring an older copy of the disk. It joins \
+                 again once a majority of the other members agrees",
                 incarnation.0
             ),
             Decision::ReplacesIncarnation {
@@ -564,8 +566,8 @@ impl fmt::Display for Decision {
             }
             Decision::ContradictsCommitted { from, mine, theirs } => write!(
                 f,
-                "ignores {from}, which leads with {theirs} where {mine} is committed here: one of the two lost what it had on \
-                 disk"
+                "ignores {from}, which leads with {theirs} where {mine} is committed here: one of \
+                 the two lost durable entries"
             ),
             Decision::IgnoredInvalidMessage { from, what } => {
                 write!(f, "ignores a message from {from}: {what}")

@@ -1,5 +1,5 @@
-//! The log in memory: every entry after the last snapshot, and some before it for peers that are a
-//! little behind.
+//! The log in memory: every entry after the last snapshot, and some before it for peers that lag
+//! slightly.
 
 use alloc::vec::Vec;
 
@@ -8,7 +8,7 @@ use crate::membership::Membership;
 use crate::snapshot::LogStart;
 use crate::types::{Index, LogPosition, Stamp, Term};
 
-/// Entries without gaps after `start`, and the memberships they bring.
+/// Entries without gaps after `start`, and the memberships in them.
 #[derive(Clone, Hash, Debug)]
 pub(crate) struct Log {
     start: LogStart,
@@ -16,17 +16,17 @@ pub(crate) struct Log {
     /// The memberships in the log with their indexes, after the one that was in force before it.
     /// Never empty.
     memberships: Vec<(Index, Membership)>,
-    /// Where the last entry stands that a witness has forgotten the contents of.
+    /// Index of the last entry whose contents this node, a witness, does not store.
     withheld: Option<Index>,
-    /// The last entry that the newest snapshot covers.
+    /// Last index that the newest snapshot covers.
     covered: Index,
-    /// Bytes of the entries after it.
+    /// Bytes of the entries after `covered`.
     uncovered_bytes: usize,
 }
 
 impl Log {
-    /// A log restored from disk, or why no node could have written it. `founding` is the membership
-    /// as of `since`, which is the snapshot's or the cluster's first.
+    /// Restores a log from disk, or returns why no node could have written it. `founding` is the
+    /// membership as of `since`: the snapshot's, or the cluster's first.
     pub(crate) fn restore(
         start: LogStart,
         (since, founding): (Index, Membership),
@@ -46,6 +46,7 @@ impl Log {
                 .sum(),
         };
         for entry in &entries {
+            // `next` saturates, so the largest index would count as its own successor.
             if entry.index != previous.0.index.next() || entry.index == previous.0.index {
                 return Err("its indexes have a gap");
             }
@@ -62,7 +63,7 @@ impl Log {
         Ok(log)
     }
 
-    /// A log without entries, after a snapshot.
+    /// Creates an empty log that begins after a snapshot.
     pub(crate) fn after(start: LogStart, membership: Membership) -> Self {
         let memberships = alloc::vec![(start.position.index, membership)];
         let covered = start.position.index;
@@ -81,7 +82,7 @@ impl Log {
         self.uncovered_bytes
     }
 
-    /// A snapshot covers the entries up to `index`, which must be in the log.
+    /// Records that a snapshot covers the entries up to `index`, which must be in the log.
     pub(crate) fn cover(&mut self, index: Index) {
         if index > self.covered {
             let count = usize::try_from(index.0 - self.covered.0).expect("the log fits in memory");
@@ -105,13 +106,14 @@ impl Log {
         }
     }
 
-    /// Apart from its caller, which every entry passes through.
+    /// Separate from its caller, which runs for every entry.
     #[cold]
     fn adopt(&mut self, index: Index, membership: &Membership) {
         self.memberships.push((index, membership.clone()));
     }
 
-    /// The newest snapshot covers no more than the entries up to `index`, which must be in the log.
+    /// Records that the newest snapshot covers only the entries up to `index`, which must be in the
+    /// log.
     pub(crate) fn uncover(&mut self, index: Index) {
         if index < self.covered {
             let count = usize::try_from(self.covered.0 - index.0).expect("the log fits in memory");
@@ -129,7 +131,7 @@ impl Log {
         self.start.position
     }
 
-    /// Where it starts.
+    /// Start of the log.
     pub(crate) fn start(&self) -> LogStart {
         self.start
     }
@@ -148,13 +150,13 @@ impl Log {
             .map_or(self.start.stamp, |entry| entry.stamp)
     }
 
-    /// The members by the newest entry that says so: "a server always uses the latest configuration
-    /// in its log, regardless of whether the entry is committed" (section 6).
+    /// The newest membership in the log: "a server always uses the latest configuration in its log,
+    /// regardless of whether the entry is committed" (section 6).
     pub(crate) fn membership(&self) -> &Membership {
         &self.newest_membership().1
     }
 
-    /// Index of the entry that made the membership what it is.
+    /// Index of the entry with the newest membership.
     pub(crate) fn membership_index(&self) -> Index {
         self.newest_membership().0
     }
@@ -162,10 +164,10 @@ impl Log {
     fn newest_membership(&self) -> &(Index, Membership) {
         self.memberships
             .last()
-            .expect("there is always the membership before the log")
+            .expect("the log always has a membership")
     }
 
-    /// The members before the newest change, if the log still knows.
+    /// The membership before the newest change, if the log still holds it.
     pub(crate) fn membership_before(&self) -> Option<&Membership> {
         let before = self.memberships.len().checked_sub(2)?;
         self.memberships
@@ -173,13 +175,13 @@ impl Log {
             .map(|(_, membership)| membership)
     }
 
-    /// The members as of `index`, which must not be before the log's first membership.
+    /// The membership as of `index`, which must not be before the log's first membership.
     pub(crate) fn membership_at(&self, index: Index) -> &Membership {
         let newer = self.memberships.partition_point(|(at, _)| *at <= index);
         &self.memberships[newer.saturating_sub(1)].1
     }
 
-    /// Whether every entry after `index` says what it says: false at a witness.
+    /// Whether every entry after `index` has its contents, which a witness does not store.
     pub(crate) fn is_whole_after(&self, index: Index) -> bool {
         self.withheld.is_none_or(|withheld| withheld <= index)
     }
@@ -209,7 +211,7 @@ impl Log {
     }
 
     /// Whether the entry at `position.index` has `position.term` (the consistency check of section
-    /// 5.3). Below the base nothing matches: what was there is not known any more.
+    /// 5.3). Below the base nothing matches: those terms are no longer known.
     pub(crate) fn matches(&self, position: LogPosition) -> bool {
         self.term_at(position.index) == Some(position.term)
     }
@@ -229,7 +231,7 @@ impl Log {
     }
 
     /// Entries from `from`, at most `count` of them and at most `bytes` in sum, but at least one if
-    /// there is one. Gives the sum too.
+    /// there is one. Returns the sum too.
     pub(crate) fn batch(&self, from: Index, count: usize, bytes: usize) -> (&[Entry], usize) {
         let rest = self.from(from);
         let (mut len, mut sum) = (0, 0);
@@ -242,7 +244,7 @@ impl Log {
         (&rest[..len], sum)
     }
 
-    /// Appends the next entry. Its index must follow the last one's: callers build it so.
+    /// Appends the next entry, whose index must follow the last one's.
     pub(crate) fn push(&mut self, entry: Entry) {
         assert_eq!(
             entry.index,
@@ -269,10 +271,13 @@ impl Log {
         self.entries.append(&mut entries);
     }
 
-    /// Drops every entry at and after `from`, which must be after the base. Memberships they
-    /// brought are undone with them.
+    /// Drops every entry at and after `from`, which no snapshot may cover. The memberships in them
+    /// are undone.
     pub(crate) fn truncate(&mut self, from: Index) {
-        assert!(from > self.covered, "a snapshot is never truncated");
+        assert!(
+            from > self.covered,
+            "entries that a snapshot covers are never truncated"
+        );
         let bytes: usize = self.from(from).iter().map(Entry::size).sum();
         self.uncovered_bytes -= bytes;
         let keep = usize::try_from(from.0 - self.start.position.index.0 - 1).unwrap_or(usize::MAX);
@@ -294,21 +299,22 @@ impl Log {
         self.cover(up_to);
         let position = self
             .position_at(up_to)
-            .expect("only entries of the log are compacted");
+            .expect("only entries in the log are compacted");
         let stamp = self
             .stamp_at(up_to)
-            .expect("only entries of the log are compacted");
+            .expect("only entries in the log are compacted");
         let count =
             usize::try_from(up_to.0 - self.start.position.index.0).expect("the log fits in memory");
         self.entries.drain(..count);
         self.start = LogStart { position, stamp };
+        // The membership in force at the new base stays, as the one before the log.
         let newer = self.memberships.partition_point(|(at, _)| *at <= up_to);
         self.memberships.drain(..newer.saturating_sub(1));
     }
 
-    /// The last position at or before `index` whose term is not later than `term`: where logs of
-    /// two nodes may still be equal (end of section 5.3). Terms never go back along a log, so it is
-    /// found by bisection.
+    /// The last position at or before `index` whose term is not later than `term`: where the logs
+    /// of two nodes may still be equal (end of section 5.3). Terms never decrease along a log, so
+    /// it is found by binary search.
     pub(crate) fn last_of_term_at_most(&self, index: Index, term: Term) -> LogPosition {
         let behind = usize::try_from(index.0.saturating_sub(self.start.position.index.0))
             .unwrap_or(usize::MAX);

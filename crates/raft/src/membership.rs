@@ -1,4 +1,4 @@
-//! Who is in the cluster, who votes, and what a majority of them is: sections 6 and thesis 4.
+//! Cluster membership: members, voters and majorities (section 6, thesis 4).
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
@@ -8,8 +8,7 @@ use alloc::vec::Vec;
 use crate::types::{Incarnation, NodeId};
 
 /// The members of a cluster. While the voters change from one set to another it is joint (section
-/// 6): then whatever needs a majority needs one of each set. A copy shares the members with the
-/// original.
+/// 6): then every decision by majority needs a majority of each set. Clones share the members.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(try_from = "Parts", into = "Parts"))]
@@ -21,84 +20,89 @@ pub struct Membership {
     former_witnesses: Arc<BTreeMap<NodeId, Incarnation>>,
 }
 
-/// What one member is.
+/// Incarnation and standing of one member.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Member {
-    /// Which life of the member: a node whose disk was lost comes back with another, and is not
+    /// Incarnation of the member: a node that lost its disk returns under another one and is not
     /// this member.
     pub incarnation: Incarnation,
-    /// What it is from now on; `None` for one that leaves with the joint configuration.
+    /// Its standing from now on; `None` for a member that leaves with the joint configuration.
     pub standing: Option<Standing>,
-    /// How it voted before, as long as the configuration is joint.
+    /// Its standing as a voter of the old set while the configuration is joint; `None` if it has no
+    /// old vote.
     pub outgoing: Option<Standing>,
 }
 
-/// What a member may do.
+/// Kind of a member: whether it votes, stores and may lead.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Standing {
-    /// It votes, stores, applies and may lead.
+    /// Votes, stores, applies and may lead.
     Voter,
-    /// It votes and remembers which entries there are, but not what they say; so it never leads and
-    /// applies nothing.
+    /// Votes and stores entries without their contents, so it never leads and applies nothing.
     Witness,
-    /// It stores and applies, but does not vote (thesis 4.2.1).
+    /// Stores and applies, but does not vote (thesis 4.2.1).
     Learner,
-    /// A learner that becomes a voter by itself once it has kept up with the leader for a while.
+    /// Learner that is promoted to voter automatically once it has kept up with the leader for a
+    /// while.
     Joining,
 }
 
-/// One step from one membership to the next.
+/// Change from one membership to the next.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Change {
     /// Adds a member, or gives one another standing.
     Set(NodeId, Incarnation, Standing),
     /// Removes a member.
     Remove(NodeId),
-    /// Replaces all members; who is not named leaves.
+    /// Replaces all members; those not listed leave.
     Replace(alloc::vec::Vec<(NodeId, Incarnation, Standing)>),
 }
 
-/// Why a membership cannot be, or cannot follow another.
+/// Reason why a membership is invalid, or cannot follow another.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum MembershipError {
-    /// Nobody would vote.
+    /// No voter that may lead would be left.
     #[error("a cluster needs at least one voter that may lead")]
     NoVoters,
     /// More members than a node keeps state for.
     #[error("a cluster has at most {} members", Membership::MAX_MEMBERS)]
     TooMany,
     /// The voters are already changing.
-    #[error("the voters are already changing; wait until that is done")]
+    #[error("the voters are already changing; retry once the change is committed")]
     Joint,
-    /// The member to be removed is none.
-    #[error("{0} is no member")]
+    /// The node to be removed is not a member.
+    #[error("{0} is not a member")]
     NoMember(NodeId),
-    /// A voter would be replaced by another incarnation that votes too, or in a joint
-    /// configuration, or a witness by any other: one vote could count for two, or a disk without
-    /// contents for one that has them.
+    /// A voter would be replaced by another incarnation that also votes, or in a joint
+    /// configuration, or a witness by any other incarnation: one node could vote twice, or a disk
+    /// without entry contents could count as one with them.
     #[error(
-        "{0} is a voter under another incarnation; add that one as a joining member in a change of its own, or remove the voter first"
+        "{0} is a voter under another incarnation; add the new incarnation as a joining member in \
+         a separate change, or remove the voter first"
     )]
     OtherIncarnation(NodeId),
-    /// What a witness has forgotten cannot be given back to it in place.
+    /// A witness cannot change its standing, because its disk lacks entry contents; nor can a
+    /// member with a full log become a witness.
     #[error(
-        "{0} is a witness, or would become one with a full log; remove it and add it with an empty disk"
+        "{0} is a witness, or would become one with a full log; remove it and add it with an empty \
+         disk"
     )]
     WitnessForEver(NodeId),
     /// A removed witness would be added as another kind of member with the same disk, which holds
     /// no entry contents.
     #[error(
-        "{0} was a witness and its disk never held a state; add it as a witness, or with an empty disk"
+        "{0} was a witness and its disk never held a state; add it as a witness, or with an empty \
+         disk"
     )]
     FormerWitness(NodeId),
     /// Nothing would change.
     #[error("nothing would change")]
     Nothing,
-    /// No change leads to a member that was what this one is said to have been: who did not vote
-    /// has no old vote, and a witness was always one. Only bytes from elsewhere can say so.
-    #[error("{0} cannot have become what it is said to be")]
+    /// No change leads to this combination of standings: a member that did not vote has no old
+    /// vote, and a witness has always been one. Occurs only in decoded bytes.
+    #[error("{0} has a combination of standings that no change leads to")]
     Impossible(NodeId),
 }
 
@@ -114,16 +118,16 @@ impl Standing {
 }
 
 impl Membership {
-    /// Most members of a cluster. Every node keeps state for every other, and a message to each
-    /// leaves per heartbeat.
+    /// Maximum number of members of a cluster. Every node keeps state for every other, and each
+    /// heartbeat is a message to each.
     ///
-    /// Decision: the bound is kept wherever a membership comes from elsewhere or changes;
-    /// [`Membership::crowd`] alone goes without it. Why: bytes from a peer must not decide how much
-    /// a node holds; an experiment holds its ten thousand nodes anyway. Would change if: larger
-    /// clusters were to be run for real.
+    /// Decision: the bound is checked wherever a membership is decoded or changed; only
+    /// [`Membership::crowd`] is exempt. Why: bytes from a peer must not decide how much memory a
+    /// node uses; an experiment holds its ten thousand nodes anyway. Would change if: larger
+    /// clusters were run in production.
     pub const MAX_MEMBERS: usize = 256;
 
-    /// A cluster of these voters, all in their first life.
+    /// Creates a membership of these voters, all in their first incarnation.
     ///
     /// # Errors
     /// If there are none or too many.
@@ -135,10 +139,10 @@ impl Membership {
         )
     }
 
-    /// A cluster of these members.
+    /// Creates a membership of these members.
     ///
     /// # Errors
-    /// If nobody in it may lead, or there are too many.
+    /// If no member may lead, or there are too many.
     pub fn of(
         members: impl IntoIterator<Item = (NodeId, Incarnation, Standing)>,
     ) -> Result<Self, MembershipError> {
@@ -155,9 +159,9 @@ impl Membership {
         Membership::with_members(members.into_iter().map(member).collect()).checked()
     }
 
-    /// A cluster of any number of voters, for experiments in one process. More than
-    /// [`Membership::MAX_MEMBERS`] can elect and replicate, but neither change nor travel: nobody
-    /// takes a change of them, or reads them from bytes.
+    /// Creates a membership of any number of voters, for experiments in one process. More than
+    /// [`Membership::MAX_MEMBERS`] can elect and replicate, but every change is rejected, and so is
+    /// the membership when it is deserialized.
     ///
     /// # Errors
     /// If there are none.
@@ -216,7 +220,7 @@ impl Membership {
         self.members.contains_key(&id)
     }
 
-    /// What `id` is.
+    /// Returns the member `id`.
     #[must_use]
     pub fn member(&self, id: NodeId) -> Option<&Member> {
         self.members.get(&id)
@@ -238,7 +242,7 @@ impl Membership {
         self.with(|member| member.outgoing.is_some())
     }
 
-    /// Who is or becomes a learner.
+    /// Members that are or become learners, joining ones included.
     pub fn learners(&self) -> impl Iterator<Item = NodeId> + '_ {
         self.with(|member| member.standing.is_some_and(|standing| !standing.votes()))
     }
@@ -250,7 +254,7 @@ impl Membership {
             .map(|(id, _)| *id)
     }
 
-    /// Whether the voters are changing.
+    /// Whether the configuration is joint: the voters are changing.
     #[must_use]
     pub fn is_joint(&self) -> bool {
         self.members
@@ -270,10 +274,10 @@ impl Membership {
         self.reached_by_majority(agrees)
     }
 
-    /// The largest value that a majority has reached: the value at the majority's place when all
-    /// are sorted downwards (the rule for commitment in figure 2), and in a joint configuration the
-    /// smaller of the two. Sorted in an array, a small one for the clusters there are, because this
-    /// runs with every acknowledgement; only a crowd allocates.
+    /// The largest value that a majority has reached: the one at the majority's position when all
+    /// are sorted in descending order (the commit rule of figure 2); in a joint configuration the
+    /// smaller of the two. Values are sorted in an array, a small one for usual clusters, because
+    /// this runs on every acknowledgement; only a crowd allocates.
     pub fn reached_by_majority<T: Copy + Ord + Default>(&self, value: impl Fn(NodeId) -> T) -> T {
         const MAX: usize = Membership::MAX_MEMBERS;
         let members = self.members.len();
@@ -287,7 +291,7 @@ impl Membership {
         }
     }
 
-    /// With room for what the new and the old voters have reached.
+    /// Same, with `new` and `old` as scratch space for the values of the two sets of voters.
     fn reached<T: Copy + Ord + Default>(
         &self,
         value: impl Fn(NodeId) -> T,
@@ -314,11 +318,12 @@ impl Membership {
         }
     }
 
-    /// The membership after `change`. It is joint if more than one voter comes or goes; a single
-    /// one may change at once, because then any two majorities share a voter (thesis 4.1).
+    /// Returns the membership after `change`. It is joint if more than one voter is added or
+    /// removed; a single one may change at once, because then any two majorities share a voter
+    /// (thesis 4.1).
     ///
     /// # Errors
-    /// If the result cannot be, or this membership is itself joint.
+    /// If the result is invalid, or this membership is itself joint.
     pub fn after(&self, change: &Change) -> Result<Membership, MembershipError> {
         if self.is_joint() {
             return Err(MembershipError::Joint);
@@ -372,6 +377,7 @@ impl Membership {
                 .map(|(id, (incarnation, standing))| (id, incarnation, standing)),
         )?;
         next.former_witnesses = self.former_witnesses_after(&next.members);
+        // Former witnesses are replicated with every membership, so they are bounded as well.
         if next.former_witnesses.len() > Self::MAX_MEMBERS {
             return Err(MembershipError::TooMany);
         }
@@ -380,6 +386,7 @@ impl Membership {
         }
         let changed = self.voters().filter(|id| !next.votes(*id)).count()
             + next.voters().filter(|id| !self.votes(*id)).count();
+        // Any two majorities of the old and the new voters then still share a voter (thesis 4.1).
         if changed <= 1 {
             return Ok(next);
         }
@@ -416,7 +423,8 @@ impl Membership {
         .checked()
     }
 
-    /// The membership that a joint one becomes when it is committed; any other stays what it is.
+    /// Returns the membership that replaces a joint one once that is committed; any other stays
+    /// unchanged.
     #[must_use]
     pub fn left(&self) -> Membership {
         let stays = |(id, member): (&NodeId, &Member)| {
@@ -438,7 +446,7 @@ impl Membership {
         }
     }
 
-    /// The former witnesses when `next` are the members: no id is in both.
+    /// Returns the former witnesses once `next` are the members; no id is in both.
     fn former_witnesses_after(
         &self,
         next: &BTreeMap<NodeId, Member>,
@@ -460,7 +468,7 @@ impl Membership {
         former
     }
 
-    /// Forgets who was a witness, as this crate once did.
+    /// Drops the former witnesses, as this crate once did.
     #[cfg(feature = "planted")]
     pub(crate) fn without_former_witnesses(&self) -> Membership {
         Membership {
@@ -477,13 +485,13 @@ impl Member {
         self.outgoing.is_some() || self.standing.is_some_and(Standing::votes)
     }
 
-    /// Whether it may lead: it votes, and keeps what entries say.
+    /// Whether it may lead: it votes and stores the contents of entries.
     #[must_use]
     pub fn may_lead(&self) -> bool {
         [self.standing, self.outgoing].contains(&Some(Standing::Voter)) && !self.is_witness()
     }
 
-    /// Whether a change of the members leads here.
+    /// Whether a membership change can lead to this member.
     fn is_possible(&self) -> bool {
         let Some(before) = self.outgoing else {
             return true;
@@ -495,18 +503,19 @@ impl Member {
                 .is_none_or(|standing| witness(standing) == witness(before))
     }
 
-    /// Whether entries reach it without what they say.
+    /// Whether it is a witness now or was one before, and receives entries without their contents.
     #[must_use]
     pub fn is_witness(&self) -> bool {
         [self.standing, self.outgoing].contains(&Some(Standing::Witness))
     }
 }
 
-/// So few values are sorted fastest by putting each in its place.
+/// Largest number of values for which insertion sort is fastest.
 const FEW: usize = 9;
 
 /// The value that more than half of `values` have reached.
 fn at_majority<T: Copy + Ord + Default>(values: &mut [T]) -> T {
+    // In ascending order more than half of the values are at or after this position.
     let Some(place) = values.len().checked_sub(values.len() / 2 + 1) else {
         return T::default();
     };

@@ -1,5 +1,5 @@
-//! What nodes say to each other: the RPCs of figures 2 and 13 as one-way messages, each carrying
-//! its sender's term.
+//! Messages between nodes: the RPCs of figures 2 and 13 as one-way messages, each carrying its
+//! sender's term.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -9,42 +9,43 @@ use crate::membership::Membership;
 use crate::snapshot::SnapshotName;
 use crate::types::{Incarnation, Index, LogPosition, Moment, Stamp, Term};
 
-/// One message. Who sent it is told by the link that delivered it, never by the message.
+/// One message. Its sender is identified by the link that delivered it, never by the message.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Message {
-    /// The sender's current term; in a pre-vote and its grant, the term the sender would stand in.
+    /// The sender's current term; in a pre-vote and its grant, the term of the election asked
+    /// about.
     pub term: Term,
-    /// Which life of the sender speaks.
+    /// Incarnation of the sender.
     pub sender: Incarnation,
-    /// Which life of the receiver is meant. Another one must not answer for it.
+    /// Incarnation of the receiver that is addressed. Another one must not answer for it.
     pub receiver: Incarnation,
-    /// What it says.
+    /// Contents.
     pub body: Body,
 }
 
-/// What a message says.
+/// Contents of a message.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Body {
-    /// "Would you vote for me?" Changes nothing at the receiver (thesis 9.6).
+    /// Asks for a pre-vote. Changes nothing at the receiver (thesis 9.6).
     PreVote {
         /// The sender's last entry.
         last: LogPosition,
         /// The sender's [`Config::priority`](crate::Config::priority).
         priority: u8,
     },
-    /// Answer to [`Body::PreVote`]. A refusal carries the refuser's own term.
+    /// Answer to [`Body::PreVote`]. A refusal carries the sender's own term.
     PreVoteReply {
-        /// Whether the sender would vote so.
+        /// Whether the sender would grant the vote.
         granted: bool,
     },
     /// RequestVote (section 5.2).
     RequestVote {
         /// The sender's last entry.
         last: LogPosition,
-        /// The old leader asked for this election (thesis 3.10), so leader stickiness does not
-        /// apply.
+        /// Whether the old leader asked for this election (thesis 3.10), so that leader stickiness
+        /// does not apply.
         transfer: bool,
         /// The sender's [`Config::priority`](crate::Config::priority).
         priority: u8,
@@ -59,31 +60,29 @@ pub enum Body {
     AppendEntries(AppendEntries),
     /// Answer to [`Body::AppendEntries`].
     AppendReply(AppendReply),
-    /// InstallSnapshot (figure 13): a part of a snapshot. It is rare and large, so it lies
-    /// elsewhere: every message is as large as the largest that does not, and messages are moved
-    /// often.
+    /// InstallSnapshot (figure 13): a chunk of a snapshot. Boxed because it is rare and large:
+    /// messages are moved often, and each is as large as the largest variant.
     InstallSnapshot(Box<InstallSnapshot>),
     /// Answer to [`Body::InstallSnapshot`].
     SnapshotReply(SnapshotReply),
-    /// "Stand for election now" (thesis 3.10).
+    /// TimeoutNow: the receiver stands for election at once (thesis 3.10).
     TimeoutNow,
-    /// Commands that reached a follower, on their way to the leader. Carries no promise: the
-    /// proposer asks again.
+    /// Commands that a follower forwards to the leader. Delivery is not guaranteed: the proposer
+    /// retries.
     Forward {
         /// The commands.
         commands: Vec<Command>,
     },
-    /// "From which index on may I answer a read?" (thesis 6.4, from a follower).
+    /// Asks the leader for a read index, from a follower (thesis 6.4).
     Read {
-        /// Names the question at the follower, never used twice.
+        /// Identifies the request at the follower, never reused.
         token: u64,
     },
     /// Answer to [`Body::Read`].
     ReadReply {
-        /// The follower's token, given back.
+        /// The follower's token, echoed.
         token: u64,
-        /// The read index, confirmed by a majority; `None` if the receiver of the question does not
-        /// lead.
+        /// The read index, confirmed by a majority; `None` if the sender does not lead.
         index: Option<Index>,
     },
     /// From a leader to a follower that refused an entry it had acknowledged: its disk lost
@@ -95,7 +94,7 @@ pub enum Body {
 }
 
 impl Message {
-    /// A message between nodes in their first lives.
+    /// Creates a message between nodes in their first incarnations.
     #[must_use]
     pub fn new(term: Term, body: Body) -> Self {
         Message {
@@ -107,9 +106,9 @@ impl Message {
     }
 }
 
-/// Sent by a leader and echoed in the answer. Only the leader makes one, so no answer can confirm a
-/// round that was not sent yet; it names the leader's term, so no later leadership of the same node
-/// takes the answer for its own.
+/// Token sent by a leader and echoed in the answer. Only the leader creates one, so no answer can
+/// confirm a round that was not sent yet; it names the leader's term, so no later leadership of the
+/// same node takes the answer for its own.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Probe {
@@ -123,8 +122,8 @@ pub struct Probe {
 }
 
 impl Body {
-    /// Whether it asks something of its receiver, who need not know the sender as a member for
-    /// that. Leadership is handed to, and commands and reads are asked by, members only.
+    /// Whether it is a request that is handled even if the sender is not a known member. Leadership
+    /// transfers, forwarded commands and reads are accepted from members only.
     pub(crate) fn is_request(&self) -> bool {
         match self {
             Body::PreVote { .. }
@@ -152,11 +151,11 @@ pub struct AppendEntries {
     pub previous: LogPosition,
     /// The leader's commit index.
     pub commit: Index,
-    /// Echoed in the answer. Without one, and without entries, no answer is wanted unless the logs
-    /// differ.
+    /// Echoed in the answer. Without a probe and without entries the message is answered only if
+    /// the logs differ.
     pub probe: Option<Probe>,
-    /// Round trip between the two as the leader has measured it, in microseconds, with its usual
-    /// deviations; 0 if it has not. The follower's election timeout may adapt to it.
+    /// Upper estimate of the round trip between the two as measured by the leader, in microseconds;
+    /// 0 if not measured. The follower's election timeout may adapt to it.
     pub round_trip: u32,
     /// Entries after `previous`, without gaps.
     pub entries: Vec<Entry>,
@@ -174,8 +173,8 @@ pub struct AppendReply {
     pub state: Option<StateHash>,
 }
 
-/// What the state machine was after one entry: equal at equal indexes on all nodes, or one of them
-/// is broken.
+/// Hash of the state machine after one entry: equal at equal indexes on all nodes, unless one is
+/// faulty.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct StateHash {
@@ -185,23 +184,23 @@ pub struct StateHash {
     pub hash: u64,
 }
 
-/// InstallSnapshot (figure 13): some bytes of a snapshot. Chunks are taken in order; one that is
-/// lost is sent again from where the follower says it stopped.
+/// InstallSnapshot (figure 13): one chunk of a snapshot. Chunks are accepted in order; a lost one
+/// is resent from the offset that the follower reports.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct InstallSnapshot {
-    /// Which snapshot.
+    /// Name of the snapshot.
     pub name: SnapshotName,
     /// Game clock of the last entry it covers.
     pub stamp: Stamp,
     /// The members as of that entry.
     pub membership: Membership,
-    /// Where in the snapshot the bytes belong.
+    /// Offset of the bytes in the snapshot.
     pub offset: u64,
     /// The bytes; `None` for a witness, which gets no state.
     pub bytes: Option<Bytes>,
-    /// The follower's state differs from what the log makes of it: it must take this one though it
-    /// needs no entry.
+    /// Whether the follower's state has diverged: it must install this snapshot though it lacks no
+    /// entry.
     pub repair: bool,
     /// Echoed in the answer.
     pub probe: Probe,
@@ -215,29 +214,29 @@ pub struct SnapshotReply {
     pub probe: Option<Probe>,
     /// The last entry the snapshot covers.
     pub position: LogPosition,
-    /// How far it got.
+    /// Progress of the transfer.
     pub result: SnapshotResult,
 }
 
-/// How far a snapshot got.
+/// Progress of a snapshot transfer.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum SnapshotResult {
-    /// So many bytes from its beginning have arrived.
+    /// Number of bytes that have arrived, from its beginning.
     Received(u64),
     /// Everything it covers is durable at the follower.
     Installed,
     /// The request is of an earlier term. Carries nothing but the term of the message.
     Stale,
-    /// The snapshot is larger than the follower takes:
-    /// [`Config::max_snapshot_bytes`](crate::Config::max_snapshot_bytes) there. It must not be sent
-    /// again.
+    /// The snapshot is larger than
+    /// [`Config::max_snapshot_bytes`](crate::Config::max_snapshot_bytes) of the follower. It must
+    /// not be sent again.
     TooLarge {
         /// The follower's limit in bytes.
         limit: u64,
     },
-    /// A repair that ends before the follower's log begins: what follows it would be missing. A
-    /// newer one is needed.
+    /// The repair ends before the follower's log begins, so the entries in between would be
+    /// missing. A newer snapshot is needed.
     TooOld {
         /// Last index that the follower's log no longer holds.
         base: Index,
@@ -262,8 +261,8 @@ pub enum AppendResult {
         /// 5.3).
         hint: LogPosition,
     },
-    /// As [`AppendResult::Matched`], but the log has no room for what follows:
-    /// [`Config::max_log_bytes`](crate::Config::max_log_bytes) there.
+    /// As [`AppendResult::Matched`], but the follower's log is full: it has reached
+    /// [`Config::max_log_bytes`](crate::Config::max_log_bytes).
     Full {
         /// Last index that is equal and durable.
         up_to: Index,
@@ -278,7 +277,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_candidates_and_leaders_ask_without_being_known() {
+    fn vote_requests_are_requests_and_replies_are_not() {
         let last = LogPosition::default();
         let asks = [
             Body::PreVote { last, priority: 0 },
@@ -297,10 +296,10 @@ mod tests {
         assert!(!answers.iter().any(Body::is_request));
     }
 
-    /// On the usual machine a message with its receiver fits two lines of a cache.
+    /// On common machines a message with its receiver fits two cache lines.
     #[test]
     #[cfg(target_pointer_width = "64")]
-    fn a_message_is_small() {
+    fn message_fits_two_cache_lines() {
         assert_eq!(size_of::<Message>(), 120);
     }
 }

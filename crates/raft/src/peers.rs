@@ -1,15 +1,15 @@
-//! A leader's followers: few, and looked through with every message.
+//! A leader's followers: few, and searched on every message.
 
 use alloc::vec::Vec;
 
 use crate::progress::Progress;
 use crate::types::NodeId;
 
-/// Among so many a search from the front is fastest; a crowd is halved.
+/// Largest number of peers that is searched linearly; a larger list is searched by bisection.
 const FEW: usize = 16;
 
-/// The followers in order of their ids. A sorted list and not a tree: clusters are small, and every
-/// step goes over all of it.
+/// The followers in id order. A sorted list and not a tree: clusters are small, and every step
+/// iterates over all of it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Peers(Vec<(NodeId, Progress)>);
 
@@ -20,7 +20,7 @@ impl Peers {
             .map(|(_, progress)| progress)
     }
 
-    /// The follower, if what it acknowledges counts.
+    /// The follower, if its acknowledgements count.
     pub(crate) fn counted(&self, id: NodeId) -> Option<&Progress> {
         self.get(id).filter(|progress| progress.lost.is_none())
     }
@@ -30,8 +30,8 @@ impl Peers {
         self.0.get_mut(place).map(|(_, progress)| progress)
     }
 
-    /// Where `id` is, or where it would be. Looked for from the front: that is faster than halving
-    /// up to a dozen, and there is one cache line to a peer either way.
+    /// Position of `id`, or where it would be inserted. A linear search is faster than bisection up
+    /// to a dozen peers, and either way each comparison costs one cache line.
     fn place(&self, id: NodeId) -> Result<usize, usize> {
         if self.0.len() > FEW {
             return self.0.binary_search_by_key(&id, |(peer, _)| *peer);
@@ -51,7 +51,7 @@ impl Peers {
         self.0.iter_mut().map(|(id, progress)| (*id, progress))
     }
 
-    /// How many there are.
+    /// Number of followers.
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
@@ -60,7 +60,7 @@ impl Peers {
         self.0.retain(|(id, progress)| stays(*id, progress));
     }
 
-    /// The view of `id`; a new one if there is none yet.
+    /// Returns the progress of `id`, inserting `new` if there is none yet.
     pub(crate) fn entry(&mut self, id: NodeId, new: impl FnOnce() -> Progress) -> &mut Progress {
         let place = self.place(id).unwrap_or_else(|place| {
             self.0.insert(place, (id, new()));
@@ -80,9 +80,9 @@ mod tests {
     }
 
     #[test]
-    fn a_crowd_is_in_order_and_each_is_there_once() {
+    fn crowd_of_peers_is_sorted_without_duplicates() {
         let mut peers = Peers::default();
-        // 7 and 101 have no common divisor, so that is every second number up to 200, in no order.
+        // 7 and 101 are coprime, so this yields every even number up to 200, out of order.
         for id in (0..101).map(|step| step * 7 % 101 * 2).chain([100]) {
             peers.entry(NodeId(id), new(id));
         }
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn peers_are_in_order_and_each_is_there_once() {
+    fn peers_are_sorted_without_duplicates() {
         let mut peers = Peers::default();
         for id in [5, 2, 9, 2] {
             peers.entry(NodeId(id), new(id));

@@ -1,46 +1,44 @@
-//! Faults that this crate once had, to be planted again: a test that never caught its fault proves
+//! Past faults of this crate, to be planted again: a test that never caught its fault proves
 //! nothing.
 //!
-//! Only the feature `planted` gives [`Config`](crate::Config) the field that switches one on. No
+//! Only the feature `planted` gives [`Config`](crate::Config) the field that enables one. No
 //! program enables it; the storms and transcripts do, to show that they find each fault.
 
-/// One fault of the past.
+/// A past fault.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum PlantedFault {
-    /// A refusal of a request of an earlier term echoes its probe, and the leader does not look at
+    /// A refusal of a request of an earlier term echoes its probe, and the leader does not check
     /// the probe's term.
     EchoesStaleProbes,
-    /// Leader stickiness ends with the term in which the leader was heard.
+    /// Leader stickiness ends with the term of the leader.
     ForgetsLeaderWithTerm,
     /// Without a measured round trip an adaptive timeout is drawn from the fixed range, which may
     /// begin below the floor.
     DrawsBelowFloor,
     /// A node of higher priority refuses one of lower priority for ever.
     PrefersForEver,
-    /// A former witness acknowledges entries as a voter with the disk that it has.
+    /// A former witness acknowledges entries as a voter with its old disk.
     CountsFormerWitness,
     /// A joining member is promoted only after an interval in which it was never behind the commit
     /// index.
     PromotesOnlyInQuiet,
-    /// Compaction does not wait for a follower to which a snapshot is under way.
+    /// Compaction does not wait for a follower that is receiving a snapshot.
     CompactsUnderTransfer,
-    /// A truncation that no write has carried yet is forgotten when a snapshot is installed over
-    /// it.
+    /// A truncation that no write contains yet is lost when a snapshot is installed over it.
     LosesTruncation,
     /// A refusal whose hint is below what the follower had acknowledged does not prove a loss.
     OverlooksShortHints,
-    /// Under a snapshot transfer heartbeats name the beginning of all logs, so a follower is not
-    /// asked for what it acknowledged.
+    /// During a snapshot transfer heartbeats name position 0, so a follower is not checked for the
+    /// entries it acknowledged.
     AsksNothingUnderTransfer,
-    /// A joining member is promoted while a round of catching up is under way, however long it
-    /// takes.
+    /// A joining member is promoted while a catch-up round is in progress, however long it takes.
     PromotesInMidRound,
     /// A leader whose state differs from that of the majority steps down at once.
     StepsDownDiverged,
 }
 
 impl PlantedFault {
-    /// All of them.
+    /// All past faults.
     pub const ALL: [PlantedFault; 12] = [
         PlantedFault::EchoesStaleProbes,
         PlantedFault::ForgetsLeaderWithTerm,
@@ -56,7 +54,7 @@ impl PlantedFault {
         PlantedFault::StepsDownDiverged,
     ];
 
-    /// Its name on a command line.
+    /// Name on a command line.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

@@ -1,5 +1,5 @@
-//! What a leader knows about one follower (figure 2, "volatile state on leaders"), and how much may
-//! be under way to it.
+//! Replication progress of one follower (figure 2, "volatile state on leaders"), and flow control
+//! towards it.
 
 use alloc::collections::VecDeque;
 use core::time::Duration;
@@ -8,8 +8,8 @@ use crate::message::{Probe, StateHash};
 use crate::snapshot::{Snapshot, SnapshotName};
 use crate::types::{Incarnation, Index, LogPosition, Moment, Term};
 
-/// State hashes kept of each node, at 16 bytes each: members that are this many hashes apart are
-/// still compared. Beyond them the oldest is dropped.
+/// Maximum number of state hashes kept per node, at 16 bytes each: members that many hashes apart
+/// are still compared. Beyond it the oldest is dropped.
 pub(crate) const MAX_STATE_HASHES: usize = 1024;
 
 /// Appends `state` if it is newer than the newest, and drops the oldest beyond
@@ -37,20 +37,20 @@ pub(crate) fn state_at(states: &VecDeque<StateHash>, index: Index) -> Option<Sta
 /// A leader's view of one follower.
 #[derive(Clone, Debug)]
 pub(crate) struct Progress {
-    /// Which life of it the members know; answers of another do not count.
+    /// Its registered incarnation; answers of another one do not count.
     pub(crate) incarnation: Incarnation,
-    /// It is a witness: entries reach it without their commands.
+    /// Whether it is a witness: entries are sent to it without their commands.
     pub(crate) witness: bool,
     /// Highest index known to be equal and durable there (matchIndex).
     pub(crate) matched: Index,
-    /// When that became known, on the leader's clock.
+    /// Time at which that became known, on the leader's clock.
     pub(crate) matched_at: Moment,
     /// Term of the entry at `matched`, if the leader's log held it then.
     pub(crate) matched_term: Option<Term>,
-    /// It refused entries that it had acknowledged: its disk does not hold what was durable there.
-    /// It counts for nothing any more, for as long as this node leads.
+    /// Last index it had acknowledged, once it refused such an entry: its disk lost durable
+    /// entries. It no longer counts while this node leads.
     pub(crate) lost: Option<Index>,
-    /// When that was found.
+    /// Time at which the loss was detected.
     pub(crate) lost_at: Moment,
     /// Next index to send (nextIndex).
     pub(crate) next: Index,
@@ -58,13 +58,13 @@ pub(crate) struct Progress {
     pub(crate) flow: Flow,
     /// Highest commit index sent to it.
     pub(crate) commit_sent: Index,
-    /// When it last answered this leader, on the leader's clock; when the leader began, if it never
-    /// did.
+    /// Time of its last answer to this leader, on the leader's clock; the start of the leadership
+    /// if it never answered.
     pub(crate) last_contact: Moment,
-    /// It has answered this leader.
+    /// Whether it has answered this leader.
     pub(crate) answered: bool,
-    /// When the newest answered probe was sent, on the leader's clock: the follower heard of the
-    /// leader no earlier.
+    /// Time at which the newest answered probe was sent, on the leader's clock: the follower's last
+    /// contact with the leader is no earlier.
     pub(crate) confirmed: Moment,
     /// Newest round of reads that it has confirmed.
     pub(crate) round: u64,
@@ -74,12 +74,11 @@ pub(crate) struct Progress {
     pub(crate) catch_up: Option<CatchUp>,
     /// State hashes it reported, oldest first, at most [`MAX_STATE_HASHES`].
     pub(crate) states: VecDeque<StateHash>,
-    /// Highest index at which its state was this leader's.
+    /// Highest index at which its state equalled this leader's.
     pub(crate) agreed: Index,
-    /// Its state differs from what the log makes of it: it needs a snapshot that ends at or after
-    /// this index.
+    /// Set if its state has diverged: it needs a snapshot that ends at or after this index.
     pub(crate) repair_at: Option<Index>,
-    /// Hashes up to this index are of a state that was replaced, however late they arrive.
+    /// Hashes up to this index belong to a replaced state, however late they arrive.
     pub(crate) replaced: Index,
 }
 
@@ -89,10 +88,9 @@ pub(crate) struct Progress {
 pub(crate) struct CatchUp {
     /// Last entry of the leader's log at the start of the round.
     target: Index,
-    /// When the round began.
+    /// Start of the round.
     pub(crate) began: Moment,
-    /// Beginning and end of the last unbroken row of quick rounds; the current round is not part of
-    /// it.
+    /// Start and end of the last unbroken series of quick rounds, without the current round.
     quick: Option<(Moment, Moment)>,
 }
 
@@ -106,7 +104,7 @@ impl CatchUp {
     }
 
     /// Ends the round if all of it has arrived, and begins the next one. A round that takes longer
-    /// than `timeout` breaks the row.
+    /// than `timeout` breaks the series.
     pub(crate) fn update(&mut self, matched: Index, last: Index, timeout: Duration, now: Moment) {
         if now.since(self.began) > timeout {
             self.quick = None;
@@ -118,7 +116,7 @@ impl CatchUp {
         }
     }
 
-    /// Time that the row of quick rounds took, up to the end of the last one; up to `until` for a
+    /// Duration of the series of quick rounds, up to the end of the last one; up to `until` for a
     /// planted fault.
     pub(crate) fn quick_for(&self, until: Option<Moment>) -> Option<Duration> {
         self.quick
@@ -129,7 +127,7 @@ impl CatchUp {
 /// Smoothed round trips and their deviation, as in RFC 6298.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct RoundTrip {
-    /// The last one.
+    /// Last sample.
     pub(crate) last: Option<Duration>,
     smoothed: Duration,
     deviation: Duration,
@@ -147,8 +145,8 @@ impl RoundTrip {
         self.last = Some(sample);
     }
 
-    /// What hardly any round trip exceeds: the smoothed one and four deviations, in microseconds; 0
-    /// if unknown.
+    /// Upper estimate of a round trip: the smoothed one plus four deviations, in microseconds; 0 if
+    /// unknown.
     pub(crate) fn bound(&self) -> u32 {
         u32::try_from((self.smoothed + self.deviation * 4).as_micros()).unwrap_or(u32::MAX)
     }
@@ -157,41 +155,42 @@ impl RoundTrip {
 /// How entries are sent to a follower.
 #[derive(Clone, Hash, Debug)]
 pub(crate) enum Flow {
-    /// Where the logs agree is unknown: one message at a time, again with each heartbeat.
+    /// The point where the logs agree is unknown: one message at a time, repeated with each
+    /// heartbeat.
     Probe {
-        /// A message is under way.
+        /// Whether a message is in flight.
         sent: bool,
     },
     /// The logs agree: entries stream without waiting for answers, within the window.
     Replicate(Window),
-    /// What it needs first is no longer in the log: a snapshot is on its way, in chunks.
+    /// The next entry it needs is no longer in the log: a snapshot is sent in chunks.
     Snapshot(SnapshotTransfer),
 }
 
-/// A snapshot on its way to one follower.
+/// A snapshot transfer to one follower.
 #[derive(Clone, Hash, Debug)]
 pub(crate) struct SnapshotTransfer {
-    /// The snapshot. It stays the same until it has arrived, whatever newer one there is.
+    /// The snapshot, the same until it has arrived, even if there is a newer one.
     pub(crate) snapshot: Snapshot,
-    /// What it is called.
+    /// Name of the snapshot.
     pub(crate) name: SnapshotName,
     /// Bytes that have arrived.
     pub(crate) received: u64,
-    /// Bytes that have left.
+    /// Bytes that have been sent.
     pub(crate) sent: u64,
-    /// The first chunk has left, which an empty snapshot has too.
+    /// Whether the first chunk has been sent; an empty snapshot has one too.
     pub(crate) begun: bool,
-    /// What the follower reported last, which is less than `received` if it lost what it had.
+    /// Bytes that the follower reported last; less than `received` if it lost some.
     reported: u64,
-    /// When the transfer began.
+    /// Start of the transfer.
     pub(crate) began: Moment,
-    /// When bytes last arrived, or were last sent again.
+    /// Time at which bytes last arrived, or were last resent.
     pub(crate) moved: Moment,
-    /// It answers. One that does not gets one chunk at a time.
+    /// Whether the follower answers. One that does not is sent one chunk at a time.
     pub(crate) answers: bool,
-    /// The follower takes no snapshot of this size: it is not sent any more.
+    /// Whether the follower refused a snapshot of this size; it is no longer sent.
     pub(crate) refused: bool,
-    /// It repairs a follower whose state went astray.
+    /// Whether it repairs a follower whose state diverged.
     pub(crate) repair: bool,
 }
 
@@ -224,7 +223,7 @@ impl SnapshotTransfer {
         }
     }
 
-    /// The follower has this many bytes from the beginning.
+    /// Handles a report that the first `bytes` bytes have arrived.
     pub(crate) fn on_received(&mut self, bytes: u64, now: Moment) {
         if bytes > self.received {
             self.moved = now;
@@ -232,20 +231,22 @@ impl SnapshotTransfer {
         }
         self.reported = bytes.min(self.name.size);
         self.received = self.received.max(self.reported);
+        // An earlier leader may have sent more of the same snapshot than this one has.
         self.sent = self.sent.max(self.received);
     }
 
-    /// If nothing arrived for `timeout`, everything after what did is sent again.
+    /// Rewinds to the last reported byte if nothing arrived for `timeout`.
     pub(crate) fn resend_after(&mut self, timeout: Duration, now: Moment) {
         if now.since(self.moved) >= timeout {
             self.received = self.reported;
             self.sent = self.reported;
+            // Without `begun` the first chunk is sent again even if the snapshot is empty.
             (self.begun, self.answers, self.moved) = (false, false, now);
         }
     }
 }
 
-/// AppendEntries under way to one follower, bounded in messages and in bytes.
+/// AppendEntries in flight to one follower, bounded in messages and in bytes.
 #[derive(Clone, Hash, Debug, Default)]
 pub(crate) struct Window {
     sent: VecDeque<(Index, usize)>,
@@ -253,19 +254,19 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    /// Whether another message may leave.
+    /// Whether another message may be sent.
     pub(crate) fn has_room(&self, messages: usize, bytes: usize) -> bool {
         self.sent.len() < messages && self.bytes < bytes
     }
 
-    /// A message with entries up to `last` left. What is added here is exactly what
-    /// [`Window::acknowledge`] takes back.
+    /// Adds a message with entries up to `last`. [`Window::acknowledge`] releases exactly what is
+    /// added here.
     pub(crate) fn push(&mut self, last: Index, bytes: usize) {
         self.sent.push_back((last, bytes));
         self.bytes += bytes;
     }
 
-    /// Everything up to `matched` has arrived.
+    /// Releases the messages with entries up to `matched`.
     pub(crate) fn acknowledge(&mut self, matched: Index) {
         while let Some((last, bytes)) = self.sent.front().copied()
             && last <= matched
@@ -277,7 +278,8 @@ impl Window {
 }
 
 impl Progress {
-    /// A follower of which nothing is known: try right after the leader's last entry (section 5.3).
+    /// Initial progress of a follower: nextIndex is right after the leader's last entry (section
+    /// 5.3).
     pub(crate) fn new(last: Index, now: Moment, incarnation: Incarnation, witness: bool) -> Self {
         Progress {
             incarnation,
@@ -303,7 +305,7 @@ impl Progress {
         }
     }
 
-    /// It answered, perhaps to a probe.
+    /// Handles an answer, which may echo a probe.
     pub(crate) fn on_answer(&mut self, probe: Option<Probe>, now: Moment) {
         self.last_contact = now;
         self.answered = true;
@@ -319,8 +321,8 @@ impl Progress {
         }
     }
 
-    /// The follower has everything up to `up_to`, an entry of `term` if that is known. Returns
-    /// whether that was news.
+    /// Handles an acknowledgement of everything up to `up_to`, an entry of `term` if that is known.
+    /// Returns whether matchIndex advanced.
     pub(crate) fn on_matched(&mut self, up_to: Index, term: Option<Term>, now: Moment) -> bool {
         let news = up_to > self.matched;
         if news {
@@ -333,8 +335,8 @@ impl Progress {
                 self.flow = Flow::Replicate(Window::default());
             }
             Flow::Replicate(window) => window.acknowledge(self.matched),
-            // It may have got there another way, as from an earlier leader; unless its state is
-            // what must be replaced.
+            // Its entries may have come from elsewhere, such as an earlier leader; a repair goes on
+            // regardless, because it must replace the state.
             Flow::Snapshot(transfer) => {
                 if !transfer.repair && self.matched >= transfer.name.position.index {
                     self.end_transfer();
@@ -344,7 +346,8 @@ impl Progress {
         news
     }
 
-    /// Stops sending entries to a follower whose log is full; heartbeats go on and detect room.
+    /// Stops sending entries to a follower whose log is full; heartbeats continue and detect when
+    /// it has room again.
     pub(crate) fn pause(&mut self) {
         if matches!(self.flow, Flow::Replicate(_)) {
             self.next = self.matched.next();
@@ -361,17 +364,18 @@ impl Progress {
         })
     }
 
-    /// Everything a snapshot covers is there: entries follow.
+    /// Ends a snapshot transfer: the follower has everything the snapshot covers, and entries
+    /// follow.
     pub(crate) fn end_transfer(&mut self) {
         self.next = self.matched.next();
         self.flow = Flow::Replicate(Window::default());
         self.commit_sent = Index(0);
     }
 
-    /// Whether a refusal of the entry at `refused` proves that the follower lost what it had
-    /// acknowledged: its request left after the acknowledgement had arrived. An earlier request may
-    /// have been overtaken. A follower that holds what it acknowledged refuses only later entries,
-    /// and its `hint` is no earlier one.
+    /// Whether a refusal of the entry at `refused` proves that the follower lost acknowledged
+    /// entries: the refused request was sent after the acknowledgement had arrived. An earlier
+    /// request may have been overtaken. A follower that still holds what it acknowledged refuses
+    /// only later entries, with a `hint` that is no earlier.
     pub(crate) fn proves_loss(&self, refused: Index, hint: Index, probe: Option<Probe>) -> bool {
         let contradicts = refused <= self.matched || hint < self.matched;
         self.lost.is_none()
@@ -379,7 +383,7 @@ impl Progress {
             && probe.is_some_and(|probe| probe.sent > self.matched_at)
     }
 
-    /// From now on it is a follower of which nothing is known, and which does not count.
+    /// Resets the follower to an unknown log; it no longer counts.
     pub(crate) fn lose(&mut self, candidate: Index, now: Moment) {
         (self.lost, self.lost_at) = (Some(self.matched), now);
         (self.matched, self.matched_term) = (Index(0), None);
@@ -391,9 +395,10 @@ impl Progress {
 
     /// The follower refused entries after `refused`; `candidate` is the leader's best guess where
     /// the logs agree. Answers to messages sent before an earlier refusal was handled are stale and
-    /// change nothing. Tells whether it did.
+    /// change nothing. Returns whether anything changed.
     pub(crate) fn on_conflict(&mut self, refused: Index, candidate: Index) -> bool {
         let stale = match &self.flow {
+            // A probe has one message in flight, so only the refusal of that one counts.
             Flow::Probe { .. } => refused != self.next.previous(),
             Flow::Replicate(_) => false,
             Flow::Snapshot(_) => true,
@@ -403,7 +408,7 @@ impl Progress {
         }
         self.next = candidate.min(refused.previous()).max(self.matched).next();
         self.flow = Flow::Probe { sent: false };
-        // The commit index that came with a refused message was not taken either.
+        // The follower did not adopt the commit index of a refused message either.
         self.commit_sent = Index(0);
         true
     }

@@ -1,54 +1,55 @@
-//! Reads that see every command committed before they were asked, without a log entry: ReadIndex
-//! (thesis 6.4).
+//! ReadIndex: reads that see every command committed before they were requested, without a log
+//! entry (thesis 6.4).
 
 use alloc::collections::{BTreeMap, VecDeque};
 
 use crate::types::{Index, Moment, NodeId};
 
-/// Names a read; chosen by the caller, told back with the answer, and never shown to another node.
+/// Identifies a read; chosen by the caller, returned with the answer, and never sent to another
+/// node.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ReadId(pub u64);
 
-/// What became of a read.
+/// Result of a read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ReadAnswer {
-    /// Which read.
+    /// The read.
     pub id: ReadId,
-    /// The read index, which this node has applied: its state may be looked at now. Or why there is
-    /// none; asking again is safe.
+    /// The read index, which this node has applied, so its state may be read now; or the reason why
+    /// there is none. Retrying is safe.
     pub result: Result<Index, ReadRefusal>,
 }
 
-/// Why a read was not answered.
+/// Reason why a read was refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ReadRefusal {
-    /// No leader is known, or the one that was asked leads no longer.
-    #[error("no leader answers")]
+    /// No leader is known, or the one that was asked no longer leads.
+    #[error("no leader answers; retry shortly")]
     NoLeader,
-    /// As many reads wait as may.
-    #[error("too many reads wait at this node")]
+    /// The number of pending reads has reached [`Config::max_reads`](crate::Config::max_reads).
+    #[error("too many reads are pending at this node; retry shortly")]
     Busy,
-    /// This node keeps no state to look at.
-    #[error("a witness keeps no state")]
+    /// This node is a witness and keeps no state.
+    #[error("a witness keeps no state; read at another member")]
     Witness,
 }
 
-/// Who asked a leader.
+/// Origin of a read at a leader.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Asker {
-    /// Its own program.
+    /// The leader's own program.
     Own(ReadId),
-    /// A follower, under a token of that follower's.
+    /// A follower, with the token it chose.
     Peer(NodeId, u64),
 }
 
 /// A leader's reads, oldest first.
 #[derive(Clone, Hash, Debug, Default)]
 pub(crate) struct LeaderReads {
-    /// Asked before the leader had committed an entry of its own term: only then does it know what
-    /// is committed.
+    /// Reads that arrived before the leader had committed an entry of its own term: only then does
+    /// it know what is committed.
     pub(crate) early: VecDeque<Asker>,
-    /// Wait for their round: the asker, the commit index when it asked, and the round that must be
+    /// Reads that wait for their round: origin, commit index on arrival, and the round that must be
     /// confirmed.
     pub(crate) waiting: VecDeque<(Asker, Index, u64)>,
     /// The newest round that was sent.
@@ -60,7 +61,7 @@ impl LeaderReads {
         self.early.len() + self.waiting.len()
     }
 
-    /// Asks in the next round, which no answer to an earlier message can confirm.
+    /// Adds a read to the next round, which no answer to an earlier message can confirm.
     pub(crate) fn ask(&mut self, asker: Asker, commit: Index) {
         self.waiting.push_back((asker, commit, self.round + 1));
     }
@@ -76,10 +77,10 @@ impl LeaderReads {
 /// Reads of a node's own program that have not been answered.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct OwnReads {
-    /// Asked of a leader, by token, with the moment at which it is given up. Tokens count up, and
-    /// so do the moments.
+    /// Reads sent to a leader, by token, with the moment at which each is abandoned. Tokens
+    /// increase, and so do the moments.
     pub(crate) asked: BTreeMap<u64, (ReadId, Moment)>,
-    /// Confirmed, but not yet applied up to there.
+    /// Confirmed reads whose index is not applied yet.
     pub(crate) confirmed: VecDeque<(ReadId, Index)>,
     /// The next token.
     pub(crate) token: u64,
@@ -90,7 +91,7 @@ impl OwnReads {
         self.asked.len() + self.confirmed.len()
     }
 
-    /// When the oldest question is given up.
+    /// Moment at which the oldest read is abandoned.
     pub(crate) fn deadline(&self) -> Option<Moment> {
         self.asked
             .first_key_value()
@@ -103,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_read_without_an_answer_counts_against_the_bound() {
+    fn every_pending_read_counts_against_the_bound() {
         let mut leader = LeaderReads::default();
         assert!(!leader.wants_round());
         leader
@@ -112,7 +113,7 @@ mod tests {
         (1..=3).for_each(|id| leader.ask(Asker::Own(ReadId(id)), Index(9)));
         assert_eq!((leader.len(), leader.wants_round()), (5, true));
         leader.round += 1;
-        assert!(!leader.wants_round(), "it was sent");
+        assert!(!leader.wants_round(), "the round was sent");
         let mut own = OwnReads::default();
         own.asked
             .extend([(1, (ReadId(1), Moment(50))), (2, (ReadId(2), Moment(60)))]);

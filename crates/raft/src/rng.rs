@@ -5,9 +5,9 @@ use core::time::Duration;
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng as _, SeedableRng};
 
-/// A seeded source of durations. It is a value: a copy of a node draws what the node would have
-/// drawn. The generator of rand is not `Clone`, so each eight draws are the first of a ChaCha8
-/// stream named by seed and count; a block of the cipher has room for eight.
+/// A seeded RNG. It is a value: a copy of a node draws what the node would have drawn. The
+/// generator of `rand` is not `Clone`, so every eight draws are the first of a ChaCha8 stream keyed
+/// by seed and count; a cipher block has room for eight.
 #[derive(Clone, Debug)]
 pub(crate) struct Rng {
     seed: u64,
@@ -24,16 +24,17 @@ impl Rng {
         }
     }
 
-    /// A duration from `shortest..longest`, in whole microseconds. Every one is equally likely, but
-    /// for less than one part in 2^20 while the range is below half a year.
+    /// Draws a duration from `shortest..longest`, in whole microseconds. The distribution is
+    /// uniform to less than one part in 2^20 while the range is below half a year.
     pub(crate) fn duration(&mut self, (shortest, longest): (Duration, Duration)) -> Duration {
         let (shortest, longest) = (shortest.as_micros() as u64, longest.as_micros() as u64);
         let width = u128::from(longest - shortest);
+        // Multiply and shift: one draw per duration, and far less bias than a remainder.
         let offset = (u128::from(self.draw()) * width) >> 64;
         Duration::from_micros(shortest + offset as u64)
     }
 
-    /// A number from which one can count up without end.
+    /// Draws the start of a counter, low enough that it never overflows.
     pub(crate) fn counter_start(&mut self) -> u64 {
         self.draw() >> 1
     }
@@ -57,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn draws_fill_the_interval_evenly_and_a_copy_draws_the_same() {
+    fn durations_are_uniform_and_a_copy_draws_the_same() {
         let interval = (Duration::from_millis(150), Duration::from_millis(300));
         let mut rng = Rng::new(7);
         let mut copy = rng.clone();
@@ -75,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_differ_from_draw_to_draw_and_leave_room_to_count_on() {
+    fn counter_starts_differ_and_leave_room_to_count_up() {
         let mut numbers: alloc::vec::Vec<_> = (0..4)
             .flat_map(|seed| {
                 let mut rng = Rng::new(seed);

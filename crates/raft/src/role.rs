@@ -1,4 +1,4 @@
-//! The four roles and what belongs to each alone.
+//! The four roles and the state of each.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 
@@ -7,12 +7,12 @@ use crate::reads::LeaderReads;
 use crate::status::RoleKind;
 use crate::types::{ClientId, Incarnation, Index, Moment, NodeId, Stamp};
 
-/// What a node is at the moment (figure 4, with the pre-candidate of thesis 9.6).
+/// Current role of a node (figure 4, with the pre-candidate of thesis 9.6).
 #[derive(Clone, Debug)]
 pub(crate) enum Role {
     /// Follows a leader, or waits for one.
     Follower(Follower),
-    /// Asks who would vote for it in the next term, without entering that term.
+    /// Asks for pre-votes for the next term, without entering that term.
     PreCandidate(Campaign),
     /// Stands for election in its term.
     Candidate(Campaign),
@@ -20,11 +20,12 @@ pub(crate) enum Role {
     Leader(Leader),
 }
 
-/// The leader a follower has heard of in its term.
+/// The leader that a follower knows in its term.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct KnownLeader {
     pub(crate) id: NodeId,
-    /// Which life of it. Not asked of the members: the follower may not know yet that it is one.
+    /// Its incarnation, taken from its messages and not from the membership: the follower may not
+    /// know yet that the leader is a member.
     pub(crate) incarnation: Incarnation,
     /// When its last message arrived.
     pub(crate) last_contact: Moment,
@@ -33,14 +34,14 @@ pub(crate) struct KnownLeader {
 /// A follower's state.
 #[derive(Clone, Debug)]
 pub(crate) struct Follower {
-    /// The leader of this term, once heard of.
+    /// The leader of this term, once known.
     pub(crate) leader: Option<KnownLeader>,
-    /// When the follower gives up waiting.
+    /// Moment at which the follower stops waiting for a leader.
     pub(crate) election_deadline: Moment,
 }
 
 impl Follower {
-    /// Waits for a leader of whom it has not heard.
+    /// Creates a follower that waits for an unknown leader.
     pub(crate) fn waiting(election_deadline: Moment) -> Self {
         Follower {
             leader: None,
@@ -52,9 +53,9 @@ impl Follower {
 /// State of a (pre-)candidate.
 #[derive(Clone, Debug)]
 pub(crate) struct Campaign {
-    /// Who granted, the candidate itself included.
+    /// Voters that granted, the candidate itself included.
     pub(crate) granted: BTreeSet<NodeId>,
-    /// When it tries again.
+    /// Moment at which the candidate retries.
     pub(crate) election_deadline: Moment,
 }
 
@@ -63,26 +64,27 @@ pub(crate) struct Campaign {
 pub(crate) struct Leader {
     /// The followers.
     pub(crate) peers: Peers,
-    /// When the next heartbeat leaves.
+    /// Moment at which the next heartbeat is sent.
     pub(crate) heartbeat_due: Moment,
     /// First index of the leader's own term. Only from there on may it count replicas (section
     /// 5.4.2).
     pub(crate) first_of_term: Index,
-    /// The game clock: this stamp at this moment, running since.
+    /// Game clock: its stamp at a moment, from which it runs on.
     pub(crate) clock: (Stamp, Moment),
     /// Bytes of entries not yet committed.
     pub(crate) uncommitted_bytes: usize,
     /// The highest sequence of each client with a command that is not committed yet. It may also
-    /// hold clients whose commands are committed by now, up to twice as many as entries may be
-    /// uncommitted.
+    /// hold clients whose commands are committed by now, up to twice the limit of uncommitted
+    /// entries.
     pub(crate) newest: BTreeMap<ClientId, u64>,
     /// A leadership transfer in progress.
     pub(crate) transfer: Option<LeadershipTransfer>,
-    /// It leads without a vote, until the membership that says so is committed, and with it
-    /// everything it appended.
+    /// Whether it leads without a vote, until the membership that removes its vote is committed,
+    /// and with it everything it appended.
     pub(crate) leaving: bool,
-    /// A successor was told to stand. It may do so at any time later in this term, past every
-    /// follower's stickiness, so the leader's clock says nothing any more about who else leads.
+    /// Whether TimeoutNow was sent. The successor may stand for election at any later time in this
+    /// term, in spite of every follower's stickiness, so the lease no longer excludes another
+    /// leader.
     pub(crate) lease_broken: bool,
     /// Reads that wait for a majority to confirm that this node still leads (thesis 6.4).
     pub(crate) reads: LeaderReads,
@@ -91,11 +93,11 @@ pub(crate) struct Leader {
 /// A leadership transfer in progress (thesis 3.10).
 #[derive(Clone, Debug)]
 pub(crate) struct LeadershipTransfer {
-    /// To whom.
+    /// The successor.
     pub(crate) to: NodeId,
-    /// When it is given up.
+    /// Moment at which it is aborted.
     pub(crate) deadline: Moment,
-    /// The successor was told.
+    /// Whether TimeoutNow was sent to the successor.
     pub(crate) timeout_now_sent: bool,
 }
 
@@ -111,7 +113,7 @@ impl Role {
 }
 
 impl Role {
-    /// When its election timer ends; a leader has none.
+    /// End of its election timer; a leader has none.
     pub(crate) fn election_deadline_mut(&mut self) -> Option<&mut Moment> {
         match self {
             Role::Follower(follower) => Some(&mut follower.election_deadline),
@@ -140,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_game_clock_runs_on_from_where_the_leader_took_it_over_and_never_back() {
+    fn game_clock_continues_and_never_goes_back() {
         let leader = Leader {
             peers: Peers::default(),
             heartbeat_due: Moment(0),
@@ -157,7 +159,7 @@ mod tests {
         assert_eq!(
             stamps,
             [700, 700, 700, 701, 1_700],
-            "milliseconds of the game for microseconds here"
+            "game clock in milliseconds, moments in microseconds"
         );
     }
 }

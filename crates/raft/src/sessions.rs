@@ -1,35 +1,35 @@
-//! Exactly once: which commands of which client have been applied (section 8, and thesis 6.3).
+//! Client sessions: exactly-once bookkeeping of applied commands (section 8, and thesis 6.3).
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use crate::types::ClientId;
 
-/// The replicated memory of applied commands. Every node that applies the same entries holds the
-/// same sessions, so every node drops the same repeats.
+/// Replicated record of applied commands. Nodes that apply the same entries hold the same sessions,
+/// so all nodes drop the same repeats.
 ///
-/// A client may have several commands under way, and they may reach the log out of order; so a
-/// session is a floor below which all sequences count as applied, and the set of those applied
+/// A client may have several commands in flight, and they may reach the log out of order; so a
+/// session is a floor up to which all sequences count as applied, and the set of those applied
 /// above it. The set is bounded: the floor follows the highest sequence at a distance of
-/// [`Sessions::MAX_AHEAD`]. A client that never proposes a command so far beyond the oldest one it
-/// still waits for loses none by that.
+/// [`Sessions::MAX_AHEAD`]. A client loses no command if it never proposes that far beyond its
+/// oldest unanswered one.
 ///
-/// There are at most [`Sessions::MAX_CLIENTS`] sessions. Beyond them the client that was silent for
-/// longest is forgotten, by every node at the same entry. When it comes again it goes on where it
-/// was; but of a command that it had proposed before, a copy that arrives only now would be applied
-/// once more. So nobody may still be asking when that many others came after it.
+/// There are at most [`Sessions::MAX_CLIENTS`] sessions. Beyond them the least recently used one is
+/// evicted, by every node at the same entry. An evicted client may continue where it was; but a
+/// late copy of a command it had proposed before would be applied again. So a client must stop
+/// retrying before `MAX_CLIENTS` newer clients have appeared.
 #[derive(Clone, Debug, Default)]
 pub struct Sessions {
     clients: BTreeMap<ClientId, Session>,
-    /// The clients by their last use, the one that was silent for longest first.
+    /// Clients by last use, the least recently used first.
     order: BTreeMap<u64, ClientId>,
-    /// Counts uses.
+    /// Number of uses so far.
     uses: u64,
 }
 
 #[derive(Clone, Debug, Default)]
 struct Session {
-    /// Every sequence up to here was applied.
+    /// Every sequence up to here counts as applied.
     floor: u64,
     /// Applied sequences above the floor.
     ahead: BTreeSet<u64>,
@@ -37,24 +37,24 @@ struct Session {
     used: u64,
 }
 
-/// What sessions say of one committed command.
+/// Verdict on one committed command.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Verdict {
-    /// It was never applied: apply it now.
+    /// Not applied yet: the command must be applied now.
     Apply,
-    /// It was applied before.
+    /// Applied before: the command must be dropped.
     Repeat,
 }
 
 impl Sessions {
-    /// How far a client may propose beyond the oldest command that it still waits for.
+    /// Maximum distance of a proposal from the oldest unanswered command of its client.
     pub const MAX_AHEAD: u64 = 1024;
 
-    /// How many clients are remembered. A player draws a new client for each run of the program, so
-    /// it is that many runs.
+    /// Maximum number of clients remembered. A player draws a new client for each run of the
+    /// program, so this counts runs.
     pub const MAX_CLIENTS: usize = 4096;
 
-    /// Records the command `(client, sequence)` and says whether it is to be applied.
+    /// Records the command `(client, sequence)` and returns whether it must be applied.
     pub fn admit(&mut self, client: ClientId, sequence: u64) -> Verdict {
         let Some(session) = self.clients.get_mut(&client) else {
             let mut session = Session::default();
@@ -63,6 +63,7 @@ impl Sessions {
             return verdict;
         };
         let verdict = session.admit(sequence);
+        // The most recently used client is in its place already.
         if session.used != self.uses {
             self.order.remove(&session.used);
             self.uses += 1;
@@ -72,8 +73,8 @@ impl Sessions {
         verdict
     }
 
-    /// Adds a client as the one used last. Beyond the bound the one that was silent for longest
-    /// goes.
+    /// Adds a client as the most recently used. Beyond the bound the least recently used one is
+    /// evicted.
     fn remember(&mut self, client: ClientId, session: Session) {
         self.uses += 1;
         self.clients.insert(
@@ -91,8 +92,8 @@ impl Sessions {
         }
     }
 
-    /// Every client with its floor and the sequences above it, the one that was silent for longest
-    /// first: the canonical form, for hashing and for snapshots.
+    /// Every client with its floor and the sequences above it, the least recently used first: the
+    /// canonical form, for hashing and for snapshots.
     pub fn iter(
         &self,
     ) -> impl Iterator<Item = (ClientId, u64, impl Iterator<Item = u64> + '_)> + '_ {
@@ -102,17 +103,17 @@ impl Sessions {
         })
     }
 
-    /// The sessions that [`Sessions::iter`] told.
+    /// Restores the sessions from the form that [`Sessions::iter`] yields.
     ///
     /// # Errors
-    /// What is wrong, if no sessions could have told that.
+    /// The defect, if no sessions could have yielded that form.
     pub fn restore(
         told: impl IntoIterator<Item = (ClientId, u64, Vec<u64>)>,
     ) -> Result<Self, &'static str> {
         let mut sessions = Sessions::default();
         for (client, floor, ahead) in told {
             let ascending = ahead.is_sorted_by(|one, next| one < next);
-            // The one right above the floor would have raised it.
+            // A sequence right above the floor would have raised it.
             if !ascending
                 || ahead
                     .first()
@@ -124,13 +125,13 @@ impl Sessions {
                 .last()
                 .is_some_and(|highest| highest - floor > Self::MAX_AHEAD)
             {
-                return Err("a session remembers further ahead than it may");
+                return Err("a session holds a sequence more than MAX_AHEAD above its floor");
             }
             if sessions.clients.contains_key(&client) {
                 return Err("a client has two sessions");
             }
             if sessions.clients.len() >= Self::MAX_CLIENTS {
-                return Err("there are more sessions than are remembered");
+                return Err("there are more than MAX_CLIENTS sessions");
             }
             sessions.remember(
                 client,
@@ -151,6 +152,7 @@ impl Session {
             return Verdict::Repeat;
         }
         if sequence - self.floor > Sessions::MAX_AHEAD {
+            // Sequences below the new floor count as applied, even those that never arrived.
             self.floor = sequence - Sessions::MAX_AHEAD;
             self.ahead = self.ahead.split_off(&self.floor.saturating_add(1));
         }
@@ -162,8 +164,8 @@ impl Session {
     }
 }
 
-/// Equal if they say the same of every command from now on; how often they were used before does
-/// not count.
+/// Equal if they give the same verdict on every command from now on; how often they were used
+/// before does not count.
 impl PartialEq for Sessions {
     fn eq(&self, other: &Self) -> bool {
         let same =
@@ -182,7 +184,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn sessions_are_equal_if_they_say_the_same_of_every_command() {
+    fn sessions_with_the_same_verdicts_are_equal() {
         let of = |commands: &[(u64, u64)]| {
             let mut sessions = Sessions::default();
             for (client, sequence) in commands {
@@ -207,17 +209,17 @@ mod tests {
         assert_ne!(
             of(&[(1, 1), (2, 5)]),
             of(&[(2, 5), (1, 1)]),
-            "who was silent for longest is another"
+            "the least recently used client differs"
         );
     }
 
     #[test]
-    fn a_session_remembers_exactly_as_far_ahead_as_it_says() {
+    fn session_remembers_exactly_max_ahead_sequences() {
         let far = |ahead: u64| Sessions::restore([(ClientId(1), 10, alloc::vec![10 + ahead])]);
         assert!(far(Sessions::MAX_AHEAD).is_ok());
         assert_eq!(
             far(Sessions::MAX_AHEAD + 1),
-            Err("a session remembers further ahead than it may")
+            Err("a session holds a sequence more than MAX_AHEAD above its floor")
         );
         let mut sessions = far(Sessions::MAX_AHEAD - 1).unwrap();
         assert_eq!(
@@ -227,7 +229,7 @@ mod tests {
         assert_eq!(
             sessions.admit(ClientId(1), 11),
             Verdict::Apply,
-            "nothing was left out yet"
+            "the floor has not moved"
         );
         let mut sessions = far(Sessions::MAX_AHEAD - 1).unwrap();
         assert_eq!(
@@ -237,12 +239,12 @@ mod tests {
         assert_eq!(
             sessions.admit(ClientId(1), 11),
             Verdict::Repeat,
-            "it was left out far behind"
+            "the floor has passed it"
         );
     }
 
     #[test]
-    fn what_was_left_out_far_behind_counts_as_applied() {
+    fn sequence_skipped_far_behind_counts_as_applied() {
         let mut sessions = Sessions::default();
         let (client, newest) = (ClientId(1), Sessions::MAX_AHEAD + 5);
         assert_eq!(sessions.admit(client, 1), Verdict::Apply);
@@ -274,12 +276,12 @@ mod tests {
     }
 
     #[test]
-    fn the_client_that_was_silent_for_longest_is_forgotten_first() {
+    fn least_recently_used_client_is_evicted_first() {
         let mut sessions = full();
         assert_eq!(
             sessions.admit(ClientId(0), 1),
             Verdict::Repeat,
-            "asking again is not silence"
+            "a repeat is a use"
         );
         assert_eq!(sessions.admit(ClientId(9_000), 1), Verdict::Apply);
         assert_eq!(sessions.clients.len(), Sessions::MAX_CLIENTS);
@@ -292,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_was_forgotten_goes_on_where_it_was() {
+    fn evicted_client_continues_where_it_was() {
         let mut sessions = full();
         for sequence in 5_000..7_000 {
             assert_eq!(sessions.admit(ClientId(9_000), sequence), Verdict::Apply);
@@ -302,7 +304,7 @@ mod tests {
 
     /// A hostile proposer may use any number.
     #[test]
-    fn the_last_sequences_there_are_do_no_harm() {
+    fn largest_sequences_do_no_harm() {
         let mut sessions = full();
         for sequence in u64::MAX - Sessions::MAX_AHEAD..=u64::MAX {
             sessions.admit(ClientId(9_000), sequence);
@@ -315,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_sessions_could_have_told_is_refused() {
+    fn impossible_sessions_are_not_restored() {
         let restore = |told: &[(u64, u64, &[u64])]| {
             Sessions::restore(
                 told.iter()
@@ -340,9 +342,9 @@ mod tests {
     }
 
     proptest! {
-        /// What is told and restored says the same of whatever comes.
+        /// Restored sessions give the same verdict on every later command.
         #[test]
-        fn restored_sessions_are_the_ones_that_were_told(
+        fn restored_sessions_equal_the_original(
             before in prop::collection::vec((0u64..5, 1u64..40), 0..100),
             after in prop::collection::vec((0u64..5, 1u64..40), 0..50),
         ) {
@@ -362,7 +364,9 @@ mod tests {
 
         /// Naive model: a set of everything applied.
         #[test]
-        fn each_command_is_applied_once_in_whatever_order_and_however_often(order in prop::collection::vec((0u64..3, 1u64..40), 0..200)) {
+        fn each_command_is_applied_once_in_any_order(
+            order in prop::collection::vec((0u64..3, 1u64..40), 0..200),
+        ) {
             let mut sessions = Sessions::default();
             let mut applied = BTreeSet::new();
             for (client, sequence) in order {

@@ -6,7 +6,7 @@ use crate::entry::Bytes;
 use crate::membership::Membership;
 use crate::types::{LogPosition, Stamp};
 
-/// The replicated state after one entry, and what the log knew there.
+/// The replicated state after one entry, with that entry's position, clock and membership.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Snapshot {
@@ -16,23 +16,23 @@ pub struct Snapshot {
     pub stamp: Stamp,
     /// The members as of that entry.
     pub membership: Membership,
-    /// The state, opaque to consensus; what was applied exactly once belongs into it. `None` at a
-    /// witness, which keeps none.
+    /// The state, opaque to consensus. Must include the client sessions (exactly-once bookkeeping).
+    /// `None` at a witness, which keeps no state.
     pub data: Option<Bytes>,
 }
 
-/// Where the log that a node keeps begins: right after this entry, which a snapshot covers.
+/// Start of the log that a node keeps: right after this entry, which a snapshot covers.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct LogStart {
-    /// The last entry that is not kept; zero if none was ever dropped.
+    /// Last entry that is not kept; zero if none was ever dropped.
     pub position: LogPosition,
     /// Its game clock.
     pub stamp: Stamp,
 }
 
 impl Snapshot {
-    /// Where a log begins that holds nothing the snapshot covers.
+    /// Start of a log without the entries that the snapshot covers.
     #[must_use]
     pub fn start(&self) -> LogStart {
         LogStart {
@@ -47,25 +47,24 @@ impl Snapshot {
         self.data.as_ref().map_or(0, |data| data.len())
     }
 
-    /// Whether there is no state in it.
+    /// Whether it holds no state.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// What of a snapshot has arrived: a prefix of its bytes. It outlives leaders, so that the next one
-/// goes on where the last one stopped, if it sends the same snapshot.
+/// A snapshot that is still arriving: a prefix of its bytes. It outlives leaders, so that the next
+/// one continues where the last one stopped, if it sends the same snapshot.
 #[derive(Clone, Hash, Debug)]
 pub(crate) struct Incoming {
-    /// What tells this snapshot from others.
+    /// Identity of the snapshot.
     pub(crate) name: SnapshotName,
-    /// The bytes so far.
+    /// Bytes received so far.
     pub(crate) bytes: Vec<u8>,
 }
 
-/// What tells one snapshot from another. Two nodes' snapshots at one position may differ in their
-/// bytes.
+/// Identity of a snapshot. Two nodes' snapshots at one position may differ in their bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct SnapshotName {
@@ -73,12 +72,12 @@ pub struct SnapshotName {
     pub position: LogPosition,
     /// Its size in bytes.
     pub size: u64,
-    /// A fingerprint of its bytes: finds a mix-up, not a forgery, which the transport rules out.
+    /// Fingerprint of its bytes: detects a mix-up, not a forgery, which the transport rules out.
     pub hash: u64,
 }
 
 impl SnapshotName {
-    /// The name of a snapshot with this position and these bytes.
+    /// Returns the name of a snapshot with this position and these bytes.
     #[must_use]
     pub fn of(position: LogPosition, bytes: &[u8]) -> Self {
         SnapshotName {
@@ -89,9 +88,9 @@ impl SnapshotName {
     }
 }
 
-/// Four lanes that do not wait for each other, so it is read about as fast as memory: a node must
-/// not miss its heartbeat over a large state. Every step can be undone, so states that differ in
-/// one word alone always differ here.
+/// Hashes in four independent lanes, about as fast as memory is read: a node must not miss its
+/// heartbeat over a large state. Every step is invertible, so states that differ in one word alone
+/// always have different fingerprints.
 fn fingerprint(bytes: &[u8]) -> u64 {
     const PRIME: u64 = 0x0100_0000_01b3;
     let step = |hash: u64, word: u64| (hash.rotate_left(23) ^ word).wrapping_mul(PRIME);
@@ -107,6 +106,7 @@ fn fingerprint(bytes: &[u8]) -> u64 {
             *lane = step(*lane, u64::from_le_bytes(*word));
         }
     }
+    // The length takes part, so states that differ only in trailing zeros differ in name.
     let rest = rest.iter().fold(bytes.len() as u64, |hash, byte| {
         step(hash, u64::from(*byte))
     });
@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_witness_has_a_snapshot_without_a_state() {
+    fn snapshot_of_a_witness_is_empty() {
         let membership = Membership::new([crate::types::NodeId(1)]).unwrap();
         let of = |data| Snapshot {
             position: LogPosition::default(),
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_state_with_one_other_bit_or_length_has_another_name() {
+    fn states_that_differ_in_a_bit_or_length_differ_in_name() {
         let state = [7; 100];
         let name = |bytes: &[u8]| SnapshotName::of(LogPosition::default(), bytes).hash;
         for bit in 0..state.len() * 8 {
@@ -149,7 +149,7 @@ mod tests {
         assert_ne!(
             name(&state),
             name(&two),
-            "two top bits of one lane do not make up for each other"
+            "two top bits of one lane do not cancel out"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! What a node looks like from outside, for people and tests.
+//! Status of a node, for operators and tests.
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -6,18 +6,18 @@ use core::time::Duration;
 use crate::membership::Membership;
 use crate::types::{Incarnation, Index, LogPosition, Moment, NodeId, Stamp, Term};
 
-/// A snapshot of one node's protocol state.
+/// Copy of one node's protocol state at one moment.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Status {
-    /// This node.
+    /// Id of this node.
     pub id: NodeId,
     /// Its current term.
     pub term: Term,
-    /// Whom it voted for in this term.
+    /// Candidate it voted for in this term.
     pub vote: Option<NodeId>,
     /// Its role.
     pub role: RoleKind,
-    /// The leader it knows of in this term, itself included.
+    /// The leader it knows in this term, itself included.
     pub leader: Option<NodeId>,
     /// Commit index.
     pub commit: Index,
@@ -29,17 +29,17 @@ pub struct Status {
     pub durable: Index,
     /// Game clock of its last entry.
     pub stamp: Stamp,
-    /// When its election timer ends; for a leader, when its next heartbeat is due.
+    /// End of its election timer; for a leader, the moment of its next heartbeat.
     pub deadline: Moment,
-    /// The members by the newest entry of its log that says so.
+    /// The newest membership in its log.
     pub membership: Membership,
-    /// Index of that entry.
+    /// Index of the entry with that membership.
     pub membership_index: Index,
     /// The last entry its newest snapshot covers; 0 without one.
     pub snapshot: Index,
-    /// The last entry its log does not hold any more; 0 if it holds all.
+    /// The last entry its log no longer holds; 0 if it holds all.
     pub log_after: Index,
-    /// Which life of the node this is.
+    /// Incarnation of the node.
     pub incarnation: Incarnation,
     /// A leader's view of its followers; empty for others.
     pub peers: Vec<PeerStatus>,
@@ -58,21 +58,21 @@ pub struct PeerStatus {
     pub round_trip: Option<Duration>,
     /// Time since its last answer.
     pub silent_for: Duration,
-    /// How entries reach it.
+    /// How entries are sent to it.
     pub flow: FlowKind,
-    /// It refused entries that it had acknowledged, the last of them at this index: its disk lost
-    /// them, and it does not count any more until it has joined again under another incarnation.
+    /// Last index it had acknowledged, once it refused such an entry: its disk lost entries, and it
+    /// does not count until it has joined again under another incarnation.
     pub lost: Option<Index>,
 }
 
-/// How entries reach a follower.
+/// How entries are sent to a follower.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum FlowKind {
-    /// Where the logs agree is being found out.
+    /// The leader searches for the point where the logs agree.
     Probe,
     /// Entries stream.
     Replicate,
-    /// A snapshot is on its way.
+    /// A snapshot is being sent.
     Snapshot {
         /// Bytes that have arrived.
         received: u64,
@@ -81,12 +81,12 @@ pub enum FlowKind {
     },
 }
 
-/// The role of a node, without what belongs to it.
+/// Role of a node, without its state.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum RoleKind {
     /// Follows, or waits for, a leader.
     Follower,
-    /// Asks whether it could win an election.
+    /// Asks for pre-votes.
     PreCandidate,
     /// Stands for election.
     Candidate,
@@ -95,7 +95,7 @@ pub enum RoleKind {
 }
 
 impl RoleKind {
-    /// The lower-case word for it.
+    /// Returns its name in lower case.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn roles_are_called_as_the_paper_and_the_thesis_call_them() {
+    fn role_names_are_those_of_the_paper_and_the_thesis() {
         let roles = [
             RoleKind::Follower,
             RoleKind::PreCandidate,

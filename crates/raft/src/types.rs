@@ -1,20 +1,20 @@
-//! The small words of the protocol: who, when, which term, which place in the log.
+//! Basic types of the protocol: ids, terms, indexes, positions and clocks.
 
 use core::fmt;
 use core::time::Duration;
 
-/// One member of the cluster. Any value is a valid id; "nobody" is `Option::None`.
+/// Id of a member of the cluster. Any value is a valid id; "no node" is `Option::None`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct NodeId(pub u64);
 
-/// A term: the logical clock of Raft (section 5.1). Terms start at 0 (nobody ever stood for
-/// election) and never go back.
+/// A term: the logical clock of Raft (section 5.1). Terms start at 0 (before the first election)
+/// and never decrease.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Term(pub u64);
 
-/// A place in the log. The first entry is at 1; 0 is the place before it.
+/// Index in the log. The first entry is at 1; 0 is the index before it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Index(pub u64);
@@ -30,37 +30,37 @@ pub struct LogPosition {
     pub index: Index,
 }
 
-/// A point on one node's own monotonic clock, in microseconds since a start of its choosing.
+/// Point in time on one node's own monotonic clock, in microseconds since an arbitrary start.
 /// Moments of different nodes are never compared.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Moment(pub u64);
 
 /// The game clock in milliseconds, written into every entry by the leader that appended it. It
-/// never goes back along the log, and it stands still while there is no leader.
+/// never decreases along the log, and it stalls while there is no leader.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Stamp(pub u64);
 
-/// One proposer. A player's machine draws a new one for each run, so a sequence is never used
+/// Id of a proposer. A player's machine draws a new one for each run, so a sequence is never used
 /// twice.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ClientId(pub u64);
 
-/// Which life of a node: drawn when its disk is first prepared. A node that lost its disk lost its
-/// promises with it, so under the same id it is somebody else. The first members of a cluster are
-/// known by zero unless told otherwise.
+/// Incarnation of a node: drawn when its disk is initialized. A node that lost its disk lost its
+/// votes and acknowledgements with it, so under the same id it counts as another member. Founding
+/// members have incarnation 0 unless configured otherwise.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Incarnation(pub u64);
 
 impl Term {
-    /// The last term a node may enter. One more is kept free, so that the term after it is still a
+    /// The last term a node may enter. One more is reserved, so that the term after it is still a
     /// later one.
     pub(crate) const LAST: Term = Term(u64::MAX - 1);
 
-    /// The term after this one.
+    /// Returns the term after this one.
     #[must_use]
     pub fn next(self) -> Term {
         Term(self.0.saturating_add(1))
@@ -68,17 +68,17 @@ impl Term {
 }
 
 impl Index {
-    /// The last index that a peer may say an entry has. As much again is free after it, so a log
-    /// that is brought there can be counted on from without end.
+    /// The last index accepted from a peer. As many indexes again are free after it, so a log that
+    /// reaches it never runs out of them.
     pub(crate) const LAST: Index = Index(u64::MAX / 2);
 
-    /// The place after this one.
+    /// Returns the index after this one.
     #[must_use]
     pub fn next(self) -> Index {
         Index(self.0.saturating_add(1))
     }
 
-    /// The place before this one; the place before 0 is 0.
+    /// Returns the index before this one; 0 for 0.
     #[must_use]
     pub fn previous(self) -> Index {
         Index(self.0.saturating_sub(1))
@@ -86,7 +86,7 @@ impl Index {
 }
 
 impl Moment {
-    /// This moment and `by` more. Saturates at the end of time.
+    /// Returns the moment `by` later, saturating at the maximum.
     #[must_use]
     pub fn after(self, by: Duration) -> Moment {
         Moment(
@@ -95,7 +95,7 @@ impl Moment {
         )
     }
 
-    /// Time since `earlier`, zero if `earlier` is later.
+    /// Returns the time since `earlier`, zero if `earlier` is later.
     #[must_use]
     pub fn since(self, earlier: Moment) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_short_and_tell_nodes_terms_and_indexes_apart() {
+    fn ids_terms_and_indexes_have_distinct_short_forms() {
         let position = LogPosition {
             term: Term(2),
             index: Index(7),
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn time_does_not_run_over_its_ends() {
+    fn moments_saturate_at_both_ends() {
         let second = Duration::from_secs(1);
         assert_eq!(Moment(5).after(second), Moment(1_000_005));
         assert_eq!(Moment(u64::MAX).after(second), Moment(u64::MAX));

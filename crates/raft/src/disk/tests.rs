@@ -1,4 +1,4 @@
-//! What is told of the disk, and when.
+//! Writes, their completion and deferred messages.
 
 use super::*;
 use crate::entry::Payload;
@@ -36,7 +36,7 @@ fn flush<'a>(disk: &mut Disk, log: &'a Log) -> (Option<Write<&'a [Entry]>>, usiz
 
 /// Figure 2: "Updated on stable storage before responding to RPCs".
 #[test]
-fn a_promise_waits_for_the_newest_write_under_way() {
+fn deferred_message_waits_for_the_newest_write() {
     let mut log = empty_log();
     let mut disk = Disk::new(HardState::default(), Index(0), Index(0));
     log.push(entry(1, 1));
@@ -50,12 +50,12 @@ fn a_promise_waits_for_the_newest_write_under_way() {
     assert_eq!(
         flush(&mut disk, &log),
         (None, 1),
-        "with nothing under way it may leave at once"
+        "with no write in flight it leaves at once"
     );
 }
 
 #[test]
-fn a_disk_that_lags_gets_larger_writes_and_not_more_of_them() {
+fn lagging_disk_gets_larger_writes_instead_of_more() {
     let mut log = empty_log();
     let mut disk = Disk::new(HardState::default(), Index(0), Index(0));
     for index in 1..=10 {
@@ -79,12 +79,12 @@ fn a_disk_that_lags_gets_larger_writes_and_not_more_of_them() {
     assert_eq!(
         (sent.len(), disk.durable()),
         (10, Index(10)),
-        "every promise left with the write it stands on"
+        "every message left with the write it depends on"
     );
 }
 
 #[test]
-fn a_write_that_waited_behind_another_did_not_hang() {
+fn write_queued_behind_another_does_not_count_as_hung() {
     let mut log = empty_log();
     let mut disk = Disk::new(HardState::default(), Index(0), Index(0));
     for index in 1..=2 {
@@ -99,14 +99,16 @@ fn a_write_that_waited_behind_another_did_not_hang() {
 }
 
 #[test]
-fn a_log_that_begins_later_is_written_with_and_without_a_snapshot() {
+fn compaction_without_a_snapshot_is_written() {
     let mut disk = Disk::new(HardState::default(), Index(0), Index(0));
     let mut log = empty_log();
     log.push(entry(1, 1));
     assert!(flush(&mut disk, &log).0.is_some());
     log.compact(Index(1));
     disk.compacted(None, log.start());
-    let write = flush(&mut disk, &log).0.expect("where it begins is news");
+    let write = flush(&mut disk, &log)
+        .0
+        .expect("the new start must be written");
     assert_eq!(
         (write.start, write.snapshot, write.discard),
         (Some(log.start()), None, false)
@@ -116,9 +118,9 @@ fn a_log_that_begins_later_is_written_with_and_without_a_snapshot() {
 }
 
 #[test]
-fn disks_are_told_apart_by_what_is_under_way_and_not_by_its_numbers() {
+fn disk_hash_depends_on_writes_but_not_on_their_numbers() {
     let hash = |disk: &Disk| crate::hashed::of(disk);
-    // So many writes are done, and then so many under way.
+    // `done` writes are complete, then `in_flight` more are not.
     let disk = |done: u64, in_flight: u64| {
         let (mut disk, mut log) = (
             Disk::new(HardState::default(), Index(0), Index(0)),
@@ -128,7 +130,10 @@ fn disks_are_told_apart_by_what_is_under_way_and_not_by_its_numbers() {
         for index in 1..=last {
             log.push(entry(index, 1));
             if index <= done || index > last - in_flight {
-                let number = flush(&mut disk, &log).0.expect("an entry is news").number;
+                let number = flush(&mut disk, &log)
+                    .0
+                    .expect("a new entry must be written")
+                    .number;
                 if index <= done {
                     disk.persisted(Moment(0), number, &log, &mut Vec::new());
                 }
@@ -138,9 +143,9 @@ fn disks_are_told_apart_by_what_is_under_way_and_not_by_its_numbers() {
     };
     assert_eq!(hash(&disk(3, 0)), hash(&disk(3, 0)));
     assert_ne!(hash(&disk(3, 0)), hash(&disk(4, 0)), "more is durable");
-    assert_ne!(hash(&disk(3, 1)), hash(&disk(3, 2)), "more is under way");
+    assert_ne!(hash(&disk(3, 1)), hash(&disk(3, 2)), "more is in flight");
     let (mut fewer, mut more) = (disk(0, 1), disk(0, 1));
-    // The same place by one write and by three.
+    // The same state, reached by one write and by three.
     let log = full(&empty_log());
     for (disk, terms) in [(&mut fewer, &[5][..]), (&mut more, &[5, 0, 5])] {
         for term in terms {
@@ -163,7 +168,7 @@ fn full(log: &Log) -> Log {
 }
 
 #[test]
-fn a_large_snapshot_may_take_its_time() {
+fn write_of_a_large_snapshot_is_given_more_time() {
     let mut log = empty_log();
     let mut disk = Disk::new(HardState::default(), Index(0), Index(0));
     log.push(entry(1, 1));
@@ -178,12 +183,12 @@ fn a_large_snapshot_may_take_its_time() {
     assert_eq!(
         disk.waiting_since(),
         Some(Moment(2_000)),
-        "20 kB at 10 MB a second"
+        "20 kB at 10 MB/s"
     );
 }
 
 #[test]
-fn promises_that_wait_for_a_hanging_disk_are_bounded() {
+fn messages_deferred_by_a_hanging_disk_are_bounded() {
     let mut log = empty_log();
     let mut disk = Disk::new(HardState::default(), Index(0), Index(0));
     log.push(entry(1, 1));
@@ -198,7 +203,7 @@ fn promises_that_wait_for_a_hanging_disk_are_bounded() {
 }
 
 #[test]
-fn the_completion_of_a_write_whose_entries_were_cut_off_and_came_back_is_not_believed() {
+fn completion_of_a_truncated_write_does_not_count() {
     let mut log = empty_log();
     let mut disk = Disk::new(HardState::default(), Index(0), Index(0));
     log.push(entry(1, 1));
@@ -221,7 +226,7 @@ fn the_completion_of_a_write_whose_entries_were_cut_off_and_came_back_is_not_bel
     assert_eq!(disk.durable(), Index(1));
 }
 
-/// A disk that does exactly what each write says.
+/// Disk image that performs each write exactly.
 #[derive(Default)]
 struct Image {
     start: LogPosition,
@@ -244,7 +249,7 @@ impl Image {
         self.entries.extend(write.entries.iter().cloned());
     }
 
-    /// A node could start from it: no gap, and terms that never fall.
+    /// Asserts that a node could start from it: no gap, and terms never fall.
     fn check(&self) {
         let mut before = self.start;
         for entry in &self.entries {
@@ -260,20 +265,20 @@ impl Image {
     }
 }
 
-/// What may happen to the log between two writes.
+/// Operation on the log or the disk.
 #[derive(Clone, Copy, Debug)]
 enum Change {
     Append(u64),
-    /// A later leader's entries replace those from here on, counted from the end.
+    /// Replaces the last entries by those of a later leader: how many go, how many come.
     Replace(u64, u64),
-    /// Everything on disk is committed.
+    /// Commits everything on disk.
     Commit,
-    /// An own snapshot covers what is committed.
+    /// Takes an own snapshot of the committed entries.
     Compact,
     /// Installs a leader's snapshot whose last entry is this many entries before the last one; the
     /// entries after it are kept.
     InstallBefore(u64),
-    /// A leader's snapshot replaces the log.
+    /// Installs a leader's snapshot that replaces the log.
     InstallInstead(u64),
     Flush,
     Complete(usize),
@@ -407,11 +412,10 @@ impl Session {
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(4_000))]
 
-    /// However changes of the log are merged into one write, none is forgotten: a crash between any
-    /// two writes leaves a log that a node can start from, and when all is written the disk holds
-    /// the log.
+    /// No change merged into a write is lost: a crash between any two writes leaves a log that a
+    /// node can start from, and once all is written the disk holds the log.
     #[test]
-    fn the_disk_follows_the_log_whatever_one_write_merges(
+    fn disk_follows_the_log_however_writes_are_merged(
         changes in proptest::collection::vec(any_change(), 1..60),
     ) {
         let mut session = Session::new();
@@ -429,10 +433,10 @@ proptest::proptest! {
     }
 }
 
-/// What the property above is about, with the fault that it once found planted again.
+/// The property above, with the fault planted that it once found.
 #[test]
 #[should_panic(expected = "behind")]
-fn a_forgotten_truncation_leaves_an_entry_of_an_earlier_term() {
+fn lost_truncation_leaves_an_entry_of_an_earlier_term() {
     let mut session = Session::new();
     session.disk.loses_truncation = true;
     let in_flight = [

@@ -1,11 +1,11 @@
-//! Decisions, one of each.
+//! Rules and sentences of all decisions.
 
 use alloc::string::ToString;
 
 use super::*;
 use crate::types::Incarnation;
 
-/// One of each, with where its rule is written and a word of its sentence that no other has.
+/// One decision of each kind, with the source of its rule and words that only its sentence has.
 fn all() -> [(Decision, &'static str, &'static str); 42] {
     use Decision::*;
     let (a, index) = (NodeId(2), Index(7));
@@ -24,7 +24,7 @@ fn all() -> [(Decision, &'static str, &'static str); 42] {
         theirs: at(1),
     };
     [
-        (AskedForPreVotes, "thesis 9.6", "asks who would vote"),
+        (AskedForPreVotes, "thesis 9.6", "asks for pre-votes"),
         (
             StoodForElection { transfer: false },
             "Raft 5.2",
@@ -84,11 +84,11 @@ fn all() -> [(Decision, &'static str, &'static str); 42] {
         (
             refused(VoteRefusal::JustStarted),
             "thesis 6.4.1",
-            "promised a leader",
+            "bound by a leader's lease",
         ),
         (
             refused(VoteRefusal::LowerPriority { mine: 9, theirs: 1 }),
-            "Raftian: the preferred",
+            "Raftian: logs being equal",
             "priority 9",
         ),
         (FollowsLeader { leader: a }, "Raft 5.2", "follows n2"),
@@ -111,12 +111,12 @@ fn all() -> [(Decision, &'static str, &'static str); 42] {
         (
             stepped(StepDown::Removed),
             "thesis 4.2.2",
-            "no voter any more",
+            "no longer a voter",
         ),
         (
             stepped(StepDown::Diverged),
             "Raftian: equal logs",
-            "another state",
+            "a different state at the same",
         ),
         (
             Truncated {
@@ -133,18 +133,18 @@ fn all() -> [(Decision, &'static str, &'static str); 42] {
                 next: index,
             },
             "Raft 5.3",
-            "tries n2 again from #7",
+            "retries n2 from #7",
         ),
         (CommittedOwnTerm { index }, "Raft 5.4.2", "commits #7"),
         (
             TransfersLeadership { to: a },
             "thesis 3.10",
-            "hands leadership to n2",
+            "transfers leadership to n2",
         ),
         (
             LeadershipTransferFailed { to: a },
             "thesis 3.10",
-            "gives up handing over to n2",
+            "aborts the leadership transfer to n2",
         ),
         (
             ChangesMembers {
@@ -159,9 +159,13 @@ fn all() -> [(Decision, &'static str, &'static str); 42] {
             "Raft 6",
             "the voters with #7",
         ),
-        (LeavesJoint { index }, "Raft 6", "leaves the old voters"),
-        (Promotes { member: a }, "thesis 4.2.1", "makes n2"),
-        (RolledBackMembers { index }, "Raft 6", "members before #7"),
+        (LeavesJoint { index }, "Raft 6", "leaves the joint"),
+        (Promotes { member: a }, "thesis 4.2.1", "promotes n2"),
+        (
+            RolledBackMembers { index },
+            "Raft 6",
+            "membership before #7",
+        ),
         (
             TookSnapshot {
                 index,
@@ -189,13 +193,13 @@ fn all() -> [(Decision, &'static str, &'static str); 42] {
             "thesis 6.4",
             "round 4, for 2 reads",
         ),
-        (ReadByLease, "thesis 6.4.1", "by its clock"),
+        (ReadByLease, "thesis 6.4.1", "under its lease"),
         (
             UnknownIncarnation {
                 peer: a,
                 incarnation: Incarnation(5),
             },
-            "Raftian: who lost",
+            "Raftian: a node that lost",
             "n2 in incarnation 5",
         ),
         (
@@ -224,7 +228,7 @@ fn all() -> [(Decision, &'static str, &'static str); 42] {
                 acknowledged: index,
                 incarnation: Incarnation(5),
             },
-            "Raftian: who lost",
+            "Raftian: a node that lost",
             "begins incarnation 5: n2 has its acknowledgement of #7",
         ),
         (
@@ -232,27 +236,27 @@ fn all() -> [(Decision, &'static str, &'static str); 42] {
                 member: a,
                 incarnation: Incarnation(5),
             },
-            "Raftian: who lost",
+            "Raftian: a node that lost",
             "n2 join again under",
         ),
         (
             StateDiverged { follower: a, index },
             "Raftian: equal logs",
-            "sees n2 in another state at #7",
+            "finds n2 in a different state at #7",
         ),
         (
             IgnoredInvalidMessage {
                 from: a,
                 what: "odd",
             },
-            "Raftian: answer",
+            "Raftian: a message",
             "from n2: odd",
         ),
     ]
 }
 
 #[test]
-fn every_decision_names_its_rule_and_says_what_was_decided() {
+fn every_decision_has_a_rule_and_a_sentence() {
     for (decision, rule, words) in all() {
         assert!(
             decision.rule().starts_with(rule),

@@ -29,7 +29,7 @@ fn log(terms: &[u64]) -> Log {
 }
 
 #[test]
-fn a_gap_or_a_falling_term_or_clock_is_a_damaged_log() {
+fn log_with_a_gap_or_a_falling_term_or_clock_is_damaged() {
     assert!(restore(alloc::vec![entry(2, 1)]).is_err());
     assert!(restore(alloc::vec![entry(1, 2), entry(2, 1)]).is_err());
     let mut late = entry(1, 1);
@@ -37,10 +37,9 @@ fn a_gap_or_a_falling_term_or_clock_is_a_damaged_log() {
     assert!(restore(alloc::vec![late, entry(2, 1)]).is_err());
 }
 
-/// A tail is kept behind a snapshot: what it says of the members is older than what the snapshot
-/// says.
+/// Entries that are kept though a snapshot covers them hold older memberships than the snapshot.
 #[test]
-fn members_in_a_tail_behind_a_snapshot_are_history() {
+fn membership_that_a_snapshot_covers_is_not_adopted() {
     let at = |index, payload| Entry {
         payload,
         ..entry(index, 1)
@@ -68,13 +67,13 @@ fn members_in_a_tail_behind_a_snapshot_are_history() {
         assert_eq!(
             log.membership_before(),
             None,
-            "what was before is not known any more"
+            "the earlier membership is no longer known"
         );
     }
 }
 
 #[test]
-fn a_batch_has_at_least_one_entry_however_small_the_byte_bound() {
+fn batch_has_at_least_one_entry_for_any_byte_bound() {
     let log = log(&[1, 1, 1]);
     let batch = |from, count, bytes| {
         let (entries, sum) = log.batch(Index(from), count, bytes);
@@ -92,7 +91,7 @@ fn a_batch_has_at_least_one_entry_however_small_the_byte_bound() {
     );
 }
 
-/// What is done to a log.
+/// Operation on a log.
 #[derive(Clone, Copy, Debug)]
 enum Act {
     Push {
@@ -100,7 +99,7 @@ enum Act {
         later: u64,
         kind: u64,
     },
-    /// At this of the places where it may be.
+    /// Truncates at the n-th possible index.
     Truncate(u64),
     Cover(u64),
     Uncover(u64),
@@ -164,7 +163,7 @@ impl Naive {
         self.held().iter().find(|entry| entry.index.0 == index)
     }
 
-    /// The same of one that may be the base, too.
+    /// Term and clock of the entry at `index`, which may also be the base.
     fn known(&self, index: u64) -> Option<(Term, Stamp)> {
         let at_base = index == self.base as u64;
         match (index, at_base) {
@@ -244,7 +243,7 @@ fn agrees(log: &Log, naive: &Naive) -> Result<(), TestCaseError> {
                 &naive.entries[naive.entries.len().min(index as usize - 1)..]
             );
         }
-        // Members as of before the base are known only as those that hold there.
+        // Before the base only the membership in force at the base is known.
         if index >= base {
             let expected = naive
                 .memberships(index)
@@ -254,7 +253,7 @@ fn agrees(log: &Log, naive: &Naive) -> Result<(), TestCaseError> {
         }
     }
     let all = naive.memberships(last);
-    let (at, newest) = all.last().expect("there is the founding one");
+    let (at, newest) = all.last().expect("the founding membership");
     prop_assert_eq!((log.membership_index().0, log.membership()), (*at, newest));
     let before = all.len().checked_sub(2).map(|before| &all[before].1);
     prop_assert_eq!(log.membership_before(), before.filter(|_| *at > base));
@@ -289,15 +288,15 @@ proptest! {
             }
             agrees(&log, &naive)?;
         }
-        // A disk that gives back what it was given makes the same log.
-        let since = naive.memberships(naive.base as u64).pop().expect("there is the founding one");
+        // Restoring the entries from disk gives the same log.
+        let since = naive.memberships(naive.base as u64).pop().expect("the founding membership");
         let restored = Log::restore(log.start(), (Index(since.0), since.1), naive.held().to_vec());
         naive.covered = naive.base;
         agrees(&restored.map_err(TestCaseError::fail)?, &naive)?;
     }
 
     #[test]
-    fn a_batch_is_the_longest_that_fits(
+    fn batch_is_the_longest_that_fits(
         sizes in prop::collection::vec(0usize..40, 1..9),
         from in 1u64..9,
         count in 1usize..9,

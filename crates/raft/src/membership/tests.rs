@@ -17,14 +17,14 @@ fn voters(numbers: &[u64]) -> Change {
 }
 
 #[test]
-fn a_cluster_without_voters_or_with_too_many_cannot_be_made() {
+fn membership_without_voters_or_with_too_many_is_invalid() {
     assert_eq!(Membership::new([]), Err(MembershipError::NoVoters));
     assert_eq!(
         Membership::new((0..=256).map(NodeId)),
         Err(MembershipError::TooMany)
     );
     let most = Membership::MAX_MEMBERS as u64;
-    let full = Membership::new((1..=most).map(NodeId)).expect("so many may be");
+    let full = Membership::new((1..=most).map(NodeId)).expect("the maximum is allowed");
     assert!(full.contains(NodeId(most)) && !full.contains(NodeId(most + 1)));
     let witness = (NodeId(1), Incarnation(0), Standing::Witness);
     assert_eq!(
@@ -35,7 +35,7 @@ fn a_cluster_without_voters_or_with_too_many_cannot_be_made() {
 }
 
 #[test]
-fn a_crowd_has_majorities_but_does_not_change() {
+fn crowd_has_majorities_but_rejects_changes() {
     assert_eq!(Membership::crowd([]), Err(MembershipError::NoVoters));
     assert_eq!(
         Membership::crowd(ids(&[1, 2, 3])),
@@ -44,14 +44,14 @@ fn a_crowd_has_majorities_but_does_not_change() {
     let crowd = Membership::crowd((1..=1_000).map(NodeId)).unwrap();
     assert!(crowd.is_quorum(|id| id.0 <= 501) && !crowd.is_quorum(|id| id.0 <= 500));
     assert_eq!(crowd.reached_by_majority(|id| id.0), 500);
-    let newcomer = Change::Set(NodeId(1_001), Incarnation(0), Standing::Voter);
-    assert_eq!(crowd.after(&newcomer), Err(MembershipError::TooMany));
+    let added = Change::Set(NodeId(1_001), Incarnation(0), Standing::Voter);
+    assert_eq!(crowd.after(&added), Err(MembershipError::TooMany));
 }
 
-/// Found by fuzzing the wire: one member, a voter from now on and a witness until then, would never
-/// have stood.
+/// Found by fuzzing the wire format: a sole member that is a voter now and was a witness before
+/// would never have stood for election.
 #[test]
-fn what_no_change_leads_to_is_refused() {
+fn impossible_standings_are_rejected() {
     let member = |standing, outgoing| Member {
         incarnation: Incarnation(0),
         standing,
@@ -100,7 +100,7 @@ fn what_no_change_leads_to_is_refused() {
 /// Thesis 4.1: a single server may be added or removed at once; more need a joint configuration
 /// (section 6).
 #[test]
-fn more_than_one_voter_changes_by_way_of_a_joint_configuration() {
+fn change_of_several_voters_is_joint() {
     let three = Membership::new(ids(&[1, 2, 3])).unwrap();
     let four = three
         .after(&Change::Set(NodeId(4), Incarnation(0), Standing::Voter))
@@ -114,9 +114,12 @@ fn more_than_one_voter_changes_by_way_of_a_joint_configuration() {
     );
     assert!(
         !joint.is_quorum(|id| id.0 <= 3),
-        "a majority of the old alone does not decide"
+        "a majority of the old voters alone does not decide"
     );
-    assert!(!joint.is_quorum(|id| id.0 >= 3), "nor one of the new alone");
+    assert!(
+        !joint.is_quorum(|id| id.0 >= 3),
+        "nor does one of the new voters alone"
+    );
     assert!(joint.is_quorum(|id| [2, 3, 4].contains(&id.0)));
     assert_eq!(
         joint.after(&Change::Remove(NodeId(1))),
@@ -126,7 +129,7 @@ fn more_than_one_voter_changes_by_way_of_a_joint_configuration() {
 }
 
 #[test]
-fn a_voter_that_becomes_a_learner_votes_until_the_joint_configuration_is_left() {
+fn demoted_voter_votes_until_the_joint_configuration_is_left() {
     let three = Membership::new(ids(&[1, 2, 3])).unwrap();
     let target = [
         (1, Standing::Voter),
@@ -142,7 +145,7 @@ fn a_voter_that_becomes_a_learner_votes_until_the_joint_configuration_is_left() 
 }
 
 #[test]
-fn a_voter_with_another_disk_must_be_removed_before_it_is_added() {
+fn voter_with_a_new_disk_must_be_removed_first() {
     let three = Membership::new(ids(&[1, 2, 3])).unwrap();
     let again = Change::Set(NodeId(3), Incarnation(9), Standing::Voter);
     assert_eq!(
@@ -166,7 +169,7 @@ fn a_voter_with_another_disk_must_be_removed_before_it_is_added() {
 }
 
 #[test]
-fn a_voter_with_another_disk_may_join_in_one_step_and_only_alone() {
+fn voter_with_a_new_disk_joins_in_a_change_of_its_own() {
     let three = Membership::new(ids(&[1, 2, 3])).unwrap();
     let joins = three
         .after(&Change::Set(NodeId(3), Incarnation(9), Standing::Joining))
@@ -205,7 +208,7 @@ fn a_voter_with_another_disk_may_join_in_one_step_and_only_alone() {
 }
 
 #[test]
-fn what_a_witness_forgot_cannot_be_given_back_in_place() {
+fn witness_cannot_become_a_voter_in_place() {
     let witness = (NodeId(3), Incarnation(0), Standing::Witness);
     let cluster = Membership::of(
         ids(&[1, 2])
@@ -221,7 +224,7 @@ fn what_a_witness_forgot_cannot_be_given_back_in_place() {
 
 /// The disk of a witness holds log positions without the contents of the entries.
 #[test]
-fn a_former_witness_comes_back_as_a_witness_or_with_an_empty_disk() {
+fn former_witness_returns_as_a_witness_or_with_an_empty_disk() {
     let witness = (NodeId(3), Incarnation(0), Standing::Witness);
     let members = ids(&[1, 2])
         .map(|id| (id, Incarnation(0), Standing::Voter))
@@ -270,10 +273,10 @@ fn naive(
 }
 
 proptest! {
-    /// Naive model: try every value and count who reached it, in the new and in the old
+    /// Naive model: try every value and count the voters that reached it, in the new and in the old
     /// configuration.
     #[test]
-    fn the_majority_value_is_the_largest_that_enough_voters_reached(
+    fn majority_value_is_the_largest_that_enough_voters_reached(
         values in prop::collection::vec(0u64..20, 12),
         old in prop::collection::btree_set(0u64..12, 1..9),
         new in prop::collection::btree_set(0u64..12, 1..9),

@@ -1,7 +1,9 @@
+//! Matching, windows, round trips and snapshot transfers of one follower.
+
 use super::*;
 
 #[test]
-fn a_follower_that_lost_entries_is_one_of_which_nothing_is_known() {
+fn follower_that_lost_entries_does_not_count() {
     let sent = |sent| {
         Some(Probe {
             term: crate::types::Term(1),
@@ -18,7 +20,7 @@ fn a_follower_that_lost_entries_is_one_of_which_nothing_is_known() {
     };
     assert!(
         !proves(&progress, 9, 4, 10),
-        "the request may have left before the acknowledgement"
+        "the request may have been sent before the acknowledgement"
     );
     assert!(proves(&progress, 9, 8, 11));
     assert!(
@@ -27,7 +29,7 @@ fn a_follower_that_lost_entries_is_one_of_which_nothing_is_known() {
     );
     assert!(
         !proves(&progress, 10, 9, 11),
-        "it may have lost what it did not acknowledge"
+        "it may have lost an entry it had not acknowledged"
     );
     progress.lose(Index(4), Moment(0));
     assert_eq!(
@@ -40,11 +42,11 @@ fn a_follower_that_lost_entries_is_one_of_which_nothing_is_known() {
     );
     assert!(matches!(progress.flow, Flow::Probe { sent: false }));
     progress.on_matched(Index(9), None, Moment(20));
-    assert!(!proves(&progress, 9, 4, 21), "it is known");
+    assert!(!proves(&progress, 9, 4, 21), "the loss is known");
 }
 
 #[test]
-fn a_refusal_takes_next_index_back_and_the_commit_index_with_it() {
+fn refusal_rewinds_next_index_and_sent_commit_index() {
     let mut progress = Progress::new(Index(9), Moment(0), Incarnation::default(), false);
     progress.commit_sent = Index(9);
     assert!(
@@ -55,7 +57,7 @@ fn a_refusal_takes_next_index_back_and_the_commit_index_with_it() {
 }
 
 #[test]
-fn the_window_gives_back_exactly_what_it_took() {
+fn window_releases_exactly_what_was_added() {
     let mut window = Window::default();
     for i in 1..=3 {
         window.push(Index(i * 10), 100);
@@ -111,7 +113,7 @@ fn transfer(size: usize, repair: bool) -> SnapshotTransfer {
 }
 
 #[test]
-fn a_transfer_is_resent_from_what_arrived_when_nothing_moves() {
+fn stalled_transfer_resends_from_the_last_reported_byte() {
     let timeout = Duration::from_micros(10);
     let mut transfer = transfer(100, false);
     (transfer.sent, transfer.begun) = (60, true);
@@ -136,13 +138,13 @@ fn a_transfer_is_resent_from_what_arrived_when_nothing_moves() {
     assert!(!transfer.answers);
     transfer.sent = 60;
     transfer.on_received(40, Moment(16));
-    assert!(!transfer.answers, "an old answer is none");
+    assert!(!transfer.answers, "a stale report is no answer");
     transfer.on_received(50, Moment(17));
     assert_eq!(
         (transfer.received, transfer.sent, transfer.answers),
         (50, 60, true)
     );
-    // It lost what it had, and more than there is cannot arrive.
+    // The follower lost bytes; and a report beyond the size is clamped.
     transfer.on_received(10, Moment(18));
     assert_eq!((transfer.received, transfer.sent), (50, 60));
     transfer.resend_after(timeout, Moment(27));
@@ -152,7 +154,7 @@ fn a_transfer_is_resent_from_what_arrived_when_nothing_moves() {
 }
 
 #[test]
-fn a_follower_that_has_what_a_snapshot_covers_gets_entries_unless_its_state_is_to_be_replaced() {
+fn covered_follower_ends_a_transfer_unless_it_is_a_repair() {
     for (repair, matched, goes_on) in [
         (false, 4, false),
         (false, 5, true),
@@ -169,13 +171,13 @@ fn a_follower_that_has_what_a_snapshot_covers_gets_entries_unless_its_state_is_t
         );
         assert!(
             !progress.on_matched(Index(matched), None, Moment(0)),
-            "that is no news"
+            "nothing advanced"
         );
     }
 }
 
 #[test]
-fn a_stale_refusal_changes_nothing() {
+fn stale_refusal_changes_nothing() {
     let mut progress = Progress::new(Index(9), Moment(0), Incarnation(0), false);
     assert!(progress.on_conflict(Index(9), Index(5)));
     assert_eq!(progress.next, Index(6));
@@ -187,7 +189,7 @@ fn a_stale_refusal_changes_nothing() {
     assert!(progress.on_matched(Index(5), None, Moment(0)));
     assert!(
         !progress.on_conflict(Index(4), Index(1)),
-        "what is known to be equal cannot be refused"
+        "a matched entry cannot be refused"
     );
     assert_eq!((progress.matched, progress.next), (Index(5), Index(6)));
 }
