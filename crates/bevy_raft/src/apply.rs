@@ -7,11 +7,11 @@ use bevy_ecs::prelude::*;
 use bevy_ecs::schedule::ScheduleLabel;
 use raftian_node::driver as node;
 use raftian_node::panic_message;
-use raftian_raft::{ClientId, Command, Entry, Index, Payload, Stamp, Term, Verdict};
+use raftian_raft::{Command, Entry, Index, Payload, Verdict};
 
-use crate::command::{AnyCommand, CommandRegistry, ReplicatedCommand};
-use crate::plugin::{AppliedLog, RaftNode};
-use crate::propose::{Outbox, Outcome, ProposalId, ProposalOutcome};
+use crate::command::{AnyCommand, CommandRegistry, EntryInfo, ReplicatedCommand};
+use crate::node::{AppliedLog, RaftNode};
+use crate::propose::{Outbox, Outcome, ProposalOutcome};
 use crate::state;
 use crate::status::RaftStatus;
 
@@ -28,21 +28,6 @@ pub const CATCHING_UP: u64 = 64;
 /// be ordered: ambiguity is an error.
 #[derive(ScheduleLabel, Clone, PartialEq, Eq, Hash, Debug)]
 pub struct ApplyCommitted;
-
-/// Log position and origin of a command.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct EntryInfo {
-    /// Its index.
-    pub index: Index,
-    /// Its term.
-    pub term: Term,
-    /// Game clock at which its leader appended it.
-    pub stamp: Stamp,
-    /// Client that proposed it.
-    pub client: ClientId,
-    /// Sequence number of the command within its client.
-    pub sequence: u64,
-}
 
 /// The command being applied, for systems of [`ApplyCommitted`].
 #[derive(Resource, Default)]
@@ -64,22 +49,6 @@ impl CommittedEntry {
     pub fn info(&self) -> Option<EntryInfo> {
         self.current.as_ref().map(|(facts, _)| *facts)
     }
-}
-
-/// A command was applied on this machine: for sound, light and flying numbers. Triggered after
-/// [`ApplyCommitted`] ran for it; the order of several observers is arbitrary, so they must not
-/// write replicated state. Triggered at most once: not for a command that is part of a snapshot,
-/// and not for one that is reapplied after a repair; see [`StateRestored`](crate::StateRestored).
-#[derive(Event, Clone, Debug)]
-pub struct Committed<C: ReplicatedCommand> {
-    /// The command.
-    pub command: C,
-    /// Its log position and origin.
-    pub entry: EntryInfo,
-    /// Its proposal, if this app made it.
-    pub proposal: Option<ProposalId>,
-    /// This app is replaying missed entries.
-    pub catching_up: bool,
 }
 
 /// Takes committed entries from the node and applies them.

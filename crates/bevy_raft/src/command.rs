@@ -7,13 +7,10 @@ use std::fmt::Debug;
 use bevy_app::App;
 use bevy_ecs::prelude::*;
 use raftian_node::wire::{self, WireError};
-use raftian_raft::Bytes;
+use raftian_raft::{Bytes, ClientId, Index, Stamp, Term};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
-
-use crate::apply::{Committed, EntryInfo};
-use crate::propose::ProposalId;
 
 /// A command that every machine applies. It must have the same effect on each: refer to things by
 /// stable ids, never by `Entity`, and leave out floats, time and randomness.
@@ -22,6 +19,41 @@ pub trait ReplicatedCommand:
 {
     /// Name on the wire, with a version: "game.attack/1". Must change when the meaning changes.
     const NAME: &'static str;
+}
+
+/// Identifier of a proposal within this program.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ProposalId(pub(crate) u64);
+
+/// Log position and origin of a command.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct EntryInfo {
+    /// Its index.
+    pub index: Index,
+    /// Its term.
+    pub term: Term,
+    /// Game clock at which its leader appended it.
+    pub stamp: Stamp,
+    /// Client that proposed it.
+    pub client: ClientId,
+    /// Sequence number of the command within its client.
+    pub sequence: u64,
+}
+
+/// A command was applied on this machine: for sound, light and flying numbers. Triggered after
+/// [`ApplyCommitted`] ran for it; the order of several observers is arbitrary, so they must not
+/// write replicated state. Triggered at most once: not for a command that is part of a snapshot,
+/// and not for one that is reapplied after a repair; see [`StateRestored`](crate::StateRestored).
+#[derive(Event, Clone, Debug)]
+pub struct Committed<C: ReplicatedCommand> {
+    /// The command.
+    pub command: C,
+    /// Its log position and origin.
+    pub entry: EntryInfo,
+    /// Its proposal, if this app made it.
+    pub proposal: Option<ProposalId>,
+    /// This app is replaying missed entries.
+    pub catching_up: bool,
 }
 
 /// Registers replicated commands.

@@ -81,6 +81,7 @@
 
 mod apply;
 mod command;
+mod node;
 mod plugin;
 mod propose;
 mod retry;
@@ -88,12 +89,14 @@ mod state;
 mod status;
 pub mod test_app;
 
-pub use apply::{APPLY_BUDGET, ApplyCommitted, CATCHING_UP, Committed, CommittedEntry, EntryInfo};
-pub use command::{AddReplicatedCommand, CommandRegistry, ReplicatedCommand};
-pub use plugin::{AppliedLog, RaftClock, RaftNode, RaftPlugin, RaftSystems};
+pub use apply::{APPLY_BUDGET, ApplyCommitted, CATCHING_UP, CommittedEntry};
+pub use command::{
+    AddReplicatedCommand, CommandRegistry, Committed, EntryInfo, ProposalId, ReplicatedCommand,
+};
+pub use node::{AppliedLog, RaftClock, RaftNode};
+pub use plugin::{RaftPlugin, RaftSystems};
 pub use propose::{
-    MAX_PENDING, Outbox, Outcome, PendingProposal, ProposalId, ProposalOutcome, ProposeExt,
-    Rejection,
+    MAX_PENDING, Outbox, Outcome, PendingProposal, ProposalOutcome, ProposeExt, Rejection,
 };
 pub use retry::{MAX_REFUSED_RETRY, MAX_RETRY, MIN_RETRY, REFUSED_RETRY};
 pub use state::{AddReplicatedState, ReplicatedState, STATE_HASH_EVERY, StateRestored};

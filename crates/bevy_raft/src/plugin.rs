@@ -6,11 +6,12 @@ use bevy_app::prelude::*;
 use bevy_ecs::prelude::*;
 use bevy_ecs::schedule::{LogLevel, ScheduleBuildSettings, SingleThreadedExecutor};
 use bevy_state::app::{AppExtStates, StatesPlugin};
-use raftian_node::{Clock, Replica};
-use raftian_raft::{ClientId, Index, Moment, Sessions};
+use raftian_node::Replica;
+use raftian_raft::ClientId;
 
 use crate::apply::{self, ApplyCommitted, CommittedEntry};
 use crate::command::CommandRegistry;
+use crate::node::{AppliedLog, RaftClock, RaftNode};
 use crate::propose::{self, Outbox};
 use crate::state::StateRegistry;
 use crate::status::{self, RaftRole, RaftStatus};
@@ -67,61 +68,6 @@ pub enum RaftSystems {
     Apply,
     /// `PostUpdate`: submits new and unanswered proposals to the node.
     Propose,
-}
-
-/// Clock with which the app pumps its node.
-#[derive(Resource, Clone, Copy, Debug)]
-pub enum RaftClock {
-    /// The app does not pump it: the node has its own thread and clock.
-    Elsewhere,
-    /// Real time.
-    Real(Clock),
-    /// Time set by hand, for tests.
-    Manual(Moment),
-}
-
-/// The node attached to this app. Remove the resource to detach it, insert one to attach another;
-/// keep [`AppliedLog`] and the game's own replicated state with the node they belong to.
-#[derive(Resource)]
-pub struct RaftNode {
-    replica: Mutex<Box<dyn Replica>>,
-    /// The node requested a snapshot and has not received it yet.
-    pub(crate) snapshot_wanted: bool,
-}
-
-impl RaftNode {
-    /// Wraps a node to attach.
-    pub fn new(node: impl Replica + 'static) -> Self {
-        RaftNode {
-            replica: Mutex::new(Box::new(node)),
-            snapshot_wanted: false,
-        }
-    }
-
-    /// Stops the node for good, because its program cannot continue. `reason` is reported in
-    /// [`NodeView::stopped`](raftian_node::NodeView::stopped).
-    pub fn stop(&mut self, reason: String) {
-        self.get().give_up(reason);
-    }
-
-    pub(crate) fn get(&mut self) -> &mut dyn Replica {
-        self.replica
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner)
-            .as_mut()
-    }
-}
-
-/// Applied part of the log, with the client sessions that detect repeated commands.
-#[derive(Resource, Clone, Debug, Default)]
-pub struct AppliedLog {
-    /// Last index applied.
-    pub index: Index,
-    /// The commands applied, by client.
-    pub sessions: Sessions,
-    /// Highest index ever applied. An entry that is reapplied after a repair is not announced
-    /// again.
-    pub(crate) announced: Index,
 }
 
 impl Plugin for RaftPlugin {

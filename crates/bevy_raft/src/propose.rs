@@ -10,18 +10,13 @@ use raftian_raft::{
     Bytes, ClientId, Command, Config, Moment, NodeId, RefusalReason, Refused, Sessions, Term,
 };
 
-use crate::apply::EntryInfo;
-use crate::command::{CommandRegistry, ReplicatedCommand};
-use crate::plugin::RaftNode;
+use crate::command::{CommandRegistry, EntryInfo, ProposalId, ReplicatedCommand};
+use crate::node::RaftNode;
 use crate::retry::{self, CommitLatency};
 
 /// Maximum number of pending proposals of one app. At the bound a proposal is rejected as busy; so
 /// is one that is further ahead of the oldest pending one than sessions can remember.
 pub const MAX_PENDING: usize = 512;
-
-/// Identifier of a proposal within this program.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct ProposalId(u64);
 
 /// Final outcome of a proposal. Triggered once for each.
 #[derive(Event, Clone, Debug)]

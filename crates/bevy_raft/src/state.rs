@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::plugin::{AppliedLog, RaftNode};
+use crate::node::{AppliedLog, RaftNode};
 
 /// Interval in entries at which the hash of the state is reported to the node. A machine whose
 /// state diverged receives the leader's, so this bounds how long it may differ from the others.

@@ -5,7 +5,7 @@ use bevy_state::prelude::*;
 use raftian_node::NodeView;
 use raftian_raft::{Index, NodeId, RoleKind, Term};
 
-use crate::plugin::{AppliedLog, RaftNode};
+use crate::node::{AppliedLog, RaftNode};
 use crate::propose::Outbox;
 
 /// The node as of this frame. Empty while no node is attached.

@@ -11,7 +11,8 @@ use raftian_node::memory_links::{MemoryLinks, MemoryNetwork};
 use raftian_node::store::{MemoryStore, Store, StoreError};
 use raftian_raft::{ClientId, Config, Membership, Moment, NodeId, Write, WriteNumber};
 
-use crate::plugin::{RaftClock, RaftPlugin};
+use crate::node::RaftClock;
+use crate::plugin::RaftPlugin;
 use crate::status::RaftStatus;
 
 /// Time between two frames of a [`TestCluster`].

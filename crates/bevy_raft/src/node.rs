@@ -1,0 +1,62 @@
+//! The node as a resource of the app: its replica, its clock and its progress.
+
+use std::sync::{Mutex, PoisonError};
+
+use bevy_ecs::prelude::*;
+use raftian_node::{Clock, Replica};
+use raftian_raft::{Index, Moment, Sessions};
+
+/// The node attached to this app. Remove the resource to detach it, insert one to attach another;
+/// keep [`AppliedLog`] and the game's own replicated state with the node they belong to.
+#[derive(Resource)]
+pub struct RaftNode {
+    replica: Mutex<Box<dyn Replica>>,
+    /// The node requested a snapshot and has not received it yet.
+    pub(crate) snapshot_wanted: bool,
+}
+
+impl RaftNode {
+    /// Wraps a node to attach.
+    pub fn new(node: impl Replica + 'static) -> Self {
+        RaftNode {
+            replica: Mutex::new(Box::new(node)),
+            snapshot_wanted: false,
+        }
+    }
+
+    /// Stops the node for good, because its program cannot continue. `reason` is reported in
+    /// [`NodeView::stopped`](raftian_node::NodeView::stopped).
+    pub fn stop(&mut self, reason: String) {
+        self.get().give_up(reason);
+    }
+
+    pub(crate) fn get(&mut self) -> &mut dyn Replica {
+        self.replica
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_mut()
+    }
+}
+
+/// Clock with which the app pumps its node.
+#[derive(Resource, Clone, Copy, Debug)]
+pub enum RaftClock {
+    /// The app does not pump it: the node has its own thread and clock.
+    Elsewhere,
+    /// Real time.
+    Real(Clock),
+    /// Time set by hand, for tests.
+    Manual(Moment),
+}
+
+/// Applied part of the log, with the client sessions that detect repeated commands.
+#[derive(Resource, Clone, Debug, Default)]
+pub struct AppliedLog {
+    /// Last index applied.
+    pub index: Index,
+    /// The commands applied, by client.
+    pub sessions: Sessions,
+    /// Highest index ever applied. An entry that is reapplied after a repair is not announced
+    /// again.
+    pub(crate) announced: Index,
+}
