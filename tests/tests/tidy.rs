@@ -215,3 +215,58 @@ fn architecture_shows_the_dependencies_of_every_crate() {
     expected.sort();
     assert_eq!(shown, expected);
 }
+
+/// Rules of figure 2, as the table in `crates/raft/src/lib.rs` calls them.
+const FIGURE_2: [&str; 22] = [
+    "Persistent state",
+    "Volatile state",
+    "Volatile state on leaders",
+    "AE 1",
+    "AE 2",
+    "AE 3",
+    "AE 4",
+    "AE 5",
+    "RV 1",
+    "RV 2",
+    "All servers 1",
+    "All servers 2",
+    "Followers 1",
+    "Followers 2",
+    "Candidates 1",
+    "Candidates 2",
+    "Candidates 3",
+    "Candidates 4",
+    "Leaders 1",
+    "Leaders 2",
+    "Leaders 3",
+    "Leaders 4",
+];
+
+#[test]
+fn every_rule_of_the_paper_names_its_file_and_its_test() {
+    let core = root().join("crates/raft/src");
+    let text = fs::read_to_string(core.join("lib.rs")).expect("the core has a root");
+    let rows: Vec<Vec<&str>> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("//! | ")?.strip_suffix(" |"))
+        .map(|row| row.split(" | ").collect())
+        .filter(|row: &Vec<_>| row.len() == 3 && row[2] != "Test")
+        .collect();
+    for row in &rows {
+        for file in row[1].split(", ").map(|file| file.trim_matches('`')) {
+            assert!(core.join(file).is_file(), "{}: there is no {file}", row[0]);
+        }
+        let transcript = format!("tests/scenarios/{}.scenario", row[2].trim_matches('`'));
+        assert!(
+            root().join(&transcript).is_file(),
+            "{}: there is no {transcript}",
+            row[0]
+        );
+    }
+    for rule in FIGURE_2 {
+        let is_named = rows
+            .iter()
+            .any(|row| row[0].split(':').next() == Some(rule));
+        assert!(is_named, "the table misses {rule} of figure 2");
+    }
+}
