@@ -9,15 +9,14 @@ use std::time::{Duration, Instant};
 use bevy::prelude::*;
 use bevy_raft::prelude::*;
 use bevy_raft::{EntryInfo, Outbox};
-use raftian_node::cluster::NodeConfig;
 use raftian_node::quic::ServiceRequest;
-use raftian_node::{NodeControl, Requests, fresh_seed};
+use raftian_node::{Requests, fresh_seed};
 use serde::{Deserialize, Serialize};
 
 use crate::projection::ReplicatedRealm;
 use crate::realm::{CityId, Order, Outcome as Effect};
 use crate::replication::{LastEffect, OwnState};
-use crate::status_document::{self, StatusDocument};
+use crate::status_document::{self, OwnMember, StatusDocument};
 
 /// Longest time for which a response is withheld while an order waits for its commit. After it the
 /// tool asks again.
@@ -110,15 +109,6 @@ struct TrackedOrder {
     proposal: ProposalId,
     city: CityId,
     answer: Option<AdminResponse>,
-}
-
-/// This member, for its status document.
-#[derive(Resource, Clone, Debug)]
-pub struct OwnMember {
-    /// Its configuration.
-    pub config: NodeConfig,
-    /// Its node.
-    pub control: NodeControl,
 }
 
 impl AdminService {

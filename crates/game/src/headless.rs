@@ -10,9 +10,10 @@ use bevy::state::app::StatesPlugin;
 use bevy_raft::prelude::*;
 use raftian_node::{NodeHandle, Stopped};
 
-use crate::admin::{self, AdminService, OwnMember};
+use crate::admin::{self, AdminService};
 use crate::replication;
 use crate::seat::Seat;
+use crate::status_document::OwnMember;
 use crate::wake::Wake;
 
 /// Longest sleep between two updates: pending proposals are checked this often even if the node is

@@ -3,9 +3,9 @@
 use bevy::prelude::*;
 use bevy_raft::{RaftStatus, RaftSystems};
 
-use crate::admin::OwnMember;
 use crate::cluster_view::{ClusterView, MemberView};
 use crate::replication::OwnState;
+use crate::status_document::OwnMember;
 
 /// Updates [`ClusterView`]. Requires [`OwnMember`].
 pub(crate) fn plugin(app: &mut App) {

@@ -3,17 +3,28 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use bevy::prelude::*;
 use bevy_raft::RaftStatus;
+use raftian_node::NodeControl;
+use raftian_node::cluster::NodeConfig;
 use raftian_raft::{FlowKind, Member, NodeId, Standing, Status};
 use serde::{Deserialize, Serialize};
 
-use crate::admin::OwnMember;
 use crate::cluster_view::AppliedState;
 use crate::realm::Realm;
 use crate::terminal::lost_lines;
 
 /// Name and version of the JSON schema.
 pub const SCHEMA: &str = "raftian.status/1";
+
+/// The member that the document is about.
+#[derive(Resource, Clone, Debug)]
+pub struct OwnMember {
+    /// Its configuration.
+    pub config: NodeConfig,
+    /// Its node.
+    pub control: NodeControl,
+}
 
 /// Output of `raftian status --json`. Ids are numbers; times are in the unit that ends their name,
 /// else in seconds.

@@ -12,8 +12,9 @@ use bevy_raft::RaftPlugin;
 use raftian_node::NodeHandle;
 use wgpu_types::DeviceType;
 
-use crate::admin::{self, AdminService, OwnMember};
+use crate::admin::{self, AdminService};
 use crate::embedded::{self, Embedded};
+use crate::status_document::OwnMember;
 use crate::terminal::{note, release_libraries};
 use crate::view::screenshot::ScreenshotPlan;
 use crate::{frame_cap, overlay, play, remote, replication, view};

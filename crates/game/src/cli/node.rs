@@ -8,9 +8,9 @@ use raftian_node::{NodeHandle, Stopped};
 use super::output::print;
 use super::signals::watch_signals;
 use super::{Exit, Failure, MemberArgs};
-use crate::admin::OwnMember;
 use crate::embedded::start_node;
 use crate::headless;
+use crate::status_document::OwnMember;
 
 #[derive(Args, Debug)]
 pub(super) struct NodeArgs {

@@ -8,9 +8,8 @@ use raftian_raft::{Entry, Index, Payload};
 
 use super::derived::{Condition, condition};
 use super::log_grid::{Fate, Grid, Lane};
-use super::panel::heading;
 use super::theme::{
-    CHOSEN, FAINT, LINE, SMALL, TEXT, WARN, WEAK, WELL, digits, put, term_colour, words,
+    CHOSEN, FAINT, LINE, SMALL, TEXT, WARN, WEAK, WELL, digits, heading, put, term_colour, words,
 };
 use super::{Screen, icons, ring};
 use crate::cluster_view::{ClusterView, MemberView};

@@ -4,7 +4,7 @@ use bevy_egui::egui::{self, Align2, Color32, Context, Id, Rect, RichText, Sense,
 use std::time::Duration;
 
 use super::invariants::CheckedProperty;
-use super::theme::{BAD, GOOD, LINE, SMALL, TEXT, WEAK, words};
+use super::theme::{BAD, GOOD, LINE, TEXT, WEAK, words};
 use super::{Screen, event_log, lanes, members, plots, ring, strip, why};
 
 /// Initial space between the panel and the window's edges.
@@ -94,11 +94,6 @@ fn beside(
         });
         ui.vertical(|ui| right(ui, screen));
     });
-}
-
-/// Title of a section.
-pub(super) fn heading(ui: &mut Ui, title: &str) {
-    ui.label(RichText::new(title).font(words(SMALL)).color(WEAK));
 }
 
 fn lights(ui: &mut Ui, screen: &Screen) {

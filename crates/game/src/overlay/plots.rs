@@ -7,9 +7,8 @@ use egui_plot::{AxisHints, Bar, BarChart, GridMark, HLine, Plot, Points};
 
 use super::Screen;
 use super::derived::milliseconds;
-use super::panel::heading;
 use super::rate::SECONDS;
-use super::theme::{CHOSEN, FAINT, GOOD, SMALL, TEXT, WARN, WEAK, digits, words};
+use super::theme::{CHOSEN, FAINT, GOOD, SMALL, TEXT, WARN, WEAK, digits, heading, words};
 
 const HEIGHT: f32 = 72.0;
 

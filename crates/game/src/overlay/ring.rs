@@ -4,8 +4,9 @@ use bevy_egui::egui::{Align2, Color32, FontId, Painter, Pos2, Sense, Shape, Stro
 use raftian_raft::RoleKind;
 
 use super::derived::{Condition, condition, leader};
-use super::panel::heading;
-use super::theme::{BAD, CHOSEN, FAINT, LINE, TEXT, WARN, WEAK, WELL, digits, fitted, words};
+use super::theme::{
+    BAD, CHOSEN, FAINT, LINE, TEXT, WARN, WEAK, WELL, digits, fitted, heading, words,
+};
 use super::{Screen, icons};
 use crate::cluster_view::MemberView;
 

@@ -6,7 +6,7 @@ use bevy_egui::egui::epaint::text::TextWrapping;
 use bevy_egui::egui::text::LayoutJob;
 use bevy_egui::egui::{
     self, Align2, Color32, Context, CornerRadius, FontFamily, FontId, Galley, Margin, Painter,
-    Pos2, Shadow, Stroke, TextStyle, Theme, vec2,
+    Pos2, RichText, Shadow, Stroke, TextStyle, Theme, Ui, vec2,
 };
 use raftian_raft::Term;
 
@@ -90,6 +90,11 @@ pub(super) fn put(
     let area = align.anchor_size(at, galley.size());
     painter.galley(area.min, galley, colour);
     area
+}
+
+/// Title of a section.
+pub(super) fn heading(ui: &mut Ui, title: &str) {
+    ui.label(RichText::new(title).font(words(SMALL)).color(WEAK));
 }
 
 /// Applies the overlay's theme. Nothing else in the program uses egui.

@@ -5,8 +5,7 @@ use bevy_egui::egui::{Button, Color32, Frame, Margin, RichText, ScrollArea, Ui};
 use raftian_raft::NodeId;
 
 use super::event_log::{LoggedDecision, ago, with_names};
-use super::panel::heading;
-use super::theme::{CHOSEN, FAINT, SMALL, TEXT, WEAK, WELL, digits, term_colour, words};
+use super::theme::{CHOSEN, FAINT, SMALL, TEXT, WEAK, WELL, digits, heading, term_colour, words};
 use super::{Screen, theme};
 
 /// Maximum number of decisions listed.
