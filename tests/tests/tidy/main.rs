@@ -1,6 +1,8 @@
 //! House rules that the compiler does not check: where nondeterminism and I/O may be used, and
 //! which modules may write replicated state.
 
+mod ratchet;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
