@@ -264,7 +264,7 @@ fn last_term_is_entered_but_never_campaigned_for() {
     assert_eq!(
         (
             cluster.node(N1).term(),
-            cluster.tally().of("ignored nonsense")
+            cluster.tally().of("ignored an invalid message")
         ),
         (Term(0), 1)
     );
@@ -335,14 +335,20 @@ fn invalid_messages_are_counted() {
     ] {
         let mut cluster = start();
         tell(&mut cluster, N2, N1, 2, body.clone());
-        assert_eq!(cluster.tally().of("ignored nonsense"), 1, "{body:?}");
+        assert_eq!(
+            cluster.tally().of("ignored an invalid message"),
+            1,
+            "{body:?}"
+        );
         assert_eq!(cluster.node(N1).last().index, Index(1));
     }
     let mut cluster = start();
     tell(&mut cluster, NodeId(9), N1, 5, Body::TimeoutNow);
     assert_eq!(
         (
-            cluster.tally().of("met a stranger"),
+            cluster
+                .tally()
+                .of("received a message from an unknown incarnation"),
             cluster.node(N1).term()
         ),
         (1, Term(2)),
@@ -464,7 +470,7 @@ fn the_game_clock_is_not_turned_back() {
     assert_eq!(
         (
             cluster.node(N1).last().index,
-            cluster.tally().of("ignored nonsense")
+            cluster.tally().of("ignored an invalid message")
         ),
         (Index(2), 2)
     );

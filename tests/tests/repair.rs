@@ -47,7 +47,7 @@ fn diverged_leader_transfers_leadership_and_is_repaired() {
         cluster.propose(leader, 7, sequence, b"attack").unwrap();
     }
     cluster.settle(SECOND).unwrap();
-    assert!(cluster.tally().of("handed over") >= 1);
+    assert!(cluster.tally().of("began a leadership transfer") >= 1);
     assert!(alike(&cluster));
 }
 
@@ -60,7 +60,7 @@ fn stale_state_hash_does_not_trigger_a_second_repair() {
     let mut stale = Vec::new();
     let astray = cluster.host(N2).state_hash();
     for step in 0.. {
-        if cluster.tally().of("repaired a state that went astray") > 0 {
+        if cluster.tally().of("repaired a diverged state") > 0 {
             break;
         }
         assert!(step < 1_000, "the follower was not repaired");

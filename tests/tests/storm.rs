@@ -52,11 +52,11 @@ fn storms(nodes: u64, must_have_met: &[&str]) {
 }
 
 const ALWAYS_MET: [&str; 16] = [
-    "called again",
+    "retried a call",
     "crashed with writes under way",
     "cut off a fresh leader",
     "found a differing log",
-    "gave up handing over",
+    "aborted a leadership transfer",
     "installed a snapshot in place of its log",
     "left a joint configuration",
     "refused a pre-vote",
@@ -65,7 +65,7 @@ const ALWAYS_MET: [&str; 16] = [
     "stepped down in a later term",
     "stepped down with a hung disk",
     "stepped down without quorum",
-    "stood for election when asked to",
+    "stood for election in a transfer",
     "truncated one entry",
     "truncated several entries",
 ];

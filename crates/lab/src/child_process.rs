@@ -1,4 +1,4 @@
-//! This program started again and again, once for each real node of an experiment.
+//! Child processes of an experiment: this program, started once for each real node.
 
 use std::net::{Ipv4Addr, UdpSocket};
 use std::path::{Path, PathBuf};
@@ -12,18 +12,18 @@ use raftian_raft::{Config, Membership, NodeId};
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
-/// Ports from which a free range is drawn: below those that systems give out by themselves.
+/// Ports from which a free range is drawn: below the ephemeral ports of common systems.
 const PORTS: std::ops::Range<u16> = 20_000..32_000;
 
-/// How often a free range of ports is looked for.
+/// Attempts to find a free range of ports.
 const ATTEMPTS: usize = 50;
 
-/// Processes that are killed when this is dropped.
+/// Child processes, killed on drop.
 #[derive(Default, Debug)]
 pub(crate) struct Processes(pub(crate) Vec<Child>);
 
 impl Processes {
-    /// Takes one more, and lends it.
+    /// Adds a process and returns a reference to it.
     pub(crate) fn add(&mut self, process: Child) -> &mut Child {
         let place = self.0.len();
         self.0.push(process);
@@ -34,18 +34,18 @@ impl Processes {
 impl Drop for Processes {
     fn drop(&mut self) {
         for process in &mut self.0 {
-            // It may have ended by itself; either way it is waited for.
+            // It may already have exited; `wait` reaps it either way.
             let _ended = process.kill();
             let _status = process.wait();
         }
     }
 }
 
-/// Files of `size` nodes on free ports of the loopback interface, below `directory`, in the order
-/// of their ids.
+/// Writes the files of `size` nodes on free loopback ports below `directory`, and returns them in
+/// the order of their ids.
 ///
 /// # Errors
-/// If there are no ports, or files cannot be written.
+/// If no ports are free, or files cannot be written.
 pub(crate) fn node_files(
     directory: &Path,
     size: usize,
@@ -62,25 +62,27 @@ pub(crate) fn node_files(
     generate(&directory.join("cluster"), &new).map_err(|error| error.to_string())
 }
 
-/// The first of so many UDP ports in a row that are free at this moment.
+/// Returns the first of `count` consecutive UDP ports that are free now.
 fn free_ports(count: u16, rng: &mut ChaCha8Rng) -> Result<u16, String> {
+    // Another process may still take a port before its node binds it; the wide range makes that
+    // rare.
     let free = |first: &u16| {
         (*first..first + count).all(|port| UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok())
     };
     let mut drawn = (0..ATTEMPTS).map(|_| rng.random_range(PORTS.start..PORTS.end - count));
     drawn
         .find(free)
-        .ok_or_else(|| format!("no {count} UDP ports in a row are free in {PORTS:?}"))
+        .ok_or_else(|| format!("no {count} consecutive UDP ports are free in {PORTS:?}"))
 }
 
-/// This program with `command` in place of `experiment` and all that follows it on its own command
-/// line. It is heard on stdout, and may end when its stdin does.
+/// Builds a command that runs this program again, with `command` in place of `experiment` and of
+/// all arguments after it. The child's stdout is piped, and it may exit when its stdin closes.
 ///
 /// # Errors
-/// If the system does not tell which program this is.
+/// If the system does not report the path of this program.
 pub(crate) fn again(experiment: &str, command: &str) -> Result<Command, String> {
-    let program =
-        std::env::current_exe().map_err(|error| format!("this program is not found: {error}"))?;
+    let program = std::env::current_exe()
+        .map_err(|error| format!("cannot find this program's own path: {error}"))?;
     let mut again = Command::new(program);
     again
         .args(
@@ -94,8 +96,8 @@ pub(crate) fn again(experiment: &str, command: &str) -> Result<Command, String> 
     Ok(again)
 }
 
-/// Starts the node of a file, with its store on disk and its QUIC links, as `settings` tell for its
-/// id and the founding members.
+/// Starts the node of a file, with its store on disk and its QUIC links. `settings` builds its
+/// configuration from its id and the founding members.
 ///
 /// # Errors
 /// If the file cannot be read, or the node cannot be started.

@@ -1,12 +1,12 @@
-//! Lines on the terminal. `print!` and `eprint!` panic if they cannot write, so a full disk or a
-//! closed pipe would end a run; here a failed write is counted, and the program reports it as its
+//! Output to the terminal. `print!` and `eprint!` panic on a write error, so a full disk or a
+//! closed pipe would end a run; here a failed write is recorded, and the program reports it in its
 //! exit code.
 
 use std::fmt;
 use std::io::{ErrorKind, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Standard output could not be written, for another reason than a reader that has gone.
+/// Whether standard output failed for another reason than a closed reader.
 static OUTPUT_FAILED: AtomicBool = AtomicBool::new(false);
 
 /// Writes to standard output. See [`output_failed`].
@@ -24,8 +24,8 @@ pub(crate) fn write_err(text: fmt::Arguments) {
     let _lost = std::io::stderr().lock().write_fmt(text).is_err();
 }
 
-/// Whether results were lost because standard output could not be written. A reader that has gone
-/// wants no more of them.
+/// Whether results were lost because standard output could not be written. A closed reader is no
+/// failure.
 pub(crate) fn output_failed() -> bool {
     OUTPUT_FAILED.load(Ordering::Relaxed)
 }

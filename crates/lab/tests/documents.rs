@@ -1,4 +1,4 @@
-//! What the documents tell people to type.
+//! Commands and charts that the documents show.
 
 use std::fs;
 use std::path::Path;
@@ -18,7 +18,7 @@ enum Experiment {
     Of(Box<Command>),
 }
 
-/// Every `cargo lab` line of a document, without what is said after it.
+/// Every `cargo lab` line of a document, without its trailing comment.
 fn commands(text: &str) -> Vec<String> {
     let whole = text.replace("\\\n", " ");
     let lines = whole.lines().filter(|line| line.starts_with("cargo lab "));
@@ -28,7 +28,7 @@ fn commands(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn every_command_of_the_documents_is_one() {
+fn documented_commands_parse() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let pages = fs::read_dir(root.join("docs"))
         .expect("there are pages")
@@ -42,7 +42,7 @@ fn every_command_of_the_documents_is_one() {
         let commands = commands(&text);
         assert!(
             !commands.is_empty(),
-            "{}: no number without its command",
+            "{}: no `cargo lab` command",
             page.display()
         );
         for command in commands {
@@ -55,7 +55,7 @@ fn every_command_of_the_documents_is_one() {
 }
 
 #[test]
-fn every_chart_of_the_documents_is_there() {
+fn documented_charts_exist() {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
     let mut shown = 0;
     for page in fs::read_dir(&docs).expect("there are pages") {
@@ -79,5 +79,5 @@ fn every_chart_of_the_documents_is_there() {
     let kept = fs::read_dir(docs.join("charts"))
         .expect("there are charts")
         .count();
-    assert!(shown >= kept, "{kept} charts are kept and {shown} shown");
+    assert!(shown >= kept, "{kept} charts exist and {shown} are shown");
 }

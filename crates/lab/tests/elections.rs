@@ -1,4 +1,4 @@
-//! `cargo lab elections` as it is used: what it prints, writes and ends with.
+//! Output, files and exit codes of `cargo lab elections`.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -18,7 +18,7 @@ fn error(output: &Output) -> String {
 }
 
 #[test]
-fn equal_seeds_give_equal_documents_whatever_the_number_of_threads() {
+fn document_depends_on_the_seed_and_not_on_threads() {
     let document = |jobs, seed| {
         let output = lab(&[
             "--sizes", "3,13", "--reps", "9", "--delay", "0..20ms", "--json", "--jobs", jobs,
@@ -39,7 +39,7 @@ fn equal_seeds_give_equal_documents_whatever_the_number_of_threads() {
 }
 
 #[test]
-fn a_threshold_that_fails_is_exit_code_10_and_says_what_was_measured() {
+fn failed_threshold_exits_10_with_the_measured_value() {
     let output = lab(&[
         "--sizes",
         "3",
@@ -68,7 +68,7 @@ fn a_threshold_that_fails_is_exit_code_10_and_says_what_was_measured() {
 }
 
 #[test]
-fn what_cannot_be_asked_is_exit_code_2_and_says_what_can() {
+fn invalid_option_exits_2_with_a_hint() {
     for (arguments, hint) in [
         (["--assert", "speed<=3"], "max_elections"),
         (["--assert", "max_elections"], "NAME<=NUMBER"),
@@ -94,7 +94,7 @@ fn what_cannot_be_asked_is_exit_code_2_and_says_what_can() {
 }
 
 #[test]
-fn clusters_that_hear_nothing_are_exit_code_5() {
+fn clusters_without_messages_exit_5() {
     let output = lab(&["--sizes", "3", "--loss", "100%", "--limit", "1s", "--json"]);
     assert_eq!(output.status.code(), Some(5));
     let document: Value = serde_json::from_slice(&output.stdout).expect("one document");
@@ -105,7 +105,7 @@ fn clusters_that_hear_nothing_are_exit_code_5() {
 }
 
 #[test]
-fn a_killed_process_is_replaced_and_none_is_left() {
+fn killed_leader_process_is_replaced() {
     let output = lab(&["--real-processes", "3", "--reps", "1", "--json"]);
     assert_eq!(output.status.code(), Some(0), "{}", error(&output));
     let document: Value = serde_json::from_slice(&output.stdout).expect("one document");
@@ -122,7 +122,7 @@ fn a_killed_process_is_replaced_and_none_is_left() {
 }
 
 #[test]
-fn a_report_needs_nothing_but_itself() {
+fn report_is_self_contained() {
     let folder = tempfile::tempdir().expect("a folder");
     let folder = folder.path().join("report");
     let output = lab(&[

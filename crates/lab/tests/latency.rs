@@ -1,4 +1,4 @@
-//! `cargo lab latency` as it is used: what it prints, writes and ends with. No time is judged here.
+//! Output, files and exit codes of `cargo lab latency`. No time is judged here.
 
 use std::process::{Command, Output};
 
@@ -17,7 +17,7 @@ fn error(output: &Output) -> String {
 }
 
 #[test]
-fn a_report_says_what_was_measured_and_what_was_left_out() {
+fn report_names_measured_and_omitted_combinations() {
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("report");
     let output = lab(&[
@@ -92,7 +92,7 @@ fn a_report_says_what_was_measured_and_what_was_left_out() {
 }
 
 #[test]
-fn in_virtual_time_equal_seeds_give_equal_documents_whatever_the_number_of_threads() {
+fn virtual_document_depends_on_the_seed_and_not_on_threads() {
     let document = |jobs: &str, seed: &str| {
         let arguments = [
             "--simulated",
@@ -129,7 +129,7 @@ fn in_virtual_time_equal_seeds_give_equal_documents_whatever_the_number_of_threa
 }
 
 #[test]
-fn a_threshold_that_fails_is_exit_code_10() {
+fn failed_threshold_exits_10() {
     let cell = [
         "--nodes=2",
         "--rtt=10ms",
@@ -148,7 +148,7 @@ fn a_threshold_that_fails_is_exit_code_10() {
 }
 
 #[test]
-fn what_cannot_be_asked_is_exit_code_2_and_says_what_can() {
+fn invalid_option_exits_2_with_a_hint() {
     for (arguments, hint) in [
         (&["--assert=speed<=3"][..], "p50_ms"),
         (&["--nodes=9"], "2 to 8"),

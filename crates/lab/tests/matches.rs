@@ -1,5 +1,4 @@
-//! `cargo lab failover`, `partition` and `churn` as they are used: what they print, write and end
-//! with.
+//! Output, files and exit codes of `cargo lab failover`, `partition` and `churn`.
 
 use std::process::{Command, Output};
 
@@ -37,7 +36,7 @@ const SMALL: [(&str, &[&str], usize); 3] = [
 ];
 
 #[test]
-fn equal_seeds_give_equal_documents_whatever_the_number_of_threads() {
+fn document_depends_on_the_seed_and_not_on_threads() {
     for (name, arguments, rows) in SMALL {
         let document = |jobs, seed| {
             let arguments = [
@@ -78,7 +77,7 @@ fn equal_seeds_give_equal_documents_whatever_the_number_of_threads() {
 }
 
 #[test]
-fn a_killed_process_comes_back_and_nothing_is_lost() {
+fn killed_process_restarts_and_no_order_is_lost() {
     let arguments = [
         "failover",
         "--real-processes",
@@ -128,7 +127,7 @@ fn a_killed_process_comes_back_and_nothing_is_lost() {
 }
 
 #[test]
-fn a_violation_is_exit_code_8_and_says_which() {
+fn violation_exits_8_and_is_named() {
     for (bug, word) in [
         ("lost", "which has none"),
         ("doubled", "had two effects"),
@@ -158,7 +157,7 @@ fn a_violation_is_exit_code_8_and_says_which() {
 }
 
 #[test]
-fn a_stop_is_about_as_long_as_theory_says_and_may_be_bounded() {
+fn stop_matches_theory_and_can_be_bounded() {
     let bounds = [
         "leader_off_percent_max<12",
         "stop_ms_p95<700",
@@ -192,7 +191,7 @@ fn a_stop_is_about_as_long_as_theory_says_and_may_be_bounded() {
 }
 
 #[test]
-fn what_cannot_be_asked_is_exit_code_2_and_says_what_can() {
+fn invalid_option_exits_2_with_a_hint() {
     for (arguments, hint) in [
         (&["failover", "--assert", "speed<=3"][..], "stop_ms_max"),
         (&["failover", "--sizes", "1"], "at least 2"),
@@ -253,7 +252,7 @@ fn what_cannot_be_asked_is_exit_code_2_and_says_what_can() {
 }
 
 #[test]
-fn tables_fit_and_reports_are_whole() {
+fn tables_fit_and_reports_are_complete() {
     for (name, arguments, rows) in SMALL {
         let folder = tempfile::tempdir().expect("a folder");
         let output = lab(&[

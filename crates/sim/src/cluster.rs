@@ -1,8 +1,8 @@
 //! A deterministic cluster: shipping nodes on simulated links, disks and time.
 //!
-//! No time passes and no message moves unless the caller says so. Writes complete at once unless
-//! the disk is held. All properties of [`crate::invariants`] are checked after every step; the
-//! first violation panics with the last lines of the trace, or is kept for
+//! No time passes and no message moves unless the caller requests it. Writes complete at once
+//! unless the disk is held. All properties of [`crate::invariants`] are checked after every step;
+//! the first violation panics with the last lines of the trace, or is kept for
 //! [`Simulation::violation`] if the setup is lenient.
 
 mod faults;
@@ -36,7 +36,7 @@ pub use links::{Envelope, Kind};
 pub use raftian_node::driver::Recorded;
 pub use setup::Setup;
 
-/// A cluster in a world of its own.
+/// A simulated cluster with its own links, disks and time.
 pub struct Simulation {
     setup: Setup,
     now: Moment,
@@ -47,12 +47,12 @@ pub struct Simulation {
     violation: Option<Violation>,
     trace: Trace,
     tally: Counters,
-    /// What happened so far, in one number: two runs that do the same have the same.
+    /// Hash of all events so far: equal runs have equal digests.
     digest: u64,
     steps: u64,
 }
 
-/// A cluster did not come to rest in time. `Display` says where each node was.
+/// A cluster did not settle in time. `Display` lists the state of each node.
 #[derive(Debug)]
 pub struct Unsettled(String);
 
@@ -65,11 +65,11 @@ impl fmt::Display for Unsettled {
 impl std::error::Error for Unsettled {}
 
 impl Simulation {
-    /// Most messages that one call delivers: a cluster that talks on without time passing is
-    /// broken, and this tells.
+    /// Maximum number of messages that one call delivers. A cluster that exceeds it exchanges
+    /// messages endlessly while no time passes, which is a violation.
     pub const MAX_DELIVERIES: usize = 100_000;
 
-    /// A cluster whose nodes have just started from the disks of `setup`.
+    /// Starts every node of a cluster from the disks of `setup`.
     #[must_use]
     pub fn new(mut setup: Setup) -> Self {
         let images = setup.images.clone();
@@ -104,42 +104,42 @@ impl Simulation {
         simulation
     }
 
-    /// The nodes, in order of their ids.
+    /// Returns the nodes, ordered by id.
     pub fn ids(&self) -> impl Iterator<Item = NodeId> + use<> {
         self.hosts.keys().copied().collect::<Vec<_>>().into_iter()
     }
 
-    /// The simulation's time, from 0.
+    /// Returns the simulation's time, which starts at 0.
     #[must_use]
     pub fn now(&self) -> Moment {
         self.now
     }
 
-    /// One machine. Panics if there is none of this id.
+    /// Returns one machine. Panics if none has this id.
     #[must_use]
     pub fn host(&self, id: NodeId) -> &Host {
         self.hosts.get(&id).expect("the cluster has this machine")
     }
 
-    /// All machines, in order of their ids.
+    /// Returns all machines, ordered by id.
     pub fn hosts(&self) -> impl Iterator<Item = &Host> {
         self.hosts.values()
     }
 
-    /// The node of a running machine. Panics if the machine is down.
+    /// Returns the node of a running machine. Panics if the machine is down.
     #[must_use]
     pub fn node(&self, id: NodeId) -> &Node {
         self.host(id).node().expect("the machine runs")
     }
 
-    /// Whether the machine runs.
+    /// Returns whether the machine runs.
     #[must_use]
     pub fn is_up(&self, id: NodeId) -> bool {
         self.host(id).node().is_some()
     }
 
-    /// The running nodes that lead some term, in order of their ids. A cut-off leader may be among
-    /// them.
+    /// Returns the running nodes that lead some term, ordered by id. They may include an isolated
+    /// leader.
     #[must_use]
     pub fn leaders(&self) -> Vec<NodeId> {
         let nodes = self.hosts.values().filter_map(Host::node);
@@ -149,52 +149,52 @@ impl Simulation {
             .collect()
     }
 
-    /// Messages on their way, oldest first.
+    /// Returns the messages in flight, oldest first.
     pub fn queued(&self) -> impl ExactSizeIterator<Item = &Envelope> + '_ {
         self.links.queue().iter()
     }
 
-    /// The first violation seen, if the setup is lenient.
+    /// Returns the first violation, if the setup is lenient.
     #[must_use]
     pub fn violation(&self) -> Option<&Violation> {
         self.violation.as_ref()
     }
 
-    /// How often what was decided, over all nodes.
+    /// Returns the counts of decisions over all nodes.
     #[must_use]
     pub fn tally(&self) -> &Counters {
         &self.tally
     }
 
-    /// How many messages arrived, and how often a node was given something to do.
+    /// Returns the number of inputs that nodes received, messages included.
     #[must_use]
     pub fn steps(&self) -> u64 {
         self.steps
     }
 
-    /// Loses the message at this place of the queue.
+    /// Drops the message at this position of the queue.
     pub fn drop_at(&mut self, place: usize) {
         if let Some(envelope) = self.links.take_at(place) {
             self.trace.push(self.now, Line::Lost(envelope));
         }
     }
 
-    /// What happened so far, in one number: two runs that did the same have the same.
+    /// Returns a hash of all events so far: equal runs have equal digests.
     #[must_use]
     pub fn digest(&self) -> u64 {
         self.digest
     }
 
-    /// The last things that happened, one a line.
+    /// Returns the last events, one per line.
     #[must_use]
     pub fn trace(&self) -> String {
         self.trace.to_string()
     }
 
-    /// Proposes a command at a node. Acceptance says only that it was appended or forwarded.
+    /// Proposes a command at a node. `Ok` means only that it was appended or forwarded.
     ///
     /// # Errors
-    /// The node's reason for not taking it.
+    /// The reason why the node refused it.
     pub fn propose(
         &mut self,
         at: NodeId,
@@ -215,15 +215,15 @@ impl Simulation {
             .map_or(Ok(()), |refused| Err(refused.reason))
     }
 
-    /// The node's election timer fires now.
+    /// Fires the node's election timer now.
     pub fn campaign(&mut self, id: NodeId) {
         self.input(id, |driver| driver.campaign());
     }
 
-    /// The node hands leadership over.
+    /// Requests a leadership transfer from the node.
     ///
     /// # Errors
-    /// The node's reason for not beginning to.
+    /// The reason why the node did not begin it.
     pub fn transfer_leadership(
         &mut self,
         id: NodeId,
@@ -232,10 +232,10 @@ impl Simulation {
         self.order(id, |driver| driver.transfer_leadership(to))
     }
 
-    /// The node changes the members.
+    /// Requests a membership change from the node.
     ///
     /// # Errors
-    /// The node's reason for not appending the change.
+    /// The reason why the node did not append the change.
     pub fn change_membership(&mut self, id: NodeId, change: Change) -> Result<(), RequestError> {
         self.order(id, |driver| driver.change_membership(change))
     }
@@ -247,7 +247,7 @@ impl Simulation {
     ) -> Result<(), RequestError> {
         let before = self.host(id).request_results.len();
         self.input(id, order);
-        // A node that stopped over it has told so.
+        // A node that stopped over the request has no result; `Host::stopped` has the reason.
         self.host(id)
             .request_results
             .get(before)
@@ -255,15 +255,15 @@ impl Simulation {
             .unwrap_or(Ok(()))
     }
 
-    /// A read at a node; the answer comes to [`Host::reads`]. Its id must be new.
+    /// Requests a read from a node; [`Host::reads`] receives the answer. The id must be new.
     pub fn read(&mut self, id: NodeId, read: ReadId, lease: bool) {
         self.invariants.reads_see_commits.asked(read);
         let now = self.host(id).clock(self.now);
         self.input(id, |driver| driver.read(now, read, lease));
     }
 
-    /// The node's program takes a snapshot of what it has applied; the log is dropped up to
-    /// `compact_to`, or as the settings say.
+    /// Makes the node's program snapshot its applied state; the log is dropped up to `compact_to`,
+    /// or up to the configured index.
     pub fn compact(&mut self, id: NodeId, compact_to: Option<Index>) {
         self.take_snapshot(id, compact_to);
         if self.is_up(id) {
@@ -271,7 +271,7 @@ impl Simulation {
         }
     }
 
-    /// This node's next timer fires, whichever it is: its clock jumps there, no other clock moves.
+    /// Fires this node's next timer: its clock jumps there, and no other clock moves.
     pub fn tick(&mut self, id: NodeId) {
         let now = self.now;
         let host = self.host_mut(id);
@@ -279,7 +279,7 @@ impl Simulation {
         self.input(id, |_| {});
     }
 
-    /// Time passes for all; due timers fire, each exactly when it is due; nothing is delivered.
+    /// Advances time for all nodes. Each timer fires exactly when it is due; nothing is delivered.
     pub fn advance(&mut self, by: Duration) {
         let end = self.now.after(by);
         while let Some((at, id)) = self.next_wake()
@@ -290,8 +290,8 @@ impl Simulation {
         self.now = end;
     }
 
-    /// Delivers what matches now, oldest first, each once; what that causes stays queued. Gives
-    /// back how many.
+    /// Delivers each message that matches now, oldest first; messages sent in response stay queued.
+    /// Returns how many were delivered.
     pub fn deliver(&mut self, matches: impl Fn(&Envelope) -> bool) -> usize {
         let taken = self.links.take(matches);
         let count = taken.len();
@@ -301,19 +301,20 @@ impl Simulation {
         count
     }
 
-    /// Delivers the oldest message that matches. False if none does.
+    /// Delivers the oldest message that matches. Returns false if none does.
     pub fn deliver_one(&mut self, matches: impl Fn(&Envelope) -> bool) -> bool {
         let place = self.links.queue().iter().position(matches);
         place.is_some_and(|place| self.deliver_at(place))
     }
 
-    /// Delivers the message at this place of the queue. False if there is none.
+    /// Delivers the message at this position of the queue. Returns false if there is none.
     pub fn deliver_at(&mut self, place: usize) -> bool {
         let envelope = self.links.take_at(place);
         envelope.map(|envelope| self.hand_in(envelope)).is_some()
     }
 
-    /// Delivers until nothing is due; no time passes, held disks stay held. Gives back how many.
+    /// Delivers until nothing is due; no time passes, held disks stay held. Returns how many
+    /// messages were delivered.
     pub fn stabilize(&mut self) -> usize {
         for delivered in 0..Self::MAX_DELIVERIES {
             let Some(envelope) = self.links.take_due(self.now) else {
@@ -322,13 +323,13 @@ impl Simulation {
             self.hand_in(envelope);
         }
         self.violated(Violation::new(
-            "quiet",
-            "the nodes talk on without time passing",
+            "quiescence",
+            "the nodes exchange messages endlessly while no time passes",
         ));
         Self::MAX_DELIVERIES
     }
 
-    /// Time passes for all and everything is delivered at once.
+    /// Advances time for all nodes and delivers every message when it is due.
     pub fn run(&mut self, by: Duration) {
         let end = self.now.after(by);
         self.stabilize();
@@ -336,9 +337,10 @@ impl Simulation {
         self.now = end;
     }
 
-    /// Time passes to the next timer or message that is due, at most to `end`. False if there is
+    /// Advances time to the next due timer or message, at most to `end`. Returns false if there is
     /// none.
     fn proceed(&mut self, end: Moment) -> bool {
+        // At equal times timers fire before messages arrive.
         match (self.next_wake(), self.links.next_due()) {
             (Some((at, id)), due) if at <= end && due.is_none_or(|due| at <= due) => {
                 self.wake(at, id)
@@ -350,30 +352,30 @@ impl Simulation {
         true
     }
 
-    /// From now on messages from `from` to `to` take `by`, where time passes and everything is
-    /// delivered.
+    /// Delays messages from `from` to `to` by `by` from now on, in calls that advance time and
+    /// deliver.
     pub fn delay(&mut self, from: NodeId, to: NodeId, by: Duration) {
         self.links.delay(from, to, by);
     }
 
-    /// No link delays its messages any more.
+    /// Removes the delays of all links.
     pub fn clear_delays(&mut self) {
         self.links.clear_delays();
     }
 
-    /// Lets up to `up_to` of time pass and delivers everything at once, until the cluster is at
-    /// rest as [`Simulation::settled`] says. Gives back the leader.
+    /// Advances time by at most `up_to` and delivers every message when it is due, until the
+    /// cluster is [settled](Simulation::settled). Returns the leader.
     ///
     /// # Errors
-    /// If that did not happen in time.
+    /// If the cluster did not settle in time.
     pub fn settle(&mut self, up_to: Duration) -> Result<NodeId, Unsettled> {
         self.settle_among(up_to, |_| true)
     }
 
-    /// As [`Simulation::settle`], with no regard for other machines than these.
+    /// Like [`Simulation::settle`], but considers only the machines in `among`.
     ///
     /// # Errors
-    /// If that did not happen in time.
+    /// If the cluster did not settle in time.
     pub fn settle_among(
         &mut self,
         up_to: Duration,
@@ -391,14 +393,15 @@ impl Simulation {
         }
     }
 
-    /// The leader, if the cluster is at rest: one member leads, and every member that runs has
-    /// committed and applied its whole log, as far as the leader's.
+    /// Returns the leader if the cluster is settled: one member leads, and every running member has
+    /// a log that ends with the leader's and is committed and applied.
     #[must_use]
     pub fn settled(&self) -> Option<NodeId> {
         self.settled_among(&|_| true)
     }
 
     fn settled_among(&self, among: &impl Fn(NodeId) -> bool) -> Option<NodeId> {
+        // A wiped machine has another incarnation and is not that member until it rejoins.
         let members = |id: &NodeId, leader: &Node| {
             let member = leader.membership().member(*id).filter(|_| among(*id));
             member.is_some_and(|member| member.incarnation == self.host(*id).incarnation())
@@ -421,13 +424,13 @@ impl Simulation {
     }
 
     fn unsettled(&self, up_to: Duration) -> Unsettled {
-        let mut text = format!("no rest within {up_to:?}:");
+        let mut text = format!("not settled within {up_to:?}:");
         for (id, host) in &self.hosts {
             match host.node() {
                 Some(node) => {
                     let leader = node
                         .leader()
-                        .map_or("nobody".to_string(), |leader| leader.to_string());
+                        .map_or("no node".to_string(), |leader| leader.to_string());
                     let (role, term, last, commit) =
                         (node.role(), node.term(), node.last(), node.commit());
                     text += &format!(

@@ -1,4 +1,4 @@
-//! How often what was decided: a run that tested nothing shows here.
+//! Counts decisions by kind, so that a run that exercised nothing is visible.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ impl Counters {
         *self.0.entry(name).or_default() += 1;
     }
 
-    /// How often `name` was counted.
+    /// Returns how often `name` was counted.
     #[must_use]
     pub fn of(&self, name: &str) -> u64 {
         self.0.get(name).copied().unwrap_or_default()
@@ -27,16 +27,16 @@ impl Counters {
         }
     }
 
-    /// Every name with its count, in order of the names.
+    /// Iterates over every name and its count, ordered by name.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
         self.0.iter().map(|(name, count)| (*name, *count))
     }
 
     pub(crate) fn decided(&mut self, decision: &Decision) {
         self.count(match decision {
-            Decision::AskedForPreVotes => "asked for pre-votes",
+            Decision::AskedForPreVotes => "requested pre-votes",
             Decision::StoodForElection { transfer: false } => "stood for election",
-            Decision::StoodForElection { transfer: true } => "stood for election when asked to",
+            Decision::StoodForElection { transfer: true } => "stood for election in a transfer",
             Decision::WonElection { .. } => "won an election",
             Decision::Voted { pre: true, .. } => "granted a pre-vote",
             Decision::Voted { pre: false, .. } => "voted",
@@ -57,13 +57,13 @@ impl Counters {
             Decision::Truncated { .. } => "truncated several entries",
             Decision::LogsDiffer { .. } => "found a differing log",
             Decision::CommittedOwnTerm { .. } => "committed its own term",
-            Decision::TransfersLeadership { .. } => "handed over",
-            Decision::LeadershipTransferFailed { .. } => "gave up handing over",
+            Decision::TransfersLeadership { .. } => "began a leadership transfer",
+            Decision::LeadershipTransferFailed { .. } => "aborted a leadership transfer",
             Decision::ChangesMembers { joint: false, .. } => "changed one member",
             Decision::ChangesMembers { joint: true, .. } => "entered a joint configuration",
             Decision::LeavesJoint { .. } => "left a joint configuration",
             Decision::Promotes { .. } => "promoted a learner",
-            Decision::RolledBackMembers { .. } => "rolled back a change of members",
+            Decision::RolledBackMembers { .. } => "rolled back a membership change",
             Decision::SteppedDown {
                 because: StepDown::Removed,
             } => "stepped down when removed",
@@ -86,10 +86,10 @@ impl Counters {
             Decision::ContradictsCommitted { .. } => "saw a committed entry contradicted",
             Decision::ConfirmedReads { .. } => "confirmed reads",
             Decision::ReadByLease => "read by lease",
-            Decision::UnknownIncarnation { .. } => "met a stranger",
-            Decision::StaleIncarnation { .. } => "was a stranger",
+            Decision::UnknownIncarnation { .. } => "received a message from an unknown incarnation",
+            Decision::StaleIncarnation { .. } => "was addressed under another incarnation",
             Decision::StateDiverged { .. } => "saw a diverged state",
-            Decision::IgnoredInvalidMessage { .. } => "ignored nonsense",
+            Decision::IgnoredInvalidMessage { .. } => "ignored an invalid message",
         });
     }
 }

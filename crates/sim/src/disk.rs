@@ -1,21 +1,20 @@
-//! Disks that a seed decides about: what they keep in a crash, what they damage, when they are
-//! slow.
+//! Simulated disks, for which a seed determines crash outcomes, damage and delays.
 //!
-//! [`SimDisk`] is a disk of bytes with every fault a disk may have, and a few it may not; a real
-//! [`RedbStore`](raftian_node::store::RedbStore) runs on it. [`DiskStore`] is the store of one
-//! simulated machine: it does nothing until it is told to, so that a write can be on its way for as
-//! long as a simulation likes, and it knows what a crash at any moment would leave.
-//! [`SimFileSystem`] has names as well, for what a store does before its file is open.
+//! [`SimDisk`] is a disk of bytes with every fault within the model below and some outside it; a
+//! real [`RedbStore`](raftian_node::store::RedbStore) runs on it. [`DiskStore`] is the store of one
+//! simulated machine: it performs no write until it is requested to, so that a simulation can delay
+//! writes for any time, and it tracks the durable state that a crash at any moment would leave.
+//! [`SimFileSystem`] has file names as well, for the steps of a store before its file is open.
 //!
 //! # Within the model
-//! A crash may lose, keep or tear each write since the last sync by itself; one sector is written
-//! whole or not at all; a sync may fail, and then nobody knows what was written. After all of that
-//! the store gives back what was durable: a write it had confirmed is there, the one under way may
-//! be, and nothing else.
+//! A crash may lose, keep or tear each write since the last sync independently; one sector is
+//! written whole or not at all; a sync may fail, which leaves unknown what was written. After all
+//! of that the store must return the durable state: acknowledged writes are present, the write in
+//! progress may be, and nothing else.
 //!
 //! # Outside the model
-//! Rotten bits, misdirected writes, and a disk that confirms what it did not do. No store on one
-//! disk survives them; what it must do is notice, as far as that is possible, and refuse to start.
+//! Bit rot, misdirected writes, and a disk that confirms writes it did not perform. No store on one
+//! disk survives them; it must detect them as far as possible and refuse to start.
 
 mod change;
 mod crash;

@@ -1,14 +1,13 @@
-//! Fuzzing: whatever bytes come in, nothing panics, and what is accepted is what it says.
+//! Fuzzing: no input may cause a panic, and accepted input must survive a round trip.
 //!
-//! A [`Target`] takes bytes: those of a message or of a file, or choices of what happens to a node
-//! or a cluster. A [`Fuzz`] makes inputs from its seed, one after the other, mostly out of valid
-//! ones with a few things wrong; an input that is answered wrongly is brought down to the bytes it
-//! takes, and told as one line that replays it.
+//! A [`Target`] takes bytes: an encoded message, a file, or a sequence of choices that drives a
+//! node or a cluster. A [`Fuzz`] generates inputs from its seed, mostly by mutating valid ones. A
+//! failing input is shrunk and reported with a one-line command that replays it.
 //!
 //! Decision: no coverage feedback. Why: inputs follow from seed and number alone, so a run is
-//! replayed on any machine and needs neither another compiler nor a corpus on disk; targets that
-//! need to get deep read choices instead of a format. Would change if: a bug was found elsewhere
-//! that a fuzzer with feedback finds and this one does not.
+//! reproducible on any machine and needs neither another compiler nor a corpus on disk; targets
+//! that must reach deep states read choices instead of a format. Would change if: a bug was found
+//! elsewhere that a fuzzer with feedback finds and this one does not.
 
 mod choices;
 mod cluster;
@@ -27,67 +26,66 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
-/// What bytes are thrown at.
+/// Code under test that consumes arbitrary bytes.
 #[derive(Clone, Copy)]
 pub struct Target {
-    /// What it is called on the command line.
+    /// Name on the command line.
     pub name: &'static str,
-    /// What must hold, in one line.
+    /// Property under test, in one line.
     pub about: &'static str,
-    /// Most bytes of one input.
+    /// Maximum length of an input, in bytes.
     pub longest: usize,
-    /// Any bytes mean something to it, so that half of the inputs are made of nothing but chance.
+    /// Whether any bytes are a meaningful input; if so, half of the inputs are purely random.
     pub takes_anything: bool,
     /// Valid inputs.
     pub corpus: fn() -> Vec<Vec<u8>>,
-    /// Takes one input.
+    /// Runs the target on one input.
     ///
     /// # Errors
-    /// What is wrong about the answer. A panic is as wrong.
+    /// Describes the violated property. A panic counts as a violation too.
     pub check: fn(&[u8]) -> Result<Answer, String>,
 }
 
-/// What became of an input that was answered as it should.
+/// Result of an input that the target handled correctly.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Answer {
-    /// It made sense.
+    /// The input was accepted.
     Taken,
-    /// It was refused.
+    /// The input was refused.
     Refused,
 }
 
-/// How many inputs were answered how.
+/// Number of inputs by [`Answer`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Answers {
-    /// Those that made sense.
+    /// Accepted inputs.
     pub taken: u64,
-    /// Those that were refused.
+    /// Refused inputs.
     pub refused: u64,
 }
 
-/// An input that was answered wrongly.
+/// Input that the target handled incorrectly.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Finding {
-    /// The target.
+    /// Name of the target.
     pub target: &'static str,
-    /// The seed, and the number of the input under it.
+    /// Seed of the run.
     pub seed: u64,
-    /// Counted from 0.
+    /// Number of the input within the run, from 0.
     pub number: u64,
-    /// The input as it was.
+    /// Original input.
     pub input: Vec<u8>,
-    /// What of it is enough.
+    /// Shrunk input that still fails.
     pub minimal: Vec<u8>,
-    /// What is wrong about the answer to that.
+    /// Failure of the shrunk input.
     pub what: String,
 }
 
-/// Bytes that are told in a line; longer inputs are named by their seed and number, or kept in a
-/// file.
+/// Longest input printed as hex; longer ones are identified by seed and number, or kept in a file.
 const MAX_LINE_BYTES: usize = 512;
 
 impl Finding {
-    /// The command that replays it.
+    /// Returns the command that replays the finding.
     #[must_use]
     pub fn replay(&self) -> String {
         if self.minimal.len() <= MAX_LINE_BYTES {
@@ -123,7 +121,7 @@ impl fmt::Display for Finding {
         writeln!(f, "{target}: {what}")?;
         writeln!(
             f,
-            "input {number} of seed {seed}, {} bytes, of which {} are enough",
+            "input {number} of seed {seed}, {} bytes, shrunk to {}",
             input.len(),
             minimal.len()
         )?;
@@ -143,13 +141,13 @@ pub const TARGETS: [Target; 8] = [
     cluster::CLUSTER,
 ];
 
-/// The target of this name.
+/// Returns the target with this name.
 #[must_use]
 pub fn target(name: &str) -> Option<Target> {
     TARGETS.into_iter().find(|target| target.name == name)
 }
 
-/// The inputs of one seed for one target.
+/// Sequence of inputs that one seed generates for one target.
 pub struct Fuzz {
     target: Target,
     seed: u64,
@@ -157,7 +155,7 @@ pub struct Fuzz {
 }
 
 impl Fuzz {
-    /// Prepares the valid inputs.
+    /// Generates the corpus of valid inputs.
     #[must_use]
     pub fn new(target: Target, seed: u64) -> Self {
         Fuzz {
@@ -167,7 +165,7 @@ impl Fuzz {
         }
     }
 
-    /// The input of this number: first the valid ones as they are, then endlessly many others.
+    /// Returns the input with this number: the corpus first, then generated inputs without end.
     #[must_use]
     pub fn input(&self, number: u64) -> Vec<u8> {
         if let Some(valid) = usize::try_from(number)
@@ -176,8 +174,10 @@ impl Fuzz {
         {
             return valid.clone();
         }
+        // The multiplier spreads consecutive numbers, so that neighbouring seeds share no inputs.
         let mut rng =
             ChaCha8Rng::seed_from_u64(self.seed ^ number.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        // Random bytes rarely get past the first check of a format, so few are spent on one.
         let by_chance = if self.target.takes_anything {
             0.5
         } else {
@@ -190,10 +190,10 @@ impl Fuzz {
         }
     }
 
-    /// Tries inputs from number 0 on, as long as `more` says so of the next number.
+    /// Tries inputs from number 0 on until `more` returns false for the next number.
     ///
     /// # Errors
-    /// The first input that is answered wrongly.
+    /// Returns the first input that fails.
     pub fn run(&self, mut more: impl FnMut(u64) -> bool) -> Result<Answers, Box<Finding>> {
         let mut answers = Answers::default();
         for number in (0..).take_while(|number| more(*number)) {
@@ -205,10 +205,10 @@ impl Fuzz {
         Ok(answers)
     }
 
-    /// Tries the input of this number.
+    /// Tries the input with this number.
     ///
     /// # Errors
-    /// What is wrong about the answer, with as few bytes as it takes.
+    /// Returns the failure, with its input shrunk.
     pub fn try_one(&self, number: u64) -> Result<Answer, Box<Finding>> {
         let input = self.input(number);
         judge(&self.target, &input).map_err(|_| {
@@ -225,14 +225,15 @@ impl Fuzz {
     }
 }
 
-/// Gives `input` to the target and says what is wrong about the answer.
+/// Runs the target on `input` and turns a panic into an error.
 ///
 /// # Errors
-/// What is wrong; a panic is, whatever it says.
+/// Describes the violated property or repeats the panic message.
 pub fn judge(target: &Target, input: &[u8]) -> Result<Answer, String> {
+    // Targets keep no mutable state between inputs, so a panic leaves nothing inconsistent.
     catch_unwind(AssertUnwindSafe(|| (target.check)(input))).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<&str>().map(|text| (*text).to_string());
         let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-        Err(format!("it panicked: {}", text.unwrap_or_default()))
+        Err(format!("panicked: {}", text.unwrap_or_default()))
     })
 }

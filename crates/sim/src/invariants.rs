@@ -1,7 +1,8 @@
-//! The properties of Raft, checked on what nodes show after every step. One property, one file.
+//! Raft's safety properties, checked on observations of nodes after every step. One property, one
+//! file.
 //!
-//! Each has a `check` that is told what one node shows, remembers what it needs, and a test that
-//! feeds it a violating history.
+//! Each property has a `check` that receives an observation of one node and stores the state it
+//! needs, and a test that feeds it a violating history.
 
 mod applied_is_durable;
 mod commit_goes_forward;
@@ -45,12 +46,12 @@ pub use snapshots_agree::SnapshotsAgree;
 pub use state_machine_safety::StateMachineSafety;
 pub use terms_go_forward::TermsGoForward;
 
-/// What one node shows after a step, and what the disks hold.
+/// Visible state of one node after a step, and the contents of the disks.
 #[derive(Clone, Copy, Debug)]
 pub struct Observation<'a> {
-    /// Which node.
+    /// The node.
     pub id: NodeId,
-    /// Which run of it: counted up by each restart.
+    /// Number of its run, which each restart increments.
     pub run: u64,
     /// Its term.
     pub term: Term,
@@ -62,33 +63,33 @@ pub struct Observation<'a> {
     pub start: LogPosition,
     /// Its log after that.
     pub log: &'a [Entry],
-    /// The members it goes by.
+    /// Its active membership.
     pub membership: &'a Membership,
-    /// How often in this run its state was replaced by a snapshot.
+    /// Number of snapshots that replaced its state in this run.
     pub restores: u64,
-    /// What it applied, from index 1; what a snapshot covers is in its state too.
+    /// Entries in its state, from index 1, including those that a snapshot covers.
     pub applied: &'a [Entry],
-    /// Commands that took effect, of those.
+    /// Commands in `applied` that took effect.
     pub effects: &'a [Command],
-    /// What its disk holds.
+    /// Durable contents of its disk.
     pub image: &'a Restored,
-    /// What all disks hold, this one's included.
+    /// Durable contents of all disks, including its own.
     pub images: Images<'a>,
     /// Messages it is about to send.
     pub sent: &'a [(NodeId, Message)],
 }
 
-/// What all disks hold. Few observations ask, so it is looked up and not listed.
+/// Durable contents of all disks. Few checks need them, so they are looked up on demand.
 #[derive(Clone, Copy)]
 pub struct Images<'a>(&'a dyn Fn(NodeId) -> Option<&'a Restored>);
 
 impl<'a> Images<'a> {
-    /// Those that `look` finds.
+    /// Creates images that `look` looks up.
     pub fn new(look: &'a dyn Fn(NodeId) -> Option<&'a Restored>) -> Self {
         Images(look)
     }
 
-    /// What the disk of `id` holds, if there is such a machine.
+    /// Returns the contents of the disk of `id`, if there is such a machine.
     #[must_use]
     pub fn of(self, id: NodeId) -> Option<&'a Restored> {
         (self.0)(id)
@@ -102,12 +103,12 @@ impl fmt::Debug for Images<'_> {
 }
 
 impl<'a> Observation<'a> {
-    /// The entry at `index` of the node's log.
+    /// Returns the entry at `index` of the node's log.
     pub(crate) fn entry(&self, index: Index) -> Option<&'a Entry> {
         entry_after(self.start.index, self.log, index)
     }
 
-    /// Term of the entry at `index` of the node's log; the start of the log counts as part of it.
+    /// Returns the term of the entry at `index` of the node's log, or of the log's start position.
     pub(crate) fn term_at(&self, index: Index) -> Option<Term> {
         if index == self.start.index {
             Some(self.start.term)
@@ -116,7 +117,7 @@ impl<'a> Observation<'a> {
         }
     }
 
-    /// Index of the last entry of its log.
+    /// Returns the index of the last entry of its log.
     pub(crate) fn last(&self) -> Index {
         self.log
             .last()
@@ -124,7 +125,7 @@ impl<'a> Observation<'a> {
     }
 }
 
-/// The entry at `index` of a log that begins after `start`.
+/// Returns the entry at `index` of a log that begins after `start`.
 pub(crate) fn entry_after(start: Index, log: &[Entry], index: Index) -> Option<&Entry> {
     index
         .0
@@ -132,7 +133,7 @@ pub(crate) fn entry_after(start: Index, log: &[Entry], index: Index) -> Option<&
         .and_then(|place| log.get(usize::try_from(place).ok()?))
 }
 
-/// Index of the last entry that a disk holds, in its log or in its snapshot.
+/// Returns the index of the last entry on a disk, in its log or its snapshot.
 pub(crate) fn last_on(image: &Restored) -> Index {
     image
         .entries
@@ -140,12 +141,12 @@ pub(crate) fn last_on(image: &Restored) -> Index {
         .map_or(image.start.position.index, |entry| entry.index)
 }
 
-/// A property that did not hold.
+/// A violated property.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Violation {
-    /// Its name.
+    /// Name of the property.
     pub property: &'static str,
-    /// What was seen.
+    /// Description of the observed violation.
     pub what: String,
 }
 
@@ -182,15 +183,15 @@ pub struct Invariants {
     exactly_once: ExactlyOnce,
     one_change_at_a_time: OneChangeAtATime,
     pub(crate) snapshots_agree: SnapshotsAgree,
-    /// Told of reads by whoever asks them.
+    /// The caller reports every read to this property.
     pub(crate) reads_see_commits: ReadsSeeCommits,
 }
 
 impl Invariants {
-    /// Checks every property on what a node shows now.
+    /// Checks every property against an observation of a node.
     ///
     /// # Errors
-    /// The first property that does not hold.
+    /// The first violated property.
     pub fn check(&mut self, seen: &Observation<'_>) -> Result<(), Violation> {
         self.election_safety.check(seen)?;
         self.leader_append_only.check(seen)?;
@@ -210,7 +211,7 @@ impl Invariants {
         self.reads_see_commits.check(seen)
     }
 
-    /// Forgets what a node promised before its disk was wiped.
+    /// Forgets the terms and votes of a node after its disk was wiped.
     pub fn forget(&mut self, id: NodeId) {
         self.terms_go_forward.forget(id);
         self.one_vote_per_term.forget(id);

@@ -1,10 +1,10 @@
-//! Deterministic simulation of clusters of the shipping Raft core: everything follows from one seed.
+//! Deterministic simulation of clusters of the shipping Raft core: one seed determines every run.
 //!
 //! [`Simulation`] holds real [`Node`](raftian_raft::Node)s on simulated links, disks and time.
 //! Nothing happens unless the caller requests it, and every property of [`invariants`] is checked
 //! after every step. [`storm`] draws faults from a seed, [`scenario`] reads them from a transcript,
-//! [`fuzz`] from bytes. [`linearizability`] checks the histories of clients. [`timed`] has the event
-//! queue of lighter simulations, whose nodes have no simulated disk.
+//! [`fuzz`] from bytes. [`linearizability`] checks client histories. [`timed`] has the event queue
+//! of lighter simulations without simulated disks.
 //!
 //! ```
 //! use raftian_sim::{Setup, Simulation};
@@ -18,10 +18,10 @@
 //! ```
 //!
 //! # What is simulated
-//! Links lose, repeat, reorder and cut; disks hold writes back and lose the ones not yet done;
-//! machines crash and come back; each machine's clock starts elsewhere. [`disk`] has the real store
-//! on disks that tear writes and rot. Not simulated here: codecs and sockets, which belong to the
-//! node.
+//! Links lose, duplicate, reorder and cut messages; disks delay writes and lose unfinished ones;
+//! machines crash and restart; each machine's clock has its own offset. [`disk`] runs the real
+//! store on disks with torn writes and bit rot. Codecs and sockets belong to the node and are not
+//! simulated here.
 
 pub mod cluster;
 pub mod counters;

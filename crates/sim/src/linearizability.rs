@@ -1,16 +1,16 @@
-//! Whether clients saw one copy of the data: each operation takes effect at once, somewhere between
-//! its invocation and its return (Raft paper, section 8; Herlihy and Wing 1990).
+//! Linearizability: each operation takes effect at once, somewhere between its invocation and its
+//! return (Raft paper, section 8; Herlihy and Wing 1990).
 //!
-//! [`History`] records what clients asked and heard. Two checkers judge it, and they are blind to
-//! different things:
+//! [`History`] records calls and answers of clients. Two checkers with different blind spots judge
+//! it:
 //!
-//! | | believes | decides | cost |
+//! | | trusts | decides | cost |
 //! |---|---|---|---|
-//! | [`witness`] | the index that came with each answer, and the committed log | always | O(n log n) |
-//! | [`black_box`] | nothing but what clients saw | unless its budget runs out | exponential at worst |
+//! | [`log_order`] | the index of each answer and the committed log | always | O(n log n) |
+//! | [`wgl`] | only the answers of clients | unless its budget runs out | exponential at worst |
 //!
 //! ```
-//! use raftian_sim::linearizability::{Answer, Call, Committed, History, Verdict, black_box, witness};
+//! use raftian_sim::linearizability::{Answer, Call, Committed, History, Verdict, log_order, wgl};
 //!
 //! let mut history = History::default();
 //! let append = history.invoke(1, 1, 0, Call::Append(7));

@@ -1,4 +1,4 @@
-//! Numbers that look random and follow from others.
+//! SplitMix64: derives pseudorandom numbers from other numbers.
 
 /// The finaliser of SplitMix64: every bit of the input moves about half of the bits of the output.
 pub fn mixed(mut bits: u64) -> u64 {
@@ -7,7 +7,7 @@ pub fn mixed(mut bits: u64) -> u64 {
     bits ^ (bits >> 31)
 }
 
-/// A seed for one run of one node, and other numbers that are to look random, from three.
+/// Derives a pseudorandom number from three numbers, such as the seed of one run of one node.
 pub(crate) fn mix(seed: u64, id: u64, run: u64) -> u64 {
     mixed(
         seed.wrapping_add(id << 32)

@@ -1,17 +1,16 @@
-//! A storm: a seed decides what happens to a cluster, then peace comes for a part of it, and there
-//! everything must be well.
+//! Randomized simulation of a cluster: a fault-injection phase (safety), then a liveness phase in
+//! which a quorum is healed and must converge.
 //!
-//! Each seed draws its own mix of faults and settings (`storm/options.rs`). Some faults wait for
-//! their moment: a crash right after the message just handled, a cut right after an election. First
-//! faults (safety), then peace (liveness): a quorum is healed, and whatever is not part of it stays
-//! broken for good.
+//! Each seed draws its own mix of faults and settings (`storm/options.rs`). Some faults are aimed:
+//! a crash right after a message was handled, a cut right after an election. In the liveness phase
+//! every machine outside the healed quorum stays broken for good.
 //!
-//! # What is not simulated
-//! Sockets, QUIC, threads and the operating system: real processes are for that. The mark beside a
-//! store detects that an older copy was restored. If the mark was restored with it, as in the image
-//! of a whole machine, only a leader that holds later acknowledgements of that store detects it
-//! (`storm/old_copy.rs`); otherwise safety is lost, as in any Raft implementation, so storms
-//! restore whole machines in that case alone.
+//! # Not simulated
+//! Sockets, QUIC, threads and the operating system; tests with real processes cover them. The
+//! rollback guard next to a store detects that an older copy was restored. If the guard was
+//! restored with it, as in the image of a whole machine, only a leader that holds later
+//! acknowledgements of that store detects it (`storm/old_copy.rs`); otherwise safety is lost, as in
+//! any Raft implementation, so storms restore whole machines in that case alone.
 
 mod aimed;
 mod aimed_changes;
@@ -40,68 +39,68 @@ use options::{Event, Options};
 
 pub use shrink::shrink;
 
-/// One storm, named by its seed.
+/// Parameters of one storm.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Storm {
-    /// Decides everything.
+    /// Seed; the run is a function of it and the other parameters.
     pub seed: u64,
-    /// Voters of the cluster at the beginning.
+    /// Initial number of voters.
     pub nodes: u64,
-    /// How many things happen before peace.
+    /// Number of events before the liveness phase.
     pub events: u64,
-    /// What the machines are made of.
+    /// Parts of a machine that are real.
     pub machines: Machines,
-    /// Of the events that are faults only these happen; `None` leaves them all.
+    /// Numbers of the fault events to inject; `None` injects all.
     pub only: Option<BTreeSet<u64>>,
     /// Lines of trace kept.
     pub trace: usize,
-    /// A fault of the past that is planted in every node, with the feature `planted`.
+    /// Past bug injected into every node, with the feature `planted`.
     pub planted: Option<PlantedFault>,
 }
 
-/// What of a machine is real beside the node and its driver.
+/// Parts of a machine that are real, in addition to the node and its driver.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Machines {
-    /// The seed decides.
+    /// Drawn from the seed.
     #[default]
     Drawn,
-    /// Every machine has the real store, and every message is sent as bytes.
+    /// Every machine has the real store, and every message is encoded to bytes.
     Everything,
     /// Disks and messages hold values, never bytes.
     Bare,
 }
 
-/// What a storm was.
+/// Result of a storm without a failure.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Report {
-    /// What happened how often.
+    /// Counters of decisions and faults.
     pub tally: Counters,
-    /// Everything that happened, in one number.
+    /// Hash of all events.
     pub digest: u64,
-    /// Events simulated: messages, timers, faults and calls of clients.
+    /// Events simulated: messages, timers, faults and client calls.
     pub steps: u64,
-    /// Time that passed for the cluster.
+    /// Simulated time.
     pub time: Duration,
-    /// The last things that happened, one a line, as many as were to be kept.
+    /// Last [`Storm::trace`] events, one per line.
     pub trace: String,
 }
 
-/// A storm that a cluster did not survive.
+/// Failure found by a storm.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Failure {
-    /// What was violated, with the last lines of the trace if they were kept.
+    /// Violated property, with the last lines of the trace if they were kept.
     pub what: String,
-    /// The faults that struck: the number of the event, and what it was.
+    /// Injected faults: event number and description.
     pub faults: Vec<(u64, String)>,
 }
 
-/// What a run of many storms must have met: a run without one of these has not tested it.
+/// Counters that a run of many storms must have hit; one at zero has not been tested.
 pub const RARE: [&str; 66] = [
-    "asked a deposed leader beside an old copy",
+    "asked a deposed leader next to a restored disk",
     "asked a deposed leader for a read",
     "asked a leader for a change before its first commit",
     "asked for a change of members",
-    "called again",
+    "retried a call",
     "changed members right after an election",
     "changed one member",
     "confirmed reads",
@@ -110,32 +109,32 @@ pub const RARE: [&str; 66] = [
     "crashed in the middle of a write",
     "crashed with writes under way",
     "cut off a fresh leader",
-    "cut off a leader in office",
+    "cut off a leader",
     "cut the cluster to a bridge",
     "cut the cluster to a ring",
     "deposed a leader with a change under way",
     "entered a joint configuration",
-    "elected the only node that hears a quorum",
+    "elected the only node connected to a quorum",
     "filled a disk",
     "finished a slow transfer under load",
     "found a differing log",
     "gave up a call",
-    "gave up handing over",
-    "heard of a read",
+    "aborted a leadership transfer",
+    "received a read result",
     "installed a snapshot and kept its tail",
     "installed a snapshot in place of its log",
-    "led a state astray",
+    "made a state diverge",
     "learned of a later term behind the leader",
     "left a joint configuration",
     "left a machine cut off for good",
     "left a machine down for good",
-    "left a machine that hears and is not heard",
-    "left a machine that is heard and does not hear",
-    "joined again after an old copy",
+    "left a machine that receives but cannot send",
+    "left a machine that sends but cannot receive",
+    "rejoined after its disk was restored",
     "lost a disk",
     "made a clock jump",
     "made a sync fail",
-    "met a stranger",
+    "received a message from an unknown incarnation",
     "paused",
     "promoted a learner",
     "promoted a member under load",
@@ -147,35 +146,35 @@ pub const RARE: [&str; 66] = [
     "refused a vote",
     "refused an old store",
     "replayed an old message",
-    "rolled back a change of members",
-    "repaired a state that went astray",
+    "rolled back a membership change",
+    "repaired a diverged state",
     "saw a diverged state",
     "sent a snapshot",
     "stepped down in a later term",
     "stepped down when removed",
     "stepped down with a hung disk",
     "stepped down without quorum",
-    "stood for election when asked to",
-    "superseded a tail that was not written yet",
+    "stood for election in a transfer",
+    "superseded an unwritten tail",
     "took a snapshot",
     "truncated one entry",
     "truncated several entries",
-    "was a stranger",
-    "was found linearizable by clients alone",
+    "was addressed under another incarnation",
+    "was found linearizable by the black box",
     "was refused a read",
 ];
 
-/// Most messages on their way in a storm; beyond them the oldest is lost, as in a full buffer.
+/// Most messages in flight; beyond them the oldest is dropped, as by a full buffer.
 const MAX_QUEUED: usize = 256;
 
-/// Messages of the past that may come again.
+/// Most old messages kept for replay.
 const MAX_REMEMBERED: usize = 64;
 
 impl Storm {
-    /// Events before peace unless told otherwise.
+    /// Default number of events before the liveness phase.
     pub const EVENTS: u64 = 2_000;
 
-    /// The storm of a seed, of a size that the seed decides too.
+    /// Returns the default storm of a seed; the cluster size depends on the seed too.
     #[must_use]
     pub fn of(seed: u64) -> Self {
         let nodes = [3, 3, 5, 4, 2, 3, 5, 1, 7, 6, 3, 5][(seed % 12) as usize];
@@ -190,7 +189,7 @@ impl Storm {
         }
     }
 
-    /// The command that runs it again.
+    /// Returns the command that replays the storm.
     #[must_use]
     pub fn replay(&self) -> String {
         let Storm {
@@ -217,16 +216,17 @@ impl Storm {
             .planted
             .map_or(String::new(), |fault| format!(" --plant {}", fault.name()));
         format!(
-            "cargo lab storm --seed {seed} --nodes {nodes} --events {events}{machines}{only}{planted} --trace"
+            "cargo lab storm --seed {seed} --nodes {nodes} --events {events}\
+             {machines}{only}{planted} --trace"
         )
     }
 
-    /// Runs the storm, then the peace after it.
+    /// Runs the fault-injection phase, then the liveness phase.
     ///
     /// # Errors
-    /// If a property of [`crate::invariants`] is violated, a node panics, or peace does not end
-    /// with one leader, equal logs, states that follow from them, every command in effect exactly
-    /// once, and a history that one copy of the data could have shown.
+    /// Fails if a property of [`crate::invariants`] is violated, a node panics, or the liveness
+    /// phase does not end with one leader, equal logs, states that follow from them, every command
+    /// applied exactly once, and a linearizable history.
     pub fn run(&self) -> Result<Report, Failure> {
         let options = Options::draw(self.seed, self.nodes, self.machines, self.planted);
         let mut run = Run::new(self, options);
@@ -268,26 +268,26 @@ impl Storm {
 
 struct Run {
     cluster: Simulation,
-    /// A stream of its own for each event, so that leaving one out leaves the others as they are.
+    /// RNG with a separate stream per event, so that omitting one leaves the others unchanged.
     rng: ChaCha8Rng,
     options: Options,
     clients: Clients,
     only: Option<BTreeSet<u64>>,
     faults: Vec<(u64, String)>,
     fresh_leader: Option<NodeId>,
-    /// A new leader that refused a change until it has committed an entry of its term.
+    /// New leader that refused a change because it had not committed an entry of its term yet.
     eager: Option<NodeId>,
-    /// Messages of the past, to come again much later.
+    /// Old messages, to be replayed much later.
     past: Vec<crate::cluster::Envelope>,
-    /// Requests of leaders, to come again when the same node leads a later term.
+    /// Requests of leaders, to be replayed when the same node leads a later term.
     earlier: BTreeMap<NodeId, Vec<crate::cluster::Envelope>>,
-    /// Machines whose disks are lost: they must not count in what is to survive.
+    /// Machines with a lost disk; they do not count towards a surviving quorum.
     wiped: BTreeSet<NodeId>,
-    /// Copies of disks, to be put back later.
+    /// Copies of disks, to be restored later.
     copies: BTreeMap<NodeId, Backup>,
-    /// Clocks were set back by this much in all: for so long one may stand still.
+    /// Total time by which clocks were set back, and the longest that one may stall.
     set_back: Duration,
-    /// Removed machines that were switched off in peace.
+    /// Removed machines that were switched off in the liveness phase.
     switched_off: BTreeSet<NodeId>,
     tally: Counters,
 }
@@ -314,6 +314,7 @@ impl Run {
         }
         Run {
             cluster: Simulation::new(setup),
+            // Options are drawn from the plain seed; these draws must be independent of them.
             rng: ChaCha8Rng::seed_from_u64(
                 storm
                     .seed
@@ -336,8 +337,9 @@ impl Run {
         }
     }
 
-    /// One thing happens, and a little time passes.
+    /// Lets a little time pass, then performs one event.
     fn event(&mut self, number: u64) {
+        // The stream of this event, regardless of how much earlier events drew.
         self.rng.set_stream(number);
         self.rng.set_word_pos(0);
         let pace = self.options.pace.as_micros() as u64;
@@ -361,7 +363,7 @@ impl Run {
             }
             fault => {
                 if self.strikes(number) {
-                    // Recorded before it strikes: it may be the one that sinks the cluster.
+                    // Recorded first: injecting the fault may panic, and the report needs it.
                     self.faults.push((number, format!("{fault:?}")));
                     match self.fault(fault) {
                         Some(what) => {
@@ -378,13 +380,12 @@ impl Run {
         self.clients.hear(&self.cluster, &mut self.tally);
     }
 
-    /// Whether a fault may strike as this event: all may, unless only some of them are to be
-    /// replayed.
+    /// Returns whether a fault may be injected at this event; a replay may restrict them.
     fn strikes(&self, number: u64) -> bool {
         self.only.as_ref().is_none_or(|only| only.contains(&number))
     }
 
-    /// Clocks run differently: odd ones faster, even ones slower.
+    /// Applies clock drift: odd machines run fast, even ones slow.
     fn drift(&mut self, passes: u64) {
         let parts = passes as i64 * self.options.drift / 1_000_000;
         if parts != 0 {

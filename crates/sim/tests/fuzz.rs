@@ -1,13 +1,14 @@
-//! A short run of every target, and what a finding looks like. `cargo lab fuzz all` goes on for as
-//! long as it is told.
+//! A short run of every fuzz target, and the format of a finding. `cargo lab fuzz all` runs for a
+//! chosen time.
 
 use raftian_sim::fuzz::{Answer, Answers, Fuzz, TARGETS, Target, judge};
 
-/// The same inputs on every machine; `cargo lab fuzz TARGET --seed 1 --number N` replays one.
+/// Fixed seed, so that every machine tries the same inputs; `cargo lab fuzz TARGET --seed 1
+/// --number N` replays one.
 const SEED: u64 = 1;
 
 #[test]
-fn every_target_answers_a_few_thousand_inputs_as_it_should() {
+fn every_target_handles_a_few_thousand_inputs() {
     for target in TARGETS {
         let answers = Fuzz::new(target, SEED)
             .run(|number| number < 3_000)
@@ -16,14 +17,14 @@ fn every_target_answers_a_few_thousand_inputs_as_it_should() {
         assert_eq!(taken + refused, 3_000);
         assert!(
             taken >= 30,
-            "{}: only {taken} inputs made sense, so little was tried",
+            "{}: only {taken} inputs were accepted, so little was tested",
             target.name
         );
     }
 }
 
 #[test]
-fn what_is_in_the_corpus_makes_sense() {
+fn every_corpus_input_is_accepted() {
     for target in TARGETS {
         for valid in (target.corpus)() {
             assert_eq!(
@@ -38,7 +39,7 @@ fn what_is_in_the_corpus_makes_sense() {
 }
 
 #[test]
-fn a_panic_is_found_brought_down_and_told_as_one_line_that_replays_it() {
+fn panic_is_shrunk_and_replayed_by_one_command() {
     let planted = Target {
         name: "planted",
         about: "no byte is 7",
@@ -54,7 +55,7 @@ fn a_panic_is_found_brought_down_and_told_as_one_line_that_replays_it() {
         .run(|number| number < 1_000)
         .unwrap_err();
     assert_eq!(finding.minimal, [7]);
-    assert_eq!(finding.what, "it panicked: seven");
+    assert_eq!(finding.what, "panicked: seven");
     assert_eq!(finding.replay(), "cargo lab fuzz planted --hex 07");
     assert!(
         finding.input.contains(&7)

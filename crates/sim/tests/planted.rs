@@ -1,11 +1,11 @@
-//! Faults of the past, planted again: the transcripts must fail over them, and so must storms.
+//! Past bugs, injected again: their transcripts must fail, and storms must find them.
 #![cfg(feature = "planted")]
 
 use raftian_raft::PlantedFault;
 use raftian_sim::scenario::{Script, run_planted};
 use raftian_sim::storm::Storm;
 
-/// The transcript that is about each fault.
+/// The transcript that covers each fault.
 const ABOUT: [(PlantedFault, &str); 11] = [
     (
         PlantedFault::EchoesStaleProbes,
@@ -76,19 +76,19 @@ fn every_planted_fault_fails_its_transcript() {
         assert_eq!(
             run_planted(&script, 0, None).err(),
             None,
-            "{} is not planted",
+            "the transcript of {} fails without the fault",
             fault.name()
         );
         assert!(
             run_planted(&script, 0, Some(fault)).is_err(),
-            "{} goes unnoticed",
+            "{} is not detected by its transcript",
             fault.name()
         );
     }
 }
 
-/// The faults that a storm finds within a few hundred seeds; the others take the minutes of `cargo
-/// lab storm --plant`.
+/// Covers the faults that storms find within a few hundred seeds; the others take minutes of
+/// `cargo lab storm --plant`.
 #[test]
 fn storms_find_planted_faults() {
     std::panic::set_hook(Box::new(|_| {}));
@@ -107,6 +107,6 @@ fn storms_find_planted_faults() {
             .run()
             .is_err()
         });
-        assert!(found, "{} goes unnoticed", fault.name());
+        assert!(found, "no storm finds {}", fault.name());
     }
 }

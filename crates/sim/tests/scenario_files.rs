@@ -1,30 +1,29 @@
-//! The transcripts in `tests/scenarios`: every one parses, says what it is about, and goes as it
-//! says.
+//! The transcripts in `tests/scenarios`: each parses, begins with its purpose, and passes.
 
 use std::fs;
 use std::path::Path;
 
 use raftian_sim::scenario::{Script, run};
 
-/// Every transcript with its name, in order.
+/// Returns every transcript with its path, sorted.
 fn transcripts() -> Vec<(String, String)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/scenarios");
     let mut found = Vec::new();
     for entry in fs::read_dir(&folder)
-        .expect("the workspace has scenarios")
+        .expect("the workspace has a folder of scenarios")
         .flatten()
     {
         let name = entry
             .file_name()
             .into_string()
-            .expect("names of scenarios are plain");
+            .expect("scenario names are UTF-8");
         assert!(
             name.ends_with(".scenario"),
-            "{name} lies in the folder of the scenarios and is none"
+            "{name} is in the scenario folder but is not a scenario"
         );
         found.push((
             format!("tests/scenarios/{name}"),
-            fs::read_to_string(entry.path()).expect("a scenario is text"),
+            fs::read_to_string(entry.path()).expect("a scenario is UTF-8 text"),
         ));
     }
     found.sort();
@@ -42,7 +41,7 @@ fn every_scenario_parses() {
 }
 
 #[test]
-fn every_scenario_goes_as_it_says() {
+fn every_scenario_passes() {
     let failures: Vec<_> = transcripts()
         .iter()
         .filter_map(|(name, text)| run(&Script::parse(name, text).ok()?, 20).err())
@@ -52,17 +51,17 @@ fn every_scenario_goes_as_it_says() {
 }
 
 #[test]
-fn every_scenario_begins_with_what_it_tells_and_looks_at_something() {
+fn every_scenario_states_its_purpose_and_expects_something() {
     for (name, text) in transcripts() {
         assert!(
             text.starts_with("# "),
-            "{name} does not begin with a comment that says why"
+            "{name} does not begin with a comment that states its purpose"
         );
         assert!(text.contains("\nexpect "), "{name} expects nothing");
     }
 }
 
-/// Each of the bugs that shipped elsewhere has a transcript of its own.
+/// Each bug that shipped in another implementation has its own transcript.
 #[test]
 fn each_of_the_26_bugs_has_a_scenario() {
     let transcripts = transcripts();

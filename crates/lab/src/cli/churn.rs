@@ -8,25 +8,25 @@ use crate::elections::values::Time;
 use crate::matches::churn::{self, Churn};
 use crate::matches::{Conditions, Series, World};
 
-/// How often somebody comes or goes, how long, and under which conditions.
+/// Churn rate, duration, and conditions of the matches.
 #[derive(clap::Args, Debug)]
 pub struct Arguments {
-    /// Machines at the beginning.
+    /// Machines at the start.
     #[arg(long, value_name = "N", default_value_t = 5)]
     machines: u64,
-    /// Time between turns: leave, crash, restart, join, and again.
+    /// Time between churn steps: leave, crash, restart, join, and again.
     #[arg(long, value_name = "TIME", default_value_t = Time(Duration::from_secs(5)))]
     every: Time,
-    /// Minutes of each match, in its own time.
+    /// Length of each match in minutes of its own time.
     #[arg(long, value_name = "N", default_value_t = 10.0)]
     minutes: f64,
-    /// What players take for at once.
+    /// Longest delay that players perceive as immediate.
     #[arg(long, value_name = "TIME", default_value_t = Time(Duration::from_millis(100)))]
     bound: Time,
-    /// Matches.
+    /// Number of matches.
     #[arg(long, value_name = "N", default_value_t = 10)]
     reps: u64,
-    /// From which everything follows.
+    /// RNG seed; determines the whole run.
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
     #[command(flatten)]
@@ -35,7 +35,7 @@ pub struct Arguments {
     output: Output,
 }
 
-/// Measures coming and going, and gives what came out to everybody who asked for it.
+/// Measures churn and writes the requested outputs.
 pub fn run(arguments: &Arguments) -> Exit {
     let &Arguments {
         machines,

@@ -15,40 +15,40 @@ use crate::report::environment::Environment;
 use crate::report::html::Page;
 use crate::terminal::errln;
 
-/// Which clusters elect a leader, how often, and under which conditions.
+/// Cluster sizes, repetitions and conditions of the elections.
 #[derive(clap::Args, Debug)]
 pub struct Arguments {
-    /// Sizes of clusters: a range with both ends and a step, or a list.
+    /// Cluster sizes: an inclusive range with a step, or a list.
     #[arg(long, value_name = "N..N/STEP|N,N", default_value_t = Study::default().sizes)]
     sizes: Sizes,
     /// Clusters of each size.
     #[arg(long, value_name = "N", default_value_t = Study::default().reps)]
     reps: u64,
-    /// From which everything follows.
+    /// RNG seed; determines the whole run.
     #[arg(long, value_name = "N", default_value_t = Study::default().seed)]
     seed: u64,
-    /// Election timeouts are drawn from here, evenly.
+    /// Range from which election timeouts are drawn uniformly.
     #[arg(long, value_name = "A..B", default_value_t = Settings::default().timeout)]
     timeout: Span,
     /// Time between a leader's heartbeats.
     #[arg(long, value_name = "TIME", default_value_t = Settings::default().heartbeat)]
     heartbeat: Time,
-    /// Time that each message takes, evenly from a range or always the same.
+    /// Delay of each message: drawn uniformly from a range, or constant.
     #[arg(long, value_name = "A..B|TIME", default_value_t = Settings::default().delay)]
     delay: Span,
-    /// Share of messages that are lost; from a range it is drawn for each run.
+    /// Share of lost messages; a range is drawn from once per run.
     #[arg(long, value_name = "A..B%|SHARE", default_value_t = Settings::default().loss)]
     loss: Share,
-    /// Nodes look at their election timers only this often, as those of the study did every 50ms.
+    /// Polling interval of election timers, 50ms in the published study; 0 for none.
     #[arg(long, value_name = "TIME", default_value_t = Settings::default().poll)]
     poll: Time,
-    /// Ask others before standing for election.
+    /// Run pre-vote before standing for election.
     #[arg(long, value_name = "on|off", value_enum, default_value_t = Switch::Off)]
     pre_vote: Switch,
-    /// Lets the first leader crash, and measures from then to the next leader.
+    /// Crash the first leader, and measure from the crash to the next leader.
     #[arg(long)]
     crash_leader: bool,
-    /// Real time: every node is a thread, and clusters run one after the other.
+    /// Real time: every node is a thread, and clusters run one after another.
     #[arg(long)]
     threads: bool,
     /// Real time: N nodes are processes with disks, over QUIC; measures how long it takes to
@@ -56,14 +56,14 @@ pub struct Arguments {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(3..))]
     #[arg(conflicts_with_all = ["sizes", "threads"])]
     real_processes: Option<u64>,
-    /// How long a cluster may take, in its own time.
+    /// Time limit of each cluster, in its own time.
     #[arg(long, value_name = "TIME", default_value_t = Settings::default().limit)]
     limit: Time,
     #[command(flatten)]
     output: Output,
 }
 
-/// One node in a process, for `--real-processes` and other experiments.
+/// One node in its own process, for `--real-processes` and other experiments.
 #[derive(clap::Args, Debug)]
 pub struct NodeArguments {
     file: PathBuf,
@@ -75,12 +75,12 @@ pub struct NodeArguments {
     heartbeat: Time,
     #[arg(long, value_enum)]
     pre_vote: Switch,
-    /// Id of the node that shall lead.
+    /// Id of the node that should lead.
     #[arg(long)]
     leader: Option<u64>,
 }
 
-/// Runs the node until stdin ends.
+/// Runs the node until stdin closes.
 pub fn run_node(arguments: &NodeArguments) -> Exit {
     let &NodeArguments {
         ref file,
@@ -105,12 +105,12 @@ pub fn run_node(arguments: &NodeArguments) -> Exit {
     }
 }
 
-/// Whether nodes ask first.
+/// Whether pre-vote is on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
 pub enum Switch {
-    /// As the game's nodes do.
+    /// As in the game.
     On,
-    /// As the nodes of the study.
+    /// As in the published study.
     Off,
 }
 
@@ -141,7 +141,7 @@ impl Arguments {
     }
 }
 
-/// Measures elections, and gives what came out to everybody who asked for it.
+/// Measures elections and writes the requested outputs.
 pub fn run(arguments: &Arguments) -> Exit {
     let (study, output) = (arguments.study(), &arguments.output);
     if let Err(error) = study
@@ -171,7 +171,7 @@ pub fn run(arguments: &Arguments) -> Exit {
     match leaderless {
         Some(Row { nodes, .. }) => {
             errln!(
-                "no cluster of {nodes} nodes had a leader in time: raise --limit, or let less be late and lost"
+                "no cluster of {nodes} nodes elected a leader in time: raise --limit, or lower --delay and --loss"
             );
             Exit::NoLeader.max(exit)
         }
@@ -205,7 +205,7 @@ fn told(study: &Study, rows: &[Row], output: &Output) -> Results {
             .collect::<String>()
     );
     let next = if output.out.is_none() {
-        "charts and a report of this: add --out DIR\n"
+        "add --out DIR for charts and a report\n"
     } else {
         ""
     };
@@ -273,14 +273,14 @@ fn facts(study: &Study, environment: &Environment) -> Vec<(String, String)> {
         fact("runs of each size", reps.to_string()),
         fact(
             "seed",
-            format!("{seed}; that of a run follows from it, its size and its number"),
+            format!("{seed}; each run's seed is derived from it, the size and the run number"),
         ),
         fact("election timeout", timeout.to_string()),
         fact("heartbeat", heartbeat.to_string()),
-        fact("delay of a message", delay.to_string()),
+        fact("message delay", delay.to_string()),
         fact("lost messages", loss.to_string()),
         fact(
-            "poll of election timers",
+            "election timer polling",
             if poll.0.is_zero() {
                 "none".to_owned()
             } else {
@@ -288,7 +288,7 @@ fn facts(study: &Study, environment: &Environment) -> Vec<(String, String)> {
             },
         ),
         fact("pre-vote", on(*pre_vote)),
-        fact("crash of the first leader", on(*crash_leader)),
+        fact("crash the first leader", on(*crash_leader)),
         fact("world", world.name().to_owned()),
         fact("time limit", limit.to_string()),
         fact("machine", environment.line()),

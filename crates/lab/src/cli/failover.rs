@@ -10,30 +10,30 @@ use crate::matches::failover::{self, Failover, Who, processes};
 use crate::matches::{Conditions, Series, World};
 use crate::terminal::errln;
 
-/// Most processes: as many members as node files name.
+/// Maximum number of processes: as many members as node files can name.
 const MAX_PROCESSES: u64 = raftian_node::cluster::MAX_MEMBERS as u64;
 
-/// Which matches lose a machine, how often, and under which conditions.
+/// Sizes, repetitions and conditions of the matches that lose a machine.
 #[derive(clap::Args, Debug)]
 pub struct Arguments {
-    /// Numbers of machines: a range with both ends and a step, or a list.
+    /// Numbers of machines: an inclusive range with a step, or a list.
     #[arg(long, value_name = "N..N/STEP|N,N", default_value_t = Sizes((2..=7).collect()))]
     sizes: Sizes,
-    /// Real time: N machines, 3 to 9, are processes with disks, over QUIC; one is killed, and
-    /// started again on its disk.
+    /// Real time: N machines, 3 to 9, are processes with disks, over QUIC; one is killed and
+    /// restarted on its disk.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(3..=MAX_PROCESSES))]
     #[arg(conflicts_with_all = ["sizes", "delay", "loss", "disk", "patience", "plant"])]
     real_processes: Option<u64>,
-    /// Matches of each size: 200 unless told otherwise, and 8 of real processes.
+    /// Matches of each size; 200 by default, 8 with real processes.
     #[arg(long, value_name = "N")]
     reps: Option<u64>,
-    /// From which everything follows.
+    /// RNG seed; determines the whole run.
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
-    /// Who crashes.
+    /// Machine that crashes.
     #[arg(long, value_enum, default_value_t, value_name = "WHO")]
     who: Who,
-    /// How long the machine is away: 3s unless told otherwise, and 1s of real processes.
+    /// Time between crash and restart; 3s by default, 1s with real processes.
     #[arg(long, value_name = "TIME")]
     down: Option<Time>,
     #[command(flatten)]
@@ -42,7 +42,7 @@ pub struct Arguments {
     output: Output,
 }
 
-/// One machine of `--real-processes`, started by it.
+/// One machine of `--real-processes`, started by the experiment.
 #[derive(clap::Args, Debug)]
 pub struct NodeArguments {
     file: PathBuf,
@@ -54,7 +54,7 @@ pub struct NodeArguments {
     heartbeat: Time,
 }
 
-/// Runs the machine until stdin ends.
+/// Runs the machine until stdin closes.
 pub fn run_node(arguments: &NodeArguments) -> Exit {
     let &NodeArguments {
         ref file,
@@ -113,7 +113,7 @@ impl Arguments {
     }
 }
 
-/// Measures failovers, and gives what came out to everybody who asked for it.
+/// Measures failovers and writes the requested outputs.
 pub fn run(arguments: &Arguments) -> Exit {
     let study = arguments.study();
     let matches = (study.sizes.0.len() as u64).saturating_mul(study.series.reps);

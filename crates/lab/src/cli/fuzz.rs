@@ -8,29 +8,29 @@ use raftian_sim::fuzz::{Answer, Answers, Finding, Fuzz, TARGETS, Target, judge, 
 use super::Exit;
 use crate::terminal::{errln, outln};
 
-/// What is fuzzed, with which inputs.
+/// Fuzz target and inputs.
 #[derive(clap::Args, Debug)]
 pub struct Arguments {
-    /// What is fuzzed: `all`, or one of those that `cargo lab fuzz list` names.
+    /// Target: `all`, or a name listed by `cargo lab fuzz list`.
     target: String,
     /// Seconds for each target.
     #[arg(long, default_value_t = 60.0, value_name = "N")]
     seconds: f64,
-    /// From which all inputs follow; a fresh one unless told.
+    /// RNG seed of all inputs; drawn fresh by default.
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
-    /// Only this input of the seed.
+    /// Run only this input number of the seed.
     #[arg(long, value_name = "I", requires = "seed")]
     number: Option<u64>,
-    /// Only this input, in hexadecimal digits.
+    /// Run only this input, in hexadecimal digits.
     #[arg(long, value_name = "BYTES", conflicts_with_all = ["seed", "input"])]
     hex: Option<String>,
-    /// Only this input, from a file.
+    /// Run only this input, read from a file.
     #[arg(long, value_name = "FILE", conflicts_with = "seed")]
     input: Option<PathBuf>,
 }
 
-/// Throws inputs at one target or all, and says what was not answered as it should be.
+/// Fuzzes one target or all, and reports violations.
 pub fn run(arguments: &Arguments) -> Exit {
     if arguments.target == "list" {
         for Target { name, about, .. } in TARGETS {
@@ -44,7 +44,7 @@ pub fn run(arguments: &Arguments) -> Exit {
         (unknown, None) => {
             let names: Vec<_> = TARGETS.iter().map(|target| target.name).collect();
             errln!(
-                "`{unknown}` is no target; there are {}, and `all`",
+                "`{unknown}` is not a target: use {}, or `all`",
                 names.join(", ")
             );
             return Exit::Configuration;
@@ -58,7 +58,7 @@ pub fn run(arguments: &Arguments) -> Exit {
         }
     };
     if given.is_none() {
-        // A panic is told as a finding; where it was is told when its input is given.
+        // A panic is reported as a finding; replaying its input prints the location.
         std::panic::set_hook(Box::new(|_| {}));
     }
     let mut worst = Exit::Success;
@@ -71,7 +71,7 @@ pub fn run(arguments: &Arguments) -> Exit {
     worst
 }
 
-/// The input that is given on the command line, if one is.
+/// Input given on the command line, if any.
 fn given(arguments: &Arguments) -> Result<Option<Vec<u8>>, String> {
     if let Some(hex) = &arguments.hex {
         let digits: Option<Vec<_>> = hex
@@ -79,7 +79,8 @@ fn given(arguments: &Arguments) -> Result<Option<Vec<u8>>, String> {
             .map(|digit| digit.to_digit(16).map(|digit| digit as u8))
             .collect();
         let digits = digits.filter(|digits| digits.len().is_multiple_of(2));
-        let digits = digits.ok_or_else(|| format!("`{hex}` is not pairs of hexadecimal digits"))?;
+        let digits = digits
+            .ok_or_else(|| format!("`{hex}` is not a sequence of hexadecimal digit pairs"))?;
         return Ok(Some(
             digits
                 .chunks(2)
@@ -97,13 +98,13 @@ fn one(target: &Target, input: &[u8]) -> Exit {
     match judge(target, input) {
         Ok(Answer::Taken) => {
             outln!(
-                "{}: {} bytes make sense and are answered as they should",
+                "{}: {} bytes accepted, handled correctly",
                 target.name,
                 input.len()
             )
         }
         Ok(Answer::Refused) => outln!(
-            "{}: {} bytes are refused as they should",
+            "{}: {} bytes rejected, as expected",
             target.name,
             input.len()
         ),
@@ -137,7 +138,7 @@ fn many(arguments: &Arguments, target: Target) -> Exit {
             let (inputs, seconds) = (taken + refused, began.elapsed().as_secs_f64());
             let rate = inputs as f64 / seconds.max(1e-9);
             outln!(
-                "{}: {inputs} inputs in {seconds:.1} s ({rate:.0}/s), {taken} made sense",
+                "{}: {inputs} inputs in {seconds:.1} s ({rate:.0}/s), {taken} accepted",
                 target.name
             );
             Exit::Success

@@ -15,46 +15,44 @@ use crate::report::environment::Environment;
 use crate::report::html::Page;
 use crate::terminal::errln;
 
-/// Which clusters take orders, over which networks, and how many.
+/// Clusters, networks, and rate of orders.
 #[derive(clap::Args, Debug)]
 pub struct Arguments {
-    /// Sizes of clusters, 2 to 8: a list, or a range with both ends and a step.
+    /// Cluster sizes, 2 to 8: a list, or an inclusive range with a step.
     #[arg(long, value_name = "N,N|N..N", default_value_t = Study::default().nodes)]
     nodes: Sizes,
-    /// Round trips between any two nodes.
+    /// Round-trip times between any two nodes.
     #[arg(long, value_name = "T,T", default_value_t = Study::default().rtts)]
     rtt: List<Time>,
-    /// Shares of datagrams that are lost, each way.
+    /// Shares of datagrams lost, each way.
     #[arg(long, value_name = "P,P%", default_value_t = Study::default().losses)]
     loss: List<Share>,
-    /// Orders a second at each origin, 0.1 to 1000.
+    /// Orders per second at each origin, 0.1 to 1000.
     #[arg(long, value_name = "R,R", default_value_t = Study::default().rates)]
     rate: List<Rate>,
-    /// Where orders are clicked.
+    /// Nodes at which players click orders.
     #[arg(long, value_enum, default_value_t = Where::Both, value_name = "WHERE")]
     origin: Where,
-    /// How long orders are clicked for each combination.
+    /// Duration of clicking for each combination, in seconds.
     #[arg(long, value_name = "S", default_value_t = Study::default().seconds)]
     seconds: f64,
-    /// Frames a second.
+    /// Frames per second.
     #[arg(long, value_name = "N", default_value_t = Study::default().fps)]
     fps: f64,
-    /// From which clicks, losses and election timeouts follow, but not what the machine makes of
-    /// them.
+    /// RNG seed of clicks, losses and election timeouts; the machine's own timing varies.
     #[arg(long, value_name = "N", default_value_t = Study::default().seed)]
     seed: u64,
-    /// Measures every combination, not only one varied value at a time.
+    /// Measure every combination, not only one varied value at a time.
     #[arg(long)]
     full: bool,
-    /// Virtual time: links and disks take exactly the time they are told, and a lost message is not
-    /// sent again by QUIC.
+    /// Virtual time: links and disks take exactly the configured time, and a lost message is not
+    /// retransmitted as by QUIC.
     #[arg(long)]
     simulated: bool,
-    /// Time of a write on a simulated disk.
+    /// Duration of a write on a simulated disk.
     #[arg(long, value_name = "TIME", default_value_t = latency::WRITE, requires = "simulated")]
     write: Time,
-    /// Where the stores are, in a folder of its own; the system's folder for temporary files unless
-    /// told otherwise.
+    /// Parent directory of the stores; the system's temporary directory by default.
     #[arg(long, value_name = "DIR", conflicts_with = "simulated")]
     data: Option<PathBuf>,
     #[command(flatten)]
@@ -64,9 +62,9 @@ pub struct Arguments {
 /// Nodes at which orders are clicked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
 pub enum Where {
-    /// The node that leads.
+    /// The leader.
     Leader,
-    /// One that follows.
+    /// A follower.
     Follower,
     /// Both at once.
     Both,
@@ -98,7 +96,7 @@ impl Arguments {
     }
 }
 
-/// Measures orders, and gives what came out to everybody who asked for it.
+/// Measures orders and writes the requested outputs.
 pub fn run(arguments: &Arguments) -> Exit {
     let (study, output) = (arguments.study(), &arguments.output);
     if let Err(error) = study
@@ -133,7 +131,7 @@ pub fn run(arguments: &Arguments) -> Exit {
     let exit = output.give(told(&study, &rows, &unmeasured, output));
     unmeasured
         .iter()
-        .for_each(|error| errln!("{error}: let less be late and lost"));
+        .for_each(|error| errln!("{error}: lower --rtt and --loss"));
     if unmeasured.is_empty() {
         exit
     } else {
@@ -152,7 +150,7 @@ fn told(study: &Study, rows: &[Row], unmeasured: &[String], output: &Output) -> 
         World::Virtual(write) => format!("in virtual time, with writes of {write}"),
     };
     let what = format!(
-        "From click to sight, {on}: {} s each, seed {}",
+        "Latency from click to display, {on}: {} s each, seed {}",
         study.seconds, study.seed
     );
     let text = format!(
@@ -164,15 +162,15 @@ fn told(study: &Study, rows: &[Row], unmeasured: &[String], output: &Output) -> 
             .collect::<String>()
     );
     let next = if output.out.is_none() {
-        "charts and a report of this: add --out DIR\n"
+        "add --out DIR for charts and a report\n"
     } else {
         ""
     };
     let page = Page {
-        title: "Latency of orders".to_owned(),
+        title: "Order latency".to_owned(),
         about: std::iter::once(format!("{what}.")).chain(remarks).collect(),
         command: command.clone(),
-        tables: vec![("From click to sight".to_owned(), table)],
+        tables: vec![("Click to display".to_owned(), table)],
         facts: facts(study, &environment),
         ..Page::default()
     };
@@ -225,10 +223,10 @@ fn facts(study: &Study, environment: &Environment) -> Vec<(String, String)> {
         fact("nodes", nodes.to_string()),
         fact("round trip", format!("{rtts}, half of it each way, {way}")),
         fact(lost, losses.to_string()),
-        fact("orders a second at each origin", rates.to_string()),
+        fact("orders per second at each origin", rates.to_string()),
         fact("seconds of orders", seconds.to_string()),
-        fact("frames a second", fps.to_string()),
-        fact("seed", format!("{seed}; it decides {decides}")),
+        fact("frames per second", fps.to_string()),
+        fact("seed", format!("{seed}; determines {decides}")),
         fact("machine", environment.line()),
     ]
 }

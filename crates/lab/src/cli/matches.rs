@@ -1,4 +1,4 @@
-//! What the experiments on matches do in common: check, play, tell.
+//! Shared part of the experiments on matches: validate, run, report.
 
 use std::time::Instant;
 
@@ -8,9 +8,8 @@ use crate::matches::findings::Findings;
 use crate::report::assertion;
 use crate::terminal::errln;
 
-/// Plays so many matches, unless something was asked that cannot be, and gives what came out and
-/// how many steps it took, or 0 if they were not counted. A violation is worse than anything else
-/// that can be found.
+/// Validates the options and plays `matches` matches. `play` returns the findings and the number of
+/// steps, or 0 if they were not counted. A violation outranks every other exit code.
 pub(super) fn run(
     output: &Output,
     (name, matches): (&'static str, u64),

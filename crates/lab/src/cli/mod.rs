@@ -1,4 +1,4 @@
-//! The subcommands, and how they end: for `cargo lab`, and for any other program that offers them.
+//! Subcommands and exit codes, for `cargo lab` and for any other program that embeds them.
 
 pub mod churn;
 pub mod elections;
@@ -19,45 +19,44 @@ use crate::terminal::{errln, output_failed};
 /// The subcommands.
 #[derive(clap::Subcommand, Debug)]
 pub enum Command {
-    /// Measures how long clusters of many sizes take to elect a leader, and how many elections that
-    /// takes.
+    /// Measures how long clusters of various sizes take to elect a leader, and how many elections
+    /// that takes.
     Elections(elections::Arguments),
-    /// One node of `elections --real-processes`, started by it.
+    /// One node of `elections --real-processes`, started by the experiment.
     #[command(hide = true)]
     ElectionsNode(elections::NodeArguments),
-    /// Measures frames of a window beside a Raft node in its schedule, a thread or a process, and
-    /// orders beside frames.
+    /// Measures frame times of a window with a Raft node in its schedule, in a thread or in a
+    /// process, and how frames affect orders.
     Responsiveness(responsiveness::Arguments),
-    /// Measures how long orders take from click to sight on real nodes over bad networks, and where
-    /// that time goes.
+    /// Measures the latency of orders from click to display on real nodes over bad networks, and
+    /// breaks it down.
     Latency(latency::Arguments),
-    /// Crashes a machine in each of many matches, and measures how long they stand still and
-    /// whether orders are lost.
+    /// Crashes a machine in each of many matches, and measures how long orders stall and whether
+    /// any are lost.
     Failover(failover::Arguments),
-    /// One machine of `failover --real-processes`, started by it.
+    /// One machine of `failover --real-processes`, started by the experiment.
     #[command(hide = true)]
     FailoverNode(failover::NodeArguments),
-    /// Cuts links of many matches in many shapes, and measures who goes on and when everybody is
-    /// equal again.
+    /// Partitions the network of many matches in various shapes, and measures which side makes
+    /// progress and when all machines have converged.
     Partition(partition::Arguments),
-    /// Lets machines leave, crash, come back and join all the time, and measures what players
-    /// notice of it.
+    /// Makes machines leave, crash, restart and join continuously, and measures the effect on
+    /// players.
     Churn(churn::Arguments),
-    /// Runs transcripts and says which did not go as they say.
+    /// Runs scenario transcripts and reports those that fail.
     Scenario(scenario::Arguments),
-    /// Throws bytes at decoders, stores, nodes and clusters, and looks whether they are answered as
-    /// they should.
+    /// Fuzzes decoders, stores, nodes and clusters.
     Fuzz(fuzz::Arguments),
-    /// Lets faults rain on simulated clusters, and looks whether they survive.
+    /// Runs randomized fault injection on simulated clusters.
     Storm(storm::Arguments),
 }
 
 impl Command {
-    /// Runs it, as a command of `host`. Results go to stdout, everything else to stderr.
+    /// Runs the command on behalf of `host`. Results go to stdout, everything else to stderr.
     pub fn run(&self, host: Host) -> Exit {
         let exit = self.run_command(host);
         if exit == Exit::Success && output_failed() {
-            errln!("standard output cannot be written; some of the results are lost");
+            errln!("standard output cannot be written; some results are lost");
             return Exit::Unexpected;
         }
         exit
@@ -80,32 +79,31 @@ impl Command {
     }
 }
 
-/// Which program has the commands.
+/// Program that embeds the commands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Host {
-    /// `lab`, which has no window; where one is needed it builds the game.
+    /// `lab`, which has no window and builds the game where one is needed.
     Lab,
-    /// The game, which shows a [`Scene`](crate::responsiveness::scene::Scene) on `dots SCENE`
-    /// beside these commands.
+    /// The game, which also shows a [`Scene`](crate::responsiveness::scene::Scene) on `dots SCENE`.
     Game,
 }
 
-/// How a run ends. The numbers are those of the game's own command line.
+/// Exit code of a run; the numbers match the game's own command line.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Exit {
-    /// Everything went as it should.
+    /// Success.
     Success = 0,
-    /// Something failed that should not have, such as writing a file.
+    /// An unexpected failure, such as a file that cannot be written.
     Unexpected = 1,
-    /// The command line says what cannot be.
+    /// Invalid command line.
     Usage = 2,
-    /// A file cannot be read or understood.
+    /// A file cannot be read or parsed.
     Configuration = 3,
     /// No leader was elected in time.
     NoLeader = 5,
     /// A property of Raft was violated.
     Violated = 8,
-    /// Something that was stated did not hold.
+    /// A stated expectation did not hold.
     Failed = 10,
 }
 

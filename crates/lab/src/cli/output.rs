@@ -1,4 +1,4 @@
-//! What every experiment is told about its output, and how it gives it.
+//! Output options shared by every experiment, and how results are written.
 
 use std::path::{Path, PathBuf};
 
@@ -11,53 +11,51 @@ use crate::report::progress::{Mode, Progress};
 use crate::report::{parallel, png};
 use crate::terminal::{errln, out};
 
-/// Pixels of a PNG for each of its SVG's.
+/// PNG pixels for each SVG pixel.
 const SHARPNESS: f32 = 1.5;
 
-/// Where results go.
+/// Output options.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct Output {
-    /// Writes the JSON document to FILE, or to stdout in place of the table.
+    /// Write the JSON document to FILE, or to stdout in place of the table.
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
     pub json: Option<PathBuf>,
-    /// Writes a report into this folder: HTML, CSV, JSON, and each chart as SVG and PNG.
+    /// Write a report into this directory: HTML, CSV, JSON, and each chart as SVG and PNG.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Fails with exit code 10 unless this holds, such as `max_elections<=3`. May be given several
-    /// times.
+    /// Fail with exit code 10 unless this holds, such as `max_elections<=3`; repeatable.
     #[arg(long = "assert", value_name = "NAME<=N")]
     pub asserted: Vec<Threshold>,
-    /// How progress is told, on stderr.
+    /// Progress format (stderr).
     #[arg(long, value_enum, default_value_t, value_name = "HOW")]
     pub progress: Mode,
-    /// Prints neither table nor progress.
+    /// Print neither table nor progress.
     #[arg(short, long)]
     pub quiet: bool,
-    /// Runs that go on at once; as many as there are cores unless told otherwise. No result depends
-    /// on it.
+    /// Concurrent runs; the number of cores by default. Results do not depend on it.
     #[arg(long, value_name = "N")]
     pub jobs: Option<usize>,
 }
 
-/// Everything an experiment has to say.
+/// Results of an experiment.
 pub struct Results {
-    /// Name of its files.
+    /// Base name of its files.
     pub name: &'static str,
-    /// The table with its remarks.
+    /// Table and remarks.
     pub text: String,
-    /// One line for each run.
+    /// CSV, one line for each run.
     pub csv: String,
-    /// For programs.
+    /// JSON document.
     pub document: Document,
-    /// Charts with the names of their files.
+    /// Charts, each with its file name.
     pub charts: Vec<(String, Chart)>,
-    /// Further files of a report, by name.
+    /// Other files of a report, by name.
     pub files: Vec<(String, String)>,
-    /// The report, but for charts and thresholds.
+    /// Report page without charts and verdicts.
     pub page: Page,
 }
 
-/// Charts whose files have names of their own.
+/// Converts chart names to owned strings.
 pub(crate) fn named(charts: Vec<(&'static str, Chart)>) -> Vec<(String, Chart)> {
     charts
         .into_iter()
@@ -66,13 +64,13 @@ pub(crate) fn named(charts: Vec<(&'static str, Chart)>) -> Vec<(String, Chart)> 
 }
 
 impl Output {
-    /// Threads for runs that go on at once.
+    /// Number of threads for concurrent runs.
     #[must_use]
     pub fn threads(&self) -> usize {
         self.jobs.unwrap_or_else(parallel::cores).max(1)
     }
 
-    /// Progress as it was asked for.
+    /// Progress reporter in the requested format.
     #[must_use]
     pub fn progress(&self, name: &'static str, total: u64) -> Progress {
         Progress::new(
@@ -86,7 +84,7 @@ impl Output {
         )
     }
 
-    /// Gives the results to everybody who asked for them, and says what came of the thresholds.
+    /// Writes the results to every requested output, and returns the exit code of the thresholds.
     pub fn give(&self, results: Results) -> Exit {
         let to_stdout = self.json.as_deref() == Some(Path::new("-"));
         if to_stdout {
@@ -119,7 +117,7 @@ impl Output {
             return Ok(());
         };
         std::fs::create_dir_all(folder)
-            .map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
+            .map_err(|error| format!("cannot create {}: {error}", folder.display()))?;
         let Results {
             name,
             csv,
@@ -150,7 +148,7 @@ impl Output {
         let report = folder.join(format!("{name}.html"));
         write(&report, page.html().as_bytes())?;
         if !self.quiet {
-            errln!("the report is {}", report.display());
+            errln!("report: {}", report.display());
         }
         Ok(())
     }

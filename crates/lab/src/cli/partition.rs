@@ -11,23 +11,23 @@ use crate::matches::partition::{self, Partition, Shape};
 use crate::matches::{Conditions, Series, World};
 use crate::terminal::errln;
 
-/// Which links are cut, how often, and under which conditions.
+/// Shapes, repetitions and conditions of the partitions.
 #[derive(clap::Args, Debug)]
 pub struct Arguments {
-    /// leader-alone, leader-minority, halves, one-way-out, one-way-in, bridge, several with commas,
-    /// or all.
+    /// leader-alone, leader-minority, halves, one-way-out, one-way-in, bridge, a comma-separated
+    /// list of these, or all.
     #[arg(long, value_name = "SHAPE,SHAPE|all", default_value = "all")]
     shape: String,
     /// Machines of each match.
     #[arg(long, value_name = "N", default_value_t = 5)]
     machines: u64,
-    /// How long links stay cut.
+    /// Duration of the partition.
     #[arg(long = "for", value_name = "TIME", default_value_t = Time(Duration::from_secs(5)))]
     lasts: Time,
     /// Matches of each shape.
     #[arg(long, value_name = "N", default_value_t = 50)]
     reps: u64,
-    /// From which everything follows.
+    /// RNG seed; determines the whole run.
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
     #[command(flatten)]
@@ -43,7 +43,7 @@ fn shapes(text: &str) -> Result<Vec<Shape>, String> {
     let known = Shape::ALL.map(Shape::name).join(", ");
     let shape = |name: &str| {
         Shape::from_str(name.trim(), false)
-            .map_err(|_| format!("--shape: `{name}` is none of {known}; all has each"))
+            .map_err(|_| format!("--shape: `{name}` is not one of {known}, or all"))
     };
     let mut shapes = text.split(',').map(shape).collect::<Result<Vec<_>, _>>()?;
     shapes.sort_unstable();
@@ -51,7 +51,7 @@ fn shapes(text: &str) -> Result<Vec<Shape>, String> {
     Ok(shapes)
 }
 
-/// Measures cuts, and gives what came out to everybody who asked for it.
+/// Measures partitions and writes the requested outputs.
 pub fn run(arguments: &Arguments) -> Exit {
     let Arguments {
         shape,

@@ -15,35 +15,35 @@ use crate::responsiveness::scene::Seen;
 use crate::responsiveness::{Cap, Cell, MeasureError, Program, Server, Stage, Study, charts};
 use crate::terminal::errln;
 
-/// Which windows are opened, beside which nodes.
+/// Windows to open, and the placement of their nodes.
 #[derive(clap::Args, Debug)]
 pub struct Arguments {
-    /// Numbers of dots that walk through the window.
+    /// Numbers of dots that move through the window.
     #[arg(long, value_name = "N,N", value_delimiter = ',', default_values_t = Study::default().dots)]
     dots: Vec<u32>,
-    /// Where the window's node is.
+    /// Placement of the window's node.
     #[arg(long, value_name = "WHERE,WHERE", value_enum, value_delimiter = ',', default_values_t = Study::default().servers)]
     server: Vec<Server>,
-    /// Times between two heartbeats of a leader: 3ms is what the seed ran with, 300ms what it
-    /// meant.
+    /// Heartbeat intervals of the leader: the original responsiveness study ran with 3ms and
+    /// intended 300ms.
     #[arg(long, value_name = "T,T", default_value_t = Study::default().heartbeats)]
     heartbeat: List<Time>,
-    /// Most frames a second, or `uncapped`.
+    /// Frame rate cap, or `uncapped`.
     #[arg(long, value_name = "N|uncapped,N", value_delimiter = ',', default_values_t = Study::default().caps)]
     fps: Vec<Cap>,
-    /// How long frames are counted, for each combination in each round.
+    /// Measured seconds for each combination in each round.
     #[arg(long, value_name = "S", default_value_t = Study::default().seconds)]
     seconds: u64,
-    /// How often each combination is measured; from two on, costs have an interval.
+    /// Rounds; from two on, costs have a confidence interval.
     #[arg(long, value_name = "N", default_value_t = Study::default().rounds)]
     rounds: u64,
-    /// Orders a second that are proposed meanwhile.
+    /// Orders proposed per second during the measurement.
     #[arg(long, value_name = "R", default_value_t = Study::default().orders)]
     orders: f64,
-    /// From which dots and election timeouts follow, but not what the machine makes of them.
+    /// RNG seed of dots and election timeouts; the machine's own timing varies.
     #[arg(long, value_name = "N", default_value_t = Study::default().seed)]
     seed: u64,
-    /// Opens no window: only schedules run, which needs no display.
+    /// Open no window: run the schedules alone, which needs no display.
     #[arg(long)]
     headless: bool,
     #[command(flatten)]
@@ -69,7 +69,7 @@ impl Arguments {
     }
 }
 
-/// Keeps the first of what is said twice.
+/// Removes duplicates, keeping the first occurrence.
 fn unique<T: PartialEq + Copy>(values: &mut Vec<T>) {
     let all = std::mem::take(values);
     for value in all {
@@ -79,7 +79,7 @@ fn unique<T: PartialEq + Copy>(values: &mut Vec<T>) {
     }
 }
 
-/// Measures windows, and gives what came out to everybody who asked for it.
+/// Measures windows and writes the requested outputs.
 pub fn run(arguments: &Arguments, host: Host) -> Exit {
     let (study, output) = (arguments.study(), &arguments.output);
     if let Err(error) = study
@@ -124,8 +124,8 @@ pub fn run(arguments: &Arguments, host: Host) -> Exit {
     }
 }
 
-/// What was seen of each cell in each round. Without a display the first window tells, and no other
-/// is tried.
+/// Measures every cell in every round. If the first window finds no display, falls back to the
+/// schedule alone and tries no other window.
 fn measure(
     stage: &mut Stage,
     study: &Study,
@@ -169,7 +169,7 @@ fn told(study: &Study, rows: &[Row], stage: &Stage, output: &Output) -> Results 
         Environment::here(),
     );
     let what = format!(
-        "Frames of a window beside a Raft node: {} rounds of {} s",
+        "Frames of a window with a Raft node: {} rounds of {} s",
         study.rounds, study.seconds
     );
     let text = format!(
@@ -181,12 +181,12 @@ fn told(study: &Study, rows: &[Row], stage: &Stage, output: &Output) -> Results 
             .collect::<String>()
     );
     let next = if output.out.is_none() {
-        "charts, logs and a report of this: add --out DIR\n"
+        "add --out DIR for charts, logs and a report\n"
     } else {
         ""
     };
     let page = Page {
-        title: "Responsiveness beside a Raft node".to_owned(),
+        title: "Responsiveness with a Raft node".to_owned(),
         about: std::iter::once(format!("{what}.")).chain(remarks).collect(),
         command: command.clone(),
         tables: vec![("Frames".to_owned(), table)],
@@ -230,15 +230,15 @@ fn facts(study: &Study, environment: &Environment) -> Vec<(String, String)> {
     vec![
         fact(
             "window",
-            "1000 x 1200, dots of 30 x 30, up to 5 a frame and axis".to_owned(),
+            "1000 x 1200, dots of 30 x 30, up to 5 per frame and axis".to_owned(),
         ),
         fact("heartbeat", heartbeats.to_string()),
-        fact("seconds of a round", seconds.to_string()),
+        fact("seconds per round", seconds.to_string()),
         fact("rounds", rounds.to_string()),
-        fact("orders a second", orders.to_string()),
+        fact("orders per second", orders.to_string()),
         fact(
             "seed",
-            format!("{seed}; it decides dots and election timeouts"),
+            format!("{seed}; determines dots and election timeouts"),
         ),
         fact("machine", environment.line()),
     ]

@@ -15,25 +15,25 @@ const LINES_OF_A_FAILURE: usize = 40;
 /// Lines of trace kept for `--trace`.
 const LINES_OF_A_TRACE: usize = 1_000_000;
 
-/// Which transcripts are run.
+/// Transcripts to run.
 #[derive(clap::Args, Debug)]
 pub struct Arguments {
     /// Transcripts, or directories of files that end in `.scenario`.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Prints everything that happened.
+    /// Print every event.
     #[arg(long)]
     trace: bool,
-    /// Plants a fault of the past in every node: some transcript must fail. Needs a build with
+    /// Inject a known fault into every node: some transcript must fail. Needs a build with
     /// `--features planted`.
     #[arg(long, value_name = "NAME", value_parser = super::storm::planted)]
     plant: Option<PlantedFault>,
-    /// Prints nothing about transcripts that go as they say.
+    /// Print nothing about transcripts that pass.
     #[arg(short, long)]
     quiet: bool,
 }
 
-/// Runs transcripts and says which did not go as they say.
+/// Runs transcripts and reports those that fail.
 pub fn run(arguments: &Arguments) -> Exit {
     let mut worst = Exit::Success;
     let mut count = 0;
@@ -52,16 +52,16 @@ pub fn run(arguments: &Arguments) -> Exit {
         }
     }
     if count == 0 && worst == Exit::Success {
-        errln!("no file ends in .scenario: name transcripts, or a directory that holds some");
+        errln!("no .scenario file found: name transcripts, or a directory that contains some");
         worst = Exit::Configuration;
     }
     if !arguments.quiet && count > 1 && worst == Exit::Success {
-        outln!("{count} transcripts went as they say");
+        outln!("{count} transcripts passed");
     }
     worst
 }
 
-/// The file itself, or every transcript in a directory, in order of their names.
+/// Returns the file itself, or every transcript of a directory, sorted by name.
 fn transcripts(path: &Path) -> std::io::Result<Vec<PathBuf>> {
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);
@@ -81,7 +81,7 @@ fn one(file: &Path, arguments: &Arguments) -> Exit {
     let text = match std::fs::read_to_string(file) {
         Ok(text) => text,
         Err(error) => {
-            errln!("{name}: cannot be read: {error}");
+            errln!("{name}: cannot read: {error}");
             return Exit::Configuration;
         }
     };

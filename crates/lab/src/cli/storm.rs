@@ -17,47 +17,47 @@ use crate::terminal::{errln, out, outln};
 /// Lines of trace that a failure prints.
 const LINES_OF_A_FAILURE: usize = 200;
 
-/// Storms from which on a run must have met every rare event.
+/// Number of storms from which a run must have covered every rare event.
 const ENOUGH_STORMS: u64 = 1_000;
 
-/// Which storms there are.
+/// Storms to run.
 #[derive(clap::Args, Debug)]
 pub struct Arguments {
-    /// One seed, from which everything follows.
+    /// Run one seed; it determines the whole run.
     #[arg(long, conflicts_with_all = ["seeds", "minutes"])]
     seed: Option<u64>,
     /// Seeds from A up to, but not including, B.
     #[arg(long, value_name = "A..B", value_parser = range, conflicts_with = "minutes")]
     seeds: Option<Range<u64>>,
-    /// Fresh seeds for so many minutes.
+    /// Run fresh seeds for M minutes.
     #[arg(long, value_name = "M")]
     minutes: Option<f64>,
-    /// Voters at the beginning; without it the seed decides that too.
+    /// Initial voters; drawn from the seed by default.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=9))]
     nodes: Option<u64>,
-    /// How many things happen before peace.
+    /// Events before the liveness phase.
     #[arg(long, default_value_t = Storm::EVENTS)]
     events: u64,
-    /// Every machine has the real store on a disk of bytes, and every message travels as bytes.
+    /// Run the real store on a byte-level disk on every machine, and encode every message.
     #[arg(long)]
     everything: bool,
-    /// Disks and messages hold values, never bytes: faster, and with fewer faults.
+    /// Keep disks and messages as values, never bytes: faster, and with fewer faults.
     #[arg(long, conflicts_with = "everything")]
     bare: bool,
-    /// Of the faults only these strike, by the numbers of their events, as a failure prints them.
+    /// Inject only these faults, given as the event numbers a failure prints.
     #[arg(long, value_delimiter = ',', requires = "seed")]
     only: Option<Vec<u64>>,
-    /// Plants a fault of the past in every node: the storms must find it. Needs a build with
+    /// Inject a known fault into every node: the storms must find it. Needs a build with
     /// `--features planted`.
     #[arg(long, value_name = "NAME", value_parser = planted)]
     plant: Option<PlantedFault>,
-    /// Prints what happened, with --seed.
+    /// Print the trace, with --seed.
     #[arg(long, requires = "seed")]
     trace: bool,
-    /// Threads; as many as there are cores unless told otherwise.
+    /// Threads; the number of cores by default.
     #[arg(long)]
     threads: Option<usize>,
-    /// Prints one line for each seed with the digest of everything that happened.
+    /// Print one line for each seed with the digest of its run.
     #[arg(long)]
     digests: bool,
 }
@@ -67,12 +67,16 @@ pub(super) fn planted(name: &str) -> Result<PlantedFault, String> {
     let fault = PlantedFault::ALL
         .into_iter()
         .find(|fault| fault.name() == name);
-    let fault = fault
-        .ok_or_else(|| format!("`{name}` is no planted fault: expected one of {}", names()))?;
+    let fault = fault.ok_or_else(|| {
+        format!(
+            "`{name}` is not a planted fault: expected one of {}",
+            names()
+        )
+    })?;
     if cfg!(feature = "planted") {
         Ok(fault)
     } else {
-        Err("this build has no faults to plant: build it with `--features planted`".to_owned())
+        Err("this build contains no planted faults: build it with `--features planted`".to_owned())
     }
 }
 
@@ -82,10 +86,10 @@ fn range(text: &str) -> Result<Range<u64>, String> {
         .and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
     parsed
         .filter(|range: &Range<u64>| !range.is_empty())
-        .ok_or_else(|| format!("`{text}` is not A..B with A below B"))
+        .ok_or_else(|| format!("`{text}` is not a range A..B with A below B"))
 }
 
-/// Lets storms rain, and says which cluster did not survive.
+/// Runs storms and reports the first failure.
 pub fn run(arguments: &Arguments) -> Exit {
     if let Some(seed) = arguments.seed {
         return one(arguments, seed);
@@ -132,7 +136,7 @@ fn storm(arguments: &Arguments, seed: u64) -> Storm {
     }
 }
 
-/// One seed, twice: the second run must do the same.
+/// Runs one seed twice; the second run must be identical.
 fn one(arguments: &Arguments, seed: u64) -> Exit {
     let only: Option<BTreeSet<u64>> = arguments
         .only
@@ -149,22 +153,22 @@ fn one(arguments: &Arguments, seed: u64) -> Exit {
     match first {
         Ok(report) => {
             if storm.run().as_ref() != Ok(&report) {
-                errln!("seed {seed} did two different things in two runs");
+                errln!("seed {seed} is not reproducible: two runs differ");
                 return Exit::Violated;
             }
             out!("{}", report.trace);
             print(&report.tally);
-            outln!("seed {seed} survived; digest {:016x}", report.digest);
+            outln!("seed {seed} passed; digest {:016x}", report.digest);
             Exit::Success
         }
         Err(failure) => report_failure(arguments, &storm, failure),
     }
 }
 
-/// Says what sank a cluster, with as few faults as it takes.
+/// Reports a failure with as few faults as reproduce it.
 fn report_failure(arguments: &Arguments, storm: &Storm, failure: Failure) -> Exit {
     errln!(
-        "seed {} sank the cluster:\n{}\n",
+        "seed {} failed:\n{}\n",
         storm.seed,
         failure.what.lines().next().unwrap_or_default()
     );
@@ -183,10 +187,10 @@ fn report_failure(arguments: &Arguments, storm: &Storm, failure: Failure) -> Exi
         ..small.clone()
     })
     .run() else {
-        errln!("and survived when it was run again: something is not decided by the seed");
+        errln!("the failure did not reproduce: the run is not deterministic");
         return Exit::Violated;
     };
-    errln!("with these faults alone:");
+    errln!("faults that reproduce it:");
     for (number, fault) in &failure.faults {
         errln!("  event {number}: {fault}");
     }
@@ -201,7 +205,7 @@ fn print(tally: &Counters) {
     }
 }
 
-/// Seeds that are still to be tried, and what came of the others.
+/// Queue of seeds, and the merged results of finished storms.
 struct SeedQueue {
     next: AtomicU64,
     end: u64,
@@ -233,7 +237,7 @@ impl SeedQueue {
         }
     }
 
-    /// Takes seeds until there are none, time is up, or a cluster sank.
+    /// Takes seeds until none are left, time is up, or a storm failed.
     fn run_worker(&self, arguments: &Arguments) {
         loop {
             let seed = self.next.fetch_add(1, Ordering::Relaxed);
@@ -267,6 +271,7 @@ impl SeedQueue {
                 }
                 Err(failure) => {
                     self.report_failure.store(true, Ordering::Relaxed);
+                    // Only the first failure is reported; other workers finish their storm.
                     log.failure.get_or_insert((storm, failure));
                 }
             }
@@ -285,7 +290,7 @@ impl SeedQueue {
         print(&log.tally);
         let rate = log.steps as f64 / elapsed.as_secs_f64();
         outln!(
-            "{} storms survived: {} events in {:.1} s, {rate:.0} a second; {:.1} hours passed for the clusters",
+            "{} storms passed: {} events in {:.1} s, {rate:.0} per second; {:.1} hours of cluster time",
             log.storms,
             log.steps,
             elapsed.as_secs_f64(),
@@ -296,7 +301,7 @@ impl SeedQueue {
             outln!("never: {name}");
         }
         if !never.is_empty() && log.storms >= ENOUGH_STORMS {
-            errln!("a run of {} storms must have met all of these", log.storms);
+            errln!("{} storms should have covered all of these", log.storms);
             return Exit::Failed;
         }
         Exit::Success

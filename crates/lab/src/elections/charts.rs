@@ -1,6 +1,6 @@
-//! The study's three charts, with what it published and with theory.
+//! The study's three charts, with published values and theory.
 //!
-//! The study's own numbers are not to be had; what is drawn of them are the sentences it published:
+//! The published study's raw data is not available; the charts draw the sentences it published:
 //! "smaller clusters containing fewer than 13 nodes had a higher average election time of
 //! approximately 0.23 seconds, whereas larger clusters with more than 13 nodes stabilized around
 //! 0.16 seconds", and "a stable leader was established within a maximum of three election cycles,
@@ -12,20 +12,20 @@ use std::collections::BTreeMap;
 use super::{Row, Study};
 use crate::report::chart::{Axis, COLOURS, Chart, Series, Shape};
 
-/// Points of a curve of theory, closer together where it bends: at small sizes.
+/// Points of a theory curve, denser at small sizes, where it bends.
 const POINTS: u32 = 100;
 
 const NODES: &str = "cluster size (nodes)";
 const HELD: &str = "elections held for a leader";
 
-/// Clusters of fewer nodes were slow in the study, others fast.
+/// Cluster size below which elections were slow in the published study.
 const STUDY_EDGE: f64 = 13.0;
-/// Milliseconds that the study saw below and above that edge.
+/// Published times in milliseconds, below and above that size.
 const STUDY_MS: (f64, f64) = (230.0, 160.0);
-/// Most elections that the study saw.
+/// Maximum number of elections in the published study.
 const STUDY_MOST: f64 = 3.0;
 
-/// The charts of a study, each with the name of its file.
+/// Charts of a study, each with its file name.
 #[must_use]
 pub fn all(study: &Study, rows: &[Row]) -> Vec<(&'static str, Chart)> {
     vec![
@@ -35,7 +35,7 @@ pub fn all(study: &Study, rows: &[Row]) -> Vec<(&'static str, Chart)> {
     ]
 }
 
-/// Cluster size against the average of elections held.
+/// Chart of elections held over cluster size.
 fn elections(study: &Study, rows: &[Row]) -> Chart {
     let of = |pick: fn(&Row) -> Option<f64>| {
         rows.iter()
@@ -45,12 +45,12 @@ fn elections(study: &Study, rows: &[Row]) -> Chart {
     let mean = of(|row| row.elections.map(|elections| elections.mean));
     let most = of(|row| row.elections.map(|elections| elections.max));
     let mut series = vec![Series {
-        name: "the study saw at most 3, and no trend".into(),
+        name: "published study: at most 3, no trend".into(),
         colour: COLOURS[4],
         shape: Shape::Dashes,
         points: across(rows, STUDY_MOST),
     }];
-    let name = "most of any run".into();
+    let name = "maximum of all runs".into();
     series.push(Series {
         name,
         colour: COLOURS[3],
@@ -66,7 +66,7 @@ fn elections(study: &Study, rows: &[Row]) -> Chart {
     });
     if study.settings.is_ideal() {
         let points = across(rows, 1.0);
-        let name = "theory without delay: one, for the first to stand has every vote".into();
+        let name = "theory without delay: one, the first candidate gets every vote".into();
         series.push(Series {
             name,
             colour: COLOURS[1],
@@ -83,7 +83,7 @@ fn elections(study: &Study, rows: &[Row]) -> Chart {
     )
 }
 
-/// Cluster size against time to elect.
+/// Chart of election time over cluster size.
 fn times(study: &Study, rows: &[Row]) -> Chart {
     let time = |row: &Row| row.time_ms.map(|time| (row.nodes as f64, time.mean));
     let (first, last) = ends(rows);
@@ -98,14 +98,14 @@ fn times(study: &Study, rows: &[Row]) -> Chart {
         .collect();
     let poll = study.settings.poll;
     let who = if study.settings.crash_leader {
-        " of those who are left"
+        " of the remaining nodes"
     } else {
         ""
     };
     let how = if poll.0.is_zero() {
         "the first timeout".to_owned()
     } else {
-        format!("the first timeout seen at a poll of {poll}")
+        format!("the first timeout polled every {poll}")
     };
     let ideal = if study.settings.is_ideal() {
         ""
@@ -136,7 +136,7 @@ fn times(study: &Study, rows: &[Row]) -> Chart {
             .into_iter()
             .filter(|_| last > STUDY_EDGE);
         let points = small.chain(large).collect();
-        let name = "the study saw about 230 ms below 13 nodes, about 160 ms above".into();
+        let name = "published study: about 230 ms below 13 nodes, about 160 ms above".into();
         series.push(Series {
             name,
             colour: COLOURS[4],
@@ -157,8 +157,8 @@ fn times(study: &Study, rows: &[Row]) -> Chart {
     )
 }
 
-/// Time to elect against elections held: the mean time of all runs that held as many elections, and
-/// how many they are.
+/// Chart of election time over elections held: the mean time of all runs with the same count, and
+/// the number of those runs.
 fn both(study: &Study, rows: &[Row]) -> Chart {
     let mut groups: BTreeMap<u64, Vec<f64>> = BTreeMap::new();
     for run in rows.iter().flat_map(|row| &row.runs) {
@@ -170,7 +170,7 @@ fn both(study: &Study, rows: &[Row]) -> Chart {
         }
     }
     let mean = |times: &Vec<f64>| times.iter().sum::<f64>() / times.len() as f64;
-    // The largest first: where there is no room for every label, theirs stay.
+    // Largest group first: where labels collide, the earlier one is kept.
     let mut largest: Vec<_> = groups.iter().collect();
     largest.sort_by_key(|(held, times)| (Reverse(times.len()), **held));
     let points: Vec<_> = largest
@@ -193,7 +193,7 @@ fn both(study: &Study, rows: &[Row]) -> Chart {
             points: spread,
         },
         Series {
-            name: "mean of all runs that held so many elections; n is how many".into(),
+            name: "mean of all runs with that many elections; n: number of runs".into(),
             colour: COLOURS[0],
             shape: Shape::Labelled(labels),
             points,
@@ -201,7 +201,7 @@ fn both(study: &Study, rows: &[Row]) -> Chart {
     ];
     if !study.settings.crash_leader {
         let points = vec![(1.0, STUDY_MS.1), (STUDY_MOST, STUDY_MS.1)];
-        let name = "the study: with three elections as fast as ever, about 160 ms".into();
+        let name = "published study: about 160 ms, with three elections too".into();
         series.push(Series {
             name,
             colour: COLOURS[4],
@@ -217,8 +217,7 @@ fn both(study: &Study, rows: &[Row]) -> Chart {
     )
 }
 
-/// At most a hundred of many values, from the smallest to the largest: more dots on one place say
-/// nothing.
+/// At most a hundred of `times`, from the smallest to the largest: more dots would overlap.
 fn thinned(times: &[f64]) -> impl Iterator<Item = f64> {
     let mut sorted = times.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -226,7 +225,7 @@ fn thinned(times: &[f64]) -> impl Iterator<Item = f64> {
     (0..shown).map(move |place| sorted[place * (sorted.len() - 1) / (shown - 1).max(1)])
 }
 
-/// Name and unit of what was measured.
+/// Name and unit of the measured time.
 fn time_name(study: &Study) -> &'static str {
     if study.settings.crash_leader {
         "time to the next leader (ms)"
@@ -240,7 +239,7 @@ fn across(rows: &[Row], value: f64) -> Vec<(f64, f64)> {
     vec![(first as f64, value), (last as f64, value)]
 }
 
-/// The smallest and the largest cluster.
+/// Smallest and largest cluster size.
 fn ends(rows: &[Row]) -> (u64, u64) {
     (
         rows.first().map_or(0, |row| row.nodes),

@@ -11,24 +11,23 @@ use rand::{RngExt, SeedableRng};
 use super::Settings;
 use raftian_sim::timed::{EventQueue, Next};
 
-/// What it took to elect one leader.
+/// Result of electing one leader.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Outcome {
-    /// From the beginning, or the crash of the leader, to the next leader; `None` if there was none
-    /// in time.
+    /// Time from the start, or the leader's crash, to the next leader; `None` on a timeout.
     pub time: Option<Duration>,
-    /// How often a node stood for election.
+    /// Number of candidacies.
     pub elections: u64,
-    /// Terms in which somebody stood and nobody won.
+    /// Terms with a candidate and no winner.
     pub split_votes: u64,
-    /// Messages sent before the leader was elected, the lost ones included.
+    /// Messages sent before the leader was elected, including lost ones.
     pub messages: u64,
-    /// Inputs that nodes took before the leader was elected: messages, finished writes and timers.
+    /// Inputs processed before the leader was elected: messages, completed writes and timers.
     pub steps: u64,
 }
 
-/// Elects a leader of so many nodes, and another if the settings let the first crash. Everything
-/// follows from `seed`.
+/// Elects a leader among `size` nodes, and another if the settings crash the first. `seed`
+/// determines everything.
 pub(super) fn run(settings: &Settings, size: u64, seed: u64) -> Outcome {
     let mut cluster = Cluster::new(settings, size, seed);
     let first = cluster.elect();
@@ -45,7 +44,7 @@ pub(super) fn run(settings: &Settings, size: u64, seed: u64) -> Outcome {
     }
 }
 
-/// A message between two nodes, by their places in the cluster.
+/// Message between two nodes, identified by their positions in the cluster.
 #[derive(Debug)]
 struct Envelope {
     from: u32,
@@ -57,23 +56,23 @@ struct Envelope {
 struct Cluster<'a> {
     settings: &'a Settings,
     nodes: Vec<Node>,
-    /// When each node looks at its timers next, so that earlier plans are known to be stale.
+    /// Next timer wake-up of each node; a plan for another time is stale.
     looks: Vec<Moment>,
-    /// Where in the interval of polling each node began to look.
+    /// Phase of each node within the polling interval.
     phases: Vec<u64>,
     queue: EventQueue<Envelope>,
     now: Moment,
     rng: ChaCha8Rng,
     loss: f64,
-    /// The leader that crashed, and the term it led.
+    /// The crashed leader and its term.
     crashed: Option<(u32, Term)>,
-    /// Terms in which somebody stood, since counting began.
+    /// Terms with a candidate since counting began.
     stood: Vec<Term>,
     count: Outcome,
 }
 
 impl<'a> Cluster<'a> {
-    /// So many nodes that know of no leader, at the beginning of time.
+    /// Creates `size` nodes without a leader, at time zero.
     fn new(settings: &'a Settings, size: u64, seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let membership =
@@ -111,7 +110,7 @@ impl<'a> Cluster<'a> {
         cluster
     }
 
-    /// Runs until there is a leader, and gives what that took.
+    /// Runs until there is a leader, and returns what that took.
     fn elect(&mut self) -> Outcome {
         let (began, limit) = (self.now, self.now.after(self.settings.limit.0));
         (self.count, self.stood) = (Outcome::default(), Vec::new());
@@ -123,18 +122,21 @@ impl<'a> Cluster<'a> {
         count
     }
 
-    /// Lets the leader settle and crashes it, at any point of its heartbeat. False if there is no
-    /// leader to crash.
+    /// Lets the leader settle and crashes it at a random point of its heartbeat interval. Returns
+    /// false if there is no leader.
     fn crash_leader(&mut self) -> bool {
         for place in 0..self.nodes.len() as u32 {
-            // A leader is elected in the middle of a step, with everything still to be done.
+            // The election ended mid-step: actions of this step are still pending.
             self.perform(place);
             self.plan(place);
         }
         let (heartbeat, delay) = (self.settings.heartbeat.0, self.settings.delay.to);
+        // Long enough for every node to follow the new leader.
         let settled = self.now.after(heartbeat * 2 + delay * 4);
+        // A crash at a fixed phase would bias the time since the last heartbeat.
         let beat = self.rng.random_range(0..heartbeat.as_micros() as u64);
         self.run(settled.after(Duration::from_micros(beat)), |_, _| false);
+        // A deposed leader may not have stepped down yet: the newest term is the current one.
         let leaders = (0..self.nodes.len() as u32).filter(|place| self.leads(*place));
         self.crashed = leaders
             .map(|place| (place, self.nodes[place as usize].term()))
@@ -142,18 +144,20 @@ impl<'a> Cluster<'a> {
         self.crashed.is_some()
     }
 
-    /// Whether it leads, in a later term than the leader that crashed: one that was deposed before
-    /// and has not heard of it is no news.
+    /// Whether the node leads in a later term than the crashed leader; a stale leader that was
+    /// deposed earlier does not count.
     fn leads(&self, place: u32) -> bool {
         let node = &self.nodes[place as usize];
         node.role() == RoleKind::Leader && self.crashed.is_none_or(|(_, term)| node.term() > term)
     }
 
-    /// Lets things happen until `limit`, or until `over` says so of the node to which one just did.
+    /// Processes events until `limit`, or until `over` holds for the node that processed the last
+    /// one.
     fn run(&mut self, limit: Moment, over: impl Fn(&Self, u32) -> bool) -> Option<u32> {
         while let Some((at, next)) = self.queue.next_until(limit) {
             self.now = at;
             let (place, input) = match next {
+                // Stale: another wake-up was planned since.
                 Next::Wake(place) if self.looks[place as usize] != at => continue,
                 Next::Wake(place) => (place, Input::Wake),
                 Next::Delivery(Envelope { from, to, message }) => (
@@ -167,6 +171,8 @@ impl<'a> Cluster<'a> {
             if self.crashed.is_some_and(|(crashed, _)| crashed == place) {
                 continue;
             }
+            // Checked before the actions are performed, so that the leader's first broadcast is not
+            // counted.
             self.step(place, input);
             if over(self, place) {
                 return Some(place);
@@ -186,7 +192,7 @@ impl<'a> Cluster<'a> {
         self.nodes[place as usize].step(self.now, input);
     }
 
-    /// Does what a node wants done, at once, until it wants nothing or leads.
+    /// Performs a node's actions until none are left or it leads.
     fn perform(&mut self, place: u32) {
         let mut envelopes = Vec::new();
         while self.nodes[place as usize].has_work() {
@@ -231,13 +237,14 @@ impl<'a> Cluster<'a> {
         );
     }
 
-    /// Plans when a node looks at its timers next: when the first is due, or a leader's heartbeat
-    /// is; a node that polls looks at its election timer at the first poll after that.
+    /// Plans a node's next wake-up: its next deadline. A polling follower or candidate wakes at the
+    /// first poll after its election timer is due.
     fn plan(&mut self, place: u32) {
         let node = &self.nodes[place as usize];
         let due = node.wake_at().max(self.now);
         let poll = self.settings.poll.0.as_micros() as u64;
         let leads = node.role() == RoleKind::Leader;
+        // Only election timers are polled; heartbeats are sent on time.
         let at = if leads {
             due
         } else {
@@ -250,8 +257,8 @@ impl<'a> Cluster<'a> {
     }
 }
 
-/// The first look at a timer that is due, of a node that looks so often and began in this phase of
-/// the interval; without an interval it looks at once.
+/// First poll at or after `due` of a node with polling interval `poll` and phase `phase`; `due`
+/// itself without polling.
 pub(super) fn polled(due: Moment, (poll, phase): (u64, u64)) -> Moment {
     if poll == 0 {
         due
@@ -260,7 +267,7 @@ pub(super) fn polled(due: Moment, (poll, phase): (u64, u64)) -> Moment {
     }
 }
 
-/// Of the terms in which somebody stood, those that are not the one that was won.
+/// Number of terms with a candidate other than the term that was won.
 pub(super) fn split_votes(mut stood: Vec<Term>, won: Option<Term>) -> u64 {
     stood.sort_unstable();
     stood.dedup();
@@ -268,7 +275,7 @@ pub(super) fn split_votes(mut stood: Vec<Term>, won: Option<Term>) -> u64 {
 }
 
 impl Settings {
-    /// What each node of a study is told; `seed` is the node's own.
+    /// Configuration of a node; `seed` is the node's own.
     pub(super) fn config(&self, id: NodeId, membership: Membership, seed: u64) -> Config {
         Config {
             election_timeout: (self.timeout.from, self.timeout.to),

@@ -1,11 +1,11 @@
-//! How long clusters take to elect a leader, how often somebody has to stand for that, and what it
+//! Measures how long clusters take to elect a leader, how many elections that takes, and what it
 //! costs.
 //!
 //! A published study measured this on threads in one process: twenty sizes from 3 to 193 nodes,
-//! three clusters of each, election timeouts of 150–300 ms looked at every 50 ms, no delay, no
-//! loss. [`Study::default`] has these sizes; its nodes are the shipping core in virtual time, so it
-//! takes a moment and can be repeated exactly, with delay, loss, a crashed leader, and the theory
-//! beside it.
+//! three clusters of each, election timeouts of 150–300 ms polled every 50 ms, no delay, no loss.
+//! [`Study::default`] has these sizes; its nodes are the shipping core in virtual time, so it takes
+//! under a second and is exactly repeatable, with delay, loss, a crashed leader, and theory for
+//! comparison.
 //!
 //! ```
 //! use raftian_lab::elections::Study;
@@ -18,44 +18,45 @@
 //! ```
 //!
 //! # What is counted
-//! An *election* is held whenever a node stands for it. A *split vote* is a term in which somebody
-//! stood and nobody won. *Messages* are those sent before there was a leader, and *steps* the
-//! inputs that all nodes took until then.
+//! An *election* is held whenever a node stands for election. A *split vote* is a term with a
+//! candidate and no winner. *Messages* are those sent before there was a leader, and *steps* the
+//! inputs that all nodes processed until then.
 //!
-//! Without delay nothing splits a vote in clusters of three and more: everybody gets the first
-//! candidate's request at the moment it stands. Two timers that go off in the same microsecond make
-//! two candidates, of which the first in order of place has every free vote; that is one more
-//! election held, and a split vote only if free votes are no majority any more, for which half of a
-//! cluster must stand in one microsecond.
+//! Without delay nothing splits a vote in clusters of three and more: every node receives the first
+//! candidate's request at the moment it stands. Two timers that fire in the same microsecond make
+//! two candidates, of which the first in order of position gets every free vote; that is one more
+//! election held, and a split vote only if the free votes are no longer a majority, for which half
+//! of the cluster must stand in one microsecond.
 //!
 //! # Virtual and real time
-//! In [`World::Threads`] each node is a thread with the driver that ships and messages go through
-//! memory, one cluster after the other, in as much time as elections take. Then messages include
-//! the leader's first to everybody, steps are only messages that were taken, and the same seed
-//! gives the same timeouts but not the same rows. In [`World::Processes`] each is a process with
-//! its own disk, over QUIC on the loopback interface, and what is measured is always how long it
-//! takes to replace a leader that was killed: a first election would be that of nodes which are
-//! still starting. Messages and steps are not counted then.
+//! In [`World::Threads`] each node is a thread with the shipping driver and messages go through
+//! memory, one cluster after another, in real time. Then messages include the leader's first
+//! broadcast, steps count only received messages, and the same seed gives the same timeouts but not
+//! the same rows. In [`World::Processes`] each node is a process with its own disk, over QUIC on
+//! the loopback interface, and the measured time is always that of replacing a killed leader: a
+//! first election would be measured among nodes that are still starting. Messages and steps are not
+//! counted then.
 //!
 //! # Decisions
 //! **No pre-vote unless asked for.** Decision: [`Settings::pre_vote`] is off by default, although
-//! the core's is on. Why: the study's nodes had none, and with it a candidate that cannot win does
-//! not stand, so elections held could not be compared. Without delay both take the same time. Would
-//! change if: the study were not what this is compared with.
+//! the core's is on. Why: the published study's nodes had none, and with it a candidate that cannot
+//! win does not stand, so elections held could not be compared. Without delay both take the same
+//! time. Would change if: the study were not the reference.
 //!
-//! **Check-quorum stays on.** Decision: everything else is as in the core's settings. Why: it is
-//! the shipping core that is measured; in a first election there is no leader to be loyal to, and
-//! after a crash it costs time only where messages are late. Would change if: a study of that cost
-//! wanted it as a parameter.
+//! **Check-quorum stays on.** Decision: all other settings are the core's defaults. Why: the
+//! shipping core is measured; in a first election there is no leader to protect, and after a crash
+//! check-quorum costs time only where messages are late. Would change if: a study of that cost
+//! needed it as a parameter.
 //!
 //! **Polling is the caller's.** Decision: a node with `--poll` is woken at its polls, and the core
-//! fires what is due whenever it is given anything. Why: the core has no timer of its own to be
-//! slow. So a message to a node whose timer is overdue makes it fire before its poll, unless the
-//! message sets the timer back, as a request for a vote does. Would change if: the theory and such
-//! clusters differed by more than chance.
+//! fires every due timer on any input. Why: the core has no timer of its own that could be slow. So
+//! a message to a node with an overdue timer fires the timer before its poll, unless the message
+//! resets it, as a vote request does. Would change if: theory and such clusters differed by more
+//! than chance.
 //!
-//! **Disks are instant.** Decision: a write is done when it is asked for. Why: the study had none,
-//! and what a disk adds can be added to a delay. Would change if: elections were bounded by disks.
+//! **Disks are instant.** Decision: a write completes when it is submitted. Why: the published
+//! study had no disks, and a disk's time can be added to the delay. Would change if: elections were
+//! bounded by disks.
 
 pub mod charts;
 mod cluster;
@@ -76,53 +77,53 @@ pub use cluster::Outcome;
 pub use row::{COLUMNS, Row};
 use values::{Share, Sizes, Span, Time};
 
-/// Most runs of one study. Each is kept, in about 48 bytes.
+/// Maximum number of runs of one study, of about 48 bytes each.
 const MAX_RUNS: u64 = 2_000_000;
 
 /// Largest cluster on threads.
 const MAX_THREADS: u64 = 1_000;
 
-/// Largest cluster of processes: as many members as node files name.
+/// Largest cluster of processes: as many members as node files can name.
 const MAX_PROCESSES: u64 = raftian_node::cluster::MAX_MEMBERS as u64;
 
-/// What every cluster of a study has in common.
+/// Settings shared by every cluster of a study.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Settings {
-    /// Election timeouts are drawn from here.
+    /// Range from which election timeouts are drawn.
     pub timeout: Span,
     /// Time between a leader's heartbeats.
     pub heartbeat: Time,
-    /// Time that a message takes, drawn for each.
+    /// Range from which each message's delay is drawn.
     pub delay: Span,
-    /// Share of messages that are lost, drawn for each run.
+    /// Range from which each run's share of lost messages is drawn.
     pub loss: Share,
-    /// Nodes look at their election timers only this often, each with a phase of its own; zero: at
-    /// once.
+    /// Polling interval of election timers, with a random phase per node; zero for none.
     pub poll: Time,
-    /// Ask before standing (thesis 9.6).
+    /// Whether nodes run pre-vote before standing (thesis 9.6).
     pub pre_vote: bool,
-    /// Let the first leader crash, and measure from then to the next leader.
+    /// Whether the first leader crashes; the time is then measured from the crash to the next
+    /// leader.
     pub crash_leader: bool,
-    /// How long a cluster may take, in its own time.
+    /// Time limit of a cluster, in its own time.
     pub limit: Time,
 }
 
-/// Sizes of clusters, and how often each is run.
+/// Cluster sizes, repetitions and settings.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Study {
     /// Numbers of nodes.
     pub sizes: Sizes,
     /// Clusters of each size.
     pub reps: u64,
-    /// From which everything follows.
+    /// RNG seed; determines the whole study.
     pub seed: u64,
-    /// What they have in common.
+    /// Settings shared by all clusters.
     pub settings: Settings,
-    /// Where they live.
+    /// Execution environment of the clusters.
     pub world: World,
 }
 
-/// Where clusters live.
+/// Execution environment of the clusters.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub enum World {
     /// In virtual time.
@@ -166,10 +167,9 @@ impl Default for Study {
 }
 
 impl Settings {
-    /// What theory says about the mean time of a cluster of `nodes` without delay or loss, in
-    /// milliseconds: until the first election timer is noticed. After a crash one timer is missing,
-    /// and all began with the last heartbeat, half of the time between two before the crash in the
-    /// mean.
+    /// Theoretical mean time of a cluster of `nodes` without delay or loss, in milliseconds: until
+    /// the first election timer fires. After a crash one timer is missing, and all timers started
+    /// at the last heartbeat, on average half a heartbeat interval before the crash.
     #[must_use]
     pub fn theory_ms(&self, nodes: u64) -> f64 {
         if self.crash_leader {
@@ -180,7 +180,7 @@ impl Settings {
         }
     }
 
-    /// Whether theory covers these settings: messages take no time and none is lost.
+    /// Whether theory covers these settings: no delay and no loss.
     #[must_use]
     pub fn is_ideal(&self) -> bool {
         self.delay.to.is_zero() && self.loss.to == 0.0
@@ -188,10 +188,10 @@ impl Settings {
 }
 
 impl Study {
-    /// Whether it can be run.
+    /// Validates the study.
     ///
     /// # Errors
-    /// What cannot be, and what to do.
+    /// Names the invalid option and its bounds.
     pub fn check(&self) -> Result<(), String> {
         let Study {
             sizes,
@@ -204,13 +204,13 @@ impl Study {
             .filter(|runs| (1..=MAX_RUNS).contains(runs));
         if runs.is_none() {
             return Err(format!(
-                "{} sizes times {reps} repetitions are not between 1 and {MAX_RUNS} runs",
+                "{} sizes times {reps} repetitions: the number of runs is not between 1 and {MAX_RUNS}",
                 sizes.0.len()
             ));
         }
         if settings.crash_leader && sizes.0.iter().any(|nodes| *nodes < 3) {
             return Err(
-                "--crash-leader needs clusters of 3 nodes and more: one or two cannot do without one".to_owned()
+                "--crash-leader needs clusters of 3 nodes and more: one or two have no majority without one".to_owned()
             );
         }
         self.world.check(sizes, settings)?;
@@ -218,7 +218,7 @@ impl Study {
             return Err("--limit must be longer than the longest election timeout".to_owned());
         }
         if settings.poll.0 > Duration::from_secs(10) {
-            return Err("--poll is at most 10s".to_owned());
+            return Err("--poll must be at most 10s".to_owned());
         }
         let alone = Membership::new([NodeId(1)]).map_err(|error| error.to_string())?;
         let config = settings.config(NodeId(1), alone, 0);
@@ -227,15 +227,15 @@ impl Study {
             .map_err(|error| format!("--timeout and --heartbeat: {error}"))
     }
 
-    /// Runs all clusters on so many threads, on which the rows do not depend, and tells `done` the
-    /// size after each run.
+    /// Runs all clusters on `threads` threads (rows do not depend on their number) and calls `done`
+    /// with the cluster size after each.
     ///
     /// # Errors
-    /// What [`Study::check`] finds, or why processes cannot be started.
+    /// Those of [`Study::check`], or if processes cannot be started.
     pub fn run(&self, threads: usize, done: &(dyn Fn(u64) + Sync)) -> Result<Vec<Row>, String> {
         self.check()?;
         let reps = self.reps as usize;
-        // In real time one cluster after the other, or they would wait for each other's cores.
+        // Real-time clusters run one at a time so that they do not compete for cores.
         let threads = if self.world == World::Virtual {
             threads
         } else {
@@ -260,7 +260,7 @@ impl Study {
             .collect())
     }
 
-    /// One cluster, of a study that was checked.
+    /// Runs one cluster of a validated study.
     fn one(&self, nodes: u64, rep: u64) -> Result<Outcome, String> {
         let (settings, seed) = (&self.settings, parallel::seed(self.seed, &[nodes, rep]));
         match self.world {
@@ -270,7 +270,7 @@ impl Study {
         }
     }
 
-    /// Everything that decides the rows, for programs.
+    /// Parameters that determine the rows, as JSON.
     #[must_use]
     pub fn json(&self) -> Value {
         let Study {
@@ -299,7 +299,7 @@ impl Study {
         })
     }
 
-    /// The options that say the same on a command line.
+    /// Equivalent command line options.
     #[must_use]
     pub fn options(&self) -> String {
         let Study {
@@ -338,7 +338,7 @@ impl Study {
 }
 
 impl World {
-    /// What it is called.
+    /// Display name.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -353,16 +353,16 @@ impl World {
         let bare = settings.is_ideal() && settings.poll.0.is_zero();
         match self {
             World::Threads if settings.crash_leader => {
-                Err("--threads measures first elections: leave --crash-leader out".to_owned())
+                Err("--threads measures first elections: remove --crash-leader".to_owned())
             }
             World::Threads if largest > MAX_THREADS => {
-                Err(format!("--threads takes clusters of at most {MAX_THREADS} nodes"))
+                Err(format!("--threads supports clusters of at most {MAX_THREADS} nodes"))
             }
             World::Processes if largest > MAX_PROCESSES => {
-                Err(format!("--real-processes takes 3 to {MAX_PROCESSES} nodes"))
+                Err(format!("--real-processes supports 3 to {MAX_PROCESSES} nodes"))
             }
             World::Processes if !bare => {
-                Err("--real-processes has the network and timers there are: leave --delay, --loss and --poll out"
+                Err("--real-processes uses the real network and timers: remove --delay, --loss and --poll"
                     .to_owned())
             }
             World::Virtual | World::Threads | World::Processes => Ok(()),

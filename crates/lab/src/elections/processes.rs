@@ -1,9 +1,9 @@
-//! The next leader after one was killed, among real processes: the node that ships, on real disks,
-//! over QUIC on the loopback interface.
+//! Replacement of a killed leader among real processes: the shipping node on real disks, over QUIC
+//! on the loopback interface.
 //!
-//! This program starts itself once for each node, with the words before `elections` on its command
-//! line and then `elections-node`. A node says on stdout when it stands and when it leads, and ends
-//! when its stdin does: whatever becomes of the experiment, no node outlives it.
+//! This program starts itself once for each node, with the arguments before `elections` on its
+//! command line followed by `elections-node`. A node reports candidacies and election wins on
+//! stdout and exits when its stdin closes, so no node outlives the experiment.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -23,10 +23,10 @@ use super::cluster::split_votes;
 use super::{Outcome, Settings};
 use crate::child_process::{self, Processes};
 
-/// How often a node looks at itself if nobody wakes it.
+/// Longest interval between status checks without a wake-up.
 const GLANCE: Duration = Duration::from_millis(20);
 
-/// What a node said, and when it was heard.
+/// A node's report and the time it happened.
 struct Said {
     place: usize,
     stands: bool,
@@ -34,31 +34,34 @@ struct Said {
     at: Instant,
 }
 
-/// Starts one cluster, kills its first leader, and measures until the next leads. The seed decides
-/// what nodes draw, but not what machine and network make of it.
+/// Starts one cluster, kills its first leader, and measures until the next leader is elected. The
+/// seed determines the nodes' random draws, but not the timing of machine and network.
 ///
 /// # Errors
 /// If nodes cannot be started.
 pub(super) fn replace_leader(settings: &Settings, size: u64, seed: u64) -> Result<Outcome, String> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let directory =
-        tempfile::tempdir().map_err(|error| format!("no directory for nodes: {error}"))?;
+    let directory = tempfile::tempdir()
+        .map_err(|error| format!("cannot create a temporary directory for nodes: {error}"))?;
     let (say, heard) = channel();
     let mut nodes = start(settings, size, &mut rng, directory.path(), &say)?;
+    // With this sender `heard` would not disconnect after all nodes have exited.
     drop(say);
     let limit = |since: Instant| since + settings.limit.0;
     let Some(mut leader) = leads(&heard, limit(Instant::now()), Term(0), &mut Vec::new()) else {
         return Ok(Outcome::default());
     };
     let heartbeat = settings.heartbeat.0;
+    // A kill at a fixed phase would bias the time since the last heartbeat.
     let beat = Duration::from_micros(rng.random_range(0..heartbeat.as_micros() as u64));
     let settled = Instant::now() + heartbeat * 2 + beat;
+    // A newer leader may still replace the first before the cluster settles.
     while let Some(newer) = leads(&heard, settled, leader.term, &mut Vec::new()) {
         leader = newer;
     }
     nodes.0[leader.place]
         .kill()
-        .map_err(|error| format!("the leader cannot be killed: {error}"))?;
+        .map_err(|error| format!("cannot kill the leader: {error}"))?;
     let (killed, mut stood) = (Instant::now(), Vec::new());
     let next = leads(&heard, limit(killed), leader.term, &mut stood);
     Ok(Outcome {
@@ -71,7 +74,7 @@ pub(super) fn replace_leader(settings: &Settings, size: u64, seed: u64) -> Resul
     })
 }
 
-/// The next that leads in a term after `after`, and in which such terms somebody stood until then.
+/// Waits for a leader in a term after `after`, and collects such terms with a candidate.
 fn leads(
     heard: &Receiver<Said>,
     until: Instant,
@@ -80,6 +83,7 @@ fn leads(
 ) -> Option<Said> {
     loop {
         match heard.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            // A late report of an earlier term.
             Ok(said) if said.term <= after => {}
             Ok(said) if said.stands => stood.push(said.term),
             Ok(said) => return Some(said),
@@ -112,7 +116,7 @@ fn start(
             ])
             .args(["--pre-vote", if settings.pre_vote { "on" } else { "off" }])
             .spawn()
-            .map_err(|error| format!("a node cannot be started: {error}"))?;
+            .map_err(|error| format!("cannot start a node: {error}"))?;
         let (said, say) = (node.stdout.take(), say.clone());
         nodes.0.push(node);
         thread::spawn(move || said.map(|said| listen(place, BufReader::new(said), &say)));
@@ -120,7 +124,7 @@ fn start(
     Ok(nodes)
 }
 
-/// Hears a node until it ends.
+/// Forwards a node's reports until its stdout closes.
 fn listen(place: usize, said: impl BufRead, say: &Sender<Said>) {
     for line in said.lines().map_while(Result::ok) {
         let words: Vec<_> = line.split(' ').collect();
@@ -145,12 +149,12 @@ fn listen(place: usize, said: impl BufRead, say: &Sender<Said>) {
     }
 }
 
-/// The life of one node: runs it until stdin ends, and says on stdout in which term it stands or
-/// leads, and how many microseconds ago that was: it looks at itself now and then. Until
-/// `favourite` has led, whoever leads hands over to it.
+/// Runs one node until stdin closes, and reports on stdout the term of each candidacy and win, and
+/// how many microseconds ago it happened, since events are polled. Until `favourite` has led, every
+/// other leader transfers leadership to it.
 ///
 /// # Errors
-/// If it cannot be started, or has stopped.
+/// If the node cannot be started, or has stopped.
 pub fn live(
     file: &Path,
     settings: &Settings,
@@ -161,11 +165,12 @@ pub fn live(
     let mut node = child_process::start_node(file, settings, Trace::default())?;
     let (wake, woken): (SyncSender<()>, _) = sync_channel(1);
     let waker = move || {
-        // Full means that it is awake already.
+        // A full channel already holds a wake-up.
         let _full = wake.try_send(());
     };
     node.control().set_waker(Arc::new(waker));
     thread::spawn(|| {
+        // Stdin closes when the experiment exits, even if it crashes.
         let _end = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
         std::process::exit(0);
     });
@@ -178,9 +183,10 @@ pub fn live(
         if let Some(reason) = view.stopped {
             return Err(reason.to_string());
         }
+        // Once the favourite has led, leadership may move freely.
         favourite = favourite.filter(|favourite| view.status.leader != Some(*favourite));
         if favourite.is_some() && view.status.role == RoleKind::Leader {
-            // Refused or under way, it is asked again at the next glance.
+            // Retried at the next check if refused; a transfer under way is unaffected.
             let _answers = node.take_request_results();
             let _refused = node.transfer_leadership(favourite);
         }

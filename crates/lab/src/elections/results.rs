@@ -1,4 +1,4 @@
-//! A study's rows as a table, as documents, and as quantities that can be asked about.
+//! Formats a study's rows as a table, CSV, JSON, and quantities for thresholds.
 
 use serde_json::{Map, Value, json};
 
@@ -7,12 +7,11 @@ use crate::report::document::number;
 use crate::report::statistics::Growth;
 use crate::report::table::Table;
 
-/// Name of the document's shape. Its rows have at least `nodes`, `time_ms_mean`, `time_ms_median`,
-/// `time_ms_p95`, `elections_mean`, `split_votes`, `messages_mean` and `theory_ms`.
+/// Schema name. Rows have at least `nodes`, `time_ms_mean`, `time_ms_median`, `time_ms_p95`,
+/// `elections_mean`, `split_votes`, `messages_mean` and `theory_ms`.
 pub const SCHEMA: &str = "raftian.lab.elections/1";
 
-/// What can be asked about with `--assert`: over all sizes, but for means of the largest and
-/// smallest cluster.
+/// Quantities for `--assert`, over all sizes, except the means of the largest and smallest cluster.
 pub const QUANTITIES: [&str; 12] = [
     "max_elections",
     "mean_elections",
@@ -28,7 +27,7 @@ pub const QUANTITIES: [&str; 12] = [
     "steps_exponent",
 ];
 
-/// What came out, for each of [`QUANTITIES`]; not a number where nothing could be measured.
+/// Values of [`QUANTITIES`]; NaN if nothing could be measured.
 #[must_use]
 pub fn quantities(rows: &[Row]) -> [(&'static str, f64); 12] {
     let mean = |values: Vec<f64>| values.iter().sum::<f64>() / values.len() as f64;
@@ -67,7 +66,7 @@ pub fn quantities(rows: &[Row]) -> [(&'static str, f64); 12] {
     std::array::from_fn(|place| (QUANTITIES[place], measured[place]))
 }
 
-/// How messages grow with the size of a cluster: the study's tables say O(n).
+/// Growth of messages with the cluster size; O(n) according to the published study.
 #[must_use]
 pub fn messages_growth(rows: &[Row]) -> Option<Growth> {
     Growth::of(
@@ -78,7 +77,7 @@ pub fn messages_growth(rows: &[Row]) -> Option<Growth> {
     )
 }
 
-/// How steps grow with the size of a cluster.
+/// Growth of steps with the cluster size.
 #[must_use]
 pub fn steps_growth(rows: &[Row]) -> Option<Growth> {
     Growth::of(
@@ -89,7 +88,7 @@ pub fn steps_growth(rows: &[Row]) -> Option<Growth> {
     )
 }
 
-/// The rows for people.
+/// Rows as a table.
 #[must_use]
 pub fn table(rows: &[Row]) -> Table {
     let mut table = Table::new(&COLUMNS);
@@ -97,7 +96,7 @@ pub fn table(rows: &[Row]) -> Table {
     table
 }
 
-/// Sentences below the table.
+/// Remarks below the table.
 #[must_use]
 pub fn remarks(study: &Study, rows: &[Row]) -> Vec<String> {
     let mut remarks = Vec::new();
@@ -117,7 +116,7 @@ pub fn remarks(study: &Study, rows: &[Row]) -> Vec<String> {
         }
     }
     if !study.settings.is_ideal() {
-        remarks.push("theory is that of clusters without delay and loss".to_owned());
+        remarks.push("theory assumes no delay and no loss".to_owned());
     }
     for row in rows.iter().filter(|row| row.unfinished > 0) {
         let Row {
@@ -135,8 +134,8 @@ pub fn remarks(study: &Study, rows: &[Row]) -> Vec<String> {
     remarks
 }
 
-/// Every run in a line: size of the cluster, number of the run, seconds to the leader (empty if
-/// there was none), elections held, and what else was counted.
+/// One line for each run: cluster size, run number, seconds to the leader (empty on a timeout),
+/// elections held, and the other counts.
 #[must_use]
 pub fn csv(rows: &[Row]) -> String {
     let heads = [
@@ -170,7 +169,7 @@ pub fn csv(rows: &[Row]) -> String {
     crate::report::csv::document(&heads, lines)
 }
 
-/// What the document says beside its rows.
+/// Members of the document in addition to its rows.
 #[must_use]
 pub fn more(rows: &[Row]) -> Map<String, Value> {
     let growth = |growth: Option<Growth>| {

@@ -1,4 +1,4 @@
-//! All runs of one size.
+//! Aggregate of all runs of one size.
 
 use serde_json::{Value, json};
 
@@ -6,31 +6,30 @@ use super::Outcome;
 use crate::report::document::number;
 use crate::report::statistics::Summary;
 
-/// What was measured at one size.
+/// Measurements of one cluster size.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Row {
     /// Nodes of each cluster.
     pub nodes: u64,
-    /// What came of each cluster.
+    /// Outcome of each cluster.
     pub runs: Vec<Outcome>,
-    /// Clusters without a leader at the end of their time; they count in nothing below but split
-    /// votes.
+    /// Clusters that timed out without a leader; of these, only split votes count below.
     pub unfinished: u64,
-    /// Time to elect in milliseconds; `None` if no cluster had a leader in time.
+    /// Time to elect in milliseconds; `None` if every cluster timed out.
     pub time_ms: Option<Summary>,
-    /// Elections held for a leader.
+    /// Elections held until there was a leader.
     pub elections: Option<Summary>,
     /// Split votes of all runs.
     pub split_votes: u64,
-    /// Messages for a leader; `None` if none were counted.
+    /// Messages until there was a leader; `None` if they were not counted.
     pub messages: Option<Summary>,
-    /// Inputs for a leader; `None` if none were counted.
+    /// Inputs until there was a leader; `None` if they were not counted.
     pub steps: Option<Summary>,
-    /// Mean time to elect without delay or loss, by theory, in milliseconds.
+    /// Theoretical mean time to elect without delay or loss, in milliseconds.
     pub theory_ms: f64,
 }
 
-/// Heads of the table for people, with units.
+/// Column heads of the table, with units.
 pub const COLUMNS: [(&str, &str); 11] = [
     ("nodes", ""),
     ("mean", "ms"),
@@ -69,14 +68,14 @@ impl Row {
         }
     }
 
-    /// By how many percent the mean time is off the theory.
+    /// Deviation of the mean time from theory in percent.
     #[must_use]
     pub fn off_percent(&self) -> Option<f64> {
         self.time_ms
             .map(|time| (time.mean / self.theory_ms - 1.0) * 100.0)
     }
 
-    /// For people, below [`COLUMNS`].
+    /// Table cells, in the order of [`COLUMNS`].
     #[must_use]
     pub fn cells(&self) -> Vec<String> {
         let tell = |value: Option<f64>, digits: usize| {
@@ -99,7 +98,7 @@ impl Row {
         ]
     }
 
-    /// For programs.
+    /// JSON form.
     #[must_use]
     pub fn json(&self) -> Value {
         let of = |summary: Option<Summary>, pick: fn(Summary) -> f64| {

@@ -1,4 +1,4 @@
-//! Elections in simulated time against theory, and what decides them.
+//! Elections in simulated time, compared with theory.
 
 use super::*;
 
@@ -12,8 +12,8 @@ fn study(sizes: &str, reps: u64, change: impl Fn(&mut Settings)) -> Study {
     study
 }
 
-/// Every mean is within four standard errors of theory, which one in ten thousand would exceed by
-/// chance.
+/// Asserts that every mean is within four standard errors of theory, a bound that chance exceeds
+/// once in ten thousand.
 fn agrees(study: &Study) {
     for row in study.run(2, &|_| ()).unwrap() {
         let times: Vec<_> = row
@@ -35,7 +35,7 @@ fn agrees(study: &Study) {
 }
 
 #[test]
-fn the_first_leader_is_the_first_timeout() {
+fn first_timeout_becomes_the_first_leader() {
     agrees(&study("1,3,13,53,193", 300, |_| ()));
     let slow = |settings: &mut Settings| {
         settings.timeout = "1s..1200ms".parse().unwrap();
@@ -44,22 +44,22 @@ fn the_first_leader_is_the_first_timeout() {
 }
 
 #[test]
-fn a_poll_delays_the_first_timeout_as_theory_says() {
+fn polling_delays_the_first_timeout_as_theory_predicts() {
     agrees(&study("3,13,53,193", 300, |settings| {
         settings.poll = "50ms".parse().unwrap()
     }));
 }
 
 #[test]
-fn a_crashed_leader_is_replaced_as_theory_says() {
+fn crashed_leader_is_replaced_as_theory_predicts() {
     agrees(&study("3,13,53", 300, |settings| {
         settings.crash_leader = true
     }));
 }
 
-/// Two timers in one microsecond are two candidates, and the first has every free vote.
+/// Two timers in one microsecond make two candidates, and the first gets every free vote.
 #[test]
-fn equal_timeouts_hold_more_elections_and_split_no_vote() {
+fn equal_timeouts_add_elections_but_split_no_vote() {
     let rows = study("101", 100, |settings| {
         settings.timeout = "150ms..151ms".parse().unwrap()
     })
@@ -74,7 +74,7 @@ fn equal_timeouts_hold_more_elections_and_split_no_vote() {
 }
 
 #[test]
-fn pre_vote_takes_no_time_where_messages_take_none() {
+fn pre_vote_takes_no_time_without_message_delay() {
     let times = |pre_vote| {
         let rows = study("3,13,53", 20, |settings| settings.pre_vote = pre_vote)
             .run(2, &|_| ())
@@ -87,7 +87,7 @@ fn pre_vote_takes_no_time_where_messages_take_none() {
 }
 
 #[test]
-fn delay_and_loss_split_votes_and_still_elect() {
+fn delay_and_loss_split_votes_but_a_leader_is_elected() {
     let rough = |settings: &mut Settings| {
         (settings.delay, settings.loss) = ("0..20ms".parse().unwrap(), "0..10%".parse().unwrap());
     };
@@ -103,7 +103,7 @@ fn delay_and_loss_split_votes_and_still_elect() {
 }
 
 #[test]
-fn without_messages_there_is_no_leader_and_the_run_ends() {
+fn run_without_messages_ends_without_a_leader() {
     let deaf = |settings: &mut Settings| {
         (settings.loss, settings.limit) = ("100%".parse().unwrap(), "2s".parse().unwrap());
     };
@@ -113,7 +113,7 @@ fn without_messages_there_is_no_leader_and_the_run_ends() {
 }
 
 #[test]
-fn rows_depend_on_the_seed_and_not_on_the_threads() {
+fn rows_depend_on_the_seed_and_not_on_the_thread_count() {
     let rough = study("3,13", 30, |settings| {
         settings.delay = "0..20ms".parse().unwrap()
     });
@@ -132,9 +132,9 @@ fn rows_depend_on_the_seed_and_not_on_the_threads() {
     );
 }
 
-/// Real time is at the machine's mercy, so little is asked of it.
+/// Asserts little, because real time depends on the machine.
 #[test]
-fn nodes_on_threads_elect_a_leader_too() {
+fn nodes_on_threads_elect_a_leader() {
     let study = Study {
         world: World::Threads,
         ..study("1,5", 2, |_| ())
@@ -166,7 +166,7 @@ fn messages_and_steps_grow_with_the_number_of_nodes() {
 }
 
 #[test]
-fn what_cannot_be_run_is_told() {
+fn invalid_study_is_refused_with_a_hint() {
     let refused = |study: Study, hint: &str| {
         let error = study.check().unwrap_err();
         assert!(error.contains(hint), "{error}");
@@ -190,7 +190,7 @@ fn what_cannot_be_run_is_told() {
     };
     refused(
         on_threads(study("3", 1, |settings| settings.crash_leader = true)),
-        "leave --crash-leader out",
+        "remove --crash-leader",
     );
     refused(on_threads(study("1001", 1, |_| ())), "at most 1000");
     let processes = |study: Study| Study {
@@ -202,7 +202,7 @@ fn what_cannot_be_run_is_told() {
         processes(study("3", 1, |settings| {
             settings.poll = "50ms".parse().unwrap()
         })),
-        "leave --delay",
+        "remove --delay",
     );
     refused(
         study("3", 1, |settings| settings.limit = "300ms".parse().unwrap()),
@@ -211,7 +211,7 @@ fn what_cannot_be_run_is_told() {
 }
 
 #[test]
-fn what_is_written_has_the_shape_that_was_promised() {
+fn csv_and_json_match_the_schema() {
     let study = study("3,13", 2, |_| ());
     let rows = study.run(1, &|_| ()).unwrap();
     let csv = results::csv(&rows);

@@ -1,19 +1,19 @@
-//! When the first of `n` election timers is noticed, if nothing else stands in its way.
+//! Expected time at which the first of `n` election timers fires.
 
 use std::time::Duration;
 
 use super::values::Span;
 
-/// Steps of the integral below: ten microseconds on the study's scale.
+/// Integration steps: ten microseconds each on the published study's scale.
 const STEPS: u32 = 20_000;
 
-/// Mean time until the first of `timers` goes off, in milliseconds. Each is drawn from `timeout`,
-/// and looked at only every `poll`, from a phase of its own on.
+/// Mean time until the first of `timers` fires, in milliseconds. Each is drawn from `timeout`, and
+/// polled every `poll` at a random phase of its own.
 ///
 /// Without polling the smallest of n uniform times on [a, b] has the mean a + (b - a) / (n + 1).
-/// With it, a timer is noticed as much too late as a second uniform time on [0, poll], so the mean
-/// is the integral of the n-th power of the probability that the sum of the two is still to come:
-/// exact but for the steps of the integration.
+/// Polling delays the detection of a timer by a second uniform time on [0, poll], so the mean is
+/// the integral of the n-th power of the probability that the sum of the two has not passed yet:
+/// exact except for the integration steps.
 #[must_use]
 pub fn first_timeout_ms(timers: u64, timeout: Span, poll: Duration) -> f64 {
     let ms = |duration: Duration| duration.as_secs_f64() * 1e3;
@@ -53,9 +53,9 @@ mod tests {
         to: Duration::from_millis(300),
     };
 
-    /// The figures that the study's settings ask for.
+    /// Expected times for the published study's settings.
     #[test]
-    fn the_study_should_have_seen_these() {
+    fn theory_of_the_published_study() {
         for (nodes, exact, polled) in [
             (3, 187.5, 210.0),
             (13, 160.714, 179.0),
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fast_poll_is_none_and_one_timer_waits_half_a_poll() {
+    fn single_timer_waits_half_a_poll_on_average() {
         let fast = first_timeout_ms(13, STUDY, Duration::from_micros(1));
         assert!(
             (fast - first_timeout_ms(13, STUDY, Duration::ZERO)).abs() < 0.01,
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn the_integral_is_what_dice_say() {
+    fn integral_matches_random_sampling() {
         let mut rng = ChaCha8Rng::seed_from_u64(7);
         let mut draw = || rng.random_range(150.0..300.0) + rng.random_range(0.0..50.0);
         let runs = 20_000;

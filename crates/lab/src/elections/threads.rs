@@ -1,4 +1,4 @@
-//! One cluster in real time: each node is a thread with the driver that ships, messages go through
+//! One cluster in real time: each node is a thread with the shipping driver, messages go through
 //! memory, disks are instant.
 
 use std::collections::BTreeMap;
@@ -21,18 +21,18 @@ use super::cluster::{polled, split_votes};
 use super::values::Span;
 use super::{Outcome, Settings};
 
-/// Messages that may wait for one node: many times what all others send it in one election. Beyond
-/// them the newest is lost.
+/// Maximum number of messages queued for one node, many times the traffic of one election. Beyond
+/// it the newest message is dropped.
 const INBOX: usize = 65_536;
 
-/// How often the end is looked for, beside being told of it.
+/// Interval of checks for the end, in case the notification is missed.
 const GLANCE: Duration = Duration::from_millis(50);
 
-/// Runs one cluster until it has a leader or its time is up, in as many threads as it has nodes.
-/// The seed decides what nodes and links draw, but not what the machine makes of it.
+/// Runs one cluster, one thread per node, until it has a leader or times out. The seed determines
+/// the random draws of nodes and links, but not the timing of the machine.
 ///
 /// # Panics
-/// If the system gives no more threads.
+/// If the system cannot start another thread.
 pub(super) fn elect(settings: &Settings, size: u64, seed: u64) -> Outcome {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let membership =
@@ -40,7 +40,7 @@ pub(super) fn elect(settings: &Settings, size: u64, seed: u64) -> Outcome {
     let loss = settings.loss.draw(&mut rng);
     let poll = settings.poll.0.as_micros() as u64;
     let cluster_hall = Arc::new(SharedCluster::new(size as usize));
-    // The one more is this thread, which begins to count when all are there.
+    // This thread is the extra party: it starts counting when all nodes are ready.
     let start = Barrier::new(size as usize + 1);
     thread::scope(|scope| {
         for place in 0..size {
@@ -60,13 +60,14 @@ pub(super) fn elect(settings: &Settings, size: u64, seed: u64) -> Outcome {
             };
             let (cluster_hall, start) = (&cluster_hall, &start);
             scope.spawn(move || {
-                // Each is set once, by its own thread.
+                // Each slot is set once, by its own thread.
                 let _first = cluster_hall.threads[place as usize].set(thread::current());
                 start.wait();
                 cluster_hall.live(config, post, (poll, phase));
             });
         }
         start.wait();
+        // All nodes are ready: thread start-up is not part of the election.
         let began = cluster_hall.clock.now();
         while !cluster_hall.over.load(Ordering::Acquire)
             && cluster_hall.clock.now().since(began) < settings.limit.0
@@ -78,23 +79,22 @@ pub(super) fn elect(settings: &Settings, size: u64, seed: u64) -> Outcome {
     })
 }
 
-/// What the nodes of one cluster share.
+/// State shared by the nodes of one cluster.
 struct SharedCluster {
     clock: Clock,
     inboxes: Vec<Mutex<Inbox>>,
     threads: Vec<OnceLock<Thread>>,
     counter: Thread,
     over: AtomicBool,
-    /// When a leader was elected, and its term.
+    /// Time and term of the first won election.
     won: OnceLock<(Moment, Term)>,
-    /// Terms in which somebody stood, once for each who did.
+    /// Terms with a candidate, once for each candidate.
     stood: Mutex<Vec<Term>>,
     sent: AtomicU64,
     taken: AtomicU64,
 }
 
-/// Messages on their way to one node, by the moment they arrive and a number that keeps their
-/// order.
+/// Messages in flight to one node, by arrival time and a sequence number that keeps their order.
 #[derive(Default)]
 struct Inbox {
     envelopes: BTreeMap<(Moment, u64), (NodeId, Message)>,
@@ -116,7 +116,7 @@ impl SharedCluster {
         }
     }
 
-    /// The life of one node, until somebody leads.
+    /// Runs one node until a leader is elected.
     fn live(&self, config: Config, post: ThreadLinks, poll: (u64, u64)) {
         let place = post.place;
         let (store, now) = (MemoryStore::new(), self.clock.now());
@@ -132,7 +132,7 @@ impl SharedCluster {
                 }
             }
             if driver.node().role() == RoleKind::Leader {
-                // The first counts.
+                // Only the first winner is recorded.
                 let _first = self.won.set((self.clock.now(), driver.node().term()));
                 return self.end();
             }
@@ -141,6 +141,7 @@ impl SharedCluster {
                 .first_key_value()
                 .map(|((at, _), _)| *at);
             let due = polled(wake, poll).min(arrives.unwrap_or(Moment(u64::MAX)));
+            // A send or the end of the run unparks the thread earlier.
             thread::park_timeout(due.since(self.clock.now()));
         }
     }
@@ -166,7 +167,7 @@ impl SharedCluster {
     }
 }
 
-/// One node's links.
+/// Links of one node.
 struct ThreadLinks {
     place: usize,
     cluster_hall: Arc<SharedCluster>,
@@ -195,6 +196,7 @@ impl Links for ThreadLinks {
                 .envelopes
                 .insert(key, (NodeId(self.place as u64 + 1), message));
         }
+        // Unlocked before the wake-up, or the receiver would block on its inbox.
         drop(inbox);
         if let Some(thread) = self.cluster_hall.threads[to].get() {
             thread.unpark();

@@ -1,4 +1,4 @@
-//! Sizes, times and shares as they are written on the command line.
+//! Sizes, times and shares in command line syntax.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,24 +7,25 @@ use std::time::Duration;
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
-/// Largest cluster of an experiment. A candidate and its voters exchange two messages for each
-/// node, and all of them are held in memory at once.
+/// Largest cluster of an experiment. A candidate and its voters exchange two messages per node, all
+/// of which are held in memory at once.
 pub const MAX_NODES: u64 = 10_000;
 
-/// Most sizes of one study.
+/// Maximum number of sizes of one study.
 const MAX_SIZES: usize = 1_000;
 
-/// Longest time that is taken for an answer: an hour.
+/// Longest accepted time: an hour.
 const LONGEST: Duration = Duration::from_secs(3600);
 
-/// Sizes of clusters, upwards and each once.
+/// Cluster sizes, ascending and unique.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Sizes(pub Vec<u64>);
 
 impl FromStr for Sizes {
     type Err = String;
 
-    /// Reads `3,13,53` and `3..193/10`, which is from 3 to 193 in steps of ten, both ends included.
+    /// Parses `3,13,53` and `3..193/10`, which is from 3 to 193 in steps of ten, both ends
+    /// included.
     fn from_str(text: &str) -> Result<Self, String> {
         let number = |word: &str| {
             let number = word
@@ -33,7 +34,7 @@ impl FromStr for Sizes {
                 .ok()
                 .filter(|size| (1..=MAX_NODES).contains(size));
             number.ok_or_else(|| {
-                format!("`{word}` is no size of a cluster: give 1 to {MAX_NODES}, as in 3..193/10 or 3,13,53")
+                format!("`{word}` is not a cluster size: give 1 to {MAX_NODES}, as in 3..193/10 or 3,13,53")
             })
         };
         let mut sizes = Vec::new();
@@ -45,7 +46,7 @@ impl FromStr for Sizes {
             let (to, step) = rest.split_once('/').unwrap_or((rest, "1"));
             let (from, to, step) = (number(from)?, number(to)?, number(step)?);
             if from > to {
-                return Err(format!("`{part}` goes down: write {to}..{from}"));
+                return Err(format!("`{part}` is descending: write {to}..{from}"));
             }
             sizes.extend((from..=to).step_by(step as usize));
         }
@@ -53,7 +54,7 @@ impl FromStr for Sizes {
         sizes.dedup();
         if sizes.len() > MAX_SIZES {
             return Err(format!(
-                "{} sizes are too many: at most {MAX_SIZES}; a larger step, as in 3..9993/10, has fewer",
+                "{} sizes are too many: give at most {MAX_SIZES}, or a larger step, as in 3..9993/10",
                 sizes.len()
             ));
         }
@@ -62,7 +63,7 @@ impl FromStr for Sizes {
 }
 
 impl fmt::Display for Sizes {
-    /// As a list, or as a range where it is one.
+    /// Writes a range where the sizes form one, otherwise a list.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let [first, second, .., last] = self.0[..]
             && self
@@ -100,18 +101,17 @@ impl fmt::Display for Time {
     }
 }
 
-/// From a shortest to a longest time, each in between equally likely: `0..20ms`, or `5ms` for
-/// always the same.
+/// Range of times, uniformly distributed: `0..20ms`, or `5ms` for a constant.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Span {
-    /// The shortest.
+    /// Shortest time.
     pub from: Duration,
-    /// The longest.
+    /// Longest time.
     pub to: Duration,
 }
 
 impl Span {
-    /// A time from the span, in whole microseconds.
+    /// Draws a time from the span, in whole microseconds.
     pub(crate) fn draw(self, rng: &mut ChaCha8Rng) -> Duration {
         let micros = |duration: Duration| duration.as_micros() as u64;
         if self.from == self.to {
@@ -132,13 +132,15 @@ impl FromStr for Span {
                 to: same,
             });
         };
-        // In `0..20ms` the unit counts for both.
+        // In `0..20ms` the unit applies to both.
         let unit = to
             .trim()
             .trim_start_matches(|envelope: char| envelope.is_ascii_digit() || envelope == '.');
         let (to, from) = (time(to, None)?, time(from, Some(unit))?);
         if from > to {
-            return Err(format!("`{text}` goes down: write the shorter time first"));
+            return Err(format!(
+                "`{text}` is descending: write the shorter time first"
+            ));
         }
         Ok(Span { from, to })
     }
@@ -154,13 +156,13 @@ impl fmt::Display for Span {
     }
 }
 
-/// Whole microseconds, which is what moments are counted in. A number without a unit takes `unit`;
-/// 0 needs none.
+/// Parses a time into whole microseconds, the resolution of `Moment`. A number without a unit takes
+/// `unit`; 0 needs none.
 fn time(text: &str, unit: Option<&str>) -> Result<Duration, String> {
     let text = text.trim();
     let digits = text.trim_end_matches(char::is_alphabetic);
     let help =
-        || format!("`{text}` is no time: give a number and a unit, as in 150ms, 200us or 1.5s");
+        || format!("`{text}` is not a time: give a number and a unit, as in 150ms, 200us or 1.5s");
     let number: f64 = digits.parse().map_err(|_| help())?;
     let seconds = match (&text[digits.len()..], unit) {
         ("s", _) | ("", Some("s")) => number,
@@ -181,17 +183,17 @@ fn time(text: &str, unit: Option<&str>) -> Result<Duration, String> {
     Ok(Duration::from_micros(micros as u64))
 }
 
-/// A share from a lowest to a highest: `0..10%`, or `5%` for always the same.
+/// Range of shares: `0..10%`, or `5%` for a constant.
 #[derive(Clone, Copy, PartialEq, Default, Debug)]
 pub struct Share {
-    /// The lowest, from 0 to 1.
+    /// Lowest share, from 0 to 1.
     pub from: f64,
-    /// The highest, from 0 to 1.
+    /// Highest share, from 0 to 1.
     pub to: f64,
 }
 
 impl Share {
-    /// A share from the range.
+    /// Draws a share from the range.
     pub(crate) fn draw(self, rng: &mut ChaCha8Rng) -> f64 {
         self.from + (self.to - self.from) * rng.random_range(0.0..=1.0)
     }
@@ -201,7 +203,7 @@ impl FromStr for Share {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let help = || format!("`{text}` is no share: give percents, as in 5% or 0..10%");
+        let help = || format!("`{text}` is not a share: give percents, as in 5% or 0..10%");
         let number = text
             .trim()
             .strip_suffix('%')
@@ -219,7 +221,9 @@ impl FromStr for Share {
             return Err(format!("`{text}` is not between 0% and 100%"));
         }
         if from > to {
-            return Err(format!("`{text}` goes down: write the smaller share first"));
+            return Err(format!(
+                "`{text}` is descending: write the smaller share first"
+            ));
         }
         Ok(Share {
             from: from / 100.0,
@@ -251,13 +255,13 @@ mod tests {
         assert_eq!(
             printed.parse::<T>().unwrap().to_string(),
             printed,
-            "what is printed is read again"
+            "printed form does not parse back"
         );
         printed
     }
 
     #[test]
-    fn sizes_are_lists_and_ranges_with_both_ends() {
+    fn sizes_parse_as_lists_and_inclusive_ranges() {
         assert_eq!("3..193/10".parse::<Sizes>().unwrap().0.len(), 20);
         assert_eq!("3..9/2".parse::<Sizes>().unwrap().0, [3, 5, 7, 9]);
         assert_eq!("53,3,13,3".parse::<Sizes>().unwrap().0, [3, 13, 53]);
@@ -270,7 +274,7 @@ mod tests {
             ("9..3", "write 3..9"),
             ("x", "as in"),
             ("3..9/0", "1 to"),
-            ("", "no size"),
+            ("", "not a cluster size"),
             ("1..10000", "too many"),
         ] {
             assert!(
@@ -282,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn times_have_units_and_a_range_may_name_it_once() {
+    fn times_need_a_unit_and_a_range_may_share_one() {
         let (ms, span) = (Duration::from_millis, |text: &str| {
             text.parse::<Span>().unwrap()
         });
@@ -330,7 +334,7 @@ mod tests {
         );
         for (wrong, hint) in [
             ("20", "write 20ms"),
-            ("20..0ms", "goes down"),
+            ("20..0ms", "descending"),
             ("fast", "number and a unit"),
             ("5min", "number and a unit"),
             ("-1ms", "between"),
@@ -346,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn shares_are_percents() {
+    fn shares_parse_as_percents() {
         assert_eq!(
             "0..10%".parse::<Share>().unwrap(),
             Share { from: 0.0, to: 0.1 }
@@ -361,7 +365,7 @@ mod tests {
         );
         for (wrong, hint) in [
             ("5", "percents"),
-            ("10..5%", "goes down"),
+            ("10..5%", "descending"),
             ("101%", "between"),
             ("x%", "percents"),
         ] {

@@ -1,5 +1,5 @@
-//! One combination of what is varied: what its nodes are told, when its orders are clicked, and
-//! what theory says of it.
+//! One combination of the varied parameters: its node configuration, its click times, and its
+//! theoretical latency.
 
 use std::time::Duration;
 
@@ -10,41 +10,41 @@ use rand::rngs::ChaCha8Rng;
 use crate::elections::values::{Share, Time};
 use crate::report::parallel;
 
-/// Time between two heartbeats of a leader.
+/// Heartbeat interval.
 const HEARTBEAT: Duration = Duration::from_millis(50);
-/// Election timeouts are drawn from here, and four round trips later.
+/// Range of election timeouts, to which four round trips are added.
 const ELECTION: (Duration, Duration) = (Duration::from_millis(150), Duration::from_millis(300));
 
-/// Where an order is clicked.
+/// Node at which an order is clicked.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Origin {
-    /// At the node that leads.
+    /// The leader.
     Leader,
-    /// At the next node after it.
+    /// The next node after the leader.
     Follower,
 }
 
-/// One combination.
+/// One combination of parameters.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Cell {
-    /// Nodes.
+    /// Number of nodes.
     pub nodes: u64,
-    /// Round trip between any two.
+    /// Round trip between any two nodes.
     pub rtt: Duration,
-    /// Share of datagrams that are lost, each way.
+    /// Share of datagrams lost, each way.
     pub loss: f64,
-    /// Orders a second at each origin.
+    /// Orders per second at each origin.
     pub rate: f64,
-    /// Where orders are clicked, at all of them at once.
+    /// Origins of orders, all active at once.
     pub origins: Vec<Origin>,
-    /// How long orders are clicked.
+    /// Duration of clicking.
     pub seconds: Duration,
-    /// Frames a second.
+    /// Frames per second.
     pub fps: f64,
 }
 
 impl Origin {
-    /// What it is called.
+    /// Display name.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -55,7 +55,7 @@ impl Origin {
 }
 
 impl Cell {
-    /// For messages.
+    /// Display name of the cell.
     #[must_use]
     pub fn name(&self) -> String {
         let loss = Share {
@@ -69,20 +69,19 @@ impl Cell {
         )
     }
 
-    /// Orders at each origin, at least one.
+    /// Number of orders at each origin, at least one.
     #[must_use]
     pub fn orders(&self) -> u64 {
         ((self.rate * self.seconds.as_secs_f64()).round() as u64).max(1)
     }
 
-    /// Time of one frame.
+    /// Duration of one frame.
     #[must_use]
     pub fn frame(&self) -> Duration {
         Duration::from_secs_f64(1.0 / self.fps)
     }
 
-    /// Median time from click to sight by theory, in milliseconds, if a write takes `write_ms`; see
-    /// the module.
+    /// Theoretical median latency in milliseconds if a write takes `write_ms`; see the module.
     #[must_use]
     pub fn theory_ms(&self, origin: Origin, write_ms: f64) -> f64 {
         let trips = match origin {
@@ -92,7 +91,7 @@ impl Cell {
         self.rtt.as_secs_f64() * 1e3 * trips + write_ms + 500.0 / self.fps
     }
 
-    /// What each node of the cell is told; what it draws follows from `seed` and its id.
+    /// Configuration of a node; its random draws follow from `seed` and its id.
     pub(super) fn config(&self, id: NodeId, founding: Membership, seed: u64) -> Config {
         Config {
             heartbeat: HEARTBEAT,
@@ -101,7 +100,7 @@ impl Cell {
         }
     }
 
-    /// Times of an origin's clicks from the start on: one in each of equal slots, anywhere in it.
+    /// Click times of one origin since the start: one at a random point of each of equal slots.
     pub(super) fn clicks(&self, rng: &mut ChaCha8Rng) -> impl Iterator<Item = Duration> {
         let count = self.orders();
         let slot = self.seconds.as_secs_f64() / count as f64;

@@ -1,13 +1,13 @@
-//! What was measured, drawn: where time goes along each axis, and how it grows with the round trip.
+//! Charts: latency breakdown along each axis, and growth with the round trip.
 
 use super::results::{PARTS, Row, short};
 use super::{Cell, Origin, Study};
 use crate::report::chart::{Axis, COLOURS, Chart, Series, Shape};
 
-/// Width of a bar; the next begins one later.
+/// Width of a bar, in units of the distance between bars.
 const BAR: f64 = 0.8;
 
-/// One axis: its name, its file, and what a cell is on it.
+/// One axis: its name, its file name, and the label of a cell.
 type Along = (&'static str, &'static str, fn(&Cell) -> String);
 
 const AXES: [Along; 4] = [
@@ -25,7 +25,7 @@ const AXES: [Along; 4] = [
     }),
 ];
 
-/// The charts of a study, each with the name of its file. An axis with one value has none.
+/// Charts of a study, each with its file name. An axis with one value has none.
 #[must_use]
 pub fn all(study: &Study, rows: &[Row]) -> Vec<(&'static str, Chart)> {
     let mut charts = Vec::new();
@@ -44,8 +44,7 @@ pub fn all(study: &Study, rows: &[Row]) -> Vec<(&'static str, Chart)> {
     charts
 }
 
-/// Rows that are at the centre of all axes but this one, with at least one order; the leader's
-/// first.
+/// Rows at the centre of all axes but this one, with at least one order; the leader's first.
 fn along<'a>(study: &Study, rows: &'a [Row], axis: usize) -> Vec<&'a Row> {
     let centre = study.centre();
     let at_centre = |row: &&Row| {
@@ -59,10 +58,10 @@ fn along<'a>(study: &Study, rows: &'a [Row], axis: usize) -> Vec<&'a Row> {
     along
 }
 
-/// Bars of the means, from the bottom in the order in which an order meets them.
+/// Stacked bars of the mean parts, bottom to top in the order in which an order passes them.
 fn parts(study: &Study, name: &str, label: fn(&Cell) -> String, rows: &[&Row]) -> Chart {
     let mut series = Vec::new();
-    // Sums up to each part, the largest first, so that each covers the lower end of the one before.
+    // Cumulative sums, largest first, so that each bar covers the lower part of the one before.
     for part in (0..PARTS.len()).rev() {
         let height = |row: &Row| row.parts_ms()[..=part].iter().sum::<f64>();
         let points = (1..)
@@ -100,9 +99,9 @@ fn parts(study: &Study, name: &str, label: fn(&Cell) -> String, rows: &[&Row]) -
     let who = match leaders {
         0 => "orders at a follower".to_owned(),
         _ if leaders == rows.len() => "orders at the leader".to_owned(),
-        _ => format!("bars 1 to {leaders}: orders at the leader; the others: at a follower"),
+        _ => format!("bars 1 to {leaders}: orders at the leader; others: at a follower"),
     };
-    let title = format!("Where time goes, by {name} ({})", centre(study, name));
+    let title = format!("Latency breakdown by {name} ({})", centre(study, name));
     Chart {
         title,
         x: Axis::counts(&who),
@@ -111,7 +110,7 @@ fn parts(study: &Study, name: &str, label: fn(&Cell) -> String, rows: &[&Row]) -
     }
 }
 
-/// Medians and tails over the round trip, beside theory.
+/// Medians and tails over the round trip, with theory.
 fn growth(study: &Study, rows: &[&Row]) -> Chart {
     let mut series = Vec::new();
     for (place, origin) in [Origin::Leader, Origin::Follower].into_iter().enumerate() {
@@ -131,7 +130,7 @@ fn growth(study: &Study, rows: &[&Row]) -> Chart {
         let points = of(&|row| Some(row.theory_ms()));
         let line = points.windows(2).flatten().copied().collect();
         series.push(Series {
-            name: format!("{who}, theory of the median"),
+            name: format!("{who}, theoretical median"),
             colour: COLOURS[4 + place],
             shape: Shape::Dashes,
             points: line,
@@ -145,13 +144,16 @@ fn growth(study: &Study, rows: &[&Row]) -> Chart {
         });
         let points = of(&|row| row.quantile_ms(99));
         series.push(Series {
-            name: format!("{who}, 99 of 100 are faster"),
+            name: format!("{who}, 99th percentile"),
             colour: COLOURS[2 + place],
             shape: Shape::Cloud,
             points,
         });
     }
-    let title = format!("From click to sight ({})", centre(study, AXES[0].0));
+    let title = format!(
+        "Latency from click to display ({})",
+        centre(study, AXES[0].0)
+    );
     Chart {
         title,
         x: Axis::measures("round trip (ms)").from_zero(),
@@ -160,7 +162,7 @@ fn growth(study: &Study, rows: &[&Row]) -> Chart {
     }
 }
 
-/// The values of all other axes.
+/// Values of all other axes at the centre.
 fn centre(study: &Study, but: &str) -> String {
     let cell = study.centre();
     let others =
@@ -175,10 +177,10 @@ fn centre(study: &Study, but: &str) -> String {
 
 fn describe(part: usize) -> &'static str {
     [
-        "queue: click until the node took it",
-        "network: messages, and what nodes do beside writing",
-        "disk: the write that the commit waited for",
-        "apply: committed until the program could take it",
+        "queue: from the click until the node took it",
+        "network: messages, and node work other than writing",
+        "disk: the write that gated the commit",
+        "apply: from the commit until the program could take it",
         "frame: until the next frame took it",
     ][part]
 }

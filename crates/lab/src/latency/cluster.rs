@@ -1,5 +1,4 @@
-//! One cell measured on a cluster: clicks and frames of a program, in whatever world the cluster
-//! is.
+//! Measurement of one cell: clicks and frames of a program on a cluster, in real or virtual time.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,66 +16,67 @@ use super::{Cell, MeasureError, Origin};
 use crate::report::parallel;
 use crate::retries::{REFUSED_RETRY, UNANSWERED_RETRY};
 
-/// Orders from each origin before anything is measured: the first ones find connections that know
-/// no round trip yet.
+/// Orders from each origin before the measurement: the first ones use connections without a
+/// round-trip estimate.
 const WARM_UP: u64 = 3;
-/// How long a cluster may take to be ready, beside its round trips.
+/// Time limit for a cluster to be ready, in addition to its round trips.
 const READY: Duration = Duration::from_secs(20);
-/// How long the last orders may take, beside their round trips. Then they count as lost.
+/// Time limit for the last orders, in addition to their round trips; later ones count as lost.
 const DRAIN: Duration = Duration::from_secs(3);
-/// Most of what is committed that a program takes at once.
+/// Maximum number of committed entries that a program takes at once.
 pub(super) const MAX_TAKEN: usize = 4096;
 
-/// The nodes of a cell and the world they live in, where everything goes by one clock.
+/// The nodes of a cell and their world, with one clock for everything.
 pub(super) trait Nodes {
-    /// What time it is.
+    /// Current time.
     fn now(&self) -> Instant;
 
-    /// Lets time pass until then.
+    /// Lets time pass until `then`.
     fn wait_until(&mut self, then: Instant) -> Result<(), MeasureError>;
 
-    /// Gives a command to the node at a place. If the node is too busy it is given again later.
+    /// Proposes a command at the node at `place`. If the node is too busy it is proposed again
+    /// later.
     fn propose(&mut self, place: usize, command: Command) -> Result<(), MeasureError>;
 
-    /// Moves up to [`MAX_TAKEN`] of what is committed to `into`, which is empty, and gives what
-    /// was refused.
+    /// Moves up to [`MAX_TAKEN`] committed entries to `into`, which is empty, and returns the
+    /// refused commands.
     fn take(
         &mut self,
         place: usize,
         into: &mut Vec<Committed>,
     ) -> Result<Vec<Refused>, MeasureError>;
 
-    /// Whom the node at a place follows, if it is connected to all others.
+    /// Leader that the node at `place` follows, if it is connected to all others.
     fn leader(&self, place: usize) -> Option<NodeId>;
 
-    /// The term of the node at a place.
+    /// Term of the node at `place`.
     fn term(&self, place: usize) -> Term;
 
-    /// SimLinks all nodes.
+    /// Stops all nodes.
     fn end(self);
 }
 
-/// What was measured at one origin of one cell.
+/// Measurements of one origin of one cell.
 #[derive(Clone, PartialEq, Default, Debug)]
 pub struct Measured {
-    /// The parts of each order that was seen.
+    /// Latency breakdown of each order that was displayed.
     pub orders: Vec<LatencyBreakdown>,
-    /// Orders that were never seen.
+    /// Orders that were never displayed.
     pub lost: u64,
-    /// Orders that were proposed again, each time counted.
+    /// Number of repeated proposals.
     pub again: u64,
-    /// Changes of leaders meanwhile.
+    /// Leader changes during the measurement.
     pub elections: u64,
-    /// Median of all writes of all nodes, in milliseconds.
+    /// Median write time over all nodes, in milliseconds.
     pub write_ms: f64,
 }
 
-/// One order that was not seen yet.
+/// One order that was not displayed yet.
 struct Pending {
-    /// Place of the node where it was clicked.
+    /// Position of the node where it was clicked.
     origin: usize,
     clicked: Instant,
-    /// When to propose it again.
+    /// Time of the next proposal.
     again: Instant,
     measured: bool,
 }
@@ -90,8 +90,8 @@ struct Cluster<N> {
     repeats: BTreeMap<usize, u64>,
 }
 
-/// Measures one cell in real time, with stores below `directory`: for each origin what came of its
-/// orders.
+/// Measures one cell in real time, with stores below `directory`, and returns the measurements of
+/// each origin.
 pub(super) fn measure(
     cell: &Cell,
     seed: u64,
@@ -106,7 +106,7 @@ pub(super) fn measure(
     )
 }
 
-/// The same in virtual time, with disks that take so long for a write.
+/// Measures one cell in virtual time, with disks that take `write` for a write.
 pub(super) fn simulate(
     cell: &Cell,
     seed: u64,
@@ -190,13 +190,13 @@ fn measure_in(
     Ok(measured)
 }
 
-/// What the machine does not give, or a node cannot do.
+/// Wraps a failure of the machine or of a node.
 pub(super) fn machine(error: impl std::fmt::Display) -> MeasureError {
     MeasureError::Machine(error.to_string())
 }
 
 impl<N: Nodes> Cluster<N> {
-    /// Waits until all are connected and follow one leader, and gives its place.
+    /// Waits until all nodes are connected and follow one leader, and returns its position.
     fn ready(&mut self, cell: &Cell) -> Result<usize, MeasureError> {
         let deadline = self.nodes.now() + READY + cell.rtt * 50;
         loop {
@@ -209,7 +209,7 @@ impl<N: Nodes> Cluster<N> {
             if self.nodes.now() > deadline {
                 return Err(MeasureError::NoQuorum(
                     cell.name(),
-                    "has no leader that all follow",
+                    "has no leader that all nodes follow",
                 ));
             }
             self.wait_a_frame(cell)?;
@@ -235,11 +235,12 @@ impl<N: Nodes> Cluster<N> {
                 self.frame()?;
             }
         }
+        // Repeats of warm-up orders are not part of the measurement.
         self.repeats.clear();
         Ok(())
     }
 
-    /// Clicks at their times and frames at theirs, until every order is seen or `deadline`.
+    /// Runs clicks and frames at their times, until every order is displayed or `deadline`.
     fn play(
         &mut self,
         cell: &Cell,
@@ -250,13 +251,14 @@ impl<N: Nodes> Cluster<N> {
         while clicks.peek().is_some() || !self.pending.is_empty() {
             let next = clicks.peek().map_or(frame, |(at, _)| frame.min(*at));
             self.nodes.wait_until(next)?;
+            // The order's clock starts at `at`: a late wake-up counts as queueing.
             while let Some((at, place)) = clicks.next_if(|(at, _)| *at <= self.nodes.now()) {
                 self.click(*place, *at, true)?;
             }
             let now = self.nodes.now();
             if frame <= now {
                 self.frame()?;
-                // A frame that took longer than its time leaves out those that it missed.
+                // A late frame skips the frames it missed.
                 while frame <= now {
                     frame += cell.frame();
                 }
@@ -288,7 +290,7 @@ impl<N: Nodes> Cluster<N> {
         self.propose(self.orders, origin)
     }
 
-    /// A queue that is full takes it at the next attempt.
+    /// A full queue takes the order at the next attempt.
     fn propose(&mut self, number: u64, origin: usize) -> Result<(), MeasureError> {
         let bytes = Bytes::from(b"attack the north".as_slice());
         let command = Command {
@@ -299,7 +301,7 @@ impl<N: Nodes> Cluster<N> {
         self.nodes.propose(origin, command)
     }
 
-    /// One frame of every program: takes what is committed, and proposes again what has no answer.
+    /// Runs one frame of every program: takes committed entries, and repeats unanswered proposals.
     fn frame(&mut self) -> Result<(), MeasureError> {
         let mut taken = Vec::new();
         for place in 0..self.size {
@@ -311,6 +313,7 @@ impl<N: Nodes> Cluster<N> {
                     order.again = seen + REFUSED_RETRY;
                 }
             }
+            // An order counts as displayed only at the node where it was clicked.
             for committed in &taken {
                 if let Committed::Entry(entry) = committed
                     && let Payload::Command(command) = &entry.payload
@@ -343,7 +346,7 @@ impl<N: Nodes> Cluster<N> {
         Ok(())
     }
 
-    /// The newest term that any node knows.
+    /// Newest term of any node.
     fn term(&self) -> u64 {
         (0..self.size)
             .map(|place| self.nodes.term(place).0)

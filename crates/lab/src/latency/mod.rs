@@ -1,70 +1,69 @@
-//! How long it takes from a click until the order is seen, and where that time goes.
+//! Latency of an order from the click until it is displayed, and its breakdown.
 //!
-//! Real nodes do it, unless a simulation is asked for: each with its thread, its store on disk and
-//! its QUIC links on the loopback interface, which pass a [`proxy`](crate::proxy) that delays each
-//! datagram by half a round trip and loses some. A program clicks at times that a seed draws, and a
-//! frame loop takes what is committed, sixty times a second unless told otherwise.
+//! Real nodes serve the orders, unless a simulation is requested: each with its thread, its store
+//! on disk and its QUIC links on the loopback interface, which pass a [`proxy`](crate::proxy) that
+//! delays each datagram by half a round trip and loses some. A program clicks at random times drawn
+//! from a seed, and a frame loop takes committed entries, by default sixty times per second.
 //!
 //! # The parts of an order's time
-//! One clock times all nodes, for they are threads of one process. An order that is clicked at node
-//! O and led by L goes through these moments, and each part ends where the next begins, so together
-//! they are all of its time:
+//! One clock times all nodes, because they are threads of one process. An order that is clicked at
+//! node O and led by L passes the points below. Each part ends where the next begins, so together
+//! they make up the whole latency:
 //!
 //! | part | from | until |
 //! |---|---|---|
 //! | queue | clicked: O's program proposes at once | O took it from its queue |
-//! | network | O took it | O let go of it as committed, less the disk part |
-//! | disk | the write that the commit waited for was given to the disk | its node learned that it is durable |
-//! | apply | O let go of it as committed | O puts it where the program takes it |
-//! | frame | there | the frame that took it |
+//! | network | O took it | O released it as committed, less the disk part |
+//! | disk | the write that the commit waited for was submitted to the disk | its node received the completion |
+//! | apply | O released it as committed | O queued it for the program |
+//! | frame | O queued it for the program | the frame that took it |
 //!
-//! The commit waited for the answer that made the majority: of L's own disk, or of a follower whose
-//! write lies between L's message and its own answer. So network is both ways between O and L, if
-//! they are two, and both between L and that follower, with what the nodes, QUIC and its
-//! retransmissions made of them; an order that was proposed again because it was refused or had no
-//! answer, or whose leader changed, has that there, too.
+//! The commit waited for the reply that completed the majority: that of L's own disk, or of a
+//! follower with a write between L's message and its own reply. So network covers both ways
+//! between O and L, if they differ, and both between L and that follower, including the time of the
+//! nodes, QUIC and its retransmissions. For an order that was proposed again because it was refused
+//! or unanswered, or during a change of leaders, network includes that too.
 //!
 //! # In virtual time
-//! In [`World::Virtual`] the same program clicks on the drivers that ship, and what is around them
-//! takes the time that it is told: each message half a round trip, each write a fixed time, one
-//! after the other, and everything else none. There is no machine in it, so the same seed gives the
-//! same document, and what is left over theory is what the protocol does, such as a write that
-//! waits for another. Queue and apply are then zero.
+//! In [`World::Virtual`] the same program clicks on the shipping drivers, and their environment
+//! takes exactly the configured time: half a round trip for each message, a fixed time for each
+//! write, one after another, and none for everything else. Machine timing plays no part, so the
+//! same seed gives the same document, and the difference from theory is caused by the protocol,
+//! such as a write that waits for another. Queue and apply are then zero.
 //!
-//! Loss means something else there. A real link is a QUIC stream, which sends lost datagrams again
-//! after about a round trip and lets nothing overtake them. A simulated link has no transport above
-//! it, so a lost message is gone, and only Raft and the program repair it: an entry comes with the
-//! next heartbeat's repair, and an order that was lost on its way to the leader is proposed again
-//! after 500 ms. So tails under loss are longer in virtual time, and show what the transport is
-//! good for; a simulated QUIC would only show what we believe of it.
+//! Loss has another meaning there. A real link is a QUIC stream, which retransmits lost datagrams
+//! after about a round trip and delivers in order. A simulated link has no transport above it, so a
+//! lost message is gone, and only Raft and the program recover it: an entry is repaired after the
+//! next heartbeat, and an order that was lost on its way to the leader is proposed again after 500
+//! ms. So tails under loss are longer in virtual time, and show the value of the transport; a
+//! simulated QUIC would only show our model of it.
 //!
-//! # What physics asks for
+//! # Lower bound
 //! At the leader a commit takes one round trip and one write: the message to the followers and the
 //! leader's own write begin together, so of the two writes that a majority of two or three needs,
-//! one hides behind the network. At a follower it takes one round trip more: half to bring the
-//! order to the leader, half to bring the commit index back. Then half a frame, in the mean and in
-//! the median. [`Cell::theory_ms`] is that sum, with the median write that was measured in the
-//! cell; it knows nothing of loss, of processors that are busy, or of queues, and the column beside
-//! it says what is left.
+//! one overlaps with the network. At a follower it takes one round trip more: half to forward the
+//! order to the leader, half to return the commit index. Then half a frame, as mean and as median.
+//! [`Cell::theory_ms`] is that sum, with the median write time measured in the cell; it does not
+//! model loss, busy processors or queues, and the next column shows the difference.
 //!
 //! # Decisions
-//! **The axes cross in one point.** Decision: unless asked for the whole grid, one value varies at
-//! a time, around three nodes, 20 ms, no loss and ten orders a second, as far as the lists have
-//! these; what was left out is told. Why: each cell is real time, and the whole grid takes a
-//! quarter of an hour. Would change if: two axes were known to act together.
+//! **The axes cross in one point.** Decision: unless the whole grid is requested, one value varies
+//! at a time, around three nodes, 20 ms, no loss and ten orders per second, as far as the lists
+//! contain these; a remark names the omitted part. Why: each cell takes real time, and the whole
+//! grid a quarter of an hour. Would change if: two axes were known to interact.
 //!
-//! **Elections get four round trips more.** Decision: timeouts are 150–300 ms and four round trips,
-//! heartbeats 50 ms. Why: an election needs two round trips, and this is a study of orders under a
-//! leader; where leaders change all the same, the row says so. Would change if: nodes adapted their
-//! timeouts by default.
+//! **Elections get four round trips more.** Decision: timeouts are 150–300 ms plus four round
+//! trips, heartbeats 50 ms. Why: an election needs two round trips, and this study measures orders
+//! under a stable leader; a leader change is reported in the row. Would change if: nodes adapted
+//! their timeouts by default.
 //!
 //! **Orders are proposed again as the game does it.** Decision: after 50 ms if refused, after 500
-//! ms without an answer; the order's clock runs on. Why: it is the game's latency. An order counts
-//! as lost only if it is never seen. Would change if: the game's retries did.
+//! ms without an answer; the order's clock keeps running. Why: it is the game's latency. An order
+//! counts as lost only if it is never displayed. Would change if: the game's retries did.
 //!
-//! **Evenly many orders.** Decision: each origin clicks once in each of equal slots, anywhere in
-//! it. Why: a cell has as many orders as its rate says, at least one, and frames and clicks stay
-//! independent. Would change if: bursts were measured.
+//! **Stratified clicks.** Decision: each origin clicks once in each of equal slots, at a random
+//! point in it. Why: a cell has exactly as many orders as its rate implies, at least one, and
+//! frames and clicks stay independent. Would change if: bursts were measured.
 
 mod cell;
 pub mod charts;
@@ -89,68 +88,67 @@ use crate::elections::values::{Share, Sizes, Time};
 use crate::report::parallel;
 use crate::report::statistics::ms;
 
-/// Fewest and most nodes of a cluster.
+/// Minimum and maximum cluster size.
 pub const NODES: (u64, u64) = (2, 8);
 
-/// Longest round trip: with it an election still ends well within the time a cluster has to be
-/// ready.
+/// Longest round trip; an election still ends well within the time limit for readiness.
 const MAX_RTT: Duration = Duration::from_secs(1);
 
 /// Longest write of a simulated disk.
 const MAX_WRITE: Duration = Duration::from_secs(1);
 
-/// Time of a write on a simulated disk unless told otherwise: about what a store takes for it on
-/// the disk of a small server, with its sync (median 0.9 to 1.1 ms in this study's own `write_ms`).
+/// Default write time of a simulated disk: about that of a store with sync on the disk of a small
+/// server (median 0.9 to 1.1 ms in this study's own `write_ms`).
 pub const WRITE: Time = Time(Duration::from_millis(1));
 
-/// Most orders of one cell at one origin: some hundred bytes each at every node.
+/// Maximum number of orders of one cell at one origin, some hundred bytes each at every node.
 const MAX_ORDERS: u64 = 100_000;
 
-/// Where the axes cross: nodes, round trip, lost datagrams, orders a second.
+/// Centre of the axes: nodes, round trip, lost datagrams, orders per second.
 const CENTRE: (u64, Duration, f64, f64) = (3, Duration::from_millis(20), 0.0, 10.0);
 
-/// What is measured.
+/// Parameters of the study.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Study {
-    /// Sizes of clusters, within [`NODES`].
+    /// Cluster sizes, within [`NODES`].
     pub nodes: Sizes,
     /// Round trips between any two nodes.
     pub rtts: List<Time>,
     /// Shares of lost datagrams.
     pub losses: List<Share>,
-    /// Orders a second, at each origin.
+    /// Orders per second, at each origin.
     pub rates: List<Rate>,
-    /// Where orders are clicked.
+    /// Nodes at which orders are clicked.
     pub origins: Vec<Origin>,
-    /// How long orders are clicked in each cell.
+    /// Duration of clicking in each cell, in seconds.
     pub seconds: f64,
-    /// Frames a second.
+    /// Frames per second.
     pub fps: f64,
-    /// From which clicks, losses and election timeouts follow; not what the machine makes of them.
+    /// RNG seed of clicks, losses and election timeouts; the machine's own timing varies.
     pub seed: u64,
-    /// Every combination, not only those on the axes.
+    /// Whether every combination is measured, not only those on the axes.
     pub full: bool,
-    /// Where nodes live.
+    /// Execution environment of the nodes.
     pub world: World,
 }
 
-/// Where nodes live.
+/// Execution environment of the nodes.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub enum World {
-    /// In real time: with stores on disk, over QUIC through a proxy.
+    /// Real time: stores on disk, QUIC through a proxy.
     #[default]
     Real,
-    /// In virtual time, with disks that take so long for a write.
+    /// Virtual time: each write on a simulated disk takes the given time.
     Virtual(Time),
 }
 
-/// Why a cell could not be measured.
+/// Reason why a cell could not be measured.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum MeasureError {
-    /// It has no leader in time, or commits nothing.
+    /// The cluster has no leader in time, or commits nothing.
     #[error("{0} {1} in time")]
     NoQuorum(String, &'static str),
-    /// The machine does not give what it needs, or a node has stopped.
+    /// The machine lacks a resource, or a node has stopped.
     #[error("{0}")]
     Machine(String),
 }
@@ -178,10 +176,10 @@ impl Default for Study {
 }
 
 impl Study {
-    /// Says what cannot be measured.
+    /// Validates the study.
     ///
     /// # Errors
-    /// With the option to change.
+    /// Names the option to change.
     pub fn check(&self) -> Result<(), String> {
         let (fewest, most) = NODES;
         if let Some(nodes) = self
@@ -191,7 +189,7 @@ impl Study {
             .find(|nodes| !(fewest..=most).contains(nodes))
         {
             return Err(format!(
-                "--nodes: a cluster of {nodes} cannot be measured; give {fewest} to {most}"
+                "--nodes: {nodes} is out of range; give {fewest} to {most}"
             ));
         }
         value_list::steady(&self.losses)?;
@@ -203,19 +201,17 @@ impl Study {
             ));
         }
         if self.losses.0.iter().any(|loss| loss.to > 0.5) {
-            return Err(
-                "--loss: with more than 50% hardly anything connects; give less".to_owned(),
-            );
+            return Err("--loss: connections hardly succeed above 50%; give less".to_owned());
         }
         if !(1.0..=1_000.0).contains(&self.fps) {
             return Err(format!(
-                "--fps: {} frames a second cannot be; give 1 to 1000",
+                "--fps: {} is out of range; give 1 to 1000 frames per second",
                 self.fps
             ));
         }
         if !(0.1..=3_600.0).contains(&self.seconds) {
             return Err(format!(
-                "--seconds: {} is not between 0.1 and 3600",
+                "--seconds: {} is out of range; give 0.1 to 3600",
                 self.seconds
             ));
         }
@@ -229,7 +225,7 @@ impl Study {
         }
         match self.grid().iter().map(Cell::orders).max() {
             Some(orders) if orders > MAX_ORDERS => Err(format!(
-                "--seconds: {orders} orders in one cell are too many; at most {MAX_ORDERS}"
+                "--seconds: {orders} orders in one cell are too many; give at most {MAX_ORDERS}"
             )),
             _ => Ok(()),
         }
@@ -267,7 +263,7 @@ impl Study {
         }
     }
 
-    /// Where the axes cross: the first of each list, unless it has the usual value.
+    /// Centre of the axes: the first value of each list, unless it contains the usual one.
     #[must_use]
     pub fn centre(&self) -> Cell {
         fn pick<T: Copy>(all: &[T], usual: impl Fn(&T) -> bool) -> T {
@@ -281,7 +277,7 @@ impl Study {
         )
     }
 
-    /// What is measured, in this order.
+    /// Cells to measure, in order.
     #[must_use]
     pub fn cells(&self) -> Vec<Cell> {
         let centre = self.centre();
@@ -300,12 +296,13 @@ impl Study {
         cells
     }
 
-    /// Measures all cells and tells `done` the size after each. Gives the rows, and why some have
-    /// none. Virtual ones are measured on so many threads, on which nothing depends; real ones one
-    /// after the other: cells that run at once would wait for each other's processors and disk.
+    /// Measures all cells and calls `done` with the cluster size after each. Returns the rows, and
+    /// a reason for each cell without one. Virtual cells run on `threads` threads (results do not
+    /// depend on their number); real ones run one at a time, because concurrent cells would compete
+    /// for processors and disk.
     ///
     /// # Errors
-    /// If the machine has no room, or a node has stopped.
+    /// If the machine lacks a resource, or a node has stopped.
     pub fn run(
         &self,
         threads: usize,
@@ -318,7 +315,7 @@ impl Study {
             done(cell.nodes);
             match measured {
                 Ok(rows) => Ok(Ok(rows)),
-                // The others may still be measured.
+                // Other cells can still be measured.
                 Err(error @ MeasureError::NoQuorum(..)) => Ok(Err(error.to_string())),
                 Err(MeasureError::Machine(reason)) => Err(reason),
             }
@@ -340,11 +337,11 @@ impl Study {
         Ok((rows, unmeasured))
     }
 
-    /// Measures one cell; if it is real, with its stores in a folder of its own below `directory`,
-    /// which is emptied afterwards.
+    /// Measures one cell; a real one keeps its stores in a directory of its own below `directory`,
+    /// which is removed afterwards.
     ///
     /// # Errors
-    /// If it has no leader in time, commits nothing, or the machine has no room.
+    /// If the cluster has no leader in time or commits nothing, or the machine lacks a resource.
     pub fn measure(
         &self,
         cell: &Cell,
@@ -362,7 +359,7 @@ impl Study {
             World::Real => {
                 let folder = tempfile::tempdir_in(directory).map_err(|error| {
                     MeasureError::Machine(format!(
-                        "no folder below {}: {error}",
+                        "cannot create a directory below {}: {error}",
                         directory.display()
                     ))
                 })?;
@@ -375,7 +372,7 @@ impl Study {
             .collect())
     }
 
-    /// Everything that decides what is asked of the nodes, for programs.
+    /// Parameters of the study, as JSON.
     #[must_use]
     pub fn json(&self) -> Value {
         let Study {
@@ -404,7 +401,7 @@ impl Study {
         })
     }
 
-    /// The options that say the same on a command line.
+    /// Equivalent command line options.
     #[must_use]
     pub fn options(&self) -> String {
         let Study {

@@ -1,4 +1,4 @@
-//! The real world of a cell: nodes on threads of their own with stores on disk, and QUIC through a
+//! Real world of a cell: nodes on threads of their own with stores on disk, and QUIC through a
 //! proxy.
 
 use std::path::Path;
@@ -16,16 +16,15 @@ use super::{Cell, MeasureError};
 use crate::proxy::{Delay, Proxy, Shape};
 use crate::report::parallel;
 
-/// Nodes and what is between them.
+/// Real nodes and the network between them.
 pub(super) struct Real {
     nodes: Vec<NodeHandle>,
-    // The nodes end before their network does.
+    // Declared after `nodes`, so that it is dropped after them.
     _proxy: Proxy,
 }
 
 impl Real {
-    /// Starts the nodes of a cell, with stores below `directory`, which tell `moments` of
-    /// themselves.
+    /// Starts the nodes of a cell, with stores below `directory`; their traces record to `moments`.
     pub(super) fn start(
         cell: &Cell,
         seed: u64,
@@ -72,6 +71,7 @@ impl Nodes for Real {
 
     fn propose(&mut self, place: usize, command: Command) -> Result<(), MeasureError> {
         match self.nodes[place].propose(command) {
+            // An order refused as busy is proposed again after the retry time.
             Ok(()) | Err(SubmitError::Busy) => Ok(()),
             Err(SubmitError::Stopped) => Err(MeasureError::Machine(format!(
                 "node {} has stopped",
@@ -105,7 +105,7 @@ impl Nodes for Real {
     }
 
     fn end(self) {
-        // Nobody needs an orderly farewell.
+        // An orderly shutdown is not needed.
         self.nodes.iter().for_each(|node| node.control().kill());
     }
 }

@@ -1,4 +1,4 @@
-//! A study's rows as a table, as documents, and as quantities that can be asked about.
+//! Formats a study's rows as a table, CSV, JSON, and quantities for thresholds.
 
 use serde_json::{Map, Value, json};
 
@@ -7,22 +7,22 @@ use crate::report::document::number;
 use crate::report::statistics::{Summary, ms, quantile};
 use crate::report::table::Table;
 
-/// Name of the document's shape. Each row has `nodes`, `rtt_ms`, `loss` (0 to 1), `rate` (orders a
-/// second), `origin`, `orders` (seen), `lost` (never seen), `again` (proposed again),
+/// Schema name. Each row has `nodes`, `rtt_ms`, `loss` (0 to 1), `rate` (orders per second),
+/// `origin`, `orders` (displayed), `lost` (never displayed), `again` (repeated proposals),
 /// `leader_changes` (new terms), `p50_ms`, `p95_ms`, `p99_ms`, `max_ms`, `mean_ms`, the means of
-/// the parts `queue_ms`, `network_ms`, `disk_ms`, `apply_ms` and `frame_ms`, whose sum is
+/// the parts `queue_ms`, `network_ms`, `disk_ms`, `apply_ms` and `frame_ms`, which add up to
 /// `mean_ms`, `write_ms` (median of all writes), `theory_ms`, and `off_ms`, which is `p50_ms` less
-/// theory. What could not be measured is `null`, and a combination whose cluster had no leader in
-/// time is not among the rows but named in `unmeasured`. `world` among the parameters is `real` or
-/// `virtual`, where a write takes `write_ms`.
+/// theory. Unmeasured values are `null`, and a combination without a leader in time is
+/// listed in `unmeasured` instead of the rows. `world` among the parameters is `real` or `virtual`,
+/// where a write takes `write_ms`.
 pub const SCHEMA: &str = "raftian.lab.latency/1";
 
-/// Names of the parts, in their order.
+/// Names of the parts, in order.
 pub const PARTS: [&str; 5] = ["queue", "network", "disk", "apply", "frame"];
 
-/// What can be asked about with `--assert`: sums over all rows for the first three, and the worst
-/// row's for the others. `max_off_ms` is how far the median of a row without loss is from theory,
-/// either way.
+/// Quantities for `--assert`: sums over all rows for the first three, and the worst row's value for
+/// the others. `max_off_ms` is the largest deviation of a median from theory, in either direction,
+/// over rows without loss.
 pub const QUANTITIES: [&str; 8] = [
     "orders",
     "lost",
@@ -34,21 +34,21 @@ pub const QUANTITIES: [&str; 8] = [
     "max_off_ms",
 ];
 
-/// What was measured at one origin of one cell.
+/// Measurements of one origin of one cell.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Row {
     /// The cell.
     pub cell: Cell,
-    /// Where its orders were clicked.
+    /// Origin of its orders.
     pub origin: Origin,
-    /// What came of them.
+    /// Measurements.
     pub measured: Measured,
-    /// From click to sight, in milliseconds, upwards.
+    /// Latencies in milliseconds, ascending.
     totals: Vec<f64>,
 }
 
 impl Row {
-    /// A row of these measurements.
+    /// Creates a row from its measurements.
     #[must_use]
     pub fn new(cell: Cell, origin: Origin, measured: Measured) -> Self {
         let mut totals: Vec<_> = measured
@@ -65,14 +65,13 @@ impl Row {
         }
     }
 
-    /// The time that `percent` of all orders did not exceed, in milliseconds; `None` if none was
-    /// seen.
+    /// Latency that `percent` of all orders do not exceed, in milliseconds; `None` without orders.
     #[must_use]
     pub fn quantile_ms(&self, percent: usize) -> Option<f64> {
         quantile(&self.totals, percent)
     }
 
-    /// Means of the parts, in the order of [`PARTS`]; not a number if no order was seen.
+    /// Means of the parts, in the order of [`PARTS`]; NaN without orders.
     #[must_use]
     pub fn parts_ms(&self) -> [f64; 5] {
         let mean = |part: usize| {
@@ -87,13 +86,13 @@ impl Row {
         std::array::from_fn(mean)
     }
 
-    /// The median by theory, in milliseconds.
+    /// Theoretical median, in milliseconds.
     #[must_use]
     pub fn theory_ms(&self) -> f64 {
         self.cell.theory_ms(self.origin, self.measured.write_ms)
     }
 
-    /// By how much the median is off theory, in milliseconds.
+    /// Deviation of the median from theory, in milliseconds.
     #[must_use]
     pub fn off_ms(&self) -> Option<f64> {
         self.quantile_ms(50).map(|median| median - self.theory_ms())
@@ -126,7 +125,7 @@ impl Row {
         cells
     }
 
-    /// For programs; see [`SCHEMA`].
+    /// JSON form; see [`SCHEMA`].
     #[must_use]
     pub fn json(&self) -> Value {
         let Cell {
@@ -159,11 +158,11 @@ impl Row {
     }
 }
 
-/// What came out, for each of [`QUANTITIES`]; not a number where nothing could be measured.
+/// Values of [`QUANTITIES`]; NaN if nothing could be measured.
 #[must_use]
 pub fn quantities(rows: &[Row]) -> [(&'static str, f64); 8] {
     let sum = |of: fn(&Row) -> u64| rows.iter().map(of).sum::<u64>() as f64;
-    // A row without any order is the worst there is.
+    // A row without orders is the worst case.
     let worst = |percent| {
         rows.iter()
             .map(|row| row.quantile_ms(percent))
@@ -187,7 +186,7 @@ pub fn quantities(rows: &[Row]) -> [(&'static str, f64); 8] {
     std::array::from_fn(|place| (QUANTITIES[place], measured[place]))
 }
 
-/// The rows for people: times in milliseconds, parts as means.
+/// Rows as a table: times in milliseconds, parts as means.
 #[must_use]
 pub fn table(rows: &[Row]) -> Table {
     let mut table = Table::new(&[
@@ -213,11 +212,11 @@ pub fn table(rows: &[Row]) -> Table {
     table
 }
 
-/// Sentences below the table.
+/// Remarks below the table.
 #[must_use]
 pub fn remarks(study: &Study, rows: &[Row]) -> Vec<String> {
     let mut remarks = vec![
-        "queue, net, disk, apply and frame are means and add up to the mean from click to sight"
+        "queue, net, disk, apply and frame are means and add up to the mean latency from click to display"
             .to_owned(),
         format!(
             "theory: 1 round trip at the leader, 2 at a follower, one write, half a frame of {:.1} ms; no loss",
@@ -225,9 +224,7 @@ pub fn remarks(study: &Study, rows: &[Row]) -> Vec<String> {
         ),
     ];
     if matches!(study.world, World::Virtual(_)) && rows.iter().any(|row| row.cell.loss > 0.0) {
-        remarks.push(
-            "in virtual time a lost message is gone; over QUIC it would be sent again".to_owned(),
-        );
+        remarks.push("in virtual time a lost message is gone; QUIC would retransmit it".to_owned());
     }
     for row in rows
         .iter()
@@ -255,14 +252,14 @@ pub fn remarks(study: &Study, rows: &[Row]) -> Vec<String> {
     remarks
 }
 
-/// About how long the whole grid takes: clicks, and beside them an election, warm orders and the
-/// last ones.
+/// Estimated minutes for the whole grid: clicks, plus an election, warm-up orders and the last
+/// orders.
 fn minutes(study: &Study) -> f64 {
     let cell = |cell: &Cell| study.seconds + 1.0 + 12.0 * cell.rtt.as_secs_f64();
     (study.grid().iter().map(cell).sum::<f64>() / 60.0).ceil()
 }
 
-/// Every order in a line: its cell, and its parts in milliseconds.
+/// One line for each order: its cell, and its parts in milliseconds.
 #[must_use]
 pub fn csv(rows: &[Row]) -> String {
     let mut heads = vec!["nodes", "rtt_ms", "loss", "rate", "origin", "total_ms"];
@@ -292,7 +289,7 @@ pub fn csv(rows: &[Row]) -> String {
     crate::report::csv::document(&heads, lines)
 }
 
-/// What the document says beside its rows.
+/// Members of the document in addition to its rows.
 #[must_use]
 pub fn more(study: &Study, rows: &[Row], unmeasured: &[String]) -> Map<String, Value> {
     let quantities: Map<_, _> = quantities(rows)
@@ -310,7 +307,7 @@ pub fn more(study: &Study, rows: &[Row], unmeasured: &[String]) -> Map<String, V
         .collect()
 }
 
-/// Without digits that say nothing.
+/// Formats a value to a thousandth, without trailing zeros.
 pub(super) fn short(value: f64) -> String {
     ((value * 1e3).round() / 1e3).to_string()
 }

@@ -1,5 +1,5 @@
-//! The simulated world of a cell: the driver that ships, in virtual time, on links and disks that
-//! take the time they are told.
+//! Simulated world of a cell: the shipping driver in virtual time, on links and disks with exactly
+//! the configured timing.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use super::{Cell, MeasureError};
 use crate::report::parallel;
 use raftian_sim::timed::{EventQueue, Next};
 
-/// Nodes, what is on its way between them, and what time it is.
+/// Nodes, messages in flight, and the clock.
 pub(super) struct Simulated {
     nodes: Vec<Node>,
     queue: EventQueue<Envelope>,
@@ -33,9 +33,9 @@ pub(super) struct Simulated {
 
 struct Node {
     driver: Driver<SlowStore, SimLinks>,
-    /// Where its program takes what is committed.
+    /// Committed entries that its program has not taken yet.
     committed: VecDeque<Committed>,
-    /// When it looks at its timers and its disk next, so that earlier plans are known to be stale.
+    /// Next wake-up for timers and disk; a plan for another time is stale.
     looks: Moment,
 }
 
@@ -45,8 +45,7 @@ struct Envelope {
     message: Message,
 }
 
-/// What time it is in a world, for everybody in it: moments from an instant on, of which only
-/// differences count.
+/// Shared virtual clock: moments since an arbitrary instant, of which only differences matter.
 #[derive(Clone)]
 struct VirtualClock {
     beginning: Instant,
@@ -67,8 +66,7 @@ impl VirtualClock {
     }
 }
 
-/// A store whose writes are durable after a fixed time, one after the other as on the thread that
-/// writes.
+/// Store with a fixed time per write; writes complete one after another, as on the writer thread.
 struct SlowStore {
     store: MemoryStore,
     under_way: VecDeque<(Moment, Write)>,
@@ -78,6 +76,7 @@ struct SlowStore {
 
 impl Store for SlowStore {
     fn submit(&mut self, write: Write) -> Result<(), StoreError> {
+        // Writes queue behind the last one under way.
         let begins = self
             .under_way
             .back()
@@ -96,7 +95,7 @@ impl Store for SlowStore {
     }
 }
 
-/// A node's ends of its links.
+/// Links of one node.
 #[derive(Default)]
 struct SimLinks {
     arrived: VecDeque<(NodeId, Message)>,
@@ -114,7 +113,7 @@ impl Links for SimLinks {
 }
 
 impl Simulated {
-    /// Starts the nodes of a cell, which tell `moments` of themselves. A write takes so long.
+    /// Starts the nodes of a cell; their traces record to `moments`. A write takes `write`.
     pub(super) fn start(
         cell: &Cell,
         seed: u64,
@@ -122,6 +121,7 @@ impl Simulated {
         moments: &Spans,
     ) -> Result<Self, MeasureError> {
         let clock = VirtualClock {
+            // Only differences of instants are used, so the seed still determines every result.
             beginning: Instant::now(),
             now: Arc::default(),
         };
@@ -168,7 +168,7 @@ impl Simulated {
         Ok(world)
     }
 
-    /// Lets a node do everything that can be done now, and plans when it does the next.
+    /// Runs a node until it has nothing left to do now, and plans its next wake-up.
     fn pump(&mut self, place: usize) -> Result<(), MeasureError> {
         let now = self.clock.moment();
         let Node {
@@ -186,6 +186,7 @@ impl Simulated {
             .front()
             .map_or(timer, |(done, _)| *done);
         let next = timer.min(written).max(now);
+        // An earlier wake-up that is already planned plans this one again.
         if next < *looks {
             *looks = next;
             self.queue.wake(next, place as u32);
@@ -211,7 +212,7 @@ impl Nodes for Simulated {
     }
 
     fn wait_until(&mut self, then: Instant) -> Result<(), MeasureError> {
-        // The first microsecond at which it is not earlier.
+        // First whole microsecond that is not before `then`.
         let micros = then
             .saturating_duration_since(self.clock.beginning)
             .as_nanos()

@@ -1,5 +1,4 @@
-//! What the nodes of one cluster tell of themselves, and the parts of an order's way that follow
-//! from it.
+//! Trace timestamps of the nodes of one cluster, and the latency breakdown derived from them.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,39 +7,39 @@ use std::time::{Duration, Instant};
 use raftian_node::trace::{Trace, TraceEvent};
 use raftian_raft::{AppendResult, Body, Index, NodeId, Payload, WriteNumber};
 
-/// Spans of all nodes, by their places. One clock times them all: they are threads of one
-/// process, or live in one virtual time.
+/// Timestamps of all nodes, by position. One clock times them all: they are threads of one process,
+/// or share one virtual time.
 #[derive(Clone, Debug)]
 pub(super) struct Spans(Vec<Arc<Mutex<Node>>>);
 
-/// Spans of one node, the first of each kind. Bounded by the orders of one cell.
+/// Timestamps of one node, the first of each kind. Bounded by the orders of one cell.
 #[derive(Debug, Default)]
 struct Node {
-    /// By the order's number.
+    /// Time at which the node took an order, by the order's number.
     took: HashMap<u64, Instant>,
-    /// By the order's number: where it first was committed.
+    /// Index at which an order was first committed, by the order's number.
     places: HashMap<u64, Index>,
-    /// By the entry's index: given to the disk.
+    /// Time at which an entry was given to the disk, by index.
     writing: HashMap<Index, Instant>,
-    /// By the entry's index: durable.
+    /// Time at which an entry became durable, by index.
     written: HashMap<Index, Instant>,
-    /// First and last index of writes under way.
+    /// First and last index of pending writes.
     under_way: BTreeMap<WriteNumber, (Index, Index)>,
-    /// By node: up to where it said to have everything, and when that was heard. Both only grow.
+    /// Acknowledged index and its arrival time, by sender; both only grow.
     heard: BTreeMap<NodeId, Vec<(Index, Instant)>>,
     committed: HashMap<Index, Instant>,
     handed: Vec<(Index, Instant)>,
     writes: Vec<Duration>,
 }
 
-/// Where the time of one order went, click to sight; together they are all of it.
+/// Latency breakdown of one order from click to display; the parts add up to the total.
 #[derive(Clone, Copy, PartialEq, Default, Debug)]
 pub struct LatencyBreakdown {
     /// From the click until the node took it.
     pub queue: Duration,
-    /// Messages on their way, and whatever nodes did beside writing.
+    /// Messages in flight, and node work other than writing.
     pub network: Duration,
-    /// The write that the commit waited for.
+    /// The write that gated the commit.
     pub disk: Duration,
     /// From the commit at this node until the program could take it.
     pub apply: Duration,
@@ -49,7 +48,7 @@ pub struct LatencyBreakdown {
 }
 
 impl LatencyBreakdown {
-    /// From click to sight.
+    /// Total latency.
     #[must_use]
     pub fn total(&self) -> Duration {
         let LatencyBreakdown {
@@ -62,7 +61,7 @@ impl LatencyBreakdown {
         queue + network + disk + apply + frame
     }
 
-    /// In their order, in milliseconds.
+    /// Parts in order, in milliseconds.
     #[must_use]
     pub fn millis(&self) -> [f64; 5] {
         let LatencyBreakdown {
@@ -81,13 +80,13 @@ impl Spans {
         Spans((0..nodes).map(|_| Arc::default()).collect())
     }
 
-    /// Whom the node at `place` tells, by this clock.
+    /// Trace of the node at `place`, timed by `now`.
     pub(super) fn trace(&self, place: usize, now: impl Fn() -> Instant + Send + 'static) -> Trace {
         let node = Arc::clone(&self.0[place]);
         Trace::to(move |step| lock(&node).hear(step, now()))
     }
 
-    /// All writes with entries, in milliseconds.
+    /// Time of each write with entries, in milliseconds.
     pub(super) fn writes_ms(&self) -> Vec<f64> {
         let of = |node: &Arc<Mutex<Node>>| lock(node).writes.clone();
         self.0
@@ -97,8 +96,8 @@ impl Spans {
             .collect()
     }
 
-    /// The parts of order `number`, clicked and seen at the node at `place`. What is not known of
-    /// its way, because it led past a change of leaders, counts as network.
+    /// Breakdown of order `number`, clicked and displayed at the node at `place`. Time that cannot
+    /// be attributed, because of a leader change, counts as network.
     pub(super) fn parts(
         &self,
         number: u64,
@@ -135,12 +134,12 @@ impl Spans {
         }
     }
 
-    /// How long the commit of an entry waited for a disk: the majority's last answer was that of
-    /// the leader's own disk, or of a follower whose write lies between two messages.
+    /// Time that the commit of an entry waited for a disk: the last reply of the majority was that
+    /// of the leader's own disk, or of a follower with a write between two messages.
     fn disk(&self, index: Index) -> Option<Duration> {
         let nodes: Vec<_> = self.0.iter().map(|node| lock(node)).collect();
         let writing = |place: usize| nodes[place].writing.get(&index).copied();
-        // A leader writes before anybody can have heard of the entry.
+        // A leader writes an entry before any other node can have received it.
         let leader = (0..nodes.len())
             .filter(|place| writing(*place).is_some())
             .min_by_key(|place| writing(*place))?;
@@ -175,6 +174,7 @@ impl Node {
         match step {
             TraceEvent::Proposed(commands) => {
                 for command in commands {
+                    // A repeated proposal keeps the time of the first.
                     self.took.entry(command.sequence).or_insert(now);
                 }
             }
@@ -183,6 +183,7 @@ impl Node {
                     && let AppendResult::Matched { up_to } = reply.result
                 {
                     let heard = self.heard.entry(from).or_default();
+                    // Replies without progress do not complete a majority.
                     if heard.last().is_none_or(|(last, _)| *last < up_to) {
                         heard.push((up_to, now));
                     }
@@ -241,10 +242,10 @@ mod tests {
         AppendReply, Bytes, ClientId, Command, Entry, Incarnation, Message, Stamp, Term, Write,
     };
 
-    /// An order at a follower of three: forwarded, written by all, answered by the other follower
-    /// first.
+    /// An order at a follower of three: forwarded, written by all, acknowledged by the other
+    /// follower first.
     #[test]
-    fn the_parts_are_those_of_the_way_that_the_commit_waited_for() {
+    fn breakdown_follows_the_path_that_gated_the_commit() {
         let start = Instant::now();
         let ms = |ms| start + Duration::from_millis(ms);
         let command = Command {
@@ -301,7 +302,7 @@ mod tests {
         assert_eq!(
             (lost.total(), lost.disk),
             (Duration::from_millis(60), Duration::ZERO),
-            "an unknown way adds up, too"
+            "an unknown path must add up too"
         );
     }
 }

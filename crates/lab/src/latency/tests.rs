@@ -14,7 +14,7 @@ fn short(nodes: u64, origins: Vec<Origin>) -> Study {
 }
 
 #[test]
-fn one_value_varies_at_a_time_unless_all_are_asked_for() {
+fn one_value_varies_at_a_time_unless_full_is_set() {
     let study = Study::default();
     assert_eq!(
         (study.cells().len(), study.grid().len()),
@@ -47,7 +47,7 @@ fn one_value_varies_at_a_time_unless_all_are_asked_for() {
 }
 
 #[test]
-fn theory_is_one_round_trip_at_the_leader_and_two_at_a_follower() {
+fn theory_has_one_round_trip_at_leader_and_two_at_follower() {
     let cell = Study::default().centre();
     let frame = 1e3 / 60.0 / 2.0;
     assert!((cell.theory_ms(Origin::Leader, 2.0) - (20.0 + 2.0 + frame)).abs() < 1e-9);
@@ -55,7 +55,7 @@ fn theory_is_one_round_trip_at_the_leader_and_two_at_a_follower() {
 }
 
 #[test]
-fn what_cannot_be_measured_is_told_with_its_option() {
+fn invalid_study_is_refused_with_its_option() {
     let study = Study::default();
     assert_eq!(study.check(), Ok(()));
     for (wrong, option) in [
@@ -122,7 +122,7 @@ fn what_cannot_be_measured_is_told_with_its_option() {
 }
 
 #[test]
-fn every_order_of_a_real_cluster_is_seen_and_its_parts_add_up() {
+fn real_orders_are_all_displayed_and_their_parts_add_up() {
     let study = short(3, vec![Origin::Leader, Origin::Follower]);
     let rows = study
         .measure(&study.centre(), &std::env::temp_dir())
@@ -137,7 +137,7 @@ fn every_order_of_a_real_cluster_is_seen_and_its_parts_add_up() {
             let trips = if row.origin == Origin::Leader { 1 } else { 2 };
             assert!(
                 parts.network + parts.disk >= Duration::from_millis(10) * trips,
-                "nothing outruns the network: {parts:?}"
+                "faster than the network: {parts:?}"
             );
             let sum: f64 = parts.millis().iter().sum();
             assert!((sum - parts.total().as_secs_f64() * 1e3).abs() < 1e-6);
@@ -166,7 +166,7 @@ fn every_order_of_a_real_cluster_is_seen_and_its_parts_add_up() {
 }
 
 #[test]
-fn in_virtual_time_an_order_takes_what_physics_asks_for_and_no_more() {
+fn virtual_order_takes_exactly_the_lower_bound() {
     let write = Time(Duration::from_micros(700));
     let study = Study {
         world: World::Virtual(write),
@@ -189,7 +189,7 @@ fn in_virtual_time_an_order_takes_what_physics_asks_for_and_no_more() {
         let trips = if row.origin == Origin::Leader { 1 } else { 2 };
         let mut undisturbed = 0;
         for parts in &row.measured.orders {
-            // Clicks are in nanoseconds, and a world in microseconds.
+            // Clicks have nanosecond resolution, the simulated world microseconds.
             assert!(
                 parts.queue < Duration::from_micros(1) && parts.apply.is_zero(),
                 "{parts:?}"
@@ -198,16 +198,19 @@ fn in_virtual_time_an_order_takes_what_physics_asks_for_and_no_more() {
             let way = Duration::from_millis(10) * trips + write.0;
             assert!(
                 parts.network + parts.disk >= way,
-                "nothing outruns the network: {parts:?}"
+                "faster than the network: {parts:?}"
             );
             undisturbed += usize::from(parts.network + parts.disk == way && parts.disk == write.0);
         }
-        assert!(undisturbed > 80, "{undisturbed} orders met no other");
+        assert!(
+            undisturbed > 80,
+            "only {undisturbed} orders overlapped no other"
+        );
     }
 }
 
 #[test]
-fn in_virtual_time_a_lost_message_is_gone_and_its_order_is_not() {
+fn virtual_order_survives_a_lost_message() {
     let lossy = Study {
         losses: "20%".parse().unwrap(),
         seconds: 10.0,
@@ -226,7 +229,7 @@ fn in_virtual_time_a_lost_message_is_gone_and_its_order_is_not() {
     );
     assert!(
         rows[0].measured.again > 10,
-        "{} were proposed again",
+        "only {} were proposed again",
         rows[0].measured.again
     );
 }

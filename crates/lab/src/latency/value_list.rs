@@ -1,25 +1,25 @@
-//! Lists of values as they are written on the command line.
+//! Lists of values in command line syntax.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::elections::values::{Share, Time};
 
-/// Most values of one list.
+/// Maximum number of values of one list.
 const MOST: usize = 32;
 
-/// Highest rate, in orders a second.
+/// Highest rate, in orders per second.
 pub const MAX_RATE: f64 = 1_000.0;
 
-/// Lowest rate, in orders a second.
+/// Lowest rate, in orders per second.
 pub const LEAST_RATE: f64 = 0.1;
 
-/// Values in the order given: `0,20,80ms`, `0,1,5%` or `1,10,100`. A unit at the end counts for all
-/// that have none.
+/// Values in the given order: `0,20,80ms`, `0,1,5%` or `1,10,100`. A unit at the end applies to all
+/// values without one.
 #[derive(Clone, PartialEq, Debug)]
 pub struct List<T>(pub Vec<T>);
 
-/// Orders a second, from [`LEAST_RATE`] to [`MAX_RATE`].
+/// Orders per second, from [`LEAST_RATE`] to [`MAX_RATE`].
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Rate(pub f64);
 
@@ -33,7 +33,7 @@ impl FromStr for Rate {
             .ok()
             .filter(|rate| (LEAST_RATE..=MAX_RATE).contains(rate));
         rate.map(Rate).ok_or_else(|| {
-            format!("`{text}` is no rate: give {LEAST_RATE} to {MAX_RATE} orders a second")
+            format!("`{text}` is not a rate: give {LEAST_RATE} to {MAX_RATE} orders per second")
         })
     }
 }
@@ -64,7 +64,7 @@ impl<T: FromStr<Err = String> + PartialEq> FromStr for List<T> {
         }
         if values.len() > MOST {
             return Err(format!(
-                "{} values are too many: at most {MOST}",
+                "{} values are too many: give at most {MOST}",
                 values.len()
             ));
         }
@@ -79,7 +79,7 @@ impl<T: fmt::Display> fmt::Display for List<T> {
     }
 }
 
-/// Shares that stay the same: a list of them has no ranges.
+/// Rejects ranges: a list of shares holds constants.
 pub(super) fn steady(shares: &List<Share>) -> Result<(), String> {
     match shares.0.iter().find(|share| share.from != share.to) {
         Some(range) => Err(format!(
@@ -89,7 +89,7 @@ pub(super) fn steady(shares: &List<Share>) -> Result<(), String> {
     }
 }
 
-/// Times of a list in the order of their lengths.
+/// Longest time of a list.
 pub(super) fn longest(times: &List<Time>) -> Time {
     times
         .0
@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_unit_counts_for_all_and_what_is_printed_is_read_again() {
+    fn last_unit_applies_to_all_and_printed_lists_parse_back() {
         let times: List<Time> = "0,20,80,200ms".parse().unwrap();
         assert_eq!(
             times

@@ -1,18 +1,17 @@
-//! How a match goes on while machines leave, crash, come back and join, all the time.
+//! Matches in which machines continuously leave, crash, restart and join.
 //!
-//! Turn by turn, every so often: a member leaves for good, a member crashes, that machine starts
-//! again from its disk, and a newcomer with an empty disk joins, at first without a vote. Members
-//! are changed through the log as the game does: the leader is asked until it is done. At least
-//! [`FLOOR`] voters run at any time; a turn that would leave fewer is passed.
+//! Turns come at a fixed interval: a member leaves for good, a member crashes, that machine
+//! restarts from its disk, and a node with an empty disk joins, at first without a vote. Membership
+//! changes go through the log as in the game: the leader is asked until the change is done. At
+//! least [`FLOOR`] voters run at any time; a turn that would leave fewer is skipped.
 //!
 //! # What is measured
-//! *Latency*: from the click until the order has its effect where it was given. *In bound*: the
-//! share of time at which an order would have had its effect within a bound. Orders come at moments
-//! that depend on nothing, so it is the share of orders (Wolff, "Poisson arrivals see time
-//! averages"); those whose machine crashed or left meanwhile count for nothing. *Stop*: the longest
-//! time between two orders that were committed one after the other. *Made* and *refused*: what
-//! leaders answered when they were asked for a change. *Lost* and *doubled* orders must be 0, and
-//! all states equal at the end.
+//! *Latency*: from the click until the order takes effect at the machine of its player. *In bound*:
+//! the share of time at which an order would have taken effect within a bound. Orders arrive
+//! independently at random, so it equals the share of orders (Wolff, "Poisson arrivals see time
+//! averages"); those lost with a machine that crashed or left are excluded. *Stop*: the longest time
+//! between two consecutive commits of orders. *Made* and *refused*: leaders' answers to change
+//! requests. *Lost* and *doubled* orders must be 0, and all states equal at the end.
 
 mod report;
 mod schedule;
@@ -34,75 +33,72 @@ pub use report::{QUANTITIES, SCHEMA, findings};
 use schedule::Turns;
 pub use schedule::{FLOOR, Turn};
 
-/// How often it is looked whether a turn is over.
+/// Interval of checks whether a turn is over.
 const SLICE: Duration = Duration::from_millis(20);
-/// How long the last turn may take after the end.
+/// Time limit of the last turn after the end.
 const LATE: Duration = Duration::from_secs(60);
 
-/// One match after the other in which nobody stays.
+/// A series of matches under churn.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Churn {
-    /// Machines at the beginning.
+    /// Machines at the start.
     pub machines: u64,
-    /// Time between turns; one that takes longer lets the next wait.
+    /// Time between turns; a turn that takes longer delays the next.
     pub every: Time,
-    /// Minutes of each match.
+    /// Length of each match in minutes.
     pub minutes: f64,
-    /// What players take for at once.
+    /// Longest delay that players perceive as immediate.
     pub bound: Time,
-    /// How often, and under which conditions.
+    /// Repetitions and conditions.
     pub series: Series,
 }
 
-/// What came of one match.
+/// Result of one match.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Outcome {
-    /// Share of time at which an order has its effect within the bound.
+    /// Share of time at which an order would take effect within the bound.
     pub in_bound: f64,
-    /// Latencies in milliseconds that 50, 95 and 99 of 100 orders do not exceed, and the longest.
+    /// 50th, 95th and 99th percentile of latencies, and the maximum, in milliseconds.
     pub latency: [f64; 4],
     /// Longest time without a commit.
     pub stop: Duration,
-    /// Turns by their kinds, in the order of [`Turn::ALL`].
+    /// Number of turns of each kind, in the order of [`Turn::ALL`].
     pub turns: [u64; 4],
-    /// Turns that were passed.
+    /// Skipped turns.
     pub passed: u64,
-    /// What leaders answered.
+    /// Leaders' answers to change requests.
     pub orders: Orders,
-    /// Turns of the first match of a series, with seconds since the beginning.
+    /// Turns of the first match of a series, with seconds since the start.
     pub happened: Vec<(f64, Turn)>,
-    /// Median and longest latency of orders given in each second of the first match of a series, in
+    /// Median and maximum latency of orders given in each second of the first match of a series, in
     /// milliseconds.
     pub seconds: Vec<(f64, f64, f64)>,
-    /// Every turn was finished, players had no order without an effect at the end, and no machine
-    /// was behind.
+    /// Whether every turn finished, every order had taken effect by the end, and no machine lagged
+    /// behind.
     pub settled: bool,
-    /// What became of all orders.
+    /// Outcome of all orders.
     pub account: Account,
-    /// Inputs that nodes took.
+    /// Inputs that nodes processed.
     pub steps: u64,
 }
 
 impl Churn {
-    /// Whether it can be run.
+    /// Validates the study.
     ///
     /// # Errors
-    /// What cannot be, and what to do.
+    /// Names the invalid option and its bounds.
     pub fn check(&self) -> Result<(), String> {
         self.series.check(1)?;
         if self.machines < 3 {
-            return Err(
-                "--machines: a match that some leave and in which some crash has at least 3"
-                    .to_owned(),
-            );
+            return Err("--machines: a match with leaves and crashes needs at least 3".to_owned());
         }
         if self.every.0 < Duration::from_millis(100) {
             return Err(
-                "--every is at least 100ms: a change of the members takes some time".to_owned(),
+                "--every must be at least 100ms: a membership change takes time".to_owned(),
             );
         }
         if !(self.minutes > 0.0 && self.minutes <= 600.0) {
-            return Err("--minutes: a match takes more than none and at most 600".to_owned());
+            return Err("--minutes must be more than 0 and at most 600".to_owned());
         }
         self.series
             .conditions
@@ -113,11 +109,11 @@ impl Churn {
         Duration::from_secs_f64(self.minutes * 60.0)
     }
 
-    /// Plays all matches on so many threads, on which nothing depends, and tells `done` the size
-    /// after each.
+    /// Plays all matches on `threads` threads (results do not depend on their number) and calls
+    /// `done` with the match size after each.
     ///
     /// # Errors
-    /// What [`Churn::check`] finds.
+    /// Those of [`Churn::check`].
     pub fn run(&self, threads: usize, done: &(dyn Fn(u64) + Sync)) -> Result<Vec<Outcome>, String> {
         self.check()?;
         Ok(parallel::spread(
@@ -131,7 +127,7 @@ impl Churn {
         ))
     }
 
-    /// One match; with what is drawn if `drawn`.
+    /// Plays one match; the outcome includes the data of the chart if `drawn`.
     #[must_use]
     pub fn one(&self, drawn: bool, seed: u64) -> Outcome {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -146,6 +142,7 @@ impl Churn {
             game.run_for(SLICE);
             turns.go_on(&mut game);
             if game.now() >= next && turns.take(&mut game, &mut rng) {
+                // A delayed turn must not cause a burst of turns.
                 next = next.after(self.every.0).max(game.now());
             }
         }
@@ -185,9 +182,9 @@ impl Churn {
     }
 }
 
-/// Orders that were given in some time.
+/// Orders given within a time span.
 struct Given {
-    /// Seconds since the beginning and milliseconds of latency of each that had its effect.
+    /// Seconds since the start and milliseconds of latency of each order that took effect.
     latencies: Vec<(f64, f64)>,
     in_bound: f64,
 }
@@ -211,6 +208,7 @@ impl Given {
                 let left = client
                     .ended
                     .is_some_and(|ended| ended <= order.clicked.after(bound));
+                // An order is excluded if its machine left before the bound elapsed.
                 match latency {
                     Some(latency) if latency <= bound => within += 1,
                     None if left => {}
@@ -230,7 +228,7 @@ impl Given {
         [50, 95, 99, 100].map(|percent| quantile(&sorted, percent).unwrap_or(f64::NAN))
     }
 
-    /// Each second in which orders were given, with their median and longest latency.
+    /// Median and maximum latency of each second in which orders were given.
     fn seconds(&self) -> Vec<(f64, f64, f64)> {
         let mut seconds: std::collections::BTreeMap<u64, Vec<f64>> =
             std::collections::BTreeMap::new();

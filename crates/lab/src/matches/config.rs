@@ -1,4 +1,4 @@
-//! What every match of an experiment has in common.
+//! Settings shared by every match of an experiment.
 
 use std::time::Duration;
 
@@ -9,53 +9,53 @@ use super::{MAX_MACHINES, MAX_ORDERS, SNAPSHOT_EVERY};
 use crate::elections::values::{Share, Span, Time};
 use crate::retries::UNANSWERED_RETRY;
 
-/// Most orders a second that a player gives.
+/// Highest rate of orders per second of a player.
 const FASTEST: f64 = 1000.0;
 
-/// Most matches of one experiment; each leaves at most a few hundred numbers.
+/// Maximum number of matches of one experiment, each of which keeps at most a few hundred numbers.
 const MAX_MATCHES: u64 = 100_000;
 
 /// Settings of nodes, links, disks and players.
 #[derive(Clone, PartialEq, Debug, clap::Args)]
 pub struct Conditions {
-    /// Election timeouts are drawn from here, evenly.
+    /// Range from which election timeouts are drawn uniformly.
     #[arg(long, value_name = "A..B", default_value_t = Conditions::default().timeout)]
     pub timeout: Span,
     /// Time between a leader's heartbeats.
     #[arg(long, value_name = "TIME", default_value_t = Conditions::default().heartbeat)]
     pub heartbeat: Time,
-    /// Time that each message takes, evenly from a range or always the same.
+    /// Delay of each message: drawn uniformly from a range, or constant.
     #[arg(long, value_name = "A..B|TIME", default_value_t = Conditions::default().delay)]
     pub delay: Span,
-    /// Share of messages that are lost; from a range it is drawn for each match.
+    /// Share of lost messages; a range is drawn from once per match.
     #[arg(long, value_name = "A..B%|SHARE", default_value_t = Conditions::default().loss)]
     pub loss: Share,
     /// Time until a write is durable.
     #[arg(long, value_name = "TIME", default_value_t = Conditions::default().disk)]
     pub disk: Time,
-    /// Orders that each player gives in a second, at random moments.
+    /// Orders per second of each player, at random times.
     #[arg(long, value_name = "N", default_value_t = Conditions::default().rate)]
     pub rate: f64,
-    /// After so long a player gives an order again that had no effect yet.
+    /// Time after which a player repeats an order that has not taken effect.
     #[arg(long, value_name = "TIME", default_value_t = Conditions::default().patience)]
     pub patience: Time,
-    /// Plants a bug, to see that it is found.
+    /// Inject a bug that the checks must find.
     #[arg(long, value_name = "BUG", value_enum, hide = true)]
     pub plant: Option<Plant>,
 }
 
-/// Bugs that must be found.
+/// Injected bugs that the checks must find.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
 pub enum Plant {
-    /// Players are told of an effect as soon as they click.
+    /// Players are notified of an effect as soon as they click.
     Lost,
-    /// An order that was given twice has two effects.
+    /// A repeated order takes effect twice.
     Doubled,
-    /// The first machine makes something else of one order.
+    /// The first machine applies one order differently.
     Diverged,
 }
 
-/// Where matches are played.
+/// Execution environment of matches.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub enum World {
     /// In virtual time, on simulated links and disks.
@@ -65,17 +65,17 @@ pub enum World {
     Processes,
 }
 
-/// How many matches, where, and from which seed.
+/// Number of matches, execution environment and seed.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Series {
     /// Matches of each kind.
     pub reps: u64,
-    /// From which everything follows; of processes, all that people decide, but not what the
-    /// machine makes of it.
+    /// RNG seed; determines everything in virtual time. With real processes it determines random
+    /// draws and clicks, but not the timing of the machine.
     pub seed: u64,
-    /// Where they are played.
+    /// Execution environment.
     pub world: World,
-    /// What they have in common.
+    /// Settings shared by all matches.
     pub conditions: Conditions,
 }
 
@@ -102,19 +102,19 @@ impl Default for Conditions {
 }
 
 impl Conditions {
-    /// Whether a match of so many machines and so long can be played.
+    /// Validates the settings for a match of `machines` that lasts `time`.
     ///
     /// # Errors
-    /// What cannot be, and what to do.
+    /// Names the invalid option and its bounds.
     pub fn check(&self, machines: u64, time: Duration) -> Result<(), String> {
         if machines > MAX_MACHINES {
             return Err(format!(
-                "{machines} machines are too many: a match has at most {MAX_MACHINES}"
+                "{machines} machines are too many: give at most {MAX_MACHINES}"
             ));
         }
         if !(self.rate > 0.0 && self.rate <= FASTEST) {
             return Err(format!(
-                "--rate: a player gives more than 0 and at most {FASTEST} orders a second"
+                "--rate must be more than 0 and at most {FASTEST} orders per second"
             ));
         }
         let orders = self.rate * machines as f64 * time.as_secs_f64();
@@ -126,21 +126,22 @@ impl Conditions {
         }
         if self.patience.0 < Duration::from_millis(1) {
             return Err(
-                "--patience is at least 1ms, or players would give orders without end".to_owned(),
+                "--patience must be at least 1ms, or players would repeat orders endlessly"
+                    .to_owned(),
             );
         }
         if self.disk.0 > Duration::from_secs(10) {
-            return Err("--disk is at most 10s".to_owned());
+            return Err("--disk must be at most 10s".to_owned());
         }
         if self.loss.to >= 1.0 {
-            return Err("--loss is below 100%, or nobody ever leads".to_owned());
+            return Err("--loss must be below 100%, or no leader is ever elected".to_owned());
         }
         let alone = Membership::new([NodeId(1)]).map_err(|error| error.to_string())?;
         let checked = self.config(NodeId(1), alone, 0).check();
         checked.map_err(|error| format!("--timeout and --heartbeat: {error}"))
     }
 
-    /// What each node is told; `seed` is the node's own.
+    /// Configuration of a node; `seed` is the node's own.
     pub(super) fn config(&self, id: NodeId, founders: Membership, seed: u64) -> Config {
         Config {
             election_timeout: (self.timeout.from, self.timeout.to),
@@ -150,8 +151,8 @@ impl Conditions {
         }
     }
 
-    /// The same for processes: links and disks are those that there are, and players are as patient
-    /// as the game.
+    /// The same settings for real processes: links and disks are the machine's own, and players use
+    /// the game's retry times.
     #[must_use]
     pub fn of_processes(&self) -> Self {
         let (delay, loss, disk) = (Span::default(), Share::default(), Time::default());
@@ -193,7 +194,7 @@ impl Conditions {
 }
 
 impl Series {
-    /// Whether so many matches can be played for each of `kinds`.
+    /// Validates the number of matches for `kinds` kinds of match.
     ///
     /// # Errors
     /// If there are none, or too many.
@@ -202,13 +203,13 @@ impl Series {
         match matches.filter(|matches| (1..=MAX_MATCHES).contains(matches)) {
             Some(_) => Ok(()),
             None => Err(format!(
-                "{kinds} kinds times {} matches are not between 1 and {MAX_MATCHES}",
+                "{kinds} kinds times {} matches: the total is not between 1 and {MAX_MATCHES}",
                 self.reps
             )),
         }
     }
 
-    /// The options that say the same on a command line.
+    /// Equivalent command line options.
     #[must_use]
     pub fn options(&self) -> String {
         format!(
@@ -219,8 +220,7 @@ impl Series {
         )
     }
 
-    /// The same for programs; links and disks of processes are those that there are, so what is
-    /// asked of them is `null`.
+    /// Parameters as JSON; those of simulated links and disks are `null` with real processes.
     #[must_use]
     pub fn json(&self) -> Map<String, Value> {
         let Conditions {
@@ -251,7 +251,7 @@ impl Series {
         }
     }
 
-    /// The same for people.
+    /// Parameters as text.
     #[must_use]
     pub fn info(&self) -> Vec<(String, String)> {
         let Conditions {
@@ -270,22 +270,22 @@ impl Series {
             fact(
                 "seed",
                 format!(
-                    "{}; that of a match follows from it, its kind and its number",
+                    "{}; each match's seed is derived from it, the kind and the match number",
                     self.seed
                 ),
             ),
             fact("election timeout", timeout.to_string()),
             fact("heartbeat", heartbeat.to_string()),
             fact(
-                "orders of a player",
-                format!("{rate} a second, at random moments; given again after {patience}"),
+                "orders of each player",
+                format!("{rate} per second, at random times; repeated after {patience}"),
             ),
         ];
         match self.world {
             World::Virtual => facts.extend([
-                fact("delay of a message", delay.to_string()),
+                fact("message delay", delay.to_string()),
                 fact("lost messages", loss.to_string()),
-                fact("time of a write", disk.to_string()),
+                fact("write time", disk.to_string()),
             ]),
             World::Processes => facts.extend([
                 fact(
@@ -294,7 +294,7 @@ impl Series {
                 ),
                 fact(
                     "disks",
-                    "a store of each process in the folder for temporary files".to_owned(),
+                    "one store per process in the system's temporary directory".to_owned(),
                 ),
             ]),
         }
@@ -303,7 +303,7 @@ impl Series {
 }
 
 impl World {
-    /// What documents call it.
+    /// Name in documents.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

@@ -1,21 +1,21 @@
-//! How long a match stands still when a machine crashes, and whether anything is lost.
+//! Failover: how long orders stall when a machine crashes, and whether any are lost.
 //!
-//! In each match players give orders; at a random moment one machine crashes, comes back some time
+//! In each match players give orders; at a random time one machine crashes, restarts some time
 //! later, and catches up.
 //!
 //! # What is measured
-//! *Stop*: from the crash until the first order that was not committed by then has its effect at a
+//! *Stop*: from the crash until the first order that was not committed by then takes effect at a
 //! survivor. *Next leader*: from the crash until an election is won. *Gap*: the longest time
-//! between two orders that were committed one after the other, from the crash to the end.
-//! *Catch-up*: from its return until the machine has had every effect that there was at its return.
-//! *Lost* and *doubled* orders must be 0, and all states equal at the end.
+//! between two consecutive commits of orders, from the crash to the end. *Catch-up*: from the
+//! restart until the machine has applied every effect that existed at its restart. *Lost* and
+//! *doubled* orders must be 0, and all states equal at the end.
 //!
 //! # Virtual and real time
-//! In [`World::Processes`] each machine is a process of its own, which is killed without a word and
-//! started again on its disk; see [`processes`]. The same is measured there, in the same columns.
-//! The seed decides who crashes, what nodes draw and when players click, but not what the machine
-//! makes of it, so no two runs are quite equal. How long a match goes on before the crash and after
-//! the return is shorter there, because it is real time.
+//! In [`World::Processes`] each machine is a process of its own, which is killed without warning
+//! and restarted on its disk; see [`processes`]. The same quantities are measured there, in the
+//! same columns. The seed determines the machine that crashes, the nodes' random draws and the
+//! players' clicks, but not the timing of the machine, so no two runs are quite equal. The times
+//! before the crash and after the restart are shorter there, because they pass in real time.
 
 pub mod processes;
 mod report;
@@ -33,43 +33,43 @@ use crate::report::parallel;
 
 pub use report::{QUANTITIES, SCHEMA, findings};
 
-/// Time before the crash: a leader is elected in it.
+/// Time before the crash, in which a leader is elected.
 pub(super) const WARM_UP: Duration = Duration::from_secs(2);
-/// The crash comes at any moment within this time after that.
+/// Window after the warm-up in which the crash happens at a random time.
 pub(super) const WINDOW: Duration = Duration::from_secs(1);
-/// How long a first leader is waited for.
+/// Time limit of the first election.
 const LATE: Duration = Duration::from_secs(30);
-/// Time after the return.
+/// Time after the restart.
 pub(super) const AFTER: Duration = Duration::from_secs(3);
-/// How long states may take to be equal at the end.
+/// Time limit for states to converge at the end.
 pub(super) const SETTLE: Duration = Duration::from_secs(60);
 
-/// Who crashes.
+/// Machine that crashes.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, clap::ValueEnum)]
 pub enum Who {
-    /// The machine that leads.
+    /// The leader.
     #[default]
     Leader,
-    /// One that does not lead.
+    /// A machine other than the leader.
     Follower,
-    /// Any of them.
+    /// Any machine.
     Any,
 }
 
-/// Sizes of matches, and what happens in each.
+/// Sizes of matches, and the failure of each.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Failover {
     /// Numbers of machines.
     pub sizes: Sizes,
-    /// Who crashes.
+    /// Machine that crashes.
     pub who: Who,
-    /// How long it is away.
+    /// Time between crash and restart.
     pub down: Time,
-    /// How often, and under which conditions.
+    /// Repetitions and conditions.
     pub series: Series,
 }
 
-/// What came of one match.
+/// Result of one match.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Outcome {
     /// From the crash to the first effect of an order that was not committed before.
@@ -78,18 +78,18 @@ pub struct Outcome {
     pub leader: Option<Duration>,
     /// Longest time without a commit.
     pub gap: Duration,
-    /// From the return until the machine had what it had missed.
+    /// From the restart until the machine had applied what it had missed.
     pub caught_up: Option<Duration>,
-    /// Players had no order without an effect at the end, and no machine was behind.
+    /// Whether every order had taken effect by the end, and no machine lagged behind.
     pub settled: bool,
-    /// What became of all orders.
+    /// Outcome of all orders.
     pub account: Account,
-    /// Inputs that nodes took; 0 of processes, which do not count them.
+    /// Inputs that nodes processed; 0 for processes, which do not count them.
     pub steps: u64,
 }
 
 impl Who {
-    /// The machine that crashes of so many, one of which may lead.
+    /// Picks the machine that crashes among `size`, given the current leader.
     fn among(self, size: usize, leader: Option<usize>, rng: &mut ChaCha8Rng) -> usize {
         match (self, leader) {
             (Who::Leader, Some(leader)) => leader,
@@ -100,15 +100,16 @@ impl Who {
 }
 
 impl Failover {
-    /// Whether it can be run.
+    /// Validates the study.
     ///
     /// # Errors
-    /// What cannot be, and what to do.
+    /// Names the invalid option and its bounds.
     pub fn check(&self) -> Result<(), String> {
         self.series.check(self.sizes.0.len())?;
         if self.sizes.0.first().is_some_and(|smallest| *smallest < 2) {
             return Err(
-                "--sizes: a match that goes on without one machine has at least 2".to_owned(),
+                "--sizes: a match that survives the loss of one machine needs at least 2"
+                    .to_owned(),
             );
         }
         let largest = self.sizes.0.last().copied().unwrap_or_default();
@@ -117,23 +118,23 @@ impl Failover {
             &self.series.conditions,
         );
         conditions.check(largest, time)?;
-        // Each process tells of each order.
+        // Each process reports each order.
         let told = conditions.rate * (largest * largest) as f64 * time.as_secs_f64();
         if self.series.world == World::Processes && told > MAX_ORDERS {
             return Err(format!(
-                "{largest} processes would tell of {told:.0} effects, and at most {MAX_ORDERS} are kept: \
+                "{largest} processes would report {told:.0} effects, and at most {MAX_ORDERS} are kept: \
                                 lower --rate, or let the machine be away for a shorter time"
             ));
         }
         Ok(())
     }
 
-    /// Plays all matches on so many threads, on which nothing depends, and tells `done` the size
-    /// after each. Gives the outcomes of each size. In real time it is one match after the other,
-    /// or they would wait for each other's cores.
+    /// Plays all matches on `threads` threads (results do not depend on their number) and calls
+    /// `done` with the match size after each. Returns the outcomes of each size. Real-time matches
+    /// run one at a time so that they do not compete for cores.
     ///
     /// # Errors
-    /// What [`Failover::check`] finds, or why processes cannot go on.
+    /// Those of [`Failover::check`], or if processes fail.
     pub fn run(
         &self,
         threads: usize,
@@ -167,7 +168,7 @@ impl Failover {
             .collect())
     }
 
-    /// One match in virtual time.
+    /// Plays one match in virtual time.
     #[must_use]
     pub fn one(&self, size: u64, seed: u64) -> Outcome {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -179,6 +180,7 @@ impl Failover {
         let victim = self.who.among(game.size(), leader, &mut rng);
         let crashed = game.now();
         game.crash(victim);
+        // The victim is down: only survivors can make progress.
         game.watch_for_progress(game.everybody() & !(1 << victim));
         game.run_for(self.down.0);
         let back = game.now();
@@ -203,7 +205,7 @@ impl Failover {
     }
 }
 
-/// The leader, waited for if there is none yet.
+/// Returns the leader, after waiting for one if necessary.
 pub(super) fn led(game: &mut Match) -> Option<usize> {
     let limit = game.now().after(LATE);
     while game.leader().is_none() && game.now() < limit {

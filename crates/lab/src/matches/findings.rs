@@ -1,4 +1,4 @@
-//! What an experiment on matches found out, in the shapes that all of them have in common.
+//! Common form of the results of all experiments on matches.
 
 use serde_json::{Map, Value};
 
@@ -12,43 +12,43 @@ use crate::report::html::Page;
 use crate::report::statistics::Summary;
 use crate::report::table::Table;
 
-/// Most points of a curve of shares.
+/// Maximum number of points of a cumulative curve.
 const POINTS: usize = 400;
 
-/// Everything an experiment has to say, before it is told where to.
+/// Results of an experiment, before output options apply.
 pub struct Findings {
-    /// Its subcommand, which is the name of its files too.
+    /// Subcommand, which is also the base name of its files.
     pub name: &'static str,
-    /// Name and version of the document's shape.
+    /// Name and version of the document's schema.
     pub schema: &'static str,
-    /// What stands above the report.
+    /// Title of the report.
     pub title: &'static str,
-    /// What was done, in one sentence.
+    /// One sentence on the experiment.
     pub about: String,
-    /// What is to be said below the table.
+    /// Remarks below the table.
     pub remarks: Vec<String>,
-    /// For people.
+    /// Table for the terminal.
     pub table: Table,
-    /// One line for each match.
+    /// CSV, one line for each match.
     pub csv: String,
-    /// For programs, one for each row of the table.
+    /// JSON objects, one for each row of the table.
     pub rows: Vec<Value>,
-    /// Everything that decides the rows.
+    /// Parameters that determine the rows.
     pub params: Map<String, Value>,
-    /// The options that say the same.
+    /// Equivalent command line options.
     pub options: String,
-    /// What can be asked about with `--assert`.
+    /// Quantities for `--assert`.
     pub quantities: Vec<(&'static str, f64)>,
-    /// Charts with the names of their files.
+    /// Charts, each with its file name.
     pub charts: Vec<(&'static str, Chart)>,
-    /// How it was measured.
+    /// Facts about the measurement.
     pub facts: Vec<(String, String)>,
-    /// The first thing that must not be, and in which match.
+    /// The first violation, and its match.
     pub violation: Option<String>,
 }
 
 impl Findings {
-    /// The same in the shapes in which they are given, judged by what was asserted.
+    /// Converts the findings into output formats, judged by the thresholds.
     #[must_use]
     pub fn results(self, output: &Output) -> Results {
         let verdicts = assertion::judge(&output.asserted, &self.quantities);
@@ -62,7 +62,7 @@ impl Findings {
             .map(|remark| format!("{remark}\n"))
             .collect();
         let next = if output.out.is_none() {
-            "charts and a report of this: add --out DIR\n"
+            "add --out DIR for charts and a report\n"
         } else {
             ""
         };
@@ -109,7 +109,7 @@ impl Findings {
     }
 }
 
-/// What is wrong with a match, told with its kind and number; `None` if everything is as promised.
+/// First violation of a match, with its kind and number; `None` if the match is sound.
 #[must_use]
 pub(super) fn wrong(
     account: &super::play::Account,
@@ -125,14 +125,13 @@ pub(super) fn wrong(
     Some(format!("{kind}, match {}: {what}", rep + 1))
 }
 
-/// A number for people, or a dash.
+/// Table cell with a number, or a dash.
 #[must_use]
 pub(super) fn cell(value: Option<f64>, digits: usize) -> String {
     value.map_or("-".to_owned(), |value| format!("{value:.digits$}"))
 }
 
-/// A summary for programs: mean, median, 95th percentile and maximum of milliseconds, below such
-/// names.
+/// Inserts mean, median, 95th percentile and maximum in milliseconds, with `name` as key prefix.
 pub(super) fn summary_json(name: &str, summary: Option<Summary>, into: &mut Map<String, Value>) {
     let of =
         |pick: fn(Summary) -> f64| summary.map_or(Value::Null, |summary| number(pick(summary)));
@@ -142,8 +141,8 @@ pub(super) fn summary_json(name: &str, summary: Option<Summary>, into: &mut Map<
     into.insert(format!("{name}_max"), of(|summary| summary.max));
 }
 
-/// For each value, how many of 100 are at most so large. Of many values some are left out; the
-/// first and last are not.
+/// Cumulative distribution in percent. Large samples are thinned; the first and last value are
+/// kept.
 #[must_use]
 pub(super) fn shares(mut values: Vec<f64>) -> Vec<(f64, f64)> {
     values.sort_by(f64::total_cmp);
@@ -166,7 +165,7 @@ pub(super) fn shares(mut values: Vec<f64>) -> Vec<(f64, f64)> {
         .collect()
 }
 
-/// The largest of them; not a number if there are none.
+/// Maximum; NaN if there are none.
 #[must_use]
 pub(super) fn most(values: impl IntoIterator<Item = f64>) -> f64 {
     values.into_iter().fold(f64::NAN, f64::max)

@@ -1,4 +1,4 @@
-//! What became of every order, and whether machines agree on it.
+//! Outcome of every order, and agreement of machines on it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,56 +9,56 @@ use raftian_raft::{ClientId, Moment, Sessions};
 /// One order of one player, 64 bytes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Order {
-    /// The player gave it.
+    /// The player gave the order.
     pub clicked: Moment,
-    /// A leader first had it in its log.
+    /// A leader first had the order in its log.
     pub proposed: Option<Moment>,
-    /// A leader first knew it as committed.
+    /// A leader first knew the order as committed.
     pub committed: Option<Moment>,
-    /// Its effect was seen where it was given: now the player counts on it.
+    /// The effect was visible at the player's machine; from now on the player relies on it.
     pub applied: Option<Moment>,
-    /// It has had its effect.
+    /// Whether the order has taken effect.
     done: bool,
 }
 
 /// One run of one player's program.
 #[derive(Clone, Debug)]
 pub struct Client {
-    /// At which machine, counted from 0.
+    /// Machine of the player, counted from 0.
     pub machine: u32,
-    /// When the machine crashed or left the match.
+    /// Time at which the machine crashed or left the match.
     pub ended: Option<Moment>,
-    /// Its orders, the first with number 1.
+    /// Orders; the first has sequence number 1.
     pub orders: Vec<Order>,
 }
 
-/// What Raft and sessions rule out.
+/// Violation of a guarantee of Raft or of client sessions.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Violation {
-    /// A machine's state after so many effects is not that of the machine that got there first.
+    /// A machine's state differs from that of the first machine with the same number of effects.
     Diverged {
-        /// Which machine, counted from 0.
+        /// Diverged machine, counted from 0.
         machine: u32,
-        /// After how many effects.
+        /// Number of effects.
         effects: u64,
     },
-    /// An order had a second effect.
+    /// An order took effect twice.
     Doubled {
-        /// Of which client.
+        /// Client of the order.
         client: u64,
-        /// Which of its orders.
+        /// Sequence number of the order.
         sequence: u64,
     },
-    /// A player counts on an order that is in no state.
+    /// A player relies on an order that is in no state.
     Lost {
-        /// Of which client.
+        /// Client of the order.
         client: u64,
-        /// Which of its orders.
+        /// Sequence number of the order.
         sequence: u64,
     },
-    /// An order was committed where there is no majority.
+    /// An order was committed without a majority.
     SplitBrain {
-        /// By which machine, counted from 0.
+        /// Committing machine, counted from 0.
         machine: u32,
     },
 }
@@ -79,7 +79,7 @@ impl fmt::Display for Violation {
             Violation::Lost { client, sequence } => {
                 write!(
                     f,
-                    "a player was told of the effect of order {sequence} of client {client}, which has none"
+                    "a player was notified of the effect of order {sequence} of client {client}, which has none"
                 )
             }
             Violation::SplitBrain { machine } => {
@@ -93,26 +93,26 @@ impl fmt::Display for Violation {
     }
 }
 
-/// A side of a cut that is no majority, and since when.
+/// Side of a partition without a majority, and since when.
 #[derive(Clone, Copy, Debug)]
 struct Minority {
     machines: u64,
     since: Moment,
 }
 
-/// Every order of a match.
+/// All orders of a match.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
     clients: Vec<Client>,
-    /// The state after each effect, as the first machine that got there has it.
+    /// State hash after each effect, from the first machine that reached it.
     hashes: Vec<u64>,
-    /// Orders that had more effects than one.
+    /// Orders that took effect more than once.
     pub doubled: u64,
-    /// States that differed from the first that got there.
+    /// States that differed from the first that reached the same effect.
     pub diverged: u64,
     /// Orders that were given on a side without a majority, and committed there.
     pub minority_commits: u64,
-    /// The first violation that was seen.
+    /// The first violation.
     pub violation: Option<Violation>,
     minority: Option<Minority>,
     last_commit: Moment,
@@ -120,7 +120,7 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// A new player at a machine.
+    /// Registers a new player at a machine.
     pub fn enter(&mut self, machine: u32) -> ClientId {
         self.clients.push(Client {
             machine,
@@ -130,14 +130,14 @@ impl Ledger {
         ClientId(self.clients.len() as u64)
     }
 
-    /// A player's machine is gone, and all it knew.
+    /// Ends a player's run; the machine and its memory are gone.
     pub fn end(&mut self, client: ClientId, now: Moment) {
         if let Some(client) = self.clients.get_mut((client.0 - 1) as usize) {
             client.ended.get_or_insert(now);
         }
     }
 
-    /// Everybody who ever played.
+    /// All players of the match, including former ones.
     #[must_use]
     pub fn clients(&self) -> &[Client] {
         &self.clients
@@ -148,13 +148,13 @@ impl Ledger {
         self.clients.iter().flat_map(|client| &client.orders)
     }
 
-    /// Effects so far, on the machine that has most.
+    /// Number of effects on the most advanced machine.
     #[must_use]
     pub fn effects(&self) -> u64 {
         self.hashes.len() as u64
     }
 
-    /// The next order of a player.
+    /// Records a player's next order, and returns its sequence number.
     pub fn click(&mut self, client: ClientId, now: Moment) -> u64 {
         let orders = &mut self.clients[(client.0 - 1) as usize].orders;
         orders.push(Order {
@@ -167,7 +167,7 @@ impl Ledger {
         orders.len() as u64
     }
 
-    /// What is known of an order; `None` of one that nobody gave.
+    /// Record of an order; `None` if it was never given.
     #[must_use]
     pub fn order(&self, client: ClientId, sequence: u64) -> Option<&Order> {
         self.clients
@@ -183,14 +183,14 @@ impl Ledger {
             .get_mut(sequence.checked_sub(1)? as usize)
     }
 
-    /// A leader has it in its log.
+    /// Records that a leader has the order in its log.
     pub fn proposed(&mut self, client: ClientId, sequence: u64, now: Moment) {
         if let Some(order) = self.order_mut(client, sequence) {
             order.proposed.get_or_insert(now);
         }
     }
 
-    /// A leader knows it as committed.
+    /// Records that a leader knows the order as committed.
     pub fn committed(&mut self, client: ClientId, sequence: u64, machine: u32, now: Moment) {
         let Some(order) = self
             .order_mut(client, sequence)
@@ -202,6 +202,7 @@ impl Ledger {
         let clicked = order.clicked;
         self.longest_gap = self.longest_gap.max(now.since(self.last_commit));
         self.last_commit = now;
+        // An older order may have reached a majority before the cut.
         if let Some(Minority { machines, since }) = self.minority
             && machines >> machine & 1 == 1
             && clicked > since
@@ -212,8 +213,8 @@ impl Ledger {
         }
     }
 
-    /// A machine's state after an effect, or after a snapshot: `effects` of them, and `hash` is all
-    /// of them.
+    /// Records a machine's state after an effect or a snapshot: the number of effects, and the hash
+    /// of all of them.
     pub fn reached(&mut self, machine: u32, effects: u64, hash: u64) {
         let Some(place) = effects.checked_sub(1) else {
             return;
@@ -224,7 +225,7 @@ impl Ledger {
                 self.hashes.push(hash);
                 true
             }
-            // No machine can be further than one effect ahead of all others.
+            // No machine can be more than one effect ahead of all others.
             None => false,
         };
         if !agrees {
@@ -234,9 +235,9 @@ impl Ledger {
         }
     }
 
-    /// An order has the effect that makes it `effects` of them. Asked of each machine, counted
-    /// once.
+    /// Records the effect number `effects`. Called for each machine, counted once.
     pub fn effect(&mut self, client: ClientId, sequence: u64, effects: u64) {
+        // Another machine has already counted this effect.
         if effects != self.effects() + 1 {
             return;
         }
@@ -252,14 +253,14 @@ impl Ledger {
         }
     }
 
-    /// The player was told of the effect of his order.
+    /// Records that the player was notified of the effect.
     pub fn told(&mut self, client: ClientId, sequence: u64, now: Moment) {
         if let Some(order) = self.order_mut(client, sequence) {
             order.applied.get_or_insert(now);
         }
     }
 
-    /// Orders that players were told of and that are not in a state with these sessions.
+    /// Counts orders that players were notified of but that are in no state with these sessions.
     pub fn lost(&mut self, sessions: &Sessions) -> u64 {
         let known: BTreeMap<ClientId, (u64, Vec<u64>)> = sessions
             .iter()
@@ -269,6 +270,7 @@ impl Ledger {
         for (number, client) in (1..).zip(&self.clients) {
             let known = known.get(&ClientId(number));
             for (sequence, order) in (1..).zip(&client.orders) {
+                // All sequence numbers up to the floor have been applied.
                 let held = known
                     .is_some_and(|(floor, ahead)| sequence <= *floor || ahead.contains(&sequence));
                 if order.applied.is_some() && !held {
@@ -283,8 +285,8 @@ impl Ledger {
         lost
     }
 
-    /// From now on these machines, a set of bits, are on a side without a majority: what is given
-    /// there must not be committed there.
+    /// Marks these machines, a bit set, as a side without a majority: orders given there from now
+    /// on must not be committed there.
     pub fn isolate(&mut self, machines: u64, now: Moment) {
         self.minority = Some(Minority {
             machines,
@@ -292,18 +294,17 @@ impl Ledger {
         });
     }
 
-    /// There is no such side any more.
+    /// Removes that mark.
     pub fn reunite(&mut self) {
         self.minority = None;
     }
 
-    /// Forgets how long nothing was committed before now, but not since when nothing is.
+    /// Resets the longest gap, but not the start of the current one.
     pub fn watch_gaps(&mut self) {
         self.longest_gap = Duration::ZERO;
     }
 
-    /// The longest time between two orders that were committed one after the other, or from the
-    /// last to now.
+    /// Longest time between two consecutive commits of orders, or from the last commit to `now`.
     #[must_use]
     pub fn longest_gap(&self, now: Moment) -> Duration {
         self.longest_gap.max(now.since(self.last_commit))
@@ -315,7 +316,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn another_effect_at_the_same_place_is_seen() {
+    fn diverged_effect_is_a_violation() {
         let mut ledger = Ledger::default();
         for (machine, effects, hash) in [(0, 1, 11), (1, 1, 11), (1, 2, 22), (0, 2, 22)] {
             ledger.reached(machine, effects, hash);
@@ -333,11 +334,11 @@ mod tests {
             })
         );
         ledger.reached(2, 9, 99);
-        assert_eq!(ledger.diverged, 2, "a state that nobody can have");
+        assert_eq!(ledger.diverged, 2, "a state more than one effect ahead");
     }
 
     #[test]
-    fn a_second_effect_and_a_missing_one_are_seen() {
+    fn second_effect_and_missing_effect_are_violations() {
         let mut ledger = Ledger::default();
         let client = ledger.enter(0);
         for sequence in 1..=3 {
@@ -360,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn an_order_that_a_minority_commits_is_seen() {
+    fn order_committed_by_a_minority_is_a_violation() {
         let mut ledger = Ledger::default();
         let client = ledger.enter(0);
         ledger.click(client, Moment(5));

@@ -9,32 +9,32 @@ use super::MAX_MACHINES;
 use super::ledger::Ledger;
 use super::state::State;
 
-/// A machine, which may be down.
+/// Machine of a match, running or down.
 pub(super) struct Machine {
-    /// Who it is; another one each time a newcomer takes the place of one that left.
+    /// Node id; a new one each time a joining node replaces one that left.
     pub(super) id: NodeId,
-    /// Its node, while it runs.
+    /// Node, while it runs.
     pub(super) node: Option<Node>,
-    /// What is durable.
+    /// Durable state.
     pub(super) store: MemoryStore,
-    /// What is not yet, with the moment from which it is.
+    /// Pending writes, each with the time at which it becomes durable.
     pub(super) writing: VecDeque<Write>,
-    /// Starts and ends of the machine so far: whatever was meant for an earlier run comes too late.
+    /// Number of starts and stops; events of an earlier run are stale.
     pub(super) run: u64,
-    /// When it looks at its timers next.
+    /// Next timer wake-up.
     pub(super) looks: Moment,
     pub(super) state: State,
     pub(super) player: Player,
-    /// SimLinks of its log and of what is committed in it, as the ledger knows them.
+    /// Last log index and commit index that the ledger has recorded.
     pub(super) noted: (Index, Index),
 }
 
-/// A player: clicks, and asks again.
+/// Player of a machine: clicks, and repeats orders.
 pub(super) struct Player {
     pub(super) client: ClientId,
-    /// It gives new orders.
+    /// Whether new orders are given.
     pub(super) clicks: bool,
-    /// Orders without an effect yet.
+    /// Orders without an effect.
     pub(super) pending: BTreeSet<u64>,
 }
 
@@ -47,8 +47,8 @@ impl Player {
         }
     }
 
-    /// Whether the next order is not so far ahead of the oldest without an effect that sessions
-    /// would take that for done. A player who waits for a thousand orders gives no more.
+    /// Whether the next order stays within the session window of the oldest pending one. A player
+    /// with about a thousand pending orders gives no more.
     pub(super) fn has_room(&self, next: u64) -> bool {
         self.pending
             .first()
@@ -56,18 +56,18 @@ impl Player {
     }
 }
 
-/// A node's name: where its machine stands, and how many had the place before.
+/// Node id: the machine's position, plus the number of its predecessors there.
 pub(super) fn name(place: usize, before: u64) -> NodeId {
     NodeId(place as u64 + 1 + before * MAX_MACHINES)
 }
 
-/// Where a node's machine stands.
+/// Position of a node's machine.
 pub(super) fn place(id: NodeId) -> usize {
     ((id.0 - 1) % MAX_MACHINES) as usize
 }
 
 impl Machine {
-    /// A machine without a node.
+    /// Creates a machine without a node.
     pub(super) fn new(id: NodeId, player: Player) -> Self {
         Machine {
             id,
@@ -88,7 +88,7 @@ impl Machine {
             .is_some_and(|node| node.role() == RoleKind::Leader)
     }
 
-    /// The oldest write is durable now.
+    /// Completes the oldest write.
     pub(super) fn written(&mut self) -> Option<WriteNumber> {
         let write = self.writing.pop_front()?;
         self.keep(write)
@@ -98,16 +98,17 @@ impl Machine {
     pub(super) fn keep(&mut self, write: Write) -> Option<WriteNumber> {
         self.store
             .submit(write)
-            .expect("a core leaves no gap in its log");
+            .expect("the core leaves no gap in its log");
         self.store
             .completed()
             .map(|done| done.expect("memory does not fail"))
     }
 
-    /// Loses what memory held, and the writes that are not done.
+    /// Drops memory and unfinished writes.
     pub(super) fn forget(&mut self) {
         self.node = None;
         self.writing.clear();
+        // Makes all scheduled events of this run stale.
         self.run += 1;
         self.looks = Moment(u64::MAX);
         self.state = State::default();
@@ -116,11 +117,12 @@ impl Machine {
         self.noted = (Index(0), Index(0));
     }
 
-    /// Tells the ledger of orders that this leader appended, or knows as committed, since it was
-    /// last asked.
+    /// Records in the ledger the orders that this leader appended or learned as committed since the
+    /// last call.
     pub(super) fn note(&mut self, place: usize, ledger: &mut Ledger, now: Moment) {
         let Some(node) = &self.node else { return };
         let (last, commit) = (node.last().index, node.commit());
+        // Updated on followers too, so that a new leader reports only later entries.
         let (noted_last, noted_commit) = std::mem::replace(&mut self.noted, (last, commit));
         if node.role() != RoleKind::Leader {
             return;

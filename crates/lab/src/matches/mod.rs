@@ -1,12 +1,11 @@
 //! Whole matches in virtual time: machines with disks, links between them, and players who give
 //! orders.
 //!
-//! A [`Match`] runs the shipping core on [`MemoryStore`](raftian_node::store::MemoryStore)s that
-//! take their time. What happens to it, such as a crash or a cut, is up to an experiment:
-//! [`failover`], [`partition`] or [`churn`]. Every order is followed by a
-//! [`Ledger`](ledger::Ledger) from the click to its effect, and every effect on every machine is
-//! compared with that of the others. A failover can be played by real
-//! [`processes`](failover::processes), too.
+//! A [`Match`] runs the shipping core on [`MemoryStore`](raftian_node::store::MemoryStore)s with
+//! write delays. Experiments inject its failures, such as a crash or a partition: [`failover`],
+//! [`partition`] or [`churn`]. A [`Ledger`](ledger::Ledger) tracks every order from the click to
+//! its effect, and compares every effect on every machine with that of the others. A failover can
+//! also run on real [`processes`](failover::processes).
 //!
 //! ```
 //! use raftian_lab::matches::{Conditions, Match};
@@ -24,33 +23,31 @@
 //! ```
 //!
 //! # What is simulated
-//! A message is late and may be lost; if its way is cut when it leaves or when it would arrive, it
-//! is lost too. A write is durable some time after it was asked for; writes overlap, in their
-//! order, and a crash loses those not yet done with everything in memory. Players sit at a machine
-//! each, click at random moments that do not depend on each other (a Poisson process), and give an
-//! order again, under the same number, until its effect is seen there. With their machine they
-//! forget everything: whoever comes back is a new client. Not simulated: codecs, sockets, and
-//! clocks of different rates.
+//! A message is delayed and may be lost; it is also lost if its link is cut when it is sent or when
+//! it would arrive. A write becomes durable some time after it was submitted; writes overlap, in
+//! order, and a crash loses memory and unfinished writes. One player sits at each machine, clicks
+//! at random times independently of the others (a Poisson process), and repeats an order, under the
+//! same number, until its effect is visible there. A restart loses the player's memory: the player
+//! returns as a new client. Not simulated: codecs, sockets, and clocks of different rates.
 //!
 //! # Bounds
-//! At most [`MAX_MACHINES`] machines and [`MAX_ORDERS`] orders, of 96 bytes each with their
-//! effect; a log of some [`SNAPSHOT_EVERY`] entries of 64 bytes on each machine and its disk; what
-//! is under way between them. That is below 100 MB for the largest match, and below 5 MB for the
-//! usual one.
+//! At most [`MAX_MACHINES`] machines and [`MAX_ORDERS`] orders, of 96 bytes each with their effect;
+//! a log of about [`SNAPSHOT_EVERY`] entries of 64 bytes on each machine and its disk; and messages
+//! in flight. That is below 100 MB for the largest match, and below 5 MB for the usual one.
 //!
 //! # Decisions
-//! **The core, not its driver.** Decision: nodes are stepped directly, and their work is done where
-//! it lies. Why: millions of steps a second; storms run the driver under the same core. Would
-//! change if: the driver decided anything.
+//! **The core, not its driver.** Decision: nodes are stepped directly, and their actions are
+//! performed in place. Why: millions of steps per second; storms run the driver on the same core.
+//! Would change if: the driver decided anything.
 //!
 //! **Pre-vote and check-quorum stay on.** Decision: everything but the options is as in the core's
-//! defaults. Why: players meet the node that ships. Would change if: a comparison with another
+//! defaults. Why: players use the node that ships. Would change if: a comparison with another
 //! cluster were wanted.
 //!
-//! **An effect is judged by a rolling hash.** Decision: a machine's state is one number that each
-//! effect changes, and the number after the k-th effect must be the same everywhere. Why: it takes
-//! 8 bytes for each order, and sees every other effect, every other order of effects, and every
-//! snapshot of something else. Would change if: states could differ without an effect.
+//! **A rolling hash compares effects.** Decision: a machine's state is one number that each effect
+//! changes, and the number after the k-th effect must be the same everywhere. Why: it takes 8 bytes
+//! for each order, and detects every differing effect, order of effects, and snapshot. Would change
+//! if: states could differ without an effect.
 
 pub mod churn;
 mod config;
@@ -66,13 +63,13 @@ pub mod theory;
 pub use config::{Conditions, Plant, Series, World};
 pub use play::{Account, Match, Orders};
 
-/// Most machines of a match: as many as a set of them has room for in one word.
+/// Maximum number of machines of a match: the bits of one word, which represents a set of them.
 pub const MAX_MACHINES: u64 = 64;
 
-/// Most orders that a match may be asked for.
+/// Maximum number of orders of a match.
 pub const MAX_ORDERS: f64 = 500_000.0;
 
-/// Entries after which a machine takes a snapshot.
+/// Number of entries after which a machine takes a snapshot.
 pub const SNAPSHOT_EVERY: u64 = 4096;
 
 #[cfg(test)]

@@ -1,16 +1,16 @@
-//! What a match does while its links are cut, and after.
+//! Matches with a network partition that heals.
 //!
-//! In each match players give orders; at a random moment links are cut in one of some [`Shape`]s,
-//! stay so for a while, and heal.
+//! In each match players give orders; at a random time links are cut in one of several [`Shape`]s,
+//! stay cut for a while, and heal.
 //!
 //! # What is measured
-//! *Stop*: from the cut until the first order that was not committed by then has its effect on the
-//! side that can go on. *Next leader*: from the cut until an election is won, if one is within the
-//! cut. *Minority commits*: orders given on a side without a majority and committed by a machine
-//! there, which must be 0. *Minority orders*: those that were given there, and how many of them
-//! were committed by anybody while the cut lasted. *Equal*: from healing until every machine has
-//! had every effect that there was at healing. *Lost* and *doubled* orders must be 0, and all
-//! states equal at the end.
+//! *Stop*: from the cut until the first order that was not committed by then takes effect on the
+//! side that can make progress. *Next leader*: from the cut until an election is won, if one is
+//! within the cut. *Minority commits*: orders given on a side without a majority and committed by a
+//! machine there, which must be 0. *Minority orders*: orders given there, and the number of them
+//! committed by any machine during the cut. *Equal*: from healing until every machine has applied
+//! every effect that existed at healing. *Lost* and *doubled* orders must be 0, and all states
+//! equal at the end.
 
 mod report;
 mod shape;
@@ -31,80 +31,80 @@ pub use report::{QUANTITIES, SCHEMA, findings};
 pub use shape::Shape;
 use shape::Sides;
 
-/// Waiting orders are counted so often, from [`BEFORE`] the cut on.
+/// Interval of counting pending orders, starting [`BEFORE`] the cut.
 pub const PART: Duration = Duration::from_millis(100);
-/// From when before the cut they are counted.
+/// Start of counting before the cut.
 pub const BEFORE: Duration = Duration::from_secs(1);
-/// Until when after healing they are counted.
+/// End of counting after healing.
 const BEYOND: Duration = Duration::from_secs(2);
 /// Longest cut: each match keeps two bytes for each [`PART`].
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// Shapes of cuts, and how long they last.
+/// Shapes of partitions, and their duration.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Partition {
-    /// Each is tried in matches of its own.
+    /// Shapes, each tried in matches of its own.
     pub shapes: Vec<Shape>,
     /// Machines of each match.
     pub machines: u64,
-    /// How long links stay cut.
+    /// Duration of the cut.
     pub lasts: Time,
-    /// How often, and under which conditions.
+    /// Repetitions and conditions.
     pub series: Series,
 }
 
-/// What came of one match.
+/// Result of one match.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Outcome {
-    /// From the cut to the first effect of an order that was not committed before, where the match
-    /// can go on.
+    /// From the cut to the first effect of an order that was not committed before, on the side that
+    /// can make progress.
     pub stop: Option<Duration>,
-    /// That was before links healed.
+    /// Whether that was before links healed.
     pub went_on: bool,
     /// From the cut to the next leader.
     pub leader: Option<Duration>,
     /// Orders that were given on the minority's side while links were cut.
     pub minority_clicked: u64,
-    /// Of these, the ones that were committed in that time.
+    /// Minority orders that were committed in that time.
     pub minority_committed: u64,
-    /// From healing until machines were equal.
+    /// From healing until machines had converged.
     pub equal_after: Option<Duration>,
-    /// Orders that waited for their effect at the end of each [`PART`].
+    /// Pending orders at the end of each [`PART`].
     pub waiting: Vec<u16>,
-    /// Players had no order without an effect at the end, and no machine was behind.
+    /// Whether every order had taken effect by the end, and no machine lagged behind.
     pub settled: bool,
-    /// What became of all orders.
+    /// Outcome of all orders.
     pub account: Account,
-    /// Inputs that nodes took.
+    /// Inputs that nodes processed.
     pub steps: u64,
 }
 
 impl Partition {
-    /// Whether it can be run.
+    /// Validates the study.
     ///
     /// # Errors
-    /// What cannot be, and what to do.
+    /// Names the invalid option and its bounds.
     pub fn check(&self) -> Result<(), String> {
         self.series.check(self.shapes.len())?;
         if self.machines < 3 {
             return Err(
-                "--machines: a match that can be cut in two unequal parts has at least 3"
+                "--machines: a match that can be cut in two unequal parts needs at least 3"
                     .to_owned(),
             );
         }
         if self.lasts.0 < PART || self.lasts.0 > LONGEST {
-            return Err(format!("--for: links stay cut for {PART:?} to {LONGEST:?}"));
+            return Err(format!("--for must be {PART:?} to {LONGEST:?}"));
         }
         self.series
             .conditions
             .check(self.machines, WARM_UP + WINDOW + self.lasts.0 + AFTER)
     }
 
-    /// Plays all matches on so many threads, on which nothing depends, and tells `done` the size
-    /// after each. Gives the outcomes of each shape.
+    /// Plays all matches on `threads` threads (results do not depend on their number) and calls
+    /// `done` with the match size after each. Returns the outcomes of each shape.
     ///
     /// # Errors
-    /// What [`Partition::check`] finds.
+    /// Those of [`Partition::check`].
     pub fn run(
         &self,
         threads: usize,
@@ -129,7 +129,7 @@ impl Partition {
             .collect())
     }
 
-    /// One match.
+    /// Plays one match.
     #[must_use]
     pub fn one(&self, shape: Shape, seed: u64) -> Outcome {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -145,6 +145,7 @@ impl Partition {
             .iter()
             .for_each(|(from, to)| game.cut(*from, *to));
         game.isolate(sides.without_majority);
+        // Without a majority on any side, progress resumes after healing, on any machine.
         game.watch_for_progress(if sides.going_on == 0 {
             game.everybody()
         } else {
@@ -175,10 +176,11 @@ impl Partition {
         }
     }
 
-    /// How many orders waited for their effect at the end of each part of the time around the cut.
+    /// Counts the pending orders at the end of each part of the time around the cut.
     fn waiting(&self, game: &Match, cut: Moment) -> Vec<u16> {
         let parts = (BEFORE + self.lasts.0 + BEYOND).as_micros() / PART.as_micros();
         let begin = Moment(cut.0 - BEFORE.as_micros() as u64);
+        // The running sum of the changes is the number of pending orders.
         let mut changes = vec![0i32; parts as usize];
         let mut change = |at: Moment, by: i32| {
             if let Some(part) =
@@ -200,8 +202,8 @@ impl Partition {
     }
 }
 
-/// Orders given on the side that cannot go on while links were cut, and those of them that were
-/// committed meanwhile.
+/// Counts the orders given on the side without progress while links were cut, and those of them
+/// that were committed meanwhile.
 fn minority(game: &Match, sides: &Sides, (cut, healed): (Moment, Moment)) -> (u64, u64) {
     let during = |at: Moment| at > cut && at < healed;
     let there = game

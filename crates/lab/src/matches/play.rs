@@ -1,4 +1,4 @@
-//! The loop of a match, and what can be done to it.
+//! Event loop of a match, and its public operations.
 
 mod faults;
 mod work;
@@ -16,7 +16,7 @@ use raftian_sim::timed::{EventQueue, Next};
 
 pub use faults::Orders;
 
-/// How often [`Match::settle`] looks.
+/// Interval of checks in [`Match::settle`].
 const SLICE: Duration = Duration::from_millis(10);
 
 /// Cluster, links and players.
@@ -28,10 +28,10 @@ pub struct Match {
     now: Moment,
     rng: ChaCha8Rng,
     loss: f64,
-    /// For each machine, those that it cannot reach.
+    /// Unreachable machines of each machine.
     cut: Vec<u64>,
     ledger: Ledger,
-    /// Elections that were won: when, in which term, by which machine.
+    /// Won elections: time, term and machine.
     won: Vec<(Moment, Term, usize)>,
     orders: Orders,
     probe: Option<Probe>,
@@ -40,7 +40,7 @@ pub struct Match {
     steps: u64,
 }
 
-/// What happens at some time; what is meant for one run of a machine does not happen to another.
+/// Scheduled event; an event for an earlier run of a machine is discarded.
 enum Happening {
     Arrives {
         from: NodeId,
@@ -62,42 +62,42 @@ enum Happening {
     },
 }
 
-/// Waits for the first order that was not committed `since` then to have its effect at one of some
-/// machines.
+/// Waits for the first order not committed at `since` to take effect at one of the machines
+/// `among`.
 struct Probe {
     since: Moment,
     among: u64,
     seen: Option<Moment>,
 }
 
-/// Waits until some machines have so many effects.
+/// Waits until the machines `waiting` have this many effects.
 struct Chase {
     effects: u64,
     waiting: u64,
     done: Option<Moment>,
 }
 
-/// What came of a match.
+/// Outcome of a match.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Account {
     /// Orders that were given.
     pub clicked: u64,
-    /// Those that had their effect where they were given.
+    /// Orders that took effect where they were given.
     pub applied: u64,
-    /// Those whose player was told of an effect that is in no state: must be 0.
+    /// Orders with a notified effect that is in no state: must be 0.
     pub lost: u64,
-    /// Those with more effects than one: must be 0.
+    /// Orders that took effect more than once: must be 0.
     pub doubled: u64,
-    /// Those given and committed on a side without a majority: must be 0.
+    /// Orders given and committed on a side without a majority: must be 0.
     pub minority_commits: u64,
-    /// All machines that run have the same state, and never had another one.
+    /// Whether all running machines have the same state, and never had a different one.
     pub equal: bool,
-    /// The first thing that must not be.
+    /// The first violation.
     pub violation: Option<Violation>,
 }
 
 impl Account {
-    /// Whether everything is as Raft and sessions promise.
+    /// Whether all guarantees of Raft and sessions held.
     #[must_use]
     pub fn is_sound(&self) -> bool {
         self.violation.is_none()
@@ -107,11 +107,10 @@ impl Account {
 }
 
 impl Match {
-    /// A match of so many machines that start now, each with a player. Everything follows from
-    /// `seed`.
+    /// Starts a match of `size` machines, each with a player. `seed` determines everything.
     ///
     /// # Panics
-    /// If [`Conditions::check`] was not asked, and would have refused.
+    /// If [`Conditions::check`] would refuse the settings.
     #[must_use]
     pub fn new(conditions: &Conditions, size: u64, seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -141,27 +140,28 @@ impl Match {
         game
     }
 
-    /// Now.
+    /// Current time.
     #[must_use]
     pub fn now(&self) -> Moment {
         self.now
     }
 
-    /// Inputs that nodes took so far: messages, finished writes, orders and timers.
+    /// Inputs that nodes processed so far: messages, completed writes, orders and timers.
     #[must_use]
     pub fn steps(&self) -> u64 {
         self.steps
     }
 
-    /// What became of every order.
+    /// Record of every order.
     #[must_use]
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
     }
 
-    /// The machine that leads in the latest term, counted from 0.
+    /// Leader of the latest term, counted from 0.
     #[must_use]
     pub fn leader(&self) -> Option<usize> {
+        // A deposed leader may not have stepped down yet, so several machines can lead.
         let leaders = self
             .machines
             .iter()
@@ -173,7 +173,7 @@ impl Match {
             .map(|(place, _)| place)
     }
 
-    /// When the next election after `since` was won, by one of some machines, a set of bits.
+    /// Time of the first election after `since` won by a machine in `among`, a bit set.
     #[must_use]
     pub fn won_after(&self, since: Moment, among: u64) -> Option<Moment> {
         let won = self
@@ -183,12 +183,12 @@ impl Match {
         won.map(|(at, ..)| *at)
     }
 
-    /// Lets so much time pass.
+    /// Runs the match for `time`.
     pub fn run_for(&mut self, time: Duration) {
         self.run_until(self.now.after(time));
     }
 
-    /// Lets time pass until then.
+    /// Runs the match until `limit`.
     pub fn run_until(&mut self, limit: Moment) {
         while let Some((at, next)) = self.queue.next_until(limit) {
             self.now = at;
@@ -220,8 +220,8 @@ impl Match {
         self.now = self.now.max(limit);
     }
 
-    /// Lets players give no more orders, and waits until each has had its effect on every machine
-    /// that runs. Gives the time that took; `None` if it was not so within `limit`.
+    /// Stops new orders, and waits until each has taken effect on every running machine. Returns
+    /// the time that took; `None` if it exceeds `limit`.
     pub fn settle(&mut self, limit: Duration) -> Option<Duration> {
         let began = self.now;
         self.machines
@@ -245,7 +245,7 @@ impl Match {
         running.all(|machine| machine.player.pending.is_empty() && machine.state.count == effects)
     }
 
-    /// What came of it so far. Whether states are equal can be told of a settled match only.
+    /// Outcome so far. Equality of states is meaningful only for a settled match.
     #[must_use]
     pub fn account(&mut self) -> Account {
         let Match {
@@ -259,6 +259,7 @@ impl Match {
         let mut states: Vec<_> = running()
             .map(|machine| (machine.state.count, machine.state.hash))
             .collect();
+        // One distinct value remains if all machines agree.
         states.dedup();
         Account {
             clicked: ledger.orders().count() as u64,
@@ -274,8 +275,8 @@ impl Match {
         }
     }
 
-    /// From now on waits for the first order that is not committed yet to have its effect at one of
-    /// some machines.
+    /// Starts waiting for the first order that is not committed yet to take effect at one of the
+    /// machines `among`.
     pub fn watch_for_progress(&mut self, among: u64) {
         self.probe = Some(Probe {
             since: self.now,
@@ -285,7 +286,7 @@ impl Match {
         self.ledger.watch_gaps();
     }
 
-    /// How long that took, if it has happened.
+    /// Duration of that wait, once it is over.
     #[must_use]
     pub fn progress(&self) -> Option<Duration> {
         self.probe
@@ -293,7 +294,7 @@ impl Match {
             .and_then(|probe| Some(probe.seen?.since(probe.since)))
     }
 
-    /// From now on waits until some machines have had every effect that there is by now.
+    /// Starts waiting until the machines `among` have applied every effect that exists now.
     pub fn watch_for_equality(&mut self, among: u64) {
         let effects = self.ledger.effects();
         let behind =
@@ -308,7 +309,7 @@ impl Match {
         });
     }
 
-    /// When that was so.
+    /// Time at which that wait ended.
     #[must_use]
     pub fn equality(&self) -> Option<Moment> {
         self.chase.as_ref().and_then(|chase| chase.done)
@@ -320,17 +321,20 @@ impl Match {
 
     fn look(&mut self, place: usize, at: Moment) {
         let machine = &mut self.machines[place];
+        // Stale: an earlier wake-up was planned since.
         if machine.looks != at {
             return;
         }
         machine.looks = Moment(u64::MAX);
         match &machine.node {
+            // The deadline may have moved since the wake-up was planned.
             Some(node) if node.wake_at() <= at => self.step(place, Input::Wake),
             Some(_) | None => self.plan(place),
         }
     }
 
     fn arrive(&mut self, from: NodeId, to: NodeId, message: Message) {
+        // The receiver may have been replaced, or the link cut, while the message was in flight.
         if self.machines[place(to)].id == to && self.cut[place(from)] >> place(to) & 1 == 0 {
             self.step(place(to), Input::Receive { from, message });
         }
@@ -342,7 +346,7 @@ impl Match {
         }
     }
 
-    /// The player gives an order, and will give another one some time.
+    /// The player gives an order, and schedules the next.
     fn click(&mut self, place: usize) {
         let player = &mut self.machines[place].player;
         if !player.clicks {
@@ -364,6 +368,7 @@ impl Match {
 
     fn plan_click(&mut self, place: usize) {
         let chance: f64 = self.rng.random_range(f64::MIN_POSITIVE..1.0);
+        // Exponential gaps make the clicks a Poisson process.
         let gap = Duration::from_secs_f64((-chance.ln() / self.conditions.rate).min(3600.0));
         self.put(
             self.now.after(gap),
@@ -374,13 +379,15 @@ impl Match {
         );
     }
 
-    /// Gives the node an order that has had no effect yet, and plans to do so again.
+    /// Proposes an order without an effect to the node, and schedules a repetition.
     fn ask(&mut self, place: usize, sequence: u64) {
         let Machine { player, run, .. } = &self.machines[place];
+        // The effect arrived after this repetition was scheduled.
         if !player.pending.contains(&sequence) {
             return;
         }
         let (client, run) = (player.client, *run);
+        // Never read: effects depend only on client and sequence number.
         let bytes: Vec<u8> = [client.0, sequence]
             .into_iter()
             .flat_map(u64::to_le_bytes)
@@ -406,7 +413,7 @@ impl Match {
     fn put(&mut self, at: Moment, what: Happening) {
         assert!(
             self.queue.send(at, what),
-            "what happens to the machines of a match has room in its queue"
+            "the event queue has room for the machines' own events"
         );
     }
 }

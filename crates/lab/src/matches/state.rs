@@ -1,4 +1,4 @@
-//! The state machine of a match: which orders had an effect, in one number.
+//! State machine of a match: the orders that took effect, as one number.
 
 use raftian_raft::{Bytes, ClientId, Entry, Index, Payload, Sessions, Verdict};
 
@@ -6,30 +6,30 @@ use raftian_sim::splitmix::mixed;
 
 use super::Plant;
 
-/// What the log has made of a machine.
+/// State that a machine has built from the log.
 #[derive(Clone, Debug, Default)]
 pub(super) struct State {
-    /// Effects so far.
+    /// Number of effects.
     pub(super) count: u64,
-    /// All of them, in their order.
+    /// Hash of all effects, in order.
     pub(super) hash: u64,
-    /// The last entry that is in it.
+    /// Last applied index.
     pub(super) index: Index,
     pub(super) sessions: Sessions,
 }
 
-/// What one entry did.
+/// Result of one entry.
 pub(super) enum Applied {
-    /// Nothing: it is no order.
+    /// No order.
     Nothing,
-    /// An order had its effect.
+    /// An order took effect.
     Effect(ClientId, u64),
-    /// An order that had its effect before.
+    /// An order that had already taken effect.
     Repeat(ClientId, u64),
 }
 
 impl State {
-    /// Applies the next entry, with a planted bug if one is.
+    /// Applies the next entry, with an injected bug if one is set.
     pub(super) fn apply(&mut self, entry: &Entry, plant: Option<Plant>) -> Applied {
         self.index = entry.index;
         let Payload::Command(command) = &entry.payload else {
@@ -41,11 +41,12 @@ impl State {
             return Applied::Repeat(client, sequence);
         }
         self.count += 1;
+        // The previous hash is an input, so the order of effects matters.
         self.hash = mixed(self.hash ^ mixed(client.0) ^ sequence.rotate_left(32));
         Applied::Effect(client, sequence)
     }
 
-    /// The canonical form: words of eight bytes, the lowest first.
+    /// Serializes the state in canonical form: little-endian 64-bit words.
     pub(super) fn save(&self) -> Bytes {
         self.words()
             .into_iter()
@@ -54,8 +55,8 @@ impl State {
             .into()
     }
 
-    /// The state that was saved. Panics on anything else: nobody but [`State::save`] makes
-    /// snapshots of a match.
+    /// Restores a saved state. Panics on anything else: only [`State::save`] makes the snapshots of
+    /// a match.
     pub(super) fn restore(bytes: &[u8]) -> Self {
         let words: Vec<u64> = bytes
             .as_chunks::<8>()
@@ -66,7 +67,7 @@ impl State {
         State::of_words(&words).expect("a snapshot of a match holds a state")
     }
 
-    /// The whole state.
+    /// Complete state as words.
     pub(super) fn words(&self) -> Vec<u64> {
         let mut words = vec![self.count, self.hash, self.index.0];
         for (client, floor, ahead) in self.sessions.iter() {
@@ -77,7 +78,7 @@ impl State {
         words
     }
 
-    /// The state of these words; `None` if they are none.
+    /// Parses a state from words; `None` if they are malformed.
     pub(super) fn of_words(words: &[u64]) -> Option<Self> {
         let [count, hash, index, told @ ..] = words else {
             return None;
@@ -106,7 +107,7 @@ mod tests {
     use raftian_raft::{Command, Stamp, Term};
 
     #[test]
-    fn a_state_is_what_was_saved_of_it() {
+    fn state_survives_save_and_restore() {
         let mut state = State::default();
         for (index, client, sequence) in [(1, 1, 1), (2, 2, 3), (3, 2, 5), (4, 1, 1)] {
             let command = Command {

@@ -1,4 +1,4 @@
-//! Whole matches: what the checker must see, and what must be the same.
+//! Whole matches: violations that the checks must find, and determinism.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Two seconds, a crash of the leader, and its return.
+/// Runs two seconds, crashes the leader, and restarts it.
 fn crashed(conditions: &Conditions, size: u64, seed: u64) -> Match {
     let mut game = Match::new(conditions, size, seed);
     game.run_for(2 * SECOND);
@@ -34,7 +34,7 @@ fn planted(plant: Plant) -> play::Account {
 }
 
 #[test]
-fn a_planted_bug_is_seen() {
+fn planted_bugs_are_found() {
     let lost = planted(Plant::Lost);
     assert!(
         lost.lost > 0 && matches!(lost.violation, Some(ledger::Violation::Lost { .. })),
@@ -53,7 +53,7 @@ fn a_planted_bug_is_seen() {
 }
 
 #[test]
-fn without_one_every_match_is_sound_and_equal_seeds_make_equal_matches() {
+fn matches_are_sound_and_reproducible_from_their_seed() {
     for seed in 0..12 {
         let conditions = Conditions {
             loss: "0..10%".parse().unwrap(),
@@ -78,7 +78,7 @@ fn without_one_every_match_is_sound_and_equal_seeds_make_equal_matches() {
 }
 
 #[test]
-fn a_match_outgrows_its_log() {
+fn follower_behind_the_log_catches_up_by_snapshot() {
     let conditions = Conditions {
         rate: 400.0,
         ..Conditions::default()
@@ -100,7 +100,7 @@ fn a_match_outgrows_its_log() {
 }
 
 #[test]
-fn an_order_goes_from_click_to_log_to_majority_to_effect() {
+fn order_passes_click_log_majority_and_effect_in_order() {
     let mut game = Match::new(&Conditions::default(), 3, 1);
     game.run_for(3 * SECOND);
     assert!(game.settle(SECOND).is_some());

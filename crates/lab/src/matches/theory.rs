@@ -1,26 +1,25 @@
-//! What it should take to replace a leader that crashed, if no vote is split.
+//! Theoretical time to replace a crashed leader, without split votes.
 
 use super::Conditions;
 use crate::elections::theory::first_timeout_ms;
 
-/// Steps of the integral below.
+/// Integration steps.
 const STEPS: u32 = 2_000;
 
-/// Mean time from the crash of a leader to the next one, in milliseconds; `None` where the others
-/// are no majority.
+/// Mean time from the crash of a leader to the next one, in milliseconds; `None` where the
+/// remaining machines are not a majority.
 ///
-/// The leader is last heard of when its newest message arrives: one delay after it left, and it
-/// left some time before the crash ([`silence_ms`]). From then on n - 1 election timers run, of
-/// which the first goes off, in the mean, after a + (b - a) / n for timeouts on [a, b]. Its node
-/// asks whether it would be elected, and is told so one round trip later; it makes its vote for
-/// itself durable, asks for votes, the others make theirs durable, and answer: another round trip
-/// and two writes. All together
+/// A follower last hears from the leader when the leader's newest message arrives: one delay after
+/// it was sent, some time before the crash ([`silence_ms`]). From then on n - 1 election timers
+/// run, the first of which fires on average after a + (b - a) / n for timeouts on [a, b]. Its node
+/// runs pre-vote, which takes one round trip; it persists its own vote and requests votes, the
+/// others persist theirs and reply: another round trip and two writes. In total
 ///
 /// a + (b - a) / n - silence + 5 delays + 2 writes.
 ///
-/// It is exact for a constant delay, as long as no second timer goes off before the request for
-/// votes arrives; where delays are drawn, their mean is taken, although a majority of quick answers
-/// is enough. Loss is left out.
+/// It is exact for a constant delay, as long as no second timer fires before the vote request
+/// arrives; for drawn delays the mean is used, although a majority of quick replies suffices. Loss
+/// is not modelled.
 #[must_use]
 pub fn next_leader_ms(conditions: &Conditions, machines: u64) -> Option<f64> {
     if (machines - 1) * 2 <= machines {
@@ -35,14 +34,14 @@ fn delay_ms(conditions: &Conditions) -> f64 {
     (conditions.delay.from + conditions.delay.to).as_secs_f64() * 1e3 / 2.0
 }
 
-/// Mean time since a leader's newest message at any moment, in milliseconds.
+/// Mean time since a leader's newest message at a random time, in milliseconds.
 ///
-/// Heartbeats leave every h, whatever else leaves; orders of all players together come at a rate r
-/// at random moments, and each makes two messages: the entry, and a round trip and a write c later
-/// that it is committed. So nothing left within the last x if no heartbeat did, which has the
-/// probability 1 - x / h, and if nobody clicked in two windows of length x, which overlap where x >
-/// c: exp(-r (x + min(x, c))). The mean is the integral of the product from 0 to h; without orders
-/// it is h / 2.
+/// Heartbeats are sent every h regardless of other traffic; orders of all players together arrive
+/// at rate r at random times, and each causes two messages: the entry, and a round trip and a write
+/// c later its commit. So nothing was sent within the last x if no heartbeat was, which has the
+/// probability 1 - x / h, and if no player clicked in two windows of length x, which overlap where
+/// x > c: exp(-r (x + min(x, c))). The mean is the integral of the product from 0 to h; without
+/// orders it is h / 2.
 #[must_use]
 pub fn silence_ms(conditions: &Conditions, machines: u64) -> f64 {
     let heartbeat = conditions.heartbeat.0.as_secs_f64() * 1e3;
@@ -63,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn without_orders_a_leader_is_silent_for_half_a_heartbeat() {
+    fn idle_leader_is_silent_for_half_a_heartbeat() {
         let quiet = Conditions {
             rate: 1e-9,
             ..Conditions::default()
@@ -75,8 +74,8 @@ mod tests {
             disk: "0".parse().unwrap(),
             ..quiet
         };
-        // Nearly no heartbeat is the newest message then: the mean of an exponential time, but for
-        // 1/h of its square.
+        // Heartbeats are then almost never the newest message: the mean of an exponential time,
+        // except for 1/h of its square.
         assert!(
             (silence_ms(&busy, 5) - (1.0 - 1.0 / 50.0)).abs() < 1e-3,
             "{}",

@@ -1,8 +1,8 @@
-//! What became of the datagrams of one direction.
+//! Datagram counters of one direction.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Counts of one direction, while it runs. Each only grows.
+/// Live counters of one direction; each only grows.
 #[derive(Debug, Default)]
 pub struct Counters {
     pub(super) received: AtomicU64,
@@ -16,32 +16,32 @@ pub struct Counters {
     pub(super) strangers: AtomicU64,
 }
 
-/// Counts at one moment, in datagrams. Those under way are `received + duplicated - forwarded -
+/// Snapshot of the counters, in datagrams. Those in flight are `received + duplicated - forwarded -
 /// lost - cut - dropped`.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Counts {
-    /// Came from the sender.
+    /// Received from the sender.
     pub received: u64,
-    /// Left for the receiver, copies included.
+    /// Forwarded to the receiver, including copies.
     pub forwarded: u64,
-    /// Lost by chance.
+    /// Randomly lost.
     pub lost: u64,
-    /// Copies that were made by chance.
+    /// Randomly duplicated; counts the copies.
     pub duplicated: u64,
-    /// Held back by chance, so that later ones may overtake them.
+    /// Randomly held back, so that later ones may overtake them.
     pub late: u64,
-    /// Damaged by chance in one byte.
+    /// Randomly damaged in one byte.
     pub corrupted: u64,
-    /// Stopped by a cut.
+    /// Dropped by a cut.
     pub cut: u64,
     /// Dropped because a queue was full.
     pub dropped: u64,
-    /// Came from anybody but the sender, and went nowhere.
+    /// Received from any address but the sender's, and discarded.
     pub strangers: u64,
 }
 
 impl Counters {
-    /// The counts of this moment.
+    /// Current counts.
     #[must_use]
     pub fn now(&self) -> Counts {
         let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -60,7 +60,7 @@ impl Counters {
 }
 
 impl Counts {
-    /// Both together.
+    /// Sum of both.
     #[must_use]
     pub fn plus(self, other: Counts) -> Counts {
         Counts {
@@ -77,7 +77,7 @@ impl Counts {
     }
 }
 
-/// One more of these.
+/// Increments a counter.
 pub(super) fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }

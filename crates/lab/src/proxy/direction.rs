@@ -1,4 +1,5 @@
-//! The task of one direction: takes datagrams in, asks chance, and sends them when they are due.
+//! Task of one direction: receives datagrams, applies the shape, and forwards them when they are
+//! due.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -12,17 +13,17 @@ use super::Set;
 use super::counters::count;
 use super::shape::{Rng, Shape};
 
-/// Most datagrams of one direction under way: at 1,452 bytes each some 6 MB, and at 1,000 datagrams
-/// a second four seconds of delay. At the bound the newest is dropped and counted, as a full router
-/// does.
+/// Maximum number of datagrams of one direction in flight: at 1,452 bytes each about 6 MB, and at
+/// 1,000 datagrams per second four seconds of delay. At the bound the newest is dropped and
+/// counted, as in a full router.
 pub const UNDER_WAY: usize = 4096;
 
-/// Largest datagram there is.
+/// Maximum size of a datagram.
 const LARGEST: usize = 65_536;
 
 /// One direction, before it runs.
 pub(super) struct Direction {
-    /// Whose datagrams it takes; others are counted as strangers.
+    /// Accepted sender; datagrams from others count as strangers.
     pub(super) sender: SocketAddr,
     pub(super) receiver: SocketAddr,
     pub(super) ways: [Way; 2],
@@ -31,22 +32,22 @@ pub(super) struct Direction {
     pub(super) stream: u64,
 }
 
-/// Where datagrams come in and go out.
+/// Sockets at which datagrams arrive and leave.
 pub(super) struct Way {
     pub(super) into: std::net::UdpSocket,
     pub(super) out: std::net::UdpSocket,
 }
 
-/// What is under way.
+/// Datagrams in flight.
 struct Queue {
     set: Arc<Set>,
     rng: Rng,
-    /// By the moment they are due and a number that keeps their order.
+    /// Queued datagrams, by due time and a sequence number that keeps their order.
     envelopes: BTreeMap<(Instant, u64), Envelope>,
     numbered: u64,
-    /// When the last datagram that was not late is due: nobody overtakes it.
+    /// Due time of the last datagram that was not late; no later one overtakes it.
     last_due: Instant,
-    /// When the rate limit has passed all that it let in.
+    /// Time at which the rate limit will have passed all accepted datagrams.
     passed: Instant,
 }
 
@@ -56,7 +57,7 @@ struct Envelope {
 }
 
 impl Direction {
-    /// Carries datagrams until the task is dropped.
+    /// Forwards datagrams until the task is dropped.
     pub(super) async fn carry(self) {
         let Direction {
             sender,
@@ -82,9 +83,9 @@ impl Direction {
         let (mut one, mut two) = (vec![0; LARGEST], vec![0; LARGEST]);
         let mut queue = Queue::new(set, Rng::new(seed, stream), Instant::now());
         loop {
-            // Before any sleep: a timer would make a datagram without delay wait for its next tick.
+            // Send due datagrams before any sleep: a timer would delay them to its next tick.
             while let Some(Envelope { way, bytes }) = queue.take(Instant::now()) {
-                // The receiver's socket may be gone, which is what loopback networks tell at once.
+                // The receiver's socket may be gone, which loopback networks report at once.
                 let _gone = outs[way].send_to(&bytes, receiver).await.is_err();
             }
             let due = queue.next_due();
@@ -99,8 +100,8 @@ impl Direction {
                     queue.put(way, &buffer[..length], Instant::now())
                 }
                 Ok(_) => count(&queue.set.counters.strangers),
-                // Some systems report here that an earlier datagram reached nobody. The next call
-                // waits for a datagram.
+                // Some systems report here that an earlier datagram was undeliverable. The next
+                // call waits for a datagram.
                 Err(_) => tokio::task::yield_now().await,
             }
         }
@@ -123,7 +124,7 @@ impl Queue {
         self.envelopes.first_key_value().map(|((due, _), _)| *due)
     }
 
-    /// A datagram comes.
+    /// Processes a received datagram.
     fn put(&mut self, way: usize, datagram: &[u8], now: Instant) {
         let (shape, cut) = {
             let now = self.set.lock();
@@ -131,6 +132,7 @@ impl Queue {
         };
         let set = Arc::clone(&self.set);
         let counters = &set.counters;
+        // Drawn even during a cut, so that each datagram takes the same number of draws.
         let fate = self.rng.fate(&shape);
         if cut {
             count(&counters.cut);
@@ -165,17 +167,18 @@ impl Queue {
         } else {
             count(&counters.dropped);
         }
-        // Last: whoever waits for this count finds all others done.
+        // Counted last: a reader of this count can rely on all others.
         count(&counters.received);
     }
 
-    /// When the rate limit has let a datagram pass; `None` if there is no room for it to wait.
+    /// Time at which the rate limit lets a datagram pass; `None` if its queue is full.
     fn pass(&mut self, shape: &Shape, length: usize, now: Instant) -> Option<Instant> {
         let Some(rate) = shape.rate else {
             return Some(now);
         };
         let begins = self.passed.max(now);
         let waiting = begins.saturating_duration_since(now).as_secs_f64() * rate as f64;
+        // A datagram larger than the queue still passes if nothing waits.
         if waiting + length as f64 > shape.queue.max(length as u64) as f64 {
             return None;
         }
@@ -191,7 +194,7 @@ impl Queue {
         self.envelopes.insert((due, self.numbered), envelope);
     }
 
-    /// The next datagram that is due and not cut.
+    /// Removes the next datagram that is due and not cut.
     fn take(&mut self, now: Instant) -> Option<Envelope> {
         while let Some(first) = self
             .envelopes
@@ -199,6 +202,7 @@ impl Queue {
             .filter(|first| first.key().0 <= now)
         {
             let envelope = first.remove();
+            // A cut also drops datagrams in flight.
             if self.set.lock().cut {
                 count(&self.set.counters.cut);
             } else {
@@ -230,7 +234,7 @@ mod tests {
         (Queue::new(set, Rng::new(1, 0), start), start)
     }
 
-    /// Everything in the order in which it leaves, with the moment it is due.
+    /// Drains the queue in order of departure, with due times.
     fn drained(mut queue: Queue, start: Instant) -> (Vec<(Duration, Vec<u8>)>, Counts) {
         let mut left = Vec::new();
         while let Some(due) = queue.next_due() {
@@ -243,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_lets_one_after_the_other_pass_and_its_queue_has_a_bound() {
+    fn rate_limit_serializes_datagrams_and_bounds_its_queue() {
         let (mut queue, start) = queue(Shape {
             rate: Some(1_000),
             queue: 300,
@@ -262,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn delay_that_varies_keeps_order_and_late_ones_are_overtaken() {
+    fn varying_delay_keeps_order_except_for_late_datagrams() {
         let (mut varied, start) = queue(Shape {
             delay: Delay::Uniform(MS, 50 * MS),
             ..Shape::default()
@@ -286,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn at_the_bound_the_newest_is_dropped_and_a_cut_takes_what_is_under_way() {
+    fn full_queue_drops_the_newest_and_a_cut_drops_all() {
         let (mut queue, start) = queue(Shape {
             delay: Delay::Fixed(MS),
             ..Shape::default()

@@ -1,12 +1,13 @@
-//! A bad network between real endpoints on one machine: datagrams pass a proxy that delays, loses,
-//! doubles, overtakes, damages, slows and cuts them, each direction on its own, as a seed says.
+//! A bad network between real endpoints on one machine: a proxy that delays, loses, duplicates,
+//! reorders, damages, rate-limits and cuts datagrams, each direction independently, driven by a
+//! seed.
 //!
-//! A [`Proxy`] stands between N endpoints of the loopback interface. Who sends to another sends to
-//! [`Proxy::address`] in place of the other's own; the answer comes back from there. So for each
-//! ordered pair of endpoints there are two sockets, one that faces the caller and one that faces
-//! the called. Both connections between two QUIC nodes, for each dials the other, go through one
-//! [`Shape`] for each direction: a one-way cut also takes the acknowledgements of whatever the
-//! other way carries.
+//! A [`Proxy`] connects N endpoints of the loopback interface. An endpoint sends to
+//! [`Proxy::address`] instead of the peer's own address, and receives replies from there. So each
+//! ordered pair of endpoints has two sockets, one that faces the caller and one that faces the
+//! callee. Both connections between two QUIC nodes, each of which dials the other, share one
+//! [`Shape`] per direction: a one-way cut also drops the acknowledgements of the data in the other
+//! direction.
 //!
 //! ```no_run
 //! use std::net::UdpSocket;
@@ -24,26 +25,26 @@
 //! ```
 //!
 //! # What a datagram meets
-//! In this order: a cut, chance (loss, duplication, lateness, damage, delay), the queue of the rate
-//! limit, the bound of what is under way, the delay, and the cut once more. [`Counters`] name where
-//! each one stayed.
+//! In this order: a cut, random effects (loss, duplication, lateness, damage, delay), the queue of
+//! the rate limit, the bound of datagrams in flight, the delay, and the cut once more. [`Counters`]
+//! record where each one was dropped.
 //!
 //! # Decisions
 //! **Real timers.** Decision: one tokio task for each direction sleeps until the next datagram is
-//! due. Why: the endpoints are real and cannot be lied to about time. So a datagram with a delay
-//! arrives up to two milliseconds late, for tokio's timers count in milliseconds; one without
-//! leaves at once; and what the machine makes of both is not in the seed. Would change if: delays
+//! due. Why: the endpoints are real and use the real clock. So a datagram with a delay arrives up
+//! to two milliseconds late, because tokio's timers count in milliseconds; one without delay leaves
+//! at once; and the machine's timing of both does not follow from the seed. Would change if: delays
 //! below a millisecond were measured.
 //!
-//! **Chance goes by place, not by time.** Decision: each direction has one stream of a ChaCha8
-//! generator, and each datagram takes the same number of draws from it, whatever its shape. Why:
-//! the n-th datagram of a direction meets the same chance in every run, also after another shape
-//! was set. Would change if: runs were compared by their shapes alone.
+//! **Random effects depend on position, not on time.** Decision: each direction has one stream of a
+//! ChaCha8 generator, and each datagram takes the same number of draws from it, regardless of its
+//! shape. Why: the n-th datagram of a direction gets the same draws in every run, even after a
+//! change of the shape. Would change if: runs were compared by their shapes alone.
 //!
-//! **Order is kept unless asked otherwise.** Decision: a datagram never overtakes the one before,
-//! also when it drew a shorter delay; only those that [`Shape::late`] names may be overtaken. Why:
-//! routes keep order for the most part, so delay that varies and reordering are two things to be
-//! measured apart. Would change if: a network with many routes were to be copied.
+//! **Order is kept unless requested otherwise.** Decision: a datagram never overtakes the one
+//! before, even if it drew a shorter delay; only those selected by [`Shape::late`] may be
+//! overtaken. Why: routes mostly keep order, so varying delay and reordering are measured
+//! separately. Would change if: a network with many routes were modelled.
 
 mod counters;
 mod direction;
@@ -64,11 +65,11 @@ pub use direction::UNDER_WAY;
 use direction::{Direction, Way};
 pub use shape::{Delay, Late, MAX_DELAY, Shape};
 
-/// Most endpoints of one proxy: 16, which are 480 sockets and 240 tasks.
+/// Maximum number of endpoints of one proxy; 16 endpoints need 480 sockets and 240 tasks.
 pub const MAX_ENDPOINTS: usize = 16;
 
-/// A running proxy, on a thread of its own with a tokio runtime for all its tasks. Dropping it ends
-/// it, and whatever is under way is lost.
+/// Running proxy, on a thread of its own with a tokio runtime for all its tasks. Dropping it stops
+/// the proxy and loses all datagrams in flight.
 #[derive(Debug)]
 pub struct Proxy {
     links: BTreeMap<(NodeId, NodeId), Link>,
@@ -77,21 +78,21 @@ pub struct Proxy {
     thread: Option<JoinHandle<()>>,
 }
 
-/// What is set and counted of one direction, and where its sender sends to.
+/// Settings and counters of one direction, and the address that its sender uses.
 #[derive(Debug)]
 struct Link {
     address: SocketAddr,
     set: Arc<Set>,
 }
 
-/// What a direction's task and the proxy's owner share.
+/// State shared by a direction's task and the proxy's owner.
 #[derive(Debug)]
 struct Set {
     now: Mutex<Now>,
     counters: Counters,
 }
 
-/// What a direction is like at the moment.
+/// Current state of a direction.
 #[derive(Clone, Copy, Debug)]
 struct Now {
     shape: Shape,
@@ -104,26 +105,26 @@ impl Set {
     }
 }
 
-/// The two sockets of one caller's way to another endpoint.
+/// The two sockets of one caller's route to another endpoint.
 struct Pair {
-    /// The caller sends here, and gets answers from here.
+    /// Receives from the caller, and sends replies to it.
     front: UdpSocket,
-    /// The called endpoint gets datagrams from here, and answers to here.
+    /// Sends to the callee, and receives its replies.
     back: UdpSocket,
 }
 
 impl Proxy {
     /// Starts a proxy between `endpoints`, each with the address at which it receives and from
-    /// which it sends. All directions have `shape` at first; their chance follows from `seed` and
-    /// the place of the two endpoints.
+    /// which it sends. All directions start with `shape`; their random draws follow from `seed` and
+    /// the positions of the two endpoints.
     ///
     /// # Errors
-    /// If the system gives no sockets or no thread, or there are not two to [`MAX_ENDPOINTS`]
+    /// If the system provides no sockets or thread, or there are not two to [`MAX_ENDPOINTS`]
     /// endpoints with different ids.
     pub fn start(endpoints: &[(NodeId, SocketAddr)], shape: Shape, seed: u64) -> io::Result<Self> {
         let addresses: BTreeMap<NodeId, SocketAddr> = endpoints.iter().copied().collect();
         if addresses.len() != endpoints.len() || !(2..=MAX_ENDPOINTS).contains(&addresses.len()) {
-            let reason = format!("a proxy takes 2 to {MAX_ENDPOINTS} endpoints with different ids");
+            let reason = format!("a proxy needs 2 to {MAX_ENDPOINTS} endpoints with different ids");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
         }
         shape
@@ -133,6 +134,7 @@ impl Proxy {
         for (from, to) in ordered_pairs(&addresses) {
             let open = || {
                 let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+                // Required by tokio's `UdpSocket::from_std`.
                 socket.set_nonblocking(true)?;
                 Ok::<_, io::Error>(socket)
             };
@@ -146,6 +148,7 @@ impl Proxy {
         }
         let mut links = BTreeMap::new();
         let mut directions = Vec::new();
+        // The position selects the RNG stream of the direction.
         for (place, (from, to)) in (0..).zip(ordered_pairs(&addresses)) {
             let (own, other) = (&pairs[&(from, to)], &pairs[&(to, from)]);
             let now = Mutex::new(Now { shape, cut: false });
@@ -153,7 +156,7 @@ impl Proxy {
                 now,
                 counters: Counters::default(),
             });
-            // What `from` says on its own way, and what it answers on the other's.
+            // Requests of `from` on its own connection, and its replies on the peer's.
             let called = Way {
                 into: own.front.try_clone()?,
                 out: own.back.try_clone()?,
@@ -189,7 +192,7 @@ impl Proxy {
                     for direction in directions {
                         tasks.spawn(direction.carry());
                     }
-                    // Its owner says so, or is gone.
+                    // The owner sent the signal, or was dropped.
                     let _ended = ended.await.is_err();
                 });
             })?;
@@ -201,7 +204,7 @@ impl Proxy {
         })
     }
 
-    /// Starts a proxy between the members of an embedded cluster, and lets each reach the others
+    /// Starts a proxy between the members of an embedded cluster, and routes their connections
     /// through it.
     ///
     /// # Errors
@@ -221,26 +224,27 @@ impl Proxy {
         Ok(proxy)
     }
 
-    /// Where `from` reaches `to`.
+    /// Address at which `from` reaches `to`.
     ///
     /// # Panics
-    /// If these are not two endpoints of the proxy; so do all others that name a direction.
+    /// If these are not two endpoints of the proxy; the same holds for all methods that name a
+    /// direction.
     #[must_use]
     pub fn address(&self, from: NodeId, to: NodeId) -> SocketAddr {
         self.link(from, to).address
     }
 
-    /// Gives one direction another shape. It holds for datagrams that come from now on; those under
-    /// way keep the moment at which they are due.
+    /// Sets the shape of one direction. It applies to datagrams that arrive from now on; those in
+    /// flight keep their due time.
     ///
     /// # Panics
     /// If [`Shape::check`] refuses it.
     pub fn shape(&self, from: NodeId, to: NodeId, shape: Shape) {
-        shape.check().expect("a shape that can be");
+        shape.check().expect("valid shape");
         self.link(from, to).set.lock().shape = shape;
     }
 
-    /// Gives every direction another shape, as [`Proxy::shape`] does.
+    /// Sets the shape of every direction, as [`Proxy::shape`] does.
     ///
     /// # Panics
     /// If [`Shape::check`] refuses it.
@@ -250,13 +254,13 @@ impl Proxy {
             .for_each(|(from, to)| self.shape(*from, *to, shape));
     }
 
-    /// Cuts one direction, or mends it. While it is cut nothing arrives, neither what comes nor
-    /// what is under way.
+    /// Cuts or heals one direction. While it is cut nothing is forwarded, neither new datagrams nor
+    /// those in flight.
     pub fn cut(&self, from: NodeId, to: NodeId, cut: bool) {
         self.link(from, to).set.lock().cut = cut;
     }
 
-    /// Cuts all that one endpoint says and hears, or mends it.
+    /// Cuts or heals all directions from and to one endpoint.
     pub fn isolate(&self, node: NodeId, cut: bool) {
         self.links
             .keys()
@@ -266,7 +270,7 @@ impl Proxy {
             });
     }
 
-    /// Mends every cut, and gives every direction the shape the proxy was started with.
+    /// Heals every cut, and resets every direction to the shape the proxy was started with.
     pub fn heal(&self) {
         self.links.values().for_each(|link| {
             *link.set.lock() = Now {
@@ -276,13 +280,13 @@ impl Proxy {
         });
     }
 
-    /// What was counted of one direction so far.
+    /// Counts of one direction so far.
     #[must_use]
     pub fn counts(&self, from: NodeId, to: NodeId) -> Counts {
         self.link(from, to).set.counters.now()
     }
 
-    /// What was counted of all directions so far.
+    /// Counts of all directions so far.
     #[must_use]
     pub fn all_counts(&self) -> Counts {
         self.links
@@ -294,15 +298,16 @@ impl Proxy {
     fn link(&self, from: NodeId, to: NodeId) -> &Link {
         self.links
             .get(&(from, to))
-            .unwrap_or_else(|| panic!("no way from {from} to {to}"))
+            .unwrap_or_else(|| panic!("no direction from {from} to {to}"))
     }
 }
 
 impl Drop for Proxy {
     fn drop(&mut self) {
+        // Ends the runtime; the join below must not wait forever.
         drop(self.end.take());
         if let Some(thread) = self.thread.take() {
-            // A panic there has been printed already.
+            // The panic hook has already printed any panic.
             let _panicked = thread.join().is_err();
         }
     }

@@ -1,17 +1,17 @@
-//! What one direction does to datagrams.
+//! Network effects of one direction.
 
 use std::time::Duration;
 
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
-/// Longest delay of one datagram: a minute. Longer ones are cut to it.
+/// Longest delay of one datagram: a minute. Longer ones are capped.
 pub const MAX_DELAY: Duration = Duration::from_secs(60);
 
-/// What one direction is like. The default passes everything on at once.
+/// Properties of one direction. The default forwards everything at once.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Shape {
-    /// How long a datagram takes.
+    /// Delay of a datagram.
     pub delay: Delay,
     /// Share of datagrams that are lost, from 0 to 1.
     pub loss: f64,
@@ -19,32 +19,31 @@ pub struct Shape {
     pub duplication: f64,
     /// Datagrams that later ones may overtake.
     pub late: Late,
-    /// Share of datagrams of which one byte is another on arrival, from 0 to 1. Empty ones cannot
-    /// be damaged.
+    /// Share of datagrams with one damaged byte, from 0 to 1. Empty ones cannot be damaged.
     pub corruption: f64,
-    /// Bytes that may pass in a second, headers of UDP and IP not counted; `None` for any number.
+    /// Bytes per second, without UDP and IP headers; `None` for no limit.
     pub rate: Option<u64>,
-    /// Bytes that may wait for the rate. A datagram that finds no room is dropped.
+    /// Queue of the rate limit in bytes. A datagram that does not fit is dropped.
     pub queue: u64,
 }
 
-/// How long datagrams take.
+/// Distribution of delays.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Delay {
-    /// Always the same time.
+    /// Constant delay.
     Fixed(Duration),
-    /// Each time in between is equally likely.
+    /// Uniform between the two bounds.
     Uniform(Duration, Duration),
-    /// At least the first; beyond it, exponentially distributed with the second as mean.
+    /// The first plus an exponentially distributed time with the second as its mean.
     Exponential(Duration, Duration),
 }
 
-/// Which datagrams come late, and how late.
+/// Datagrams that arrive late, and their extra delay.
 #[derive(Clone, Copy, PartialEq, Default, Debug)]
 pub struct Late {
     /// Share of datagrams, from 0 to 1.
     pub share: f64,
-    /// Time that they take beyond their delay. Whatever comes meanwhile does not wait for them.
+    /// Additional delay. Datagrams that arrive meanwhile do not wait for late ones.
     pub by: Duration,
 }
 
@@ -63,10 +62,10 @@ impl Default for Shape {
 }
 
 impl Shape {
-    /// Says what cannot be.
+    /// Validates the shape.
     ///
     /// # Errors
-    /// If a share is none, a uniform delay goes down, or the rate is 0, which is a cut.
+    /// If a share is out of range, a uniform delay is descending, or the rate is 0, which is a cut.
     pub fn check(&self) -> Result<(), String> {
         let shares = [
             self.loss,
@@ -78,30 +77,32 @@ impl Shape {
             .into_iter()
             .find(|share| !(0.0..=1.0).contains(share))
         {
-            return Err(format!("{share} is no share: it must be between 0 and 1"));
+            return Err(format!(
+                "{share} is not a share: it must be between 0 and 1"
+            ));
         }
         match self.delay {
             Delay::Uniform(from, to) if from > to => {
                 Err("the shorter delay must come first".to_owned())
             }
-            _ if self.rate == Some(0) => Err("a rate of 0 is a cut".to_owned()),
+            _ if self.rate == Some(0) => Err("a rate of 0 blocks everything: use a cut".to_owned()),
             _ => Ok(()),
         }
     }
 }
 
-/// What chance says of one datagram.
+/// Random effects on one datagram.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) struct Fate {
     pub(super) lost: bool,
     pub(super) duplicated: bool,
     pub(super) late: bool,
-    /// Which byte is damaged, as a share of the length, and what is added to its bits.
+    /// Position of the damaged byte, as a share of the length, and the bits that are flipped.
     pub(super) corrupted: Option<(f64, u8)>,
     pub(super) delay: Duration,
 }
 
-/// The chance of one direction.
+/// RNG of one direction.
 #[derive(Debug)]
 pub(super) struct Rng(ChaCha8Rng);
 
@@ -112,10 +113,11 @@ impl Rng {
         Rng(rng)
     }
 
-    /// The fate of the next datagram: seven draws, whatever the shape.
+    /// Draws the fate of the next datagram: seven draws, regardless of the shape.
     pub(super) fn fate(&mut self, shape: &Shape) -> Fate {
         let [lost, duplicated, late, corrupted, place, bits, delay]: [f64; 7] =
             std::array::from_fn(|_| self.0.random_range(0.0..1.0));
+        // The mask is 1 to 255, so at least one bit differs.
         let damage = (corrupted < shape.corruption).then(|| (place, 1 + (bits * 255.0) as u8));
         Fate {
             lost: lost < shape.loss,
@@ -128,12 +130,13 @@ impl Rng {
 }
 
 impl Delay {
-    /// The delay that a share of `part` of all datagrams stays below.
+    /// Quantile `part` of the delays.
     fn at(self, part: f64) -> Duration {
         match self {
             Delay::Fixed(delay) => delay,
             Delay::Uniform(from, to) => from + (to.saturating_sub(from)).mul_f64(part),
-            // `part` is below 1, so the logarithm is of no zero; its largest value is about 37.
+            // `part` is below 1, so the logarithm is finite; its absolute value is at most about
+            // 37.
             Delay::Exponential(least, mean) => least + mean.mul_f64(-(1.0 - part).ln()),
         }
     }
@@ -146,7 +149,7 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     #[test]
-    fn delays_have_the_means_they_are_given() {
+    fn delays_have_their_configured_means() {
         for (delay, mean, least) in [
             (Delay::Fixed(5 * MS), 5.0, 5.0),
             (Delay::Uniform(2 * MS, 10 * MS), 6.0, 2.0),
@@ -172,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nth_datagram_meets_the_same_chance_under_another_shape() {
+    fn nth_datagram_gets_the_same_draws_under_any_shape() {
         let (mut calm, mut bad) = (Rng::new(7, 3), Rng::new(7, 3));
         let storm = Shape {
             loss: 0.5,
@@ -187,12 +190,12 @@ mod tests {
         assert_ne!(
             Rng::new(7, 4).0.random::<u64>(),
             Rng::new(7, 3).0.random::<u64>(),
-            "each direction has its own"
+            "each direction has its own draws"
         );
     }
 
     #[test]
-    fn what_cannot_be_is_told() {
+    fn invalid_shapes_are_refused() {
         let shape = Shape::default();
         assert_eq!(shape.check(), Ok(()));
         for wrong in [

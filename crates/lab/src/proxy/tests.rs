@@ -1,4 +1,4 @@
-//! Real sockets, and real clusters, through the proxy.
+//! Real sockets and real clusters through the proxy.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use raftian_raft::{Bytes, ClientId, Command, Config, Payload};
 use super::*;
 
 const MS: Duration = Duration::from_millis(1);
-/// How long any single thing may take, on the slowest machine.
+/// Time limit of any single step, on the slowest machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 const ONE: NodeId = NodeId(1);
 const TWO: NodeId = NodeId(2);
@@ -47,15 +47,15 @@ fn two(shape: Shape, seed: u64) -> Two {
 }
 
 impl Two {
-    /// Sends from the first to the second; not faster than the proxy takes, so that no socket
-    /// overflows.
+    /// Sends from the first to the second, no faster than the proxy receives, so that no socket
+    /// buffer overflows.
     fn send(&self, datagrams: impl IntoIterator<Item = Vec<u8>>) {
         let before = self.proxy.counts(ONE, TWO).received;
         for (sent, datagram) in (1..).zip(datagrams) {
             self.one
                 .send_to(&datagram, self.proxy.address(ONE, TWO))
                 .expect("sent");
-            eventually("the proxy takes it", || {
+            eventually("the proxy receives the datagram", || {
                 self.proxy.counts(ONE, TWO).received == before + sent
             });
         }
@@ -74,7 +74,7 @@ impl Two {
 }
 
 #[test]
-fn bytes_arrive_unchanged_in_order_and_answers_find_back() {
+fn bytes_arrive_in_order_and_replies_return() {
     let two = two(
         Shape {
             delay: Delay::Uniform(MS, 5 * MS),
@@ -104,7 +104,7 @@ fn bytes_arrive_unchanged_in_order_and_answers_find_back() {
 }
 
 #[test]
-fn no_datagram_is_earlier_than_its_delay() {
+fn no_datagram_arrives_before_its_delay() {
     let two = two(
         Shape {
             delay: Delay::Fixed(30 * MS),
@@ -119,7 +119,7 @@ fn no_datagram_is_earlier_than_its_delay() {
 }
 
 #[test]
-fn a_cut_is_one_way_until_it_is_healed() {
+fn cut_is_one_way_until_healed() {
     let two = two(Shape::default(), 1);
     two.proxy.cut(ONE, TWO, true);
     two.send([vec![1], vec![2]]);
@@ -146,7 +146,7 @@ fn a_cut_is_one_way_until_it_is_healed() {
 }
 
 #[test]
-fn what_is_lost_and_doubled_follows_from_the_seed() {
+fn loss_and_duplication_follow_from_the_seed() {
     let run = |seed| {
         let two = two(
             Shape {
@@ -171,7 +171,7 @@ fn what_is_lost_and_doubled_follows_from_the_seed() {
 }
 
 #[test]
-fn damage_changes_one_byte_and_the_shape_may_change_while_it_runs() {
+fn damage_changes_one_byte_and_shapes_can_be_replaced() {
     let two = two(
         Shape {
             corruption: 1.0,
@@ -190,7 +190,7 @@ fn damage_changes_one_byte_and_the_shape_may_change_while_it_runs() {
 }
 
 #[test]
-fn what_finds_no_room_is_dropped_and_counted() {
+fn datagrams_beyond_the_queue_are_dropped_and_counted() {
     let two = two(
         Shape {
             rate: Some(1),
@@ -208,20 +208,20 @@ fn what_finds_no_room_is_dropped_and_counted() {
 }
 
 #[test]
-fn strangers_are_not_heard() {
+fn datagrams_of_unknown_senders_are_discarded() {
     let two = two(Shape::default(), 1);
     let stranger = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
     stranger
         .send_to(b"let me in", two.proxy.address(ONE, TWO))
         .expect("sent");
-    eventually("it is counted", || {
+    eventually("the datagram is counted", || {
         two.proxy.counts(ONE, TWO).strangers == 1
     });
     assert_eq!(two.proxy.all_counts().forwarded, 0);
 }
 
 #[test]
-fn a_proxy_needs_two_endpoints_with_names_of_their_own() {
+fn proxy_needs_two_endpoints_with_different_ids() {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
     for endpoints in [
         vec![],
@@ -237,7 +237,7 @@ fn a_proxy_needs_two_endpoints_with_names_of_their_own() {
     assert!(Proxy::start(&[(ONE, address), (TWO, address)], lossy, 1).is_err());
 }
 
-/// Three live nodes with stores on disk, and QUIC through the proxy.
+/// Three running nodes with stores on disk, and QUIC through the proxy.
 struct Cluster {
     nodes: Vec<NodeHandle>,
     sequences: Vec<Vec<u64>>,
@@ -293,7 +293,7 @@ impl Cluster {
             .expect("there is room");
     }
 
-    /// Proposes the next command again and again, as a program does, until all nodes have it.
+    /// Proposes the next command repeatedly, as a program does, until all nodes have it.
     fn commit(&mut self, at: NodeId, sequence: u64) {
         let mut asked = None;
         let deadline = Instant::now() + PATIENCE;
@@ -329,7 +329,7 @@ impl Cluster {
 }
 
 #[test]
-fn a_cluster_commits_through_delay_and_loss_survives_a_one_way_cut_and_heals() {
+fn cluster_survives_delay_loss_and_a_one_way_cut() {
     let shape = Shape {
         delay: Delay::Uniform(2 * MS, 8 * MS),
         loss: 0.03,
@@ -337,7 +337,7 @@ fn a_cluster_commits_through_delay_and_loss_survives_a_one_way_cut_and_heals() {
         ..Shape::default()
     };
     let mut cluster = Cluster::start(shape);
-    eventually("all follow one leader", || cluster.leader().is_some());
+    eventually("all nodes follow one leader", || cluster.leader().is_some());
     let leader = cluster.leader().expect("it was just seen");
     (1..=20).for_each(|sequence| cluster.commit(leader, sequence));
     let counts = cluster.proxy.all_counts();
@@ -346,7 +346,7 @@ fn a_cluster_commits_through_delay_and_loss_survives_a_one_way_cut_and_heals() {
         "{counts:?}"
     );
 
-    // The leader's words reach nobody, but it still hears them.
+    // The leader's messages are lost, but it still receives.
     let others: Vec<_> = (1..=3).map(NodeId).filter(|id| *id != leader).collect();
     others
         .iter()
@@ -370,7 +370,9 @@ fn a_cluster_commits_through_delay_and_loss_survives_a_one_way_cut_and_heals() {
     );
 
     cluster.proxy.heal();
-    eventually("all follow one leader again", || cluster.leader().is_some());
+    eventually("all nodes follow one leader again", || {
+        cluster.leader().is_some()
+    });
     cluster.commit(leader, 21);
     assert!(
         cluster

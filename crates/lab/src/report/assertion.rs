@@ -1,11 +1,11 @@
-//! Thresholds that are stated on the command line: `--assert "max_elections<=3"`.
+//! Thresholds given on the command line: `--assert "max_elections<=3"`.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde_json::{Value, json};
 
-/// A quantity, and what it has to be.
+/// Required bound of a quantity.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Threshold {
     /// Name of the quantity.
@@ -23,7 +23,7 @@ enum Comparison {
     Above,
 }
 
-/// The longer ones first, so that `<=` is not taken for `<`.
+/// Longer ones first, so that `<=` is not parsed as `<`.
 const COMPARISONS: [(&str, Comparison); 5] = [
     ("<=", Comparison::AtMost),
     (">=", Comparison::AtLeast),
@@ -36,7 +36,8 @@ impl FromStr for Threshold {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let help = || format!("`{text}` is not NAME<=NUMBER; the others are <, >, >= and ==");
+        let help =
+            || format!("`{text}` is not NAME<=NUMBER; the other comparisons are <, >, >= and ==");
         let found = COMPARISONS
             .iter()
             .find_map(|(sign, comparison)| Some((text.split_once(sign)?, *comparison)));
@@ -64,7 +65,7 @@ impl fmt::Display for Threshold {
 }
 
 impl Threshold {
-    /// Whether `measured` is what was asked for. What could not be measured is not.
+    /// Whether `measured` satisfies the threshold; NaN never does.
     #[must_use]
     pub fn holds(&self, measured: f64) -> bool {
         match self.comparison {
@@ -77,12 +78,12 @@ impl Threshold {
     }
 }
 
-/// A threshold and what came out.
+/// Threshold with its measured value.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Verdict {
-    /// What was asked.
+    /// Threshold from the command line.
     pub threshold: Threshold,
-    /// What was measured; not a number if it could not be.
+    /// Measured value; NaN if it could not be measured.
     pub measured: f64,
 }
 
@@ -93,7 +94,7 @@ impl Verdict {
         self.threshold.holds(self.measured)
     }
 
-    /// For programs.
+    /// JSON form.
     #[must_use]
     pub fn json(&self) -> Value {
         json!({ "assert": self.threshold.to_string(), "measured": self.measured, "ok": self.holds() })
@@ -112,25 +113,25 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// The first name that is none of `known`, told with those that are.
+/// Checks that every name is one of `known`.
 ///
 /// # Errors
-/// If there is one.
+/// If one is not; the error lists the known names.
 pub fn check_names(thresholds: &[Threshold], known: &[&str]) -> Result<(), String> {
     match thresholds
         .iter()
         .find(|threshold| !known.contains(&threshold.name.as_str()))
     {
         Some(Threshold { name, .. }) => Err(format!(
-            "--assert: `{name}` is not measured; there are {}",
+            "--assert: `{name}` is not a known quantity; use one of {}",
             known.join(", ")
         )),
         None => Ok(()),
     }
 }
 
-/// What came of each threshold. A quantity that is not among `quantities` counts as not a number,
-/// so nothing about it holds.
+/// Judges each threshold. A quantity missing from `quantities` counts as NaN, so its thresholds
+/// fail.
 #[must_use]
 pub fn judge(thresholds: &[Threshold], quantities: &[(&str, f64)]) -> Vec<Verdict> {
     let measured = |name: &str| {
@@ -151,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_comparison_is_read_and_means_what_it_says() {
+    fn every_comparison_parses_and_compares() {
         let holds = |text: &str, measured| text.parse::<Threshold>().unwrap().holds(measured);
         assert!(holds("a<=3", 3.0) && !holds("a<3", 3.0) && holds("a < 3.5", 3.0));
         assert!(
@@ -170,12 +171,12 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_name_is_told_with_those_that_are_known() {
+    fn unknown_name_is_refused_with_the_known_ones() {
         let threshold = ["speed<=3".parse().unwrap()];
         assert!(
             check_names(&threshold, &["time"])
                 .unwrap_err()
-                .contains("there are time")
+                .contains("use one of time")
         );
         assert_eq!(check_names(&threshold, &["speed"]), Ok(()));
         assert!(!judge(&threshold, &[("speed", 4.0)])[0].holds());

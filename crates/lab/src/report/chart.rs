@@ -1,4 +1,4 @@
-//! Curves over two axes, as SVG.
+//! Charts over two axes, as SVG.
 
 use std::error::Error;
 use std::ops::Range;
@@ -7,10 +7,10 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-/// Pixels of a chart.
+/// Size of a chart in pixels.
 pub const SIZE: (u32, u32) = (1200, 760);
 
-/// Colours that people who see fewer of them can tell apart, too, on light and on dark.
+/// Palette that remains distinguishable with colour blindness, on light and dark backgrounds.
 pub const COLOURS: [RGBColor; 6] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
@@ -20,86 +20,86 @@ pub const COLOURS: [RGBColor; 6] = [
     RGBColor(86, 180, 233),
 ];
 
-/// Letters and axes; on a dark page it gives way to the page's own colour.
+/// Colour of text and axes; a dark page replaces it with its own.
 const INK: RGBColor = RGBColor(40, 40, 40);
-/// Lines behind the curves, seen on light and on dark.
+/// Colour of grid lines, visible on light and dark.
 const MESH: RGBColor = RGBColor(160, 160, 160);
-/// Pixels of the title and of each line of names.
+/// Heights of the title and of each legend line, in pixels.
 const TITLE: u32 = 56;
 const NAME: u32 = 28;
 
-/// Pixels that a label takes to the right and downwards.
+/// Space reserved for a label to the right and below, in pixels.
 const LABEL: (i32, i32) = (64, 18);
-/// Labelled points of which more are drawn smaller.
+/// Number of labelled points above which they are drawn smaller.
 const CROWDED: usize = 40;
 
 /// One chart.
 #[derive(Clone, Debug)]
 pub struct Chart {
-    /// Stands above it.
+    /// Title.
     pub title: String,
-    /// What is drawn to the right.
+    /// Horizontal axis.
     pub x: Axis,
-    /// What is drawn upwards.
+    /// Vertical axis.
     pub y: Axis,
-    /// The curves, each with its name in a line of its own; later ones contradiction above earlier ones.
+    /// Curves, each with its name on a line of its own; later ones are drawn above earlier ones.
     pub series: Vec<Series>,
 }
 
-/// One axis. It holds all values, with a little room on both sides, but none below zero that is not
-/// needed.
+/// One axis. It spans all values, with a margin on both sides, but does not extend below zero
+/// unnecessarily.
 #[derive(Clone, Debug)]
 pub struct Axis {
     /// Name and unit.
     pub name: String,
-    /// It counts something: only whole numbers are named.
+    /// Whether it counts: only integers are labelled.
     pub counts: bool,
-    /// Begins at zero, whatever the values.
+    /// Whether it begins at zero, regardless of the values.
     pub from_zero: bool,
 }
 
-/// One curve or cloud of points.
+/// One curve or point cloud.
 #[derive(Clone, Debug)]
 pub struct Series {
-    /// What it is, said above the chart.
+    /// Name in the legend.
     pub name: String,
-    /// Its colour.
+    /// Colour.
     pub colour: RGBColor,
-    /// How it is drawn.
+    /// Drawing style.
     pub shape: Shape,
-    /// Its points.
+    /// Points.
     pub points: Vec<(f64, f64)>,
 }
 
-/// How a series is drawn.
+/// Drawing style of a series.
 #[derive(Clone, Debug)]
 pub enum Shape {
-    /// A line with a dot at each point.
+    /// Line with a dot at each point.
     Dots,
-    /// A line without dots.
+    /// Line without dots.
     Line,
-    /// Dashes between each two points, which belong together: what others published, or a bound.
+    /// Dashes between consecutive pairs of points: published values, or a bound.
     Dashes,
-    /// Dots without a line, each with its text beside it, where no earlier one is in the way.
+    /// Dots without a line, each with its label, unless an earlier one is in the way.
     Labelled(Vec<String>),
     /// Small dots without a line.
     Cloud,
-    /// Bars from zero up to each point, of this width, with texts above them, or none. What a
-    /// stack's upper bars stand on is drawn over them: the largest sum comes first.
+    /// Bars from zero to each point, of this width, with labels above them, or none. In a stack the
+    /// largest sum comes first, so that the lower parts are drawn over it.
     Bars(f64, Vec<String>),
 }
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 impl Chart {
-    /// The chart as an SVG document on white.
+    /// Renders the chart as an SVG document on white.
     ///
     /// # Errors
-    /// If it has no point, or one that is no number.
+    /// If it has no point, or a coordinate is NaN.
     pub fn svg(&self) -> Result<String, String> {
         let mut text = String::new();
         self.draw(&mut text)
-            .map_err(|error| format!("the chart `{}` cannot be drawn: {error}", self.title))?;
+            .map_err(|error| format!("cannot draw the chart `{}`: {error}", self.title))?;
         Ok(text)
     }
 
@@ -151,7 +151,7 @@ impl Chart {
                     chart.draw_series(LineSeries::new(points.iter().copied(), stroke))?;
                     chart.draw_series(dots(5))?;
                 }
-                // One point is no line and would not be seen.
+                // A line of one point would be invisible.
                 Shape::Line if points.len() == 1 => {
                     chart.draw_series(dots(5))?;
                 }
@@ -274,7 +274,7 @@ impl Chart {
 }
 
 impl Axis {
-    /// An axis of measurements.
+    /// Axis of measurements.
     #[must_use]
     pub fn measures(name: &str) -> Self {
         Axis {
@@ -284,7 +284,7 @@ impl Axis {
         }
     }
 
-    /// An axis of whole numbers.
+    /// Axis of integers.
     #[must_use]
     pub fn counts(name: &str) -> Self {
         Axis {
@@ -294,7 +294,7 @@ impl Axis {
         }
     }
 
-    /// The same axis, from zero on.
+    /// The same axis, starting at zero.
     #[must_use]
     pub fn from_zero(self) -> Self {
         Axis {
@@ -303,7 +303,7 @@ impl Axis {
         }
     }
 
-    /// How many numbers are named, at most `most`.
+    /// Number of labels, at most `most`.
     fn labels(&self, range: &Range<f64>, most: usize) -> usize {
         if self.counts {
             most.min((range.end.floor() - range.start.ceil()).max(0.0) as usize + 1)
@@ -313,7 +313,8 @@ impl Axis {
     }
 }
 
-/// A chart for a page of any colour: nothing behind it, and envelopes and axes in the page's own.
+/// Adapts a chart to a page of any colour: no background, and text and axes in the page's own
+/// colour.
 #[must_use]
 pub fn on_any_ground(svg: &str) -> String {
     let hex = |colour: RGBColor| format!("\"#{:02X}{:02X}{:02X}\"", colour.0, colour.1, colour.2);
@@ -321,7 +322,7 @@ pub fn on_any_ground(svg: &str) -> String {
         .replace(&hex(INK), "\"currentColor\"")
 }
 
-/// Without digits that say nothing.
+/// Formats a value to a hundredth, without trailing zeros.
 fn short(value: f64) -> String {
     let text = format!("{value:.2}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
@@ -369,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chart_says_what_its_axes_are() {
+    fn chart_names_its_axes() {
         let svg = chart(vec![(3.0, 187.5), (13.0, 160.7)]).svg().unwrap();
         for text in ["nodes", "time (ms)", "Time", "curve", "n=13"] {
             assert!(svg.contains(text), "{text} is not in {svg}");
@@ -381,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chart_for_any_page_has_no_ground_and_no_ink_of_its_own() {
+    fn inlined_chart_has_no_colours_of_its_own() {
         let svg = on_any_ground(&chart(vec![(3.0, 187.5), (13.0, 160.7)]).svg().unwrap());
         assert!(
             svg.contains("currentColor") && !svg.contains("#282828") && !svg.contains("#FFFFFF")

@@ -1,6 +1,7 @@
-//! Comma-separated values, as RFC 4180 has them but for line ends.
+//! Comma-separated values according to RFC 4180, except for line ends.
 
-/// A document with a head. Cells with a comma, a quote or a line end are quoted; lines end in `\n`.
+/// Writes a document with a header. Cells with a comma, quote or line break are quoted; lines end
+/// in `\n`.
 #[must_use]
 pub fn document<Row: AsRef<[String]>>(
     heads: &[&str],
@@ -29,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_would_break_a_line_is_quoted() {
+    fn special_characters_are_quoted() {
         let rows = [["1".to_owned(), "a,\"b\"".to_owned()]];
         assert_eq!(
             document(&["n", "text"], rows),

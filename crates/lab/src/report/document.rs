@@ -1,34 +1,34 @@
-//! A result as one JSON document.
+//! Result as one JSON document.
 
 use serde_json::{Map, Value, json};
 
 use super::assertion::Verdict;
 use super::environment::Environment;
 
-/// What an experiment found out, for programs.
+/// Result of an experiment in machine-readable form.
 #[derive(Clone, Debug)]
 pub struct Document {
-    /// Name and version of its shape, such as `raftian.lab.elections/1`.
+    /// Name and version of its schema, such as `raftian.lab.elections/1`.
     pub schema: &'static str,
-    /// Every leader was elected, and every threshold held.
+    /// Whether every leader was elected, and every threshold held.
     pub ok: bool,
-    /// Everything that decides the rows, the seed included.
+    /// Parameters that determine the rows, including the seed.
     pub params: Value,
     /// One object for each row of the table.
     pub rows: Vec<Value>,
-    /// What is said about all rows together, by name.
+    /// Members about all rows together, by name.
     pub more: Map<String, Value>,
-    /// What was asked of the quantities, and what came out.
+    /// Thresholds and their measured values.
     pub verdicts: Vec<Verdict>,
     /// The machine and the program.
     pub environment: Environment,
-    /// The command that gives the same rows again.
+    /// Command that reproduces the rows.
     pub command: String,
 }
 
 impl Document {
-    /// The document, with `schema`, `ok`, `params`, `rows` and `environment` as every experiment
-    /// has them.
+    /// Builds the document, with `schema`, `ok`, `params`, `rows` and `environment` in common with
+    /// every experiment.
     #[must_use]
     pub fn json(&self) -> Value {
         let mut document = json!({
@@ -46,15 +46,14 @@ impl Document {
         document
     }
 
-    /// The document as text, with a line end.
+    /// The document as text, with a final line end.
     #[must_use]
     pub fn text(&self) -> String {
         format!("{:#}\n", self.json())
     }
 }
 
-/// A measured number as it is written: to a thousandth, which is more than any measurement here
-/// means; `null` if it is no number.
+/// Number rounded to a thousandth, finer than any measurement here; `null` for NaN.
 #[must_use]
 pub fn number(value: f64) -> Value {
     json!((value * 1000.0).round() / 1000.0)

@@ -1,15 +1,15 @@
-//! What a result was measured on and with.
+//! Machine and program of a measurement.
 
 use serde_json::{Value, json};
 
 /// The machine and the program.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Environment {
-    /// Operating system, as the compiler calls it.
+    /// Operating system, as named by the compiler.
     pub os: &'static str,
-    /// Architecture, as the compiler calls it.
+    /// Architecture, as named by the compiler.
     pub arch: &'static str,
-    /// Name of the processor, or the architecture where the system does not tell.
+    /// Name of the processor, or the architecture where the system does not report it.
     pub cpu: String,
     /// Threads that can run at once.
     pub cores: usize,
@@ -44,7 +44,7 @@ impl Environment {
         }
     }
 
-    /// For people, in one line.
+    /// One line of text.
     #[must_use]
     pub fn line(&self) -> String {
         let Environment {
@@ -58,7 +58,7 @@ impl Environment {
         format!("Raftian {version} ({profile} build), {os} {arch}, {cores} cores of {cpu}")
     }
 
-    /// For programs.
+    /// JSON form.
     #[must_use]
     pub fn json(&self) -> Value {
         let Environment {

@@ -1,11 +1,11 @@
-//! A report as one HTML page that needs nothing but itself.
+//! Report as one self-contained HTML page.
 
 use std::fmt::Write as _;
 
 use super::chart::on_any_ground;
 use super::table::Table;
 
-/// The look, for light and dark.
+/// Style sheet, for light and dark.
 const STYLE: &str = "
 :root { color-scheme: light dark; --ground: #fdfdfc; --ink: #222; --line: #8886; }
 @media (prefers-color-scheme: dark) { :root { --ground: #16181b; --ink: #e4e4e0; } }
@@ -20,16 +20,16 @@ pre { border: 1px solid var(--line); padding: .6rem; overflow-x: auto; }
 figure { margin: 1.5rem 0; } figure svg { width: 100%; height: auto; }
 ";
 
-/// What a page says, from the top.
+/// Content of a page, from the top.
 #[derive(Clone, Debug, Default)]
 pub struct Page {
     /// Its title.
     pub title: String,
-    /// A few sentences on what was measured.
+    /// A few sentences on the measurement.
     pub about: Vec<String>,
-    /// The command that gives the same numbers again.
+    /// Command that reproduces the numbers.
     pub command: String,
-    /// What came of thresholds, one line each.
+    /// Results of thresholds, one line each.
     pub verdicts: Vec<String>,
     /// Charts as SVG, each with its name.
     pub charts: Vec<(String, String)>,
@@ -40,7 +40,7 @@ pub struct Page {
 }
 
 impl Page {
-    /// The page. It asks for nothing from anywhere.
+    /// Renders the page. It loads no external resource.
     #[must_use]
     pub fn html(&self) -> String {
         let title = escaped(&self.title);
@@ -89,8 +89,8 @@ impl Page {
     }
 }
 
-/// Inside a page a chart needs no declaration of what SVG is, fits the width it is given, and takes
-/// its colours.
+/// Prepares a chart for embedding: no namespace declaration, scaled to the page's width, in the
+/// page's colours.
 fn inlined(svg: &str) -> String {
     let svg = svg.replace(" xmlns=\"http://www.w3.org/2000/svg\"", "");
     let begin = svg.find("<svg").unwrap_or_default();
@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_asks_for_nothing_and_takes_no_text_for_markup() {
+    fn page_is_self_contained_and_escapes_text() {
         let svg =
             "<svg width=\"9\" height=\"9\" xmlns=\"http://www.w3.org/2000/svg\"></svg>".to_owned();
         let mut table = Table::new(&[("nodes", "")]);

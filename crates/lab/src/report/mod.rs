@@ -1,19 +1,20 @@
-//! What every experiment shares: how its numbers reach people and programs.
+//! Output shared by every experiment.
 //!
-//! A [`table`] for people, a [`document`] for programs, [`csv`] for spreadsheets, a [`chart`] as
-//! SVG and, by [`png`], as PNG, and a [`page`] with all of it. [`progress`] is told while it runs,
-//! [`threshold`]s are judged at the end, and [`spread`] keeps every core busy with it.
+//! A [`table`] for the terminal, a [`document`] in JSON, [`csv`] for spreadsheets, a [`chart`] as
+//! SVG and, by [`png`], as PNG, and an [`html`] page with all of it. [`progress`] reports on a
+//! running experiment, an [`assertion`] is judged at the end, and [`parallel`] keeps every core
+//! busy.
 //!
 //! # Decisions
-//! **PNG from SVG.** Decision: a chart is drawn once, as SVG, and resvg of the 0.45 line makes the
-//! PNG, with envelopes that are compiled in. Why: the two cannot differ, and no machine needs a font.
-//! Later lines of resvg share crates with Bevy and ask for other features of them, so all of Bevy
-//! would be built once more in a build of the workspace. Would change if: Bevy moved to the
-//! versions that a newer resvg uses.
+//! **PNG from SVG.** Decision: a chart is drawn once, as SVG, and resvg of the 0.45 line renders
+//! the PNG, with a font that is compiled in. Why: the two cannot differ, and no machine needs a
+//! font. Later lines of resvg share crates with Bevy but enable other features of them, so a
+//! workspace build would compile all of Bevy twice. Would change if: Bevy moved to the versions
+//! that a newer resvg uses.
 //!
-//! **A document says nothing about how long it took.** Decision: wall-clock time goes to stderr.
-//! Why: equal seeds give equal documents, which can be compared byte by byte, whatever the number
-//! of threads. Would change if: an experiment measured the machine, which then is its result.
+//! **A document contains no run time.** Decision: wall-clock time goes to stderr. Why: equal seeds
+//! give equal documents, which can be compared byte by byte, regardless of the number of threads.
+//! Would change if: an experiment measured the machine, whose timing then is its result.
 
 pub mod assertion;
 pub mod chart;

@@ -1,25 +1,26 @@
-//! Many independent runs on every core.
+//! Independent runs on every core.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use raftian_sim::splitmix::mixed;
 
-/// As many threads as can run at once.
+/// Number of threads that can run at once.
 #[must_use]
 pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// What `run` gives for each number below `count`, in their order, whoever worked on them: `run`
-/// must depend on nothing but its number. Each of the `threads` (at least one) holds one run at a
-/// time; results are kept until all are there.
+/// Results of `run` for each number below `count`, in order, regardless of thread: `run` must
+/// depend on nothing but its number. Each of the `threads` (at least one) holds one run at a time;
+/// results are kept until all are complete.
 pub fn spread<T: Send>(threads: usize, count: usize, run: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let next = AtomicUsize::new(0);
     let results = Mutex::new(Vec::with_capacity(count));
     std::thread::scope(|scope| {
         for _ in 0..threads.clamp(1, count.max(1)) {
             scope.spawn(|| {
+                // Merged once per thread, which keeps the lock out of the loop.
                 let mut mine = Vec::new();
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
@@ -42,8 +43,8 @@ pub fn spread<T: Send>(threads: usize, count: usize, run: impl Fn(usize) -> T + 
     results.into_iter().map(|(_, result)| result).collect()
 }
 
-/// A seed of its own for each run of a study: from the study's seed and what tells the runs apart,
-/// in order.
+/// Derives a seed for each run of a study, from the study's seed and the values that distinguish
+/// the run, in order.
 #[must_use]
 pub fn seed(study: u64, which: &[u64]) -> u64 {
     which.iter().fold(mixed(study), |seed, part| {
@@ -56,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn results_are_in_order_whoever_worked_on_them() {
+    fn results_are_in_order_for_any_number_of_threads() {
         let expected: Vec<_> = (0..1_000).map(|number| number * number).collect();
         for threads in [0, 1, 7] {
             assert_eq!(spread(threads, 1_000, |number| number * number), expected);
@@ -65,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn no_two_runs_of_a_study_share_a_seed() {
+    fn runs_of_a_study_have_distinct_seeds() {
         let seeds: std::collections::BTreeSet<_> = (0..200)
             .flat_map(|size| (0..200).map(move |rep| seed(7, &[size, rep])))
             .collect();

@@ -1,4 +1,4 @@
-//! A chart as PNG, from its SVG.
+//! Chart as PNG, rendered from its SVG.
 
 use std::sync::Arc;
 
@@ -6,14 +6,14 @@ use resvg::tiny_skia::{Pixmap, Transform};
 use resvg::usvg::fontdb::Database;
 use resvg::usvg::{Options, Tree};
 
-/// Largest side of a picture in pixels: a larger one would be gigabytes.
+/// Largest side of a picture in pixels: a larger one would take gigabytes.
 const LARGEST: f32 = 16_384.0;
 
-/// The SVG as PNG, `scale` pixels for each of its own. Letters are those that are compiled in,
-/// whatever family the SVG names.
+/// Renders an SVG as PNG, with `scale` pixels for each of its own. Text uses the compiled-in font,
+/// regardless of the family that the SVG names.
 ///
 /// # Errors
-/// What the SVG has that cannot be drawn, in words.
+/// If the SVG is invalid, or the picture would be too large.
 pub fn of(svg: &str, scale: f32) -> Result<Vec<u8>, String> {
     let mut fonts = Database::new();
     fonts.load_font_data(epaint_default_fonts::UBUNTU_LIGHT.to_vec());
@@ -22,7 +22,7 @@ pub fn of(svg: &str, scale: f32) -> Result<Vec<u8>, String> {
         .next()
         .and_then(|face| face.families.first())
         .map(|(name, _)| name.clone());
-    let family = family.ok_or("the font that is compiled in has no name")?;
+    let family = family.ok_or("the compiled-in font has no family name")?;
     fonts.set_sans_serif_family(&family);
     let options = Options {
         font_family: family,
@@ -30,14 +30,14 @@ pub fn of(svg: &str, scale: f32) -> Result<Vec<u8>, String> {
         ..Options::default()
     };
     let tree = Tree::from_str(svg, &options)
-        .map_err(|error| format!("the chart is not readable as SVG: {error}"))?;
+        .map_err(|error| format!("cannot parse the chart as SVG: {error}"))?;
     let (width, height) = (tree.size().width() * scale, tree.size().height() * scale);
     let fits = width.max(height) <= LARGEST;
     let pixels = fits
         .then(|| Pixmap::new(width.ceil() as u32, height.ceil() as u32))
         .flatten();
     let mut pixels =
-        pixels.ok_or_else(|| format!("a picture of {width} by {height} pixels cannot be made"))?;
+        pixels.ok_or_else(|| format!("cannot create a picture of {width} by {height} pixels"))?;
     resvg::render(
         &tree,
         Transform::from_scale(scale, scale),
@@ -45,7 +45,7 @@ pub fn of(svg: &str, scale: f32) -> Result<Vec<u8>, String> {
     );
     pixels
         .encode_png()
-        .map_err(|error| format!("the picture cannot be encoded: {error}"))
+        .map_err(|error| format!("cannot encode the picture: {error}"))
 }
 
 #[cfg(test)]
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn letters_are_drawn_without_a_font_on_the_machine() {
+    fn text_is_drawn_without_a_system_font() {
         let svg = |text| {
             format!(
                 "<svg xmlns='http://www.w3.org/2000/svg' width='60' height='20'>\

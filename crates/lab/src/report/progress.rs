@@ -1,4 +1,4 @@
-//! How far a long run is, on stderr: a bar on a terminal, lines elsewhere, documents for programs.
+//! Progress of a long run, on stderr: a bar on a terminal, otherwise lines, or JSON for programs.
 
 use std::io::IsTerminal;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,25 +8,25 @@ use crate::terminal::errln;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
-/// What is over within this time says nothing about its progress.
+/// Minimum run time before progress is reported.
 const SOON: Duration = Duration::from_secs(1);
 
-/// Lines of a whole run where there is no terminal: one for each tenth.
+/// Number of lines of a whole run without a terminal: one for each tenth.
 const LINES: u64 = 10;
 
-/// Whom progress is for.
+/// Progress format.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, clap::ValueEnum)]
 pub enum Mode {
-    /// A bar on a terminal; elsewhere a line for each tenth.
+    /// A bar on a terminal; otherwise a line for each tenth.
     #[default]
     Auto,
-    /// Nobody.
+    /// No progress.
     Never,
-    /// Programs: one JSON document a line, for each tenth.
+    /// One JSON document per line, for each tenth.
     Json,
 }
 
-/// Progress of one run, told by any number of threads.
+/// Progress of one run, updated by any number of threads.
 pub struct Progress {
     name: &'static str,
     total: u64,
@@ -44,7 +44,7 @@ enum Told {
 }
 
 impl Progress {
-    /// Progress of a run of `total` parts, which begins now.
+    /// Starts the progress of a run of `total` parts.
     #[must_use]
     pub fn new(mode: Mode, name: &'static str, total: u64) -> Self {
         let told = match mode {
@@ -63,7 +63,7 @@ impl Progress {
         }
     }
 
-    /// One more part is done, of a cluster of `size` nodes.
+    /// Counts one more finished part, of a cluster of `size` nodes.
     pub fn advance(&self, size: u64) {
         let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
         let news = self.size.swap(size, Ordering::Relaxed) != size;
@@ -83,7 +83,7 @@ impl Progress {
         }
     }
 
-    /// Takes the bar away: what follows is the result.
+    /// Removes the bar before the result is printed.
     pub fn finish(&self) {
         if let Told::Bar(bar) = &self.told {
             bar.finish_and_clear();
@@ -105,7 +105,7 @@ impl Progress {
             .to_string()
     }
 
-    /// If the rest takes as long for each part as what is done.
+    /// Estimated remaining seconds, if the remaining parts take as long as the finished ones.
     fn seconds_left(&self, done: u64) -> f64 {
         self.began.elapsed().as_secs_f64() * (self.total - done.min(self.total)) as f64
             / done.max(1) as f64
@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_and_documents_say_how_far_it_is() {
+    fn lines_and_documents_report_progress() {
         let progress = Progress::new(Mode::Never, "elections", 60);
         assert!(progress.line(34, 113).starts_with("elections 34/60 n=113 "));
         let document: serde_json::Value =

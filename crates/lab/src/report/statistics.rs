@@ -2,27 +2,27 @@
 
 use std::time::Duration;
 
-/// A duration in milliseconds, as every table and document gives it.
+/// Duration in milliseconds, the unit of every table and document.
 #[must_use]
 pub fn ms(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
 }
 
-/// Mean, median and 95th percentile of what was measured.
+/// Mean, median and 95th percentile of measurements.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Summary {
     /// Arithmetic mean.
     pub mean: f64,
-    /// The middle value, or the mean of the two in the middle.
+    /// Middle value, or the mean of the two in the middle.
     pub median: f64,
-    /// The smallest value that at least 95 of 100 do not exceed.
+    /// Smallest value that at least 95 % of the values do not exceed.
     pub p95: f64,
-    /// The largest.
+    /// Maximum.
     pub max: f64,
 }
 
 impl Summary {
-    /// Of `values`, in any order; `None` if there are none.
+    /// Summarizes `values`, in any order; `None` if there are none.
     #[must_use]
     pub fn of(mut values: Vec<f64>) -> Option<Self> {
         values.sort_by(f64::total_cmp);
@@ -36,12 +36,12 @@ impl Summary {
     }
 }
 
-/// A mean, and how far it may be off.
+/// Mean with its 95 % confidence interval.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Interval {
     /// Arithmetic mean.
     pub mean: f64,
-    /// The true mean is at most this far from it in 95 of 100 such samples.
+    /// Half width: the true mean is at most this far from it in 95 of 100 such samples.
     pub off: f64,
 }
 
@@ -53,7 +53,7 @@ const STUDENT: [f64; 30] = [
 ];
 
 impl Interval {
-    /// Of independent `values` that scatter as a bell; `None` with fewer than two.
+    /// Interval of independent, normally distributed `values`; `None` with fewer than two.
     #[must_use]
     pub fn of(values: &[f64]) -> Option<Self> {
         let freedom = values.len().checked_sub(1).filter(|freedom| *freedom > 0)?;
@@ -63,7 +63,7 @@ impl Interval {
             .map(|value| (value - mean).powi(2))
             .sum::<f64>()
             / freedom as f64;
-        // Beyond the table by its expansion in the degrees of freedom, right to three digits.
+        // Beyond the table by its expansion in the degrees of freedom, accurate to three digits.
         let student = STUDENT
             .get(freedom - 1)
             .copied()
@@ -75,7 +75,7 @@ impl Interval {
     }
 }
 
-/// The smallest of `sorted` values, upwards, that at least `percent` of 100 do not exceed; `None`
+/// Smallest of `sorted` values, ascending, that at least `percent` % of them do not exceed; `None`
 /// if there are none.
 #[must_use]
 pub fn quantile(sorted: &[f64], percent: usize) -> Option<f64> {
@@ -83,20 +83,20 @@ pub fn quantile(sorted: &[f64], percent: usize) -> Option<f64> {
     sorted.get(place).copied()
 }
 
-/// How something grows with the size of a cluster: as a power of it, and along a line.
+/// Growth with the cluster size: as a power, and along a line.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Growth {
-    /// `k` of the closest `c * n^k`: the slope of the least squares in logarithms.
+    /// `k` of the closest `c * n^k`: the least-squares slope in logarithms.
     pub exponent: f64,
-    /// How much each further node adds, by least squares.
+    /// Increase per node, by least squares.
     pub slope: f64,
-    /// Where that line begins, at no node.
+    /// Intercept of that line at zero nodes.
     pub intercept: f64,
 }
 
 impl Growth {
-    /// Of points of size and value; `None` with fewer than two sizes, or where a logarithm does not
-    /// exist.
+    /// Fits points of size and value; `None` with fewer than two sizes, or where a logarithm does
+    /// not exist.
     #[must_use]
     pub fn of(points: &[(f64, f64)]) -> Option<Self> {
         if points
@@ -119,7 +119,7 @@ impl Growth {
     }
 }
 
-/// Slope and intercept of the least squares.
+/// Slope and intercept of a least-squares line.
 fn line(points: &[(f64, f64)]) -> Option<(f64, f64)> {
     let count = points.len() as f64;
     let mean = |of: fn(&(f64, f64)) -> f64| points.iter().map(of).sum::<f64>() / count;
@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_summary_of_one_to_a_hundred() {
+    fn summary_of_one_to_a_hundred() {
         let summary = Summary::of((1..=100).rev().map(f64::from).collect()).unwrap();
         assert_eq!(
             summary,
@@ -154,9 +154,9 @@ mod tests {
     }
 
     #[test]
-    fn an_interval_of_five_values_by_hand() {
+    fn interval_matches_a_manual_calculation() {
         let Interval { mean, off } = Interval::of(&[1.0, 2.0, 3.0, 4.0, 5.0]).unwrap();
-        // Deviation sqrt(2.5), of the mean sqrt(0.5), times 2.776.
+        // Standard deviation sqrt(2.5), standard error sqrt(0.5), times 2.776.
         assert!(
             (mean - 3.0).abs() < 1e-12 && (off - 1.963).abs() < 1e-3,
             "{mean} {off}"
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quantile_is_one_of_the_values() {
+    fn quantile_is_one_of_the_values() {
         let values: Vec<_> = (1..=200).map(f64::from).collect();
         let of = |percent| quantile(&values, percent);
         assert_eq!(
@@ -190,6 +190,6 @@ mod tests {
             .collect();
         let growth = Growth::of(&straight).unwrap();
         assert!((growth.slope - 2.0).abs() < 1e-9 && (growth.intercept - 5.0).abs() < 1e-9);
-        assert_eq!(Growth::of(&straight[..1]), None, "one size does not grow");
+        assert_eq!(Growth::of(&straight[..1]), None, "one size has no growth");
     }
 }

@@ -1,12 +1,12 @@
-//! A table for people.
+//! Text table.
 
 use std::fmt::Write as _;
 
-/// Widest line of a table, in columns: it fits half a screen.
+/// Maximum width of a table in columns: it fits half a screen.
 pub const WIDTH: usize = 100;
 
-/// Columns with a name and a unit each, and rows of text. Everything is aligned to the right, as
-/// numbers are.
+/// Columns with a name and a unit each, and rows of text. All cells are right-aligned, as for
+/// numbers.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
     /// Name and unit of each column; the unit may be empty.
@@ -16,7 +16,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// A table without rows.
+    /// Creates a table without rows.
     #[must_use]
     pub fn new(heads: &[(&'static str, &'static str)]) -> Self {
         Table {
@@ -25,18 +25,17 @@ impl Table {
         }
     }
 
-    /// Adds a row. It has as many texts as there are columns.
+    /// Adds a row. It must have one cell for each column.
     pub fn row(&mut self, cells: Vec<String>) {
         assert_eq!(
             cells.len(),
             self.heads.len(),
-            "a row has a text for each column"
+            "a row needs one cell for each column"
         );
         self.rows.push(cells);
     }
 
-    /// The table as lines, two spaces between its columns; one space if it would be wider than
-    /// [`WIDTH`].
+    /// Renders the table with two spaces between columns; one space if it would exceed [`WIDTH`].
     #[must_use]
     pub fn lines(&self) -> String {
         let envelopes = |text: &str| text.chars().count();
@@ -77,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_aligned_to_the_right_below_their_units() {
+    fn numbers_are_right_aligned_below_their_units() {
         let mut table = Table::new(&[("nodes", ""), ("time", "ms")]);
         table.row(vec!["3".into(), "187.5".into()]);
         table.row(vec!["193".into(), "9.0".into()]);

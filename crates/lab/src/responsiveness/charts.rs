@@ -1,5 +1,5 @@
-//! What was measured, drawn: frames over time in the seed's colours, frame times, and orders beside
-//! frames.
+//! Charts: frames over time in the original responsiveness study's colours, frame times, and orders
+//! by frame rate.
 
 use plotters::style::RGBColor;
 
@@ -9,10 +9,10 @@ use super::{Server, Study};
 use crate::report::chart::{Axis, COLOURS, Chart, Series, Shape};
 use crate::report::statistics::ms;
 
-/// Width of a bar; the next begins one later.
+/// Width of a bar, in units of the distance between bars.
 const BAR: f64 = 0.8;
 
-/// The charts of a study, each with the name of its file.
+/// Charts of a study, each with its file name.
 #[must_use]
 pub fn all(study: &Study, rows: &[Row]) -> Vec<(String, Chart)> {
     let mut charts = Vec::new();
@@ -36,7 +36,7 @@ pub fn all(study: &Study, rows: &[Row]) -> Vec<(String, Chart)> {
     charts
 }
 
-/// The seed's own chart, with the six curves that it had.
+/// The original study's own chart, with its six curves.
 fn frames_over_time(rows: &[Row]) -> Chart {
     let mut series = Vec::new();
     for log in LOGS {
@@ -56,7 +56,7 @@ fn frames_over_time(rows: &[Row]) -> Chart {
         };
         series.push(Series {
             name: format!(
-                "{} dots, {server}: mean {:.1} (the seed's: {:.1})",
+                "{} dots, {server}: mean {:.1} (published: {:.1})",
                 log.dots,
                 row.fps_mean(),
                 log.fps
@@ -78,7 +78,7 @@ fn frames_over_time(rows: &[Row]) -> Chart {
     }
 }
 
-/// Frame times of one number of dots, as bars: the longest below the shorter.
+/// Frame times of one number of dots, as bars, with shorter ones drawn over longer ones.
 fn frame_times(dots: u32, rows: &[&Row]) -> Chart {
     let label = |row: &Row| match row.cell.server {
         Server::None => "no node".to_owned(),
@@ -98,18 +98,12 @@ fn frame_times(dots: u32, rows: &[&Row]) -> Chart {
     };
     let labels = rows.iter().map(|row| label(row)).collect();
     let mut series = vec![
-        bars(
-            "99 of 100 frames took no longer",
-            COLOURS[5],
-            labels,
-            &|row| row.frames(|frames| frames.p99),
-        ),
-        bars(
-            "half of all frames took no longer",
-            COLOURS[0],
-            Vec::new(),
-            &|row| row.frames(|frames| frames.p50),
-        ),
+        bars("99th percentile", COLOURS[5], labels, &|row| {
+            row.frames(|frames| frames.p99)
+        }),
+        bars("median", COLOURS[0], Vec::new(), &|row| {
+            row.frames(|frames| frames.p50)
+        }),
     ];
     let means: Vec<_> = (1..)
         .zip(rows)
@@ -122,18 +116,18 @@ fn frame_times(dots: u32, rows: &[&Row]) -> Chart {
         points: means,
     });
     let (x, y) = (
-        Axis::counts("where the node is, and its heartbeat"),
+        Axis::counts("node placement and heartbeat"),
         Axis::measures("frame time (ms)").from_zero(),
     );
     Chart {
-        title: format!("Frame times beside {dots} dots, uncapped"),
+        title: format!("Frame times with {dots} dots, uncapped"),
         x,
         y,
         series,
     }
 }
 
-/// How long orders take against the frames a second that there were.
+/// Latency of orders over the measured frame rate.
 fn orders(rows: &[Row]) -> Chart {
     let mut series = Vec::new();
     for (place, server) in [Server::Schedule, Server::Thread].into_iter().enumerate() {
@@ -175,10 +169,10 @@ fn orders(rows: &[Row]) -> Chart {
         });
     }
     let (x, y) = (
-        Axis::measures("frames a second").from_zero(),
+        Axis::measures("frames per second").from_zero(),
         Axis::measures("time (ms)").from_zero(),
     );
-    let title = "From proposing an order to the frame that shows it".to_owned();
+    let title = "Time from proposing an order to the frame that shows it".to_owned();
     let beats: Vec<_> = rows
         .iter()
         .filter(|row| row.cell.server != Server::None)

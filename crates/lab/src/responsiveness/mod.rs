@@ -1,17 +1,17 @@
-//! What a Raft node costs the frames of a game, and what the frames cost the node.
+//! Cost of a Raft node for a game's frames, and of the frames for the node.
 //!
-//! The first seed of this game let 100 and 1,000 dots walk through a window and counted frames:
-//! alone, beside a server in a thread, and beside one in a process. Here the window is Bevy's and
-//! the server is one of five real nodes, each with its disk, over QUIC on the loopback interface:
-//! it leads, so the heartbeats are its own. The other four are processes, since they would be other
-//! players' machines.
+//! The original responsiveness study, made with this game's predecessor, moved 100 and 1,000 dots
+//! through a window and counted frames: alone, with a server in a thread, and with one in a
+//! process. Here the window is Bevy's and the server is one of five real nodes, each with its disk,
+//! over QUIC on the loopback interface: it leads, so it sends the heartbeats. The other four are
+//! processes, since they would be other players' machines.
 //!
 //! ```
 //! use raftian_lab::responsiveness::Study;
 //!
 //! let study = Study { dots: vec![100], ..Study::default() };
 //! assert!(study.check().is_ok());
-//! // Without a node once, and three ways to have one at each of two heartbeats.
+//! // One cell without a node, and three placements at each of two heartbeats.
 //! assert_eq!(study.cells().len(), 1 + 3 * 2);
 //! ```
 //!
@@ -19,28 +19,28 @@
 //! A *frame time* is the time from the start of one frame to the start of the next, after
 //! [`WARM_UP`] and once the node leads. The *cost* of a node is the mean frame time with it less
 //! the mean without one, at the same number of dots; it is measured in rounds, each of which runs
-//! every cell once, so that what the machine does meanwhile meets all of them. Its interval holds
+//! every cell once, so that other load on the machine affects all of them. Its interval contains
 //! the true cost in 95 of 100 studies (Student's t over the rounds' differences). *Commit* is the
 //! time from the frame that proposed an order to the frame that saw it applied, in the window's own
 //! process. *Led* is the share of the measured time in which the node led.
 //!
 //! # Decisions
-//! **Heartbeats of 3 ms and of 300 ms.** Decision: both, by default. Why: the seed's report says
-//! 300 ms, its code passed 0.003 to a timer that takes seconds, and its nodes printed heartbeats
-//! about 4 ms apart; so 3 ms is what it measured and 300 ms what it meant. Would change if: the
-//! study were about other clusters.
+//! **Heartbeats of 3 ms and of 300 ms.** Decision: both, by default. Why: the original study's
+//! report states 300 ms, its code passed 0.003 to a timer that takes seconds, and its nodes printed
+//! heartbeats about 4 ms apart; so it measured 3 ms and intended 300 ms. Would change if: the study
+//! covered other clusters.
 //!
 //! **The election timeout follows the heartbeat.** Decision: 150 to 300 ms as in the paper, but at
-//! least three to six heartbeats. Why: with a heartbeat of 300 ms nobody could lead otherwise.
-//! Would change if: heartbeats were adaptive.
+//! least three to six heartbeats. Why: with a heartbeat of 300 ms no node could stay leader
+//! otherwise. Would change if: heartbeats were adaptive.
 //!
-//! **As many dots as are asked for.** Decision: `--dots 100` draws 100. Why: the seed's loop drew
-//! one less than its names say, which changes nothing one could measure. Would change if: it did.
+//! **The exact number of dots.** Decision: `--dots 100` draws 100. Why: the original study's loop
+//! drew one less than stated, which has no measurable effect. Would change if: it had one.
 //!
-//! **Orders beside the frames.** Decision: by default two orders a second are proposed in the
-//! window. Why: the seed's servers had none, but whether Raft works beside a game's loop is seen
-//! best by how long an order takes. `--orders 0` leaves them out. Would change if: their two writes
-//! a second were seen in the frames.
+//! **Orders during the frames.** Decision: by default the window proposes two orders per second.
+//! Why: the original study's servers had none, but the latency of an order shows best whether Raft
+//! works within a game's loop. `--orders 0` disables them. Would change if: their two writes per
+//! second were visible in the frames.
 
 pub mod charts;
 pub mod published;
@@ -59,48 +59,48 @@ use crate::elections::values::Time;
 use crate::latency::value_list::List;
 pub use run::{MeasureError, Program, Stage};
 
-/// Nodes of a cluster: as many as the seed had.
+/// Nodes of a cluster, as in the original study.
 pub const NODES: usize = 5;
 
-/// Not measured: the window's first frames, in which everything is loaded.
+/// Unmeasured time at the start of a window, in which everything is loaded.
 pub const WARM_UP: Duration = Duration::from_secs(2);
 
-/// Most dots: each is an entity.
+/// Maximum number of dots; each is an entity.
 const MAX_DOTS: u32 = 1_000_000;
 
-/// Longest run of one cell, in seconds. Each of its frames is kept, in four bytes.
+/// Longest run of one cell, in seconds. Each of its frames takes four bytes.
 const LONGEST: u64 = 3_600;
 
-/// Most rounds.
+/// Maximum number of rounds.
 const MAX_ROUNDS: u64 = 1_000;
 
-/// What is measured.
+/// Parameters of the study.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Study {
     /// Numbers of dots.
     pub dots: Vec<u32>,
-    /// Where the node is.
+    /// Placements of the node.
     pub servers: Vec<Server>,
-    /// Times between two heartbeats of its leader.
+    /// Heartbeat intervals of its leader.
     pub heartbeats: List<Time>,
-    /// Most frames a second.
+    /// Frame rate caps.
     pub caps: Vec<Cap>,
-    /// How long the frames of one cell are counted in one round.
+    /// Measured seconds of one cell in one round.
     pub seconds: u64,
-    /// How often each cell is measured.
+    /// Number of measurements of each cell.
     pub rounds: u64,
-    /// Orders a second that the window proposes, if it has the node in its own process.
+    /// Orders per second that the window proposes, if the node is in its own process.
     pub orders: f64,
-    /// From which dots and election timeouts follow; not what the machine makes of them.
+    /// RNG seed of dots and election timeouts; the machine's own timing varies.
     pub seed: u64,
 }
 
-/// Where the window's node is.
+/// Placement of the window's node.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, clap::ValueEnum)]
 pub enum Server {
-    /// There is none.
+    /// No node.
     None,
-    /// In the frame: Bevy's systems pump it.
+    /// In the frame: Bevy's systems poll it.
     Schedule,
     /// On a thread of its own in the window's process, as in the game.
     Thread,
@@ -108,20 +108,20 @@ pub enum Server {
     Process,
 }
 
-/// Most frames a second, or as many as there can be.
+/// Frame rate cap, or none.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Cap(pub Option<u32>);
 
-/// One combination.
+/// One combination of parameters.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Cell {
     /// Dots.
     pub dots: u32,
-    /// Where the node is.
+    /// Placement of the node.
     pub server: Server,
-    /// Time between two heartbeats; zero without a node.
+    /// Heartbeat interval; zero without a node.
     pub heartbeat: Time,
-    /// Most frames a second.
+    /// Frame rate cap.
     pub cap: Cap,
 }
 
@@ -146,7 +146,7 @@ impl Default for Study {
 }
 
 impl Server {
-    /// What it is called.
+    /// Display name.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -171,7 +171,7 @@ impl FromStr for Cap {
         match text {
             "uncapped" => Ok(Cap(None)),
             _ => capped().ok_or_else(|| {
-                format!("`{text}` is neither `uncapped` nor 1 to 1000 frames a second")
+                format!("`{text}` is neither `uncapped` nor 1 to 1000 frames per second")
             }),
         }
     }
@@ -187,7 +187,7 @@ impl fmt::Display for Cap {
 }
 
 impl Cell {
-    /// What the cluster's nodes are told about time.
+    /// Heartbeat and election timeouts of the cluster's nodes.
     #[must_use]
     pub fn timing(&self) -> Timing {
         let usual = Timing::default();
@@ -201,7 +201,7 @@ impl Cell {
         }
     }
 
-    /// Name of its log: those of the seed for what the seed had.
+    /// Name of its log; the original study's name for each of its combinations.
     #[must_use]
     pub fn log_name(&self) -> String {
         let server = match self.server {
@@ -225,14 +225,14 @@ impl Cell {
 }
 
 impl Study {
-    /// Says what cannot be measured.
+    /// Validates the study.
     ///
     /// # Errors
-    /// With the option to change.
+    /// Names the option to change.
     pub fn check(&self) -> Result<(), String> {
         let within = |name: &str, value: u64, most: u64| match value {
             0 => Err(format!("{name}: give at least 1")),
-            _ if value > most => Err(format!("{name}: {value} is too much; give at most {most}")),
+            _ if value > most => Err(format!("{name}: {value} is too large; give at most {most}")),
             _ => Ok(()),
         };
         for dots in &self.dots {
@@ -242,7 +242,7 @@ impl Study {
         within("--rounds", self.rounds, MAX_ROUNDS)?;
         if !(0.0..=100.0).contains(&self.orders) {
             return Err(format!(
-                "--orders: {} a second cannot be; give 0 to 100",
+                "--orders: {} is out of range; give 0 to 100 per second",
                 self.orders
             ));
         }
@@ -258,13 +258,13 @@ impl Study {
             .find(|beat| beat.0 > Duration::from_secs(10)))
         {
             Some(beat) => Err(format!(
-                "--heartbeat: {beat} cannot be; give whole milliseconds, from 1ms to 10s"
+                "--heartbeat: {beat} is invalid; give whole milliseconds, from 1ms to 10s"
             )),
             None => Ok(()),
         }
     }
 
-    /// What each round measures, in this order.
+    /// Cells that each round measures, in order.
     #[must_use]
     pub fn cells(&self) -> Vec<Cell> {
         let mut cells = Vec::new();
@@ -290,7 +290,7 @@ impl Study {
         cells
     }
 
-    /// Everything that decides what is asked of window and nodes, for programs.
+    /// Parameters of window and nodes, as JSON.
     #[must_use]
     pub fn json(&self) -> Value {
         let Study {
@@ -311,7 +311,7 @@ impl Study {
         })
     }
 
-    /// The options that say the same on a command line.
+    /// Equivalent command line options.
     #[must_use]
     pub fn options(&self) -> String {
         let Study {

@@ -1,4 +1,4 @@
-//! What the seed of this game measured, for comparison.
+//! Results of the original responsiveness study, for comparison.
 //!
 //! Source: the six logs of the repository `Raftian` (February 2025), 300 samples of one second
 //! each, Pygame on Ubuntu 24.04.1 with Python 3.12.3, an Intel i7-13620H and an RTX 4050; means
@@ -7,16 +7,16 @@
 use super::{Cell, Server};
 use std::time::Duration;
 
-/// A log of the seed.
+/// One log of the original study.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Published {
-    /// Dots, by its name.
+    /// Nominal number of dots.
     pub dots: u32,
-    /// Where its server was.
+    /// Placement of its server.
     pub server: Server,
-    /// Mean of its frames a second.
+    /// Mean frames per second.
     pub fps: f64,
-    /// Colour of its curve in the seed's chart.
+    /// Colour of its curve in the original chart.
     pub colour: (u8, u8, u8),
 }
 
@@ -29,7 +29,7 @@ const fn log(dots: u32, server: Server, fps: f64, colour: (u8, u8, u8)) -> Publi
     }
 }
 
-/// The seed's logs, in the order of its chart.
+/// Logs of the original study, in the order of its chart.
 pub const LOGS: [Published; 6] = [
     log(100, Server::None, 498.21, (0xFF, 0x00, 0x00)),
     log(1_000, Server::None, 286.24, (0xA4, 0x2A, 0x04)),
@@ -39,10 +39,10 @@ pub const LOGS: [Published; 6] = [
     log(1_000, Server::Process, 154.50, (0x80, 0x80, 0x00)),
 ];
 
-/// The heartbeat with which the seed really ran.
+/// Actual heartbeat interval of the original study.
 pub const HEARTBEAT: Duration = Duration::from_millis(3);
 
-/// The seed's log of the same combination, if it had it.
+/// The original study's log of the same combination, if it exists.
 #[must_use]
 pub fn of(cell: &Cell) -> Option<Published> {
     let same = |log: &&Published| log.dots == cell.dots && log.server == cell.server;

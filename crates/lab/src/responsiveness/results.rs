@@ -1,5 +1,5 @@
-//! A study's rows as a table, as documents, as logs in the seed's format, and as quantities that
-//! can be asked about.
+//! Formats a study's rows as a table, CSV, JSON, logs in the original study's format, and
+//! quantities for thresholds.
 
 use std::fmt::Write as _;
 
@@ -12,15 +12,15 @@ use crate::report::document::number;
 use crate::report::statistics::{Interval, Summary, ms, quantile};
 use crate::report::table::Table;
 
-/// Name of the document's shape. Each row has `dots`, `server`, `heartbeat_ms` and `fps_cap`
-/// (`null` without one), `rounds`, `frames`, `fps_mean` and `fps_sd` over all seconds,
-/// `published_fps`, the frame times `frame_mean_ms`, `frame_p50_ms`, `frame_p95_ms`, `frame_p99_ms`
-/// (medians of the rounds') and `frame_max_ms`, `cost_ms` and `cost_off_ms` (mean and 95 %
-/// interval), `commit_p50_ms`, `commit_p95_ms`, `orders`, `unseen`, `led` (0 to 1), `terms` and
-/// `messages_per_s`. What was not measured is `null`. `adapter` says what drew.
+/// Schema name. Each row has `dots`, `server`, `heartbeat_ms` and `fps_cap` (`null` without one),
+/// `rounds`, `frames`, `fps_mean` and `fps_sd` over all seconds, `published_fps`, the frame times
+/// `frame_mean_ms`, `frame_p50_ms`, `frame_p95_ms`, `frame_p99_ms` (medians of the rounds') and
+/// `frame_max_ms`, `cost_ms` and `cost_off_ms` (mean and 95 % interval), `commit_p50_ms`,
+/// `commit_p95_ms`, `orders`, `unseen`, `led` (0 to 1), `terms` and `messages_per_s`. Unmeasured
+/// values are `null`. `adapter` names the graphics adapter.
 pub const SCHEMA: &str = "raftian.lab.responsiveness/1";
 
-/// What can be asked about with `--assert`: the worst row's.
+/// Quantities for `--assert`: the worst row's value, except that `unseen` is the sum over all rows.
 pub const QUANTITIES: [&str; 5] = [
     "min_fps",
     "max_frame_p99_ms",
@@ -29,19 +29,19 @@ pub const QUANTITIES: [&str; 5] = [
     "min_led",
 ];
 
-/// What was measured of one cell in all rounds.
+/// Measurements of one cell in all rounds.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Row {
     /// The cell.
     pub cell: Cell,
-    /// One for each round.
+    /// One measurement for each round.
     pub rounds: Vec<Seen>,
-    /// What its node costs each frame, in milliseconds; `None` without a cap-free cell to compare
-    /// with or with one round.
+    /// Cost of its node per frame, in milliseconds; `None` without an uncapped cell to compare
+    /// with, or with one round.
     pub cost_ms: Option<Interval>,
 }
 
-/// Rows of all cells, each with its rounds in their order.
+/// Combines cells and their measurements into rows, with costs.
 #[must_use]
 pub fn rows(cells: &[Cell], seen: Vec<Vec<Seen>>) -> Vec<Row> {
     let mut rows: Vec<_> = cells
@@ -67,6 +67,7 @@ pub fn rows(cells: &[Cell], seen: Vec<Vec<Seen>>) -> Vec<Row> {
         let Some((_, alone)) = alone.iter().find(|(dots, _)| *dots == row.cell.dots) else {
             continue;
         };
+        // Paired by round, because other load on the machine affects both.
         let more: Vec<_> = means(row)
             .iter()
             .zip(alone)
@@ -78,7 +79,7 @@ pub fn rows(cells: &[Cell], seen: Vec<Vec<Seen>>) -> Vec<Row> {
 }
 
 impl Row {
-    /// Frames a second in each second of all rounds.
+    /// Frames per second in each second of all rounds.
     #[must_use]
     pub fn fps(&self) -> Vec<f64> {
         self.rounds
@@ -88,7 +89,7 @@ impl Row {
             .collect()
     }
 
-    /// Mean frames a second; not a number if nothing was measured.
+    /// Mean frames per second; NaN if nothing was measured.
     #[must_use]
     pub fn fps_mean(&self) -> f64 {
         let fps = self.fps();
@@ -100,13 +101,13 @@ impl Row {
         (fps.iter().map(|fps| (fps - mean).powi(2)).sum::<f64>() / (fps.len() as f64 - 1.0)).sqrt()
     }
 
-    /// The seed's log of the same combination.
+    /// The original study's log of the same combination.
     #[must_use]
     pub fn published(&self) -> Option<Published> {
         published::of(&self.cell)
     }
 
-    /// The median of the rounds.
+    /// Median of the rounds.
     #[must_use]
     pub fn frames(&self, of: fn(&FrameTimes) -> f64) -> f64 {
         let rounds = self.rounds.iter().map(|seen| of(&seen.frame_ms)).collect();
@@ -120,7 +121,7 @@ impl Row {
             .fold(f64::NAN, f64::max)
     }
 
-    /// The time that `percent` of all orders did not exceed, in milliseconds.
+    /// Latency that `percent` % of all orders do not exceed, in milliseconds.
     #[must_use]
     pub fn commit_ms(&self, percent: usize) -> Option<f64> {
         let mut times: Vec<_> = self
@@ -140,7 +141,7 @@ impl Row {
         self.rounds.iter().map(|seen| seen.unseen).sum()
     }
 
-    /// Mean over the rounds of what the node did.
+    /// Mean of a node measurement over the rounds.
     fn node(&self, of: fn(&NodeSeen) -> f64) -> Option<f64> {
         let nodes: Vec<_> = self
             .rounds
@@ -151,7 +152,7 @@ impl Row {
         Summary::of(nodes).map(|summary| summary.mean)
     }
 
-    /// For headings and lines.
+    /// Display name.
     #[must_use]
     pub fn name(&self) -> String {
         let Cell {
@@ -227,7 +228,7 @@ impl Row {
         cells
     }
 
-    /// For programs; see [`SCHEMA`].
+    /// JSON form; see [`SCHEMA`].
     #[must_use]
     pub fn json(&self) -> Value {
         let Cell {
@@ -257,7 +258,7 @@ impl Row {
         })
     }
 
-    /// All its seconds in the seed's format, one line each: `time:<seconds since
+    /// All seconds in the original study's format, one line each: `time:<seconds since
     /// 1970>;fps:<frames>`.
     #[must_use]
     pub fn log(&self) -> String {
@@ -272,7 +273,7 @@ impl Row {
 }
 
 impl Server {
-    /// Where that is, in words.
+    /// Placement in words.
     pub(super) fn place(self) -> &'static str {
         match self {
             Server::None => "nothing",
@@ -283,7 +284,7 @@ impl Server {
     }
 }
 
-/// What came out, for each of [`QUANTITIES`]; not a number where nothing was measured.
+/// Values of [`QUANTITIES`]; NaN where nothing was measured.
 #[must_use]
 pub fn quantities(rows: &[Row]) -> [(&'static str, f64); 5] {
     let threads = rows.iter().filter(|row| row.cell.server == Server::Thread);
@@ -304,7 +305,7 @@ pub fn quantities(rows: &[Row]) -> [(&'static str, f64); 5] {
     std::array::from_fn(|place| (QUANTITIES[place], values[place]))
 }
 
-/// The rows for people.
+/// Rows as a table.
 #[must_use]
 pub fn table(rows: &[Row]) -> Table {
     let mut table = Table::new(&[
@@ -328,7 +329,7 @@ pub fn table(rows: &[Row]) -> Table {
     table
 }
 
-/// Sentences below the table.
+/// Remarks below the table.
 #[must_use]
 pub fn remarks(study: &Study, rows: &[Row]) -> Vec<String> {
     let mut adapters: Vec<_> = rows
@@ -342,7 +343,7 @@ pub fn remarks(study: &Study, rows: &[Row]) -> Vec<String> {
         .into_iter()
         .map(|adapter| match adapter {
             Some(adapter) => format!("drawn by {adapter}"),
-            None => "nothing was drawn: these are frames of the schedule alone".to_owned(),
+            None => "nothing was drawn: frames of the schedule alone".to_owned(),
         })
         .collect();
     if rows
@@ -350,20 +351,21 @@ pub fn remarks(study: &Study, rows: &[Row]) -> Vec<String> {
         .flat_map(|row| &row.rounds)
         .any(|seen| seen.profile != "release")
     {
-        remarks.push("measured with a debug build, which tells little about a game".to_owned());
+        remarks
+            .push("measured with a debug build, which is not representative of a game".to_owned());
     }
     remarks.push(format!(
-        "frame times: median of {} rounds of {} s; cost: mean frame less that without node, 95 % interval",
+        "frame times: median of {} rounds of {} s; cost: mean frame less that without a node, 95 % interval",
         study.rounds, study.seconds
     ));
     for (name, ours, theirs) in ratios(rows) {
         remarks.push(format!(
-            "{name}: {ours:.3} of the frames, the seed's {theirs:.3}"
+            "{name}: {ours:.3} of the frames, published {theirs:.3}"
         ));
     }
     for row in rows.iter().filter(|row| row.unseen() > 0) {
         remarks.push(format!(
-            "{}: {} orders were not seen in time",
+            "{}: {} orders were not displayed in time",
             row.name(),
             row.unseen()
         ));
@@ -371,8 +373,8 @@ pub fn remarks(study: &Study, rows: &[Row]) -> Vec<String> {
     remarks
 }
 
-/// What the seed concluded from: frames a second of one of its logs over another's, ours beside
-/// theirs.
+/// Ratios behind the original study's conclusions: frames per second of one log over another's,
+/// measured and published.
 #[must_use]
 pub fn ratios(rows: &[Row]) -> Vec<(String, f64, f64)> {
     let of = |dots, server| {
@@ -395,12 +397,12 @@ pub fn ratios(rows: &[Row]) -> Vec<(String, f64, f64)> {
     );
     for dots in [100, 1_000] {
         ratio(
-            format!("a node in a thread beside {dots} dots"),
+            format!("a node in a thread with {dots} dots"),
             of(dots, Server::Thread),
             of(dots, Server::None),
         );
         ratio(
-            format!("in a process instead, beside {dots} dots"),
+            format!("in a process instead, with {dots} dots"),
             of(dots, Server::Process),
             of(dots, Server::Thread),
         );
@@ -408,7 +410,7 @@ pub fn ratios(rows: &[Row]) -> Vec<(String, f64, f64)> {
     ratios
 }
 
-/// Every second in a line: its cell, when it was, and its frames.
+/// One line for each second: its cell, its time, and its frames.
 #[must_use]
 pub fn csv(rows: &[Row]) -> String {
     let lines = rows.iter().flat_map(|row| {
@@ -447,7 +449,7 @@ pub fn csv(rows: &[Row]) -> String {
     )
 }
 
-/// What the document says beside its rows.
+/// Members of the document in addition to its rows.
 #[must_use]
 pub fn more(rows: &[Row]) -> Map<String, Value> {
     let quantities: Map<_, _> = quantities(rows)

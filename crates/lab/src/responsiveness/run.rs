@@ -1,4 +1,4 @@
-//! One window, and the processes beside it.
+//! One window, and its processes.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -15,46 +15,46 @@ use crate::child_process::{self, Processes};
 use crate::elections::values::Span;
 use crate::report::parallel;
 
-/// The member behind the window, which leads.
+/// Cluster member of the window, which leads.
 const LEADER: NodeId = NodeId(1);
 
-/// How long a window may take to open, to wait for its node, and to close.
+/// Time limit for a window to open, to wait for its node, and to close.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// How often it is looked whether a window has ended.
+/// Interval of checks whether a window has exited.
 const GLANCE: Duration = Duration::from_millis(20);
 
-/// How a window ends that finds no display: the game's exit code for it.
+/// The game's exit code without a display.
 const NO_DISPLAY: i32 = 11;
 
-/// What a window logs, unless the game is told otherwise.
+/// Environment variable of a window's log level.
 const LOG: &str = "RAFTIAN_LOG";
 
-/// Which program opens windows.
+/// Program that opens windows.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Program {
-    /// This one.
+    /// This program.
     Own,
-    /// Another, a build of the game.
+    /// Another program, a build of the game.
     Game(PathBuf),
 }
 
-/// Where windows open.
+/// Program and mode of windows.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Stage {
-    /// What opens them.
+    /// Program that opens them.
     pub program: Program,
-    /// They do not open at all: only their schedules run.
+    /// Whether windows stay closed and only their schedules run.
     pub headless: bool,
 }
 
-/// Why a cell could not be measured.
+/// Reason why a cell could not be measured.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum MeasureError {
-    /// There is no display, or nothing that draws.
+    /// No display or graphics adapter.
     #[error("there is no display or no graphics adapter")]
     NoDisplay,
-    /// Something does not work.
+    /// Any other failure.
     #[error("{0}")]
     Failed(String),
 }
@@ -66,13 +66,13 @@ impl From<String> for MeasureError {
 }
 
 impl Program {
-    /// Builds the game as it is played, and gives its program. The first time that takes many
+    /// Builds the game in its release form, and returns its program. The first build takes many
     /// minutes.
     ///
     /// # Errors
     /// If there is no Cargo or the build fails.
     pub fn build() -> Result<Self, String> {
-        let hint = "a built game has the same experiment: `raftian lab responsiveness`";
+        let hint = "a built game includes this experiment: `raftian lab responsiveness`";
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut build = Command::new(cargo)
             .current_dir(env!("CARGO_MANIFEST_DIR"))
@@ -88,9 +88,7 @@ impl Program {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
-            .map_err(|error| {
-                format!("Cargo cannot be started to build the window: {error}; {hint}")
-            })?;
+            .map_err(|error| format!("cannot start Cargo to build the window: {error}; {hint}"))?;
         let told = build.stdout.take().map(BufReader::new);
         let built = told.and_then(|told| {
             told.lines()
@@ -101,7 +99,7 @@ impl Program {
         let ended = build.wait().map_err(|error| error.to_string())?;
         match built.filter(|_| ended.success()) {
             Some(game) => Ok(Program::Game(game)),
-            None => Err(format!("the window cannot be built; {hint}")),
+            None => Err(format!("cannot build the window; {hint}")),
         }
     }
 
@@ -117,7 +115,7 @@ impl Program {
     }
 }
 
-/// The program that a line of Cargo's speaks of.
+/// Path of the game's executable, if a line of Cargo's output contains it.
 fn executable(line: &str) -> Option<PathBuf> {
     let message: serde_json::Value = serde_json::from_str(line).ok()?;
     let named = message["target"]["name"] == "raftian";
@@ -140,8 +138,8 @@ impl Stage {
             cell.heartbeat.0.as_millis() as u64,
         ];
         let mut rng = ChaCha8Rng::seed_from_u64(parallel::seed(study.seed, &which));
-        let directory =
-            tempfile::tempdir().map_err(|error| format!("no directory for nodes: {error}"))?;
+        let directory = tempfile::tempdir()
+            .map_err(|error| format!("cannot create a temporary directory for nodes: {error}"))?;
         let mut running = Processes::default();
         let node = match cell.server {
             Server::None => None,
@@ -164,13 +162,14 @@ impl Stage {
         let told = serde_json::to_string(scene).map_err(|error| error.to_string())?;
         let mut window = self.program.command()?;
         if std::env::var_os(LOG).is_none() {
-            // That a renderer is slow is told below the table, and not by each window.
+            // A slow renderer is reported once below the table, not by each window.
             window.env(LOG, "error");
         }
         let window = window.arg(told).stdin(Stdio::null()).spawn();
         let window =
-            running.add(window.map_err(|error| format!("no window can be started: {error}"))?);
+            running.add(window.map_err(|error| format!("cannot start a window: {error}"))?);
         let mut said = window.stdout.take();
+        // Read concurrently: a full pipe would block the window.
         let heard = std::thread::spawn(move || {
             let mut text = String::new();
             said.as_mut()
@@ -183,18 +182,18 @@ impl Stage {
             match window.try_wait().map_err(|error| error.to_string())? {
                 Some(status) => break status,
                 None if Instant::now() > deadline => {
-                    Err("a window did not end in time".to_owned())?
+                    Err("a window did not exit in time".to_owned())?
                 }
                 None => std::thread::sleep(GLANCE),
             }
         };
         let text = heard
             .join()
-            .map_err(|_| "nobody heard the window".to_owned())?
+            .map_err(|_| "cannot read the window's output".to_owned())?
             .map_err(|error| error.to_string())?;
         match status.code() {
             Some(0) => serde_json::from_str(&text).map_err(|error| {
-                MeasureError::Failed(format!("the window said what nobody understands: {error}"))
+                MeasureError::Failed(format!("cannot parse the window's output: {error}"))
             }),
             Some(NO_DISPLAY) => Err(MeasureError::NoDisplay),
             _ => Err(MeasureError::Failed(format!("a window failed ({status})"))),
@@ -202,7 +201,7 @@ impl Stage {
     }
 }
 
-/// Starts all nodes of a cluster that have a process of their own, and gives the one that has not.
+/// Starts all nodes that have a process of their own, and returns the one in the window, if any.
 fn start_nodes(
     cell: &Cell,
     directory: &Path,
@@ -214,6 +213,7 @@ fn start_nodes(
     let (from, to) = timing.election;
     let mut in_window = None;
     for (place, file) in files.into_iter().enumerate() {
+        // The window's process runs this node itself.
         if place == 0 && cell.server != Server::Process {
             in_window = Some(SceneNode {
                 file,
@@ -233,7 +233,7 @@ fn start_nodes(
             .args(["--pre-vote", "on", "--leader", &LEADER.0.to_string()])
             .stdout(Stdio::null())
             .spawn();
-        running.add(node.map_err(|error| format!("a node cannot be started: {error}"))?);
+        running.add(node.map_err(|error| format!("cannot start a node: {error}"))?);
     }
     Ok(in_window)
 }

@@ -2,7 +2,7 @@ use super::results::{self, Row};
 use super::scene::{FrameTimes, NodeSeen, Scene, SceneNode, Seen};
 use super::*;
 
-/// A second at so many frames, seen twice.
+/// A second at `fps` frames, seen twice.
 fn seen(fps: u32) -> Seen {
     let mean = 1e3 / f64::from(fps);
     Seen {
@@ -31,7 +31,7 @@ fn rows(study: &Study, fps: impl Fn(&Cell, u64) -> u32) -> Vec<Row> {
 }
 
 #[test]
-fn without_a_node_there_is_one_heartbeat_and_every_cap_has_all_cells() {
+fn cells_without_a_node_ignore_the_heartbeat() {
     let study = Study {
         caps: vec![Cap(None), Cap(Some(60))],
         ..Study::default()
@@ -58,7 +58,7 @@ fn without_a_node_there_is_one_heartbeat_and_every_cap_has_all_cells() {
 }
 
 #[test]
-fn an_election_timeout_is_the_papers_unless_the_heartbeat_is_longer() {
+fn election_timeout_follows_a_long_heartbeat() {
     let timing = |ms| {
         Cell {
             heartbeat: Time(Duration::from_millis(ms)),
@@ -71,13 +71,13 @@ fn an_election_timeout_is_the_papers_unless_the_heartbeat_is_longer() {
 }
 
 #[test]
-fn a_cost_is_the_mean_of_the_rounds_differences() {
+fn cost_is_the_mean_difference_of_the_rounds() {
     let study = Study {
         dots: vec![100],
         rounds: 3,
         ..Study::default()
     };
-    // Frames of 10 ms alone; beside threads 12, 13 and 14 ms.
+    // Frames of 10 ms alone; with threads 12, 13 and 14 ms.
     let rows = rows(&study, |cell, round| match cell.server {
         Server::Thread => [83, 77, 71][round as usize],
         _ => 100,
@@ -92,7 +92,7 @@ fn a_cost_is_the_mean_of_the_rounds_differences() {
         .expect("three rounds give an interval");
     let expected = [83.0, 77.0, 71.0].map(|fps: f64| 1e3 / fps - 10.0);
     assert!((cost.mean - expected.iter().sum::<f64>() / 3.0).abs() < 1e-9);
-    // The standard deviation of three, over the root of three, times 4.303.
+    // Standard deviation of three, over the root of three, times 4.303.
     assert!((cost.off - 2.52).abs() < 0.02, "{cost:?}");
     assert_eq!(
         of(Server::Process)
@@ -110,7 +110,7 @@ fn a_cost_is_the_mean_of_the_rounds_differences() {
 }
 
 #[test]
-fn what_the_seed_measured_stands_beside_what_it_measured_only() {
+fn published_values_appear_only_for_matching_cells() {
     let study = Study {
         caps: vec![Cap(None), Cap(Some(60))],
         rounds: 1,
@@ -139,7 +139,7 @@ fn what_the_seed_measured_stands_beside_what_it_measured_only() {
 }
 
 #[test]
-fn a_log_is_in_the_seeds_format() {
+fn log_has_the_original_studys_format() {
     let study = Study {
         dots: vec![100],
         servers: vec![Server::None],
@@ -154,7 +154,7 @@ fn a_log_is_in_the_seeds_format() {
 }
 
 #[test]
-fn what_cannot_be_measured_is_told_with_its_option() {
+fn invalid_study_is_refused_with_its_option() {
     let wrong = [
         (
             Study {
@@ -217,7 +217,7 @@ fn what_cannot_be_measured_is_told_with_its_option() {
 }
 
 #[test]
-fn a_scene_and_what_was_seen_of_it_survive_their_journey() {
+fn scene_and_measurements_survive_serialization() {
     let node = SceneNode {
         file: "n1/node.toml".into(),
         in_schedule: true,
@@ -232,9 +232,9 @@ fn a_scene_and_what_was_seen_of_it_survive_their_journey() {
         seed: u64::MAX,
         node: Some(node),
     };
-    let told = serde_json::to_string(&scene).expect("it can be told");
+    let told = serde_json::to_string(&scene).expect("it serializes");
     assert_eq!(
-        serde_json::from_str::<Scene>(&told).expect("it can be understood"),
+        serde_json::from_str::<Scene>(&told).expect("it deserializes"),
         scene
     );
     assert!(serde_json::from_str::<Scene>("{\"dots\":7}").is_err());
@@ -248,15 +248,15 @@ fn a_scene_and_what_was_seen_of_it_survive_their_journey() {
         adapter: Some("a name".to_owned()),
         ..seen(60)
     };
-    let told = serde_json::to_string(&seen).expect("it can be told");
+    let told = serde_json::to_string(&seen).expect("it serializes");
     assert_eq!(
-        serde_json::from_str::<Seen>(&told).expect("it can be understood"),
+        serde_json::from_str::<Seen>(&told).expect("it deserializes"),
         seen
     );
 }
 
 #[test]
-fn every_row_has_a_text_for_each_column_and_every_quantity_a_value() {
+fn rows_fill_every_column_and_quantity() {
     let study = Study {
         rounds: 2,
         ..Study::default()
@@ -286,7 +286,7 @@ fn every_row_has_a_text_for_each_column_and_every_quantity_a_value() {
         results::QUANTITIES.map(|name| quantity(name).is_some_and(f64::is_finite)),
         [true; 5]
     );
-    // Four rows beside threads, of two rounds each.
+    // Four rows with threads, of two rounds each.
     assert_eq!(
         (quantity("unseen"), quantity("min_led")),
         (Some(8.0), Some(0.75))

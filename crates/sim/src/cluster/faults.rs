@@ -1,4 +1,4 @@
-//! What can go wrong: lost, repeated and held messages, cuts, held disks, crashes.
+//! Faults: lost, duplicated and held messages, cut links, held disks, crashes.
 
 use raftian_raft::NodeId;
 use rand::rngs::ChaCha8Rng;
@@ -11,7 +11,7 @@ use crate::disk::{Backup, CrashStyle, SimDisk};
 use crate::invariants::Violation;
 
 impl Simulation {
-    /// Loses everything on its way that matches. Gives back how much.
+    /// Drops every message in flight that matches. Returns how many were dropped.
     pub fn drop_messages(&mut self, matches: impl Fn(&Envelope) -> bool) -> usize {
         let lost = self.links.take(matches);
         let count = lost.len();
@@ -21,8 +21,8 @@ impl Simulation {
         count
     }
 
-    /// Puts a copy of everything that matches behind all others; the originals stay. Gives back how
-    /// many.
+    /// Queues a copy of every message that matches behind all others; the originals stay. Returns
+    /// how many were copied.
     pub fn duplicate(&mut self, matches: impl Fn(&Envelope) -> bool) -> usize {
         let copies = self.copies(matches);
         let count = copies.len();
@@ -30,8 +30,7 @@ impl Simulation {
         count
     }
 
-    /// Copies of everything on its way that matches, to be put back later with
-    /// [`Simulation::inject`].
+    /// Copies every message in flight that matches, for a later [`Simulation::inject`].
     #[must_use]
     pub fn copies(&self, matches: impl Fn(&Envelope) -> bool) -> Vec<Envelope> {
         self.queued()
@@ -40,7 +39,7 @@ impl Simulation {
             .collect()
     }
 
-    /// Sends messages again, or messages that nobody sent: they are queued behind all others.
+    /// Queues messages behind all others: repeated ones, or ones that no node sent.
     pub fn inject(&mut self, messages: impl IntoIterator<Item = Envelope>) {
         for envelope in messages {
             self.links
@@ -48,14 +47,14 @@ impl Simulation {
         }
     }
 
-    /// Cuts one direction of a link; what is under way there is lost.
+    /// Cuts one direction of a link; messages in flight there are lost.
     pub fn cut(&mut self, from: NodeId, to: NodeId) {
         self.links.cut(from, to);
         self.trace
             .push(self.now, Line::Links("cut", Some((from, to))));
     }
 
-    /// Cuts a node off, both ways.
+    /// Cuts all links of a node in both directions.
     pub fn isolate(&mut self, id: NodeId) {
         for other in self.ids().filter(|other| *other != id) {
             self.cut(id, other);
@@ -63,7 +62,7 @@ impl Simulation {
         }
     }
 
-    /// Cuts every link between nodes of different groups; a node in no group is a group of its own.
+    /// Cuts every link between nodes of different groups; a node in no group forms its own group.
     pub fn partition(&mut self, groups: &[&[NodeId]]) {
         let together = |a: NodeId, b: NodeId| {
             groups
@@ -90,43 +89,44 @@ impl Simulation {
         self.trace.push(self.now, Line::Links("heal", None));
     }
 
-    /// From now on writes of this machine wait.
+    /// Holds the machine's disk: its writes wait from now on.
     pub fn hold_disk(&mut self, id: NodeId) {
         self.host_mut(id).disk_mut().hold(true);
         self.trace
             .push(self.now, Line::Did(id, "has its disk held"));
     }
 
-    /// Whether writes of this machine wait.
+    /// Returns whether the machine's disk is held.
     #[must_use]
     pub fn is_disk_held(&self, id: NodeId) -> bool {
         self.host(id).disk().is_held()
     }
 
-    /// Performs the oldest `count` writes that wait; later ones wait on.
+    /// Performs the oldest `count` waiting writes; later ones keep waiting.
     pub fn complete_writes(&mut self, id: NodeId, count: usize) {
         let disk = self.host_mut(id).disk_mut();
         let any = disk.pending() > 0;
         disk.complete(count);
         if any && self.is_up(id) {
-            self.trace.push(self.now, Line::Did(id, "has writes done"));
+            self.trace.push(self.now, Line::Did(id, "writes to disk"));
             self.input(id, |_| {});
         }
     }
 
-    /// Performs all writes that wait, and later ones at once.
+    /// Releases the machine's disk: performs all waiting writes, and later ones at once.
     pub fn release_disk(&mut self, id: NodeId) {
         self.host_mut(id).disk_mut().hold(false);
         self.complete_writes(id, usize::MAX);
     }
 
-    /// The machine stops: memory is lost, and with it every promise not yet sent; so are the writes
-    /// its disk has not done. What it sent before is still on its way.
+    /// Crashes the machine: it loses its memory, every deferred message and the writes that its
+    /// disk has not performed. Messages already sent stay in flight.
     pub fn crash(&mut self, id: NodeId) {
         self.crash_keeping(id, 0);
     }
 
-    /// A crash between two writes: the oldest `kept` that waited were done, but nobody was told.
+    /// Crashes the machine between two writes: the oldest `kept` waiting writes were performed but
+    /// not reported.
     pub fn crash_keeping(&mut self, id: NodeId, kept: usize) {
         let host = self.host_mut(id);
         let mut disk = host.take_disk();
@@ -135,8 +135,8 @@ impl Simulation {
         self.trace.push(self.now, Line::Did(id, "crashes"));
     }
 
-    /// A crash in the middle of a write: the oldest `kept` that waited were done, of the next
-    /// something may have reached the disk.
+    /// Crashes the machine in the middle of a write: the oldest `kept` waiting writes were
+    /// performed, and part of the next one may have reached the disk.
     pub fn crash_midway(
         &mut self,
         id: NodeId,
@@ -152,53 +152,53 @@ impl Simulation {
             .push(self.now, Line::Did(id, "crashes in the middle of a write"));
     }
 
-    /// The machine ends in an orderly way: the writes that wait are done, but nobody is told any
-    /// more.
+    /// Shuts the machine down in an orderly way: waiting writes are performed but no longer
+    /// reported.
     pub fn stop(&mut self, id: NodeId) {
         let host = self.host_mut(id);
         let mut disk = host.take_disk();
         disk.close();
         host.forget(Life::Down(disk));
-        self.trace.push(self.now, Line::Did(id, "ends"));
+        self.trace.push(self.now, Line::Did(id, "shuts down"));
     }
 
-    /// The machine stands still: what arrives waits, and its timers do not fire.
+    /// Pauses the machine: messages that arrive wait, and its timers do not fire.
     pub fn pause(&mut self, id: NodeId) {
         self.host_mut(id).paused = true;
         self.trace.push(self.now, Line::Did(id, "is paused"));
     }
 
-    /// A paused machine goes on, with everything that arrived meanwhile.
+    /// Resumes a paused machine, which receives every message that arrived meanwhile.
     pub fn resume(&mut self, id: NodeId) {
         let host = self.host_mut(id);
         host.paused = false;
         let mailbox = std::mem::take(&mut host.mailbox);
-        self.trace.push(self.now, Line::Did(id, "goes on"));
+        self.trace.push(self.now, Line::Did(id, "resumes"));
         if self.is_up(id) {
             self.input(id, |driver| driver.links_mut().inbox.extend(mailbox));
         }
     }
 
-    /// Whether the machine stands still.
+    /// Returns whether the machine is paused.
     #[must_use]
     pub fn is_paused(&self, id: NodeId) -> bool {
         self.host(id).paused
     }
 
-    /// The machine's clock jumps, forwards or backwards. Backwards is beyond the model: nodes count
-    /// it as standing still.
+    /// Makes the machine's clock jump, forwards or backwards. A backward jump is outside the model:
+    /// nodes treat it as a stopped clock.
     pub fn jump_clock(&mut self, id: NodeId, micros: i64) {
         let host = self.host_mut(id);
         host.ahead = host.ahead.saturating_add_signed(micros);
     }
 
-    /// From now on the machine's clock runs at `percent` of the true rate.
+    /// Runs the machine's clock at `percent` of the true rate from now on.
     pub fn set_clock_rate(&mut self, id: NodeId, percent: u64) {
         let now = self.now;
         self.host_mut(id).set_clock_rate(now, percent);
     }
 
-    /// The next write of this machine fails, if its disk has bytes.
+    /// Makes the machine's next sync fail, if its disk stores bytes.
     pub fn fail_disk(&mut self, id: NodeId, rng: &mut ChaCha8Rng) {
         if let Some(disk) = self.host(id).disk().disk() {
             disk.fail_next_sync(rng);
@@ -207,7 +207,7 @@ impl Simulation {
         }
     }
 
-    /// The machine's disk is full, or has room again, if it has bytes.
+    /// Fills the machine's disk or makes room on it, if it stores bytes.
     pub fn fill_disk(&mut self, id: NodeId, full: bool) {
         if let Some(disk) = self.host(id).disk().disk() {
             disk.fill(full);
@@ -226,52 +226,52 @@ impl Simulation {
         }
     }
 
-    /// A bit on the disk of a machine that is down changes, if the disk has bytes: at this part of
-    /// its length, from 0 to 1.
+    /// Flips a bit on the disk of a machine that is down, if the disk stores bytes. `place` is the
+    /// fraction of the disk's length, from 0 to 1.
     pub fn flip_bit(&mut self, id: NodeId, place: f64) {
         let host = self.host_mut(id);
         let flip = |disk: &SimDisk| disk.flip_bit((disk.image().len() as f64 * 8.0 * place) as u64);
         if host.disk().disk().is_some_and(flip) {
             host.damaged = true;
             self.trace
-                .push(self.now, Line::Did(id, "has a rotten bit on its disk"));
+                .push(self.now, Line::Did(id, "has a flipped bit on its disk"));
         }
     }
 
-    /// A copy of the disk of a machine as it is now.
+    /// Returns a copy of a machine's disk in its present state.
     #[must_use]
     pub fn copy_disk(&self, id: NodeId) -> Backup {
         self.host(id).disk().backup()
     }
 
     /// Puts an old copy of the store on the disk of a machine that is down, and starts the machine,
-    /// which must notice. False, and nothing happens, if its mark cannot tell: Raft does not
-    /// survive that.
+    /// which must refuse the copy. Returns false and does nothing if the mark cannot detect the
+    /// rollback: Raft does not survive that.
     pub fn put_back(&mut self, id: NodeId, copy: &Backup) -> bool {
         let host = self.host_mut(id);
         if host.node().is_some() || !host.disk().knows_newer_than(copy) {
             return false;
         }
-        // Whatever it confirmed since may be on its way, and counts.
+        // Acknowledgements sent since the copy may still be in flight, so they stay owed.
         let forgetful = copy.owing(host.image());
         host.disk_mut().put_back(&forgetful);
         host.damaged = true;
         self.trace
-            .push(self.now, Line::Did(id, "has an old store put back"));
+            .push(self.now, Line::Did(id, "has an old store restored"));
         self.start(id);
         if self.is_up(id) {
             self.violated(Violation::new(
                 "an old store is refused",
-                format!("{id} started from it"),
+                format!("{id} started from an old store"),
             ));
         }
         true
     }
 
-    /// Everything on the disk of a machine, its rollback guard included, becomes what it was when
-    /// `copy` was made, and the machine starts from it. Raft does not allow for that, and nothing
-    /// on this machine can notice: what the cluster promised may break, but no node may. The
-    /// properties that span runs forget this node.
+    /// Restores the whole disk of a machine from `copy`, rollback guard included, and starts the
+    /// machine from it. Raft does not tolerate this, and nothing on the machine can detect it: the
+    /// cluster's guarantees may break, but no node may panic. The properties that span runs forget
+    /// this node.
     pub fn put_back_whole(&mut self, id: NodeId, copy: &Backup) {
         if self.is_up(id) {
             self.crash(id);
@@ -280,18 +280,18 @@ impl Simulation {
         self.invariants.forget(id);
         self.trace.push(
             self.now,
-            Line::Did(id, "has its whole disk put back from a copy"),
+            Line::Did(id, "has its whole disk restored from a copy"),
         );
         self.start(id);
     }
 
-    /// The state of a machine's program becomes something that does not follow from the log, as by
-    /// a bug or a bit that flipped in memory. From then on snapshots may differ.
+    /// Makes the state of a machine's program diverge from the log, as a bug or a bit flip in
+    /// memory would. From then on snapshots may differ.
     pub fn go_astray(&mut self, id: NodeId) {
         self.host_mut(id).go_astray();
         self.invariants.snapshots_agree.states_may_differ();
         self.trace
-            .push(self.now, Line::Did(id, "has a state that went astray"));
+            .push(self.now, Line::Did(id, "has a diverged state"));
     }
 
     /// Starts a machine that is down, from its disk.
@@ -300,9 +300,9 @@ impl Simulation {
         self.start(id);
     }
 
-    /// A machine comes back under its old id with an empty disk. Raft does not allow for that: what
-    /// the cluster promised may break, but no node may. The properties that span runs forget this
-    /// node.
+    /// Restarts a machine under its old id with an empty disk. Raft does not tolerate this: the
+    /// cluster's guarantees may break, but no node may panic. The properties that span runs forget
+    /// this node.
     pub fn wipe(&mut self, id: NodeId) {
         self.crash(id);
         self.host_mut(id).wipe();

@@ -1,4 +1,4 @@
-//! One machine: its node, its disk, its clock, and the state machine above.
+//! One machine: its node, disk, clock and state machine.
 
 use std::collections::BTreeMap;
 
@@ -21,49 +21,49 @@ pub struct Host {
     pub(crate) config: Config,
     pub(crate) run: u64,
     pub(crate) life: Life,
-    /// Its disk was never started from.
+    /// The node was never started from its disk.
     pub(crate) fresh_disk: bool,
-    /// Bytes on its disk were changed behind the store's back.
+    /// Bytes on its disk were changed without the store's knowledge.
     pub(crate) damaged: bool,
     /// Its disk is full.
     pub(crate) full: bool,
-    /// It stands still: what arrives waits, and its timers do not fire.
+    /// It is paused: messages that arrive wait, and its timers do not fire.
     pub(crate) paused: bool,
-    /// What arrived while it was paused.
+    /// Messages that arrived while it was paused.
     pub(crate) mailbox: Vec<(NodeId, Message)>,
-    /// How far this machine's clock is ahead of the simulation's, in microseconds.
+    /// Offset of this machine's clock from the simulation's, in microseconds.
     pub(crate) ahead: u64,
-    /// Its clock runs at this rate, in percent, since this moment of the simulation.
+    /// Rate of its clock in percent, and the simulation's time since which it applies.
     pub(crate) rate: (u64, Moment),
     pub(crate) refused: Vec<Refused>,
     pub(crate) request_results: Vec<Result<(), RequestError>>,
     pub(crate) reads: BTreeMap<ReadId, Result<Index, ReadRefusal>>,
     pub(crate) restores: u64,
     pub(crate) recordings: Vec<Recording>,
-    /// When this run began on the machine's clock, and from which disk.
+    /// Start of this run on the machine's clock, and the disk it started from.
     pub(crate) began_with: (Moment, Restored),
     state: State,
 }
 
-/// Everything that one run of a node was told and asked for, enough to replay it bit for bit.
+/// All inputs and outputs of one run of a node, enough to replay it bit for bit.
 #[derive(Clone, Debug)]
 pub struct Recording {
     /// Settings of the node.
     pub config: Config,
-    /// What its disk gave back.
+    /// State restored from its disk.
     pub restored: Restored,
-    /// When it started, on its own clock.
+    /// Start time on its own clock.
     pub started: Moment,
-    /// What happened to it, in order.
+    /// Recorded steps, in order.
     pub steps: Vec<Recorded>,
 }
 
-/// Whether a machine runs.
+/// Run state of a machine.
 #[derive(Debug)]
 pub(crate) enum Life {
     Up(Box<SimDriver>),
     Down(DiskStore),
-    /// The node stopped by itself: it broke an invariant of its own, or its disk failed.
+    /// The node stopped by itself, with the reason: it panicked, or its disk failed.
     Stopped(DiskStore, String),
 }
 
@@ -90,7 +90,7 @@ impl Host {
         }
     }
 
-    /// Recordings of its runs, if the simulation records.
+    /// Returns the recordings of its runs, if the simulation records.
     #[must_use]
     pub fn recordings(&self) -> Vec<Recording> {
         self.recordings
@@ -100,7 +100,7 @@ impl Host {
             .collect()
     }
 
-    /// The recording of the present run.
+    /// Returns the recording of the present run.
     fn recording(&self) -> Option<Recording> {
         let steps = self
             .driver()
@@ -115,7 +115,7 @@ impl Host {
         })
     }
 
-    /// Its node, if the machine runs.
+    /// Returns its node, if the machine runs.
     #[must_use]
     pub fn node(&self) -> Option<&Node> {
         self.driver().map(Driver::node)
@@ -149,10 +149,11 @@ impl Host {
         }
     }
 
-    /// Takes the disk out of a machine that is about to be down.
+    /// Takes the disk out of a machine that is about to go down.
     pub(crate) fn take_disk(&mut self) -> DiskStore {
         let recording = self.recording();
         self.recordings.extend(recording);
+        // The caller replaces the placeholder when it sets the next run state.
         let placeholder = DiskStore::in_memory(Restored::default());
         match std::mem::replace(&mut self.life, Life::Down(placeholder)) {
             Life::Up(driver) => driver.into_store(),
@@ -160,7 +161,7 @@ impl Host {
         }
     }
 
-    /// Why its node stopped by itself, if it did.
+    /// Returns the reason why its node stopped by itself, if it did.
     #[must_use]
     pub fn stopped(&self) -> Option<&str> {
         match &self.life {
@@ -169,143 +170,144 @@ impl Host {
         }
     }
 
-    /// Whether a write of its disk may still fail: a failing sync is prepared, or it is full.
+    /// Returns whether a write to its disk may still fail: a sync is set up to fail, or it is full.
     #[must_use]
     pub fn disk_may_fail(&self) -> bool {
         self.full || self.disk().disk().is_some_and(|disk| disk.will_fail())
     }
 
-    /// Whether bytes on its disk were changed behind the store's back.
+    /// Returns whether bytes on its disk were changed without the store's knowledge.
     #[must_use]
     pub fn is_damaged(&self) -> bool {
         self.damaged
     }
 
-    /// Which machine it is.
+    /// Returns the id of its node.
     #[must_use]
     pub fn id(&self) -> NodeId {
         self.config.id
     }
 
-    /// What its disk holds, without the writes under way.
+    /// Returns the durable contents of its disk, without pending writes.
     #[must_use]
     pub fn image(&self) -> &Restored {
         self.disk().image()
     }
 
-    /// Writes that its disk has not done yet, oldest first.
+    /// Returns the pending writes of its disk, oldest first.
     pub(crate) fn waiting_writes(&self) -> impl Iterator<Item = &Write> {
         self.disk().waiting()
     }
 
-    /// Messages that arrived while it was paused, oldest first.
+    /// Returns the messages that arrived while it was paused, oldest first.
     pub(crate) fn mailbox(&self) -> &[(NodeId, Message)] {
         &self.mailbox
     }
 
-    /// Which life of the member its disk belongs to.
+    /// Returns the incarnation of the member that its disk belongs to.
     #[must_use]
     pub fn incarnation(&self) -> Incarnation {
         self.image().incarnation
     }
 
-    /// Writes that its disk has not done yet.
+    /// Returns the number of pending writes of its disk.
     #[must_use]
     pub fn writes_under_way(&self) -> usize {
         self.disk().pending()
     }
 
-    /// Every entry that is in its state, from index 1: applied in this run, or part of a snapshot
-    /// it began with.
+    /// Returns every entry in its state, from index 1: applied in this run, or covered by a
+    /// snapshot that it restored.
     #[must_use]
     pub fn applied(&self) -> &[Entry] {
         &self.state.applied
     }
 
-    /// Commands that took effect in its state, in order: repeats left out.
+    /// Returns the commands that took effect in its state, in order and without duplicates.
     #[must_use]
     pub fn effects(&self) -> &[Command] {
         &self.state.effects
     }
 
-    /// All of its state in one number, at the last index of [`Host::applied`].
+    /// Returns the hash of its whole state, at the last index of [`Host::applied`].
     #[must_use]
     pub fn state_hash(&self) -> u64 {
         self.state.whole_hash()
     }
 
-    /// Client sessions of its state: the commands that it refuses to apply again.
+    /// Returns the client sessions of its state, which reject commands that were already applied.
     #[must_use]
     pub fn sessions(&self) -> &Sessions {
         &self.state.sessions
     }
 
-    /// Adds to its state what does not follow from the log.
+    /// Makes its state diverge from the log.
     pub(crate) fn go_astray(&mut self) {
         self.state.go_astray();
     }
 
-    /// Whether something is in its state that does not follow from the log.
+    /// Returns whether its state diverged from the log.
     #[must_use]
     pub fn is_astray(&self) -> bool {
         self.state.is_astray()
     }
 
-    /// The indexes of [`Host::effects`] in the log.
+    /// Returns the log indexes of [`Host::effects`].
     #[must_use]
     pub fn effects_at(&self) -> &[Index] {
         &self.state.effects_at
     }
 
-    /// Loses one effect of its state, as an application that skipped the command.
+    /// Removes one effect from its state, as an application that skipped the command would.
     #[cfg(test)]
     pub(super) fn lose_effect(&mut self, place: usize) {
         self.state.effects.remove(place);
         self.state.effects_at.remove(place);
     }
 
-    /// Forgets the sessions of its state.
+    /// Clears the sessions of its state.
     #[cfg(test)]
     pub(super) fn lose_sessions(&mut self) {
         self.state.sessions = Sessions::default();
     }
 
-    /// Settings of its node.
+    /// Returns the settings of its node.
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.config
     }
 
-    /// Which run of the machine this is: counted up by each start.
+    /// Returns the number of the present run, which each start increments.
     #[must_use]
     pub fn run(&self) -> u64 {
         self.run
     }
 
-    /// Run, and how often its state was replaced in it: while both stay, the state only grows.
+    /// Returns the run and the number of snapshots restored in it. While both are unchanged, the
+    /// state only grows.
     #[must_use]
     pub fn life(&self) -> (u64, u64) {
         (self.run, self.restores)
     }
 
-    /// Proposals its node refused in this run, in order.
+    /// Returns the proposals that its node refused in this run, in order.
     #[must_use]
     pub fn refused(&self) -> &[Refused] {
         &self.refused
     }
 
-    /// Answers to changes of the members and leadership transfers in this run, in order.
+    /// Returns the results of membership changes and leadership transfers in this run, in order.
     pub fn request_results(&self) -> &[Result<(), RequestError>] {
         &self.request_results
     }
 
-    /// Reads of this run that were answered or refused.
+    /// Returns the reads of this run that were answered or refused.
     #[must_use]
     pub fn reads(&self) -> &BTreeMap<ReadId, Result<Index, ReadRefusal>> {
         &self.reads
     }
 
-    /// The simulation's time on this machine's clock.
+    /// Converts the simulation's time to this machine's clock.
     pub(crate) fn clock(&self, now: Moment) -> Moment {
         let (percent, since) = self.rate;
         let passed = now.0.saturating_sub(since.0);
@@ -318,24 +320,26 @@ impl Host {
         )
     }
 
-    /// From `now` on the clock runs at `percent` of the true rate.
+    /// Runs the clock at `percent` of the true rate from `now` on.
     pub(crate) fn set_clock_rate(&mut self, now: Moment, percent: u64) {
+        // Time that passed at the old rate becomes part of the offset, or the clock would jump.
         self.ahead = self.clock(now).0.saturating_sub(now.0);
         self.rate = (percent, now);
     }
 
-    /// When the node wants to be woken, in the simulation's time.
+    /// Returns the node's next wake-up, in the simulation's time.
     pub(crate) fn wake_at(&self) -> Option<Moment> {
         let (percent, since) = self.rate;
         let at = self.node()?.wake_at().0.saturating_sub(self.ahead);
         let after = at.saturating_sub(since.0);
+        // Rounded up, so that the clock has reached the wake-up time.
         let passes = (u128::from(after) * 100).div_ceil(u128::from(percent));
         Some(Moment(
             (at - after).saturating_add(u64::try_from(passes).unwrap_or(u64::MAX)),
         ))
     }
 
-    /// Forgets what memory held.
+    /// Clears everything that was in memory.
     pub(crate) fn forget(&mut self, life: Life) {
         self.life = life;
         self.paused = false;
@@ -347,7 +351,7 @@ impl Host {
         self.state = State::default();
     }
 
-    /// Loses everything on disk: what comes back is another life of the member.
+    /// Wipes the disk: the machine restarts as another incarnation of the member.
     pub(crate) fn wipe(&mut self) {
         let blank = Restored {
             incarnation: Incarnation(self.incarnation().0 + 1),
@@ -363,8 +367,8 @@ impl Host {
         (self.life, self.fresh_disk, self.damaged) = (Life::Down(disk), true, false);
     }
 
-    /// Puts what is committed in force. Gives back the hashes of the state at every index that
-    /// `hash_every` divides.
+    /// Applies committed entries and snapshots. Returns the hashes of the state at every index that
+    /// is a multiple of `hash_every`.
     pub(crate) fn apply(
         &mut self,
         committed: Vec<Committed>,
@@ -389,7 +393,7 @@ impl Host {
                         snapshot
                             .data
                             .as_deref()
-                            .expect("only a witness's has no state"),
+                            .expect("only the snapshot of a witness has no state"),
                     );
                 }
             }
@@ -397,7 +401,7 @@ impl Host {
         hashes
     }
 
-    /// The state as it is now, and the last index in it.
+    /// Returns the encoded present state and the last index in it.
     pub(crate) fn save(&self) -> (Index, Bytes) {
         (Index(self.state.applied.len() as u64), self.state.save())
     }

@@ -1,4 +1,4 @@
-//! Links between machines: a queue of messages on their way, and the cuts that lose them.
+//! Links between machines: a queue of messages in flight, and cuts that drop them.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
@@ -6,22 +6,22 @@ use std::time::Duration;
 
 use raftian_raft::{AppendResult, Body, Message, Moment, NodeId, SnapshotResult};
 
-/// One message on its way.
+/// One message in flight.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Envelope {
-    /// Counted up with every message of a run; a copy has its own.
+    /// Serial number, unique in a run; a copy has its own.
     pub serial: u64,
-    /// Who sent it.
+    /// Sender.
     pub from: NodeId,
-    /// Whom it is for.
+    /// Recipient.
     pub to: NodeId,
-    /// When it was sent, in the simulation's time.
+    /// Send time, in the simulation's time.
     pub sent: Moment,
     /// The message.
     pub message: Message,
 }
 
-/// The kinds of messages, as transcripts name them.
+/// Kind of a message, as transcripts name it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Kind {
     /// `pre-vote`
@@ -55,7 +55,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The narrowest kind of a message.
+    /// Returns the narrowest kind of a message.
     #[must_use]
     pub fn of(message: &Message) -> Kind {
         match &message.body {
@@ -76,7 +76,7 @@ impl Kind {
         }
     }
 
-    /// The word for it in transcripts.
+    /// Returns its name in transcripts.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -99,14 +99,14 @@ impl Kind {
 }
 
 impl Envelope {
-    /// Whether the message is of this kind. [`Kind::Append`] covers heartbeats.
+    /// Returns whether the message is of this kind. [`Kind::Append`] covers heartbeats.
     #[must_use]
     pub fn is(&self, kind: Kind) -> bool {
         let own = Kind::of(&self.message);
         own == kind || (own == Kind::Heartbeat && kind == Kind::Append)
     }
 
-    /// Whether it goes from node `from` to node `to`.
+    /// Returns whether it goes from node `from` to node `to`.
     #[must_use]
     pub fn between(&self, from: u64, to: u64) -> bool {
         self.from == NodeId(from) && self.to == NodeId(to)
@@ -171,7 +171,7 @@ impl fmt::Display for Envelope {
     }
 }
 
-/// One machine's end of the links: what arrived and was not taken yet, and what it sent.
+/// One machine's endpoint of the links: messages received but not yet taken, and messages sent.
 #[derive(Debug, Default)]
 pub(crate) struct SimLinks {
     pub(crate) inbox: VecDeque<(NodeId, Message)>,
@@ -193,13 +193,13 @@ impl raftian_node::links::Links for SimLinks {
 pub(crate) struct Links {
     queue: VecDeque<Envelope>,
     cuts: BTreeSet<(NodeId, NodeId)>,
-    /// Time that messages of a link take; none where nothing is said.
+    /// Delay of each link; zero for a link that is not listed.
     delays: BTreeMap<(NodeId, NodeId), Duration>,
     serial: u64,
 }
 
 impl Links {
-    /// Puts a message behind all others, unless its link is cut.
+    /// Queues a message behind all others, unless its link is cut.
     pub(crate) fn send(&mut self, from: NodeId, to: NodeId, sent: Moment, message: Message) {
         if !self.cuts.contains(&(from, to)) {
             self.serial += 1;
@@ -213,17 +213,17 @@ impl Links {
         }
     }
 
-    /// Messages on their way, oldest first.
+    /// Returns the messages in flight, oldest first.
     pub(crate) fn queue(&self) -> &VecDeque<Envelope> {
         &self.queue
     }
 
-    /// From now on messages of this link take `by`, unless they are delivered by hand.
+    /// Delays messages of this link by `by` from now on, unless they are delivered by hand.
     pub(crate) fn delay(&mut self, from: NodeId, to: NodeId, by: Duration) {
         self.delays.insert((from, to), by);
     }
 
-    /// No message takes any time.
+    /// Removes all delays.
     pub(crate) fn clear_delays(&mut self) {
         self.delays.clear();
     }
@@ -233,15 +233,16 @@ impl Links {
         delay.map_or(envelope.sent, |delay| envelope.sent.after(*delay))
     }
 
-    /// When the next message is due.
+    /// Returns the time at which the next message is due.
     pub(crate) fn next_due(&self) -> Option<Moment> {
+        // Without delays the queue is already in order of due times.
         if self.delays.is_empty() {
             return self.queue.front().map(|envelope| envelope.sent);
         }
         self.queue.iter().map(|envelope| self.due(envelope)).min()
     }
 
-    /// Takes the oldest message that is due.
+    /// Removes and returns the oldest message that is due.
     pub(crate) fn take_due(&mut self, now: Moment) -> Option<Envelope> {
         if self.delays.is_empty() {
             return self.queue.pop_front();
@@ -253,19 +254,19 @@ impl Links {
         self.queue.remove(place)
     }
 
-    /// Takes the message at this place of the queue.
+    /// Removes and returns the message at this position of the queue.
     pub(crate) fn take_at(&mut self, place: usize) -> Option<Envelope> {
         self.queue.remove(place)
     }
 
-    /// Takes all that match now, oldest first.
+    /// Removes and returns every message that matches, oldest first.
     pub(crate) fn take(&mut self, matches: impl Fn(&Envelope) -> bool) -> Vec<Envelope> {
         let (taken, kept) = self.queue.drain(..).partition(|envelope| matches(envelope));
         self.queue = kept;
         Vec::from(taken as VecDeque<_>)
     }
 
-    /// Cuts one direction; what is under way there is lost. Gives back how much.
+    /// Cuts one direction; messages in flight there are lost. Returns how many were lost.
     pub(crate) fn cut(&mut self, from: NodeId, to: NodeId) -> usize {
         self.cuts.insert((from, to));
         self.take(|envelope| envelope.from == from && envelope.to == to)

@@ -1,5 +1,5 @@
-//! Replay of the committed log: the state that each application must have, computed apart from the
-//! applications.
+//! Replay of the committed log: computes the state that each application must have, independently
+//! of the applications.
 
 use std::collections::BTreeSet;
 
@@ -13,14 +13,14 @@ use crate::splitmix::mix;
 
 const PROPERTY: &str = "states follow from the log";
 
-/// Every committed entry, copied from the log of the node that committed it first. The logs
-/// themselves are compacted, and the applications' own records are what is to be checked.
+/// Every committed entry, copied from the log of the node that committed it first: the logs are
+/// compacted, and the applications' own records are under test.
 #[derive(Debug, Default)]
 pub(super) struct CommittedLog {
     entries: Vec<Entry>,
 }
 
-/// State that a prefix of the committed log leads to.
+/// State after a prefix of the committed log.
 struct Expected {
     effects: Vec<Command>,
     effects_at: Vec<Index>,
@@ -41,8 +41,9 @@ impl CommittedLog {
             .extend_from_slice(&node.entries_from(next)[..count]);
     }
 
-    /// Replays the first `count` entries. Repeats are found in a plain set of everything applied,
-    /// not by the sessions; that gives the same as long as no client exceeds their bounds.
+    /// Replays the first `count` entries. Duplicates are detected with a plain set of all applied
+    /// commands, not with the sessions; both agree as long as no client exceeds the sessions'
+    /// bounds.
     fn replay(&self, count: usize) -> Expected {
         let mut expected = Expected {
             effects: Vec::new(),
@@ -55,6 +56,7 @@ impl CommittedLog {
             let Payload::Command(command) = &entry.payload else {
                 continue;
             };
+            // Called for its effect on the sessions; the set below detects duplicates.
             let _verdict = expected.sessions.admit(command.client, command.sequence);
             if done.insert((command.client, command.sequence)) {
                 expected.hash = hash_effect(expected.hash, command);
@@ -68,10 +70,10 @@ impl CommittedLog {
 
 impl Simulation {
     /// Compares the state of every machine with a replay of the committed log up to the last entry
-    /// that it applied. States that went astray are left out.
+    /// that it applied. Diverged states are skipped.
     ///
     /// # Errors
-    /// The first machine whose entries, effects, sessions or hash are not those of the replay.
+    /// The first machine with entries, effects, sessions or a hash that differ from the replay.
     pub fn check_states_follow_from_log(&self) -> Result<(), Violation> {
         let sound = |host: &&Host| !host.is_astray() && !host.applied().is_empty();
         for host in self.hosts().filter(sound) {
@@ -91,7 +93,7 @@ fn check(host: &Host, committed: &CommittedLog) -> Result<(), String> {
     let count = host.applied().len();
     if committed.entries.get(..count) != Some(host.applied()) {
         return Err(format!(
-            "applied {count} entries that are not the first of the committed log"
+            "applied {count} entries that are not a prefix of the committed log"
         ));
     }
     let expected = committed.replay(count);
@@ -99,13 +101,13 @@ fn check(host: &Host, committed: &CommittedLog) -> Result<(), String> {
     let mut pairs = effects.zip(host.effects().iter().zip(host.effects_at()));
     if let Some((expected, seen)) = pairs.find(|(expected, seen)| expected != seen) {
         return Err(format!(
-            "has the effect {seen:?}, and the log gives {expected:?}"
+            "has the effect {seen:?}, but the log implies {expected:?}"
         ));
     }
     if host.effects().len() != expected.effects.len() {
         let (seen, expected) = (host.effects().len(), expected.effects.len());
         return Err(format!(
-            "has {seen} effects after {count} entries, and the log gives {expected}"
+            "has {seen} effects after {count} entries, but the log implies {expected}"
         ));
     }
     if *host.sessions() != expected.sessions {
@@ -115,7 +117,7 @@ fn check(host: &Host, committed: &CommittedLog) -> Result<(), String> {
     }
     if host.state_hash() != mix(expected.hash, 0, 0) {
         return Err(format!(
-            "has a state after {count} entries whose hash does not follow from the log"
+            "has a state hash after {count} entries that does not follow from the log"
         ));
     }
     Ok(())
@@ -142,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn an_application_that_skips_a_command_on_every_member_is_seen() {
+    fn command_skipped_on_every_member_is_detected() {
         for skipped in 0..2 {
             let mut cluster = cluster();
             for host in cluster.hosts.values_mut() {
@@ -156,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn sessions_that_every_member_lost_are_seen() {
+    fn sessions_lost_on_every_member_are_detected() {
         let mut cluster = cluster();
         cluster.hosts.values_mut().for_each(Host::lose_sessions);
         assert!(cluster.check_states_follow_from_log().is_err());

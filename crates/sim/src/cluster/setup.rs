@@ -1,4 +1,4 @@
-//! How a simulated cluster begins.
+//! Initial state of a simulated cluster.
 
 use std::collections::BTreeMap;
 
@@ -6,8 +6,7 @@ use raftian_raft::{
     ClientId, Command, Config, Entry, Index, Membership, NodeId, Payload, Restored, Stamp, Term,
 };
 
-/// The beginning of a [`Simulation`](super::Simulation): who is in it, with which settings and
-/// which disks.
+/// Initial state of a [`Simulation`](super::Simulation): its machines, their settings and disks.
 pub struct Setup {
     pub(crate) seed: u64,
     pub(crate) images: BTreeMap<NodeId, Restored>,
@@ -22,10 +21,10 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// Lines of trace kept unless told otherwise: what a failure prints.
+    /// Default number of trace lines kept, which a failure prints.
     pub const TRACE: usize = 40;
 
-    /// Nodes `n1` to `n{size}` with empty disks, from one seed.
+    /// Creates a cluster of nodes `n1` to `n{size}` with empty disks, determined by one seed.
     #[must_use]
     pub fn cluster(size: u64, seed: u64) -> Self {
         let membership =
@@ -33,7 +32,7 @@ impl Setup {
         Self::members(membership, seed)
     }
 
-    /// A cluster of these members with empty disks, from one seed.
+    /// Creates a cluster of these members with empty disks, determined by one seed.
     #[must_use]
     pub fn members(membership: Membership, seed: u64) -> Self {
         let images = membership
@@ -54,7 +53,7 @@ impl Setup {
         }
     }
 
-    /// Adds a machine with an empty disk that is not a member yet.
+    /// Adds a machine with an empty disk that is not yet a member.
     #[must_use]
     pub fn outsider(mut self, id: u64) -> Self {
         self.images.entry(NodeId(id)).or_default();
@@ -68,8 +67,8 @@ impl Setup {
         self
     }
 
-    /// Gives a node a log of empty entries with these terms, and at least the term of the last of
-    /// them.
+    /// Gives a node a log of empty entries with these terms, and raises its term to at least the
+    /// last of them.
     #[must_use]
     pub fn log(mut self, id: u64, terms: &[u64]) -> Self {
         let image = self.image(id);
@@ -83,7 +82,7 @@ impl Setup {
         self
     }
 
-    /// Makes the entry at `index` of a node's log a command of a client that never made another.
+    /// Makes the entry at `index` of a node's log a command of a client without any other command.
     #[must_use]
     pub fn command(mut self, id: u64, index: u64, bytes: &[u8]) -> Self {
         let client = ClientId(u64::MAX / 2 + index);
@@ -99,12 +98,12 @@ impl Setup {
             .image(id)
             .entries
             .get_mut(place)
-            .expect("only an entry of the log holds a command");
+            .expect("the log has an entry at this index");
         entry.payload = Payload::Command(command);
         self
     }
 
-    /// Gives a node a term; its vote in it is free.
+    /// Sets the term of a node, in which it has not voted.
     #[must_use]
     pub fn term(mut self, id: u64, term: u64) -> Self {
         let image = self.image(id);
@@ -113,14 +112,14 @@ impl Setup {
         self
     }
 
-    /// Tells a node that this index is committed.
+    /// Sets the commit index of a node.
     #[must_use]
     pub fn commit(mut self, id: u64, index: u64) -> Self {
         self.image(id).committed = Index(index);
         self
     }
 
-    /// Gives away a node's vote of its term.
+    /// Sets the node's vote in its term.
     #[must_use]
     pub fn vote(mut self, id: u64, to: u64) -> Self {
         self.image(id).hard_state.vote = Some(NodeId(to));
@@ -134,22 +133,23 @@ impl Setup {
         self
     }
 
-    /// Gives every machine the real store on a simulated disk of bytes, in place of one that keeps
-    /// values in memory.
+    /// Gives every machine the real store on a simulated disk of bytes, instead of a store that
+    /// keeps values in memory.
     #[must_use]
     pub fn real_store(mut self) -> Self {
         self.real_store = true;
         self
     }
 
-    /// Sends every message as the bytes of the wire.
+    /// Encodes and decodes every message with the wire codec.
     #[must_use]
     pub fn codec(mut self) -> Self {
         self.codec = true;
         self
     }
 
-    /// Every machine's program tells the hash of its state at every index that this divides.
+    /// Makes every machine's program report the hash of its state at every index that is a multiple
+    /// of `entries`.
     #[must_use]
     pub fn hash_every(mut self, entries: u64) -> Self {
         self.hash_every = Some(entries.max(1));
@@ -182,7 +182,7 @@ impl Setup {
     fn image(&mut self, id: u64) -> &mut Restored {
         self.images
             .get_mut(&NodeId(id))
-            .expect("only a node of the cluster has a disk to preset")
+            .expect("the cluster has a node with this id")
     }
 }
 

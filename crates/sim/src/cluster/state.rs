@@ -1,5 +1,5 @@
-//! The simulated application: a state machine that records every effect, behind the client sessions
-//! of section 8.
+//! The simulated application: a state machine that records every effect and deduplicates commands
+//! with the client sessions of section 8.
 
 use raftian_node::wire;
 use raftian_raft::{Bytes, ClientId, Command, Entry, Index, Payload, Sessions, Verdict};
@@ -21,7 +21,7 @@ pub(super) struct State {
     pub(super) sessions: Sessions,
     /// Hash of `effects`, extended by [`hash_effect`].
     hash: u64,
-    /// Part of the state that does not follow from the log; 0 unless the state diverged.
+    /// Part of the state that does not derive from the log; 0 unless the state diverged.
     astray: u64,
 }
 
@@ -36,7 +36,7 @@ struct Saved {
     applied: Vec<Entry>,
 }
 
-/// The hash of a state after `command` has taken effect in it.
+/// Returns the hash of a state after `command` has taken effect in it.
 pub(super) fn hash_effect(hash: u64, command: &Command) -> u64 {
     let hash = mix(hash, command.client.0, command.sequence);
     command
@@ -46,8 +46,8 @@ pub(super) fn hash_effect(hash: u64, command: &Command) -> u64 {
 }
 
 impl State {
-    /// Applies the next committed entry. A command takes effect once, however often it was
-    /// committed.
+    /// Applies the next committed entry. A command takes effect once, even if it was committed
+    /// several times.
     pub(super) fn apply(&mut self, entry: Entry) {
         if let Payload::Command(command) = &entry.payload
             && self.sessions.admit(command.client, command.sequence) == Verdict::Apply
@@ -59,7 +59,7 @@ impl State {
         self.applied.push(entry);
     }
 
-    /// Hash of the whole state.
+    /// Returns the hash of the whole state.
     pub(super) fn whole_hash(&self) -> u64 {
         mix(self.hash, self.astray, 0)
     }
@@ -133,10 +133,10 @@ mod tests {
         }
     }
 
-    /// Section 8 with 7: the sessions are a part of the state, so a repeat is a repeat after a
+    /// Sections 7 and 8: the sessions are part of the state, so duplicates are detected after a
     /// restore too.
     #[test]
-    fn a_command_repeated_after_a_restore_has_no_second_effect() {
+    fn command_repeated_after_a_restore_has_no_second_effect() {
         let mut state = State::default();
         [
             entry(1, 1, 1),
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restored_state_is_still_astray() {
+    fn restored_state_is_still_diverged() {
         let mut state = State::default();
         state.go_astray();
         let restored = State::restore(&state.save());

@@ -1,4 +1,4 @@
-//! Pumping a node and doing what it asks for.
+//! Polls a node and performs the actions that it requests.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,7 +17,7 @@ use crate::invariants::{Images, Observation, Violation};
 use crate::splitmix::mix;
 
 impl Simulation {
-    /// Gives a node something to do now and performs what follows from it.
+    /// Passes an input to a node now and performs the resulting actions.
     pub(super) fn input(&mut self, id: NodeId, input: impl FnOnce(&mut SimDriver)) {
         self.steps += 1;
         let now = self.now;
@@ -27,14 +27,14 @@ impl Simulation {
             .driver_mut()
             .expect("only a running machine takes inputs");
         driver.set_now(clock);
+        // A panic of the node is a violation; the simulation must survive to report it.
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| input(driver))) {
             self.panicked(id, &*panic);
         }
         self.perform(id);
     }
 
-    /// A message arrives; a machine that is down does not hear it, one that is paused hears it
-    /// later.
+    /// Delivers a message. A machine that is down loses it; a paused one receives it later.
     pub(super) fn hand_in(&mut self, envelope: Envelope) {
         self.happened(envelope.serial);
         if !self.is_up(envelope.to) {
@@ -59,20 +59,20 @@ impl Simulation {
         });
     }
 
-    /// What the receiver makes of the bytes that the sender makes of a message.
+    /// Encodes and decodes a message; the result must equal the original.
     fn through_the_wire(&mut self, message: Message) -> Message {
         let decoded = wire::encode_message(&message)
             .and_then(|frame| wire::decode_message(&frame[wire::LENGTH_BYTES..]));
         match decoded {
             Ok(decoded) if decoded == message => decoded,
             Ok(decoded) => {
-                let what = format!("{message:?} arrives as {decoded:?}");
-                self.violated(Violation::new("the wire changes nothing", what));
+                let what = format!("{message:?} decodes to {decoded:?}");
+                self.violated(Violation::new("the codec preserves messages", what));
                 message
             }
             Err(error) => {
                 self.violated(Violation::new(
-                    "the wire takes every message",
+                    "the codec accepts every message",
                     format!("{error}: {message:?}"),
                 ));
                 message
@@ -80,12 +80,12 @@ impl Simulation {
         }
     }
 
-    /// Something happened that two equal runs must have in common.
+    /// Adds an event to the digest that equal runs share.
     pub(super) fn happened(&mut self, what: u64) {
         self.digest = mix(self.digest, self.now.0, what);
     }
 
-    /// The next timer of any node, in the simulation's time.
+    /// Returns the next timer of any node, in the simulation's time.
     pub(super) fn next_wake(&self) -> Option<(Moment, NodeId)> {
         let awake = self.hosts.iter().filter(|(_, host)| !host.paused);
         awake
@@ -99,7 +99,7 @@ impl Simulation {
         if self.host(id).wake_at().is_some_and(|next| next <= self.now) {
             self.violated(Violation::new(
                 "timers",
-                format!("{id} wants to be woken at a moment that is over"),
+                format!("{id} requests a wake-up in the past"),
             ));
         }
     }
@@ -107,10 +107,12 @@ impl Simulation {
     /// Starts a machine from its disk.
     pub(super) fn start(&mut self, id: NodeId) {
         let run = self.host(id).run + 1;
+        // One seed per run, so that a restarted node does not repeat its random choices.
         let config = self.setup.config(id, mix(self.setup.seed, id.0, run));
         let (now, recorded) = (self.now, self.setup.recorded);
         let host = self.host_mut(id);
         let (started, mut disk) = (host.clock(now), host.take_disk());
+        // The store of a fresh disk is open already; only later starts reopen it.
         if !std::mem::take(&mut host.fresh_disk)
             && let Err(unusable) = disk.restart()
         {
@@ -123,7 +125,7 @@ impl Simulation {
                 return self.tally.count("could not start from a full disk");
             }
             if host.damaged {
-                // Bytes on it were changed behind the store's back: refusing them is right.
+                // Bytes were changed without the store's knowledge, so a refusal is correct.
                 let what = if old {
                     "refused an old store"
                 } else {
@@ -132,20 +134,17 @@ impl Simulation {
                 return self.tally.count(what);
             }
             let what = format!("{id} cannot start from its disk: {unusable:?}");
-            return self.violated(Violation::new(
-                "the store gives back what was durable",
-                what,
-            ));
+            return self.violated(Violation::new("the store returns the durable state", what));
         }
         let restored = disk.image().clone();
         let restored_copy = restored.clone();
         if let Err(error) = Node::new(config.clone(), restored.clone(), started) {
-            let why = format!("{id} cannot start from what it wrote: {error}");
+            let why = format!("{id} cannot start from its own writes: {error}");
             host.life = Life::Stopped(disk, why.clone());
-            return self.violated(Violation::new("a node starts from what it wrote", why));
+            return self.violated(Violation::new("a node starts from its own writes", why));
         }
         let mut driver = Driver::new(config.clone(), restored, disk, SimLinks::default(), started)
-            .expect("the same node was made a line above");
+            .expect("`Node::new` accepted the same arguments above");
         if recorded {
             driver.record();
         }
@@ -163,12 +162,13 @@ impl Simulation {
             .expect("the cluster has this machine")
     }
 
-    /// Pumps the node until it wants nothing more, and does what it asks for.
+    /// Polls the node and performs its actions until it requests no more.
     pub(super) fn perform(&mut self, id: NodeId) {
         while self.pump(id) && self.wants_more(id) {}
     }
 
-    /// Whether another pump could do anything: if not, there is nothing new to be observed either.
+    /// Returns whether another poll could have an effect. If not, there is nothing new to observe
+    /// either.
     fn wants_more(&self, id: NodeId) -> bool {
         let (host, now) = (self.host(id), self.now);
         host.driver().is_some_and(|driver| {
@@ -177,7 +177,7 @@ impl Simulation {
         })
     }
 
-    /// One pump and its consequences. Tells whether there is more to do.
+    /// Polls the node once and performs its actions. Returns whether there is more to do.
     fn pump(&mut self, id: NodeId) -> bool {
         let (now, hash_every) = (self.now, self.setup.hash_every);
         let host = self.host_mut(id);
@@ -206,6 +206,7 @@ impl Simulation {
             driver.applied(last);
             again = true;
         }
+        // A restored snapshot replaces the whole state, which is how divergence is repaired.
         let was_astray = host.is_astray();
         let hashes = host.apply(committed, hash_every);
         let repaired = was_astray && !host.is_astray();
@@ -214,13 +215,14 @@ impl Simulation {
         host.reads
             .extend(reads.iter().map(|answer| (answer.id, answer.result)));
         if repaired {
-            self.tally.count("repaired a state that went astray");
+            self.tally.count("repaired a diverged state");
         }
         for event in events {
             self.tally.decided(&event.decision);
             self.happened(id.0 << 32 | event.term.0);
             self.trace.push(self.now, Line::Decided(id, event));
         }
+        // Before the disk performs later writes, or these could hide a message sent too early.
         self.observe(id, &sent);
         self.record_committed(id);
         if let Some(driver) = self.host_mut(id).driver_mut() {
@@ -244,7 +246,7 @@ impl Simulation {
         again || writes
     }
 
-    /// The machine's program writes its state down.
+    /// Makes the machine's program take a snapshot of its state.
     pub(super) fn take_snapshot(&mut self, id: NodeId, compact_to: Option<Index>) {
         let (index, data) = self.host(id).save();
         let taken = TakenSnapshot {
@@ -272,12 +274,11 @@ impl Simulation {
         }
     }
 
-    /// The node stops by itself, as it must when its disk fails. Nothing more to do for it.
+    /// Stops the node, as it must stop when its disk fails. Returns false: no work is left.
     fn stopped(&mut self, id: NodeId, why: String) -> bool {
         let host = self.host_mut(id);
         let mut disk = host.take_disk();
-        // Its process is over; whether the write that failed is on the disk shows at the next
-        // start.
+        // The process is gone; only the next start shows whether the failed write is on disk.
         disk.crash(0);
         host.life = Life::Stopped(disk, why);
         self.trace
@@ -298,7 +299,7 @@ impl Simulation {
         false
     }
 
-    /// Checks every property on what the node shows now.
+    /// Checks every property against the node's present state.
     pub(super) fn observe(&mut self, id: NodeId, sent: &[(NodeId, Message)]) {
         let look = |id| self.hosts.get(&id).map(Host::image);
         let host = &self.hosts[&id];
@@ -326,9 +327,10 @@ impl Simulation {
     }
 
     pub(super) fn violated(&mut self, violation: Violation) {
+        // A second panic during unwinding would abort the process and hide the first.
         if self.setup.strict && !std::thread::panicking() {
             panic!(
-                "{violation}\nseed {}, the last that happened:\n{}",
+                "{violation}\nseed {}, last events:\n{}",
                 self.setup.seed, self.trace
             );
         }

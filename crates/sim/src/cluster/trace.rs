@@ -1,4 +1,4 @@
-//! What happened, in words: the last lines are printed with every failure.
+//! Readable log of events; its last lines are printed with every failure.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -7,14 +7,14 @@ use raftian_raft::{Event, Moment, NodeId};
 
 use super::links::Envelope;
 
-/// A bounded list of what happened; the oldest lines go first.
+/// A bounded list of events; the oldest lines are dropped first.
 #[derive(Debug)]
 pub(crate) struct Trace {
     bound: usize,
     lines: VecDeque<(Moment, Line)>,
 }
 
-/// One line, turned into words only when somebody reads it.
+/// One line, formatted only when it is printed.
 #[derive(Debug)]
 pub(crate) enum Line {
     Delivered(Envelope),
@@ -32,7 +32,7 @@ impl Trace {
         }
     }
 
-    /// Whether lines are kept; if not, nobody need make them.
+    /// Returns whether lines are kept; if not, callers need not create them.
     pub(crate) fn is_kept(&self) -> bool {
         self.bound > 0
     }

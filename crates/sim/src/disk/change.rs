@@ -1,51 +1,51 @@
-//! One change to a disk, and what may become of it in a crash.
+//! One change to a disk, and its possible outcomes in a crash.
 
-/// Bytes that a disk writes whole or not at all: 512, the smallest sector in use. redb keeps what
-/// must not be torn within one.
+/// Unit of atomic disk writes: 512 bytes, the smallest sector in use. redb keeps data that must not
+/// be torn within one sector.
 pub const SECTOR: usize = 512;
 
-/// One change that was asked of a disk.
+/// One requested change to a disk.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Change {
-    /// Bytes at an offset.
+    /// Writes bytes at an offset.
     Write {
-        /// Where the first of them goes.
+        /// Offset of the first byte.
         at: usize,
         /// The bytes.
         bytes: Vec<u8>,
     },
-    /// Another length; what is new is zero.
+    /// Changes the length; added bytes are zero.
     Resize(usize),
 }
 
-/// What became of a change that no sync had made durable.
+/// Outcome of a change that no sync had made durable.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Fate {
-    /// It did not happen.
+    /// The change did not take effect.
     Lost,
-    /// It happened.
+    /// The change took effect.
     Applied,
-    /// Some of its sectors were written. A change within one sector, and one of the length, cannot
-    /// be torn: it happens if the first is `true`.
+    /// Some of its sectors were written. A write within one sector and a change of the length
+    /// cannot be torn: they take effect if the first element of `written` is `true`.
     Torn {
         /// For each sector that it touches, whether it was written.
         written: Vec<bool>,
-        /// What the others hold.
+        /// Contents of the other sectors.
         rest: Rest,
     },
 }
 
-/// What a torn write leaves where it did not write.
+/// Contents of the sectors that a torn write did not write.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Rest {
-    /// What was there before.
+    /// The previous contents.
     Old,
-    /// Zeros, as of a block that was given out but never filled.
+    /// Zeros, as in a block that was allocated but never written.
     Zeros,
 }
 
 impl Change {
-    /// How many sectors it touches; a change of the length counts as one.
+    /// Returns how many sectors it touches; a change of the length counts as one.
     #[must_use]
     pub fn sectors(&self) -> usize {
         match self {
@@ -56,8 +56,8 @@ impl Change {
         }
     }
 
-    /// Does to `image` what `fate` leaves of this change. Bytes beyond the end of the image are cut
-    /// off: the change of the length that made room for them was lost.
+    /// Applies the part of this change that `fate` leaves to `image`. Bytes beyond the end of the
+    /// image are dropped: the change of the length that made room for them was lost.
     pub fn apply(&self, image: &mut Vec<u8>, fate: &Fate) {
         match (self, fate) {
             (_, Fate::Lost) => {}
@@ -102,7 +102,7 @@ mod tests {
         image
     }
 
-    /// One byte of each sector of the image.
+    /// Returns one byte of each sector of the image.
     fn glance(image: &[u8]) -> Vec<u8> {
         image
             .chunks(SECTOR)
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_write_leaves_whole_sectors() {
+    fn torn_write_leaves_whole_sectors() {
         let change = Change::Write {
             at: 100,
             bytes: vec![7; 3 * SECTOR],
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_in_one_sector_is_not_torn() {
+    fn change_within_one_sector_is_never_torn() {
         let change = Change::Write {
             at: 3,
             bytes: vec![7; 320],
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_beyond_a_length_that_was_lost_are_cut_off() {
+    fn bytes_beyond_a_lost_resize_are_dropped() {
         let change = Change::Write {
             at: 4 * SECTOR - 1,
             bytes: vec![7; SECTOR],

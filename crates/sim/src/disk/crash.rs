@@ -1,22 +1,23 @@
-//! How a crash treats what no sync had made durable.
+//! Outcomes of a crash for changes that no sync had made durable.
 
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
 use super::change::{Change, Fate, Rest};
 
-/// How a crash treats the changes since the last sync. All styles but the first two draw by chance.
+/// Treatment of the changes since the last sync in a crash. All styles but the first two are
+/// random.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum CrashStyle {
     /// All are lost: the machine had kept them in memory.
     Lost,
-    /// All survive: the machine had written its memory back, though nobody had waited for that.
+    /// All survive: the machine had written its cache back without a sync.
     Applied,
-    /// The first of them survive, up to one that is torn.
+    /// A prefix of them survives, up to one that is torn.
     InOrder,
-    /// Each survives or is lost by itself.
+    /// Each survives or is lost independently.
     AnyOrder,
-    /// Each survives, is lost, or is torn by itself.
+    /// Each survives, is lost or is torn independently.
     Torn,
 }
 
@@ -30,13 +31,13 @@ impl CrashStyle {
         CrashStyle::Torn,
     ];
 
-    /// One of them, by chance.
+    /// Draws a style.
     #[must_use]
     pub fn any(rng: &mut ChaCha8Rng) -> CrashStyle {
         Self::ALL[rng.random_range(0..Self::ALL.len())]
     }
 
-    /// What becomes of each of `changes`.
+    /// Draws the fate of each of `changes`.
     #[must_use]
     pub fn fates(self, changes: &[Change], rng: &mut ChaCha8Rng) -> Vec<Fate> {
         let cut = rng.random_range(0..=changes.len());
@@ -62,7 +63,7 @@ fn either(rng: &mut ChaCha8Rng) -> Fate {
     }
 }
 
-/// A tear through `sectors` sectors: from the front, from the back, or anywhere.
+/// Draws a tear through `sectors` sectors: a prefix, a suffix or any subset is written.
 pub(crate) fn torn(sectors: usize, rng: &mut ChaCha8Rng) -> Fate {
     let cut = rng.random_range(0..=sectors);
     let written = match rng.random_range(0..3) {
@@ -83,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_style_draws_what_it_says_and_the_seed_decides() {
+    fn each_style_draws_its_documented_fates_from_the_seed() {
         let changes: Vec<_> = (0..9)
             .map(|n| Change::Write {
                 at: n * 4096,

@@ -1,4 +1,4 @@
-//! The real store on a simulated disk, and what it owes.
+//! The real store on a simulated disk, with a model of the state that it must hold.
 
 use std::path::Path;
 
@@ -15,29 +15,29 @@ use crate::invariants::Violation;
 /// Name of the cluster in simulated files.
 const CLUSTER: &str = "lab";
 
-/// Most operations of a write that a cut of power waits for; a write without a snapshot takes
-/// fewer, so that some are done before the cut comes.
+/// Maximum number of operations before a power cut in the middle of a write. A write without a
+/// snapshot takes fewer, so that some writes finish before the cut.
 const MAX_OPERATIONS: u64 = 24;
 
-/// A store file on a simulated disk, and beside it what the file must hold.
+/// A store file on a simulated disk, with a model of the state that it must hold.
 #[derive(Debug)]
 pub(super) struct StoreFile {
     id: NodeId,
     disk: SimDisk,
-    /// The file beside it with the mark of what was confirmed.
+    /// Disk of the mark file, which counts acknowledged writes.
     mark: SimDisk,
     /// `None` while the machine is off.
     store: Option<RedbStore>,
-    /// What is durable as far as it was confirmed.
+    /// State that the acknowledged writes must have made durable.
     owed: MemoryStore,
-    /// The write that failed, or during which power was lost: it is done or it is not.
+    /// The write that failed, or during which power was lost: it is durable or absent.
     doubted: Option<Write>,
-    /// Writes in `owed`, counted here and not by the store.
+    /// Number of writes in `owed`, counted independently of the store.
     writes: u64,
 }
 
 impl StoreFile {
-    /// A new file that durably holds `image`.
+    /// Creates a file that durably holds `image`.
     pub(super) fn new(id: NodeId, image: Restored) -> Self {
         let (disk, mark) = (SimDisk::default(), SimDisk::default());
         let mut file = StoreFile {
@@ -51,9 +51,9 @@ impl StoreFile {
         };
         let (mut store, created) = file
             .open(&file.disk, image.incarnation)
-            .expect("a new disk without faults");
+            .expect("a new disk has no faults");
         file.guard(&mut store, &file.mark)
-            .expect("a new mark on a disk without faults");
+            .expect("a new mark disk has no faults");
         file.store = Some(store);
         file.owed = MemoryStore::holding(created);
         let first = Write {
@@ -66,7 +66,7 @@ impl StoreFile {
             entries: image.entries,
         };
         file.perform(first)
-            .expect("an image that a store can hold, on a disk without faults");
+            .expect("the image is valid and the disk has no faults");
         file
     }
 
@@ -97,12 +97,9 @@ impl StoreFile {
         &self.disk
     }
 
-    /// Performs one write. After an error nobody knows whether it is durable.
+    /// Performs one write. After an error it is unknown whether the write is durable.
     pub(super) fn perform(&mut self, write: Write) -> Result<(), StoreError> {
-        let store = self
-            .store
-            .as_mut()
-            .expect("a machine that is off writes nothing");
+        let store = self.store.as_mut().expect("only a running machine writes");
         match store.submit(write.clone()) {
             Ok(()) => {
                 store.completed();
@@ -110,7 +107,7 @@ impl StoreFile {
                 self.writes += 1;
                 Ok(())
             }
-            // What a store refuses it has not begun.
+            // Any other error is a refusal: the store has not begun the write.
             Err(error @ StoreError::WriteFailed { .. }) => {
                 self.doubted = Some(write);
                 Err(error)
@@ -119,15 +116,15 @@ impl StoreFile {
         }
     }
 
-    /// Begins `write` and loses power in the middle of it, or right behind it.
+    /// Begins `write` and cuts power in the middle of it, or right after it.
     pub(super) fn cut_short(&mut self, write: Write, rng: &mut ChaCha8Rng) {
         self.disk
             .cut_power_after(rng.random_range(0..=MAX_OPERATIONS));
-        // It failed or it did not; what was owed or doubted says so.
+        // `owed` or `doubted` records whether it succeeded.
         let _unheard = self.perform(write).is_err();
     }
 
-    /// Power is lost.
+    /// Cuts power.
     pub(super) fn crash(&mut self, rng: &mut ChaCha8Rng, style: CrashStyle) {
         self.disk.crash(rng, style);
         self.mark.crash(rng, style);
@@ -135,7 +132,7 @@ impl StoreFile {
         self.resolve();
     }
 
-    /// Power is lost, or was cut off after an orderly end; whatever was not synced is gone.
+    /// Cuts power between two writes, or after a shutdown; changes that were not synced are lost.
     pub(super) fn crash_between_writes(&mut self) {
         self.disk.crash_with(&[]);
         self.mark.crash_with(&[]);
@@ -143,23 +140,23 @@ impl StoreFile {
         self.resolve();
     }
 
-    /// The process dies, the machine does not.
+    /// Kills the process but not the machine.
     pub(super) fn kill(&mut self) {
         self.disk.kill();
         self.mark.kill();
         self.store = None;
     }
 
-    /// The process ends in an orderly way and closes its file.
+    /// Shuts the process down in an orderly way and closes its file.
     pub(super) fn close(&mut self) {
         self.store = None;
         self.crash_between_writes();
     }
 
-    /// Looks whether a doubtful write was done, at a copy, so that [`StoreFile::image`] is right
-    /// before the next start.
+    /// Determines from a copy whether a doubtful write is durable, so that [`StoreFile::image`] is
+    /// correct before the next start.
     fn resolve(&mut self) {
-        // If the copy cannot be opened, the start will say what is wrong.
+        // If the copy cannot be opened, the next start reports the reason.
         if self.doubted.is_some()
             && let Ok((_, restored)) =
                 self.open(&SimDisk::holding(self.disk.image()), Incarnation::default())
@@ -168,9 +165,11 @@ impl StoreFile {
         }
     }
 
-    /// Whether the write in doubt was done, seen from what came back.
+    /// Determines from the restored state whether the doubtful write is durable.
     fn decide(&mut self, restored: &Restored) {
         if let Some(write) = self.doubted.take() {
+            // The write is durable only if the restored state includes it; any third state is
+            // left to `compare`, which reports it.
             let mut after = self.owed.clone();
             submit(&mut after, write);
             if after.image() == restored {
@@ -180,14 +179,14 @@ impl StoreFile {
         }
     }
 
-    /// How many writes it owes.
+    /// Returns the number of writes that the file must hold.
     pub(super) fn writes(&self) -> u64 {
         self.writes
     }
 
-    /// Whether the mark confirms more than `writes`, so that a copy with this many must be refused.
-    /// Decodes the mark's bytes (incarnation and count, 64 bits each, little-endian) instead of
-    /// calling the code under test.
+    /// Returns whether the mark records more than `writes` acknowledged writes, so that a copy with
+    /// that many must be refused. Decodes the mark's bytes (incarnation and count, 64 bits each,
+    /// little-endian) instead of calling the code under test.
     pub(super) fn confirmed_more_than(&self, writes: u64) -> bool {
         let mark = self.mark.image();
         let count = mark
@@ -197,7 +196,7 @@ impl StoreFile {
         count.is_some_and(|confirmed| confirmed > writes)
     }
 
-    /// Puts a former image in place of the store, and what was owed then. The mark stays.
+    /// Restores an earlier image of the store and its model. The mark stays.
     pub(super) fn put_back(&mut self, bytes: Vec<u8>, owed: Restored, writes: u64) {
         self.disk.put_back(bytes);
         self.store = None;
@@ -206,33 +205,34 @@ impl StoreFile {
         self.owed = MemoryStore::holding(owed);
     }
 
-    /// Puts a former image in place of the mark.
+    /// Restores an earlier image of the mark.
     pub(super) fn put_back_guard(&mut self, bytes: Vec<u8>) {
         self.mark.put_back(bytes);
     }
 
-    /// The bytes of the mark.
+    /// Returns the bytes of the mark.
     pub(super) fn guard_image(&self) -> Vec<u8> {
         self.mark.image()
     }
 
-    /// Opens the file again. "The store gives back what was durable": all of what it confirmed,
-    /// nothing that it was not given, and of the write in doubt all or nothing. It is durable from
-    /// then on: a node stands on what it was given.
+    /// Opens the file again. The store must return the durable state: every acknowledged write,
+    /// nothing that was never written, and all or nothing of the doubtful write. The returned state
+    /// must be durable from then on, because the node relies on it.
     pub(super) fn restart(&mut self) -> Result<(), Unusable> {
-        assert!(self.store.is_none(), "only a machine that is off can start");
+        assert!(self.store.is_none(), "a running machine cannot start");
         let (mut store, restored) = self
             .open(&self.disk, Incarnation::default())
             .map_err(Unusable::Refused)?;
         self.guard(&mut store, &self.mark)
             .map_err(Unusable::Refused)?;
         self.decide(&restored);
-        self.compare("gives back", &restored)?;
+        self.compare("returns", &restored)?;
+        // A copy of the durable bytes shows whether that state would survive a power loss now.
         let (_, durable) = self
             .open(&SimDisk::holding(self.disk.image()), Incarnation::default())
             .map_err(Unusable::Refused)?;
         self.compare(
-            "has started and would, if power were lost now, give back",
+            "has started and, after a power loss now, would return",
             &durable,
         )?;
         self.store = Some(store);
@@ -245,7 +245,7 @@ impl StoreFile {
         }
         let what = format!("{} {how} {}", self.id, difference(found, self.owed.image()));
         Err(Unusable::Lied(Violation::new(
-            "the store gives back what was durable",
+            "the store returns the durable state",
             what,
         )))
     }
@@ -254,11 +254,11 @@ impl StoreFile {
 fn submit(model: &mut MemoryStore, write: Write) {
     model
         .submit(write)
-        .expect("a write that the real store took or lost, and did not refuse");
+        .expect("the real store did not refuse this write");
     model.completed();
 }
 
-/// In which parts what came back differs from what was durable; a log is told by its borders.
+/// Describes a restored state and the durable state; logs are described by their borders.
 fn difference(found: &Restored, owed: &Restored) -> String {
     let borders = |image: &Restored| {
         let last = image
@@ -267,7 +267,7 @@ fn difference(found: &Restored, owed: &Restored) -> String {
             .map_or(image.start.position, raftian_raft::Entry::position);
         let covered = image.snapshot.as_ref().map(|snapshot| snapshot.position);
         format!(
-            "{:?} of life {}, a snapshot at {covered:?}, entries after {} to {last}",
+            "{:?} of incarnation {}, a snapshot at {covered:?}, entries after {} to {last}",
             image.hard_state, image.incarnation.0, image.start.position
         )
     };

@@ -1,5 +1,4 @@
-//! A simulated file system: in a crash it loses names that were not synced, and contents that were
-//! not.
+//! A simulated file system, which loses unsynced names and unsynced contents in a crash.
 
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,11 +17,12 @@ use super::media::Operation;
 /// A handle to a simulated file system of files and directories; clones share it. Relative paths
 /// begin at its root.
 ///
-/// It records every operation, so that [`SimFileSystem::crashed`] can return what a loss of power
-/// after any number of them would leave. Names and contents are independent: a file sync makes no
-/// name durable, and a directory sync no contents. The names that one operation changes survive
-/// together or not at all; those of different operations survive in any combination, even within
-/// one directory, where journals keep the order and POSIX promises nothing.
+/// It records every operation, so that [`SimFileSystem::crashed`] can return the files that a power
+/// loss after any number of them would leave. Names and contents are independent: a file sync makes
+/// no name durable, and a directory sync makes no contents durable. The names that one operation
+/// changes survive together or not at all; those of different operations survive in any
+/// combination, even within one directory, where journals keep the order but POSIX guarantees
+/// nothing.
 ///
 /// The record grows with every operation: it is meant for sessions of a few thousand.
 #[derive(Clone, Debug, Default)]
@@ -33,20 +33,20 @@ pub struct SimFileSystem {
 /// A change that no sync has made durable.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Unsynced {
-    /// Names of one directory; [`Fate::Lost`] and [`Fate::Applied`] are the fates they can meet.
+    /// Names in one directory; their fate is [`Fate::Lost`] or [`Fate::Applied`].
     Names,
     /// Contents of one file.
     Contents(Change),
 }
 
 impl SimFileSystem {
-    /// Number of operations that changed or synced something.
+    /// Returns the number of operations that changed or synced something.
     #[must_use]
     pub fn operations(&self) -> usize {
         self.lock().record.len()
     }
 
-    /// Whether the next of the recorded operations after the first `operations` changes contents.
+    /// Returns whether the recorded operation after the first `operations` changes contents.
     #[must_use]
     pub fn changes_contents(&self, operations: usize) -> bool {
         let state = self.lock();
@@ -60,8 +60,8 @@ impl SimFileSystem {
         )
     }
 
-    /// The file system after the first `operations`, as the next process finds it when the one
-    /// before was killed: nothing is lost, and nothing more is durable.
+    /// Returns the file system after the first `operations`, as the next process finds it when the
+    /// previous one was killed: nothing is lost, and nothing more is durable.
     #[must_use]
     pub fn after(&self, operations: usize) -> SimFileSystem {
         let state = self.lock();
@@ -78,7 +78,7 @@ impl SimFileSystem {
         })
     }
 
-    /// The changes among the first `operations` that were not durable after them, in order.
+    /// Returns the changes among the first `operations` that were not durable after them, in order.
     #[must_use]
     pub fn unsynced(&self, operations: usize) -> Vec<Unsynced> {
         let state = self.lock();
@@ -100,8 +100,8 @@ impl SimFileSystem {
             .collect()
     }
 
-    /// The file system that a loss of power after the first `operations` leaves, where each of
-    /// [`SimFileSystem::unsynced`] meets its fate; those without one are lost.
+    /// Returns the file system that a power loss after the first `operations` leaves. `fates` are
+    /// the outcomes of [`SimFileSystem::unsynced`]; changes without one are lost.
     #[must_use]
     pub fn crashed(&self, operations: usize, fates: &[Fate]) -> SimFileSystem {
         let state = self.lock();
@@ -119,7 +119,7 @@ impl SimFileSystem {
         })
     }
 
-    /// Hash of all names and contents that a process sees.
+    /// Returns a hash of all names and contents that a process sees.
     #[must_use]
     pub fn digest(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
@@ -191,6 +191,7 @@ impl FileSystem for SimFileSystem {
         let mut state = self.lock();
         let moved = state.view.entry(from)?;
         let ((directory, old), (target, new)) = (state.view.parent(from)?, state.view.parent(to)?);
+        // Only renames within one directory are modelled.
         if directory != target {
             return Err(io::ErrorKind::CrossesDevices.into());
         }
@@ -274,7 +275,7 @@ impl StorageBackend for SimFile {
         {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
-                "a write beyond the end of the file",
+                "write beyond the end of the file",
             ));
         }
         self.perform(Operation::Change(Change::Write {
@@ -287,12 +288,12 @@ impl StorageBackend for SimFile {
 
 #[derive(Debug, Default)]
 struct State {
-    /// What was durable before the record.
+    /// Durable tree before the recorded operations.
     base: Tree,
-    /// What a process sees.
+    /// Tree that a process sees.
     view: Tree,
     record: Vec<Step>,
-    /// Files and directories created so far, which are numbered from 1; the root directory is 0.
+    /// Number of files and directories created so far; they are numbered from 1, the root is 0.
     created: u64,
 }
 
@@ -307,7 +308,7 @@ impl State {
         self.record.push(step);
     }
 
-    /// What is durable after the first `operations`, and the changes that are not.
+    /// Returns the durable tree after the first `operations`, and the changes that are not durable.
     fn durable(&self, operations: usize) -> (Tree, Vec<&Step>) {
         let (mut durable, mut unsynced) = (self.base.clone(), Vec::new());
         for step in &self.record[..operations] {
@@ -339,7 +340,7 @@ impl State {
 /// One operation.
 #[derive(Clone, Debug)]
 enum Step {
-    /// Names of one directory that change together.
+    /// Names in one directory that change together.
     Names {
         directory: u64,
         changes: Vec<(OsString, Option<Entry>)>,
@@ -354,7 +355,7 @@ enum Step {
 }
 
 impl Step {
-    /// Does to `tree` what `fate` leaves of this change. A sync changes nothing that is seen.
+    /// Applies the part of this change that `fate` leaves to `tree`. A sync has no visible effect.
     fn apply(&self, tree: &mut Tree, fate: &Fate) {
         match self {
             Step::Names { directory, changes } if *fate == Fate::Applied => {
@@ -381,7 +382,7 @@ impl Step {
         }
     }
 
-    /// Whether this sync makes `change` durable.
+    /// Returns whether this sync makes `change` durable.
     fn covers(&self, change: &Step) -> bool {
         match (self, change) {
             (
@@ -396,7 +397,7 @@ impl Step {
     }
 }
 
-/// What a name stands for.
+/// Target of a name, by number.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 enum Entry {
     Directory(u64),
@@ -432,7 +433,7 @@ impl Tree {
         Ok(entry)
     }
 
-    /// The directory that has, or could have, the name of `path`, and that name.
+    /// Returns the directory that has, or could have, the name of `path`, and that name.
     fn parent(&self, path: &Path) -> io::Result<(u64, OsString)> {
         let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
         match self.entry(path.parent().unwrap_or(Path::new("")))? {
@@ -441,7 +442,7 @@ impl Tree {
         }
     }
 
-    /// Drops what no path leads to, so that trees that look the same are the same.
+    /// Drops unreachable files and directories, so that trees with equal paths are equal.
     fn drop_unreachable(&mut self) {
         let (mut directories, mut files, mut open) = (BTreeSet::new(), BTreeSet::new(), vec![0]);
         while let Some(directory) = open.pop() {
@@ -468,7 +469,7 @@ impl Tree {
 mod tests {
     use super::*;
 
-    /// A file system on which `/a/b` was created and filled, with syncs of what `synced` names.
+    /// Creates and fills `/a/b`, then syncs the file or directories in `synced`.
     fn created(synced: &[&str]) -> SimFileSystem {
         let files = SimFileSystem::default();
         files
@@ -498,7 +499,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_survives_with_its_contents_and_every_name_above_it() {
+    fn file_survives_if_its_contents_and_every_parent_are_synced() {
         assert_eq!(after_crash(&created(&[])), None);
         assert_eq!(after_crash(&created(&["file"])), None);
         assert_eq!(after_crash(&created(&["file", "/a"])), None);
@@ -511,7 +512,7 @@ mod tests {
     }
 
     #[test]
-    fn a_killed_process_loses_nothing_and_makes_nothing_durable() {
+    fn kill_loses_nothing_and_makes_nothing_durable() {
         let files = created(&[]);
         let next = files.after(files.operations());
         assert_eq!(contents(&next, "/a/b"), Some(vec![1, 2, 3]));
@@ -523,12 +524,12 @@ mod tests {
         assert_eq!(
             after_crash(&next),
             Some(vec![]),
-            "the names of the process before are synced with the directory"
+            "a directory sync covers names created by the previous process"
         );
     }
 
     #[test]
-    fn a_rename_that_was_not_synced_leaves_the_old_names_or_the_new_ones() {
+    fn unsynced_rename_leaves_the_old_names_or_the_new_ones() {
         let files = created(&["/", "/a", "file"]);
         files.create(Path::new("/a/c")).expect("a new file");
         files
@@ -549,7 +550,7 @@ mod tests {
     }
 
     #[test]
-    fn trees_that_look_the_same_have_the_same_digest() {
+    fn trees_with_equal_paths_have_equal_digests() {
         let files = created(&["file"]);
         let empty = SimFileSystem::default();
         assert_eq!(

@@ -1,32 +1,32 @@
-//! What is on a disk, what is only on its way there, and what is wrong with it.
+//! Contents of a disk: durable bytes, unsynced changes and faults.
 
 use std::collections::BTreeSet;
 
 use super::change::{Change, Fate, SECTOR};
 use crate::counters::Counters;
 
-/// Most bytes on their way between two syncs: 64 MiB. Beyond it the oldest change becomes durable
-/// by itself, as if the machine had written its memory back.
+/// Maximum number of unsynced bytes: 64 MiB. Beyond it the oldest change becomes durable without a
+/// sync, as if the machine had written its cache back.
 pub const MAX_UNSYNCED: usize = 64 * 1024 * 1024;
 
-/// One thing that a disk was asked to do, as a recording keeps it.
+/// One recorded disk operation.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Operation {
-    /// A change, durable with the next sync.
+    /// A change, which the next sync makes durable.
     Change(Change),
-    /// Everything before it is durable.
+    /// A sync, which makes every earlier change durable.
     Sync,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Media {
-    /// What is durable.
+    /// Durable bytes.
     pub(super) image: Vec<u8>,
-    /// What a read sees.
+    /// Bytes that a read sees.
     pub(super) view: Vec<u8>,
-    /// What separates the two, in order.
+    /// Changes from `image` to `view`, in order.
     pub(super) changes: Vec<Change>,
-    /// Bytes in `changes`.
+    /// Number of bytes in `changes`.
     pub(super) unsynced: usize,
     pub(super) life: u64,
     pub(super) recording: Option<Vec<Operation>>,
@@ -36,16 +36,16 @@ pub(super) struct Media {
 
 #[derive(Debug, Default)]
 pub(super) struct Faults {
-    /// Operations until the power is cut.
+    /// Number of operations until power is cut.
     pub(super) power_cut_in: Option<u64>,
-    /// Seed of what the next sync, which fails, leaves behind.
+    /// Makes the next sync fail; the seed determines what the sync leaves behind.
     pub(super) next_sync_fails: Option<u64>,
     pub(super) syncs_lie: bool,
     pub(super) full: bool,
     pub(super) failing_reads: u64,
     pub(super) bad_sectors: BTreeSet<usize>,
     pub(super) next_read_flips: Option<u64>,
-    /// By which number the next write's place is replaced.
+    /// Misdirects the next write; the number determines its target sector.
     pub(super) next_write_strays: Option<u64>,
 }
 
@@ -61,6 +61,7 @@ impl Media {
         if let Change::Write { at, bytes } = &change {
             self.unsynced += bytes.len();
             let sectors = at / SECTOR..(at + bytes.len()).div_ceil(SECTOR);
+            // A write remaps the bad sectors that it touches.
             self.faults
                 .bad_sectors
                 .retain(|sector| !sectors.contains(sector));
@@ -75,7 +76,7 @@ impl Media {
         }
     }
 
-    /// Every change that is not durable meets its fate; those without one are lost.
+    /// Applies `fates` to the changes that are not durable; changes without one are lost.
     pub(super) fn settle(&mut self, fates: &[Fate]) {
         let fates = fates.iter().chain(std::iter::repeat(&Fate::Lost));
         for (change, fate) in self.changes.drain(..).zip(fates) {
@@ -102,7 +103,7 @@ impl Media {
             Change::Write { at: start, bytes } => (*start..start + bytes.len()).contains(&at),
             Change::Resize(len) => *len <= at,
         };
-        // A change on its way covers the damage, for readers and for good once it is synced.
+        // A pending change hides the damage from readers, and repairs it once it is synced.
         if !self.changes.iter().any(covered) && at < self.view.len() {
             self.view[at] ^= mask;
         }
@@ -110,7 +111,7 @@ impl Media {
         true
     }
 
-    /// Where a write to `at` goes when it strays: another sector of the disk.
+    /// Returns the offset to which a write to `at` is misdirected: another sector of the disk.
     pub(super) fn stray(&self, at: usize, chance: u64) -> usize {
         let sectors = (self.view.len() / SECTOR).max(1);
         let by = usize::try_from(chance % (sectors.max(2) as u64 - 1)).unwrap_or(0) + 1;

@@ -1,4 +1,4 @@
-//! A disk of bytes, on which everything goes wrong that a caller asks for.
+//! A simulated disk of bytes with injected faults.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,20 +12,20 @@ use super::crash::CrashStyle;
 use super::media::{Faults, Media, Operation};
 use crate::counters::Counters;
 
-/// A handle to a simulated disk; clones share the disk. Nothing happens to it by chance except what
-/// a caller draws from its RNG.
+/// A handle to a simulated disk; clones share the disk. The only randomness is the RNG that the
+/// caller passes.
 ///
-/// A crash or a kill ends the life of every clone made before it: they fail from then on. The
-/// handle it was asked of goes on.
+/// A crash or a kill invalidates every clone made before it: they fail from then on. The handle on
+/// which it was called stays valid.
 #[derive(Clone, Debug, Default)]
 pub struct SimDisk {
     media: Arc<Mutex<Media>>,
-    /// In which life of the machine this handle was made.
+    /// Generation of the process for which this handle was made.
     life: u64,
 }
 
 impl SimDisk {
-    /// A disk that durably holds `image`.
+    /// Creates a disk that durably holds `image`.
     #[must_use]
     pub fn holding(image: Vec<u8>) -> Self {
         let media = Media {
@@ -39,14 +39,14 @@ impl SimDisk {
         }
     }
 
-    /// What is durable now: a crash that loses everything else leaves exactly this.
+    /// Returns the durable bytes: a crash that loses everything else leaves exactly these.
     #[must_use]
     pub fn image(&self) -> Vec<u8> {
         self.media().image.clone()
     }
 
-    /// Puts `image` in place of everything on the disk, as when an old copy is put back while the
-    /// machine is off.
+    /// Replaces the whole contents of the disk by `image`, like an operator who restores an old
+    /// copy while the machine is off.
     pub fn put_back(&mut self, image: Vec<u8>) {
         self.cut_power();
         let mut media = self.media();
@@ -56,50 +56,50 @@ impl SimDisk {
         media.tally.count("disk: put an old image back");
     }
 
-    /// How often what happened on this disk.
+    /// Returns the counts of operations and faults on this disk.
     #[must_use]
     pub fn tally(&self) -> Counters {
         self.media().tally.clone()
     }
 
-    /// How many changes no sync has made durable.
+    /// Returns the number of changes that no sync has made durable.
     #[must_use]
     pub fn unsynced(&self) -> usize {
         self.media().changes.len()
     }
 
-    /// From now on keeps what the disk is asked to do.
+    /// Starts recording operations.
     pub fn record(&self) {
         self.media().recording = Some(Vec::new());
     }
 
-    /// What the disk was asked to do since [`SimDisk::record`], and no recording from now on.
+    /// Stops recording and returns the operations since [`SimDisk::record`].
     #[must_use]
     pub fn recording(&self) -> Vec<Operation> {
         self.media().recording.take().unwrap_or_default()
     }
 
-    /// How much has been recorded.
+    /// Returns the number of recorded operations.
     #[must_use]
     pub fn recorded(&self) -> usize {
         self.media().recording.as_ref().map_or(0, Vec::len)
     }
 
-    /// Power is lost; `style` and `rng` decide what becomes of what no sync had made durable.
+    /// Cuts power; `style` and `rng` determine the fate of the changes that no sync made durable.
     pub fn crash(&mut self, rng: &mut ChaCha8Rng, style: CrashStyle) {
         let fates = style.fates(&self.media().changes, rng);
         self.crash_with(&fates);
     }
 
-    /// Power is lost, and each change that no sync had made durable meets its fate; those without
-    /// one are lost.
+    /// Cuts power and applies `fates` to the changes that no sync made durable; changes without one
+    /// are lost.
     pub fn crash_with(&mut self, fates: &[Fate]) {
         self.media().settle(fates);
         self.cut_power();
     }
 
-    /// The process dies and the machine does not: what no sync has made durable is still on its
-    /// way, and read by the next process.
+    /// Kills the process but not the machine: unsynced changes stay pending, and the next process
+    /// reads them.
     pub fn kill(&mut self) {
         self.end_life();
         self.media().tally.count("disk: lost its process");
@@ -117,7 +117,7 @@ impl SimDisk {
     fn end_life(&mut self) {
         let mut media = self.media();
         media.life += 1;
-        // What is wrong with the disk itself survives, what waited for an operation does not.
+        // Faults of the disk itself survive; faults armed for a later operation do not.
         let Faults {
             syncs_lie,
             full,
@@ -136,57 +136,58 @@ impl SimDisk {
         self.life = life;
     }
 
-    /// After `operations` more writes, syncs and changes of the length everything fails, as if the
-    /// power were gone; [`SimDisk::crash`] then decides what is left.
+    /// Cuts power after `operations` more writes, syncs and changes of the length: every later
+    /// operation fails. A following [`SimDisk::crash`] determines what is left.
     pub fn cut_power_after(&self, operations: u64) {
         self.media().faults.power_cut_in = Some(operations);
     }
 
-    /// The next sync fails. Of what it should have made durable all or some is, and some may be
-    /// torn, as `rng` decide, like in a crash; reads still see all of it, and no later sync tries
-    /// again.
+    /// Makes the next sync fail. As in a crash, `rng` determines which of its changes are durable,
+    /// lost or torn; reads still see all of them, and no later sync retries them.
     pub fn fail_next_sync(&self, rng: &mut ChaCha8Rng) {
         self.media().faults.next_sync_fails = Some(rng.random());
     }
 
-    /// Whether a sync is set up to fail.
+    /// Returns whether a sync is set up to fail.
     pub fn will_fail(&self) -> bool {
         self.media().faults.next_sync_fails.is_some()
     }
 
-    /// While it is full, a write is cut short and fails, and the disk does not grow.
+    /// Fills the disk or makes room. On a full disk a write is cut short and fails, and the disk
+    /// cannot grow.
     pub fn fill(&self, full: bool) {
         self.media().faults.full = full;
     }
 
-    /// The next `count` reads fail.
+    /// Makes the next `count` reads fail.
     pub fn fail_reads(&self, count: u64) {
         self.media().faults.failing_reads = count;
     }
 
-    /// The sector with the byte `at` cannot be read until it is written again.
+    /// Makes the sector with the byte `at` unreadable until it is written again.
     pub fn spoil_sector(&self, at: usize) {
         self.media().faults.bad_sectors.insert(at / SECTOR);
     }
 
-    /// The next read has one wrong bit, which `rng` choose; what is on the disk is right. Outside
-    /// the model.
+    /// Flips one bit, drawn from `rng`, in the result of the next read; the disk itself is intact.
+    /// Outside the model.
     pub fn flip_in_next_read(&self, rng: &mut ChaCha8Rng) {
         self.media().faults.next_read_flips = Some(rng.random());
     }
 
-    /// Flips one bit for good; `bit` counts from the first of the disk. Tells whether the disk is
-    /// that long. Outside the model.
+    /// Flips one bit of the disk permanently; `bit` counts from its start. Returns false if the
+    /// disk is shorter. Outside the model.
     pub fn flip_bit(&self, bit: u64) -> bool {
         self.media().flip(bit)
     }
 
-    /// The next write goes to another sector, which `rng` choose. Outside the model.
+    /// Redirects the next write to another sector, drawn from `rng`. Outside the model.
     pub fn misdirect_next_write(&self, rng: &mut ChaCha8Rng) {
         self.media().faults.next_write_strays = Some(rng.random());
     }
 
-    /// While it lies, the disk confirms syncs without doing them. Outside the model.
+    /// Makes the disk confirm syncs without performing them while `lies` is true. Outside the
+    /// model.
     pub fn contradiction(&self, lies: bool) {
         self.media().faults.syncs_lie = lies;
     }
@@ -195,19 +196,19 @@ impl SimDisk {
         self.media.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The disk, if this handle is of this life and there is power.
+    /// Returns the disk, if this handle is of the present generation and there is power.
     fn powered(&self) -> io::Result<MutexGuard<'_, Media>> {
         let media = self.media();
         if media.life != self.life || media.faults.power_cut_in == Some(0) {
             return Err(io::Error::new(
                 io::ErrorKind::BrokenPipe,
-                "the power is gone",
+                "the power is off",
             ));
         }
         Ok(media)
     }
 
-    /// The disk, if there is power for one more operation.
+    /// Returns the disk, if there is power for one more operation.
     fn operate(&self) -> io::Result<MutexGuard<'_, Media>> {
         let mut media = self.powered()?;
         media.faults.power_cut_in = media.faults.power_cut_in.map(|left| left - 1);
@@ -236,7 +237,7 @@ impl StorageBackend for SimDisk {
         {
             media.faults.failing_reads = media.faults.failing_reads.saturating_sub(1);
             media.tally.count("disk: failed a read");
-            return Err(io::Error::other("a sector cannot be read"));
+            return Err(io::Error::other("unreadable sector"));
         }
         if !out.is_empty()
             && let Some(chance) = media.faults.next_read_flips.take()
@@ -266,10 +267,11 @@ impl StorageBackend for SimDisk {
         media.ask(|| Operation::Sync);
         if let Some(seed) = media.faults.next_sync_fails.take() {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            // As in a crash, some changes reach the disk; no later sync retries the others.
             let fates = CrashStyle::any(&mut rng).fates(&media.changes, &mut rng);
             media.settle(&fates);
             media.tally.count("disk: failed a sync");
-            return Err(io::Error::other("the disk could not write what it held"));
+            return Err(io::Error::other("the disk could not flush its cache"));
         }
         if media.faults.syncs_lie {
             media.tally.count("disk: confirmed a sync it did not do");
@@ -304,10 +306,11 @@ impl StorageBackend for SimDisk {
         {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
-                "a write beyond the end of the disk",
+                "write beyond the end of the disk",
             ));
         }
         if media.faults.full {
+            // A real disk may take part of the data before it reports that it is full.
             let sectors = data.len() / SECTOR / 2;
             media.change(Change::Write {
                 at,

@@ -1,4 +1,4 @@
-//! The store of a simulated machine: writes wait until the simulation has them done.
+//! The store of a simulated machine: writes wait until the simulation completes them.
 
 use std::collections::VecDeque;
 
@@ -12,43 +12,43 @@ use super::file::StoreFile;
 use super::sim_disk::SimDisk;
 use crate::invariants::Violation;
 
-/// A store whose writes take as long as the simulation likes.
+/// A store with write latency that the simulation controls.
 ///
 /// A submitted write waits; [`DiskStore::complete`] performs the oldest, and only then
-/// [`Store::completed`] tells of them. [`DiskStore::image`] is what a crash at this moment would
-/// leave. At most [`WRITE_QUEUE`] writes wait, as with a real node's disk; one more is
+/// [`Store::completed`] reports them. [`DiskStore::image`] is the state that a crash now would
+/// leave. At most [`WRITE_QUEUE`] writes wait, as on a real node's disk; one more fails with
 /// [`StoreError::Hanging`].
 #[derive(Debug)]
 pub struct DiskStore {
     inner: Inner,
     waiting: VecDeque<Write>,
-    /// Performed and not yet told; no more than were submitted since `completed` was last asked.
+    /// Performed but not yet reported; at most those submitted since the last `completed` call.
     reports: VecDeque<Result<WriteNumber, StoreError>>,
     failed: Option<StoreError>,
     held: bool,
 }
 
-/// Where the writes go.
+/// Target of the writes.
 #[derive(Debug)]
 enum Inner {
-    /// To memory that survives crashes: fast, and without faults of its own.
+    /// Memory that survives crashes: fast and without faults of its own.
     Image(MemoryStore),
-    /// To the real store on a disk of bytes.
+    /// The real store on a disk of bytes.
     File(Box<StoreFile>),
 }
 
-/// A copy of everything on a disk, to be put back later.
+/// A copy of a whole disk, to be restored later.
 #[derive(Clone, Debug)]
 pub struct Backup {
     owed: Restored,
-    /// The bytes, if it is a disk of bytes, and how many writes they hold.
+    /// The bytes and the number of writes in them, if it is a disk of bytes.
     bytes: Option<(Vec<u8>, u64)>,
-    /// The bytes of the rollback guard beside it.
+    /// The bytes of the rollback guard.
     guard: Option<Vec<u8>>,
 }
 
 impl Backup {
-    /// The last entry in it, or covered by its snapshot.
+    /// Returns the index of the last entry in it, or the last that its snapshot covers.
     #[must_use]
     pub fn last(&self) -> Index {
         self.owed
@@ -57,8 +57,8 @@ impl Backup {
             .map_or(self.owed.start.position.index, |entry| entry.index)
     }
 
-    /// The same bytes, of a disk that owes `owed`: what the machine confirmed since the copy was
-    /// made stays confirmed.
+    /// Returns the same bytes for a disk that must hold `owed`: writes acknowledged since the copy
+    /// was made stay acknowledged.
     #[must_use]
     pub fn owing(&self, owed: &Restored) -> Backup {
         Backup {
@@ -68,28 +68,27 @@ impl Backup {
     }
 }
 
-/// Why a machine cannot start from its disk.
+/// Reason why a machine cannot start from its disk.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Unusable {
-    /// The store says so. Within the model of [`crate::disk`] that is as wrong as a contradiction: the
-    /// machine is lost for no reason.
+    /// The store refused its file. Within the model of [`crate::disk`] that is as wrong as a false
+    /// state: the machine is lost without need.
     Refused(StoreError),
-    /// The store gave back something else than what was durable.
+    /// The store returned a state other than the durable one.
     Lied(Violation),
 }
 
 impl DiskStore {
-    /// A store that keeps `image` in memory, and nothing can happen to it but crashes between
-    /// writes.
+    /// Creates a store that keeps `image` in memory and has no faults except crashes.
     #[must_use]
     pub fn in_memory(image: Restored) -> Self {
         Self::with(Inner::Image(MemoryStore::holding(image)))
     }
 
-    /// The real store of node `id` on a new simulated disk, holding `image`.
+    /// Creates the real store of node `id` on a new simulated disk, holding `image`.
     ///
     /// # Panics
-    /// If no store could hold `image`, because its parts contradict each other.
+    /// If no store could hold `image` because its parts contradict each other.
     #[must_use]
     pub fn on_disk(id: NodeId, image: Restored) -> Self {
         Self::with(Inner::File(Box::new(StoreFile::new(id, image))))
@@ -105,8 +104,8 @@ impl DiskStore {
         }
     }
 
-    /// What is durable: what a crash now would leave. After a failed write it may be that write
-    /// too; the next crash decides it.
+    /// Returns the durable state, which a crash now would leave. After a failed write that write
+    /// may be durable too; the next crash determines it.
     #[must_use]
     pub fn image(&self) -> &Restored {
         match &self.inner {
@@ -115,7 +114,7 @@ impl DiskStore {
         }
     }
 
-    /// The disk below, to make it fail; `None` if there are no bytes.
+    /// Returns the underlying disk for fault injection, or `None` if the store is in memory.
     #[must_use]
     pub fn disk(&self) -> Option<&SimDisk> {
         match &self.inner {
@@ -124,37 +123,37 @@ impl DiskStore {
         }
     }
 
-    /// How many writes wait.
+    /// Returns the number of waiting writes.
     #[must_use]
     pub fn pending(&self) -> usize {
         self.waiting.len()
     }
 
-    /// The writes that wait, oldest first.
+    /// Returns the waiting writes, oldest first.
     pub(crate) fn waiting(&self) -> impl Iterator<Item = &Write> {
         self.waiting.iter()
     }
 
-    /// Whether [`Store::completed`] has something to tell.
+    /// Returns whether [`Store::completed`] has something to report.
     #[must_use]
     pub(crate) fn has_reports(&self) -> bool {
         !self.reports.is_empty()
     }
 
-    /// Marks the disk as one that does not answer, or one that does again. Nothing else happens:
-    /// who drives the store asks [`DiskStore::is_held`] before it completes anything.
+    /// Marks the disk as held or released. This is only a flag: the caller must check
+    /// [`DiskStore::is_held`] before it completes writes.
     pub fn hold(&mut self, held: bool) {
         self.held = held;
     }
 
-    /// Whether the disk does not answer.
+    /// Returns whether the disk is held.
     #[must_use]
     pub fn is_held(&self) -> bool {
         self.held
     }
 
-    /// Performs the oldest `count` of the waiting writes, or all if there are fewer. Tells how many
-    /// became durable; after one that failed none is performed any more.
+    /// Performs the oldest `count` waiting writes, or all if there are fewer. Returns how many
+    /// became durable; after a failed write no more are performed.
     pub fn complete(&mut self, count: usize) -> usize {
         let mut done = 0;
         while done < count
@@ -168,6 +167,7 @@ impl DiskStore {
                     done += 1;
                 }
                 Err(error) => {
+                    // The state of the disk is unknown now, so no later write may be performed.
                     self.failed = Some(error.clone());
                     self.reports.push_back(Err(error));
                 }
@@ -183,8 +183,8 @@ impl DiskStore {
         }
     }
 
-    /// A crash between two writes: the oldest `kept` of the waiting writes were done without
-    /// anybody hearing of it, the others are lost. The machine is off until [`DiskStore::restart`].
+    /// Crashes between two writes: the oldest `kept` waiting writes were performed but not
+    /// reported, the others are lost. The machine is off until [`DiskStore::restart`].
     pub fn crash(&mut self, kept: usize) {
         self.complete(kept);
         if let Inner::File(file) = &mut self.inner {
@@ -193,9 +193,9 @@ impl DiskStore {
         self.forget();
     }
 
-    /// A crash in the middle of a write: as [`DiskStore::crash`], but something of the oldest write
-    /// that is not kept may have reached the disk. `rng` and `style` decide what; after the next
-    /// start it is done or it is not.
+    /// Crashes in the middle of a write: like [`DiskStore::crash`], but part of the oldest write
+    /// that is not kept may have reached the disk, as `rng` and `style` determine. After the next
+    /// start that write is durable or absent.
     pub fn crash_midway(&mut self, kept: usize, rng: &mut ChaCha8Rng, style: CrashStyle) {
         self.begin(kept, rng);
         if let Inner::File(file) = &mut self.inner {
@@ -204,11 +204,11 @@ impl DiskStore {
         self.forget();
     }
 
-    /// The process dies in the middle of a write, as in [`DiskStore::crash_midway`], but the
-    /// machine does not: what the write left in its memory is what the next process reads. Whether
-    /// that write is done is open until [`DiskStore::restart`], or until [`DiskStore::crash`] takes
-    /// the power too. After a failed sync it is open even then, because memory and disk differ and
-    /// nobody can tell: such a machine must crash instead.
+    /// Kills the process in the middle of a write, like [`DiskStore::crash_midway`], but not the
+    /// machine: the next process reads the data that the write left in its memory. The outcome of
+    /// the write is open until [`DiskStore::restart`], or until [`DiskStore::crash`] cuts power
+    /// too. After a failed sync it stays open even then, because memory and disk differ
+    /// undetectably: such a machine must crash instead.
     pub fn kill_midway(&mut self, kept: usize, rng: &mut ChaCha8Rng) {
         self.begin(kept, rng);
         if let Inner::File(file) = &mut self.inner {
@@ -217,7 +217,7 @@ impl DiskStore {
         self.forget();
     }
 
-    /// Performs the oldest `kept` of the waiting writes, and of the next one as much as `rng` say.
+    /// Performs the oldest `kept` waiting writes and a part of the next, drawn from `rng`.
     fn begin(&mut self, kept: usize, rng: &mut ChaCha8Rng) {
         self.complete(kept);
         let next = if self.failed.is_none() {
@@ -230,17 +230,15 @@ impl DiskStore {
             (Inner::File(file), Some(write)) => file.cut_short(write, rng),
             (Inner::Image(store), Some(write)) => {
                 if rng.random() {
-                    store
-                        .submit(write)
-                        .expect("a write that the core asked for");
+                    store.submit(write).expect("a write of the core is valid");
                     store.completed();
                 }
             }
         }
     }
 
-    /// The process ends in an orderly way: waiting writes are done, and the file is closed. The
-    /// machine is off until [`DiskStore::restart`].
+    /// Shuts the process down in an orderly way: performs the waiting writes and closes the file.
+    /// The machine is off until [`DiskStore::restart`].
     pub fn close(&mut self) {
         self.complete(usize::MAX);
         if let Inner::File(file) = &mut self.inner {
@@ -256,11 +254,11 @@ impl DiskStore {
         self.held = false;
     }
 
-    /// Starts from the disk again, after a crash, an orderly end, or a [`DiskStore::put_back`].
-    /// Gives what a node is given.
+    /// Starts from the disk again after a crash, a shutdown or a [`DiskStore::put_back`]. Returns
+    /// the state from which a node starts.
     ///
     /// # Errors
-    /// If the store refuses its file, or gives back anything but what was durable.
+    /// If the store refuses its file, or returns anything but the durable state.
     pub fn restart(&mut self) -> Result<&Restored, Unusable> {
         if let Inner::File(file) = &mut self.inner {
             file.restart()?;
@@ -268,7 +266,7 @@ impl DiskStore {
         Ok(self.image())
     }
 
-    /// A copy of what is durable now.
+    /// Returns a copy of the durable state.
     #[must_use]
     pub fn backup(&self) -> Backup {
         let (bytes, guard) = match &self.inner {
@@ -285,8 +283,8 @@ impl DiskStore {
         }
     }
 
-    /// Whether a machine that is off would notice that this copy was put back: its mark, which is
-    /// no part of the copy, tells of newer writes. Without bytes there is no mark.
+    /// Returns whether a machine that is off would detect that this copy was restored: its mark,
+    /// which is not restored, records newer writes. A store in memory has no mark.
     #[must_use]
     pub fn knows_newer_than(&self, backup: &Backup) -> bool {
         match (&self.inner, &backup.bytes) {
@@ -295,8 +293,8 @@ impl DiskStore {
         }
     }
 
-    /// Puts a copy back, as somebody who restores a store does: whatever the node promised since
-    /// then is forgotten, by the store and not by the mark beside it. The machine is off until
+    /// Restores a copy of the store but not of its mark, like an operator who restores a backup:
+    /// the store loses every later acknowledged write. The machine is off until
     /// [`DiskStore::restart`].
     ///
     /// # Panics
@@ -308,13 +306,13 @@ impl DiskStore {
                 file.put_back(bytes.clone(), backup.owed.clone(), *writes)
             }
             (Inner::Image(_), Some(_)) | (Inner::File(_), None) => {
-                panic!("a backup fits the kind of disk it is of")
+                panic!("the backup is of another kind of disk")
             }
         }
         self.forget();
     }
 
-    /// As [`DiskStore::put_back`], with the rollback guard beside the store.
+    /// Like [`DiskStore::put_back`], but restores the rollback guard too.
     ///
     /// # Panics
     /// If it is a copy of the other kind of disk.

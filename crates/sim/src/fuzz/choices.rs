@@ -1,7 +1,6 @@
-//! Choices read from bytes.
+//! Decisions read from bytes.
 
-/// Bytes that decide one thing after another. When they are used up, everything that is still asked
-/// is decided as zero.
+/// Byte string consumed one decision at a time. Once it is exhausted, every further byte is zero.
 pub(super) struct Choices<'a> {
     rest: &'a [u8],
 }
@@ -11,7 +10,7 @@ impl<'a> Choices<'a> {
         Choices { rest: bytes }
     }
 
-    /// Whether all are made.
+    /// Returns whether every byte has been consumed.
     pub(super) fn are_made(&self) -> bool {
         self.rest.is_empty()
     }
@@ -20,7 +19,7 @@ impl<'a> Choices<'a> {
         self.rest.split_off_first().copied().unwrap_or_default()
     }
 
-    /// One of `count` possibilities, of at most 256.
+    /// Returns a choice among `count` alternatives, at most 256.
     pub(super) fn of(&mut self, count: usize) -> usize {
         usize::from(self.byte()) % count.max(1)
     }
@@ -29,8 +28,8 @@ impl<'a> Choices<'a> {
         self.byte() % 2 == 1
     }
 
-    /// A small number, which hits something, or one at the end of the range, which overflows, or
-    /// any.
+    /// Returns a small number, which hits existing items, one near `u64::MAX`, which provokes
+    /// overflow, or an arbitrary one.
     pub(super) fn number(&mut self) -> u64 {
         match self.byte() {
             small @ ..0xE0 => u64::from(small % 12),
@@ -39,12 +38,12 @@ impl<'a> Choices<'a> {
         }
     }
 
-    /// A few bytes.
+    /// Returns up to `most` bytes.
     pub(super) fn bytes(&mut self, most: usize) -> Vec<u8> {
         (0..self.of(most + 1)).map(|_| self.byte()).collect()
     }
 
-    /// Something, or nothing.
+    /// Returns `Some` with probability one half.
     pub(super) fn maybe<T>(&mut self, something: impl FnOnce(&mut Self) -> T) -> Option<T> {
         self.coin().then(|| something(self))
     }

@@ -1,5 +1,5 @@
-//! A small cluster to which anything happens that may happen to one: every property holds, and in
-//! the end there is peace.
+//! A small cluster under arbitrary faults: every invariant holds, and once the faults end the
+//! cluster converges.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::cluster::{Setup, Simulation};
 
 pub(super) const CLUSTER: Target = Target {
     name: "cluster",
-    about: "whatever is lost, repeated, late, cut, crashed or changed, every property holds, and then there is peace",
+    about: "every invariant holds under faults and changes, then the cluster converges",
     longest: 512,
     takes_anything: true,
     corpus: lives,
@@ -25,16 +25,16 @@ pub(super) const CLUSTER: Target = Target {
     },
 };
 
-/// Time in which a cluster without faults comes to rest: many elections.
+/// Time within which a cluster without faults must converge: many elections.
 const PEACE: Duration = Duration::from_secs(60);
 
-/// Lines of trace that a violation is told with.
+/// Lines of trace that a violation is reported with.
 const LINES: usize = 60;
 
 struct Fate {
     cluster: Simulation,
     machines: u64,
-    /// Leaders answer reads by their clocks.
+    /// Whether leaders answer reads from their leases.
     has_leases: bool,
     reads: u64,
     commands: u64,
@@ -54,13 +54,15 @@ impl Fate {
             };
             (NodeId(id), Incarnation(0), standing)
         };
-        let members = Membership::of((1..=voters).map(member)).expect("somebody may lead");
+        let members = Membership::of((1..=voters).map(member)).expect("a member may lead");
         let (batch, window, keep) = (1 + choices.of(4), 1 + choices.of(4), choices.of(4) as u64);
         let machines = voters + 1;
+        // Lenient: a violation is kept for the report instead of a panic at once.
         let setup = Setup::members(members, u64::from(switches))
             .outsider(machines)
             .lenient()
             .trace(LINES);
+        // Leases require check-quorum, which bit 1 switches off.
         let has_leases = switches & 6 == 4;
         let setup = setup.configure(move |config| {
             (config.pre_vote, config.check_quorum) = (switches & 1 == 0, switches & 2 == 0);
@@ -100,14 +102,14 @@ impl Fate {
                 .cluster
                 .cut(node, NodeId(1 + choices.of(self.machines as usize) as u64)),
             15 | 16 if !up => self.cluster.restart(node),
-            // What is left needs a machine that runs.
+            // The remaining faults need a running machine.
             _ if !up => {}
             15 => self.cluster.crash_keeping(node, choices.of(3)),
             16 => self.cluster.hold_disk(node),
             17 => self.cluster.release_disk(node),
             18 => self.cluster.complete_writes(node, 1 + choices.of(2)),
             19 | 20 => self.cluster.campaign(node),
-            // A timer that fires alone is a clock that runs ahead, which leases do not allow for.
+            // A timer that fires alone is a fast clock, beyond the drift that leases tolerate.
             21 if self.has_leases => {}
             21 => self.cluster.tick(node),
             22..=25 => {
@@ -131,7 +133,7 @@ impl Fate {
         }
     }
 
-    /// Only machines that are there may become members.
+    /// Draws a membership change among the existing machines.
     fn change(&self, choices: &mut Choices<'_>) -> Change {
         let any = |choices: &mut Choices<'_>| {
             let standing = [
@@ -154,7 +156,7 @@ impl Fate {
         }
     }
 
-    /// Everything is whole again, and everybody runs.
+    /// Heals all links, disks and machines, and checks that the cluster converges.
     fn ends(mut self) -> Result<Answer, String> {
         if self.cluster.violation().is_none() {
             self.cluster.heal();
@@ -172,7 +174,7 @@ impl Fate {
         }
         match self.cluster.violation() {
             Some(violation) => Err(format!(
-                "{violation}\nthe last that happened:\n{}",
+                "{violation}\nlast events:\n{}",
                 self.cluster.trace()
             )),
             None => Ok(Answer::Taken),
@@ -180,9 +182,10 @@ impl Fate {
     }
 }
 
-/// Lives without faults, to have them mixed and broken: elections, commands, a newcomer, a crash,
-/// reads and snapshots.
+/// Returns runs without faults as material for mutation: elections, commands, a joining node, a
+/// crash, reads and snapshots.
 fn lives() -> Vec<Vec<u8>> {
+    // Each fault is the number of an arm in `strikes`, then a node, then the arm's own choices.
     const CAMPAIGN: u8 = 19;
     const QUIET: [u8; 2] = [10, 0];
     let elected = |header: [u8; 5]| [&header[..], &[CAMPAIGN, 0], &QUIET].concat();
@@ -230,9 +233,9 @@ mod tests {
     use crate::counters::Counters;
     use crate::fuzz::Fuzz;
 
-    /// A fuzzer that never gets anywhere finds nothing.
+    /// A fuzzer that reaches no deep state finds nothing.
     #[test]
-    fn choices_lead_deep_into_the_life_of_a_cluster() {
+    fn inputs_reach_deep_states_of_a_cluster() {
         let fuzz = Fuzz::new(CLUSTER, 1);
         let mut tally = Counters::default();
         for number in 0..4_000 {
@@ -250,7 +253,7 @@ mod tests {
             "committed its own term",
             "installed a snapshot in place of its log",
             "left a joint configuration",
-            "met a stranger",
+            "received a message from an unknown incarnation",
             "read by lease",
             "sent a snapshot",
             "stepped down when removed",

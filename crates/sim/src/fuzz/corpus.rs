@@ -1,4 +1,4 @@
-//! Valid values, as a small cluster makes them.
+//! Valid sample values, produced by a small cluster.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use raftian_raft::{
 
 use crate::cluster::{Kind, Setup, Simulation};
 
-/// Of each kind of message a few, and all kinds.
+/// Returns a few samples of every kind of message.
 pub(super) fn messages() -> Vec<Message> {
     let mut found: BTreeMap<Kind, Vec<Message>> = BTreeMap::new();
     for envelope in traffic() {
@@ -22,12 +22,13 @@ pub(super) fn messages() -> Vec<Message> {
     found.into_values().flatten().collect()
 }
 
-/// Everything that was said in a life with elections, commands, reads, a newcomer, a snapshot and a
+/// Returns all messages of a run with elections, commands, reads, a joining node, a snapshot and a
 /// leadership transfer.
 fn traffic() -> Vec<Message> {
     let ms = Duration::from_millis;
     let mut said = Vec::new();
     let setup = Setup::cluster(3, 1).outsider(4).configure(|config| {
+        // Small chunks, so that a snapshot takes several messages.
         (config.snapshot_keep, config.snapshot_chunk) = (0, 64);
     });
     let mut cluster = Simulation::new(setup);
@@ -41,8 +42,9 @@ fn traffic() -> Vec<Message> {
     }
     cluster.read(n2, ReadId(1), false);
     quiet(&mut cluster, &mut said);
+    // n3 misses an entry that n1 then compacts, so n3 needs a snapshot.
     cluster.isolate(n3);
-    let _ = cluster.propose(n1, 7, 5, b"n3 does not hear of it");
+    let _ = cluster.propose(n1, 7, 5, b"n3 does not receive it");
     quiet(&mut cluster, &mut said);
     cluster.compact(n1, None);
     cluster.heal();
@@ -65,6 +67,7 @@ fn traffic() -> Vec<Message> {
     quiet(&mut cluster, &mut said);
     let _ = cluster.transfer_leadership(n1, Some(n2));
     quiet(&mut cluster, &mut said);
+    // The run above loses no disk, so this kind has to be added by hand.
     said.push(Message::new(
         Term(2),
         Body::LostEntries {
@@ -137,7 +140,7 @@ pub(super) fn memberships() -> Vec<Membership> {
         let member = |(id, life, standing): &(u64, u64, Standing)| {
             (NodeId(*id), Incarnation(*life), *standing)
         };
-        Membership::of(members.iter().map(member)).expect("somebody may lead")
+        Membership::of(members.iter().map(member)).expect("a member may lead")
     };
     let three = of(&[
         (1, 0, Standing::Voter),
@@ -160,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_samples_have_every_kind_of_message() {
+    fn corpus_contains_every_kind_of_message() {
         let kinds: std::collections::BTreeSet<_> = messages().iter().map(Kind::of).collect();
         assert_eq!(kinds.len(), 14, "{kinds:?}");
     }

@@ -1,4 +1,4 @@
-//! Messages from choices: any that a member could send, true or not.
+//! Messages generated from choices: any that a member could send, whether or not they are true.
 
 use raftian_raft::{
     AppendEntries, AppendReply, AppendResult, Body, Bytes, Change, ClientId, Command, Entry,
@@ -8,8 +8,8 @@ use raftian_raft::{
 
 use super::choices::Choices;
 
-/// A message to `node`. Most are of its term, for its life, and about places in its log, or they
-/// would say nothing to it.
+/// Generates a message to `node`. Most carry its term and incarnation and refer to positions in
+/// its log, because it ignores most others.
 pub(super) fn message(choices: &mut Choices<'_>, node: &Node) -> Message {
     let term = match choices.of(8) {
         0 => Term(choices.number()),
@@ -92,7 +92,7 @@ fn body(choices: &mut Choices<'_>, node: &Node, term: Term) -> Body {
     }
 }
 
-/// A place of the node's log, or the one after it, or any.
+/// Returns a position of the node's log, the one after its end, or an arbitrary one.
 fn position(choices: &mut Choices<'_>, node: &Node) -> LogPosition {
     let last = node.last();
     match choices.of(4) {
@@ -136,7 +136,7 @@ fn append(choices: &mut Choices<'_>, node: &Node, term: Term) -> AppendEntries {
         Stamp(u64::from(choices.byte()))
     };
     let entry = |choices: &mut Choices<'_>, number: u64| Entry {
-        // Entries that follow each other get through the gate; one in sixteen does not.
+        // Consecutive terms pass validation; one entry in sixteen must not.
         term: if choices.of(16) == 15 {
             Term(choices.number())
         } else {
@@ -187,7 +187,7 @@ fn append_reply(choices: &mut Choices<'_>, node: &Node, term: Term) -> AppendRep
     }
 }
 
-/// A part of a snapshot, from whole small ones to nonsense.
+/// Generates a snapshot chunk, from a small complete snapshot to nonsense.
 fn part(choices: &mut Choices<'_>, node: &Node, term: Term) -> InstallSnapshot {
     let (position, bytes) = (
         position(choices, node),
@@ -254,6 +254,7 @@ fn membership(choices: &mut Choices<'_>) -> Membership {
     let members: Vec<_> = (0..1 + choices.of(4)).map(|_| member(choices)).collect();
     let simple = Membership::of(members);
     let founding = || Membership::new([NodeId(1), NodeId(2), NodeId(3)]).expect("there are voters");
+    // The drawn members may include no voter, which is not a membership.
     let membership = simple.unwrap_or_else(|_| founding());
     if choices.of(4) == 0 {
         membership.after(&change(choices)).unwrap_or(membership)

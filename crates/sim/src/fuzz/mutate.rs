@@ -1,17 +1,17 @@
-//! Inputs made of valid ones.
+//! Random inputs and mutations of valid ones.
 
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
-/// Most changes of one input: more, and nothing is left of what was valid.
+/// Most mutations of one input: with more, nothing of the valid input remains.
 const MAX_CHANGES: u32 = 8;
 
-/// Bytes that formats treat apart: ends of ranges, tags, and the marks of bincode's longer
-/// integers.
+/// Bytes with a special meaning in the formats: range limits, tags, and bincode's prefixes of
+/// longer integers.
 const TELLING: [u8; 14] = [0, 1, 2, 3, 7, 15, 16, 127, 128, 250, 251, 252, 253, 255];
 
-/// Bytes of nothing but chance: of any length, or, every other time, of a length whose number of
-/// digits is any.
+/// Returns random bytes. Half of the time their length is uniform, otherwise its order of magnitude
+/// is.
 pub(super) fn by_chance(rng: &mut ChaCha8Rng, longest: usize) -> Vec<u8> {
     let octave = if rng.random_bool(0.5) {
         usize::BITS - 1
@@ -22,11 +22,11 @@ pub(super) fn by_chance(rng: &mut ChaCha8Rng, longest: usize) -> Vec<u8> {
     (0..length).map(|_| rng.random()).collect()
 }
 
-/// A valid input with a few things wrong.
+/// Returns a valid input with a few mutations.
 pub(super) fn mutated(rng: &mut ChaCha8Rng, corpus: &[Vec<u8>], longest: usize) -> Vec<u8> {
     let any = |rng: &mut ChaCha8Rng| corpus[rng.random_range(0..corpus.len())].clone();
     let mut bytes = any(rng);
-    // One change is as likely as eight: a checksum or a count notices many.
+    // One mutation is as likely as eight: many at once rarely get past a checksum or a count.
     for _ in 0..1 << rng.random_range(0..=MAX_CHANGES.ilog2()) {
         match rng.random_range(0..9) {
             0 | 1 => flip(rng, &mut bytes),
@@ -50,9 +50,10 @@ fn place(rng: &mut ChaCha8Rng, length: usize) -> usize {
     rng.random_range(0..=length)
 }
 
-/// A part of the bytes, mostly a short one.
+/// Returns a random range of the bytes, mostly a short one.
 fn part(rng: &mut ChaCha8Rng, length: usize) -> std::ops::Range<usize> {
     let start = place(rng, length);
+    // Uniform in the order of magnitude: long ranges would destroy the input's structure.
     let octave = rng.random_range(0..=(length - start).max(1).ilog2());
     start..start + rng.random_range(0..=(1usize << octave).min(length - start))
 }
@@ -71,8 +72,8 @@ fn set(rng: &mut ChaCha8Rng, bytes: &mut [u8]) {
     }
 }
 
-/// An integer in place of whatever is there, as a length that is not true: of bincode's variable
-/// length, or of a fixed one.
+/// Overwrites or inserts an integer, such as a false length, in bincode's variable or in a fixed
+/// width.
 fn contradiction(rng: &mut ChaCha8Rng, bytes: &mut Vec<u8>) {
     let value: u64 = match rng.random_range(0..3) {
         0 => rng.random_range(0..300),
@@ -113,7 +114,7 @@ fn grow(rng: &mut ChaCha8Rng, bytes: &mut Vec<u8>) {
     bytes.splice(at..at, new);
 }
 
-/// The beginning of one and the end of the other, or a part of the other in the middle.
+/// Joins the head of one input to the tail of another, or replaces a range by a range of the other.
 fn splice(rng: &mut ChaCha8Rng, bytes: &mut Vec<u8>, other: &[u8]) {
     if rng.random_bool(0.5) {
         bytes.truncate(place(rng, bytes.len()));

@@ -1,4 +1,5 @@
-//! One node among peers that say anything: it stays alive, and starts again from what it wrote.
+//! One node among peers that send arbitrary messages: it does not panic, and restarts from its
+//! disk.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use crate::counters::Counters;
 
 pub(super) const NODE: Target = Target {
     name: "node",
-    about: "whatever its peers say, a node stays alive, hands out each entry once and in order, and starts from its disk",
+    about: "never panics; a node applies entries once, in order, and restarts from its disk",
     longest: 512,
     takes_anything: true,
     corpus: Vec::new,
@@ -27,7 +28,7 @@ pub(super) const NODE: Target = Target {
     },
 };
 
-/// Gives back what was decided on the way.
+/// Runs one input and returns the decisions that the node made.
 fn live(bytes: &[u8]) -> Result<Counters, String> {
     let mut choices = Choices::new(bytes);
     let mut harness = Harness::new(&mut choices)?;
@@ -38,15 +39,16 @@ fn live(bytes: &[u8]) -> Result<Counters, String> {
     Ok(harness.tally)
 }
 
-/// A node with its disk, and a program that does what it is asked for.
+/// A node with its disk and a program that performs every action.
 struct Harness {
     config: Config,
     node: Node,
     now: Moment,
     disk: MemoryStore,
     pending: VecDeque<Write>,
-    /// The last entry handed out, and the last that was reported as applied.
+    /// Last entry handed to the state machine.
     handed_out: Index,
+    /// Last entry reported as applied.
     applied: Index,
     reads: u64,
     tally: Counters,
@@ -71,14 +73,15 @@ impl Harness {
             member(2, Standing::Voter),
             member(3, third),
         ];
-        let mut config = Config::new(own, Membership::of(members).expect("somebody may lead"), 1);
+        let mut config = Config::new(own, Membership::of(members).expect("a member may lead"), 1);
         let switches = choices.byte();
         (config.pre_vote, config.check_quorum) = (switches & 1 == 0, switches & 2 == 0);
         config.lease_reads = config.check_quorum && switches & 4 != 0;
+        // Adaptive timeouts require pre-vote.
         let adaptive = config.pre_vote && switches & 8 != 0;
         config.adaptive_timeout =
             adaptive.then(|| (Duration::from_millis(100), Duration::from_millis(400)));
-        // A disk hangs within the few moments that an input has.
+        // Short enough that a disk can count as hung within the few steps of one input.
         config.disk_timeout = config.election_timeout.1;
         config.snapshot_entries = (switches & 16 != 0).then_some(2);
         (config.snapshot_keep, config.snapshot_chunk) =
@@ -162,7 +165,7 @@ impl Harness {
         self.step(input)
     }
 
-    /// What chance alone hardly ever does: the node stands, and the others vote for it.
+    /// Makes the node stand for election and win; random choices alone hardly ever do.
     fn is_elected(&mut self) -> Result<(), String> {
         self.step(Input::Campaign)?;
         for body in [
@@ -181,7 +184,7 @@ impl Harness {
         Ok(())
     }
 
-    /// The same for commitment: everything is written, and the others have it too.
+    /// Completes all writes and lets all others acknowledge the whole log, so that it commits.
     fn is_acknowledged(&mut self) -> Result<(), String> {
         self.writes(usize::MAX)?;
         let result = AppendResult::Matched {
@@ -212,14 +215,14 @@ impl Harness {
         Ok(())
     }
 
-    /// The oldest writes are done, at most so many, and the node is told of the last of them.
+    /// Completes up to `most` of the oldest writes and reports the last of them to the node.
     fn writes(&mut self, most: usize) -> Result<(), String> {
         let mut newest = None;
         for write in self.pending.drain(..most.min(self.pending.len())) {
             newest = Some(write.number);
             self.disk
                 .submit(write)
-                .map_err(|error| format!("it asks for a write that does not fit: {error}"))?;
+                .map_err(|error| format!("the store rejects a write of the node: {error}"))?;
             let _done = self.disk.completed();
         }
         newest.map_or(Ok(()), |number| self.step(Input::Persisted(number)))
@@ -227,7 +230,7 @@ impl Harness {
 
     fn step(&mut self, input: Input) -> Result<(), String> {
         self.node.step(self.now, input);
-        // Each round hands out at least one entry or nothing, so few are needed until it is quiet.
+        // Each round applies at least one entry or nothing, so far fewer rounds drain the actions.
         for _ in 0..1_000 {
             let actions = self.node.take_actions();
             if actions.is_empty() {
@@ -235,17 +238,21 @@ impl Harness {
             }
             self.perform(actions)?;
         }
-        Err("it never comes to rest".to_string())
+        Err("the node never runs out of actions".to_string())
     }
 
     fn perform(&mut self, actions: Actions) -> Result<(), String> {
         for (to, message) in &actions.send {
-            let frame = wire::encode_message(message)
-                .map_err(|error| format!("it sends what does not fit: {error}"))?;
+            let frame = wire::encode_message(message).map_err(|error| {
+                format!("the node sends a message that does not encode: {error}")
+            })?;
+            // A node must not send to itself either.
             if wire::decode_message(&frame[wire::LENGTH_BYTES..]).as_ref() != Ok(message)
                 || *to == self.config.id
             {
-                return Err(format!("it sends {to} what nobody can read: {message:?}"));
+                return Err(format!(
+                    "the message to {to} cannot be received: {message:?}"
+                ));
             }
         }
         actions
@@ -260,7 +267,7 @@ impl Harness {
         }
         for Entry { index, .. } in actions.apply {
             if index != self.handed_out.next() {
-                return Err(format!("{index} is handed out after {}", self.handed_out));
+                return Err(format!("{index} is applied after {}", self.handed_out));
             }
             self.handed_out = index;
             done = Some(index);
@@ -272,11 +279,13 @@ impl Harness {
         Ok(())
     }
 
-    /// A crash: what is on disk is all there is.
+    /// Crashes the node and restarts it from its disk; pending writes are lost.
     fn restarts(&mut self) -> Result<(), String> {
         self.pending.clear();
         let node = Node::new(self.config.clone(), self.disk.restored(), self.now);
-        self.node = node.map_err(|error| format!("it cannot start from what it wrote: {error}"))?;
+        self.node =
+            node.map_err(|error| format!("the node cannot start from its disk: {error}"))?;
+        // The new run restores its snapshot and applies the log from there.
         (self.handed_out, self.applied) = (Index(0), Index(0));
         self.step(Input::Wake)
     }
@@ -287,9 +296,9 @@ mod tests {
     use super::*;
     use crate::fuzz::Fuzz;
 
-    /// A fuzzer that never gets anywhere finds nothing.
+    /// A fuzzer that reaches no deep state finds nothing.
     #[test]
-    fn choices_lead_deep_into_the_life_of_a_node() {
+    fn inputs_reach_deep_states_of_a_node() {
         let fuzz = Fuzz::new(NODE, 1);
         let mut tally = Counters::default();
         for number in 0..20_000 {
@@ -301,11 +310,11 @@ mod tests {
             "installed a snapshot and kept its tail",
             "left a joint configuration",
             "read by lease",
-            "rolled back a change of members",
+            "rolled back a membership change",
             "stepped down when removed",
             "stepped down with a hung disk",
             "truncated several entries",
-            "was a stranger",
+            "was addressed under another incarnation",
         ] {
             assert!(
                 met.contains(&rare),

@@ -1,11 +1,11 @@
-//! Transcripts: whatever text it is, it is read or refused, and what was read is what is printed.
+//! Scenario files: any text is parsed or refused, and a parsed script prints as itself.
 
 use super::{Answer, Target};
 use crate::scenario::{self, Script, script::Step};
 
 pub(super) const SCENARIO: Target = Target {
     name: "scenario",
-    about: "no text panics; what is read is printed, read as the same, and, if it is short, run without a panic",
+    about: "never panics; a parsed script prints as itself and, if short, runs",
     longest: 8192,
     takes_anything: false,
     corpus: || statements().map(String::into_bytes).collect(),
@@ -16,20 +16,20 @@ pub(super) const SCENARIO: Target = Target {
         };
         let printed = script.to_string();
         let again = Script::parse("fuzz", &printed)
-            .map_err(|error| format!("what it prints is refused: {error}"))?;
+            .map_err(|error| format!("the printed script does not parse: {error}"))?;
         if again.to_string() != printed || again.steps.len() != script.steps.len() {
-            return Err(format!("what it prints is something else:\n{printed}"));
+            return Err(format!("the printed script is another script:\n{printed}"));
         }
         if is_short(&script) {
-            // Most transcripts of a fuzzer expect what is not so.
+            // A failed expectation is normal here; only a panic is a finding.
             let _failure = scenario::run(&script, 1);
         }
         Ok(Answer::Taken)
     },
 };
 
-/// The documented grammar in groups, each after a cluster that it fits, and all of it. What speaks
-/// of something that another group said is only in the whole.
+/// Returns the documented grammar in groups of lines, each with a `cluster` line, and once as a
+/// whole. Groups that refer to names of other groups do not parse alone and are left out.
 fn statements() -> impl Iterator<Item = String> {
     let documentation = include_str!("../scenario.rs");
     let block = documentation
@@ -54,7 +54,7 @@ fn statements() -> impl Iterator<Item = String> {
     stand_alone.chain([lines.join("\n")])
 }
 
-/// Whether running it takes no time worth speaking of.
+/// Returns whether the script runs in negligible time.
 fn is_short(script: &Script) -> bool {
     let long = std::time::Duration::from_secs(2);
     let machines =

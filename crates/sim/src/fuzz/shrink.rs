@@ -1,18 +1,17 @@
-//! What of an input is enough.
+//! Shrinks a failing input.
 
 use super::{Target, judge};
 
-/// Most inputs that are tried on the way: some seconds for the slowest target.
+/// Most inputs tried while shrinking: a few seconds for the slowest target.
 const MAX_TRIES: usize = 2_000;
 
-/// Leaves out halves, quarters and so on, as long as the answer stays wrong, then makes the bytes
-/// that are left zero where that changes nothing. Gives back what is left, and what is wrong about
-/// the answer to it.
+/// Removes halves, quarters and so on while the input still fails, then zeroes every remaining
+/// byte that the failure does not depend on. Returns the shrunk input and its failure.
 pub(super) fn shrink(target: &Target, input: &[u8]) -> (Vec<u8>, String) {
     let mut best = input.to_vec();
     let mut what = judge(target, &best)
         .err()
-        .unwrap_or_else(|| "only the first time".to_string());
+        .unwrap_or_else(|| "failed only once; the target is not deterministic".to_string());
     let mut tries = 0;
     let mut still = |candidate: &Vec<u8>| {
         tries += 1;
@@ -35,6 +34,7 @@ pub(super) fn shrink(target: &Target, input: &[u8]) -> (Vec<u8>, String) {
         }
         size /= 2;
     }
+    // Zero is the first alternative of every choice, so remaining non-zero bytes matter.
     for at in 0..best.len() {
         let mut candidate = best.clone();
         candidate[at] = 0;

@@ -1,4 +1,4 @@
-//! The store on a damaged disk: it gives back what was written, or says that it cannot.
+//! The store on a damaged disk: it restores what was written or fails to open.
 
 use std::path::Path;
 use std::sync::OnceLock;
@@ -15,14 +15,14 @@ use crate::disk::{SECTOR, SimDisk};
 
 pub(super) const STORE: Target = Target {
     name: "store",
-    about: "a damaged disk is refused, or gives back what was written; it never panics and never makes anything up",
+    about: "never panics; a damaged disk is refused or restores exactly what was written",
     longest: 96,
     takes_anything: true,
     corpus: || vec![Vec::new()],
     check: |bytes| {
         let mut choices = Choices::new(bytes);
         let Past { images, states } = past();
-        // Half of the disks are of a node that ended, half of one that lost power.
+        // Half of the disks are of a node that shut down, half of one that lost power.
         let (newest, clean) = if choices.coin() {
             (images.len() - 1, true)
         } else {
@@ -35,24 +35,23 @@ pub(super) const STORE: Target = Target {
         match open(&SimDisk::holding(image)) {
             Err(_) => Ok(Answer::Refused),
             Ok((_, restored)) if restored == states[newest] => Ok(Answer::Taken),
-            // Damage to the newest write of a node that lost power is what a torn write looks like,
-            // which is undone.
+            // Damage to the newest write of a node that lost power is indistinguishable from a torn
+            // write, which is rolled back.
             Ok((_, restored)) if !clean && newest > 0 && restored == states[newest - 1] => {
                 Ok(Answer::Taken)
             }
             Ok((_, restored)) => {
                 let earlier = states.iter().rposition(|state| *state == restored);
-                let what = earlier.map_or("what was never written".to_string(), |at| {
+                let what = earlier.map_or("a state that was never written".to_string(), |at| {
                     format!("write {at} of {newest}")
                 });
-                Err(format!("it gives back {what}: {restored:?}"))
+                Err(format!("the store restores {what}: {restored:?}"))
             }
         }
     },
 };
 
-/// A life of a store: its disk after each write, and once more after its end; and what it held
-/// then.
+/// History of a store: its disk image and restored state after each write and after shutdown.
 struct Past {
     images: Vec<Vec<u8>>,
     states: Vec<Restored>,
@@ -71,6 +70,7 @@ fn past() -> &'static Past {
             images.push(disk.image());
             states.push(model.restored());
         }
+        // A clean shutdown writes to the disk once more.
         drop(store);
         images.push(disk.image());
         states.push(model.restored());
@@ -88,8 +88,8 @@ fn open(disk: &SimDisk) -> Result<(RedbStore, Restored), StoreError> {
     )
 }
 
-/// Votes, entries, a tail that a later leader replaced, snapshots, and a log that is cut behind
-/// them.
+/// Returns writes of votes, entries, a tail that a later leader replaced, and snapshots that
+/// truncate the log.
 fn writes() -> Vec<Write> {
     let entry = |index: u64, term: u64| {
         let command = Command {
@@ -158,17 +158,17 @@ fn writes() -> Vec<Write> {
     ]
 }
 
-/// One thing that happens to a disk. Places are counted among the bytes that were ever written, or
-/// most damage would be to nothing.
+/// Damages the disk once, within the bytes that were ever written; most of the image is unused.
 fn damage(choices: &mut Choices<'_>, image: &mut Vec<u8>, images: &[Vec<u8>]) {
     let used = image
         .iter()
         .rposition(|byte| *byte != 0)
         .map_or(1, |last| last + 1);
+    // Three bytes address 16 MiB.
     let number = usize::from(choices.byte()) << 16
         | usize::from(choices.byte()) << 8
         | usize::from(choices.byte());
-    // The header, which is small, is hit as often as all the rest.
+    // The small header is hit as often as everything else.
     let at = if choices.coin() {
         number % 320.min(used)
     } else {
@@ -180,14 +180,14 @@ fn damage(choices: &mut Choices<'_>, image: &mut Vec<u8>, images: &[Vec<u8>]) {
         3 => image[at] = choices.byte(),
         4 => image[sector].fill(0),
         5 => {
-            // A write that was lost: what was there before it.
+            // A lost write: the sector keeps older content.
             let older = &images[choices.of(images.len())];
             if let Some(old) = older.get(sector.clone()) {
                 image[sector].copy_from_slice(old);
             }
         }
         6 => {
-            // A write that went astray.
+            // A misdirected write.
             let to = (choices.of(256) * SECTOR) % (image.len() - sector.len() + 1);
             image.copy_within(sector, to);
         }

@@ -1,4 +1,4 @@
-//! The wire: what can be read can be written, and is read again as the same.
+//! Wire format: every value that decodes must survive encoding and decoding again.
 
 use std::fmt::Debug;
 
@@ -8,7 +8,7 @@ use raftian_raft::{Entry, Membership, Snapshot};
 use super::{Answer, Target, corpus};
 
 const ABOUT: &str =
-    "no bytes panic; what is read is written again in no more bytes, and read as the same";
+    "never panics; a decoded value encodes to no more bytes and decodes to the same value";
 
 pub(super) const MESSAGE: Target = Target {
     name: "message",
@@ -54,7 +54,7 @@ pub(super) const SNAPSHOT: Target = Target {
 
 pub(super) const MEMBERSHIP: Target = Target {
     name: "membership",
-    about: "as above, and whoever is read has a voter, and a majority that all of them are",
+    about: "as above; a decoded membership has an electable member, and all of it is a quorum",
     longest: 1024,
     takes_anything: false,
     corpus: || {
@@ -67,20 +67,20 @@ pub(super) const MEMBERSHIP: Target = Target {
         if let Ok(membership) = wire::decode_value::<Membership>(bytes) {
             let can_lead = membership.members().any(|(_, member)| member.may_lead());
             if !can_lead || !membership.is_quorum(|_| true) || membership.is_quorum(|_| false) {
-                return Err(format!("nobody could ever lead {membership:?}"));
+                return Err(format!("no member could ever lead {membership:?}"));
             }
         }
         same_again(bytes, wire::decode_value::<Membership>, wire::encode_value)
     },
 };
 
-/// A frame without its length, which is what decoding takes.
+/// Encodes a message as a frame without its length prefix, as the decoder expects it.
 fn frame(message: &raftian_raft::Message) -> Result<Vec<u8>, WireError> {
     wire::encode_message(message).map(|mut frame| frame.split_off(wire::LENGTH_BYTES))
 }
 
-/// Integers may be written longer than they need be, so the bytes may differ; there are never more
-/// of them.
+/// Checks the round trip of a value. The input may encode integers in more bytes than necessary, so
+/// the encoded bytes may differ from it, but must not be more.
 fn same_again<T: PartialEq + Debug>(
     bytes: &[u8],
     decode: impl Fn(&[u8]) -> Result<T, WireError>,
@@ -90,17 +90,17 @@ fn same_again<T: PartialEq + Debug>(
         return Ok(Answer::Refused);
     };
     let again =
-        encode(&value).map_err(|error| format!("what was read cannot be written: {error}"))?;
+        encode(&value).map_err(|error| format!("a decoded value does not encode: {error}"))?;
     if again.len() > bytes.len() {
         return Err(format!(
-            "{} bytes were read, {} are written",
+            "a value decoded from {} bytes encodes to {}",
             bytes.len(),
             again.len()
         ));
     }
     match decode(&again) {
         Ok(same) if same == value => Ok(Answer::Taken),
-        Ok(other) => Err(format!("{value:?} was written, {other:?} is read")),
-        Err(error) => Err(format!("what was written cannot be read: {error}")),
+        Ok(other) => Err(format!("{value:?} was encoded, {other:?} was decoded")),
+        Err(error) => Err(format!("an encoded value does not decode: {error}")),
     }
 }

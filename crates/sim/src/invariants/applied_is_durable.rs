@@ -1,5 +1,5 @@
-//! A node applies only what its own disk holds: after a crash it has everything again that anybody
-//! has seen of it.
+//! A node applies only entries that are on its own disk: after a crash it still has every entry
+//! with a visible effect.
 
 use std::collections::BTreeMap;
 
@@ -7,14 +7,14 @@ use raftian_raft::NodeId;
 
 use super::{Observation, Violation, entry_after};
 
-/// How much each run of each node had applied when last seen.
+/// Number of entries that each run of each node had applied when last observed.
 #[derive(Debug, Default)]
 pub struct AppliedIsDurable {
     checked: BTreeMap<(NodeId, u64, u64), usize>,
 }
 
 impl AppliedIsDurable {
-    /// Checks what a node shows.
+    /// Checks an observation of a node.
     ///
     /// # Errors
     /// If it applied an entry that is not on its disk, or beyond its commit index.
@@ -53,7 +53,7 @@ mod tests {
     use crate::invariants::sample::Sample;
 
     #[test]
-    fn an_applied_entry_that_is_not_on_disk_or_not_committed_is_seen() {
+    fn applied_entry_not_on_disk_or_not_committed_is_detected() {
         let node = |disk: &[u64], commit| {
             let sample = Sample::node(1, 2)
                 .log(&[1, 2])

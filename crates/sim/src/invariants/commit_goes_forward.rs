@@ -7,18 +7,18 @@ use raftian_raft::{Index, NodeId};
 
 use super::{Observation, Violation};
 
-/// Each node's run, and its commit index and number of applied entries in it, as last seen.
+/// Run, commit index and number of applied entries of each node when last observed.
 #[derive(Debug, Default)]
 pub struct CommitGoesForward {
     seen: BTreeMap<NodeId, ((u64, u64), Index, usize)>,
 }
 
 impl CommitGoesForward {
-    /// Checks what a node shows.
+    /// Checks an observation of a node.
     ///
     /// # Errors
-    /// If the commit index or the number of applied entries went back within a run, or if either is
-    /// ahead of what it rests on.
+    /// If the commit index or the number of applied entries decreased within a run, or if the
+    /// commit index is beyond the log or the applied index beyond the commit index.
     pub fn check(&mut self, seen: &Observation<'_>) -> Result<(), Violation> {
         let now = ((seen.run, seen.restores), seen.commit, seen.applied.len());
         let before = self.seen.insert(seen.id, now).unwrap_or(now);
@@ -27,7 +27,7 @@ impl CommitGoesForward {
         let ahead = now.2 as u64 > now.1.0 || now.1 > seen.last();
         if back || ahead {
             let what = format!(
-                "{} has entries to {}, committed {} and applied {}, before {} and {}",
+                "{} has entries up to {}, committed {} and applied {}; before, {} and {}",
                 seen.id,
                 seen.last(),
                 now.1,
@@ -47,7 +47,7 @@ mod tests {
     use crate::invariants::sample::Sample;
 
     #[test]
-    fn a_commit_index_that_goes_back_within_a_run_is_seen() {
+    fn commit_index_that_decreases_within_a_run_is_detected() {
         let mut property = CommitGoesForward::default();
         assert!(
             Sample::node(1, 2)
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_commit_index_beyond_the_log_or_an_applied_index_beyond_it_is_seen() {
+    fn commit_beyond_the_log_and_apply_beyond_commit_are_detected() {
         let check = |sample: Sample| sample.show(|seen| CommitGoesForward::default().check(seen));
         assert!(check(Sample::node(1, 2).log(&[1]).commit(2)).is_err());
         assert!(check(Sample::node(1, 2).log(&[1, 2]).commit(1).applied(2)).is_err());

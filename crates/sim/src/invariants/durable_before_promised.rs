@@ -5,21 +5,21 @@ use raftian_raft::{AppendResult, Body, Message, NodeId, SnapshotResult};
 
 use super::{Observation, Violation, last_on};
 
-/// Remembers nothing: each message is held against the sender's disk at the moment it leaves.
+/// Stateless: compares each message with the sender's disk when it leaves.
 #[derive(Debug, Default)]
 pub struct DurableBeforePromised;
 
 impl DurableBeforePromised {
-    /// Checks what a node sends. What a later term has replaced on the disk meanwhile was there, or
-    /// can no longer count.
+    /// Checks the messages that a node sends. A message of an earlier term than the disk's passes:
+    /// its state was on the disk, or the message no longer counts.
     ///
     /// # Errors
-    /// If a vote, a candidacy or an acknowledgement leaves before the disk holds it.
+    /// If a vote, a candidacy or an acknowledgement leaves before it is on disk.
     pub fn check(&mut self, seen: &Observation<'_>) -> Result<(), Violation> {
         for (to, message) in seen.sent {
             if let Some(missing) = missing(seen, *to, message) {
                 let what = format!(
-                    "{} sends {to} {message:?}, but on its disk {missing}",
+                    "{} sends {to} {message:?}, but its disk has {missing}",
                     seen.id
                 );
                 return Err(Violation::new("durable before promised", what));
@@ -57,16 +57,16 @@ fn missing(seen: &Observation<'_>, to: NodeId, message: &Message) -> Option<&'st
     };
     let on_disk = seen.image.hard_state;
     if on_disk.term < message.term {
-        return Some("is an earlier term");
+        return Some("an earlier term");
     }
     if on_disk.term > message.term {
         return None;
     }
     if vote.is_some() && on_disk.vote != vote {
-        return Some("is another vote");
+        return Some("another vote");
     }
     if up_to.is_some_and(|up_to| up_to > last_on(seen.image)) {
-        return Some("are fewer entries");
+        return Some("fewer entries");
     }
     None
 }
@@ -84,14 +84,14 @@ mod tests {
     }
 
     #[test]
-    fn a_vote_that_is_not_on_disk_is_seen() {
+    fn vote_that_is_not_on_disk_is_detected() {
         let granted = || Body::VoteReply { granted: true };
         assert!(send(Sample::node(1, 3).on_disk(3, Some(2)), granted()).is_ok());
         assert!(send(Sample::node(1, 3).on_disk(3, None), granted()).is_err());
         assert!(send(Sample::node(1, 3).on_disk(2, Some(2)), granted()).is_err());
         assert!(
             send(Sample::node(1, 4).on_disk(4, None), granted()).is_ok(),
-            "the disk has gone on to a later term"
+            "the disk is in a later term"
         );
         let request = Body::RequestVote {
             last: LogPosition::default(),
@@ -100,12 +100,12 @@ mod tests {
         };
         assert!(
             send(Sample::node(1, 3).on_disk(3, Some(2)), request).is_err(),
-            "a candidate stands on its own vote"
+            "a candidate must vote for itself"
         );
     }
 
     #[test]
-    fn an_acknowledgement_of_entries_that_are_not_on_disk_is_seen() {
+    fn acknowledgement_of_entries_not_on_disk_is_detected() {
         let matched = |up_to| {
             Body::AppendReply(AppendReply {
                 probe: None,

@@ -6,18 +6,18 @@ use raftian_raft::{NodeId, RoleKind, Term};
 
 use super::{Observation, Violation};
 
-/// Who led each term.
+/// Leader of each term, and its run.
 #[derive(Debug, Default)]
 pub struct ElectionSafety {
     leaders: BTreeMap<Term, (NodeId, u64)>,
 }
 
 impl ElectionSafety {
-    /// Checks what a node shows.
+    /// Checks an observation of a node.
     ///
     /// # Errors
-    /// If a term has two leaders, or the same one in two of its runs: a restarted leader must win
-    /// again, in a later term.
+    /// If a term has two leaders, or one leader in two of its runs: a restarted leader must win
+    /// another election, in a later term.
     pub fn check(&mut self, seen: &Observation<'_>) -> Result<(), Violation> {
         if seen.role != RoleKind::Leader {
             return Ok(());
@@ -40,7 +40,7 @@ mod tests {
     use crate::invariants::sample::Sample;
 
     #[test]
-    fn two_leaders_of_one_term_are_seen() {
+    fn two_leaders_of_one_term_are_detected() {
         let mut property = ElectionSafety::default();
         assert!(
             Sample::leader(1, 3)
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn a_leader_that_leads_its_term_again_after_a_restart_is_seen() {
+    fn leader_that_keeps_its_term_after_a_restart_is_detected() {
         let mut property = ElectionSafety::default();
         assert!(
             Sample::leader(1, 3)

@@ -7,19 +7,20 @@ use raftian_raft::{ClientId, NodeId};
 
 use super::{Observation, Violation};
 
-/// Which commands took effect in each node's newest run.
+/// Commands that took effect in each node's newest run.
 #[derive(Debug, Default)]
 pub struct ExactlyOnce {
     effects: BTreeMap<NodeId, ((u64, u64), BTreeSet<(ClientId, u64)>)>,
 }
 
 impl ExactlyOnce {
-    /// Checks what a node shows.
+    /// Checks an observation of a node.
     ///
     /// # Errors
     /// If a command took effect twice.
     pub fn check(&mut self, seen: &Observation<'_>) -> Result<(), Violation> {
         let (run, effects) = self.effects.entry(seen.id).or_default();
+        // A restart or a restored snapshot replaces the state, so the effects are listed anew.
         if *run != (seen.run, seen.restores) {
             (*run, *effects) = ((seen.run, seen.restores), BTreeSet::new());
         }
@@ -39,7 +40,7 @@ mod tests {
     use crate::invariants::sample::Sample;
 
     #[test]
-    fn a_command_that_takes_effect_twice_is_seen() {
+    fn command_that_takes_effect_twice_is_detected() {
         let mut property = ExactlyOnce::default();
         assert!(
             Sample::node(1, 1)

@@ -1,4 +1,4 @@
-//! The game clock never goes back along a log: not within a leader's term, and not from one leader
+//! The game clock never decreases along a log, neither within a leader's term nor from one leader
 //! to the next.
 
 use std::collections::BTreeMap;
@@ -7,14 +7,14 @@ use raftian_raft::{LogPosition, NodeId};
 
 use super::{Observation, Violation};
 
-/// The last entry of each node as last seen.
+/// Last entry of each node when last observed.
 #[derive(Debug, Default)]
 pub struct GameClock {
     checked: BTreeMap<NodeId, LogPosition>,
 }
 
 impl GameClock {
-    /// Checks what a node shows, whenever the end of its log has changed.
+    /// Checks an observation of a node whenever the end of its log has changed.
     ///
     /// # Errors
     /// If an entry is stamped earlier than the one before it.
@@ -23,7 +23,7 @@ impl GameClock {
             return Ok(());
         };
         let before = self.checked.insert(seen.id, last.position());
-        // Entries up to one that was checked and is still in place were checked with it.
+        // By log matching, a checked entry that is still in place implies that all before it are.
         let kept = before.filter(|end| {
             seen.entry(end.index)
                 .is_some_and(|entry| entry.term == end.term)
@@ -48,7 +48,7 @@ mod tests {
     use crate::invariants::sample::Sample;
 
     #[test]
-    fn a_clock_that_goes_back_is_seen() {
+    fn clock_that_goes_back_is_detected() {
         let mut property = GameClock::default();
         assert!(
             Sample::node(1, 2)

@@ -7,15 +7,15 @@ use raftian_raft::{LogPosition, NodeId, RoleKind, Term};
 
 use super::{Observation, Violation};
 
-/// The end of each leader's log when it was last seen.
+/// End of each leader's log when last observed.
 #[derive(Debug, Default)]
 pub struct LeaderAppendOnly {
     ends: BTreeMap<NodeId, (Term, LogPosition)>,
 }
 
 impl LeaderAppendOnly {
-    /// Checks what a node shows. With log matching, an entry that is still in place says that all
-    /// before it are.
+    /// Checks an observation of a node. By log matching, an entry that is still in place implies
+    /// that all before it are.
     ///
     /// # Errors
     /// If a leader lost an entry that it had in the same term.
@@ -23,6 +23,7 @@ impl LeaderAppendOnly {
         let Some(last) = seen.log.last().filter(|_| seen.role == RoleKind::Leader) else {
             return Ok(());
         };
+        // A compacted entry can no longer be compared.
         let before = self.ends.insert(seen.id, (seen.term, last.position()));
         match before {
             Some((term, end))
@@ -31,7 +32,7 @@ impl LeaderAppendOnly {
                     && seen.term_at(end.index) != Some(end.term) =>
             {
                 let what = format!(
-                    "{} leads {term} and had {end}, now its log ends with {}",
+                    "{} leads {term} and had {end}, but its log now ends with {}",
                     seen.id,
                     last.position()
                 );
@@ -48,7 +49,7 @@ mod tests {
     use crate::invariants::sample::Sample;
 
     #[test]
-    fn a_leader_that_deletes_or_overwrites_is_seen() {
+    fn leader_that_deletes_or_overwrites_is_detected() {
         for shorter in [&[1, 2][..], &[1, 1, 2]] {
             let mut property = LeaderAppendOnly::default();
             assert!(

@@ -5,7 +5,7 @@ use raftian_raft::{Index, LogPosition, RoleKind, Term};
 
 use super::{Observation, Violation};
 
-/// What was committed, and in which term a node first knew it.
+/// Committed entries with the term of the node that first committed them.
 #[derive(Debug, Default)]
 pub struct LeaderCompleteness {
     committed: Vec<(LogPosition, Term)>,
@@ -13,8 +13,8 @@ pub struct LeaderCompleteness {
 }
 
 impl LeaderCompleteness {
-    /// Checks what a node shows: its whole log when it is first seen to lead, and what it commits
-    /// anew.
+    /// Checks an observation of a node: its whole log when it is first observed as leader, and its
+    /// newly committed entries.
     ///
     /// # Errors
     /// If a leader lacks an entry that was committed in an earlier term, or two nodes commit
@@ -23,8 +23,8 @@ impl LeaderCompleteness {
         let new_leader = seen.role == RoleKind::Leader
             && self.leads.insert(seen.id, (seen.run, seen.term)) != Some((seen.run, seen.term));
         if new_leader {
-            // An old candidate may learn late that it won: it owes only what was committed before
-            // its own term.
+            // An old candidate may learn late that it won: it must hold only entries that were
+            // committed before its own term.
             for (position, _) in self.committed.iter().filter(|(_, term)| *term < seen.term) {
                 if position.index >= seen.start.index
                     && seen.term_at(position.index) != Some(position.term)
@@ -69,7 +69,7 @@ mod tests {
     use crate::invariants::sample::Sample;
 
     #[test]
-    fn a_leader_without_a_committed_entry_is_seen() {
+    fn leader_without_a_committed_entry_is_detected() {
         let mut property = LeaderCompleteness::default();
         assert!(
             Sample::leader(1, 2)
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn a_candidate_that_learns_late_that_it_won_an_earlier_term_is_right() {
+    fn late_winner_of_an_earlier_term_is_accepted() {
         let mut property = LeaderCompleteness::default();
         assert!(
             Sample::leader(1, 3)
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn two_nodes_that_commit_different_entries_are_seen() {
+    fn two_nodes_that_commit_different_entries_are_detected() {
         let mut property = LeaderCompleteness::default();
         assert!(
             Sample::node(1, 2)

@@ -1,7 +1,7 @@
 //! Log matching (figure 3): "If two logs contain an entry with the same index and term, then the
 //! logs are identical in all entries up through the given index" (section 5.3).
 //!
-//! Checked as the paper proves it: an index and a term name one entry, and that entry has one
+//! Checked as the paper proves it: an index and a term identify one entry, and that entry has one
 //! predecessor.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -10,7 +10,7 @@ use raftian_raft::{Entry, LogPosition, NodeId, Payload, Term};
 
 use super::{Observation, Violation};
 
-/// Every entry ever seen, with the term of the entry before it, and each node's log as last seen.
+/// Every entry observed so far, with the term of its predecessor, and each node's last log.
 #[derive(Debug, Default)]
 pub struct LogMatching {
     entries: BTreeMap<LogPosition, (Entry, Term)>,
@@ -25,7 +25,7 @@ struct Known {
 }
 
 impl Known {
-    /// Drops what `seen` no longer shows, at either end.
+    /// Drops entries that are no longer in `seen`, at either end.
     fn keep(&mut self, seen: &Observation<'_>) {
         let dropped = seen
             .start
@@ -39,7 +39,7 @@ impl Known {
         }
         self.start = seen.start;
         let same = match self.terms.back() {
-            // An entry that is still in place says that all before it are.
+            // By log matching, an entry that is still in place implies that all before it are.
             Some(last)
                 if seen
                     .log
@@ -60,7 +60,7 @@ impl Known {
 }
 
 impl LogMatching {
-    /// Checks what a node shows; only what changed since it was last seen costs more than a glance.
+    /// Checks an observation of a node. The cost is proportional to the change since the last one.
     ///
     /// # Errors
     /// If one position names two entries, or one entry has two predecessors.
@@ -71,7 +71,7 @@ impl LogMatching {
             let before = known.terms.back().copied().unwrap_or(seen.start.term);
             let place = seen.start.index.0 + known.terms.len() as u64 + 1;
             if entry.index.0 != place {
-                let what = format!("{} has {} at place {place}", seen.id, entry.position());
+                let what = format!("{} has {} at index {place}", seen.id, entry.position());
                 return Err(Violation::new("log matching", what));
             }
             let (first, first_before) = self
@@ -81,7 +81,8 @@ impl LogMatching {
             if !same(first, entry) || *first_before != before {
                 let position = entry.position();
                 let what = format!(
-                    "{} has {position} = {entry:?} after {before}, another node {first:?} after {first_before}",
+                    "{} has {position} = {entry:?} after {before}, but another node has {first:?} \
+                     after {first_before}",
                     seen.id
                 );
                 return Err(Violation::new("log matching", what));
@@ -92,7 +93,7 @@ impl LogMatching {
     }
 }
 
-/// Whether two nodes mean the same entry. A witness keeps only that there was a command.
+/// Returns whether two entries are the same. A witness withholds the bytes of a command.
 fn same(one: &Entry, other: &Entry) -> bool {
     let forgotten = |a: &Entry, b: &Entry| {
         a.payload == Payload::Withheld
@@ -109,7 +110,7 @@ mod tests {
     use crate::invariants::sample::Sample;
 
     #[test]
-    fn one_position_with_two_entries_is_seen() {
+    fn one_position_with_two_entries_is_detected() {
         let mut property = LogMatching::default();
         let mut other = Sample::node(2, 2).log(&[1, 2]);
         assert!(
@@ -124,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn one_entry_with_two_predecessors_is_seen() {
+    fn one_entry_with_two_predecessors_is_detected() {
         let mut property = LogMatching::default();
         assert!(
             Sample::node(1, 3)

@@ -1,5 +1,5 @@
-//! Changes of the members (section 6, thesis 4): at most one is uncommitted in any log, and each
-//! shares a voter with the one before it in any two majorities.
+//! Membership changes (section 6, thesis 4): at most one is uncommitted in any log, and any
+//! majority of one membership shares a voter with any majority of the next.
 
 use std::collections::BTreeMap;
 
@@ -7,14 +7,14 @@ use raftian_raft::{Entry, Index, LogPosition, Membership, NodeId, Payload};
 
 use super::{Observation, Violation};
 
-/// The end of each node's log when it was last seen.
+/// End of each node's log and its commit index when last observed.
 #[derive(Debug, Default)]
 pub struct OneChangeAtATime {
     ends: BTreeMap<NodeId, (LogPosition, Index)>,
 }
 
 impl OneChangeAtATime {
-    /// Checks what a node shows, whenever the end of its log or its commit index has changed.
+    /// Checks an observation of a node whenever the end of its log or its commit index has changed.
     ///
     /// # Errors
     /// If its log holds two uncommitted changes, or one that could leave two majorities without a
@@ -33,8 +33,8 @@ impl OneChangeAtATime {
         };
         let place = (seen.commit.0.saturating_sub(seen.start.index.0) as usize).min(seen.log.len());
         let open: Vec<_> = seen.log[place..].iter().filter_map(membership).collect();
-        // A log may hold more that are committed without this node knowing it; not that of a leader
-        // that has committed an entry of its own term.
+        // Other nodes may not yet know that earlier changes are committed. A leader that has
+        // committed an entry of its own term does.
         let knows = seen.role == raftian_raft::RoleKind::Leader
             && seen.term_at(seen.commit) == Some(seen.term);
         if knows && open.len() > 1 {
@@ -55,8 +55,8 @@ impl OneChangeAtATime {
     }
 }
 
-/// Whether any two majorities of the two share a voter: because no more than one voter differs, or
-/// because one is the joint form of the other.
+/// Returns whether any majorities of the two memberships share a voter: at most one voter differs,
+/// or one is the joint form of the other.
 fn meet(one: &Membership, next: &Membership) -> bool {
     let sets = |membership: &Membership| -> Vec<Vec<NodeId>> {
         let (new, old): (Vec<_>, Vec<_>) = (
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_leader_with_two_uncommitted_changes_is_seen() {
+    fn leader_with_two_uncommitted_changes_is_detected() {
         let leader = Sample::leader(1, 1).log(&[1, 1, 1, 1]).commit(1);
         let leader = leader
             .membership(2, members(&[1, 2, 3, 4]))
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_jump_to_voters_that_can_decide_alone_is_seen() {
+    fn jump_to_a_disjoint_majority_is_detected() {
         let node = Sample::node(1, 1)
             .log(&[1, 1])
             .membership(1, members(&[1, 2, 3]));

@@ -1,5 +1,5 @@
-//! Votes (section 5.2): "Each server will vote for at most one candidate in a given term", whatever
-//! crashes in between.
+//! Votes (section 5.2): "Each server will vote for at most one candidate in a given term", also
+//! across crashes.
 
 use std::collections::BTreeMap;
 
@@ -7,14 +7,14 @@ use raftian_raft::{Body, NodeId, Term};
 
 use super::{Observation, Violation};
 
-/// Every vote that was on a disk or in a message.
+/// Every vote observed on a disk or in a message.
 #[derive(Debug, Default)]
 pub struct OneVotePerTerm {
     votes: BTreeMap<(NodeId, Term), NodeId>,
 }
 
 impl OneVotePerTerm {
-    /// Checks what a node shows.
+    /// Checks an observation of a node.
     ///
     /// # Errors
     /// If it gave its vote of one term to two candidates.
@@ -54,7 +54,7 @@ mod tests {
     use raftian_raft::Message;
 
     #[test]
-    fn two_votes_in_one_term_are_seen_on_disk_and_in_messages() {
+    fn two_votes_in_one_term_are_detected_on_disk_and_in_messages() {
         let mut property = OneVotePerTerm::default();
         assert!(
             Sample::node(1, 3)

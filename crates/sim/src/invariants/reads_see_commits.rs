@@ -1,5 +1,5 @@
 //! Linearizable reads (section 8, thesis 6.4): a read sees every command that was committed
-//! anywhere before it was asked.
+//! anywhere before the read was requested.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use raftian_raft::{Index, ReadId};
 
 use super::{Observation, Violation};
 
-/// The highest commit index any node ever showed, and what it was when each read was asked.
+/// Highest commit index of any node, now and when each open read was requested.
 #[derive(Debug, Default)]
 pub struct ReadsSeeCommits {
     committed: Index,
@@ -15,41 +15,41 @@ pub struct ReadsSeeCommits {
 }
 
 impl ReadsSeeCommits {
-    /// Remembers what a node shows.
+    /// Records the commit index of a node.
     ///
     /// # Errors
-    /// None: only an answer can violate it.
+    /// None: only an answer can violate the property.
     pub fn check(&mut self, seen: &Observation<'_>) -> Result<(), Violation> {
         self.committed = self.committed.max(seen.commit);
         Ok(())
     }
 
-    /// A read is asked now.
+    /// Records that a read is requested now.
     pub(crate) fn asked(&mut self, id: ReadId) {
         self.asked.insert(id, self.committed);
     }
 
-    /// A read was answered with this index.
+    /// Checks the index that a read was answered with.
     ///
     /// # Errors
-    /// If it is older than what was committed when the read was asked.
+    /// If it is below the highest commit index at the time of the request.
     pub(crate) fn answered(&mut self, id: ReadId, index: Index) -> Result<(), Violation> {
         match self.asked.remove(&id) {
             Some(before) if index < before => {
                 let what = format!(
-                    "a read was answered at {index}, but {before} was committed when it was asked"
+                    "a read was answered at {index}, but {before} was committed at its request"
                 );
                 Err(Violation::new("reads see commits", what))
             }
             Some(_) => Ok(()),
             None => Err(Violation::new(
                 "reads see commits",
-                "a read was answered that was not asked, or twice",
+                "a read was answered twice or was never requested",
             )),
         }
     }
 
-    /// A read was refused.
+    /// Records that a read was refused.
     pub(crate) fn refused(&mut self, id: ReadId) {
         self.asked.remove(&id);
     }
@@ -61,7 +61,7 @@ mod tests {
     use crate::invariants::sample::Sample;
 
     #[test]
-    fn a_stale_read_is_seen() {
+    fn stale_read_is_detected() {
         let mut property = ReadsSeeCommits::default();
         Sample::leader(1, 1)
             .log(&[1, 1])
@@ -74,7 +74,7 @@ mod tests {
         assert!(property.answered(ReadId(2), Index(1)).is_err());
         assert!(
             property.answered(ReadId(2), Index(2)).is_err(),
-            "it was answered before"
+            "the read was already answered"
         );
     }
 }

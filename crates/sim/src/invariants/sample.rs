@@ -1,4 +1,4 @@
-//! Made-up observations, for planting violations.
+//! Fabricated observations, for tests that inject violations.
 
 use raftian_raft::{
     ClientId, Command, Entry, HardState, Index, LogPosition, Membership, Message, NodeId, Payload,
@@ -7,7 +7,7 @@ use raftian_raft::{
 
 use super::{Images, Observation};
 
-/// What an observation borrows, owned.
+/// Owned data that an observation borrows.
 #[derive(Clone)]
 pub(super) struct Sample {
     id: NodeId,
@@ -24,7 +24,7 @@ pub(super) struct Sample {
 }
 
 impl Sample {
-    /// A follower with an empty log and an empty disk.
+    /// Creates a follower with an empty log and an empty disk.
     pub(super) fn node(id: u64, term: u64) -> Self {
         Sample {
             id: NodeId(id),
@@ -80,7 +80,7 @@ impl Sample {
         self
     }
 
-    /// The first `count` entries of the log are applied.
+    /// Applies the first `count` entries of the log.
     pub(super) fn applied(mut self, count: usize) -> Self {
         self.applied = self.log[..count].to_vec();
         self
@@ -102,7 +102,7 @@ impl Sample {
         self
     }
 
-    /// A snapshot on disk, beside the log.
+    /// Adds a snapshot to the disk.
     pub(super) fn snapshot(mut self, term: u64, index: u64, data: &[u8]) -> Self {
         self.image.snapshot = Some(Snapshot {
             position: LogPosition {
@@ -116,13 +116,13 @@ impl Sample {
         self
     }
 
-    /// The log on disk.
+    /// Sets the log on disk.
     pub(super) fn disk(mut self, terms: &[u64]) -> Self {
         self.image.entries = entries(terms);
         self
     }
 
-    /// Term and vote on disk.
+    /// Sets the term and vote on disk.
     pub(super) fn on_disk(mut self, term: u64, vote: Option<u64>) -> Self {
         self.image.hard_state = HardState {
             term: Term(term),
@@ -131,7 +131,7 @@ impl Sample {
         self
     }
 
-    /// The logs on the other disks.
+    /// Sets the logs on the other disks.
     pub(super) fn others(mut self, logs: &[&[u64]]) -> Self {
         self.others = logs
             .iter()

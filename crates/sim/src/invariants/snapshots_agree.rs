@@ -1,4 +1,4 @@
-//! Snapshots (section 7): what a snapshot says of one position is the same on every disk.
+//! Snapshots (section 7): all snapshots at one position are equal on every disk.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use raftian_raft::{LogPosition, NodeId, Snapshot};
 
 use super::{Observation, Violation};
 
-/// The snapshots that were ever on a disk, and the newest seen of each node.
+/// Every snapshot observed on a disk, and the newest of each node.
 #[derive(Debug, Default)]
 pub struct SnapshotsAgree {
     snapshots: BTreeMap<LogPosition, Snapshot>,
@@ -15,25 +15,26 @@ pub struct SnapshotsAgree {
 }
 
 impl SnapshotsAgree {
-    /// A state went astray on purpose: from now on only the rest is compared.
+    /// Excludes the states from comparison from now on, because one was made to diverge.
     pub fn states_may_differ(&mut self) {
         self.states_may_differ = true;
     }
 
-    /// Checks what a node's disk holds.
+    /// Checks the snapshot on a node's disk.
     ///
     /// # Errors
-    /// If two snapshots at one position differ, or one covers what is not committed.
+    /// If two snapshots at one position differ, or one covers entries that are not committed.
     pub fn check(&mut self, seen: &Observation<'_>) -> Result<(), Violation> {
         let Some(snapshot) = &seen.image.snapshot else {
             return Ok(());
         };
+        // A snapshot is compared only when it first appears, because that compares whole states.
         if self.newest.insert(seen.id, snapshot.position) == Some(snapshot.position) {
             return Ok(());
         }
         if snapshot.position.index > seen.commit {
             let what = format!(
-                "{} covers {} and committed {}",
+                "{} has a snapshot at {} but committed only {}",
                 seen.id, snapshot.position, seen.commit
             );
             return Err(Violation::new("snapshots agree", what));
@@ -42,7 +43,7 @@ impl SnapshotsAgree {
             .snapshots
             .entry(snapshot.position)
             .or_insert_with(|| snapshot.clone());
-        // A witness has none of the state.
+        // The snapshot of a witness has no state, so the first real one fills it in.
         if first.data.is_none() {
             first.data.clone_from(&snapshot.data);
         }
@@ -50,7 +51,7 @@ impl SnapshotsAgree {
             self.states_may_differ || snapshot.data.is_none() || first.data == snapshot.data;
         if !same_state || first.membership != snapshot.membership || first.stamp != snapshot.stamp {
             let what = format!(
-                "{} has another snapshot at {} than another node",
+                "{} has a snapshot at {} that differs from another node's",
                 seen.id, snapshot.position
             );
             return Err(Violation::new("snapshots agree", what));
@@ -65,7 +66,7 @@ mod tests {
     use crate::invariants::sample::Sample;
 
     #[test]
-    fn two_snapshots_that_differ_at_one_position_are_seen() {
+    fn two_snapshots_that_differ_at_one_position_are_detected() {
         let mut property = SnapshotsAgree::default();
         let node = |id| Sample::node(id, 2).log(&[1, 2]).commit(2);
         assert!(
@@ -89,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_snapshot_of_what_is_not_committed_is_seen() {
+    fn snapshot_of_uncommitted_entries_is_detected() {
         let node = Sample::node(1, 2)
             .log(&[1, 2])
             .commit(1)

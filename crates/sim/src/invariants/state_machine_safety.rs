@@ -8,8 +8,7 @@ use raftian_raft::{Entry, NodeId};
 
 use super::{Observation, Violation};
 
-/// What was applied at each index by whoever came first, and how far each run of each node has been
-/// checked.
+/// First entry applied at each index by any node, and how far each run of each node is checked.
 #[derive(Debug, Default)]
 pub struct StateMachineSafety {
     applied: Vec<Entry>,
@@ -17,11 +16,11 @@ pub struct StateMachineSafety {
 }
 
 impl StateMachineSafety {
-    /// Checks what a node shows.
+    /// Checks an observation of a node.
     ///
     /// # Errors
-    /// If it applied another entry than another node at the same index, skipped one, or applied one
-    /// twice.
+    /// If it applied a different entry than another node at the same index, skipped an entry, or
+    /// applied one twice.
     pub fn check(&mut self, seen: &Observation<'_>) -> Result<(), Violation> {
         let checked = self
             .checked
@@ -34,7 +33,7 @@ impl StateMachineSafety {
             let first = &self.applied[place];
             if entry != first || entry.index.0 != place as u64 + 1 {
                 let what = format!(
-                    "{} applied {entry:?} as number {}, another node {first:?}",
+                    "{} applied {entry:?} as number {}, but another node applied {first:?}",
                     seen.id,
                     place + 1
                 );
@@ -52,7 +51,7 @@ mod tests {
     use crate::invariants::sample::Sample;
 
     #[test]
-    fn different_entries_applied_at_one_index_are_seen() {
+    fn different_entries_applied_at_one_index_are_detected() {
         let mut property = StateMachineSafety::default();
         assert!(
             Sample::node(1, 2)
@@ -78,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn a_skipped_entry_is_seen_also_by_the_first_to_apply() {
+    fn entry_skipped_by_the_first_node_to_apply_is_detected() {
         let mut property = StateMachineSafety::default();
         let mut skipping = Sample::node(1, 2).log(&[1, 2]).applied(2);
         skipping.applied.remove(0);

@@ -1,5 +1,5 @@
 //! Terms (section 5.1): "current terms … increases monotonically over time", in memory within a run
-//! and on disk for ever.
+//! and on disk across runs.
 
 use std::collections::BTreeMap;
 
@@ -7,17 +7,17 @@ use raftian_raft::{NodeId, Term};
 
 use super::{Observation, Violation};
 
-/// Each node's run, term in it, and term on disk, as last seen.
+/// Run, term and term on disk of each node when last observed.
 #[derive(Debug, Default)]
 pub struct TermsGoForward {
     terms: BTreeMap<NodeId, (u64, Term, Term)>,
 }
 
 impl TermsGoForward {
-    /// Checks what a node shows.
+    /// Checks an observation of a node.
     ///
     /// # Errors
-    /// If a term went back.
+    /// If a term decreased.
     pub fn check(&mut self, seen: &Observation<'_>) -> Result<(), Violation> {
         let now = (seen.run, seen.term, seen.image.hard_state.term);
         let (run, term, on_disk) = self.terms.insert(seen.id, now).unwrap_or(now);
@@ -42,7 +42,7 @@ mod tests {
     use crate::invariants::sample::Sample;
 
     #[test]
-    fn a_term_that_goes_back_is_seen() {
+    fn term_that_goes_back_is_detected() {
         let mut property = TermsGoForward::default();
         assert!(
             Sample::node(1, 5)

@@ -1,24 +1,24 @@
-//! What clients asked and heard, in the order in which it happened.
+//! History of client calls and answers, in real-time order.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
-/// What a client asks of one key. A key holds a list of numbers, empty at first.
+/// A client's call on one key. A key holds a list of numbers, initially empty.
 ///
-/// Lists, because a reader of the whole list sees a lost, a doubled and a swapped command long
-/// after it happened.
+/// The values are lists because a read of the whole list exposes a lost, duplicated or reordered
+/// command long after it happened.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Call {
     /// Replaces the list by this one value.
     Write(u64),
-    /// Adds this value at the end of the list.
+    /// Appends this value to the list.
     Append(u64),
-    /// Asks for the whole list.
+    /// Reads the whole list.
     Read,
 }
 
 impl Call {
-    /// Whether it may change the list.
+    /// Returns whether it may change the list.
     #[must_use]
     pub fn is_update(self) -> bool {
         match self {
@@ -27,7 +27,7 @@ impl Call {
         }
     }
 
-    /// Does to a list what the call asks: the model that a cluster must be indistinguishable from.
+    /// Applies the call to a list: the sequential model that a cluster must implement.
     pub fn apply(self, list: &mut Vec<u64>) {
         match self {
             Call::Write(value) => *list = vec![value],
@@ -37,25 +37,25 @@ impl Call {
     }
 }
 
-/// What a client heard. The index is looked at by the [witness](super::witness) only.
+/// Answer to a client. Only [`log_order`](super::log_order) uses the index.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Answer {
     /// The update took effect.
     Written {
-        /// Place in the log at which it took effect.
+        /// Log index at which it took effect.
         index: u64,
     },
-    /// The list as the read saw it.
+    /// The list that the read returned.
     Value {
         /// From the first value to the last.
         list: Vec<u64>,
-        /// Last place in the log whose effect the read saw.
+        /// Log index of the last effect that the read saw.
         index: u64,
     },
 }
 
 impl Answer {
-    /// Place in the log at which the operation took effect, or whose effect it saw.
+    /// Returns the log index at which the operation took effect, or the last one that it saw.
     #[must_use]
     pub fn index(&self) -> u64 {
         match self {
@@ -64,41 +64,41 @@ impl Answer {
     }
 }
 
-/// How an operation ended, as far as its client knows.
+/// Outcome of an operation for its client.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Outcome {
-    /// The client heard nothing: the operation may take effect at any time after its invocation, or
-    /// never.
+    /// The client received no answer: the operation may take effect at any time after its
+    /// invocation, or never.
     Unknown,
-    /// The client heard this at this time.
+    /// The client received an answer.
     Answered {
-        /// When, on the clock of [`Operation::invoked`].
+        /// Time of the answer, on the clock of [`Operation::invoked`].
         returned: u64,
-        /// What.
+        /// The answer.
         answer: Answer,
     },
 }
 
-/// One call of one client, however often it was sent.
+/// One call of one client, including its retries.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Operation {
-    /// Who called.
+    /// The calling client.
     pub client: u64,
-    /// Names an update together with its client, so that it is found in the log. A read's is not
-    /// looked at.
+    /// Identifies an update in the log, together with its client. Ignored for reads.
     pub sequence: u64,
-    /// When: the history counts invocations and returns, no two at the same time.
+    /// Time of the invocation. The history counts invocations and returns, so that no two times
+    /// are equal.
     pub invoked: u64,
-    /// On which key.
+    /// The key.
     pub key: u32,
-    /// What was asked.
+    /// The call.
     pub call: Call,
-    /// How it ended.
+    /// Its outcome.
     pub outcome: Outcome,
 }
 
 impl Operation {
-    /// When the client heard, if it did.
+    /// Returns the time of the answer, if there is one.
     #[must_use]
     pub fn returned(&self) -> Option<u64> {
         match self.outcome {
@@ -107,7 +107,7 @@ impl Operation {
         }
     }
 
-    /// What the client heard, if it did.
+    /// Returns the answer, if there is one.
     #[must_use]
     pub fn answer(&self) -> Option<&Answer> {
         match &self.outcome {
@@ -116,7 +116,7 @@ impl Operation {
         }
     }
 
-    /// The list that a read saw, if it is one and returned.
+    /// Returns the list that a read returned, if this is an answered read.
     #[must_use]
     pub fn list(&self) -> Option<&[u64]> {
         match self.answer() {
@@ -172,11 +172,11 @@ impl fmt::Display for Operation {
     }
 }
 
-/// A list in a message: its length and its last few values, which is where lists differ.
+/// Formats a list for a message: its length and its last few values, where lists usually differ.
 pub(super) struct Tail<'a>(pub(super) &'a [u64]);
 
 impl Tail<'_> {
-    /// Values shown at most, so that a message stays one line.
+    /// Maximum number of values shown, so that a message stays on one line.
     const SHOWN: usize = 8;
 }
 
@@ -189,16 +189,15 @@ impl fmt::Display for Tail<'_> {
     }
 }
 
-/// Names an operation of the history that gave it.
+/// Identifies an operation of the history that issued it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Ticket(usize);
 
-/// Operations in the order of their invocation. An operation that was not answered has an unknown
-/// outcome.
+/// Operations in order of invocation. An operation without an answer has an unknown outcome.
 ///
-/// It keeps its own time: what is recorded first happened first. Record an invocation before the
-/// first message leaves and an answer after the client has it, or the checkers judge a stricter
-/// cluster than there is.
+/// The order of recording defines time. Record an invocation before the first message leaves and an
+/// answer after the client has it; otherwise the checkers assume a stricter cluster than the real
+/// one.
 #[derive(Clone, Default, Debug)]
 pub struct History {
     operations: Vec<Operation>,
@@ -207,14 +206,17 @@ pub struct History {
 }
 
 impl History {
-    /// A client calls now. Sending it again, to whichever node, is the same operation and is not
-    /// recorded.
+    /// Records that a client calls now. A retry, to any node, belongs to the same operation and is
+    /// not recorded.
     ///
     /// # Panics
-    /// If `client` used `sequence` for another update: the recorder then tests nothing.
+    /// If `client` used `sequence` for another update: the history would be ambiguous.
     pub fn invoke(&mut self, client: u64, sequence: u64, key: u32, call: Call) -> Ticket {
         let fresh = !call.is_update() || self.names.insert((client, sequence));
-        assert!(fresh, "client {client} numbers two updates {sequence}");
+        assert!(
+            fresh,
+            "client {client} has two updates with sequence {sequence}"
+        );
         let invoked = self.tick();
         self.operations.push(Operation {
             client,
@@ -227,11 +229,11 @@ impl History {
         Ticket(self.operations.len() - 1)
     }
 
-    /// The client hears now.
+    /// Records that the client receives the answer now.
     ///
     /// # Panics
-    /// If it heard before, if a read hears of an update or an update of a list, or if the ticket is
-    /// another history's.
+    /// If the operation was already answered, if the answer does not fit the call, or if the ticket
+    /// is of another history.
     pub fn answer(&mut self, ticket: Ticket, answer: Answer) {
         let returned = self.tick();
         let operation = &mut self.operations[ticket.0];
@@ -242,12 +244,12 @@ impl History {
         );
         assert!(
             operation.call.is_update() == matches!(answer, Answer::Written { .. }),
-            "{answer:?} to {operation}"
+            "{answer:?} does not answer {operation}"
         );
         operation.outcome = Outcome::Answered { returned, answer };
     }
 
-    /// In the order of invocation.
+    /// Returns the operations in order of invocation.
     #[must_use]
     pub fn operations(&self) -> &[Operation] {
         &self.operations
@@ -261,11 +263,11 @@ impl History {
 
 #[cfg(test)]
 impl History {
-    /// The answered operation heard something else instead, at the same time.
+    /// Changes the answer of an answered operation, at the same time.
     pub(super) fn change(&mut self, place: usize, change: impl FnOnce(&mut Answer)) {
         match &mut self.operations[place].outcome {
             Outcome::Answered { answer, .. } => change(answer),
-            Outcome::Unknown => panic!("nothing was heard"),
+            Outcome::Unknown => panic!("the operation has no answer"),
         }
     }
 }
@@ -275,7 +277,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn time_is_the_order_of_recording_and_silence_is_an_unknown_outcome() {
+    fn time_is_recording_order_and_no_answer_is_unknown_outcome() {
         let mut history = History::default();
         let write = history.invoke(1, 1, 0, Call::Write(5));
         history.invoke(2, 1, 0, Call::Append(6));
@@ -291,8 +293,8 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "numbers two updates")]
-    fn two_updates_of_one_name_are_a_broken_recorder() {
+    #[should_panic(expected = "has two updates with sequence")]
+    fn two_updates_with_one_sequence_number_panic() {
         let mut history = History::default();
         history.invoke(1, 1, 0, Call::Write(5));
         history.invoke(1, 1, 0, Call::Write(6));
@@ -300,14 +302,14 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "client 1 #0 read on key 4")]
-    fn an_answer_that_does_not_fit_its_call_is_a_broken_recorder() {
+    fn answer_that_does_not_fit_its_call_panics() {
         let mut history = History::default();
         let read = history.invoke(1, 0, 4, Call::Read);
         history.answer(read, Answer::Written { index: 1 });
     }
 
     #[test]
-    fn a_long_list_is_told_by_its_end() {
+    fn long_list_shows_its_last_values() {
         assert_eq!(Tail(&[1, 2]).to_string(), "[1, 2]");
         let long: Vec<_> = (0..100).collect();
         assert_eq!(

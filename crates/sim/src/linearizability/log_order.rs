@@ -1,27 +1,27 @@
-//! Checks a history against the log that is said to have produced it, in O(n log n).
+//! Checks a history against the log that produced it, in O(n log n).
 //!
 //! Every answer carries the index at which its operation took effect, and with the committed log
-//! that is a complete linearization: nothing is searched for. It finds nearly everything and never
-//! runs out of budget, but it believes the log that it is given: that all nodes have the same one
-//! is for [`crate::invariants`] to say.
+//! that is a complete linearization: no search is needed. The check finds nearly every violation
+//! and never runs out of budget, but it trusts the given log: [`crate::invariants`] must check that
+//! all nodes have the same one.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use super::history::{Call, History, Operation, Tail};
 
-/// One command of the committed log that took effect: repeats of it are dropped before.
+/// One command of the committed log that took effect; duplicates are dropped before.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Committed {
-    /// Its place, rising along the log. Places may be left out: not every entry is a command.
+    /// Its log index. Indexes increase but may have gaps, as not every entry is a command.
     pub index: u64,
-    /// Who called.
+    /// The calling client.
     pub client: u64,
-    /// Which of the client's updates it is.
+    /// Sequence number of the client's update.
     pub sequence: u64,
-    /// On which key.
+    /// The key.
     pub key: u32,
-    /// What was asked. A read that went through the log changes nothing and is passed over.
+    /// The call. A read that went through the log changes nothing and is skipped.
     pub call: Call,
 }
 
@@ -41,83 +41,92 @@ impl fmt::Display for Committed {
     }
 }
 
-/// What does not hold. `Display` names the two things that contradict each other.
+/// A contradiction between a history and its log. `Display` names both sides.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Contradiction {
     /// Real time is not respected.
     #[error("{earlier} returned before {later} was invoked, which took effect at index {index}")]
     BackInTime {
-        /// Its client had heard.
+        /// The operation that had returned.
         earlier: Box<Operation>,
-        /// It did not see `earlier`, or took its place.
+        /// The operation that did not see `earlier`, or took effect at its index.
         later: Box<Operation>,
-        /// Where `later` took effect; the log says it if its client does not know.
+        /// Index at which `later` took effect, from its answer or else from the log.
         index: u64,
     },
-    /// A read did not return what the log shows at its index.
-    #[error("{read} must see {}, for the key's newest update is {}", Tail(shown), newest.map_or("none".into(), |entry| entry.to_string()))]
+    /// A read did not return the key's list at its index of the log.
+    #[error(
+        "{read} should have returned {}: the key's newest update is {}",
+        Tail(shown),
+        newest.map_or("none".into(), |entry| entry.to_string())
+    )]
     WrongValue {
-        /// What its client heard.
+        /// The read with its answer.
         read: Box<Operation>,
-        /// What the replay shows at the read's index.
+        /// The key's list in the replay at the read's index.
         shown: Vec<u64>,
-        /// The update of that key that the replay met last.
+        /// The last update of that key in the replay.
         newest: Option<Committed>,
     },
     /// An update that was answered is not in the log.
-    #[error("{update} is in the log at no index")]
+    #[error("{update} is not in the log")]
     Lost {
-        /// What its client heard.
+        /// The update with its answer.
         update: Box<Operation>,
     },
-    /// An update was answered with another index than the log has it at.
+    /// An update was answered with another index than its index in the log.
     #[error("{update} is in the log as {entry}")]
     Elsewhere {
-        /// What its client heard.
+        /// The update with its answer.
         update: Box<Operation>,
-        /// Where it is.
+        /// Its entry in the log.
         entry: Committed,
     },
     /// A command takes effect twice.
     #[error("{second} repeats {first}")]
     Twice {
-        /// The first time.
+        /// The first occurrence.
         first: Committed,
-        /// The second time.
+        /// The second occurrence.
         second: Committed,
     },
-    /// A command in the log is not what its client called, or its client never called.
-    #[error("{entry} was never called: its client called {}", called.as_ref().map_or("nothing of this number".into(), |called| called.to_string()))]
+    /// A command in the log differs from the client's call, or the client made no such call.
+    #[error(
+        "{entry} was never called: its client called {}",
+        called
+            .as_ref()
+            .map_or("nothing with this sequence number".into(), |called| called.to_string())
+    )]
     FromNowhere {
-        /// What the log says.
+        /// The entry in the log.
         entry: Committed,
-        /// What the client says.
+        /// The client's call with this sequence number.
         called: Option<Box<Operation>>,
     },
-    /// The log itself does not go forward.
+    /// The indexes of the log do not increase.
     #[error("{second} follows {first} in the log")]
     LogOutOfOrder {
-        /// The one before.
+        /// The preceding command.
         first: Committed,
-        /// The one after.
+        /// The following command.
         second: Committed,
     },
 }
 
-/// Checks that `log` explains `history`: real time is respected, every read returns what the log
-/// shows at its index, every answered update is in the log exactly once and at its index, and every
-/// other at most once.
+/// Checks that `log` explains `history`: real time is respected, every read returns its key's list
+/// at its index of the log, every answered update is in the log exactly once and at its index, and
+/// every other update at most once.
 ///
 /// # Errors
-/// The first contradiction found. Which one that is depends on nothing but the arguments.
+/// The first contradiction found. The result depends only on the arguments.
 pub fn check(history: &History, log: &[Committed]) -> Result<(), Contradiction> {
     let effects = effects(history, log)?;
     real_time(history, &effects)?;
     replay(history, log)
 }
 
-/// Where the operations took effect, in order of invocation. A read of unknown outcome, and an
-/// update that neither its client nor the log knows of, took effect nowhere.
+/// Returns the indexes at which the operations took effect, in order of invocation: none for a read
+/// of unknown outcome, and for an unanswered update that is not in the log.
 fn effects(history: &History, log: &[Committed]) -> Result<Vec<Option<u64>>, Contradiction> {
     if let Some(pair) = log.windows(2).find(|pair| pair[0].index >= pair[1].index) {
         return Err(Contradiction::LogOutOfOrder {
@@ -171,8 +180,8 @@ fn effects(history: &History, log: &[Committed]) -> Result<Vec<Option<u64>>, Con
     history.operations().iter().map(effect).collect()
 }
 
-/// An operation that is invoked after another returned takes effect after it; only reads share a
-/// place, with each other and with the update that they see.
+/// Checks that an operation invoked after another returned takes effect after it. Only reads may
+/// share an index, with each other and with the update that they see.
 fn real_time(history: &History, effects: &[Option<u64>]) -> Result<(), Contradiction> {
     let effective = || {
         history
@@ -247,7 +256,7 @@ mod tests {
     use crate::linearizability::Call::{Append, Read, Write};
     use crate::linearizability::sample::{Sample, asked, done, history, saw};
 
-    /// The call of the client as the sample numbers it, in the log.
+    /// Returns the log entry of the call that the sample gives this client.
     fn entry(index: u64, client: u64, call: Call) -> Committed {
         Committed {
             index,
@@ -263,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_that_the_log_explains_pass() {
+    fn answers_explained_by_the_log_pass() {
         let samples = [
             done(Append(1), 0..5).at(3),
             done(Append(2), 1..6).at(2),
@@ -282,17 +291,17 @@ mod tests {
     }
 
     #[test]
-    fn an_index_that_goes_back_in_time_is_seen_with_both_operations() {
+    fn index_back_in_time_is_reported_with_both_operations() {
         let samples = [done(Write(1), 0..1).at(5), saw(&[], 2..3).at(4)];
         let contradiction = contradiction(samples, &[entry(5, 1, Write(1))]);
-        let text = "[client 1 #1 write 1 on key 0, invoked 1, returned 2 with index 5] returned before \
-                    [client 2 #1 read on key 0, invoked 3, returned 4 with [] at index 4] was invoked, \
-                    which took effect at index 4";
+        let text = "[client 1 #1 write 1 on key 0, invoked 1, returned 2 with index 5] returned \
+                    before [client 2 #1 read on key 0, invoked 3, returned 4 with [] at index 4] \
+                    was invoked, which took effect at index 4";
         assert_eq!(contradiction.to_string(), text);
     }
 
     #[test]
-    fn an_update_cannot_share_its_place_with_what_was_before_it() {
+    fn update_cannot_share_the_index_of_an_earlier_operation() {
         let read_at = |index| [saw(&[], 0..1).at(index), done(Write(1), 2..3).at(4)];
         assert_eq!(
             check(&history(read_at(3)), &[entry(4, 2, Write(1))]),
@@ -305,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn the_one_that_took_effect_last_is_remembered_over_those_that_returned_later() {
+    fn contradiction_names_the_operation_that_took_effect_last() {
         let samples = [
             done(Write(1), 0..3).at(9),
             done(Write(2), 1..4).at(8),
@@ -323,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_of_unknown_outcome_takes_effect_after_its_invocation() {
+    fn call_of_unknown_outcome_takes_effect_after_its_invocation() {
         let samples = [done(Write(1), 0..1).at(5), asked(Append(2), 2)];
         assert!(matches!(
             contradiction(samples, &[entry(4, 2, Append(2)), entry(5, 1, Write(1))]),
@@ -332,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn a_read_of_what_the_log_does_not_show_is_seen_with_the_newest_update() {
+    fn wrong_read_is_reported_with_the_newest_update() {
         let log = [entry(1, 1, Write(1)), entry(2, 2, Write(2))];
         let stale = [
             done(Write(1), 0..1).at(1),
@@ -340,13 +349,14 @@ mod tests {
             saw(&[1], 4..5).at(2),
         ];
         let contradiction = contradiction(stale, &log);
-        let text = "[client 3 #1 read on key 0, invoked 5, returned 6 with [1] at index 2] must see [2], \
-                    for the key's newest update is [entry 2: client 2 #1 write 2 on key 0]";
+        let text = "[client 3 #1 read on key 0, invoked 5, returned 6 with [1] at index 2] \
+                    should have returned [2]: the key's newest update is \
+                    [entry 2: client 2 #1 write 2 on key 0]";
         assert_eq!(contradiction.to_string(), text);
     }
 
     #[test]
-    fn an_answered_update_is_in_the_log_at_its_index_and_once() {
+    fn answered_update_must_be_in_the_log_once_at_its_index() {
         let answered = || [done(Append(1), 0..1).at(2)];
         assert!(matches!(
             contradiction(answered(), &[]),
@@ -367,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_of_unknown_outcome_is_in_the_log_at_most_once() {
+    fn call_of_unknown_outcome_is_in_the_log_at_most_once() {
         let log = [entry(2, 1, Append(1)), entry(3, 1, Append(1))];
         assert_eq!(check(&history([asked(Append(1), 0)]), &log[..0]), Ok(()));
         assert_eq!(check(&history([asked(Append(1), 0)]), &log[..1]), Ok(()));
@@ -381,11 +391,12 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_that_nobody_called_is_seen() {
-        let nobody = contradiction([], &[entry(1, 1, Append(1))]);
+    fn entry_without_a_call_is_detected() {
+        let uncalled = contradiction([], &[entry(1, 1, Append(1))]);
         assert_eq!(
-            nobody.to_string(),
-            "[entry 1: client 1 #1 append 1 on key 0] was never called: its client called nothing of this number"
+            uncalled.to_string(),
+            "[entry 1: client 1 #1 append 1 on key 0] was never called: \
+             its client called nothing with this sequence number"
         );
         let other = contradiction([asked(Append(1), 0)], &[entry(1, 1, Append(2))]);
         assert!(matches!(
@@ -406,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_does_not_go_forward_is_seen() {
+    fn log_with_decreasing_indexes_is_detected() {
         let log = [entry(2, 1, Read), entry(2, 2, Read)];
         assert_eq!(
             contradiction([], &log),

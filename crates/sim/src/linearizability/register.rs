@@ -1,31 +1,31 @@
-//! A correct register behind slow links, for the tests of the checkers: what it answers is
-//! linearizable by construction, and its log says why.
+//! A correct register behind slow links, for the tests of the checkers: its answers are
+//! linearizable by construction, and its log is the linearization.
 
 use std::collections::BTreeMap;
 
 use super::{Answer, Call, Committed, History, Ticket};
 
-/// One thing that happens to one client.
+/// One step of one client.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Move {
     pub(super) client: u64,
-    /// What an idle client calls.
+    /// Call of an idle client.
     pub(super) call: (u32, Call),
     pub(super) fate: Fate,
 }
 
-/// What becomes of a call under way.
+/// Fate of a pending call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Fate {
-    /// It goes one step further: it is called, takes effect, is answered.
+    /// The call advances one step: it is invoked, takes effect, is answered.
     Onwards,
-    /// Its client gives up. If it did not take effect yet, it may do so later.
+    /// The client gives up. If the call has not taken effect yet, it may do so later.
     GivenUp,
-    /// The oldest call that was given up takes effect late.
+    /// The oldest abandoned call takes effect late.
     Late,
 }
 
-/// A register, the clients in front of it, and what is under way between them.
+/// A register, its clients and the calls between them.
 #[derive(Clone, Default, Debug)]
 pub(super) struct Register {
     pub(super) history: History,
@@ -118,11 +118,12 @@ impl Register {
                 Some(UnderWay {
                     answer: Some(_), ..
                 }),
+                // The call already took effect; only its answer is lost.
             ) => {}
         }
     }
 
-    /// The command takes effect now, at an index that is not always the next one: logs hold other
+    /// Makes the command take effect, at an index that is not always the next one: logs hold other
     /// entries too.
     fn effect(&mut self, command: Committed) -> Answer {
         let list = self.lists.entry(command.key).or_default();

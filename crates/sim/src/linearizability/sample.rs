@@ -1,8 +1,8 @@
-//! Histories written down by hand for the tests of the checkers.
+//! Handwritten histories for the tests of the checkers.
 
 use super::{Answer, Call, History};
 
-/// One operation with the times of its invocation and its return. Only the order of times matters.
+/// One operation with the times of its invocation and return. Only the order of times matters.
 #[derive(Clone)]
 pub(super) struct Sample {
     key: u32,
@@ -52,7 +52,7 @@ impl Sample {
     }
 }
 
-/// Operations of a client each: the first is client 1's number 1, and so on.
+/// Creates a history with one client per operation: client 1's number 1, client 2's, and so on.
 pub(super) fn history<const N: usize>(samples: [Sample; N]) -> History {
     let mut events = std::collections::BTreeMap::new();
     for (client, sample) in (1..).zip(&samples) {

@@ -1,5 +1,5 @@
-//! The checkers against histories that are right by construction, against spoiled ones, and against
-//! checkers so simple that they cannot be wrong.
+//! Tests the checkers with histories that are correct by construction, with corrupted ones, and
+//! against checkers that are simple enough to be obviously correct.
 
 use proptest::prelude::*;
 use rand::rngs::ChaCha8Rng;
@@ -8,11 +8,11 @@ use rand::{RngExt, SeedableRng};
 use super::register::{Fate, Move, Register};
 use super::{Answer, Call, Committed, History, Operation, Verdict, log_order, wgl};
 
-/// Most operations that the naive checker is given: it tries 6! orders and, for unknown outcomes,
-/// all parts of them.
+/// Maximum number of operations for the naive checker: it tries 6! orders and, for unknown
+/// outcomes, all subsets of them.
 const FEW: usize = 6;
 
-/// Looks for an order by trying all of them.
+/// Searches for an order by trying all of them.
 fn brute_force(history: &History) -> bool {
     fn extends(rest: &[&Operation], list: &[u64]) -> bool {
         if rest.iter().all(|operation| operation.returned().is_none()) {
@@ -51,7 +51,7 @@ fn brute_force(history: &History) -> bool {
     })
 }
 
-/// Compares each operation with each other one.
+/// Checks real time by comparing each pair of operations.
 fn real_time_in_pairs(history: &History, log: &[Committed]) -> bool {
     let index = |operation: &Operation| {
         let entry = log
@@ -84,7 +84,7 @@ fn judge(history: &History) -> Verdict {
     wgl::check(history, wgl::STATES_PER_KEY)
 }
 
-/// What happens between `clients` and a register, with values that repeat: the confusable case.
+/// Generates steps of `clients` on a register. Values repeat, so that histories are ambiguous.
 fn moves(clients: u64, keys: u32, values: u64, most: usize) -> impl Strategy<Value = Vec<Move>> {
     let call = prop_oneof![
         (0..values).prop_map(Call::Write),
@@ -104,7 +104,7 @@ fn moves(clients: u64, keys: u32, values: u64, most: usize) -> impl Strategy<Val
     )
 }
 
-/// Runs until so many operations are called.
+/// Runs `moves` until `operations` calls are made.
 fn run(moves: &[Move], operations: usize) -> Register {
     let mut register = Register::default();
     for step in moves {
@@ -124,7 +124,7 @@ fn run(moves: &[Move], operations: usize) -> Register {
     register
 }
 
-/// Something else that a read could have said.
+/// Changes the list that a read returned.
 fn spoil(list: &mut Vec<u64>, how: u64) {
     match (how % 6, list.len()) {
         (0, 1..) => drop(list.pop()),
@@ -136,7 +136,7 @@ fn spoil(list: &mut Vec<u64>, how: u64) {
     }
 }
 
-/// Spoils one of the reads that were answered. False if there is none.
+/// Corrupts one of the answered reads. Returns false if there is none.
 fn spoil_one(history: &mut History, which: usize, how: u64) -> bool {
     let reads = history
         .operations()
@@ -158,14 +158,14 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_a_correct_register_answers_passes_both_checkers(moves in moves(4, 2, 4, 120)) {
+    fn answers_of_a_correct_register_pass_both_checkers(moves in moves(4, 2, 4, 120)) {
         let Register { history, log, .. } = run(&moves, usize::MAX);
         prop_assert_eq!(judge(&history), Verdict::Linearizable);
         prop_assert_eq!(log_order::check(&history, &log), Ok(()));
     }
 
     #[test]
-    fn one_spoiled_answer_is_caught_unless_some_order_explains_it(
+    fn corrupted_answer_is_detected_unless_some_order_explains_it(
         moves in moves(3, 1, 3, 40),
         which in 0usize..FEW,
         how in 0u64..12,
@@ -174,11 +174,11 @@ proptest! {
         prop_assume!(spoil_one(&mut register.history, which, how));
         let verdict = judge(&register.history);
         prop_assert_eq!(verdict == Verdict::Linearizable, brute_force(&register.history), "{:?}", verdict);
-        prop_assert!(log_order::check(&register.history, &register.log).is_err(), "the log shows another list");
+        prop_assert!(log_order::check(&register.history, &register.log).is_err(), "the log has another list");
     }
 
     #[test]
-    fn several_spoiled_answers_are_judged_as_by_trying_all_orders(
+    fn verdict_on_corrupted_answers_equals_brute_force(
         moves in moves(4, 2, 2, 60),
         spoils in prop::collection::vec((0usize..FEW, 0u64..12), 0..4),
     ) {
@@ -191,7 +191,7 @@ proptest! {
     }
 
     #[test]
-    fn a_false_index_is_caught_unless_it_contradicts_nothing(
+    fn false_index_is_detected_unless_it_contradicts_nothing(
         moves in moves(3, 2, 3, 60),
         which in 0usize..60,
         away in -3i64..=3,
@@ -203,12 +203,12 @@ proptest! {
         let (place, operation) = &answered[which % answered.len()];
         let index = operation.answer().expect("it was answered").index().saturating_add_signed(away);
         register.history.change(*place, |answer| match answer {
-            Answer::Written { index: said } | Answer::Value { index: said, .. } => *said = index,
+            Answer::Written { index: old } | Answer::Value { index: old, .. } => *old = index,
         });
         let Register { history, log, .. } = register;
-        let told = history.operations()[*place].answer() != operation.answer();
+        let changed = history.operations()[*place].answer() != operation.answer();
         let fine = if operation.call.is_update() {
-            !told
+            !changed
         } else {
             let shown = log.iter().filter(|entry| entry.index <= index && entry.key == operation.key);
             let shown = shown.fold(Vec::new(), |mut list, entry| { entry.call.apply(&mut list); list });
@@ -217,9 +217,9 @@ proptest! {
         prop_assert_eq!(log_order::check(&history, &log).is_ok(), fine);
     }
 
-    /// The two checkers share no code, so that each vouches for the other.
+    /// The two checkers share no code, so that each validates the other.
     #[test]
-    fn what_the_witness_believes_the_black_box_never_refutes(
+    fn wgl_accepts_every_history_that_log_order_accepts(
         moves in moves(4, 2, 3, 80),
         swaps in prop::collection::vec((0usize..80, 0usize..80), 0..3),
     ) {
@@ -237,7 +237,7 @@ proptest! {
     }
 }
 
-/// A long history of 8 clients, one call in a hundred of unknown outcome.
+/// Creates a long history of 8 clients in which one call in a hundred has an unknown outcome.
 fn long(seed: u64, operations: usize, keys: u32) -> Register {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut register = Register::default();
@@ -249,7 +249,7 @@ fn long(seed: u64, operations: usize, keys: u32) -> Register {
             1..5 => Call::Append(value),
             _ => Call::Read,
         };
-        // An operation makes three moves, and at the second or third it may be given up.
+        // An operation makes three moves, and may be abandoned at the second or third.
         let fate = match rng.random_range(0..600) {
             0..3 => Fate::GivenUp,
             3..6 => Fate::Late,
@@ -265,7 +265,7 @@ fn long(seed: u64, operations: usize, keys: u32) -> Register {
 }
 
 #[test]
-fn a_thousand_operations_on_five_keys_are_decided_well_within_the_budget() {
+fn long_history_is_decided_well_within_the_budget() {
     for seed in 0..20 {
         let Register { history, log, .. } = long(seed, 1_000, 5);
         let unknown = history
@@ -287,7 +287,7 @@ fn a_thousand_operations_on_five_keys_are_decided_well_within_the_budget() {
 }
 
 #[test]
-fn a_stale_read_among_a_thousand_operations_is_decided_well_within_the_budget() {
+fn stale_read_in_a_long_history_is_found_within_the_budget() {
     for seed in 0..20 {
         let Register {
             mut history, log, ..

@@ -1,15 +1,16 @@
-//! Checks a history on what clients saw and nothing else: it looks at no index and believes no log.
+//! Checks a history by the answers of clients alone: it uses no index and trusts no log.
 //!
 //! The algorithm is Wing and Gong's search for an order of the operations (1993), with Lowe's
-//! memory of where it has been ("Testing for linearizability", 2017), each key for itself because a
-//! history is linearizable if it is so on each key (Herlihy and Wing 1990, theorem 1).
+//! cache of visited states ("Testing for linearizability", 2017). Each key is checked separately,
+//! because a history is linearizable if it is so on each key (Herlihy and Wing 1990, theorem 1).
 //!
-//! # What keeps the search small
-//! * A read that matches is placed at once: it changes nothing, so that no later place would suit
-//!   the rest better.
-//! * Lists are told apart only while some read can still tell. Two orders of blind appends are one.
-//! * A call of unknown outcome is placed only where a read can still see it. Elsewhere it may as
-//!   well never have happened, because no answer would differ.
+//! # Pruning
+//! * A read that matches is placed at once: it changes nothing, so no later position would suit the
+//!   other operations better.
+//! * Lists are distinguished only while a later read can still distinguish them. Two orders of
+//!   appends that no read sees are one state.
+//! * A call of unknown outcome is placed only where a later read can still see it. Elsewhere it may
+//!   as well never have happened, because no answer would differ.
 
 mod lists;
 mod search;
@@ -20,40 +21,40 @@ use std::fmt;
 use super::history::{History, Operation};
 use search::{Found, Search};
 
-/// A budget in states, for histories of up to 10,000 operations on a key by 8 clients whose values
-/// do not repeat. A check that uses it up holds some 200 MB and takes a second or three.
+/// Budget in states per key, for histories of up to 10,000 operations on a key by 8 clients with
+/// distinct values. A check that exhausts it uses some 200 MB and takes one to three seconds.
 ///
-/// What costs states: values that repeat, for they make histories ambiguous; more clients at once
-/// on one key; few reads.
+/// Repeated values, which make histories ambiguous, more concurrent clients on one key and few
+/// reads all cost more states.
 pub const STATES_PER_KEY: usize = 250_000;
 
-/// What the search found.
+/// Result of the search.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[must_use]
 pub enum Verdict {
-    /// There is an order of the operations that explains every answer.
+    /// Some order of the operations explains every answer.
     Linearizable,
-    /// There is none.
+    /// No order explains every answer.
     Violated(NoLinearization),
-    /// The budget ran out on a key, and no other key is violated: nothing is known. Check a shorter
-    /// history, or one with fewer unknown outcomes: calls sent again under their name until they
-    /// are answered.
+    /// The budget ran out on a key, and no other key is violated: the result is unknown. Check a
+    /// shorter history, or one with fewer unknown outcomes: retry calls under the same sequence
+    /// number until they are answered.
     Undecided {
         /// The first such key.
         key: u32,
     },
 }
 
-/// Where the search got furthest. Other attempts placed fewer answered operations or as many.
+/// The furthest state of a failed search: no other state placed more answered operations.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NoLinearization {
-    /// No order explains what was seen of this key.
+    /// Key with answers that no order explains.
     pub key: u32,
-    /// How many answered operations of the key were placed.
+    /// Number of answered operations of the key that were placed.
     pub placed: usize,
-    /// The key's list then, if any read can tell; it is meant to help and decides nothing.
+    /// The key's list in that state, if a later read sees it; for diagnosis only.
     pub list: Option<Vec<u64>>,
-    /// The answered operations of which one had to be next.
+    /// The answered operations, one of which had to be next.
     pub waiting: Vec<Operation>,
 }
 
@@ -68,20 +69,19 @@ impl fmt::Display for NoLinearization {
         write!(f, "no order explains key {key}: after {placed} operations ")?;
         match list {
             Some(list) => write!(f, "it holds {}", super::history::Tail(list))?,
-            None => f.write_str("it holds what nobody saw")?,
+            None => f.write_str("it holds a list that no later read saw")?,
         }
-        f.write_str(", and none can be next of")?;
+        f.write_str(", and none of these can be next:")?;
         waiting
             .iter()
             .try_for_each(|operation| write!(f, "\n  {operation}"))
     }
 }
 
-/// Looks for an order of the operations of each key that explains every answer, in at most
-/// `states_per_key` states on each.
+/// Searches for an order of each key's operations that explains every answer, in at most
+/// `states_per_key` states per key.
 ///
-/// A violated key is found even if another is undecided. The verdict depends on nothing but the
-/// arguments.
+/// A violated key is found even if another is undecided. The verdict depends only on the arguments.
 pub fn check(history: &History, states_per_key: usize) -> Verdict {
     let mut keys: BTreeMap<u32, Vec<&Operation>> = BTreeMap::new();
     for operation in history.operations() {
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_history_one_after_the_other_passes() {
+    fn sequential_history_passes() {
         assert!(is_fine([]));
         assert!(is_fine([
             done(Write(1), 0..1),
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_overlaps_may_take_effect_in_either_order() {
+    fn concurrent_operations_may_take_effect_in_either_order() {
         assert!(is_fine([
             done(Append(1), 0..5),
             done(Append(2), 1..6),
@@ -170,15 +170,16 @@ mod tests {
     }
 
     #[test]
-    fn a_stale_read_is_seen() {
+    fn stale_read_is_detected() {
         let stuck = stuck([done(Write(1), 0..1), done(Write(2), 2..3), saw(&[1], 4..5)]);
-        let text = "no order explains key 0: after 2 operations it holds what nobody saw, and none can be next of\n  \
+        let text = "no order explains key 0: after 2 operations it holds a list that no later read \
+                    saw, and none of these can be next:\n  \
                     [client 3 #1 read on key 0, invoked 5, returned 6 with [1] at index 0]";
         assert_eq!(stuck, text);
     }
 
     #[test]
-    fn a_lost_write_is_seen() {
+    fn lost_write_is_detected() {
         let stuck = stuck([
             done(Append(1), 0..1),
             done(Append(2), 2..3),
@@ -189,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_doubled_write_is_seen() {
+    fn duplicated_write_is_detected() {
         stuck([done(Append(1), 0..1), saw(&[1, 1], 2..3)]);
         stuck([
             done(Append(1), 0..1),
@@ -199,22 +200,22 @@ mod tests {
     }
 
     #[test]
-    fn a_value_from_nowhere_is_seen() {
+    fn value_from_nowhere_is_detected() {
         stuck([done(Append(1), 0..1), saw(&[1, 7], 2..3)]);
-        // What is invoked later is not there yet.
+        // An operation that is invoked later is not visible yet.
         stuck([saw(&[1], 0..1), done(Append(1), 2..3)]);
         stuck([saw(&[1], 0..1), asked(Append(1), 2)]);
     }
 
     #[test]
-    fn a_read_that_goes_back_is_seen() {
+    fn read_of_an_older_state_is_detected() {
         stuck([done(Write(1), 0..9), saw(&[1], 1..2), saw(&[], 3..4)]);
-        // So is one after a call of unknown outcome: once seen, it has happened.
+        // A call of unknown outcome that a read has seen took effect, too.
         stuck([asked(Write(1), 0), saw(&[1], 1..2), saw(&[], 3..4)]);
     }
 
     #[test]
-    fn two_readers_that_see_two_orders_are_seen() {
+    fn two_readers_that_see_different_orders_are_detected() {
         let appends = [done(Append(1), 0..20), done(Append(2), 1..21)];
         let [one, two] = appends;
         stuck([
@@ -227,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_outcome_is_at_any_time_or_never_but_once() {
+    fn call_of_unknown_outcome_takes_effect_at_most_once() {
         assert!(is_fine([
             asked(Append(1), 0),
             saw(&[], 1..2),
@@ -250,7 +251,7 @@ mod tests {
             done(Append(1), 2..3),
             saw(&[1], 4..5)
         ]));
-        // Overwritten unseen, it may have been before the write, and then it is not there after it.
+        // The read at 1..2 places the append before the write, which overwrites it.
         stuck([
             asked(Append(1), 0),
             saw(&[1], 1..2),
@@ -260,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn each_key_is_judged_for_itself_and_a_violation_outweighs_doubt() {
+    fn keys_are_judged_separately_and_a_violation_wins() {
         let [write, append, other] = [
             done(Write(1), 0..5),
             done(Append(2), 1..6),
@@ -291,13 +292,13 @@ mod tests {
             saw(&[], 12..13).on(2),
         ]);
         let Verdict::Violated(stuck) = check(&history, 2) else {
-            panic!("key 2 lost its write")
+            panic!("the lost write on key 2 was not found")
         };
         assert_eq!((stuck.key, stuck.placed), (2, 1));
     }
 
     #[test]
-    fn a_search_out_of_budget_never_says_fine() {
+    fn search_out_of_budget_is_undecided() {
         let fine = [
             done(Append(1), 0..5),
             done(Append(2), 1..6),

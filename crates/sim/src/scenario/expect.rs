@@ -1,4 +1,4 @@
-//! What a transcript expects, held against what the cluster shows.
+//! Checks the expectations of a transcript against the cluster.
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -8,12 +8,12 @@ use raftian_raft::{Index, Membership, Node, NodeId, PeerStatus, RoleKind, Standi
 use super::run::{Runner, covers};
 use super::script::{Answer, Expect, RoleName, Select, Wanted};
 
-/// Checks once; waits for nothing.
+/// Checks an expectation once, without waiting.
 pub(super) fn check(runner: &Runner, expect: &Expect) -> Result<(), String> {
     match expect {
         Expect::Leader(id) => leads(runner, *id),
         Expect::AnyLeader => match &runner.cluster.leaders()[..] {
-            [] => Err("a leader was expected, but nobody leads".to_owned()),
+            [] => Err("a leader was expected, but no node leads".to_owned()),
             _ => Ok(()),
         },
         Expect::Not(expect) => {
@@ -31,7 +31,7 @@ pub(super) fn check(runner: &Runner, expect: &Expect) -> Result<(), String> {
             )),
         },
         Expect::LeaderOf(id, leader) => same(
-            &format!("the leader that {id} believes in"),
+            &format!("the leader that {id} follows"),
             &name(*leader),
             &name(node(runner, *id)?.leader()),
         ),
@@ -116,18 +116,18 @@ pub(super) fn check(runner: &Runner, expect: &Expect) -> Result<(), String> {
             Some(Err(reason)) => {
                 let why = why.as_deref().unwrap_or_default();
                 Err(format!(
-                    "a refusal with `{why}` was expected, but it was refused: {reason}"
+                    "a refusal that contains `{why}` was expected, but the refusal was: {reason}"
                 ))
             }
-            Some(Ok(())) => Err("a refusal was expected, but it was accepted".to_owned()),
-            None => Err("a refusal was expected, but nothing was asked for yet".to_owned()),
+            Some(Ok(())) => Err("a refusal was expected, but the request was accepted".to_owned()),
+            None => Err("a refusal was expected, but no request was made yet".to_owned()),
         },
         Expect::Accepted => match &runner.last {
             Some(Ok(())) => Ok(()),
             Some(Err(why)) => Err(format!(
-                "acceptance was expected, but it was refused: {why}"
+                "acceptance was expected, but the request was refused: {why}"
             )),
-            None => Err("acceptance was expected, but nothing was asked for yet".to_owned()),
+            None => Err("acceptance was expected, but no request was made yet".to_owned()),
         },
         Expect::Queued { link, kind, count } => {
             let select = Select {
@@ -174,15 +174,16 @@ fn holds(wanted: Wanted, what: &str, seen: u64) -> Result<(), String> {
 }
 
 fn differs(what: &str, wanted: impl Display, seen: impl Display) -> String {
-    format!("{what}: expected {wanted}, saw {seen}")
+    format!("{what}: expected {wanted}, found {seen}")
 }
 
-/// Whether a reason holds the words that were expected of it.
+/// Returns whether a reason contains the expected text.
 fn says(reason: &str, why: Option<&String>) -> bool {
     why.is_none_or(|why| reason.contains(why.as_str()))
 }
 
-/// What cannot be looked at, such as the log of a node that is down, is no negation either.
+/// Checks that a negated expectation can be evaluated: the log of a node that is down, for
+/// example, can satisfy neither an expectation nor its negation.
 fn check_is_possible(runner: &Runner, expect: &Expect) -> Result<(), String> {
     match expect {
         Expect::Leader(_)
@@ -209,7 +210,7 @@ fn check_is_possible(runner: &Runner, expect: &Expect) -> Result<(), String> {
             progress(runner, *id, *peer).map(drop)
         }
         Expect::Refused(_) | Expect::Accepted if runner.last.is_none() => {
-            Err("nothing was asked for yet".to_owned())
+            Err("no request was made yet".to_owned())
         }
         Expect::Refused(_) | Expect::Accepted => Ok(()),
     }
@@ -228,7 +229,7 @@ fn list(items: &[impl Display]) -> String {
     }
 }
 
-/// It leads, and nobody leads a later term.
+/// Checks that the node leads and that no other node leads a later term.
 fn leads(runner: &Runner, id: NodeId) -> Result<(), String> {
     let node = node(runner, id)?;
     let newest = runner
@@ -239,7 +240,7 @@ fn leads(runner: &Runner, id: NodeId) -> Result<(), String> {
     if node.role() == RoleKind::Leader && newest == Some(id) {
         return Ok(());
     }
-    let seen = newest.map_or("nobody leads".to_owned(), |leader| {
+    let seen = newest.map_or("no node leads".to_owned(), |leader| {
         format!("{leader} leads {}", runner.cluster.node(leader).term())
     });
     Err(format!(
@@ -273,7 +274,6 @@ fn log(node: &Node) -> Vec<u64> {
         .collect()
 }
 
-/// Equal where both logs still have entries, and of one length.
 fn states_equal(runner: &Runner, ids: &BTreeSet<NodeId>) -> Result<(), String> {
     let mut states = Vec::new();
     for id in ids {
@@ -292,11 +292,12 @@ fn states_equal(runner: &Runner, ids: &BTreeSet<NodeId>) -> Result<(), String> {
             "the states of {first} and {id} differ at {applied}"
         )),
         Some((id, other, _)) => Err(format!(
-            "{first} has applied {applied} entries, and {id} {other}"
+            "{first} has applied {applied} entries, {id} has applied {other}"
         )),
     }
 }
 
+/// Checks that logs have the same last entry and the same terms where both still have entries.
 fn logs_equal(runner: &Runner, ids: &BTreeSet<NodeId>) -> Result<(), String> {
     let mut logs = Vec::new();
     for id in ids {
@@ -312,6 +313,7 @@ fn logs_equal(runner: &Runner, ids: &BTreeSet<NodeId>) -> Result<(), String> {
         return Ok(());
     };
     for (id, other_start, other_terms, other_last) in &logs[1..] {
+        // Entries that one of the two has compacted cannot be compared.
         let from = *start.max(other_start);
         let after = |start: u64, terms: &[u64]| {
             terms
@@ -324,7 +326,8 @@ fn logs_equal(runner: &Runner, ids: &BTreeSet<NodeId>) -> Result<(), String> {
         if last != other_last || one != other {
             let (one, other) = (list(&one), list(&other));
             return Err(format!(
-                "the logs of {first} and {id} differ after {from}: {one} (last {last}), and {other} (last {other_last})"
+                "the logs of {first} and {id} differ after {from}: \
+                 {one} (last {last}), and {other} (last {other_last})"
             ));
         }
     }
@@ -362,7 +365,7 @@ fn configuration(membership: &Membership) -> String {
 
 fn read(runner: &Runner, name: &str, wanted: &Answer) -> Result<(), String> {
     let Some((at, id)) = runner.reads.get(name) else {
-        return Err(format!("no read is called `{name}`"));
+        return Err(format!("there is no read named `{name}`"));
     };
     let seen = runner.cluster.host(*at).reads().get(id);
     let ok = match (wanted, seen) {
@@ -387,9 +390,9 @@ fn progress(runner: &Runner, leader: NodeId, peer: NodeId) -> Result<PeerStatus,
     let status = node(runner, leader)?.status();
     if status.role != RoleKind::Leader {
         return Err(format!(
-            "{leader} does not lead, so it keeps no index for {peer}"
+            "{leader} does not lead, so it has no index for {peer}"
         ));
     }
     let found = status.peers.into_iter().find(|status| status.id == peer);
-    found.ok_or_else(|| format!("{leader} sends nothing to {peer}, which is no member"))
+    found.ok_or_else(|| format!("{leader} has no index for {peer}, which is not a member"))
 }

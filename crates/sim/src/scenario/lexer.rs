@@ -1,5 +1,4 @@
-//! A line as words, and the ways to read them. Every way names what it expected when it finds
-//! something else.
+//! Splits a line into words and reads them; every error names what was expected.
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
@@ -9,16 +8,16 @@ use raftian_raft::{ClientId, NodeId};
 
 use super::script::Link;
 
-/// What was wrong with a line, and what was expected.
+/// Error of a line: what is wrong and what was expected.
 pub(super) type Wrong = String;
 
-/// Most machines a node's name may count up to: bounds what a script can make the simulator hold.
+/// Highest number in a node's name: bounds the memory that a script can make the simulator use.
 pub(super) const MAX_MACHINES: u64 = 128;
 
 /// Longest duration of one statement: bounds how long a script can make the simulator run.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Lexer that may stand behind a list of nodes.
+/// Words that may follow a list of nodes.
 const BEHIND_NODES: [&str; 6] = [
     "|",
     "learners",
@@ -28,7 +27,7 @@ const BEHIND_NODES: [&str; 6] = [
     "outgoing",
 ];
 
-/// The words of one line that are still to be read, and the nodes that were.
+/// The words of one line, a cursor, and the nodes read so far.
 pub(super) struct Lexer<'a> {
     words: Vec<Word<'a>>,
     next: usize,
@@ -43,7 +42,7 @@ enum Word<'a> {
 
 impl<'a> Lexer<'a> {
     /// Splits a line at blanks. A quote ends at the next `"`, `#` begins a comment, and `|`, `>=`
-    /// and `<=` stand alone.
+    /// and `<=` are words of their own.
     pub(super) fn of(line: &'a str) -> Result<Self, Wrong> {
         let mut words = Vec::new();
         let mut rest = line.trim_start();
@@ -71,17 +70,17 @@ impl<'a> Lexer<'a> {
         })
     }
 
-    /// Whether every word was read.
+    /// Returns whether every word was read.
     pub(super) fn at_end(&self) -> bool {
         self.next == self.words.len()
     }
 
-    /// Every node that was read, for the check that it exists.
+    /// Returns every node that was read, for the check that it exists.
     pub(super) fn into_named(self) -> Vec<NodeId> {
         self.named
     }
 
-    /// Nothing may follow.
+    /// Checks that no word is left.
     pub(super) fn end(&self) -> Result<(), Wrong> {
         match self.words.get(self.next) {
             None => Ok(()),
@@ -92,12 +91,13 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// `within D` at the end of the line: what stands before it is read as if the line ended there.
+    /// Reads and removes `within D` at the end of the line.
     pub(super) fn within(&mut self) -> Result<Duration, Wrong> {
         let expected = "expected `within` and a duration like `2s` at the end of the line";
         match self.words[self.next..] {
             [.., Word::Bare("within"), Word::Bare(last)] => {
                 let within = duration(last)?;
+                // Removed first: an expectation may read up to the end of the line.
                 self.words.truncate(self.words.len() - 2);
                 Ok(within)
             }
@@ -105,7 +105,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// A rate like `110%`.
+    /// Reads a rate like `110%`.
     pub(super) fn percent(&mut self) -> Result<u64, Wrong> {
         let word = self.word("a rate like `110%`")?;
         let digits = word.strip_suffix('%').filter(|digits| is_number(digits));
@@ -120,7 +120,7 @@ impl<'a> Lexer<'a> {
         })
     }
 
-    /// The quoted text that comes next, if one does.
+    /// Reads a quoted text if the next word is one.
     pub(super) fn quoted(&mut self) -> Option<String> {
         let Some(Word::Quoted(text)) = self.words.get(self.next) else {
             return None;
@@ -129,7 +129,7 @@ impl<'a> Lexer<'a> {
         Some((*text).to_string())
     }
 
-    /// The next word, whatever it is.
+    /// Reads the next word, which must not be quoted.
     pub(super) fn word(&mut self, expected: &str) -> Result<&'a str, Wrong> {
         match self.words.get(self.next) {
             Some(Word::Bare(word)) => {
@@ -141,19 +141,19 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// The next word if it is this one.
+    /// Consumes the next word if it is `word`.
     pub(super) fn take(&mut self, word: &str) -> bool {
         let found = self.at(word);
         self.next += usize::from(found);
         found
     }
 
-    /// Whether the next word is this one.
+    /// Returns whether the next word is `word`.
     pub(super) fn at(&self, word: &str) -> bool {
         matches!(self.words.get(self.next), Some(Word::Bare(next)) if *next == word)
     }
 
-    /// One of these words, by what it stands for.
+    /// Reads one of the `known` words and returns its meaning.
     pub(super) fn one_of<T: Copy>(&mut self, sort: &str, known: &[(&str, T)]) -> Result<T, Wrong> {
         let words = || {
             known
@@ -179,12 +179,12 @@ impl<'a> Lexer<'a> {
         })
     }
 
-    /// Whether the next word is all digits.
+    /// Returns whether the next word is all digits.
     pub(super) fn at_number(&self) -> bool {
         matches!(self.words.get(self.next), Some(Word::Bare(word)) if is_number(word))
     }
 
-    /// A whole number in this range.
+    /// Reads a whole number in `range`.
     pub(super) fn number(&mut self, what: &str, range: RangeInclusive<u64>) -> Result<u64, Wrong> {
         let (least, most) = (*range.start(), *range.end());
         let bound = if most == u64::MAX {
@@ -208,13 +208,13 @@ impl<'a> Lexer<'a> {
             })
     }
 
-    /// A node by name.
+    /// Reads a node's name.
     pub(super) fn node(&mut self) -> Result<NodeId, Wrong> {
         let word = self.word("a node like `n1`")?;
         self.name_node(word)
     }
 
-    /// A node by name, or `none`.
+    /// Reads a node's name or `none`.
     pub(super) fn node_or_none(&mut self) -> Result<Option<NodeId>, Wrong> {
         if self.take("none") {
             Ok(None)
@@ -223,7 +223,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// A node by name, or `*` for every node.
+    /// Reads a node's name or `*` for every node.
     pub(super) fn node_or_all(&mut self) -> Result<Option<NodeId>, Wrong> {
         if self.take("*") {
             Ok(None)
@@ -232,9 +232,10 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// Nodes up to the end of the line or the next of [`BEHIND_NODES`], each once; at least one.
+    /// Reads distinct nodes, at least one, up to the end of the line or a word of [`BEHIND_NODES`].
     pub(super) fn nodes(&mut self) -> Result<BTreeSet<NodeId>, Wrong> {
         let mut nodes = BTreeSet::new();
+        // The first node is read unconditionally, so that an empty list is an error.
         while nodes.is_empty() || !(self.at_end() || BEHIND_NODES.iter().any(|word| self.at(word)))
         {
             let node = self.node()?;
@@ -245,7 +246,7 @@ impl<'a> Lexer<'a> {
         Ok(nodes)
     }
 
-    /// `A->B`, where `*` is any node.
+    /// Reads a link `A->B`, where `*` is any node.
     pub(super) fn link(&mut self) -> Result<Link, Wrong> {
         let word = self.word("a link like `n1->n2` or `*->n1`")?;
         let Some((from, to)) = word.split_once("->") else {
@@ -267,20 +268,20 @@ impl<'a> Lexer<'a> {
         };
         if link.from.is_some() && link.from == link.to {
             return Err(format!(
-                "{} leads back to its own node: expected two nodes",
+                "{} connects a node to itself: expected two nodes",
                 shown(word)
             ));
         }
         Ok(link)
     }
 
-    /// A duration like `150ms`.
+    /// Reads a duration like `150ms`.
     pub(super) fn duration(&mut self) -> Result<Duration, Wrong> {
         let word = self.word("a duration like `150ms`, `2s` or `500us`")?;
         duration(word)
     }
 
-    /// A range of durations like `150ms..300ms`.
+    /// Reads a range of durations like `150ms..300ms`.
     pub(super) fn range(&mut self) -> Result<(Duration, Duration), Wrong> {
         let word = self.word("a range like `150ms..300ms`")?;
         let Some((shortest, longest)) = word.split_once("..") else {
@@ -292,14 +293,14 @@ impl<'a> Lexer<'a> {
         let (shortest, longest) = (duration(shortest)?, duration(longest)?);
         if shortest >= longest {
             return Err(format!(
-                "{} holds nothing: expected the shorter duration first",
+                "{} is empty: expected the shorter duration first",
                 shown(word)
             ));
         }
         Ok((shortest, longest))
     }
 
-    /// A command in quotes.
+    /// Reads a command in quotes.
     pub(super) fn command(&mut self) -> Result<String, Wrong> {
         match self.words.get(self.next) {
             Some(Word::Quoted(text)) => {
@@ -314,7 +315,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// A client and the sequence of its command, like `c7#3`.
+    /// Reads a client and the sequence number of its command, like `c7#3`.
     pub(super) fn client(&mut self) -> Result<(ClientId, u64), Wrong> {
         let word = self.word("a client and its sequence like `c7#3`")?;
         let parts = word.strip_prefix('c').and_then(|rest| rest.split_once('#'));
@@ -333,7 +334,7 @@ impl<'a> Lexer<'a> {
         })
     }
 
-    /// A name of the script's own.
+    /// Reads a name that the script defines.
     pub(super) fn name(&mut self) -> Result<String, Wrong> {
         let word = self.word("a name")?;
         let plain = |c: char| c.is_alphanumeric() || c == '-' || c == '_' || c == '.';
@@ -374,12 +375,12 @@ impl Word<'_> {
     }
 }
 
-/// A word of the script as an error message shows it.
+/// Formats a word of the script for an error message.
 pub(super) fn shown(word: &str) -> String {
     format!("`{}`", short(word))
 }
 
-/// Without control characters, and not longer than a line of text.
+/// Escapes control characters and truncates to 40 characters.
 fn short(word: &str) -> String {
     const MOST: usize = 40;
     let shown: String = word
@@ -421,7 +422,7 @@ fn duration(word: &str) -> Result<Duration, Wrong> {
     })
 }
 
-/// Where the first word of `text` ends. The `#` of `c7#3` does not end it.
+/// Returns where the first word of `text` ends. The `#` of `c7#3` does not end it.
 fn end_of_word(text: &str) -> usize {
     let mut before = '\0';
     for (place, c) in text.char_indices() {
@@ -431,7 +432,7 @@ fn end_of_word(text: &str) -> usize {
                 let client = text[..place].strip_prefix('c').is_some_and(is_number);
                 !(client && text[place + 1..].starts_with(|next: char| next.is_ascii_digit()))
             }
-            // `->` is part of a link, `>=` and `<=` stand alone.
+            // `->` is part of a link, `>=` and `<=` are words of their own.
             '>' => before != '-' && text[place + 1..].starts_with('='),
             '<' => text[place + 1..].starts_with('='),
             c => c.is_whitespace(),

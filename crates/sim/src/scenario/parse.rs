@@ -1,4 +1,4 @@
-//! Text to script: which statements there are, and in which order they may come.
+//! Parses text into a script: the statements and their order.
 
 mod check;
 mod expect;
@@ -13,7 +13,7 @@ use super::ScriptError;
 use super::lexer::{Lexer, Wrong};
 use super::script::{Change, Cluster, Numbered, Preset, Script, Setting, Step};
 
-/// A statement of any sort, as its line gives it.
+/// A statement of any kind.
 enum Statement {
     Cluster(Cluster),
     Option(Setting),
@@ -21,7 +21,7 @@ enum Statement {
     Step(Step),
 }
 
-/// How a statement begins, and who reads the rest of its line.
+/// Parses the rest of a statement's line.
 type Reader = fn(&mut Lexer<'_>) -> Result<Statement, Wrong>;
 
 /// Every statement by its first word.
@@ -148,7 +148,7 @@ const STATEMENTS: &[(&str, Reader)] = &[
     }),
 ];
 
-/// What was read so far.
+/// Statements read so far.
 #[derive(Default)]
 struct Draft {
     cluster: Option<Cluster>,
@@ -160,10 +160,10 @@ struct Draft {
 }
 
 impl Script {
-    /// Reads a transcript. `file` is only for error messages.
+    /// Parses a transcript. `file` is used in error messages only.
     ///
     /// # Errors
-    /// The first line that says nothing the language knows, or that contradicts another.
+    /// Reports the first line that is not a statement or contradicts another.
     pub fn parse(file: &str, text: &str) -> Result<Script, ScriptError> {
         let error = |line, what| ScriptError {
             file: file.to_string(),
@@ -171,6 +171,7 @@ impl Script {
             what,
         };
         let mut draft = Draft::default();
+        // Some editors write a byte order mark.
         for (line, text) in (1..).zip(text.trim_start_matches('\u{feff}').lines()) {
             draft.read(line, text).map_err(|what| error(line, what))?;
         }
@@ -202,7 +203,8 @@ impl Draft {
             (Statement::Step(what), _) => self.steps.push(Numbered { line, what }),
             (Statement::Cluster(_) | Statement::Option(_) | Statement::Preset(_), Some(first)) => {
                 return Err(format!(
-                    "the first step was on line {first}: expected cluster, options and presets before it"
+                    "the first step was on line {first}: \
+                     expected cluster, options and presets before it"
                 ));
             }
             (Statement::Option(what), None) => self.options.push(Numbered { line, what }),
@@ -210,7 +212,7 @@ impl Draft {
             (Statement::Cluster(cluster), None) => {
                 if let Some(first) = &self.cluster {
                     return Err(format!(
-                        "a second cluster: expected only the one on line {}",
+                        "a second `cluster` line: expected only the one on line {}",
                         first.line
                     ));
                 }
@@ -239,6 +241,7 @@ impl Draft {
         for step in &steps {
             joiners.extend(newcomers(&step.what));
         }
+        // A step may also name an initial member, for example to change its standing.
         cluster.members().for_each(|member| {
             joiners.remove(&member);
         });
@@ -254,7 +257,7 @@ impl Draft {
     }
 }
 
-/// The nodes that a step makes members.
+/// Returns the nodes that a step makes members.
 fn newcomers(step: &Step) -> BTreeSet<NodeId> {
     match step {
         Step::Member {

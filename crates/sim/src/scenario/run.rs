@@ -1,4 +1,4 @@
-//! Running a transcript: each step is done to a simulated cluster, and looked at.
+//! Runs a transcript step by step on a simulated cluster.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,40 +17,40 @@ use crate::cluster::{Envelope, Kind, Setup, Simulation};
 use crate::disk::{Backup, CrashStyle};
 use script::KindName;
 
-/// A transcript that did not go as it says.
+/// Failure of a transcript.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Failure {
-    /// The line whose statement failed, from 1.
+    /// Line of the statement that failed, from 1.
     pub line: usize,
-    /// What was expected and what was seen.
+    /// Expected and found values, or the violation.
     pub what: String,
-    /// Whether a property of Raft itself was violated.
+    /// Whether an invariant of Raft was violated.
     pub violation: bool,
-    /// The last that happened, one thing a line.
+    /// Last events, one per line.
     pub trace: String,
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}\nthe last that happened:\n{}", self.what, self.trace)
+        write!(f, "{}\nlast events:\n{}", self.what, self.trace)
     }
 }
 
-/// Runs a transcript to its end or to the first statement that fails. Gives back what happened, one
-/// thing a line, as far as the last `lines`.
+/// Runs a transcript to its end or to the first statement that fails. Returns the last `lines`
+/// events, one per line.
 ///
 /// # Errors
-/// The first statement that could not be done, did not hold, or violated a property of Raft. At the
-/// end, a state that does not follow from the committed log.
+/// Reports the first statement that could not be performed, did not hold, or violated an invariant
+/// of Raft; at the end, a state that does not follow from the committed log.
 pub fn run(script: &Script, lines: usize) -> Result<String, Failure> {
     run_planted(script, lines, None)
 }
 
-/// As [`run`], with a fault of the past planted in every node: without the feature `planted` it is
-/// not.
+/// As [`run`], with a past bug injected into every node. Without the feature `planted` the nodes
+/// stay correct.
 ///
 /// # Errors
-/// Those of [`run`].
+/// Same as [`run`].
 pub fn run_planted(
     script: &Script,
     lines: usize,
@@ -67,6 +67,7 @@ pub fn run_planted(
     for step in &script.steps {
         let done = runner.step(&step.what);
         let violation = runner.cluster.violation().map(ToString::to_string);
+        // A violation takes precedence over the result of the step itself.
         let what = violation.clone().map_or(done, Err);
         if let Err(what) = what {
             let trace = runner.cluster.trace();
@@ -94,7 +95,7 @@ pub fn run_planted(
     Ok(runner.cluster.trace())
 }
 
-/// The cluster as a transcript begins it.
+/// Builds the initial cluster of a transcript.
 fn setup(script: &Script, lines: usize, planted: Option<PlantedFault>) -> Result<Setup, String> {
     let cluster = &script.cluster;
     let standing = |id: NodeId| {
@@ -147,6 +148,7 @@ fn setup(script: &Script, lines: usize, planted: Option<PlantedFault>) -> Result
         plant(config, planted);
         configure(&settings, config);
     };
+    // Checked up front, so that an invalid configuration is an error of the script.
     let mut sample = Config::new(NodeId(1), membership, 1);
     configure(&mut sample);
     sample.check().map_err(|error| error.to_string())?;
@@ -171,7 +173,7 @@ fn has_planted(_config: &Config, _fault: PlantedFault) -> bool {
 #[cfg(not(feature = "planted"))]
 fn plant(_config: &mut Config, _planted: Option<PlantedFault>) {}
 
-/// Whether a step is about the bytes on a disk.
+/// Returns whether a step needs a disk of bytes, that is, the real store.
 fn needs_bytes(step: &Step) -> bool {
     matches!(
         step,
@@ -188,7 +190,7 @@ fn configure(settings: &[Setting], config: &mut Config) {
             Setting::CheckQuorum(on) => config.check_quorum = on,
             Setting::Lease(on) => config.lease_reads = on,
             Setting::ReplaceIncarnations(on) => config.replace_incarnations = on,
-            // Its bounds follow from the timeouts, whichever comes first.
+            // Its bounds follow from the timeouts, which a later option may still change.
             Setting::Adaptive(on) => (adaptive, bounds) = (on, None),
             Setting::AdaptiveWithin { floor, ceiling } => {
                 (adaptive, bounds) = (true, Some((floor, ceiling)))
@@ -226,12 +228,12 @@ fn configure(settings: &[Setting], config: &mut Config) {
     }
 }
 
-/// A transcript under way.
+/// A transcript being run.
 pub(super) struct Runner {
     pub(super) cluster: Simulation,
-    /// Reads by the name of their answer: where they were asked, and under which id.
+    /// Node and id of each read, by the name of its answer.
     pub(super) reads: BTreeMap<String, (NodeId, ReadId)>,
-    /// What became of the last propose, member, read or transfer: why it was refused, if it was.
+    /// Result of the last propose, member, read or transfer, with the reason of a refusal.
     pub(super) last: Option<Result<(), String>>,
     kept: BTreeMap<String, Vec<Envelope>>,
     copies: BTreeMap<String, Backup>,
@@ -258,8 +260,8 @@ impl Runner {
             Step::Campaign(node) => self.cluster.campaign(self.up(*node)?),
             Step::Tick(node) => self.cluster.tick(self.up(*node)?),
             Step::Advance(by) => self.cluster.advance(*by),
-            // The two differ in nothing: a write completes at once unless its disk is held, and
-            // that only the script ends.
+            // The two are the same: a write completes at once unless its disk is held, and only
+            // the script releases a held disk.
             Step::DeliverAll | Step::Stabilize => drop(self.cluster.stabilize()),
             Step::Deliver(select) => {
                 let chosen = self.chosen(select);
@@ -325,7 +327,7 @@ impl Runner {
             }
             Step::PutBack { node, name } => {
                 let Some(copy) = self.copies.get(name) else {
-                    return Err(format!("no copy is called `{name}`"));
+                    return Err(format!("there is no disk copy named `{name}`"));
                 };
                 self.cluster.put_back_whole(*node, copy);
             }
@@ -378,7 +380,7 @@ impl Runner {
         Ok(())
     }
 
-    /// Time passes, and everything is delivered, until `expect` holds.
+    /// Lets time pass and delivers everything until `expect` holds.
     fn until(&mut self, expect: &Expect, within: Duration) -> Result<(), String> {
         let mut left = within;
         self.cluster.stabilize();
@@ -386,8 +388,9 @@ impl Runner {
             let held = expect::check(self, expect);
             match (held, left.is_zero() || self.cluster.violation().is_some()) {
                 (Ok(()), _) => return Ok(()),
-                (Err(what), true) => return Err(format!("not within {within:?}: {what}")),
+                (Err(what), true) => return Err(format!("still fails after {within:?}: {what}")),
                 (Err(_), false) => {
+                    // Small steps, so that a condition that holds only briefly is not missed.
                     let step = left.min(Duration::from_millis(1));
                     self.cluster.run(step);
                     left -= step;
@@ -396,7 +399,7 @@ impl Runner {
         }
     }
 
-    /// A node that must be running for this.
+    /// Returns `id` if that node is running.
     pub(super) fn up(&self, id: NodeId) -> Result<NodeId, String> {
         match self.cluster.host(id).stopped() {
             Some(why) => Err(format!("{id} has stopped by itself: {why}")),
@@ -405,7 +408,7 @@ impl Runner {
         }
     }
 
-    /// The messages that are chosen now, by their serials.
+    /// Returns the serials of the queued messages that match.
     fn chosen(&self, select: &Select) -> Vec<u64> {
         let matches = self
             .cluster
@@ -429,11 +432,12 @@ impl Runner {
         }
     }
 
-    /// Delivers what was kept aside: it arrives now, whatever is queued.
+    /// Delivers kept messages now, ahead of all queued ones.
     fn replay(&mut self, name: &str) -> Result<(), String> {
         let Some(copies) = self.kept.get(name).cloned() else {
-            return Err(format!("nothing was kept aside as `{name}`"));
+            return Err(format!("there are no kept messages named `{name}`"));
         };
+        // Injected copies get serials above all queued ones.
         let before = self
             .cluster
             .queued()
@@ -453,7 +457,7 @@ impl Runner {
     ) -> Result<(), String> {
         let node = self.up(node)?;
         self.proposals += 1;
-        // A command without a name is from a client that never made another.
+        // A command without a name comes from a new client, so that it is never a duplicate.
         let (client, sequence) = name.unwrap_or((ClientId(u64::MAX - self.proposals), 1));
         let taken: Result<(), RefusalReason> =
             self.cluster
@@ -478,8 +482,8 @@ impl Runner {
         Ok(())
     }
 
-    /// A change by the disks that the machines have now: one that was wiped is another member. A
-    /// witness that is named among the voters stays one.
+    /// Builds a change with the current incarnations: a wiped machine is another member. A witness
+    /// that is listed among the voters stays a witness.
     fn change(&self, at: NodeId, change: &script::Change) -> Change {
         let life = |id: NodeId| self.cluster.host(id).incarnation();
         let voter = |id: NodeId| {
@@ -517,7 +521,7 @@ fn bound(most: Option<u64>) -> usize {
     })
 }
 
-/// Whether a message is one of those chosen, however many may be.
+/// Returns whether a message matches, regardless of the count.
 pub(super) fn covers(envelope: &Envelope, select: &Select) -> bool {
     select.link.covers(envelope.from, envelope.to)
         && select.kind.is_none_or(|kind| is_kind(envelope, kind))
@@ -531,13 +535,13 @@ fn is_kind(envelope: &Envelope, kind: KindName) -> bool {
         KindName::VoteReply => Kind::VoteReply,
         KindName::Append => Kind::Append,
         KindName::Heartbeat => Kind::Heartbeat,
-        // An answer to a heartbeat is one to an append without entries.
+        // A heartbeat is an append without entries, and its reply is an append reply.
         KindName::AppendReply | KindName::HeartbeatReply => Kind::AppendReply,
         KindName::Snapshot => Kind::Snapshot,
         KindName::SnapshotReply => Kind::SnapshotReply,
         KindName::TimeoutNow => Kind::TimeoutNow,
         KindName::Forward => Kind::Forward,
-        // Nobody answers a forwarded command: its proposer sees it committed, or proposes it again.
+        // A forwarded command has no reply: its proposer sees it committed or proposes it again.
         KindName::ForwardReply => return false,
         KindName::Read => Kind::Read,
         KindName::ReadReply => Kind::ReadReply,
@@ -547,7 +551,7 @@ fn is_kind(envelope: &Envelope, kind: KindName) -> bool {
 }
 
 impl Runner {
-    /// The simulation's time, for messages.
+    /// Simulated time, for error messages.
     pub(super) fn now(&self) -> Moment {
         self.cluster.now()
     }

@@ -1,4 +1,4 @@
-//! What a transcript says, as data. `Display` of each part is the text that parses to it again.
+//! Parsed transcripts. `Display` of each part is the text that parses to it again.
 
 mod expect;
 mod names;
@@ -14,24 +14,24 @@ pub use expect::{Answer, Expect, Wanted};
 pub use names::{KindName, RoleName};
 pub use step::{Change, Link, Select, Step};
 
-/// A transcript: a cluster, how it begins, and what happens to it.
+/// A transcript: a cluster, its initial state, and steps.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Script {
-    /// Who is in it.
+    /// Initial members.
     pub cluster: Cluster,
-    /// Settings, in the order given; of two for the same thing the later one counts.
+    /// Settings, in the order given; a later one overrides an earlier one of the same kind.
     pub options: Vec<Numbered<Setting>>,
-    /// What is on disks at the beginning, in the order given; the later one counts.
-    /// [`Script::beginning`] sums them up.
+    /// Initial contents of disks, in the order given; a later one overrides an earlier one.
+    /// [`Script::beginning`] combines them.
     pub presets: Vec<Numbered<Preset>>,
-    /// What happens, in order.
+    /// Steps, in order.
     pub steps: Vec<Numbered<Step>>,
-    /// Machines that some `member … add|learner|join|voters` names and `cluster` does not: there
-    /// from the beginning, with an empty disk, and members of nothing yet.
+    /// Machines that a `member … add|learner|join|witness|voters` names and `cluster` does not.
+    /// They exist from the start, with an empty disk, and are not members yet.
     pub joiners: BTreeSet<NodeId>,
 }
 
-/// A statement and where it stands.
+/// A statement and its line number.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Numbered<T> {
     /// Line in the file, from 1.
@@ -45,11 +45,11 @@ pub struct Numbered<T> {
 pub struct Cluster {
     /// Line in the file, from 1.
     pub line: usize,
-    /// How many voters: `n1` to `n{voters}`, 1 to [`Cluster::MAX_VOTERS`].
+    /// Number of voters, `n1` to `n{voters}`: 1 to [`Cluster::MAX_VOTERS`].
     pub voters: u64,
-    /// Those that receive the log and do not vote.
+    /// Members that receive the log and do not vote.
     pub learners: BTreeSet<NodeId>,
-    /// Those of the voters that vote and keep no state.
+    /// Voters that keep no state.
     pub witnesses: BTreeSet<NodeId>,
 }
 
@@ -66,22 +66,22 @@ pub enum Setting {
     Adaptive(bool),
     /// `max-append-entries N`
     MaxAppendEntries(u64),
-    /// `inflight N`: AppendEntries with entries under way to one follower.
+    /// `inflight N`: AppendEntries with entries in flight to one follower.
     Inflight(u64),
     /// `inflight-bytes N`
     InflightBytes(u64),
     /// `max-uncommitted N`: entries a leader holds uncommitted before it refuses proposals.
     MaxUncommitted(u64),
-    /// `apply-window N`: entries handed out for applying and not yet reported.
+    /// `apply-window N`: entries handed out to be applied and not yet reported.
     ApplyWindow(u64),
-    /// `hash-every N`: entries from one hash of the states to the next; without it states are not
+    /// `hash-every N`: entries from one state hash to the next; without it states are not
     /// compared.
     HashEvery(u64),
-    /// `snapshot-keep N`: entries kept behind a snapshot for followers that are slow.
+    /// `snapshot-keep N`: entries kept behind a snapshot for slow followers.
     SnapshotKeep(u64),
     /// `snapshot-entries N`: entries after which a node takes a snapshot by itself.
     SnapshotEntries(u64),
-    /// `snapshot-bytes N`: bytes of entries after which it does.
+    /// `snapshot-bytes N`: bytes of entries after which a node takes a snapshot by itself.
     SnapshotBytes(u64),
     /// `snapshot-chunk N`: bytes of a snapshot in one message.
     SnapshotChunk(u64),
@@ -96,9 +96,9 @@ pub enum Setting {
     Heartbeat(Duration),
     /// `priority nX N`
     Priority {
-        /// Whose.
+        /// Node that gets the priority.
         node: NodeId,
-        /// The higher, the sooner it stands.
+        /// Priority; a node with a higher one campaigns sooner.
         priority: u64,
     },
     /// `disk-timeout D`: a write that takes longer counts as hung.
@@ -107,70 +107,70 @@ pub enum Setting {
     PromoteAfter(Duration),
     /// `max-snapshot-bytes N`: the largest snapshot a node takes.
     MaxSnapshotBytes(u64),
-    /// `snapshot-inflight N`: chunks of a snapshot under way to one follower.
+    /// `snapshot-inflight N`: chunks of a snapshot in flight to one follower.
     SnapshotInflight(u64),
     /// `adaptive A..B`: on, with this floor and this ceiling.
     AdaptiveWithin {
-        /// The floor.
+        /// Lower bound of the election timeout.
         floor: Duration,
-        /// The ceiling.
+        /// Upper bound of the election timeout.
         ceiling: Duration,
     },
-    /// `replace-incarnations on|off`: members whose disk was lost join again by themselves.
+    /// `replace-incarnations on|off`: members that lost their disk rejoin by themselves.
     ReplaceIncarnations(bool),
-    /// `max-log-bytes N`: bytes of entries that no snapshot covers at which a log is full.
+    /// `max-log-bytes N`: bytes of entries beyond the snapshot at which a log is full.
     MaxLogBytes(u64),
-    /// `seed N`: of all rng of the cluster.
+    /// `seed N`: seed of the cluster's RNG.
     Seed(u64),
 }
 
 /// One preset.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Preset {
-    /// Whose disk; `None` is `*`, every node of the cluster.
+    /// Owner of the disk; `None` is `*`, every node of the cluster.
     pub node: Option<NodeId>,
-    /// What is on it.
+    /// Contents.
     pub what: OnDisk,
 }
 
-/// What one preset puts on a disk.
+/// Contents that one preset puts on a disk.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum OnDisk {
-    /// `log`: terms of the entries from 1; they never fall.
+    /// `log`: terms of the entries from index 1; they never decrease.
     Log(Vec<Term>),
     /// `term`
     Term(Term),
-    /// `vote`: in the term the node begins in.
+    /// `vote`: vote in the initial term.
     Vote(Option<NodeId>),
-    /// `entry`: one more entry behind those of `log`, with this command.
+    /// `entry`: one more entry after those of `log`, with this command.
     Entry(Term, String),
-    /// `commit`: what the node knows to be committed.
+    /// `commit`: initial commit index.
     Commit(Index),
 }
 
-/// All presets of one node, summed up.
+/// Initial state of one node: all its presets combined.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Beginning {
-    /// Terms of its entries.
+    /// Terms of the entries.
     pub log: Vec<Term>,
-    /// Commands of some of them, by their index.
+    /// Commands of the `entry` presets, by index.
     pub commands: BTreeMap<u64, String>,
-    /// Its term: as preset, and at least that of its last entry.
+    /// Term: as preset, but at least that of the last entry.
     pub term: Term,
-    /// Its vote in that term.
+    /// Vote in that term.
     pub vote: Option<NodeId>,
-    /// Its commit index.
+    /// Commit index.
     pub commit: Index,
 }
 
 impl Script {
-    /// Election timeouts unless an option says otherwise.
+    /// Default election timeouts.
     pub const ELECTION: (Duration, Duration) =
         (Duration::from_millis(150), Duration::from_millis(300));
-    /// Time between heartbeats unless an option says otherwise.
+    /// Default time between heartbeats.
     pub const HEARTBEAT: Duration = Duration::from_millis(50);
 
-    /// Every machine of the transcript: voters, learners and joiners, in order.
+    /// Returns every machine of the transcript: voters, learners and joiners, in order.
     #[must_use]
     pub fn machines(&self) -> BTreeSet<NodeId> {
         self.cluster
@@ -179,7 +179,7 @@ impl Script {
             .collect()
     }
 
-    /// What is on this node's disk at the beginning: a term is never below that of the last entry.
+    /// Returns the initial state of a node's disk; its term is at least that of the last entry.
     #[must_use]
     pub fn beginning(&self, id: NodeId) -> Beginning {
         let mut sum = Beginning::default();
@@ -208,7 +208,7 @@ impl Script {
         sum
     }
 
-    /// Election timeouts and heartbeat with all options applied.
+    /// Returns the election timeouts and the heartbeat with all options applied.
     #[must_use]
     pub fn timing(&self) -> ((Duration, Duration), Duration) {
         let mut timing = (Self::ELECTION, Self::HEARTBEAT);
@@ -227,7 +227,7 @@ impl Cluster {
     /// Most voters of a transcript.
     pub const MAX_VOTERS: u64 = 64;
 
-    /// Voters and learners, in order of their kind.
+    /// Returns the voters, then the learners.
     pub fn members(&self) -> impl Iterator<Item = NodeId> + '_ {
         (1..=self.voters)
             .map(NodeId)
@@ -236,7 +236,7 @@ impl Cluster {
 }
 
 impl Setting {
-    /// Whether it changes election timeouts or heartbeats.
+    /// Returns whether the setting changes election timeouts or heartbeats.
     pub(super) fn is_timing(&self) -> bool {
         matches!(self, Setting::Election { .. } | Setting::Heartbeat(_))
     }

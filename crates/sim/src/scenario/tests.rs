@@ -26,7 +26,7 @@ fn wrong(text: &str) -> String {
         .to_string()
 }
 
-/// The grammar in the documentation is a script.
+/// The documented grammar is itself a script.
 #[test]
 fn every_line_of_the_documented_grammar_parses() {
     let documentation = include_str!("../scenario.rs");
@@ -50,7 +50,7 @@ fn every_line_of_the_documented_grammar_parses() {
 }
 
 #[test]
-fn blanks_comments_and_line_ends_of_any_sort_change_nothing() {
+fn blanks_comments_and_line_ends_do_not_change_the_script() {
     let plain = parse("cluster 3\npropose n1 \"x # y\"\nheal\n");
     let odd =
         parse("\u{feff}cluster\t3#three\r\n  propose   n1 \"x # y\" # a command\r\nheal# again");
@@ -68,7 +68,7 @@ fn blanks_comments_and_line_ends_of_any_sort_change_nothing() {
 }
 
 #[test]
-fn a_number_sign_belongs_to_a_clients_command_and_begins_a_comment_elsewhere() {
+fn number_sign_begins_a_comment_except_in_a_command_name() {
     let named = |command: &str| Step::Propose {
         node: NodeId(1),
         name: Some((ClientId(7), 3)),
@@ -84,7 +84,7 @@ fn a_number_sign_belongs_to_a_clients_command_and_begins_a_comment_elsewhere() {
 }
 
 #[test]
-fn messages_are_chosen_by_link_kind_and_number() {
+fn messages_are_selected_by_link_kind_and_count() {
     let link = |from: Option<u64>, to: Option<u64>| Link {
         from: from.map(NodeId),
         to: to.map(NodeId),
@@ -153,7 +153,7 @@ fn messages_are_chosen_by_link_kind_and_number() {
 }
 
 #[test]
-fn presets_of_a_node_are_summed_up_and_a_term_is_never_below_its_log() {
+fn presets_combine_and_term_is_at_least_that_of_the_log() {
     let script = parse(
         "cluster 2\nlog * 1 1\nlog n1 1 3\nterm * 2\nvote n1 n2\ncommit * 2\nmember n1 add n9",
     );
@@ -182,19 +182,18 @@ fn presets_of_a_node_are_summed_up_and_a_term_is_never_below_its_log() {
     assert_eq!(
         script.beginning(NodeId(9)),
         Beginning::default(),
-        "whoever joins has an empty disk"
+        "a joining node has an empty disk"
     );
 }
 
-/// Each text and what the error names: its line, the word at fault, and what would have been
-/// understood.
+/// Each error names its line, the word at fault, and the expected words.
 #[test]
-fn an_error_names_file_line_what_was_wrong_and_what_was_expected() {
+fn error_names_file_line_fault_and_expectation() {
     let errors = [
         ("heal", "a.scenario:1: there is no cluster"),
         (
             "# one\ncluster 3\ncluster 3",
-            "a.scenario:3: a second cluster: expected only the one on line 2",
+            "a.scenario:3: a second `cluster` line: expected only the one on line 2",
         ),
         (
             "cluster 3\nheal\noption prevote off",
@@ -211,11 +210,11 @@ fn an_error_names_file_line_what_was_wrong_and_what_was_expected() {
         ("cluster 65", "1 to 64"),
         (
             "cluster 3 learners n2",
-            "`n2` votes, being one of 3 voters: expected learners from `n4` on",
+            "`n2` is one of the 3 voters: expected learners from `n4` on",
         ),
         (
             "cluster 3 witness n4",
-            "`n4` is no voter: expected a witness to be one of `n1` to `n3`",
+            "`n4` is not a voter: expected a witness to be one of `n1` to `n3`",
         ),
         (
             "cluster 3 leaners n4",
@@ -251,7 +250,7 @@ fn an_error_names_file_line_what_was_wrong_and_what_was_expected() {
         ("cluster 3\nheal \"x\"", "`\"x\"` is one word too many"),
         (
             "cluster 3\ndeliver n1->n1",
-            "`n1->n1` leads back to its own node",
+            "`n1->n1` connects a node to itself",
         ),
         ("cluster 3\ndeliver n1", "`n1` is not a link"),
         (
@@ -272,11 +271,11 @@ fn an_error_names_file_line_what_was_wrong_and_what_was_expected() {
         ),
         (
             "cluster 3\nreplay old",
-            "nothing is called `old`: expected a name of an earlier `dup … later NAME`",
+            "unknown name `old`: expected a name of an earlier `dup … later NAME`",
         ),
         (
             "cluster 3\nread n1 as a\nexpect read b 1",
-            "3: nothing is called `b`: expected a name of an earlier `read",
+            "3: unknown name `b`: expected a name of an earlier `read",
         ),
         (
             "cluster 3\nread n1 r1",
@@ -306,7 +305,7 @@ fn an_error_names_file_line_what_was_wrong_and_what_was_expected() {
         ),
         (
             "cluster 3\nmember n1 voters n1 learners n1",
-            "`n1` cannot vote and learn",
+            "`n1` cannot be voter and learner",
         ),
         ("cluster 3\nmember n1 add n129", "a number of 1 to 128"),
         (
@@ -315,7 +314,7 @@ fn an_error_names_file_line_what_was_wrong_and_what_was_expected() {
         ),
         (
             "cluster 3\nlog n1 2 1",
-            "2: term 1 stands behind term 2: expected terms that never fall",
+            "2: term 1 follows term 2: expected terms that never decrease",
         ),
         (
             "cluster 3\nlog n1 0",
@@ -326,11 +325,11 @@ fn an_error_names_file_line_what_was_wrong_and_what_was_expected() {
         ("cluster 3\nterm n1 99999999999999999999", "is not a term"),
         (
             "cluster 3\nlog n1 1\ncommit * 1",
-            "3: `n2` cannot know 1 entries to be committed: it has 0",
+            "3: `n2` cannot have 1 committed entries: expected at most the 0",
         ),
         (
             "cluster 3\ncommit n4 0\nmember n1 add n4",
-            "2: `n4` begins with an empty disk",
+            "2: `n4` starts with an empty disk",
         ),
         (
             "cluster 3\noption prevote no",
@@ -346,7 +345,7 @@ fn an_error_names_file_line_what_was_wrong_and_what_was_expected() {
         ),
         (
             "cluster 3\noption election 300ms..150ms",
-            "`300ms..150ms` holds nothing",
+            "`300ms..150ms` is empty",
         ),
         ("cluster 3\noption election 150ms", "`150ms` is not a range"),
         (
@@ -394,54 +393,64 @@ fn an_error_names_file_line_what_was_wrong_and_what_was_expected() {
 }
 
 #[test]
-fn what_a_script_can_make_others_hold_is_bounded() {
+fn memory_that_a_script_can_claim_is_bounded() {
     let log = |entries: usize| format!("cluster 1\nlog n1{}", " 1".repeat(entries));
     assert_eq!(parse(&log(100_000)).beginning(NodeId(1)).log.len(), 100_000);
     assert!(wrong(&log(100_001)).contains("expected at most 100000 entries"));
     let word = "z".repeat(1_000_000);
     assert!(
         wrong(&format!("cluster 1\n{word}")).len() < 1_000,
-        "an error quotes no more than the start of a word"
+        "an error quotes only the start of a long word"
     );
 }
 
 proptest! {
     #[test]
-    fn no_text_makes_the_parser_panic(text in any::<String>()) {
+    fn parser_does_not_panic_on_any_text(text in any::<String>()) {
         let _ = Script::parse("a", &text);
         let _ = Script::parse("a", &format!("cluster 3\n{text}"));
     }
 
-    /// Lexer of the language in any order get further than arbitrary text.
+    /// Words of the language in any order reach further than arbitrary text.
     #[test]
-    fn no_sequence_of_the_languages_words_makes_it_panic(words in prop::collection::vec(language(), 0..60)) {
+    fn parser_does_not_panic_on_words_of_the_language(
+        words in prop::collection::vec(language(), 0..60),
+    ) {
         let _ = Script::parse("a", &words.join(" "));
         let _ = Script::parse("a", &format!("cluster 3\n{}", words.join(" ")));
     }
 
-    /// Whatever follows the first bytes of a statement.
+    /// Arbitrary text after the first words of a statement.
     #[test]
-    fn no_end_of_a_statement_makes_it_panic(first in language(), second in language(), rest in "\\PC{0,20}") {
+    fn parser_does_not_panic_on_any_end_of_a_statement(
+        first in language(),
+        second in language(),
+        rest in "\\PC{0,20}",
+    ) {
         let _ = Script::parse("a", &format!("cluster 3\n{first} {second} {rest}"));
         let _ = Script::parse("a", &format!("cluster 3\nexpect {first} {second}{rest}"));
     }
 
     #[test]
-    fn what_a_script_prints_parses_to_the_same_script(script in script()) {
+    fn printed_script_parses_to_the_same_script(script in script()) {
         let text = script.to_string();
-        let again = Script::parse("a", &text).map_err(|error| TestCaseError::fail(format!("{error} in\n{text}")))?;
+        let again = Script::parse("a", &text)
+            .map_err(|error| TestCaseError::fail(format!("{error} in\n{text}")))?;
         prop_assert_eq!(unnumbered(again), script);
     }
 }
 
 fn language() -> impl Strategy<Value = String> {
-    const WORDS: &str = "cluster option log term vote commit campaign tick advance deliver drop dup replay partition cut \
-        isolate heal propose read lease-read transfer member compact crash restart wipe astray hold-disk release-disk \
-        stabilize run settle until within not only delay clock pause resume tear fail-disk fill-disk free-disk copy-disk \
-        put-back entry 110% <= expect leader no-leader leader-of role last first log-equal state-equal applied config next match \
-        refused accepted queued alive n1 n2 n3 n4 n999 n18446744073709551616 * n1->n2 *->* n1->* -> n->n | >= > # \" \"x\" \"\" as \
-        c7#3 c#1 c99999999999999999999#1 0 1 18446744073709551615 99999999999999999999 150ms 2s 5us 1..2 150ms..300ms .. on \
-        off none pending voters learners outgoing witness add join learner remove later append heartbeat é \u{0} \n \n \n";
+    const WORDS: &str = "cluster option log term vote commit campaign tick advance deliver drop \
+        dup replay partition cut isolate heal propose read lease-read transfer member compact \
+        crash restart wipe astray hold-disk release-disk stabilize run settle until within not \
+        only delay clock pause resume tear fail-disk fill-disk free-disk copy-disk put-back \
+        entry 110% <= expect leader no-leader leader-of role last first log-equal state-equal \
+        applied config next match refused accepted queued alive n1 n2 n3 n4 n999 \
+        n18446744073709551616 * n1->n2 *->* n1->* -> n->n | >= > # \" \"x\" \"\" as c7#3 c#1 \
+        c99999999999999999999#1 0 1 18446744073709551615 99999999999999999999 150ms 2s 5us 1..2 \
+        150ms..300ms .. on off none pending voters learners outgoing witness add join learner \
+        remove later append heartbeat é \u{0} \n \n \n";
     let words: Vec<_> = WORDS
         .split(' ')
         .filter(|word| !word.is_empty())
@@ -450,7 +459,7 @@ fn language() -> impl Strategy<Value = String> {
     prop::sample::select(words)
 }
 
-/// A generated script has no line numbers; neither has what is compared with it.
+/// Clears line numbers, which a generated script does not have.
 fn unnumbered(mut script: Script) -> Script {
     script.cluster.line = 0;
     script.options.iter_mut().for_each(|option| option.line = 0);
@@ -469,8 +478,7 @@ fn script() -> impl Strategy<Value = Script> {
         prop::collection::vec(preset(), 0..6),
     );
     (begin, prop::collection::vec(step(), 0..12)).prop_map(|((options, presets), steps)| {
-        // Names are given before they are used, and everybody who joins is in the list of those who
-        // do.
+        // A valid script defines names before their use and lists every joining node.
         let named = ["a", "old-1"].map(|name| {
             let dup = Step::Dup {
                 select: Select::default(),

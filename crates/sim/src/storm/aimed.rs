@@ -1,7 +1,7 @@
-//! What random faults hardly ever meet, brought about on purpose: late messages of an earlier
-//! leadership of the same node, reads asked of a leader in the moment it is cut off, and, after the
-//! liveness phase, a cluster that only one node can lead, a member that joins under a steady stream
-//! of commands, and a snapshot transfer slower than the snapshots.
+//! Situations that random faults hardly ever produce: late messages of an earlier leadership of the
+//! same node, reads at a leader just as it is cut off, and, after the liveness phase, a cluster
+//! that only one node can lead, a member that joins under a steady stream of commands, and a
+//! snapshot transfer slower than the snapshots.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use rand::RngExt;
 use super::Run;
 use crate::cluster::{Envelope, Host, Simulation};
 
-/// Requests of one leader that are kept to arrive late.
+/// Most requests of one leader kept for late delivery.
 const MAX_EARLIER: usize = 16;
 
 impl Run {
@@ -33,8 +33,7 @@ impl Run {
         }
     }
 
-    /// A message of an earlier leadership arrives while the same node leads again, and so does its
-    /// answer.
+    /// Delivers a message of an earlier leadership, and its reply, while the same node leads again.
     pub(super) fn replay_earlier_leadership(&mut self) -> Option<String> {
         let leader = self.cluster.newest_leader()?;
         let term = self.cluster.node(leader).term();
@@ -71,7 +70,7 @@ impl Run {
         ))
     }
 
-    /// The leader is cut off from all others, or from all but one, while clients go on asking it.
+    /// Cuts off the leader from all others, or all but one, while clients keep sending requests.
     pub(super) fn cut_off_leader(&mut self) -> Option<String> {
         let leader = self.cluster.newest_leader()?;
         let spared = self
@@ -85,15 +84,15 @@ impl Run {
             self.cluster.cut(leader, other);
             self.cluster.cut(other, leader);
         }
-        self.tally.count("cut off a leader in office");
+        self.tally.count("cut off a leader");
         Some(format!(
-            "{leader}, which leads, is cut off from all but {spared:?}"
+            "the leader {leader} is cut off from all but {spared:?}"
         ))
     }
 
-    /// A leader's entries are on their way to its hung disk when another leader's take their place
-    /// in memory, and a snapshot covers those before anything is written; then the machine crashes
-    /// and starts from what its disk holds.
+    /// Lets another leader's entries replace a leader's entries in memory while its disk hangs, and
+    /// a snapshot cover them before anything is written; then the machine crashes and restarts from
+    /// its disk.
     pub(super) fn supersede_tail(&mut self) -> Option<String> {
         let old = self.cluster.newest_leader()?;
         if self.cluster.is_paused(old) || self.cluster.is_disk_held(old) {
@@ -107,7 +106,7 @@ impl Run {
         if !self.cluster.is_up(old) {
             return Some(format!("the disk of {old} hangs, and {old} stops"));
         }
-        // What the next leader sends first reaches it when it goes on.
+        // Paused until the next leader is elected, so that its first messages wait.
         self.cluster.pause(old);
         self.cluster.run(self.options.election_timeout.1 * 3);
         self.cluster.resume(old);
@@ -116,8 +115,7 @@ impl Run {
             let applied = self.cluster.node(new).applied();
             self.cluster.compact(new, Some(applied));
             self.exchange(new, old, 2);
-            self.tally
-                .count("superseded a tail that was not written yet");
+            self.tally.count("superseded an unwritten tail");
         }
         if self.cluster.is_up(old) {
             self.cluster.release_disk(old);
@@ -127,11 +125,11 @@ impl Run {
             self.cluster.restart(old);
         }
         Some(format!(
-            "the tail of {old} gives way to {new:?} while its disk hangs"
+            "entries of {new:?} replace the tail of {old} while its disk hangs"
         ))
     }
 
-    /// The next timers of `leader` fire, and everything between the two arrives.
+    /// Fires the next timers of `leader` and delivers everything between the two nodes.
     pub(super) fn exchange(&mut self, leader: NodeId, follower: NodeId, times: usize) {
         for _ in 0..times {
             if self.cluster.is_up(leader) && !self.cluster.is_paused(leader) {
@@ -143,9 +141,9 @@ impl Run {
         }
     }
 
-    /// A machine that was cut off has come to a later term. Those that follow the leader learn of
-    /// that term by its answers to what they sent long ago, and then it asks for their votes, while
-    /// the leader answers reads.
+    /// Lets a machine that was cut off reach a later term. Followers learn of that term from its
+    /// replies to their old messages, and then it requests their votes while the leader answers
+    /// reads.
     pub(super) fn later_term_behind_the_leader(&mut self) -> Option<String> {
         let leader = self.cluster.newest_leader()?;
         let able = |cluster: &Simulation, id: NodeId| {
@@ -200,11 +198,11 @@ impl Run {
             );
         }
         Some(format!(
-            "{ahead}, in a later term, asks for votes behind the back of {leader}"
+            "{ahead}, in a later term, requests votes from all but {leader}"
         ))
     }
 
-    /// Delivers what matches, and what that causes, until nothing does.
+    /// Delivers matching messages, including those they cause, until none is left.
     pub(super) fn deliver_all(&mut self, matches: impl Fn(&Envelope) -> bool) {
         for _ in 0..Simulation::MAX_DELIVERIES {
             if !self.cluster.deliver_one(&matches) {
@@ -213,7 +211,7 @@ impl Run {
         }
     }
 
-    /// Phases after peace, each in some of the storms.
+    /// Runs one of the aimed phases after the liveness phase, if the storm's settings allow it.
     pub(super) fn aimed_phases(&mut self, leader: NodeId, core: &BTreeSet<NodeId>) {
         let harmless = self.strangers_are_harmless();
         let membership = self.cluster.node(leader).membership().clone();
@@ -244,8 +242,7 @@ impl Run {
         }
     }
 
-    /// One more command of a client that has asked for it before: it moves the log and changes
-    /// nothing else.
+    /// Proposes an applied command again: it extends the log and changes nothing else.
     pub(super) fn repeat_a_command(&mut self, leader: NodeId) -> bool {
         if !self.cluster.is_up(leader) {
             return false;
@@ -258,8 +255,8 @@ impl Run {
             .is_ok()
     }
 
-    /// A member joins while commands arrive without a pause. It is always a little behind, and
-    /// keeps up: so it is promoted (thesis 4.2.1).
+    /// Checks that a member that joins under a steady stream of commands is promoted: it is always
+    /// slightly behind but keeps up (thesis 4.2.1).
     fn join_under_load(&mut self, leader: NodeId) {
         let membership = self.cluster.node(leader).membership().clone();
         let joins = |cluster: &Simulation, id: NodeId| {
@@ -273,6 +270,7 @@ impl Run {
         self.cluster.heal();
         if self
             .cluster
+            // As a learner first: only keeping up under load is tested, not the initial catch-up.
             .change_membership(leader, Change::Set(id, life, Standing::Learner))
             .is_err()
         {
@@ -308,13 +306,13 @@ impl Run {
         self.cluster.clear_delays();
         assert!(
             !left.is_zero() || !self.cluster.leaders().contains(&leader),
-            "{id} joined and kept up for {patience:?} ten times over, and was not promoted\n{}",
+            "{id} joined and kept up for ten times {patience:?} but was not promoted\n{}",
             self.cluster.trace()
         );
     }
 
-    /// A follower needs a snapshot whose transfer takes longer than the leader needs for the next
-    /// one.
+    /// Checks that a snapshot transfer ends although the leader takes new snapshots faster than it
+    /// transfers one.
     fn transfer_under_load(&mut self, leader: NodeId, core: &BTreeSet<NodeId>) {
         let config = self.cluster.host(leader).config().clone();
         let (membership, keep) = (
@@ -338,13 +336,14 @@ impl Run {
             return;
         };
         self.cluster.crash(id);
+        // Compaction retains at most ten times `snapshot_keep`, so the follower needs a snapshot.
         for _ in 0..keep * 12 {
             if !self.repeat_a_command(leader) {
                 return;
             }
             self.cluster.stabilize();
         }
-        // Long enough that the leader does not wait for it any more.
+        // Longer than the leader retains entries for a silent follower.
         self.cluster.run(self.options.election_timeout.1 * 4);
         self.cluster.compact(leader, None);
         if !self.cluster.leaders().contains(&leader) || !self.can_start(id) {
@@ -359,6 +358,8 @@ impl Run {
             .snapshot()
             .map_or(0, |snapshot| snapshot.len() as u64);
         let rounds = size / config.snapshot_chunk as u64 / config.snapshot_inflight + 2;
+        // A transfer lasts about `2 * keep` commands, and every `keep / 2` of them a new snapshot
+        // is taken.
         let pause = (delay * 2).mul_f64(rounds as f64 / (2 * keep) as f64);
         if pause < Duration::from_micros(20) {
             return self.cluster.clear_delays();
@@ -380,13 +381,13 @@ impl Run {
             }
         }
         panic!(
-            "the transfer of a snapshot to {id} never ended\n{}",
+            "the snapshot transfer to {id} did not end\n{}",
             self.cluster.trace()
         );
     }
 
-    /// As many voters as make a quorum, of which one hears all others and those hear only it: it
-    /// must come to lead, whatever anybody prefers.
+    /// Reduces the cluster to a quorum in a star: one hub reaches all others, and they reach only
+    /// the hub, which must become leader regardless of priorities.
     fn only_one_can_lead(&mut self, membership: &Membership, core: &BTreeSet<NodeId>) {
         let sound = |id: &NodeId| {
             let member = membership.member(*id);
@@ -396,6 +397,7 @@ impl Run {
         };
         let mut voters: Vec<_> = self.cluster.ids().filter(sound).collect();
         let quorum = membership.voters().count() / 2 + 1;
+        // In a quorum of two, either node could lead.
         if voters.len() < quorum || quorum < 3 {
             return;
         }
@@ -421,18 +423,18 @@ impl Run {
             if node.role() == RoleKind::Leader && node.commit() == node.last().index {
                 return self
                     .tally
-                    .count("elected the only node that hears a quorum");
+                    .count("elected the only node connected to a quorum");
             }
         }
         panic!(
-            "{hub} hears {group:?} and does not lead\n{}",
+            "{hub} is connected to {group:?} but does not lead\n{}",
             self.cluster.trace()
         );
     }
 }
 
 impl Simulation {
-    /// The leader of the latest term.
+    /// Returns the leader of the latest term.
     pub(super) fn newest_leader(&self) -> Option<NodeId> {
         let leaders = self
             .hosts()

@@ -1,4 +1,4 @@
-//! Changes of the members at the moments where two of them could overlap: at a leader that has not
+//! Membership changes at the moments where two of them could overlap: on a leader that has not
 //! committed an entry of its own term yet, and after a leader was deposed before its change was
 //! committed.
 
@@ -11,8 +11,8 @@ use super::Run;
 use crate::cluster::{Envelope, Simulation};
 
 impl Run {
-    /// A leader that was just elected is asked for a change, and again as soon as it has committed
-    /// an entry of its term.
+    /// Requests a change from a newly elected leader, and again once it has committed an entry of
+    /// its term.
     pub(super) fn change_fresh_leader(&mut self, number: u64, before: Option<NodeId>) {
         if self.options.change_fresh_leader == 0.0 {
             return;
@@ -32,10 +32,10 @@ impl Run {
             return;
         }
         let is_again = self.eager.take().is_some();
-        // Recorded before it strikes: it may be the one that makes the storm fail.
+        // Recorded first: the request may panic, and the report needs the fault.
         self.faults.push((
             number,
-            format!("{leader}, just elected, is asked for a change"),
+            format!("{leader}, newly elected, is asked for a change"),
         ));
         let Some((change, begun)) = self.ask_for_change(leader) else {
             return drop(self.faults.pop());
@@ -45,13 +45,13 @@ impl Run {
         }
         self.eager = (begun == Err(RequestError::TooNew)).then_some(leader);
         if let Some((_, what)) = self.faults.last_mut() {
-            *what = format!("{leader}, just elected, is asked for {change:?}: {begun:?}");
+            *what = format!("{leader}, newly elected, is asked for {change:?}: {begun:?}");
         }
     }
 
-    /// A leader is cut off with a change that at most one other has, another is elected and asked
-    /// for a change at once; then the old one and some of the others are brought together again
-    /// without the new one.
+    /// Cuts off a leader with a change that at most one other node has; elects another leader and
+    /// requests a change from it at once; then reconnects the old leader with some of the others,
+    /// without the new leader.
     pub(super) fn overlap_changes(&mut self) -> Option<String> {
         let old = self
             .cluster
@@ -82,7 +82,7 @@ impl Run {
             self.tally.count("deposed a leader with a change under way");
         }
         let first = self.ask_for_change(new);
-        // The new leader commits with some of the others, and the old one comes back to the rest.
+        // The new leader commits with some of the others; the old leader reconnects to the rest.
         let (mut left, mut right) = (vec![old, friend], Vec::new());
         for id in others {
             if id == new || self.rng.random_bool(0.5) {
@@ -110,12 +110,12 @@ impl Run {
         }
         self.cluster.heal();
         Some(format!(
-            "{old} is deposed by {new} with {change:?} under way, and {new} asked for {first:?}, {second:?}"
+            "{old} is deposed by {new} with {change:?} under way, \
+             and {new} is asked for {first:?}, {second:?}"
         ))
     }
 
-    /// Asks a leader for a change that the cluster can bear. Nothing is asked if the one drawn is
-    /// not such a change.
+    /// Requests a random change from a leader, unless the cluster cannot bear it.
     fn ask_for_change(&mut self, leader: NodeId) -> Option<(Change, Result<(), RequestError>)> {
         let change = self.draw_change(leader)?;
         if self.has_first_commit_ahead(leader) {
@@ -126,7 +126,7 @@ impl Run {
         Some((change, begun))
     }
 
-    /// Whether a leader has not committed an entry of its own term yet.
+    /// Returns whether a leader has not committed an entry of its own term yet.
     fn has_first_commit_ahead(&self, leader: NodeId) -> bool {
         let node = self.cluster.node(leader);
         let of_term = node
@@ -136,7 +136,7 @@ impl Run {
         of_term.is_some_and(|entry| entry.index > node.commit())
     }
 
-    /// One voter more or less, the leader among them, or all replaced by some.
+    /// Draws a change that adds or removes one voter, removes the leader, or replaces all voters.
     fn draw_change(&mut self, leader: NodeId) -> Option<Change> {
         let membership = self.cluster.node(leader).membership().clone();
         let kind = self.rng.random_range(0..4);
@@ -164,8 +164,8 @@ impl Run {
         self.can_bear(leader, &change).then_some(change)
     }
 
-    /// Lets one of these machines stand for election, and delivers nothing but votes. Returns the
-    /// leader.
+    /// Lets one machine of `group` stand for election and delivers nothing but votes. Returns it if
+    /// it wins.
     fn elect_one_of(&mut self, group: &[NodeId]) -> Option<NodeId> {
         self.cluster.drop_messages(|_| true);
         let able: Vec<_> = group
@@ -195,8 +195,8 @@ impl Run {
         Some(id).filter(|id| self.cluster.leads(*id))
     }
 
-    /// The leader's next timers fire, with one more command in between, and everything within
-    /// `group` arrives.
+    /// Proposes one more command, fires the leader's next timers, and delivers everything within
+    /// `group`.
     fn settle_within(&mut self, leader: NodeId, group: &[NodeId]) {
         let group: BTreeSet<_> = group.iter().copied().collect();
         let within =
@@ -213,12 +213,12 @@ impl Run {
 }
 
 impl Simulation {
-    /// Whether a machine runs, takes messages and writes to its disk.
+    /// Returns whether a machine runs, receives messages and writes to its disk.
     fn is_able(&self, id: NodeId) -> bool {
         self.is_up(id) && !self.is_paused(id) && !self.is_disk_held(id)
     }
 
-    /// Whether a machine runs and its node leads.
+    /// Returns whether a machine runs and its node leads.
     fn leads(&self, id: NodeId) -> bool {
         self.host(id)
             .node()

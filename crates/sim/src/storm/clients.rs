@@ -1,5 +1,5 @@
-//! Clients: they call, ask again elsewhere when they hear nothing, sometimes give up, and remember
-//! what they heard.
+//! Simulated clients: they send updates and reads, retry at other nodes, sometimes give up, and
+//! record results in a history.
 
 use std::collections::BTreeMap;
 
@@ -11,29 +11,29 @@ use crate::cluster::{Host, Simulation};
 use crate::counters::Counters;
 use crate::linearizability::{Answer, Call, Committed, History, Ticket, Verdict, log_order, wgl};
 
-/// All clients of a storm, and what they heard.
+/// All clients of a storm and their history.
 pub(super) struct Clients {
     keys: u32,
     clients: Vec<Client>,
     reads: Vec<Read>,
-    /// Names reads, and makes every value a new one.
+    /// Source of read ids and unique values.
     counter: u64,
     history: History,
-    /// What each machine's state says, brought up to date as it applies.
+    /// State of each machine, updated as it applies entries.
     machines: BTreeMap<NodeId, Machine>,
-    /// Somebody asked since clients last listened.
+    /// Whether a client sent a request since results were last collected.
     asked: bool,
 }
 
 #[derive(Default)]
 struct Client {
-    /// Its updates so far: key and value of each sequence from 1.
+    /// Updates so far: key and value by sequence number, from 1.
     updates: Vec<(u32, u64)>,
-    /// The one it waits for: its ticket, and where it was asked last.
+    /// Pending update: its ticket, and the node asked last.
     waiting: Option<(Ticket, NodeId)>,
 }
 
-/// A read that was not answered yet.
+/// A pending read.
 struct Read {
     id: ReadId,
     ticket: Ticket,
@@ -46,15 +46,15 @@ struct Read {
 struct Machine {
     life: (u64, u64),
     seen: usize,
-    /// Reads of this run that it was seen to have answered.
+    /// Number of reads answered in this run.
     answered: usize,
     lists: BTreeMap<u32, Vec<u64>>,
-    /// Index of every update in effect.
+    /// Index of every applied update, by client and sequence number.
     done: BTreeMap<(u64, u64), u64>,
 }
 
 impl Machine {
-    /// Brings it up to date. Tells whether there is anything that it did not say before.
+    /// Updates the copy from `host` and returns whether anything changed.
     fn look_at(&mut self, host: &Host) -> bool {
         let same = self.life == host.life();
         if same && self.seen == host.effects().len() && self.answered == host.reads().len() {
@@ -90,7 +90,7 @@ impl Clients {
         }
     }
 
-    /// How many updates were ever asked for.
+    /// Returns the number of updates ever requested.
     pub(super) fn asked(&self) -> u64 {
         self.clients
             .iter()
@@ -98,7 +98,7 @@ impl Clients {
             .sum()
     }
 
-    /// A client asks for an update, or asks for its last one again at another node.
+    /// Sends a new update of a random client, or retries its last one at another node.
     pub(super) fn call(
         &mut self,
         cluster: &mut Simulation,
@@ -112,6 +112,7 @@ impl Clients {
         let number = rng.random_range(0..self.clients.len());
         let client = &mut self.clients[number];
         let gives_up = rng.random_bool(0.2);
+        // A client has at most one pending update, so a new one abandons the last.
         if client.waiting.is_none() || (gives_up && !again) {
             if client.waiting.is_some() {
                 tally.count("gave up a call");
@@ -127,7 +128,7 @@ impl Clients {
             ));
             tally.count("called");
         } else {
-            tally.count("called again");
+            tally.count("retried a call");
         }
         if let Some((_, asked)) = &mut client.waiting {
             *asked = at;
@@ -139,7 +140,7 @@ impl Clients {
         }
     }
 
-    /// A client reads at some node.
+    /// Sends a read of a random client to some node.
     pub(super) fn read(
         &mut self,
         cluster: &mut Simulation,
@@ -147,8 +148,8 @@ impl Clients {
         lease: bool,
         tally: &mut Counters,
     ) {
-        // Half of the reads are asked where a stale answer would come from, if there is such a
-        // leader.
+        // Half of the reads go to a deposed leader, if there is one: a stale answer would come
+        // from there.
         let deposed = deposed_leader(cluster).filter(|_| rng.random_bool(0.5));
         let Some(at) = deposed.or_else(|| any_up(cluster, rng)) else {
             return;
@@ -175,12 +176,13 @@ impl Clients {
         cluster.read(at, id, lease);
     }
 
-    /// Clients hear what the nodes they asked have applied, and what was read there.
+    /// Collects results of updates and reads from the nodes that the clients asked.
     pub(super) fn hear(&mut self, cluster: &Simulation, tally: &mut Counters) {
         let mut news = std::mem::take(&mut self.asked);
         if self.machines.is_empty() {
             self.machines = cluster.ids().map(|id| (id, Machine::default())).collect();
         }
+        // Both iterate in order of ids.
         for (machine, host) in self.machines.values_mut().zip(cluster.hosts()) {
             news |= machine.look_at(host);
         }
@@ -196,7 +198,7 @@ impl Clients {
                 self.history
                     .answer(ticket, Answer::Written { index: *index });
                 client.waiting = None;
-                tally.count("heard of an update");
+                tally.count("received an update result");
             }
         }
         let (history, machines) = (&mut self.history, &self.machines);
@@ -211,21 +213,21 @@ impl Clients {
                         .unwrap_or_default();
                     let index = host.applied().len() as u64;
                     history.answer(read.ticket, Answer::Value { list, index });
-                    tally.count("heard of a read");
+                    tally.count("received a read result");
                     false
                 }
-                // A client that is refused, or whose node restarted, does not know; a read leaves
-                // nothing behind.
+                // A refused or lost read has no result and no effect, so the history may omit it.
                 Some(Err(_)) => {
                     tally.count("was refused a read");
                     false
                 }
+                // A restart loses pending reads.
                 None => host.run() == read.run,
             }
         });
     }
 
-    /// Updates that are not in effect at this node: which client's, and which of them.
+    /// Returns client and sequence number of every update that this node has not applied.
     pub(super) fn missing(&self, at: NodeId) -> Vec<(usize, u64)> {
         let done = self.machines.get(&at).map(|machine| &machine.done);
         let all = self.clients.iter().enumerate();
@@ -238,7 +240,7 @@ impl Clients {
         .collect()
     }
 
-    /// Asks for an update again. False if it is refused.
+    /// Proposes an update again; returns false if it is refused.
     pub(super) fn insist(
         &self,
         cluster: &mut Simulation,
@@ -248,10 +250,10 @@ impl Clients {
         propose(cluster, at, number, &self.clients[number], sequence).is_ok()
     }
 
-    /// Holds what clients heard against the log of a node that has everything.
+    /// Checks the history against the complete log of a node.
     ///
     /// # Panics
-    /// If one copy of the data could not have shown it.
+    /// Panics if the history is not linearizable.
     pub(super) fn judge(&self, cluster: &Simulation, at: NodeId, tally: &mut Counters) {
         let host = cluster.host(at);
         let log: Vec<_> = host
@@ -270,6 +272,8 @@ impl Clients {
                 }
             })
             .collect();
+        // Two independent checkers: the first trusts the order of the log, the second sees only the
+        // clients' history.
         if let Err(contradiction) = log_order::check(&self.history, &log) {
             panic!(
                 "the history is not linearizable: {contradiction}\n{}",
@@ -277,7 +281,7 @@ impl Clients {
             );
         }
         match wgl::check(&self.history, wgl::STATES_PER_KEY) {
-            Verdict::Linearizable => tally.count("was found linearizable by clients alone"),
+            Verdict::Linearizable => tally.count("was found linearizable by the black box"),
             Verdict::Undecided { .. } => tally.count("was left undecided by the black box"),
             Verdict::Violated(stuck) => panic!(
                 "the history is not linearizable: {stuck}\n{}",
@@ -295,7 +299,7 @@ fn any_up(cluster: &Simulation, rng: &mut ChaCha8Rng) -> Option<NodeId> {
     (!up.is_empty()).then(|| up[rng.random_range(0..up.len())])
 }
 
-/// A node that believes to lead while another one leads a later term.
+/// Returns a node in the leader role while another one leads a later term.
 fn deposed_leader(cluster: &Simulation) -> Option<NodeId> {
     let newest = cluster.newest_leader()?;
     cluster
@@ -322,7 +326,7 @@ fn propose(
         .map_err(drop)
 }
 
-/// Key and value of an update.
+/// Decodes key and value of an update.
 fn decode(bytes: &[u8]) -> (u32, u64) {
     let (key, value) = bytes.split_at(4);
     let (key, value) = (

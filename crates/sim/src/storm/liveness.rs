@@ -1,5 +1,5 @@
-//! Peace: a quorum is healed, and everything else stays broken for good. There the cluster must
-//! come to rest with nothing lost.
+//! Liveness phase: a quorum is healed, everything else stays broken for good, and the quorum must
+//! converge without losing anything.
 
 use std::collections::BTreeSet;
 
@@ -9,16 +9,17 @@ use rand::RngExt;
 use super::Run;
 use super::memberships::{committed_membership, is_enough};
 
-/// How often commands are asked for again before peace counts as failed.
+/// Rounds of retried commands before the liveness phase counts as failed.
 const MAX_ROUNDS: usize = 2_000;
 
 impl Run {
-    /// "Raft … depends on … a majority of servers" that can talk to each other for long enough
-    /// (section 5.6): no more than that is granted.
+    /// Runs the liveness phase. "Raft … depends on … a majority of servers" that can communicate
+    /// for long enough (section 5.6): no more than that is granted.
     ///
     /// # Panics
-    /// If there is no rest, or something is lost.
+    /// Panics if the cluster does not converge or a command is lost.
     pub(super) fn peace(&mut self) {
+        // A stream that no event uses, so that omitted events do not change the draws here.
         self.rng.set_stream(u64::MAX);
         self.rng.set_word_pos(0);
         let mut core = self.choose_core();
@@ -30,13 +31,12 @@ impl Run {
                 self.break_for_good(id, &core);
             }
         }
-        // A leader whose clock stands still is deposed, and rightly.
+        // A leader whose clock stalls is rightly deposed, so wait until every clock moves again.
         self.cluster.run(self.set_back);
         let (patience, began) = (self.options.election_timeout.1 * 80, self.cluster.now());
         for _ in 0..MAX_ROUNDS {
             let settled = self.cluster.settle_among(patience, |id| core.contains(&id));
-            // A sync that was made to fail before peace may strike only now; the machine starts
-            // again.
+            // A sync failure injected earlier may occur only now; the machine must restart.
             let down: Vec<_> = core
                 .iter()
                 .copied()
@@ -53,7 +53,7 @@ impl Run {
             }
             let leader = match settled {
                 Ok(leader) => leader,
-                Err(error) => panic!("no peace in {core:?}: {error}"),
+                Err(error) => panic!("{core:?} does not converge: {error}"),
             };
             self.clients.hear(&self.cluster, &mut self.tally);
             let missing = self.clients.missing(leader);
@@ -72,19 +72,20 @@ impl Run {
                 }
                 return;
             }
-            // A leadership transfer that the storm broke off refuses commands until it is given up.
+            // A leadership transfer that the storm interrupted blocks commands until it is aborted.
             self.cluster.run(self.options.election_timeout.1);
         }
         panic!(
-            "commands are still missing, or states still differ:\n{}",
+            "commands are missing or states differ after {MAX_ROUNDS} rounds:\n{}",
             self.cluster.trace()
         );
     }
 
-    /// Machines that are enough for every membership that a node goes by; random ones beside them.
+    /// Chooses machines that suffice for every membership in use, and random additional ones.
     fn choose_core(&mut self) -> BTreeSet<NodeId> {
         let memberships = self.cluster.memberships();
-        // What only a witness remembers nobody can give back, so with one everybody is needed.
+        // A witness stores no contents, so entries that only it acknowledged may exist on any one
+        // other machine: with a witness every machine is needed.
         let witnesses = memberships
             .iter()
             .any(|m| m.members().any(|(_, member)| member.is_witness()));
@@ -97,6 +98,7 @@ impl Run {
             let enough = memberships
                 .iter()
                 .all(|membership| is_enough(membership, works));
+            // Not always the minimum, so that larger cores are tested too.
             if enough && self.rng.random_bool(0.7) {
                 core.remove(&without);
             }
@@ -104,9 +106,9 @@ impl Run {
         core
     }
 
-    /// Whether a core without a leader may elect one later: with one more machine, which is granted
-    /// here because nobody in the core can win an election; or in more time, because candidates
-    /// without pre-vote depose each other.
+    /// Returns whether a core without a leader may elect one later: with one more machine, which is
+    /// granted here because no node of the core can win an election; or in more time, because
+    /// candidates without pre-vote depose each other.
     fn may_elect_later(&mut self, core: &mut BTreeSet<NodeId>, began: Moment) -> bool {
         let leads = |id: &NodeId| {
             self.cluster
@@ -127,8 +129,7 @@ impl Run {
             && self.cluster.now().since(began) < self.options.duel_patience()
     }
 
-    /// Heals one machine that was broken for good, and joins it to the core. False if there is
-    /// none.
+    /// Heals one broken machine and adds it to the core; returns false if there is none.
     fn grant_another(&mut self, core: &mut BTreeSet<NodeId>) -> bool {
         let can_help = |id: NodeId| !self.wiped.contains(&id) && !self.switched_off.contains(&id);
         let spare: Vec<_> = self
@@ -141,7 +142,7 @@ impl Run {
         }
         let id = spare[self.rng.random_range(0..spare.len())];
         self.tally
-            .count("granted another machine, as nobody could be elected");
+            .count("granted another machine because no member was electable");
         for other in core.iter() {
             self.cluster.mend(id, *other);
             self.cluster.mend(*other, id);
@@ -164,8 +165,8 @@ impl Run {
         }
     }
 
-    /// Whether a machine that is no member, or hears nobody, deposes no leader: that takes pre-vote
-    /// and check-quorum (thesis 4.2.3).
+    /// Returns whether a machine that is not a member, or receives nothing, cannot depose a leader:
+    /// that takes pre-vote and check-quorum (thesis 4.2.3).
     pub(super) fn strangers_are_harmless(&self) -> bool {
         self.cluster.ids().next().is_some_and(|id| {
             let config = self.cluster.host(id).config();
@@ -173,8 +174,8 @@ impl Run {
         })
     }
 
-    /// Where removed machines that do not know it disturb the others, their operator has to switch
-    /// them off. Tells whether there was one to be switched off.
+    /// Switches off removed machines that have not learned of their removal, as an operator must
+    /// where they disturb the others. Returns whether there was one.
     fn switch_off_removed(&mut self) -> bool {
         let up: Vec<_> = self
             .cluster
@@ -207,7 +208,7 @@ impl Run {
         true
     }
 
-    /// Whether a machine is down and its disk not known to be damaged.
+    /// Returns whether a machine is down and its disk is not known to be damaged.
     pub(super) fn can_start(&self, id: NodeId) -> bool {
         !self.cluster.is_up(id)
             && !self.cluster.host(id).is_damaged()
@@ -215,8 +216,8 @@ impl Run {
     }
 
     fn break_for_good(&mut self, id: NodeId, core: &BTreeSet<NodeId>) {
-        // A machine that is heard but does not hear stands for election for ever; only pre-vote and
-        // check-quorum together keep it from deposing others.
+        // A machine that can send but not receive stands for election forever; only pre-vote and
+        // check-quorum together keep it from deposing leaders.
         let harmless = self.strangers_are_harmless();
         match self.rng.random_range(0..4) {
             0 if self.cluster.is_up(id) => {
@@ -225,12 +226,12 @@ impl Run {
             }
             1 => {
                 self.tally
-                    .count("left a machine that hears and is not heard");
+                    .count("left a machine that receives but cannot send");
                 core.iter().for_each(|other| self.cluster.cut(id, *other));
             }
             2 if harmless => {
                 self.tally
-                    .count("left a machine that is heard and does not hear");
+                    .count("left a machine that sends but cannot receive");
                 core.iter().for_each(|other| self.cluster.cut(*other, id));
             }
             _ => {
@@ -240,8 +241,8 @@ impl Run {
         }
     }
 
-    /// Whether no state of the core differs from one that most voters have. If one does, a command
-    /// comes once more, which changes nothing, until hashes are compared again.
+    /// Returns whether no state of the core differs from the state of a quorum. If one does, a
+    /// command is repeated, which changes no state but makes the nodes compare hashes again.
     fn states_agree(&mut self, leader: NodeId, core: &BTreeSet<NodeId>) -> bool {
         let membership = self.cluster.node(leader).membership().clone();
         let has_state = |id: NodeId| {
@@ -288,41 +289,41 @@ impl Run {
             assert_eq!(
                 host.effects().len() as u64,
                 asked,
-                "every command takes effect once at {id}"
+                "{id} must apply every command exactly once"
             );
             assert_eq!(
                 host.effects(),
                 first.effects(),
-                "{id} and {leader} saw the same commands in the same order"
+                "{id} and {leader} must apply the same commands in the same order"
             );
             assert_eq!(
                 host.applied(),
                 first.applied(),
-                "{id} and {leader} applied the same entries"
+                "{id} and {leader} must apply the same entries"
             );
         }
         self.states_follow_from_log();
         assert_eq!(
-            self.cluster.tally().of("ignored nonsense"),
+            self.cluster.tally().of("ignored an invalid message"),
             0,
-            "no node takes another's message for nonsense"
+            "a node ignored a message of another node as invalid"
         );
         self.stays(leader);
         self.clients.judge(&self.cluster, leader, &mut self.tally);
     }
 
-    /// States that agree may all be wrong; the committed log decides.
+    /// Checks states against the committed log; states that agree may all be wrong.
     fn states_follow_from_log(&self) {
         if let Err(violation) = self.cluster.check_states_follow_from_log() {
             panic!("{violation}\n{}", self.cluster.trace());
         }
     }
 
-    /// Where nothing goes wrong any more nobody deposes a leader; not even a node that was removed
-    /// and does not know it, as long as pre-vote and check-quorum are on (thesis 4.2.3).
+    /// Checks that without faults no node deposes the leader, not even a removed one that has not
+    /// learned of its removal, as long as pre-vote and check-quorum are on (thesis 4.2.3).
     fn stays(&mut self, leader: NodeId) {
         let config = self.cluster.host(leader).config();
-        // A leader whose state went astray goes as soon as a majority turns out to have another.
+        // A leader whose state diverged steps down once a majority reports another state.
         let astray = self
             .cluster
             .ids()
@@ -333,14 +334,14 @@ impl Run {
         let term = self.cluster.node(leader).term();
         self.cluster.run(self.options.election_timeout.1 * 20);
         if self.cluster.host(leader).stopped().is_some() {
-            // A sync that was made to fail before peace has struck only now.
+            // A sync failure injected earlier occurred only now.
             return;
         }
         let leads = self.cluster.is_up(leader) && self.cluster.node(leader).term() == term;
         let leads = leads && self.cluster.leaders().contains(&leader);
         assert!(
             leads,
-            "{leader} led {term} in peace and does not any more\n{}",
+            "{leader} led {term} and was deposed without faults\n{}",
             self.cluster.trace()
         );
     }

@@ -1,5 +1,4 @@
-//! The memberships that nodes of a storm go by or may come to go by, and which machines those
-//! memberships need.
+//! Memberships that nodes of a storm use or may still adopt, and the machines they need.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +8,7 @@ use super::Run;
 use crate::cluster::{Envelope, Simulation};
 
 impl Run {
-    /// As [`Simulation::memberships`], with those in old messages that the storm may still repeat.
+    /// As [`Simulation::memberships`], plus those in old messages that the storm may still replay.
     pub(super) fn memberships_ahead(&self) -> Vec<Membership> {
         let mut all = Distinct(self.cluster.memberships());
         let old: &[Envelope] = &self.past;
@@ -21,8 +20,8 @@ impl Run {
 }
 
 impl Simulation {
-    /// Every membership that a node goes by, or would after a restart, a truncation, a write, or a
-    /// message under way.
+    /// Returns every membership that a node uses, or would use after a restart, a truncation, a
+    /// write, or a message in flight.
     pub(super) fn memberships(&self) -> Vec<Membership> {
         let mut all = Distinct(Vec::new());
         for host in self.hosts() {
@@ -54,12 +53,12 @@ impl Simulation {
         all.0
     }
 
-    /// Whether one of `group` can win an election while only the nodes of `group` answer: it may
+    /// Returns whether a node of `group` can win an election while only `group` answers: it may
     /// lead by its own log, and a quorum of its newest membership has no log newer than its own
     /// (section 5.4.1).
     ///
-    /// A majority alone does not give that. The newest log may be at a learner that does not know
-    /// yet that it is to vote: it refuses all others and does not stand for election itself.
+    /// A majority alone does not guarantee that. The newest log may be on a learner that has not
+    /// received its promotion yet: it refuses all others and does not stand for election itself.
     pub(super) fn has_electable(&self, group: &BTreeSet<NodeId>) -> bool {
         let running = || group.iter().filter_map(|id| self.host(*id).node());
         running().filter(|node| may_lead(node)).any(|candidate| {
@@ -77,12 +76,11 @@ impl Simulation {
     }
 }
 
-/// Whether the machines for which `works` holds are a quorum of `membership`, and stay one
-/// whichever of its joining members become voters; and one of them may lead.
+/// Returns whether the machines for which `works` holds are a quorum of `membership`, remain one
+/// whichever joining members become voters, and include one that may lead.
 pub(super) fn is_enough(membership: &Membership, works: impl Fn(NodeId) -> bool) -> bool {
     let joins = |standing| standing == Some(Standing::Joining);
-    // Promotions of members that work only help, so the worst case is that all the others are
-    // promoted.
+    // Promoting working members only helps, so the worst case promotes all the others.
     let lost = membership
         .members()
         .filter(|(id, member)| joins(member.standing) && !works(*id))
@@ -95,7 +93,7 @@ pub(super) fn is_enough(membership: &Membership, works: impl Fn(NodeId) -> bool)
     leads && membership.is_quorum(&works) && 2 * working > voters + lost
 }
 
-/// The newest committed membership, as of the node's commit index.
+/// Returns the newest committed membership, as of the node's commit index.
 pub(super) fn committed_membership(node: &Node) -> &Membership {
     let (since, founding) = founding(node);
     let entries = node.entries_from(since.next()).iter();
@@ -106,7 +104,7 @@ pub(super) fn committed_membership(node: &Node) -> &Membership {
     committed.unwrap_or(founding)
 }
 
-/// The membership before the first entry that could change it, and where that is.
+/// Returns the membership before the first entry that could change it, and its index.
 fn founding(node: &Node) -> (Index, &Membership) {
     let founding = (Index(0), &node.config().membership);
     node.snapshot().map_or(founding, |snapshot| {
@@ -114,8 +112,9 @@ fn founding(node: &Node) -> (Index, &Membership) {
     })
 }
 
-/// Whether a node stands for election: it votes, also if only by the membership before one that is
-/// not committed ("it might still be needed", thesis 4.2.2), and holds the contents of every entry.
+/// Returns whether a node stands for election: it must hold the contents of every entry and be a
+/// voter, if only in the membership before an uncommitted one ("it might still be needed", thesis
+/// 4.2.2).
 fn may_lead(node: &Node) -> bool {
     let (since, founding) = founding(node);
     let mut known = vec![(since, founding)];
@@ -149,7 +148,7 @@ fn may_lead(node: &Node) -> bool {
             .any(|entry| entry.payload == Payload::Withheld)
 }
 
-/// Memberships, each once.
+/// Memberships without duplicates.
 struct Distinct(Vec<Membership>);
 
 impl Distinct {
@@ -175,7 +174,7 @@ impl Distinct {
     }
 }
 
-/// The membership that an entry brings, if it does.
+/// Returns the membership in an entry, if it has one.
 fn changed(entry: &Entry) -> Option<&Membership> {
     match &entry.payload {
         Payload::Membership(membership) => Some(membership),

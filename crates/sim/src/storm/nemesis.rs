@@ -1,4 +1,4 @@
-//! Faults, and what operators do.
+//! Nemesis: injects faults and performs operator actions.
 
 use std::time::Duration;
 
@@ -12,14 +12,14 @@ use crate::cluster::Simulation;
 use crate::disk::CrashStyle;
 
 impl Run {
-    /// Strikes, if it finds a target. Says what it did.
+    /// Injects a fault if it finds a target, and returns its description.
     pub(super) fn fault(&mut self, event: Event) -> Option<String> {
         match event {
             Event::Deliver | Event::Propose | Event::Read => None,
             Event::Cut => self.cut(),
             Event::Heal => {
                 self.cluster.heal();
-                Some("all links are whole".to_owned())
+                Some("all links are healed".to_owned())
             }
             Event::Crash => {
                 let id = self.any(Simulation::is_up)?;
@@ -49,7 +49,7 @@ impl Run {
                 self.cluster.fill_disk(id, full);
                 Some(format!(
                     "the disk of {id} is {}",
-                    if full { "full" } else { "not full any more" }
+                    if full { "full" } else { "no longer full" }
                 ))
             }
             Event::Wipe => self.wipe_any(),
@@ -58,18 +58,19 @@ impl Run {
                 let id = self.any(|cluster, id| cluster.is_up(id) && !cluster.is_paused(id))?;
                 self.tally.count("paused");
                 self.cluster.pause(id);
-                Some(format!("{id} stands still"))
+                Some(format!("{id} is paused"))
             }
             Event::Resume => {
                 let id = self.any(Simulation::is_paused)?;
                 self.cluster.resume(id);
-                Some(format!("{id} goes on"))
+                Some(format!("{id} is resumed"))
             }
             Event::JumpClock => {
                 let id = self.any(|_, _| true)?;
                 let most = self.options.election_timeout.1.as_micros() as i64 * 3;
                 let by = self.rng.random_range(-most..=most);
                 self.tally.count("made a clock jump");
+                // Only a clock that is set back stalls.
                 self.set_back += Duration::from_micros(by.min(0).unsigned_abs());
                 self.cluster.jump_clock(id, by);
                 Some(format!("the clock of {id} jumps by {by} us"))
@@ -78,7 +79,7 @@ impl Run {
                 let leader = *self.cluster.leaders().first()?;
                 let to = self.any(|_, _| true).filter(|_| self.rng.random_bool(0.5));
                 let _refused = self.cluster.transfer_leadership(leader, to).is_err();
-                Some(format!("{leader} hands over to {to:?}"))
+                Some(format!("{leader} transfers leadership to {to:?}"))
             }
             Event::Campaign => {
                 let id = self.any(|cluster, id| cluster.is_up(id) && !cluster.is_paused(id))?;
@@ -122,7 +123,7 @@ impl Run {
                 Some(format!("{id} is cut off from {other}, one way"))
             }
             2 => {
-                // A ring: everybody hears one neighbour on each side, so no majority is whole.
+                // A ring: each node reaches only its two neighbours, so no majority is connected.
                 self.tally.count("cut the cluster to a ring");
                 let ids: Vec<_> = self.cluster.ids().collect();
                 for (place, from) in ids.iter().enumerate() {
@@ -133,10 +134,10 @@ impl Run {
                         }
                     }
                 }
-                Some("only neighbours hear each other".to_owned())
+                Some("only neighbours in a ring are connected".to_owned())
             }
             3 => {
-                // A bridge: one node hears both halves, which do not hear each other.
+                // A bridge: one node reaches both halves, which do not reach each other.
                 self.tally.count("cut the cluster to a bridge");
                 let (left, right): (Vec<_>, Vec<_>) =
                     self.cluster.ids().partition(|_| self.rng.random_bool(0.5));
@@ -147,19 +148,19 @@ impl Run {
                     }
                 }
                 Some(format!(
-                    "{left:?} and {right:?} hear each other through {id} only"
+                    "{left:?} and {right:?} are connected through {id} only"
                 ))
             }
             _ => {
                 let (left, right): (Vec<_>, Vec<_>) =
                     self.cluster.ids().partition(|_| self.rng.random_bool(0.5));
                 self.cluster.partition(&[&left, &right]);
-                Some(format!("{left:?} and {right:?} do not hear each other"))
+                Some(format!("{left:?} and {right:?} are disconnected"))
             }
         }
     }
 
-    /// The crash may fall before, between, after or in the middle of the writes under way.
+    /// Crashes a machine before, between, after or in the middle of the writes in flight.
     pub(super) fn crash(&mut self, id: NodeId) -> String {
         let under_way = self.cluster.host(id).writes_under_way();
         let kept = self.rng.random_range(0..=under_way);
@@ -175,7 +176,7 @@ impl Run {
             return format!("{id} crashes in the middle of write {kept} of {under_way}: {style:?}");
         }
         self.cluster.crash_keeping(id, kept);
-        format!("{id} crashes, {kept} of {under_way} writes are done")
+        format!("{id} crashes after {kept} of {under_way} writes")
     }
 
     fn restart_any(&mut self) -> Option<String> {
@@ -195,11 +196,10 @@ impl Run {
             0 => self.cluster.release_disk(id),
             count => self.cluster.complete_writes(id, count),
         }
-        Some(format!("the disk of {id} does something"))
+        Some(format!("the disk of {id} completes writes"))
     }
 
-    /// A disk is lost, if the cluster can bear it: Raft survives as many losses as leave a
-    /// majority, no more.
+    /// Wipes a disk if the cluster can bear it: Raft survives only losses that leave a majority.
     fn wipe_any(&mut self) -> Option<String> {
         let id = self.any(|_, _| true)?;
         if !self.survives_without(id) {
@@ -208,7 +208,7 @@ impl Run {
         self.tally.count("lost a disk");
         self.wiped.insert(id);
         self.cluster.wipe(id);
-        Some(format!("{id} comes back with an empty disk"))
+        Some(format!("{id} restarts with an empty disk"))
     }
 
     fn rot_any(&mut self) -> Option<String> {
@@ -223,17 +223,17 @@ impl Run {
         self.tally.count("rotted a bit");
         let place = self.rng.random_range(0.0..1.0);
         self.cluster.flip_bit(id, place);
-        Some(format!("a bit rots on the disk of {id}"))
+        Some(format!("a bit flips on the disk of {id}"))
     }
 
-    /// Somebody keeps a copy of a disk, and puts it back much later, as if it were the newest. The
-    /// machine must notice and stay down: it is as good as lost. Where lost power took the mark
-    /// back as far as the copy nobody could notice, and it does not happen.
+    /// Copies a disk, or restores an earlier copy. The machine must detect the old copy and stay
+    /// down, so it counts as lost. A copy that a start could not detect, because lost power rolled
+    /// the rollback guard back as far, is not restored.
     fn copy_or_put_back(&mut self) -> Option<String> {
         let id = self.any(|cluster, id| !cluster.host(id).is_damaged())?;
         let Some(copy) = self.copies.remove(&id) else {
             self.copies.insert(id, self.cluster.copy_disk(id));
-            return Some(format!("somebody copies the disk of {id}"));
+            return Some(format!("the disk of {id} is copied"));
         };
         if self.wiped.contains(&id) || !self.survives_without(id) {
             return None;
@@ -247,16 +247,16 @@ impl Run {
         }
         if !self.cluster.put_back(id, &copy) {
             self.tally
-                .count("kept an old disk that nobody would notice");
-            return Some(format!("{id} is down, and its copy stays where it is"));
+                .count("skipped an old disk that no start would reject");
+            return Some(format!("{id} is down, and its old copy is not restored"));
         }
         self.wiped.insert(id);
         self.tally.count("put an old disk back");
-        Some(format!("{id} has an old disk put back"))
+        Some(format!("the disk of {id} is replaced by an old copy"))
     }
 
-    /// A state changes behind the program's back. One at a time: hashes tell who is right only
-    /// where most are.
+    /// Makes the state of one machine diverge. One at a time: hashes identify the diverged state
+    /// only if a majority agrees.
     fn go_astray(&mut self) -> Option<String> {
         if self
             .cluster
@@ -266,13 +266,13 @@ impl Run {
             return None;
         }
         let id = self.any(Simulation::is_up)?;
-        self.tally.count("led a state astray");
+        self.tally.count("made a state diverge");
         self.cluster.go_astray(id);
-        Some(format!("the state of {id} goes astray"))
+        Some(format!("the state of {id} diverges"))
     }
 
-    /// Whether every membership that a node goes by, or may come to go by, still has a quorum of
-    /// disks without this one and those lost before.
+    /// Returns whether every membership that a node uses or may still adopt keeps a quorum of disks
+    /// without this one and those lost before.
     pub(super) fn survives_without(&self, id: NodeId) -> bool {
         // A learner may have the newest log without the entry that makes it a voter. If the leader
         // with that entry loses its disk, no candidate can win.
@@ -285,7 +285,8 @@ impl Run {
             return false;
         }
         self.memberships_ahead().iter().all(|membership| {
-            // Entries that only a witness and a lost disk had could not be given back by anybody.
+            // Entries on a witness and a lost disk only could not be recovered: a witness stores no
+            // contents.
             let witnesses = membership.members().any(|(_, member)| member.is_witness());
             !witnesses
                 && is_enough(membership, |other| {
@@ -329,14 +330,14 @@ impl Run {
         Some(format!("{leader} is asked for {change:?}: {begun:?}"))
     }
 
-    /// Whether what a change leaves can go on without the disks that are lost.
+    /// Returns whether the memberships of a change can make progress without the lost disks.
     pub(super) fn can_bear(&self, leader: NodeId, change: &Change) -> bool {
         let next = self.cluster.node(leader).membership().after(change);
         next.is_ok_and(|next| self.can_go_on_with(&next) && self.can_go_on_with(&next.left()))
     }
 
-    /// Whether a membership has a quorum of disks that are not lost. A rotten disk is as good as
-    /// lost, though its node has not noticed yet.
+    /// Returns whether a membership has a quorum of disks that are not lost. A corrupted disk
+    /// counts as lost, although its node has not detected it yet.
     fn can_go_on_with(&self, membership: &Membership) -> bool {
         is_enough(membership, |id| {
             let host = self.cluster.host(id);

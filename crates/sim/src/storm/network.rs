@@ -1,5 +1,5 @@
-//! Messages: they arrive, are lost, repeated, overtaken; and sometimes the receiver or a new leader
-//! is struck just then.
+//! Message delivery with loss, repetition, reordering and corruption, and faults aimed at a
+//! receiver or a new leader.
 
 use raftian_node::wire;
 use raftian_raft::{Node, RoleKind};
@@ -9,8 +9,7 @@ use super::{MAX_REMEMBERED, Run};
 use crate::cluster::Host;
 
 impl Run {
-    /// One message arrives, is lost, or is repeated; sometimes it is the last that its receiver
-    /// hears.
+    /// Delivers, drops or repeats one message; sometimes its receiver crashes right after it.
     pub(super) fn deliver(&mut self, number: u64) {
         let queued = self.cluster.queued().len();
         if queued == 0 {
@@ -47,6 +46,7 @@ impl Run {
             if self.past.len() < MAX_REMEMBERED {
                 self.past.push(envelope);
             } else {
+                // A random slot, so that replays reach far back.
                 let slot = self.rng.random_range(0..MAX_REMEMBERED);
                 self.past[slot] = envelope;
             }
@@ -77,8 +77,8 @@ impl Run {
         }
     }
 
-    /// Bytes change on the way. What arrives then is thrown away, as QUIC throws away a packet
-    /// whose seal is broken; no decoder may mind having seen it.
+    /// Corrupts bytes of a message in flight and drops it, as QUIC drops a packet that fails
+    /// authentication. The decoder must not panic on the bytes.
     fn corrupt(&mut self, place: usize) {
         let envelope = self
             .cluster
@@ -97,8 +97,7 @@ impl Run {
         self.cluster.drop_at(place);
     }
 
-    /// A leader that was just elected is cut off one way: the moment at which old and new leaders
-    /// overlap.
+    /// Cuts off a newly elected leader one way, while old and new leaders overlap.
     pub(super) fn cut_off_fresh_leader(&mut self, number: u64) {
         let leaders = self
             .cluster
@@ -124,7 +123,7 @@ impl Run {
                 }
             }
             self.faults
-                .push((number, format!("{leader}, just elected, is cut off")));
+                .push((number, format!("{leader}, newly elected, is cut off")));
         }
     }
 }

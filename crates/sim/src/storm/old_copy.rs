@@ -1,5 +1,5 @@
-//! A follower whose whole disk is put back from a copy, rollback guard included, while the leader
-//! that has its acknowledgements lives.
+//! Restores a follower's whole disk from a copy, including the rollback guard, while the leader
+//! that holds its acknowledgements keeps running.
 
 use std::collections::BTreeSet;
 
@@ -10,8 +10,8 @@ use super::Run;
 use crate::cluster::{Envelope, Simulation};
 
 impl Run {
-    /// The follower refuses what it had acknowledged, begins another incarnation, joins again under
-    /// it and is promoted.
+    /// Checks that the follower refuses the entries it had acknowledged, starts a new incarnation,
+    /// rejoins under it and is promoted.
     pub(super) fn rejoin_from_an_old_copy(&mut self, leader: NodeId, core: &BTreeSet<NodeId>) {
         let (membership, term) = (
             self.cluster.node(leader).membership().clone(),
@@ -37,6 +37,7 @@ impl Run {
         let copy = self.cluster.copy_disk(id);
         let before = self.cluster.host(id).incarnation();
         let heartbeat = self.cluster.host(leader).config().heartbeat;
+        // The follower acknowledges entries that the copy does not have.
         for _ in 0..3 {
             if !self.repeat_a_command(leader) {
                 return;
@@ -63,23 +64,23 @@ impl Run {
             left = left.saturating_sub(timeout);
             if !self.cluster.leaders().contains(&leader) || self.cluster.node(leader).term() != term
             {
-                // Another leader has no proof that anything was lost.
+                // A new leader has no proof that entries were lost.
                 return;
             }
             let member = self.cluster.node(leader).membership().member(id).copied();
             if member.is_some_and(|member| member.incarnation != before && member.votes()) {
-                return self.tally.count("joined again after an old copy");
+                return self.tally.count("rejoined after its disk was restored");
             }
         }
         panic!(
-            "{id} lost what it had acknowledged, and did not join again\n{}",
+            "{id} lost acknowledged entries and did not rejoin\n{}",
             self.cluster.trace()
         );
     }
 
-    /// The leader hears one follower alone, whose disk was put back to a time before it
-    /// acknowledged the newest entries and voted for another leader. That one has committed since,
-    /// so neither a read nor a lease may be confirmed.
+    /// Lets the leader reach a single follower whose disk was rolled back to before it acknowledged
+    /// the newest entries and voted for another leader. That leader has committed since, so neither
+    /// a read nor a lease may be confirmed.
     pub(super) fn ask_deposed_leader_beside_an_old_copy(
         &mut self,
         old: NodeId,
@@ -93,7 +94,7 @@ impl Run {
             core.contains(&id) && cluster.is_up(id) && membership.votes(id) && same
         };
         let others = |id: NodeId| id != old && sound(&self.cluster, id);
-        // The follower makes the quorum of both leaders.
+        // The follower must be part of both leaders' quorums.
         if membership.voters().count() != 3 || !membership.is_quorum(others) {
             return;
         }
@@ -112,7 +113,7 @@ impl Run {
             self.cluster.run(config.heartbeat * 2);
         }
         if self.rng.random_bool(0.5) {
-            // The old leader drops what the follower needs, and begins a snapshot for it.
+            // The old leader compacts entries that the follower needs and has to send a snapshot.
             self.cluster.cut(old, follower);
             self.cluster.cut(follower, old);
             for _ in 0..12 {
@@ -125,8 +126,8 @@ impl Run {
         }
         self.cluster.isolate(old);
         self.repeat_a_command(old);
-        // Longer than the promise of followers to their leader, and shorter than it leads without a
-        // quorum.
+        // Followers must accept another candidate by now, but the old leader must not have stepped
+        // down for lack of a quorum yet.
         self.cluster
             .run(self.options.election_timeout.0 + config.heartbeat / 10);
         if !self.cluster.is_up(new) {
@@ -149,10 +150,10 @@ impl Run {
             return;
         }
         self.tally
-            .count("asked a deposed leader beside an old copy");
+            .count("asked a deposed leader next to a restored disk");
         for round in 0..2 {
-            // No timer fires: with the vote that its disk forgot, the follower could elect the old
-            // leader in the new one's term.
+            // No timer may fire: the follower lost its vote with its disk, so it could elect the
+            // old leader in the new leader's term.
             self.cluster.read(
                 old,
                 ReadId(u64::MAX - round),

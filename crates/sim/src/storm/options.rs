@@ -1,5 +1,5 @@
-//! What one seed's storm is made of: a swarm of options, each drawn anew for each seed. Uniform
-//! faults alone miss the interesting corners.
+//! Swarm testing: settings and fault rates drawn per seed, because uniform faults miss corner
+//! cases.
 
 use std::time::Duration;
 
@@ -12,52 +12,53 @@ use super::Machines;
 /// Factor of [`Options::duel_patience`].
 const DUEL_TIMEOUTS: f64 = 600.0;
 
-/// Settings of the nodes, and how often each fault strikes.
+/// Settings of the nodes and rates of the faults.
 #[derive(Clone, Debug)]
 pub(super) struct Options {
     /// Mean time between two events.
     pub(super) pace: Duration,
-    /// Chance that a message overtakes others.
+    /// Probability that a message overtakes others.
     pub(super) reorder: f64,
-    /// Chance that a message is lost.
+    /// Probability that a message is lost.
     pub(super) lose: f64,
-    /// Chance that a message arrives again at once.
+    /// Probability that a message is duplicated at once.
     pub(super) repeat: f64,
-    /// Chance that an old message arrives again.
+    /// Probability that an old message is replayed.
     pub(super) replay: f64,
-    /// Chance that bytes of a message change on their way.
+    /// Probability that bytes of a message are corrupted in flight.
     pub(super) corrupt: f64,
-    /// Chance that a node crashes right after a message.
+    /// Probability that a node crashes right after a message.
     pub(super) crash_after_message: f64,
-    /// Chance that a new leader is cut off.
+    /// Probability that a new leader is cut off.
     pub(super) cut_fresh_leader: f64,
-    /// Chance that a new leader is asked for a change of the members at once.
+    /// Probability that a new leader receives a membership change at once.
     pub(super) change_fresh_leader: f64,
     pub(super) election_timeout: (Duration, Duration),
-    /// Clocks of the machines run this much faster or slower, in parts of a million.
+    /// Clock drift, plus or minus, in parts per million.
     pub(super) drift: i64,
-    /// The members of the beginning.
+    /// Initial membership.
     pub(super) membership: Membership,
-    /// Machines that are no members at the beginning.
+    /// Number of machines that are not initial members.
     pub(super) outsiders: u64,
-    /// The real store on a disk of bytes, instead of one of values.
+    /// Whether machines have the real store on a disk of bytes instead of a disk of values.
     pub(super) real_store: bool,
-    /// Messages travel as bytes.
+    /// Whether messages travel as bytes.
     pub(super) codec: bool,
-    /// Clients, and keys they share.
+    /// Number of clients.
     pub(super) clients: u64,
+    /// Number of keys that the clients share.
     pub(super) keys: u32,
     pub(super) lease_reads: bool,
-    /// Entries from one hash of the state to the next, if states are compared.
+    /// Entries from one state hash to the next, if states are compared.
     pub(super) hash_every: Option<u64>,
-    /// Requests of leaders are kept, to come again when the same node leads a later term.
+    /// Whether requests of leaders are kept for replay when the same node leads a later term.
     pub(super) keeps_requests: bool,
     weights: Vec<(Event, f64)>,
     config: Config,
     priorities: Vec<u8>,
 }
 
-/// What can happen next.
+/// An event of the fault-injection phase.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Event {
     Deliver,
@@ -89,12 +90,12 @@ pub(super) enum Event {
     OverlapChanges,
 }
 
-/// Uniform in the logarithm: small and large values are equally likely to be met.
+/// Draws a value uniform in its logarithm, so that every order of magnitude is equally likely.
 fn log_uniform(rng: &mut ChaCha8Rng, low: f64, high: f64) -> f64 {
     (rng.random_range(low.ln()..high.ln())).exp()
 }
 
-/// A fault that half of the storms have.
+/// Draws a fault rate, zero in half of the storms.
 fn sometimes(rng: &mut ChaCha8Rng, low: f64, high: f64) -> f64 {
     if rng.random_bool(0.5) {
         log_uniform(rng, low, high)
@@ -103,8 +104,8 @@ fn sometimes(rng: &mut ChaCha8Rng, low: f64, high: f64) -> f64 {
     }
 }
 
-/// Whether the machines have what so many of the drawn ones have. Bare ones are drawn too, so that
-/// the rest of their options is that of the seed.
+/// Decides whether machines have a part that drawn ones have with probability `chance`. Bare ones
+/// consume a draw too, so that their other options stay those of the seed.
 fn has(machines: Machines, rng: &mut ChaCha8Rng, chance: f64) -> bool {
     match machines {
         Machines::Everything => true,
@@ -129,8 +130,7 @@ impl Options {
         let shortest = Duration::from_millis(log_uniform(rng, 20.0, 400.0) as u64);
         let election_timeout = (shortest, shortest.mul_f64(log_uniform(rng, 1.2, 3.0)));
         let lease_reads = rng.random_bool(0.4);
-        // Leases stand on clocks whose rates differ by less than a tenth; and on ones that do not
-        // jump.
+        // Leases require clocks that do not jump and differ in rate by less than a tenth.
         let bad_clocks = !lease_reads && rng.random_bool(0.3);
         let drift = if bad_clocks {
             100_000
@@ -164,7 +164,7 @@ impl Options {
             (Event::ChangeMembers, sometimes(rng, 0.002, 0.05)),
             (Event::Deliver, 1.0),
         ];
-        // Drawn from rng of its own, so that what the seeds kept so far stand for stays as it is.
+        // A separate RNG, so that old failing seeds keep reproducing the same storm.
         let dice_of_states = &mut ChaCha8Rng::seed_from_u64(!seed);
         let hash_every = dice_of_states
             .random_bool(0.3)
@@ -174,8 +174,7 @@ impl Options {
             weights.push((Event::GoAstray, sometimes(dice_of_states, 0.000_5, 0.005)));
         }
         if real_store {
-            // Of its own rng too: the corruption and the states of the seeds kept so far stay as
-            // they are.
+            // A separate RNG again: the draws for corruption and states stay the same.
             let dice_of_copies =
                 &mut ChaCha8Rng::seed_from_u64(seed.rotate_left(32) ^ (u64::MAX / 3));
             weights.push((Event::PutBack, sometimes(dice_of_copies, 0.001, 0.01)));
@@ -201,7 +200,7 @@ impl Options {
         config.max_log_bytes =
             is_bounded.then(|| log_uniform(dice_of_log, 300.0, 20_000.0) as usize);
         if let Some((_, ceiling)) = config.adaptive_timeout {
-            // Any floor that is not refused.
+            // Any floor that the configuration check accepts.
             let floor = config
                 .heartbeat
                 .mul_f64(log_uniform(dice_of_aims, 1.05, 12.0))
@@ -268,15 +267,14 @@ impl Options {
         };
     }
 
-    /// Time after which a duel of candidates is over, but for one storm in 10^9.
+    /// Time that a duel of candidates exceeds in at most one storm in 10^9.
     ///
     /// Without pre-vote a node that cannot win raises the term of one that can and does not send
-    /// its requests to it, as when they go by different memberships. The one that can win then has
-    /// to time out twice while no rival does. The distance between the timers of two nodes is a
-    /// random walk, and its steps are differences of two timeouts. So the duel takes a number of
-    /// timeouts that grows with the square of their mean over their spread: one duel in 10^9 is
-    /// longer than about 100 times that square against one rival, and 500 times against two (see
-    /// the test).
+    /// its requests to it, for example because their memberships differ. The node that can win must
+    /// then time out twice while no rival does. The distance between the timers of two nodes is a
+    /// random walk whose steps are differences of two timeouts. So the number of timeouts in a duel
+    /// grows with the square of their mean over their spread: one duel in 10^9 is longer than about
+    /// 100 times that square against one rival, and 500 times against two (see the test).
     pub(super) fn duel_patience(&self) -> Duration {
         let (shortest, longest) = self.election_timeout;
         let mean = (shortest + longest).as_secs_f64() / 2.0;
@@ -284,12 +282,12 @@ impl Options {
         longest.mul_f64(DUEL_TIMEOUTS * (mean / spread).powi(2))
     }
 
-    /// Whether clocks jump, or run more differently than leases allow for.
+    /// Returns whether clocks jump or drift more than leases tolerate.
     pub(super) fn has_bad_clocks(&self) -> bool {
         self.drift >= 100_000
     }
 
-    /// The event at this place, from 0 to 1, of all events laid side by side.
+    /// Maps a number from 0 to 1 to an event, in proportion to the weights.
     pub(super) fn pick(&self, place: f64) -> Event {
         let mut rest = place * self.weights.iter().map(|(_, weight)| weight).sum::<f64>();
         for (event, weight) in &self.weights {
@@ -298,11 +296,12 @@ impl Options {
             }
             rest -= weight;
         }
+        // Reached only by rounding.
         Event::Deliver
     }
 }
 
-/// So many voters, sometimes one of them a witness, and sometimes learners beside them.
+/// Draws a membership of `nodes` voters, sometimes one of them a witness, sometimes with learners.
 fn members(rng: &mut ChaCha8Rng, nodes: u64) -> Membership {
     let witness =
         (nodes >= 3 && rng.random_bool(0.15)).then(|| NodeId(rng.random_range(1..=nodes)));
@@ -333,8 +332,10 @@ fn settings(
     config.election_timeout = election_timeout;
     config.heartbeat = heartbeat;
     config.lease_reads = lease_reads;
+    // Leases require check-quorum.
     config.check_quorum = lease_reads || rng.random_bool(0.75);
     config.pre_vote = rng.random_bool(0.75);
+    // Adaptive timeouts require pre-vote.
     let adaptive = rng.random_bool(0.2) && config.pre_vote;
     config.adaptive_timeout = adaptive.then(|| (heartbeat * 2, election_timeout.1 * 2));
     config.disk_timeout = election_timeout.1 * 2;
@@ -361,7 +362,7 @@ fn settings(
 mod tests {
     use super::*;
 
-    /// Timeouts of a candidate until it times out twice while none of its rivals does.
+    /// Counts the timeouts of a candidate until it times out twice while none of its rivals does.
     fn duel(rng: &mut ChaCha8Rng, rivals: usize, timeout: &std::ops::Range<f64>) -> usize {
         let mut candidate = rng.random_range(timeout.clone());
         let mut rivals: Vec<_> = (0..rivals)
@@ -379,11 +380,11 @@ mod tests {
             }
             candidate = next;
         }
-        unreachable!("a range without an end")
+        unreachable!("the range has no end")
     }
 
     #[test]
-    fn duels_outlast_the_patience_less_than_once_in_a_billion() {
+    fn duels_exceed_duel_patience_at_most_once_in_a_billion() {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         for (rivals, ratio) in [(1, 1.2), (1, 2.0), (1, 3.0), (2, 1.2), (2, 1.5), (2, 3.0)] {
             let shortest = Duration::from_millis(100);
@@ -403,7 +404,7 @@ mod tests {
             let patience = options.duel_patience().div_duration_f64(longest);
             assert!(
                 billionth as f64 <= patience,
-                "{rivals} {ratio}: {billionth} timeouts, not {patience}"
+                "{rivals} rivals, ratio {ratio}: {billionth} timeouts, allowed {patience}"
             );
         }
     }

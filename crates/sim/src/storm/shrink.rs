@@ -1,18 +1,19 @@
-//! From a failing storm to the few faults it needs.
+//! Shrinks a failing storm to the faults it needs.
 
 use std::collections::BTreeSet;
 
 use super::{Failure, Storm};
 
-/// Most storms that are tried for it.
+/// Most storms run while shrinking.
 const MAX_TRIALS: usize = 400;
 
-/// The same storm with as few faults as still sink it, and how it sinks then: delta debugging over
-/// the faults that struck (Zeller and Hildebrandt 2002), not over the seed. Each event draws from a
-/// stream of its own, so leaving one out leaves what the others draw as it is.
+/// Returns the storm reduced to faults that still make it fail, and that failure. This is delta
+/// debugging over the injected faults (Zeller and Hildebrandt 2002), not over the seed: each event
+/// draws from its own RNG stream, so omitting one leaves the draws of the others unchanged.
 #[must_use]
 pub fn shrink(storm: &Storm, failure: Failure) -> (Storm, Failure) {
     let mut kept: Vec<u64> = failure.faults.iter().map(|(number, _)| *number).collect();
+    // One event may inject several faults.
     kept.dedup();
     let mut best = (
         Storm {
@@ -46,6 +47,7 @@ pub fn shrink(storm: &Storm, failure: Failure) -> (Storm, Failure) {
                 best = (trial, failure);
                 parts = (parts - 1).max(2);
             }
+            // Every single fault is needed.
             None if size <= 1 => break,
             None => parts = (parts * 2).min(kept.len()),
         }

@@ -1,4 +1,4 @@
-//! What is about to happen in a cluster: messages on their way, and timers.
+//! Event queue of a timed simulation: messages in flight and timers.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -6,28 +6,27 @@ use std::collections::binary_heap::PeekMut;
 
 use raftian_raft::Moment;
 
-/// Most messages on their way at once, which are some 200 MB. Ten thousand nodes with delays have
-/// hundreds of candidates before the first request arrives, each with a message to everybody.
-/// Beyond the bound messages are lost like any others.
+/// Maximum number of messages in flight, some 200 MB. With delays, a cluster of ten thousand nodes
+/// has hundreds of candidates before the first request arrives, each with a message to every node.
+/// Beyond the bound a message is lost, as on any lossy link.
 const MAX_IN_FLIGHT: usize = 1_000_000;
 
-/// What happens next.
+/// Next event.
 #[derive(Debug)]
 pub enum Next<Message> {
-    /// A message arrives: a message, or whatever else was put in to be given back at its time.
+    /// A message arrives, or any other value that [`EventQueue::send`] scheduled.
     Delivery(Message),
-    /// A node looks at its timers.
+    /// A node checks its timers.
     Wake(u32),
 }
 
-/// In order of time, and at one time in the order in which it was put in: so equal timers go off
+/// Events ordered by time, and at equal times by insertion: timers that are due together all fire
 /// before any message that one of them sends arrives.
 #[derive(Debug)]
 pub struct EventQueue<Message> {
     heap: BinaryHeap<Reverse<(Moment, u64, What)>>,
     count: u64,
-    /// Letters under way by their places; the heap holds places alone, because it moves what it
-    /// holds.
+    /// Messages in flight, by slot. The heap stores only slots because it moves its elements.
     messages: Vec<Option<Message>>,
     free: Vec<u32>,
 }
@@ -50,7 +49,7 @@ impl<Message> Default for EventQueue<Message> {
 }
 
 impl<Message> EventQueue<Message> {
-    /// Puts a message in. False if it is lost, because too many are under way.
+    /// Schedules a message. Returns false if it is lost because too many are in flight.
     pub fn send(&mut self, at: Moment, message: Message) -> bool {
         let place = match self.free.pop() {
             Some(place) => {
@@ -67,17 +66,18 @@ impl<Message> EventQueue<Message> {
         true
     }
 
-    /// Lets a node look at its timers at that time.
+    /// Schedules a check of the node's timers at `at`.
     pub fn wake(&mut self, at: Moment, node: u32) {
         self.push(at, What::Wake(node));
     }
 
     fn push(&mut self, at: Moment, what: What) {
+        // The count breaks ties, so that simultaneous events keep their order of insertion.
         self.count += 1;
         self.heap.push(Reverse((at, self.count, what)));
     }
 
-    /// Takes out what happens next, if it does until `limit`.
+    /// Removes and returns the next event, if it is due at `limit` or earlier.
     pub fn next_until(&mut self, limit: Moment) -> Option<(Moment, Next<Message>)> {
         let first = self.heap.peek_mut().filter(|first| first.0.0 <= limit)?;
         let Reverse((at, _, what)) = PeekMut::pop(first);
@@ -88,7 +88,7 @@ impl<Message> EventQueue<Message> {
                 Next::Delivery(
                     self.messages[place as usize]
                         .take()
-                        .expect("a place is in the heap while it is filled"),
+                        .expect("the heap holds only occupied slots"),
                 )
             }
         };

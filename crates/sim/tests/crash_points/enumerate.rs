@@ -1,4 +1,4 @@
-//! Every crash of one session.
+//! Enumerates the crashes of one session.
 
 use raftian_raft::Restored;
 use raftian_sim::disk::{Change, CrashStyle, Fate, Operation, Rest, SimDisk};
@@ -8,38 +8,38 @@ use rand::{RngExt, SeedableRng};
 use crate::repair::Repair;
 use crate::session::{Session, open, submit};
 
-/// Most changes between two syncs of which every subset is tried: two to the power of ten of them.
+/// Maximum number of changes between two syncs for which every subset is tried, 1,024 in all.
 const EVERY_SUBSET: usize = 10;
 
-/// How many random subsets are tried where there are too many to try all, and how many random tears
-/// of everything.
+/// Number of random subsets where there are too many to try all, and upper bound of the number of
+/// random tears.
 const RANDOM: usize = 64;
 
-/// Of how many crashes one is followed by another crash while the store starts, and by the rest of
+/// One crash in this many is followed by another crash while the store starts, and by the rest of
 /// the session.
 const ONE_IN: u32 = 16;
 
-/// Of how many crashes one is followed by every crash of the start after it.
+/// One crash in this many is followed by every crash of the start after it.
 const ONE_REPAIR_IN: u32 = 200;
 
-/// What was tried, so that a run that tested nothing shows.
+/// Number of cases tried, to expose a run that tested nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counts {
     /// Crashes.
     crashes: u64,
-    /// Those after which the write under way was done.
+    /// Crashes after which the write in progress was durable.
     done: u64,
-    /// Those after which it was not.
+    /// Crashes after which the write in progress was absent.
     undone: u64,
-    /// Those in which a change was torn.
+    /// Crashes in which a change was torn.
     torn: u64,
     /// Crashes during the start after a crash.
     second: u64,
-    /// Sessions that went on after a crash to their end.
+    /// Sessions that continued to their end after a crash.
     went_on: u64,
     /// Starts after a crash of which every crash was tried.
     repairs: u64,
-    /// Crashes in those.
+    /// Crashes in those starts.
     in_repairs: u64,
 }
 
@@ -65,7 +65,7 @@ impl Counts {
         self.in_repairs += in_repairs;
     }
 
-    /// Whether everything was met several times.
+    /// Returns whether every kind of case occurred several times.
     pub(crate) fn tested_something(&self) -> bool {
         let Counts {
             crashes,
@@ -85,18 +85,18 @@ impl Counts {
     }
 }
 
-/// A moment at which power is lost.
+/// A point at which power is lost.
 struct Point<'a> {
     session: &'a Session,
-    /// Operations that were issued before.
+    /// Number of operations issued before it.
     issued: usize,
-    /// Writes that were confirmed before.
+    /// Number of writes acknowledged before it.
     confirmed: usize,
-    /// Writes that were begun before.
+    /// Number of writes begun before it.
     submitted: usize,
 }
 
-/// Tries every crash of `session`; `seed` decides what cannot be tried in full.
+/// Tries every crash of `session`; `seed` determines the samples where not all cases are tried.
 pub(crate) fn check(session: &Session, seed: u64) -> Counts {
     let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x5EED);
     let mut counts = Counts::default();
@@ -117,10 +117,10 @@ pub(crate) fn check(session: &Session, seed: u64) -> Counts {
     counts
 }
 
-/// Calls `visit` with what each crash during `trace`, on a disk that held `durable`, can leave: the
-/// number of operations before the crash, the disk, and the fates of the changes since the last
-/// sync. `promises` returns whether more is owed after that many operations than before the last of
-/// them.
+/// Calls `visit` for each outcome of each crash during `trace`, on a disk that held `durable`, with
+/// the number of operations before the crash, the disk, and the fates of the changes since the last
+/// sync. `promises` returns whether the store owes more after that many operations than before the
+/// last of them.
 pub(crate) fn for_each_crash(
     durable: &[u8],
     trace: &[Operation],
@@ -153,8 +153,8 @@ fn changes(trace: &[Operation]) -> impl Iterator<Item = &Change> {
     })
 }
 
-/// What may become of `tail`, each outcome once. Where its last change is lost, the crash is one of
-/// the point before, and not tried again unless more is `promised` by now.
+/// Returns the possible outcomes of `tail`, each once. An outcome that loses the last change equals
+/// a crash at the point before, and is skipped unless the store owes more since then (`promised`).
 pub(crate) fn outcomes(tail: &[&Change], promised: bool, rng: &mut ChaCha8Rng) -> Vec<Vec<Fate>> {
     let count = tail.len();
     let subset = |survives: &mut dyn FnMut(usize) -> bool| -> Vec<Fate> {
@@ -172,6 +172,7 @@ pub(crate) fn outcomes(tail: &[&Change], promised: bool, rng: &mut ChaCha8Rng) -
     if count <= EVERY_SUBSET {
         found.extend((0..1_u32 << count).map(|mask| subset(&mut |place| mask >> place & 1 == 1)));
     } else {
+        // Too many subsets: the extremes and single exceptions are always tried, others at random.
         found.push(subset(&mut |_| true));
         found.push(subset(&mut |_| false));
         for one in 0..count {
@@ -203,8 +204,7 @@ pub(crate) fn outcomes(tail: &[&Change], promised: bool, rng: &mut ChaCha8Rng) -
     found
 }
 
-/// A write torn after some sectors, before some, with holes, and with zeros where nothing was
-/// written.
+/// Returns tears of a write: a prefix, a prefix followed by zeros, a suffix, and a random subset.
 fn tears(sectors: usize, rng: &mut ChaCha8Rng) -> [Fate; 4] {
     let cut = rng.random_range(1..sectors);
     let torn = |written: Vec<bool>, rest| Fate::Torn { written, rest };
@@ -238,7 +238,7 @@ impl Point<'_> {
         }
     }
 
-    /// Whether the last operation completed a write.
+    /// Returns whether the last operation completed a write.
     fn just_confirmed(&self) -> bool {
         self.session
             .writes
@@ -246,8 +246,8 @@ impl Point<'_> {
             .any(|(operations, _)| operations.end == self.issued)
     }
 
-    /// The store over `image`, which this crash left, must be as after a write that was begun, and
-    /// have all that were confirmed.
+    /// Opens the store on `image`, which this crash left. It must hold the state after a write that
+    /// was begun, with every acknowledged write.
     fn survive(&self, image: Vec<u8>, fates: &[Fate], rng: &mut ChaCha8Rng, counts: &mut Counts) {
         counts.crashes += 1;
         if rng.random_ratio(1, ONE_REPAIR_IN) {
@@ -257,15 +257,16 @@ impl Point<'_> {
         let mut disk = SimDisk::holding(image);
         let found = open(&disk);
         let Ok((mut store, restored)) = found else {
-            self.fail("is refused", &found.map(drop), fates)
+            self.fail("was refused", &found.map(drop), fates)
         };
         let writes = self
             .number_of(&restored)
-            .unwrap_or_else(|| self.fail("holds something else", &restored, fates));
+            .unwrap_or_else(|| self.fail("holds another state", &restored, fates));
         if self.confirmed < self.submitted {
             counts.done += u64::from(writes == self.submitted);
             counts.undone += u64::from(writes == self.confirmed);
         }
+        // The repaired store must also be usable: the rest of the session must succeed on it.
         let Some(image) = copy else { return };
         counts.went_on += 1;
         for (_, write) in &self.session.writes[writes..] {
@@ -274,16 +275,13 @@ impl Point<'_> {
         disk.crash(rng, CrashStyle::Lost);
         let last = open(&disk).map(|(_, restored)| self.session.states.last() == Some(&restored));
         if last != Ok(true) {
-            self.fail(
-                "does not hold what was written after the crash",
-                &last,
-                fates,
-            );
+            self.fail("lost writes made after the crash", &last, fates);
         }
         self.survive_another(image, fates, rng, counts);
     }
 
-    /// The same if power is lost again at any point of the start over `image`, which repairs it.
+    /// Checks the same after another power loss at any point of the start on `image`, which repairs
+    /// the file.
     fn survive_in_repair(
         &self,
         image: Vec<u8>,
@@ -294,19 +292,20 @@ impl Point<'_> {
         counts.repairs += 1;
         let recorded = Repair::record(image);
         let Ok(repair) = recorded else {
-            self.fail("is refused", &recorded.map(drop), fates)
+            self.fail("was refused", &recorded.map(drop), fates)
         };
         match repair.check(rng) {
             Ok(crashes) => counts.in_repairs += crashes,
             Err(found) => self.fail(
-                "is something else after a crash in its repair",
+                "holds another state after a crash during its repair",
                 &found,
                 fates,
             ),
         }
     }
 
-    /// The same if power is lost again while the store starts, and once more right behind that.
+    /// Checks the same after another power loss while the store starts, and one more right after
+    /// the next start.
     fn survive_another(
         &self,
         image: Vec<u8>,
@@ -318,7 +317,10 @@ impl Point<'_> {
         let mut disk = SimDisk::holding(image);
         disk.cut_power_after(rng.random_range(0..12));
         let _may_fail = open(&disk).map(drop).is_err();
-        for during in ["during its start is refused", "behind its start is refused"] {
+        for during in [
+            "was refused after a crash during its start",
+            "was refused after a crash right after its start",
+        ] {
             let style = CrashStyle::any(rng);
             disk.crash(rng, style);
             let found = open(&disk).map(|(_, restored)| restored);
@@ -326,18 +328,18 @@ impl Point<'_> {
                 self.fail(during, &found, fates)
             };
             if self.number_of(&given).is_none() {
-                self.fail("after another crash holds something else", &given, fates);
+                self.fail("holds another state after another crash", &given, fates);
             }
-            // Whatever it gave back is durable, because a node stands on it.
+            // The returned state must be durable, because a node relies on it.
             let durable =
                 open(&SimDisk::holding(disk.image())).map(|(_, restored)| restored == given);
             if durable != Ok(true) {
-                self.fail("gave back what was not durable", &durable, fates);
+                self.fail("returned a state that was not durable", &durable, fates);
             }
         }
     }
 
-    /// After how many writes the store held `restored`, if that may be.
+    /// Returns after how many writes the store held `restored`, if that is an allowed state.
     fn number_of(&self, restored: &Restored) -> Option<usize> {
         (self.confirmed..=self.submitted).find(|writes| self.session.states[*writes] == *restored)
     }
@@ -346,8 +348,8 @@ impl Point<'_> {
         let mut found = format!("{found:?}");
         found.truncate(found.floor_char_boundary(2000));
         panic!(
-            "after {} operations, with {} writes confirmed and {} begun, what a crash left {what}: {found}; \
-             the changes since the last sync met {fates:?}",
+            "crash after {} operations, with {} writes acknowledged and {} begun: \
+             the store {what}: {found}; fates of the changes since the last sync: {fates:?}",
             self.issued, self.confirmed, self.submitted
         )
     }

@@ -1,4 +1,4 @@
-//! The files of a store from its creation on: opened, written to, closed, and opened again.
+//! Lifetime of a store's files: created, opened, written to, closed, and opened again.
 
 use std::io;
 use std::ops::Range;
@@ -13,29 +13,29 @@ use redb::StorageBackend;
 
 use crate::session::{Size, draw, submit};
 
-/// Writes before the store is closed for the first time, and those after it.
+/// Numbers of writes before and after the store is closed for the first time.
 const WRITES: [u64; 2] = [3, 2];
 
-/// Incarnation of the store in every lifetime.
+/// Incarnation of the store in each lifetime.
 pub(crate) const OWN: Incarnation = Incarnation(3);
 
-/// Incarnation whose store was lost, where there was one.
+/// Incarnation of the lost store, if there was one.
 pub(crate) const EARLIER: Incarnation = Incarnation(2);
 
-/// Paths of a store and of its mark.
+/// Paths of a store and its mark.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Paths {
     pub(crate) store: &'static str,
     pub(crate) mark: &'static str,
 }
 
-/// In directories of their own, which do not exist yet.
+/// Paths in separate directories, which do not exist yet.
 pub(crate) const APART: Paths = Paths {
     store: "/game/data/n1.redb",
     mark: "/game/keys/n1.mark",
 };
 
-/// In one directory, which exists.
+/// Paths in one directory, which exists.
 pub(crate) const TOGETHER: Paths = Paths {
     store: "/n1.redb",
     mark: "/n1.mark",
@@ -51,8 +51,8 @@ impl Paths {
         RedbStore::open_on(files, store, mark, NodeId(1), "crash-points", incarnation)
     }
 
-    /// A file system on which a store of [`EARLIER`] was lost and the creation of another one was
-    /// not finished.
+    /// Creates a file system on which a store of [`EARLIER`] was lost and the creation of another
+    /// one was interrupted.
     pub(crate) fn with_a_lost_store(self) -> SimFileSystem {
         let files = SimFileSystem::default();
         let (mut store, restored) = self.open(&files, EARLIER).expect("a new store");
@@ -66,7 +66,9 @@ impl Paths {
             .create(Path::new(&format!("{}.new", self.store)))
             .expect("a new file");
         fill(&unfinished, &[7; 4096]);
-        files.remove(Path::new(self.store)).expect("it is there");
+        files
+            .remove(Path::new(self.store))
+            .expect("the store exists");
         files
             .sync_directory(Path::new(self.store).parent().expect("a directory"))
             .expect("a sync");
@@ -78,18 +80,18 @@ impl Paths {
 pub(crate) struct Lifetime {
     pub(crate) paths: Paths,
     pub(crate) files: SimFileSystem,
-    /// Operations before the first and the second opening returned.
+    /// Number of operations before the first and the second opening returned.
     pub(crate) opened: [usize; 2],
     /// Operations of each write.
     pub(crate) writes: Vec<(Range<usize>, Write)>,
-    /// What the store holds after none, one, … of the writes.
+    /// State of the store after none, one, … of the writes.
     pub(crate) states: Vec<Restored>,
     /// The store file after the first write.
     pub(crate) outdated: Vec<u8>,
 }
 
 impl Lifetime {
-    /// Opens, writes and closes a store twice on `files`, with `fault` between the store and them.
+    /// Opens, writes and closes a store twice on `files`, with `fault` injected between the two.
     pub(crate) fn record(paths: Paths, files: SimFileSystem, fault: Fault, seed: u64) -> Lifetime {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let faulty = FaultyFileSystem {
@@ -139,19 +141,19 @@ pub(crate) fn fill(file: &SimFile, bytes: &[u8]) {
 }
 
 fn contents(files: &SimFileSystem, path: &str) -> Vec<u8> {
-    let file = files.open(Path::new(path)).expect("it is there");
+    let file = files.open(Path::new(path)).expect("the file exists");
     let mut bytes = vec![0; usize::try_from(file.len().expect("a length")).expect("small")];
     file.read(0, &mut bytes).expect("a read");
     bytes
 }
 
-/// A sync that is left out, to be caught.
+/// An injected bug: a sync that is skipped and must be detected.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Fault {
     Nothing,
-    /// Of this directory.
+    /// Skips syncs of this directory.
     Directory(&'static str),
-    /// Of every file whose path ends like this.
+    /// Skips syncs of every file with this path suffix.
     Contents(&'static str),
 }
 

@@ -1,8 +1,8 @@
-//! Every crash of one lifetime of a store's files, names included.
+//! Enumerates the crashes of one lifetime of a store's files, names included.
 //!
-//! At each point two things can happen. Power is lost: the next process finds what was durable, and
-//! of the rest any combination. Or the process is killed: the next one finds everything, goes on,
-//! and then power is lost.
+//! Each point is tried in two ways. Either power is lost: the next process finds all durable
+//! changes and any combination of the others. Or the process is killed: the next one finds every
+//! change and continues, and then power is lost.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -17,15 +17,15 @@ use crate::enumerate::outcomes;
 use crate::lifetime::{EARLIER, Lifetime, OWN, fill};
 use crate::session::{Size, draw, submit};
 
-/// Incarnation that no store has: one that exists keeps its own, and one that is lost is not
-/// noticed under it.
+/// Incarnation that no store has: an existing store keeps its own, and a lost store is not detected
+/// under it.
 const OTHER: Incarnation = Incarnation(4);
 
-/// Outcomes of contents that are tried for each combination of names, besides none and all of them.
+/// Number of outcomes of contents for each combination of names, in addition to none and all.
 const CONTENTS: usize = 6;
 
-/// Most name changes between two syncs of which every subset is tried; of more, as many subsets are
-/// drawn.
+/// Maximum number of name changes between two syncs for which every subset is tried; for more, the
+/// same number of random subsets is drawn.
 const MAX_NAMES: usize = 6;
 
 /// Number of cases tried, to expose a run that tested nothing.
@@ -35,16 +35,16 @@ pub(crate) struct NameCounts {
     points: u64,
     /// Losses of power that left different files.
     crashes: u64,
-    /// Those among whose changes at risk were names.
+    /// Those with unsynced names.
     names: u64,
-    /// Losses of power after a killed process and during or after the next one, that left different
+    /// Losses of power during or after the process that follows a killed one, that left different
     /// files.
     after_kills: u64,
     /// Stores that were removed after a crash and refused as lost.
     lost: u64,
     /// Stores that were emptied after a crash and refused as damaged.
     emptied: u64,
-    /// Stores that were put back after a crash and refused as outdated.
+    /// Stores that were rolled back after a crash and refused as outdated.
     outdated: u64,
 }
 
@@ -66,7 +66,7 @@ impl NameCounts {
 }
 
 /// Tries every crash of `lifetime`, and panics at the first that the store does not survive; `seed`
-/// decides what cannot be tried in full.
+/// determines the samples where not all cases are tried.
 pub(crate) fn check(lifetime: &Lifetime, seed: u64) -> NameCounts {
     let mut check = Check {
         lifetime,
@@ -78,13 +78,13 @@ pub(crate) fn check(lifetime: &Lifetime, seed: u64) -> NameCounts {
         .map(|issued| Point::of(lifetime, issued))
         .collect();
     check.counts.points = points.len() as u64;
-    // Losses of power alone come first: they are quicker, and catch most of what is wrong.
+    // Losses of power alone come first: they are faster and detect most bugs.
     points.iter().for_each(|point| check.lose_power(*point));
     points.iter().for_each(|point| check.kill(*point));
     check.counts
 }
 
-/// How far the process after a killed one came.
+/// Progress of the process that follows a killed one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Progress {
     /// No process was killed.
@@ -93,20 +93,20 @@ enum Progress {
     Opening,
     /// It had opened the store.
     Opened,
-    /// Its write was confirmed.
+    /// Its write was acknowledged.
     Written,
 }
 
-/// A moment at which a process ends without closing its store.
+/// A point at which a process ends without closing its store.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 struct Point {
-    /// Operations that were issued before.
+    /// Number of operations issued before it.
     issued: usize,
-    /// Openings that had returned.
+    /// Number of openings that had returned.
     opened: usize,
-    /// Writes that were confirmed before.
+    /// Number of writes acknowledged before it.
     confirmed: usize,
-    /// Writes that were begun before.
+    /// Number of writes begun before it.
     submitted: usize,
 }
 
@@ -130,8 +130,8 @@ impl Point {
         }
     }
 
-    /// The incarnation to open the store under: once an opening has returned, the store is there
-    /// under any.
+    /// Returns the incarnation to open the store with: once an opening has returned, the store
+    /// exists and opens with any.
     fn incarnation(self) -> Incarnation {
         if self.opened > 0 { OTHER } else { OWN }
     }
@@ -140,14 +140,15 @@ impl Point {
 struct Check<'a> {
     lifetime: &'a Lifetime,
     rng: ChaCha8Rng,
-    /// Files that crashes left so far, by what they owe.
+    /// Digests of the files that crashes left so far, with the obligations of the store.
     seen: BTreeSet<(u64, Point, Progress)>,
     counts: NameCounts,
 }
 
 impl Check<'_> {
-    /// Whether the files that a crash at `point` left were not met before, owing the same.
+    /// Returns whether the files that a crash at `point` left are new for these obligations.
     fn is_new(&mut self, files: &SimFileSystem, point: Point, progress: Progress) -> bool {
+        // The number of operations is left out: it makes no difference to the store.
         self.seen
             .insert((files.digest(), Point { issued: 0, ..point }, progress))
     }
@@ -165,7 +166,7 @@ impl Check<'_> {
         }
     }
 
-    /// The store must hold what was confirmed, and take the next write durably.
+    /// Checks that the store holds every acknowledged write and performs the next one durably.
     fn survive(&mut self, left: &SimFileSystem, point: Point, fates: &[Fate]) {
         let files = left.after(0);
         let restored = self.open(&files, point, fates);
@@ -178,7 +179,7 @@ impl Check<'_> {
             .map(|(_, restored)| restored);
         if found.as_ref() != Ok(&owed) {
             fail(
-                "lost a write that was confirmed after it",
+                "lost a write that was acknowledged after it",
                 point,
                 &found,
                 fates,
@@ -186,16 +187,16 @@ impl Check<'_> {
         }
     }
 
-    /// The process is killed at `point`, another one opens the store and writes, and power is lost
-    /// in that.
+    /// Kills the process at `point`; another one opens the store and writes, and power is lost
+    /// meanwhile.
     fn kill(&mut self, point: Point) {
         let files = self.lifetime.files.after(point.issued);
         let restored = self.open(&files, point, &[]);
         let reopened = files.operations();
         let (owed, written) = self.write_on(&files, restored.clone(), point, &[]);
         for issued in point.issued..=written {
-            // All contents that are not synced survive here, or none: how many there are matters
-            // without a kill.
+            // Here either all unsynced contents survive or none, so a point in the middle of
+            // contents adds nothing; partial survival is tried without a kill.
             if issued < written && files.changes_contents(issued) {
                 continue;
             }
@@ -229,7 +230,7 @@ impl Check<'_> {
                 };
                 if !is_sound {
                     let what = format!(
-                        "and another one {} operations after a kill holds",
+                        "holds another state after a power loss {} operations after a kill",
                         issued - point.issued
                     );
                     fail(&what, point, &found, &fates);
@@ -238,44 +239,39 @@ impl Check<'_> {
         }
     }
 
-    /// A store that is lost, emptied or put back after the crash must not pass for a new or the
-    /// newest one.
+    /// Checks that a store that is removed, emptied or rolled back after the crash is refused
+    /// instead of being accepted as new or newest.
     fn guard(&mut self, left: &SimFileSystem, point: Point, fates: &[Fate]) {
         let paths = self.lifetime.paths;
         let (store, mark) = (Path::new(paths.store), Path::new(paths.mark));
         let is_there = |path| left.find(path).is_ok_and(|found| found.is_some());
         if !is_there(store) {
-            // Only the mark of the store before can have survived, and it must forbid that store's
+            // Only the mark of the earlier store can have survived, and it must forbid that store's
             // incarnation.
             if is_there(mark) {
                 let found = paths.open(&left.after(0), EARLIER).map(drop);
                 self.counts.lost += 1;
                 let is_refused = matches!(found, Err(StoreError::Lost { .. }));
-                expect(
-                    is_refused,
-                    "begins a lost store again",
-                    point,
-                    &found,
-                    fates,
-                );
+                expect(is_refused, "recreates a lost store", point, &found, fates);
             }
             return;
         }
         let files = left.after(0);
-        files.remove(store).expect("it is there");
+        files.remove(store).expect("the store exists");
         let found = paths.open(&files, OWN).map(|(_, restored)| restored);
+        // Before the first acknowledged write, a new store in place of a lost one loses nothing.
         match &found {
             Err(StoreError::Lost { .. }) => self.counts.lost += 1,
             Ok(restored) if point.confirmed == 0 && *restored == self.lifetime.states[0] => {}
-            _ => fail("takes a lost store for a new one", point, &found, fates),
+            _ => fail("accepts a lost store as a new one", point, &found, fates),
         }
         let files = left.after(0);
-        fill(&files.open(store).expect("it is there"), &[]);
+        fill(&files.open(store).expect("the store exists"), &[]);
         let found = paths.open(&files, OWN).map(drop);
         self.counts.emptied += 1;
         expect(
             matches!(found, Err(StoreError::Damaged { .. })),
-            "takes an emptied store",
+            "accepts an emptied store",
             point,
             &found,
             fates,
@@ -283,18 +279,24 @@ impl Check<'_> {
         if point.opened == 2 {
             let files = left.after(0);
             fill(
-                &files.open(store).expect("it is there"),
+                &files.open(store).expect("the store exists"),
                 &self.lifetime.outdated,
             );
             let found = paths.open(&files, OWN).map(drop);
             self.counts.outdated += 1;
             let is_refused = matches!(found, Err(StoreError::Outdated { found: 1, .. }));
-            expect(is_refused, "takes an outdated store", point, &found, fates);
+            expect(
+                is_refused,
+                "accepts an outdated store",
+                point,
+                &found,
+                fates,
+            );
         }
     }
 
-    /// Opens the store, which must be as after a write that was begun and have all that were
-    /// confirmed.
+    /// Opens the store, which must hold the state after a write that was begun, with every
+    /// acknowledged write.
     fn open(&self, files: &SimFileSystem, point: Point, fates: &[Fate]) -> Restored {
         let found = self
             .lifetime
@@ -303,12 +305,12 @@ impl Check<'_> {
             .map(|(_, restored)| restored);
         match found {
             Ok(restored) if self.number_of(&restored, point).is_some() => restored,
-            _ => fail("holds something else", point, &found, fates),
+            _ => fail("holds another state", point, &found, fates),
         }
     }
 
-    /// Opens the store once more, which holds `restored`, and writes to it. Returns what it holds
-    /// then, and the number of operations before it is closed.
+    /// Opens the store, which holds `restored`, once more and writes to it. Returns the resulting
+    /// state and the number of operations before the store is closed.
     fn write_on(
         &mut self,
         files: &SimFileSystem,
@@ -330,19 +332,19 @@ impl Check<'_> {
             });
         match written {
             Ok(written) => (owed.restored(), written),
-            Err(_) => fail("cannot be written", point, &written, fates),
+            Err(_) => fail("cannot be written to", point, &written, fates),
         }
     }
 
-    /// After how many writes the store held `restored`, if that may be.
+    /// Returns after how many writes the store held `restored`, if that is an allowed state.
     fn number_of(&self, restored: &Restored, point: Point) -> Option<usize> {
         (point.confirmed..=point.submitted)
             .find(|writes| self.lifetime.states[*writes] == *restored)
     }
 }
 
-/// What may become of `unsynced`: every combination of names, each with none of the contents, with
-/// all of them, and with up to `contents` of their other outcomes.
+/// Returns the outcomes of `unsynced`: every combination of names, each with none of the contents,
+/// with all of them, and with up to `contents` of their other outcomes.
 fn fates(unsynced: &[Unsynced], contents: usize, rng: &mut ChaCha8Rng) -> Vec<Vec<Fate>> {
     let changes: Vec<&Change> = unsynced
         .iter()
@@ -382,14 +384,14 @@ fn fates(unsynced: &[Unsynced], contents: usize, rng: &mut ChaCha8Rng) -> Vec<Ve
     found
 }
 
-/// The fates of all changes: of names, those in the bits of `names`; of contents, those in
+/// Merges the fates of all changes: those of names from the bits of `names`, those of contents from
 /// `contents`.
 fn merged(unsynced: &[Unsynced], mut names: u32, contents: &[Fate]) -> Vec<Fate> {
     let mut contents = contents.iter();
     let mut fates = Vec::new();
     for change in unsynced {
         fates.push(match change {
-            Unsynced::Contents(_) => contents.next().expect("one for each").clone(),
+            Unsynced::Contents(_) => contents.next().expect("one fate per change").clone(),
             Unsynced::Names => {
                 let survives = names & 1 == 1;
                 names >>= 1;
@@ -410,6 +412,7 @@ fn fail(what: &str, point: Point, found: &impl std::fmt::Debug, fates: &[Fate]) 
     let mut found = format!("{found:?}");
     found.truncate(found.floor_char_boundary(2000));
     panic!(
-        "what a crash left {what}: {found}; {point:?}, the changes that were not synced met {fates:?}"
+        "after a crash, the store {what}: {found}; {point:?}, \
+         fates of the unsynced changes: {fates:?}"
     )
 }

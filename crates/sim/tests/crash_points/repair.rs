@@ -1,4 +1,4 @@
-//! Every crash of the start after a crash, in which redb repairs the file.
+//! Enumerates the crashes of the start after a crash, in which redb repairs the file.
 
 use raftian_node::store::StoreError;
 use raftian_raft::Restored;
@@ -10,18 +10,18 @@ use crate::session::open;
 
 /// Record of one start.
 pub(crate) struct Repair {
-    /// The disk before it.
+    /// Disk before the start.
     pub(crate) image: Vec<u8>,
-    /// Operations on the disk before the store was open.
+    /// Disk operations before the store was open.
     pub(crate) trace: Vec<Operation>,
-    /// What the store held.
+    /// State of the opened store.
     pub(crate) given: Restored,
 }
 
-/// A crash after which a store held something else.
+/// A crash after which a store held another state.
 #[derive(Debug)]
 pub(crate) struct Mismatch {
-    /// Operations of the repair before the crash.
+    /// Number of operations of the repair before the crash.
     #[expect(dead_code, reason = "for the reader of a failure")]
     issued: usize,
     /// Fates of its changes since its last sync.
@@ -45,8 +45,8 @@ impl Repair {
         })
     }
 
-    /// Tries every crash of the start: the next one must give the same. Returns the number of
-    /// crashes.
+    /// Tries every crash of the start: the next start must return the same state. Returns the
+    /// number of crashes.
     pub(crate) fn check(&self, rng: &mut ChaCha8Rng) -> Result<u64, Box<Mismatch>> {
         let (mut crashes, mut wrong) = (0, None);
         let end = self.trace.len();

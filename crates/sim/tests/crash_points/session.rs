@@ -1,4 +1,4 @@
-//! One session of a store: random writes, and what they asked of the disk.
+//! One session of a store: random writes and their disk operations.
 
 use std::ops::Range;
 use std::path::Path;
@@ -12,7 +12,7 @@ use raftian_sim::disk::{Operation, SimDisk};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
-/// How large the written things are.
+/// Size of written entries and snapshots.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Size {
     /// A few entries, snapshots within one chunk.
@@ -21,16 +21,16 @@ pub(crate) enum Size {
     Large,
 }
 
-/// What a session did.
+/// Record of one session.
 #[derive(PartialEq, Debug)]
 pub(crate) struct Session {
-    /// What was durable before it: a store that was just created.
+    /// Durable disk before it: a store that was just created.
     pub(crate) image: Vec<u8>,
-    /// What it asked of the disk.
+    /// Its disk operations.
     pub(crate) trace: Vec<Operation>,
-    /// Which operations belong to each write.
+    /// Operations of each write.
     pub(crate) writes: Vec<(Range<usize>, Write)>,
-    /// What the store holds after none, one, … of the writes.
+    /// State of the store after none, one, … of the writes.
     pub(crate) states: Vec<Restored>,
 }
 
@@ -52,12 +52,11 @@ pub(crate) fn submit(store: &mut impl Store, write: &Write) {
 }
 
 impl Session {
-    /// The session that `seed` decides.
+    /// Records the session that `seed` determines.
     pub(crate) fn record(seed: u64, size: Size) -> Session {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let disk = SimDisk::default();
-        // A real file gets its name only when it is whole, so nothing before this point can be met
-        // by a start.
+        // A real file gets its name only when it is complete, so no start can see an earlier state.
         drop(open(&disk).expect("a new disk"));
         let image = disk.image();
         disk.record();
@@ -77,6 +76,7 @@ impl Session {
             submit(&mut model, &write);
             session.writes.push((begin..disk.recorded(), write));
             session.states.push(model.restored());
+            // Some sessions include starts from a file that was closed in an orderly way.
             if rng.random_ratio(1, 6) {
                 drop(store);
                 store = open(&disk).expect("a sound disk").0;
@@ -88,7 +88,7 @@ impl Session {
     }
 }
 
-/// Some write that a core could ask of a store which holds `held`.
+/// Draws a write that a core could submit to a store that holds `held`.
 pub(crate) fn draw(
     rng: &mut ChaCha8Rng,
     number: WriteNumber,
@@ -129,7 +129,7 @@ pub(crate) fn draw(
             let place = usize::try_from(at - start.index.0 - 1).expect("small");
             let snapshot = snapshot(rng, held.entries[place].position(), size);
             let kept_from = rng.random_range(start.index.0..=at);
-            // Without a start the log stays whole beside the snapshot.
+            // Without a start the snapshot does not compact the log.
             write.start = match usize::try_from(kept_from - start.index.0)
                 .expect("small")
                 .checked_sub(1)
@@ -199,7 +199,7 @@ fn snapshot(rng: &mut ChaCha8Rng, position: LogPosition, size: Size) -> Snapshot
     }
 }
 
-/// Up to `most` bytes that differ from sector to sector.
+/// Draws up to `most` bytes that differ from sector to sector.
 fn bytes(rng: &mut ChaCha8Rng, most: usize) -> Vec<u8> {
     let (len, first) = (rng.random_range(0..=most), rng.random::<u8>());
     (0..len)

@@ -1,4 +1,4 @@
-//! Matches in which nobody stays as a table, as documents and as a chart.
+//! Formats churn results as a table, JSON, CSV and a chart.
 
 use serde_json::{Map, Value, json};
 
@@ -9,13 +9,13 @@ use crate::report::csv;
 use crate::report::document::number;
 use crate::report::table::Table;
 
-/// Name of the document's shape. Its rows, one for each match, have `match`, `in_bound_percent`,
+/// Schema name. Its rows, one for each match, have `match`, `in_bound_percent`,
 /// `latency_ms_{p50,p95,p99,max}`, `stop_ms`, `leaves`, `crashes`, `restarts`, `joins`, `passed`,
 /// `changes_made`, `changes_refused`, `promoted`, `orders`, `applied`, `lost`, `doubled`, `equal`,
 /// `settled` and `steps`.
 pub const SCHEMA: &str = "raftian.lab.churn/1";
 
-/// What can be asked about with `--assert`: the worst of all matches, or the sum over them.
+/// Quantities for `--assert`: the worst value of all matches, or the sum over them.
 pub const QUANTITIES: [&str; 9] = [
     "in_bound_percent_min",
     "latency_ms_p50_max",
@@ -52,7 +52,7 @@ fn stop_ms(run: &Outcome) -> f64 {
     run.stop.as_secs_f64() * 1e3
 }
 
-/// Everything about one match, as words and numbers, in the order of the CSV.
+/// Names and values of one match, in the order of the CSV columns.
 fn cells(place: usize, run: &Outcome) -> Vec<(&'static str, Value)> {
     let [p50, p95, p99, max] = run.latency.map(number);
     let [leaves, crashes, restarts, joins] = run.turns;
@@ -105,7 +105,7 @@ fn row(place: usize, run: &Outcome) -> Vec<String> {
     row
 }
 
-/// Everything that came out.
+/// Collects all outputs.
 #[must_use]
 pub fn findings(study: &Churn, runs: &[Outcome]) -> Findings {
     let mut table = Table::new(&COLUMNS);
@@ -147,26 +147,25 @@ pub fn findings(study: &Churn, runs: &[Outcome]) -> Findings {
     );
     let mut facts = study.series.info();
     facts.push((
-        "machines at the beginning".to_owned(),
+        "machines at the start".to_owned(),
         study.machines.to_string(),
     ));
-    facts.push(("minutes of a match".to_owned(), study.minutes.to_string()));
+    facts.push(("minutes per match".to_owned(), study.minutes.to_string()));
     Findings {
         name: "churn",
         schema: SCHEMA,
-        title: "Coming and going",
+        title: "Churn",
         about: format!(
-            "{} machines for {} min, one leaves, crashes, is back or joins every {}, {} matches, seed {}",
+            "{} machines for {} min, one leaves, crashes, restarts or joins every {}, {} matches, seed {}",
             study.machines, study.minutes, study.every, study.series.reps, study.series.seed
         ),
         remarks: vec![
             format!(
-                "in bound: share of time at which an order has its effect within {}",
+                "in bound: share of time at which an order takes effect within {}",
                 study.bound
             ),
             "p50 to max: from click to effect; stop: longest time between two commits".to_owned(),
-            "made and refused: answers of leaders that were asked for a change of the members"
-                .to_owned(),
+            "made and refused: leaders' answers to membership change requests".to_owned(),
         ],
         table,
         csv: csv::document(&heads, lines),
@@ -207,13 +206,13 @@ fn quantities(runs: &[Outcome]) -> Vec<(&'static str, f64)> {
     QUANTITIES.into_iter().zip(measured).collect()
 }
 
-/// Latency over the time of the first match, with its turns.
+/// Chart of latency over the first match, with its turns.
 fn charts(study: &Churn, run: &Outcome) -> Vec<(&'static str, Chart)> {
     let top = most(run.seconds.iter().map(|(_, _, longest)| *longest));
     if !top.is_finite() {
         return Vec::new();
     }
-    // Turns are dots in rows above the curves, which they would hide otherwise.
+    // Turns are dots in rows above the curves, which would otherwise hide them.
     let turn = |(row, (turn, colour)): (usize, (Turn, usize))| {
         let times = run
             .happened
@@ -254,7 +253,7 @@ fn charts(study: &Churn, run: &Outcome) -> Vec<(&'static str, Chart)> {
     ));
     let chart = Chart {
         title: format!(
-            "From click to effect while one leaves, crashes, is back or joins every {}",
+            "From click to effect while one leaves, crashes, restarts or joins every {}",
             study.every
         ),
         x: Axis::measures("time (s)").from_zero(),

@@ -1,4 +1,4 @@
-//! Whose turn it is to leave, crash, come back or join.
+//! Schedule of leaves, crashes, restarts and joins.
 
 use std::time::Duration;
 
@@ -8,26 +8,26 @@ use rand::rngs::ChaCha8Rng;
 
 use crate::matches::Match;
 
-/// At least so many voters run.
+/// Minimum number of running voters.
 pub const FLOOR: usize = 2;
 
-/// How often the leader is asked for a change that is not done.
+/// Interval between requests for a change that is not done yet.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
 
-/// What happens in one turn.
+/// One turn of the schedule.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Turn {
-    /// A member is removed and then switched off.
+    /// Removes a member and then switches it off.
     Leave,
-    /// A member's machine ends at once.
+    /// Crashes a member's machine.
     Crash,
-    /// The machine that crashed starts again.
+    /// Restarts the machine that crashed.
     Restart,
-    /// A newcomer is added, and becomes a voter when it has kept up for a while.
+    /// Adds a joining node, which becomes a voter after it has kept up for a while.
     Join,
 }
 
-/// What a leader has to be asked for until it is done.
+/// Membership change requested from leaders until it is done.
 #[derive(Clone, Copy)]
 enum PendingChange {
     Without(usize, NodeId),
@@ -35,24 +35,24 @@ enum PendingChange {
 }
 
 pub(super) struct Turns {
-    /// Turns that were begun, with their times.
+    /// Turns begun so far, with their times.
     pub(super) happened: Vec<(Moment, Turn)>,
-    /// Turns that would have left too few voters, or had nobody to come back.
+    /// Turns skipped because too few voters would remain, or no machine could restart.
     pub(super) passed: u64,
     next: usize,
     wish: Option<(PendingChange, Moment)>,
-    /// Machines that crashed.
+    /// Crashed machines.
     down: Vec<usize>,
-    /// Machines that left.
+    /// Removed machines.
     gone: Vec<usize>,
     size: usize,
 }
 
 impl Turn {
-    /// All of them, in the order in which they are taken.
+    /// All kinds, in the order in which they take turns.
     pub const ALL: [Turn; 4] = [Turn::Leave, Turn::Crash, Turn::Restart, Turn::Join];
 
-    /// The word for it.
+    /// Display name.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -77,8 +77,8 @@ impl Turns {
         }
     }
 
-    /// Begins the next turn. False if the one before is not over, or nobody knows who the members
-    /// are; then it is to be tried again soon.
+    /// Begins the next turn. Returns false if the previous one is not over, or no leader knows a
+    /// committed membership; the caller retries soon.
     pub(super) fn take(&mut self, game: &mut Match, rng: &mut ChaCha8Rng) -> bool {
         let Some(members) = game.members().filter(|_| self.wish.is_none()) else {
             return false;
@@ -106,6 +106,7 @@ impl Turns {
         let goes = (running.len() > FLOOR).then(|| running[rng.random_range(0..running.len())]);
         match turn {
             Turn::Leave => goes.is_some_and(|place| {
+                // Orders pending when the machine leaves would be lost with their player.
                 game.stop_clicking(place);
                 self.wish = Some((PendingChange::Without(place, game.id(place)), game.now()));
                 true
@@ -126,7 +127,7 @@ impl Turns {
         }
     }
 
-    /// Asks for what is wished, and sees whether it is done.
+    /// Requests the pending change, and checks whether it is done.
     pub(super) fn go_on(&mut self, game: &mut Match) {
         let Some((wish, ask_at)) = self.wish else {
             return;
@@ -149,6 +150,7 @@ impl Turns {
             self.wish = None;
             return;
         }
+        // The leader promotes a joining member by itself.
         let waits_for_its_vote =
             matches!(wish, PendingChange::With(id) if is(&|members| members.contains(id)));
         if game.now() < ask_at || waits_for_its_vote {
@@ -161,8 +163,8 @@ impl Turns {
         }
     }
 
-    /// SimLinks what was begun, and lets those come back who crashed. False if that took longer than
-    /// `limit`.
+    /// Finishes the pending change, and restarts crashed machines. Returns false if that takes
+    /// longer than `limit`.
     pub(super) fn finish(&mut self, game: &mut Match, limit: Duration, slice: Duration) -> bool {
         self.down.drain(..).for_each(|place| game.restart(place));
         let limit = game.now().after(limit);

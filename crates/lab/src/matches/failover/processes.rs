@@ -1,20 +1,20 @@
-//! A match of real processes: the node that ships, on real disks, over QUIC on the loopback
-//! interface, in real time.
+//! A match of real processes: the shipping node on real disks, over QUIC on the loopback interface,
+//! in real time.
 //!
-//! This program starts itself once for each machine, with the words before `failover` on its
-//! command line and then `failover-node`. A machine is told on stdin which orders its player gives,
-//! and says on stdout what it knows as committed, each effect with the state after it, and when it
-//! leads. It ends when stdin does: whatever becomes of the match, no machine outlives it.
+//! This program starts itself once for each machine, with the arguments before `failover` on its
+//! command line followed by `failover-node`. A machine reads its player's orders from stdin, and
+//! reports on stdout what it knows as committed, each effect with the resulting state, and when it
+//! leads. It exits when its stdin closes, so no machine outlives the match.
 //!
 //! # What differs from virtual time
-//! A machine is killed with SIGKILL, or what the system has in its place, so its memory is lost,
-//! and it starts again as a new process on its old disk. What it had given to the system is not
-//! lost with it: disks that lose what was not synced are in storms. Players wait as the game does:
-//! 50 ms after a refusal, 500 ms without an answer. Times are those at which the match heard of
-//! things, some tenths of a millisecond late. What a killed machine had said is heard to the end,
-//! and counts as said when it was killed. A leader says what is committed a moment after it told
-//! the others; if it is killed in between, that order counts as the first after the crash, and the
-//! stop as too short. Catching up includes the start of the process.
+//! A machine is killed with SIGKILL, or the system's equivalent, so its memory is lost, and it
+//! restarts as a new process on its old disk. Data it had handed to the operating system survives;
+//! storms cover disks that lose unsynced writes. Players retry as the game does: 50 ms after a
+//! refusal, 500 ms without an answer. Times are those at which the match received a report, some
+//! tenths of a millisecond late. Reports still in the pipe of a killed machine are read to the end,
+//! and count as of its kill. A leader reports a commit shortly after it notified the others; if it
+//! is killed in between, that order counts as the first after the crash, and the stop is too short.
+//! Catching up includes the start of the process.
 
 mod event_log;
 mod node;
@@ -44,33 +44,33 @@ use crate::matches::state::State;
 
 pub use node::live;
 
-/// How long machines may take until all know a leader.
+/// Time limit until all machines know a leader.
 const LATE: Duration = Duration::from_secs(30);
 /// Time with a leader before the crash.
 const WARM_UP: Duration = Duration::from_millis(500);
-/// The crash comes at any moment within this time after that.
+/// Window after the warm-up in which the crash happens at a random time.
 const WINDOW: Duration = Duration::from_millis(500);
-/// Time after the return.
+/// Time after the restart.
 const AFTER: Duration = Duration::from_secs(1);
-/// How long states may take to be equal at the end.
+/// Time limit for states to converge at the end.
 const SETTLE: Duration = Duration::from_secs(20);
-/// How often that is looked at.
+/// Interval of checks for convergence.
 const SLICE: Duration = Duration::from_millis(10);
 
-/// A line of a machine, when it was heard; `None` at the end of its run.
+/// Machine, run, arrival time and report of a machine; no report at the end of its run.
 type Heard = (usize, u64, Instant, Option<ChildEvent>);
 
-/// Machines, their players, and what was heard of them.
+/// Machines, their players, and their reports.
 struct Game<'a> {
     conditions: &'a Conditions,
     files: Vec<PathBuf>,
     processes: Processes,
-    /// For each machine how many runs came before this one, and when the last of them was killed.
+    /// Number of earlier runs of each machine, and the time at which the last of them was killed.
     runs: Vec<(u64, Moment)>,
     players: Vec<(Player, Clicks)>,
-    /// The newest terms in which each machine led, and knew who leads.
+    /// Newest term in which each machine led, and newest term in which it knew the leader.
     terms: Vec<(u64, u64)>,
-    /// The answers to the last question for all states.
+    /// Replies to the last request for all states.
     states: Vec<Option<State>>,
     ledger: Ledger,
     records: Records,
@@ -79,20 +79,20 @@ struct Game<'a> {
     heard: Receiver<Heard>,
 }
 
-/// When a player clicks next, and what decides that.
+/// A player's next click, and the RNG that schedules it.
 struct Clicks {
     next: Moment,
     rng: ChaCha8Rng,
 }
 
-/// One match of so many machines.
+/// Plays one match of `size` machines.
 ///
 /// # Errors
-/// If machines cannot be started or end by themselves, or have no leader in time.
+/// If machines cannot be started, exit unexpectedly, or elect no leader in time.
 pub(super) fn play(study: &Failover, size: u64, seed: u64) -> Result<Outcome, String> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let directory =
-        tempfile::tempdir().map_err(|error| format!("no directory for processes: {error}"))?;
+    let directory = tempfile::tempdir()
+        .map_err(|error| format!("cannot create a temporary directory for processes: {error}"))?;
     let mut game = Game::start(
         &study.series.conditions,
         size as usize,
@@ -101,7 +101,7 @@ pub(super) fn play(study: &Failover, size: u64, seed: u64) -> Result<Outcome, St
     )?;
     if !game.wait_for(LATE, |game| game.leader().is_some())? {
         return Err(format!(
-            "{size} processes have no leader that all know within {LATE:?}: let other programs rest"
+            "{size} processes did not agree on a leader within {LATE:?}: reduce the machine's load"
         ));
     }
     game.run_for(WARM_UP + Duration::from_micros(rng.random_range(0..WINDOW.as_micros() as u64)))?;
@@ -142,7 +142,7 @@ pub(super) fn play(study: &Failover, size: u64, seed: u64) -> Result<Outcome, St
     })
 }
 
-/// What became of all orders, as the machines' last states have it.
+/// Outcome of all orders according to the machines' last states.
 fn account(ledger: &mut Ledger, states: &[Option<State>]) -> Account {
     let lost = states
         .iter()
@@ -179,7 +179,7 @@ impl Clicks {
         clicks
     }
 
-    /// Random moments that do not depend on each other.
+    /// Advances by an exponential interval: a Poisson process.
     fn advance(&mut self, rate: f64) {
         let chance: f64 = self.rng.random_range(f64::MIN_POSITIVE..1.0);
         self.next = self
@@ -227,7 +227,7 @@ impl<'a> Game<'a> {
         Ok(game)
     }
 
-    /// Starts a machine, and a thread that hears it.
+    /// Starts a machine, and a thread that reads its reports.
     fn spawn(&self, place: usize, seed: u64) -> Result<Child, String> {
         let Conditions {
             timeout, heartbeat, ..
@@ -242,7 +242,7 @@ impl<'a> Game<'a> {
                 &heartbeat.to_string(),
             ])
             .spawn()
-            .map_err(|error| format!("machine {} cannot be started: {error}", place + 1))?;
+            .map_err(|error| format!("cannot start machine {}: {error}", place + 1))?;
         let (run, say) = (self.runs[place].0, self.say.clone());
         if let Some(out) = process.stdout.take() {
             thread::spawn(move || listen(place, run, out, &say));
@@ -250,22 +250,24 @@ impl<'a> Game<'a> {
         Ok(process)
     }
 
-    /// Kills a machine at once, without a word. Gives the moment.
+    /// Kills a machine at once, and returns the time.
     fn kill(&mut self, place: usize) -> Result<Moment, String> {
         let process = &mut self.processes.0[place];
         let killed = process.kill().and_then(|()| process.wait());
         let now = self.clock.now();
-        killed.map_err(|error| format!("machine {} cannot be killed: {error}", place + 1))?;
+        killed.map_err(|error| format!("cannot kill machine {}: {error}", place + 1))?;
         let (run, player) = (self.runs[place].0, &mut self.players[place].0);
         self.runs[place] = (run + 1, now);
+        // The next process reports its terms anew.
         self.terms[place] = (0, 0);
+        // The player's memory is lost with the process: its pending orders are never confirmed.
         self.ledger.end(player.client, now);
         player.clicks = false;
         player.pending.clear();
         Ok(now)
     }
 
-    /// Starts a machine again on its disk, with a new player. Gives the moment.
+    /// Restarts a machine on its disk, with a new player, and returns the time.
     fn restart(&mut self, place: usize, rng: &mut ChaCha8Rng) -> Result<Moment, String> {
         let now = self.clock.now();
         let client = self.ledger.enter(place as u32);
@@ -282,14 +284,14 @@ impl<'a> Game<'a> {
             return Ok(());
         };
         writeln!(stdin, "{told}")
-            .map_err(|error| format!("machine {} hears nothing: {error}", place + 1))
+            .map_err(|error| format!("cannot write to machine {}: {error}", place + 1))
     }
 
     fn run_for(&mut self, time: Duration) -> Result<(), String> {
         self.run_until(self.clock.now().after(time))
     }
 
-    /// Hears machines and lets players click until then.
+    /// Processes reports and clicks until `until`.
     fn run_until(&mut self, until: Moment) -> Result<(), String> {
         while self.clock.now() < until {
             self.click()?;
@@ -310,8 +312,7 @@ impl<'a> Game<'a> {
         Ok(())
     }
 
-    /// Waits until something is so, which is looked at again and again. False if it is not within
-    /// `limit`.
+    /// Waits until `is_so` holds, checking repeatedly. Returns false if it does not within `limit`.
     fn wait_for(&mut self, limit: Duration, is_so: impl Fn(&Self) -> bool) -> Result<bool, String> {
         let late = self.clock.now().after(limit);
         while !is_so(self) {
@@ -323,7 +324,7 @@ impl<'a> Game<'a> {
         Ok(true)
     }
 
-    /// Players whose time has come give an order.
+    /// Gives an order for every player with a due click.
     fn click(&mut self) -> Result<(), String> {
         let now = self.clock.now();
         for place in 0..self.players.len() {
@@ -348,7 +349,7 @@ impl<'a> Game<'a> {
         let runs = run == now_running;
         let Some(said) = said else {
             let by_itself = format!(
-                "machine {} has ended by itself; what it said of that is above",
+                "machine {} exited unexpectedly; its error output is above",
                 place + 1
             );
             return if runs { Err(by_itself) } else { Ok(()) };
@@ -365,6 +366,7 @@ impl<'a> Game<'a> {
                 .saturating_sub((at.elapsed() + ago).as_micros() as u64),
         );
         match &said {
+            // A report of a killed run counts as of its kill at the latest.
             _ if !runs => at = at.min(killed),
             ChildEvent::Leads { term, .. } => self.terms[place].0 = *term,
             ChildEvent::Follows(term) => self.terms[place].1 = *term,
@@ -377,6 +379,7 @@ impl<'a> Game<'a> {
             | ChildEvent::Effect { .. }
             | ChildEvent::Restored(..) => {}
         }
+        // States are judged separately, by `account`.
         if !matches!(said, ChildEvent::State(_)) {
             self.records.0.push(Record {
                 at,
@@ -388,7 +391,7 @@ impl<'a> Game<'a> {
         Ok(())
     }
 
-    /// The machine that leads in the newest term that all know.
+    /// Leader of the newest term that all machines know.
     fn leader(&self) -> Option<usize> {
         let newest = self
             .terms
@@ -396,6 +399,7 @@ impl<'a> Game<'a> {
             .map(|(led, _)| *led)
             .max()
             .filter(|newest| *newest > 0)?;
+        // An election is settled only when every machine follows the leader.
         let known = self.terms.iter().all(|(_, followed)| *followed == newest);
         self.terms
             .iter()
@@ -403,11 +407,12 @@ impl<'a> Game<'a> {
             .filter(|_| known)
     }
 
-    /// Asks all machines for their states until each has all effects, and no player waits for one.
-    /// False if that is not so in time.
+    /// Requests all states until each has all effects and no order is pending. Returns false if
+    /// that takes too long.
     fn settle(&mut self) -> Result<bool, String> {
         let late = self.clock.now().after(SETTLE);
         loop {
+            // Replies to an earlier request must not count.
             self.states.fill_with(|| None);
             (0..self.files.len()).try_for_each(|place| self.tell(place, ChildCommand::State))?;
             let answered = self.wait_for(SETTLE, |game| game.states.iter().all(Option::is_some))?;
@@ -430,7 +435,7 @@ impl<'a> Game<'a> {
     }
 }
 
-/// Hears a machine until it ends.
+/// Forwards a machine's reports until its stdout closes.
 fn listen(place: usize, run: u64, out: ChildStdout, say: &Sender<Heard>) {
     let lines = BufReader::new(out).lines().map_while(Result::ok);
     for said in lines

@@ -1,4 +1,4 @@
-//! Failovers as a table, as documents and as charts.
+//! Formats failover results as a table, JSON, CSV and charts.
 
 use std::time::Duration;
 
@@ -13,18 +13,18 @@ use crate::report::document::number;
 use crate::report::statistics::{Summary, ms};
 use crate::report::table::Table;
 
-/// Name of the document's shape. Its rows have `machines`, `matches`,
-/// `stop_ms_{mean,median,p95,max}`, `leader_ms_{mean,median,p95,max}`, `theory_leader_ms`
-/// ([`theory::next_leader_ms`]), `gap_ms_{mean,median,p95,max}`,
-/// `catch_up_ms_{mean,median,p95,max}`, `orders`, `lost`, `doubled`, `unequal` (matches that ended
-/// with different states), `unfinished` (matches that did not go on, or in which not every order
-/// had its effect), and `steps`. What could not be measured is `null`, as are the steps of
-/// processes. `world` among its parameters is `virtual` or `processes`.
+/// Schema name. Its rows have `machines`, `matches`, `stop_ms_{mean,median,p95,max}`,
+/// `leader_ms_{mean,median,p95,max}`, `theory_leader_ms` ([`theory::next_leader_ms`]),
+/// `gap_ms_{mean,median,p95,max}`, `catch_up_ms_{mean,median,p95,max}`, `orders`, `lost`,
+/// `doubled`, `unequal` (matches that ended with different states), `unfinished` (matches that made
+/// no progress after the crash, or in which an order never took effect), and `steps`. Unmeasured
+/// values are `null`, as are the steps of processes. `world` among its parameters is `virtual` or
+/// `processes`.
 pub const SCHEMA: &str = "raftian.lab.failover/1";
 
-/// What can be asked about with `--assert`, over all sizes but those that have no majority without
-/// one machine, whose stop lasts until it returns; these count in `lost`, `doubled`, `unequal` and
-/// `unfinished` alone.
+/// Quantities for `--assert`, over all sizes except those without a majority after the loss of one
+/// machine, whose stop lasts until the restart; these count only in `lost`, `doubled`, `unequal`
+/// and `unfinished`.
 pub const QUANTITIES: [&str; 10] = [
     "stop_ms_mean",
     "stop_ms_p95",
@@ -96,7 +96,7 @@ impl<'a> Row<'a> {
         self.sum(|run| u64::from(run.stop.is_none() || !run.settled))
     }
 
-    /// Whether the others go on without the one that crashed.
+    /// Whether the remaining machines are a majority.
     fn goes_on(&self) -> bool {
         (self.machines - 1) * 2 > self.machines
     }
@@ -148,7 +148,7 @@ impl<'a> Row<'a> {
     }
 }
 
-/// Everything that came out.
+/// Collects all outputs.
 #[must_use]
 pub fn findings(study: &Failover, outcomes: &[(u64, Vec<Outcome>)]) -> Findings {
     let rows: Vec<_> = outcomes
@@ -171,7 +171,7 @@ pub fn findings(study: &Failover, outcomes: &[(u64, Vec<Outcome>)]) -> Findings 
     params.insert("down_ms".to_owned(), ms(study.down.0).into());
     let mut facts = study.series.info();
     facts.push((
-        "who crashes".to_owned(),
+        "crashed machine".to_owned(),
         format!("{who}, for {}", study.down),
     ));
     let violation = outcomes.iter().find_map(|(machines, runs)| {
@@ -190,7 +190,7 @@ pub fn findings(study: &Failover, outcomes: &[(u64, Vec<Outcome>)]) -> Findings 
         schema: SCHEMA,
         title: "Failover",
         about: format!(
-            "A crash of {who} in {} matches {}, seed {}: how long no order has an effect",
+            "A crash of {who} in {} matches {}, seed {}: how long no order takes effect",
             study.series.reps,
             match study.series.world {
                 World::Virtual => "of each size",
@@ -225,24 +225,24 @@ fn remarks(study: &Failover, rows: &[Row]) -> Vec<String> {
     let mut remarks = Vec::new();
     if rows.iter().any(|row| !row.goes_on()) {
         remarks.push(format!(
-            "2 machines are no majority without one: they go on when it is back, after {}",
+            "2 machines have no majority without one: they resume when it restarts, after {}",
             study.down
         ));
     }
-    let theory = "theory is the mean time to the next leader, if no vote is split";
+    let theory = "theory is the mean time to the next leader without split votes";
     match study.series.world {
         World::Virtual if study.who == Who::Leader => {
-            remarks.push(format!("{theory} and nothing is lost"))
+            remarks.push(format!("{theory} or message loss"))
         }
         World::Processes if study.who == Who::Leader => {
-            remarks.push(format!("{theory} and links and disks take no time"))
+            remarks.push(format!("{theory}, with instant links and disks"))
         }
         World::Virtual | World::Processes => {}
     }
     let unfinished: u64 = rows.iter().map(Row::unfinished).sum();
     if unfinished > 0 {
         remarks.push(format!(
-            "{unfinished} matches did not go on, or had orders without an effect at the end"
+            "{unfinished} matches made no progress, or had orders without an effect at the end"
         ));
     }
     remarks
@@ -280,7 +280,7 @@ fn quantities(rows: &[Row]) -> Vec<(&'static str, f64)> {
     QUANTITIES.into_iter().zip(measured).collect()
 }
 
-/// Every match in a line, times in seconds, empty where there was none.
+/// One line for each match, times in seconds, empty where there is none.
 fn csv(outcomes: &[(u64, Vec<Outcome>)]) -> String {
     let heads = [
         "machines",
@@ -327,9 +327,9 @@ fn charts(study: &Failover, rows: &[Row]) -> Vec<(&'static str, Chart)> {
         points: shares(row.runs.iter().filter_map(|run| run.stop).map(ms).collect()),
     };
     let stops = Chart {
-        title: "How long no order has an effect after a crash".to_owned(),
+        title: "How long no order takes effect after a crash".to_owned(),
         x: Axis::measures("stop (ms)").from_zero(),
-        y: Axis::measures("matches with at most so long a stop (%)").from_zero(),
+        y: Axis::measures("matches with at most this stop (%)").from_zero(),
         series: going
             .iter()
             .enumerate()
@@ -369,7 +369,7 @@ fn charts(study: &Failover, rows: &[Row]) -> Vec<(&'static str, Chart)> {
     ];
     let sizes = Chart {
         title: format!(
-            "Size of the match and failover, {} matches of each",
+            "Match size and failover, {} matches of each",
             study.series.reps
         ),
         x: Axis::counts("machines"),
@@ -379,8 +379,7 @@ fn charts(study: &Failover, rows: &[Row]) -> Vec<(&'static str, Chart)> {
     vec![("failover-stops", stops), ("failover-sizes", sizes)]
 }
 
-/// What stands beside the stops of a single size, because there is nothing to compare it with: next
-/// leaders, and theory.
+/// Comparison for the stops of a single size: next leaders, and theory.
 fn beside(going: &[&Row]) -> Vec<Series> {
     let [row] = going else { return Vec::new() };
     let leaders = shares(
@@ -399,7 +398,7 @@ fn beside(going: &[&Row]) -> Vec<Series> {
     leaders.into_iter().chain(theory).collect()
 }
 
-/// What is drawn of some points, unless there are none.
+/// A series, unless it has no points.
 fn series(name: &str, colour: usize, shape: Shape, points: Vec<(f64, f64)>) -> Option<Series> {
     let drawn = Series {
         name: name.to_owned(),

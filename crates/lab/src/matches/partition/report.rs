@@ -1,4 +1,4 @@
-//! Cuts as a table, as documents and as charts.
+//! Formats partition results as a table, JSON, CSV and charts.
 
 use std::time::Duration;
 
@@ -11,17 +11,17 @@ use crate::report::csv;
 use crate::report::statistics::{Summary, ms};
 use crate::report::table::Table;
 
-/// Name of the document's shape. Its rows have `shape`, `matches`, `went_on` (matches in which an
-/// order had its effect while links were cut), `stop_ms_{mean,median,p95,max}`,
-/// `leader_ms_{mean,median,p95,max}`, `minority_orders`, `minority_orders_committed`,
-/// `minority_commits`, `equal_ms_{mean,median,p95,max}`, `orders`, `lost`, `doubled`, `unequal`
-/// (matches that ended with different states), `unfinished` (matches that did not go on, or in
-/// which not every order had its effect), and `steps`. What could not be measured is `null`.
+/// Schema name. Its rows have `shape`, `matches`, `went_on` (matches in which an order took effect
+/// while links were cut), `stop_ms_{mean,median,p95,max}`, `leader_ms_{mean,median,p95,max}`,
+/// `minority_orders`, `minority_orders_committed`, `minority_commits`,
+/// `equal_ms_{mean,median,p95,max}`, `orders`, `lost`, `doubled`, `unequal` (matches that ended
+/// with different states), `unfinished` (matches that made no progress, or in which an order never
+/// took effect), and `steps`. Unmeasured values are `null`.
 pub const SCHEMA: &str = "raftian.lab.partition/1";
 
-/// What can be asked about with `--assert`: over all matches; the stop over those with a side that
-/// can go on, `stuck` are the ones among them that did not while links were cut, and `equal_ms_max`
-/// is the longest time from healing until machines were equal.
+/// Quantities for `--assert`, over all matches, except that stops cover only shapes with a side
+/// that can make progress; `stuck` counts the matches of these shapes that made none while links
+/// were cut, and `equal_ms_max` is the longest time from healing until machines had converged.
 pub const QUANTITIES: [&str; 9] = [
     "stop_ms_mean",
     "stop_ms_max",
@@ -144,7 +144,7 @@ fn goes_on(study: &Partition, shape: Shape) -> bool {
     shape != Shape::Halves || !study.machines.is_multiple_of(2)
 }
 
-/// Everything that came out.
+/// Collects all outputs.
 #[must_use]
 pub fn findings(study: &Partition, outcomes: &[(Shape, Vec<Outcome>)]) -> Findings {
     let rows: Vec<_> = outcomes
@@ -160,7 +160,7 @@ pub fn findings(study: &Partition, outcomes: &[(Shape, Vec<Outcome>)]) -> Findin
     params.insert("for_ms".to_owned(), ms(study.lasts.0).into());
     let mut facts = study.series.info();
     facts.push(("machines".to_owned(), study.machines.to_string()));
-    facts.push(("links stay cut for".to_owned(), study.lasts.to_string()));
+    facts.push(("duration of the cut".to_owned(), study.lasts.to_string()));
     let violation = outcomes.iter().find_map(|(shape, runs)| {
         runs.iter()
             .enumerate()
@@ -169,9 +169,9 @@ pub fn findings(study: &Partition, outcomes: &[(Shape, Vec<Outcome>)]) -> Findin
     Findings {
         name: "partition",
         schema: SCHEMA,
-        title: "Cuts",
+        title: "Partitions",
         about: format!(
-            "{} machines, links cut for {}, {} matches of each shape, seed {}: who goes on, and when all are equal again",
+            "{} machines, links cut for {}, {} matches of each shape, seed {}: progress during the cut, convergence after it",
             study.machines, study.lasts, study.series.reps, study.series.seed
         ),
         remarks: remarks(study),
@@ -195,14 +195,14 @@ pub fn findings(study: &Partition, outcomes: &[(Shape, Vec<Outcome>)]) -> Findin
 
 fn remarks(study: &Partition) -> Vec<String> {
     let mut remarks = vec![
-        "minority: orders given there meanwhile; thereof committed by anybody; committed by it, which must be 0"
+        "minority: orders given there during the cut; thereof committed by any machine; by the minority, which must be 0"
             .to_owned(),
-        "equal: from healing until every machine has had every effect; last, matches that ended with equal states"
+        "equal: from healing until every machine has applied every effect; last, matches that ended with equal states"
             .to_owned(),
     ];
     if study.shapes.iter().any(|shape| !goes_on(study, *shape)) {
         remarks.push(format!(
-            "no half of {} machines is a majority: they go on after healing",
+            "neither half of {} machines is a majority: they resume after healing",
             study.machines
         ));
     }
@@ -239,7 +239,7 @@ fn quantities(study: &Partition, rows: &[Row]) -> Vec<(&'static str, f64)> {
     QUANTITIES.into_iter().zip(measured).collect()
 }
 
-/// Every match in a line, times in seconds, empty where there was none.
+/// One line for each match, times in seconds, empty where there is none.
 fn csv(outcomes: &[(Shape, Vec<Outcome>)]) -> String {
     let heads = [
         "shape",
@@ -308,12 +308,12 @@ fn charts(study: &Partition, rows: &[Row]) -> Vec<(&'static str, Chart)> {
     };
     let waiting = Chart {
         title: format!(
-            "Orders that wait for their effect; links are cut from 0 to {} s; mean of {} matches",
+            "Pending orders; links are cut from 0 to {} s; mean of {} matches",
             study.lasts.0.as_secs_f64(),
             study.series.reps
         ),
         x: Axis::measures("time since the cut (s)"),
-        y: Axis::measures("orders of all players that wait").from_zero(),
+        y: Axis::measures("pending orders of all players").from_zero(),
         series: rows.iter().enumerate().map(over_time).collect(),
     };
     let stop = |(number, row): (usize, &Row)| Series {
@@ -327,9 +327,9 @@ fn charts(study: &Partition, rows: &[Row]) -> Vec<(&'static str, Chart)> {
         .enumerate()
         .filter(|(_, row)| goes_on(study, row.shape) && row.stop.is_some());
     let stops = Chart {
-        title: "How long no order has an effect after a cut".to_owned(),
+        title: "How long no order takes effect after a cut".to_owned(),
         x: Axis::measures("stop (ms)").from_zero(),
-        y: Axis::measures("matches with at most so long a stop (%)").from_zero(),
+        y: Axis::measures("matches with at most this stop (%)").from_zero(),
         series: going.map(stop).collect(),
     };
     let mut charts = vec![("partition-waiting", waiting)];

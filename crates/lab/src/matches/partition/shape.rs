@@ -1,39 +1,38 @@
-//! Which links are cut.
+//! Shapes of partitions.
 
-/// A shape of a cut.
+/// Shape of a partition.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, clap::ValueEnum)]
 pub enum Shape {
-    /// The leader is alone.
+    /// The leader is isolated.
     LeaderAlone,
-    /// The leader is with as many others as are just no majority.
+    /// The leader is in the largest minority.
     LeaderMinority,
-    /// Half of the machines, rounded down, are without the leader; of an even number neither half
+    /// Half of the machines, rounded down, are without the leader; with an even number neither half
     /// is a majority.
     Halves,
-    /// Nothing that the leader says arrives, but it hears everybody.
+    /// Messages from the leader are lost, but it receives from all machines.
     OneWayOut,
-    /// The leader hears nobody, but everybody hears it.
+    /// Messages to the leader are lost, but all machines receive from it.
     OneWayIn,
-    /// Two sides, of which one has the leader, reach each other through one machine between them
-    /// only.
+    /// Two sides, one with the leader, reach each other only through one machine between them.
     Bridge,
 }
 
-/// What a shape does to machines, which are sets of bits.
+/// Effect of a shape on machines, as bit sets.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Sides {
-    /// From whom nothing reaches whom.
+    /// Pairs of senders and receivers between which nothing passes.
     pub(super) cuts: Vec<(u64, u64)>,
-    /// Those among whom orders can be committed; nobody if there is no majority.
+    /// Machines among which orders can be committed; none without a majority.
     pub(super) going_on: u64,
-    /// Those who are cut off from them.
+    /// Machines that are cut off from those.
     pub(super) cut_off: u64,
-    /// Those who cannot commit anything by themselves.
+    /// Machines that cannot commit anything by themselves.
     pub(super) without_majority: u64,
 }
 
 impl Shape {
-    /// All of them.
+    /// All shapes.
     pub const ALL: [Shape; 6] = [
         Shape::LeaderAlone,
         Shape::LeaderMinority,
@@ -43,7 +42,7 @@ impl Shape {
         Shape::Bridge,
     ];
 
-    /// As it is written on the command line.
+    /// Name on the command line.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -56,10 +55,10 @@ impl Shape {
         }
     }
 
-    /// What is cut among so many machines, of which one leads.
+    /// Links to cut among `size` machines with this leader.
     pub(super) fn sides(self, size: usize, leader: usize) -> Sides {
         let all = u64::MAX >> (64 - size);
-        // So many machines, the leader first and then those after it.
+        // A set of `count` machines, the leader first and then those after it.
         let from_leader =
             |count: usize| (0..count).fold(0, |set, step| set | 1u64 << ((leader + step) % size));
         let alone = from_leader(1);
@@ -90,7 +89,7 @@ impl Shape {
                 let left = from_leader(size / 2);
                 let bridge = from_leader(size / 2 + 1) & !left;
                 let right = all & !left & !bridge;
-                // With the bridge, the right side could be a majority too; so it may commit.
+                // With the bridge, the right side could be a majority too, so it may commit.
                 let cuts = both_ways(left, right);
                 Sides {
                     cuts,
@@ -119,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_can_go_on_is_a_majority_and_who_is_cut_off_is_none() {
+    fn side_that_makes_progress_is_the_only_majority() {
         for (size, leader) in (3..=9).flat_map(|size| (0..size).map(move |leader| (size, leader))) {
             for shape in Shape::ALL {
                 let sides = shape.sides(size, leader);

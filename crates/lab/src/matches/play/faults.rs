@@ -1,4 +1,4 @@
-//! What an experiment does to a match: crashes, cuts, and changes of the members.
+//! Operations of an experiment on a match: crashes, cuts, and membership changes.
 
 use raftian_node::store::MemoryStore;
 use raftian_raft::{Change, Incarnation, Input, Membership, NodeId, Standing};
@@ -7,19 +7,19 @@ use rand::RngExt;
 use super::Match;
 use crate::matches::machine::{Player, name};
 
-/// What leaders answered when they were told to change the members.
+/// Leaders' answers to membership change requests.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Orders {
-    /// Changes that were begun because they were asked for.
+    /// Requested changes that were begun.
     pub made: u64,
-    /// Changes that were refused; whoever asked asks again.
+    /// Requests that were refused; the requester retries.
     pub refused: u64,
-    /// Newcomers that were made voters after they had kept up for a while.
+    /// Joining nodes that became voters after keeping up for a while.
     pub promoted: u64,
 }
 
 impl Match {
-    /// A machine starts from its disk, and with it its player.
+    /// Starts a machine and its player from the machine's disk.
     pub(super) fn start(&mut self, place: usize) {
         let seed = self.rng.random();
         let machine = &mut self.machines[place];
@@ -31,18 +31,19 @@ impl Match {
             node.expect("the conditions were checked, and a disk gives back what was written"),
         );
         machine.player.clicks = true;
+        // A restored node may have actions before its first input.
         while self.perform(place) {}
         self.plan(place);
         self.plan_click(place);
     }
 
-    /// Every machine, as a set of bits.
+    /// All machines, as a bit set.
     #[must_use]
     pub fn everybody(&self) -> u64 {
         u64::MAX >> (64 - self.machines.len())
     }
 
-    /// How many machines there are.
+    /// Number of machines.
     #[must_use]
     pub fn size(&self) -> usize {
         self.machines.len()
@@ -54,14 +55,14 @@ impl Match {
         self.machines[place].node.is_some()
     }
 
-    /// A machine ends at once: memory and unfinished writes are lost.
+    /// Crashes a machine: memory and unfinished writes are lost.
     pub fn crash(&mut self, place: usize) {
         let machine = &mut self.machines[place];
         machine.forget();
         self.ledger.end(machine.player.client, self.now);
     }
 
-    /// A machine that crashed starts again from its disk.
+    /// Restarts a crashed machine from its disk.
     pub fn restart(&mut self, place: usize) {
         if self.is_up(place) {
             return;
@@ -72,24 +73,25 @@ impl Match {
         self.start(place);
     }
 
-    /// The player of a machine gives no new orders, because it is about to leave.
+    /// Stops new orders of a machine's player, before the machine leaves.
     pub fn stop_clicking(&mut self, place: usize) {
         self.machines[place].player.clicks = false;
     }
 
-    /// A newcomer with an empty disk takes the place of one that left for good. Gives its name; it
-    /// is no member yet.
+    /// Replaces a machine that left for good by one with an empty disk. Returns its id, which is
+    /// not a member yet.
     pub fn arrive_new(&mut self, place: usize) -> NodeId {
         self.crash(place);
         let machine = &mut self.machines[place];
         machine.store = MemoryStore::new();
+        // The old id was removed from the cluster and is not reused.
         machine.id = name(place, (machine.id.0 - 1) / super::super::MAX_MACHINES + 1);
         let id = machine.id;
         self.restart(place);
         id
     }
 
-    /// Nothing from one set of machines reaches the other any more; what is on its way is lost too.
+    /// Drops all messages from one set of machines to the other, including those in flight.
     pub fn cut(&mut self, from: u64, to: u64) {
         for (place, cut) in self
             .cut
@@ -97,34 +99,35 @@ impl Match {
             .enumerate()
             .filter(|(place, _)| from >> place & 1 == 1)
         {
+            // A machine always reaches itself.
             *cut |= to & !(1 << place);
         }
     }
 
-    /// Everybody reaches everybody again.
+    /// Heals all links.
     pub fn heal(&mut self) {
         self.cut.fill(0);
         self.ledger.reunite();
     }
 
-    /// What is given from now on at these machines must not be committed by them.
+    /// Marks machines that must not commit orders given at them from now on.
     pub fn isolate(&mut self, machines: u64) {
         self.ledger.isolate(machines, self.now);
     }
 
-    /// Who a machine is at the moment.
+    /// Current node id of a machine.
     #[must_use]
     pub fn id(&self, place: usize) -> NodeId {
         self.machines[place].id
     }
 
-    /// Tells the leader, if there is one, to remove a member.
+    /// Asks the leader, if there is one, to remove a member.
     pub fn ask_to_remove(&mut self, id: NodeId) {
         self.change(Change::Remove(id));
     }
 
-    /// Tells the leader, if there is one, to add a member that becomes a voter when it has kept up
-    /// for a while.
+    /// Asks the leader, if there is one, to add a member that becomes a voter after keeping up for
+    /// a while.
     pub fn ask_to_add(&mut self, id: NodeId) {
         self.change(Change::Set(id, Incarnation::default(), Standing::Joining));
     }
@@ -135,14 +138,13 @@ impl Match {
         }
     }
 
-    /// What leaders answered so far.
+    /// Leaders' answers so far.
     #[must_use]
     pub fn orders(&self) -> Orders {
         self.orders
     }
 
-    /// The members that the leader knows as committed; `None` without a leader, or while they
-    /// change.
+    /// Committed members as known by the leader; `None` without a leader, or during a change.
     #[must_use]
     pub fn members(&self) -> Option<Membership> {
         let status = self.machines[self.leader()?].node.as_ref()?.status();

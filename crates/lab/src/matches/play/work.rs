@@ -1,4 +1,4 @@
-//! Stepping a node, and doing what it asks for.
+//! Steps nodes and performs their actions.
 
 use raftian_raft::{Decision, Input, Moment, TakenSnapshot, Work, Write};
 
@@ -8,8 +8,8 @@ use crate::matches::state::{Applied, State};
 use crate::matches::{Plant, ledger::Ledger};
 
 impl Match {
-    /// Gives a node something, does what follows, and plans when it looks at its timers. A machine
-    /// that is down takes nothing.
+    /// Gives a node an input, performs the resulting actions, and plans its wake-up. A machine that
+    /// is down discards the input.
     pub(super) fn step(&mut self, place: usize, input: Input) {
         let Some(node) = &mut self.machines[place].node else {
             return;
@@ -20,7 +20,7 @@ impl Match {
         self.plan(place);
     }
 
-    /// Plans to look at a node's timers when the first is due, unless it looks sooner anyway.
+    /// Plans a node's next timer wake-up, unless an earlier one is planned.
     pub(super) fn plan(&mut self, place: usize) {
         let machine = &mut self.machines[place];
         let Some(node) = &machine.node else { return };
@@ -31,7 +31,7 @@ impl Match {
         }
     }
 
-    /// Does what a node wants done. False if that is nothing.
+    /// Performs a node's actions. Returns false if there are none.
     pub(super) fn perform(&mut self, place: usize) -> bool {
         let Match {
             machines,
@@ -51,6 +51,7 @@ impl Match {
             apply,
             others,
         } = node.work();
+        // Copied, because the entries are borrowed from the node's log.
         let write = persist.map(|write| {
             let Write {
                 number,
@@ -100,7 +101,7 @@ impl Match {
                 }
                 Applied::Repeat(client, sequence) => (client, sequence),
             };
-            // Told of a repeat too: its effect may have come with a snapshot.
+            // Repeats count too: the effect may have arrived with a snapshot.
             if client == machine.player.client && machine.player.pending.remove(&sequence) {
                 ledger.told(client, sequence, *now);
             }
@@ -121,7 +122,7 @@ impl Match {
                 Err(_) => self.orders.refused += 1,
             }
         }
-        // Its player asks again by itself.
+        // The player retries by itself.
         others.refused.clear();
         envelopes.append(&mut others.send);
         let snapshot_due = std::mem::take(&mut others.snapshot_due);
@@ -141,6 +142,7 @@ impl Match {
             };
             node.step(*now, Input::TakeSnapshot(taken));
         }
+        // The core withholds messages that require the write until it is durable.
         self.send_all(place);
         if let Some(write) = write {
             self.write(place, write);
@@ -155,6 +157,7 @@ impl Match {
         );
         let machine = &mut self.machines[place];
         let run = machine.run;
+        // An instant disk needs no event: the write completes below.
         if !disk.is_zero() {
             machine.writing.push_back(write);
             return self.put(at, Happening::Written { place, run });
@@ -183,10 +186,10 @@ impl Match {
     }
 }
 
-/// The effect after which the planted bug strikes.
+/// Number of effects after which the injected bug strikes.
 const PLANTED: u64 = 20;
 
-/// Whether this effect is what a probe waits for.
+/// Completes the probe if this effect is the awaited one.
 fn notice(
     probe: &mut Option<Probe>,
     ledger: &Ledger,
@@ -210,7 +213,7 @@ fn notice(
     }
 }
 
-/// Whether this machine has now what a chase waits for.
+/// Completes the chase if this machine is the last one awaited.
 fn catch_up(chase: &mut Option<Chase>, count: u64, place: usize, now: Moment) {
     let Some(Chase {
         effects,

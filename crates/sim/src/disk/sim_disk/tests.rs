@@ -5,7 +5,7 @@ fn rng(seed: u64) -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(seed)
 }
 
-/// A disk of eight sectors of ones.
+/// Creates a disk of eight sectors of ones.
 fn disk() -> SimDisk {
     SimDisk::holding(vec![1; 8 * SECTOR])
 }
@@ -15,14 +15,14 @@ fn write(disk: &SimDisk, sector: usize, value: u8) {
         .expect("a write");
 }
 
-/// One byte of each sector, as a read sees it.
+/// Returns one byte of each sector, as a read sees it.
 fn view(disk: &SimDisk) -> Vec<u8> {
     let mut out = vec![0; usize::try_from(disk.len().expect("power")).expect("small")];
     disk.read(0, &mut out).expect("a read");
     out.chunks(SECTOR).map(|sector| sector[7]).collect()
 }
 
-/// One byte of each sector, as a crash would leave it.
+/// Returns one byte of each sector, as a crash would leave it.
 fn durable(disk: &SimDisk) -> Vec<u8> {
     disk.image()
         .chunks(SECTOR)
@@ -35,7 +35,7 @@ fn read(disk: &SimDisk, sector: usize) -> io::Result<()> {
 }
 
 #[test]
-fn what_is_synced_survives_and_what_is_not_may_be_lost() {
+fn synced_changes_survive_and_others_may_be_lost() {
     let mut disk = disk();
     write(&disk, 0, 2);
     disk.sync_data().expect("a sync");
@@ -54,7 +54,7 @@ fn what_is_synced_survives_and_what_is_not_may_be_lost() {
 }
 
 #[test]
-fn each_change_that_was_not_synced_meets_its_own_fate() {
+fn each_unsynced_change_has_its_own_fate() {
     let mut disk = disk();
     disk.set_len(10 * SECTOR as u64).expect("room");
     (0..10).for_each(|sector| write(&disk, sector, 2));
@@ -69,12 +69,12 @@ fn each_change_that_was_not_synced_meets_its_own_fate() {
     assert_eq!(
         view(&disk),
         [1, 2, 1, 2, 2, 2, 2, 2],
-        "the new length was lost, and what lay beyond the old one"
+        "the new length and the bytes beyond the old one are lost"
     );
 }
 
 #[test]
-fn handles_made_before_a_crash_have_no_power() {
+fn handles_made_before_a_crash_fail() {
     let mut disk = disk();
     let old = disk.clone();
     write(&old, 0, 2);
@@ -89,7 +89,7 @@ fn handles_made_before_a_crash_have_no_power() {
 }
 
 #[test]
-fn what_a_killed_process_wrote_is_still_on_its_way() {
+fn changes_of_a_killed_process_stay_pending() {
     let mut disk = disk();
     let old = disk.clone();
     write(&old, 0, 2);
@@ -100,11 +100,15 @@ fn what_a_killed_process_wrote_is_still_on_its_way() {
         (2, 1, 1)
     );
     disk.sync_data().expect("a sync");
-    assert_eq!(durable(&disk)[0], 2, "a sync is of the file, whoever wrote");
+    assert_eq!(
+        durable(&disk)[0],
+        2,
+        "a sync covers earlier processes' writes"
+    );
 }
 
 #[test]
-fn after_the_operations_that_it_was_given_the_power_is_gone() {
+fn power_is_cut_after_the_given_number_of_operations() {
     let mut disk = disk();
     disk.cut_power_after(2);
     write(&disk, 0, 2);
@@ -114,10 +118,9 @@ fn after_the_operations_that_it_was_given_the_power_is_gone() {
     assert_eq!(view(&disk), [2, 1, 1, 1, 1, 1, 1, 1]);
 }
 
-/// What a file system does when it cannot write a page back: it says so once and takes the page for
-/// clean.
+/// A file system that cannot write a page back reports the error once and marks the page clean.
 #[test]
-fn a_failed_sync_is_not_made_good_by_a_later_one() {
+fn later_sync_does_not_repair_a_failed_one() {
     let (mut kept, mut lost) = (0, 0);
     for seed in 0..64 {
         let mut disk = disk();
@@ -139,7 +142,7 @@ fn a_failed_sync_is_not_made_good_by_a_later_one() {
 }
 
 #[test]
-fn a_full_disk_cuts_a_write_short_and_does_not_grow() {
+fn full_disk_cuts_a_write_short_and_does_not_grow() {
     let disk = disk();
     disk.fill(true);
     let error = disk.write(0, &[2; 4 * SECTOR]).expect_err("no room");
@@ -153,7 +156,7 @@ fn a_full_disk_cuts_a_write_short_and_does_not_grow() {
 }
 
 #[test]
-fn reads_fail_as_often_as_told_and_where_a_sector_is_bad() {
+fn reads_fail_the_given_number_of_times_and_at_bad_sectors() {
     let mut disk = disk();
     disk.fail_reads(2);
     assert!(read(&disk, 0).is_err() && read(&disk, 0).is_err() && read(&disk, 0).is_ok());
@@ -162,7 +165,7 @@ fn reads_fail_as_often_as_told_and_where_a_sector_is_bad() {
     disk.crash(&mut rng(1), CrashStyle::Lost);
     assert!(read(&disk, 3).is_err(), "a bad sector outlives a crash");
     write(&disk, 3, 2);
-    assert!(read(&disk, 3).is_ok(), "a write gives it another place");
+    assert!(read(&disk, 3).is_ok(), "a write remaps the sector");
     let beyond = disk
         .read(8 * SECTOR as u64, &mut [0])
         .expect_err("beyond the end");
@@ -171,7 +174,7 @@ fn reads_fail_as_often_as_told_and_where_a_sector_is_bad() {
 }
 
 #[test]
-fn a_flipped_bit_is_seen_unless_a_change_on_its_way_covers_it() {
+fn flipped_bit_is_visible_unless_a_pending_change_covers_it() {
     let bit = |sector: usize| ((sector * SECTOR + 7) * 8 + 2) as u64;
     let disk = disk();
     write(&disk, 2, 2);
@@ -191,7 +194,7 @@ fn a_flipped_bit_is_seen_unless_a_change_on_its_way_covers_it() {
 }
 
 #[test]
-fn a_misdirected_write_changes_another_sector() {
+fn misdirected_write_changes_another_sector() {
     for seed in 0..32 {
         let disk = disk();
         disk.misdirect_next_write(&mut rng(seed));
@@ -202,23 +205,23 @@ fn a_misdirected_write_changes_another_sector() {
             "{after:?}"
         );
         write(&disk, 3, 4);
-        assert_eq!(view(&disk)[3], 4, "only one write strays");
+        assert_eq!(view(&disk)[3], 4, "only one write is misdirected");
     }
 }
 
 #[test]
-fn a_disk_that_lies_confirms_what_it_does_not_do() {
+fn lying_disk_confirms_syncs_that_it_skips() {
     let mut disk = disk();
     disk.contradiction(true);
     write(&disk, 0, 2);
-    disk.sync_data().expect("it says so");
+    disk.sync_data().expect("a confirmed sync");
     assert_eq!(durable(&disk), [1; 8]);
     disk.crash(&mut rng(1), CrashStyle::Lost);
     assert_eq!(view(&disk), [1; 8]);
 }
 
 #[test]
-fn an_old_image_takes_the_place_of_everything() {
+fn restored_image_replaces_the_whole_disk() {
     let mut disk = disk();
     let old = disk.image();
     write(&disk, 0, 2);
@@ -228,7 +231,7 @@ fn an_old_image_takes_the_place_of_everything() {
 }
 
 #[test]
-fn beyond_the_bound_the_oldest_change_becomes_durable_by_itself() {
+fn oldest_change_beyond_the_bound_becomes_durable() {
     let disk = disk();
     disk.set_len(MAX_UNSYNCED as u64 / 2 + 8).expect("room");
     let half = vec![2; MAX_UNSYNCED / 2];
@@ -241,7 +244,7 @@ fn beyond_the_bound_the_oldest_change_becomes_durable_by_itself() {
 }
 
 #[test]
-fn a_recording_holds_every_operation_in_order() {
+fn recording_holds_every_operation_in_order() {
     let disk = disk();
     disk.write(0, &[9]).expect("a write");
     disk.record();
@@ -262,7 +265,7 @@ fn a_recording_holds_every_operation_in_order() {
 }
 
 #[test]
-fn everything_that_happened_is_counted() {
+fn operations_and_faults_are_counted() {
     let mut disk = disk();
     write(&disk, 0, 2);
     disk.sync_data().expect("a sync");

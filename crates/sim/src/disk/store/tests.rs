@@ -34,7 +34,7 @@ fn snapshot(index: u64, term: u64) -> Snapshot {
     }
 }
 
-/// Write `number` appends one entry of term `number`; every fifth compacts as well.
+/// Returns a write that appends one entry of term `number`; every fifth also compacts.
 fn write(number: u64) -> Write {
     let snapshot = number
         .is_multiple_of(5)
@@ -53,7 +53,7 @@ fn write(number: u64) -> Write {
     }
 }
 
-/// What is durable after the first `count` writes.
+/// Returns the durable state after the first `count` writes.
 fn after(count: u64) -> Restored {
     let mut model = MemoryStore::new();
     (1..=count).for_each(|number| model.submit(write(number)).expect("a sound write"));
@@ -80,7 +80,7 @@ fn reports(store: &mut DiskStore) -> Vec<u64> {
 }
 
 #[test]
-fn nothing_is_done_before_it_is_completed_and_then_in_order() {
+fn writes_are_performed_only_on_completion_and_in_order() {
     for mut store in both() {
         submit(&mut store, 1..=4);
         assert_eq!(
@@ -98,7 +98,7 @@ fn nothing_is_done_before_it_is_completed_and_then_in_order() {
 }
 
 #[test]
-fn a_crash_keeps_what_it_is_told_to_and_tells_nobody() {
+fn crash_keeps_the_given_writes_and_reports_none() {
     for mut store in both() {
         submit(&mut store, 1..=9);
         store.complete(2);
@@ -111,7 +111,7 @@ fn a_crash_keeps_what_it_is_told_to_and_tells_nobody() {
         assert_eq!(
             store.image(),
             &after(6),
-            "a machine that is off shows what it will give back"
+            "a machine that is off shows the state that it will restore"
         );
         assert_eq!(store.restart(), Ok(&after(6)));
         submit(&mut store, 7..=8);
@@ -122,7 +122,7 @@ fn a_crash_keeps_what_it_is_told_to_and_tells_nobody() {
 }
 
 #[test]
-fn a_crash_in_the_middle_of_a_write_does_it_or_does_not() {
+fn crash_in_the_middle_of_a_write_is_atomic() {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     for make in [
         || DiskStore::in_memory(Restored::default()),
@@ -147,10 +147,10 @@ fn a_crash_in_the_middle_of_a_write_does_it_or_does_not() {
     }
 }
 
-/// Whoever starts stands on what it was given: if a dead process left it in memory only, the start
-/// must sync it first.
+/// A node relies on its restored state: if a killed process left it in memory only, the start must
+/// sync it first.
 #[test]
-fn what_a_process_that_died_left_behind_is_durable_once_it_was_given_back() {
+fn state_left_by_a_killed_process_is_durable_after_a_restart() {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     for make in [
         || DiskStore::in_memory(Restored::default()),
@@ -176,7 +176,7 @@ fn what_a_process_that_died_left_behind_is_durable_once_it_was_given_back() {
 }
 
 #[test]
-fn a_disk_begins_with_any_image() {
+fn disk_can_start_with_any_image() {
     let image = Restored {
         committed: Index(0),
         hard_state: HardState {
@@ -205,7 +205,7 @@ fn a_disk_begins_with_any_image() {
 }
 
 #[test]
-fn an_orderly_end_does_what_waits() {
+fn shutdown_performs_the_waiting_writes() {
     for mut store in both() {
         submit(&mut store, 1..=5);
         store.close();
@@ -214,7 +214,7 @@ fn an_orderly_end_does_what_waits() {
 }
 
 #[test]
-fn an_old_image_of_values_that_is_put_back_is_what_the_machine_starts_from() {
+fn machine_starts_from_an_old_image_restored_in_memory() {
     let mut store = DiskStore::in_memory(Restored::default());
     submit(&mut store, 1..=6);
     store.complete(4);
@@ -229,7 +229,7 @@ fn an_old_image_of_values_that_is_put_back_is_what_the_machine_starts_from() {
 }
 
 #[test]
-fn an_old_image_of_bytes_that_is_put_back_is_refused() {
+fn restored_old_image_of_bytes_is_refused() {
     let mut store = DiskStore::on_disk(ID, Restored::default());
     submit(&mut store, 1..=6);
     store.complete(4);
@@ -239,7 +239,7 @@ fn an_old_image_of_bytes_that_is_put_back_is_refused() {
     let newest = store.backup();
     assert!(store.knows_newer_than(&backup) && !store.knows_newer_than(&newest));
     store.put_back(&backup);
-    // One write more than those that were asked for: the one that gave the disk its first image.
+    // The counts include one extra write, which gave the disk its first image.
     let refusal = store.restart().map(drop);
     let Err(Unusable::Refused(StoreError::Outdated {
         found: 5,
@@ -253,9 +253,9 @@ fn an_old_image_of_bytes_that_is_put_back_is_refused() {
     assert_eq!(store.restart(), Ok(&after(6)));
 }
 
-/// Whatever becomes of the mark in a crash, it is never ahead of a sound store.
+/// After any crash, the mark is never ahead of a sound store.
 #[test]
-fn lost_power_takes_the_mark_back_and_condemns_nothing() {
+fn power_loss_never_puts_the_mark_ahead_of_a_sound_store() {
     let mut unnoticed = 0;
     for seed in 0..60 {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -274,12 +274,12 @@ fn lost_power_takes_the_mark_back_and_condemns_nothing() {
     }
     assert!(
         (1..60).contains(&unnoticed),
-        "lost power took the mark back {unnoticed} times in 60"
+        "power loss rolled back the mark {unnoticed} times in 60"
     );
 }
 
 #[test]
-fn a_failed_write_is_told_once_and_is_done_or_is_not() {
+fn failed_write_is_reported_once_and_is_atomic() {
     let mut done = 0;
     for seed in 0..40 {
         let mut store = DiskStore::on_disk(ID, Restored::default());
@@ -310,7 +310,7 @@ fn a_failed_write_is_told_once_and_is_done_or_is_not() {
 }
 
 #[test]
-fn a_full_disk_fails_the_write_and_loses_nothing_older() {
+fn full_disk_fails_the_write_and_loses_no_older_one() {
     let mut store = DiskStore::on_disk(ID, Restored::default());
     submit(&mut store, 1..=3);
     store.complete(2);
@@ -332,7 +332,7 @@ fn reports_error(store: &mut DiskStore) -> StoreError {
 }
 
 #[test]
-fn a_disk_that_cannot_be_read_is_refused_and_read_again_later() {
+fn unreadable_disk_is_refused_but_can_start_later() {
     let mut store = DiskStore::on_disk(ID, Restored::default());
     submit(&mut store, 1..=3);
     store.complete(3);
@@ -346,7 +346,7 @@ fn a_disk_that_cannot_be_read_is_refused_and_read_again_later() {
 }
 
 #[test]
-fn a_disk_that_lies_about_its_syncs_is_caught() {
+fn disk_that_lies_about_its_syncs_is_detected() {
     let mut caught = 0;
     for seed in 0..20 {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -364,42 +364,42 @@ fn a_disk_that_lies_about_its_syncs_is_caught() {
     }
     assert!(
         caught >= 8,
-        "the planted contradiction was caught {caught} times in 20"
+        "the skipped syncs were detected {caught} times in 20"
     );
 }
 
 #[test]
-fn a_store_that_gives_back_another_image_is_caught() {
+fn store_that_returns_another_image_is_detected() {
     let mut store = DiskStore::on_disk(ID, Restored::default());
     submit(&mut store, 1..=6);
     store.complete(3);
-    // The bytes of a copy with the debts of a later one: a disk that forgot.
+    // The bytes of an early copy with the obligations of a later one: a disk that lost writes.
     let forgetful = store.backup().owing(&after(6));
     store.put_back(&forgetful);
     let Err(Unusable::Lied(violation)) = store.restart() else {
-        panic!("it was not caught")
+        panic!("the lost writes were not detected")
     };
     assert!(
         violation
             .to_string()
-            .contains("the store gives back what was durable is violated"),
+            .contains("the store returns the durable state is violated"),
         "{violation}"
     );
 }
 
 #[test]
-fn a_queue_beyond_its_bound_is_a_hanging_disk() {
+fn write_queue_beyond_its_bound_reports_a_hanging_disk() {
     for mut store in both() {
         submit(&mut store, 1..=WRITE_QUEUE as u64);
         assert_eq!(store.submit(write(1)), Err(StoreError::Hanging));
     }
 }
 
-/// No store on one disk can survive these; it may refuse to start, and it must not fall over.
+/// No store on one disk can survive these faults; it may refuse to start, but must not panic.
 #[test]
-fn what_is_outside_the_model_is_refused_or_noticed_and_never_a_panic() {
-    // For each fault: how often it was harmless, refused, and noticed only because the lab knows
-    // what was durable.
+fn faults_outside_the_model_never_panic_the_store() {
+    // For each fault: how often it was harmless, refused, and detected only because the simulation
+    // tracks the durable state.
     let mut counts = [[0; 3]; 4];
     for seed in 0..400 {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);

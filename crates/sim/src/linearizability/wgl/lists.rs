@@ -1,25 +1,24 @@
-//! The lists that reads of one key saw, and all their beginnings, as the nodes of a tree.
+//! Trie of the lists that reads of one key saw, including all their prefixes.
 //!
-//! The search keeps a key's list as a node. A list that is no node is one that no read ever sees,
-//! nor any list that grows out of it: until the next write it does not matter what is in it, and
-//! all such lists are one.
+//! The search represents a key's list as a node. No read sees a list without a node, or any list
+//! that extends it: its contents do not matter until the next write, and all such lists are equal.
 
 use std::collections::BTreeMap;
 
-/// A list that is a beginning of one that some read saw.
+/// A prefix of a list that some read saw.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct Node(usize);
 
-/// A key's list: a node, or what no read that is still to come sees.
+/// A key's list: a node, or `None` for a list that no later read sees.
 pub(super) type List = Option<Node>;
 
-/// All nodes of one key. Reads are known by their place in the order of invocation.
+/// All nodes of one key. Reads are identified by their place in the order of invocation.
 pub(super) struct Lists {
     /// The node one value longer.
     longer: BTreeMap<(Node, u64), Node>,
     /// The node one value shorter, with that value; the empty list has none.
     shorter: Vec<Option<(Node, u64)>>,
-    /// Last read that saw this list or a longer one.
+    /// Last read that saw this list or an extension of it.
     last_read: Vec<Option<usize>>,
     /// Last read that saw this value anywhere in a list.
     last_read_with: BTreeMap<u64, usize>,
@@ -29,7 +28,7 @@ impl Lists {
     /// The list before any operation.
     pub(super) const EMPTY: Node = Node(0);
 
-    /// Only the empty list, which nobody saw yet.
+    /// Creates a trie with only the empty list, which no read has seen yet.
     pub(super) fn new() -> Self {
         Lists {
             longer: BTreeMap::new(),
@@ -39,7 +38,7 @@ impl Lists {
         }
     }
 
-    /// The read at `place` saw this list. Later calls name later places.
+    /// Records that the read at `place` saw this list. Places must increase from call to call.
     pub(super) fn see(&mut self, list: &[u64], place: usize) -> Node {
         let mut node = Self::EMPTY;
         self.last_read[node.0] = Some(place);
@@ -55,27 +54,27 @@ impl Lists {
         node
     }
 
-    /// The list after a write.
+    /// Returns the list after a write.
     pub(super) fn written(&self, value: u64) -> List {
         self.appended(Some(Self::EMPTY), value)
     }
 
-    /// The list after an append.
+    /// Returns the list after an append.
     pub(super) fn appended(&self, list: List, value: u64) -> List {
         self.longer.get(&(list?, value)).copied()
     }
 
-    /// The list, if a read at place `from` or later sees it or a longer one.
+    /// Returns the list if a read at place `from` or later sees it or an extension of it.
     pub(super) fn if_seen_from(&self, list: List, from: usize) -> List {
         list.filter(|node| self.last_read[node.0] >= Some(from))
     }
 
-    /// Whether a read at place `from` or later sees this value.
+    /// Returns whether a read at place `from` or later sees this value.
     pub(super) fn is_seen_from(&self, value: u64, from: usize) -> bool {
         self.last_read_with.get(&value) >= Some(&from)
     }
 
-    /// Its values, from the first to the last.
+    /// Returns the values of a node, from the first to the last.
     pub(super) fn values(&self, mut node: Node) -> Vec<u64> {
         let mut values = Vec::new();
         while let Some((shorter, value)) = self.shorter[node.0] {
@@ -92,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lists_that_no_read_sees_are_one() {
+    fn lists_that_no_read_sees_are_equal() {
         let mut lists = Lists::new();
         let seen = lists.see(&[1, 2], 0);
         let one = lists.written(1);
@@ -109,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_seen_as_long_as_one_that_grows_out_of_it() {
+    fn list_is_seen_as_long_as_any_extension_of_it() {
         let mut lists = Lists::new();
         let short = Some(lists.see(&[1], 3));
         let long = Some(lists.see(&[1, 2], 5));

@@ -1,33 +1,33 @@
 //! The search for an order of the operations of one key.
 //!
-//! It walks from state to state, each of which says which operations are placed and what the key
-//! then holds. States are kept on a stack of their own, not on the program's: depth costs memory,
-//! which the budget bounds.
+//! It walks from state to state; a state consists of the placed operations and the key's resulting
+//! list. States are kept on an explicit stack instead of the call stack: depth costs memory, which
+//! the budget bounds.
 
 use std::collections::BTreeSet;
 
 use super::lists::{List, Lists, Node};
 use crate::linearizability::history::{Call, Operation};
 
-/// What became of a search.
+/// Result of a search.
 pub(super) enum Found<'a> {
-    /// An order that explains every answer.
+    /// Some order explains every answer.
     Order,
-    /// There is none. Where the search got furthest.
+    /// No order does; the fields describe the furthest state.
     NoOrder {
         placed: usize,
         list: Option<Vec<u64>>,
         waiting: Vec<&'a Operation>,
     },
-    /// The search was given up.
+    /// The budget ran out.
     OutOfBudget,
 }
 
 /// The operations of one key.
 pub(super) struct Search<'a> {
-    /// Those that were answered, in order of invocation. A *place* is an index into them.
+    /// Answered operations, in order of invocation. A *place* is an index into them.
     answered: Vec<Answered<'a>>,
-    /// Updates of unknown outcome, in order of invocation. Reads of unknown outcome say nothing.
+    /// Updates of unknown outcome, in order of invocation. Reads of unknown outcome are irrelevant.
     unknown: Vec<&'a Operation>,
     lists: Lists,
 }
@@ -35,22 +35,22 @@ pub(super) struct Search<'a> {
 struct Answered<'a> {
     operation: &'a Operation,
     returned: u64,
-    /// What it saw, if it is a read.
+    /// The list that it returned, if it is a read.
     saw: Option<Node>,
 }
 
-/// What is placed, and what the key then holds.
+/// The placed operations and the key's resulting list.
 ///
-/// Two ways of getting to equal states have the same future, so that only one is followed. All that
-/// could make states differ without need is therefore left out: see [`Search::settle`].
+/// Two paths to equal states have the same continuations, so only one is followed. The state omits
+/// everything that would distinguish states without need: see [`Search::settle`].
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct State {
-    /// The answered operations below this place are placed, the last of them for certain …
+    /// Upper bound of the placed operations: all answered operations below this place are placed,
+    /// except `gaps`. The last one is always placed.
     end: usize,
-    /// … and these not. They were all under way at once, so that they are few.
+    /// Places below `end` that are not placed. They are few because all of them were concurrent.
     gaps: Vec<usize>,
-    /// Which operations of unknown outcome are placed, if placing them again could matter. In
-    /// rising order.
+    /// Placed operations of unknown outcome, if placing them again could matter. In rising order.
     unknown: Vec<usize>,
     list: List,
 }
@@ -60,7 +60,7 @@ impl State {
         self.end - self.gaps.len()
     }
 
-    /// The answered operation at `place` is placed.
+    /// Places the answered operation at `place`.
     fn place(&mut self, place: usize) {
         if place >= self.end {
             self.gaps.extend(self.end..place);
@@ -72,7 +72,7 @@ impl State {
 }
 
 impl<'a> Search<'a> {
-    /// A search among the operations of one key, given in order of invocation.
+    /// Creates a search over the operations of one key, given in order of invocation.
     pub(super) fn new(operations: &[&'a Operation]) -> Self {
         let mut search = Search {
             answered: Vec::new(),
@@ -96,7 +96,7 @@ impl<'a> Search<'a> {
         search
     }
 
-    /// Looks at `budget` states at most.
+    /// Runs the search over at most `budget` states.
     pub(super) fn run(&self, budget: usize) -> Found<'a> {
         let mut start = State {
             end: 0,
@@ -137,8 +137,9 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// The answered operations of which one is next: those invoked before any that is not placed
-    /// returned. And that return, after which nothing can be next that was invoked later.
+    /// Returns the candidates for the next answered operation: those invoked before the first
+    /// return of any unplaced one. Also returns the time of that return; no operation invoked later
+    /// can be next.
     fn next(&self, state: &State) -> (Vec<usize>, u64) {
         let mut first_return = u64::MAX;
         let mut next = Vec::new();
@@ -162,8 +163,8 @@ impl<'a> Search<'a> {
         (next, first_return)
     }
 
-    /// The states one update further. The most promising comes last, because the last is looked at
-    /// first.
+    /// Returns the states that are one update further. The most promising is last, because the
+    /// search pops the last one first.
     fn after(&self, state: &State) -> Vec<State> {
         let (next, first_return) = self.next(state);
         let from = self.first_open_read(state);
@@ -192,7 +193,7 @@ impl<'a> Search<'a> {
                 continue;
             };
             let list = self.list_after(state.list, operation.call);
-            // If no read sees it, whatever follows explains the answers as well without it.
+            // If no later read sees it, the rest explains the answers equally well without it.
             if self.lists.if_seen_from(list, from).is_some() {
                 let mut then = State {
                     list,
@@ -205,8 +206,8 @@ impl<'a> Search<'a> {
         for (_, then) in &mut after {
             self.settle(then);
         }
-        // First what a read can still see, of that what returned first, and a call of unknown
-        // outcome only at need.
+        // Prefer lists that a later read sees, then the earliest return; a call of unknown outcome
+        // counts as the latest return.
         after.sort_by_key(|(returned, then)| std::cmp::Reverse((then.list.is_none(), *returned)));
         after.into_iter().map(|(_, then)| then).collect()
     }
@@ -219,7 +220,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Places what can be placed without loss, and forgets what can no longer make a difference.
+    /// Places every read that matches, and drops state that no later read can distinguish.
     fn settle(&self, state: &mut State) {
         while let Some(node) = state.list
             && let Some(read) = self
@@ -232,6 +233,7 @@ impl<'a> Search<'a> {
         }
         let from = self.first_open_read(state);
         state.list = self.lists.if_seen_from(state.list, from);
+        // Placing an update again could matter only while a later read sees its value.
         state
             .unknown
             .retain(|number| match self.unknown[*number].call {
@@ -240,7 +242,8 @@ impl<'a> Search<'a> {
             });
     }
 
-    /// No read below this place is still to be placed. It never falls from a state to the next.
+    /// Returns a place below which all reads are placed. It never decreases from a state to the
+    /// next.
     fn first_open_read(&self, state: &State) -> usize {
         state
             .gaps
@@ -250,8 +253,8 @@ impl<'a> Search<'a> {
             .unwrap_or(state.end)
     }
 
-    /// Whether no read is left. Updates that are left can be placed in order of invocation: they
-    /// see nothing.
+    /// Returns whether all reads are placed. The remaining updates can be placed in order of
+    /// invocation, as they return nothing.
     fn explains_every_read(&self, state: &State) -> bool {
         self.lists
             .if_seen_from(Some(Lists::EMPTY), self.first_open_read(state))

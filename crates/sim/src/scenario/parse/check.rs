@@ -1,5 +1,4 @@
-//! What no single line shows: whether nodes and names exist, and whether settings and presets fit
-//! together.
+//! Checks across lines: nodes and names must exist, settings and presets must be consistent.
 
 use std::collections::BTreeSet;
 
@@ -8,11 +7,10 @@ use raftian_raft::NodeId;
 use crate::scenario::lexer::Wrong;
 use crate::scenario::script::{Expect, Numbered, OnDisk, Preset, Script, Step};
 
-/// Where something was wrong, and what.
+/// Line of an error, and the error.
 type WrongAt = (usize, Wrong);
 
-/// Everything that takes the whole script to see. `named` is every node with the line that names
-/// it.
+/// Checks a whole script. `named` is every node with the line that names it.
 pub(super) fn check(script: &Script, named: &[Numbered<NodeId>]) -> Result<(), WrongAt> {
     check_nodes(script, named)?;
     check_presets(script)?;
@@ -27,7 +25,7 @@ fn check_nodes(script: &Script, named: &[Numbered<NodeId>]) -> Result<(), WrongA
         Some(Numbered { line, what }) => {
             let known: Vec<_> = machines.iter().map(ToString::to_string).collect();
             let expected = format!(
-                "expected one of: {} (or some `member` step that lets it in)",
+                "expected one of: {} (or a `member` step that adds it)",
                 known.join(" ")
             );
             Err((*line, format!("`{what}` is not in the cluster: {expected}")))
@@ -44,13 +42,14 @@ fn check_presets(script: &Script) -> Result<(), WrongAt> {
         {
             return Err((
                 preset.line,
-                format!("`{joiner}` begins with an empty disk: expected a node of the cluster"),
+                format!("`{joiner}` starts with an empty disk: expected a node of the cluster"),
             ));
         }
     }
     for id in script.cluster.members() {
         let beginning = script.beginning(id);
         if let Some(fall) = beginning.log.windows(2).find(|pair| pair[1] < pair[0]) {
+            // A `log` line is checked when it is parsed, so only an `entry` can break the order.
             let adds = |preset: &&Numbered<Preset>| matches!(preset.what.what, OnDisk::Entry(..));
             let line = script
                 .presets
@@ -60,7 +59,7 @@ fn check_presets(script: &Script) -> Result<(), WrongAt> {
             let (before, after) = (fall[0].0, fall[1].0);
             return Err((
                 line,
-                format!("term {after} stands behind term {before}: expected terms that never fall"),
+                format!("term {after} follows term {before}: expected terms that never decrease"),
             ));
         }
         if beginning.commit.0 > beginning.log.len() as u64 {
@@ -74,7 +73,8 @@ fn check_presets(script: &Script) -> Result<(), WrongAt> {
             return Err((
                 line,
                 format!(
-                    "`{id}` cannot know {commit} entries to be committed: it has {last}, expected no more"
+                    "`{id}` cannot have {commit} committed entries: \
+                     expected at most the {last} of its log"
                 ),
             ));
         }
@@ -86,7 +86,7 @@ fn is_commit_of(preset: &Preset, id: NodeId) -> bool {
     matches!(preset.what, OnDisk::Commit(_)) && preset.node.is_none_or(|node| node == id)
 }
 
-/// The rule of the core, told with a line instead of by a node that does not start.
+/// Checks the core's rule for timeouts here, so that the error names a line.
 fn check_timing(script: &Script) -> Result<(), WrongAt> {
     let ((shortest, longest), heartbeat) = script.timing();
     if !heartbeat.is_zero() && heartbeat < shortest {
@@ -98,7 +98,8 @@ fn check_timing(script: &Script) -> Result<(), WrongAt> {
         .rfind(|option| option.what.is_timing());
     let line = timing.map_or(script.cluster.line, |option| option.line);
     let found = format!(
-        "heartbeats every {heartbeat:?} with election timeouts of {shortest:?} to {longest:?} cannot work"
+        "heartbeats every {heartbeat:?} with election timeouts of {shortest:?} to {longest:?} \
+         cannot work"
     );
     Err((
         line,
@@ -106,7 +107,7 @@ fn check_timing(script: &Script) -> Result<(), WrongAt> {
     ))
 }
 
-/// Names must be given before they are used.
+/// Checks that names are defined before they are used.
 fn check_names(steps: &[Numbered<Step>]) -> Result<(), WrongAt> {
     let (mut kept, mut reads, mut copies) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for step in steps {
@@ -140,22 +141,20 @@ fn check_names(steps: &[Numbered<Step>]) -> Result<(), WrongAt> {
                 .collect::<Vec<_>>()
                 .join(" ");
             let known = if known.is_empty() {
-                "there is none yet".to_string()
+                "no name is defined yet".to_string()
             } else {
-                format!("so far: {known}")
+                format!("defined so far: {known}")
             };
             return Err((
                 step.line,
-                format!(
-                    "nothing is called `{name}`: expected a name of an earlier `{giver}`; {known}"
-                ),
+                format!("unknown name `{name}`: expected a name of an earlier `{giver}`; {known}"),
             ));
         }
     }
     Ok(())
 }
 
-/// The read that an expectation is about.
+/// Returns the name of the read that an expectation refers to.
 fn read_of(expect: &Expect) -> Option<&String> {
     match expect {
         Expect::Read(name, _) => Some(name),

@@ -1,4 +1,4 @@
-//! `expect` and what may stand behind it.
+//! Parses `expect` and its expectations.
 
 use std::collections::BTreeSet;
 
@@ -99,7 +99,7 @@ fn wanted_of(words: &mut Lexer<'_>, what: &str) -> Result<Wanted, Wrong> {
     })
 }
 
-/// Whether a number or a bound of one comes next.
+/// Returns whether the next word is a number or a bound.
 fn at_wanted(words: &Lexer<'_>) -> bool {
     words.at_number() || words.at(">=") || words.at("<=")
 }
@@ -153,7 +153,7 @@ fn config(words: &mut Lexer<'_>) -> Result<Expect, Wrong> {
             &mut learners
         };
         if !nodes.is_empty() {
-            return Err("a clause stands here twice: expected all nodes behind the first".into());
+            return Err("a clause is repeated: expected all its nodes after the first".into());
         }
         *nodes = words.nodes()?;
     }

@@ -1,4 +1,4 @@
-//! What stands before the first step: the cluster, options and presets.
+//! Parses the statements before the first step: the cluster, options and presets.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -8,10 +8,10 @@ use raftian_raft::{Index, Term};
 use crate::scenario::lexer::{Lexer, Wrong};
 use crate::scenario::script::{Cluster, OnDisk, Preset, Setting};
 
-/// Longest preset log: bounds what a script can make the simulator hold.
+/// Longest preset log, in entries: bounds the memory that a script can make the simulator use.
 const MAX_LOG: usize = 100_000;
 
-/// Largest bound that an option may set: more than fits into memory means nothing.
+/// Largest value of a size option: more than fits into memory is meaningless.
 const LARGEST: u64 = 1 << 40;
 
 /// `cluster N [learners nX…] [witness nX…]`
@@ -33,7 +33,7 @@ pub(super) fn cluster(words: &mut Lexer<'_>) -> Result<Cluster, Wrong> {
         };
         if !nodes.is_empty() {
             return Err(format!(
-                "a second `{word}`: expected all nodes behind the first"
+                "a second `{word}`: expected all nodes after the first"
             ));
         }
         *nodes = words.nodes()?;
@@ -41,12 +41,12 @@ pub(super) fn cluster(words: &mut Lexer<'_>) -> Result<Cluster, Wrong> {
     if let Some(voter) = learners.iter().find(|learner| learner.0 <= voters) {
         let after = voters + 1;
         return Err(format!(
-            "`{voter}` votes, being one of {voters} voters: expected learners from `n{after}` on"
+            "`{voter}` is one of the {voters} voters: expected learners from `n{after}` on"
         ));
     }
     if let Some(stranger) = witnesses.iter().find(|witness| witness.0 > voters) {
         return Err(format!(
-            "`{stranger}` is no voter: expected a witness to be one of `n1` to `n{voters}`"
+            "`{stranger}` is not a voter: expected a witness to be one of `n1` to `n{voters}`"
         ));
     }
     Ok(Cluster {
@@ -57,7 +57,7 @@ pub(super) fn cluster(words: &mut Lexer<'_>) -> Result<Cluster, Wrong> {
     })
 }
 
-/// What an option's value is, and what it makes of it.
+/// Type of an option's value, and the setting made from it.
 #[derive(Clone, Copy)]
 enum Value {
     Switch(fn(bool) -> Setting),
@@ -146,7 +146,7 @@ pub(super) fn log(words: &mut Lexer<'_>) -> Result<Preset, Wrong> {
     let terms = terms(words, 1)?;
     if let Some(fall) = terms.windows(2).find(|pair| pair[1] < pair[0]) {
         return Err(format!(
-            "term {} stands behind term {}: expected terms that never fall",
+            "term {} follows term {}: expected terms that never decrease",
             fall[1].0, fall[0].0
         ));
     }
@@ -195,7 +195,7 @@ pub(super) fn commit(words: &mut Lexer<'_>) -> Result<Preset, Wrong> {
     })
 }
 
-/// Terms up to the end of the line, none of them less than `least`.
+/// Reads terms up to the end of the line, each at least `least`.
 pub(super) fn terms(words: &mut Lexer<'_>, least: u64) -> Result<Vec<Term>, Wrong> {
     let mut terms = Vec::new();
     while !words.at_end() {
@@ -209,7 +209,7 @@ pub(super) fn terms(words: &mut Lexer<'_>, least: u64) -> Result<Vec<Term>, Wron
     Ok(terms)
 }
 
-/// One term. The largest number is no term that a node may be in.
+/// Reads one term. `u64::MAX` is excluded: a node could not move on to the next term.
 pub(super) fn a_term(words: &mut Lexer<'_>, least: u64) -> Result<Term, Wrong> {
     words.number("a term", least..=u64::MAX - 1).map(Term)
 }

@@ -1,4 +1,4 @@
-//! Steps with more than one word behind them.
+//! Parses steps with more than one argument.
 
 use std::collections::BTreeSet;
 
@@ -94,7 +94,7 @@ pub(super) fn transfer(words: &mut Lexer<'_>) -> Result<Step, Wrong> {
     Ok(Step::Transfer { from, to })
 }
 
-/// How a change begins.
+/// First word of a membership change.
 #[derive(Clone, Copy)]
 enum Verb {
     Add,
@@ -132,7 +132,7 @@ pub(super) fn member(words: &mut Lexer<'_>) -> Result<Step, Wrong> {
             };
             if let Some(both) = voters.intersection(&learners).next() {
                 return Err(format!(
-                    "`{both}` cannot vote and learn: expected it among voters or learners"
+                    "`{both}` cannot be voter and learner: expected it in one list only"
                 ));
             }
             Change::Voters { voters, learners }
@@ -192,7 +192,7 @@ fn select(words: &mut Lexer<'_>) -> Result<Select, Wrong> {
     Ok(Select { link, kind, most })
 }
 
-/// A kind of message.
+/// Reads a kind of message.
 pub(super) fn kind(words: &mut Lexer<'_>) -> Result<KindName, Wrong> {
     words.one_of(
         "a kind of message",

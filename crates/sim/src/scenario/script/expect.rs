@@ -1,4 +1,4 @@
-//! What a transcript looks for.
+//! Expectations of a transcript.
 
 use std::collections::BTreeSet;
 
@@ -6,18 +6,18 @@ use raftian_raft::{NodeId, Term};
 
 use super::{KindName, Link, RoleName};
 
-/// What `expect` looks for.
+/// One expectation.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Expect {
     /// `leader nX`
     Leader(NodeId),
-    /// `leader`: some node leads.
+    /// `leader`: any node leads.
     AnyLeader,
-    /// `not …`: the expectation behind it does not hold, though it can be looked at.
+    /// `not …`: the negated expectation does not hold, although it can be evaluated.
     Not(Box<Expect>),
     /// `no-leader`
     NoLeader,
-    /// `leader-of nX nY|none`: whom nX believes.
+    /// `leader-of nX nY|none`: the leader that nX follows.
     LeaderOf(NodeId, Option<NodeId>),
     /// `role nX WORD`
     Role(NodeId, RoleName),
@@ -41,7 +41,7 @@ pub enum Expect {
     Applied(NodeId, Vec<String>),
     /// `config nX voters … [outgoing …] [learners …]`
     Config {
-        /// Whose.
+        /// Node that reports its membership.
         node: NodeId,
         /// The (new) voters.
         voters: BTreeSet<NodeId>,
@@ -56,25 +56,25 @@ pub enum Expect {
     Next(NodeId, NodeId, Wanted),
     /// `match nX nY N`: matchIndex.
     Match(NodeId, NodeId, Wanted),
-    /// `refused ["…"]`: the last propose, member, read or transfer, for a reason that holds these
-    /// words.
+    /// `refused ["…"]`: the last propose, member, read or transfer was refused, for a reason that
+    /// contains this text.
     Refused(Option<String>),
-    /// `accepted`: the same.
+    /// `accepted`: the last propose, member, read or transfer was accepted.
     Accepted,
     /// `queued A->B [kind] N`
     Queued {
-        /// On which links.
+        /// Links of the messages.
         link: Link,
-        /// Of which kind; `None` is any.
+        /// Kind of the messages; `None` is any.
         kind: Option<KindName>,
-        /// How many.
+        /// Number of messages.
         count: Wanted,
     },
     /// `alive nX`
     Alive(NodeId),
 }
 
-/// A number, or a bound of one.
+/// An expected number or bound.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Wanted {
     /// `N`
@@ -85,19 +85,19 @@ pub enum Wanted {
     AtMost(u64),
 }
 
-/// What became of a read.
+/// Expected result of a read.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Answer {
-    /// It was answered at this index.
+    /// The read was answered at this index.
     At(Wanted),
-    /// `pending`: it was taken and not answered yet.
+    /// `pending`: the read was accepted and not answered yet.
     Pending,
-    /// `refused ["…"]`, for a reason that holds these words.
+    /// `refused ["…"]`: the read was refused for a reason that contains this text.
     Refused(Option<String>),
 }
 
 impl Wanted {
-    /// Whether `value` is what is wanted.
+    /// Returns whether `value` matches.
     #[must_use]
     pub fn holds(self, value: u64) -> bool {
         match self {

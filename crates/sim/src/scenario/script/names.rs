@@ -1,7 +1,7 @@
-//! The words for kinds of messages and for roles.
+//! Names of message kinds and roles in the language.
 
-/// Kinds of messages. Where heartbeats are appends without entries, `heartbeat` means those and
-/// `append` both.
+/// Kinds of messages. A heartbeat is an append without entries: `heartbeat` selects only those,
+/// `append` selects both.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 #[expect(
     missing_docs,
@@ -42,7 +42,7 @@ pub enum RoleName {
 }
 
 impl KindName {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [KindName; 16] = [
         KindName::PreVote,
         KindName::PreVoteReply,
@@ -62,7 +62,7 @@ impl KindName {
         KindName::LostEntries,
     ];
 
-    /// The word for it.
+    /// Returns the word of the language.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -87,7 +87,7 @@ impl KindName {
 }
 
 impl RoleName {
-    /// All of them.
+    /// All roles.
     pub const ALL: [RoleName; 6] = [
         RoleName::Follower,
         RoleName::PreCandidate,
@@ -97,7 +97,7 @@ impl RoleName {
         RoleName::Witness,
     ];
 
-    /// The word for it.
+    /// Returns the word of the language.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

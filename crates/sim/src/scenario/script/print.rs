@@ -1,4 +1,4 @@
-//! Scripts as text: what this prints parses to the same script again.
+//! Prints scripts as text that parses to the same script again.
 
 use std::fmt;
 use std::time::Duration;
@@ -320,7 +320,7 @@ impl fmt::Display for OrNone {
     }
 }
 
-/// A duration in the largest unit that holds it whole.
+/// A duration in the largest unit of which it is a multiple.
 struct Span(Duration);
 
 impl fmt::Display for Span {
@@ -334,7 +334,7 @@ impl fmt::Display for Span {
     }
 }
 
-/// A word and the nodes behind it, or nothing if there are none.
+/// A word and its nodes, or nothing if there are none.
 fn clause<'a>(
     f: &mut fmt::Formatter<'_>,
     word: &str,

@@ -1,4 +1,4 @@
-//! What happens: one step of a transcript.
+//! Steps of a transcript.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -16,68 +16,68 @@ pub enum Step {
     Tick(NodeId),
     /// `advance D`
     Advance(Duration),
-    /// `deliver` alone: until nothing is queued.
+    /// `deliver` alone: delivers until nothing is queued.
     DeliverAll,
-    /// `deliver A->B …`: what matches now.
+    /// `deliver A->B …`: delivers the messages that match now.
     Deliver(Select),
-    /// `drop`, alone everything.
+    /// `drop`; alone it drops everything.
     Drop(Select),
     /// `dup … [later NAME]`
     Dup {
-        /// What is copied.
+        /// Messages to copy.
         select: Select,
-        /// Where the copies are kept aside; `None` puts them behind all other messages.
+        /// Name under which the copies are kept; `None` appends them to the queue.
         later: Option<String>,
     },
     /// `replay NAME`
     Replay(String),
-    /// `partition [only] a b | c d`: groups that hear each other. A node in none of them is alone.
+    /// `partition [only] a b | c d`: cuts the links between groups. A node in no group is alone.
     /// With `only` all earlier cuts are mended first.
     Partition {
-        /// The groups.
+        /// Groups of connected nodes.
         groups: Vec<BTreeSet<NodeId>>,
-        /// Whether earlier cuts are mended.
+        /// Whether earlier cuts are mended first.
         only: bool,
     },
     /// `delay A->B D`: messages of these links take that long where time passes.
     Delay {
-        /// Which links.
+        /// Delayed links.
         link: Link,
-        /// How long.
+        /// Latency.
         by: Duration,
     },
-    /// `clock nX N%`: the clock of this node runs at this rate, of time that passes from now on.
+    /// `clock nX N%`: sets the rate of this node's clock from now on.
     Clock {
-        /// Whose.
+        /// Node with this clock.
         node: NodeId,
         /// Percent of the true rate, 1 to 1,000.
         percent: u64,
     },
-    /// `pause nX`: it stands still; what arrives waits.
+    /// `pause nX`: the node stalls; incoming messages wait.
     Pause(NodeId),
     /// `resume nX`
     Resume(NodeId),
-    /// `fail-disk nX`: its next write fails.
+    /// `fail-disk nX`: the next write fails.
     FailDisk(NodeId),
     /// `fill-disk nX`
     FillDisk(NodeId),
     /// `free-disk nX`
     FreeDisk(NodeId),
-    /// `tear nX`: it crashes in the middle of a write.
+    /// `tear nX`: the node crashes in the middle of a write.
     Tear(NodeId),
     /// `copy-disk nX as NAME`
     CopyDisk {
-        /// Whose.
+        /// Owner of the disk.
         node: NodeId,
-        /// How the copy is called.
+        /// Name of the copy.
         name: String,
     },
-    /// `put-back nX NAME`: an old copy takes the place of its disk, its rollback guard included,
-    /// and it starts from that.
+    /// `put-back nX NAME`: replaces the disk by an old copy, including its rollback guard, and
+    /// starts the node from it.
     PutBack {
-        /// Whose.
+        /// Owner of the disk.
         node: NodeId,
-        /// Which copy.
+        /// Name of the copy.
         name: String,
     },
     /// `cut A->B`
@@ -88,39 +88,39 @@ pub enum Step {
     Heal,
     /// `propose nX [as cY#Z] "…"`
     Propose {
-        /// Where.
+        /// Node that receives the proposal.
         node: NodeId,
-        /// Whose command and which; without it a command like no other.
+        /// Client and sequence number; without them the command is unique.
         name: Option<(ClientId, u64)>,
-        /// The command.
+        /// Command.
         command: String,
     },
     /// `read nX as NAME`, `lease-read nX as NAME`
     Read {
-        /// Where.
+        /// Node that receives the read.
         node: NodeId,
-        /// How the answer is called. A name used again is the newest read of that name.
+        /// Name of the answer. A repeated name refers to the newest read of that name.
         name: String,
         /// Whether the leader's lease may answer it.
         lease: bool,
     },
     /// `transfer nX [nY]`
     Transfer {
-        /// The leader.
+        /// Leader.
         from: NodeId,
-        /// Its successor; `None` leaves the choice to it.
+        /// Successor; `None` leaves the choice to the leader.
         to: Option<NodeId>,
     },
     /// `member nX …`
     Member {
-        /// Where the change is asked for.
+        /// Node that receives the request.
         node: NodeId,
-        /// The change.
+        /// Requested change.
         change: Change,
     },
-    /// `compact nX N`: a snapshot at the applied index; entries up to this one are dropped.
+    /// `compact nX N`: takes a snapshot at the applied index and drops entries up to this one.
     Compact {
-        /// Where.
+        /// Node that takes the snapshot.
         node: NodeId,
         /// Last entry dropped.
         up_to: Index,
@@ -131,30 +131,30 @@ pub enum Step {
     Restart(NodeId),
     /// `wipe nX`
     Wipe(NodeId),
-    /// `astray nX`: its state becomes something that does not follow from the log.
+    /// `astray nX`: the node's state diverges from the log.
     Astray(NodeId),
     /// `hold-disk nX`
     HoldDisk(NodeId),
     /// `release-disk nX [COUNT]`: with a count only that many writes complete, and the disk stays
     /// held.
     ReleaseDisk {
-        /// Whose.
+        /// Owner of the disk.
         node: NodeId,
-        /// How many writes; `None` is all of them and those to come.
+        /// Number of writes; `None` is all of them and all later ones.
         count: Option<u64>,
     },
     /// `stabilize`
     Stabilize,
-    /// `run D`: so much time passes for all, and everything is delivered at once.
+    /// `run D`: time passes, and everything is delivered at once.
     Run(Duration),
     /// `settle D`
     Settle(Duration),
-    /// `until … within D`: time passes and everything is delivered until it holds; an error if it
-    /// does not in time.
+    /// `until … within D`: time passes and everything is delivered until the expectation holds; an
+    /// error if it does not hold in time.
     Until {
-        /// What must come to hold.
+        /// Expectation to wait for.
         expect: Expect,
-        /// Within which time.
+        /// Longest time to wait.
         within: Duration,
     },
     /// `expect …`
@@ -174,37 +174,37 @@ pub enum Change {
     Witness(NodeId),
     /// `remove nX`
     Remove(NodeId),
-    /// `voters … [learners …]`: from now on these and no others.
+    /// `voters … [learners …]`: exactly these from now on.
     Voters {
-        /// The voters, at least one.
+        /// Voters, at least one.
         voters: BTreeSet<NodeId>,
-        /// The learners.
+        /// Learners.
         learners: BTreeSet<NodeId>,
     },
 }
 
-/// Which messages: `A->B [kind] [N]`.
+/// Selection of messages: `A->B [kind] [N]`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Select {
-    /// On which links.
+    /// Links of the messages.
     pub link: Link,
-    /// Of which kind; `None` is any.
+    /// Kind of the messages; `None` is any.
     pub kind: Option<KindName>,
-    /// At most this many, the oldest; `None` is all.
+    /// Most messages selected, oldest first; `None` is all.
     pub most: Option<u64>,
 }
 
 /// One direction between two nodes, or several: `None` is `*`, any node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Link {
-    /// The sender.
+    /// Sender.
     pub from: Option<NodeId>,
-    /// The receiver.
+    /// Receiver.
     pub to: Option<NodeId>,
 }
 
 impl Link {
-    /// Whether a message from `from` to `to` is on it.
+    /// Returns whether a message from `from` to `to` is on this link.
     #[must_use]
     pub fn covers(&self, from: NodeId, to: NodeId) -> bool {
         self.from.is_none_or(|own| own == from) && self.to.is_none_or(|own| own == to)

@@ -1,4 +1,4 @@
-//! What the processes of a match said, and what follows from it once all have said everything.
+//! Reports of a match's processes, and the quantities derived from the complete log.
 
 use std::time::Duration;
 
@@ -7,37 +7,37 @@ use raftian_raft::Moment;
 use super::protocol::ChildEvent;
 use crate::matches::ledger::Ledger;
 
-/// One thing that was said.
+/// One report.
 #[derive(Clone, Debug)]
 pub(super) struct Record {
-    /// When it was heard, on the clock of the match.
+    /// Arrival time on the match's clock.
     pub(super) at: Moment,
-    /// By which machine, counted from 0.
+    /// Reporting machine, counted from 0.
     pub(super) place: usize,
-    /// In which of its runs, counted from 0.
+    /// Run of that machine, counted from 0.
     pub(super) run: u64,
     pub(super) said: ChildEvent,
 }
 
-/// Everything that was said, in the order in which it was heard.
+/// All reports, in order of arrival.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Records(pub(super) Vec<Record>);
 
-/// What happened to the machines of a match, and when.
+/// Failure schedule of a match.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Timeline {
-    /// Which machine was killed, counted from 0.
+    /// Machine that was killed, counted from 0.
     pub(super) victim: usize,
-    /// When.
+    /// Time of the kill.
     pub(super) crashed: Moment,
-    /// When it was started again.
+    /// Time of the restart.
     pub(super) back: Moment,
-    /// Until when gaps between commits are looked for.
+    /// End of the search for gaps between commits.
     pub(super) over: Moment,
 }
 
 impl Records {
-    /// Effects on the machine that has most.
+    /// Number of effects on the most advanced machine.
     pub(super) fn effects(&self) -> u64 {
         self.0
             .iter()
@@ -46,11 +46,12 @@ impl Records {
             .unwrap_or_default()
     }
 
-    /// Enters everything into a ledger that knows all clicks. Gives the longest time between two
+    /// Enters everything into a ledger that has all clicks. Returns the longest time between two
     /// commits after the crash.
     ///
-    /// Commits are entered in the order of time, states in that of their effects: processes are
-    /// heard as their lines come, so one may seem to be ahead of the first that got there.
+    /// Commits are entered in order of time, states in order of their effects: reports of different
+    /// processes interleave arbitrarily, so a machine may appear ahead of the first that reached a
+    /// state.
     pub(super) fn enter(&self, ledger: &mut Ledger, happened: Timeline) -> Duration {
         let Timeline { crashed, over, .. } = happened;
         let mut in_time: Vec<_> = self.0.iter().collect();
@@ -60,9 +61,11 @@ impl Records {
             at, place, said, ..
         } in in_time
         {
+            // Gaps before the crash do not count.
             if *at > crashed && !std::mem::replace(&mut watched, true) {
                 ledger.watch_gaps();
             }
+            // The gap is final at the end of the window: later commits belong to settling.
             if *at > over {
                 gap.get_or_insert_with(|| ledger.longest_gap(over));
             }
@@ -109,8 +112,8 @@ impl Records {
         gap.unwrap_or_else(|| ledger.longest_gap(over))
     }
 
-    /// From the crash until the first order that was not committed by then has its effect at a
-    /// machine that lives on.
+    /// Time from the crash until the first order that was not committed by then takes effect at a
+    /// surviving machine.
     pub(super) fn stop(&self, ledger: &Ledger, happened: Timeline) -> Option<Duration> {
         let Timeline {
             victim, crashed, ..
@@ -131,7 +134,7 @@ impl Records {
             .min()
     }
 
-    /// From the crash until a machine leads in a later term than any before.
+    /// Time from the crash until a machine leads in a later term than any before.
     pub(super) fn next_leader(&self, happened: Timeline) -> Option<Duration> {
         let leads = |record: &Record| match record.said {
             ChildEvent::Leads { term, .. } => Some((record.at, term)),
@@ -151,9 +154,10 @@ impl Records {
         after.map(|(at, _)| at.since(happened.crashed)).min()
     }
 
-    /// From the return of the machine that was killed until it has so many effects.
+    /// Time from the restart of the killed machine until it has `effects` effects.
     pub(super) fn caught_up(&self, happened: Timeline, effects: u64) -> Option<Duration> {
         let Timeline { victim, back, .. } = happened;
+        // Run 0 is the process before the crash.
         let there = |record: &&Record| {
             record.place == victim
                 && record.run > 0
@@ -170,7 +174,7 @@ impl Records {
     }
 }
 
-/// How many effects the state has of which is spoken.
+/// Number of effects of the reported state.
 fn count(said: &ChildEvent) -> Option<u64> {
     match said {
         ChildEvent::Effect { count, .. } | ChildEvent::Restored(count, _) => Some(*count),
@@ -195,7 +199,7 @@ mod tests {
         over: Moment(900),
     };
 
-    /// Three orders of one player at the second machine, and what was said of them.
+    /// Three orders of one player at the second machine, with the given reports.
     fn judged(said: &[(u64, usize, u64, ChildEvent)]) -> (Records, Ledger, Duration) {
         let mut ledger = Ledger::default();
         let client = ledger.enter(1);
@@ -221,13 +225,13 @@ mod tests {
     }
 
     #[test]
-    fn a_stop_ends_with_the_first_order_that_was_not_committed_before() {
+    fn stop_ends_with_the_first_order_not_committed_before() {
         let committed = |sequence| ChildEvent::Committed(ClientId(1), sequence);
         let (records, ledger, gap) = judged(&[
             (10, 0, 0, ChildEvent::Leads { term: 3, ago: 0 }),
             (50, 0, 0, committed(1)),
             (90, 0, 0, committed(2)),
-            // Committed before the crash, but heard of by a survivor after it.
+            // Committed before the crash, but applied by a survivor after it.
             (110, 1, 0, effect(1, 11, 1)),
             (111, 1, 0, effect(2, 22, 2)),
             (300, 2, 0, ChildEvent::Leads { term: 4, ago: 0 }),
@@ -263,8 +267,8 @@ mod tests {
     }
 
     #[test]
-    fn what_must_not_be_is_seen_in_whatever_order_it_is_heard() {
-        // The second machine is heard before the first, and has another state.
+    fn violations_are_found_in_any_report_order() {
+        // The second machine's reports arrive before the first's, with another state.
         let (_, ledger, _) = judged(&[
             (10, 1, 0, effect(1, 11, 1)),
             (20, 1, 0, effect(2, 22, 2)),

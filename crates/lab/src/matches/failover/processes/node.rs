@@ -1,5 +1,4 @@
-//! The life of one machine of a match: a node, the state that its log makes, and a player who gives
-//! orders again.
+//! One machine of a match: a node, its state machine, and a player who repeats unanswered orders.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Write};
@@ -20,48 +19,49 @@ use crate::matches::Conditions;
 use crate::matches::state::{Applied, State};
 use crate::retries::REFUSED_RETRY;
 
-/// How often a machine looks at its node if nothing happens.
+/// Longest interval between checks of the node without a wake-up.
 const GLANCE: Duration = Duration::from_millis(20);
 
-/// What may wait for a machine's program. Beyond it the match waits until there is room.
+/// Capacity of the machine's input queue; when it is full the match waits.
 const QUEUE: usize = 1024;
 
-/// Most of what is committed that is taken at once.
+/// Maximum number of committed entries taken at once.
 const MAX_TAKEN: usize = 4096;
 
-/// Why the program of a machine wakes.
+/// Reasons for waking the machine's program.
 enum Wakes {
-    /// The node has something for it.
+    /// The node has output.
     Node,
-    /// The match says something.
+    /// The match sent a command.
     ChildCommand(ChildCommand),
 }
 
-/// The program of one machine.
+/// Program of one machine.
 struct Program {
     node: NodeHandle,
     state: State,
-    /// Orders without an effect, and when each is proposed again.
+    /// Orders without an effect, with the time of the next proposal.
     pending: BTreeMap<(ClientId, u64), Instant>,
     patience: Duration,
-    /// The newest terms that were told of: in which it led, and in which it knew who leads.
+    /// Newest reported terms: of its own leadership, and of a leader it followed.
     led: Term,
     followed: Term,
 }
 
-/// Runs the node of a file until stdin ends: takes orders there, and says on stdout what becomes of
-/// them.
+/// Runs the node of a file until stdin closes: reads orders there, and reports their outcome on
+/// stdout.
 ///
 /// # Errors
 /// If the node cannot be started, or has stopped.
 pub fn live(file: &Path, conditions: &Conditions, seed: u64) -> Result<(), String> {
+    // Reported on the node's thread, before the program can receive the entry.
     let trace = Trace::to(|step| {
         if let TraceEvent::Committed(entries) = step {
             let committed = entries
                 .iter()
                 .filter_map(order)
                 .map(|(client, sequence)| ChildEvent::Committed(client, sequence));
-            // Nobody hears it any more if this fails; then stdin has ended, too.
+            // A failed write means that the match is gone, which also closes stdin.
             let _unheard = say(committed);
         }
     });
@@ -73,7 +73,7 @@ pub fn live(file: &Path, conditions: &Conditions, seed: u64) -> Result<(), Strin
     let (wake, woken) = sync_channel(QUEUE);
     let waker = wake.clone();
     let waker = move || {
-        // Full means that it is awake already.
+        // A full channel already holds a wake-up.
         let _full = waker.try_send(Wakes::Node);
     };
     node.control().set_waker(Arc::new(waker));
@@ -90,7 +90,7 @@ pub fn live(file: &Path, conditions: &Conditions, seed: u64) -> Result<(), Strin
     program.run(&woken)
 }
 
-/// Hears the match until stdin ends, and the machine with it: it does not outlive the match.
+/// Reads commands until stdin closes, then exits: a machine must not outlive the match.
 fn listen(wake: &SyncSender<Wakes>) {
     for told in io::stdin()
         .lock()
@@ -105,16 +105,16 @@ fn listen(wake: &SyncSender<Wakes>) {
     std::process::exit(0);
 }
 
-/// Says some lines, whole and in this order.
+/// Writes reports, each a whole line, in order.
 fn say(lines: impl Iterator<Item = ChildEvent>) -> Result<(), String> {
     let text: String = lines.map(|said| format!("{said}\n")).collect();
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())
         .and_then(|()| out.flush())
-        .map_err(|error| format!("nobody hears it: {error}"))
+        .map_err(|error| format!("cannot write to stdout: {error}"))
 }
 
-/// The order of an entry, if it has one.
+/// Client and sequence number of an entry, if it is a command.
 fn order(entry: &Entry) -> Option<(ClientId, u64)> {
     match &entry.payload {
         Payload::Command(command) => Some((command.client, command.sequence)),
@@ -182,13 +182,13 @@ impl Program {
                 (client, sequence)
             }
         };
-        // ChildCommand of a repeat too: its effect may have come with a snapshot.
+        // Repeats count too: the effect may have arrived with a snapshot.
         if self.pending.remove(&(client, sequence)).is_some() {
             said.push(ChildEvent::Done(client, sequence));
         }
     }
 
-    /// A node that is too busy for a snapshot asks again.
+    /// A node that is too busy to take a snapshot requests it again.
     fn snapshot(&mut self) {
         if self.node.snapshot_due() {
             let taken = TakenSnapshot {
@@ -217,7 +217,7 @@ impl Program {
         }
     }
 
-    /// Proposes every order whose time has come, those that were refused sooner than the others.
+    /// Proposes every order that is due; refused ones are retried sooner than unanswered ones.
     fn ask_again(&mut self) -> Result<(), String> {
         let now = Instant::now();
         for refused in self.node.take_refused() {
@@ -238,8 +238,9 @@ impl Program {
         Ok(())
     }
 
-    /// A queue that is full takes it at the next attempt.
+    /// A full queue takes the order at the next attempt.
     fn propose(&mut self, client: ClientId, sequence: u64) -> Result<(), String> {
+        // Never read: effects depend only on client and sequence number.
         let bytes: Vec<u8> = [client.0, sequence]
             .into_iter()
             .flat_map(u64::to_le_bytes)

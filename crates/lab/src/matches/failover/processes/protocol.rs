@@ -1,54 +1,54 @@
-//! What a match and its processes say to each other: a word and numbers in a line.
+//! Line protocol between a match and its processes: a word and numbers per line.
 
 use std::fmt;
 
 use raftian_raft::ClientId;
 
-/// What a process says, on stdout.
+/// Report of a process, on stdout.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum ChildEvent {
-    /// It leads since so many microseconds.
+    /// The process leads.
     Leads {
-        /// In this term.
+        /// Term of its leadership.
         term: u64,
-        /// Microseconds: it looks at itself now and then.
+        /// Microseconds since the election, since the program polls its node.
         ago: u64,
     },
-    /// It knows who leads in this term.
+    /// The process knows the leader of this term.
     Follows(u64),
-    /// It knows an order as committed; said on the node's own thread, before its program can have
-    /// heard of it.
+    /// The process knows an order as committed; written on the node's own thread, before its
+    /// program can receive the entry.
     Committed(ClientId, u64),
-    /// An order had its effect on its state.
+    /// An order took effect on its state.
     Effect {
-        /// Effects so far, this one included.
+        /// Effects so far, including this one.
         count: u64,
-        /// All of them in one number.
+        /// Hash of all effects.
         hash: u64,
-        /// Whose order,
+        /// Client of the order.
         client: ClientId,
-        /// and which of them.
+        /// Sequence number of the order.
         sequence: u64,
     },
-    /// A snapshot took the place of its state, which has so many effects with this hash now.
+    /// A snapshot replaced its state, which now has this many effects with this hash.
     Restored(u64, u64),
-    /// The order that its player gave had its effect, now or with a snapshot.
+    /// Its player's order took effect, directly or in a snapshot.
     Done(ClientId, u64),
-    /// All of its state in words, because it was asked.
+    /// Its complete state as words, on request.
     State(Vec<u64>),
 }
 
-/// What a process is told, on stdin.
+/// Command to a process, on stdin.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum ChildCommand {
     /// Its player gives this order.
     Order(ClientId, u64),
-    /// It is to say its state.
+    /// Request for its state.
     State,
 }
 
 impl ChildEvent {
-    /// What a line says; `None` if that is nothing.
+    /// Parses a line; `None` if it is malformed.
     pub(super) fn read(line: &str) -> Option<Self> {
         let (word, numbers) = parts(line)?;
         Some(match (word, numbers.as_slice()) {
@@ -101,7 +101,7 @@ impl fmt::Display for ChildEvent {
 }
 
 impl ChildCommand {
-    /// What a line says; `None` if that is nothing.
+    /// Parses a line; `None` if it is malformed.
     pub(super) fn read(line: &str) -> Option<Self> {
         let (word, numbers) = parts(line)?;
         match (word, numbers.as_slice()) {
@@ -123,7 +123,7 @@ impl fmt::Display for ChildCommand {
     }
 }
 
-/// The word and the numbers of a line.
+/// Splits a line into its word and its numbers.
 fn parts(line: &str) -> Option<(&str, Vec<u64>)> {
     let mut words = line.split_ascii_whitespace();
     let word = words.next()?;
@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_read_as_it_was_said() {
+    fn lines_parse_back_as_written() {
         let client = ClientId(7);
         for said in [
             ChildEvent::Leads { term: 3, ago: 250 },
