@@ -39,7 +39,7 @@ pub(super) fn elect(settings: &Settings, size: u64, seed: u64) -> Outcome {
         Membership::crowd((1..=size).map(NodeId)).expect("a study has no empty cluster");
     let loss = settings.loss.draw(&mut rng);
     let poll = settings.poll.0.as_micros() as u64;
-    let cluster_hall = Arc::new(SharedCluster::new(size as usize));
+    let shared = Arc::new(SharedCluster::new(size as usize));
     // This thread is the extra party: it starts counting when all nodes are ready.
     let start = Barrier::new(size as usize + 1);
     thread::scope(|scope| {
@@ -53,29 +53,29 @@ pub(super) fn elect(settings: &Settings, size: u64, seed: u64) -> Outcome {
             let own = ChaCha8Rng::seed_from_u64(rng.random());
             let post = ThreadLinks {
                 place: place as usize,
-                cluster_hall: Arc::clone(&cluster_hall),
+                shared: Arc::clone(&shared),
                 delay: settings.delay,
                 loss,
                 rng: own,
             };
-            let (cluster_hall, start) = (&cluster_hall, &start);
+            let (shared, start) = (&shared, &start);
             scope.spawn(move || {
                 // Each slot is set once, by its own thread.
-                let _first = cluster_hall.threads[place as usize].set(thread::current());
+                let _first = shared.threads[place as usize].set(thread::current());
                 start.wait();
-                cluster_hall.live(config, post, (poll, phase));
+                shared.live(config, post, (poll, phase));
             });
         }
         start.wait();
         // All nodes are ready: thread start-up is not part of the election.
-        let began = cluster_hall.clock.now();
-        while !cluster_hall.over.load(Ordering::Acquire)
-            && cluster_hall.clock.now().since(began) < settings.limit.0
+        let began = shared.clock.now();
+        while !shared.over.load(Ordering::Acquire)
+            && shared.clock.now().since(began) < settings.limit.0
         {
             thread::park_timeout(GLANCE);
         }
-        cluster_hall.end();
-        cluster_hall.outcome(began)
+        shared.end();
+        shared.outcome(began)
     })
 }
 
@@ -170,7 +170,7 @@ impl SharedCluster {
 /// Links of one node.
 struct ThreadLinks {
     place: usize,
-    cluster_hall: Arc<SharedCluster>,
+    shared: Arc<SharedCluster>,
     delay: Span,
     loss: f64,
     rng: ChaCha8Rng,
@@ -178,17 +178,17 @@ struct ThreadLinks {
 
 impl Links for ThreadLinks {
     fn send(&mut self, to: NodeId, message: Message) {
-        self.cluster_hall.sent.fetch_add(1, Ordering::Relaxed);
+        self.shared.sent.fetch_add(1, Ordering::Relaxed);
         if self.loss > 0.0 && self.rng.random_bool(self.loss) {
             return;
         }
         let at = self
-            .cluster_hall
+            .shared
             .clock
             .now()
             .after(self.delay.draw(&mut self.rng));
         let to = (to.0 - 1) as usize;
-        let mut inbox = lock(&self.cluster_hall.inboxes[to]);
+        let mut inbox = lock(&self.shared.inboxes[to]);
         if inbox.envelopes.len() < INBOX {
             inbox.count += 1;
             let key = (at, inbox.count);
@@ -198,18 +198,18 @@ impl Links for ThreadLinks {
         }
         // Unlocked before the wake-up, or the receiver would block on its inbox.
         drop(inbox);
-        if let Some(thread) = self.cluster_hall.threads[to].get() {
+        if let Some(thread) = self.shared.threads[to].get() {
             thread.unpark();
         }
     }
 
     fn receive(&mut self) -> Option<(NodeId, Message)> {
-        let mut inbox = lock(&self.cluster_hall.inboxes[self.place]);
+        let mut inbox = lock(&self.shared.inboxes[self.place]);
         let first = inbox
             .envelopes
             .first_entry()
-            .filter(|first| first.key().0 <= self.cluster_hall.clock.now())?;
-        self.cluster_hall.taken.fetch_add(1, Ordering::Relaxed);
+            .filter(|first| first.key().0 <= self.shared.clock.now())?;
+        self.shared.taken.fetch_add(1, Ordering::Relaxed);
         Some(first.remove())
     }
 }

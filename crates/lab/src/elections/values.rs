@@ -135,7 +135,7 @@ impl FromStr for Span {
         // In `0..20ms` the unit applies to both.
         let unit = to
             .trim()
-            .trim_start_matches(|envelope: char| envelope.is_ascii_digit() || envelope == '.');
+            .trim_start_matches(|character: char| character.is_ascii_digit() || character == '.');
         let (to, from) = (time(to, None)?, time(from, Some(unit))?);
         if from > to {
             return Err(format!(

@@ -48,7 +48,7 @@ impl<T: FromStr<Err = String> + PartialEq> FromStr for List<T> {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let is_digit = |envelope: char| envelope.is_ascii_digit() || envelope == '.';
+        let is_digit = |character: char| character.is_ascii_digit() || character == '.';
         let last = text.rsplit(',').next().unwrap_or_default().trim();
         let unit = last.trim_start_matches(is_digit);
         let mut values = Vec::new();

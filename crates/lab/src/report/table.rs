@@ -38,13 +38,13 @@ impl Table {
     /// Renders the table with two spaces between columns; one space if it would exceed [`WIDTH`].
     #[must_use]
     pub fn lines(&self) -> String {
-        let envelopes = |text: &str| text.chars().count();
+        let characters = |text: &str| text.chars().count();
         let widths: Vec<usize> = (0..self.heads.len())
             .map(|column| {
-                let cells = self.rows.iter().map(|row| envelopes(&row[column]));
+                let cells = self.rows.iter().map(|row| characters(&row[column]));
                 let (name, unit) = self.heads[column];
                 cells
-                    .chain([envelopes(name), envelopes(unit)])
+                    .chain([characters(name), characters(unit)])
                     .max()
                     .unwrap_or_default()
             })

@@ -188,7 +188,7 @@ impl SimDisk {
 
     /// Makes the disk confirm syncs without performing them while `lies` is true. Outside the
     /// model.
-    pub fn contradiction(&self, lies: bool) {
+    pub fn set_ignores_syncs(&self, lies: bool) {
         self.media().faults.syncs_lie = lies;
     }
 

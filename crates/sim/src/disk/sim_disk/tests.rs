@@ -212,7 +212,7 @@ fn misdirected_write_changes_another_sector() {
 #[test]
 fn lying_disk_confirms_syncs_that_it_skips() {
     let mut disk = disk();
-    disk.contradiction(true);
+    disk.set_ignores_syncs(true);
     write(&disk, 0, 2);
     disk.sync_data().expect("a confirmed sync");
     assert_eq!(durable(&disk), [1; 8]);

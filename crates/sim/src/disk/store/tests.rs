@@ -353,7 +353,7 @@ fn disk_that_lies_about_its_syncs_is_detected() {
         let mut store = DiskStore::on_disk(ID, Restored::default());
         submit(&mut store, 1..=6);
         store.complete(3);
-        store.disk().expect("bytes").contradiction(true);
+        store.disk().expect("bytes").set_ignores_syncs(true);
         store.complete(3);
         store.crash_midway(
             0,
@@ -410,7 +410,7 @@ fn faults_outside_the_model_never_panic_the_store() {
         match fault {
             0 => disk.misdirect_next_write(&mut rng),
             1 => disk.flip_in_next_read(&mut rng),
-            2 => disk.contradiction(true),
+            2 => disk.set_ignores_syncs(true),
             _ => {
                 let bits = disk.image().len() as u64 * 8;
                 (0..64).for_each(|_| assert!(disk.flip_bit(rng.random_range(0..bits))));
