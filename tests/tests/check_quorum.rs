@@ -147,7 +147,7 @@ fn a_leader_whose_disk_hangs_steps_down_and_another_leads() {
     cluster.run(4 * SECOND);
     let leaders = cluster.leaders();
     assert!(leaders.len() == 1 && leaders[0] != N1, "{leaders:?} lead");
-    assert_eq!(cluster.tally().of("stepped down with a hung disk"), 1);
+    assert_eq!(cluster.counters().of("stepped down with a hung disk"), 1);
     cluster.release_disk(N1);
     cluster.settle(SECOND).unwrap();
 }

@@ -264,7 +264,7 @@ fn last_term_is_entered_but_never_campaigned_for() {
     assert_eq!(
         (
             cluster.node(N1).term(),
-            cluster.tally().of("ignored an invalid message")
+            cluster.counters().of("ignored an invalid message")
         ),
         (Term(0), 1)
     );
@@ -336,7 +336,7 @@ fn invalid_messages_are_counted() {
         let mut cluster = start();
         tell(&mut cluster, N2, N1, 2, body.clone());
         assert_eq!(
-            cluster.tally().of("ignored an invalid message"),
+            cluster.counters().of("ignored an invalid message"),
             1,
             "{body:?}"
         );
@@ -347,7 +347,7 @@ fn invalid_messages_are_counted() {
     assert_eq!(
         (
             cluster
-                .tally()
+                .counters()
                 .of("received a message from an unknown incarnation"),
             cluster.node(N1).term()
         ),
@@ -380,7 +380,10 @@ fn committed_entries_are_never_truncated() {
     };
     tell(&mut cluster, N3, N2, 9, Body::AppendEntries(append));
     assert_eq!(cluster.node(N2).entries_from(Index(1)), before);
-    assert_eq!(cluster.tally().of("saw a committed entry contradicted"), 1);
+    assert_eq!(
+        cluster.counters().of("saw a committed entry contradicted"),
+        1
+    );
 }
 
 /// Acknowledging entries that were never sent, or refusing ones that cannot be refused, does not
@@ -470,7 +473,7 @@ fn the_game_clock_is_not_turned_back() {
     assert_eq!(
         (
             cluster.node(N1).last().index,
-            cluster.tally().of("ignored an invalid message")
+            cluster.counters().of("ignored an invalid message")
         ),
         (Index(2), 2)
     );

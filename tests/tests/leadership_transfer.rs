@@ -14,7 +14,7 @@ fn leadership_moves_to_the_named_follower_at_once() {
     cluster.transfer_leadership(N1, Some(N3)).unwrap();
     cluster.stabilize();
     assert_eq!(cluster.leaders(), [N3]);
-    assert_eq!(cluster.tally().of("stood for election in a transfer"), 1);
+    assert_eq!(cluster.counters().of("stood for election in a transfer"), 1);
 }
 
 /// Without a named target, the follower with the longest log becomes leader.
@@ -66,7 +66,7 @@ fn leader_refuses_commands_until_a_failed_transfer_ends() {
     // Longer than an election timeout: the transfer is aborted.
     cluster.run(SECOND / 2);
     assert_eq!(cluster.leaders(), [N1]);
-    assert_eq!(cluster.tally().of("aborted a leadership transfer"), 1);
+    assert_eq!(cluster.counters().of("aborted a leadership transfer"), 1);
     cluster.propose(N1, 1, 2, b"y").unwrap();
     cluster.stabilize();
     assert_eq!(cluster.host(N2).effects().len(), 2);

@@ -13,7 +13,7 @@ const SEEDS: u64 = 300;
 /// replays it.
 fn run(storm: Storm) -> Counters {
     match storm.run() {
-        Ok(report) => report.tally,
+        Ok(report) => report.counters,
         Err(wreck) => {
             let (small, wreck) = shrink(&storm, wreck);
             panic!(
@@ -36,16 +36,16 @@ fn storm(seed: u64, nodes: u64) -> Storm {
 /// Runs [`SEEDS`] storms and fails if any of `must_have_met` never occurred: a storm without faults
 /// tests nothing.
 fn storms(nodes: u64, must_have_met: &[&str]) {
-    let mut tally = Counters::default();
+    let mut counters = Counters::default();
     for seed in 0..SEEDS {
-        tally.add(&run(storm(seed * 1_000 + nodes, nodes)));
+        counters.add(&run(storm(seed * 1_000 + nodes, nodes)));
     }
-    for (name, count) in tally.iter() {
+    for (name, count) in counters.iter() {
         println!("{count:>8}  {name}");
     }
     for name in must_have_met {
         assert!(
-            tally.of(name) > 0,
+            counters.of(name) > 0,
             "no storm over {nodes} nodes ever {name}"
         );
     }

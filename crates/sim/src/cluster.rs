@@ -46,7 +46,7 @@ pub struct Simulation {
     committed: CommittedLog,
     violation: Option<Violation>,
     trace: Trace,
-    tally: Counters,
+    counters: Counters,
     /// Hash of all events so far: equal runs have equal digests.
     digest: u64,
     steps: u64,
@@ -94,7 +94,7 @@ impl Simulation {
             committed: CommittedLog::default(),
             violation: None,
             trace,
-            tally: Counters::default(),
+            counters: Counters::default(),
             digest: 0,
             steps: 0,
         };
@@ -162,8 +162,8 @@ impl Simulation {
 
     /// Returns the counts of decisions over all nodes.
     #[must_use]
-    pub fn tally(&self) -> &Counters {
-        &self.tally
+    pub fn counters(&self) -> &Counters {
+        &self.counters
     }
 
     /// Returns the number of inputs that nodes received, messages included.

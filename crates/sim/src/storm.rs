@@ -74,7 +74,7 @@ pub enum Machines {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Report {
     /// Counters of decisions and faults.
-    pub tally: Counters,
+    pub counters: Counters,
     /// Hash of all events.
     pub digest: u64,
     /// Events simulated: messages, timers, faults and client calls.
@@ -238,7 +238,7 @@ impl Storm {
         }));
         match result {
             Ok(()) => {
-                run.tally.add(run.cluster.tally());
+                run.counters.add(run.cluster.counters());
                 let time = Duration::from_micros(run.cluster.now().0);
                 let (digest, steps, trace) = (
                     run.cluster.digest(),
@@ -249,7 +249,7 @@ impl Storm {
                     digest,
                     steps,
                     time,
-                    tally: run.tally,
+                    counters: run.counters,
                     trace,
                 })
             }
@@ -289,7 +289,7 @@ struct Run {
     set_back: Duration,
     /// Removed machines that were switched off in the liveness phase.
     switched_off: BTreeSet<NodeId>,
-    tally: Counters,
+    counters: Counters,
 }
 
 impl Run {
@@ -333,7 +333,7 @@ impl Run {
             copies: BTreeMap::new(),
             set_back: Duration::ZERO,
             switched_off: BTreeSet::new(),
-            tally: Counters::default(),
+            counters: Counters::default(),
         }
     }
 
@@ -354,12 +354,12 @@ impl Run {
             Event::Deliver => self.deliver(number),
             Event::Propose => {
                 self.clients
-                    .call(&mut self.cluster, &mut self.rng, false, &mut self.tally)
+                    .call(&mut self.cluster, &mut self.rng, false, &mut self.counters)
             }
             Event::Read => {
                 let lease = self.options.lease_reads && self.rng.random_bool(0.5);
                 self.clients
-                    .read(&mut self.cluster, &mut self.rng, lease, &mut self.tally);
+                    .read(&mut self.cluster, &mut self.rng, lease, &mut self.counters);
             }
             fault => {
                 if self.strikes(number) {
@@ -377,7 +377,7 @@ impl Run {
         let before = self.fresh_leader;
         self.cut_off_fresh_leader(number);
         self.change_fresh_leader(number, before);
-        self.clients.hear(&self.cluster, &mut self.tally);
+        self.clients.hear(&self.cluster, &mut self.counters);
     }
 
     /// Returns whether a fault may be injected at this event; a replay may restrict them.

@@ -157,7 +157,7 @@ fn one(arguments: &Arguments, seed: u64) -> Exit {
                 return Exit::Violated;
             }
             out!("{}", report.trace);
-            print(&report.tally);
+            print(&report.counters);
             outln!("seed {seed} passed; digest {:016x}", report.digest);
             Exit::Success
         }
@@ -199,8 +199,8 @@ fn report_failure(arguments: &Arguments, storm: &Storm, failure: Failure) -> Exi
     Exit::Violated
 }
 
-fn print(tally: &Counters) {
-    for (name, count) in tally.iter() {
+fn print(counters: &Counters) {
+    for (name, count) in counters.iter() {
         outln!("{count:>10}  {name}");
     }
 }
@@ -217,7 +217,7 @@ struct SeedQueue {
 
 #[derive(Default)]
 struct Log {
-    tally: Counters,
+    counters: Counters,
     storms: u64,
     steps: u64,
     time: Duration,
@@ -255,7 +255,7 @@ impl SeedQueue {
                 .unwrap_or_else(std::sync::PoisonError::into_inner);
             match result {
                 Ok(Report {
-                    tally,
+                    counters,
                     digest,
                     steps,
                     time,
@@ -264,7 +264,7 @@ impl SeedQueue {
                     if arguments.digests {
                         outln!("seed {seed} digest {digest:016x}");
                     }
-                    log.tally.add(&tally);
+                    log.counters.add(&counters);
                     log.storms += 1;
                     log.steps += steps;
                     log.time += time;
@@ -287,7 +287,7 @@ impl SeedQueue {
         if let Some((storm, failure)) = log.failure {
             return report_failure(arguments, &storm, failure);
         }
-        print(&log.tally);
+        print(&log.counters);
         let rate = log.steps as f64 / elapsed.as_secs_f64();
         outln!(
             "{} storms passed: {} events in {:.1} s, {rate:.0} per second; {:.1} hours of cluster time",
@@ -296,7 +296,10 @@ impl SeedQueue {
             elapsed.as_secs_f64(),
             log.time.as_secs_f64() / 3600.0
         );
-        let never: Vec<_> = RARE.iter().filter(|name| log.tally.of(name) == 0).collect();
+        let never: Vec<_> = RARE
+            .iter()
+            .filter(|name| log.counters.of(name) == 0)
+            .collect();
         for name in &never {
             outln!("never: {name}");
         }

@@ -122,7 +122,7 @@ impl Simulation {
             );
             host.life = Life::Stopped(disk, format!("{unusable:?}"));
             if host.full {
-                return self.tally.count("could not start from a full disk");
+                return self.counters.count("could not start from a full disk");
             }
             if host.damaged {
                 // Bytes were changed without the store's knowledge, so a refusal is correct.
@@ -131,7 +131,7 @@ impl Simulation {
                 } else {
                     "refused a damaged store"
                 };
-                return self.tally.count(what);
+                return self.counters.count(what);
             }
             let what = format!("{id} cannot start from its disk: {unusable:?}");
             return self.violated(Violation::new("the store returns the durable state", what));
@@ -215,10 +215,10 @@ impl Simulation {
         host.reads
             .extend(reads.iter().map(|answer| (answer.id, answer.result)));
         if repaired {
-            self.tally.count("repaired a diverged state");
+            self.counters.count("repaired a diverged state");
         }
         for event in events {
-            self.tally.decided(&event.decision);
+            self.counters.decided(&event.decision);
             self.happened(id.0 << 32 | event.term.0);
             self.trace.push(self.now, Line::Decided(id, event));
         }

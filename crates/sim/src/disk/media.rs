@@ -31,7 +31,7 @@ pub(super) struct Media {
     pub(super) life: u64,
     pub(super) recording: Option<Vec<Operation>>,
     pub(super) faults: Faults,
-    pub(super) tally: Counters,
+    pub(super) counters: Counters,
 }
 
 #[derive(Debug, Default)]
@@ -81,7 +81,7 @@ impl Media {
         let fates = fates.iter().chain(std::iter::repeat(&Fate::Lost));
         for (change, fate) in self.changes.drain(..).zip(fates) {
             change.apply(&mut self.image, fate);
-            self.tally.count(match fate {
+            self.counters.count(match fate {
                 Fate::Lost => "disk: lost a change",
                 Fate::Applied => "disk: kept a change that was not synced",
                 Fate::Torn { .. } => "disk: tore a change",
@@ -107,7 +107,7 @@ impl Media {
         if !self.changes.iter().any(covered) && at < self.view.len() {
             self.view[at] ^= mask;
         }
-        self.tally.count("disk: flipped a bit");
+        self.counters.count("disk: flipped a bit");
         true
     }
 

@@ -53,13 +53,13 @@ impl SimDisk {
         media.view.clone_from(&image);
         media.image = image;
         media.faults.bad_sectors.clear();
-        media.tally.count("disk: put an old image back");
+        media.counters.count("disk: put an old image back");
     }
 
     /// Returns the counts of operations and faults on this disk.
     #[must_use]
-    pub fn tally(&self) -> Counters {
-        self.media().tally.clone()
+    pub fn counters(&self) -> Counters {
+        self.media().counters.clone()
     }
 
     /// Returns the number of changes that no sync has made durable.
@@ -102,7 +102,7 @@ impl SimDisk {
     /// reads them.
     pub fn kill(&mut self) {
         self.end_life();
-        self.media().tally.count("disk: lost its process");
+        self.media().counters.count("disk: lost its process");
     }
 
     fn cut_power(&mut self) {
@@ -111,7 +111,7 @@ impl SimDisk {
         media.changes.clear();
         media.unsynced = 0;
         media.view = media.image.clone();
-        media.tally.count("disk: lost power");
+        media.counters.count("disk: lost power");
     }
 
     fn end_life(&mut self) {
@@ -236,7 +236,7 @@ impl StorageBackend for SimDisk {
             || media.faults.bad_sectors.range(sectors).next().is_some()
         {
             media.faults.failing_reads = media.faults.failing_reads.saturating_sub(1);
-            media.tally.count("disk: failed a read");
+            media.counters.count("disk: failed a read");
             return Err(io::Error::other("unreadable sector"));
         }
         if !out.is_empty()
@@ -244,7 +244,7 @@ impl StorageBackend for SimDisk {
         {
             let bit = usize::try_from(chance % (out.len() as u64 * 8)).unwrap_or(0);
             out[bit / 8] ^= 1 << (bit % 8);
-            media.tally.count("disk: flipped a bit in a read");
+            media.counters.count("disk: flipped a bit in a read");
         }
         Ok(())
     }
@@ -254,10 +254,10 @@ impl StorageBackend for SimDisk {
         let len = usize::try_from(len).map_err(io::Error::other)?;
         media.ask(|| Operation::Change(Change::Resize(len)));
         if media.faults.full && len > media.view.len() {
-            media.tally.count("disk: was full");
+            media.counters.count("disk: was full");
             return Err(io::ErrorKind::StorageFull.into());
         }
-        media.tally.count("disk: changed the length");
+        media.counters.count("disk: changed the length");
         media.change(Change::Resize(len));
         Ok(())
     }
@@ -270,14 +270,14 @@ impl StorageBackend for SimDisk {
             // As in a crash, some changes reach the disk; no later sync retries the others.
             let fates = CrashStyle::any(&mut rng).fates(&media.changes, &mut rng);
             media.settle(&fates);
-            media.tally.count("disk: failed a sync");
+            media.counters.count("disk: failed a sync");
             return Err(io::Error::other("the disk could not flush its cache"));
         }
         if media.faults.syncs_lie {
-            media.tally.count("disk: confirmed a sync it did not do");
+            media.counters.count("disk: confirmed a sync it did not do");
             return Ok(());
         }
-        media.tally.count("disk: synced");
+        media.counters.count("disk: synced");
         let Media {
             image,
             changes,
@@ -316,14 +316,14 @@ impl StorageBackend for SimDisk {
                 at,
                 bytes: data[..sectors * SECTOR].to_vec(),
             });
-            media.tally.count("disk: was full");
+            media.counters.count("disk: was full");
             return Err(io::ErrorKind::StorageFull.into());
         }
         if let Some(chance) = media.faults.next_write_strays.take() {
             at = media.stray(at, chance);
-            media.tally.count("disk: misdirected a write");
+            media.counters.count("disk: misdirected a write");
         }
-        media.tally.count("disk: wrote");
+        media.counters.count("disk: wrote");
         media.change(Change::Write {
             at,
             bytes: data.to_vec(),

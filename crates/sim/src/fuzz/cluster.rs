@@ -237,7 +237,7 @@ mod tests {
     #[test]
     fn inputs_reach_deep_states_of_a_cluster() {
         let fuzz = Fuzz::new(CLUSTER, 1);
-        let mut tally = Counters::default();
+        let mut counters = Counters::default();
         for number in 0..4_000 {
             let input = fuzz.input(number);
             let mut choices = Choices::new(&input);
@@ -245,10 +245,10 @@ mod tests {
             while !choices.are_made() {
                 fate.strikes(&mut choices);
             }
-            tally.add(fate.cluster.tally());
+            counters.add(fate.cluster.counters());
             fate.ends().unwrap();
         }
-        let met: Vec<_> = tally.iter().map(|(name, _)| name).collect();
+        let met: Vec<_> = counters.iter().map(|(name, _)| name).collect();
         for rare in [
             "committed its own term",
             "installed a snapshot in place of its log",

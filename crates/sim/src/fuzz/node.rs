@@ -36,7 +36,7 @@ fn live(bytes: &[u8]) -> Result<Counters, String> {
         harness.happens(&mut choices)?;
     }
     harness.restarts()?;
-    Ok(harness.tally)
+    Ok(harness.counters)
 }
 
 /// A node with its disk and a program that performs every action.
@@ -51,7 +51,7 @@ struct Harness {
     /// Last entry reported as applied.
     applied: Index,
     reads: u64,
-    tally: Counters,
+    counters: Counters,
 }
 
 impl Harness {
@@ -100,7 +100,7 @@ impl Harness {
             handed_out: Index(0),
             applied: Index(0),
             reads: 0,
-            tally: Counters::default(),
+            counters: Counters::default(),
         };
         harness.step(Input::Wake)?;
         Ok(harness)
@@ -258,7 +258,7 @@ impl Harness {
         actions
             .events
             .iter()
-            .for_each(|event| self.tally.decided(&event.decision));
+            .for_each(|event| self.counters.decided(&event.decision));
         self.pending.extend(actions.persist);
         let mut done = None;
         if let Some(snapshot) = actions.restore {
@@ -300,11 +300,11 @@ mod tests {
     #[test]
     fn inputs_reach_deep_states_of_a_node() {
         let fuzz = Fuzz::new(NODE, 1);
-        let mut tally = Counters::default();
+        let mut counters = Counters::default();
         for number in 0..20_000 {
-            tally.add(&live(&fuzz.input(number)).unwrap());
+            counters.add(&live(&fuzz.input(number)).unwrap());
         }
-        let met: Vec<_> = tally.iter().map(|(name, _)| name).collect();
+        let met: Vec<_> = counters.iter().map(|(name, _)| name).collect();
         for rare in [
             "committed its own term",
             "installed a snapshot and kept its tail",

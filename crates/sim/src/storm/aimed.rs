@@ -51,7 +51,7 @@ impl Run {
         }
         let old = late[self.rng.random_range(0..late.len())].clone();
         let to = old.to;
-        self.tally
+        self.counters
             .count("received a late message of an earlier leadership");
         let before = self
             .cluster
@@ -84,7 +84,7 @@ impl Run {
             self.cluster.cut(leader, other);
             self.cluster.cut(other, leader);
         }
-        self.tally.count("cut off a leader");
+        self.counters.count("cut off a leader");
         Some(format!(
             "the leader {leader} is cut off from all but {spared:?}"
         ))
@@ -115,7 +115,7 @@ impl Run {
             let applied = self.cluster.node(new).applied();
             self.cluster.compact(new, Some(applied));
             self.exchange(new, old, 2);
-            self.tally.count("superseded an unwritten tail");
+            self.counters.count("superseded an unwritten tail");
         }
         if self.cluster.is_up(old) {
             self.cluster.release_disk(old);
@@ -174,7 +174,7 @@ impl Run {
         if old.is_empty() {
             return was_cut_off;
         }
-        self.tally
+        self.counters
             .count("learned of a later term behind the leader");
         let among_others = |envelope: &Envelope| envelope.from != leader && envelope.to != leader;
         self.cluster.inject(old);
@@ -194,7 +194,7 @@ impl Run {
                 &mut self.cluster,
                 &mut self.rng,
                 self.options.lease_reads,
-                &mut self.tally,
+                &mut self.counters,
             );
         }
         Some(format!(
@@ -299,7 +299,7 @@ impl Run {
             self.cluster.run(pause);
             left = left.saturating_sub(pause);
             if self.cluster.node(leader).membership().votes(id) {
-                self.tally.count("promoted a member under load");
+                self.counters.count("promoted a member under load");
                 return self.cluster.clear_delays();
             }
         }
@@ -376,7 +376,7 @@ impl Run {
             let peers = self.cluster.node(leader).status().peers;
             let peer = peers.iter().find(|peer| peer.id == id);
             if peer.is_none_or(|peer| peer.flow == FlowKind::Replicate && peer.matched.0 > 0) {
-                self.tally.count("finished a slow transfer under load");
+                self.counters.count("finished a slow transfer under load");
                 return self.cluster.clear_delays();
             }
         }
@@ -422,7 +422,7 @@ impl Run {
             let node = self.cluster.node(hub);
             if node.role() == RoleKind::Leader && node.commit() == node.last().index {
                 return self
-                    .tally
+                    .counters
                     .count("elected the only node connected to a quorum");
             }
         }

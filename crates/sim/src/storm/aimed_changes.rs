@@ -41,7 +41,8 @@ impl Run {
             return drop(self.faults.pop());
         };
         if is_again && begun.is_ok() {
-            self.tally.count("changed members right after an election");
+            self.counters
+                .count("changed members right after an election");
         }
         self.eager = (begun == Err(RequestError::TooNew)).then_some(leader);
         if let Some((_, what)) = self.faults.last_mut() {
@@ -79,7 +80,8 @@ impl Run {
             return Some(format!("{old} is cut off with {change:?} and {friend}"));
         };
         if self.cluster.node(old).membership() != self.cluster.node(new).membership() {
-            self.tally.count("deposed a leader with a change under way");
+            self.counters
+                .count("deposed a leader with a change under way");
         }
         let first = self.ask_for_change(new);
         // The new leader commits with some of the others; the old leader reconnects to the rest.
@@ -99,7 +101,8 @@ impl Run {
             .then(|| self.ask_for_change(new))
             .flatten();
         if matches!(second, Some((_, Ok(())))) {
-            self.tally.count("changed members right after an election");
+            self.counters
+                .count("changed members right after an election");
         }
         self.settle_within(new, &right);
         self.cluster.heal();
@@ -119,7 +122,7 @@ impl Run {
     fn ask_for_change(&mut self, leader: NodeId) -> Option<(Change, Result<(), RequestError>)> {
         let change = self.draw_change(leader)?;
         if self.has_first_commit_ahead(leader) {
-            self.tally
+            self.counters
                 .count("asked a leader for a change before its first commit");
         }
         let begun = self.cluster.change_membership(leader, change.clone());

@@ -104,7 +104,7 @@ impl Clients {
         cluster: &mut Simulation,
         rng: &mut ChaCha8Rng,
         again: bool,
-        tally: &mut Counters,
+        counters: &mut Counters,
     ) {
         let Some(at) = any_up(cluster, rng) else {
             return;
@@ -115,7 +115,7 @@ impl Clients {
         // A client has at most one pending update, so a new one abandons the last.
         if client.waiting.is_none() || (gives_up && !again) {
             if client.waiting.is_some() {
-                tally.count("gave up a call");
+                counters.count("gave up a call");
             }
             let (key, value) = (rng.random_range(0..self.keys), self.counter);
             self.counter += 1;
@@ -126,9 +126,9 @@ impl Clients {
                     .invoke(number as u64 + 1, sequence, key, Call::Append(value)),
                 at,
             ));
-            tally.count("called");
+            counters.count("called");
         } else {
-            tally.count("retried a call");
+            counters.count("retried a call");
         }
         if let Some((_, asked)) = &mut client.waiting {
             *asked = at;
@@ -136,7 +136,7 @@ impl Clients {
         self.asked = true;
         let sequence = client.updates.len() as u64;
         if propose(cluster, at, number, client, sequence).is_err() {
-            tally.count("was refused a call");
+            counters.count("was refused a call");
         }
     }
 
@@ -146,7 +146,7 @@ impl Clients {
         cluster: &mut Simulation,
         rng: &mut ChaCha8Rng,
         lease: bool,
-        tally: &mut Counters,
+        counters: &mut Counters,
     ) {
         // Half of the reads go to a deposed leader, if there is one: a stale answer would come
         // from there.
@@ -155,7 +155,7 @@ impl Clients {
             return;
         };
         if deposed.is_some() {
-            tally.count("asked a deposed leader for a read");
+            counters.count("asked a deposed leader for a read");
         }
         let (key, client) = (
             rng.random_range(0..self.keys),
@@ -172,12 +172,12 @@ impl Clients {
             run: cluster.host(at).run(),
         });
         self.asked = true;
-        tally.count(if lease { "read with a lease" } else { "read" });
+        counters.count(if lease { "read with a lease" } else { "read" });
         cluster.read(at, id, lease);
     }
 
     /// Collects results of updates and reads from the nodes that the clients asked.
-    pub(super) fn hear(&mut self, cluster: &Simulation, tally: &mut Counters) {
+    pub(super) fn hear(&mut self, cluster: &Simulation, counters: &mut Counters) {
         let mut news = std::mem::take(&mut self.asked);
         if self.machines.is_empty() {
             self.machines = cluster.ids().map(|id| (id, Machine::default())).collect();
@@ -198,7 +198,7 @@ impl Clients {
                 self.history
                     .answer(ticket, Answer::Written { index: *index });
                 client.waiting = None;
-                tally.count("received an update result");
+                counters.count("received an update result");
             }
         }
         let (history, machines) = (&mut self.history, &self.machines);
@@ -213,12 +213,12 @@ impl Clients {
                         .unwrap_or_default();
                     let index = host.applied().len() as u64;
                     history.answer(read.ticket, Answer::Value { list, index });
-                    tally.count("received a read result");
+                    counters.count("received a read result");
                     false
                 }
                 // A refused or lost read has no result and no effect, so the history may omit it.
                 Some(Err(_)) => {
-                    tally.count("was refused a read");
+                    counters.count("was refused a read");
                     false
                 }
                 // A restart loses pending reads.
@@ -254,7 +254,7 @@ impl Clients {
     ///
     /// # Panics
     /// Panics if the history is not linearizable.
-    pub(super) fn judge(&self, cluster: &Simulation, at: NodeId, tally: &mut Counters) {
+    pub(super) fn judge(&self, cluster: &Simulation, at: NodeId, counters: &mut Counters) {
         let host = cluster.host(at);
         let log: Vec<_> = host
             .effects()
@@ -281,8 +281,8 @@ impl Clients {
             );
         }
         match wgl::check(&self.history, wgl::STATES_PER_KEY) {
-            Verdict::Linearizable => tally.count("was found linearizable by the black box"),
-            Verdict::Undecided { .. } => tally.count("was left undecided by the black box"),
+            Verdict::Linearizable => counters.count("was found linearizable by the black box"),
+            Verdict::Undecided { .. } => counters.count("was left undecided by the black box"),
             Verdict::Violated(stuck) => panic!(
                 "the history is not linearizable: {stuck}\n{}",
                 cluster.trace()

@@ -55,7 +55,7 @@ impl Run {
                 Ok(leader) => leader,
                 Err(error) => panic!("{core:?} does not converge: {error}"),
             };
-            self.clients.hear(&self.cluster, &mut self.tally);
+            self.clients.hear(&self.cluster, &mut self.counters);
             let missing = self.clients.missing(leader);
             for update in &missing {
                 if !self.clients.insist(&mut self.cluster, leader, *update) {
@@ -141,7 +141,7 @@ impl Run {
             return false;
         }
         let id = spare[self.rng.random_range(0..spare.len())];
-        self.tally
+        self.counters
             .count("granted another machine because no member was electable");
         for other in core.iter() {
             self.cluster.mend(id, *other);
@@ -200,7 +200,7 @@ impl Run {
         if self.strangers_are_harmless() || removed.is_empty() {
             return false;
         }
-        self.tally.count("had removed machines switched off");
+        self.counters.count("had removed machines switched off");
         for id in &removed {
             self.cluster.crash(*id);
             self.switched_off.insert(*id);
@@ -222,20 +222,20 @@ impl Run {
         match self.rng.random_range(0..4) {
             0 if self.cluster.is_up(id) => {
                 self.crash(id);
-                self.tally.count("left a machine down for good");
+                self.counters.count("left a machine down for good");
             }
             1 => {
-                self.tally
+                self.counters
                     .count("left a machine that receives but cannot send");
                 core.iter().for_each(|other| self.cluster.cut(id, *other));
             }
             2 if harmless => {
-                self.tally
+                self.counters
                     .count("left a machine that sends but cannot receive");
                 core.iter().for_each(|other| self.cluster.cut(*other, id));
             }
             _ => {
-                self.tally.count("left a machine cut off for good");
+                self.counters.count("left a machine cut off for good");
                 self.cluster.isolate(id);
             }
         }
@@ -304,12 +304,13 @@ impl Run {
         }
         self.states_follow_from_log();
         assert_eq!(
-            self.cluster.tally().of("ignored an invalid message"),
+            self.cluster.counters().of("ignored an invalid message"),
             0,
             "a node ignored a message of another node as invalid"
         );
         self.stays(leader);
-        self.clients.judge(&self.cluster, leader, &mut self.tally);
+        self.clients
+            .judge(&self.cluster, leader, &mut self.counters);
     }
 
     /// Checks states against the committed log; states that agree may all be wrong.

@@ -34,14 +34,14 @@ impl Run {
             Event::ReleaseDisk => self.release_any(),
             Event::FailDisk => {
                 let id = self.any(Simulation::is_up)?;
-                self.tally.count("made a sync fail");
+                self.counters.count("made a sync fail");
                 self.cluster.fail_disk(id, &mut self.rng);
                 Some(format!("the next sync of {id} fails"))
             }
             Event::FillDisk => {
                 let id = self.any(Simulation::is_up)?;
                 let full = self.rng.random_bool(0.5);
-                self.tally.count(if full {
+                self.counters.count(if full {
                     "filled a disk"
                 } else {
                     "made room on a disk"
@@ -56,7 +56,7 @@ impl Run {
             Event::Rot => self.rot_any(),
             Event::Pause => {
                 let id = self.any(|cluster, id| cluster.is_up(id) && !cluster.is_paused(id))?;
-                self.tally.count("paused");
+                self.counters.count("paused");
                 self.cluster.pause(id);
                 Some(format!("{id} is paused"))
             }
@@ -69,7 +69,7 @@ impl Run {
                 let id = self.any(|_, _| true)?;
                 let most = self.options.election_timeout.1.as_micros() as i64 * 3;
                 let by = self.rng.random_range(-most..=most);
-                self.tally.count("made a clock jump");
+                self.counters.count("made a clock jump");
                 // Only a clock that is set back stalls.
                 self.set_back += Duration::from_micros(by.min(0).unsigned_abs());
                 self.cluster.jump_clock(id, by);
@@ -111,7 +111,7 @@ impl Run {
 
     fn cut(&mut self) -> Option<String> {
         let id = self.any(|_, _| true)?;
-        self.tally.count("cut");
+        self.counters.count("cut");
         match self.rng.random_range(0..5) {
             0 => {
                 self.cluster.isolate(id);
@@ -124,7 +124,7 @@ impl Run {
             }
             2 => {
                 // A ring: each node reaches only its two neighbours, so no majority is connected.
-                self.tally.count("cut the cluster to a ring");
+                self.counters.count("cut the cluster to a ring");
                 let ids: Vec<_> = self.cluster.ids().collect();
                 for (place, from) in ids.iter().enumerate() {
                     for (other, to) in ids.iter().enumerate() {
@@ -138,7 +138,7 @@ impl Run {
             }
             3 => {
                 // A bridge: one node reaches both halves, which do not reach each other.
-                self.tally.count("cut the cluster to a bridge");
+                self.counters.count("cut the cluster to a bridge");
                 let (left, right): (Vec<_>, Vec<_>) =
                     self.cluster.ids().partition(|_| self.rng.random_bool(0.5));
                 for from in &left {
@@ -164,14 +164,14 @@ impl Run {
     pub(super) fn crash(&mut self, id: NodeId) -> String {
         let under_way = self.cluster.host(id).writes_under_way();
         let kept = self.rng.random_range(0..=under_way);
-        self.tally.count(if under_way > 0 {
+        self.counters.count(if under_way > 0 {
             "crashed with writes under way"
         } else {
             "crashed"
         });
         if kept < under_way && self.rng.random_bool(0.5) {
             let style = CrashStyle::ALL[self.rng.random_range(0..CrashStyle::ALL.len())];
-            self.tally.count("crashed in the middle of a write");
+            self.counters.count("crashed in the middle of a write");
             self.cluster.crash_midway(id, kept, &mut self.rng, style);
             return format!("{id} crashes in the middle of write {kept} of {under_way}: {style:?}");
         }
@@ -183,7 +183,7 @@ impl Run {
         let id = self.any(|cluster, id| !cluster.is_up(id))?;
         self.cluster.restart(id);
         if self.cluster.is_up(id) && self.rng.random_bool(0.1) {
-            self.tally.count("crashed in recovery");
+            self.counters.count("crashed in recovery");
             self.crash(id);
             return Some(format!("{id} starts and crashes at once"));
         }
@@ -205,7 +205,7 @@ impl Run {
         if !self.survives_without(id) {
             return None;
         }
-        self.tally.count("lost a disk");
+        self.counters.count("lost a disk");
         self.wiped.insert(id);
         self.cluster.wipe(id);
         Some(format!("{id} restarts with an empty disk"))
@@ -220,7 +220,7 @@ impl Run {
             self.cluster.crash(id);
         }
         self.wiped.insert(id);
-        self.tally.count("rotted a bit");
+        self.counters.count("rotted a bit");
         let place = self.rng.random_range(0.0..1.0);
         self.cluster.flip_bit(id, place);
         Some(format!("a bit flips on the disk of {id}"))
@@ -246,12 +246,12 @@ impl Run {
             }
         }
         if !self.cluster.put_back(id, &copy) {
-            self.tally
+            self.counters
                 .count("skipped an old disk that no start would reject");
             return Some(format!("{id} is down, and its old copy is not restored"));
         }
         self.wiped.insert(id);
-        self.tally.count("put an old disk back");
+        self.counters.count("put an old disk back");
         Some(format!("the disk of {id} is replaced by an old copy"))
     }
 
@@ -266,7 +266,7 @@ impl Run {
             return None;
         }
         let id = self.any(Simulation::is_up)?;
-        self.tally.count("made a state diverge");
+        self.counters.count("made a state diverge");
         self.cluster.go_astray(id);
         Some(format!("the state of {id} diverges"))
     }
@@ -322,7 +322,7 @@ impl Run {
             return None;
         }
         let begun = self.cluster.change_membership(leader, change.clone());
-        self.tally.count(if begun.is_ok() {
+        self.counters.count(if begun.is_ok() {
             "asked for a change of members"
         } else {
             "was refused a change of members"

@@ -21,7 +21,7 @@ impl Run {
             0
         };
         if self.chance(self.options.lose) {
-            self.tally.count("lost a message");
+            self.counters.count("lost a message");
             self.cluster.drop_at(place);
             return;
         }
@@ -40,7 +40,7 @@ impl Run {
                 .cloned()
                 .expect("the place is in the queue");
             if repeat {
-                self.tally.count("repeated a message");
+                self.counters.count("repeated a message");
                 self.cluster.inject([envelope.clone()]);
             }
             if self.past.len() < MAX_REMEMBERED {
@@ -53,7 +53,7 @@ impl Run {
         }
         if replay {
             let old = self.past[self.rng.random_range(0..self.past.len())].clone();
-            self.tally.count("replayed an old message");
+            self.counters.count("replayed an old message");
             self.cluster.inject([old]);
         }
         let to = self
@@ -92,7 +92,7 @@ impl Run {
             let at = self.rng.random_range(0..frame.len());
             frame[at] ^= self.rng.random_range(1..=255);
         }
-        self.tally.count("corrupted a message");
+        self.counters.count("corrupted a message");
         let _whatever_it_says_now = wire::decode_message(&frame[wire::LENGTH_BYTES..]);
         self.cluster.drop_at(place);
     }
@@ -113,7 +113,7 @@ impl Run {
             && self.chance(self.options.cut_fresh_leader)
             && self.strikes(number)
         {
-            self.tally.count("cut off a fresh leader");
+            self.counters.count("cut off a fresh leader");
             let outwards = self.rng.random_bool(0.5);
             for other in self.cluster.ids().filter(|other| *other != leader) {
                 if outwards {

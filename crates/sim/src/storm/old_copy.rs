@@ -69,7 +69,7 @@ impl Run {
             }
             let member = self.cluster.node(leader).membership().member(id).copied();
             if member.is_some_and(|member| member.incarnation != before && member.votes()) {
-                return self.tally.count("rejoined after its disk was restored");
+                return self.counters.count("rejoined after its disk was restored");
             }
         }
         panic!(
@@ -149,7 +149,7 @@ impl Run {
         if !self.cluster.leaders().contains(&old) || !self.cluster.is_up(follower) {
             return;
         }
-        self.tally
+        self.counters
             .count("asked a deposed leader next to a restored disk");
         for round in 0..2 {
             // No timer may fire: the follower lost its vote with its disk, so it could elect the

@@ -272,8 +272,8 @@ fn operations_and_faults_are_counted() {
     write(&disk, 0, 3);
     write(&disk, 0, 4);
     disk.crash_with(&[Fate::Applied]);
-    let tally = disk.tally();
-    let counted: Vec<_> = tally.iter().collect();
+    let counters = disk.counters();
+    let counted: Vec<_> = counters.iter().collect();
     assert_eq!(
         counted,
         [
