@@ -25,7 +25,7 @@ fn alike(cluster: &Simulation) -> bool {
 fn diverged_follower_is_repaired_and_keeps_its_log() {
     let mut cluster = comparing(2);
     order(&mut cluster, 1);
-    cluster.go_astray(N2);
+    cluster.diverge(N2);
     let last = cluster.node(N2).last();
     assert!(!alike(&cluster));
     (2..=3).for_each(|sequence| order(&mut cluster, sequence));
@@ -41,7 +41,7 @@ fn diverged_follower_is_repaired_and_keeps_its_log() {
 fn diverged_leader_transfers_leadership_and_is_repaired() {
     let mut cluster = comparing(1);
     order(&mut cluster, 1);
-    cluster.go_astray(N1);
+    cluster.diverge(N1);
     for sequence in 2..=6 {
         let leader = cluster.settle(SECOND).unwrap();
         cluster.propose(leader, 7, sequence, b"attack").unwrap();
@@ -55,7 +55,7 @@ fn diverged_leader_transfers_leadership_and_is_repaired() {
 #[test]
 fn stale_state_hash_does_not_trigger_a_second_repair() {
     let mut cluster = comparing(1);
-    cluster.go_astray(N2);
+    cluster.diverge(N2);
     cluster.propose(N1, 7, 1, b"attack").unwrap();
     let mut stale = Vec::new();
     let astray = cluster.host(N2).state_hash();
@@ -87,7 +87,7 @@ fn stale_state_hash_does_not_trigger_a_second_repair() {
     assert_eq!(cluster.counters().of("sent a snapshot"), 1);
     assert_eq!(cluster.node(N3).role(), RoleKind::Follower);
     // Hashes it sends from now on count again.
-    cluster.go_astray(N2);
+    cluster.diverge(N2);
     (2..=4).for_each(|sequence| order(&mut cluster, sequence));
     assert!(alike(&cluster));
     assert_eq!(cluster.counters().of("saw a diverged state"), 2);

@@ -234,7 +234,7 @@ impl Storm {
             for number in 0..self.events {
                 run.event(number);
             }
-            run.peace();
+            run.liveness_phase();
         }));
         match result {
             Ok(()) => {

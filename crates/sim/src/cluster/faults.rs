@@ -287,8 +287,8 @@ impl Simulation {
 
     /// Makes the state of a machine's program diverge from the log, as a bug or a bit flip in
     /// memory would. From then on snapshots may differ.
-    pub fn go_astray(&mut self, id: NodeId) {
-        self.host_mut(id).go_astray();
+    pub fn diverge(&mut self, id: NodeId) {
+        self.host_mut(id).diverge();
         self.invariants.snapshots_agree.states_may_differ();
         self.trace
             .push(self.now, Line::Did(id, "has a diverged state"));

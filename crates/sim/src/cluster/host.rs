@@ -242,14 +242,14 @@ impl Host {
     }
 
     /// Makes its state diverge from the log.
-    pub(crate) fn go_astray(&mut self) {
-        self.state.go_astray();
+    pub(crate) fn diverge(&mut self) {
+        self.state.diverge();
     }
 
     /// Returns whether its state diverged from the log.
     #[must_use]
-    pub fn is_astray(&self) -> bool {
-        self.state.is_astray()
+    pub fn is_diverged(&self) -> bool {
+        self.state.is_diverged()
     }
 
     /// Returns the log indexes of [`Host::effects`].

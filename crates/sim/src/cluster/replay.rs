@@ -75,7 +75,7 @@ impl Simulation {
     /// # Errors
     /// The first machine with entries, effects, sessions or a hash that differ from the replay.
     pub fn check_states_follow_from_log(&self) -> Result<(), Violation> {
-        let sound = |host: &&Host| !host.is_astray() && !host.applied().is_empty();
+        let sound = |host: &&Host| !host.is_diverged() && !host.applied().is_empty();
         for host in self.hosts().filter(sound) {
             check(host, &self.committed)
                 .map_err(|what| Violation::new(PROPERTY, format!("{} {what}", host.id())))?;

@@ -64,11 +64,11 @@ impl State {
         mix(self.hash, self.astray, 0)
     }
 
-    pub(super) fn go_astray(&mut self) {
+    pub(super) fn diverge(&mut self) {
         self.astray = mix(self.hash, self.astray, 1);
     }
 
-    pub(super) fn is_astray(&self) -> bool {
+    pub(super) fn is_diverged(&self) -> bool {
         self.astray != 0
     }
 
@@ -162,9 +162,9 @@ mod tests {
     #[test]
     fn restored_state_is_still_diverged() {
         let mut state = State::default();
-        state.go_astray();
+        state.diverge();
         let restored = State::restore(&state.save());
-        assert!(restored.is_astray());
+        assert!(restored.is_diverged());
         assert_eq!(restored.whole_hash(), state.whole_hash());
     }
 }

@@ -207,9 +207,9 @@ impl Simulation {
             again = true;
         }
         // A restored snapshot replaces the whole state, which is how divergence is repaired.
-        let was_astray = host.is_astray();
+        let was_astray = host.is_diverged();
         let hashes = host.apply(committed, hash_every);
-        let repaired = was_astray && !host.is_astray();
+        let repaired = was_astray && !host.is_diverged();
         host.refused.extend(refused);
         host.request_results.extend(request_results);
         host.reads

@@ -26,7 +26,7 @@ pub(super) const CLUSTER: Target = Target {
 };
 
 /// Time within which a cluster without faults must converge: many elections.
-const PEACE: Duration = Duration::from_secs(60);
+const LIVENESS_TIME: Duration = Duration::from_secs(60);
 
 /// Lines of trace that a violation is reported with.
 const LINES: usize = 60;
@@ -167,7 +167,7 @@ impl Fate {
                     self.cluster.restart(id)
                 }
             }
-            let settled = self.cluster.settle(PEACE);
+            let settled = self.cluster.settle(LIVENESS_TIME);
             if let (Err(unrest), None) = (settled, self.cluster.violation()) {
                 return Err(unrest.to_string());
             }

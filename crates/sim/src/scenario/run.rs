@@ -357,7 +357,7 @@ impl Runner {
                 self.cluster.restart(*node);
                 self.up(*node)?;
             }
-            Step::Astray(node) => self.cluster.go_astray(self.up(*node)?),
+            Step::Astray(node) => self.cluster.diverge(self.up(*node)?),
             Step::Wipe(node) => self.cluster.wipe(*node),
             Step::HoldDisk(node) => self.cluster.hold_disk(*node),
             Step::ReleaseDisk { node, count: None } => self.cluster.release_disk(*node),

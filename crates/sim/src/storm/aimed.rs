@@ -219,7 +219,7 @@ impl Run {
         let astray = self
             .cluster
             .ids()
-            .any(|id| self.cluster.host(id).is_astray());
+            .any(|id| self.cluster.host(id).is_diverged());
         let may_fail = self
             .cluster
             .ids()

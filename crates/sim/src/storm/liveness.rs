@@ -18,7 +18,7 @@ impl Run {
     ///
     /// # Panics
     /// Panics if the cluster does not converge or a command is lost.
-    pub(super) fn peace(&mut self) {
+    pub(super) fn liveness_phase(&mut self) {
         // A stream that no event uses, so that omitted events do not change the draws here.
         self.rng.set_stream(u64::MAX);
         self.rng.set_word_pos(0);
@@ -66,7 +66,7 @@ impl Run {
                 if !self.states_agree(leader, &core) {
                     continue;
                 }
-                self.all_is_well(leader, &core);
+                self.has_converged(leader, &core);
                 if self.cluster.leaders().contains(&leader) {
                     self.aimed_phases(leader, &core);
                 }
@@ -274,7 +274,7 @@ impl Run {
         false
     }
 
-    fn all_is_well(&mut self, leader: NodeId, core: &BTreeSet<NodeId>) {
+    fn has_converged(&mut self, leader: NodeId, core: &BTreeSet<NodeId>) {
         let asked = self.clients.asked();
         let first = self.cluster.host(leader);
         let membership = self.cluster.node(leader).membership().clone();
@@ -328,7 +328,7 @@ impl Run {
         let astray = self
             .cluster
             .ids()
-            .any(|id| self.cluster.host(id).is_astray());
+            .any(|id| self.cluster.host(id).is_diverged());
         if !(config.pre_vote && config.check_quorum) || astray {
             return;
         }

@@ -99,7 +99,7 @@ impl Run {
                 ))
             }
             Event::ChangeMembers => self.change_members(),
-            Event::GoAstray => self.go_astray(),
+            Event::GoAstray => self.diverge(),
             Event::PutBack => self.copy_or_put_back(),
             Event::ReplayEarlier => self.replay_earlier_leadership(),
             Event::CutLeader => self.cut_off_leader(),
@@ -257,17 +257,17 @@ impl Run {
 
     /// Makes the state of one machine diverge. One at a time: hashes identify the diverged state
     /// only if a majority agrees.
-    fn go_astray(&mut self) -> Option<String> {
+    fn diverge(&mut self) -> Option<String> {
         if self
             .cluster
             .ids()
-            .any(|id| self.cluster.host(id).is_astray())
+            .any(|id| self.cluster.host(id).is_diverged())
         {
             return None;
         }
         let id = self.any(Simulation::is_up)?;
         self.counters.count("made a state diverge");
-        self.cluster.go_astray(id);
+        self.cluster.diverge(id);
         Some(format!("the state of {id} diverges"))
     }
 

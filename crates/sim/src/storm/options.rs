@@ -165,45 +165,44 @@ impl Options {
             (Event::Deliver, 1.0),
         ];
         // A separate RNG, so that old failing seeds keep reproducing the same storm.
-        let dice_of_states = &mut ChaCha8Rng::seed_from_u64(!seed);
-        let hash_every = dice_of_states
+        let rng_of_states = &mut ChaCha8Rng::seed_from_u64(!seed);
+        let hash_every = rng_of_states
             .random_bool(0.3)
-            .then(|| log_uniform(dice_of_states, 1.0, 50.0) as u64);
-        let corrupt = sometimes(dice_of_states, 0.001, 0.05);
+            .then(|| log_uniform(rng_of_states, 1.0, 50.0) as u64);
+        let corrupt = sometimes(rng_of_states, 0.001, 0.05);
         if hash_every.is_some() {
-            weights.push((Event::GoAstray, sometimes(dice_of_states, 0.000_5, 0.005)));
+            weights.push((Event::GoAstray, sometimes(rng_of_states, 0.000_5, 0.005)));
         }
         if real_store {
             // A separate RNG again: the draws for corruption and states stay the same.
-            let dice_of_copies =
+            let rng_of_copies =
                 &mut ChaCha8Rng::seed_from_u64(seed.rotate_left(32) ^ (u64::MAX / 3));
-            weights.push((Event::PutBack, sometimes(dice_of_copies, 0.001, 0.01)));
+            weights.push((Event::PutBack, sometimes(rng_of_copies, 0.001, 0.01)));
         }
-        let dice_of_aims = &mut ChaCha8Rng::seed_from_u64(seed.rotate_left(16) ^ (u64::MAX / 5));
-        let replay_earlier = sometimes(dice_of_aims, 0.002, 0.05);
+        let rng_of_aims = &mut ChaCha8Rng::seed_from_u64(seed.rotate_left(16) ^ (u64::MAX / 5));
+        let replay_earlier = sometimes(rng_of_aims, 0.002, 0.05);
         weights.push((Event::ReplayEarlier, replay_earlier));
-        weights.push((Event::CutLeader, sometimes(dice_of_aims, 0.001, 0.02)));
-        weights.push((Event::SupersedeTail, sometimes(dice_of_aims, 0.001, 0.01)));
-        let later_term = sometimes(dice_of_aims, 0.001, 0.01);
+        weights.push((Event::CutLeader, sometimes(rng_of_aims, 0.001, 0.02)));
+        weights.push((Event::SupersedeTail, sometimes(rng_of_aims, 0.001, 0.01)));
+        let later_term = sometimes(rng_of_aims, 0.001, 0.01);
         weights.push((Event::LaterTerm, later_term));
         // A separate RNG: the other draws of a seed stay the same.
-        let dice_of_changes =
-            &mut ChaCha8Rng::seed_from_u64(seed.rotate_left(48) ^ (u64::MAX / 11));
+        let rng_of_changes = &mut ChaCha8Rng::seed_from_u64(seed.rotate_left(48) ^ (u64::MAX / 11));
         weights.push((
             Event::OverlapChanges,
-            sometimes(dice_of_changes, 0.000_5, 0.005),
+            sometimes(rng_of_changes, 0.000_5, 0.005),
         ));
-        let change_fresh_leader = sometimes(dice_of_changes, 0.02, 0.8);
+        let change_fresh_leader = sometimes(rng_of_changes, 0.02, 0.8);
         let mut config = settings(rng, membership.clone(), election_timeout, lease_reads);
-        let dice_of_log = &mut ChaCha8Rng::seed_from_u64(seed.rotate_left(32) ^ (u64::MAX / 13));
-        let is_bounded = config.snapshot_entries.is_some() && dice_of_log.random_bool(0.3);
+        let rng_of_log = &mut ChaCha8Rng::seed_from_u64(seed.rotate_left(32) ^ (u64::MAX / 13));
+        let is_bounded = config.snapshot_entries.is_some() && rng_of_log.random_bool(0.3);
         config.max_log_bytes =
-            is_bounded.then(|| log_uniform(dice_of_log, 300.0, 20_000.0) as usize);
+            is_bounded.then(|| log_uniform(rng_of_log, 300.0, 20_000.0) as usize);
         if let Some((_, ceiling)) = config.adaptive_timeout {
             // Any floor that the configuration check accepts.
             let floor = config
                 .heartbeat
-                .mul_f64(log_uniform(dice_of_aims, 1.05, 12.0))
+                .mul_f64(log_uniform(rng_of_aims, 1.05, 12.0))
                 .min(ceiling / 2);
             let beyond = planted == Some(PlantedFault::DrawsBelowFloor);
             config.adaptive_timeout = Some((
