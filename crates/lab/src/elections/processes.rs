@@ -27,7 +27,7 @@ use crate::child_process::{self, Processes};
 const GLANCE: Duration = Duration::from_millis(20);
 
 /// A node's report and the time it happened.
-struct Said {
+struct NodeReport {
     place: usize,
     stands: bool,
     term: Term,
@@ -76,11 +76,11 @@ pub(super) fn replace_leader(settings: &Settings, size: u64, seed: u64) -> Resul
 
 /// Waits for a leader in a term after `after`, and collects such terms with a candidate.
 fn leads(
-    heard: &Receiver<Said>,
+    heard: &Receiver<NodeReport>,
     until: Instant,
     after: Term,
     stood: &mut Vec<Term>,
-) -> Option<Said> {
+) -> Option<NodeReport> {
     loop {
         match heard.recv_timeout(until.saturating_duration_since(Instant::now())) {
             // A late report of an earlier term.
@@ -97,7 +97,7 @@ fn start(
     size: u64,
     rng: &mut ChaCha8Rng,
     directory: &Path,
-    say: &Sender<Said>,
+    say: &Sender<NodeReport>,
 ) -> Result<Processes, String> {
     let mut nodes = Processes::default();
     for (place, file) in
@@ -125,7 +125,7 @@ fn start(
 }
 
 /// Forwards a node's reports until its stdout closes.
-fn listen(place: usize, said: impl BufRead, say: &Sender<Said>) {
+fn listen(place: usize, said: impl BufRead, say: &Sender<NodeReport>) {
     for line in said.lines().map_while(Result::ok) {
         let words: Vec<_> = line.split(' ').collect();
         let [what, term, ago] = words[..] else {
@@ -137,7 +137,7 @@ fn listen(place: usize, said: impl BufRead, say: &Sender<Said>) {
         let at = Instant::now()
             .checked_sub(Duration::from_micros(ago))
             .unwrap_or_else(Instant::now);
-        let said = Said {
+        let said = NodeReport {
             place,
             stands: what == "stands",
             term: Term(term),

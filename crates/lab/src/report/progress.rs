@@ -33,10 +33,10 @@ pub struct Progress {
     began: Instant,
     done: AtomicU64,
     size: AtomicU64,
-    told: Told,
+    told: Sink,
 }
 
-enum Told {
+enum Sink {
     Bar(ProgressBar),
     Lines,
     Documents,
@@ -48,10 +48,10 @@ impl Progress {
     #[must_use]
     pub fn new(mode: Mode, name: &'static str, total: u64) -> Self {
         let told = match mode {
-            Mode::Never => Told::Nothing,
-            Mode::Json => Told::Documents,
-            Mode::Auto if std::io::stderr().is_terminal() => Told::Bar(bar(name, total)),
-            Mode::Auto => Told::Lines,
+            Mode::Never => Sink::Nothing,
+            Mode::Json => Sink::Documents,
+            Mode::Auto if std::io::stderr().is_terminal() => Sink::Bar(bar(name, total)),
+            Mode::Auto => Sink::Lines,
         };
         Progress {
             name,
@@ -69,23 +69,23 @@ impl Progress {
         let news = self.size.swap(size, Ordering::Relaxed) != size;
         let tenth = done * LINES / self.total > (done - 1) * LINES / self.total;
         match &self.told {
-            Told::Bar(bar) => {
+            Sink::Bar(bar) => {
                 if news {
                     bar.set_message(format!("n={size}"));
                 }
                 bar.inc(1);
             }
-            Told::Lines if tenth && self.began.elapsed() >= SOON => {
+            Sink::Lines if tenth && self.began.elapsed() >= SOON => {
                 errln!("{}", self.line(done, size))
             }
-            Told::Documents if tenth => errln!("{}", self.document(done, size)),
-            Told::Lines | Told::Documents | Told::Nothing => {}
+            Sink::Documents if tenth => errln!("{}", self.document(done, size)),
+            Sink::Lines | Sink::Documents | Sink::Nothing => {}
         }
     }
 
     /// Removes the bar before the result is printed.
     pub fn finish(&self) {
-        if let Told::Bar(bar) = &self.told {
+        if let Sink::Bar(bar) = &self.told {
             bar.finish_and_clear();
         }
     }

@@ -134,7 +134,7 @@ impl Program {
                 .for_each(|committed| self.apply(committed, &mut said));
             self.snapshot();
             let view = self.node.view();
-            self.tell_of_leaders(&view, &mut said);
+            self.report_leaders(&view, &mut said);
             if let Some(reason) = view.stopped {
                 return Err(reason.to_string());
             }
@@ -200,7 +200,7 @@ impl Program {
         }
     }
 
-    fn tell_of_leaders(&mut self, view: &NodeView, said: &mut Vec<ChildEvent>) {
+    fn report_leaders(&mut self, view: &NodeView, said: &mut Vec<ChildEvent>) {
         for event in &view.events {
             if matches!(event.decision, Decision::WonElection { .. }) && event.term > self.led {
                 self.led = event.term;
