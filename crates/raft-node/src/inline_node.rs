@@ -106,7 +106,7 @@ fn carry(
             runtime.shutdown_background();
         }
         Err(error) => {
-            let _nobody_waits = started
+            let _receiver_gone = started
                 .send(Err(StartError::Thread(error.to_string())))
                 .is_err();
         }

@@ -123,7 +123,7 @@ pub mod code {
     /// The node did not answer the request in time.
     pub const NO_ANSWER: VarInt = VarInt::from_u32(5);
     /// The certificate belongs to no member.
-    pub const STRANGER: VarInt = VarInt::from_u32(6);
+    pub const UNKNOWN_PEER: VarInt = VarInt::from_u32(6);
 }
 
 /// Why links cannot be started.
@@ -182,7 +182,7 @@ pub struct ServiceRequest {
 impl ServiceRequest {
     /// Answers the request. No-op if the client no longer waits.
     pub fn answer(self, answer: Vec<u8>) {
-        let _nobody_waits = self.respond.send(answer).is_err();
+        let _receiver_gone = self.respond.send(answer).is_err();
     }
 }
 

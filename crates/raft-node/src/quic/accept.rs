@@ -81,9 +81,9 @@ async fn serve(incoming: Incoming, handshake: OwnedSemaphorePermit, shared: Arc<
         }
         Some(fingerprint) => match shared.members.get(&fingerprint) {
             Some(&from) => serve_peer(connection, from, shared).await,
-            None => connection.close(code::STRANGER, b"not a member"),
+            None => connection.close(code::UNKNOWN_PEER, b"not a member"),
         },
-        None => connection.close(code::STRANGER, b"no certificate"),
+        None => connection.close(code::UNKNOWN_PEER, b"no certificate"),
     }
 }
 

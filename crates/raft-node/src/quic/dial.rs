@@ -105,14 +105,14 @@ impl Dialler {
             count(&counters.connects, 1);
         }
         tracing::info!(peer = %id, address = %self.peer.address, "connected");
-        let way = Way {
+        let sender = PeerSender {
             peer: id,
             shared: &self.shared,
             connection,
         };
         let down = tokio::select! {
-            down = way.carry(&mut self.outbox, stream) => down,
-            down = way.carry_snapshots(&mut self.snapshots) => down,
+            down = sender.send_messages(&mut self.outbox, stream) => down,
+            down = sender.send_snapshots(&mut self.snapshots) => down,
         };
         if let Some(counters) = self.counters() {
             counters.connected.store(false, Ordering::Relaxed);
@@ -161,17 +161,17 @@ impl Dialler {
 }
 
 /// An established connection, with the context needed to send on it.
-struct Way<'a> {
+struct PeerSender<'a> {
     peer: NodeId,
     shared: &'a Shared,
     connection: &'a Connection,
 }
 
-impl Way<'_> {
+impl PeerSender<'_> {
     /// Writes the snapshots of the outbox to a stream of their own until the connection is lost.
     /// The stream is opened for the first snapshot, for most peers never, and has a lower priority
     /// than consensus.
-    async fn carry_snapshots(&self, outbox: &mut Receiver<Message>) -> Down {
+    async fn send_snapshots(&self, outbox: &mut Receiver<Message>) -> Down {
         let first = tokio::select! {
             biased;
             error = self.connection.closed() => return down(&error),
@@ -186,15 +186,15 @@ impl Way<'_> {
         };
         // Setting the priority fails only on a closed stream, and then the next write reports it.
         let _closed = stream.set_priority(SNAPSHOT_PRIORITY).is_err();
-        self.carry_from(Some(first), outbox, stream).await
+        self.send_from(Some(first), outbox, stream).await
     }
 
     /// Writes the messages of the outbox until the connection is lost.
-    async fn carry(&self, outbox: &mut Receiver<Message>, stream: SendStream) -> Down {
-        self.carry_from(None, outbox, stream).await
+    async fn send_messages(&self, outbox: &mut Receiver<Message>, stream: SendStream) -> Down {
+        self.send_from(None, outbox, stream).await
     }
 
-    async fn carry_from(
+    async fn send_from(
         &self,
         mut waiting: Option<Message>,
         outbox: &mut Receiver<Message>,

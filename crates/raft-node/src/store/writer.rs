@@ -45,7 +45,7 @@ impl WriterThread {
             .spawn(move || {
                 // Dropped last, even by a panic: a node that waits for a completion must be
                 // notified that none will come.
-                let _farewell = NotifyAtEnd(Arc::clone(&notify));
+                let _notify_at_end = NotifyAtEnd(Arc::clone(&notify));
                 run(store, &writes, report, &*notify);
             })
             .map_err(|error| StoreError::Stopped {

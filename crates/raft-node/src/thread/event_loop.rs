@@ -56,7 +56,7 @@ pub(super) fn run(
     {
         Ok(runtime) => runtime,
         Err(error) => {
-            let _nobody_waits = started
+            let _receiver_gone = started
                 .send(Err(StartError::Thread(error.to_string())))
                 .is_err();
             return;
@@ -69,13 +69,13 @@ pub(super) fn run(
     let opened = opened.unwrap_or_else(|panic| Err(StartError::Thread(panic_message(&*panic))));
     match opened {
         Err(error) => {
-            let _nobody_waits = started.send(Err(error)).is_err();
+            let _receiver_gone = started.send(Err(error)).is_err();
         }
         Ok((mut driver, clock, requests)) => {
             driver.set_trace(trace);
             let (publish, view) = watch::channel(driver.view());
             let links = driver.links_mut().counters();
-            let _nobody_waits = started.send(Ok((view, links, requests))).is_err();
+            let _receiver_gone = started.send(Ok((view, links, requests))).is_err();
             let node = EventLoop {
                 driver,
                 clock,
