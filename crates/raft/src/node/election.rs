@@ -108,8 +108,8 @@ impl Node {
     /// may have had contact with a leader before. A `candidate` no longer leads, so its own earlier
     /// leadership is no hindrance, as after a quick restart.
     pub(super) fn leader_hindrance(&self, candidate: NodeId) -> Option<VoteRefusal> {
-        let lately = |since| self.now.since(since) < self.config.stickiness();
-        if self.config.lease_reads && lately(self.started) {
+        let recently = |since| self.now.since(since) < self.config.stickiness();
+        if self.config.lease_reads && recently(self.started) {
             return Some(VoteRefusal::JustStarted);
         }
         if !self.config.check_quorum {
@@ -124,7 +124,7 @@ impl Node {
         {
             return None;
         }
-        (lately(last_contact) && leader != candidate).then_some(VoteRefusal::LeaderAlive(leader))
+        (recently(last_contact) && leader != candidate).then_some(VoteRefusal::LeaderAlive(leader))
     }
 
     fn new_campaign(&mut self) -> Campaign {

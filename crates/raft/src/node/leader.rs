@@ -252,7 +252,7 @@ impl Node {
         let Role::Leader(leader) = &mut self.role else {
             return Err(RequestError::NotLeader(known));
         };
-        let (lately, patience) = (self.config.stickiness(), self.config.max_election_timeout());
+        let (recently, patience) = (self.config.stickiness(), self.config.max_election_timeout());
         let may_lead = |id: NodeId| {
             let lost = leader.peers.counted(id).is_none();
             !lost
@@ -276,7 +276,7 @@ impl Node {
             Some(to) => able.map(|(id, _)| id).find(|id| *id == to),
             None => able
                 .filter(|(_, progress)| {
-                    progress.answered && self.now.since(progress.last_contact) < lately
+                    progress.answered && self.now.since(progress.last_contact) < recently
                 })
                 .max_by_key(|(_, progress)| progress.matched)
                 .map(|(id, _)| id),

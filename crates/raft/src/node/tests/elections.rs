@@ -77,7 +77,7 @@ fn adaptive_timeout_doubles_with_each_failed_campaign() {
 /// contact.
 #[test]
 fn follower_with_recent_contact_refuses_votes_in_later_terms() {
-    for lately in [true, false] {
+    for recently in [true, false] {
         let mut node = follower(|_| {});
         let later = Term(5);
         let stale = Body::VoteReply { granted: false };
@@ -89,7 +89,7 @@ fn follower_with_recent_contact_refuses_votes_in_later_terms() {
             },
         );
         assert_eq!((node.term(), node.leader()), (later, None));
-        let now = if lately {
+        let now = if recently {
             NOW
         } else {
             NOW.after(node.config().stickiness())
@@ -108,8 +108,8 @@ fn follower_with_recent_contact_refuses_votes_in_later_terms() {
         );
         assert_eq!(
             node.hard_state.vote,
-            (!lately).then_some(NodeId(3)),
-            "{lately}"
+            (!recently).then_some(NodeId(3)),
+            "{recently}"
         );
     }
 }
