@@ -33,7 +33,7 @@ pub(crate) fn plugin(app: &mut App) {
         .add_observer(settle)
         .add_systems(
             PreUpdate,
-            (tell_footer, name_window).after(RaftSystems::Apply),
+            (update_footer, name_window).after(RaftSystems::Apply),
         );
 }
 
@@ -72,7 +72,7 @@ fn settle(
     }
 }
 
-fn tell_footer(
+fn update_footer(
     status: Res<RaftStatus>,
     cluster: Res<ClusterView>,
     rejected: Res<Rejected>,

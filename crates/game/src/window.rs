@@ -42,7 +42,7 @@ pub(crate) fn has_drawn() -> bool {
 }
 
 /// Sets [`DRAWN`] when this app's window has reached its second frame.
-pub(crate) fn tell_when_drawn(app: &mut App) {
+pub(crate) fn report_first_frame(app: &mut App) {
     app.add_systems(First, |frames: Res<FrameCount>| {
         // The second frame proves that the first one was drawn.
         if frames.0 > 1 && !DRAWN.swap(true, Ordering::AcqRel) {
@@ -99,7 +99,7 @@ fn base(title: &str, node: NodeHandle, options: &WindowOptions) -> App {
             overlay::plugin,
             play::plugin,
         ));
-    tell_when_drawn(&mut app);
+    report_first_frame(&mut app);
     app.add_systems(Startup, note_software_renderer);
     let end = Arc::clone(&options.end);
     app.add_systems(Update, move |mut exit: MessageWriter<AppExit>| {

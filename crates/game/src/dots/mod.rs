@@ -138,7 +138,7 @@ fn window(app: &mut App) -> Result<(), DotsError> {
     )
     .insert_resource(WinitSettings::continuous())
     .insert_resource(ClearColor(Color::BLACK));
-    crate::window::tell_when_drawn(app);
+    crate::window::report_first_frame(app);
     Ok(())
 }
 

@@ -73,13 +73,13 @@ impl EventLog {
                 Some(place) => events[place + 1..].iter().collect(),
                 None => events
                     .iter()
-                    .filter(|event| !self.was_told(node.status.id, event))
+                    .filter(|event| !self.is_logged(node.status.id, event))
                     .collect(),
             },
         }
     }
 
-    fn was_told(&self, who: NodeId, event: &Event) -> bool {
+    fn is_logged(&self, who: NodeId, event: &Event) -> bool {
         self.told
             .iter()
             .any(|told| told.who == who && told.event == *event)

@@ -18,7 +18,7 @@ const REMEMBERED: usize = 4096;
 #[derive(Clone, Debug)]
 pub(super) struct CheckedProperty {
     /// The property in a few words.
-    pub(super) promise: &'static str,
+    pub(super) property: &'static str,
     /// Its source in the paper.
     pub(super) rule: &'static str,
     /// Its first violation; a violated property stays so.
@@ -69,8 +69,8 @@ const STATES: usize = 3;
 
 impl Default for Invariants {
     fn default() -> Self {
-        let light = |promise, rule| CheckedProperty {
-            promise,
+        let light = |property, rule| CheckedProperty {
+            property,
             rule,
             broken: None,
         };
@@ -267,7 +267,7 @@ mod tests {
             .lights()
             .iter()
             .filter(|light| light.broken.is_some())
-            .map(|light| light.promise)
+            .map(|light| light.property)
             .collect()
     }
 

@@ -107,7 +107,7 @@ fn lights(ui: &mut Ui, screen: &Screen) {
             };
             let galley = ui
                 .painter()
-                .layout_no_wrap(light.promise.to_owned(), words(12.0), text);
+                .layout_no_wrap(light.property.to_owned(), words(12.0), text);
             // One item, so that a lamp and its text are not separated where the row wraps.
             let size = vec2(LAMP + galley.size().x, galley.size().y.max(LAMP));
             let (area, hovered) = ui.allocate_exact_size(size, Sense::hover());

@@ -37,7 +37,7 @@ pub(super) fn plugin(app: &mut App) {
         Update,
         (
             draw_grid.run_if(resource_changed::<Canvas>),
-            (dress_cities, (paint_cities, write_labels)).chain(),
+            (decorate_cities, (paint_cities, write_labels)).chain(),
         )
             .in_set(ViewSystems::Draw),
     );
@@ -80,7 +80,7 @@ fn draw_grid(canvas: Res<Canvas>, mut lines: Query<(&GridLine, &mut Sprite, &mut
 }
 
 /// Adds a square and a label to each new city. A city unknown to the layout is not drawn.
-fn dress_cities(
+fn decorate_cities(
     mut commands: Commands,
     typeface: Res<Typeface>,
     cities: Query<(Entity, &City, &Health), Added<City>>,
