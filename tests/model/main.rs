@@ -62,7 +62,7 @@ fn model_reaches_the_state_of_figure_8_c() {
     let configuration = configurations()
         .into_iter()
         .find(|one| one.name == FIGURE_8)
-        .expect("the portfolio has figure 8");
+        .expect("the configurations include figure 8");
     let mut cluster = Cluster::new(&configuration.bounds, None);
     cluster.seeks = Some(coverage::is_figure_8);
     let checker = cluster

@@ -85,7 +85,7 @@ impl History {
         self.asked.retain(|(read, _)| !reads(*read));
     }
 
-    /// Checks `host`, which was `before` ahead of the event, against all `hosts`.
+    /// Checks `host`, whose state before the event was `before`, against all `hosts`.
     pub(crate) fn check(
         &mut self,
         before: &Host,

@@ -59,8 +59,8 @@ fn figure_8_c() -> Simulation {
     cluster
 }
 
-/// "A log entry from an earlier term … is stored on a majority of servers, yet can still be
-/// overwritten by a future leader" (figure 8).
+/// "A leader cannot immediately conclude that an entry from a previous term is committed once it is
+/// stored on a majority of servers" (section 5.4.2).
 #[test]
 fn earlier_term_entry_is_not_committed_by_counting_replicas() {
     let mut cluster = figure_8_c();

@@ -20,8 +20,8 @@
 //! # What is simulated
 //! Links lose, duplicate, reorder and cut messages; disks delay writes and lose unfinished ones;
 //! machines crash and restart; each machine's clock has its own offset. [`disk`] runs the real
-//! store on disks with torn writes and bit rot. Codecs and sockets belong to the node and are not
-//! simulated here.
+//! store on disks with torn writes and bit rot. Sockets are not simulated; the wire codec runs if
+//! [`Setup`] asks for it.
 
 pub mod cluster;
 pub mod counters;

@@ -88,7 +88,7 @@ fn every_planted_fault_fails_its_transcript() {
 }
 
 /// Covers the faults that storms find within a few hundred seeds; the others take minutes of
-/// `cargo lab storm --plant`.
+/// `storm --plant`.
 #[test]
 fn storms_find_planted_faults() {
     std::panic::set_hook(Box::new(|_| {}));

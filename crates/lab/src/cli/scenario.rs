@@ -24,7 +24,7 @@ pub struct Arguments {
     /// Print every event.
     #[arg(long)]
     trace: bool,
-    /// Inject a known fault into every node: some transcript must fail. Needs a build with
+    /// Plant a past bug in every node: some transcript must fail. Needs a build with
     /// `--features planted`.
     #[arg(long, value_name = "NAME", value_parser = super::storm::planted)]
     plant: Option<PlantedFault>,

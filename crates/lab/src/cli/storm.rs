@@ -47,7 +47,7 @@ pub struct Arguments {
     /// Inject only these faults, given as the event numbers a failure prints.
     #[arg(long, value_delimiter = ',', requires = "seed")]
     only: Option<Vec<u64>>,
-    /// Inject a known fault into every node: the storms must find it. Needs a build with
+    /// Plant a past bug in every node: the storms must find it. Needs a build with
     /// `--features planted`.
     #[arg(long, value_name = "NAME", value_parser = planted)]
     plant: Option<PlantedFault>,
@@ -69,14 +69,14 @@ pub(super) fn planted(name: &str) -> Result<PlantedFault, String> {
         .find(|fault| fault.name() == name);
     let fault = fault.ok_or_else(|| {
         format!(
-            "`{name}` is not a planted fault: expected one of {}",
+            "`{name}` is not a bug to plant: expected one of {}",
             names()
         )
     })?;
     if cfg!(feature = "planted") {
         Ok(fault)
     } else {
-        Err("this build contains no planted faults: build it with `--features planted`".to_owned())
+        Err("this build contains no bugs to plant: build it with `--features planted`".to_owned())
     }
 }
 

@@ -314,7 +314,7 @@ pub fn table(rows: &[Row]) -> Table {
         ("beat", "ms"),
         ("cap", "fps"),
         ("frames", "/s"),
-        ("seed's", "/s"),
+        ("published", "/s"),
         ("mean", "ms"),
         ("p50", "ms"),
         ("p95", "ms"),

@@ -1,5 +1,5 @@
-//! Exactly once (section 8): "if a client repeats a command, the state machine responds immediately
-//! without re-executing the request".
+//! Exactly once (section 8): "If it receives a command whose serial number has already been
+//! executed, it responds immediately without re-executing the request".
 
 use std::collections::{BTreeMap, BTreeSet};
 

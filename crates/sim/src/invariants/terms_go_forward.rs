@@ -1,5 +1,5 @@
-//! Terms (section 5.1): "current terms … increases monotonically over time", in memory within a run
-//! and on disk across runs.
+//! Terms (section 5.1): a "current term number, which increases monotonically over time", in memory
+//! within a run and on disk across runs.
 
 use std::collections::BTreeMap;
 

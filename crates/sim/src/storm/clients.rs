@@ -281,8 +281,8 @@ impl Clients {
             );
         }
         match wgl::check(&self.history, wgl::STATES_PER_KEY) {
-            Verdict::Linearizable => counters.count("was found linearizable by the black box"),
-            Verdict::Undecided { .. } => counters.count("was left undecided by the black box"),
+            Verdict::Linearizable => counters.count("was found linearizable by the WGL search"),
+            Verdict::Undecided { .. } => counters.count("was left undecided by the WGL search"),
             Verdict::Violated(stuck) => panic!(
                 "the history is not linearizable: {stuck}\n{}",
                 cluster.trace()

@@ -13,8 +13,8 @@ use super::memberships::{committed_membership, is_enough};
 const MAX_ROUNDS: usize = 2_000;
 
 impl Run {
-    /// Runs the liveness phase. "Raft … depends on … a majority of servers" that can communicate
-    /// for long enough (section 5.6): no more than that is granted.
+    /// Runs the liveness phase. Raft needs a majority of servers that can communicate
+    /// for longer than an election takes (section 5.6): no more than that is granted.
     ///
     /// # Panics
     /// Panics if the cluster does not converge or a command is lost.
