@@ -12,7 +12,7 @@ use stateright::{Model, Property};
 
 use crate::action::{Action, Spent};
 use crate::bounds::{Beginning, Bounds, Time};
-use crate::coverage::{Coverage, CoverageSet};
+use crate::coverage::{Coverage, CoverageMark};
 use crate::host::{Disk, Host, Outcome};
 use crate::injected_bug::InjectedBug;
 use crate::key::key;
@@ -23,9 +23,9 @@ use crate::properties::{self, Broken, History};
 #[derive(Clone)]
 pub(crate) struct Cluster {
     pub(crate) bounds: Bounds,
-    pub(crate) plant: Option<InjectedBug>,
-    /// Coverage marks reached in any state.
-    pub(crate) sights: CoverageSet,
+    pub(crate) bug: Option<InjectedBug>,
+    /// CoverageMark marks reached in any state.
+    pub(crate) coverage: Coverage,
     /// Predicate of the state to search for, if any.
     pub(crate) seeks: Option<fn(&[Arc<Host>]) -> bool>,
 }
@@ -75,15 +75,15 @@ impl Cluster {
     /// Seed with which the RNG never draws a timeout that fires at the shortest by itself.
     const SEED: u64 = 3;
 
-    pub(crate) fn new(bounds: &Bounds, plant: Option<InjectedBug>) -> Self {
+    pub(crate) fn new(bounds: &Bounds, bug: Option<InjectedBug>) -> Self {
         let mut bounds = bounds.clone();
-        if plant == Some(InjectedBug::DiskLies) {
+        if bug == Some(InjectedBug::DiskLies) {
             bounds.disk = Disk::Lying;
         }
         Cluster {
             bounds,
-            plant,
-            sights: CoverageSet::default(),
+            bug,
+            coverage: Coverage::default(),
             seeks: None,
         }
     }
@@ -111,7 +111,7 @@ impl Cluster {
     fn begin(&self) -> World {
         let ids = self.bounds.members.members().count() as u64 + self.bounds.outsiders;
         let images = match self.bounds.beginning {
-            Beginning::Disks(disks) => disks(self.plant),
+            Beginning::Disks(disks) => disks(self.bug),
             Beginning::Empty | Beginning::Led => vec![Restored::default(); ids as usize],
         };
         let start = |(id, image)| {
@@ -135,7 +135,7 @@ impl Cluster {
     /// Makes n1 the leader, lets it commit, and discards the messages that led there.
     fn lead(&self, world: &mut World) {
         let mut wide = Cluster {
-            plant: None,
+            bug: None,
             ..self.clone()
         };
         // During this setup no message may be lost and no write may stay pending.
@@ -208,7 +208,7 @@ impl Cluster {
                 world.network.send(id, to, message);
             }
         }
-        let may_bury = !self.plant.is_some_and(InjectedBug::listens_to_the_past);
+        let may_bury = !self.bug.is_some_and(InjectedBug::listens_to_the_past);
         if may_bury && host.image().hard_state != before.image().hard_state {
             world.network.bury(id, host.image().hard_state.term);
         }
@@ -220,13 +220,13 @@ impl Cluster {
         for answer in outcome.reads {
             // An answered read is checked against the commits at the time it was requested.
             checked = checked.and(history.answers(answer.id, answer.result.ok()));
-            self.sights
-                .when(answer.result.is_ok(), Coverage::ReadAnswered);
+            self.coverage
+                .when(answer.result.is_ok(), CoverageMark::ReadAnswered);
         }
-        if self.plant == Some(InjectedBug::ReplicasCounted) {
+        if self.bug == Some(InjectedBug::ReplicasCounted) {
             checked = checked.and(history.counts_replicas(&world.hosts));
         }
-        self.sights.note(&outcome.decisions, &host, &world.hosts);
+        self.coverage.note(&outcome.decisions, &host, &world.hosts);
         if let Err(broken) = checked {
             world.broken.get_or_insert(broken);
         }
@@ -248,7 +248,7 @@ impl Cluster {
 
     fn crash(&self, world: &mut World, id: NodeId, kept: usize) {
         let mut image = self.host(world, id).crash(kept);
-        if self.plant == Some(InjectedBug::VoteForgotten) {
+        if self.bug == Some(InjectedBug::VoteForgotten) {
             image.hard_state.vote = None;
         }
         self.restart(world, id, image);
@@ -257,7 +257,7 @@ impl Cluster {
     fn wipe(&self, world: &mut World, id: NodeId) {
         let mut incarnation = self.host(world, id).node.incarnation();
         // With the planted bug, the member returns under its old incarnation.
-        incarnation.0 += u64::from(self.plant != Some(InjectedBug::LostDiskTrusted));
+        incarnation.0 += u64::from(self.bug != Some(InjectedBug::LostDiskTrusted));
         self.restart(
             world,
             id,
@@ -285,8 +285,7 @@ impl Cluster {
         let history = Arc::make_mut(&mut world.history);
         history.asks(read);
         let host = self.host(world, id);
-        if self.plant == Some(InjectedBug::ReadsUnconfirmed) && host.node.role() == RoleKind::Leader
-        {
+        if self.bug == Some(InjectedBug::ReadsUnconfirmed) && host.node.role() == RoleKind::Leader {
             let commit = host.node.commit();
             let answer = Arc::make_mut(&mut world.history).answers(read, Some(commit));
             if let Err(broken) = answer {
@@ -300,7 +299,7 @@ impl Cluster {
 
     /// Rewrites a message to the one that a node with the planted bug would have acted on.
     fn understood(&self, mut message: Message, node: &Node) -> Message {
-        match (self.plant, &mut message.body) {
+        match (self.bug, &mut message.body) {
             (Some(InjectedBug::OldVotes), Body::VoteReply { .. }) => {
                 message.term = message.term.max(node.term());
             }
@@ -379,7 +378,7 @@ impl Model for Cluster {
             Action::Snapshot(id) => {
                 let input = self
                     .host(before, id)
-                    .snapshot(self.plant == Some(InjectedBug::SnapshotShort))?;
+                    .snapshot(self.bug == Some(InjectedBug::SnapshotShort))?;
                 self.input(&mut world, id, input);
             }
             Action::Change(id) => {
@@ -392,7 +391,7 @@ impl Model for Cluster {
             }
             Action::Tick(None) => {
                 // With the planted bug, the clock of n1, the first leader, is stopped.
-                let drifts = self.plant == Some(InjectedBug::ClocksDrift);
+                let drifts = self.bug == Some(InjectedBug::ClocksDrift);
                 for host in before.hosts.iter().skip(usize::from(drifts)) {
                     self.pass(&mut world, host.id(), Self::TICK);
                 }

@@ -6,7 +6,7 @@ use raftian_raft::{
 };
 
 use crate::bounds::{Beginning, Bounds, Time};
-use crate::coverage::Coverage;
+use crate::coverage::CoverageMark;
 use crate::host::Disk;
 use crate::injected_bug::InjectedBug;
 use crate::network::Wire;
@@ -16,7 +16,7 @@ use crate::network::Wire;
 pub(crate) struct Configuration {
     pub(crate) name: &'static str,
     pub(crate) bounds: Bounds,
-    pub(crate) must_meet: &'static [Coverage],
+    pub(crate) must_meet: &'static [CoverageMark],
     pub(crate) plants: &'static [InjectedBug],
 }
 
@@ -60,11 +60,11 @@ fn entry(index: u64, payload: Payload) -> Entry {
 
 /// n1 led term 1 as the only voter, and began to replace itself by the learner n2: n2 has the new
 /// membership on disk, n1 crashed before its own write.
-fn half_swapped(plant: Option<InjectedBug>) -> Vec<Restored> {
+fn half_swapped(bug: Option<InjectedBug>) -> Vec<Restored> {
     let old = members(&[(1, Standing::Voter), (2, Standing::Learner)]);
     let change = Change::Replace(vec![member(2, Standing::Voter)]);
     let joint = old.after(&change).expect("the voters may change");
-    let next = if plant == Some(InjectedBug::VotersSwapped) {
+    let next = if bug == Some(InjectedBug::VotersSwapped) {
         joint.left()
     } else {
         joint
@@ -98,7 +98,7 @@ pub(crate) fn configurations() -> Vec<Configuration> {
                 carries: votes,
                 ..Bounds::voters(3)
             },
-            must_meet: &[Coverage::Led],
+            must_meet: &[CoverageMark::Led],
             plants: &[InjectedBug::VoteForgotten, InjectedBug::OldVotes],
         },
         Configuration {
@@ -112,7 +112,7 @@ pub(crate) fn configurations() -> Vec<Configuration> {
                 wire: Wire::Holds(3),
                 ..Bounds::voters(3)
             },
-            must_meet: &[Coverage::Led],
+            must_meet: &[CoverageMark::Led],
             plants: &[InjectedBug::DiskLies],
         },
         Configuration {
@@ -126,7 +126,7 @@ pub(crate) fn configurations() -> Vec<Configuration> {
                 configure: |config| config.pre_vote = true,
                 ..Bounds::voters(3)
             },
-            must_meet: &[Coverage::Led, Coverage::PreVoted],
+            must_meet: &[CoverageMark::Led, CoverageMark::PreVoted],
             plants: &[InjectedBug::VoteForgotten],
         },
         Configuration {
@@ -139,7 +139,7 @@ pub(crate) fn configurations() -> Vec<Configuration> {
                 configure: |config| config.max_append_entries = 1,
                 ..Bounds::voters(3)
             },
-            must_meet: &[Coverage::Figure8, Coverage::Truncated],
+            must_meet: &[CoverageMark::Figure8, CoverageMark::Truncated],
             plants: &[InjectedBug::ReplicasCounted, InjectedBug::AppendsUnchecked],
         },
         Configuration {
@@ -154,9 +154,9 @@ pub(crate) fn configurations() -> Vec<Configuration> {
                 ..Bounds::voters(3)
             },
             must_meet: &[
-                Coverage::Truncated,
-                Coverage::TwoLedAtOnce,
-                Coverage::Committed,
+                CoverageMark::Truncated,
+                CoverageMark::TwoLedAtOnce,
+                CoverageMark::Committed,
             ],
             plants: &[InjectedBug::HeartbeatProves],
         },
@@ -172,9 +172,9 @@ pub(crate) fn configurations() -> Vec<Configuration> {
                 ..Bounds::voters(3)
             },
             must_meet: &[
-                Coverage::Truncated,
-                Coverage::TwoLedAtOnce,
-                Coverage::Committed,
+                CoverageMark::Truncated,
+                CoverageMark::TwoLedAtOnce,
+                CoverageMark::Committed,
             ],
             plants: &[InjectedBug::HeartbeatProves],
         },
@@ -191,7 +191,7 @@ pub(crate) fn configurations() -> Vec<Configuration> {
                 beginning: Beginning::Led,
                 ..Bounds::voters(3)
             },
-            must_meet: &[Coverage::Committed],
+            must_meet: &[CoverageMark::Committed],
             plants: &[InjectedBug::DiskLies, InjectedBug::OldAcknowledgements],
         },
         Configuration {
@@ -204,7 +204,7 @@ pub(crate) fn configurations() -> Vec<Configuration> {
                 beginning: Beginning::Led,
                 ..Bounds::voters(3)
             },
-            must_meet: &[Coverage::ReadAnswered, Coverage::TwoLedAtOnce],
+            must_meet: &[CoverageMark::ReadAnswered, CoverageMark::TwoLedAtOnce],
             plants: &[InjectedBug::ReadsUnconfirmed],
         },
         Configuration {
@@ -218,7 +218,7 @@ pub(crate) fn configurations() -> Vec<Configuration> {
                 beginning: Beginning::Led,
                 ..Bounds::voters(3)
             },
-            must_meet: &[Coverage::SnapshotInstalled],
+            must_meet: &[CoverageMark::SnapshotInstalled],
             plants: &[InjectedBug::SnapshotShort],
         },
         Configuration {
@@ -233,7 +233,7 @@ pub(crate) fn configurations() -> Vec<Configuration> {
                 beginning: Beginning::Led,
                 ..Bounds::voters(3)
             },
-            must_meet: &[Coverage::SnapshotInstalled],
+            must_meet: &[CoverageMark::SnapshotInstalled],
             plants: &[InjectedBug::DiskLies],
         },
         Configuration {
@@ -247,7 +247,7 @@ pub(crate) fn configurations() -> Vec<Configuration> {
                 beginning: Beginning::Led,
                 ..Bounds::voters(3)
             },
-            must_meet: &[Coverage::Stranger, Coverage::Committed],
+            must_meet: &[CoverageMark::Stranger, CoverageMark::Committed],
             plants: &[InjectedBug::LostDiskTrusted],
         },
         Configuration {
@@ -268,7 +268,7 @@ pub(crate) fn configurations() -> Vec<Configuration> {
                 },
                 ..Bounds::voters(2)
             },
-            must_meet: &[Coverage::SnapshotInstalled],
+            must_meet: &[CoverageMark::SnapshotInstalled],
             plants: &[InjectedBug::SnapshotShort],
         },
         Configuration {
@@ -289,7 +289,7 @@ pub(crate) fn configurations() -> Vec<Configuration> {
                 },
                 ..Bounds::voters(2)
             },
-            must_meet: &[Coverage::Committed],
+            must_meet: &[CoverageMark::Committed],
             plants: &[InjectedBug::VoteForgotten],
         },
         Configuration {
@@ -301,7 +301,7 @@ pub(crate) fn configurations() -> Vec<Configuration> {
                 beginning: Beginning::Disks(half_swapped),
                 ..Bounds::members(members(&[(1, Standing::Voter), (2, Standing::Learner)]))
             },
-            must_meet: &[Coverage::JointLeft, Coverage::MembersRolledBack],
+            must_meet: &[CoverageMark::JointLeft, CoverageMark::MembersRolledBack],
             plants: &[InjectedBug::VotersSwapped],
         },
         Configuration {
@@ -316,9 +316,9 @@ pub(crate) fn configurations() -> Vec<Configuration> {
                 ..Bounds::voters(3)
             },
             must_meet: &[
-                Coverage::JointLeft,
-                Coverage::MembersRolledBack,
-                Coverage::RemovedSteppedDown,
+                CoverageMark::JointLeft,
+                CoverageMark::MembersRolledBack,
+                CoverageMark::RemovedSteppedDown,
             ],
             plants: &[InjectedBug::VoteForgotten],
         },
@@ -333,7 +333,7 @@ pub(crate) fn configurations() -> Vec<Configuration> {
                 beginning: Beginning::Led,
                 ..Bounds::voters(3)
             },
-            must_meet: &[Coverage::HandedOver],
+            must_meet: &[CoverageMark::HandedOver],
             plants: &[InjectedBug::VoteForgotten],
         },
         Configuration {
@@ -350,9 +350,9 @@ pub(crate) fn configurations() -> Vec<Configuration> {
                 ..Bounds::voters(3)
             },
             must_meet: &[
-                Coverage::QuorumLost,
-                Coverage::LeaderAlive,
-                Coverage::TwoLedAtOnce,
+                CoverageMark::QuorumLost,
+                CoverageMark::LeaderAlive,
+                CoverageMark::TwoLedAtOnce,
             ],
             plants: &[InjectedBug::ReadsUnconfirmed],
         },
@@ -370,7 +370,7 @@ pub(crate) fn configurations() -> Vec<Configuration> {
                 configure: |config| (config.check_quorum, config.lease_reads) = (true, true),
                 ..Bounds::voters(3)
             },
-            must_meet: &[Coverage::ReadByLease, Coverage::TwoLedAtOnce],
+            must_meet: &[CoverageMark::ReadByLease, CoverageMark::TwoLedAtOnce],
             plants: &[InjectedBug::ClocksDrift],
         },
         Configuration {
@@ -387,7 +387,7 @@ pub(crate) fn configurations() -> Vec<Configuration> {
                     (3, Standing::Witness),
                 ]))
             },
-            must_meet: &[Coverage::Committed],
+            must_meet: &[CoverageMark::Committed],
             plants: &[InjectedBug::VoteForgotten],
         },
     ]

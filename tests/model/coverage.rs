@@ -1,4 +1,4 @@
-//! Coverage marks: a configuration that never reached the situation it tests has checked nothing.
+//! CoverageMark marks: a configuration that never reached the situation it tests has checked nothing.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,7 +10,7 @@ use crate::properties::{majority, on_the_disk_of};
 
 /// One coverage mark.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Coverage {
+pub(crate) enum CoverageMark {
     /// A node led a term.
     Led,
     /// Two nodes led at once, in different terms.
@@ -52,68 +52,68 @@ pub(crate) enum Coverage {
 
 /// Marks reached in any state, by any thread.
 #[derive(Clone, Default)]
-pub(crate) struct CoverageSet(Arc<AtomicU32>);
+pub(crate) struct Coverage(Arc<AtomicU32>);
 
-impl CoverageSet {
-    pub(crate) fn when(&self, met: bool, sight: Coverage) {
+impl Coverage {
+    pub(crate) fn when(&self, met: bool, mark: CoverageMark) {
         if met {
-            self.0.fetch_or(1 << sight as u32, Ordering::Relaxed);
+            self.0.fetch_or(1 << mark as u32, Ordering::Relaxed);
         }
     }
 
-    pub(crate) fn met(&self, sight: Coverage) -> bool {
-        self.0.load(Ordering::Relaxed) & (1 << sight as u32) != 0
+    pub(crate) fn met(&self, mark: CoverageMark) -> bool {
+        self.0.load(Ordering::Relaxed) & (1 << mark as u32) != 0
     }
 
     /// Records the marks shown by `decisions` of `host` and the resulting state of all `hosts`.
     pub(crate) fn note(&self, decisions: &[Decision], host: &Host, hosts: &[Arc<Host>]) {
         use raftian_raft::{StepDown, VoteRefusal};
         for decision in decisions {
-            let sight = match decision {
+            let mark = match decision {
                 Decision::WonElection { .. } => {
-                    self.when(host.node.term().0 >= 3, Coverage::LedThirdTerm);
+                    self.when(host.node.term().0 >= 3, CoverageMark::LedThirdTerm);
                     let leaders = hosts
                         .iter()
                         .filter(|host| host.node.role() == RoleKind::Leader);
-                    self.when(leaders.count() > 1, Coverage::TwoLedAtOnce);
-                    Coverage::Led
+                    self.when(leaders.count() > 1, CoverageMark::TwoLedAtOnce);
+                    CoverageMark::Led
                 }
-                Decision::CommittedOwnTerm { .. } => Coverage::Committed,
-                Decision::Truncated { .. } => Coverage::Truncated,
+                Decision::CommittedOwnTerm { .. } => CoverageMark::Committed,
+                Decision::Truncated { .. } => CoverageMark::Truncated,
                 Decision::InstalledSnapshot {
                     tail_kept: true, ..
-                } => Coverage::TailKept,
+                } => CoverageMark::TailKept,
                 Decision::InstalledSnapshot {
                     tail_kept: false, ..
-                } => Coverage::SnapshotInstalled,
-                Decision::LeavesJoint { .. } => Coverage::JointLeft,
-                Decision::RolledBackMembers { .. } => Coverage::MembersRolledBack,
-                Decision::StoodForElection { transfer: true } => Coverage::HandedOver,
-                Decision::Voted { pre: true, .. } => Coverage::PreVoted,
+                } => CoverageMark::SnapshotInstalled,
+                Decision::LeavesJoint { .. } => CoverageMark::JointLeft,
+                Decision::RolledBackMembers { .. } => CoverageMark::MembersRolledBack,
+                Decision::StoodForElection { transfer: true } => CoverageMark::HandedOver,
+                Decision::Voted { pre: true, .. } => CoverageMark::PreVoted,
                 Decision::RefusedVote {
                     because: VoteRefusal::LeaderAlive(_),
                     ..
-                } => Coverage::LeaderAlive,
+                } => CoverageMark::LeaderAlive,
                 Decision::SteppedDown {
                     because: StepDown::Removed,
-                } => Coverage::RemovedSteppedDown,
+                } => CoverageMark::RemovedSteppedDown,
                 Decision::SteppedDown {
                     because: StepDown::LostQuorum,
-                } => Coverage::QuorumLost,
-                Decision::StaleIncarnation { .. } => Coverage::Stranger,
-                Decision::ReadByLease => Coverage::ReadByLease,
+                } => CoverageMark::QuorumLost,
+                Decision::StaleIncarnation { .. } => CoverageMark::Stranger,
+                Decision::ReadByLease => CoverageMark::ReadByLease,
                 _ => continue,
             };
-            self.when(true, sight);
+            self.when(true, mark);
         }
         self.when(
-            !self.met(Coverage::Figure8) && is_figure_8(hosts),
-            Coverage::Figure8,
+            !self.met(CoverageMark::Figure8) && is_figure_8(hosts),
+            CoverageMark::Figure8,
         );
     }
 }
 
-/// Whether the hosts are in the state of figure 8 (c); see [`Coverage::Figure8`].
+/// Whether the hosts are in the state of figure 8 (c); see [`CoverageMark::Figure8`].
 pub(crate) fn is_figure_8(hosts: &[Arc<Host>]) -> bool {
     hosts
         .iter()

@@ -12,7 +12,7 @@ use crate::injected_bug::InjectedBug;
 
 /// Limit of states that one configuration may generate. A configuration that reaches it has bounds
 /// too large for a regular test run.
-pub(crate) const MOST_STATES: usize = 4_000_000;
+pub(crate) const MAX_STATES: usize = 4_000_000;
 
 /// Result of one exploration.
 pub(crate) struct Explored {
@@ -71,37 +71,37 @@ pub(crate) fn run(configuration: &Configuration) -> Row {
         plants,
     } = configuration;
     let cluster = Cluster::new(bounds, None);
-    let sights = cluster.sights.clone();
-    let sound = explore(cluster, 2, MOST_STATES);
+    let coverage = cluster.coverage.clone();
+    let sound = explore(cluster, 2, MAX_STATES);
     if let Some((property, transcript)) = &sound.broken {
         panic!("{name}: {property} is violated by:\n{transcript}");
     }
     assert!(
-        sound.generated < MOST_STATES,
-        "{name}: more than {MOST_STATES} states"
+        sound.generated < MAX_STATES,
+        "{name}: more than {MAX_STATES} states"
     );
-    for sight in *must_meet {
-        assert!(sights.met(*sight), "{name}: never reached {sight:?}");
+    for mark in *must_meet {
+        assert!(coverage.met(*mark), "{name}: never reached {mark:?}");
     }
     println!(
         "{name}: {} states, {:.1} s",
         sound.states,
         sound.took.as_secs_f64()
     );
-    let planted = plants.iter().map(|plant| {
-        let found = explore(Cluster::new(bounds, Some(*plant)), 1, MOST_STATES);
+    let planted = plants.iter().map(|bug| {
+        let found = explore(Cluster::new(bounds, Some(*bug)), 1, MAX_STATES);
         assert!(
             found.broken.is_some(),
             "{name}: no property detects that {}",
-            plant.name()
+            bug.name()
         );
         println!(
             "{name}, {}: found in {} states, {:.1} s",
-            plant.name(),
+            bug.name(),
             found.states,
             found.took.as_secs_f64()
         );
-        (*plant, found)
+        (*bug, found)
     });
     Row {
         configuration: name,
@@ -141,12 +141,12 @@ pub(crate) fn table(rows: &[Row]) -> String {
             sound.depth,
             sound.took.as_secs_f64()
         );
-        for (plant, found) in planted {
+        for (bug, found) in planted {
             let by = found
                 .broken
                 .as_ref()
                 .map_or("nothing", |(property, _)| property);
-            let (name, seconds) = (plant.name(), found.took.as_secs_f64());
+            let (name, seconds) = (bug.name(), found.took.as_secs_f64());
             put(format!(
                 "{left:<67}   {name:<44} {:>8} {seconds:>8.1}  {by}",
                 found.states
