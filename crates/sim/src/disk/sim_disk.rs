@@ -101,12 +101,12 @@ impl SimDisk {
     /// Kills the process but not the machine: unsynced changes stay pending, and the next process
     /// reads them.
     pub fn kill(&mut self) {
-        self.end_life();
+        self.end_run();
         self.media().counters.count("disk: lost its process");
     }
 
     fn cut_power(&mut self) {
-        self.end_life();
+        self.end_run();
         let mut media = self.media();
         media.changes.clear();
         media.unsynced = 0;
@@ -114,7 +114,7 @@ impl SimDisk {
         media.counters.count("disk: lost power");
     }
 
-    fn end_life(&mut self) {
+    fn end_run(&mut self) {
         let mut media = self.media();
         media.life += 1;
         // Faults of the disk itself survive; faults armed for a later operation do not.

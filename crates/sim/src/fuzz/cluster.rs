@@ -14,7 +14,7 @@ pub(super) const CLUSTER: Target = Target {
     about: "every invariant holds under faults and changes, then the cluster converges",
     longest: 512,
     takes_anything: true,
-    corpus: lives,
+    corpus: sample_runs,
     check: |bytes| {
         let mut choices = Choices::new(bytes);
         let mut fate = Fate::new(&mut choices);
@@ -184,7 +184,7 @@ impl Fate {
 
 /// Returns runs without faults as material for mutation: elections, commands, a joining node, a
 /// crash, reads and snapshots.
-fn lives() -> Vec<Vec<u8>> {
+fn sample_runs() -> Vec<Vec<u8>> {
     // Each fault is the number of an arm in `strikes`, then a node, then the arm's own choices.
     const CAMPAIGN: u8 = 19;
     const QUIET: [u8; 2] = [10, 0];

@@ -213,7 +213,7 @@ impl Run {
 
     /// Runs one of the aimed phases after the liveness phase, if the storm's settings allow it.
     pub(super) fn aimed_phases(&mut self, leader: NodeId, core: &BTreeSet<NodeId>) {
-        let harmless = self.strangers_are_harmless();
+        let harmless = self.outsiders_are_harmless();
         let membership = self.cluster.node(leader).membership().clone();
         let has_witness = membership.members().any(|(_, member)| member.is_witness());
         let astray = self

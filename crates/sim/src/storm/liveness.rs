@@ -167,7 +167,7 @@ impl Run {
 
     /// Returns whether a machine that is not a member, or receives nothing, cannot depose a leader:
     /// that takes pre-vote and check-quorum (thesis 4.2.3).
-    pub(super) fn strangers_are_harmless(&self) -> bool {
+    pub(super) fn outsiders_are_harmless(&self) -> bool {
         self.cluster.ids().next().is_some_and(|id| {
             let config = self.cluster.host(id).config();
             config.pre_vote && config.check_quorum
@@ -197,7 +197,7 @@ impl Run {
             .copied()
             .filter(|id| !members.contains(*id) && !votes(*id))
             .collect();
-        if self.strangers_are_harmless() || removed.is_empty() {
+        if self.outsiders_are_harmless() || removed.is_empty() {
             return false;
         }
         self.counters.count("had removed machines switched off");
@@ -218,7 +218,7 @@ impl Run {
     fn break_for_good(&mut self, id: NodeId, core: &BTreeSet<NodeId>) {
         // A machine that can send but not receive stands for election forever; only pre-vote and
         // check-quorum together keep it from deposing leaders.
-        let harmless = self.strangers_are_harmless();
+        let harmless = self.outsiders_are_harmless();
         match self.rng.random_range(0..4) {
             0 if self.cluster.is_up(id) => {
                 self.crash(id);

@@ -99,7 +99,7 @@ impl Run {
                 ))
             }
             Event::ChangeMembers => self.change_members(),
-            Event::GoAstray => self.diverge(),
+            Event::Diverge => self.diverge(),
             Event::PutBack => self.copy_or_put_back(),
             Event::ReplayEarlier => self.replay_earlier_leadership(),
             Event::CutLeader => self.cut_off_leader(),

@@ -81,7 +81,7 @@ pub(super) enum Event {
     Campaign,
     Compact,
     ChangeMembers,
-    GoAstray,
+    Diverge,
     PutBack,
     ReplayEarlier,
     CutLeader,
@@ -171,7 +171,7 @@ impl Options {
             .then(|| log_uniform(rng_of_states, 1.0, 50.0) as u64);
         let corrupt = sometimes(rng_of_states, 0.001, 0.05);
         if hash_every.is_some() {
-            weights.push((Event::GoAstray, sometimes(rng_of_states, 0.000_5, 0.005)));
+            weights.push((Event::Diverge, sometimes(rng_of_states, 0.000_5, 0.005)));
         }
         if real_store {
             // A separate RNG again: the draws for corruption and states stay the same.
