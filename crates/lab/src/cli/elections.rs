@@ -167,7 +167,7 @@ pub fn run(arguments: &Arguments) -> Exit {
         errln!("{runs} clusters in {:.2} s", began.elapsed().as_secs_f64());
     }
     let leaderless = rows.iter().find(|row| row.time_ms.is_none());
-    let exit = output.give(told(&study, &rows, output));
+    let exit = output.give(build_results(&study, &rows, output));
     match leaderless {
         Some(Row { nodes, .. }) => {
             errln!(
@@ -179,7 +179,7 @@ pub fn run(arguments: &Arguments) -> Exit {
     }
 }
 
-fn told(study: &Study, rows: &[Row], output: &Output) -> Results {
+fn build_results(study: &Study, rows: &[Row], output: &Output) -> Results {
     let verdicts = assertion::judge(&output.asserted, &results::quantities(rows));
     let elected = rows.iter().all(|row| row.time_ms.is_some());
     let command = format!("cargo lab elections {}", study.options());

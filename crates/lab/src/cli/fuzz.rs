@@ -126,7 +126,7 @@ fn many(arguments: &Arguments, target: Target) -> Exit {
     let fuzz = Fuzz::new(target, seed);
     if let Some(number) = arguments.number {
         return fuzz.try_one(number).map_or_else(
-            |finding| tell(&finding),
+            |finding| report(&finding),
             |_| one(&target, &fuzz.input(number)),
         );
     }
@@ -143,11 +143,11 @@ fn many(arguments: &Arguments, target: Target) -> Exit {
             );
             Exit::Success
         }
-        Err(finding) => tell(&finding),
+        Err(finding) => report(&finding),
     }
 }
 
-fn tell(finding: &Finding) -> Exit {
+fn report(finding: &Finding) -> Exit {
     errln!("{finding}");
     Exit::Violated
 }

@@ -128,7 +128,7 @@ pub fn run(arguments: &Arguments) -> Exit {
             began.elapsed().as_secs_f64()
         );
     }
-    let exit = output.give(told(&study, &rows, &unmeasured, output));
+    let exit = output.give(build_results(&study, &rows, &unmeasured, output));
     unmeasured
         .iter()
         .for_each(|error| errln!("{error}: lower --rtt and --loss"));
@@ -139,7 +139,7 @@ pub fn run(arguments: &Arguments) -> Exit {
     }
 }
 
-fn told(study: &Study, rows: &[Row], unmeasured: &[String], output: &Output) -> Results {
+fn build_results(study: &Study, rows: &[Row], unmeasured: &[String], output: &Output) -> Results {
     let verdicts = assertion::judge(&output.asserted, &results::quantities(rows));
     let command = format!("cargo lab latency {}", study.options());
     let (table, environment) = (results::table(rows), Environment::here());

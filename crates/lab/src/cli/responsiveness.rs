@@ -115,7 +115,12 @@ pub fn run(arguments: &Arguments, host: Host) -> Exit {
                     study.rounds
                 );
             }
-            output.give(told(&study, &results::rows(&cells, seen), &stage, output))
+            output.give(build_results(
+                &study,
+                &results::rows(&cells, seen),
+                &stage,
+                output,
+            ))
         }
         Err(error) => {
             errln!("{error}");
@@ -159,7 +164,7 @@ fn measure(
     Ok(seen)
 }
 
-fn told(study: &Study, rows: &[Row], stage: &Stage, output: &Output) -> Results {
+fn build_results(study: &Study, rows: &[Row], stage: &Stage, output: &Output) -> Results {
     let verdicts = assertion::judge(&output.asserted, &results::quantities(rows));
     let headless = if stage.headless { " --headless" } else { "" };
     let command = format!("cargo lab responsiveness {}{headless}", study.options());

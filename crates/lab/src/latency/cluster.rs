@@ -11,7 +11,7 @@ use rand::rngs::ChaCha8Rng;
 
 use super::real::Real;
 use super::simulated::Simulated;
-use super::spans::{LatencyBreakdown, Spans};
+use super::spans::{LatencyBreakdown, Timestamps};
 use super::{Cell, MeasureError, Origin};
 use crate::report::parallel;
 use crate::retries::{REFUSED_RETRY, UNANSWERED_RETRY};
@@ -97,7 +97,7 @@ pub(super) fn measure(
     seed: u64,
     directory: &Path,
 ) -> Result<Vec<(Origin, Measured)>, MeasureError> {
-    let moments = Spans::of(cell.nodes as usize);
+    let moments = Timestamps::of(cell.nodes as usize);
     measure_in(
         Real::start(cell, seed, directory, &moments)?,
         &moments,
@@ -112,7 +112,7 @@ pub(super) fn simulate(
     seed: u64,
     write: Duration,
 ) -> Result<Vec<(Origin, Measured)>, MeasureError> {
-    let moments = Spans::of(cell.nodes as usize);
+    let moments = Timestamps::of(cell.nodes as usize);
     measure_in(
         Simulated::start(cell, seed, write, &moments)?,
         &moments,
@@ -123,7 +123,7 @@ pub(super) fn simulate(
 
 fn measure_in(
     nodes: impl Nodes,
-    moments: &Spans,
+    moments: &Timestamps,
     cell: &Cell,
     seed: u64,
 ) -> Result<Vec<(Origin, Measured)>, MeasureError> {

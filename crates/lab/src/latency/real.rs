@@ -11,7 +11,7 @@ use raftian_node::{NodeHandle, NodeOptions, Replica, SubmitError};
 use raftian_raft::{Command, NodeId, Refused, Term};
 
 use super::cluster::{MAX_TAKEN, Nodes, machine};
-use super::spans::Spans;
+use super::spans::Timestamps;
 use super::{Cell, MeasureError};
 use crate::proxy::{Delay, Proxy, Shape};
 use crate::report::parallel;
@@ -29,7 +29,7 @@ impl Real {
         cell: &Cell,
         seed: u64,
         directory: &Path,
-        moments: &Spans,
+        moments: &Timestamps,
     ) -> Result<Self, MeasureError> {
         let delay = Delay::Fixed(cell.rtt / 2);
         let shape = Shape {

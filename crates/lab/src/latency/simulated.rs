@@ -16,7 +16,7 @@ use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
 use super::cluster::{MAX_TAKEN, Nodes, machine};
-use super::spans::Spans;
+use super::spans::Timestamps;
 use super::{Cell, MeasureError};
 use crate::report::parallel;
 use raftian_sim::timed::{EventQueue, Next};
@@ -118,7 +118,7 @@ impl Simulated {
         cell: &Cell,
         seed: u64,
         write: Duration,
-        moments: &Spans,
+        moments: &Timestamps,
     ) -> Result<Self, MeasureError> {
         let clock = VirtualClock {
             // Only differences of instants are used, so the seed still determines every result.

@@ -10,7 +10,7 @@ use raftian_raft::{AppendResult, Body, Index, NodeId, Payload, WriteNumber};
 /// Timestamps of all nodes, by position. One clock times them all: they are threads of one process,
 /// or share one virtual time.
 #[derive(Clone, Debug)]
-pub(super) struct Spans(Vec<Arc<Mutex<Node>>>);
+pub(super) struct Timestamps(Vec<Arc<Mutex<Node>>>);
 
 /// Timestamps of one node, the first of each kind. Bounded by the orders of one cell.
 #[derive(Debug, Default)]
@@ -75,9 +75,9 @@ impl LatencyBreakdown {
     }
 }
 
-impl Spans {
+impl Timestamps {
     pub(super) fn of(nodes: usize) -> Self {
-        Spans((0..nodes).map(|_| Arc::default()).collect())
+        Timestamps((0..nodes).map(|_| Arc::default()).collect())
     }
 
     /// Trace of the node at `place`, timed by `now`.
@@ -281,7 +281,7 @@ mod tests {
             receiver: Incarnation(0),
             body,
         };
-        let moments = Spans::of(3);
+        let moments = Timestamps::of(3);
         let tell =
             |place: usize, step: TraceEvent<'_>, at| lock(&moments.0[place]).hear(step, ms(at));
         tell(1, TraceEvent::Proposed(std::slice::from_ref(&command)), 2);

@@ -67,7 +67,7 @@ pub struct Outcome {
     /// Skipped turns.
     pub passed: u64,
     /// Leaders' answers to change requests.
-    pub orders: Orders,
+    pub orders: ChangeRequests,
     /// Turns of the first match of a series, with seconds since the start.
     pub happened: Vec<(f64, Turn)>,
     /// Median and maximum latency of orders given in each second of the first match of a series, in

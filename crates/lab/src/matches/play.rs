@@ -33,7 +33,7 @@ pub struct Match {
     ledger: Ledger,
     /// Won elections: time, term and machine.
     won: Vec<(Moment, Term, usize)>,
-    orders: Orders,
+    orders: ChangeRequests,
     probe: Option<Probe>,
     chase: Option<Chase>,
     envelopes: Vec<(NodeId, Message)>,
@@ -130,7 +130,7 @@ impl Match {
             cut: vec![0; size as usize],
             ledger,
             won: Vec::new(),
-            orders: Orders::default(),
+            orders: ChangeRequests::default(),
             probe: None,
             chase: None,
             envelopes: Vec::new(),

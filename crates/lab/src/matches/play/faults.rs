@@ -9,7 +9,7 @@ use crate::matches::machine::{Player, name};
 
 /// Leaders' answers to membership change requests.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Orders {
+pub struct ChangeRequests {
     /// Requested changes that were begun.
     pub made: u64,
     /// Requests that were refused; the requester retries.
@@ -140,7 +140,7 @@ impl Match {
 
     /// Leaders' answers so far.
     #[must_use]
-    pub fn orders(&self) -> Orders {
+    pub fn orders(&self) -> ChangeRequests {
         self.orders
     }
 
