@@ -124,7 +124,7 @@ pub enum ClusterError {
         path: PathBuf,
     },
     /// The text is not a node file.
-    #[error("{} is not a valid node file: {reason}", path.display())]
+    #[error("{} is not a valid node file: {reason}; correct that line", path.display())]
     Syntax {
         /// The file.
         path: PathBuf,
@@ -144,13 +144,13 @@ pub enum ClusterError {
         remedy: &'static str,
     },
     /// A key or certificate cannot be generated.
-    #[error("cannot generate a key: {reason}")]
+    #[error("cannot generate a key: {reason}; check the system's source of randomness")]
     Key {
         /// Error of the cryptography library.
         reason: String,
     },
     /// No port can be opened for an embedded node.
-    #[error("cannot open a UDP port on {address}: {reason}")]
+    #[error("cannot open a UDP port on {address}: {reason}; end a program that uses many ports")]
     NoPort {
         /// Address of the port.
         address: SocketAddr,

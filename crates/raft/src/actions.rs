@@ -205,8 +205,8 @@ impl Refused {
 pub enum RequestError {
     /// This node does not lead.
     #[error(
-        "only the leader can do that{}",
-        .0.map_or(alloc::string::String::new(), |id| alloc::format!(": ask {id}"))
+        "this node does not lead; {}",
+        .0.map_or("retry once a leader is elected".into(), |id| alloc::format!("send it to {id}"))
     )]
     NotLeader(Option<NodeId>),
     /// The leader has not committed an entry of its own term yet, so it cannot know whether an
@@ -223,7 +223,7 @@ pub enum RequestError {
     #[error("{0} does not answer; choose another member, or wait until it is back")]
     Silent(NodeId),
     /// No other member could lead.
-    #[error("no other member can take over")]
+    #[error("no other member can take over; start or add another voter")]
     NoSuccessor,
     /// The requested membership is invalid.
     #[error(transparent)]
@@ -234,20 +234,20 @@ pub enum RequestError {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum RefusalReason {
     /// No leader is known: an election runs, or this node is cut off.
-    #[error("no leader is known")]
+    #[error("no leader is known; retry after the election")]
     NoLeader,
     /// The leader is at its limit of uncommitted entries or bytes, or its log is full until the
     /// next snapshot.
     #[error(
         "the leader cannot accept more entries now: too many are uncommitted, or its log is full \
-         until the next snapshot"
+         until the next snapshot; retry shortly"
     )]
     Busy,
     /// The leader is transferring leadership to another node.
     #[error("a leadership transfer is in progress; retry shortly")]
     TransferringLeadership,
     /// The command exceeds [`Config::max_command_bytes`](crate::Config::max_command_bytes).
-    #[error("the command is larger than max_command_bytes")]
+    #[error("the command is larger than max_command_bytes; send a smaller one")]
     TooLarge,
 }
 

@@ -299,7 +299,9 @@ pub enum ConfigError {
     #[error("{0} is zero; it must be at least 1")]
     ZeroBound(&'static str),
     /// The restored log is not one a node could have written.
-    #[error("the restored log is damaged: {0}")]
+    #[error(
+        "the restored log is damaged: {0}; restore the disk from an up-to-date copy, or replace this member"
+    )]
     DamagedLog(&'static str),
 }
 

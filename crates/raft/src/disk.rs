@@ -123,8 +123,7 @@ impl Disk {
         self.written
     }
 
-    /// Time since which the disk has been busy with the oldest write, less the time that a large
-    /// one may take.
+    /// Start of the oldest write, plus the time that a large snapshot may take.
     pub(crate) fn waiting_since(&self) -> Option<Moment> {
         self.in_flight.front().map(|write| {
             Moment(

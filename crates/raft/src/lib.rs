@@ -95,7 +95,7 @@
 //! * A leader whose disk hangs steps down.
 //!
 //! # Decisions
-//! **Replies are withheld.** See `actions.rs`: a message that must not leave before a write is
+//! **Replies are deferred.** See `actions.rs`: a message that must not leave before a write is
 //! durable is not returned before.
 //!
 //! **The log is in memory.** Decision: all entries after the last snapshot are held in memory and

@@ -29,7 +29,8 @@ pub struct Status {
     pub durable: Index,
     /// Game clock of its last entry.
     pub stamp: Stamp,
-    /// End of its election timer; for a leader, the moment of its next heartbeat.
+    /// Next timer: the election timeout, or a leader's heartbeat; an earlier deadline of a
+    /// leadership transfer or a read.
     pub deadline: Moment,
     /// The newest membership in its log.
     pub membership: Membership,

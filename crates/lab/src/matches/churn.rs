@@ -23,7 +23,7 @@ use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
 use super::failover::{SETTLE, WARM_UP, led};
-use super::play::{Account, Orders};
+use super::play::{Account, ChangeRequests};
 use super::{Match, Series};
 use crate::elections::values::Time;
 use crate::report::parallel;

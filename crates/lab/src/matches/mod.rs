@@ -61,7 +61,7 @@ mod state;
 pub mod theory;
 
 pub use config::{Conditions, Plant, Series, World};
-pub use play::{Account, Match, Orders};
+pub use play::{Account, ChangeRequests, Match};
 
 /// Maximum number of machines of a match: the bits of one word, which represents a set of them.
 pub const MAX_MACHINES: u64 = 64;

@@ -14,7 +14,7 @@ use super::machine::{Machine, Player, name, place};
 use super::{Conditions, Plant};
 use raftian_sim::timed::{EventQueue, Next};
 
-pub use faults::Orders;
+pub use faults::ChangeRequests;
 
 /// Interval of checks in [`Match::settle`].
 const SLICE: Duration = Duration::from_millis(10);
