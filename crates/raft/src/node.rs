@@ -265,7 +265,7 @@ impl Node {
     pub fn work(&mut self) -> Work<'_> {
         self.work_pending = false;
         self.replicate_to_all();
-        let (first, count) = self.hand_out_committed();
+        let (first, count) = self.deliver_committed();
         self.ask_for_snapshot();
         self.answer_reads();
         // The flush below only advances the end of the written log, so the invariants hold after it

@@ -52,7 +52,7 @@ impl Node {
 
     /// Delivers a pending snapshot, then the entries that are committed, durable on this node, and
     /// within the apply window. Returns the index of the first entry to apply and their number.
-    pub(super) fn hand_out_committed(&mut self) -> (Index, usize) {
+    pub(super) fn deliver_committed(&mut self) -> (Index, usize) {
         let nothing = (self.log.base().index.next(), 0);
         if self.apply_state.restore {
             let Some(snapshot) = &self.snapshot else {

@@ -32,7 +32,7 @@ impl Node {
     /// Members are staggered: the rank of a member determines the indexes at which its snapshots
     /// are due, so that no majority pauses for snapshots at the same entry.
     pub(super) fn ask_for_snapshot(&mut self) {
-        let (place, members) = self.place_among_members();
+        let (place, members) = self.rank_among_members();
         let (covered, applied) = (self.covered().index.0, self.apply_state.applied.0);
         let many = self.config.snapshot_entries.is_some_and(|every| {
             let every = every.max(1);
@@ -62,7 +62,7 @@ impl Node {
 
     /// Returns this node's rank among the members by id, and their number; `(0, 1)` if it is no
     /// member.
-    fn place_among_members(&self) -> (u64, u64) {
+    fn rank_among_members(&self) -> (u64, u64) {
         let members = self.log.membership().members();
         let count = members.len() as u64;
         let place = self
