@@ -21,7 +21,7 @@ fn empty_log() -> Log {
     )
 }
 
-fn promise() -> (NodeId, Message) {
+fn vote_reply() -> (NodeId, Message) {
     (
         NodeId(2),
         Message::new(Term(1), Body::VoteReply { granted: true }),
@@ -41,12 +41,12 @@ fn deferred_message_waits_for_the_newest_write() {
     let mut disk = Disk::new(HardState::default(), Index(0), Index(0));
     log.push(entry(1, 1));
     assert_eq!(flush(&mut disk, &log).0.unwrap().entries.len(), 1);
-    disk.send_after_persist(1, promise().0, promise().1);
+    disk.send_after_persist(1, vote_reply().0, vote_reply().1);
     assert_eq!(flush(&mut disk, &log), (None, 0));
     let mut sent = Vec::new();
     disk.persisted(Moment(0), WriteNumber(1), &log, &mut sent);
-    assert_eq!(sent, [promise()]);
-    disk.send_after_persist(1, promise().0, promise().1);
+    assert_eq!(sent, [vote_reply()]);
+    disk.send_after_persist(1, vote_reply().0, vote_reply().1);
     assert_eq!(
         flush(&mut disk, &log),
         (None, 1),
@@ -60,7 +60,7 @@ fn lagging_disk_gets_larger_writes_instead_of_more() {
     let mut disk = Disk::new(HardState::default(), Index(0), Index(0));
     for index in 1..=10 {
         log.push(entry(index, 1));
-        disk.send_after_persist(1, promise().0, promise().1);
+        disk.send_after_persist(1, vote_reply().0, vote_reply().1);
         let (write, sent) = flush(&mut disk, &log);
         assert_eq!(
             (write.is_some(), sent),
@@ -195,7 +195,7 @@ fn messages_deferred_by_a_hanging_disk_are_bounded() {
     for _ in 0..3 {
         flush(&mut disk, &log);
         (0..MAX_DEFERRED_MESSAGES)
-            .for_each(|_| disk.send_after_persist(1, promise().0, promise().1));
+            .for_each(|_| disk.send_after_persist(1, vote_reply().0, vote_reply().1));
     }
     let mut sent = Vec::new();
     disk.persisted(Moment(0), WriteNumber(1), &log, &mut sent);

@@ -252,7 +252,7 @@ impl Node {
         let Role::Leader(leader) = &mut self.role else {
             return Err(RequestError::NotLeader(known));
         };
-        let (recently, patience) = (self.config.stickiness(), self.config.max_election_timeout());
+        let (recently, timeout) = (self.config.stickiness(), self.config.max_election_timeout());
         let may_lead = |id: NodeId| {
             let lost = leader.peers.counted(id).is_none();
             !lost
@@ -266,7 +266,7 @@ impl Node {
             leader
                 .peers
                 .get(to)
-                .is_some_and(|peer| self.now.since(peer.last_contact) >= patience)
+                .is_some_and(|peer| self.now.since(peer.last_contact) >= timeout)
         };
         if let Some(to) = to.filter(|to| may_lead(*to) && silent(*to)) {
             return Err(RequestError::Silent(to));

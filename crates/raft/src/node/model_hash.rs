@@ -66,7 +66,7 @@ impl Node {
             token,
         } = reads;
         (confirmed, token, asked.len()).hash(hasher);
-        for (token, (id, _given_up)) in asked {
+        for (token, (id, _deadline)) in asked {
             (token, id).hash(hasher);
         }
     }
@@ -286,7 +286,7 @@ mod tests {
 
     #[test]
     fn known_leader_changes_the_hash() {
-        let hears = |body| {
+        let receives = |body| {
             let membership = Membership::new([1, 2, 3].map(NodeId)).unwrap();
             let mut node = Node::new(
                 Config::new(NodeId(1), membership, 1),
@@ -318,8 +318,8 @@ mod tests {
             entries: alloc::vec::Vec::new(),
         };
         assert_ne!(
-            hears(crate::Body::AppendEntries(append)),
-            hears(crate::Body::VoteReply { granted: false }),
+            receives(crate::Body::AppendEntries(append)),
+            receives(crate::Body::VoteReply { granted: false }),
             "both nodes are in the term, but only one follows a leader"
         );
     }

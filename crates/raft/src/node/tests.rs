@@ -143,7 +143,7 @@ fn propose(node: &mut Node, sequences: impl IntoIterator<Item = u64>) {
     );
 }
 
-fn nonsense(actions: &Actions) -> usize {
+fn ignored_messages(actions: &Actions) -> usize {
     actions
         .events
         .iter()

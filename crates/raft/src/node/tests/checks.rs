@@ -84,7 +84,7 @@ fn malformed_append_changes_nothing() {
         write(&mut node);
         receive_in_term(&mut node, 2, 3, body);
         assert_eq!(
-            (nonsense(&node.take_actions()), node.last().index),
+            (ignored_messages(&node.take_actions()), node.last().index),
             (1, Index(1)),
             "{what}"
         );

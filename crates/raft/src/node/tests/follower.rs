@@ -61,11 +61,11 @@ fn invalid_message_is_reported_and_ignored() {
             message: Message::new(TERM, heartbeat()),
         },
     );
-    assert_eq!(nonsense(&node.take_actions()), 1, "from itself");
+    assert_eq!(ignored_messages(&node.take_actions()), 1, "from itself");
     receive(&mut node, 3, heartbeat());
     let actions = node.take_actions();
     assert_eq!(
-        (nonsense(&actions), actions.send.len()),
+        (ignored_messages(&actions), actions.send.len()),
         (1, 0),
         "a second leader of the term"
     );
@@ -79,7 +79,7 @@ fn invalid_message_is_reported_and_ignored() {
         },
     );
     assert_eq!(
-        (nonsense(&node.take_actions()), node.term()),
+        (ignored_messages(&node.take_actions()), node.term()),
         (1, TERM),
         "a term that cannot exist"
     );
@@ -111,7 +111,7 @@ fn entry_beyond_the_last_index_is_ignored() {
             }),
         );
         let actions = node.take_actions();
-        (nonsense(&actions), actions.send.len())
+        (ignored_messages(&actions), actions.send.len())
     };
     assert_eq!(
         append(Index::LAST.0),

@@ -484,7 +484,7 @@ fn reply_to_a_probe_of_an_earlier_term_is_ignored() {
         }),
     );
     assert_eq!(
-        (nonsense(&node.take_actions()), node.commit()),
+        (ignored_messages(&node.take_actions()), node.commit()),
         (1, Index(0))
     );
     let stale = AppendReply {
@@ -493,7 +493,7 @@ fn reply_to_a_probe_of_an_earlier_term_is_ignored() {
         state: None,
     };
     receive(&mut node, 2, Body::AppendReply(stale));
-    assert_eq!(nonsense(&node.take_actions()), 0);
+    assert_eq!(ignored_messages(&node.take_actions()), 0);
     node.step(NOW, Input::TransferLeadership(None));
     assert_eq!(
         node.take_actions().request_results,
@@ -595,7 +595,7 @@ fn leadership_transfer_is_aborted_at_its_deadline() {
     write(&mut node);
     at(&mut node, NOW, 2, answer(0));
     node.step(NOW, Input::TransferLeadership(Some(NodeId(2))));
-    let patience = node.config().max_election_timeout().as_micros() as u64;
+    let timeout = node.config().max_election_timeout().as_micros() as u64;
     let mut gives_up = |since: u64| {
         for id in 2..=3 {
             at(&mut node, Moment(NOW.0 + since), id, answer(0));
@@ -604,9 +604,9 @@ fn leadership_transfer_is_aborted_at_its_deadline() {
             matches!(decision, Decision::LeadershipTransferFailed { .. })
         }) == 1
     };
-    assert!(!gives_up(60_000) && !gives_up(patience - 1));
-    assert!(gives_up(patience));
-    assert!(!gives_up(patience + 60_000), "the failure is reported once");
+    assert!(!gives_up(60_000) && !gives_up(timeout - 1));
+    assert!(gives_up(timeout));
+    assert!(!gives_up(timeout + 60_000), "the failure is reported once");
 }
 
 #[test]
@@ -634,7 +634,7 @@ fn follower_with_a_full_log_gets_entries_once_it_has_room() {
     receive(&mut node, 2, full(2));
     assert_eq!(node.commit(), Index(2), "accepted entries count");
     receive(&mut node, 2, full(9));
-    assert_eq!(nonsense(&node.take_actions()), 1);
+    assert_eq!(ignored_messages(&node.take_actions()), 1);
     let sent_to_2 = |node: &mut Node| -> Vec<usize> {
         let sent = write(node)
             .send

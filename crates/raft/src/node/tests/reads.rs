@@ -117,11 +117,11 @@ fn unanswered_read_expires_without_an_election() {
         },
     );
     write(&mut node);
-    let patience = node.config().max_election_timeout().as_micros() as u64;
-    let later = Moment(NOW.0 + patience - 1);
+    let timeout = node.config().max_election_timeout().as_micros() as u64;
+    let later = Moment(NOW.0 + timeout - 1);
     at(&mut node, later, 2, heartbeat());
     write(&mut node);
-    let given_up = Moment(NOW.0 + patience);
+    let given_up = Moment(NOW.0 + timeout);
     assert_eq!(node.wake_at(), given_up);
     node.step(given_up, Input::Wake);
     assert_eq!(

@@ -31,7 +31,7 @@ fn snapshot_outside_its_bounds_is_ignored() {
     let install = |part: InstallSnapshot| {
         let mut node = follower(|config| config.max_snapshot_bytes = 64);
         receive(&mut node, 2, Body::InstallSnapshot(part.into()));
-        (nonsense(&node.take_actions()), node.commit())
+        (ignored_messages(&node.take_actions()), node.commit())
     };
     assert_eq!(install(snapshot_part(1, 9, 64)), (0, Index(9)));
     assert_eq!(
@@ -364,13 +364,13 @@ fn compaction_keeps_entries_for_responsive_followers() {
         );
         node.log_start().position.index.0
     };
-    let patience = Config::new(NodeId(1), alone(), 1)
+    let timeout = Config::new(NodeId(1), alone(), 1)
         .max_election_timeout()
         .as_micros() as u64;
     assert_eq!(dropped_up_to(true, 0), 5);
-    assert_eq!(dropped_up_to(true, patience - 1), 5);
+    assert_eq!(dropped_up_to(true, timeout - 1), 5);
     assert_eq!(
-        dropped_up_to(true, patience),
+        dropped_up_to(true, timeout),
         19,
         "it was silent for the longest election timeout"
     );
