@@ -15,7 +15,7 @@ use super::{MAX_REQUEST, MAX_RESPONSE, code, tls};
 use crate::cluster::{Identity, NodeConfig};
 
 /// Longest time that a client waits for its close to be sent.
-const CLOSE_PATIENCE: Duration = Duration::from_millis(100);
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// Why a request returned no answer.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -23,13 +23,13 @@ pub enum ClientError {
     /// No node answers at the address.
     #[error(
         "no node answers at {address} (waited {:.1} s); is it running?",
-        patience.as_secs_f64()
+        max_wait.as_secs_f64()
     )]
     Unreachable {
         /// Address of the node.
         address: SocketAddr,
         /// Duration of the attempt.
-        patience: Duration,
+        max_wait: Duration,
     },
     /// The node at the address has another key.
     #[error("the node at {address} has another key; use the `node.toml` it was started with")]
@@ -83,11 +83,11 @@ impl ClientError {
 }
 
 /// Sends `body`, at most [`MAX_REQUEST`] bytes, to the running node of `config` and returns its
-/// answer, at most [`MAX_RESPONSE`] bytes. Takes no longer than `patience`.
+/// answer, at most [`MAX_RESPONSE`] bytes. Takes no longer than `max_wait`.
 pub async fn request(
     config: &NodeConfig,
     body: Vec<u8>,
-    patience: Duration,
+    max_wait: Duration,
 ) -> Result<Vec<u8>, ClientError> {
     if body.len() > MAX_REQUEST {
         return Err(ClientError::TooLarge);
@@ -113,17 +113,17 @@ pub async fn request(
         let connection = connection.insert(
             connecting
                 .await
-                .map_err(|error| broken(address, patience, &error))?,
+                .map_err(|error| broken(address, max_wait, &error))?,
         );
         let answer = exchange(connection, &body).await;
         answer.map_err(|error| match connection.close_reason() {
             // The connection stood, so the node may have read the request before it was lost.
             Some(ConnectionError::TimedOut | ConnectionError::Reset) => ClientError::NoAnswer,
-            Some(reason) => broken(address, patience, &reason),
+            Some(reason) => broken(address, max_wait, &reason),
             None => error,
         })
     };
-    let answer = timeout(patience, ask).await;
+    let answer = timeout(max_wait, ask).await;
     if let Some(connection) = &connection {
         send_close(connection).await;
     }
@@ -131,7 +131,7 @@ pub async fn request(
         Ok(answer) => answer,
         // The handshake had completed, so the node is running.
         Err(_) if connection.is_some() => Err(ClientError::NoAnswer),
-        Err(_) => Err(ClientError::Unreachable { address, patience }),
+        Err(_) => Err(ClientError::Unreachable { address, max_wait }),
     }
 }
 
@@ -146,14 +146,14 @@ async fn send_close(connection: &Connection) {
             yield_now().await;
         }
     };
-    let _not_sent = timeout(CLOSE_PATIENCE, sent).await;
+    let _not_sent = timeout(CLOSE_TIMEOUT, sent).await;
 }
 
 /// [`request`] for callers without a tokio runtime; inside one it is an error.
 pub fn request_blocking(
     config: &NodeConfig,
     body: Vec<u8>,
-    patience: Duration,
+    max_wait: Duration,
 ) -> Result<Vec<u8>, ClientError> {
     if Handle::try_current().is_ok() {
         return Err(ClientError::Local {
@@ -166,7 +166,7 @@ pub fn request_blocking(
         .map_err(|error| ClientError::Local {
             reason: error.to_string(),
         })?;
-    runtime.block_on(request(config, body, patience))
+    runtime.block_on(request(config, body, max_wait))
 }
 
 async fn exchange(connection: &Connection, body: &[u8]) -> Result<Vec<u8>, ClientError> {
@@ -202,11 +202,11 @@ fn refusal(reason: VarInt) -> ClientError {
     }
 }
 
-fn broken(address: SocketAddr, patience: Duration, error: &ConnectionError) -> ClientError {
+fn broken(address: SocketAddr, max_wait: Duration, error: &ConnectionError) -> ClientError {
     match (tls::alert(error), error) {
         (Some(tls::Alert::Refused), _) => ClientError::Refused { address },
         (Some(tls::Alert::ForeignProtocol), _) => ClientError::ForeignProtocol { address },
-        (None, ConnectionError::TimedOut) => ClientError::Unreachable { address, patience },
+        (None, ConnectionError::TimedOut) => ClientError::Unreachable { address, max_wait },
         (None, ConnectionError::ApplicationClosed(close)) if close.error_code == code::BUSY => {
             ClientError::Busy
         }

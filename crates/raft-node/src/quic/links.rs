@@ -252,12 +252,12 @@ impl QuicLinks {
         self.shared.is_cut()
     }
 
-    /// Closes the connections to all peers; waits at most `patience` for that. Afterwards no
+    /// Closes the connections to all peers; waits at most `max_wait` for that. Afterwards no
     /// message is sent or received, and dropping the links frees the port.
-    pub async fn close(&mut self, patience: Duration) {
+    pub async fn close(&mut self, max_wait: Duration) {
         self.endpoint.close(code::CLOSED, b"the node stops");
         self.tasks.shutdown().await;
-        if tokio::time::timeout(patience, self.endpoint.wait_idle())
+        if tokio::time::timeout(max_wait, self.endpoint.wait_idle())
             .await
             .is_err()
         {

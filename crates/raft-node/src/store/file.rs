@@ -22,7 +22,7 @@ use serde::Serialize;
 use super::checksum::append_checksum;
 use super::file_system::{FileSystem, Found, OsFileSystem, create_directories, directory_of};
 use super::log_range::LogRange;
-use super::rollback_guard::{Confirmed, Owner, RollbackGuard};
+use super::rollback_guard::{Acknowledged, Owner, RollbackGuard};
 use super::validate::File;
 use super::{Store, StoreError, snapshot};
 use crate::wire;
@@ -176,7 +176,7 @@ impl RedbStore {
         let (file, mark) = (self.file.clone(), label.to_owned());
         let no_access = |error: io::Error| File(label).no_access(error);
         Owner::check_size(&backend, label)?;
-        let own = Confirmed {
+        let own = Acknowledged {
             incarnation: self.incarnation,
             writes: self.counts.writes,
         };
@@ -278,7 +278,7 @@ impl RedbStore {
         self.commit_entries(&transaction, write, after)?;
         transaction.commit()?;
         // The mark must never be ahead of the store: an intact store would then be refused.
-        let confirmed = Confirmed {
+        let confirmed = Acknowledged {
             incarnation: write.incarnation.unwrap_or(self.incarnation),
             writes: counts.writes,
         };
@@ -408,7 +408,7 @@ fn refuse_lost(
         let guarded = owner.read(&backend).map_err(no_access)?;
         drop(backend);
         match guarded {
-            Some(Confirmed {
+            Some(Acknowledged {
                 incarnation: guarded,
                 writes: acknowledged,
             }) if acknowledged > 0 && [guarded, Incarnation::default()].contains(&incarnation) => {

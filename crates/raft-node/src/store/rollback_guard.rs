@@ -32,7 +32,7 @@ pub const GUARD_BYTES: usize = 24;
 
 /// Contents of a mark.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Confirmed {
+pub(super) struct Acknowledged {
     /// Incarnation of the node that the store belongs to.
     pub(super) incarnation: Incarnation,
     /// Number of acknowledged writes to that store.
@@ -62,7 +62,7 @@ impl Owner {
     }
 
     /// Reads the mark of this owner on `backend`; `None` if there is none, or a damaged one.
-    pub(super) fn read(&self, backend: &impl StorageBackend) -> io::Result<Option<Confirmed>> {
+    pub(super) fn read(&self, backend: &impl StorageBackend) -> io::Result<Option<Acknowledged>> {
         if backend.len()? < GUARD_BYTES as u64 {
             return Ok(None);
         }
@@ -72,14 +72,14 @@ impl Owner {
             .and_then(|numbers| numbers.as_chunks().0.try_into().ok());
         Ok(numbers.map(|numbers: [[u8; 8]; 2]| {
             let [incarnation, writes] = numbers.map(u64::from_le_bytes);
-            Confirmed {
+            Acknowledged {
                 incarnation: Incarnation(incarnation),
                 writes,
             }
         }))
     }
 
-    fn encode(&self, confirmed: Confirmed) -> Vec<u8> {
+    fn encode(&self, confirmed: Acknowledged) -> Vec<u8> {
         let numbers = [confirmed.incarnation.0, confirmed.writes].map(u64::to_le_bytes);
         append_checksum(&self.0, numbers.concat())
     }
@@ -96,7 +96,7 @@ impl RollbackGuard {
     /// Records `confirmed` on `backend`, durably.
     pub(super) fn begin(
         owner: Owner,
-        confirmed: Confirmed,
+        confirmed: Acknowledged,
         backend: impl StorageBackend,
     ) -> io::Result<Self> {
         if backend.len()? != GUARD_BYTES as u64 {
@@ -113,7 +113,7 @@ impl RollbackGuard {
 
     /// Records `confirmed`: durably for the first write, and for later ones when the operating
     /// system flushes them.
-    pub(super) fn set(&self, confirmed: Confirmed) -> io::Result<()> {
+    pub(super) fn set(&self, confirmed: Acknowledged) -> io::Result<()> {
         self.write(confirmed)?;
         if confirmed.writes == 1 {
             self.sync()
@@ -122,7 +122,7 @@ impl RollbackGuard {
         }
     }
 
-    fn write(&self, confirmed: Confirmed) -> io::Result<()> {
+    fn write(&self, confirmed: Acknowledged) -> io::Result<()> {
         self.backend.write(0, &self.owner.encode(confirmed))
     }
 
@@ -156,7 +156,7 @@ mod tests {
                 .expect("not open elsewhere")
         };
         let owner = Owner::new(NodeId(1), "test");
-        let confirmed = |writes| Confirmed {
+        let confirmed = |writes| Acknowledged {
             incarnation: Incarnation(7),
             writes,
         };
@@ -173,7 +173,7 @@ mod tests {
     #[test]
     fn damaged_mark_counts_as_none() {
         let owner = Owner::new(NodeId(1), "test");
-        let confirmed = Confirmed {
+        let confirmed = Acknowledged {
             incarnation: Incarnation(2),
             writes: 9,
         };

@@ -168,7 +168,7 @@ enum Requester {
     /// The program, which receives the answer.
     Program,
     /// An operator's remote control, which receives no answer and watches the view.
-    Person,
+    Operator,
 }
 
 /// Requests of the program that the core has not received yet.
@@ -238,7 +238,7 @@ impl EventLoop {
                 }
                 Some(Some(ControlCommand::TransferLeadership(to))) => {
                     self.driver.transfer_leadership(to);
-                    self.requesters.push_back(Requester::Person);
+                    self.requesters.push_back(Requester::Operator);
                 }
                 Some(Some(ControlCommand::Kill)) => return,
                 // A closed queue of proposals means that the program dropped its handle: stop
@@ -290,10 +290,10 @@ impl EventLoop {
         for answer in self.driver.take_request_results() {
             match (self.requesters.pop_front(), answer) {
                 (Some(Requester::Program), answer) => updates.request_results.push(answer),
-                (Some(Requester::Person) | None, Err(refusal)) => {
+                (Some(Requester::Operator) | None, Err(refusal)) => {
                     tracing::warn!(%refusal, "leadership not transferred")
                 }
-                (Some(Requester::Person) | None, Ok(())) => {}
+                (Some(Requester::Operator) | None, Ok(())) => {}
             }
         }
         let mut mailbox = lock(&self.shared.mailbox);

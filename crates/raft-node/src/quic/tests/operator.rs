@@ -65,7 +65,7 @@ async fn failed_request_reports_its_reason() {
         unanswered,
         Err(ClientError::Unreachable {
             address: silent.config.listen,
-            patience: short
+            max_wait: short
         })
     );
 
