@@ -47,7 +47,7 @@ impl CommittedEntry {
     /// Its position and origin; `None` outside [`ApplyCommitted`].
     #[must_use]
     pub fn info(&self) -> Option<EntryInfo> {
-        self.current.as_ref().map(|(facts, _)| *facts)
+        self.current.as_ref().map(|(info, _)| *info)
     }
 }
 
@@ -110,7 +110,7 @@ fn apply_command(world: &mut World, entry: &Entry, command: &Command) -> Result<
         sequence,
         bytes,
     } = command;
-    let facts = EntryInfo {
+    let info = EntryInfo {
         index: entry.index,
         term: entry.term,
         stamp: entry.stamp,
@@ -135,7 +135,7 @@ fn apply_command(world: &mut World, entry: &Entry, command: &Command) -> Result<
         if let Some(id) = proposal {
             world.trigger(ProposalOutcome {
                 id,
-                outcome: Outcome::Committed(facts),
+                outcome: Outcome::Committed(info),
             });
         }
         return Ok(());
@@ -143,25 +143,25 @@ fn apply_command(world: &mut World, entry: &Entry, command: &Command) -> Result<
     let decoded = world.resource::<CommandRegistry>().decode(bytes);
     match decoded {
         Ok((codec, command)) => {
-            world.resource_mut::<CommittedEntry>().current = Some((facts, command));
+            world.resource_mut::<CommittedEntry>().current = Some((info, command));
             run_schedule(world).map_err(|panic| {
                 let command = world.resource::<CommandRegistry>().describe(bytes);
                 format!(
                     "a system of ApplyCommitted panicked at entry {}, command {command}: {panic}",
-                    facts.index
+                    info.index
                 )
             })?;
             // `CommittedEntry` must be empty outside the schedule.
             let taken = world.resource_mut::<CommittedEntry>().current.take();
             let announced = world.resource::<AppliedLog>().announced;
-            if let Some((facts, command)) = taken.filter(|(facts, _)| facts.index > announced) {
+            if let Some((info, command)) = taken.filter(|(info, _)| info.index > announced) {
                 let commit = world
                     .resource::<RaftStatus>()
                     .view
                     .as_ref()
                     .map_or(Index(0), |view| view.status.commit);
-                let catching_up = commit.0.saturating_sub(facts.index.0) > CATCHING_UP;
-                (codec.announce)(world, &command, facts, proposal, catching_up);
+                let catching_up = commit.0.saturating_sub(info.index.0) > CATCHING_UP;
+                (codec.announce)(world, &command, info, proposal, catching_up);
             }
         }
         // The bytes are the same on every machine, so every machine of this build skips them.
@@ -178,7 +178,7 @@ fn apply_command(world: &mut World, entry: &Entry, command: &Command) -> Result<
     if let Some(id) = proposal {
         world.trigger(ProposalOutcome {
             id,
-            outcome: Outcome::Committed(facts),
+            outcome: Outcome::Committed(info),
         });
     }
     Ok(())

@@ -242,8 +242,8 @@ fn note_outcome(
         },
         // Both mean to the tool that the order may have been committed or not.
         Outcome::Unknown { .. } => AdminResponse::UnknownTicket,
-        Outcome::Committed(facts) => AdminResponse::Committed(committed(
-            *facts,
+        Outcome::Committed(info) => AdminResponse::Committed(committed(
+            *info,
             order.city,
             last.and_then(|last| last.0),
             realm.as_deref(),
@@ -254,13 +254,13 @@ fn note_outcome(
 /// Describes a committed order. The outcome is triggered right after its order was applied, so the
 /// last effect is the order's own, unless the order was applied as part of a snapshot.
 fn committed(
-    facts: EntryInfo,
+    info: EntryInfo,
     city: CityId,
     last: Option<(raftian_raft::Index, Effect)>,
     realm: Option<&ReplicatedRealm>,
 ) -> CommittedOrder {
     let effect = last
-        .filter(|(index, _)| *index == facts.index)
+        .filter(|(index, _)| *index == info.index)
         .map(|(_, effect)| effect);
     let health = || {
         realm
@@ -274,8 +274,8 @@ fn committed(
         None => ("applied before", health()),
     };
     CommittedOrder {
-        index: facts.index.0,
-        term: facts.term.0,
+        index: info.index.0,
+        term: info.term.0,
         effect: effect.to_owned(),
         health,
     }
