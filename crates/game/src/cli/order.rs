@@ -18,7 +18,7 @@ use crate::realm::{CityId, Order};
 const SCHEMA: &str = "raftian.order/1";
 
 /// Longest time for one request, slightly longer than a member withholds a response.
-const ONE_QUESTION: Duration = Duration::from_secs(3);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Timeout for checking whether an unresponsive member still runs.
 const IS_RUNNING_TIMEOUT: Duration = Duration::from_secs(1);
@@ -142,7 +142,7 @@ fn propose(config: &NodeConfig, timeout: f64, city: CityId) -> Result<CommittedO
             config,
             &question,
             // At least 200 ms, so that a request near the deadline has time for its response.
-            left.clamp(Duration::from_millis(200), ONE_QUESTION),
+            left.clamp(Duration::from_millis(200), REQUEST_TIMEOUT),
         ) {
             Ok(AdminResponse::Committed(committed)) => return Ok(committed),
             Ok(AdminResponse::Waiting { ticket }) => {

@@ -151,12 +151,12 @@ fn draw(
     status: Option<Res<RaftStatus>>,
     time: Res<Time<Real>>,
     mut selected: ResMut<Selected>,
-    mut dressed: Local<bool>,
+    mut themed: Local<bool>,
 ) -> Result {
     let context = contexts.ctx_mut()?;
-    if !*dressed {
+    if !*themed {
         theme::apply_theme(context);
-        *dressed = true;
+        *themed = true;
     }
     let mut screen = Screen {
         view: &view,
