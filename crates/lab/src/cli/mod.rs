@@ -56,7 +56,7 @@ impl Command {
     pub fn run(&self, host: Host) -> Exit {
         let exit = self.run_command(host);
         if exit == Exit::Success && output_failed() {
-            errln!("standard output cannot be written; some results are lost");
+            errln!("cannot write to standard output; some results are lost");
             return Exit::Unexpected;
         }
         exit
