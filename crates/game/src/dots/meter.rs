@@ -12,16 +12,16 @@ use raftian_raft::Term;
 
 use super::Nudge;
 
-/// How long a node that shall lead is waited for after the window's own first frames.
+/// Longest wait, after the warm-up, for the node to become leader.
 const LEADER_WAIT: Duration = Duration::from_secs(10);
 
-/// An order without an answer for so long counts as unseen.
+/// Time after which an unanswered order counts as unseen.
 const ORDER_WAIT: Duration = Duration::from_secs(1);
 
-/// Messages that the window's node has sent so far.
+/// Counter of the messages that the window's node has sent.
 pub(super) type Sent = Box<dyn Fn() -> u64 + Send + Sync>;
 
-/// What is measured, and what was so far.
+/// Configuration and results of the measurement.
 #[derive(Resource)]
 pub(super) struct Meter {
     warm_up: Duration,
@@ -29,7 +29,7 @@ pub(super) struct Meter {
     /// Time between two orders; zero for none.
     order_every: Duration,
     sent: Option<Sent>,
-    /// Taken when everything is measured.
+    /// Receives the result after the last frame.
     result: Arc<Mutex<Option<Seen>>>,
     first: Option<Instant>,
     measuring: Option<Measuring>,
@@ -72,7 +72,7 @@ impl Meter {
         self.sent.as_ref().map_or(0, |sent| sent())
     }
 
-    /// Whether everything is loaded and the node leads, or will not.
+    /// Whether the warm-up is over and the node leads, or its time to become leader has passed.
     fn is_ready(&mut self, now: Instant, leads: bool) -> bool {
         let waited = now - *self.first.get_or_insert(now);
         waited >= self.warm_up
@@ -94,7 +94,7 @@ impl Meter {
         });
     }
 
-    /// Counts the frame that ends `now`; gives what was seen when it was the last.
+    /// Counts the frame that ends at `now`; returns the result after the last frame.
     fn count(&mut self, now: Instant, leads: bool, term: Term) -> Option<Seen> {
         let sent = self.sent();
         let has_node = self.sent.is_some();
@@ -182,7 +182,7 @@ pub(super) fn plugin(app: &mut App, meter: Meter) {
     );
 }
 
-/// What draws.
+/// Name of the graphics adapter.
 #[derive(Resource)]
 struct Adapter(String);
 
@@ -229,7 +229,7 @@ fn note_commit(outcome: On<ProposalOutcome>, mut meter: ResMut<Meter>) {
     let Some(measuring) = &mut meter.measuring else {
         return;
     };
-    // One that was rejected stays among those that were not seen.
+    // A rejected order counts as unseen.
     if matches!(outcome.outcome, Outcome::Committed(_))
         && let Some(proposed) = measuring.orders.remove(&outcome.id)
     {
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_of_ten_and_of_forty_milliseconds_are_counted_as_such() {
+    fn frame_times_and_rates_are_measured() {
         let (mut meter, start) = (meter(2), Instant::now());
         assert!(
             !meter.is_ready(start, false) && meter.is_ready(start + Duration::from_secs(2), false)
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_node_did_is_told_for_the_measured_time_only() {
+    fn node_counters_cover_only_the_measured_time() {
         let sent = Arc::new(std::sync::atomic::AtomicU64::new(50));
         let counter = Arc::clone(&sent);
         let mut meter = meter(1);

@@ -1,9 +1,7 @@
-//! A window in which dots walk, as a game that does nothing else, to measure its frames beside a
-//! Raft node.
+//! A window of walking dots, which stands for a game, to measure its frames with a Raft node.
 //!
-//! The experiment is [`raftian_lab::responsiveness`]; this is what it opens, once for each
-//! combination, in a process of its own. The node is that of the game: the same plugin, the same
-//! store and links.
+//! The experiment [`raftian_lab::responsiveness`] opens it in a process of its own for each
+//! combination. The node is that of the game: the same plugin, store and links.
 
 mod meter;
 mod walk;
@@ -27,7 +25,7 @@ use crate::embedded::node_options;
 use crate::frame_cap;
 use meter::{Meter, Sent};
 
-/// Why nothing was measured.
+/// Error of a measurement.
 #[derive(Debug, thiserror::Error)]
 pub enum DotsError {
     /// The node's file cannot be used.
@@ -42,7 +40,7 @@ pub enum DotsError {
     /// The node does not start.
     #[error(transparent)]
     Node(#[from] StartError),
-    /// Somebody closed the window.
+    /// The window was closed.
     #[error("the window was closed before everything was measured")]
     Closed,
     /// This build has no window.
@@ -52,7 +50,7 @@ pub enum DotsError {
     NoWindow,
 }
 
-/// What an order of this window says: nothing, as often as asked for.
+/// Command without effect, proposed at the configured rate.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Nudge;
 
@@ -71,8 +69,7 @@ pub fn show(scene: &Scene) -> Result<Seen, DotsError> {
     let seen = Arc::new(Mutex::new(None));
     let mut app = App::new();
     if scene.headless {
-        // The schedules that a game has anyway, so that a node does not pay for running them at
-        // all.
+        // The schedules that every game runs, so that their cost is not counted as the node's.
         app.add_plugins((MinimalPlugins, StatesPlugin, TransformPlugin, InputPlugin));
     } else {
         window(&mut app)?;
@@ -91,7 +88,7 @@ pub fn show(scene: &Scene) -> Result<Seen, DotsError> {
     seen.ok_or(DotsError::Closed)
 }
 
-/// Connects the app to its node, and gives a count of the messages that it sent.
+/// Connects the app to its node, and returns the counter of its sent messages.
 fn start_node(
     app: &mut App,
     SceneNode { file, in_schedule }: &SceneNode,
@@ -123,7 +120,7 @@ fn window(app: &mut App) -> Result<(), DotsError> {
         title: "raftian lab responsiveness".into(),
         name: Some("raftian".into()),
         resolution: WindowResolution::new(walk::WIDTH as u32, walk::HEIGHT as u32),
-        // As many frames as there can be.
+        // No limit on frames.
         present_mode: PresentMode::AutoNoVsync,
         ..default()
     };

@@ -10,7 +10,7 @@ pub(super) const WIDTH: f32 = 1000.0;
 pub(super) const HEIGHT: f32 = 1200.0;
 /// Side of a dot, in pixels.
 const SIDE: f32 = 30.0;
-/// Furthest step of a frame along each axis, in pixels.
+/// Longest step per frame along each axis, in pixels.
 const STEP: i32 = 5;
 
 #[derive(Component)]
@@ -19,7 +19,7 @@ struct Dot;
 #[derive(Resource)]
 struct Rng(ChaCha8Rng);
 
-/// Lets so many dots walk. Without a window they have places but are not drawn.
+/// Spawns `dots` dots that walk at random. Without a window they have places but are not drawn.
 pub(super) fn plugin(app: &mut App, dots: u32, seed: u64, drawn: bool) {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let world = app.world_mut();
@@ -38,7 +38,7 @@ pub(super) fn plugin(app: &mut App, dots: u32, seed: u64, drawn: bool) {
     app.insert_resource(Rng(rng)).add_systems(Update, walk);
 }
 
-/// How far a dot's middle may be from the map's.
+/// Longest distance of a dot's centre from the map's, along each axis.
 fn furthest() -> (f32, f32) {
     ((WIDTH - SIDE) / 2.0, (HEIGHT - SIDE) / 2.0)
 }
