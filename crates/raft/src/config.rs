@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use crate::membership::Membership;
-use crate::planted::PlantedFault;
+use crate::planted::PlantedBug;
 use crate::types::NodeId;
 
 /// Settings of one node. Start from [`Config::new`] and change fields;
@@ -116,9 +116,9 @@ pub struct Config {
     /// Maximum number of pending reads at one node. Default 4,096. Further reads are refused as
     /// busy.
     pub max_reads: usize,
-    /// A past fault, planted for a test that must find it.
+    /// A past bug, planted for a test that must find it.
     #[cfg(feature = "planted")]
-    pub planted: Option<PlantedFault>,
+    pub planted: Option<PlantedBug>,
 }
 
 impl Config {
@@ -170,7 +170,7 @@ impl Config {
 
     /// Whether this fault is planted; always false without the feature.
     #[cfg(feature = "planted")]
-    pub(crate) fn has_planted(&self, fault: PlantedFault) -> bool {
+    pub(crate) fn has_planted(&self, fault: PlantedBug) -> bool {
         self.planted == Some(fault)
     }
 
@@ -180,7 +180,7 @@ impl Config {
         clippy::unused_self,
         reason = "the signature is the one with the feature"
     )]
-    pub(crate) fn has_planted(&self, _fault: PlantedFault) -> bool {
+    pub(crate) fn has_planted(&self, _fault: PlantedBug) -> bool {
         false
     }
 
@@ -227,7 +227,7 @@ impl Config {
         }
         if let Some((floor, _)) = self.adaptive_timeout
             && floor > self.election_timeout.0
-            && !self.has_planted(PlantedFault::DrawsBelowFloor)
+            && !self.has_planted(PlantedBug::DrawsBelowFloor)
         {
             return Err(ConfigError::AdaptiveFloor {
                 floor,

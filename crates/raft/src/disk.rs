@@ -48,8 +48,8 @@ pub(crate) struct Disk {
     /// Lowest truncated index that no later write has replaced: the disk, or a write in flight, may
     /// still hold entries from there on.
     cut_off: Option<Index>,
-    /// Whether a past fault is planted: see
-    /// [`PlantedFault::LosesTruncation`](crate::PlantedFault::LosesTruncation).
+    /// Whether a past bug is planted: see
+    /// [`PlantedBug::LosesTruncation`](crate::PlantedBug::LosesTruncation).
     pub(crate) loses_truncation: bool,
 }
 

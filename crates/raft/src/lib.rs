@@ -143,7 +143,7 @@ pub use message::{
     SnapshotResult, StateHash,
 };
 pub use node::{Input, Node, TakenSnapshot};
-pub use planted::PlantedFault;
+pub use planted::PlantedBug;
 pub use reads::{ReadAnswer, ReadId, ReadRefusal};
 pub use sessions::{Sessions, Verdict};
 pub use snapshot::{LogStart, Snapshot, SnapshotName};

@@ -25,7 +25,7 @@ use crate::event::{Decision, Event};
 use crate::log::Log;
 use crate::membership::{Change, Membership};
 use crate::message::{Message, StateHash};
-use crate::planted::PlantedFault;
+use crate::planted::PlantedBug;
 use crate::reads::{OwnReads, ReadId};
 use crate::rng::Rng;
 use crate::role::{Follower, Role};
@@ -167,7 +167,7 @@ impl Node {
         let mut rng = Rng::new(config.seed);
         let token = rng.counter_start();
         let mut disk = Disk::new(restored.hard_state, log.last().index, covered.index);
-        disk.loses_truncation = config.has_planted(PlantedFault::LosesTruncation);
+        disk.loses_truncation = config.has_planted(PlantedBug::LosesTruncation);
         let mut node = Node {
             rng,
             incarnation: restored.incarnation,

@@ -4,9 +4,9 @@
 //! Only the feature `planted` gives [`Config`](crate::Config) the field that enables one. No
 //! program enables it; the storms and transcripts do, to show that they find each fault.
 
-/// A past fault.
+/// A past bug.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum PlantedFault {
+pub enum PlantedBug {
     /// A refusal of a request of an earlier term echoes its probe, and the leader does not check
     /// the probe's term.
     EchoesStaleProbes,
@@ -37,39 +37,39 @@ pub enum PlantedFault {
     StepsDownDiverged,
 }
 
-impl PlantedFault {
-    /// All past faults.
-    pub const ALL: [PlantedFault; 12] = [
-        PlantedFault::EchoesStaleProbes,
-        PlantedFault::ForgetsLeaderWithTerm,
-        PlantedFault::DrawsBelowFloor,
-        PlantedFault::PrefersForEver,
-        PlantedFault::CountsFormerWitness,
-        PlantedFault::PromotesOnlyInQuiet,
-        PlantedFault::CompactsUnderTransfer,
-        PlantedFault::LosesTruncation,
-        PlantedFault::OverlooksShortHints,
-        PlantedFault::AsksNothingUnderTransfer,
-        PlantedFault::PromotesInMidRound,
-        PlantedFault::StepsDownDiverged,
+impl PlantedBug {
+    /// All past bugs.
+    pub const ALL: [PlantedBug; 12] = [
+        PlantedBug::EchoesStaleProbes,
+        PlantedBug::ForgetsLeaderWithTerm,
+        PlantedBug::DrawsBelowFloor,
+        PlantedBug::PrefersForEver,
+        PlantedBug::CountsFormerWitness,
+        PlantedBug::PromotesOnlyInQuiet,
+        PlantedBug::CompactsUnderTransfer,
+        PlantedBug::LosesTruncation,
+        PlantedBug::OverlooksShortHints,
+        PlantedBug::AsksNothingUnderTransfer,
+        PlantedBug::PromotesInMidRound,
+        PlantedBug::StepsDownDiverged,
     ];
 
     /// Name on a command line.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            PlantedFault::EchoesStaleProbes => "echoes-stale-probes",
-            PlantedFault::ForgetsLeaderWithTerm => "forgets-leader-with-term",
-            PlantedFault::DrawsBelowFloor => "draws-below-floor",
-            PlantedFault::PrefersForEver => "prefers-for-ever",
-            PlantedFault::CountsFormerWitness => "counts-former-witness",
-            PlantedFault::PromotesOnlyInQuiet => "promotes-only-in-quiet",
-            PlantedFault::CompactsUnderTransfer => "compacts-under-transfer",
-            PlantedFault::LosesTruncation => "loses-truncation",
-            PlantedFault::OverlooksShortHints => "overlooks-short-hints",
-            PlantedFault::AsksNothingUnderTransfer => "asks-nothing-under-transfer",
-            PlantedFault::PromotesInMidRound => "promotes-in-mid-round",
-            PlantedFault::StepsDownDiverged => "steps-down-diverged",
+            PlantedBug::EchoesStaleProbes => "echoes-stale-probes",
+            PlantedBug::ForgetsLeaderWithTerm => "forgets-leader-with-term",
+            PlantedBug::DrawsBelowFloor => "draws-below-floor",
+            PlantedBug::PrefersForEver => "prefers-for-ever",
+            PlantedBug::CountsFormerWitness => "counts-former-witness",
+            PlantedBug::PromotesOnlyInQuiet => "promotes-only-in-quiet",
+            PlantedBug::CompactsUnderTransfer => "compacts-under-transfer",
+            PlantedBug::LosesTruncation => "loses-truncation",
+            PlantedBug::OverlooksShortHints => "overlooks-short-hints",
+            PlantedBug::AsksNothingUnderTransfer => "asks-nothing-under-transfer",
+            PlantedBug::PromotesInMidRound => "promotes-in-mid-round",
+            PlantedBug::StepsDownDiverged => "steps-down-diverged",
         }
     }
 }

@@ -117,7 +117,7 @@ impl CatchUp {
     }
 
     /// Duration of the series of quick rounds, up to the end of the last one; up to `until` for a
-    /// planted fault.
+    /// planted bug.
     pub(crate) fn quick_for(&self, until: Option<Moment>) -> Option<Duration> {
         self.quick
             .map(|(since, end)| until.unwrap_or(end).since(since))

@@ -27,7 +27,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use raftian_raft::{NodeId, PlantedFault};
+use raftian_raft::{NodeId, PlantedBug};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
@@ -55,7 +55,7 @@ pub struct Storm {
     /// Lines of trace kept.
     pub trace: usize,
     /// Past bug injected into every node, with the feature `planted`.
-    pub planted: Option<PlantedFault>,
+    pub planted: Option<PlantedBug>,
 }
 
 /// Parts of a machine that are real, in addition to the node and its driver.

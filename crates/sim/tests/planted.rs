@@ -1,70 +1,70 @@
 //! Past bugs, injected again: their transcripts must fail, and storms must find them.
 #![cfg(feature = "planted")]
 
-use raftian_raft::PlantedFault;
+use raftian_raft::PlantedBug;
 use raftian_sim::scenario::{Script, run_planted};
 use raftian_sim::storm::Storm;
 
 /// The transcript that covers each fault.
-const ABOUT: [(PlantedFault, &str); 11] = [
+const ABOUT: [(PlantedBug, &str); 11] = [
     (
-        PlantedFault::EchoesStaleProbes,
+        PlantedBug::EchoesStaleProbes,
         include_str!(
             "../../../tests/scenarios/read_answer_of_an_earlier_leadership_confirms_nothing.scenario"
         ),
     ),
     (
-        PlantedFault::ForgetsLeaderWithTerm,
+        PlantedBug::ForgetsLeaderWithTerm,
         include_str!(
             "../../../tests/scenarios/vote_is_refused_after_a_later_term_was_learned.scenario"
         ),
     ),
     (
-        PlantedFault::DrawsBelowFloor,
+        PlantedBug::DrawsBelowFloor,
         include_str!(
             "../../../tests/scenarios/lease_is_no_longer_than_the_shortest_timeout.scenario"
         ),
     ),
     (
-        PlantedFault::PrefersForEver,
+        PlantedBug::PrefersForEver,
         include_str!("../../../tests/scenarios/priority_gives_way_after_a_while.scenario"),
     ),
     (
-        PlantedFault::CountsFormerWitness,
+        PlantedBug::CountsFormerWitness,
         include_str!(
             "../../../tests/scenarios/witness_comes_back_as_a_witness_or_with_an_empty_disk.scenario"
         ),
     ),
     (
-        PlantedFault::PromotesOnlyInQuiet,
+        PlantedBug::PromotesOnlyInQuiet,
         include_str!(
             "../../../tests/scenarios/membership_joining_node_is_promoted_under_load.scenario"
         ),
     ),
     (
-        PlantedFault::CompactsUnderTransfer,
+        PlantedBug::CompactsUnderTransfer,
         include_str!(
             "../../../tests/scenarios/snapshot_slower_than_the_snapshots_arrives.scenario"
         ),
     ),
     (
-        PlantedFault::LosesTruncation,
+        PlantedBug::LosesTruncation,
         include_str!(
             "../../../tests/scenarios/disk_truncation_is_written_though_a_snapshot_covers_it.scenario"
         ),
     ),
     (
-        PlantedFault::OverlooksShortHints,
+        PlantedBug::OverlooksShortHints,
         include_str!(
             "../../../tests/scenarios/backup_refusal_that_proves_a_loss_confirms_no_read.scenario"
         ),
     ),
     (
-        PlantedFault::AsksNothingUnderTransfer,
+        PlantedBug::AsksNothingUnderTransfer,
         include_str!("../../../tests/scenarios/backup_under_a_snapshot_confirms_no_read.scenario"),
     ),
     (
-        PlantedFault::PromotesInMidRound,
+        PlantedBug::PromotesInMidRound,
         include_str!("../../../tests/scenarios/promotion_waits_for_the_end_of_a_round.scenario"),
     ),
 ];
@@ -93,11 +93,11 @@ fn every_planted_fault_fails_its_transcript() {
 fn storms_find_planted_faults() {
     std::panic::set_hook(Box::new(|_| {}));
     for fault in [
-        PlantedFault::PrefersForEver,
-        PlantedFault::PromotesOnlyInQuiet,
-        PlantedFault::CompactsUnderTransfer,
-        PlantedFault::OverlooksShortHints,
-        PlantedFault::AsksNothingUnderTransfer,
+        PlantedBug::PrefersForEver,
+        PlantedBug::PromotesOnlyInQuiet,
+        PlantedBug::CompactsUnderTransfer,
+        PlantedBug::OverlooksShortHints,
+        PlantedBug::AsksNothingUnderTransfer,
     ] {
         let found = (0..3_000).any(|seed| {
             Storm {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use raftian_raft::PlantedFault;
+use raftian_raft::PlantedBug;
 
 use raftian_sim::scenario::{self, Script};
 
@@ -27,7 +27,7 @@ pub struct Arguments {
     /// Plant a past bug in every node: some transcript must fail. Needs a build with
     /// `--features planted`.
     #[arg(long, value_name = "NAME", value_parser = super::storm::planted)]
-    plant: Option<PlantedFault>,
+    plant: Option<PlantedBug>,
     /// Print nothing about transcripts that pass.
     #[arg(short, long)]
     quiet: bool,

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use raftian_raft::PlantedFault;
+use raftian_raft::PlantedBug;
 
 use raftian_sim::counters::Counters;
 use raftian_sim::storm::{Failure, Machines, RARE, Report, Storm, shrink};
@@ -50,7 +50,7 @@ pub struct Arguments {
     /// Plant a past bug in every node: the storms must find it. Needs a build with
     /// `--features planted`.
     #[arg(long, value_name = "NAME", value_parser = planted)]
-    plant: Option<PlantedFault>,
+    plant: Option<PlantedBug>,
     /// Print the trace, with --seed.
     #[arg(long, requires = "seed")]
     trace: bool,
@@ -62,9 +62,9 @@ pub struct Arguments {
     digests: bool,
 }
 
-pub(super) fn planted(name: &str) -> Result<PlantedFault, String> {
-    let names = || PlantedFault::ALL.map(PlantedFault::name).join(", ");
-    let fault = PlantedFault::ALL
+pub(super) fn planted(name: &str) -> Result<PlantedBug, String> {
+    let names = || PlantedBug::ALL.map(PlantedBug::name).join(", ");
+    let fault = PlantedBug::ALL
         .into_iter()
         .find(|fault| fault.name() == name);
     let fault = fault.ok_or_else(|| {

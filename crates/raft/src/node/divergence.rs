@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::Node;
 use crate::event::{Decision, StepDown};
 use crate::message::StateHash;
-use crate::planted::PlantedFault;
+use crate::planted::PlantedBug;
 use crate::progress::{push_state, state_at};
 use crate::role::Role;
 use crate::types::NodeId;
@@ -132,7 +132,7 @@ impl Node {
             .collect();
         // The most up-to-date successor needs the fewest entries before it can stand.
         able.sort_by_key(|id| core::cmp::Reverse(matched(id)));
-        let planted = self.config.has_planted(PlantedFault::StepsDownDiverged);
+        let planted = self.config.has_planted(PlantedBug::StepsDownDiverged);
         if planted
             || !able
                 .into_iter()

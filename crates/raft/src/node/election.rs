@@ -7,7 +7,7 @@ use super::Node;
 use crate::event::{Decision, StepDown, VoteRefusal};
 use crate::membership::Membership;
 use crate::message::Body;
-use crate::planted::PlantedFault;
+use crate::planted::PlantedBug;
 use crate::role::{Campaign, Follower, Role};
 use crate::types::{LogPosition, NodeId, Term};
 
@@ -119,7 +119,7 @@ impl Node {
             return Some(VoteRefusal::LeaderAlive(self.config.id));
         }
         let (leader, last_contact) = self.last_leader?;
-        if self.config.has_planted(PlantedFault::ForgetsLeaderWithTerm)
+        if self.config.has_planted(PlantedBug::ForgetsLeaderWithTerm)
             && self.leader() != Some(leader)
         {
             return None;
@@ -355,7 +355,7 @@ impl Node {
     fn may_prefer_itself(&mut self) -> bool {
         let since = *self.preferred_since.get_or_insert(self.now);
         self.now.since(since) < self.config.max_election_timeout()
-            || self.config.has_planted(PlantedFault::PrefersForEver)
+            || self.config.has_planted(PlantedBug::PrefersForEver)
     }
 
     /// Refuses with this node's own term, so that a candidate that is behind learns of it;

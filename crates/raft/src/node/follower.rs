@@ -6,7 +6,7 @@ use super::Node;
 use crate::entry::Entry;
 use crate::event::Decision;
 use crate::message::{AppendEntries, AppendReply, AppendResult, Body, Probe};
-use crate::planted::PlantedFault;
+use crate::planted::PlantedBug;
 use crate::role::{Follower, KnownLeader, Role};
 use crate::types::{Index, LogPosition, NodeId, Stamp, Term};
 
@@ -22,7 +22,7 @@ impl Node {
         if term < self.hard_state.term {
             // "Reply false if term < currentTerm" (figure 2); the reply's term makes the old leader
             // step down. It echoes no probe: the same node may lead again when the reply arrives.
-            if self.config.has_planted(PlantedFault::EchoesStaleProbes) {
+            if self.config.has_planted(PlantedBug::EchoesStaleProbes) {
                 return self.reply_conflict(from, previous, probe);
             }
             return self.reply_stale(from, None);

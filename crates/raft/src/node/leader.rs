@@ -9,7 +9,7 @@ use crate::entry::{Entry, Payload};
 use crate::event::{Decision, StepDown};
 use crate::message::{AppendReply, AppendResult, Body, Probe};
 use crate::peers::Peers;
-use crate::planted::PlantedFault;
+use crate::planted::PlantedBug;
 use crate::reads::LeaderReads;
 use crate::role::{Leader, LeadershipTransfer, Role};
 use crate::types::{Index, Moment, NodeId, Term};
@@ -90,7 +90,7 @@ impl Node {
             AppendResult::Conflict { refused, hint } => {
                 // Skips all conflicting entries of a term at once (end of section 5.3).
                 let candidate = self.log.last_of_term_at_most(hint.index, hint.term).index;
-                let planted = self.config.has_planted(PlantedFault::OverlooksShortHints);
+                let planted = self.config.has_planted(PlantedBug::OverlooksShortHints);
                 let shortest = if planted {
                     progress.matched
                 } else {
@@ -327,5 +327,5 @@ pub(super) fn answers_this_leader(
     probe: Option<Probe>,
 ) -> bool {
     let sent_here = |probe: Probe| probe.term == term && probe.sent <= now;
-    config.has_planted(PlantedFault::EchoesStaleProbes) || probe.is_none_or(sent_here)
+    config.has_planted(PlantedBug::EchoesStaleProbes) || probe.is_none_or(sent_here)
 }

@@ -5,7 +5,7 @@ use crate::actions::RequestError;
 use crate::entry::Payload;
 use crate::event::{Decision, StepDown};
 use crate::membership::{Change, Membership, MembershipError, Standing};
-use crate::planted::PlantedFault;
+use crate::planted::PlantedBug;
 use crate::progress::{CatchUp, Progress};
 use crate::role::Role;
 
@@ -41,7 +41,7 @@ impl Node {
 
     #[cfg(feature = "planted")]
     fn membership_after(&self, change: &Change) -> Result<Membership, MembershipError> {
-        let forgets = self.config.has_planted(PlantedFault::CountsFormerWitness);
+        let forgets = self.config.has_planted(PlantedBug::CountsFormerWitness);
         let membership = self.log.membership();
         if forgets {
             membership.without_former_witnesses().after(change)
@@ -119,7 +119,7 @@ impl Node {
             return;
         };
         let last = self.log.last().index;
-        let only_in_quiet = self.config.has_planted(PlantedFault::PromotesOnlyInQuiet);
+        let only_in_quiet = self.config.has_planted(PlantedBug::PromotesOnlyInQuiet);
         let mut ready = None;
         for (id, member) in self.log.membership().members() {
             let Some(progress) = leader
@@ -147,7 +147,7 @@ impl Node {
                 self.config.max_election_timeout(),
                 self.now,
             );
-            let planted = self.config.has_planted(PlantedFault::PromotesInMidRound);
+            let planted = self.config.has_planted(PlantedBug::PromotesInMidRound);
             let quick = catch_up.quick_for(if planted { Some(self.now) } else { None });
             if quick.is_some_and(|quick| quick >= self.config.promote_after) {
                 // One promotion at a time: at most one membership may be uncommitted.

@@ -9,7 +9,7 @@ use crate::entry::{Entry, Payload};
 use crate::event::{Decision, Event};
 use crate::log::Log;
 use crate::message::{AppendEntries, Body, InstallSnapshot, Message, Probe};
-use crate::planted::PlantedFault;
+use crate::planted::PlantedBug;
 use crate::progress::{Flow, Progress, SnapshotTransfer};
 use crate::role::{Leader, Role};
 use crate::snapshot::Snapshot;
@@ -330,7 +330,7 @@ impl<'a> Sender<'a> {
     fn previous(&self, progress: &Progress) -> LogPosition {
         let asks_nothing = self
             .config
-            .has_planted(PlantedFault::AsksNothingUnderTransfer);
+            .has_planted(PlantedBug::AsksNothingUnderTransfer);
         let acknowledged = progress.acknowledged().filter(|_| !asks_nothing);
         self.log
             .position_at(progress.next.previous())

@@ -6,7 +6,7 @@ use crate::entry::Bytes;
 use crate::event::Decision;
 use crate::log::Log;
 use crate::message::{Body, InstallSnapshot, SnapshotReply, SnapshotResult};
-use crate::planted::PlantedFault;
+use crate::planted::PlantedBug;
 use crate::progress::Flow;
 use crate::role::Role;
 use crate::snapshot::{Incoming, Snapshot, SnapshotName};
@@ -145,7 +145,7 @@ impl Node {
                 progress.answered
                     && self.now.since(progress.last_contact) < self.config.max_election_timeout()
             });
-        let compacts_under_transfer = self.config.has_planted(PlantedFault::CompactsUnderTransfer);
+        let compacts_under_transfer = self.config.has_planted(PlantedBug::CompactsUnderTransfer);
         let needed = alive.filter_map(|progress| match &progress.flow {
             Flow::Snapshot(_) if compacts_under_transfer => None,
             // This follower continues after the snapshot; without those entries it would need
@@ -177,7 +177,7 @@ impl Node {
         if term < self.hard_state.term {
             // "Reply immediately if term < currentTerm"; the reply's term makes the old leader step
             // down. It echoes no probe: the same node may lead again when the reply arrives.
-            let stale = if self.config.has_planted(PlantedFault::EchoesStaleProbes) {
+            let stale = if self.config.has_planted(PlantedBug::EchoesStaleProbes) {
                 reply(SnapshotResult::Received(0))
             } else {
                 Body::SnapshotReply(SnapshotReply {
@@ -346,7 +346,7 @@ impl Node {
         let Some(progress) = leader.peers.get_mut(from) else {
             return;
         };
-        let planted = self.config.has_planted(PlantedFault::EchoesStaleProbes);
+        let planted = self.config.has_planted(PlantedBug::EchoesStaleProbes);
         progress.on_answer(reply.probe, self.now);
         let sent = reply.probe.map_or(Moment(0), |probe| probe.sent);
         match (&mut progress.flow, reply.result) {

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::{Input, Node};
-use crate::planted::PlantedFault;
+use crate::planted::PlantedBug;
 use crate::role::{Follower, Role};
 use crate::types::Moment;
 
@@ -57,7 +57,7 @@ impl Node {
     pub(super) fn draw_election_deadline(&mut self) -> Moment {
         let range = match self.config.adaptive_timeout {
             Some((floor, ceiling)) if self.round_trip > 0 => self.adaptive_range(floor, ceiling),
-            Some((floor, ceiling)) if !self.config.has_planted(PlantedFault::DrawsBelowFloor) => {
+            Some((floor, ceiling)) if !self.config.has_planted(PlantedBug::DrawsBelowFloor) => {
                 self.adaptive_range(floor, ceiling)
             }
             Some(_) | None => self.config.election_timeout,

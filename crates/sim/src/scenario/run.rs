@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use raftian_raft::{
-    Change, ClientId, Config, Incarnation, Membership, Moment, NodeId, PlantedFault, ReadId,
+    Change, ClientId, Config, Incarnation, Membership, Moment, NodeId, PlantedBug, ReadId,
     RefusalReason, Standing,
 };
 use rand::SeedableRng;
@@ -54,7 +54,7 @@ pub fn run(script: &Script, lines: usize) -> Result<String, Failure> {
 pub fn run_planted(
     script: &Script,
     lines: usize,
-    planted: Option<PlantedFault>,
+    planted: Option<PlantedBug>,
 ) -> Result<String, Failure> {
     let fails = |line, what: String| Failure {
         line,
@@ -96,7 +96,7 @@ pub fn run_planted(
 }
 
 /// Builds the initial cluster of a transcript.
-fn setup(script: &Script, lines: usize, planted: Option<PlantedFault>) -> Result<Setup, String> {
+fn setup(script: &Script, lines: usize, planted: Option<PlantedBug>) -> Result<Setup, String> {
     let cluster = &script.cluster;
     let standing = |id: NodeId| {
         if cluster.witnesses.contains(&id) {
@@ -156,22 +156,22 @@ fn setup(script: &Script, lines: usize, planted: Option<PlantedFault>) -> Result
 }
 
 #[cfg(feature = "planted")]
-fn plant(config: &mut Config, planted: Option<PlantedFault>) {
+fn plant(config: &mut Config, planted: Option<PlantedBug>) {
     config.planted = planted;
 }
 
 #[cfg(feature = "planted")]
-fn has_planted(config: &Config, fault: PlantedFault) -> bool {
+fn has_planted(config: &Config, fault: PlantedBug) -> bool {
     config.planted == Some(fault)
 }
 
 #[cfg(not(feature = "planted"))]
-fn has_planted(_config: &Config, _fault: PlantedFault) -> bool {
+fn has_planted(_config: &Config, _fault: PlantedBug) -> bool {
     false
 }
 
 #[cfg(not(feature = "planted"))]
-fn plant(_config: &mut Config, _planted: Option<PlantedFault>) {}
+fn plant(_config: &mut Config, _planted: Option<PlantedBug>) {}
 
 /// Returns whether a step needs a disk of bytes, that is, the real store.
 fn needs_bytes(step: &Step) -> bool {
@@ -222,7 +222,7 @@ fn configure(settings: &[Setting], config: &mut Config) {
     if adaptive {
         let (shortest, longest) = config.election_timeout;
         let floor = (shortest / 3).max(config.heartbeat * 2);
-        let beyond = has_planted(config, PlantedFault::DrawsBelowFloor);
+        let beyond = has_planted(config, PlantedBug::DrawsBelowFloor);
         let floor = if beyond { floor } else { floor.min(shortest) };
         config.adaptive_timeout = bounds.or(Some((floor, longest.max(floor * 2))));
     }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use raftian_raft::{Config, Incarnation, Membership, NodeId, PlantedFault, Standing};
+use raftian_raft::{Config, Incarnation, Membership, NodeId, PlantedBug, Standing};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
@@ -122,7 +122,7 @@ impl Options {
         seed: u64,
         nodes: u64,
         machines: Machines,
-        planted: Option<PlantedFault>,
+        planted: Option<PlantedBug>,
     ) -> Self {
         let rng = &mut ChaCha8Rng::seed_from_u64(seed);
         let membership = members(rng, nodes);
@@ -204,7 +204,7 @@ impl Options {
                 .heartbeat
                 .mul_f64(log_uniform(rng_of_aims, 1.05, 12.0))
                 .min(ceiling / 2);
-            let beyond = planted == Some(PlantedFault::DrawsBelowFloor);
+            let beyond = planted == Some(PlantedBug::DrawsBelowFloor);
             config.adaptive_timeout = Some((
                 if beyond {
                     floor
