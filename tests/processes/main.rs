@@ -142,7 +142,7 @@ fn member_down_for_long_catches_up_by_snapshot() {
 }
 
 #[test]
-fn a_fallen_city_takes_orders_without_effect() {
+fn fallen_city_takes_orders_without_effect() {
     let mut cluster = Cluster::new(1);
     cluster.start_all();
     for _ in 0..4 {
@@ -156,7 +156,7 @@ fn a_fallen_city_takes_orders_without_effect() {
 }
 
 #[test]
-fn a_node_with_a_foreign_key_is_refused() {
+fn node_with_a_foreign_key_is_refused() {
     let mut cluster = Cluster::new(3);
     cluster.start(1);
     cluster.start(2);
@@ -412,7 +412,7 @@ fn unwritable_stdout_is_an_error_but_a_closed_pipe_is_not() {
 
 #[cfg(unix)]
 #[test]
-fn a_key_that_others_can_read_is_reported() {
+fn key_that_others_can_read_is_reported() {
     use std::os::unix::fs::PermissionsExt;
     let mut cluster = Cluster::new(1);
     cluster.start_all();
@@ -499,7 +499,7 @@ fn invalid_usage_exits_with_its_code_and_a_hint() {
 }
 
 #[test]
-fn an_unknown_city_is_refused_before_it_is_proposed() {
+fn unknown_city_is_refused_before_it_is_proposed() {
     let mut cluster = Cluster::new(1);
     cluster.start_all();
     let before = cluster.status(1)["last_index"].as_u64();
@@ -510,7 +510,7 @@ fn an_unknown_city_is_refused_before_it_is_proposed() {
 }
 
 #[test]
-fn a_damaged_store_is_named_and_refused() {
+fn damaged_store_is_named_and_refused() {
     let mut cluster = Cluster::new(1);
     cluster.start_all();
     cluster.order(1, 1);
@@ -577,7 +577,7 @@ fn member_with_a_lost_or_older_store_refuses_to_start() {
 /// The machine itself cannot detect that both store and mark are old, but the leader remembers
 /// later acknowledgements of the member.
 #[test]
-fn a_member_restored_from_a_backup_joins_again() {
+fn member_restored_from_a_backup_joins_again() {
     let mut cluster = Cluster::new(3);
     cluster.start_all();
     let leader = cluster.leader();

@@ -18,7 +18,7 @@ fn led_by_n1(size: u64) -> Simulation {
 /// "A leader in Raft steps down if an election timeout elapses without a successful round of
 /// heartbeats to a majority of its cluster" (6.2).
 #[test]
-fn a_leader_that_lost_its_quorum_steps_down() {
+fn leader_that_lost_its_quorum_steps_down() {
     let mut cluster = led_by_n1(5);
     cluster.partition(&[&[N1, N2]]);
     let (_, longest) = cluster.node(N1).config().election_timeout;
@@ -58,7 +58,7 @@ fn leader_that_receives_nothing_is_replaced() {
 /// "If a server receives a RequestVote request within the minimum election timeout of hearing from
 /// a current leader, it does not update its term or grant its vote" (thesis 4.2.3).
 #[test]
-fn a_follower_of_a_live_leader_ignores_a_later_term() {
+fn follower_of_a_live_leader_ignores_a_later_term() {
     let mut cluster = led_by_n1(3);
     let last = LogPosition {
         term: Term(9),
@@ -140,7 +140,7 @@ fn follower_without_recent_heartbeat_votes() {
 /// A leader that can send but not store keeps its followers from standing and commits on their
 /// disks alone; it must step down.
 #[test]
-fn a_leader_whose_disk_hangs_steps_down_and_another_leads() {
+fn leader_whose_disk_hangs_steps_down_and_another_leads() {
     let mut cluster = led_by_n1(3);
     cluster.hold_disk(N1);
     cluster.propose(N1, 1, 1, b"x").unwrap();

@@ -22,7 +22,7 @@ fn stamp_one(cluster: &mut Simulation, sequence: u64) -> u64 {
 }
 
 #[test]
-fn the_game_clock_runs_with_the_leaders_own() {
+fn game_clock_runs_with_the_leaders_own() {
     let mut cluster = Simulation::new(Setup::cluster(3, 1));
     let first = stamp_one(&mut cluster, 1);
     cluster.run(10 * SECOND);
@@ -51,7 +51,7 @@ fn every_node_sees_the_same_stamps() {
 /// The next leader continues from the last stamp in its log, although its machine's clock has
 /// another origin.
 #[test]
-fn the_game_clock_never_goes_back_across_leaders() {
+fn game_clock_never_goes_back_across_leaders() {
     let mut cluster = Simulation::new(Setup::cluster(3, 1));
     let mut last = 0;
     for sequence in 1..=12 {

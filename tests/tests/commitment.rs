@@ -114,7 +114,7 @@ fn current_term_entry_commits_all_entries_before_it() {
 /// "Raft guarantees that committed entries are durable": an entry held by a minority is not
 /// committed.
 #[test]
-fn a_leader_without_a_majority_commits_nothing() {
+fn leader_without_a_majority_commits_nothing() {
     let mut cluster = Simulation::new(Setup::cluster(5, 1));
     cluster.campaign(N1);
     cluster.stabilize();
@@ -233,7 +233,7 @@ fn follower_commits_only_entries_covered_by_the_message() {
 
 /// A new leader commits entries of earlier terms without waiting for a command (section 8).
 #[test]
-fn a_new_leader_commits_earlier_entries_with_an_empty_one() {
+fn new_leader_commits_earlier_entries_with_an_empty_one() {
     let setup = Setup::cluster(3, 1)
         .log(1, &[1, 2, 2])
         .log(2, &[1, 2])

@@ -94,7 +94,7 @@ fn heartbeat_reply_reports_only_durable_entries() {
 
 /// A leader sends entries while its own disk still writes them (thesis 10.2.1).
 #[test]
-fn a_leader_writes_and_sends_at_the_same_time() {
+fn leader_writes_and_sends_at_the_same_time() {
     let mut cluster = led_by_n1(Setup::cluster(3, 1));
     cluster.hold_disk(N1);
     cluster.propose(N1, 1, 1, b"x").unwrap();
@@ -104,7 +104,7 @@ fn a_leader_writes_and_sends_at_the_same_time() {
 
 /// Term, vote and entries of one message are one write: no crash falls between them.
 #[test]
-fn a_later_term_and_its_entries_are_one_write() {
+fn later_term_and_its_entries_are_one_write() {
     let membership = Membership::new([N1, N2, N3]).unwrap();
     let mut node = Node::new(
         Config::new(N1, membership, 1),
@@ -144,7 +144,7 @@ fn a_later_term_and_its_entries_are_one_write() {
 
 /// All committed entries are delivered again, in order, after a restart.
 #[test]
-fn a_restarted_node_applies_everything_again_from_the_start() {
+fn restarted_node_applies_everything_again_from_the_start() {
     let mut cluster = led_by_n1(Setup::cluster(3, 1).configure(|config| config.apply_window = 3));
     for sequence in 1..=50 {
         cluster.propose(N1, 1, sequence, b"x").unwrap();
@@ -177,7 +177,7 @@ fn a_restarted_node_applies_everything_again_from_the_start() {
 /// committed one: a crash of any node at any point from an election to the commit of two commands,
 /// with any number of its writes done, loses no entry that any node saw committed.
 #[test]
-fn a_crash_at_any_point_loses_nothing_that_was_committed() {
+fn crash_at_any_point_loses_nothing_that_was_committed() {
     let mut points = 0;
     for victim in [N1, N2, N3] {
         for kept in 0..=2 {

@@ -22,7 +22,7 @@ fn from_nobody(from: NodeId, to: NodeId, term: u64, body: Body) -> [Envelope; 1]
 /// "A server remains in follower state as long as it receives valid RPCs from a leader or
 /// candidate" (5.2).
 #[test]
-fn a_quiet_cluster_elects_one_leader_and_keeps_it() {
+fn quiet_cluster_elects_one_leader_and_keeps_it() {
     for size in 1..=7 {
         let mut cluster = Simulation::new(Setup::cluster(size, 5));
         let leader = cluster.settle(SECOND).unwrap();
@@ -90,7 +90,7 @@ fn restarted_node_remembers_its_vote() {
 
 /// A vote is for one term: the original of this game voted once per process.
 #[test]
-fn a_node_votes_anew_in_every_term() {
+fn node_votes_anew_in_every_term() {
     let mut cluster = Simulation::new(without_pre_vote(3));
     for (term, candidate) in [(1, N1), (2, N2), (3, N1), (4, N2)] {
         // The winner's heartbeats are lost, so no follower refuses the next candidate.
@@ -109,7 +109,7 @@ fn a_node_votes_anew_in_every_term() {
 /// up-to-date. If the logs end with the same term, then whichever log is longer is more up-to-date"
 /// (5.4.1).
 #[test]
-fn a_candidate_with_an_older_log_is_refused() {
+fn candidate_with_an_older_log_is_refused() {
     for (candidate, voter, granted) in [
         (&[1, 1, 1, 1][..], &[1, 2][..], false),
         (&[1, 2], &[1, 1, 1, 1], true),
@@ -134,7 +134,7 @@ fn a_candidate_with_an_older_log_is_refused() {
 /// "If the leader's term is at least as large as the candidate's current term, then the candidate
 /// recognizes the leader as legitimate and returns to follower state" (5.2).
 #[test]
-fn a_candidate_follows_the_leader_of_its_term() {
+fn candidate_follows_the_leader_of_its_term() {
     let mut cluster = Simulation::new(without_pre_vote(3));
     cluster.campaign(N1);
     cluster.campaign(N2);
@@ -190,7 +190,7 @@ fn late_vote_does_not_count() {
 
 /// A duplicated vote is one vote.
 #[test]
-fn a_vote_that_arrives_twice_counts_once() {
+fn vote_that_arrives_twice_counts_once() {
     let mut cluster = Simulation::new(without_pre_vote(5));
     cluster.campaign(N1);
     cluster.deliver(|m| m.between(1, 2));
@@ -227,7 +227,7 @@ fn each_election_timeout_is_drawn_anew_from_the_interval() {
 
 /// "If a server receives a request with a stale term number, it rejects the request" (5.1).
 #[test]
-fn a_request_of_an_earlier_term_is_refused_with_the_later_term() {
+fn request_of_an_earlier_term_is_refused_with_the_later_term() {
     let mut cluster = Simulation::new(without_pre_vote(3).term(2, 7));
     let last = LogPosition::default();
     cluster.inject(from_nobody(

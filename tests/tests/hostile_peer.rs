@@ -441,7 +441,7 @@ fn invalid_replies_leave_the_leader_intact() {
 
 /// Entries whose stamps go back are rejected, within one message or from one message to the next.
 #[test]
-fn the_game_clock_is_not_turned_back() {
+fn game_clock_is_not_turned_back() {
     let mut cluster = Simulation::new(Setup::cluster(3, 1));
     let append = |previous: u64, stamps: &[u64]| {
         let entry = |(stamp, index): (&u64, u64)| Entry {

@@ -87,7 +87,7 @@ fn transfer_can_be_retried_after_a_lost_timeout_now() {
 
 /// A late TimeoutNow is ignored: the term it was sent in is over.
 #[test]
-fn a_timeout_now_of_an_earlier_term_is_ignored() {
+fn timeout_now_of_an_earlier_term_is_ignored() {
     let mut cluster = led_by_n1(Setup::cluster(3, 1));
     cluster.transfer_leadership(N1, Some(N2)).unwrap();
     let late = cluster.copies(|m| m.is(Kind::TimeoutNow));
@@ -102,7 +102,7 @@ fn a_timeout_now_of_an_earlier_term_is_ignored() {
 
 /// Only the leader of the term may send TimeoutNow.
 #[test]
-fn a_timeout_now_from_another_follower_is_ignored() {
+fn timeout_now_from_another_follower_is_ignored() {
     let mut cluster = led_by_n1(Setup::cluster(3, 1));
     let message = Message::new(Term(1), Body::TimeoutNow);
     cluster.inject([Envelope {

@@ -55,7 +55,7 @@ fn answering_a_pre_vote_changes_nothing() {
 /// "Pre-Vote solves the issue of a partitioned server disrupting the cluster when it rejoins"
 /// (thesis 9.6).
 #[test]
-fn a_node_that_was_cut_off_does_not_depose_the_leader() {
+fn node_that_was_cut_off_does_not_depose_the_leader() {
     let mut cluster = led_by_n1(Setup::cluster(3, 1));
     let term = cluster.node(N1).term();
     cluster.isolate(N3);
@@ -80,7 +80,7 @@ fn without_pre_vote_a_rejoining_node_deposes_the_leader() {
 
 /// A refusal must carry the voter's term; otherwise a candidate in an earlier term could never win.
 #[test]
-fn a_refused_pre_candidate_learns_the_later_term() {
+fn refused_pre_candidate_learns_the_later_term() {
     let mut cluster = Simulation::new(Setup::cluster(2, 1).log(1, &[1]).term(2, 9));
     cluster.isolate(N2);
     cluster.heal();
@@ -101,7 +101,7 @@ fn a_refused_pre_candidate_learns_the_later_term() {
 
 /// A pre-vote granted for another term is stale.
 #[test]
-fn a_grant_for_another_term_does_not_count() {
+fn grant_for_another_term_does_not_count() {
     let mut cluster = Simulation::new(Setup::cluster(3, 1));
     cluster.campaign(N1);
     cluster.deliver(|m| m.between(1, 2));

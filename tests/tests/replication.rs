@@ -61,7 +61,7 @@ fn figure_7() -> Setup {
 
 /// "The leader handles inconsistencies by forcing the followers' logs to duplicate its own" (5.3).
 #[test]
-fn the_leader_of_figure_7_brings_all_six_followers_in_line() {
+fn leader_of_figure_7_brings_all_six_followers_in_line() {
     let cluster = led_by_n1(figure_7());
     assert_eq!(cluster.node(N1).term(), Term(8));
     let expected: Vec<u64> = FIGURE_7_LEADER.into_iter().chain([8]).collect();
@@ -118,7 +118,7 @@ fn at_most_one_refusal_is_spent_on_each_conflicting_term() {
 /// "If followers crash or run slowly, or if network packets are lost, the leader retries
 /// AppendEntries RPCs indefinitely" (5.3).
 #[test]
-fn a_follower_that_was_down_catches_up() {
+fn follower_that_was_down_catches_up() {
     let mut cluster =
         led_by_n1(Setup::cluster(3, 4).configure(|config| config.max_append_entries = 3));
     cluster.crash(N3);
@@ -136,7 +136,7 @@ fn a_follower_that_was_down_catches_up() {
 /// existing entry and all that follow it" (figure 2), and not otherwise: a repeated old message
 /// must not truncate entries acknowledged since.
 #[test]
-fn an_old_append_that_arrives_again_deletes_nothing() {
+fn old_append_that_arrives_again_deletes_nothing() {
     let mut cluster = led_by_n1(Setup::cluster(3, 2));
     cluster.propose(N1, 1, 1, b"first").unwrap();
     let old = cluster.copies(|m| m.between(1, 2) && m.is(Kind::Append));
@@ -177,7 +177,7 @@ fn appends_in_any_order_end_in_the_same_log() {
 
 /// A proposal at a follower reaches the leader; a repeat of it takes effect once (section 8).
 #[test]
-fn a_forwarded_command_that_arrives_twice_takes_effect_once() {
+fn forwarded_command_that_arrives_twice_takes_effect_once() {
     let mut cluster = led_by_n1(Setup::cluster(3, 6));
     cluster.propose(N2, 9, 1, b"attack").unwrap();
     assert_eq!(cluster.duplicate(|m| m.is(Kind::Forward)), 1);
@@ -200,7 +200,7 @@ fn a_forwarded_command_that_arrives_twice_takes_effect_once() {
 /// A command is forwarded once: two nodes that each consider the other the leader must not pass it
 /// back and forth.
 #[test]
-fn a_forwarded_command_is_not_forwarded_again() {
+fn forwarded_command_is_not_forwarded_again() {
     let mut cluster = led_by_n1(Setup::cluster(3, 6));
     cluster.propose(N2, 9, 1, b"attack").unwrap();
     let mut misdirected = cluster.copies(|m| m.is(Kind::Forward));
@@ -213,7 +213,7 @@ fn a_forwarded_command_is_not_forwarded_again() {
 
 /// A node that knows no leader to forward to refuses, so that the proposer retries elsewhere.
 #[test]
-fn a_proposal_without_a_leader_is_refused() {
+fn proposal_without_a_leader_is_refused() {
     let mut cluster = Simulation::new(Setup::cluster(3, 6));
     assert_eq!(
         cluster.propose(N2, 1, 1, b"x"),

@@ -97,7 +97,7 @@ fn classic_board_is_drawn_and_hits_fade_its_cities() {
 
 #[test]
 #[ignore = "needs a display and a Vulkan driver; .ci/run starts both and runs it with --ignored"]
-fn a_click_on_a_city_is_committed_by_five_nodes_in_one_process() {
+fn click_on_a_city_is_committed_by_five_nodes_in_one_process() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let file = directory.path().join("clicked.png");
     let mut game = Command::new(env!("CARGO_BIN_EXE_raftian"))

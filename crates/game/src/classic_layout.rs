@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn the_three_areas_cover_the_canvas() {
+    fn three_areas_cover_the_canvas() {
         assert_eq!(HEADER.height + MAP.height + FOOTER.height, HEIGHT);
         assert_eq!(
             (MAP.y, FOOTER.y),
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_city_has_no_place() {
+    fn unknown_city_has_no_place() {
         for number in [0, 6, 255] {
             assert_eq!(city_area(CityId(number)), None);
             assert_eq!(city_colour(CityId(number), Health(100)), BLACK);

@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_match_with_fewer_cities_removes_the_others() {
+    fn new_match_with_fewer_cities_removes_the_others() {
         let mut app = app(5);
         app.insert_resource(ReplicatedRealm(Realm::new_classic(2)));
         app.update();

@@ -202,7 +202,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_dead_leader_does_not_lead() {
+    fn dead_leader_does_not_lead() {
         let mut view = cluster(vec![leading(1, 5), node(2, 5)]);
         view.members[0].up = false;
         assert_eq!(leader(&view), None);

@@ -186,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_ring_starts_at_the_top_and_goes_clockwise() {
+    fn ring_starts_at_the_top_and_goes_clockwise() {
         let middle = pos2(100.0, 100.0);
         let places = [0, 1, 2, 3].map(|place| on_ring(middle, 10.0, place, 4).round());
         assert_eq!(

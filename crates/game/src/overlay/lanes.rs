@@ -444,7 +444,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_cell_under_the_mouse_is_found() {
+    fn cell_under_the_mouse_is_found() {
         let sheet = Sheet {
             corner: pos2(100.0, 50.0),
             cell: 30.0,

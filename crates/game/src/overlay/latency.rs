@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_samples_are_dropped() {
+    fn oldest_samples_are_dropped() {
         let latency = of(0..300);
         assert_eq!(latency.samples().len(), LATENCIES_KEPT);
         assert_eq!(latency.samples().next(), Some(Duration::from_millis(44)));

@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fallen_city_never_changes_again() {
+    fn fallen_city_never_changes_again() {
         let mut realm = Realm::new_classic(5);
         for _ in 0..4 {
             attack(&mut realm, 3);
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_city_is_refused_and_changes_nothing() {
+    fn unknown_city_is_refused_and_changes_nothing() {
         for cities in CITIES {
             let fresh = Realm::new_classic(cities);
             for unknown in (0..=u8::MAX).filter(|number| !(1..=cities).contains(number)) {

@@ -38,7 +38,7 @@ mod tests {
     }
 
     #[test]
-    fn the_canonical_encoding_is_pinned() {
+    fn canonical_encoding_is_pinned() {
         let mut realm = Realm::new_classic(2);
         attack(&mut realm, 2, 4);
         assert_eq!(
@@ -48,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn the_hash_is_pinned() {
+    fn hash_is_pinned() {
         assert_eq!(Realm::new_classic(4).state_hash(), 0x65c3_2e51_dc30_fec4);
     }
 

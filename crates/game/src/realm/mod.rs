@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_number_of_cities_is_bounded() {
+    fn number_of_cities_is_bounded() {
         for (asked, given) in [(0, 2), (2, 2), (4, 4), (5, 5), (255, 5)] {
             assert_eq!(Realm::new_classic(asked).cities().len(), given);
         }

@@ -199,7 +199,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_classic_window_shows_one_unit_per_pixel() {
+    fn classic_window_shows_one_unit_per_pixel() {
         let canvas = Canvas::default();
         assert_eq!((canvas.pixels_per_unit, canvas.origin), (1.0, Vec2::ZERO));
         assert_eq!(canvas.camera(), Vec3::new(500.0, -600.0, 0.0));
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn the_frame_is_outside_the_canvas() {
+    fn frame_is_outside_the_canvas() {
         let canvas = Canvas::fit(UVec2::new(2000, 1200), 1.0);
         assert!(canvas.unit_at(Vec2::new(499.0, 10.0)).x < 0);
         assert!(canvas.unit_at(Vec2::new(1500.0, 10.0)).x >= WIDTH);

@@ -170,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_footer_names_this_machine_and_the_leader() {
+    fn footer_names_this_machine_and_the_leader() {
         let mut facts = FooterFacts {
             me: "raftian (n1)".into(),
             leader: Some("bob2".into()),
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_very_long_name_is_cut() {
+    fn very_long_name_is_cut() {
         let facts = FooterFacts {
             me: "n".repeat(500),
             ..default()

@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_reverts_after_half_a_second() {
+    fn message_reverts_after_half_a_second() {
         let mut header = HeaderText::default();
         let ms = Duration::from_millis;
         assert_eq!(header.at(ms(0)), "Top Text");
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_message_starts_its_own_half_second() {
+    fn new_message_starts_its_own_half_second() {
         let mut header = HeaderText::default();
         let ms = Duration::from_millis;
         header.show("Player 3 pressed", ms(0));

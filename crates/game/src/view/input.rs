@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_click_on_a_fallen_city_is_refused() {
+    fn click_on_a_fallen_city_is_refused() {
         assert_eq!(
             click(&mut app(), 375.0, 225.0),
             (vec![("refused", 3)], "Player 3 already dead".into())
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_finger_presses_a_city() {
+    fn finger_presses_a_city() {
         let mut app = app();
         let window = app
             .world_mut()
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_key_presses_its_city() {
+    fn number_key_presses_its_city() {
         let mut app = app();
         let mut keys = app.world_mut().resource_mut::<ButtonInput<KeyCode>>();
         keys.press(KeyCode::Digit2);

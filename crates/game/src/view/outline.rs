@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_has_four_sides_that_do_not_overlap() {
+    fn frame_has_four_sides_that_do_not_overlap() {
         let area = |part: &Area| part.width * part.height;
         let inked: i32 = frame(SQUARE, 2).iter().map(area).sum();
         assert_eq!(inked, 104 * 104 - 100 * 100);

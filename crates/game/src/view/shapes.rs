@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_crown_is_symmetric_and_stays_in_its_picture() {
+    fn crown_is_symmetric_and_stays_in_its_picture() {
         for step in 0..=100 {
             for row in 0..=100 {
                 let [x, y] = [step, row].map(|count| count as f32 / 100.0);
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_is_opaque_inside_and_clear_outside() {
+    fn picture_is_opaque_inside_and_clear_outside() {
         let image = picture(UVec2::new(2, 1), |point| point.x < 1.0);
         assert_eq!(
             image.data.as_deref(),

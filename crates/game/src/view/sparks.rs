@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_match_does_not_spark() {
+    fn new_match_does_not_spark() {
         let (mut app, city) = app();
         app.world_mut().entity_mut(city).insert(Health(-20));
         (0..8).for_each(|_| app.update());

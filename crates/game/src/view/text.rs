@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_placed_by_its_alignment() {
+    fn line_is_placed_by_its_alignment() {
         let line = |align| CanvasText {
             at: Vec2::new(500.0, 50.0),
             align,

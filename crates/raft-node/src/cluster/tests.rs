@@ -78,7 +78,7 @@ fn names_with_special_characters_survive() {
 
 #[cfg(unix)]
 #[test]
-fn a_key_is_its_owners_only() {
+fn key_is_its_owners_only() {
     use std::os::unix::fs::PermissionsExt;
     let (_directory, files) = made(&NewCluster {
         nodes: 1,

@@ -682,7 +682,7 @@ fn false_length_is_an_error_not_an_allocation() {
 
 proptest! {
     #[test]
-    fn a_message_survives_the_journey(message in any_message()) {
+    fn message_survives_the_journey(message in any_message()) {
         let frame = encode_message(&message).expect("small");
         let (length, body) = frame.split_at(LENGTH_BYTES);
         prop_assert_eq!(frame_size(length.try_into().expect("four bytes")), Ok(body.len()));
@@ -690,7 +690,7 @@ proptest! {
     }
 
     #[test]
-    fn an_entry_survives_the_journey(entry in any_entry()) {
+    fn entry_survives_the_journey(entry in any_entry()) {
         let bytes = encode_value(&entry).expect("small");
         prop_assert_eq!(decode_value::<Entry>(&bytes), Ok(entry));
     }
@@ -706,7 +706,7 @@ proptest! {
     }
 
     #[test]
-    fn a_damaged_frame_never_panics(message in any_message(), at in any::<prop::sample::Index>(), bit in 0..8u8) {
+    fn damaged_frame_never_panics(message in any_message(), at in any::<prop::sample::Index>(), bit in 0..8u8) {
         let mut frame = encode_message(&message).expect("small").split_off(LENGTH_BYTES);
         let at = at.index(frame.len());
         frame[at] ^= 1 << bit;
