@@ -29,7 +29,7 @@ pub(super) enum Applied {
 }
 
 impl State {
-    /// Applies the next entry, with an injected bug if one is set.
+    /// Applies the next entry, with a planted bug if one is set.
     pub(super) fn apply(&mut self, entry: &Entry, plant: Option<Plant>) -> Applied {
         self.index = entry.index;
         let Payload::Command(command) = &entry.payload else {

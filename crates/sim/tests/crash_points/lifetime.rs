@@ -147,7 +147,7 @@ fn contents(files: &SimFileSystem, path: &str) -> Vec<u8> {
     bytes
 }
 
-/// An injected bug: a sync that is skipped and must be detected.
+/// A planted bug: a sync that is skipped and must be detected.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Fault {
     Nothing,

@@ -186,7 +186,7 @@ impl Match {
     }
 }
 
-/// Number of effects after which the injected bug strikes.
+/// Number of effects after which the planted bug strikes.
 const PLANTED: u64 = 20;
 
 /// Completes the probe if this effect is the awaited one.
