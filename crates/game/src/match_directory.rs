@@ -17,7 +17,7 @@ const LOCK: &str = "lock";
 #[derive(Debug)]
 pub(crate) struct MatchDirectory {
     directory: TempDir,
-    /// Held until the process ends, in whatever way.
+    /// Held until the process ends, also by a crash.
     _lock: File,
 }
 

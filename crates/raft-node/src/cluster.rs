@@ -124,7 +124,7 @@ pub enum ClusterError {
         path: PathBuf,
     },
     /// The text is not a node file.
-    #[error("{} is not a valid node file: {reason}; correct that line", path.display())]
+    #[error("{} is not a valid node file, correct it: {reason}", path.display())]
     Syntax {
         /// The file.
         path: PathBuf,

@@ -17,6 +17,9 @@ const STATUS_TIMEOUT: Duration = Duration::from_secs(3);
 /// Pause before retrying a request to a busy member.
 const BUSY_PAUSE: Duration = Duration::from_millis(50);
 
+/// Shortest time left for the pause and another attempt.
+const MIN_RETRY_TIME: Duration = Duration::from_millis(250);
+
 #[derive(Args, Debug)]
 pub(super) struct StatusArgs {
     #[command(flatten)]
@@ -81,7 +84,10 @@ pub(super) fn ask(
     let answer = loop {
         let left = deadline.saturating_duration_since(Instant::now());
         match request_blocking(config, body.clone(), left) {
-            Err(ClientError::Busy) if left > BUSY_PAUSE => std::thread::sleep(BUSY_PAUSE),
+            // An attempt without time would report a busy member as unreachable.
+            Err(ClientError::Busy) if Instant::now() + MIN_RETRY_TIME < deadline => {
+                std::thread::sleep(BUSY_PAUSE);
+            }
             answer => break answer?,
         }
     };

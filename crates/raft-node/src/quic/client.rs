@@ -71,12 +71,12 @@ impl ClientError {
     #[must_use]
     pub fn may_have_arrived(&self) -> bool {
         match self {
-            ClientError::NoAnswer | ClientError::Protocol { .. } => true,
+            // Too long may be the answer, of a request that the node has handled.
+            ClientError::NoAnswer | ClientError::Protocol { .. } | ClientError::TooLarge => true,
             ClientError::Unreachable { .. }
             | ClientError::Refused { .. }
             | ClientError::ForeignProtocol { .. }
             | ClientError::Busy
-            | ClientError::TooLarge
             | ClientError::Local { .. } => false,
         }
     }

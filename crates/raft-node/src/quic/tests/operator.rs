@@ -68,6 +68,7 @@ async fn failed_request_reports_its_reason() {
             max_wait: short
         })
     );
+    assert!(unanswered.is_err_and(|error| !error.may_have_arrived()));
 
     let mut a = Node::start(a);
     assert_eq!(
@@ -94,6 +95,7 @@ async fn failed_request_reports_its_reason() {
         Err(ClientError::NoAnswer),
         "the request was dropped"
     );
+    assert!(answer.is_err_and(|error| error.may_have_arrived()));
 
     let long = async {
         let asked = timeout(PATIENCE, a.requests.recv())
@@ -107,6 +109,10 @@ async fn failed_request_reports_its_reason() {
     };
     let (answer, ()) = tokio::join!(request(&config, Vec::new(), PATIENCE), long);
     assert_eq!(answer, Err(ClientError::TooLarge));
+    assert!(
+        answer.is_err_and(|error| error.may_have_arrived()),
+        "the node handled it"
+    );
 
     let mut stranger = config.clone();
     stranger.identity = crate::cluster::Identity::generate().expect("an identity");
