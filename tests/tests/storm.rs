@@ -91,7 +91,7 @@ fn clusters_of_every_size_survive_storms() {
 }
 
 /// Seeds that once failed, each with its initial number of voters.
-const PAST_SEEDS: [(u64, u64); 5] = [
+const PAST_SEEDS: [(u64, u64); 6] = [
     // An acknowledgement was in flight when the sender's store was replaced by an older copy.
     (30_242, 5),
     // The newest log was on a learner that had not yet received its promotion to voter, and the
@@ -104,6 +104,8 @@ const PAST_SEEDS: [(u64, u64); 5] = [
     (1_795_899_197_536_628_177, 3),
     // The leader's state had diverged from that of the only voter of an uncommitted configuration,
     // and only the leader could win an election.
+    // A member that joins under load needed a snapshot per command, because none were retained.
+    (1_795_928_289_667_902_285, 6),
     (1_795_901_244_121_836_058, 3),
 ];
 

@@ -267,6 +267,11 @@ impl Run {
             self.cluster.host(id).incarnation(),
             self.cluster.host(leader).config().clone(),
         );
+        // A leader that retains no entries sends a follower that is one command behind a snapshot,
+        // and the next one may be taken before it is transferred.
+        if config.snapshot_keep == 0 {
+            return;
+        }
         self.cluster.heal();
         if self
             .cluster
