@@ -13,7 +13,8 @@ pub enum PlantedBug {
     /// Leader stickiness ends with the term of the leader.
     ForgetsLeaderWithTerm,
     /// Without a measured round trip an adaptive timeout is drawn from the fixed range, which may
-    /// begin below the floor.
+    /// begin below the floor, and a node campaigns although the lease that it granted may not have
+    /// expired.
     DrawsBelowFloor,
     /// A node of higher priority refuses one of lower priority for ever.
     PrefersForEver,

@@ -24,7 +24,10 @@ impl Node {
             // faster: it needs a durable vote too.
             return self.rearm_election_timer();
         }
-        if self.config.lease_reads && self.leader_hindrance(self.config.id).is_some() {
+        if self.config.lease_reads
+            && self.leader_hindrance(self.config.id).is_some()
+            && !self.config.has_planted(PlantedBug::DrawsBelowFloor)
+        {
             // The leader may serve lease reads while this node waits, and the lease covers this
             // node's vote for itself too.
             return self.rearm_election_timer();
