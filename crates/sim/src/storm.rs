@@ -14,6 +14,7 @@
 
 mod aimed;
 mod aimed_changes;
+mod aimed_lease;
 mod clients;
 mod liveness;
 mod memberships;
@@ -95,7 +96,7 @@ pub struct Failure {
 }
 
 /// Counters that a run of many storms must have hit; one at zero has not been tested.
-pub const RARE: [&str; 66] = [
+pub const RARE: [&str; 67] = [
     "asked a deposed leader next to a restored disk",
     "asked a deposed leader for a read",
     "asked a leader for a change before its first commit",
@@ -114,6 +115,7 @@ pub const RARE: [&str; 66] = [
     "cut the cluster to a ring",
     "deposed a leader with a change under way",
     "entered a joint configuration",
+    "elected another leader before the first stepped down",
     "elected the only node connected to a quorum",
     "filled a disk",
     "finished a slow transfer under load",

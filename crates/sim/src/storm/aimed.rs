@@ -240,6 +240,7 @@ impl Run {
             3 => self.rejoin_from_an_old_copy(leader, core),
             _ => self.ask_deposed_leader_beside_an_old_copy(leader, core),
         }
+        self.read_by_lease_while_another_is_elected(core);
     }
 
     /// Proposes an applied command again: it extends the log and changes nothing else.
