@@ -385,29 +385,24 @@ fn unwritable_stdout_is_an_error_but_a_closed_pipe_is_not() {
     let mut cluster = Cluster::new(1);
     cluster.start_all();
     let config = cluster.config(1);
-    for command in [
-        &["status", "--config", config][..],
-        &["lab", "elections", "--sizes", "3", "--reps", "1"],
-    ] {
-        let run = |stdout: std::process::Stdio| {
-            let program = std::process::Command::new(env!("CARGO_BIN_EXE_raftian"))
-                .args(command)
-                .stdout(stdout)
-                .output();
-            program.expect("the program can be started")
-        };
-        let full = run(std::fs::File::create("/dev/full")
-            .expect("the device exists")
-            .into());
-        assert_eq!(full.status.code(), Some(1), "{full:?}");
-        assert!(
-            String::from_utf8_lossy(&full.stderr).contains("cannot write to standard output"),
-            "{full:?}"
-        );
-        let (reader, writer) = std::io::pipe().expect("a pipe");
-        drop(reader);
-        assert_eq!(run(writer.into()).status.code(), Some(0));
-    }
+    let run = |stdout: std::process::Stdio| {
+        let program = std::process::Command::new(env!("CARGO_BIN_EXE_raftian"))
+            .args(["status", "--config", config])
+            .stdout(stdout)
+            .output();
+        program.expect("the program can be started")
+    };
+    let full = run(std::fs::File::create("/dev/full")
+        .expect("the device exists")
+        .into());
+    assert_eq!(full.status.code(), Some(1), "{full:?}");
+    assert!(
+        String::from_utf8_lossy(&full.stderr).contains("cannot write to standard output"),
+        "{full:?}"
+    );
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    assert_eq!(run(writer.into()).status.code(), Some(0));
 }
 
 #[cfg(unix)]
@@ -685,125 +680,4 @@ fn status_text_names_the_leader_and_the_cities() {
         text.lines().all(|line| line.chars().count() <= 100),
         "{text}"
     );
-}
-
-#[test]
-fn experiments_run_from_the_game_and_set_exit_codes() {
-    let measured = raftian(&[
-        "lab",
-        "elections",
-        "--sizes",
-        "3,5",
-        "--reps",
-        "4",
-        "--json",
-        "--assert",
-        "nodes_max<=5",
-    ]);
-    assert_eq!(measured.status.code(), Some(2), "there is no such quantity");
-    let measured = raftian(&[
-        "lab",
-        "elections",
-        "--sizes",
-        "3,5",
-        "--reps",
-        "4",
-        "--json",
-    ]);
-    assert_eq!(measured.status.code(), Some(0));
-    let document: serde_json::Value = serde_json::from_slice(&measured.stdout).unwrap();
-    assert_eq!(document["schema"], "raftian.lab.elections/1");
-    let nodes: Vec<_> = document["rows"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|row| row["nodes"].as_u64())
-        .collect();
-    assert_eq!(nodes, [Some(3), Some(5)]);
-    let missed = raftian(&[
-        "lab",
-        "elections",
-        "--sizes",
-        "3",
-        "--quiet",
-        "--assert",
-        "max_elections<=0",
-    ]);
-    assert_eq!(
-        missed.status.code(),
-        Some(10),
-        "{}",
-        String::from_utf8_lossy(&missed.stderr)
-    );
-}
-
-#[test]
-fn headless_frames_are_measured_for_each_node_placement() {
-    let output = raftian(&[
-        "lab",
-        "responsiveness",
-        "--headless",
-        "--dots",
-        "10",
-        "--heartbeat",
-        "50ms",
-        "--fps",
-        "60",
-        "--seconds",
-        "1",
-        "--rounds",
-        "1",
-        "--orders",
-        "5",
-        "--json",
-        "--progress",
-        "never",
-    ]);
-    assert!(output.status.success(), "{output:?}");
-    let document: serde_json::Value = serde_json::from_slice(&output.stdout).expect("one document");
-    assert_eq!(document["schema"], "raftian.lab.responsiveness/1");
-    let rows = document["rows"].as_array().expect("rows");
-    let servers: Vec<_> = rows
-        .iter()
-        .map(|row| row["server"].as_str().expect("a name"))
-        .collect();
-    assert_eq!(servers, ["none", "schedule", "thread", "process"]);
-    for row in rows {
-        // A busy machine may lower the frame rate, so only the cap is an upper bound.
-        let fps = row["fps_mean"].as_f64().expect("a number");
-        assert!((1.0..=66.0).contains(&fps), "{row}");
-        assert!(row["adapter"].is_null(), "nothing draws: {row}");
-        let in_window = ["schedule", "thread"].contains(&row["server"].as_str().expect("a name"));
-        assert_eq!(row["led"].is_number(), in_window, "{row}");
-        assert_eq!(
-            row["orders"].as_u64().expect("a number") > 0,
-            in_window,
-            "{row}"
-        );
-        assert_eq!(
-            row["messages_per_s"]
-                .as_f64()
-                .is_some_and(|sent| sent > 0.0),
-            in_window,
-            "{row}"
-        );
-    }
-}
-
-#[test]
-fn invalid_scene_is_rejected_with_a_reason() {
-    for (scene, code, hint) in [
-        ("{}", 2, "the scene cannot be read"),
-        (
-            r#"{"dots":1,"fps":null,"warm_up":0.0,"seconds":1,"headless":true,"orders":0.0,"seed":1,
-                "node":{"file":"/nowhere/node.toml","in_schedule":false}}"#,
-            3,
-            "/nowhere/node.toml",
-        ),
-    ] {
-        let output = raftian(&["lab", "dots", scene]);
-        let words = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(code), "{words}");
-        assert!(words.contains(hint), "{words}");
-    }
 }

@@ -13,7 +13,7 @@ struct FrameCap {
 
 /// Delays the end of frames to at most `frames_per_second`. Time lost by a slow frame is not made
 /// up for.
-pub(crate) fn plugin(app: &mut App, frames_per_second: u32) {
+pub fn plugin(app: &mut App, frames_per_second: u32) {
     let frame = Duration::from_secs(1) / frames_per_second.max(1);
     app.insert_resource(FrameCap {
         frame,

@@ -4,15 +4,16 @@
 //! to it and to the entities of [`projection`], in one place. `view` draws those, `play` proposes
 //! orders for clicks, `overlay` shows consensus at work; none of them writes replicated state.
 //! [`headless`] runs a member without a window, [`embedded`] a whole match in one process, and
-//! [`cli`] is the command line. [`dots`] is the window of an experiment.
+//! [`cli`] is the command line.
 
 pub mod admin;
 pub mod classic_layout;
 pub mod cli;
 pub mod cluster_view;
-pub mod dots;
+#[cfg(feature = "client")]
+pub mod display;
 pub mod embedded;
-mod frame_cap;
+pub mod frame_cap;
 pub mod headless;
 mod match_directory;
 #[cfg(feature = "client")]

@@ -42,7 +42,7 @@ pub(crate) fn has_drawn() -> bool {
 }
 
 /// Sets [`DRAWN`] when this app's window has reached its second frame.
-pub(crate) fn report_first_frame(app: &mut App) {
+pub fn report_first_frame(app: &mut App) {
     app.add_systems(First, |frames: Res<FrameCount>| {
         // The second frame proves that the first one was drawn.
         if frames.0 > 1 && !DRAWN.swap(true, Ordering::AcqRel) {

@@ -20,11 +20,11 @@ const ATTEMPTS: usize = 50;
 
 /// Child processes, killed on drop.
 #[derive(Default, Debug)]
-pub(crate) struct Processes(pub(crate) Vec<Child>);
+pub struct Processes(pub(crate) Vec<Child>);
 
 impl Processes {
     /// Adds a process and returns a reference to it.
-    pub(crate) fn add(&mut self, process: Child) -> &mut Child {
+    pub fn add(&mut self, process: Child) -> &mut Child {
         let place = self.0.len();
         self.0.push(process);
         &mut self.0[place]
@@ -46,7 +46,7 @@ impl Drop for Processes {
 ///
 /// # Errors
 /// If no ports are free, or files cannot be written.
-pub(crate) fn node_files(
+pub fn node_files(
     directory: &Path,
     size: usize,
     timing: Timing,
@@ -75,22 +75,17 @@ fn free_ports(count: u16, rng: &mut ChaCha8Rng) -> Result<u16, String> {
         .ok_or_else(|| format!("no {count} consecutive UDP ports are free in {PORTS:?}"))
 }
 
-/// Builds a command that runs this program again, with `command` in place of `experiment` and of
-/// all arguments after it. The child's stdout is piped, and it may exit when its stdin closes.
+/// Builds a command that runs this program again, as its subcommand `subcommand`. The child's stdout
+/// is piped, and it may exit when its stdin closes.
 ///
 /// # Errors
 /// If the system does not report the path of this program.
-pub(crate) fn again(experiment: &str, command: &str) -> Result<Command, String> {
+pub fn again(subcommand: &str) -> Result<Command, String> {
     let program = std::env::current_exe()
         .map_err(|error| format!("cannot find this program's own path: {error}"))?;
     let mut again = Command::new(program);
     again
-        .args(
-            std::env::args()
-                .skip(1)
-                .take_while(|word| word != experiment),
-        )
-        .arg(command)
+        .arg(subcommand)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped());
     Ok(again)

@@ -2,19 +2,17 @@
 //!
 //! [`elections`] measures leader elections of many clusters, [`matches`](mod@matches) whole matches
 //! with players who give orders, [`latency`] the latency of orders on real nodes behind a [`proxy`]
-//! or in virtual time, [`responsiveness`] the frames of a window with a node, and [`report`] writes
-//! the results. [`cli`] also runs the storms, scenarios and fuzz targets of [`raftian_sim`].
+//! or in virtual time, and [`report`] writes the results. `cargo frames` measures windows with them. [`cli`] also runs the storms, scenarios and fuzz targets of [`raftian_sim`].
 
 // A failed write must not end a run: see `terminal`.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
-mod child_process;
+pub mod child_process;
 pub mod cli;
 pub mod elections;
 pub mod latency;
 pub mod matches;
 pub mod proxy;
 pub mod report;
-pub mod responsiveness;
 mod retries;
-mod terminal;
+pub mod terminal;

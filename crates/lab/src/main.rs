@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use raftian_lab::cli::{Command, Host};
+use raftian_lab::cli::Command;
 
 /// Experiments on the shipping Raft core in virtual time.
 #[derive(Parser)]
@@ -14,5 +14,5 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    Arguments::parse().command.run(Host::Lab).into()
+    Arguments::parse().command.run().into()
 }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 static OUTPUT_FAILED: AtomicBool = AtomicBool::new(false);
 
 /// Writes to standard output. See [`output_failed`].
-pub(crate) fn write_out(text: fmt::Arguments) {
+pub fn write_out(text: fmt::Arguments) {
     let mut out = std::io::stdout().lock();
     if let Err(error) = out.write_fmt(text).and_then(|()| out.flush())
         && error.kind() != ErrorKind::BrokenPipe
@@ -20,13 +20,13 @@ pub(crate) fn write_out(text: fmt::Arguments) {
 }
 
 /// Writes to standard error. A message that cannot be written is lost.
-pub(crate) fn write_err(text: fmt::Arguments) {
+pub fn write_err(text: fmt::Arguments) {
     let _lost = std::io::stderr().lock().write_fmt(text).is_err();
 }
 
 /// Whether results were lost because standard output could not be written. A closed reader is no
 /// failure.
-pub(crate) fn output_failed() -> bool {
+pub fn output_failed() -> bool {
     OUTPUT_FAILED.load(Ordering::Relaxed)
 }
 
@@ -41,8 +41,10 @@ macro_rules! outln {
 }
 
 /// `eprintln!` that does not panic.
+#[macro_export]
 macro_rules! errln {
     ($($text:tt)*) => { $crate::terminal::write_err(format_args!("{}\n", format_args!($($text)*))) };
 }
 
-pub(crate) use {errln, out, outln};
+pub use errln;
+pub(crate) use {out, outln};

@@ -181,8 +181,9 @@ fn dependencies(folder: &str) -> Vec<String> {
     let section = section.split("\n[").next().unwrap_or_default();
     let names = section.lines().filter_map(|line| line.split(" = ").next());
     let mut own: Vec<_> = names
-        .filter(|name| name.starts_with("raftian-") || *name == "bevy_raft")
+        .filter(|name| name.starts_with("raftian") || *name == "bevy_raft")
         .map(|name| match name {
+            "raftian" => "game".to_owned(),
             "raftian-node" => "raft-node".to_owned(),
             name => name.trim_start_matches("raftian-").to_owned(),
         })

@@ -30,7 +30,7 @@ const MEASURES: [(&str, Measure); 9] = [
 
 /// Folders with their limits, in the order of [`MEASURES`]. A measured value that falls below its
 /// limit by more than [`SLACK`] lowers the limit.
-const LIMITS: [(&str, [f64; 9]); 7] = [
+const LIMITS: [(&str, [f64; 9]); 8] = [
     (
         "crates/raft/src",
         [0.2, 0.2, 0.2, 0.2, 0.2, 0.2, 0.8, 8.3, 3.0],
@@ -54,6 +54,10 @@ const LIMITS: [(&str, [f64; 9]); 7] = [
     (
         "crates/lab/src",
         [0.2, 0.2, 0.2, 0.2, 0.2, 0.2, 3.0, 9.3, 4.8],
+    ),
+    (
+        "crates/frames/src",
+        [0.2, 0.2, 0.2, 0.2, 0.2, 0.2, 4.2, 9.8, 3.8],
     ),
     ("tests", [0.4, 0.2, 0.2, 0.2, 0.4, 0.4, 1.8, 5.5, 2.7]),
 ];

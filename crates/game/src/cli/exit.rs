@@ -43,20 +43,6 @@ pub enum Exit {
     Terminated = 143,
 }
 
-impl From<raftian_lab::cli::Exit> for Exit {
-    fn from(exit: raftian_lab::cli::Exit) -> Self {
-        match exit {
-            raftian_lab::cli::Exit::Success => Exit::Success,
-            raftian_lab::cli::Exit::Unexpected => Exit::Unexpected,
-            raftian_lab::cli::Exit::Usage => Exit::Usage,
-            raftian_lab::cli::Exit::Configuration => Exit::Configuration,
-            raftian_lab::cli::Exit::NoLeader => Exit::NoQuorum,
-            raftian_lab::cli::Exit::Violated => Exit::Violated,
-            raftian_lab::cli::Exit::Failed => Exit::Failed,
-        }
-    }
-}
-
 impl Termination for Exit {
     fn report(self) -> ExitCode {
         ExitCode::from(self as u8)

@@ -2,7 +2,6 @@
 
 mod cluster;
 mod exit;
-mod lab;
 mod node;
 mod order;
 mod output;
@@ -51,9 +50,6 @@ enum Command {
     Status(status::StatusArgs),
     /// Propose an order through a running member and wait for its commit.
     Order(order::OrderArgs),
-    /// Run experiments, storms and fuzzing on the same consensus core: the commands of `cargo lab`.
-    #[command(subcommand)]
-    Lab(lab::LabCommand),
     /// Open a window as one member of a cluster.
     #[cfg(feature = "client")]
     Play(play::PlayArgs),
@@ -92,7 +88,6 @@ pub fn run() -> Exit {
         Some(Command::Node(args)) => node::run(&args),
         Some(Command::Status(args)) => status::run(&args),
         Some(Command::Order(args)) => order::run(&args),
-        Some(Command::Lab(command)) => lab::run(&command),
         #[cfg(feature = "client")]
         Some(Command::Play(args)) => play::run_member(&args, &cli.log_level),
         #[cfg(feature = "client")]

@@ -60,8 +60,7 @@ fn is_directive(word: &str) -> bool {
 fn filter_of(level: &str) -> String {
     match level {
         DEFAULT_LEVEL => {
-            "error,raftian=warn,raftian_node=warn,raftian_raft=warn,raftian_lab=warn,bevy_raft=warn"
-                .to_owned()
+            "error,raftian=warn,raftian_node=warn,raftian_raft=warn,bevy_raft=warn".to_owned()
         }
         level => level.to_owned(),
     }

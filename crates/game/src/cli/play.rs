@@ -12,8 +12,9 @@ use super::output::{DEFAULT_LEVEL, seconds};
 use super::signals::{Asked, watch_signals};
 use super::window_loss::WindowGuard;
 use super::{Exit, Failure, MemberArgs, node};
+use crate::display::{self, NoDisplay};
 use crate::embedded::Embedded;
-use crate::terminal::{hold_back_libraries, release_libraries};
+use crate::terminal::hold_back_libraries;
 use crate::view::screenshot::ScreenshotPlan;
 use crate::window::{self, WindowOptions};
 
@@ -45,7 +46,7 @@ pub(super) struct WindowFlags {
 const EMBEDDED_NODES: usize = 5;
 
 pub(super) fn run_embedded(flags: &WindowFlags, log_level: &str) -> Result<Exit, Failure> {
-    need_display()?;
+    display::check()?;
     hold_back(log_level);
     let asked = watch_signals()?;
     let (embedded, node) = Embedded::start(EMBEDDED_NODES)?;
@@ -56,7 +57,7 @@ pub(super) fn run_embedded(flags: &WindowFlags, log_level: &str) -> Result<Exit,
 }
 
 pub(super) fn run_member(args: &PlayArgs, log_level: &str) -> Result<Exit, Failure> {
-    need_display()?;
+    display::check()?;
     let asked = watch_signals()?;
     let (node, member) = node::start(&args.member)?;
     hold_back(log_level);
@@ -96,19 +97,6 @@ impl WindowFlags {
 const NO_WINDOW: &str = "run a member without a window with `raftian node --config FILE`, \
                          made by `raftian cluster new DIR`; `raftian --help` shows more";
 
-/// Fails before anything starts if there is no display for a window.
-pub(super) fn need_display() -> Result<(), Failure> {
-    let named = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    // Other systems have no display server that could be missing.
-    if cfg!(all(unix, not(target_os = "macos"))) && !named("DISPLAY") && !named("WAYLAND_DISPLAY") {
-        let message = format!(
-            "there is no display (neither DISPLAY nor WAYLAND_DISPLAY is set); {NO_WINDOW}"
-        );
-        return Err(Failure::new(Exit::NoDisplay, message));
-    }
-    Ok(())
-}
-
 /// Withholds messages of the libraries below the renderer from the terminal until the first frame,
 /// unless a log level was given.
 fn hold_back(log_level: &str) {
@@ -119,48 +107,15 @@ fn hold_back(log_level: &str) {
 
 /// Runs a window to its end.
 fn in_window(asked: &Asked, run: impl FnOnce() -> AppExit) -> Result<Exit, Failure> {
-    match or_missing(run)? {
+    match display::catch_missing(run)? {
         _ if asked.to_end() => Ok(asked.exit()),
         AppExit::Success => Ok(Exit::Success),
         AppExit::Error(_) => Ok(Exit::Unexpected),
     }
 }
 
-/// Turns a panic of the engine about a missing display or GPU into a failure, until the first frame
-/// and after unwinding has stopped everything that had started.
-pub(super) fn or_missing<T>(run: impl FnOnce() -> T) -> Result<T, Failure> {
-    let otherwise = std::panic::take_hook();
-    // A recognised panic becomes a failure below, so its own message is suppressed.
-    std::panic::set_hook(Box::new(move |panic| {
-        if window::has_drawn() || missing(panic.payload_as_str()).is_none() {
-            otherwise(panic);
-        }
-    }));
-    let ran = std::panic::catch_unwind(AssertUnwindSafe(run));
-    // The withheld messages may explain why no window came up.
-    release_libraries(ran.is_err() && !window::has_drawn());
-    ran.map_err(|panic| {
-        let text = panic
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .or(panic.downcast_ref::<&str>().copied());
-        match missing(text).filter(|_| !window::has_drawn()) {
-            Some(missing) => Failure::new(Exit::NoDisplay, format!("{missing}; {NO_WINDOW}")),
-            None => std::panic::resume_unwind(panic),
-        }
-    })
-}
-
-/// Derives the missing part of the system from the text of a panic.
-fn missing(panic: Option<&str>) -> Option<&'static str> {
-    let text = panic?;
-    if text.contains("event loop") {
-        Some("the display cannot be opened")
-    } else if text.contains("GPU") || text.contains("adapter") {
-        Some(
-            "there is no GPU and no software renderer (on Debian: apt-get install mesa-vulkan-drivers)",
-        )
-    } else {
-        None
+impl From<NoDisplay> for Failure {
+    fn from(error: NoDisplay) -> Self {
+        Failure::new(Exit::NoDisplay, format!("{error}; {NO_WINDOW}"))
     }
 }

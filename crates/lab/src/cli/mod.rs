@@ -1,4 +1,4 @@
-//! Subcommands and exit codes, for `cargo lab` and for any other program that embeds them.
+//! Subcommands and exit codes of `cargo lab`.
 
 pub mod churn;
 pub mod elections;
@@ -8,7 +8,6 @@ pub mod latency;
 mod matches;
 pub mod output;
 pub mod partition;
-pub mod responsiveness;
 pub mod scenario;
 pub mod storm;
 
@@ -25,9 +24,6 @@ pub enum Command {
     /// One node of `elections --real-processes`, started by the experiment.
     #[command(hide = true)]
     ElectionsNode(elections::NodeArguments),
-    /// Measures frame times of a window with a Raft node in its schedule, in a thread or in a
-    /// process, and how frames affect orders.
-    Responsiveness(responsiveness::Arguments),
     /// Measures the latency of orders from click to display on real nodes over bad networks, and
     /// breaks it down.
     Latency(latency::Arguments),
@@ -52,9 +48,9 @@ pub enum Command {
 }
 
 impl Command {
-    /// Runs the command on behalf of `host`. Results go to stdout, everything else to stderr.
-    pub fn run(&self, host: Host) -> Exit {
-        let exit = self.run_command(host);
+    /// Runs the command. Results go to stdout, everything else to stderr.
+    pub fn run(&self) -> Exit {
+        let exit = self.run_command();
         if exit == Exit::Success && output_failed() {
             errln!("cannot write to standard output; some results are lost");
             return Exit::Unexpected;
@@ -62,11 +58,10 @@ impl Command {
         exit
     }
 
-    fn run_command(&self, host: Host) -> Exit {
+    fn run_command(&self) -> Exit {
         match self {
             Command::Elections(arguments) => elections::run(arguments),
             Command::ElectionsNode(arguments) => elections::run_node(arguments),
-            Command::Responsiveness(arguments) => responsiveness::run(arguments, host),
             Command::Latency(arguments) => latency::run(arguments),
             Command::Failover(arguments) => failover::run(arguments),
             Command::FailoverNode(arguments) => failover::run_node(arguments),
@@ -77,15 +72,6 @@ impl Command {
             Command::Storm(arguments) => storm::run(arguments),
         }
     }
-}
-
-/// Program that embeds the commands.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Host {
-    /// `lab`, which has no window and builds the game where one is needed.
-    Lab,
-    /// The game, which also shows a [`Scene`](crate::responsiveness::scene::Scene) on `dots SCENE`.
-    Game,
 }
 
 /// Exit code of a run; the numbers match the game's own command line.

@@ -105,7 +105,7 @@ fn start(
             .iter()
             .enumerate()
     {
-        let mut node = child_process::again("elections", "elections-node")?
+        let mut node = child_process::again("elections-node")?
             .arg(file)
             .args(["--seed", &rng.random::<u64>().to_string()])
             .args([

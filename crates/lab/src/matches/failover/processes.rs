@@ -232,7 +232,7 @@ impl<'a> Game<'a> {
         let Conditions {
             timeout, heartbeat, ..
         } = self.conditions;
-        let mut process = child_process::again("failover", "failover-node")?
+        let mut process = child_process::again("failover-node")?
             .arg(&self.files[place])
             .args(["--seed", &seed.to_string()])
             .args([

@@ -1,6 +1,6 @@
-use super::results::{self, Row};
-use super::scene::{FrameTimes, NodeSeen, Scene, SceneNode, Seen};
 use super::*;
+use crate::report::{self, Row};
+use crate::scene::{FrameTimes, NodeSeen, Scene, SceneNode, Seen};
 
 /// A second at `fps` frames, seen twice.
 fn seen(fps: u32) -> Seen {
@@ -27,7 +27,7 @@ fn rows(study: &Study, fps: impl Fn(&Cell, u64) -> u32) -> Vec<Row> {
             .map(|round| seen(fps(cell, round)))
             .collect()
     };
-    results::rows(&cells, cells.iter().map(rounds).collect())
+    report::rows(&cells, cells.iter().map(rounds).collect())
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn published_values_appear_only_for_matching_cells() {
         )),
         "{beside:?}"
     );
-    let ratios = results::ratios(&rows);
+    let ratios = report::ratios(&rows);
     assert_eq!(ratios.len(), 5);
     let (_, ours, theirs) = &ratios[0];
     assert!(
@@ -275,15 +275,15 @@ fn rows_fill_every_column_and_quantity() {
             .iter_mut()
             .for_each(|seen| (seen.node, seen.unseen) = (Some(node), 1));
     }
-    assert_eq!(results::table(&rows).rows.len(), 14);
+    assert_eq!(report::table(&rows).rows.len(), 14);
     let quantity = |name| {
-        results::quantities(&rows)
+        report::quantities(&rows)
             .into_iter()
             .find(|(known, _)| *known == name)
             .map(|(_, value)| value)
     };
     assert_eq!(
-        results::QUANTITIES.map(|name| quantity(name).is_some_and(f64::is_finite)),
+        report::QUANTITIES.map(|name| quantity(name).is_some_and(f64::is_finite)),
         [true; 5]
     );
     // Four rows with threads, of two rounds each.
@@ -292,7 +292,7 @@ fn rows_fill_every_column_and_quantity() {
         (Some(8.0), Some(0.75))
     );
     assert!(
-        charts::all(&study, &rows)
+        crate::charts::all(&study, &rows)
             .iter()
             .all(|(_, chart)| chart.svg().is_ok())
     );

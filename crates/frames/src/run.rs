@@ -1,19 +1,20 @@
 //! One window, and its processes.
 
-use std::io::{BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::io::Read;
+use std::path::Path;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use raftian::cli::Exit;
 use raftian_raft::NodeId;
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
-use super::scene::{Scene, SceneNode, Seen};
-use super::{Cell, NODES, Server, Study, WARM_UP};
-use crate::child_process::{self, Processes};
-use crate::elections::values::Span;
-use crate::report::parallel;
+use crate::scene::{Scene, SceneNode, Seen};
+use crate::study::{Cell, NODES, Server, Study, WARM_UP};
+use raftian_lab::child_process::{self, Processes};
+use raftian_lab::elections::values::Span;
+use raftian_lab::report::parallel;
 
 /// Cluster member of the window, which leads.
 const LEADER: NodeId = NodeId(1);
@@ -24,33 +25,19 @@ const PATIENCE: Duration = Duration::from_secs(90);
 /// Interval of checks whether a window has exited.
 const GLANCE: Duration = Duration::from_millis(20);
 
-/// The game's exit code without a display.
-const NO_DISPLAY: i32 = 11;
+/// Exit code of a window without a display.
+const NO_DISPLAY: i32 = Exit::NoDisplay as i32;
 
-/// Environment variable of a window's log level.
-const LOG: &str = "RAFTIAN_LOG";
-
-/// Program that opens windows.
+/// Mode of windows.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Program {
-    /// This program.
-    Own,
-    /// Another program, a build of the game.
-    Game(PathBuf),
-}
-
-/// Program and mode of windows.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Stage {
-    /// Program that opens them.
-    pub program: Program,
+pub(crate) struct Stage {
     /// Whether windows stay closed and only their schedules run.
-    pub headless: bool,
+    pub(crate) headless: bool,
 }
 
 /// Reason why a cell could not be measured.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum MeasureError {
+pub(crate) enum MeasureError {
     /// No display or graphics adapter.
     #[error("there is no display or no graphics adapter")]
     NoDisplay,
@@ -65,72 +52,17 @@ impl From<String> for MeasureError {
     }
 }
 
-impl Program {
-    /// Builds the game in its release form, and returns its program. The first build takes many
-    /// minutes.
-    ///
-    /// # Errors
-    /// If there is no Cargo or the build fails.
-    pub fn build() -> Result<Self, String> {
-        let hint = "a built game includes this experiment: `raftian lab responsiveness`";
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut build = Command::new(cargo)
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .args([
-                "build",
-                "--release",
-                "--package",
-                "raftian",
-                "--bin",
-                "raftian",
-            ])
-            .args(["--message-format", "json-render-diagnostics"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .map_err(|error| format!("cannot start Cargo to build the window: {error}; {hint}"))?;
-        let told = build.stdout.take().map(BufReader::new);
-        let built = told.and_then(|told| {
-            told.lines()
-                .map_while(Result::ok)
-                .filter_map(|line| executable(&line))
-                .last()
-        });
-        let ended = build.wait().map_err(|error| error.to_string())?;
-        match built.filter(|_| ended.success()) {
-            Some(game) => Ok(Program::Game(game)),
-            None => Err(format!("cannot build the window; {hint}")),
-        }
-    }
-
-    fn command(&self) -> Result<Command, String> {
-        match self {
-            Program::Own => child_process::again("responsiveness", "dots"),
-            Program::Game(game) => {
-                let mut window = Command::new(game);
-                window.args(["lab", "dots"]).stdout(Stdio::piped());
-                Ok(window)
-            }
-        }
-    }
-}
-
-/// Path of the game's executable, if a line of Cargo's output contains it.
-fn executable(line: &str) -> Option<PathBuf> {
-    let message: serde_json::Value = serde_json::from_str(line).ok()?;
-    let named = message["target"]["name"] == "raftian";
-    message["executable"]
-        .as_str()
-        .filter(|_| named)
-        .map(PathBuf::from)
-}
-
 impl Stage {
     /// Measures one cell once, in real time.
     ///
     /// # Errors
     /// [`MeasureError`].
-    pub fn measure(&self, study: &Study, cell: &Cell, round: u64) -> Result<Seen, MeasureError> {
+    pub(crate) fn measure(
+        &self,
+        study: &Study,
+        cell: &Cell,
+        round: u64,
+    ) -> Result<Seen, MeasureError> {
         let which = [
             round,
             cell.dots.into(),
@@ -159,21 +91,18 @@ impl Stage {
     }
 
     fn show(&self, scene: &Scene, running: &mut Processes) -> Result<Seen, MeasureError> {
-        let told = serde_json::to_string(scene).map_err(|error| error.to_string())?;
-        let mut window = self.program.command()?;
-        if std::env::var_os(LOG).is_none() {
-            // A slow renderer is reported once below the table, not by each window.
-            window.env(LOG, "error");
-        }
-        let window = window.arg(told).stdin(Stdio::null()).spawn();
+        let input = serde_json::to_string(scene).map_err(|error| error.to_string())?;
+        let mut window = child_process::again("window")?;
+        let window = window.arg(input).stdin(Stdio::null()).spawn();
         let window =
             running.add(window.map_err(|error| format!("cannot start a window: {error}"))?);
-        let mut said = window.stdout.take();
+        let mut stdout = window.stdout.take();
         // Read concurrently: a full pipe would block the window.
-        let heard = std::thread::spawn(move || {
+        let output = std::thread::spawn(move || {
             let mut text = String::new();
-            said.as_mut()
-                .map(|said| said.read_to_string(&mut text))
+            stdout
+                .as_mut()
+                .map(|stdout| stdout.read_to_string(&mut text))
                 .transpose()
                 .map(|_| text)
         });
@@ -187,7 +116,7 @@ impl Stage {
                 None => std::thread::sleep(GLANCE),
             }
         };
-        let text = heard
+        let text = output
             .join()
             .map_err(|_| "cannot read the window's output".to_owned())?
             .map_err(|error| error.to_string())?;
@@ -221,7 +150,7 @@ fn start_nodes(
             });
             continue;
         }
-        let node = child_process::again("responsiveness", "elections-node")?
+        let node = child_process::again("node")?
             .arg(file)
             .args(["--seed", &rng.random::<u64>().to_string()])
             .args([

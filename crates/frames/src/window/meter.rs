@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use crate::scene::{FrameTimes, NodeSeen, Scene, Seen};
 use bevy::prelude::*;
 use bevy_raft::prelude::*;
 use raftian_lab::report::statistics::{ms, quantile};
-use raftian_lab::responsiveness::scene::{FrameTimes, NodeSeen, Scene, Seen};
 use raftian_raft::Term;
 
 use super::Nudge;
@@ -169,7 +169,6 @@ pub(super) fn plugin(app: &mut App, meter: Meter) {
         .add_systems(First, measure)
         .add_systems(Update, propose)
         .add_observer(note_commit);
-    #[cfg(feature = "client")]
     app.add_systems(
         Startup,
         |adapter: Option<Res<bevy::render::renderer::RenderAdapterInfo>>,

@@ -5,12 +5,12 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
-use super::published::{self, Published};
-use super::scene::{FrameTimes, NodeSeen, Seen};
-use super::{Cap, Cell, Server, Study};
-use crate::report::document::number;
-use crate::report::statistics::{Interval, Summary, ms, quantile};
-use crate::report::table::Table;
+use crate::published::{self, Published};
+use crate::scene::{FrameTimes, NodeSeen, Seen};
+use crate::study::{Cap, Cell, Server, Study};
+use raftian_lab::report::document::number;
+use raftian_lab::report::statistics::{Interval, Summary, ms, quantile};
+use raftian_lab::report::table::Table;
 
 /// Schema name. Each row has `dots`, `server`, `heartbeat_ms` and `fps_cap` (`null` without one),
 /// `rounds`, `frames`, `fps_mean` and `fps_sd` over all seconds, `published_fps`, the frame times
@@ -18,10 +18,10 @@ use crate::report::table::Table;
 /// `frame_max_ms`, `cost_ms` and `cost_off_ms` (mean and 95 % interval), `commit_p50_ms`,
 /// `commit_p95_ms`, `orders`, `unseen`, `led` (0 to 1), `terms` and `messages_per_s`. Unmeasured
 /// values are `null`. `adapter` names the graphics adapter.
-pub const SCHEMA: &str = "raftian.lab.responsiveness/1";
+pub(crate) const SCHEMA: &str = "raftian.lab.responsiveness/1";
 
 /// Quantities for `--assert`: the worst row's value, except that `unseen` is the sum over all rows.
-pub const QUANTITIES: [&str; 5] = [
+pub(crate) const QUANTITIES: [&str; 5] = [
     "min_fps",
     "max_frame_p99_ms",
     "max_thread_cost_ms",
@@ -31,19 +31,19 @@ pub const QUANTITIES: [&str; 5] = [
 
 /// Measurements of one cell in all rounds.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Row {
+pub(crate) struct Row {
     /// The cell.
-    pub cell: Cell,
+    pub(crate) cell: Cell,
     /// One measurement for each round.
-    pub rounds: Vec<Seen>,
+    pub(crate) rounds: Vec<Seen>,
     /// Cost of its node per frame, in milliseconds; `None` without an uncapped cell to compare
     /// with, or with one round.
-    pub cost_ms: Option<Interval>,
+    pub(crate) cost_ms: Option<Interval>,
 }
 
 /// Combines cells and their measurements into rows, with costs.
 #[must_use]
-pub fn rows(cells: &[Cell], seen: Vec<Vec<Seen>>) -> Vec<Row> {
+pub(crate) fn rows(cells: &[Cell], seen: Vec<Vec<Seen>>) -> Vec<Row> {
     let mut rows: Vec<_> = cells
         .iter()
         .zip(seen)
@@ -81,7 +81,7 @@ pub fn rows(cells: &[Cell], seen: Vec<Vec<Seen>>) -> Vec<Row> {
 impl Row {
     /// Frames per second in each second of all rounds.
     #[must_use]
-    pub fn fps(&self) -> Vec<f64> {
+    pub(crate) fn fps(&self) -> Vec<f64> {
         self.rounds
             .iter()
             .flat_map(|seen| &seen.log)
@@ -91,7 +91,7 @@ impl Row {
 
     /// Mean frames per second; NaN if nothing was measured.
     #[must_use]
-    pub fn fps_mean(&self) -> f64 {
+    pub(crate) fn fps_mean(&self) -> f64 {
         let fps = self.fps();
         fps.iter().sum::<f64>() / fps.len() as f64
     }
@@ -103,13 +103,13 @@ impl Row {
 
     /// The original study's log of the same combination.
     #[must_use]
-    pub fn published(&self) -> Option<Published> {
+    pub(crate) fn published(&self) -> Option<Published> {
         published::of(&self.cell)
     }
 
     /// Median of the rounds.
     #[must_use]
-    pub fn frames(&self, of: fn(&FrameTimes) -> f64) -> f64 {
+    pub(crate) fn frames(&self, of: fn(&FrameTimes) -> f64) -> f64 {
         let rounds = self.rounds.iter().map(|seen| of(&seen.frame_ms)).collect();
         Summary::of(rounds).map_or(f64::NAN, |summary| summary.median)
     }
@@ -123,7 +123,7 @@ impl Row {
 
     /// Latency that `percent` % of all orders do not exceed, in milliseconds.
     #[must_use]
-    pub fn commit_ms(&self, percent: usize) -> Option<f64> {
+    pub(crate) fn commit_ms(&self, percent: usize) -> Option<f64> {
         let mut times: Vec<_> = self
             .rounds
             .iter()
@@ -154,7 +154,7 @@ impl Row {
 
     /// Display name.
     #[must_use]
-    pub fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         let Cell {
             dots,
             server,
@@ -230,7 +230,7 @@ impl Row {
 
     /// JSON form; see [`SCHEMA`].
     #[must_use]
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         let Cell {
             dots,
             server,
@@ -261,7 +261,7 @@ impl Row {
     /// All seconds in the original study's format, one line each: `time:<seconds since
     /// 1970>;fps:<frames>`.
     #[must_use]
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         self.rounds.iter().flat_map(|seen| &seen.log).fold(
             String::new(),
             |mut text, (time, fps)| {
@@ -286,7 +286,7 @@ impl Server {
 
 /// Values of [`QUANTITIES`]; NaN where nothing was measured.
 #[must_use]
-pub fn quantities(rows: &[Row]) -> [(&'static str, f64); 5] {
+pub(crate) fn quantities(rows: &[Row]) -> [(&'static str, f64); 5] {
     let threads = rows.iter().filter(|row| row.cell.server == Server::Thread);
     let values = [
         rows.iter().map(Row::fps_mean).fold(f64::NAN, f64::min),
@@ -307,7 +307,7 @@ pub fn quantities(rows: &[Row]) -> [(&'static str, f64); 5] {
 
 /// Rows as a table.
 #[must_use]
-pub fn table(rows: &[Row]) -> Table {
+pub(crate) fn table(rows: &[Row]) -> Table {
     let mut table = Table::new(&[
         ("dots", ""),
         ("node in", ""),
@@ -331,7 +331,7 @@ pub fn table(rows: &[Row]) -> Table {
 
 /// Remarks below the table.
 #[must_use]
-pub fn remarks(study: &Study, rows: &[Row]) -> Vec<String> {
+pub(crate) fn remarks(study: &Study, rows: &[Row]) -> Vec<String> {
     let mut adapters: Vec<_> = rows
         .iter()
         .flat_map(|row| &row.rounds)
@@ -376,7 +376,7 @@ pub fn remarks(study: &Study, rows: &[Row]) -> Vec<String> {
 /// Ratios behind the original study's conclusions: frames per second of one log over another's,
 /// measured and published.
 #[must_use]
-pub fn ratios(rows: &[Row]) -> Vec<(String, f64, f64)> {
+pub(crate) fn ratios(rows: &[Row]) -> Vec<(String, f64, f64)> {
     let of = |dots, server| {
         let row = rows.iter().find(|row| {
             row.published()
@@ -412,7 +412,7 @@ pub fn ratios(rows: &[Row]) -> Vec<(String, f64, f64)> {
 
 /// One line for each second: its cell, its time, and its frames.
 #[must_use]
-pub fn csv(rows: &[Row]) -> String {
+pub(crate) fn csv(rows: &[Row]) -> String {
     let lines = rows.iter().flat_map(|row| {
         let Cell {
             dots,
@@ -435,7 +435,7 @@ pub fn csv(rows: &[Row]) -> String {
             })
         })
     });
-    crate::report::csv::document(
+    raftian_lab::report::csv::document(
         &[
             "dots",
             "server",
@@ -451,7 +451,7 @@ pub fn csv(rows: &[Row]) -> String {
 
 /// Members of the document in addition to its rows.
 #[must_use]
-pub fn more(rows: &[Row]) -> Map<String, Value> {
+pub(crate) fn more(rows: &[Row]) -> Map<String, Value> {
     let quantities: Map<_, _> = quantities(rows)
         .iter()
         .map(|(name, value)| ((*name).to_owned(), number(*value)))

@@ -1,23 +1,25 @@
-//! `cargo lab responsiveness`
+//! The command line and its results.
 
 use std::time::Instant;
 
-use super::output::{Output, Results};
-use super::{Exit, Host};
-use crate::elections::values::Time;
-use crate::latency::value_list::List;
-use crate::report::assertion;
-use crate::report::document::Document;
-use crate::report::environment::Environment;
-use crate::report::html::Page;
-use crate::responsiveness::results::{self, Row};
-use crate::responsiveness::scene::Seen;
-use crate::responsiveness::{Cap, Cell, MeasureError, Program, Server, Stage, Study, charts};
-use crate::terminal::errln;
+use crate::report::Row;
+use crate::run::{MeasureError, Stage};
+use crate::scene::Seen;
+use crate::study::{Cap, Cell, Server, Study};
+use crate::{charts, report};
+use raftian_lab::cli::Exit;
+use raftian_lab::cli::output::{Output, Results};
+use raftian_lab::elections::values::Time;
+use raftian_lab::latency::value_list::List;
+use raftian_lab::report::assertion;
+use raftian_lab::report::document::Document;
+use raftian_lab::report::environment::Environment;
+use raftian_lab::report::html::Page;
+use raftian_lab::terminal::errln;
 
 /// Windows to open, and the placement of their nodes.
 #[derive(clap::Args, Debug)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// Numbers of dots that move through the window.
     #[arg(long, value_name = "N,N", value_delimiter = ',', default_values_t = Study::default().dots)]
     dots: Vec<u32>,
@@ -80,28 +82,17 @@ fn unique<T: PartialEq + Copy>(values: &mut Vec<T>) {
 }
 
 /// Measures windows and writes the requested outputs.
-pub fn run(arguments: &Arguments, host: Host) -> Exit {
+pub(crate) fn run(arguments: &Arguments) -> Exit {
     let (study, output) = (arguments.study(), &arguments.output);
     if let Err(error) = study
         .check()
-        .and_then(|()| assertion::check_names(&output.asserted, &results::QUANTITIES))
+        .and_then(|()| assertion::check_names(&output.asserted, &report::QUANTITIES))
     {
         errln!("{error}");
         return Exit::Usage;
     }
-    let program = match host {
-        Host::Game => Ok(Program::Own),
-        Host::Lab => Program::build(),
-    };
-    let mut stage = match program {
-        Ok(program) => Stage {
-            program,
-            headless: arguments.headless,
-        },
-        Err(error) => {
-            errln!("{error}");
-            return Exit::Unexpected;
-        }
+    let mut stage = Stage {
+        headless: arguments.headless,
     };
     let cells = study.cells();
     let began = Instant::now();
@@ -117,7 +108,7 @@ pub fn run(arguments: &Arguments, host: Host) -> Exit {
             }
             output.give(build_results(
                 &study,
-                &results::rows(&cells, seen),
+                &report::rows(&cells, seen),
                 &stage,
                 output,
             ))
@@ -165,12 +156,12 @@ fn measure(
 }
 
 fn build_results(study: &Study, rows: &[Row], stage: &Stage, output: &Output) -> Results {
-    let verdicts = assertion::judge(&output.asserted, &results::quantities(rows));
+    let verdicts = assertion::judge(&output.asserted, &report::quantities(rows));
     let headless = if stage.headless { " --headless" } else { "" };
-    let command = format!("cargo lab responsiveness {}{headless}", study.options());
+    let command = format!("cargo frames {}{headless}", study.options());
     let (table, remarks, environment) = (
-        results::table(rows),
-        results::remarks(study, rows),
+        report::table(rows),
+        report::remarks(study, rows),
         Environment::here(),
     );
     let what = format!(
@@ -199,11 +190,11 @@ fn build_results(study: &Study, rows: &[Row], stage: &Stage, output: &Output) ->
         ..Page::default()
     };
     let document = Document {
-        schema: results::SCHEMA,
+        schema: report::SCHEMA,
         ok: verdicts.iter().all(assertion::Verdict::holds),
         params: study.json(),
         rows: rows.iter().map(Row::json).collect(),
-        more: results::more(rows),
+        more: report::more(rows),
         verdicts,
         environment,
         command,
@@ -211,7 +202,7 @@ fn build_results(study: &Study, rows: &[Row], stage: &Stage, output: &Output) ->
     Results {
         name: "responsiveness",
         text: text + next,
-        csv: results::csv(rows),
+        csv: report::csv(rows),
         document,
         charts: charts::all(study, rows),
         files: rows

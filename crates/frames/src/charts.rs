@@ -3,18 +3,18 @@
 
 use plotters::style::RGBColor;
 
-use super::published::LOGS;
-use super::results::Row;
-use super::{Server, Study};
-use crate::report::chart::{Axis, COLOURS, Chart, Series, Shape};
-use crate::report::statistics::ms;
+use crate::published::LOGS;
+use crate::report::Row;
+use crate::study::{Server, Study};
+use raftian_lab::report::chart::{Axis, COLOURS, Chart, Series, Shape};
+use raftian_lab::report::statistics::ms;
 
 /// Width of a bar, in units of the distance between bars.
 const BAR: f64 = 0.8;
 
 /// Charts of a study, each with its file name.
 #[must_use]
-pub fn all(study: &Study, rows: &[Row]) -> Vec<(String, Chart)> {
+pub(crate) fn all(study: &Study, rows: &[Row]) -> Vec<(String, Chart)> {
     let mut charts = Vec::new();
     let over_time = frames_over_time(rows);
     if !over_time.series.is_empty() {

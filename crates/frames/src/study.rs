@@ -6,15 +6,6 @@
 //! over QUIC on the loopback interface: it leads, so it sends the heartbeats. The other four are
 //! processes, since they would be other players' machines.
 //!
-//! ```
-//! use raftian_lab::responsiveness::Study;
-//!
-//! let study = Study { dots: vec![100], ..Study::default() };
-//! assert!(study.check().is_ok());
-//! // One cell without a node, and three placements at each of two heartbeats.
-//! assert_eq!(study.cells().len(), 1 + 3 * 2);
-//! ```
-//!
 //! # What is measured
 //! A *frame time* is the time from the start of one frame to the start of the next, after
 //! [`WARM_UP`] and once the node leads. The *cost* of a node is the mean frame time with it less
@@ -42,12 +33,6 @@
 //! works within a game's loop. `--orders 0` disables them. Would change if: their two writes per
 //! second were visible in the frames.
 
-pub mod charts;
-pub mod published;
-pub mod results;
-mod run;
-pub mod scene;
-
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -55,15 +40,14 @@ use std::time::Duration;
 use raftian_node::cluster::Timing;
 use serde_json::{Value, json};
 
-use crate::elections::values::Time;
-use crate::latency::value_list::List;
-pub use run::{MeasureError, Program, Stage};
+use raftian_lab::elections::values::Time;
+use raftian_lab::latency::value_list::List;
 
 /// Nodes of a cluster, as in the original study.
-pub const NODES: usize = 5;
+pub(crate) const NODES: usize = 5;
 
 /// Unmeasured time at the start of a window, in which everything is loaded.
-pub const WARM_UP: Duration = Duration::from_secs(2);
+pub(crate) const WARM_UP: Duration = Duration::from_secs(2);
 
 /// Maximum number of dots; each is an entity.
 const MAX_DOTS: u32 = 1_000_000;
@@ -76,28 +60,28 @@ const MAX_ROUNDS: u64 = 1_000;
 
 /// Parameters of the study.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Study {
+pub(crate) struct Study {
     /// Numbers of dots.
-    pub dots: Vec<u32>,
+    pub(crate) dots: Vec<u32>,
     /// Placements of the node.
-    pub servers: Vec<Server>,
+    pub(crate) servers: Vec<Server>,
     /// Heartbeat intervals of its leader.
-    pub heartbeats: List<Time>,
+    pub(crate) heartbeats: List<Time>,
     /// Frame rate caps.
-    pub caps: Vec<Cap>,
+    pub(crate) caps: Vec<Cap>,
     /// Measured seconds of one cell in one round.
-    pub seconds: u64,
+    pub(crate) seconds: u64,
     /// Number of measurements of each cell.
-    pub rounds: u64,
+    pub(crate) rounds: u64,
     /// Orders per second that the window proposes, if the node is in its own process.
-    pub orders: f64,
+    pub(crate) orders: f64,
     /// RNG seed of dots and election timeouts; the machine's own timing varies.
-    pub seed: u64,
+    pub(crate) seed: u64,
 }
 
 /// Placement of the window's node.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, clap::ValueEnum)]
-pub enum Server {
+pub(crate) enum Server {
     /// No node.
     None,
     /// In the frame: Bevy's systems poll it.
@@ -110,19 +94,19 @@ pub enum Server {
 
 /// Frame rate cap, or none.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Cap(pub Option<u32>);
+pub(crate) struct Cap(pub Option<u32>);
 
 /// One combination of parameters.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Cell {
+pub(crate) struct Cell {
     /// Dots.
-    pub dots: u32,
+    pub(crate) dots: u32,
     /// Placement of the node.
-    pub server: Server,
+    pub(crate) server: Server,
     /// Heartbeat interval; zero without a node.
-    pub heartbeat: Time,
+    pub(crate) heartbeat: Time,
     /// Frame rate cap.
-    pub cap: Cap,
+    pub(crate) cap: Cap,
 }
 
 impl Default for Study {
@@ -148,7 +132,7 @@ impl Default for Study {
 impl Server {
     /// Display name.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Server::None => "none",
             Server::Schedule => "schedule",
@@ -189,7 +173,7 @@ impl fmt::Display for Cap {
 impl Cell {
     /// Heartbeat and election timeouts of the cluster's nodes.
     #[must_use]
-    pub fn timing(&self) -> Timing {
+    pub(crate) fn timing(&self) -> Timing {
         let usual = Timing::default();
         let heartbeat = self.heartbeat.0;
         Timing {
@@ -203,7 +187,7 @@ impl Cell {
 
     /// Name of its log; the original study's name for each of its combinations.
     #[must_use]
-    pub fn log_name(&self) -> String {
+    pub(crate) fn log_name(&self) -> String {
         let server = match self.server {
             Server::None => "baseline",
             Server::Schedule => "schedule",
@@ -229,7 +213,7 @@ impl Study {
     ///
     /// # Errors
     /// Names the option to change.
-    pub fn check(&self) -> Result<(), String> {
+    pub(crate) fn check(&self) -> Result<(), String> {
         let within = |name: &str, value: u64, most: u64| match value {
             0 => Err(format!("{name}: give at least 1")),
             _ if value > most => Err(format!("{name}: {value} is too large; give at most {most}")),
@@ -266,7 +250,7 @@ impl Study {
 
     /// Cells that each round measures, in order.
     #[must_use]
-    pub fn cells(&self) -> Vec<Cell> {
+    pub(crate) fn cells(&self) -> Vec<Cell> {
         let mut cells = Vec::new();
         for cap in &self.caps {
             for dots in &self.dots {
@@ -292,7 +276,7 @@ impl Study {
 
     /// Parameters of window and nodes, as JSON.
     #[must_use]
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         let Study {
             dots,
             servers,
@@ -313,7 +297,7 @@ impl Study {
 
     /// Equivalent command line options.
     #[must_use]
-    pub fn options(&self) -> String {
+    pub(crate) fn options(&self) -> String {
         let Study {
             dots,
             servers,

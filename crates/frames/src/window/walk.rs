@@ -33,7 +33,7 @@ pub(super) fn plugin(app: &mut App, dots: u32, seed: u64, drawn: bool) {
         }
     }
     if drawn {
-        world.spawn(camera());
+        world.spawn(Camera2d);
     }
     app.insert_resource(Rng(rng)).add_systems(Update, walk);
 }
@@ -53,22 +53,10 @@ fn walk(mut rng: ResMut<Rng>, mut dots: Query<&mut Transform, With<Dot>>) {
     }
 }
 
-#[cfg(feature = "client")]
 fn draw(world: &mut World, dot: Entity, [red, green, blue]: [u8; 3]) {
     let sprite = Sprite::from_color(Color::srgb_u8(red, green, blue), Vec2::splat(SIDE));
     world.entity_mut(dot).insert(sprite);
 }
-
-#[cfg(feature = "client")]
-fn camera() -> impl Bundle {
-    Camera2d
-}
-
-#[cfg(not(feature = "client"))]
-fn draw(_: &mut World, _: Entity, _: [u8; 3]) {}
-
-#[cfg(not(feature = "client"))]
-fn camera() -> impl Bundle {}
 
 #[cfg(test)]
 mod tests {

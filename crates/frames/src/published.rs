@@ -4,20 +4,20 @@
 //! each, Pygame on Ubuntu 24.04.1 with Python 3.12.3, an Intel i7-13620H and an RTX 4050; means
 //! computed from the logs. Its heartbeat was 3 ms.
 
-use super::{Cell, Server};
+use crate::study::{Cell, Server};
 use std::time::Duration;
 
 /// One log of the original study.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Published {
+pub(crate) struct Published {
     /// Nominal number of dots.
-    pub dots: u32,
+    pub(crate) dots: u32,
     /// Placement of its server.
-    pub server: Server,
+    pub(crate) server: Server,
     /// Mean frames per second.
-    pub fps: f64,
+    pub(crate) fps: f64,
     /// Colour of its curve in the original chart.
-    pub colour: (u8, u8, u8),
+    pub(crate) colour: (u8, u8, u8),
 }
 
 const fn log(dots: u32, server: Server, fps: f64, colour: (u8, u8, u8)) -> Published {
@@ -30,7 +30,7 @@ const fn log(dots: u32, server: Server, fps: f64, colour: (u8, u8, u8)) -> Publi
 }
 
 /// Logs of the original study, in the order of its chart.
-pub const LOGS: [Published; 6] = [
+pub(crate) const LOGS: [Published; 6] = [
     log(100, Server::None, 498.21, (0xFF, 0x00, 0x00)),
     log(1_000, Server::None, 286.24, (0xA4, 0x2A, 0x04)),
     log(100, Server::Thread, 302.24, (0x00, 0x96, 0xFF)),
@@ -40,11 +40,11 @@ pub const LOGS: [Published; 6] = [
 ];
 
 /// Actual heartbeat interval of the original study.
-pub const HEARTBEAT: Duration = Duration::from_millis(3);
+pub(crate) const HEARTBEAT: Duration = Duration::from_millis(3);
 
 /// The original study's log of the same combination, if it exists.
 #[must_use]
-pub fn of(cell: &Cell) -> Option<Published> {
+pub(crate) fn of(cell: &Cell) -> Option<Published> {
     let same = |log: &&Published| log.dots == cell.dots && log.server == cell.server;
     let as_it_ran =
         cell.cap.0.is_none() && (cell.server == Server::None || cell.heartbeat.0 == HEARTBEAT);

@@ -1,7 +1,7 @@
 //! A window of walking dots, which stands for a game, to measure its frames with a Raft node.
 //!
-//! The experiment [`raftian_lab::responsiveness`] opens it in a process of its own for each
-//! combination. The node is that of the game: the same plugin, store and links.
+//! [`crate::run`] opens it in a process of its own for each combination. The node is that of the
+//! game: the same plugin, store and links.
 
 mod meter;
 mod walk;
@@ -9,25 +9,25 @@ mod walk;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::scene::{Scene, SceneNode, Seen};
 use bevy::input::InputPlugin;
 use bevy::prelude::*;
 use bevy::state::app::StatesPlugin;
 use bevy_raft::RaftClock;
 use bevy_raft::prelude::*;
-use raftian_lab::responsiveness::scene::{Scene, SceneNode, Seen};
 use raftian_node::cluster::{ClusterError, NodeFile};
 use raftian_node::quic::{LinkError, QuicOptions};
 use raftian_node::{InlineNode, NodeHandle, StartError};
 use raftian_raft::MembershipError;
 use serde::{Deserialize, Serialize};
 
-use crate::embedded::node_options;
-use crate::frame_cap;
 use meter::{Meter, Sent};
+use raftian::embedded::node_options;
+use raftian::frame_cap;
 
 /// Error of a measurement.
 #[derive(Debug, thiserror::Error)]
-pub enum DotsError {
+pub(crate) enum WindowError {
     /// The node's file cannot be used.
     #[error(transparent)]
     File(#[from] ClusterError),
@@ -43,11 +43,6 @@ pub enum DotsError {
     /// The window was closed.
     #[error("the window was closed before everything was measured")]
     Closed,
-    /// This build has no window.
-    #[error(
-        "this build has no window: build it with its default features, or measure with --headless"
-    )]
-    NoWindow,
 }
 
 /// Command without effect, proposed at the configured rate.
@@ -61,18 +56,18 @@ impl ReplicatedCommand for Nudge {
 /// Shows `scene` until everything is measured.
 ///
 /// # Errors
-/// [`DotsError`].
+/// [`WindowError`].
 ///
 /// # Panics
 /// Without a display or graphics adapter, as the engine does.
-pub fn show(scene: &Scene) -> Result<Seen, DotsError> {
+pub(crate) fn show(scene: &Scene) -> Result<Seen, WindowError> {
     let seen = Arc::new(Mutex::new(None));
     let mut app = App::new();
     if scene.headless {
         // The schedules that every game runs, so that their cost is not counted as the node's.
         app.add_plugins((MinimalPlugins, StatesPlugin, TransformPlugin, InputPlugin));
     } else {
-        window(&mut app)?;
+        open(&mut app);
     }
     let sent = match &scene.node {
         Some(node) => Some(start_node(&mut app, node)?),
@@ -85,14 +80,14 @@ pub fn show(scene: &Scene) -> Result<Seen, DotsError> {
     }
     app.run();
     let seen = seen.lock().unwrap_or_else(PoisonError::into_inner).take();
-    seen.ok_or(DotsError::Closed)
+    seen.ok_or(WindowError::Closed)
 }
 
 /// Connects the app to its node, and returns the counter of its sent messages.
 fn start_node(
     app: &mut App,
     SceneNode { file, in_schedule }: &SceneNode,
-) -> Result<Sent, DotsError> {
+) -> Result<Sent, WindowError> {
     let config = NodeFile::read(Path::new(file))?;
     let options = node_options(&config, QuicOptions::bind(&config)?)?;
     let sent: Sent = if *in_schedule {
@@ -110,14 +105,13 @@ fn start_node(
     Ok(sent)
 }
 
-#[cfg(feature = "client")]
-fn window(app: &mut App) -> Result<(), DotsError> {
+fn open(app: &mut App) {
     use bevy::log::LogPlugin;
     use bevy::window::{PresentMode, WindowResolution};
     use bevy::winit::WinitSettings;
 
     let window = Window {
-        title: "raftian lab responsiveness".into(),
+        title: "Raftian frames".into(),
         name: Some("raftian".into()),
         resolution: WindowResolution::new(walk::WIDTH as u32, walk::HEIGHT as u32),
         // No limit on frames.
@@ -135,11 +129,5 @@ fn window(app: &mut App) -> Result<(), DotsError> {
     )
     .insert_resource(WinitSettings::continuous())
     .insert_resource(ClearColor(Color::BLACK));
-    crate::window::report_first_frame(app);
-    Ok(())
-}
-
-#[cfg(not(feature = "client"))]
-fn window(_: &mut App) -> Result<(), DotsError> {
-    Err(DotsError::NoWindow)
+    raftian::window::report_first_frame(app);
 }

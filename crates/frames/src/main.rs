@@ -1,0 +1,115 @@
+//! `cargo frames`: the cost of a Raft node for the frames of a game, and of the frames for the
+//! node.
+//!
+//! [`study`] describes the experiment and its decisions, [`run`] starts a process for each window
+//! and node, [`window`] is such a window, and [`report`] and [`charts`] present the measurements.
+
+mod charts;
+mod cli;
+mod published;
+mod report;
+mod run;
+mod scene;
+mod study;
+mod window;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use raftian::cli::{Exit, Failure};
+use raftian::display;
+use raftian_lab::cli::elections;
+use tracing_subscriber::EnvFilter;
+
+use scene::Scene;
+use window::WindowError;
+
+/// Environment variable of a window's log level.
+const LOG: &str = "RAFTIAN_LOG";
+
+/// Measures frame times of a window with a Raft node in its schedule, in a thread or in a process,
+/// and how frames affect orders.
+#[derive(Parser)]
+#[command(
+    name = "frames",
+    version,
+    disable_help_subcommand = true,
+    args_conflicts_with_subcommands = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    process: Option<Process>,
+    #[command(flatten)]
+    study: cli::Arguments,
+}
+
+/// Processes that the experiment starts.
+#[derive(Subcommand)]
+enum Process {
+    /// One window.
+    #[command(hide = true)]
+    Window {
+        /// The [`Scene`], as JSON.
+        scene: String,
+    },
+    /// One node outside the window.
+    #[command(hide = true)]
+    Node(elections::NodeArguments),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match cli.process {
+        None => cli::run(&cli.study).into(),
+        Some(Process::Node(arguments)) => elections::run_node(&arguments).into(),
+        Some(Process::Window { scene }) => {
+            start_log();
+            let exit = match show(&scene) {
+                Ok(()) => Exit::Success,
+                Err(failure) => failure.report(),
+            };
+            raftian::terminal::flush();
+            ExitCode::from(exit as u8)
+        }
+    }
+}
+
+fn start_log() {
+    // A misspelt level in the environment must not end a measurement.
+    let filter = EnvFilter::try_from_env(LOG).unwrap_or_else(|_| EnvFilter::new("error"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+}
+
+/// Shows a scene and prints the measurements.
+fn show(scene: &str) -> Result<(), Failure> {
+    let scene: Scene = serde_json::from_str(scene)
+        .map_err(|error| Failure::new(Exit::Usage, format!("the scene cannot be read: {error}")))?;
+    let no_display = |error: display::NoDisplay| Failure::new(Exit::NoDisplay, error.to_string());
+    let measured = if scene.headless {
+        window::show(&scene)
+    } else {
+        display::check().map_err(no_display)?;
+        display::catch_missing(|| window::show(&scene)).map_err(no_display)?
+    };
+    let seen = measured.map_err(|error| {
+        let message = error.to_string();
+        match error {
+            WindowError::File(error) => error.into(),
+            WindowError::Node(error) => error.into(),
+            WindowError::Links(_) => Failure::new(Exit::Network, message),
+            WindowError::Members(_) => Failure::new(Exit::Configuration, message),
+            WindowError::Closed => Failure::new(Exit::Unexpected, message),
+        }
+    })?;
+    let text = serde_json::to_string(&seen)
+        .map_err(|error| Failure::new(Exit::Unexpected, error.to_string()))?;
+    raftian_lab::terminal::write_out(format_args!("{text}\n"));
+    if raftian_lab::terminal::output_failed() {
+        let message = "cannot write to standard output";
+        return Err(Failure::new(Exit::Unexpected, message));
+    }
+    Ok(())
+}
