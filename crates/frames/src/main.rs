@@ -113,3 +113,29 @@ fn show(scene: &str) -> Result<(), Failure> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documented_commands_parse() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        for page in ["README.md", "docs/responsiveness.md"] {
+            let text = std::fs::read_to_string(root.join(page)).expect("it is in the repository");
+            let text = text.replace("\\\n", " ");
+            let commands: Vec<_> = text
+                .lines()
+                .filter_map(|line| line.strip_prefix("cargo "))
+                .filter(|line| line.starts_with("frames"))
+                .map(|line| line.split('#').next().unwrap_or_default())
+                .collect();
+            assert!(!commands.is_empty(), "{page}");
+            for command in commands {
+                if let Err(error) = Cli::try_parse_from(command.split_whitespace()) {
+                    panic!("{page}: `cargo {command}`: {error}");
+                }
+            }
+        }
+    }
+}

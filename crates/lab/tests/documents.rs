@@ -40,9 +40,10 @@ fn documented_commands_parse() {
     for page in pages.iter().chain([&root.join("README.md")]) {
         let text = fs::read_to_string(page).expect("a page is text");
         let commands = commands(&text);
+        // The page about windows has commands of `cargo frames`, which that program's tests parse.
         assert!(
-            !commands.is_empty(),
-            "{}: no `cargo lab` command",
+            !commands.is_empty() || text.contains("\ncargo frames "),
+            "{}: no command",
             page.display()
         );
         for command in commands {
