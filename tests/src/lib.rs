@@ -1,4 +1,4 @@
-//! Shared setup of the tests in `tests/tests/`, which holds one file per subject.
+//! Shared setup of the tests in this folder.
 
 use std::time::Duration;
 
