@@ -7,6 +7,7 @@ mod floor;
 
 use std::time::{Duration, Instant};
 
+use raftian_lab::report::statistics::{ms, quantile};
 use raftian_node::cluster::embedded;
 use raftian_node::driver::Committed;
 use raftian_node::quic::QuicOptions;
@@ -112,9 +113,11 @@ impl Cluster {
     }
 }
 
-fn quantiles(mut times: Vec<Duration>) -> [f64; 3] {
-    times.sort_unstable();
-    [0.5, 0.95, 0.99].map(|q| times[((times.len() - 1) as f64 * q) as usize].as_secs_f64() * 1000.0)
+/// Quantiles in milliseconds: 50, 95 and 99 %.
+fn quantiles(times: &[Duration]) -> [f64; 3] {
+    let mut sorted: Vec<_> = times.iter().copied().map(ms).collect();
+    sorted.sort_by(f64::total_cmp);
+    [50, 95, 99].map(|percent| quantile(&sorted, percent).unwrap_or(f64::NAN))
 }
 
 fn main() {
@@ -178,7 +181,7 @@ fn main() {
     }
     let table: Vec<_> = rows
         .into_iter()
-        .map(|(name, place, times)| (name, place, quantiles(times)))
+        .map(|(name, place, times)| (name, place, quantiles(&times)))
         .collect();
     // A cluster of one sends nothing, so its floor has no echo.
     let floors: Vec<_> = (0..SIZES.len())

@@ -7,6 +7,7 @@ use std::path::Path;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
+use raftian_lab::report::chart::COLOURS;
 
 use super::machine::Machine;
 use super::report::Row;
@@ -18,13 +19,6 @@ const SIZE: (u32, u32) = (1600, 1120);
 const HEAD: u32 = 112;
 /// Fraction of a group's width that its bars fill.
 const FILLED: f64 = 0.84;
-/// Colours that are distinguishable with colour blindness, too.
-const COLOURS: [RGBColor; 4] = [
-    RGBColor(0, 114, 178),
-    RGBColor(230, 159, 0),
-    RGBColor(0, 158, 115),
-    RGBColor(204, 121, 167),
-];
 const INK: RGBColor = RGBColor(40, 40, 40);
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;

@@ -1,5 +1,6 @@
 //! The machine of a measurement, and the share of it that other processes used.
 
+use raftian_lab::report::environment::Environment;
 use serde_json::{Value, json};
 
 /// Largest share of the machine used by other processes at which the numbers are trusted.
@@ -7,8 +8,7 @@ const QUIET: f64 = 0.05;
 
 /// The machine, and its CPU times at the start of the measurement.
 pub(crate) struct Machine {
-    cores: usize,
-    cpu: String,
+    environment: Environment,
     began: Option<Ticks>,
 }
 
@@ -25,16 +25,8 @@ struct Ticks {
 impl Machine {
     /// Describes this machine and starts the measurement.
     pub(crate) fn here() -> Self {
-        let processors = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let named = processors
-            .lines()
-            .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
         Machine {
-            cores: std::thread::available_parallelism().map_or(1, usize::from),
-            cpu: named.map_or_else(
-                || std::env::consts::ARCH.to_owned(),
-                |(_, name)| name.trim().to_owned(),
-            ),
+            environment: Environment::here(),
             began: Ticks::now(),
         }
     }
@@ -64,16 +56,24 @@ impl Machine {
 
     /// One-line description of the machine.
     pub(crate) fn line(&self) -> String {
-        format!("{} cores of {}", self.cores, self.cpu)
+        let Environment { cores, cpu, .. } = &self.environment;
+        format!("{cores} cores of {cpu}")
     }
 
     /// The machine and its load as JSON.
     pub(crate) fn json(&self) -> Value {
+        let Environment {
+            cores,
+            cpu,
+            os,
+            arch,
+            ..
+        } = &self.environment;
         json!({
-            "cores": self.cores,
-            "cpu": self.cpu,
-            "os": std::env::consts::OS,
-            "arch": std::env::consts::ARCH,
+            "cores": cores,
+            "cpu": cpu,
+            "os": os,
+            "arch": arch,
             "others_share": self.others().map(|share| (share * 1000.0).round() / 1000.0),
         })
     }

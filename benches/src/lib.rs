@@ -1,1 +1,1 @@
-//! Empty library: the benchmarks of this package are in `benches/benches/`, one folder per subject.
+//! Empty library: the benchmarks of this package are in `benches/`, one folder per subject.
