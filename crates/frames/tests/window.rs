@@ -65,7 +65,7 @@ fn window_frames_are_measured_with_a_node_and_logged() {
         );
     }
     for file in [
-        "frame-times-10.png",
+        "frame-times-10.svg",
         "responsiveness.html",
         "responsiveness.csv",
     ] {

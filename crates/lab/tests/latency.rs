@@ -75,10 +75,7 @@ fn report_names_measured_and_omitted_combinations() {
         "parts-by-round-trip",
         "parts-by-nodes",
     ] {
-        assert!(
-            read(&format!("{chart}.png")).starts_with(b"\x89PNG")
-                && read(&format!("{chart}.svg")).starts_with(b"<svg")
-        );
+        assert!(read(&format!("{chart}.svg")).starts_with(b"<svg"));
     }
     assert_eq!(
         String::from_utf8(read("latency.csv"))

@@ -7,11 +7,14 @@ use crate::report::assertion::{Threshold, Verdict};
 use crate::report::chart::Chart;
 use crate::report::document::Document;
 use crate::report::html::Page;
+use crate::report::parallel;
+#[cfg(feature = "png")]
+use crate::report::png;
 use crate::report::progress::{Mode, Progress};
-use crate::report::{parallel, png};
 use crate::terminal::{errln, out};
 
 /// PNG pixels for each SVG pixel.
+#[cfg(feature = "png")]
 const SHARPNESS: f32 = 1.5;
 
 /// Output options.
@@ -20,7 +23,8 @@ pub struct Output {
     /// Write the JSON document to FILE, or to stdout in place of the table.
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
     pub json: Option<PathBuf>,
-    /// Write a report into this directory: HTML, CSV, JSON, and each chart as SVG and PNG.
+    /// Write a report into this directory: HTML, CSV, JSON, and each chart as SVG
+    /// (with the feature `png` also as PNG).
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Fail with exit code 10 unless this holds, such as `max_elections<=3`; repeatable.
@@ -138,6 +142,7 @@ impl Output {
         for (file, chart) in charts {
             let svg = chart.svg()?;
             write(&folder.join(format!("{file}.svg")), svg.as_bytes())?;
+            #[cfg(feature = "png")]
             write(
                 &folder.join(format!("{file}.png")),
                 &png::of(&svg, SHARPNESS)?,
