@@ -46,7 +46,6 @@ pub enum Committed {
 
 impl Committed {
     /// Returns the last index that the item covers.
-    #[must_use]
     pub fn index(&self) -> Index {
         match self {
             Committed::Entry(entry) => entry.index,
@@ -163,7 +162,9 @@ impl<S: Store, L: Links> Driver<S, L> {
                 self.step(Input::Wake);
             }
             if !self.work()? {
-                return Ok(self.node.wake_at());
+                let next = self.node.wake_at();
+                assert!(next > self.now, "a timer that is due has not fired");
+                return Ok(next);
             }
         }
         Ok(self.now)
@@ -187,7 +188,6 @@ impl<S: Store, L: Links> Driver<S, L> {
     }
 
     /// Returns the record so far.
-    #[must_use]
     pub fn recording(&self) -> &[Recorded] {
         self.recording.as_deref().unwrap_or_default()
     }
@@ -226,8 +226,14 @@ impl<S: Store, L: Links> Driver<S, L> {
         if !apply.is_empty() {
             self.trace.emit(TraceEvent::Committed(apply));
         }
-        self.committed
-            .extend(apply.iter().cloned().map(Committed::Entry));
+        for entry in apply {
+            let is_next = |last: &Committed| entry.index == last.index().next();
+            assert!(
+                self.committed.back().is_none_or(is_next),
+                "entries are delivered in log order, without a gap"
+            );
+            self.committed.push_back(Committed::Entry(entry.clone()));
+        }
         self.snapshot_due |= std::mem::take(&mut others.snapshot_due);
         push_bounded(&mut self.reads, others.reads.drain(..), ANSWERS_KEPT);
         push_bounded(
@@ -365,13 +371,11 @@ impl<S: Store, L: Links> Driver<S, L> {
     }
 
     /// Returns the first contradiction to a committed entry that this node has found.
-    #[must_use]
     pub fn contradiction(&self) -> Option<Contradiction> {
         self.contradiction
     }
 
     /// Ends the node and returns its store.
-    #[must_use]
     pub fn into_store(self) -> S {
         self.store
     }
@@ -434,6 +438,7 @@ pub(crate) fn push_bounded<T>(
     if queue.len() > bound {
         queue.drain(..queue.len() - bound);
     }
+    assert!(queue.len() <= bound, "the oldest items were dropped");
 }
 
 #[cfg(test)]

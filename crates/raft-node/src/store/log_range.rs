@@ -82,6 +82,7 @@ impl LogRange {
             }
             after.end = entry.index;
         }
+        assert!(after.start <= after.end, "the log ends before it begins");
         Ok(after)
     }
 }

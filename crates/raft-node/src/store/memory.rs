@@ -19,13 +19,11 @@ pub struct MemoryStore {
 
 impl MemoryStore {
     /// Creates an empty store.
-    #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Creates a store that contains `restored`.
-    #[must_use]
     pub fn holding(restored: Restored) -> Self {
         MemoryStore {
             image: restored,
@@ -34,13 +32,11 @@ impl MemoryStore {
     }
 
     /// Returns the state from which a node restarts.
-    #[must_use]
     pub fn restored(&self) -> Restored {
         self.image.clone()
     }
 
     /// Returns the state by reference.
-    #[must_use]
     pub fn image(&self) -> &Restored {
         &self.image
     }
@@ -48,7 +44,7 @@ impl MemoryStore {
 
 impl Store for MemoryStore {
     fn submit(&mut self, write: Write) -> Result<(), StoreError> {
-        let _after = LogRange::of(&self.image).after(&write)?;
+        let after = LogRange::of(&self.image).after(&write)?;
         let Write {
             number,
             hard_state,
@@ -81,6 +77,11 @@ impl Store for MemoryStore {
             image.entries.truncate(kept);
         }
         image.entries.extend(entries);
+        assert_eq!(LogRange::of(&self.image), after);
+        assert!(
+            self.completed.back().is_none_or(|last| *last < number),
+            "writes are numbered in order"
+        );
         self.completed.push_back(number);
         Ok(())
     }
