@@ -22,7 +22,6 @@ pub const SECOND: Duration = Duration::from_secs(1);
 ///
 /// # Panics
 /// If another node is elected.
-#[must_use]
 pub fn led_by_n1(setup: Setup) -> Simulation {
     let mut cluster = Simulation::new(setup);
     cluster.campaign(N1);

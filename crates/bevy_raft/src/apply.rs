@@ -37,7 +37,6 @@ pub struct CommittedEntry {
 
 impl CommittedEntry {
     /// The command, if it is a `C`.
-    #[must_use]
     pub fn command<C: ReplicatedCommand>(&self) -> Option<&C> {
         self.current
             .as_ref()
@@ -45,7 +44,6 @@ impl CommittedEntry {
     }
 
     /// Its position and origin; `None` outside [`ApplyCommitted`].
-    #[must_use]
     pub fn info(&self) -> Option<EntryInfo> {
         self.current.as_ref().map(|(info, _)| *info)
     }

@@ -129,7 +129,6 @@ impl CommandRegistry {
     }
 
     /// Returns the command in its debug form, or why it cannot be read.
-    #[must_use]
     pub fn describe(&self, bytes: &[u8]) -> String {
         let unknown = || "(a command this program does not know)".to_owned();
         self.find(bytes).map_or_else(unknown, |(codec, rest)| {

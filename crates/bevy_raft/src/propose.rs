@@ -176,13 +176,11 @@ impl Outbox {
     }
 
     /// This app's client id.
-    #[must_use]
     pub fn client(&self) -> ClientId {
         self.client
     }
 
     /// Pending proposals by sequence number, oldest first.
-    #[must_use]
     pub fn pending(&self) -> &BTreeMap<u64, PendingProposal> {
         &self.pending
     }

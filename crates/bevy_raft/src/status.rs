@@ -21,19 +21,16 @@ pub struct RaftStatus {
 
 impl RaftStatus {
     /// Id of the node.
-    #[must_use]
     pub fn id(&self) -> Option<NodeId> {
         self.view.as_ref().map(|view| view.status.id)
     }
 
     /// Its term.
-    #[must_use]
     pub fn term(&self) -> Term {
         self.view.as_ref().map_or(Term(0), |view| view.status.term)
     }
 
     /// The leader known to it, itself included.
-    #[must_use]
     pub fn leader(&self) -> Option<NodeId> {
         self.view
             .as_ref()

@@ -111,13 +111,11 @@ impl TestCluster {
     }
 
     /// The network, to be cut and healed.
-    #[must_use]
     pub fn network(&self) -> &MemoryNetwork {
         &self.network
     }
 
     /// Time on every node's clock.
-    #[must_use]
     pub fn now(&self) -> Moment {
         self.now
     }

@@ -13,7 +13,6 @@ use raftian_lab::report::statistics::ms;
 const BAR: f64 = 0.8;
 
 /// Charts of a study, each with its file name.
-#[must_use]
 pub(crate) fn all(study: &Study, rows: &[Row]) -> Vec<(String, Chart)> {
     let mut charts = Vec::new();
     let over_time = frames_over_time(rows);

@@ -43,7 +43,6 @@ pub(crate) const LOGS: [Published; 6] = [
 pub(crate) const HEARTBEAT: Duration = Duration::from_millis(3);
 
 /// The original study's log of the same combination, if it exists.
-#[must_use]
 pub(crate) fn of(cell: &Cell) -> Option<Published> {
     let same = |log: &&Published| log.dots == cell.dots && log.server == cell.server;
     let as_it_ran =

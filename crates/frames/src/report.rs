@@ -42,7 +42,6 @@ pub(crate) struct Row {
 }
 
 /// Combines cells and their measurements into rows, with costs.
-#[must_use]
 pub(crate) fn rows(cells: &[Cell], seen: Vec<Vec<Seen>>) -> Vec<Row> {
     let mut rows: Vec<_> = cells
         .iter()
@@ -80,7 +79,6 @@ pub(crate) fn rows(cells: &[Cell], seen: Vec<Vec<Seen>>) -> Vec<Row> {
 
 impl Row {
     /// Frames per second in each second of all rounds.
-    #[must_use]
     pub(crate) fn fps(&self) -> Vec<f64> {
         self.rounds
             .iter()
@@ -90,7 +88,6 @@ impl Row {
     }
 
     /// Mean frames per second; NaN if nothing was measured.
-    #[must_use]
     pub(crate) fn fps_mean(&self) -> f64 {
         let fps = self.fps();
         fps.iter().sum::<f64>() / fps.len() as f64
@@ -102,13 +99,11 @@ impl Row {
     }
 
     /// The original study's log of the same combination.
-    #[must_use]
     pub(crate) fn published(&self) -> Option<Published> {
         published::of(&self.cell)
     }
 
     /// Median of the rounds.
-    #[must_use]
     pub(crate) fn frames(&self, of: fn(&FrameTimes) -> f64) -> f64 {
         let rounds = self.rounds.iter().map(|seen| of(&seen.frame_ms)).collect();
         Summary::of(rounds).map_or(f64::NAN, |summary| summary.median)
@@ -122,7 +117,6 @@ impl Row {
     }
 
     /// Latency that `percent` % of all orders do not exceed, in milliseconds.
-    #[must_use]
     pub(crate) fn commit_ms(&self, percent: usize) -> Option<f64> {
         let mut times: Vec<_> = self
             .rounds
@@ -153,7 +147,6 @@ impl Row {
     }
 
     /// Display name.
-    #[must_use]
     pub(crate) fn name(&self) -> String {
         let Cell {
             dots,
@@ -229,7 +222,6 @@ impl Row {
     }
 
     /// JSON form; see [`SCHEMA`].
-    #[must_use]
     pub(crate) fn json(&self) -> Value {
         let Cell {
             dots,
@@ -260,7 +252,6 @@ impl Row {
 
     /// All seconds in the original study's format, one line each: `time:<seconds since
     /// 1970>;fps:<frames>`.
-    #[must_use]
     pub(crate) fn log(&self) -> String {
         self.rounds.iter().flat_map(|seen| &seen.log).fold(
             String::new(),
@@ -285,7 +276,6 @@ impl Server {
 }
 
 /// Values of [`QUANTITIES`]; NaN where nothing was measured.
-#[must_use]
 pub(crate) fn quantities(rows: &[Row]) -> [(&'static str, f64); 5] {
     let threads = rows.iter().filter(|row| row.cell.server == Server::Thread);
     let values = [
@@ -306,7 +296,6 @@ pub(crate) fn quantities(rows: &[Row]) -> [(&'static str, f64); 5] {
 }
 
 /// Rows as a table.
-#[must_use]
 pub(crate) fn table(rows: &[Row]) -> Table {
     let mut table = Table::new(&[
         ("dots", ""),
@@ -330,7 +319,6 @@ pub(crate) fn table(rows: &[Row]) -> Table {
 }
 
 /// Remarks below the table.
-#[must_use]
 pub(crate) fn remarks(study: &Study, rows: &[Row]) -> Vec<String> {
     let mut adapters: Vec<_> = rows
         .iter()
@@ -375,7 +363,6 @@ pub(crate) fn remarks(study: &Study, rows: &[Row]) -> Vec<String> {
 
 /// Ratios behind the original study's conclusions: frames per second of one log over another's,
 /// measured and published.
-#[must_use]
 pub(crate) fn ratios(rows: &[Row]) -> Vec<(String, f64, f64)> {
     let of = |dots, server| {
         let row = rows.iter().find(|row| {
@@ -411,7 +398,6 @@ pub(crate) fn ratios(rows: &[Row]) -> Vec<(String, f64, f64)> {
 }
 
 /// One line for each second: its cell, its time, and its frames.
-#[must_use]
 pub(crate) fn csv(rows: &[Row]) -> String {
     let lines = rows.iter().flat_map(|row| {
         let Cell {
@@ -450,7 +436,6 @@ pub(crate) fn csv(rows: &[Row]) -> String {
 }
 
 /// Members of the document in addition to its rows.
-#[must_use]
 pub(crate) fn more(rows: &[Row]) -> Map<String, Value> {
     let quantities: Map<_, _> = quantities(rows)
         .iter()

@@ -131,7 +131,6 @@ impl Default for Study {
 
 impl Server {
     /// Display name.
-    #[must_use]
     pub(crate) fn name(self) -> &'static str {
         match self {
             Server::None => "none",
@@ -172,7 +171,6 @@ impl fmt::Display for Cap {
 
 impl Cell {
     /// Heartbeat and election timeouts of the cluster's nodes.
-    #[must_use]
     pub(crate) fn timing(&self) -> Timing {
         let usual = Timing::default();
         let heartbeat = self.heartbeat.0;
@@ -186,7 +184,6 @@ impl Cell {
     }
 
     /// Name of its log; the original study's name for each of its combinations.
-    #[must_use]
     pub(crate) fn log_name(&self) -> String {
         let server = match self.server {
             Server::None => "baseline",
@@ -249,7 +246,6 @@ impl Study {
     }
 
     /// Cells that each round measures, in order.
-    #[must_use]
     pub(crate) fn cells(&self) -> Vec<Cell> {
         let mut cells = Vec::new();
         for cap in &self.caps {
@@ -275,7 +271,6 @@ impl Study {
     }
 
     /// Parameters of window and nodes, as JSON.
-    #[must_use]
     pub(crate) fn json(&self) -> Value {
         let Study {
             dots,
@@ -296,7 +291,6 @@ impl Study {
     }
 
     /// Equivalent command line options.
-    #[must_use]
     pub(crate) fn options(&self) -> String {
         let Study {
             dots,

@@ -113,7 +113,6 @@ struct TrackedOrder {
 
 impl AdminService {
     /// A service that answers `requests`.
-    #[must_use]
     pub fn new(requests: Requests) -> Self {
         AdminService {
             requests,

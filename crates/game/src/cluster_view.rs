@@ -45,21 +45,18 @@ pub struct AppliedState {
 
 impl ClusterView {
     /// The name of a member; its id for one that is not on the list.
-    #[must_use]
     pub fn name(&self, id: NodeId) -> String {
         self.member(id)
             .map_or_else(|| id.to_string(), |member| member.name.clone())
     }
 
     /// The member `id`.
-    #[must_use]
     pub fn member(&self, id: NodeId) -> Option<&MemberView> {
         self.members.iter().find(|member| member.id == id)
     }
 
     /// Returns whether all states known at the same index are equal. States at different indexes
     /// are not comparable.
-    #[must_use]
     pub fn states_agree(&self) -> bool {
         let states: Vec<_> = self
             .members

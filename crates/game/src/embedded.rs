@@ -159,7 +159,6 @@ impl Embedded {
     }
 
     /// Configuration of the member behind the window.
-    #[must_use]
     pub fn seat_config(&self) -> Option<&NodeConfig> {
         self.machines
             .iter()

@@ -38,7 +38,6 @@ pub struct OwnState(pub AppliedState);
 
 impl OwnState {
     /// The state before any entry is applied, which all machines have in common.
-    #[must_use]
     pub fn founding() -> Self {
         OwnState(applied_state(
             &AppliedLog::default(),
@@ -96,7 +95,6 @@ fn hash_state(log: Res<AppliedLog>, realm: Res<ReplicatedRealm>, mut own: ResMut
 /// Returns one machine's state at the last applied index: everything that applying the log changes.
 /// The hash is the first eight bytes of a SHA-256 over the realm's own hash and every session
 /// (client, floor, count and sequences above it), all as big-endian 64-bit numbers.
-#[must_use]
 pub fn applied_state(log: &AppliedLog, realm: &Realm) -> AppliedState {
     let mut hasher = Sha256::new();
     hasher.update(realm.state_hash().to_be_bytes());

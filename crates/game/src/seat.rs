@@ -22,7 +22,6 @@ pub struct Seat {
 impl Seat {
     /// The seat of a node that has just started: nothing is applied, and the node delivers its log
     /// from the beginning.
-    #[must_use]
     pub fn fresh(node: NodeHandle) -> Self {
         Seat {
             node: RaftNode::new(node),

@@ -163,7 +163,6 @@ pub struct CityDocument {
 }
 
 /// Returns the document of this member; `None` before its node has reported a status.
-#[must_use]
 pub fn of(
     member: &OwnMember,
     status: &RaftStatus,
@@ -255,7 +254,6 @@ fn membership(node: &Status) -> MembershipDocument {
 }
 
 /// Returns the name of a standing; `None` is that of a leaving member.
-#[must_use]
 pub fn standing_word(standing: Option<Standing>) -> &'static str {
     match standing {
         Some(Standing::Voter) => "voter",
@@ -268,7 +266,6 @@ pub fn standing_word(standing: Option<Standing>) -> &'static str {
 
 impl StatusDocument {
     /// Formats the document as text: a few aligned lines.
-    #[must_use]
     pub fn to_text(&self) -> String {
         let mut text = String::new();
         let leader = self.leader.map_or("none".to_owned(), |leader| {

@@ -26,7 +26,6 @@ enum Message {
 }
 
 /// Number of lines that could not be written to standard error since the program started.
-#[must_use]
 pub fn lost_lines() -> u64 {
     LOST_LINES.load(Ordering::Relaxed)
 }

@@ -12,7 +12,6 @@ pub struct Wake {
 
 impl Wake {
     /// Creates a lowered flag.
-    #[must_use]
     pub fn new() -> Arc<Self> {
         Arc::default()
     }

@@ -16,7 +16,6 @@ pub struct Clock {
 
 impl Clock {
     /// Starts a clock.
-    #[must_use]
     pub fn start() -> Self {
         Clock {
             start: since_boot(),
@@ -24,7 +23,6 @@ impl Clock {
     }
 
     /// Returns the time since the start.
-    #[must_use]
     pub fn now(&self) -> Moment {
         Moment(
             u64::try_from(since_boot().saturating_sub(self.start).as_micros()).unwrap_or(u64::MAX),
@@ -33,7 +31,6 @@ impl Clock {
 
     /// Converts a moment to an instant, for a sleep; a moment more than an hour away becomes an
     /// hour from now.
-    #[must_use]
     pub fn instant(&self, moment: Moment) -> Instant {
         // `Instant` panics on overflow, and a moment may be as far away as `u64::MAX`.
         Instant::now() + moment.since(self.now()).min(Duration::from_secs(3600))

@@ -224,7 +224,6 @@ pub fn embedded(
 
 impl NodeConfig {
     /// Returns the member with the id `id`.
-    #[must_use]
     pub fn member(&self, id: NodeId) -> Option<&Member> {
         self.members.iter().find(|member| member.id == id)
     }

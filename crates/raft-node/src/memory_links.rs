@@ -26,13 +26,11 @@ struct Shared {
 
 impl MemoryNetwork {
     /// Creates a network without nodes.
-    #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Returns the links of node `id`, with an empty inbox.
-    #[must_use]
     pub fn links(&self, id: NodeId) -> MemoryLinks {
         self.lock().inboxes.insert(id, VecDeque::new());
         MemoryLinks {

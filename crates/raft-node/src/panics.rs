@@ -3,7 +3,6 @@
 use std::any::Any;
 
 /// Returns the message of a panic, from its payload.
-#[must_use]
 pub fn panic_message(payload: &(dyn Any + Send)) -> String {
     let text = payload
         .downcast_ref::<&str>()

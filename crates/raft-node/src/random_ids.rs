@@ -5,14 +5,12 @@ use rand::TryRng;
 use rand::rngs::SysRng;
 
 /// Returns a client id that no other client has: 64 bits of the system's randomness.
-#[must_use]
 pub fn fresh_client_id() -> ClientId {
     ClientId(fresh_seed())
 }
 
 /// Returns a seed for a node's election timeouts: 64 bits of the system's randomness. If the system
 /// provides none, the seed is derived from the time and the process id.
-#[must_use]
 pub fn fresh_seed() -> u64 {
     SysRng.try_next_u64().unwrap_or_else(|error| {
         tracing::warn!(%error, "the system returns no random numbers; using time and process id");

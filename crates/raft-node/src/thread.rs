@@ -62,7 +62,6 @@ pub struct NodeOptions {
 
 impl NodeOptions {
     /// Returns the options of the member `config` in its first incarnation.
-    #[must_use]
     pub fn new(config: &NodeConfig, raft: Config, links: QuicOptions) -> Self {
         NodeOptions {
             raft,
@@ -206,7 +205,6 @@ impl NodeHandle {
     }
 
     /// Returns a remote control of the node, which other threads may hold.
-    #[must_use]
     pub fn control(&self) -> NodeControl {
         self.control.clone()
     }

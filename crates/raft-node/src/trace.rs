@@ -32,7 +32,6 @@ type Tracer = dyn FnMut(TraceEvent<'_>) + Send;
 
 impl Trace {
     /// Creates a trace that calls `tracer`.
-    #[must_use]
     pub fn to(tracer: impl FnMut(TraceEvent<'_>) + Send + 'static) -> Self {
         Trace(Some(Box::new(tracer)))
     }

@@ -18,6 +18,7 @@ use crate::types::{ClientId, Incarnation, Index, NodeId, Term};
 
 /// Everything a node requests since the last call. No field has to wait for another: output that
 /// must wait is not returned yet.
+#[doc(alias = "Ready")]
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Actions {
     /// One atomic, durable write. Answer with `Input::Persisted(write.number)` once it is on disk.
@@ -48,7 +49,6 @@ pub struct Actions {
 
 impl Actions {
     /// Whether there is nothing to do.
-    #[must_use]
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.persist.is_none()
@@ -78,14 +78,12 @@ pub struct Work<'a> {
 
 impl Work<'_> {
     /// Whether there is nothing to do.
-    #[must_use]
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.persist.is_none() && self.apply.is_empty() && self.others.is_empty()
     }
 
     /// Copies the work, entries included.
-    #[must_use]
     pub fn to_actions(&self) -> Actions {
         Actions {
             persist: self

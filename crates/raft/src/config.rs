@@ -8,6 +8,8 @@ use crate::types::NodeId;
 
 /// Settings of one node. Start from [`Config::new`] and change fields;
 /// [`Node::new`](crate::Node::new) rejects settings that cannot work.
+#[doc(alias = "Settings")]
+#[doc(alias = "Options")]
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Id of this node.
@@ -130,7 +132,6 @@ impl Config {
     pub const LEASE_DRIFT: u32 = 10;
 
     /// Default settings for one member of a cluster.
-    #[must_use]
     pub fn new(id: NodeId, membership: Membership, seed: u64) -> Self {
         Config {
             id,
@@ -203,11 +204,7 @@ impl Config {
     ///
     /// # Errors
     /// The first setting that cannot work.
-    pub fn check(&self) -> Result<(), ConfigError> {
-        self.validate()
-    }
-
-    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
+    pub fn validate(&self) -> Result<(), ConfigError> {
         // Moments count microseconds: a shorter duration is zero, and one that does not fit never
         // ends.
         let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
@@ -351,7 +348,7 @@ mod tests {
         let adaptive = |floor: Duration, ceiling: Duration| {
             let mut config = Config::new(NodeId(1), Membership::new([NodeId(1)]).unwrap(), 1);
             config.adaptive_timeout = Some((floor, ceiling));
-            config.check()
+            config.validate()
         };
         let (us, largest) = (Duration::from_micros, Duration::from_micros(u64::MAX / 4));
         assert_eq!(adaptive(us(50_001), us(50_002)), Ok(()));
@@ -377,9 +374,9 @@ mod tests {
     fn adaptive_timing_needs_pre_votes() {
         let mut config = Config::new(NodeId(1), Membership::new([NodeId(1)]).unwrap(), 1);
         config.adaptive_timeout = Some((Duration::from_millis(60), Duration::from_millis(500)));
-        assert_eq!(config.check(), Ok(()));
+        assert_eq!(config.validate(), Ok(()));
         config.pre_vote = false;
-        assert_eq!(config.check(), Err(ConfigError::AdaptiveWithoutPreVote));
+        assert_eq!(config.validate(), Err(ConfigError::AdaptiveWithoutPreVote));
     }
 
     #[test]
@@ -424,14 +421,14 @@ mod tests {
         for (name, zero) in bounds {
             let mut config = sound.clone();
             zero(&mut config);
-            assert_eq!(config.check(), Err(ConfigError::ZeroBound(name)));
+            assert_eq!(config.validate(), Err(ConfigError::ZeroBound(name)));
         }
         let config = Config {
             lease_reads: true,
             check_quorum: false,
             ..sound
         };
-        assert_eq!(config.check(), Err(ConfigError::LeaseWithoutQuorum));
+        assert_eq!(config.validate(), Err(ConfigError::LeaseWithoutQuorum));
     }
 
     /// The documentation of each field states its default; these are the ones in bytes.

@@ -22,6 +22,7 @@ pub struct Entry {
 }
 
 /// Contents of an entry.
+#[doc(alias = "EntryType")]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Payload {
@@ -63,7 +64,6 @@ impl Entry {
     pub const OVERHEAD: usize = 48;
 
     /// Term and index.
-    #[must_use]
     pub fn position(&self) -> LogPosition {
         LogPosition {
             term: self.term,
@@ -80,7 +80,6 @@ impl Entry {
     }
 
     /// Size in bytes as counted against windows and bounds: the command plus [`Entry::OVERHEAD`].
-    #[must_use]
     pub fn size(&self) -> usize {
         Self::OVERHEAD
             + match &self.payload {

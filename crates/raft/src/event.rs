@@ -281,7 +281,6 @@ pub enum StepDown {
 
 impl Decision {
     /// Whether an operator must act: a member lost stored data, or cannot be brought up to date.
-    #[must_use]
     pub fn is_alarm(&self) -> bool {
         matches!(
             self,
@@ -295,7 +294,6 @@ impl Decision {
 
     /// Returns the source of the rule: a section of the Raft paper (extended version) or of
     /// Ongaro's thesis, or a rule of this crate.
-    #[must_use]
     pub fn rule(&self) -> &'static str {
         match self {
             Decision::AskedForPreVotes | Decision::Voted { pre: true, .. } => "thesis 9.6",

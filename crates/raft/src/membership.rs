@@ -9,6 +9,8 @@ use crate::types::{Incarnation, NodeId};
 
 /// The members of a cluster. While the voters change from one set to another it is joint (section
 /// 6): then every decision by majority needs a majority of each set. Clones share the members.
+#[doc(alias = "ConfState")]
+#[doc(alias = "configuration")]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(try_from = "Parts", into = "Parts"))]
@@ -35,6 +37,7 @@ pub struct Member {
 }
 
 /// Kind of a member: whether it votes, stores and may lead.
+#[doc(alias = "Suffrage")]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Standing {
@@ -50,6 +53,8 @@ pub enum Standing {
 }
 
 /// Change from one membership to the next.
+#[doc(alias = "ConfChange")]
+#[doc(alias = "reconfiguration")]
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Change {
     /// Adds a member, or gives one another standing.
@@ -108,7 +113,6 @@ pub enum MembershipError {
 
 impl Standing {
     /// Whether it counts in majorities.
-    #[must_use]
     pub fn votes(self) -> bool {
         match self {
             Standing::Voter | Standing::Witness => true,
@@ -215,13 +219,11 @@ impl Membership {
     }
 
     /// Whether `id` is a member of any standing.
-    #[must_use]
     pub fn contains(&self, id: NodeId) -> bool {
         self.members.contains_key(&id)
     }
 
     /// Returns the member `id`.
-    #[must_use]
     pub fn member(&self, id: NodeId) -> Option<&Member> {
         self.members.get(&id)
     }
@@ -255,7 +257,6 @@ impl Membership {
     }
 
     /// Whether the configuration is joint: the voters are changing.
-    #[must_use]
     pub fn is_joint(&self) -> bool {
         self.members
             .values()
@@ -263,7 +264,6 @@ impl Membership {
     }
 
     /// Whether `id` counts in majorities, of the old or the new voters.
-    #[must_use]
     pub fn votes(&self, id: NodeId) -> bool {
         self.members.get(&id).is_some_and(Member::votes)
     }
@@ -425,7 +425,6 @@ impl Membership {
 
     /// Returns the membership that replaces a joint one once that is committed; any other stays
     /// unchanged.
-    #[must_use]
     pub fn left(&self) -> Membership {
         let stays = |(id, member): (&NodeId, &Member)| {
             member.standing.map(|_| {
@@ -480,13 +479,11 @@ impl Membership {
 
 impl Member {
     /// Whether it counts in majorities, of the old or the new voters.
-    #[must_use]
     pub fn votes(&self) -> bool {
         self.outgoing.is_some() || self.standing.is_some_and(Standing::votes)
     }
 
     /// Whether it may lead: it votes and stores the contents of entries.
-    #[must_use]
     pub fn may_lead(&self) -> bool {
         [self.standing, self.outgoing].contains(&Some(Standing::Voter)) && !self.is_witness()
     }
@@ -504,7 +501,6 @@ impl Member {
     }
 
     /// Whether it is a witness now or was one before, and receives entries without their contents.
-    #[must_use]
     pub fn is_witness(&self) -> bool {
         [self.standing, self.outgoing].contains(&Some(Standing::Witness))
     }

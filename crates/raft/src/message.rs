@@ -95,7 +95,6 @@ pub enum Body {
 
 impl Message {
     /// Creates a message between nodes in their first incarnations.
-    #[must_use]
     pub fn new(term: Term, body: Body) -> Self {
         Message {
             term,

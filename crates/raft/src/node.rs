@@ -43,6 +43,8 @@ pub use snapshots::TakenSnapshot;
 /// it at [`Node::wake_at`]. Several steps may precede one call of `take_actions`: they share one
 /// write and one round of messages. A step never fails, and no message from a peer makes it panic;
 /// a broken invariant of the node itself does panic, in release builds too.
+#[doc(alias = "RawNode")]
+#[doc(alias = "RaftNode")]
 #[derive(Clone, Debug)]
 pub struct Node {
     config: Config,
@@ -238,7 +240,7 @@ impl Node {
     }
 
     /// Returns the actions produced since the last call, which the caller must perform.
-    #[must_use]
+    #[must_use = "messages and writes are lost unless they are performed"]
     pub fn take_actions(&mut self) -> Actions {
         let Work {
             persist,
@@ -254,7 +256,6 @@ impl Node {
 
     /// Whether [`Node::take_actions`] may return work: an input arrived since the last call, or the
     /// caller left actions untaken.
-    #[must_use]
     #[inline]
     pub fn has_work(&self) -> bool {
         self.work_pending || !self.actions.is_empty()
@@ -283,31 +284,26 @@ impl Node {
     }
 
     /// This node's id.
-    #[must_use]
     pub fn id(&self) -> NodeId {
         self.config.id
     }
 
     /// Configuration of this node.
-    #[must_use]
     pub fn config(&self) -> &Config {
         &self.config
     }
 
     /// Current role.
-    #[must_use]
     pub fn role(&self) -> RoleKind {
         self.role.kind()
     }
 
     /// Current term.
-    #[must_use]
     pub fn term(&self) -> Term {
         self.hard_state.term
     }
 
     /// The known leader of the current term, which may be this node.
-    #[must_use]
     pub fn leader(&self) -> Option<NodeId> {
         match &self.role {
             Role::Leader(_) => Some(self.config.id),
@@ -317,49 +313,41 @@ impl Node {
     }
 
     /// Commit index.
-    #[must_use]
     pub fn commit(&self) -> Index {
         self.commit
     }
 
     /// Position of the last log entry.
-    #[must_use]
     pub fn last(&self) -> LogPosition {
         self.log.last()
     }
 
     /// Log entries from `from` on; empty if `from` is outside the log.
-    #[must_use]
     pub fn entries_from(&self, from: Index) -> &[Entry] {
         self.log.from(from.max(self.log.base().index.next()))
     }
 
     /// Membership by the newest membership entry of the log (section 6).
-    #[must_use]
     pub fn membership(&self) -> &Membership {
         self.log.membership()
     }
 
     /// Incarnation of this node.
-    #[must_use]
     pub fn incarnation(&self) -> Incarnation {
         self.incarnation
     }
 
     /// Start of the log.
-    #[must_use]
     pub fn log_start(&self) -> crate::snapshot::LogStart {
         self.log.start()
     }
 
     /// The newest snapshot.
-    #[must_use]
     pub fn snapshot(&self) -> Option<&Snapshot> {
         self.snapshot.as_ref()
     }
 
     /// The last index reported as applied.
-    #[must_use]
     pub fn applied(&self) -> Index {
         self.apply_state.applied
     }

@@ -56,7 +56,6 @@ impl PlantedBug {
     ];
 
     /// Name on a command line.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             PlantedBug::EchoesStaleProbes => "echoes-stale-probes",

@@ -7,6 +7,8 @@ use crate::types::{Index, Moment, NodeId};
 
 /// Identifies a read; chosen by the caller, returned with the answer, and never sent to another
 /// node.
+#[doc(alias = "ReadIndex")]
+#[doc(alias = "linearizable")]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ReadId(pub u64);
 

@@ -33,7 +33,6 @@ pub struct LogStart {
 
 impl Snapshot {
     /// Start of a log without the entries that the snapshot covers.
-    #[must_use]
     pub fn start(&self) -> LogStart {
         LogStart {
             position: self.position,
@@ -42,13 +41,11 @@ impl Snapshot {
     }
 
     /// Size of the state in bytes.
-    #[must_use]
     pub fn len(&self) -> usize {
         self.data.as_ref().map_or(0, |data| data.len())
     }
 
     /// Whether it holds no state.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -78,7 +75,6 @@ pub struct SnapshotName {
 
 impl SnapshotName {
     /// Returns the name of a snapshot with this position and these bytes.
-    #[must_use]
     pub fn of(position: LogPosition, bytes: &[u8]) -> Self {
         SnapshotName {
             position,

@@ -83,6 +83,8 @@ pub enum FlowKind {
 }
 
 /// Role of a node, without its state.
+#[doc(alias = "StateRole")]
+#[doc(alias = "ServerState")]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum RoleKind {
     /// Follows, or waits for, a leader.
@@ -97,7 +99,6 @@ pub enum RoleKind {
 
 impl RoleKind {
     /// Returns its name in lower case.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             RoleKind::Follower => "follower",

@@ -61,7 +61,6 @@ impl Term {
     pub(crate) const LAST: Term = Term(u64::MAX - 1);
 
     /// Returns the term after this one.
-    #[must_use]
     pub fn next(self) -> Term {
         Term(self.0.saturating_add(1))
     }
@@ -73,13 +72,11 @@ impl Index {
     pub(crate) const LAST: Index = Index(u64::MAX / 2);
 
     /// Returns the index after this one.
-    #[must_use]
     pub fn next(self) -> Index {
         Index(self.0.saturating_add(1))
     }
 
     /// Returns the index before this one; 0 for 0.
-    #[must_use]
     pub fn previous(self) -> Index {
         Index(self.0.saturating_sub(1))
     }
@@ -87,7 +84,6 @@ impl Index {
 
 impl Moment {
     /// Returns the moment `by` later, saturating at the maximum.
-    #[must_use]
     pub fn after(self, by: Duration) -> Moment {
         Moment(
             self.0
@@ -96,7 +92,6 @@ impl Moment {
     }
 
     /// Returns the time since `earlier`, zero if `earlier` is later.
-    #[must_use]
     pub fn since(self, earlier: Moment) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
     }

@@ -70,7 +70,6 @@ impl Simulation {
     pub const MAX_DELIVERIES: usize = 100_000;
 
     /// Starts every node of a cluster from the disks of `setup`.
-    #[must_use]
     pub fn new(mut setup: Setup) -> Self {
         let images = setup.images.clone();
         let mut hosts = BTreeMap::new();
@@ -110,13 +109,11 @@ impl Simulation {
     }
 
     /// Returns the simulation's time, which starts at 0.
-    #[must_use]
     pub fn now(&self) -> Moment {
         self.now
     }
 
     /// Returns one machine. Panics if none has this id.
-    #[must_use]
     pub fn host(&self, id: NodeId) -> &Host {
         self.hosts.get(&id).expect("the cluster has this machine")
     }
@@ -127,20 +124,17 @@ impl Simulation {
     }
 
     /// Returns the node of a running machine. Panics if the machine is down.
-    #[must_use]
     pub fn node(&self, id: NodeId) -> &Node {
         self.host(id).node().expect("the machine runs")
     }
 
     /// Returns whether the machine runs.
-    #[must_use]
     pub fn is_up(&self, id: NodeId) -> bool {
         self.host(id).node().is_some()
     }
 
     /// Returns the running nodes that lead some term, ordered by id. They may include an isolated
     /// leader.
-    #[must_use]
     pub fn leaders(&self) -> Vec<NodeId> {
         let nodes = self.hosts.values().filter_map(Host::node);
         nodes
@@ -155,19 +149,16 @@ impl Simulation {
     }
 
     /// Returns the first violation, if the setup is lenient.
-    #[must_use]
     pub fn violation(&self) -> Option<&Violation> {
         self.violation.as_ref()
     }
 
     /// Returns the counts of decisions over all nodes.
-    #[must_use]
     pub fn counters(&self) -> &Counters {
         &self.counters
     }
 
     /// Returns the number of inputs that nodes received, messages included.
-    #[must_use]
     pub fn steps(&self) -> u64 {
         self.steps
     }
@@ -180,13 +171,11 @@ impl Simulation {
     }
 
     /// Returns a hash of all events so far: equal runs have equal digests.
-    #[must_use]
     pub fn digest(&self) -> u64 {
         self.digest
     }
 
     /// Returns the last events, one per line.
-    #[must_use]
     pub fn trace(&self) -> String {
         self.trace.to_string()
     }
@@ -395,7 +384,6 @@ impl Simulation {
 
     /// Returns the leader if the cluster is settled: one member leads, and every running member has
     /// a log that ends with the leader's and is committed and applied.
-    #[must_use]
     pub fn settled(&self) -> Option<NodeId> {
         self.settled_among(&|_| true)
     }

@@ -15,7 +15,6 @@ impl Counters {
     }
 
     /// Returns how often `name` was counted.
-    #[must_use]
     pub fn of(&self, name: &str) -> u64 {
         self.0.get(name).copied().unwrap_or_default()
     }

@@ -86,7 +86,6 @@ const MAX_LINE_BYTES: usize = 512;
 
 impl Finding {
     /// Returns the command that replays the finding.
-    #[must_use]
     pub fn replay(&self) -> String {
         if self.minimal.len() <= MAX_LINE_BYTES {
             let hex: String = self
@@ -142,7 +141,6 @@ pub const TARGETS: [Target; 8] = [
 ];
 
 /// Returns the target with this name.
-#[must_use]
 pub fn target(name: &str) -> Option<Target> {
     TARGETS.into_iter().find(|target| target.name == name)
 }
@@ -156,7 +154,6 @@ pub struct Fuzz {
 
 impl Fuzz {
     /// Generates the corpus of valid inputs.
-    #[must_use]
     pub fn new(target: Target, seed: u64) -> Self {
         Fuzz {
             target,
@@ -166,7 +163,6 @@ impl Fuzz {
     }
 
     /// Returns the input with this number: the corpus first, then generated inputs without end.
-    #[must_use]
     pub fn input(&self, number: u64) -> Vec<u8> {
         if let Some(valid) = usize::try_from(number)
             .ok()

@@ -90,7 +90,6 @@ impl<'a> Images<'a> {
     }
 
     /// Returns the contents of the disk of `id`, if there is such a machine.
-    #[must_use]
     pub fn of(self, id: NodeId) -> Option<&'a Restored> {
         (self.0)(id)
     }

@@ -177,7 +177,6 @@ impl Storm {
     pub const EVENTS: u64 = 2_000;
 
     /// Returns the default storm of a seed; the cluster size depends on the seed too.
-    #[must_use]
     pub fn of(seed: u64) -> Self {
         let nodes = [3, 3, 5, 4, 2, 3, 5, 1, 7, 6, 3, 5][(seed % 12) as usize];
         Storm {
@@ -192,7 +191,6 @@ impl Storm {
     }
 
     /// Returns the command that replays the storm.
-    #[must_use]
     pub fn replay(&self) -> String {
         let Storm {
             seed,

@@ -68,7 +68,6 @@ impl Failure {
     }
 
     /// Reports the failure on standard error and returns its exit code.
-    #[must_use]
     pub fn report(self) -> Exit {
         note(&format!("raftian: {}", self.message));
         self.exit

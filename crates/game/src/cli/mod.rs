@@ -64,7 +64,6 @@ struct MemberArgs {
 }
 
 /// Runs the command line of this process and returns its exit code.
-#[must_use]
 pub fn run() -> Exit {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

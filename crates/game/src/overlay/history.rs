@@ -40,7 +40,6 @@ impl History {
     }
 
     /// Returns whether no violation of an invariant was ever observed.
-    #[must_use]
     pub fn all_hold(&self) -> bool {
         self.invariants
             .lights()

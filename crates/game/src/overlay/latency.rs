@@ -29,7 +29,6 @@ impl CommitLatency {
     }
 
     /// The 50th, 95th and 99th percentile; `None` without samples.
-    #[must_use]
     pub fn percentiles(&self) -> Option<[Duration; 3]> {
         let mut sorted: Vec<_> = self.samples().collect();
         sorted.sort_unstable();

@@ -69,13 +69,11 @@ pub(crate) fn named(charts: Vec<(&'static str, Chart)>) -> Vec<(String, Chart)> 
 
 impl Output {
     /// Number of threads for concurrent runs.
-    #[must_use]
     pub fn threads(&self) -> usize {
         self.jobs.unwrap_or_else(parallel::cores).max(1)
     }
 
     /// Progress reporter in the requested format.
-    #[must_use]
     pub fn progress(&self, name: &'static str, total: u64) -> Progress {
         Progress::new(
             if self.quiet {

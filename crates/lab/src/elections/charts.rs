@@ -26,7 +26,6 @@ const STUDY_MS: (f64, f64) = (230.0, 160.0);
 const STUDY_MOST: f64 = 3.0;
 
 /// Charts of a study, each with its file name.
-#[must_use]
 pub fn all(study: &Study, rows: &[Row]) -> Vec<(&'static str, Chart)> {
     vec![
         ("elections-held", elections(study, rows)),

@@ -170,7 +170,6 @@ impl Settings {
     /// Theoretical mean time of a cluster of `nodes` without delay or loss, in milliseconds: until
     /// the first election timer fires. After a crash one timer is missing, and all timers started
     /// at the last heartbeat, on average half a heartbeat interval before the crash.
-    #[must_use]
     pub fn theory_ms(&self, nodes: u64) -> f64 {
         if self.crash_leader {
             let since_heartbeat = self.heartbeat.0.as_secs_f64() * 1e3 / 2.0;
@@ -181,7 +180,6 @@ impl Settings {
     }
 
     /// Whether theory covers these settings: no delay and no loss.
-    #[must_use]
     pub fn is_ideal(&self) -> bool {
         self.delay.to.is_zero() && self.loss.to == 0.0
     }
@@ -223,7 +221,7 @@ impl Study {
         let alone = Membership::new([NodeId(1)]).map_err(|error| error.to_string())?;
         let config = settings.config(NodeId(1), alone, 0);
         config
-            .check()
+            .validate()
             .map_err(|error| format!("--timeout and --heartbeat: {error}"))
     }
 
@@ -271,7 +269,6 @@ impl Study {
     }
 
     /// Parameters that determine the rows, as JSON.
-    #[must_use]
     pub fn json(&self) -> Value {
         let Study {
             sizes,
@@ -300,7 +297,6 @@ impl Study {
     }
 
     /// Equivalent command line options.
-    #[must_use]
     pub fn options(&self) -> String {
         let Study {
             sizes,
@@ -339,7 +335,6 @@ impl Study {
 
 impl World {
     /// Display name.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             World::Virtual => "virtual time",

@@ -28,7 +28,6 @@ pub const QUANTITIES: [&str; 12] = [
 ];
 
 /// Values of [`QUANTITIES`]; NaN if nothing could be measured.
-#[must_use]
 pub fn quantities(rows: &[Row]) -> [(&'static str, f64); 12] {
     let mean = |values: Vec<f64>| values.iter().sum::<f64>() / values.len() as f64;
     let most = |values: Vec<f64>| values.into_iter().reduce(f64::max).unwrap_or(f64::NAN);
@@ -67,7 +66,6 @@ pub fn quantities(rows: &[Row]) -> [(&'static str, f64); 12] {
 }
 
 /// Growth of messages with the cluster size; O(n) according to the published study.
-#[must_use]
 pub fn messages_growth(rows: &[Row]) -> Option<Growth> {
     Growth::of(
         &rows
@@ -78,7 +76,6 @@ pub fn messages_growth(rows: &[Row]) -> Option<Growth> {
 }
 
 /// Growth of steps with the cluster size.
-#[must_use]
 pub fn steps_growth(rows: &[Row]) -> Option<Growth> {
     Growth::of(
         &rows
@@ -89,7 +86,6 @@ pub fn steps_growth(rows: &[Row]) -> Option<Growth> {
 }
 
 /// Rows as a table.
-#[must_use]
 pub fn table(rows: &[Row]) -> Table {
     let mut table = Table::new(&COLUMNS);
     rows.iter().for_each(|row| table.row(row.cells()));
@@ -97,7 +93,6 @@ pub fn table(rows: &[Row]) -> Table {
 }
 
 /// Remarks below the table.
-#[must_use]
 pub fn remarks(study: &Study, rows: &[Row]) -> Vec<String> {
     let mut remarks = Vec::new();
     for (what, growth) in [
@@ -136,7 +131,6 @@ pub fn remarks(study: &Study, rows: &[Row]) -> Vec<String> {
 
 /// One line for each run: cluster size, run number, seconds to the leader (empty on a timeout),
 /// elections held, and the other counts.
-#[must_use]
 pub fn csv(rows: &[Row]) -> String {
     let heads = [
         "cluster_size",
@@ -170,7 +164,6 @@ pub fn csv(rows: &[Row]) -> String {
 }
 
 /// Members of the document in addition to its rows.
-#[must_use]
 pub fn more(rows: &[Row]) -> Map<String, Value> {
     let growth = |growth: Option<Growth>| {
         growth.map(|growth| {

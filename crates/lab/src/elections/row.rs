@@ -69,14 +69,12 @@ impl Row {
     }
 
     /// Deviation of the mean time from theory in percent.
-    #[must_use]
     pub fn off_percent(&self) -> Option<f64> {
         self.time_ms
             .map(|time| (time.mean / self.theory_ms - 1.0) * 100.0)
     }
 
     /// Table cells, in the order of [`COLUMNS`].
-    #[must_use]
     pub fn cells(&self) -> Vec<String> {
         let tell = |value: Option<f64>, digits: usize| {
             value.map_or("-".to_owned(), |value| format!("{value:.digits$}"))
@@ -99,7 +97,6 @@ impl Row {
     }
 
     /// JSON form.
-    #[must_use]
     pub fn json(&self) -> Value {
         let of = |summary: Option<Summary>, pick: fn(Summary) -> f64| {
             summary.map(|summary| number(pick(summary)))

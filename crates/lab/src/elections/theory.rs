@@ -14,7 +14,6 @@ const STEPS: u32 = 20_000;
 /// Polling delays the detection of a timer by a second uniform time on [0, poll], so the mean is
 /// the integral of the n-th power of the probability that the sum of the two has not passed yet:
 /// exact except for the integration steps.
-#[must_use]
 pub fn first_timeout_ms(timers: u64, timeout: Span, poll: Duration) -> f64 {
     let ms = |duration: Duration| duration.as_secs_f64() * 1e3;
     let (shortest, width, poll) = (

@@ -45,7 +45,6 @@ pub struct Cell {
 
 impl Origin {
     /// Display name.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Origin::Leader => "leader",
@@ -56,7 +55,6 @@ impl Origin {
 
 impl Cell {
     /// Display name of the cell.
-    #[must_use]
     pub fn name(&self) -> String {
         let loss = Share {
             from: self.loss,
@@ -70,19 +68,16 @@ impl Cell {
     }
 
     /// Number of orders at each origin, at least one.
-    #[must_use]
     pub fn orders(&self) -> u64 {
         ((self.rate * self.seconds.as_secs_f64()).round() as u64).max(1)
     }
 
     /// Duration of one frame.
-    #[must_use]
     pub fn frame(&self) -> Duration {
         Duration::from_secs_f64(1.0 / self.fps)
     }
 
     /// Theoretical median latency in milliseconds if a write takes `write_ms`; see the module.
-    #[must_use]
     pub fn theory_ms(&self, origin: Origin, write_ms: f64) -> f64 {
         let trips = match origin {
             Origin::Leader => 1.0,

@@ -26,7 +26,6 @@ const AXES: [Along; 4] = [
 ];
 
 /// Charts of a study, each with its file name. An axis with one value has none.
-#[must_use]
 pub fn all(study: &Study, rows: &[Row]) -> Vec<(&'static str, Chart)> {
     let mut charts = Vec::new();
     for (axis, (name, file, label)) in AXES.into_iter().enumerate() {

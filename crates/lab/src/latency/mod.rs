@@ -232,7 +232,6 @@ impl Study {
     }
 
     /// Every combination.
-    #[must_use]
     pub fn grid(&self) -> Vec<Cell> {
         let mut cells = Vec::new();
         for nodes in &self.nodes.0 {
@@ -264,7 +263,6 @@ impl Study {
     }
 
     /// Centre of the axes: the first value of each list, unless it contains the usual one.
-    #[must_use]
     pub fn centre(&self) -> Cell {
         fn pick<T: Copy>(all: &[T], usual: impl Fn(&T) -> bool) -> T {
             *all.iter().find(|value| usual(value)).unwrap_or(&all[0])
@@ -278,7 +276,6 @@ impl Study {
     }
 
     /// Cells to measure, in order.
-    #[must_use]
     pub fn cells(&self) -> Vec<Cell> {
         let centre = self.centre();
         let mut cells = self.grid();
@@ -373,7 +370,6 @@ impl Study {
     }
 
     /// Parameters of the study, as JSON.
-    #[must_use]
     pub fn json(&self) -> Value {
         let Study {
             nodes,
@@ -402,7 +398,6 @@ impl Study {
     }
 
     /// Equivalent command line options.
-    #[must_use]
     pub fn options(&self) -> String {
         let Study {
             nodes,

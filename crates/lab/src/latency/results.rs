@@ -49,7 +49,6 @@ pub struct Row {
 
 impl Row {
     /// Creates a row from its measurements.
-    #[must_use]
     pub fn new(cell: Cell, origin: Origin, measured: Measured) -> Self {
         let mut totals: Vec<_> = measured
             .orders
@@ -66,13 +65,11 @@ impl Row {
     }
 
     /// Latency that `percent` of all orders do not exceed, in milliseconds; `None` without orders.
-    #[must_use]
     pub fn quantile_ms(&self, percent: usize) -> Option<f64> {
         quantile(&self.totals, percent)
     }
 
     /// Means of the parts, in the order of [`PARTS`]; NaN without orders.
-    #[must_use]
     pub fn parts_ms(&self) -> [f64; 5] {
         let mean = |part: usize| {
             let sum: f64 = self
@@ -87,13 +84,11 @@ impl Row {
     }
 
     /// Theoretical median, in milliseconds.
-    #[must_use]
     pub fn theory_ms(&self) -> f64 {
         self.cell.theory_ms(self.origin, self.measured.write_ms)
     }
 
     /// Deviation of the median from theory, in milliseconds.
-    #[must_use]
     pub fn off_ms(&self) -> Option<f64> {
         self.quantile_ms(50).map(|median| median - self.theory_ms())
     }
@@ -126,7 +121,6 @@ impl Row {
     }
 
     /// JSON form; see [`SCHEMA`].
-    #[must_use]
     pub fn json(&self) -> Value {
         let Cell {
             nodes,
@@ -159,7 +153,6 @@ impl Row {
 }
 
 /// Values of [`QUANTITIES`]; NaN if nothing could be measured.
-#[must_use]
 pub fn quantities(rows: &[Row]) -> [(&'static str, f64); 8] {
     let sum = |of: fn(&Row) -> u64| rows.iter().map(of).sum::<u64>() as f64;
     // A row without orders is the worst case.
@@ -187,7 +180,6 @@ pub fn quantities(rows: &[Row]) -> [(&'static str, f64); 8] {
 }
 
 /// Rows as a table: times in milliseconds, parts as means.
-#[must_use]
 pub fn table(rows: &[Row]) -> Table {
     let mut table = Table::new(&[
         ("nodes", ""),
@@ -213,7 +205,6 @@ pub fn table(rows: &[Row]) -> Table {
 }
 
 /// Remarks below the table.
-#[must_use]
 pub fn remarks(study: &Study, rows: &[Row]) -> Vec<String> {
     let mut remarks = vec![
         "queue, net, disk, apply and frame are means and add up to the mean latency from click to display"
@@ -260,7 +251,6 @@ fn minutes(study: &Study) -> f64 {
 }
 
 /// One line for each order: its cell, and its parts in milliseconds.
-#[must_use]
 pub fn csv(rows: &[Row]) -> String {
     let mut heads = vec!["nodes", "rtt_ms", "loss", "rate", "origin", "total_ms"];
     heads.extend(["queue_ms", "network_ms", "disk_ms", "apply_ms", "frame_ms"]);
@@ -290,7 +280,6 @@ pub fn csv(rows: &[Row]) -> String {
 }
 
 /// Members of the document in addition to its rows.
-#[must_use]
 pub fn more(study: &Study, rows: &[Row], unmeasured: &[String]) -> Map<String, Value> {
     let quantities: Map<_, _> = quantities(rows)
         .iter()

@@ -49,7 +49,6 @@ pub struct LatencyBreakdown {
 
 impl LatencyBreakdown {
     /// Total latency.
-    #[must_use]
     pub fn total(&self) -> Duration {
         let LatencyBreakdown {
             queue,
@@ -62,7 +61,6 @@ impl LatencyBreakdown {
     }
 
     /// Parts in order, in milliseconds.
-    #[must_use]
     pub fn millis(&self) -> [f64; 5] {
         let LatencyBreakdown {
             queue,

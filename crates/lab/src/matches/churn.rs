@@ -128,7 +128,6 @@ impl Churn {
     }
 
     /// Plays one match; the outcome includes the data of the chart if `drawn`.
-    #[must_use]
     pub fn one(&self, drawn: bool, seed: u64) -> Outcome {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut game = Match::new(&self.series.conditions, self.machines, rng.random());

@@ -137,7 +137,7 @@ impl Conditions {
             return Err("--loss must be below 100%, or no leader is ever elected".to_owned());
         }
         let alone = Membership::new([NodeId(1)]).map_err(|error| error.to_string())?;
-        let checked = self.config(NodeId(1), alone, 0).check();
+        let checked = self.config(NodeId(1), alone, 0).validate();
         checked.map_err(|error| format!("--timeout and --heartbeat: {error}"))
     }
 
@@ -153,7 +153,6 @@ impl Conditions {
 
     /// The same settings for real processes: links and disks are the machine's own, and players use
     /// the game's retry times.
-    #[must_use]
     pub fn of_processes(&self) -> Self {
         let (delay, loss, disk) = (Span::default(), Share::default(), Time::default());
         Conditions {
@@ -210,7 +209,6 @@ impl Series {
     }
 
     /// Equivalent command line options.
-    #[must_use]
     pub fn options(&self) -> String {
         format!(
             "--reps {} --seed {} {}",
@@ -221,7 +219,6 @@ impl Series {
     }
 
     /// Parameters as JSON; those of simulated links and disks are `null` with real processes.
-    #[must_use]
     pub fn json(&self) -> Map<String, Value> {
         let Conditions {
             timeout,
@@ -252,7 +249,6 @@ impl Series {
     }
 
     /// Parameters as text.
-    #[must_use]
     pub fn info(&self) -> Vec<(String, String)> {
         let Conditions {
             timeout,
@@ -304,7 +300,6 @@ impl Series {
 
 impl World {
     /// Name in documents.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             World::Virtual => "virtual",

@@ -169,7 +169,6 @@ impl Failover {
     }
 
     /// Plays one match in virtual time.
-    #[must_use]
     pub fn one(&self, size: u64, seed: u64) -> Outcome {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut game = Match::new(&self.series.conditions, size, rng.random());

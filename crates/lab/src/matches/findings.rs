@@ -110,7 +110,6 @@ impl Findings {
 }
 
 /// First violation of a match, with its kind and number; `None` if the match is sound.
-#[must_use]
 pub(super) fn wrong(
     account: &super::play::Account,
     settled: bool,
@@ -126,7 +125,6 @@ pub(super) fn wrong(
 }
 
 /// Table cell with a number, or a dash.
-#[must_use]
 pub(super) fn cell(value: Option<f64>, digits: usize) -> String {
     value.map_or("-".to_owned(), |value| format!("{value:.digits$}"))
 }
@@ -143,7 +141,6 @@ pub(super) fn summary_json(name: &str, summary: Option<Summary>, into: &mut Map<
 
 /// Cumulative distribution in percent. Large samples are thinned; the first and last value are
 /// kept.
-#[must_use]
 pub(super) fn shares(mut values: Vec<f64>) -> Vec<(f64, f64)> {
     values.sort_by(f64::total_cmp);
     let count = values.len();
@@ -166,7 +163,6 @@ pub(super) fn shares(mut values: Vec<f64>) -> Vec<(f64, f64)> {
 }
 
 /// Maximum; NaN if there are none.
-#[must_use]
 pub(super) fn most(values: impl IntoIterator<Item = f64>) -> f64 {
     values.into_iter().fold(f64::NAN, f64::max)
 }

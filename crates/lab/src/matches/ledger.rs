@@ -138,7 +138,6 @@ impl Ledger {
     }
 
     /// All players of the match, including former ones.
-    #[must_use]
     pub fn clients(&self) -> &[Client] {
         &self.clients
     }
@@ -149,7 +148,6 @@ impl Ledger {
     }
 
     /// Number of effects on the most advanced machine.
-    #[must_use]
     pub fn effects(&self) -> u64 {
         self.hashes.len() as u64
     }
@@ -168,7 +166,6 @@ impl Ledger {
     }
 
     /// Record of an order; `None` if it was never given.
-    #[must_use]
     pub fn order(&self, client: ClientId, sequence: u64) -> Option<&Order> {
         self.clients
             .get(client.0.checked_sub(1)? as usize)?
@@ -305,7 +302,6 @@ impl Ledger {
     }
 
     /// Longest time between two consecutive commits of orders, or from the last commit to `now`.
-    #[must_use]
     pub fn longest_gap(&self, now: Moment) -> Duration {
         self.longest_gap.max(now.since(self.last_commit))
     }

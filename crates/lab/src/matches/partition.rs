@@ -130,7 +130,6 @@ impl Partition {
     }
 
     /// Plays one match.
-    #[must_use]
     pub fn one(&self, shape: Shape, seed: u64) -> Outcome {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut game = Match::new(&self.series.conditions, self.machines, rng.random());

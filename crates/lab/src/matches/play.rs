@@ -98,7 +98,6 @@ pub struct Account {
 
 impl Account {
     /// Whether all guarantees of Raft and sessions held.
-    #[must_use]
     pub fn is_sound(&self) -> bool {
         self.violation.is_none()
             && self.equal
@@ -111,7 +110,6 @@ impl Match {
     ///
     /// # Panics
     /// If [`Conditions::check`] would refuse the settings.
-    #[must_use]
     pub fn new(conditions: &Conditions, size: u64, seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let founders = (0..size as usize).map(|place| name(place, 0));
@@ -141,25 +139,21 @@ impl Match {
     }
 
     /// Current time.
-    #[must_use]
     pub fn now(&self) -> Moment {
         self.now
     }
 
     /// Inputs that nodes processed so far: messages, completed writes, orders and timers.
-    #[must_use]
     pub fn steps(&self) -> u64 {
         self.steps
     }
 
     /// Record of every order.
-    #[must_use]
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
     }
 
     /// Leader of the latest term, counted from 0.
-    #[must_use]
     pub fn leader(&self) -> Option<usize> {
         // A deposed leader may not have stepped down yet, so several machines can lead.
         let leaders = self
@@ -174,7 +168,6 @@ impl Match {
     }
 
     /// Time of the first election after `since` won by a machine in `among`, a bit set.
-    #[must_use]
     pub fn won_after(&self, since: Moment, among: u64) -> Option<Moment> {
         let won = self
             .won
@@ -287,7 +280,6 @@ impl Match {
     }
 
     /// Duration of that wait, once it is over.
-    #[must_use]
     pub fn progress(&self) -> Option<Duration> {
         self.probe
             .as_ref()
@@ -310,7 +302,6 @@ impl Match {
     }
 
     /// Time at which that wait ended.
-    #[must_use]
     pub fn equality(&self) -> Option<Moment> {
         self.chase.as_ref().and_then(|chase| chase.done)
     }

@@ -20,7 +20,6 @@ const STEPS: u32 = 2_000;
 /// It is exact for a constant delay, as long as no second timer fires before the vote request
 /// arrives; for drawn delays the mean is used, although a majority of quick replies suffices. Loss
 /// is not modelled.
-#[must_use]
 pub fn next_leader_ms(conditions: &Conditions, machines: u64) -> Option<f64> {
     if (machines - 1) * 2 <= machines {
         return None;
@@ -42,7 +41,6 @@ fn delay_ms(conditions: &Conditions) -> f64 {
 /// probability 1 - x / h, and if no player clicked in two windows of length x, which overlap where
 /// x > c: exp(-r (x + min(x, c))). The mean is the integral of the product from 0 to h; without
 /// orders it is h / 2.
-#[must_use]
 pub fn silence_ms(conditions: &Conditions, machines: u64) -> f64 {
     let heartbeat = conditions.heartbeat.0.as_secs_f64() * 1e3;
     let rate = conditions.rate * machines as f64 / 1e3;

@@ -42,7 +42,6 @@ pub struct Counts {
 
 impl Counters {
     /// Current counts.
-    #[must_use]
     pub fn now(&self) -> Counts {
         let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Counts {
@@ -61,7 +60,6 @@ impl Counters {
 
 impl Counts {
     /// Sum of both.
-    #[must_use]
     pub fn plus(self, other: Counts) -> Counts {
         Counts {
             received: self.received + other.received,

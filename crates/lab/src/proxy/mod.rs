@@ -229,7 +229,6 @@ impl Proxy {
     /// # Panics
     /// If these are not two endpoints of the proxy; the same holds for all methods that name a
     /// direction.
-    #[must_use]
     pub fn address(&self, from: NodeId, to: NodeId) -> SocketAddr {
         self.link(from, to).address
     }
@@ -281,13 +280,11 @@ impl Proxy {
     }
 
     /// Counts of one direction so far.
-    #[must_use]
     pub fn counts(&self, from: NodeId, to: NodeId) -> Counts {
         self.link(from, to).set.counters.now()
     }
 
     /// Counts of all directions so far.
-    #[must_use]
     pub fn all_counts(&self) -> Counts {
         self.links
             .values()

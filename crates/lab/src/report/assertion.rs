@@ -66,7 +66,6 @@ impl fmt::Display for Threshold {
 
 impl Threshold {
     /// Whether `measured` satisfies the threshold; NaN never does.
-    #[must_use]
     pub fn holds(&self, measured: f64) -> bool {
         match self.comparison {
             Comparison::AtMost => measured <= self.bound,
@@ -89,13 +88,11 @@ pub struct Verdict {
 
 impl Verdict {
     /// Whether the threshold held.
-    #[must_use]
     pub fn holds(&self) -> bool {
         self.threshold.holds(self.measured)
     }
 
     /// JSON form.
-    #[must_use]
     pub fn json(&self) -> Value {
         json!({ "assert": self.threshold.to_string(), "measured": self.measured, "ok": self.holds() })
     }
@@ -132,7 +129,6 @@ pub fn check_names(thresholds: &[Threshold], known: &[&str]) -> Result<(), Strin
 
 /// Judges each threshold. A quantity missing from `quantities` counts as NaN, so its thresholds
 /// fail.
-#[must_use]
 pub fn judge(thresholds: &[Threshold], quantities: &[(&str, f64)]) -> Vec<Verdict> {
     let measured = |name: &str| {
         quantities

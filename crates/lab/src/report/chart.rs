@@ -275,7 +275,6 @@ impl Chart {
 
 impl Axis {
     /// Axis of measurements.
-    #[must_use]
     pub fn measures(name: &str) -> Self {
         Axis {
             name: name.to_owned(),
@@ -285,7 +284,6 @@ impl Axis {
     }
 
     /// Axis of integers.
-    #[must_use]
     pub fn counts(name: &str) -> Self {
         Axis {
             name: name.to_owned(),
@@ -315,7 +313,6 @@ impl Axis {
 
 /// Adapts a chart to a page of any colour: no background, and text and axes in the page's own
 /// colour.
-#[must_use]
 pub fn on_any_ground(svg: &str) -> String {
     let hex = |colour: RGBColor| format!("\"#{:02X}{:02X}{:02X}\"", colour.0, colour.1, colour.2);
     svg.replacen(&format!("fill={}", hex(WHITE)), "fill=\"none\"", 1)

@@ -2,7 +2,6 @@
 
 /// Writes a document with a header. Cells with a comma, quote or line break are quoted; lines end
 /// in `\n`.
-#[must_use]
 pub fn document<Row: AsRef<[String]>>(
     heads: &[&str],
     rows: impl IntoIterator<Item = Row>,

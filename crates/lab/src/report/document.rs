@@ -29,7 +29,6 @@ pub struct Document {
 impl Document {
     /// Builds the document, with `schema`, `ok`, `params`, `rows` and `environment` in common with
     /// every experiment.
-    #[must_use]
     pub fn json(&self) -> Value {
         let mut document = json!({
             "schema": self.schema,
@@ -47,14 +46,12 @@ impl Document {
     }
 
     /// The document as text, with a final line end.
-    #[must_use]
     pub fn text(&self) -> String {
         format!("{:#}\n", self.json())
     }
 }
 
 /// Number rounded to a thousandth, finer than any measurement here; `null` for NaN.
-#[must_use]
 pub fn number(value: f64) -> Value {
     json!((value * 1000.0).round() / 1000.0)
 }

@@ -21,7 +21,6 @@ pub struct Environment {
 
 impl Environment {
     /// This machine and this program.
-    #[must_use]
     pub fn here() -> Self {
         let processors = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let named = processors
@@ -45,7 +44,6 @@ impl Environment {
     }
 
     /// One line of text.
-    #[must_use]
     pub fn line(&self) -> String {
         let Environment {
             os,
@@ -59,7 +57,6 @@ impl Environment {
     }
 
     /// JSON form.
-    #[must_use]
     pub fn json(&self) -> Value {
         let Environment {
             os,

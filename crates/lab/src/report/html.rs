@@ -41,7 +41,6 @@ pub struct Page {
 
 impl Page {
     /// Renders the page. It loads no external resource.
-    #[must_use]
     pub fn html(&self) -> String {
         let title = escaped(&self.title);
         let mut html = format!(

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use raftian_sim::splitmix::mixed;
 
 /// Number of threads that can run at once.
-#[must_use]
 pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
@@ -45,7 +44,6 @@ pub fn spread<T: Send>(threads: usize, count: usize, run: impl Fn(usize) -> T + 
 
 /// Derives a seed for each run of a study, from the study's seed and the values that distinguish
 /// the run, in order.
-#[must_use]
 pub fn seed(study: u64, which: &[u64]) -> u64 {
     which.iter().fold(mixed(study), |seed, part| {
         mixed(seed ^ mixed(part.wrapping_add(0x9e37_79b9_7f4a_7c15)))

@@ -45,7 +45,6 @@ enum Sink {
 
 impl Progress {
     /// Starts the progress of a run of `total` parts.
-    #[must_use]
     pub fn new(mode: Mode, name: &'static str, total: u64) -> Self {
         let told = match mode {
             Mode::Never => Sink::Nothing,

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 /// Duration in milliseconds, the unit of every table and document.
-#[must_use]
 pub fn ms(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
 }
@@ -23,7 +22,6 @@ pub struct Summary {
 
 impl Summary {
     /// Summarizes `values`, in any order; `None` if there are none.
-    #[must_use]
     pub fn of(mut values: Vec<f64>) -> Option<Self> {
         values.sort_by(f64::total_cmp);
         let (count, max) = (values.len(), *values.last()?);
@@ -54,7 +52,6 @@ const STUDENT: [f64; 30] = [
 
 impl Interval {
     /// Interval of independent, normally distributed `values`; `None` with fewer than two.
-    #[must_use]
     pub fn of(values: &[f64]) -> Option<Self> {
         let freedom = values.len().checked_sub(1).filter(|freedom| *freedom > 0)?;
         let mean = values.iter().sum::<f64>() / values.len() as f64;
@@ -77,7 +74,6 @@ impl Interval {
 
 /// Smallest of `sorted` values, ascending, that at least `percent` % of them do not exceed; `None`
 /// if there are none.
-#[must_use]
 pub fn quantile(sorted: &[f64], percent: usize) -> Option<f64> {
     let place = (sorted.len() * percent.min(100)).div_ceil(100).max(1) - 1;
     sorted.get(place).copied()
@@ -97,7 +93,6 @@ pub struct Growth {
 impl Growth {
     /// Fits points of size and value; `None` with fewer than two sizes, or where a logarithm does
     /// not exist.
-    #[must_use]
     pub fn of(points: &[(f64, f64)]) -> Option<Self> {
         if points
             .iter()

@@ -17,7 +17,6 @@ pub struct Table {
 
 impl Table {
     /// Creates a table without rows.
-    #[must_use]
     pub fn new(heads: &[(&'static str, &'static str)]) -> Self {
         Table {
             heads: heads.to_vec(),
@@ -36,7 +35,6 @@ impl Table {
     }
 
     /// Renders the table with two spaces between columns; one space if it would exceed [`WIDTH`].
-    #[must_use]
     pub fn lines(&self) -> String {
         let characters = |text: &str| text.chars().count();
         let widths: Vec<usize> = (0..self.heads.len())

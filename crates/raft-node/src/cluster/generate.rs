@@ -49,7 +49,6 @@ impl Default for NewCluster {
 }
 
 /// Returns the default name of member `id`: "raftian" for 1, then "bob1", "bob2" and so on.
-#[must_use]
 pub fn default_member_name(id: u64) -> String {
     match id {
         1 => "raftian".to_owned(),

@@ -17,13 +17,11 @@ pub struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
     /// Returns the fingerprint of the certificate with these DER bytes.
-    #[must_use]
     pub fn of(certificate: &[u8]) -> Self {
         Fingerprint(Sha256::digest(certificate).into())
     }
 
     /// Returns the hash without its prefix.
-    #[must_use]
     pub fn bytes(&self) -> &[u8; 32] {
         &self.0
     }
@@ -105,7 +103,6 @@ impl Identity {
     }
 
     /// Combines a certificate and its key. A node start fails if they do not match.
-    #[must_use]
     pub fn from_der(certificate: CertificateDer<'static>, key: PrivateKeyDer<'static>) -> Self {
         let fingerprint = Fingerprint::of(&certificate);
         Identity {
@@ -129,19 +126,16 @@ impl Identity {
     }
 
     /// Returns the certificate.
-    #[must_use]
     pub fn certificate(&self) -> &CertificateDer<'static> {
         &self.certificate
     }
 
     /// Returns the private key, which must stay secret.
-    #[must_use]
     pub fn key(&self) -> &PrivateKeyDer<'static> {
         &self.key
     }
 
     /// Returns the hash of the certificate.
-    #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
         self.fingerprint
     }

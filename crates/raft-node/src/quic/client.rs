@@ -68,7 +68,6 @@ pub enum ClientError {
 
 impl ClientError {
     /// Returns whether the node may have accepted the request although no answer came back.
-    #[must_use]
     pub fn may_have_arrived(&self) -> bool {
         match self {
             // Too long may be the answer, of a request that the node has handled.

@@ -26,7 +26,6 @@ impl LinkCounters {
     }
 
     /// Returns the counters of the link with `peer`, if it is a peer.
-    #[must_use]
     pub fn peer(&self, peer: NodeId) -> Option<&PeerCounters> {
         self.peers.get(&peer)
     }
@@ -38,13 +37,11 @@ impl LinkCounters {
 
     /// Returns the number of failed attempts to connect to this node: unknown certificates, port
     /// scans, broken handshakes.
-    #[must_use]
     pub fn refused_handshakes(&self) -> u64 {
         self.refused_handshakes.load(Ordering::Relaxed)
     }
 
     /// Returns the number of operator requests that were refused because too many waited.
-    #[must_use]
     pub fn refused_requests(&self) -> u64 {
         self.refused_requests.load(Ordering::Relaxed)
     }
@@ -65,52 +62,44 @@ pub struct PeerCounters {
 
 impl PeerCounters {
     /// Returns whether this node's connection to the peer is established and accepted by the peer.
-    #[must_use]
     pub fn connected(&self) -> bool {
         self.connected.load(Ordering::Relaxed)
     }
 
     /// Returns how often this node's connection to the peer was established.
-    #[must_use]
     pub fn connects(&self) -> u64 {
         self.connects.load(Ordering::Relaxed)
     }
 
     /// Returns how often this node dialled the peer and one side refused the other's certificate or
     /// wire version.
-    #[must_use]
     pub fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
     }
 
     /// Returns whether the last attempt to connect ended because one side refused the other's
     /// certificate or wire version.
-    #[must_use]
     pub fn is_refused(&self) -> bool {
         self.refusing.load(Ordering::Relaxed)
     }
 
     /// Returns the number of messages written to this node's connection to the peer.
-    #[must_use]
     pub fn sent(&self) -> u64 {
         self.sent.load(Ordering::Relaxed)
     }
 
     /// Returns the number of messages received from the peer.
-    #[must_use]
     pub fn received(&self) -> u64 {
         self.received.load(Ordering::Relaxed)
     }
 
     /// Returns the number of messages to or from the peer that were dropped because of a full
     /// queue, a lost connection or cut links.
-    #[must_use]
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
 
     /// Returns the number of the peer's streams that were closed because of malformed messages.
-    #[must_use]
     pub fn decode_errors(&self) -> u64 {
         self.decode_errors.load(Ordering::Relaxed)
     }

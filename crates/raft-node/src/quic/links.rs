@@ -114,7 +114,6 @@ pub struct QuicOptions {
 
 impl QuicOptions {
     /// Returns the options of the node `config` over `socket`.
-    #[must_use]
     pub fn new(socket: UdpSocket, config: &NodeConfig) -> Self {
         QuicOptions {
             socket,
@@ -216,7 +215,6 @@ impl QuicLinks {
     }
 
     /// Returns the address of the node's port.
-    #[must_use]
     pub fn local_address(&self) -> SocketAddr {
         self.address
     }
@@ -235,7 +233,6 @@ impl QuicLinks {
     }
 
     /// Returns the counters, for use on any thread.
-    #[must_use]
     pub fn counters(&self) -> Arc<LinkCounters> {
         Arc::clone(&self.shared.counters)
     }
@@ -247,7 +244,6 @@ impl QuicLinks {
     }
 
     /// Returns whether the links are cut.
-    #[must_use]
     pub fn is_cut(&self) -> bool {
         self.shared.is_cut()
     }

@@ -44,7 +44,6 @@ impl std::fmt::Debug for Waker {
 
 impl NodeControl {
     /// Returns the most recently published view of the node.
-    #[must_use]
     pub fn view(&self) -> NodeView {
         let mut view = self.view.borrow().clone();
         if self.commands.is_closed() && view.stopped.is_none() {
@@ -60,13 +59,11 @@ impl NodeControl {
     }
 
     /// Returns the counters of the node's links.
-    #[must_use]
     pub fn links(&self) -> &LinkCounters {
         &self.links
     }
 
     /// Returns whether the node runs, paused or not.
-    #[must_use]
     pub fn is_running(&self) -> bool {
         !self.commands.is_closed()
     }

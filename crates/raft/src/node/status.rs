@@ -10,7 +10,6 @@ use crate::types::NodeId;
 
 impl Node {
     /// Returns the current status of this node, for display and monitoring.
-    #[must_use]
     pub fn status(&self) -> Status {
         let peer = |(id, progress): (NodeId, &Progress)| PeerStatus {
             id,

@@ -10,7 +10,6 @@ use crate::types::Moment;
 impl Node {
     /// Time at which the node must be stepped if no input arrives earlier. It is exact, so the
     /// caller need not poll.
-    #[must_use]
     pub fn wake_at(&self) -> Moment {
         let timer = match &self.role {
             Role::Follower(follower) => follower.election_deadline,

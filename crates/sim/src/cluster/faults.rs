@@ -31,7 +31,6 @@ impl Simulation {
     }
 
     /// Copies every message in flight that matches, for a later [`Simulation::inject`].
-    #[must_use]
     pub fn copies(&self, matches: impl Fn(&Envelope) -> bool) -> Vec<Envelope> {
         self.queued()
             .filter(|envelope| matches(envelope))
@@ -97,7 +96,6 @@ impl Simulation {
     }
 
     /// Returns whether the machine's disk is held.
-    #[must_use]
     pub fn is_disk_held(&self, id: NodeId) -> bool {
         self.host(id).disk().is_held()
     }
@@ -180,7 +178,6 @@ impl Simulation {
     }
 
     /// Returns whether the machine is paused.
-    #[must_use]
     pub fn is_paused(&self, id: NodeId) -> bool {
         self.host(id).paused
     }
@@ -239,7 +236,6 @@ impl Simulation {
     }
 
     /// Returns a copy of a machine's disk in its present state.
-    #[must_use]
     pub fn copy_disk(&self, id: NodeId) -> Backup {
         self.host(id).disk().backup()
     }

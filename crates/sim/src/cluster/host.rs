@@ -91,7 +91,6 @@ impl Host {
     }
 
     /// Returns the recordings of its runs, if the simulation records.
-    #[must_use]
     pub fn recordings(&self) -> Vec<Recording> {
         self.recordings
             .iter()
@@ -116,7 +115,6 @@ impl Host {
     }
 
     /// Returns its node, if the machine runs.
-    #[must_use]
     pub fn node(&self) -> Option<&Node> {
         self.driver().map(Driver::node)
     }
@@ -162,7 +160,6 @@ impl Host {
     }
 
     /// Returns the reason why its node stopped by itself, if it did.
-    #[must_use]
     pub fn stopped(&self) -> Option<&str> {
         match &self.life {
             Life::Stopped(_, why) => Some(why),
@@ -171,25 +168,21 @@ impl Host {
     }
 
     /// Returns whether a write to its disk may still fail: a sync is set up to fail, or it is full.
-    #[must_use]
     pub fn disk_may_fail(&self) -> bool {
         self.full || self.disk().disk().is_some_and(|disk| disk.will_fail())
     }
 
     /// Returns whether bytes on its disk were changed without the store's knowledge.
-    #[must_use]
     pub fn is_damaged(&self) -> bool {
         self.damaged
     }
 
     /// Returns the id of its node.
-    #[must_use]
     pub fn id(&self) -> NodeId {
         self.config.id
     }
 
     /// Returns the durable contents of its disk, without pending writes.
-    #[must_use]
     pub fn image(&self) -> &Restored {
         self.disk().image()
     }
@@ -205,38 +198,32 @@ impl Host {
     }
 
     /// Returns the incarnation of the member that its disk belongs to.
-    #[must_use]
     pub fn incarnation(&self) -> Incarnation {
         self.image().incarnation
     }
 
     /// Returns the number of pending writes of its disk.
-    #[must_use]
     pub fn writes_under_way(&self) -> usize {
         self.disk().pending()
     }
 
     /// Returns every entry in its state, from index 1: applied in this run, or covered by a
     /// snapshot that it restored.
-    #[must_use]
     pub fn applied(&self) -> &[Entry] {
         &self.state.applied
     }
 
     /// Returns the commands that took effect in its state, in order and without duplicates.
-    #[must_use]
     pub fn effects(&self) -> &[Command] {
         &self.state.effects
     }
 
     /// Returns the hash of its whole state, at the last index of [`Host::applied`].
-    #[must_use]
     pub fn state_hash(&self) -> u64 {
         self.state.whole_hash()
     }
 
     /// Returns the client sessions of its state, which reject commands that were already applied.
-    #[must_use]
     pub fn sessions(&self) -> &Sessions {
         &self.state.sessions
     }
@@ -247,13 +234,11 @@ impl Host {
     }
 
     /// Returns whether its state diverged from the log.
-    #[must_use]
     pub fn is_diverged(&self) -> bool {
         self.state.is_diverged()
     }
 
     /// Returns the log indexes of [`Host::effects`].
-    #[must_use]
     pub fn effects_at(&self) -> &[Index] {
         &self.state.effects_at
     }
@@ -272,26 +257,22 @@ impl Host {
     }
 
     /// Returns the settings of its node.
-    #[must_use]
     pub fn config(&self) -> &Config {
         &self.config
     }
 
     /// Returns the number of the present run, which each start increments.
-    #[must_use]
     pub fn run(&self) -> u64 {
         self.run
     }
 
     /// Returns the run and the number of snapshots restored in it. While both are unchanged, the
     /// state only grows.
-    #[must_use]
     pub fn life(&self) -> (u64, u64) {
         (self.run, self.restores)
     }
 
     /// Returns the proposals that its node refused in this run, in order.
-    #[must_use]
     pub fn refused(&self) -> &[Refused] {
         &self.refused
     }
@@ -302,7 +283,6 @@ impl Host {
     }
 
     /// Returns the reads of this run that were answered or refused.
-    #[must_use]
     pub fn reads(&self) -> &BTreeMap<ReadId, Result<Index, ReadRefusal>> {
         &self.reads
     }

@@ -56,7 +56,6 @@ pub enum Kind {
 
 impl Kind {
     /// Returns the narrowest kind of a message.
-    #[must_use]
     pub fn of(message: &Message) -> Kind {
         match &message.body {
             Body::PreVote { .. } => Kind::PreVote,
@@ -77,7 +76,6 @@ impl Kind {
     }
 
     /// Returns its name in transcripts.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Kind::PreVote => "pre-vote",
@@ -100,14 +98,12 @@ impl Kind {
 
 impl Envelope {
     /// Returns whether the message is of this kind. [`Kind::Append`] covers heartbeats.
-    #[must_use]
     pub fn is(&self, kind: Kind) -> bool {
         let own = Kind::of(&self.message);
         own == kind || (own == Kind::Heartbeat && kind == Kind::Append)
     }
 
     /// Returns whether it goes from node `from` to node `to`.
-    #[must_use]
     pub fn between(&self, from: u64, to: u64) -> bool {
         self.from == NodeId(from) && self.to == NodeId(to)
     }

@@ -25,7 +25,6 @@ impl Setup {
     pub const TRACE: usize = 40;
 
     /// Creates a cluster of nodes `n1` to `n{size}` with empty disks, determined by one seed.
-    #[must_use]
     pub fn cluster(size: u64, seed: u64) -> Self {
         let membership =
             Membership::new((1..=size).map(NodeId)).expect("a simulated cluster has voters");
@@ -33,7 +32,6 @@ impl Setup {
     }
 
     /// Creates a cluster of these members with empty disks, determined by one seed.
-    #[must_use]
     pub fn members(membership: Membership, seed: u64) -> Self {
         let images = membership
             .members()

@@ -46,7 +46,6 @@ pub enum Rest {
 
 impl Change {
     /// Returns how many sectors it touches; a change of the length counts as one.
-    #[must_use]
     pub fn sectors(&self) -> usize {
         match self {
             Change::Write { at, bytes } if !bytes.is_empty() => {

@@ -32,13 +32,11 @@ impl CrashStyle {
     ];
 
     /// Draws a style.
-    #[must_use]
     pub fn any(rng: &mut ChaCha8Rng) -> CrashStyle {
         Self::ALL[rng.random_range(0..Self::ALL.len())]
     }
 
     /// Draws the fate of each of `changes`.
-    #[must_use]
     pub fn fates(self, changes: &[Change], rng: &mut ChaCha8Rng) -> Vec<Fate> {
         let cut = rng.random_range(0..=changes.len());
         let fate = |(place, change): (usize, &Change)| match self {

@@ -41,13 +41,11 @@ pub enum Unsynced {
 
 impl SimFileSystem {
     /// Returns the number of operations that changed or synced something.
-    #[must_use]
     pub fn operations(&self) -> usize {
         self.lock().record.len()
     }
 
     /// Returns whether the recorded operation after the first `operations` changes contents.
-    #[must_use]
     pub fn changes_contents(&self, operations: usize) -> bool {
         let state = self.lock();
         let next = state.record.get(operations);
@@ -62,7 +60,6 @@ impl SimFileSystem {
 
     /// Returns the file system after the first `operations`, as the next process finds it when the
     /// previous one was killed: nothing is lost, and nothing more is durable.
-    #[must_use]
     pub fn after(&self, operations: usize) -> SimFileSystem {
         let state = self.lock();
         let record = state.record[..operations].to_vec();
@@ -79,7 +76,6 @@ impl SimFileSystem {
     }
 
     /// Returns the changes among the first `operations` that were not durable after them, in order.
-    #[must_use]
     pub fn unsynced(&self, operations: usize) -> Vec<Unsynced> {
         let state = self.lock();
         let (_, unsynced) = state.durable(operations);
@@ -102,7 +98,6 @@ impl SimFileSystem {
 
     /// Returns the file system that a power loss after the first `operations` leaves. `fates` are
     /// the outcomes of [`SimFileSystem::unsynced`]; changes without one are lost.
-    #[must_use]
     pub fn crashed(&self, operations: usize, fates: &[Fate]) -> SimFileSystem {
         let state = self.lock();
         let (mut base, unsynced) = state.durable(operations);
@@ -120,7 +115,6 @@ impl SimFileSystem {
     }
 
     /// Returns a hash of all names and contents that a process sees.
-    #[must_use]
     pub fn digest(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         self.lock().view.hash(&mut hasher);

@@ -26,7 +26,6 @@ pub struct SimDisk {
 
 impl SimDisk {
     /// Creates a disk that durably holds `image`.
-    #[must_use]
     pub fn holding(image: Vec<u8>) -> Self {
         let media = Media {
             view: image.clone(),
@@ -40,7 +39,6 @@ impl SimDisk {
     }
 
     /// Returns the durable bytes: a crash that loses everything else leaves exactly these.
-    #[must_use]
     pub fn image(&self) -> Vec<u8> {
         self.media().image.clone()
     }
@@ -57,13 +55,11 @@ impl SimDisk {
     }
 
     /// Returns the counts of operations and faults on this disk.
-    #[must_use]
     pub fn counters(&self) -> Counters {
         self.media().counters.clone()
     }
 
     /// Returns the number of changes that no sync has made durable.
-    #[must_use]
     pub fn unsynced(&self) -> usize {
         self.media().changes.len()
     }
@@ -74,13 +70,11 @@ impl SimDisk {
     }
 
     /// Stops recording and returns the operations since [`SimDisk::record`].
-    #[must_use]
     pub fn recording(&self) -> Vec<Operation> {
         self.media().recording.take().unwrap_or_default()
     }
 
     /// Returns the number of recorded operations.
-    #[must_use]
     pub fn recorded(&self) -> usize {
         self.media().recording.as_ref().map_or(0, Vec::len)
     }

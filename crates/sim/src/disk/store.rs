@@ -49,7 +49,6 @@ pub struct Backup {
 
 impl Backup {
     /// Returns the index of the last entry in it, or the last that its snapshot covers.
-    #[must_use]
     pub fn last(&self) -> Index {
         self.owed
             .entries
@@ -59,7 +58,6 @@ impl Backup {
 
     /// Returns the same bytes for a disk that must hold `owed`: writes acknowledged since the copy
     /// was made stay acknowledged.
-    #[must_use]
     pub fn owing(&self, owed: &Restored) -> Backup {
         Backup {
             owed: owed.clone(),
@@ -80,7 +78,6 @@ pub enum Unusable {
 
 impl DiskStore {
     /// Creates a store that keeps `image` in memory and has no faults except crashes.
-    #[must_use]
     pub fn in_memory(image: Restored) -> Self {
         Self::with(Inner::Image(MemoryStore::holding(image)))
     }
@@ -89,7 +86,6 @@ impl DiskStore {
     ///
     /// # Panics
     /// If no store could hold `image` because its parts contradict each other.
-    #[must_use]
     pub fn on_disk(id: NodeId, image: Restored) -> Self {
         Self::with(Inner::File(Box::new(StoreFile::new(id, image))))
     }
@@ -106,7 +102,6 @@ impl DiskStore {
 
     /// Returns the durable state, which a crash now would leave. After a failed write that write
     /// may be durable too; the next crash determines it.
-    #[must_use]
     pub fn image(&self) -> &Restored {
         match &self.inner {
             Inner::Image(store) => store.image(),
@@ -115,7 +110,6 @@ impl DiskStore {
     }
 
     /// Returns the underlying disk for fault injection, or `None` if the store is in memory.
-    #[must_use]
     pub fn disk(&self) -> Option<&SimDisk> {
         match &self.inner {
             Inner::Image(_) => None,
@@ -124,7 +118,6 @@ impl DiskStore {
     }
 
     /// Returns the number of waiting writes.
-    #[must_use]
     pub fn pending(&self) -> usize {
         self.waiting.len()
     }
@@ -135,7 +128,6 @@ impl DiskStore {
     }
 
     /// Returns whether [`Store::completed`] has something to report.
-    #[must_use]
     pub(crate) fn has_reports(&self) -> bool {
         !self.reports.is_empty()
     }
@@ -147,7 +139,6 @@ impl DiskStore {
     }
 
     /// Returns whether the disk is held.
-    #[must_use]
     pub fn is_held(&self) -> bool {
         self.held
     }
@@ -267,7 +258,6 @@ impl DiskStore {
     }
 
     /// Returns a copy of the durable state.
-    #[must_use]
     pub fn backup(&self) -> Backup {
         let (bytes, guard) = match &self.inner {
             Inner::Image(_) => (None, None),
@@ -285,7 +275,6 @@ impl DiskStore {
 
     /// Returns whether a machine that is off would detect that this copy was restored: its mark,
     /// which is not restored, records newer writes. A store in memory has no mark.
-    #[must_use]
     pub fn knows_newer_than(&self, backup: &Backup) -> bool {
         match (&self.inner, &backup.bytes) {
             (Inner::File(file), Some((_, writes))) => file.confirmed_more_than(*writes),

@@ -19,7 +19,6 @@ pub enum Call {
 
 impl Call {
     /// Returns whether it may change the list.
-    #[must_use]
     pub fn is_update(self) -> bool {
         match self {
             Call::Write(_) | Call::Append(_) => true,
@@ -56,7 +55,6 @@ pub enum Answer {
 
 impl Answer {
     /// Returns the log index at which the operation took effect, or the last one that it saw.
-    #[must_use]
     pub fn index(&self) -> u64 {
         match self {
             Answer::Written { index } | Answer::Value { index, .. } => *index,
@@ -99,7 +97,6 @@ pub struct Operation {
 
 impl Operation {
     /// Returns the time of the answer, if there is one.
-    #[must_use]
     pub fn returned(&self) -> Option<u64> {
         match self.outcome {
             Outcome::Unknown => None,
@@ -108,7 +105,6 @@ impl Operation {
     }
 
     /// Returns the answer, if there is one.
-    #[must_use]
     pub fn answer(&self) -> Option<&Answer> {
         match &self.outcome {
             Outcome::Unknown => None,
@@ -117,7 +113,6 @@ impl Operation {
     }
 
     /// Returns the list that a read returned, if this is an answered read.
-    #[must_use]
     pub fn list(&self) -> Option<&[u64]> {
         match self.answer() {
             Some(Answer::Value { list, .. }) => Some(list),
@@ -250,7 +245,6 @@ impl History {
     }
 
     /// Returns the operations in order of invocation.
-    #[must_use]
     pub fn operations(&self) -> &[Operation] {
         &self.operations
     }

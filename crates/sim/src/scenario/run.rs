@@ -151,7 +151,7 @@ fn setup(script: &Script, lines: usize, planted: Option<PlantedBug>) -> Result<S
     // Checked up front, so that an invalid configuration is an error of the script.
     let mut sample = Config::new(NodeId(1), membership, 1);
     configure(&mut sample);
-    sample.check().map_err(|error| error.to_string())?;
+    sample.validate().map_err(|error| error.to_string())?;
     Ok(setup.configure(configure))
 }
 

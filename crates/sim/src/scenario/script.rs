@@ -171,7 +171,6 @@ impl Script {
     pub const HEARTBEAT: Duration = Duration::from_millis(50);
 
     /// Returns every machine of the transcript: voters, learners and joiners, in order.
-    #[must_use]
     pub fn machines(&self) -> BTreeSet<NodeId> {
         self.cluster
             .members()
@@ -180,7 +179,6 @@ impl Script {
     }
 
     /// Returns the initial state of a node's disk; its term is at least that of the last entry.
-    #[must_use]
     pub fn beginning(&self, id: NodeId) -> Beginning {
         let mut sum = Beginning::default();
         if self.joiners.contains(&id) {
@@ -209,7 +207,6 @@ impl Script {
     }
 
     /// Returns the election timeouts and the heartbeat with all options applied.
-    #[must_use]
     pub fn timing(&self) -> ((Duration, Duration), Duration) {
         let mut timing = (Self::ELECTION, Self::HEARTBEAT);
         for option in &self.options {

@@ -10,7 +10,6 @@ const MAX_TRIALS: usize = 400;
 /// Returns the storm reduced to faults that still make it fail, and that failure. This is delta
 /// debugging over the injected faults (Zeller and Hildebrandt 2002), not over the seed: each event
 /// draws from its own RNG stream, so omitting one leaves the draws of the others unchanged.
-#[must_use]
 pub fn shrink(storm: &Storm, failure: Failure) -> (Storm, Failure) {
     let mut kept: Vec<u64> = failure.faults.iter().map(|(number, _)| *number).collect();
     // One event may inject several faults.

@@ -106,7 +106,6 @@ fn row(place: usize, run: &Outcome) -> Vec<String> {
 }
 
 /// Collects all outputs.
-#[must_use]
 pub fn findings(study: &Churn, runs: &[Outcome]) -> Findings {
     let mut table = Table::new(&COLUMNS);
     runs.iter()

@@ -53,7 +53,6 @@ impl Turn {
     pub const ALL: [Turn; 4] = [Turn::Leave, Turn::Crash, Turn::Restart, Turn::Join];
 
     /// Display name.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Turn::Leave => "leave",

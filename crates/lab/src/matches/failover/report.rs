@@ -149,7 +149,6 @@ impl<'a> Row<'a> {
 }
 
 /// Collects all outputs.
-#[must_use]
 pub fn findings(study: &Failover, outcomes: &[(u64, Vec<Outcome>)]) -> Findings {
     let rows: Vec<_> = outcomes
         .iter()

@@ -145,7 +145,6 @@ fn goes_on(study: &Partition, shape: Shape) -> bool {
 }
 
 /// Collects all outputs.
-#[must_use]
 pub fn findings(study: &Partition, outcomes: &[(Shape, Vec<Outcome>)]) -> Findings {
     let rows: Vec<_> = outcomes
         .iter()

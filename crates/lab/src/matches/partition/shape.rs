@@ -43,7 +43,6 @@ impl Shape {
     ];
 
     /// Name on the command line.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Shape::LeaderAlone => "leader-alone",

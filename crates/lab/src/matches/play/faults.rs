@@ -38,19 +38,16 @@ impl Match {
     }
 
     /// All machines, as a bit set.
-    #[must_use]
     pub fn everybody(&self) -> u64 {
         u64::MAX >> (64 - self.machines.len())
     }
 
     /// Number of machines.
-    #[must_use]
     pub fn size(&self) -> usize {
         self.machines.len()
     }
 
     /// Whether a machine runs.
-    #[must_use]
     pub fn is_up(&self, place: usize) -> bool {
         self.machines[place].node.is_some()
     }
@@ -116,7 +113,6 @@ impl Match {
     }
 
     /// Current node id of a machine.
-    #[must_use]
     pub fn id(&self, place: usize) -> NodeId {
         self.machines[place].id
     }
@@ -139,13 +135,11 @@ impl Match {
     }
 
     /// Leaders' answers so far.
-    #[must_use]
     pub fn orders(&self) -> ChangeRequests {
         self.orders
     }
 
     /// Committed members as known by the leader; `None` without a leader, or during a change.
-    #[must_use]
     pub fn members(&self) -> Option<Membership> {
         let status = self.machines[self.leader()?].node.as_ref()?.status();
         (status.membership_index <= status.commit).then_some(status.membership)

@@ -98,7 +98,6 @@ pub enum Answer {
 
 impl Wanted {
     /// Returns whether `value` matches.
-    #[must_use]
     pub fn holds(self, value: u64) -> bool {
         match self {
             Wanted::Exactly(wanted) => value == wanted,

@@ -63,7 +63,6 @@ impl KindName {
     ];
 
     /// Returns the word of the language.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             KindName::PreVote => "pre-vote",
@@ -98,7 +97,6 @@ impl RoleName {
     ];
 
     /// Returns the word of the language.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             RoleName::Follower => "follower",

@@ -205,7 +205,6 @@ pub struct Link {
 
 impl Link {
     /// Returns whether a message from `from` to `to` is on this link.
-    #[must_use]
     pub fn covers(&self, from: NodeId, to: NodeId) -> bool {
         self.from.is_none_or(|own| own == from) && self.to.is_none_or(|own| own == to)
     }
