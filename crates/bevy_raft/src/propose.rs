@@ -45,6 +45,7 @@ pub enum Outcome {
 
 /// Reason why a proposal was not submitted, or cannot be accepted.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Rejection {
     /// [`MAX_PENDING`] proposals are pending already.
     #[error("{MAX_PENDING} proposals are pending already; retry when some of them have completed")]

@@ -96,6 +96,7 @@ impl Default for Timing {
 /// Why a cluster or node file cannot be written or used. Each names the file or key, the reason and
 /// a remedy.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ClusterError {
     /// A file or directory cannot be read.
     #[error("cannot read {}: {reason}; check the path and the permissions", path.display())]

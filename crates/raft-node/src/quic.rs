@@ -128,6 +128,7 @@ pub mod code {
 
 /// Why links cannot be started.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum LinkError {
     /// The call is outside a tokio runtime.
     #[error("QUIC links must be started inside a tokio runtime")]

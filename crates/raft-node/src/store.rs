@@ -61,6 +61,7 @@ pub trait Store: Send {
 
 /// Why a store cannot be opened or written.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum StoreError {
     /// The file system denies access to the file.
     #[error(

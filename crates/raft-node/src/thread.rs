@@ -76,6 +76,7 @@ impl NodeOptions {
 
 /// Why a node could not be started.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum StartError {
     /// The store cannot be used.
     #[error(transparent)]

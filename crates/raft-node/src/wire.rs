@@ -57,6 +57,7 @@ const STATE_FORMAT: bincode::config::Configuration<
 
 /// Why bytes could not be encoded or decoded.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum WireError {
     /// The encoded value is larger than [`MAX_FRAME`].
     #[error("{size} bytes exceed the limit of {MAX_FRAME} bytes per frame")]

@@ -200,6 +200,7 @@ impl Refused {
 
 /// Reason why a membership change or a leadership transfer was not begun.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum RequestError {
     /// This node does not lead.
     #[error(
@@ -230,6 +231,7 @@ pub enum RequestError {
 
 /// Reason why a proposal was not accepted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum RefusalReason {
     /// No leader is known: an election runs, or this node is cut off.
     #[error("no leader is known; retry after the election")]

@@ -264,6 +264,7 @@ impl Config {
 
 /// Reason why a node could not be created.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ConfigError {
     /// The bounds of the adaptive timeout cannot elect or keep a leader.
     #[error("adaptive_timeout is invalid: it must satisfy heartbeat < floor < ceiling")]

@@ -238,6 +238,7 @@ pub enum Decision {
 
 /// Reason why a vote was refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum VoteRefusal {
     /// The candidate's term is over.
     OldTerm,

@@ -67,6 +67,7 @@ pub enum Change {
 
 /// Reason why a membership is invalid, or cannot follow another.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum MembershipError {
     /// No voter that may lead would be left.
     #[error("a cluster needs at least one voter that may lead")]

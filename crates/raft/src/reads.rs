@@ -24,6 +24,7 @@ pub struct ReadAnswer {
 
 /// Reason why a read was refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ReadRefusal {
     /// No leader is known, or the one that was asked no longer leads.
     #[error("no leader answers; retry shortly")]

@@ -109,8 +109,8 @@ impl From<StartError> for Failure {
             StartError::Store(StoreError::Foreign { .. } | StoreError::NotAMark { .. })
             | StartError::Config(_)
             | StartError::Frame(..) => Exit::Configuration,
-            StartError::Store(_) | StartError::Thread(_) => Exit::Unexpected,
             StartError::Links(_) => Exit::Network,
+            _ => Exit::Unexpected,
         };
         Failure::new(exit, error.to_string())
     }
@@ -121,12 +121,10 @@ impl From<ClientError> for Failure {
         let exit = match &error {
             ClientError::Refused { .. } => Exit::Refused,
             ClientError::ForeignProtocol { .. } => Exit::Version,
-            ClientError::Local { .. } | ClientError::TooLarge | ClientError::Protocol { .. } => {
-                Exit::Unexpected
-            }
             ClientError::Unreachable { .. } | ClientError::Busy | ClientError::NoAnswer => {
                 Exit::Network
             }
+            _ => Exit::Unexpected,
         };
         Failure::new(exit, error.to_string())
     }

@@ -19,6 +19,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// Why a request returned no answer.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ClientError {
     /// No node answers at the address.
     #[error(
