@@ -41,7 +41,8 @@ pub(crate) fn has_drawn() -> bool {
     DRAWN.load(Ordering::Acquire)
 }
 
-/// Sets [`DRAWN`] when this app's window has reached its second frame.
+/// Notes when this app's window has reached its second frame, so that its libraries' messages may
+/// reach the terminal.
 pub fn report_first_frame(app: &mut App) {
     app.add_systems(First, |frames: Res<FrameCount>| {
         // The second frame proves that the first one was drawn.
