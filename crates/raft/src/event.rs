@@ -399,7 +399,10 @@ impl fmt::Display for Decision {
                         write!(f, "my last entry {mine} is newer than its {theirs}")
                     }
                     VoteRefusal::LeaderAlive(leader) => write!(f, "leader {leader} is alive"),
-                    VoteRefusal::JustStarted => write!(f, "it may be bound by a leader's lease"),
+                    VoteRefusal::JustStarted => write!(
+                        f,
+                        "I have just started and may have acknowledged a leader's lease"
+                    ),
                     VoteRefusal::LowerPriority { mine, theirs } => {
                         write!(
                             f,

@@ -85,8 +85,8 @@ pub enum MembershipError {
     /// configuration, or a witness by any other incarnation: one node could vote twice, or a disk
     /// without entry contents could count as one with them.
     #[error(
-        "{0} is a voter under another incarnation; add the new incarnation as a joining member in \
-         a separate change, or remove the voter first"
+        "{0} votes under another incarnation; add the new incarnation as a joining member in a \
+         separate change, or remove {0} first"
     )]
     OtherIncarnation(NodeId),
     /// A witness cannot change its standing, because its disk lacks entry contents; nor can a

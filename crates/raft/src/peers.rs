@@ -31,7 +31,7 @@ impl Peers {
     }
 
     /// Position of `id`, or where it would be inserted. A linear search is faster than bisection up
-    /// to a dozen peers, and either way each comparison costs one cache line.
+    /// to [`FEW`] peers, and either way each comparison costs one cache line.
     fn place(&self, id: NodeId) -> Result<usize, usize> {
         if self.0.len() > FEW {
             return self.0.binary_search_by_key(&id, |(peer, _)| *peer);
