@@ -66,6 +66,8 @@ impl Run {
         if self.cluster.newest_leader() != Some(old) {
             return;
         }
+        self.counters
+            .count("cut off a leader before it measured a round trip");
         let connected: Vec<_> = second.iter().copied().collect();
         self.cluster.heal();
         self.cluster.partition(&[&connected]);
