@@ -60,7 +60,7 @@ enum Process {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     match cli.process {
-        None => cli::run(&cli.study).into(),
+        None => cli::run(&cli.study).unless_output_failed().into(),
         Some(Process::Node(arguments)) => elections::run_node(&arguments).into(),
         Some(Process::Window { scene }) => {
             start_log();

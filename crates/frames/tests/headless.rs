@@ -77,3 +77,21 @@ fn invalid_scene_is_rejected_with_a_reason() {
         assert!(words.contains(hint), "{words}");
     }
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn unwritable_stdout_is_an_error() {
+    let full = std::fs::File::create("/dev/full").expect("the device exists");
+    let output = Command::new(env!("CARGO_BIN_EXE_frames"))
+        .args(["--headless", "--dots", "1", "--server", "none"])
+        .args(["--seconds", "1", "--rounds", "1", "--progress", "never"])
+        .stdout(full)
+        .output()
+        .expect("the program can be started");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    assert!(
+        errors.contains("cannot write to standard output"),
+        "{errors}"
+    );
+}

@@ -68,6 +68,7 @@ impl Failure {
     }
 
     /// Reports the failure on standard error and returns its exit code.
+    #[must_use = "the process must end with this code"]
     pub fn report(self) -> Exit {
         note(&format!("raftian: {}", self.message));
         self.exit

@@ -64,6 +64,7 @@ struct MemberArgs {
 }
 
 /// Runs the command line of this process and returns its exit code.
+#[must_use = "the process must end with this code"]
 pub fn run() -> Exit {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

@@ -50,12 +50,7 @@ pub enum Command {
 impl Command {
     /// Runs the command. Results go to stdout, everything else to stderr.
     pub fn run(&self) -> Exit {
-        let exit = self.run_command();
-        if exit == Exit::Success && output_failed() {
-            errln!("cannot write to standard output; some results are lost");
-            return Exit::Unexpected;
-        }
-        exit
+        self.run_command().unless_output_failed()
     }
 
     fn run_command(&self) -> Exit {
@@ -91,6 +86,19 @@ pub enum Exit {
     Violated = 8,
     /// A stated expectation did not hold.
     Failed = 10,
+}
+
+impl Exit {
+    /// Reports results that were lost because standard output could not be written, and replaces a
+    /// success by a failure then.
+    #[must_use = "the process must end with this code"]
+    pub fn unless_output_failed(self) -> Self {
+        if self == Exit::Success && output_failed() {
+            errln!("cannot write to standard output; some results are lost");
+            return Exit::Unexpected;
+        }
+        self
+    }
 }
 
 impl From<Exit> for ExitCode {
