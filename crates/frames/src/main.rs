@@ -17,9 +17,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use raftian::cli::{Exit, Failure};
-use raftian::display;
+use raftian::{display, terminal};
 use raftian_lab::cli::elections;
-use tracing_subscriber::EnvFilter;
 
 use scene::Scene;
 use window::WindowError;
@@ -49,7 +48,7 @@ enum Process {
     /// One window.
     #[command(hide = true)]
     Window {
-        /// The [`Scene`], as JSON.
+        /// Scene, as JSON.
         scene: String,
     },
     /// One node outside the window.
@@ -63,24 +62,24 @@ fn main() -> ExitCode {
         None => cli::run(&cli.study).unless_output_failed().into(),
         Some(Process::Node(arguments)) => elections::run_node(&arguments).into(),
         Some(Process::Window { scene }) => {
-            start_log();
-            let exit = match show(&scene) {
+            let exit = match start_log().and_then(|()| show(&scene)) {
                 Ok(()) => Exit::Success,
-                Err(failure) => failure.report(),
+                Err(failure) => {
+                    terminal::note(&format!("frames: {}", failure.message));
+                    failure.exit
+                }
             };
-            raftian::terminal::flush();
+            terminal::flush();
             ExitCode::from(exit as u8)
         }
     }
 }
 
-fn start_log() {
-    // A misspelt level in the environment must not end a measurement.
-    let filter = EnvFilter::try_from_env(LOG).unwrap_or_else(|_| EnvFilter::new("error"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .init();
+fn start_log() -> Result<(), Failure> {
+    // Without a level only errors: a slow renderer is reported once below the table, not by each
+    // window.
+    let level = std::env::var(LOG);
+    raftian::cli::start_log(level.as_deref().unwrap_or("error"))
 }
 
 /// Shows a scene and prints the measurements.

@@ -12,7 +12,7 @@ use raftian_lab::report::document::number;
 use raftian_lab::report::statistics::{Interval, Summary, ms, quantile};
 use raftian_lab::report::table::Table;
 
-/// Schema name. Each row has `dots`, `server`, `heartbeat_ms` and `fps_cap` (`null` without one),
+/// Schema name, unchanged since this experiment was one of `raftian-lab`. Each row has `dots`, `server`, `heartbeat_ms` and `fps_cap` (`null` without one),
 /// `rounds`, `frames`, `fps_mean` and `fps_sd` over all seconds, `published_fps`, the frame times
 /// `frame_mean_ms`, `frame_p50_ms`, `frame_p95_ms`, `frame_p99_ms` (medians of the rounds') and
 /// `frame_max_ms`, `cost_ms` and `cost_off_ms` (mean and 95 % interval), `commit_p50_ms`,

@@ -95,3 +95,15 @@ fn unwritable_stdout_is_an_error() {
         "{errors}"
     );
 }
+
+#[test]
+fn misspelt_log_level_is_a_usage_error() {
+    let output = Command::new(env!("CARGO_BIN_EXE_frames"))
+        .args(["window", "{}"])
+        .env("RAFTIAN_LOG", "inf")
+        .output()
+        .expect("the program can be started");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{errors}");
+    assert!(errors.contains("is not a log level"), "{errors}");
+}

@@ -41,7 +41,7 @@ pub fn check() -> Result<(), NoDisplay> {
 /// [`NoDisplay::Unreachable`] or [`NoDisplay::NoAdapter`].
 ///
 /// # Panics
-/// If `run` panics for another reason.
+/// If `run` panics for another reason, or after the first frame.
 pub fn catch_missing<T>(run: impl FnOnce() -> T) -> Result<T, NoDisplay> {
     let otherwise = std::panic::take_hook();
     // A recognised panic becomes an error below, so its own message is suppressed.

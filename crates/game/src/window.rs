@@ -41,8 +41,8 @@ pub(crate) fn has_drawn() -> bool {
     DRAWN.load(Ordering::Acquire)
 }
 
-/// Notes when this app's window has reached its second frame, so that its libraries' messages may
-/// reach the terminal.
+/// Ends the withholding of messages of the libraries below the renderer at the second frame of this
+/// app's window.
 pub fn report_first_frame(app: &mut App) {
     app.add_systems(First, |frames: Res<FrameCount>| {
         // The second frame proves that the first one was drawn.

@@ -19,6 +19,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::terminal::flush;
 
 pub use exit::{Exit, Failure};
+pub use output::start_log;
 
 /// A strategy game without a host: every player's machine is a Raft node.
 ///

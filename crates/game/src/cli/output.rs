@@ -10,7 +10,10 @@ use super::{Exit, Failure};
 use crate::terminal::LogWriter;
 
 /// Starts the log on standard error, coloured only for a terminal.
-pub(super) fn start_log(level: &str) -> Result<(), Failure> {
+///
+/// # Errors
+/// If `level` is neither a level nor a filter, or a log was started before.
+pub fn start_log(level: &str) -> Result<(), Failure> {
     let usage = |error: &dyn std::fmt::Display| {
         Failure::new(Exit::Usage, format!("--log-level {level:?}: {error}"))
     };
