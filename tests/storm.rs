@@ -104,9 +104,10 @@ const PAST_SEEDS: [(u64, u64); 6] = [
     (1_795_899_197_536_628_177, 3),
     // The leader's state had diverged from that of the only voter of an uncommitted configuration,
     // and only the leader could win an election.
-    // A member that joins under load needed a snapshot per command, because none were retained.
-    (1_795_928_289_667_902_285, 6),
     (1_795_901_244_121_836_058, 3),
+    // A member that joined under load needed a snapshot for each command: the leader retained no
+    // entries.
+    (1_795_928_289_667_902_285, 6),
 ];
 
 #[test]

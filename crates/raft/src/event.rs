@@ -401,7 +401,7 @@ impl fmt::Display for Decision {
                     VoteRefusal::LeaderAlive(leader) => write!(f, "leader {leader} is alive"),
                     VoteRefusal::JustStarted => write!(
                         f,
-                        "I have just started and may have acknowledged a leader's lease"
+                        "I have just started and may have granted a leader its lease"
                     ),
                     VoteRefusal::LowerPriority { mine, theirs } => {
                         write!(

@@ -93,6 +93,7 @@ fn every_planted_fault_fails_its_transcript() {
 fn storms_find_planted_faults() {
     std::panic::set_hook(Box::new(|_| {}));
     for fault in [
+        PlantedBug::DrawsBelowFloor,
         PlantedBug::PrefersForEver,
         PlantedBug::PromotesOnlyInQuiet,
         PlantedBug::CompactsUnderTransfer,

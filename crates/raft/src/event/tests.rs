@@ -84,7 +84,7 @@ fn all() -> [(Decision, &'static str, &'static str); 42] {
         (
             refused(VoteRefusal::JustStarted),
             "thesis 6.4.1",
-            "may have acknowledged a leader's lease",
+            "may have granted a leader its lease",
         ),
         (
             refused(VoteRefusal::LowerPriority { mine: 9, theirs: 1 }),
