@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use raftian_raft::{
     Actions, Change, Command, Config, ConfigError, Decision, Entry, Event, Index, Input,
     LogPosition, Moment, Node, NodeId, ReadAnswer, ReadId, Refused, RequestError, Restored,
-    Snapshot, StateHash, TakenSnapshot, Work,
+    Snapshot, StateHash, TakenSnapshot, Work, WriteNumber,
 };
 
 use crate::links::Links;
@@ -69,6 +69,9 @@ pub struct Driver<S, L> {
     /// The last alarm that was logged; suppresses repetitions.
     last_alarm: Option<Decision>,
     contradiction: Option<Contradiction>,
+    /// The last write that was submitted to the store, and the last that it completed.
+    submitted: WriteNumber,
+    written: WriteNumber,
     snapshot_due: bool,
     now: Moment,
     recording: Option<Vec<Recorded>>,
@@ -125,6 +128,8 @@ impl<S: Store, L: Links> Driver<S, L> {
             events: VecDeque::new(),
             last_alarm: None,
             contradiction: None,
+            submitted: WriteNumber::default(),
+            written: WriteNumber::default(),
             snapshot_due: false,
             now,
             recording: None,
@@ -142,6 +147,10 @@ impl<S: Store, L: Links> Driver<S, L> {
     /// # Errors
     /// A failed write is final: no message that waited for it has left, and the node must not be
     /// pumped again.
+    ///
+    /// # Panics
+    /// If the node or the store breaks its contract: entries or writes out of order, or a timer
+    /// that did not fire.
     pub fn pump(&mut self, clock: impl Fn() -> Moment) -> Result<Moment, StoreError> {
         let mut messages = Vec::new();
         for _ in 0..ROUNDS {
@@ -153,6 +162,11 @@ impl<S: Store, L: Links> Driver<S, L> {
             }
             while let Some(completed) = self.store.completed() {
                 let number = completed?;
+                assert!(
+                    self.written < number && number <= self.submitted,
+                    "a store completes submitted writes, in order"
+                );
+                self.written = number;
                 self.trace.emit(TraceEvent::Written(number));
                 self.step(Input::Persisted(number));
             }
@@ -163,7 +177,11 @@ impl<S: Store, L: Links> Driver<S, L> {
             }
             if !self.work()? {
                 let next = self.node.wake_at();
-                assert!(next > self.now, "a timer that is due has not fired");
+                // At the end of time a deadline cannot lie later.
+                assert!(
+                    next > self.now || self.now == Moment(u64::MAX),
+                    "every timer that was due has fired"
+                );
                 return Ok(next);
             }
         }
@@ -215,6 +233,11 @@ impl<S: Store, L: Links> Driver<S, L> {
         }
         if let Some(write) = persist {
             let write = write.map(<[Entry]>::to_vec);
+            assert!(
+                self.submitted < write.number,
+                "writes are numbered in order"
+            );
+            self.submitted = write.number;
             self.trace.emit(TraceEvent::Writing(&write));
             self.store.submit(write)?;
         }
@@ -438,7 +461,6 @@ pub(crate) fn push_bounded<T>(
     if queue.len() > bound {
         queue.drain(..queue.len() - bound);
     }
-    assert!(queue.len() <= bound, "the oldest items were dropped");
 }
 
 #[cfg(test)]

@@ -343,12 +343,6 @@ impl Store for RedbStore {
                     self.previous_incarnation = Some(self.incarnation);
                     self.incarnation = incarnation;
                 }
-                assert!(
-                    self.completed
-                        .back()
-                        .is_none_or(|last| *last < write.number),
-                    "writes are numbered in order"
-                );
                 self.completed.push_back(write.number);
                 Ok(())
             }

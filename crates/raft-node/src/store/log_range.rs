@@ -82,7 +82,7 @@ impl LogRange {
             }
             after.end = entry.index;
         }
-        assert!(after.start <= after.end, "the log ends before it begins");
+        assert!(after.start <= after.end, "the log begins before it ends");
         Ok(after)
     }
 }
