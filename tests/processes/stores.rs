@@ -1,0 +1,165 @@
+//! Stores that are damaged, lost, old or contradicted.
+
+use crate::cluster::{Cluster, eventually, raftian};
+use crate::healths;
+
+#[test]
+fn damaged_store_is_named_and_refused() {
+    let mut cluster = Cluster::new(1);
+    cluster.start_all();
+    cluster.order(1, 1);
+    cluster.terminate(1);
+    let store = cluster.store(1);
+    let mut bytes = std::fs::read(&store).expect("the store is a file");
+    for byte in bytes.iter_mut().skip(4096) {
+        *byte ^= 0x5a;
+    }
+    std::fs::write(&store, bytes).expect("the store can be written");
+    let output = raftian(&["node", "--config", cluster.config(1)]);
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(7), "{words}");
+    assert!(
+        words.contains("raft.redb") && words.contains("damaged"),
+        "{words}"
+    );
+}
+
+/// A vote or an acknowledged order must not be lost with the disk that stored it: the member
+/// refuses to start, and the others continue.
+#[test]
+fn member_with_a_lost_or_older_store_refuses_to_start() {
+    let mut cluster = Cluster::new(3);
+    cluster.start_all();
+    let leader = cluster.leader();
+    let stray = leader % 3 + 1;
+    cluster.order(leader, 1);
+    cluster.kill(stray);
+    let store = cluster.store(stray);
+    let copy = std::fs::read(&store).expect("the store is a file");
+    cluster.start(stray);
+    cluster.order(leader, 2);
+    let target = cluster.status(leader)["last_index"].as_u64();
+    eventually("the member has the order too", || {
+        cluster.status(stray)["last_index"].as_u64() >= target
+    });
+    cluster.kill(stray);
+    let newest = std::fs::read(&store).expect("the store is a file");
+
+    let refused = |word: &str| {
+        let output = raftian(&["node", "--config", cluster.config(stray)]);
+        let words = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(7), "{words}");
+        assert!(
+            words.contains("raft.redb") && words.contains("raft.mark") && words.contains(word),
+            "{words}"
+        );
+    };
+    std::fs::write(&store, copy).expect("the store can be written");
+    refused("older");
+    std::fs::remove_dir_all(store.parent().expect("it is in a directory"))
+        .expect("it can be removed");
+    refused("gone");
+    cluster.order(leader, 3);
+
+    // With its newest store restored, the member may start again.
+    std::fs::create_dir(store.parent().expect("it was in a directory")).expect("it can be created");
+    std::fs::write(&store, newest).expect("the store can be written");
+    cluster.start(stray);
+    cluster.order(stray, 4);
+}
+
+/// The machine itself cannot detect that both store and mark are old, but the leader remembers
+/// later acknowledgements of the member.
+#[test]
+fn member_restored_from_a_backup_joins_again() {
+    let mut cluster = Cluster::new(3);
+    cluster.start_all();
+    let leader = cluster.leader();
+    let restored = leader % 3 + 1;
+    let other = restored % 3 + 1;
+    cluster.order(leader, 1);
+    cluster.terminate(restored);
+    let backup = cluster.back_up(restored);
+    cluster.start(restored);
+    for city in [2, 3, 4, 5] {
+        cluster.order(leader, city);
+    }
+    let committed = cluster.status(leader)["commit"].as_u64();
+    eventually("the member has acknowledged them", || {
+        cluster.status(restored)["last_index"].as_u64() >= committed
+    });
+    cluster.terminate(restored);
+    cluster.put_back(restored, &backup);
+    cluster.start(restored);
+    let standing = || {
+        let members = cluster.status(leader)["membership"]["members"].clone();
+        let member = members
+            .as_array()?
+            .iter()
+            .find(|member| member["id"] == restored)?
+            .clone();
+        Some((
+            member["standing"].as_str()?.to_owned(),
+            member["incarnation"].as_u64()?,
+        ))
+    };
+    eventually("it votes again under another incarnation", || {
+        standing().is_some_and(|(standing, incarnation)| standing == "voter" && incarnation != 0)
+    });
+    // With `other` down, a commit needs the restored member's acknowledgement.
+    cluster.kill(other);
+    let order = cluster.order(leader, 1);
+    assert_eq!(
+        order["effect"].as_str(),
+        Some("hit"),
+        "two of three are a majority: {order}"
+    );
+    eventually("the restored member applies the order", || {
+        healths(&cluster.status(restored)) == [40, 70, 70, 70, 70]
+    });
+}
+
+/// Two of three machines are restored from backups and commit another history without the third.
+/// The third has committed orders that the others lack, and must not rejoin them.
+#[test]
+fn node_with_contradicted_committed_orders_stops() {
+    let mut cluster = Cluster::new(3);
+    // A restart keeps only the snapshot's commit index, so the third member needs a snapshot.
+    cluster.snapshot_every(8);
+    cluster.start_all();
+    for id in 1..=3 {
+        cluster.terminate(id);
+    }
+    let backups = [1, 2].map(|id| cluster.back_up(id));
+    cluster.start_all();
+    for city in 1..=5 {
+        (0..4).for_each(|_| drop(cluster.order(3, city)));
+    }
+    eventually("a snapshot covers some of them", || {
+        cluster.status(3)["snapshot"].as_u64() >= Some(8)
+    });
+    for id in 1..=3 {
+        cluster.terminate(id);
+    }
+    for (id, backup) in (1..).zip(&backups) {
+        cluster.put_back(id, backup);
+    }
+    // Two restarts, so that the other history is in later terms.
+    for _ in 0..2 {
+        (1..=2).for_each(|id| cluster.start(id));
+        cluster.leader();
+        for id in 1..=2 {
+            cluster.terminate(id);
+        }
+    }
+    (1..=2).for_each(|id| cluster.start(id));
+    cluster.order(1, 1);
+    let output = cluster.run_to_its_end(3);
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(8), "{words}");
+    assert!(
+        words.contains("is committed here") && words.contains(" leads with t"),
+        "{words}"
+    );
+    cluster.order(2, 2);
+}
