@@ -1,4 +1,4 @@
-//! Shared setup of the tests in this folder.
+//! Shared setup of the tests in `tests/`.
 
 use std::time::Duration;
 

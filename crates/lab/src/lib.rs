@@ -2,7 +2,9 @@
 //!
 //! [`elections`] measures leader elections of many clusters, [`matches`](mod@matches) whole matches
 //! with players who give orders, [`latency`] the latency of orders on real nodes behind a [`proxy`]
-//! or in virtual time, and [`report`] writes the results. `cargo frames` measures windows with them. [`cli`] also runs the storms, scenarios and fuzz targets of [`raftian_sim`].
+//! or in virtual time, and [`report`] writes the results. [`cli`] also runs the storms,
+//! scenarios and fuzz targets of [`raftian_sim`]. The frame times of windows with a node are
+//! measured by the crate `raftian-frames`.
 
 // A failed write must not end a run: see `terminal`.
 #![warn(clippy::print_stdout, clippy::print_stderr)]

@@ -150,6 +150,8 @@ fn report_is_self_contained() {
     assert!(html.contains("cargo lab elections --sizes 3..33/10 --reps 3 --seed 1"));
     for chart in ["elections-held", "time-to-elect", "time-and-elections"] {
         assert!(read(&format!("{chart}.svg")).starts_with(b"<svg"));
+        #[cfg(feature = "png")]
+        assert!(read(&format!("{chart}.png")).starts_with(b"\x89PNG"));
     }
     assert_eq!(
         String::from_utf8(read("elections.csv"))
