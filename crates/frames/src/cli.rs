@@ -21,17 +21,33 @@ use raftian_lab::terminal::errln;
 #[derive(clap::Args, Debug)]
 pub(crate) struct Arguments {
     /// Numbers of dots that move through the window.
-    #[arg(long, value_name = "N,N", value_delimiter = ',', default_values_t = Study::default().dots)]
+    #[arg(
+        long,
+        value_name = "N,N",
+        value_delimiter = ',',
+        default_values_t = Study::default().dots
+    )]
     dots: Vec<u32>,
     /// Placement of the window's node.
-    #[arg(long, value_name = "WHERE,WHERE", value_enum, value_delimiter = ',', default_values_t = Study::default().servers)]
+    #[arg(
+        long,
+        value_name = "WHERE,WHERE",
+        value_enum,
+        value_delimiter = ',',
+        default_values_t = Study::default().servers
+    )]
     server: Vec<Server>,
     /// Heartbeat intervals of the leader: the original responsiveness study ran with 3ms and
     /// intended 300ms.
     #[arg(long, value_name = "T,T", default_value_t = Study::default().heartbeats)]
     heartbeat: List<Time>,
     /// Frame rate cap, or `uncapped`.
-    #[arg(long, value_name = "N|uncapped,N", value_delimiter = ',', default_values_t = Study::default().caps)]
+    #[arg(
+        long,
+        value_name = "N|uncapped,N",
+        value_delimiter = ',',
+        default_values_t = Study::default().caps
+    )]
     fps: Vec<Cap>,
     /// Measured seconds for each combination in each round.
     #[arg(long, value_name = "S", default_value_t = Study::default().seconds)]

@@ -12,12 +12,13 @@ use raftian_lab::report::document::number;
 use raftian_lab::report::statistics::{Interval, Summary, ms, quantile};
 use raftian_lab::report::table::Table;
 
-/// Schema name, unchanged since this experiment was one of `raftian-lab`. Each row has `dots`, `server`, `heartbeat_ms` and `fps_cap` (`null` without one),
-/// `rounds`, `frames`, `fps_mean` and `fps_sd` over all seconds, `published_fps`, the frame times
-/// `frame_mean_ms`, `frame_p50_ms`, `frame_p95_ms`, `frame_p99_ms` (medians of the rounds') and
-/// `frame_max_ms`, `cost_ms` and `cost_off_ms` (mean and 95 % interval), `commit_p50_ms`,
-/// `commit_p95_ms`, `orders`, `unseen`, `led` (0 to 1), `terms` and `messages_per_s`. Unmeasured
-/// values are `null`. `adapter` names the graphics adapter.
+/// Schema name, unchanged since this experiment was one of `raftian-lab`. Each row has `dots`,
+/// `server`, `heartbeat_ms` and `fps_cap` (`null` without one), `rounds`, `frames`, `fps_mean` and
+/// `fps_sd` over all seconds, `published_fps`, the frame times `frame_mean_ms`, `frame_p50_ms`,
+/// `frame_p95_ms`, `frame_p99_ms` (medians of the rounds') and `frame_max_ms`, `cost_ms` and
+/// `cost_off_ms` (mean and 95 % interval), `commit_p50_ms`, `commit_p95_ms`, `orders`, `unseen`,
+/// `led` (0 to 1), `terms` and `messages_per_s`. Unmeasured values are `null`. `adapter` names the
+/// graphics adapter.
 pub(crate) const SCHEMA: &str = "raftian.lab.responsiveness/1";
 
 /// Quantities for `--assert`: the worst row's value, except that `unseen` is the sum over all rows.

@@ -75,8 +75,8 @@ fn free_ports(count: u16, rng: &mut ChaCha8Rng) -> Result<u16, String> {
         .ok_or_else(|| format!("no {count} consecutive UDP ports are free in {PORTS:?}"))
 }
 
-/// Builds a command that runs this program again, as its subcommand `subcommand`. The child's stdout
-/// is piped, and it may exit when its stdin closes.
+/// Builds a command that runs this program again, as its subcommand `subcommand`. The child's
+/// stdout is piped, and it may exit when its stdin closes.
 ///
 /// # Errors
 /// If the system does not report the path of this program.
