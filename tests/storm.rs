@@ -4,7 +4,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use raftian_sim::counters::Counters;
+use raftian_sim::coverage::{Counters, Mark};
 use raftian_sim::storm::{Machines, Storm, shrink};
 
 const SEEDS: u64 = 300;
@@ -35,39 +35,39 @@ fn storm(seed: u64, nodes: u64) -> Storm {
 
 /// Runs [`SEEDS`] storms and fails if any of `must_have_met` never occurred: a storm without faults
 /// tests nothing.
-fn storms(nodes: u64, must_have_met: &[&str]) {
+fn storms(nodes: u64, must_have_met: &[Mark]) {
     let mut counters = Counters::default();
     for seed in 0..SEEDS {
         counters.add(&run(storm(seed * 1_000 + nodes, nodes)));
     }
-    for (name, count) in counters.iter() {
-        println!("{count:>8}  {name}");
+    for (mark, count) in counters.iter() {
+        println!("{count:>8}  {mark}");
     }
-    for name in must_have_met {
+    for mark in must_have_met {
         assert!(
-            counters.of(name) > 0,
-            "no storm over {nodes} nodes ever {name}"
+            counters.of(*mark) > 0,
+            "no storm over {nodes} nodes ever {mark}"
         );
     }
 }
 
-const ALWAYS_MET: [&str; 16] = [
-    "retried a call",
-    "crashed with writes under way",
-    "cut off a fresh leader",
-    "found a differing log",
-    "aborted a leadership transfer",
-    "installed a snapshot in place of its log",
-    "left a joint configuration",
-    "refused a pre-vote",
-    "refused a vote",
-    "repeated a message",
-    "stepped down in a later term",
-    "stepped down with a hung disk",
-    "stepped down without quorum",
-    "stood for election in a transfer",
-    "truncated one entry",
-    "truncated several entries",
+const ALWAYS_MET: [Mark; 16] = [
+    Mark::RetriedCall,
+    Mark::CrashedWithWritesUnderWay,
+    Mark::CutOffFreshLeader,
+    Mark::FoundDifferingLog,
+    Mark::AbortedLeadershipTransfer,
+    Mark::InstalledSnapshotInPlaceOfItsLog,
+    Mark::LeftJointConfiguration,
+    Mark::RefusedPreVote,
+    Mark::RefusedVote,
+    Mark::RepeatedMessage,
+    Mark::SteppedDownInLaterTerm,
+    Mark::SteppedDownWithHungDisk,
+    Mark::SteppedDownWithoutQuorum,
+    Mark::StoodForElectionInTransfer,
+    Mark::TruncatedOneEntry,
+    Mark::TruncatedSeveralEntries,
 ];
 
 #[test]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use raftian_raft::{Body, Index, LogPosition, Message, Moment, RoleKind, Term};
 use raftian_sim::cluster::{Envelope, Kind};
+use raftian_sim::coverage::Mark;
 use raftian_sim::{Setup, Simulation};
 use raftian_tests::{N1, N2, N3, SECOND};
 
@@ -147,7 +148,7 @@ fn leader_whose_disk_hangs_steps_down_and_another_leads() {
     cluster.run(4 * SECOND);
     let leaders = cluster.leaders();
     assert!(leaders.len() == 1 && leaders[0] != N1, "{leaders:?} lead");
-    assert_eq!(cluster.counters().of("stepped down with a hung disk"), 1);
+    assert_eq!(cluster.counters().of(Mark::SteppedDownWithHungDisk), 1);
     cluster.release_disk(N1);
     cluster.settle(SECOND).unwrap();
 }

@@ -10,6 +10,7 @@ use raftian_raft::{
     Standing, StateHash, Term, WriteNumber,
 };
 use raftian_sim::cluster::Envelope;
+use raftian_sim::coverage::Mark;
 use raftian_sim::{Setup, Simulation};
 use raftian_tests::{N1, N2, N3};
 
@@ -264,7 +265,7 @@ fn last_term_is_entered_but_never_campaigned_for() {
     assert_eq!(
         (
             cluster.node(N1).term(),
-            cluster.counters().of("ignored an invalid message")
+            cluster.counters().of(Mark::IgnoredInvalidMessage)
         ),
         (Term(0), 1)
     );
@@ -336,7 +337,7 @@ fn invalid_messages_are_counted() {
         let mut cluster = start();
         tell(&mut cluster, N2, N1, 2, body.clone());
         assert_eq!(
-            cluster.counters().of("ignored an invalid message"),
+            cluster.counters().of(Mark::IgnoredInvalidMessage),
             1,
             "{body:?}"
         );
@@ -348,7 +349,7 @@ fn invalid_messages_are_counted() {
         (
             cluster
                 .counters()
-                .of("received a message from an unknown incarnation"),
+                .of(Mark::ReceivedMessageFromUnknownIncarnation),
             cluster.node(N1).term()
         ),
         (1, Term(2)),
@@ -381,7 +382,7 @@ fn committed_entries_are_never_truncated() {
     tell(&mut cluster, N3, N2, 9, Body::AppendEntries(append));
     assert_eq!(cluster.node(N2).entries_from(Index(1)), before);
     assert_eq!(
-        cluster.counters().of("saw a committed entry contradicted"),
+        cluster.counters().of(Mark::SawCommittedEntryContradicted),
         1
     );
 }
@@ -473,7 +474,7 @@ fn game_clock_is_not_turned_back() {
     assert_eq!(
         (
             cluster.node(N1).last().index,
-            cluster.counters().of("ignored an invalid message")
+            cluster.counters().of(Mark::IgnoredInvalidMessage)
         ),
         (Index(2), 2)
     );

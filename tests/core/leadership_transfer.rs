@@ -3,6 +3,7 @@
 use raftian_raft::{Body, Message, Moment, NodeId, RefusalReason, RequestError, RoleKind, Term};
 use raftian_sim::Setup;
 use raftian_sim::cluster::{Envelope, Kind};
+use raftian_sim::coverage::Mark;
 use raftian_tests::{N1, N2, N3, SECOND, led_by_n1};
 
 /// "The prior leader sends a TimeoutNow request to the target server" (thesis 3.10). The target
@@ -14,7 +15,7 @@ fn leadership_moves_to_the_named_follower_at_once() {
     cluster.transfer_leadership(N1, Some(N3)).unwrap();
     cluster.stabilize();
     assert_eq!(cluster.leaders(), [N3]);
-    assert_eq!(cluster.counters().of("stood for election in a transfer"), 1);
+    assert_eq!(cluster.counters().of(Mark::StoodForElectionInTransfer), 1);
 }
 
 /// Without a named target, the follower with the longest log becomes leader.
@@ -66,7 +67,7 @@ fn leader_refuses_commands_until_a_failed_transfer_ends() {
     // Longer than an election timeout: the transfer is aborted.
     cluster.run(SECOND / 2);
     assert_eq!(cluster.leaders(), [N1]);
-    assert_eq!(cluster.counters().of("aborted a leadership transfer"), 1);
+    assert_eq!(cluster.counters().of(Mark::AbortedLeadershipTransfer), 1);
     cluster.propose(N1, 1, 2, b"y").unwrap();
     cluster.stabilize();
     assert_eq!(cluster.host(N2).effects().len(), 2);

@@ -2,6 +2,7 @@
 
 use raftian_raft::{AppendReply, Body, RoleKind};
 use raftian_sim::cluster::Kind;
+use raftian_sim::coverage::Mark;
 use raftian_sim::{Setup, Simulation};
 use raftian_tests::{N1, N2, N3, SECOND, led_by_n1};
 
@@ -33,8 +34,8 @@ fn diverged_follower_is_repaired_and_keeps_its_log() {
     cluster.run(SECOND);
     assert!(alike(&cluster));
     assert!(cluster.node(N2).last() > last);
-    assert_eq!(cluster.counters().of("saw a diverged state"), 1);
-    assert_eq!(cluster.counters().of("sent a snapshot"), 1);
+    assert_eq!(cluster.counters().of(Mark::SawDivergedState), 1);
+    assert_eq!(cluster.counters().of(Mark::SentSnapshot), 1);
 }
 
 #[test]
@@ -47,7 +48,7 @@ fn diverged_leader_transfers_leadership_and_is_repaired() {
         cluster.propose(leader, 7, sequence, b"attack").unwrap();
     }
     cluster.settle(SECOND).unwrap();
-    assert!(cluster.counters().of("began a leadership transfer") >= 1);
+    assert!(cluster.counters().of(Mark::BeganLeadershipTransfer) >= 1);
     assert!(alike(&cluster));
 }
 
@@ -60,7 +61,7 @@ fn stale_state_hash_does_not_trigger_a_second_repair() {
     let mut stale = Vec::new();
     let astray = cluster.host(N2).state_hash();
     for step in 0.. {
-        if cluster.counters().of("repaired a diverged state") > 0 {
+        if cluster.counters().of(Mark::RepairedDivergedState) > 0 {
             break;
         }
         assert!(step < 1_000, "the follower was not repaired");
@@ -77,18 +78,18 @@ fn stale_state_hash_does_not_trigger_a_second_repair() {
         stale.iter().any(|m| has_hash(&m.message.body)),
         "no reply carried a state hash"
     );
-    let seen = cluster.counters().of("saw a diverged state");
+    let seen = cluster.counters().of(Mark::SawDivergedState);
     cluster.inject(stale);
     cluster.settle(SECOND).unwrap();
     assert_eq!(
-        (seen, cluster.counters().of("saw a diverged state")),
+        (seen, cluster.counters().of(Mark::SawDivergedState)),
         (1, 1)
     );
-    assert_eq!(cluster.counters().of("sent a snapshot"), 1);
+    assert_eq!(cluster.counters().of(Mark::SentSnapshot), 1);
     assert_eq!(cluster.node(N3).role(), RoleKind::Follower);
     // Hashes it sends from now on count again.
     cluster.diverge(N2);
     (2..=4).for_each(|sequence| order(&mut cluster, sequence));
     assert!(alike(&cluster));
-    assert_eq!(cluster.counters().of("saw a diverged state"), 2);
+    assert_eq!(cluster.counters().of(Mark::SawDivergedState), 2);
 }

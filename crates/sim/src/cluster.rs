@@ -23,7 +23,7 @@ use raftian_raft::{
     RoleKind,
 };
 
-use crate::counters::Counters;
+use crate::coverage::Counters;
 use crate::disk::DiskStore;
 use crate::invariants::{Invariants, Violation};
 use host::SimDriver;

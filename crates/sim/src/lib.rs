@@ -24,7 +24,7 @@
 //! [`Setup`] asks for it.
 
 pub mod cluster;
-pub mod counters;
+pub mod coverage;
 pub mod disk;
 pub mod fuzz;
 pub mod invariants;

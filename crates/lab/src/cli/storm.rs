@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use raftian_raft::PlantedBug;
 
-use raftian_sim::counters::Counters;
+use raftian_sim::coverage::Counters;
 use raftian_sim::storm::{Failure, Machines, RARE, Report, Storm, shrink};
 
 use super::Exit;
@@ -200,8 +200,8 @@ fn report_failure(arguments: &Arguments, storm: &Storm, failure: Failure) -> Exi
 }
 
 fn print(counters: &Counters) {
-    for (name, count) in counters.iter() {
-        outln!("{count:>10}  {name}");
+    for (mark, count) in counters.iter() {
+        outln!("{count:>10}  {mark}");
     }
 }
 
@@ -297,11 +297,11 @@ impl SeedQueue {
             log.time.as_secs_f64() / 3600.0
         );
         let never: Vec<_> = RARE
-            .iter()
-            .filter(|name| log.counters.of(name) == 0)
+            .into_iter()
+            .filter(|mark| log.counters.of(*mark) == 0)
             .collect();
-        for name in &never {
-            outln!("never: {name}");
+        for mark in &never {
+            outln!("never: {mark}");
         }
         if !never.is_empty() && log.storms >= ENOUGH_STORMS {
             errln!("{} storms should have covered all of these", log.storms);

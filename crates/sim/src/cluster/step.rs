@@ -12,6 +12,7 @@ use super::Simulation;
 use super::host::{Host, Life, SimDriver};
 use super::links::{Envelope, SimLinks};
 use super::trace::Line;
+use crate::coverage::Mark;
 use crate::disk::Unusable;
 use crate::invariants::{Images, Observation, Violation};
 use crate::splitmix::mix;
@@ -122,14 +123,14 @@ impl Simulation {
             );
             host.life = Life::Stopped(disk, format!("{unusable:?}"));
             if host.full {
-                return self.counters.count("could not start from a full disk");
+                return self.counters.count(Mark::CouldNotStartFromFullDisk);
             }
             if host.damaged {
                 // Bytes were changed without the store's knowledge, so a refusal is correct.
                 let what = if old {
-                    "refused an old store"
+                    Mark::RefusedOldStore
                 } else {
-                    "refused a damaged store"
+                    Mark::RefusedDamagedStore
                 };
                 return self.counters.count(what);
             }
@@ -215,7 +216,7 @@ impl Simulation {
         host.reads
             .extend(reads.iter().map(|answer| (answer.id, answer.result)));
         if repaired {
-            self.counters.count("repaired a diverged state");
+            self.counters.count(Mark::RepairedDivergedState);
         }
         for event in events {
             self.counters.decided(&event.decision);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::change::{Change, Fate, SECTOR};
-use crate::counters::Counters;
+use crate::coverage::{Counters, Mark};
 
 /// Maximum number of unsynced bytes: 64 MiB. Beyond it the oldest change becomes durable without a
 /// sync, as if the machine had written its cache back.
@@ -82,9 +82,9 @@ impl Media {
         for (change, fate) in self.changes.drain(..).zip(fates) {
             change.apply(&mut self.image, fate);
             self.counters.count(match fate {
-                Fate::Lost => "disk: lost a change",
-                Fate::Applied => "disk: kept a change that was not synced",
-                Fate::Torn { .. } => "disk: tore a change",
+                Fate::Lost => Mark::DiskLostChange,
+                Fate::Applied => Mark::DiskKeptChangeThatWasNotSynced,
+                Fate::Torn { .. } => Mark::DiskToreChange,
             });
         }
         self.unsynced = 0;
@@ -107,7 +107,7 @@ impl Media {
         if !self.changes.iter().any(covered) && at < self.view.len() {
             self.view[at] ^= mask;
         }
-        self.counters.count("disk: flipped a bit");
+        self.counters.count(Mark::DiskFlippedBit);
         true
     }
 

@@ -10,7 +10,7 @@ use redb::StorageBackend;
 use super::change::{Change, Fate, SECTOR};
 use super::crash::CrashStyle;
 use super::media::{Faults, Media, Operation};
-use crate::counters::Counters;
+use crate::coverage::{Counters, Mark};
 
 /// A handle to a simulated disk; clones share the disk. The only randomness is the RNG that the
 /// caller passes.
@@ -51,7 +51,7 @@ impl SimDisk {
         media.view.clone_from(&image);
         media.image = image;
         media.faults.bad_sectors.clear();
-        media.counters.count("disk: put an old image back");
+        media.counters.count(Mark::DiskPutOldImageBack);
     }
 
     /// Returns the counts of operations and faults on this disk.
@@ -96,7 +96,7 @@ impl SimDisk {
     /// reads them.
     pub fn kill(&mut self) {
         self.end_run();
-        self.media().counters.count("disk: lost its process");
+        self.media().counters.count(Mark::DiskLostItsProcess);
     }
 
     fn cut_power(&mut self) {
@@ -105,7 +105,7 @@ impl SimDisk {
         media.changes.clear();
         media.unsynced = 0;
         media.view = media.image.clone();
-        media.counters.count("disk: lost power");
+        media.counters.count(Mark::DiskLostPower);
     }
 
     fn end_run(&mut self) {
@@ -230,7 +230,7 @@ impl StorageBackend for SimDisk {
             || media.faults.bad_sectors.range(sectors).next().is_some()
         {
             media.faults.failing_reads = media.faults.failing_reads.saturating_sub(1);
-            media.counters.count("disk: failed a read");
+            media.counters.count(Mark::DiskFailedRead);
             return Err(io::Error::other("unreadable sector"));
         }
         if !out.is_empty()
@@ -238,7 +238,7 @@ impl StorageBackend for SimDisk {
         {
             let bit = usize::try_from(chance % (out.len() as u64 * 8)).unwrap_or(0);
             out[bit / 8] ^= 1 << (bit % 8);
-            media.counters.count("disk: flipped a bit in a read");
+            media.counters.count(Mark::DiskFlippedBitInRead);
         }
         Ok(())
     }
@@ -248,10 +248,10 @@ impl StorageBackend for SimDisk {
         let len = usize::try_from(len).map_err(io::Error::other)?;
         media.ask(|| Operation::Change(Change::Resize(len)));
         if media.faults.full && len > media.view.len() {
-            media.counters.count("disk: was full");
+            media.counters.count(Mark::DiskWasFull);
             return Err(io::ErrorKind::StorageFull.into());
         }
-        media.counters.count("disk: changed the length");
+        media.counters.count(Mark::DiskChangedLength);
         media.change(Change::Resize(len));
         Ok(())
     }
@@ -264,14 +264,14 @@ impl StorageBackend for SimDisk {
             // As in a crash, some changes reach the disk; no later sync retries the others.
             let fates = CrashStyle::any(&mut rng).fates(&media.changes, &mut rng);
             media.settle(&fates);
-            media.counters.count("disk: failed a sync");
+            media.counters.count(Mark::DiskFailedSync);
             return Err(io::Error::other("the disk could not flush its cache"));
         }
         if media.faults.syncs_lie {
-            media.counters.count("disk: confirmed a sync it did not do");
+            media.counters.count(Mark::DiskConfirmedSyncItDidNotDo);
             return Ok(());
         }
-        media.counters.count("disk: synced");
+        media.counters.count(Mark::DiskSynced);
         let Media {
             image,
             changes,
@@ -310,14 +310,14 @@ impl StorageBackend for SimDisk {
                 at,
                 bytes: data[..sectors * SECTOR].to_vec(),
             });
-            media.counters.count("disk: was full");
+            media.counters.count(Mark::DiskWasFull);
             return Err(io::ErrorKind::StorageFull.into());
         }
         if let Some(chance) = media.faults.next_write_strays.take() {
             at = media.stray(at, chance);
-            media.counters.count("disk: misdirected a write");
+            media.counters.count(Mark::DiskMisdirectedWrite);
         }
-        media.counters.count("disk: wrote");
+        media.counters.count(Mark::DiskWrote);
         media.change(Change::Write {
             at,
             bytes: data.to_vec(),

@@ -230,7 +230,7 @@ fn sample_runs() -> Vec<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::counters::Counters;
+    use crate::coverage::{Counters, Mark};
     use crate::fuzz::Fuzz;
 
     /// A fuzzer that reaches no deep state finds nothing.
@@ -250,15 +250,15 @@ mod tests {
         }
         let met: Vec<_> = counters.iter().map(|(name, _)| name).collect();
         for rare in [
-            "committed its own term",
-            "installed a snapshot in place of its log",
-            "left a joint configuration",
-            "received a message from an unknown incarnation",
-            "read by lease",
-            "sent a snapshot",
-            "stepped down when removed",
-            "stepped down without quorum",
-            "truncated several entries",
+            Mark::CommittedItsOwnTerm,
+            Mark::InstalledSnapshotInPlaceOfItsLog,
+            Mark::LeftJointConfiguration,
+            Mark::ReceivedMessageFromUnknownIncarnation,
+            Mark::ReadByLease,
+            Mark::SentSnapshot,
+            Mark::SteppedDownWhenRemoved,
+            Mark::SteppedDownWithoutQuorum,
+            Mark::TruncatedSeveralEntries,
         ] {
             assert!(
                 met.contains(&rare),

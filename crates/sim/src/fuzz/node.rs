@@ -14,7 +14,7 @@ use raftian_raft::{
 
 use super::choices::Choices;
 use super::{Answer, Target, message};
-use crate::counters::Counters;
+use crate::coverage::Counters;
 
 pub(super) const NODE: Target = Target {
     name: "node",
@@ -294,6 +294,7 @@ impl Harness {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::coverage::Mark;
     use crate::fuzz::Fuzz;
 
     /// A fuzzer that reaches no deep state finds nothing.
@@ -306,15 +307,15 @@ mod tests {
         }
         let met: Vec<_> = counters.iter().map(|(name, _)| name).collect();
         for rare in [
-            "committed its own term",
-            "installed a snapshot and kept its tail",
-            "left a joint configuration",
-            "read by lease",
-            "rolled back a membership change",
-            "stepped down when removed",
-            "stepped down with a hung disk",
-            "truncated several entries",
-            "was addressed under another incarnation",
+            Mark::CommittedItsOwnTerm,
+            Mark::InstalledSnapshotAndKeptItsTail,
+            Mark::LeftJointConfiguration,
+            Mark::ReadByLease,
+            Mark::RolledBackMembershipChange,
+            Mark::SteppedDownWhenRemoved,
+            Mark::SteppedDownWithHungDisk,
+            Mark::TruncatedSeveralEntries,
+            Mark::WasAddressedUnderAnotherIncarnation,
         ] {
             assert!(
                 met.contains(&rare),

@@ -11,6 +11,7 @@ use rand::RngExt;
 
 use super::Run;
 use crate::cluster::{Envelope, Host, Simulation};
+use crate::coverage::Mark;
 
 /// Most requests of one leader kept for late delivery.
 const MAX_EARLIER: usize = 16;
@@ -52,7 +53,7 @@ impl Run {
         let old = late[self.rng.random_range(0..late.len())].clone();
         let to = old.to;
         self.counters
-            .count("received a late message of an earlier leadership");
+            .count(Mark::ReceivedLateMessageOfEarlierLeadership);
         let before = self
             .cluster
             .queued()
@@ -84,7 +85,7 @@ impl Run {
             self.cluster.cut(leader, other);
             self.cluster.cut(other, leader);
         }
-        self.counters.count("cut off a leader");
+        self.counters.count(Mark::CutOffLeader);
         Some(format!(
             "the leader {leader} is cut off from all but {spared:?}"
         ))
@@ -115,7 +116,7 @@ impl Run {
             let applied = self.cluster.node(new).applied();
             self.cluster.compact(new, Some(applied));
             self.exchange(new, old, 2);
-            self.counters.count("superseded an unwritten tail");
+            self.counters.count(Mark::SupersededUnwrittenTail);
         }
         if self.cluster.is_up(old) {
             self.cluster.release_disk(old);
@@ -174,8 +175,7 @@ impl Run {
         if old.is_empty() {
             return was_cut_off;
         }
-        self.counters
-            .count("learned of a later term behind the leader");
+        self.counters.count(Mark::LearnedOfLaterTermBehindLeader);
         let among_others = |envelope: &Envelope| envelope.from != leader && envelope.to != leader;
         self.cluster.inject(old);
         self.deliver_all(among_others);
@@ -309,7 +309,7 @@ impl Run {
             self.cluster.run(pause);
             left = left.saturating_sub(pause);
             if self.cluster.node(leader).membership().votes(id) {
-                self.counters.count("promoted a member under load");
+                self.counters.count(Mark::PromotedMemberUnderLoad);
                 return self.cluster.clear_delays();
             }
         }
@@ -386,7 +386,7 @@ impl Run {
             let peers = self.cluster.node(leader).status().peers;
             let peer = peers.iter().find(|peer| peer.id == id);
             if peer.is_none_or(|peer| peer.flow == FlowKind::Replicate && peer.matched.0 > 0) {
-                self.counters.count("finished a slow transfer under load");
+                self.counters.count(Mark::FinishedSlowTransferUnderLoad);
                 return self.cluster.clear_delays();
             }
         }
@@ -431,9 +431,7 @@ impl Run {
             self.cluster.run(timeout);
             let node = self.cluster.node(hub);
             if node.role() == RoleKind::Leader && node.commit() == node.last().index {
-                return self
-                    .counters
-                    .count("elected the only node connected to a quorum");
+                return self.counters.count(Mark::ElectedOnlyNodeConnectedToQuorum);
             }
         }
         panic!(

@@ -9,6 +9,7 @@ use rand::RngExt;
 
 use super::Run;
 use crate::cluster::{Envelope, Simulation};
+use crate::coverage::Mark;
 
 impl Run {
     /// Requests a change from a newly elected leader, and again once it has committed an entry of
@@ -41,8 +42,7 @@ impl Run {
             return drop(self.faults.pop());
         };
         if is_again && begun.is_ok() {
-            self.counters
-                .count("changed members right after an election");
+            self.counters.count(Mark::ChangedMembersRightAfterElection);
         }
         self.eager = (begun == Err(RequestError::TooNew)).then_some(leader);
         if let Some((_, what)) = self.faults.last_mut() {
@@ -80,8 +80,7 @@ impl Run {
             return Some(format!("{old} is cut off with {change:?} and {friend}"));
         };
         if self.cluster.node(old).membership() != self.cluster.node(new).membership() {
-            self.counters
-                .count("deposed a leader with a change under way");
+            self.counters.count(Mark::DeposedLeaderWithChangeUnderWay);
         }
         let first = self.ask_for_change(new);
         // The new leader commits with some of the others; the old leader reconnects to the rest.
@@ -101,8 +100,7 @@ impl Run {
             .then(|| self.ask_for_change(new))
             .flatten();
         if matches!(second, Some((_, Ok(())))) {
-            self.counters
-                .count("changed members right after an election");
+            self.counters.count(Mark::ChangedMembersRightAfterElection);
         }
         self.settle_within(new, &right);
         self.cluster.heal();
@@ -123,7 +121,7 @@ impl Run {
         let change = self.draw_change(leader)?;
         if self.has_first_commit_ahead(leader) {
             self.counters
-                .count("asked a leader for a change before its first commit");
+                .count(Mark::AskedLeaderForChangeBeforeItsFirstCommit);
         }
         let begun = self.cluster.change_membership(leader, change.clone());
         Some((change, begun))

@@ -6,6 +6,7 @@ use raftian_raft::{NodeId, ReadId};
 
 use super::Run;
 use crate::cluster::{Envelope, Kind, Simulation};
+use crate::coverage::Mark;
 
 impl Run {
     /// Cuts a new leader off after its first round of requests. One of the followers that
@@ -68,7 +69,7 @@ impl Run {
             return;
         }
         self.counters
-            .count("cut off a leader before it measured a round trip");
+            .count(Mark::CutOffLeaderBeforeItMeasuredRoundTrip);
         let connected: Vec<_> = second.iter().copied().collect();
         self.cluster.heal();
         self.cluster.partition(&[&connected]);

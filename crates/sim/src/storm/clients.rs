@@ -8,7 +8,7 @@ use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
 use crate::cluster::{Host, Simulation};
-use crate::counters::Counters;
+use crate::coverage::{Counters, Mark};
 use crate::linearizability::{Answer, Call, Committed, History, Ticket, Verdict, log_order, wgl};
 
 /// All clients of a storm and their history.
@@ -115,7 +115,7 @@ impl Clients {
         // A client has at most one pending update, so a new one abandons the last.
         if client.waiting.is_none() || (gives_up && !again) {
             if client.waiting.is_some() {
-                counters.count("gave up a call");
+                counters.count(Mark::GaveUpCall);
             }
             let (key, value) = (rng.random_range(0..self.keys), self.counter);
             self.counter += 1;
@@ -126,9 +126,9 @@ impl Clients {
                     .invoke(number as u64 + 1, sequence, key, Call::Append(value)),
                 at,
             ));
-            counters.count("called");
+            counters.count(Mark::Called);
         } else {
-            counters.count("retried a call");
+            counters.count(Mark::RetriedCall);
         }
         if let Some((_, asked)) = &mut client.waiting {
             *asked = at;
@@ -136,7 +136,7 @@ impl Clients {
         self.asked = true;
         let sequence = client.updates.len() as u64;
         if propose(cluster, at, number, client, sequence).is_err() {
-            counters.count("was refused a call");
+            counters.count(Mark::WasRefusedCall);
         }
     }
 
@@ -155,7 +155,7 @@ impl Clients {
             return;
         };
         if deposed.is_some() {
-            counters.count("asked a deposed leader for a read");
+            counters.count(Mark::AskedDeposedLeaderForRead);
         }
         let (key, client) = (
             rng.random_range(0..self.keys),
@@ -172,7 +172,11 @@ impl Clients {
             run: cluster.host(at).run(),
         });
         self.asked = true;
-        counters.count(if lease { "read with a lease" } else { "read" });
+        counters.count(if lease {
+            Mark::ReadWithLease
+        } else {
+            Mark::Read
+        });
         cluster.read(at, id, lease);
     }
 
@@ -198,7 +202,7 @@ impl Clients {
                 self.history
                     .answer(ticket, Answer::Written { index: *index });
                 client.waiting = None;
-                counters.count("received an update result");
+                counters.count(Mark::ReceivedUpdateResult);
             }
         }
         let (history, machines) = (&mut self.history, &self.machines);
@@ -213,12 +217,12 @@ impl Clients {
                         .unwrap_or_default();
                     let index = host.applied().len() as u64;
                     history.answer(read.ticket, Answer::Value { list, index });
-                    counters.count("received a read result");
+                    counters.count(Mark::ReceivedReadResult);
                     false
                 }
                 // A refused or lost read has no result and no effect, so the history may omit it.
                 Some(Err(_)) => {
-                    counters.count("was refused a read");
+                    counters.count(Mark::WasRefusedRead);
                     false
                 }
                 // A restart loses pending reads.
@@ -281,8 +285,8 @@ impl Clients {
             );
         }
         match wgl::check(&self.history, wgl::STATES_PER_KEY) {
-            Verdict::Linearizable => counters.count("was found linearizable by the WGL search"),
-            Verdict::Undecided { .. } => counters.count("was left undecided by the WGL search"),
+            Verdict::Linearizable => counters.count(Mark::WasFoundLinearizableByWglSearch),
+            Verdict::Undecided { .. } => counters.count(Mark::WasLeftUndecidedByWglSearch),
             Verdict::Violated(stuck) => panic!(
                 "the history is not linearizable: {stuck}\n{}",
                 cluster.trace()

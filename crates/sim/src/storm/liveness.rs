@@ -8,6 +8,7 @@ use rand::RngExt;
 
 use super::Run;
 use super::memberships::{committed_membership, is_enough};
+use crate::coverage::Mark;
 
 /// Rounds of retried commands before the liveness phase counts as failed.
 const MAX_ROUNDS: usize = 2_000;
@@ -142,7 +143,7 @@ impl Run {
         }
         let id = spare[self.rng.random_range(0..spare.len())];
         self.counters
-            .count("granted another machine because no member was electable");
+            .count(Mark::GrantedAnotherMachineBecauseNoMemberWasElectable);
         for other in core.iter() {
             self.cluster.mend(id, *other);
             self.cluster.mend(*other, id);
@@ -200,7 +201,7 @@ impl Run {
         if self.outsiders_are_harmless() || removed.is_empty() {
             return false;
         }
-        self.counters.count("had removed machines switched off");
+        self.counters.count(Mark::HadRemovedMachinesSwitchedOff);
         for id in &removed {
             self.cluster.crash(*id);
             self.switched_off.insert(*id);
@@ -222,20 +223,20 @@ impl Run {
         match self.rng.random_range(0..4) {
             0 if self.cluster.is_up(id) => {
                 self.crash(id);
-                self.counters.count("left a machine down for good");
+                self.counters.count(Mark::LeftMachineDownForGood);
             }
             1 => {
                 self.counters
-                    .count("left a machine that receives but cannot send");
+                    .count(Mark::LeftMachineThatReceivesButCannotSend);
                 core.iter().for_each(|other| self.cluster.cut(id, *other));
             }
             2 if harmless => {
                 self.counters
-                    .count("left a machine that sends but cannot receive");
+                    .count(Mark::LeftMachineThatSendsButCannotReceive);
                 core.iter().for_each(|other| self.cluster.cut(*other, id));
             }
             _ => {
-                self.counters.count("left a machine cut off for good");
+                self.counters.count(Mark::LeftMachineCutOffForGood);
                 self.cluster.isolate(id);
             }
         }
@@ -304,7 +305,7 @@ impl Run {
         }
         self.states_follow_from_log();
         assert_eq!(
-            self.cluster.counters().of("ignored an invalid message"),
+            self.cluster.counters().of(Mark::IgnoredInvalidMessage),
             0,
             "a node ignored a message of another node as invalid"
         );

@@ -9,6 +9,7 @@ use super::Run;
 use super::memberships::is_enough;
 use super::options::Event;
 use crate::cluster::Simulation;
+use crate::coverage::Mark;
 use crate::disk::CrashStyle;
 
 impl Run {
@@ -34,7 +35,7 @@ impl Run {
             Event::ReleaseDisk => self.release_any(),
             Event::FailDisk => {
                 let id = self.any(Simulation::is_up)?;
-                self.counters.count("made a sync fail");
+                self.counters.count(Mark::MadeSyncFail);
                 self.cluster.fail_disk(id, &mut self.rng);
                 Some(format!("the next sync of {id} fails"))
             }
@@ -42,9 +43,9 @@ impl Run {
                 let id = self.any(Simulation::is_up)?;
                 let full = self.rng.random_bool(0.5);
                 self.counters.count(if full {
-                    "filled a disk"
+                    Mark::FilledDisk
                 } else {
-                    "made room on a disk"
+                    Mark::MadeRoomOnDisk
                 });
                 self.cluster.fill_disk(id, full);
                 Some(format!(
@@ -56,7 +57,7 @@ impl Run {
             Event::Rot => self.rot_any(),
             Event::Pause => {
                 let id = self.any(|cluster, id| cluster.is_up(id) && !cluster.is_paused(id))?;
-                self.counters.count("paused");
+                self.counters.count(Mark::Paused);
                 self.cluster.pause(id);
                 Some(format!("{id} is paused"))
             }
@@ -69,7 +70,7 @@ impl Run {
                 let id = self.any(|_, _| true)?;
                 let most = self.options.election_timeout.1.as_micros() as i64 * 3;
                 let by = self.rng.random_range(-most..=most);
-                self.counters.count("made a clock jump");
+                self.counters.count(Mark::MadeClockJump);
                 // Only a clock that is set back stalls.
                 self.set_back += Duration::from_micros(by.min(0).unsigned_abs());
                 self.cluster.jump_clock(id, by);
@@ -111,7 +112,7 @@ impl Run {
 
     fn cut(&mut self) -> Option<String> {
         let id = self.any(|_, _| true)?;
-        self.counters.count("cut");
+        self.counters.count(Mark::Cut);
         match self.rng.random_range(0..5) {
             0 => {
                 self.cluster.isolate(id);
@@ -124,7 +125,7 @@ impl Run {
             }
             2 => {
                 // A ring: each node reaches only its two neighbours, so no majority is connected.
-                self.counters.count("cut the cluster to a ring");
+                self.counters.count(Mark::CutClusterToRing);
                 let ids: Vec<_> = self.cluster.ids().collect();
                 for (place, from) in ids.iter().enumerate() {
                     for (other, to) in ids.iter().enumerate() {
@@ -138,7 +139,7 @@ impl Run {
             }
             3 => {
                 // A bridge: one node reaches both halves, which do not reach each other.
-                self.counters.count("cut the cluster to a bridge");
+                self.counters.count(Mark::CutClusterToBridge);
                 let (left, right): (Vec<_>, Vec<_>) =
                     self.cluster.ids().partition(|_| self.rng.random_bool(0.5));
                 for from in &left {
@@ -165,13 +166,13 @@ impl Run {
         let under_way = self.cluster.host(id).writes_under_way();
         let kept = self.rng.random_range(0..=under_way);
         self.counters.count(if under_way > 0 {
-            "crashed with writes under way"
+            Mark::CrashedWithWritesUnderWay
         } else {
-            "crashed"
+            Mark::Crashed
         });
         if kept < under_way && self.rng.random_bool(0.5) {
             let style = CrashStyle::ALL[self.rng.random_range(0..CrashStyle::ALL.len())];
-            self.counters.count("crashed in the middle of a write");
+            self.counters.count(Mark::CrashedInMiddleOfWrite);
             self.cluster.crash_midway(id, kept, &mut self.rng, style);
             return format!("{id} crashes in the middle of write {kept} of {under_way}: {style:?}");
         }
@@ -183,7 +184,7 @@ impl Run {
         let id = self.any(|cluster, id| !cluster.is_up(id))?;
         self.cluster.restart(id);
         if self.cluster.is_up(id) && self.rng.random_bool(0.1) {
-            self.counters.count("crashed in recovery");
+            self.counters.count(Mark::CrashedInRecovery);
             self.crash(id);
             return Some(format!("{id} starts and crashes at once"));
         }
@@ -205,7 +206,7 @@ impl Run {
         if !self.survives_without(id) {
             return None;
         }
-        self.counters.count("lost a disk");
+        self.counters.count(Mark::LostDisk);
         self.wiped.insert(id);
         self.cluster.wipe(id);
         Some(format!("{id} restarts with an empty disk"))
@@ -220,7 +221,7 @@ impl Run {
             self.cluster.crash(id);
         }
         self.wiped.insert(id);
-        self.counters.count("rotted a bit");
+        self.counters.count(Mark::RottedBit);
         let place = self.rng.random_range(0.0..1.0);
         self.cluster.flip_bit(id, place);
         Some(format!("a bit flips on the disk of {id}"))
@@ -247,11 +248,11 @@ impl Run {
         }
         if !self.cluster.put_back(id, &copy) {
             self.counters
-                .count("skipped an old disk that no start would reject");
+                .count(Mark::SkippedOldDiskThatNoStartWouldReject);
             return Some(format!("{id} is down, and its old copy is not restored"));
         }
         self.wiped.insert(id);
-        self.counters.count("put an old disk back");
+        self.counters.count(Mark::PutOldDiskBack);
         Some(format!("the disk of {id} is replaced by an old copy"))
     }
 
@@ -266,7 +267,7 @@ impl Run {
             return None;
         }
         let id = self.any(Simulation::is_up)?;
-        self.counters.count("made a state diverge");
+        self.counters.count(Mark::MadeStateDiverge);
         self.cluster.diverge(id);
         Some(format!("the state of {id} diverges"))
     }
@@ -323,9 +324,9 @@ impl Run {
         }
         let begun = self.cluster.change_membership(leader, change.clone());
         self.counters.count(if begun.is_ok() {
-            "asked for a change of members"
+            Mark::AskedForChangeOfMembers
         } else {
-            "was refused a change of members"
+            Mark::WasRefusedChangeOfMembers
         });
         Some(format!("{leader} is asked for {change:?}: {begun:?}"))
     }

@@ -7,6 +7,7 @@ use rand::RngExt;
 
 use super::{MAX_REMEMBERED, Run};
 use crate::cluster::Host;
+use crate::coverage::Mark;
 
 impl Run {
     /// Delivers, drops or repeats one message; sometimes its receiver crashes right after it.
@@ -21,7 +22,7 @@ impl Run {
             0
         };
         if self.chance(self.options.lose) {
-            self.counters.count("lost a message");
+            self.counters.count(Mark::LostMessage);
             self.cluster.drop_at(place);
             return;
         }
@@ -40,7 +41,7 @@ impl Run {
                 .cloned()
                 .expect("the place is in the queue");
             if repeat {
-                self.counters.count("repeated a message");
+                self.counters.count(Mark::RepeatedMessage);
                 self.cluster.inject([envelope.clone()]);
             }
             if self.past.len() < MAX_REMEMBERED {
@@ -53,7 +54,7 @@ impl Run {
         }
         if replay {
             let old = self.past[self.rng.random_range(0..self.past.len())].clone();
-            self.counters.count("replayed an old message");
+            self.counters.count(Mark::ReplayedOldMessage);
             self.cluster.inject([old]);
         }
         let to = self
@@ -92,7 +93,7 @@ impl Run {
             let at = self.rng.random_range(0..frame.len());
             frame[at] ^= self.rng.random_range(1..=255);
         }
-        self.counters.count("corrupted a message");
+        self.counters.count(Mark::CorruptedMessage);
         let _whatever_it_says_now = wire::decode_message(&frame[wire::LENGTH_BYTES..]);
         self.cluster.drop_at(place);
     }
@@ -113,7 +114,7 @@ impl Run {
             && self.chance(self.options.cut_fresh_leader)
             && self.strikes(number)
         {
-            self.counters.count("cut off a fresh leader");
+            self.counters.count(Mark::CutOffFreshLeader);
             let outwards = self.rng.random_bool(0.5);
             for other in self.cluster.ids().filter(|other| *other != leader) {
                 if outwards {

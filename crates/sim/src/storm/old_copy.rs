@@ -8,6 +8,7 @@ use rand::RngExt;
 
 use super::Run;
 use crate::cluster::{Envelope, Simulation};
+use crate::coverage::Mark;
 
 impl Run {
     /// Checks that the follower refuses the entries it had acknowledged, starts a new incarnation,
@@ -69,7 +70,7 @@ impl Run {
             }
             let member = self.cluster.node(leader).membership().member(id).copied();
             if member.is_some_and(|member| member.incarnation != before && member.votes()) {
-                return self.counters.count("rejoined after its disk was restored");
+                return self.counters.count(Mark::RejoinedAfterItsDiskWasRestored);
             }
         }
         panic!(
@@ -150,7 +151,7 @@ impl Run {
             return;
         }
         self.counters
-            .count("asked a deposed leader next to a restored disk");
+            .count(Mark::AskedDeposedLeaderNextToRestoredDisk);
         for round in 0..2 {
             // No timer may fire: the follower lost its vote with its disk, so it could elect the
             // old leader in the new leader's term.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::coverage::Mark;
 use crate::disk::MAX_UNSYNCED;
 
 fn rng(seed: u64) -> ChaCha8Rng {
@@ -277,11 +278,11 @@ fn operations_and_faults_are_counted() {
     assert_eq!(
         counted,
         [
-            ("disk: kept a change that was not synced", 1),
-            ("disk: lost a change", 1),
-            ("disk: lost power", 1),
-            ("disk: synced", 1),
-            ("disk: wrote", 3)
+            (Mark::DiskKeptChangeThatWasNotSynced, 1),
+            (Mark::DiskLostChange, 1),
+            (Mark::DiskLostPower, 1),
+            (Mark::DiskSynced, 1),
+            (Mark::DiskWrote, 3)
         ]
     );
 }
