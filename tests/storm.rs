@@ -14,12 +14,11 @@ const SEEDS: u64 = 300;
 fn run(storm: Storm) -> Counters {
     match storm.run() {
         Ok(report) => report.counters,
-        Err(wreck) => {
-            let (small, wreck) = shrink(&storm, wreck);
+        Err(failure) => {
+            let (small, failure) = shrink(&storm, failure);
             panic!(
-                "{}\n{:#?}\nreplay: {}",
-                wreck.what,
-                wreck.faults,
+                "{failure}\n{:#?}\nreplay: {}",
+                failure.faults,
                 small.replay()
             );
         }
@@ -85,7 +84,7 @@ fn five_nodes_apply_commands_exactly_once_in_storms() {
 fn clusters_of_every_size_survive_storms() {
     for nodes in [1, 2, 4, 6, 7] {
         for seed in 0..20 {
-            let _tally = run(storm(seed, nodes));
+            let _counters = run(storm(seed, nodes));
         }
     }
 }
@@ -113,10 +112,10 @@ const PAST_SEEDS: [(u64, u64); 6] = [
 #[test]
 fn seeds_that_once_failed_succeed() {
     for (seed, nodes) in PAST_SEEDS {
-        let _tally = run(storm(seed, nodes));
+        let _counters = run(storm(seed, nodes));
     }
     // A removed machine was switched off while an uncommitted change still needed it.
-    let _tally = run(Storm {
+    let _counters = run(Storm {
         machines: Machines::Bare,
         ..storm(1_795_902_473_029_973_868, 3)
     });
@@ -130,7 +129,7 @@ fn fresh_seeds_survive_storms() {
         .expect("the clock is after 1970")
         .as_nanos() as u64;
     for seed in 0..20 {
-        let _tally = run(storm(now.wrapping_add(seed), 3 + seed % 3));
+        let _counters = run(storm(now.wrapping_add(seed), 3 + seed % 3));
     }
 }
 
@@ -150,7 +149,7 @@ fn same_seed_reproduces_the_storm() {
 #[test]
 fn real_store_and_wire_survive_storms() {
     for seed in 0..20 {
-        let _tally = run(Storm {
+        let _counters = run(Storm {
             machines: Machines::Everything,
             ..storm(seed, 3)
         });

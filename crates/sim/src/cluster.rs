@@ -53,12 +53,22 @@ pub struct Simulation {
 }
 
 /// A cluster did not settle in time. `Display` lists the state of each node.
-#[derive(Debug)]
-pub struct Unsettled(String);
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Unsettled {
+    states: String,
+    trace: String,
+}
+
+impl Unsettled {
+    /// Returns the state of each node, one per line.
+    pub fn states(&self) -> &str {
+        &self.states
+    }
+}
 
 impl fmt::Display for Unsettled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        write!(f, "{}\n{}", self.states, self.trace)
     }
 }
 
@@ -428,6 +438,9 @@ impl Simulation {
                 None => text += &format!("\n  {id} is down"),
             }
         }
-        Unsettled(format!("{text}\n{}", self.trace))
+        Unsettled {
+            states: text,
+            trace: self.trace.to_string(),
+        }
     }
 }

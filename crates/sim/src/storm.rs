@@ -16,6 +16,7 @@ mod aimed;
 mod aimed_changes;
 mod aimed_lease;
 mod clients;
+mod failure;
 mod liveness;
 mod memberships;
 mod nemesis;
@@ -38,6 +39,7 @@ use crate::disk::Backup;
 use clients::Clients;
 use options::{Event, Options};
 
+pub use failure::{Cause, Failure, NotConverged};
 pub use shrink::shrink;
 
 /// Parameters of one storm.
@@ -84,15 +86,6 @@ pub struct Report {
     pub time: Duration,
     /// Last [`Storm::trace`] events, one per line.
     pub trace: String,
-}
-
-/// Failure found by a storm.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Failure {
-    /// Violated property, with the last lines of the trace if they were kept.
-    pub what: String,
-    /// Injected faults: event number and description.
-    pub faults: Vec<(u64, String)>,
 }
 
 /// Counters that a run of many storms must have hit; one at zero has not been tested.
@@ -239,10 +232,10 @@ impl Storm {
             for number in 0..self.events {
                 run.event(number);
             }
-            run.liveness_phase();
+            run.liveness_phase()
         }));
-        match result {
-            Ok(()) => {
+        let cause = match result {
+            Ok(Ok(())) => {
                 run.counters.add(run.cluster.counters());
                 let time = Duration::from_micros(run.cluster.now().0);
                 let (digest, steps, trace) = (
@@ -250,24 +243,26 @@ impl Storm {
                     run.cluster.steps(),
                     run.cluster.trace(),
                 );
-                Ok(Report {
+                return Ok(Report {
                     digest,
                     steps,
                     time,
                     counters: run.counters,
                     trace,
-                })
+                });
             }
-            Err(panic) => {
-                let text = panic.downcast_ref::<String>().cloned();
-                let text =
-                    text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-                Err(Failure {
-                    what: text.unwrap_or_default(),
-                    faults: run.faults,
-                })
-            }
-        }
+            Ok(Err(cause)) => cause,
+            // The cluster panics over a violation in order to leave the storm at once.
+            Err(panic) => match run.cluster.violation() {
+                Some(violation) => Cause::Violated(violation.clone()),
+                None => Cause::panicked(&*panic),
+            },
+        };
+        Err(Failure {
+            cause,
+            trace: run.cluster.trace(),
+            faults: run.faults,
+        })
     }
 }
 

@@ -170,7 +170,7 @@ fn report_failure(arguments: &Arguments, storm: &Storm, failure: Failure) -> Exi
     errln!(
         "seed {} failed:\n{}\n",
         storm.seed,
-        failure.what.lines().next().unwrap_or_default()
+        failure.cause.to_string().lines().next().unwrap_or_default()
     );
     let (small, _) = if storm.only.is_some() {
         (storm.clone(), failure)
@@ -194,7 +194,7 @@ fn report_failure(arguments: &Arguments, storm: &Storm, failure: Failure) -> Exi
     for (number, fault) in &failure.faults {
         errln!("  event {number}: {fault}");
     }
-    errln!("{}", failure.what);
+    errln!("{failure}");
     errln!("replay: {}", small.replay());
     Exit::Violated
 }

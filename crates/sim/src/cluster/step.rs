@@ -328,6 +328,7 @@ impl Simulation {
     }
 
     pub(super) fn violated(&mut self, violation: Violation) {
+        let violation = self.violation.get_or_insert(violation);
         // A second panic during unwinding would abort the process and hide the first.
         if self.setup.strict && !std::thread::panicking() {
             panic!(
@@ -335,6 +336,5 @@ impl Simulation {
                 self.setup.seed, self.trace
             );
         }
-        self.violation.get_or_insert(violation);
     }
 }

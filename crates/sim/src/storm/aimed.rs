@@ -9,7 +9,7 @@ use std::time::Duration;
 use raftian_raft::{Body, Change, FlowKind, Membership, NodeId, RoleKind, Standing};
 use rand::RngExt;
 
-use super::Run;
+use super::{NotConverged, Run};
 use crate::cluster::{Envelope, Host, Simulation};
 use crate::coverage::Mark;
 
@@ -212,7 +212,14 @@ impl Run {
     }
 
     /// Runs one of the aimed phases after the liveness phase, if the storm's settings allow it.
-    pub(super) fn aimed_phases(&mut self, leader: NodeId, core: &BTreeSet<NodeId>) {
+    ///
+    /// # Errors
+    /// Fails if the cluster does not make the progress that the phase checks.
+    pub(super) fn aimed_phases(
+        &mut self,
+        leader: NodeId,
+        core: &BTreeSet<NodeId>,
+    ) -> Result<(), NotConverged> {
         let harmless = self.outsiders_are_harmless();
         let membership = self.cluster.node(leader).membership().clone();
         let has_witness = membership.members().any(|(_, member)| member.is_witness());
@@ -231,20 +238,21 @@ impl Run {
             || self.options.has_bad_clocks()
             || membership.is_joint()
         {
-            return;
+            return Ok(());
         }
         let phase = self.rng.random_range(0..5);
         match phase {
-            0 => self.join_under_load(leader),
-            1 => self.transfer_under_load(leader, core),
-            2 => self.only_one_can_lead(&membership, core),
-            3 => self.rejoin_from_an_old_copy(leader, core),
+            0 => self.join_under_load(leader)?,
+            1 => self.transfer_under_load(leader, core)?,
+            2 => self.only_one_can_lead(&membership, core)?,
+            3 => self.rejoin_from_an_old_copy(leader, core)?,
             _ => self.ask_deposed_leader_beside_an_old_copy(leader, core),
         }
         // The last two restore old disks. A member that lost its vote may elect a second leader.
         if phase < 3 {
             self.read_by_lease_while_another_is_elected(core);
         }
+        Ok(())
     }
 
     /// Proposes an applied command again: it extends the log and changes nothing else.
@@ -262,12 +270,14 @@ impl Run {
 
     /// Checks that a member that joins under a steady stream of commands is promoted: it is always
     /// slightly behind but keeps up (thesis 4.2.1).
-    fn join_under_load(&mut self, leader: NodeId) {
+    fn join_under_load(&mut self, leader: NodeId) -> Result<(), NotConverged> {
         let membership = self.cluster.node(leader).membership().clone();
         let joins = |cluster: &Simulation, id: NodeId| {
             cluster.is_up(id) && membership.member(id).is_none() && !cluster.host(id).is_damaged()
         };
-        let Some(id) = self.any(joins) else { return };
+        let Some(id) = self.any(joins) else {
+            return Ok(());
+        };
         let (life, config) = (
             self.cluster.host(id).incarnation(),
             self.cluster.host(leader).config().clone(),
@@ -275,7 +285,7 @@ impl Run {
         // Without retained entries a follower that is one command behind needs a snapshot, and the
         // leader may take the next one before that one has arrived.
         if config.snapshot_keep == 0 {
-            return;
+            return Ok(());
         }
         self.cluster.heal();
         if self
@@ -284,7 +294,7 @@ impl Run {
             .change_membership(leader, Change::Set(id, life, Standing::Learner))
             .is_err()
         {
-            return;
+            return Ok(());
         }
         let patience = self.options.election_timeout.1;
         if self
@@ -292,7 +302,7 @@ impl Run {
             .settle_among(patience * 80, |other| other == id || other == leader)
             .is_err()
         {
-            return;
+            return Ok(());
         }
         let delay = config.heartbeat / 4;
         self.cluster.delay(leader, id, delay);
@@ -302,7 +312,8 @@ impl Run {
             .change_membership(leader, Change::Set(id, life, Standing::Joining))
             .is_err()
         {
-            return self.cluster.clear_delays();
+            self.cluster.clear_delays();
+            return Ok(());
         }
         let (pause, mut left) = (delay * 3, config.promote_after + patience * 10);
         while !left.is_zero() && self.repeat_a_command(leader) {
@@ -310,20 +321,24 @@ impl Run {
             left = left.saturating_sub(pause);
             if self.cluster.node(leader).membership().votes(id) {
                 self.counters.count(Mark::PromotedMemberUnderLoad);
-                return self.cluster.clear_delays();
+                self.cluster.clear_delays();
+                return Ok(());
             }
         }
         self.cluster.clear_delays();
-        assert!(
-            !left.is_zero() || !self.cluster.leaders().contains(&leader),
-            "{id} joined and kept up for ten times {patience:?} but was not promoted\n{}",
-            self.cluster.trace()
-        );
+        if left.is_zero() && self.cluster.leaders().contains(&leader) {
+            return Err(NotConverged::NotPromoted { id, patience });
+        }
+        Ok(())
     }
 
     /// Checks that a snapshot transfer ends although the leader takes new snapshots faster than it
     /// transfers one.
-    fn transfer_under_load(&mut self, leader: NodeId, core: &BTreeSet<NodeId>) {
+    fn transfer_under_load(
+        &mut self,
+        leader: NodeId,
+        core: &BTreeSet<NodeId>,
+    ) -> Result<(), NotConverged> {
         let config = self.cluster.host(leader).config().clone();
         let (membership, keep) = (
             self.cluster.node(leader).membership().clone(),
@@ -343,13 +358,13 @@ impl Run {
                     .is_quorum(|other| other != id && core.contains(&other) && cluster.is_up(other))
         };
         let Some(id) = self.any(is_spare).filter(|_| keep >= 8) else {
-            return;
+            return Ok(());
         };
         self.cluster.crash(id);
         // Compaction retains at most ten times `snapshot_keep`, so the follower needs a snapshot.
         for _ in 0..keep * 12 {
             if !self.repeat_a_command(leader) {
-                return;
+                return Ok(());
             }
             self.cluster.stabilize();
         }
@@ -357,7 +372,7 @@ impl Run {
         self.cluster.run(self.options.election_timeout.1 * 4);
         self.cluster.compact(leader, None);
         if !self.cluster.leaders().contains(&leader) || !self.can_start(id) {
-            return;
+            return Ok(());
         }
         let delay = config.heartbeat / 2;
         self.cluster.delay(leader, id, delay);
@@ -372,12 +387,14 @@ impl Run {
         // is taken.
         let pause = (delay * 2).mul_f64(rounds as f64 / (2 * keep) as f64);
         if pause < Duration::from_micros(20) {
-            return self.cluster.clear_delays();
+            self.cluster.clear_delays();
+            return Ok(());
         }
         self.cluster.restart(id);
         for number in 0..keep * 6 {
             if !self.repeat_a_command(leader) || !self.cluster.leaders().contains(&leader) {
-                return self.cluster.clear_delays();
+                self.cluster.clear_delays();
+                return Ok(());
             }
             self.cluster.run(pause);
             if number % (keep / 2) == 0 {
@@ -387,18 +404,20 @@ impl Run {
             let peer = peers.iter().find(|peer| peer.id == id);
             if peer.is_none_or(|peer| peer.flow == FlowKind::Replicate && peer.matched.0 > 0) {
                 self.counters.count(Mark::FinishedSlowTransferUnderLoad);
-                return self.cluster.clear_delays();
+                self.cluster.clear_delays();
+                return Ok(());
             }
         }
-        panic!(
-            "the snapshot transfer to {id} did not end\n{}",
-            self.cluster.trace()
-        );
+        Err(NotConverged::EndlessTransfer { id })
     }
 
     /// Reduces the cluster to a quorum in a star: one hub reaches all others, and they reach only
     /// the hub, which must become leader regardless of priorities.
-    fn only_one_can_lead(&mut self, membership: &Membership, core: &BTreeSet<NodeId>) {
+    fn only_one_can_lead(
+        &mut self,
+        membership: &Membership,
+        core: &BTreeSet<NodeId>,
+    ) -> Result<(), NotConverged> {
         let sound = |id: &NodeId| {
             let member = membership.member(*id);
             let same = member
@@ -409,7 +428,7 @@ impl Run {
         let quorum = membership.voters().count() / 2 + 1;
         // In a quorum of two, either node could lead.
         if voters.len() < quorum || quorum < 3 {
-            return;
+            return Ok(());
         }
         let mut group = Vec::new();
         while group.len() < quorum {
@@ -431,13 +450,11 @@ impl Run {
             self.cluster.run(timeout);
             let node = self.cluster.node(hub);
             if node.role() == RoleKind::Leader && node.commit() == node.last().index {
-                return self.counters.count(Mark::ElectedOnlyNodeConnectedToQuorum);
+                self.counters.count(Mark::ElectedOnlyNodeConnectedToQuorum);
+                return Ok(());
             }
         }
-        panic!(
-            "{hub} is connected to {group:?} but does not lead\n{}",
-            self.cluster.trace()
-        );
+        Err(NotConverged::NotElected { hub, group })
     }
 }
 

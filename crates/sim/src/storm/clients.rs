@@ -7,6 +7,7 @@ use raftian_raft::{NodeId, ReadId};
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
+use super::Cause;
 use crate::cluster::{Host, Simulation};
 use crate::coverage::{Counters, Mark};
 use crate::linearizability::{Answer, Call, Committed, History, Ticket, Verdict, log_order, wgl};
@@ -256,9 +257,14 @@ impl Clients {
 
     /// Checks the history against the complete log of a node.
     ///
-    /// # Panics
-    /// Panics if the history is not linearizable.
-    pub(super) fn judge(&self, cluster: &Simulation, at: NodeId, counters: &mut Counters) {
+    /// # Errors
+    /// Fails if the history is not linearizable.
+    pub(super) fn check_history(
+        &self,
+        cluster: &Simulation,
+        at: NodeId,
+        counters: &mut Counters,
+    ) -> Result<(), Cause> {
         let host = cluster.host(at);
         let log: Vec<_> = host
             .effects()
@@ -278,20 +284,14 @@ impl Clients {
             .collect();
         // Two independent checkers: the first trusts the order of the log, the second sees only the
         // clients' history.
-        if let Err(contradiction) = log_order::check(&self.history, &log) {
-            panic!(
-                "the history is not linearizable: {contradiction}\n{}",
-                cluster.trace()
-            );
-        }
+        log_order::check(&self.history, &log)
+            .map_err(|error| Cause::ContradictsLog(Box::new(error)))?;
         match wgl::check(&self.history, wgl::STATES_PER_KEY) {
             Verdict::Linearizable => counters.count(Mark::WasFoundLinearizableByWglSearch),
             Verdict::Undecided { .. } => counters.count(Mark::WasLeftUndecidedByWglSearch),
-            Verdict::Violated(stuck) => panic!(
-                "the history is not linearizable: {stuck}\n{}",
-                cluster.trace()
-            ),
+            Verdict::Violated(stuck) => return Err(Cause::NotLinearizable(Box::new(stuck))),
         }
+        Ok(())
     }
 }
 

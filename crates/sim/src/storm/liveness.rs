@@ -6,9 +6,10 @@ use std::collections::BTreeSet;
 use raftian_raft::{Moment, NodeId, RoleKind};
 use rand::RngExt;
 
-use super::Run;
 use super::memberships::{committed_membership, is_enough};
+use super::{Cause, NotConverged, Run};
 use crate::coverage::Mark;
+use crate::invariants::Violation;
 
 /// Rounds of retried commands before the liveness phase counts as failed.
 const MAX_ROUNDS: usize = 2_000;
@@ -17,9 +18,9 @@ impl Run {
     /// Runs the liveness phase. Raft needs a majority of servers that can communicate
     /// for longer than an election takes (section 5.6): no more than that is granted.
     ///
-    /// # Panics
-    /// Panics if the cluster does not converge or a command is lost.
-    pub(super) fn liveness_phase(&mut self) {
+    /// # Errors
+    /// Fails if the cluster does not converge or a command is lost.
+    pub(super) fn liveness_phase(&mut self) -> Result<(), Cause> {
         // A stream that no event uses, so that omitted events do not change the draws here.
         self.rng.set_stream(u64::MAX);
         self.rng.set_word_pos(0);
@@ -54,7 +55,7 @@ impl Run {
             }
             let leader = match settled {
                 Ok(leader) => leader,
-                Err(error) => panic!("{core:?} does not converge: {error}"),
+                Err(unsettled) => return Err(NotConverged::Unsettled { core, unsettled }.into()),
             };
             self.clients.hear(&self.cluster, &mut self.counters);
             let missing = self.clients.missing(leader);
@@ -67,19 +68,16 @@ impl Run {
                 if !self.states_agree(leader, &core) {
                     continue;
                 }
-                self.has_converged(leader, &core);
+                self.check_converged(leader, &core)?;
                 if self.cluster.leaders().contains(&leader) {
-                    self.aimed_phases(leader, &core);
+                    self.aimed_phases(leader, &core)?;
                 }
-                return;
+                return Ok(());
             }
             // A leadership transfer that the storm interrupted blocks commands until it is aborted.
             self.cluster.run(self.options.election_timeout.1);
         }
-        panic!(
-            "commands are missing or states differ after {MAX_ROUNDS} rounds:\n{}",
-            self.cluster.trace()
-        );
+        Err(NotConverged::Incomplete { rounds: MAX_ROUNDS }.into())
     }
 
     /// Chooses machines that suffice for every membership in use, and random additional ones.
@@ -275,7 +273,9 @@ impl Run {
         false
     }
 
-    fn has_converged(&mut self, leader: NodeId, core: &BTreeSet<NodeId>) {
+    /// Checks that every member of the core has applied every command exactly once and in one
+    /// order, and that the history of the clients is linearizable.
+    fn check_converged(&mut self, leader: NodeId, core: &BTreeSet<NodeId>) -> Result<(), Cause> {
         let asked = self.clients.asked();
         let first = self.cluster.host(leader);
         let membership = self.cluster.node(leader).membership().clone();
@@ -287,43 +287,34 @@ impl Run {
             {
                 continue;
             }
-            assert_eq!(
-                host.effects().len() as u64,
-                asked,
-                "{id} must apply every command exactly once"
-            );
-            assert_eq!(
-                host.effects(),
-                first.effects(),
-                "{id} and {leader} must apply the same commands in the same order"
-            );
-            assert_eq!(
-                host.applied(),
-                first.applied(),
-                "{id} and {leader} must apply the same entries"
-            );
+            let effects = host.effects().len() as u64;
+            if effects != asked {
+                let what = format!("{id} applied {effects} of {asked} commands");
+                return Err(Violation::new("every command takes effect once", what).into());
+            }
+            if host.effects() != first.effects() {
+                let what = format!("{id} and {leader} applied commands in different orders");
+                return Err(Violation::new("machines agree", what).into());
+            }
+            if host.applied() != first.applied() {
+                let what = format!("{id} and {leader} applied different entries");
+                return Err(Violation::new("machines agree", what).into());
+            }
         }
-        self.states_follow_from_log();
-        assert_eq!(
-            self.cluster.counters().of(Mark::IgnoredInvalidMessage),
-            0,
-            "a node ignored a message of another node as invalid"
-        );
-        self.stays(leader);
+        // States that agree with each other may still all be wrong.
+        self.cluster.check_states_follow_from_log()?;
+        if self.cluster.counters().of(Mark::IgnoredInvalidMessage) > 0 {
+            let what = "a node ignored a message of another node as invalid";
+            return Err(Violation::new("nodes send valid messages", what).into());
+        }
+        self.check_leader_stays(leader)?;
         self.clients
-            .judge(&self.cluster, leader, &mut self.counters);
-    }
-
-    /// Checks states against the committed log; states that agree may all be wrong.
-    fn states_follow_from_log(&self) {
-        if let Err(violation) = self.cluster.check_states_follow_from_log() {
-            panic!("{violation}\n{}", self.cluster.trace());
-        }
+            .check_history(&self.cluster, leader, &mut self.counters)
     }
 
     /// Checks that without faults no node deposes the leader, not even a removed one that has not
     /// learned of its removal, as long as pre-vote and check-quorum are on (thesis 4.2.3).
-    fn stays(&mut self, leader: NodeId) {
+    fn check_leader_stays(&mut self, leader: NodeId) -> Result<(), NotConverged> {
         let config = self.cluster.host(leader).config();
         // A leader whose state diverged steps down once a majority reports another state.
         let astray = self
@@ -331,20 +322,20 @@ impl Run {
             .ids()
             .any(|id| self.cluster.host(id).is_diverged());
         if !(config.pre_vote && config.check_quorum) || astray {
-            return;
+            return Ok(());
         }
         let term = self.cluster.node(leader).term();
         self.cluster.run(self.options.election_timeout.1 * 20);
         if self.cluster.host(leader).stopped().is_some() {
             // A sync failure injected earlier occurred only now.
-            return;
+            return Ok(());
         }
         let leads = self.cluster.is_up(leader) && self.cluster.node(leader).term() == term;
         let leads = leads && self.cluster.leaders().contains(&leader);
-        assert!(
-            leads,
-            "{leader} led {term} and was deposed without faults\n{}",
-            self.cluster.trace()
-        );
+        if leads {
+            Ok(())
+        } else {
+            Err(NotConverged::Deposed { leader, term })
+        }
     }
 }

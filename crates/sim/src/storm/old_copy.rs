@@ -6,14 +6,18 @@ use std::collections::BTreeSet;
 use raftian_raft::{NodeId, ReadId, Standing};
 use rand::RngExt;
 
-use super::Run;
+use super::{NotConverged, Run};
 use crate::cluster::{Envelope, Simulation};
 use crate::coverage::Mark;
 
 impl Run {
     /// Checks that the follower refuses the entries it had acknowledged, starts a new incarnation,
     /// rejoins under it and is promoted.
-    pub(super) fn rejoin_from_an_old_copy(&mut self, leader: NodeId, core: &BTreeSet<NodeId>) {
+    pub(super) fn rejoin_from_an_old_copy(
+        &mut self,
+        leader: NodeId,
+        core: &BTreeSet<NodeId>,
+    ) -> Result<(), NotConverged> {
         let (membership, term) = (
             self.cluster.node(leader).membership().clone(),
             self.cluster.node(leader).term(),
@@ -33,7 +37,9 @@ impl Run {
                 && sound(id)
                 && membership.is_quorum(|other| other != id && sound(other))
         };
-        let Some(id) = self.any(is_spare) else { return };
+        let Some(id) = self.any(is_spare) else {
+            return Ok(());
+        };
         self.cluster.heal();
         let copy = self.cluster.copy_disk(id);
         let before = self.cluster.host(id).incarnation();
@@ -41,7 +47,7 @@ impl Run {
         // The follower acknowledges entries that the copy does not have.
         for _ in 0..3 {
             if !self.repeat_a_command(leader) {
-                return;
+                return Ok(());
             }
             self.cluster.run(heartbeat * 2);
         }
@@ -54,7 +60,7 @@ impl Run {
         };
         let copied = copy.last().0;
         if !self.cluster.leaders().contains(&leader) || acknowledged(&self.cluster) <= copied {
-            return;
+            return Ok(());
         }
         self.cluster.put_back_whole(id, &copy);
         let timeout = self.options.election_timeout.1;
@@ -66,17 +72,15 @@ impl Run {
             if !self.cluster.leaders().contains(&leader) || self.cluster.node(leader).term() != term
             {
                 // A new leader has no proof that entries were lost.
-                return;
+                return Ok(());
             }
             let member = self.cluster.node(leader).membership().member(id).copied();
             if member.is_some_and(|member| member.incarnation != before && member.votes()) {
-                return self.counters.count(Mark::RejoinedAfterItsDiskWasRestored);
+                self.counters.count(Mark::RejoinedAfterItsDiskWasRestored);
+                return Ok(());
             }
         }
-        panic!(
-            "{id} lost acknowledged entries and did not rejoin\n{}",
-            self.cluster.trace()
-        );
+        Err(NotConverged::NotRejoined { id })
     }
 
     /// Lets the leader reach a single follower whose disk was rolled back to before it acknowledged

@@ -7,9 +7,10 @@ use super::{Failure, Storm};
 /// Most storms run while shrinking.
 const MAX_TRIALS: usize = 400;
 
-/// Returns the storm reduced to faults that still make it fail, and that failure. This is delta
-/// debugging over the injected faults (Zeller and Hildebrandt 2002), not over the seed: each event
-/// draws from its own RNG stream, so omitting one leaves the draws of the others unchanged.
+/// Returns the storm reduced to faults that still make it fail in the same way, and that failure.
+/// This is delta debugging over the injected faults (Zeller and Hildebrandt 2002), not over the
+/// seed: each event draws from its own RNG stream, so omitting one leaves the draws of the others
+/// unchanged.
 pub fn shrink(storm: &Storm, failure: Failure) -> (Storm, Failure) {
     let mut kept: Vec<u64> = failure.faults.iter().map(|(number, _)| *number).collect();
     // One event may inject several faults.
@@ -38,7 +39,10 @@ pub fn shrink(storm: &Storm, failure: Failure) -> (Storm, Failure) {
                 only: Some(only),
                 ..storm.clone()
             };
-            trial.run().err().map(|failure| (without, trial, failure))
+            let failure = trial.run().err()?;
+            // Another failure would lead away from the one to explain.
+            let is_like = failure.cause.is_like(&best.1.cause);
+            is_like.then_some((without, trial, failure))
         });
         match smaller {
             Some((without, trial, failure)) => {
