@@ -12,6 +12,7 @@
 mod choices;
 mod cluster;
 mod corpus;
+mod defect;
 mod message;
 mod mutate;
 mod node;
@@ -25,6 +26,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
+
+pub use defect::Defect;
 
 /// Code under test that consumes arbitrary bytes.
 #[derive(Clone, Copy)]
@@ -42,8 +45,8 @@ pub struct Target {
     /// Runs the target on one input.
     ///
     /// # Errors
-    /// Describes the violated property. A panic counts as a violation too.
-    pub check: fn(&[u8]) -> Result<Answer, String>,
+    /// Fails with the violated property. A panic counts as a violation too.
+    pub check: fn(&[u8]) -> Result<Answer, Defect>,
 }
 
 /// Result of an input that the target handled correctly.
@@ -65,7 +68,7 @@ pub struct Answers {
 }
 
 /// Input that the target handled incorrectly.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Debug)]
 pub struct Finding {
     /// Name of the target.
     pub target: &'static str,
@@ -77,8 +80,8 @@ pub struct Finding {
     pub input: Vec<u8>,
     /// Shrunk input that still fails.
     pub minimal: Vec<u8>,
-    /// Failure of the shrunk input.
-    pub what: String,
+    /// Violated property of the shrunk input.
+    pub defect: Defect,
 }
 
 /// Longest input printed as hex; longer ones are identified by seed and number, or kept in a file.
@@ -115,9 +118,9 @@ impl fmt::Display for Finding {
             number,
             input,
             minimal,
-            what,
+            defect,
         } = self;
-        writeln!(f, "{target}: {what}")?;
+        writeln!(f, "{target}: {defect}")?;
         writeln!(
             f,
             "input {number} of seed {seed}, {} bytes, shrunk to {}",
@@ -208,14 +211,14 @@ impl Fuzz {
     pub fn try_one(&self, number: u64) -> Result<Answer, Box<Finding>> {
         let input = self.input(number);
         judge(&self.target, &input).map_err(|_| {
-            let (minimal, what) = shrink::shrink(&self.target, &input);
+            let (minimal, defect) = shrink::shrink(&self.target, &input);
             Box::new(Finding {
                 target: self.target.name,
                 seed: self.seed,
                 number,
                 input,
                 minimal,
-                what,
+                defect,
             })
         })
     }
@@ -224,12 +227,12 @@ impl Fuzz {
 /// Runs the target on `input` and turns a panic into an error.
 ///
 /// # Errors
-/// Describes the violated property or repeats the panic message.
-pub fn judge(target: &Target, input: &[u8]) -> Result<Answer, String> {
+/// Fails with the violated property, or with [`Defect::Panicked`].
+pub fn judge(target: &Target, input: &[u8]) -> Result<Answer, Defect> {
     // Targets keep no mutable state between inputs, so a panic leaves nothing inconsistent.
     catch_unwind(AssertUnwindSafe(|| (target.check)(input))).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<&str>().map(|text| (*text).to_string());
         let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-        Err(format!("panicked: {}", text.unwrap_or_default()))
+        Err(Defect::Panicked(text.unwrap_or_default()))
     })
 }

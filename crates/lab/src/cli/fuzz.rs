@@ -108,8 +108,8 @@ fn one(target: &Target, input: &[u8]) -> Exit {
             target.name,
             input.len()
         ),
-        Err(what) => {
-            errln!("{}: {what}", target.name);
+        Err(defect) => {
+            errln!("{}: {defect}", target.name);
             return Exit::Violated;
         }
     }

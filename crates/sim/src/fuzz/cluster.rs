@@ -6,7 +6,7 @@ use std::time::Duration;
 use raftian_raft::{Change, Incarnation, Index, Membership, NodeId, ReadId, Standing};
 
 use super::choices::Choices;
-use super::{Answer, Target};
+use super::{Answer, Defect, Target};
 use crate::cluster::{Setup, Simulation};
 
 pub(super) const CLUSTER: Target = Target {
@@ -157,7 +157,7 @@ impl Fate {
     }
 
     /// Heals all links, disks and machines, and checks that the cluster converges.
-    fn ends(mut self) -> Result<Answer, String> {
+    fn ends(mut self) -> Result<Answer, Defect> {
         if self.cluster.violation().is_none() {
             self.cluster.heal();
             for id in self.cluster.ids() {
@@ -168,15 +168,15 @@ impl Fate {
                 }
             }
             let settled = self.cluster.settle(LIVENESS_TIME);
-            if let (Err(unrest), None) = (settled, self.cluster.violation()) {
-                return Err(unrest.to_string());
+            if let (Err(unsettled), None) = (settled, self.cluster.violation()) {
+                return Err(Defect::NotConverged(unsettled));
             }
         }
         match self.cluster.violation() {
-            Some(violation) => Err(format!(
-                "{violation}\nlast events:\n{}",
-                self.cluster.trace()
-            )),
+            Some(violation) => Err(Defect::Violated {
+                violation: violation.clone(),
+                trace: self.cluster.trace(),
+            }),
             None => Ok(Answer::Taken),
         }
     }

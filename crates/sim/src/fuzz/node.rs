@@ -13,7 +13,7 @@ use raftian_raft::{
 };
 
 use super::choices::Choices;
-use super::{Answer, Target, message};
+use super::{Answer, Defect, Target, message};
 use crate::coverage::Counters;
 
 pub(super) const NODE: Target = Target {
@@ -29,7 +29,7 @@ pub(super) const NODE: Target = Target {
 };
 
 /// Runs one input and returns the decisions that the node made.
-fn live(bytes: &[u8]) -> Result<Counters, String> {
+fn live(bytes: &[u8]) -> Result<Counters, Defect> {
     let mut choices = Choices::new(bytes);
     let mut harness = Harness::new(&mut choices)?;
     while !choices.are_made() {
@@ -55,7 +55,7 @@ struct Harness {
 }
 
 impl Harness {
-    fn new(choices: &mut Choices<'_>) -> Result<Self, String> {
+    fn new(choices: &mut Choices<'_>) -> Result<Self, Defect> {
         let third = [
             Standing::Voter,
             Standing::Witness,
@@ -92,7 +92,7 @@ impl Harness {
             (1 + choices.of(4), 1 + choices.of(8));
         let mut harness = Harness {
             node: Node::new(config.clone(), Restored::default(), Moment(0))
-                .map_err(|error| error.to_string())?,
+                .map_err(Defect::NotStarted)?,
             config,
             now: Moment(0),
             disk: MemoryStore::new(),
@@ -106,7 +106,7 @@ impl Harness {
         Ok(harness)
     }
 
-    fn happens(&mut self, choices: &mut Choices<'_>) -> Result<(), String> {
+    fn happens(&mut self, choices: &mut Choices<'_>) -> Result<(), Defect> {
         self.now.0 += u64::from(choices.byte()) * 100;
         let input = match choices.of(40) {
             0..=15 => {
@@ -166,7 +166,7 @@ impl Harness {
     }
 
     /// Makes the node stand for election and win; random choices alone hardly ever do.
-    fn is_elected(&mut self) -> Result<(), String> {
+    fn is_elected(&mut self) -> Result<(), Defect> {
         self.step(Input::Campaign)?;
         for body in [
             Body::PreVoteReply { granted: true },
@@ -185,7 +185,7 @@ impl Harness {
     }
 
     /// Completes all writes and lets all others acknowledge the whole log, so that it commits.
-    fn is_acknowledged(&mut self) -> Result<(), String> {
+    fn is_acknowledged(&mut self) -> Result<(), Defect> {
         self.writes(usize::MAX)?;
         let result = AppendResult::Matched {
             up_to: self.node.last().index,
@@ -203,7 +203,7 @@ impl Harness {
         self.hears_of_all(&Message::new(self.node.term(), body))
     }
 
-    fn hears_of_all(&mut self, message: &Message) -> Result<(), String> {
+    fn hears_of_all(&mut self, message: &Message) -> Result<(), Defect> {
         let members = self.node.membership().members().map(|(id, _)| id);
         let others: Vec<_> = members.filter(|id| *id != self.config.id).collect();
         for from in others {
@@ -216,19 +216,17 @@ impl Harness {
     }
 
     /// Completes up to `most` of the oldest writes and reports the last of them to the node.
-    fn writes(&mut self, most: usize) -> Result<(), String> {
+    fn writes(&mut self, most: usize) -> Result<(), Defect> {
         let mut newest = None;
         for write in self.pending.drain(..most.min(self.pending.len())) {
             newest = Some(write.number);
-            self.disk
-                .submit(write)
-                .map_err(|error| format!("the store rejects a write of the node: {error}"))?;
+            self.disk.submit(write).map_err(Defect::WriteRejected)?;
             let _done = self.disk.completed();
         }
         newest.map_or(Ok(()), |number| self.step(Input::Persisted(number)))
     }
 
-    fn step(&mut self, input: Input) -> Result<(), String> {
+    fn step(&mut self, input: Input) -> Result<(), Defect> {
         self.node.step(self.now, input);
         // Each round applies at least one entry or nothing, so far fewer rounds drain the actions.
         for _ in 0..1_000 {
@@ -238,21 +236,20 @@ impl Harness {
             }
             self.perform(actions)?;
         }
-        Err("the node never runs out of actions".to_string())
+        Err(Defect::EndlessActions)
     }
 
-    fn perform(&mut self, actions: Actions) -> Result<(), String> {
+    fn perform(&mut self, actions: Actions) -> Result<(), Defect> {
         for (to, message) in &actions.send {
-            let frame = wire::encode_message(message).map_err(|error| {
-                format!("the node sends a message that does not encode: {error}")
-            })?;
+            let frame = wire::encode_message(message).map_err(Defect::NotSendable)?;
             // A node must not send to itself either.
             if wire::decode_message(&frame[wire::LENGTH_BYTES..]).as_ref() != Ok(message)
                 || *to == self.config.id
             {
-                return Err(format!(
-                    "the message to {to} cannot be received: {message:?}"
-                ));
+                return Err(Defect::NotReceivable {
+                    to: *to,
+                    message: Box::new(message.clone()),
+                });
             }
         }
         actions
@@ -267,7 +264,8 @@ impl Harness {
         }
         for Entry { index, .. } in actions.apply {
             if index != self.handed_out.next() {
-                return Err(format!("{index} is applied after {}", self.handed_out));
+                let after = self.handed_out;
+                return Err(Defect::OutOfOrder { index, after });
             }
             self.handed_out = index;
             done = Some(index);
@@ -280,11 +278,10 @@ impl Harness {
     }
 
     /// Crashes the node and restarts it from its disk; pending writes are lost.
-    fn restarts(&mut self) -> Result<(), String> {
+    fn restarts(&mut self) -> Result<(), Defect> {
         self.pending.clear();
         let node = Node::new(self.config.clone(), self.disk.restored(), self.now);
-        self.node =
-            node.map_err(|error| format!("the node cannot start from its disk: {error}"))?;
+        self.node = node.map_err(Defect::NotStarted)?;
         // The new run restores its snapshot and applies the log from there.
         (self.handed_out, self.applied) = (Index(0), Index(0));
         self.step(Input::Wake)

@@ -1,6 +1,6 @@
 //! Scenario files: any text is parsed or refused, and a parsed script prints as itself.
 
-use super::{Answer, Target};
+use super::{Answer, Defect, Target};
 use crate::scenario::{self, Script, script::Step};
 
 pub(super) const SCENARIO: Target = Target {
@@ -15,10 +15,9 @@ pub(super) const SCENARIO: Target = Target {
             return Ok(Answer::Refused);
         };
         let printed = script.to_string();
-        let again = Script::parse("fuzz", &printed)
-            .map_err(|error| format!("the printed script does not parse: {error}"))?;
+        let again = Script::parse("fuzz", &printed).map_err(Defect::NotParsed)?;
         if again.to_string() != printed || again.steps.len() != script.steps.len() {
-            return Err(format!("the printed script is another script:\n{printed}"));
+            return Err(Defect::OtherScript(printed));
         }
         if is_short(&script) {
             // A failed expectation is normal here; only a panic is a finding.

@@ -1,17 +1,17 @@
 //! Shrinks a failing input.
 
-use super::{Target, judge};
+use super::{Defect, Target, judge};
 
 /// Most inputs tried while shrinking: a few seconds for the slowest target.
 const MAX_TRIES: usize = 2_000;
 
 /// Removes halves, quarters and so on while the input still fails, then zeroes every remaining
 /// byte that the failure does not depend on. Returns the shrunk input and its failure.
-pub(super) fn shrink(target: &Target, input: &[u8]) -> (Vec<u8>, String) {
+pub(super) fn shrink(target: &Target, input: &[u8]) -> (Vec<u8>, Defect) {
     let mut best = input.to_vec();
-    let mut what = judge(target, &best)
+    let mut defect = judge(target, &best)
         .err()
-        .unwrap_or_else(|| "failed only once; the target is not deterministic".to_string());
+        .unwrap_or(Defect::NotDeterministic);
     let mut tries = 0;
     let mut still = |candidate: &Vec<u8>| {
         tries += 1;
@@ -28,7 +28,7 @@ pub(super) fn shrink(target: &Target, input: &[u8]) -> (Vec<u8>, String) {
             let mut candidate = best.clone();
             candidate.drain(at..(at + size).min(best.len()));
             match still(&candidate) {
-                Some(wrong) => (best, what) = (candidate, wrong),
+                Some(wrong) => (best, defect) = (candidate, wrong),
                 None => at += size,
             }
         }
@@ -41,8 +41,8 @@ pub(super) fn shrink(target: &Target, input: &[u8]) -> (Vec<u8>, String) {
         if candidate != best
             && let Some(wrong) = still(&candidate)
         {
-            (best, what) = (candidate, wrong);
+            (best, defect) = (candidate, wrong);
         }
     }
-    (best, what)
+    (best, defect)
 }

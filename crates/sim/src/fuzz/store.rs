@@ -10,7 +10,7 @@ use raftian_raft::{
 };
 
 use super::choices::Choices;
-use super::{Answer, Target};
+use super::{Answer, Defect, Target};
 use crate::disk::{SECTOR, SimDisk};
 
 pub(super) const STORE: Target = Target {
@@ -42,10 +42,10 @@ pub(super) const STORE: Target = Target {
             }
             Ok((_, restored)) => {
                 let earlier = states.iter().rposition(|state| *state == restored);
-                let what = earlier.map_or("a state that was never written".to_string(), |at| {
-                    format!("write {at} of {newest}")
-                });
-                Err(format!("the store restores {what}: {restored:?}"))
+                Err(Defect::WrongState {
+                    written: earlier.map(|at| (at, newest)),
+                    restored: format!("{restored:?}"),
+                })
             }
         }
     },

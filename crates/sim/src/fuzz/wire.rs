@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use raftian_node::wire::{self, WireError};
 use raftian_raft::{Entry, Membership, Snapshot};
 
-use super::{Answer, Target, corpus};
+use super::{Answer, Defect, Target, corpus};
 
 const ABOUT: &str =
     "never panics; a decoded value encodes to no more bytes and decodes to the same value";
@@ -67,7 +67,7 @@ pub(super) const MEMBERSHIP: Target = Target {
         if let Ok(membership) = wire::decode_value::<Membership>(bytes) {
             let can_lead = membership.members().any(|(_, member)| member.may_lead());
             if !can_lead || !membership.is_quorum(|_| true) || membership.is_quorum(|_| false) {
-                return Err(format!("no member could ever lead {membership:?}"));
+                return Err(Defect::NotElectable(format!("{membership:?}")));
             }
         }
         same_again(bytes, wire::decode_value::<Membership>, wire::encode_value)
@@ -85,22 +85,23 @@ fn same_again<T: PartialEq + Debug>(
     bytes: &[u8],
     decode: impl Fn(&[u8]) -> Result<T, WireError>,
     encode: impl Fn(&T) -> Result<Vec<u8>, WireError>,
-) -> Result<Answer, String> {
+) -> Result<Answer, Defect> {
     let Ok(value) = decode(bytes) else {
         return Ok(Answer::Refused);
     };
-    let again =
-        encode(&value).map_err(|error| format!("a decoded value does not encode: {error}"))?;
+    let again = encode(&value).map_err(Defect::NotEncoded)?;
     if again.len() > bytes.len() {
-        return Err(format!(
-            "a value decoded from {} bytes encodes to {}",
-            bytes.len(),
-            again.len()
-        ));
+        return Err(Defect::Grew {
+            from: bytes.len(),
+            to: again.len(),
+        });
     }
     match decode(&again) {
         Ok(same) if same == value => Ok(Answer::Taken),
-        Ok(other) => Err(format!("{value:?} was encoded, {other:?} was decoded")),
-        Err(error) => Err(format!("an encoded value does not decode: {error}")),
+        Ok(other) => Err(Defect::Changed {
+            encoded: format!("{value:?}"),
+            decoded: format!("{other:?}"),
+        }),
+        Err(error) => Err(Defect::NotDecoded(error)),
     }
 }
