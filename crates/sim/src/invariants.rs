@@ -141,7 +141,8 @@ pub(crate) fn last_on(image: &Restored) -> Index {
 }
 
 /// A violated property.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{property} is violated: {what}")]
 pub struct Violation {
     /// Name of the property.
     pub property: &'static str,
@@ -155,12 +156,6 @@ impl Violation {
             property,
             what: what.into(),
         }
-    }
-}
-
-impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} is violated: {}", self.property, self.what)
     }
 }
 

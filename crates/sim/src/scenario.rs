@@ -140,6 +140,7 @@
 //! 100,000 preset entries per log, a day per statement. A line that exceeds a bound is an error.
 
 mod expect;
+mod failure;
 mod lexer;
 mod parse;
 mod run;
@@ -150,7 +151,8 @@ mod tests;
 
 use std::fmt;
 
-pub use run::{Failure, run, run_planted};
+pub use failure::{Cause, Failure, Refusal};
+pub use run::{run, run_planted};
 pub use script::Script;
 
 /// Parse error of a transcript. `Display` is `FILE:LINE: what is wrong: what was expected`.

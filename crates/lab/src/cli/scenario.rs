@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use raftian_raft::PlantedBug;
 
-use raftian_sim::scenario::{self, Script};
+use raftian_sim::scenario::{self, Cause, Script};
 
 use super::Exit;
 use crate::terminal::{errln, out, outln};
@@ -109,7 +109,7 @@ fn one(file: &Path, arguments: &Arguments) -> Exit {
         }
         Err(failure) => {
             errln!("{name}:{}: {failure}", failure.line);
-            if failure.violation {
+            if matches!(failure.cause, Cause::Violated(_)) {
                 Exit::Violated
             } else {
                 Exit::Failed

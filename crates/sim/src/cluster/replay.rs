@@ -77,8 +77,7 @@ impl Simulation {
     pub fn check_states_follow_from_log(&self) -> Result<(), Violation> {
         let sound = |host: &&Host| !host.is_diverged() && !host.applied().is_empty();
         for host in self.hosts().filter(sound) {
-            check(host, &self.committed)
-                .map_err(|what| Violation::new(PROPERTY, format!("{} {what}", host.id())))?;
+            check(host, &self.committed)?;
         }
         Ok(())
     }
@@ -89,38 +88,47 @@ impl Simulation {
     }
 }
 
-fn check(host: &Host, committed: &CommittedLog) -> Result<(), String> {
+fn check(host: &Host, committed: &CommittedLog) -> Result<(), Violation> {
     let count = host.applied().len();
     if committed.entries.get(..count) != Some(host.applied()) {
-        return Err(format!(
-            "applied {count} entries that are not a prefix of the committed log"
+        return Err(differs(
+            host,
+            format!("applied {count} entries that are not a prefix of the committed log"),
         ));
     }
     let expected = committed.replay(count);
     let effects = expected.effects.iter().zip(&expected.effects_at);
     let mut pairs = effects.zip(host.effects().iter().zip(host.effects_at()));
     if let Some((expected, seen)) = pairs.find(|(expected, seen)| expected != seen) {
-        return Err(format!(
-            "has the effect {seen:?}, but the log implies {expected:?}"
+        return Err(differs(
+            host,
+            format!("has the effect {seen:?}, but the log implies {expected:?}"),
         ));
     }
     if host.effects().len() != expected.effects.len() {
         let (seen, expected) = (host.effects().len(), expected.effects.len());
-        return Err(format!(
-            "has {seen} effects after {count} entries, but the log implies {expected}"
+        return Err(differs(
+            host,
+            format!("has {seen} effects after {count} entries, but the log implies {expected}"),
         ));
     }
     if *host.sessions() != expected.sessions {
-        return Err(format!(
-            "has sessions after {count} entries that do not follow from the log"
+        return Err(differs(
+            host,
+            format!("has sessions after {count} entries that do not follow from the log"),
         ));
     }
     if host.state_hash() != mix(expected.hash, 0, 0) {
-        return Err(format!(
-            "has a state hash after {count} entries that does not follow from the log"
+        return Err(differs(
+            host,
+            format!("has a state hash after {count} entries that does not follow from the log"),
         ));
     }
     Ok(())
+}
+
+fn differs(host: &Host, what: String) -> Violation {
+    Violation::new(PROPERTY, format!("{} {what}", host.id()))
 }
 
 #[cfg(test)]

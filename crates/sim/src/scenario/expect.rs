@@ -5,30 +5,28 @@ use std::fmt::Display;
 
 use raftian_raft::{Index, Membership, Node, NodeId, PeerStatus, RoleKind, Standing};
 
+use super::failure::{self, Cause};
 use super::run::{Runner, covers};
 use super::script::{Answer, Expect, RoleName, Select, Wanted};
 
 /// Checks an expectation once, without waiting.
-pub(super) fn check(runner: &Runner, expect: &Expect) -> Result<(), String> {
+pub(super) fn check(runner: &Runner, expect: &Expect) -> Result<(), Cause> {
     match expect {
         Expect::Leader(id) => leads(runner, *id),
         Expect::AnyLeader => match &runner.cluster.leaders()[..] {
-            [] => Err("a leader was expected, but no node leads".to_owned()),
+            [] => Err(Cause::NoLeader),
             _ => Ok(()),
         },
         Expect::Not(expect) => {
             check_is_possible(runner, expect)?;
             match check(runner, expect) {
-                Ok(()) => Err(format!("`{expect}` was not expected, but it holds")),
+                Ok(()) => Err(Cause::Holds(expect.to_string())),
                 Err(_) => Ok(()),
             }
         }
         Expect::NoLeader => match &runner.cluster.leaders()[..] {
             [] => Ok(()),
-            leaders => Err(format!(
-                "no leader was expected, but {} leads",
-                list(leaders)
-            )),
+            leaders => Err(Cause::UnexpectedLeader(list(leaders))),
         },
         Expect::LeaderOf(id, leader) => same(
             &format!("the leader that {id} follows"),
@@ -112,22 +110,18 @@ pub(super) fn check(runner: &Runner, expect: &Expect) -> Result<(), String> {
             progress(runner, *id, *peer)?.matched.0,
         ),
         Expect::Refused(why) => match &runner.last {
-            Some(Err(reason)) if says(reason, why.as_ref()) => Ok(()),
-            Some(Err(reason)) => {
-                let why = why.as_deref().unwrap_or_default();
-                Err(format!(
-                    "a refusal that contains `{why}` was expected, but the refusal was: {reason}"
-                ))
-            }
-            Some(Ok(())) => Err("a refusal was expected, but the request was accepted".to_owned()),
-            None => Err("a refusal was expected, but no request was made yet".to_owned()),
+            Some(Err(refusal)) if contains(&refusal.to_string(), why.as_ref()) => Ok(()),
+            Some(Err(refusal)) => Err(Cause::OtherRefusal {
+                expected: why.clone().unwrap_or_default(),
+                refusal: *refusal,
+            }),
+            Some(Ok(())) => Err(Cause::Accepted),
+            None => Err(Cause::NoRequest(Some(failure::Answer::Refusal))),
         },
         Expect::Accepted => match &runner.last {
             Some(Ok(())) => Ok(()),
-            Some(Err(why)) => Err(format!(
-                "acceptance was expected, but the request was refused: {why}"
-            )),
-            None => Err("acceptance was expected, but no request was made yet".to_owned()),
+            Some(Err(refusal)) => Err(Cause::Refused(*refusal)),
+            None => Err(Cause::NoRequest(Some(failure::Answer::Acceptance))),
         },
         Expect::Queued { link, kind, count } => {
             let select = Select {
@@ -153,11 +147,11 @@ pub(super) fn check(runner: &Runner, expect: &Expect) -> Result<(), String> {
     }
 }
 
-fn node(runner: &Runner, id: NodeId) -> Result<&Node, String> {
+fn node(runner: &Runner, id: NodeId) -> Result<&Node, Cause> {
     runner.up(id).map(|id| runner.cluster.node(id))
 }
 
-fn same<T: PartialEq + Display>(what: &str, wanted: T, seen: T) -> Result<(), String> {
+fn same<T: PartialEq + Display>(what: &str, wanted: T, seen: T) -> Result<(), Cause> {
     if wanted == seen {
         Ok(())
     } else {
@@ -165,7 +159,7 @@ fn same<T: PartialEq + Display>(what: &str, wanted: T, seen: T) -> Result<(), St
     }
 }
 
-fn holds(wanted: Wanted, what: &str, seen: u64) -> Result<(), String> {
+fn holds(wanted: Wanted, what: &str, seen: u64) -> Result<(), Cause> {
     if wanted.holds(seen) {
         Ok(())
     } else {
@@ -173,18 +167,22 @@ fn holds(wanted: Wanted, what: &str, seen: u64) -> Result<(), String> {
     }
 }
 
-fn differs(what: &str, wanted: impl Display, seen: impl Display) -> String {
-    format!("{what}: expected {wanted}, found {seen}")
+fn differs(what: &str, wanted: impl Display, seen: impl Display) -> Cause {
+    Cause::Differs {
+        what: what.to_owned(),
+        expected: wanted.to_string(),
+        found: seen.to_string(),
+    }
 }
 
 /// Returns whether a reason contains the expected text.
-fn says(reason: &str, why: Option<&String>) -> bool {
+fn contains(reason: &str, why: Option<&String>) -> bool {
     why.is_none_or(|why| reason.contains(why.as_str()))
 }
 
 /// Checks that a negated expectation can be evaluated: the log of a node that is down, for
 /// example, can satisfy neither an expectation nor its negation.
-fn check_is_possible(runner: &Runner, expect: &Expect) -> Result<(), String> {
+fn check_is_possible(runner: &Runner, expect: &Expect) -> Result<(), Cause> {
     match expect {
         Expect::Leader(_)
         | Expect::AnyLeader
@@ -210,7 +208,7 @@ fn check_is_possible(runner: &Runner, expect: &Expect) -> Result<(), String> {
             progress(runner, *id, *peer).map(drop)
         }
         Expect::Refused(_) | Expect::Accepted if runner.last.is_none() => {
-            Err("no request was made yet".to_owned())
+            Err(Cause::NoRequest(None))
         }
         Expect::Refused(_) | Expect::Accepted => Ok(()),
     }
@@ -230,7 +228,7 @@ fn list(items: &[impl Display]) -> String {
 }
 
 /// Checks that the node leads and that no other node leads a later term.
-fn leads(runner: &Runner, id: NodeId) -> Result<(), String> {
+fn leads(runner: &Runner, id: NodeId) -> Result<(), Cause> {
     let node = node(runner, id)?;
     let newest = runner
         .cluster
@@ -240,14 +238,12 @@ fn leads(runner: &Runner, id: NodeId) -> Result<(), String> {
     if node.role() == RoleKind::Leader && newest == Some(id) {
         return Ok(());
     }
-    let seen = newest.map_or("no node leads".to_owned(), |leader| {
-        format!("{leader} leads {}", runner.cluster.node(leader).term())
-    });
-    Err(format!(
-        "{id} was expected to lead: it is {} in {}, and {seen}",
-        role_of(runner, node).name(),
-        node.term()
-    ))
+    Err(Cause::NotLeading {
+        id,
+        role: role_of(runner, node).name(),
+        term: node.term(),
+        newest: newest.map(|leader| (leader, runner.cluster.node(leader).term())),
+    })
 }
 
 fn role_of(_runner: &Runner, node: &Node) -> RoleName {
@@ -274,7 +270,7 @@ fn log(node: &Node) -> Vec<u64> {
         .collect()
 }
 
-fn states_equal(runner: &Runner, ids: &BTreeSet<NodeId>) -> Result<(), String> {
+fn states_equal(runner: &Runner, ids: &BTreeSet<NodeId>) -> Result<(), Cause> {
     let mut states = Vec::new();
     for id in ids {
         let host = runner.cluster.host(runner.up(*id)?);
@@ -288,17 +284,22 @@ fn states_equal(runner: &Runner, ids: &BTreeSet<NodeId>) -> Result<(), String> {
         .find(|(_, other, other_hash)| (other, other_hash) != (applied, hash))
     {
         None => Ok(()),
-        Some((id, other, _)) if other == applied => Err(format!(
-            "the states of {first} and {id} differ at {applied}"
-        )),
-        Some((id, other, _)) => Err(format!(
-            "{first} has applied {applied} entries, {id} has applied {other}"
-        )),
+        Some((id, other, _)) if other == applied => Err(Cause::StatesDiffer {
+            one: *first,
+            other: *id,
+            applied: *applied,
+        }),
+        Some((id, other, _)) => Err(Cause::AppliedDiffer {
+            one: *first,
+            entries: *applied,
+            other: *id,
+            other_entries: *other,
+        }),
     }
 }
 
 /// Checks that logs have the same last entry and the same terms where both still have entries.
-fn logs_equal(runner: &Runner, ids: &BTreeSet<NodeId>) -> Result<(), String> {
+fn logs_equal(runner: &Runner, ids: &BTreeSet<NodeId>) -> Result<(), Cause> {
     let mut logs = Vec::new();
     for id in ids {
         let node = node(runner, *id)?;
@@ -324,11 +325,12 @@ fn logs_equal(runner: &Runner, ids: &BTreeSet<NodeId>) -> Result<(), String> {
         };
         let (one, other) = (after(*start, terms), after(*other_start, other_terms));
         if last != other_last || one != other {
-            let (one, other) = (list(&one), list(&other));
-            return Err(format!(
-                "the logs of {first} and {id} differ after {from}: \
-                 {one} (last {last}), and {other} (last {other_last})"
-            ));
+            return Err(Cause::LogsDiffer {
+                one: *first,
+                other: *id,
+                from,
+                logs: Box::new([(list(&one), *last), (list(&other), *other_last)]),
+            });
         }
     }
     Ok(())
@@ -363,15 +365,15 @@ fn configuration(membership: &Membership) -> String {
     )
 }
 
-fn read(runner: &Runner, name: &str, wanted: &Answer) -> Result<(), String> {
+fn read(runner: &Runner, name: &str, wanted: &Answer) -> Result<(), Cause> {
     let Some((at, id)) = runner.reads.get(name) else {
-        return Err(format!("there is no read named `{name}`"));
+        return Err(Cause::UnknownRead(name.to_owned()));
     };
     let seen = runner.cluster.host(*at).reads().get(id);
     let ok = match (wanted, seen) {
         (Answer::At(wanted), Some(Ok(index))) => wanted.holds(index.0),
         (Answer::Pending, None) => true,
-        (Answer::Refused(why), Some(Err(refusal))) => says(&refusal.to_string(), why.as_ref()),
+        (Answer::Refused(why), Some(Err(refusal))) => contains(&refusal.to_string(), why.as_ref()),
         (Answer::At(_) | Answer::Pending | Answer::Refused(_), _) => false,
     };
     let seen = match seen {
@@ -386,13 +388,11 @@ fn read(runner: &Runner, name: &str, wanted: &Answer) -> Result<(), String> {
     }
 }
 
-fn progress(runner: &Runner, leader: NodeId, peer: NodeId) -> Result<PeerStatus, String> {
+fn progress(runner: &Runner, leader: NodeId, peer: NodeId) -> Result<PeerStatus, Cause> {
     let status = node(runner, leader)?.status();
     if status.role != RoleKind::Leader {
-        return Err(format!(
-            "{leader} does not lead, so it has no index for {peer}"
-        ));
+        return Err(Cause::NotLeader { leader, peer });
     }
     let found = status.peers.into_iter().find(|status| status.id == peer);
-    found.ok_or_else(|| format!("{leader} has no index for {peer}, which is not a member"))
+    found.ok_or(Cause::NotMember { leader, peer })
 }

@@ -1,7 +1,6 @@
 //! Runs a transcript step by step on a simulated cluster.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::Duration;
 
 use raftian_raft::{
@@ -11,30 +10,12 @@ use raftian_raft::{
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 
+use super::failure::{Cause, Failure, Refusal};
 use super::script::{self, Expect, Select, Setting, Step};
 use super::{Script, expect};
 use crate::cluster::{Envelope, Kind, Setup, Simulation};
 use crate::disk::{Backup, CrashStyle};
 use script::KindName;
-
-/// Failure of a transcript.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Failure {
-    /// Line of the statement that failed, from 1.
-    pub line: usize,
-    /// Expected and found values, or the violation.
-    pub what: String,
-    /// Whether an invariant of Raft was violated.
-    pub violation: bool,
-    /// Last events, one per line.
-    pub trace: String,
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}\nlast events:\n{}", self.what, self.trace)
-    }
-}
 
 /// Runs a transcript to its end or to the first statement that fails. Returns the last `lines`
 /// events, one per line.
@@ -56,47 +37,32 @@ pub fn run_planted(
     lines: usize,
     planted: Option<PlantedBug>,
 ) -> Result<String, Failure> {
-    let fails = |line, what: String| Failure {
-        line,
-        what,
-        violation: false,
+    let setup = setup(script, lines, planted).map_err(|cause| Failure {
+        line: script.cluster.line,
+        cause,
         trace: String::new(),
-    };
-    let setup = setup(script, lines, planted).map_err(|what| fails(script.cluster.line, what))?;
+    })?;
     let mut runner = Runner::new(Simulation::new(setup));
     for step in &script.steps {
         let done = runner.step(&step.what);
-        let violation = runner.cluster.violation().map(ToString::to_string);
         // A violation takes precedence over the result of the step itself.
-        let what = violation.clone().map_or(done, Err);
-        if let Err(what) = what {
-            let trace = runner.cluster.trace();
-            return Err(Failure {
-                line: step.line,
-                what,
-                violation: violation.is_some(),
-                trace,
-            });
-        }
+        let violation = runner.cluster.violation().cloned();
+        violation
+            .map_or(done, |violation| Err(violation.into()))
+            .map_err(|cause| runner.failure(step.line, cause))?;
     }
     if let Err(violation) = runner.cluster.check_states_follow_from_log() {
         let line = script
             .steps
             .last()
             .map_or(script.cluster.line, |step| step.line);
-        let trace = runner.cluster.trace();
-        return Err(Failure {
-            line,
-            what: violation.to_string(),
-            violation: true,
-            trace,
-        });
+        return Err(runner.failure(line, violation.into()));
     }
     Ok(runner.cluster.trace())
 }
 
 /// Builds the initial cluster of a transcript.
-fn setup(script: &Script, lines: usize, planted: Option<PlantedBug>) -> Result<Setup, String> {
+fn setup(script: &Script, lines: usize, planted: Option<PlantedBug>) -> Result<Setup, Cause> {
     let cluster = &script.cluster;
     let standing = |id: NodeId| {
         if cluster.witnesses.contains(&id) {
@@ -110,7 +76,7 @@ fn setup(script: &Script, lines: usize, planted: Option<PlantedBug>) -> Result<S
     let members = cluster
         .members()
         .map(|id| (id, Incarnation::default(), standing(id)));
-    let membership = Membership::of(members).map_err(|error| error.to_string())?;
+    let membership = Membership::of(members)?;
     let settings: Vec<_> = script.options.iter().map(|option| option.what).collect();
     let seed = settings.iter().rev().find_map(|setting| match setting {
         Setting::Seed(seed) => Some(*seed),
@@ -151,7 +117,7 @@ fn setup(script: &Script, lines: usize, planted: Option<PlantedBug>) -> Result<S
     // Checked up front, so that an invalid configuration is an error of the script.
     let mut sample = Config::new(NodeId(1), membership, 1);
     configure(&mut sample);
-    sample.validate().map_err(|error| error.to_string())?;
+    sample.validate()?;
     Ok(setup.configure(configure))
 }
 
@@ -234,7 +200,7 @@ pub(super) struct Runner {
     /// Node and id of each read, by the name of its answer.
     pub(super) reads: BTreeMap<String, (NodeId, ReadId)>,
     /// Result of the last propose, member, read or transfer, with the reason of a refusal.
-    pub(super) last: Option<Result<(), String>>,
+    pub(super) last: Option<Result<(), Refusal>>,
     kept: BTreeMap<String, Vec<Envelope>>,
     copies: BTreeMap<String, Backup>,
     /// Decides how a failing disk fails.
@@ -255,7 +221,15 @@ impl Runner {
         }
     }
 
-    fn step(&mut self, step: &Step) -> Result<(), String> {
+    fn failure(&self, line: usize, cause: Cause) -> Failure {
+        Failure {
+            line,
+            cause,
+            trace: self.cluster.trace(),
+        }
+    }
+
+    fn step(&mut self, step: &Step) -> Result<(), Cause> {
         match step {
             Step::Campaign(node) => self.cluster.campaign(self.up(*node)?),
             Step::Tick(node) => self.cluster.tick(self.up(*node)?),
@@ -327,7 +301,7 @@ impl Runner {
             }
             Step::PutBack { node, name } => {
                 let Some(copy) = self.copies.get(name) else {
-                    return Err(format!("there is no disk copy named `{name}`"));
+                    return Err(Cause::UnknownCopy(name.clone()));
                 };
                 self.cluster.put_back_whole(*node, copy);
             }
@@ -341,12 +315,12 @@ impl Runner {
             Step::Read { node, name, lease } => self.read(*node, name, *lease)?,
             Step::Transfer { from, to } => {
                 let begun = self.cluster.transfer_leadership(self.up(*from)?, *to);
-                self.last = Some(begun.map_err(|refusal| refusal.to_string()));
+                self.last = Some(begun.map_err(Refusal::from));
             }
             Step::Member { node, change } => {
                 let change = self.change(*node, change);
                 let begun = self.cluster.change_membership(self.up(*node)?, change);
-                self.last = Some(begun.map_err(|refusal| refusal.to_string()));
+                self.last = Some(begun.map_err(Refusal::from));
             }
             Step::Compact { node, up_to } => self.cluster.compact(self.up(*node)?, Some(*up_to)),
             Step::Crash(node) => self.cluster.crash(self.up(*node)?),
@@ -369,11 +343,7 @@ impl Runner {
                     .complete_writes(*node, usize::try_from(*count).unwrap_or(usize::MAX));
             }
             Step::Run(by) => self.cluster.run(*by),
-            Step::Settle(by) => drop(
-                self.cluster
-                    .settle(*by)
-                    .map_err(|unsettled| unsettled.to_string())?,
-            ),
+            Step::Settle(by) => drop(self.cluster.settle(*by)?),
             Step::Until { expect, within } => return self.until(expect, *within),
             Step::Expect(expect) => return expect::check(self, expect),
         }
@@ -381,14 +351,17 @@ impl Runner {
     }
 
     /// Lets time pass and delivers everything until `expect` holds.
-    fn until(&mut self, expect: &Expect, within: Duration) -> Result<(), String> {
+    fn until(&mut self, expect: &Expect, within: Duration) -> Result<(), Cause> {
         let mut left = within;
         self.cluster.stabilize();
         loop {
             let held = expect::check(self, expect);
             match (held, left.is_zero() || self.cluster.violation().is_some()) {
                 (Ok(()), _) => return Ok(()),
-                (Err(what), true) => return Err(format!("still fails after {within:?}: {what}")),
+                (Err(cause), true) => {
+                    let last = Box::new(cause);
+                    return Err(Cause::TimedOut { within, last });
+                }
                 (Err(_), false) => {
                     // Small steps, so that a condition that holds only briefly is not missed.
                     let step = left.min(Duration::from_millis(1));
@@ -400,11 +373,14 @@ impl Runner {
     }
 
     /// Returns `id` if that node is running.
-    pub(super) fn up(&self, id: NodeId) -> Result<NodeId, String> {
+    pub(super) fn up(&self, id: NodeId) -> Result<NodeId, Cause> {
         match self.cluster.host(id).stopped() {
-            Some(why) => Err(format!("{id} has stopped by itself: {why}")),
+            Some(why) => Err(Cause::Stopped {
+                id,
+                why: why.to_owned(),
+            }),
             None if self.cluster.is_up(id) => Ok(id),
-            None => Err(format!("{id} is down; restart it first")),
+            None => Err(Cause::Down(id)),
         }
     }
 
@@ -433,9 +409,9 @@ impl Runner {
     }
 
     /// Delivers kept messages now, ahead of all queued ones.
-    fn replay(&mut self, name: &str) -> Result<(), String> {
+    fn replay(&mut self, name: &str) -> Result<(), Cause> {
         let Some(copies) = self.kept.get(name).cloned() else {
-            return Err(format!("there are no kept messages named `{name}`"));
+            return Err(Cause::UnknownMessages(name.to_owned()));
         };
         // Injected copies get serials above all queued ones.
         let before = self
@@ -454,7 +430,7 @@ impl Runner {
         node: NodeId,
         name: Option<(ClientId, u64)>,
         command: &str,
-    ) -> Result<(), String> {
+    ) -> Result<(), Cause> {
         let node = self.up(node)?;
         self.proposals += 1;
         // A command without a name comes from a new client, so that it is never a duplicate.
@@ -462,11 +438,11 @@ impl Runner {
         let taken: Result<(), RefusalReason> =
             self.cluster
                 .propose(node, client.0, sequence, command.as_bytes());
-        self.last = Some(taken.map_err(|refusal| refusal.to_string()));
+        self.last = Some(taken.map_err(Refusal::from));
         Ok(())
     }
 
-    fn read(&mut self, node: NodeId, name: &str, lease: bool) -> Result<(), String> {
+    fn read(&mut self, node: NodeId, name: &str, lease: bool) -> Result<(), Cause> {
         let node = self.up(node)?;
         self.proposals += 1;
         let id = ReadId(self.proposals);
@@ -478,7 +454,7 @@ impl Runner {
             .reads()
             .get(&id)
             .and_then(|answer| answer.err());
-        self.last = Some(refusal.map_or(Ok(()), |refusal| Err(refusal.to_string())));
+        self.last = Some(refusal.map_or(Ok(()), |refusal| Err(refusal.into())));
         Ok(())
     }
 
