@@ -145,9 +145,11 @@ impl Node {
             .snapshot
             .as_ref()
             .map_or(LogPosition::default(), |snapshot| snapshot.position);
+        // The entries between snapshot and log would be missing, so no state could be rebuilt.
         if restored.start.position > covered {
             return Err(damaged("it starts after the end of its snapshot"));
         }
+        // The snapshot's membership takes precedence: the entry that set it may be compacted.
         let founding = restored
             .snapshot
             .as_ref()
@@ -155,14 +157,18 @@ impl Node {
             .clone();
         let log = Log::restore(restored.start, (covered.index, founding), restored.entries)
             .map_err(damaged)?;
+        // Snapshot and log are written atomically, so a mismatch is damage and not a crash between
+        // two writes.
         if log.last() < covered || log.term_at(covered.index) != Some(covered.term) {
             return Err(damaged("it does not match its snapshot"));
         }
+        // A node enters a term before it appends an entry of that term (section 5.1).
         if log.last().term > restored.hard_state.term {
             return Err(damaged(
                 "it contains an entry of a later term than the node's own",
             ));
         }
+        // No node enters a later term: a pre-vote must still be able to name the next one.
         if restored.hard_state.term > Term::LAST {
             return Err(damaged("its term is out of range"));
         }
@@ -177,6 +183,8 @@ impl Node {
             started: now,
             hard_state: restored.hard_state,
             disk,
+            // A snapshot covers only committed entries. The restored index is a hint, bounded by
+            // the log.
             commit: covered.index.max(restored.committed.min(log.last().index)),
             // The snapshot must be restored before any entry is applied.
             apply_state: ApplyState {
@@ -184,6 +192,8 @@ impl Node {
                 ..ApplyState::default()
             },
             log,
+            // A placeholder: `wait_for_leader` below draws the timeout, for which it needs the
+            // whole node.
             role: Role::Follower(Follower::waiting(now)),
             last_leader: None,
             failed_campaigns: 0,
@@ -213,11 +223,13 @@ impl Node {
     /// back, the latest known time is used instead.
     pub fn step(&mut self, now: Moment, input: Input) {
         self.now = self.now.max(now);
+        // Outside of `receive` no message may be addressed to the incarnation of an earlier sender.
         self.current_sender = None;
         self.work_pending |= self.may_cause_work(&input);
         match input {
             Input::Receive { from, message } => self.receive(from, message),
             Input::Propose(commands) => self.propose(commands),
+            // Timers fire after every input, so nothing is left to do.
             Input::Wake => {}
             Input::Persisted(number) => self.on_persisted(number),
             Input::Applied(index) => self.on_applied(index),
@@ -235,6 +247,7 @@ impl Node {
             Input::StateHash(state) => self.on_state_hash(state),
             Input::Campaign => self.on_election_timeout(),
         }
+        // Timers come last: a heartbeat that has just arrived must prevent a due election.
         self.fire_timers();
         self.assert_invariants();
     }
@@ -265,6 +278,8 @@ impl Node {
     #[must_use]
     pub fn work(&mut self) -> Work<'_> {
         self.work_pending = false;
+        // Replication may request a snapshot and confirm reads, and delivery advances a witness's
+        // applied index. So both precede the steps that depend on them, and the flush comes last.
         self.replicate_to_all();
         let (first, count) = self.deliver_committed();
         self.ask_for_snapshot();
@@ -275,6 +290,8 @@ impl Node {
         let persist = self
             .disk
             .flush(self.now, self.hard_state, &self.log, &mut self.actions.send);
+        // The entries are still in the log: of the steps above only a witness's snapshot compacts,
+        // and a witness delivers nothing.
         let apply = &self.log.from(first)[..count];
         Work {
             persist,
@@ -358,6 +375,7 @@ impl Node {
     fn is_log_full(&self) -> bool {
         let uncovered = self.log.uncovered_bytes();
         self.config.max_log_bytes.is_some_and(|most| {
+            // The first comparison usually fails, so the walk over the uncommitted entries is rare.
             uncovered >= most
                 && uncovered
                     - self
@@ -387,6 +405,7 @@ impl Node {
             self.disk
                 .persisted(self.now, number, &self.log, &mut self.actions.send)
         {
+            // Not before the write is durable: a crash would bring the old incarnation back.
             self.incarnation = incarnation;
         }
         if !hard_state_was_durable && self.is_hard_state_durable() {
@@ -394,6 +413,7 @@ impl Node {
             // election.
             self.extend_election_deadline();
         }
+        // Both count only durable state of this node: its vote for itself and its own entries.
         self.count_own_vote();
         self.advance_commit();
     }

@@ -12,6 +12,7 @@ impl Node {
     /// that is not yet, or no longer, a member here: "servers process incoming RPC requests without
     /// consulting their current configurations" (thesis 4.1).
     pub(super) fn receive(&mut self, from: NodeId, message: Message) {
+        // A reply under this node's own id would count as its second vote or acknowledgement.
         if from == self.config.id {
             return self.ignore(from, "its sender has the id of this node");
         }
@@ -36,9 +37,12 @@ impl Node {
                     peer: from,
                     incarnation: sender,
                 });
+                // The message does not count, but it may be the first of a member that returned
+                // with a new disk.
                 return self.replace_incarnation(from, &message);
             }
         }
+        // No term would be left for the election after it.
         if term > Term::LAST {
             return self.ignore(from, "its term is out of range");
         }
@@ -89,6 +93,8 @@ impl Node {
     /// reports its own incarnation to a leader. It echoes the probe, so that the leader can admit
     /// it, unless its disk is that of a witness.
     fn on_misaddressed(&mut self, from: NodeId, message: &Message) {
+        // A vote request gets no reply: the vote of this incarnation is not the one that was
+        // requested.
         if let Body::AppendEntries(append) = &message.body
             && append.probe.is_some()
         {
@@ -101,6 +107,7 @@ impl Node {
     /// leader, or else the registered one.
     pub(super) fn incarnation_of(&self, id: NodeId) -> Incarnation {
         match (&self.role, self.current_sender) {
+            // The message itself is the best source: the membership here may be older.
             (_, Some((current_sender, incarnation))) if current_sender == id => incarnation,
             (
                 Role::Follower(Follower {

@@ -32,10 +32,12 @@ impl Node {
             // node's vote for itself too.
             return self.rearm_election_timer();
         }
+        // The last campaign failed in its time; adaptive timeouts back off by this count.
         if matches!(self.role, Role::PreCandidate(_) | Role::Candidate(_)) {
             self.failed_campaigns = self.failed_campaigns.saturating_add(1);
         }
         match (&self.role, self.config.pre_vote) {
+            // A leader has no election timer: only `Input::Campaign` leads here.
             (Role::Leader(_), _) => {}
             // Only a faulty peer can bring a cluster to the last term. No term follows it, and no
             // term may have two elections.
@@ -102,6 +104,7 @@ impl Node {
     /// Stops leading, within the term.
     pub(super) fn step_down(&mut self, because: StepDown) {
         self.refuse_reads();
+        // Term and vote stay: this node must not vote for another candidate in the term it led.
         self.wait_for_leader();
         self.note(Decision::SteppedDown { because });
     }
@@ -115,6 +118,8 @@ impl Node {
         if self.config.lease_reads && recently(self.started) {
             return Some(VoteRefusal::JustStarted);
         }
+        // Without check-quorum a leader that lost its majority never steps down, and stickiness
+        // would keep the other nodes from replacing it.
         if !self.config.check_quorum {
             return None;
         }
@@ -140,6 +145,7 @@ impl Node {
     /// Requests pre-votes, without entering the next term (thesis 9.6).
     fn ask_for_pre_votes(&mut self) {
         let mut campaign = self.new_campaign();
+        // A pre-vote binds no node, so it counts without a write.
         campaign.granted.insert(self.config.id);
         let (last, priority) = (self.log.last(), self.config.priority);
         let term = self.hard_state.term.next();
@@ -147,9 +153,11 @@ impl Node {
         self.role = Role::PreCandidate(campaign);
         self.note(Decision::AskedForPreVotes);
         for peer in self.other_voters() {
+            // Not by `send`, which uses the node's own term: this one is not entered yet.
             let message = self.message(peer, term, Body::PreVote { last, priority });
             self.actions.send.push((peer, message));
         }
+        // A single voter has its majority without any reply.
         self.count_votes();
     }
 
@@ -243,6 +251,7 @@ impl Node {
         let refusal = match self.hard_state.vote {
             _ if term < self.hard_state.term => Some(VoteRefusal::OldTerm),
             Some(other) if other != from => Some(VoteRefusal::VotedFor(other)),
+            // A repeated request: priority and stickiness must not take a given vote back.
             Some(_) => self.log_refusal(last, None),
             // This node has not voted in this term, but a leader of an earlier term may still hold
             // a lease that depends on it.
@@ -270,10 +279,12 @@ impl Node {
                 unreachable!("a candidate has voted for itself")
             }
         }
+        // A repeated grant changes no state, so it needs no write of its own.
         if self.hard_state.vote.is_none() {
             self.hard_state.vote = Some(from);
             self.hard_state_changed = self.now;
         }
+        // A granted vote restarts the timer: the candidate needs time to win (figure 2, followers).
         self.wait_for_leader();
         self.note(Decision::Voted {
             candidate: from,
@@ -288,6 +299,8 @@ impl Node {
                 campaign.granted.insert(from);
                 self.count_votes();
             }
+            // A refusal needs nothing: its term was compared on receipt, and the timer ends a lost
+            // election.
             Role::Candidate(_) | Role::Follower(_) | Role::PreCandidate(_) | Role::Leader(_) => {}
         }
     }
@@ -306,6 +319,7 @@ impl Node {
             {
                 self.stand_for_election(true);
             }
+            // An earlier leader's request is stale, and a node that may not lead would only disturb.
             Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) | Role::Leader(_) => {}
         }
     }
@@ -356,6 +370,7 @@ impl Node {
     }
 
     fn may_prefer_itself(&mut self) -> bool {
+        // The first refusal starts the interval; only contact with a leader resets it.
         let since = *self.preferred_since.get_or_insert(self.now);
         self.now.since(since) < self.config.max_election_timeout()
             || self.config.has_planted(PlantedBug::PrefersForEver)

@@ -45,8 +45,10 @@ impl Node {
                 self.on_election_timeout();
             }
             Role::Leader(_) => self.fire_leader_timers(),
+            // The deadline of a read is due, and not the election timer.
             Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) => {}
         }
+        // A campaign has refused all reads already; this ends the late ones of a follower.
         self.expire_reads();
     }
 
@@ -70,11 +72,14 @@ impl Node {
         let measured = if round_trip.is_zero() {
             floor
         } else {
+            // Twice a heartbeat and its round trip, so that one lost heartbeat starts no election.
             ((self.config.heartbeat + round_trip) * 2).clamp(floor, ceiling)
         };
+        // A shift by 32 or more overflows; the ceiling bounds the result in either case.
         let doubled =
             measured.saturating_mul(1_u32.checked_shl(self.failed_campaigns).unwrap_or(u32::MAX));
         let shortest = doubled.min(ceiling);
+        // As wide as its start, like the paper's 150 to 300 ms (section 9.3), to avoid split votes.
         (shortest, shortest * 2)
     }
 
@@ -122,6 +127,7 @@ impl Node {
     /// precisely.
     pub(super) fn may_cause_work(&self, input: &Input) -> bool {
         match input {
+            // A timer that fires sets `work_pending` itself.
             Input::Wake => false,
             // Entries wait for the apply window to advance, reads for their index, and snapshots
             // for enough applied entries.
