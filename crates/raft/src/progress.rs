@@ -15,6 +15,7 @@ pub(crate) const MAX_STATE_HASHES: usize = 1024;
 /// Appends `state` if it is newer than the newest, and drops the oldest beyond
 /// [`MAX_STATE_HASHES`].
 pub(crate) fn push_state(states: &mut VecDeque<StateHash>, state: StateHash) {
+    // A report that was overtaken is dropped: `state_at` relies on the order of indexes.
     if states
         .back()
         .is_none_or(|newest| newest.index < state.index)
@@ -138,6 +139,7 @@ impl RoundTrip {
         if self.last.is_none() {
             (self.smoothed, self.deviation) = (sample, sample / 2);
         } else {
+            // The deviation is updated first, with the old mean (RFC 6298, section 2.3).
             let off = self.smoothed.abs_diff(sample);
             self.deviation = self.deviation * 3 / 4 + off / 4;
             self.smoothed = self.smoothed * 7 / 8 + sample / 8;
@@ -225,10 +227,12 @@ impl SnapshotTransfer {
 
     /// Handles a report that the first `bytes` bytes have arrived.
     pub(crate) fn on_received(&mut self, bytes: u64, now: Moment) {
+        // A report without progress must not delay the resend.
         if bytes > self.received {
             self.moved = now;
             self.answers = true;
         }
+        // The number comes from a peer, so it is bounded by the size.
         self.reported = bytes.min(self.name.size);
         self.received = self.received.max(self.reported);
         // An earlier leader may have sent more of the same snapshot than this one has.
@@ -316,6 +320,7 @@ impl Progress {
         }) = probe
         {
             self.round_trip.measured(now.since(sent));
+            // Answers may arrive out of order.
             self.confirmed = self.confirmed.max(sent);
             self.round = self.round.max(round);
         }
@@ -328,9 +333,12 @@ impl Progress {
         if news {
             (self.matched, self.matched_at, self.matched_term) = (up_to, now, term);
         }
+        // Never back: the messages in flight must not be sent twice.
         self.next = self.next.max(self.matched.next());
         match &mut self.flow {
             Flow::Probe { .. } => {
+                // The answer may be to an earlier message, so streaming starts right after its
+                // acknowledgement.
                 self.next = self.matched.next();
                 self.flow = Flow::Replicate(Window::default());
             }
@@ -403,9 +411,12 @@ impl Progress {
             Flow::Replicate(_) => false,
             Flow::Snapshot(_) => true,
         };
+        // An entry that was acknowledged since is no conflict; `proves_loss` handles the other
+        // case.
         if stale || refused <= self.matched {
             return false;
         }
+        // Before the refused entry, which differs, and after everything that was acknowledged.
         self.next = candidate.min(refused.previous()).max(self.matched).next();
         self.flow = Flow::Probe { sent: false };
         // The follower did not adopt the commit index of a refused message either.

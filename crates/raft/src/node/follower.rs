@@ -27,9 +27,11 @@ impl Node {
             }
             return self.reply_stale(from, None);
         }
+        // Before `follow`: a malformed message must not reset the election timer.
         if let Err(what) = check_shape(term, previous, &entries) {
             return self.ignore(from, what);
         }
+        // A term has at most one leader (election safety, figure 3), so one of the two is faulty.
         if !self.follow(from) {
             return self.ignore(from, "another node leads its term");
         }
@@ -37,6 +39,7 @@ impl Node {
         if let Some(mine) = self.contradiction(previous) {
             return self.ignore_contradiction(from, mine, previous);
         }
+        // At and below the base every entry is committed, and a contradiction was excluded above.
         if !self.log.matches(previous) && previous.index > self.log.base().index {
             // "Reply false if log doesn't contain an entry at prevLogIndex whose term matches
             // prevLogTerm" (figure 2).
@@ -49,8 +52,10 @@ impl Node {
             return self.ignore_contradiction(from, mine, theirs);
         }
         let is_heartbeat = probe.is_some() && entries.is_empty();
+        // A bare commit index needs no answer: the leader waits for none, and heartbeats repeat it.
         let answer_wanted = is_heartbeat || !entries.is_empty();
         let up_to = match self.append(from, previous.index, entries) {
+            // A snapshot covers the entries up to the base, so they match too.
             Ok(up_to) => up_to.max(self.log.base().index),
             Err(what) => return self.ignore(from, what),
         };
@@ -70,6 +75,8 @@ impl Node {
                 }),
             );
         } else if answer_wanted {
+            // The follower's entries are "updated on stable storage before responding to RPCs"
+            // (figure 2).
             let (result, state) = (self.acknowledgement(up_to), self.newest_state());
             self.send_after_persist(
                 from,
@@ -94,6 +101,7 @@ impl Node {
     /// the term has another leader.
     pub(super) fn follow(&mut self, from: NodeId) -> bool {
         let known = match &self.role {
+            // This node leads the term itself.
             Role::Leader(_) => return false,
             Role::Follower(Follower {
                 leader: Some(leader),
@@ -154,6 +162,7 @@ impl Node {
             first > self.commit,
             "an entry that contradicts a committed one must have been ignored before"
         );
+        // Within a message `check_shape` has compared the clocks; this one precedes the message.
         if self
             .log
             .stamp_at(first.previous())
@@ -195,11 +204,14 @@ impl Node {
     pub(super) fn contradiction(&self, theirs: LogPosition) -> Option<LogPosition> {
         let base = self.log.base();
         if theirs.index < base.index {
+            // Terms never decrease along a log, so no entry before the base has a later term.
             return (theirs.term > base.term).then_some(base);
         }
         let mine = self
             .log
             .position_at(theirs.index)
+            // A conflict with an uncommitted entry is ordinary: the leader's entry replaces it
+            // (section 5.3).
             .filter(|mine| mine.index <= self.commit)?;
         (mine.term != theirs.term).then_some(mine)
     }
@@ -230,6 +242,7 @@ impl Node {
     }
 
     fn reply_conflict(&mut self, to: NodeId, previous: LogPosition, probe: Option<Probe>) {
+        // The reply acknowledges nothing, so it does not wait for the disk.
         let hint = self.log.last_of_term_at_most(previous.index, previous.term);
         let result = AppendResult::Conflict {
             refused: previous.index,
@@ -248,6 +261,7 @@ impl Node {
 
 /// Validates the properties that every correct leader's message has, before any of it is used.
 fn check_shape(term: Term, previous: LogPosition, entries: &[Entry]) -> Result<(), &'static str> {
+    // Index 0 and term 0 stand for the start of the log, so each implies the other.
     if previous.term > term || (previous.index == Index(0)) != (previous.term == Term(0)) {
         return Err("its previous entry is impossible");
     }

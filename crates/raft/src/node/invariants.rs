@@ -22,6 +22,7 @@ impl Node {
         let (term, vote, last) = (self.hard_state.term, self.hard_state.vote, self.log.last());
         assert!(term >= self.last_observed.term, "terms never go back");
         if term == self.last_observed.term {
+            // Setting a vote that was free is the only change a term allows.
             let kept = self.last_observed.vote.is_none() || vote == self.last_observed.vote;
             assert!(
                 kept,

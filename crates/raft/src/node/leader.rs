@@ -19,6 +19,7 @@ impl Node {
     /// entries of its own term by counting replicas, which commits all earlier ones too (sections
     /// 5.4.2 and 8).
     pub(super) fn become_leader(&mut self, votes: usize) {
+        // Entries of earlier leaders count against the limits too: this leader has to commit them.
         let uncommitted = self.log.from(self.commit.next());
         let uncommitted_bytes = uncommitted.iter().map(Entry::size).sum();
         let newest = newest_of_clients(uncommitted);
@@ -26,6 +27,7 @@ impl Node {
             peers: Peers::default(),
             heartbeat_due: self.now.after(self.config.heartbeat),
             first_of_term: self.log.last().index.next(),
+            // Continues from the last entry, so that stamps never decrease along the log.
             clock: (self.log.last_stamp(), self.now),
             uncommitted_bytes,
             newest,
@@ -35,6 +37,8 @@ impl Node {
             reads: LeaderReads::default(),
         });
         self.end_campaigning();
+        // Before the append: nextIndex is "initialized to leader last log index + 1" (figure 2),
+        // the index of the entry below.
         self.sync_peers();
         self.note(Decision::WonElection { votes });
         self.append_own(Payload::Empty);
@@ -59,6 +63,7 @@ impl Node {
         let Role::Leader(leader) = &mut self.role else {
             return;
         };
+        // An acknowledgement of an earlier term may cover entries that were replaced since.
         if term < self.hard_state.term || reply.result == AppendResult::Stale {
             return;
         }
@@ -78,6 +83,7 @@ impl Node {
             }
             AppendResult::Matched { up_to } | AppendResult::Full { up_to } => {
                 let news = progress.on_matched(up_to, self.log.term_at(up_to), self.now);
+                // A full log drops new entries, so sending more would only cost bandwidth.
                 if matches!(reply.result, AppendResult::Full { .. }) {
                     progress.pause();
                 }
@@ -88,7 +94,8 @@ impl Node {
                 }
             }
             AppendResult::Conflict { refused, hint } => {
-                // Skips all conflicting entries of a term at once (end of section 5.3).
+                // Skips all conflicting entries of a term at once (end of section 5.3). If the log
+                // is compacted beyond the hint, this is the base, hence `min` with the hint below.
                 let candidate = self.log.last_of_term_at_most(hint.index, hint.term).index;
                 let planted = self.config.has_planted(PlantedBug::OverlooksShortHints);
                 let shortest = if planted {
@@ -125,6 +132,8 @@ impl Node {
         if let Some(state) = reply.state {
             self.compare_state(from, state);
         }
+        // Also after a conflict: a follower that refuses entries still confirms that this node
+        // leads.
         self.confirm_reads();
     }
 
@@ -194,6 +203,8 @@ impl Node {
         if leader.heartbeat_due > self.now {
             return;
         }
+        // From now, not from the time it was due: a resumed node must not send a burst of
+        // heartbeats.
         leader.heartbeat_due = self.now.after(self.config.heartbeat);
         let longest = self.config.max_election_timeout();
         // A write exceeds the disk timeout: this node cannot commit, so it must not block a leader
@@ -268,6 +279,7 @@ impl Node {
                 .get(to)
                 .is_some_and(|peer| self.now.since(peer.last_contact) >= timeout)
         };
+        // Separate from `NoSuccessor`, because waiting for this member is a remedy.
         if let Some(to) = to.filter(|to| may_lead(*to) && silent(*to)) {
             return Err(RequestError::Silent(to));
         }
@@ -275,6 +287,7 @@ impl Node {
         let to = match to {
             Some(to) => able.map(|(id, _)| id).find(|id| *id == to),
             None => able
+                // A successor that is down would cost the cluster a whole transfer timeout.
                 .filter(|(_, progress)| {
                     progress.answered && self.now.since(progress.last_contact) < recently
                 })
@@ -327,5 +340,6 @@ pub(super) fn answers_this_leader(
     probe: Option<Probe>,
 ) -> bool {
     let sent_here = |probe: Probe| probe.term == term && probe.sent <= now;
+    // A reply without a probe answers a message without one; its term has been compared already.
     config.has_planted(PlantedBug::EchoesStaleProbes) || probe.is_none_or(sent_here)
 }

@@ -42,6 +42,7 @@ impl Node {
     /// dropped: it is a retry, and its proposer gets the result of the first copy. Refusals are
     /// reported if `report` is set.
     fn append_commands(&mut self, commands: Vec<Command>, report: bool) {
+        // Once for all commands: it may walk over every uncommitted entry.
         let full = self.is_log_full();
         let Role::Leader(leader) = &mut self.role else {
             unreachable!("only a leader appends to its own log")
@@ -67,6 +68,7 @@ impl Node {
                 continue;
             }
             let refusal = refusal(&self.config, leader, index.0 - self.commit.0, &command);
+            // `TooLarge` takes precedence over a full log: retrying such a command never helps.
             let refusal = refusal.or(full.then_some(RefusalReason::Busy));
             if let Some(reason) = refusal {
                 if report {
@@ -77,6 +79,7 @@ impl Node {
             index = index.next();
             leader
                 .newest
+                // Commands of a client may arrive out of order.
                 .insert(command.client, command.sequence.max(newest.unwrap_or(0)));
             let entry = Entry {
                 term,
@@ -94,6 +97,7 @@ impl Node {
         let mut batch = Vec::new();
         let mut bytes = 0;
         for command in commands {
+            // Refused here, because a leader drops a forwarded command without a reply.
             if command.bytes.len() > self.config.max_command_bytes {
                 self.actions
                     .refused
@@ -139,10 +143,12 @@ fn refusal(
     if command.bytes.len() > config.max_command_bytes {
         Some(RefusalReason::TooLarge)
     } else if leader.transfer.is_some() || leader.leaving {
+        // A leaving leader steps down only once everything it appended is committed.
         Some(RefusalReason::TransferringLeadership)
     } else if uncommitted >= config.max_uncommitted_entries as u64
         || leader.uncommitted_bytes >= config.max_uncommitted_bytes
     {
+        // The command itself is not counted: one must fit below even the smallest limit.
         Some(RefusalReason::Busy)
     } else {
         None

@@ -61,6 +61,8 @@ impl Node {
         let Leader { peers, .. } = leader;
         for (id, progress) in peers.iter_mut() {
             sender.replicate(id, progress);
+            // Also to a follower with a full window or a snapshot under way: reads must not wait
+            // for those.
             if ask {
                 sender.append(id, progress, &[], true);
             }
@@ -126,6 +128,8 @@ impl<'a> Sender<'a> {
             // members would refuse them its vote for ever, and has no contents to restore them.
             last = last.min(self.durable);
         }
+        // Compacted entries exist only in the snapshot (section 7), and a diverged state needs one
+        // even if no entry is missing.
         if progress.repair_at.is_some() || progress.next <= self.log.base().index {
             self.begin_snapshot(to, progress);
         }
@@ -149,6 +153,8 @@ impl<'a> Sender<'a> {
                     let end = Index(progress.next.0 + batch.len() as u64 - 1);
                     window.push(end, bytes);
                     self.append(to, progress, batch, true);
+                    // Assumes that the message arrives; the next heartbeat detects a loss by its
+                    // `previous`.
                     progress.next = end.next();
                 }
             }
@@ -172,6 +178,8 @@ impl<'a> Sender<'a> {
                     && self
                         .snapshot
                         .is_some_and(|newest| newest.position > transfer.name.position) => {}
+            // A newer snapshot does not interrupt a transfer: a slow follower would never finish
+            // one.
             Flow::Snapshot(_) => return,
             Flow::Probe { .. } | Flow::Replicate(_) => {}
         }
@@ -215,6 +223,7 @@ impl<'a> Sender<'a> {
         let Flow::Snapshot(transfer) = &mut progress.flow else {
             return;
         };
+        // It would be refused again; `begin_snapshot` replaces it once there is a newer one.
         if transfer.refused {
             return;
         }
@@ -264,6 +273,8 @@ impl<'a> Sender<'a> {
     fn append(&mut self, to: NodeId, progress: &mut Progress, entries: &[Entry], probe: bool) {
         let previous = self.previous(progress);
         let end = Index(previous.index.0 + entries.len() as u64);
+        // The follower adopts the commit index at most up to the last entry of the message (figure
+        // 2).
         progress.commit_sent = progress.commit_sent.max(self.commit.min(end));
         let append = AppendEntries {
             previous,
@@ -301,6 +312,7 @@ impl<'a> Sender<'a> {
     fn batch(&mut self, from: Index, last: Index) -> (&'a [Entry], usize) {
         let (entries, bytes) = self.widest_batch(from);
         let fits = usize::try_from(last.next().0.saturating_sub(from.0)).unwrap_or(usize::MAX);
+        // Only a witness's `last` may lie within the shared batch.
         match entries.get(..fits) {
             Some(fitting) if fits < entries.len() => {
                 (fitting, fitting.iter().map(Entry::size).sum())
@@ -344,6 +356,7 @@ fn withheld(entry: &Entry) -> Entry {
     let payload = match &entry.payload {
         Payload::Command(_) | Payload::Withheld => Payload::Withheld,
         Payload::Empty => Payload::Empty,
+        // A witness votes and counts majorities, so it needs every membership.
         Payload::Membership(membership) => Payload::Membership(membership.clone()),
     };
     Entry { payload, ..*entry }
