@@ -59,6 +59,7 @@ impl Node {
                 unreachable!("a snapshot is restored only if there is one")
             };
             let covered = snapshot.position.index;
+            // Like an entry, a snapshot is delivered only once it is on this node's disk.
             if self.disk.durable_snapshot() < covered {
                 return nothing;
             }
@@ -74,6 +75,7 @@ impl Node {
             }
         }
         let state = &mut self.apply_state;
+        // After a restart the node must not have less than its program has applied.
         let durable = self.commit.min(self.disk.durable());
         if durable <= state.delivered {
             return nothing;

@@ -44,6 +44,7 @@ impl Node {
         if theirs.index <= progress.replaced {
             return;
         }
+        // Kept even if this node has not applied the index yet: later reports are compared with it.
         push_state(&mut progress.states, theirs);
         let index = theirs.index;
         let Some(mine) = state_at(&self.apply_state.hashes, index) else {
@@ -69,6 +70,7 @@ impl Node {
                 .get(id)
                 .is_some_and(|progress| progress.repair_at.is_some())
         };
+        // Their repairs are under way already.
         if differing.iter().all(|(id, _)| known(*id)) {
             return;
         }
@@ -120,6 +122,7 @@ impl Node {
         let Role::Leader(leader) = &self.role else {
             return;
         };
+        // It ends this leadership, or it is aborted and the next report leads here again.
         if leader.transfer.is_some() {
             return;
         }

@@ -39,6 +39,8 @@ impl Node {
         let (term, sender) = (self.hard_state.term, self.incarnation);
         for (follower, receiver, acknowledged, lost_at) in lost {
             if self.config.replace_incarnations && self.is_quorum_without(follower, lost_at) {
+                // Addressed to the registered incarnation; `send` might take that of the current
+                // sender.
                 let message = Message {
                     term,
                     sender,
@@ -71,6 +73,7 @@ impl Node {
     /// had acknowledged. A vote may be lost too, so it answers no message until another incarnation
     /// is on disk.
     pub(super) fn on_lost_entries(&mut self, from: NodeId, term: Term, acknowledged: Index) {
+        // The step cannot be undone, so only the leader of this term may cause it.
         let leads = matches!(&self.role, Role::Follower(Follower { leader: Some(leader), .. }) if leader.id == from);
         if term < self.hard_state.term || !leads || !self.config.replace_incarnations {
             return;
@@ -95,6 +98,7 @@ impl Node {
     /// counts only once promoted, so no vote counts for two incarnations. The operator must replace
     /// a witness, because only an empty disk may serve as another kind of member.
     pub(super) fn replace_incarnation(&mut self, member: NodeId, message: &Message) {
+        // An answer to a heartbeat of this leadership proves that this incarnation runs now.
         let Body::AppendReply(AppendReply {
             probe: Some(probe), ..
         }) = &message.body
@@ -133,9 +137,11 @@ impl Node {
         {
             Some(Standing::Voter | Standing::Joining) => Standing::Joining,
             Some(Standing::Learner) => Standing::Learner,
+            // Without a standing it leaves with the joint configuration and needs no successor.
             Some(Standing::Witness) | None => return,
         };
         let incarnation = message.sender;
+        // If another change is in progress, the answer to a later heartbeat leads here again.
         if self
             .change_membership(&Change::Set(member, incarnation, standing))
             .is_ok()

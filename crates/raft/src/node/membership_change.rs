@@ -23,6 +23,8 @@ impl Node {
             // of it could allow two disjoint majorities.
             return Err(RequestError::TooNew);
         }
+        // A leader that transfers accepts no new requests: the successor must catch up (thesis
+        // 3.10).
         if leader.transfer.is_some() {
             return Err(RequestError::TransferringLeadership);
         }
@@ -135,6 +137,7 @@ impl Node {
                 || progress.lost.is_some()
                 || (only_in_quiet && progress.matched < self.commit)
             {
+                // The series of quick rounds must be unbroken, so it starts anew.
                 progress.catch_up = None;
                 continue;
             }

@@ -76,6 +76,7 @@ impl Node {
     /// the election timer, which is random, measured round trips, and the times of
     /// acknowledgements.
     pub fn hash_ages(&self, hasher: &mut impl Hasher) {
+        // One microsecond more, so that an age equal to a timeout differs from every later one.
         let long_ago = self
             .config
             .max_election_timeout()

@@ -31,6 +31,8 @@ impl Node {
             return self.refuse_read(id, ReadRefusal::Busy);
         }
         match (&self.role, self.leader()) {
+            // While the lease lasts, no other leader can have committed more than this commit
+            // index.
             (Role::Leader(_), _) if lease && self.holds_lease() => {
                 self.note(Decision::ReadByLease);
                 self.reads.confirmed.push_back((id, self.commit));
@@ -39,6 +41,7 @@ impl Node {
             (_, Some(leader)) => {
                 let token = self.reads.token;
                 self.reads.token = token.wrapping_add(1);
+                // The request or its reply may be lost, and the leader does not repeat it.
                 let deadline = self.now.after(self.config.max_election_timeout());
                 self.reads.asked.insert(token, (id, deadline));
                 self.send(leader, Body::Read { token });
@@ -53,6 +56,7 @@ impl Node {
             Role::Leader(leader) if leader.reads.len() < self.config.max_reads => {
                 self.ask_majority(Asker::Peer(from, token));
             }
+            // Refused at once, so that the follower's program need not wait for its deadline.
             Role::Leader(_) | Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) => {
                 self.send(from, Body::ReadReply { token, index: None });
             }
@@ -108,6 +112,7 @@ impl Node {
             .reads
             .waiting
             .iter()
+            // Rounds ascend along the queue.
             .take_while(|(_, _, round)| *round <= confirmed)
             .count();
         if count == 0 {
@@ -138,6 +143,7 @@ impl Node {
         if term < self.hard_state.term {
             return;
         }
+        // An unknown token belongs to a read that was refused or abandoned in the meantime.
         if let Some((id, _)) = self.reads.asked.remove(&token) {
             match index {
                 Some(index) => self.reads.confirmed.push_back((id, index)),
@@ -171,6 +177,7 @@ impl Node {
 
     /// Refuses all pending reads, because the leader is lost or this node leads no longer.
     pub(super) fn refuse_reads(&mut self) {
+        // Confirmed reads stay: their index remains valid under any later leader.
         for (id, _) in core::mem::take(&mut self.reads.asked).into_values() {
             self.refuse_read(id, ReadRefusal::NoLeader);
         }
@@ -214,6 +221,7 @@ impl Node {
         let Role::Leader(leader) = &self.role else {
             return false;
         };
+        // Before its first commitment the leader's commit index may be behind its predecessor's.
         if !self.config.lease_reads || leader.lease_broken || self.commit < leader.first_of_term {
             return false;
         }

@@ -35,11 +35,13 @@ impl Node {
         let (place, members) = self.rank_among_members();
         let (covered, applied) = (self.covered().index.0, self.apply_state.applied.0);
         let many = self.config.snapshot_entries.is_some_and(|every| {
+            // Zero is a valid setting, but no divisor.
             let every = every.max(1);
             // The first member's snapshots are due at `every`, 2 · `every`, …, those of the others
             // in between.
             let offset = every.saturating_mul(place) / members;
             let due_at = applied.saturating_sub(offset) / every * every + offset;
+            // The first snapshot is due a whole interval after `offset`.
             due_at > covered && due_at > offset
         });
         let full = self.is_log_full() && applied > covered;
@@ -52,6 +54,7 @@ impl Node {
         let due = (many || large || full || self.actions.snapshot_due)
             && self.now >= self.apply_state.ask_not_before;
         let witness = self.apply_state.stateless;
+        // While a snapshot waits to be restored, the program's state is about to be replaced.
         self.actions.snapshot_due =
             due && !witness && !self.apply_state.restore && !self.apply_state.snapshot_asked;
         self.apply_state.snapshot_asked |= self.actions.snapshot_due;
@@ -81,6 +84,7 @@ impl Node {
 
     /// Accepts a snapshot that the program took.
     pub(super) fn take_snapshot(&mut self, taken: TakenSnapshot) {
+        // Also if the snapshot is discarded below: another one must be requested.
         self.apply_state.snapshot_asked = false;
         // A leader's snapshot that arrived in the meantime supersedes this one.
         if taken.index <= self.apply_state.applied
@@ -97,6 +101,7 @@ impl Node {
         let Some(position) = self
             .log
             .position_at(index)
+            // A witness takes snapshots by itself and may have covered no entry yet.
             .filter(|position| position.index > Index(0))
         else {
             return;
@@ -113,6 +118,7 @@ impl Node {
         let log_after = compact_to
             .unwrap_or_else(|| self.compaction_target(index))
             .min(index);
+        // The program may name an index that is compacted already.
         if log_after > self.log.base().index {
             self.log.compact(log_after);
         }
@@ -203,6 +209,7 @@ impl Node {
             });
             return self.send(from, reply(SnapshotResult::TooLarge { limit }));
         }
+        // Committed entries need no snapshot, unless the state built from them has diverged.
         let base = self.log.base().index;
         if position.index <= self.commit {
             if let Some(mine) = self.contradiction(position) {
@@ -223,6 +230,8 @@ impl Node {
             None => None,
             Some(bytes) => match self.gather(part.name, part.offset, &bytes) {
                 Ok(whole) => Some(whole),
+                // The report does not wait for the disk: chunks are in memory, and after a crash
+                // sent again.
                 Err(received) => return self.send(from, reply(SnapshotResult::Received(received))),
             },
         };
@@ -232,6 +241,7 @@ impl Node {
             membership: part.membership,
             data: whole,
         };
+        // A snapshot without data bypasses `gather`, so a partial one may be left.
         self.incoming = None;
         if rewinds {
             self.rewind_to(snapshot);
@@ -266,12 +276,15 @@ impl Node {
     fn gather(&mut self, name: SnapshotName, offset: u64, chunk: &[u8]) -> Result<Bytes, u64> {
         let incoming = match self.incoming.take() {
             Some(incoming) if incoming.name == name => incoming,
+            // One partial snapshot at a time bounds the memory by `max_snapshot_bytes`.
             Some(_) | None => Incoming {
                 name,
                 bytes: alloc::vec::Vec::new(),
             },
         };
         let incoming = self.incoming.insert(incoming);
+        // Any other chunk was repeated or overtook a lost one: the reply names the offset to send
+        // from.
         if offset == incoming.bytes.len() as u64 {
             incoming.bytes.extend_from_slice(chunk);
         }
@@ -294,6 +307,7 @@ impl Node {
     fn install(&mut self, from: NodeId, snapshot: Snapshot) {
         let position = snapshot.position;
         let tail_kept = self.log.matches(position);
+        // Entries up to the old commit index are equal on disk, even if the log is discarded.
         let commit = self.commit;
         if tail_kept {
             self.log.cover(position.index);
@@ -318,6 +332,8 @@ impl Node {
     /// Replaces a diverged state with the leader's and applies the entries after it again.
     fn rewind_to(&mut self, snapshot: Snapshot) {
         let index = snapshot.position.index;
+        // The snapshot ends before or after the one it replaces, so only one of the two has an
+        // effect.
         self.log.uncover(index);
         self.log.cover(index);
         self.disk
@@ -348,6 +364,7 @@ impl Node {
         };
         let planted = self.config.has_planted(PlantedBug::EchoesStaleProbes);
         progress.on_answer(reply.probe, self.now);
+        // A reply without a probe counts as older than any transfer.
         let sent = reply.probe.map_or(Moment(0), |probe| probe.sent);
         match (&mut progress.flow, reply.result) {
             // The reply belongs to an earlier transfer of the same snapshot.
@@ -388,6 +405,7 @@ impl Node {
                 self.advance_commit();
                 self.send_timeout_now();
             }
+            // Excluded by the check above.
             (Flow::Snapshot(_), SnapshotResult::Stale) => {}
             // A reply to a transfer that has ended.
             (Flow::Probe { .. } | Flow::Replicate(_), _) => {}
