@@ -197,6 +197,7 @@ impl Config {
     /// steps down; a leadership transfer that takes longer is aborted.
     pub(crate) fn max_election_timeout(&self) -> Duration {
         self.adaptive_timeout
+            // The longest adaptive range is drawn from the ceiling to twice the ceiling.
             .map_or(self.election_timeout.1, |(_, ceiling)| ceiling * 2)
     }
 
@@ -213,6 +214,8 @@ impl Config {
             micros(self.election_timeout.1),
         );
         let heartbeat = micros(self.heartbeat);
+        // Followers would campaign against a live leader whose heartbeats are as far apart as their
+        // timeouts; and an empty range has no randomness to resolve split votes (section 5.2).
         if heartbeat == 0 || heartbeat >= shortest || shortest >= longest || longest == u64::MAX {
             return Err(ConfigError::Timing);
         }
@@ -237,7 +240,9 @@ impl Config {
         if self.lease_reads && !self.check_quorum {
             return Err(ConfigError::LeaseWithoutQuorum);
         }
+        // In microseconds as well: a shorter timeout is zero, and every write would count as hung.
         let disk_timeout = usize::try_from(self.disk_timeout.as_micros()).unwrap_or(usize::MAX);
+        // Only bounds that stop the node at zero: it works without reads or kept entries.
         let bounds = [
             ("disk_timeout", disk_timeout),
             ("snapshot_chunk", self.snapshot_chunk),

@@ -153,6 +153,7 @@ impl Disk {
     /// reached it no longer count: an entry of the same term may return to the same index while an
     /// older write is still in flight.
     pub(crate) fn truncated(&mut self, from: Index) {
+        // Entries that were never returned for writing cannot be on the disk.
         if from <= self.written {
             self.cut_off = Some(self.cut_off.map_or(from, |earlier| earlier.min(from)));
         }
@@ -168,6 +169,7 @@ impl Disk {
 
     /// Records that the log now begins at `start`, with the snapshot if the node took a new one.
     pub(crate) fn compacted(&mut self, snapshot: Option<Snapshot>, start: LogStart) {
+        // A snapshot that still waits for its write must not be lost.
         self.next.snapshot = snapshot.or(self.next.snapshot.take());
         self.next.start = Some(start);
     }
@@ -257,6 +259,7 @@ impl Disk {
         self.in_flight.push_back(WriteInFlight {
             number: self.last_number,
             hard_state,
+            // Writes complete in order, so this one also proves every entry before its own.
             last: Some(log.last()),
             snapshot: write
                 .snapshot
@@ -306,6 +309,7 @@ impl Disk {
                 );
                 self.durable = self.durable.max(last.index);
             }
+            // Not the maximum: a repair may replace the snapshot by an earlier one.
             self.durable_snapshot = write.snapshot.unwrap_or(self.durable_snapshot);
             incarnation = write.incarnation.or(incarnation);
         }

@@ -176,6 +176,8 @@ mod serde_bytes {
 
     impl<'de> serde::Deserialize<'de> for Bytes {
         fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            // Asks the format for bytes: a derived `Vec<u8>` would be decoded as a sequence, one
+            // number at a time.
             struct OneCopy;
 
             impl Visitor<'_> for OneCopy {

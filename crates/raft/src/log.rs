@@ -98,6 +98,7 @@ impl Log {
     #[inline]
     fn look_at(&mut self, entry: &Entry, since: Index) {
         match &entry.payload {
+            // Up to `since` the snapshot's own membership applies, which is the first in the list.
             Payload::Membership(membership) if entry.index > since => {
                 self.adopt(entry.index, membership)
             }
@@ -218,6 +219,7 @@ impl Log {
 
     /// The entry at `index`.
     pub(crate) fn get(&self, index: Index) -> Option<&Entry> {
+        // The base has a position but no entry.
         let place = index.0.checked_sub(self.start.position.index.0 + 1)?;
         self.entries.get(usize::try_from(place).ok()?)
     }
@@ -282,7 +284,9 @@ impl Log {
         self.uncovered_bytes -= bytes;
         let keep = usize::try_from(from.0 - self.start.position.index.0 - 1).unwrap_or(usize::MAX);
         self.entries.truncate(keep);
+        // The first one stays: it is of a covered index or the founding one, and so before `from`.
         self.memberships.retain(|(at, _)| *at < from);
+        // Only the last one is recorded, so the one before it has to be searched; this is rare.
         if self.withheld.is_some_and(|at| at >= from) {
             let last = self
                 .entries
@@ -320,6 +324,7 @@ impl Log {
             .unwrap_or(usize::MAX);
         let end = behind.min(self.entries.len());
         let count = self.entries[..end].partition_point(|entry| entry.term <= term);
+        // Earlier terms are compacted, so the base is the only candidate left.
         if count == 0 {
             self.start.position
         } else {

@@ -207,6 +207,7 @@ impl Membership {
                 .values()
                 .any(|member| member.standing.is_none())
         {
+            // Only a joint configuration has members that are about to leave.
             Err(MembershipError::Nothing)
         } else if let Some((id, _)) = self
             .members
@@ -272,6 +273,7 @@ impl Membership {
     /// Whether the voters for which `agrees` holds are a majority, of both sets in a joint
     /// configuration.
     pub fn is_quorum(&self, agrees: impl Fn(NodeId) -> bool) -> bool {
+        // As `true` is the larger value, the majority's value is true if a majority agrees.
         self.reached_by_majority(agrees)
     }
 
@@ -414,6 +416,7 @@ impl Membership {
                 standing: None,
                 outgoing: None,
             };
+            // A voter of both sets keeps its new standing and gets its old vote in addition.
             members.entry(*id).or_insert(leaving).outgoing = before.standing;
         }
         let former_witnesses = self.former_witnesses_after(&members);
@@ -460,6 +463,7 @@ impl Membership {
             .map(|(id, member)| (*id, member.incarnation))
             .collect();
         let mut former = Arc::clone(&self.former_witnesses);
+        // Clones share the map, so it is copied only if it changes.
         if !leaving.is_empty() || former.keys().any(|id| next.contains_key(id)) {
             let known = Arc::make_mut(&mut former);
             known.extend(leaving);

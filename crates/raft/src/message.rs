@@ -130,6 +130,7 @@ impl Body {
             | Body::AppendEntries(_)
             | Body::InstallSnapshot(_)
             | Body::LostEntries { .. } => true,
+            // No wildcard: for each new message it must be decided whether non-members may send it.
             Body::PreVoteReply { .. }
             | Body::VoteReply { .. }
             | Body::AppendReply(_)

@@ -42,6 +42,7 @@ impl Rng {
     fn draw(&mut self) -> u64 {
         let (count, place) = (self.draws / 8, (self.draws % 8) as usize);
         if place == 0 {
+            // Seed and count alone identify a block, so the rest of the key stays zero.
             let mut key = [0; 32];
             key[..8].copy_from_slice(&self.seed.to_le_bytes());
             key[8..16].copy_from_slice(&count.to_le_bytes());

@@ -132,6 +132,7 @@ impl Leader {
         Stamp(
             stamp
                 .0
+                // Lossless: the difference of two moments fits 64 bits of microseconds.
                 .saturating_add(now.since(since).as_micros() as u64 / 1000),
         )
     }

@@ -121,6 +121,7 @@ impl Sessions {
             {
                 return Err("the sequences of a session are not in order");
             }
+            // No underflow: the order was checked, so the highest sequence is above the floor.
             if ahead
                 .last()
                 .is_some_and(|highest| highest - floor > Self::MAX_AHEAD)
@@ -157,6 +158,7 @@ impl Session {
             self.ahead = self.ahead.split_off(&self.floor.saturating_add(1));
         }
         self.ahead.insert(sequence);
+        // Keeps the form canonical: equal sessions must have equal hashes and snapshots.
         while self.ahead.remove(&self.floor.saturating_add(1)) {
             self.floor += 1;
         }
