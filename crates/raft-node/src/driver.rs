@@ -175,6 +175,7 @@ impl<S: Store, L: Links> Driver<S, L> {
             if self.node.wake_at() <= self.now {
                 self.step(Input::Wake);
             }
+            // A store may complete a write at once, so only a round without any work is the last.
             if !self.work()? {
                 let next = self.node.wake_at();
                 // At the end of time a deadline cannot lie later.
@@ -185,10 +186,12 @@ impl<S: Store, L: Links> Driver<S, L> {
                 return Ok(next);
             }
         }
+        // The bound is reached with work left: due at once.
         Ok(self.now)
     }
 
     fn step(&mut self, input: Input) {
+        // Before the step, so that the record includes an input that makes the node panic.
         if let Some(recording) = &mut self.recording {
             recording.push(Recorded::Stepped(self.now, input.clone()));
         }
@@ -215,6 +218,7 @@ impl<S: Store, L: Links> Driver<S, L> {
     /// Messages leave before the write is submitted: none of them depends on it, and a store that
     /// writes synchronously would delay them (thesis 10.2.1).
     fn work(&mut self) -> Result<bool, StoreError> {
+        let own = self.node.id();
         let work = self.node.work();
         if let Some(recording) = &mut self.recording {
             // Recorded even if empty, so that a replay polls the node at the same points.
@@ -229,6 +233,7 @@ impl<S: Store, L: Links> Driver<S, L> {
             others,
         } = work;
         for (to, message) in others.send.drain(..) {
+            assert_ne!(to, own, "a node sends no message to itself");
             self.links.send(to, message);
         }
         if let Some(write) = persist {
@@ -237,6 +242,13 @@ impl<S: Store, L: Links> Driver<S, L> {
                 self.submitted < write.number,
                 "writes are numbered in order"
             );
+            if let (Some(first), Some(last)) = (write.entries.first(), write.entries.last()) {
+                assert_eq!(
+                    last.index.0 - first.index.0,
+                    write.entries.len() as u64 - 1,
+                    "the entries of a write have no gap"
+                );
+            }
             self.submitted = write.number;
             self.trace.emit(TraceEvent::Writing(&write));
             self.store.submit(write)?;
@@ -257,6 +269,7 @@ impl<S: Store, L: Links> Driver<S, L> {
             );
             self.committed.push_back(Committed::Entry(entry.clone()));
         }
+        // Kept until the program asks, perhaps many pumps later: the core requests it once.
         self.snapshot_due |= std::mem::take(&mut others.snapshot_due);
         push_bounded(&mut self.reads, others.reads.drain(..), ANSWERS_KEPT);
         push_bounded(
@@ -277,6 +290,7 @@ impl<S: Store, L: Links> Driver<S, L> {
             }
             if let Decision::ContradictsCommitted { from, mine, theirs } = event.decision {
                 self.contradiction
+                    // The first one is evidence enough; the leader repeats it with every message.
                     .get_or_insert(Contradiction { from, mine, theirs });
             }
         }
@@ -369,6 +383,7 @@ impl<S: Store, L: Links> Driver<S, L> {
     }
 
     fn is_state_replaced(&self) -> bool {
+        // A snapshot clears the queue on arrival, so one that still waits is the first item.
         matches!(self.committed.front(), Some(Committed::Snapshot(_)))
     }
 
@@ -444,6 +459,7 @@ impl<S: Store, L: Links> Driver<S, L> {
             now: self.now,
             tail: self.node.entries_from(tail_from).to_vec(),
             events: self.events.iter().cloned().collect(),
+            // These belong to the caller: the event loop and `InlineNode` fill them in.
             paused: false,
             cut: false,
             stopped: None,

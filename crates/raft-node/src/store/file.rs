@@ -175,6 +175,7 @@ impl RedbStore {
     pub fn guard(&mut self, backend: impl StorageBackend, label: &Path) -> Result<(), StoreError> {
         let (file, mark) = (self.file.clone(), label.to_owned());
         let no_access = |error: io::Error| File(label).no_access(error);
+        // Before anything is written: the path may name a file that is no mark.
         Owner::check_size(&backend, label)?;
         let own = Acknowledged {
             incarnation: self.incarnation,
@@ -195,6 +196,7 @@ impl RedbStore {
                     expected,
                 });
             }
+            // Fewer are normal: without a flush the mark falls behind when power is lost.
             if known.writes > own.writes {
                 return Err(StoreError::Outdated {
                     file,
@@ -242,6 +244,7 @@ impl RedbStore {
         }
         {
             let mut state = transaction.open_table(STATE)?;
+            // Part of every transaction, so that the mark can be compared with the file.
             state.insert(
                 WRITES_KEY,
                 encode_with_checksum(WRITES_KEY, &counts.writes)?.as_slice(),
@@ -303,6 +306,7 @@ impl RedbStore {
         let replaced = write
             .entries
             .first()
+            // A write without entries replaces none.
             .map_or(Index(u64::MAX), |first| first.index);
         let mut entries = transaction.open_table(ENTRIES)?;
         // All removals precede the inserts, which they would otherwise delete.
@@ -312,6 +316,7 @@ impl RedbStore {
         if after.start > start {
             entries.retain_in(..=after.start.0, |_, _| false)?;
         }
+        // Most writes append after the end, where a search for old entries would find none.
         if replaced <= end {
             entries.retain_in(replaced.0.., |_, _| false)?;
         }
@@ -330,7 +335,19 @@ impl Store for RedbStore {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
+        // Before the transaction: a refused write leaves the file unchanged and the store usable.
         let after = self.log_range.after(&write)?;
+        assert!(
+            self.completed
+                .back()
+                .is_none_or(|newest| *newest < write.number),
+            "writes are submitted in the order of their numbers"
+        );
+        assert_ne!(
+            write.incarnation,
+            Some(self.incarnation),
+            "an incarnation that begins differs from the one that ends"
+        );
         let counts = Counts {
             generation: self.counts.generation + u64::from(write.snapshot.is_some()),
             writes: self.counts.writes + 1,
@@ -399,6 +416,7 @@ fn refuse_lost(
 ) -> Result<(), StoreError> {
     let no_access = |error: io::Error| File(marked).no_access(error);
     let directory = directory_of(marked);
+    // Without the directory there is no mark, and no removal to make durable.
     if files.find(directory).map_err(no_access)?.is_none() {
         return Ok(());
     }
@@ -406,8 +424,11 @@ fn refuse_lost(
         let backend = files.open(marked).map_err(no_access)?;
         Owner::check_size(&backend, marked)?;
         let guarded = owner.read(&backend).map_err(no_access)?;
+        // Some systems do not remove a file that is open.
         drop(backend);
         match guarded {
+            // No member relies on a store that has acknowledged nothing, so one without
+            // acknowledged writes may be created again.
             Some(Acknowledged {
                 incarnation: guarded,
                 writes: acknowledged,
@@ -440,6 +461,7 @@ fn create(
     let directory = directory_of(path);
     create_directories(files, directory).map_err(no_access)?;
     let mut unfinished = path.as_os_str().to_owned();
+    // In the same directory: a rename across file systems would not be atomic.
     unfinished.push(".new");
     let unfinished = Path::new(&unfinished);
     // An earlier creation may have been interrupted by a crash.
@@ -497,6 +519,7 @@ fn initialise(
             WRITES_KEY,
             encode_with_checksum(WRITES_KEY, &0_u64)?.as_slice(),
         )?;
+        // Creates the table: a file without it counts as damaged.
         transaction.open_table(ENTRIES)?;
     }
     snapshot::initialise(&transaction)?;

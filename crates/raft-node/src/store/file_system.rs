@@ -75,6 +75,7 @@ impl FileSystem for OsFileSystem {
                 .read(true)
                 .write(true)
                 .create(true)
+                // An existing file may be a mark, which must be read before it is replaced.
                 .truncate(false)
                 .open(path)?,
         )

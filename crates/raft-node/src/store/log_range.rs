@@ -44,6 +44,7 @@ impl LogRange {
                     size: snapshot.len(),
                 });
             }
+            // Not the maximum: a repair may replace a snapshot by an earlier one.
             after.covered = snapshot.position.index;
         }
         if let Some(start) = write.start {
@@ -61,6 +62,7 @@ impl LogRange {
         after.end = if write.discard {
             after.start
         } else {
+            // A leader's snapshot may end after the log, which is then empty.
             self.end.max(after.start)
         };
         // Entries replace the tail from their first index on (section 5.3). An index at or before
@@ -83,6 +85,16 @@ impl LogRange {
             after.end = entry.index;
         }
         assert!(after.start <= after.end, "the log begins before it ends");
+        assert!(
+            after.start <= after.covered,
+            "a snapshot covers every entry that was dropped"
+        );
+        if let Some(last) = write.entries.last() {
+            assert_eq!(
+                last.index, after.end,
+                "the log ends with the last entry written"
+            );
+        }
         Ok(after)
     }
 }

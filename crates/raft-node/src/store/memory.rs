@@ -44,6 +44,7 @@ impl MemoryStore {
 
 impl Store for MemoryStore {
     fn submit(&mut self, write: Write) -> Result<(), StoreError> {
+        // The check of the file store, so that both refuse the same writes.
         let after = LogRange::of(&self.image).after(&write)?;
         let Write {
             number,
@@ -60,6 +61,7 @@ impl Store for MemoryStore {
         if snapshot.is_some() {
             image.snapshot = snapshot;
         }
+        // In the order of "effects of one write" (see the module): discard, start, entries.
         if discard {
             image.entries.clear();
         }

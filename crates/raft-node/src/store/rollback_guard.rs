@@ -63,6 +63,7 @@ impl Owner {
 
     /// Reads the mark of this owner on `backend`; `None` if there is none, or a damaged one.
     pub(super) fn read(&self, backend: &impl StorageBackend) -> io::Result<Option<Acknowledged>> {
+        // A new file is empty until the first mark is written.
         if backend.len()? < GUARD_BYTES as u64 {
             return Ok(None);
         }
@@ -81,7 +82,9 @@ impl Owner {
 
     fn encode(&self, confirmed: Acknowledged) -> Vec<u8> {
         let numbers = [confirmed.incarnation.0, confirmed.writes].map(u64::to_le_bytes);
-        append_checksum(&self.0, numbers.concat())
+        let mark = append_checksum(&self.0, numbers.concat());
+        assert_eq!(mark.len(), GUARD_BYTES, "every mark has the same size");
+        mark
     }
 }
 
@@ -99,6 +102,7 @@ impl RollbackGuard {
         confirmed: Acknowledged,
         backend: impl StorageBackend,
     ) -> io::Result<Self> {
+        // A backend need not accept writes beyond its end.
         if backend.len()? != GUARD_BYTES as u64 {
             backend.set_len(GUARD_BYTES as u64)?;
         }
@@ -114,6 +118,7 @@ impl RollbackGuard {
     /// Records `confirmed`: durably for the first write, and for later ones when the operating
     /// system flushes them.
     pub(super) fn set(&self, confirmed: Acknowledged) -> io::Result<()> {
+        assert!(confirmed.writes > 0, "the mark is set only after a write");
         self.write(confirmed)?;
         if confirmed.writes == 1 {
             self.sync()

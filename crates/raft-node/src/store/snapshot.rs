@@ -56,6 +56,12 @@ pub(super) fn put(
         membership,
         data,
     } = snapshot;
+    assert!(generation > 0, "generation 0 stands for no snapshot");
+    // A start would refuse a larger one as damaged.
+    assert!(
+        snapshot.len() <= MAX_SNAPSHOT,
+        "a snapshot above the limit is refused before it is written"
+    );
     let size = data.as_ref().map(|data| data.len() as u64);
     let head = Head {
         generation,
@@ -71,6 +77,8 @@ pub(super) fn put(
     transaction.delete_table(CHUNKS)?;
     let mut chunks = transaction.open_table(CHUNKS)?;
     for (number, chunk) in (0..).zip(data.iter().flat_map(|data| data.chunks(CHUNK_BYTES))) {
+        // The place includes the generation, so a chunk of an earlier snapshot cannot pass for this
+        // one.
         let sealed = append_checksum(&chunk_place(generation, number), chunk.to_vec());
         chunks.insert((generation, number), sealed.as_slice())?;
     }
@@ -103,6 +111,7 @@ pub(super) fn get(
     }
     let size = head.as_ref().and_then(|head| head.size).unwrap_or(0);
     let bytes = bytes(file, &chunks, generation, size)?;
+    // The size distinguishes an empty state from none: neither has any chunk.
     let snapshot = head.map(
         |Head {
              position,
@@ -176,6 +185,7 @@ fn bytes(
             ));
         }
         bytes.extend_from_slice(chunk);
+        assert!(bytes.len() <= size, "no chunk exceeds the bytes expected");
         number += 1;
     }
     if bytes.len() != size {

@@ -37,6 +37,7 @@ impl File<'_> {
         let meta = read
             .open_table(META)
             .map_err(|error| self.no_table("meta", error))?;
+        // First, because another layout may store every other value differently.
         let schema: u32 = self.value(&meta, "meta", SCHEMA_KEY)?;
         if schema != SCHEMA {
             return Err(self.foreign("schema", schema.to_string(), SCHEMA.to_string()));
@@ -47,6 +48,7 @@ impl File<'_> {
         }
         let found: NodeId = self.value(&meta, "meta", NODE_KEY)?;
         if found != node {
+            // After the cluster: in another cluster the same id belongs to another node.
             Err(self.foreign("node", found.to_string(), node.to_string()))
         } else {
             Ok(())
@@ -79,6 +81,7 @@ impl File<'_> {
             return Err(self.damaged(&value_place("state", WRITES_KEY), reason));
         }
         let entries = self.entries(&read, start, end)?;
+        // The commit index is volatile (figure 2): the next leader makes it known.
         let committed = raftian_raft::Index(0);
         let restored = Restored {
             hard_state,
@@ -162,6 +165,7 @@ impl File<'_> {
         let in_log = match usize::try_from(place) {
             Ok(0) => Some(start.position),
             Ok(place) => entries.get(place - 1).map(Entry::position),
+            // A log of that length would not fit in memory.
             Err(_) => None,
         };
         if let Some(found) = in_log.filter(|found| *found != covered) {

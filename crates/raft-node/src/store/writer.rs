@@ -38,6 +38,7 @@ impl WriterThread {
         store: impl Store + 'static,
         notify: Arc<dyn Fn() + Send + Sync>,
     ) -> Result<Self, StoreError> {
+        // Unbounded, because a full channel would block the node; `outstanding` bounds both.
         let (queue, writes) = channel();
         let (report, results) = channel();
         let thread = std::thread::Builder::new()
@@ -62,6 +63,7 @@ impl WriterThread {
 
 impl Store for WriterThread {
     fn submit(&mut self, write: Write) -> Result<(), StoreError> {
+        assert!(self.queue.is_some(), "only dropping closes the queue");
         if self.outstanding >= WRITE_QUEUE {
             return Err(StoreError::Hanging);
         }
@@ -87,6 +89,10 @@ impl Store for WriterThread {
         if self.outstanding == 0 {
             return None;
         }
+        assert!(
+            self.outstanding <= WRITE_QUEUE,
+            "no more writes wait than the queue admits"
+        );
         let result = match self.results.try_recv() {
             Ok(result) => result,
             Err(TryRecvError::Empty) => return None,
@@ -106,9 +112,12 @@ impl Store for WriterThread {
 
 impl Drop for WriterThread {
     fn drop(&mut self) {
+        // The thread ends once it has written everything that waits in the closed queue.
         self.queue = None;
         loop {
             match self.results.recv_timeout(CLOSE_WAIT) {
+                // Each answer starts the wait again: a slow disk is given time, a hanging one is
+                // not.
                 Ok(_) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => {
@@ -132,6 +141,7 @@ fn run(
     notify: &dyn Fn(),
 ) {
     while let Ok(write) = writes.recv() {
+        let number = write.number;
         let mut alive = true;
         if let Err(error) = store.submit(write) {
             alive = false;
@@ -139,9 +149,16 @@ fn run(
             let _ = report.send(Err(error));
         }
         while alive && let Some(result) = store.completed() {
+            if let Ok(completed) = &result {
+                assert_eq!(
+                    *completed, number,
+                    "each write is completed within its submission"
+                );
+            }
             alive = result.is_ok();
             alive &= report.send(result).is_ok();
         }
+        // After the report, which the driver takes as soon as it is notified.
         notify();
         if !alive {
             break;
