@@ -99,6 +99,8 @@ fn carry(
                 // No task waits for a notification: the program polls.
                 let opened = thread::open(options, &Arc::default())
                     .map(|(driver, clock, _)| (driver, clock));
+                // The links work only while their runtime is polled, so it is until the node is
+                // dropped.
                 if started.send(opened).is_ok() {
                     let _ended = ended.await;
                 }
@@ -145,6 +147,7 @@ impl<S: Store, L: Links + Send> Replica for InlineNode<S, L> {
         }
         let pumped = self.driver.pump(clock).map_err(Stopped::from);
         let contradiction = self.driver.contradiction().map(Stopped::from);
+        // A failed write takes precedence: the disk needs attention in any case.
         if let Some(stopped) = pumped.err().or(contradiction) {
             tracing::error!(reason = %stopped, "the node stops");
             self.stopped = Some(stopped);
@@ -156,6 +159,7 @@ impl<S: Store, L: Links + Send> Replica for InlineNode<S, L> {
     }
 
     fn take_committed(&mut self, most: usize, into: &mut Vec<Committed>) {
+        // Taking counts as applying and steps the node, which must not happen after its end.
         if self.stopped.is_none() {
             self.driver.take_committed(most, into);
         }

@@ -4,6 +4,7 @@ use std::any::Any;
 
 /// Returns the message of a panic, from its payload.
 pub fn panic_message(payload: &(dyn Any + Send)) -> String {
+    // A `panic!` with a literal carries a `&str`, and one with arguments a `String`.
     let text = payload
         .downcast_ref::<&str>()
         .copied()

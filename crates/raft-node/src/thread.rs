@@ -187,6 +187,7 @@ impl NodeHandle {
                 event_loop::run(options, trace, for_thread, commands_in, program, &started)
             })
             .map_err(|error| StartError::Thread(error.to_string()))?;
+        // The outer error: the thread ended without a report. The inner error is its report.
         let (view, links, requests) = wait
             .recv()
             .map_err(|_| StartError::Thread("it ended during its start".to_owned()))??;
@@ -240,6 +241,7 @@ impl NodeHandle {
 
 impl Drop for NodeHandle {
     fn drop(&mut self) {
+        // After `stop` the thread is joined already.
         if self.thread.is_some() {
             self.stop_and_join();
         }
@@ -304,6 +306,7 @@ impl Replica for NodeHandle {
     }
 
     fn read(&mut self, _now: Moment, id: ReadId, lease: bool) -> Result<(), SubmitError> {
+        // Unlike proposals, reads are only polled by the event loop, so it must be woken.
         self.reads.try_send((id, lease)).map_err(refusal)?;
         self.control.shared.wake_node.notify_one();
         Ok(())
@@ -326,6 +329,7 @@ impl Replica for NodeHandle {
     }
 
     fn give_up(&mut self, reason: String) {
+        // The first reason is the cause of later ones.
         self.mailbox().given_up.get_or_insert(reason);
         self.control.shared.wake_node.notify_one();
     }

@@ -46,6 +46,7 @@ impl NodeControl {
     /// Returns the most recently published view of the node.
     pub fn view(&self) -> NodeView {
         let mut view = self.view.borrow().clone();
+        // After a stop or a kill the thread ends without publishing a reason.
         if self.commands.is_closed() && view.stopped.is_none() {
             view.stopped = Some(Stopped::Ended);
         }
@@ -97,6 +98,7 @@ impl NodeControl {
     }
 
     fn send(&self, command: ControlCommand) {
+        // Never waits: the caller may be a frame of the game.
         if self.commands.try_send(command).is_err() {
             tracing::warn!("control command dropped: the node has stopped or its queue is full");
         }

@@ -63,6 +63,7 @@ pub(super) fn run(
         }
     };
     let id = options.raft.id;
+    // A panic during the start must reach the starter, which waits for a report.
     let opened = catch_unwind(AssertUnwindSafe(|| {
         runtime.block_on(async { open(options, &shared.wake_node) })
     }));
@@ -103,6 +104,7 @@ pub(super) fn run(
 }
 
 fn wake_program(shared: &Shared) {
+    // Cloned, so that the lock is not held while the program's callback runs.
     let waker = lock(&shared.waker).0.clone();
     if let Some(waker) = waker {
         waker();
@@ -127,6 +129,7 @@ pub(crate) fn open(
     )?;
     let notify = Arc::clone(wake);
     let store = WriterThread::start(id, store, Arc::new(move || notify.notify_one()))?;
+    // Last of all: from here on peers reach this node.
     let (links, requests) = QuicLinks::start(options.links, Arc::clone(wake))?;
     let clock = Clock::start();
     Ok((
@@ -216,6 +219,7 @@ impl EventLoop {
                 biased;
                 // Control commands come first: a flood of proposals must not delay a stop.
                 command = commands.recv() => Some(command),
+                // `Notify` keeps a signal that arrives during a turn, so no wake-up is lost.
                 () = self.shared.wake_node.notified() => None,
                 received = program.proposals.recv_many(&mut inbox.proposals, PROPOSAL_QUEUE), if !self.paused => {
                     // Zero means a closed queue: the program dropped its handle.
@@ -224,6 +228,7 @@ impl EventLoop {
                 () = tokio::time::sleep_until(wake_at.into()), if !self.paused => None,
             };
             match command {
+                // The next turn takes everything that has arrived.
                 None => {}
                 Some(Some(ControlCommand::Pause(paused))) => {
                     self.paused = paused;
@@ -252,8 +257,10 @@ impl EventLoop {
     /// next.
     fn work(&mut self, program: &mut FromProgram, inbox: &mut Inbox) -> Result<Instant, Stopped> {
         if self.paused {
+            // Not used: the loop does not sleep on the time while it is paused.
             return Ok(Instant::now());
         }
+        // The loop waits on proposals alone; the other queues are only polled.
         inbox.gather(program);
         let mut wake_at = self.driver.pump(|| self.clock.now())?;
         let mut updates = self.deliver()?;
@@ -262,6 +269,7 @@ impl EventLoop {
             wake_at = self.driver.pump(|| self.clock.now())?;
             updates |= self.deliver()?;
         }
+        // After the deliveries: entries committed before it still reach the program.
         if let Some(contradiction) = self.driver.contradiction() {
             return Err(contradiction.into());
         }
@@ -270,6 +278,7 @@ impl EventLoop {
             // A change in this turn is published soon, even if nothing else happens.
             return Ok(wake_at.min(self.published + PUBLISH_EVERY));
         }
+        // At the rate of publication, off the commit path.
         if let Some(panic) = self.driver.links_mut().take_panic() {
             return Err(Stopped::Panicked(panic));
         }
@@ -297,6 +306,7 @@ impl EventLoop {
             }
         }
         let mut mailbox = lock(&self.shared.mailbox);
+        // Under the lock of the delivery, so that a program that gave up receives no more.
         if let Some(reason) = &mailbox.given_up {
             return Err(Stopped::Program(reason.clone()));
         }
@@ -315,6 +325,7 @@ impl EventLoop {
             program_requests,
         } = inbox;
         let mut any = !(proposals.is_empty() && reads.is_empty() && program_requests.is_empty());
+        // Progress comes first: the core accepts a snapshot only of applied entries.
         let taken = lock(&self.shared.mailbox)
             .taken()
             .filter(|taken| *taken != self.taken);
@@ -327,6 +338,7 @@ impl EventLoop {
             self.driver.propose(std::mem::take(proposals));
         }
         for (id, lease) in reads.drain(..) {
+            // Each at its own time, since a lease may expire during the turn.
             self.driver.read(self.clock.now(), id, lease);
         }
         for request in program_requests.drain(..) {
@@ -340,6 +352,7 @@ impl EventLoop {
             ProgramRequest::Snapshot(generation, taken) => {
                 let mut mailbox = lock(&self.shared.mailbox);
                 if mailbox.is_current(generation) {
+                    // The program must not wait while the core compacts its log.
                     drop(mailbox);
                     self.driver.take_snapshot(taken);
                 } else {
@@ -356,6 +369,7 @@ impl EventLoop {
             }
             ProgramRequest::Change(change) => {
                 self.driver.change_membership(change);
+                // Answers come in the order of the requests, so a queue is enough to route them.
                 self.requesters.push_back(Requester::Program);
             }
             ProgramRequest::TransferLeadership(to) => {
@@ -368,6 +382,7 @@ impl EventLoop {
     /// Publishes the current view.
     fn publish_now(&mut self) {
         self.published = Instant::now();
+        // Unlike `send` it keeps the newest view even without receivers.
         self.publish.send_replace(NodeView {
             paused: self.paused,
             cut: self.cut,
@@ -389,10 +404,12 @@ impl EventLoop {
     /// Stops gracefully: a leader transfers leadership first (thesis 3.10), so that the cluster
     /// need not wait for an election timeout.
     async fn leave(mut self) {
+        // A paused node has not run for a while, so its role may be out of date.
         if self.driver.node().role() == RoleKind::Leader && !self.paused {
             self.driver.transfer_leadership(None);
             let deadline = Instant::now() + LEADERSHIP_TRANSFER_TIMEOUT;
             while self.driver.node().role() == RoleKind::Leader && Instant::now() < deadline {
+                // After a failed write nothing may be sent, so the links are just dropped.
                 let Ok(wake_at) = self.driver.pump(|| self.clock.now()) else {
                     return;
                 };

@@ -89,6 +89,7 @@ impl Mailbox {
         };
         for committed in self.committed.drain(..count) {
             if matches!(committed, Committed::Snapshot(_)) {
+                // It is the newest: `hand_out` removes an earlier one that waits.
                 self.generation = self.handed;
             }
             self.taken = committed.index();
