@@ -200,6 +200,7 @@ pub fn embedded(
         });
         parts.push((address, socket, identity));
     }
+    // After the loop, because the name depends on all fingerprints.
     let cluster = generate::unique_name(name, &members);
     let nodes = members
         .iter()
@@ -217,6 +218,7 @@ pub fn embedded(
                 snapshot_entries: SNAPSHOT_ENTRIES,
                 identity,
             };
+            // Only this check refuses an impossible number of nodes.
             config.validated(directory)?;
             Ok(EmbeddedNode { config, socket })
         });
@@ -296,6 +298,7 @@ impl NodeConfig {
                 let reason = format!("another member has the address {} too", member.address);
                 return invalid(&key, reason, "give each member its own address and port");
             }
+            // The reverse is possible: a socket on [::] reaches both families.
             if self.listen.is_ipv4() && member.address.is_ipv6() {
                 let reason = format!("{} cannot be reached from {}", member.address, self.listen);
                 return invalid(
@@ -304,6 +307,7 @@ impl NodeConfig {
                     "use IPv4 addresses for all members, or listen on [::]",
                 );
             }
+            // This node's own address is checked below, where it is known to be listed.
             if self.listen.ip().is_loopback()
                 && !member.address.ip().is_loopback()
                 && member.id != self.id

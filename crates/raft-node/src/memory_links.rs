@@ -32,6 +32,7 @@ impl MemoryNetwork {
 
     /// Returns the links of node `id`, with an empty inbox.
     pub fn links(&self, id: NodeId) -> MemoryLinks {
+        // A restarted node must not receive the messages that waited for its earlier run.
         self.lock().inboxes.insert(id, VecDeque::new());
         MemoryLinks {
             id,
@@ -50,6 +51,7 @@ impl MemoryNetwork {
 
     /// Cuts all links of `id`, in both directions.
     pub fn isolate(&self, id: NodeId) {
+        // Collected first, because `cut` takes the same lock.
         let others: Vec<_> = self
             .lock()
             .inboxes

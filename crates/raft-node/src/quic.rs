@@ -200,6 +200,7 @@ fn transport() -> Arc<TransportConfig> {
         // Only an operator's connection may send requests; its limit is raised on acceptance.
         .max_concurrent_bidi_streams(VarInt::from_u32(0))
         .receive_window(VarInt::from_u32(RECEIVE_WINDOW))
+        // Without a buffer datagrams are disabled: no peer needs them.
         .datagram_receive_buffer_size(None);
     Arc::new(transport)
 }

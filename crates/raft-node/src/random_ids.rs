@@ -17,6 +17,7 @@ pub fn fresh_seed() -> u64 {
         let time = std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
             .unwrap_or_default();
+        // The process id is moved to bits that the time changes only every few seconds.
         time.as_nanos() as u64 ^ u64::from(std::process::id()).rotate_left(32)
     })
 }

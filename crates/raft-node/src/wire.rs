@@ -175,6 +175,7 @@ pub fn decode_state<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, WireError> {
 }
 
 fn encode_into<T: Serialize>(value: &T, bytes: &mut Vec<u8>) -> Result<(), WireError> {
+    // The limit of a format applies to decoding only, so states are encoded with this one too.
     bincode::serde::encode_into_std_write(value, bytes, FORMAT)
         .map(drop)
         .map_err(|error| WireError::NotEncodable {
@@ -190,6 +191,7 @@ fn decode_exactly<T: DeserializeOwned>(
         bincode::serde::decode_from_slice(bytes, format).map_err(|error| WireError::Malformed {
             reason: error.to_string(),
         })?;
+    // Extra bytes belong to a value of another type or build, whose beginning merely fits.
     match bytes.len().saturating_sub(read) {
         0 => Ok(value),
         count => Err(WireError::TrailingBytes { count }),

@@ -60,6 +60,7 @@ pub fn default_member_name(id: u64) -> String {
 /// its owner only) and `certificate.pem`. Returns the paths of the node files. Refuses a directory
 /// that is not empty, since it could contain keys.
 pub fn generate(directory: &Path, options: &NewCluster) -> Result<Vec<PathBuf>, ClusterError> {
+    // All checks precede the first file, so that an error leaves no partial cluster behind.
     let addresses = checked_addresses(directory, options)?;
     refuse_used(directory)?;
     let mut members = Vec::new();
@@ -104,6 +105,7 @@ pub(super) fn unique_name(name: &str, members: &[Member]) -> String {
         .for_each(|member| hash.update(member.fingerprint.bytes()));
     let hash = hash.finalize();
     hash.iter()
+        // Two digits for each byte, after the dash.
         .take((UNIQUE_END - 1) / 2)
         .fold(format!("{name}-"), |name, byte| format!("{name}{byte:02x}"))
 }
@@ -184,6 +186,7 @@ fn refuse_used(directory: &Path) -> Result<(), ClusterError> {
                 path: directory.to_owned(),
             }),
         },
+        // It is created together with the directory of the first node.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(ClusterError::Unreadable {
             path: directory.to_owned(),
@@ -222,6 +225,7 @@ fn unwritable(path: &Path, error: &io::Error) -> ClusterError {
 }
 
 fn node_toml(own: &Member, cluster: &str, members: &[Member], timing: Timing) -> String {
+    // Names may contain quotes and backslashes, which TOML escapes.
     let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
     let (shortest, longest) = timing.election;
     let mut text = format!(

@@ -116,6 +116,7 @@ impl Identity {
     /// start with them.
     pub(super) fn fits_its_key(&self) -> Result<(), String> {
         let provider = rustls::crypto::ring::default_provider();
+        // This constructor compares the public keys of both.
         rustls::sign::CertifiedKey::from_der(
             vec![self.certificate.clone()],
             self.key.clone_key(),

@@ -146,6 +146,7 @@ impl NodeFile {
                 fingerprint,
             });
         }
+        // A file may list the members in any order.
         members.sort_by_key(|member| member.id);
         let id = NodeId(self.id);
         let name = members
@@ -196,6 +197,7 @@ fn parse_address(text: &str) -> Result<SocketAddr, String> {
 #[cfg(unix)]
 fn warn_of_exposed_key(file: &Path) {
     use std::os::unix::fs::PermissionsExt;
+    // The read that follows reports the error.
     let Ok(metadata) = fs::metadata(file) else {
         return;
     };

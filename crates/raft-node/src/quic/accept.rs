@@ -35,8 +35,10 @@ pub(super) async fn accept(endpoint: Endpoint, shared: Arc<Shared>) {
                 continue;
             }
         };
+        // The endpoint was closed; dropping the set ends the connections that are left.
         let Some(incoming) = incoming else { return };
         match Arc::clone(&shared.handshakes).try_acquire_owned() {
+            // Only the handle is dropped: the set keeps the task, and ends it with the links.
             Ok(place) => drop(connections.spawn(serve(incoming, place, Arc::clone(&shared)))),
             Err(_) => {
                 count(&shared.counters.refused_handshakes, 1);
@@ -48,6 +50,7 @@ pub(super) async fn accept(endpoint: Endpoint, shared: Arc<Shared>) {
 
 /// Logs the panic of a connection's task. The connection is lost, and its peer dials again.
 fn log_panic(ended: Result<(), JoinError>) {
+    // Any other error is a task that was cancelled with the links.
     if let Err(error) = ended
         && let Ok(panic) = error.try_into_panic()
     {
@@ -72,6 +75,7 @@ async fn serve(incoming: Incoming, handshake: OwnedSemaphorePermit, shared: Arc<
     match tls::peer(&connection) {
         Some(fingerprint) if fingerprint == shared.own => {
             match Arc::clone(&shared.clients).try_acquire_owned() {
+                // The permit is held to the end of the connection.
                 Ok(_place) => serve_operator(connection, Arc::clone(&shared)).await,
                 Err(_) => {
                     count(&shared.counters.refused_requests, 1);
@@ -81,6 +85,7 @@ async fn serve(incoming: Incoming, handshake: OwnedSemaphorePermit, shared: Arc<
         }
         Some(fingerprint) => match shared.members.get(&fingerprint) {
             Some(&from) => serve_peer(connection, from, shared).await,
+            // The verifier accepts the same certificates, so this is a second check.
             None => connection.close(code::UNKNOWN_PEER, b"not a member"),
         },
         None => connection.close(code::UNKNOWN_PEER, b"no certificate"),
@@ -123,11 +128,13 @@ async fn serve_peer(connection: Connection, from: NodeId, shared: Arc<Shared>) {
     let mut streams = JoinSet::new();
     loop {
         tokio::select! {
+            // Ended tasks are collected first, because they make room for the next stream.
             biased;
             Some(ended) = streams.join_next() => log_panic(ended),
             stream = connection.accept_uni(), if streams.len() < MAX_STREAM_TASKS => match stream {
                 Ok(stream) => drop(streams.spawn(read_messages(stream, from, Arc::clone(&shared)))),
                 Err(reason) => {
+                    // Returning drops the set, and with it the readers of the lost connection.
                     tracing::debug!(peer = %from, %reason, "no longer sends");
                     return;
                 }
@@ -159,6 +166,7 @@ async fn read_messages(mut stream: RecvStream, from: NodeId, shared: Arc<Shared>
             }
         };
         if shared.is_cut() {
+            // Read and dropped, so that the stream neither closes nor fills up.
             count(&counters.dropped, 1);
             continue;
         }
@@ -197,6 +205,7 @@ pub(super) async fn read_frame(
         return Ok(None);
     }
     let size = wire::frame_size(length)?;
+    // `frame_size` has bounded it by `MAX_FRAME`.
     let mut frame = vec![0; size];
     if stream.read_exact(&mut frame).await.is_err() {
         return Ok(None);
@@ -216,6 +225,7 @@ async fn serve_operator(connection: Connection, shared: Arc<Shared>) {
                 Err(_) => return,
             },
             Some(ended) = requests.join_next() => log_panic(ended),
+            // Begins anew in every turn, so only an unbroken silence ends the connection.
             () = sleep(CLIENT_IDLE), if requests.is_empty() => {
                 connection.close(code::CLOSED, b"no request");
                 return;
@@ -232,6 +242,7 @@ async fn answer(mut send: SendStream, mut receive: RecvStream, shared: Arc<Share
             let arrives = async {
                 send.write_all(&answer).await.ok()?;
                 send.finish().ok()?;
+                // Completes once the client has acknowledged the whole answer.
                 send.stopped().await.ok()
             };
             let _gone = timeout(ANSWER_TIMEOUT, arrives).await;
@@ -252,6 +263,7 @@ async fn respond(receive: &mut RecvStream, shared: &Shared) -> Result<Vec<u8>, V
         Ok(Err(quinn::ReadToEndError::Read(_))) | Err(_) => return Err(code::NO_ANSWER),
     };
     let (respond, answer) = oneshot::channel();
+    // Never waits: with a full queue the client is answered at once and can retry.
     match shared.requests.try_send(ServiceRequest { body, respond }) {
         Ok(()) => shared.notify.notify_one(),
         Err(TrySendError::Full(_)) => {

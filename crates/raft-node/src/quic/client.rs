@@ -103,6 +103,7 @@ pub async fn request(
     };
     let endpoint =
         Endpoint::client(SocketAddr::new(from, 0)).map_err(|error| local(error.to_string()))?;
+    // Outlives the exchange, so that the connection is closed after a timeout too.
     let mut connection = None;
     let ask = async {
         let connecting = endpoint
@@ -138,6 +139,7 @@ pub async fn request(
 /// Closes the connection and waits until the close is sent, so that the node releases the
 /// connection at once. If the packet is lost, the node closes the idle connection itself.
 async fn send_close(connection: &Connection) {
+    // A task of quinn sends the packet, and only this counter shows when.
     let packets = || connection.stats().udp_tx.datagrams;
     let before = packets();
     connection.close(code::CLOSED, b"");
@@ -186,6 +188,7 @@ async fn exchange(connection: &Connection, body: &[u8]) -> Result<Vec<u8>, Clien
     match receive.read_to_end(MAX_RESPONSE).await {
         Ok(answer) => Ok(answer),
         Err(ReadToEndError::TooLong) => Err(ClientError::TooLarge),
+        // The node names the reason of a refusal by the code with which it resets the stream.
         Err(ReadToEndError::Read(ReadError::Reset(reason))) => Err(refusal(reason)),
         Err(error) => Err(protocol(&error)),
     }

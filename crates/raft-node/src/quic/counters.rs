@@ -108,5 +108,6 @@ impl PeerCounters {
 /// Adds `by` to `counter` and returns the new count.
 pub(super) fn count(counter: &AtomicU64, by: usize) -> u64 {
     let by = u64::try_from(by).unwrap_or(u64::MAX);
+    // Relaxed: no other memory is published by a counter.
     counter.fetch_add(by, Ordering::Relaxed).wrapping_add(by)
 }

@@ -46,6 +46,7 @@ impl Dialler {
         loop {
             let down = match self.connect().await {
                 Ok((connection, stream)) => {
+                    // Without a failure the queued messages are at most one attempt to connect old.
                     if failures > 0 {
                         self.discard();
                     }
@@ -81,6 +82,7 @@ impl Dialler {
             Identity::SERVER_NAME,
         ) {
             Ok(connecting) => connecting,
+            // Any other error may pass, so it is only a reason to try again.
             Err(quinn::ConnectError::EndpointStopping) => return Err(Down::Ended),
             Err(error) => return Err(Down::Lost(error.to_string())),
         };
@@ -110,6 +112,7 @@ impl Dialler {
             shared: &self.shared,
             connection,
         };
+        // Both use the same connection, so the end of one ends the other.
         let down = tokio::select! {
             down = sender.send_messages(&mut self.outbox, stream) => down,
             down = sender.send_snapshots(&mut self.snapshots) => down,
@@ -117,6 +120,7 @@ impl Dialler {
         if let Some(counters) = self.counters() {
             counters.connected.store(false, Ordering::Relaxed);
         }
+        // The peer need not wait for its idle timeout.
         connection.close(code::CLOSED, b"");
         down
     }
@@ -154,6 +158,7 @@ impl Dialler {
                     );
                 }
             }
+            // A peer that is off for a whole match must not fill the log.
             Down::Lost(reason) if tell => tracing::info!(%peer, %reason, failures, "not connected"),
             Down::Lost(reason) => tracing::debug!(%peer, %reason, failures, "not connected"),
         }
@@ -259,6 +264,7 @@ impl PeerSender<'_> {
 
 fn down(error: &ConnectionError) -> Down {
     match (error, tls::alert(error)) {
+        // A dialled connection in use is closed locally only when the node stops.
         (ConnectionError::LocallyClosed, _) => Down::Ended,
         (_, Some(alert)) => Down::Refused(alert),
         (error, None) => Down::Lost(error.to_string()),

@@ -86,6 +86,7 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn is_cut(&self) -> bool {
+        // Relaxed: as on a cable, a message close to the switch may pass or not.
         self.cut.load(Ordering::Relaxed)
     }
 }
@@ -139,6 +140,7 @@ impl QuicLinks {
         options: QuicOptions,
         notify: Arc<Notify>,
     ) -> Result<(QuicLinks, mpsc::Receiver<ServiceRequest>), LinkError> {
+        // Checked here, because spawning outside of a runtime panics.
         Handle::try_current().map_err(|_| LinkError::NoRuntime)?;
         let QuicOptions {
             socket,
@@ -165,6 +167,7 @@ impl QuicLinks {
         let (request_sender, requests) = mpsc::channel(REQUEST_QUEUE);
         let shared = Arc::new(Shared {
             own,
+            // Without the node itself: a connection with its certificate is the operator's.
             members: peers()
                 .map(|member| (member.fingerprint, member.id))
                 .collect(),
@@ -182,6 +185,7 @@ impl QuicLinks {
         tasks.spawn(accept(endpoint.clone(), Arc::clone(&shared)));
         let mut outboxes = BTreeMap::new();
         for peer in peers() {
+            // Queues and a dialler per peer: one that is down delays no other.
             let (messages, outbox) = mpsc::channel(OUTBOX);
             let (snapshots, snapshot_outbox) = mpsc::channel(SNAPSHOT_OUTBOX);
             outboxes.insert(
@@ -223,6 +227,7 @@ impl QuicLinks {
     /// no longer dialled, or no connection accepted.
     pub fn take_panic(&mut self) -> Option<String> {
         while let Some(ended) = self.tasks.try_join_next() {
+            // A task that was cancelled, or returned because the node stops, is no defect.
             if let Err(error) = ended
                 && let Ok(panic) = error.try_into_panic()
             {

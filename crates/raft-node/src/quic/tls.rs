@@ -31,10 +31,12 @@ pub(super) fn client(
     expected: Fingerprint,
 ) -> Result<quinn::ClientConfig, LinkError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
+    // One pin alone: another member at the peer's address must be refused as well.
     let pins = Arc::new(Pins::new(&provider, [expected]));
     let mut tls = rustls::ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(unusable)?
+        // The verifier is stricter than a usual one: it accepts a single certificate.
         .dangerous()
         .with_custom_certificate_verifier(pins)
         .with_client_auth_cert(
@@ -88,6 +90,7 @@ pub(super) fn peer(connection: &quinn::Connection) -> Option<Fingerprint> {
         .downcast::<Vec<CertificateDer<'static>>>()
         .ok()?;
     chain
+        // The end entity, for which the handshake has proved possession of the key.
         .first()
         .map(|certificate| Fingerprint::of(certificate))
 }
@@ -204,6 +207,7 @@ impl ServerCertVerifier for Pins {
 
 impl ClientCertVerifier for Pins {
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        // A hint would only help a client to choose among several certificates.
         &[]
     }
 
