@@ -74,6 +74,7 @@ pub(crate) fn apply_committed(world: &mut World, mut taken: Local<Vec<node::Comm
     }
     taken.clear();
     let applied = world.resource::<AppliedLog>().index;
+    // `status::refresh` ran before these entries were applied.
     world.resource_mut::<RaftStatus>().applied = applied;
     state::snapshot_if_due(world);
 }
@@ -193,6 +194,7 @@ fn run_schedule(world: &mut World) -> Result<(), String> {
         catch_unwind(AssertUnwindSafe(|| schedule.run(world)))
             .map_err(|panic| panic_message(&*panic))
     });
+    // The other schedules keep the app's handler.
     match handler {
         Some(handler) => world.insert_resource(handler),
         None => drop(world.remove_resource::<FallbackErrorHandler>()),

@@ -123,6 +123,7 @@ impl Plugin for RaftPlugin {
             PostUpdate,
             (
                 propose::submit_proposals.run_if(propose::has_pending),
+                // Pumped again, so that the proposals of this frame leave with this frame.
                 pump.run_if(pumped),
             )
                 .chain()

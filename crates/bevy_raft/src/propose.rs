@@ -79,6 +79,7 @@ pub trait ProposeExt {
 
 impl ProposeExt for Commands<'_, '_> {
     fn propose<C: ReplicatedCommand>(&mut self, command: C) -> ProposalId {
+        // Drawn now, because the caller needs it before the queued command runs.
         let id = next_id();
         self.queue(move |world: &mut World| accept(world, id, &command));
         id
@@ -109,6 +110,7 @@ fn accept<C: ReplicatedCommand>(world: &mut World, id: ProposalId, command: &C) 
         Err(Rejection::NotRegistered(C::NAME))
     };
     let result = result.and_then(|bytes| world.resource_mut::<Outbox>().add(id, bytes));
+    // Triggered and not returned, so that a proposal's outcome arrives in one way only.
     if let Err(rejection) = result {
         world.trigger(ProposalOutcome {
             id,
@@ -200,6 +202,7 @@ impl Outbox {
         {
             return Err(Rejection::Busy);
         }
+        // The default limit; a node with a lower one refuses the proposal when it is submitted.
         if bytes.len() > Config::MAX_COMMAND_BYTES {
             return Err(Rejection::TooLarge { bytes: bytes.len() });
         }
@@ -254,6 +257,7 @@ impl Outbox {
                 .pending
                 .get_mut(&refused.sequence)
                 .and_then(|pending| pending.submitted.as_mut())
+                // A submission counts one refusal at most: others belong to earlier ones.
                 && !submission.refused
             {
                 submission.refused = true;
@@ -293,6 +297,7 @@ pub(crate) fn submit_proposals(
     node: Option<ResMut<RaftNode>>,
     mut outbox: ResMut<Outbox>,
 ) {
+    // Without a node proposals wait until another one is attached.
     let Some(mut node) = node else { return };
     let node = node.get();
     for (id, bytes) in outbox.note_refused(node.take_refused()) {
@@ -379,6 +384,7 @@ impl Submission {
         // A restarted node has lost the proposal, and its clock starts again from zero.
         self.route.node != route.node
             || now < self.at
+            // During an election there is no leader to submit it to.
             || (route.leader.is_some() && self.route.leader != route.leader)
             || (self.refused && waited >= retry::after_refusal(self.refusals))
             || waited >= latency.retry_after(self.attempts)

@@ -227,6 +227,7 @@ pub(crate) fn restore(world: &mut World, snapshot: &Snapshot) -> Result<(), Stri
     let mut log = world.resource_mut::<AppliedLog>();
     let before = std::mem::replace(&mut log.index, index);
     log.sessions = sessions;
+    // The commands in the snapshot count as announced: a repair must not announce them later.
     log.announced = log.announced.max(index);
     tracing::info!(%index, %before, bytes = bytes.len(), "restored the state from a snapshot");
     world.trigger(StateRestored {
@@ -251,6 +252,7 @@ pub(crate) fn snapshot_if_due(world: &mut World) {
     }
     let saved = save(world);
     let mut node = world.resource_mut::<RaftNode>();
+    // Set again below only if the queue is full: a stopped node needs no snapshot.
     node.snapshot_wanted = false;
     match saved {
         Ok(bytes) => {

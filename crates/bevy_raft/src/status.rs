@@ -87,6 +87,7 @@ pub(crate) fn refresh(
             RoleKind::Leader => RaftRole::Leader,
         },
     };
+    // Setting a state counts as a transition, even to the same state.
     if *role.get() != seen {
         next.set(seen);
     }
