@@ -327,7 +327,7 @@ fn inline_node_joins_threaded_nodes_and_frees_its_port() {
         cluster.until("a command of the inline node is committed everywhere", |cluster| {
             node.pump(&|| clock.now());
             node.take_committed(1000, &mut applied);
-            let refused = !node.take_refused().is_empty();
+            let refused = !node.take_responses().refused.is_empty();
             let term = node.view().status.leader.map(|_| node.view().status.term);
             if term.is_some() && (proposed != term || refused) {
                 node.propose(command(round)).expect("there is room");

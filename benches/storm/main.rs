@@ -68,8 +68,8 @@ fn main() -> ExitCode {
                 };
                 match storm.run() {
                     Ok(report) => events += report.steps,
-                    Err(wreck) => {
-                        eprintln!("storm: {}\nreplay: {}", wreck.what, storm.replay());
+                    Err(failure) => {
+                        eprintln!("storm: {failure}\nreplay: {}", storm.replay());
                         return ExitCode::FAILURE;
                     }
                 }

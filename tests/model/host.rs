@@ -177,15 +177,12 @@ impl Host {
             send,
             apply,
             restore,
-            snapshot_due: _,
-            reads,
-            request_results,
-            refused: _,
+            responses,
             events,
         } = actions;
         outcome.sent.extend(send);
-        outcome.reads.extend(reads);
-        outcome.request_results.extend(request_results);
+        outcome.reads.extend(responses.reads);
+        outcome.request_results.extend(responses.request_results);
         outcome
             .decisions
             .extend(events.into_iter().map(|event| event.decision));

@@ -4,15 +4,15 @@ use std::sync::{Mutex, PoisonError};
 
 use bevy_ecs::prelude::*;
 use raftian_node::{Clock, Replica};
-use raftian_raft::{Index, Moment, Sessions};
+use raftian_raft::{Index, Moment, Responses, Sessions};
 
 /// The node attached to this app. Remove the resource to detach it, insert one to attach another;
 /// keep [`AppliedLog`] and the game's own replicated state with the node they belong to.
 #[derive(Resource)]
 pub struct RaftNode {
     replica: Mutex<Box<dyn Replica>>,
-    /// The node requested a snapshot and has not received it yet.
-    pub(crate) snapshot_wanted: bool,
+    /// Responses of the node that no system has taken yet.
+    responses: Responses,
 }
 
 impl RaftNode {
@@ -20,7 +20,7 @@ impl RaftNode {
     pub fn new(node: impl Replica + 'static) -> Self {
         RaftNode {
             replica: Mutex::new(Box::new(node)),
-            snapshot_wanted: false,
+            responses: Responses::default(),
         }
     }
 
@@ -28,6 +28,13 @@ impl RaftNode {
     /// [`NodeView::stopped`](raftian_node::NodeView::stopped).
     pub fn stop(&mut self, reason: String) {
         self.get().give_up(reason);
+    }
+
+    /// Returns the responses of the node that no system has taken yet.
+    pub(crate) fn responses(&mut self) -> &mut Responses {
+        let mut newer = self.get().take_responses();
+        self.responses.append(&mut newer);
+        &mut self.responses
     }
 
     pub(crate) fn get(&mut self) -> &mut dyn Replica {

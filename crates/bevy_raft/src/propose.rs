@@ -299,8 +299,9 @@ pub(crate) fn submit_proposals(
 ) {
     // Without a node proposals wait until another one is attached.
     let Some(mut node) = node else { return };
+    let refused = std::mem::take(&mut node.responses().refused);
     let node = node.get();
-    for (id, bytes) in outbox.note_refused(node.take_refused()) {
+    for (id, bytes) in outbox.note_refused(refused) {
         let outcome = Outcome::Rejected(Rejection::TooLarge { bytes });
         commands.trigger(ProposalOutcome { id, outcome });
     }

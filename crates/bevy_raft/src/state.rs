@@ -244,16 +244,16 @@ pub(crate) fn snapshot_if_due(world: &mut World) {
     let Some(mut node) = world.get_resource_mut::<RaftNode>() else {
         return;
     };
-    // The node reports a request once, so it is kept until it can be served.
-    node.snapshot_wanted |= node.get().snapshot_due();
+    // The node requests a snapshot once, so the request stays until it can be served.
+    let due = node.responses().snapshot_due;
     let index = world.resource::<AppliedLog>().index;
-    if !world.resource::<RaftNode>().snapshot_wanted || index == Index(0) {
+    if !due || index == Index(0) {
         return;
     }
     let saved = save(world);
     let mut node = world.resource_mut::<RaftNode>();
     // Set again below only if the queue is full: a stopped node needs no snapshot.
-    node.snapshot_wanted = false;
+    node.responses().snapshot_due = false;
     match saved {
         Ok(bytes) => {
             let taken = TakenSnapshot {
@@ -261,12 +261,14 @@ pub(crate) fn snapshot_if_due(world: &mut World) {
                 data: bytes.into(),
                 compact_to: None,
             };
-            node.snapshot_wanted = node.get().take_snapshot(taken) == Err(SubmitError::Busy);
+            let busy = node.get().take_snapshot(taken) == Err(SubmitError::Busy);
+            node.responses().snapshot_due |= busy;
         }
         // The log keeps growing and the node asks again later, which is better than ending a match.
         Err(error) => {
             tracing::error!(%index, %error, "the state cannot be serialized for a snapshot; trying again later");
-            node.snapshot_wanted = node.get().decline_snapshot() == Err(SubmitError::Busy);
+            let busy = node.get().decline_snapshot() == Err(SubmitError::Busy);
+            node.responses().snapshot_due |= busy;
         }
     }
 }

@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 
 use raftian_raft::{
     Actions, Change, Command, Config, ConfigError, Decision, Entry, Event, Index, Input,
-    LogPosition, Moment, Node, NodeId, ReadAnswer, ReadId, Refused, RequestError, Restored,
-    Snapshot, StateHash, TakenSnapshot, Work, WriteNumber,
+    LogPosition, Moment, Node, NodeId, ReadId, Responses, Restored, Snapshot, StateHash,
+    TakenSnapshot, Work, WriteNumber,
 };
 
 use crate::links::Links;
@@ -27,13 +27,6 @@ pub const EVENTS_KEPT: usize = 256;
 
 /// Entries at the end of the log shown in a [`NodeView`].
 pub const TAIL_SHOWN: usize = 32;
-
-/// Refusals kept until they are taken. The oldest is dropped; its proposer then times out.
-pub const REFUSED_KEPT: usize = 4096;
-
-/// Answers to reads, membership changes and leadership transfers kept until they are taken. The
-/// oldest is dropped; its requester must ask again.
-pub const ANSWERS_KEPT: usize = 8192;
 
 /// Item that the log delivers to the program, in one order.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -62,9 +55,7 @@ pub struct Driver<S, L> {
     links: L,
     /// Delivered by the core and not yet taken; bounded by the core's apply window.
     committed: VecDeque<Committed>,
-    refused: VecDeque<Refused>,
-    reads: VecDeque<ReadAnswer>,
-    request_results: VecDeque<Result<(), RequestError>>,
+    responses: Responses,
     events: VecDeque<Event>,
     /// The last alarm that was logged; suppresses repetitions.
     last_alarm: Option<Decision>,
@@ -72,7 +63,6 @@ pub struct Driver<S, L> {
     /// The last write that was submitted to the store, and the last that it completed.
     submitted: WriteNumber,
     written: WriteNumber,
-    snapshot_due: bool,
     now: Moment,
     recording: Option<Vec<Recorded>>,
     trace: Trace,
@@ -122,15 +112,12 @@ impl<S: Store, L: Links> Driver<S, L> {
             store,
             links,
             committed: VecDeque::new(),
-            refused: VecDeque::new(),
-            reads: VecDeque::new(),
-            request_results: VecDeque::new(),
+            responses: Responses::default(),
             events: VecDeque::new(),
             last_alarm: None,
             contradiction: None,
             submitted: WriteNumber::default(),
             written: WriteNumber::default(),
-            snapshot_due: false,
             now,
             recording: None,
             trace: Trace::default(),
@@ -270,14 +257,7 @@ impl<S: Store, L: Links> Driver<S, L> {
             self.committed.push_back(Committed::Entry(entry.clone()));
         }
         // Kept until the program asks, perhaps many pumps later: the core requests it once.
-        self.snapshot_due |= std::mem::take(&mut others.snapshot_due);
-        push_bounded(&mut self.reads, others.reads.drain(..), ANSWERS_KEPT);
-        push_bounded(
-            &mut self.request_results,
-            others.request_results.drain(..),
-            ANSWERS_KEPT,
-        );
-        push_bounded(&mut self.refused, others.refused.drain(..), REFUSED_KEPT);
+        self.responses.append(&mut others.responses);
         for event in others
             .events
             .iter()
@@ -298,7 +278,7 @@ impl<S: Store, L: Links> Driver<S, L> {
         Ok(true)
     }
 
-    /// Proposes commands. Their outcome is in the log, or in [`Driver::take_refused`] after the
+    /// Proposes commands. Their outcome is in the log, or in [`Driver::take_responses`] after the
     /// next pump.
     pub fn propose(&mut self, commands: Vec<Command>) {
         self.trace.emit(TraceEvent::Proposed(&commands));
@@ -318,7 +298,7 @@ impl<S: Store, L: Links> Driver<S, L> {
 
     /// Moves all committed items to `into`. They count as applied once [`Driver::applied`] is
     /// called.
-    pub fn hand_out(&mut self, into: &mut Vec<Committed>) {
+    pub fn deliver(&mut self, into: &mut Vec<Committed>) {
         if let Some(last) = self.committed.back() {
             self.trace.emit(TraceEvent::Delivered(last.index()));
         }
@@ -330,9 +310,10 @@ impl<S: Store, L: Links> Driver<S, L> {
         self.step(Input::Applied(index));
     }
 
-    /// Returns the proposals refused since the last call.
-    pub fn take_refused(&mut self) -> Vec<Refused> {
-        self.refused.drain(..).collect()
+    /// Returns the responses to the program since the last call. Answer a due snapshot with
+    /// [`Driver::take_snapshot`].
+    pub fn take_responses(&mut self) -> Responses {
+        std::mem::take(&mut self.responses)
     }
 
     /// Transfers leadership to `to`, or to the best follower, if this node leads.
@@ -341,29 +322,23 @@ impl<S: Store, L: Links> Driver<S, L> {
     }
 
     /// Changes the membership, if this node leads. The answer is in
-    /// [`Driver::take_request_results`] after the next pump.
+    /// [`Driver::take_responses`] after the next pump.
     pub fn change_membership(&mut self, change: Change) {
         self.step(Input::ChangeMembership(change));
     }
 
-    /// Requests the index from which a read may be answered; see [`Driver::take_reads`]. A lease is
+    /// Requests the index from which a read may be answered; see [`Driver::take_responses`]. A lease is
     /// judged at `now`, however long ago the last pump was.
     pub fn read(&mut self, now: Moment, id: ReadId, lease: bool) {
         self.set_now(now);
         self.step(Input::Read { id, lease });
     }
 
-    /// Returns whether the core requested a snapshot since the last call. Answer with
-    /// [`Driver::take_snapshot`].
-    pub fn snapshot_due(&mut self) -> bool {
-        std::mem::take(&mut self.snapshot_due)
-    }
-
     /// Accepts a snapshot of the program's state as of the last applied entry. While another state
     /// waits to replace that one, the snapshot is discarded and requested again.
     pub fn take_snapshot(&mut self, taken: TakenSnapshot) {
         if self.is_state_replaced() {
-            self.snapshot_due = true;
+            self.responses.snapshot_due = true;
         } else {
             self.step(Input::TakeSnapshot(taken));
         }
@@ -390,17 +365,6 @@ impl<S: Store, L: Links> Driver<S, L> {
     /// Fires the election timer.
     pub fn campaign(&mut self) {
         self.step(Input::Campaign);
-    }
-
-    /// Returns the reads that were granted or refused since the last call.
-    pub fn take_reads(&mut self) -> Vec<ReadAnswer> {
-        self.reads.drain(..).collect()
-    }
-
-    /// Returns the answers to membership changes and leadership transfers since the last call, in
-    /// order.
-    pub fn take_request_results(&mut self) -> Vec<Result<(), RequestError>> {
-        self.request_results.drain(..).collect()
     }
 
     /// Returns the decisions since the last call. [`Driver::view`] no longer shows them.

@@ -3,10 +3,7 @@
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use raftian_raft::{
-    Change, Command, Moment, NodeId, ReadAnswer, ReadId, Refused, RequestError, StateHash,
-    TakenSnapshot,
-};
+use raftian_raft::{Change, Command, Moment, NodeId, ReadId, Responses, StateHash, TakenSnapshot};
 use tokio::sync::oneshot;
 
 use crate::clock::Clock;
@@ -165,12 +162,8 @@ impl<S: Store, L: Links + Send> Replica for InlineNode<S, L> {
         }
     }
 
-    fn take_refused(&mut self) -> Vec<Refused> {
-        self.driver.take_refused()
-    }
-
-    fn snapshot_due(&mut self) -> bool {
-        self.driver.snapshot_due()
+    fn take_responses(&mut self) -> Responses {
+        self.driver.take_responses()
     }
 
     fn take_snapshot(&mut self, taken: TakenSnapshot) -> Result<(), SubmitError> {
@@ -189,20 +182,12 @@ impl<S: Store, L: Links + Send> Replica for InlineNode<S, L> {
         self.ask(|driver| driver.read(now, id, lease))
     }
 
-    fn take_reads(&mut self) -> Vec<ReadAnswer> {
-        self.driver.take_reads()
-    }
-
     fn change_membership(&mut self, change: Change) -> Result<(), SubmitError> {
         self.ask(|driver| driver.change_membership(change))
     }
 
     fn transfer_leadership(&mut self, to: Option<NodeId>) -> Result<(), SubmitError> {
         self.ask(|driver| driver.transfer_leadership(to))
-    }
-
-    fn take_request_results(&mut self) -> Vec<Result<(), RequestError>> {
-        self.driver.take_request_results()
     }
 
     fn give_up(&mut self, reason: String) {

@@ -1,9 +1,6 @@
 //! The interface between a program and its node, however the node is driven.
 
-use raftian_raft::{
-    Change, Command, Moment, NodeId, ReadAnswer, ReadId, Refused, RequestError, StateHash,
-    TakenSnapshot,
-};
+use raftian_raft::{Change, Command, Moment, NodeId, ReadId, Responses, StateHash, TakenSnapshot};
 
 use crate::driver::Committed;
 use crate::view::NodeView;
@@ -30,12 +27,11 @@ pub trait Replica: Send {
     /// may have been applied before as well.
     fn take_committed(&mut self, most: usize, into: &mut Vec<Committed>);
 
-    /// Returns the proposals refused since the last call.
-    fn take_refused(&mut self) -> Vec<Refused>;
-
-    /// Returns whether the node requested a snapshot since the last call. Answer with
-    /// [`Replica::take_snapshot`].
-    fn snapshot_due(&mut self) -> bool;
+    /// Returns the responses to this program since the last call: refused proposals, answered reads,
+    /// results of membership changes and leadership transfers in the order of the requests, and
+    /// whether a snapshot is due. Once everything taken so far is applied, the state may be read for
+    /// each read with an index. Answer a due snapshot with [`Replica::take_snapshot`].
+    fn take_responses(&mut self) -> Responses;
 
     /// Submits a snapshot of the state as of the last item taken.
     ///
@@ -57,7 +53,7 @@ pub trait Replica: Send {
     fn state_hash(&mut self, state: StateHash) -> Result<(), SubmitError>;
 
     /// Requests the index from which a read sees every command committed before `now` (thesis 6.4);
-    /// see [`Replica::take_reads`]. With `lease` the leader's clock may answer (thesis 6.4.1), so
+    /// see [`Replica::take_responses`]. With `lease` the leader's clock may answer (thesis 6.4.1), so
     /// `now` must be the present on the node's clock, not the time of the last pump. A node on its
     /// own thread reads its clock itself.
     ///
@@ -65,26 +61,18 @@ pub trait Replica: Send {
     /// [`SubmitError`].
     fn read(&mut self, now: Moment, id: ReadId, lease: bool) -> Result<(), SubmitError>;
 
-    /// Returns the reads answered since the last call. For a read with an index, the state may be
-    /// read once everything taken so far is applied.
-    fn take_reads(&mut self) -> Vec<ReadAnswer>;
-
-    /// Requests a membership change (section 6); see [`Replica::take_request_results`].
+    /// Requests a membership change (section 6); see [`Replica::take_responses`].
     ///
     /// # Errors
     /// [`SubmitError`].
     fn change_membership(&mut self, change: Change) -> Result<(), SubmitError>;
 
     /// Requests a leadership transfer to `to`, or to the best follower; see
-    /// [`Replica::take_request_results`].
+    /// [`Replica::take_responses`].
     ///
     /// # Errors
     /// [`SubmitError`].
     fn transfer_leadership(&mut self, to: Option<NodeId>) -> Result<(), SubmitError>;
-
-    /// Returns the answers to this program's membership changes and leadership transfers since the
-    /// last call, in the order of the requests.
-    fn take_request_results(&mut self) -> Vec<Result<(), RequestError>>;
 
     /// Stops the node for good because its program cannot continue. [`NodeView::stopped`] shows the
     /// reason.

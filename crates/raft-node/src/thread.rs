@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use raftian_raft::{
-    Change, Command, Config, ConfigError, Incarnation, Moment, NodeId, ReadAnswer, ReadId, Refused,
-    RequestError, StateHash, TakenSnapshot,
+    Change, Command, Config, ConfigError, Incarnation, Moment, NodeId, ReadId, Responses,
+    StateHash, TakenSnapshot,
 };
 use tokio::sync::{Notify, mpsc};
 
@@ -283,12 +283,8 @@ impl Replica for NodeHandle {
         }
     }
 
-    fn take_refused(&mut self) -> Vec<Refused> {
-        self.mailbox().refused.drain(..).collect()
-    }
-
-    fn snapshot_due(&mut self) -> bool {
-        std::mem::take(&mut self.mailbox().snapshot_due)
+    fn take_responses(&mut self) -> Responses {
+        std::mem::take(&mut self.mailbox().responses)
     }
 
     fn take_snapshot(&mut self, taken: TakenSnapshot) -> Result<(), SubmitError> {
@@ -312,20 +308,12 @@ impl Replica for NodeHandle {
         Ok(())
     }
 
-    fn take_reads(&mut self) -> Vec<ReadAnswer> {
-        self.mailbox().reads.drain(..).collect()
-    }
-
     fn change_membership(&mut self, change: Change) -> Result<(), SubmitError> {
         self.request(ProgramRequest::Change(change))
     }
 
     fn transfer_leadership(&mut self, to: Option<NodeId>) -> Result<(), SubmitError> {
         self.request(ProgramRequest::TransferLeadership(to))
-    }
-
-    fn take_request_results(&mut self) -> Vec<Result<(), RequestError>> {
-        self.mailbox().request_results.drain(..).collect()
     }
 
     fn give_up(&mut self, reason: String) {

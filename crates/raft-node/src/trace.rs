@@ -82,7 +82,7 @@ mod tests {
         while driver.node().status().leader.is_none() {
             now = driver.pump(|| now).expect("a memory store never fails");
         }
-        driver.hand_out(&mut Vec::new());
+        driver.deliver(&mut Vec::new());
         let names = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&names);
         driver.set_trace(Trace::to(move |step| {
@@ -103,7 +103,7 @@ mod tests {
             bytes,
         }]);
         driver.pump(|| now).expect("a memory store never fails");
-        driver.hand_out(&mut Vec::new());
+        driver.deliver(&mut Vec::new());
         let names = names.lock().expect("no panic").clone();
         assert_eq!(
             names,

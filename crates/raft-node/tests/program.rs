@@ -258,7 +258,7 @@ fn read_at_any_node_sees_every_earlier_commit() {
                 .expect("there is room");
             let mut answers = Vec::new();
             cluster.until("answered", |cluster| {
-                answers.extend(cluster.node(id).take_reads());
+                answers.extend(cluster.node(id).take_responses().reads);
                 !answers.is_empty()
             });
             let [
@@ -289,7 +289,7 @@ fn membership_change_is_answered_to_its_requester() {
     let answer = |cluster: &mut Cluster, id| {
         let mut answers = Vec::new();
         cluster.until("answered", |cluster| {
-            answers.extend(cluster.node(id).take_request_results());
+            answers.extend(cluster.node(id).take_responses().request_results);
             !answers.is_empty()
         });
         assert_eq!(answers.len(), 1);
@@ -372,7 +372,7 @@ fn requests_beyond_a_full_queue_are_refused_at_once() {
     cluster.node(1).control().pause(false);
     let mut answered = 0;
     cluster.until("all are answered", |cluster| {
-        answered += cluster.node(1).take_reads().len();
+        answered += cluster.node(1).take_responses().reads.len();
         answered == READ_QUEUE
     });
 }

@@ -33,16 +33,8 @@ pub struct Actions {
     /// A snapshot that replaces everything applied so far and must be restored before `apply`: at
     /// the start of a run, or when a leader had to send one.
     pub restore: Option<Snapshot>,
-    /// Whether a snapshot is due: answer with `Input::TakeSnapshot` of the applied state. Requested
-    /// once until answered.
-    pub snapshot_due: bool,
-    /// Reads that are confirmed, or that failed.
-    pub reads: Vec<ReadAnswer>,
-    /// Results of `Input::ChangeMembership` and `Input::TransferLeadership`, in order: `Ok` once
-    /// the change is appended or the transfer has begun.
-    pub request_results: Vec<Result<(), RequestError>>,
-    /// Proposals this node could not accept. Nothing was appended for them; retrying is safe.
-    pub refused: Vec<Refused>,
+    /// Responses to the program.
+    pub responses: Responses,
     /// Decisions and the rules they follow, for observers.
     pub events: Vec<Event>,
 }
@@ -55,12 +47,62 @@ impl Actions {
             && self.send.is_empty()
             && self.apply.is_empty()
             && self.restore.is_none()
-            && !self.snapshot_due
+            && self.responses.is_empty()
+            && self.events.is_empty()
+    }
+}
+
+/// Output of a node for its program in addition to committed entries: answers to its requests, and
+/// the request for a snapshot. Every layer between the core and the program passes it on.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Responses {
+    /// Proposals this node could not accept. Nothing was appended for them; retrying is safe.
+    pub refused: Vec<Refused>,
+    /// Reads that are confirmed, or that failed.
+    pub reads: Vec<ReadAnswer>,
+    /// Results of `Input::ChangeMembership` and `Input::TransferLeadership`, in order: `Ok` once
+    /// the change is appended or the transfer has begun.
+    pub request_results: Vec<Result<(), RequestError>>,
+    /// Whether a snapshot is due: answer with `Input::TakeSnapshot` of the applied state. Requested
+    /// once until answered.
+    pub snapshot_due: bool,
+}
+
+impl Responses {
+    /// Refusals kept by [`Responses::append`]. The oldest is dropped; its proposer then times out.
+    pub const MAX_REFUSED: usize = 4096;
+
+    /// Answers to reads, and results of requests, kept by [`Responses::append`]. The oldest is
+    /// dropped; its requester must ask again.
+    pub const MAX_ANSWERS: usize = 8192;
+
+    /// Whether there is none.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        !self.snapshot_due
             && self.reads.is_empty()
             && self.request_results.is_empty()
             && self.refused.is_empty()
-            && self.events.is_empty()
     }
+
+    /// Moves all of `newer` to the end and drops the oldest beyond the bounds. The lists of `newer`
+    /// keep their memory.
+    pub fn append(&mut self, newer: &mut Responses) {
+        append_bounded(&mut self.refused, &mut newer.refused, Self::MAX_REFUSED);
+        append_bounded(&mut self.reads, &mut newer.reads, Self::MAX_ANSWERS);
+        append_bounded(
+            &mut self.request_results,
+            &mut newer.request_results,
+            Self::MAX_ANSWERS,
+        );
+        self.snapshot_due |= core::mem::take(&mut newer.snapshot_due);
+    }
+}
+
+fn append_bounded<T>(kept: &mut Vec<T>, newer: &mut Vec<T>, bound: usize) {
+    kept.append(newer);
+    // Usually nothing: a program takes its responses every frame.
+    kept.drain(..kept.len().saturating_sub(bound));
 }
 
 /// Borrowed form of [`Actions`]: entries are slices of the log, so a caller that handles them in
@@ -315,19 +357,31 @@ mod tests {
                 ..none()
             },
             Actions {
-                snapshot_due: true,
+                responses: Responses {
+                    snapshot_due: true,
+                    ..Responses::default()
+                },
                 ..none()
             },
             Actions {
-                reads: alloc::vec![read],
+                responses: Responses {
+                    reads: alloc::vec![read],
+                    ..Responses::default()
+                },
                 ..none()
             },
             Actions {
-                request_results: alloc::vec![Ok(())],
+                responses: Responses {
+                    request_results: alloc::vec![Ok(())],
+                    ..Responses::default()
+                },
                 ..none()
             },
             Actions {
-                refused: alloc::vec![refused],
+                responses: Responses {
+                    refused: alloc::vec![refused],
+                    ..Responses::default()
+                },
                 ..none()
             },
             Actions {
@@ -338,6 +392,31 @@ mod tests {
         for something in all {
             assert!(!something.is_empty(), "{something:?}");
         }
+    }
+
+    #[test]
+    fn appended_responses_keep_the_newest_within_their_bounds() {
+        let answer = |id| ReadAnswer {
+            id: crate::ReadId(id),
+            result: Ok(Index(id)),
+        };
+        let mut kept = Responses {
+            reads: alloc::vec![answer(1)],
+            ..Responses::default()
+        };
+        let mut newer = Responses {
+            reads: (2..=Responses::MAX_ANSWERS as u64 + 1)
+                .map(answer)
+                .collect(),
+            snapshot_due: true,
+            ..Responses::default()
+        };
+        kept.append(&mut newer);
+        assert_eq!(newer, Responses::default());
+        assert_eq!(kept.reads.len(), Responses::MAX_ANSWERS);
+        assert_eq!((kept.reads[0], kept.snapshot_due), (answer(2), true));
+        kept.append(&mut newer);
+        assert!(kept.snapshot_due, "a request stays until it is answered");
     }
 
     #[test]

@@ -132,7 +132,8 @@ mod status;
 mod types;
 
 pub use actions::{
-    Actions, HardState, RefusalReason, Refused, RequestError, Restored, Work, Write, WriteNumber,
+    Actions, HardState, RefusalReason, Refused, RequestError, Responses, Restored, Work, Write,
+    WriteNumber,
 };
 pub use config::{Config, ConfigError};
 pub use entry::{Bytes, Command, Entry, Payload};

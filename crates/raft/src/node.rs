@@ -235,11 +235,11 @@ impl Node {
             Input::Applied(index) => self.on_applied(index),
             Input::TransferLeadership(to) => {
                 let begun = self.transfer_leadership(to);
-                self.actions.request_results.push(begun);
+                self.actions.responses.request_results.push(begun);
             }
             Input::ChangeMembership(change) => {
                 let begun = self.change_membership(&change);
-                self.actions.request_results.push(begun);
+                self.actions.responses.request_results.push(begun);
             }
             Input::Read { id, lease } => self.read(id, lease),
             Input::TakeSnapshot(taken) => self.take_snapshot(taken),

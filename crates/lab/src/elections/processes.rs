@@ -186,7 +186,7 @@ pub fn live(
         favourite = favourite.filter(|favourite| view.status.leader != Some(*favourite));
         if favourite.is_some() && view.status.role == RoleKind::Leader {
             // Retried at the next check if refused; a transfer under way is unaffected.
-            let _answers = node.take_request_results();
+            let _earlier_results = node.take_responses();
             let _refused = node.transfer_leadership(favourite);
         }
         let mut out = std::io::stdout().lock();

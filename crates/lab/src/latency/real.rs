@@ -87,7 +87,7 @@ impl Nodes for Real {
     ) -> Result<Vec<Refused>, MeasureError> {
         let node = &mut self.nodes[place];
         node.take_committed(MAX_TAKEN, into);
-        Ok(node.take_refused())
+        Ok(node.take_responses().refused)
     }
 
     fn leader(&self, place: usize) -> Option<NodeId> {

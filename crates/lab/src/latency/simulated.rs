@@ -178,7 +178,7 @@ impl Simulated {
         } = &mut self.nodes[place];
         let timer = driver.pump(|| now).map_err(machine)?;
         let mut news = Vec::new();
-        driver.hand_out(&mut news);
+        driver.deliver(&mut news);
         committed.extend(news);
         let written = driver
             .store()
@@ -264,7 +264,7 @@ impl Nodes for Simulated {
             driver.applied(last.index());
             self.pump(place)?;
         }
-        Ok(self.nodes[place].driver.take_refused())
+        Ok(self.nodes[place].driver.take_responses().refused)
     }
 
     fn leader(&self, place: usize) -> Option<NodeId> {

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use raftian_raft::{Command, Config, Index, ReadId, RoleKind};
 use tokio::sync::{Notify, mpsc, watch};
 
-use super::mailbox::Updates;
 use super::{
     ControlCommand, FromProgram, NodeOptions, PROGRAM_REQUEST_QUEUE, PROPOSAL_QUEUE,
     ProgramRequest, READ_QUEUE, Shared, StartError, lock,
@@ -289,29 +288,26 @@ impl EventLoop {
 
     /// Moves the core's output to the mailbox; returns whether there was any.
     fn deliver(&mut self) -> Result<bool, Stopped> {
-        let mut updates = Updates {
-            refused: self.driver.take_refused(),
-            reads: self.driver.take_reads(),
-            snapshot_due: self.driver.snapshot_due(),
-            ..Updates::default()
-        };
-        self.driver.hand_out(&mut updates.committed);
-        for answer in self.driver.take_request_results() {
-            match (self.requesters.pop_front(), answer) {
-                (Some(Requester::Program), answer) => updates.request_results.push(answer),
+        let mut committed = Vec::new();
+        self.driver.deliver(&mut committed);
+        let mut responses = self.driver.take_responses();
+        responses
+            .request_results
+            .retain(|result| match (self.requesters.pop_front(), result) {
+                (Some(Requester::Program), _) => true,
                 (Some(Requester::Operator) | None, Err(refusal)) => {
-                    tracing::warn!(%refusal, "leadership not transferred")
+                    tracing::warn!(%refusal, "leadership not transferred");
+                    false
                 }
-                (Some(Requester::Operator) | None, Ok(())) => {}
-            }
-        }
+                (Some(Requester::Operator) | None, Ok(())) => false,
+            });
         let mut mailbox = lock(&self.shared.mailbox);
         // Under the lock of the delivery, so that a program that gave up receives no more.
         if let Some(reason) = &mailbox.given_up {
             return Err(Stopped::Program(reason.clone()));
         }
-        let any = !updates.is_empty();
-        mailbox.hand_out(updates);
+        let any = !(committed.is_empty() && responses.is_empty());
+        mailbox.deliver(committed, responses);
         Ok(any)
     }
 
@@ -357,7 +353,7 @@ impl EventLoop {
                     self.driver.take_snapshot(taken);
                 } else {
                     // A snapshot of a replaced state is useless: request one of the current state.
-                    mailbox.snapshot_due = true;
+                    mailbox.responses.snapshot_due = true;
                 }
             }
             ProgramRequest::DeclineSnapshot => self.driver.decline_snapshot(),
@@ -415,7 +411,8 @@ impl EventLoop {
                 };
                 if self
                     .driver
-                    .take_request_results()
+                    .take_responses()
+                    .request_results
                     .iter()
                     .any(Result::is_err)
                 {

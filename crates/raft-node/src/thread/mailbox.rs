@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 
-use raftian_raft::{Index, ReadAnswer, Refused, RequestError};
+use raftian_raft::{Index, Responses};
 
-use crate::driver::{ANSWERS_KEPT, Committed, REFUSED_KEPT, push_bounded};
+use crate::driver::Committed;
 
 /// Items for the program, and the program's progress in taking them. Both sides lock it while they
 /// move a few entries.
@@ -16,67 +16,29 @@ use crate::driver::{ANSWERS_KEPT, Committed, REFUSED_KEPT, push_bounded};
 pub(super) struct Mailbox {
     /// Bounded by the core's apply window; a snapshot, if there is one, is the first.
     committed: VecDeque<Committed>,
-    pub(super) refused: VecDeque<Refused>,
-    pub(super) reads: VecDeque<ReadAnswer>,
-    pub(super) request_results: VecDeque<Result<(), RequestError>>,
-    /// The core requested a snapshot and has not received one.
-    pub(super) snapshot_due: bool,
+    pub(super) responses: Responses,
     /// Why the program cannot continue with this node.
     pub(super) given_up: Option<String>,
     /// Number of snapshots delivered.
-    handed: u64,
+    delivered: u64,
     /// Number of the snapshot that the program took last.
     generation: u64,
     /// Last index that the program took in this generation.
     taken: Index,
 }
 
-/// Output of one turn of the node for its program.
-#[derive(Debug, Default)]
-pub(super) struct Updates {
-    pub(super) committed: Vec<Committed>,
-    pub(super) refused: Vec<Refused>,
-    pub(super) reads: Vec<ReadAnswer>,
-    pub(super) request_results: Vec<Result<(), RequestError>>,
-    pub(super) snapshot_due: bool,
-}
-
-impl Updates {
-    pub(super) fn is_empty(&self) -> bool {
-        let Updates {
-            committed,
-            refused,
-            reads,
-            request_results,
-            snapshot_due,
-        } = self;
-        committed.is_empty()
-            && refused.is_empty()
-            && reads.is_empty()
-            && request_results.is_empty()
-            && !snapshot_due
-    }
-}
-
 impl Mailbox {
-    /// Node side: delivers the updates to the program.
-    pub(super) fn hand_out(&mut self, updates: Updates) {
-        for committed in updates.committed {
+    /// Node side: delivers the output of one turn to the program.
+    pub(super) fn deliver(&mut self, committed: Vec<Committed>, mut responses: Responses) {
+        for committed in committed {
             if matches!(committed, Committed::Snapshot(_)) {
                 // The snapshot covers every entry not taken yet, or replaces one that diverged.
                 self.committed.clear();
-                self.handed += 1;
+                self.delivered += 1;
             }
             self.committed.push_back(committed);
         }
-        push_bounded(&mut self.refused, updates.refused, REFUSED_KEPT);
-        push_bounded(&mut self.reads, updates.reads, ANSWERS_KEPT);
-        push_bounded(
-            &mut self.request_results,
-            updates.request_results,
-            ANSWERS_KEPT,
-        );
-        self.snapshot_due |= updates.snapshot_due;
+        self.responses.append(&mut responses);
     }
 
     /// Program side: moves up to `most` committed items to `into`; returns whether there were any.
@@ -89,8 +51,8 @@ impl Mailbox {
         };
         for committed in self.committed.drain(..count) {
             if matches!(committed, Committed::Snapshot(_)) {
-                // It is the newest: `hand_out` removes an earlier one that waits.
-                self.generation = self.handed;
+                // It is the newest: `deliver` removes an earlier one that waits.
+                self.generation = self.delivered;
             }
             self.taken = committed.index();
             into.push(committed);
@@ -105,7 +67,7 @@ impl Mailbox {
 
     /// Returns whether no newer snapshot was delivered after the one that began `generation`.
     pub(super) fn is_current(&self, generation: u64) -> bool {
-        generation == self.handed
+        generation == self.delivered
     }
 
     /// Returns the generation of the program's state and the last index that it took; `None` while
@@ -156,16 +118,10 @@ mod tests {
     #[test]
     fn snapshot_replaces_items_not_taken_yet() {
         let mut mailbox = Mailbox::default();
-        mailbox.hand_out(Updates {
-            committed: entries(1..=9),
-            ..Updates::default()
-        });
+        mailbox.deliver(entries(1..=9), Responses::default());
         assert_eq!(take(&mut mailbox, 3), [1, 2, 3]);
         let repair = [snapshot(2)].into_iter().chain(entries(3..=9)).collect();
-        mailbox.hand_out(Updates {
-            committed: repair,
-            ..Updates::default()
-        });
+        mailbox.deliver(repair, Responses::default());
         assert_eq!(take(&mut mailbox, 3), [2, 3, 4]);
         assert_eq!(mailbox.taken(), Some((1, Index(4))));
     }
@@ -175,20 +131,14 @@ mod tests {
     #[test]
     fn progress_before_a_snapshot_does_not_count_after_it() {
         let mut mailbox = Mailbox::default();
-        mailbox.hand_out(Updates {
-            committed: entries(1..=9),
-            ..Updates::default()
-        });
+        mailbox.deliver(entries(1..=9), Responses::default());
         assert_eq!(take(&mut mailbox, 20).len(), 9);
         let generation = mailbox.generation();
         assert_eq!(
             (mailbox.taken(), mailbox.is_current(generation)),
             (Some((0, Index(9))), true)
         );
-        mailbox.hand_out(Updates {
-            committed: vec![snapshot(5)],
-            ..Updates::default()
-        });
+        mailbox.deliver(vec![snapshot(5)], Responses::default());
         assert_eq!(
             (mailbox.taken(), mailbox.is_current(generation)),
             (None, false)

@@ -25,7 +25,7 @@ impl Node {
                 let refused = commands
                     .iter()
                     .map(|command| Refused::new(command, RefusalReason::NoLeader));
-                self.actions.refused.extend(refused);
+                self.actions.responses.refused.extend(refused);
             }
         }
     }
@@ -72,7 +72,10 @@ impl Node {
             let refusal = refusal.or(full.then_some(RefusalReason::Busy));
             if let Some(reason) = refusal {
                 if report {
-                    self.actions.refused.push(Refused::new(&command, reason));
+                    self.actions
+                        .responses
+                        .refused
+                        .push(Refused::new(&command, reason));
                 }
                 continue;
             }
@@ -100,6 +103,7 @@ impl Node {
             // Refused here, because a leader drops a forwarded command without a reply.
             if command.bytes.len() > self.config.max_command_bytes {
                 self.actions
+                    .responses
                     .refused
                     .push(Refused::new(&command, RefusalReason::TooLarge));
                 continue;

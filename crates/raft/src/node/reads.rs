@@ -163,7 +163,7 @@ impl Node {
         } else {
             self.apply_state.applied
         };
-        let (answers, waiting) = (&mut self.actions.reads, &mut self.reads.confirmed);
+        let (answers, waiting) = (&mut self.actions.responses.reads, &mut self.reads.confirmed);
         waiting.retain(|(id, index)| {
             if *index <= applied {
                 answers.push(ReadAnswer {
@@ -208,7 +208,7 @@ impl Node {
     }
 
     fn refuse_read(&mut self, id: ReadId, refusal: ReadRefusal) {
-        self.actions.reads.push(ReadAnswer {
+        self.actions.responses.reads.push(ReadAnswer {
             id,
             result: Err(refusal),
         });

@@ -90,7 +90,7 @@ impl Node {
             round,
             send: &mut self.actions.send,
             events: &mut self.actions.events,
-            snapshot_due: &mut self.actions.snapshot_due,
+            snapshot_due: &mut self.actions.responses.snapshot_due,
             durable: self.disk.durable(),
             batch: None,
         };

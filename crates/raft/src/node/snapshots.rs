@@ -51,13 +51,13 @@ impl Node {
                 / usize::try_from(members).unwrap_or(1).max(1);
             applied > covered && self.apply_state.bytes >= most.saturating_add(more)
         });
-        let due = (many || large || full || self.actions.snapshot_due)
+        let due = (many || large || full || self.actions.responses.snapshot_due)
             && self.now >= self.apply_state.ask_not_before;
         let witness = self.apply_state.stateless;
         // While a snapshot waits to be restored, the program's state is about to be replaced.
-        self.actions.snapshot_due =
+        self.actions.responses.snapshot_due =
             due && !witness && !self.apply_state.restore && !self.apply_state.snapshot_asked;
-        self.apply_state.snapshot_asked |= self.actions.snapshot_due;
+        self.apply_state.snapshot_asked |= self.actions.responses.snapshot_due;
         if due && witness && !self.apply_state.restore {
             self.cover(self.apply_state.applied, None, None);
         }

@@ -156,7 +156,7 @@ fn settle(node: &mut Node) -> bool {
     let mut due = false;
     while node.has_work() {
         let actions = write(node);
-        due |= actions.snapshot_due;
+        due |= actions.responses.snapshot_due;
         if let Some(last) = actions.apply.last() {
             node.step(NOW, Input::Applied(last.index));
         }

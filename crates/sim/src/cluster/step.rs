@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use raftian_node::driver::{Committed, Driver};
 use raftian_node::store::StoreError;
 use raftian_node::wire;
-use raftian_raft::{Index, Message, Moment, Node, NodeId, ReadAnswer, TakenSnapshot};
+use raftian_raft::{Index, Message, Moment, Node, NodeId, ReadAnswer, Responses, TakenSnapshot};
 
 use super::Simulation;
 use super::host::{Host, Life, SimDriver};
@@ -192,17 +192,17 @@ impl Simulation {
             Err(panic) => return self.panicked(id, &*panic),
         };
         let mut committed = Vec::new();
-        driver.hand_out(&mut committed);
-        let (refused, request_results, reads) = (
-            driver.take_refused(),
-            driver.take_request_results(),
-            driver.take_reads(),
-        );
+        driver.deliver(&mut committed);
+        let Responses {
+            refused,
+            reads,
+            request_results,
+            snapshot_due,
+        } = driver.take_responses();
         let (events, sent) = (
             driver.take_events(),
             std::mem::take(&mut driver.links_mut().outbox),
         );
-        let snapshot_due = driver.snapshot_due();
         if let Some(last) = committed.last().map(Committed::index) {
             driver.applied(last);
             again = true;

@@ -46,8 +46,8 @@ struct Harness {
     now: Moment,
     disk: MemoryStore,
     pending: VecDeque<Write>,
-    /// Last entry handed to the state machine.
-    handed_out: Index,
+    /// Last entry delivered to the state machine.
+    delivered: Index,
     /// Last entry reported as applied.
     applied: Index,
     reads: u64,
@@ -97,7 +97,7 @@ impl Harness {
             now: Moment(0),
             disk: MemoryStore::new(),
             pending: VecDeque::new(),
-            handed_out: Index(0),
+            delivered: Index(0),
             applied: Index(0),
             reads: 0,
             counters: Counters::default(),
@@ -259,15 +259,15 @@ impl Harness {
         self.pending.extend(actions.persist);
         let mut done = None;
         if let Some(snapshot) = actions.restore {
-            self.handed_out = snapshot.position.index;
-            done = Some(self.handed_out);
+            self.delivered = snapshot.position.index;
+            done = Some(self.delivered);
         }
         for Entry { index, .. } in actions.apply {
-            if index != self.handed_out.next() {
-                let after = self.handed_out;
+            if index != self.delivered.next() {
+                let after = self.delivered;
                 return Err(Defect::OutOfOrder { index, after });
             }
-            self.handed_out = index;
+            self.delivered = index;
             done = Some(index);
         }
         if let Some(index) = done {
@@ -283,7 +283,7 @@ impl Harness {
         let node = Node::new(self.config.clone(), self.disk.restored(), self.now);
         self.node = node.map_err(Defect::NotStarted)?;
         // The new run restores its snapshot and applies the log from there.
-        (self.handed_out, self.applied) = (Index(0), Index(0));
+        (self.delivered, self.applied) = (Index(0), Index(0));
         self.step(Input::Wake)
     }
 }

@@ -116,16 +116,16 @@ impl Match {
                 _ => {}
             }
         }
-        for answer in others.request_results.drain(..) {
+        for answer in others.responses.request_results.drain(..) {
             match answer {
                 Ok(()) => self.orders.made += 1,
                 Err(_) => self.orders.refused += 1,
             }
         }
         // The player retries by itself.
-        others.refused.clear();
+        others.responses.refused.clear();
         envelopes.append(&mut others.send);
-        let snapshot_due = std::mem::take(&mut others.snapshot_due);
+        let snapshot_due = std::mem::take(&mut others.responses.snapshot_due);
         if applied.is_some() {
             catch_up(&mut self.chase, machine.state.count, place, *now);
         }

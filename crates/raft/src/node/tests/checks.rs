@@ -370,13 +370,13 @@ fn late_reply_does_not_revert_a_confirmed_round() {
     }
     confirm(&mut node, 2, 2);
     confirm(&mut node, 2, 1);
-    assert_eq!(node.take_actions().reads, []);
+    assert_eq!(node.take_actions().responses.reads, []);
     confirm(&mut node, 3, 2);
     let answer = |id| ReadAnswer {
         id: ReadId(id),
         result: Ok(Index(1)),
     };
-    assert_eq!(node.take_actions().reads, [answer(1), answer(2)]);
+    assert_eq!(node.take_actions().responses.reads, [answer(1), answer(2)]);
 }
 
 /// A state that a repair is about to replace must not be read.
@@ -444,7 +444,7 @@ fn read_waits_for_the_repair_of_the_state() {
     );
     let actions = node.take_actions();
     assert_eq!(
-        (actions.reads, actions.restore),
+        (actions.responses.reads, actions.restore),
         (vec![], None),
         "the snapshot is not durable yet"
     );
@@ -455,7 +455,7 @@ fn read_waits_for_the_repair_of_the_state() {
     let actions = node.take_actions();
     assert!(actions.restore.is_some());
     assert_eq!(
-        actions.reads,
+        actions.responses.reads,
         [ReadAnswer {
             id: ReadId(4),
             result: Ok(Index(2))
@@ -488,7 +488,7 @@ fn former_witness_refuses_reads() {
         },
     );
     assert_eq!(
-        node.take_actions().reads,
+        node.take_actions().responses.reads,
         [ReadAnswer {
             id: ReadId(4),
             result: Err(ReadRefusal::Witness)

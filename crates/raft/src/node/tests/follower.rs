@@ -32,6 +32,7 @@ fn commands_are_forwarded_in_messages_within_the_bound() {
     assert_eq!(forwarded, [vec![1, 2, 3], vec![4, 5, 6], vec![7]]);
     assert_eq!(
         actions
+            .responses
             .refused
             .iter()
             .map(|refused| refused.sequence)
@@ -365,7 +366,7 @@ fn full_log_accepts_entries_again_after_a_snapshot() {
         (vec![full, full], Index(2))
     );
     node.step(NOW, Input::Applied(Index(2)));
-    assert!(node.take_actions().snapshot_due);
+    assert!(node.take_actions().responses.snapshot_due);
     node.step(
         NOW,
         Input::TakeSnapshot(TakenSnapshot {

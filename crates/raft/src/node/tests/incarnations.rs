@@ -488,7 +488,10 @@ fn hint_below_an_acknowledgement_proves_loss() {
         }),
     );
     assert_eq!(
-        (node.status().peers[0].lost, write(&mut node).reads.len()),
+        (
+            node.status().peers[0].lost,
+            write(&mut node).responses.reads.len()
+        ),
         (Some(Index(3)), 0)
     );
 }

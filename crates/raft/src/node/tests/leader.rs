@@ -233,7 +233,7 @@ fn transfer_picks_the_most_up_to_date_responsive_follower() {
     let mut node = leader(three(Standing::Voter), |_| {});
     node.step(NOW, Input::TransferLeadership(None));
     assert_eq!(
-        node.take_actions().request_results,
+        node.take_actions().responses.request_results,
         [Err(crate::RequestError::NoSuccessor)],
         "no follower has replied"
     );
@@ -496,7 +496,7 @@ fn reply_to_a_probe_of_an_earlier_term_is_ignored() {
     assert_eq!(ignored_messages(&node.take_actions()), 0);
     node.step(NOW, Input::TransferLeadership(None));
     assert_eq!(
-        node.take_actions().request_results,
+        node.take_actions().responses.request_results,
         [Err(crate::RequestError::NoSuccessor)],
         "no follower has replied to this leader"
     );
@@ -511,11 +511,11 @@ fn transfer_to_a_silent_member_is_refused_at_once() {
     let _actions = node.take_actions();
     node.step(late, Input::TransferLeadership(Some(NodeId(3))));
     assert_eq!(
-        node.take_actions().request_results,
+        node.take_actions().responses.request_results,
         [Err(crate::RequestError::Silent(NodeId(3)))]
     );
     node.step(late, Input::TransferLeadership(Some(NodeId(2))));
-    assert_eq!(node.take_actions().request_results, [Ok(())]);
+    assert_eq!(node.take_actions().responses.request_results, [Ok(())]);
 }
 
 /// A commit frees exactly the bytes that its entries took.
@@ -531,6 +531,7 @@ fn commit_frees_the_uncommitted_bytes_of_its_entries() {
         propose(&mut node, first..first + 4);
         let actions = write(&mut node);
         let refused: Vec<u64> = actions
+            .responses
             .refused
             .iter()
             .map(|refused| refused.sequence)
@@ -554,6 +555,7 @@ fn command_size_limit_is_inclusive_for_all_sources() {
     node.step(NOW, Input::Propose(commands(1)));
     let refused: Vec<u64> = node
         .take_actions()
+        .responses
         .refused
         .iter()
         .map(|refused| refused.sequence)
@@ -671,6 +673,7 @@ fn leader_with_a_full_log_refuses_commands_as_busy() {
     propose(&mut node, 3..4);
     let refused: Vec<_> = node
         .take_actions()
+        .responses
         .refused
         .iter()
         .map(|refused| (refused.sequence, refused.reason))

@@ -42,7 +42,7 @@ fn node_bounds_the_reads_of_its_own_program() {
         id: ReadId(3),
         result: Err(ReadRefusal::Busy),
     };
-    assert_eq!(node.take_actions().reads, [busy]);
+    assert_eq!(node.take_actions().responses.reads, [busy]);
     let mut node = leader(three(Standing::Voter), |config| config.max_reads = 2);
     (1..=3).for_each(|id| {
         node.step(
@@ -54,7 +54,7 @@ fn node_bounds_the_reads_of_its_own_program() {
         )
     });
     assert_eq!(
-        node.take_actions().reads,
+        node.take_actions().responses.reads,
         [busy],
         "reads before the first commitment count"
     );
@@ -68,12 +68,12 @@ fn applied_entries_cause_work_only_if_something_waits() {
         node.step(NOW, Input::Campaign);
         settle(&mut node);
         propose(&mut node, if propose_more { 1..=2 } else { 1..=1 });
-        let mut handed_out = Index(0);
+        let mut delivered = Index(0);
         while node.has_work() {
-            handed_out = write(&mut node)
+            delivered = write(&mut node)
                 .apply
                 .last()
-                .map_or(handed_out, |entry| entry.index);
+                .map_or(delivered, |entry| entry.index);
         }
         if ask {
             node.step(
@@ -86,7 +86,7 @@ fn applied_entries_cause_work_only_if_something_waits() {
             write(&mut node);
             assert!(!node.has_work(), "the read waits");
         }
-        node.step(NOW, Input::Applied(handed_out));
+        node.step(NOW, Input::Applied(delivered));
         node.has_work()
     };
     assert!(!applied(|_| {}, false, false), "nothing waits");
@@ -125,7 +125,7 @@ fn unanswered_read_expires_without_an_election() {
     assert_eq!(node.wake_at(), given_up);
     node.step(given_up, Input::Wake);
     assert_eq!(
-        node.take_actions().reads,
+        node.take_actions().responses.reads,
         [ReadAnswer {
             id: ReadId(4),
             result: Err(ReadRefusal::NoLeader)
@@ -220,10 +220,10 @@ fn read_reply_of_an_earlier_term_is_ignored() {
             message: earlier,
         },
     );
-    assert_eq!(write(&mut node).reads, []);
+    assert_eq!(write(&mut node).responses.reads, []);
     receive(&mut node, 2, body);
     assert_eq!(
-        write(&mut node).reads,
+        write(&mut node).responses.reads,
         [ReadAnswer {
             id: ReadId(4),
             result: Ok(Index(0))

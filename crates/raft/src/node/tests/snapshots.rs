@@ -627,7 +627,7 @@ fn zero_byte_limit_requests_no_snapshot_of_an_empty_log() {
         config.snapshot_bytes = Some(0)
     });
     node.step(NOW, Input::Wake);
-    assert!(!node.take_actions().snapshot_due);
+    assert!(!node.take_actions().responses.snapshot_due);
 }
 
 /// The program is notified of a repair only once the snapshot is on disk, and reports hashes of the

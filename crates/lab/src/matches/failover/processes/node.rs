@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use raftian_node::driver::Committed;
 use raftian_node::trace::{Trace, TraceEvent};
 use raftian_node::{NodeHandle, NodeView, Replica, Stopped, SubmitError};
-use raftian_raft::{ClientId, Command, Decision, Entry, Payload, TakenSnapshot, Term};
+use raftian_raft::{ClientId, Command, Decision, Entry, Payload, Responses, TakenSnapshot, Term};
 
 use super::protocol::{ChildCommand, ChildEvent};
 use crate::child_process;
@@ -39,6 +39,8 @@ enum Wakes {
 /// Program of one machine.
 struct Program {
     node: NodeHandle,
+    /// Responses of the node that are not handled yet.
+    responses: Responses,
     state: State,
     /// Orders without an effect, with the time of the next proposal.
     pending: BTreeMap<(ClientId, u64), Instant>,
@@ -81,6 +83,7 @@ pub fn live(file: &Path, conditions: &Conditions, seed: u64) -> Result<(), Strin
     let (pending, patience) = (BTreeMap::new(), conditions.patience.0);
     let mut program = Program {
         node,
+        responses: Responses::default(),
         state: State::default(),
         pending,
         patience,
@@ -128,6 +131,7 @@ impl Program {
         loop {
             let mut said = Vec::new();
             taken.clear();
+            self.responses.append(&mut self.node.take_responses());
             self.node.take_committed(MAX_TAKEN, &mut taken);
             taken
                 .iter()
@@ -190,7 +194,7 @@ impl Program {
 
     /// A node that is too busy to take a snapshot requests it again.
     fn snapshot(&mut self) {
-        if self.node.snapshot_due() {
+        if std::mem::take(&mut self.responses.snapshot_due) {
             let taken = TakenSnapshot {
                 index: self.state.index,
                 data: self.state.save(),
@@ -220,7 +224,7 @@ impl Program {
     /// Proposes every order that is due; refused ones are retried sooner than unanswered ones.
     fn ask_again(&mut self) -> Result<(), String> {
         let now = Instant::now();
-        for refused in self.node.take_refused() {
+        for refused in std::mem::take(&mut self.responses.refused) {
             if let Some(again) = self.pending.get_mut(&(refused.client, refused.sequence)) {
                 *again = now + REFUSED_RETRY;
             }
