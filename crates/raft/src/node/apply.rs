@@ -59,7 +59,8 @@ impl Node {
                 unreachable!("a snapshot is restored only if there is one")
             };
             let covered = snapshot.position.index;
-            // Like an entry, a snapshot is delivered only once it is on this node's disk.
+            // Like an entry, a snapshot waits for this node's disk. A repair that ends no later
+            // than the durable snapshot passes at once.
             if self.disk.durable_snapshot() < covered {
                 return nothing;
             }
