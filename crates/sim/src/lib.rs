@@ -3,7 +3,7 @@
 //! [`Simulation`] holds real [`Node`](raftian_raft::Node)s on simulated links, disks and time.
 //! Nothing happens unless the caller requests it, and every property of [`invariants`] is checked
 //! after every step. [`storm`] draws faults from a seed, [`scenario`] reads them from a transcript,
-//! [`fuzz`] from bytes. [`linearizability`] checks client histories. [`timed`] has the event queue
+//! [`fuzz`] from bytes. [`linearizability`] checks client histories. [`timed`] has the event loop
 //! of lighter simulations without simulated disks.
 //!
 //! ```

@@ -1,5 +1,6 @@
 //! One cluster until it has a leader: the shipping core on instant disks, in virtual time.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use raftian_raft::{
@@ -9,7 +10,7 @@ use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
 use super::Settings;
-use raftian_sim::timed::{EventQueue, Next};
+use raftian_sim::timed::{Timed, Timeline};
 
 /// Result of electing one leader.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -56,14 +57,13 @@ struct Envelope {
 struct Cluster<'a> {
     settings: &'a Settings,
     nodes: Vec<Node>,
-    /// Next timer wake-up of each node; a plan for another time is stale.
-    looks: Vec<Moment>,
     /// Phase of each node within the polling interval.
     phases: Vec<u64>,
-    queue: EventQueue<Envelope>,
-    now: Moment,
+    timeline: Timeline<Envelope>,
     rng: ChaCha8Rng,
     loss: f64,
+    /// Whether a run ends at the election of a leader.
+    ends_with_leader: bool,
     /// The crashed leader and its term.
     crashed: Option<(u32, Term)>,
     /// Terms with a candidate since counting began.
@@ -86,7 +86,7 @@ impl<'a> Cluster<'a> {
         let poll = settings.poll.0.as_micros() as u64;
         let mut cluster = Cluster {
             settings,
-            looks: vec![Moment(u64::MAX); nodes.len()],
+            timeline: Timeline::new(nodes.len()),
             phases: nodes
                 .iter()
                 .map(|_| {
@@ -98,10 +98,9 @@ impl<'a> Cluster<'a> {
                 })
                 .collect(),
             nodes,
-            queue: EventQueue::default(),
-            now: Moment(0),
             rng,
             loss,
+            ends_with_leader: false,
             crashed: None,
             stood: Vec::new(),
             count: Outcome::default(),
@@ -112,11 +111,14 @@ impl<'a> Cluster<'a> {
 
     /// Runs until there is a leader, and returns what that took.
     fn elect(&mut self) -> Outcome {
-        let (began, limit) = (self.now, self.now.after(self.settings.limit.0));
+        let began = self.timeline.now();
         (self.count, self.stood) = (Outcome::default(), Vec::new());
-        let leader = self.run(limit, |cluster, place| cluster.leads(place));
+        self.ends_with_leader = true;
+        let leader = self
+            .run_until(began.after(self.settings.limit.0))
+            .break_value();
         let mut count = self.count;
-        count.time = leader.map(|_| self.now.since(began));
+        count.time = leader.map(|_| self.timeline.now().since(began));
         let won = leader.map(|place| self.nodes[place as usize].term());
         count.split_votes = split_votes(std::mem::take(&mut self.stood), won);
         count
@@ -132,10 +134,11 @@ impl<'a> Cluster<'a> {
         }
         let (heartbeat, delay) = (self.settings.heartbeat.0, self.settings.delay.to);
         // Long enough for every node to follow the new leader.
-        let settled = self.now.after(heartbeat * 2 + delay * 4);
+        let settled = self.timeline.now().after(heartbeat * 2 + delay * 4);
         // A crash at a fixed phase would bias the time since the last heartbeat.
         let beat = self.rng.random_range(0..heartbeat.as_micros() as u64);
-        self.run(settled.after(Duration::from_micros(beat)), |_, _| false);
+        self.ends_with_leader = false;
+        let _no_end = self.run_until(settled.after(Duration::from_micros(beat)));
         // A deposed leader may not have stepped down yet: the newest term is the current one.
         let leaders = (0..self.nodes.len() as u32).filter(|place| self.leads(*place));
         self.crashed = leaders
@@ -151,45 +154,34 @@ impl<'a> Cluster<'a> {
         node.role() == RoleKind::Leader && self.crashed.is_none_or(|(_, term)| node.term() > term)
     }
 
-    /// Processes events until `limit`, or until `over` holds for the node that processed the last
-    /// one.
-    fn run(&mut self, limit: Moment, over: impl Fn(&Self, u32) -> bool) -> Option<u32> {
-        while let Some((at, next)) = self.queue.next_until(limit) {
-            self.now = at;
-            let (place, input) = match next {
-                // Stale: another wake-up was planned since.
-                Next::Wake(place) if self.looks[place as usize] != at => continue,
-                Next::Wake(place) => (place, Input::Wake),
-                Next::Delivery(Envelope { from, to, message }) => (
-                    to,
-                    Input::Receive {
-                        from: NodeId(u64::from(from) + 1),
-                        message,
-                    },
-                ),
-            };
-            if self.crashed.is_some_and(|(crashed, _)| crashed == place) {
-                continue;
-            }
-            // Checked before the actions are performed, so that the leader's first broadcast is not
-            // counted.
-            self.step(place, input);
-            if over(self, place) {
-                return Some(place);
-            }
-            self.perform(place);
-            if over(self, place) {
-                return Some(place);
-            }
-            self.plan(place);
+    /// Steps a node, performs its actions and plans its wake-up. The node ends the run if it then
+    /// leads.
+    fn input(&mut self, place: u32, input: Input) -> ControlFlow<u32> {
+        // Checked before the actions are performed too, so that the leader's first broadcast is not
+        // counted.
+        self.step(place, input);
+        self.check_end(place)?;
+        self.perform(place);
+        self.check_end(place)?;
+        self.plan(place);
+        ControlFlow::Continue(())
+    }
+
+    fn check_end(&self, place: u32) -> ControlFlow<u32> {
+        if self.ends_with_leader && self.leads(place) {
+            ControlFlow::Break(place)
+        } else {
+            ControlFlow::Continue(())
         }
-        self.now = self.now.max(limit);
-        None
+    }
+
+    fn is_crashed(&self, place: u32) -> bool {
+        self.crashed.is_some_and(|(crashed, _)| crashed == place)
     }
 
     fn step(&mut self, place: u32, input: Input) {
         self.count.steps += 1;
-        self.nodes[place as usize].step(self.now, input);
+        self.nodes[place as usize].step(self.timeline.now(), input);
     }
 
     /// Performs a node's actions until none are left or it leads.
@@ -227,8 +219,8 @@ impl<'a> Cluster<'a> {
         }
         let delay = self.settings.delay.draw(&mut self.rng);
         // Beyond the queue's bound a message is lost like any other.
-        self.queue.send(
-            self.now.after(delay),
+        self.timeline.schedule(
+            delay,
             Envelope {
                 from,
                 to: (to.0 - 1) as u32,
@@ -237,23 +229,52 @@ impl<'a> Cluster<'a> {
         );
     }
 
-    /// Plans a node's next wake-up: its next deadline. A polling follower or candidate wakes at the
-    /// first poll after its election timer is due.
     fn plan(&mut self, place: u32) {
+        let due = self.due(place);
+        self.timeline.plan(place as usize, due);
+    }
+
+    /// Time at which a node acts on its next deadline. A polling follower or candidate acts at the
+    /// first poll after its election timer is due.
+    fn due(&self, place: u32) -> Moment {
         let node = &self.nodes[place as usize];
-        let due = node.wake_at().max(self.now);
+        let due = node.wake_at().max(self.timeline.now());
         let poll = self.settings.poll.0.as_micros() as u64;
-        let leads = node.role() == RoleKind::Leader;
         // Only election timers are polled; heartbeats are sent on time.
-        let at = if leads {
+        if node.role() == RoleKind::Leader {
             due
         } else {
             polled(due, (poll, self.phases[place as usize]))
-        };
-        if self.looks[place as usize] != at {
-            self.looks[place as usize] = at;
-            self.queue.wake(at, place);
         }
+    }
+}
+
+impl Timed for Cluster<'_> {
+    type Event = Envelope;
+    type Break = u32;
+
+    fn timeline(&mut self) -> &mut Timeline<Envelope> {
+        &mut self.timeline
+    }
+
+    fn wake(&mut self, node: usize) -> ControlFlow<u32> {
+        let place = node as u32;
+        if self.is_crashed(place) {
+            return ControlFlow::Continue(());
+        }
+        if self.due(place) > self.timeline.now() {
+            self.plan(place);
+            return ControlFlow::Continue(());
+        }
+        self.input(place, Input::Wake)
+    }
+
+    fn handle(&mut self, Envelope { from, to, message }: Envelope) -> ControlFlow<u32> {
+        if self.is_crashed(to) {
+            return ControlFlow::Continue(());
+        }
+        let from = NodeId(u64::from(from) + 1);
+        self.input(to, Input::Receive { from, message })
     }
 }
 

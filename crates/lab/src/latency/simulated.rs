@@ -2,6 +2,7 @@
 //! the configured timing.
 
 use std::collections::VecDeque;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -19,12 +20,12 @@ use super::cluster::{MAX_TAKEN, Nodes, machine};
 use super::spans::Timestamps;
 use super::{Cell, MeasureError};
 use crate::report::parallel;
-use raftian_sim::timed::{EventQueue, Next};
+use raftian_sim::timed::{Timed, Timeline};
 
 /// Nodes, messages in flight, and the clock.
 pub(super) struct Simulated {
     nodes: Vec<Node>,
-    queue: EventQueue<Envelope>,
+    timeline: Timeline<Envelope>,
     clock: VirtualClock,
     rng: ChaCha8Rng,
     delay: Duration,
@@ -35,11 +36,9 @@ struct Node {
     driver: Driver<SlowStore, SimLinks>,
     /// Committed entries that its program has not taken yet.
     committed: VecDeque<Committed>,
-    /// Next wake-up for timers and disk; a plan for another time is stale.
-    looks: Moment,
 }
 
-struct Envelope {
+pub(super) struct Envelope {
     from: NodeId,
     to: NodeId,
     message: Message,
@@ -149,18 +148,13 @@ impl Simulated {
             nodes.push(Node {
                 driver,
                 committed: VecDeque::new(),
-                looks: Moment(u64::MAX),
             });
         }
-        let (rng, queue) = (
-            ChaCha8Rng::seed_from_u64(parallel::seed(seed, &[0])),
-            EventQueue::default(),
-        );
         let mut world = Simulated {
+            timeline: Timeline::new(nodes.len()),
             nodes,
-            queue,
             clock,
-            rng,
+            rng: ChaCha8Rng::seed_from_u64(parallel::seed(seed, &[0])),
             delay: cell.rtt / 2,
             loss: cell.loss,
         };
@@ -171,11 +165,7 @@ impl Simulated {
     /// Runs a node until it has nothing left to do now, and plans its next wake-up.
     fn pump(&mut self, place: usize) -> Result<(), MeasureError> {
         let now = self.clock.moment();
-        let Node {
-            driver,
-            committed,
-            looks,
-        } = &mut self.nodes[place];
+        let Node { driver, committed } = &mut self.nodes[place];
         let timer = driver.pump(|| now).map_err(machine)?;
         let mut news = Vec::new();
         driver.deliver(&mut news);
@@ -185,24 +175,38 @@ impl Simulated {
             .under_way
             .front()
             .map_or(timer, |(done, _)| *done);
-        let next = timer.min(written).max(now);
-        // An earlier wake-up that is already planned plans this one again.
-        if next < *looks {
-            *looks = next;
-            self.queue.wake(next, place as u32);
-        }
-        let (from, sent) = (
-            NodeId(place as u64 + 1),
-            std::mem::take(&mut driver.links_mut().sent),
-        );
-        for (to, message) in sent {
+        self.timeline.plan(place, timer.min(written));
+        let from = NodeId(place as u64 + 1);
+        for (to, message) in std::mem::take(&mut driver.links_mut().sent) {
             if self.loss == 0.0 || !self.rng.random_bool(self.loss) {
-                // Beyond the queue's bound a message is lost like any other.
-                self.queue
-                    .send(now.after(self.delay), Envelope { from, to, message });
+                // Beyond the timeline's bound a message is lost like any other.
+                self.timeline
+                    .schedule(self.delay, Envelope { from, to, message });
             }
         }
         Ok(())
+    }
+}
+
+impl Timed for Simulated {
+    type Event = Envelope;
+    type Break = MeasureError;
+
+    fn timeline(&mut self) -> &mut Timeline<Envelope> {
+        &mut self.timeline
+    }
+
+    fn wake(&mut self, place: usize) -> ControlFlow<MeasureError> {
+        self.clock.set(self.timeline.now());
+        self.pump(place)
+            .map_or_else(ControlFlow::Break, ControlFlow::Continue)
+    }
+
+    fn handle(&mut self, Envelope { from, to, message }: Envelope) -> ControlFlow<MeasureError> {
+        let place = to.0 as usize - 1;
+        let links = self.nodes[place].driver.links_mut();
+        links.arrived.push_back((from, message));
+        self.wake(place)
     }
 }
 
@@ -218,27 +222,9 @@ impl Nodes for Simulated {
             .as_nanos()
             .div_ceil(1_000);
         let limit = Moment(u64::try_from(micros).unwrap_or(u64::MAX)).max(self.clock.moment());
-        while let Some((at, next)) = self.queue.next_until(limit) {
-            self.clock.set(at);
-            match next {
-                Next::Wake(place) if self.nodes[place as usize].looks != at => {}
-                Next::Wake(place) => {
-                    self.nodes[place as usize].looks = Moment(u64::MAX);
-                    self.pump(place as usize)?;
-                }
-                Next::Delivery(Envelope { from, to, message }) => {
-                    let place = to.0 as usize - 1;
-                    self.nodes[place]
-                        .driver
-                        .links_mut()
-                        .arrived
-                        .push_back((from, message));
-                    self.pump(place)?;
-                }
-            }
-        }
-        self.clock.set(limit);
-        Ok(())
+        let run = self.run_until(limit);
+        self.clock.set(self.timeline.now());
+        run.break_value().map_or(Ok(()), Err)
     }
 
     fn propose(&mut self, place: usize, command: Command) -> Result<(), MeasureError> {

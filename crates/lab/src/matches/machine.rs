@@ -21,8 +21,6 @@ pub(super) struct Machine {
     pub(super) writing: VecDeque<Write>,
     /// Number of starts and stops; events of an earlier run are stale.
     pub(super) run: u64,
-    /// Next timer wake-up.
-    pub(super) looks: Moment,
     pub(super) state: State,
     pub(super) player: Player,
     /// Last log index and commit index that the ledger has recorded.
@@ -75,7 +73,6 @@ impl Machine {
             store: MemoryStore::new(),
             writing: VecDeque::new(),
             run: 0,
-            looks: Moment(u64::MAX),
             state: State::default(),
             player,
             noted: (Index(0), Index(0)),
@@ -110,7 +107,6 @@ impl Machine {
         self.writing.clear();
         // Makes all scheduled events of this run stale.
         self.run += 1;
-        self.looks = Moment(u64::MAX);
         self.state = State::default();
         self.player.clicks = false;
         self.player.pending.clear();

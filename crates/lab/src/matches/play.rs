@@ -3,6 +3,8 @@
 mod faults;
 mod work;
 
+use std::convert::Infallible;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use raftian_raft::{Command, Input, Membership, Message, Moment, NodeId, Term};
@@ -12,7 +14,7 @@ use rand::{RngExt, SeedableRng};
 use super::ledger::{Ledger, Violation};
 use super::machine::{Machine, Player, name, place};
 use super::{Conditions, Plant};
-use raftian_sim::timed::{EventQueue, Next};
+use raftian_sim::timed::{Timed, Timeline};
 
 pub use faults::ChangeRequests;
 
@@ -24,8 +26,7 @@ pub struct Match {
     conditions: Conditions,
     founders: Membership,
     machines: Vec<Machine>,
-    queue: EventQueue<Happening>,
-    now: Moment,
+    timeline: Timeline<Event>,
     rng: ChaCha8Rng,
     loss: f64,
     /// Unreachable machines of each machine.
@@ -41,7 +42,7 @@ pub struct Match {
 }
 
 /// Scheduled event; an event for an earlier run of a machine is discarded.
-enum Happening {
+pub enum Event {
     Arrives {
         from: NodeId,
         to: NodeId,
@@ -121,8 +122,7 @@ impl Match {
             conditions: conditions.clone(),
             founders,
             machines: (0..size as usize).map(machine).collect(),
-            queue: EventQueue::default(),
-            now: Moment(0),
+            timeline: Timeline::new(size as usize),
             rng,
             loss,
             cut: vec![0; size as usize],
@@ -140,7 +140,7 @@ impl Match {
 
     /// Current time.
     pub fn now(&self) -> Moment {
-        self.now
+        self.timeline.now()
     }
 
     /// Inputs that nodes processed so far: messages, completed writes, orders and timers.
@@ -178,55 +178,28 @@ impl Match {
 
     /// Runs the match for `time`.
     pub fn run_for(&mut self, time: Duration) {
-        self.run_until(self.now.after(time));
+        self.run_until(self.now().after(time));
     }
 
     /// Runs the match until `limit`.
     pub fn run_until(&mut self, limit: Moment) {
-        while let Some((at, next)) = self.queue.next_until(limit) {
-            self.now = at;
-            match next {
-                Next::Wake(place) => self.look(place as usize, at),
-                Next::Delivery(Happening::Arrives { from, to, message }) => {
-                    self.arrive(from, to, message)
-                }
-                Next::Delivery(Happening::Written { place, run }) if self.is_run(place, run) => {
-                    self.written(place)
-                }
-                Next::Delivery(Happening::Clicks { place, run }) if self.is_run(place, run) => {
-                    self.click(place)
-                }
-                Next::Delivery(Happening::AsksAgain {
-                    place,
-                    run,
-                    sequence,
-                }) if self.is_run(place, run) => {
-                    self.ask(place, sequence);
-                }
-                Next::Delivery(
-                    Happening::Written { .. }
-                    | Happening::Clicks { .. }
-                    | Happening::AsksAgain { .. },
-                ) => {}
-            }
-        }
-        self.now = self.now.max(limit);
+        let ControlFlow::Continue(()) = Timed::run_until(self, limit);
     }
 
     /// Stops new orders, and waits until each has taken effect on every running machine. Returns
     /// the time that took; `None` if it exceeds `limit`.
     pub fn settle(&mut self, limit: Duration) -> Option<Duration> {
-        let began = self.now;
+        let began = self.now();
         self.machines
             .iter_mut()
             .for_each(|machine| machine.player.clicks = false);
         while !self.is_settled() {
-            if self.now.since(began) >= limit {
+            if self.now().since(began) >= limit {
                 return None;
             }
             self.run_for(SLICE);
         }
-        Some(self.now.since(began))
+        Some(self.now().since(began))
     }
 
     fn is_settled(&self) -> bool {
@@ -272,7 +245,7 @@ impl Match {
     /// machines `among`.
     pub fn watch_for_progress(&mut self, among: u64) {
         self.probe = Some(Probe {
-            since: self.now,
+            since: self.now(),
             among,
             seen: None,
         });
@@ -297,7 +270,7 @@ impl Match {
         self.chase = Some(Chase {
             effects,
             waiting,
-            done: (waiting == 0).then_some(self.now),
+            done: (waiting == 0).then_some(self.now()),
         });
     }
 
@@ -308,20 +281,6 @@ impl Match {
 
     fn is_run(&self, place: usize, run: u64) -> bool {
         self.machines[place].run == run
-    }
-
-    fn look(&mut self, place: usize, at: Moment) {
-        let machine = &mut self.machines[place];
-        // Stale: an earlier wake-up was planned since.
-        if machine.looks != at {
-            return;
-        }
-        machine.looks = Moment(u64::MAX);
-        match &machine.node {
-            // The deadline may have moved since the wake-up was planned.
-            Some(node) if node.wake_at() <= at => self.step(place, Input::Wake),
-            Some(_) | None => self.plan(place),
-        }
     }
 
     fn arrive(&mut self, from: NodeId, to: NodeId, message: Message) {
@@ -346,12 +305,12 @@ impl Match {
         let client = player.client;
         let next = self.ledger.clients()[(client.0 - 1) as usize].orders.len() as u64 + 1;
         if player.has_room(next) {
-            let sequence = self.ledger.click(client, self.now);
+            let sequence = self.ledger.click(client, self.timeline.now());
             player.pending.insert(sequence);
             self.ask(place, sequence);
             if self.conditions.plant == Some(Plant::Lost) {
                 self.machines[place].player.pending.remove(&sequence);
-                self.ledger.told(client, sequence, self.now);
+                self.ledger.told(client, sequence, self.now());
             }
         }
         self.plan_click(place);
@@ -362,8 +321,8 @@ impl Match {
         // Exponential gaps make the clicks a Poisson process.
         let gap = Duration::from_secs_f64((-chance.ln() / self.conditions.rate).min(3600.0));
         self.put(
-            self.now.after(gap),
-            Happening::Clicks {
+            gap,
+            Event::Clicks {
                 place,
                 run: self.machines[place].run,
             },
@@ -384,8 +343,8 @@ impl Match {
             .flat_map(u64::to_le_bytes)
             .collect();
         self.put(
-            self.now.after(self.conditions.patience.0),
-            Happening::AsksAgain {
+            self.conditions.patience.0,
+            Event::AsksAgain {
                 place,
                 run,
                 sequence,
@@ -401,10 +360,43 @@ impl Match {
         );
     }
 
-    fn put(&mut self, at: Moment, what: Happening) {
+    fn put(&mut self, delay: Duration, event: Event) {
         assert!(
-            self.queue.send(at, what),
-            "the event queue has room for the machines' own events"
+            self.timeline.schedule(delay, event),
+            "the timeline has room for the machines' own events"
         );
+    }
+}
+
+impl Timed for Match {
+    type Event = Event;
+    type Break = Infallible;
+
+    fn timeline(&mut self) -> &mut Timeline<Event> {
+        &mut self.timeline
+    }
+
+    fn wake(&mut self, place: usize) -> ControlFlow<Infallible> {
+        match &self.machines[place].node {
+            // The deadline may have moved since the wake-up was planned.
+            Some(node) if node.wake_at() <= self.now() => self.step(place, Input::Wake),
+            Some(_) | None => self.plan(place),
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn handle(&mut self, event: Event) -> ControlFlow<Infallible> {
+        match event {
+            Event::Arrives { from, to, message } => self.arrive(from, to, message),
+            Event::Written { place, run } if self.is_run(place, run) => self.written(place),
+            Event::Clicks { place, run } if self.is_run(place, run) => self.click(place),
+            Event::AsksAgain {
+                place,
+                run,
+                sequence,
+            } if self.is_run(place, run) => self.ask(place, sequence),
+            Event::Written { .. } | Event::Clicks { .. } | Event::AsksAgain { .. } => {}
+        }
+        ControlFlow::Continue(())
     }
 }

@@ -1,4 +1,4 @@
-//! Event queue of a timed simulation: messages in flight and timers.
+//! Event queue of a timeline.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -6,68 +6,68 @@ use std::collections::binary_heap::PeekMut;
 
 use raftian_raft::Moment;
 
-/// Maximum number of messages in flight, some 200 MB. With delays, a cluster of ten thousand nodes
+/// Maximum number of scheduled events, some 200 MB of messages. With delays, a cluster of ten thousand nodes
 /// has hundreds of candidates before the first request arrives, each with a message to every node.
-/// Beyond the bound a message is lost, as on any lossy link.
+/// Beyond the bound an event is lost, as a message on any lossy link.
 const MAX_IN_FLIGHT: usize = 1_000_000;
 
-/// Next event.
+/// Item of an [`EventQueue`].
 #[derive(Debug)]
-pub enum Next<Message> {
-    /// A message arrives, or any other value that [`EventQueue::send`] scheduled.
-    Delivery(Message),
-    /// A node checks its timers.
+pub(super) enum Scheduled<Event> {
+    /// A message, or another value.
+    Event(Event),
+    /// Wake-up of a node.
     Wake(u32),
 }
 
 /// Events ordered by time, and at equal times by insertion: timers that are due together all fire
 /// before any message that one of them sends arrives.
 #[derive(Debug)]
-pub struct EventQueue<Message> {
+pub(super) struct EventQueue<Event> {
     heap: BinaryHeap<Reverse<(Moment, u64, What)>>,
     count: u64,
-    /// Messages in flight, by slot. The heap stores only slots because it moves its elements.
-    messages: Vec<Option<Message>>,
+    /// Events by slot. The heap stores only slots because it moves its elements.
+    events: Vec<Option<Event>>,
     free: Vec<u32>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum What {
-    Message(u32),
+    Event(u32),
     Wake(u32),
 }
 
-impl<Message> Default for EventQueue<Message> {
+impl<Event> Default for EventQueue<Event> {
     fn default() -> Self {
         EventQueue {
             heap: BinaryHeap::new(),
             count: 0,
-            messages: Vec::new(),
+            events: Vec::new(),
             free: Vec::new(),
         }
     }
 }
 
-impl<Message> EventQueue<Message> {
-    /// Schedules a message. Returns false if it is lost because too many are in flight.
-    pub fn send(&mut self, at: Moment, message: Message) -> bool {
+impl<Event> EventQueue<Event> {
+    /// Schedules an event. Returns false if it is lost because too many are scheduled.
+    pub(super) fn schedule(&mut self, at: Moment, event: Event) -> bool {
         let place = match self.free.pop() {
             Some(place) => {
-                self.messages[place as usize] = Some(message);
+                self.events[place as usize] = Some(event);
                 place
             }
-            None if self.messages.len() >= MAX_IN_FLIGHT => return false,
+            None if self.events.len() >= MAX_IN_FLIGHT => return false,
             None => {
-                self.messages.push(Some(message));
-                self.messages.len() as u32 - 1
+                self.events.push(Some(event));
+                self.events.len() as u32 - 1
             }
         };
-        self.push(at, What::Message(place));
+        self.push(at, What::Event(place));
         true
     }
 
     /// Schedules a check of the node's timers at `at`.
-    pub fn wake(&mut self, at: Moment, node: u32) {
+    pub(super) fn wake(&mut self, at: Moment, node: u32) {
         self.push(at, What::Wake(node));
     }
 
@@ -78,15 +78,15 @@ impl<Message> EventQueue<Message> {
     }
 
     /// Removes and returns the next event, if it is due at `limit` or earlier.
-    pub fn next_until(&mut self, limit: Moment) -> Option<(Moment, Next<Message>)> {
+    pub(super) fn next_until(&mut self, limit: Moment) -> Option<(Moment, Scheduled<Event>)> {
         let first = self.heap.peek_mut().filter(|first| first.0.0 <= limit)?;
         let Reverse((at, _, what)) = PeekMut::pop(first);
         let next = match what {
-            What::Wake(node) => Next::Wake(node),
-            What::Message(place) => {
+            What::Wake(node) => Scheduled::Wake(node),
+            What::Event(place) => {
                 self.free.push(place);
-                Next::Delivery(
-                    self.messages[place as usize]
+                Scheduled::Event(
+                    self.events[place as usize]
                         .take()
                         .expect("the heap holds only occupied slots"),
                 )

@@ -26,7 +26,7 @@ impl Match {
         let config = self
             .conditions
             .config(machine.id, self.founders.clone(), seed);
-        let node = raftian_raft::Node::new(config, machine.store.restored(), self.now);
+        let node = raftian_raft::Node::new(config, machine.store.restored(), self.timeline.now());
         machine.node = Some(
             node.expect("the conditions were checked, and a disk gives back what was written"),
         );
@@ -56,7 +56,8 @@ impl Match {
     pub fn crash(&mut self, place: usize) {
         let machine = &mut self.machines[place];
         machine.forget();
-        self.ledger.end(machine.player.client, self.now);
+        self.timeline.cancel(place);
+        self.ledger.end(machine.player.client, self.timeline.now());
     }
 
     /// Restarts a crashed machine from its disk.
@@ -109,7 +110,7 @@ impl Match {
 
     /// Marks machines that must not commit orders given at them from now on.
     pub fn isolate(&mut self, machines: u64) {
-        self.ledger.isolate(machines, self.now);
+        self.ledger.isolate(machines, self.timeline.now());
     }
 
     /// Current node id of a machine.

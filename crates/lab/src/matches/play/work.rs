@@ -2,7 +2,7 @@
 
 use raftian_raft::{Decision, Input, Moment, TakenSnapshot, Work, Write};
 
-use super::{Chase, Happening, Match, Probe};
+use super::{Chase, Event, Match, Probe};
 use crate::matches::machine::place as place_of;
 use crate::matches::state::{Applied, State};
 use crate::matches::{Plant, ledger::Ledger};
@@ -15,19 +15,15 @@ impl Match {
             return;
         };
         self.steps += 1;
-        node.step(self.now, input);
+        node.step(self.timeline.now(), input);
         while self.perform(place) {}
         self.plan(place);
     }
 
     /// Plans a node's next timer wake-up, unless an earlier one is planned.
     pub(super) fn plan(&mut self, place: usize) {
-        let machine = &mut self.machines[place];
-        let Some(node) = &machine.node else { return };
-        let due = node.wake_at().max(self.now);
-        if due < machine.looks {
-            machine.looks = due;
-            self.queue.wake(due, place as u32);
+        if let Some(node) = &self.machines[place].node {
+            self.timeline.plan(place, node.wake_at());
         }
     }
 
@@ -38,11 +34,12 @@ impl Match {
             ledger,
             envelopes,
             won,
-            now,
+            timeline,
             ..
         } = self;
+        let now = timeline.now();
         let machine = &mut machines[place];
-        machine.note(place, ledger, *now);
+        machine.note(place, ledger, now);
         let Some(node) = machine.node.as_mut().filter(|node| node.has_work()) else {
             return false;
         };
@@ -96,14 +93,14 @@ impl Match {
                 Applied::Effect(client, sequence) => {
                     ledger.effect(client, sequence, machine.state.count);
                     ledger.reached(place as u32, machine.state.count, machine.state.hash);
-                    notice(&mut self.probe, ledger, (place, *now), (client, sequence));
+                    notice(&mut self.probe, ledger, (place, now), (client, sequence));
                     (client, sequence)
                 }
                 Applied::Repeat(client, sequence) => (client, sequence),
             };
             // Repeats count too: the effect may have arrived with a snapshot.
             if client == machine.player.client && machine.player.pending.remove(&sequence) {
-                ledger.told(client, sequence, *now);
+                ledger.told(client, sequence, now);
             }
         }
         if let Some(last) = apply.last() {
@@ -111,7 +108,7 @@ impl Match {
         }
         for event in others.events.drain(..) {
             match event.decision {
-                Decision::WonElection { .. } => won.push((*now, event.term, place)),
+                Decision::WonElection { .. } => won.push((now, event.term, place)),
                 Decision::Promotes { .. } => self.orders.promoted += 1,
                 _ => {}
             }
@@ -127,11 +124,11 @@ impl Match {
         envelopes.append(&mut others.send);
         let snapshot_due = std::mem::take(&mut others.responses.snapshot_due);
         if applied.is_some() {
-            catch_up(&mut self.chase, machine.state.count, place, *now);
+            catch_up(&mut self.chase, machine.state.count, place, now);
         }
         if let Some(index) = applied {
             self.steps += 1;
-            node.step(*now, Input::Applied(index));
+            node.step(now, Input::Applied(index));
         }
         if snapshot_due {
             let State { index, .. } = machine.state;
@@ -140,7 +137,7 @@ impl Match {
                 data: machine.state.save(),
                 compact_to: None,
             };
-            node.step(*now, Input::TakeSnapshot(taken));
+            node.step(now, Input::TakeSnapshot(taken));
         }
         // The core withholds messages that require the write until it is durable.
         self.send_all(place);
@@ -151,20 +148,17 @@ impl Match {
     }
 
     fn write(&mut self, place: usize, write: Write) {
-        let (at, disk) = (
-            self.now.after(self.conditions.disk.0),
-            self.conditions.disk.0,
-        );
+        let disk = self.conditions.disk.0;
         let machine = &mut self.machines[place];
         let run = machine.run;
         // An instant disk needs no event: the write completes below.
         if !disk.is_zero() {
             machine.writing.push_back(write);
-            return self.put(at, Happening::Written { place, run });
+            return self.put(disk, Event::Written { place, run });
         }
         if let Some((number, node)) = machine.keep(write).zip(machine.node.as_mut()) {
             self.steps += 1;
-            node.step(self.now, Input::Persisted(number));
+            node.step(self.timeline.now(), Input::Persisted(number));
         }
     }
 
@@ -177,10 +171,10 @@ impl Match {
             if lost || receiver >= self.machines.len() || self.cut[place] >> receiver & 1 == 1 {
                 continue;
             }
-            let at = self.now.after(self.conditions.delay.draw(&mut self.rng));
-            // Beyond the queue's bound a message is lost like any other.
-            self.queue
-                .send(at, Happening::Arrives { from, to, message });
+            let delay = self.conditions.delay.draw(&mut self.rng);
+            // Beyond the timeline's bound a message is lost like any other.
+            self.timeline
+                .schedule(delay, Event::Arrives { from, to, message });
         }
         self.envelopes = envelopes;
     }
