@@ -339,7 +339,7 @@ impl Node {
         self.log.last()
     }
 
-    /// Log entries from `from` on; empty if `from` is outside the log.
+    /// Log entries from `from` on: the whole log if it starts later, none if it ends earlier.
     pub fn entries_from(&self, from: Index) -> &[Entry] {
         self.log.from(from.max(self.log.base().index.next()))
     }

@@ -133,17 +133,25 @@ impl<'a> Sender<'a> {
         if progress.repair_at.is_some() || progress.next <= self.log.base().index {
             self.begin_snapshot(to, progress);
         }
+        // No snapshot may be new enough for a repair yet. Until then the follower gets heartbeats:
+        // entries after the log's start would leave a gap.
+        let is_compacted = progress.next <= self.log.base().index;
         loop {
             match &mut progress.flow {
                 Flow::Probe { sent: true } => return,
                 Flow::Probe { sent } => {
                     *sent = true;
-                    let (batch, _) = self.batch(progress.next, last);
+                    let batch = if is_compacted {
+                        &[]
+                    } else {
+                        self.batch(progress.next, last).0
+                    };
                     return self.append(to, progress, batch, true);
                 }
                 Flow::Snapshot(_) => return self.send_chunks(to, progress),
                 Flow::Replicate(window) => {
-                    if progress.next > last
+                    if is_compacted
+                        || progress.next > last
                         || !window
                             .has_room(self.config.inflight_messages, self.config.inflight_bytes)
                     {

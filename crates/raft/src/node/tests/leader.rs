@@ -711,3 +711,78 @@ fn stalled_leader_with_a_full_log_transfers_leadership() {
         assert_eq!(write(&mut node).send.iter().any(told), !applies);
     }
 }
+
+/// A follower whose state diverged after the newest snapshot, and that then lost its log, needs a
+/// snapshot that does not exist yet.
+#[test]
+fn follower_before_the_log_start_gets_only_heartbeats_until_its_snapshot() {
+    let mut node = leader(three(Standing::Voter), |config| {
+        config.snapshot_keep = 0;
+        config.replace_incarnations = false;
+    });
+    write(&mut node);
+    propose(&mut node, 1..=5);
+    write(&mut node);
+    matched(&mut node, 2, 6);
+    matched(&mut node, 3, 6);
+    settle(&mut node);
+    node.step(NOW, Input::TakeSnapshot(snapshot_at(5)));
+    write(&mut node);
+    assert_eq!(node.log_start().position.index, Index(5));
+    let hash = |hash| StateHash {
+        index: Index(6),
+        hash,
+    };
+    node.step(NOW, Input::StateHash(hash(7)));
+    for (from, state) in [(3, hash(7)), (2, hash(8))] {
+        let reply = AppendReply {
+            probe: None,
+            result: AppendResult::Matched { up_to: Index(6) },
+            state: Some(state),
+        };
+        receive(&mut node, from, Body::AppendReply(reply));
+    }
+    let diverged = |decision: &Decision| matches!(decision, Decision::StateDiverged { .. });
+    assert_eq!(decisions(&write(&mut node), diverged), 1);
+    let now = Moment(NOW.0 + 10);
+    let reply = AppendReply {
+        probe: Some(Probe {
+            term: TERM,
+            sent: Moment(NOW.0 + 5),
+            round: 0,
+        }),
+        result: AppendResult::Conflict {
+            refused: Index(6),
+            hint: LogPosition::default(),
+        },
+        state: None,
+    };
+    at(&mut node, now, 2, Body::AppendReply(reply));
+    let sent = |actions: &Actions| -> Vec<usize> {
+        let appends = actions.send.iter().filter(|(to, _)| *to == NodeId(2));
+        appends
+            .filter_map(|(_, message)| match &message.body {
+                Body::AppendEntries(append) => Some(append.entries.len()),
+                _ => None,
+            })
+            .collect()
+    };
+    assert_eq!(sent(&write(&mut node)), [0], "a probe without entries");
+    at(&mut node, now, 2, answer(0));
+    propose(&mut node, [6]);
+    assert!(sent(&write(&mut node)).iter().all(|entries| *entries == 0));
+    node.step(now, Input::Applied(Index(6)));
+    node.step(now, Input::TakeSnapshot(snapshot_at(6)));
+    let parts = |(to, message): &(NodeId, Message)| {
+        *to == NodeId(2) && matches!(message.body, Body::InstallSnapshot(_))
+    };
+    assert!(write(&mut node).send.iter().any(parts));
+}
+
+fn snapshot_at(index: u64) -> TakenSnapshot {
+    TakenSnapshot {
+        index: Index(index),
+        data: vec![1].into(),
+        compact_to: Some(Index(index)),
+    }
+}
