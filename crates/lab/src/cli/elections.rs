@@ -8,7 +8,7 @@ use raftian_raft::NodeId;
 use super::Exit;
 use super::output::{Output, Results, named};
 use crate::elections::values::{Share, Sizes, Span, Time};
-use crate::elections::{Row, Settings, Study, World, charts, processes, results};
+use crate::elections::{COLUMNS, Row, Settings, Study, World, charts, processes, results};
 use crate::report::assertion;
 use crate::report::document::Document;
 use crate::report::environment::Environment;
@@ -17,6 +17,7 @@ use crate::terminal::errln;
 
 /// Cluster sizes, repetitions and conditions of the elections.
 #[derive(clap::Args, Debug)]
+#[command(after_long_help = COLUMNS.help())]
 pub struct Arguments {
     /// Cluster sizes: an inclusive range with a step, or a list.
     #[arg(long, value_name = "N..N/STEP|N,N", default_value_t = Study::default().sizes)]
@@ -146,7 +147,7 @@ pub fn run(arguments: &Arguments) -> Exit {
     let (study, output) = (arguments.study(), &arguments.output);
     if let Err(error) = study
         .check()
-        .and_then(|()| assertion::check_names(&output.asserted, &results::QUANTITIES))
+        .and_then(|()| assertion::check_names(&output.asserted, &COLUMNS.quantity_names()))
     {
         errln!("{error}");
         return Exit::Usage;
@@ -180,11 +181,11 @@ pub fn run(arguments: &Arguments) -> Exit {
 }
 
 fn build_results(study: &Study, rows: &[Row], output: &Output) -> Results {
-    let verdicts = assertion::judge(&output.asserted, &results::quantities(rows));
+    let verdicts = assertion::judge(&output.asserted, &COLUMNS.quantities(rows));
     let elected = rows.iter().all(|row| row.time_ms.is_some());
     let command = format!("cargo lab elections {}", study.options());
     let (table, remarks, environment) = (
-        results::table(rows),
+        COLUMNS.table(rows),
         results::remarks(study, rows),
         Environment::here(),
     );
@@ -223,10 +224,10 @@ fn build_results(study: &Study, rows: &[Row], output: &Output) -> Results {
         ..Page::default()
     };
     let document = Document {
-        schema: results::SCHEMA,
+        schema: COLUMNS.schema,
         ok: elected && verdicts.iter().all(assertion::Verdict::holds),
         params: study.json(),
-        rows: rows.iter().map(Row::json).collect(),
+        rows: rows.iter().map(|row| COLUMNS.json(row)).collect(),
         more: results::more(rows),
         verdicts,
         environment,

@@ -62,7 +62,6 @@ pub mod charts;
 mod cluster;
 pub mod processes;
 pub mod results;
-mod row;
 pub mod theory;
 mod threads;
 pub mod values;
@@ -74,7 +73,7 @@ use serde_json::{Value, json};
 
 use crate::report::parallel;
 pub use cluster::Outcome;
-pub use row::{COLUMNS, Row};
+pub use results::{COLUMNS, Row};
 use values::{Share, Sizes, Span, Time};
 
 /// Maximum number of runs of one study, of about 48 bytes each.

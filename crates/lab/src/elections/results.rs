@@ -1,68 +1,140 @@
-//! Formats a study's rows as a table, CSV, JSON, and quantities for thresholds.
+//! Aggregates of all runs of one size with their columns and remarks, and one CSV line for each
+//! run.
 
 use serde_json::{Map, Value, json};
 
-use super::{COLUMNS, Row, Study};
+use super::{Outcome, Study};
+use crate::report::column::{Column, Columns, Fold, Format, quantities_json};
 use crate::report::document::number;
-use crate::report::statistics::Growth;
-use crate::report::table::Table;
+use crate::report::statistics::{Growth, Summary};
 
-/// Schema name. Rows have at least `nodes`, `time_ms_mean`, `time_ms_median`, `time_ms_p95`,
-/// `elections_mean`, `split_votes`, `messages_mean` and `theory_ms`.
-pub const SCHEMA: &str = "raftian.lab.elections/1";
+/// Measurements of one cluster size.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Row {
+    /// Nodes of each cluster.
+    pub nodes: u64,
+    /// Outcome of each cluster.
+    pub runs: Vec<Outcome>,
+    /// Clusters that timed out without a leader; of these, only split votes count below.
+    pub unfinished: u64,
+    /// Time to elect in milliseconds; `None` if every cluster timed out.
+    pub time_ms: Option<Summary>,
+    /// Elections held until there was a leader.
+    pub elections: Option<Summary>,
+    /// Split votes of all runs.
+    pub split_votes: u64,
+    /// Messages until there was a leader; `None` if they were not counted.
+    pub messages: Option<Summary>,
+    /// Inputs until there was a leader; `None` if they were not counted.
+    pub steps: Option<Summary>,
+    /// Theoretical mean time to elect without delay or loss, in milliseconds.
+    pub theory_ms: f64,
+}
 
-/// Quantities for `--assert`, over all sizes, except the means of the largest and smallest cluster.
-pub const QUANTITIES: [&str; 12] = [
-    "max_elections",
-    "mean_elections",
-    "split_votes",
-    "unfinished",
-    "max_time_ms",
-    "mean_time_ms",
-    "smallest_time_ms",
-    "largest_time_ms",
-    "max_off_percent",
-    "mean_messages",
-    "messages_exponent",
-    "steps_exponent",
-];
+impl Row {
+    pub(super) fn new(nodes: u64, theory_ms: f64, runs: Vec<Outcome>) -> Self {
+        let elected = || runs.iter().filter_map(|run| Some((run, run.time?)));
+        let summary = |of: fn(&Outcome) -> u64| {
+            Summary::of(elected().map(|(run, _)| of(run) as f64).collect())
+        };
+        let counted = |summary: &Summary| summary.max > 0.0;
+        Row {
+            nodes,
+            unfinished: (runs.len() - elected().count()) as u64,
+            time_ms: Summary::of(
+                elected()
+                    .map(|(_, time)| time.as_secs_f64() * 1e3)
+                    .collect(),
+            ),
+            elections: summary(|run| run.elections),
+            split_votes: runs.iter().map(|run| run.split_votes).sum(),
+            messages: summary(|run| run.messages).filter(counted),
+            steps: summary(|run| run.steps).filter(counted),
+            theory_ms,
+            runs,
+        }
+    }
 
-/// Values of [`QUANTITIES`]; NaN if nothing could be measured.
-pub fn quantities(rows: &[Row]) -> [(&'static str, f64); 12] {
-    let mean = |values: Vec<f64>| values.iter().sum::<f64>() / values.len() as f64;
-    let most = |values: Vec<f64>| values.into_iter().reduce(f64::max).unwrap_or(f64::NAN);
-    let time = |row: Option<&Row>| {
-        row.and_then(|row| row.time_ms)
-            .map_or(f64::NAN, |time| time.mean)
-    };
-    let elections = || rows.iter().filter_map(|row| row.elections);
-    let times = || rows.iter().filter_map(|row| row.time_ms);
-    let exponent = |growth: Option<Growth>| growth.map_or(f64::NAN, |growth| growth.exponent);
-    let measured = [
-        most(elections().map(|elections| elections.max).collect()),
-        mean(elections().map(|elections| elections.mean).collect()),
-        rows.iter().map(|row| row.split_votes).sum::<u64>() as f64,
-        rows.iter().map(|row| row.unfinished).sum::<u64>() as f64,
-        most(times().map(|time| time.max).collect()),
-        mean(times().map(|time| time.mean).collect()),
-        time(rows.first()),
-        time(rows.last()),
-        most(
-            rows.iter()
-                .filter_map(Row::off_percent)
-                .map(f64::abs)
-                .collect(),
+    /// Deviation of the mean time from theory in percent.
+    pub fn off_percent(&self) -> Option<f64> {
+        self.time_ms
+            .map(|time| (time.mean / self.theory_ms - 1.0) * 100.0)
+    }
+}
+
+/// Columns of the study, and its quantities for `--assert`: over all sizes, except the mean times
+/// of the smallest and largest cluster.
+pub const COLUMNS: Columns<Row> = Columns {
+    schema: "raftian.lab.elections/1",
+    list: &[
+        Column::new("nodes", "", |row: &Row| row.nodes.into()).head("nodes", "", Format::Plain),
+        Column::new("runs", "", |row: &Row| row.runs.len().into()),
+        Column::new("time_ms_mean", "ms", |row: &Row| {
+            row.time_ms.map(|time| time.mean).into()
+        })
+        .head("mean", "ms", Format::Digits(1))
+        .asserts(&[
+            ("mean_time_ms", Fold::Mean),
+            ("smallest_time_ms", Fold::First),
+            ("largest_time_ms", Fold::Last),
+        ]),
+        Column::new("time_ms_median", "ms", |row: &Row| {
+            row.time_ms.map(|time| time.median).into()
+        })
+        .head("median", "ms", Format::Digits(1)),
+        Column::new("time_ms_p95", "ms", |row: &Row| {
+            row.time_ms.map(|time| time.p95).into()
+        })
+        .head("p95", "ms", Format::Digits(1)),
+        Column::new("time_ms_max", "ms", |row: &Row| {
+            row.time_ms.map(|time| time.max).into()
+        })
+        .asserts(&[("max_time_ms", Fold::Max)]),
+        Column::new("theory_ms", "ms", |row: &Row| row.theory_ms.into()).head(
+            "theory",
+            "ms",
+            Format::Digits(1),
         ),
-        mean(
-            rows.iter()
-                .filter_map(|row| row.messages)
-                .map(|messages| messages.mean)
-                .collect(),
-        ),
-        exponent(messages_growth(rows)),
-        exponent(steps_growth(rows)),
-    ];
-    std::array::from_fn(|place| (QUANTITIES[place], measured[place]))
+        Column::derived(|row: &Row| row.off_percent().into())
+            .head("off", "%", Format::Signed(1))
+            .asserts(&[("max_off_percent", Fold::MaxAbs)]),
+        Column::new("elections_mean", "", |row: &Row| {
+            row.elections.map(|elections| elections.mean).into()
+        })
+        .head("elections", "mean", Format::Digits(2))
+        .asserts(&[("mean_elections", Fold::Mean)]),
+        Column::new("elections_max", "", |row: &Row| {
+            row.elections.map(|elections| elections.max).into()
+        })
+        .head("elections", "most", Format::Digits(0))
+        .asserts(&[("max_elections", Fold::Max)]),
+        Column::new("split_votes", "all runs", |row: &Row| {
+            row.split_votes.into()
+        })
+        .head("split votes", "all runs", Format::Plain)
+        .asserts(&[("split_votes", Fold::Sum)]),
+        Column::new("unfinished", "runs without a leader", |row: &Row| {
+            row.unfinished.into()
+        })
+        .asserts(&[("unfinished", Fold::Sum)]),
+        Column::new("messages_mean", "null if not counted", |row: &Row| {
+            row.messages.map(|messages| messages.mean).into()
+        })
+        .head("messages", "mean", Format::Digits(1))
+        .asserts(&[("mean_messages", Fold::Mean)]),
+        Column::new("steps_mean", "null if not counted", |row: &Row| {
+            row.steps.map(|steps| steps.mean).into()
+        })
+        .head("steps", "mean", Format::Digits(1)),
+    ],
+    totals: &[
+        ("messages_exponent", |rows| exponent(messages_growth(rows))),
+        ("steps_exponent", |rows| exponent(steps_growth(rows))),
+    ],
+};
+
+fn exponent(growth: Option<Growth>) -> f64 {
+    growth.map_or(f64::NAN, |growth| growth.exponent)
 }
 
 /// Growth of messages with the cluster size; O(n) according to the published study.
@@ -83,13 +155,6 @@ pub fn steps_growth(rows: &[Row]) -> Option<Growth> {
             .filter_map(|row| Some((row.nodes as f64, row.steps?.mean)))
             .collect::<Vec<_>>(),
     )
-}
-
-/// Rows as a table.
-pub fn table(rows: &[Row]) -> Table {
-    let mut table = Table::new(&COLUMNS);
-    rows.iter().for_each(|row| table.row(row.cells()));
-    table
 }
 
 /// Remarks below the table.
@@ -171,15 +236,14 @@ pub fn more(rows: &[Row]) -> Map<String, Value> {
             json!({ "exponent": number(exponent), "slope": number(slope), "intercept": number(intercept) })
         })
     };
-    let quantities: Map<_, _> = quantities(rows)
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), number(*value)))
-        .collect();
     let growth =
         json!({ "messages": growth(messages_growth(rows)), "steps": growth(steps_growth(rows)) });
     [
         ("growth".to_owned(), growth),
-        ("quantities".to_owned(), Value::Object(quantities)),
+        (
+            "quantities".to_owned(),
+            quantities_json(&COLUMNS.quantities(rows)),
+        ),
     ]
     .into_iter()
     .collect()

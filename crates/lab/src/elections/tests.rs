@@ -109,7 +109,7 @@ fn run_without_messages_ends_without_a_leader() {
     };
     let rows = study("3", 2, deaf).run(1, &|_| ()).unwrap();
     assert_eq!((rows[0].unfinished, rows[0].time_ms), (2, None));
-    assert!(rows[0].split_votes > 2 && rows[0].json()["time_ms_mean"].is_null());
+    assert!(rows[0].split_votes > 2 && COLUMNS.json(&rows[0])["time_ms_mean"].is_null());
 }
 
 #[test]
@@ -221,7 +221,7 @@ fn csv_and_json_match_the_schema() {
         (lines.len(), lines[4].split(',').take(2).collect::<Vec<_>>()),
         (5, vec!["13", "2"])
     );
-    let row = rows[0].json();
+    let row = COLUMNS.json(&rows[0]);
     for name in [
         "nodes",
         "time_ms_mean",
@@ -235,7 +235,8 @@ fn csv_and_json_match_the_schema() {
         assert!(row[name].is_number(), "{name} in {row}");
     }
     assert!(
-        results::table(&rows)
+        COLUMNS
+            .table(&rows)
             .lines()
             .lines()
             .all(|line| line.len() <= 100)

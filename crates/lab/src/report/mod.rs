@@ -1,9 +1,9 @@
 //! Output shared by every experiment.
 //!
 //! A [`table`] for the terminal, a [`document`] in JSON, [`csv`] for spreadsheets, a [`chart`] as
-//! SVG and, with the feature `png`, as PNG, and an [`html`] page with all of it. [`progress`]
-//! reports on a running experiment, an [`assertion`] is judged at the end, and [`parallel`] keeps
-//! every core busy.
+//! SVG and, with the feature `png`, as PNG, and an [`html`] page with all of it. Each study lists
+//! its quantities once, as [`column`]s. [`progress`] reports on a running experiment, an
+//! [`assertion`] is judged at the end, and [`parallel`] keeps every core busy.
 //!
 //! # Decisions
 //! **PNG from SVG.** Decision: a chart is drawn once, as SVG. The feature `png`, off by default,
@@ -18,6 +18,7 @@
 
 pub mod assertion;
 pub mod chart;
+pub mod column;
 pub mod csv;
 pub mod document;
 pub mod environment;
