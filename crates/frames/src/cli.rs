@@ -2,19 +2,17 @@
 
 use std::time::Instant;
 
-use crate::report::Row;
+use crate::report::{COLUMNS, Row};
 use crate::run::{MeasureError, Stage};
 use crate::scene::Seen;
 use crate::study::{Cap, Cell, Server, Study};
 use crate::{charts, report};
-use raftian_lab::cli::Exit;
-use raftian_lab::cli::output::{Output, Results};
+use raftian_lab::cli::{Exit, give};
 use raftian_lab::elections::values::Time;
 use raftian_lab::latency::value_list::List;
 use raftian_lab::report::assertion;
-use raftian_lab::report::document::Document;
-use raftian_lab::report::environment::Environment;
-use raftian_lab::report::html::Page;
+use raftian_lab::report::findings::Findings;
+use raftian_lab::report::output::Output;
 use raftian_lab::terminal::errln;
 
 /// Windows to open, and the placement of their nodes.
@@ -102,7 +100,7 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
     let (study, output) = (arguments.study(), &arguments.output);
     if let Err(error) = study
         .check()
-        .and_then(|()| assertion::check_names(&output.asserted, &report::QUANTITIES))
+        .and_then(|()| assertion::check_names(&output.asserted, &COLUMNS.quantity_names()))
     {
         errln!("{error}");
         return Exit::Usage;
@@ -122,12 +120,8 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
                     study.rounds
                 );
             }
-            output.give(build_results(
-                &study,
-                &report::rows(&cells, seen),
-                &stage,
-                output,
-            ))
+            let rows = report::rows(&cells, seen);
+            give(output, findings(&study, &rows, &stage))
         }
         Err(error) => {
             errln!("{error}");
@@ -171,65 +165,36 @@ fn measure(
     Ok(seen)
 }
 
-fn build_results(study: &Study, rows: &[Row], stage: &Stage, output: &Output) -> Results {
-    let verdicts = assertion::judge(&output.asserted, &report::quantities(rows));
+fn findings(study: &Study, rows: &[Row], stage: &Stage) -> Findings {
     let headless = if stage.headless { " --headless" } else { "" };
-    let command = format!("cargo frames {}{headless}", study.options());
-    let (table, remarks, environment) = (
-        report::table(rows),
-        report::remarks(study, rows),
-        Environment::here(),
-    );
-    let what = format!(
+    let headline = format!(
         "Frames of a window with a Raft node: {} rounds of {} s",
         study.rounds, study.seconds
     );
-    let text = format!(
-        "{what}\n\n{}\n{}",
-        table.lines(),
-        remarks
-            .iter()
-            .map(|remark| format!("{remark}\n"))
-            .collect::<String>()
-    );
-    let next = if output.out.is_none() {
-        "add --out DIR for charts, logs and a report\n"
-    } else {
-        ""
-    };
-    let page = Page {
-        title: "Responsiveness with a Raft node".to_owned(),
-        about: std::iter::once(format!("{what}.")).chain(remarks).collect(),
-        command: command.clone(),
-        tables: vec![("Frames".to_owned(), table)],
-        facts: facts(study, &environment),
-        ..Page::default()
-    };
-    let document = Document {
-        schema: report::SCHEMA,
-        ok: verdicts.iter().all(assertion::Verdict::holds),
-        params: study.json(),
-        rows: rows.iter().map(Row::json).collect(),
-        more: report::more(rows),
-        verdicts,
-        environment,
-        command,
-    };
-    Results {
+    Findings {
         name: "responsiveness",
-        text: text + next,
+        title: "Responsiveness with a Raft node",
+        about: format!("{headline}."),
+        headline,
+        remarks: report::remarks(study, rows),
+        heading: "Frames".to_owned(),
+        measurements: COLUMNS.measurements(rows),
         csv: report::csv(rows),
-        document,
+        params: study.json(),
+        more: report::more(rows),
+        command: format!("cargo frames {}{headless}", study.options()),
         charts: charts::all(study, rows),
-        files: rows
+        logs: rows
             .iter()
             .map(|row| (row.cell.log_name(), row.log()))
             .collect(),
-        page,
+        facts: facts(study),
+        complete: true,
+        violation: None,
     }
 }
 
-fn facts(study: &Study, environment: &Environment) -> Vec<(String, String)> {
+fn facts(study: &Study) -> Vec<(String, String)> {
     let Study {
         heartbeats,
         seconds,
@@ -252,6 +217,5 @@ fn facts(study: &Study, environment: &Environment) -> Vec<(String, String)> {
             "seed",
             format!("{seed}; determines dots and election timeouts"),
         ),
-        fact("machine", environment.line()),
     ]
 }

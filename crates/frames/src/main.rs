@@ -32,6 +32,7 @@ const LOG: &str = "RAFTIAN_LOG";
 #[command(
     name = "frames",
     version,
+    after_long_help = report::COLUMNS.help(),
     disable_help_subcommand = true,
     args_conflicts_with_subcommands = true
 )]

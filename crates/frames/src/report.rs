@@ -1,5 +1,5 @@
-//! Formats a study's rows as a table, CSV, JSON, logs in the original study's format, and
-//! quantities for thresholds.
+//! Columns of the study, remarks on its rows, one CSV line for each second, and logs in the original
+//! study's format.
 
 use std::fmt::Write as _;
 
@@ -7,34 +7,126 @@ use serde_json::{Map, Value, json};
 
 use crate::published::{self, Published};
 use crate::scene::{FrameTimes, NodeSeen, Seen};
-use crate::study::{Cap, Cell, Server, Study};
+use crate::study::{Cap, Cell as Combination, Server, Study};
+use raftian_lab::report::column::{Cell, Column, Columns, Fold, Format};
 use raftian_lab::report::document::number;
-use raftian_lab::report::statistics::{Interval, Summary, ms, quantile};
-use raftian_lab::report::table::Table;
+use raftian_lab::report::statistics::{Interval, Summary, most, ms, quantile};
 
-/// Schema name, unchanged since this experiment was one of `raftian-lab`. Each row has `dots`,
-/// `server`, `heartbeat_ms` and `fps_cap` (`null` without one), `rounds`, `frames`, `fps_mean` and
-/// `fps_sd` over all seconds, `published_fps`, the frame times `frame_mean_ms`, `frame_p50_ms`,
-/// `frame_p95_ms`, `frame_p99_ms` (medians of the rounds') and `frame_max_ms`, `cost_ms` and
-/// `cost_off_ms` (mean and 95 % interval), `commit_p50_ms`, `commit_p95_ms`, `orders`, `unseen`,
-/// `led` (0 to 1), `terms` and `messages_per_s`. Unmeasured values are `null`. `adapter` names the
-/// graphics adapter.
-pub(crate) const SCHEMA: &str = "raftian.lab.responsiveness/1";
-
-/// Quantities for `--assert`: the worst row's value, except that `unseen` is the sum over all rows.
-pub(crate) const QUANTITIES: [&str; 5] = [
-    "min_fps",
-    "max_frame_p99_ms",
-    "max_thread_cost_ms",
-    "unseen",
-    "min_led",
-];
+/// Columns of the study, and its quantities for `--assert`: the worst row's value, except that
+/// `unseen` is the sum over all rows. The name of the schema is unchanged since this experiment was
+/// one of `raftian-lab`.
+pub(crate) const COLUMNS: Columns<Row> = Columns {
+    schema: "raftian.lab.responsiveness/1",
+    list: &[
+        Column::new("dots", "", |row: &Row| u64::from(row.cell.dots).into()).head(
+            "dots",
+            "",
+            Format::Plain,
+        ),
+        Column::new("server", "placement of the node", |row: &Row| {
+            row.cell.server.name().into()
+        })
+        .head("node in", "", Format::Plain),
+        Column::new("heartbeat_ms", "ms, null without a node", |row: &Row| {
+            row.heartbeat_ms().map_or(Cell::Missing, Cell::Exact)
+        })
+        .head("beat", "ms", Format::Plain),
+        Column::new("fps_cap", "null without one", |row: &Row| {
+            row.cell.cap.0.map(u64::from).into()
+        })
+        .head("cap", "fps", Format::Row(|row| row.cell.cap.to_string())),
+        Column::new("rounds", "", |row: &Row| row.rounds.len().into()),
+        Column::new("frames", "", |row: &Row| {
+            row.rounds
+                .iter()
+                .map(|seen| seen.frames)
+                .sum::<u64>()
+                .into()
+        }),
+        Column::new("fps_mean", "over all seconds", |row: &Row| {
+            row.fps_mean().into()
+        })
+        .head("frames", "/s", Format::Digits(1))
+        .assert("min_fps", Fold::Min),
+        Column::new("fps_sd", "over all seconds", |row: &Row| {
+            row.fps_sd().into()
+        }),
+        Column::new(
+            "published_fps",
+            "null without a published log",
+            |row: &Row| {
+                row.published()
+                    .map_or(Cell::Missing, |log| Cell::Exact(log.fps))
+            },
+        )
+        .head("published", "/s", Format::Digits(1)),
+        Column::new("frame_mean_ms", "ms, median of the rounds", |row: &Row| {
+            row.frames(|frames| frames.mean).into()
+        })
+        .head("mean", "ms", Format::Scaled(scaled)),
+        Column::new("frame_p50_ms", "ms, median of the rounds", |row: &Row| {
+            row.frames(|frames| frames.p50).into()
+        })
+        .head("p50", "ms", Format::Scaled(scaled)),
+        Column::new("frame_p95_ms", "ms, median of the rounds", |row: &Row| {
+            row.frames(|frames| frames.p95).into()
+        })
+        .head("p95", "ms", Format::Scaled(scaled)),
+        Column::new("frame_p99_ms", "ms, median of the rounds", |row: &Row| {
+            row.frames(|frames| frames.p99).into()
+        })
+        .head("p99", "ms", Format::Scaled(scaled))
+        .assert("max_frame_p99_ms", Fold::Max),
+        Column::new("frame_max_ms", "ms", |row: &Row| row.longest_ms().into()).head(
+            "max",
+            "ms",
+            Format::Scaled(scaled),
+        ),
+        Column::new("cost_ms", "ms, mean", |row: &Row| {
+            row.cost_ms.map(|cost| cost.mean).into()
+        })
+        .head("cost", "ms", Format::Signed(3))
+        .assert("max_thread_cost_ms", Fold::Rows(max_thread_cost_ms)),
+        Column::new(
+            "cost_off_ms",
+            "ms, half of the 95 % interval",
+            |row: &Row| row.cost_ms.map(|cost| cost.off).into(),
+        )
+        .head("+-", "ms", Format::Digits(3)),
+        Column::new("commit_p50_ms", "ms", |row: &Row| row.commit_ms(50).into()).head(
+            "commit",
+            "p50",
+            Format::Scaled(scaled),
+        ),
+        Column::new("commit_p95_ms", "ms", |row: &Row| row.commit_ms(95).into()),
+        Column::new("orders", "", |row: &Row| row.orders().into()),
+        Column::new("unseen", "orders not displayed in time", |row: &Row| {
+            row.unseen().into()
+        })
+        .assert("unseen", Fold::Sum),
+        Column::new("led", "0 to 1", |row: &Row| {
+            row.node(|node| node.led).into()
+        })
+        .head("led", "%", Format::Row(Row::led_percent))
+        .assert("min_led", Fold::Min),
+        Column::new("terms", "", |row: &Row| {
+            row.terms().map_or(Cell::Missing, Cell::Exact)
+        }),
+        Column::new("messages_per_s", "", |row: &Row| {
+            row.node(|node| node.messages_per_s).into()
+        }),
+        Column::new("adapter", "graphics adapter", |row: &Row| {
+            row.adapter().into()
+        }),
+    ],
+    totals: &[],
+};
 
 /// Measurements of one cell in all rounds.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Row {
     /// The cell.
-    pub(crate) cell: Cell,
+    pub(crate) cell: Combination,
     /// One measurement for each round.
     pub(crate) rounds: Vec<Seen>,
     /// Cost of its node per frame, in milliseconds; `None` without an uncapped cell to compare
@@ -43,7 +135,7 @@ pub(crate) struct Row {
 }
 
 /// Combines cells and their measurements into rows, with costs.
-pub(crate) fn rows(cells: &[Cell], seen: Vec<Vec<Seen>>) -> Vec<Row> {
+pub(crate) fn rows(cells: &[Combination], seen: Vec<Vec<Seen>>) -> Vec<Row> {
     let mut rows: Vec<_> = cells
         .iter()
         .zip(seen)
@@ -149,7 +241,7 @@ impl Row {
 
     /// Display name.
     pub(crate) fn name(&self) -> String {
-        let Cell {
+        let Combination {
             dots,
             server,
             heartbeat,
@@ -168,87 +260,24 @@ impl Row {
         }
     }
 
-    fn cells(&self) -> Vec<String> {
-        let Cell {
-            dots,
-            server,
-            heartbeat,
-            cap,
-        } = self.cell;
-        let dash = || "-".to_owned();
-        let tell = |value: f64| match value {
-            _ if !value.is_finite() => "-".to_owned(),
-            _ if value.abs() < 0.995 => format!("{value:.3}"),
-            _ if value.abs() < 99.95 => format!("{value:.2}"),
-            _ => format!("{value:.0}"),
-        };
-        let beat = if server == Server::None {
-            dash()
-        } else {
-            ms(heartbeat.0).to_string()
-        };
-        let mut cells = vec![
-            dots.to_string(),
-            server.name().to_owned(),
-            beat,
-            cap.to_string(),
-        ];
-        cells.push(format!("{:.1}", self.fps_mean()));
-        cells.push(
-            self.published()
-                .map_or_else(dash, |log| format!("{:.1}", log.fps)),
-        );
-        let times: [fn(&FrameTimes) -> f64; 4] = [
-            |frames| frames.mean,
-            |frames| frames.p50,
-            |frames| frames.p95,
-            |frames| frames.p99,
-        ];
-        cells.extend(times.map(|of| tell(self.frames(of))));
-        cells.push(tell(self.longest_ms()));
-        cells.push(
-            self.cost_ms
-                .map_or_else(dash, |cost| format!("{:+.3}", cost.mean)),
-        );
-        cells.push(
-            self.cost_ms
-                .map_or_else(dash, |cost| format!("{:.3}", cost.off)),
-        );
-        cells.push(self.commit_ms(50).map_or_else(dash, tell));
-        cells.push(
-            self.node(|node| node.led * 100.0)
-                .map_or_else(dash, |led| format!("{led:.0}")),
-        );
-        cells
+    /// Heartbeat interval; `None` without a node.
+    fn heartbeat_ms(&self) -> Option<f64> {
+        (self.cell.server != Server::None).then(|| ms(self.cell.heartbeat.0))
     }
 
-    /// JSON form; see [`SCHEMA`].
-    pub(crate) fn json(&self) -> Value {
-        let Cell {
-            dots,
-            server,
-            heartbeat,
-            cap,
-        } = self.cell;
-        let frame = |of| number(self.frames(of));
-        json!({
-            "dots": dots, "server": server.name(), "fps_cap": cap.0, "rounds": self.rounds.len(),
-            "heartbeat_ms": (server != Server::None).then(|| ms(heartbeat.0)),
-            "frames": self.rounds.iter().map(|seen| seen.frames).sum::<u64>(),
-            "fps_mean": number(self.fps_mean()), "fps_sd": number(self.fps_sd()),
-            "published_fps": self.published().map(|log| log.fps),
-            "frame_mean_ms": frame(|frames| frames.mean), "frame_p50_ms": frame(|frames| frames.p50),
-            "frame_p95_ms": frame(|frames| frames.p95), "frame_p99_ms": frame(|frames| frames.p99),
-            "frame_max_ms": number(self.longest_ms()),
-            "cost_ms": self.cost_ms.map(|cost| number(cost.mean)),
-            "cost_off_ms": self.cost_ms.map(|cost| number(cost.off)),
-            "commit_p50_ms": self.commit_ms(50).map(number), "commit_p95_ms": self.commit_ms(95).map(number),
-            "orders": self.orders(), "unseen": self.unseen(),
-            "led": self.node(|node| node.led).map(number),
-            "terms": self.node(|node| node.terms as f64).map(|mean| mean * self.rounds.len() as f64),
-            "messages_per_s": self.node(|node| node.messages_per_s).map(number),
-            "adapter": self.rounds.first().and_then(|seen| seen.adapter.as_ref()),
-        })
+    fn led_percent(&self) -> String {
+        self.node(|node| node.led * 100.0)
+            .map_or("-".to_owned(), |led| format!("{led:.0}"))
+    }
+
+    /// New terms of all rounds.
+    fn terms(&self) -> Option<f64> {
+        let mean = self.node(|node| node.terms as f64)?;
+        Some(mean * self.rounds.len() as f64)
+    }
+
+    fn adapter(&self) -> Option<&str> {
+        self.rounds.first()?.adapter.as_deref()
     }
 
     /// All seconds in the original study's format, one line each: `time:<seconds since
@@ -276,47 +305,20 @@ impl Server {
     }
 }
 
-/// Values of [`QUANTITIES`]; NaN where nothing was measured.
-pub(crate) fn quantities(rows: &[Row]) -> [(&'static str, f64); 5] {
+/// Largest cost of a node in a thread.
+fn max_thread_cost_ms(rows: &[Row]) -> f64 {
     let threads = rows.iter().filter(|row| row.cell.server == Server::Thread);
-    let values = [
-        rows.iter().map(Row::fps_mean).fold(f64::NAN, f64::min),
-        rows.iter()
-            .map(|row| row.frames(|frames| frames.p99))
-            .fold(f64::NAN, f64::max),
-        threads
-            .filter_map(|row| row.cost_ms)
-            .map(|cost| cost.mean)
-            .fold(f64::NAN, f64::max),
-        rows.iter().map(|row| row.unseen() as f64).sum(),
-        rows.iter()
-            .filter_map(|row| row.node(|node| node.led))
-            .fold(f64::NAN, f64::min),
-    ];
-    std::array::from_fn(|place| (QUANTITIES[place], values[place]))
+    most(threads.filter_map(|row| row.cost_ms).map(|cost| cost.mean))
 }
 
-/// Rows as a table.
-pub(crate) fn table(rows: &[Row]) -> Table {
-    let mut table = Table::new(&[
-        ("dots", ""),
-        ("node in", ""),
-        ("beat", "ms"),
-        ("cap", "fps"),
-        ("frames", "/s"),
-        ("published", "/s"),
-        ("mean", "ms"),
-        ("p50", "ms"),
-        ("p95", "ms"),
-        ("p99", "ms"),
-        ("max", "ms"),
-        ("cost", "ms"),
-        ("+-", "ms"),
-        ("commit", "p50"),
-        ("led", "%"),
-    ]);
-    rows.iter().for_each(|row| table.row(row.cells()));
-    table
+/// Formats a number with three digits, or more above 100.
+fn scaled(value: f64) -> String {
+    match value {
+        _ if !value.is_finite() => "-".to_owned(),
+        _ if value.abs() < 0.995 => format!("{value:.3}"),
+        _ if value.abs() < 99.95 => format!("{value:.2}"),
+        _ => format!("{value:.0}"),
+    }
 }
 
 /// Remarks below the table.
@@ -401,7 +403,7 @@ pub(crate) fn ratios(rows: &[Row]) -> Vec<(String, f64, f64)> {
 /// One line for each second: its cell, its time, and its frames.
 pub(crate) fn csv(rows: &[Row]) -> String {
     let lines = rows.iter().flat_map(|row| {
-        let Cell {
+        let Combination {
             dots,
             server,
             heartbeat,
@@ -436,21 +438,13 @@ pub(crate) fn csv(rows: &[Row]) -> String {
     )
 }
 
-/// Members of the document in addition to its rows.
+/// Members of the document in addition to its rows and quantities.
 pub(crate) fn more(rows: &[Row]) -> Map<String, Value> {
-    let quantities: Map<_, _> = quantities(rows)
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), number(*value)))
-        .collect();
     let ratios: Vec<_> = ratios(rows)
         .into_iter()
-        .map(|(name, ours, theirs)| json!({ "name": name, "ours": number(ours), "published": number(theirs) }))
+        .map(|(name, ours, theirs)| {
+            json!({ "name": name, "ours": number(ours), "published": number(theirs) })
+        })
         .collect();
-    let more = [
-        ("quantities", Value::Object(quantities)),
-        ("ratios", json!(ratios)),
-    ];
-    more.map(|(name, value)| (name.to_owned(), value))
-        .into_iter()
-        .collect()
+    [("ratios".to_owned(), json!(ratios))].into_iter().collect()
 }

@@ -275,22 +275,17 @@ fn rows_fill_every_column_and_quantity() {
             .iter_mut()
             .for_each(|seen| (seen.node, seen.unseen) = (Some(node), 1));
     }
-    assert_eq!(report::table(&rows).rows.len(), 14);
-    let quantity = |name| {
-        report::quantities(&rows)
-            .into_iter()
-            .find(|(known, _)| *known == name)
-            .map(|(_, value)| value)
-    };
-    assert_eq!(
-        report::QUANTITIES.map(|name| quantity(name).is_some_and(f64::is_finite)),
-        [true; 5]
+    let measurements = report::COLUMNS.measurements(&rows);
+    assert_eq!(measurements.table.rows.len(), 14);
+    let quantities: std::collections::BTreeMap<_, _> =
+        measurements.quantities.into_iter().collect();
+    assert_eq!(quantities.len(), 5);
+    assert!(
+        quantities.values().all(|value| value.is_finite()),
+        "{quantities:?}"
     );
     // Four rows with threads, of two rounds each.
-    assert_eq!(
-        (quantity("unseen"), quantity("min_led")),
-        (Some(8.0), Some(0.75))
-    );
+    assert_eq!((quantities["unseen"], quantities["min_led"]), (8.0, 0.75));
     assert!(
         crate::charts::all(&study, &rows)
             .iter()

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use super::Exit;
-use super::output::Output;
 use crate::elections::values::Time;
 use crate::matches::churn::{self, Churn};
 use crate::matches::{Conditions, Series, World};
+use crate::report::output::Output;
 
 /// Churn rate, duration, and conditions of the matches.
 #[derive(clap::Args, Debug)]
+#[command(after_long_help = churn::COLUMNS.help())]
 pub struct Arguments {
     /// Machines at the start.
     #[arg(long, value_name = "N", default_value_t = 5)]
@@ -63,12 +64,12 @@ pub fn run(arguments: &Arguments) -> Exit {
     super::matches::run(
         output,
         ("churn", reps),
-        &churn::QUANTITIES,
+        &churn::COLUMNS.quantity_names(),
         study.check(),
         |threads, done| {
             let runs = study.run(threads, done)?;
             let steps = runs.iter().map(|run| run.steps).sum();
-            Ok((churn::findings(&study, &runs), steps))
+            Ok((churn::findings(&study, runs), steps))
         },
     )
 }

@@ -5,14 +5,11 @@ use std::time::Instant;
 
 use raftian_raft::NodeId;
 
-use super::Exit;
-use super::output::{Output, Results, named};
+use super::{Exit, give};
 use crate::elections::values::{Share, Sizes, Span, Time};
-use crate::elections::{COLUMNS, Row, Settings, Study, World, charts, processes, results};
+use crate::elections::{COLUMNS, Row, Settings, Study, World, processes, results};
 use crate::report::assertion;
-use crate::report::document::Document;
-use crate::report::environment::Environment;
-use crate::report::html::Page;
+use crate::report::output::Output;
 use crate::terminal::errln;
 
 /// Cluster sizes, repetitions and conditions of the elections.
@@ -168,7 +165,7 @@ pub fn run(arguments: &Arguments) -> Exit {
         errln!("{runs} clusters in {:.2} s", began.elapsed().as_secs_f64());
     }
     let leaderless = rows.iter().find(|row| row.time_ms.is_none());
-    let exit = output.give(build_results(&study, &rows, output));
+    let exit = give(output, results::findings(&study, &rows));
     match leaderless {
         Some(Row { nodes, .. }) => {
             errln!(
@@ -178,120 +175,4 @@ pub fn run(arguments: &Arguments) -> Exit {
         }
         None => exit,
     }
-}
-
-fn build_results(study: &Study, rows: &[Row], output: &Output) -> Results {
-    let verdicts = assertion::judge(&output.asserted, &COLUMNS.quantities(rows));
-    let elected = rows.iter().all(|row| row.time_ms.is_some());
-    let command = format!("cargo lab elections {}", study.options());
-    let (table, remarks, environment) = (
-        COLUMNS.table(rows),
-        results::remarks(study, rows),
-        Environment::here(),
-    );
-    let what = if study.settings.crash_leader {
-        "From the crash of a leader to the next"
-    } else {
-        "From start to leader"
-    };
-    let text = format!(
-        "{what}, in {}: {} runs of each size, seed {}\n\n{}\n{}",
-        study.world.name(),
-        study.reps,
-        study.seed,
-        table.lines(),
-        remarks
-            .iter()
-            .map(|remark| format!("{remark}\n"))
-            .collect::<String>()
-    );
-    let next = if output.out.is_none() {
-        "add --out DIR for charts and a report\n"
-    } else {
-        ""
-    };
-    let page = Page {
-        title: "Leader elections".to_owned(),
-        about: std::iter::once(format!(
-            "{what}, on the shipping core in {}.",
-            study.world.name()
-        ))
-        .chain(remarks)
-        .collect(),
-        command: command.clone(),
-        tables: vec![(format!("{} runs of each size", study.reps), table)],
-        facts: facts(study, &environment),
-        ..Page::default()
-    };
-    let document = Document {
-        schema: COLUMNS.schema,
-        ok: elected && verdicts.iter().all(assertion::Verdict::holds),
-        params: study.json(),
-        rows: rows.iter().map(|row| COLUMNS.json(row)).collect(),
-        more: results::more(rows),
-        verdicts,
-        environment,
-        command,
-    };
-    let charts = if elected {
-        charts::all(study, rows)
-    } else {
-        Vec::new()
-    };
-    Results {
-        name: "elections",
-        text: text + next,
-        csv: results::csv(rows),
-        document,
-        charts: named(charts),
-        files: Vec::new(),
-        page,
-    }
-}
-
-fn facts(study: &Study, environment: &Environment) -> Vec<(String, String)> {
-    let Study {
-        sizes,
-        reps,
-        seed,
-        settings,
-        world,
-    } = study;
-    let Settings {
-        timeout,
-        heartbeat,
-        delay,
-        loss,
-        poll,
-        pre_vote,
-        crash_leader,
-        limit,
-    } = settings;
-    let fact = |name: &str, value: String| (name.to_owned(), value);
-    let on = |on: bool| if on { "on" } else { "off" }.to_owned();
-    vec![
-        fact("sizes", format!("{sizes} nodes")),
-        fact("runs of each size", reps.to_string()),
-        fact(
-            "seed",
-            format!("{seed}; each run's seed is derived from it, the size and the run number"),
-        ),
-        fact("election timeout", timeout.to_string()),
-        fact("heartbeat", heartbeat.to_string()),
-        fact("message delay", delay.to_string()),
-        fact("lost messages", loss.to_string()),
-        fact(
-            "election timer polling",
-            if poll.0.is_zero() {
-                "none".to_owned()
-            } else {
-                poll.to_string()
-            },
-        ),
-        fact("pre-vote", on(*pre_vote)),
-        fact("crash the first leader", on(*crash_leader)),
-        fact("world", world.name().to_owned()),
-        fact("time limit", limit.to_string()),
-        fact("machine", environment.line()),
-    ]
 }

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Exit;
-use super::output::Output;
 use crate::elections::values::{Sizes, Span, Time};
 use crate::matches::failover::{self, Failover, Who, processes};
 use crate::matches::{Conditions, Series, World};
+use crate::report::output::Output;
 use crate::terminal::errln;
 
 /// Maximum number of processes: as many members as node files can name.
@@ -15,6 +15,7 @@ const MAX_PROCESSES: u64 = raftian_node::cluster::MAX_MEMBERS as u64;
 
 /// Sizes, repetitions and conditions of the matches that lose a machine.
 #[derive(clap::Args, Debug)]
+#[command(after_long_help = failover::COLUMNS.help())]
 pub struct Arguments {
     /// Numbers of machines: an inclusive range with a step, or a list.
     #[arg(long, value_name = "N..N/STEP|N,N", default_value_t = Sizes((2..=7).collect()))]
@@ -120,7 +121,7 @@ pub fn run(arguments: &Arguments) -> Exit {
     super::matches::run(
         &arguments.output,
         ("failover", matches),
-        &failover::QUANTITIES,
+        &failover::COLUMNS.quantity_names(),
         study.check(),
         |threads, done| {
             let outcomes = study.run(threads, done)?;
@@ -129,7 +130,7 @@ pub fn run(arguments: &Arguments) -> Exit {
                 .flat_map(|(_, runs)| runs)
                 .map(|run| run.steps)
                 .sum();
-            Ok((failover::findings(&study, &outcomes), steps))
+            Ok((failover::findings(&study, outcomes), steps))
         },
     )
 }

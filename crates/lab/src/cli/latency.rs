@@ -3,20 +3,18 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use super::Exit;
-use super::output::{Output, Results, named};
+use super::{Exit, give};
 use crate::elections::values::{Share, Sizes, Time};
-use crate::latency::results::{self, Row};
+use crate::latency::results::{self, COLUMNS};
 use crate::latency::value_list::{List, Rate};
-use crate::latency::{self, Origin, Study, World, charts};
+use crate::latency::{self, Origin, Study, World};
 use crate::report::assertion;
-use crate::report::document::Document;
-use crate::report::environment::Environment;
-use crate::report::html::Page;
+use crate::report::output::Output;
 use crate::terminal::errln;
 
 /// Clusters, networks, and rate of orders.
 #[derive(clap::Args, Debug)]
+#[command(after_long_help = COLUMNS.help())]
 pub struct Arguments {
     /// Cluster sizes, 2 to 8: a list, or an inclusive range with a step.
     #[arg(long, value_name = "N,N|N..N", default_value_t = Study::default().nodes)]
@@ -101,7 +99,7 @@ pub fn run(arguments: &Arguments) -> Exit {
     let (study, output) = (arguments.study(), &arguments.output);
     if let Err(error) = study
         .check()
-        .and_then(|()| assertion::check_names(&output.asserted, &results::QUANTITIES))
+        .and_then(|()| assertion::check_names(&output.asserted, &COLUMNS.quantity_names()))
     {
         errln!("{error}");
         return Exit::Usage;
@@ -128,7 +126,7 @@ pub fn run(arguments: &Arguments) -> Exit {
             began.elapsed().as_secs_f64()
         );
     }
-    let exit = output.give(build_results(&study, &rows, &unmeasured, output));
+    let exit = give(output, results::findings(&study, &rows, &unmeasured));
     unmeasured
         .iter()
         .for_each(|error| errln!("{error}: lower --rtt and --loss"));
@@ -137,96 +135,4 @@ pub fn run(arguments: &Arguments) -> Exit {
     } else {
         Exit::NoLeader.max(exit)
     }
-}
-
-fn build_results(study: &Study, rows: &[Row], unmeasured: &[String], output: &Output) -> Results {
-    let verdicts = assertion::judge(&output.asserted, &results::quantities(rows));
-    let command = format!("cargo lab latency {}", study.options());
-    let (table, environment) = (results::table(rows), Environment::here());
-    let mut remarks = results::remarks(study, rows);
-    remarks.extend(unmeasured.iter().cloned());
-    let on = match study.world {
-        World::Real => "on real nodes with disks and QUIC".to_owned(),
-        World::Virtual(write) => format!("in virtual time, with writes of {write}"),
-    };
-    let what = format!(
-        "Latency from click to display, {on}: {} s each, seed {}",
-        study.seconds, study.seed
-    );
-    let text = format!(
-        "{what}\n\n{}\n{}",
-        table.lines(),
-        remarks
-            .iter()
-            .map(|remark| format!("{remark}\n"))
-            .collect::<String>()
-    );
-    let next = if output.out.is_none() {
-        "add --out DIR for charts and a report\n"
-    } else {
-        ""
-    };
-    let page = Page {
-        title: "Order latency".to_owned(),
-        about: std::iter::once(format!("{what}.")).chain(remarks).collect(),
-        command: command.clone(),
-        tables: vec![("Click to display".to_owned(), table)],
-        facts: facts(study, &environment),
-        ..Page::default()
-    };
-    let document = Document {
-        schema: results::SCHEMA,
-        ok: unmeasured.is_empty()
-            && rows.iter().all(|row| row.measured.lost == 0)
-            && verdicts.iter().all(assertion::Verdict::holds),
-        params: study.json(),
-        rows: rows.iter().map(Row::json).collect(),
-        more: results::more(study, rows, unmeasured),
-        verdicts,
-        environment,
-        command,
-    };
-    let charts = charts::all(study, rows);
-    Results {
-        name: "latency",
-        text: text + next,
-        csv: results::csv(rows),
-        document,
-        charts: named(charts),
-        files: Vec::new(),
-        page,
-    }
-}
-
-fn facts(study: &Study, environment: &Environment) -> Vec<(String, String)> {
-    let Study {
-        nodes,
-        rtts,
-        losses,
-        rates,
-        seconds,
-        fps,
-        seed,
-        world,
-        ..
-    } = study;
-    let (way, lost, decides) = match world {
-        World::Real => (
-            "through a proxy on the loopback interface",
-            "lost datagrams",
-            "clicks, losses and election timeouts",
-        ),
-        World::Virtual(_) => ("in virtual time", "lost messages", "everything"),
-    };
-    let fact = |name: &str, value: String| (name.to_owned(), value);
-    vec![
-        fact("nodes", nodes.to_string()),
-        fact("round trip", format!("{rtts}, half of it each way, {way}")),
-        fact(lost, losses.to_string()),
-        fact("orders per second at each origin", rates.to_string()),
-        fact("seconds of orders", seconds.to_string()),
-        fact("frames per second", fps.to_string()),
-        fact("seed", format!("{seed}; determines {decides}")),
-        fact("machine", environment.line()),
-    ]
 }

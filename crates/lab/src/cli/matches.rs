@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
-use super::Exit;
-use super::output::Output;
-use crate::matches::findings::Findings;
+use super::{Exit, give};
 use crate::report::assertion;
+use crate::report::findings::Findings;
+use crate::report::output::Output;
 use crate::terminal::errln;
 
 /// Validates the options and plays `matches` matches. `play` returns the findings and the number of
@@ -43,11 +43,9 @@ pub(super) fn run(
             if steps == 0 { String::new() } else { speed }
         );
     }
-    let (violation, command) = (
-        findings.violation.clone(),
-        format!("cargo lab {name} {}", findings.options),
-    );
-    let exit = output.give(findings.results(output));
+    let violation = findings.violation.clone();
+    let command = findings.command.clone();
+    let exit = give(output, findings);
     match violation {
         Some(violation) => {
             errln!("{violation}\nreplay: {command}");

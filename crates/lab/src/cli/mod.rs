@@ -6,13 +6,14 @@ pub mod failover;
 pub mod fuzz;
 pub mod latency;
 mod matches;
-pub mod output;
 pub mod partition;
 pub mod scenario;
 pub mod storm;
 
 use std::process::ExitCode;
 
+use crate::report::findings::Findings;
+use crate::report::output::Output;
 use crate::terminal::{errln, output_failed};
 
 /// The subcommands.
@@ -65,6 +66,18 @@ impl Command {
             Command::Scenario(arguments) => scenario::run(arguments),
             Command::Fuzz(arguments) => fuzz::run(arguments),
             Command::Storm(arguments) => storm::run(arguments),
+        }
+    }
+}
+
+/// Writes the findings to every requested output, and returns the exit code of the thresholds.
+pub fn give(output: &Output, findings: Findings) -> Exit {
+    match output.write(findings.results(output)) {
+        Ok(true) => Exit::Success,
+        Ok(false) => Exit::Failed,
+        Err(error) => {
+            errln!("{error}");
+            Exit::Unexpected
         }
     }
 }

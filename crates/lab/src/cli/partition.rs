@@ -5,14 +5,15 @@ use std::time::Duration;
 use clap::ValueEnum;
 
 use super::Exit;
-use super::output::Output;
 use crate::elections::values::Time;
 use crate::matches::partition::{self, Partition, Shape};
 use crate::matches::{Conditions, Series, World};
+use crate::report::output::Output;
 use crate::terminal::errln;
 
 /// Shapes, repetitions and conditions of the partitions.
 #[derive(clap::Args, Debug)]
+#[command(after_long_help = partition::COLUMNS.help())]
 pub struct Arguments {
     /// leader-alone, leader-minority, halves, one-way-out, one-way-in, bridge, a comma-separated
     /// list of these, or all.
@@ -85,7 +86,7 @@ pub fn run(arguments: &Arguments) -> Exit {
     super::matches::run(
         output,
         ("partition", matches),
-        &partition::QUANTITIES,
+        &partition::COLUMNS.quantity_names(),
         study.check(),
         |threads, done| {
             let outcomes = study.run(threads, done)?;
@@ -94,7 +95,7 @@ pub fn run(arguments: &Arguments) -> Exit {
                 .flat_map(|(_, runs)| runs)
                 .map(|run| run.steps)
                 .sum();
-            Ok((partition::findings(&study, &outcomes), steps))
+            Ok((partition::findings(&study, outcomes), steps))
         },
     )
 }

@@ -3,9 +3,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Outcome, Study};
-use crate::report::column::{Column, Columns, Fold, Format, quantities_json};
+use super::{Outcome, Settings, Study, charts};
+use crate::report::column::{Cell, Column, Columns, Fold, Format};
 use crate::report::document::number;
+use crate::report::findings::{Findings, named};
 use crate::report::statistics::{Growth, Summary};
 
 /// Measurements of one cluster size.
@@ -69,27 +70,22 @@ pub const COLUMNS: Columns<Row> = Columns {
     list: &[
         Column::new("nodes", "", |row: &Row| row.nodes.into()).head("nodes", "", Format::Plain),
         Column::new("runs", "", |row: &Row| row.runs.len().into()),
-        Column::new("time_ms_mean", "ms", |row: &Row| {
-            row.time_ms.map(|time| time.mean).into()
-        })
-        .head("mean", "ms", Format::Digits(1))
-        .asserts(&[
-            ("mean_time_ms", Fold::Mean),
-            ("smallest_time_ms", Fold::First),
-            ("largest_time_ms", Fold::Last),
-        ]),
+        Column::new("time_ms_mean", "ms", |row: &Row| Cell::mean(row.time_ms))
+            .head("mean", "ms", Format::Digits(1))
+            .assert("mean_time_ms", Fold::Mean)
+            .assert("smallest_time_ms", Fold::First)
+            .assert("largest_time_ms", Fold::Last),
         Column::new("time_ms_median", "ms", |row: &Row| {
-            row.time_ms.map(|time| time.median).into()
+            Cell::median(row.time_ms)
         })
         .head("median", "ms", Format::Digits(1)),
-        Column::new("time_ms_p95", "ms", |row: &Row| {
-            row.time_ms.map(|time| time.p95).into()
-        })
-        .head("p95", "ms", Format::Digits(1)),
-        Column::new("time_ms_max", "ms", |row: &Row| {
-            row.time_ms.map(|time| time.max).into()
-        })
-        .asserts(&[("max_time_ms", Fold::Max)]),
+        Column::new("time_ms_p95", "ms", |row: &Row| Cell::p95(row.time_ms)).head(
+            "p95",
+            "ms",
+            Format::Digits(1),
+        ),
+        Column::new("time_ms_max", "ms", |row: &Row| Cell::max(row.time_ms))
+            .assert("max_time_ms", Fold::Max),
         Column::new("theory_ms", "ms", |row: &Row| row.theory_ms.into()).head(
             "theory",
             "ms",
@@ -97,33 +93,29 @@ pub const COLUMNS: Columns<Row> = Columns {
         ),
         Column::derived(|row: &Row| row.off_percent().into())
             .head("off", "%", Format::Signed(1))
-            .asserts(&[("max_off_percent", Fold::MaxAbs)]),
-        Column::new("elections_mean", "", |row: &Row| {
-            row.elections.map(|elections| elections.mean).into()
-        })
-        .head("elections", "mean", Format::Digits(2))
-        .asserts(&[("mean_elections", Fold::Mean)]),
-        Column::new("elections_max", "", |row: &Row| {
-            row.elections.map(|elections| elections.max).into()
-        })
-        .head("elections", "most", Format::Digits(0))
-        .asserts(&[("max_elections", Fold::Max)]),
+            .assert("max_off_percent", Fold::MaxAbs),
+        Column::new("elections_mean", "", |row: &Row| Cell::mean(row.elections))
+            .head("elections", "mean", Format::Digits(2))
+            .assert("mean_elections", Fold::Mean),
+        Column::new("elections_max", "", |row: &Row| Cell::max(row.elections))
+            .head("elections", "most", Format::Digits(0))
+            .assert("max_elections", Fold::Max),
         Column::new("split_votes", "all runs", |row: &Row| {
             row.split_votes.into()
         })
         .head("split votes", "all runs", Format::Plain)
-        .asserts(&[("split_votes", Fold::Sum)]),
+        .assert("split_votes", Fold::Sum),
         Column::new("unfinished", "runs without a leader", |row: &Row| {
             row.unfinished.into()
         })
-        .asserts(&[("unfinished", Fold::Sum)]),
+        .assert("unfinished", Fold::Sum),
         Column::new("messages_mean", "null if not counted", |row: &Row| {
-            row.messages.map(|messages| messages.mean).into()
+            Cell::mean(row.messages)
         })
         .head("messages", "mean", Format::Digits(1))
-        .asserts(&[("mean_messages", Fold::Mean)]),
+        .assert("mean_messages", Fold::Mean),
         Column::new("steps_mean", "null if not counted", |row: &Row| {
-            row.steps.map(|steps| steps.mean).into()
+            Cell::mean(row.steps)
         })
         .head("steps", "mean", Format::Digits(1)),
     ],
@@ -228,23 +220,114 @@ pub fn csv(rows: &[Row]) -> String {
     crate::report::csv::document(&heads, lines)
 }
 
-/// Members of the document in addition to its rows.
-pub fn more(rows: &[Row]) -> Map<String, Value> {
-    let growth = |growth: Option<Growth>| {
-        growth.map(|growth| {
-            let Growth { exponent, slope, intercept } = growth;
-            json!({ "exponent": number(exponent), "slope": number(slope), "intercept": number(intercept) })
-        })
+/// Collects all outputs.
+pub fn findings(study: &Study, rows: &[Row]) -> Findings {
+    let elected = rows.iter().all(|row| row.time_ms.is_some());
+    let measured = if study.settings.crash_leader {
+        "From the crash of a leader to the next"
+    } else {
+        "From start to leader"
     };
-    let growth =
-        json!({ "messages": growth(messages_growth(rows)), "steps": growth(steps_growth(rows)) });
-    [
-        ("growth".to_owned(), growth),
-        (
-            "quantities".to_owned(),
-            quantities_json(&COLUMNS.quantities(rows)),
+    let Study {
+        reps, seed, world, ..
+    } = study;
+    Findings {
+        name: "elections",
+        title: "Leader elections",
+        headline: format!(
+            "{measured}, in {}: {reps} runs of each size, seed {seed}",
+            world.name()
         ),
+        about: format!("{measured}, on the shipping core in {}.", world.name()),
+        remarks: remarks(study, rows),
+        heading: format!("{reps} runs of each size"),
+        measurements: COLUMNS.measurements(rows),
+        csv: csv(rows),
+        params: study.json(),
+        more: more(rows),
+        command: format!("cargo lab elections {}", study.options()),
+        charts: if elected {
+            named(charts::all(study, rows))
+        } else {
+            Vec::new()
+        },
+        logs: Vec::new(),
+        facts: facts(study),
+        complete: elected,
+        violation: None,
+    }
+}
+
+/// Members of the document in addition to its rows and quantities.
+fn more(rows: &[Row]) -> Map<String, Value> {
+    let growth = json!({
+        "messages": growth_json(messages_growth(rows)),
+        "steps": growth_json(steps_growth(rows)),
+    });
+    [("growth".to_owned(), growth)].into_iter().collect()
+}
+
+fn growth_json(growth: Option<Growth>) -> Option<Value> {
+    let Growth {
+        exponent,
+        slope,
+        intercept,
+    } = growth?;
+    Some(json!({
+        "exponent": number(exponent),
+        "slope": number(slope),
+        "intercept": number(intercept),
+    }))
+}
+
+fn facts(study: &Study) -> Vec<(String, String)> {
+    let Study {
+        sizes,
+        reps,
+        seed,
+        settings,
+        world,
+    } = study;
+    let Settings {
+        timeout,
+        heartbeat,
+        delay,
+        loss,
+        poll,
+        pre_vote,
+        crash_leader,
+        limit,
+    } = settings;
+    vec![
+        fact("sizes", format!("{sizes} nodes")),
+        fact("runs of each size", reps.to_string()),
+        fact(
+            "seed",
+            format!("{seed}; each run's seed is derived from it, the size and the run number"),
+        ),
+        fact("election timeout", timeout.to_string()),
+        fact("heartbeat", heartbeat.to_string()),
+        fact("message delay", delay.to_string()),
+        fact("lost messages", loss.to_string()),
+        fact(
+            "election timer polling",
+            if poll.0.is_zero() {
+                "none".to_owned()
+            } else {
+                poll.to_string()
+            },
+        ),
+        fact("pre-vote", on_or_off(*pre_vote)),
+        fact("crash the first leader", on_or_off(*crash_leader)),
+        fact("world", world.name().to_owned()),
+        fact("time limit", limit.to_string()),
     ]
-    .into_iter()
-    .collect()
+}
+
+fn fact(name: &str, value: String) -> (String, String) {
+    (name.to_owned(), value)
+}
+
+fn on_or_off(on: bool) -> String {
+    if on { "on" } else { "off" }.to_owned()
 }

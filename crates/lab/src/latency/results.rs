@@ -1,44 +1,115 @@
-//! Formats a study's rows as a table, CSV, JSON, and quantities for thresholds.
+//! Columns of the study, remarks on its rows, and one CSV line for each order.
 
 use serde_json::{Map, Value, json};
 
-use super::{Cell, LatencyBreakdown, Measured, Origin, Study, World};
-use crate::report::document::number;
-use crate::report::statistics::{Summary, ms, quantile};
-use crate::report::table::Table;
+use super::cell::{Cell as Combination, Origin};
+use super::{LatencyBreakdown, Measured, Study, World, charts};
+use crate::report::column::{Cell, Column, Columns, Fold, Format};
+use crate::report::findings::{Findings, named};
+use crate::report::statistics::{Summary, most, ms, quantile};
 
-/// Schema name. Each row has `nodes`, `rtt_ms`, `loss` (0 to 1), `rate` (orders per second),
-/// `origin`, `orders` (displayed), `lost` (never displayed), `again` (repeated proposals),
-/// `leader_changes` (new terms), `p50_ms`, `p95_ms`, `p99_ms`, `max_ms`, `mean_ms`, the means of
-/// the parts `queue_ms`, `network_ms`, `disk_ms`, `apply_ms` and `frame_ms`, which add up to
-/// `mean_ms`, `write_ms` (median of all writes), `theory_ms`, and `off_ms`, which is `p50_ms` less
-/// theory. Unmeasured values are `null`, and a combination without a leader in time is
-/// listed in `unmeasured` instead of the rows. `world` among the parameters is `real` or `virtual`,
-/// where a write takes `write_ms`.
-pub const SCHEMA: &str = "raftian.lab.latency/1";
+/// Columns of the study, and its quantities for `--assert`: sums over all rows, or the value of the
+/// worst row. The parts add up to the mean; in virtual time a write takes the parameter `write_ms`.
+/// The document lists a combination without a leader in time in `unmeasured`, instead of its rows.
+pub const COLUMNS: Columns<Row> = Columns {
+    schema: "raftian.lab.latency/1",
+    list: &[
+        Column::new("nodes", "", |row: &Row| row.cell.nodes.into()).head(
+            "nodes",
+            "",
+            Format::Plain,
+        ),
+        Column::new("rtt_ms", "ms", |row: &Row| ms(row.cell.rtt).into()).head(
+            "rtt",
+            "ms",
+            Format::Scaled(short),
+        ),
+        Column::new("loss", "0 to 1", |row: &Row| Cell::Exact(row.cell.loss)).head(
+            "loss",
+            "%",
+            Format::Row(|row| short(row.cell.loss * 100.0)),
+        ),
+        Column::new("rate", "orders per second", |row: &Row| {
+            Cell::Exact(row.cell.rate)
+        })
+        .head("rate", "/s", Format::Scaled(short)),
+        Column::new("origin", "", |row: &Row| row.origin.name().into()).head(
+            "at",
+            "",
+            Format::Plain,
+        ),
+        Column::new("orders", "displayed", |row: &Row| row.totals.len().into())
+            .head("n", "", Format::Plain)
+            .assert("orders", Fold::Sum),
+        Column::new("p50_ms", "ms", |row: &Row| row.quantile_ms(50).into())
+            .head("p50", "ms", Format::Scaled(scaled))
+            .assert("p50_ms", Fold::Worst),
+        Column::new("p95_ms", "ms", |row: &Row| row.quantile_ms(95).into())
+            .head("p95", "ms", Format::Scaled(scaled))
+            .assert("p95_ms", Fold::Worst),
+        Column::new("p99_ms", "ms", |row: &Row| row.quantile_ms(99).into())
+            .head("p99", "ms", Format::Scaled(scaled))
+            .assert("p99_ms", Fold::Worst),
+        Column::new("max_ms", "ms", |row: &Row| row.quantile_ms(100).into())
+            .head("max", "ms", Format::Scaled(scaled))
+            .assert("max_ms", Fold::Worst),
+        Column::new("mean_ms", "ms", |row: &Row| row.mean_ms().into()),
+        Column::new("theory_ms", "ms", |row: &Row| row.theory_ms().into()).head(
+            "theory",
+            "p50",
+            Format::Scaled(scaled),
+        ),
+        Column::new("off_ms", "p50_ms less theory_ms", |row: &Row| {
+            row.off_ms().into()
+        })
+        .assert("max_off_ms", Fold::Rows(max_off_ms)),
+        Column::new("queue_ms", "mean part of mean_ms", |row: &Row| {
+            row.parts_ms()[0].into()
+        })
+        .head("queue", "mean", Format::Scaled(scaled)),
+        Column::new("network_ms", "mean part of mean_ms", |row: &Row| {
+            row.parts_ms()[1].into()
+        })
+        .head("net", "mean", Format::Scaled(scaled)),
+        Column::new("disk_ms", "mean part of mean_ms", |row: &Row| {
+            row.parts_ms()[2].into()
+        })
+        .head("disk", "mean", Format::Scaled(scaled)),
+        Column::new("apply_ms", "mean part of mean_ms", |row: &Row| {
+            row.parts_ms()[3].into()
+        })
+        .head("apply", "mean", Format::Scaled(scaled)),
+        Column::new("frame_ms", "mean part of mean_ms", |row: &Row| {
+            row.parts_ms()[4].into()
+        })
+        .head("frame", "mean", Format::Scaled(scaled)),
+        Column::new("write_ms", "median of all writes", |row: &Row| {
+            row.measured.write_ms.into()
+        }),
+        Column::new("lost", "never displayed", |row: &Row| {
+            row.measured.lost.into()
+        })
+        .head("lost", "", Format::Plain)
+        .assert("lost", Fold::Sum),
+        Column::new("again", "repeated proposals", |row: &Row| {
+            row.measured.again.into()
+        })
+        .assert("again", Fold::Sum),
+        Column::new("leader_changes", "new terms", |row: &Row| {
+            row.measured.elections.into()
+        }),
+    ],
+    totals: &[],
+};
 
 /// Names of the parts, in order.
 pub const PARTS: [&str; 5] = ["queue", "network", "disk", "apply", "frame"];
-
-/// Quantities for `--assert`: sums over all rows for the first three, and the worst row's value for
-/// the others. `max_off_ms` is the largest deviation of a median from theory, in either direction,
-/// over rows without loss.
-pub const QUANTITIES: [&str; 8] = [
-    "orders",
-    "lost",
-    "again",
-    "p50_ms",
-    "p95_ms",
-    "p99_ms",
-    "max_ms",
-    "max_off_ms",
-];
 
 /// Measurements of one origin of one cell.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Row {
     /// The cell.
-    pub cell: Cell,
+    pub cell: Combination,
     /// Origin of its orders.
     pub origin: Origin,
     /// Measurements.
@@ -49,7 +120,7 @@ pub struct Row {
 
 impl Row {
     /// Creates a row from its measurements.
-    pub fn new(cell: Cell, origin: Origin, measured: Measured) -> Self {
+    pub fn new(cell: Combination, origin: Origin, measured: Measured) -> Self {
         let mut totals: Vec<_> = measured
             .orders
             .iter()
@@ -93,115 +164,56 @@ impl Row {
         self.quantile_ms(50).map(|median| median - self.theory_ms())
     }
 
-    fn cells(&self) -> Vec<String> {
-        let tell = |value: Option<f64>| match value.filter(|value| value.is_finite()) {
-            Some(value) if value.abs() < 99.95 => format!("{value:.1}"),
-            Some(value) => format!("{value:.0}"),
-            None => "-".to_owned(),
-        };
-        let Cell {
-            nodes,
-            rtt,
-            loss,
-            rate,
-            ..
-        } = &self.cell;
-        let mut cells = vec![
-            nodes.to_string(),
-            short(ms(*rtt)),
-            short(loss * 100.0),
-            short(*rate),
-        ];
-        cells.extend([self.origin.name().to_owned(), self.totals.len().to_string()]);
-        cells.extend([50, 95, 99, 100].map(|percent| tell(self.quantile_ms(percent))));
-        cells.push(tell(Some(self.theory_ms())));
-        cells.extend(self.parts_ms().map(|part| tell(Some(part))));
-        cells.push(self.measured.lost.to_string());
-        cells
-    }
-
-    /// JSON form; see [`SCHEMA`].
-    pub fn json(&self) -> Value {
-        let Cell {
-            nodes,
-            rtt,
-            loss,
-            rate,
-            ..
-        } = &self.cell;
-        let Measured {
-            lost,
-            again,
-            elections,
-            write_ms,
-            ..
-        } = &self.measured;
-        let quantile = |percent| self.quantile_ms(percent).map(number);
-        let mut row = json!({
-            "nodes": nodes, "rtt_ms": number(ms(*rtt)), "loss": loss, "rate": rate, "origin": self.origin.name(),
-            "orders": self.totals.len(), "lost": lost, "again": again, "leader_changes": elections,
-            "p50_ms": quantile(50), "p95_ms": quantile(95), "p99_ms": quantile(99), "max_ms": quantile(100),
-            "mean_ms": Summary::of(self.totals.clone()).map(|summary| number(summary.mean)),
-            "write_ms": number(*write_ms), "theory_ms": number(self.theory_ms()), "off_ms": self.off_ms().map(number),
-        });
-        if let Some(row) = row.as_object_mut() {
-            let parts = PARTS.iter().zip(self.parts_ms());
-            row.extend(parts.map(|(name, part)| (format!("{name}_ms"), number(part))));
-        }
-        row
+    fn mean_ms(&self) -> Option<f64> {
+        Summary::of(self.totals.clone()).map(|summary| summary.mean)
     }
 }
 
-/// Values of [`QUANTITIES`]; NaN if nothing could be measured.
-pub fn quantities(rows: &[Row]) -> [(&'static str, f64); 8] {
-    let sum = |of: fn(&Row) -> u64| rows.iter().map(of).sum::<u64>() as f64;
-    // A row without orders is the worst case.
-    let worst = |percent| {
-        rows.iter()
-            .map(|row| row.quantile_ms(percent))
-            .try_fold(0.0, |most: f64, value| Some(most.max(value?)))
+/// Largest deviation of a median from theory, in either direction, over rows without loss.
+fn max_off_ms(rows: &[Row]) -> f64 {
+    let lossless = rows.iter().filter(|row| row.cell.loss == 0.0);
+    most(lossless.filter_map(Row::off_ms).map(f64::abs))
+}
+
+/// Formats a time with one decimal place below 100 ms.
+fn scaled(value: f64) -> String {
+    match value {
+        _ if !value.is_finite() => "-".to_owned(),
+        _ if value.abs() < 99.95 => format!("{value:.1}"),
+        _ => format!("{value:.0}"),
+    }
+}
+
+/// Collects all outputs.
+pub fn findings(study: &Study, rows: &[Row], unmeasured: &[String]) -> Findings {
+    let mut remarks = remarks(study, rows);
+    remarks.extend(unmeasured.iter().cloned());
+    let world = match study.world {
+        World::Real => "on real nodes with disks and QUIC".to_owned(),
+        World::Virtual(write) => format!("in virtual time, with writes of {write}"),
     };
-    let off = rows
-        .iter()
-        .filter(|row| row.cell.loss == 0.0)
-        .filter_map(Row::off_ms)
-        .map(f64::abs);
-    let measured = [
-        sum(|row| row.totals.len() as u64),
-        sum(|row| row.measured.lost),
-        sum(|row| row.measured.again),
-        worst(50).unwrap_or(f64::NAN),
-        worst(95).unwrap_or(f64::NAN),
-        worst(99).unwrap_or(f64::NAN),
-        worst(100).unwrap_or(f64::NAN),
-        off.reduce(f64::max).unwrap_or(f64::NAN),
-    ];
-    std::array::from_fn(|place| (QUANTITIES[place], measured[place]))
-}
-
-/// Rows as a table: times in milliseconds, parts as means.
-pub fn table(rows: &[Row]) -> Table {
-    let mut table = Table::new(&[
-        ("nodes", ""),
-        ("rtt", "ms"),
-        ("loss", "%"),
-        ("rate", "/s"),
-        ("at", ""),
-        ("n", ""),
-        ("p50", "ms"),
-        ("p95", "ms"),
-        ("p99", "ms"),
-        ("max", "ms"),
-        ("theory", "p50"),
-        ("queue", "mean"),
-        ("net", "mean"),
-        ("disk", "mean"),
-        ("apply", "mean"),
-        ("frame", "mean"),
-        ("lost", ""),
-    ]);
-    rows.iter().for_each(|row| table.row(row.cells()));
-    table
+    let headline = format!(
+        "Latency from click to display, {world}: {} s each, seed {}",
+        study.seconds, study.seed
+    );
+    Findings {
+        name: "latency",
+        title: "Order latency",
+        about: format!("{headline}."),
+        headline,
+        remarks,
+        heading: "Click to display".to_owned(),
+        measurements: COLUMNS.measurements(rows),
+        csv: csv(rows),
+        params: study.json(),
+        more: more(study, unmeasured),
+        command: format!("cargo lab latency {}", study.options()),
+        charts: named(charts::all(study, rows)),
+        logs: Vec::new(),
+        facts: facts(study),
+        complete: unmeasured.is_empty() && rows.iter().all(|row| row.measured.lost == 0),
+        violation: None,
+    }
 }
 
 /// Remarks below the table.
@@ -246,7 +258,7 @@ pub fn remarks(study: &Study, rows: &[Row]) -> Vec<String> {
 /// Estimated minutes for the whole grid: clicks, plus an election, warm-up orders and the last
 /// orders.
 fn minutes(study: &Study) -> f64 {
-    let cell = |cell: &Cell| study.seconds + 1.0 + 12.0 * cell.rtt.as_secs_f64();
+    let cell = |cell: &Combination| study.seconds + 1.0 + 12.0 * cell.rtt.as_secs_f64();
     (study.grid().iter().map(cell).sum::<f64>() / 60.0).ceil()
 }
 
@@ -255,7 +267,7 @@ pub fn csv(rows: &[Row]) -> String {
     let mut heads = vec!["nodes", "rtt_ms", "loss", "rate", "origin", "total_ms"];
     heads.extend(["queue_ms", "network_ms", "disk_ms", "apply_ms", "frame_ms"]);
     let lines = rows.iter().flat_map(|row| {
-        let Cell {
+        let Combination {
             nodes,
             rtt,
             loss,
@@ -279,21 +291,48 @@ pub fn csv(rows: &[Row]) -> String {
     crate::report::csv::document(&heads, lines)
 }
 
-/// Members of the document in addition to its rows.
-pub fn more(study: &Study, rows: &[Row], unmeasured: &[String]) -> Map<String, Value> {
-    let quantities: Map<_, _> = quantities(rows)
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), number(*value)))
-        .collect();
+/// Members of the document in addition to its rows and quantities.
+fn more(study: &Study, unmeasured: &[String]) -> Map<String, Value> {
     let cells = json!({ "measured": study.cells().len(), "of": study.grid().len() });
-    let more = [
-        ("quantities", Value::Object(quantities)),
-        ("combinations", cells),
-        ("unmeasured", json!(unmeasured)),
-    ];
+    let more = [("combinations", cells), ("unmeasured", json!(unmeasured))];
     more.map(|(name, value)| (name.to_owned(), value))
         .into_iter()
         .collect()
+}
+
+fn facts(study: &Study) -> Vec<(String, String)> {
+    let Study {
+        nodes,
+        rtts,
+        losses,
+        rates,
+        seconds,
+        fps,
+        seed,
+        world,
+        ..
+    } = study;
+    let (way, lost, decides) = match world {
+        World::Real => (
+            "through a proxy on the loopback interface",
+            "lost datagrams",
+            "clicks, losses and election timeouts",
+        ),
+        World::Virtual(_) => ("in virtual time", "lost messages", "everything"),
+    };
+    vec![
+        fact("nodes", nodes.to_string()),
+        fact("round trip", format!("{rtts}, half of it each way, {way}")),
+        fact(lost, losses.to_string()),
+        fact("orders per second at each origin", rates.to_string()),
+        fact("seconds of orders", seconds.to_string()),
+        fact("frames per second", fps.to_string()),
+        fact("seed", format!("{seed}; determines {decides}")),
+    ]
+}
+
+fn fact(name: &str, value: String) -> (String, String) {
+    (name.to_owned(), value)
 }
 
 /// Formats a value to a thousandth, without trailing zeros.

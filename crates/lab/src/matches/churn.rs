@@ -29,7 +29,8 @@ use crate::elections::values::Time;
 use crate::report::parallel;
 use crate::report::statistics::quantile;
 
-pub use report::{QUANTITIES, SCHEMA, findings};
+pub(crate) use report::COLUMNS;
+pub use report::findings;
 use schedule::Turns;
 pub use schedule::{FLOOR, Turn};
 

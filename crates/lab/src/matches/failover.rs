@@ -31,7 +31,8 @@ use super::{MAX_ORDERS, Match, Series, World};
 use crate::elections::values::{Sizes, Time};
 use crate::report::parallel;
 
-pub use report::{QUANTITIES, SCHEMA, findings};
+pub(crate) use report::COLUMNS;
+pub use report::findings;
 
 /// Time before the crash, in which a leader is elected.
 pub(super) const WARM_UP: Duration = Duration::from_secs(2);

@@ -52,7 +52,6 @@
 pub mod churn;
 mod config;
 pub mod failover;
-pub mod findings;
 pub mod ledger;
 mod machine;
 pub mod partition;
@@ -71,6 +70,16 @@ pub const MAX_ORDERS: f64 = 500_000.0;
 
 /// Number of entries after which a machine takes a snapshot.
 pub const SNAPSHOT_EVERY: u64 = 4096;
+
+/// First violation of a match, with its kind and number; `None` if the match is sound.
+fn violation(account: &Account, settled: bool, kind: &str, rep: usize) -> Option<String> {
+    let violated = match &account.violation {
+        Some(violation) => violation.to_string(),
+        None if settled && !account.equal => "machines ended with different states".to_owned(),
+        None => return None,
+    };
+    Some(format!("{kind}, match {}: {violated}", rep + 1))
+}
 
 #[cfg(test)]
 mod tests;

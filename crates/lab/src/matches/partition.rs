@@ -27,7 +27,8 @@ use super::{Match, Series};
 use crate::elections::values::Time;
 use crate::report::parallel;
 
-pub use report::{QUANTITIES, SCHEMA, findings};
+pub(crate) use report::COLUMNS;
+pub use report::findings;
 pub use shape::Shape;
 use shape::Sides;
 

@@ -89,6 +89,17 @@ pub enum Shape {
     Bars(f64, Vec<String>),
 }
 
+/// Reason why a chart could not be drawn.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot draw the chart `{title}`: {source}")]
+#[non_exhaustive]
+pub struct ChartError {
+    /// Title of the chart.
+    pub title: String,
+    /// Error of the drawing library, or the value that cannot be drawn.
+    pub source: Box<dyn Error + Send + Sync>,
+}
+
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 impl Chart {
@@ -96,14 +107,16 @@ impl Chart {
     ///
     /// # Errors
     /// If it has no point, or a coordinate is NaN.
-    pub fn svg(&self) -> Result<String, String> {
+    pub fn svg(&self) -> Result<String, ChartError> {
         let mut text = String::new();
-        self.draw(&mut text)
-            .map_err(|error| format!("cannot draw the chart `{}`: {error}", self.title))?;
+        self.draw(&mut text).map_err(|source| ChartError {
+            title: self.title.clone(),
+            source,
+        })?;
         Ok(text)
     }
 
-    fn draw(&self, text: &mut String) -> Result<(), Box<dyn Error>> {
+    fn draw(&self, text: &mut String) -> Result<(), Box<dyn Error + Send + Sync>> {
         let (x, y) = (
             self.range(&self.x, |point| point.0)?,
             self.range(&self.y, |point| point.1)?,
@@ -204,7 +217,7 @@ impl Chart {
         Ok(())
     }
 
-    fn head(&self, head: &Area<'_>) -> Result<(), Box<dyn Error>> {
+    fn head(&self, head: &Area<'_>) -> Result<(), Box<dyn Error + Send + Sync>> {
         head.draw(&Text::new(self.title.as_str(), (20, 16), font(30)))?;
         for (
             line,

@@ -11,7 +11,11 @@ use serde_json::{Map, Value, json};
 
 use super::csv;
 use super::document::number;
+use super::statistics::Summary;
 use super::table::Table;
+
+/// Maximum number of quantities of one column.
+pub const MAX_QUANTITIES: usize = 3;
 
 /// Value of one column in one row.
 #[derive(Clone, PartialEq, Debug)]
@@ -41,7 +45,7 @@ pub struct Column<R: 'static> {
     /// Name and unit in the table; `None` for a column of the document alone.
     head: Option<(&'static str, &'static str)>,
     format: Format<R>,
-    quantities: &'static [(&'static str, Fold<R>)],
+    quantities: [Option<(&'static str, Fold<R>)>; MAX_QUANTITIES],
 }
 
 /// Form of a value in the table. A missing value is a dash in every form but [`Format::Row`].
@@ -79,6 +83,8 @@ pub enum Fold<R> {
     First,
     /// Value of the last row.
     Last,
+    /// Number of rows whose flag does not hold.
+    Unset,
     /// Value of all rows together.
     Rows(fn(&[R]) -> f64),
 }
@@ -92,6 +98,19 @@ pub struct Columns<R: 'static> {
     pub list: &'static [Column<R>],
     /// Further quantities for `--assert`, by name.
     pub totals: &'static [(&'static str, fn(&[R]) -> f64)],
+}
+
+/// Outputs that follow from the columns of a study and its rows.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Measurements {
+    /// Name and version of the schema of the document.
+    pub schema: &'static str,
+    /// Rows as a table.
+    pub table: Table,
+    /// Rows of the document.
+    pub rows: Vec<Value>,
+    /// Quantities for `--assert`.
+    pub quantities: Vec<(&'static str, f64)>,
 }
 
 impl From<u64> for Cell {
@@ -131,6 +150,26 @@ impl<T: Into<Cell>> From<Option<T>> for Cell {
 }
 
 impl Cell {
+    /// Mean of a summary.
+    pub fn mean(summary: Option<Summary>) -> Self {
+        summary.map(|summary| summary.mean).into()
+    }
+
+    /// Median of a summary.
+    pub fn median(summary: Option<Summary>) -> Self {
+        summary.map(|summary| summary.median).into()
+    }
+
+    /// 95th percentile of a summary.
+    pub fn p95(summary: Option<Summary>) -> Self {
+        summary.map(|summary| summary.p95).into()
+    }
+
+    /// Maximum of a summary.
+    pub fn max(summary: Option<Summary>) -> Self {
+        summary.map(|summary| summary.max).into()
+    }
+
     /// Value in the document.
     fn json(&self) -> Value {
         match self {
@@ -201,6 +240,10 @@ impl<R> Fold<R> {
                 .try_fold(0.0, |worst: f64, number| Some(worst.max(number?))),
             Fold::First => rows.first().and_then(|row| value(row).number()),
             Fold::Last => rows.last().and_then(|row| value(row).number()),
+            Fold::Unset => {
+                let unset = rows.iter().filter(|row| value(row) == Cell::Flag(false));
+                Some(unset.count() as f64)
+            }
             Fold::Rows(of) => Some(of(rows)),
         };
         measured.unwrap_or(f64::NAN)
@@ -217,7 +260,7 @@ impl<R> Column<R> {
             value,
             head: None,
             format: Format::Plain,
-            quantities: &[],
+            quantities: [const { None }; MAX_QUANTITIES],
         }
     }
 
@@ -229,7 +272,7 @@ impl<R> Column<R> {
             value,
             head: None,
             format: Format::Plain,
-            quantities: &[],
+            quantities: [const { None }; MAX_QUANTITIES],
         }
     }
 
@@ -240,14 +283,31 @@ impl<R> Column<R> {
         self
     }
 
-    /// Adds quantities for `--assert`, by name.
-    pub const fn asserts(mut self, quantities: &'static [(&'static str, Fold<R>)]) -> Self {
-        self.quantities = quantities;
+    /// Adds a quantity for `--assert`.
+    ///
+    /// # Panics
+    /// If the column has [`MAX_QUANTITIES`] of them; a constant list then does not compile.
+    pub const fn assert(mut self, name: &'static str, fold: Fold<R>) -> Self {
+        let mut place = 0;
+        while self.quantities[place].is_some() {
+            place += 1;
+        }
+        self.quantities[place] = Some((name, fold));
         self
     }
 }
 
 impl<R> Columns<R> {
+    /// Outputs for `rows`.
+    pub fn measurements(&self, rows: &[R]) -> Measurements {
+        Measurements {
+            schema: self.schema,
+            table: self.table(rows),
+            rows: rows.iter().map(|row| self.json(row)).collect(),
+            quantities: self.quantities(rows),
+        }
+    }
+
     /// Rows as a table.
     pub fn table(&self, rows: &[R]) -> Table {
         let heads: Vec<_> = self.list.iter().filter_map(|column| column.head).collect();
@@ -293,10 +353,8 @@ impl<R> Columns<R> {
     /// Quantities for `--assert`; NaN where nothing could be measured.
     pub fn quantities(&self, rows: &[R]) -> Vec<(&'static str, f64)> {
         let folds = self.list.iter().flat_map(|column| {
-            column
-                .quantities
-                .iter()
-                .map(|(name, fold)| (*name, fold.of(rows, column.value)))
+            let quantities = column.quantities.iter().flatten();
+            quantities.map(|(name, fold)| (*name, fold.of(rows, column.value)))
         });
         let totals = self.totals.iter().map(|(name, of)| (*name, of(rows)));
         folds.chain(totals).collect()
@@ -328,7 +386,7 @@ impl<R> Columns<R> {
 }
 
 /// Quantities as a JSON object.
-pub fn quantities_json(quantities: &[(&'static str, f64)]) -> Value {
+pub(super) fn quantities_json(quantities: &[(&'static str, f64)]) -> Value {
     let members = quantities
         .iter()
         .map(|(name, value)| ((*name).to_owned(), number(*value)));
@@ -349,25 +407,22 @@ mod tests {
         list: &[
             Column::new("nodes", "", |row: &Row| row.nodes.into())
                 .head("nodes", "", Format::Plain)
-                .asserts(&[("nodes", Fold::Sum), ("largest", Fold::Max)]),
+                .assert("nodes", Fold::Sum)
+                .assert("largest", Fold::Max),
             Column::new("time_ms", "ms", |row: &Row| row.time.into())
                 .head("time", "ms", Format::Digits(1))
-                .asserts(&[
-                    ("mean_ms", Fold::Mean),
-                    ("first_ms", Fold::First),
-                    ("last_ms", Fold::Last),
-                    ("worst_ms", Fold::Worst),
-                    ("off_ms", Fold::MaxAbs),
-                    ("least_ms", Fold::Min),
-                ]),
-            Column::derived(|row: &Row| row.time.map(|time| time * 2.0).into()).head(
-                "twice",
-                "ms",
-                Format::Signed(0),
-            ),
-            Column::new("known", "whether it was measured", |row| {
+                .assert("mean_ms", Fold::Mean)
+                .assert("first_ms", Fold::First)
+                .assert("last_ms", Fold::Last),
+            Column::derived(|row: &Row| row.time.map(|time| time * 2.0).into())
+                .head("twice", "ms", Format::Signed(0))
+                .assert("worst_ms", Fold::Worst)
+                .assert("off_ms", Fold::MaxAbs)
+                .assert("least_ms", Fold::Min),
+            Column::new("known", "whether it was measured", |row: &Row| {
                 row.time.is_some().into()
-            }),
+            })
+            .assert("unknown", Fold::Unset),
         ],
         totals: &[("rows", |rows| rows.len() as f64)],
     };
@@ -414,8 +469,9 @@ mod tests {
             -1.2341,
             f64::NAN,
             f64::NAN,
-            1.2341,
-            -1.2341,
+            2.4682,
+            -2.4682,
+            1.0,
             3.0,
         ];
         for ((name, value), expected) in names.iter().zip(values).zip(expected) {

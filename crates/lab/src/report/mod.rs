@@ -2,8 +2,9 @@
 //!
 //! A [`table`] for the terminal, a [`document`] in JSON, [`csv`] for spreadsheets, a [`chart`] as
 //! SVG and, with the feature `png`, as PNG, and an [`html`] page with all of it. Each study lists
-//! its quantities once, as [`column`]s. [`progress`] reports on a running experiment, an
-//! [`assertion`] is judged at the end, and [`parallel`] keeps every core busy.
+//! its quantities once, as [`column`]s, and hands its [`findings`] to the requested [`output`]s.
+//! [`progress`] reports on a running experiment, an [`assertion`] is judged at the end, and
+//! [`parallel`] keeps every core busy.
 //!
 //! # Decisions
 //! **PNG from SVG.** Decision: a chart is drawn once, as SVG. The feature `png`, off by default,
@@ -22,7 +23,9 @@ pub mod column;
 pub mod csv;
 pub mod document;
 pub mod environment;
+pub mod findings;
 pub mod html;
+pub mod output;
 pub mod parallel;
 #[cfg(feature = "png")]
 pub mod png;

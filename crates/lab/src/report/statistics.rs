@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// Maximum number of points of a cumulative curve.
+const POINTS: usize = 400;
+
 /// Duration in milliseconds, the unit of every table and document.
 pub fn ms(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
@@ -77,6 +80,34 @@ impl Interval {
 pub fn quantile(sorted: &[f64], percent: usize) -> Option<f64> {
     let place = (sorted.len() * percent.min(100)).div_ceil(100).max(1) - 1;
     sorted.get(place).copied()
+}
+
+/// Cumulative distribution in percent. Large samples are thinned; the first and last value are
+/// kept.
+pub fn shares(mut values: Vec<f64>) -> Vec<(f64, f64)> {
+    values.sort_by(f64::total_cmp);
+    let count = values.len();
+    let shown = count.min(POINTS);
+    let place = |at: usize| {
+        if shown < 2 {
+            0
+        } else {
+            at * (count - 1) / (shown - 1)
+        }
+    };
+    (0..shown)
+        .map(|at| {
+            (
+                values[place(at)],
+                (place(at) + 1) as f64 * 100.0 / count as f64,
+            )
+        })
+        .collect()
+}
+
+/// Maximum; NaN if there are none.
+pub fn most(values: impl IntoIterator<Item = f64>) -> f64 {
+    values.into_iter().fold(f64::NAN, f64::max)
 }
 
 /// Growth with the cluster size: as a power, and along a line.

@@ -7,7 +7,7 @@ pub const WIDTH: usize = 100;
 
 /// Columns with a name and a unit each, and rows of text. All cells are right-aligned, as for
 /// numbers.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub struct Table {
     /// Name and unit of each column; the unit may be empty.
     pub heads: Vec<(&'static str, &'static str)>,

@@ -5,59 +5,134 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::{Failover, Outcome, Who};
-use crate::matches::findings::{Findings, cell, most, shares, summary_json, wrong};
-use crate::matches::{World, theory};
+use crate::matches::{World, theory, violation};
 use crate::report::chart::{Axis, COLOURS, Chart, Series, Shape};
+use crate::report::column::{Cell, Column, Columns, Fold, Format};
 use crate::report::csv;
-use crate::report::document::number;
-use crate::report::statistics::{Summary, ms};
-use crate::report::table::Table;
+use crate::report::findings::{Findings, named};
+use crate::report::statistics::{Summary, most, ms, shares};
 
-/// Schema name. Its rows have `machines`, `matches`, `stop_ms_{mean,median,p95,max}`,
-/// `leader_ms_{mean,median,p95,max}`, `theory_leader_ms` ([`theory::next_leader_ms`]),
-/// `gap_ms_{mean,median,p95,max}`, `catch_up_ms_{mean,median,p95,max}`, `orders`, `lost`,
-/// `doubled`, `unequal` (matches that ended with different states), `unfinished` (matches that made
-/// no progress after the crash, or in which an order never took effect), and `steps`. Unmeasured
-/// values are `null`, as are the steps of processes. `world` among its parameters is `virtual` or
-/// `processes`.
-pub const SCHEMA: &str = "raftian.lab.failover/1";
-
-/// Quantities for `--assert`, over all sizes except those without a majority after the loss of one
-/// machine, whose stop lasts until the restart; these count only in `lost`, `doubled`, `unequal`
-/// and `unfinished`.
-pub const QUANTITIES: [&str; 10] = [
-    "stop_ms_mean",
-    "stop_ms_p95",
-    "stop_ms_max",
-    "gap_ms_max",
-    "leader_off_percent_max",
-    "catch_up_ms_max",
-    "lost",
-    "doubled",
-    "unequal",
-    "unfinished",
-];
-
-const COLUMNS: [(&str, &str); 13] = [
-    ("size", ""),
-    ("stop", "mean ms"),
-    ("stop", "median"),
-    ("stop", "p95"),
-    ("stop", "max"),
-    ("gap", "max ms"),
-    ("leader", "mean ms"),
-    ("theory", "ms"),
-    ("catch-up", "mean ms"),
-    ("orders", ""),
-    ("lost", ""),
-    ("doubled", ""),
-    ("equal", ""),
-];
+/// Columns of the study, and its quantities for `--assert`. Times cover all sizes except those
+/// without a majority after the loss of one machine, whose stop lasts until the restart. Theory is
+/// [`theory::next_leader_ms`]. The parameter `world` is `virtual` or `processes`.
+pub(crate) const COLUMNS: Columns<Row> = Columns {
+    schema: "raftian.lab.failover/1",
+    list: &[
+        Column::new("machines", "", |row: &Row| row.machines.into()).head(
+            "size",
+            "",
+            Format::Plain,
+        ),
+        Column::new("matches", "", |row: &Row| row.runs.len().into()),
+        Column::new("stop_ms_mean", "ms", |row: &Row| Cell::mean(row.stop))
+            .head("stop", "mean ms", Format::Digits(0))
+            .assert(
+                "stop_ms_mean",
+                Fold::Rows(|rows| stop(rows, |stop| stop.mean)),
+            ),
+        Column::new("stop_ms_median", "ms", |row: &Row| Cell::median(row.stop)).head(
+            "stop",
+            "median",
+            Format::Digits(0),
+        ),
+        Column::new("stop_ms_p95", "ms", |row: &Row| Cell::p95(row.stop))
+            .head("stop", "p95", Format::Digits(0))
+            .assert(
+                "stop_ms_p95",
+                Fold::Rows(|rows| stop(rows, |stop| stop.p95)),
+            ),
+        Column::new("stop_ms_max", "ms", |row: &Row| Cell::max(row.stop))
+            .head("stop", "max", Format::Digits(0))
+            .assert(
+                "stop_ms_max",
+                Fold::Rows(|rows| stop(rows, |stop| stop.max)),
+            ),
+        Column::new("gap_ms_mean", "ms", |row: &Row| Cell::mean(row.gap)),
+        Column::new("gap_ms_median", "ms", |row: &Row| Cell::median(row.gap)),
+        Column::new("gap_ms_p95", "ms", |row: &Row| Cell::p95(row.gap)),
+        Column::new("gap_ms_max", "ms", |row: &Row| Cell::max(row.gap))
+            .head("gap", "max ms", Format::Digits(0))
+            .assert(
+                "gap_ms_max",
+                Fold::Rows(|rows| largest(rows, |row| row.gap.map(|gap| gap.max))),
+            ),
+        Column::new("leader_ms_mean", "ms", |row: &Row| Cell::mean(row.leader)).head(
+            "leader",
+            "mean ms",
+            Format::Digits(1),
+        ),
+        Column::new("leader_ms_median", "ms", |row: &Row| {
+            Cell::median(row.leader)
+        }),
+        Column::new("leader_ms_p95", "ms", |row: &Row| Cell::p95(row.leader)),
+        Column::new("leader_ms_max", "ms", |row: &Row| Cell::max(row.leader)),
+        Column::new(
+            "theory_leader_ms",
+            "ms, without split votes",
+            |row: &Row| row.theory.into(),
+        )
+        .head("theory", "ms", Format::Digits(1))
+        .assert(
+            "leader_off_percent_max",
+            Fold::Rows(|rows| largest(rows, Row::leader_off_percent)),
+        ),
+        Column::new("catch_up_ms_mean", "ms", |row: &Row| {
+            Cell::mean(row.caught_up)
+        })
+        .head("catch-up", "mean ms", Format::Digits(0)),
+        Column::new("catch_up_ms_median", "ms", |row: &Row| {
+            Cell::median(row.caught_up)
+        }),
+        Column::new("catch_up_ms_p95", "ms", |row: &Row| {
+            Cell::p95(row.caught_up)
+        }),
+        Column::new("catch_up_ms_max", "ms", |row: &Row| {
+            Cell::max(row.caught_up)
+        })
+        .assert(
+            "catch_up_ms_max",
+            Fold::Rows(|rows| largest(rows, |row| row.caught_up.map(|caught_up| caught_up.max))),
+        ),
+        Column::new("orders", "", |row: &Row| {
+            row.sum(|run| run.account.clicked).into()
+        })
+        .head("orders", "", Format::Plain),
+        Column::new("lost", "", |row: &Row| {
+            row.sum(|run| run.account.lost).into()
+        })
+        .head("lost", "", Format::Plain)
+        .assert("lost", Fold::Sum),
+        Column::new("doubled", "", |row: &Row| {
+            row.sum(|run| run.account.doubled).into()
+        })
+        .head("doubled", "", Format::Plain)
+        .assert("doubled", Fold::Sum),
+        Column::new(
+            "unequal",
+            "matches that ended with different states",
+            |row: &Row| row.unequal().into(),
+        )
+        .head("equal", "", Format::Row(Row::equal_share))
+        .assert("unequal", Fold::Sum),
+        Column::new(
+            "unfinished",
+            "matches without progress after the crash, or with an order that never took effect",
+            |row: &Row| row.unfinished().into(),
+        )
+        .assert("unfinished", Fold::Sum),
+        Column::new("steps", "null if not counted", |row: &Row| {
+            Some(row.sum(|run| run.steps))
+                .filter(|_| row.world == World::Virtual)
+                .into()
+        }),
+    ],
+    totals: &[],
+};
 
 /// All matches of one size.
-struct Row<'a> {
+pub(crate) struct Row {
     machines: u64,
-    runs: &'a [Outcome],
+    runs: Vec<Outcome>,
     stop: Option<Summary>,
     leader: Option<Summary>,
     gap: Option<Summary>,
@@ -66,19 +141,19 @@ struct Row<'a> {
     world: World,
 }
 
-impl<'a> Row<'a> {
-    fn new(study: &Failover, machines: u64, runs: &'a [Outcome]) -> Self {
+impl Row {
+    fn new(study: &Failover, machines: u64, runs: Vec<Outcome>) -> Self {
         let summary = |of: fn(&Outcome) -> Option<Duration>| {
             Summary::of(runs.iter().filter_map(of).map(ms).collect())
         };
         let theory = theory::next_leader_ms(&study.series.conditions, machines);
         Row {
             machines,
-            runs,
             stop: summary(|run| run.stop),
             leader: summary(|run| run.leader),
             gap: summary(|run| Some(run.gap)),
             caught_up: summary(|run| run.caught_up),
+            runs,
             theory: theory.filter(|_| study.who == Who::Leader),
             world: study.series.world,
         }
@@ -101,61 +176,32 @@ impl<'a> Row<'a> {
         (self.machines - 1) * 2 > self.machines
     }
 
-    fn cells(&self) -> Vec<String> {
-        let stop = |pick: fn(Summary) -> f64| cell(self.stop.map(pick), 0);
-        let equal = self.runs.len() as u64 - self.unequal();
-        vec![
-            self.machines.to_string(),
-            stop(|stop| stop.mean),
-            stop(|stop| stop.median),
-            stop(|stop| stop.p95),
-            stop(|stop| stop.max),
-            cell(self.gap.map(|gap| gap.max), 0),
-            cell(self.leader.map(|leader| leader.mean), 1),
-            cell(self.theory, 1),
-            cell(self.caught_up.map(|caught_up| caught_up.mean), 0),
-            self.sum(|run| run.account.clicked).to_string(),
-            self.sum(|run| run.account.lost).to_string(),
-            self.sum(|run| run.account.doubled).to_string(),
-            format!("{equal}/{}", self.runs.len()),
-        ]
+    /// Deviation of the mean time to the next leader from theory, in either direction.
+    fn leader_off_percent(&self) -> Option<f64> {
+        let leader = self.leader?;
+        Some(((leader.mean / self.theory? - 1.0) * 100.0).abs())
     }
 
-    fn json(&self) -> Value {
-        let mut row = Map::new();
-        row.insert("machines".to_owned(), self.machines.into());
-        row.insert("matches".to_owned(), self.runs.len().into());
-        summary_json("stop_ms", self.stop, &mut row);
-        summary_json("leader_ms", self.leader, &mut row);
-        row.insert(
-            "theory_leader_ms".to_owned(),
-            self.theory.map_or(Value::Null, number),
-        );
-        summary_json("gap_ms", self.gap, &mut row);
-        summary_json("catch_up_ms", self.caught_up, &mut row);
-        for (name, value) in [
-            ("orders", self.sum(|run| run.account.clicked)),
-            ("lost", self.sum(|run| run.account.lost)),
-            ("doubled", self.sum(|run| run.account.doubled)),
-            ("unequal", self.unequal()),
-            ("unfinished", self.unfinished()),
-        ] {
-            row.insert(name.to_owned(), value.into());
-        }
-        let steps = Some(self.sum(|run| run.steps)).filter(|_| self.world == World::Virtual);
-        row.insert("steps".to_owned(), steps.into());
-        Value::Object(row)
+    /// Matches that ended with equal states, of all.
+    fn equal_share(&self) -> String {
+        format!(
+            "{}/{}",
+            self.runs.len() as u64 - self.unequal(),
+            self.runs.len()
+        )
     }
 }
 
 /// Collects all outputs.
-pub fn findings(study: &Failover, outcomes: &[(u64, Vec<Outcome>)]) -> Findings {
-    let rows: Vec<_> = outcomes
+pub fn findings(study: &Failover, outcomes: Vec<(u64, Vec<Outcome>)>) -> Findings {
+    let csv = csv(&outcomes);
+    let violation = outcomes
         .iter()
-        .map(|(machines, runs)| Row::new(study, *machines, runs))
+        .find_map(|(machines, runs)| first_violation(*machines, runs));
+    let rows: Vec<_> = outcomes
+        .into_iter()
+        .map(|(machines, runs)| Row::new(study, machines, runs))
         .collect();
-    let mut table = Table::new(&COLUMNS);
-    rows.iter().for_each(|row| table.row(row.cells()));
     let who = match study.who {
         Who::Leader => "the leader",
         Who::Follower => "a follower",
@@ -173,37 +219,28 @@ pub fn findings(study: &Failover, outcomes: &[(u64, Vec<Outcome>)]) -> Findings 
         "crashed machine".to_owned(),
         format!("{who}, for {}", study.down),
     ));
-    let violation = outcomes.iter().find_map(|(machines, runs)| {
-        let tell = |(rep, run): (usize, &Outcome)| {
-            wrong(
-                &run.account,
-                run.settled,
-                &format!("{machines} machines"),
-                rep,
-            )
-        };
-        runs.iter().enumerate().find_map(tell)
-    });
+    let about = format!(
+        "A crash of {who} in {} matches {}, seed {}: how long no order takes effect",
+        study.series.reps,
+        match study.series.world {
+            World::Virtual => "of each size",
+            World::Processes => "of real processes",
+        },
+        study.series.seed
+    );
     Findings {
         name: "failover",
-        schema: SCHEMA,
         title: "Failover",
-        about: format!(
-            "A crash of {who} in {} matches {}, seed {}: how long no order takes effect",
-            study.series.reps,
-            match study.series.world {
-                World::Virtual => "of each size",
-                World::Processes => "of real processes",
-            },
-            study.series.seed
-        ),
+        headline: about.clone(),
+        about,
         remarks: remarks(study, &rows),
-        table,
-        csv: csv(outcomes),
-        rows: rows.iter().map(Row::json).collect(),
-        params,
-        options: format!(
-            "{} {} --who {} --down {} {}",
+        heading: "In numbers".to_owned(),
+        measurements: COLUMNS.measurements(&rows),
+        csv,
+        params: Value::Object(params),
+        more: Map::new(),
+        command: format!(
+            "cargo lab failover {} {} --who {} --down {} {}",
             match study.series.world {
                 World::Virtual => "--sizes",
                 World::Processes => "--real-processes",
@@ -213,11 +250,19 @@ pub fn findings(study: &Failover, outcomes: &[(u64, Vec<Outcome>)]) -> Findings 
             study.down,
             study.series.options()
         ),
-        quantities: quantities(&rows),
-        charts: charts(study, &rows),
+        charts: named(charts(study, &rows)),
+        logs: Vec::new(),
         facts,
+        complete: true,
         violation,
     }
+}
+
+/// First violation of the matches of one size.
+fn first_violation(machines: u64, runs: &[Outcome]) -> Option<String> {
+    let kind = format!("{machines} machines");
+    let mut runs = runs.iter().enumerate();
+    runs.find_map(|(rep, run)| violation(&run.account, run.settled, &kind, rep))
 }
 
 fn remarks(study: &Failover, rows: &[Row]) -> Vec<String> {
@@ -247,36 +292,22 @@ fn remarks(study: &Failover, rows: &[Row]) -> Vec<String> {
     remarks
 }
 
-fn quantities(rows: &[Row]) -> Vec<(&'static str, f64)> {
-    let going = || rows.iter().filter(|row| row.goes_on());
-    let stops = || {
-        going()
-            .flat_map(|row| row.runs)
-            .filter_map(|run| run.stop)
-            .map(ms)
-            .collect::<Vec<_>>()
-    };
-    let stop = Summary::of(stops());
-    let off =
-        going().filter_map(|row| Some(((row.leader?.mean / row.theory? - 1.0) * 100.0).abs()));
-    let sum = |of: fn(&Row) -> u64| rows.iter().map(of).sum::<u64>() as f64;
-    let measured = [
-        stop.map_or(f64::NAN, |stop| stop.mean),
-        stop.map_or(f64::NAN, |stop| stop.p95),
-        stop.map_or(f64::NAN, |stop| stop.max),
-        most(going().filter_map(|row| row.gap).map(|gap| gap.max)),
-        most(off),
-        most(
-            going()
-                .filter_map(|row| row.caught_up)
-                .map(|caught_up| caught_up.max),
-        ),
-        sum(|row| row.sum(|run| run.account.lost)),
-        sum(|row| row.sum(|run| run.account.doubled)),
-        sum(|row| row.unequal()),
-        sum(|row| row.unfinished()),
-    ];
-    QUANTITIES.into_iter().zip(measured).collect()
+/// Rows whose remaining machines are a majority.
+fn going(rows: &[Row]) -> impl Iterator<Item = &Row> {
+    rows.iter().filter(|row| row.goes_on())
+}
+
+/// Statistic of the stops of all matches of rows that go on.
+fn stop(rows: &[Row], pick: fn(Summary) -> f64) -> f64 {
+    let stops = going(rows)
+        .flat_map(|row| &row.runs)
+        .filter_map(|run| run.stop);
+    Summary::of(stops.map(ms).collect()).map_or(f64::NAN, pick)
+}
+
+/// Largest value of the rows that go on.
+fn largest(rows: &[Row], of: fn(&Row) -> Option<f64>) -> f64 {
+    most(going(rows).filter_map(of))
 }
 
 /// One line for each match, times in seconds, empty where there is none.

@@ -5,71 +5,137 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::{BEFORE, Outcome, PART, Partition, Shape};
-use crate::matches::findings::{Findings, cell, most, shares, summary_json, wrong};
+use crate::matches::violation;
 use crate::report::chart::{Axis, COLOURS, Chart, Series, Shape as Drawn};
+use crate::report::column::{Cell, Column, Columns, Fold, Format};
 use crate::report::csv;
-use crate::report::statistics::{Summary, ms};
-use crate::report::table::Table;
+use crate::report::findings::{Findings, named};
+use crate::report::statistics::{Summary, ms, shares};
 
-/// Schema name. Its rows have `shape`, `matches`, `went_on` (matches in which an order took effect
-/// while links were cut), `stop_ms_{mean,median,p95,max}`, `leader_ms_{mean,median,p95,max}`,
-/// `minority_orders`, `minority_orders_committed`, `minority_commits`,
-/// `equal_ms_{mean,median,p95,max}`, `orders`, `lost`, `doubled`, `unequal` (matches that ended
-/// with different states), `unfinished` (matches that made no progress, or in which an order never
-/// took effect), and `steps`. Unmeasured values are `null`.
-pub const SCHEMA: &str = "raftian.lab.partition/1";
-
-/// Quantities for `--assert`, over all matches, except that stops cover only shapes with a side
-/// that can make progress; `stuck` counts the matches of these shapes that made none while links
-/// were cut, and `equal_ms_max` is the longest time from healing until machines had converged.
-pub const QUANTITIES: [&str; 9] = [
-    "stop_ms_mean",
-    "stop_ms_max",
-    "stuck",
-    "equal_ms_max",
-    "minority_commits",
-    "lost",
-    "doubled",
-    "unequal",
-    "unfinished",
-];
-
-const COLUMNS: [(&str, &str); 13] = [
-    ("shape", ""),
-    ("went on", ""),
-    ("stop", "mean ms"),
-    ("stop", "max"),
-    ("leader", "mean ms"),
-    ("minority", "orders"),
-    ("thereof", "comm."),
-    ("by it", "comm."),
-    ("equal", "mean ms"),
-    ("equal", "max"),
-    ("lost", ""),
-    ("dbl.", ""),
-    ("equal", ""),
-];
+/// Columns of the study, and its quantities for `--assert`. Those of stops cover only shapes with a
+/// side that can make progress, and `stuck` counts their matches that made none while links were
+/// cut; `equal_ms` is the time from healing until machines had converged.
+pub(crate) const COLUMNS: Columns<Row> = Columns {
+    schema: "raftian.lab.partition/1",
+    list: &[
+        Column::new("shape", "", |row: &Row| row.shape.name().into()).head(
+            "shape",
+            "",
+            Format::Plain,
+        ),
+        Column::new("matches", "", |row: &Row| row.runs.len().into()),
+        Column::new(
+            "went_on",
+            "matches in which an order took effect while links were cut",
+            |row: &Row| row.went_on().into(),
+        )
+        .head("went on", "", Format::Row(Row::went_on_share)),
+        Column::new("stop_ms_mean", "ms", |row: &Row| Cell::mean(row.stop))
+            .head("stop", "mean ms", Format::Digits(0))
+            .assert(
+                "stop_ms_mean",
+                Fold::Rows(|rows| stop(rows, |stop| stop.mean)),
+            ),
+        Column::new("stop_ms_median", "ms", |row: &Row| Cell::median(row.stop)),
+        Column::new("stop_ms_p95", "ms", |row: &Row| Cell::p95(row.stop)),
+        Column::new("stop_ms_max", "ms", |row: &Row| Cell::max(row.stop))
+            .head("stop", "max", Format::Digits(0))
+            .assert(
+                "stop_ms_max",
+                Fold::Rows(|rows| stop(rows, |stop| stop.max)),
+            )
+            .assert("stuck", Fold::Rows(stuck)),
+        Column::new("leader_ms_mean", "ms", |row: &Row| Cell::mean(row.leader)).head(
+            "leader",
+            "mean ms",
+            Format::Digits(0),
+        ),
+        Column::new("leader_ms_median", "ms", |row: &Row| {
+            Cell::median(row.leader)
+        }),
+        Column::new("leader_ms_p95", "ms", |row: &Row| Cell::p95(row.leader)),
+        Column::new("leader_ms_max", "ms", |row: &Row| Cell::max(row.leader)),
+        Column::new(
+            "minority_orders",
+            "given on the side without progress during the cut",
+            |row: &Row| row.sum(|run| run.minority_clicked).into(),
+        )
+        .head("minority", "orders", Format::Plain),
+        Column::new(
+            "minority_orders_committed",
+            "by any machine during the cut",
+            |row: &Row| row.sum(|run| run.minority_committed).into(),
+        )
+        .head("thereof", "comm.", Format::Plain),
+        Column::new("minority_commits", "by the minority", |row: &Row| {
+            row.sum(|run| run.account.minority_commits).into()
+        })
+        .head("by it", "comm.", Format::Plain)
+        .assert("minority_commits", Fold::Sum),
+        Column::new("equal_ms_mean", "ms", |row: &Row| Cell::mean(row.equal)).head(
+            "equal",
+            "mean ms",
+            Format::Digits(0),
+        ),
+        Column::new("equal_ms_median", "ms", |row: &Row| Cell::median(row.equal)),
+        Column::new("equal_ms_p95", "ms", |row: &Row| Cell::p95(row.equal)),
+        Column::new("equal_ms_max", "ms", |row: &Row| Cell::max(row.equal))
+            .head("equal", "max", Format::Digits(0))
+            .assert("equal_ms_max", Fold::Max),
+        Column::new("orders", "", |row: &Row| {
+            row.sum(|run| run.account.clicked).into()
+        }),
+        Column::new("lost", "", |row: &Row| {
+            row.sum(|run| run.account.lost).into()
+        })
+        .head("lost", "", Format::Plain)
+        .assert("lost", Fold::Sum),
+        Column::new("doubled", "", |row: &Row| {
+            row.sum(|run| run.account.doubled).into()
+        })
+        .head("dbl.", "", Format::Plain)
+        .assert("doubled", Fold::Sum),
+        Column::new(
+            "unequal",
+            "matches that ended with different states",
+            |row: &Row| row.unequal().into(),
+        )
+        .head("equal", "", Format::Row(Row::equal_share))
+        .assert("unequal", Fold::Sum),
+        Column::new(
+            "unfinished",
+            "matches without progress, or with an order that never took effect",
+            |row: &Row| row.unfinished().into(),
+        )
+        .assert("unfinished", Fold::Sum),
+        Column::new("steps", "", |row: &Row| row.sum(|run| run.steps).into()),
+    ],
+    totals: &[],
+};
 
 /// All matches of one shape.
-struct Row<'a> {
+pub(crate) struct Row {
     shape: Shape,
-    runs: &'a [Outcome],
+    /// Whether one side of the shape is a majority.
+    goes_on: bool,
+    runs: Vec<Outcome>,
     stop: Option<Summary>,
     leader: Option<Summary>,
     equal: Option<Summary>,
 }
 
-impl<'a> Row<'a> {
-    fn new(shape: Shape, runs: &'a [Outcome]) -> Self {
+impl Row {
+    fn new(study: &Partition, shape: Shape, runs: Vec<Outcome>) -> Self {
         let summary = |of: fn(&Outcome) -> Option<Duration>| {
             Summary::of(runs.iter().filter_map(of).map(ms).collect())
         };
         Row {
             shape,
-            runs,
+            goes_on: goes_on(study, shape),
             stop: summary(|run| run.stop),
             leader: summary(|run| run.leader),
             equal: summary(|run| run.equal_after),
+            runs,
         }
     }
 
@@ -89,53 +155,18 @@ impl<'a> Row<'a> {
         self.sum(|run| u64::from(run.went_on))
     }
 
-    fn cells(&self) -> Vec<String> {
-        let count = self.runs.len() as u64;
-        vec![
-            self.shape.name().to_owned(),
-            format!("{}/{count}", self.went_on()),
-            cell(self.stop.map(|stop| stop.mean), 0),
-            cell(self.stop.map(|stop| stop.max), 0),
-            cell(self.leader.map(|leader| leader.mean), 0),
-            self.sum(|run| run.minority_clicked).to_string(),
-            self.sum(|run| run.minority_committed).to_string(),
-            self.sum(|run| run.account.minority_commits).to_string(),
-            cell(self.equal.map(|equal| equal.mean), 0),
-            cell(self.equal.map(|equal| equal.max), 0),
-            self.sum(|run| run.account.lost).to_string(),
-            self.sum(|run| run.account.doubled).to_string(),
-            format!("{}/{count}", count - self.unequal()),
-        ]
+    /// Matches that made progress during the cut, of all.
+    fn went_on_share(&self) -> String {
+        format!("{}/{}", self.went_on(), self.runs.len())
     }
 
-    fn json(&self) -> Value {
-        let mut row = Map::new();
-        row.insert("shape".to_owned(), self.shape.name().into());
-        row.insert("matches".to_owned(), self.runs.len().into());
-        summary_json("stop_ms", self.stop, &mut row);
-        summary_json("leader_ms", self.leader, &mut row);
-        summary_json("equal_ms", self.equal, &mut row);
-        for (name, value) in [
-            ("went_on", self.went_on()),
-            ("minority_orders", self.sum(|run| run.minority_clicked)),
-            (
-                "minority_orders_committed",
-                self.sum(|run| run.minority_committed),
-            ),
-            (
-                "minority_commits",
-                self.sum(|run| run.account.minority_commits),
-            ),
-            ("orders", self.sum(|run| run.account.clicked)),
-            ("lost", self.sum(|run| run.account.lost)),
-            ("doubled", self.sum(|run| run.account.doubled)),
-            ("unequal", self.unequal()),
-            ("unfinished", self.unfinished()),
-            ("steps", self.sum(|run| run.steps)),
-        ] {
-            row.insert(name.to_owned(), value.into());
-        }
-        Value::Object(row)
+    /// Matches that ended with equal states, of all.
+    fn equal_share(&self) -> String {
+        format!(
+            "{}/{}",
+            self.runs.len() as u64 - self.unequal(),
+            self.runs.len()
+        )
     }
 }
 
@@ -145,13 +176,15 @@ fn goes_on(study: &Partition, shape: Shape) -> bool {
 }
 
 /// Collects all outputs.
-pub fn findings(study: &Partition, outcomes: &[(Shape, Vec<Outcome>)]) -> Findings {
-    let rows: Vec<_> = outcomes
+pub fn findings(study: &Partition, outcomes: Vec<(Shape, Vec<Outcome>)>) -> Findings {
+    let csv = csv(&outcomes);
+    let violation = outcomes
         .iter()
-        .map(|(shape, runs)| Row::new(*shape, runs))
+        .find_map(|(shape, runs)| first_violation(*shape, runs));
+    let rows: Vec<_> = outcomes
+        .into_iter()
+        .map(|(shape, runs)| Row::new(study, shape, runs))
         .collect();
-    let mut table = Table::new(&COLUMNS);
-    rows.iter().for_each(|row| table.row(row.cells()));
     let shapes: Vec<_> = study.shapes.iter().map(|shape| shape.name()).collect();
     let mut params = study.series.json();
     params.insert("shapes".to_owned(), json!(shapes));
@@ -160,36 +193,41 @@ pub fn findings(study: &Partition, outcomes: &[(Shape, Vec<Outcome>)]) -> Findin
     let mut facts = study.series.info();
     facts.push(("machines".to_owned(), study.machines.to_string()));
     facts.push(("duration of the cut".to_owned(), study.lasts.to_string()));
-    let violation = outcomes.iter().find_map(|(shape, runs)| {
-        runs.iter()
-            .enumerate()
-            .find_map(|(rep, run)| wrong(&run.account, run.settled, shape.name(), rep))
-    });
+    let about = format!(
+        "{} machines, links cut for {}, {} matches of each shape, seed {}: \
+         progress during the cut, convergence after it",
+        study.machines, study.lasts, study.series.reps, study.series.seed
+    );
     Findings {
         name: "partition",
-        schema: SCHEMA,
         title: "Partitions",
-        about: format!(
-            "{} machines, links cut for {}, {} matches of each shape, seed {}: progress during the cut, convergence after it",
-            study.machines, study.lasts, study.series.reps, study.series.seed
-        ),
+        headline: about.clone(),
+        about,
         remarks: remarks(study),
-        table,
-        csv: csv(outcomes),
-        rows: rows.iter().map(Row::json).collect(),
-        params,
-        options: format!(
-            "--shape {} --machines {} --for {} {}",
+        heading: "In numbers".to_owned(),
+        measurements: COLUMNS.measurements(&rows),
+        csv,
+        params: Value::Object(params),
+        more: Map::new(),
+        command: format!(
+            "cargo lab partition --shape {} --machines {} --for {} {}",
             shapes.join(","),
             study.machines,
             study.lasts,
             study.series.options()
         ),
-        quantities: quantities(study, &rows),
-        charts: charts(study, &rows),
+        charts: named(charts(study, &rows)),
+        logs: Vec::new(),
         facts,
+        complete: true,
         violation,
     }
+}
+
+/// First violation of the matches of one shape.
+fn first_violation(shape: Shape, runs: &[Outcome]) -> Option<String> {
+    let mut runs = runs.iter().enumerate();
+    runs.find_map(|(rep, run)| violation(&run.account, run.settled, shape.name(), rep))
 }
 
 fn remarks(study: &Partition) -> Vec<String> {
@@ -208,34 +246,23 @@ fn remarks(study: &Partition) -> Vec<String> {
     remarks
 }
 
-fn quantities(study: &Partition, rows: &[Row]) -> Vec<(&'static str, f64)> {
-    let going = || rows.iter().filter(|row| goes_on(study, row.shape));
-    let stop = Summary::of(
-        going()
-            .flat_map(|row| row.runs)
-            .filter_map(|run| run.stop)
-            .map(ms)
-            .collect(),
-    );
-    let sum = |of: fn(&Row) -> u64| rows.iter().map(of).sum::<u64>() as f64;
-    let measured = [
-        stop.map_or(f64::NAN, |stop| stop.mean),
-        stop.map_or(f64::NAN, |stop| stop.max),
-        going()
-            .map(|row| row.runs.len() as u64 - row.went_on())
-            .sum::<u64>() as f64,
-        most(
-            rows.iter()
-                .filter_map(|row| row.equal)
-                .map(|equal| equal.max),
-        ),
-        sum(|row| row.sum(|run| run.account.minority_commits)),
-        sum(|row| row.sum(|run| run.account.lost)),
-        sum(|row| row.sum(|run| run.account.doubled)),
-        sum(|row| row.unequal()),
-        sum(|row| row.unfinished()),
-    ];
-    QUANTITIES.into_iter().zip(measured).collect()
+/// Rows with a side that can make progress.
+fn going(rows: &[Row]) -> impl Iterator<Item = &Row> {
+    rows.iter().filter(|row| row.goes_on)
+}
+
+/// Statistic of the stops of all matches with a side that can make progress.
+fn stop(rows: &[Row], pick: fn(Summary) -> f64) -> f64 {
+    let stops = going(rows)
+        .flat_map(|row| &row.runs)
+        .filter_map(|run| run.stop);
+    Summary::of(stops.map(ms).collect()).map_or(f64::NAN, pick)
+}
+
+/// Number of matches that could make progress during the cut and made none.
+fn stuck(rows: &[Row]) -> f64 {
+    let stuck = going(rows).map(|row| row.runs.len() as u64 - row.went_on());
+    stuck.sum::<u64>() as f64
 }
 
 /// One line for each match, times in seconds, empty where there is none.
@@ -324,7 +351,7 @@ fn charts(study: &Partition, rows: &[Row]) -> Vec<(&'static str, Chart)> {
     let going = rows
         .iter()
         .enumerate()
-        .filter(|(_, row)| goes_on(study, row.shape) && row.stop.is_some());
+        .filter(|(_, row)| row.goes_on && row.stop.is_some());
     let stops = Chart {
         title: "How long no order takes effect after a cut".to_owned(),
         x: Axis::measures("stop (ms)").from_zero(),

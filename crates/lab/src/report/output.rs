@@ -1,16 +1,16 @@
 //! Output options shared by every experiment, and how results are written.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
-use super::Exit;
-use crate::report::assertion::{Threshold, Verdict};
-use crate::report::chart::Chart;
-use crate::report::document::Document;
-use crate::report::html::Page;
-use crate::report::parallel;
+use super::assertion::{Threshold, Verdict};
+use super::chart::{Chart, ChartError};
+use super::document::Document;
+use super::html::Page;
+use super::parallel;
 #[cfg(feature = "png")]
-use crate::report::png;
-use crate::report::progress::{Mode, Progress};
+use super::png::{self, PngError};
+use super::progress::{Mode, Progress};
 use crate::terminal::{errln, out};
 
 /// PNG pixels for each SVG pixel.
@@ -53,18 +53,39 @@ pub struct Results {
     pub document: Document,
     /// Charts, each with its file name.
     pub charts: Vec<(String, Chart)>,
-    /// Other files of a report, by name.
-    pub files: Vec<(String, String)>,
+    /// Logs of a report, by file name.
+    pub logs: Vec<(String, String)>,
     /// Report page without charts and verdicts.
     pub page: Page,
 }
 
-/// Converts chart names to owned strings.
-pub(crate) fn named(charts: Vec<(&'static str, Chart)>) -> Vec<(String, Chart)> {
-    charts
-        .into_iter()
-        .map(|(file, chart)| (file.to_owned(), chart))
-        .collect()
+/// Reason why results could not be written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OutputError {
+    /// The directory of a report cannot be created.
+    #[error("cannot create {}: {source}", path.display())]
+    CreateDirectory {
+        /// Directory.
+        path: PathBuf,
+        /// Error of the system.
+        source: io::Error,
+    },
+    /// A file cannot be written.
+    #[error("cannot write {}: {source}", path.display())]
+    WriteFile {
+        /// File.
+        path: PathBuf,
+        /// Error of the system.
+        source: io::Error,
+    },
+    /// A chart cannot be drawn.
+    #[error(transparent)]
+    Chart(#[from] ChartError),
+    /// A chart cannot be rendered as PNG.
+    #[cfg(feature = "png")]
+    #[error(transparent)]
+    Png(#[from] PngError),
 }
 
 impl Output {
@@ -86,8 +107,11 @@ impl Output {
         )
     }
 
-    /// Writes the results to every requested output, and returns the exit code of the thresholds.
-    pub fn give(&self, results: Results) -> Exit {
+    /// Writes the results to every requested output, and returns whether all thresholds hold.
+    ///
+    /// # Errors
+    /// If a file cannot be written, or a chart cannot be drawn.
+    pub fn write(&self, results: Results) -> Result<bool, OutputError> {
         let to_stdout = self.json.as_deref() == Some(Path::new("-"));
         if to_stdout {
             out!("{}", results.document.text());
@@ -95,37 +119,31 @@ impl Output {
             out!("{}", results.text);
         }
         let verdicts = results.document.verdicts.clone();
-        if let Err(error) = self.write(results, to_stdout) {
-            errln!("{error}");
-            return Exit::Unexpected;
+        if let Some(file) = self.json.as_ref().filter(|_| !to_stdout) {
+            write(file, results.document.text().as_bytes())?;
+        }
+        if let Some(folder) = &self.out {
+            self.write_report(folder, results)?;
         }
         for verdict in &verdicts {
             if !self.quiet || !verdict.holds() {
                 errln!("--assert {verdict}");
             }
         }
-        if verdicts.iter().all(Verdict::holds) {
-            Exit::Success
-        } else {
-            Exit::Failed
-        }
+        Ok(verdicts.iter().all(Verdict::holds))
     }
 
-    fn write(&self, results: Results, to_stdout: bool) -> Result<(), String> {
-        if let Some(file) = self.json.as_ref().filter(|_| !to_stdout) {
-            write(file, results.document.text().as_bytes())?;
-        }
-        let Some(folder) = &self.out else {
-            return Ok(());
-        };
-        std::fs::create_dir_all(folder)
-            .map_err(|error| format!("cannot create {}: {error}", folder.display()))?;
+    fn write_report(&self, folder: &Path, results: Results) -> Result<(), OutputError> {
+        std::fs::create_dir_all(folder).map_err(|source| OutputError::CreateDirectory {
+            path: folder.to_owned(),
+            source,
+        })?;
         let Results {
             name,
             csv,
             document,
             charts,
-            files,
+            logs,
             mut page,
             ..
         } = results;
@@ -134,7 +152,7 @@ impl Output {
             &folder.join(format!("{name}.json")),
             document.text().as_bytes(),
         )?;
-        for (file, text) in files {
+        for (file, text) in logs {
             write(&folder.join(file), text.as_bytes())?;
         }
         for (file, chart) in charts {
@@ -157,6 +175,9 @@ impl Output {
     }
 }
 
-fn write(file: &Path, bytes: &[u8]) -> Result<(), String> {
-    std::fs::write(file, bytes).map_err(|error| format!("cannot write {}: {error}", file.display()))
+fn write(file: &Path, bytes: &[u8]) -> Result<(), OutputError> {
+    std::fs::write(file, bytes).map_err(|source| OutputError::WriteFile {
+        path: file.to_owned(),
+        source,
+    })
 }
