@@ -63,7 +63,7 @@ use tokio::sync::oneshot;
 pub use counters::{Counters, Counts};
 pub use direction::UNDER_WAY;
 use direction::{Direction, Way};
-pub use shape::{Delay, Late, MAX_DELAY, Shape};
+pub use shape::{Delay, Late, MAX_DELAY, Shape, ShapeError};
 
 /// Maximum number of endpoints of one proxy; 16 endpoints need 480 sockets and 240 tasks.
 pub const MAX_ENDPOINTS: usize = 16;

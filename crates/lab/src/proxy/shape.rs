@@ -47,6 +47,21 @@ pub struct Late {
     pub by: Duration,
 }
 
+/// Reason why a shape is invalid.
+#[derive(Clone, Copy, PartialEq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ShapeError {
+    /// A share that is out of range.
+    #[error("{0} is not a share: it must be between 0 and 1")]
+    Share(f64),
+    /// A uniform delay from a longer to a shorter one.
+    #[error("the shorter delay must come first")]
+    DescendingDelay,
+    /// A rate at which nothing is forwarded.
+    #[error("a rate of 0 blocks everything: use a cut")]
+    NoRate,
+}
+
 impl Default for Shape {
     fn default() -> Self {
         Shape {
@@ -66,7 +81,7 @@ impl Shape {
     ///
     /// # Errors
     /// If a share is out of range, a uniform delay is descending, or the rate is 0, which is a cut.
-    pub fn check(&self) -> Result<(), String> {
+    pub fn check(&self) -> Result<(), ShapeError> {
         let shares = [
             self.loss,
             self.duplication,
@@ -77,15 +92,11 @@ impl Shape {
             .into_iter()
             .find(|share| !(0.0..=1.0).contains(share))
         {
-            return Err(format!(
-                "{share} is not a share: it must be between 0 and 1"
-            ));
+            return Err(ShapeError::Share(share));
         }
         match self.delay {
-            Delay::Uniform(from, to) if from > to => {
-                Err("the shorter delay must come first".to_owned())
-            }
-            _ if self.rate == Some(0) => Err("a rate of 0 blocks everything: use a cut".to_owned()),
+            Delay::Uniform(from, to) if from > to => Err(ShapeError::DescendingDelay),
+            _ if self.rate == Some(0) => Err(ShapeError::NoRate),
             _ => Ok(()),
         }
     }
