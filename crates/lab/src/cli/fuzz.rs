@@ -1,6 +1,7 @@
 //! `cargo lab fuzz TARGET|all`
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use raftian_sim::fuzz::{Answer, Answers, Finding, Fuzz, TARGETS, Target, judge, target};
@@ -71,16 +72,24 @@ pub fn run(arguments: &Arguments) -> Exit {
     worst
 }
 
+/// Reason why an input on the command line cannot be used.
+#[derive(Debug, thiserror::Error)]
+enum InputError {
+    #[error("`{0}` is not a sequence of hexadecimal digit pairs")]
+    Hex(String),
+    #[error("{}: {source}", path.display())]
+    Read { path: PathBuf, source: io::Error },
+}
+
 /// Input given on the command line, if any.
-fn given(arguments: &Arguments) -> Result<Option<Vec<u8>>, String> {
+fn given(arguments: &Arguments) -> Result<Option<Vec<u8>>, InputError> {
     if let Some(hex) = &arguments.hex {
         let digits: Option<Vec<_>> = hex
             .chars()
             .map(|digit| digit.to_digit(16).map(|digit| digit as u8))
             .collect();
         let digits = digits.filter(|digits| digits.len().is_multiple_of(2));
-        let digits = digits
-            .ok_or_else(|| format!("`{hex}` is not a sequence of hexadecimal digit pairs"))?;
+        let digits = digits.ok_or_else(|| InputError::Hex(hex.clone()))?;
         return Ok(Some(
             digits
                 .chunks(2)
@@ -88,10 +97,14 @@ fn given(arguments: &Arguments) -> Result<Option<Vec<u8>>, String> {
                 .collect(),
         ));
     }
-    let read = |file: &PathBuf| {
-        std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()))
-    };
-    arguments.input.as_ref().map(read).transpose()
+    arguments.input.as_deref().map(read).transpose()
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, InputError> {
+    std::fs::read(file).map_err(|source| InputError::Read {
+        path: file.to_owned(),
+        source,
+    })
 }
 
 fn one(target: &Target, input: &[u8]) -> Exit {

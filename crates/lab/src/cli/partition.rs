@@ -37,19 +37,27 @@ pub struct Arguments {
     output: Output,
 }
 
-fn shapes(text: &str) -> Result<Vec<Shape>, String> {
+/// Name of no shape.
+#[derive(Debug, thiserror::Error)]
+#[error("--shape: `{name}` is not one of {}, or all", Shape::ALL.map(Shape::name).join(", "))]
+struct UnknownShape {
+    name: String,
+}
+
+fn shapes(text: &str) -> Result<Vec<Shape>, UnknownShape> {
     if text == "all" {
         return Ok(Shape::ALL.to_vec());
     }
-    let known = Shape::ALL.map(Shape::name).join(", ");
-    let shape = |name: &str| {
-        Shape::from_str(name.trim(), false)
-            .map_err(|_| format!("--shape: `{name}` is not one of {known}, or all"))
-    };
     let mut shapes = text.split(',').map(shape).collect::<Result<Vec<_>, _>>()?;
     shapes.sort_unstable();
     shapes.dedup();
     Ok(shapes)
+}
+
+fn shape(name: &str) -> Result<Shape, UnknownShape> {
+    Shape::from_str(name.trim(), false).map_err(|_| UnknownShape {
+        name: name.to_owned(),
+    })
 }
 
 /// Measures partitions and writes the requested outputs.

@@ -62,31 +62,40 @@ pub struct Arguments {
     digests: bool,
 }
 
-pub(super) fn planted(name: &str) -> Result<PlantedBug, String> {
-    let names = || PlantedBug::ALL.map(PlantedBug::name).join(", ");
-    let fault = PlantedBug::ALL
-        .into_iter()
-        .find(|fault| fault.name() == name);
-    let fault = fault.ok_or_else(|| {
-        format!(
-            "`{name}` is not a bug to plant: expected one of {}",
-            names()
-        )
-    })?;
+/// Reason why a bug cannot be planted.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum PlantError {
+    #[error(
+        "`{0}` is not a bug to plant: expected one of {names}",
+        names = PlantedBug::ALL.map(PlantedBug::name).join(", ")
+    )]
+    Unknown(String),
+    #[error("this build contains no bugs to plant: build it with `--features planted`")]
+    NotCompiled,
+}
+
+pub(super) fn planted(name: &str) -> Result<PlantedBug, PlantError> {
+    let bug = PlantedBug::ALL.into_iter().find(|bug| bug.name() == name);
+    let bug = bug.ok_or_else(|| PlantError::Unknown(name.to_owned()))?;
     if cfg!(feature = "planted") {
-        Ok(fault)
+        Ok(bug)
     } else {
-        Err("this build contains no bugs to plant: build it with `--features planted`".to_owned())
+        Err(PlantError::NotCompiled)
     }
 }
 
-fn range(text: &str) -> Result<Range<u64>, String> {
+/// Text that is not a range of seeds.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is not a range A..B with A below B")]
+struct RangeError(String);
+
+fn range(text: &str) -> Result<Range<u64>, RangeError> {
     let parsed = text
         .split_once("..")
         .and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
     parsed
         .filter(|range: &Range<u64>| !range.is_empty())
-        .ok_or_else(|| format!("`{text}` is not a range A..B with A below B"))
+        .ok_or_else(|| RangeError(text.to_owned()))
 }
 
 /// Runs storms and reports the first failure.
