@@ -7,10 +7,9 @@ use crate::run::{MeasureError, Stage};
 use crate::scene::Seen;
 use crate::study::{Cap, Cell, Server, Study};
 use crate::{charts, report};
-use raftian_lab::cli::{Exit, give};
+use raftian_lab::cli::{Exit, check, give};
 use raftian_lab::elections::values::Time;
 use raftian_lab::latency::value_list::List;
-use raftian_lab::report::assertion;
 use raftian_lab::report::findings::Findings;
 use raftian_lab::report::output::Output;
 use raftian_lab::terminal::errln;
@@ -98,12 +97,8 @@ fn unique<T: PartialEq + Copy>(values: &mut Vec<T>) {
 /// Measures windows and writes the requested outputs.
 pub(crate) fn run(arguments: &Arguments) -> Exit {
     let (study, output) = (arguments.study(), &arguments.output);
-    if let Err(error) = study
-        .check()
-        .and_then(|()| assertion::check_names(&output.asserted, &COLUMNS.quantity_names()))
-    {
-        errln!("{error}");
-        return Exit::Usage;
+    if let Err(exit) = check(study.check(), output, &COLUMNS.quantity_names()) {
+        return exit;
     }
     let mut stage = Stage {
         headless: arguments.headless,
@@ -143,7 +138,8 @@ fn measure(
     for round in 0..study.rounds {
         for (cell, seen) in cells.iter().zip(&mut seen) {
             let mut once = stage.measure(study, cell, round);
-            if once == Err(MeasureError::NoDisplay) && round == 0 && !stage.headless {
+            let no_display = matches!(once, Err(MeasureError::NoDisplay));
+            if no_display && round == 0 && !stage.headless {
                 stage.headless = true;
                 errln!(
                     "{}: measuring the schedule alone, as with --headless",

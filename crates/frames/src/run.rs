@@ -1,8 +1,8 @@
 //! One window, and its processes.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use raftian::cli::Exit;
@@ -12,7 +12,7 @@ use rand::{RngExt, SeedableRng};
 
 use crate::scene::{Scene, SceneNode, Seen};
 use crate::study::{Cell, NODES, Server, Study, WARM_UP};
-use raftian_lab::child_process::{self, Processes};
+use raftian_lab::child_process::{self, ProcessError, Processes};
 use raftian_lab::elections::values::Span;
 use raftian_lab::report::parallel;
 
@@ -36,20 +36,35 @@ pub(crate) struct Stage {
 }
 
 /// Reason why a cell could not be measured.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum MeasureError {
     /// No display or graphics adapter.
     #[error("there is no display or no graphics adapter")]
     NoDisplay,
-    /// Any other failure.
-    #[error("{0}")]
-    Failed(String),
-}
-
-impl From<String> for MeasureError {
-    fn from(reason: String) -> Self {
-        MeasureError::Failed(reason)
-    }
+    /// A process cannot be started.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// The scene cannot be written.
+    #[error(transparent)]
+    Scene(serde_json::Error),
+    /// The window cannot be waited for.
+    #[error(transparent)]
+    Wait(io::Error),
+    /// The window did not exit.
+    #[error("a window did not exit in time")]
+    Late,
+    /// The thread that reads the window's output ended.
+    #[error("cannot read the window's output")]
+    Unread,
+    /// The window's output cannot be read.
+    #[error(transparent)]
+    Output(io::Error),
+    /// The window's output is malformed.
+    #[error("cannot parse the window's output: {0}")]
+    Malformed(serde_json::Error),
+    /// The window reported an error.
+    #[error("a window failed ({0})")]
+    Exited(ExitStatus),
 }
 
 impl Stage {
@@ -70,8 +85,10 @@ impl Stage {
             cell.heartbeat.0.as_millis() as u64,
         ];
         let mut rng = ChaCha8Rng::seed_from_u64(parallel::seed(study.seed, &which));
-        let directory = tempfile::tempdir()
-            .map_err(|error| format!("cannot create a temporary directory for nodes: {error}"))?;
+        let directory = tempfile::tempdir().map_err(|source| ProcessError::TemporaryDirectory {
+            users: "nodes",
+            source,
+        })?;
         let mut running = Processes::default();
         let node = match cell.server {
             Server::None => None,
@@ -91,11 +108,13 @@ impl Stage {
     }
 
     fn show(&self, scene: &Scene, running: &mut Processes) -> Result<Seen, MeasureError> {
-        let input = serde_json::to_string(scene).map_err(|error| error.to_string())?;
+        let input = serde_json::to_string(scene).map_err(MeasureError::Scene)?;
         let mut window = child_process::again("window")?;
         let window = window.arg(input).stdin(Stdio::null()).spawn();
-        let window =
-            running.add(window.map_err(|error| format!("cannot start a window: {error}"))?);
+        let window = running.add(window.map_err(|source| ProcessError::Spawn {
+            process: "a window".to_owned(),
+            source,
+        })?);
         let mut stdout = window.stdout.take();
         // Read concurrently: a full pipe would block the window.
         let output = std::thread::spawn(move || {
@@ -108,24 +127,20 @@ impl Stage {
         });
         let deadline = Instant::now() + PATIENCE + Duration::from_secs(scene.seconds);
         let status = loop {
-            match window.try_wait().map_err(|error| error.to_string())? {
+            match window.try_wait().map_err(MeasureError::Wait)? {
                 Some(status) => break status,
-                None if Instant::now() > deadline => {
-                    Err("a window did not exit in time".to_owned())?
-                }
+                None if Instant::now() > deadline => return Err(MeasureError::Late),
                 None => std::thread::sleep(GLANCE),
             }
         };
         let text = output
             .join()
-            .map_err(|_| "cannot read the window's output".to_owned())?
-            .map_err(|error| error.to_string())?;
+            .map_err(|_| MeasureError::Unread)?
+            .map_err(MeasureError::Output)?;
         match status.code() {
-            Some(0) => serde_json::from_str(&text).map_err(|error| {
-                MeasureError::Failed(format!("cannot parse the window's output: {error}"))
-            }),
+            Some(0) => serde_json::from_str(&text).map_err(MeasureError::Malformed),
             Some(NO_DISPLAY) => Err(MeasureError::NoDisplay),
-            _ => Err(MeasureError::Failed(format!("a window failed ({status})"))),
+            _ => Err(MeasureError::Exited(status)),
         }
     }
 }
@@ -136,7 +151,7 @@ fn start_nodes(
     directory: &Path,
     rng: &mut ChaCha8Rng,
     running: &mut Processes,
-) -> Result<Option<SceneNode>, String> {
+) -> Result<Option<SceneNode>, ProcessError> {
     let timing = cell.timing();
     let files = child_process::node_files(directory, NODES, timing, rng)?;
     let (from, to) = timing.election;
@@ -162,7 +177,10 @@ fn start_nodes(
             .args(["--pre-vote", "on", "--leader", &LEADER.0.to_string()])
             .stdout(Stdio::null())
             .spawn();
-        running.add(node.map_err(|error| format!("cannot start a node: {error}"))?);
+        running.add(node.map_err(|source| ProcessError::Spawn {
+            process: "a node".to_owned(),
+            source,
+        })?);
     }
     Ok(in_window)
 }

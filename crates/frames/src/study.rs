@@ -141,10 +141,48 @@ impl Server {
     }
 }
 
-impl FromStr for Cap {
-    type Err = String;
+/// Text that is no frame rate cap.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("`{0}` is neither `uncapped` nor 1 to 1000 frames per second")]
+pub(crate) struct CapError(String);
 
-    fn from_str(text: &str) -> Result<Self, String> {
+/// Invalid settings of a study.
+#[derive(Clone, PartialEq, Debug, thiserror::Error)]
+pub(crate) enum SettingsError {
+    /// A number that must not be 0.
+    #[error("{option}: give at least 1")]
+    Zero {
+        /// Option to change.
+        option: &'static str,
+    },
+    /// A number above its limit.
+    #[error("{option}: {value} is too large; give at most {most}")]
+    TooLarge {
+        /// Option to change.
+        option: &'static str,
+        /// Value.
+        value: u64,
+        /// Maximum.
+        most: u64,
+    },
+    /// A rate of orders that is out of range.
+    #[error("--orders: {orders} is out of range; give 0 to 100 per second")]
+    Orders {
+        /// Orders per second.
+        orders: f64,
+    },
+    /// A heartbeat that node files cannot hold.
+    #[error("--heartbeat: {heartbeat} is invalid; give whole milliseconds, from 1ms to 10s")]
+    Heartbeat {
+        /// Heartbeat interval.
+        heartbeat: Time,
+    },
+}
+
+impl FromStr for Cap {
+    type Err = CapError;
+
+    fn from_str(text: &str) -> Result<Self, CapError> {
         let capped = || {
             text.parse()
                 .ok()
@@ -153,9 +191,7 @@ impl FromStr for Cap {
         };
         match text {
             "uncapped" => Ok(Cap(None)),
-            _ => capped().ok_or_else(|| {
-                format!("`{text}` is neither `uncapped` nor 1 to 1000 frames per second")
-            }),
+            _ => capped().ok_or_else(|| CapError(text.to_owned())),
         }
     }
 }
@@ -210,22 +246,16 @@ impl Study {
     ///
     /// # Errors
     /// Names the option to change.
-    pub(crate) fn check(&self) -> Result<(), String> {
-        let within = |name: &str, value: u64, most: u64| match value {
-            0 => Err(format!("{name}: give at least 1")),
-            _ if value > most => Err(format!("{name}: {value} is too large; give at most {most}")),
-            _ => Ok(()),
-        };
+    pub(crate) fn check(&self) -> Result<(), SettingsError> {
         for dots in &self.dots {
             within("--dots", (*dots).into(), MAX_DOTS.into())?;
         }
         within("--seconds", self.seconds, LONGEST)?;
         within("--rounds", self.rounds, MAX_ROUNDS)?;
         if !(0.0..=100.0).contains(&self.orders) {
-            return Err(format!(
-                "--orders: {} is out of range; give 0 to 100 per second",
-                self.orders
-            ));
+            return Err(SettingsError::Orders {
+                orders: self.orders,
+            });
         }
         let odd = self
             .heartbeats
@@ -238,9 +268,7 @@ impl Study {
             .iter()
             .find(|beat| beat.0 > Duration::from_secs(10)))
         {
-            Some(beat) => Err(format!(
-                "--heartbeat: {beat} is invalid; give whole milliseconds, from 1ms to 10s"
-            )),
+            Some(beat) => Err(SettingsError::Heartbeat { heartbeat: *beat }),
             None => Ok(()),
         }
     }
@@ -315,6 +343,19 @@ impl Study {
             ),
             list(caps.iter().map(Cap::to_string).collect()),
         )
+    }
+}
+
+/// Checks that a number is 1 to `most`.
+fn within(option: &'static str, value: u64, most: u64) -> Result<(), SettingsError> {
+    match value {
+        0 => Err(SettingsError::Zero { option }),
+        _ if value > most => Err(SettingsError::TooLarge {
+            option,
+            value,
+            most,
+        }),
+        _ => Ok(()),
     }
 }
 

@@ -201,7 +201,9 @@ fn invalid_study_is_refused_with_its_option() {
     ];
     for (study, option) in wrong {
         assert!(
-            study.check().is_err_and(|error| error.contains(option)),
+            study
+                .check()
+                .is_err_and(|error| error.to_string().contains(option)),
             "{study:?}"
         );
     }

@@ -5,10 +5,9 @@ use std::time::Instant;
 
 use raftian_raft::NodeId;
 
-use super::{Exit, give};
+use super::{Exit, check, give};
 use crate::elections::values::{Share, Sizes, Span, Time};
 use crate::elections::{COLUMNS, Row, Settings, Study, World, processes, results};
-use crate::report::assertion;
 use crate::report::output::Output;
 use crate::terminal::errln;
 
@@ -142,12 +141,8 @@ impl Arguments {
 /// Measures elections and writes the requested outputs.
 pub fn run(arguments: &Arguments) -> Exit {
     let (study, output) = (arguments.study(), &arguments.output);
-    if let Err(error) = study
-        .check()
-        .and_then(|()| assertion::check_names(&output.asserted, &COLUMNS.quantity_names()))
-    {
-        errln!("{error}");
-        return Exit::Usage;
+    if let Err(exit) = check(study.check(), output, &COLUMNS.quantity_names()) {
+        return exit;
     }
     let runs = study.sizes.0.len() as u64 * study.reps;
     let progress = output.progress("elections", runs);

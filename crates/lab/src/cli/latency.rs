@@ -3,12 +3,11 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use super::{Exit, give};
+use super::{Exit, check, give};
 use crate::elections::values::{Share, Sizes, Time};
 use crate::latency::results::{self, COLUMNS};
 use crate::latency::value_list::{List, Rate};
 use crate::latency::{self, Origin, Study, World};
-use crate::report::assertion;
 use crate::report::output::Output;
 use crate::terminal::errln;
 
@@ -97,12 +96,8 @@ impl Arguments {
 /// Measures orders and writes the requested outputs.
 pub fn run(arguments: &Arguments) -> Exit {
     let (study, output) = (arguments.study(), &arguments.output);
-    if let Err(error) = study
-        .check()
-        .and_then(|()| assertion::check_names(&output.asserted, &COLUMNS.quantity_names()))
-    {
-        errln!("{error}");
-        return Exit::Usage;
+    if let Err(exit) = check(study.check(), output, &COLUMNS.quantity_names()) {
+        return exit;
     }
     let directory = arguments.data.clone().unwrap_or_else(std::env::temp_dir);
     let cells = study.cells().len();

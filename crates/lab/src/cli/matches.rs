@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use super::{Exit, give};
-use crate::report::assertion;
+use super::{Exit, check, give};
+use crate::matches::{SettingsError, StudyError};
 use crate::report::findings::Findings;
 use crate::report::output::Output;
 use crate::terminal::errln;
@@ -13,14 +13,12 @@ use crate::terminal::errln;
 pub(super) fn run(
     output: &Output,
     (name, matches): (&'static str, u64),
-    quantities: &[&str],
-    checked: Result<(), String>,
-    play: impl FnOnce(usize, &(dyn Fn(u64) + Sync)) -> Result<(Findings, u64), String>,
+    quantities: &[&'static str],
+    checked: Result<(), SettingsError>,
+    play: impl FnOnce(usize, &(dyn Fn(u64) + Sync)) -> Result<(Findings, u64), StudyError>,
 ) -> Exit {
-    if let Err(error) = checked.and_then(|()| assertion::check_names(&output.asserted, quantities))
-    {
-        errln!("{error}");
-        return Exit::Usage;
+    if let Err(exit) = check(checked, output, quantities) {
+        return exit;
     }
     let (progress, began) = (output.progress(name, matches), Instant::now());
     let played = play(output.threads(), &|size| progress.advance(size));

@@ -10,8 +10,10 @@ pub mod partition;
 pub mod scenario;
 pub mod storm;
 
+use std::fmt;
 use std::process::ExitCode;
 
+use crate::report::assertion::check_names;
 use crate::report::findings::Findings;
 use crate::report::output::Output;
 use crate::terminal::{errln, output_failed};
@@ -68,6 +70,25 @@ impl Command {
             Command::Storm(arguments) => storm::run(arguments),
         }
     }
+}
+
+/// Validates the settings of a study and the names of its thresholds.
+///
+/// # Errors
+/// [`Exit::Usage`], after the first error was printed.
+pub fn check(
+    settings: Result<(), impl fmt::Display>,
+    output: &Output,
+    quantities: &[&'static str],
+) -> Result<(), Exit> {
+    if let Err(error) = settings {
+        errln!("{error}");
+        return Err(Exit::Usage);
+    }
+    check_names(&output.asserted, quantities).map_err(|error| {
+        errln!("{error}");
+        Exit::Usage
+    })
 }
 
 /// Writes the findings to every requested output, and returns the exit code of the thresholds.

@@ -60,6 +60,7 @@
 
 pub mod charts;
 mod cluster;
+mod error;
 pub mod processes;
 pub mod results;
 pub mod theory;
@@ -71,8 +72,10 @@ use std::time::Duration;
 use raftian_raft::{Membership, NodeId};
 use serde_json::{Value, json};
 
+use crate::child_process::ProcessError;
 use crate::report::parallel;
 pub use cluster::Outcome;
+pub use error::{SettingsError, StudyError};
 pub use results::{COLUMNS, Row};
 use values::{Share, Sizes, Span, Time};
 
@@ -189,7 +192,7 @@ impl Study {
     ///
     /// # Errors
     /// Names the invalid option and its bounds.
-    pub fn check(&self) -> Result<(), String> {
+    pub fn check(&self) -> Result<(), SettingsError> {
         let Study {
             sizes,
             reps,
@@ -200,28 +203,24 @@ impl Study {
             .checked_mul(*reps)
             .filter(|runs| (1..=MAX_RUNS).contains(runs));
         if runs.is_none() {
-            return Err(format!(
-                "{} sizes times {reps} repetitions: the number of runs is not between 1 and {MAX_RUNS}",
-                sizes.0.len()
-            ));
+            return Err(SettingsError::Runs {
+                sizes: sizes.0.len(),
+                reps: *reps,
+            });
         }
         if settings.crash_leader && sizes.0.iter().any(|nodes| *nodes < 3) {
-            return Err(
-                "--crash-leader needs clusters of 3 nodes and more: one or two have no majority without one".to_owned()
-            );
+            return Err(SettingsError::CrashOfTooFew);
         }
         self.world.check(sizes, settings)?;
         if settings.limit.0 <= settings.timeout.to {
-            return Err("--limit must be longer than the longest election timeout".to_owned());
+            return Err(SettingsError::Limit);
         }
         if settings.poll.0 > Duration::from_secs(10) {
-            return Err("--poll must be at most 10s".to_owned());
+            return Err(SettingsError::Poll);
         }
-        let alone = Membership::new([NodeId(1)]).map_err(|error| error.to_string())?;
-        let config = settings.config(NodeId(1), alone, 0);
-        config
-            .validate()
-            .map_err(|error| format!("--timeout and --heartbeat: {error}"))
+        let alone = Membership::new([NodeId(1)])?;
+        settings.config(NodeId(1), alone, 0).validate()?;
+        Ok(())
     }
 
     /// Runs all clusters on `threads` threads (rows do not depend on their number) and calls `done`
@@ -229,7 +228,7 @@ impl Study {
     ///
     /// # Errors
     /// Those of [`Study::check`], or if processes cannot be started.
-    pub fn run(&self, threads: usize, done: &(dyn Fn(u64) + Sync)) -> Result<Vec<Row>, String> {
+    pub fn run(&self, threads: usize, done: &(dyn Fn(u64) + Sync)) -> Result<Vec<Row>, StudyError> {
         self.check()?;
         let reps = self.reps as usize;
         // Real-time clusters run one at a time so that they do not compete for cores.
@@ -258,7 +257,7 @@ impl Study {
     }
 
     /// Runs one cluster of a validated study.
-    fn one(&self, nodes: u64, rep: u64) -> Result<Outcome, String> {
+    fn one(&self, nodes: u64, rep: u64) -> Result<Outcome, ProcessError> {
         let (settings, seed) = (&self.settings, parallel::seed(self.seed, &[nodes, rep]));
         match self.world {
             World::Virtual => Ok(cluster::run(settings, nodes, seed)),
@@ -342,23 +341,14 @@ impl World {
         }
     }
 
-    fn check(self, sizes: &Sizes, settings: &Settings) -> Result<(), String> {
+    fn check(self, sizes: &Sizes, settings: &Settings) -> Result<(), SettingsError> {
         let largest = sizes.0.last().copied().unwrap_or_default();
         let bare = settings.is_ideal() && settings.poll.0.is_zero();
         match self {
-            World::Threads if settings.crash_leader => {
-                Err("--threads measures first elections: remove --crash-leader".to_owned())
-            }
-            World::Threads if largest > MAX_THREADS => {
-                Err(format!("--threads supports clusters of at most {MAX_THREADS} nodes"))
-            }
-            World::Processes if largest > MAX_PROCESSES => {
-                Err(format!("--real-processes supports 3 to {MAX_PROCESSES} nodes"))
-            }
-            World::Processes if !bare => {
-                Err("--real-processes uses the real network and timers: remove --delay, --loss and --poll"
-                    .to_owned())
-            }
+            World::Threads if settings.crash_leader => Err(SettingsError::CrashOnThreads),
+            World::Threads if largest > MAX_THREADS => Err(SettingsError::TooManyThreads),
+            World::Processes if largest > MAX_PROCESSES => Err(SettingsError::TooManyProcesses),
+            World::Processes if !bare => Err(SettingsError::SimulatedConditions),
             World::Virtual | World::Threads | World::Processes => Ok(()),
         }
     }

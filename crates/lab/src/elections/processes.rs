@@ -20,7 +20,7 @@ use rand::{RngExt, SeedableRng};
 
 use super::cluster::split_votes;
 use super::{Outcome, Settings};
-use crate::child_process::{self, Processes};
+use crate::child_process::{self, ProcessError, Processes};
 
 /// Longest interval between status checks without a wake-up.
 const GLANCE: Duration = Duration::from_millis(20);
@@ -38,10 +38,16 @@ struct NodeReport {
 ///
 /// # Errors
 /// If nodes cannot be started.
-pub(super) fn replace_leader(settings: &Settings, size: u64, seed: u64) -> Result<Outcome, String> {
+pub(super) fn replace_leader(
+    settings: &Settings,
+    size: u64,
+    seed: u64,
+) -> Result<Outcome, ProcessError> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let directory = tempfile::tempdir()
-        .map_err(|error| format!("cannot create a temporary directory for nodes: {error}"))?;
+    let directory = tempfile::tempdir().map_err(|source| ProcessError::TemporaryDirectory {
+        users: "nodes",
+        source,
+    })?;
     let (say, heard) = channel();
     let mut nodes = start(settings, size, &mut rng, directory.path(), &say)?;
     // With this sender `heard` would not disconnect after all nodes have exited.
@@ -60,7 +66,10 @@ pub(super) fn replace_leader(settings: &Settings, size: u64, seed: u64) -> Resul
     }
     nodes.0[leader.place]
         .kill()
-        .map_err(|error| format!("cannot kill the leader: {error}"))?;
+        .map_err(|source| ProcessError::Kill {
+            process: "the leader".to_owned(),
+            source,
+        })?;
     let (killed, mut stood) = (Instant::now(), Vec::new());
     let next = leads(&heard, limit(killed), leader.term, &mut stood);
     Ok(Outcome {
@@ -97,7 +106,7 @@ fn start(
     rng: &mut ChaCha8Rng,
     directory: &Path,
     say: &Sender<NodeReport>,
-) -> Result<Processes, String> {
+) -> Result<Processes, ProcessError> {
     let mut nodes = Processes::default();
     for (place, file) in
         child_process::node_files(directory, size as usize, Timing::default(), rng)?
@@ -115,7 +124,10 @@ fn start(
             ])
             .args(["--pre-vote", if settings.pre_vote { "on" } else { "off" }])
             .spawn()
-            .map_err(|error| format!("cannot start a node: {error}"))?;
+            .map_err(|source| ProcessError::Spawn {
+                process: "a node".to_owned(),
+                source,
+            })?;
         let (said, say) = (node.stdout.take(), say.clone());
         nodes.0.push(node);
         thread::spawn(move || said.map(|said| listen(place, BufReader::new(said), &say)));
@@ -159,7 +171,7 @@ pub fn live(
     settings: &Settings,
     seed: u64,
     mut favourite: Option<NodeId>,
-) -> Result<(), String> {
+) -> Result<(), ProcessError> {
     let settings = |id, founding| settings.config(id, founding, seed);
     let mut node = child_process::start_node(file, settings, Trace::default())?;
     let (wake, woken): (SyncSender<()>, _) = sync_channel(1);
@@ -180,7 +192,7 @@ pub fn live(
         node.take_committed(1024, &mut taken);
         let view = node.view();
         if let Some(reason) = view.stopped {
-            return Err(reason.to_string());
+            return Err(reason.into());
         }
         // Once the favourite has led, leadership may move freely.
         favourite = favourite.filter(|favourite| view.status.leader != Some(*favourite));
@@ -205,7 +217,7 @@ pub fn live(
             let ago = view.now.since(event.at).as_micros();
             writeln!(out, "{what} {} {ago}", event.term.0)
                 .and_then(|()| out.flush())
-                .map_err(|error| error.to_string())?;
+                .map_err(ProcessError::Report)?;
         }
         drop(out);
         let _woken_or_late = woken.recv_timeout(GLANCE);

@@ -168,7 +168,7 @@ fn messages_and_steps_grow_with_the_number_of_nodes() {
 #[test]
 fn invalid_study_is_refused_with_a_hint() {
     let refused = |study: Study, hint: &str| {
-        let error = study.check().unwrap_err();
+        let error = study.check().unwrap_err().to_string();
         assert!(error.contains(hint), "{error}");
     };
     assert_eq!(Study::default().check(), Ok(()));

@@ -17,49 +17,112 @@ const MAX_SIZES: usize = 1_000;
 /// Longest accepted time: an hour.
 const LONGEST: Duration = Duration::from_secs(3600);
 
+/// Reason why a value on the command line could not be parsed.
+#[derive(Clone, PartialEq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ValueError {
+    /// Not a cluster size.
+    #[error("`{0}` is not a cluster size: give 1 to {max}, as in 3..193/10 or 3,13,53", max = MAX_NODES)]
+    Size(String),
+    /// A range of sizes from a larger to a smaller one.
+    #[error("`{range}` is descending: write {to}..{from}")]
+    DescendingSizes {
+        /// The range.
+        range: String,
+        /// Its first size.
+        from: u64,
+        /// Its last size.
+        to: u64,
+    },
+    /// More sizes than a study supports.
+    #[error("{0} sizes are too many: give at most {max}, or a larger step, as in 3..9993/10", max = MAX_SIZES)]
+    TooManySizes(usize),
+    /// Not a time.
+    #[error("`{0}` is not a time: give a number and a unit, as in 150ms, 200us or 1.5s")]
+    Time(String),
+    /// A time without a unit.
+    #[error("`{0}` has no unit: write {0}ms, {0}us or {0}s")]
+    NoUnit(String),
+    /// A time that is out of range.
+    #[error("`{0}` is not between 0 and an hour")]
+    TimeRange(String),
+    /// A range of times from a longer to a shorter one.
+    #[error("`{0}` is descending: write the shorter time first")]
+    DescendingTimes(String),
+    /// Not a share.
+    #[error("`{0}` is not a share: give percents, as in 5% or 0..10%")]
+    Share(String),
+    /// A share that is out of range.
+    #[error("`{0}` is not between 0% and 100%")]
+    ShareRange(String),
+    /// A range of shares from a larger to a smaller one.
+    #[error("`{0}` is descending: write the smaller share first")]
+    DescendingShares(String),
+    /// Not a rate of orders, or out of range.
+    #[error("`{text}` is not a rate: give {least} to {most} orders per second")]
+    Rate {
+        /// The text.
+        text: String,
+        /// Lowest rate.
+        least: f64,
+        /// Highest rate.
+        most: f64,
+    },
+    /// More values than a list supports.
+    #[error("{count} values are too many: give at most {most}")]
+    TooManyValues {
+        /// Number of values.
+        count: usize,
+        /// Maximum number of values.
+        most: usize,
+    },
+}
+
 /// Cluster sizes, ascending and unique.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Sizes(pub Vec<u64>);
 
 impl FromStr for Sizes {
-    type Err = String;
+    type Err = ValueError;
 
     /// Parses `3,13,53` and `3..193/10`, which is from 3 to 193 in steps of ten, both ends
     /// included.
-    fn from_str(text: &str) -> Result<Self, String> {
-        let number = |word: &str| {
-            let number = word
-                .trim()
-                .parse()
-                .ok()
-                .filter(|size| (1..=MAX_NODES).contains(size));
-            number.ok_or_else(|| {
-                format!("`{word}` is not a cluster size: give 1 to {MAX_NODES}, as in 3..193/10 or 3,13,53")
-            })
-        };
+    fn from_str(text: &str) -> Result<Self, ValueError> {
         let mut sizes = Vec::new();
         for part in text.split(',') {
             let Some((from, rest)) = part.split_once("..") else {
-                sizes.push(number(part)?);
+                sizes.push(size(part)?);
                 continue;
             };
             let (to, step) = rest.split_once('/').unwrap_or((rest, "1"));
-            let (from, to, step) = (number(from)?, number(to)?, number(step)?);
+            let from = size(from)?;
+            let to = size(to)?;
+            let step = size(step)?;
             if from > to {
-                return Err(format!("`{part}` is descending: write {to}..{from}"));
+                return Err(ValueError::DescendingSizes {
+                    range: part.to_owned(),
+                    from,
+                    to,
+                });
             }
             sizes.extend((from..=to).step_by(step as usize));
         }
         sizes.sort_unstable();
         sizes.dedup();
         if sizes.len() > MAX_SIZES {
-            return Err(format!(
-                "{} sizes are too many: give at most {MAX_SIZES}, or a larger step, as in 3..9993/10",
-                sizes.len()
-            ));
+            return Err(ValueError::TooManySizes(sizes.len()));
         }
         Ok(Sizes(sizes))
     }
+}
+
+/// Parses one cluster size.
+fn size(word: &str) -> Result<u64, ValueError> {
+    word.trim()
+        .parse()
+        .ok()
+        .filter(|size| (1..=MAX_NODES).contains(size))
+        .ok_or_else(|| ValueError::Size(word.to_owned()))
 }
 
 impl fmt::Display for Sizes {
@@ -83,9 +146,9 @@ impl fmt::Display for Sizes {
 pub struct Time(pub Duration);
 
 impl FromStr for Time {
-    type Err = String;
+    type Err = ValueError;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, ValueError> {
         time(text, None).map(Time)
     }
 }
@@ -122,9 +185,9 @@ impl Span {
 }
 
 impl FromStr for Span {
-    type Err = String;
+    type Err = ValueError;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, ValueError> {
         let Some((from, to)) = text.split_once("..") else {
             let same = time(text, None)?;
             return Ok(Span {
@@ -138,9 +201,7 @@ impl FromStr for Span {
             .trim_start_matches(|character: char| character.is_ascii_digit() || character == '.');
         let (to, from) = (time(to, None)?, time(from, Some(unit))?);
         if from > to {
-            return Err(format!(
-                "`{text}` is descending: write the shorter time first"
-            ));
+            return Err(ValueError::DescendingTimes(text.to_owned()));
         }
         Ok(Span { from, to })
     }
@@ -158,27 +219,23 @@ impl fmt::Display for Span {
 
 /// Parses a time into whole microseconds, the resolution of `Moment`. A number without a unit takes
 /// `unit`; 0 needs none.
-fn time(text: &str, unit: Option<&str>) -> Result<Duration, String> {
+fn time(text: &str, unit: Option<&str>) -> Result<Duration, ValueError> {
     let text = text.trim();
     let digits = text.trim_end_matches(char::is_alphabetic);
-    let help =
-        || format!("`{text}` is not a time: give a number and a unit, as in 150ms, 200us or 1.5s");
-    let number: f64 = digits.parse().map_err(|_| help())?;
+    let number: f64 = digits
+        .parse()
+        .map_err(|_| ValueError::Time(text.to_owned()))?;
     let seconds = match (&text[digits.len()..], unit) {
         ("s", _) | ("", Some("s")) => number,
         ("ms", _) | ("", Some("ms")) => number / 1e3,
         ("us", _) | ("", Some("us")) => number / 1e6,
         ("", _) if number == 0.0 => 0.0,
-        ("", _) => {
-            return Err(format!(
-                "`{text}` has no unit: write {text}ms, {text}us or {text}s"
-            ));
-        }
-        _ => return Err(help()),
+        ("", _) => return Err(ValueError::NoUnit(text.to_owned())),
+        _ => return Err(ValueError::Time(text.to_owned())),
     };
     let micros = (seconds * 1e6).round();
     if !(0.0..=LONGEST.as_micros() as f64).contains(&micros) {
-        return Err(format!("`{text}` is not between 0 and an hour"));
+        return Err(ValueError::TimeRange(text.to_owned()));
     }
     Ok(Duration::from_micros(micros as u64))
 }
@@ -200,36 +257,33 @@ impl Share {
 }
 
 impl FromStr for Share {
-    type Err = String;
+    type Err = ValueError;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let help = || format!("`{text}` is not a share: give percents, as in 5% or 0..10%");
+    fn from_str(text: &str) -> Result<Self, ValueError> {
         let number = text
             .trim()
             .strip_suffix('%')
             .or((text.trim() == "0").then_some("0"))
-            .ok_or_else(help)?;
+            .ok_or_else(|| ValueError::Share(text.to_owned()))?;
         let (from, to) = number.split_once("..").unwrap_or((number, number));
-        let percents = |word: &str| {
-            word.trim()
-                .trim_end_matches('%')
-                .parse::<f64>()
-                .map_err(|_| help())
-        };
-        let (from, to) = (percents(from)?, percents(to)?);
+        let from = percents(from).ok_or_else(|| ValueError::Share(text.to_owned()))?;
+        let to = percents(to).ok_or_else(|| ValueError::Share(text.to_owned()))?;
         if !(0.0..=100.0).contains(&from) || !(0.0..=100.0).contains(&to) {
-            return Err(format!("`{text}` is not between 0% and 100%"));
+            return Err(ValueError::ShareRange(text.to_owned()));
         }
         if from > to {
-            return Err(format!(
-                "`{text}` is descending: write the smaller share first"
-            ));
+            return Err(ValueError::DescendingShares(text.to_owned()));
         }
         Ok(Share {
             from: from / 100.0,
             to: to / 100.0,
         })
     }
+}
+
+/// Parses a number of percents, with or without their sign.
+fn percents(word: &str) -> Option<f64> {
+    word.trim().trim_end_matches('%').parse().ok()
 }
 
 impl fmt::Display for Share {
@@ -247,7 +301,7 @@ impl fmt::Display for Share {
 mod tests {
     use super::*;
 
-    fn same<T: FromStr<Err = String> + fmt::Display>(text: &str) -> String {
+    fn same<T: FromStr<Err = ValueError> + fmt::Display>(text: &str) -> String {
         let parsed = text
             .parse::<T>()
             .unwrap_or_else(|error| panic!("{text}: {error}"));
@@ -278,7 +332,11 @@ mod tests {
             ("1..10000", "too many"),
         ] {
             assert!(
-                wrong.parse::<Sizes>().unwrap_err().contains(hint),
+                wrong
+                    .parse::<Sizes>()
+                    .unwrap_err()
+                    .to_string()
+                    .contains(hint),
                 "{wrong}: {:?}",
                 wrong.parse::<Sizes>()
             );
@@ -342,7 +400,11 @@ mod tests {
             ("3601s", "an hour"),
         ] {
             assert!(
-                wrong.parse::<Span>().unwrap_err().contains(hint),
+                wrong
+                    .parse::<Span>()
+                    .unwrap_err()
+                    .to_string()
+                    .contains(hint),
                 "{wrong}: {:?}",
                 wrong.parse::<Span>()
             );
@@ -370,7 +432,11 @@ mod tests {
             ("x%", "percents"),
         ] {
             assert!(
-                wrong.parse::<Share>().unwrap_err().contains(hint),
+                wrong
+                    .parse::<Share>()
+                    .unwrap_err()
+                    .to_string()
+                    .contains(hint),
                 "{wrong}"
             );
         }

@@ -68,6 +68,7 @@
 mod cell;
 pub mod charts;
 mod cluster;
+mod error;
 mod real;
 pub mod results;
 mod simulated;
@@ -81,6 +82,7 @@ use serde_json::{Value, json};
 
 pub use cell::{Cell, Origin};
 pub use cluster::Measured;
+pub use error::{MeasureError, SettingsError};
 pub use spans::LatencyBreakdown;
 use value_list::{List, Rate};
 
@@ -142,17 +144,6 @@ pub enum World {
     Virtual(Time),
 }
 
-/// Reason why a cell could not be measured.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum MeasureError {
-    /// The cluster has no leader in time, or commits nothing.
-    #[error("{0} {1} in time")]
-    NoQuorum(String, &'static str),
-    /// The machine lacks a resource, or a node has stopped.
-    #[error("{0}")]
-    Machine(String),
-}
-
 impl Default for Study {
     fn default() -> Self {
         let ms = |ms| Time(Duration::from_millis(ms));
@@ -180,7 +171,7 @@ impl Study {
     ///
     /// # Errors
     /// Names the option to change.
-    pub fn check(&self) -> Result<(), String> {
+    pub fn check(&self) -> Result<(), SettingsError> {
         let (fewest, most) = NODES;
         if let Some(nodes) = self
             .nodes
@@ -188,45 +179,31 @@ impl Study {
             .iter()
             .find(|nodes| !(fewest..=most).contains(nodes))
         {
-            return Err(format!(
-                "--nodes: {nodes} is out of range; give {fewest} to {most}"
-            ));
+            return Err(SettingsError::Nodes { nodes: *nodes });
         }
         value_list::steady(&self.losses)?;
         let rtt = value_list::longest(&self.rtts);
         if rtt.0 > MAX_RTT {
-            return Err(format!(
-                "--rtt: {rtt} is too long; give at most {}",
-                Time(MAX_RTT)
-            ));
+            return Err(SettingsError::RoundTrip { rtt });
         }
         if self.losses.0.iter().any(|loss| loss.to > 0.5) {
-            return Err("--loss: connections hardly succeed above 50%; give less".to_owned());
+            return Err(SettingsError::Loss);
         }
         if !(1.0..=1_000.0).contains(&self.fps) {
-            return Err(format!(
-                "--fps: {} is out of range; give 1 to 1000 frames per second",
-                self.fps
-            ));
+            return Err(SettingsError::FrameRate { fps: self.fps });
         }
         if !(0.1..=3_600.0).contains(&self.seconds) {
-            return Err(format!(
-                "--seconds: {} is out of range; give 0.1 to 3600",
-                self.seconds
-            ));
+            return Err(SettingsError::Seconds {
+                seconds: self.seconds,
+            });
         }
         if let World::Virtual(write) = self.world
             && write.0 > MAX_WRITE
         {
-            return Err(format!(
-                "--write: {write} is too long; give at most {}",
-                Time(MAX_WRITE)
-            ));
+            return Err(SettingsError::Write { write });
         }
         match self.grid().iter().map(Cell::orders).max() {
-            Some(orders) if orders > MAX_ORDERS => Err(format!(
-                "--seconds: {orders} orders in one cell are too many; give at most {MAX_ORDERS}"
-            )),
+            Some(orders) if orders > MAX_ORDERS => Err(SettingsError::TooManyOrders { orders }),
             _ => Ok(()),
         }
     }
@@ -305,7 +282,7 @@ impl Study {
         threads: usize,
         directory: &Path,
         done: &(dyn Fn(u64) + Sync),
-    ) -> Result<(Vec<results::Row>, Vec<String>), String> {
+    ) -> Result<(Vec<results::Row>, Vec<String>), MeasureError> {
         let cells = self.cells();
         let one = |cell: &Cell| {
             let measured = self.measure(cell, directory);
@@ -314,7 +291,7 @@ impl Study {
                 Ok(rows) => Ok(Ok(rows)),
                 // Other cells can still be measured.
                 Err(error @ MeasureError::NoQuorum(..)) => Ok(Err(error.to_string())),
-                Err(MeasureError::Machine(reason)) => Err(reason),
+                Err(error @ MeasureError::Machine(_)) => Err(error),
             }
         };
         let measured = match self.world {

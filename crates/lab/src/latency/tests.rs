@@ -117,7 +117,8 @@ fn invalid_study_is_refused_with_its_option() {
             "--seconds",
         ),
     ] {
-        assert!(wrong.check().unwrap_err().contains(option), "{option}");
+        let error = wrong.check().unwrap_err().to_string();
+        assert!(error.contains(option), "{error}, expected {option}");
     }
 }
 

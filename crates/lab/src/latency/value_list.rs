@@ -3,7 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::elections::values::{Share, Time};
+use super::SettingsError;
+use crate::elections::values::{Share, Time, ValueError};
 
 /// Maximum number of values of one list.
 const MOST: usize = 32;
@@ -24,16 +25,18 @@ pub struct List<T>(pub Vec<T>);
 pub struct Rate(pub f64);
 
 impl FromStr for Rate {
-    type Err = String;
+    type Err = ValueError;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, ValueError> {
         let rate = text
             .trim()
             .parse()
             .ok()
             .filter(|rate| (LEAST_RATE..=MAX_RATE).contains(rate));
-        rate.map(Rate).ok_or_else(|| {
-            format!("`{text}` is not a rate: give {LEAST_RATE} to {MAX_RATE} orders per second")
+        rate.map(Rate).ok_or_else(|| ValueError::Rate {
+            text: text.to_owned(),
+            least: LEAST_RATE,
+            most: MAX_RATE,
         })
     }
 }
@@ -44,10 +47,10 @@ impl fmt::Display for Rate {
     }
 }
 
-impl<T: FromStr<Err = String> + PartialEq> FromStr for List<T> {
-    type Err = String;
+impl<T: FromStr<Err = ValueError> + PartialEq> FromStr for List<T> {
+    type Err = ValueError;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, ValueError> {
         let is_digit = |character: char| character.is_ascii_digit() || character == '.';
         let last = text.rsplit(',').next().unwrap_or_default().trim();
         let unit = last.trim_start_matches(is_digit);
@@ -63,10 +66,10 @@ impl<T: FromStr<Err = String> + PartialEq> FromStr for List<T> {
             }
         }
         if values.len() > MOST {
-            return Err(format!(
-                "{} values are too many: give at most {MOST}",
-                values.len()
-            ));
+            return Err(ValueError::TooManyValues {
+                count: values.len(),
+                most: MOST,
+            });
         }
         Ok(List(values))
     }
@@ -80,11 +83,9 @@ impl<T: fmt::Display> fmt::Display for List<T> {
 }
 
 /// Rejects ranges: a list of shares holds constants.
-pub(super) fn steady(shares: &List<Share>) -> Result<(), String> {
+pub(super) fn steady(shares: &List<Share>) -> Result<(), SettingsError> {
     match shares.0.iter().find(|share| share.from != share.to) {
-        Some(range) => Err(format!(
-            "--loss: `{range}` is a range; give single shares, as in 0,1,5%"
-        )),
+        Some(range) => Err(SettingsError::LossRange { range: *range }),
         None => Ok(()),
     }
 }
@@ -126,12 +127,14 @@ mod tests {
             "0,20"
                 .parse::<List<Time>>()
                 .unwrap_err()
+                .to_string()
                 .contains("write 20ms")
         );
         assert!(
             "1001"
                 .parse::<List<Rate>>()
                 .unwrap_err()
+                .to_string()
                 .contains("0.1 to 1000")
         );
         assert!("".parse::<List<Rate>>().is_err());

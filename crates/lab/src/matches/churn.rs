@@ -24,7 +24,7 @@ use rand::{RngExt, SeedableRng};
 
 use super::failover::{SETTLE, WARM_UP, led};
 use super::play::{Account, ChangeRequests};
-use super::{Match, Series};
+use super::{Match, Series, SettingsError};
 use crate::elections::values::Time;
 use crate::report::parallel;
 use crate::report::statistics::quantile;
@@ -88,18 +88,20 @@ impl Churn {
     ///
     /// # Errors
     /// Names the invalid option and its bounds.
-    pub fn check(&self) -> Result<(), String> {
+    pub fn check(&self) -> Result<(), SettingsError> {
         self.series.check(1)?;
         if self.machines < 3 {
-            return Err("--machines: a match with leaves and crashes needs at least 3".to_owned());
+            return Err(SettingsError::TooFewMachines {
+                option: "--machines",
+                with: "with leaves and crashes",
+                least: 3,
+            });
         }
         if self.every.0 < Duration::from_millis(100) {
-            return Err(
-                "--every must be at least 100ms: a membership change takes time".to_owned(),
-            );
+            return Err(SettingsError::Every);
         }
         if !(self.minutes > 0.0 && self.minutes <= 600.0) {
-            return Err("--minutes must be more than 0 and at most 600".to_owned());
+            return Err(SettingsError::Minutes);
         }
         self.series
             .conditions
@@ -115,7 +117,11 @@ impl Churn {
     ///
     /// # Errors
     /// Those of [`Churn::check`].
-    pub fn run(&self, threads: usize, done: &(dyn Fn(u64) + Sync)) -> Result<Vec<Outcome>, String> {
+    pub fn run(
+        &self,
+        threads: usize,
+        done: &(dyn Fn(u64) + Sync),
+    ) -> Result<Vec<Outcome>, SettingsError> {
         self.check()?;
         Ok(parallel::spread(
             threads,

@@ -5,15 +5,15 @@ use std::time::Duration;
 use raftian_raft::{Config, Membership, NodeId};
 use serde_json::{Map, Value, json};
 
-use super::{MAX_MACHINES, MAX_ORDERS, SNAPSHOT_EVERY};
+use super::{MAX_MACHINES, MAX_ORDERS, SNAPSHOT_EVERY, SettingsError};
 use crate::elections::values::{Share, Span, Time};
 use crate::retries::UNANSWERED_RETRY;
 
 /// Highest rate of orders per second of a player.
-const FASTEST: f64 = 1000.0;
+pub(super) const FASTEST: f64 = 1000.0;
 
 /// Maximum number of matches of one experiment, each of which keeps at most a few hundred numbers.
-const MAX_MATCHES: u64 = 100_000;
+pub(super) const MAX_MATCHES: u64 = 100_000;
 
 /// Settings of nodes, links, disks and players.
 #[derive(Clone, PartialEq, Debug, clap::Args)]
@@ -106,39 +106,29 @@ impl Conditions {
     ///
     /// # Errors
     /// Names the invalid option and its bounds.
-    pub fn check(&self, machines: u64, time: Duration) -> Result<(), String> {
+    pub fn check(&self, machines: u64, time: Duration) -> Result<(), SettingsError> {
         if machines > MAX_MACHINES {
-            return Err(format!(
-                "{machines} machines are too many: give at most {MAX_MACHINES}"
-            ));
+            return Err(SettingsError::TooManyMachines { machines });
         }
         if !(self.rate > 0.0 && self.rate <= FASTEST) {
-            return Err(format!(
-                "--rate must be more than 0 and at most {FASTEST} orders per second"
-            ));
+            return Err(SettingsError::Rate);
         }
         let orders = self.rate * machines as f64 * time.as_secs_f64();
         if orders > MAX_ORDERS {
-            return Err(format!(
-                "{machines} players would give {orders:.0} orders, and at most {MAX_ORDERS} are kept: lower --rate, or \
-                 play for a shorter time"
-            ));
+            return Err(SettingsError::TooManyOrders { machines, orders });
         }
         if self.patience.0 < Duration::from_millis(1) {
-            return Err(
-                "--patience must be at least 1ms, or players would repeat orders endlessly"
-                    .to_owned(),
-            );
+            return Err(SettingsError::Patience);
         }
         if self.disk.0 > Duration::from_secs(10) {
-            return Err("--disk must be at most 10s".to_owned());
+            return Err(SettingsError::Disk);
         }
         if self.loss.to >= 1.0 {
-            return Err("--loss must be below 100%, or no leader is ever elected".to_owned());
+            return Err(SettingsError::Loss);
         }
-        let alone = Membership::new([NodeId(1)]).map_err(|error| error.to_string())?;
-        let checked = self.config(NodeId(1), alone, 0).validate();
-        checked.map_err(|error| format!("--timeout and --heartbeat: {error}"))
+        let alone = Membership::new([NodeId(1)])?;
+        self.config(NodeId(1), alone, 0).validate()?;
+        Ok(())
     }
 
     /// Configuration of a node; `seed` is the node's own.
@@ -197,14 +187,14 @@ impl Series {
     ///
     /// # Errors
     /// If there are none, or too many.
-    pub fn check(&self, kinds: usize) -> Result<(), String> {
+    pub fn check(&self, kinds: usize) -> Result<(), SettingsError> {
         let matches = (kinds as u64).checked_mul(self.reps);
         match matches.filter(|matches| (1..=MAX_MATCHES).contains(matches)) {
             Some(_) => Ok(()),
-            None => Err(format!(
-                "{kinds} kinds times {} matches: the total is not between 1 and {MAX_MATCHES}",
-                self.reps
-            )),
+            None => Err(SettingsError::Matches {
+                kinds,
+                reps: self.reps,
+            }),
         }
     }
 

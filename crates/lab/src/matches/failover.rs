@@ -27,7 +27,7 @@ use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
 use super::play::Account;
-use super::{MAX_ORDERS, Match, Series, World};
+use super::{MAX_ORDERS, Match, Series, SettingsError, StudyError, World};
 use crate::elections::values::{Sizes, Time};
 use crate::report::parallel;
 
@@ -105,13 +105,14 @@ impl Failover {
     ///
     /// # Errors
     /// Names the invalid option and its bounds.
-    pub fn check(&self) -> Result<(), String> {
+    pub fn check(&self) -> Result<(), SettingsError> {
         self.series.check(self.sizes.0.len())?;
         if self.sizes.0.first().is_some_and(|smallest| *smallest < 2) {
-            return Err(
-                "--sizes: a match that survives the loss of one machine needs at least 2"
-                    .to_owned(),
-            );
+            return Err(SettingsError::TooFewMachines {
+                option: "--sizes",
+                with: "that survives the loss of one machine",
+                least: 2,
+            });
         }
         let largest = self.sizes.0.last().copied().unwrap_or_default();
         let (time, conditions) = (
@@ -120,12 +121,12 @@ impl Failover {
         );
         conditions.check(largest, time)?;
         // Each process reports each order.
-        let told = conditions.rate * (largest * largest) as f64 * time.as_secs_f64();
-        if self.series.world == World::Processes && told > MAX_ORDERS {
-            return Err(format!(
-                "{largest} processes would report {told:.0} effects, and at most {MAX_ORDERS} are kept: \
-                                lower --rate, or let the machine be away for a shorter time"
-            ));
+        let effects = conditions.rate * (largest * largest) as f64 * time.as_secs_f64();
+        if self.series.world == World::Processes && effects > MAX_ORDERS {
+            return Err(SettingsError::TooManyEffects {
+                machines: largest,
+                effects,
+            });
         }
         Ok(())
     }
@@ -140,7 +141,7 @@ impl Failover {
         &self,
         threads: usize,
         done: &(dyn Fn(u64) + Sync),
-    ) -> Result<Vec<(u64, Vec<Outcome>)>, String> {
+    ) -> Result<Vec<(u64, Vec<Outcome>)>, StudyError> {
         self.check()?;
         let reps = self.series.reps as usize;
         let one = |number: usize| {

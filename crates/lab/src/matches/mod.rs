@@ -51,6 +51,7 @@
 
 pub mod churn;
 mod config;
+mod error;
 pub mod failover;
 pub mod ledger;
 mod machine;
@@ -60,6 +61,7 @@ mod state;
 pub mod theory;
 
 pub use config::{Conditions, Plant, Series, World};
+pub use error::{SettingsError, StudyError};
 pub use play::{Account, ChangeRequests, Match};
 
 /// Maximum number of machines of a match: the bits of one word, which represents a set of them.

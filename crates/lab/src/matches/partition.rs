@@ -23,7 +23,7 @@ use rand::{RngExt, SeedableRng};
 
 use super::failover::{AFTER, SETTLE, WARM_UP, WINDOW, led};
 use super::play::Account;
-use super::{Match, Series};
+use super::{Match, Series, SettingsError};
 use crate::elections::values::Time;
 use crate::report::parallel;
 
@@ -85,16 +85,20 @@ impl Partition {
     ///
     /// # Errors
     /// Names the invalid option and its bounds.
-    pub fn check(&self) -> Result<(), String> {
+    pub fn check(&self) -> Result<(), SettingsError> {
         self.series.check(self.shapes.len())?;
         if self.machines < 3 {
-            return Err(
-                "--machines: a match that can be cut in two unequal parts needs at least 3"
-                    .to_owned(),
-            );
+            return Err(SettingsError::TooFewMachines {
+                option: "--machines",
+                with: "that can be cut in two unequal parts",
+                least: 3,
+            });
         }
         if self.lasts.0 < PART || self.lasts.0 > LONGEST {
-            return Err(format!("--for must be {PART:?} to {LONGEST:?}"));
+            return Err(SettingsError::Cut {
+                least: PART,
+                most: LONGEST,
+            });
         }
         self.series
             .conditions
@@ -110,7 +114,7 @@ impl Partition {
         &self,
         threads: usize,
         done: &(dyn Fn(u64) + Sync),
-    ) -> Result<Vec<(Shape, Vec<Outcome>)>, String> {
+    ) -> Result<Vec<(Shape, Vec<Outcome>)>, SettingsError> {
         self.check()?;
         let reps = self.series.reps as usize;
         let outcomes = parallel::spread(threads, self.shapes.len() * reps, |number| {

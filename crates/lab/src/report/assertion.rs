@@ -32,26 +32,45 @@ const COMPARISONS: [(&str, Comparison); 5] = [
     (">", Comparison::Above),
 ];
 
-impl FromStr for Threshold {
-    type Err = String;
+/// Invalid threshold.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AssertionError {
+    /// Not a name, a comparison and a number.
+    #[error("`{0}` is not NAME<=NUMBER; the other comparisons are <, >, >= and ==")]
+    Syntax(String),
+    /// A quantity that the study does not measure.
+    #[error("--assert: `{name}` is not a known quantity; use one of {}", known.join(", "))]
+    UnknownQuantity {
+        /// Name of the quantity.
+        name: String,
+        /// Names of the known quantities.
+        known: Vec<&'static str>,
+    },
+}
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let help =
-            || format!("`{text}` is not NAME<=NUMBER; the other comparisons are <, >, >= and ==");
-        let found = COMPARISONS
-            .iter()
-            .find_map(|(sign, comparison)| Some((text.split_once(sign)?, *comparison)));
-        let ((name, bound), comparison) = found.ok_or_else(help)?;
-        let bound: f64 = bound.trim().parse().map_err(|_| help())?;
-        if name.trim().is_empty() || !bound.is_finite() {
-            return Err(help());
-        }
-        Ok(Threshold {
-            name: name.trim().to_owned(),
-            comparison,
-            bound,
-        })
+impl FromStr for Threshold {
+    type Err = AssertionError;
+
+    fn from_str(text: &str) -> Result<Self, AssertionError> {
+        parse(text).ok_or_else(|| AssertionError::Syntax(text.to_owned()))
     }
+}
+
+fn parse(text: &str) -> Option<Threshold> {
+    let found = COMPARISONS
+        .iter()
+        .find_map(|(sign, comparison)| Some((text.split_once(sign)?, *comparison)));
+    let ((name, bound), comparison) = found?;
+    let bound: f64 = bound.trim().parse().ok()?;
+    if name.trim().is_empty() || !bound.is_finite() {
+        return None;
+    }
+    Some(Threshold {
+        name: name.trim().to_owned(),
+        comparison,
+        bound,
+    })
 }
 
 impl fmt::Display for Threshold {
@@ -114,15 +133,15 @@ impl fmt::Display for Verdict {
 ///
 /// # Errors
 /// If one is not; the error lists the known names.
-pub fn check_names(thresholds: &[Threshold], known: &[&str]) -> Result<(), String> {
+pub fn check_names(thresholds: &[Threshold], known: &[&'static str]) -> Result<(), AssertionError> {
     match thresholds
         .iter()
         .find(|threshold| !known.contains(&threshold.name.as_str()))
     {
-        Some(Threshold { name, .. }) => Err(format!(
-            "--assert: `{name}` is not a known quantity; use one of {}",
-            known.join(", ")
-        )),
+        Some(Threshold { name, .. }) => Err(AssertionError::UnknownQuantity {
+            name: name.clone(),
+            known: known.to_vec(),
+        }),
         None => Ok(()),
     }
 }
@@ -160,6 +179,7 @@ mod tests {
                 wrong
                     .parse::<Threshold>()
                     .unwrap_err()
+                    .to_string()
                     .contains("NAME<=NUMBER"),
                 "{wrong}"
             );
@@ -172,6 +192,7 @@ mod tests {
         assert!(
             check_names(&threshold, &["time"])
                 .unwrap_err()
+                .to_string()
                 .contains("use one of time")
         );
         assert_eq!(check_names(&threshold, &["speed"]), Ok(()));

@@ -35,7 +35,7 @@ use rand::{RngExt, SeedableRng};
 use self::event_log::{Record, Records, Timeline};
 use self::protocol::{ChildCommand, ChildEvent};
 use super::{Account, Failover, Outcome};
-use crate::child_process::{self, Processes};
+use crate::child_process::{self, ProcessError, Processes};
 use crate::matches::Conditions;
 use crate::matches::ledger::Ledger;
 use crate::matches::machine::Player;
@@ -88,10 +88,12 @@ struct Clicks {
 ///
 /// # Errors
 /// If machines cannot be started, exit unexpectedly, or elect no leader in time.
-pub(super) fn play(study: &Failover, size: u64, seed: u64) -> Result<Outcome, String> {
+pub(super) fn play(study: &Failover, size: u64, seed: u64) -> Result<Outcome, ProcessError> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let directory = tempfile::tempdir()
-        .map_err(|error| format!("cannot create a temporary directory for processes: {error}"))?;
+    let directory = tempfile::tempdir().map_err(|source| ProcessError::TemporaryDirectory {
+        users: "processes",
+        source,
+    })?;
     let mut game = Game::start(
         &study.series.conditions,
         size as usize,
@@ -99,9 +101,10 @@ pub(super) fn play(study: &Failover, size: u64, seed: u64) -> Result<Outcome, St
         directory.path(),
     )?;
     if !game.wait_for(LATE, |game| game.leader().is_some())? {
-        return Err(format!(
-            "{size} processes did not agree on a leader within {LATE:?}: reduce the machine's load"
-        ));
+        return Err(ProcessError::NoLeader {
+            processes: size,
+            limit: LATE,
+        });
     }
     game.run_for(WARM_UP + Duration::from_micros(rng.random_range(0..WINDOW.as_micros() as u64)))?;
     let leader = game.leader();
@@ -193,7 +196,7 @@ impl<'a> Game<'a> {
         size: usize,
         rng: &mut ChaCha8Rng,
         directory: &Path,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, ProcessError> {
         let (clock, (say, heard)) = (Clock::start(), channel());
         let files = child_process::node_files(directory, size, Timing::default(), rng)?;
         let mut ledger = Ledger::default();
@@ -227,7 +230,7 @@ impl<'a> Game<'a> {
     }
 
     /// Starts a machine, and a thread that reads its reports.
-    fn spawn(&self, place: usize, seed: u64) -> Result<Child, String> {
+    fn spawn(&self, place: usize, seed: u64) -> Result<Child, ProcessError> {
         let Conditions {
             timeout, heartbeat, ..
         } = self.conditions;
@@ -241,7 +244,10 @@ impl<'a> Game<'a> {
                 &heartbeat.to_string(),
             ])
             .spawn()
-            .map_err(|error| format!("cannot start machine {}: {error}", place + 1))?;
+            .map_err(|source| ProcessError::Spawn {
+                process: machine(place),
+                source,
+            })?;
         let (run, say) = (self.runs[place].0, self.say.clone());
         if let Some(out) = process.stdout.take() {
             thread::spawn(move || listen(place, run, out, &say));
@@ -250,11 +256,14 @@ impl<'a> Game<'a> {
     }
 
     /// Kills a machine at once, and returns the time.
-    fn kill(&mut self, place: usize) -> Result<Moment, String> {
+    fn kill(&mut self, place: usize) -> Result<Moment, ProcessError> {
         let process = &mut self.processes.0[place];
         let killed = process.kill().and_then(|()| process.wait());
         let now = self.clock.now();
-        killed.map_err(|error| format!("cannot kill machine {}: {error}", place + 1))?;
+        killed.map_err(|source| ProcessError::Kill {
+            process: machine(place),
+            source,
+        })?;
         let (run, player) = (self.runs[place].0, &mut self.players[place].0);
         self.runs[place] = (run + 1, now);
         // The next process reports its terms anew.
@@ -267,7 +276,7 @@ impl<'a> Game<'a> {
     }
 
     /// Restarts a machine on its disk, with a new player, and returns the time.
-    fn restart(&mut self, place: usize, rng: &mut ChaCha8Rng) -> Result<Moment, String> {
+    fn restart(&mut self, place: usize, rng: &mut ChaCha8Rng) -> Result<Moment, ProcessError> {
         let now = self.clock.now();
         let client = self.ledger.enter(place as u32);
         self.players[place] = (
@@ -278,20 +287,22 @@ impl<'a> Game<'a> {
         Ok(now)
     }
 
-    fn tell(&mut self, place: usize, told: ChildCommand) -> Result<(), String> {
+    fn tell(&mut self, place: usize, told: ChildCommand) -> Result<(), ProcessError> {
         let Some(stdin) = &mut self.processes.0[place].stdin else {
             return Ok(());
         };
-        writeln!(stdin, "{told}")
-            .map_err(|error| format!("cannot write to machine {}: {error}", place + 1))
+        writeln!(stdin, "{told}").map_err(|source| ProcessError::Write {
+            process: machine(place),
+            source,
+        })
     }
 
-    fn run_for(&mut self, time: Duration) -> Result<(), String> {
+    fn run_for(&mut self, time: Duration) -> Result<(), ProcessError> {
         self.run_until(self.clock.now().after(time))
     }
 
     /// Processes reports and clicks until `until`.
-    fn run_until(&mut self, until: Moment) -> Result<(), String> {
+    fn run_until(&mut self, until: Moment) -> Result<(), ProcessError> {
         while self.clock.now() < until {
             self.click()?;
             let clicks = self
@@ -312,7 +323,11 @@ impl<'a> Game<'a> {
     }
 
     /// Waits until `is_so` holds, checking repeatedly. Returns false if it does not within `limit`.
-    fn wait_for(&mut self, limit: Duration, is_so: impl Fn(&Self) -> bool) -> Result<bool, String> {
+    fn wait_for(
+        &mut self,
+        limit: Duration,
+        is_so: impl Fn(&Self) -> bool,
+    ) -> Result<bool, ProcessError> {
         let late = self.clock.now().after(limit);
         while !is_so(self) {
             if self.clock.now() >= late {
@@ -324,7 +339,7 @@ impl<'a> Game<'a> {
     }
 
     /// Gives an order for every player with a due click.
-    fn click(&mut self) -> Result<(), String> {
+    fn click(&mut self) -> Result<(), ProcessError> {
         let now = self.clock.now();
         for place in 0..self.players.len() {
             let (player, clicks) = &mut self.players[place];
@@ -343,15 +358,16 @@ impl<'a> Game<'a> {
         Ok(())
     }
 
-    fn hear(&mut self, (place, run, at, said): Heard) -> Result<(), String> {
+    fn hear(&mut self, (place, run, at, said): Heard) -> Result<(), ProcessError> {
         let (now_running, killed) = self.runs[place];
         let runs = run == now_running;
         let Some(said) = said else {
-            let by_itself = format!(
-                "machine {} exited unexpectedly; its error output is above",
-                place + 1
-            );
-            return if runs { Err(by_itself) } else { Ok(()) };
+            let machine = place + 1;
+            return if runs {
+                Err(ProcessError::Exited { machine })
+            } else {
+                Ok(())
+            };
         };
         let ago = if let ChildEvent::Leads { ago, .. } = said {
             Duration::from_micros(ago)
@@ -408,7 +424,7 @@ impl<'a> Game<'a> {
 
     /// Requests all states until each has all effects and no order is pending. Returns false if
     /// that takes too long.
-    fn settle(&mut self) -> Result<bool, String> {
+    fn settle(&mut self) -> Result<bool, ProcessError> {
         let late = self.clock.now().after(SETTLE);
         loop {
             // Replies to an earlier request must not count.
@@ -432,6 +448,11 @@ impl<'a> Game<'a> {
             self.run_for(SLICE)?;
         }
     }
+}
+
+/// Name of a machine in errors.
+fn machine(place: usize) -> String {
+    format!("machine {}", place + 1)
 }
 
 /// Forwards a machine's reports until its stdout closes.

@@ -14,7 +14,7 @@ use raftian_node::{NodeHandle, NodeView, Replica, Stopped, SubmitError};
 use raftian_raft::{ClientId, Command, Decision, Entry, Payload, Responses, TakenSnapshot, Term};
 
 use super::protocol::{ChildCommand, ChildEvent};
-use crate::child_process;
+use crate::child_process::{self, ProcessError};
 use crate::matches::Conditions;
 use crate::matches::state::{Applied, State};
 use crate::retries::REFUSED_RETRY;
@@ -55,7 +55,7 @@ struct Program {
 ///
 /// # Errors
 /// If the node cannot be started, or has stopped.
-pub fn live(file: &Path, conditions: &Conditions, seed: u64) -> Result<(), String> {
+pub fn live(file: &Path, conditions: &Conditions, seed: u64) -> Result<(), ProcessError> {
     // Reported on the node's thread, before the program can receive the entry.
     let trace = Trace::to(|step| {
         if let TraceEvent::Committed(entries) = step {
@@ -109,12 +109,15 @@ fn listen(wake: &SyncSender<Wakes>) {
 }
 
 /// Writes reports, each a whole line, in order.
-fn say(lines: impl Iterator<Item = ChildEvent>) -> Result<(), String> {
+fn say(lines: impl Iterator<Item = ChildEvent>) -> Result<(), ProcessError> {
     let text: String = lines.map(|said| format!("{said}\n")).collect();
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())
         .and_then(|()| out.flush())
-        .map_err(|error| format!("cannot write to stdout: {error}"))
+        .map_err(|source| ProcessError::Write {
+            process: "stdout".to_owned(),
+            source,
+        })
 }
 
 /// Client and sequence number of an entry, if it is a command.
@@ -126,7 +129,7 @@ fn order(entry: &Entry) -> Option<(ClientId, u64)> {
 }
 
 impl Program {
-    fn run(&mut self, woken: &Receiver<Wakes>) -> Result<(), String> {
+    fn run(&mut self, woken: &Receiver<Wakes>) -> Result<(), ProcessError> {
         let mut taken = Vec::new();
         loop {
             let mut said = Vec::new();
@@ -140,7 +143,7 @@ impl Program {
             let view = self.node.view();
             self.report_leaders(&view, &mut said);
             if let Some(reason) = view.stopped {
-                return Err(reason.to_string());
+                return Err(reason.into());
             }
             self.ask_again()?;
             say(said.into_iter())?;
@@ -222,7 +225,7 @@ impl Program {
     }
 
     /// Proposes every order that is due; refused ones are retried sooner than unanswered ones.
-    fn ask_again(&mut self) -> Result<(), String> {
+    fn ask_again(&mut self) -> Result<(), ProcessError> {
         let now = Instant::now();
         for refused in std::mem::take(&mut self.responses.refused) {
             if let Some(again) = self.pending.get_mut(&(refused.client, refused.sequence)) {
@@ -243,7 +246,7 @@ impl Program {
     }
 
     /// A full queue takes the order at the next attempt.
-    fn propose(&mut self, client: ClientId, sequence: u64) -> Result<(), String> {
+    fn propose(&mut self, client: ClientId, sequence: u64) -> Result<(), ProcessError> {
         // Never read: effects depend only on client and sequence number.
         let bytes: Vec<u8> = [client.0, sequence]
             .into_iter()
@@ -255,12 +258,9 @@ impl Program {
             bytes: bytes.into(),
         }) {
             Ok(()) | Err(SubmitError::Busy) => Ok(()),
-            Err(SubmitError::Stopped) => Err(self
-                .node
-                .view()
-                .stopped
-                .unwrap_or(Stopped::Ended)
-                .to_string()),
+            Err(SubmitError::Stopped) => {
+                Err(self.node.view().stopped.unwrap_or(Stopped::Ended).into())
+            }
         }
     }
 }
