@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::published::{self, Published};
 use crate::scene::{FrameTimes, NodeSeen, Seen};
 use crate::study::{Cap, Cell as Combination, Server, Study};
-use raftian_lab::report::column::{Cell, Column, Columns, Fold, Format};
+use raftian_lab::report::column::{Cell, Column, Columns, Fold};
 use raftian_lab::report::document::number;
 use raftian_lab::report::statistics::{Interval, Summary, most, ms, quantile};
 
@@ -18,23 +18,20 @@ use raftian_lab::report::statistics::{Interval, Summary, most, ms, quantile};
 pub(crate) const COLUMNS: Columns<Row> = Columns {
     schema: "raftian.lab.responsiveness/1",
     list: &[
-        Column::new("dots", "", |row: &Row| u64::from(row.cell.dots).into()).head(
-            "dots",
-            "",
-            Format::Plain,
-        ),
+        Column::new("dots", "", |row: &Row| u64::from(row.cell.dots).into()).head("dots", ""),
         Column::new("server", "placement of the node", |row: &Row| {
             row.cell.server.name().into()
         })
-        .head("node in", "", Format::Plain),
+        .head("node in", ""),
         Column::new("heartbeat_ms", "ms, null without a node", |row: &Row| {
             row.heartbeat_ms().map_or(Cell::Missing, Cell::Exact)
         })
-        .head("beat", "ms", Format::Plain),
+        .head("beat", "ms"),
         Column::new("fps_cap", "null without one", |row: &Row| {
             row.cell.cap.0.map(u64::from).into()
         })
-        .head("cap", "fps", Format::Row(|row| row.cell.cap.to_string())),
+        .head("cap", "fps")
+        .text(|row| row.cell.cap.to_string()),
         Column::new("rounds", "", |row: &Row| row.rounds.len().into()),
         Column::new("frames", "", |row: &Row| {
             row.rounds
@@ -46,7 +43,8 @@ pub(crate) const COLUMNS: Columns<Row> = Columns {
         Column::new("fps_mean", "over all seconds", |row: &Row| {
             row.fps_mean().into()
         })
-        .head("frames", "/s", Format::Digits(1))
+        .head("frames", "/s")
+        .digits(1)
         .assert("min_fps", Fold::Min),
         Column::new("fps_sd", "over all seconds", |row: &Row| {
             row.fps_sd().into()
@@ -59,45 +57,48 @@ pub(crate) const COLUMNS: Columns<Row> = Columns {
                     .map_or(Cell::Missing, |log| Cell::Exact(log.fps))
             },
         )
-        .head("published", "/s", Format::Digits(1)),
+        .head("published", "/s")
+        .digits(1),
         Column::new("frame_mean_ms", "ms, median of the rounds", |row: &Row| {
             row.frames(|frames| frames.mean).into()
         })
-        .head("mean", "ms", Format::Scaled(scaled)),
+        .head("mean", "ms")
+        .scaled(scaled),
         Column::new("frame_p50_ms", "ms, median of the rounds", |row: &Row| {
             row.frames(|frames| frames.p50).into()
         })
-        .head("p50", "ms", Format::Scaled(scaled)),
+        .head("p50", "ms")
+        .scaled(scaled),
         Column::new("frame_p95_ms", "ms, median of the rounds", |row: &Row| {
             row.frames(|frames| frames.p95).into()
         })
-        .head("p95", "ms", Format::Scaled(scaled)),
+        .head("p95", "ms")
+        .scaled(scaled),
         Column::new("frame_p99_ms", "ms, median of the rounds", |row: &Row| {
             row.frames(|frames| frames.p99).into()
         })
-        .head("p99", "ms", Format::Scaled(scaled))
+        .head("p99", "ms")
+        .scaled(scaled)
         .assert("max_frame_p99_ms", Fold::Max),
-        Column::new("frame_max_ms", "ms", |row: &Row| row.longest_ms().into()).head(
-            "max",
-            "ms",
-            Format::Scaled(scaled),
-        ),
+        Column::new("frame_max_ms", "ms", |row: &Row| row.longest_ms().into())
+            .head("max", "ms")
+            .scaled(scaled),
         Column::new("cost_ms", "ms, mean", |row: &Row| {
             row.cost_ms.map(|cost| cost.mean).into()
         })
-        .head("cost", "ms", Format::Signed(3))
+        .head("cost", "ms")
+        .signed(3)
         .assert("max_thread_cost_ms", Fold::Rows(max_thread_cost_ms)),
         Column::new(
             "cost_off_ms",
             "ms, half of the 95 % interval",
             |row: &Row| row.cost_ms.map(|cost| cost.off).into(),
         )
-        .head("+-", "ms", Format::Digits(3)),
-        Column::new("commit_p50_ms", "ms", |row: &Row| row.commit_ms(50).into()).head(
-            "commit",
-            "p50",
-            Format::Scaled(scaled),
-        ),
+        .head("+-", "ms")
+        .digits(3),
+        Column::new("commit_p50_ms", "ms", |row: &Row| row.commit_ms(50).into())
+            .head("commit", "p50")
+            .scaled(scaled),
         Column::new("commit_p95_ms", "ms", |row: &Row| row.commit_ms(95).into()),
         Column::new("orders", "", |row: &Row| row.orders().into()),
         Column::new("unseen", "orders not displayed in time", |row: &Row| {
@@ -107,7 +108,8 @@ pub(crate) const COLUMNS: Columns<Row> = Columns {
         Column::new("led", "0 to 1", |row: &Row| {
             row.node(|node| node.led).into()
         })
-        .head("led", "%", Format::Row(Row::led_percent))
+        .head("led", "%")
+        .text(Row::led_percent)
         .assert("min_led", Fold::Min),
         Column::new("terms", "", |row: &Row| {
             row.terms().map_or(Cell::Missing, Cell::Exact)

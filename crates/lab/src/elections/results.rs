@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{Outcome, Settings, Study, charts};
-use crate::report::column::{Cell, Column, Columns, Fold, Format};
+use crate::report::column::{Cell, Column, Columns, Fold};
 use crate::report::document::number;
 use crate::report::findings::{Findings, named};
 use crate::report::statistics::{Growth, Summary};
@@ -68,42 +68,43 @@ impl Row {
 pub const COLUMNS: Columns<Row> = Columns {
     schema: "raftian.lab.elections/1",
     list: &[
-        Column::new("nodes", "", |row: &Row| row.nodes.into()).head("nodes", "", Format::Plain),
+        Column::new("nodes", "", |row: &Row| row.nodes.into()).head("nodes", ""),
         Column::new("runs", "", |row: &Row| row.runs.len().into()),
         Column::new("time_ms_mean", "ms", |row: &Row| Cell::mean(row.time_ms))
-            .head("mean", "ms", Format::Digits(1))
+            .head("mean", "ms")
+            .digits(1)
             .assert("mean_time_ms", Fold::Mean)
             .assert("smallest_time_ms", Fold::First)
             .assert("largest_time_ms", Fold::Last),
         Column::new("time_ms_median", "ms", |row: &Row| {
             Cell::median(row.time_ms)
         })
-        .head("median", "ms", Format::Digits(1)),
-        Column::new("time_ms_p95", "ms", |row: &Row| Cell::p95(row.time_ms)).head(
-            "p95",
-            "ms",
-            Format::Digits(1),
-        ),
+        .head("median", "ms")
+        .digits(1),
+        Column::new("time_ms_p95", "ms", |row: &Row| Cell::p95(row.time_ms))
+            .head("p95", "ms")
+            .digits(1),
         Column::new("time_ms_max", "ms", |row: &Row| Cell::max(row.time_ms))
             .assert("max_time_ms", Fold::Max),
-        Column::new("theory_ms", "ms", |row: &Row| row.theory_ms.into()).head(
-            "theory",
-            "ms",
-            Format::Digits(1),
-        ),
+        Column::new("theory_ms", "ms", |row: &Row| row.theory_ms.into())
+            .head("theory", "ms")
+            .digits(1),
         Column::derived(|row: &Row| row.off_percent().into())
-            .head("off", "%", Format::Signed(1))
+            .head("off", "%")
+            .signed(1)
             .assert("max_off_percent", Fold::MaxAbs),
         Column::new("elections_mean", "", |row: &Row| Cell::mean(row.elections))
-            .head("elections", "mean", Format::Digits(2))
+            .head("elections", "mean")
+            .digits(2)
             .assert("mean_elections", Fold::Mean),
         Column::new("elections_max", "", |row: &Row| Cell::max(row.elections))
-            .head("elections", "most", Format::Digits(0))
+            .head("elections", "most")
+            .digits(0)
             .assert("max_elections", Fold::Max),
         Column::new("split_votes", "all runs", |row: &Row| {
             row.split_votes.into()
         })
-        .head("split votes", "all runs", Format::Plain)
+        .head("split votes", "all runs")
         .assert("split_votes", Fold::Sum),
         Column::new("unfinished", "runs without a leader", |row: &Row| {
             row.unfinished.into()
@@ -112,12 +113,14 @@ pub const COLUMNS: Columns<Row> = Columns {
         Column::new("messages_mean", "null if not counted", |row: &Row| {
             Cell::mean(row.messages)
         })
-        .head("messages", "mean", Format::Digits(1))
+        .head("messages", "mean")
+        .digits(1)
         .assert("mean_messages", Fold::Mean),
         Column::new("steps_mean", "null if not counted", |row: &Row| {
             Cell::mean(row.steps)
         })
-        .head("steps", "mean", Format::Digits(1)),
+        .head("steps", "mean")
+        .digits(1),
     ],
     totals: &[
         ("messages_exponent", |rows| exponent(messages_growth(rows))),

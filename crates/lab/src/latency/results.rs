@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::cell::{Cell as Combination, Origin};
 use super::{LatencyBreakdown, Measured, Study, World, charts};
-use crate::report::column::{Cell, Column, Columns, Fold, Format};
+use crate::report::column::{Cell, Column, Columns, Fold};
 use crate::report::findings::{Findings, named};
 use crate::report::statistics::{Summary, most, ms, quantile};
 
@@ -14,51 +14,42 @@ use crate::report::statistics::{Summary, most, ms, quantile};
 pub const COLUMNS: Columns<Row> = Columns {
     schema: "raftian.lab.latency/1",
     list: &[
-        Column::new("nodes", "", |row: &Row| row.cell.nodes.into()).head(
-            "nodes",
-            "",
-            Format::Plain,
-        ),
-        Column::new("rtt_ms", "ms", |row: &Row| ms(row.cell.rtt).into()).head(
-            "rtt",
-            "ms",
-            Format::Scaled(short),
-        ),
-        Column::new("loss", "0 to 1", |row: &Row| Cell::Exact(row.cell.loss)).head(
-            "loss",
-            "%",
-            Format::Row(|row| short(row.cell.loss * 100.0)),
-        ),
+        Column::new("nodes", "", |row: &Row| row.cell.nodes.into()).head("nodes", ""),
+        Column::new("rtt_ms", "ms", |row: &Row| ms(row.cell.rtt).into())
+            .head("rtt", "ms")
+            .scaled(short),
+        Column::new("loss", "0 to 1", |row: &Row| Cell::Exact(row.cell.loss))
+            .head("loss", "%")
+            .text(|row| short(row.cell.loss * 100.0)),
         Column::new("rate", "orders per second", |row: &Row| {
             Cell::Exact(row.cell.rate)
         })
-        .head("rate", "/s", Format::Scaled(short)),
-        Column::new("origin", "", |row: &Row| row.origin.name().into()).head(
-            "at",
-            "",
-            Format::Plain,
-        ),
+        .head("rate", "/s")
+        .scaled(short),
+        Column::new("origin", "", |row: &Row| row.origin.name().into()).head("at", ""),
         Column::new("orders", "displayed", |row: &Row| row.totals.len().into())
-            .head("n", "", Format::Plain)
+            .head("n", "")
             .assert("orders", Fold::Sum),
         Column::new("p50_ms", "ms", |row: &Row| row.quantile_ms(50).into())
-            .head("p50", "ms", Format::Scaled(scaled))
+            .head("p50", "ms")
+            .scaled(scaled)
             .assert("p50_ms", Fold::Worst),
         Column::new("p95_ms", "ms", |row: &Row| row.quantile_ms(95).into())
-            .head("p95", "ms", Format::Scaled(scaled))
+            .head("p95", "ms")
+            .scaled(scaled)
             .assert("p95_ms", Fold::Worst),
         Column::new("p99_ms", "ms", |row: &Row| row.quantile_ms(99).into())
-            .head("p99", "ms", Format::Scaled(scaled))
+            .head("p99", "ms")
+            .scaled(scaled)
             .assert("p99_ms", Fold::Worst),
         Column::new("max_ms", "ms", |row: &Row| row.quantile_ms(100).into())
-            .head("max", "ms", Format::Scaled(scaled))
+            .head("max", "ms")
+            .scaled(scaled)
             .assert("max_ms", Fold::Worst),
         Column::new("mean_ms", "ms", |row: &Row| row.mean_ms().into()),
-        Column::new("theory_ms", "ms", |row: &Row| row.theory_ms().into()).head(
-            "theory",
-            "p50",
-            Format::Scaled(scaled),
-        ),
+        Column::new("theory_ms", "ms", |row: &Row| row.theory_ms().into())
+            .head("theory", "p50")
+            .scaled(scaled),
         Column::new("off_ms", "p50_ms less theory_ms", |row: &Row| {
             row.off_ms().into()
         })
@@ -66,30 +57,35 @@ pub const COLUMNS: Columns<Row> = Columns {
         Column::new("queue_ms", "mean part of mean_ms", |row: &Row| {
             row.parts_ms()[0].into()
         })
-        .head("queue", "mean", Format::Scaled(scaled)),
+        .head("queue", "mean")
+        .scaled(scaled),
         Column::new("network_ms", "mean part of mean_ms", |row: &Row| {
             row.parts_ms()[1].into()
         })
-        .head("net", "mean", Format::Scaled(scaled)),
+        .head("net", "mean")
+        .scaled(scaled),
         Column::new("disk_ms", "mean part of mean_ms", |row: &Row| {
             row.parts_ms()[2].into()
         })
-        .head("disk", "mean", Format::Scaled(scaled)),
+        .head("disk", "mean")
+        .scaled(scaled),
         Column::new("apply_ms", "mean part of mean_ms", |row: &Row| {
             row.parts_ms()[3].into()
         })
-        .head("apply", "mean", Format::Scaled(scaled)),
+        .head("apply", "mean")
+        .scaled(scaled),
         Column::new("frame_ms", "mean part of mean_ms", |row: &Row| {
             row.parts_ms()[4].into()
         })
-        .head("frame", "mean", Format::Scaled(scaled)),
+        .head("frame", "mean")
+        .scaled(scaled),
         Column::new("write_ms", "median of all writes", |row: &Row| {
             row.measured.write_ms.into()
         }),
         Column::new("lost", "never displayed", |row: &Row| {
             row.measured.lost.into()
         })
-        .head("lost", "", Format::Plain)
+        .head("lost", "")
         .assert("lost", Fold::Sum),
         Column::new("again", "repeated proposals", |row: &Row| {
             row.measured.again.into()

@@ -19,6 +19,7 @@ pub const MAX_QUANTITIES: usize = 3;
 
 /// Value of one column in one row.
 #[derive(Clone, PartialEq, Debug)]
+#[non_exhaustive]
 pub enum Cell {
     /// Not measured: `null`, and a dash in the table.
     Missing,
@@ -50,7 +51,7 @@ pub struct Column<R: 'static> {
 
 /// Form of a value in the table. A missing value is a dash in every form but [`Format::Row`].
 #[derive(Debug)]
-pub enum Format<R> {
+enum Format<R> {
     /// As it is.
     Plain,
     /// Number with this many decimal places.
@@ -66,6 +67,7 @@ pub enum Format<R> {
 /// Quantity for `--assert` over the values of a column. Missing values are skipped; where nothing
 /// was measured it is NaN, which satisfies no threshold.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Fold<R> {
     /// Sum; 0 without values.
     Sum,
@@ -276,10 +278,33 @@ impl<R> Column<R> {
         }
     }
 
-    /// Shows the column in the table, below `name` and `unit`.
-    pub const fn head(mut self, name: &'static str, unit: &'static str, format: Format<R>) -> Self {
+    /// Shows the column in the table as it is, below `name` and `unit`.
+    pub const fn head(mut self, name: &'static str, unit: &'static str) -> Self {
         self.head = Some((name, unit));
-        self.format = format;
+        self
+    }
+
+    /// Shows this many decimal places in the table.
+    pub const fn digits(mut self, digits: usize) -> Self {
+        self.format = Format::Digits(digits);
+        self
+    }
+
+    /// Shows a sign and this many decimal places in the table.
+    pub const fn signed(mut self, digits: usize) -> Self {
+        self.format = Format::Signed(digits);
+        self
+    }
+
+    /// Shows decimal places in the table that depend on the number.
+    pub const fn scaled(mut self, format: fn(f64) -> String) -> Self {
+        self.format = Format::Scaled(format);
+        self
+    }
+
+    /// Shows a text in the table that depends on the whole row.
+    pub const fn text(mut self, format: fn(&R) -> String) -> Self {
+        self.format = Format::Row(format);
         self
     }
 
@@ -406,16 +431,18 @@ mod tests {
         schema: "test/1",
         list: &[
             Column::new("nodes", "", |row: &Row| row.nodes.into())
-                .head("nodes", "", Format::Plain)
+                .head("nodes", "")
                 .assert("nodes", Fold::Sum)
                 .assert("largest", Fold::Max),
             Column::new("time_ms", "ms", |row: &Row| row.time.into())
-                .head("time", "ms", Format::Digits(1))
+                .head("time", "ms")
+                .digits(1)
                 .assert("mean_ms", Fold::Mean)
                 .assert("first_ms", Fold::First)
                 .assert("last_ms", Fold::Last),
             Column::derived(|row: &Row| row.time.map(|time| time * 2.0).into())
-                .head("twice", "ms", Format::Signed(0))
+                .head("twice", "ms")
+                .signed(0)
                 .assert("worst_ms", Fold::Worst)
                 .assert("off_ms", Fold::MaxAbs)
                 .assert("least_ms", Fold::Min),

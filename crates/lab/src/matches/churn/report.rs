@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::{Churn, Outcome, Turn};
 use crate::matches::violation;
 use crate::report::chart::{Axis, COLOURS, Chart, Series, Shape};
-use crate::report::column::{Column, Columns, Fold, Format};
+use crate::report::column::{Column, Columns, Fold};
 use crate::report::findings::{Findings, named};
 use crate::report::statistics::{most, ms};
 
@@ -14,79 +14,61 @@ use crate::report::statistics::{most, ms};
 pub(crate) const COLUMNS: Columns<Row> = Columns {
     schema: "raftian.lab.churn/1",
     list: &[
-        Column::new("match", "", |row: &Row| row.number.into()).head("match", "", Format::Plain),
+        Column::new("match", "", |row: &Row| row.number.into()).head("match", ""),
         Column::new("in_bound_percent", "share of time", |row: &Row| {
             (row.run.in_bound * 100.0).into()
         })
-        .head("in bound", "%", Format::Digits(2))
+        .head("in bound", "%")
+        .digits(2)
         .assert("in_bound_percent_min", Fold::Min),
         Column::new("latency_ms_p50", "ms", |row: &Row| {
             row.run.latency[0].into()
         })
-        .head("p50", "ms", Format::Digits(1))
+        .head("p50", "ms")
+        .digits(1)
         .assert("latency_ms_p50_max", Fold::Max),
         Column::new("latency_ms_p95", "ms", |row: &Row| {
             row.run.latency[1].into()
         })
-        .head("p95", "ms", Format::Digits(0)),
+        .head("p95", "ms")
+        .digits(0),
         Column::new("latency_ms_p99", "ms", |row: &Row| {
             row.run.latency[2].into()
         })
-        .head("p99", "ms", Format::Digits(0))
+        .head("p99", "ms")
+        .digits(0)
         .assert("latency_ms_p99_max", Fold::Max),
         Column::new("latency_ms_max", "ms", |row: &Row| {
             row.run.latency[3].into()
         })
-        .head("max", "ms", Format::Digits(0))
+        .head("max", "ms")
+        .digits(0)
         .assert("latency_ms_max", Fold::Max),
         Column::new("stop_ms", "ms", |row: &Row| ms(row.run.stop).into())
-            .head("stop", "ms", Format::Digits(0))
+            .head("stop", "ms")
+            .digits(0)
             .assert("stop_ms_max", Fold::Max),
-        Column::new("leaves", "", |row: &Row| row.run.turns[0].into()).head(
-            "leave",
-            "",
-            Format::Plain,
-        ),
-        Column::new("crashes", "", |row: &Row| row.run.turns[1].into()).head(
-            "crash",
-            "",
-            Format::Plain,
-        ),
-        Column::new("restarts", "", |row: &Row| row.run.turns[2].into()).head(
-            "back",
-            "",
-            Format::Plain,
-        ),
-        Column::new("joins", "", |row: &Row| row.run.turns[3].into()).head(
-            "join",
-            "",
-            Format::Plain,
-        ),
+        Column::new("leaves", "", |row: &Row| row.run.turns[0].into()).head("leave", ""),
+        Column::new("crashes", "", |row: &Row| row.run.turns[1].into()).head("crash", ""),
+        Column::new("restarts", "", |row: &Row| row.run.turns[2].into()).head("back", ""),
+        Column::new("joins", "", |row: &Row| row.run.turns[3].into()).head("join", ""),
         Column::new("passed", "", |row: &Row| row.run.passed.into()),
-        Column::new("changes_made", "", |row: &Row| row.run.orders.made.into()).head(
-            "made",
-            "",
-            Format::Plain,
-        ),
+        Column::new("changes_made", "", |row: &Row| row.run.orders.made.into()).head("made", ""),
         Column::new("changes_refused", "", |row: &Row| {
             row.run.orders.refused.into()
         })
-        .head("refused", "", Format::Plain),
+        .head("refused", ""),
         Column::new("promoted", "", |row: &Row| row.run.orders.promoted.into()),
-        Column::new("orders", "", |row: &Row| row.run.account.clicked.into()).head(
-            "orders",
-            "",
-            Format::Plain,
-        ),
+        Column::new("orders", "", |row: &Row| row.run.account.clicked.into()).head("orders", ""),
         Column::new("applied", "", |row: &Row| row.run.account.applied.into()),
         Column::new("lost", "", |row: &Row| row.run.account.lost.into())
-            .head("lost", "", Format::Plain)
+            .head("lost", "")
             .assert("lost", Fold::Sum),
         Column::new("doubled", "", |row: &Row| row.run.account.doubled.into())
-            .head("doubled", "", Format::Plain)
+            .head("doubled", "")
             .assert("doubled", Fold::Sum),
         Column::new("equal", "", |row: &Row| row.run.account.equal.into())
-            .head("equal", "", Format::Plain)
+            .head("equal", "")
             .assert("unequal", Fold::Unset),
         Column::new("settled", "", |row: &Row| row.run.settled.into())
             .assert("unfinished", Fold::Unset),

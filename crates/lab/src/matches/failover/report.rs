@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::{Failover, Outcome, Who};
 use crate::matches::{World, theory, violation};
 use crate::report::chart::{Axis, COLOURS, Chart, Series, Shape};
-use crate::report::column::{Cell, Column, Columns, Fold, Format};
+use crate::report::column::{Cell, Column, Columns, Fold};
 use crate::report::csv;
 use crate::report::findings::{Findings, named};
 use crate::report::statistics::{Summary, most, ms, shares};
@@ -18,31 +18,28 @@ use crate::report::statistics::{Summary, most, ms, shares};
 pub(crate) const COLUMNS: Columns<Row> = Columns {
     schema: "raftian.lab.failover/1",
     list: &[
-        Column::new("machines", "", |row: &Row| row.machines.into()).head(
-            "size",
-            "",
-            Format::Plain,
-        ),
+        Column::new("machines", "", |row: &Row| row.machines.into()).head("size", ""),
         Column::new("matches", "", |row: &Row| row.runs.len().into()),
         Column::new("stop_ms_mean", "ms", |row: &Row| Cell::mean(row.stop))
-            .head("stop", "mean ms", Format::Digits(0))
+            .head("stop", "mean ms")
+            .digits(0)
             .assert(
                 "stop_ms_mean",
                 Fold::Rows(|rows| stop(rows, |stop| stop.mean)),
             ),
-        Column::new("stop_ms_median", "ms", |row: &Row| Cell::median(row.stop)).head(
-            "stop",
-            "median",
-            Format::Digits(0),
-        ),
+        Column::new("stop_ms_median", "ms", |row: &Row| Cell::median(row.stop))
+            .head("stop", "median")
+            .digits(0),
         Column::new("stop_ms_p95", "ms", |row: &Row| Cell::p95(row.stop))
-            .head("stop", "p95", Format::Digits(0))
+            .head("stop", "p95")
+            .digits(0)
             .assert(
                 "stop_ms_p95",
                 Fold::Rows(|rows| stop(rows, |stop| stop.p95)),
             ),
         Column::new("stop_ms_max", "ms", |row: &Row| Cell::max(row.stop))
-            .head("stop", "max", Format::Digits(0))
+            .head("stop", "max")
+            .digits(0)
             .assert(
                 "stop_ms_max",
                 Fold::Rows(|rows| stop(rows, |stop| stop.max)),
@@ -51,16 +48,15 @@ pub(crate) const COLUMNS: Columns<Row> = Columns {
         Column::new("gap_ms_median", "ms", |row: &Row| Cell::median(row.gap)),
         Column::new("gap_ms_p95", "ms", |row: &Row| Cell::p95(row.gap)),
         Column::new("gap_ms_max", "ms", |row: &Row| Cell::max(row.gap))
-            .head("gap", "max ms", Format::Digits(0))
+            .head("gap", "max ms")
+            .digits(0)
             .assert(
                 "gap_ms_max",
                 Fold::Rows(|rows| largest(rows, |row| row.gap.map(|gap| gap.max))),
             ),
-        Column::new("leader_ms_mean", "ms", |row: &Row| Cell::mean(row.leader)).head(
-            "leader",
-            "mean ms",
-            Format::Digits(1),
-        ),
+        Column::new("leader_ms_mean", "ms", |row: &Row| Cell::mean(row.leader))
+            .head("leader", "mean ms")
+            .digits(1),
         Column::new("leader_ms_median", "ms", |row: &Row| {
             Cell::median(row.leader)
         }),
@@ -71,7 +67,8 @@ pub(crate) const COLUMNS: Columns<Row> = Columns {
             "ms, without split votes",
             |row: &Row| row.theory.into(),
         )
-        .head("theory", "ms", Format::Digits(1))
+        .head("theory", "ms")
+        .digits(1)
         .assert(
             "leader_off_percent_max",
             Fold::Rows(|rows| largest(rows, Row::leader_off_percent)),
@@ -79,7 +76,8 @@ pub(crate) const COLUMNS: Columns<Row> = Columns {
         Column::new("catch_up_ms_mean", "ms", |row: &Row| {
             Cell::mean(row.caught_up)
         })
-        .head("catch-up", "mean ms", Format::Digits(0)),
+        .head("catch-up", "mean ms")
+        .digits(0),
         Column::new("catch_up_ms_median", "ms", |row: &Row| {
             Cell::median(row.caught_up)
         }),
@@ -96,23 +94,24 @@ pub(crate) const COLUMNS: Columns<Row> = Columns {
         Column::new("orders", "", |row: &Row| {
             row.sum(|run| run.account.clicked).into()
         })
-        .head("orders", "", Format::Plain),
+        .head("orders", ""),
         Column::new("lost", "", |row: &Row| {
             row.sum(|run| run.account.lost).into()
         })
-        .head("lost", "", Format::Plain)
+        .head("lost", "")
         .assert("lost", Fold::Sum),
         Column::new("doubled", "", |row: &Row| {
             row.sum(|run| run.account.doubled).into()
         })
-        .head("doubled", "", Format::Plain)
+        .head("doubled", "")
         .assert("doubled", Fold::Sum),
         Column::new(
             "unequal",
             "matches that ended with different states",
             |row: &Row| row.unequal().into(),
         )
-        .head("equal", "", Format::Row(Row::equal_share))
+        .head("equal", "")
+        .text(Row::equal_share)
         .assert("unequal", Fold::Sum),
         Column::new(
             "unfinished",

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::{BEFORE, Outcome, PART, Partition, Shape};
 use crate::matches::violation;
 use crate::report::chart::{Axis, COLOURS, Chart, Series, Shape as Drawn};
-use crate::report::column::{Cell, Column, Columns, Fold, Format};
+use crate::report::column::{Cell, Column, Columns, Fold};
 use crate::report::csv;
 use crate::report::findings::{Findings, named};
 use crate::report::statistics::{Summary, ms, shares};
@@ -18,20 +18,18 @@ use crate::report::statistics::{Summary, ms, shares};
 pub(crate) const COLUMNS: Columns<Row> = Columns {
     schema: "raftian.lab.partition/1",
     list: &[
-        Column::new("shape", "", |row: &Row| row.shape.name().into()).head(
-            "shape",
-            "",
-            Format::Plain,
-        ),
+        Column::new("shape", "", |row: &Row| row.shape.name().into()).head("shape", ""),
         Column::new("matches", "", |row: &Row| row.runs.len().into()),
         Column::new(
             "went_on",
             "matches in which an order took effect while links were cut",
             |row: &Row| row.went_on().into(),
         )
-        .head("went on", "", Format::Row(Row::went_on_share)),
+        .head("went on", "")
+        .text(Row::went_on_share),
         Column::new("stop_ms_mean", "ms", |row: &Row| Cell::mean(row.stop))
-            .head("stop", "mean ms", Format::Digits(0))
+            .head("stop", "mean ms")
+            .digits(0)
             .assert(
                 "stop_ms_mean",
                 Fold::Rows(|rows| stop(rows, |stop| stop.mean)),
@@ -39,17 +37,16 @@ pub(crate) const COLUMNS: Columns<Row> = Columns {
         Column::new("stop_ms_median", "ms", |row: &Row| Cell::median(row.stop)),
         Column::new("stop_ms_p95", "ms", |row: &Row| Cell::p95(row.stop)),
         Column::new("stop_ms_max", "ms", |row: &Row| Cell::max(row.stop))
-            .head("stop", "max", Format::Digits(0))
+            .head("stop", "max")
+            .digits(0)
             .assert(
                 "stop_ms_max",
                 Fold::Rows(|rows| stop(rows, |stop| stop.max)),
             )
             .assert("stuck", Fold::Rows(stuck)),
-        Column::new("leader_ms_mean", "ms", |row: &Row| Cell::mean(row.leader)).head(
-            "leader",
-            "mean ms",
-            Format::Digits(0),
-        ),
+        Column::new("leader_ms_mean", "ms", |row: &Row| Cell::mean(row.leader))
+            .head("leader", "mean ms")
+            .digits(0),
         Column::new("leader_ms_median", "ms", |row: &Row| {
             Cell::median(row.leader)
         }),
@@ -60,27 +57,26 @@ pub(crate) const COLUMNS: Columns<Row> = Columns {
             "given on the side without progress during the cut",
             |row: &Row| row.sum(|run| run.minority_clicked).into(),
         )
-        .head("minority", "orders", Format::Plain),
+        .head("minority", "orders"),
         Column::new(
             "minority_orders_committed",
             "by any machine during the cut",
             |row: &Row| row.sum(|run| run.minority_committed).into(),
         )
-        .head("thereof", "comm.", Format::Plain),
+        .head("thereof", "comm."),
         Column::new("minority_commits", "by the minority", |row: &Row| {
             row.sum(|run| run.account.minority_commits).into()
         })
-        .head("by it", "comm.", Format::Plain)
+        .head("by it", "comm.")
         .assert("minority_commits", Fold::Sum),
-        Column::new("equal_ms_mean", "ms", |row: &Row| Cell::mean(row.equal)).head(
-            "equal",
-            "mean ms",
-            Format::Digits(0),
-        ),
+        Column::new("equal_ms_mean", "ms", |row: &Row| Cell::mean(row.equal))
+            .head("equal", "mean ms")
+            .digits(0),
         Column::new("equal_ms_median", "ms", |row: &Row| Cell::median(row.equal)),
         Column::new("equal_ms_p95", "ms", |row: &Row| Cell::p95(row.equal)),
         Column::new("equal_ms_max", "ms", |row: &Row| Cell::max(row.equal))
-            .head("equal", "max", Format::Digits(0))
+            .head("equal", "max")
+            .digits(0)
             .assert("equal_ms_max", Fold::Max),
         Column::new("orders", "", |row: &Row| {
             row.sum(|run| run.account.clicked).into()
@@ -88,19 +84,20 @@ pub(crate) const COLUMNS: Columns<Row> = Columns {
         Column::new("lost", "", |row: &Row| {
             row.sum(|run| run.account.lost).into()
         })
-        .head("lost", "", Format::Plain)
+        .head("lost", "")
         .assert("lost", Fold::Sum),
         Column::new("doubled", "", |row: &Row| {
             row.sum(|run| run.account.doubled).into()
         })
-        .head("dbl.", "", Format::Plain)
+        .head("dbl.", "")
         .assert("doubled", Fold::Sum),
         Column::new(
             "unequal",
             "matches that ended with different states",
             |row: &Row| row.unequal().into(),
         )
-        .head("equal", "", Format::Row(Row::equal_share))
+        .head("equal", "")
+        .text(Row::equal_share)
         .assert("unequal", Fold::Sum),
         Column::new(
             "unfinished",
