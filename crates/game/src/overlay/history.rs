@@ -42,8 +42,8 @@ impl History {
     /// Returns whether no violation of an invariant was ever observed.
     pub fn all_hold(&self) -> bool {
         self.invariants
-            .lights()
+            .properties()
             .iter()
-            .all(|light| light.broken.is_none())
+            .all(|checked| checked.broken.is_none())
     }
 }

@@ -55,7 +55,7 @@ fn differ(one: Identity, other: Identity) -> bool {
 /// Observations of the cluster that later ones must not contradict.
 #[derive(Clone, Debug)]
 pub(super) struct Invariants {
-    lights: [CheckedProperty; 4],
+    properties: [CheckedProperty; 4],
     leaders: BTreeMap<Term, NodeId>,
     commits: BTreeMap<NodeId, Index>,
     entries: BTreeMap<Index, (Identity, NodeId)>,
@@ -69,23 +69,23 @@ const STATES: usize = 3;
 
 impl Default for Invariants {
     fn default() -> Self {
-        let light = |property, rule| CheckedProperty {
+        let checked = |property, rule| CheckedProperty {
             property,
             rule,
             broken: None,
         };
         Self {
-            lights: [
-                light("one leader per term", "Raft 5.2, election safety"),
-                light(
+            properties: [
+                checked("one leader per term", "Raft 5.2, election safety"),
+                checked(
                     "commits never go back",
                     "Raft figure 2, commitIndex increases monotonically",
                 ),
-                light(
+                checked(
                     "committed logs agree",
                     "Raft 5.3 and 5.4, log matching and leader completeness",
                 ),
-                light("states agree", "Raft 5.4.3, state machine safety"),
+                checked("states agree", "Raft 5.4.3, state machine safety"),
             ],
             leaders: BTreeMap::new(),
             commits: BTreeMap::new(),
@@ -97,8 +97,8 @@ impl Default for Invariants {
 
 impl Invariants {
     /// The properties, in a fixed order.
-    pub(super) fn lights(&self) -> &[CheckedProperty] {
-        &self.lights
+    pub(super) fn properties(&self) -> &[CheckedProperty] {
+        &self.properties
     }
 
     /// Checks a view received at `at`. A member in `restarted` has restarted and may have a lower
@@ -200,8 +200,10 @@ impl Invariants {
         }
     }
 
-    fn breaks(&mut self, light: usize, at: Duration, what: String) {
-        self.lights[light].broken.get_or_insert(Broken { at, what });
+    fn breaks(&mut self, checked: usize, at: Duration, what: String) {
+        self.properties[checked]
+            .broken
+            .get_or_insert(Broken { at, what });
     }
 }
 
@@ -264,10 +266,10 @@ mod tests {
             invariants.observe(view, &[], Duration::from_secs(second as u64));
         }
         invariants
-            .lights()
+            .properties()
             .iter()
-            .filter(|light| light.broken.is_some())
-            .map(|light| light.property)
+            .filter(|checked| checked.broken.is_some())
+            .map(|checked| checked.property)
             .collect()
     }
 
@@ -290,9 +292,9 @@ mod tests {
         restarted.observe(&views[1], &[NodeId(1)], Duration::ZERO);
         assert!(
             restarted
-                .lights()
+                .properties()
                 .iter()
-                .all(|light| light.broken.is_none())
+                .all(|checked| checked.broken.is_none())
         );
     }
 
@@ -348,7 +350,7 @@ mod tests {
                 Duration::from_secs(second),
             );
         }
-        let broken = invariants.lights()[ELECTION].broken.clone().unwrap();
+        let broken = invariants.properties()[ELECTION].broken.clone().unwrap();
         assert_eq!(
             broken,
             Broken {

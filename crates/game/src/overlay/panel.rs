@@ -63,7 +63,7 @@ fn has_changed(context: &Context, free: Rect) -> bool {
 
 fn sections(ui: &mut Ui, screen: &mut Screen) {
     ui.set_min_width(ui.available_width());
-    lights(ui, screen);
+    properties(ui, screen);
     members::show(ui, screen);
     let wide = ui.available_width() >= WIDE;
     beside(ui, wide, RING, screen, ring::show, lanes::show);
@@ -96,18 +96,18 @@ fn beside(
     });
 }
 
-fn lights(ui: &mut Ui, screen: &Screen) {
+fn properties(ui: &mut Ui, screen: &Screen) {
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing.x = 14.0;
-        for light in screen.history.invariants.lights() {
-            let (lamp, text) = if light.broken.is_some() {
+        for checked in screen.history.invariants.properties() {
+            let (lamp, text) = if checked.broken.is_some() {
                 (BAD, BAD)
             } else {
                 (GOOD, TEXT)
             };
-            let galley = ui
-                .painter()
-                .layout_no_wrap(light.property.to_owned(), words(12.0), text);
+            let galley =
+                ui.painter()
+                    .layout_no_wrap(checked.property.to_owned(), words(12.0), text);
             // One item, so that a lamp and its text are not separated where the row wraps.
             let size = vec2(LAMP + galley.size().x, galley.size().y.max(LAMP));
             let (area, hovered) = ui.allocate_exact_size(size, Sense::hover());
@@ -120,7 +120,7 @@ fn lights(ui: &mut Ui, screen: &Screen) {
                 galley,
                 text,
             );
-            hovered.on_hover_ui(|ui| explain(ui, light, screen.now));
+            hovered.on_hover_ui(|ui| explain(ui, checked, screen.now));
         }
     });
     let (line, _) = ui.allocate_exact_size(vec2(ui.available_width(), 3.0), Sense::hover());
@@ -128,18 +128,18 @@ fn lights(ui: &mut Ui, screen: &Screen) {
         .hline(line.x_range(), line.center().y, (1.0, LINE));
 }
 
-fn explain(ui: &mut Ui, light: &CheckedProperty, now: Duration) {
+fn explain(ui: &mut Ui, checked: &CheckedProperty, now: Duration) {
     let line = |ui: &mut Ui, text: String, colour: Color32| {
         ui.label(RichText::new(text).color(colour));
     };
-    match &light.broken {
+    match &checked.broken {
         None => line(ui, "Held in every view so far.".into(), GOOD),
         Some(broken) => {
             let ago = event_log::ago(now.saturating_sub(broken.at).as_secs_f64());
             line(ui, format!("Broken {ago} ago: {}.", broken.what), BAD);
         }
     }
-    line(ui, light.rule.into(), WEAK);
+    line(ui, checked.rule.into(), WEAK);
 }
 
 #[cfg(test)]
