@@ -50,7 +50,7 @@ struct Made {
     members: [Member; 5],
     /// Milliseconds at which the leader appended each entry after [`PAST`].
     appended: Vec<u64>,
-    told: [bool; 3],
+    added: [bool; 3],
     seat: usize,
     embedded: bool,
     diverged: bool,
@@ -116,13 +116,13 @@ impl Made {
         let mut made = Made {
             members: std::array::from_fn(|_| member.clone()),
             appended: vec![],
-            told: [false; 3],
+            added: [false; 3],
             seat: ADA,
             embedded: true,
             diverged: false,
         };
         let [leader, bo] = [NodeId(5), id(BO)];
-        made.tell(
+        made.add_decision(
             ED,
             0,
             6,
@@ -130,8 +130,8 @@ impl Made {
                 because: StepDown::LostQuorum,
             },
         );
-        made.tell(BO, 180, 6, Decision::AskedForPreVotes);
-        made.tell(
+        made.add_decision(BO, 180, 6, Decision::AskedForPreVotes);
+        made.add_decision(
             ADA,
             190,
             6,
@@ -142,7 +142,7 @@ impl Made {
         );
         let (mine, theirs) = (position(6, PAST), position(6, PAST - 2));
         let because = VoteRefusal::LogBehind { mine, theirs };
-        made.tell(
+        made.add_decision(
             CY,
             200,
             6,
@@ -152,9 +152,9 @@ impl Made {
                 because,
             },
         );
-        made.tell(BO, 210, 7, Decision::StoodForElection { transfer: false });
+        made.add_decision(BO, 210, 7, Decision::StoodForElection { transfer: false });
         for place in [ADA, CY] {
-            made.tell(
+            made.add_decision(
                 place,
                 220 + place as u64,
                 7,
@@ -164,16 +164,16 @@ impl Made {
                 },
             );
         }
-        made.tell(BO, 230, 7, Decision::WonElection { votes: 3 });
+        made.add_decision(BO, 230, 7, Decision::WonElection { votes: 3 });
         for place in [ADA, CY, DEE, ED] {
-            made.tell(
+            made.add_decision(
                 place,
                 240 + place as u64,
                 7,
                 Decision::FollowsLeader { leader: bo },
             );
         }
-        made.tell(
+        made.add_decision(
             BO,
             260,
             7,
@@ -182,7 +182,7 @@ impl Made {
                 next: Index(PAST - 1),
             },
         );
-        made.tell(
+        made.add_decision(
             ED,
             270,
             7,
@@ -192,7 +192,7 @@ impl Made {
                 leader: bo,
             },
         );
-        made.tell(
+        made.add_decision(
             BO,
             290,
             7,
@@ -203,7 +203,7 @@ impl Made {
         made
     }
 
-    fn tell(&mut self, place: usize, ms: u64, term: u64, decision: Decision) {
+    fn add_decision(&mut self, place: usize, ms: u64, term: u64, decision: Decision) {
         self.members[place].events.push(Event {
             at: Moment(ms * 1000),
             term: Term(term),
@@ -258,22 +258,22 @@ impl Made {
 
     fn trouble(&mut self, now: u64) {
         for (place, begins) in TROUBLE.into_iter().enumerate() {
-            if now < begins || std::mem::replace(&mut self.told[place], true) {
+            if now < begins || std::mem::replace(&mut self.added[place], true) {
                 continue;
             }
             match place {
                 0 => self.members[DEE].up = false,
                 1 => self.members[ED].cut = Some(now),
                 _ => {
-                    self.tell(CY, now - 400, 7, Decision::AskedForPreVotes);
-                    self.tell(
+                    self.add_decision(CY, now - 400, 7, Decision::AskedForPreVotes);
+                    self.add_decision(
                         CY,
                         now - 10,
                         8,
                         Decision::StoodForElection { transfer: false },
                     );
                     let because = VoteRefusal::LeaderAlive(id(BO));
-                    self.tell(
+                    self.add_decision(
                         ADA,
                         now,
                         7,
@@ -283,7 +283,7 @@ impl Made {
                             because,
                         },
                     );
-                    self.tell(ED, now + 30, 7, Decision::AskedForPreVotes);
+                    self.add_decision(ED, now + 30, 7, Decision::AskedForPreVotes);
                 }
             }
         }

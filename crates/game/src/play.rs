@@ -97,7 +97,7 @@ fn update_footer(
             .map(|reason| format!("your node has stopped: {reason}"))
             .or_else(|| rejection.map(|(reason, _)| reason.clone())),
     };
-    let told = FooterFacts {
+    let newest = FooterFacts {
         me: cluster
             .seat
             .map(|id| format!("{} ({id})", cluster.name(id)))
@@ -107,7 +107,7 @@ fn update_footer(
         quorum: status.leader().is_some(),
         notice,
     };
-    facts.set_if_neq(told);
+    facts.set_if_neq(newest);
 }
 
 /// Sets the window's title to the name of the member behind it, as in the original.

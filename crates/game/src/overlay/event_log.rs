@@ -14,7 +14,7 @@ const MAX_DECISIONS: usize = 512;
 /// Decisions in chronological order. They outlive the member that made them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct EventLog {
-    told: VecDeque<LoggedDecision>,
+    logged: VecDeque<LoggedDecision>,
     last: BTreeMap<NodeId, Event>,
 }
 
@@ -42,8 +42,8 @@ impl EventLog {
             let who = node.status.id;
             for event in self.news(node) {
                 let at = at.as_secs_f64() - node.now.since(event.at).as_secs_f64();
-                ordered &= self.told.back().is_none_or(|last| last.at <= at);
-                self.told.push_back(LoggedDecision {
+                ordered &= self.logged.back().is_none_or(|last| last.at <= at);
+                self.logged.push_back(LoggedDecision {
                     at,
                     who,
                     event: event.clone(),
@@ -55,12 +55,12 @@ impl EventLog {
         }
         // A node's older decision may arrive after a newer one of another node.
         if !ordered {
-            self.told
+            self.logged
                 .make_contiguous()
                 .sort_by(|a, b| a.at.total_cmp(&b.at));
         }
-        while self.told.len() > MAX_DECISIONS {
-            self.told.pop_front();
+        while self.logged.len() > MAX_DECISIONS {
+            self.logged.pop_front();
         }
     }
 
@@ -80,17 +80,17 @@ impl EventLog {
     }
 
     fn is_logged(&self, who: NodeId, event: &Event) -> bool {
-        self.told
+        self.logged
             .iter()
-            .any(|told| told.who == who && told.event == *event)
+            .any(|logged| logged.who == who && logged.event == *event)
     }
 
     /// Decisions of one member, or of all, newest first.
     pub(super) fn newest(&self, of: Option<NodeId>) -> impl Iterator<Item = &LoggedDecision> {
-        self.told
+        self.logged
             .iter()
             .rev()
-            .filter(move |told| of.is_none_or(|who| told.who == who))
+            .filter(move |logged| of.is_none_or(|who| logged.who == who))
     }
 }
 
@@ -147,7 +147,7 @@ mod tests {
     fn newest(event_log: &EventLog, of: Option<u64>) -> Vec<(u64, u64)> {
         event_log
             .newest(of.map(NodeId))
-            .map(|told| (told.who.0, told.event.term.0))
+            .map(|logged| (logged.who.0, logged.event.term.0))
             .collect()
     }
 
@@ -201,7 +201,7 @@ mod tests {
             Duration::from_secs(3),
         );
         assert_eq!(
-            (event_log.told.len(), newest(&event_log, None)[0]),
+            (event_log.logged.len(), newest(&event_log, None)[0]),
             (MAX_DECISIONS, (1, 1999))
         );
     }

@@ -208,13 +208,13 @@ impl Invariants {
 }
 
 fn identity(entry: &Entry) -> Identity {
-    let said = match &entry.payload {
+    let payload_text = match &entry.payload {
         Payload::Empty => EntryKind::Nothing,
         Payload::Command(command) => EntryKind::Command(command.client, command.sequence),
         Payload::Membership(_) => EntryKind::Members,
         Payload::Withheld => EntryKind::Withheld,
     };
-    (entry.term, said)
+    (entry.term, payload_text)
 }
 
 /// Returns the first value observed under `key`, which is `seen` if there was none.

@@ -32,13 +32,13 @@ pub(super) fn show(ui: &mut Ui, screen: &mut Screen) {
                 .min_scrolled_height(HEIGHT);
             list.auto_shrink(false).show(ui, |ui| {
                 ui.spacing_mut().item_spacing.y = 2.0;
-                let mut told = screen
+                let mut logged = screen
                     .history
                     .event_log
                     .newest(screen.selected)
                     .take(LISTED)
                     .peekable();
-                if told.peek().is_none() {
+                if logged.peek().is_none() {
                     let elsewhere = screen
                         .selected
                         .and_then(|id| screen.view.member(id))
@@ -50,8 +50,8 @@ pub(super) fn show(ui: &mut Ui, screen: &mut Screen) {
                     };
                     ui.label(RichText::new(why).color(FAINT));
                 }
-                for told in told {
-                    ui.label(sentence(told, screen));
+                for logged in logged {
+                    ui.label(sentence(logged, screen));
                 }
             });
         });
@@ -73,30 +73,30 @@ fn chip(ui: &mut Ui, name: &str, who: Option<NodeId>, screen: &mut Screen) {
     }
 }
 
-fn sentence(told: &LoggedDecision, screen: &Screen) -> LayoutJob {
+fn sentence(logged: &LoggedDecision, screen: &Screen) -> LayoutJob {
     let mut line = LayoutJob::default();
     let mut write = |text: &str, font, colour: Color32| {
         line.append(text, 0.0, TextFormat::simple(font, colour))
     };
-    let ago = ago(screen.now.as_secs_f64() - told.at);
+    let ago = ago(screen.now.as_secs_f64() - logged.at);
     write(&format!("{ago:>6}  "), digits(SMALL), FAINT);
     write(
-        &format!("{:>3} ", told.event.term.to_string()),
+        &format!("{:>3} ", logged.event.term.to_string()),
         digits(SMALL),
-        term_colour(told.event.term),
+        term_colour(logged.event.term),
     );
     write(
-        &format!(" {} ", screen.view.name(told.who)),
+        &format!(" {} ", screen.view.name(logged.who)),
         words(theme::SIZE),
         TEXT,
     );
     write(
-        &with_names(&told.event.decision.to_string(), screen.view),
+        &with_names(&logged.event.decision.to_string(), screen.view),
         words(theme::SIZE),
         WEAK,
     );
     write(
-        &format!("   {}", told.event.decision.rule()),
+        &format!("   {}", logged.event.decision.rule()),
         words(SMALL),
         FAINT,
     );
