@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::f32::consts::TAU;
 use std::time::Duration;
 
-const LIFE: Duration = Duration::from_millis(450);
+const LIFETIME: Duration = Duration::from_millis(450);
 /// The white flash over the city is shorter: the player wants to see the new colour.
 const FLASH: Duration = Duration::from_millis(140);
 /// Number of sparks of a hit, and of the hit that fells a city. At most one shower per city and
@@ -31,7 +31,7 @@ struct Spark {
     from: Vec3,
     way: Vec2,
     born: Duration,
-    life: Duration,
+    lifetime: Duration,
 }
 
 pub(super) fn plugin(app: &mut App) {
@@ -79,7 +79,7 @@ fn shower(commands: &mut Commands, city: CityId, health: Health, born: Duration)
                 from,
                 way: direction * reach,
                 born,
-                life: LIFE,
+                lifetime: LIFETIME,
             },
             sprite,
             turned,
@@ -91,7 +91,7 @@ fn shower(commands: &mut Commands, city: CityId, health: Health, born: Duration)
             from,
             way: Vec2::ZERO,
             born,
-            life: FLASH,
+            lifetime: FLASH,
         },
         flash,
         Transform::from_translation(from),
@@ -105,7 +105,7 @@ fn burn(
 ) {
     for (entity, spark, mut sprite, mut transform) in &mut sparks {
         let age =
-            time.elapsed().saturating_sub(spark.born).as_secs_f32() / spark.life.as_secs_f32();
+            time.elapsed().saturating_sub(spark.born).as_secs_f32() / spark.lifetime.as_secs_f32();
         if age >= 1.0 {
             commands.entity(entity).despawn();
             continue;
