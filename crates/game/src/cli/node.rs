@@ -19,7 +19,7 @@ pub(super) struct NodeArgs {
 }
 
 pub(super) fn run(args: &NodeArgs) -> Result<Exit, Failure> {
-    let asked = watch_signals()?;
+    let stop_request = watch_signals()?;
     let (node, member) = start(&args.member)?;
     let started = format!(
         "{} (n{}) listens on {}",
@@ -30,8 +30,8 @@ pub(super) fn run(args: &NodeArgs) -> Result<Exit, Failure> {
     std::thread::spawn(move || {
         let _unread = print(&started).is_err();
     });
-    headless::run(node, member, || asked.to_end()).map_err(failure)?;
-    Ok(asked.exit())
+    headless::run(node, member, || stop_request.to_end()).map_err(failure)?;
+    Ok(stop_request.exit())
 }
 
 fn failure(stopped: Stopped) -> Failure {

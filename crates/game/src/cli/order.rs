@@ -102,15 +102,15 @@ pub(super) fn run(args: &OrderArgs) -> Result<Exit, Failure> {
 /// Proposes on a separate thread, so that an interrupt ends the wait.
 fn propose_until_interrupted(args: &OrderArgs, city: CityId) -> Result<CommittedOrder, Failure> {
     let config = NodeFile::read(&args.member.config)?;
-    let asked = watch_signals()?;
+    let stop_request = watch_signals()?;
     let timeout = args.timeout;
     let (report, result) = std::sync::mpsc::sync_channel(1);
     std::thread::spawn(move || report.send(propose(&config, timeout, city)));
     loop {
         match result.recv_timeout(INTERRUPT_POLL) {
             Ok(result) => return result,
-            Err(RecvTimeoutError::Timeout) if asked.to_end() => {
-                return Err(Failure::new(asked.exit(), INTERRUPTED));
+            Err(RecvTimeoutError::Timeout) if stop_request.to_end() => {
+                return Err(Failure::new(stop_request.exit(), INTERRUPTED));
             }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => {

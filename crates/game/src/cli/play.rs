@@ -9,7 +9,7 @@ use bevy::app::AppExit;
 use clap::Args;
 
 use super::output::{DEFAULT_LEVEL, seconds};
-use super::signals::{Asked, watch_signals};
+use super::signals::{StopRequest, watch_signals};
 use super::window_loss::WindowGuard;
 use super::{Exit, Failure, MemberArgs, node};
 use crate::display::{self, NoDisplay};
@@ -48,27 +48,31 @@ const EMBEDDED_NODES: usize = 5;
 pub(super) fn run_embedded(flags: &WindowFlags, log_level: &str) -> Result<Exit, Failure> {
     display::check()?;
     hold_back(log_level);
-    let asked = watch_signals()?;
+    let stop_request = watch_signals()?;
     let (embedded, node) = Embedded::start(EMBEDDED_NODES)?;
-    let _guard = WindowGuard::of_match(embedded.directory(), &asked);
-    in_window(&asked, || {
-        window::play_embedded(embedded, node, &flags.options(&asked))
+    let _guard = WindowGuard::of_match(embedded.directory(), &stop_request);
+    in_window(&stop_request, || {
+        window::play_embedded(embedded, node, &flags.options(&stop_request))
     })
 }
 
 pub(super) fn run_member(args: &PlayArgs, log_level: &str) -> Result<Exit, Failure> {
     display::check()?;
-    let asked = watch_signals()?;
+    let stop_request = watch_signals()?;
     let (node, member) = node::start(&args.member)?;
     hold_back(log_level);
     let guard = WindowGuard::of_member(
         member.control.clone(),
         &args.member.config,
         log_level,
-        &asked,
+        &stop_request,
     );
-    let options = args.window.options(&asked);
-    let play = || in_window(&asked, || window::play_member(node, member, &options));
+    let options = args.window.options(&stop_request);
+    let play = || {
+        in_window(&stop_request, || {
+            window::play_member(node, member, &options)
+        })
+    };
     match std::panic::catch_unwind(AssertUnwindSafe(play)) {
         // A failed screenshot also ends the window with this code.
         Ok(Ok(Exit::Unexpected)) if options.screenshot.is_none() => {
@@ -80,7 +84,7 @@ pub(super) fn run_member(args: &PlayArgs, log_level: &str) -> Result<Exit, Failu
 }
 
 impl WindowFlags {
-    fn options(&self, asked: &Asked) -> WindowOptions {
+    fn options(&self, stop_request: &StopRequest) -> WindowOptions {
         let screenshot = self.screenshot.as_ref().map(|file| ScreenshotPlan {
             file: file.clone(),
             after: Duration::from_secs_f64(self.after.unwrap_or(1.0)),
@@ -89,7 +93,7 @@ impl WindowFlags {
             screenshot,
             frame_cap: self.fps,
             overlay: self.overlay,
-            end: Arc::clone(&asked.to_end),
+            end: Arc::clone(&stop_request.to_end),
         }
     }
 }
@@ -106,9 +110,9 @@ fn hold_back(log_level: &str) {
 }
 
 /// Runs a window to its end.
-fn in_window(asked: &Asked, run: impl FnOnce() -> AppExit) -> Result<Exit, Failure> {
+fn in_window(stop_request: &StopRequest, run: impl FnOnce() -> AppExit) -> Result<Exit, Failure> {
     match display::catch_missing(run)? {
-        _ if asked.to_end() => Ok(asked.exit()),
+        _ if stop_request.to_end() => Ok(stop_request.exit()),
         AppExit::Success => Ok(Exit::Success),
         AppExit::Error(_) => Ok(Exit::Unexpected),
     }

@@ -9,7 +9,7 @@ use super::{Exit, Failure};
 
 /// Whether and by which signal the program was asked to end.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Asked {
+pub(super) struct StopRequest {
     /// It was asked to end.
     pub(super) to_end: Arc<AtomicBool>,
     /// It was asked by SIGTERM.
@@ -17,15 +17,15 @@ pub(super) struct Asked {
 }
 
 /// Watches for interrupts from now on.
-pub(super) fn watch_signals() -> Result<Asked, Failure> {
+pub(super) fn watch_signals() -> Result<StopRequest, Failure> {
     let failed = |error: &dyn std::fmt::Display| {
         Failure::new(
             Exit::Unexpected,
             format!("cannot install the signal handlers: {error}"),
         )
     };
-    let asked = Asked::default();
-    let in_handler = asked.clone();
+    let stop_request = StopRequest::default();
+    let in_handler = stop_request.clone();
     ctrlc::set_handler(move || {
         // A second interrupt must work even if the clean end hangs.
         if in_handler.to_end.swap(true, Ordering::AcqRel) {
@@ -34,12 +34,12 @@ pub(super) fn watch_signals() -> Result<Asked, Failure> {
     })
     .map_err(|error| failed(&error))?;
     // Read only after the program has stopped, long after both handlers ran.
-    signal_hook::flag::register(SIGTERM, Arc::clone(&asked.by_term))
+    signal_hook::flag::register(SIGTERM, Arc::clone(&stop_request.by_term))
         .map_err(|error| failed(&error))?;
-    Ok(asked)
+    Ok(stop_request)
 }
 
-impl Asked {
+impl StopRequest {
     /// Returns whether the program was asked to end.
     pub(super) fn to_end(&self) -> bool {
         self.to_end.load(Ordering::Acquire)

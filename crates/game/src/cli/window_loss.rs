@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use raftian_node::NodeControl;
 
 use super::Exit;
-use super::signals::Asked;
+use super::signals::StopRequest;
 use crate::terminal::{flush, note, release_libraries};
 
 /// Longest wait for a node to transfer leadership and close.
@@ -27,7 +27,7 @@ const CLOSE_POLL: Duration = Duration::from_millis(5);
 static GUARDED: Mutex<Option<Guarded>> = Mutex::new(None);
 
 struct Guarded {
-    asked: Asked,
+    stop_request: StopRequest,
     behind: Behind,
 }
 
@@ -53,7 +53,7 @@ impl WindowGuard {
         control: NodeControl,
         config: &Path,
         log_level: &str,
-        asked: &Asked,
+        stop_request: &StopRequest,
     ) -> Self {
         let (config, log_level) = (config.to_owned(), log_level.to_owned());
         Self::new(
@@ -62,19 +62,19 @@ impl WindowGuard {
                 config,
                 log_level,
             }),
-            asked,
+            stop_request,
         )
     }
 
     /// From now on `directory` is removed if a library ends the process.
-    pub(super) fn of_match(directory: &Path, asked: &Asked) -> Self {
-        Self::new(Behind::Match(directory.to_owned()), asked)
+    pub(super) fn of_match(directory: &Path, stop_request: &StopRequest) -> Self {
+        Self::new(Behind::Match(directory.to_owned()), stop_request)
     }
 
-    fn new(behind: Behind, asked: &Asked) -> Self {
+    fn new(behind: Behind, stop_request: &StopRequest) -> Self {
         static HOOK: Once = Once::new();
         *lock() = Some(Guarded {
-            asked: asked.clone(),
+            stop_request: stop_request.clone(),
             behind,
         });
         // Once is enough: the hook looks up the current guard when it runs.
@@ -117,16 +117,16 @@ impl Guarded {
         // The libraries' messages may explain the loss.
         release_libraries(true);
         match self.behind {
-            Behind::Member(member) => member.go_on(reason, &self.asked),
+            Behind::Member(member) => member.go_on(reason, &self.stop_request),
             Behind::Match(directory) => {
-                if !self.asked.to_end() {
+                if !self.stop_request.to_end() {
                     note(&format!(
                         "raftian: the window is lost ({reason}), and its match with it"
                     ));
                 }
                 let _left_for_the_next_start = std::fs::remove_dir_all(directory).is_err();
-                if self.asked.to_end() {
-                    self.asked.exit()
+                if self.stop_request.to_end() {
+                    self.stop_request.exit()
                 } else {
                     Exit::NoDisplay
                 }
@@ -137,9 +137,9 @@ impl Guarded {
 
 impl Member {
     /// Continues without a window, unless the process was asked to end.
-    fn go_on(self, reason: &str, asked: &Asked) -> Exit {
+    fn go_on(self, reason: &str, stop_request: &StopRequest) -> Exit {
         let id = self.control.view().status.id;
-        if !asked.to_end() {
+        if !stop_request.to_end() {
             note(&format!(
                 "raftian: the window is lost ({reason}); {id} continues without it. Interrupt it to end it, and run \
                  `raftian play` again for a window"
@@ -151,8 +151,8 @@ impl Member {
         while self.control.is_running() && Instant::now() < deadline {
             std::thread::sleep(CLOSE_POLL);
         }
-        if asked.to_end() {
-            return asked.exit();
+        if stop_request.to_end() {
+            return stop_request.exit();
         }
         flush();
         match self.replace_process() {
