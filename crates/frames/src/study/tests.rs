@@ -234,9 +234,9 @@ fn scene_and_measurements_survive_serialization() {
         seed: u64::MAX,
         node: Some(node),
     };
-    let told = serde_json::to_string(&scene).expect("it serializes");
+    let json = serde_json::to_string(&scene).expect("it serializes");
     assert_eq!(
-        serde_json::from_str::<Scene>(&told).expect("it deserializes"),
+        serde_json::from_str::<Scene>(&json).expect("it deserializes"),
         scene
     );
     assert!(serde_json::from_str::<Scene>("{\"dots\":7}").is_err());
@@ -250,9 +250,9 @@ fn scene_and_measurements_survive_serialization() {
         adapter: Some("a name".to_owned()),
         ..seen(60)
     };
-    let told = serde_json::to_string(&seen).expect("it serializes");
+    let json = serde_json::to_string(&seen).expect("it serializes");
     assert_eq!(
-        serde_json::from_str::<Seen>(&told).expect("it deserializes"),
+        serde_json::from_str::<Seen>(&json).expect("it deserializes"),
         seen
     );
 }

@@ -48,12 +48,12 @@ pub(super) fn replace_leader(
         users: "nodes",
         source,
     })?;
-    let (say, heard) = channel();
-    let mut nodes = start(settings, size, &mut rng, directory.path(), &say)?;
-    // With this sender `heard` would not disconnect after all nodes have exited.
-    drop(say);
+    let (sender, receiver) = channel();
+    let mut nodes = start(settings, size, &mut rng, directory.path(), &sender)?;
+    // With this sender `receiver` would not disconnect after all nodes have exited.
+    drop(sender);
     let limit = |since: Instant| since + settings.limit.0;
-    let Some(mut leader) = leads(&heard, limit(Instant::now()), Term(0), &mut Vec::new()) else {
+    let Some(mut leader) = leads(&receiver, limit(Instant::now()), Term(0), &mut Vec::new()) else {
         return Ok(Outcome::default());
     };
     let heartbeat = settings.heartbeat.0;
@@ -61,7 +61,7 @@ pub(super) fn replace_leader(
     let beat = Duration::from_micros(rng.random_range(0..heartbeat.as_micros() as u64));
     let settled = Instant::now() + heartbeat * 2 + beat;
     // A newer leader may still replace the first before the cluster settles.
-    while let Some(newer) = leads(&heard, settled, leader.term, &mut Vec::new()) {
+    while let Some(newer) = leads(&receiver, settled, leader.term, &mut Vec::new()) {
         leader = newer;
     }
     nodes.0[leader.place]
@@ -71,7 +71,7 @@ pub(super) fn replace_leader(
             source,
         })?;
     let (killed, mut stood) = (Instant::now(), Vec::new());
-    let next = leads(&heard, limit(killed), leader.term, &mut stood);
+    let next = leads(&receiver, limit(killed), leader.term, &mut stood);
     Ok(Outcome {
         time: next
             .as_ref()
@@ -84,17 +84,17 @@ pub(super) fn replace_leader(
 
 /// Waits for a leader in a term after `after`, and collects such terms with a candidate.
 fn leads(
-    heard: &Receiver<NodeReport>,
+    receiver: &Receiver<NodeReport>,
     until: Instant,
     after: Term,
     stood: &mut Vec<Term>,
 ) -> Option<NodeReport> {
     loop {
-        match heard.recv_timeout(until.saturating_duration_since(Instant::now())) {
+        match receiver.recv_timeout(until.saturating_duration_since(Instant::now())) {
             // A late report of an earlier term.
-            Ok(said) if said.term <= after => {}
-            Ok(said) if said.stands => stood.push(said.term),
-            Ok(said) => return Some(said),
+            Ok(report) if report.term <= after => {}
+            Ok(report) if report.stands => stood.push(report.term),
+            Ok(report) => return Some(report),
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return None,
         }
     }
@@ -105,7 +105,7 @@ fn start(
     size: u64,
     rng: &mut ChaCha8Rng,
     directory: &Path,
-    say: &Sender<NodeReport>,
+    sender: &Sender<NodeReport>,
 ) -> Result<Processes, ProcessError> {
     let mut nodes = Processes::default();
     for (place, file) in
@@ -128,16 +128,16 @@ fn start(
                 process: "a node".to_owned(),
                 source,
             })?;
-        let (said, say) = (node.stdout.take(), say.clone());
+        let (stdout, sender) = (node.stdout.take(), sender.clone());
         nodes.0.push(node);
-        thread::spawn(move || said.map(|said| listen(place, BufReader::new(said), &say)));
+        thread::spawn(move || stdout.map(|stdout| listen(place, BufReader::new(stdout), &sender)));
     }
     Ok(nodes)
 }
 
 /// Forwards a node's reports until its stdout closes.
-fn listen(place: usize, said: impl BufRead, say: &Sender<NodeReport>) {
-    for line in said.lines().map_while(Result::ok) {
+fn listen(place: usize, stdout: impl BufRead, sender: &Sender<NodeReport>) {
+    for line in stdout.lines().map_while(Result::ok) {
         let words: Vec<_> = line.split(' ').collect();
         let [what, term, ago] = words[..] else {
             continue;
@@ -148,13 +148,13 @@ fn listen(place: usize, said: impl BufRead, say: &Sender<NodeReport>) {
         let at = Instant::now()
             .checked_sub(Duration::from_micros(ago))
             .unwrap_or_else(Instant::now);
-        let said = NodeReport {
+        let report = NodeReport {
             place,
             stands: what == "stands",
             term: Term(term),
             at,
         };
-        if say.send(said).is_err() {
+        if sender.send(report).is_err() {
             return;
         }
     }

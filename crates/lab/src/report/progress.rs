@@ -33,7 +33,7 @@ pub struct Progress {
     began: Instant,
     done: AtomicU64,
     size: AtomicU64,
-    told: Sink,
+    sink: Sink,
 }
 
 enum Sink {
@@ -46,7 +46,7 @@ enum Sink {
 impl Progress {
     /// Starts the progress of a run of `total` parts.
     pub fn new(mode: Mode, name: &'static str, total: u64) -> Self {
-        let told = match mode {
+        let sink = match mode {
             Mode::Never => Sink::Nothing,
             Mode::Json => Sink::Documents,
             Mode::Auto if std::io::stderr().is_terminal() => Sink::Bar(bar(name, total)),
@@ -58,7 +58,7 @@ impl Progress {
             began: Instant::now(),
             done: AtomicU64::new(0),
             size: AtomicU64::new(0),
-            told,
+            sink,
         }
     }
 
@@ -67,7 +67,7 @@ impl Progress {
         let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
         let news = self.size.swap(size, Ordering::Relaxed) != size;
         let tenth = done * LINES / self.total > (done - 1) * LINES / self.total;
-        match &self.told {
+        match &self.sink {
             Sink::Bar(bar) => {
                 if news {
                     bar.set_message(format!("n={size}"));
@@ -84,7 +84,7 @@ impl Progress {
 
     /// Removes the bar before the result is printed.
     pub fn finish(&self) {
-        if let Sink::Bar(bar) = &self.told {
+        if let Sink::Bar(bar) = &self.sink {
             bar.finish_and_clear();
         }
     }
