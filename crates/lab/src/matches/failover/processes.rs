@@ -57,7 +57,7 @@ const SETTLE: Duration = Duration::from_secs(20);
 const SLICE: Duration = Duration::from_millis(10);
 
 /// Machine, run, arrival time and report of a machine; no report at the end of its run.
-type Heard = (usize, u64, Instant, Option<ChildEvent>);
+type Received = (usize, u64, Instant, Option<ChildEvent>);
 
 /// Machines, their players, and their reports.
 struct Game<'a> {
@@ -74,8 +74,8 @@ struct Game<'a> {
     ledger: Ledger,
     records: Records,
     clock: Clock,
-    say: Sender<Heard>,
-    heard: Receiver<Heard>,
+    sender: Sender<Received>,
+    received: Receiver<Received>,
 }
 
 /// A player's next click, and the RNG that schedules it.
@@ -197,7 +197,7 @@ impl<'a> Game<'a> {
         rng: &mut ChaCha8Rng,
         directory: &Path,
     ) -> Result<Self, ProcessError> {
-        let (clock, (say, heard)) = (Clock::start(), channel());
+        let (clock, (sender, received)) = (Clock::start(), channel());
         let files = child_process::node_files(directory, size, Timing::default(), rng)?;
         let mut ledger = Ledger::default();
         let mut player = |place| {
@@ -219,8 +219,8 @@ impl<'a> Game<'a> {
             ledger,
             records,
             clock,
-            say,
-            heard,
+            sender,
+            received,
         };
         for place in 0..size {
             let process = game.spawn(place, rng.random())?;
@@ -248,9 +248,9 @@ impl<'a> Game<'a> {
                 process: machine(place),
                 source,
             })?;
-        let (run, say) = (self.runs[place].0, self.say.clone());
+        let (run, sender) = (self.runs[place].0, self.sender.clone());
         if let Some(out) = process.stdout.take() {
-            thread::spawn(move || listen(place, run, out, &say));
+            thread::spawn(move || listen(place, run, out, &sender));
         }
         Ok(process)
     }
@@ -287,11 +287,11 @@ impl<'a> Game<'a> {
         Ok(now)
     }
 
-    fn tell(&mut self, place: usize, told: ChildCommand) -> Result<(), ProcessError> {
+    fn write_command(&mut self, place: usize, command: ChildCommand) -> Result<(), ProcessError> {
         let Some(stdin) = &mut self.processes.0[place].stdin else {
             return Ok(());
         };
-        writeln!(stdin, "{told}").map_err(|source| ProcessError::Write {
+        writeln!(stdin, "{command}").map_err(|source| ProcessError::Write {
             process: machine(place),
             source,
         })
@@ -312,10 +312,10 @@ impl<'a> Game<'a> {
                 .map(|(_, clicks)| clicks.next);
             let next = self.clock.instant(clicks.min().unwrap_or(until).min(until));
             match self
-                .heard
+                .received
                 .recv_timeout(next.saturating_duration_since(Instant::now()))
             {
-                Ok(heard) => self.hear(heard)?,
+                Ok(received) => self.record(received)?,
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
             }
         }
@@ -352,16 +352,16 @@ impl<'a> Game<'a> {
             if player.has_room(next) {
                 let sequence = self.ledger.click(client, now);
                 player.pending.insert(sequence);
-                self.tell(place, ChildCommand::Order(client, sequence))?;
+                self.write_command(place, ChildCommand::Order(client, sequence))?;
             }
         }
         Ok(())
     }
 
-    fn hear(&mut self, (place, run, at, said): Heard) -> Result<(), ProcessError> {
+    fn record(&mut self, (place, run, at, event): Received) -> Result<(), ProcessError> {
         let (now_running, killed) = self.runs[place];
         let runs = run == now_running;
-        let Some(said) = said else {
+        let Some(event) = event else {
             let machine = place + 1;
             return if runs {
                 Err(ProcessError::Exited { machine })
@@ -369,7 +369,7 @@ impl<'a> Game<'a> {
                 Ok(())
             };
         };
-        let ago = if let ChildEvent::Leads { ago, .. } = said {
+        let ago = if let ChildEvent::Leads { ago, .. } = event {
             Duration::from_micros(ago)
         } else {
             Duration::ZERO
@@ -380,7 +380,7 @@ impl<'a> Game<'a> {
                 .0
                 .saturating_sub((at.elapsed() + ago).as_micros() as u64),
         );
-        match &said {
+        match &event {
             // A report of a killed run counts as of its kill at the latest.
             _ if !runs => at = at.min(killed),
             ChildEvent::Leads { term, .. } => self.terms[place].0 = *term,
@@ -395,12 +395,12 @@ impl<'a> Game<'a> {
             | ChildEvent::Restored(..) => {}
         }
         // States are judged separately, by `account`.
-        if !matches!(said, ChildEvent::State(_)) {
+        if !matches!(event, ChildEvent::State(_)) {
             self.records.0.push(Record {
                 at,
                 place,
                 run,
-                said,
+                event,
             });
         }
         Ok(())
@@ -429,7 +429,8 @@ impl<'a> Game<'a> {
         loop {
             // Replies to an earlier request must not count.
             self.states.fill_with(|| None);
-            (0..self.files.len()).try_for_each(|place| self.tell(place, ChildCommand::State))?;
+            (0..self.files.len())
+                .try_for_each(|place| self.write_command(place, ChildCommand::State))?;
             let answered = self.wait_for(SETTLE, |game| game.states.iter().all(Option::is_some))?;
             let effects = self.records.effects();
             let has_all =
@@ -456,14 +457,14 @@ fn machine(place: usize) -> String {
 }
 
 /// Forwards a machine's reports until its stdout closes.
-fn listen(place: usize, run: u64, out: ChildStdout, say: &Sender<Heard>) {
+fn listen(place: usize, run: u64, out: ChildStdout, sender: &Sender<Received>) {
     let lines = BufReader::new(out).lines().map_while(Result::ok);
-    for said in lines
+    for event in lines
         .filter_map(|line| ChildEvent::read(&line))
         .map(Some)
         .chain([None])
     {
-        if say.send((place, run, Instant::now(), said)).is_err() {
+        if sender.send((place, run, Instant::now(), event)).is_err() {
             return;
         }
     }

@@ -16,7 +16,7 @@ pub(super) struct Record {
     pub(super) place: usize,
     /// Run of that machine, counted from 0.
     pub(super) run: u64,
-    pub(super) said: ChildEvent,
+    pub(super) event: ChildEvent,
 }
 
 /// All reports, in order of arrival.
@@ -41,7 +41,7 @@ impl Records {
     pub(super) fn effects(&self) -> u64 {
         self.0
             .iter()
-            .filter_map(|record| count(&record.said))
+            .filter_map(|record| count(&record.event))
             .max()
             .unwrap_or_default()
     }
@@ -58,7 +58,7 @@ impl Records {
         in_time.sort_by_key(|record| record.at);
         let (mut watched, mut gap) = (false, None);
         for Record {
-            at, place, said, ..
+            at, place, event, ..
         } in in_time
         {
             // Gaps before the crash do not count.
@@ -69,11 +69,11 @@ impl Records {
             if *at > over {
                 gap.get_or_insert_with(|| ledger.longest_gap(over));
             }
-            match said {
+            match event {
                 ChildEvent::Committed(client, sequence) => {
                     ledger.committed(*client, *sequence, *place as u32, *at)
                 }
-                ChildEvent::Done(client, sequence) => ledger.told(*client, *sequence, *at),
+                ChildEvent::Done(client, sequence) => ledger.notified(*client, *sequence, *at),
                 ChildEvent::Leads { .. }
                 | ChildEvent::Follows(_)
                 | ChildEvent::Effect { .. }
@@ -84,11 +84,11 @@ impl Records {
         let mut states: Vec<_> = self
             .0
             .iter()
-            .filter_map(|record| Some((count(&record.said)?, record)))
+            .filter_map(|record| Some((count(&record.event)?, record)))
             .collect();
         states.sort_by_key(|(count, record)| (*count, record.at));
-        for (count, Record { place, said, .. }) in states {
-            let hash = match said {
+        for (count, Record { place, event, .. }) in states {
+            let hash = match event {
                 ChildEvent::Effect {
                     hash,
                     client,
@@ -118,7 +118,7 @@ impl Records {
         let Timeline {
             victim, crashed, ..
         } = happened;
-        let news = |record: &&Record| match record.said {
+        let news = |record: &&Record| match record.event {
             ChildEvent::Effect {
                 client, sequence, ..
             } if record.place != victim && record.at > crashed => ledger
@@ -136,7 +136,7 @@ impl Records {
 
     /// Time from the crash until a machine leads in a later term than any before.
     pub(super) fn next_leader(&self, happened: Timeline) -> Option<Duration> {
-        let leads = |record: &Record| match record.said {
+        let leads = |record: &Record| match record.event {
             ChildEvent::Leads { term, .. } => Some((record.at, term)),
             _ => None,
         };
@@ -161,7 +161,7 @@ impl Records {
         let there = |record: &&Record| {
             record.place == victim
                 && record.run > 0
-                && count(&record.said).is_some_and(|count| count >= effects)
+                && count(&record.event).is_some_and(|count| count >= effects)
         };
         if effects == 0 {
             Some(Duration::ZERO)
@@ -175,8 +175,8 @@ impl Records {
 }
 
 /// Number of effects of the reported state.
-fn count(said: &ChildEvent) -> Option<u64> {
-    match said {
+fn count(event: &ChildEvent) -> Option<u64> {
+    match event {
         ChildEvent::Effect { count, .. } | ChildEvent::Restored(count, _) => Some(*count),
         ChildEvent::Leads { .. }
         | ChildEvent::Follows(_)
@@ -200,17 +200,17 @@ mod tests {
     };
 
     /// Three orders of one player at the second machine, with the given reports.
-    fn judged(said: &[(u64, usize, u64, ChildEvent)]) -> (Records, Ledger, Duration) {
+    fn judged(event: &[(u64, usize, u64, ChildEvent)]) -> (Records, Ledger, Duration) {
         let mut ledger = Ledger::default();
         let client = ledger.enter(1);
         (1..=3).for_each(|sequence| assert_eq!(ledger.click(client, Moment(sequence)), sequence));
-        let record = |(at, place, run, said): &(u64, usize, u64, ChildEvent)| Record {
+        let record = |(at, place, run, event): &(u64, usize, u64, ChildEvent)| Record {
             at: Moment(*at),
             place: *place,
             run: *run,
-            said: said.clone(),
+            event: event.clone(),
         };
-        let records = Records(said.iter().map(record).collect());
+        let records = Records(event.iter().map(record).collect());
         let gap = records.enter(&mut ledger, HAPPENED);
         (records, ledger, gap)
     }

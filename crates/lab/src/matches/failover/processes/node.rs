@@ -64,7 +64,7 @@ pub fn live(file: &Path, conditions: &Conditions, seed: u64) -> Result<(), Proce
                 .filter_map(order)
                 .map(|(client, sequence)| ChildEvent::Committed(client, sequence));
             // A failed write means that the match is gone, which also closes stdin.
-            let _unheard = say(committed);
+            let _unheard = write_events(committed);
         }
     });
     let node = child_process::start_node(
@@ -95,13 +95,13 @@ pub fn live(file: &Path, conditions: &Conditions, seed: u64) -> Result<(), Proce
 
 /// Reads commands until stdin closes, then exits: a machine must not outlive the match.
 fn listen(wake: &SyncSender<Wakes>) {
-    for told in io::stdin()
+    for command in io::stdin()
         .lock()
         .lines()
         .map_while(Result::ok)
         .filter_map(|line| ChildCommand::read(&line))
     {
-        if wake.send(Wakes::ChildCommand(told)).is_err() {
+        if wake.send(Wakes::ChildCommand(command)).is_err() {
             break;
         }
     }
@@ -109,8 +109,8 @@ fn listen(wake: &SyncSender<Wakes>) {
 }
 
 /// Writes reports, each a whole line, in order.
-fn say(lines: impl Iterator<Item = ChildEvent>) -> Result<(), ProcessError> {
-    let text: String = lines.map(|said| format!("{said}\n")).collect();
+fn write_events(lines: impl Iterator<Item = ChildEvent>) -> Result<(), ProcessError> {
+    let text: String = lines.map(|event| format!("{event}\n")).collect();
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())
         .and_then(|()| out.flush())
@@ -132,21 +132,21 @@ impl Program {
     fn run(&mut self, woken: &Receiver<Wakes>) -> Result<(), ProcessError> {
         let mut taken = Vec::new();
         loop {
-            let mut said = Vec::new();
+            let mut events = Vec::new();
             taken.clear();
             self.responses.append(&mut self.node.take_responses());
             self.node.take_committed(MAX_TAKEN, &mut taken);
             taken
                 .iter()
-                .for_each(|committed| self.apply(committed, &mut said));
+                .for_each(|committed| self.apply(committed, &mut events));
             self.snapshot();
             let view = self.node.view();
-            self.report_leaders(&view, &mut said);
+            self.report_leaders(&view, &mut events);
             if let Some(reason) = view.stopped {
                 return Err(reason.into());
             }
-            self.ask_again()?;
-            say(said.into_iter())?;
+            self.retry()?;
+            write_events(events.into_iter())?;
             let next = self
                 .pending
                 .values()
@@ -159,7 +159,7 @@ impl Program {
                     self.propose(client, sequence)?;
                 }
                 Ok(Wakes::ChildCommand(ChildCommand::State)) => {
-                    say([ChildEvent::State(self.state.words())].into_iter())?
+                    write_events([ChildEvent::State(self.state.words())].into_iter())?
                 }
                 Ok(Wakes::Node) | Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
@@ -167,12 +167,12 @@ impl Program {
         }
     }
 
-    fn apply(&mut self, committed: &Committed, said: &mut Vec<ChildEvent>) {
+    fn apply(&mut self, committed: &Committed, events: &mut Vec<ChildEvent>) {
         let entry = match committed {
             Committed::Entry(entry) => entry,
             Committed::Snapshot(snapshot) => {
                 self.state = State::restore(snapshot.data.as_deref().unwrap_or_default());
-                said.push(ChildEvent::Restored(self.state.count, self.state.hash));
+                events.push(ChildEvent::Restored(self.state.count, self.state.hash));
                 return;
             }
         };
@@ -180,7 +180,7 @@ impl Program {
             Applied::Nothing => return,
             Applied::Repeat(client, sequence) => (client, sequence),
             Applied::Effect(client, sequence) => {
-                said.push(ChildEvent::Effect {
+                events.push(ChildEvent::Effect {
                     count: self.state.count,
                     hash: self.state.hash,
                     client,
@@ -191,7 +191,7 @@ impl Program {
         };
         // Repeats count too: the effect may have arrived with a snapshot.
         if self.pending.remove(&(client, sequence)).is_some() {
-            said.push(ChildEvent::Done(client, sequence));
+            events.push(ChildEvent::Done(client, sequence));
         }
     }
 
@@ -207,12 +207,12 @@ impl Program {
         }
     }
 
-    fn report_leaders(&mut self, view: &NodeView, said: &mut Vec<ChildEvent>) {
+    fn report_leaders(&mut self, view: &NodeView, events: &mut Vec<ChildEvent>) {
         for event in &view.events {
             if matches!(event.decision, Decision::WonElection { .. }) && event.term > self.led {
                 self.led = event.term;
                 let ago = view.now.since(event.at).as_micros() as u64;
-                said.push(ChildEvent::Leads {
+                events.push(ChildEvent::Leads {
                     term: event.term.0,
                     ago,
                 });
@@ -220,12 +220,12 @@ impl Program {
         }
         if view.status.leader.is_some() && view.status.term > self.followed {
             self.followed = view.status.term;
-            said.push(ChildEvent::Follows(view.status.term.0));
+            events.push(ChildEvent::Follows(view.status.term.0));
         }
     }
 
     /// Proposes every order that is due; refused ones are retried sooner than unanswered ones.
-    fn ask_again(&mut self) -> Result<(), ProcessError> {
+    fn retry(&mut self) -> Result<(), ProcessError> {
         let now = Instant::now();
         for refused in std::mem::take(&mut self.responses.refused) {
             if let Some(again) = self.pending.get_mut(&(refused.client, refused.sequence)) {

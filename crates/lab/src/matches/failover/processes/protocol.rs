@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn lines_parse_back_as_written() {
         let client = ClientId(7);
-        for said in [
+        for event in [
             ChildEvent::Leads { term: 3, ago: 250 },
             ChildEvent::Follows(3),
             ChildEvent::Committed(client, 1),
@@ -156,10 +156,10 @@ mod tests {
             ChildEvent::Done(client, 2),
             ChildEvent::State(vec![1, 2, 3]),
         ] {
-            assert_eq!(ChildEvent::read(&said.to_string()), Some(said));
+            assert_eq!(ChildEvent::read(&event.to_string()), Some(event));
         }
-        for told in [ChildCommand::Order(client, 8), ChildCommand::State] {
-            assert_eq!(ChildCommand::read(&told.to_string()), Some(told));
+        for command in [ChildCommand::Order(client, 8), ChildCommand::State] {
+            assert_eq!(ChildCommand::read(&command.to_string()), Some(command));
         }
         for noise in ["", "leads", "leads 1 -2", "order 1", "effect 1 2 3 x"] {
             assert_eq!(
