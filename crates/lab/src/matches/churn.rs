@@ -141,7 +141,7 @@ impl Churn {
         game.run_for(WARM_UP);
         let _leader = led(&mut game);
         let began = game.now();
-        game.watch_for_progress(game.everybody());
+        game.watch_for_progress(game.all_machines());
         let mut turns = Turns::new(game.size());
         let (end, mut next) = (began.after(self.time()), began.after(self.every.0));
         while game.now() < end {

@@ -182,7 +182,7 @@ impl Failover {
         let crashed = game.now();
         game.crash(victim);
         // The victim is down: only survivors can make progress.
-        game.watch_for_progress(game.everybody() & !(1 << victim));
+        game.watch_for_progress(game.all_machines() & !(1 << victim));
         game.run_for(self.down.0);
         let back = game.now();
         game.restart(victim);
@@ -194,7 +194,7 @@ impl Failover {
         Outcome {
             stop: game.progress(),
             leader: game
-                .won_after(crashed, game.everybody())
+                .won_after(crashed, game.all_machines())
                 .filter(|_| leader == Some(victim))
                 .map(|at| since(at, crashed)),
             gap,

@@ -251,7 +251,7 @@ impl Ledger {
     }
 
     /// Records that the player was notified of the effect.
-    pub fn told(&mut self, client: ClientId, sequence: u64, now: Moment) {
+    pub fn notified(&mut self, client: ClientId, sequence: u64, now: Moment) {
         if let Some(order) = self.order_mut(client, sequence) {
             order.applied.get_or_insert(now);
         }
@@ -351,7 +351,7 @@ mod tests {
         for sequence in 1..=2 {
             let _admitted = sessions.admit(client, sequence);
         }
-        (1..=3).for_each(|sequence| ledger.told(client, sequence, Moment(9)));
+        (1..=3).for_each(|sequence| ledger.notified(client, sequence, Moment(9)));
         assert_eq!(ledger.lost(&sessions), 1);
         assert_eq!(ledger.lost(&Sessions::default()), 3);
     }

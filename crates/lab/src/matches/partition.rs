@@ -151,14 +151,14 @@ impl Partition {
         game.isolate(sides.without_majority);
         // Without a majority on any side, progress resumes after healing, on any machine.
         game.watch_for_progress(if sides.going_on == 0 {
-            game.everybody()
+            game.all_machines()
         } else {
             sides.going_on
         });
         game.run_for(self.lasts.0);
         let healed = game.now();
         game.heal();
-        game.watch_for_equality(game.everybody());
+        game.watch_for_equality(game.all_machines());
         game.run_for(AFTER);
         let settled = game.settle(SETTLE).is_some();
         let (minority_clicked, minority_committed) = minority(&game, &sides, (cut, healed));
@@ -167,7 +167,7 @@ impl Partition {
             stop,
             went_on: stop.is_some_and(|stop| stop < self.lasts.0),
             leader: game
-                .won_after(cut, game.everybody())
+                .won_after(cut, game.all_machines())
                 .filter(|at| *at < healed)
                 .map(|at| at.since(cut)),
             minority_clicked,

@@ -310,7 +310,7 @@ impl Match {
             self.ask(place, sequence);
             if self.conditions.plant == Some(Plant::Lost) {
                 self.machines[place].player.pending.remove(&sequence);
-                self.ledger.told(client, sequence, self.now());
+                self.ledger.notified(client, sequence, self.now());
             }
         }
         self.plan_click(place);

@@ -80,18 +80,18 @@ impl State {
 
     /// Parses a state from words; `None` if they are malformed.
     pub(super) fn of_words(words: &[u64]) -> Option<Self> {
-        let [count, hash, index, told @ ..] = words else {
+        let [count, hash, index, remaining @ ..] = words else {
             return None;
         };
-        let (mut told, mut sessions) = (told, Vec::new());
-        while let [client, floor, ahead, rest @ ..] = told {
+        let (mut remaining, mut sessions) = (remaining, Vec::new());
+        while let [client, floor, ahead, rest @ ..] = remaining {
             let (ahead, rest) = rest.split_at_checked(usize::try_from(*ahead).ok()?)?;
             sessions.push((ClientId(*client), *floor, ahead.to_vec()));
-            told = rest;
+            remaining = rest;
         }
         let sessions = Sessions::restore(sessions)
             .ok()
-            .filter(|_| told.is_empty())?;
+            .filter(|_| remaining.is_empty())?;
         Some(State {
             count: *count,
             hash: *hash,

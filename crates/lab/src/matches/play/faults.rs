@@ -38,7 +38,7 @@ impl Match {
     }
 
     /// All machines, as a bit set.
-    pub fn everybody(&self) -> u64 {
+    pub fn all_machines(&self) -> u64 {
         u64::MAX >> (64 - self.machines.len())
     }
 

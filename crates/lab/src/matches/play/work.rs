@@ -100,7 +100,7 @@ impl Match {
             };
             // Repeats count too: the effect may have arrived with a snapshot.
             if client == machine.player.client && machine.player.pending.remove(&sequence) {
-                ledger.told(client, sequence, now);
+                ledger.notified(client, sequence, now);
             }
         }
         if let Some(last) = apply.last() {
