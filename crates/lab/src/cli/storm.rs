@@ -124,7 +124,7 @@ pub fn run(arguments: &Arguments) -> Exit {
             scope.spawn(|| queue.run_worker(arguments));
         }
     });
-    queue.tell(arguments)
+    queue.finish(arguments)
 }
 
 fn storm(arguments: &Arguments, seed: u64) -> Storm {
@@ -287,7 +287,7 @@ impl SeedQueue {
         }
     }
 
-    fn tell(self, arguments: &Arguments) -> Exit {
+    fn finish(self, arguments: &Arguments) -> Exit {
         let elapsed = self.started.elapsed();
         let log = self
             .log

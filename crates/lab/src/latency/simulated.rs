@@ -143,8 +143,8 @@ impl Simulated {
                 Moment(0),
             )
             .map_err(machine)?;
-            let ears = clock.clone();
-            driver.set_trace(moments.trace(place, move || ears.instant()));
+            let trace_clock = clock.clone();
+            driver.set_trace(moments.trace(place, move || trace_clock.instant()));
             nodes.push(Node {
                 driver,
                 committed: VecDeque::new(),

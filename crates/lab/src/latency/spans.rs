@@ -81,7 +81,7 @@ impl Timestamps {
     /// Trace of the node at `place`, timed by `now`.
     pub(super) fn trace(&self, place: usize, now: impl Fn() -> Instant + Send + 'static) -> Trace {
         let node = Arc::clone(&self.0[place]);
-        Trace::to(move |step| lock(&node).hear(step, now()))
+        Trace::to(move |step| lock(&node).record(step, now()))
     }
 
     /// Time of each write with entries, in milliseconds.
@@ -168,7 +168,7 @@ fn lock(node: &Mutex<Node>) -> MutexGuard<'_, Node> {
 }
 
 impl Node {
-    fn hear(&mut self, step: TraceEvent<'_>, now: Instant) {
+    fn record(&mut self, step: TraceEvent<'_>, now: Instant) {
         match step {
             TraceEvent::Proposed(commands) => {
                 for command in commands {
@@ -280,17 +280,17 @@ mod tests {
             body,
         };
         let moments = Timestamps::of(3);
-        let tell =
-            |place: usize, step: TraceEvent<'_>, at| lock(&moments.0[place]).hear(step, ms(at));
-        tell(1, TraceEvent::Proposed(std::slice::from_ref(&command)), 2);
+        let record =
+            |place: usize, step: TraceEvent<'_>, at| lock(&moments.0[place]).record(step, ms(at));
+        record(1, TraceEvent::Proposed(std::slice::from_ref(&command)), 2);
         for (place, writing, written) in [(0, 12, 17), (1, 22, 40), (2, 22, 26)] {
-            tell(place, TraceEvent::Writing(&write), writing);
-            tell(place, TraceEvent::Written(WriteNumber(1)), written);
+            record(place, TraceEvent::Writing(&write), writing);
+            record(place, TraceEvent::Written(WriteNumber(1)), written);
         }
-        tell(0, TraceEvent::Received(NodeId(3), &answer), 36);
-        tell(0, TraceEvent::Received(NodeId(2), &answer), 50);
-        tell(1, TraceEvent::Committed(std::slice::from_ref(&entry)), 46);
-        tell(1, TraceEvent::Delivered(Index(3)), 47);
+        record(0, TraceEvent::Received(NodeId(3), &answer), 36);
+        record(0, TraceEvent::Received(NodeId(2), &answer), 50);
+        record(1, TraceEvent::Committed(std::slice::from_ref(&entry)), 46);
+        record(1, TraceEvent::Delivered(Index(3)), 47);
         let parts = moments.parts(7, 1, ms(0), ms(60));
         assert_eq!(parts.millis(), [2.0, 40.0, 4.0, 1.0, 13.0]);
         assert_eq!(parts.total(), Duration::from_millis(60));

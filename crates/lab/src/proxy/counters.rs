@@ -13,7 +13,7 @@ pub struct Counters {
     pub(super) corrupted: AtomicU64,
     pub(super) cut: AtomicU64,
     pub(super) dropped: AtomicU64,
-    pub(super) strangers: AtomicU64,
+    pub(super) unknown_senders: AtomicU64,
 }
 
 /// Snapshot of the counters, in datagrams. Those in flight are `received + duplicated - forwarded -
@@ -37,7 +37,7 @@ pub struct Counts {
     /// Dropped because a queue was full.
     pub dropped: u64,
     /// Received from any address but the sender's, and discarded.
-    pub strangers: u64,
+    pub unknown_senders: u64,
 }
 
 impl Counters {
@@ -53,7 +53,7 @@ impl Counters {
             corrupted: of(&self.corrupted),
             cut: of(&self.cut),
             dropped: of(&self.dropped),
-            strangers: of(&self.strangers),
+            unknown_senders: of(&self.unknown_senders),
         }
     }
 }
@@ -70,7 +70,7 @@ impl Counts {
             corrupted: self.corrupted + other.corrupted,
             cut: self.cut + other.cut,
             dropped: self.dropped + other.dropped,
-            strangers: self.strangers + other.strangers,
+            unknown_senders: self.unknown_senders + other.unknown_senders,
         }
     }
 }

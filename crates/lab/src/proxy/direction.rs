@@ -99,7 +99,7 @@ impl Direction {
                 Ok((length, from)) if from == sender => {
                     queue.put(way, &buffer[..length], Instant::now())
                 }
-                Ok(_) => count(&queue.set.counters.strangers),
+                Ok(_) => count(&queue.set.counters.unknown_senders),
                 // Some systems report here that an earlier datagram was undeliverable. The next
                 // call waits for a datagram.
                 Err(_) => tokio::task::yield_now().await,

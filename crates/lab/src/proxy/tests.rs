@@ -210,12 +210,12 @@ fn datagrams_beyond_the_queue_are_dropped_and_counted() {
 #[test]
 fn datagrams_of_unknown_senders_are_discarded() {
     let two = two(Shape::default(), 1);
-    let stranger = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-    stranger
+    let unknown = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    unknown
         .send_to(b"let me in", two.proxy.address(ONE, TWO))
         .expect("sent");
     eventually("the datagram is counted", || {
-        two.proxy.counts(ONE, TWO).strangers == 1
+        two.proxy.counts(ONE, TWO).unknown_senders == 1
     });
     assert_eq!(two.proxy.all_counts().forwarded, 0);
 }
@@ -342,7 +342,7 @@ fn cluster_survives_delay_loss_and_a_one_way_cut() {
     (1..=20).for_each(|sequence| cluster.commit(leader, sequence));
     let counts = cluster.proxy.all_counts();
     assert!(
-        counts.lost > 0 && counts.forwarded > 0 && counts.strangers == 0,
+        counts.lost > 0 && counts.forwarded > 0 && counts.unknown_senders == 0,
         "{counts:?}"
     );
 
