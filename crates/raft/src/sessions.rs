@@ -108,10 +108,10 @@ impl Sessions {
     /// # Errors
     /// The defect, if no sessions could have yielded that form.
     pub fn restore(
-        told: impl IntoIterator<Item = (ClientId, u64, Vec<u64>)>,
+        given: impl IntoIterator<Item = (ClientId, u64, Vec<u64>)>,
     ) -> Result<Self, &'static str> {
         let mut sessions = Sessions::default();
-        for (client, floor, ahead) in told {
+        for (client, floor, ahead) in given {
             let ascending = ahead.is_sorted_by(|one, next| one < next);
             // A sequence right above the floor would have raised it.
             if !ascending
@@ -320,9 +320,10 @@ mod tests {
 
     #[test]
     fn impossible_sessions_are_not_restored() {
-        let restore = |told: &[(u64, u64, &[u64])]| {
+        let restore = |given: &[(u64, u64, &[u64])]| {
             Sessions::restore(
-                told.iter()
+                given
+                    .iter()
                     .map(|(client, floor, ahead)| (ClientId(*client), *floor, ahead.to_vec())),
             )
         };
@@ -350,18 +351,18 @@ mod tests {
             before in prop::collection::vec((0u64..5, 1u64..40), 0..100),
             after in prop::collection::vec((0u64..5, 1u64..40), 0..50),
         ) {
-            let mut told = Sessions::default();
+            let mut given = Sessions::default();
             for (client, sequence) in before {
-                told.admit(ClientId(client), sequence);
+                given.admit(ClientId(client), sequence);
             }
-            let form = told.iter().map(|(client, floor, ahead)| (client, floor, ahead.collect()));
+            let form = given.iter().map(|(client, floor, ahead)| (client, floor, ahead.collect()));
             let mut restored = Sessions::restore(form).unwrap();
-            prop_assert_eq!(&restored, &told);
+            prop_assert_eq!(&restored, &given);
             for (client, sequence) in after {
                 let client = ClientId(client);
-                prop_assert_eq!(restored.admit(client, sequence), told.admit(client, sequence));
+                prop_assert_eq!(restored.admit(client, sequence), given.admit(client, sequence));
             }
-            prop_assert_eq!(restored, told);
+            prop_assert_eq!(restored, given);
         }
 
         /// Naive model: a set of everything applied.

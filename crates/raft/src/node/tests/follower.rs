@@ -270,11 +270,11 @@ fn message_to_another_incarnation_gets_only_a_stale_reply() {
             },
         );
         let actions = write(&mut node);
-        let told = decisions(&actions, |decision| {
+        let reported = decisions(&actions, |decision| {
             matches!(decision, Decision::StaleIncarnation { peer: NodeId(2) })
         });
         assert_eq!(
-            (told, actions.send.len()),
+            (reported, actions.send.len()),
             if is_heartbeat { (1, 1) } else { (0, 0) }
         );
         assert_eq!((node.term(), node.leader()), (Term(0), None));

@@ -148,7 +148,7 @@ fn follower_that_lost_entries_starts_a_new_incarnation() {
         },
     );
     let actions = node.take_actions();
-    let told = |decision: &Decision| {
+    let reported = |decision: &Decision| {
         matches!(
             decision,
             Decision::BeginsIncarnation {
@@ -158,7 +158,7 @@ fn follower_that_lost_entries_starts_a_new_incarnation() {
             }
         )
     };
-    assert_eq!(decisions(&actions, told), 1);
+    assert_eq!(decisions(&actions, reported), 1);
     let Write {
         number,
         incarnation,

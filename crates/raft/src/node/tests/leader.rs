@@ -74,7 +74,7 @@ fn witness_is_sent_only_entries_durable_on_the_leader() {
 fn repaired_follower_is_compared_only_at_later_entries() {
     let mut node = leader(three(Standing::Voter), |_| {});
     write(&mut node);
-    let tell = |node: &mut Node, from: u64, index: u64, hash: u64| {
+    let report = |node: &mut Node, from: u64, index: u64, hash: u64| {
         let state = Some(StateHash {
             index: Index(index),
             hash,
@@ -107,8 +107,8 @@ fn repaired_follower_is_compared_only_at_later_entries() {
             hash: 7,
         }),
     );
-    tell(&mut node, 3, 1, 7);
-    tell(&mut node, 2, 1, 8);
+    report(&mut node, 3, 1, 7);
+    report(&mut node, 2, 1, 8);
     assert_eq!(diverged(&mut node), 1);
     node.step(NOW, Input::Applied(Index(1)));
     node.step(
@@ -140,9 +140,9 @@ fn repaired_follower_is_compared_only_at_later_entries() {
             result,
         }),
     );
-    tell(&mut node, 3, 1, 7);
+    report(&mut node, 3, 1, 7);
     assert_eq!(diverged(&mut node), 0, "n2 has reported no hash since");
-    tell(&mut node, 2, 1, 8);
+    report(&mut node, 2, 1, 8);
     assert_eq!(diverged(&mut node), 0, "the hash predates the repair");
     propose(&mut node, [1]);
     write(&mut node);
@@ -153,8 +153,8 @@ fn repaired_follower_is_compared_only_at_later_entries() {
             hash: 70,
         }),
     );
-    tell(&mut node, 3, 2, 70);
-    tell(&mut node, 2, 2, 80);
+    report(&mut node, 3, 2, 70);
+    report(&mut node, 2, 2, 80);
     assert_eq!(diverged(&mut node), 1, "the hash follows the repair");
 }
 
@@ -242,13 +242,13 @@ fn transfer_picks_the_most_up_to_date_responsive_follower() {
 /// A follower far behind must still be comparable.
 #[test]
 fn leader_keeps_the_last_1024_state_hashes() {
-    let compares = |told: u64, index: u64| {
+    let compares = |reported: u64, index: u64| {
         let mut node = leader(three(Standing::Voter), |_| {});
         write(&mut node);
         propose(&mut node, 1..=1_030);
         write(&mut node);
         // A repeated report takes no space.
-        for index in (1..=told).flat_map(|index| [index; 3]) {
+        for index in (1..=reported).flat_map(|index| [index; 3]) {
             node.step(
                 NOW,
                 Input::StateHash(StateHash {
@@ -576,17 +576,17 @@ fn command_size_limit_is_inclusive_for_all_sources() {
 fn first_commitment_of_a_term_is_reported_once() {
     let mut node = node(alone(), |_| {});
     node.step(NOW, Input::Campaign);
-    let mut told = 0;
+    let mut reported = 0;
     for sequence in 1..=3 {
         while node.has_work() {
             let actions = write(&mut node);
-            told += decisions(&actions, |decision| {
+            reported += decisions(&actions, |decision| {
                 matches!(decision, Decision::CommittedOwnTerm { .. })
             });
         }
         propose(&mut node, [sequence]);
     }
-    assert_eq!(told, 1);
+    assert_eq!(reported, 1);
 }
 
 /// "If leadership transfer does not complete after about an election timeout, the prior leader
@@ -698,17 +698,17 @@ fn stalled_leader_with_a_full_log_transfers_leadership() {
         if applies {
             node.step(NOW, Input::Applied(last));
         }
-        let told = |(to, message): &(NodeId, Message)| {
+        let reported = |(to, message): &(NodeId, Message)| {
             *to == NodeId(2) && message.body == Body::TimeoutNow
         };
         node.step(NOW.after(node.config().heartbeat), Input::Wake);
         assert!(
-            !write(&mut node).send.iter().any(told),
+            !write(&mut node).send.iter().any(reported),
             "its program may be a frame behind"
         );
         let late = NOW.after(node.config().max_election_timeout());
         at(&mut node, late, 2, answer(last.0));
-        assert_eq!(write(&mut node).send.iter().any(told), !applies);
+        assert_eq!(write(&mut node).send.iter().any(reported), !applies);
     }
 }
 
