@@ -205,15 +205,15 @@ fn after_history() -> Restored {
     }
 }
 
-fn tell(store: &mut impl Store) {
+fn write_history(store: &mut impl Store) {
     history().into_iter().for_each(|write| submit(store, write));
 }
 
 /// Bytes of a disk after the history and a clean end.
-fn told_disk() -> Vec<u8> {
+fn written_disk() -> Vec<u8> {
     let disk = Disk::default();
     let (mut store, _) = disk.open().expect("a new disk");
-    tell(&mut store);
+    write_history(&mut store);
     drop(store);
     disk.lock().clone()
 }
@@ -224,7 +224,7 @@ fn restart_restores_the_written_state() {
     let file = directory.path().join("new/below/raft.redb");
     let (mut store, restored) = open_file(&file).expect("a new file");
     assert_eq!(restored, Restored::default());
-    tell(&mut store);
+    write_history(&mut store);
     drop(store);
     for _ in 0..2 {
         let (_, restored) = open_file(&file).expect("the same file");
@@ -268,7 +268,7 @@ fn vote_without_entries_survives_a_restart() {
 fn overwrite_from_the_first_entry_replaces_the_whole_log() {
     let disk = Disk::default();
     let (mut store, _) = disk.open().expect("a new disk");
-    tell(&mut store);
+    write_history(&mut store);
     submit(&mut store, write(5, Some(vote(4, 2)), [entry(1, 4)]));
     drop(store);
     assert_eq!(disk.open().expect("the same disk").1.entries, [entry(1, 4)]);
@@ -278,7 +278,7 @@ fn overwrite_from_the_first_entry_replaces_the_whole_log() {
 fn write_with_a_gap_is_refused_and_changes_nothing() {
     let disk = Disk::default();
     let (mut store, _) = disk.open().expect("a new disk");
-    tell(&mut store);
+    write_history(&mut store);
     let gap = |first, end| {
         Err(StoreError::Gap {
             number: 5,
@@ -303,7 +303,7 @@ fn write_with_a_gap_is_refused_and_changes_nothing() {
 
 #[test]
 fn file_of_another_node_or_cluster_is_refused_by_name() {
-    let disk = Disk::holding(told_disk());
+    let disk = Disk::holding(written_disk());
     let open = |node, cluster| {
         let error = RedbStore::with_backend(
             disk.clone(),
@@ -393,7 +393,7 @@ fn unfinished_creation_is_restarted() {
 
 #[test]
 fn flipped_bit_is_an_error_or_changes_nothing() {
-    let sound = told_disk();
+    let sound = written_disk();
     // Every byte of the header, and a sample of all bytes that were ever written.
     let used: Vec<usize> = (0..sound.len())
         .filter(|&at| at < 320 || sound[at] != 0)
@@ -426,7 +426,7 @@ fn flipped_bit_is_an_error_or_changes_nothing() {
 fn flipped_bit_after_power_loss_costs_at_most_one_write() {
     let disk = Disk::default();
     let (mut store, _) = disk.open().expect("a new disk");
-    tell(&mut store);
+    write_history(&mut store);
     let image = disk.lock().clone();
     let mut model = MemoryStore::new();
     history()
@@ -457,7 +457,7 @@ fn flipped_bit_after_power_loss_costs_at_most_one_write() {
 
 #[test]
 fn truncated_file_is_an_error_or_changes_nothing() {
-    let sound = told_disk();
+    let sound = written_disk();
     let step = sound.len() / 150;
     for len in (1..sound.len())
         .step_by(step)
@@ -473,7 +473,7 @@ fn truncated_file_is_an_error_or_changes_nothing() {
 #[test]
 fn damage_missed_by_the_database_is_named_by_its_entry() {
     let tampered = |change: &dyn Fn(&mut redb::Table<'_, u64, &'static [u8]>)| {
-        let disk = Disk::holding(told_disk());
+        let disk = Disk::holding(written_disk());
         let database = redb::Database::builder()
             .create_with_backend(disk.clone())
             .expect("a sound database");
@@ -526,7 +526,7 @@ fn damage_missed_by_the_database_is_named_by_its_entry() {
 fn failed_flush_is_final() {
     let disk = Disk::default();
     let (mut store, _) = disk.open().expect("a new disk");
-    tell(&mut store);
+    write_history(&mut store);
     disk.broken.store(true, Ordering::SeqCst);
     let failed = store.submit(write(5, None, [entry(32, 3)]));
     assert!(

@@ -23,7 +23,7 @@ impl Home {
     }
 
     /// A store after the history, and a copy of its file from after the first `writes` of it.
-    fn told(&self, writes: usize) -> Vec<u8> {
+    fn copy_after(&self, writes: usize) -> Vec<u8> {
         let (mut store, _) = self.open().expect("a new file");
         history()
             .into_iter()
@@ -44,7 +44,7 @@ impl Home {
 fn restored_older_copy_is_refused() {
     for writes in 0..history().len() {
         let home = Home::new();
-        let copy = home.told(writes);
+        let copy = home.copy_after(writes);
         fs::write(home.file(), copy).expect("writable");
         let expected = StoreError::Outdated {
             file: home.file(),
@@ -75,7 +75,7 @@ fn mark_that_is_behind_or_missing_refuses_nothing() {
     let (mut store, _) = home.open().expect("a new file");
     let earlier = fs::read(home.mark()).expect("it is created with the store");
     assert_eq!(earlier.len(), GUARD_BYTES);
-    tell(&mut store);
+    write_history(&mut store);
     drop(store);
     let newest = fs::read(home.mark()).expect("a mark");
     assert_ne!(newest, earlier);
@@ -136,7 +136,7 @@ fn file_that_is_not_a_mark_is_left_unchanged() {
 #[test]
 fn lost_store_is_not_recreated() {
     let home = Home::new();
-    home.told(1);
+    home.copy_after(1);
     fs::remove_file(home.file()).expect("there is one");
     let expected = StoreError::Lost {
         file: home.file(),
@@ -196,7 +196,7 @@ fn lost_later_incarnation_does_not_restart_as_the_first() {
 #[test]
 fn store_of_an_earlier_incarnation_is_refused() {
     let home = Home::new();
-    home.told(1);
+    home.copy_after(1);
     let copy = fs::read(home.file()).expect("a file");
     fs::remove_file(home.file()).expect("there is one");
     drop(
@@ -207,7 +207,7 @@ fn store_of_an_earlier_incarnation_is_refused() {
             CLUSTER,
             Incarnation(8),
         )
-        .expect("another life"),
+        .expect("another incarnation"),
     );
     fs::write(home.file(), copy).expect("writable");
     let error = home
