@@ -65,7 +65,7 @@ impl Dialler {
             if matches!(down, Down::Ended) {
                 return;
             }
-            self.tell(&down, failures);
+            self.log_down(&down, failures);
             sleep(backoff(failures, self.shared.own, self.peer.fingerprint)).await;
         }
     }
@@ -136,14 +136,14 @@ impl Dialler {
         }
     }
 
-    fn tell(&self, down: &Down, failures: u32) {
+    fn log_down(&self, down: &Down, failures: u32) {
         let peer = self.peer.id;
         if let Some(counters) = self.counters() {
             counters
                 .refusing
                 .store(matches!(down, Down::Refused(_)), Ordering::Relaxed);
         }
-        let tell = is_worth_logging(failures.into());
+        let is_logged = is_worth_logging(failures.into());
         match down {
             Down::Ended => {}
             Down::Refused(alert) => {
@@ -159,7 +159,9 @@ impl Dialler {
                 }
             }
             // A peer that is off for a whole match must not fill the log.
-            Down::Lost(reason) if tell => tracing::info!(%peer, %reason, failures, "not connected"),
+            Down::Lost(reason) if is_logged => {
+                tracing::info!(%peer, %reason, failures, "not connected")
+            }
             Down::Lost(reason) => tracing::debug!(%peer, %reason, failures, "not connected"),
         }
     }

@@ -198,11 +198,11 @@ async fn unknown_key_is_refused_in_both_directions() {
     let mut nodes = cluster(2).into_iter();
     let (a, b) = (nodes.next().expect("n1"), nodes.next().expect("n2"));
     // A node with an unknown key uses the address of the second node and knows the first one.
-    let stranger = cluster(1).remove(0);
+    let foreign = cluster(1).remove(0);
     let mut disguised = b.config.clone();
-    disguised.identity = stranger.config.identity;
+    disguised.identity = foreign.config.identity;
     let mut a = Node::start(a);
-    let mut stranger = Node::start_on(b.socket, disguised);
+    let mut foreign = Node::start_on(b.socket, disguised);
     let refuses = |counters: &LinkCounters, peer| {
         counters
             .peer(NodeId(peer))
@@ -216,22 +216,22 @@ async fn unknown_key_is_refused_in_both_directions() {
         counters.refused_handshakes() > 1
     })
     .await;
-    stranger
+    foreign
         .until("refused", |counters| refuses(counters, 1))
         .await;
     a.links.send(NodeId(2), says(1));
-    stranger.links.send(NodeId(1), says(1));
+    foreign.links.send(NodeId(1), says(1));
     a.until("still refusing", |counters| {
         counters.refused_handshakes() > 3
     })
     .await;
-    assert_eq!((a.links.receive(), stranger.links.receive()), (None, None));
+    assert_eq!((a.links.receive(), foreign.links.receive()), (None, None));
     assert_eq!(
         a.peer(2).peer(NodeId(2)).map(PeerCounters::connects),
         Some(0)
     );
     assert_eq!(
-        stranger.peer(1).peer(NodeId(1)).map(PeerCounters::connects),
+        foreign.peer(1).peer(NodeId(1)).map(PeerCounters::connects),
         Some(0)
     );
 }
@@ -373,7 +373,7 @@ async fn crashed_peer_is_detected_before_the_idle_timeout() {
     let config = b.config.clone();
     // This runtime can be stopped without closing its connections.
     let (crash, crashed) = std::sync::mpsc::channel::<()>();
-    let (tell, connected) = tokio::sync::oneshot::channel();
+    let (sender, connected) = tokio::sync::oneshot::channel();
     let crashing = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -382,7 +382,7 @@ async fn crashed_peer_is_detected_before_the_idle_timeout() {
         let b = runtime.block_on(async {
             let b = Node::start(b);
             b.connected_to(1).await;
-            tell.send(()).expect("a waiting receiver");
+            sender.send(()).expect("a waiting receiver");
             eventually("crashed", || crashed.try_recv().is_ok()).await;
             b
         });

@@ -114,9 +114,9 @@ async fn failed_request_reports_its_reason() {
         "the node handled it"
     );
 
-    let mut stranger = config.clone();
-    stranger.identity = crate::cluster::Identity::generate().expect("an identity");
-    let refused = request(&stranger, Vec::new(), PATIENCE).await;
+    let mut foreign = config.clone();
+    foreign.identity = crate::cluster::Identity::generate().expect("an identity");
+    let refused = request(&foreign, Vec::new(), PATIENCE).await;
     assert_eq!(
         refused,
         Err(ClientError::Refused {
