@@ -59,7 +59,7 @@ fn membership() -> impl Strategy<Value = Membership> {
     ];
     let members = vec((1u64..6, 0u64..2, standing), 1..6);
     members.prop_filter_map("no member may lead", |members| {
-        let member = |(id, life, standing)| (NodeId(id), Incarnation(life), standing);
+        let member = |(id, incarnation, standing)| (NodeId(id), Incarnation(incarnation), standing);
         Membership::of(members.into_iter().map(member)).ok()
     })
 }

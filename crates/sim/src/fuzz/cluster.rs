@@ -148,11 +148,15 @@ impl Fate {
                 standing,
             )
         };
-        let (id, life, standing) = any(choices);
+        let (id, incarnation, standing) = any(choices);
         match choices.of(4) {
             0 => Change::Remove(id),
-            1 | 2 => Change::Set(id, life, standing),
-            _ => Change::Replace(vec![(id, life, standing), any(choices), any(choices)]),
+            1 | 2 => Change::Set(id, incarnation, standing),
+            _ => Change::Replace(vec![
+                (id, incarnation, standing),
+                any(choices),
+                any(choices),
+            ]),
         }
     }
 

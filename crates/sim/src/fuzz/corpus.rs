@@ -26,7 +26,7 @@ pub(super) fn messages() -> Vec<Message> {
 /// leadership transfer.
 fn traffic() -> Vec<Message> {
     let ms = Duration::from_millis;
-    let mut said = Vec::new();
+    let mut messages = Vec::new();
     let setup = Setup::cluster(3, 1).outsider(4).configure(|config| {
         // Small chunks, so that a snapshot takes several messages.
         (config.snapshot_keep, config.snapshot_chunk) = (0, 64);
@@ -34,18 +34,18 @@ fn traffic() -> Vec<Message> {
     let mut cluster = Simulation::new(setup);
     let (n1, n2, n3) = (NodeId(1), NodeId(2), NodeId(3));
     cluster.campaign(n1);
-    quiet(&mut cluster, &mut said);
+    quiet(&mut cluster, &mut messages);
     for number in 1..=4 {
         let _ = cluster.propose(n1, 7, number, &vec![0xAB; number as usize * 9]);
         let _ = cluster.propose(n2, 8, number, b"from a follower");
-        quiet(&mut cluster, &mut said);
+        quiet(&mut cluster, &mut messages);
     }
     cluster.read(n2, ReadId(1), false);
-    quiet(&mut cluster, &mut said);
+    quiet(&mut cluster, &mut messages);
     // n3 misses an entry that n1 then compacts, so n3 needs a snapshot.
     cluster.isolate(n3);
     let _ = cluster.propose(n1, 7, 5, b"n3 does not receive it");
-    quiet(&mut cluster, &mut said);
+    quiet(&mut cluster, &mut messages);
     cluster.compact(n1, None);
     cluster.heal();
     let _ = cluster.change_membership(
@@ -60,26 +60,26 @@ fn traffic() -> Vec<Message> {
     ];
     for _ in 0..4 {
         cluster.advance(ms(60));
-        quiet(&mut cluster, &mut said);
+        quiet(&mut cluster, &mut messages);
     }
     let members = two.map(|(id, standing)| (NodeId(id), Incarnation::default(), standing));
     let _ = cluster.change_membership(n1, Change::Replace(members.to_vec()));
-    quiet(&mut cluster, &mut said);
+    quiet(&mut cluster, &mut messages);
     let _ = cluster.transfer_leadership(n1, Some(n2));
-    quiet(&mut cluster, &mut said);
+    quiet(&mut cluster, &mut messages);
     // The run above loses no disk, so this kind has to be added by hand.
-    said.push(Message::new(
+    messages.push(Message::new(
         Term(2),
         Body::LostEntries {
             acknowledged: Index(9),
         },
     ));
-    said
+    messages
 }
 
-fn quiet(cluster: &mut Simulation, said: &mut Vec<Message>) {
+fn quiet(cluster: &mut Simulation, messages: &mut Vec<Message>) {
     while cluster.queued().len() > 0 {
-        said.extend(
+        messages.extend(
             cluster
                 .queued()
                 .take(1)
@@ -137,8 +137,8 @@ pub(super) fn snapshots() -> Vec<Snapshot> {
 
 pub(super) fn memberships() -> Vec<Membership> {
     let of = |members: &[(u64, u64, Standing)]| {
-        let member = |(id, life, standing): &(u64, u64, Standing)| {
-            (NodeId(*id), Incarnation(*life), *standing)
+        let member = |(id, incarnation, standing): &(u64, u64, Standing)| {
+            (NodeId(*id), Incarnation(*incarnation), *standing)
         };
         Membership::of(members.iter().map(member)).expect("a member may lead")
     };

@@ -17,14 +17,14 @@ pub(super) fn message(choices: &mut Choices<'_>, node: &Node) -> Message {
         3 => Term(node.term().0.saturating_sub(1)),
         _ => node.term(),
     };
-    let life = |choices: &mut Choices<'_>| {
+    let incarnation = |choices: &mut Choices<'_>| {
         if choices.of(64) == 63 {
             Incarnation(choices.number())
         } else {
             Incarnation(0)
         }
     };
-    let (sender, receiver) = (life(choices), life(choices));
+    let (sender, receiver) = (incarnation(choices), incarnation(choices));
     Message {
         term,
         sender,
@@ -242,12 +242,16 @@ fn standing(choices: &mut Choices<'_>) -> Standing {
 }
 
 fn member(choices: &mut Choices<'_>) -> (NodeId, Incarnation, Standing) {
-    let life = if choices.of(32) == 31 {
+    let incarnation = if choices.of(32) == 31 {
         Incarnation(choices.number())
     } else {
         Incarnation(0)
     };
-    (NodeId(1 + choices.of(5) as u64), life, standing(choices))
+    (
+        NodeId(1 + choices.of(5) as u64),
+        incarnation,
+        standing(choices),
+    )
 }
 
 fn membership(choices: &mut Choices<'_>) -> Membership {
@@ -267,8 +271,8 @@ pub(super) fn change(choices: &mut Choices<'_>) -> Change {
     match choices.of(3) {
         0 => Change::Remove(NodeId(1 + choices.of(5) as u64)),
         1 => {
-            let (id, life, standing) = member(choices);
-            Change::Set(id, life, standing)
+            let (id, incarnation, standing) = member(choices);
+            Change::Set(id, incarnation, standing)
         }
         _ => Change::Replace((0..1 + choices.of(4)).map(|_| member(choices)).collect()),
     }

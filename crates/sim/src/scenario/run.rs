@@ -461,7 +461,7 @@ impl Runner {
     /// Builds a change with the current incarnations: a wiped machine is another member. A witness
     /// that is listed among the voters stays a witness.
     fn change(&self, at: NodeId, change: &script::Change) -> Change {
-        let life = |id: NodeId| self.cluster.host(id).incarnation();
+        let incarnation = |id: NodeId| self.cluster.host(id).incarnation();
         let voter = |id: NodeId| {
             let member = self
                 .cluster
@@ -475,16 +475,16 @@ impl Runner {
             }
         };
         match change {
-            script::Change::Add(id) => Change::Set(*id, life(*id), Standing::Voter),
-            script::Change::Join(id) => Change::Set(*id, life(*id), Standing::Joining),
-            script::Change::Learner(id) => Change::Set(*id, life(*id), Standing::Learner),
-            script::Change::Witness(id) => Change::Set(*id, life(*id), Standing::Witness),
+            script::Change::Add(id) => Change::Set(*id, incarnation(*id), Standing::Voter),
+            script::Change::Join(id) => Change::Set(*id, incarnation(*id), Standing::Joining),
+            script::Change::Learner(id) => Change::Set(*id, incarnation(*id), Standing::Learner),
+            script::Change::Witness(id) => Change::Set(*id, incarnation(*id), Standing::Witness),
             script::Change::Remove(id) => Change::Remove(*id),
             script::Change::Voters { voters, learners } => {
-                let voters = voters.iter().map(|id| (*id, life(*id), voter(*id)));
+                let voters = voters.iter().map(|id| (*id, incarnation(*id), voter(*id)));
                 let learners = learners
                     .iter()
-                    .map(|id| (*id, life(*id), Standing::Learner));
+                    .map(|id| (*id, incarnation(*id), Standing::Learner));
                 Change::Replace(voters.chain(learners).collect())
             }
         }

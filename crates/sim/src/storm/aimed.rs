@@ -278,7 +278,7 @@ impl Run {
         let Some(id) = self.any(joins) else {
             return Ok(());
         };
-        let (life, config) = (
+        let (incarnation, config) = (
             self.cluster.host(id).incarnation(),
             self.cluster.host(leader).config().clone(),
         );
@@ -291,7 +291,7 @@ impl Run {
         if self
             .cluster
             // As a learner first: only keeping up under load is tested, not the initial catch-up.
-            .change_membership(leader, Change::Set(id, life, Standing::Learner))
+            .change_membership(leader, Change::Set(id, incarnation, Standing::Learner))
             .is_err()
         {
             return Ok(());
@@ -309,7 +309,7 @@ impl Run {
         self.cluster.delay(id, leader, delay);
         if self
             .cluster
-            .change_membership(leader, Change::Set(id, life, Standing::Joining))
+            .change_membership(leader, Change::Set(id, incarnation, Standing::Joining))
             .is_err()
         {
             self.cluster.clear_delays();

@@ -299,12 +299,12 @@ impl Run {
     fn change_members(&mut self) -> Option<String> {
         let leader = *self.cluster.leaders().first()?;
         let id = self.any(|_, _| true)?;
-        let life = |id: NodeId| self.cluster.host(id).incarnation();
+        let incarnation = |id: NodeId| self.cluster.host(id).incarnation();
         let change = match self.rng.random_range(0..6) {
             0 => Change::Remove(id),
-            1 => Change::Set(id, life(id), Standing::Voter),
-            2 => Change::Set(id, life(id), Standing::Joining),
-            3 => Change::Set(id, life(id), Standing::Learner),
+            1 => Change::Set(id, incarnation(id), Standing::Voter),
+            2 => Change::Set(id, incarnation(id), Standing::Joining),
+            3 => Change::Set(id, incarnation(id), Standing::Learner),
             _ => {
                 let chosen: Vec<_> = self
                     .cluster
@@ -314,7 +314,7 @@ impl Run {
                 Change::Replace(
                     chosen
                         .iter()
-                        .map(|id| (*id, life(*id), Standing::Voter))
+                        .map(|id| (*id, incarnation(*id), Standing::Voter))
                         .collect(),
                 )
             }
