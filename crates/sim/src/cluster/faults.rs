@@ -4,7 +4,7 @@ use raftian_raft::NodeId;
 use rand::rngs::ChaCha8Rng;
 
 use super::Simulation;
-use super::host::Life;
+use super::host::Process;
 use super::links::Envelope;
 use super::trace::Line;
 use crate::disk::{Backup, CrashStyle, SimDisk};
@@ -129,7 +129,7 @@ impl Simulation {
         let host = self.host_mut(id);
         let mut disk = host.take_disk();
         disk.crash(kept);
-        host.forget(Life::Down(disk));
+        host.forget(Process::Down(disk));
         self.trace.push(self.now, Line::Did(id, "crashes"));
     }
 
@@ -145,7 +145,7 @@ impl Simulation {
         let host = self.host_mut(id);
         let mut disk = host.take_disk();
         disk.crash_midway(kept, rng, style);
-        host.forget(Life::Down(disk));
+        host.forget(Process::Down(disk));
         self.trace
             .push(self.now, Line::Did(id, "crashes in the middle of a write"));
     }
@@ -156,7 +156,7 @@ impl Simulation {
         let host = self.host_mut(id);
         let mut disk = host.take_disk();
         disk.close();
-        host.forget(Life::Down(disk));
+        host.forget(Process::Down(disk));
         self.trace.push(self.now, Line::Did(id, "shuts down"));
     }
 

@@ -20,7 +20,7 @@ pub(crate) type SimDriver = Driver<DiskStore, SimLinks>;
 pub struct Host {
     pub(crate) config: Config,
     pub(crate) run: u64,
-    pub(crate) life: Life,
+    pub(crate) process: Process,
     /// The node was never started from its disk.
     pub(crate) fresh_disk: bool,
     /// Bytes on its disk were changed without the store's knowledge.
@@ -60,7 +60,7 @@ pub struct Recording {
 
 /// Run state of a machine.
 #[derive(Debug)]
-pub(crate) enum Life {
+pub(crate) enum Process {
     Up(Box<SimDriver>),
     Down(DiskStore),
     /// The node stopped by itself, with the reason: it panicked, or its disk failed.
@@ -72,7 +72,7 @@ impl Host {
         Host {
             config,
             run: 0,
-            life: Life::Down(disk),
+            process: Process::Down(disk),
             fresh_disk: true,
             damaged: false,
             full: false,
@@ -120,30 +120,30 @@ impl Host {
     }
 
     pub(crate) fn driver(&self) -> Option<&SimDriver> {
-        match &self.life {
-            Life::Up(driver) => Some(driver),
-            Life::Down(_) | Life::Stopped(..) => None,
+        match &self.process {
+            Process::Up(driver) => Some(driver),
+            Process::Down(_) | Process::Stopped(..) => None,
         }
     }
 
     pub(crate) fn driver_mut(&mut self) -> Option<&mut SimDriver> {
-        match &mut self.life {
-            Life::Up(driver) => Some(driver),
-            Life::Down(_) | Life::Stopped(..) => None,
+        match &mut self.process {
+            Process::Up(driver) => Some(driver),
+            Process::Down(_) | Process::Stopped(..) => None,
         }
     }
 
     pub(crate) fn disk(&self) -> &DiskStore {
-        match &self.life {
-            Life::Up(driver) => driver.store(),
-            Life::Down(disk) | Life::Stopped(disk, _) => disk,
+        match &self.process {
+            Process::Up(driver) => driver.store(),
+            Process::Down(disk) | Process::Stopped(disk, _) => disk,
         }
     }
 
     pub(crate) fn disk_mut(&mut self) -> &mut DiskStore {
-        match &mut self.life {
-            Life::Up(driver) => driver.store_mut(),
-            Life::Down(disk) | Life::Stopped(disk, _) => disk,
+        match &mut self.process {
+            Process::Up(driver) => driver.store_mut(),
+            Process::Down(disk) | Process::Stopped(disk, _) => disk,
         }
     }
 
@@ -153,17 +153,17 @@ impl Host {
         self.recordings.extend(recording);
         // The caller replaces the placeholder when it sets the next run state.
         let placeholder = DiskStore::in_memory(Restored::default());
-        match std::mem::replace(&mut self.life, Life::Down(placeholder)) {
-            Life::Up(driver) => driver.into_store(),
-            Life::Down(disk) | Life::Stopped(disk, _) => disk,
+        match std::mem::replace(&mut self.process, Process::Down(placeholder)) {
+            Process::Up(driver) => driver.into_store(),
+            Process::Down(disk) | Process::Stopped(disk, _) => disk,
         }
     }
 
     /// Returns the reason why its node stopped by itself, if it did.
     pub fn stopped(&self) -> Option<&str> {
-        match &self.life {
-            Life::Stopped(_, why) => Some(why),
-            Life::Up(_) | Life::Down(_) => None,
+        match &self.process {
+            Process::Stopped(_, why) => Some(why),
+            Process::Up(_) | Process::Down(_) => None,
         }
     }
 
@@ -268,7 +268,7 @@ impl Host {
 
     /// Returns the run and the number of snapshots restored in it. While both are unchanged, the
     /// state only grows.
-    pub fn life(&self) -> (u64, u64) {
+    pub fn history(&self) -> (u64, u64) {
         (self.run, self.restores)
     }
 
@@ -320,8 +320,8 @@ impl Host {
     }
 
     /// Clears everything that was in memory.
-    pub(crate) fn forget(&mut self, life: Life) {
-        self.life = life;
+    pub(crate) fn forget(&mut self, process: Process) {
+        self.process = process;
         self.paused = false;
         self.mailbox.clear();
         self.refused.clear();
@@ -344,7 +344,7 @@ impl Host {
         } else {
             DiskStore::in_memory(blank)
         };
-        (self.life, self.fresh_disk, self.damaged) = (Life::Down(disk), true, false);
+        (self.process, self.fresh_disk, self.damaged) = (Process::Down(disk), true, false);
     }
 
     /// Applies committed entries and snapshots. Returns the hashes of the state at every index that

@@ -9,7 +9,7 @@ use raftian_node::wire;
 use raftian_raft::{Index, Message, Moment, Node, NodeId, ReadAnswer, Responses, TakenSnapshot};
 
 use super::Simulation;
-use super::host::{Host, Life, SimDriver};
+use super::host::{Host, Process, SimDriver};
 use super::links::{Envelope, SimLinks};
 use super::trace::Line;
 use crate::coverage::Mark;
@@ -121,7 +121,7 @@ impl Simulation {
                 unusable,
                 Unusable::Refused(StoreError::Outdated { .. } | StoreError::Foreign { .. })
             );
-            host.life = Life::Stopped(disk, format!("{unusable:?}"));
+            host.process = Process::Stopped(disk, format!("{unusable:?}"));
             if host.full {
                 return self.counters.count(Mark::CouldNotStartFromFullDisk);
             }
@@ -141,7 +141,7 @@ impl Simulation {
         let restored_copy = restored.clone();
         if let Err(error) = Node::new(config.clone(), restored.clone(), started) {
             let why = format!("{id} cannot start from its own writes: {error}");
-            host.life = Life::Stopped(disk, why.clone());
+            host.process = Process::Stopped(disk, why.clone());
             return self.violated(Violation::new("a node starts from its own writes", why));
         }
         let mut driver = Driver::new(config.clone(), restored, disk, SimLinks::default(), started)
@@ -152,7 +152,7 @@ impl Simulation {
         host.run = run;
         host.began_with = (started, restored_copy);
         host.config = config;
-        host.forget(Life::Up(Box::new(driver)));
+        host.forget(Process::Up(Box::new(driver)));
         self.trace.push(now, Line::Did(id, "starts"));
         self.perform(id);
     }
@@ -281,7 +281,7 @@ impl Simulation {
         let mut disk = host.take_disk();
         // The process is gone; only the next start shows whether the failed write is on disk.
         disk.crash(0);
-        host.life = Life::Stopped(disk, why);
+        host.process = Process::Stopped(disk, why);
         self.trace
             .push(self.now, Line::Did(id, "stops: its disk failed"));
         false

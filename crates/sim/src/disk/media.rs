@@ -28,7 +28,7 @@ pub(super) struct Media {
     pub(super) changes: Vec<Change>,
     /// Number of bytes in `changes`.
     pub(super) unsynced: usize,
-    pub(super) life: u64,
+    pub(super) generation: u64,
     pub(super) recording: Option<Vec<Operation>>,
     pub(super) faults: Faults,
     pub(super) counters: Counters,

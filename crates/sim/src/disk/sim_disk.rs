@@ -21,7 +21,7 @@ use crate::coverage::{Counters, Mark};
 pub struct SimDisk {
     media: Arc<Mutex<Media>>,
     /// Generation of the process for which this handle was made.
-    life: u64,
+    generation: u64,
 }
 
 impl SimDisk {
@@ -34,7 +34,7 @@ impl SimDisk {
         };
         SimDisk {
             media: Arc::new(Mutex::new(media)),
-            life: 0,
+            generation: 0,
         }
     }
 
@@ -110,7 +110,7 @@ impl SimDisk {
 
     fn end_run(&mut self) {
         let mut media = self.media();
-        media.life += 1;
+        media.generation += 1;
         // Faults of the disk itself survive; faults armed for a later operation do not.
         let Faults {
             syncs_lie,
@@ -125,9 +125,9 @@ impl SimDisk {
             bad_sectors,
             ..Faults::default()
         };
-        let life = media.life;
+        let generation = media.generation;
         drop(media);
-        self.life = life;
+        self.generation = generation;
     }
 
     /// Cuts power after `operations` more writes, syncs and changes of the length: every later
@@ -193,7 +193,7 @@ impl SimDisk {
     /// Returns the disk, if this handle is of the present generation and there is power.
     fn powered(&self) -> io::Result<MutexGuard<'_, Media>> {
         let media = self.media();
-        if media.life != self.life || media.faults.power_cut_in == Some(0) {
+        if media.generation != self.generation || media.faults.power_cut_in == Some(0) {
             return Err(io::Error::new(
                 io::ErrorKind::BrokenPipe,
                 "the power is off",

@@ -45,7 +45,7 @@ struct Read {
 
 #[derive(Default)]
 struct Machine {
-    life: (u64, u64),
+    history: (u64, u64),
     seen: usize,
     /// Number of reads answered in this run.
     answered: usize,
@@ -57,13 +57,13 @@ struct Machine {
 impl Machine {
     /// Updates the copy from `host` and returns whether anything changed.
     fn look_at(&mut self, host: &Host) -> bool {
-        let same = self.life == host.life();
+        let same = self.history == host.history();
         if same && self.seen == host.effects().len() && self.answered == host.reads().len() {
             return false;
         }
         if !same {
             *self = Machine {
-                life: host.life(),
+                history: host.history(),
                 ..Machine::default()
             };
         }
