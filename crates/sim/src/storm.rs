@@ -362,7 +362,7 @@ impl Run {
                     .read(&mut self.cluster, &mut self.rng, lease, &mut self.counters);
             }
             fault => {
-                if self.strikes(number) {
+                if self.is_selected(number) {
                     // Recorded first: injecting the fault may panic, and the report needs it.
                     self.faults.push((number, format!("{fault:?}")));
                     match self.fault(fault) {
@@ -377,11 +377,12 @@ impl Run {
         let before = self.fresh_leader;
         self.cut_off_fresh_leader(number);
         self.change_fresh_leader(number, before);
-        self.clients.hear(&self.cluster, &mut self.counters);
+        self.clients
+            .collect_answers(&self.cluster, &mut self.counters);
     }
 
     /// Returns whether a fault may be injected at this event; a replay may restrict them.
-    fn strikes(&self, number: u64) -> bool {
+    fn is_selected(&self, number: u64) -> bool {
         self.only.as_ref().is_none_or(|only| only.contains(&number))
     }
 

@@ -173,8 +173,8 @@ impl Simulation {
     fn wants_more(&self, id: NodeId) -> bool {
         let (host, now) = (self.host(id), self.now);
         host.driver().is_some_and(|driver| {
-            let told = driver.store().has_reports() || !driver.links().inbox.is_empty();
-            told || driver.node().has_work() || driver.node().wake_at() <= host.clock(now)
+            let has_input = driver.store().has_reports() || !driver.links().inbox.is_empty();
+            has_input || driver.node().has_work() || driver.node().wake_at() <= host.clock(now)
         })
     }
 

@@ -17,11 +17,11 @@ pub(super) const CLUSTER: Target = Target {
     corpus: sample_runs,
     check: |bytes| {
         let mut choices = Choices::new(bytes);
-        let mut fate = Fate::new(&mut choices);
-        while !choices.are_made() && fate.cluster.violation().is_none() {
-            fate.strikes(&mut choices);
+        let mut harness = Harness::new(&mut choices);
+        while !choices.are_made() && harness.cluster.violation().is_none() {
+            harness.inject(&mut choices);
         }
-        fate.ends()
+        harness.finish()
     },
 };
 
@@ -31,7 +31,7 @@ const LIVENESS_TIME: Duration = Duration::from_secs(60);
 /// Lines of trace that a violation is reported with.
 const LINES: usize = 60;
 
-struct Fate {
+struct Harness {
     cluster: Simulation,
     machines: u64,
     /// Whether leaders answer reads from their leases.
@@ -40,7 +40,7 @@ struct Fate {
     commands: u64,
 }
 
-impl Fate {
+impl Harness {
     fn new(choices: &mut Choices<'_>) -> Self {
         let sizes = [1, 2, 3, 3, 3, 4, 5];
         let voters = sizes[choices.of(sizes.len())];
@@ -71,7 +71,7 @@ impl Fate {
             (config.max_append_entries, config.inflight_messages) = (batch, window);
             (config.snapshot_keep, config.snapshot_chunk) = (keep, 100);
         });
-        Fate {
+        Harness {
             cluster: Simulation::new(setup),
             machines,
             has_leases,
@@ -80,7 +80,7 @@ impl Fate {
         }
     }
 
-    fn strikes(&mut self, choices: &mut Choices<'_>) {
+    fn inject(&mut self, choices: &mut Choices<'_>) {
         let strike = choices.of(32);
         let node = NodeId(1 + choices.of(self.machines as usize) as u64);
         let up = self.cluster.is_up(node);
@@ -161,7 +161,7 @@ impl Fate {
     }
 
     /// Heals all links, disks and machines, and checks that the cluster converges.
-    fn ends(mut self) -> Result<Answer, Defect> {
+    fn finish(mut self) -> Result<Answer, Defect> {
         if self.cluster.violation().is_none() {
             self.cluster.heal();
             for id in self.cluster.ids() {
@@ -189,7 +189,7 @@ impl Fate {
 /// Returns runs without faults as material for mutation: elections, commands, a joining node, a
 /// crash, reads and snapshots.
 fn sample_runs() -> Vec<Vec<u8>> {
-    // Each fault is the number of an arm in `strikes`, then a node, then the arm's own choices.
+    // Each fault is the number of an arm in `inject`, then a node, then the arm's own choices.
     const CAMPAIGN: u8 = 19;
     const QUIET: [u8; 2] = [10, 0];
     let elected = |header: [u8; 5]| [&header[..], &[CAMPAIGN, 0], &QUIET].concat();
@@ -245,12 +245,12 @@ mod tests {
         for number in 0..4_000 {
             let input = fuzz.input(number);
             let mut choices = Choices::new(&input);
-            let mut fate = Fate::new(&mut choices);
+            let mut harness = Harness::new(&mut choices);
             while !choices.are_made() {
-                fate.strikes(&mut choices);
+                harness.inject(&mut choices);
             }
-            counters.add(fate.cluster.counters());
-            fate.ends().unwrap();
+            counters.add(harness.cluster.counters());
+            harness.finish().unwrap();
         }
         let met: Vec<_> = counters.iter().map(|(name, _)| name).collect();
         for rare in [

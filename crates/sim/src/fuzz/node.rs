@@ -18,24 +18,24 @@ use crate::coverage::Counters;
 
 pub(super) const NODE: Target = Target {
     name: "node",
-    about: "never panics; a node applies entries once, in order, and restarts from its disk",
+    about: "never panics; a node applies entries once, in order, and restart from its disk",
     longest: 512,
     takes_anything: true,
     corpus: Vec::new,
     check: |bytes| {
-        live(bytes)?;
+        run(bytes)?;
         Ok(Answer::Taken)
     },
 };
 
 /// Runs one input and returns the decisions that the node made.
-fn live(bytes: &[u8]) -> Result<Counters, Defect> {
+fn run(bytes: &[u8]) -> Result<Counters, Defect> {
     let mut choices = Choices::new(bytes);
     let mut harness = Harness::new(&mut choices)?;
     while !choices.are_made() {
-        harness.happens(&mut choices)?;
+        harness.act(&mut choices)?;
     }
-    harness.restarts()?;
+    harness.restart()?;
     Ok(harness.counters)
 }
 
@@ -106,7 +106,7 @@ impl Harness {
         Ok(harness)
     }
 
-    fn happens(&mut self, choices: &mut Choices<'_>) -> Result<(), Defect> {
+    fn act(&mut self, choices: &mut Choices<'_>) -> Result<(), Defect> {
         self.now.0 += u64::from(choices.byte()) * 100;
         let input = match choices.of(40) {
             0..=15 => {
@@ -130,7 +130,7 @@ impl Harness {
                     .map(|_| message::command(choices))
                     .collect(),
             ),
-            20..=24 => return self.writes(1 + choices.of(2)),
+            20..=24 => return self.complete_writes(1 + choices.of(2)),
             25 => {
                 Input::TransferLeadership(choices.maybe(|choices| NodeId(1 + choices.of(4) as u64)))
             }
@@ -154,9 +154,9 @@ impl Harness {
                 index: self.applied,
                 hash: choices.number(),
             }),
-            31 => return self.restarts(),
-            32 | 33 => return self.is_elected(),
-            34..=38 => return self.is_acknowledged(),
+            31 => return self.restart(),
+            32 | 33 => return self.elect(),
+            34..=38 => return self.acknowledge_all(),
             _ => {
                 self.now = self.now.after(self.config.election_timeout.0);
                 Input::Wake
@@ -166,27 +166,27 @@ impl Harness {
     }
 
     /// Makes the node stand for election and win; random choices alone hardly ever do.
-    fn is_elected(&mut self) -> Result<(), Defect> {
+    fn elect(&mut self) -> Result<(), Defect> {
         self.step(Input::Campaign)?;
         for body in [
             Body::PreVoteReply { granted: true },
             Body::VoteReply { granted: true },
         ] {
-            self.writes(usize::MAX)?;
+            self.complete_writes(usize::MAX)?;
             let pre = body == Body::PreVoteReply { granted: true };
             let term = if pre {
                 self.node.term().next()
             } else {
                 self.node.term()
             };
-            self.hears_of_all(&Message::new(term, body))?;
+            self.receive_from_all(&Message::new(term, body))?;
         }
         Ok(())
     }
 
     /// Completes all writes and lets all others acknowledge the whole log, so that it commits.
-    fn is_acknowledged(&mut self) -> Result<(), Defect> {
-        self.writes(usize::MAX)?;
+    fn acknowledge_all(&mut self) -> Result<(), Defect> {
+        self.complete_writes(usize::MAX)?;
         let result = AppendResult::Matched {
             up_to: self.node.last().index,
         };
@@ -200,10 +200,10 @@ impl Harness {
             result,
             state: None,
         });
-        self.hears_of_all(&Message::new(self.node.term(), body))
+        self.receive_from_all(&Message::new(self.node.term(), body))
     }
 
-    fn hears_of_all(&mut self, message: &Message) -> Result<(), Defect> {
+    fn receive_from_all(&mut self, message: &Message) -> Result<(), Defect> {
         let members = self.node.membership().members().map(|(id, _)| id);
         let others: Vec<_> = members.filter(|id| *id != self.config.id).collect();
         for from in others {
@@ -216,7 +216,7 @@ impl Harness {
     }
 
     /// Completes up to `most` of the oldest writes and reports the last of them to the node.
-    fn writes(&mut self, most: usize) -> Result<(), Defect> {
+    fn complete_writes(&mut self, most: usize) -> Result<(), Defect> {
         let mut newest = None;
         for write in self.pending.drain(..most.min(self.pending.len())) {
             newest = Some(write.number);
@@ -278,7 +278,7 @@ impl Harness {
     }
 
     /// Crashes the node and restarts it from its disk; pending writes are lost.
-    fn restarts(&mut self) -> Result<(), Defect> {
+    fn restart(&mut self) -> Result<(), Defect> {
         self.pending.clear();
         let node = Node::new(self.config.clone(), self.disk.restored(), self.now);
         self.node = node.map_err(Defect::NotStarted)?;
@@ -300,7 +300,7 @@ mod tests {
         let fuzz = Fuzz::new(NODE, 1);
         let mut counters = Counters::default();
         for number in 0..20_000 {
-            counters.add(&live(&fuzz.input(number)).unwrap());
+            counters.add(&run(&fuzz.input(number)).unwrap());
         }
         let met: Vec<_> = counters.iter().map(|(name, _)| name).collect();
         for rare in [

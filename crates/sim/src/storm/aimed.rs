@@ -38,8 +38,8 @@ impl Run {
     pub(super) fn replay_earlier_leadership(&mut self) -> Option<String> {
         let leader = self.cluster.newest_leader()?;
         let term = self.cluster.node(leader).term();
-        let hears = |id: NodeId| self.cluster.is_up(id) && !self.cluster.is_paused(id);
-        let is_late = |envelope: &&Envelope| envelope.message.term < term && hears(envelope.to);
+        let receives = |id: NodeId| self.cluster.is_up(id) && !self.cluster.is_paused(id);
+        let is_late = |envelope: &&Envelope| envelope.message.term < term && receives(envelope.to);
         let late: Vec<_> = self
             .earlier
             .get(&leader)?

@@ -29,7 +29,7 @@ impl Run {
         } else if self.eager != Some(leader) || self.has_first_commit_ahead(leader) {
             return;
         }
-        if !self.strikes(number) {
+        if !self.is_selected(number) {
             return;
         }
         let is_again = self.eager.take().is_some();

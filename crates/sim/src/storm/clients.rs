@@ -182,7 +182,7 @@ impl Clients {
     }
 
     /// Collects results of updates and reads from the nodes that the clients asked.
-    pub(super) fn hear(&mut self, cluster: &Simulation, counters: &mut Counters) {
+    pub(super) fn collect_answers(&mut self, cluster: &Simulation, counters: &mut Counters) {
         let mut news = std::mem::take(&mut self.asked);
         if self.machines.is_empty() {
             self.machines = cluster.ids().map(|id| (id, Machine::default())).collect();

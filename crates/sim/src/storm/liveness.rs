@@ -57,7 +57,8 @@ impl Run {
                 Ok(leader) => leader,
                 Err(unsettled) => return Err(NotConverged::Unsettled { core, unsettled }.into()),
             };
-            self.clients.hear(&self.cluster, &mut self.counters);
+            self.clients
+                .collect_answers(&self.cluster, &mut self.counters);
             let missing = self.clients.missing(leader);
             for update in &missing {
                 if !self.clients.insist(&mut self.cluster, leader, *update) {

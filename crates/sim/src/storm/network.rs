@@ -69,7 +69,7 @@ impl Run {
             self.remember_request(&envelope);
         }
         if self.chance(self.options.crash_after_message)
-            && self.strikes(number)
+            && self.is_selected(number)
             && self.cluster.is_up(to)
         {
             self.faults
@@ -112,7 +112,7 @@ impl Run {
         self.fresh_leader = newest;
         if let Some(leader) = newest
             && self.chance(self.options.cut_fresh_leader)
-            && self.strikes(number)
+            && self.is_selected(number)
         {
             self.counters.count(Mark::CutOffFreshLeader);
             let outwards = self.rng.random_bool(0.5);
