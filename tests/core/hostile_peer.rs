@@ -237,7 +237,7 @@ proptest! {
     }
 }
 
-fn tell(cluster: &mut Simulation, from: NodeId, to: NodeId, term: u64, body: Body) {
+fn inject(cluster: &mut Simulation, from: NodeId, to: NodeId, term: u64, body: Body) {
     let message = Message::new(Term(term), body);
     cluster.inject([Envelope {
         serial: 0,
@@ -255,7 +255,7 @@ fn tell(cluster: &mut Simulation, from: NodeId, to: NodeId, term: u64, body: Bod
 fn last_term_is_entered_but_never_campaigned_for() {
     let mut cluster =
         Simulation::new(Setup::cluster(3, 1).configure(|config| config.pre_vote = false));
-    tell(
+    inject(
         &mut cluster,
         N3,
         N1,
@@ -269,7 +269,7 @@ fn last_term_is_entered_but_never_campaigned_for() {
         ),
         (Term(0), 1)
     );
-    tell(
+    inject(
         &mut cluster,
         N3,
         N1,
@@ -277,7 +277,7 @@ fn last_term_is_entered_but_never_campaigned_for() {
         Body::VoteReply { granted: false },
     );
     let last = LogPosition::default();
-    tell(
+    inject(
         &mut cluster,
         N3,
         N1,
@@ -335,7 +335,7 @@ fn invalid_messages_are_counted() {
         append((0, 1), vec![]),
     ] {
         let mut cluster = start();
-        tell(&mut cluster, N2, N1, 2, body.clone());
+        inject(&mut cluster, N2, N1, 2, body.clone());
         assert_eq!(
             cluster.counters().of(Mark::IgnoredInvalidMessage),
             1,
@@ -344,7 +344,7 @@ fn invalid_messages_are_counted() {
         assert_eq!(cluster.node(N1).last().index, Index(1));
     }
     let mut cluster = start();
-    tell(&mut cluster, NodeId(9), N1, 5, Body::TimeoutNow);
+    inject(&mut cluster, NodeId(9), N1, 5, Body::TimeoutNow);
     assert_eq!(
         (
             cluster
@@ -379,7 +379,7 @@ fn committed_entries_are_never_truncated() {
         round_trip: 0,
         entries,
     };
-    tell(&mut cluster, N3, N2, 9, Body::AppendEntries(append));
+    inject(&mut cluster, N3, N2, 9, Body::AppendEntries(append));
     assert_eq!(cluster.node(N2).entries_from(Index(1)), before);
     assert_eq!(
         cluster.counters().of(Mark::SawCommittedEntryContradicted),
@@ -410,7 +410,7 @@ fn invalid_replies_leave_the_leader_intact() {
         term: Term(u64::MAX),
         index: Index(u64::MAX),
     };
-    tell(
+    inject(
         &mut cluster,
         N2,
         N1,
@@ -420,7 +420,7 @@ fn invalid_replies_leave_the_leader_intact() {
         }),
     );
     for refused in [0, 1, 2, u64::MAX] {
-        tell(
+        inject(
             &mut cluster,
             N2,
             N1,
@@ -468,9 +468,9 @@ fn game_clock_is_not_turned_back() {
             entries,
         })
     };
-    tell(&mut cluster, N3, N1, 1, append(0, &[5, 9]));
-    tell(&mut cluster, N3, N1, 1, append(2, &[8]));
-    tell(&mut cluster, N3, N1, 1, append(2, &[9, 12, 11]));
+    inject(&mut cluster, N3, N1, 1, append(0, &[5, 9]));
+    inject(&mut cluster, N3, N1, 1, append(2, &[8]));
+    inject(&mut cluster, N3, N1, 1, append(2, &[9, 12, 11]));
     assert_eq!(
         (
             cluster.node(N1).last().index,
@@ -478,6 +478,6 @@ fn game_clock_is_not_turned_back() {
         ),
         (Index(2), 2)
     );
-    tell(&mut cluster, N3, N1, 1, append(2, &[9, 12]));
+    inject(&mut cluster, N3, N1, 1, append(2, &[9, 12]));
     assert_eq!(cluster.node(N1).last().index, Index(4));
 }

@@ -254,9 +254,9 @@ impl Cluster {
     /// Replaces the member's key by one of another cluster. Its own file stays consistent; the
     /// other members still expect the old key.
     pub(crate) fn forge_key(&self, id: u64) {
-        let stranger = Cluster::new(1);
+        let other = Cluster::new(1);
         let own = Path::new(self.config(id));
-        let foreign = Path::new(stranger.config(1));
+        let foreign = Path::new(other.config(1));
         for file in ["key.pem", "certificate.pem"] {
             std::fs::copy(foreign.with_file_name(file), own.with_file_name(file))
                 .expect("keys are files");
