@@ -140,8 +140,8 @@ impl Floor {
         let key = identity.key().clone_key();
         let server =
             ServerConfig::with_single_cert(vec![certificate.clone()], key).expect("a certificate");
-        let (tell, address) = std::sync::mpsc::channel();
-        std::thread::spawn(move || runtime().block_on(serve(server, tell)));
+        let (sender, address) = std::sync::mpsc::channel();
+        std::thread::spawn(move || runtime().block_on(serve(server, sender)));
         let address = address.recv().expect("the server listens");
 
         let mut roots = rustls::RootCertStore::empty();
@@ -201,9 +201,10 @@ impl Floor {
     }
 }
 
-async fn serve(config: ServerConfig, tell: std::sync::mpsc::Sender<SocketAddr>) {
+async fn serve(config: ServerConfig, sender: std::sync::mpsc::Sender<SocketAddr>) {
     let endpoint = Endpoint::server(config, loopback()).expect("a port");
-    tell.send(endpoint.local_addr().expect("an address"))
+    sender
+        .send(endpoint.local_addr().expect("an address"))
         .expect("the benchmark waits for the address");
     let connection = endpoint
         .accept()

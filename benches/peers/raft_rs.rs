@@ -15,7 +15,7 @@ struct Host {
     node: RawNode<MemStorage>,
     tally: Tally,
     /// Sent messages that are not delivered yet.
-    said: Vec<Message>,
+    outgoing: Vec<Message>,
     /// Last applied entry.
     applied: u64,
     /// Last entry dropped from the log.
@@ -41,7 +41,7 @@ impl Batched for Cluster {
             Host {
                 node,
                 tally: Tally::default(),
-                said: Vec::new(),
+                outgoing: Vec::new(),
                 applied: 0,
                 dropped: 0,
             }
@@ -97,7 +97,7 @@ impl Cluster {
         loop {
             let mut quiet = true;
             for place in 0..self.hosts.len() {
-                for message in std::mem::take(&mut self.hosts[place].said) {
+                for message in std::mem::take(&mut self.hosts[place].outgoing) {
                     quiet = false;
                     self.hosts[message.to as usize - 1]
                         .node
@@ -120,7 +120,7 @@ impl Host {
     fn ready(&mut self) {
         while self.node.has_ready() {
             let mut ready = self.node.ready();
-            self.say(ready.take_messages());
+            self.send_all(ready.take_messages());
             self.apply(ready.take_committed_entries());
             {
                 let mut storage = self.node.store().wl();
@@ -131,12 +131,12 @@ impl Host {
                     storage.set_hardstate(hard_state.clone());
                 }
             }
-            self.say(ready.take_persisted_messages());
+            self.send_all(ready.take_persisted_messages());
             let mut light = self.node.advance(ready);
             if let Some(commit) = light.commit_index() {
                 self.node.store().wl().mut_hard_state().set_commit(commit);
             }
-            self.say(light.take_messages());
+            self.send_all(light.take_messages());
             self.apply(light.take_committed_entries());
             self.node.advance_apply();
             if self.applied - self.dropped >= LOG_ENTRIES {
@@ -150,11 +150,11 @@ impl Host {
         }
     }
 
-    fn say(&mut self, messages: Vec<Message>) {
-        if self.said.is_empty() {
-            self.said = messages;
+    fn send_all(&mut self, messages: Vec<Message>) {
+        if self.outgoing.is_empty() {
+            self.outgoing = messages;
         } else {
-            self.said.extend(messages);
+            self.outgoing.extend(messages);
         }
     }
 

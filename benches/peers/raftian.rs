@@ -21,7 +21,7 @@ struct Host {
     written: u64,
     tally: Tally,
     /// Sent messages that are not delivered yet.
-    said: Vec<(NodeId, Message)>,
+    outgoing: Vec<(NodeId, Message)>,
     /// Last applied entry.
     applied: Index,
     /// Last entry dropped from the log.
@@ -38,12 +38,12 @@ impl Batched for Cluster {
             let membership = Membership::new(ids()).expect("a few voters");
             let node = Node::new(Config::new(id, membership, id.0), Restored::default(), NOW)
                 .expect("defaults work");
-            let (tally, said) = (Tally::default(), Vec::new());
+            let (tally, outgoing) = (Tally::default(), Vec::new());
             Host {
                 node,
                 written: 0,
                 tally,
-                said,
+                outgoing,
                 applied: Index(0),
                 dropped: Index(0),
             }
@@ -92,7 +92,7 @@ impl Cluster {
             for place in 0..self.hosts.len() {
                 let host = &mut self.hosts[place];
                 let from = host.node.id();
-                std::mem::swap(&mut self.under_way, &mut host.said);
+                std::mem::swap(&mut self.under_way, &mut host.outgoing);
                 for (to, message) in self.under_way.drain(..) {
                     quiet = false;
                     self.hosts[to.0 as usize - 1]
@@ -125,10 +125,10 @@ impl Host {
                 write.number
             });
             // Swapping instead of moving lets the node reuse the allocation.
-            if self.said.is_empty() {
-                std::mem::swap(&mut self.said, &mut work.others.send);
+            if self.outgoing.is_empty() {
+                std::mem::swap(&mut self.outgoing, &mut work.others.send);
             } else {
-                self.said.append(&mut work.others.send);
+                self.outgoing.append(&mut work.others.send);
             }
             work.others.events.clear();
             for entry in work.apply {
