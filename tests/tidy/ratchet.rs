@@ -10,7 +10,7 @@ use std::process::Command;
 use crate::{root, sources};
 
 /// Counts of one folder: of `words` per 1,000 words of comments, of the others per 1,000 lines.
-const MEASURES: [(&str, Measure); 9] = [
+const MEASURES: [(&str, Measure); 10] = [
     ("tell, told", Measure::Words(&["tell", "tells", "told"])),
     ("say, said", Measure::Words(&["say", "says", "said"])),
     (
@@ -26,40 +26,59 @@ const MEASURES: [(&str, Measure); 9] = [
     ("lines over 100 columns", Measure::LongLine),
     ("closures bound by let", Measure::BoundClosure),
     ("tuples destructured by let", Measure::TupleLet),
+    ("identifiers of speech and life", Measure::Identifiers),
+];
+
+/// Identifiers that treat a node as a person; the field has a noun or a verb for each.
+const PERSONAL: [&str; 14] = [
+    "tell",
+    "tells",
+    "told",
+    "say",
+    "says",
+    "said",
+    "hear",
+    "hears",
+    "heard",
+    "life",
+    "lives",
+    "stranger",
+    "strangers",
+    "everybody",
 ];
 
 /// Folders with their limits, in the order of [`MEASURES`]. A measured value that falls below its
 /// limit by more than [`SLACK`] lowers the limit.
-const LIMITS: [(&str, [f64; 9]); 8] = [
+const LIMITS: [(&str, [f64; 10]); 8] = [
     (
         "crates/raft/src",
-        [0.2, 0.2, 0.2, 0.2, 0.2, 0.2, 0.8, 8.3, 3.0],
+        [0.2, 0.2, 0.2, 0.2, 0.2, 0.2, 0.8, 8.3, 3.0, 0.2],
     ),
     (
         "crates/raft-node/src",
-        [0.2, 0.2, 0.2, 0.2, 0.2, 0.2, 1.0, 4.1, 2.2],
+        [0.2, 0.2, 0.2, 0.2, 0.2, 0.2, 1.0, 4.1, 2.2, 0.2],
     ),
     (
         "crates/bevy_raft/src",
-        [0.2, 0.2, 0.2, 0.2, 0.2, 0.2, 1.9, 4.7, 0.2],
+        [0.2, 0.2, 0.2, 0.2, 0.2, 0.2, 1.9, 4.7, 0.2, 0.2],
     ),
     (
         "crates/game/src",
-        [0.2, 0.2, 0.2, 0.2, 0.2, 0.2, 1.5, 4.6, 1.9],
+        [0.2, 0.2, 0.2, 0.2, 0.2, 0.2, 1.5, 4.6, 1.9, 0.2],
     ),
     (
         "crates/sim/src",
-        [0.2, 0.2, 0.2, 0.2, 0.2, 0.2, 0.7, 6.1, 3.5],
+        [0.2, 0.2, 0.2, 0.2, 0.2, 0.2, 0.7, 6.1, 3.5, 0.2],
     ),
     (
         "crates/lab/src",
-        [0.2, 0.2, 0.2, 0.2, 0.2, 0.2, 3.0, 9.3, 4.8],
+        [0.2, 0.2, 0.2, 0.2, 0.2, 0.2, 2.0, 6.6, 4.0, 0.2],
     ),
     (
         "crates/frames/src",
-        [0.2, 0.2, 0.2, 0.2, 0.2, 0.2, 3.0, 9.8, 3.8],
+        [0.2, 0.2, 0.2, 0.2, 0.2, 0.2, 1.4, 7.7, 3.3, 0.2],
     ),
-    ("tests", [0.4, 0.2, 0.2, 0.2, 0.4, 0.4, 1.8, 5.5, 2.7]),
+    ("tests", [0.4, 0.2, 0.2, 0.2, 0.4, 0.4, 1.8, 5.5, 2.7, 0.2]),
 ];
 
 /// Largest distance of a limit above its measured value.
@@ -76,6 +95,7 @@ enum Measure {
     LongLine,
     BoundClosure,
     TupleLet,
+    Identifiers,
 }
 
 impl Measure {
@@ -102,13 +122,16 @@ impl Measure {
             Measure::LongLine => usize::from(line.chars().count() > 100),
             Measure::BoundClosure => usize::from(is_bound_closure(code)),
             Measure::TupleLet => usize::from(is_tuple_let(code)),
+            Measure::Identifiers => identifiers(code)
+                .filter(|word| PERSONAL.contains(word))
+                .count(),
         }
     }
 
     fn is_per_line(self) -> bool {
         matches!(
             self,
-            Measure::LongLine | Measure::BoundClosure | Measure::TupleLet
+            Measure::LongLine | Measure::BoundClosure | Measure::TupleLet | Measure::Identifiers
         )
     }
 }
@@ -118,6 +141,13 @@ fn words(comment: &str) -> impl Iterator<Item = String> {
         .split(|letter: char| !letter.is_ascii_alphabetic() && letter != '\'')
         .filter(|word| !word.is_empty())
         .map(str::to_ascii_lowercase)
+}
+
+/// Identifiers of a line of code, outside of string literals.
+fn identifiers(code: &str) -> impl Iterator<Item = &str> {
+    code.split('"')
+        .step_by(2)
+        .flat_map(|code| code.split(|letter: char| !letter.is_alphanumeric() && letter != '_'))
 }
 
 /// `let name = |…|`.
@@ -147,15 +177,15 @@ fn is_tuple_let(code: &str) -> bool {
 struct Folder {
     words: usize,
     lines: usize,
-    counts: [usize; 9],
-    offenders: [Vec<String>; 9],
+    counts: [usize; 10],
+    offenders: [Vec<String>; 10],
 }
 
 fn measured(folder: &str) -> Folder {
     let mut measured = Folder {
         words: 0,
         lines: 0,
-        counts: [0; 9],
+        counts: [0; 10],
         offenders: Default::default(),
     };
     for (name, text) in sources(folder) {
@@ -248,4 +278,6 @@ fn measures_count_what_they_are_named_after() {
     assert_eq!(count(7, "    let doubled = xs.iter().map(|x| 2 * x);"), 0);
     assert_eq!(count(8, "    let (a, b) = (1, 2);"), 1);
     assert_eq!(count(8, "    let (a, b) = pair;"), 0);
+    assert_eq!(count(9, "    self.told.push(heard); // said"), 2);
+    assert_eq!(count(9, "    retold(\"tell\");"), 0);
 }

@@ -1,5 +1,5 @@
-//! Columns of the study, remarks on its rows, one CSV line for each second, and logs in the original
-//! study's format.
+//! Columns of the study, remarks on its rows, one CSV line for each second, and logs in the
+//! original study's format.
 
 use std::fmt::Write as _;
 

@@ -321,14 +321,14 @@ impl<S: Store, L: Links> Driver<S, L> {
         self.step(Input::TransferLeadership(to));
     }
 
-    /// Changes the membership, if this node leads. The answer is in
-    /// [`Driver::take_responses`] after the next pump.
+    /// Changes the membership, if this node leads. The answer is in [`Driver::take_responses`]
+    /// after the next pump.
     pub fn change_membership(&mut self, change: Change) {
         self.step(Input::ChangeMembership(change));
     }
 
-    /// Requests the index from which a read may be answered; see [`Driver::take_responses`]. A lease is
-    /// judged at `now`, however long ago the last pump was.
+    /// Requests the index from which a read may be answered; see [`Driver::take_responses`]. A
+    /// lease is judged at `now`, however long ago the last pump was.
     pub fn read(&mut self, now: Moment, id: ReadId, lease: bool) {
         self.set_now(now);
         self.step(Input::Read { id, lease });

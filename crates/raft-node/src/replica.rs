@@ -27,10 +27,10 @@ pub trait Replica: Send {
     /// may have been applied before as well.
     fn take_committed(&mut self, most: usize, into: &mut Vec<Committed>);
 
-    /// Returns the responses to this program since the last call: refused proposals, answered reads,
-    /// results of membership changes and leadership transfers in the order of the requests, and
-    /// whether a snapshot is due. Once everything taken so far is applied, the state may be read for
-    /// each read with an index. Answer a due snapshot with [`Replica::take_snapshot`].
+    /// Returns the responses to this program since the last call: refused proposals, answered
+    /// reads, results of membership changes and leadership transfers in the order of the requests,
+    /// and whether a snapshot is due. Once everything taken so far is applied, the state may be
+    /// read for each read with an index. Answer a due snapshot with [`Replica::take_snapshot`].
     fn take_responses(&mut self) -> Responses;
 
     /// Submits a snapshot of the state as of the last item taken.
@@ -53,9 +53,9 @@ pub trait Replica: Send {
     fn state_hash(&mut self, state: StateHash) -> Result<(), SubmitError>;
 
     /// Requests the index from which a read sees every command committed before `now` (thesis 6.4);
-    /// see [`Replica::take_responses`]. With `lease` the leader's clock may answer (thesis 6.4.1), so
-    /// `now` must be the present on the node's clock, not the time of the last pump. A node on its
-    /// own thread reads its clock itself.
+    /// see [`Replica::take_responses`]. With `lease` the leader's clock may answer (thesis 6.4.1),
+    /// so `now` must be the present on the node's clock, not the time of the last pump. A node on
+    /// its own thread reads its clock itself.
     ///
     /// # Errors
     /// [`SubmitError`].

@@ -1,8 +1,8 @@
 //! Replacement of a killed leader among real processes: the shipping node on real disks, over QUIC
 //! on the loopback interface.
 //!
-//! This program starts itself once for each node, as `elections-node`. A node reports candidacies and election wins on
-//! stdout and exits when its stdin closes, so no node outlives the experiment.
+//! This program starts itself once for each node, as `elections-node`. A node reports candidacies
+//! and election wins on stdout and exits when its stdin closes, so no node outlives the experiment.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;

@@ -19,10 +19,10 @@
 //! | frame | O queued it for the program | the frame that took it |
 //!
 //! The commit waited for the reply that completed the majority: that of L's own disk, or of a
-//! follower with a write between L's message and its own reply. So network covers both ways
-//! between O and L, if they differ, and both between L and that follower, including the time of the
-//! nodes, QUIC and its retransmissions. For an order that was proposed again because it was refused
-//! or unanswered, or during a change of leaders, network includes that too.
+//! follower with a write between L's message and its own reply. So network covers both ways between
+//! O and L, if they differ, and both between L and that follower, including the time of the nodes,
+//! QUIC and its retransmissions. For an order that was proposed again because it was refused or
+//! unanswered, or during a change of leaders, network includes that too.
 //!
 //! # In virtual time
 //! In [`World::Virtual`] the same program clicks on the shipping drivers, and their environment

@@ -26,7 +26,7 @@ struct Node {
     /// First and last index of pending writes.
     under_way: BTreeMap<WriteNumber, (Index, Index)>,
     /// Acknowledged index and its arrival time, by sender; both only grow.
-    heard: BTreeMap<NodeId, Vec<(Index, Instant)>>,
+    acknowledged: BTreeMap<NodeId, Vec<(Index, Instant)>>,
     committed: HashMap<Index, Instant>,
     handed: Vec<(Index, Instant)>,
     writes: Vec<Duration>,
@@ -180,10 +180,10 @@ impl Node {
                 if let Body::AppendReply(reply) = &message.body
                     && let AppendResult::Matched { up_to } = reply.result
                 {
-                    let heard = self.heard.entry(from).or_default();
+                    let acknowledged = self.acknowledged.entry(from).or_default();
                     // Replies without progress do not complete a majority.
-                    if heard.last().is_none_or(|(last, _)| *last < up_to) {
-                        heard.push((up_to, now));
+                    if acknowledged.last().is_none_or(|(last, _)| *last < up_to) {
+                        acknowledged.push((up_to, now));
                     }
                 }
             }
@@ -226,9 +226,9 @@ impl Node {
     }
 
     fn heard_of(&self, place: usize, index: Index) -> Option<Instant> {
-        let heard = self.heard.get(&NodeId(place as u64 + 1))?;
-        heard
-            .get(heard.partition_point(|(up_to, _)| *up_to < index))
+        let acknowledged = self.acknowledged.get(&NodeId(place as u64 + 1))?;
+        acknowledged
+            .get(acknowledged.partition_point(|(up_to, _)| *up_to < index))
             .map(|(_, moment)| *moment)
     }
 }

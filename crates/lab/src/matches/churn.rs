@@ -9,8 +9,8 @@
 //! *Latency*: from the click until the order takes effect at the machine of its player. *In bound*:
 //! the share of time at which an order would have taken effect within a bound. Orders arrive
 //! independently at random, so it equals the share of orders (Wolff, "Poisson arrivals see time
-//! averages"); those lost with a machine that crashed or left are excluded. *Stop*: the longest time
-//! between two consecutive commits of orders. *Made* and *refused*: leaders' answers to change
+//! averages"); those lost with a machine that crashed or left are excluded. *Stop*: the longest
+//! time between two consecutive commits of orders. *Made* and *refused*: leaders' answers to change
 //! requests. *Lost* and *doubled* orders must be 0, and all states equal at the end.
 
 mod report;

@@ -352,11 +352,11 @@ fn cluster_survives_delay_loss_and_a_one_way_cut() {
         .iter()
         .for_each(|other| cluster.proxy.cut(leader, *other, true));
     eventually("the others elect one of themselves", || {
-        let heard: Vec<_> = others
+        let followed: Vec<_> = others
             .iter()
             .map(|id| cluster.nodes[id.0 as usize - 1].view().status.leader)
             .collect();
-        heard[0] == heard[1] && heard[0].is_some_and(|now| now != leader)
+        followed[0] == followed[1] && followed[0].is_some_and(|now| now != leader)
     });
     assert!(
         others

@@ -23,8 +23,8 @@ pub struct Output {
     /// Write the JSON document to FILE, or to stdout in place of the table.
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
     pub json: Option<PathBuf>,
-    /// Write a report into this directory: HTML, CSV, JSON, and each chart as SVG
-    /// (with the feature `png` also as PNG).
+    /// Write a report into this directory: HTML, CSV, JSON, and each chart as SVG (with the feature
+    /// `png` also as PNG).
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Fail with exit code 10 unless this holds, such as `max_elections<=3`; repeatable.

@@ -98,7 +98,7 @@ fn two() -> (Node, Node) {
     (nodes.next().expect("n1"), nodes.next().expect("n2"))
 }
 
-fn says(term: u64) -> Message {
+fn message_of_term(term: u64) -> Message {
     Message::new(Term(term), Body::VoteReply { granted: true })
 }
 
@@ -141,12 +141,12 @@ async fn connect(
 async fn messages_arrive_in_order_in_both_directions() {
     let (mut a, mut b) = two();
     for term in 1..=100 {
-        a.links.send(NodeId(2), says(term));
-        b.links.send(NodeId(1), says(term));
+        a.links.send(NodeId(2), message_of_term(term));
+        b.links.send(NodeId(1), message_of_term(term));
     }
     for term in 1..=100 {
-        assert_eq!(b.receive().await, (NodeId(1), says(term)));
-        assert_eq!(a.receive().await, (NodeId(2), says(term)));
+        assert_eq!(b.receive().await, (NodeId(1), message_of_term(term)));
+        assert_eq!(a.receive().await, (NodeId(2), message_of_term(term)));
     }
     a.links.send(NodeId(2), large(7));
     assert!(
@@ -168,7 +168,7 @@ async fn messages_arrive_in_order_in_both_directions() {
         (1, 0, 0)
     );
     // A message to an unknown peer is dropped without a panic.
-    a.links.send(NodeId(9), says(1));
+    a.links.send(NodeId(9), message_of_term(1));
 }
 
 #[tokio::test]
@@ -182,13 +182,18 @@ async fn five_nodes_reach_each_other() {
     for node in &mut nodes {
         // The node itself is no peer: a message to it is dropped.
         for peer in 1..=5 {
-            node.links.send(NodeId(peer), says(node.config.id.0));
+            node.links
+                .send(NodeId(peer), message_of_term(node.config.id.0));
         }
     }
     for node in &mut nodes {
         for _ in 0..4 {
             let (from, message) = node.receive().await;
-            assert_eq!(message, says(from.0), "the sender must match the content");
+            assert_eq!(
+                message,
+                message_of_term(from.0),
+                "the sender must match the content"
+            );
         }
     }
 }
@@ -219,8 +224,8 @@ async fn unknown_key_is_refused_in_both_directions() {
     foreign
         .until("refused", |counters| refuses(counters, 1))
         .await;
-    a.links.send(NodeId(2), says(1));
-    foreign.links.send(NodeId(1), says(1));
+    a.links.send(NodeId(2), message_of_term(1));
+    foreign.links.send(NodeId(1), message_of_term(1));
     a.until("still refusing", |counters| {
         counters.refused_handshakes() > 3
     })
@@ -317,18 +322,18 @@ async fn certificate_identifies_the_sender() {
         .await;
         let mut stream = connection.open_uni().await.expect("a stream");
         stream
-            .write_all(&wire::encode_message(&says(5)).expect("small"))
+            .write_all(&wire::encode_message(&message_of_term(5)).expect("small"))
             .await
             .expect("written");
-        assert_eq!(a.receive().await, (node.config.id, says(5)));
+        assert_eq!(a.receive().await, (node.config.id, message_of_term(5)));
     }
 }
 
 #[tokio::test]
 async fn restarted_peer_is_reconnected() {
     let (mut a, mut b) = two();
-    a.links.send(NodeId(2), says(1));
-    assert_eq!(b.receive().await, (NodeId(1), says(1)));
+    a.links.send(NodeId(2), message_of_term(1));
+    assert_eq!(b.receive().await, (NodeId(1), message_of_term(1)));
     b.connected_to(1).await;
     for restart in 1..=2 {
         if restart == 1 {
@@ -347,12 +352,12 @@ async fn restarted_peer_is_reconnected() {
         let mut received = None;
         // A message on the lost connection may be dropped; Raft repeats its messages too.
         eventually("reached again", || {
-            a.links.send(NodeId(2), says(10 + restart));
+            a.links.send(NodeId(2), message_of_term(10 + restart));
             received = b.links.receive();
             received.is_some()
         })
         .await;
-        assert_eq!(received, Some((NodeId(1), says(10 + restart))));
+        assert_eq!(received, Some((NodeId(1), message_of_term(10 + restart))));
         b.connected_to(1).await;
         while b.links.receive().is_some() {}
     }
@@ -406,12 +411,12 @@ async fn crashed_peer_is_detected_before_the_idle_timeout() {
     let mut b = Node::start_on(socket.expect("bound"), config);
     let mut received = None;
     eventually("reached again", || {
-        a.links.send(NodeId(2), says(2));
+        a.links.send(NodeId(2), message_of_term(2));
         received = b.links.receive();
         received.is_some()
     })
     .await;
-    assert_eq!(received, Some((NodeId(1), says(2))));
+    assert_eq!(received, Some((NodeId(1), message_of_term(2))));
     assert!(
         started.elapsed() < IDLE_TIMEOUT,
         "detected only after {:?}",
@@ -447,18 +452,18 @@ async fn malformed_message_closes_only_its_stream() {
     );
     let mut stream = connection.open_uni().await.expect("a stream");
     stream
-        .write_all(&wire::encode_message(&says(1)).expect("small"))
+        .write_all(&wire::encode_message(&message_of_term(1)).expect("small"))
         .await
         .expect("written");
     assert_eq!(
         a.receive().await,
-        (NodeId(2), says(1)),
+        (NodeId(2), message_of_term(1)),
         "the connection must stay open"
     );
-    c.links.send(NodeId(1), says(2));
+    c.links.send(NodeId(1), message_of_term(2));
     assert_eq!(
         a.receive().await,
-        (NodeId(3), says(2)),
+        (NodeId(3), message_of_term(2)),
         "the node must keep receiving"
     );
 }
@@ -486,12 +491,12 @@ async fn peer_may_open_and_end_any_number_of_streams() {
         .expect("the node accepts all streams in time");
     let mut stream = connection.open_uni().await.expect("a stream");
     stream
-        .write_all(&wire::encode_message(&says(1)).expect("small"))
+        .write_all(&wire::encode_message(&message_of_term(1)).expect("small"))
         .await
         .expect("written");
     assert_eq!(
         a.receive().await,
-        (NodeId(2), says(1)),
+        (NodeId(2), message_of_term(1)),
         "the node must keep reading"
     );
 }
@@ -503,8 +508,8 @@ async fn cut_node_neither_sends_nor_receives_until_restored() {
     b.connected_to(1).await;
     a.links.set_cut(true);
     assert!(a.links.is_cut());
-    a.links.send(NodeId(2), says(1));
-    b.links.send(NodeId(1), says(2));
+    a.links.send(NodeId(2), message_of_term(1));
+    b.links.send(NodeId(1), message_of_term(2));
     a.until("dropping", |counters| {
         counters
             .peer(NodeId(2))
@@ -513,10 +518,10 @@ async fn cut_node_neither_sends_nor_receives_until_restored() {
     .await;
     assert_eq!((a.links.receive(), b.links.receive()), (None, None));
     a.links.set_cut(false);
-    a.links.send(NodeId(2), says(3));
-    b.links.send(NodeId(1), says(4));
-    assert_eq!(b.receive().await, (NodeId(1), says(3)));
-    assert_eq!(a.receive().await, (NodeId(2), says(4)));
+    a.links.send(NodeId(2), message_of_term(3));
+    b.links.send(NodeId(1), message_of_term(4));
+    assert_eq!(b.receive().await, (NodeId(1), message_of_term(3)));
+    assert_eq!(a.receive().await, (NodeId(2), message_of_term(4)));
 }
 
 #[tokio::test]
@@ -526,7 +531,7 @@ async fn full_outbox_drops_and_counts_the_newest_message() {
     // The second node never starts.
     let _silent = nodes.next().expect("n2");
     for term in 0..OUTBOX as u64 + 10 {
-        a.links.send(NodeId(2), says(term));
+        a.links.send(NodeId(2), message_of_term(term));
     }
     assert_eq!(
         a.peer(2).peer(NodeId(2)).map(PeerCounters::dropped),

@@ -53,8 +53,8 @@ impl NodeControl {
         view
     }
 
-    /// Sets the callback that the node's thread calls after publishing updates, in place of the
-    /// one before: at once for committed entries, within 5 ms for anything else. It must not block.
+    /// Sets the callback that the node's thread calls after publishing updates, in place of the one
+    /// before: at once for committed entries, within 5 ms for anything else. It must not block.
     pub fn set_waker(&self, waker: Arc<dyn Fn() + Send + Sync>) {
         lock(&self.shared.waker).0 = Some(waker);
     }

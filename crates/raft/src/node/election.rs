@@ -319,7 +319,8 @@ impl Node {
             {
                 self.stand_for_election(true);
             }
-            // An earlier leader's request is stale, and a node that may not lead would only disturb.
+            // An earlier leader's request is stale, and a node that may not lead would only
+            // disturb.
             Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) | Role::Leader(_) => {}
         }
     }

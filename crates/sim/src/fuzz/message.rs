@@ -8,8 +8,8 @@ use raftian_raft::{
 
 use super::choices::Choices;
 
-/// Generates a message to `node`. Most carry its term and incarnation and refer to positions in
-/// its log, because it ignores most others.
+/// Generates a message to `node`. Most carry its term and incarnation and refer to positions in its
+/// log, because it ignores most others.
 pub(super) fn message(choices: &mut Choices<'_>, node: &Node) -> Message {
     let term = match choices.of(8) {
         0 => Term(choices.number()),

@@ -5,8 +5,8 @@ use super::{Defect, Target, judge};
 /// Most inputs tried while shrinking: a few seconds for the slowest target.
 const MAX_TRIES: usize = 2_000;
 
-/// Removes halves, quarters and so on while the input still fails, then zeroes every remaining
-/// byte that the failure does not depend on. Returns the shrunk input and its failure.
+/// Removes halves, quarters and so on while the input still fails, then zeroes every remaining byte
+/// that the failure does not depend on. Returns the shrunk input and its failure.
 pub(super) fn shrink(target: &Target, input: &[u8]) -> (Vec<u8>, Defect) {
     let mut best = input.to_vec();
     let mut defect = judge(target, &best)

@@ -180,8 +180,8 @@ fn contains(reason: &str, why: Option<&String>) -> bool {
     why.is_none_or(|why| reason.contains(why.as_str()))
 }
 
-/// Checks that a negated expectation can be evaluated: the log of a node that is down, for
-/// example, can satisfy neither an expectation nor its negation.
+/// Checks that a negated expectation can be evaluated: the log of a node that is down, for example,
+/// can satisfy neither an expectation nor its negation.
 fn check_is_possible(runner: &Runner, expect: &Expect) -> Result<(), Cause> {
     match expect {
         Expect::Leader(_)

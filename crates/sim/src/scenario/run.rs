@@ -234,8 +234,8 @@ impl Runner {
             Step::Campaign(node) => self.cluster.campaign(self.up(*node)?),
             Step::Tick(node) => self.cluster.tick(self.up(*node)?),
             Step::Advance(by) => self.cluster.advance(*by),
-            // The two are the same: a write completes at once unless its disk is held, and only
-            // the script releases a held disk.
+            // The two are the same: a write completes at once unless its disk is held, and only the
+            // script releases a held disk.
             Step::DeliverAll | Step::Stabilize => drop(self.cluster.stabilize()),
             Step::Deliver(select) => {
                 let chosen = self.chosen(select);

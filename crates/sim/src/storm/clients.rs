@@ -149,8 +149,8 @@ impl Clients {
         lease: bool,
         counters: &mut Counters,
     ) {
-        // Half of the reads go to a deposed leader, if there is one: a stale answer would come
-        // from there.
+        // Half of the reads go to a deposed leader, if there is one: a stale answer would come from
+        // there.
         let deposed = deposed_leader(cluster).filter(|_| rng.random_bool(0.5));
         let Some(at) = deposed.or_else(|| any_up(cluster, rng)) else {
             return;

@@ -15,8 +15,8 @@ use crate::invariants::Violation;
 const MAX_ROUNDS: usize = 2_000;
 
 impl Run {
-    /// Runs the liveness phase. Raft needs a majority of servers that can communicate
-    /// for longer than an election takes (section 5.6): no more than that is granted.
+    /// Runs the liveness phase. Raft needs a majority of servers that can communicate for longer
+    /// than an election takes (section 5.6): no more than that is granted.
     ///
     /// # Errors
     /// Fails if the cluster does not converge or a command is lost.

@@ -6,9 +6,9 @@ use std::collections::binary_heap::PeekMut;
 
 use raftian_raft::Moment;
 
-/// Maximum number of scheduled events, some 200 MB of messages. With delays, a cluster of ten thousand nodes
-/// has hundreds of candidates before the first request arrives, each with a message to every node.
-/// Beyond the bound an event is lost, as a message on any lossy link.
+/// Maximum number of scheduled events, some 200 MB of messages. With delays, a cluster of ten
+/// thousand nodes has hundreds of candidates before the first request arrives, each with a message
+/// to every node. Beyond the bound an event is lost, as a message on any lossy link.
 const MAX_IN_FLIGHT: usize = 1_000_000;
 
 /// Item of an [`EventQueue`].

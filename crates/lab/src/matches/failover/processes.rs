@@ -1,9 +1,10 @@
 //! A match of real processes: the shipping node on real disks, over QUIC on the loopback interface,
 //! in real time.
 //!
-//! This program starts itself once for each machine, as `failover-node`. A machine reads its player's orders from stdin, and
-//! reports on stdout what it knows as committed, each effect with the resulting state, and when it
-//! leads. It exits when its stdin closes, so no machine outlives the match.
+//! This program starts itself once for each machine, as `failover-node`. A machine reads its
+//! player's orders from stdin, and reports on stdout what it knows as committed, each effect with
+//! the resulting state, and when it leads. It exits when its stdin closes, so no machine outlives
+//! the match.
 //!
 //! # What differs from virtual time
 //! A machine is killed with SIGKILL, or the system's equivalent, so its memory is lost, and it

@@ -113,7 +113,7 @@ async fn unread_snapshot_delays_no_other_message() {
     );
 
     for term in 1..=1000 {
-        a.links.send(NodeId(2), says(term));
+        a.links.send(NodeId(2), message_of_term(term));
         if term % 100 == 0 {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
@@ -124,7 +124,7 @@ async fn unread_snapshot_delays_no_other_message() {
             .expect("in time");
         assert_eq!(
             read.expect("a frame").map(|(_, message)| message),
-            Some(says(term))
+            Some(message_of_term(term))
         );
     }
     for number in 1..SNAPSHOT_OUTBOX as u64 {
@@ -165,7 +165,7 @@ async fn heartbeats_are_answered_during_a_large_snapshot() {
             .is_none_or(|last: &Instant| last.elapsed() >= HEARTBEAT)
         {
             asked.push(Instant::now());
-            a.links.send(NodeId(2), says(asked.len() as u64));
+            a.links.send(NodeId(2), message_of_term(asked.len() as u64));
         }
         while let Some((_, message)) = b.links.receive() {
             match &message.body {
