@@ -31,6 +31,7 @@ mod file_system;
 mod log_range;
 mod memory;
 mod rollback_guard;
+mod schema;
 mod snapshot;
 mod validate;
 mod writer;
@@ -39,11 +40,12 @@ use std::path::PathBuf;
 
 use raftian_raft::{Index, Write, WriteNumber};
 
-pub use file::{CACHE_BYTES, RedbStore, SCHEMA};
+pub use file::{CACHE_BYTES, RedbStore};
 pub use file_system::{FileSystem, Found, OsFileSystem};
 pub use log_range::MAX_SNAPSHOT;
 pub use memory::MemoryStore;
 pub use rollback_guard::GUARD_BYTES;
+pub use schema::SCHEMA;
 pub use snapshot::CHUNK_BYTES;
 pub use writer::{CLOSE_WAIT, WRITE_QUEUE, WriterThread};
 

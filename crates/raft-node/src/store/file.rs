@@ -16,41 +16,22 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use raftian_raft::{HardState, Incarnation, Index, LogStart, NodeId, Restored, Write, WriteNumber};
-use redb::{Database, Durability, StorageBackend, TableDefinition, WriteTransaction};
-use serde::Serialize;
+use redb::{Database, Durability, StorageBackend, WriteTransaction};
 
-use super::checksum::append_checksum;
 use super::file_system::{FileSystem, Found, OsFileSystem, create_directories, directory_of};
 use super::log_range::LogRange;
 use super::rollback_guard::{Acknowledged, Owner, RollbackGuard};
+use super::schema::{
+    CLUSTER_KEY, Counts, END_KEY, ENTRIES, HARD_STATE_KEY, INCARNATION_KEY, META, NODE_KEY,
+    PREVIOUS_INCARNATION_KEY, SCHEMA, SCHEMA_KEY, START_KEY, STATE, WRITES_KEY, WriteError,
+    encode_with_checksum, entry_place,
+};
 use super::validate::File;
 use super::{Store, StoreError, snapshot};
-use crate::wire;
-
-/// Version of the file's layout. A file of another version is refused, never interpreted.
-pub const SCHEMA: u32 = 3;
 
 /// Size of redb's page cache: 16 MiB. Log and snapshot are read once, at start, and then only
 /// written, so more would be unused.
 pub const CACHE_BYTES: usize = 16 * 1024 * 1024;
-
-pub(super) const META: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("meta");
-pub(super) const STATE: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("state");
-pub(super) const ENTRIES: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("entries");
-
-pub(super) const SCHEMA_KEY: &str = "schema";
-pub(super) const NODE_KEY: &str = "node";
-pub(super) const CLUSTER_KEY: &str = "cluster";
-pub(super) const INCARNATION_KEY: &str = "incarnation";
-/// Previous incarnation, if the node began another one: the mark may still name it.
-pub(super) const PREVIOUS_INCARNATION_KEY: &str = "previous incarnation";
-pub(super) const HARD_STATE_KEY: &str = "hard state";
-/// Beginning of the log.
-pub(super) const START_KEY: &str = "start";
-/// Index of the last entry: without it a log that lost its tail would look like a shorter log.
-pub(super) const END_KEY: &str = "end";
-/// Number of writes since the file was created.
-pub(super) const WRITES_KEY: &str = "writes";
 
 /// A node's durable state in one redb file. A write is durable when [`Store::submit`] returns.
 #[derive(Debug)]
@@ -67,15 +48,6 @@ pub struct RedbStore {
     /// Holds no more than the submissions since the last call of `completed`.
     completed: VecDeque<WriteNumber>,
     failed: Option<StoreError>,
-}
-
-/// Counters of a store.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Counts {
-    /// Generation of the newest snapshot; zero if there is none.
-    pub(super) generation: u64,
-    /// Writes since the file was created.
-    pub(super) writes: u64,
 }
 
 impl RedbStore {
@@ -381,21 +353,6 @@ impl Store for RedbStore {
     }
 }
 
-/// Error inside one transaction.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum WriteError {
-    #[error("{0}")]
-    Database(Box<redb::Error>),
-    #[error(transparent)]
-    Encoding(#[from] wire::WireError),
-}
-
-impl<E: Into<redb::Error>> From<E> for WriteError {
-    fn from(error: E) -> Self {
-        WriteError::Database(Box::new(error.into()))
-    }
-}
-
 fn settings() -> redb::Builder {
     let mut settings = Database::builder();
     settings
@@ -525,15 +482,4 @@ fn initialise(
     snapshot::initialise(&transaction)?;
     transaction.commit()?;
     Ok(())
-}
-
-pub(super) fn encode_with_checksum(
-    place: &str,
-    value: &impl Serialize,
-) -> Result<Vec<u8>, wire::WireError> {
-    Ok(append_checksum(place, wire::encode_value(value)?))
-}
-
-pub(super) fn entry_place(index: u64) -> String {
-    format!("entry #{index}")
 }

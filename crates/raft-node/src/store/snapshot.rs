@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::StoreError;
 use super::checksum::{append_checksum, strip_checksum};
-use super::file::{STATE, WriteError, encode_with_checksum};
 use super::log_range::MAX_SNAPSHOT;
+use super::schema::{STATE, WriteError, encode_with_checksum};
 use super::validate::File;
 
 /// Bytes of the state in one chunk: 127 KiB. redb allocates in powers of two, so key, checksum and

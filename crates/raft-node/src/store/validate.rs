@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::StoreError;
 use super::checksum::strip_checksum;
-use super::file::{
+use super::schema::{
     CLUSTER_KEY, Counts, END_KEY, ENTRIES, HARD_STATE_KEY, INCARNATION_KEY, META, NODE_KEY,
     PREVIOUS_INCARNATION_KEY, SCHEMA, SCHEMA_KEY, START_KEY, STATE, WRITES_KEY, entry_place,
 };

@@ -7,7 +7,7 @@ use std::mem::discriminant;
 use redb::{ReadableDatabase, TableHandle};
 
 use super::super::checksum::{append_checksum, strip_checksum};
-use super::super::file::encode_with_checksum;
+use super::super::schema::encode_with_checksum;
 use super::snapshots::compacted_history;
 use super::*;
 

@@ -1,5 +1,5 @@
 use super::super::checksum::append_checksum;
-use super::super::file::encode_with_checksum;
+use super::super::schema::encode_with_checksum;
 use super::*;
 
 const CHUNKS: TableDefinition<'static, (u64, u64), &[u8]> = TableDefinition::new("snapshot chunks");
